@@ -1,0 +1,25 @@
+# The relay's image: Node, the production dependencies and src, which Node runs as it is. No build step, no shell script.
+# Everything but /data may be read-only (`--read-only --tmpfs /tmp`); /data holds the store: mount a volume there.
+
+FROM node:24-slim AS dependencies
+WORKDIR /relay
+COPY package.json package-lock.json ./
+RUN ["npm", "ci", "--omit=dev", "--no-audit", "--no-fund"]
+
+FROM node:24-slim
+# Docker fills a new named volume from the image, owner included: so /data must belong to the relay here. It is not
+# declared with VOLUME: whoever forgets to mount it would get a nameless volume, and lose it with the container.
+RUN ["install", "--directory", "--owner=1000", "--group=1000", "--mode=0700", "/data"]
+WORKDIR /relay
+# Owned by root: the relay can write nowhere but to /data, not even to its own code.
+COPY --from=dependencies /relay/node_modules ./node_modules
+COPY package.json LICENSE ./
+COPY src ./src
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 DATABASE_URL=sqlite:/data/relay.db
+# A number, so that Kubernetes' runAsNonRoot can tell that it is not root.
+USER 1000:1000
+EXPOSE 8080
+# /livez and not /readyz: a relay that is shutting down or short of disk is unready, and restarting it would not help.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/livez`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "src/main.ts"]

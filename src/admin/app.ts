@@ -1,0 +1,99 @@
+/**
+ * The admin port: for the people and machines that operate the relay. Every route asks for the admin token, but for
+ * `/metrics` when METRICS_OPEN is set. Answers never hold a token or a stored key.
+ */
+import Fastify, { type FastifyError, type FastifyInstance } from 'fastify'
+import { TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import type { Delivery } from '../delivery/delivery.ts'
+import type { Verify } from '../delivery/verify.ts'
+import { NotFound, Unauthorized } from '../errors.ts'
+import { bearerOf } from '../http/auth.ts'
+import { codeOf, type Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Store } from '../store/store.ts'
+import type { Vault } from '../vault/vault.ts'
+import { accountRoutes } from './accounts.ts'
+import { bookRoutes } from './books.ts'
+import { keyRoutes } from './keys.ts'
+import { resealRoutes } from './reseal.ts'
+
+export interface AdminOptions {
+  readonly vault: Vault
+  readonly store: Store
+  readonly delivery: Delivery
+  readonly verify: Verify
+  readonly metrics: Metrics
+  readonly log: Log
+  readonly clock: Clock
+  readonly adminToken: string
+  readonly metricsOpen: boolean
+  /** An account is gone: nothing else should remember it. */
+  readonly onAccountDeleted: (adAccountId: string) => void
+}
+
+export type AdminApp = FastifyInstance
+
+const BODY_LIMIT_BYTES = 64 * 1024
+
+export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
+  const { metrics, metricsOpen, log, adminToken } = options
+  const app = Fastify({
+    logger: false,
+    bodyLimit: BODY_LIMIT_BYTES,
+    routerOptions: { maxParamLength: 200 },
+    forceCloseConnections: true,
+  })
+    .withTypeProvider<TypeBoxTypeProvider>()
+    .setValidatorCompiler(TypeBoxValidatorCompiler)
+
+  app.setErrorHandler<FastifyError>((error, _request, reply) => {
+    const { status, message } = tell(error)
+    if (status >= 500) log.error({ code: codeOf(error) }, 'admin request failed')
+    return reply.code(status).send({ code: codeOf(error), message })
+  })
+  app.setNotFoundHandler(() => {
+    throw new NotFound()
+  })
+
+  app.addHook('onRequest', async (request) => {
+    if (metricsOpen && request.routeOptions.url === '/metrics') return
+    if (!isSame(bearerOf(request.headers.authorization) ?? '', adminToken)) throw new Unauthorized()
+  })
+  app.addHook('onResponse', (request, reply, done) => {
+    const { method, routeOptions } = request
+    // What changes something is worth a line; a scrape every few seconds is not.
+    if (method !== 'GET') {
+      log.info({ method, route: routeOptions.url, status: reply.statusCode }, 'admin request answered')
+    }
+    done()
+  })
+
+  app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()))
+  await app.register(accountRoutes, options)
+  await app.register(keyRoutes, options)
+  await app.register(bookRoutes, options)
+  await app.register(resealRoutes, options)
+  return app
+}
+
+/** Texts of errors that are not the relay's own may quote what was sent; those are not passed on. */
+function tell(error: FastifyError): { status: number; message: string } {
+  if (error.validation) {
+    const places = error.validation.map(
+      ({ instancePath, message }) => `${instancePath.slice(1).replaceAll('/', '.') || 'body'}: ${message}`,
+    )
+    return { status: 400, message: [...new Set(places)].join('; ') }
+  }
+  const status = error.statusCode ?? 500
+  if (error.code?.startsWith('FST_')) return { status, message: 'The request is malformed.' }
+  if (error.statusCode === undefined) return { status, message: 'The relay failed.' }
+  return { status, message: error instanceof SyntaxError ? 'The body is not JSON.' : error.message }
+}
+
+/** In constant time, whatever the lengths. */
+function isSame(given: string, expected: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  return timingSafeEqual(digest(given), digest(expected))
+}

@@ -1,0 +1,21 @@
+/**
+ * `POST /reseal`: seals with MASTER_KEY whatever MASTER_KEY_PREVIOUS sealed, tokens first. After it has answered, the
+ * previous key is no longer needed. Safe to ask for again at any time.
+ */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { AdminOptions } from './app.ts'
+
+/** In steps, between which commits go on. */
+const PAYLOADS_PER_STEP = 500
+
+export const resealRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { vault, store }) => {
+  app.post('/reseal', async () => {
+    const tokens = await vault.reseal()
+    let payloads = 0
+    for (;;) {
+      const resealed = await store.reseal(PAYLOADS_PER_STEP)
+      payloads += resealed
+      if (resealed === 0) return { tokens, payloads }
+    }
+  })
+}

@@ -1,0 +1,102 @@
+/**
+ * The settings: one schema, read once from the environment, frozen, passed down. Every problem is named at once, by the
+ * setting's name and never by its value.
+ */
+import ipaddr from 'ipaddr.js'
+import { Type, type Static, type TSchema } from 'typebox'
+import { Value } from 'typebox/value'
+import { BadSettings } from './errors.ts'
+import { LOG_LEVELS } from './log.ts'
+
+/** `rule` completes the sentence "NAME must be …". */
+const number = (value: number, minimum: number, maximum: number) =>
+  Type.Integer({ minimum, maximum, default: value, rule: `a whole number from ${minimum} to ${maximum}` })
+const text = (rule: string, pattern: string, value?: string) =>
+  Type.String({ pattern, rule, ...(value === undefined ? {} : { default: value }) })
+const masterKey = () => Type.Optional(text('32 bytes in base64', '^[A-Za-z0-9+/_-]{43}=?$'))
+
+export const SettingsSchema = Type.Object({
+  HOST: text('an address', '^\\S+$', '127.0.0.1'),
+  PORT: number(8080, 0, 65_535),
+  ADMIN_HOST: text('an address', '^\\S+$', '127.0.0.1'),
+  ADMIN_PORT: number(8081, 0, 65_535),
+  ADMIN_TOKEN: Type.Optional(text('at least 16 visible ASCII characters', '^[!-~]{16,}$')),
+  DATABASE_URL: text(
+    'sqlite: and the path of a file',
+    '^sqlite:(?!:|file:).*[^/:]$',
+    'sqlite:./data/relay.db',
+  ),
+  MASTER_KEY: masterKey(),
+  MASTER_KEY_PREVIOUS: masterKey(),
+  PINTEREST_API_URL: text(
+    'an http or https URL without query or fragment',
+    '^https?://[^\\s?#]+$',
+    'https://api.pinterest.com/v5',
+  ),
+  POSTS_PER_MINUTE: number(5000, 0, 1_000_000),
+  CALLS_PER_MINUTE: number(5000, 2, 1_000_000),
+  CALL_BURST: number(250, 1, 1_000_000),
+  CALLS_IN_FLIGHT: number(4, 1, 1000),
+  CALLS_IN_FLIGHT_TOTAL: number(64, 1, 10_000),
+  CALL_TIMEOUT_MS: number(10_000, 100, 60_000),
+  ANSWER_WAIT_MS: number(4000, 0, 30_000),
+  DEDUPE_HOURS: number(24, 1, 720),
+  MAX_EVENT_AGE_HOURS: number(168, 1, 8760),
+  STORE_LIMIT_BYTES: number(10 * 1024 ** 3, 1024 ** 2, 2 ** 50),
+  BODY_LIMIT_BYTES: number(8 * 1024 ** 2, 1024, 64 * 1024 ** 2),
+  TRUST_PROXY: Type.Optional(text('a comma list of addresses or CIDR blocks', '^[0-9a-fA-F:.,/ ]+$')),
+  METRICS_OPEN: Type.Enum(['true', 'false'], { default: 'false', rule: 'true or false' }),
+  LOG_LEVEL: Type.Enum(LOG_LEVELS, { default: 'info', rule: `one of ${LOG_LEVELS.join(', ')}` }),
+})
+
+export type Settings = Readonly<Static<typeof SettingsSchema>>
+
+export interface Config extends Omit<Settings, 'TRUST_PROXY' | 'METRICS_OPEN'> {
+  /** Addresses and CIDR blocks of the gateways whose X-Forwarded-* count. */
+  readonly TRUST_PROXY: readonly string[]
+  readonly METRICS_OPEN: boolean
+  /** From DATABASE_URL. */
+  readonly databasePath: string
+}
+
+/** Throws BAD_SETTINGS with one line per problem. */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const problems: string[] = []
+  const given: Record<string, unknown> = {}
+  for (const [name, schema] of Object.entries<TSchema>(SettingsSchema.properties)) {
+    const value = readValue(schema, environment[name]?.trim() ?? '')
+    if (value === undefined) continue
+    if (Value.Check(schema, value)) given[name] = value
+    else problems.push(`${name} must be ${ruleOf(schema)}`)
+  }
+  const settings = Value.Default(SettingsSchema, given) as Settings
+  const gateways = (settings.TRUST_PROXY ?? '').split(',').flatMap((block) => block.trim() || [])
+  if (!gateways.every(isAddressBlock))
+    problems.push(`TRUST_PROXY must be ${ruleOf(SettingsSchema.properties.TRUST_PROXY)}`)
+  if (settings.CALL_BURST >= settings.CALLS_PER_MINUTE)
+    problems.push('CALL_BURST must be below CALLS_PER_MINUTE')
+  if (settings.MASTER_KEY_PREVIOUS && !settings.MASTER_KEY) {
+    problems.push('MASTER_KEY must be set where MASTER_KEY_PREVIOUS is')
+  }
+  if (problems.length > 0) throw new BadSettings([...new Set(problems)].join('\n'))
+  return Object.freeze({
+    ...settings,
+    TRUST_PROXY: gateways,
+    METRICS_OPEN: settings.METRICS_OPEN === 'true',
+    databasePath: settings.DATABASE_URL.slice('sqlite:'.length),
+  })
+}
+
+/** An empty setting is an unset one: compose files and manifests pass empty texts for what is not set. */
+function readValue(schema: TSchema, value: string): unknown {
+  if (value === '') return undefined
+  return 'type' in schema && schema.type === 'integer' && /^\d{1,15}$/.test(value) ? Number(value) : value
+}
+
+function ruleOf(schema: TSchema): string {
+  return 'rule' in schema ? String(schema.rule) : 'something else'
+}
+
+function isAddressBlock(block: string): boolean {
+  return block.includes('/') ? ipaddr.isValidCIDR(block) : ipaddr.isValid(block)
+}

@@ -1,0 +1,334 @@
+/**
+ * Delivery: the one driver of all lanes. It lets calls leave as slots, gates and the guard allow, and acts on what
+ * Pinterest answers. The decisions are pure and live beside it (lane, gate, verdict, retry).
+ *
+ * Natural batching: a call leaves at once while its lane has a free slot; while all slots are busy, parcels gather and
+ * leave together in the next one. So nothing waits when there is little to do, and calls grow when there is much.
+ */
+import TinyQueue from 'tinyqueue'
+import type { Guard } from '../budget/guard.ts'
+import type { Clock } from '../clock.ts'
+import { codeOf, placeOf, type Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import type { CallOutcome, Pinterest } from '../pinterest/outcome.ts'
+import type { LaneKey, LeasedParcel, Store } from '../store/store.ts'
+import type { Vault } from '../vault/vault.ts'
+import { createAct } from './act.ts'
+import { callBody } from './call-body.ts'
+import { expireEvents } from './expire.ts'
+import { afterCall, isHold, reopen, type CallResult, type CloseReason } from './gate.ts'
+import { Lane } from './lane.ts'
+import { parcelOf, type EventOutcome, type Piece } from './parcel.ts'
+import { createPersist } from './persist.ts'
+import { createRunning } from './running.ts'
+import { createSettle } from './settling.ts'
+import { createSupply } from './supply.ts'
+import { judge, type Verdict } from './verdict.ts'
+import { createWaits } from './waits.ts'
+
+export interface DeliveryOptions {
+  readonly store: Store
+  readonly pinterest: Pinterest
+  readonly guard: Guard
+  readonly vault: Vault
+  readonly clock: Clock
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly callsInFlight: number
+  readonly callsInFlightTotal: number
+  readonly maxEventAgeMs: number
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+export interface LaneState extends LaneKey {
+  readonly status: 'open' | 'paused' | CloseReason
+  /** When the relay tries again by itself: milliseconds from now; undefined for an open lane. */
+  readonly nextTryMs: number | undefined
+  readonly callsInFlight: number
+}
+
+export interface Delivery {
+  /** Picks up what an earlier process left in the store. */
+  start(): Promise<void>
+  /**
+   * Takes over a committed parcel with its lease. Resolves with what became of each event of it (in the stored order)
+   * once all have a final verdict, or after `waitMs`, whichever is first; delivery goes on either way.
+   */
+  deliver(leased: LeasedParcel, waitMs: number): Promise<readonly EventOutcome[]>
+  /** An account was registered, rotated, paused, resumed or removed. */
+  goOn(adAccountId: string): void
+  lanes(adAccountId: string): readonly LaneState[]
+  callsInFlight(): number
+  /** No call leaves from now on; resolves when those in flight have ended, or after `patienceMs`. */
+  stop(patienceMs: number): Promise<void>
+  /** Ends every post's wait with what is known, now and from now on. */
+  endWaits(): void
+  /** After `stop`, and once no call can be under way any more: writes the last verdicts. What waits stays in the store. */
+  close(): Promise<void>
+}
+
+export function createDelivery(options: DeliveryOptions): Delivery {
+  const { store, pinterest, guard, vault, clock, random, log, metrics } = options
+  const lanes = new Map<string, Lane>()
+  const timers = new Map<Lane, () => void>()
+  const scheduled = new TinyQueue<Lane>([], (a, b) => a.servedTurn - b.servedTurn)
+  let turn = 0
+  let callsInFlight = 0
+  let isPumpDue = false
+  let isStopped = false
+  let isClosing = false
+
+  const calls = createRunning()
+  const running = createRunning()
+  const waits = createWaits(clock)
+  const persist = createPersist({ clock, log, isClosing: () => isClosing })
+  const settle = createSettle({ store, waits, running, persist, clock, metrics })
+  const supply = createSupply({ store, waits, running, persist, clock, log, onChange: schedule })
+  const act = createAct({ supply, settle, clock, random })
+
+  function laneOf({ adAccountId, isTest }: LaneKey): Lane {
+    const name = `${adAccountId}/${isTest ? 'test' : 'live'}`
+    let lane = lanes.get(name)
+    if (!lane) {
+      lane = new Lane({ adAccountId, isTest })
+      lanes.set(name, lane)
+    }
+    return lane
+  }
+
+  // -- who may call next ------------------------------------------------------------------------------------------
+
+  function schedule(lane: Lane): void {
+    if (!lane.isScheduled) {
+      lane.isScheduled = true
+      scheduled.push(lane)
+    }
+    if (isPumpDue || isStopped) return
+    isPumpDue = true
+    // After the microtasks of this turn: parcels that were committed together leave together.
+    setImmediate(pump)
+  }
+
+  /** One call for the lane that was served longest ago, and again: a long lane delays another by one call at most. */
+  function pump(): void {
+    isPumpDue = false
+    while (callsInFlight < options.callsInFlightTotal && !isStopped) {
+      const lane = scheduled.pop()
+      if (!lane) return
+      lane.isScheduled = false
+      if (!tryCall(lane)) continue
+      lane.servedTurn = ++turn
+      schedule(lane)
+    }
+  }
+
+  /** Lets one call of the lane leave if nothing forbids it; else sees to it that the lane is asked again in time. */
+  function tryCall(lane: Lane): boolean {
+    if (isPaused(lane)) return false
+    supply.refill(lane)
+    const nowMs = clock.monotonicMs()
+    if (!lane.mayCall(nowMs, options.callsInFlight)) {
+      const changeMs = lane.nextChangeMs(nowMs)
+      if (changeMs !== undefined) wakeIn(lane, changeMs - nowMs)
+      return false
+    }
+    const { adAccountId } = lane.key
+    const waitMs = guard.take(adAccountId)
+    if (waitMs > 0) {
+      wakeIn(lane, waitMs)
+      return false
+    }
+    const pieces = withoutExpired(lane, lane.takeCall(clock.wallMs()))
+    if (pieces.length === 0) guard.finished(adAccountId)
+    else calls.add(call(lane, pieces).catch((error: unknown) => giveUp(lane, error)))
+    return true
+  }
+
+  function isPaused({ key }: Lane): boolean {
+    // Without its account a lane has no token; its events stay for when the account is registered again.
+    return vault.account(key.adAccountId)?.isPaused !== false
+  }
+
+  function wakeIn(lane: Lane, delayMs: number): void {
+    timers.get(lane)?.()
+    const cancel = clock.after(Math.max(0, delayMs), () => {
+      timers.delete(lane)
+      schedule(lane)
+    })
+    timers.set(lane, cancel)
+  }
+
+  function withoutExpired(lane: Lane, pieces: readonly Piece[]): Piece[] {
+    if (lane.key.isTest) return [...pieces]
+    const oldestS = (clock.wallMs() - options.maxEventAgeMs) / 1000
+    return pieces.flatMap((piece) => {
+      if (piece.oldestEventTimeS >= oldestS) return [piece]
+      const { expired, kept } = expireEvents(piece, oldestS)
+      supply.replace(lane, [piece], kept ? [kept] : [])
+      if (expired) {
+        const errorMessage = 'The event grew too old before Pinterest took it.'
+        const outcome: EventOutcome = { status: 'expired', errorMessage, warningMessage: '' }
+        settle([{ piece: expired, outcomes: expired.positions.map(() => outcome) }], 'too_old')
+      }
+      return kept ? [kept] : []
+    })
+  }
+
+  // -- one call ---------------------------------------------------------------------------------------------------
+
+  async function call(lane: Lane, pieces: readonly Piece[]): Promise<void> {
+    const { adAccountId, isTest } = lane.key
+    const token = vault.tokenOf(adAccountId) ?? ''
+    const wasTrial = lane.gate.status === 'closed'
+    const eventCount = pieces.reduce((sum, { positions }) => sum + positions.length, 0)
+    const startedMs = clock.monotonicMs()
+    lane.callsInFlight += 1
+    callsInFlight += 1
+    const outcome = await pinterest.sendEvents({ adAccountId, isTest, token, body: callBody(pieces) })
+    lane.callsInFlight -= 1
+    callsInFlight -= 1
+    guard.finished(adAccountId)
+
+    const verdict = judge(outcome, eventCount, clock.wallMs())
+    report(lane, verdict, outcome, eventCount, clock.monotonicMs() - startedMs)
+    // A refusal of a token that was replaced meanwhile says nothing about the new one.
+    const isOutdated = verdict.action === 'hold' && vault.tokenOf(adAccountId) !== token
+    if (!isOutdated) moveGate(lane, verdict, wasTrial)
+    act(lane, pieces, verdict, token)
+    supply.parkIfHeld(lane)
+    schedule(lane)
+  }
+
+  /** What never should happen: this process leaves the call's parcels to the next one, which finds them in the store. */
+  function giveUp({ key }: Lane, error: unknown): void {
+    const { adAccountId, isTest } = key
+    const fields = { ad_account_id: adAccountId, is_test: isTest, code: codeOf(error), at: placeOf(error) }
+    log.error(fields, 'a call could not be concluded')
+  }
+
+  function moveGate(lane: Lane, verdict: Verdict, wasTrial: boolean): void {
+    const before = lane.gate
+    lane.gate = afterCall(before, callResult(verdict), wasTrial, clock.monotonicMs(), random())
+    if (wasTrial && lane.gate.status === 'open') lane.wakeAll()
+    if (before.status === 'open' && lane.gate.status === 'closed') {
+      const { reason, untilMs } = lane.gate
+      log[isHold(reason) ? 'error' : 'warn'](
+        {
+          ad_account_id: lane.key.adAccountId,
+          is_test: lane.key.isTest,
+          reason,
+          delay_ms: Math.round(untilMs - clock.monotonicMs()),
+        },
+        isHold(reason) ? 'lane held until its cause is mended' : 'lane waits',
+      )
+    }
+  }
+
+  function report(
+    { key }: Lane,
+    { action }: Verdict,
+    outcome: CallOutcome,
+    events: number,
+    durationMs: number,
+  ): void {
+    const isAnswered = outcome.kind === 'answered'
+    metrics.call(isAnswered ? String(outcome.status) : outcome.reason, durationMs / 1000, events)
+    const fields = {
+      ad_account_id: key.adAccountId,
+      is_test: key.isTest,
+      status: isAnswered ? outcome.status : undefined,
+      reason: isAnswered ? action : outcome.reason,
+      events,
+      duration_ms: Math.round(durationMs),
+    }
+    if (action === 'settle') log.debug(fields, 'call answered')
+    else log.warn(fields, 'call not taken')
+  }
+
+  /** No verdict can come within the wait: the post is answered at once, instead of holding a connection for nothing. */
+  function isHopeless(lane: Lane, waitMs: number): boolean {
+    const { gate } = lane
+    return isPaused(lane) || (gate.status === 'closed' && gate.untilMs > clock.monotonicMs() + waitMs)
+  }
+
+  function stateOf(lane: Lane): LaneState {
+    const { gate, key } = lane
+    const isClosed = gate.status === 'closed'
+    const isTryingAgain = isClosed && !isPaused(lane)
+    return {
+      ...key,
+      status: isPaused(lane) ? 'paused' : isClosed ? gate.reason : 'open',
+      nextTryMs: isTryingAgain ? Math.max(0, Math.round(gate.untilMs - clock.monotonicMs())) : undefined,
+      callsInFlight: lane.callsInFlight,
+    }
+  }
+
+  return {
+    async start() {
+      for (const backlog of await store.backlog()) {
+        const lane = laneOf(backlog)
+        lane.hasMoreInStore = true
+        schedule(lane)
+      }
+    },
+
+    async deliver(leased, waitMs) {
+      const lane = laneOf(leased)
+      const { parcel, piece } = parcelOf(leased)
+      const done = waits.waitFor(parcel, isHopeless(lane, waitMs) ? 0 : waitMs)
+      supply.take(lane, piece)
+      schedule(lane)
+      await done
+      return parcel.outcomes
+    },
+
+    goOn(adAccountId) {
+      for (const lane of lanes.values()) {
+        if (lane.key.adAccountId !== adAccountId) continue
+        lane.gate = reopen(lane.gate, clock.monotonicMs())
+        schedule(lane)
+      }
+    },
+
+    lanes: (adAccountId) =>
+      [...lanes.values()].filter(({ key }) => key.adAccountId === adAccountId).map(stateOf),
+
+    callsInFlight: () => callsInFlight,
+
+    async stop(patienceMs) {
+      isStopped = true
+      supply.stop()
+      for (const cancel of timers.values()) cancel()
+      timers.clear()
+      let cancel = () => {}
+      const patience = new Promise<void>((resolve) => {
+        cancel = clock.after(patienceMs, resolve)
+      })
+      await Promise.race([calls.ended(), patience])
+      cancel()
+    },
+
+    endWaits: () => waits.endAll(),
+
+    async close() {
+      isClosing = true
+      await calls.ended()
+      await running.ended()
+    },
+  }
+}
+
+function callResult(verdict: Verdict): CallResult {
+  switch (verdict.action) {
+    case 'settle':
+    case 'split':
+      return { kind: 'answered' }
+    case 'retry':
+      return { kind: 'failed' }
+    case 'wait':
+      return { kind: 'limited', delayMs: verdict.delayMs }
+    case 'hold':
+      return { kind: 'held', reason: verdict.reason }
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Whether a lane's calls may leave: a state and its transitions, pure.
+ *
+ *            3 failures in a row              untilMs passes
+ *   open ──────── 429, hold ──────> closed ──────────────────> (one trial call may leave)
+ *    ▲                                ▲ └── the trial fails: closed again, for longer
+ *    └────────── the trial succeeds ──┘
+ *
+ * Only the outcome of a call changes a gate, but for `reopen` (an operator changed the token or the pause). While it is
+ * closed, only the trial's outcome counts: calls that were in flight when it closed say nothing new.
+ */
+import { backoffMs, limitedMs } from './retry.ts'
+import type { HoldReason } from './verdict.ts'
+
+export type CloseReason = HoldReason | 'failing' | 'rate_limited'
+
+export type Gate =
+  | { readonly status: 'open'; readonly failures: number }
+  | {
+      readonly status: 'closed'
+      readonly reason: CloseReason
+      /** Monotonic; from then on one trial call may leave. */
+      readonly untilMs: number
+      /** Trials that failed, and what closed it: makes the pauses grow. */
+      readonly failures: number
+    }
+
+export type CallResult =
+  | { readonly kind: 'answered' }
+  | { readonly kind: 'failed' }
+  | { readonly kind: 'limited'; readonly delayMs: number | undefined }
+  | { readonly kind: 'held'; readonly reason: HoldReason }
+
+export const OPEN: Gate = { status: 'open', failures: 0 }
+
+/** One failure says little; as many in a row say that the next call will fail too. */
+const FAILURES_TO_CLOSE = 3
+/** A held lane asks again by itself: the token may have been mended on Pinterest's side. */
+const PROBE_MS = 3 * 60_000
+
+/** `wasTrial`: the call left through a closed gate. `random` in [0, 1). */
+export function afterCall(
+  gate: Gate,
+  result: CallResult,
+  wasTrial: boolean,
+  nowMs: number,
+  random: number,
+): Gate {
+  if (gate.status === 'closed' && !wasTrial) return gate
+  const failures = gate.failures + 1
+  switch (result.kind) {
+    case 'answered':
+      return OPEN
+    case 'failed':
+      if (gate.status === 'open' && failures < FAILURES_TO_CLOSE) return { status: 'open', failures }
+      return { status: 'closed', reason: 'failing', untilMs: nowMs + backoffMs(failures, random), failures }
+    case 'limited':
+      return {
+        status: 'closed',
+        reason: 'rate_limited',
+        untilMs: nowMs + limitedMs(result.delayMs, failures, random),
+        failures,
+      }
+    case 'held': {
+      // With jitter, so that a thousand lanes held by one outage do not probe together.
+      const untilMs = nowMs + PROBE_MS * (0.75 + random / 2)
+      return { status: 'closed', reason: result.reason, untilMs, failures }
+    }
+  }
+}
+
+/** Something that an operator changed may have mended it: let a trial leave now. Not where Pinterest asked to wait. */
+export function reopen(gate: Gate, nowMs: number): Gate {
+  return gate.status === 'open' || gate.reason === 'rate_limited' ? gate : { ...gate, untilMs: nowMs }
+}
+
+export function isHold(reason: CloseReason): reason is HoldReason {
+  return reason !== 'failing' && reason !== 'rate_limited'
+}

@@ -1,0 +1,37 @@
+/** How long to wait before the next call: pure timing. */
+
+/** A Retry-After beyond this is not believed: the lane asks again then. */
+const RETRY_AFTER_CAP_MS = 5 * 60_000
+
+/**
+ * A Retry-After header in milliseconds from now: whole seconds or an HTTP date (RFC 9110, 10.2.3), capped. Undefined
+ * for garbage and for dates long gone, so that the caller falls back on its own pace.
+ */
+export function readRetryAfter(header: string | undefined, nowMs: number): number | undefined {
+  const value = header?.trim() ?? ''
+  if (/^\d{1,10}$/.test(value)) return Math.min(RETRY_AFTER_CAP_MS, Number(value) * 1000)
+  // Only the fixed-length date: Date.parse alone would take almost anything for a date.
+  if (!/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(value)) return undefined
+  const delayMs = Date.parse(value) - nowMs
+  return Number.isNaN(delayMs) || delayMs < 0 ? undefined : Math.min(RETRY_AFTER_CAP_MS, delayMs)
+}
+
+const BACKOFF_BASE_MS = 500
+const BACKOFF_CAP_MS = 60_000
+
+/** However short a pause Pinterest asks for: it has just said that there are too many calls. */
+const RATE_LIMIT_FLOOR_MS = 1000
+
+/** How long a lane waits after a 429: as long as it was told, or else for a growing pause. */
+export function limitedMs(toldMs: number | undefined, failures: number, random: number): number {
+  return Math.max(RATE_LIMIT_FLOOR_MS, toldMs ?? backoffMs(failures, random))
+}
+
+/**
+ * Exponential backoff with full jitter: a random moment of a span that doubles with each failure, so that what failed
+ * together does not come back together. `failures` counts from 1; `random` is in [0, 1).
+ */
+export function backoffMs(failures: number, random: number): number {
+  const span = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** Math.min(failures - 1, 16))
+  return Math.ceil(span * random)
+}

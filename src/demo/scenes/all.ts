@@ -1,0 +1,23 @@
+/** The scenes in their order. The last two look back at all the others. */
+import type { Scene } from '../demo.ts'
+import { badEventsScene } from './bad-events.ts'
+import { booksScene } from './books.ts'
+import { doorScene } from './door.ts'
+import { duplicatesScene } from './duplicates.ts'
+import { hashedScene } from './hashed.ts'
+import { leaksScene } from './leaks.ts'
+import { ordersScene } from './orders.ts'
+import { outageScene } from './outage.ts'
+import { seedScene } from './seed.ts'
+
+export const SCENES: readonly Scene[] = [
+  ordersScene,
+  badEventsScene,
+  hashedScene,
+  seedScene,
+  duplicatesScene,
+  doorScene,
+  outageScene,
+  leaksScene,
+  booksScene,
+]

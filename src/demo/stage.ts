@@ -1,0 +1,204 @@
+/**
+ * Everything that the demo needs, on free ports: the sandbox in this process, the relay in its own, a store that is
+ * thrown away, three accounts and a key for each. And the two ways to speak to the relay: as a shop, as an operator.
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createSandbox, type Sandbox } from '../sandbox/sandbox.ts'
+import { startRelayProcess } from './relay-process.ts'
+
+export interface Shop {
+  readonly adAccountId: string
+  readonly label: string
+  /** Pinterest's token: known to the relay and to Pinterest, never to the shop. */
+  readonly accessToken: string
+  readonly relayKey: string
+  readonly country: string
+  readonly postsPerMinute?: number
+}
+
+export interface Stage extends AsyncDisposable {
+  readonly sandbox: Sandbox
+  readonly shops: Readonly<Record<ShopName, Shop>>
+  readonly publicUrl: string
+  readonly adminUrl: string
+  readonly adminToken: string
+  /** Where the relay keeps its store, keys and all. */
+  readonly folder: string
+  /** Every line that the relay logged so far. */
+  readonly logLines: readonly string[]
+  post(shop: Shop, events: readonly unknown[], options?: PostOptions): Promise<Answer>
+  books(): Promise<Books>
+  /** `kill -9`, and a new process on the same store and ports. */
+  killAndStartAgain(): Promise<void>
+}
+
+export type ShopName = 'main' | 'busy' | 'quiet'
+
+export interface PostOptions {
+  readonly isTest?: boolean
+  readonly prefer?: string
+}
+
+export interface EventAnswer {
+  readonly status: string
+  readonly error_message: string
+  readonly warning_message: string
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  /** Pinterest's code, in errors. */
+  readonly code: number | undefined
+  /** One per event, wherever the answer carries them. */
+  readonly entries: readonly EventAnswer[]
+}
+
+export interface Books {
+  readonly received: number
+  readonly delivered: number
+  readonly rejected: number
+  readonly expired: number
+  readonly queued: number
+  readonly duplicate: number
+  readonly refused: number
+}
+
+export async function openStage(): Promise<Stage> {
+  await using opened = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-demo-'))
+  opened.defer(() => rm(folder, { recursive: true, force: true }))
+
+  const sandbox = await createSandbox({
+    tokens: PLANS.map(({ adAccountId, accessToken }) => ({ accessToken, adAccountIds: [adAccountId] })),
+  })
+  opened.defer(() => sandbox.close())
+
+  const adminToken = randomBytes(24).toString('base64url')
+  const logLines: string[] = []
+  const start = (ports: { PORT: string; ADMIN_PORT: string }) =>
+    startRelayProcess({
+      settings: {
+        ...ports,
+        ADMIN_TOKEN: adminToken,
+        DATABASE_URL: `sqlite:${join(folder, 'relay.db')}`,
+        PINTEREST_API_URL: sandbox.url,
+      },
+      onLog: (line) => void logLines.push(line),
+    })
+  let relay = await start({ PORT: '0', ADMIN_PORT: '0' })
+  // Whoever still plays when the stage closes must not start a relay that nobody ends.
+  const closing = new AbortController()
+  let startingAgain: Promise<unknown> = Promise.resolve()
+  opened.defer(async () => {
+    closing.abort()
+    await startingAgain.catch(() => {})
+    await relay.end()
+  })
+  const signal = () => AbortSignal.any([closing.signal, AbortSignal.timeout(ANSWER_MS)])
+  const { port, adminPort } = relay
+  const publicUrl = `http://127.0.0.1:${port}`
+  const adminUrl = `http://127.0.0.1:${adminPort}`
+
+  const askAdmin = async (method: string, path: string, body?: object): Promise<unknown> => {
+    const response = await fetch(adminUrl + path, {
+      method,
+      headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
+      signal: signal(),
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
+    const answer: unknown = await response.json()
+    if (!response.ok) throw new Error(`${method} ${path} was answered ${response.status}`)
+    return answer
+  }
+
+  const register = async (plan: Plan): Promise<Shop> => {
+    const { adAccountId, label, accessToken, country, postsPerMinute } = plan
+    await askAdmin('PUT', `/accounts/${adAccountId}`, {
+      access_token: accessToken,
+      label,
+      country,
+      ...(postsPerMinute !== undefined && { posts_per_minute: postsPerMinute }),
+    })
+    const made = (await askAdmin('POST', '/keys', { label, ad_account_ids: [adAccountId] })) as {
+      key: string
+    }
+    return { ...plan, relayKey: made.key }
+  }
+  const [main, busy, quiet] = PLANS
+  const shops = { main: await register(main), busy: await register(busy), quiet: await register(quiet) }
+  const parts = opened.move()
+
+  return {
+    sandbox,
+    shops,
+    publicUrl,
+    adminUrl,
+    adminToken,
+    folder,
+    logLines,
+    async post({ adAccountId, relayKey }, events, { isTest = false, prefer } = {}) {
+      const query = isTest ? '?test=true' : ''
+      const response = await fetch(`${publicUrl}/v5/ad_accounts/${adAccountId}/events${query}`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${relayKey}`,
+          'content-type': 'application/json',
+          ...(prefer !== undefined && { prefer }),
+        },
+        body: JSON.stringify({ data: events }),
+        signal: signal(),
+      })
+      const body = (await response.json()) as AnswerBody
+      const entries = body.events ?? body.details?.events ?? []
+      return { status: response.status, headers: response.headers, code: body.code, entries }
+    },
+    books: async () => (await askAdmin('GET', '/books')) as Books,
+    async killAndStartAgain() {
+      closing.signal.throwIfAborted()
+      const startAgain = async () => {
+        await relay.kill()
+        relay = await start({ PORT: String(port), ADMIN_PORT: String(adminPort) })
+      }
+      startingAgain = startAgain()
+      await startingAgain
+    },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}
+
+interface AnswerBody {
+  readonly code?: number
+  readonly events?: readonly EventAnswer[]
+  readonly details?: { readonly events?: readonly EventAnswer[] }
+}
+
+/** Longer than the relay lets any post wait. */
+const ANSWER_MS = 35_000
+
+type Plan = Omit<Shop, 'relayKey'>
+
+const PLANS = [
+  {
+    adAccountId: '549755885175',
+    label: 'a shop in many countries',
+    accessToken: 'pina_DEMO_main_0123456789abcdef_7Kq2',
+    country: 'US',
+  },
+  {
+    adAccountId: '549755885176',
+    label: 'a shop on sale day',
+    accessToken: 'pina_DEMO_busy_0123456789abcdef_M4xw',
+    country: 'GB',
+    postsPerMinute: 120,
+  },
+  {
+    adAccountId: '549755885177',
+    label: 'a small shop',
+    accessToken: 'pina_DEMO_quiet_0123456789abcdef_p9Tz',
+    country: 'DE',
+  },
+] as const satisfies readonly Plan[]

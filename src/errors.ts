@@ -1,0 +1,41 @@
+/**
+ * Every error that the relay answers or stops with, in one table. The code is the contract; texts may change. The public
+ * port answers them in Pinterest's form, with Pinterest's codes (http/error-answer.ts).
+ */
+import createError from '@fastify/error'
+
+/** Codes of Pinterest's own error bodies. */
+export const PINTEREST_CODES = {
+  unauthorized: 2,
+  rateLimited: 8,
+  noSuchMethod: 12,
+  forbidden: 29,
+  partlyProcessed: 953,
+  invalid: 4196,
+  unavailable: 4197,
+} as const
+
+// What the public port answers.
+export const InvalidRequest = createError('INVALID_REQUEST', '%s', 400)
+export const Unauthorized = createError('UNAUTHORIZED', 'Authentication failed.', 401)
+export const Forbidden = createError('FORBIDDEN', 'You are not permitted to access that resource.', 403)
+export const NotFound = createError('NOT_FOUND', 'There is nothing at this address.', 404)
+export const UnsupportedMedia = createError('UNSUPPORTED_MEDIA', '%s', 415)
+export const TooManyPosts = createError(
+  'TOO_MANY_POSTS',
+  'Over %s posts per minute for this ad account.',
+  429,
+)
+export const StoreUnavailable = createError('STORE_UNAVAILABLE', 'The relay cannot store events now.', 503)
+export const TooBusy = createError('TOO_BUSY', 'Too many large posts at once.', 503)
+export const ShuttingDown = createError('SHUTTING_DOWN', 'The relay is shutting down.', 503)
+
+// What stops a start, with one clear line.
+export const BadSettings = createError('BAD_SETTINGS', '%s')
+export const WrongMasterKey = createError('WRONG_MASTER_KEY', '%s')
+export const StoreInUse = createError('STORE_IN_USE', '%s')
+export const StoreTooNew = createError('STORE_TOO_NEW', '%s')
+export const StoreCannotOpen = createError('STORE_CANNOT_OPEN', '%s')
+
+/** A ciphertext that no known master key opens, or that was changed or moved. */
+export const CannotOpen = createError('CANNOT_OPEN', 'A sealed value cannot be opened.')

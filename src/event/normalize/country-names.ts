@@ -1,0 +1,85 @@
+/**
+ * Which country a code or a folded name means. The table is built when the module loads (some 60 ms), because a start
+ * may take its time and the first event with a name in it may not.
+ */
+import countries from 'i18n-iso-countries'
+import { countriesByLanguage } from './country-languages.ts'
+import { foldName } from './fold.ts'
+
+/** Is it an ISO 3166-1 alpha-2 code in lower case, or Kosovo's `xk`? */
+export function isCountry(code: string): boolean {
+  return ALPHA_2.has(code)
+}
+
+/** From alpha-3 in lower case or three digits. */
+export function countryOfCode(code: string): string | undefined {
+  return CODES.get(code)
+}
+
+/** From a name in English or in one of the country's languages, folded by `foldName`. */
+export function countryOfName(folded: string): string | undefined {
+  return NAMES.get(folded) ?? (folded.startsWith('the') ? NAMES.get(folded.slice('the'.length)) : undefined)
+}
+
+/** What shoppers write and neither source has. */
+const ALSO_CALLED: Readonly<Record<string, readonly string[]>> = {
+  gb: ['England', 'Scotland', 'Wales', 'Northern Ireland', 'Great Britain'],
+  ie: ['Republic of Ireland'],
+  mk: ['Macedonia'],
+  mm: ['Burma'],
+  nl: ['Holland'],
+  sz: ['Swaziland'],
+  va: ['Vatican', 'Holy See'],
+}
+
+const ALPHA_2: ReadonlySet<string> = new Set(
+  Object.keys(countries.getAlpha2Codes()).map((code) => code.toLowerCase()),
+)
+
+const CODES: ReadonlyMap<string, string> = new Map(
+  [...Object.entries(countries.getAlpha3Codes()), ...Object.entries(countries.getNumericCodes())].map(
+    ([code, alpha2]) => [code.toLowerCase(), alpha2.toLowerCase()],
+  ),
+)
+
+/** English first: where another language gives the same name to another country, English keeps it. */
+function createNames(): ReadonlyMap<string, string> {
+  const english = collectNames([
+    ...namesIn('en', [...ALPHA_2]),
+    ...Object.entries(ALSO_CALLED).flatMap(([country, names]) =>
+      names.map((name) => [name, country] as const),
+    ),
+  ])
+  const local = collectNames(countriesByLanguage().flatMap(([language, spoken]) => namesIn(language, spoken)))
+  return new Map([...local, ...english])
+}
+
+/** Welsh DU and Irish RA are the United Kingdom, but on their own rather typing errors. */
+const IS_LIKE_A_CODE = /^[a-z]{0,2}$/
+
+/** A name that two countries have, such as Congo, means neither. */
+function collectNames(entries: readonly (readonly [name: string, country: string])[]): Map<string, string> {
+  const names = new Map<string, string>()
+  const ambiguous = new Set<string>()
+  for (const [name, country] of entries) {
+    const folded = foldName(name)
+    if (IS_LIKE_A_CODE.test(folded)) continue
+    if ((names.get(folded) ?? country) !== country) ambiguous.add(folded)
+    names.set(folded, country)
+  }
+  for (const name of ambiguous) names.delete(name)
+  return names
+}
+
+function namesIn(language: string, spokenIn: readonly string[]): (readonly [string, string])[] {
+  const listed = countries.getNames(language, { select: 'all' })
+  const long = new Intl.DisplayNames(language, { type: 'region', fallback: 'none' })
+  const short = new Intl.DisplayNames(language, { type: 'region', fallback: 'none', style: 'short' })
+  return spokenIn.flatMap((country) => {
+    const code = country.toUpperCase()
+    const names = [...(listed[code] ?? []), long.of(code), short.of(code)]
+    return names.filter((name) => name !== undefined).map((name) => [name, country] as const)
+  })
+}
+
+const NAMES = createNames()

@@ -1,0 +1,22 @@
+/** Digits of every script as ASCII: customers type Arabic, Persian or full-width ones into phone and postcode fields. */
+export function toAsciiDigits(text: string): string {
+  return text.replace(OTHER_DIGIT, digitValue)
+}
+
+/** After NFKC, which makes half of full-width digits; for ASCII, as nearly all of it is, both change nothing. */
+export function toPlainDigits(text: string): string {
+  return ASCII.test(text) ? text : toAsciiDigits(text.normalize('NFKC'))
+}
+
+const ASCII = /^[\x20-\x7e]*$/
+
+const DIGIT = /^\p{Nd}$/u
+const OTHER_DIGIT = /(?![0-9])\p{Nd}/gu
+
+/** Unicode keeps each script's ten digits together and in order, so that a digit's value is its distance from the zero. */
+function digitValue(digit: string): string {
+  const codePoint = digit.codePointAt(0) ?? 0
+  let value = 0
+  while (value < 9 && DIGIT.test(String.fromCodePoint(codePoint - value - 1))) value++
+  return String(value)
+}

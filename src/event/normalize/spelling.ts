@@ -1,0 +1,31 @@
+import type { WarningCode } from '../warning.ts'
+
+/** What a field's rule made of one value: the text that Pinterest hashes, or why there is none. */
+export type Spelling =
+  | { readonly status: 'spelled'; readonly text: string; readonly warning?: WarningCode }
+  | { readonly status: 'dropped'; readonly code: WarningCode }
+
+/** What the rules of `ph`, `zp`, `st` and `db` need to know beyond the value itself. */
+export interface Region {
+  /** ISO 3166-1 alpha-2 in lower case: the event's country if it can be spelled, or else the account's. */
+  readonly country: string | undefined
+  /** How the account writes day and month where both readings are possible. */
+  readonly dobFormat: 'DMY' | 'MDY' | undefined
+  /** Today, for dates of birth: milliseconds since the epoch. */
+  readonly nowMs: number
+}
+
+/** A field's rule: pure, never throws, gets cleaned text that is not empty. */
+export type Rule = (text: string, region: Region) => Spelling
+
+/** The text as Pinterest hashes it. */
+export function spelled(text: string, warning?: WarningCode): Spelling {
+  return warning === undefined ? { status: 'spelled', text } : { status: 'spelled', text, warning }
+}
+
+export function dropped(code: WarningCode): Spelling {
+  return { status: 'dropped', code }
+}
+
+/** What a rule answers when it cannot spell a value with confidence. */
+export const UNSPELLABLE: Spelling = dropped('unspellable')

@@ -1,0 +1,84 @@
+/**
+ * Whether posts can be taken: asked by every post before its body is read, and by `GET /readyz`. Pinterest being down
+ * does not make the relay unready: taking events then is what it is for.
+ */
+import { ShuttingDown, StoreUnavailable } from '../errors.ts'
+import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
+import type { Store } from '../store/store.ts'
+
+export interface Readiness {
+  /** A word for the first thing that is wrong. */
+  problem(): 'shutting_down' | 'store_unavailable' | 'store_full' | undefined
+  /** Throws SHUTTING_DOWN or STORE_UNAVAILABLE. */
+  check(): void
+  isShuttingDown(): boolean
+  /** Turns `/readyz` off; posts are still taken. */
+  announceShutdown(): void
+  /** From now on posts are refused. */
+  stopTaking(): void
+  close(): Promise<void>
+}
+
+/**
+ * Of what the store may use: above it posts are refused, while there is still room to drain. It may use
+ * STORE_LIMIT_BYTES, or what the disk has for it (its own size and what is free) if that is less. Not a share of the
+ * whole disk: a large one that others fill to 80 % still has room for a queue.
+ */
+const WATERMARK = 0.8
+const LOOK_EVERY_MS = 1000
+
+export function createReadiness(options: {
+  readonly store: Store
+  readonly storeLimitBytes: number
+  readonly clock: Clock
+  readonly log: Log
+}): Readiness {
+  const { store, storeLimitBytes, clock, log } = options
+  let storeProblem: 'store_unavailable' | 'store_full' | undefined
+  let isAnnounced = false
+  let isStopped = false
+  let looking: Promise<void> = Promise.resolve()
+  let cancel = () => {}
+
+  async function look(): Promise<void> {
+    const before = storeProblem
+    storeProblem = await findProblem()
+    if (storeProblem === before) return
+    if (storeProblem === undefined) log.warn({}, 'posts are taken again')
+    else log.error({ reason: storeProblem }, 'posts are refused')
+  }
+
+  async function findProblem(): Promise<'store_unavailable' | 'store_full' | undefined> {
+    try {
+      const { usedBytes, diskFreeBytes } = await store.size()
+      const isFull = usedBytes > WATERMARK * Math.min(storeLimitBytes, usedBytes + diskFreeBytes)
+      return isFull ? 'store_full' : undefined
+    } catch {
+      return 'store_unavailable'
+    }
+  }
+
+  function lookAgain(): void {
+    looking = look()
+    void looking.then(() => {
+      cancel = clock.after(LOOK_EVERY_MS, lookAgain)
+    })
+  }
+  lookAgain()
+
+  return {
+    problem: () => (isAnnounced ? 'shutting_down' : storeProblem),
+    check() {
+      if (isStopped) throw new ShuttingDown()
+      if (storeProblem) throw new StoreUnavailable()
+    },
+    isShuttingDown: () => isAnnounced,
+    announceShutdown: () => void (isAnnounced = true),
+    stopTaking: () => void (isStopped = true),
+    async close() {
+      await looking
+      cancel()
+    },
+  }
+}

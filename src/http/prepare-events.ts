@@ -1,0 +1,43 @@
+/**
+ * Prepares the events of a post one by one. The loop is let go now and then: a thousand events take long enough that
+ * other posts, and the health check, would notice.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { prepareEvent, type Prepared } from '../event/prepare.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Account } from '../vault/vault.ts'
+
+export interface PrepareEventsOptions {
+  readonly metrics: Metrics
+  /** Milliseconds since the epoch. */
+  readonly wallMs: () => number
+  readonly maxEventAgeMs: number
+}
+
+/** One entry per event, in the order of the post. */
+export type PrepareEvents = (
+  events: readonly unknown[],
+  post: { readonly account: Account; readonly isTest: boolean },
+) => Promise<readonly Prepared[]>
+
+/** Some 400 usual events; a hostile one alone may take as long. */
+const TURN_MS = 8
+
+export function createPrepareEvents({ metrics, wallMs, maxEventAgeMs }: PrepareEventsOptions): PrepareEvents {
+  return async (events, { account, isTest }) => {
+    const { country: accountCountry, dobFormat } = account
+    const context = { nowMs: wallMs(), accountCountry, dobFormat, maxEventAgeMs, isTest }
+    const prepared: Prepared[] = []
+    let turnStartedMs = performance.now()
+    for (const event of events) {
+      if (performance.now() - turnStartedMs > TURN_MS) {
+        await nextTurn()
+        turnStartedMs = performance.now()
+      }
+      const one = prepareEvent(event, context)
+      for (const { code } of one.warnings) metrics.warned(code)
+      prepared.push(one)
+    }
+    return prepared
+  }
+}

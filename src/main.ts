@@ -1,0 +1,77 @@
+/**
+ * Starts a relay from the environment and ends it on SIGTERM or SIGINT: with 0 when all ended in order, at once on a
+ * second signal. A start that fails says why in one line and exits with 1.
+ */
+import { readFileSync } from 'node:fs'
+import { pino } from 'pino'
+import { readConfig } from './config.ts'
+import { codeOf, createLog, placeOf } from './log.ts'
+import { startRelay } from './relay.ts'
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
+// Written in the background: a slow reader of the log must not hold up posts.
+const destination = pino.destination({ dest: 1, sync: false, minLength: 16_000, periodicFlush: 500 })
+
+/** A supervisor kills after ten seconds; an exit of our own still writes the log. */
+const LONGEST_CLOSE_MS = 9500
+
+try {
+  const config = readConfig(process.env)
+  const log = createLog({ level: config.LOG_LEVEL, destination })
+  // Its supervisor starts it again; what was answered is in the store.
+  const relay = await startRelay({ config, log, version, onFatal: () => leave(1) })
+  log.info({ host: config.HOST, port: Number(new URL(relay.publicUrl).port), version }, 'public port open')
+  log.info({ host: config.ADMIN_HOST, port: Number(new URL(relay.adminUrl).port) }, 'admin port open')
+  destination.flush()
+
+  // What nobody foresaw ends the process: what was answered is in the store, and the next one takes it up. The error's
+  // own text is not shown, since it may quote what it failed on.
+  process.on('uncaughtException', (error) => {
+    log.error({ code: codeOf(error), at: placeOf(error) }, 'unexpected failure, exiting')
+    leave(1)
+  })
+
+  let isEnding = false
+  const end = (signal: NodeJS.Signals) => {
+    if (isEnding) {
+      log.warn({ signal }, 'second signal, exiting at once')
+      leave(1)
+    }
+    isEnding = true
+    log.info({ signal }, 'shutting down')
+    destination.flush()
+    setTimeout(() => {
+      log.error({}, 'closing took too long, exiting')
+      leave(1)
+    }, LONGEST_CLOSE_MS).unref()
+    relay.close().then(
+      () => {
+        log.info({}, 'closed')
+        leave(0)
+      },
+      (error: unknown) => {
+        log.error({ code: codeOf(error) }, 'closing failed')
+        leave(1)
+      },
+    )
+  }
+  process.on('SIGTERM', end)
+  process.on('SIGINT', end)
+} catch (error) {
+  process.stderr.write(`pinrelay cannot start: ${describe(error)}\n`)
+  process.exitCode = 1
+}
+
+/** The relay's own errors are made to be read; of others only what cannot hold a secret is shown. */
+function describe(error: unknown): string {
+  if (error instanceof Error && 'statusCode' in error) return error.message
+  const { address, port } = (error ?? {}) as { address?: string; port?: number }
+  return port === undefined ? codeOf(error) : `${codeOf(error)} at ${address}:${port}`
+}
+
+function leave(code: number): never {
+  destination.flushSync()
+  process.exit(code)
+}

@@ -1,0 +1,41 @@
+/** One call to Pinterest, and what became of it: no retries, no judgement (see delivery/verdict.ts). */
+export interface EventsCall {
+  readonly adAccountId: string
+  readonly isTest: boolean
+  /** The bearer token. */
+  readonly token: string
+  /** The whole request body. */
+  readonly body: Uint8Array
+}
+
+/** Pinterest's word on one event; `''` where it said nothing. */
+export interface EventResult {
+  readonly status: 'processed' | 'failed'
+  readonly errorMessage: string
+  readonly warningMessage: string
+}
+
+export type CallOutcome =
+  | {
+      readonly kind: 'answered'
+      readonly status: number
+      /** Pinterest's error code, if the body had one. */
+      readonly code: number | undefined
+      /** Pinterest's error text, not scrubbed yet. */
+      readonly message: string
+      /** The header as it came. */
+      readonly retryAfter: string | undefined
+      /** Per-event results, if the body had them in a form that can be read; their number is not checked. */
+      readonly results: readonly EventResult[] | undefined
+    }
+  | {
+      readonly kind: 'unanswered'
+      /** Whether the request may have reached Pinterest is not known for any of these. */
+      readonly reason: 'timeout' | 'reset' | 'refused' | 'dns' | 'tls' | 'truncated' | 'too_large' | 'other'
+    }
+
+export interface Pinterest {
+  sendEvents(call: EventsCall): Promise<CallOutcome>
+  /** Ends all connections; calls still in flight resolve as unanswered. */
+  close(): Promise<void>
+}

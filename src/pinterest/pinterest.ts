@@ -1,0 +1,152 @@
+/**
+ * The only code that knows Pinterest's wire: one call, one outcome, no retries of its own. It never rejects and never
+ * follows a redirect (a bearer token must not travel to where an answer points).
+ */
+import { Agent, type Dispatcher } from 'undici'
+import type { CallOutcome, EventResult, EventsCall, Pinterest } from './outcome.ts'
+
+export interface PinterestOptions {
+  /** For example `https://api.pinterest.com/v5`. */
+  readonly apiUrl: string
+  readonly callTimeoutMs: number
+  /** Calls in flight at most: that many connections are kept. */
+  readonly connections: number
+  readonly userAgent: string
+}
+
+/** 1,000 events with a long warning each stay far below this; more is not an answer worth holding in memory. */
+const ANSWER_LIMIT_BYTES = 4 * 1024 * 1024
+
+export function createPinterest(options: PinterestOptions): Pinterest {
+  const { apiUrl, callTimeoutMs, connections, userAgent } = options
+  const base = new URL(apiUrl)
+  const basePath = base.pathname.replace(/\/+$/, '')
+  const agent = new Agent({
+    connections,
+    pipelining: 1,
+    keepAliveTimeout: 20_000,
+    connect: { timeout: callTimeoutMs },
+  })
+
+  async function sendEvents({ adAccountId, isTest, token, body }: EventsCall): Promise<CallOutcome> {
+    // One deadline for the whole call: a slow drip of an answer would pass timeouts that start anew with each byte.
+    const deadline = new AbortController()
+    const timer = setTimeout(() => deadline.abort(), callTimeoutMs)
+    try {
+      const response = await agent.request({
+        origin: base.origin,
+        path: `${basePath}/ad_accounts/${adAccountId}/events${isTest ? '?test=true' : ''}`,
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${token}`,
+          'content-type': 'application/json',
+          accept: 'application/json',
+          'user-agent': userAgent,
+        },
+        body,
+        signal: deadline.signal,
+        headersTimeout: callTimeoutMs,
+        bodyTimeout: callTimeoutMs,
+      })
+      const text = await readLimited(response.body)
+      if (text === undefined) return { kind: 'unanswered', reason: 'too_large' }
+      return readAnswer(response.statusCode, header(response.headers['retry-after']), text)
+    } catch (error) {
+      return { kind: 'unanswered', reason: deadline.signal.aborted ? 'timeout' : reasonOf(error) }
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  return { sendEvents, close: () => agent.destroy() }
+}
+
+async function readLimited(body: Dispatcher.ResponseData['body']): Promise<string | undefined> {
+  const chunks: Buffer[] = []
+  let sizeBytes = 0
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    sizeBytes += chunk.length
+    if (sizeBytes > ANSWER_LIMIT_BYTES) {
+      body.destroy()
+      return undefined
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function header(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value
+}
+
+function readAnswer(status: number, retryAfter: string | undefined, text: string): CallOutcome {
+  const body = parseObject(text)
+  // A 200 carries the results itself, a 422 in its `details`.
+  const results = readResults(body) ?? readResults(asObject(body?.details))
+  return {
+    kind: 'answered',
+    status,
+    code: typeof body?.code === 'number' ? body.code : undefined,
+    message: typeof body?.message === 'string' ? body.message : '',
+    retryAfter,
+    results,
+  }
+}
+
+function readResults(body: Record<string, unknown> | undefined): EventResult[] | undefined {
+  if (!Array.isArray(body?.events)) return undefined
+  const results: EventResult[] = []
+  for (const entry of body.events as unknown[]) {
+    const { status, error_message: error, warning_message: warning } = asObject(entry) ?? {}
+    if (status !== 'processed' && status !== 'failed') return undefined
+    results.push({ status, errorMessage: text(error), warningMessage: text(warning) })
+  }
+  return results
+}
+
+/** Pinterest writes "no message" as an empty text, as null, or not at all. */
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
+
+function asObject(value: unknown): Record<string, unknown> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined
+}
+
+function parseObject(json: string): Record<string, unknown> | undefined {
+  try {
+    return asObject(JSON.parse(json))
+  } catch {
+    return undefined
+  }
+}
+
+function reasonOf(error: unknown): Extract<CallOutcome, { kind: 'unanswered' }>['reason'] {
+  const { code } = (error ?? {}) as { code?: unknown }
+  switch (code) {
+    case 'UND_ERR_CONNECT_TIMEOUT':
+    case 'UND_ERR_HEADERS_TIMEOUT':
+    case 'UND_ERR_BODY_TIMEOUT':
+    case 'ETIMEDOUT':
+      return 'timeout'
+    case 'ECONNREFUSED':
+      return 'refused'
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'dns'
+    case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
+    case 'HPE_INVALID_EOF_STATE':
+      return 'truncated'
+    case 'UND_ERR_SOCKET':
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return 'reset'
+    default:
+      return typeof code === 'string' &&
+        /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code)
+        ? 'tls'
+        : 'other'
+  }
+}

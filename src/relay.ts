@@ -1,0 +1,220 @@
+/**
+ * Wires the parts of a relay; the only file that chooses implementations. Last opened, first closed, also when a later
+ * part fails to start.
+ */
+import { existsSync } from 'node:fs'
+import { join, parse } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { createAdminApp } from './admin/app.ts'
+import { createDoor } from './budget/door.ts'
+import { createGuard } from './budget/guard.ts'
+import { systemClock, type Clock } from './clock.ts'
+import type { Config } from './config.ts'
+import { BadSettings } from './errors.ts'
+import { createDelivery } from './delivery/delivery.ts'
+import { createVerify } from './delivery/verify.ts'
+import { createPublicApp } from './http/app.ts'
+import { createRelayEvents } from './http/events.ts'
+import { createReadiness } from './http/health.ts'
+import { createPrepareEvents } from './http/prepare-events.ts'
+import type { Log } from './log.ts'
+import { createMetrics } from './metrics.ts'
+import { createPinterest } from './pinterest/pinterest.ts'
+import { forgetSeenRegularly } from './store/housekeeping.ts'
+import { openSqlite } from './store/sqlite/open.ts'
+import type { StoreProblem } from './store/sqlite/protocol.ts'
+import { loadOrMakeMasterKey, loadOrMakeSecretFile, parseMasterKey } from './vault/master-key.ts'
+import { createSealer, type MasterKeys } from './vault/seal.ts'
+import { openVault } from './vault/vault.ts'
+
+export interface Relay {
+  /** Without a trailing slash. */
+  readonly publicUrl: string
+  readonly adminUrl: string
+  /** The admin token in force. Never log it. */
+  readonly adminToken: string
+  /** Ends everything in order; answered events that are not delivered yet stay in the store. */
+  close(): Promise<void>
+}
+
+export interface RelayOptions {
+  readonly config: Config
+  readonly log: Log
+  readonly version: string
+  readonly clock?: Clock
+  /** The relay cannot go on and must be started again; called at most once. */
+  readonly onFatal?: () => void
+  /** How long it goes on serving after it has turned unready: gateways look every few seconds. */
+  readonly announceMs?: number
+}
+
+/** Of the ten seconds that a container gets to end, calls in flight may take these. */
+const CALLS_PATIENCE_MS = 5000
+const ANNOUNCE_MS = 1500
+/** And the answers to posts, whose waits have ended by then. */
+const ANSWERS_PATIENCE_MS = 1000
+
+export async function startRelay(options: RelayOptions): Promise<Relay> {
+  const { config, log, version, clock = systemClock, announceMs = ANNOUNCE_MS, onFatal } = options
+  await using opened = new AsyncDisposableStack()
+
+  const masterKeys = await findMasterKeys(config)
+  const adminToken =
+    config.ADMIN_TOKEN ?? (await loadOrMakeSecretFile(besideStore(config, 'admin-token'), 32))
+
+  const sqlite = await openSqlite({
+    path: config.databasePath,
+    masterKeys,
+    storeLimitBytes: config.STORE_LIMIT_BYTES,
+    // This process is the only one that can hold a lease here, so a lease ends with it and not before.
+    leaseMs: Infinity,
+    onProblem: (problem) => reportProblem(problem, log, onFatal),
+  })
+  opened.defer(() => sqlite.close())
+  const { store, vaultStore } = sqlite
+  const vault = await openVault({ vaultStore, sealer: createSealer(masterKeys), now: clock.wallMs })
+  const metrics = createMetrics({ version })
+  const pinterest = createPinterest({
+    apiUrl: config.PINTEREST_API_URL,
+    callTimeoutMs: config.CALL_TIMEOUT_MS,
+    connections: config.CALLS_IN_FLIGHT_TOTAL,
+    userAgent: `pinrelay/${version}`,
+  })
+  const guard = createGuard({
+    callsPerMinute: config.CALLS_PER_MINUTE,
+    callBurst: config.CALL_BURST,
+    now: clock.monotonicMs,
+  })
+  const maxEventAgeMs = config.MAX_EVENT_AGE_HOURS * 3_600_000
+  const delivery = createDelivery({
+    store,
+    pinterest,
+    guard,
+    vault,
+    clock,
+    random: Math.random,
+    callsInFlight: config.CALLS_IN_FLIGHT,
+    callsInFlightTotal: config.CALLS_IN_FLIGHT_TOTAL,
+    maxEventAgeMs,
+    log,
+    metrics,
+  })
+  // In this order backwards: calls that are still out end with their connections, then the last verdicts are written.
+  opened.defer(() => delivery.close())
+  opened.defer(() => pinterest.close())
+  vault.onAccountChange((adAccountId) => delivery.goOn(adAccountId))
+  const readiness = createReadiness({ store, storeLimitBytes: config.STORE_LIMIT_BYTES, clock, log })
+  opened.defer(() => readiness.close())
+  const housekeeping = forgetSeenRegularly({ store, dedupeMs: config.DEDUPE_HOURS * 3_600_000, clock, log })
+  opened.defer(() => housekeeping.close())
+
+  const door = createDoor({ now: clock.monotonicMs })
+  const publicApp = await createPublicApp({
+    vault,
+    door,
+    prepareEvents: createPrepareEvents({ metrics, wallMs: clock.wallMs, maxEventAgeMs }),
+    relayEvents: createRelayEvents({ store, delivery, metrics, wallMs: clock.wallMs }),
+    readiness,
+    metrics,
+    log,
+    postsPerMinute: config.POSTS_PER_MINUTE,
+    answerWaitMs: config.ANSWER_WAIT_MS,
+    bodyLimitBytes: config.BODY_LIMIT_BYTES,
+    trustProxy: config.TRUST_PROXY,
+  })
+  opened.defer(() => closePublicApp(publicApp))
+  const adminApp = await createAdminApp({
+    vault,
+    store,
+    delivery,
+    verify: createVerify({ pinterest, guard, vault, clock }),
+    metrics,
+    log,
+    clock,
+    adminToken,
+    metricsOpen: config.METRICS_OPEN,
+    onAccountDeleted: (adAccountId) => door.forget(adAccountId),
+  })
+  opened.defer(() => adminApp.close())
+  metrics.gauge('pinrelay_ready', '1 while posts are taken.', () => (readiness.problem() ? 0 : 1))
+  metrics.gauge('pinrelay_events_queued', 'Events on disk that wait for their verdict.', async () => {
+    const { queued } = await store.books({})
+    return queued
+  })
+  metrics.gauge('pinrelay_calls_in_flight', 'Calls to Pinterest in flight.', () => delivery.callsInFlight())
+
+  await delivery.start()
+  const adminUrl = await adminApp.listen({ host: config.ADMIN_HOST, port: config.ADMIN_PORT })
+  const publicUrl = await publicApp.listen({ host: config.HOST, port: config.PORT })
+  const parts = opened.move()
+
+  return {
+    publicUrl,
+    adminUrl,
+    adminToken,
+    async close() {
+      readiness.announceShutdown()
+      await delay(announceMs)
+      readiness.stopTaking()
+      await Promise.all([delivery.stop(CALLS_PATIENCE_MS), delay(announceMs / 3)])
+      delivery.endWaits()
+      await parts.disposeAsync()
+    },
+  }
+}
+
+/**
+ * Waits for posts that are being answered, but not for connections that never finish one: Node stops timing those once
+ * its server closes.
+ */
+async function closePublicApp(app: Awaited<ReturnType<typeof createPublicApp>>): Promise<void> {
+  const patience = setTimeout(() => app.server.closeAllConnections(), ANSWERS_PATIENCE_MS)
+  try {
+    await app.close()
+  } finally {
+    clearTimeout(patience)
+  }
+}
+
+function reportProblem(problem: StoreProblem, log: Log, onFatal: (() => void) | undefined): void {
+  switch (problem.problem) {
+    case 'books_off':
+      log.error(
+        { ad_account_id: problem.lane.adAccountId, reason: 'books_off' },
+        'the books disagree with the store',
+      )
+      return
+    case 'parcel_unreadable':
+      log.error(
+        { ad_account_id: problem.lane.adAccountId, reason: 'unreadable' },
+        'a parcel cannot be opened',
+      )
+      return
+    case 'worker_died':
+      log.error({ reason: 'worker_died' }, 'the store is gone, the relay must be started again')
+      onFatal?.()
+  }
+}
+
+/** What is made once is kept beside the store: `relay.db` has `relay.master-key` and `relay.admin-token`. */
+function besideStore({ databasePath }: Config, name: string): string {
+  const { dir, name: stem } = parse(databasePath)
+  return join(dir, `${stem}.${name}`)
+}
+
+/** A key is made for a new store only: an old one's cannot be replaced, and must not look as if it had been. */
+async function findMasterKeyFile(config: Config): Promise<Uint8Array> {
+  const path = besideStore(config, 'master-key')
+  if (!existsSync(path) && existsSync(besideStore(config, 'vault.db'))) {
+    throw new BadSettings(`The master key file ${path} is missing: put it back, or set MASTER_KEY.`)
+  }
+  return loadOrMakeMasterKey(path)
+}
+
+async function findMasterKeys(config: Config): Promise<MasterKeys> {
+  const { MASTER_KEY, MASTER_KEY_PREVIOUS } = config
+  const current =
+    MASTER_KEY === undefined ? await findMasterKeyFile(config) : parseMasterKey('MASTER_KEY', MASTER_KEY)
+  if (MASTER_KEY_PREVIOUS === undefined) return { current }
+  return { current, previous: parseMasterKey('MASTER_KEY_PREVIOUS', MASTER_KEY_PREVIOUS) }
+}

@@ -1,0 +1,137 @@
+/**
+ * `POST /v5/ad_accounts/{id}/events`, from the first byte to the last: counts the call, plays the fault that is on
+ * demand for it (the order of things stands in `faults.ts`), notes it in the journal, answers.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+
+import type { Accounts } from './accounts.ts'
+import { answerError } from './answer.ts'
+import type { Answer } from './answer.ts'
+import type { Fault, Faults } from './faults.ts'
+import type { Journal } from './journal.ts'
+import type { ProcessCall } from './process-call.ts'
+import { readBearer, readCallBody, readTest } from './read-call.ts'
+import { readBody, reset, send, sendDripping, sendEarly, sendHuge, sendTruncated } from './wire.ts'
+
+export interface CallOptions {
+  readonly accounts: Accounts
+  readonly faults: Faults
+  readonly journal: Journal
+  readonly processCall: ProcessCall
+  readonly now: () => number
+  readonly bodyLimitBytes: number
+  /** Ends delays and answers that are still being sent. */
+  readonly signal: AbortSignal
+  /** Called when a call stands in the journal, before it is answered. */
+  readonly onCall: () => void
+}
+
+export type HandleCall = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  adAccountId: string,
+  query: string | undefined,
+) => Promise<void>
+
+export function createCallHandler(options: CallOptions): HandleCall {
+  const { accounts, faults, journal, processCall, now, bodyLimitBytes, signal, onCall } = options
+
+  return async (request, response, adAccountId, query) => {
+    const isTest = readTest(query)
+    if (!/^\d{1,18}$/.test(adAccountId)) {
+      return sendEarly(request, response, answerError(400, `'${adAccountId}' does not match '^\\d+$'`))
+    }
+    if (isTest === undefined) {
+      return sendEarly(request, response, answerError(400, "'test' is not of type 'boolean'"))
+    }
+    const atMs = now()
+    accounts.countArrival(adAccountId, isTest, atMs)
+    const accessToken = readBearer(request)
+
+    function note(status: number | undefined, fault: Fault | undefined, body?: Buffer): void {
+      const entry = {
+        at: atMs,
+        adAccountId,
+        isTest: isTest === true,
+        ...(status !== undefined && { status }),
+        ...(fault !== undefined && { fault: fault.kind }),
+        userAgent: request.headers['user-agent'] ?? '',
+        tokenLast4: accessToken?.slice(-4) ?? '',
+      }
+      journal.add(entry, body)
+      onCall()
+    }
+
+    const early = faults.pick({ adAccountId, isTest, moment: 'head', events: [] }).fault
+    if (early !== undefined) {
+      note(undefined, early)
+      return reset(request)
+    }
+    const bytes = await readBody(request, bodyLimitBytes)
+    if (bytes === 'aborted') return
+    const body = readCallBody(request, bytes)
+    const events = body.status === 'read' ? (body.events ?? []) : []
+    const { delayMs, fault } = faults.pick({ adAccountId, isTest, moment: 'body', events })
+
+    const instead = readInstead(fault, accessToken)
+    const usual = instead?.isRecorded === false ? undefined : { adAccountId, isTest, atMs, accessToken, body }
+    const processed = usual && processCall(usual, fault)
+    const answer = instead === undefined ? processed! : instead.answer
+    const status = typeof answer === 'string' ? undefined : answer.status
+    note(status, fault, bytes === 'too_large' ? undefined : bytes)
+
+    if (delayMs > 0) await delay(delayMs, undefined, { signal })
+    if (answer === 'hang') return
+    if (answer === 'reset') return reset(request)
+    if (bytes === 'too_large') return sendEarly(request, response, answer)
+    if (fault?.kind === 'truncated') return sendTruncated(response, answer, fault.missingBytes ?? 1)
+    if (fault?.kind === 'drip') return sendDripping(response, answer, fault, signal)
+    if (fault?.kind === 'hugeAnswer') return sendHuge(response, answer, fault.sizeBytes, signal)
+    send(response, answer)
+  }
+}
+
+/** What happens in place of the usual answer, and whether the call is recorded all the same. */
+interface Instead {
+  readonly answer: Answer | 'hang' | 'reset'
+  readonly isRecorded: boolean
+}
+
+function readInstead(fault: Fault | undefined, accessToken: string | undefined): Instead | undefined {
+  if (fault === undefined) return undefined
+  switch (fault.kind) {
+    case 'status':
+      return { answer: answerStatus(fault, accessToken), isRecorded: fault.isRecorded ?? false }
+    case 'hang':
+      return { answer: 'hang', isRecorded: fault.isRecorded ?? false }
+    case 'reset':
+      return { answer: 'reset', isRecorded: fault.when === 'afterRecording' }
+    case 'poison':
+      return { answer: answerError(fault.status ?? 400), isRecorded: false }
+    case 'latency':
+    case 'drip':
+    case 'truncated':
+    case 'failEvents':
+    case 'wrongCount':
+    case 'hugeAnswer':
+      return undefined
+  }
+}
+
+function answerStatus(fault: Extract<Fault, { kind: 'status' }>, accessToken = ''): Answer {
+  const { status, body } = fault
+  const headers = Object.fromEntries(
+    Object.entries(fault.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]),
+  )
+  if (body === undefined && status >= 400) return answerError(status, undefined, headers)
+  if (body !== undefined && typeof body !== 'string') {
+    return { status, body: Buffer.from(JSON.stringify(body)), headers }
+  }
+  const text = (body ?? '').replaceAll('{access_token}', accessToken)
+  return {
+    status,
+    body: Buffer.from(text),
+    headers: { 'content-type': 'text/html; charset=utf-8', ...headers },
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * What Pinterest does with a call that it could read: who sends it, whether there is room for it, what is in it; and
+ * the conversions that it records. The faults that change results rather than bytes work here.
+ */
+import type { Accounts } from './accounts.ts'
+import { answerError, answerResults } from './answer.ts'
+import type { Answer } from './answer.ts'
+import type { Conversions } from './conversions.ts'
+import { selectEvents } from './faults.ts'
+import type { Fault } from './faults.ts'
+import { CLEAN, failed, judgeCall } from './judge.ts'
+import type { EventResult } from './judge.ts'
+import type { CallBody } from './read-call.ts'
+import type { PinterestEvent } from './schema.ts'
+import type { Tokens } from './tokens.ts'
+
+export interface Call {
+  readonly atMs: number
+  readonly adAccountId: string
+  readonly isTest: boolean
+  readonly accessToken: string | undefined
+  readonly body: CallBody
+}
+
+export type ProcessCall = (call: Call, fault: Fault | undefined) => Answer
+
+export interface ProcessOptions {
+  readonly tokens: Tokens
+  readonly accounts: Accounts
+  readonly conversions: Conversions
+}
+
+export function createProcess({ tokens, accounts, conversions }: ProcessOptions): ProcessCall {
+  function record(
+    { adAccountId, isTest }: Call,
+    events: readonly PinterestEvent[],
+    results: readonly EventResult[] | undefined,
+  ): void {
+    let processed = 0
+    for (const [index, event] of events.entries()) {
+      if (results?.[index]?.status === 'failed') continue
+      processed += 1
+      if (!isTest) conversions.record(adAccountId, event)
+    }
+    accounts.countResults(adAccountId, processed, events.length - processed)
+  }
+
+  return (call, fault) => {
+    const { adAccountId, atMs, accessToken, body } = call
+    const check = tokens.check(accessToken, adAccountId, atMs)
+    if (check !== 'allowed') return answerError(check === 'unknown' ? 401 : 403)
+    const refused = accounts.admit(adAccountId, atMs)
+    if (refused !== undefined) {
+      const retryAfterS = Math.ceil(refused.retryAfterMs / 1000)
+      return answerError(429, undefined, { 'retry-after': String(retryAfterS) })
+    }
+    if (body.status === 'unreadable') return body.answer
+    const judgement = judgeCall(body.value)
+    if (judgement.status === 'invalid') return answerError(400, judgement.message)
+    const { events } = judgement
+    const failing = fault?.kind === 'failEvents' ? fault : undefined
+    const results =
+      failing === undefined ? judgement.results : failSelected(failing, events, judgement.results)
+    record(call, events, results)
+    return fault?.kind === 'wrongCount'
+      ? answerWrongCount(events.length, results, fault.difference)
+      : answerResults(events.length, results, failing?.status)
+  }
+}
+
+function failSelected(
+  fault: Extract<Fault, { kind: 'failEvents' }>,
+  events: readonly PinterestEvent[],
+  results: readonly EventResult[] | undefined,
+): readonly EventResult[] {
+  const changed = results === undefined ? events.map(() => CLEAN) : [...results]
+  for (const index of selectEvents(fault, events))
+    changed[index] = failed(fault.message ?? 'failed on demand')
+  return changed
+}
+
+function answerWrongCount(
+  count: number,
+  results: readonly EventResult[] | undefined,
+  difference: number,
+): Answer {
+  const length = Math.max(count + difference, 0)
+  const wrong = Array.from({ length }, (_, index) => results?.[index] ?? CLEAN)
+  return answerResults(count, wrong, 200)
+}

@@ -1,0 +1,182 @@
+/**
+ * Gathers operations while the worker is busy with a batch and sends what has gathered as the next one. While it is
+ * idle an operation leaves at the end of the loop's turn, so that posts that arrive together share one sync of the disk.
+ * No timer, no added delay when idle, larger batches under load.
+ *
+ * What must not be lost is tried again, in its order and before anything newer, until it is done or the store closes:
+ * settlements, releases and counts. Everything else rejects with STORE_UNAVAILABLE and can be asked for again.
+ */
+import { setImmediate as runAfterTurn } from 'node:timers'
+import { ShuttingDown, StoreUnavailable } from '../../errors.ts'
+import {
+  packBytes,
+  type AnswerOf,
+  type CommitRequest,
+  type FromWorker,
+  type Operation,
+  type OperationKind,
+  type Outcome,
+  type RequestOf,
+  type ToWorker,
+} from './protocol.ts'
+
+/** The side of a worker that the batcher needs. */
+export interface BatchPort {
+  postMessage(message: ToWorker, transfer: ArrayBuffer[]): void
+}
+
+/** What one transaction carried, for metrics. */
+export interface BatchReport {
+  readonly operationCount: number
+  /** In the worker: preparing, writing and syncing. */
+  readonly durationMs: number
+}
+
+export interface Batcher {
+  submit<K extends OperationKind>(kind: K, request: RequestOf<K>): Promise<AnswerOf<K>>
+  /** The worker's answer to the batch that was sent last. */
+  receive(message: Extract<FromWorker, { kind: 'batch' }>): void
+  /** The worker is gone: everything rejects, now and later. */
+  fail(error: Error): void
+  /** Takes nothing more; resolves when all that was taken is answered. */
+  drain(): Promise<void>
+}
+
+interface Entry {
+  readonly operation: Operation
+  readonly resolve: (answer: never) => void
+  readonly reject: (error: Error) => void
+}
+
+const RETRIED: ReadonlySet<OperationKind> = new Set(['settle', 'release', 'countRefused'])
+
+/** Bounds how long one transaction keeps those that come after it waiting. */
+const MAX_BATCH_OPERATIONS = 1000
+const FIRST_PAUSE_MS = 100
+const MAX_PAUSE_MS = 5000
+
+export function createBatcher(port: BatchPort, onBatch: (report: BatchReport) => void): Batcher {
+  let pending: Entry[] = []
+  let sent: Entry[] | undefined
+  let isScheduled = false
+  let pauseMs = FIRST_PAUSE_MS
+  let retryTimer: NodeJS.Timeout | undefined
+  let refusal: Error | undefined
+  let onDrained: (() => void) | undefined
+
+  function schedule(): void {
+    if (sent !== undefined || isScheduled) return
+    isScheduled = true
+    runAfterTurn(() => {
+      isScheduled = false
+      flush()
+    })
+  }
+
+  function flush(): void {
+    clearTimeout(retryTimer)
+    if (sent !== undefined) return
+    if (pending.length === 0) {
+      onDrained?.()
+      return
+    }
+    sent = pending.splice(0, MAX_BATCH_OPERATIONS)
+    const { operations, buffer } = packCommits(sent)
+    try {
+      port.postMessage({ kind: 'batch', operations }, [buffer])
+    } catch (error) {
+      rejectAll(sent, new StoreUnavailable({ cause: error }))
+      sent = undefined
+    }
+  }
+
+  /** Answers the sent batch; gives back what is to be tried again. */
+  function conclude(entries: readonly Entry[], outcomes: readonly Outcome[]): Entry[] {
+    const again: Entry[] = []
+    for (const [index, entry] of entries.entries()) {
+      const outcome = outcomes[index]!
+      switch (outcome.status) {
+        case 'done':
+          entry.resolve(outcome.answer as never)
+          break
+        case 'refused':
+          entry.reject(Object.assign(new Error(outcome.error.message), { code: outcome.error.code }))
+          break
+        case 'unavailable': {
+          const isRetried = RETRIED.has(entry.operation.kind) && refusal === undefined
+          if (isRetried) again.push(entry)
+          else entry.reject(new StoreUnavailable({ cause: outcome.error }))
+          break
+        }
+      }
+    }
+    return again
+  }
+
+  return {
+    submit<K extends OperationKind>(kind: K, request: RequestOf<K>) {
+      if (refusal !== undefined) return Promise.reject<AnswerOf<K>>(refusal)
+      return new Promise<AnswerOf<K>>((resolve, reject) => {
+        pending.push({ operation: { kind, request }, resolve, reject })
+        schedule()
+      })
+    },
+
+    receive({ outcomes, durationMs }) {
+      const entries = sent ?? []
+      sent = undefined
+      onBatch({ operationCount: entries.length, durationMs })
+      const again = conclude(entries, outcomes)
+      if (again.length === 0) {
+        pauseMs = FIRST_PAUSE_MS
+        flush()
+        return
+      }
+      // In front: a later settlement of the same parcel must not overtake an earlier one.
+      const isQuiet = pending.length === 0
+      pending = [...again, ...pending]
+      if (!isQuiet) return flush()
+      retryTimer = setTimeout(flush, pauseMs)
+      pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)
+    },
+
+    fail(error) {
+      clearTimeout(retryTimer)
+      refusal = error
+      rejectAll([...(sent ?? []), ...pending], error)
+      sent = undefined
+      pending = []
+      onDrained?.()
+    },
+
+    async drain() {
+      refusal ??= new ShuttingDown()
+      const drained = new Promise<void>((resolve) => {
+        onDrained = resolve
+      })
+      flush()
+      await drained
+    },
+  }
+}
+
+function rejectAll(entries: readonly Entry[], error: Error): void {
+  for (const { reject } of entries) reject(error)
+}
+
+/** A payload is often a view of a large shared pool, all of which would be copied: these bytes alone are sent. */
+function packCommits(entries: readonly Entry[]): { operations: Operation[]; buffer: ArrayBuffer } {
+  const operations = entries.map(({ operation }) => operation)
+  const commits = operations.filter(isCommit)
+  const { views, buffer } = packBytes(commits.map(({ request }) => request.payload))
+  let next = 0
+  const packed = operations.map((operation) => {
+    if (!isCommit(operation)) return operation
+    return { kind: 'commit' as const, request: { ...operation.request, payload: views[next++]! } }
+  })
+  return { operations: packed, buffer }
+}
+
+function isCommit(operation: Operation): operation is Operation & { readonly request: CommitRequest } {
+  return operation.kind === 'commit'
+}

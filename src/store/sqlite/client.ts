@@ -1,0 +1,83 @@
+/** The store's interface over the batcher: each method is one operation, or a few steps of one. */
+import type { VaultStore } from '../../vault/vault-store.ts'
+import type { EventIdentity, NewParcel, Settlement, Store } from '../store.ts'
+import type { Batcher } from './batcher.ts'
+import type { CommitRequest, ResealPosition, ResealStep, SettleRequest } from './protocol.ts'
+
+const START_KEY = new Uint8Array(0)
+const START_POSITION: ResealPosition = { table: 0, afterId: 0 }
+
+export function createStore(batcher: Batcher, close: () => Promise<void>): Store {
+  let resealFrom = START_POSITION
+
+  return {
+    commit: (parcel) => batcher.submit('commit', toRequest(parcel)),
+    countRefused: ({ adAccountId, isTest }, refusedCount) =>
+      batcher.submit('countRefused', { adAccountId, isTest, refusedCount }),
+    settle: (settlements) => batcher.submit('settle', toSettleRequest(settlements)),
+    lease: (request) => batcher.submit('lease', request),
+    release: (parcels) => batcher.submit('release', { parcels }),
+    backlog: () => batcher.submit('backlog', undefined),
+    books: (filter) => batcher.submit('books', filter),
+    deadLetters: (query) => batcher.submit('deadLetters', query),
+    async forgetSeen(seenBeforeMs) {
+      let afterKey: Uint8Array | undefined = START_KEY
+      while (afterKey !== undefined) {
+        afterKey = await batcher.submit('forgetSeen', { seenBeforeMs, afterKey })
+      }
+    },
+    async reseal(limit) {
+      let step: ResealStep
+      do {
+        step = await batcher.submit('reseal', { limit, position: resealFrom })
+        resealFrom = step.position ?? START_POSITION
+      } while (step.resealed === 0 && step.position !== undefined)
+      return step.resealed
+    },
+    size: () => batcher.submit('size', undefined),
+    close,
+  }
+}
+
+export function createVaultStore(batcher: Batcher): VaultStore {
+  return {
+    accounts: () => batcher.submit('accounts', undefined),
+    putAccount: (row) => batcher.submit('putAccount', row),
+    deleteAccount: (adAccountId) => batcher.submit('deleteAccount', { adAccountId }),
+    keys: () => batcher.submit('keys', undefined),
+    putKey: (row) => batcher.submit('putKey', row),
+    deleteKey: (keyId) => batcher.submit('deleteKey', { keyId }),
+  }
+}
+
+function toRequest(parcel: NewParcel): CommitRequest {
+  const { adAccountId, isTest, payload, events, refusedCount, receivedAtMs } = parcel
+  return {
+    adAccountId,
+    isTest,
+    payload,
+    identities: isTest ? [] : identitiesOf(events),
+    eventTimesS: events.map(({ eventTimeS }) => eventTimeS),
+    refusedCount,
+    receivedAtMs,
+  }
+}
+
+function identitiesOf(events: readonly EventIdentity[]): string[] {
+  const identities: string[] = []
+  for (const { eventName, eventId } of events) identities.push(eventName, eventId)
+  return identities
+}
+
+function toSettleRequest(settlements: readonly Settlement[]): SettleRequest {
+  const whole = settlements.filter(isWhole)
+  return {
+    wholeParcelIds: whole.map(({ parcelId }) => parcelId),
+    settledAtMs: whole[0]?.settledAtMs ?? 0,
+    others: whole.length === settlements.length ? [] : settlements.filter((one) => !isWhole(one)),
+  }
+}
+
+function isWhole({ delivered, dead }: Settlement): boolean {
+  return delivered === 'rest' && dead.length === 0
+}

@@ -1,0 +1,64 @@
+/**
+ * Who holds which parcel, in memory only: with SQLite a lease cannot outlive the process. Only leased parcels are listed,
+ * so a long queue costs nothing here. Changes can be undone until they are kept, to follow the transaction.
+ */
+export interface Lease {
+  readonly laneId: number
+  readonly oldestEventTimeS: number
+  /** As the store has it. */
+  readonly attempts: number
+  readonly deadlineMs: number
+  /** Events without a verdict, where that is known without a look at the row: from its commit until some are settled. */
+  readonly pendingCount?: number
+}
+
+export interface Leases {
+  get(parcelId: number): Lease | undefined
+  isHeld(parcelId: number, nowMs: number): boolean
+  take(parcelId: number, lease: Lease): void
+  end(parcelId: number): void
+  /** Some of its events were settled: from now on only the row knows how many are pending. */
+  forgetPending(parcelId: number): void
+  /** A point to return to. */
+  mark(): number
+  undoTo(mark: number): void
+  keep(): void
+}
+
+export function createLeases(): Leases {
+  const leases = new Map<number, Lease>()
+  const journal: { readonly parcelId: number; readonly before: Lease | undefined }[] = []
+
+  function set(parcelId: number, lease: Lease | undefined): void {
+    journal.push({ parcelId, before: leases.get(parcelId) })
+    put(parcelId, lease)
+  }
+
+  function put(parcelId: number, lease: Lease | undefined): void {
+    if (lease === undefined) leases.delete(parcelId)
+    else leases.set(parcelId, lease)
+  }
+
+  return {
+    get: (parcelId) => leases.get(parcelId),
+    isHeld: (parcelId, nowMs) => (leases.get(parcelId)?.deadlineMs ?? -Infinity) > nowMs,
+    take: set,
+    end: (parcelId) => set(parcelId, undefined),
+    forgetPending(parcelId) {
+      const lease = leases.get(parcelId)
+      if (lease?.pendingCount === undefined) return
+      const { pendingCount: _, ...rest } = lease
+      set(parcelId, rest)
+    },
+    mark: () => journal.length,
+    undoTo(mark) {
+      while (journal.length > mark) {
+        const { parcelId, before } = journal.pop()!
+        put(parcelId, before)
+      }
+    },
+    keep() {
+      journal.length = 0
+    },
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * The store for one machine: two SQLite files, owned by a worker thread, so that neither sealing nor syncing ever blocks
+ * the event loop. This side turns calls into operations and errors that travelled back into errors of the table.
+ *
+ * Opening rejects with STORE_IN_USE, STORE_TOO_NEW, WRONG_MASTER_KEY or STORE_CANNOT_OPEN, and has then changed nothing.
+ */
+import { once } from 'node:events'
+import { format, parse, resolve } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { StoreCannotOpen, StoreInUse, StoreTooNew, StoreUnavailable, WrongMasterKey } from '../../errors.ts'
+import type { MasterKeys } from '../../vault/seal.ts'
+import type { VaultStore } from '../../vault/vault-store.ts'
+import type { Store } from '../store.ts'
+import { createBatcher, type BatchReport } from './batcher.ts'
+import { createStore, createVaultStore } from './client.ts'
+import type { FromWorker, StoreProblem, ToWorker, TravelError, WorkerSettings } from './protocol.ts'
+import { fromWireAnswer, toWire, type WireBatchAnswer } from './wire.ts'
+
+export interface SqliteOptions {
+  /** The queue's file; the vault's stands beside it (`relay.db`, `relay.vault.db`). Folders are made. */
+  readonly path: string
+  readonly masterKeys: MasterKeys
+  /** The queue's file never grows past this; commits that would need more reject with STORE_UNAVAILABLE. */
+  readonly storeLimitBytes?: number
+  /** How long a lease lasts when its holder neither settles nor releases. */
+  readonly leaseMs?: number
+  readonly onProblem?: (problem: StoreProblem) => void
+  readonly onBatch?: (report: BatchReport) => void
+}
+
+export interface OpenedSqlite {
+  readonly store: Store
+  readonly vaultStore: VaultStore
+  /** Finishes what was asked for, writes the WAL back and ends the worker. The same as `store.close`. */
+  close(): Promise<void>
+}
+
+/** A backstop against a holder that lost count; far longer than a lane keeps a parcel without settling it. */
+const DEFAULT_LEASE_MS = 60 * 60 * 1000
+
+export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> {
+  const queuePath = resolve(options.path)
+  const settings: WorkerSettings = {
+    queuePath,
+    vaultPath: besideVault(queuePath),
+    masterKeys: options.masterKeys,
+    storeLimitBytes: options.storeLimitBytes ?? Infinity,
+    leaseMs: options.leaseMs ?? DEFAULT_LEASE_MS,
+  }
+  const onProblem = options.onProblem ?? (() => {})
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: settings })
+  const post = (message: ToWorker, transfer: ArrayBuffer[] = []) =>
+    worker.postMessage(message.kind === 'batch' ? toWire(message, transfer[0]) : message, transfer)
+  const batcher = createBatcher({ postMessage: post }, options.onBatch ?? (() => {}))
+
+  const opened = Promise.withResolvers<void>()
+  const closed = Promise.withResolvers<void>()
+  // Nobody waits for it until `close`.
+  closed.promise.catch(() => undefined)
+  let isClosed = false
+
+  worker.on('message', (message: Exclude<FromWorker, { kind: 'batch' }> | WireBatchAnswer) => {
+    switch (message.kind) {
+      case 'open':
+        opened.resolve()
+        break
+      case 'failed':
+        opened.reject(reviveError(message.error))
+        break
+      case 'batch':
+        batcher.receive(fromWireAnswer(message))
+        break
+      case 'problem':
+        onProblem(message.problem)
+        break
+      case 'closed':
+        isClosed = true
+        if (message.error === undefined) closed.resolve()
+        else closed.reject(new StoreUnavailable({ cause: message.error }))
+        break
+    }
+  })
+  // An `error` is always followed by an `exit`, which does the rest.
+  let death: unknown
+  worker.on('error', (error) => {
+    death = error
+  })
+  const exited = once(worker, 'exit').catch(() => once(worker, 'exit'))
+  worker.on('exit', (code) => {
+    const cause = death instanceof Error ? death : new Error(`The store's worker ended with code ${code}.`)
+    opened.reject(
+      new StoreCannotOpen(`The store ${queuePath} cannot be opened (${cause.message})`, { cause }),
+    )
+    closed.reject(new StoreUnavailable({ cause }))
+    if (isClosed) return
+    batcher.fail(new StoreUnavailable({ cause }))
+    onProblem({ problem: 'worker_died', message: cause.message })
+  })
+
+  await opened.promise.catch(async (error: unknown) => {
+    isClosed = true
+    await exited
+    throw error
+  })
+
+  let closing: Promise<void> | undefined
+  async function closeAll(): Promise<void> {
+    await batcher.drain()
+    post({ kind: 'close' })
+    await Promise.all([closed.promise, exited])
+  }
+  const close = () => (closing ??= closeAll())
+  return { store: createStore(batcher, close), vaultStore: createVaultStore(batcher), close }
+}
+
+function besideVault(queuePath: string): string {
+  const { dir, name, ext } = parse(queuePath)
+  return format({ dir, name: `${name}.vault`, ext })
+}
+
+const OPENING_ERRORS = [StoreInUse, StoreTooNew, WrongMasterKey, StoreCannotOpen]
+
+function reviveError({ code, message }: TravelError): Error {
+  const OpeningError = OPENING_ERRORS.find((candidate) => candidate('').code === code) ?? StoreCannotOpen
+  return new OpeningError(message)
+}

@@ -1,0 +1,46 @@
+/** The open queue file with what its operations share, and the one place where these parts are made. */
+import type { DatabaseSync } from 'node:sqlite'
+import type { Sealer, SealBinding } from '../../vault/seal.ts'
+import { prepareRows } from './connection.ts'
+import { createLanes, type Lanes } from './lanes.ts'
+import { createLeases, type Leases } from './leases.ts'
+import type { StoreProblem } from './protocol.ts'
+import { createSeen, type Seen } from './seen.ts'
+
+export interface QueueOptions {
+  readonly db: DatabaseSync
+  readonly sealer: Sealer
+  readonly leaseMs: number
+  readonly report: (problem: StoreProblem) => void
+}
+
+export interface Queue extends QueueOptions {
+  readonly lanes: Lanes
+  readonly leases: Leases
+  readonly seen: Seen
+  /** Never used before in this run, so that a late settlement cannot hit a stranger. */
+  readonly nextParcelId: () => number
+}
+
+export function createQueue(options: QueueOptions): Queue {
+  const { db, report } = options
+  const lanes = createLanes(db)
+  for (const difference of lanes.audit()) report({ problem: 'books_off', ...difference })
+  const lastId = prepareRows<[parcelId: number]>(db, 'SELECT COALESCE(MAX(parcel_id), 0) FROM payloads').get()
+  let [parcelId] = lastId!
+  return {
+    ...options,
+    lanes,
+    leases: createLeases(),
+    seen: createSeen(db),
+    nextParcelId: () => ++parcelId,
+  }
+}
+
+export function bindParcel(adAccountId: string): SealBinding {
+  return { purpose: 'parcel', adAccountId }
+}
+
+export function bindDeadLetter(adAccountId: string): SealBinding {
+  return { purpose: 'dead_letter', adAccountId }
+}

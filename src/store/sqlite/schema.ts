@@ -1,0 +1,95 @@
+/**
+ * The tables of the two files. A change raises the version, and brings the statements that lead from the one before.
+ *
+ * queue     one narrow row per parcel, in the order in which a lane is leased: finding, counting and settling parcels
+ *           never reads a payload, and needs no second index
+ * payloads  appended, read when a parcel is leased, deleted; holds the way back to the queue's row
+ * seen      the keys of live events that were delivered or are queued; `parcel_id` tells whether they still are
+ * lanes     the books, and how many parcels and events wait
+ */
+import type { Schema } from './connection.ts'
+
+const META = `
+  CREATE TABLE meta (
+    name TEXT PRIMARY KEY,
+    value ANY
+  ) STRICT, WITHOUT ROWID;`
+
+export const QUEUE_SCHEMA: Schema = {
+  version: 1,
+  sql: `${META}
+  CREATE TABLE lanes (
+    lane_id INTEGER PRIMARY KEY,
+    ad_account_id TEXT NOT NULL,
+    is_test INTEGER NOT NULL,
+    received INTEGER NOT NULL DEFAULT 0,
+    delivered INTEGER NOT NULL DEFAULT 0,
+    rejected INTEGER NOT NULL DEFAULT 0,
+    expired INTEGER NOT NULL DEFAULT 0,
+    queued INTEGER NOT NULL DEFAULT 0,
+    duplicate INTEGER NOT NULL DEFAULT 0,
+    refused INTEGER NOT NULL DEFAULT 0,
+    parcels INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (ad_account_id, is_test)
+  ) STRICT;
+  CREATE TABLE queue (
+    lane_id INTEGER NOT NULL,
+    oldest_event_time_s INTEGER NOT NULL,
+    parcel_id INTEGER NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    event_count INTEGER NOT NULL,
+    pending_count INTEGER NOT NULL,
+    settled BLOB,
+    attempts INTEGER NOT NULL,
+    received_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (lane_id, oldest_event_time_s, parcel_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE payloads (
+    parcel_id INTEGER PRIMARY KEY,
+    lane_id INTEGER NOT NULL,
+    oldest_event_time_s INTEGER NOT NULL,
+    sealed BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE seen (
+    key BLOB PRIMARY KEY,
+    parcel_id INTEGER NOT NULL,
+    seen_at_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE dead_letters (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    lane_id INTEGER NOT NULL,
+    event_name TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    status TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    first_seen_at_ms INTEGER NOT NULL,
+    died_at_ms INTEGER NOT NULL,
+    sealed BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX dead_letters_by_lane ON dead_letters (lane_id, id)`,
+}
+
+export const VAULT_SCHEMA: Schema = {
+  version: 1,
+  sql: `${META}
+  CREATE TABLE accounts (
+    ad_account_id TEXT PRIMARY KEY,
+    label TEXT NOT NULL,
+    country TEXT,
+    dob_format TEXT,
+    posts_per_minute INTEGER,
+    is_paused INTEGER NOT NULL,
+    sealed_token BLOB NOT NULL,
+    token_last4 TEXT NOT NULL,
+    token_set_at_ms INTEGER NOT NULL,
+    created_at_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE keys (
+    key_id TEXT PRIMARY KEY,
+    label TEXT NOT NULL,
+    ad_account_ids TEXT NOT NULL,
+    key_hash BLOB NOT NULL,
+    created_at_ms INTEGER NOT NULL
+  ) STRICT`,
+}

@@ -1,0 +1,107 @@
+/**
+ * Runs a batch of operations in one transaction, and so with one sync of the disk.
+ *
+ *   together ──ok──> all done
+ *      │ an operation is at fault            │ the disk is at fault
+ *      ▼                                     ▼
+ *   apart: a savepoint each,              commits are refused, nothing of them is taken;
+ *   only the faulty one is refused        the rest, which may free room, is tried once more without them,
+ *                                         and then one by one: what needs no room must not wait for what does
+ *
+ * An answer leaves only after COMMIT. What lives in memory (leases, counts) follows the transaction back.
+ */
+import type { VaultStore } from '../../vault/vault-store.ts'
+import { isPlaceAtFault } from './connection.ts'
+import { toTravelError } from './protocol.ts'
+import type { AnswerOf, Operation, OperationKind, Outcome, RequestOf } from './protocol.ts'
+import type { Queue } from './queue.ts'
+
+export type Handlers<K extends OperationKind = OperationKind> = {
+  [Kind in K]: (request: RequestOf<Kind>) => AnswerOf<Kind>
+}
+
+export type QueueKind = Exclude<OperationKind, keyof VaultStore>
+
+type Perform = (operation: Operation) => Outcome
+
+export function createTransactions(queue: Queue, handlers: Handlers<QueueKind>) {
+  const { db, lanes, leases } = queue
+  const begin = db.prepare('BEGIN IMMEDIATE')
+  const commit = db.prepare('COMMIT')
+  const rollback = db.prepare('ROLLBACK')
+
+  const together: Perform = ({ kind, request }) => {
+    const handle = handlers[kind as QueueKind] as (request: unknown) => AnswerOf<OperationKind>
+    return { status: 'done', answer: handle(request) }
+  }
+
+  const apart: Perform = (operation) => {
+    const mark = leases.mark()
+    db.exec('SAVEPOINT operation')
+    try {
+      const outcome = together(operation)
+      lanes.flush()
+      db.exec('RELEASE operation')
+      return outcome
+    } catch (error) {
+      if (isPlaceAtFault(error)) throw error
+      db.exec('ROLLBACK TO operation; RELEASE operation')
+      leases.undoTo(mark)
+      lanes.forget()
+      return { status: 'refused', error: toTravelError(error) }
+    }
+  }
+
+  function transact(operations: readonly Operation[], perform: Perform): Outcome[] {
+    try {
+      begin.run()
+      const outcomes = operations.map(perform)
+      lanes.flush()
+      commit.run()
+      leases.keep()
+      return outcomes
+    } catch (error) {
+      // SQLite may have rolled back by itself, for example when the disk is full.
+      if (db.isTransaction) rollback.run()
+      leases.undoTo(0)
+      lanes.forget()
+      throw error
+    }
+  }
+
+  function attempt(operations: readonly Operation[]): Outcome[] | UnavailablePlace {
+    try {
+      return transact(operations, together)
+    } catch (error) {
+      if (isPlaceAtFault(error)) return { unavailable: error }
+    }
+    try {
+      return transact(operations, apart)
+    } catch (error) {
+      return { unavailable: error }
+    }
+  }
+
+  return function runBatch(operations: readonly Operation[]): Outcome[] {
+    const attempted = attempt(operations)
+    if (Array.isArray(attempted)) return attempted
+    const failed: Outcome = { status: 'unavailable', error: toTravelError(attempted.unavailable) }
+    const others = operations.filter(({ kind }) => kind !== 'commit')
+    const retried = others.length < operations.length ? attempt(others) : attempted
+    const outcomes = Array.isArray(retried) ? retried : runOneByOne(others)
+    const next = outcomes.values()
+    return operations.map(({ kind }) => (kind === 'commit' ? failed : next.next().value!))
+  }
+
+  function runOneByOne(operations: readonly Operation[]): Outcome[] {
+    return operations.map((operation) => {
+      const alone = attempt([operation])
+      if (Array.isArray(alone)) return alone[0]!
+      return { status: 'unavailable', error: toTravelError(alone.unavailable) }
+    })
+  }
+}
+
+interface UnavailablePlace {
+  readonly unavailable: unknown
+}

@@ -1,0 +1,170 @@
+/**
+ * What the relay asks of a store. Two implementations (SQLite, PostgreSQL) pass one conformance suite.
+ *
+ * A parcel's life, and who may change it:
+ *
+ *   commit ──> leased to the committer ──settle──> gone (every event settled)
+ *                  │        ▲      └────settle (some events)──> leased, with fewer pending events
+ *               release   lease
+ *                  ▼        │
+ *                waiting in the store
+ *
+ * Only the holder of a lease settles or releases. A lease ends with its holder's process, or at its deadline; then the
+ * parcel waits again. Rows go only after a final verdict for each of their events. Every method that changes something
+ * resolves after a synced commit. Times are milliseconds since the epoch and come from the caller.
+ */
+
+/** An event younger than this is on time: Pinterest counts later ones as offline and cannot deduplicate them. */
+export const ON_TIME_S = 3600
+
+/** The line of one account's live or test events. */
+export interface LaneKey {
+  readonly adAccountId: string
+  readonly isTest: boolean
+}
+
+/** Who an event is, for dedupe and for dead letters. */
+export interface EventIdentity {
+  readonly eventName: string
+  readonly eventId: string
+  /** `event_time` in seconds since the epoch. */
+  readonly eventTimeS: number
+}
+
+export interface NewParcel extends LaneKey {
+  /** The events' JSON, joined by `EVENT_SEPARATOR` (store/payload.ts): the very bytes inside the call's `data` array. */
+  readonly payload: Uint8Array
+  /** One entry per event, in the payload's order, with the same texts as its `event_name` and `event_id`. */
+  readonly events: readonly EventIdentity[]
+  /** Events of the same post that the relay refused itself; only counted. */
+  readonly refusedCount: number
+  readonly receivedAtMs: number
+}
+
+export interface Receipt {
+  /** Absent when every event was a duplicate: nothing was stored. */
+  readonly parcelId: number | undefined
+  /** Positions in `NewParcel.events` that were seen before and are not stored. Ascending. */
+  readonly duplicates: readonly number[]
+  /** How many of them repeat an event of an earlier parcel that is still queued. */
+  readonly pendingDuplicates: number
+}
+
+/** A parcel handed out by `lease`. Positions of events count from the stored payload and never shift. */
+export interface LeasedParcel extends LaneKey {
+  readonly parcelId: number
+  readonly payload: Uint8Array
+  readonly eventCount: number
+  /** Positions already settled; empty for most parcels. */
+  readonly settled: readonly number[]
+  /** The oldest event's `event_time`, in seconds. */
+  readonly oldestEventTimeS: number
+  readonly receivedAtMs: number
+  /** Calls that were made with it before it was released. */
+  readonly attempts: number
+}
+
+/** An event that was refused for good or grew too old: it becomes a dead letter. */
+export interface DeadEvent {
+  /** Position in the stored payload. */
+  readonly index: number
+  readonly status: 'rejected' | 'expired'
+  /** A stable word, for filters and metrics. */
+  readonly reason: string
+  /** Pinterest's text, scrubbed. */
+  readonly message: string
+  readonly attempts: number
+}
+
+export interface Settlement {
+  readonly parcelId: number
+  /** `rest`: every event that is pending and not in `dead`. */
+  readonly delivered: readonly number[] | 'rest'
+  readonly dead: readonly DeadEvent[]
+  readonly settledAtMs: number
+}
+
+export interface LeaseRequest extends LaneKey {
+  /** At least one parcel is handed out if any waits, then as many as fit. */
+  readonly maxEvents: number
+  readonly maxBytes: number
+  readonly nowMs: number
+}
+
+export interface LaneBacklog extends LaneKey {
+  readonly parcels: number
+  readonly events: number
+}
+
+/** Events, since the store began. received = delivered + rejected + expired + queued + duplicate. */
+export interface Books {
+  readonly received: number
+  readonly delivered: number
+  readonly rejected: number
+  readonly expired: number
+  readonly queued: number
+  readonly duplicate: number
+  /** What the relay refused itself; not part of `received`. */
+  readonly refused: number
+}
+
+export interface DeadLetter extends LaneKey {
+  readonly id: number
+  readonly eventName: string
+  readonly eventId: string
+  readonly status: 'rejected' | 'expired'
+  readonly reason: string
+  readonly message: string
+  readonly attempts: number
+  readonly firstSeenAtMs: number
+  readonly diedAtMs: number
+}
+
+export interface DeadLetterQuery {
+  readonly adAccountId?: string
+  readonly reason?: string
+  readonly eventName?: string
+  /** At most this many, newest first. */
+  readonly limit: number
+  /** Only those with a smaller id: the last id of the page before. */
+  readonly beforeId?: number
+}
+
+export interface StoreSize {
+  readonly usedBytes: number
+  /** Free bytes of the disk that the store is on, as far as this process may use them. */
+  readonly diskFreeBytes: number
+}
+
+export interface Store {
+  /**
+   * Takes the events that were not seen before and leases them to the caller. Test events are never compared: a
+   * developer posts the same one again and again. Many commits that are asked for at the same time share one synced
+   * transaction. Rejects with STORE_UNAVAILABLE (nothing was taken) when it cannot write.
+   */
+  commit(parcel: NewParcel): Promise<Receipt>
+  /**
+   * Counts events that were refused in a post from which nothing was committed. Like `settle` and `release`, it is tried
+   * again until it is written, and rejects only when the store closes or breaks first.
+   */
+  countRefused(lane: LaneKey, refusedCount: number): Promise<void>
+  /** Settling an event twice, or one of a parcel that is gone, changes nothing. */
+  settle(settlements: readonly Settlement[]): Promise<void>
+  /**
+   * Waiting parcels, by their oldest event: first those on time (see `ON_TIME_S`), the one closest to the edge first;
+   * then the late ones, oldest first.
+   */
+  lease(request: LeaseRequest): Promise<readonly LeasedParcel[]>
+  /** Gives leased parcels back, to be leased again. `attempts` is kept with each. */
+  release(parcels: readonly { readonly parcelId: number; readonly attempts: number }[]): Promise<void>
+  /** Lanes that have parcels, leased or waiting. */
+  backlog(): Promise<readonly LaneBacklog[]>
+  books(filter: { readonly adAccountId?: string; readonly isTest?: boolean }): Promise<Books>
+  deadLetters(query: DeadLetterQuery): Promise<readonly DeadLetter[]>
+  /** Forgets what was seen before `seenBeforeMs`, but never an event that is still queued. */
+  forgetSeen(seenBeforeMs: number): Promise<void>
+  /** Seals up to `limit` payloads again that an older master key sealed; answers how many it did. */
+  reseal(limit: number): Promise<number>
+  size(): Promise<StoreSize>
+  close(): Promise<void>
+}

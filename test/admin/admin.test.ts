@@ -1,0 +1,179 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { rawEvent } from '../support/events.ts'
+import { ACCOUNT, ADMIN_TOKEN, setUp, TOKEN } from '../support/relay.ts'
+
+t.test('without the admin token nothing is told, not even what exists', async (t) => {
+  const { relay } = await setUp(t)
+  for (const authorization of ['', 'Bearer wrong', `Basic ${ADMIN_TOKEN}`, `Bearer ${ADMIN_TOKEN}x`]) {
+    for (const path of ['/accounts', '/keys', '/books', '/metrics', `/accounts/${ACCOUNT}`, '/nothing']) {
+      const response = await fetch(relay.adminUrl + path, { headers: { authorization } })
+      t.equal(response.status, 401, `${path} with "${authorization.slice(0, 8)}"`)
+    }
+  }
+})
+
+t.test('METRICS_OPEN opens the metrics and nothing else', async (t) => {
+  const { relay } = await setUp(t, { METRICS_OPEN: 'true' })
+  const metrics = await fetch(`${relay.adminUrl}/metrics`)
+  t.equal(metrics.status, 200)
+  t.match(await metrics.text(), /^pinrelay_build_info\{version="test"\} 1$/m)
+  t.equal((await fetch(`${relay.adminUrl}/books`)).status, 401)
+})
+
+t.test('an account is registered, shown without its token, rotated and removed', async (t) => {
+  const { admin } = await setUp(t)
+  const made = await admin('PUT', '/accounts/1', {
+    access_token: 'pina_first_token_0001',
+    label: 'one',
+    country: 'de',
+  })
+  t.equal(made.status, 201)
+  t.match(made.body, {
+    ad_account_id: '1',
+    label: 'one',
+    country: 'DE',
+    token: { last4: '0001', age_seconds: 0 },
+  })
+  const rotated = await admin('PUT', '/accounts/1', {
+    access_token: 'pina_second_token_0002',
+    dob_format: 'DMY',
+  })
+  t.equal(rotated.status, 200)
+  t.match(rotated.body, { label: 'one', country: 'DE', dob_format: 'DMY', token: { last4: '0002' } })
+  const changed = await admin('PUT', '/accounts/1', { label: 'renamed', country: null })
+  t.match(changed.body, { label: 'renamed', country: null, dob_format: 'DMY', token: { last4: '0002' } })
+  t.match((await admin('PUT', '/accounts/2', { label: 'no token' })).body, { message: /access_token/ })
+  t.notMatch(JSON.stringify((await admin('GET', '/accounts')).body), /pina_/)
+  t.equal((await admin('DELETE', '/accounts/1')).status, 204)
+  t.equal((await admin('GET', '/accounts/1')).status, 404)
+  t.equal((await admin('DELETE', '/accounts/1')).status, 404)
+})
+
+const badAccounts: [string, unknown, RegExp][] = [
+  ['a country that is not there', { country: 'ZZ' }, /country/],
+  ['a token that cannot stand in a header', { access_token: 'pina_with\nnewline' }, /access_token/],
+  ['an unknown field', { access_token: 'pina_0123456789', acess_token: 'x' }, /additional/],
+  ['a country that is none', { access_token: 'pina_0123456789', country: 'Germany' }, /country/],
+  ['a format that is none', { access_token: 'pina_0123456789', dob_format: 'YMD' }, /dob_format/],
+  ['a limit below nothing', { access_token: 'pina_0123456789', posts_per_minute: -1 }, /posts_per_minute/],
+  ['no object', [1], /body/],
+]
+t.test('bad input is named by its field and changes nothing', async (t) => {
+  const { admin } = await setUp(t)
+  for (const [name, body, pattern] of badAccounts) {
+    const answer = await admin('PUT', `/accounts/${ACCOUNT}`, body)
+    t.equal(answer.status, 400, name)
+    t.match(answer.body['message'], pattern, name)
+    t.notMatch(JSON.stringify(answer.body), /pina_/)
+  }
+  t.equal((await admin('PUT', '/accounts/me', { access_token: 'pina_0123456789' })).status, 400)
+  t.match((await admin('GET', `/accounts/${ACCOUNT}`)).body, {
+    label: 'test shop',
+    token: { last4: TOKEN.slice(-4) },
+  })
+})
+
+t.test('a key is shown once, works for its accounts only, and no longer once it is removed', async (t) => {
+  const { admin, post } = await setUp(t)
+  const made = await admin('POST', '/keys', { label: 'shop', ad_account_ids: [ACCOUNT, ACCOUNT] })
+  t.equal(made.status, 201)
+  t.match(made.body, { id: String, key: /^prl_[\w-]{43}$/, label: 'shop', ad_account_ids: [ACCOUNT] })
+  const key = made.body['key'] as string
+  t.notMatch(JSON.stringify((await admin('GET', '/keys')).body), key)
+  t.equal((await post({ data: [rawEvent()] }, { key })).status, 200)
+  t.equal((await post({ data: [rawEvent()] }, { key, account: '77' })).status, 403)
+  t.equal((await admin('DELETE', `/keys/${String(made.body['id'])}`)).status, 204)
+  t.equal((await post({ data: [rawEvent()] }, { key })).status, 401)
+  t.equal((await admin('DELETE', `/keys/${String(made.body['id'])}`)).status, 404)
+})
+
+t.test('verify asks Pinterest and tells what it said, without the token', async (t) => {
+  const { admin, sandbox } = await setUp(t)
+  t.match((await admin('POST', `/accounts/${ACCOUNT}/verify`)).body, { works: true, status: 200 })
+  t.match(sandbox.journal.calls(), [{ isTest: true }])
+  const body = { code: 2, message: 'Authentication failed for {access_token}' }
+  sandbox.faults.set([{ kind: 'status', status: 401, body: JSON.stringify(body) }])
+  const refused = await admin('POST', `/accounts/${ACCOUNT}/verify`)
+  t.match(refused.body, { works: false, status: 401, message: 'Authentication failed for [removed]' })
+  sandbox.faults.set([{ kind: 'reset', when: 'afterBody' }])
+  t.match((await admin('POST', `/accounts/${ACCOUNT}/verify`)).body, {
+    works: false,
+    status: null,
+    message: /reset/,
+  })
+  t.equal((await admin('POST', '/accounts/404/verify')).status, 404)
+})
+
+t.test('a paused account takes posts and makes no calls; resumed, it delivers them', async (t) => {
+  const { admin, post, sandbox } = await setUp(t)
+  t.match((await admin('POST', `/accounts/${ACCOUNT}/pause`)).body, { paused: true })
+  t.equal((await post({ data: [rawEvent()] }, { headers: { prefer: 'wait=0' } })).status, 202)
+  t.match((await admin('GET', `/accounts/${ACCOUNT}`)).body, { lanes: [{ test: false, status: 'paused' }] })
+  t.equal(sandbox.journal.calls().length, 0)
+  t.match((await admin('POST', `/accounts/${ACCOUNT}/resume`)).body, { paused: false })
+  await sandbox.until(() => sandbox.conversions.summary(ACCOUNT).recorded === 1)
+})
+
+t.test('a refused token holds the lane, and a new one lets it go on', async (t) => {
+  const { admin, post, sandbox } = await setUp(t)
+  sandbox.faults.set([{ kind: 'status', status: 401 }])
+  t.equal((await post({ data: [rawEvent()] }, { headers: { prefer: 'wait=1' } })).status, 202)
+  t.match((await admin('GET', `/accounts/${ACCOUNT}`)).body, { lanes: [{ status: 'unauthorized' }] })
+  sandbox.faults.clear()
+  await admin('PUT', `/accounts/${ACCOUNT}`, { access_token: 'pina_new_token_9999' })
+  await sandbox.until(() => sandbox.conversions.summary(ACCOUNT).recorded === 1)
+  t.match(sandbox.journal.calls().at(-1), { tokenLast4: '9999' })
+})
+
+t.test('the books of live and test events are kept apart, and asked for together or alone', async (t) => {
+  const { admin, post } = await setUp(t)
+  await post({ data: [rawEvent(), {}] })
+  await post({ data: [rawEvent()] }, { query: '?test=true' })
+  const books = async (query: string) => (await admin('GET', `/books${query}`)).body
+  t.match(await books(''), { received: 2, delivered: 2, refused: 1 })
+  t.match(await books('?test=true'), { received: 1, refused: 0 })
+  t.match(await books(`?ad_account_id=${ACCOUNT}&test=false`), { received: 1, refused: 1 })
+  t.match(await books('?ad_account_id=1'), { received: 0 })
+  t.equal((await admin('GET', '/books?account=1')).status, 400)
+})
+
+t.test(
+  'reseal moves tokens and payloads to the new master key; then the old one is not needed',
+  async (t) => {
+    const stand = await setUp(t)
+    await stand.admin('POST', `/accounts/${ACCOUNT}/pause`)
+    for (let n = 0; n < 3; n++)
+      await stand.post({ data: [rawEvent()] }, { headers: { prefer: 'respond-async' } })
+    const oldKey = Buffer.from(
+      (await readFile(join(stand.folder, 'relay.master-key'), 'utf8')).trim(),
+      'base64url',
+    )
+    const MASTER_KEY = Buffer.alloc(32, 7).toString('base64')
+    await t.rejects(stand.restart({ MASTER_KEY }), { code: 'WRONG_MASTER_KEY' })
+    await stand.restart({ MASTER_KEY, MASTER_KEY_PREVIOUS: oldKey.toString('base64') })
+    t.strictSame((await stand.admin('POST', '/reseal')).body, { tokens: 1, payloads: 3 })
+    t.strictSame((await stand.admin('POST', '/reseal')).body, { tokens: 0, payloads: 0 })
+    await stand.restart({ MASTER_KEY })
+    await stand.admin('POST', `/accounts/${ACCOUNT}/resume`)
+    await stand.sandbox.until(() => stand.sandbox.conversions.summary(ACCOUNT).recorded === 3)
+  },
+)
+
+t.test('the metrics count posts, events and calls', async (t) => {
+  const { admin, post, relay } = await setUp(t)
+  await post({ data: [rawEvent(), {}] })
+  await post('no')
+  const response = await fetch(`${relay.adminUrl}/metrics`, {
+    headers: { authorization: `Bearer ${ADMIN_TOKEN}` },
+  })
+  const text = await response.text()
+  t.match(text, /^pinrelay_posts_total\{status="422"\} 1$/m)
+  t.match(text, /^pinrelay_posts_total\{status="400"\} 1$/m)
+  t.match(text, /^pinrelay_events_total\{verdict="delivered"\} 1$/m)
+  t.match(text, /^pinrelay_events_total\{verdict="refused"\} 1$/m)
+  t.match(text, /^pinrelay_calls_total\{outcome="200"\} 1$/m)
+  t.notMatch(text, ACCOUNT)
+  t.equal((await admin('GET', '/nothing')).status, 404)
+})

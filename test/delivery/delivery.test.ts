@@ -1,0 +1,499 @@
+import t, { type Test } from 'tap'
+import { createDelivery, type Delivery } from '../../src/delivery/delivery.ts'
+import type { EventOutcome } from '../../src/delivery/parcel.ts'
+import type { Log } from '../../src/log.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import type { CallOutcome, EventsCall } from '../../src/pinterest/outcome.ts'
+import { joinEvents } from '../../src/store/payload.ts'
+import type { LeasedParcel, LeaseRequest, Settlement, Store } from '../../src/store/store.ts'
+import type { Account, Vault } from '../../src/vault/vault.ts'
+import { createManualClock, settle, type ManualClock } from '../support/clock.ts'
+
+const ACCOUNT = '549755885175'
+const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} }
+
+interface SentCall {
+  readonly call: EventsCall
+  /** The event ids in the body, in order. */
+  readonly ids: readonly string[]
+  answer(outcome: CallOutcome): Promise<void>
+  /** 200, every event processed but those whose id is named. */
+  deliver(failed?: readonly string[]): Promise<void>
+}
+
+interface Stage {
+  readonly clock: ManualClock
+  readonly delivery: Delivery
+  readonly calls: SentCall[]
+  readonly settled: Settlement[]
+  readonly released: { parcelId: number; attempts: number }[]
+  readonly stored: LeasedParcel[]
+  readonly paused: Set<string>
+  readonly vault: { token: string }
+  /** Leases that were asked for. */
+  readonly asked: LeaseRequest[]
+  /** Hands a parcel over, with one event per id; waits four seconds for its verdicts. */
+  post(
+    parcelId: number,
+    ids: readonly string[],
+    options?: Partial<LeasedParcel>,
+  ): Promise<readonly EventOutcome[]>
+}
+
+function parcel(clock: ManualClock, parcelId: number, ids: readonly string[]): LeasedParcel {
+  const eventTimeS = Math.floor(clock.wallMs() / 1000)
+  return {
+    parcelId,
+    adAccountId: ACCOUNT,
+    isTest: false,
+    payload: joinEvents(ids.map((id) => JSON.stringify({ event_id: id, event_time: eventTimeS }))),
+    eventCount: ids.length,
+    settled: [],
+    oldestEventTimeS: eventTimeS,
+    receivedAtMs: clock.wallMs(),
+    attempts: 0,
+  }
+}
+
+function setStage(t: Test, overrides: { callsInFlight?: number; callsInFlightTotal?: number } = {}): Stage {
+  const clock = createManualClock()
+  const calls: SentCall[] = []
+  const settled: Settlement[] = []
+  const released: { parcelId: number; attempts: number }[] = []
+  const stored: LeasedParcel[] = []
+  const paused = new Set<string>()
+  const asked: LeaseRequest[] = []
+  const tokens = { token: 'pina_secret' }
+  const store: Pick<Store, 'settle' | 'release' | 'lease' | 'backlog'> = {
+    settle: async (settlements) => void settled.push(...settlements),
+    release: async (parcels) => void released.push(...parcels),
+    lease: async (request) => {
+      asked.push(request)
+      const { adAccountId, isTest } = request
+      const mine = stored.filter((other) => other.adAccountId === adAccountId && other.isTest === isTest)
+      for (const leased of mine) stored.splice(stored.indexOf(leased), 1)
+      return mine
+    },
+    backlog: async () =>
+      stored.map(({ adAccountId, isTest }) => ({ adAccountId, isTest, parcels: 1, events: 1 })),
+  }
+  const vault: Pick<Vault, 'account' | 'tokenOf'> = {
+    account: (adAccountId) => ({ adAccountId, isPaused: paused.has(adAccountId) }) as Account,
+    tokenOf: () => tokens.token,
+  }
+  const delivery = createDelivery({
+    store: store as Store,
+    vault: vault as Vault,
+    pinterest: {
+      sendEvents: (call) =>
+        new Promise((resolve) => {
+          const { data } = JSON.parse(Buffer.from(call.body).toString()) as { data: { event_id: string }[] }
+          const ids = data.map(({ event_id: id }) => id)
+          const answer = (outcome: CallOutcome) => {
+            resolve(outcome)
+            return settle()
+          }
+          calls.push({ call, ids, answer, deliver: (failed = []) => answer(delivered(ids, failed)) })
+        }),
+      close: async () => {},
+    },
+    guard: { take: () => 0, finished() {}, level: () => undefined },
+    clock,
+    random: () => 0.5,
+    callsInFlight: overrides.callsInFlight ?? 2,
+    callsInFlightTotal: overrides.callsInFlightTotal ?? 64,
+    maxEventAgeMs: 7 * 24 * 3_600_000,
+    log: silentLog,
+    metrics: createMetrics({ version: 'test' }),
+  })
+  t.teardown(async () => {
+    const stopped = delivery.stop(0)
+    await clock.advance(1)
+    await stopped
+    delivery.endWaits()
+    // As a closed connection would.
+    for (const { answer } of calls) await answer({ kind: 'unanswered', reason: 'reset' })
+    await delivery.close()
+  })
+  const post: Stage['post'] = (parcelId, ids, options = {}) =>
+    delivery.deliver({ ...parcel(clock, parcelId, ids), ...options }, 4000)
+  return { clock, delivery, calls, settled, released, stored, paused, vault: tokens, asked, post }
+}
+
+function delivered(ids: readonly string[], failed: readonly string[] = []): CallOutcome {
+  const results = ids.map((id) => ({
+    status: failed.includes(id) ? ('failed' as const) : ('processed' as const),
+    errorMessage: failed.includes(id) ? 'no good' : '',
+    warningMessage: '',
+  }))
+  return { ...refused(200), results }
+}
+
+function refused(status: number, rest: { code?: number; retryAfter?: string } = {}) {
+  return {
+    kind: 'answered' as const,
+    status,
+    code: rest.code,
+    message: 'because',
+    retryAfter: rest.retryAfter,
+    results: undefined,
+  }
+}
+
+t.test('a parcel leaves at once, with the token, and its verdicts come back', async (t) => {
+  const { post, calls, settled } = setStage(t)
+  const outcomes = post(1, ['a', 'b'])
+  await settle()
+  t.strictSame(calls[0]?.ids, ['a', 'b'])
+  t.match(calls[0]?.call, { adAccountId: ACCOUNT, isTest: false, token: 'pina_secret' })
+  await calls[0]?.deliver(['b'])
+  t.match(await outcomes, [{ status: 'delivered' }, { status: 'rejected', errorMessage: 'no good' }])
+  t.match(settled, [
+    {
+      parcelId: 1,
+      delivered: 'rest',
+      dead: [{ index: 1, status: 'rejected', reason: 'refused_event', attempts: 1 }],
+    },
+  ])
+})
+
+t.test('while all slots are busy parcels gather, and leave together', async (t) => {
+  const { post, calls } = setStage(t, { callsInFlight: 1 })
+  void post(1, ['a'])
+  await settle()
+  for (const n of [2, 3, 4]) void post(n, [`e${n}`])
+  await settle()
+  t.equal(calls.length, 1)
+  await calls[0]?.deliver()
+  t.strictSame(calls[1]?.ids, ['e2', 'e3', 'e4'])
+})
+
+t.test('parcels that come in one turn of the loop leave in one call', async (t) => {
+  const { post, calls } = setStage(t)
+  for (const n of [1, 2, 3]) void post(n, [`e${n}`])
+  await settle()
+  t.strictSame(
+    calls.map(({ ids }) => ids),
+    [['e1', 'e2', 'e3']],
+  )
+})
+
+t.test('no call has more than 1,000 events', async (t) => {
+  const { post, calls } = setStage(t)
+  const many = (prefix: string, count: number) => Array.from({ length: count }, (_, n) => `${prefix}${n}`)
+  void post(1, many('a', 600))
+  void post(2, many('b', 600))
+  await settle()
+  t.strictSame(
+    calls.map(({ ids }) => ids.length),
+    [600, 600],
+  )
+})
+
+t.test('a post whose verdict takes too long is told so, and delivery goes on', async (t) => {
+  const { clock, post, calls, settled } = setStage(t)
+  const outcomes = post(1, ['a'])
+  await clock.advance(4000)
+  t.match(await outcomes, [{ status: 'queued' }])
+  await calls[0]?.deliver()
+  t.match(settled, [{ parcelId: 1, delivered: 'rest', dead: [] }])
+})
+
+t.test('a failed call is tried again after its backoff, with the same event', async (t) => {
+  const { clock, post, calls } = setStage(t)
+  const outcomes = post(1, ['a'])
+  await settle()
+  await calls[0]?.answer(refused(500))
+  await clock.advance(249)
+  t.equal(calls.length, 1, 'not before the backoff')
+  await clock.advance(1)
+  t.strictSame(calls[1]?.ids, ['a'])
+  await calls[1]?.deliver()
+  t.match(await outcomes, [{ status: 'delivered' }])
+})
+
+t.test('what failed in one call comes back in one call', async (t) => {
+  const { clock, post, calls } = setStage(t)
+  for (const n of [1, 2, 3]) void post(n, [`e${n}`])
+  await settle()
+  await calls[0]?.answer(refused(500))
+  await clock.advance(500)
+  t.strictSame(calls[1]?.ids, ['e1', 'e2', 'e3'])
+})
+
+t.test('one event that makes Pinterest fail does not hold up the others of its call', async (t) => {
+  const { clock, post, calls, settled } = setStage(t, { callsInFlight: 1 })
+  void post(1, ['first'])
+  await settle()
+  const good = Array.from({ length: 20 }, (_, n) => `good${n}`)
+  void post(2, ['poison', ...good])
+  await settle()
+  const served = new Set<string>()
+  for (let next = 0, minutes = 0; minutes < 30; minutes++) {
+    for (; next < calls.length; next++) {
+      const call = calls[next]!
+      if (call.ids.includes('poison')) await call.answer(refused(500))
+      else {
+        for (const id of call.ids) served.add(id)
+        await call.deliver()
+      }
+    }
+    await clock.advance(60_000)
+    void post(100 + minutes, [`later${minutes}`])
+  }
+  for (const id of good) t.ok(served.has(id), `${id} was delivered`)
+  t.ok(served.has('later20'), 'and what came later')
+  t.notOk(
+    settled.some(({ dead }) => dead.length > 0),
+    'nothing was rejected for it',
+  )
+  const last = calls.filter(({ ids }) => ids.includes('poison')).at(-1)
+  t.strictSame(last?.ids, ['poison'], 'it is tried alone')
+})
+
+t.test('after an outage everything leaves together again', async (t) => {
+  const { clock, post, calls } = setStage(t, { callsInFlight: 1 })
+  const ids = Array.from({ length: 64 }, (_, n) => `e${n}`)
+  void post(1, ids)
+  await settle()
+  let next = 0
+  for (let n = 0; n < 12; n++) {
+    for (; next < calls.length; next++) await calls[next]?.answer(refused(503))
+    await clock.advance(60_000)
+  }
+  const before = next
+  for (; next < calls.length; next++) await calls[next]?.deliver()
+  const sent = calls.slice(before).flatMap((call) => [...call.ids])
+  t.strictSame(new Set(sent), new Set(ids))
+  t.ok(calls.length - before <= 2, `${calls.length - before} calls`)
+})
+
+t.test('a post to a lane that cannot call within its wait is answered at once', async (t) => {
+  const { clock, post, calls, paused } = setStage(t)
+  void post(1, ['a'])
+  await settle()
+  await calls[0]?.answer(refused(401))
+  t.match(await post(2, ['b']), [{ status: 'queued' }])
+  paused.add(ACCOUNT)
+  t.match(await post(3, ['c']), [{ status: 'queued' }])
+  t.ok(clock.pendingTimers() < 4)
+})
+
+t.test('a lane keeps to its bytes when it leases', async (t) => {
+  const { clock, stored, delivery, calls, asked } = setStage(t, { callsInFlight: 1 })
+  const large = {
+    ...parcel(clock, 7, ['large']),
+    payload: Buffer.from(JSON.stringify({ event_id: 'x'.repeat(9e6) })),
+  }
+  stored.push(large)
+  await delivery.start()
+  await settle()
+  t.equal(calls.length, 1)
+  stored.push(parcel(clock, 8, ['next']))
+  await clock.advance(1000)
+  t.equal(asked.length, 1, 'it asks for no more while it holds as much as it may')
+  await calls[0]?.deliver()
+  t.strictSame(calls[1]?.ids, ['next'])
+})
+
+t.test('a lane that keeps failing sends one trial at a time, and everything once it succeeds', async (t) => {
+  const { clock, post, calls, delivery } = setStage(t, { callsInFlight: 4 })
+  for (const n of [1, 2, 3]) {
+    void post(n, [`e${n}`])
+    await settle()
+  }
+  for (const call of calls.slice()) await call.answer({ kind: 'unanswered', reason: 'refused' })
+  t.match(delivery.lanes(ACCOUNT), [{ status: 'failing', nextTryMs: 1000 }])
+  void post(4, ['e4'])
+  await settle()
+  t.equal(calls.length, 3, 'nothing leaves while the gate is closed')
+  await clock.advance(1000)
+  t.equal(calls.length, 4, 'then one trial')
+  t.ok(calls[3]?.ids.includes('e4'))
+  await calls[3]?.deliver()
+  t.match(delivery.lanes(ACCOUNT), [{ status: 'open' }])
+  const ids = calls.slice(3).flatMap((call) => [...call.ids])
+  t.strictSame(ids.sort(), ['e1', 'e2', 'e3', 'e4'])
+})
+
+t.test('an opaque refusal is split until the culprit stands alone; the others are delivered', async (t) => {
+  const { post, calls, settled } = setStage(t)
+  const ids = Array.from({ length: 100 }, (_, n) => `e${n}`)
+  const outcomes = post(1, ids)
+  await settle()
+  for (let next = 0; next < calls.length; next++) {
+    const call = calls[next]!
+    await (call.ids.includes('e77') ? call.answer(refused(400)) : call.deliver())
+  }
+  const told = await outcomes
+  t.equal(told.filter(({ status }) => status === 'delivered').length, 99)
+  t.match(told[77], { status: 'rejected', errorMessage: 'because' })
+  const dead = settled.flatMap((settlement) => [...settlement.dead])
+  t.match(dead, [{ index: 77, reason: 'refused_400' }])
+  const positions = settled.flatMap(({ delivered: places }) => (places === 'rest' ? [] : [...places]))
+  t.equal(new Set(positions).size, 99, 'each event is settled once')
+  t.ok(calls.length <= 21, `${calls.length} calls`)
+})
+
+t.test(
+  'a refused token holds the lane: its events go back to the store, and a new token lets them go on',
+  async (t) => {
+    const { clock, post, calls, released, stored, delivery } = setStage(t)
+    const outcomes = post(1, ['a'])
+    await settle()
+    await calls[0]?.answer(refused(401))
+    t.match(delivery.lanes(ACCOUNT), [{ status: 'unauthorized' }])
+    t.match(released, [{ parcelId: 1, attempts: 0 }])
+    void post(2, ['b'])
+    await clock.advance(60_000)
+    t.equal(calls.length, 1, 'no calls while it is held')
+    t.match(await outcomes, [{ status: 'queued' }])
+    t.match(released, [{ parcelId: 1 }, { parcelId: 2 }])
+
+    stored.push(parcel(clock, 1, ['a']), parcel(clock, 2, ['b']))
+    delivery.goOn(ACCOUNT)
+    await settle()
+    t.strictSame(calls[1]?.ids, ['a', 'b'])
+    await calls[1]?.deliver()
+    t.match(delivery.lanes(ACCOUNT), [{ status: 'open' }])
+  },
+)
+
+t.test('a refusal of a token that was replaced meanwhile does not hold the lane', async (t) => {
+  const { clock, post, calls, vault, delivery } = setStage(t)
+  void post(1, ['a'])
+  await settle()
+  vault.token = 'pina_new'
+  delivery.goOn(ACCOUNT)
+  await calls[0]?.answer(refused(401))
+  await clock.advance(1)
+  t.match(calls[1], { ids: ['a'], call: { token: 'pina_new' } })
+})
+
+t.test('a held lane asks again by itself after some minutes', async (t) => {
+  const { clock, post, calls, stored } = setStage(t)
+  void post(1, ['a'])
+  await settle()
+  await calls[0]?.answer(refused(403))
+  stored.push(parcel(clock, 1, ['a']))
+  await clock.advance(4 * 60_000)
+  t.equal(calls.length, 2)
+})
+
+t.test('a post whose parcel went to the store and came back still gets its verdict', async (t) => {
+  const { clock, post, calls, stored, delivery } = setStage(t)
+  const outcomes = post(1, ['a'])
+  await settle()
+  await calls[0]?.answer(refused(401))
+  stored.push(parcel(clock, 1, ['a']))
+  delivery.goOn(ACCOUNT)
+  await settle()
+  await calls[1]?.deliver()
+  t.match(await outcomes, [{ status: 'delivered' }])
+})
+
+t.test('429 makes the lane wait as long as Pinterest says, and is not an attempt', async (t) => {
+  const { clock, post, calls, delivery } = setStage(t)
+  const outcomes = post(1, ['a'])
+  await settle()
+  await calls[0]?.answer(refused(429, { retryAfter: '3' }))
+  t.match(delivery.lanes(ACCOUNT), [{ status: 'rate_limited', nextTryMs: 3000 }])
+  await clock.advance(2999)
+  t.equal(calls.length, 1)
+  await clock.advance(1)
+  await calls[1]?.deliver(['a'])
+  t.match(await outcomes, [{ status: 'rejected' }])
+})
+
+t.test('test events and live ones never share a call', async (t) => {
+  const { post, calls } = setStage(t)
+  void post(1, ['live'])
+  void post(2, ['test'], { isTest: true })
+  await settle()
+  t.match(calls, [
+    { ids: ['live'], call: { isTest: false } },
+    { ids: ['test'], call: { isTest: true } },
+  ])
+})
+
+t.test('what is on time leaves before what is late, and the closest to its hour first', async (t) => {
+  const { clock, post, calls } = setStage(t, { callsInFlight: 1 })
+  void post(1, ['first'])
+  await settle()
+  const nowS = Math.floor(clock.wallMs() / 1000)
+  void post(2, ['fresh'], { oldestEventTimeS: nowS })
+  void post(3, ['late'], { oldestEventTimeS: nowS - 4000 })
+  void post(4, ['later still'], { oldestEventTimeS: nowS - 9000 })
+  void post(5, ['closest'], { oldestEventTimeS: nowS - 3500 })
+  await settle()
+  await calls[0]?.deliver()
+  t.strictSame(calls[1]?.ids, ['closest', 'fresh', 'later still', 'late'])
+})
+
+t.test('an event that grows too old in the queue is a dead letter, its companions are sent', async (t) => {
+  const { clock, post, calls, settled } = setStage(t)
+  const nowS = Math.floor(clock.wallMs() / 1000)
+  const oldS = nowS - 8 * 24 * 3600
+  const payload = joinEvents([
+    `{"event_id":"old","event_time":${oldS}}`,
+    `{"event_id":"new","event_time":${nowS}}`,
+  ])
+  const outcomes = post(1, ['old', 'new'], { payload, oldestEventTimeS: oldS })
+  await settle()
+  t.strictSame(calls[0]?.ids, ['new'])
+  await calls[0]?.deliver()
+  t.match(await outcomes, [{ status: 'expired' }, { status: 'delivered' }])
+  t.match(settled, [
+    { dead: [{ index: 0, status: 'expired', reason: 'too_old' }], delivered: [] },
+    { dead: [], delivered: [1] },
+  ])
+})
+
+t.test('a paused account makes no calls until it is resumed', async (t) => {
+  const { post, calls, paused, delivery } = setStage(t)
+  paused.add(ACCOUNT)
+  void post(1, ['a'])
+  await settle()
+  t.equal(calls.length, 0)
+  t.match(delivery.lanes(ACCOUNT), [{ status: 'paused' }])
+  paused.clear()
+  delivery.goOn(ACCOUNT)
+  await settle()
+  t.equal(calls.length, 1)
+})
+
+t.test("one account's long lane delays another's single event by one call at most", async (t) => {
+  const { post, calls } = setStage(t, { callsInFlight: 1, callsInFlightTotal: 1 })
+  const thousand = Array.from({ length: 1000 }, (_, n) => `e${n}`)
+  for (let n = 1; n <= 5; n++) void post(n, thousand)
+  await settle()
+  void post(6, ['other'], { adAccountId: '1' })
+  await settle()
+  await calls[0]?.deliver()
+  t.strictSame(calls[1]?.ids, ['other'])
+})
+
+t.test('a backlog in the store is picked up at the start', async (t) => {
+  const { clock, stored, delivery, calls } = setStage(t)
+  stored.push(parcel(clock, 7, ['from before']))
+  await delivery.start()
+  await settle()
+  t.strictSame(calls[0]?.ids, ['from before'])
+})
+
+t.test('after stop no call leaves, and posts are answered with what is known', async (t) => {
+  const { clock, post, calls, delivery } = setStage(t)
+  const first = post(1, ['a'])
+  await settle()
+  const stopped = delivery.stop(5000)
+  const second = post(2, ['b'])
+  await settle()
+  t.equal(calls.length, 1)
+  await calls[0]?.deliver()
+  await stopped
+  t.match(await first, [{ status: 'delivered' }])
+  delivery.endWaits()
+  t.match(await second, [{ status: 'queued' }])
+  t.match(await post(3, ['c']), [{ status: 'queued' }], 'a post that comes later does not wait')
+  t.equal(clock.pendingTimers(), 0)
+})

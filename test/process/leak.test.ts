@@ -1,0 +1,179 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { createSandbox } from '../../src/sandbox/sandbox.ts'
+import { startProcess } from '../support/process.ts'
+import { ACCOUNT, ADMIN_TOKEN, TOKEN } from '../support/relay.ts'
+
+/** Personal data, one canary per field; each is found again by its marker in whatever case and form. */
+const PERSONAL = {
+  em: 'canary-em@leak.example',
+  ph: '+14155550123',
+  fn: 'Canaryfirst',
+  ln: 'Canarylast',
+  ct: 'Canaryville',
+  db: '1931-03-07',
+  external_id: 'canary-external-7',
+  client_ip_address: '203.0.113.199',
+  client_user_agent: 'CanaryAgent/7.1',
+  click_id: 'canary-click-7',
+}
+const MARKERS = [
+  'canary-em',
+  '4155550123',
+  'canaryfirst',
+  'canarylast',
+  'canaryville',
+  '19310307',
+  '1931-03-07',
+  'canary-external-7',
+  'canary-click-7',
+  'canaryagent',
+  '203.0.113.199',
+  'canary-unknown',
+  'canary-malformed',
+  'canary-search',
+  'canary-query',
+]
+/** Pinterest gets these as they are; nobody else may see them. */
+const SENT_AS_TEXT = ['canary-click-7', 'canaryagent', '203.0.113.199', 'canary-search', 'canary-query']
+
+t.test('no personal data, token or key in any output, answer, metric or file', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-leak-'))
+  const sandbox = await createSandbox()
+  const relay = await startProcess({
+    DATABASE_URL: `sqlite:${folder}/relay.db`,
+    PINTEREST_API_URL: sandbox.url,
+    LOG_LEVEL: 'trace',
+    ANSWER_WAIT_MS: '300',
+    CALL_TIMEOUT_MS: '300',
+    BODY_LIMIT_BYTES: '100000',
+  })
+  t.teardown(async () => {
+    await sandbox.close()
+    relay.signal('SIGKILL')
+    await relay.ended
+    await rm(folder, { recursive: true })
+  })
+  const relayKey = await relay.register()
+  const secrets = [relayKey, TOKEN, ADMIN_TOKEN, 'prl_canary']
+  const answers: string[] = []
+
+  let counter = 0
+  const event = (userData: object = PERSONAL) => ({
+    event_name: 'checkout',
+    action_source: 'web',
+    event_time: Math.floor(Date.now() / 1000),
+    event_id: `leak-${counter++}`,
+    event_source_url: 'https://shop.example/?q=canary-query',
+    user_data: userData,
+    custom_data: { search_string: 'canary-search', value: 1 },
+    'canary-unknown': 'canary-unknown',
+  })
+  const post = async (body: unknown, headers: Record<string, string> = {}, path = '') => {
+    const response = await fetch(`${relay.publicUrl}/v5/ad_accounts/${ACCOUNT}/events${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${relayKey}`, 'content-type': 'application/json', ...headers },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    })
+    answers.push(JSON.stringify([...response.headers]), await response.text())
+  }
+  const admin = async (method: string, path: string, body?: object) => {
+    const response = await fetch(relay.adminUrl + path, {
+      method,
+      headers: {
+        authorization: `Bearer ${ADMIN_TOKEN}`,
+        ...(body ? { 'content-type': 'application/json' } : {}),
+      },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    })
+    answers.push(await response.text())
+  }
+
+  // Good and bad posts, and every field wrong in its own way.
+  await post({ data: [event()] })
+  await post({ data: [event()] }, {}, '?test=true')
+  for (const [field, value] of Object.entries(PERSONAL)) {
+    await post({
+      data: [event({ ...PERSONAL, [field]: [`${value} ${value}`, { nested: value }, `\ud800${value}`] })],
+    })
+    await post({ data: [event({ [field]: value })] })
+  }
+  await post({ data: [{ event_name: PERSONAL.em, event_id: 'x', user_data: PERSONAL }] })
+  await post({ data: [{ ...event(), event_time: PERSONAL.em, action_source: 'canary-malformed' }] })
+  await post({ data: [{ ...event(), custom_data: { value: 'canary-malformed', 'canary-unknown@x': 1 } }] })
+  // Malformed bodies, keys and queries.
+  await post(`{"data":[{"em":"${PERSONAL.em} canary-malformed`)
+  await post(`canary-malformed ${PERSONAL.ph}`)
+  await post({ data: 'canary-malformed' })
+  await post({ data: ['canary-malformed', PERSONAL.em] })
+  await post({ data: [event(), 'canary-malformed'.repeat(10_000)] })
+  await post({ data: [event()] }, {}, `?test=canary-malformed`)
+  await post({ data: [event()] }, {}, `?em=${PERSONAL.em}`)
+  await post({ data: [event()] }, { authorization: 'Bearer prl_canary' })
+  await post({ data: [event()] }, { 'content-type': 'text/canary-malformed' })
+  await post({ data: [event()] }, { prefer: 'canary-malformed' })
+  // Pinterest echoing what it got, in every way that it can refuse.
+  const { click_id, client_user_agent, client_ip_address } = PERSONAL
+  const echo = `{access_token} ${click_id} ${client_user_agent} ${client_ip_address} canary-search ?q=canary-query`
+  const body = JSON.stringify({ code: 1, message: echo })
+  for (const status of [400, 401, 403, 404, 413, 422, 429, 500, 503]) {
+    sandbox.faults.set([{ kind: 'status', status, body, times: 1 }])
+    await post({ data: [event()] })
+    await admin('PUT', `/accounts/${ACCOUNT}`, { access_token: TOKEN })
+  }
+  sandbox.faults.set([{ kind: 'failEvents', message: echo, times: 1 }])
+  await post({ data: [event()] })
+  for (const kind of ['hang', 'truncated'] as const) {
+    sandbox.faults.set([{ kind, times: 1 }])
+    await post({ data: [event()] })
+  }
+  sandbox.faults.set([{ kind: 'reset', when: 'afterBody' }])
+  // These stay in the store, to be found there if they lay open.
+  for (let n = 0; n < 20; n++) await post({ data: [event()] }, { prefer: 'respond-async' })
+  // The admin port, with good and bad input.
+  await admin('PUT', `/accounts/${ACCOUNT}`, { access_token: 'canary-malformed\n', label: 'x' })
+  await admin('PUT', `/accounts/${ACCOUNT}`, { access_token: TOKEN, canary: 'canary-malformed' })
+  for (const path of [
+    '/accounts',
+    `/accounts/${ACCOUNT}`,
+    '/keys',
+    '/books',
+    '/metrics',
+    '/none?q=canary-query',
+  ]) {
+    await admin('GET', path)
+  }
+  await admin('POST', `/accounts/${ACCOUNT}/verify`)
+  sandbox.faults.set([{ kind: 'status', status: 401, body: '{"code":2,"message":"bad: {access_token}"}' }])
+  await admin('POST', `/accounts/${ACCOUNT}/verify`)
+  relay.signal('SIGTERM')
+  t.equal(await relay.ended, 0)
+
+  const files = await readdir(folder)
+  t.ok(files.includes('relay.db') && files.includes('relay.vault.db'))
+  const stored = await Promise.all(
+    files.map(async (name) => (await readFile(join(folder, name))).toString('latin1')),
+  )
+  t.ok(stored.join('').length > 20_000, 'the store holds something')
+  const places: [string, string][] = [
+    ['stdout', relay.stdout.join('\n')],
+    ['stderr', relay.stderr.join('\n')],
+    ['answers', answers.join('\n')],
+    ['store', stored.join('\n')],
+  ]
+  t.ok(relay.stdout.length > 50 && answers.length > 100, 'there was something to look at')
+  for (const [place, text] of places) {
+    const lower = text.toLowerCase()
+    for (const marker of MARKERS) t.notOk(lower.includes(marker), `no ${marker} in ${place}`)
+    for (const secret of secrets) {
+      // The last four characters of a token are shown on purpose.
+      t.notOk(text.includes(secret), `no ${secret.slice(0, 8)}… in ${place}`)
+    }
+  }
+  const sent = JSON.stringify(sandbox.journal.calls()).toLowerCase()
+  for (const marker of MARKERS) {
+    if (!SENT_AS_TEXT.includes(marker)) t.notOk(sent.includes(marker), `no ${marker} sent to Pinterest`)
+  }
+})

@@ -1,0 +1,43 @@
+/** Parcels for the store's tests: small, and with times that are easy to read. */
+import { joinEvents } from '../../src/store/payload.ts'
+import type { DeadEvent, LaneKey, LeaseRequest, NewParcel } from '../../src/store/store.ts'
+
+export const NOW_MS = 1_700_000_000_000
+export const NOW_S = NOW_MS / 1000
+export const LIVE: LaneKey = { adAccountId: '549755885175', isTest: false }
+export const TEST: LaneKey = { ...LIVE, isTest: true }
+
+export interface ParcelOptions extends Partial<LaneKey> {
+  readonly eventTimesS?: readonly number[]
+  readonly receivedAtMs?: number
+  readonly refusedCount?: number
+}
+
+/** One event per id. */
+export function makeParcel(eventIds: readonly string[], options: ParcelOptions = {}): NewParcel {
+  return {
+    adAccountId: options.adAccountId ?? LIVE.adAccountId,
+    isTest: options.isTest ?? false,
+    payload: joinEvents(eventIds.map(makeEvent)),
+    events: eventIds.map((eventId, index) => ({
+      eventName: 'checkout',
+      eventId,
+      eventTimeS: options.eventTimesS?.[index] ?? NOW_S,
+    })),
+    refusedCount: options.refusedCount ?? 0,
+    receivedAtMs: options.receivedAtMs ?? NOW_MS,
+  }
+}
+
+export function makeEvent(eventId: string): string {
+  return JSON.stringify({ event_name: 'checkout', event_id: eventId, user_data: { ip: '203.0.113.7' } })
+}
+
+export function makeDead(index: number, status: DeadEvent['status'] = 'rejected'): DeadEvent {
+  return { index, status, reason: 'invalid_value', message: 'Invalid value.', attempts: 1 }
+}
+
+/** All that waits, unless told otherwise. */
+export function askAll(options: Partial<LeaseRequest> = {}): LeaseRequest {
+  return { ...LIVE, maxEvents: 100_000, maxBytes: 100_000_000, nowMs: NOW_MS, ...options }
+}

@@ -1,0 +1,156 @@
+/** The batcher against a worker that the test plays itself. */
+import t from 'tap'
+import { createBatcher, type BatchReport } from '../../../src/store/sqlite/batcher.ts'
+import type { Operation, OperationKind, Outcome, ToWorker } from '../../../src/store/sqlite/protocol.ts'
+
+const DONE: Outcome = { status: 'done', answer: undefined }
+const UNAVAILABLE: Outcome = {
+  status: 'unavailable',
+  error: { code: 'ERR_SQLITE_ERROR', message: 'disk full' },
+}
+const REFUSED: Outcome = { status: 'refused', error: { code: 'RangeError', message: 'no such event' } }
+
+function play() {
+  const sent: (readonly Operation[])[] = []
+  const reports: BatchReport[] = []
+  const port = {
+    postMessage(message: ToWorker) {
+      if (message.kind === 'batch') sent.push(message.operations)
+    },
+  }
+  const batcher = createBatcher(port, (report) => reports.push(report))
+  const answer = (...outcomes: Outcome[]) => batcher.receive({ kind: 'batch', outcomes, durationMs: 1 })
+  return { batcher, sent, reports, answer }
+}
+
+function commit(bytes: Uint8Array = Buffer.from('{}')) {
+  const lane = { adAccountId: '1', isTest: false }
+  return {
+    ...lane,
+    payload: bytes,
+    identities: ['n', 'i'],
+    eventTimesS: [1],
+    refusedCount: 0,
+    receivedAtMs: 1,
+  }
+}
+
+function settle(parcelId: number) {
+  return { wholeParcelIds: [parcelId], settledAtMs: 1, others: [] }
+}
+
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve))
+}
+
+function kindsOf(operations: readonly Operation[] | undefined): OperationKind[] | undefined {
+  return operations?.map(({ kind }) => kind)
+}
+
+t.test('what is asked for in one turn leaves together; what comes meanwhile is the next batch', async (t) => {
+  const { batcher, sent, reports, answer } = play()
+  const first = [batcher.submit('commit', commit()), batcher.submit('commit', commit())]
+  t.same(sent, [], 'not before the turn ends')
+  await endOfTurn()
+  const second = Array.from({ length: 5 }, () => batcher.submit('commit', commit()))
+  await endOfTurn()
+  t.equal(sent.length, 1, 'one batch at a time')
+  answer(DONE, DONE)
+  await Promise.all(first)
+  t.equal(sent[1]?.length, 5)
+  answer(DONE, DONE, DONE, DONE, DONE)
+  await Promise.all(second)
+  t.same(
+    reports.map(({ operationCount }) => operationCount),
+    [2, 5],
+  )
+})
+
+t.test('only the bytes of a payload travel, not the pool that it is a view of', async (t) => {
+  const { batcher, sent, answer } = play()
+  const pool = new Uint8Array(8192)
+  const done = [
+    batcher.submit('commit', commit(pool.subarray(10, 14))),
+    batcher.submit('commit', commit(pool.subarray(20, 23))),
+  ]
+  await endOfTurn()
+  const payloads = sent[0]!.map(({ request }) => (request as { payload: Uint8Array }).payload)
+  t.same(
+    payloads.map(({ byteLength, buffer }) => [byteLength, buffer.byteLength]),
+    [
+      [4, 7],
+      [3, 7],
+    ],
+  )
+  answer(DONE, DONE)
+  await Promise.all(done)
+})
+
+t.test(
+  'when the disk fails, a commit rejects; a settlement is tried again, before what is newer',
+  async (t) => {
+    const { batcher, sent, answer } = play()
+    const commitment = batcher.submit('commit', commit())
+    const settled = [batcher.submit('settle', settle(1)), batcher.submit('release', { parcels: [] })]
+    await endOfTurn()
+    const newer = batcher.submit('settle', settle(2))
+    answer(UNAVAILABLE, UNAVAILABLE, UNAVAILABLE)
+    await t.rejects(commitment, { code: 'STORE_UNAVAILABLE', cause: { message: 'disk full' } })
+    t.same(kindsOf(sent[1]), ['settle', 'release', 'settle'])
+    t.match(sent[1], [{ request: { wholeParcelIds: [1] } }, {}, { request: { wholeParcelIds: [2] } }])
+    answer(DONE, DONE, DONE)
+    await Promise.all([...settled, newer])
+  },
+)
+
+t.test('a settlement alone is tried again after a pause, without anyone asking', async (t) => {
+  const { batcher, sent, answer } = play()
+  const settled = batcher.submit('settle', settle(1))
+  await endOfTurn()
+  const { promise: again, resolve } = Promise.withResolvers<void>()
+  const poll = setInterval(() => sent.length > 1 && resolve(), 5)
+  t.teardown(() => clearInterval(poll))
+  answer(UNAVAILABLE)
+  t.equal(sent.length, 1)
+  await again
+  answer(DONE)
+  await settled
+})
+
+t.test('an operation at fault rejects alone, and is not tried again', async (t) => {
+  const { batcher, sent, answer } = play()
+  const wrong = batcher.submit('settle', settle(1))
+  const right = batcher.submit('settle', settle(2))
+  await endOfTurn()
+  answer(REFUSED, DONE)
+  await t.rejects(wrong, { code: 'RangeError', message: 'no such event' })
+  await right
+  t.equal(sent.length, 1)
+})
+
+t.test('draining finishes what was asked for, tries once, and takes nothing more', async (t) => {
+  const { batcher, answer } = play()
+  const commitment = batcher.submit('commit', commit())
+  const settled = batcher.submit('settle', settle(1))
+  const drained = batcher.drain()
+  await t.rejects(batcher.submit('commit', commit()), { code: 'SHUTTING_DOWN' })
+  answer(DONE, UNAVAILABLE)
+  await commitment
+  await t.rejects(settled, { code: 'STORE_UNAVAILABLE' })
+  await t.resolves(drained)
+})
+
+t.test('when the worker dies everything rejects, then and later', async (t) => {
+  const { batcher } = play()
+  const waiting = [batcher.submit('commit', commit()), batcher.submit('settle', settle(1))]
+  await endOfTurn()
+  const gathered = batcher.submit('backlog', undefined)
+  const settled = Promise.allSettled([...waiting, gathered])
+  batcher.fail(new Error('gone'))
+  t.match(
+    await settled,
+    Array.from({ length: 3 }, () => ({ status: 'rejected', reason: { message: 'gone' } })),
+  )
+  await t.rejects(batcher.submit('commit', commit()), { message: 'gone' })
+  await t.resolves(batcher.drain())
+})

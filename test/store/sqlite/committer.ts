@@ -1,0 +1,33 @@
+/**
+ * A child process for the tests about death: opens the store, says so, and commits parcels until it is killed. It prints
+ * the id of each event once its commit is acknowledged, and `settled <id>` once its settlement is.
+ *
+ *   node committer.ts <path> <master key in base64> <first event number>
+ */
+import { writeSync } from 'node:fs'
+import { openSqlite } from '../../../src/store/sqlite/open.ts'
+import { makeParcel, NOW_MS } from '../parcels.ts'
+
+const [path, masterKey, first] = process.argv.slice(2)
+// At once, not through a stream that would forget its buffer when the process dies.
+const print = (line: string) => writeSync(1, `${line}\n`)
+
+try {
+  const current = Buffer.from(masterKey!, 'base64')
+  const { store } = await openSqlite({ path: path!, masterKeys: { current } })
+  print('open')
+  let next = Number(first)
+  const commitForever = async () => {
+    for (;;) {
+      const number = next++
+      const { parcelId } = await store.commit(makeParcel([`event-${number}`]))
+      print(`event-${number}`)
+      if (number % 3 !== 0) continue
+      await store.settle([{ parcelId: parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])
+      print(`settled event-${number}`)
+    }
+  }
+  await Promise.all(Array.from({ length: 10 }, commitForever))
+} catch (error) {
+  print(error instanceof Error && 'code' in error ? String(error.code) : String(error))
+}

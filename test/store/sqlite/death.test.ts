@@ -1,0 +1,52 @@
+/** What is left when the process dies at any moment: everything that was acknowledged, and nothing that was settled. */
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import t from 'tap'
+import { splitEvents } from '../../../src/store/payload.ts'
+import { openSqlite } from '../../../src/store/sqlite/open.ts'
+import type { StoreProblem } from '../../../src/store/sqlite/protocol.ts'
+import { askAll } from '../parcels.ts'
+import { startCommitter } from './child.ts'
+
+t.test('kill -9 loses nothing that was acknowledged', async (t) => {
+  const path = join(t.testdir(), 'relay.db')
+  const masterKey = randomBytes(32)
+  const acknowledged = new Set<string>()
+  const settled = new Set<string>()
+  for (let round = 0; round < 3; round++) {
+    const child = startCommitter(path, masterKey, round * 100_000)
+    await child.printed(150 + round * 70)
+    await child.kill()
+    for (const line of child.lines) {
+      if (line.startsWith('event-')) acknowledged.add(line)
+      if (line.startsWith('settled ')) settled.add(line.slice('settled '.length))
+    }
+    t.ok(child.lines.length >= 150, `it ran, and died in round ${round}`)
+
+    const problems: StoreProblem[] = []
+    const onProblem = (problem: StoreProblem) => problems.push(problem)
+    const { store, close } = await openSqlite({ path, masterKeys: { current: masterKey }, onProblem })
+    const parcels = await store.lease(askAll())
+    const books = await store.books({})
+    await close()
+    const found = new Set(parcels.flatMap(({ payload }) => splitEvents(payload)).map(readEventId))
+    t.same([...acknowledged].filter((id) => !settled.has(id) && !found.has(id)).filter(isPlain), [])
+    t.same(
+      [...settled].filter((id) => found.has(id)),
+      [],
+      'a settlement that was acknowledged stands',
+    )
+    t.equal(books.received, books.delivered + books.queued, 'the books balance')
+    t.equal(books.queued, found.size)
+    t.same(problems, [])
+  }
+})
+
+/** A third is settled right after its acknowledgement, perhaps without having lived to say so. */
+function isPlain(eventId: string): boolean {
+  return Number(eventId.slice('event-'.length)) % 3 !== 0
+}
+
+function readEventId(json: string): string {
+  return (JSON.parse(json) as { event_id: string }).event_id
+}

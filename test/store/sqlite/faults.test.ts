@@ -1,0 +1,125 @@
+/** One fault costs nothing but itself: a full disk, a damaged row, a wrong operation, and what shares a transaction. */
+import { DatabaseSync } from 'node:sqlite'
+import t from 'tap'
+import type { BatchReport } from '../../../src/store/sqlite/batcher.ts'
+import { askAll, makeDead, makeParcel, NOW_MS } from '../parcels.ts'
+import { layGround } from './ground.ts'
+
+t.test('commits at the same time share one transaction', async (t) => {
+  const reports: BatchReport[] = []
+  const { store } = await (await layGround(t)).open({ onBatch: (report) => reports.push(report) })
+  await Promise.all(Array.from({ length: 100 }, (_, index) => store.commit(makeParcel([`event-${index}`]))))
+  t.same(
+    reports.map(({ operationCount }) => operationCount),
+    [100],
+  )
+})
+
+t.test('a full store refuses commits, takes nothing of them, and still settles', async (t) => {
+  const ground = await layGround(t)
+  let batches = 0
+  const { store } = await ground.open({ storeLimitBytes: 500_000, onBatch: () => batches++ })
+  const large = (id: string) => makeParcel([`${id}-${'x'.repeat(100_000)}`])
+  const { parcelId } = await store.commit(large('first'))
+  const attempts = await Promise.allSettled(
+    Array.from({ length: 10 }, (_, index) => store.commit(large(`${index}`))),
+  )
+  t.same(new Set(attempts.map(({ status }) => status)), new Set(['rejected']), 'one transaction, one fate')
+  await t.rejects(Promise.all(Array.from({ length: 10 }, (_, index) => store.commit(large(`${index}`)))), {
+    code: 'STORE_UNAVAILABLE',
+    cause: { message: /full/ },
+  })
+  t.match(await store.books({}), { received: 1, queued: 1, duplicate: 0 })
+
+  batches = 0
+  const both = Promise.allSettled([
+    ...Array.from({ length: 10 }, (_, index) => store.commit(large(`${index}`))),
+    store.settle([{ parcelId: parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }]),
+  ])
+  t.equal(
+    (await both).at(-1)?.status,
+    'fulfilled',
+    'a settlement does not share the fate of the commits beside it',
+  )
+  t.equal(batches, 1, 'nor does it wait for another try')
+  t.same((await store.commit(large('0'))).duplicates, [], 'what was not taken was not seen')
+  t.match(await store.books({}), { received: 2, delivered: 1, queued: 1, duplicate: 0 })
+})
+
+t.test('a dead letter that finds no room does not hold up what frees some', async (t) => {
+  const ground = await layGround(t)
+  const { store } = await ground.open({ storeLimitBytes: 700_000 })
+  const ids = Array.from({ length: 100 }, (_, index) => `dead-${index}-${'x'.repeat(500)}`)
+  const doomed = await store.commit(makeParcel(ids))
+  const others: number[] = []
+  for (let isFull = false; !isFull;) {
+    const commitment = store.commit(makeParcel([`plain-${others.length}-${'x'.repeat(20_000)}`]))
+    await commitment.then(
+      ({ parcelId }) => others.push(parcelId!),
+      () => (isFull = true),
+    )
+  }
+  t.ok(others.length > 5)
+  const settledAtMs = NOW_MS
+  const dead = ids.map((_, index) => makeDead(index))
+  const burial = store.settle([{ parcelId: doomed.parcelId!, delivered: [], dead, settledAtMs }])
+  const freed = others.map((parcelId) =>
+    store.settle([{ parcelId, delivered: 'rest', dead: [], settledAtMs }]),
+  )
+  const books = store.books({})
+  await Promise.all(freed)
+  t.ok(await books, 'and what only reads is answered')
+  await burial
+  t.match(await store.books({}), { delivered: others.length, rejected: 100, queued: 0 })
+})
+
+t.test('a lease beside commits that fail is handed out all the same', async (t) => {
+  const ground = await layGround(t)
+  const first = await ground.open()
+  const { parcelId } = await first.store.commit(makeParcel(['a']))
+  await first.close()
+  const { store } = await ground.open({ storeLimitBytes: 200_000 })
+  const leasing = store.lease(askAll())
+  const large = makeParcel([`large-${'x'.repeat(400_000)}`])
+  await t.rejects(store.commit(large), { code: 'STORE_UNAVAILABLE' })
+  t.match(await leasing, [{ parcelId }])
+  t.same(await store.lease(askAll()), [])
+})
+
+t.test('an operation at fault is undone alone: its rows, its counts, its leases', async (t) => {
+  const { store } = await (await layGround(t)).open()
+  const { parcelId } = await store.commit(makeParcel(['a', 'b']))
+  const results = await Promise.allSettled([
+    store.commit(makeParcel(['c'], { adAccountId: 'new-account' })),
+    // The burial of the first event is undone with the second one.
+    store.settle([{ parcelId: parcelId!, delivered: [9], dead: [makeDead(0)], settledAtMs: NOW_MS }]),
+    store.commit(makeParcel(['d'], { adAccountId: 'new-account' })),
+    store.settle([{ parcelId: parcelId!, delivered: [1], dead: [], settledAtMs: NOW_MS }]),
+  ])
+  t.same(
+    results.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled', 'fulfilled'],
+  )
+  t.same(await store.deadLetters({ limit: 10 }), [])
+  t.match(await store.books({}), { received: 4, delivered: 1, rejected: 0, queued: 3 })
+  t.same(await store.lease(askAll()), [], 'the parcel is still held')
+  t.match(await store.backlog(), [{ events: 1 }, { adAccountId: 'new-account', parcels: 2, events: 2 }])
+})
+
+t.test('a payload that no key opens is reported, kept, and does not stop those behind it', async (t) => {
+  const ground = await layGround(t)
+  const first = await ground.open()
+  const broken = await first.store.commit(makeParcel(['a']))
+  await first.store.commit(makeParcel(['b']))
+  await first.close()
+  const db = new DatabaseSync(ground.path)
+  db.prepare('UPDATE payloads SET sealed = zeroblob(90) WHERE parcel_id = ?').run(broken.parcelId!)
+  db.close()
+
+  const problems: unknown[] = []
+  const { store } = await ground.open({ onProblem: (problem) => problems.push(problem) })
+  t.equal((await store.lease(askAll({ maxEvents: 1 }))).length, 1)
+  t.same(await store.lease(askAll()), [])
+  t.match(problems, [{ problem: 'parcel_unreadable', parcelId: broken.parcelId }])
+  t.match(await store.backlog(), [{ parcels: 2, events: 2 }])
+})

@@ -1,0 +1,187 @@
+/** Which stores are opened, which are not, and that those are left as they are. */
+import { createHash, randomBytes } from 'node:crypto'
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import t, { type Test } from 'tap'
+import { openFile, readPragma } from '../../../src/store/sqlite/connection.ts'
+import { openSqlite } from '../../../src/store/sqlite/open.ts'
+import { QUEUE_SCHEMA } from '../../../src/store/sqlite/schema.ts'
+import { makeParcel } from '../parcels.ts'
+import { startCommitter } from './child.ts'
+import { layGround } from './ground.ts'
+
+const CANNOT_WRITE = {
+  code: 'STORE_CANNOT_OPEN',
+  message: /relay\.vault\.db cannot be opened for writing \(.*\)/,
+}
+
+t.test('both files are private, in a folder that is made', async (t) => {
+  const ground = await layGround(t)
+  const { store } = await ground.open({ path: join(ground.folder, 'deep', 'data', 'relay.db') })
+  await store.commit(makeParcel(['a']))
+  const folder = join(ground.folder, 'deep', 'data')
+  const files = readdirSync(folder)
+  t.ok(files.includes('relay.db') && files.includes('relay.vault.db'))
+  for (const file of files) t.equal(statSync(join(folder, file)).mode & 0o777, 0o600, file)
+})
+
+t.test('every commit is synced, and the file is locked', async (t) => {
+  const path = join(t.testdir(), 'relay.db')
+  const db = openFile({ path, schema: QUEUE_SCHEMA, limitBytes: Infinity })
+  t.teardown(() => db.close())
+  t.equal(readPragma(db, 'journal_mode'), 'wal')
+  t.equal(readPragma(db, 'synchronous'), 2)
+  t.equal(readPragma(db, 'locking_mode'), 'exclusive')
+  t.equal(readPragma(db, 'user_version'), QUEUE_SCHEMA.version)
+})
+
+t.test('a store that is open is not opened again, here or in another process', async (t) => {
+  const ground = await layGround(t)
+  const { store } = await ground.open()
+  await t.rejects(ground.open(), { code: 'STORE_IN_USE', message: /in use by another process/ })
+  const child = startCommitter(ground.path, randomBytes(32))
+  await child.printed(1)
+  t.same(child.lines, ['STORE_IN_USE'])
+  await child.kill()
+  await t.resolves(store.commit(makeParcel(['a'])), 'and is none the worse')
+})
+
+t.test('after a close it can be opened again', async (t) => {
+  const ground = await layGround(t)
+  await (await ground.open()).close()
+  await t.resolves(ground.open())
+})
+
+t.test('a wrong master key stops the start and changes nothing', async (t) => {
+  const ground = await layGround(t)
+  const untouched = await leaveKilledStore(t, ground.path)
+  await t.rejects(ground.open({ masterKeys: { current: randomBytes(32), previous: randomBytes(32) } }), {
+    code: 'WRONG_MASTER_KEY',
+  })
+  untouched('not a byte, nor in the WAL that a crash left')
+})
+
+t.test('a newer schema stops the start and changes nothing', async (t) => {
+  for (const file of ['path', 'vaultPath'] as const) {
+    const ground = await layGround(t)
+    await (await ground.open()).close()
+    const db = new DatabaseSync(ground[file])
+    db.exec('PRAGMA user_version = 99')
+    db.close()
+    const untouched = remember(t, ground.folder)
+    await t.rejects(ground.open(), { code: 'STORE_TOO_NEW', message: /schema 99/ })
+    untouched()
+  }
+})
+
+t.test('a file that is no store stops the start and is kept', async (t) => {
+  const ground = await layGround(t)
+  writeFileSync(ground.path, 'This is a letter, and not a short one. '.repeat(100))
+  const untouched = remember(t, ground.folder)
+  await t.rejects(ground.open(), { code: 'STORE_CANNOT_OPEN', message: /not a database/ })
+  untouched()
+  t.notOk(readdirSync(ground.folder).includes('relay.vault.db'), 'nor is a vault begun')
+})
+
+t.test('a place where no file can be made stops the start with one clear line', async (t) => {
+  const ground = await layGround(t)
+  const letter = join(ground.folder, 'letter')
+  writeFileSync(letter, 'not a folder')
+  await t.rejects(ground.open({ path: join(letter, 'relay.db') }), CANNOT_WRITE)
+  mkdirSync(ground.vaultPath)
+  const untouched = remember(t, ground.folder)
+  await t.rejects(ground.open(), CANNOT_WRITE)
+  untouched()
+})
+
+t.test('a folder that may not be written stops the start with one clear line', async (t) => {
+  const folder = join(t.testdir(), 'locked')
+  mkdirSync(folder)
+  chmodSync(folder, 0o555)
+  const masterKeys = { current: new Uint8Array(32) }
+  if (mayWrite(folder)) t.comment('not tried: root may write anywhere')
+  else await t.rejects(openSqlite({ path: join(folder, 'relay.db'), masterKeys }), CANNOT_WRITE)
+})
+
+t.test('nothing of a payload can be read in the files', async (t) => {
+  const ground = await layGround(t)
+  const { store, close } = await ground.open()
+  await store.commit(makeParcel(['readable-id']))
+  const scan = () =>
+    readdirSync(ground.folder).map((file) => readFileSync(join(ground.folder, file), 'latin1'))
+  const isAnywhere = (text: string) => scan().some((content) => content.includes(text))
+  t.ok(isAnywhere('549755885175'), 'the scan sees what is in the clear')
+  t.notOk(isAnywhere('readable-id') || isAnywhere('203.0.113.7'), 'in the WAL')
+  await close()
+  t.ok(isAnywhere('549755885175'))
+  t.notOk(isAnywhere('readable-id') || isAnywhere('203.0.113.7'), 'in the file')
+})
+
+t.test('books that disagree with the rows are reported', async (t) => {
+  const ground = await layGround(t)
+  const first = await ground.open()
+  await first.store.commit(makeParcel(['a', 'b']))
+  await first.close()
+  const db = new DatabaseSync(ground.path)
+  db.exec('UPDATE lanes SET queued = 5')
+  db.close()
+  const problems: unknown[] = []
+  await ground.open({ onProblem: (problem) => problems.push(problem) })
+  t.match(problems, [{ problem: 'books_off', lane: { isTest: false }, counted: 5, found: 2 }])
+})
+
+/** A store whose process was killed, with a WAL that was never written back. */
+async function leaveKilledStore(t: Test, path: string): Promise<(message?: string) => void> {
+  const child = startCommitter(path, randomBytes(32))
+  await child.printed(20)
+  await child.kill()
+  const untouched = remember(t, join(path, '..'))
+  t.ok(statSync(`${path}-wal`).size > 0)
+  return untouched
+}
+
+/** Answers a check that each file of the folder is the same; SQLite's own `-shm` is scratch and may come. */
+function remember(t: Test, folder: string): (message?: string) => void {
+  const hashFiles = () =>
+    readdirSync(folder)
+      .filter(
+        (file) =>
+          !file.endsWith('-shm') &&
+          statSync(join(folder, file)).isFile() &&
+          statSync(join(folder, file)).size > 0,
+      )
+      .map((file) => [
+        file,
+        createHash('sha256')
+          .update(readFileSync(join(folder, file)))
+          .digest('hex'),
+      ])
+  const before = hashFiles()
+  return (message = 'not a byte was changed') => t.same(hashFiles(), before, message)
+}
+
+function mayWrite(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+t.test('closing twice closes once, and nothing is taken after it', async (t) => {
+  const ground = await layGround(t)
+  const opened = await openSqlite({ path: ground.path, masterKeys: { current: randomBytes(32) } })
+  await Promise.all([opened.close(), opened.store.close()])
+  await t.rejects(opened.store.commit(makeParcel(['late'])), { code: 'SHUTTING_DOWN' })
+})

@@ -1,0 +1,50 @@
+/** A clock that stands still until a test moves it; timers fire in order while it moves. */
+import type { Clock } from '../../src/clock.ts'
+
+export interface ManualClock extends Clock {
+  /** Moves both clocks on, fires what is due in order, and lets promises run between. */
+  advance(ms: number): Promise<void>
+  /** Sets the wall clock alone, as an operator or NTP would. */
+  setWall(ms: number): void
+  pendingTimers(): number
+}
+
+export function createManualClock(wallStartMs = Date.UTC(2026, 0, 15, 12)): ManualClock {
+  let monotonic = 1_000_000
+  let wallOffset = wallStartMs - monotonic
+  let timers: { atMs: number; callback: () => void }[] = []
+  return {
+    wallMs: () => monotonic + wallOffset,
+    monotonicMs: () => monotonic,
+    after(delayMs, callback) {
+      const timer = { atMs: monotonic + Math.max(0, delayMs), callback }
+      timers.push(timer)
+      return () => {
+        timers = timers.filter((other) => other !== timer)
+      }
+    },
+    async advance(ms) {
+      const untilMs = monotonic + ms
+      await settle()
+      for (;;) {
+        const next = timers.toSorted((a, b) => a.atMs - b.atMs)[0]
+        if (!next || next.atMs > untilMs) break
+        timers = timers.filter((timer) => timer !== next)
+        monotonic = Math.max(monotonic, next.atMs)
+        next.callback()
+        await settle()
+      }
+      monotonic = untilMs
+      await settle()
+    },
+    setWall(ms) {
+      wallOffset = ms - monotonic
+    },
+    pendingTimers: () => timers.length,
+  }
+}
+
+/** Lets microtasks and immediates that are due run, a few generations of them. */
+export async function settle(): Promise<void> {
+  for (let round = 0; round < 5; round++) await new Promise((resolve) => setImmediate(resolve))
+}

@@ -1,0 +1,140 @@
+/** A relay with its own sandbox and a throw-away store, in this process, for tests of the whole way. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { readConfig } from '../../src/config.ts'
+import { createLog } from '../../src/log.ts'
+import { startRelay, type Relay } from '../../src/relay.ts'
+import { createSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/sandbox.ts'
+
+export const ACCOUNT = '549755885175'
+export const TOKEN = 'pina_TESTTOKEN_0123456789abcdef'
+export const ADMIN_TOKEN = 'admin-token-of-the-tests'
+
+export interface Stand {
+  readonly relay: Relay
+  readonly sandbox: Sandbox
+  readonly folder: string
+  readonly relayKey: string
+  /** Every log line so far. */
+  readonly logLines: string[]
+  /** A request to the admin port. */
+  admin(
+    method: string,
+    path: string,
+    body?: unknown,
+  ): Promise<{ status: number; body: Record<string, unknown> }>
+  /** A post to the public port, for ACCOUNT unless told otherwise. */
+  post(body: unknown, options?: PostOptions): Promise<Answer>
+  restart(settings?: Record<string, string>): Promise<void>
+}
+
+export interface PostOptions {
+  readonly account?: string
+  readonly query?: string
+  readonly headers?: Record<string, string>
+  readonly key?: string
+}
+
+interface EventAnswers {
+  readonly num_events_received?: number
+  readonly num_events_processed?: number
+  readonly events?: readonly { status: string; error_message: string; warning_message: string }[]
+}
+
+export interface AnswerBody extends EventAnswers {
+  readonly code?: number
+  readonly message?: string
+  readonly details?: EventAnswers
+  readonly relay?: { readonly queued: number }
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly body: AnswerBody
+}
+
+/** Starts everything; the test's teardown ends it. */
+export async function setUp(
+  t: Test,
+  settings: Record<string, string> = {},
+  sandboxOptions: SandboxOptions = {},
+): Promise<Stand> {
+  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-test-'))
+  const sandbox = await createSandbox(sandboxOptions)
+  const logLines: string[] = []
+  const start = (more: Record<string, string>) =>
+    startRelay({
+      config: readConfig({
+        PORT: '0',
+        ADMIN_PORT: '0',
+        ADMIN_TOKEN,
+        DATABASE_URL: `sqlite:${join(folder, 'relay.db')}`,
+        PINTEREST_API_URL: sandbox.url,
+        LOG_LEVEL: 'trace',
+        ...settings,
+        ...more,
+      }),
+      log: createLog({ level: 'trace', destination: { write: (line) => void logLines.push(line) } }),
+      version: 'test',
+      announceMs: 0,
+    })
+  let relay = await start({})
+  t.teardown(async () => {
+    // First, so that a call left hanging by a fault does not hold the relay's end up.
+    await sandbox.close()
+    await relay.close()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  const stand: Omit<Stand, 'relayKey' | 'relay'> = {
+    sandbox,
+    folder,
+    logLines,
+    async admin(method, path, body) {
+      const response = await fetch(relay.adminUrl + path, {
+        method,
+        headers: {
+          authorization: `Bearer ${ADMIN_TOKEN}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      })
+      return { status: response.status, body: await read(response) }
+    },
+    async post(body, { account = ACCOUNT, query = '', headers = {}, key = relayKey } = {}) {
+      const response = await fetch(`${relay.publicUrl}/v5/ad_accounts/${account}/events${query}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
+        body: typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body),
+      })
+      return { status: response.status, headers: response.headers, body: await read(response) }
+    },
+    async restart(more = {}) {
+      await relay.close()
+      relay = await start(more)
+    },
+  }
+  await stand.admin('PUT', `/accounts/${ACCOUNT}`, { access_token: TOKEN, label: 'test shop', country: 'US' })
+  const made = await stand.admin('POST', '/keys', { label: 'test', ad_account_ids: [ACCOUNT] })
+  const relayKey = (made.body as { key: string }).key
+  return {
+    ...stand,
+    relayKey,
+    get relay() {
+      return relay
+    },
+  }
+}
+
+/** An answer that is not JSON comes as `{text}`. */
+async function read(response: Response): Promise<Record<string, unknown>> {
+  const text = await response.text()
+  try {
+    return JSON.parse(text) as Record<string, unknown>
+  } catch {
+    return { text }
+  }
+}
