@@ -9,7 +9,7 @@ import type { Accounts } from './accounts.ts'
 import { answerError } from './answer.ts'
 import type { Answer } from './answer.ts'
 import type { Fault, Faults } from './faults.ts'
-import type { Journal } from './journal.ts'
+import type { Journal, JournalEntry } from './journal.ts'
 import type { ProcessCall } from './process-call.ts'
 import { readBearer, readCallBody, readTest } from './read-call.ts'
 import { readBody, reset, send, sendDripping, sendEarly, sendHuge, sendTruncated } from './wire.ts'
@@ -49,8 +49,9 @@ export function createCallHandler(options: CallOptions): HandleCall {
     accounts.countArrival(adAccountId, isTest, atMs)
     const accessToken = readBearer(request)
 
-    function note(status: number | undefined, fault: Fault | undefined, body?: Buffer): void {
-      const entry = {
+    function note(noted: Noted, body?: Buffer): void {
+      const { status, fault, eventCount, recorded } = noted
+      const entry: JournalEntry = {
         at: atMs,
         adAccountId,
         isTest: isTest === true,
@@ -58,28 +59,34 @@ export function createCallHandler(options: CallOptions): HandleCall {
         ...(fault !== undefined && { fault: fault.kind }),
         userAgent: request.headers['user-agent'] ?? '',
         tokenLast4: accessToken?.slice(-4) ?? '',
+        ...(eventCount !== undefined && { eventCount }),
+        recorded,
       }
+      response.once('finish', () => {
+        entry.answeredAt = now()
+      })
       journal.add(entry, body)
       onCall()
     }
 
     const early = faults.pick({ adAccountId, isTest, moment: 'head', events: [] }).fault
     if (early !== undefined) {
-      note(undefined, early)
+      note({ fault: early, recorded: 0 })
       return reset(request)
     }
     const bytes = await readBody(request, bodyLimitBytes)
     if (bytes === 'aborted') return
     const body = readCallBody(request, bytes)
-    const events = body.status === 'read' ? (body.events ?? []) : []
-    const { delayMs, fault } = faults.pick({ adAccountId, isTest, moment: 'body', events })
+    const events = body.status === 'read' ? body.events : undefined
+    const { delayMs, fault } = faults.pick({ adAccountId, isTest, moment: 'body', events: events ?? [] })
 
     const instead = readInstead(fault, accessToken)
     const usual = instead?.isRecorded === false ? undefined : { adAccountId, isTest, atMs, accessToken, body }
     const processed = usual && processCall(usual, fault)
-    const answer = instead === undefined ? processed! : instead.answer
+    const answer = instead === undefined ? processed!.answer : instead.answer
     const status = typeof answer === 'string' ? undefined : answer.status
-    note(status, fault, bytes === 'too_large' ? undefined : bytes)
+    const noted = { status, fault, eventCount: events?.length, recorded: processed?.recorded ?? 0 }
+    note(noted, bytes === 'too_large' ? undefined : bytes)
 
     if (delayMs > 0) await delay(delayMs, undefined, { signal })
     if (answer === 'hang') return
@@ -90,6 +97,15 @@ export function createCallHandler(options: CallOptions): HandleCall {
     if (fault?.kind === 'hugeAnswer') return sendHuge(response, answer, fault.sizeBytes, signal)
     send(response, answer)
   }
+}
+
+/** What the journal is told of a call. */
+interface Noted {
+  /** Of the answer; undefined when there is none. */
+  readonly status?: number | undefined
+  readonly fault: Fault | undefined
+  readonly eventCount?: number | undefined
+  readonly recorded: number
 }
 
 /** What happens in place of the usual answer, and whether the call is recorded all the same. */

@@ -17,6 +17,12 @@ export interface JournalEntry {
   readonly fault?: Fault['kind']
   readonly userAgent: string
   readonly tokenLast4: string
+  /** How many events it held; absent when the body was no call's or was not read. */
+  readonly eventCount?: number
+  /** How many of them were recorded as conversions. */
+  readonly recorded: number
+  /** When the whole answer had been handed to the network; absent before, and when it never was. */
+  answeredAt?: number
   /** As they came, also if they were refused; absent when bodies are not kept or the body was no call's. */
   readonly events?: readonly unknown[]
 }
@@ -30,6 +36,7 @@ export interface JournalFilter {
 }
 
 export interface Journal {
+  /** Keeps the entry itself, so that its answer's time can be noted later. */
   add(entry: Omit<JournalEntry, 'events'>, body?: Buffer): void
   calls(filter?: JournalFilter): readonly JournalEntry[]
   clear(): void

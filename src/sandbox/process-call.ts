@@ -22,7 +22,13 @@ export interface Call {
   readonly body: CallBody
 }
 
-export type ProcessCall = (call: Call, fault: Fault | undefined) => Answer
+export interface Processed {
+  readonly answer: Answer
+  /** Conversions that were recorded. */
+  readonly recorded: number
+}
+
+export type ProcessCall = (call: Call, fault: Fault | undefined) => Processed
 
 export interface ProcessOptions {
   readonly tokens: Tokens
@@ -35,7 +41,7 @@ export function createProcess({ tokens, accounts, conversions }: ProcessOptions)
     { adAccountId, isTest }: Call,
     events: readonly PinterestEvent[],
     results: readonly EventResult[] | undefined,
-  ): void {
+  ): number {
     let processed = 0
     for (const [index, event] of events.entries()) {
       if (results?.[index]?.status === 'failed') continue
@@ -43,29 +49,36 @@ export function createProcess({ tokens, accounts, conversions }: ProcessOptions)
       if (!isTest) conversions.record(adAccountId, event)
     }
     accounts.countResults(adAccountId, processed, events.length - processed)
+    return isTest ? 0 : processed
   }
 
   return (call, fault) => {
     const { adAccountId, atMs, accessToken, body } = call
     const check = tokens.check(accessToken, adAccountId, atMs)
-    if (check !== 'allowed') return answerError(check === 'unknown' ? 401 : 403)
+    if (check !== 'allowed') return refuse(answerError(check === 'unknown' ? 401 : 403))
     const refused = accounts.admit(adAccountId, atMs)
     if (refused !== undefined) {
       const retryAfterS = Math.ceil(refused.retryAfterMs / 1000)
-      return answerError(429, undefined, { 'retry-after': String(retryAfterS) })
+      return refuse(answerError(429, undefined, { 'retry-after': String(retryAfterS) }))
     }
-    if (body.status === 'unreadable') return body.answer
+    if (body.status === 'unreadable') return refuse(body.answer)
     const judgement = judgeCall(body.value)
-    if (judgement.status === 'invalid') return answerError(400, judgement.message)
+    if (judgement.status === 'invalid') return refuse(answerError(400, judgement.message))
     const { events } = judgement
     const failing = fault?.kind === 'failEvents' ? fault : undefined
     const results =
       failing === undefined ? judgement.results : failSelected(failing, events, judgement.results)
-    record(call, events, results)
-    return fault?.kind === 'wrongCount'
-      ? answerWrongCount(events.length, results, fault.difference)
-      : answerResults(events.length, results, failing?.status)
+    const recorded = record(call, events, results)
+    const answer =
+      fault?.kind === 'wrongCount'
+        ? answerWrongCount(events.length, results, fault.difference)
+        : answerResults(events.length, results, failing?.status)
+    return { answer, recorded }
   }
+}
+
+function refuse(answer: Answer): Processed {
+  return { answer, recorded: 0 }
 }
 
 function failSelected(

@@ -13,6 +13,7 @@ const entry = (at: number, adAccountId = ACCOUNT) => ({
   status: 200,
   userAgent: '',
   tokenLast4: '1234',
+  recorded: 0,
 })
 
 await t.test('the journal tells what each call was', async (t) => {
@@ -34,6 +35,9 @@ await t.test('the journal tells what each call was', async (t) => {
       status: 400,
       userAgent: 'test/1',
       tokenLast4: 'wxyz',
+      eventCount: 2,
+      recorded: 0,
+      answeredAt: 1000,
       events: data,
     },
     {
@@ -43,9 +47,21 @@ await t.test('the journal tells what each call was', async (t) => {
       status: 200,
       userAgent: 'node',
       tokenLast4: '1234',
+      eventCount: 1,
+      recorded: 0,
+      answeredAt: 2000,
       events: [makeEvent()],
     },
-    { at: 2000, adAccountId: '7', isTest: false, status: 401, userAgent: 'node', tokenLast4: '' },
+    {
+      at: 2000,
+      adAccountId: '7',
+      isTest: false,
+      status: 401,
+      userAgent: 'node',
+      tokenLast4: '',
+      recorded: 0,
+      answeredAt: 2000,
+    },
   ])
   t.notMatch(JSON.stringify(all), 'secret')
   t.strictSame(sandbox.journal.calls(), all, 'the same in the process, and when read again')
@@ -58,6 +74,34 @@ await t.test('the journal tells what each call was', async (t) => {
   t.equal(await count('limit=0'), 0)
   await control(sandbox, 'DELETE', 'journal')
   t.equal(await count(''), 0)
+})
+
+await t.test('the journal tells what was recorded, and whether the answer left', async (t) => {
+  const clock = { nowMs: 1000 }
+  const sandbox = await createSandbox({ now: () => clock.nowMs })
+  t.teardown(() => sandbox.close())
+  const data = ['a', 'b', 'c'].map((id) => makeEvent({ event_id: id }))
+  const last = () => sandbox.journal.calls().at(-1)
+  sandbox.faults.set([{ kind: 'failEvents', eventIds: ['b'] }])
+  await post(sandbox, { body: { data } })
+  t.match(last(), { status: 422, eventCount: 3, recorded: 2, answeredAt: 1000 })
+
+  sandbox.faults.set([{ kind: 'status', status: 503, isRecorded: true }])
+  await post(sandbox, { body: { data } })
+  t.match(last(), { status: 503, eventCount: 3, recorded: 3, answeredAt: 1000 })
+
+  sandbox.faults.set([{ kind: 'reset', when: 'afterRecording' }])
+  await t.rejects(post(sandbox, { body: { data } }))
+  t.match(last(), { fault: 'reset', recorded: 3 })
+  t.notHas(last(), 'answeredAt')
+
+  sandbox.faults.set([{ kind: 'latency', delayMs: 20 }])
+  const posting = post(sandbox, { body: { data } })
+  await sandbox.until(() => sandbox.journal.calls().length === 4)
+  t.notHas(last(), 'answeredAt', 'not yet')
+  clock.nowMs = 3000
+  await posting
+  t.match(last(), { at: 1000, answeredAt: 3000 })
 })
 
 await t.test('the journal lets its oldest calls go', (t) => {
