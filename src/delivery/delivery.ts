@@ -10,17 +10,22 @@ import type { Guard } from '../budget/guard.ts'
 import type { Clock } from '../clock.ts'
 import { codeOf, placeOf, type Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import type { CallOutcome, Pinterest } from '../pinterest/outcome.ts'
+import type { Pinterest } from '../pinterest/outcome.ts'
 import type { LaneKey, LeasedParcel, Store } from '../store/store.ts'
 import type { Vault } from '../vault/vault.ts'
 import { createAct } from './act.ts'
 import { callBody } from './call-body.ts'
 import { expireEvents } from './expire.ts'
-import { afterCall, isHold, reopen, type CallResult, type CloseReason } from './gate.ts'
+import { afterCall, reopen, type CallResult } from './gate.ts'
+import { nextTryAtMs, stateOf, type LaneState } from './lane-state.ts'
 import { Lane } from './lane.ts'
-import { parcelOf, type EventOutcome, type Piece } from './parcel.ts'
+import { noteFailure, parcelOf, type EventOutcome, type Piece } from './parcel.ts'
+import { createOutage } from './outage.ts'
 import { createPersist } from './persist.ts'
 import { createRunning } from './running.ts'
+import { reportCall, reportGate } from './report.ts'
+import { backoffMs } from './retry.ts'
+import { groupOf, membersOf, type Group } from './search.ts'
 import { createSettle } from './settling.ts'
 import { createSupply } from './supply.ts'
 import { judge, type Verdict } from './verdict.ts'
@@ -37,15 +42,10 @@ export interface DeliveryOptions {
   readonly callsInFlight: number
   readonly callsInFlightTotal: number
   readonly maxEventAgeMs: number
+  /** Whether ages can be believed: the wall clock was not set a short while ago. */
+  readonly isClockTrusted: () => boolean
   readonly log: Log
   readonly metrics: Metrics
-}
-
-export interface LaneState extends LaneKey {
-  readonly status: 'open' | 'paused' | CloseReason
-  /** When the relay tries again by itself: milliseconds from now; undefined for an open lane. */
-  readonly nextTryMs: number | undefined
-  readonly callsInFlight: number
 }
 
 export interface Delivery {
@@ -56,6 +56,8 @@ export interface Delivery {
    * once all have a final verdict, or after `waitMs`, whichever is first; delivery goes on either way.
    */
   deliver(leased: LeasedParcel, waitMs: number): Promise<readonly EventOutcome[]>
+  /** More of the lane waits in the store than before, and not because of `deliver`. */
+  wake(lane: LaneKey): void
   /** An account was registered, rotated, paused, resumed or removed. */
   goOn(adAccountId: string): void
   lanes(adAccountId: string): readonly LaneState[]
@@ -69,7 +71,7 @@ export interface Delivery {
 }
 
 export function createDelivery(options: DeliveryOptions): Delivery {
-  const { store, pinterest, guard, vault, clock, random, log, metrics } = options
+  const { store, pinterest, guard, vault, clock, random, isClockTrusted, log, metrics } = options
   const lanes = new Map<string, Lane>()
   const timers = new Map<Lane, () => void>()
   const scheduled = new TinyQueue<Lane>([], (a, b) => a.servedTurn - b.servedTurn)
@@ -84,8 +86,9 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const waits = createWaits(clock)
   const persist = createPersist({ clock, log, isClosing: () => isClosing })
   const settle = createSettle({ store, waits, running, persist, clock, metrics })
-  const supply = createSupply({ store, waits, running, persist, clock, log, onChange: schedule })
+  const supply = createSupply({ store, waits, running, persist, clock, log, isPaused, onChange: schedule })
   const act = createAct({ supply, settle, clock, random })
+  const outage = createOutage<Lane>({ clock, random, log, onChange: schedule })
 
   function laneOf({ adAccountId, isTest }: LaneKey): Lane {
     const name = `${adAccountId}/${isTest ? 'test' : 'live'}`
@@ -95,6 +98,12 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       lanes.set(name, lane)
     }
     return lane
+  }
+
+  function wake(key: LaneKey): void {
+    const lane = laneOf(key)
+    lane.hasMoreInStore = true
+    schedule(lane)
   }
 
   // -- who may call next ------------------------------------------------------------------------------------------
@@ -125,7 +134,10 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
   /** Lets one call of the lane leave if nothing forbids it; else sees to it that the lane is asked again in time. */
   function tryCall(lane: Lane): boolean {
-    if (isPaused(lane)) return false
+    if (isPaused(lane)) {
+      supply.parkIfStopped(lane)
+      return false
+    }
     supply.refill(lane)
     const nowMs = clock.monotonicMs()
     if (!lane.mayCall(nowMs, options.callsInFlight)) {
@@ -133,15 +145,20 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       if (changeMs !== undefined) wakeIn(lane, changeMs - nowMs)
       return false
     }
+    if (!outage.passes(lane)) return false
     const { adAccountId } = lane.key
     const waitMs = guard.take(adAccountId)
     if (waitMs > 0) {
       wakeIn(lane, waitMs)
       return false
     }
-    const pieces = withoutExpired(lane, lane.takeCall(clock.wallMs()))
-    if (pieces.length === 0) guard.finished(adAccountId)
-    else calls.add(call(lane, pieces).catch((error: unknown) => giveUp(lane, error)))
+    const taken = lane.takeCall(clock.wallMs())
+    const pieces = withoutExpired(lane, taken.pieces)
+    if (pieces.length > 0) calls.add(call(lane, { ...taken, pieces }))
+    else {
+      guard.finished(adAccountId)
+      for (const piece of membersOf({ ...taken, pieces })) lane.add(piece)
+    }
     return true
   }
 
@@ -163,7 +180,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     if (lane.key.isTest) return [...pieces]
     const oldestS = (clock.wallMs() - options.maxEventAgeMs) / 1000
     return pieces.flatMap((piece) => {
-      if (piece.oldestEventTimeS >= oldestS) return [piece]
+      if (piece.oldestEventTimeS >= oldestS || !isClockTrusted()) return [piece]
       const { expired, kept } = expireEvents(piece, oldestS)
       supply.replace(lane, [piece], kept ? [kept] : [])
       if (expired) {
@@ -177,10 +194,13 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
   // -- one call ---------------------------------------------------------------------------------------------------
 
-  async function call(lane: Lane, pieces: readonly Piece[]): Promise<void> {
+  /** Never rejects. */
+  async function call(lane: Lane, group: Group): Promise<void> {
+    const { pieces } = group
     const { adAccountId, isTest } = lane.key
     const token = vault.tokenOf(adAccountId) ?? ''
     const wasTrial = lane.gate.status === 'closed'
+    const wasOutageTrial = outage.left()
     const eventCount = pieces.reduce((sum, { positions }) => sum + positions.length, 0)
     const startedMs = clock.monotonicMs()
     lane.callsInFlight += 1
@@ -191,87 +211,51 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     guard.finished(adAccountId)
 
     const verdict = judge(outcome, eventCount, clock.wallMs())
-    report(lane, verdict, outcome, eventCount, clock.monotonicMs() - startedMs)
+    const durationMs = clock.monotonicMs() - startedMs
+    reportCall(log, metrics, lane, { outcome, verdict, events: eventCount, durationMs })
+    outage.ended(outcome, verdict, wasOutageTrial)
     // A refusal of a token that was replaced meanwhile says nothing about the new one.
     const isOutdated = verdict.action === 'hold' && vault.tokenOf(adAccountId) !== token
     if (!isOutdated) moveGate(lane, verdict, wasTrial)
-    act(lane, pieces, verdict, token)
-    supply.parkIfHeld(lane)
+    try {
+      act(lane, group, verdict, token)
+    } catch (error) {
+      putBack(lane, group, error)
+    }
+    supply.parkIfStopped(lane)
     schedule(lane)
   }
 
-  /** What never should happen: this process leaves the call's parcels to the next one, which finds them in the store. */
-  function giveUp({ key }: Lane, error: unknown): void {
-    const { adAccountId, isTest } = key
+  /** What never should happen: rather a second delivery than a lost event, and rather a slow one than a loop. */
+  function putBack(lane: Lane, group: Group, error: unknown): void {
+    const { adAccountId, isTest } = lane.key
     const fields = { ad_account_id: adAccountId, is_test: isTest, code: codeOf(error), at: placeOf(error) }
     log.error(fields, 'a call could not be concluded')
+    const pieces = membersOf(group).filter(({ parcel }) => parcel.pendingCount > 0)
+    for (const piece of pieces) noteFailure(piece, { atMs: clock.wallMs(), reason: 'relay_failed' })
+    const attempts = Math.max(0, ...pieces.map((piece) => piece.attempts))
+    if (pieces.length > 0)
+      lane.rest(groupOf(pieces), clock.monotonicMs() + backoffMs(attempts, random()), false)
   }
 
   function moveGate(lane: Lane, verdict: Verdict, wasTrial: boolean): void {
     const before = lane.gate
     lane.gate = afterCall(before, callResult(verdict), wasTrial, clock.monotonicMs(), random())
     if (wasTrial && lane.gate.status === 'open') lane.wakeAll()
-    if (before.status === 'open' && lane.gate.status === 'closed') {
-      const { reason, untilMs } = lane.gate
-      log[isHold(reason) ? 'error' : 'warn'](
-        {
-          ad_account_id: lane.key.adAccountId,
-          is_test: lane.key.isTest,
-          reason,
-          delay_ms: Math.round(untilMs - clock.monotonicMs()),
-        },
-        isHold(reason) ? 'lane held until its cause is mended' : 'lane waits',
-      )
-    }
-  }
-
-  function report(
-    { key }: Lane,
-    { action }: Verdict,
-    outcome: CallOutcome,
-    events: number,
-    durationMs: number,
-  ): void {
-    const isAnswered = outcome.kind === 'answered'
-    metrics.call(isAnswered ? String(outcome.status) : outcome.reason, durationMs / 1000, events)
-    const fields = {
-      ad_account_id: key.adAccountId,
-      is_test: key.isTest,
-      status: isAnswered ? outcome.status : undefined,
-      reason: isAnswered ? action : outcome.reason,
-      events,
-      duration_ms: Math.round(durationMs),
-    }
-    if (action === 'settle') log.debug(fields, 'call answered')
-    else log.warn(fields, 'call not taken')
+    reportGate(log, lane, before, clock.monotonicMs())
   }
 
   /** No verdict can come within the wait: the post is answered at once, instead of holding a connection for nothing. */
   function isHopeless(lane: Lane, waitMs: number): boolean {
-    const { gate } = lane
-    return isPaused(lane) || (gate.status === 'closed' && gate.untilMs > clock.monotonicMs() + waitMs)
-  }
-
-  function stateOf(lane: Lane): LaneState {
-    const { gate, key } = lane
-    const isClosed = gate.status === 'closed'
-    const isTryingAgain = isClosed && !isPaused(lane)
-    return {
-      ...key,
-      status: isPaused(lane) ? 'paused' : isClosed ? gate.reason : 'open',
-      nextTryMs: isTryingAgain ? Math.max(0, Math.round(gate.untilMs - clock.monotonicMs())) : undefined,
-      callsInFlight: lane.callsInFlight,
-    }
+    return isPaused(lane) || (nextTryAtMs(lane, outage.untilMs()) ?? 0) > clock.monotonicMs() + waitMs
   }
 
   return {
     async start() {
-      for (const backlog of await store.backlog()) {
-        const lane = laneOf(backlog)
-        lane.hasMoreInStore = true
-        schedule(lane)
-      }
+      for (const lane of await store.backlog()) wake(lane)
     },
+
+    wake,
 
     async deliver(leased, waitMs) {
       const lane = laneOf(leased)
@@ -292,13 +276,22 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     },
 
     lanes: (adAccountId) =>
-      [...lanes.values()].filter(({ key }) => key.adAccountId === adAccountId).map(stateOf),
+      [...lanes.values()]
+        .filter(({ key }) => key.adAccountId === adAccountId)
+        .map((lane) =>
+          stateOf(lane, {
+            isPaused: isPaused(lane),
+            outageUntilMs: outage.untilMs(),
+            nowMs: clock.monotonicMs(),
+          }),
+        ),
 
     callsInFlight: () => callsInFlight,
 
     async stop(patienceMs) {
       isStopped = true
       supply.stop()
+      outage.close()
       for (const cancel of timers.values()) cancel()
       timers.clear()
       let cancel = () => {}

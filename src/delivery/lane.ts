@@ -1,22 +1,29 @@
 /**
  * A lane: the pieces that wait for one (ad account, test or live), in the order in which they should leave.
  *
- * A piece is in one place at a time: `ready` (on time or late), in a `group` (part of a call that was split, which must
- * leave as it is), `resting` until its next try, or in flight (then the driver holds it). Order: groups first, since a split
- * that waits would hold its events up twice; then what is on time, closest to its hour first; then what is late, oldest
- * first.
+ * A piece is in one place at a time: `ready`, in a `group` (part of a call that was refused or failed, which must leave as
+ * it is), `resting` until its next try, or in flight (then the driver holds it).
+ *
+ * A call takes, in this order: a group, since a split that waits would hold its events up twice; else up to half a call of
+ * what a post is waiting for, so that a backlog does not cost the shop its answer; then what is on time, closest to its
+ * hour first; then what is late, oldest first; then more of what is waited for; then replays, oldest first.
  */
 import TinyQueue from 'tinyqueue'
 import { ON_TIME_S, type LaneKey } from '../store/store.ts'
 import { OPEN, type Gate } from './gate.ts'
 import type { Piece } from './parcel.ts'
+import { groupOf, membersOf, type Group } from './search.ts'
 
 /** Pinterest's bound on one call. */
 export const EVENTS_PER_CALL = 1000
 /** Pinterest names no bound on a body's size; a piece larger than this travels alone. */
 const BYTES_PER_CALL = 4 * 1024 * 1024
+/** What a backlog leaves of each call to posts that wait for their answer. */
+const AWAITED_PER_CALL = EVENTS_PER_CALL / 2
+
 interface Resting {
-  readonly pieces: readonly Piece[]
+  readonly group: Group
+  /** Leaves as it is; else its pieces join the others. */
   readonly isGroup: boolean
   readonly untilMs: number
 }
@@ -26,6 +33,10 @@ function byEventTime(a: Piece, b: Piece): number {
   return a.oldestEventTimeS - b.oldestEventTimeS || a.parcel.parcelId - b.parcel.parcelId
 }
 
+function byArrival(a: Piece, b: Piece): number {
+  return a.parcel.parcelId - b.parcel.parcelId
+}
+
 export class Lane {
   readonly key: LaneKey
   gate: Gate = OPEN
@@ -33,15 +44,19 @@ export class Lane {
   /** Parcels wait in the store that are not here. */
   hasMoreInStore = false
   isLeasing = false
+  callsSinceLease = 0
   /** The driver's: whether the lane is in its queue, and when it last had a turn. */
   isScheduled = false
   servedTurn = 0
   /** Of the pieces here, those in flight included. */
   bytesInMemory = 0
-  eventsInMemory = 0
-  #groups: (readonly Piece[])[] = []
+  /** Of the pieces that could leave now. */
+  eventsReady = 0
+  #groups: Group[] = []
+  #awaited = new TinyQueue<Piece>([], byArrival)
   #onTime = new TinyQueue<Piece>([], byEventTime)
   #late = new TinyQueue<Piece>([], byEventTime)
+  #replays = new TinyQueue<Piece>([], byEventTime)
   #resting = new TinyQueue<Resting>([], (a, b) => a.untilMs - b.untilMs)
 
   constructor(key: LaneKey) {
@@ -49,33 +64,35 @@ export class Lane {
   }
 
   add(piece: Piece): void {
-    this.#onTime.push(piece)
+    this.eventsReady += piece.positions.length
+    this.#queueOf(piece).push(piece)
   }
 
-  /** Part of a call that was split: leaves as one call of its own. */
-  addGroup(pieces: readonly Piece[]): void {
-    this.#groups.push(pieces)
+  /** Leaves as one call of its own. */
+  addGroup(group: Group): void {
+    this.#groups.push(group)
   }
 
   /** Until their next try; a group stays one. */
-  rest(pieces: readonly Piece[], untilMs: number, isGroup: boolean): void {
-    this.#resting.push({ pieces, untilMs, isGroup })
+  rest(group: Group, untilMs: number, isGroup: boolean): void {
+    this.#resting.push({ group, untilMs, isGroup })
   }
 
   /** Ends every rest and every group: what made these pieces fail seems to be over. */
   wakeAll(): void {
-    for (const piece of this.#groups.splice(0).flat()) this.add(piece)
-    while (this.#resting.length > 0) for (const piece of this.#resting.pop()!.pieces) this.add(piece)
+    const groups = this.#groups.splice(0)
+    while (this.#resting.length > 0) groups.push(this.#resting.pop()!.group)
+    for (const piece of groups.flatMap(membersOf)) this.add(piece)
   }
 
   /** Pieces that could leave if a slot were free. */
   hasReady(nowMs: number): boolean {
     while ((this.#resting.peek()?.untilMs ?? Infinity) <= nowMs) {
-      const { pieces, isGroup } = this.#resting.pop()!
-      if (isGroup) this.addGroup(pieces)
-      else for (const piece of pieces) this.add(piece)
+      const { group, isGroup } = this.#resting.pop()!
+      if (isGroup) this.addGroup(group)
+      else for (const piece of membersOf(group)) this.add(piece)
     }
-    return this.#groups.length > 0 || this.#onTime.length > 0 || this.#late.length > 0
+    return this.#groups.length > 0 || this.eventsReady > 0
   }
 
   /** Open, or closed for long enough that a trial may leave. */
@@ -83,9 +100,13 @@ export class Lane {
     return this.gate.status === 'open' || this.gate.untilMs <= nowMs
   }
 
-  /** Whether a call may leave now, as far as this lane alone can tell. */
+  /**
+   * Whether a call may leave now, as far as this lane alone can tell. Not a call that is not full while the store is
+   * bringing more.
+   */
   mayCall(nowMs: number, slots: number): boolean {
     if (!this.isPassable(nowMs) || !this.hasReady(nowMs)) return false
+    if (this.isLeasing && this.#groups.length === 0 && this.eventsReady < EVENTS_PER_CALL) return false
     return this.callsInFlight < (this.gate.status === 'open' ? slots : 1)
   }
 
@@ -99,36 +120,49 @@ export class Lane {
     return wakes.length === 0 ? undefined : Math.min(...wakes)
   }
 
-  /** Takes the pieces of the next call out: at most 1,000 events, never none. Asks for `hasReady`. */
-  takeCall(wallMs: number): readonly Piece[] {
+  /** Takes out what leaves with the next call: at most 1,000 events, never none. Asks for `hasReady`. */
+  takeCall(wallMs: number): Group {
+    this.callsSinceLease += 1
     const group = this.#groups.shift()
     if (group) return group
-    this.#sortOutLate(wallMs)
+    this.#sortOut(wallMs)
     const pieces: Piece[] = []
     let events = 0
     let bytes = 0
-    for (const queue of [this.#onTime, this.#late]) {
+    const fill = (queue: TinyQueue<Piece>, limit: number) => {
       for (let piece = queue.peek(); piece; piece = queue.peek()) {
-        events += piece.positions.length
-        bytes += piece.payload.byteLength
-        if (pieces.length > 0 && (events > EVENTS_PER_CALL || bytes > BYTES_PER_CALL)) return pieces
+        const eventsWith = events + piece.positions.length
+        const bytesWith = bytes + piece.payload.byteLength
+        if (pieces.length > 0 && (eventsWith > limit || bytesWith > BYTES_PER_CALL)) return
         pieces.push(queue.pop()!)
+        ;[events, bytes] = [eventsWith, bytesWith]
       }
     }
-    return pieces
+    fill(this.#awaited, AWAITED_PER_CALL)
+    for (const queue of [this.#onTime, this.#late, this.#awaited, this.#replays]) fill(queue, EVENTS_PER_CALL)
+    this.eventsReady -= events
+    return groupOf(pieces)
   }
 
   /** Takes every waiting piece out. */
   drain(): Piece[] {
     const pieces: Piece[] = []
     this.wakeAll()
-    while (this.#onTime.length > 0) pieces.push(this.#onTime.pop()!)
-    while (this.#late.length > 0) pieces.push(this.#late.pop()!)
+    for (const queue of [this.#awaited, this.#onTime, this.#late, this.#replays]) {
+      while (queue.length > 0) pieces.push(queue.pop()!)
+    }
+    this.eventsReady = 0
     return pieces
   }
 
-  /** The on-time queue is ordered by age, so what has become late stands at its head. */
-  #sortOutLate(wallMs: number): void {
+  #queueOf({ parcel }: Piece): TinyQueue<Piece> {
+    if (parcel.isReplay) return this.#replays
+    return parcel.isAwaited ? this.#awaited : this.#onTime
+  }
+
+  /** What nobody waits for any longer, and what has become late: each stands at the head of its queue. */
+  #sortOut(wallMs: number): void {
+    while (this.#awaited.peek()?.parcel.isAwaited === false) this.#onTime.push(this.#awaited.pop()!)
     const edgeS = wallMs / 1000 - ON_TIME_S
     while ((this.#onTime.peek()?.oldestEventTimeS ?? Infinity) <= edgeS) this.#late.push(this.#onTime.pop()!)
   }

@@ -3,7 +3,7 @@
  * The parcel collects what becomes of its events.
  */
 import type { EventResult } from '../pinterest/outcome.ts'
-import type { LaneKey, LeasedParcel } from '../store/store.ts'
+import { HISTORY_LIMIT, type HistoryEntry, type LaneKey, type LeasedParcel } from '../store/store.ts'
 import { joinEvents, splitEvents } from '../store/payload.ts'
 
 /** What became of one event so far. */
@@ -20,8 +20,12 @@ export interface Parcel extends LaneKey {
   readonly parcelId: number
   /** One entry per event of the stored payload. */
   readonly outcomes: EventOutcome[]
+  /** From a dead letter: it leaves behind everything else. */
+  readonly isReplay: boolean
   /** Events without a final verdict. */
   pendingCount: number
+  /** Its post waits for the verdict. */
+  isAwaited: boolean
 }
 
 /** Events of one parcel that travel together. */
@@ -34,12 +38,13 @@ export interface Piece {
   readonly oldestEventTimeS: number
   /** Calls that failed with it in a way that is worth another try. */
   attempts: number
+  history: readonly HistoryEntry[]
 }
 
 const QUEUED: EventOutcome = { status: 'queued' }
 
 export function parcelOf(leased: LeasedParcel): { parcel: Parcel; piece: Piece } {
-  const { parcelId, adAccountId, isTest, eventCount } = leased
+  const { parcelId, adAccountId, isTest, isReplay, eventCount } = leased
   const settled = new Set(leased.settled)
   const positions: number[] = []
   for (let index = 0; index < eventCount; index++) if (!settled.has(index)) positions.push(index)
@@ -47,12 +52,24 @@ export function parcelOf(leased: LeasedParcel): { parcel: Parcel; piece: Piece }
     parcelId,
     adAccountId,
     isTest,
+    isReplay,
     outcomes: Array.from({ length: eventCount }, () => QUEUED),
     pendingCount: positions.length,
+    isAwaited: false,
   }
-  const { oldestEventTimeS, attempts } = leased
+  const { oldestEventTimeS, attempts, history } = leased
   const payload = settled.size === 0 ? leased.payload : pick(leased.payload, positions)
-  return { parcel, piece: { parcel, positions, payload, oldestEventTimeS, attempts } }
+  return { parcel, piece: { parcel, positions, payload, oldestEventTimeS, attempts, history } }
+}
+
+/** One more call failed with it. */
+export function noteFailure(piece: Piece, entry: HistoryEntry): void {
+  piece.attempts += 1
+  piece.history = withEntry(piece.history, entry)
+}
+
+export function withEntry(history: readonly HistoryEntry[], entry: HistoryEntry): readonly HistoryEntry[] {
+  return [...history, entry].slice(-HISTORY_LIMIT)
 }
 
 /** A smaller piece, of the events at these places within the piece. */

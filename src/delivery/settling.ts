@@ -2,7 +2,7 @@
 import type { Clock } from '../clock.ts'
 import type { Metrics } from '../metrics.ts'
 import type { DeadEvent, Settlement, Store } from '../store/store.ts'
-import { note, type EventOutcome, type Piece } from './parcel.ts'
+import { note, withEntry, type EventOutcome, type Piece } from './parcel.ts'
 import type { Persist } from './persist.ts'
 import type { Running } from './running.ts'
 import type { Waits } from './waits.ts'
@@ -30,7 +30,7 @@ export function createSettle(options: SettlingOptions): Settle {
 
   /** Notes and counts; answers what the store has to write. */
   function decide({ piece, outcomes }: Decided, reason: string): Settlement {
-    const { parcel, positions, attempts } = piece
+    const { parcel, positions, attempts, history } = piece
     const delivered: number[] = []
     const dead: DeadEvent[] = []
     outcomes.forEach((outcome, place) => {
@@ -39,7 +39,14 @@ export function createSettle(options: SettlingOptions): Settle {
       if (outcome.status === 'delivered') delivered.push(index)
       if (outcome.status === 'rejected' || outcome.status === 'expired') {
         const { status, errorMessage: message } = outcome
-        dead.push({ index, status, reason, message, attempts: attempts + 1 })
+        dead.push({
+          index,
+          status,
+          reason,
+          message,
+          attempts: attempts + Number(status === 'rejected'),
+          history: withEntry(history, { atMs: clock.wallMs(), reason }),
+        })
       }
     })
     metrics.events('delivered', delivered.length)

@@ -1,6 +1,11 @@
 /**
  * What lanes hold in memory, and the traffic between it and the store. A lane and all lanes together are bounded in
  * bytes; what does not fit stays in the store and is leased when there is room again.
+ *
+ * What waits in the store is older than what has just come, and must not wait for ever because new parcels keep the
+ * memory full: so every few calls some of it is leased whatever waits here, and room is kept for that. Leases take turns:
+ * the store hands out few at a time, so that commits pass in between, and lanes that found no room are asked again in
+ * the order in which they came. A lane that may not call for a while keeps nothing here.
  */
 import type { Clock } from '../clock.ts'
 import { codeOf, type Log } from '../log.ts'
@@ -19,6 +24,8 @@ export interface SupplyOptions {
   readonly persist: Persist
   readonly clock: Clock
   readonly log: Log
+  /** No call may leave for it until an operator changes that. */
+  readonly isPaused: (lane: Lane) => boolean
   /** The lane has more, or may have: ask it again whether a call may leave. */
   readonly onChange: (lane: Lane) => void
 }
@@ -33,29 +40,42 @@ export interface Supply {
   /** A piece whose events all have their verdict. */
   drop(lane: Lane, piece: Piece): void
   /**
-   * Empties a held lane into the store: a hold may last, and costs no memory then. Does nothing before the lane's last
-   * call has ended: a parcel must come back whole.
+   * Empties a lane that may not call for a while into the store: that costs no memory then. Does nothing before the
+   * lane's last call has ended: a parcel must come back whole.
    */
-  parkIfHeld(lane: Lane): void
+  parkIfStopped(lane: Lane): void
   /** Leases no more. */
   stop(): void
 }
 
 const LANE_LIMIT_BYTES = 8 * 1024 * 1024
 const TOTAL_LIMIT_BYTES = 64 * 1024 * 1024
+/** Of a lane's bytes, kept for what comes from the store. */
+const LEASE_BYTES = 2 * 1024 * 1024
 /** A lease brings two calls' worth, so that the next call need not wait for the store. */
 const LEASE_EVENTS = 2 * EVENTS_PER_CALL
+/** After so many calls some of the store's comes, whatever waits in memory: half of what leaves, at most. */
+const CALLS_PER_LEASE = 4
+/** Posts that wait for their answer are few and bounded by the front door: they may go this far past the bounds. */
+const AWAITED_BYTES = 16 * 1024 * 1024
 const STORE_RETRY_MS = 1000
+/** A lease keeps the store busy for some tens of milliseconds, which commits wait for. */
+const LEASES_AT_ONCE = 2
+/** Shorter pauses are waited out in memory. */
+const PARK_FROM_MS = 5000
 
 export function createSupply(options: SupplyOptions): Supply {
-  const { store, waits, running, persist, clock, log, onChange } = options
+  const { store, waits, running, persist, clock, log, isPaused, onChange } = options
+  const leaseAgainMs = new WeakMap<Lane, number>()
+  /** Lanes that may lease as soon as there is room and it is their turn. */
+  const queueing = new Set<Lane>()
+  let leases = 0
   let bytesInMemory = 0
   let isStopped = false
 
   /** Accounts for a piece that comes into memory (1) or leaves it (-1). */
-  function weigh(lane: Lane, { payload, positions }: Piece, sign: 1 | -1): void {
+  function weigh(lane: Lane, { payload }: Piece, sign: 1 | -1): void {
     lane.bytesInMemory += sign * payload.byteLength
-    lane.eventsInMemory += sign * positions.length
     bytesInMemory += sign * payload.byteLength
   }
 
@@ -73,7 +93,8 @@ export function createSupply(options: SupplyOptions): Supply {
   async function lease(lane: Lane): Promise<void> {
     try {
       lane.hasMoreInStore = false
-      const limits = { maxEvents: LEASE_EVENTS, maxBytes: LANE_LIMIT_BYTES - lane.bytesInMemory }
+      lane.callsSinceLease = 0
+      const limits = { maxEvents: LEASE_EVENTS, maxBytes: LEASE_BYTES }
       const leased = await store.lease({ ...lane.key, ...limits, nowMs: clock.wallMs() })
       // Fewer than asked for is no proof that there are no more: only an empty answer is.
       if (leased.length > 0) lane.hasMoreInStore = true
@@ -81,20 +102,56 @@ export function createSupply(options: SupplyOptions): Supply {
     } catch (error) {
       lane.hasMoreInStore = true
       log.error({ code: codeOf(error) }, 'store cannot lease')
-      if (!isStopped) await new Promise<void>((resolve) => void clock.after(STORE_RETRY_MS, resolve))
+      leaseAgainMs.set(lane, clock.monotonicMs() + STORE_RETRY_MS)
+      if (!isStopped) clock.after(STORE_RETRY_MS, () => onChange(lane))
     } finally {
       lane.isLeasing = false
+      leases -= 1
       onChange(lane)
+      callNext()
     }
+  }
+
+  function isTurn(): boolean {
+    return leases < LEASES_AT_ONCE && bytesInMemory + leases * LEASE_BYTES < TOTAL_LIMIT_BYTES
+  }
+
+  /** The lane that has queued longest, if there is room for its lease now. */
+  function callNext(): void {
+    const [lane] = queueing
+    if (lane === undefined || !isTurn()) return
+    queueing.delete(lane)
+    onChange(lane)
+  }
+
+  function mayLease(lane: Lane): boolean {
+    const nowMs = clock.monotonicMs()
+    if (!lane.hasMoreInStore || lane.isLeasing || isStopped || !lane.isPassable(nowMs)) return false
+    if ((leaseAgainMs.get(lane) ?? 0) > nowMs || lane.bytesInMemory >= LANE_LIMIT_BYTES) return false
+    return lane.eventsReady < EVENTS_PER_CALL || lane.callsSinceLease >= CALLS_PER_LEASE
+  }
+
+  /** Whether a parcel that was just committed must go back to the store at once. */
+  function hasNoRoom(lane: Lane, isAwaited: boolean): boolean {
+    const more = isAwaited ? AWAITED_BYTES : 0
+    const isLaneFull = lane.bytesInMemory >= LANE_LIMIT_BYTES - LEASE_BYTES + more
+    return isLaneFull || bytesInMemory >= TOTAL_LIMIT_BYTES + more
+  }
+
+  function isStoppedLane(lane: Lane): boolean {
+    const { gate, callsInFlight } = lane
+    const isHeld = gate.status === 'closed' && isHold(gate.reason)
+    const isWaiting = gate.status === 'closed' && gate.untilMs > clock.monotonicMs() + PARK_FROM_MS
+    return (isHeld || isWaiting || isPaused(lane)) && callsInFlight === 0
   }
 
   function giveBack(lane: Lane, pieces: readonly Piece[]): void {
     if (pieces.length === 0) return
-    const attempts = new Map<number, number>()
-    for (const { parcel, attempts: count } of pieces) {
-      attempts.set(parcel.parcelId, Math.max(count, attempts.get(parcel.parcelId) ?? 0))
-    }
-    const parcels = Array.from(attempts, ([parcelId, count]) => ({ parcelId, attempts: count }))
+    const parcels = [...mostTried(pieces)].map(([parcelId, { attempts, history }]) => ({
+      parcelId,
+      attempts,
+      history,
+    }))
     running.add(
       persist('store cannot take parcels back', () => store.release(parcels)).then(() => {
         lane.hasMoreInStore = true
@@ -105,15 +162,17 @@ export function createSupply(options: SupplyOptions): Supply {
 
   return {
     take(lane, piece) {
-      const isFull = lane.bytesInMemory > LANE_LIMIT_BYTES || bytesInMemory > TOTAL_LIMIT_BYTES
-      if (isFull || isParkable(lane)) giveBack(lane, [piece])
+      if (hasNoRoom(lane, piece.parcel.isAwaited) || isStoppedLane(lane)) giveBack(lane, [piece])
       else accept(lane, piece)
     },
     refill(lane) {
-      const isLow = lane.eventsInMemory < EVENTS_PER_CALL && lane.bytesInMemory < LANE_LIMIT_BYTES
-      if (!lane.hasMoreInStore || lane.isLeasing || !isLow || isStopped) return
-      if (!lane.isPassable(clock.monotonicMs())) return
-      if (bytesInMemory > TOTAL_LIMIT_BYTES && lane.bytesInMemory > 0) return
+      if (!mayLease(lane)) return
+      if (!isTurn()) {
+        queueing.add(lane)
+        return
+      }
+      queueing.delete(lane)
+      leases += 1
       lane.isLeasing = true
       running.add(lease(lane))
     },
@@ -121,17 +180,27 @@ export function createSupply(options: SupplyOptions): Supply {
       for (const piece of before) weigh(lane, piece, -1)
       for (const piece of after) weigh(lane, piece, 1)
     },
-    drop: (lane, piece) => weigh(lane, piece, -1),
-    parkIfHeld(lane) {
-      if (!isParkable(lane)) return
+    drop(lane, piece) {
+      weigh(lane, piece, -1)
+      callNext()
+    },
+    parkIfStopped(lane) {
+      if (!isStoppedLane(lane)) return
       const pieces = lane.drain()
       for (const piece of pieces) weigh(lane, piece, -1)
       giveBack(lane, pieces)
+      callNext()
     },
     stop: () => void (isStopped = true),
   }
 }
 
-function isParkable({ gate, callsInFlight }: Lane): boolean {
-  return gate.status === 'closed' && isHold(gate.reason) && callsInFlight === 0
+/** Of a parcel's pieces, the one that failed most often: a parcel goes back whole. */
+function mostTried(pieces: readonly Piece[]): Map<number, Piece> {
+  const found = new Map<number, Piece>()
+  for (const piece of pieces) {
+    const { parcelId } = piece.parcel
+    if (piece.attempts >= (found.get(parcelId)?.attempts ?? 0)) found.set(parcelId, piece)
+  }
+  return found
 }

@@ -23,11 +23,13 @@ export function createWaits(clock: Clock): Waits {
       if (areOver || waitMs <= 0) return Promise.resolve()
       return new Promise((resolve) => {
         const end = () => {
+          parcel.isAwaited = false
           waits.delete(parcel.parcelId)
           cancel()
           resolve()
         }
         const cancel = clock.after(waitMs, end)
+        parcel.isAwaited = true
         waits.set(parcel.parcelId, { parcel, end })
       })
     },

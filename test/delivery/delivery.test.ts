@@ -5,7 +5,7 @@ import type { Log } from '../../src/log.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import type { CallOutcome, EventsCall } from '../../src/pinterest/outcome.ts'
 import { joinEvents } from '../../src/store/payload.ts'
-import type { LeasedParcel, LeaseRequest, Settlement, Store } from '../../src/store/store.ts'
+import type { LeasedParcel, LeaseRequest, ReleasedParcel, Settlement, Store } from '../../src/store/store.ts'
 import type { Account, Vault } from '../../src/vault/vault.ts'
 import { createManualClock, settle, type ManualClock } from '../support/clock.ts'
 
@@ -26,17 +26,18 @@ interface Stage {
   readonly delivery: Delivery
   readonly calls: SentCall[]
   readonly settled: Settlement[]
-  readonly released: { parcelId: number; attempts: number }[]
+  readonly released: ReleasedParcel[]
   readonly stored: LeasedParcel[]
   readonly paused: Set<string>
   readonly vault: { token: string }
+  readonly trust: { isTrusted: boolean }
   /** Leases that were asked for. */
   readonly asked: LeaseRequest[]
-  /** Hands a parcel over, with one event per id; waits four seconds for its verdicts. */
+  /** Hands a parcel over, with one event per id; waits four seconds for its verdicts, unless told otherwise. */
   post(
     parcelId: number,
     ids: readonly string[],
-    options?: Partial<LeasedParcel>,
+    options?: Partial<LeasedParcel> & { readonly waitMs?: number },
   ): Promise<readonly EventOutcome[]>
 }
 
@@ -52,6 +53,8 @@ function parcel(clock: ManualClock, parcelId: number, ids: readonly string[]): L
     oldestEventTimeS: eventTimeS,
     receivedAtMs: clock.wallMs(),
     attempts: 0,
+    isReplay: false,
+    history: [],
   }
 }
 
@@ -59,19 +62,30 @@ function setStage(t: Test, overrides: { callsInFlight?: number; callsInFlightTot
   const clock = createManualClock()
   const calls: SentCall[] = []
   const settled: Settlement[] = []
-  const released: { parcelId: number; attempts: number }[] = []
+  const released: ReleasedParcel[] = []
   const stored: LeasedParcel[] = []
   const paused = new Set<string>()
   const asked: LeaseRequest[] = []
+  const handedOver = new Map<number, LeasedParcel>()
   const tokens = { token: 'pina_secret' }
+  const trust = { isTrusted: true }
   const store: Pick<Store, 'settle' | 'release' | 'lease' | 'backlog'> = {
     settle: async (settlements) => void settled.push(...settlements),
-    release: async (parcels) => void released.push(...parcels),
+    release: async (parcels) => {
+      released.push(...parcels)
+      for (const { parcelId, attempts, history } of parcels) {
+        const leased = handedOver.get(parcelId)
+        if (leased) stored.push({ ...leased, attempts, history })
+      }
+    },
     lease: async (request) => {
       asked.push(request)
       const { adAccountId, isTest } = request
       const mine = stored.filter((other) => other.adAccountId === adAccountId && other.isTest === isTest)
-      for (const leased of mine) stored.splice(stored.indexOf(leased), 1)
+      for (const leased of mine) {
+        stored.splice(stored.indexOf(leased), 1)
+        handedOver.set(leased.parcelId, leased)
+      }
       return mine
     },
     backlog: async () =>
@@ -103,6 +117,7 @@ function setStage(t: Test, overrides: { callsInFlight?: number; callsInFlightTot
     callsInFlight: overrides.callsInFlight ?? 2,
     callsInFlightTotal: overrides.callsInFlightTotal ?? 64,
     maxEventAgeMs: 7 * 24 * 3_600_000,
+    isClockTrusted: () => trust.isTrusted,
     log: silentLog,
     metrics: createMetrics({ version: 'test' }),
   })
@@ -115,9 +130,16 @@ function setStage(t: Test, overrides: { callsInFlight?: number; callsInFlightTot
     for (const { answer } of calls) await answer({ kind: 'unanswered', reason: 'reset' })
     await delivery.close()
   })
-  const post: Stage['post'] = (parcelId, ids, options = {}) =>
-    delivery.deliver({ ...parcel(clock, parcelId, ids), ...options }, 4000)
-  return { clock, delivery, calls, settled, released, stored, paused, vault: tokens, asked, post }
+  const post: Stage['post'] = (parcelId, ids, { waitMs = 4000, ...options } = {}) => {
+    const leased = { ...parcel(clock, parcelId, ids), ...options }
+    handedOver.set(parcelId, leased)
+    return delivery.deliver(leased, waitMs)
+  }
+  return { clock, delivery, calls, settled, released, stored, paused, vault: tokens, trust, asked, post }
+}
+
+function idsOf(name: string, count: number): string[] {
+  return Array.from({ length: count }, (_, n) => `${name}-${n}`)
 }
 
 function delivered(ids: readonly string[], failed: readonly string[] = []): CallOutcome {
@@ -332,13 +354,33 @@ t.test('an opaque refusal is split until the culprit stands alone; the others ar
   t.match(dead, [{ index: 77, reason: 'refused_400' }])
   const positions = settled.flatMap(({ delivered: places }) => (places === 'rest' ? [] : [...places]))
   t.equal(new Set(positions).size, 99, 'each event is settled once')
-  t.ok(calls.length <= 21, `${calls.length} calls`)
+  t.ok(calls.length <= 10, `${calls.length} calls: the first, 7 halvings, the culprit alone, the rest`)
+})
+
+t.test('a search goes on where it was after failures and pauses', async (t) => {
+  const { clock, post, calls, settled } = setStage(t)
+  void post(1, idsOf('e', 100))
+  await settle()
+  const faults: CallOutcome[] = [refused(503), refused(429), { kind: 'unanswered', reason: 'reset' }]
+  for (let next = 0; next < calls.length; next++) {
+    const call = calls[next]!
+    const fault = next > 2 ? faults.pop() : undefined
+    if (fault) await call.answer(fault)
+    else await (call.ids.includes('e-50') ? call.answer(refused(422)) : call.deliver())
+    await clock.advance(2000)
+  }
+  t.equal(calls.length, 12, 'three more than without the faults')
+  const dead = settled.flatMap((settlement) => [...settlement.dead])
+  t.match(dead, [{ index: 50, reason: 'refused_422' }])
+  const delivered = settled.flatMap(({ delivered: places }) => (places === 'rest' ? [] : [...places]))
+  t.equal(new Set(delivered).size, 99)
+  t.equal(delivered.length, 99, 'none twice')
 })
 
 t.test(
   'a refused token holds the lane: its events go back to the store, and a new token lets them go on',
   async (t) => {
-    const { clock, post, calls, released, stored, delivery } = setStage(t)
+    const { clock, post, calls, released, delivery } = setStage(t)
     const outcomes = post(1, ['a'])
     await settle()
     await calls[0]?.answer(refused(401))
@@ -350,7 +392,6 @@ t.test(
     t.match(await outcomes, [{ status: 'queued' }])
     t.match(released, [{ parcelId: 1 }, { parcelId: 2 }])
 
-    stored.push(parcel(clock, 1, ['a']), parcel(clock, 2, ['b']))
     delivery.goOn(ACCOUNT)
     await settle()
     t.strictSame(calls[1]?.ids, ['a', 'b'])
@@ -371,21 +412,19 @@ t.test('a refusal of a token that was replaced meanwhile does not hold the lane'
 })
 
 t.test('a held lane asks again by itself after some minutes', async (t) => {
-  const { clock, post, calls, stored } = setStage(t)
+  const { clock, post, calls } = setStage(t)
   void post(1, ['a'])
   await settle()
   await calls[0]?.answer(refused(403))
-  stored.push(parcel(clock, 1, ['a']))
   await clock.advance(4 * 60_000)
   t.equal(calls.length, 2)
 })
 
 t.test('a post whose parcel went to the store and came back still gets its verdict', async (t) => {
-  const { clock, post, calls, stored, delivery } = setStage(t)
+  const { post, calls, delivery } = setStage(t)
   const outcomes = post(1, ['a'])
   await settle()
   await calls[0]?.answer(refused(401))
-  stored.push(parcel(clock, 1, ['a']))
   delivery.goOn(ACCOUNT)
   await settle()
   await calls[1]?.deliver()
@@ -421,13 +460,146 @@ t.test('what is on time leaves before what is late, and the closest to its hour 
   void post(1, ['first'])
   await settle()
   const nowS = Math.floor(clock.wallMs() / 1000)
-  void post(2, ['fresh'], { oldestEventTimeS: nowS })
-  void post(3, ['late'], { oldestEventTimeS: nowS - 4000 })
-  void post(4, ['later still'], { oldestEventTimeS: nowS - 9000 })
-  void post(5, ['closest'], { oldestEventTimeS: nowS - 3500 })
+  void post(2, ['replay'], { oldestEventTimeS: nowS - 3599, isReplay: true, waitMs: 0 })
+  void post(3, ['fresh'], { oldestEventTimeS: nowS, waitMs: 0 })
+  void post(4, ['late'], { oldestEventTimeS: nowS - 4000, waitMs: 0 })
+  void post(5, ['later still'], { oldestEventTimeS: nowS - 9000, waitMs: 0 })
+  void post(6, ['closest'], { oldestEventTimeS: nowS - 3500, waitMs: 0 })
   await settle()
   await calls[0]?.deliver()
-  t.strictSame(calls[1]?.ids, ['closest', 'fresh', 'later still', 'late'])
+  t.strictSame(calls[1]?.ids, ['closest', 'fresh', 'later still', 'late', 'replay'])
+})
+
+t.test('what a post waits for takes up to half of each call, whatever the backlog', async (t) => {
+  const { clock, post, calls } = setStage(t, { callsInFlight: 1 })
+  void post(1, ['first'])
+  await settle()
+  const old = { oldestEventTimeS: Math.floor(clock.wallMs() / 1000) - 3500, waitMs: 0 }
+  for (let n = 0; n < 20; n++) void post(100 + n, idsOf(`old${n}`, 100), old)
+  for (let n = 0; n < 10; n++) void post(200 + n, idsOf(`live${n}`, 100))
+  await settle()
+  await calls[0]?.deliver()
+  const isLive = (id: string) => id.startsWith('live')
+  t.equal(calls[1]?.ids.length, 1000)
+  t.equal(calls[1]?.ids.filter(isLive).length, 500)
+  t.ok(calls[1]?.ids.includes('live0-0'), 'who came first goes first')
+  await clock.advance(5000)
+  await calls[1]?.deliver()
+  t.equal(calls[2]?.ids.filter(isLive).length, 0, 'nobody waits any longer')
+})
+
+t.test('what waits in the store is leased though new parcels keep the memory full', async (t) => {
+  const { clock, post, calls, stored, delivery } = setStage(t, { callsInFlight: 1 })
+  for (let n = 0; n < 6; n++) void post(n, idsOf(`new${n}`, 1000), { waitMs: 0 })
+  await settle()
+  const oldestEventTimeS = Math.floor(clock.wallMs() / 1000) - 60
+  stored.push({ ...parcel(clock, 100, ['from the store']), oldestEventTimeS })
+  delivery.wake({ adAccountId: ACCOUNT, isTest: false })
+  await settle()
+  for (let n = 0; n < 5; n++) {
+    void post(200 + n, idsOf(`newer${n}`, 1000), { waitMs: 0 })
+    await calls.at(-1)?.deliver()
+  }
+  t.ok(
+    calls.some(({ ids }) => ids.includes('from the store')),
+    'within five calls',
+  )
+})
+
+t.test('lanes take turns at the store, and memory stays bounded however many there are', async (t) => {
+  const { clock, stored, delivery, calls, asked } = setStage(t, { callsInFlightTotal: 4 })
+  const payload = (id: string) => Buffer.from(JSON.stringify({ event_id: id, filler: 'x'.repeat(2e6) }))
+  for (let n = 0; n < 60; n++) {
+    stored.push({ ...parcel(clock, n, [`e${n}`]), adAccountId: `${n}`, payload: payload(`e${n}`) })
+  }
+  await delivery.start()
+  await settle()
+  await clock.advance(100)
+  t.ok(asked.length < 40, `${asked.length} leases fill the memory`)
+  t.ok(stored.length > 20, 'the rest is still in the store')
+  for (let next = 0; next < calls.length; next++) await calls[next]!.deliver()
+  t.equal(new Set(calls.flatMap(({ ids }) => ids)).size, 60, 'each lane had its turn')
+})
+
+t.test('a lane that Pinterest tells to wait long keeps nothing in memory', async (t) => {
+  const { clock, post, calls, released } = setStage(t)
+  void post(1, ['a'])
+  await settle()
+  await calls[0]?.answer(refused(429, { retryAfter: '60' }))
+  t.match(released, [{ parcelId: 1, attempts: 0 }])
+  await clock.advance(61_000)
+  t.strictSame(calls[1]?.ids, ['a'])
+})
+
+t.test('no call that is not full leaves while the store brings more', async (t) => {
+  const { clock, post, calls, stored, delivery } = setStage(t)
+  stored.push(parcel(clock, 7, idsOf('stored', 500)))
+  await delivery.start()
+  void post(8, ['live'])
+  await settle()
+  t.match(calls, [{ ids: { length: 501 } }])
+})
+
+t.test('code 4197 stops all accounts, and one trial lets all go on', async (t) => {
+  const { clock, post, calls, delivery } = setStage(t)
+  const down = refused(503, { code: 4197 })
+  for (let n = 0; n < 3; n++) void post(n, [`e${n}`], { adAccountId: `${n}` })
+  await settle()
+  await Promise.all(calls.map(({ answer }) => answer(down)))
+  t.match(delivery.lanes('0'), [{ status: 'outage' }])
+  const untold = post(10, ['untold'], { adAccountId: '10' })
+  await settle()
+  t.equal(calls.length, 3, 'nor does an account that has not asked yet')
+  t.match(delivery.lanes('10'), [{ status: 'outage', nextTryMs: Number }])
+
+  await clock.advance(2000)
+  t.equal(calls.length, 4, 'one trial for all')
+  await calls[3]?.answer(down)
+  await clock.advance(500)
+  t.equal(calls.length, 4, 'and not at once again')
+  await clock.advance(60_000)
+  t.equal(calls.length, 5)
+  await calls[4]?.deliver()
+  await clock.advance(60_000)
+  const sent = calls.slice(4).flatMap(({ ids }) => ids)
+  t.same(new Set(sent), new Set(['e0', 'e1', 'e2', 'untold']))
+  for (const { deliver } of calls.slice(5)) await deliver()
+  t.match(delivery.lanes('10'), [{ status: 'open' }])
+  await untold
+})
+
+t.test('other failures of some accounts do not stop the others', async (t) => {
+  const { clock, post, calls } = setStage(t)
+  for (let n = 0; n < 5; n++) void post(n, [`e${n}`], { adAccountId: `${n}` })
+  await settle()
+  for (const { answer } of calls) await answer(refused(500))
+  void post(10, ['other'], { adAccountId: '10' })
+  await clock.advance(1)
+  t.ok(calls.some(({ ids }) => ids.includes('other')))
+})
+
+t.test('what failed is told in the history of a dead letter', async (t) => {
+  const { clock, post, calls, settled, released } = setStage(t)
+  void post(1, ['a'])
+  await settle()
+  const failedAtMs = clock.wallMs()
+  await calls[0]?.answer(refused(503))
+  await clock.advance(1000)
+  await calls[1]?.answer({ kind: 'unanswered', reason: 'timeout' })
+  await clock.advance(1000)
+  const history = [
+    { atMs: failedAtMs, reason: 'status_503' },
+    { reason: 'timeout' },
+    { reason: 'refused_event' },
+  ]
+  await calls[2]?.deliver(['a'])
+  t.match(settled, [{ dead: [{ index: 0, attempts: 3, history }] }])
+  void post(2, ['b'])
+  await settle()
+  await calls[3]?.answer(refused(503))
+  await clock.advance(1000)
+  await calls[4]?.answer(refused(401))
+  t.match(released, [{ parcelId: 2, attempts: 1, history: [{ reason: 'status_503' }] }])
 })
 
 t.test('an event that grows too old in the queue is a dead letter, its companions are sent', async (t) => {
@@ -449,13 +621,23 @@ t.test('an event that grows too old in the queue is a dead letter, its companion
   ])
 })
 
+t.test('nothing expires while the clock cannot be believed', async (t) => {
+  const { clock, post, calls, settled, trust } = setStage(t, { callsInFlight: 1 })
+  trust.isTrusted = false
+  void post(1, ['old'], { oldestEventTimeS: Math.floor(clock.wallMs() / 1000) - 8 * 24 * 3600 })
+  await settle()
+  t.strictSame(calls[0]?.ids, ['old'])
+  t.strictSame(settled, [])
+})
+
 t.test('a paused account makes no calls until it is resumed', async (t) => {
-  const { post, calls, paused, delivery } = setStage(t)
+  const { post, calls, paused, delivery, released } = setStage(t)
   paused.add(ACCOUNT)
   void post(1, ['a'])
   await settle()
   t.equal(calls.length, 0)
   t.match(delivery.lanes(ACCOUNT), [{ status: 'paused' }])
+  t.match(released, [{ parcelId: 1 }], 'meanwhile its events are in the store alone')
   paused.clear()
   delivery.goOn(ACCOUNT)
   await settle()

@@ -1,0 +1,41 @@
+/** What operators see of a lane. */
+import type { LaneKey } from '../store/store.ts'
+import { isHold, type CloseReason } from './gate.ts'
+import type { Lane } from './lane.ts'
+
+export interface LaneState extends LaneKey {
+  /** `outage`: Pinterest says of itself that it is down, and all lanes wait. */
+  readonly status: 'open' | 'paused' | 'outage' | CloseReason
+  /** When the relay tries again by itself: milliseconds from now; undefined where only slots and the guard hold it up. */
+  readonly nextTryMs: number | undefined
+  readonly callsInFlight: number
+}
+
+export interface Surroundings {
+  readonly isPaused: boolean
+  /** Monotonic, when the outage is tried again; undefined: there is none. */
+  readonly outageUntilMs: number | undefined
+  readonly nowMs: number
+}
+
+/** Monotonic; undefined while nothing but slots and the guard hold the lane's calls up. */
+export function nextTryAtMs({ gate }: Lane, outageUntilMs: number | undefined): number | undefined {
+  if (gate.status === 'open') return outageUntilMs
+  return Math.max(gate.untilMs, outageUntilMs ?? -Infinity)
+}
+
+export function stateOf(lane: Lane, { isPaused, outageUntilMs, nowMs }: Surroundings): LaneState {
+  const atMs = isPaused ? undefined : nextTryAtMs(lane, outageUntilMs)
+  return {
+    ...lane.key,
+    status: isPaused ? 'paused' : statusOf(lane, outageUntilMs !== undefined),
+    nextTryMs: atMs === undefined ? undefined : Math.max(0, Math.round(atMs - nowMs)),
+    callsInFlight: lane.callsInFlight,
+  }
+}
+
+/** What a person has to mend goes before what ends by itself. */
+function statusOf({ gate }: Lane, isOutage: boolean): LaneState['status'] {
+  if (gate.status === 'closed' && (isHold(gate.reason) || !isOutage)) return gate.reason
+  return isOutage ? 'outage' : 'open'
+}
