@@ -25,6 +25,8 @@ export interface LogFields {
   readonly port?: number | undefined
   /** Where in the code something failed that never should. */
   readonly at?: string | undefined
+  /** The name of a queue's file that was set aside. */
+  readonly file?: string | undefined
   readonly signal?: string | undefined
   readonly version?: string | undefined
 }
@@ -58,6 +60,7 @@ const ALLOWED: Readonly<Record<keyof LogFields, true>> = {
   host: true,
   port: true,
   at: true,
+  file: true,
   signal: true,
   version: true,
 }

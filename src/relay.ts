@@ -3,11 +3,12 @@
  * part fails to start.
  */
 import { existsSync } from 'node:fs'
-import { join, parse } from 'node:path'
+import { basename, join, parse } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createAdminApp } from './admin/app.ts'
 import { createDoor } from './budget/door.ts'
 import { createGuard } from './budget/guard.ts'
+import { watchClock } from './clock-watch.ts'
 import { systemClock, type Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import { BadSettings } from './errors.ts'
@@ -20,7 +21,7 @@ import { createPrepareEvents } from './http/prepare-events.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { createPinterest } from './pinterest/pinterest.ts'
-import { forgetSeenRegularly } from './store/housekeeping.ts'
+import { keepHouse } from './store/housekeeping.ts'
 import { openSqlite } from './store/sqlite/open.ts'
 import type { StoreProblem } from './store/sqlite/protocol.ts'
 import { loadOrMakeMasterKey, loadOrMakeSecretFile, parseMasterKey } from './vault/master-key.ts'
@@ -66,8 +67,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     path: config.databasePath,
     masterKeys,
     storeLimitBytes: config.STORE_LIMIT_BYTES,
-    // This process is the only one that can hold a lease here, so a lease ends with it and not before.
-    leaseMs: Infinity,
+    openedAtMs: clock.wallMs(),
     onProblem: (problem) => reportProblem(problem, log, onFatal),
   })
   opened.defer(() => sqlite.close())
@@ -85,6 +85,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     callBurst: config.CALL_BURST,
     now: clock.monotonicMs,
   })
+  const isClockTrusted = watchClock(clock, log)
   const maxEventAgeMs = config.MAX_EVENT_AGE_HOURS * 3_600_000
   const delivery = createDelivery({
     store,
@@ -96,6 +97,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     callsInFlight: config.CALLS_IN_FLIGHT,
     callsInFlightTotal: config.CALLS_IN_FLIGHT_TOTAL,
     maxEventAgeMs,
+    isClockTrusted,
     log,
     metrics,
   })
@@ -103,9 +105,16 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   opened.defer(() => delivery.close())
   opened.defer(() => pinterest.close())
   vault.onAccountChange((adAccountId) => delivery.goOn(adAccountId))
-  const readiness = createReadiness({ store, storeLimitBytes: config.STORE_LIMIT_BYTES, clock, log })
+  const readiness = createReadiness({ store, clock, log })
   opened.defer(() => readiness.close())
-  const housekeeping = forgetSeenRegularly({ store, dedupeMs: config.DEDUPE_HOURS * 3_600_000, clock, log })
+  const housekeeping = keepHouse({
+    store,
+    dedupeMs: config.DEDUPE_HOURS * 3_600_000,
+    maxEventAgeMs,
+    mayDestroy: isClockTrusted,
+    clock,
+    log,
+  })
   opened.defer(() => housekeeping.close())
 
   const door = createDoor({ now: clock.monotonicMs })
@@ -131,8 +140,14 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     metrics,
     log,
     clock,
+    maxEventAgeMs,
     adminToken,
     metricsOpen: config.METRICS_OPEN,
+    salvage: (file) =>
+      sqlite.salvage(
+        file,
+        vault.accounts().map(({ adAccountId }) => adAccountId),
+      ),
     onAccountDeleted: (adAccountId) => door.forget(adAccountId),
   })
   opened.defer(() => adminApp.close())
@@ -188,6 +203,18 @@ function reportProblem(problem: StoreProblem, log: Log, onFatal: (() => void) | 
       log.error(
         { ad_account_id: problem.lane.adAccountId, reason: 'unreadable' },
         'a parcel cannot be opened',
+      )
+      return
+    case 'letter_unreadable':
+      log.error(
+        { ad_account_id: problem.lane.adAccountId, reason: 'unreadable' },
+        'a dead letter cannot be opened',
+      )
+      return
+    case 'queue_set_aside':
+      log.error(
+        { file: basename(problem.path), reason: 'queue_set_aside' },
+        'the queue was corrupt and is set aside, a fresh one is in use: salvage brings back what can be read',
       )
       return
     case 'worker_died':

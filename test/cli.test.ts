@@ -43,6 +43,7 @@ t.test('a relay that cannot be reached is named', async (t) => {
 
 t.test('a wrong command line gets the usage', async (t) => {
   t.match(await relay([], {}), { code: 2, stderr: /^usage: relay COMMAND/ })
+  t.match(await relay(['salvage'], { ADMIN_TOKEN }), { code: 2, stderr: /salvage FILE/ })
   t.match(await relay(['reseal', 'everything'], { ADMIN_TOKEN }), { code: 2, stderr: /^usage/ })
   t.match(await relay(['reseal'], {}), { code: 2, stderr: /ADMIN_TOKEN/ })
   t.match(await relay(['--help'], {}), { code: 0, stdout: /^usage: relay COMMAND/ })

@@ -1,7 +1,7 @@
 /** Accounts: registering and rotating tokens, verifying, pausing. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type TSchema } from 'typebox'
-import type { LaneState } from '../delivery/delivery.ts'
+import type { LaneState } from '../delivery/lane-state.ts'
 import { InvalidRequest, NotFound } from '../errors.ts'
 import { spellCountry } from '../event/normalize/country.ts'
 import type { Account } from '../vault/vault.ts'

@@ -12,12 +12,16 @@ import { NotFound, Unauthorized } from '../errors.ts'
 import { bearerOf } from '../http/auth.ts'
 import { codeOf, type Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { SalvageReport } from '../store/sqlite/salvage/salvage.ts'
 import type { Store } from '../store/store.ts'
 import type { Vault } from '../vault/vault.ts'
 import { accountRoutes } from './accounts.ts'
+import { auditChanges, auditRoutes } from './audit.ts'
 import { bookRoutes } from './books.ts'
+import { deadLetterRoutes } from './dead-letters.ts'
 import { keyRoutes } from './keys.ts'
 import { resealRoutes } from './reseal.ts'
+import { salvageRoutes } from './salvage.ts'
 
 export interface AdminOptions {
   readonly vault: Vault
@@ -27,8 +31,12 @@ export interface AdminOptions {
   readonly metrics: Metrics
   readonly log: Log
   readonly clock: Clock
+  /** Live events older than this are not queued again. */
+  readonly maxEventAgeMs: number
   readonly adminToken: string
   readonly metricsOpen: boolean
+  /** Undefined when no queue of that name was set aside. */
+  readonly salvage: (file: string) => Promise<SalvageReport | undefined>
   /** An account is gone: nothing else should remember it. */
   readonly onAccountDeleted: (adAccountId: string) => void
 }
@@ -70,11 +78,16 @@ export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
     done()
   })
 
+  auditChanges(app, options)
+
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()))
   await app.register(accountRoutes, options)
   await app.register(keyRoutes, options)
   await app.register(bookRoutes, options)
+  await app.register(deadLetterRoutes, options)
   await app.register(resealRoutes, options)
+  await app.register(salvageRoutes, options)
+  await app.register(auditRoutes, options)
   return app
 }
 

@@ -19,6 +19,7 @@ export const keyRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { 
     const { label, ad_account_ids: adAccountIds } = request.body
     const { relayKey, ...key } = await vault.createKey({ label, adAccountIds })
     const { id, ...rest } = show(key)
+    request.madeKeyId = id
     return reply.code(201).send({ id, key: relayKey, ...rest })
   })
 

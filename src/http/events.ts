@@ -8,7 +8,7 @@ import type { Delivery } from '../delivery/delivery.ts'
 import type { EventOutcome } from '../delivery/parcel.ts'
 import type { Metrics } from '../metrics.ts'
 import { joinEvents, omitEvents } from '../store/payload.ts'
-import type { LaneKey, Store } from '../store/store.ts'
+import type { HistoryEntry, LaneKey, Store } from '../store/store.ts'
 import {
   answerPost,
   joinMessages,
@@ -111,6 +111,8 @@ export function createRelayEvents(options: RelayEventsOptions): RelayEvents {
         oldestEventTimeS: stored.reduce((oldest, { eventTimeS }) => Math.min(oldest, eventTimeS), Infinity),
         receivedAtMs: nowMs,
         attempts: 0,
+        isReplay: false,
+        history: NO_HISTORY,
       }
       return delivery.deliver(parcel, waitMs)
     }
@@ -120,6 +122,7 @@ export function createRelayEvents(options: RelayEventsOptions): RelayEvents {
 type Told = EventOutcome | { readonly status: 'duplicate' }
 const DUPLICATE: Told = { status: 'duplicate' }
 const NONE_SETTLED: readonly number[] = []
+const NO_HISTORY: readonly HistoryEntry[] = []
 
 function countOf(outcomes: readonly Told[], status: Told['status']): number {
   return outcomes.filter((outcome) => outcome.status === status).length

@@ -20,21 +20,14 @@ export interface Readiness {
   close(): Promise<void>
 }
 
-/**
- * Of what the store may use: above it posts are refused, while there is still room to drain. It may use
- * STORE_LIMIT_BYTES, or what the disk has for it (its own size and what is free) if that is less. Not a share of the
- * whole disk: a large one that others fill to 80 % still has room for a queue.
- */
-const WATERMARK = 0.8
 const LOOK_EVERY_MS = 1000
 
 export function createReadiness(options: {
   readonly store: Store
-  readonly storeLimitBytes: number
   readonly clock: Clock
   readonly log: Log
 }): Readiness {
-  const { store, storeLimitBytes, clock, log } = options
+  const { store, clock, log } = options
   let storeProblem: 'store_unavailable' | 'store_full' | undefined
   let isAnnounced = false
   let isStopped = false
@@ -51,8 +44,8 @@ export function createReadiness(options: {
 
   async function findProblem(): Promise<'store_unavailable' | 'store_full' | undefined> {
     try {
-      const { usedBytes, diskFreeBytes } = await store.size()
-      const isFull = usedBytes > WATERMARK * Math.min(storeLimitBytes, usedBytes + diskFreeBytes)
+      // Between two looks the store itself refuses what would pass its watermark.
+      const { isFull } = await store.size()
       return isFull ? 'store_full' : undefined
     } catch {
       return 'store_unavailable'

@@ -1,38 +1,83 @@
-/** Lets the store forget, now and then, what was seen longer ago than DEDUPE_HOURS. */
+/**
+ * What the store needs now and then: it forgets what was seen longer ago than DEDUPE_HOURS, and makes dead letters of
+ * waiting events that grew too old. Both destroy by the clock, so neither is done while `mayDestroy` forbids it.
+ */
 import type { Clock } from '../clock.ts'
 import { codeOf, type Log } from '../log.ts'
 import type { Store } from './store.ts'
 
-/** Each time the store walks over all that was seen; a little late costs nothing but room. */
-const EVERY_MS = 10 * 60_000
-
-export function forgetSeenRegularly(options: {
+export interface HousekeepingOptions {
   readonly store: Store
   readonly dedupeMs: number
+  readonly maxEventAgeMs: number
+  /** False while the wall clock is not to be trusted: what is not done now is done the next time. */
+  readonly mayDestroy: () => boolean
   readonly clock: Clock
   readonly log: Log
-}): { close(): void } {
-  const { store, dedupeMs, clock, log } = options
-  let isClosed = false
-  // Soon after the start, for relays that are started again more often than this.
-  let cancel = clock.after(EVERY_MS / 10, forget)
+}
 
-  function forget(): void {
-    void store
-      .forgetSeen(clock.wallMs() - dedupeMs)
-      .catch((error: unknown) => {
-        // A store that closes lets a walk go at its next step.
-        if (!isClosed) log.error({ code: codeOf(error) }, 'store cannot forget')
-      })
-      .then(() => {
-        if (!isClosed) cancel = clock.after(EVERY_MS, forget)
-      })
+/** Something to do again and again. */
+interface Chore {
+  readonly everyMs: number
+  readonly failure: string
+  run(): Promise<void>
+}
+
+/** Each time the store walks over all that was seen; a little late costs nothing but room. */
+const FORGET_EVERY_MS = 10 * 60_000
+const EXPIRE_EVERY_MS = 60_000
+/** In steps, between which commits go on. */
+const PARCELS_PER_STEP = 100
+
+export function keepHouse(options: HousekeepingOptions): { close(): void } {
+  const { store, dedupeMs, maxEventAgeMs, mayDestroy, clock, log } = options
+  const cancels = new Set<() => void>()
+  let isClosed = false
+
+  const forget: Chore = {
+    everyMs: FORGET_EVERY_MS,
+    failure: 'store cannot forget',
+    async run() {
+      if (mayDestroy()) await store.forgetSeen(clock.wallMs() - dedupeMs)
+    },
   }
+
+  const expire: Chore = {
+    everyMs: EXPIRE_EVERY_MS,
+    failure: 'store cannot expire events',
+    async run() {
+      const oldestEventTimeS = Math.floor((clock.wallMs() - maxEventAgeMs) / 1000)
+      while (!isClosed && mayDestroy()) {
+        const limits = { oldestEventTimeS, limit: PARCELS_PER_STEP }
+        if ((await store.expire({ ...limits, nowMs: clock.wallMs() })) === 0) return
+      }
+    },
+  }
+
+  function doLater(chore: Chore, delayMs: number): void {
+    const cancel = clock.after(delayMs, () => {
+      cancels.delete(cancel)
+      void chore
+        .run()
+        .catch((error: unknown) => {
+          // A store that closes lets a walk go at its next step.
+          if (!isClosed) log.error({ code: codeOf(error) }, chore.failure)
+        })
+        .then(() => {
+          if (!isClosed) doLater(chore, chore.everyMs)
+        })
+    })
+    cancels.add(cancel)
+  }
+
+  // Soon after the start, for relays that are started again more often than this.
+  doLater(forget, FORGET_EVERY_MS / 10)
+  doLater(expire, EXPIRE_EVERY_MS)
 
   return {
     close() {
       isClosed = true
-      cancel()
+      for (const cancel of cancels) cancel()
     },
   }
 }

@@ -9,9 +9,10 @@
  *                  ▼        │
  *                waiting in the store
  *
- * Only the holder of a lease settles or releases. A lease ends with its holder's process, or at its deadline; then the
- * parcel waits again. Rows go only after a final verdict for each of their events. Every method that changes something
- * resolves after a synced commit. Times are milliseconds since the epoch and come from the caller.
+ * Only the holder of a lease settles or releases. A lease ends with its holder, never before: no call can outlast it, and
+ * no clock can end it. Then the parcel waits again. What waits too long expires, and a replay makes a waiting parcel of a
+ * dead letter. Rows go only after a final verdict for each of their events. Every method that changes something resolves
+ * after a synced commit. Times are milliseconds since the epoch and come from the caller.
  */
 
 /** An event younger than this is on time: Pinterest counts later ones as offline and cannot deduplicate them. */
@@ -50,6 +51,16 @@ export interface Receipt {
   readonly pendingDuplicates: number
 }
 
+/** Something that went wrong with an event on its way, or was done to it. */
+export interface HistoryEntry {
+  readonly atMs: number
+  /** A stable word: `status_503`, `timeout`, `refused_event`, `too_old`, `replayed`. Never Pinterest's text. */
+  readonly reason: string
+}
+
+/** The newest entries are kept, oldest of them first. */
+export const HISTORY_LIMIT = 20
+
 /** A parcel handed out by `lease`. Positions of events count from the stored payload and never shift. */
 export interface LeasedParcel extends LaneKey {
   readonly parcelId: number
@@ -62,6 +73,9 @@ export interface LeasedParcel extends LaneKey {
   readonly receivedAtMs: number
   /** Calls that were made with it before it was released. */
   readonly attempts: number
+  /** Comes from a dead letter: it leaves behind everything else of its lane. */
+  readonly isReplay: boolean
+  readonly history: readonly HistoryEntry[]
 }
 
 /** An event that was refused for good or grew too old: it becomes a dead letter. */
@@ -74,6 +88,13 @@ export interface DeadEvent {
   /** Pinterest's text, scrubbed. */
   readonly message: string
   readonly attempts: number
+  readonly history: readonly HistoryEntry[]
+}
+
+export interface ReleasedParcel {
+  readonly parcelId: number
+  readonly attempts: number
+  readonly history: readonly HistoryEntry[]
 }
 
 export interface Settlement {
@@ -118,22 +139,89 @@ export interface DeadLetter extends LaneKey {
   readonly attempts: number
   readonly firstSeenAtMs: number
   readonly diedAtMs: number
+  readonly history: readonly HistoryEntry[]
 }
 
-export interface DeadLetterQuery {
+/** Which dead letters; what is left out does not matter. */
+export interface DeadLetterFilter {
+  readonly ids?: readonly number[]
   readonly adAccountId?: string
+  readonly isTest?: boolean
+  readonly status?: 'rejected' | 'expired'
   readonly reason?: string
   readonly eventName?: string
-  /** At most this many, newest first. */
+}
+
+/** A step over the letters of a filter, newest first. */
+export interface DeadLetterQuery extends DeadLetterFilter {
+  /** At most this many are looked at. */
   readonly limit: number
-  /** Only those with a smaller id: the last id of the page before. */
+  /** Only those with a smaller id: where the step before stopped. */
   readonly beforeId?: number
+}
+
+export interface ReplayRequest extends DeadLetterQuery {
+  /** The audit entry that the step belongs to; undefined for the first step, which makes it. */
+  readonly auditId?: number
+  /** Live events from before are left where they are: they would die again. Seconds since the epoch. */
+  readonly oldestEventTimeS: number
+  readonly nowMs: number
+}
+
+export interface ReplayStep {
+  readonly auditId: number
+  /** Queued again. */
+  readonly replayed: number
+  /** Gone: the same event was posted again meanwhile. */
+  readonly duplicates: number
+  /** Left where they are. */
+  readonly tooOld: number
+  /** Lanes that have more to send now. */
+  readonly lanes: readonly LaneKey[]
+  /** Where the next step starts; undefined after the last. */
+  readonly beforeId: number | undefined
+}
+
+export interface PurgeRequest extends DeadLetterQuery {
+  readonly auditId?: number
+  readonly nowMs: number
+}
+
+export interface PurgeStep {
+  readonly auditId: number
+  readonly purged: number
+  readonly beforeId: number | undefined
+}
+
+/** Something that an operator did. */
+export interface AuditEntry {
+  readonly id: number
+  readonly atMs: number
+  /** A stable word: `replay`, `purge`, or the route of another request that changed something. */
+  readonly action: string
+  /** What it was done to, and how many of them: ids, filters and counts. Never a token, a key or an event's content. */
+  readonly details: Readonly<Record<string, unknown>>
+}
+
+export interface AuditQuery {
+  readonly limit: number
+  readonly beforeId?: number
+}
+
+export interface ExpireRequest {
+  /** Live events from before are too old. Seconds since the epoch. */
+  readonly oldestEventTimeS: number
+  /** At most this many parcels are looked at. */
+  readonly limit: number
+  readonly nowMs: number
 }
 
 export interface StoreSize {
   readonly usedBytes: number
   /** Free bytes of the disk that the store is on, as far as this process may use them. */
   readonly diskFreeBytes: number
+  /** Commits are refused until some of what is queued has gone, or until the disk has room again. */
+  readonly isFull: boolean
 }
 
 export interface Store {
@@ -152,15 +240,27 @@ export interface Store {
   settle(settlements: readonly Settlement[]): Promise<void>
   /**
    * Waiting parcels, by their oldest event: first those on time (see `ON_TIME_S`), the one closest to the edge first;
-   * then the late ones, oldest first.
+   * then the late ones, oldest first; then replays, oldest first.
    */
   lease(request: LeaseRequest): Promise<readonly LeasedParcel[]>
-  /** Gives leased parcels back, to be leased again. `attempts` is kept with each. */
-  release(parcels: readonly { readonly parcelId: number; readonly attempts: number }[]): Promise<void>
+  /** Gives leased parcels back, to be leased again. `attempts` and `history` are kept with each. */
+  release(parcels: readonly ReleasedParcel[]): Promise<void>
   /** Lanes that have parcels, leased or waiting. */
   backlog(): Promise<readonly LaneBacklog[]>
   books(filter: { readonly adAccountId?: string; readonly isTest?: boolean }): Promise<Books>
   deadLetters(query: DeadLetterQuery): Promise<readonly DeadLetter[]>
+  /**
+   * Queues dead letters again, each as a parcel of its own that keeps its event id and waits behind everything else of
+   * its lane. In the books the event is no longer rejected or expired, but queued (or a duplicate).
+   */
+  replay(request: ReplayRequest): Promise<ReplayStep>
+  /** Deletes dead letters for good. The books keep counting them as what they were. */
+  purge(request: PurgeRequest): Promise<PurgeStep>
+  /** Makes dead letters, as `too_old`, of waiting live events; answers how many, and 0 when none is left. */
+  expire(request: ExpireRequest): Promise<number>
+  addAudit(entry: Omit<AuditEntry, 'id'>): Promise<void>
+  /** Newest first, those with a smaller id than `beforeId`. */
+  auditTrail(query: AuditQuery): Promise<readonly AuditEntry[]>
   /** Forgets what was seen before `seenBeforeMs`, but never an event that is still queued. */
   forgetSeen(seenBeforeMs: number): Promise<void>
   /** Seals up to `limit` payloads again that an older master key sealed; answers how many it did. */

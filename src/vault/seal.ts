@@ -40,6 +40,8 @@ export interface Sealer {
   isCurrent(sealed: Uint8Array): boolean
   /** Names the current master key: 8 hex digits that tell nothing about it. */
   readonly keyId: string
+  /** Of every key that opens, the current one first. */
+  readonly keyIds: readonly string[]
 }
 
 export const MASTER_KEY_BYTES = 32
@@ -70,6 +72,7 @@ export function createSealer(masterKeys: MasterKeys): Sealer {
 
   return {
     keyId: current.id.toString('hex'),
+    keyIds: ring.map(({ id }) => id.toString('hex')),
 
     seal(plain, binding) {
       // From the pool: a buffer of its own costs a microsecond more per post, to make and to collect.

@@ -5,7 +5,16 @@
 import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
 import { splitEvents } from '../../src/store/payload.ts'
-import type { Books, LeasedParcel, Store } from '../../src/store/store.ts'
+import {
+  HISTORY_LIMIT,
+  type Books,
+  type DeadEvent,
+  type LeasedParcel,
+  type NewParcel,
+  type ReplayRequest,
+  type ReplayStep,
+  type Store,
+} from '../../src/store/store.ts'
 import type { MasterKeys } from '../../src/vault/seal.ts'
 import type { AccountRow, KeyRow, VaultStore } from '../../src/vault/vault-store.ts'
 import { askAll, LIVE, makeDead, makeEvent, makeParcel, NOW_MS, NOW_S, TEST } from '../store/parcels.ts'
@@ -18,12 +27,16 @@ export interface OpenedStore {
 
 export interface OpenOptions {
   readonly masterKeys?: MasterKeys
-  readonly leaseMs?: number
 }
 
 export interface Ground {
   /** What is open is closed before `layGround`'s test ends. */
   open(options?: OpenOptions): Promise<OpenedStore>
+  /**
+   * The open store dies as in a power cut, with all that was not synced; the next opening finds what is left. What was
+   * asked for while the call was under way may be in it or not. Resolves when nothing of the old one can change it.
+   */
+  crash(): Promise<void>
 }
 
 export type LayGround = (t: Test) => Promise<Ground>
@@ -37,7 +50,7 @@ const NO_BOOKS: Books = {
   duplicate: 0,
   refused: 0,
 }
-const MINUTE_MS = 60_000
+const HOUR_MS = 3_600_000
 
 export function testStore(t: Test, layGround: LayGround): void {
   testCommits(t, layGround)
@@ -45,6 +58,11 @@ export function testStore(t: Test, layGround: LayGround): void {
   testSettlements(t, layGround)
   testLeases(t, layGround)
   testDeadLetters(t, layGround)
+  testReplay(t, layGround)
+  testPurge(t, layGround)
+  testExpiry(t, layGround)
+  testAudit(t, layGround)
+  testCrash(t, layGround)
   testKeys(t, layGround)
   testVault(t, layGround)
 }
@@ -222,7 +240,10 @@ function testSettlements(t: Test, layGround: LayGround): void {
     const { store } = await ground.open()
     const [leased] = await store.lease(askAll())
     t.match(leased, { parcelId, eventCount: 12, settled: [0, 3, 9, 10] })
-    t.same(eventsOf(leased!), ids.map(makeEvent))
+    t.same(
+      eventsOf(leased!),
+      ids.map((id) => makeEvent(id)),
+    )
     t.same(await store.backlog(), [{ ...LIVE, parcels: 1, events: 8 }])
     const books = { ...NO_BOOKS, received: 12, rejected: 1, expired: 1 }
     t.same(await store.books({}), { ...books, delivered: 2, queued: 8 })
@@ -265,19 +286,23 @@ function testLeases(t: Test, layGround: LayGround): void {
     const { store } = await (await layGround(t)).open()
     const { parcelId } = await store.commit(makeParcel(['a']))
     t.same(await store.lease(askAll()), [])
-    await store.release([{ parcelId: parcelId!, attempts: 3 }])
+    await store.release([{ parcelId: parcelId!, attempts: 3, history: [] }])
     t.match(await store.lease(askAll()), [{ parcelId, attempts: 3 }])
     t.same(await store.lease(askAll()), [], 'and then to who leased it')
   })
 
-  t.test('attempts outlive a restart', async (t) => {
+  t.test('attempts and history outlive a restart', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
     const { parcelId } = await first.store.commit(makeParcel(['a']))
-    await first.store.release([{ parcelId: parcelId!, attempts: 7 }])
+    await first.store.release([{ parcelId: parcelId!, attempts: 7, history: HISTORY }])
     await first.close()
     const { store } = await ground.open()
-    t.match(await store.lease(askAll()), [{ parcelId, attempts: 7 }])
+    const [leased] = await store.lease(askAll())
+    t.match(leased, { parcelId, attempts: 7, isReplay: false })
+    t.same(leased?.history, HISTORY)
+    await store.release([{ parcelId: parcelId!, attempts: 7, history: [] }])
+    t.same((await store.lease(askAll()))[0]?.history, [], 'and are replaced as a whole')
   })
 
   t.test('two that lease at once share the parcels', async (t) => {
@@ -360,20 +385,48 @@ function testLeases(t: Test, layGround: LayGround): void {
     ])
   })
 
-  t.test('a lease ends at its deadline', async (t) => {
-    const { store } = await (await layGround(t)).open({ leaseMs: MINUTE_MS })
-    const { parcelId } = await store.commit(makeParcel(['a']))
-    t.same(await store.lease(askAll({ nowMs: NOW_MS + MINUTE_MS - 1 })), [])
-    t.match(await store.lease(askAll({ nowMs: NOW_MS + MINUTE_MS })), [{ parcelId }])
-    t.same(await store.lease(askAll({ nowMs: NOW_MS + 2 * MINUTE_MS - 1 })), [])
-    t.match(await store.lease(askAll({ nowMs: NOW_MS + 2 * MINUTE_MS })), [{ parcelId }])
+  t.test('no clock ends a lease: a held parcel is handed out again only after a restart', async (t) => {
+    const ground = await layGround(t)
+    const first = await ground.open()
+    const committed = await first.store.commit(makeParcel(['a']))
+    await first.close()
+    const second = await ground.open()
+    const leased = await second.store.commit(makeParcel(['b'], { isTest: true }))
+    t.match(await second.store.lease(askAll()), [{ parcelId: committed.parcelId }])
+    for (const jumpMs of [HOUR_MS, 1000 * 24 * HOUR_MS, -HOUR_MS, -1000 * 24 * HOUR_MS]) {
+      t.same(await second.store.lease(askAll({ nowMs: NOW_MS + jumpMs })), [])
+      t.same(await second.store.lease(askAll({ ...TEST, nowMs: NOW_MS + jumpMs })), [])
+    }
+    await second.close()
+    const { store } = await ground.open()
+    t.match(await store.lease(askAll()), [{ parcelId: committed.parcelId }])
+    t.match(await store.lease(askAll(TEST)), [{ parcelId: leased.parcelId }])
+  })
+
+  t.test('no parcel gets the id of one that is gone, not even after a restart', async (t) => {
+    const ground = await layGround(t)
+    const ids: number[] = []
+    for (let run = 0; run < 3; run++) {
+      const { store, close } = await ground.open()
+      for (const id of [`a${run}`, `b${run}`]) {
+        const { parcelId } = await store.commit(makeParcel([id]))
+        await store.settle([{ parcelId: parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])
+        ids.push(parcelId!)
+      }
+      await close()
+    }
+    t.same(
+      ids,
+      [...new Set(ids)].toSorted((a, b) => a - b),
+    )
+    t.ok(Number.isSafeInteger(ids.at(-1)))
   })
 
   t.test('a parcel that is gone cannot be released', async (t) => {
     const { store } = await (await layGround(t)).open()
     const { parcelId } = await store.commit(makeParcel(['a']))
     await store.settle([{ parcelId: parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])
-    await store.release([{ parcelId: parcelId!, attempts: 1 }])
+    await store.release([{ parcelId: parcelId!, attempts: 1, history: [] }])
     t.same(await store.lease(askAll()), [])
   })
 }
@@ -383,9 +436,8 @@ function testDeadLetters(t: Test, layGround: LayGround): void {
     const ground = await layGround(t)
     const first = await ground.open()
     const { parcelId } = await first.store.commit(makeParcel(['a', 'b']))
-    const dead = [
-      { index: 1, status: 'expired', reason: 'too_old', message: 'Grew old.', attempts: 9 },
-    ] as const
+    const why = { status: 'expired', reason: 'too_old', message: 'Grew old.', attempts: 9 } as const
+    const dead = [{ index: 1, ...why, history: HISTORY }]
     await first.store.settle([{ parcelId: parcelId!, delivered: [], dead, settledAtMs: NOW_MS + 5 }])
     await first.close()
     const { store } = await ground.open()
@@ -401,6 +453,21 @@ function testDeadLetters(t: Test, layGround: LayGround): void {
       firstSeenAtMs: NOW_MS,
       diedAtMs: NOW_MS + 5,
     })
+    t.same(letter?.history, HISTORY)
+  })
+
+  t.test('of a long history the newest entries are kept', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    const long = Array.from({ length: HISTORY_LIMIT + 5 }, (_, n) => ({
+      atMs: NOW_MS + n,
+      reason: 'timeout',
+    }))
+    const { parcelId } = await store.commit(makeParcel(['a']))
+    await store.release([{ parcelId: parcelId!, attempts: 1, history: long }])
+    t.same((await store.lease(askAll()))[0]?.history, long.slice(5))
+    const dead = [makeDead(0, 'rejected', long)]
+    await store.settle([{ parcelId: parcelId!, delivered: [], dead, settledAtMs: NOW_MS }])
+    t.same((await store.deadLetters({ limit: 1 }))[0]?.history, long.slice(5))
   })
 
   t.test('dead letters are listed newest first, filtered, page by page', async (t) => {
@@ -418,9 +485,389 @@ function testDeadLetters(t: Test, layGround: LayGround): void {
     t.same(await ids({ reason: 'other' }), ['y2', 'y1', 'y0'])
     t.same(await ids({ eventName: 'lead' }), [])
     t.same(await ids({ eventName: 'checkout', adAccountId: '2', reason: 'invalid_value' }), ['x1'])
+    t.same(await ids({ status: 'expired' }), [])
+    t.same(await ids({ status: 'rejected', isTest: false, adAccountId: '2' }), ['y1', 'x1'])
+    t.same(await ids({ isTest: true }), [])
+    const [newest, , third] = await store.deadLetters({ limit: 3 })
+    t.same(await ids({ ids: [third!.id, newest!.id, 987_654_321] }), ['y2', 'y1'])
+    t.same(await ids({ ids: [third!.id, newest!.id], reason: 'invalid_value' }), [])
+    t.same(await ids({ ids: [] }), [])
     const page = await store.deadLetters({ limit: 4 })
     t.same(await ids({ limit: 4, beforeId: page.at(-1)!.id }), ['y0', 'x0'])
   })
+}
+
+function testReplay(t: Test, layGround: LayGround): void {
+  t.test('a replayed letter is a parcel of its own: id, attempts, birth and history are kept', async (t) => {
+    const ground = await layGround(t)
+    const first = await ground.open()
+    await die(first.store, makeParcel(['a', 'b'], { eventTimesS: [NOW_S, NOW_S - 50] }), [
+      { ...makeDead(1, 'expired', HISTORY), attempts: 4 },
+    ])
+    const step = await first.store.replay(askReplay({ nowMs: NOW_MS + 9 }))
+    t.match(step, { replayed: 1, duplicates: 0, tooOld: 0, lanes: [LIVE] })
+    t.same(await first.store.deadLetters({ limit: 10 }), [])
+    t.same(await first.store.books({}), { ...NO_BOOKS, received: 2, delivered: 1, queued: 1 })
+    t.same(await first.store.backlog(), [{ ...LIVE, parcels: 1, events: 1 }])
+    await first.close()
+
+    const { store } = await ground.open()
+    const [leased, ...others] = await store.lease(askAll())
+    t.same(others, [])
+    t.match(leased, {
+      ...LIVE,
+      eventCount: 1,
+      settled: [],
+      oldestEventTimeS: NOW_S - 50,
+      receivedAtMs: NOW_MS,
+      attempts: 4,
+      isReplay: true,
+    })
+    t.same(leased!.history, [...HISTORY, { atMs: NOW_MS + 9, reason: 'replayed' }])
+    t.same(eventsOf(leased!), [makeEvent('b', NOW_S - 50)])
+  })
+
+  t.test('a replay waits behind everything else of its lane, and is leased at once', async (t) => {
+    const ground = await layGround(t)
+    const first = await ground.open()
+    for (const [id, ageS] of [
+      ['dead-old', 9000],
+      ['dead-new', 5],
+    ] as const) {
+      await die(first.store, makeParcel([id], { eventTimesS: [NOW_S - ageS] }), [makeDead(0)])
+    }
+    await first.store.replay(askReplay())
+    t.same((await first.store.lease(askAll({ maxEvents: 1 }))).map(idOf), ['dead-old'])
+    for (const [id, ageS] of Object.entries({ new: 0, edge: 3599, late: 5000 })) {
+      await first.store.commit(makeParcel([id], { eventTimesS: [NOW_S - ageS] }))
+    }
+    await first.close()
+    const { store } = await ground.open()
+    const order = []
+    for (let n = 0; n < 5; n++) order.push(...(await store.lease(askAll({ maxEvents: 1 }))))
+    t.same(order.map(idOf), ['edge', 'new', 'late', 'dead-old', 'dead-new'])
+  })
+
+  t.test('a replay is settled, released and given back like any other parcel', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    await die(store, makeParcel(['a', 'b', 'c']), [makeDead(0), makeDead(1), makeDead(2)])
+    await store.replay(askReplay())
+    const [one, two, three] = await store.lease(askAll())
+    const settledAtMs = NOW_MS
+    await store.settle([{ parcelId: one!.parcelId, delivered: 'rest', dead: [], settledAtMs }])
+    await store.settle([{ parcelId: two!.parcelId, delivered: [0], dead: [], settledAtMs }])
+    await store.release([{ parcelId: three!.parcelId, attempts: 8, history: HISTORY }])
+    t.same(await store.books({}), { ...NO_BOOKS, received: 3, delivered: 2, queued: 1 })
+    t.match(await store.lease(askAll()), [{ parcelId: three!.parcelId, attempts: 8, isReplay: true }])
+  })
+
+  t.test('one that dies again is a newer letter and has its whole history', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    await die(store, makeParcel(['a']), [makeDead(0, 'rejected', HISTORY)])
+    const [letter] = await store.deadLetters({ limit: 1 })
+    await store.replay(askReplay())
+    const [leased] = await store.lease(askAll())
+    const dead = [makeDead(0, 'expired', [...leased!.history, { atMs: NOW_MS, reason: 'too_old' }])]
+    await store.settle([{ parcelId: leased!.parcelId, delivered: [], dead, settledAtMs: NOW_MS + 1 }])
+    const [again, ...others] = await store.deadLetters({ limit: 10 })
+    t.same(others, [])
+    t.ok(again!.id > letter!.id)
+    t.match(again, { eventId: 'a', status: 'expired', firstSeenAtMs: NOW_MS, diedAtMs: NOW_MS + 1 })
+    t.same(
+      again!.history.map(({ reason }) => reason),
+      [...HISTORY.map(({ reason }) => reason), 'replayed', 'too_old'],
+    )
+    t.same(await store.books({}), { ...NO_BOOKS, received: 1, expired: 1 })
+    t.match(await store.replay(askReplay({ beforeId: letter!.id + 1 })), { replayed: 0 }, 'not met again')
+    t.same((await store.commit(makeParcel(['a']))).duplicates, [], 'and it may be posted again')
+  })
+
+  t.test('an event that was posted again meanwhile is not sent twice', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    await die(store, makeParcel(['queued', 'delivered', 'alone']), [
+      makeDead(0),
+      makeDead(1),
+      makeDead(2, 'expired'),
+    ])
+    await store.commit(makeParcel(['queued']))
+    const { parcelId } = await store.commit(makeParcel(['delivered']))
+    await store.settle([{ parcelId: parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])
+    t.match(await store.replay(askReplay()), { replayed: 1, duplicates: 2, tooOld: 0 })
+    t.same(await store.deadLetters({ limit: 10 }), [])
+    t.same((await store.lease(askAll())).map(idOf), ['alone'])
+    const books = { ...NO_BOOKS, received: 5, delivered: 1, duplicate: 2 }
+    t.same(await store.books({}), { ...books, queued: 2 })
+    await store.forgetSeen(NOW_MS + 1)
+    t.same((await store.commit(makeParcel(['alone']))).duplicates, [0], 'nor while its replay is queued')
+  })
+
+  t.test('of two letters of one event, one is sent', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    for (let post = 0; post < 2; post++) await die(store, makeParcel(['a']), [makeDead(0)])
+    t.match(await store.replay(askReplay()), { replayed: 1, duplicates: 1 })
+    t.same(await store.books({}), { ...NO_BOOKS, received: 2, queued: 1, duplicate: 1 })
+  })
+
+  t.test('test events are replayed whatever their age, and as often as they died', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    const old = { isTest: true, eventTimesS: [NOW_S - 10_000] }
+    for (let post = 0; post < 2; post++) await die(store, makeParcel(['a'], old), [makeDead(0)])
+    await die(store, makeParcel(['a']), [makeDead(0)])
+    const step = await store.replay(askReplay({ isTest: true, oldestEventTimeS: NOW_S }))
+    t.match(step, { replayed: 2, duplicates: 0, tooOld: 0, lanes: [TEST] })
+    t.equal((await store.lease(askAll(TEST))).length, 2)
+    t.same((await store.commit(makeParcel(['a']))).duplicates, [], 'live ones are not compared with them')
+  })
+
+  t.test('live letters that would die again stay', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    await die(store, makeParcel(['old', 'edge'], { eventTimesS: [NOW_S - 101, NOW_S - 100] }), [
+      makeDead(0),
+      makeDead(1),
+    ])
+    const step = await store.replay(askReplay({ oldestEventTimeS: NOW_S - 100 }))
+    t.match(step, { replayed: 1, duplicates: 0, tooOld: 1 })
+    t.match(await store.deadLetters({ limit: 10 }), [{ eventId: 'old' }])
+    t.same(await store.books({}), { ...NO_BOOKS, received: 2, rejected: 1, queued: 1 })
+    t.same((await store.commit(makeParcel(['old']))).duplicates, [], 'and may still be posted again')
+  })
+
+  t.test('a replay goes on in steps to the end, and meets each letter once', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    for (const [round, adAccountId] of ['1', '2', '3', '1'].entries()) {
+      const ids = Array.from({ length: 5 }, (_, n) => `${round}-${n}`)
+      await die(
+        store,
+        makeParcel(ids, { adAccountId }),
+        ids.map((_, index) => makeDead(index)),
+      )
+    }
+    let step: ReplayStep | undefined
+    let replayed = 0
+    const lanes = new Set<string>()
+    do {
+      const next = step && { beforeId: step.beforeId!, auditId: step.auditId }
+      step = await store.replay(askReplay({ limit: 3, ...next }))
+      replayed += step.replayed
+      for (const { adAccountId } of step.lanes) lanes.add(adAccountId)
+      t.ok(step.replayed <= 3)
+      // What dies again meanwhile is not met again.
+      const [again] = await store.lease(askAll({ adAccountId: '1' }))
+      if (again !== undefined) {
+        await store.settle([
+          { parcelId: again.parcelId, delivered: [], dead: [makeDead(0)], settledAtMs: NOW_MS },
+        ])
+      }
+    } while (step.beforeId !== undefined)
+    t.equal(replayed, 20)
+    t.same([...lanes].toSorted(), ['1', '2', '3'])
+    t.match(await store.auditTrail({ limit: 10 }), [{ id: step.auditId, details: { replayed: 20 } }])
+    t.equal((await store.auditTrail({ limit: 10 })).length, 1, 'all of it is one entry')
+  })
+
+  t.test('two replays at the same time replay each letter once', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    await die(store, makeParcel(['a', 'b', 'c'], { isTest: true }), [makeDead(0), makeDead(1), makeDead(2)])
+    const steps = await Promise.all([store.replay(askReplay()), store.replay(askReplay())])
+    t.equal(steps[0].replayed + steps[1].replayed, 3)
+    t.equal((await store.lease(askAll(TEST))).length, 3)
+    t.same(await store.books({}), { ...NO_BOOKS, received: 3, queued: 3 })
+  })
+}
+
+function testPurge(t: Test, layGround: LayGround): void {
+  t.test('purged letters are gone, and the books still tell what they were', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    await die(store, makeParcel(['a', 'b', 'c']), [makeDead(0), makeDead(1, 'expired'), makeDead(2)])
+    const books = await store.books({})
+    const first = await store.purge({ status: 'rejected', limit: 1, nowMs: NOW_MS })
+    t.match(first, { purged: 1 })
+    const next = { beforeId: first.beforeId!, auditId: first.auditId }
+    const second = await store.purge({ status: 'rejected', limit: 5, nowMs: NOW_MS + 1, ...next })
+    t.match(second, { purged: 1, beforeId: undefined, auditId: first.auditId })
+    t.match(await store.deadLetters({ limit: 10 }), [{ eventId: 'b' }])
+    t.same(await store.books({}), books)
+    t.same(await store.replay(askReplay({ status: 'rejected' })).then(({ replayed }) => replayed), 0)
+    const trail = await store.auditTrail({ limit: 10 })
+    t.match(trail.at(-1), {
+      action: 'purge',
+      atMs: NOW_MS,
+      details: { filter: { status: 'rejected' }, purged: 2 },
+    })
+  })
+}
+
+function testExpiry(t: Test, layGround: LayGround): void {
+  const DAY_S = 24 * 3600
+  const askExpire = { oldestEventTimeS: NOW_S - DAY_S, limit: 100, nowMs: NOW_MS + 7 }
+
+  t.test('waiting live events that grew too old become dead letters, the oldest first', async (t) => {
+    const ground = await layGround(t)
+    const first = await ground.open()
+    const commit = (id: string, ageS: number, adAccountId = '1', isTest = false) =>
+      first.store.commit(makeParcel([id], { adAccountId, isTest, eventTimesS: [NOW_S - ageS] }))
+    await commit('older', DAY_S + 2)
+    await commit('edge', DAY_S)
+    await commit('oldest', DAY_S + 3, '2')
+    await commit('old', DAY_S + 1, '2')
+    await commit('test', DAY_S + 9, '2', true)
+    const tried = await commit('tried', DAY_S + 4)
+    await first.store.release([{ parcelId: tried.parcelId!, attempts: 5, history: HISTORY }])
+    await first.close()
+
+    const { store } = await ground.open()
+    t.equal(await store.expire({ ...askExpire, limit: 3 }), 3)
+    t.equal(await store.expire({ ...askExpire, limit: 3 }), 1)
+    t.equal(await store.expire({ ...askExpire, limit: 3 }), 0)
+    const letters = await store.deadLetters({ limit: 10 })
+    t.same(
+      letters.map(({ eventId }) => eventId),
+      ['old', 'older', 'oldest', 'tried'],
+    )
+    const [last] = letters.slice(-1)
+    t.match(last, {
+      status: 'expired',
+      reason: 'too_old',
+      message: 'The event grew too old before Pinterest took it.',
+      attempts: 5,
+      firstSeenAtMs: NOW_MS,
+      diedAtMs: NOW_MS + 7,
+    })
+    t.same(last!.history, [...HISTORY, { atMs: NOW_MS + 7, reason: 'too_old' }])
+    t.same(await store.books({}), { ...NO_BOOKS, received: 6, expired: 4, queued: 2 })
+    t.same((await store.lease(askAll({ adAccountId: '1' }))).map(idOf), ['edge'])
+    t.same((await store.lease(askAll({ adAccountId: '2', isTest: true }))).map(idOf), ['test'])
+    t.same((await store.commit(makeParcel(['old'], { adAccountId: '2' }))).duplicates, [], 'it was forgotten')
+  })
+
+  t.test('of a parcel that is too old in part the rest stays, in its right place', async (t) => {
+    const ground = await layGround(t)
+    const first = await ground.open()
+    const eventTimesS = [NOW_S - DAY_S - 1, NOW_S - 10, NOW_S - DAY_S - 2, NOW_S - 60, NOW_S - DAY_S - 3]
+    const mixed = await first.store.commit(makeParcel(['a', 'b', 'c', 'd', 'e'], { eventTimesS }))
+    await first.store.settle([{ parcelId: mixed.parcelId!, delivered: [4], dead: [], settledAtMs: NOW_MS }])
+    await first.store.commit(makeParcel(['other'], { eventTimesS: [NOW_S - 30] }))
+    await first.close()
+
+    const second = await ground.open()
+    t.equal(await second.store.expire(askExpire), 2)
+    t.equal(await second.store.expire(askExpire), 0)
+    t.same(await second.store.books({}), { ...NO_BOOKS, received: 6, delivered: 1, expired: 2, queued: 3 })
+    t.equal(await second.store.expire({ ...askExpire, oldestEventTimeS: NOW_S - 59 }), 1, 'and again')
+    t.equal(await second.store.expire({ ...askExpire, oldestEventTimeS: NOW_S - 59 }), 0)
+    await second.close()
+    const { store } = await ground.open()
+    const leased = await store.lease(askAll())
+    t.match(leased, [
+      { oldestEventTimeS: NOW_S - 30 },
+      { parcelId: mixed.parcelId, settled: [0, 2, 3, 4], oldestEventTimeS: NOW_S - 10 },
+    ])
+    for (const { parcelId } of leased) {
+      await store.settle([{ parcelId, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])
+    }
+    t.same(await store.backlog(), [])
+    t.match(await store.books({}), { delivered: 3, expired: 3, queued: 0 })
+  })
+
+  t.test('a parcel whose oldest events have their verdict is looked at once, and kept', async (t) => {
+    const ground = await layGround(t)
+    const first = await ground.open()
+    for (const id of ['a', 'b', 'c']) {
+      const eventTimesS = [NOW_S - DAY_S - 9, NOW_S]
+      const { parcelId } = await first.store.commit(makeParcel([id, `${id}-new`], { eventTimesS }))
+      await first.store.settle([{ parcelId: parcelId!, delivered: [0], dead: [], settledAtMs: NOW_MS }])
+    }
+    await first.store.commit(makeParcel(['last'], { eventTimesS: [NOW_S - DAY_S - 1] }))
+    await first.close()
+    const { store } = await ground.open()
+    t.equal(await store.expire({ ...askExpire, limit: 1 }), 1, 'nothing to expire is no end yet')
+    t.equal(await store.expire({ ...askExpire, limit: 1 }), 0)
+    t.match(await store.lease(askAll()), [{ oldestEventTimeS: NOW_S }, {}, {}])
+  })
+
+  t.test('what is leased is left to its holder; a replay grows old like any other', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    const old = { eventTimesS: [NOW_S - DAY_S - 1] }
+    const { parcelId } = await store.commit(makeParcel(['held'], old))
+    t.equal(await store.expire(askExpire), 0)
+    await store.release([{ parcelId: parcelId!, attempts: 0, history: [] }])
+    t.equal(await store.expire(askExpire), 1)
+    await store.replay(askReplay())
+    t.equal(await store.expire(askExpire), 1)
+    const [letter] = await store.deadLetters({ limit: 10 })
+    t.same(
+      letter!.history.map(({ reason }) => reason),
+      ['too_old', 'replayed', 'too_old'],
+    )
+    t.same(await store.books({}), { ...NO_BOOKS, received: 1, expired: 1 })
+  })
+}
+
+function testAudit(t: Test, layGround: LayGround): void {
+  t.test('the audit keeps what was done, newest first, page by page, over restarts', async (t) => {
+    const ground = await layGround(t)
+    const first = await ground.open()
+    for (const action of ['one', 'two', 'three']) {
+      await first.store.addAudit({ atMs: NOW_MS, action, details: { ad_account_id: '1', status: 200 } })
+    }
+    await first.close()
+    const { store } = await ground.open()
+    const page = await store.auditTrail({ limit: 2 })
+    t.match(page, [{ action: 'three' }, { action: 'two' }])
+    t.same(await store.auditTrail({ limit: 2, beforeId: page[1]!.id }), [
+      { id: page[1]!.id - 1, atMs: NOW_MS, action: 'one', details: { ad_account_id: '1', status: 200 } },
+    ])
+  })
+
+  t.test('a replay tells its filter and its counts, and nothing of any event', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    await die(store, makeParcel(['secret-id']), [makeDead(0)])
+    const filter = { adAccountId: LIVE.adAccountId, isTest: false, reason: 'invalid_value' }
+    await store.replay(askReplay({ ...filter, nowMs: NOW_MS + 3 }))
+    const [entry] = await store.auditTrail({ limit: 10 })
+    t.match(entry, { action: 'replay', atMs: NOW_MS + 3 })
+    t.same(entry!.details, {
+      filter: { ad_account_id: LIVE.adAccountId, test: false, reason: 'invalid_value' },
+      replayed: 1,
+      duplicates: 0,
+      too_old: 0,
+    })
+  })
+}
+
+function testCrash(t: Test, layGround: LayGround): void {
+  t.test('a crash loses nothing that was acknowledged', async (t) => {
+    const ground = await layGround(t)
+    const { store } = await ground.open()
+    await store.commit(makeParcel(['a', 'b']))
+    await die(store, makeParcel(['c', 'd']), [makeDead(0), makeDead(1)])
+    const [letter] = await store.deadLetters({ limit: 1 })
+    await store.replay(askReplay({ ids: [letter!.id] }))
+    await store.addAudit({ atMs: NOW_MS, action: 'something', details: {} })
+    const books = await store.books({})
+    await ground.crash()
+    const after = (await ground.open()).store
+    t.same(await after.books({}), books)
+    t.same((await after.lease(askAll())).map(idOf), ['a', 'd'])
+    t.match(await after.deadLetters({ limit: 10 }), [{ eventId: 'c' }])
+    t.match(await after.auditTrail({ limit: 10 }), [{ action: 'something' }, { action: 'replay' }])
+  })
+}
+
+const HISTORY = [
+  { atMs: NOW_MS + 1, reason: 'status_503' },
+  { atMs: NOW_MS + 2, reason: 'timeout' },
+]
+
+/** Commits and settles a parcel of which these events die and the rest is delivered. */
+async function die(store: Store, parcel: NewParcel, dead: readonly DeadEvent[]): Promise<void> {
+  const { parcelId } = await store.commit(parcel)
+  await store.settle([{ parcelId: parcelId!, delivered: 'rest', dead, settledAtMs: NOW_MS }])
+}
+
+/** All letters, none of them too old. */
+function askReplay(options: Partial<ReplayRequest> = {}): ReplayRequest {
+  return { limit: 100, oldestEventTimeS: 0, nowMs: NOW_MS, ...options }
 }
 
 function testKeys(t: Test, layGround: LayGround): void {

@@ -1,115 +1,254 @@
 /**
  * A store that is too simple to be wrong: arrays and sets in memory. Any sequence of operations must leave a real store
  * with the same answers, and with books that balance, whatever happens in between.
+ *
+ * Each operation is planned against the model, asked of the real store, and done to the model. In a crash many are asked
+ * without waiting, and the store dies somewhere among them: then what is left must be what the model has after all that
+ * were acknowledged, and after none, some or all of those that came next. Operations take effect in the order in which
+ * they were asked for.
  */
+import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
-import type { Test } from 'tap'
 import { splitEvents } from '../../src/store/payload.ts'
-import type { Books, DeadEvent } from '../../src/store/store.ts'
+import {
+  HISTORY_LIMIT,
+  type Books,
+  type DeadEvent,
+  type DeadLetter,
+  type DeadLetterFilter,
+  type HistoryEntry,
+  type LeasedParcel,
+  type PurgeStep,
+  type Receipt,
+  type ReplayStep,
+  type Store,
+} from '../../src/store/store.ts'
 import type { Ground, OpenedStore } from '../contract/store.ts'
-import { askAll, LIVE, makeDead, makeParcel, NOW_MS, NOW_S, TEST } from './parcels.ts'
+import { askAll, makeDead, makeParcel, NOW_MS, NOW_S } from './parcels.ts'
 
+/** `serial` is the order in which they came; ids of the real store are known once it told them. */
 interface ModelParcel {
-  readonly parcelId: number
+  readonly serial: number
+  parcelId: number | undefined
   readonly isTest: boolean
+  readonly isReplay: boolean
   readonly ids: readonly string[]
-  readonly oldestEventTimeS: number
+  readonly eventTimesS: readonly number[]
+  oldestEventTimeS: number
   readonly pending: Set<number>
   attempts: number
+  history: readonly HistoryEntry[]
   isHeld: boolean
 }
 
+interface ModelLetter {
+  id: number | undefined
+  readonly isTest: boolean
+  readonly eventId: string
+  readonly eventTimeS: number
+  readonly status: 'rejected' | 'expired'
+  readonly reason: string
+  readonly attempts: number
+  readonly history: readonly HistoryEntry[]
+}
+
 interface Model {
+  nextSerial: number
   parcels: ModelParcel[]
-  /** Live event id → the parcel that brought it. */
+  /** Newest first. */
+  letters: ModelLetter[]
+  /** Oldest first. */
+  readonly audit: { readonly action: string; readonly counts: Record<string, number> }[]
+  /** Live event id → the serial of the parcel that brought it. */
   readonly seen: Map<string, number>
   readonly books: { -readonly [K in keyof Books]: Books[K] }
-  deadLetters: number
 }
 
 interface Real {
   readonly ground: Ground
   opened: OpenedStore
+  /** Every run has an account of its own, so that many share a store: opening one takes as long as a whole run. */
+  readonly adAccountId: string
 }
 
 type Command = fc.AsyncCommand<Model, Real>
 
-/** Runs random sequences of operations against a fresh ground each. */
-export async function testAgainstModel(
-  t: Test,
-  layGround: () => Promise<Ground>,
-  numRuns: number,
-): Promise<void> {
-  await fc.assert(
-    fc.asyncProperty(fc.commands([anyOf(COMMANDS)], { maxCommands: 60, size: 'max' }), async (commands) => {
-      const ground = await layGround()
-      const real: Real = { ground, opened: await ground.open() }
-      const setup = () => ({ model: makeModel(), real })
-      try {
-        await fc.asyncModelRun(setup, commands)
-      } finally {
-        await real.opened.close()
+/** An operation with everything that it needs to know. */
+interface Operation {
+  /** The real store's answer. */
+  ask(store: Store, adAccountId: string): Promise<unknown>
+  /** Does it to the model, and holds the answer against it; without one the store died before it gave it. */
+  apply(model: Model, answer?: { readonly value: unknown }): void
+}
+
+interface Plan {
+  readonly text: string
+  /** Undefined where the model has nothing to do it to. */
+  make(model: Model): Operation | undefined
+}
+
+export interface ModelOptions {
+  readonly layGround: () => Promise<Ground>
+  readonly runs: number
+  readonly seed?: number
+  readonly onRun?: () => void
+}
+
+/** A failure is told even if its shortest form takes long to find. */
+const SHRINK_MS = 15_000
+/** Opening a store is slow, and a long list of dead letters is too. */
+const RUNS_PER_GROUND = 40
+
+/** Runs random sequences of operations; rejects with the shortest one that goes wrong, and its seed. */
+export async function testAgainstModel({ layGround, runs, seed, onRun }: ModelOptions): Promise<void> {
+  let run = 0
+  let shrinkUntilMs = Infinity
+  let stand: { readonly ground: Ground; opened: OpenedStore } | undefined
+  const leave = async () => {
+    await stand?.opened.close().catch(() => undefined)
+    stand = undefined
+  }
+  const property = fc.asyncProperty(
+    fc.commands([COMMAND], { maxCommands: 60, size: 'max' }),
+    async (commands) => {
+      if (performance.now() > shrinkUntilMs) return
+      if (run % RUNS_PER_GROUND === 0) await leave()
+      if (stand === undefined) {
+        const ground = await layGround()
+        stand = { ground, opened: await ground.open() }
       }
-    }),
-    { numRuns },
+      const real: Real = { ...stand, adAccountId: String(++run) }
+      try {
+        const model = makeModel()
+        await fc.asyncModelRun(() => ({ model, real }), commands)
+        stand.opened = real.opened
+        await empty(model, real)
+        onRun?.()
+      } catch (error) {
+        shrinkUntilMs = Math.min(shrinkUntilMs, performance.now() + SHRINK_MS)
+        // Nobody knows what it is like now.
+        stand.opened = real.opened
+        await leave()
+        throw error
+      }
+    },
   )
-  t.pass('the store did what the model did')
+  try {
+    await fc.assert(property, { numRuns: runs, ...(seed === undefined ? {} : { seed }) })
+  } finally {
+    await leave()
+  }
+}
+
+/** Leaves nothing that waits: the next run's expiry goes over all lanes. */
+async function empty({ parcels }: Model, { opened, adAccountId }: Real): Promise<void> {
+  const { store } = opened
+  const leased = await leaseAll(store, adAccountId)
+  const held = parcels.filter(({ isHeld }) => isHeld)
+  const ids = [...leased, ...held].map(({ parcelId }) => parcelId!)
+  await store.settle(ids.map((parcelId) => ({ parcelId, delivered: 'rest', dead: [], settledAtMs: NOW_MS })))
 }
 
 function makeModel(): Model {
   const books = { received: 0, delivered: 0, rejected: 0, expired: 0, queued: 0, duplicate: 0, refused: 0 }
-  return { parcels: [], seen: new Map(), books, deadLetters: 0 }
+  return { nextSerial: 1, parcels: [], letters: [], audit: [], seen: new Map(), books }
 }
+
+// -- what is done, and how often -------------------------------------------------------------------------------------
 
 const EVENT_IDS = Array.from({ length: 12 }, (_, index) => `event-${index}`)
+const AGES_S = [0, 60, 3599, 3600, 7200]
+const REASONS = ['status_503', 'timeout', 'refused_event']
 const positions = fc.uniqueArray(fc.nat(3), { maxLength: 3 })
+const history = fc.array(
+  fc.record({ atMs: fc.nat(1000).map((n) => NOW_MS + n), reason: fc.constantFrom(...REASONS) }),
+  { maxLength: 3 },
+)
+const filter = fc.record(
+  {
+    isTest: fc.boolean(),
+    status: fc.constantFrom('rejected' as const, 'expired' as const),
+    reason: fc.constantFrom('invalid_value', 'too_old'),
+  },
+  { requiredKeys: [] },
+)
+/** A walk begins at the newest letter, or somewhere in the list. */
+const start = fc.record({ limit: fc.integer({ min: 1, max: 5 }), below: fc.option(fc.nat()) })
+/** Of these ages, the younger ones take part of a parcel. */
+const cutoffS = fc.constantFrom(30, 61, 3600, 7199).map((ageS) => NOW_S - ageS)
 
-const COMMANDS: fc.Arbitrary<Command>[] = [
-  fc
-    .record({
-      ids: fc.array(fc.constantFrom(...EVENT_IDS), { minLength: 1, maxLength: 4 }),
-      isTest: fc.boolean(),
-      agesS: fc.array(fc.constantFrom(0, 60, 3599, 3600, 7200), { minLength: 4, maxLength: 4 }),
-    })
-    .map(({ ids, isTest, agesS }) => commit(ids, isTest, agesS)),
-  fc
-    .record({ which: fc.nat(), delivered: fc.option(positions), rejected: positions, expired: positions })
-    .map(({ which, delivered, rejected, expired }) => settle(which, delivered, rejected, expired)),
-  fc.record({ which: fc.nat(), attempts: fc.nat(5) }).map(({ which, attempts }) => release(which, attempts)),
-  fc
-    .record({ isTest: fc.boolean(), maxEvents: fc.nat(6) })
-    .map(({ isTest, maxEvents }) => lease(isTest, maxEvents)),
-  fc.constantFrom(forgetSeen(), reopen()),
-]
+const plainPlan: fc.Arbitrary<Plan> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(
+        fc.array(fc.constantFrom(...EVENT_IDS), { minLength: 1, maxLength: 4 }),
+        fc.boolean(),
+        fc.array(fc.constantFrom(...AGES_S), { minLength: 4, maxLength: 4 }),
+      )
+      .map((values) => commit(...values)),
+  },
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(fc.nat(), fc.option(positions), positions, positions, history)
+      .map((values) => settle(...values)),
+  },
+  { weight: 3, arbitrary: fc.tuple(fc.nat(), fc.nat(5), history).map((values) => release(...values)) },
+  { weight: 3, arbitrary: fc.tuple(filter, start, cutoffS).map((values) => replay(...values)) },
+  { weight: 1, arbitrary: fc.tuple(filter, start).map((values) => purge(...values)) },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(cutoffS, fc.integer({ min: 1, max: 3 })).map((values) => expire(...values)),
+  },
+  { weight: 1, arbitrary: fc.nat(9).map(audit) },
+)
 
-/** Each as likely as the others: fast-check's own choice prefers the first ones by far. */
-function anyOf(commands: readonly fc.Arbitrary<Command>[]): fc.Arbitrary<Command> {
-  return fc.nat(commands.length - 1).chain((index) => commands[index]!)
-}
+const pause = fc.constantFrom<Pause>('none', 'turn', 'answer')
+/** A reopening or a crash takes as long as a hundred other commands: every second run has one. */
+const COMMAND: fc.Arbitrary<Command> = fc.oneof(
+  { weight: 200, arbitrary: plainPlan.map(perform) },
+  { weight: 45, arbitrary: fc.tuple(fc.boolean(), fc.nat(6)).map((values) => lease(...values)) },
+  { weight: 10, arbitrary: fc.constant(forgetSeen()) },
+  { weight: 1, arbitrary: fc.constant(reopen()) },
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(fc.array(fc.tuple(plainPlan, pause), { minLength: 1, maxLength: 16 }), fc.nat())
+      .map((values) => crash(...values)),
+  },
+)
 
-function commit(ids: readonly string[], isTest: boolean, agesS: readonly number[]): Command {
-  return command(`commit ${ids.join(' ')}${isTest ? ' as test' : ''}`, async (model, { opened }) => {
-    const eventTimesS = ids.map((_, index) => NOW_S - agesS[index]!)
-    const { parcelId, duplicates } = await opened.store.commit(makeParcel(ids, { isTest, eventTimesS }))
-    const fresh = ids.map((_, index) => index).filter((index) => isTest || !isSeen(model, ids, index))
-    const wanted = ids.map((_, index) => index).filter((index) => !fresh.includes(index))
-    assertSame(duplicates, wanted, 'duplicates')
-    assertSame(parcelId === undefined, fresh.length === 0, 'nothing stored')
-    model.books.received += ids.length
-    model.books.duplicate += wanted.length
-    model.books.queued += fresh.length
-    if (parcelId === undefined) return
-    for (const index of isTest ? [] : fresh) model.seen.set(ids[index]!, parcelId)
-    model.parcels.push({
-      parcelId,
-      isTest,
-      ids: fresh.map((index) => ids[index]!),
-      oldestEventTimeS: Math.min(...fresh.map((index) => eventTimesS[index]!)),
-      pending: new Set(fresh.keys()),
-      attempts: 0,
-      isHeld: true,
-    })
-  })
+// -- operations ------------------------------------------------------------------------------------------------------
+
+function commit(ids: readonly string[], isTest: boolean, agesS: readonly number[]): Plan {
+  const eventTimesS = ids.map((_, index) => NOW_S - agesS[index]!)
+  return plan(`commit ${ids.join(' ')}${isTest ? ' as test' : ''} of age ${agesS.join(' ')}`, () => ({
+    ask: (store, adAccountId) => store.commit(makeParcel(ids, { adAccountId, isTest, eventTimesS })),
+    apply(model, answer) {
+      const all = ids.map((_, index) => index)
+      const fresh = all.filter((index) => isTest || !isSeen(model, ids, index))
+      const duplicates = all.filter((index) => !fresh.includes(index))
+      const receipt = answer?.value as Receipt | undefined
+      if (receipt !== undefined) {
+        assertSame(receipt.duplicates, duplicates, 'duplicates')
+        assertSame(receipt.parcelId === undefined, fresh.length === 0, 'nothing stored')
+      }
+      model.books.received += ids.length
+      model.books.duplicate += duplicates.length
+      if (fresh.length === 0) return
+      addParcel(model, {
+        parcelId: receipt?.parcelId,
+        isTest,
+        isReplay: false,
+        ids: fresh.map((index) => ids[index]!),
+        eventTimesS: fresh.map((index) => eventTimesS[index]!),
+        attempts: 0,
+        history: [],
+        isHeld: true,
+      })
+    },
+  }))
 }
 
 function settle(
@@ -117,81 +256,182 @@ function settle(
   delivered: readonly number[] | null,
   rejected: readonly number[],
   expired: readonly number[],
-): Command {
+  history: readonly HistoryEntry[],
+): Plan {
   const text = `settle #${which} delivered ${delivered?.join() ?? 'rest'} rejected ${rejected.join()}`
-  return command(`${text} expired ${expired.join()}`, async (model, { opened }) => {
-    const parcel = pick(
-      model.parcels.filter(({ isHeld }) => isHeld),
-      which,
-    )
-    if (parcel === undefined) return
-    const isThere = (index: number) => index < parcel.ids.length
+  return plan(`${text} expired ${expired.join()}`, (model) => {
+    const held = pickHeld(model, which)
+    if (held === undefined) return undefined
+    const isThere = (index: number) => index < held.ids.length
     const dead: DeadEvent[] = [
-      ...rejected.filter(isThere).map((index) => makeDead(index)),
-      ...expired.filter(isThere).map((index) => makeDead(index, 'expired')),
+      ...rejected.filter(isThere).map((index) => makeDead(index, 'rejected', history)),
+      ...expired.filter(isThere).map((index) => makeDead(index, 'expired', history)),
     ]
-    const settlement = {
-      parcelId: parcel.parcelId,
-      delivered: delivered === null ? ('rest' as const) : delivered.filter(isThere),
-      dead,
-      settledAtMs: NOW_MS,
+    const deliveredIndexes = delivered === null ? ('rest' as const) : delivered.filter(isThere)
+    const settlement = { parcelId: held.parcelId!, delivered: deliveredIndexes, dead, settledAtMs: NOW_MS }
+    return {
+      ask: (store) => store.settle([settlement]),
+      apply(model) {
+        const parcel = findParcel(model, held.parcelId!)
+        if (parcel === undefined) return
+        for (const one of dead) bury(model, parcel, one)
+        const rest = deliveredIndexes === 'rest' ? [...parcel.pending] : deliveredIndexes
+        for (const index of rest) {
+          if (!parcel.pending.delete(index)) continue
+          model.books.delivered++
+          model.books.queued--
+        }
+        removeSettled(model, parcel)
+      },
     }
-    await opened.store.settle([settlement])
-    for (const { index, status } of dead) {
-      if (!parcel.pending.delete(index)) continue
-      model.books[status]++
-      model.books.queued--
-      model.deadLetters++
-      const id = parcel.ids[index]!
-      if (!parcel.isTest && model.seen.get(id) === parcel.parcelId) model.seen.delete(id)
-    }
-    const rest = settlement.delivered === 'rest' ? [...parcel.pending] : settlement.delivered
-    for (const index of rest) {
-      if (!parcel.pending.delete(index)) continue
-      model.books.delivered++
-      model.books.queued--
-    }
-    if (parcel.pending.size === 0) model.parcels = model.parcels.filter((other) => other !== parcel)
   })
 }
 
-function release(which: number, attempts: number): Command {
-  return command(`release #${which}`, async (model, { opened }) => {
-    const parcel = pick(
-      model.parcels.filter(({ isHeld }) => isHeld),
-      which,
-    )
-    if (parcel === undefined) return
-    await opened.store.release([{ parcelId: parcel.parcelId, attempts }])
-    parcel.isHeld = false
-    parcel.attempts = attempts
+function release(which: number, attempts: number, history: readonly HistoryEntry[]): Plan {
+  return plan(`release #${which} after ${attempts}`, (model) => {
+    const parcelId = pickHeld(model, which)?.parcelId
+    if (parcelId === undefined) return undefined
+    return {
+      ask: (store) => store.release([{ parcelId, attempts, history }]),
+      apply(model) {
+        const parcel = findParcel(model, parcelId)
+        if (parcel === undefined) return
+        parcel.isHeld = false
+        parcel.attempts = attempts
+        parcel.history = history
+      },
+    }
+  })
+}
+
+function replay(
+  filter: Omit<DeadLetterFilter, 'ids'>,
+  { limit, below }: { readonly limit: number; readonly below: number | null },
+  oldestEventTimeS: number,
+): Plan {
+  const text = `replay ${limit} of ${JSON.stringify(filter)} below ${below} since ${NOW_S - oldestEventTimeS}`
+  return plan(text, (model) => {
+    const from = beforeOf(model, below)
+    return {
+      ask: (store, adAccountId) =>
+        store.replay({ ...filter, adAccountId, limit, ...from, oldestEventTimeS, nowMs: NOW_MS }),
+      apply(model, answer) {
+        const counts = { replayed: 0, duplicates: 0, too_old: 0 }
+        for (const letter of matching(model, filter, from).slice(0, limit)) {
+          counts[replayOne(model, letter, oldestEventTimeS)] += 1
+        }
+        model.audit.push({ action: 'replay', counts })
+        if (answer === undefined) return
+        const { replayed, duplicates, tooOld } = answer.value as ReplayStep
+        assertSame({ replayed, duplicates, too_old: tooOld }, counts, 'replay')
+      },
+    }
+  })
+}
+
+function replayOne(
+  model: Model,
+  letter: ModelLetter,
+  oldestEventTimeS: number,
+): 'replayed' | 'duplicates' | 'too_old' {
+  const { isTest, eventId, eventTimeS, status, attempts, history } = letter
+  if (!isTest && eventTimeS < oldestEventTimeS) return 'too_old'
+  model.letters = model.letters.filter((other) => other !== letter)
+  model.books[status]--
+  if (!isTest && model.seen.has(eventId)) {
+    model.books.duplicate++
+    return 'duplicates'
+  }
+  addParcel(model, {
+    parcelId: undefined,
+    isTest,
+    isReplay: true,
+    ids: [eventId],
+    eventTimesS: [eventTimeS],
+    attempts,
+    history: [...history, { atMs: NOW_MS, reason: 'replayed' }].slice(-HISTORY_LIMIT),
+    isHeld: false,
+  })
+  return 'replayed'
+}
+
+function purge(
+  filter: Omit<DeadLetterFilter, 'ids'>,
+  { limit, below }: { readonly limit: number; readonly below: number | null },
+): Plan {
+  return plan(`purge ${limit} of ${JSON.stringify(filter)} below ${below}`, (model) => {
+    const from = beforeOf(model, below)
+    return {
+      ask: (store, adAccountId) => store.purge({ ...filter, adAccountId, limit, ...from, nowMs: NOW_MS }),
+      apply(model, answer) {
+        const gone = new Set(matching(model, filter, from).slice(0, limit))
+        model.letters = model.letters.filter((letter) => !gone.has(letter))
+        model.audit.push({ action: 'purge', counts: { purged: gone.size } })
+        if (answer !== undefined) assertSame((answer.value as PurgeStep).purged, gone.size, 'purged')
+      },
+    }
+  })
+}
+
+function expire(oldestEventTimeS: number, limit: number): Plan {
+  return plan(`expire ${limit} from before ${NOW_S - oldestEventTimeS}`, () => ({
+    ask: (store) => store.expire({ oldestEventTimeS, limit, nowMs: NOW_MS }),
+    apply(model, answer) {
+      let expired = 0
+      let old: ModelParcel[]
+      do {
+        old = model.parcels
+          .filter((parcel) => !parcel.isTest && !parcel.isHeld && parcel.oldestEventTimeS < oldestEventTimeS)
+          .toSorted((a, b) => a.oldestEventTimeS - b.oldestEventTimeS || a.serial - b.serial)
+        for (const parcel of old.slice(0, limit)) expired += expireOne(model, parcel, oldestEventTimeS)
+      } while (expired === 0 && old.length > limit)
+      if (answer !== undefined) assertSame(answer.value, expired, 'expired')
+    },
+  }))
+}
+
+function expireOne(model: Model, parcel: ModelParcel, oldestEventTimeS: number): number {
+  const { eventTimesS, attempts } = parcel
+  const old = [...parcel.pending].filter((index) => eventTimesS[index]! < oldestEventTimeS)
+  const history = [...parcel.history, { atMs: NOW_MS, reason: 'too_old' }].slice(-HISTORY_LIMIT)
+  for (const index of old) {
+    bury(model, parcel, { index, status: 'expired', reason: 'too_old', message: '', attempts, history })
+  }
+  parcel.oldestEventTimeS = Math.min(...[...parcel.pending].map((index) => eventTimesS[index]!))
+  removeSettled(model, parcel)
+  return old.length
+}
+
+function audit(n: number): Plan {
+  return plan(`audit ${n}`, () => ({
+    ask: (store) => store.addAudit({ atMs: NOW_MS, action: 'something', details: { n } }),
+    apply: (model) => void model.audit.push({ action: 'something', counts: { n } }),
+  }))
+}
+
+function plan(text: string, make: Plan['make']): Plan {
+  return { text, make }
+}
+
+// -- commands --------------------------------------------------------------------------------------------------------
+
+function perform({ text, make }: Plan): Command {
+  return command(text, async (model, { opened, adAccountId }) => {
+    const operation = make(model)
+    if (operation === undefined) return
+    operation.apply(model, { value: await operation.ask(opened.store, adAccountId) })
   })
 }
 
 function lease(isTest: boolean, maxEvents: number): Command {
-  return command(`lease ${maxEvents}${isTest ? ' as test' : ''}`, async (model, { opened }) => {
-    const leased = await opened.store.lease(askAll({ ...(isTest ? TEST : LIVE), maxEvents }))
-    const isLate = (parcel: ModelParcel) => Number(parcel.oldestEventTimeS <= NOW_S - 3600)
-    const waiting = model.parcels
-      .filter((parcel) => parcel.isTest === isTest && !parcel.isHeld)
-      .sort(
-        (a, b) => isLate(a) - isLate(b) || a.oldestEventTimeS - b.oldestEventTimeS || a.parcelId - b.parcelId,
-      )
+  return command(`lease ${maxEvents}${isTest ? ' as test' : ''}`, async (model, { opened, adAccountId }) => {
+    const leased = await opened.store.lease(askAll({ adAccountId, isTest, maxEvents }))
     let events = 0
-    const wanted = waiting.filter((parcel, index) => {
+    const wanted = waitingOf(model, isTest).filter((parcel, index) => {
       events += parcel.pending.size
       return index === 0 || events <= maxEvents
     })
-    assertSame(
-      leased.map(({ parcelId, attempts, settled, payload }) => [
-        parcelId,
-        attempts,
-        settled,
-        eventIds(payload),
-      ]),
-      wanted.map((parcel) => [parcel.parcelId, parcel.attempts, settledOf(parcel), parcel.ids]),
-      'leased',
-    )
+    matchParcels(leased, wanted)
     for (const parcel of wanted) parcel.isHeld = true
   })
 }
@@ -199,8 +439,8 @@ function lease(isTest: boolean, maxEvents: number): Command {
 function forgetSeen(): Command {
   return command('forgetSeen', async (model, { opened }) => {
     await opened.store.forgetSeen(NOW_MS + 1)
-    const queued = new Set(model.parcels.map(({ parcelId }) => parcelId))
-    for (const [id, parcelId] of model.seen) if (!queued.has(parcelId)) model.seen.delete(id)
+    const queued = new Set(model.parcels.map(({ serial }) => serial))
+    for (const [id, serial] of model.seen) if (!queued.has(serial)) model.seen.delete(id)
   })
 }
 
@@ -212,20 +452,250 @@ function reopen(): Command {
   })
 }
 
-/** An operation that is always possible, followed by a look at everything that can be seen from outside. */
+type Pause = 'none' | 'turn' | 'answer'
+
+/** Asks for one after the other without waiting, dies beside one of them, and finds out how far it came. */
+function crash(steps: readonly (readonly [Plan, Pause])[], where: number): Command {
+  const text = steps.map(([{ text }, pause]) => `${text} (${pause})`).join('; ')
+  return command(`crash at ${where % steps.length} in [${text}]`, async (model, real) => {
+    const { opened, ground, adAccountId } = real
+    const operations: Operation[] = []
+    const answers: ({ readonly value: unknown } | undefined)[] = []
+    const asked: Promise<unknown>[] = []
+    let crashing: Promise<void> | undefined
+    let acknowledged = 0
+    for (const [index, [{ make }, pause]] of steps.entries()) {
+      if (index === where % steps.length) {
+        acknowledged = answers.length
+        crashing = ground.crash()
+      }
+      const operation = make(model)
+      if (operation === undefined) continue
+      const place = operations.push(operation) - 1
+      const answer = operation.ask(opened.store, adAccountId).then(
+        (value) => void (answers[place] = { value }),
+        (error: unknown) => assertGone(error),
+      )
+      asked.push(answer)
+      if (pause === 'turn') await turn()
+      if (pause === 'answer') await answer
+    }
+    await crashing
+    await Promise.all(asked)
+    real.opened = await ground.open()
+    adopt(model, await findOut(model, real, operations, answers, acknowledged))
+  })
+}
+
+/** A store that died may refuse; it must not fail in any other way. */
+function assertGone(error: unknown): void {
+  const code = error instanceof Error && 'code' in error ? error.code : error
+  if (code !== 'SHUTTING_DOWN' && code !== 'STORE_UNAVAILABLE') throw error
+}
+
+/** The model after as many of the operations as the store kept. */
+async function findOut(
+  before: Model,
+  real: Real,
+  operations: readonly Operation[],
+  answers: readonly ({ readonly value: unknown } | undefined)[],
+  acknowledged: number,
+): Promise<Model> {
+  const found = await observe(real, before.audit.length + operations.length)
+  const leased = await leaseAll(real.opened.store, real.adAccountId)
+  await real.opened.store.release(leased)
+  const misses: string[] = []
+  for (let kept = acknowledged; kept <= operations.length; kept++) {
+    const model = structuredClone(before)
+    for (const [index, operation] of operations.slice(0, kept).entries()) {
+      operation.apply(model, answers[index])
+    }
+    for (const parcel of model.parcels) parcel.isHeld = false
+    try {
+      matchParcels(leased, [...waitingOf(model, false), ...waitingOf(model, true)])
+      matchAll(found, model)
+      return model
+    } catch (error) {
+      misses.push(`after ${kept}: ${String(error)}`)
+    }
+  }
+  throw new Error(`${acknowledged} of ${operations.length} were acknowledged; ${misses.join('\n')}`)
+}
+
+function adopt(model: Model, other: Model): void {
+  Object.assign(model, other)
+}
+
+/** Something to do, followed by a look at everything that can be seen from outside. */
 function command(text: string, run: (model: Model, real: Real) => Promise<void>): Command {
   return {
     check: () => true,
     async run(model, real) {
       await run(model, real)
-      const { store } = real.opened
-      assertSame(await store.books({}), model.books, 'books')
-      const events = (await store.backlog()).reduce((sum, lane) => sum + lane.events, 0)
-      assertSame(events, model.books.queued, 'backlog')
-      assertSame((await store.deadLetters({ limit: 1000 })).length, model.deadLetters, 'dead letters')
+      matchAll(await observe(real, model.audit.length), model)
     },
     toString: () => text,
   }
+}
+
+// -- what can be seen from outside -----------------------------------------------------------------------------------
+
+interface Observation {
+  readonly books: Books
+  readonly queued: number
+  readonly letters: readonly DeadLetter[]
+  readonly audit: readonly { readonly action: string; readonly details: Readonly<Record<string, unknown>> }[]
+}
+
+async function observe({ opened, adAccountId }: Real, auditLimit: number): Promise<Observation> {
+  const { store } = opened
+  const [books, backlog, letters, audit] = await Promise.all([
+    store.books({ adAccountId }),
+    store.backlog(),
+    store.deadLetters({ adAccountId, limit: 1000 }),
+    store.auditTrail({ limit: auditLimit }),
+  ])
+  const own = backlog.filter((lane) => lane.adAccountId === adAccountId)
+  return { books, queued: own.reduce((sum, { events }) => sum + events, 0), letters, audit }
+}
+
+/** Also learns the ids of letters that the model does not know yet. */
+function matchAll({ books, queued, letters, audit }: Observation, model: Model): void {
+  assertSame(books, model.books, 'books')
+  assertSame(queued, model.books.queued, 'backlog')
+  const { received, delivered, rejected, expired, duplicate } = books
+  assertSame(delivered + rejected + expired + queued + duplicate, received, 'balance')
+  assertSame(letters.map(letterText), model.letters.map(letterText), 'dead letters')
+  for (const [index, letter] of model.letters.entries()) {
+    letter.id ??= letters[index]!.id
+    assertSame(letters[index]!.id, letter.id, 'id of a dead letter')
+  }
+  const wanted = model.audit.map(({ action, counts }) => ({ action, ...counts })).toReversed()
+  const told = audit.slice(0, wanted.length).map(({ action, details }) => {
+    const { filter: _, ...counts } = details
+    return { action, ...counts }
+  })
+  assertSame(told, wanted, 'audit')
+}
+
+function letterText({
+  isTest,
+  eventId,
+  status,
+  reason,
+  attempts,
+  history,
+}: ModelLetter | DeadLetter): string {
+  return JSON.stringify([isTest, eventId, status, reason, attempts, history])
+}
+
+/** Also learns the ids of parcels that the model does not know yet. */
+function matchParcels(leased: readonly LeasedParcel[], wanted: readonly ModelParcel[]): void {
+  assertSame(
+    leased.map(({ isTest, isReplay, attempts, history, settled, payload }) => [
+      isTest,
+      isReplay,
+      attempts,
+      history,
+      settled,
+      eventIds(payload),
+    ]),
+    wanted.map((parcel) => [
+      parcel.isTest,
+      parcel.isReplay,
+      parcel.attempts,
+      parcel.history,
+      settledOf(parcel),
+      parcel.ids,
+    ]),
+    'leased',
+  )
+  for (const [index, parcel] of wanted.entries()) {
+    parcel.parcelId ??= leased[index]!.parcelId
+    assertSame(leased[index]!.parcelId, parcel.parcelId, 'id of a parcel')
+    assertSame(leased[index]!.oldestEventTimeS, parcel.oldestEventTimeS, 'oldest event')
+  }
+}
+
+async function leaseAll(store: Store, adAccountId: string): Promise<readonly LeasedParcel[]> {
+  const live = await store.lease(askAll({ adAccountId, isTest: false }))
+  return [...live, ...(await store.lease(askAll({ adAccountId, isTest: true })))]
+}
+
+// -- the model's own parts -------------------------------------------------------------------------------------------
+
+type NewModelParcel = Omit<ModelParcel, 'serial' | 'oldestEventTimeS' | 'pending'>
+
+function addParcel(model: Model, parcel: NewModelParcel): void {
+  const serial = model.nextSerial++
+  const { ids, eventTimesS, isTest } = parcel
+  model.parcels.push({
+    ...parcel,
+    serial,
+    oldestEventTimeS: Math.min(...eventTimesS),
+    pending: new Set(ids.keys()),
+  })
+  model.books.queued += ids.length
+  if (!isTest) for (const id of ids) model.seen.set(id, serial)
+}
+
+function bury(
+  model: Model,
+  parcel: ModelParcel,
+  { index, status, reason, attempts, history }: DeadEvent,
+): void {
+  if (!parcel.pending.delete(index)) return
+  const { isTest, serial, ids, eventTimesS } = parcel
+  const eventId = ids[index]!
+  model.books[status]++
+  model.books.queued--
+  const identity = { id: undefined, isTest, eventId, eventTimeS: eventTimesS[index]! }
+  model.letters.unshift({ ...identity, status, reason, attempts, history })
+  if (!isTest && model.seen.get(eventId) === serial) model.seen.delete(eventId)
+}
+
+function removeSettled(model: Model, parcel: ModelParcel): void {
+  if (parcel.pending.size === 0) model.parcels = model.parcels.filter((other) => other !== parcel)
+}
+
+/** On time, late, replays; each by its oldest event. */
+function waitingOf(model: Model, isTest: boolean): ModelParcel[] {
+  const rank = ({ isReplay, oldestEventTimeS }: ModelParcel) =>
+    isReplay ? 2 : Number(oldestEventTimeS <= NOW_S - 3600)
+  return model.parcels
+    .filter((parcel) => parcel.isTest === isTest && !parcel.isHeld)
+    .toSorted((a, b) => rank(a) - rank(b) || a.oldestEventTimeS - b.oldestEventTimeS || a.serial - b.serial)
+}
+
+function beforeOf({ letters }: Model, below: number | null): { readonly beforeId?: number } {
+  const id = below === null ? undefined : pick(letters, below)?.id
+  return id === undefined ? {} : { beforeId: id }
+}
+
+function matching(
+  { letters }: Model,
+  { isTest, status, reason }: DeadLetterFilter,
+  { beforeId }: { readonly beforeId?: number },
+): ModelLetter[] {
+  return letters.filter(
+    (letter) =>
+      letter.isTest === (isTest ?? letter.isTest) &&
+      letter.status === (status ?? letter.status) &&
+      letter.reason === (reason ?? letter.reason) &&
+      // What has no known id yet is newer than all that have one.
+      (beforeId === undefined || (letter.id !== undefined && letter.id < beforeId)),
+  )
+}
+
+function findParcel({ parcels }: Model, parcelId: number): ModelParcel | undefined {
+  return parcels.find((parcel) => parcel.parcelId === parcelId)
+}
+
+function pickHeld({ parcels }: Model, which: number): ModelParcel | undefined {
+  return pick(
+    parcels.filter(({ isHeld }) => isHeld),
+    which,
+  )
 }
 
 function isSeen(model: Model, ids: readonly string[], index: number): boolean {

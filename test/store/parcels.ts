@@ -1,6 +1,6 @@
 /** Parcels for the store's tests: small, and with times that are easy to read. */
 import { joinEvents } from '../../src/store/payload.ts'
-import type { DeadEvent, LaneKey, LeaseRequest, NewParcel } from '../../src/store/store.ts'
+import type { DeadEvent, HistoryEntry, LaneKey, LeaseRequest, NewParcel } from '../../src/store/store.ts'
 
 export const NOW_MS = 1_700_000_000_000
 export const NOW_S = NOW_MS / 1000
@@ -15,26 +15,36 @@ export interface ParcelOptions extends Partial<LaneKey> {
 
 /** One event per id. */
 export function makeParcel(eventIds: readonly string[], options: ParcelOptions = {}): NewParcel {
+  const eventTimesS = eventIds.map((_, index) => options.eventTimesS?.[index] ?? NOW_S)
   return {
     adAccountId: options.adAccountId ?? LIVE.adAccountId,
     isTest: options.isTest ?? false,
-    payload: joinEvents(eventIds.map(makeEvent)),
+    payload: joinEvents(eventIds.map((eventId, index) => makeEvent(eventId, eventTimesS[index]))),
     events: eventIds.map((eventId, index) => ({
       eventName: 'checkout',
       eventId,
-      eventTimeS: options.eventTimesS?.[index] ?? NOW_S,
+      eventTimeS: eventTimesS[index]!,
     })),
     refusedCount: options.refusedCount ?? 0,
     receivedAtMs: options.receivedAtMs ?? NOW_MS,
   }
 }
 
-export function makeEvent(eventId: string): string {
-  return JSON.stringify({ event_name: 'checkout', event_id: eventId, user_data: { ip: '203.0.113.7' } })
+export function makeEvent(eventId: string, eventTimeS = NOW_S): string {
+  return JSON.stringify({
+    event_name: 'checkout',
+    event_time: eventTimeS,
+    event_id: eventId,
+    user_data: { ip: '203.0.113.7' },
+  })
 }
 
-export function makeDead(index: number, status: DeadEvent['status'] = 'rejected'): DeadEvent {
-  return { index, status, reason: 'invalid_value', message: 'Invalid value.', attempts: 1 }
+export function makeDead(
+  index: number,
+  status: DeadEvent['status'] = 'rejected',
+  history: readonly HistoryEntry[] = [],
+): DeadEvent {
+  return { index, status, reason: 'invalid_value', message: 'Invalid value.', attempts: 1, history }
 }
 
 /** All that waits, unless told otherwise. */

@@ -1,8 +1,8 @@
 /** The store's interface over the batcher: each method is one operation, or a few steps of one. */
 import type { VaultStore } from '../../vault/vault-store.ts'
-import type { EventIdentity, NewParcel, Settlement, Store } from '../store.ts'
+import type { DeadLetter, EventIdentity, NewParcel, Settlement, Store } from '../store.ts'
 import type { Batcher } from './batcher.ts'
-import type { CommitRequest, ResealPosition, ResealStep, SettleRequest } from './protocol.ts'
+import type { CommitRequest, ExpireStep, ResealPosition, ResealStep, SettleRequest } from './protocol.ts'
 
 const START_KEY = new Uint8Array(0)
 const START_POSITION: ResealPosition = { table: 0, afterId: 0 }
@@ -19,7 +19,28 @@ export function createStore(batcher: Batcher, close: () => Promise<void>): Store
     release: (parcels) => batcher.submit('release', { parcels }),
     backlog: () => batcher.submit('backlog', undefined),
     books: (filter) => batcher.submit('books', filter),
-    deadLetters: (query) => batcher.submit('deadLetters', query),
+    async deadLetters({ limit, ...query }) {
+      const letters: DeadLetter[] = []
+      let beforeId = query.beforeId ?? Number.MAX_SAFE_INTEGER
+      while (letters.length < limit) {
+        const rest = { ...query, limit: limit - letters.length, beforeId }
+        const step = await batcher.submit('deadLetters', rest)
+        letters.push(...step.letters)
+        if (step.beforeId === undefined) break
+        beforeId = step.beforeId
+      }
+      return letters
+    },
+    replay: (request) => batcher.submit('replay', request),
+    purge: (request) => batcher.submit('purge', request),
+    async expire(request) {
+      let step: ExpireStep
+      do step = await batcher.submit('expire', request)
+      while (step.expired === 0 && step.hasMore)
+      return step.expired
+    },
+    addAudit: (entry) => batcher.submit('addAudit', entry),
+    auditTrail: (query) => batcher.submit('auditTrail', query),
     async forgetSeen(seenBeforeMs) {
       let afterKey: Uint8Array | undefined = START_KEY
       while (afterKey !== undefined) {

@@ -8,12 +8,12 @@ import { dedupeKey } from './seen.ts'
 export function createCommit(queue: Queue): (request: CommitRequest) => Receipt {
   const { db, lanes, leases, sealer } = queue
   const insertQueue = db.prepare(
-    `INSERT INTO queue (lane_id, oldest_event_time_s, parcel_id, size_bytes, event_count, pending_count, attempts,
-       received_at_ms)
-     VALUES (?, ?, ?, ?, ?, ?, 0, ?)`,
+    `INSERT INTO queue (lane_id, is_replay, oldest_event_time_s, parcel_id, size_bytes, event_count, pending_count,
+       attempts, received_at_ms)
+     VALUES (?, 0, ?, ?, ?, ?, ?, 0, ?)`,
   )
   const insertPayload = db.prepare(
-    'INSERT INTO payloads (parcel_id, lane_id, oldest_event_time_s, sealed) VALUES (?, ?, ?, ?)',
+    'INSERT INTO payloads (parcel_id, lane_id, is_replay, oldest_event_time_s, sealed) VALUES (?, ?, 0, ?, ?)',
   )
 
   return function commit(request) {
@@ -33,8 +33,8 @@ export function createCommit(queue: Queue): (request: CommitRequest) => Receipt 
     const oldestEventTimeS = findOldest(eventTimesS, duplicates)
     insertPayload.run(parcelId, laneId, oldestEventTimeS, sealer.seal(payload, bindParcel(adAccountId)))
     insertQueue.run(laneId, oldestEventTimeS, parcelId, payload.byteLength, count, count, receivedAtMs)
-    const deadlineMs = receivedAtMs + queue.leaseMs
-    leases.take(parcelId, { laneId, oldestEventTimeS, attempts: 0, deadlineMs, pendingCount: count })
+    const place = { laneId, isReplay: false, oldestEventTimeS }
+    leases.take(parcelId, { ...place, attempts: 0, history: null, pendingCount: count })
     lanes.count(laneId, { ...counts, queued: count, parcels: 1 })
     return { parcelId, duplicates, pendingDuplicates }
   }

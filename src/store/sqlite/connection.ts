@@ -5,7 +5,7 @@
  * The lock is SQLite's own, on the file, and ends with the process. It ends early when this process opens and closes
  * the file by other means (a rule of POSIX locks): never read a store's file while it is open.
  */
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
+import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { StoreCannotOpen, StoreInUse, StoreTooNew, WrongMasterKey } from '../../errors.ts'
@@ -21,24 +21,34 @@ export interface OpenFileOptions {
   readonly schema: Schema
   /** The file never grows past this: the last line of defence, behind the store's own watermark. */
   readonly limitBytes: number
+  /** Its WAL is written back when it has grown to this. */
+  readonly walBytes?: number
+  /** What must be done with a damaged file before it is closed: closing takes its WAL away. */
+  readonly onDamage?: () => void
 }
 
-/** Throws, before anything is touched, when the file is in use, too new, or fails `check`. */
-export function inspectFile(path: string, schema: Schema, check: (db: DatabaseSync) => void): void {
-  if (!existsSync(path)) return
-  guardOpening(path, () => {
+/**
+ * Throws, before anything is touched, when the file is in use, too new, or fails `check`. Answers whether there is a
+ * store in it: false when there is no file, or one that was never begun.
+ */
+export function inspectFile(path: string, schema: Schema, check: (db: DatabaseSync) => void): boolean {
+  if (!existsSync(path)) return false
+  return guardOpening(path, () => {
     using db = new DatabaseSync(path, { readOnly: true, timeout: 0 })
     const version = readVersion(db)
-    if (version > schema.version) {
+    if (version > schema.version && version <= LAST_VERSION) {
       throw new StoreTooNew(
         `The store ${path} has schema ${version}, this relay knows ${schema.version}: start a newer relay.`,
       )
     }
+    if (version > LAST_VERSION || version < 0) throw new StoreDamaged(`schema ${version} was never made`)
     if (version > 0) check(db)
+    return version > 0
   })
 }
 
-export function openFile({ path, schema, limitBytes }: OpenFileOptions): DatabaseSync {
+export function openFile(options: OpenFileOptions): DatabaseSync {
+  const { path, schema, limitBytes, walBytes = WAL_BYTES, onDamage } = options
   return guardOpening(path, () => {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     makeEmptyFile(path)
@@ -47,23 +57,33 @@ export function openFile({ path, schema, limitBytes }: OpenFileOptions): Databas
       setPragmas(db)
       makeTables(db, schema)
       // Only now is the page size settled.
-      const pageBytes = readPragma(db, 'page_size')
-      db.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(limitBytes / Number(pageBytes)))}`)
+      const pageBytes = Number(readPragma(db, 'page_size'))
+      db.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(limitBytes / pageBytes))}`)
+      db.exec(`PRAGMA wal_autocheckpoint = ${Math.max(1, Math.floor(walBytes / pageBytes))}`)
+      db.exec(`PRAGMA journal_size_limit = ${Math.floor(WAL_GROWTH * walBytes)}`)
       return db
     } catch (error) {
+      if (isDamage(error)) onDamage?.()
       db.close()
       throw error
     }
   })
 }
 
-/** Writes the whole WAL back into the file and lets the file go. */
+/** Writes the whole WAL back into the file and lets the file go. What finds no room stays in the WAL, and is not lost. */
 export function closeFile(db: DatabaseSync): void {
   try {
-    db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    writeBackWal(db)
+  } catch (error) {
+    if (!isNoSpace(error)) throw error
   } finally {
     db.close()
   }
+}
+
+/** The WAL is empty afterwards: what it takes of the disk is free. */
+export function writeBackWal(db: DatabaseSync): void {
+  db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
 }
 
 /** A query whose rows are lists of its columns' values. */
@@ -84,15 +104,40 @@ export function prepareRows<Row extends readonly unknown[]>(db: DatabaseSync, sq
 }
 
 export function isPlaceAtFault(error: unknown): boolean {
-  return PLACE_ERRORS.has(resultCodeOf(error) ?? SQLITE_OK)
+  return PLACE_ERRORS.has(resultCodeOf(error) ?? SQLITE_OK) || isDamage(error)
+}
+
+/** What the file says of itself cannot be true. */
+export class StoreDamaged extends Error {}
+
+/**
+ * The file's content is at fault. A disk that cannot be read, a missing right or a full disk are not: those may be well
+ * again tomorrow, with the same content.
+ */
+export function isDamage(error: unknown): boolean {
+  if (error instanceof StoreDamaged) return true
+  if (error instanceof StoreCannotOpen) return isDamage(error.cause)
+  return DAMAGE_ERRORS.has(extendedCodeOf(error)) || DAMAGE_ERRORS.has(extendedCodeOf(error) & 0xff)
+}
+
+/** A write found no room. A quota has no code of its own: it looks like a failed write, as does a failing disk. */
+export function isNoSpace(error: unknown): boolean {
+  if (error instanceof StoreCannotOpen) return isNoSpace(error.cause)
+  if (error instanceof Error && 'code' in error && NO_SPACE_CODES.has(String(error.code))) return true
+  return resultCodeOf(error) === SQLITE_FULL || NO_SPACE_IOERRS.has(extendedCodeOf(error))
 }
 
 function resultCodeOf(error: unknown): number | undefined {
   return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined
 }
 
+function extendedCodeOf(error: unknown): number {
+  return error instanceof Error && 'errcode' in error ? Number(error.errcode) : SQLITE_OK
+}
+
 // Primary result codes, https://www.sqlite.org/rescode.html
 const SQLITE_OK = 0
+const SQLITE_ERROR = 1
 const SQLITE_PERM = 3
 const SQLITE_BUSY = 5
 const SQLITE_NOMEM = 7
@@ -102,6 +147,42 @@ const SQLITE_CORRUPT = 11
 const SQLITE_FULL = 13
 const SQLITE_CANTOPEN = 14
 const SQLITE_NOTADB = 26
+// Extended ones.
+const SQLITE_IOERR_SHORT_READ = 522
+const SQLITE_IOERR_WRITE = 778
+const SQLITE_IOERR_SHMOPEN = 4618
+const SQLITE_IOERR_SHMSIZE = 4874
+const SQLITE_IOERR_SHMMAP = 5386
+const SQLITE_IOERR_DATA = 8202
+const SQLITE_IOERR_CORRUPTFS = 8458
+const SQLITE_CONSTRAINT_PRIMARYKEY = 1555
+const SQLITE_CONSTRAINT_UNIQUE = 2067
+const SQLITE_CONSTRAINT_ROWID = 2579
+
+/** The store makes each key itself and only where none is: one that is there twice means rows that disagree. */
+const DAMAGE_ERRORS: ReadonlySet<number> = new Set([
+  SQLITE_CORRUPT,
+  SQLITE_NOTADB,
+  SQLITE_IOERR_SHORT_READ,
+  SQLITE_IOERR_DATA,
+  SQLITE_IOERR_CORRUPTFS,
+  SQLITE_CONSTRAINT_PRIMARYKEY,
+  SQLITE_CONSTRAINT_UNIQUE,
+  SQLITE_CONSTRAINT_ROWID,
+])
+
+/** Writing, or making the memory that is shared beside the file. */
+const NO_SPACE_IOERRS: ReadonlySet<number> = new Set([
+  SQLITE_IOERR_WRITE,
+  SQLITE_IOERR_SHMOPEN,
+  SQLITE_IOERR_SHMSIZE,
+  SQLITE_IOERR_SHMMAP,
+])
+
+const NO_SPACE_CODES: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
+
+/** A relay of a thousand schemas will not be written; what claims more has a flipped bit. */
+const LAST_VERSION = 255
 
 /** The disk, the file or the machine is at fault, not the statement. */
 const PLACE_ERRORS: ReadonlySet<number> = new Set([
@@ -119,16 +200,16 @@ const PLACE_ERRORS: ReadonlySet<number> = new Set([
 /**
  * Measured with one event per parcel, 100 commits at a time: a WAL of 4,000 pages (16 MB) makes a quarter more commits
  * per second than SQLite's 1,000, since a page that changed many times is written back once; 16,000 make a tenth more,
- * but take four times the disk, and a start after a crash has to read them. A cache over 32 MiB changed nothing that
- * could be told from noise.
+ * but take four times the disk, and a start after a crash has to read them. Caches of 8 and
+ * 32 MiB could not be told apart, with a million events waiting and as many seen.
  */
-const WAL_PAGES = 4000
-const CACHE_KIB = 32 * 1024
-/** A WAL that one huge batch or a slow disk made larger shrinks to this again. */
-const WAL_LIMIT_BYTES = 64 * 1024 * 1024
+export const WAL_BYTES = 4000 * 4096
+const CACHE_KIB = 8 * 1024
+/** A WAL that one huge batch or a slow disk made larger than so many times its size shrinks to that again. */
+const WAL_GROWTH = 4
 
 /** Already say what is wrong. */
-const OPENING_ERRORS = [StoreTooNew, WrongMasterKey]
+const OPENING_ERRORS = [StoreTooNew, WrongMasterKey, StoreInUse, StoreCannotOpen]
 
 function setPragmas(db: DatabaseSync): void {
   // First of all: with it the WAL needs no shared memory, and the first read takes the lock for good.
@@ -137,8 +218,7 @@ function setPragmas(db: DatabaseSync): void {
   db.exec('PRAGMA synchronous = FULL')
   // macOS answers fsync before the disk has the bytes, unless asked like this.
   db.exec('PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON')
-  db.exec(`PRAGMA wal_autocheckpoint = ${WAL_PAGES}; PRAGMA cache_size = -${CACHE_KIB}`)
-  db.exec(`PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES}`)
+  db.exec(`PRAGMA cache_size = -${CACHE_KIB}`)
   db.exec('PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON')
   assertPragma(db, 'locking_mode', 'exclusive')
   assertPragma(db, 'journal_mode', 'wal')
@@ -173,11 +253,31 @@ function makeEmptyFile(path: string): void {
   }
 }
 
-function guardOpening<T>(path: string, opening: () => T): T {
+export function guardOpening<T>(path: string, opening: () => T): T {
   try {
     return opening()
   } catch (error) {
-    throw explain(path, error)
+    throw explain(path, doubt(path, error))
+  }
+}
+
+/**
+ * While a store is opened, some complaints of SQLite about a statement or a right are in truth about the file: the
+ * statements are always the same, and the right can be asked for.
+ */
+function doubt(path: string, error: unknown): unknown {
+  const code = resultCodeOf(error)
+  const isImpossible = code === SQLITE_ERROR || (code === SQLITE_READONLY && mayWrite(path))
+  return isImpossible ? new StoreDamaged((error as Error).message, { cause: error }) : error
+}
+
+function mayWrite(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK)
+    accessSync(dirname(path), constants.W_OK)
+    return true
+  } catch {
+    return false
   }
 }
 
@@ -186,7 +286,15 @@ function explain(path: string, error: unknown): unknown {
   if (resultCodeOf(error) === SQLITE_BUSY) {
     return new StoreInUse(`The store ${path} is in use by another process.`, { cause: error })
   }
+  if (isNoSpace(error)) {
+    const message = `There is no space left on the disk of the store ${path}: free some and start again; nothing was lost.`
+    return new StoreCannotOpen(message, { cause: error })
+  }
   const reason = error instanceof Error ? error.message : String(error)
+  if (isDamage(error)) {
+    const message = `The store ${path} is damaged (${reason}); it was left as it is. Put a copy of it back.`
+    return new StoreCannotOpen(message, { cause: error })
+  }
   const message = `The store ${path} cannot be opened for writing (${reason}); it was left as it is.`
   return new StoreCannotOpen(message, { cause: error })
 }

@@ -5,6 +5,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { WrongMasterKey } from '../../errors.ts'
+import { StoreDamaged } from './connection.ts'
 import type { SealBinding, Sealer } from '../../vault/seal.ts'
 
 const BINDING: SealBinding = { purpose: 'master_key_check', adAccountId: '' }
@@ -12,10 +13,12 @@ const CHECKS = `FROM meta WHERE name GLOB 'check:*'`
 
 /** Throws WRONG_MASTER_KEY when some check opens under none of the keys; reads only. */
 export function assertKeysOpen(db: DatabaseSync, sealer: Sealer): void {
-  for (const { value } of db.prepare(`SELECT value ${CHECKS}`).all()) {
+  for (const { name, value } of db.prepare(`SELECT name, value ${CHECKS}`).all()) {
     try {
       sealer.open(value as Uint8Array, BINDING)
     } catch (error) {
+      const isKnownKey = sealer.keyIds.some((keyId) => name === `check:${keyId}`)
+      if (isKnownKey) throw new StoreDamaged('the check of the master key was changed', { cause: error })
       throw new WrongMasterKey(
         'The store was sealed with a master key that is neither MASTER_KEY nor MASTER_KEY_PREVIOUS; nothing was changed.',
         { cause: error },

@@ -31,6 +31,8 @@ export interface Lanes {
   /** After a rollback: what was counted, and lanes that were made, are gone. */
   forget(): void
   backlog(): LaneBacklog[]
+  /** Those that have live parcels. */
+  liveLaneIds(): number[]
   books(filter: { readonly adAccountId?: string; readonly isTest?: boolean }): Books
   /** Lanes whose counter of queued events disagrees with their rows. */
   audit(): { readonly lane: LaneKey; readonly counted: number; readonly found: number }[]
@@ -47,6 +49,10 @@ export function createLanes(db: DatabaseSync): Lanes {
     `UPDATE lanes SET ${COUNTERS.map((name) => `${name} = ${name} + ?`).join(', ')} WHERE lane_id = ?`,
   )
   const waiting = db.prepare('SELECT * FROM lanes WHERE parcels > 0 ORDER BY ad_account_id, is_test')
+  const waitingLive = prepareRows<[laneId: number]>(
+    db,
+    'SELECT lane_id FROM lanes WHERE parcels > 0 AND is_test = 0',
+  )
   const sums = db.prepare(
     `SELECT ${COUNTERS.map((name) => `COALESCE(SUM(${name}), 0) AS ${name}`).join(', ')} FROM lanes
      WHERE ad_account_id = COALESCE($account, ad_account_id) AND is_test = COALESCE($test, is_test)`,
@@ -93,6 +99,7 @@ export function createLanes(db: DatabaseSync): Lanes {
         .all()
         .map((row) => ({ ...toKey(row), parcels: Number(row['parcels']), events: Number(row['queued']) }))
     },
+    liveLaneIds: () => waitingLive.all().map(([laneId]) => laneId),
     books({ adAccountId = null, isTest }) {
       const row = sums.get({ account: adAccountId, test: isTest === undefined ? null : Number(isTest) })
       const { parcels: _, ...books } = row as unknown as Record<Counter, number>

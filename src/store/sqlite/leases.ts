@@ -1,20 +1,27 @@
 /**
- * Who holds which parcel, in memory only: with SQLite a lease cannot outlive the process. Only leased parcels are listed,
- * so a long queue costs nothing here. Changes can be undone until they are kept, to follow the transaction.
+ * Who holds which parcel, in memory only: with SQLite a lease ends with the process that holds it, and by no clock. Only
+ * leased parcels are listed, so a long queue costs nothing here. Changes can be undone until they are kept, to follow
+ * the transaction.
  */
-export interface Lease {
+
+/** Where a parcel's row is in the queue. */
+export interface Place {
   readonly laneId: number
+  readonly isReplay: boolean
   readonly oldestEventTimeS: number
-  /** As the store has it. */
+}
+
+export interface Lease extends Place {
+  /** As the store has them. */
   readonly attempts: number
-  readonly deadlineMs: number
+  readonly history: string | null
   /** Events without a verdict, where that is known without a look at the row: from its commit until some are settled. */
   readonly pendingCount?: number
 }
 
 export interface Leases {
   get(parcelId: number): Lease | undefined
-  isHeld(parcelId: number, nowMs: number): boolean
+  isHeld(parcelId: number): boolean
   take(parcelId: number, lease: Lease): void
   end(parcelId: number): void
   /** Some of its events were settled: from now on only the row knows how many are pending. */
@@ -41,7 +48,7 @@ export function createLeases(): Leases {
 
   return {
     get: (parcelId) => leases.get(parcelId),
-    isHeld: (parcelId, nowMs) => (leases.get(parcelId)?.deadlineMs ?? -Infinity) > nowMs,
+    isHeld: (parcelId) => leases.has(parcelId),
     take: set,
     end: (parcelId) => set(parcelId, undefined),
     forgetPending(parcelId) {

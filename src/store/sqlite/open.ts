@@ -3,6 +3,7 @@
  * the event loop. This side turns calls into operations and errors that travelled back into errors of the table.
  *
  * Opening rejects with STORE_IN_USE, STORE_TOO_NEW, WRONG_MASTER_KEY or STORE_CANNOT_OPEN, and has then changed nothing.
+ * A corrupt queue is no reason: see `queue-file.ts`.
  */
 import { once } from 'node:events'
 import { format, parse, resolve } from 'node:path'
@@ -14,16 +15,18 @@ import type { Store } from '../store.ts'
 import { createBatcher, type BatchReport } from './batcher.ts'
 import { createStore, createVaultStore } from './client.ts'
 import type { FromWorker, StoreProblem, ToWorker, TravelError, WorkerSettings } from './protocol.ts'
+import { salvageFile, type SalvageReport } from './salvage/salvage.ts'
+import { findSetAside } from './set-aside.ts'
 import { fromWireAnswer, toWire, type WireBatchAnswer } from './wire.ts'
 
 export interface SqliteOptions {
-  /** The queue's file; the vault's stands beside it (`relay.db`, `relay.vault.db`). Folders are made. */
+  /** The queue's file; the vault's and the ballast stand beside it (`relay.vault.db`, `relay.ballast`). */
   readonly path: string
   readonly masterKeys: MasterKeys
   /** The queue's file never grows past this; commits that would need more reject with STORE_UNAVAILABLE. */
   readonly storeLimitBytes?: number
-  /** How long a lease lasts when its holder neither settles nor releases. */
-  readonly leaseMs?: number
+  /** Milliseconds since the epoch, from which the ids of this run's parcels begin. */
+  readonly openedAtMs?: number
   readonly onProblem?: (problem: StoreProblem) => void
   readonly onBatch?: (report: BatchReport) => void
 }
@@ -31,21 +34,24 @@ export interface SqliteOptions {
 export interface OpenedSqlite {
   readonly store: Store
   readonly vaultStore: VaultStore
+  /**
+   * Brings back what can still be read of a queue that was set aside, by its name; undefined when there is none of that
+   * name. The file is not changed, and what came back once does not come again.
+   */
+  salvage(name: string, adAccountIds: readonly string[]): Promise<SalvageReport | undefined>
   /** Finishes what was asked for, writes the WAL back and ends the worker. The same as `store.close`. */
   close(): Promise<void>
 }
-
-/** A backstop against a holder that lost count; far longer than a lane keeps a parcel without settling it. */
-const DEFAULT_LEASE_MS = 60 * 60 * 1000
 
 export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> {
   const queuePath = resolve(options.path)
   const settings: WorkerSettings = {
     queuePath,
-    vaultPath: besideVault(queuePath),
+    vaultPath: besideQueue(queuePath, 'vault'),
+    ballastPath: ballastBeside(queuePath),
     masterKeys: options.masterKeys,
     storeLimitBytes: options.storeLimitBytes ?? Infinity,
-    leaseMs: options.leaseMs ?? DEFAULT_LEASE_MS,
+    openedAtMs: options.openedAtMs ?? Date.now(),
   }
   const onProblem = options.onProblem ?? (() => {})
   const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: settings })
@@ -110,12 +116,27 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
     await Promise.all([closed.promise, exited])
   }
   const close = () => (closing ??= closeAll())
-  return { store: createStore(batcher, close), vaultStore: createVaultStore(batcher), close }
+  return {
+    store: createStore(batcher, close),
+    vaultStore: createVaultStore(batcher),
+    async salvage(name, adAccountIds) {
+      const path = findSetAside(queuePath, name)
+      const { masterKeys } = options
+      if (path === undefined) return undefined
+      return salvageFile(batcher, name, { path, masterKeys, adAccountIds })
+    },
+    close,
+  }
 }
 
-function besideVault(queuePath: string): string {
+function besideQueue(queuePath: string, word: string): string {
   const { dir, name, ext } = parse(queuePath)
-  return format({ dir, name: `${name}.vault`, ext })
+  return format({ dir, name: `${name}.${word}`, ext })
+}
+
+function ballastBeside(queuePath: string): string {
+  const { dir, name } = parse(queuePath)
+  return format({ dir, name, ext: '.ballast' })
 }
 
 const OPENING_ERRORS = [StoreInUse, StoreTooNew, WrongMasterKey, StoreCannotOpen]

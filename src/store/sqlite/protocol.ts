@@ -7,14 +7,22 @@
 import type { MasterKeys } from '../../vault/seal.ts'
 import type { AccountRow, KeyRow } from '../../vault/vault-store.ts'
 import type {
+  AuditEntry,
+  AuditQuery,
   Books,
   DeadLetter,
   DeadLetterQuery,
+  ExpireRequest,
   LaneBacklog,
   LaneKey,
   LeasedParcel,
   LeaseRequest,
+  PurgeRequest,
+  PurgeStep,
   Receipt,
+  ReleasedParcel,
+  ReplayRequest,
+  ReplayStep,
   Settlement,
   StoreSize,
 } from '../store.ts'
@@ -38,7 +46,7 @@ export interface SettleRequest {
 }
 
 export interface ReleaseRequest {
-  readonly parcels: readonly { readonly parcelId: number; readonly attempts: number }[]
+  readonly parcels: readonly ReleasedParcel[]
 }
 
 export interface ForgetSeenRequest {
@@ -64,6 +72,62 @@ export interface ResealStep {
   readonly position: ResealPosition | undefined
 }
 
+export interface DeadLetterPage {
+  readonly letters: readonly DeadLetter[]
+  /** Where the next step starts; undefined when nothing is left. */
+  readonly beforeId: number | undefined
+}
+
+export interface ExpireStep {
+  /** Events. */
+  readonly expired: number
+  /** Whether more may be too old. */
+  readonly hasMore: boolean
+}
+
+export interface SalvagedParcel {
+  /** In the file that it comes from. */
+  readonly parcelId: number
+  readonly commit: CommitRequest
+  readonly attempts: number
+  readonly history: string | null
+}
+
+export interface SalvagedLetter {
+  /** In the file that it comes from. */
+  readonly letterId: number
+  readonly lane: LaneKey
+  readonly eventName: string
+  readonly eventId: string
+  readonly eventTimeS: number
+  readonly status: 'rejected' | 'expired'
+  readonly reason: string
+  readonly attempts: number
+  readonly firstSeenAtMs: number
+  readonly diedAtMs: number
+  readonly history: string | null
+  /** Opened: message and event, as `dead-letters.ts` packs them. */
+  readonly content: Uint8Array
+}
+
+/** Both ascending by id, over all steps of a file. */
+export interface SalvageSteps {
+  readonly parcels: readonly SalvagedParcel[]
+  readonly letters: readonly SalvagedLetter[]
+}
+
+export interface SalvageRequest extends SalvageSteps {
+  /** The name of the file that was set aside. */
+  readonly file: string
+}
+
+export interface SalvageAnswer {
+  readonly parcels: number
+  readonly events: number
+  readonly duplicates: number
+  readonly deadLetters: number
+}
+
 /** Each operation: what it is given, and what it answers. */
 export interface Operations {
   commit: { request: CommitRequest; answer: Receipt }
@@ -73,10 +137,16 @@ export interface Operations {
   release: { request: ReleaseRequest; answer: void }
   backlog: { request: undefined; answer: readonly LaneBacklog[] }
   books: { request: { readonly adAccountId?: string; readonly isTest?: boolean }; answer: Books }
-  deadLetters: { request: DeadLetterQuery; answer: readonly DeadLetter[] }
+  deadLetters: { request: DeadLetterQuery; answer: DeadLetterPage }
+  replay: { request: ReplayRequest; answer: ReplayStep }
+  purge: { request: PurgeRequest; answer: PurgeStep }
+  expire: { request: ExpireRequest; answer: ExpireStep }
+  addAudit: { request: Omit<AuditEntry, 'id'>; answer: void }
+  auditTrail: { request: AuditQuery; answer: readonly AuditEntry[] }
   /** One step; answers where the next one starts, or undefined after the last. */
   forgetSeen: { request: ForgetSeenRequest; answer: Uint8Array | undefined }
   reseal: { request: ResealRequest; answer: ResealStep }
+  salvage: { request: SalvageRequest; answer: SalvageAnswer }
   size: { request: undefined; answer: StoreSize }
   accounts: { request: undefined; answer: readonly AccountRow[] }
   putAccount: { request: AccountRow; answer: void }
@@ -131,6 +201,10 @@ export type StoreProblem =
     }
   /** A payload that no key opens: its parcel stays in the store and is not sent. */
   | { readonly problem: 'parcel_unreadable'; readonly lane: LaneKey; readonly parcelId: number }
+  /** A dead letter that no key opens: it can be purged, but not replayed. */
+  | { readonly problem: 'letter_unreadable'; readonly lane: LaneKey; readonly letterId: number }
+  /** The queue was corrupt: it lies at `path` now, and a fresh one is in use. */
+  | { readonly problem: 'queue_set_aside'; readonly path: string }
   /** Nothing works until the relay starts again. */
   | { readonly problem: 'worker_died'; readonly message: string }
 
@@ -138,9 +212,11 @@ export type StoreProblem =
 export interface WorkerSettings {
   readonly queuePath: string
   readonly vaultPath: string
+  readonly ballastPath: string
   readonly masterKeys: MasterKeys
   readonly storeLimitBytes: number
-  readonly leaseMs: number
+  /** Milliseconds since the epoch. */
+  readonly openedAtMs: number
 }
 
 export function toTravelError(error: unknown): TravelError {

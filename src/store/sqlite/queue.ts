@@ -10,7 +10,8 @@ import { createSeen, type Seen } from './seen.ts'
 export interface QueueOptions {
   readonly db: DatabaseSync
   readonly sealer: Sealer
-  readonly leaseMs: number
+  /** When it was opened, in milliseconds since the epoch. */
+  readonly openedAtMs: number
   readonly report: (problem: StoreProblem) => void
 }
 
@@ -18,16 +19,19 @@ export interface Queue extends QueueOptions {
   readonly lanes: Lanes
   readonly leases: Leases
   readonly seen: Seen
-  /** Never used before in this run, so that a late settlement cannot hit a stranger. */
+  /**
+   * Never used before, so that a late settlement cannot hit a stranger: not in this run, nor in an earlier one, nor in a
+   * queue file that this one replaced. Microseconds since the epoch begin each run; none takes a million a second.
+   */
   readonly nextParcelId: () => number
 }
 
 export function createQueue(options: QueueOptions): Queue {
-  const { db, report } = options
+  const { db, openedAtMs, report } = options
   const lanes = createLanes(db)
   for (const difference of lanes.audit()) report({ problem: 'books_off', ...difference })
   const lastId = prepareRows<[parcelId: number]>(db, 'SELECT COALESCE(MAX(parcel_id), 0) FROM payloads').get()
-  let [parcelId] = lastId!
+  let parcelId = Math.max(lastId![0], Math.floor(openedAtMs) * 1000)
   return {
     ...options,
     lanes,

@@ -1,11 +1,16 @@
 /**
  * The tables of the two files. A change raises the version, and brings the statements that lead from the one before.
  *
- * queue     one narrow row per parcel, in the order in which a lane is leased: finding, counting and settling parcels
- *           never reads a payload, and needs no second index
- * payloads  appended, read when a parcel is leased, deleted; holds the way back to the queue's row
- * seen      the keys of live events that were delivered or are queued; `parcel_id` tells whether they still are
- * lanes     the books, and how many parcels and events wait
+ * queue         one narrow row per parcel, in the order in which a lane is leased, replays last: finding, counting and
+ *               settling parcels never reads a payload, and needs no second index
+ * payloads      appended, read when a parcel is leased, deleted; holds the way back to the queue's row
+ * seen          the keys of live events that were delivered or are queued; `parcel_id` tells whether they still are
+ * lanes         the books, and how many parcels and events wait
+ * dead_letters  ids are never given twice, so that a walk from new to old meets no letter that died after it began;
+ *               no index but the id: every search is a walk in bounded steps
+ * audit         what operators did; `details` is JSON of ids, filters and counts
+ *
+ * `history` is JSON of [at_ms, reason] pairs, null while there is none: stable words, never a text of Pinterest's.
  */
 import type { Schema } from './connection.ts'
 
@@ -34,6 +39,7 @@ export const QUEUE_SCHEMA: Schema = {
   ) STRICT;
   CREATE TABLE queue (
     lane_id INTEGER NOT NULL,
+    is_replay INTEGER NOT NULL,
     oldest_event_time_s INTEGER NOT NULL,
     parcel_id INTEGER NOT NULL,
     size_bytes INTEGER NOT NULL,
@@ -42,11 +48,13 @@ export const QUEUE_SCHEMA: Schema = {
     settled BLOB,
     attempts INTEGER NOT NULL,
     received_at_ms INTEGER NOT NULL,
-    PRIMARY KEY (lane_id, oldest_event_time_s, parcel_id)
+    history TEXT,
+    PRIMARY KEY (lane_id, is_replay, oldest_event_time_s, parcel_id)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE payloads (
     parcel_id INTEGER PRIMARY KEY,
     lane_id INTEGER NOT NULL,
+    is_replay INTEGER NOT NULL,
     oldest_event_time_s INTEGER NOT NULL,
     sealed BLOB NOT NULL
   ) STRICT;
@@ -60,14 +68,21 @@ export const QUEUE_SCHEMA: Schema = {
     lane_id INTEGER NOT NULL,
     event_name TEXT NOT NULL,
     event_id TEXT NOT NULL,
+    event_time_s INTEGER NOT NULL,
     status TEXT NOT NULL,
     reason TEXT NOT NULL,
     attempts INTEGER NOT NULL,
     first_seen_at_ms INTEGER NOT NULL,
     died_at_ms INTEGER NOT NULL,
+    history TEXT,
     sealed BLOB NOT NULL
   ) STRICT;
-  CREATE INDEX dead_letters_by_lane ON dead_letters (lane_id, id)`,
+  CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms INTEGER NOT NULL,
+    action TEXT NOT NULL,
+    details TEXT NOT NULL
+  ) STRICT`,
 }
 
 export const VAULT_SCHEMA: Schema = {

@@ -6,7 +6,8 @@ import type { Settlement } from '../store.ts'
 import { addPosition, makeBitmap } from './bitmap.ts'
 import { prepareRows } from './connection.ts'
 import { createBurial } from './dead-letters.ts'
-import type { Lease } from './leases.ts'
+import { packHistory } from './history.ts'
+import type { Place } from './leases.ts'
 import type { ReleaseRequest, SettleRequest } from './protocol.ts'
 import type { Queue } from './queue.ts'
 
@@ -15,24 +16,23 @@ export interface Settling {
   release(request: ReleaseRequest): void
 }
 
-type Place = Pick<Lease, 'laneId' | 'oldestEventTimeS'> & { readonly attempts?: number }
 type QueueRow = [eventCount: number, pendingCount: number, settled: Uint8Array | null, receivedAtMs: number]
 
 export function createSettling(queue: Queue): Settling {
   const { db, lanes, leases } = queue
-  const atPlace = 'lane_id = ? AND oldest_event_time_s = ? AND parcel_id = ?'
+  const atPlace = 'lane_id = ? AND is_replay = ? AND oldest_event_time_s = ? AND parcel_id = ?'
   const select = prepareRows<QueueRow>(
     db,
     `SELECT event_count, pending_count, settled, received_at_ms FROM queue WHERE ${atPlace}`,
   )
-  const selectPlace = prepareRows<[laneId: number, oldestEventTimeS: number]>(
+  const selectPlace = prepareRows<[laneId: number, isReplay: number, oldestEventTimeS: number]>(
     db,
-    'SELECT lane_id, oldest_event_time_s FROM payloads WHERE parcel_id = ?',
+    'SELECT lane_id, is_replay, oldest_event_time_s FROM payloads WHERE parcel_id = ?',
   )
   const removeQueue = db.prepare(`DELETE FROM queue WHERE ${atPlace}`)
   const removePayload = db.prepare('DELETE FROM payloads WHERE parcel_id = ?')
   const updatePending = db.prepare(`UPDATE queue SET pending_count = ?, settled = ? WHERE ${atPlace}`)
-  const updateAttempts = db.prepare(`UPDATE queue SET attempts = ? WHERE ${atPlace}`)
+  const updateTries = db.prepare(`UPDATE queue SET attempts = ?, history = ? WHERE ${atPlace}`)
   const bury = createBurial(queue)
 
   /** The lease tells where the row is; without one the payload does. */
@@ -40,12 +40,12 @@ export function createSettling(queue: Queue): Settling {
     const lease = leases.get(parcelId)
     if (lease !== undefined) return lease
     const row = selectPlace.get(parcelId)
-    return row && { laneId: row[0], oldestEventTimeS: row[1] }
+    return row && { laneId: row[0], isReplay: row[1] === 1, oldestEventTimeS: row[2] }
   }
 
   /** Answers whether it was there. */
-  function remove({ laneId, oldestEventTimeS }: Place, parcelId: number): boolean {
-    const { changes } = removeQueue.run(laneId, oldestEventTimeS, parcelId)
+  function remove({ laneId, isReplay, oldestEventTimeS }: Place, parcelId: number): boolean {
+    const { changes } = removeQueue.run(laneId, Number(isReplay), oldestEventTimeS, parcelId)
     removePayload.run(parcelId)
     leases.end(parcelId)
     return changes === 1
@@ -70,7 +70,8 @@ export function createSettling(queue: Queue): Settling {
     const place = findPlace(parcelId)
     if (place === undefined) return
     const { laneId, oldestEventTimeS } = place
-    const row = select.get(laneId, oldestEventTimeS, parcelId)
+    const isReplay = Number(place.isReplay)
+    const row = select.get(laneId, isReplay, oldestEventTimeS, parcelId)
     if (row === undefined) return
     const [eventCount, pendingBefore, settledBefore, firstSeenAtMs] = row
 
@@ -89,7 +90,7 @@ export function createSettling(queue: Queue): Settling {
     const pending = pendingBefore - buried.length - deliveredCount
     if (pending === 0) remove(place, parcelId)
     else {
-      updatePending.run(pending, settled, laneId, oldestEventTimeS, parcelId)
+      updatePending.run(pending, settled, laneId, isReplay, oldestEventTimeS, parcelId)
       leases.forgetPending(parcelId)
     }
     const rejected = buried.filter(({ status }) => status === 'rejected').length
@@ -103,12 +104,16 @@ export function createSettling(queue: Queue): Settling {
   }
 
   function release({ parcels }: ReleaseRequest): void {
-    for (const { parcelId, attempts } of parcels) {
+    for (const parcel of parcels) {
+      const { parcelId, attempts } = parcel
       const place = findPlace(parcelId)
       if (place === undefined) continue
+      const lease = leases.get(parcelId)
+      const history = packHistory(parcel.history)
       // A lane that is full gives back what it never tried: nothing to write then.
-      if (attempts !== place.attempts) {
-        updateAttempts.run(attempts, place.laneId, place.oldestEventTimeS, parcelId)
+      if (attempts !== lease?.attempts || history !== lease.history) {
+        const { laneId, isReplay, oldestEventTimeS } = place
+        updateTries.run(attempts, history, laneId, Number(isReplay), oldestEventTimeS, parcelId)
       }
       leases.end(parcelId)
     }

@@ -6,12 +6,15 @@
  *      ▼                                     ▼
  *   apart: a savepoint each,              commits are refused, nothing of them is taken;
  *   only the faulty one is refused        the rest, which may free room, is tried once more without them,
- *                                         and then one by one: what needs no room must not wait for what does
+ *                                         then with the room that can be made, and then one by one: what needs
+ *                                         no room must not wait for what does
+ *
+ * A damaged file is thrown: nothing can be done in it any more.
  *
  * An answer leaves only after COMMIT. What lives in memory (leases, counts) follows the transaction back.
  */
 import type { VaultStore } from '../../vault/vault-store.ts'
-import { isPlaceAtFault } from './connection.ts'
+import { isDamage, isNoSpace, isPlaceAtFault } from './connection.ts'
 import { toTravelError } from './protocol.ts'
 import type { AnswerOf, Operation, OperationKind, Outcome, RequestOf } from './protocol.ts'
 import type { Queue } from './queue.ts'
@@ -24,7 +27,14 @@ export type QueueKind = Exclude<OperationKind, keyof VaultStore>
 
 type Perform = (operation: Operation) => Outcome
 
-export function createTransactions(queue: Queue, handlers: Handlers<QueueKind>) {
+export interface TransactionOptions {
+  readonly queue: Queue
+  readonly handlers: Handlers<QueueKind>
+  /** The disk is full: frees some of it for what cannot wait, and answers whether it could. */
+  readonly makeRoom: () => boolean
+}
+
+export function createTransactions({ queue, handlers, makeRoom }: TransactionOptions) {
   const { db, lanes, leases } = queue
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')
@@ -61,11 +71,19 @@ export function createTransactions(queue: Queue, handlers: Handlers<QueueKind>) 
       leases.keep()
       return outcomes
     } catch (error) {
-      // SQLite may have rolled back by itself, for example when the disk is full.
-      if (db.isTransaction) rollback.run()
       leases.undoTo(0)
       lanes.forget()
+      rollBack()
       throw error
+    }
+  }
+
+  /** SQLite may have rolled back by itself, for example when the disk is full. */
+  function rollBack(): void {
+    try {
+      if (db.isTransaction) rollback.run()
+    } catch {
+      // What went wrong before it is what counts.
     }
   }
 
@@ -73,21 +91,31 @@ export function createTransactions(queue: Queue, handlers: Handlers<QueueKind>) 
     try {
       return transact(operations, together)
     } catch (error) {
+      if (isDamage(error)) throw error
       if (isPlaceAtFault(error)) return { unavailable: error }
     }
     try {
       return transact(operations, apart)
     } catch (error) {
+      if (isDamage(error)) throw error
       return { unavailable: error }
     }
   }
 
-  return function runBatch(operations: readonly Operation[]): Outcome[] {
+  /** Once more with the room that can be made, if that was what it wanted. */
+  function attemptWithRoom(operations: readonly Operation[]): Outcome[] | UnavailablePlace {
     const attempted = attempt(operations)
+    if (Array.isArray(attempted) || !isNoSpace(attempted.unavailable) || !makeRoom()) return attempted
+    return attempt(operations)
+  }
+
+  return function runBatch(operations: readonly Operation[]): Outcome[] {
+    const others = operations.filter(({ kind }) => kind !== 'commit')
+    const hasCommits = others.length < operations.length
+    const attempted = hasCommits ? attempt(operations) : attemptWithRoom(operations)
     if (Array.isArray(attempted)) return attempted
     const failed: Outcome = { status: 'unavailable', error: toTravelError(attempted.unavailable) }
-    const others = operations.filter(({ kind }) => kind !== 'commit')
-    const retried = others.length < operations.length ? attempt(others) : attempted
+    const retried = hasCommits ? attemptWithRoom(others) : attempted
     const outcomes = Array.isArray(retried) ? retried : runOneByOne(others)
     const next = outcomes.values()
     return operations.map(({ kind }) => (kind === 'commit' ? failed : next.next().value!))

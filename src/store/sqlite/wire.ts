@@ -90,9 +90,9 @@ function fromRow(row: CommitRow, payload: Uint8Array): CommitRequest {
   return { adAccountId, isTest, payload, identities, eventTimesS, refusedCount, receivedAtMs }
 }
 
-/** Of a commit's receipt without duplicates; no other answer has a list of duplicates. */
+/** Of a commit's receipt without duplicates; no other answer tells of pending ones. */
 function parcelIdOf(outcome: Outcome): number | undefined {
   if (outcome.status !== 'done' || outcome.answer === undefined) return undefined
-  if (!('duplicates' in outcome.answer) || outcome.answer.duplicates.length > 0) return undefined
+  if (!('pendingDuplicates' in outcome.answer) || outcome.answer.duplicates.length > 0) return undefined
   return outcome.answer.parcelId
 }

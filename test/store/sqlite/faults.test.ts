@@ -15,35 +15,61 @@ t.test('commits at the same time share one transaction', async (t) => {
   )
 })
 
-t.test('a full store refuses commits, takes nothing of them, and still settles', async (t) => {
-  const ground = await layGround(t)
-  let batches = 0
-  const { store } = await ground.open({ storeLimitBytes: 500_000, onBatch: () => batches++ })
-  const large = (id: string) => makeParcel([`${id}-${'x'.repeat(100_000)}`])
-  const { parcelId } = await store.commit(large('first'))
-  const attempts = await Promise.allSettled(
-    Array.from({ length: 10 }, (_, index) => store.commit(large(`${index}`))),
-  )
-  t.same(new Set(attempts.map(({ status }) => status)), new Set(['rejected']), 'one transaction, one fate')
-  await t.rejects(Promise.all(Array.from({ length: 10 }, (_, index) => store.commit(large(`${index}`)))), {
-    code: 'STORE_UNAVAILABLE',
-    cause: { message: /full/ },
-  })
-  t.match(await store.books({}), { received: 1, queued: 1, duplicate: 0 })
+t.test(
+  'a burst cannot pass the watermark: what fits is taken, the rest refused, and settlements are done',
+  async (t) => {
+    const ground = await layGround(t)
+    let batches = 0
+    const storeLimitBytes = 500_000
+    const { store } = await ground.open({ storeLimitBytes, onBatch: () => batches++ })
+    const large = (id: string) => makeParcel([`${id}-${'x'.repeat(100_000)}`])
+    const { parcelId } = await store.commit(large('first'))
+    const burst = await Promise.allSettled(
+      Array.from({ length: 10 }, (_, index) => store.commit(large(`${index}`))),
+    )
+    const taken = burst.filter(({ status }) => status === 'fulfilled').length
+    t.ok(taken < 10)
+    t.match(burst.at(-1), { reason: { code: 'STORE_UNAVAILABLE', cause: { message: /full/ } } })
+    t.match(await store.books({}), { received: 1 + taken, queued: 1 + taken, duplicate: 0 })
+    const { usedBytes } = await store.size()
+    t.ok(usedBytes <= 0.8 * storeLimitBytes, `${usedBytes}`)
 
-  batches = 0
-  const both = Promise.allSettled([
-    ...Array.from({ length: 10 }, (_, index) => store.commit(large(`${index}`))),
-    store.settle([{ parcelId: parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }]),
-  ])
-  t.equal(
-    (await both).at(-1)?.status,
-    'fulfilled',
-    'a settlement does not share the fate of the commits beside it',
-  )
-  t.equal(batches, 1, 'nor does it wait for another try')
-  t.same((await store.commit(large('0'))).duplicates, [], 'what was not taken was not seen')
-  t.match(await store.books({}), { received: 2, delivered: 1, queued: 1, duplicate: 0 })
+    batches = 0
+    const both = await Promise.allSettled([
+      ...Array.from({ length: 10 }, (_, index) => store.commit(large(`${index}`))),
+      store.settle([{ parcelId: parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }]),
+    ])
+    t.same(
+      both.map(({ status }) => status),
+      [...Array.from({ length: 10 }, () => 'rejected'), 'fulfilled'],
+      'a settlement does not share the fate of the commits beside it',
+    )
+    t.equal(batches, 1, 'nor does it wait for another try')
+    t.match((await store.lease(askAll())).length, 0)
+  },
+)
+
+t.test('what was refused for want of room was not seen, and is taken once there is some', async (t) => {
+  const { store } = await (await layGround(t)).open({ storeLimitBytes: 600_000 })
+  const large = (id: string) => makeParcel([`${id}-${'x'.repeat(60_000)}`])
+  const ids: number[] = []
+  let refused: string | undefined
+  while (refused === undefined) {
+    const id = `${ids.length}`
+    await store.commit(large(id)).then(
+      ({ parcelId }) => ids.push(parcelId!),
+      () => (refused = id),
+    )
+  }
+  const settlements = ids.map((parcelId) => ({
+    parcelId,
+    delivered: 'rest' as const,
+    dead: [],
+    settledAtMs: NOW_MS,
+  }))
+  await store.settle(settlements)
+  t.same((await store.commit(large(refused))).duplicates, [])
+  t.match(await store.size(), { isFull: false })
 })
 
 t.test('a dead letter that finds no room does not hold up what frees some', async (t) => {

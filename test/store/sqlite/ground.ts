@@ -1,6 +1,12 @@
-/** A folder of its own for one test's store. */
+/**
+ * A folder of its own for one test's store. A crash leaves a copy of the files as they are on the disk while the store is
+ * open, in a new folder. A child copies them: reading them here would end the store's lock on them.
+ */
+import { execFile } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import { openSqlite, type OpenedSqlite, type SqliteOptions } from '../../../src/store/sqlite/open.ts'
 import type { Ground } from '../../contract/store.ts'
@@ -13,17 +19,63 @@ export interface SqliteGround extends Ground {
 }
 
 export async function layGround(t: Test): Promise<SqliteGround> {
-  const folder = t.testdir()
-  const path = join(folder, 'relay.db')
-  const masterKeys = { current: randomBytes(32) }
+  const ground = layGroundIn(t.testdir())
   return {
-    folder,
-    path,
-    vaultPath: join(folder, 'relay.vault.db'),
+    ...ground,
+    get folder() {
+      return ground.folder
+    },
+    get path() {
+      return ground.path
+    },
+    get vaultPath() {
+      return ground.vaultPath
+    },
     async open(options) {
-      const opened = await openSqlite({ path, masterKeys, ...options })
+      const opened = await ground.open(options)
       t.teardown(() => opened.close().catch(() => undefined))
       return opened
     },
   }
 }
+
+/** For those who close what they open. */
+export function layGroundIn(firstFolder: string): SqliteGround {
+  const masterKeys = { current: randomBytes(32) }
+  let folder = firstFolder
+  let crashes = 0
+  let open: OpenedSqlite | undefined
+  return {
+    get folder() {
+      return folder
+    },
+    get path() {
+      return join(folder, 'relay.db')
+    },
+    get vaultPath() {
+      return join(folder, 'relay.vault.db')
+    },
+    async open(options) {
+      open = await openSqlite({ path: join(folder, 'relay.db'), masterKeys, ...options })
+      return open
+    },
+    async crash() {
+      const image = join(firstFolder, `crash-${++crashes}`)
+      await copyFiles(folder, image)
+      await open?.close()
+      folder = image
+    },
+  }
+}
+
+/**
+ * Faithful as long as nothing is written back into a file meanwhile: a WAL of a test is far from its checkpoint, so the
+ * files only grow, and what was written last may be cut, as a crash would cut it.
+ */
+async function copyFiles(from: string, to: string): Promise<void> {
+  mkdirSync(to)
+  const names = ['relay.db', 'relay.db-wal', 'relay.vault.db', 'relay.vault.db-wal']
+  await run('cp', [...names.map((name) => join(from, name)), to])
+}
+
+const run = promisify(execFile)

@@ -1,16 +1,12 @@
-import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import t from 'tap'
-import { openSqlite } from '../../../src/store/sqlite/open.ts'
 import { testAgainstModel } from '../model.ts'
+import { layGroundIn } from './ground.ts'
 
-t.test('any sequence of operations does what the model does', async (t) => {
+t.test('any sequence of operations and crashes does what the model does', async (t) => {
   const folder = t.testdir()
-  const masterKeys = { current: randomBytes(32) }
   let grounds = 0
-  const layGround = async () => {
-    const path = join(folder, `${grounds++}`, 'relay.db')
-    return { open: () => openSqlite({ path, masterKeys }) }
-  }
-  await testAgainstModel(t, layGround, 12)
+  const layGround = async () => layGroundIn(join(folder, `${grounds++}`))
+  await testAgainstModel({ layGround, runs: 30 })
+  t.pass('the store did what the model did')
 })

@@ -1,0 +1,177 @@
+/**
+ * Dead letters: listed, queued again, deleted. Replays and purges go on in small steps, between which commits pass, and
+ * stop after a bounded number: `next_cursor` says where to go on. What dies again meanwhile is newer, and not met again.
+ */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type, type Static } from 'typebox'
+import { InvalidRequest } from '../errors.ts'
+import type { DeadLetter, DeadLetterFilter } from '../store/store.ts'
+import type { AdminOptions } from './app.ts'
+import { Cursor, idOfCursor, limitOf, PageLimit, toCursor } from './page.ts'
+
+const Word = Type.String({ minLength: 1, maxLength: 200 })
+const AdAccountId = Type.String({ pattern: '^\\d{1,18}$' })
+const Status = Type.Enum(['rejected', 'expired'])
+
+const Query = Type.Object(
+  {
+    ad_account_id: Type.Optional(AdAccountId),
+    /** Only test events, or only live ones; both when absent. */
+    test: Type.Optional(Type.Enum(['true', 'false'])),
+    status: Type.Optional(Status),
+    reason: Type.Optional(Word),
+    event_name: Type.Optional(Word),
+    limit: Type.Optional(PageLimit),
+    cursor: Type.Optional(Cursor),
+  },
+  { additionalProperties: false },
+)
+
+const Filter = Type.Object(
+  {
+    ad_account_id: Type.Optional(AdAccountId),
+    test: Type.Optional(Type.Boolean()),
+    status: Type.Optional(Status),
+    reason: Type.Optional(Word),
+    event_name: Type.Optional(Word),
+  },
+  { additionalProperties: false },
+)
+
+/** `limit`: how many letters one request handles at most. */
+const Body = Type.Object(
+  {
+    ids: Type.Optional(
+      Type.Array(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }), {
+        minItems: 1,
+        maxItems: 1000,
+      }),
+    ),
+    filter: Type.Optional(Filter),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
+    cursor: Type.Optional(Cursor),
+  },
+  { additionalProperties: false },
+)
+
+const DEFAULT_PAGE = 100
+const DEFAULT_RUN_LETTERS = 10_000
+const STEP_LETTERS = 200
+/** A filter that matches little costs steps and handles no letters: a run ends with them, too. */
+const RUN_STEPS = 500
+
+export const deadLetterRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
+  const { store, delivery, clock, maxEventAgeMs } = options
+
+  app.get('/dead-letters', { schema: { querystring: Query } }, async (request) => {
+    const { limit: limitText, cursor, test, ...rest } = request.query
+    const filter = toFilter(test === undefined ? rest : { ...rest, test: test === 'true' })
+    const limit = limitOf(limitText, DEFAULT_PAGE)
+    // One more than asked for tells whether there are more.
+    const letters = await store.deadLetters({ ...filter, ...idOfCursor(cursor), limit: limit + 1 })
+    const page = letters.slice(0, limit)
+    return {
+      dead_letters: page.map(show),
+      next_cursor: letters.length > limit ? toCursor(page.at(-1)?.id) : null,
+    }
+  })
+
+  app.post('/dead-letters/replay', { schema: { body: Body } }, async (request) => {
+    const counts = { replayed: 0, duplicates: 0, too_old: 0 }
+    const filter = readFilter(request.body)
+    const beforeId = await run(request.body, async (step) => {
+      const nowMs = clock.wallMs()
+      const oldestEventTimeS = Math.floor((nowMs - maxEventAgeMs) / 1000)
+      const done = await store.replay({ ...filter, ...step, oldestEventTimeS, nowMs })
+      for (const lane of done.lanes) delivery.wake(lane)
+      counts.replayed += done.replayed
+      counts.duplicates += done.duplicates
+      counts.too_old += done.tooOld
+      return { ...done, handled: done.replayed + done.duplicates + done.tooOld }
+    })
+    return { ...counts, next_cursor: toCursor(beforeId) }
+  })
+
+  app.post('/dead-letters/purge', { schema: { body: Body } }, async (request) => {
+    let purged = 0
+    const filter = readFilter(request.body)
+    const beforeId = await run(request.body, async (step) => {
+      const done = await store.purge({ ...filter, ...step, nowMs: clock.wallMs() })
+      purged += done.purged
+      return { ...done, handled: done.purged }
+    })
+    return { purged, next_cursor: toCursor(beforeId) }
+  })
+}
+
+interface StepRequest {
+  readonly limit: number
+  readonly beforeId?: number
+  readonly auditId?: number
+}
+
+interface StepAnswer {
+  readonly auditId: number
+  readonly beforeId: number | undefined
+  readonly handled: number
+}
+
+/** Takes steps until nothing is left or the request's share is done; answers where the next request starts. */
+async function run(
+  { cursor, limit = DEFAULT_RUN_LETTERS }: Static<typeof Body>,
+  takeStep: (step: StepRequest) => Promise<StepAnswer>,
+): Promise<number | undefined> {
+  let left = limit
+  let at: Omit<StepRequest, 'limit'> = idOfCursor(cursor)
+  for (let steps = 0; left > 0 && steps < RUN_STEPS; steps++) {
+    const { auditId, beforeId, handled } = await takeStep({ ...at, limit: Math.min(left, STEP_LETTERS) })
+    if (beforeId === undefined) return undefined
+    left -= handled
+    at = { auditId, beforeId }
+  }
+  return at.beforeId
+}
+
+/** Everything is an empty filter, and said so: a body that was forgotten must not purge it all. */
+function readFilter({ ids, filter }: Static<typeof Body>): DeadLetterFilter {
+  if (ids !== undefined && filter === undefined) return { ids }
+  if (filter !== undefined && ids === undefined) return toFilter(filter)
+  throw new InvalidRequest('ids, filter: exactly one of them is required; an empty filter means all.')
+}
+
+function toFilter({
+  ad_account_id: adAccountId,
+  test: isTest,
+  status,
+  reason,
+  event_name: eventName,
+}: Static<typeof Filter>): DeadLetterFilter {
+  return {
+    ...(adAccountId === undefined ? {} : { adAccountId }),
+    ...(isTest === undefined ? {} : { isTest }),
+    ...(status === undefined ? {} : { status }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(eventName === undefined ? {} : { eventName }),
+  }
+}
+
+function show(letter: DeadLetter) {
+  return {
+    id: letter.id,
+    ad_account_id: letter.adAccountId,
+    is_test: letter.isTest,
+    event_name: letter.eventName,
+    event_id: letter.eventId,
+    status: letter.status,
+    reason: letter.reason,
+    message: letter.message,
+    attempts: letter.attempts,
+    first_seen_at: toTime(letter.firstSeenAtMs),
+    died_at: toTime(letter.diedAtMs),
+    history: letter.history.map(({ atMs, reason }) => ({ at: toTime(atMs), reason })),
+  }
+}
+
+function toTime(atMs: number): string {
+  return new Date(atMs).toISOString()
+}

@@ -1,0 +1,35 @@
+/** Refuses what the queue has no room for, before it is tried; what drains the queue, or only reads, always passes. */
+import type { CommitRequest, Operation, Outcome, SalvageRequest } from './protocol.ts'
+import type { RunOperations } from './queue-file.ts'
+import type { Room } from './room.ts'
+
+const REFUSED: Outcome = {
+  status: 'unavailable',
+  error: { code: 'STORE_FULL', message: 'the store is full' },
+}
+/** A parcel's rows and seal; the rows and keys of one event. */
+const PARCEL_BYTES = 512
+const EVENT_BYTES = 64
+
+export function runAdmitted(operations: readonly Operation[], room: Room, run: RunOperations): Outcome[] {
+  if (!operations.some((operation) => bytesOf(operation) > 0)) return run(operations)
+  room.look()
+  const isAdmitted = operations.map((operation) => {
+    const bytes = bytesOf(operation)
+    return bytes === 0 || room.admits(bytes)
+  })
+  const outcomes = run(operations.filter((_, index) => isAdmitted[index])).values()
+  return isAdmitted.map((admitted) => (admitted ? outcomes.next().value! : REFUSED))
+}
+
+function bytesOf({ kind, request }: Operation): number {
+  if (kind === 'commit') return bytesOfCommit(request as CommitRequest)
+  if (kind !== 'salvage') return 0
+  const { parcels, letters } = request as SalvageRequest
+  const parcelBytes = parcels.reduce((sum, { commit }) => sum + bytesOfCommit(commit), 0)
+  return letters.reduce((sum, { content }) => sum + content.byteLength + PARCEL_BYTES, parcelBytes)
+}
+
+function bytesOfCommit({ payload, eventTimesS }: CommitRequest): number {
+  return payload.byteLength + PARCEL_BYTES + EVENT_BYTES * eventTimesS.length
+}

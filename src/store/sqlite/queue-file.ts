@@ -1,0 +1,165 @@
+/**
+ * The queue's file from its opening to its close, and what happens when it turns out to be corrupt: it is set aside by
+ * its name and a fresh one is begun in its place. What was asked for meanwhile is done in the fresh one, since nothing
+ * of it was answered: commits are taken, and verdicts on parcels that are gone change nothing.
+ *
+ * Only a file's content is a reason. A wrong key, a missing right, a newer schema, another process or a full disk are
+ * not, nor is a file beside which there is no vault of ours: that was never this relay's queue.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import type { Sealer } from '../../vault/seal.ts'
+import { closeFile, guardOpening, inspectFile, isDamage, openFile } from './connection.ts'
+import { addCheck, assertKeysOpen } from './key-checks.ts'
+import { toTravelError, type Operation, type Outcome, type StoreProblem } from './protocol.ts'
+import { createQueue, type Queue } from './queue.ts'
+import { QUEUE_SCHEMA } from './schema.ts'
+import { finishSetAside, setAside } from './set-aside.ts'
+import { isWalDamaged } from './wal.ts'
+
+export interface QueueFileOptions {
+  readonly path: string
+  readonly limitBytes: number
+  readonly walBytes: number
+  readonly sealer: Sealer
+  readonly openedAtMs: number
+  readonly report: (problem: StoreProblem) => void
+  /** Makes of an open queue what runs operations in it. */
+  readonly createRun: (queue: Queue) => RunOperations
+}
+
+/** Throws, and has changed nothing, when the file is corrupt. */
+export type RunOperations = (operations: readonly Operation[]) => Outcome[]
+
+export interface QueueFile {
+  run: RunOperations
+  close(): void
+}
+
+interface OpenQueue {
+  readonly queue: Queue
+  readonly run: RunOperations
+}
+
+/** A disk that spoils every file must not be filled with them. */
+const PAUSE_MS = 1000
+
+/** Reads only. Throws when the file is corrupt, or must not be opened for another reason. */
+export function inspectQueue(path: string, sealer: Sealer): void {
+  inspectFile(path, QUEUE_SCHEMA, (db) => assertKeysOpen(db, sealer))
+}
+
+/** Reads only. Throws when the file must not be opened for another reason. */
+export function isQueueCorrupt(path: string, sealer: Sealer): boolean {
+  try {
+    inspectQueue(path, sealer)
+    return false
+  } catch (error) {
+    if (isDamage(error)) return true
+    throw error
+  }
+}
+
+/** `isOurs`: there is a vault beside it that this relay's key opens. */
+export function openQueueFile(options: QueueFileOptions, isOurs: boolean): QueueFile {
+  const { path, report } = options
+  let lastId = 0
+  let setAsideAtMs = -Infinity
+  let current: OpenQueue | undefined
+
+  /** It may be open still: whoever has it open keeps it. */
+  function replace(): void {
+    const nowMs = Date.now()
+    const newPath = setAside(path, nowMs)
+    setAsideAtMs = performance.now()
+    report({ problem: 'queue_set_aside', path: newPath })
+  }
+
+  /** Late verdicts on parcels of the file before must not meet a stranger. */
+  function open(): OpenQueue {
+    const openedAtMs = Math.max(lastId === 0 ? options.openedAtMs : Date.now(), Math.ceil(lastId / 1000))
+    return openQueue({ ...options, openedAtMs })
+  }
+
+  function start(): OpenQueue {
+    if (!isOurs) return openQueue(options)
+    finishSetAside(path)
+    if (isQueueCorrupt(path, options.sealer) || isWalDamaged(`${path}-wal`)) replace()
+    let isReplaced = false
+    const onDamage = () => {
+      replace()
+      isReplaced = true
+    }
+    try {
+      return openQueue({ ...options, onDamage })
+    } catch (error) {
+      if (!isReplaced) throw error
+      return open()
+    }
+  }
+
+  /** The old file is renamed while it is open: closing takes away a WAL that still has its name. */
+  function giveUp({ queue }: OpenQueue): void {
+    replace()
+    lastId = queue.nextParcelId()
+    current = undefined
+    try {
+      queue.db.close()
+    } catch {
+      // It is corrupt, and nobody waits for it.
+    }
+  }
+
+  function runInFresh(operations: readonly Operation[]): Outcome[] {
+    current ??= open()
+    return current.run(operations)
+  }
+
+  current = start()
+  return {
+    run(operations) {
+      try {
+        return runInFresh(operations)
+      } catch (error) {
+        if (!isDamage(error) || performance.now() - setAsideAtMs < PAUSE_MS) return failAll(operations, error)
+      }
+      try {
+        if (current !== undefined) giveUp(current)
+        return runInFresh(operations)
+      } catch (error) {
+        return failAll(operations, error)
+      }
+    },
+    close() {
+      if (current !== undefined) closeFile(current.queue.db)
+    },
+  }
+}
+
+/** `onDamage` is called before a damaged file is closed. */
+function openQueue(options: QueueFileOptions & { readonly onDamage?: () => void }): OpenQueue {
+  const { path, limitBytes, walBytes, sealer, createRun, onDamage = () => {} } = options
+  const db = openFile({ path, schema: QUEUE_SCHEMA, limitBytes, walBytes, onDamage })
+  try {
+    return guardOpening(path, () => {
+      addCheck(db, sealer)
+      const queue = createQueue({ ...options, db })
+      return { queue, run: createRun(queue) }
+    })
+  } catch (error) {
+    if (isDamage(error)) onDamage()
+    closeQuietly(db)
+    throw error
+  }
+}
+
+function closeQuietly(db: DatabaseSync): void {
+  try {
+    closeFile(db)
+  } catch {
+    // The error that brought us here is the one to tell.
+  }
+}
+
+function failAll(operations: readonly Operation[], error: unknown): Outcome[] {
+  return operations.map(() => ({ status: 'unavailable', error: toTravelError(error) }))
+}

@@ -1,0 +1,116 @@
+/**
+ * Reads a write-ahead log as https://www.sqlite.org/fileformat2.html#walformat has it, without SQLite: for that one ends
+ * at the first frame that does not fit, and says nothing of what stood behind it.
+ */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+
+export interface WalFrame {
+  readonly pageNumber: number
+  /** Where its page stands in the file. */
+  readonly offset: number
+  /** The queue's size in pages after a commit; 0 for a frame that ends no transaction. */
+  readonly commitPages: number
+  /** Belongs to what the header began; what does not is left from before and was written back. */
+  readonly isOfThisRun: boolean
+  /** Its checksum fits, given the one before it. */
+  readonly isSound: boolean
+}
+
+export interface Wal {
+  readonly pageBytes: number
+  readonly isHeaderSound: boolean
+  readonly frames: readonly WalFrame[]
+}
+
+const HEADER_BYTES = 32
+const FRAME_HEADER_BYTES = 24
+const MAGIC_LITTLE = 0x377f0682
+const MAGIC_BIG = 0x377f0683
+const SALTS_BYTES = 8
+
+/** Undefined when there is none, or nothing in it. */
+export function readWal(path: string, defaultPageBytes = 4096): Wal | undefined {
+  let file: number
+  try {
+    file = openSync(path, 'r')
+  } catch {
+    return undefined
+  }
+  try {
+    return fstatSync(file).size > HEADER_BYTES ? readOpenWal(file, defaultPageBytes) : undefined
+  } finally {
+    closeSync(file)
+  }
+}
+
+/**
+ * Whether transactions that were synced are out of SQLite's reach. A power cut may leave frames of the last transaction
+ * broken, since nobody was told of it yet; nothing of this run can stand behind a transaction that was cut.
+ */
+export function isWalDamaged(path: string): boolean {
+  const wal = readWal(path)
+  if (wal === undefined) return false
+  const { isHeaderSound, frames } = wal
+  if (!isHeaderSound) return frames.some(({ isSound, isOfThisRun }) => isSound && isOfThisRun)
+  const broken = frames.findIndex(({ isSound, isOfThisRun }) => !isSound || !isOfThisRun)
+  if (broken < 0) return false
+  let isAfterCommit = frames[broken]!.commitPages > 0
+  for (const { isSound, isOfThisRun, commitPages } of frames.slice(broken + 1)) {
+    if (!isSound || !isOfThisRun) continue
+    if (isAfterCommit) return true
+    isAfterCommit = commitPages > 0
+  }
+  return false
+}
+
+function readOpenWal(file: number, defaultPageBytes: number): Wal {
+  const header = Buffer.alloc(HEADER_BYTES)
+  readSync(file, header, 0, HEADER_BYTES, 0)
+  const isBig = header.readUInt32BE(0) === MAGIC_BIG
+  const isMagic = isBig || header.readUInt32BE(0) === MAGIC_LITTLE
+  const isHeaderSound = isMagic && isSame(sumUp([0, 0], header.subarray(0, 24), isBig), storedSum(header, 24))
+  const pageBytes = isHeaderSound ? header.readUInt32BE(8) : defaultPageBytes
+
+  const frames: WalFrame[] = []
+  const frame = Buffer.alloc(FRAME_HEADER_BYTES + pageBytes)
+  let salts = isHeaderSound ? Buffer.from(header.subarray(16, 16 + SALTS_BYTES)) : undefined
+  let before = storedSum(header, 24)
+  for (let offset = HEADER_BYTES; readSync(file, frame, 0, frame.length, offset) === frame.length;) {
+    salts ??= Buffer.from(frame.subarray(8, 8 + SALTS_BYTES))
+    const stored = storedSum(frame, 16)
+    const isOfThisRun = salts.equals(frame.subarray(8, 8 + SALTS_BYTES))
+    // What is left from before is not worth the sum.
+    const sum = isOfThisRun
+      ? sumUp(sumUp(before, frame.subarray(0, 8), isBig), frame.subarray(24), isBig)
+      : stored
+    frames.push({
+      pageNumber: frame.readUInt32BE(0),
+      offset: offset + FRAME_HEADER_BYTES,
+      commitPages: frame.readUInt32BE(4),
+      isOfThisRun,
+      isSound: isOfThisRun && isSame(sum, stored),
+    })
+    before = stored
+    offset += frame.length
+  }
+  return { pageBytes, isHeaderSound, frames }
+}
+
+type Sum = readonly [number, number]
+
+function sumUp([first, second]: Sum, bytes: Buffer, isBig: boolean): Sum {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let at = 0; at < bytes.byteLength; at += 8) {
+    first = (first + view.getUint32(at, !isBig) + second) >>> 0
+    second = (second + view.getUint32(at + 4, !isBig) + first) >>> 0
+  }
+  return [first, second]
+}
+
+function storedSum(bytes: Buffer, offset: number): Sum {
+  return [bytes.readUInt32BE(offset), bytes.readUInt32BE(offset + 4)]
+}
+
+function isSame(one: Sum, other: Sum): boolean {
+  return one[0] === other[0] && one[1] === other[1]
+}

@@ -1,0 +1,50 @@
+/** A change that was made is answered, also when the store cannot write its audit entry. */
+import Fastify from 'fastify'
+import t from 'tap'
+import { auditChanges } from '../../src/admin/audit.ts'
+import type { AdminOptions } from '../../src/admin/app.ts'
+import { StoreUnavailable } from '../../src/errors.ts'
+import type { AuditEntry } from '../../src/store/store.ts'
+import { createManualClock } from '../support/clock.ts'
+
+t.test('an entry that cannot be written is logged, and the answer is not lost', async (t) => {
+  const logged: unknown[] = []
+  const clock = createManualClock()
+  const log = { debug() {}, info() {}, warn() {}, error: (fields: object) => void logged.push(fields) }
+  const store = { addAudit: () => Promise.reject(new StoreUnavailable()) }
+  const app = await serve({ store, clock, log } as unknown as AdminOptions)
+  t.teardown(() => app.close())
+  const answer = await app.inject({ method: 'PUT', url: '/things/7' })
+  t.equal(answer.statusCode, 200)
+  t.same(answer.json(), { done: true })
+  t.match(logged, [{ code: 'STORE_UNAVAILABLE', route: '/things/:id' }])
+})
+
+t.test('a change is written down before it is answered, also one that failed half way', async (t) => {
+  const entries: Omit<AuditEntry, 'id'>[] = []
+  const clock = createManualClock()
+  const log = { debug() {}, info() {}, warn() {}, error() {} }
+  const store = { addAudit: async (entry: Omit<AuditEntry, 'id'>) => void entries.push(entry) }
+  const app = await serve({ store, clock, log } as unknown as AdminOptions)
+  t.teardown(() => app.close())
+  await app.inject({ method: 'DELETE', url: '/things/7' })
+  t.same(entries, [
+    {
+      atMs: clock.wallMs(),
+      action: 'DELETE /things/:id',
+      details: { ad_account_id: '7', key_id: undefined, status: 503 },
+    },
+  ])
+})
+
+async function serve(options: AdminOptions) {
+  const app = Fastify()
+  auditChanges(app, options)
+  await app.register(async (routes) => {
+    routes.put('/things/:id', async () => ({ done: true }))
+    routes.delete('/things/:id', async () => {
+      throw new StoreUnavailable()
+    })
+  })
+  return app
+}

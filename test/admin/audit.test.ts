@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import t from 'tap'
+import { rawEvent } from '../support/events.ts'
+import { ACCOUNT, setUp, TOKEN, type Stand } from '../support/relay.ts'
+
+interface Entry {
+  readonly id: number
+  readonly at: string
+  readonly action: string
+  readonly details: Readonly<Record<string, unknown>>
+}
+
+async function trail({ admin }: Stand, query = ''): Promise<{ entries: Entry[]; cursor: string | null }> {
+  const { status, body } = await admin('GET', `/audit${query}`)
+  assert.equal(status, 200)
+  return { entries: body['entries'] as Entry[], cursor: body['next_cursor'] as string | null }
+}
+
+const actionsOf = (entries: readonly Entry[]) => entries.map(({ action }) => action)
+
+t.test('whatever changes something is told, by route and id, and never with its body', async (t) => {
+  const stand = await setUp(t)
+  const { admin } = stand
+  const secret = 'pina_second_token_0002'
+  await admin('PUT', '/accounts/1', { access_token: secret, label: 'secret-label' })
+  await admin('POST', '/accounts/1/pause')
+  await admin('POST', '/accounts/1/resume')
+  const made = (await admin('POST', '/keys', { label: 'secret-label', ad_account_ids: ['1'] })).body
+  await admin('DELETE', `/keys/${String(made['id'])}`)
+  await admin('POST', '/reseal')
+  await admin('DELETE', '/accounts/1')
+
+  const { entries } = await trail(stand)
+  t.strictSame(
+    // The oldest two are of the stand itself.
+    entries.slice(0, -2).map(({ action, details }) => [action, details]),
+    [
+      ['DELETE /accounts/:id', { ad_account_id: '1', status: 204 }],
+      ['POST /reseal', { status: 200 }],
+      ['DELETE /keys/:key_id', { key_id: made['id'], status: 204 }],
+      ['POST /keys', { key_id: made['id'], status: 201 }],
+      ['POST /accounts/:id/resume', { ad_account_id: '1', status: 200 }],
+      ['POST /accounts/:id/pause', { ad_account_id: '1', status: 200 }],
+      ['PUT /accounts/:id', { ad_account_id: '1', status: 201 }],
+    ],
+  )
+  const text = JSON.stringify(entries)
+  for (const value of [secret, TOKEN, String(made['key']), stand.relayKey, 'secret-label'])
+    t.notMatch(text, value)
+  for (const { at } of entries) t.ok(Math.abs(Date.parse(at) - Date.now()) < 60_000)
+})
+
+t.test('what only looks, or was refused, is not told', async (t) => {
+  const stand = await setUp(t)
+  const before = (await trail(stand)).entries
+  await stand.admin('GET', '/books')
+  await stand.admin('POST', `/accounts/${ACCOUNT}/verify`)
+  await stand.admin('POST', '/accounts/404/pause')
+  await stand.admin('DELETE', '/keys/none')
+  await stand.admin('PUT', '/accounts/1', {})
+  await stand.admin('POST', '/nothing')
+  await fetch(`${stand.relay.adminUrl}/accounts/1`, { method: 'DELETE' })
+  await fetch(`${stand.relay.adminUrl}/books`, { method: 'HEAD' })
+  t.strictSame((await trail(stand)).entries, before)
+})
+
+t.test('a replay and a purge are one entry each, with their filter and counts', async (t) => {
+  const stand = await setUp(t)
+  stand.sandbox.faults.set([{ kind: 'failEvents' }])
+  for (let post = 0; post < 3; post++) {
+    await stand.post({ data: Array.from({ length: 150 }, () => rawEvent()) }, { query: '?test=true' })
+  }
+  stand.sandbox.faults.clear()
+  await stand.admin('POST', '/dead-letters/replay', {
+    filter: { ad_account_id: ACCOUNT, test: true },
+    limit: 440,
+  })
+  await stand.admin('POST', '/dead-letters/purge', { filter: {} })
+  const { entries } = await trail(stand, '?limit=2')
+  t.strictSame(
+    entries.map(({ action, details }) => [action, details]),
+    [
+      ['purge', { filter: {}, purged: 10 }],
+      [
+        'replay',
+        { filter: { ad_account_id: ACCOUNT, test: true }, replayed: 440, duplicates: 0, too_old: 0 },
+      ],
+    ],
+  )
+})
+
+t.test('the trail is read page by page, and outlives a restart', async (t) => {
+  const stand = await setUp(t)
+  await stand.admin('POST', `/accounts/${ACCOUNT}/pause`)
+  await stand.restart()
+  const first = await trail(stand, '?limit=2')
+  t.strictSame(actionsOf(first.entries), ['POST /accounts/:id/pause', 'POST /keys'])
+  const second = await trail(stand, `?limit=2&cursor=${first.cursor}`)
+  t.strictSame(actionsOf(second.entries), ['PUT /accounts/:id'])
+  t.equal(second.cursor, null)
+  t.equal((await stand.admin('GET', '/audit?limit=x')).status, 400)
+})

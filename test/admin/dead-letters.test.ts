@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict'
+import t from 'tap'
+import { rawEvent } from '../support/events.ts'
+import { ACCOUNT, setUp, type Stand } from '../support/relay.ts'
+
+interface Letter {
+  readonly id: number
+  readonly event_id: string
+  readonly message: string
+  readonly history: readonly { readonly at: string; readonly reason: string }[]
+}
+
+/** Posts an event for each id, all of which Pinterest refuses. */
+async function reject({ sandbox, post }: Stand, ids: readonly string[], query = ''): Promise<void> {
+  sandbox.faults.set([{ kind: 'failEvents', message: 'Value person@example.com is wrong.' }])
+  const data = ids.map((event_id) => rawEvent({ event_id }))
+  assert.equal((await post({ data }, { query })).status, 422)
+  sandbox.faults.clear()
+}
+
+async function list({ admin }: Stand, query = ''): Promise<{ letters: Letter[]; cursor: string | null }> {
+  const { status, body } = await admin('GET', `/dead-letters${query}`)
+  assert.equal(status, 200)
+  return { letters: body['dead_letters'] as Letter[], cursor: body['next_cursor'] as string | null }
+}
+
+const idsOf = (letters: readonly Letter[]) => letters.map(({ event_id }) => event_id)
+
+t.test('a dead letter tells what an operator needs, and nothing else of the event', async (t) => {
+  const stand = await setUp(t)
+  await reject(stand, ['a'])
+  const { letters, cursor } = await list(stand)
+  t.equal(cursor, null)
+  t.match(letters, [
+    {
+      id: Number,
+      ad_account_id: ACCOUNT,
+      is_test: false,
+      event_name: 'checkout',
+      event_id: 'a',
+      status: 'rejected',
+      reason: 'refused_event',
+      message: /^Value .* is wrong\.$/,
+      attempts: 1,
+      first_seen_at: /^\d{4}-\d\d-\d\dT[\d:.]+Z$/,
+      died_at: /^\d{4}-\d\d-\d\dT[\d:.]+Z$/,
+      history: Array,
+    },
+  ])
+  t.strictSame(Object.keys(letters[0]!).length, 12)
+  const text = JSON.stringify(letters)
+  for (const value of ['person@example.com', '203.0.113.7', 'Mozilla', 'USD', '72.39']) {
+    t.notMatch(text, value, value)
+  }
+  for (const { at, reason } of letters[0]!.history) {
+    t.ok(Date.parse(at) > 0)
+    t.match(reason, /^[a-z0-9_]+$/)
+  }
+})
+
+t.test('letters are filtered, and listed page by page, newest first', async (t) => {
+  const stand = await setUp(t)
+  await reject(stand, ['a', 'b', 'c'])
+  await reject(stand, ['t'], '?test=true')
+  t.strictSame(idsOf((await list(stand)).letters), ['t', 'c', 'b', 'a'])
+  const first = await list(stand, '?limit=3')
+  t.strictSame(idsOf(first.letters), ['t', 'c', 'b'])
+  const second = await list(stand, `?limit=3&cursor=${first.cursor}`)
+  t.strictSame(idsOf(second.letters), ['a'])
+  t.equal(second.cursor, null)
+  t.equal((await list(stand, '?limit=4')).cursor, null, 'a full last page is known to be the last')
+  for (const [query, ids] of [
+    ['?test=true', ['t']],
+    ['?test=false&limit=1', ['c']],
+    [`?ad_account_id=${ACCOUNT}&status=rejected&event_name=checkout&limit=2`, ['t', 'c']],
+    ['?ad_account_id=1', []],
+    ['?status=expired', []],
+    ['?reason=too_old', []],
+    ['?event_name=lead', []],
+  ] as const) {
+    t.strictSame(idsOf((await list(stand, query)).letters), ids, query)
+  }
+})
+
+t.test(
+  'replayed letters are delivered under their own ids, and leave the list and the books as rejected',
+  async (t) => {
+    const stand = await setUp(t)
+    const { admin, sandbox } = stand
+    await reject(stand, ['a', 'b', 'c'])
+    const { letters } = await list(stand)
+    const chosen = letters.filter(({ event_id }) => event_id !== 'b').map(({ id }) => id)
+    t.strictSame((await admin('POST', '/dead-letters/replay', { ids: chosen })).body, {
+      replayed: 2,
+      duplicates: 0,
+      too_old: 0,
+      next_cursor: null,
+    })
+    await sandbox.until(() => sandbox.conversions.summary(ACCOUNT).recorded === 2)
+    t.strictSame([...sandbox.conversions.counts(ACCOUNT).keys()].toSorted(), ['a', 'c'])
+    t.strictSame(idsOf((await list(stand)).letters), ['b'])
+    await until(async () => (await admin('GET', '/books')).body['queued'] === 0)
+    t.match((await admin('GET', '/books')).body, { received: 3, delivered: 2, rejected: 1, duplicate: 0 })
+  },
+)
+
+t.test('what dies again is a new letter, with the history of the old one', async (t) => {
+  const stand = await setUp(t)
+  await reject(stand, ['a'])
+  const [before] = (await list(stand)).letters
+  stand.sandbox.faults.set([{ kind: 'failEvents' }])
+  t.match((await stand.admin('POST', '/dead-letters/replay', { filter: {} })).body, { replayed: 1 })
+  await until(async () => (await list(stand)).letters.length === 1)
+  const [again] = (await list(stand)).letters
+  t.ok(again!.id > before!.id)
+  t.match(again, { event_id: 'a', attempts: 2 })
+  t.ok(again!.history.some(({ reason }) => reason === 'replayed'))
+})
+
+t.test('an event that was posted again is not sent twice', async (t) => {
+  const stand = await setUp(t)
+  await reject(stand, ['a', 'b'])
+  t.equal((await stand.post({ data: [rawEvent({ event_id: 'a' })] })).status, 200)
+  t.match((await stand.admin('POST', '/dead-letters/replay', { filter: { test: false } })).body, {
+    replayed: 1,
+    duplicates: 1,
+  })
+  await stand.sandbox.until(() => stand.sandbox.conversions.summary(ACCOUNT).recorded === 2)
+  t.equal(stand.sandbox.conversions.summary(ACCOUNT).repeated, 0)
+})
+
+t.test('a replay or purge does its share, and goes on at its cursor', async (t) => {
+  const stand = await setUp(t)
+  const { admin } = stand
+  await reject(
+    stand,
+    Array.from({ length: 450 }, (_, n) => `event-${n}`),
+  )
+  const body = { filter: {}, limit: 300 }
+  const first = (await admin('POST', '/dead-letters/replay', body)).body
+  t.match(first, { replayed: 300, next_cursor: /^\d+$/ })
+  const second = (await admin('POST', '/dead-letters/replay', { ...body, cursor: first['next_cursor'] })).body
+  t.match(second, { replayed: 150, next_cursor: null })
+  await stand.sandbox.until(() => stand.sandbox.conversions.summary(ACCOUNT).recorded === 450)
+
+  await reject(stand, ['u', 'v', 'w'])
+  const [, { id: middle } = { id: 0 }] = (await list(stand)).letters
+  t.match((await admin('POST', '/dead-letters/purge', { filter: {}, cursor: String(middle) })).body, {
+    purged: 1,
+  })
+  t.strictSame(idsOf((await list(stand)).letters), ['w', 'v'], 'only what comes behind the cursor')
+  t.match((await admin('POST', '/dead-letters/purge', { filter: {} })).body, { purged: 2 })
+
+  await reject(stand, ['x', 'y', 'z'])
+  const part = (await admin('POST', '/dead-letters/purge', { filter: {}, limit: 2 })).body
+  t.match(part, { purged: 2, next_cursor: /^\d+$/ })
+  t.strictSame(idsOf((await list(stand)).letters), ['x'])
+  const rest = { filter: { reason: 'refused_event' }, cursor: part['next_cursor'] }
+  t.strictSame((await admin('POST', '/dead-letters/purge', rest)).body, { purged: 1, next_cursor: null })
+  t.match((await admin('GET', '/books')).body, { received: 456, delivered: 450, rejected: 6, queued: 0 })
+})
+
+const badBodies: [string, unknown, RegExp][] = [
+  ['nothing', {}, /ids, filter/],
+  ['both', { ids: [1], filter: {} }, /ids, filter/],
+  ['no ids', { ids: [] }, /^ids: /],
+  ['ids that are none', { ids: [1, 'secret'] }, /^ids\.1: /],
+  ['ids below nothing', { ids: [0] }, /^ids\.0: /],
+  ['a filter that is none', { filter: [] }, /^filter: /],
+  ['an unknown field of the filter', { filter: { event_ID: 'secret' } }, /^filter\.event_ID: /],
+  ['an account that is none', { filter: { ad_account_id: 'secret' } }, /^filter\.ad_account_id: /],
+  ['a status that is none', { filter: { status: 'secret' } }, /^filter\.status: /],
+  ['test as a text', { filter: { test: 'true' } }, /^filter\.test: /],
+  ['a limit of nothing', { filter: {}, limit: 0 }, /^limit: /],
+  ['a cursor that is none', { filter: {}, cursor: 'secret' }, /^cursor: /],
+  ['no object', ['secret'], /^body: /],
+]
+t.test('bad input is named by its field, never by its value, and changes nothing', async (t) => {
+  const stand = await setUp(t)
+  await reject(stand, ['a'])
+  for (const [name, body, pattern] of badBodies) {
+    for (const path of ['/dead-letters/replay', '/dead-letters/purge']) {
+      const answer = await stand.admin('POST', path, body)
+      t.equal(answer.status, 400, `${path}: ${name}`)
+      t.match(answer.body['message'], pattern, name)
+      t.notMatch(JSON.stringify(answer.body), 'secret')
+    }
+  }
+  t.equal((await stand.admin('POST', '/dead-letters/purge')).status, 400, 'no body is not all')
+  for (const query of ['limit=0', 'limit=1001', 'cursor=x', 'status=x', 'test=1', 'event_id=a', 'reason=']) {
+    t.equal((await stand.admin('GET', `/dead-letters?${query}`)).status, 400, query)
+  }
+  t.strictSame(idsOf((await list(stand)).letters), ['a'])
+})
+
+async function until(isDone: () => Promise<boolean>): Promise<void> {
+  while (!(await isDone())) await new Promise((resolve) => setImmediate(resolve))
+}

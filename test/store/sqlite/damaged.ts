@@ -1,0 +1,116 @@
+/** A queue with something of everything, as files to copy and to damage, and what is in it. */
+import { randomBytes } from 'node:crypto'
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { openSqlite } from '../../../src/store/sqlite/open.ts'
+import { LIVE, makeDead, makeParcel, NOW_MS, TEST } from '../parcels.ts'
+
+export const OTHER = { adAccountId: '549755800000', isTest: false }
+export const ACCOUNTS = [LIVE.adAccountId, OTHER.adAccountId]
+
+export interface Pattern {
+  readonly masterKeys: { readonly current: Uint8Array }
+  /** Closed in order: all is in the file. */
+  readonly closed: string
+  /** As a process that was killed leaves it: much is in the WAL. */
+  readonly killed: string
+  /** Event ids that wait, by parcel id. */
+  readonly pending: ReadonlyMap<number, readonly string[]>
+  /** Of a parcel of which some events are settled. */
+  readonly settled: readonly string[]
+  readonly deadIds: readonly string[]
+}
+
+/** Folders with `relay.db`, its WAL and its vault. */
+export async function makePattern(folder: string, parcelCount = 120): Promise<Pattern> {
+  const work = join(folder, 'work')
+  const closed = join(folder, 'closed')
+  const killed = join(folder, 'killed')
+  for (const made of [work, closed, killed]) mkdirSync(made, { recursive: true })
+  const masterKeys = { current: randomBytes(32) }
+  const pending = new Map<number, readonly string[]>()
+  const { store, vaultStore, close } = await openSqlite({ path: join(work, 'relay.db'), masterKeys })
+  for (const adAccountId of ACCOUNTS) await vaultStore.putAccount(accountRow(adAccountId))
+  await vaultStore.putKey({
+    keyId: 'key-1',
+    label: '',
+    adAccountIds: ACCOUNTS,
+    keyHash: randomBytes(32),
+    createdAtMs: 1,
+  })
+
+  const commit = async (ids: readonly string[], lane: typeof LIVE) => {
+    const { parcelId } = await store.commit(makeParcel(ids, lane))
+    pending.set(parcelId!, ids)
+    return parcelId!
+  }
+  const fill = async (from: number, to: number) => {
+    for (let index = from; index < to; index += 10) {
+      const batch = Array.from({ length: 10 }, (_, offset) => {
+        const number = index + offset
+        const lane = [LIVE, TEST, OTHER][number % 3]!
+        // Every seventh needs overflow pages.
+        const tail = number % 7 === 0 ? `-${'y'.repeat(9000)}` : ''
+        return commit([`event-${number}-a${tail}`, `event-${number}-b`], lane)
+      })
+      await Promise.all(batch)
+    }
+  }
+  const settleEvery = async (nth: number) => {
+    const whole = [...pending].filter(([, [id]]) => id!.startsWith('event-'))
+    const ids = whole.map(([parcelId]) => parcelId).filter((_, index) => index % nth === 0)
+    for (const id of ids) pending.delete(id)
+    await store.settle(
+      ids.map((parcelId) => ({ parcelId, delivered: 'rest', dead: [], settledAtMs: NOW_MS })),
+    )
+  }
+  await fill(0, parcelCount)
+  await settleEvery(4)
+  const partly = await commit(['partly-0', 'partly-1', 'partly-2', 'partly-3'], LIVE)
+  const dead = [makeDead(2), makeDead(3, 'expired')]
+  await store.settle([{ parcelId: partly, delivered: [1], dead, settledAtMs: NOW_MS }])
+  pending.set(partly, ['partly-0'])
+  // A file of which a part was written back, and a WAL with what came later.
+  await store.size()
+  await fill(parcelCount, parcelCount + parcelCount / 2)
+  await settleEvery(5)
+  copyStore(work, killed)
+  await close()
+  copyStore(work, closed)
+  const settled = ['partly-1', 'partly-2', 'partly-3']
+  return { masterKeys, closed, killed, pending, settled, deadIds: ['partly-2', 'partly-3'] }
+}
+
+export function copyStore(from: string, to: string): string {
+  mkdirSync(to, { recursive: true })
+  for (const name of ['relay.db', 'relay.db-wal', 'relay.vault.db', 'relay.vault.db-wal']) {
+    if (existsSync(join(from, name))) copyFileSync(join(from, name), join(to, name))
+  }
+  return join(to, 'relay.db')
+}
+
+function accountRow(adAccountId: string) {
+  return {
+    adAccountId,
+    label: '',
+    country: undefined,
+    dobFormat: undefined,
+    postsPerMinute: undefined,
+    isPaused: false,
+    sealedToken: randomBytes(80),
+    tokenLast4: 'abcd',
+    tokenSetAtMs: 1,
+    createdAtMs: 1,
+  }
+}
+
+/** A small generator of its own, so that a seed that was printed brings the same places back. */
+export function createDice(seed: number): (below: number) => number {
+  let state = seed >>> 0
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below)
+  }
+}

@@ -1,0 +1,116 @@
+/** What only SQLite's own way of keeping dead letters and parcels can get wrong. */
+import { rmSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import t from 'tap'
+import { askAll, LIVE, makeDead, makeParcel, NOW_MS, NOW_S } from '../parcels.ts'
+import { layGround } from './ground.ts'
+
+const ALL = { limit: 100, oldestEventTimeS: 0, nowMs: NOW_MS }
+
+t.test('a filter that matches little in a long list is walked in steps, to its end', async (t) => {
+  const ground = await layGround(t)
+  const first = await ground.open()
+  for (const adAccountId of ['1', '2']) {
+    const { parcelId } = await first.store.commit(makeParcel([`of-${adAccountId}`], { adAccountId }))
+    const settlement = { parcelId: parcelId!, delivered: [], dead: [makeDead(0)], settledAtMs: NOW_MS }
+    await first.store.settle([settlement])
+  }
+  await first.close()
+  const db = new DatabaseSync(ground.path)
+  db.exec(`
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000)
+    INSERT INTO dead_letters (lane_id, event_name, event_id, event_time_s, status, reason, attempts,
+      first_seen_at_ms, died_at_ms, sealed)
+    SELECT lane_id, event_name, event_id, event_time_s, status, reason, attempts, first_seen_at_ms, died_at_ms, sealed
+    FROM dead_letters, n WHERE id = 2`)
+  db.close()
+
+  const { store } = await ground.open()
+  const query = { adAccountId: '1', limit: 100 }
+  t.match(await store.deadLetters(query), [{ eventId: 'of-1' }])
+  let steps = 0
+  let purged = 0
+  for (let beforeId: number | undefined = Number.MAX_SAFE_INTEGER; beforeId !== undefined; steps++) {
+    const step = await store.purge({ ...query, beforeId, nowMs: NOW_MS })
+    purged += step.purged
+    beforeId = step.beforeId
+  }
+  t.equal(purged, 1)
+  t.equal(steps, 3)
+  t.equal((await store.deadLetters({ limit: 20_000 })).length, 12_001, 'and nobody else lost any')
+})
+
+t.test('a letter that no key opens is listed and purged, but not replayed', async (t) => {
+  const ground = await layGround(t)
+  const first = await ground.open()
+  const { parcelId } = await first.store.commit(makeParcel(['a', 'b']))
+  const dead = [makeDead(0), makeDead(1)]
+  await first.store.settle([{ parcelId: parcelId!, delivered: [], dead, settledAtMs: NOW_MS }])
+  await first.close()
+  const db = new DatabaseSync(ground.path)
+  db.exec('UPDATE dead_letters SET sealed = zeroblob(90) WHERE id = 2')
+  db.close()
+
+  const problems: unknown[] = []
+  const { store } = await ground.open({ onProblem: (problem) => problems.push(problem) })
+  t.match(await store.deadLetters({ limit: 10 }), [{ message: '' }, { message: 'Invalid value.' }])
+  t.match(await store.replay(ALL), { replayed: 1, duplicates: 0, tooOld: 0, beforeId: undefined })
+  t.same(problems, [{ problem: 'letter_unreadable', lane: LIVE, letterId: 2 }])
+  t.match(await store.books({}), { received: 2, rejected: 1, queued: 1 })
+  t.match(await store.purge({ limit: 10, nowMs: NOW_MS }), { purged: 1 })
+})
+
+t.test('a parcel that no key opens is reported once, and stops no other from expiring', async (t) => {
+  const ground = await layGround(t)
+  const first = await ground.open()
+  const broken = await first.store.commit(makeParcel(['a'], { eventTimesS: [NOW_S - 200] }))
+  await first.store.commit(makeParcel(['b'], { eventTimesS: [NOW_S - 100] }))
+  await first.close()
+  const db = new DatabaseSync(ground.path)
+  db.prepare('UPDATE payloads SET sealed = zeroblob(90) WHERE parcel_id = ?').run(broken.parcelId!)
+  db.close()
+
+  const problems: unknown[] = []
+  const { store } = await ground.open({ onProblem: (problem) => problems.push(problem) })
+  const request = { oldestEventTimeS: NOW_S, limit: 1, nowMs: NOW_MS }
+  t.equal(await store.expire(request), 1)
+  t.equal(await store.expire(request), 0)
+  t.same(problems, [{ problem: 'parcel_unreadable', lane: LIVE, parcelId: broken.parcelId }])
+  t.match(await store.books({}), { expired: 1, queued: 1 })
+})
+
+t.test('a parcel with thousands of events expires in steps of its own', async (t) => {
+  const ground = await layGround(t)
+  const first = await ground.open()
+  for (const name of ['a', 'b', 'c']) {
+    const ids = Array.from({ length: 900 }, (_, n) => `${name}-${n}`)
+    await first.store.commit(makeParcel(ids))
+  }
+  await first.close()
+  const { store } = await ground.open()
+  const request = { oldestEventTimeS: NOW_S + 1, limit: 100, nowMs: NOW_MS }
+  t.equal(await store.expire(request), 1800, 'two parcels, and then others have their turn')
+  t.equal(await store.expire(request), 900)
+  t.equal(await store.expire(request), 0)
+})
+
+t.test('parcel ids go on where the clock is, also in a fresh file that replaces a broken one', async (t) => {
+  const ground = await layGround(t)
+  const commit = async (openedAtMs: number) => {
+    const { store, close } = await ground.open({ openedAtMs })
+    const { parcelId } = await store.commit(makeParcel([`event-${openedAtMs}`]))
+    await close()
+    return parcelId!
+  }
+  t.equal(await commit(NOW_MS), NOW_MS * 1000 + 1)
+  for (const suffix of ['', '-wal']) rmSync(`${ground.path}${suffix}`, { force: true })
+  t.equal(await commit(NOW_MS + 5), (NOW_MS + 5) * 1000 + 1)
+  t.equal(
+    await commit(NOW_MS - 3_600_000),
+    (NOW_MS + 5) * 1000 + 2,
+    'a clock that was set back gives none again',
+  )
+  t.ok(Number.isSafeInteger(await commit(Date.UTC(2200, 0))))
+  const { store } = await ground.open({ openedAtMs: NOW_MS })
+  t.equal((await store.lease(askAll())).length, 3)
+})

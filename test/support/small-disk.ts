@@ -1,0 +1,55 @@
+/** A disk of a few MiB, to be filled to the last byte: a tmpfs, which only root may mount. */
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, openSync, rmSync, closeSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+
+export interface SmallDisk {
+  readonly folder: string
+  /** A file of somebody else takes every byte that is free. */
+  fill(): void
+  /** And goes away again. */
+  clear(): void
+}
+
+const PLACE = '/tmp/helperC'
+
+/** Undefined, and said so, where it cannot be had. Unmounted when the test ends, however it ends. */
+export function mountSmallDisk(t: Test, size: string): SmallDisk | undefined {
+  mkdirSync(PLACE, { recursive: true })
+  const folder = mkdtempSync(join(PLACE, 'disk-'))
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder], { stdio: 'pipe' })
+  } catch {
+    rmSync(folder, { recursive: true })
+    t.comment('NOT TRIED: a small disk can only be mounted by root')
+    return undefined
+  }
+  t.teardown(() => {
+    // Lazily: what still has it open must not keep it.
+    execFileSync('umount', ['-l', folder])
+    rmSync(folder, { recursive: true })
+  })
+  const foreign = join(folder, 'foreign')
+  return {
+    folder,
+    fill: () => fillFile(foreign),
+    clear: () => rmSync(foreign, { force: true }),
+  }
+}
+
+function fillFile(path: string): void {
+  const file = openSync(path, 'a')
+  const chunk = Buffer.alloc(64 * 1024, 1)
+  try {
+    for (let size = chunk.length; size > 0;) {
+      try {
+        writeSync(file, chunk, 0, size)
+      } catch {
+        size = Math.floor(size / 2)
+      }
+    }
+  } finally {
+    closeSync(file)
+  }
+}
