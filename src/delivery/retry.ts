@@ -9,7 +9,7 @@ const RETRY_AFTER_CAP_MS = 5 * 60_000
  */
 export function readRetryAfter(header: string | undefined, nowMs: number): number | undefined {
   const value = header?.trim() ?? ''
-  if (/^\d{1,10}$/.test(value)) return Math.min(RETRY_AFTER_CAP_MS, Number(value) * 1000)
+  if (/^\d+$/.test(value)) return Math.min(RETRY_AFTER_CAP_MS, Number(value) * 1000)
   // Only the fixed-length date: Date.parse alone would take almost anything for a date.
   if (!/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(value)) return undefined
   const delayMs = Date.parse(value) - nowMs
