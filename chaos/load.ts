@@ -1,0 +1,107 @@
+/**
+ * Clients as storefronts have them: single posts, batches up to a thousand, some that do not wait, events posted twice
+ * (in another post, or in the same one), posts that were not answered posted again, and now and then an event that is
+ * no good.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { makeEvent, type ChaosEvent, type Kind } from './events.ts'
+import type { Ledger } from './ledger.ts'
+import { createAgent, post, type Answered, type Unanswered } from './post.ts'
+import type { Random } from './random.ts'
+
+export interface LoadOptions {
+  readonly port: number
+  readonly relayKey: string
+  readonly accounts: readonly string[]
+  readonly clientCount: number
+  readonly random: Random
+  readonly ledger: Ledger
+  /** Told before the event is posted for the first time, so that Pinterest can be told too. */
+  readonly onBadEvent?: (event: ChaosEvent) => void
+  /** Of all events; 0: none that Pinterest refuses. */
+  readonly badEvents?: Partial<Readonly<Record<Exclude<Kind, 'good'>, number>>>
+  readonly onOutcome?: (outcome: Answered | Unanswered) => void
+  /** The longest pause of a client between two posts. */
+  readonly pauseMs?: number
+  /** Of all posts: bodies that take their time. */
+  readonly slowPosts?: number
+}
+
+export interface Load {
+  /** Resolves when every client has its last answer. */
+  stop(): Promise<void>
+}
+
+const REMEMBERED = 500
+
+export function startLoad(options: LoadOptions): Load {
+  const { port, relayKey, accounts, random, ledger, pauseMs = 30, slowPosts = 0 } = options
+  const recent = new Map<string, ChaosEvent[]>(accounts.map((id) => [id, []]))
+  let isStopped = false
+
+  function makeOne(): ChaosEvent {
+    const { refused = 0, failing = 0, poison = 0 } = options.badEvents ?? {}
+    const kind = chooseKind(random.next(), { refused, failing, poison })
+    const event = makeEvent(random, kind)
+    if (kind !== 'good') options.onBadEvent?.(event)
+    return event
+  }
+
+  function makeEvents(adAccountId: string): ChaosEvent[] {
+    const known = recent.get(adAccountId)!
+    const events = Array.from({ length: chooseSize(random) }, () =>
+      known.length > 0 && random.chance(0.05) ? random.pick(known) : makeOne(),
+    )
+    // A post of nothing but what the relay refuses is counted beside the answer, not before it.
+    if (events.every(({ kind }) => kind === 'refused')) events.push(makeEvent(random))
+    for (const event of events) {
+      if (event.kind !== 'refused') known[random.between(0, REMEMBERED - 1) % (known.length + 1)] = event
+    }
+    return events
+  }
+
+  async function runClient(): Promise<void> {
+    const agent = createAgent()
+    let again: { readonly adAccountId: string; readonly events: ChaosEvent[] } | undefined
+    while (!isStopped) {
+      const adAccountId = again?.adAccountId ?? random.pick(accounts)
+      const events = again?.events ?? makeEvents(adAccountId)
+      const outcome = await post({
+        port,
+        agent,
+        relayKey,
+        adAccountId,
+        body: `{"data":[${events.map(({ json }) => json).join(',')}]}`,
+        prefer: random.pick([undefined, undefined, 'respond-async', 'wait=1']),
+        pauseMs: random.chance(slowPosts) ? random.between(50, 400) : 0,
+      })
+      ledger.note(adAccountId, events, outcome)
+      options.onOutcome?.(outcome)
+      const isTaken = outcome.kind === 'answered' && outcome.status !== 503
+      again = isTaken || random.chance(0.3) ? undefined : { adAccountId, events }
+      await delay(isTaken ? random.between(0, pauseMs) : 20)
+    }
+    agent.destroy()
+  }
+
+  const clients = Array.from({ length: options.clientCount }, runClient)
+  return {
+    async stop() {
+      isStopped = true
+      await Promise.all(clients)
+    },
+  }
+}
+
+function chooseSize(random: Random): number {
+  const draw = random.next()
+  if (draw < 0.7) return 1
+  if (draw < 0.97) return random.between(2, 20)
+  return random.between(100, 1000)
+}
+
+function chooseKind(draw: number, shares: Readonly<Record<Exclude<Kind, 'good'>, number>>): Kind {
+  if (draw < shares.refused) return 'refused'
+  if (draw < shares.refused + shares.failing) return 'failing'
+  return draw < shares.refused + shares.failing + shares.poison ? 'poison' : 'good'
+}

@@ -1,0 +1,27 @@
+/** What a scenario gets, and what it hands back: claims, each of which holds or is broken. */
+import type { Random } from './random.ts'
+
+export interface Claim {
+  readonly holds: boolean
+  /** The claim with its figures: `0 of 31,204 answered events lost`. */
+  readonly text: string
+}
+
+export interface Context {
+  /** Bounded for CI; the long form is what the promises are proved with. */
+  readonly isShort: boolean
+  readonly seed: number
+  readonly random: Random
+  /** One line of what is going on. */
+  readonly say: (text: string) => void
+}
+
+export type Scenario = (context: Context) => Promise<readonly Claim[]>
+
+export function claim(holds: boolean, text: string): Claim {
+  return { holds, text }
+}
+
+export function count(value: number): string {
+  return Math.round(value).toLocaleString('en-US')
+}

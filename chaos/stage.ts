@@ -1,0 +1,121 @@
+/**
+ * A sandbox in this process, and a relay in one of its own on a throw-away store. The relay keeps its ports over its
+ * restarts, so that clients come back to it as they would to a real one.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createSandbox, type Sandbox } from '../src/sandbox/sandbox.ts'
+import type { Books } from '../src/store/store.ts'
+import { nowMs } from './now.ts'
+import type { Random } from './random.ts'
+import { killWhileStarting, startRelayProcess, type Kill, type RelayProcess } from './relay-process.ts'
+
+export interface Stage {
+  readonly sandbox: Sandbox
+  readonly folder: string
+  readonly port: number
+  readonly accounts: readonly string[]
+  readonly relayKey: string
+  /** The one that runs now. */
+  relay(): RelayProcess
+  /** Starts it again, after `relay().kill()` or `.end()`. */
+  restart(settings?: Readonly<Record<string, string>>): Promise<RelayProcess>
+  /** Starts it and kills it before it is ready. */
+  killWhileStarting(afterMs: number): Promise<Kill>
+  admin<Body>(method: string, path: string, body?: unknown): Promise<Body>
+  books(adAccountId?: string): Promise<Books>
+  /** Registers the accounts' tokens again, as an operator would: what was held for them goes on. */
+  registerAccounts(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface StageOptions {
+  readonly accountCount: number
+  readonly random: Random
+  readonly settings?: Readonly<Record<string, string>>
+  /** Without it the sandbox of this process, which holds nobody back: it only counts. */
+  readonly sandboxUrl?: string
+}
+
+const ADMIN_TOKEN = 'admin-token-of-the-chaos'
+const FIRST_ACCOUNT = 549_755_885_175
+/** The harness empties the journal itself; until then it must hold all. */
+const JOURNAL = { maxCalls: 1_000_000, maxBytes: 2 ** 31 }
+
+export async function setStage(options: StageOptions): Promise<Stage> {
+  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-chaos-'))
+  const { random } = options
+  const sandbox = await createSandbox({
+    callsPerMinute: 0,
+    journal: JOURNAL,
+    now: nowMs,
+    random: () => random.next(),
+  })
+  const accounts = Array.from({ length: options.accountCount }, (_, n) => String(FIRST_ACCOUNT + n))
+  const [port, adminPort] = [await findFreePort(), await findFreePort()]
+  const settings = {
+    PORT: String(port),
+    ADMIN_PORT: String(adminPort),
+    ADMIN_TOKEN,
+    DATABASE_URL: `sqlite:${join(folder, 'relay.db')}`,
+    PINTEREST_API_URL: options.sandboxUrl ?? sandbox.url,
+    POSTS_PER_MINUTE: '0',
+    ...options.settings,
+  }
+  let relay = await startRelayProcess(settings)
+
+  async function admin<Body>(method: string, path: string, body?: unknown): Promise<Body> {
+    const response = await fetch(`http://127.0.0.1:${adminPort}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${ADMIN_TOKEN}`,
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    if (!response.ok) throw new Error(`${method} ${path} got ${response.status}: ${text}`)
+    return JSON.parse(text) as Body
+  }
+
+  async function registerAccounts(): Promise<void> {
+    for (const id of accounts) {
+      await admin('PUT', `/accounts/${id}`, { access_token: `pina_token_of_${id}`, country: 'US' })
+    }
+  }
+
+  await registerAccounts()
+  const made = await admin<{ key: string }>('POST', '/keys', { label: 'chaos', ad_account_ids: accounts })
+  return {
+    sandbox,
+    folder,
+    port,
+    accounts,
+    relayKey: made.key,
+    relay: () => relay,
+    async restart(more = {}) {
+      relay = await startRelayProcess({ ...settings, ...more })
+      return relay
+    },
+    killWhileStarting: (afterMs) => killWhileStarting(settings, afterMs),
+    admin,
+    books: (adAccountId) =>
+      admin<Books>('GET', adAccountId === undefined ? '/books' : `/books?ad_account_id=${adAccountId}`),
+    registerAccounts,
+    async close() {
+      await sandbox.close()
+      await relay.kill()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function findFreePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
