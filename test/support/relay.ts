@@ -3,7 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { systemClock, type Clock } from '../../src/clock.ts'
 import { readConfig } from '../../src/config.ts'
 import { createLog } from '../../src/log.ts'
 import { startRelay, type Relay } from '../../src/relay.ts'
@@ -62,7 +61,6 @@ export async function setUp(
   t: Test,
   settings: Record<string, string> = {},
   sandboxOptions: SandboxOptions = {},
-  clock: Clock = systemClock,
 ): Promise<Stand> {
   const folder = await mkdtemp(join(tmpdir(), 'pinrelay-test-'))
   const sandbox = await createSandbox(sandboxOptions)
@@ -81,7 +79,6 @@ export async function setUp(
       }),
       log: createLog({ level: 'trace', destination: { write: (line) => void logLines.push(line) } }),
       version: 'test',
-      clock,
       announceMs: 0,
     })
   let relay = await start({})
