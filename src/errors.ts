@@ -20,6 +20,7 @@ export const InvalidRequest = createError('INVALID_REQUEST', '%s', 400)
 export const Unauthorized = createError('UNAUTHORIZED', 'Authentication failed.', 401)
 export const Forbidden = createError('FORBIDDEN', 'You are not permitted to access that resource.', 403)
 export const NotFound = createError('NOT_FOUND', 'There is nothing at this address.', 404)
+export const SalvageRunning = createError('SALVAGE_RUNNING', 'A salvage is running already.', 409)
 export const UnsupportedMedia = createError('UNSUPPORTED_MEDIA', '%s', 415)
 export const TooManyPosts = createError(
   'TOO_MANY_POSTS',

@@ -105,7 +105,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   opened.defer(() => delivery.close())
   opened.defer(() => pinterest.close())
   vault.onAccountChange((adAccountId) => delivery.goOn(adAccountId))
-  const readiness = createReadiness({ store, clock, log })
+  const readiness = createReadiness({ store, isBehind: () => delivery.isBehind(), clock, log })
   opened.defer(() => readiness.close())
   const housekeeping = keepHouse({
     store,

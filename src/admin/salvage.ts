@@ -4,7 +4,8 @@
  */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { NotFound } from '../errors.ts'
+import { NotFound, SalvageRunning } from '../errors.ts'
+import type { SalvageReport } from '../store/sqlite/salvage/salvage.ts'
 import type { AdminOptions } from './app.ts'
 
 const Body = Type.Object(
@@ -12,12 +13,27 @@ const Body = Type.Object(
   { additionalProperties: false },
 )
 
-export const salvageRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { salvage, delivery }) => {
+export const salvageRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (
+  app,
+  { salvage, store, delivery },
+) => {
+  let isRunning = false
+
   app.post('/salvage', { schema: { body: Body } }, async (request) => {
-    const report = await salvage(request.body.file)
-    if (report === undefined) throw new NotFound()
-    for (const lane of report.lanes) delivery.wake(lane)
-    const { parcels, events, duplicates, deadLetters, unreadable } = report
-    return { parcels, events, duplicates, dead_letters: deadLetters, unreadable }
+    if (isRunning) throw new SalvageRunning()
+    isRunning = true
+    try {
+      const report = await salvage(request.body.file)
+      if (report === undefined) throw new NotFound()
+      return show(report)
+    } finally {
+      isRunning = false
+      // Also after a failure: what came so far must not wait for the rest.
+      for (const lane of await store.backlog()) delivery.wake(lane)
+    }
   })
+}
+
+function show({ parcels, events, duplicates, deadLetters, unreadable }: SalvageReport) {
+  return { parcels, events, duplicates, dead_letters: deadLetters, unreadable }
 }

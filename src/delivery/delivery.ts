@@ -26,7 +26,7 @@ import { createRunning } from './running.ts'
 import { reportCall, reportGate } from './report.ts'
 import { backoffMs } from './retry.ts'
 import { groupOf, membersOf, type Group } from './search.ts'
-import { createSettle } from './settling.ts'
+import { createSettling } from './settling.ts'
 import { createSupply } from './supply.ts'
 import { judge, type Verdict } from './verdict.ts'
 import { createWaits } from './waits.ts'
@@ -62,6 +62,8 @@ export interface Delivery {
   goOn(adAccountId: string): void
   lanes(adAccountId: string): readonly LaneState[]
   callsInFlight(): number
+  /** The store does not write verdicts: no call leaves. */
+  isBehind(): boolean
   /** No call leaves from now on; resolves when those in flight have ended, or after `patienceMs`. */
   stop(patienceMs: number): Promise<void>
   /** Ends every post's wait with what is known, now and from now on. */
@@ -85,7 +87,11 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const running = createRunning()
   const waits = createWaits(clock)
   const persist = createPersist({ clock, log, isClosing: () => isClosing })
-  const settle = createSettle({ store, waits, running, persist, clock, metrics })
+  const settling = createSettling({
+    ...{ store, waits, running, persist, clock, metrics, log },
+    onCaughtUp: pumpSoon,
+  })
+  const { settle } = settling
   const supply = createSupply({ store, waits, running, persist, clock, log, isPaused, onChange: schedule })
   const act = createAct({ supply, settle, clock, random })
   const outage = createOutage<Lane>({ clock, random, log, onChange: schedule })
@@ -113,16 +119,20 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       lane.isScheduled = true
       scheduled.push(lane)
     }
+    pumpSoon()
+  }
+
+  /** After the microtasks of this turn: parcels that were committed together leave together. */
+  function pumpSoon(): void {
     if (isPumpDue || isStopped) return
     isPumpDue = true
-    // After the microtasks of this turn: parcels that were committed together leave together.
     setImmediate(pump)
   }
 
   /** One call for the lane that was served longest ago, and again: a long lane delays another by one call at most. */
   function pump(): void {
     isPumpDue = false
-    while (callsInFlight < options.callsInFlightTotal && !isStopped) {
+    while (callsInFlight < options.callsInFlightTotal && !isStopped && !settling.isBehind()) {
       const lane = scheduled.pop()
       if (!lane) return
       lane.isScheduled = false
@@ -287,6 +297,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
         ),
 
     callsInFlight: () => callsInFlight,
+
+    isBehind: () => settling.isBehind(),
 
     async stop(patienceMs) {
       isStopped = true

@@ -1,5 +1,11 @@
-/** Final verdicts: noted in the parcel, counted, written to the store, and told to the post that waits. */
+/**
+ * Final verdicts: noted in the parcel, counted, written to the store, and told to the post that waits.
+ *
+ * What is delivered and not written down is sent again after a restart. So when the store cannot write, calls must stop
+ * soon: `isBehind` tells.
+ */
 import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { DeadEvent, Settlement, Store } from '../store/store.ts'
 import { note, withEntry, type EventOutcome, type Piece } from './parcel.ts'
@@ -14,6 +20,9 @@ export interface SettlingOptions {
   readonly persist: Persist
   readonly clock: Clock
   readonly metrics: Metrics
+  readonly log: Log
+  /** Verdicts were written while calls had to wait for that. */
+  readonly onCaughtUp: () => void
 }
 
 /** A piece, and one final verdict per event of it. */
@@ -25,8 +34,22 @@ export interface Decided {
 /** `reason`: a stable word for the events that are not delivered. */
 export type Settle = (decided: readonly Decided[], reason: string) => void
 
-export function createSettle(options: SettlingOptions): Settle {
-  const { store, waits, running, persist, clock, metrics } = options
+export interface Settling {
+  readonly settle: Settle
+  /** Verdicts wait too long to be written, or too many do: no call should leave. */
+  isBehind(): boolean
+}
+
+/** A write that takes longer waits for more than a slow disk. */
+const BEHIND_AFTER_MS = 5000
+/** Calls' worth of verdicts that may be unwritten at once. */
+const MOST_UNWRITTEN = 64
+
+export function createSettling(options: SettlingOptions): Settling {
+  const { store, waits, running, persist, clock, metrics, log, onCaughtUp } = options
+  /** When each write began, oldest first. */
+  const unwritten = new Map<object, number>()
+  let wasBehind = false
 
   /** Notes and counts; answers what the store has to write. */
   function decide({ piece, outcomes }: Decided, reason: string): Settlement {
@@ -56,10 +79,35 @@ export function createSettle(options: SettlingOptions): Settle {
     return { parcelId, delivered: isWhole ? 'rest' : delivered, dead, settledAtMs: clock.wallMs() }
   }
 
-  return (decided, reason) => {
+  function isBehind(): boolean {
+    const [oldestMs = Infinity] = unwritten.values()
+    const isLate = oldestMs + BEHIND_AFTER_MS < clock.monotonicMs()
+    if (!isLate && unwritten.size < MOST_UNWRITTEN) return false
+    if (!wasBehind && isLate) log.error({ reason: 'verdicts_unwritten' }, 'calls wait for the store')
+    wasBehind = true
+    return true
+  }
+
+  async function write(settlements: readonly Settlement[]): Promise<void> {
+    const began = {}
+    unwritten.set(began, clock.monotonicMs())
+    const isWritten = await persist('store cannot settle', () => store.settle(settlements))
+    // One of them may be at fault, and must not take the others with it.
+    if (!isWritten && settlements.length > 1) {
+      for (const one of settlements) await persist('store cannot settle', () => store.settle([one]))
+    }
+    unwritten.delete(began)
+    if (!wasBehind || isBehind()) return
+    wasBehind = false
+    onCaughtUp()
+  }
+
+  function settle(decided: readonly Decided[], reason: string): void {
     const settlements = decided.map((one) => decide(one, reason))
-    running.add(persist('store cannot settle', () => store.settle(settlements)).then(() => undefined))
+    running.add(write(settlements))
     // Only now: a post that learns of a refusal and comes again must find the event forgotten.
     for (const { piece } of decided) if (piece.parcel.pendingCount === 0) waits.done(piece.parcel.parcelId)
   }
+
+  return { settle, isBehind }
 }

@@ -24,10 +24,12 @@ const LOOK_EVERY_MS = 1000
 
 export function createReadiness(options: {
   readonly store: Store
+  /** Verdicts cannot be written either. */
+  readonly isBehind: () => boolean
   readonly clock: Clock
   readonly log: Log
 }): Readiness {
-  const { store, clock, log } = options
+  const { store, isBehind, clock, log } = options
   let storeProblem: 'store_unavailable' | 'store_full' | undefined
   let isAnnounced = false
   let isStopped = false
@@ -46,7 +48,8 @@ export function createReadiness(options: {
     try {
       // Between two looks the store itself refuses what would pass its watermark.
       const { isFull } = await store.size()
-      return isFull ? 'store_full' : undefined
+      if (isFull) return 'store_full'
+      return isBehind() ? 'store_unavailable' : undefined
     } catch {
       return 'store_unavailable'
     }

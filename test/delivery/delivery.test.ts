@@ -31,6 +31,8 @@ interface Stage {
   readonly paused: Set<string>
   readonly vault: { token: string }
   readonly trust: { isTrusted: boolean }
+  /** Settlements wait for `held`; those that come together with parcel `refused` are refused. */
+  readonly writing: { held: Promise<void> | undefined; refused: number | undefined }
   /** Leases that were asked for. */
   readonly asked: LeaseRequest[]
   /** Hands a parcel over, with one event per id; waits four seconds for its verdicts, unless told otherwise. */
@@ -69,8 +71,15 @@ function setStage(t: Test, overrides: { callsInFlight?: number; callsInFlightTot
   const handedOver = new Map<number, LeasedParcel>()
   const tokens = { token: 'pina_secret' }
   const trust = { isTrusted: true }
+  const writing: Stage['writing'] = { held: undefined, refused: undefined }
   const store: Pick<Store, 'settle' | 'release' | 'lease' | 'backlog'> = {
-    settle: async (settlements) => void settled.push(...settlements),
+    settle: async (settlements) => {
+      await writing.held
+      if (settlements.length > 1 && settlements.some(({ parcelId }) => parcelId === writing.refused)) {
+        throw new Error('a damaged parcel')
+      }
+      settled.push(...settlements)
+    },
     release: async (parcels) => {
       released.push(...parcels)
       for (const { parcelId, attempts, history } of parcels) {
@@ -135,7 +144,20 @@ function setStage(t: Test, overrides: { callsInFlight?: number; callsInFlightTot
     handedOver.set(parcelId, leased)
     return delivery.deliver(leased, waitMs)
   }
-  return { clock, delivery, calls, settled, released, stored, paused, vault: tokens, trust, asked, post }
+  return {
+    clock,
+    delivery,
+    calls,
+    settled,
+    released,
+    stored,
+    paused,
+    vault: tokens,
+    trust,
+    writing,
+    asked,
+    post,
+  }
 }
 
 function idsOf(name: string, count: number): string[] {
@@ -619,6 +641,55 @@ t.test('an event that grows too old in the queue is a dead letter, its companion
     { dead: [{ index: 0, status: 'expired', reason: 'too_old' }], delivered: [] },
     { dead: [], delivered: [1] },
   ])
+})
+
+t.test('while the store writes no verdicts calls stop, and go on once it does', async (t) => {
+  const { clock, post, calls, writing, delivery, settled } = setStage(t)
+  const written = Promise.withResolvers<void>()
+  writing.held = written.promise
+  for (let n = 0; n < 100; n++) {
+    void post(n, [`e${n}`], { waitMs: 0 })
+    await settle()
+    await calls[n]?.deliver()
+  }
+  t.equal(calls.length, 64, 'so many may be sent again after a restart, and no more')
+  await clock.advance(60_000)
+  t.equal(calls.length, 64)
+  t.ok(delivery.isBehind())
+  written.resolve()
+  await settle()
+  await calls.at(-1)?.deliver()
+  t.notOk(delivery.isBehind())
+  t.equal(calls.flatMap(({ ids }) => ids).length, 100)
+  t.equal(settled.length, 100)
+})
+
+t.test('verdicts that wait for seconds stop calls, however few they are', async (t) => {
+  const { clock, post, calls, writing } = setStage(t)
+  const written = Promise.withResolvers<void>()
+  writing.held = written.promise
+  void post(1, ['a'], { waitMs: 0 })
+  await settle()
+  await calls[0]?.deliver()
+  await clock.advance(6000)
+  void post(2, ['b'], { waitMs: 0 })
+  await clock.advance(1000)
+  t.equal(calls.length, 1)
+  written.resolve()
+  await clock.advance(1)
+  t.equal(calls.length, 2)
+})
+
+t.test('a verdict that the store refuses does not take the others with it', async (t) => {
+  const { post, calls, writing, settled } = setStage(t)
+  writing.refused = 2
+  for (const n of [1, 2, 3]) void post(n, [`e${n}`])
+  await settle()
+  await calls[0]?.deliver()
+  t.same(
+    settled.map(({ parcelId }) => parcelId),
+    [1, 2, 3],
+  )
 })
 
 t.test('nothing expires while the clock cannot be believed', async (t) => {

@@ -99,9 +99,10 @@ export function openQueueFile(options: QueueFileOptions, isOurs: boolean): Queue
 
   /** The old file is renamed while it is open: closing takes away a WAL that still has its name. */
   function giveUp({ queue }: OpenQueue): void {
-    replace()
     lastId = queue.nextParcelId()
+    // Whatever happens now, it is not asked again.
     current = undefined
+    replace()
     try {
       queue.db.close()
     } catch {
@@ -110,7 +111,10 @@ export function openQueueFile(options: QueueFileOptions, isOurs: boolean): Queue
   }
 
   function runInFresh(operations: readonly Operation[]): Outcome[] {
-    current ??= open()
+    if (current === undefined) {
+      finishSetAside(path)
+      current = open()
+    }
     return current.run(operations)
   }
 
@@ -123,7 +127,8 @@ export function openQueueFile(options: QueueFileOptions, isOurs: boolean): Queue
         if (!isDamage(error) || performance.now() - setAsideAtMs < PAUSE_MS) return failAll(operations, error)
       }
       try {
-        if (current !== undefined) giveUp(current)
+        if (current === undefined) replace()
+        else giveUp(current)
         return runInFresh(operations)
       } catch (error) {
         return failAll(operations, error)

@@ -9,6 +9,7 @@
  * dead_letters  ids are never given twice, so that a walk from new to old meets no letter that died after it began;
  *               no index but the id: every search is a walk in bounded steps
  * audit         what operators did; `details` is JSON of ids, filters and counts
+ * salvaged      what was taken of which file that was set aside
  *
  * `history` is JSON of [at_ms, reason] pairs, null while there is none: stable words, never a text of Pinterest's.
  */
@@ -82,7 +83,13 @@ export const QUEUE_SCHEMA: Schema = {
     at_ms INTEGER NOT NULL,
     action TEXT NOT NULL,
     details TEXT NOT NULL
-  ) STRICT`,
+  ) STRICT;
+  CREATE TABLE salvaged (
+    file TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    id INTEGER NOT NULL,
+    PRIMARY KEY (file, kind, id)
+  ) STRICT, WITHOUT ROWID`,
 }
 
 export const VAULT_SCHEMA: Schema = {

@@ -1,9 +1,8 @@
 /**
  * Puts what was salvaged into the queue, one bounded step per transaction: events that are there or were delivered are
- * duplicates, as in any post. How far a file has come is written down with each step, so that it can be salvaged again
- * at any time and nothing of it comes twice.
+ * duplicates, as in any post. What was taken of a file is written down with each step, so that it can be salvaged again
+ * at any time: nothing of it comes twice, and what could not be read before may come then.
  */
-import { prepareRows } from '../connection.ts'
 import { createCommit } from '../commit.ts'
 import { unpackHistory } from '../history.ts'
 import type { SalvageAnswer, SalvagedLetter, SalvagedParcel, SalvageRequest } from '../protocol.ts'
@@ -14,8 +13,7 @@ export function createRestore(queue: Queue): (request: SalvageRequest) => Salvag
   const { db, lanes, sealer } = queue
   const commit = createCommit(queue)
   const settling = createSettling(queue)
-  const select = prepareRows<[mark: number]>(db, 'SELECT value FROM meta WHERE name = ?')
-  const replace = db.prepare('INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)')
+  const remember = db.prepare('INSERT OR IGNORE INTO salvaged (file, kind, id) VALUES (?, ?, ?)')
   const insertLetter = db.prepare(
     `INSERT INTO dead_letters (lane_id, event_name, event_id, event_time_s, status, reason, attempts, first_seen_at_ms,
        died_at_ms, history, sealed)
@@ -42,17 +40,19 @@ export function createRestore(queue: Queue): (request: SalvageRequest) => Salvag
     lanes.count(laneId, { received: 1, [status]: 1 })
   }
 
-  /** Those with an id over the file's mark, which moves on. */
-  function takeNew<Item>(name: string, items: readonly Item[], idOf: (item: Item) => number): Set<Item> {
-    const mark = select.get(name)?.[0] ?? 0
-    const fresh = items.filter((item) => idOf(item) > mark)
-    if (fresh.length > 0) replace.run(name, Math.max(...fresh.map(idOf)))
-    return new Set(fresh)
+  /** Those that were not taken before. */
+  function takeNew<Item>(
+    file: string,
+    kind: 'parcel' | 'letter',
+    items: readonly Item[],
+    idOf: (item: Item) => number,
+  ): Set<Item> {
+    return new Set(items.filter((item) => remember.run(file, kind, idOf(item)).changes === 1))
   }
 
   return function restore({ file, parcels, letters }) {
-    const freshParcels = takeNew(`salvaged:${file}`, parcels, ({ parcelId }) => parcelId)
-    const freshLetters = takeNew(`salvaged letters:${file}`, letters, ({ letterId }) => letterId)
+    const freshParcels = takeNew(file, 'parcel', parcels, ({ parcelId }) => parcelId)
+    const freshLetters = takeNew(file, 'letter', letters, ({ letterId }) => letterId)
     const answer = { parcels: 0, events: 0, duplicates: letters.length - freshLetters.size, deadLetters: 0 }
     for (const parcel of parcels) {
       const count = parcel.commit.eventTimesS.length

@@ -1,7 +1,6 @@
 /** `salvage`: from a file that was set aside into the open queue, one small step after the other. */
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import type { LaneKey } from '../../store.ts'
 import type { Batcher } from '../batcher.ts'
 import type { SalvageStep } from './read.ts'
 import type { SalvageSettings } from './thread.ts'
@@ -14,26 +13,22 @@ export interface SalvageReport {
   readonly deadLetters: number
   /** Parcels and letters that were found, and of which too much is lost. */
   readonly unreadable: number
-  /** Those that have more to send now. */
-  readonly lanes: readonly LaneKey[]
 }
 
-/** `file` names it for the mark of how far it has come. */
+/** `file`: the name under which it is remembered what was taken from it. */
 export async function salvageFile(
   batcher: Batcher,
   file: string,
   settings: SalvageSettings,
 ): Promise<SalvageReport> {
-  const lanes = new Map<string, LaneKey>()
   const sum = { parcels: 0, events: 0, duplicates: 0, deadLetters: 0, unreadable: 0 }
   const thread = new Worker(new URL('./thread.ts', import.meta.url), { workerData: settings })
   try {
     for (;;) {
       thread.postMessage('next', [])
       const [step] = (await once(thread, 'message')) as [SalvageStep | null]
-      if (step === null) return { ...sum, lanes: [...lanes.values()] }
+      if (step === null) return sum
       const { parcels, letters, unreadable } = step
-      for (const { commit } of parcels) lanes.set(nameOf(commit), toLane(commit))
       const done = await batcher.submit('salvage', { file, parcels, letters })
       sum.parcels += done.parcels
       sum.events += done.events
@@ -44,12 +39,4 @@ export async function salvageFile(
   } finally {
     await thread.terminate()
   }
-}
-
-function nameOf({ adAccountId, isTest }: LaneKey): string {
-  return `${adAccountId}/${isTest}`
-}
-
-function toLane({ adAccountId, isTest }: LaneKey): LaneKey {
-  return { adAccountId, isTest }
 }
