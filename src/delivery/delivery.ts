@@ -88,7 +88,13 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const waits = createWaits(clock)
   const persist = createPersist({ clock, log, isClosing: () => isClosing })
   const settling = createSettling({
-    ...{ store, waits, running, persist, clock, metrics, log },
+    store,
+    waits,
+    running,
+    persist,
+    clock,
+    metrics,
+    log,
     onCaughtUp: pumpSoon,
   })
   const { settle } = settling
