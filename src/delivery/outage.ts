@@ -44,6 +44,13 @@ export function createOutage<L>({ clock, random, log, onChange }: OutageOptions<
     return gate.status === 'open' || (!isTrialOut && gate.untilMs <= clock.monotonicMs())
   }
 
+  /** Not while a trial is out: its end unblocks. */
+  function setTimer(): void {
+    if (gate.status === 'open' || isTrialOut) return
+    cancel()
+    cancel = clock.after(Math.max(1, gate.untilMs - clock.monotonicMs()), unblock)
+  }
+
   function unblock(): void {
     const lanes = [...blocked]
     blocked.clear()
@@ -55,8 +62,8 @@ export function createOutage<L>({ clock, random, log, onChange }: OutageOptions<
     gate = afterCall(gate, result, wasTrial, clock.monotonicMs(), random())
     cancel()
     if (gate.status === 'closed') {
-      const delayMs = Math.max(0, gate.untilMs - clock.monotonicMs())
-      cancel = clock.after(delayMs, unblock)
+      setTimer()
+      const delayMs = gate.untilMs - clock.monotonicMs()
       if (before === 'open') log.error({ reason: 'outage', delay_ms: Math.round(delayMs) }, 'all lanes wait')
     } else {
       if (before === 'closed') log.warn({ reason: 'outage' }, 'all lanes go on')
@@ -68,6 +75,8 @@ export function createOutage<L>({ clock, random, log, onChange }: OutageOptions<
     passes(lane) {
       if (mayLeave()) return true
       blocked.add(lane)
+      // Anew each time: a timer may fire a little before the moment that it was set for.
+      setTimer()
       return false
     },
     left() {

@@ -1,0 +1,33 @@
+import t from 'tap'
+import { createOutage } from '../../src/delivery/outage.ts'
+import type { CallOutcome } from '../../src/pinterest/outcome.ts'
+import { createManualClock } from '../support/clock.ts'
+
+const silentLog = { debug() {}, info() {}, warn() {}, error() {} }
+const DOWN: CallOutcome = {
+  kind: 'answered',
+  status: 503,
+  code: 4197,
+  message: '',
+  retryAfter: undefined,
+  results: undefined,
+}
+
+t.test('a lane is asked again though the timer fired a little early', async (t) => {
+  const manual = createManualClock()
+  const clock = {
+    ...manual,
+    after: (ms: number, then: () => void) => manual.after(Math.max(0, ms - 0.5), then),
+  }
+  const asked: string[] = []
+  const outage = createOutage<string>({
+    clock,
+    random: () => 0.5,
+    log: silentLog,
+    onChange: (lane) => void (outage.passes(lane) && asked.push(lane)),
+  })
+  for (let n = 0; n < 3; n++) outage.ended(DOWN, { action: 'retry', reason: 'status_503' }, outage.left())
+  t.notOk(outage.passes('lane'))
+  await manual.advance(5000)
+  t.same(asked, ['lane'])
+})
