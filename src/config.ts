@@ -21,6 +21,9 @@ export const SettingsSchema = Type.Object({
   ADMIN_HOST: text('an address', '^\\S+$', '127.0.0.1'),
   ADMIN_PORT: number(8081, 0, 65_535),
   ADMIN_TOKEN: Type.Optional(text('at least 16 visible ASCII characters', '^[!-~]{16,}$')),
+  ADMIN_PUBLIC_URL: Type.Optional(
+    text('an http or https URL without query, fragment or closing slash', '^https?://[^\\s?#]*[^\\s?#/]$'),
+  ),
   DATABASE_URL: text(
     'sqlite: and the path of a file',
     '^sqlite:(?!:|file:).*[^/:]$',
@@ -32,6 +35,11 @@ export const SettingsSchema = Type.Object({
     'an http or https URL without query or fragment',
     '^https?://[^\\s?#]+$',
     'https://api.pinterest.com/v5',
+  ),
+  PINTEREST_CONSENT_URL: text(
+    'an http or https URL without query or fragment',
+    '^https?://[^\\s?#]+$',
+    'https://www.pinterest.com/oauth/',
   ),
   POSTS_PER_MINUTE: number(5000, 0, 1_000_000),
   CALLS_PER_MINUTE: number(5000, 2, 1_000_000),

@@ -21,6 +21,10 @@ export const Unauthorized = createError('UNAUTHORIZED', 'Authentication failed.'
 export const Forbidden = createError('FORBIDDEN', 'You are not permitted to access that resource.', 403)
 export const NotFound = createError('NOT_FOUND', 'There is nothing at this address.', 404)
 export const SalvageRunning = createError('SALVAGE_RUNNING', 'A salvage is running already.', 409)
+export const TokenRefused = createError('TOKEN_REFUSED', '%s', 400)
+export const ConsentInvalid = createError('CONSENT_INVALID', '%s', 400)
+export const NoGrant = createError('NO_GRANT', '%s', 409)
+export const PinterestUnavailable = createError('PINTEREST_UNAVAILABLE', '%s', 502)
 export const UnsupportedMedia = createError('UNSUPPORTED_MEDIA', '%s', 415)
 export const TooManyPosts = createError(
   'TOO_MANY_POSTS',

@@ -1,4 +1,7 @@
-/** The relay's counters for Prometheus. Labels have few values: statuses, verdicts, reasons; never an id of a customer. */
+/**
+ * The relay's counters for Prometheus. Labels have few values: statuses, verdicts, reasons, and at most a bounded number of ad
+ * accounts; never anything of a customer.
+ */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 
 export interface Metrics {
@@ -6,6 +9,9 @@ export interface Metrics {
   events(verdict: 'delivered' | 'rejected' | 'expired' | 'refused' | 'duplicate', count: number): void
   warned(code: string): void
   call(outcome: string, seconds: number, events: number): void
+  tokenRefreshed(outcome: 'renewed' | 'failed' | 'refused'): void
+  /** One value per ad account, as it is when somebody looks; those that are left out are not there. */
+  accountGauge(name: string, help: string, read: () => ReadonlyMap<string, number>): void
   /** Values that are read when somebody looks. */
   gauge(name: string, help: string, read: () => number | Promise<number>): void
   readonly contentType: string
@@ -52,6 +58,12 @@ export function createMetrics(options: { readonly version: string }): Metrics {
     buckets: [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000],
     registers,
   })
+  const refreshes = new Counter({
+    name: 'pinrelay_token_refreshes_total',
+    help: 'Refreshes of OAuth grants, by outcome: renewed, failed (it is tried again), refused (authorize again).',
+    labelNames: ['outcome'],
+    registers,
+  })
   new Gauge({
     name: 'pinrelay_build_info',
     help: 'Always 1; the version is the label.',
@@ -72,6 +84,19 @@ export function createMetrics(options: { readonly version: string }): Metrics {
       calls.inc({ outcome })
       callSeconds.observe(seconds)
       callEvents.observe(eventCount)
+    },
+    tokenRefreshed: (outcome) => refreshes.inc({ outcome }),
+    accountGauge(name, help, read) {
+      new Gauge({
+        name,
+        help,
+        labelNames: ['ad_account_id'],
+        registers,
+        collect() {
+          this.reset()
+          for (const [ad_account_id, value] of read()) this.set({ ad_account_id }, value)
+        },
+      })
     },
     gauge(name, help, read) {
       new Gauge({

@@ -20,10 +20,17 @@ import { createReadiness } from './http/health.ts'
 import { createPrepareEvents } from './http/prepare-events.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
+import { createPinterestOauth } from './pinterest/oauth.ts'
 import { createPinterest } from './pinterest/pinterest.ts'
 import { keepHouse } from './store/housekeeping.ts'
 import { openSqlite } from './store/sqlite/open.ts'
 import type { StoreProblem } from './store/sqlite/protocol.ts'
+import { createGranting } from './tokens/granting.ts'
+import { createTokenHealth } from './tokens/health.ts'
+import { createQualityFetcher } from './tokens/quality.ts'
+import { createRefresher } from './tokens/refresher.ts'
+import { reportTokens } from './tokens/token-metrics.ts'
+import { createTokenWatch, needsConsent } from './tokens/token-watch.ts'
 import { loadOrMakeMasterKey, loadOrMakeSecretFile, parseMasterKey } from './vault/master-key.ts'
 import { createSealer, type MasterKeys } from './vault/seal.ts'
 import { openVault } from './vault/vault.ts'
@@ -80,6 +87,12 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     connections: config.CALLS_IN_FLIGHT_TOTAL,
     userAgent: `pinrelay/${version}`,
   })
+  const oauth = createPinterestOauth({
+    apiUrl: config.PINTEREST_API_URL,
+    callTimeoutMs: config.CALL_TIMEOUT_MS,
+    userAgent: `pinrelay/${version}`,
+  })
+  opened.defer(() => oauth.close())
   const guard = createGuard({
     callsPerMinute: config.CALLS_PER_MINUTE,
     callBurst: config.CALL_BURST,
@@ -87,6 +100,17 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   })
   const isClockTrusted = watchClock(clock, log)
   const maxEventAgeMs = config.MAX_EVENT_AGE_HOURS * 3_600_000
+  const refresher = createRefresher({
+    vault,
+    oauth,
+    clock,
+    random: Math.random,
+    log,
+    onRefresh: (outcome) => metrics.tokenRefreshed(outcome),
+  })
+  opened.defer(() => refresher.stop(CALLS_PATIENCE_MS))
+  const tokenHealth = createTokenHealth(clock.wallMs)
+  const tokenWatch = createTokenWatch({ vault, refresher, health: tokenHealth, log })
   const delivery = createDelivery({
     store,
     pinterest,
@@ -98,13 +122,18 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     callsInFlightTotal: config.CALLS_IN_FLIGHT_TOTAL,
     maxEventAgeMs,
     isClockTrusted,
+    tokenWatch,
+    needsConsent: (adAccountId) => needsConsent(vault, adAccountId),
     log,
     metrics,
   })
   // In this order backwards: calls that are still out end with their connections, then the last verdicts are written.
   opened.defer(() => delivery.close())
   opened.defer(() => pinterest.close())
-  vault.onAccountChange((adAccountId) => delivery.goOn(adAccountId))
+  vault.onAccountChange((adAccountId) => {
+    delivery.goOn(adAccountId)
+    refresher.look()
+  })
   const readiness = createReadiness({ store, isBehind: () => delivery.isBehind(), clock, log })
   opened.defer(() => readiness.close())
   const housekeeping = keepHouse({
@@ -116,6 +145,8 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     log,
   })
   opened.defer(() => housekeeping.close())
+  const quality = createQualityFetcher({ vault, oauth, clock, random: Math.random, log })
+  opened.defer(() => quality.close())
 
   const door = createDoor({ now: clock.monotonicMs })
   const publicApp = await createPublicApp({
@@ -132,23 +163,33 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     trustProxy: config.TRUST_PROXY,
   })
   opened.defer(() => closePublicApp(publicApp))
+  const verify = createVerify({ pinterest, guard, vault, clock, tokenWatch })
+  let adminUrl = ''
   const adminApp = await createAdminApp({
     vault,
     store,
     delivery,
-    verify: createVerify({ pinterest, guard, vault, clock }),
+    verify,
+    granting: createGranting({ vault, oauth, refresher, verify, clock }),
+    refresher,
+    tokenHealth,
     metrics,
     log,
     clock,
     maxEventAgeMs,
     adminToken,
     metricsOpen: config.METRICS_OPEN,
+    consentPageUrl: config.PINTEREST_CONSENT_URL,
+    publicUrl: () => config.ADMIN_PUBLIC_URL ?? adminUrl,
     salvage: (file) =>
       sqlite.salvage(
         file,
         vault.accounts().map(({ adAccountId }) => adAccountId),
       ),
-    onAccountDeleted: (adAccountId) => door.forget(adAccountId),
+    onAccountDeleted: (adAccountId) => {
+      door.forget(adAccountId)
+      tokenHealth.forget(adAccountId)
+    },
   })
   opened.defer(() => adminApp.close())
   metrics.gauge('pinrelay_ready', '1 while posts are taken.', () => (readiness.problem() ? 0 : 1))
@@ -156,11 +197,14 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     const { queued } = await store.books({})
     return queued
   })
+  reportTokens({ metrics, vault, clock })
   metrics.gauge('pinrelay_calls_in_flight', 'Calls to Pinterest in flight.', () => delivery.callsInFlight())
 
   await delivery.start()
-  const adminUrl = await adminApp.listen({ host: config.ADMIN_HOST, port: config.ADMIN_PORT })
+  adminUrl = await adminApp.listen({ host: config.ADMIN_HOST, port: config.ADMIN_PORT })
   const publicUrl = await publicApp.listen({ host: config.HOST, port: config.PORT })
+  refresher.look()
+  quality.start()
   const parts = opened.move()
 
   return {
@@ -171,7 +215,11 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
       readiness.announceShutdown()
       await delay(announceMs)
       readiness.stopTaking()
-      await Promise.all([delivery.stop(CALLS_PATIENCE_MS), delay(announceMs / 3)])
+      await Promise.all([
+        delivery.stop(CALLS_PATIENCE_MS),
+        refresher.stop(CALLS_PATIENCE_MS),
+        delay(announceMs / 3),
+      ])
       delivery.endWaits()
       await parts.disposeAsync()
     },

@@ -46,7 +46,13 @@ t.test('compose passes every setting on, but for what the image and its networks
 
 t.test('every npm script that a document names exists', async (t) => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
-  for (const path of ['README.md', 'CONTRIBUTING.md', 'docs/sandbox.md', 'docs/spelling.md']) {
+  for (const path of [
+    'README.md',
+    'CONTRIBUTING.md',
+    'docs/sandbox.md',
+    'docs/spelling.md',
+    'docs/tokens.md',
+  ]) {
     for (const [, name] of read(path).matchAll(/npm run ([a-z:-]+)/g)) {
       t.ok(Object.hasOwn(scripts, name!), `${path}: npm run ${name}`)
     }

@@ -1,22 +1,38 @@
-/** Accounts: registering and rotating tokens, verifying, pausing. */
+/** Accounts: registering them, their tokens and grants, verifying, pausing. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type, type TSchema } from 'typebox'
-import type { LaneState } from '../delivery/lane-state.ts'
+import { Type, type Static, type TSchema } from 'typebox'
 import { InvalidRequest, NotFound } from '../errors.ts'
 import { spellCountry } from '../event/normalize/country.ts'
-import type { Account } from '../vault/vault.ts'
+import type { GivenGrant } from '../tokens/granting.ts'
+import type { Account, AccountChange } from '../vault/vault.ts'
+import { createShowAccount } from './account-view.ts'
 import type { AdminOptions } from './app.ts'
+import { verifyAll } from './verify-all.ts'
 
 const AdAccountId = Type.String({ pattern: '^\\d{1,18}$' })
 const Params = Type.Object({ id: AdAccountId })
+/** As Pinterest gives it: what may stand in a header. */
+const Secret = Type.String({ minLength: 8, maxLength: 4096, pattern: '^[!-~]+$' })
 /** Absent: stays as it is. Null: back to the default. */
 function orNull<Schema extends TSchema>(schema: Schema) {
   return Type.Optional(Type.Union([schema, Type.Null()]))
 }
+const Oauth = Type.Object(
+  {
+    /** A colon would end it in HTTP Basic. */
+    client_id: Type.Optional(Type.String({ minLength: 1, maxLength: 200, pattern: '^[!-9;-~]+$' })),
+    client_secret: Type.Optional(Secret),
+    /** Absent: somebody will consent at /accounts/{id}/authorize, or the app has a new secret. */
+    refresh_token: Type.Optional(Secret),
+    /** The account whose grant this one uses as well. */
+    shared_with: Type.Optional(AdAccountId),
+  },
+  { additionalProperties: false },
+)
 const AccountBody = Type.Object(
   {
-    /** As Pinterest gives it: what may stand in a header. */
-    access_token: Type.Optional(Type.String({ minLength: 8, maxLength: 4096, pattern: '^[!-~]+$' })),
+    access_token: Type.Optional(Secret),
+    oauth: Type.Optional(Oauth),
     label: orNull(Type.String({ maxLength: 200 })),
     country: orNull(Type.String({ pattern: '^[A-Za-z]{2}$' })),
     dob_format: orNull(Type.Enum(['DMY', 'MDY'])),
@@ -27,22 +43,8 @@ const AccountBody = Type.Object(
 )
 
 export const accountRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
-  const { vault, delivery, verify, clock, onAccountDeleted } = options
-
-  const show = (account: Account) => ({
-    ad_account_id: account.adAccountId,
-    label: account.label,
-    country: account.country?.toUpperCase() ?? null,
-    dob_format: account.dobFormat ?? null,
-    posts_per_minute: account.postsPerMinute ?? null,
-    paused: account.isPaused,
-    token: {
-      last4: account.tokenLast4,
-      age_seconds: Math.max(0, Math.floor((clock.wallMs() - account.tokenSetAtMs) / 1000)),
-    },
-    created_at: new Date(account.createdAtMs).toISOString(),
-    lanes: delivery.lanes(account.adAccountId).map(showLane),
-  })
+  const { vault, delivery, verify, granting, onAccountDeleted } = options
+  const show = createShowAccount(options)
   const find = (adAccountId: string): Account => {
     const account = vault.account(adAccountId)
     if (!account) throw new NotFound()
@@ -51,19 +53,21 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app
 
   app.put('/accounts/:id', { schema: { params: Params, body: AccountBody } }, async (request, reply) => {
     const { id: adAccountId } = request.params
-    const { access_token, label, country, dob_format, posts_per_minute } = request.body
-    if (typeof country === 'string' && spellCountry(country).status === 'dropped') {
-      throw new InvalidRequest('country: is no country of ISO 3166-1.')
+    const { access_token: accessToken, oauth } = request.body
+    const settings = readSettings(adAccountId, request.body)
+    if (oauth !== undefined && accessToken !== undefined) {
+      throw new InvalidRequest('oauth: cannot be given together with access_token.')
     }
-    const outcome = await vault.putAccount({
-      adAccountId,
-      accessToken: access_token,
-      label,
-      country: country?.toLowerCase() ?? country,
-      dobFormat: dob_format,
-      postsPerMinute: posts_per_minute,
-    })
-    if (outcome === 'token_missing') throw new InvalidRequest('access_token: is required for a new account.')
+    const outcome =
+      oauth === undefined
+        ? await vault.putAccount({
+            ...settings,
+            token: accessToken === undefined ? undefined : { kind: 'given', accessToken },
+          })
+        : await granting.putAccount(settings, readGrant(oauth))
+    if (outcome === 'token_missing') {
+      throw new InvalidRequest('access_token: is required for a new account, or oauth.')
+    }
     return reply.code(outcome === 'added' ? 201 : 200).send(show(find(adAccountId)))
   })
 
@@ -77,12 +81,28 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app
     return reply.code(204).send()
   })
 
-  app.post('/accounts/:id/verify', { schema: { params: Params } }, async (request) => {
-    const { adAccountId } = find(request.params.id)
-    const verification = await verify(adAccountId)
+  async function verifyOne(adAccountId: string) {
+    const { works, status, message } = await verify(adAccountId)
     // What was held for its token may go on: it works after all.
-    if (verification.works) delivery.goOn(adAccountId)
-    return verification
+    if (works) delivery.goOn(adAccountId)
+    return { works, status, message }
+  }
+
+  app.post('/accounts/:id/verify', { schema: { params: Params } }, async (request) =>
+    verifyOne(find(request.params.id).adAccountId),
+  )
+
+  app.post('/accounts/verify', async () => ({
+    verifications: await verifyAll(
+      vault.accounts().map(({ adAccountId }) => adAccountId),
+      verifyOne,
+    ),
+  }))
+
+  app.post('/accounts/:id/conversion-token', { schema: { params: Params } }, async (request) => {
+    const { adAccountId } = find(request.params.id)
+    await granting.mint(adAccountId)
+    return show(find(adAccountId))
   })
 
   for (const [verb, isPaused] of [
@@ -96,11 +116,32 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app
   }
 }
 
-function showLane({ isTest, status, nextTryMs, callsInFlight }: LaneState) {
-  return {
-    test: isTest,
-    status,
-    next_try_in_seconds: nextTryMs === undefined ? null : Math.ceil(nextTryMs / 1000),
-    calls_in_flight: callsInFlight,
+function readSettings(
+  adAccountId: string,
+  { label, country, dob_format, posts_per_minute }: Static<typeof AccountBody>,
+): Omit<AccountChange, 'token'> {
+  if (typeof country === 'string' && spellCountry(country).status === 'dropped') {
+    throw new InvalidRequest('country: is no country of ISO 3166-1.')
   }
+  return {
+    adAccountId,
+    label,
+    country: country?.toLowerCase() ?? country,
+    dobFormat: dob_format,
+    postsPerMinute: posts_per_minute,
+  }
+}
+
+function readGrant(oauth: Static<typeof Oauth>): GivenGrant {
+  const { client_id, client_secret, refresh_token, shared_with } = oauth
+  if (shared_with !== undefined) {
+    if (Object.keys(oauth).length > 1) throw new InvalidRequest('oauth.shared_with: stands alone.')
+    return { kind: 'shared', adAccountId: shared_with }
+  }
+  if (client_id === undefined) throw new InvalidRequest('oauth.client_id: is required.')
+  if (client_secret === undefined) throw new InvalidRequest('oauth.client_secret: is required.')
+  const client = { clientId: client_id, clientSecret: client_secret }
+  return refresh_token === undefined
+    ? { kind: 'client', client }
+    : { kind: 'refresh_token', client, refreshToken: refresh_token }
 }

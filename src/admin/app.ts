@@ -4,7 +4,6 @@
  */
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify'
 import { TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { Verify } from '../delivery/verify.ts'
@@ -15,11 +14,18 @@ import type { Metrics } from '../metrics.ts'
 import type { SalvageReport } from '../store/sqlite/salvage/salvage.ts'
 import type { Store } from '../store/store.ts'
 import type { Vault } from '../vault/vault.ts'
+import type { Granting } from '../tokens/granting.ts'
+import type { TokenHealth } from '../tokens/health.ts'
+import type { Refresher } from '../tokens/refresher.ts'
 import { accountRoutes } from './accounts.ts'
+import { isSame } from './admin-token.ts'
 import { auditChanges, auditRoutes } from './audit.ts'
 import { bookRoutes } from './books.ts'
+import { consentRoutes } from './consent.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
+import { notice, sendPage, wantsHtml } from './html.ts'
 import { keyRoutes } from './keys.ts'
+import { qualityRoutes } from './quality.ts'
 import { resealRoutes } from './reseal.ts'
 import { salvageRoutes } from './salvage.ts'
 
@@ -28,6 +34,9 @@ export interface AdminOptions {
   readonly store: Store
   readonly delivery: Delivery
   readonly verify: Verify
+  readonly granting: Granting
+  readonly refresher: Refresher
+  readonly tokenHealth: TokenHealth
   readonly metrics: Metrics
   readonly log: Log
   readonly clock: Clock
@@ -35,10 +44,21 @@ export interface AdminOptions {
   readonly maxEventAgeMs: number
   readonly adminToken: string
   readonly metricsOpen: boolean
+  /** Pinterest's page where people consent. */
+  readonly consentPageUrl: string
+  /** Where browsers reach this port, without a trailing slash; asked once the port is open. */
+  readonly publicUrl: () => string
   /** Undefined when no queue of that name was set aside. */
   readonly salvage: (file: string) => Promise<SalvageReport | undefined>
   /** An account is gone: nothing else should remember it. */
   readonly onAccountDeleted: (adAccountId: string) => void
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The route looks for the browser's session itself. */
+    readonly takesSession?: boolean
+  }
 }
 
 export type AdminApp = FastifyInstance
@@ -56,9 +76,12 @@ export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
     .withTypeProvider<TypeBoxTypeProvider>()
     .setValidatorCompiler(TypeBoxValidatorCompiler)
 
-  app.setErrorHandler<FastifyError>((error, _request, reply) => {
+  app.setErrorHandler<FastifyError>((error, request, reply) => {
     const { status, message } = tell(error)
     if (status >= 500) log.error({ code: codeOf(error) }, 'admin request failed')
+    if (request.routeOptions.config.takesSession === true && wantsHtml(request)) {
+      return sendPage(reply, status, notice('That did not work', message))
+    }
     return reply.code(status).send({ code: codeOf(error), message })
   })
   app.setNotFoundHandler(() => {
@@ -67,6 +90,7 @@ export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
 
   app.addHook('onRequest', async (request) => {
     if (metricsOpen && request.routeOptions.url === '/metrics') return
+    if (request.routeOptions.config.takesSession === true) return
     if (!isSame(bearerOf(request.headers.authorization) ?? '', adminToken)) throw new Unauthorized()
   })
   app.addHook('onResponse', (request, reply, done) => {
@@ -82,6 +106,8 @@ export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
 
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()))
   await app.register(accountRoutes, options)
+  await app.register(consentRoutes, options)
+  await app.register(qualityRoutes, options)
   await app.register(keyRoutes, options)
   await app.register(bookRoutes, options)
   await app.register(deadLetterRoutes, options)
@@ -103,10 +129,4 @@ function tell(error: FastifyError): { status: number; message: string } {
   if (error.code?.startsWith('FST_')) return { status, message: 'The request is malformed.' }
   if (error.statusCode === undefined) return { status, message: 'The relay failed.' }
   return { status, message: error instanceof SyntaxError ? 'The body is not JSON.' : error.message }
-}
-
-/** In constant time, whatever the lengths. */
-function isSame(given: string, expected: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest()
-  return timingSafeEqual(digest(given), digest(expected))
 }

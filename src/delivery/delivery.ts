@@ -10,7 +10,7 @@ import type { Guard } from '../budget/guard.ts'
 import type { Clock } from '../clock.ts'
 import { codeOf, placeOf, type Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import type { Pinterest } from '../pinterest/outcome.ts'
+import type { CallOutcome, Pinterest } from '../pinterest/outcome.ts'
 import type { LaneKey, LeasedParcel, Store } from '../store/store.ts'
 import type { Vault } from '../vault/vault.ts'
 import { createAct } from './act.ts'
@@ -25,9 +25,11 @@ import { createPersist } from './persist.ts'
 import { createRunning } from './running.ts'
 import { reportCall, reportGate } from './report.ts'
 import { backoffMs } from './retry.ts'
+import { createScrub } from './scrub.ts'
 import { groupOf, membersOf, type Group } from './search.ts'
 import { createSettling } from './settling.ts'
 import { createSupply } from './supply.ts'
+import type { TokenWatch } from './token-watch.ts'
 import { judge, type Verdict } from './verdict.ts'
 import { createWaits } from './waits.ts'
 
@@ -44,6 +46,9 @@ export interface DeliveryOptions {
   readonly maxEventAgeMs: number
   /** Whether ages can be believed: the wall clock was not set a short while ago. */
   readonly isClockTrusted: () => boolean
+  readonly tokenWatch: TokenWatch
+  /** Only a person's consent brings the account a new token. */
+  readonly needsConsent: (adAccountId: string) => boolean
   readonly log: Log
   readonly metrics: Metrics
 }
@@ -73,7 +78,7 @@ export interface Delivery {
 }
 
 export function createDelivery(options: DeliveryOptions): Delivery {
-  const { store, pinterest, guard, vault, clock, random, isClockTrusted, log, metrics } = options
+  const { store, pinterest, guard, vault, clock, random, isClockTrusted, tokenWatch, log, metrics } = options
   const lanes = new Map<string, Lane>()
   const timers = new Map<Lane, () => void>()
   const scheduled = new TinyQueue<Lane>([], (a, b) => a.servedTurn - b.servedTurn)
@@ -230,6 +235,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     const durationMs = clock.monotonicMs() - startedMs
     reportCall(log, metrics, lane, { outcome, verdict, events: eventCount, durationMs })
     outage.ended(outcome, verdict, wasOutageTrial)
+    tellTokenWatch(adAccountId, token, outcome)
     // A refusal of a token that was replaced meanwhile says nothing about the new one.
     const isOutdated = verdict.action === 'hold' && vault.tokenOf(adAccountId) !== token
     if (!isOutdated) moveGate(lane, verdict, wasTrial)
@@ -240,6 +246,16 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     }
     supply.parkIfStopped(lane)
     schedule(lane)
+  }
+
+  function tellTokenWatch(adAccountId: string, token: string, outcome: CallOutcome): void {
+    if (outcome.kind === 'unanswered') return
+    const { status, message } = outcome
+    if (status === 200 || status === 422) tokenWatch.accepted(adAccountId)
+    if (status === 401 || status === 403) {
+      const reason = createScrub(token)(message) || `status ${status}`
+      tokenWatch.refused(adAccountId, { token, status, reason })
+    }
   }
 
   /** What never should happen: rather a second delivery than a lost event, and rather a slow one than a loop. */
@@ -297,6 +313,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
         .map((lane) =>
           stateOf(lane, {
             isPaused: isPaused(lane),
+            needsConsent: options.needsConsent(adAccountId),
             outageUntilMs: outage.untilMs(),
             nowMs: clock.monotonicMs(),
           }),

@@ -4,8 +4,11 @@ import { isHold, type CloseReason } from './gate.ts'
 import type { Lane } from './lane.ts'
 
 export interface LaneState extends LaneKey {
-  /** `outage`: Pinterest says of itself that it is down, and all lanes wait. */
-  readonly status: 'open' | 'paused' | 'outage' | CloseReason
+  /**
+   * `outage`: Pinterest says of itself that it is down, and all lanes wait. `reauthorize`: the token is refused and so is
+   * the grant that it came from.
+   */
+  readonly status: 'open' | 'paused' | 'outage' | 'reauthorize' | CloseReason
   /** When the relay tries again by itself: milliseconds from now; undefined where only slots and the guard hold it up. */
   readonly nextTryMs: number | undefined
   readonly callsInFlight: number
@@ -13,6 +16,8 @@ export interface LaneState extends LaneKey {
 
 export interface Surroundings {
   readonly isPaused: boolean
+  /** Only a person's consent brings a new token. */
+  readonly needsConsent: boolean
   /** Monotonic, when the outage is tried again; undefined: there is none. */
   readonly outageUntilMs: number | undefined
   readonly nowMs: number
@@ -24,18 +29,23 @@ export function nextTryAtMs({ gate }: Lane, outageUntilMs: number | undefined): 
   return Math.max(gate.untilMs, outageUntilMs ?? -Infinity)
 }
 
-export function stateOf(lane: Lane, { isPaused, outageUntilMs, nowMs }: Surroundings): LaneState {
+export function stateOf(lane: Lane, surroundings: Surroundings): LaneState {
+  const { isPaused, outageUntilMs, nowMs } = surroundings
   const atMs = isPaused ? undefined : nextTryAtMs(lane, outageUntilMs)
   return {
     ...lane.key,
-    status: isPaused ? 'paused' : statusOf(lane, outageUntilMs !== undefined),
+    status: statusOf(lane, surroundings),
     nextTryMs: atMs === undefined ? undefined : Math.max(0, Math.round(atMs - nowMs)),
     callsInFlight: lane.callsInFlight,
   }
 }
 
 /** What a person has to mend goes before what ends by itself. */
-function statusOf({ gate }: Lane, isOutage: boolean): LaneState['status'] {
+function statusOf({ gate }: Lane, surroundings: Surroundings): LaneState['status'] {
+  const isOutage = surroundings.outageUntilMs !== undefined
+  if (surroundings.isPaused) return 'paused'
+  if (gate.status === 'closed' && gate.reason === 'unauthorized' && surroundings.needsConsent)
+    return 'reauthorize'
   if (gate.status === 'closed' && (isHold(gate.reason) || !isOutage)) return gate.reason
   return isOutage ? 'outage' : 'open'
 }

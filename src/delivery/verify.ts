@@ -9,27 +9,33 @@ import { sha256Hex } from '../event/hash.ts'
 import type { Pinterest } from '../pinterest/outcome.ts'
 import type { Vault } from '../vault/vault.ts'
 import { createScrub } from './scrub.ts'
+import type { TokenWatch } from './token-watch.ts'
 import { judge } from './verdict.ts'
 
 export interface Verification {
   readonly works: boolean
+  /** Pinterest refused the token itself, for this account or altogether. */
+  readonly isRefused: boolean
   /** Pinterest's HTTP status; null without an answer. */
   readonly status: number | null
   readonly message: string
 }
 
-export type Verify = (adAccountId: string) => Promise<Verification>
+/** `candidate`: a token to try instead of the one in use. */
+export type Verify = (adAccountId: string, candidate?: string) => Promise<Verification>
 
 export interface VerifyOptions {
   readonly pinterest: Pinterest
   readonly guard: Guard
   readonly vault: Vault
   readonly clock: Clock
+  readonly tokenWatch: TokenWatch
 }
 
-export function createVerify({ pinterest, guard, vault, clock }: VerifyOptions): Verify {
-  return async (adAccountId) => {
-    const token = vault.tokenOf(adAccountId) ?? ''
+export function createVerify({ pinterest, guard, vault, clock, tokenWatch }: VerifyOptions): Verify {
+  return async (adAccountId, candidate) => {
+    const token = candidate ?? vault.tokenOf(adAccountId)
+    if (token === undefined) return NO_TOKEN
     for (let waitMs = guard.take(adAccountId); waitMs > 0; waitMs = guard.take(adAccountId)) {
       await new Promise<void>((resolve) => void clock.after(waitMs, resolve))
     }
@@ -38,14 +44,29 @@ export function createVerify({ pinterest, guard, vault, clock }: VerifyOptions):
     guard.finished(adAccountId)
     const verdict = judge(outcome, 1, clock.wallMs())
     if (outcome.kind === 'unanswered') {
-      return { works: false, status: null, message: `Pinterest did not answer: ${outcome.reason}.` }
+      return {
+        works: false,
+        isRefused: false,
+        status: null,
+        message: `Pinterest did not answer: ${outcome.reason}.`,
+      }
     }
     // A refused event still means an accepted token.
     const works = verdict.action === 'settle'
-    const said = createScrub(token)(outcome.message)
-    const message = works ? 'The token works for this ad account.' : said || 'Pinterest did not say why.'
-    return { works, status: outcome.status, message }
+    const said = createScrub(token)(outcome.message) || 'Pinterest did not say why.'
+    const { status } = outcome
+    const isRefused = status === 401 || status === 403
+    if (candidate === undefined && works) tokenWatch.accepted(adAccountId)
+    if (candidate === undefined && isRefused) tokenWatch.refused(adAccountId, { token, status, reason: said })
+    return { works, isRefused, status, message: works ? 'The token works for this ad account.' : said }
   }
+}
+
+const NO_TOKEN: Verification = {
+  works: false,
+  isRefused: false,
+  status: null,
+  message: 'The account has no token yet: it waits for consent.',
 }
 
 function testEvent(wallMs: number) {

@@ -28,11 +28,13 @@ export type CallOutcome =
       /** Per-event results, if the body had them in a form that can be read; their number is not checked. */
       readonly results: readonly EventResult[] | undefined
     }
-  | {
-      readonly kind: 'unanswered'
-      /** Whether the request may have reached Pinterest is not known for any of these. */
-      readonly reason: 'timeout' | 'reset' | 'refused' | 'dns' | 'tls' | 'truncated' | 'too_large' | 'other'
-    }
+  | Unanswered
+
+export interface Unanswered {
+  readonly kind: 'unanswered'
+  /** Whether the request may have reached Pinterest is not known for any of these. */
+  readonly reason: 'timeout' | 'reset' | 'refused' | 'dns' | 'tls' | 'truncated' | 'too_large' | 'other'
+}
 
 export interface Pinterest {
   sendEvents(call: EventsCall): Promise<CallOutcome>

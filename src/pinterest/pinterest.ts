@@ -2,8 +2,9 @@
  * The only code that knows Pinterest's wire: one call, one outcome, no retries of its own. It never rejects and never
  * follows a redirect (a bearer token must not travel to where an answer points).
  */
-import { Agent, type Dispatcher } from 'undici'
+import { Agent } from 'undici'
 import type { CallOutcome, EventResult, EventsCall, Pinterest } from './outcome.ts'
+import { asObject, headerOf, parseObject, readLimited, reasonOf } from './read-answer.ts'
 
 export interface PinterestOptions {
   /** For example `https://api.pinterest.com/v5`. */
@@ -48,9 +49,9 @@ export function createPinterest(options: PinterestOptions): Pinterest {
         headersTimeout: callTimeoutMs,
         bodyTimeout: callTimeoutMs,
       })
-      const text = await readLimited(response.body)
+      const text = await readLimited(response.body, ANSWER_LIMIT_BYTES)
       if (text === undefined) return { kind: 'unanswered', reason: 'too_large' }
-      return readAnswer(response.statusCode, header(response.headers['retry-after']), text)
+      return readAnswer(response.statusCode, headerOf(response.headers['retry-after']), text)
     } catch (error) {
       return { kind: 'unanswered', reason: deadline.signal.aborted ? 'timeout' : reasonOf(error) }
     } finally {
@@ -59,24 +60,6 @@ export function createPinterest(options: PinterestOptions): Pinterest {
   }
 
   return { sendEvents, close: () => agent.destroy() }
-}
-
-async function readLimited(body: Dispatcher.ResponseData['body']): Promise<string | undefined> {
-  const chunks: Buffer[] = []
-  let sizeBytes = 0
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    sizeBytes += chunk.length
-    if (sizeBytes > ANSWER_LIMIT_BYTES) {
-      body.destroy()
-      return undefined
-    }
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
-}
-
-function header(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value[0] : value
 }
 
 function readAnswer(status: number, retryAfter: string | undefined, text: string): CallOutcome {
@@ -107,46 +90,4 @@ function readResults(body: Record<string, unknown> | undefined): EventResult[] |
 /** Pinterest writes "no message" as an empty text, as null, or not at all. */
 function text(value: unknown): string {
   return typeof value === 'string' ? value : ''
-}
-
-function asObject(value: unknown): Record<string, unknown> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : undefined
-}
-
-function parseObject(json: string): Record<string, unknown> | undefined {
-  try {
-    return asObject(JSON.parse(json))
-  } catch {
-    return undefined
-  }
-}
-
-function reasonOf(error: unknown): Extract<CallOutcome, { kind: 'unanswered' }>['reason'] {
-  const { code } = (error ?? {}) as { code?: unknown }
-  switch (code) {
-    case 'UND_ERR_CONNECT_TIMEOUT':
-    case 'UND_ERR_HEADERS_TIMEOUT':
-    case 'UND_ERR_BODY_TIMEOUT':
-    case 'ETIMEDOUT':
-      return 'timeout'
-    case 'ECONNREFUSED':
-      return 'refused'
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return 'dns'
-    case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
-    case 'HPE_INVALID_EOF_STATE':
-      return 'truncated'
-    case 'UND_ERR_SOCKET':
-    case 'ECONNRESET':
-    case 'EPIPE':
-      return 'reset'
-    default:
-      return typeof code === 'string' &&
-        /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code)
-        ? 'tls'
-        : 'other'
-  }
 }

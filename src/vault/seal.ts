@@ -1,6 +1,6 @@
 /**
  * Seals what must not lie on disk in the clear, with AES-256-GCM. A sealed value opens only under a known master key
- * and in the place that it was sealed for: it cannot be changed, nor moved to another account or field.
+ * and in the place that it was sealed for: it cannot be changed, nor moved to another owner or field.
  *
  *   version (1) | key id (4) | salt (16) | nonce (12) | ciphertext | tag (16)
  *
@@ -29,7 +29,8 @@ export interface MasterKeys {
 export interface SealBinding {
   /** The field, for example `parcel` or `token`. */
   readonly purpose: string
-  readonly adAccountId: string
+  /** What it belongs to: an ad account's id, a grant's or an app's. */
+  readonly owner: string
 }
 
 export interface Sealer {
@@ -143,11 +144,8 @@ function writeNonce(sealed: Buffer, count: number): void {
 }
 
 /** The purpose's length goes first, so that no two places spell the same bytes. */
-function additionalData(keyId: Buffer, { purpose, adAccountId }: SealBinding): Buffer {
-  return Buffer.from(
-    `${VERSION}:${keyId.toString('hex')}:${purpose.length}:${purpose}:${adAccountId}`,
-    'utf8',
-  )
+function additionalData(keyId: Buffer, { purpose, owner }: SealBinding): Buffer {
+  return Buffer.from(`${VERSION}:${keyId.toString('hex')}:${purpose.length}:${purpose}:${owner}`, 'utf8')
 }
 
 function hasKeyId(sealed: Uint8Array, id: Buffer): boolean {

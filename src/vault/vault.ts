@@ -1,27 +1,74 @@
 /**
- * The vault: which accounts and relay keys there are, and the accounts' bearer tokens.
+ * The vault: which accounts, grants and relay keys there are, and every secret that goes with them.
  *
  * All of it is small and is asked on every post, so it is held in memory and written through: a change counts once it
- * is committed. Tokens are sealed in the store; opened ones never leave through `Account`, only through `tokenOf`.
+ * is committed. Secrets are sealed in the store; opened ones leave through `tokenOf`, `pairOf` and `clientOf` alone.
+ *
+ * An account has a token of its own or uses its grant's. A grant is one person's consent to one app (an OAuth client),
+ * and serves every account that names it; one that no account names any more is deleted, and so is an app.
  */
-import { randomUUID, timingSafeEqual } from 'node:crypto'
+import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
 import { hashRelayKey, hashRelayKeyHex, makeRelayKey } from './relay-key.ts'
 import type { Sealer } from './seal.ts'
-import type { AccountRow, KeyRow, VaultStore } from './vault-store.ts'
+import { createSecrets, type TokenPair } from './secrets.ts'
+import type {
+  AccountRow,
+  GrantRow,
+  KeyRow,
+  OauthClientRow,
+  QualityRow,
+  VaultChange,
+  VaultStore,
+} from './vault-store.ts'
 
 /** What may be known of an account outside of the vault: all but its token. */
 export type Account = Omit<AccountRow, 'sealedToken'>
+export type Grant = Omit<GrantRow, 'sealedPair' | 'givenDigest'>
+
+/** An app at Pinterest. */
+export interface OauthClient {
+  readonly clientId: string
+  /** Never log or answer it. */
+  readonly clientSecret: string
+}
+
+/** What Pinterest granted, as it is first known. */
+export interface IssuedPair extends TokenPair {
+  /** A comma list, as Pinterest writes it. */
+  readonly scope: string
+  readonly issuedAtMs: number
+  readonly expiresAtMs: number
+  readonly refreshExpiresAtMs: number | undefined
+}
+
+export interface NewGrant {
+  readonly client: OauthClient
+  readonly pair: IssuedPair
+  /** The refresh token that an operator gave, if one did. */
+  readonly givenRefreshToken?: string | undefined
+}
+
+/** What an account's token becomes. */
+export type TokenChange =
+  | { readonly kind: 'given' | 'conversion'; readonly accessToken: string }
+  | { readonly kind: 'grant'; readonly grantId: string }
+  | { readonly kind: 'new_grant'; readonly grant: NewGrant }
+  /** Only names the app that will ask for consent: the token in use stays. */
+  | { readonly kind: 'client'; readonly client: OauthClient }
 
 /** What is absent stays as it is; null goes back to the default. */
 export interface AccountChange {
   readonly adAccountId: string
   /** Required for an account that is not there yet. */
-  readonly accessToken?: string | undefined
+  readonly token?: TokenChange | undefined
   readonly label?: string | null | undefined
   readonly country?: string | null | undefined
   readonly dobFormat?: 'DMY' | 'MDY' | null | undefined
   readonly postsPerMinute?: number | null | undefined
 }
+
+/** What a refresh leaves behind beside a new pair. */
+export type GrantNote = Partial<Pick<GrantRow, 'askedAtMs' | 'refusedAtMs' | 'failure'>>
 
 export interface RelayKey {
   readonly keyId: string
@@ -41,13 +88,32 @@ export interface Vault {
   putAccount(change: AccountChange): Promise<'added' | 'replaced' | 'token_missing'>
   setPaused(adAccountId: string, isPaused: boolean): Promise<boolean>
   deleteAccount(adAccountId: string): Promise<boolean>
+
+  grant(grantId: string): Grant | undefined
+  grants(): readonly Grant[]
+  /** The accounts that may use a grant. */
+  accountsOn(grantId: string): readonly string[]
+  pairOf(grantId: string): TokenPair | undefined
+  clientOf(clientId: string): OauthClient | undefined
+  /** The grant whose refresh token this is or once was, as far as an operator can have it. */
+  findGrant(refreshToken: string): Grant | undefined
+  /** Gives these accounts a grant of their own; those that are gone meanwhile are left out. */
+  addGrant(grant: NewGrant, adAccountIds: readonly string[]): Promise<void>
+  /** Replaces a grant's pair, and its app's secret if one is given; false when the grant is gone. */
+  renewGrant(grantId: string, pair: IssuedPair, clientSecret?: string): Promise<boolean>
+  /** What is absent stays, what is undefined goes. */
+  noteGrant(grantId: string, note: GrantNote): Promise<void>
+
+  quality(adAccountId: string): QualityRow | undefined
+  putQuality(row: QualityRow): Promise<void>
+
   /** Answers the key itself, this once. */
   createKey(key: { label: string; adAccountIds: readonly string[] }): Promise<RelayKey & { relayKey: string }>
   keys(): readonly RelayKey[]
   deleteKey(keyId: string): Promise<boolean>
-  /** Seals again every token that an older master key sealed; answers how many. */
+  /** Seals again every secret that an older master key sealed; answers how many. */
   reseal(): Promise<number>
-  /** Called after each committed change of an account. */
+  /** Called after each committed change of an account or of the token that it uses. */
   onAccountChange(listener: (adAccountId: string) => void): void
 }
 
@@ -61,7 +127,18 @@ export interface VaultOptions {
 interface AccountEntry {
   readonly row: AccountRow
   readonly account: Account
-  readonly token: string
+  /** Its own. */
+  readonly token: string | undefined
+}
+
+interface GrantEntry {
+  readonly row: GrantRow
+  readonly pair: TokenPair
+}
+
+interface ClientEntry {
+  readonly row: OauthClientRow
+  readonly clientSecret: string
 }
 
 interface KeyEntry {
@@ -69,24 +146,37 @@ interface KeyEntry {
   readonly keyHash: Uint8Array
 }
 
-/** Opens every token once; rejects with CANNOT_OPEN if one cannot be opened by the master keys. */
+/** Opens every secret once; rejects with CANNOT_OPEN if one cannot be opened by the master keys. */
 export async function openVault({ vaultStore, sealer, now }: VaultOptions): Promise<Vault> {
+  const secrets = createSecrets(sealer)
   const accounts = new Map<string, AccountEntry>()
+  const grants = new Map<string, GrantEntry>()
+  const clients = new Map<string, ClientEntry>()
+  const qualities = new Map<string, QualityRow>()
   const keysByHash = new Map<string, KeyEntry>()
   const listeners: ((adAccountId: string) => void)[] = []
-  const bindingOf = (adAccountId: string) => ({ purpose: 'access_token', adAccountId })
 
-  const entryOf = (row: AccountRow, token: string): AccountEntry => {
-    const { sealedToken: _, ...account } = row
-    return { row, account, token }
+  const { keys, ...rows } = await vaultStore.readVault()
+  remember(rows)
+  for (const row of keys) rememberKey(row)
+
+  function remember(change: VaultChange): void {
+    for (const row of change.clients ?? []) {
+      clients.set(row.clientId, { row, clientSecret: secrets.openClientSecret(row) })
+    }
+    for (const row of change.grants ?? []) grants.set(row.grantId, { row, pair: secrets.openPair(row) })
+    for (const row of change.accounts ?? []) {
+      const { sealedToken: _, ...account } = row
+      accounts.set(row.adAccountId, { row, account, token: secrets.openToken(row) })
+    }
+    for (const row of change.qualities ?? []) qualities.set(row.adAccountId, row)
+    for (const adAccountId of change.deletedAccounts ?? []) {
+      accounts.delete(adAccountId)
+      qualities.delete(adAccountId)
+    }
+    for (const grantId of change.deletedGrants ?? []) grants.delete(grantId)
+    for (const clientId of change.deletedClients ?? []) clients.delete(clientId)
   }
-  const seal = (adAccountId: string, token: string) =>
-    sealer.seal(Buffer.from(token, 'utf8'), bindingOf(adAccountId))
-  const open = (row: AccountRow) =>
-    Buffer.from(sealer.open(row.sealedToken, bindingOf(row.adAccountId))).toString('utf8')
-
-  for (const row of await vaultStore.accounts()) accounts.set(row.adAccountId, entryOf(row, open(row)))
-  for (const row of await vaultStore.keys()) rememberKey(row)
 
   function rememberKey({ keyHash, ...key }: KeyRow): void {
     keysByHash.set(Buffer.from(keyHash).toString('hex'), { key, keyHash })
@@ -100,12 +190,110 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
     return result
   }
 
-  async function commit(row: AccountRow, token: string): Promise<void> {
-    await vaultStore.putAccount(row)
-    accounts.set(row.adAccountId, entryOf(row, token))
+  /** With what nobody needs any more after it, in the same transaction. */
+  async function commit(change: VaultChange): Promise<void> {
+    const whole = { ...change, ...findOrphans(change) }
+    await vaultStore.changeVault(whole)
+    remember(whole)
+  }
+
+  function findOrphans(change: VaultChange): Pick<VaultChange, 'deletedGrants' | 'deletedClients'> {
+    const changed = new Map(change.accounts?.map((row) => [row.adAccountId, row]))
+    const gone = new Set(change.deletedAccounts)
+    const left = [...accounts.values()]
+      .map(({ row }) => row)
+      .filter(({ adAccountId }) => !changed.has(adAccountId) && !gone.has(adAccountId))
+      .concat(...changed.values())
+    const grantIds = new Set(left.map(({ grantId }) => grantId))
+    const deletedGrants = [...grants.keys()].filter((grantId) => !grantIds.has(grantId))
+    const clientIds = new Set([
+      ...left.map(({ clientId }) => clientId),
+      ...[...grants.values()].filter(({ row }) => grantIds.has(row.grantId)).map(({ row }) => row.clientId),
+      ...(change.grants ?? []).map(({ clientId }) => clientId),
+    ])
+    return {
+      deletedGrants,
+      deletedClients: [...clients.keys()].filter((clientId) => !clientIds.has(clientId)),
+    }
   }
 
   const tellListeners = (adAccountId: string) => listeners.forEach((listener) => listener(adAccountId))
+  const accountsOn = (grantId: string) =>
+    [...accounts.values()].filter(({ row }) => row.grantId === grantId).map(({ row }) => row.adAccountId)
+
+  function toClientRow({ clientId, clientSecret }: OauthClient): OauthClientRow {
+    return { clientId, sealedSecret: secrets.sealClientSecret(clientId, clientSecret) }
+  }
+
+  function toGrantRow(
+    grantId: string,
+    clientId: string,
+    pair: IssuedPair,
+    givenDigest: string | undefined,
+  ): GrantRow {
+    const { accessToken, scope, issuedAtMs, expiresAtMs, refreshExpiresAtMs } = pair
+    return {
+      grantId,
+      clientId,
+      sealedPair: secrets.sealPair(grantId, pair),
+      accessTokenLast4: accessToken.slice(-4),
+      scope,
+      issuedAtMs,
+      expiresAtMs,
+      refreshExpiresAtMs,
+      givenDigest,
+      askedAtMs: undefined,
+      refusedAtMs: undefined,
+      failure: undefined,
+    }
+  }
+
+  function makeGrant({ client, pair, givenRefreshToken }: NewGrant): GrantRow {
+    const digest = givenRefreshToken === undefined ? undefined : digestOf(givenRefreshToken)
+    return toGrantRow(randomUUID(), client.clientId, pair, digest)
+  }
+
+  /** The part of an account's row that says where its token comes from, and the rows that have to go with it. */
+  function changeToken(
+    adAccountId: string,
+    known: AccountRow | undefined,
+    change: TokenChange | undefined,
+  ): { token: TokenColumns; with?: VaultChange } {
+    const before: TokenColumns = known ?? NO_TOKEN
+    if (change === undefined) return { token: before }
+    switch (change.kind) {
+      case 'given':
+      case 'conversion': {
+        const { kind, accessToken } = change
+        const token: TokenColumns = {
+          tokenKind: kind,
+          sealedToken: secrets.sealToken(adAccountId, accessToken),
+          tokenLast4: accessToken.slice(-4),
+          tokenSetAtMs: now(),
+          clientId: before.clientId,
+          // A minted token comes from the grant, which goes on serving for another one; a given one replaces it.
+          grantId: kind === 'conversion' ? before.grantId : undefined,
+        }
+        return { token }
+      }
+      case 'grant': {
+        const row = grants.get(change.grantId)!.row
+        return { token: usingGrant(row, before) }
+      }
+      case 'new_grant': {
+        const row = makeGrant(change.grant)
+        return {
+          token: usingGrant(row, before),
+          with: { grants: [row], clients: [toClientRow(change.grant.client)] },
+        }
+      }
+      case 'client':
+        return {
+          token: { ...before, clientId: change.client.clientId },
+          with: { clients: [toClientRow(change.client)] },
+        }
+    }
+  }
 
   return {
     authenticate(relayKey) {
@@ -117,15 +305,17 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
 
     account: (adAccountId) => accounts.get(adAccountId)?.account,
     accounts: () => Array.from(accounts.values(), ({ account }) => account),
-    tokenOf: (adAccountId) => accounts.get(adAccountId)?.token,
+    tokenOf(adAccountId) {
+      const entry = accounts.get(adAccountId)
+      if (entry?.row.tokenKind !== 'oauth') return entry?.token
+      return grants.get(entry.row.grantId!)?.pair.accessToken
+    },
 
-    putAccount: ({ adAccountId, accessToken, ...settings }) =>
+    putAccount: ({ adAccountId, token: tokenChange, ...settings }) =>
       inTurn(async () => {
-        const entry = accounts.get(adAccountId)
-        const token = accessToken ?? entry?.token
-        if (token === undefined) return 'token_missing'
-        const known = entry?.row
-        const isNewToken = accessToken !== undefined || known === undefined
+        const known = accounts.get(adAccountId)?.row
+        if (known === undefined && tokenChange === undefined) return 'token_missing'
+        const { token, with: others } = changeToken(adAccountId, known, tokenChange)
         const row: AccountRow = {
           adAccountId,
           label: choose(settings.label, known?.label) ?? '',
@@ -133,12 +323,10 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
           dobFormat: choose(settings.dobFormat, known?.dobFormat),
           postsPerMinute: choose(settings.postsPerMinute, known?.postsPerMinute),
           isPaused: known?.isPaused ?? false,
-          sealedToken: isNewToken ? seal(adAccountId, token) : known.sealedToken,
-          tokenLast4: token.slice(-4),
-          tokenSetAtMs: isNewToken ? now() : known.tokenSetAtMs,
+          ...columnsOf(token),
           createdAtMs: known?.createdAtMs ?? now(),
         }
-        await commit(row, token)
+        await commit({ ...others, accounts: [row] })
         tellListeners(adAccountId)
         return known ? 'replaced' : 'added'
       }),
@@ -147,7 +335,7 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
       inTurn(async () => {
         const known = accounts.get(adAccountId)
         if (!known) return false
-        await commit({ ...known.row, isPaused }, known.token)
+        await commit({ accounts: [{ ...known.row, isPaused }] })
         tellListeners(adAccountId)
         return true
       }),
@@ -155,10 +343,59 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
     deleteAccount: (adAccountId) =>
       inTurn(async () => {
         if (!accounts.has(adAccountId)) return false
-        await vaultStore.deleteAccount(adAccountId)
-        accounts.delete(adAccountId)
+        await commit({ deletedAccounts: [adAccountId] })
         tellListeners(adAccountId)
         return true
+      }),
+
+    grant: (grantId) => grants.get(grantId)?.row,
+    grants: () => Array.from(grants.values(), ({ row }) => row),
+    accountsOn,
+    pairOf: (grantId) => grants.get(grantId)?.pair,
+    clientOf(clientId) {
+      const entry = clients.get(clientId)
+      return entry && { clientId, clientSecret: entry.clientSecret }
+    },
+    findGrant(refreshToken) {
+      const digest = digestOf(refreshToken)
+      return [...grants.values()].find(
+        ({ row, pair }) => row.givenDigest === digest || pair.refreshToken === refreshToken,
+      )?.row
+    },
+
+    addGrant: (grant, adAccountIds) =>
+      inTurn(async () => {
+        const row = makeGrant(grant)
+        const changed = adAccountIds
+          .flatMap((adAccountId) => accounts.get(adAccountId)?.row ?? [])
+          .map((account) => ({ ...account, ...usingGrant(row, account) }))
+        if (changed.length === 0) return
+        await commit({ grants: [row], clients: [toClientRow(grant.client)], accounts: changed })
+        for (const { adAccountId } of changed) tellListeners(adAccountId)
+      }),
+
+    renewGrant: (grantId, pair, clientSecret) =>
+      inTurn(async () => {
+        const known = grants.get(grantId)
+        if (!known) return false
+        const { clientId, givenDigest } = known.row
+        const row = toGrantRow(grantId, clientId, pair, givenDigest)
+        const client = clientSecret === undefined ? [] : [toClientRow({ clientId, clientSecret })]
+        await commit({ grants: [row], clients: client })
+        for (const adAccountId of accountsOn(grantId)) tellListeners(adAccountId)
+        return true
+      }),
+
+    noteGrant: (grantId, note) =>
+      inTurn(async () => {
+        const known = grants.get(grantId)
+        if (known) await commit({ grants: [{ ...known.row, ...note }] })
+      }),
+
+    quality: (adAccountId) => qualities.get(adAccountId),
+    putQuality: (row) =>
+      inTurn(async () => {
+        if (accounts.has(row.adAccountId)) await commit({ qualities: [row] })
       }),
 
     createKey: ({ label, adAccountIds }) =>
@@ -190,15 +427,59 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
 
     reseal: () =>
       inTurn(async () => {
-        const stale = [...accounts.values()].filter(({ row }) => !sealer.isCurrent(row.sealedToken))
-        for (const { row, token } of stale) {
-          await commit({ ...row, sealedToken: seal(row.adAccountId, token) }, token)
-        }
-        return stale.length
+        const isStale = (sealed: Uint8Array | undefined) => sealed !== undefined && !secrets.isCurrent(sealed)
+        const staleAccounts = [...accounts.values()].filter(({ row }) => isStale(row.sealedToken))
+        const staleGrants = [...grants.values()].filter(({ row }) => isStale(row.sealedPair))
+        const staleClients = [...clients.values()].filter(({ row }) => isStale(row.sealedSecret))
+        const count = staleAccounts.length + staleGrants.length + staleClients.length
+        if (count === 0) return 0
+        await commit({
+          accounts: staleAccounts.map(({ row, token }) => ({
+            ...row,
+            sealedToken: secrets.sealToken(row.adAccountId, token!),
+          })),
+          grants: staleGrants.map(({ row, pair }) => ({
+            ...row,
+            sealedPair: secrets.sealPair(row.grantId, pair),
+          })),
+          clients: staleClients.map(({ row, clientSecret }) =>
+            toClientRow({ clientId: row.clientId, clientSecret }),
+          ),
+        })
+        return count
       }),
 
     onAccountChange: (listener) => void listeners.push(listener),
   }
+}
+
+type TokenColumns = Pick<
+  AccountRow,
+  'tokenKind' | 'sealedToken' | 'tokenLast4' | 'tokenSetAtMs' | 'clientId' | 'grantId'
+>
+
+const NO_TOKEN: TokenColumns = {
+  tokenKind: 'none',
+  sealedToken: undefined,
+  tokenLast4: '',
+  tokenSetAtMs: 0,
+  clientId: undefined,
+  grantId: undefined,
+}
+
+function columnsOf(token: TokenColumns): TokenColumns {
+  const { tokenKind, sealedToken, tokenLast4, tokenSetAtMs, clientId, grantId } = token
+  return { tokenKind, sealedToken, tokenLast4, tokenSetAtMs, clientId, grantId }
+}
+
+/** The grant's app asks the next time too. */
+function usingGrant({ grantId, clientId }: GrantRow, before: TokenColumns): TokenColumns {
+  return { ...NO_TOKEN, tokenSetAtMs: before.tokenSetAtMs, tokenKind: 'oauth', clientId, grantId }
+}
+
+/** Of a token that nobody can guess: a plain hash is enough. */
+function digestOf(refreshToken: string): string {
+  return createHash('sha256').update(refreshToken).digest('hex')
 }
 
 function choose<Value>(given: Value | null | undefined, known: Value | undefined): Value | undefined {

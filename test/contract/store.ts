@@ -16,7 +16,7 @@ import {
   type Store,
 } from '../../src/store/store.ts'
 import type { MasterKeys } from '../../src/vault/seal.ts'
-import type { AccountRow, KeyRow, VaultStore } from '../../src/vault/vault-store.ts'
+import type { AccountRow, GrantRow, KeyRow, VaultStore } from '../../src/vault/vault-store.ts'
 import { askAll, LIVE, makeDead, makeEvent, makeParcel, NOW_MS, NOW_S, TEST } from '../store/parcels.ts'
 
 export interface OpenedStore {
@@ -919,11 +919,47 @@ function testVault(t: Test, layGround: LayGround): void {
       postsPerMinute: undefined,
       isPaused: false,
       sealedToken: Buffer.from('sealed'),
+      tokenKind: 'given',
       tokenLast4: 'abcd',
       tokenSetAtMs: NOW_MS,
+      clientId: undefined,
+      grantId: undefined,
       createdAtMs: NOW_MS,
     }
     const full = { ...bare, country: 'de', dobFormat: 'DMY', postsPerMinute: 10, isPaused: true } as const
+    const oauth: AccountRow = {
+      ...full,
+      adAccountId: '2',
+      tokenKind: 'oauth',
+      sealedToken: undefined,
+      clientId: 'app',
+      grantId: 'g1',
+    }
+    const client = { clientId: 'app', sealedSecret: Buffer.from('sealed secret') }
+    const grant: GrantRow = {
+      grantId: 'g1',
+      clientId: 'app',
+      sealedPair: Buffer.from('sealed pair'),
+      accessTokenLast4: 'wxyz',
+      scope: 'ads:write,ads:read',
+      issuedAtMs: NOW_MS,
+      expiresAtMs: NOW_MS + 1,
+      refreshExpiresAtMs: undefined,
+      givenDigest: undefined,
+      askedAtMs: undefined,
+      refusedAtMs: undefined,
+      failure: undefined,
+    }
+    const noted: GrantRow = {
+      ...grant,
+      grantId: 'g2',
+      refreshExpiresAtMs: NOW_MS + 2,
+      givenDigest: 'digest',
+      askedAtMs: NOW_MS + 3,
+      refusedAtMs: NOW_MS + 4,
+      failure: { atMs: NOW_MS + 5, reason: 'status_503' },
+    }
+    const quality = { adAccountId: '2', fetchedAtMs: NOW_MS, scores: '[]', failure: undefined }
     const key: KeyRow = {
       keyId: 'k1',
       label: 'Storefront',
@@ -931,23 +967,49 @@ function testVault(t: Test, layGround: LayGround): void {
       keyHash: randomBytes(32),
       createdAtMs: NOW_MS,
     }
-    await first.vaultStore.putAccount(bare)
-    await first.vaultStore.putAccount({ ...full, adAccountId: '2' })
+    await first.vaultStore.changeVault({ accounts: [bare] })
+    await first.vaultStore.changeVault({
+      accounts: [oauth],
+      clients: [client],
+      grants: [grant, noted],
+      qualities: [quality],
+    })
     await first.vaultStore.putKey(key)
     await first.vaultStore.putKey({ ...key, keyId: 'k2', createdAtMs: NOW_MS + 1 })
     await first.close()
 
     const second = await ground.open()
-    t.same(await second.vaultStore.accounts(), [bare, { ...full, adAccountId: '2' }])
-    t.same(await second.vaultStore.keys(), [key, { ...key, keyId: 'k2', createdAtMs: NOW_MS + 1 }])
-    await second.vaultStore.putAccount(full)
-    await second.vaultStore.deleteAccount('2')
+    t.same(await second.vaultStore.readVault(), {
+      accounts: [bare, oauth],
+      clients: [client],
+      grants: [grant, noted],
+      qualities: [quality],
+      keys: [key, { ...key, keyId: 'k2', createdAtMs: NOW_MS + 1 }],
+    })
+    await second.vaultStore.changeVault({
+      accounts: [full],
+      deletedAccounts: ['2'],
+      deletedGrants: ['g1', 'g2'],
+      deletedClients: ['app'],
+    })
     await second.vaultStore.deleteKey('k1')
     await second.close()
 
     const { vaultStore } = await ground.open()
-    t.same(await vaultStore.accounts(), [full])
-    t.match(await vaultStore.keys(), [{ keyId: 'k2' }])
+    const left = await vaultStore.readVault()
+    t.match(left, { keys: [{ keyId: 'k2' }] })
+    t.same({ ...left, keys: [] }, { accounts: [full], clients: [], grants: [], qualities: [], keys: [] })
+  })
+
+  t.test('a change of the vault is made as a whole or not at all', async (t) => {
+    const ground = await layGround(t)
+    const { vaultStore } = await ground.open()
+    const client = { clientId: 'app', sealedSecret: Buffer.from('sealed secret') }
+    const broken = { clientId: 'other', sealedSecret: undefined as unknown as Uint8Array }
+    await t.rejects(vaultStore.changeVault({ clients: [client, broken] }))
+    t.same((await vaultStore.readVault()).clients, [])
+    await vaultStore.changeVault({ clients: [client] })
+    t.same((await vaultStore.readVault()).clients, [client])
   })
 }
 

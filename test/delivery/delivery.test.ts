@@ -127,6 +127,8 @@ function setStage(t: Test, overrides: { callsInFlight?: number; callsInFlightTot
     callsInFlightTotal: overrides.callsInFlightTotal ?? 64,
     maxEventAgeMs: 7 * 24 * 3_600_000,
     isClockTrusted: () => trust.isTrusted,
+    tokenWatch: { accepted() {}, refused() {} },
+    needsConsent: () => false,
     log: silentLog,
     metrics: createMetrics({ version: 'test' }),
   })

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { createSealer } from '../../src/vault/seal.ts'
 
-const PLACE = { purpose: 'token', adAccountId: '549755885175' }
+const PLACE = { purpose: 'token', owner: '549755885175' }
 const CANNOT_OPEN = { code: 'CANNOT_OPEN' }
 const NONCE_OFFSET = 21
 
@@ -16,10 +16,10 @@ t.test('what is sealed opens in its place, with any sealer of the same key', asy
       fc.uint8Array({ maxLength: 300 }),
       fc.string(),
       fc.string(),
-      (plain, purpose, adAccountId) => {
-        const sealed = sealer.seal(plain, { purpose, adAccountId })
+      (plain, purpose, owner) => {
+        const sealed = sealer.seal(plain, { purpose, owner })
         for (const opener of [sealer, other]) {
-          if (Buffer.compare(opener.open(sealed, { purpose, adAccountId }), plain) !== 0) return false
+          if (Buffer.compare(opener.open(sealed, { purpose, owner }), plain) !== 0) return false
         }
         return sealer.isCurrent(sealed)
       },
@@ -48,10 +48,10 @@ t.test('a part of a sealed value does not open', async (t) => {
 t.test('nothing opens in another account or field', async (t) => {
   const sealer = createSealer({ current: randomBytes(32) })
   const sealed = sealer.seal(Buffer.from('a bearer token'), PLACE)
-  t.throws(() => sealer.open(sealed, { ...PLACE, adAccountId: '1' }), CANNOT_OPEN)
+  t.throws(() => sealer.open(sealed, { ...PLACE, owner: '1' }), CANNOT_OPEN)
   t.throws(() => sealer.open(sealed, { ...PLACE, purpose: 'parcel' }), CANNOT_OPEN)
-  const shifted = sealer.seal(Buffer.from(''), { purpose: 'a', adAccountId: 'b:c' })
-  t.throws(() => sealer.open(shifted, { purpose: 'a:b', adAccountId: 'c' }), CANNOT_OPEN)
+  const shifted = sealer.seal(Buffer.from(''), { purpose: 'a', owner: 'b:c' })
+  t.throws(() => sealer.open(shifted, { purpose: 'a:b', owner: 'c' }), CANNOT_OPEN)
 })
 
 t.test('the previous key opens and does not seal; an unknown one does neither', async (t) => {
@@ -93,7 +93,7 @@ t.test('an error tells neither the plain text nor a key', async (t) => {
   const sealer = createSealer({ current })
   const sealed = sealer.seal(Buffer.from('a bearer token'), PLACE)
   try {
-    sealer.open(sealed, { ...PLACE, adAccountId: '1' })
+    sealer.open(sealed, { ...PLACE, owner: '1' })
     t.fail('it opened')
   } catch (error) {
     const text = `${String(error)} ${JSON.stringify(error)} ${(error as Error).stack}`

@@ -62,10 +62,8 @@ export function createStore(batcher: Batcher, close: () => Promise<void>): Store
 
 export function createVaultStore(batcher: Batcher): VaultStore {
   return {
-    accounts: () => batcher.submit('accounts', undefined),
-    putAccount: (row) => batcher.submit('putAccount', row),
-    deleteAccount: (adAccountId) => batcher.submit('deleteAccount', { adAccountId }),
-    keys: () => batcher.submit('keys', undefined),
+    readVault: () => batcher.submit('readVault', undefined),
+    changeVault: (change) => batcher.submit('changeVault', change),
     putKey: (row) => batcher.submit('putKey', row),
     deleteKey: (keyId) => batcher.submit('deleteKey', { keyId }),
   }

@@ -10,10 +10,15 @@ import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { StoreCannotOpen, StoreInUse, StoreTooNew, WrongMasterKey } from '../../errors.ts'
 
-/** One version of a file's tables: `version` goes into the file's user_version. */
+/** The tables of a file: the statements that lead from each version to the next, the first from nothing. */
 export interface Schema {
+  /** How many steps there are; it goes into the file's user_version. */
   readonly version: number
-  readonly sql: string
+  readonly steps: readonly string[]
+}
+
+export function defineSchema(...steps: readonly string[]): Schema {
+  return { version: steps.length, steps }
 }
 
 export interface OpenFileOptions {
@@ -239,9 +244,11 @@ function readVersion(db: DatabaseSync): number {
   return Number(readPragma(db, 'user_version'))
 }
 
-function makeTables(db: DatabaseSync, { version, sql }: Schema): void {
-  if (readVersion(db) === version) return
-  db.exec(`BEGIN IMMEDIATE; ${sql}; PRAGMA user_version = ${version}; COMMIT`)
+/** In one transaction: a file is of one version or of the other. */
+function makeTables(db: DatabaseSync, { version, steps }: Schema): void {
+  const missing = steps.slice(readVersion(db))
+  if (missing.length === 0) return
+  db.exec(`BEGIN IMMEDIATE; ${missing.join(';')}; PRAGMA user_version = ${version}; COMMIT`)
 }
 
 /** SQLite gives its WAL the rights of the file; a file that is there is not opened here, for the lock's sake. */

@@ -8,7 +8,7 @@ import { WrongMasterKey } from '../../errors.ts'
 import { StoreDamaged } from './connection.ts'
 import type { SealBinding, Sealer } from '../../vault/seal.ts'
 
-const BINDING: SealBinding = { purpose: 'master_key_check', adAccountId: '' }
+const BINDING: SealBinding = { purpose: 'master_key_check', owner: '' }
 const CHECKS = `FROM meta WHERE name GLOB 'check:*'`
 
 /** Throws WRONG_MASTER_KEY when some check opens under none of the keys; reads only. */

@@ -5,7 +5,7 @@
  * lose their class on the way, so they travel as code and text. How commits are packed for the way is in `wire.ts`.
  */
 import type { MasterKeys } from '../../vault/seal.ts'
-import type { AccountRow, KeyRow } from '../../vault/vault-store.ts'
+import type { KeyRow, VaultChange, VaultRows } from '../../vault/vault-store.ts'
 import type {
   AuditEntry,
   AuditQuery,
@@ -148,10 +148,8 @@ export interface Operations {
   reseal: { request: ResealRequest; answer: ResealStep }
   salvage: { request: SalvageRequest; answer: SalvageAnswer }
   size: { request: undefined; answer: StoreSize }
-  accounts: { request: undefined; answer: readonly AccountRow[] }
-  putAccount: { request: AccountRow; answer: void }
-  deleteAccount: { request: { readonly adAccountId: string }; answer: void }
-  keys: { request: undefined; answer: readonly KeyRow[] }
+  readVault: { request: undefined; answer: VaultRows }
+  changeVault: { request: VaultChange; answer: void }
   putKey: { request: KeyRow; answer: void }
   deleteKey: { request: { readonly keyId: string }; answer: void }
 }

@@ -42,9 +42,9 @@ export function createQueue(options: QueueOptions): Queue {
 }
 
 export function bindParcel(adAccountId: string): SealBinding {
-  return { purpose: 'parcel', adAccountId }
+  return { purpose: 'parcel', owner: adAccountId }
 }
 
 export function bindDeadLetter(adAccountId: string): SealBinding {
-  return { purpose: 'dead_letter', adAccountId }
+  return { purpose: 'dead_letter', owner: adAccountId }
 }

@@ -77,10 +77,13 @@ function createTableReseal(
   }
 }
 
-/** The tokens are sealed again by the vault itself; here is only seen that it is done. */
+/** The vault's secrets are sealed again by the vault itself; here is only seen that it is done. */
 function dropVaultChecks(vaultDb: DatabaseSync, sealer: Sealer): void {
   if (!hasOlderChecks(vaultDb, sealer)) return
-  const tokens = vaultDb.prepare('SELECT sealed_token FROM accounts').all()
-  const isDone = tokens.every((row) => sealer.isCurrent(row['sealed_token'] as Uint8Array))
+  const secrets = vaultDb.prepare(
+    `SELECT sealed_token AS sealed FROM accounts WHERE sealed_token IS NOT NULL
+     UNION ALL SELECT sealed_pair FROM grants UNION ALL SELECT sealed_secret FROM oauth_clients`,
+  )
+  const isDone = secrets.all().every((row) => sealer.isCurrent(row['sealed'] as Uint8Array))
   if (isDone) dropOlderChecks(vaultDb, sealer)
 }

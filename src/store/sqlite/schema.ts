@@ -10,10 +10,12 @@
  *               no index but the id: every search is a walk in bounded steps
  * audit         what operators did; `details` is JSON of ids, filters and counts
  * salvaged      what was taken of which file that was set aside
+ * grants        one sealed pair of tokens per consent, for the accounts that name it
+ * qualities     what Pinterest last said of an account's events
  *
  * `history` is JSON of [at_ms, reason] pairs, null while there is none: stable words, never a text of Pinterest's.
  */
-import type { Schema } from './connection.ts'
+import { defineSchema } from './connection.ts'
 
 const META = `
   CREATE TABLE meta (
@@ -21,9 +23,8 @@ const META = `
     value ANY
   ) STRICT, WITHOUT ROWID;`
 
-export const QUEUE_SCHEMA: Schema = {
-  version: 1,
-  sql: `${META}
+export const QUEUE_SCHEMA = defineSchema(
+  `${META}
   CREATE TABLE lanes (
     lane_id INTEGER PRIMARY KEY,
     ad_account_id TEXT NOT NULL,
@@ -90,11 +91,10 @@ export const QUEUE_SCHEMA: Schema = {
     id INTEGER NOT NULL,
     PRIMARY KEY (file, kind, id)
   ) STRICT, WITHOUT ROWID`,
-}
+)
 
-export const VAULT_SCHEMA: Schema = {
-  version: 1,
-  sql: `${META}
+export const VAULT_SCHEMA = defineSchema(
+  `${META}
   CREATE TABLE accounts (
     ad_account_id TEXT PRIMARY KEY,
     label TEXT NOT NULL,
@@ -114,4 +114,51 @@ export const VAULT_SCHEMA: Schema = {
     key_hash BLOB NOT NULL,
     created_at_ms INTEGER NOT NULL
   ) STRICT`,
-}
+  `
+  CREATE TABLE oauth_clients (
+    client_id TEXT PRIMARY KEY,
+    sealed_secret BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE grants (
+    grant_id TEXT PRIMARY KEY,
+    client_id TEXT NOT NULL,
+    sealed_pair BLOB NOT NULL,
+    access_token_last4 TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    issued_at_ms INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    refresh_expires_at_ms INTEGER,
+    given_digest TEXT,
+    asked_at_ms INTEGER,
+    refused_at_ms INTEGER,
+    failed_at_ms INTEGER,
+    failure TEXT
+  ) STRICT;
+  CREATE TABLE qualities (
+    ad_account_id TEXT PRIMARY KEY,
+    fetched_at_ms INTEGER,
+    scores TEXT NOT NULL,
+    failed_at_ms INTEGER,
+    failure TEXT
+  ) STRICT;
+  CREATE TABLE accounts_2 (
+    ad_account_id TEXT PRIMARY KEY,
+    label TEXT NOT NULL,
+    country TEXT,
+    dob_format TEXT,
+    posts_per_minute INTEGER,
+    is_paused INTEGER NOT NULL,
+    token_kind TEXT NOT NULL,
+    sealed_token BLOB,
+    token_last4 TEXT NOT NULL,
+    token_set_at_ms INTEGER NOT NULL,
+    client_id TEXT,
+    grant_id TEXT,
+    created_at_ms INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO accounts_2
+    SELECT ad_account_id, label, country, dob_format, posts_per_minute, is_paused, 'given', sealed_token, token_last4,
+      token_set_at_ms, NULL, NULL, created_at_ms FROM accounts;
+  DROP TABLE accounts;
+  ALTER TABLE accounts_2 RENAME TO accounts`,
+)

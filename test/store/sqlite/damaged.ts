@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { openSqlite } from '../../../src/store/sqlite/open.ts'
+import type { AccountRow } from '../../../src/vault/vault-store.ts'
 import { LIVE, makeDead, makeParcel, NOW_MS, TEST } from '../parcels.ts'
 
 export const OTHER = { adAccountId: '549755800000', isTest: false }
@@ -30,7 +31,7 @@ export async function makePattern(folder: string, parcelCount = 120): Promise<Pa
   const masterKeys = { current: randomBytes(32) }
   const pending = new Map<number, readonly string[]>()
   const { store, vaultStore, close } = await openSqlite({ path: join(work, 'relay.db'), masterKeys })
-  for (const adAccountId of ACCOUNTS) await vaultStore.putAccount(accountRow(adAccountId))
+  await vaultStore.changeVault({ accounts: ACCOUNTS.map(accountRow) })
   await vaultStore.putKey({
     keyId: 'key-1',
     label: '',
@@ -89,7 +90,7 @@ export function copyStore(from: string, to: string): string {
   return join(to, 'relay.db')
 }
 
-function accountRow(adAccountId: string) {
+function accountRow(adAccountId: string): AccountRow {
   return {
     adAccountId,
     label: '',
@@ -98,8 +99,11 @@ function accountRow(adAccountId: string) {
     postsPerMinute: undefined,
     isPaused: false,
     sealedToken: randomBytes(80),
+    tokenKind: 'given',
     tokenLast4: 'abcd',
     tokenSetAtMs: 1,
+    clientId: undefined,
+    grantId: undefined,
     createdAtMs: 1,
   }
 }

@@ -54,7 +54,7 @@ function copy(from: string): string {
 
 t.test('the shapes are those of the tables', (t) => {
   const db = new DatabaseSync(':memory:')
-  db.exec(QUEUE_SCHEMA.sql)
+  db.exec(QUEUE_SCHEMA.steps.join(';'))
   for (const [kind, shape] of Object.entries(SHAPES)) {
     if (kind === 'laneIndex') continue
     const columns = db.prepare(`PRAGMA table_info(${kind})`).all()

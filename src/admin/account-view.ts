@@ -1,0 +1,67 @@
+/** What operators see of an account: never a token, only where it comes from and how it does. */
+import type { LaneState } from '../delivery/lane-state.ts'
+import type { TokenUse } from '../tokens/health.ts'
+import type { Account, Grant } from '../vault/vault.ts'
+import type { AdminOptions } from './app.ts'
+import { showFailure, showSecondsUntil, showTime } from './show.ts'
+
+export type ShowAccount = (account: Account) => object
+
+export function createShowAccount(options: AdminOptions): ShowAccount {
+  const { vault, delivery, refresher, tokenHealth, clock } = options
+  return (account) => {
+    const { adAccountId, grantId } = account
+    const grant = grantId === undefined ? undefined : vault.grant(grantId)
+    const nowMs = clock.wallMs()
+    return {
+      ad_account_id: adAccountId,
+      label: account.label,
+      country: account.country?.toUpperCase() ?? null,
+      dob_format: account.dobFormat ?? null,
+      posts_per_minute: account.postsPerMinute ?? null,
+      paused: account.isPaused,
+      token: showToken(account, grant, tokenHealth.of(adAccountId), nowMs),
+      grant: grant === undefined ? null : showGrant(grant, nowMs),
+      client_id: account.clientId ?? null,
+      created_at: new Date(account.createdAtMs).toISOString(),
+      lanes: delivery.lanes(adAccountId).map(showLane),
+    }
+  }
+
+  function showGrant(grant: Grant, nowMs: number): object {
+    return {
+      status: grant.refusedAtMs === undefined ? 'valid' : 'reauthorize',
+      scope: grant.scope,
+      ad_account_ids: vault.accountsOn(grant.grantId),
+      issued_at: showTime(grant.issuedAtMs),
+      expires_in_seconds: showSecondsUntil(grant.expiresAtMs, nowMs),
+      refresh_expires_in_seconds: showSecondsUntil(grant.refreshExpiresAtMs, nowMs),
+      next_refresh_in_seconds: showSecondsUntil(refresher.nextRefreshAtMs(grant.grantId), nowMs),
+      last_failure: showFailure(grant.failure),
+    }
+  }
+}
+
+function showToken(account: Account, grant: Grant | undefined, use: TokenUse, nowMs: number): object {
+  const isOauth = account.tokenKind === 'oauth'
+  const setAtMs = isOauth ? grant?.issuedAtMs : account.tokenSetAtMs
+  const hasToken = account.tokenKind !== 'none'
+  return {
+    kind: account.tokenKind,
+    last4: (isOauth ? grant?.accessTokenLast4 : account.tokenLast4) || null,
+    age_seconds: hasToken ? Math.max(0, Math.floor((nowMs - (setAtMs ?? nowMs)) / 1000)) : null,
+    /** Null where nobody knows: Pinterest does not say it of the others. */
+    expires_in_seconds: isOauth ? showSecondsUntil(grant?.expiresAtMs, nowMs) : null,
+    last_success_at: showTime(use.lastSuccessAtMs),
+    last_failure: showFailure(use.lastFailure),
+  }
+}
+
+function showLane({ isTest, status, nextTryMs, callsInFlight }: LaneState): object {
+  return {
+    test: isTest,
+    status,
+    next_try_in_seconds: nextTryMs === undefined ? null : Math.ceil(nextTryMs / 1000),
+    calls_in_flight: callsInFlight,
+  }
+}

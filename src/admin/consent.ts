@@ -1,0 +1,121 @@
+/**
+ * Consent through the browser: `/accounts/{id}/authorize` leads to Pinterest's consent page, which leads back to
+ * `/oauth/callback`. Begun and finished in one session (session.ts); only these routes take its cookie.
+ */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { ConsentInvalid, InvalidRequest, NoGrant, NotFound, TokenRefused, Unauthorized } from '../errors.ts'
+import { bearerOf } from '../http/auth.ts'
+import { codeOf } from '../log.ts'
+import { CONSENT_LIFE_MS, consentUrl, createConsents } from '../tokens/consent.ts'
+import { NO_CLIENT, SCOPE } from '../tokens/granting.ts'
+import type { AdminOptions } from './app.ts'
+import { isSame } from './admin-token.ts'
+import { loginForm, notice, sendPage, wantsHtml } from './html.ts'
+import { createSessions } from './session.ts'
+
+const Params = Type.Object({ id: Type.String({ pattern: '^\\d{1,18}$' }) })
+const Callback = Type.Object({
+  state: Type.Optional(Type.String({ maxLength: 200 })),
+  code: Type.Optional(Type.String({ minLength: 1, maxLength: 2048, pattern: '^[!-~]+$' })),
+  error: Type.Optional(Type.String({ maxLength: 200 })),
+})
+const Login = Type.Object(
+  {
+    admin_token: Type.String({ maxLength: 512 }),
+    /** Only where a session is of use: no open redirect. */
+    next: Type.Optional(Type.String({ pattern: '^/accounts/\\d{1,18}/authorize$' })),
+  },
+  { additionalProperties: false },
+)
+
+const LOGIN_LIMIT_BYTES = 4096
+
+export const consentRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
+  const { vault, store, granting, clock, log, adminToken, consentPageUrl, publicUrl } = options
+  const nowMs = clock.monotonicMs
+  const sessions = createSessions({ nowMs, isSecure: publicUrl().startsWith('https:') })
+  const consents = createConsents(nowMs)
+  const consentOrigin = new URL(consentPageUrl).origin
+  const redirectUri = () => `${publicUrl()}/oauth/callback`
+
+  app.addContentTypeParser(
+    'application/x-www-form-urlencoded',
+    { parseAs: 'string', bodyLimit: LOGIN_LIMIT_BYTES },
+    async (_request: FastifyRequest, body: string) => Object.fromEntries(new URLSearchParams(body)),
+  )
+
+  /** The request's session; one begins with the bearer token. */
+  function sessionOf(request: FastifyRequest, reply: FastifyReply): string | undefined {
+    const known = sessions.find(request.headers.cookie)
+    if (known !== undefined) return known
+    if (!isSame(bearerOf(request.headers.authorization) ?? '', adminToken)) return undefined
+    const sessionId = sessions.begin()
+    reply.header('set-cookie', sessions.cookieOf(sessionId))
+    return sessionId
+  }
+
+  const open = { config: { takesSession: true } } as const
+
+  app.post('/session', { ...open, schema: { body: Login } }, async (request, reply) => {
+    const { admin_token, next } = request.body
+    if (!isSame(admin_token, adminToken)) {
+      if (!wantsHtml(request) || next === undefined) throw new Unauthorized()
+      return sendPage(reply, 401, loginForm(next, 'That is not the admin token.'), consentOrigin)
+    }
+    reply.header('set-cookie', sessions.cookieOf(sessions.begin()))
+    return next === undefined ? reply.code(204).send() : reply.redirect(next, 303)
+  })
+
+  app.delete('/session', open, async (request, reply) => {
+    const sessionId = sessions.find(request.headers.cookie)
+    if (sessionId !== undefined) sessions.end(sessionId)
+    return reply.header('set-cookie', sessions.cookieOf(undefined)).code(204).send()
+  })
+
+  app.get('/accounts/:id/authorize', { ...open, schema: { params: Params } }, async (request, reply) => {
+    const { id: adAccountId } = request.params
+    const sessionId = sessionOf(request, reply)
+    if (sessionId === undefined) {
+      if (!wantsHtml(request)) throw new Unauthorized()
+      return sendPage(reply, 401, loginForm(`/accounts/${adAccountId}/authorize`), consentOrigin)
+    }
+    const account = vault.account(adAccountId)
+    if (account === undefined) throw new NotFound()
+    if (account.clientId === undefined) throw new NoGrant(NO_CLIENT)
+    const state = consents.begin({ adAccountId, sessionId })
+    const query = { clientId: account.clientId, redirectUri: redirectUri(), scope: SCOPE, state }
+    return reply.header('cache-control', 'no-store').redirect(consentUrl(consentPageUrl, query), 302)
+  })
+
+  app.get('/oauth/callback', { ...open, schema: { querystring: Callback } }, async (request, reply) => {
+    const { state = '', code, error } = request.query
+    const adAccountId = consents.finish(state, sessions.find(request.headers.cookie))
+    if (adAccountId === undefined) {
+      throw new ConsentInvalid(
+        `state: is unknown, used, over ${CONSENT_LIFE_MS / 60_000} minutes old, or was begun in another browser: open /accounts/{id}/authorize again.`,
+      )
+    }
+    if (error !== undefined) {
+      const word = /^[a-z_]{1,50}$/.test(error) ? error : 'for a reason that cannot be shown'
+      throw new TokenRefused(`error: consent was not given (${word}).`)
+    }
+    if (code === undefined) throw new InvalidRequest('code: is missing.')
+    const authorized = await granting.useCode(adAccountId, code, redirectUri())
+    await writeDown(adAccountId, authorized)
+    if (!wantsHtml(request)) return { ad_account_id: adAccountId, authorized }
+    const text = `Authorized: ${authorized.join(', ')}. What waited goes on now. POST /accounts/${adAccountId}/conversion-token makes sending independent of refreshes.`
+    return sendPage(reply, 200, notice('Done', text))
+  })
+
+  /** The address is read, so the audit of changes would not see it. */
+  async function writeDown(adAccountId: string, authorized: readonly string[]): Promise<void> {
+    const details = { ad_account_id: adAccountId, authorized, status: 200 }
+    try {
+      await store.addAudit({ atMs: clock.wallMs(), action: 'GET /oauth/callback', details })
+    } catch (error) {
+      log.error({ code: codeOf(error) }, 'audit entry not written')
+    }
+  }
+}

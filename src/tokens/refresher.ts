@@ -1,0 +1,240 @@
+/**
+ * Keeps grants alive: it alone refreshes them, each by one refresh at a time, however many accounts and lanes ask.
+ *
+ *            4/5 of its life, a 401, an operator
+ *   valid ───────────────────────────────────────> asked ──granted──> written ──> valid
+ *     ▲                                            │   │
+ *     └──────── fails: again after a pause ────────┘   └──refused──> refused ──(every hour)──> asked
+ *
+ * A refresh token is used up by its use, so nothing may be lost around it:
+ *   - `asked` is committed before the question leaves. Where the vault cannot be written, nothing is asked.
+ *   - The new pair is committed before it is used, and is tried to be committed until it is.
+ *   - A process that dies before the question: the old pair is good. Between question and commit: the refresh token may
+ *     be used up. The next process asks at once, which settles it: granted, or refused while the access token is still
+ *     good for a fifth of its life. After the commit: the new pair is good.
+ *
+ * Failing or refused, the access token goes on being used until Pinterest refuses that as well: a lane is held only then.
+ */
+import type { Clock } from '../clock.ts'
+import { createScrub } from '../delivery/scrub.ts'
+import { codeOf, type Log } from '../log.ts'
+import type { OauthFailure, PinterestOauth } from '../pinterest/oauth.ts'
+import type { IssuedPair, Vault } from '../vault/vault.ts'
+import { toIssuedPair } from './issued-pair.ts'
+import { afterFailureMs, afterRefusalMs, firstDueAtMs } from './refresh-plan.ts'
+
+export type RefreshResult =
+  | { readonly kind: 'renewed' }
+  /** Scrubbed. */
+  | OauthFailure
+  /** The vault cannot be written: nothing was asked. */
+  | { readonly kind: 'unwritable' }
+  | { readonly kind: 'gone' }
+
+export interface Refresher {
+  /** Refreshes what is due, now and from now on; to be called again whenever there may be new grants. */
+  look(): void
+  /** Joins a refresh that is under way. `clientSecret`: to be tried, and kept if it works. */
+  refresh(grantId: string, clientSecret?: string): Promise<RefreshResult>
+  /** Pinterest refused this grant's access token. Asks anew, unless that was just done or is due anyhow. */
+  accessRefused(grantId: string): void
+  /** Milliseconds since the epoch; undefined for an unknown grant. */
+  nextRefreshAtMs(grantId: string): number | undefined
+  /** No refresh begins from now on; resolves when those under way have ended, or after `patienceMs`. */
+  stop(patienceMs: number): Promise<void>
+}
+
+export interface RefresherOptions {
+  readonly vault: Vault
+  readonly oauth: Pick<PinterestOauth, 'refresh'>
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Log
+  readonly onRefresh: (outcome: 'renewed' | 'failed' | 'refused') => void
+}
+
+/** Pinterest may refuse a token that it gave a moment ago; more tokens do not help then. */
+const REFUSED_AGAIN_MS = 5 * 60_000
+/** The wall clock may be set: it is looked at again at least so often. */
+const LONGEST_SLEEP_MS = 15 * 60_000
+const COMMIT_AGAIN_MS = 1000
+
+interface Plan {
+  dueAtMs: number
+  failures: number
+  /** Monotonic; a 401 before it starts no refresh. */
+  notBeforeMs: number
+}
+
+export function createRefresher(options: RefresherOptions): Refresher {
+  const { vault, oauth, clock, random, log, onRefresh } = options
+  const plans = new Map<string, Plan>()
+  const running = new Map<string, Promise<RefreshResult>>()
+  let cancelSleep = () => {}
+  let isStopped = false
+
+  function planOf(grantId: string): Plan | undefined {
+    const grant = vault.grant(grantId)
+    if (grant === undefined) {
+      plans.delete(grantId)
+      return undefined
+    }
+    let plan = plans.get(grantId)
+    if (plan === undefined) {
+      plan = { dueAtMs: firstDueAtMs(grant, clock.wallMs(), random()), failures: 0, notBeforeMs: -Infinity }
+      plans.set(grantId, plan)
+    }
+    return plan
+  }
+
+  function look(): void {
+    if (isStopped) return
+    for (const grantId of plans.keys()) planOf(grantId)
+    let wakeInMs = LONGEST_SLEEP_MS
+    for (const { grantId } of vault.grants()) {
+      const inMs = planOf(grantId)!.dueAtMs - clock.wallMs()
+      if (running.has(grantId)) continue
+      if (inMs <= 0) void refresh(grantId)
+      else wakeInMs = Math.min(wakeInMs, inMs)
+    }
+    cancelSleep()
+    cancelSleep = clock.after(wakeInMs, look)
+  }
+
+  function refresh(grantId: string, clientSecret?: string): Promise<RefreshResult> {
+    const current = running.get(grantId)
+    if (current !== undefined) {
+      // With another secret it is another question, to be asked when this one is answered.
+      return clientSecret === undefined ? current : current.then(() => refresh(grantId, clientSecret))
+    }
+    if (isStopped) return Promise.resolve({ kind: 'failed', reason: 'shutting_down', isAnswerLost: false })
+    const asked = ask(grantId, clientSecret).finally(() => {
+      running.delete(grantId)
+      look()
+    })
+    running.set(grantId, asked)
+    return asked
+  }
+
+  /** Never rejects. */
+  async function ask(grantId: string, clientSecret: string | undefined): Promise<RefreshResult> {
+    const grant = vault.grant(grantId)
+    const pair = vault.pairOf(grantId)
+    const client = grant && vault.clientOf(grant.clientId)
+    const plan = planOf(grantId)
+    if (!grant || !pair || !client || !plan) return { kind: 'gone' }
+    const asking = clientSecret === undefined ? client : { ...client, clientSecret }
+    const wasAsked = grant.askedAtMs !== undefined
+
+    if (!(await note(grantId, { askedAtMs: clock.wallMs() }))) {
+      plan.failures += 1
+      plan.dueAtMs = afterFailureMs(clock.wallMs(), plan.failures, random())
+      return { kind: 'unwritable' }
+    }
+    const answer = await oauth.refresh(asking, pair.refreshToken, grant.scope)
+    const nowMs = clock.wallMs()
+    if (answer.kind === 'granted') {
+      const renewed = toIssuedPair(answer.value, pair.refreshToken, nowMs)
+      if (!(await commit(grantId, renewed, clientSecret))) return { kind: 'unwritable' }
+      const next = { ...renewed, refusedAtMs: undefined, askedAtMs: undefined }
+      plan.dueAtMs = firstDueAtMs(next, nowMs, random())
+      plan.failures = 0
+      plan.notBeforeMs = clock.monotonicMs() + REFUSED_AGAIN_MS
+      report(grantId, 'renewed', 'access token renewed')
+      return { kind: 'renewed' }
+    }
+    const failure = scrubbed(answer, [pair.accessToken, pair.refreshToken, asking.clientSecret])
+    // A secret that was only tried says nothing of the grant.
+    if (clientSecret !== undefined && failure.kind === 'refused') {
+      await note(grantId, { askedAtMs: wasAsked ? grant.askedAtMs : undefined })
+      return failure
+    }
+    plan.failures += 1
+    if (failure.kind === 'failed') {
+      plan.dueAtMs = afterFailureMs(nowMs, plan.failures, random())
+      const askedAtMs = wasAsked || failure.isAnswerLost ? nowMs : undefined
+      await note(grantId, { askedAtMs, failure: { atMs: nowMs, reason: failure.reason } })
+      report(grantId, 'failed', 'access token not renewed, it is tried again')
+      return failure
+    }
+    plan.dueAtMs = afterRefusalMs(nowMs, random())
+    const reason = reasonOf(failure, wasAsked)
+    const refusedAtMs = grant.refusedAtMs ?? nowMs
+    await note(grantId, { askedAtMs: undefined, refusedAtMs, failure: { atMs: nowMs, reason } })
+    report(grantId, 'refused', 'grant refused, somebody has to authorize again')
+    return failure
+  }
+
+  async function note(grantId: string, change: Parameters<Vault['noteGrant']>[1]): Promise<boolean> {
+    try {
+      await vault.noteGrant(grantId, change)
+      return true
+    } catch (error) {
+      log.error({ code: codeOf(error) }, 'vault cannot be written')
+      return false
+    }
+  }
+
+  /** The old refresh token is gone: this pair exists nowhere else. */
+  async function commit(
+    grantId: string,
+    pair: IssuedPair,
+    clientSecret: string | undefined,
+  ): Promise<boolean> {
+    for (;;) {
+      try {
+        await vault.renewGrant(grantId, pair, clientSecret)
+        return true
+      } catch (error) {
+        log.error({ code: codeOf(error) }, 'vault cannot be written')
+        if (isStopped) return false
+        await new Promise<void>((resolve) => void clock.after(COMMIT_AGAIN_MS, resolve))
+      }
+    }
+  }
+
+  function report(grantId: string, outcome: Parameters<typeof onRefresh>[0], phrase: string): void {
+    onRefresh(outcome)
+    const level = { renewed: 'info', failed: 'warn', refused: 'error' } as const
+    const reason = outcome === 'refused' ? 'reauthorize' : undefined
+    for (const adAccountId of vault.accountsOn(grantId)) {
+      log[level[outcome]]({ ad_account_id: adAccountId, reason }, phrase)
+    }
+  }
+
+  return {
+    look,
+    refresh,
+    accessRefused(grantId) {
+      const plan = planOf(grantId)
+      if (plan === undefined || running.has(grantId)) return
+      // While it fails or is refused, the plan says when it is asked again.
+      const isPlanned = plan.failures > 0 || vault.grant(grantId)?.refusedAtMs !== undefined
+      if (isPlanned || clock.monotonicMs() < plan.notBeforeMs) return
+      void refresh(grantId)
+    },
+    nextRefreshAtMs: (grantId) => planOf(grantId)?.dueAtMs,
+    async stop(patienceMs) {
+      isStopped = true
+      cancelSleep()
+      let cancel = () => {}
+      const patience = new Promise<void>((resolve) => {
+        cancel = clock.after(patienceMs, resolve)
+      })
+      await Promise.race([Promise.all(running.values()), patience])
+      cancel()
+    },
+  }
+}
+
+function scrubbed(failure: OauthFailure, secrets: readonly string[]): OauthFailure {
+  if (failure.kind === 'failed') return failure
+  let { message } = failure
+  for (const secret of secrets) message = createScrub(secret)(message)
+  return { ...failure, message }
+}
+
+function reasonOf(failure: Extract<OauthFailure, { kind: 'refused' }>, wasAnswerLost: boolean): string {
+  const said = `${failure.status} ${failure.message || 'without a word'}`
+  return wasAnswerLost ? `${said} (the answer to an earlier refresh was lost)` : said
+}
