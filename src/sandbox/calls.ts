@@ -7,8 +7,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import type { Accounts } from './accounts.ts'
 import { answerError } from './answer.ts'
-import type { Answer } from './answer.ts'
 import type { Fault, Faults } from './faults.ts'
+import { readInstead } from './instead.ts'
 import type { Journal, JournalEntry } from './journal.ts'
 import type { ProcessCall } from './process-call.ts'
 import { readBearer, readCallBody, readTest } from './read-call.ts'
@@ -106,48 +106,4 @@ interface Noted {
   readonly fault: Fault | undefined
   readonly eventCount?: number | undefined
   readonly recorded: number
-}
-
-/** What happens in place of the usual answer, and whether the call is recorded all the same. */
-interface Instead {
-  readonly answer: Answer | 'hang' | 'reset'
-  readonly isRecorded: boolean
-}
-
-function readInstead(fault: Fault | undefined, accessToken: string | undefined): Instead | undefined {
-  if (fault === undefined) return undefined
-  switch (fault.kind) {
-    case 'status':
-      return { answer: answerStatus(fault, accessToken), isRecorded: fault.isRecorded ?? false }
-    case 'hang':
-      return { answer: 'hang', isRecorded: fault.isRecorded ?? false }
-    case 'reset':
-      return { answer: 'reset', isRecorded: fault.when === 'afterRecording' }
-    case 'poison':
-      return { answer: answerError(fault.status ?? 400), isRecorded: false }
-    case 'latency':
-    case 'drip':
-    case 'truncated':
-    case 'failEvents':
-    case 'wrongCount':
-    case 'hugeAnswer':
-      return undefined
-  }
-}
-
-function answerStatus(fault: Extract<Fault, { kind: 'status' }>, accessToken = ''): Answer {
-  const { status, body } = fault
-  const headers = Object.fromEntries(
-    Object.entries(fault.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]),
-  )
-  if (body === undefined && status >= 400) return answerError(status, undefined, headers)
-  if (body !== undefined && typeof body !== 'string') {
-    return { status, body: Buffer.from(JSON.stringify(body)), headers }
-  }
-  const text = (body ?? '').replaceAll('{access_token}', accessToken)
-  return {
-    status,
-    body: Buffer.from(text),
-    headers: { 'content-type': 'text/html; charset=utf-8', ...headers },
-  }
 }

@@ -15,8 +15,11 @@ import type { Answer } from './answer.ts'
 import type { Conversions } from './conversions.ts'
 import { readFaultRules } from './faults.ts'
 import type { Faults } from './faults.ts'
+import type { Grants } from './grants.ts'
 import type { Journal, JournalFilter } from './journal.ts'
+import type { Oauth } from './oauth.ts'
 import { describeRefusal } from './refusal.ts'
+import type { TokenCalls } from './token-calls.ts'
 import type { Tokens } from './tokens.ts'
 import { readBody, send, sendEarly } from './wire.ts'
 
@@ -26,6 +29,10 @@ export interface ControlOptions {
   readonly faults: Faults
   readonly journal: Journal
   readonly tokens: Tokens
+  readonly grants: Grants
+  readonly oauth: Oauth
+  readonly tokenCalls: TokenCalls
+  readonly advanceClock: (ms: number) => void
   readonly callsPerMinute: number
 }
 
@@ -38,7 +45,7 @@ export type HandleControl = (
 ) => Promise<void>
 
 export function createControl(options: ControlOptions): HandleControl {
-  const { accounts, conversions, faults, journal, tokens, callsPerMinute } = options
+  const { accounts, conversions, faults, journal, tokens, grants, oauth, callsPerMinute } = options
 
   function read(path: string, query: URLSearchParams): Answer | undefined {
     switch (path) {
@@ -46,6 +53,8 @@ export function createControl(options: ControlOptions): HandleControl {
         return answerJson(200, { faults: faults.list() })
       case 'journal':
         return answerJson(200, { calls: journal.calls(readFilter(query)) })
+      case 'oauth':
+        return answerJson(200, { ...oauth.stats(), requests: options.tokenCalls.requests() })
       case 'stats':
         return answerJson(200, { callsPerMinute, accounts: accounts.stats() })
       default:
@@ -68,6 +77,23 @@ export function createControl(options: ControlOptions): HandleControl {
     return undefined
   }
 
+  function act(path: string, body: unknown): Answer | undefined {
+    switch (path) {
+      case 'grants':
+        if (!grantValidator.Check(body)) return answerError(400, describeRefusal(grantValidator, body))
+        return answerJson(201, grants.grant(body))
+      case 'revoke':
+        if (!revokeValidator.Check(body)) return answerError(400, describeRefusal(revokeValidator, body))
+        return grants.revoke(body.token, body) ? answerJson(200, {}) : answerError(404)
+      case 'clock':
+        if (!clockValidator.Check(body)) return answerError(400, describeRefusal(clockValidator, body))
+        options.advanceClock(body.advanceMs)
+        return answerJson(200, {})
+      default:
+        return undefined
+    }
+  }
+
   const clearable = new Map<string, { clear(): void }>([
     ['journal', journal],
     ['events', conversions],
@@ -83,12 +109,12 @@ export function createControl(options: ControlOptions): HandleControl {
       clearable.get(path)?.clear()
       return send(response, clearable.has(path) ? answerJson(200, {}) : answerError(404))
     }
-    if (method !== 'PUT') return sendEarly(request, response, answerError(405))
+    if (method !== 'PUT' && method !== 'POST') return sendEarly(request, response, answerError(405))
     const bytes = await readBody(request, BODY_LIMIT_BYTES)
     if (!Buffer.isBuffer(bytes)) return sendEarly(request, response, answerError(413))
     const body = parse(bytes)
     if (body === undefined) return send(response, answerError(400, 'The body is not JSON.'))
-    send(response, replace(path, body) ?? answerError(404))
+    send(response, (method === 'PUT' ? replace : act)(path, body) ?? answerError(404))
   }
 }
 
@@ -104,6 +130,8 @@ const tokensValidator = Compile(
             accessToken: Type.String({ minLength: 1 }),
             adAccountIds: Type.Optional(Type.Array(Type.String())),
             expiresAtMs: Type.Optional(Type.Number()),
+            scopes: Type.Optional(Type.Array(Type.String())),
+            isConversionToken: Type.Optional(Type.Boolean()),
           },
           { additionalProperties: false },
         ),
@@ -112,6 +140,28 @@ const tokensValidator = Compile(
     },
     { additionalProperties: false },
   ),
+)
+
+const grantValidator = Compile(
+  Type.Object(
+    {
+      clientId: Type.String({ minLength: 1 }),
+      scope: Type.Optional(Type.String({ minLength: 1 })),
+      user: Type.Optional(Type.String()),
+    },
+    { additionalProperties: false },
+  ),
+)
+
+const revokeValidator = Compile(
+  Type.Object(
+    { token: Type.String({ minLength: 1 }), andMinted: Type.Optional(Type.Boolean()) },
+    { additionalProperties: false },
+  ),
+)
+
+const clockValidator = Compile(
+  Type.Object({ advanceMs: Type.Number({ minimum: 0 }) }, { additionalProperties: false }),
 )
 
 function parse(bytes: Buffer): unknown {

@@ -11,6 +11,9 @@
  *      │ the delays of all matching latency rules
  *      └─ truncated, drip, wrongCount, hugeAnswer, none ─> answered, in that shape
  *
+ * The endpoints for tokens and scores know `latency`, `status`, `reset` and `hang`; there, recorded means that what was
+ * asked for was done: a code or a refresh token is used up, whether anybody hears of it or not.
+ *
  * Of the rules that match a call, every `latency` and the first of the others apply: `pickFault` decides, without
  * touching anything; `createFaults` keeps the rules and counts how often each was used; `calls.ts` acts.
  */
@@ -29,7 +32,12 @@ export interface ActiveRule {
   used: number
 }
 
+/** Which of Pinterest's endpoints a rule is about. */
+export type Endpoint = Type.Static<typeof EndpointSchema>
+
 export interface FaultCall {
+  /** Absent: the events endpoint. */
+  readonly endpoint?: Endpoint
   readonly adAccountId: string
   readonly isTest: boolean
   /** Before the body is read there are no events to tell by. */
@@ -136,6 +144,7 @@ const NO_FAULT: FaultDecision = Object.freeze({ delayMs: 0, fault: undefined, ap
 
 function isFor({ rule, used }: ActiveRule, call: FaultCall): boolean {
   if (rule.times !== undefined && used >= rule.times) return false
+  if ((rule.endpoint ?? 'events') !== (call.endpoint ?? 'events')) return false
   if (rule.adAccountId !== undefined && rule.adAccountId !== call.adAccountId) return false
   if (rule.isTest !== undefined && rule.isTest !== call.isTest) return false
   if (call.moment === 'head') return rule.kind === 'reset' && rule.when === 'beforeBody'
@@ -166,7 +175,15 @@ function includesText(texts: readonly string[] | undefined, event: unknown, key:
 const Texts = Type.Array(Type.String())
 const IsRecorded = Type.Optional(Type.Boolean())
 
+const EndpointSchema = Type.Union([
+  Type.Literal('events'),
+  Type.Literal('token'),
+  Type.Literal('conversion_token'),
+  Type.Literal('conversion_eqs'),
+])
+
 const conditions = {
+  endpoint: Type.Optional(EndpointSchema),
   adAccountId: Type.Optional(Type.String()),
   isTest: Type.Optional(Type.Boolean()),
   times: Type.Optional(Type.Integer({ minimum: 1 })),

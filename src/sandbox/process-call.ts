@@ -10,6 +10,7 @@ import { selectEvents } from './faults.ts'
 import type { Fault } from './faults.ts'
 import { CLEAN, failed, judgeCall } from './judge.ts'
 import type { EventResult } from './judge.ts'
+import type { Quality } from './quality.ts'
 import type { CallBody } from './read-call.ts'
 import type { PinterestEvent } from './schema.ts'
 import type { Tokens } from './tokens.ts'
@@ -34,9 +35,12 @@ export interface ProcessOptions {
   readonly tokens: Tokens
   readonly accounts: Accounts
   readonly conversions: Conversions
+  readonly quality: Quality
 }
 
-export function createProcess({ tokens, accounts, conversions }: ProcessOptions): ProcessCall {
+export function createProcess(options: ProcessOptions): ProcessCall {
+  const { tokens, accounts, conversions, quality } = options
+
   function record(
     { adAccountId, isTest }: Call,
     events: readonly PinterestEvent[],
@@ -46,7 +50,9 @@ export function createProcess({ tokens, accounts, conversions }: ProcessOptions)
     for (const [index, event] of events.entries()) {
       if (results?.[index]?.status === 'failed') continue
       processed += 1
-      if (!isTest) conversions.record(adAccountId, event)
+      if (isTest) continue
+      conversions.record(adAccountId, event)
+      quality.record(adAccountId, event)
     }
     accounts.countResults(adAccountId, processed, events.length - processed)
     return isTest ? 0 : processed

@@ -4,10 +4,16 @@
  * memory, in bounded room, and protects nothing: do not expose it.
  *
  *   POST   /v5/ad_accounts/{id}/events?test=   Pinterest's
+ *   GET, POST /oauth/                          the consent page, and its form
  *   POST   /v5/oauth/token                     Pinterest's (authorization_code, refresh_token)
  *   POST   /v5/oauth/conversion_token          Pinterest's
+ *   GET    /v5/ad_accounts/{id}/conversion_eqs Pinterest's
  *
  *   PUT    /_sandbox/tokens     {tokens: [{accessToken, adAccountIds?, expiresAtMs?}], acceptsAnyToken?}
+ *   POST   /_sandbox/grants     {clientId, scope?, user?}: {accessToken, refreshToken, …}, a consent without the page
+ *   POST   /_sandbox/revoke     {token, andMinted?}
+ *   POST   /_sandbox/clock      {advanceMs}: tokens, codes and the limit's window grow older by so much
+ *   GET    /_sandbox/oauth      {exchanges, refreshes, reuses, minted, requests: [TokenRequest]}
  *   PUT    /_sandbox/faults     [rule, …] replaces all rules (faults.ts says what a rule is)
  *   GET    /_sandbox/faults     {faults: [{rule, used}]}
  *   DELETE /_sandbox/faults
@@ -28,16 +34,22 @@ import type { AccountStats } from './accounts.ts'
 import { answerError } from './answer.ts'
 import { createCallHandler } from './calls.ts'
 import { createControl } from './control.ts'
+import { createConsentPage } from './consent-page.ts'
 import { createConversions } from './conversions.ts'
 import type { Conversions } from './conversions.ts'
 import { createFaults } from './faults.ts'
 import type { Faults } from './faults.ts'
+import { createGrants } from './grants.ts'
+import type { Grants, SandboxUser } from './grants.ts'
 import { createJournal } from './journal.ts'
 import type { Journal, JournalOptions } from './journal.ts'
 import { createOauth } from './oauth.ts'
-import type { OauthClient } from './oauth.ts'
+import type { OauthClient, OauthStats } from './oauth.ts'
 import { createProcess } from './process-call.ts'
+import { createQuality } from './quality.ts'
 import { readBearer } from './read-call.ts'
+import { createTokenCalls } from './token-calls.ts'
+import type { TokenRequest } from './token-calls.ts'
 import { createTokens } from './tokens.ts'
 import type { TokenGrant, Tokens } from './tokens.ts'
 import { createWatch } from './watch.ts'
@@ -51,6 +63,12 @@ export interface SandboxOptions {
   readonly tokens?: readonly TokenGrant[]
   /** Without it, any client id and secret is taken. */
   readonly oauthClients?: readonly OauthClient[]
+  /** Who may consent; without it, one user of every account. */
+  readonly users?: readonly SandboxUser[]
+  readonly accessTokenLifeS?: number
+  readonly refreshTokenLifeS?: number
+  /** So long a used refresh token may be used again; 0: not at all. */
+  readonly reuseGraceMs?: number
   /** Per ad account, in any 60 seconds; 0: no limit. */
   readonly callsPerMinute?: number
   readonly journal?: Partial<JournalOptions>
@@ -73,6 +91,12 @@ export interface Sandbox {
   readonly conversions: Conversions
   readonly faults: Faults
   readonly tokens: Tokens
+  readonly grants: Grants
+  oauthStats(): OauthStats
+  /** Requests to the endpoints for tokens and scores, the newest last. */
+  tokenRequests(): readonly TokenRequest[]
+  /** Tokens, codes and the limit's window grow older by so much. */
+  advanceClock(ms: number): void
   stats(): Readonly<Record<string, AccountStats>>
   /** Resolves once `isTrue`: asked now, and whenever a call was noted. Rejects when the sandbox closes first. */
   until(isTrue: () => boolean): Promise<void>
@@ -81,22 +105,49 @@ export interface Sandbox {
 }
 
 export async function createSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
-  const { callsPerMinute = CALLS_PER_MINUTE, host = '127.0.0.1', now = monotonicNow } = options
+  const { callsPerMinute = CALLS_PER_MINUTE, host = '127.0.0.1', now: given = monotonicNow } = options
+  let offsetMs = 0
+  const now = () => given() + offsetMs
+  const advanceClock = (ms: number) => {
+    offsetMs += ms
+  }
   const tokens = createTokens(options.tokens ?? [], options.tokens === undefined)
   const accounts = createAccounts({ callsPerWindow: callsPerMinute, windowMs: WINDOW_MS })
   const conversions = createConversions(options.maxEventIds ?? MAX_EVENT_IDS)
   const faults = createFaults(options.random ?? Math.random)
   const journal = createJournal({ ...JOURNAL_DEFAULTS, ...options.journal })
-  const oauth = createOauth({ tokens, clients: options.oauthClients, now })
+  const grants = createGrants({
+    tokens,
+    users: options.users ?? [{ name: 'everybody' }],
+    accessTokenLifeMs: (options.accessTokenLifeS ?? ACCESS_TOKEN_LIFE_S) * 1000,
+    refreshTokenLifeMs: (options.refreshTokenLifeS ?? REFRESH_TOKEN_LIFE_S) * 1000,
+    reuseGraceMs: options.reuseGraceMs ?? 0,
+    now,
+  })
+  const oauth = createOauth({ tokens, grants, clients: options.oauthClients, now })
+  const consentPage = createConsentPage({ grants, clients: options.oauthClients })
+  const quality = createQuality()
   const watch = createWatch()
   const closing = new AbortController()
 
-  const handleControl = createControl({ accounts, conversions, faults, journal, tokens, callsPerMinute })
+  const tokenCalls = createTokenCalls({ faults, now, signal: closing.signal })
+  const handleControl = createControl({
+    accounts,
+    conversions,
+    faults,
+    journal,
+    tokens,
+    grants,
+    oauth,
+    tokenCalls,
+    advanceClock,
+    callsPerMinute,
+  })
   const handleCall = createCallHandler({
     accounts,
     faults,
     journal,
-    processCall: createProcess({ tokens, accounts, conversions }),
+    processCall: createProcess({ tokens, accounts, conversions, quality }),
     now,
     bodyLimitBytes: options.bodyLimitBytes ?? BODY_LIMIT_BYTES,
     signal: closing.signal,
@@ -114,12 +165,30 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
       return handleControl(request, response, name, new URLSearchParams(search))
     }
     if (method === 'POST' && path === '/v5/oauth/token') {
-      const form = await readBody(request, OAUTH_LIMIT_BYTES)
-      if (!Buffer.isBuffer(form)) return sendEarly(request, response, answerError(413))
-      return send(response, oauth.exchange(form.toString('utf8'), request.headers.authorization))
+      return tokenCalls.handle(request, response, 'token', '', (form) =>
+        oauth.exchange(form, request.headers.authorization),
+      )
     }
     if (method === 'POST' && path === '/v5/oauth/conversion_token') {
-      return sendEarly(request, response, oauth.mintConversionToken(readBearer(request)))
+      return tokenCalls.handle(request, response, 'conversion_token', '', () =>
+        oauth.mintConversionToken(readBearer(request)),
+      )
+    }
+    const [, scoredId] = SCORES_PATH.exec(path) ?? []
+    if (method === 'GET' && scoredId !== undefined) {
+      return tokenCalls.handle(request, response, 'conversion_eqs', scoredId, () => {
+        const check = tokens.check(readBearer(request), scoredId, now(), 'ads:read')
+        if (check !== 'allowed') return answerError(check === 'unknown' ? 401 : 403)
+        return quality.answer(scoredId, new URLSearchParams(search))
+      })
+    }
+    if (path === '/oauth/' && method === 'GET') {
+      return send(response, consentPage.show(new URLSearchParams(search)))
+    }
+    if (path === '/oauth/' && method === 'POST') {
+      const form = await readBody(request, FORM_LIMIT_BYTES)
+      if (!Buffer.isBuffer(form)) return sendEarly(request, response, answerError(413))
+      return send(response, consentPage.decide(new URLSearchParams(form.toString('utf8'))))
     }
     sendEarly(request, response, answerError(adAccountId === undefined ? 404 : 405))
   }
@@ -146,6 +215,10 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     conversions,
     faults,
     tokens,
+    grants,
+    oauthStats: () => oauth.stats(),
+    tokenRequests: () => tokenCalls.requests(),
+    advanceClock,
     stats: () => accounts.stats(),
     until: (isTrue) => watch.until(isTrue),
     async close() {
@@ -159,6 +232,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
 }
 
 const EVENTS_PATH = /^\/v5\/ad_accounts\/([^/?]*)\/events(?:\?(.*))?$/
+const SCORES_PATH = /^\/v5\/ad_accounts\/(\d{1,18})\/conversion_eqs$/
 const CONTROL_PREFIX = '/_sandbox/'
 
 const CALLS_PER_MINUTE = 5000
@@ -168,7 +242,10 @@ const JOURNAL_DEFAULTS: JournalOptions = { maxCalls: 10_000, maxBytes: 64 * 2 **
 
 /** Pinterest states none; a thousand full events are under 8 MiB. */
 const BODY_LIMIT_BYTES = 32 * 2 ** 20
-const OAUTH_LIMIT_BYTES = 64 * 2 ** 10
+const FORM_LIMIT_BYTES = 64 * 2 ** 10
+
+const ACCESS_TOKEN_LIFE_S = 30 * 24 * 3600
+const REFRESH_TOKEN_LIFE_S = 60 * 24 * 3600
 
 /** Longer than any client keeps an idle connection: the client closes first, so that no call meets a closed one. */
 const KEEP_ALIVE_MS = 65_000

@@ -73,6 +73,7 @@ export async function setUp(
         ADMIN_TOKEN,
         DATABASE_URL: `sqlite:${join(folder, 'relay.db')}`,
         PINTEREST_API_URL: sandbox.url,
+        PINTEREST_CONSENT_URL: `${sandbox.origin}/oauth/`,
         LOG_LEVEL: 'trace',
         ...settings,
         ...more,

@@ -12,18 +12,13 @@ t.test('what is sealed opens in its place, with any sealer of the same key', asy
   const sealer = createSealer({ current })
   const other = createSealer({ current })
   fc.assert(
-    fc.property(
-      fc.uint8Array({ maxLength: 300 }),
-      fc.string(),
-      fc.string(),
-      (plain, purpose, owner) => {
-        const sealed = sealer.seal(plain, { purpose, owner })
-        for (const opener of [sealer, other]) {
-          if (Buffer.compare(opener.open(sealed, { purpose, owner }), plain) !== 0) return false
-        }
-        return sealer.isCurrent(sealed)
-      },
-    ),
+    fc.property(fc.uint8Array({ maxLength: 300 }), fc.string(), fc.string(), (plain, purpose, owner) => {
+      const sealed = sealer.seal(plain, { purpose, owner })
+      for (const opener of [sealer, other]) {
+        if (Buffer.compare(opener.open(sealed, { purpose, owner }), plain) !== 0) return false
+      }
+      return sealer.isCurrent(sealed)
+    }),
   )
 })
 
