@@ -25,7 +25,6 @@ import { createPersist } from './persist.ts'
 import { createRunning } from './running.ts'
 import { reportCall, reportGate } from './report.ts'
 import { backoffMs } from './retry.ts'
-import { createScrub } from './scrub.ts'
 import { groupOf, membersOf, type Group } from './search.ts'
 import { createSettling } from './settling.ts'
 import { createSupply } from './supply.ts'
@@ -250,10 +249,11 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
   function tellTokenWatch(adAccountId: string, token: string, outcome: CallOutcome): void {
     if (outcome.kind === 'unanswered') return
-    const { status, message } = outcome
+    const { status, code } = outcome
     if (status === 200 || status === 422) tokenWatch.accepted(adAccountId)
     if (status === 401 || status === 403) {
-      const reason = createScrub(token)(message) || `status ${status}`
+      // Not Pinterest's text: it may quote any of the call's events.
+      const reason = code === undefined ? `status ${status}` : `status ${status}, code ${code}`
       tokenWatch.refused(adAccountId, { token, status, reason })
     }
   }
@@ -279,7 +279,9 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
   /** No verdict can come within the wait: the post is answered at once, instead of holding a connection for nothing. */
   function isHopeless(lane: Lane, waitMs: number): boolean {
-    return isPaused(lane) || (nextTryAtMs(lane, outage.untilMs()) ?? 0) > clock.monotonicMs() + waitMs
+    if (isPaused(lane)) return true
+    if (tokenWatch.isReplacing(lane.key.adAccountId)) return false
+    return (nextTryAtMs(lane, outage.untilMs()) ?? 0) > clock.monotonicMs() + waitMs
   }
 
   return {

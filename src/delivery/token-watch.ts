@@ -2,6 +2,8 @@
 export interface TokenWatch {
   accepted(adAccountId: string): void
   refused(adAccountId: string, refusal: TokenRefusal): void
+  /** A new token may come at any moment: a hold for the old one says little. */
+  isReplacing(adAccountId: string): boolean
 }
 
 export interface TokenRefusal {

@@ -21,7 +21,9 @@ export function authenticate(vault: Vault, request: FastifyRequest, adAccountId:
   if (!key) throw new Unauthorized()
   if (!AD_ACCOUNT_ID.test(adAccountId)) throw new InvalidRequest('ad_account_id: must be 1 to 18 digits.')
   const account = vault.account(adAccountId)
-  if (!account || !key.adAccountIds.includes(adAccountId)) throw new Forbidden()
+  const mayPost =
+    account !== undefined && account.tokenKind !== 'none' && key.adAccountIds.includes(adAccountId)
+  if (!mayPost) throw new Forbidden()
   return { key, account }
 }
 

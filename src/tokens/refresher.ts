@@ -38,6 +38,7 @@ export interface Refresher {
   refresh(grantId: string, clientSecret?: string): Promise<RefreshResult>
   /** Pinterest refused this grant's access token. Asks anew, unless that was just done or is due anyhow. */
   accessRefused(grantId: string): void
+  isRefreshing(grantId: string): boolean
   /** Milliseconds since the epoch; undefined for an unknown grant. */
   nextRefreshAtMs(grantId: string): number | undefined
   /** No refresh begins from now on; resolves when those under way have ended, or after `patienceMs`. */
@@ -151,16 +152,16 @@ export function createRefresher(options: RefresherOptions): Refresher {
     }
     plan.failures += 1
     if (failure.kind === 'failed') {
-      plan.dueAtMs = afterFailureMs(nowMs, plan.failures, random())
       const askedAtMs = wasAsked || failure.isAnswerLost ? nowMs : undefined
       await note(grantId, { askedAtMs, failure: { atMs: nowMs, reason: failure.reason } })
+      plan.dueAtMs = afterFailureMs(nowMs, plan.failures, random())
       report(grantId, 'failed', 'access token not renewed, it is tried again')
       return failure
     }
-    plan.dueAtMs = afterRefusalMs(nowMs, random())
     const reason = reasonOf(failure, wasAsked)
     const refusedAtMs = grant.refusedAtMs ?? nowMs
     await note(grantId, { askedAtMs: undefined, refusedAtMs, failure: { atMs: nowMs, reason } })
+    plan.dueAtMs = afterRefusalMs(nowMs, random())
     report(grantId, 'refused', 'grant refused, somebody has to authorize again')
     return failure
   }
@@ -213,6 +214,7 @@ export function createRefresher(options: RefresherOptions): Refresher {
       if (isPlanned || clock.monotonicMs() < plan.notBeforeMs) return
       void refresh(grantId)
     },
+    isRefreshing: (grantId) => running.has(grantId),
     nextRefreshAtMs: (grantId) => planOf(grantId)?.dueAtMs,
     async stop(patienceMs) {
       isStopped = true

@@ -36,6 +36,11 @@ export function createTokenWatch({ vault, refresher, health, log }: TokenWatchOp
       if (tokenKind === 'oauth') refresher.accessRefused(grantId)
       else if (vault.grant(grantId)?.refusedAtMs === undefined) fallBack(adAccountId, grantId)
     },
+
+    isReplacing(adAccountId) {
+      const grantId = vault.account(adAccountId)?.grantId
+      return grantId !== undefined && refresher.isRefreshing(grantId)
+    },
   }
 }
 

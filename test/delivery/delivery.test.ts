@@ -127,7 +127,7 @@ function setStage(t: Test, overrides: { callsInFlight?: number; callsInFlightTot
     callsInFlightTotal: overrides.callsInFlightTotal ?? 64,
     maxEventAgeMs: 7 * 24 * 3_600_000,
     isClockTrusted: () => trust.isTrusted,
-    tokenWatch: { accepted() {}, refused() {} },
+    tokenWatch: { accepted() {}, refused() {}, isReplacing: () => false },
     needsConsent: () => false,
     log: silentLog,
     metrics: createMetrics({ version: 'test' }),

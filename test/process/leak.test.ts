@@ -57,7 +57,16 @@ t.test('no personal data, token or key in any output, answer, metric or file', a
     await rm(folder, { recursive: true })
   })
   const relayKey = await relay.register()
-  const secrets = [relayKey, TOKEN, ADMIN_TOKEN, 'prl_canary']
+  const secrets = [
+    relayKey,
+    TOKEN,
+    ADMIN_TOKEN,
+    'prl_canary',
+    'canary-client-secret',
+    'pinr_',
+    'pina_conversion',
+    'code_canary',
+  ]
   const answers: string[] = []
 
   let counter = 0
@@ -87,8 +96,47 @@ t.test('no personal data, token or key in any output, answer, metric or file', a
         ...(body ? { 'content-type': 'application/json' } : {}),
       },
       ...(body ? { body: JSON.stringify(body) } : {}),
+      redirect: 'manual',
     })
-    answers.push(await response.text())
+    answers.push(JSON.stringify([...response.headers]), await response.text())
+  }
+
+  /** Every way to come to a token, good and refused, with Pinterest echoing what it got. */
+  async function tryTokens(): Promise<void> {
+    const client = { client_id: 'app', client_secret: 'canary-client-secret' }
+    const { refreshToken } = sandbox.grants.grant({ clientId: 'app' })
+    const oauth = { ...client, refresh_token: refreshToken }
+    for (const fault of [
+      {
+        kind: 'status',
+        status: 400,
+        body: { error: 'invalid_grant', error_description: `canary-client-secret ${refreshToken}` },
+      },
+      { kind: 'status', status: 200, body: { access_token: 'pina_conversion', scope: 'x' } },
+      { kind: 'reset', when: 'afterBody' },
+    ] as const) {
+      sandbox.faults.set([{ ...fault, endpoint: 'token', times: 1 }])
+      await admin('PUT', '/accounts/22', { oauth })
+    }
+    await admin('PUT', '/accounts/22', { oauth: { ...oauth, client_secret: 'canary-client-secret\n' } })
+    await admin('PUT', '/accounts/22', { oauth })
+    await admin('PUT', '/accounts/33', { oauth: { shared_with: '22' } })
+    await admin('POST', '/accounts/33/conversion-token')
+    sandbox.faults.set([
+      { kind: 'status', status: 401, body: '{"code":2,"message":"bad: {access_token}"}', times: 1 },
+      {
+        kind: 'status',
+        status: 400,
+        endpoint: 'token',
+        body: { message: `bad: ${refreshToken} canary-client-secret` },
+      },
+    ])
+    await admin('POST', '/accounts/verify')
+    await admin('PUT', '/accounts/22', { oauth: { ...client, client_secret: 'canary-client-secret-2' } })
+    await admin('GET', '/accounts/22/authorize')
+    await admin('GET', '/oauth/callback?state=canary-query&code=code_canary')
+    await admin('POST', '/session', { admin_token: 'canary-malformed' })
+    for (const path of ['/accounts', '/accounts/22/quality', '/metrics', '/audit']) await admin('GET', path)
   }
 
   // Good and bad posts, and every field wrong in its own way.
@@ -148,6 +196,7 @@ t.test('no personal data, token or key in any output, answer, metric or file', a
   await admin('POST', `/accounts/${ACCOUNT}/verify`)
   sandbox.faults.set([{ kind: 'status', status: 401, body: '{"code":2,"message":"bad: {access_token}"}' }])
   await admin('POST', `/accounts/${ACCOUNT}/verify`)
+  await tryTokens()
   relay.signal('SIGTERM')
   t.equal(await relay.ended, 0)
 

@@ -1,0 +1,437 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { createConsents, CONSENT_LIFE_MS } from '../../src/tokens/consent.ts'
+import { createBrowser, type Browser } from '../support/browser.ts'
+import { rawEvent } from '../support/events.ts'
+import { ACCOUNT, ADMIN_TOKEN, setUp as setUpRelay, TOKEN, type Stand } from '../support/relay.ts'
+
+const CLIENT = { client_id: 'app', client_secret: 'client-secret-0001' }
+const USERS = [
+  { name: 'anna', adAccountIds: [ACCOUNT, '2', '3'] },
+  { name: 'ben', adAccountIds: ['4'] },
+]
+
+const setUp = (t: Test, settings = {}, sandbox = {}) =>
+  setUpRelay(t, settings, {
+    oauthClients: [
+      { clientId: 'app', clientSecret: 'client-secret-0001' },
+      { clientId: 'app', clientSecret: 'client-secret-0002' },
+    ],
+    users: USERS,
+    ...sandbox,
+  })
+
+const put = (stand: Stand, account: string, oauth: object, more: object = {}) =>
+  stand.admin('PUT', `/accounts/${account}`, { oauth, ...more })
+
+/** A refresh token of a consent of anna's. */
+const consented = (stand: Stand, more: { scope?: string; user?: string } = {}) =>
+  stand.sandbox.grants.grant({ clientId: 'app', ...more })
+
+async function delivered(stand: Stand, count: number, account = ACCOUNT) {
+  await stand.sandbox.until(() => stand.sandbox.conversions.summary(account).recorded === count)
+}
+
+t.test('a refresh token sets an account up: the relay sends with what it gets for it', async (t) => {
+  const stand = await setUp(t)
+  const { refreshToken } = consented(stand)
+  const answer = await put(stand, ACCOUNT, { ...CLIENT, refresh_token: refreshToken })
+  t.match(answer, {
+    status: 200,
+    body: {
+      token: {
+        kind: 'oauth',
+        age_seconds: Number,
+        last4: /^.{4}$/,
+        last_success_at: null,
+        last_failure: null,
+      },
+      grant: { status: 'valid', scope: 'ads:write,ads:read', ad_account_ids: [ACCOUNT], last_failure: null },
+      client_id: 'app',
+    },
+  })
+  const { grant, token } = answer.body as Record<string, Record<string, number>>
+  t.ok(token!['expires_in_seconds']! > 29.9 * 86_400)
+  t.ok(grant!['refresh_expires_in_seconds']! > 59.9 * 86_400)
+  t.ok(Math.abs(grant!['next_refresh_in_seconds']! - 24 * 86_400) < 0.7 * 86_400)
+  t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
+  t.match((await stand.admin('GET', `/accounts/${ACCOUNT}`)).body, { token: { last_success_at: String } })
+  await stand.restart()
+  t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
+  t.equal(stand.sandbox.oauthStats().refreshes, 1)
+})
+
+t.test(
+  'accounts that are given the same refresh token share its grant, also when it is long used up',
+  async (t) => {
+    const stand = await setUp(t)
+    const { refreshToken } = consented(stand)
+    const both = ['2', '3'].map((id) => put(stand, id, { ...CLIENT, refresh_token: refreshToken }))
+    t.strictSame(
+      (await Promise.all(both)).map(({ status }) => status),
+      [201, 201],
+    )
+    stand.sandbox.tokens.revoke('nothing')
+    t.match((await put(stand, ACCOUNT, { ...CLIENT, refresh_token: refreshToken })).body, {
+      grant: { ad_account_ids: [ACCOUNT, '2', '3'] },
+    })
+    t.match(stand.sandbox.oauthStats(), { refreshes: 1, reuses: 0 })
+    t.match(await put(stand, '5', { shared_with: '2' }), { status: 400, body: { code: 'TOKEN_REFUSED' } })
+    t.match(await put(stand, ACCOUNT, { shared_with: '2' }), { status: 200 })
+    await stand.admin('DELETE', '/accounts/2')
+    t.match((await stand.admin('GET', '/accounts/3')).body, { grant: { ad_account_ids: [ACCOUNT, '3'] } })
+  },
+)
+
+const badGrants: [name: string, oauth: object, status: number, pattern: RegExp][] = [
+  ['no client', {}, 400, /oauth.client_id: is required/],
+  ['no secret', { client_id: 'app' }, 400, /oauth.client_secret: is required/],
+  [
+    'a wrong secret',
+    { client_id: 'app', client_secret: 'wrong-secret', refresh_token: 'REFRESH' },
+    400,
+    /401/,
+  ],
+  ['an unknown refresh token', { ...CLIENT, refresh_token: 'pinr_unknown' }, 400, /grant is invalid/],
+  ['a token of another', { ...CLIENT, refresh_token: 'BENS' }, 400, /not permitted/],
+  ['too small a scope', { ...CLIENT, refresh_token: 'READ_ONLY' }, 400, /scope|ads:write/],
+  ['no account to share with', { shared_with: '99' }, 400, /oauth.shared_with/],
+  ['sharing and more', { shared_with: '99', ...CLIENT }, 400, /stands alone/],
+  ['an unknown field', { ...CLIENT, refreshtoken: 'x' }, 400, /additional/],
+  ['a colon in the id', { client_id: 'a:b', client_secret: 'long-enough' }, 400, /client_id/],
+]
+t.test('bad input gets a clear error, without any secret, and changes nothing that worked', async (t) => {
+  const stand = await setUp(t)
+  const tokens: Record<string, string> = {
+    REFRESH: consented(stand).refreshToken,
+    BENS: consented(stand, { user: 'ben' }).refreshToken,
+    READ_ONLY: consented(stand, { scope: 'ads:read' }).refreshToken,
+  }
+  for (const [name, oauth, status, pattern] of badGrants) {
+    const given = { ...oauth } as Record<string, string>
+    if ('refresh_token' in given)
+      given['refresh_token'] = tokens[given['refresh_token']!] ?? given['refresh_token']!
+    const answer = await put(stand, ACCOUNT, given)
+    t.equal(answer.status, status, name)
+    t.match(answer.body['message'], pattern, name)
+    t.notMatch(JSON.stringify(answer.body), /pin[ar]_|secret-0001|wrong-secret/, name)
+  }
+  t.match(await put(stand, ACCOUNT, CLIENT, { access_token: TOKEN }), {
+    status: 400,
+    body: { message: /together/ },
+  })
+  t.match((await stand.admin('GET', `/accounts/${ACCOUNT}`)).body, { token: { kind: 'given' }, grant: null })
+  t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
+})
+
+t.test('a refresh token that was used up by a refused try is good for the next one', async (t) => {
+  const stand = await setUp(t)
+  const { refreshToken } = consented(stand, { user: 'ben' })
+  t.equal((await put(stand, '2', { ...CLIENT, refresh_token: refreshToken })).status, 400)
+  t.equal((await put(stand, '4', { ...CLIENT, refresh_token: refreshToken })).status, 201)
+  t.match(stand.sandbox.oauthStats(), { refreshes: 1, reuses: 0 })
+})
+
+t.test('answers of Pinterest that cannot be used are told apart from refusals', async (t) => {
+  const stand = await setUp(t)
+  const faults = [
+    [{ kind: 'status', status: 503 }, /status_503/],
+    [
+      { kind: 'status', status: 200, body: { access_token: 'pina_new_0123' }, isRecorded: true },
+      /promised_fields/,
+    ],
+    [{ kind: 'status', status: 200, body: '<html>', isRecorded: true }, /promised_fields/],
+    [{ kind: 'reset', when: 'afterRecording' }, /reset.*authorize the account again/],
+  ] as const
+  for (const [fault, pattern] of faults) {
+    stand.sandbox.faults.set([{ ...fault, endpoint: 'token', times: 1 }])
+    const given = { ...CLIENT, refresh_token: consented(stand).refreshToken }
+    t.match(await put(stand, ACCOUNT, given), {
+      status: 502,
+      body: { code: 'PINTEREST_UNAVAILABLE', message: pattern },
+    })
+  }
+  t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
+})
+
+t.test(
+  'an expired or revoked access token is replaced in the middle of delivery, once for all accounts',
+  async (t) => {
+    const stand = await setUp(t)
+    const { refreshToken } = consented(stand)
+    await put(stand, ACCOUNT, { ...CLIENT, refresh_token: refreshToken })
+    await put(stand, '2', { shared_with: ACCOUNT })
+    const { key } = (await stand.admin('POST', '/keys', { label: 'both', ad_account_ids: [ACCOUNT, '2'] }))
+      .body as {
+      key: string
+    }
+    stand.sandbox.advanceClock(31 * 24 * 3600_000)
+    const posts = [ACCOUNT, '2', ACCOUNT, '2'].map((account) =>
+      stand.post({ data: [rawEvent()] }, { account, key }),
+    )
+    t.strictSame(
+      (await Promise.all(posts)).map(({ status }) => status),
+      [200, 200, 200, 200],
+    )
+    t.match(
+      stand.sandbox.oauthStats(),
+      { refreshes: 2, reuses: 0 },
+      'one at the set-up, one for all that waited',
+    )
+  },
+)
+
+t.test('a revoked grant holds the lanes, keeps the events and tells; consent lets them go on', async (t) => {
+  const stand = await setUp(t)
+  const { refreshToken } = consented(stand)
+  await put(stand, ACCOUNT, { ...CLIENT, refresh_token: refreshToken })
+  await put(stand, '2', { shared_with: ACCOUNT })
+  stand.sandbox.grants.revoke(refreshToken)
+  t.equal((await stand.post({ data: [rawEvent()] }, { headers: { prefer: 'wait=1' } })).status, 202)
+  t.match((await stand.admin('GET', `/accounts/${ACCOUNT}`)).body, {
+    lanes: [{ status: 'reauthorize' }],
+    grant: { status: 'reauthorize', last_failure: { at: String, reason: /revoked/ } },
+    token: { last_failure: { reason: String } },
+  })
+  t.match(
+    await metrics(stand),
+    new RegExp(`pinrelay_account_needs_consent\\{ad_account_id="${ACCOUNT}"\\} 1`),
+  )
+  t.ok(stand.logLines.some((line) => /"level":"error".*"reason":"reauthorize"/.test(line)))
+
+  const done = await consent(stand, createBrowser(), ACCOUNT)
+  t.equal(done.status, 200)
+  t.match(done.text, new RegExp(`Authorized: ${ACCOUNT}, 2\\.`), 'the others on the grant too')
+  await delivered(stand, 1)
+  t.notMatch(await metrics(stand), /pinrelay_account_needs_consent\{/)
+  t.match(await metrics(stand), new RegExp(`pinrelay_token_expiry_seconds\\{ad_account_id="2"\\} 25\\d{5}`))
+  const { entries } = (await stand.admin('GET', '/audit')).body as { entries: unknown[] }
+  t.match(entries[0], {
+    action: 'GET /oauth/callback',
+    details: { ad_account_id: ACCOUNT, authorized: [ACCOUNT, '2'] },
+  })
+})
+
+async function metrics(stand: Stand): Promise<string> {
+  return (await stand.admin('GET', '/metrics')).body['text'] as string
+}
+
+/** All of a person's way, from the address that the operator opens to the page that says it is done. */
+async function consent(stand: Stand, browser: Browser, account: string, user = 'anna') {
+  const { back } = await askConsent(stand, browser, account, user)
+  return browser.get(back)
+}
+
+async function askConsent(
+  stand: Stand,
+  browser: Browser,
+  account: string,
+  user = 'anna',
+  decision = 'allow',
+) {
+  const start = `${stand.relay.adminUrl}/accounts/${account}/authorize`
+  let page = await browser.get(start)
+  if (page.status === 401) {
+    const login = { next: `/accounts/${account}/authorize`, admin_token: ADMIN_TOKEN }
+    const after = await browser.submit(`${stand.relay.adminUrl}/session`, login)
+    page = await browser.get(after.location)
+  }
+  const query = Object.fromEntries(new URL(page.location).searchParams)
+  const back = await browser.submit(page.location.split('?')[0]!, { ...query, user, decision })
+  return { query, back: back.location, page }
+}
+
+t.test('an account can be set up by consent alone, and takes posts from then on', async (t) => {
+  const stand = await setUp(t)
+  t.match(await put(stand, '2', CLIENT, { label: 'two' }), {
+    status: 201,
+    body: { token: { kind: 'none', last4: null } },
+  })
+  const { key } = (await stand.admin('POST', '/keys', { label: 'both', ad_account_ids: ['2'] })).body as {
+    key: string
+  }
+  t.equal((await stand.post({ data: [rawEvent()] }, { account: '2', key })).status, 403)
+  t.match((await stand.admin('POST', '/accounts/2/verify')).body, { works: false, message: /consent/ })
+  const browser = createBrowser()
+  const login = await browser.get(`${stand.relay.adminUrl}/accounts/2/authorize`)
+  t.equal(login.status, 401)
+  t.match(login.text, /<form method="post" action="\/session">/)
+  t.match(login.headers.get('content-security-policy'), /default-src 'none'.*frame-ancestors 'none'/)
+  const wrong = await browser.submit(`${stand.relay.adminUrl}/session`, {
+    next: '/accounts/2/authorize',
+    admin_token: 'wrong',
+  })
+  t.equal(wrong.status, 401)
+  const { query } = await askConsent(stand, browser, '2')
+  t.match(query, { scope: 'ads:write,ads:read', redirect_uri: `${stand.relay.adminUrl}/oauth/callback` })
+  t.equal((await consent(stand, browser, '2')).status, 200)
+  t.match((await stand.admin('GET', '/accounts/2')).body, { token: { kind: 'oauth' }, label: 'two' })
+  t.equal((await stand.post({ data: [rawEvent()] }, { account: '2', key })).status, 200)
+})
+
+t.test('a state is good once, in the session that began it, and cannot be made up', async (t) => {
+  const stand = await setUp(t)
+  await put(stand, ACCOUNT, CLIENT)
+  const browser = createBrowser()
+  const { back } = await askConsent(stand, browser, ACCOUNT)
+  const stranger = createBrowser()
+  t.equal((await stranger.get(back)).status, 400, 'no session')
+  await askConsent(stand, stranger, ACCOUNT)
+  t.equal((await stranger.get(back)).status, 400, 'another session')
+  const forged = new URL(back)
+  forged.searchParams.set('state', 'A'.repeat(32))
+  t.equal((await browser.get(forged.href)).status, 400, 'made up')
+  t.equal((await browser.get(back)).status, 200, 'the one that it belongs to')
+  t.equal((await browser.get(back)).status, 400, 'used')
+  const json = await stand.admin('GET', `/oauth/callback${new URL(back).search}`)
+  t.match(json, { status: 400, body: { code: 'CONSENT_INVALID', message: /state/ } })
+})
+
+t.test('a state ends after ten minutes', async (t) => {
+  let nowMs = 0
+  const consents = createConsents(() => nowMs)
+  const [early, late] = [1, 2].map(() => consents.begin({ adAccountId: '1', sessionId: 's' }))
+  nowMs = CONSENT_LIFE_MS - 1
+  t.equal(consents.finish(early!, 's'), '1')
+  nowMs = CONSENT_LIFE_MS
+  t.equal(consents.finish(late!, 's'), undefined)
+})
+
+t.test('consent that is denied, of the wrong person, or with a used code changes nothing', async (t) => {
+  const stand = await setUp(t)
+  await put(stand, ACCOUNT, CLIENT)
+  const browser = createBrowser()
+  const denied = await askConsent(stand, browser, ACCOUNT, 'anna', 'deny')
+  t.match(await browser.get(denied.back), { status: 400, text: /access_denied/ })
+  t.match(await consent(stand, browser, ACCOUNT, 'ben'), { status: 400, text: /not permitted/ })
+  const first = await askConsent(stand, browser, ACCOUNT)
+  const second = await askConsent(stand, browser, ACCOUNT)
+  await browser.get(first.back)
+  const mixed = new URL(second.back)
+  mixed.searchParams.set('code', new URL(first.back).searchParams.get('code')!)
+  t.match(await browser.get(mixed.href), { status: 400, text: /used before/ })
+  t.match((await stand.admin('GET', `/accounts/${ACCOUNT}`)).body, { token: { kind: 'oauth' } })
+  t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
+})
+
+t.test('the page of consent needs an app, an account and a login', async (t) => {
+  const stand = await setUp(t)
+  t.match(await stand.admin('GET', `/accounts/${ACCOUNT}/authorize`), {
+    status: 409,
+    body: { code: 'NO_GRANT' },
+  })
+  t.equal((await stand.admin('GET', '/accounts/404/authorize')).status, 404)
+  const bare = await fetch(`${stand.relay.adminUrl}/accounts/${ACCOUNT}/authorize`)
+  t.equal(bare.status, 401)
+  t.match(await bare.json(), { code: 'UNAUTHORIZED' })
+  const browser = createBrowser()
+  for (const next of ['https://evil.example/', '//evil.example', '/metrics']) {
+    const form = { next, admin_token: ADMIN_TOKEN }
+    t.equal((await browser.submit(`${stand.relay.adminUrl}/session`, form)).status, 400, next)
+  }
+})
+
+t.test("a session's cookie opens nothing but consent, and ends", async (t) => {
+  const stand = await setUp(t)
+  const url = stand.relay.adminUrl
+  const body = JSON.stringify({ admin_token: ADMIN_TOKEN })
+  const login = await fetch(`${url}/session`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body,
+  })
+  t.equal(login.status, 204)
+  const [set = ''] = login.headers.getSetCookie()
+  t.match(set, /HttpOnly; SameSite=Lax$/)
+  const headers = { cookie: set.split(';')[0]! }
+  for (const path of ['/accounts', '/keys', '/audit', '/metrics', `/accounts/${ACCOUNT}`]) {
+    t.equal((await fetch(url + path, { headers })).status, 401, path)
+  }
+  t.equal((await fetch(`${url}/accounts/${ACCOUNT}`, { method: 'DELETE', headers })).status, 401)
+  t.equal((await fetch(`${url}/accounts/${ACCOUNT}/authorize`, { headers, redirect: 'manual' })).status, 409)
+  await fetch(`${url}/session`, { method: 'DELETE', headers })
+  t.equal((await fetch(`${url}/accounts/${ACCOUNT}/authorize`, { headers })).status, 401)
+})
+
+t.test('a minted token makes sending independent of the grant, and the grant is the way back', async (t) => {
+  const stand = await setUp(t)
+  t.match(await stand.admin('POST', `/accounts/${ACCOUNT}/conversion-token`), {
+    status: 409,
+    body: { code: 'NO_GRANT' },
+  })
+  const { refreshToken } = consented(stand)
+  await put(stand, ACCOUNT, { ...CLIENT, refresh_token: refreshToken })
+  const minted = await stand.admin('POST', `/accounts/${ACCOUNT}/conversion-token`)
+  t.match(minted, {
+    status: 200,
+    body: { token: { kind: 'conversion', expires_in_seconds: null }, grant: { status: 'valid' } },
+  })
+  stand.sandbox.advanceClock(365 * 24 * 3600_000)
+  t.equal((await stand.post({ data: [rawEvent()] })).status, 200, 'a year later')
+  stand.sandbox.faults.set([{ kind: 'status', status: 500, endpoint: 'conversion_token', times: 1 }])
+  t.equal((await stand.admin('POST', `/accounts/${ACCOUNT}/conversion-token`)).status, 502)
+  t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
+})
+
+t.test('a minted token that is refused gives way to the grant by itself', async (t) => {
+  const stand = await setUp(t)
+  await put(stand, ACCOUNT, { ...CLIENT, refresh_token: consented(stand).refreshToken })
+  await stand.admin('POST', `/accounts/${ACCOUNT}/conversion-token`)
+  stand.sandbox.faults.set([{ kind: 'status', status: 401, times: 1 }])
+  t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
+  t.match((await stand.admin('GET', `/accounts/${ACCOUNT}`)).body, {
+    token: { kind: 'oauth', last_failure: { reason: String } },
+  })
+})
+
+t.test('a new app secret is tried before it is kept', async (t) => {
+  const stand = await setUp(t)
+  await put(stand, ACCOUNT, { ...CLIENT, refresh_token: consented(stand).refreshToken })
+  t.match(await put(stand, ACCOUNT, { ...CLIENT, client_secret: 'client-secret-9999' }), {
+    status: 400,
+    body: { message: /401/ },
+  })
+  t.equal((await put(stand, ACCOUNT, { ...CLIENT, client_secret: 'client-secret-0002' })).status, 200)
+  t.match(stand.sandbox.oauthStats(), { refreshes: 2 })
+  t.equal((await put(stand, ACCOUNT, { ...CLIENT, client_secret: 'client-secret-0002' })).status, 200)
+  t.match(stand.sandbox.oauthStats(), { refreshes: 2 }, 'the same one needs no try')
+})
+
+t.test('all accounts are verified at once, each for itself', async (t) => {
+  const stand = await setUp(t)
+  await put(stand, '2', { ...CLIENT, refresh_token: consented(stand).refreshToken })
+  await put(stand, '3', CLIENT)
+  stand.sandbox.faults.set([{ kind: 'status', status: 403, adAccountId: '2' }])
+  t.match((await stand.admin('POST', '/accounts/verify')).body, {
+    verifications: [
+      { ad_account_id: ACCOUNT, works: true },
+      { ad_account_id: '2', works: false, status: 403 },
+      { ad_account_id: '3', works: false, status: null },
+    ],
+  })
+  t.match((await stand.admin('GET', '/accounts/2')).body, {
+    token: { last_failure: { at: String, reason: String } },
+  })
+})
+
+t.test('reseal covers app secrets and grants, and none of them lies open', async (t) => {
+  const stand = await setUp(t)
+  await put(stand, ACCOUNT, { ...CLIENT, refresh_token: consented(stand).refreshToken })
+  await put(stand, '2', { shared_with: ACCOUNT })
+  await stand.admin('POST', '/accounts/2/conversion-token')
+  const oldKey = Buffer.from(
+    (await readFile(join(stand.folder, 'relay.master-key'), 'utf8')).trim(),
+    'base64url',
+  )
+  const MASTER_KEY = Buffer.alloc(32, 7).toString('base64')
+  await stand.restart({ MASTER_KEY, MASTER_KEY_PREVIOUS: oldKey.toString('base64') })
+  t.strictSame((await stand.admin('POST', '/reseal')).body, { tokens: 3, payloads: 0 })
+  await stand.restart({ MASTER_KEY })
+  t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
+  t.equal((await put(stand, ACCOUNT, { ...CLIENT, client_secret: 'client-secret-0002' })).status, 200)
+  for (const name of await readdir(stand.folder)) {
+    const bytes = (await readFile(join(stand.folder, name))).toString('latin1')
+    t.notMatch(bytes, /client-secret|pin[ar]_/, name)
+  }
+})
