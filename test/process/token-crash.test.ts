@@ -36,11 +36,12 @@ async function setUp(t: Test, options: SandboxOptions = {}) {
   const { refreshToken } = sandbox.grants.grant({ clientId: 'app' })
   const oauth = { client_id: 'app', client_secret: 'client-secret', refresh_token: refreshToken }
   await admin('PUT', `/accounts/${ACCOUNT}`, { oauth })
-  const { key } = await admin('POST', '/keys', { label: 'test', ad_account_ids: [ACCOUNT] })
+  const made = await admin('POST', '/keys', { label: 'test', ad_account_ids: [ACCOUNT] })
+  const key = made['key'] as unknown as string
   const post = () =>
     fetch(`${relay.publicUrl}/v5/ad_accounts/${ACCOUNT}/events`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${String(key)}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
       body: JSON.stringify({ data: [rawEvent()] }),
     })
   return {

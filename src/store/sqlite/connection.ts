@@ -246,9 +246,12 @@ function readVersion(db: DatabaseSync): number {
 
 /** In one transaction: a file is of one version or of the other. */
 function makeTables(db: DatabaseSync, { version, steps }: Schema): void {
-  const missing = steps.slice(readVersion(db))
+  const before = readVersion(db)
+  const missing = steps.slice(before)
   if (missing.length === 0) return
   db.exec(`BEGIN IMMEDIATE; ${missing.join(';')}; PRAGMA user_version = ${version}; COMMIT`)
+  // What one step made and a later one dropped leaves pages without a use, in which damage would not be noticed.
+  if (before === 0 && steps.length > 1) db.exec('VACUUM')
 }
 
 /** SQLite gives its WAL the rights of the file; a file that is there is not opened here, for the lock's sake. */
