@@ -11,6 +11,16 @@ export interface Clock {
 /** setTimeout's own bound; a longer delay would fire at once. */
 const LONGEST_DELAY_MS = 2 ** 31 - 1
 
+/** Resolves when `promise` has, or after `delayMs`. */
+export async function orAfter(clock: Clock, delayMs: number, promise: Promise<unknown>): Promise<void> {
+  let cancel = () => {}
+  const patience = new Promise<void>((resolve) => {
+    cancel = clock.after(delayMs, resolve)
+  })
+  await Promise.race([promise, patience])
+  cancel()
+}
+
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),

@@ -164,13 +164,15 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   })
   opened.defer(() => closePublicApp(publicApp))
   const verify = createVerify({ pinterest, guard, vault, clock, tokenWatch })
+  const granting = createGranting({ vault, oauth, refresher, verify, clock })
+  opened.defer(() => granting.ended(ANSWERS_PATIENCE_MS))
   let adminUrl = ''
   const adminApp = await createAdminApp({
     vault,
     store,
     delivery,
     verify,
-    granting: createGranting({ vault, oauth, refresher, verify, clock }),
+    granting,
     refresher,
     tokenHealth,
     metrics,

@@ -1,13 +1,13 @@
 /** Accounts: registering them, their tokens and grants, verifying, pausing. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type Static, type TSchema } from 'typebox'
+import { verifyAll } from '../delivery/verify-all.ts'
 import { InvalidRequest, NotFound } from '../errors.ts'
 import { spellCountry } from '../event/normalize/country.ts'
 import type { GivenGrant } from '../tokens/granting.ts'
 import type { Account, AccountChange } from '../vault/vault.ts'
 import { createShowAccount } from './account-view.ts'
 import type { AdminOptions } from './app.ts'
-import { verifyAll } from './verify-all.ts'
 
 const AdAccountId = Type.String({ pattern: '^\\d{1,18}$' })
 const Params = Type.Object({ id: AdAccountId })

@@ -7,7 +7,7 @@
  */
 import TinyQueue from 'tinyqueue'
 import type { Guard } from '../budget/guard.ts'
-import type { Clock } from '../clock.ts'
+import { orAfter, type Clock } from '../clock.ts'
 import { codeOf, placeOf, type Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { CallOutcome, Pinterest } from '../pinterest/outcome.ts'
@@ -331,12 +331,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       outage.close()
       for (const cancel of timers.values()) cancel()
       timers.clear()
-      let cancel = () => {}
-      const patience = new Promise<void>((resolve) => {
-        cancel = clock.after(patienceMs, resolve)
-      })
-      await Promise.race([calls.ended(), patience])
-      cancel()
+      await orAfter(clock, patienceMs, calls.ended())
     },
 
     endWaits: () => waits.endAll(),

@@ -4,8 +4,9 @@
  *
  * Throws INVALID_REQUEST, TOKEN_REFUSED, NO_GRANT or PINTEREST_UNAVAILABLE.
  */
-import type { Clock } from '../clock.ts'
+import { orAfter, type Clock } from '../clock.ts'
 import { createScrub } from '../delivery/scrub.ts'
+import { verifyAll } from '../delivery/verify-all.ts'
 import type { Verify } from '../delivery/verify.ts'
 import { InvalidRequest, NoGrant, NotFound, PinterestUnavailable, TokenRefused } from '../errors.ts'
 import type { GrantedPair, OauthFailure, PinterestOauth } from '../pinterest/oauth.ts'
@@ -30,6 +31,8 @@ export interface Granting {
   useCode(adAccountId: string, code: string, redirectUri: string): Promise<readonly string[]>
   /** Has a long-lived token for conversions minted, which becomes the account's own. */
   mint(adAccountId: string): Promise<void>
+  /** Resolves when what is under way has ended, or after `patienceMs`: a pair that is not kept yet would be lost. */
+  ended(patienceMs: number): Promise<void>
 }
 
 export interface GrantingOptions {
@@ -154,12 +157,10 @@ export function createGranting({ vault, oauth, refresher, verify, clock }: Grant
     const grantId = vault.account(adAccountId)?.grantId
     const others = grantId === undefined ? [] : vault.accountsOn(grantId).filter((id) => id !== adAccountId)
     const isRefused = grantId !== undefined && vault.grant(grantId)?.refusedAtMs !== undefined
-    const movers: string[] = []
-    for (const other of others) {
-      const verification = await verify(other, accessToken)
-      if (verification.works || (isRefused && !verification.isRefused)) movers.push(other)
-    }
-    return movers
+    const verifications = await verifyAll(others, (other) => verify(other, accessToken))
+    return verifications
+      .filter((one) => one.works || (isRefused && !one.isRefused))
+      .map(({ ad_account_id }) => ad_account_id)
   }
 
   return {
@@ -199,6 +200,8 @@ export function createGranting({ vault, oauth, refresher, verify, clock }: Grant
         await demandUse(adAccountId, accessToken)
         await vault.putAccount({ adAccountId, token: { kind: 'conversion', accessToken } })
       }),
+
+    ended: (patienceMs) => orAfter(clock, patienceMs, last),
   }
 }
 

@@ -15,7 +15,7 @@
  *
  * Failing or refused, the access token goes on being used until Pinterest refuses that as well: a lane is held only then.
  */
-import type { Clock } from '../clock.ts'
+import { orAfter, type Clock } from '../clock.ts'
 import { createScrub } from '../delivery/scrub.ts'
 import { codeOf, type Log } from '../log.ts'
 import type { OauthFailure, PinterestOauth } from '../pinterest/oauth.ts'
@@ -219,12 +219,7 @@ export function createRefresher(options: RefresherOptions): Refresher {
     async stop(patienceMs) {
       isStopped = true
       cancelSleep()
-      let cancel = () => {}
-      const patience = new Promise<void>((resolve) => {
-        cancel = clock.after(patienceMs, resolve)
-      })
-      await Promise.race([Promise.all(running.values()), patience])
-      cancel()
+      await orAfter(clock, patienceMs, Promise.all(running.values()))
     },
   }
 }

@@ -7,8 +7,10 @@
  * An account has a token of its own or uses its grant's. A grant is one person's consent to one app (an OAuth client),
  * and serves every account that names it; one that no account names any more is deleted, and so is an app.
  */
-import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
+import { randomUUID, timingSafeEqual } from 'node:crypto'
 import { hashRelayKey, hashRelayKeyHex, makeRelayKey } from './relay-key.ts'
+import { findOrphans } from './orphans.ts'
+import { columnsOf, createRows, digestOf, givenGrant } from './rows.ts'
 import type { Sealer } from './seal.ts'
 import { createSecrets, type TokenPair } from './secrets.ts'
 import type {
@@ -149,6 +151,7 @@ interface KeyEntry {
 /** Opens every secret once; rejects with CANNOT_OPEN if one cannot be opened by the master keys. */
 export async function openVault({ vaultStore, sealer, now }: VaultOptions): Promise<Vault> {
   const secrets = createSecrets(sealer)
+  const rows = createRows(secrets, now)
   const accounts = new Map<string, AccountEntry>()
   const grants = new Map<string, GrantEntry>()
   const clients = new Map<string, ClientEntry>()
@@ -156,8 +159,8 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
   const keysByHash = new Map<string, KeyEntry>()
   const listeners: ((adAccountId: string) => void)[] = []
 
-  const { keys, ...rows } = await vaultStore.readVault()
-  remember(rows)
+  const { keys, ...found } = await vaultStore.readVault()
+  remember(found)
   for (const row of keys) rememberKey(row)
 
   function remember(change: VaultChange): void {
@@ -192,108 +195,20 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
 
   /** With what nobody needs any more after it, in the same transaction. */
   async function commit(change: VaultChange): Promise<void> {
-    const whole = { ...change, ...findOrphans(change) }
+    const whole = { ...change, ...findOrphans(rowsNow(), change) }
     await vaultStore.changeVault(whole)
     remember(whole)
   }
 
-  function findOrphans(change: VaultChange): Pick<VaultChange, 'deletedGrants' | 'deletedClients'> {
-    const changed = new Map(change.accounts?.map((row) => [row.adAccountId, row]))
-    const gone = new Set(change.deletedAccounts)
-    const left = [...accounts.values()]
-      .map(({ row }) => row)
-      .filter(({ adAccountId }) => !changed.has(adAccountId) && !gone.has(adAccountId))
-      .concat(...changed.values())
-    const grantIds = new Set(left.map(({ grantId }) => grantId))
-    const deletedGrants = [...grants.keys()].filter((grantId) => !grantIds.has(grantId))
-    const clientIds = new Set([
-      ...left.map(({ clientId }) => clientId),
-      ...[...grants.values()].filter(({ row }) => grantIds.has(row.grantId)).map(({ row }) => row.clientId),
-      ...(change.grants ?? []).map(({ clientId }) => clientId),
-    ])
-    return {
-      deletedGrants,
-      deletedClients: [...clients.keys()].filter((clientId) => !clientIds.has(clientId)),
-    }
-  }
-
+  const rowsNow = () => ({
+    accounts: Array.from(accounts.values(), ({ row }) => row),
+    grants: Array.from(grants.values(), ({ row }) => row),
+    clients: Array.from(clients.values(), ({ row }) => row),
+  })
   const tellListeners = (adAccountId: string) => listeners.forEach((listener) => listener(adAccountId))
+  const findGrantRow = (grantId: string) => grants.get(grantId)!.row
   const accountsOn = (grantId: string) =>
     [...accounts.values()].filter(({ row }) => row.grantId === grantId).map(({ row }) => row.adAccountId)
-
-  function toClientRow({ clientId, clientSecret }: OauthClient): OauthClientRow {
-    return { clientId, sealedSecret: secrets.sealClientSecret(clientId, clientSecret) }
-  }
-
-  function toGrantRow(
-    grantId: string,
-    clientId: string,
-    pair: IssuedPair,
-    givenDigest: string | undefined,
-  ): GrantRow {
-    const { accessToken, scope, issuedAtMs, expiresAtMs, refreshExpiresAtMs } = pair
-    return {
-      grantId,
-      clientId,
-      sealedPair: secrets.sealPair(grantId, pair),
-      accessTokenLast4: accessToken.slice(-4),
-      scope,
-      issuedAtMs,
-      expiresAtMs,
-      refreshExpiresAtMs,
-      givenDigest,
-      askedAtMs: undefined,
-      refusedAtMs: undefined,
-      failure: undefined,
-    }
-  }
-
-  function makeGrant({ client, pair, givenRefreshToken }: NewGrant): GrantRow {
-    const digest = givenRefreshToken === undefined ? undefined : digestOf(givenRefreshToken)
-    return toGrantRow(randomUUID(), client.clientId, pair, digest)
-  }
-
-  /** The part of an account's row that says where its token comes from, and the rows that have to go with it. */
-  function changeToken(
-    adAccountId: string,
-    known: AccountRow | undefined,
-    change: TokenChange | undefined,
-  ): { token: TokenColumns; with?: VaultChange } {
-    const before: TokenColumns = known ?? NO_TOKEN
-    if (change === undefined) return { token: before }
-    switch (change.kind) {
-      case 'given':
-      case 'conversion': {
-        const { kind, accessToken } = change
-        const token: TokenColumns = {
-          tokenKind: kind,
-          sealedToken: secrets.sealToken(adAccountId, accessToken),
-          tokenLast4: accessToken.slice(-4),
-          tokenSetAtMs: now(),
-          clientId: before.clientId,
-          // A minted token comes from the grant, which goes on serving for another one; a given one replaces it.
-          grantId: kind === 'conversion' ? before.grantId : undefined,
-        }
-        return { token }
-      }
-      case 'grant': {
-        const row = grants.get(change.grantId)!.row
-        return { token: usingGrant(row, before) }
-      }
-      case 'new_grant': {
-        const row = makeGrant(change.grant)
-        return {
-          token: usingGrant(row, before),
-          with: { grants: [row], clients: [toClientRow(change.grant.client)] },
-        }
-      }
-      case 'client':
-        return {
-          token: { ...before, clientId: change.client.clientId },
-          with: { clients: [toClientRow(change.client)] },
-        }
-    }
-  }
 
   return {
     authenticate(relayKey) {
@@ -315,7 +230,7 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
       inTurn(async () => {
         const known = accounts.get(adAccountId)?.row
         if (known === undefined && tokenChange === undefined) return 'token_missing'
-        const { token, with: others } = changeToken(adAccountId, known, tokenChange)
+        const { token, with: others } = rows.changeToken(adAccountId, known, tokenChange, findGrantRow)
         const row: AccountRow = {
           adAccountId,
           label: choose(settings.label, known?.label) ?? '',
@@ -365,12 +280,12 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
 
     addGrant: (grant, adAccountIds) =>
       inTurn(async () => {
-        const row = makeGrant(grant)
+        const row = rows.newGrant(grant)
         const changed = adAccountIds
           .flatMap((adAccountId) => accounts.get(adAccountId)?.row ?? [])
-          .map((account) => ({ ...account, ...usingGrant(row, account) }))
+          .map((account) => ({ ...account, ...givenGrant(row, account) }))
         if (changed.length === 0) return
-        await commit({ grants: [row], clients: [toClientRow(grant.client)], accounts: changed })
+        await commit({ grants: [row], clients: [rows.client(grant.client)], accounts: changed })
         for (const { adAccountId } of changed) tellListeners(adAccountId)
       }),
 
@@ -379,8 +294,8 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
         const known = grants.get(grantId)
         if (!known) return false
         const { clientId, givenDigest } = known.row
-        const row = toGrantRow(grantId, clientId, pair, givenDigest)
-        const client = clientSecret === undefined ? [] : [toClientRow({ clientId, clientSecret })]
+        const row = rows.grant(grantId, clientId, pair, givenDigest)
+        const client = clientSecret === undefined ? [] : [rows.client({ clientId, clientSecret })]
         await commit({ grants: [row], clients: client })
         for (const adAccountId of accountsOn(grantId)) tellListeners(adAccountId)
         return true
@@ -443,7 +358,7 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
             sealedPair: secrets.sealPair(row.grantId, pair),
           })),
           clients: staleClients.map(({ row, clientSecret }) =>
-            toClientRow({ clientId: row.clientId, clientSecret }),
+            rows.client({ clientId: row.clientId, clientSecret }),
           ),
         })
         return count
@@ -451,35 +366,6 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
 
     onAccountChange: (listener) => void listeners.push(listener),
   }
-}
-
-type TokenColumns = Pick<
-  AccountRow,
-  'tokenKind' | 'sealedToken' | 'tokenLast4' | 'tokenSetAtMs' | 'clientId' | 'grantId'
->
-
-const NO_TOKEN: TokenColumns = {
-  tokenKind: 'none',
-  sealedToken: undefined,
-  tokenLast4: '',
-  tokenSetAtMs: 0,
-  clientId: undefined,
-  grantId: undefined,
-}
-
-function columnsOf(token: TokenColumns): TokenColumns {
-  const { tokenKind, sealedToken, tokenLast4, tokenSetAtMs, clientId, grantId } = token
-  return { tokenKind, sealedToken, tokenLast4, tokenSetAtMs, clientId, grantId }
-}
-
-/** The grant's app asks the next time too. */
-function usingGrant({ grantId, clientId }: GrantRow, before: TokenColumns): TokenColumns {
-  return { ...NO_TOKEN, tokenSetAtMs: before.tokenSetAtMs, tokenKind: 'oauth', clientId, grantId }
-}
-
-/** Of a token that nobody can guess: a plain hash is enough. */
-function digestOf(refreshToken: string): string {
-  return createHash('sha256').update(refreshToken).digest('hex')
 }
 
 function choose<Value>(given: Value | null | undefined, known: Value | undefined): Value | undefined {
