@@ -152,6 +152,17 @@ t.test('answers of Pinterest that cannot be used are told apart from refusals', 
       body: { code: 'PINTEREST_UNAVAILABLE', message: pattern },
     })
   }
+  const body = {
+    access_token: 'pina_new_0123',
+    refresh_token: 'pinr_new_0123',
+    expires_in: 9,
+    scope: 'ads:read',
+  }
+  stand.sandbox.faults.set([{ kind: 'status', status: 200, body, endpoint: 'token', times: 1 }])
+  t.match(await put(stand, ACCOUNT, { ...CLIENT, refresh_token: 'pinr_any_token' }), {
+    status: 400,
+    body: { code: 'TOKEN_REFUSED', message: /ads:write/ },
+  })
   t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
 })
 
@@ -288,12 +299,14 @@ t.test('a state is good once, in the session that began it, and cannot be made u
   t.match(json, { status: 400, body: { code: 'CONSENT_INVALID', message: /state/ } })
 })
 
-t.test('a state ends after ten minutes', async (t) => {
+t.test('a state ends with its first use, or after ten minutes', async (t) => {
   let nowMs = 0
   const consents = createConsents(() => nowMs)
   const [early, late] = [1, 2].map(() => consents.begin({ adAccountId: '1', sessionId: 's' }))
   nowMs = CONSENT_LIFE_MS - 1
+  t.equal(consents.finish(early!, 'another'), undefined)
   t.equal(consents.finish(early!, 's'), '1')
+  t.equal(consents.finish(early!, 's'), undefined)
   nowMs = CONSENT_LIFE_MS
   t.equal(consents.finish(late!, 's'), undefined)
 })

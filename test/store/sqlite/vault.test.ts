@@ -31,3 +31,23 @@ t.test(
     }
   },
 )
+
+t.test('the old master key is needed until every secret of the vault is sealed anew', async (t) => {
+  const path = join(t.testdir(), 'relay.db')
+  const previous = Buffer.alloc(32, 1)
+  const current = Buffer.alloc(32, 2)
+  const secret = (key: Uint8Array) =>
+    createSealer({ current: key }).seal(Buffer.from('secret'), { purpose: 'client_secret', owner: 'app' })
+  const put = async (masterKeys: { current: Uint8Array; previous?: Uint8Array }, key: Uint8Array) => {
+    const { vaultStore, store, close } = await openSqlite({ path, masterKeys })
+    await vaultStore.changeVault({ clients: [{ clientId: 'app', sealedSecret: secret(key) }] })
+    await store.reseal(10)
+    await close()
+  }
+  await put({ current: previous }, previous)
+  await put({ current, previous }, previous)
+  await t.rejects(openSqlite({ path, masterKeys: { current } }), { code: 'WRONG_MASTER_KEY' })
+  await put({ current, previous }, current)
+  const { close } = await openSqlite({ path, masterKeys: { current } })
+  await close()
+})
