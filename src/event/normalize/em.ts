@@ -8,12 +8,21 @@ import { type Spelling, spelled, UNSPELLABLE } from './spelling.ts'
 const MAX_LENGTH = 320
 
 export function spellEmail(text: string): Spelling {
+  const lower = text.toLowerCase()
+  if (isPlainAddress(lower)) return spelled(lower)
   const address = withoutMailto(text.replace(WHITE_SPACE, '').toLowerCase())
   if (address.length > MAX_LENGTH || !LOOKS_LIKE_ADDRESS.test(address)) return UNSPELLABLE
   const domain = address.slice(address.indexOf('@') + 1)
   const labels = domain.split('.')
   return labels.length > 1 && labels.every(isLabel) ? spelled(address) : UNSPELLABLE
 }
+
+/** The common case, on which the other rules would change nothing. */
+function isPlainAddress(lower: string): boolean {
+  return lower.length <= MAX_LENGTH && PLAIN_ADDRESS.test(lower)
+}
+
+const PLAIN_ADDRESS = /^[a-z0-9._+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+$/
 
 const WHITE_SPACE = /[\s\u0085]+/g
 

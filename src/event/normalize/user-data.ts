@@ -31,22 +31,20 @@ export function spellUserData(raw: RawUserData, context: SpellingContext, warn: 
   const region = regionOf(raw, context)
   const data: Record<string, string | readonly string[]> = {}
   for (const field of fields.HASHED_FIELD_NAMES) {
-    if (isAbsent(raw[field])) continue
-    const hashes: string[] = []
-    forEachValue(field, raw[field], warn, (value, path) => {
-      const spelling = fields.spellField(field, value, region)
-      warnOf(spelling, path, warn)
-      if (spelling.status !== 'dropped') hashes.push(hashOf(field, spelling))
-    })
-    if (hashes.length > 0) data[field] = hashes.length > 1 ? [...new Set(hashes)] : hashes
+    const value = raw[field]
+    if (isAbsent(value)) continue
+    const hashes = Array.isArray(value)
+      ? hashValues(field, value, region, warn)
+      : hashValue(field, value, region, undefined, warn)
+    if (hashes !== undefined) data[field] = hashes
   }
   for (const field of fields.TEXT_FIELD_NAMES) {
-    if (isAbsent(raw[field]) || !isOne(field, raw[field], warn)) continue
-    forEachValue(field, raw[field], warn, (value, path) => {
-      const spelling = fields.spellField(field, value, region)
-      warnOf(spelling, path, warn)
-      if (spelling.status === 'spelled') data[field] = spelling.text
-    })
+    const value = raw[field]
+    if (isAbsent(value)) continue
+    const text = Array.isArray(value)
+      ? spellOnly(field, value, region, warn)
+      : spellText(field, value, region, undefined, warn)
+    if (text !== undefined) data[field] = text
   }
   warnOfUnknownKeys(raw, warn)
   return data
@@ -56,11 +54,19 @@ export function spellUserData(raw: RawUserData, context: SpellingContext, warn: 
 export function regionOf(raw: RawUserData, context: SpellingContext): Region {
   const { dobFormat, nowMs } = context
   const nowhere: Region = { country: undefined, dobFormat, nowMs }
-  for (const value of [...valuesOf(raw['country']), context.accountCountry]) {
+  const own = raw['country']
+  const values: readonly unknown[] = Array.isArray(own) ? own.slice(0, MAX_VALUES) : [own]
+  const country = firstCountry(values, nowhere) ?? firstCountry([context.accountCountry], nowhere)
+  return country === undefined ? nowhere : { country, dobFormat, nowMs }
+}
+
+function firstCountry(values: readonly unknown[], nowhere: Region): string | undefined {
+  for (const value of values) {
+    if (isAbsent(value)) continue
     const spelling = fields.spellField('country', value, nowhere)
-    if (spelling.status === 'spelled') return { country: spelling.text, dobFormat, nowMs }
+    if (spelling.status === 'spelled') return spelling.text
   }
-  return nowhere
+  return undefined
 }
 
 /** Nobody has twenty e-mail addresses; bounds the hashes that one event can ask for. */
@@ -71,37 +77,73 @@ const MAX_UNKNOWN_KEYS = 20
 
 const KNOWN_KEYS: ReadonlySet<string> = new Set([...fields.HASHED_FIELD_NAMES, ...fields.TEXT_FIELD_NAMES])
 
-type Visit = (value: unknown, path: string) => void
+/** Where a value stands; undefined for the field's only one, which came without an array around it. */
+type Index = number | undefined
 
-function forEachValue(field: fields.UserDataField, raw: unknown, warn: Warn, visit: Visit): void {
-  const path = `user_data.${field}`
-  if (!Array.isArray(raw)) {
-    if (!isAbsent(raw)) visit(raw, path)
-    return
+/** A list of its one hash, unless the value is dropped. */
+function hashValue(
+  field: fields.HashedField,
+  value: unknown,
+  region: Region,
+  index: Index,
+  warn: Warn,
+): readonly string[] | undefined {
+  const spelling = fields.spellField(field, value, region)
+  warnOf(spelling, field, index, warn)
+  return spelling.status === 'dropped' ? undefined : [hashOf(field, spelling)]
+}
+
+function hashValues(
+  field: fields.HashedField,
+  values: readonly unknown[],
+  region: Region,
+  warn: Warn,
+): readonly string[] | undefined {
+  if (values.length > MAX_VALUES) warn(`user_data.${field}`, 'too_many_values')
+  const hashes: string[] = []
+  for (const [index, value] of values.slice(0, MAX_VALUES).entries()) {
+    if (!isAbsent(value)) hashes.push(...(hashValue(field, value, region, index, warn) ?? []))
   }
-  if (raw.length > MAX_VALUES) warn(path, 'too_many_values')
-  for (const [index, value] of raw.slice(0, MAX_VALUES).entries()) {
-    if (!isAbsent(value)) visit(value, `${path}[${index}]`)
-  }
+  if (hashes.length === 0) return undefined
+  return hashes.length > 1 ? [...new Set(hashes)] : hashes
+}
+
+function spellText(
+  field: fields.TextField,
+  value: unknown,
+  region: Region,
+  index: Index,
+  warn: Warn,
+): string | undefined {
+  const spelling = fields.spellField(field, value, region)
+  warnOf(spelling, field, index, warn)
+  return spelling.status === 'spelled' ? spelling.text : undefined
 }
 
 /** Which of two user agents is the customer's cannot be told, so that neither is sent. */
-function isOne(field: fields.TextField, raw: unknown, warn: Warn): boolean {
-  if (!Array.isArray(raw) || raw.filter((value) => !isAbsent(value)).length <= 1) return true
-  warn(`user_data.${field}`, 'too_many_values')
-  return false
+function spellOnly(
+  field: fields.TextField,
+  values: readonly unknown[],
+  region: Region,
+  warn: Warn,
+): string | undefined {
+  const path = `user_data.${field}`
+  if (values.filter((value) => !isAbsent(value)).length > 1) {
+    warn(path, 'too_many_values')
+    return undefined
+  }
+  if (values.length > MAX_VALUES) warn(path, 'too_many_values')
+  const index = values.slice(0, MAX_VALUES).findIndex((value) => !isAbsent(value))
+  return index === -1 ? undefined : spellText(field, values[index], region, index, warn)
 }
 
 function warnOfUnknownKeys(raw: RawUserData, warn: Warn): void {
-  const unknown = Object.keys(raw).filter((key) => !KNOWN_KEYS.has(key) && !isAbsent(raw[key]))
+  const unknown: string[] = []
+  for (const key of Object.keys(raw)) if (!KNOWN_KEYS.has(key) && !isAbsent(raw[key])) unknown.push(key)
   if (unknown.length === 0) return
   const names = new Set(unknown.slice(0, MAX_UNKNOWN_KEYS).map(safeKey))
   for (const name of names) warn(`user_data.${name}`, 'unknown_field')
   if (unknown.length > MAX_UNKNOWN_KEYS) warn('user_data', 'too_many_values')
-}
-
-function valuesOf(raw: unknown): readonly unknown[] {
-  return Array.isArray(raw) ? raw.slice(0, MAX_VALUES) : [raw]
 }
 
 /** Pinterest's own Python client sends an explicit null for every field that is not set. */
@@ -109,14 +151,15 @@ function isAbsent(value: unknown): value is null | undefined {
   return value === null || value === undefined
 }
 
-function warnOf(spelling: fields.FieldSpelling, path: string, warn: Warn): void {
-  switch (spelling.status) {
-    case 'dropped':
-      return warn(path, spelling.code)
-    case 'spelled':
-      return spelling.warning === undefined ? undefined : warn(path, spelling.warning)
-    case 'hashed':
-  }
+/** Its path is joined only where there is something to tell. */
+function warnOf(spelling: fields.FieldSpelling, field: fields.UserDataField, index: Index, warn: Warn): void {
+  const code =
+    spelling.status === 'dropped'
+      ? spelling.code
+      : spelling.status === 'spelled'
+        ? spelling.warning
+        : undefined
+  if (code !== undefined) warn(`user_data.${field}${index === undefined ? '' : `[${index}]`}`, code)
 }
 
 function hashOf(
