@@ -3,8 +3,9 @@
  * follows a redirect (a bearer token must not travel to where an answer points).
  */
 import { Agent } from 'undici'
+import { exchange } from './exchange.ts'
 import type { CallOutcome, EventResult, EventsCall, Pinterest } from './outcome.ts'
-import { asObject, headerOf, parseObject, readLimited, reasonOf } from './read-answer.ts'
+import { asObject, parseObject, reasonOf } from './read-answer.ts'
 
 export interface PinterestOptions {
   /** For example `https://api.pinterest.com/v5`. */
@@ -20,6 +21,7 @@ const ANSWER_LIMIT_BYTES = 4 * 1024 * 1024
 
 export function createPinterest(options: PinterestOptions): Pinterest {
   const { apiUrl, callTimeoutMs, connections, userAgent } = options
+  const limits = { timeoutMs: callTimeoutMs, answerBytes: ANSWER_LIMIT_BYTES }
   const base = new URL(apiUrl)
   const basePath = base.pathname.replace(/\/+$/, '')
   const agent = new Agent({
@@ -30,32 +32,27 @@ export function createPinterest(options: PinterestOptions): Pinterest {
   })
 
   async function sendEvents({ adAccountId, isTest, token, body }: EventsCall): Promise<CallOutcome> {
-    // One deadline for the whole call: a slow drip of an answer would pass timeouts that start anew with each byte.
-    const deadline = new AbortController()
-    const timer = setTimeout(() => deadline.abort(), callTimeoutMs)
-    try {
-      const response = await agent.request({
-        origin: base.origin,
-        path: `${basePath}/ad_accounts/${adAccountId}/events${isTest ? '?test=true' : ''}`,
-        method: 'POST',
-        headers: {
-          authorization: `Bearer ${token}`,
-          'content-type': 'application/json',
-          accept: 'application/json',
-          'user-agent': userAgent,
-        },
-        body,
-        signal: deadline.signal,
-        headersTimeout: callTimeoutMs,
-        bodyTimeout: callTimeoutMs,
-      })
-      const text = await readLimited(response.body, ANSWER_LIMIT_BYTES)
-      if (text === undefined) return { kind: 'unanswered', reason: 'too_large' }
-      return readAnswer(response.statusCode, headerOf(response.headers['retry-after']), text)
-    } catch (error) {
-      return { kind: 'unanswered', reason: deadline.signal.aborted ? 'timeout' : reasonOf(error) }
-    } finally {
-      clearTimeout(timer)
+    const request = {
+      origin: base.origin,
+      path: `${basePath}/ad_accounts/${adAccountId}/events${isTest ? '?test=true' : ''}`,
+      method: 'POST' as const,
+      headers: {
+        authorization: `Bearer ${token}`,
+        'content-type': 'application/json',
+        accept: 'application/json',
+        'user-agent': userAgent,
+      },
+      body,
+    }
+    const exchanged = await exchange(agent, request, limits)
+    switch (exchanged.kind) {
+      case 'answered':
+        return readAnswer(exchanged.status, exchanged.retryAfter, exchanged.text)
+      case 'timeout':
+      case 'too_large':
+        return { kind: 'unanswered', reason: exchanged.kind }
+      case 'failed':
+        return { kind: 'unanswered', reason: reasonOf(exchanged.error) }
     }
   }
 
