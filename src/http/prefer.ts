@@ -9,7 +9,8 @@ const LONGEST_WAIT_S = 30
 
 /** Unknown and malformed preferences are ignored, as the RFC wants it. The first mention of a preference counts. */
 export function readPrefer(header: string | string[] | undefined, defaultWaitMs: number): Preference {
-  const tokens = (Array.isArray(header) ? header.join(',') : (header ?? ''))
+  if (header === undefined) return { waitMs: defaultWaitMs, applied: undefined }
+  const tokens = (Array.isArray(header) ? header.join(',') : header)
     .split(',')
     .map((token) => token.split(';')[0]!.trim().toLowerCase())
   const isAsync = tokens.includes('respond-async')
