@@ -69,7 +69,12 @@ export function readNested<T>(value: unknown, table: Table<T>, path: string, rep
     return undefined
   }
   const object = readObject(value, table, `${path}.`, report)
-  return Object.keys(object as object).length === 0 ? undefined : object
+  return isEmpty(object) ? undefined : object
+}
+
+function isEmpty(object: unknown): boolean {
+  for (const _ in object as object) return false
+  return true
 }
 
 function readList<Item>(value: unknown, rule: ListRule<Item>, path: string, report: Report): Item[] {

@@ -66,10 +66,11 @@ const TEXT_FIELDS = {
 } as const satisfies Record<string, FieldRules>
 
 export const HASHED_FIELD_NAMES = Object.keys(HASHED_FIELDS) as readonly HashedField[]
+const HASHED_NAMES: ReadonlySet<string> = new Set(Object.keys(HASHED_FIELDS))
 export const TEXT_FIELD_NAMES = Object.keys(TEXT_FIELDS) as readonly TextField[]
 
 function isHashedField(field: UserDataField): field is HashedField {
-  return Object.hasOwn(HASHED_FIELDS, field)
+  return HASHED_NAMES.has(field)
 }
 
 /** What is to become of a value that looks hashed, or undefined if it does not. */
