@@ -22,5 +22,7 @@ EXPOSE 8080
 # /livez and not /readyz: a relay that is shutting down or short of disk is unready, and restarting it would not help.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/livez`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+# One arena for all threads: glibc keeps what each of its arenas once held, which comes to 110 of 310 MB under load.
+ENV MALLOC_ARENA_MAX=1
 # Young objects die young here; without the bound V8 keeps 50 MB for them that nobody needs. As in package.json.
 CMD ["node", "--max-semi-space-size=8", "src/main.ts"]
