@@ -187,6 +187,7 @@ export function createGranting({ vault, oauth, refresher, verify, clock }: Grant
         await demandUse(adAccountId, pair.accessToken)
         const adAccountIds = [adAccountId, ...(await findMovers(adAccountId, pair.accessToken))]
         await vault.addGrant({ client, pair }, adAccountIds)
+        if (vault.account(adAccountId) === undefined) throw new NotFound()
         return adAccountIds
       }),
 

@@ -8,6 +8,7 @@
  * and serves every account that names it; one that no account names any more is deleted, and so is an app.
  */
 import { randomUUID, timingSafeEqual } from 'node:crypto'
+import { NoGrant } from '../errors.ts'
 import { hashRelayKey, hashRelayKeyHex, makeRelayKey } from './relay-key.ts'
 import { findOrphans } from './orphans.ts'
 import { columnsOf, createRows, digestOf, givenGrant } from './rows.ts'
@@ -86,7 +87,7 @@ export interface Vault {
   accounts(): readonly Account[]
   /** The bearer token for Pinterest. Never log, answer or store it. */
   tokenOf(adAccountId: string): string | undefined
-  /** Registers an account or replaces its token and settings; a pause stays. */
+  /** Registers an account or replaces its token and settings; a pause stays. Rejects with NO_GRANT for a grant that is gone. */
   putAccount(change: AccountChange): Promise<'added' | 'replaced' | 'token_missing'>
   setPaused(adAccountId: string, isPaused: boolean): Promise<boolean>
   deleteAccount(adAccountId: string): Promise<boolean>
@@ -206,7 +207,12 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
     clients: Array.from(clients.values(), ({ row }) => row),
   })
   const tellListeners = (adAccountId: string) => listeners.forEach((listener) => listener(adAccountId))
-  const findGrantRow = (grantId: string) => grants.get(grantId)!.row
+  function findGrantRow(grantId: string): GrantRow {
+    const entry = grants.get(grantId)
+    // Its last account was deleted while somebody asked to share it.
+    if (entry === undefined) throw new NoGrant('The grant is gone.')
+    return entry.row
+  }
   const accountsOn = (grantId: string) =>
     [...accounts.values()].filter(({ row }) => row.grantId === grantId).map(({ row }) => row.adAccountId)
 

@@ -35,6 +35,16 @@ t.test('a new consent serves the accounts that it is for, and leaves a minted to
   t.strictSame(vault.accountsOn(vault.account('1')!.grantId!), ['1', '2'])
 })
 
+t.test('a grant that went while somebody asked to share it is told of', async (t) => {
+  const { vault, clock } = await setStage()
+  const grantId = await addGrant(vault, clock, ['1'])
+  await vault.deleteAccount('1')
+  await t.rejects(vault.putAccount({ adAccountId: '2', token: { kind: 'grant', grantId } }), {
+    code: 'NO_GRANT',
+  })
+  t.equal(vault.account('2'), undefined)
+})
+
 t.test('what a change could not commit has not happened', async (t) => {
   const memory = createMemoryStore()
   const { vault, clock } = await setStage(memory)
