@@ -19,17 +19,23 @@ export async function startChild(
   script: string,
   environment: Readonly<Record<string, string>>,
   findPort: (line: string) => number | undefined,
+  nodeOptions: readonly string[] = [],
 ): Promise<Child> {
   const path = fileURLToPath(new URL(`../${script}`, import.meta.url))
-  const child = spawn(process.execPath, [path], {
+  const child = spawn(process.execPath, [...nodeOptions, path], {
     env: { PATH: process.env['PATH'] ?? '', ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const port = await new Promise<number>((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`${script} ended with ${code}`)))
-    createInterface({ input: child.stdout }).on('line', (line) => {
+    const lines = createInterface({ input: child.stdout })
+    lines.on('line', (line) => {
       const found = findPort(line)
-      if (found !== undefined) resolve(found)
+      if (found === undefined) return
+      resolve(found)
+      // A line per post follows: whoever reads them would pay for it on the load generator's account.
+      lines.close()
+      child.stdout.resume()
     })
   })
   return {

@@ -84,12 +84,15 @@ async function startContenders(): Promise<Contender[]> {
       POSTS_PER_MINUTE: '0',
       CALLS_PER_MINUTE: '1000000',
       CALL_BURST: '10000',
+      MALLOC_ARENA_MAX: '1',
     },
     (line) => {
       const { port, phrase } = JSON.parse(line) as { port: number; phrase: string }
       ports.push(port)
       return phrase === 'admin port open' ? ports[0] : undefined
     },
+    // As the image starts it.
+    ['--max-semi-space-size=8'],
   )
   children.push(ceiling, proxy, relay)
   const relayKey = await register(ports[1]!)

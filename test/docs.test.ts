@@ -52,6 +52,7 @@ t.test('every npm script that a document names exists', async (t) => {
     'docs/sandbox.md',
     'docs/spelling.md',
     'docs/tokens.md',
+    'docs/performance.md',
   ]) {
     for (const [, name] of read(path).matchAll(/npm run ([a-z:-]+)/g)) {
       t.ok(Object.hasOwn(scripts, name!), `${path}: npm run ${name}`)
