@@ -32,6 +32,7 @@ export const TooManyPosts = createError(
   429,
 )
 export const StoreUnavailable = createError('STORE_UNAVAILABLE', 'The relay cannot store events now.', 503)
+export const SenderLeft = createError('SENDER_LEFT', 'The sender left before its post was taken.', 400)
 export const TooBusy = createError('TOO_BUSY', 'Too many large posts at once.', 503)
 export const ShuttingDown = createError('SHUTTING_DOWN', 'The relay is shutting down.', 503)
 

@@ -157,6 +157,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     readiness,
     metrics,
     log,
+    clock,
     postsPerMinute: config.POSTS_PER_MINUTE,
     answerWaitMs: config.ANSWER_WAIT_MS,
     bodyLimitBytes: config.BODY_LIMIT_BYTES,

@@ -10,8 +10,9 @@ import Fastify, {
 } from 'fastify'
 import rateLimit from '@fastify/rate-limit'
 import { randomUUID } from 'node:crypto'
+import type { Clock } from '../clock.ts'
 import { rateLimitStore, type Door } from '../budget/door.ts'
-import { InvalidRequest, NotFound, TooManyPosts, UnsupportedMedia } from '../errors.ts'
+import { InvalidRequest, NotFound, SenderLeft, TooManyPosts, UnsupportedMedia } from '../errors.ts'
 import { codeOf, placeOf, type Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Vault } from '../vault/vault.ts'
@@ -23,6 +24,7 @@ import type { Readiness } from './health.ts'
 import type { PrepareEvents } from './prepare-events.ts'
 import { readPrefer } from './prefer.ts'
 import { createRoom } from './room.ts'
+import { createTurns } from './turns.ts'
 
 export interface PublicAppOptions {
   readonly vault: Vault
@@ -32,6 +34,7 @@ export interface PublicAppOptions {
   readonly readiness: Readiness
   readonly metrics: Metrics
   readonly log: Log
+  readonly clock: Clock
   /** POSTS_PER_MINUTE; 0 opens the door. */
   readonly postsPerMinute: number
   readonly answerWaitMs: number
@@ -60,7 +63,7 @@ const KEEP_ALIVE_MS = 75_000
 const REQUEST_TIMEOUT_MS = 60_000
 
 export async function createPublicApp(options: PublicAppOptions): Promise<FastifyInstance> {
-  const { vault, door, prepareEvents, relayEvents, readiness, metrics, log, bodyLimitBytes } = options
+  const { vault, door, prepareEvents, relayEvents, readiness, metrics, log, clock, bodyLimitBytes } = options
   const app = Fastify({
     logger: false,
     trustProxy: options.trustProxy.length > 0 ? [...options.trustProxy] : false,
@@ -159,7 +162,8 @@ export async function createPublicApp(options: PublicAppOptions): Promise<Fastif
     return request.sender!.account.postsPerMinute ?? options.postsPerMinute
   }
 
-  const room = createRoom(bodyLimitBytes)
+  const room = createRoom(bodyLimitBytes, clock)
+  const turns = createTurns()
   app.post<EventsRoute>(
     '/v5/ad_accounts/:ad_account_id/events',
     {
@@ -172,10 +176,9 @@ export async function createPublicApp(options: PublicAppOptions): Promise<Fastif
         },
         app.rateLimit(),
         (request, reply, done) => {
-          request.leaveRoom = room.enter(request)
+          request.leaveRoom = room.enter(request, done)
           // Not only when it is answered: a client may leave first.
           reply.raw.once('close', request.leaveRoom)
-          done()
         },
       ],
     },
@@ -184,7 +187,13 @@ export async function createPublicApp(options: PublicAppOptions): Promise<Fastif
       const { account } = request.sender!
       const { adAccountId } = account
       const { waitMs, applied } = readPrefer(request.headers.prefer, options.answerWaitMs)
-      const prepared = await prepareEvents(readEvents(takeBody(request)), { account, isTest })
+      const body = takeBody(request)
+      const prepare = () => {
+        // While it waited for its turn: it will come again, and the work would be done twice.
+        if (request.socket.destroyed) throw new SenderLeft()
+        return prepareEvents(readEvents(body), { account, isTest })
+      }
+      const prepared = await turns.take(body.byteLength, prepare)
       request.leaveRoom?.()
       const relayed = await relayEvents({ adAccountId, isTest, prepared, waitMs })
       request.relayed = relayed

@@ -2,19 +2,19 @@
  * Bounds what parsing a large body may cost, before it is parsed: a few megabytes of brackets or commas become gigabytes
  * of objects and seconds of a stalled loop. No honest post comes near these bounds.
  */
+import { LARGE_BYTES } from './room.ts'
+
 const DEEPEST = 32
 /** A thousand events have some two hundred values each. */
 const MOST_VALUES = 1_000_000
-/** Smaller bodies cannot hold enough to matter; the look at larger ones takes about a millisecond per megabyte. */
-const HARMLESS_BYTES = 64 * 1024
-
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const COMMA = 0x2c
 
 /** What is wrong with a JSON text's shape; texts that are no JSON pass, for the parser to refuse. */
 export function findShapeProblem(body: Uint8Array): string | undefined {
-  if (body.length <= HARMLESS_BYTES) return undefined
+  // Smaller ones cannot hold enough to matter; the look at larger ones takes about a millisecond per megabyte.
+  if (body.length < LARGE_BYTES) return undefined
   let depth = 0
   let values = 0
   const { length } = body

@@ -20,8 +20,8 @@ export type PrepareEvents = (
   post: { readonly account: Account; readonly isTest: boolean },
 ) => Promise<readonly Prepared[]>
 
-/** Some 400 usual events; a hostile one alone may take as long. */
-const TURN_MS = 8
+/** Some 250 usual events; a hostile one alone may take as long. */
+const TURN_MS = 5
 
 export function createPrepareEvents({ metrics, wallMs, maxEventAgeMs }: PrepareEventsOptions): PrepareEvents {
   return async (events, { account, isTest }) => {

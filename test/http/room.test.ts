@@ -1,28 +1,93 @@
 import { request as open } from 'node:http'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyError } from 'fastify'
+import { connect } from 'node:net'
 import t from 'tap'
 import { createRoom } from '../../src/http/room.ts'
+import { createManualClock } from '../support/clock.ts'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, setUp } from '../support/relay.ts'
 
-const withHeaders = (headers: Record<string, string>) => ({ headers }) as unknown as FastifyRequest
+const BODY_LIMIT = 1024 * 1024
 
-t.test('eight bodies of the largest size fit at once; who leaves makes room, once', async (t) => {
-  const room = createRoom(1000)
-  const leave = Array.from({ length: 8 }, () => room.enter(withHeaders({ 'content-length': '1000' })))
-  t.throws(() => room.enter(withHeaders({ 'content-length': '1' })), { code: 'TOO_BUSY', statusCode: 503 })
-  leave[0]?.()
-  leave[0]?.()
-  t.throws(() => room.enter(withHeaders({ 'content-length': '1000' })) && room.enter(withHeaders({})), {
-    code: 'TOO_BUSY',
-  })
+function setUpRoom(bodyLimitBytes = BODY_LIMIT) {
+  const clock = createManualClock()
+  const room = createRoom(bodyLimitBytes, clock)
+  /** What became of a post: `inside`, `waiting`, or the code of its refusal. */
+  const enter = (headers: Record<string, string>) => {
+    const post = { status: 'waiting', leave: () => {} }
+    post.leave = room.enter({ headers }, (error) => {
+      if (post.status !== 'waiting') throw new Error('called back twice')
+      post.status = error === undefined ? 'inside' : (error as FastifyError).code
+    })
+    return post
+  }
+  return { clock, enter, enterSized: (bytes: number) => enter({ 'content-length': String(bytes) }) }
+}
+
+t.test('small bodies fit until eight of the largest size would; who leaves makes room, once', async (t) => {
+  const { enterSized } = setUpRoom(1000)
+  const posts = Array.from({ length: 8 }, () => enterSized(1000))
+  t.ok(posts.every(({ status }) => status === 'inside'))
+  t.equal(enterSized(1).status, 'TOO_BUSY')
+  posts[0]!.leave()
+  posts[0]!.leave()
+  t.equal(enterSized(1000).status, 'inside')
+  t.equal(enterSized(1000).status, 'TOO_BUSY')
 })
 
-t.test('a body without a length counts as a large one, one over the limit not at all', async (t) => {
-  const room = createRoom(1000)
-  for (let n = 0; n < 20; n++) room.enter(withHeaders({ 'content-length': '5000' }))
-  for (let n = 0; n < 8; n++) room.enter(withHeaders({ 'transfer-encoding': 'chunked' }))
-  t.throws(() => room.enter(withHeaders({ 'content-length': '1' })), { code: 'TOO_BUSY' })
+t.test('large bodies wait in a line, and small ones do not wait behind them', async (t) => {
+  const { enterSized } = setUpRoom()
+  const first = enterSized(BODY_LIMIT)
+  const second = enterSized(BODY_LIMIT)
+  const third = enterSized(BODY_LIMIT)
+  const fourth = enterSized(BODY_LIMIT / 2)
+  t.same(
+    [first, second, third, fourth].map(({ status }) => status),
+    ['inside', 'inside', 'waiting', 'waiting'],
+  )
+  t.equal(enterSized(1000).status, 'inside')
+  first.leave()
+  first.leave()
+  t.same([third.status, fourth.status], ['inside', 'waiting'], 'the first in the line comes first')
+  third.leave()
+  t.equal(fourth.status, 'inside')
+})
+
+t.test('who has waited for five seconds is refused, and who comes behind need not wait longer', async (t) => {
+  const { clock, enterSized } = setUpRoom()
+  enterSized(BODY_LIMIT)
+  enterSized(BODY_LIMIT / 2)
+  const large = enterSized(BODY_LIMIT)
+  await clock.advance(1000)
+  const smaller = enterSized(BODY_LIMIT / 2)
+  t.equal(smaller.status, 'waiting')
+  await clock.advance(3999)
+  t.equal(large.status, 'waiting')
+  await clock.advance(1)
+  t.same([large.status, smaller.status], ['TOO_BUSY', 'inside'])
+  large.leave()
+  t.equal(enterSized(BODY_LIMIT / 2).status, 'waiting', 'a refused one has no room to give back')
+})
+
+t.test('who leaves the line is not called back, and leaves no timer behind', async (t) => {
+  const { clock, enterSized } = setUpRoom()
+  const inside = [enterSized(BODY_LIMIT), enterSized(BODY_LIMIT)]
+  const gone = enterSized(BODY_LIMIT)
+  const next = enterSized(BODY_LIMIT)
+  gone.leave()
+  inside[0]!.leave()
+  t.same([gone.status, next.status], ['waiting', 'inside'])
+  await clock.advance(10_000)
+  t.equal(gone.status, 'waiting')
+  t.equal(clock.pendingTimers(), 0)
+})
+
+t.test('a body without a length counts as the largest, one over the limit not at all', async (t) => {
+  const { enter, enterSized } = setUpRoom()
+  for (let n = 0; n < 20; n++) t.equal(enterSized(5 * BODY_LIMIT).status, 'inside')
+  enter({ 'transfer-encoding': 'chunked' })
+  enter({ 'transfer-encoding': 'chunked' })
+  t.equal(enterSized(BODY_LIMIT / 2).status, 'waiting')
 })
 
 t.test('posts that are never finished take room only as long as they last', async (t) => {
@@ -52,3 +117,27 @@ t.test('posts that are never finished take room only as long as they last', asyn
   while (status === 503) status = await statusOf()
   t.equal(status, 200)
 })
+
+t.test(
+  'fifty posts of a thousand events at once are all taken, and none of a sender that has left',
+  async (t) => {
+    const { relay, relayKey, post, admin } = await setUp(t)
+    const large = () => ({ data: Array.from({ length: 1000 }, () => rawEvent()) })
+    const headers = [
+      `POST /v5/ad_accounts/${ACCOUNT}/events HTTP/1.1`,
+      'host: relay',
+      `authorization: Bearer ${relayKey}`,
+      'content-type: application/json',
+    ]
+    const answers = Array.from({ length: 50 }, () => post(large(), { headers: { prefer: 'respond-async' } }))
+    const body = JSON.stringify(large())
+    const left = connect(Number(new URL(relay.publicUrl).port), '127.0.0.1')
+    const post51 = `${[...headers, `content-length: ${Buffer.byteLength(body)}`].join('\r\n')}\r\n\r\n${body}`
+    await Promise.race(answers)
+    left.write(post51, () => left.destroy())
+    const statuses = (await Promise.all(answers)).map(({ status }) => status)
+    t.ok(statuses.every((status) => status === 202))
+    const books = await admin('GET', '/books')
+    t.equal(books.body['received'], 50_000)
+  },
+)
