@@ -1,50 +1,70 @@
-/** Contenders and the sandbox as processes of their own, and what they cost. */
-import { spawn, type ChildProcess } from 'node:child_process'
+/** Contenders and the sandbox as processes of their own, and what they cost. Linux only: it reads /proc. */
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 export interface Child {
-  readonly process: ChildProcess
-  /** The port that it printed; 0 when none was asked for. */
+  /** The port that it printed. */
   readonly port: number
+  /** Of all its threads, since it began. */
   cpuSeconds(): number
+  /** Since it began, or since `forgetPeak`. */
   peakMebibytes(): number
+  residentMebibytes(): number
+  forgetPeak(): void
+  forgetLoopDelay(): void
+  /** p99 in milliseconds, since `forgetLoopDelay`. */
+  loopDelayMs(): Promise<number>
   stop(): Promise<void>
 }
 
-/** Starts a script and reads its output until `findPort` finds the port in a line. */
-export async function startChild(
-  script: string,
-  environment: Readonly<Record<string, string>>,
-  findPort: (line: string) => number | undefined,
-  nodeOptions: readonly string[] = [],
-): Promise<Child> {
-  const path = fileURLToPath(new URL(`../${script}`, import.meta.url))
-  const child = spawn(process.execPath, [...nodeOptions, path], {
+export interface ChildOptions {
+  readonly script: string
+  readonly environment?: Readonly<Record<string, string>>
+  readonly nodeOptions?: readonly string[]
+  /** Finds the port in a line that it prints. */
+  readonly findPort: (line: string) => number | undefined
+}
+
+export async function startChild(options: ChildOptions): Promise<Child> {
+  const { script, environment = {}, nodeOptions = [], findPort } = options
+  const pathOf = (file: string) => fileURLToPath(new URL(file, import.meta.url))
+  const words = ['--import', pathOf('./probe.ts'), ...nodeOptions, pathOf(`../${script}`)]
+  const child = spawn(process.execPath, words, {
     env: { PATH: process.env['PATH'] ?? '', ...environment },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   })
   const port = await new Promise<number>((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`${script} ended with ${code}`)))
-    const lines = createInterface({ input: child.stdout })
+    const lines = createInterface({ input: child.stdout! })
     lines.on('line', (line) => {
       const found = findPort(line)
       if (found === undefined) return
       resolve(found)
       // A line per post follows: whoever reads them would pay for it on the load generator's account.
       lines.close()
-      child.stdout.resume()
+      child.stdout!.resume()
     })
   })
+  const pid = child.pid!
   return {
-    process: child,
     port,
-    cpuSeconds: () => readCpuSeconds(child.pid!),
-    peakMebibytes: () => readPeakMebibytes(child.pid!),
+    cpuSeconds: () => readCpuSeconds(pid),
+    peakMebibytes: () => readMemory(pid, 'VmHWM'),
+    residentMebibytes: () => readMemory(pid, 'VmRSS'),
+    // See proc_pid_clear_refs(5): 5 sets the peak back to what is resident now.
+    forgetPeak: () => writeFileSync(`/proc/${pid}/clear_refs`, '5'),
+    forgetLoopDelay: () => void child.send('reset'),
+    async loopDelayMs() {
+      child.send('read')
+      const [delayMs] = (await once(child, 'message')) as [number]
+      return delayMs
+    },
     async stop() {
       child.removeAllListeners('exit')
+      if (child.exitCode !== null || child.signalCode !== null) return
       const ended = once(child, 'exit')
       child.kill('SIGKILL')
       await ended
@@ -52,13 +72,13 @@ export async function startChild(
   }
 }
 
-/** utime and stime of all threads, from /proc (Linux only): clock ticks of 10 ms. */
+/** utime and stime, see proc_pid_stat(5): clock ticks of 10 ms. */
 function readCpuSeconds(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
   return (Number(fields[11]) + Number(fields[12])) / 100
 }
 
-function readPeakMebibytes(pid: number): number {
-  const line = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  return Math.round(Number(line?.[1] ?? 0) / 1024)
+function readMemory(pid: number, field: 'VmHWM' | 'VmRSS'): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Math.round(Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024)
 }

@@ -1,181 +1,121 @@
 /**
- * `npm run bench`: the relay as shipped (durable store, keys, door, guard, waiting for the verdict) against what one
- * would use instead, on the same posts, the same sandbox and the same machine, in interleaved rounds of one run. Prints
- * medians, spread and ratios: a rate without its rival says nothing.
- *
- *   BENCH_SECONDS (5)   one round of one contender
- *   BENCH_ROUNDS (5)
- *
- * The proxy's calls are refused by the sandbox event by event (422), since a proxy cannot hash; that costs both the same.
+ * `npm run bench`: the relay as shipped (durable store, keys, door, guard, waiting for the verdict) and as it answers at
+ * once, beside a bare proxy and beside a route that does nothing. The same posts, the same sandbox, one machine, one run; the
+ * contenders take turns in changing order. A rate without its rival says nothing.
  */
-import autocannon from 'autocannon'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { cpus, tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { startChild, type Child } from './children.ts'
-import { makePost } from './posts.ts'
+import { cpus } from 'node:os'
+import { dirname, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { openStage, type Contender, type Stage } from './contenders.ts'
+import { measureRound, toMedian, type Round } from './measure.ts'
+import { FULL, nameScenario, SHORT, USUAL, type Scenario } from './scenarios.ts'
+import { runSoak } from './soak.ts'
+import { measureStages } from './stages.ts'
+import { renderResult, renderStages, renderTargets } from './table.ts'
+import { judge, type Result } from './targets.ts'
 
-const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 5)
-const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5)
-const ACCOUNT = '549755885175'
-const ADMIN_TOKEN = 'bench-admin-token'
-const CONNECTIONS = [100, 1]
+const USAGE = `usage: npm run bench -- [options]
 
-interface Contender {
-  readonly name: string
-  readonly child: Child
-  readonly authorization: string
-  readonly headers?: Readonly<Record<string, string>>
+  --short         four loads, about a minute and a half
+  --full          every load of the matrix, about half an hour
+  --soak MINUTES  the relay alone, for so long: memory, and whether everything arrives
+  --seconds N     one round of one contender (3)
+  --rounds N      rounds of each contender under each load (5; --short 2, --full 3)
+  --out FILE      all figures as JSON (bench/results/latest.json)
+`
+const WARM_UP_SECONDS = 1
+const STAGE_ROUNDS = 20
+
+const { values: options } = readWords()
+if (options.help === true) {
+  process.stdout.write(USAGE)
+} else {
+  // What the contenders print would end with this process; they must not outlive it either.
+  process.once('SIGINT', () => process.exit(130))
+  await using stage = await openStage()
+  const report = options.soak === undefined ? await compare(stage) : await soak(stage, Number(options.soak))
+  write({ machine: { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version }, ...report })
 }
 
-interface Round {
-  readonly postsPerSecond: number
-  readonly medianMs: number
-  readonly p99Ms: number
-  readonly cpuSecondsPer1000: number
-  readonly failed: number
+function readWords() {
+  return parseArgs({
+    options: {
+      help: { type: 'boolean', short: 'h' },
+      short: { type: 'boolean' },
+      full: { type: 'boolean' },
+      soak: { type: 'string' },
+      seconds: { type: 'string', default: '3' },
+      rounds: { type: 'string' },
+      out: { type: 'string', default: fileURLToPath(new URL('./results/latest.json', import.meta.url)) },
+    },
+  })
 }
 
-const folder = await mkdtemp(join(tmpdir(), 'pinrelay-bench-'))
-const sandbox = await startChild(
-  'src/sandbox/main.ts',
-  { SANDBOX_PORT: '0', SANDBOX_CALLS_PER_MINUTE: '0', SANDBOX_JOURNAL_CALLS: '0' },
-  (line) => portIn(line, /PINTEREST_API_URL=http:\/\/[^:]+:(\d+)/),
-)
-const sandboxUrl = `http://127.0.0.1:${sandbox.port}`
-const children = [sandbox]
-const contenders = await startContenders()
-const report: Record<string, Record<string, Round[]>> = {}
+async function compare(stage: Stage) {
+  const scenarios = options.short === true ? SHORT : options.full === true ? FULL : USUAL
+  const rounds = Number(options.rounds ?? (options.short === true ? 2 : options.full === true ? 3 : 5))
+  const seconds = Number(options.seconds)
+  const results: Result[] = []
+  const all: { scenario: Scenario; rounds: Record<string, Round[]> }[] = []
+  for (const scenario of scenarios) {
+    tell(nameScenario(scenario))
+    const measured = await runScenario(stage, scenario, { rounds, seconds })
+    const medians = Object.fromEntries(
+      Object.entries(measured).map(([name, own]) => [name, toMedian(own)]),
+    ) as Result['medians']
+    results.push({ scenario, medians })
+    all.push({ scenario, rounds: measured })
+    print(renderResult(results.at(-1)!))
+  }
+  const stages = measureStages(STAGE_ROUNDS)
+  const targets = judge(results, 1e6 / stages.at(-1)!.floorUs!)
+  print(renderStages(stages))
+  print(renderTargets(targets))
+  return { seconds, rounds, targets, stages, results, all }
+}
 
-for (const connections of CONNECTIONS) {
-  const rounds: Record<string, Round[]> = Object.fromEntries(contenders.map(({ name }) => [name, []]))
-  for (const contender of contenders) await shoot(contender, connections, 2)
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const contender of contenders) {
-      rounds[contender.name]!.push(await shoot(contender, connections, SECONDS))
+async function runScenario(stage: Stage, scenario: Scenario, turns: { rounds: number; seconds: number }) {
+  const { contenders, sandbox } = stage
+  const measured: Record<string, Round[]> = Object.fromEntries(contenders.map(({ name }) => [name, []]))
+  await sandbox.setLatency(scenario.latencyMs)
+  for (const contender of contenders) await measureRound(stage, contender, scenario, WARM_UP_SECONDS)
+  for (let round = 0; round < turns.rounds; round++) {
+    for (const contender of rotate(contenders, round)) {
+      measured[contender.name]!.push(await measureRound(stage, contender, scenario, turns.seconds))
     }
   }
-  print(connections, rounds)
-  report[`${connections} connections`] = rounds
+  return measured
 }
-const memory = Object.fromEntries(contenders.map(({ name, child }) => [name, child.peakMebibytes()]))
-process.stdout.write(`\npeak memory, MiB: ${JSON.stringify(memory)}\n`)
-mkdirSync(new URL('./results', import.meta.url), { recursive: true })
-const file = new URL('./results/latest.json', import.meta.url)
-const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version }
-writeFileSync(file, JSON.stringify({ machine, seconds: SECONDS, rounds: ROUNDS, report, memory }, null, 2))
-for (const child of children.reverse()) await child.stop()
-await rm(folder, { recursive: true })
 
-async function startContenders(): Promise<Contender[]> {
-  const byJson = (line: string) => (JSON.parse(line) as { port: number }).port
-  const ceiling = await startChild('bench/contenders/ceiling.ts', {}, byJson)
-  const proxy = await startChild('bench/contenders/proxy.ts', { UPSTREAM: sandboxUrl }, byJson)
-  const ports: number[] = []
-  const relay = await startChild(
-    'src/main.ts',
-    {
-      PORT: '0',
-      ADMIN_PORT: '0',
-      ADMIN_TOKEN,
-      DATABASE_URL: `sqlite:${join(folder, 'relay.db')}`,
-      PINTEREST_API_URL: `${sandboxUrl}/v5`,
-      POSTS_PER_MINUTE: '0',
-      CALLS_PER_MINUTE: '1000000',
-      CALL_BURST: '10000',
-      MALLOC_ARENA_MAX: '1',
-    },
-    (line) => {
-      const { port, phrase } = JSON.parse(line) as { port: number; phrase: string }
-      ports.push(port)
-      return phrase === 'admin port open' ? ports[0] : undefined
-    },
-    // As the image starts it.
-    ['--max-semi-space-size=8'],
+/** Nobody is always the one behind the same rival. */
+function rotate(contenders: readonly Contender[], round: number): Contender[] {
+  const start = round % contenders.length
+  return [...contenders.slice(start), ...contenders.slice(0, start)]
+}
+
+async function soak(stage: Stage, minutes: number) {
+  const result = await runSoak(stage, minutes, tell)
+  const { posts, arrived, refused, growthMebibytesPerMinute, peakMebibytes } = result
+  print(
+    `${posts} posts, ${arrived} events arrived, ${refused} refused; peak ${peakMebibytes} MiB, ` +
+      `growth in the last two thirds ${growthMebibytesPerMinute.toFixed(2)} MiB per minute`,
   )
-  children.push(ceiling, proxy, relay)
-  const relayKey = await register(ports[1]!)
-  const token = 'Bearer pina_bench_token'
-  return [
-    { name: 'ceiling', child: ceiling, authorization: token },
-    { name: 'proxy', child: proxy, authorization: token },
-    { name: 'relay', child: relay, authorization: `Bearer ${relayKey}` },
-    {
-      name: 'relay, async',
-      child: relay,
-      authorization: `Bearer ${relayKey}`,
-      headers: { prefer: 'respond-async' },
-    },
-  ]
+  return { soak: result }
 }
 
-async function register(adminPort: number): Promise<string> {
-  const ask = async (method: string, path: string, body: object) => {
-    const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' }
-    const url = `http://127.0.0.1:${adminPort}${path}`
-    const response = await fetch(url, { method, headers, body: JSON.stringify(body) })
-    if (!response.ok) throw new Error(`${method} ${path} got ${response.status}`)
-    return (await response.json()) as Record<string, string>
-  }
-  await ask('PUT', `/accounts/${ACCOUNT}`, { access_token: 'pina_bench_token', country: 'US' })
-  return (await ask('POST', '/keys', { label: 'bench', ad_account_ids: [ACCOUNT] }))['key']!
+function write(report: object): void {
+  const path = resolve(options.out)
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, `${JSON.stringify(report, null, 2)}\n`)
+  tell(`all figures: ${path}`)
 }
 
-async function shoot(contender: Contender, connections: number, seconds: number): Promise<Round> {
-  const cpuBefore = contender.child.cpuSeconds()
-  const result = await autocannon({
-    url: `http://127.0.0.1:${contender.child.port}`,
-    connections,
-    duration: seconds,
-    requests: [
-      {
-        method: 'POST',
-        path: `/v5/ad_accounts/${ACCOUNT}/events`,
-        headers: {
-          'content-type': 'application/json',
-          authorization: contender.authorization,
-          ...contender.headers,
-        },
-        setupRequest: (request) => ({ ...request, body: makePost(1) }),
-      },
-    ],
-  })
-  const posts = result.requests.total
-  return {
-    postsPerSecond: posts / result.duration,
-    medianMs: result.latency.p50,
-    p99Ms: result.latency.p99,
-    cpuSecondsPer1000: ((contender.child.cpuSeconds() - cpuBefore) / posts) * 1000,
-    // 422 is the proxy's normal answer here, see above.
-    failed: result.errors + result.timeouts + result['5xx'],
-  }
+function print(text: string): void {
+  process.stdout.write(`${text}\n\n`)
 }
 
-function print(connections: number, rounds: Record<string, Round[]>): void {
-  process.stdout.write(`\nsingle-event posts, ${connections} connections\n`)
-  const rival = median(rounds['proxy']!.map(({ postsPerSecond }) => postsPerSecond))
-  for (const [name, own] of Object.entries(rounds)) {
-    const rates = own.map(({ postsPerSecond }) => postsPerSecond)
-    const cells = [
-      name.padEnd(14),
-      `${Math.round(median(rates))} posts/s`.padStart(14),
-      `(${Math.round(Math.min(...rates))} to ${Math.round(Math.max(...rates))})`.padEnd(18),
-      `${(median(rates) / rival).toFixed(2)} x proxy`,
-      `p50 ${median(own.map(({ medianMs }) => medianMs))} ms`,
-      `p99 ${median(own.map(({ p99Ms }) => p99Ms))} ms`,
-      `cpu ${median(own.map(({ cpuSecondsPer1000 }) => cpuSecondsPer1000)).toFixed(2)} s per 1,000 posts`,
-      `failed ${own.reduce((sum, { failed }) => sum + failed, 0)}`,
-    ]
-    process.stdout.write(`${cells.join('  ')}\n`)
-  }
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
-}
-
-function portIn(line: string, pattern: RegExp): number | undefined {
-  const port = pattern.exec(line)?.[1]
-  return port === undefined ? undefined : Number(port)
+function tell(text: string): void {
+  process.stderr.write(`${text}\n`)
 }

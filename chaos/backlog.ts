@@ -237,9 +237,10 @@ async function startSandbox() {
     SANDBOX_JOURNAL_CALLS: '100000',
     SANDBOX_JOURNAL_EVENTS: 'false',
   }
-  const child = await startChild('src/sandbox/main.ts', environment, (line) => {
-    const port = /PINTEREST_API_URL=http:\/\/[^:]+:(\d+)/.exec(line)?.[1]
-    return port === undefined ? undefined : Number(port)
+  const child = await startChild({
+    script: 'src/sandbox/main.ts',
+    environment,
+    findPort: (line) => Number(/PINTEREST_API_URL=http:\/\/[^:]+:(\d+)/.exec(line)?.[1]) || undefined,
   })
   const origin = `http://127.0.0.1:${child.port}`
   const ask = async (method: string, path: string): Promise<unknown> =>

@@ -1,0 +1,165 @@
+/** The sandbox and the contenders, as processes of their own, started as one would. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startChild, type Child } from './children.ts'
+
+export const CONTENDERS = ['ceiling', 'proxy', 'relay', 'relay, async'] as const
+export type ContenderName = (typeof CONTENDERS)[number]
+
+export interface Contender {
+  readonly name: ContenderName
+  readonly child: Child
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export interface Stage extends AsyncDisposable {
+  readonly contenders: readonly Contender[]
+  readonly sandbox: Sandbox
+  /** The first of them is for loads of one account. */
+  readonly adAccountIds: readonly string[]
+}
+
+export interface Sandbox {
+  readonly child: Child
+  setLatency(delayMs: number): Promise<void>
+  /** Calls that it got since it began. */
+  countCalls(): Promise<number>
+  /** Different events of these accounts that it took since `forgetEvents`. */
+  countEvents(adAccountIds: readonly string[]): Promise<number>
+  /** What it keeps would slow down whoever comes later. */
+  forgetEvents(): Promise<void>
+}
+
+const ADMIN_TOKEN = 'bench-admin-token'
+const ACCESS_TOKEN = 'pina_bench_token'
+const ACCOUNTS = 100
+/** As `npm start` and the image have it. */
+const NODE_OPTIONS = ['--max-semi-space-size=8']
+/** As the image has it; the limits are raised, since they are not what is measured. */
+const RELAY_SETTINGS = {
+  MALLOC_ARENA_MAX: '1',
+  PORT: '0',
+  ADMIN_PORT: '0',
+  ADMIN_TOKEN,
+  POSTS_PER_MINUTE: '0',
+  CALLS_PER_MINUTE: '1000000',
+  CALL_BURST: '10000',
+}
+
+export async function openStage(): Promise<Stage> {
+  await using stack = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-bench-'))
+  stack.defer(() => rm(folder, { recursive: true }))
+  const start = async (options: Parameters<typeof startChild>[0]) => {
+    const child = await startChild(options)
+    stack.defer(() => child.stop())
+    return child
+  }
+
+  const sandboxChild = await start({
+    script: 'src/sandbox/main.ts',
+    environment: { SANDBOX_PORT: '0', SANDBOX_CALLS_PER_MINUTE: '0', SANDBOX_JOURNAL_CALLS: '0' },
+    findPort: (line) => Number(/PINTEREST_API_URL=http:\/\/[^:]+:(\d+)/.exec(line)?.[1]) || undefined,
+  })
+  const sandboxUrl = `http://127.0.0.1:${sandboxChild.port}`
+  const ceiling = await start({ script: 'bench/contenders/ceiling.ts', findPort: portOf })
+  const proxy = await start({
+    script: 'bench/contenders/proxy.ts',
+    environment: { UPSTREAM: sandboxUrl },
+    findPort: portOf,
+  })
+  const ports: number[] = []
+  const relay = await start({
+    script: 'src/main.ts',
+    nodeOptions: NODE_OPTIONS,
+    environment: {
+      ...RELAY_SETTINGS,
+      DATABASE_URL: `sqlite:${join(folder, 'relay.db')}`,
+      PINTEREST_API_URL: `${sandboxUrl}/v5`,
+    },
+    findPort(line) {
+      const port = portOf(line)
+      if (port !== undefined) ports.push(port)
+      // The public port, once the admin port is open as well.
+      return ports.length === 2 ? ports[0] : undefined
+    },
+  })
+  const adAccountIds = Array.from({ length: ACCOUNTS }, (_, index) => String(549_755_885_175 + index))
+  const relayKey = await register(ports[1]!, adAccountIds)
+
+  const withToken = { authorization: `Bearer ${ACCESS_TOKEN}` }
+  const withKey = { authorization: `Bearer ${relayKey}` }
+  const owned = stack.move()
+  return {
+    sandbox: createSandboxControl(sandboxChild, sandboxUrl),
+    adAccountIds,
+    contenders: [
+      { name: 'ceiling', child: ceiling, headers: withToken },
+      { name: 'proxy', child: proxy, headers: withToken },
+      { name: 'relay', child: relay, headers: withKey },
+      { name: 'relay, async', child: relay, headers: { ...withKey, prefer: 'respond-async' } },
+    ],
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+/** From a log line of the relay, or of a contender. */
+function portOf(line: string): number | undefined {
+  return line.startsWith('{') ? (JSON.parse(line) as { port?: number }).port : undefined
+}
+
+async function register(adminPort: number, adAccountIds: readonly string[]): Promise<string> {
+  const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
+  const url = `http://127.0.0.1:${adminPort}`
+  for (const adAccountId of adAccountIds) {
+    const account = { access_token: ACCESS_TOKEN, country: 'US' }
+    await ask(`${url}/accounts/${adAccountId}`, { method: 'PUT', headers, body: account })
+  }
+  const key = { label: 'bench', ad_account_ids: adAccountIds }
+  return ((await ask(`${url}/keys`, { method: 'POST', headers, body: key })) as { key: string }).key
+}
+
+function createSandboxControl(child: Child, url: string): Sandbox {
+  return {
+    child,
+    async setLatency(delayMs) {
+      const faults = delayMs === 0 ? [] : [{ kind: 'latency', delayMs }]
+      await ask(`${url}/_sandbox/faults`, { method: 'PUT', body: faults })
+    },
+    async countCalls() {
+      const { accounts } = (await ask(`${url}/_sandbox/stats`)) as {
+        accounts: Record<string, { calls: number }>
+      }
+      return Object.values(accounts).reduce((sum, { calls }) => sum + calls, 0)
+    },
+    async countEvents(adAccountIds) {
+      let events = 0
+      for (const adAccountId of adAccountIds) {
+        const path = `events?ad_account_id=${adAccountId}&counts=false`
+        events += ((await ask(`${url}/_sandbox/${path}`)) as { distinct: number }).distinct
+      }
+      return events
+    },
+    async forgetEvents() {
+      await ask(`${url}/_sandbox/events`, { method: 'DELETE' })
+    },
+  }
+}
+
+interface Asking {
+  readonly method: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: unknown
+}
+
+async function ask(url: string, { method, headers, body }: Asking = { method: 'GET' }): Promise<unknown> {
+  const response = await fetch(url, {
+    method,
+    headers: { ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+    body: body === undefined ? null : JSON.stringify(body),
+  })
+  if (!response.ok) throw new Error(`${method} ${url} got ${response.status}`)
+  const text = await response.text()
+  return text === '' ? undefined : JSON.parse(text)
+}

@@ -1,0 +1,126 @@
+/** One round: one contender under one load, and what it cost everybody. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Contender, Sandbox, Stage } from './contenders.ts'
+import { shoot } from './load.ts'
+import { createPosts } from './posts.ts'
+import type { Scenario } from './scenarios.ts'
+
+/** Behind 100 ms of latency, with many large posts on their way. */
+const ARRIVAL_PATIENCE_MS = 60_000
+
+export interface Round {
+  readonly postsPerSecond: number
+  readonly eventsPerSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  /** CPU per post: of the contender with all its threads, of the sandbox, of the load generator. */
+  readonly cpuUsPerPost: number
+  readonly sandboxUsPerPost: number
+  readonly generatorUsPerPost: number
+  readonly callsPerPost: number
+  readonly peakMebibytes: number
+  readonly loopDelayMs: number
+  /** Posts with another answer than 2xx, by status. */
+  readonly refused: Readonly<Record<string, number>>
+}
+
+export async function measureRound(
+  stage: Stage,
+  { name, child, headers }: Contender,
+  scenario: Scenario,
+  seconds: number,
+): Promise<Round> {
+  const { sandbox } = stage
+  const adAccountIds = stage.adAccountIds.slice(0, scenario.accounts)
+  await sandbox.forgetEvents()
+  const callsBefore = await sandbox.countCalls()
+  child.forgetPeak()
+  child.forgetLoopDelay()
+  const cpuBefore = child.cpuSeconds()
+  const sandboxBefore = sandbox.child.cpuSeconds()
+  const ownBefore = process.cpuUsage()
+
+  const result = await shoot({
+    port: child.port,
+    connections: scenario.connections,
+    seconds,
+    posts: createPosts(scenario.kind, scenario.eventsPerPost),
+    adAccountIds,
+    headers,
+  })
+  const own = process.cpuUsage(ownBefore)
+  // What the relay has answered it still owes: its cost belongs to this round, and every event must arrive.
+  if (name.startsWith('relay'))
+    await awaitEvents(sandbox, adAccountIds, result.posts * scenario.eventsPerPost)
+  const perPost = (cpuSeconds: number) => (cpuSeconds * 1e6) / result.posts
+  const postsPerSecond = result.posts / result.seconds
+  return {
+    postsPerSecond,
+    eventsPerSecond: postsPerSecond * scenario.eventsPerPost,
+    p50Ms: result.p50Ms,
+    p99Ms: result.p99Ms,
+    cpuUsPerPost: perPost(child.cpuSeconds() - cpuBefore),
+    sandboxUsPerPost: perPost(sandbox.child.cpuSeconds() - sandboxBefore),
+    generatorUsPerPost: (own.user + own.system) / result.posts,
+    callsPerPost: ((await sandbox.countCalls()) - callsBefore) / result.posts,
+    peakMebibytes: child.peakMebibytes(),
+    loopDelayMs: await child.loopDelayMs(),
+    refused: Object.fromEntries(
+      Object.entries(result.statuses).filter(([status]) => !status.startsWith('2')),
+    ),
+  }
+}
+
+async function awaitEvents(
+  sandbox: Sandbox,
+  adAccountIds: readonly string[],
+  expected: number,
+): Promise<void> {
+  const deadlineMs = performance.now() + ARRIVAL_PATIENCE_MS
+  let arrived = await sandbox.countEvents(adAccountIds)
+  while (arrived < expected && performance.now() < deadlineMs) {
+    await sleep(100)
+    arrived = await sandbox.countEvents(adAccountIds)
+  }
+  if (arrived !== expected) throw new Error(`${expected} events were posted, and ${arrived} arrived.`)
+}
+
+export interface Median extends Omit<Round, 'refused'> {
+  readonly lowestPostsPerSecond: number
+  readonly highestPostsPerSecond: number
+  /** Of all rounds. */
+  readonly refused: Readonly<Record<string, number>>
+}
+
+export function toMedian(rounds: readonly Round[]): Median {
+  const of = (field: keyof Omit<Round, 'refused'>) => median(rounds.map((round) => round[field]))
+  const refused: Record<string, number> = {}
+  for (const round of rounds) {
+    for (const [status, count] of Object.entries(round.refused))
+      refused[status] = (refused[status] ?? 0) + count
+  }
+  const rates = rounds.map(({ postsPerSecond }) => postsPerSecond)
+  return {
+    postsPerSecond: of('postsPerSecond'),
+    lowestPostsPerSecond: Math.min(...rates),
+    highestPostsPerSecond: Math.max(...rates),
+    eventsPerSecond: of('eventsPerSecond'),
+    p50Ms: of('p50Ms'),
+    p99Ms: of('p99Ms'),
+    cpuUsPerPost: of('cpuUsPerPost'),
+    sandboxUsPerPost: of('sandboxUsPerPost'),
+    generatorUsPerPost: of('generatorUsPerPost'),
+    callsPerPost: of('callsPerPost'),
+    // Not the median: what it once took, it took.
+    peakMebibytes: Math.max(...rounds.map(({ peakMebibytes }) => peakMebibytes)),
+    loopDelayMs: of('loopDelayMs'),
+    refused,
+  }
+}
+
+/** The middle one; of an even number the mean of the two in the middle. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length / 2
+  return (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2
+}

@@ -1,0 +1,51 @@
+import { createServer } from 'node:http'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import t from 'tap'
+import { shoot } from '../../bench/load.ts'
+import { createPosts } from '../../bench/posts.ts'
+
+t.test('no two events of a load are the same, and every answer counts once', async (t) => {
+  const eventIds: string[] = []
+  const paths = new Map<string, number>()
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      const { data } = JSON.parse(Buffer.concat(chunks).toString()) as { data: { event_id: string }[] }
+      eventIds.push(...data.map(({ event_id }) => event_id))
+      paths.set(request.url!, (paths.get(request.url!) ?? 0) + 1)
+      response.statusCode = eventIds.length % 4 === 0 ? 422 : 200
+      // With a length and, as a proxy may answer, in chunks.
+      response.write('{"a":')
+      if (eventIds.length % 3 === 0) response.end('1}')
+      else setImmediate(() => response.end('1}'))
+    })
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => server.close())
+  const result = await shoot({
+    port: (server.address() as AddressInfo).port,
+    connections: 3,
+    seconds: 0.2,
+    posts: createPosts('raw', 2),
+    adAccountIds: ['1', '2'],
+    headers: { authorization: 'Bearer x' },
+  })
+  t.ok(result.posts > 10)
+  t.equal(eventIds.length, 2 * result.posts)
+  t.equal(new Set(eventIds).size, eventIds.length)
+  t.equal((result.statuses['200'] ?? 0) + (result.statuses['422'] ?? 0), result.posts)
+  t.ok((result.statuses['422'] ?? 0) > 0)
+  t.same([...paths.keys()].toSorted(), ['/v5/ad_accounts/1/events', '/v5/ad_accounts/2/events'])
+  t.ok(result.p50Ms <= result.p99Ms)
+})
+
+t.test('a server that goes away is told of', async (t) => {
+  const server = createServer((request) => request.socket.destroy())
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const load = { port, connections: 1, seconds: 1, adAccountIds: ['1'], headers: {} }
+  await t.rejects(shoot({ ...load, posts: createPosts('hashed', 1) }))
+})
