@@ -134,7 +134,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     delivery.goOn(adAccountId)
     refresher.look()
   })
-  const readiness = createReadiness({ store, isBehind: () => delivery.isBehind(), clock, log })
+  const readiness = createReadiness({ store, isStuck: () => delivery.isStuck(), clock, log })
   opened.defer(() => readiness.close())
   const housekeeping = keepHouse({
     store,

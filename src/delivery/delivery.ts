@@ -66,8 +66,8 @@ export interface Delivery {
   goOn(adAccountId: string): void
   lanes(adAccountId: string): readonly LaneState[]
   callsInFlight(): number
-  /** The store does not write verdicts: no call leaves. */
-  isBehind(): boolean
+  /** The store has not written a verdict for long: no post should be taken. */
+  isStuck(): boolean
   /** No call leaves from now on; resolves when those in flight have ended, or after `patienceMs`. */
   stop(patienceMs: number): Promise<void>
   /** Ends every post's wait with what is known, now and from now on. */
@@ -323,7 +323,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
     callsInFlight: () => callsInFlight,
 
-    isBehind: () => settling.isBehind(),
+    isStuck: () => settling.isStuck(),
 
     async stop(patienceMs) {
       isStopped = true

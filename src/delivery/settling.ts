@@ -2,7 +2,8 @@
  * Final verdicts: noted in the parcel, counted, written to the store, and told to the post that waits.
  *
  * What is delivered and not written down is sent again after a restart. So when the store cannot write, calls must stop
- * soon: `isBehind` tells.
+ * soon: `isBehind` tells. Posts need not: many verdicts at once are usual where many accounts call, and are written with
+ * the next commit. Only where one has waited for long, as `isStuck` tells, is the store not what it should be.
  */
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
@@ -38,10 +39,12 @@ export interface Settling {
   readonly settle: Settle
   /** Verdicts wait too long to be written, or too many do: no call should leave. */
   isBehind(): boolean
+  /** Verdicts wait too long to be written: no post should be taken. */
+  isStuck(): boolean
 }
 
 /** A write that takes longer waits for more than a slow disk. */
-const BEHIND_AFTER_MS = 5000
+const STUCK_AFTER_MS = 5000
 /** Calls' worth of verdicts that may be unwritten at once. */
 const MOST_UNWRITTEN = 64
 
@@ -79,9 +82,13 @@ export function createSettling(options: SettlingOptions): Settling {
     return { parcelId, delivered: isWhole ? 'rest' : delivered, dead, settledAtMs: clock.wallMs() }
   }
 
-  function isBehind(): boolean {
+  function isStuck(): boolean {
     const [oldestMs = Infinity] = unwritten.values()
-    const isLate = oldestMs + BEHIND_AFTER_MS < clock.monotonicMs()
+    return oldestMs + STUCK_AFTER_MS < clock.monotonicMs()
+  }
+
+  function isBehind(): boolean {
+    const isLate = isStuck()
     if (!isLate && unwritten.size < MOST_UNWRITTEN) return false
     if (!wasBehind && isLate) log.error({ reason: 'verdicts_unwritten' }, 'calls wait for the store')
     wasBehind = true
@@ -109,5 +116,5 @@ export function createSettling(options: SettlingOptions): Settling {
     for (const { piece } of decided) if (piece.parcel.pendingCount === 0) waits.done(piece.parcel.parcelId)
   }
 
-  return { settle, isBehind }
+  return { settle, isBehind, isStuck }
 }

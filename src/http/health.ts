@@ -25,11 +25,11 @@ const LOOK_EVERY_MS = 1000
 export function createReadiness(options: {
   readonly store: Store
   /** Verdicts cannot be written either. */
-  readonly isBehind: () => boolean
+  readonly isStuck: () => boolean
   readonly clock: Clock
   readonly log: Log
 }): Readiness {
-  const { store, isBehind, clock, log } = options
+  const { store, isStuck, clock, log } = options
   let storeProblem: 'store_unavailable' | 'store_full' | undefined
   let isAnnounced = false
   let isStopped = false
@@ -49,7 +49,7 @@ export function createReadiness(options: {
       // Between two looks the store itself refuses what would pass its watermark.
       const { isFull } = await store.size()
       if (isFull) return 'store_full'
-      return isBehind() ? 'store_unavailable' : undefined
+      return isStuck() ? 'store_unavailable' : undefined
     } catch {
       return 'store_unavailable'
     }
