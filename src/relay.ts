@@ -180,6 +180,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     log,
     clock,
     maxEventAgeMs,
+    bodyLimitBytes: config.BODY_LIMIT_BYTES,
     adminToken,
     metricsOpen: config.METRICS_OPEN,
     consentPageUrl: config.PINTEREST_CONSENT_URL,

@@ -23,6 +23,7 @@ import { auditChanges, auditRoutes } from './audit.ts'
 import { bookRoutes } from './books.ts'
 import { consentRoutes } from './consent.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
+import { explainRoutes } from './explain.ts'
 import { notice, sendPage, wantsHtml } from './html.ts'
 import { keyRoutes } from './keys.ts'
 import { qualityRoutes } from './quality.ts'
@@ -42,6 +43,8 @@ export interface AdminOptions {
   readonly clock: Clock
   /** Live events older than this are not queued again. */
   readonly maxEventAgeMs: number
+  /** Of a post: as large a one can be explained. */
+  readonly bodyLimitBytes: number
   readonly adminToken: string
   readonly metricsOpen: boolean
   /** Pinterest's page where people consent. */
@@ -111,6 +114,7 @@ export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
   await app.register(keyRoutes, options)
   await app.register(bookRoutes, options)
   await app.register(deadLetterRoutes, options)
+  await app.register(explainRoutes, options)
   await app.register(resealRoutes, options)
   await app.register(salvageRoutes, options)
   await app.register(auditRoutes, options)

@@ -26,6 +26,7 @@ const DEFAULT_PAGE = 100
 /** Routes that change nothing, or whose every step writes its own entry together with what it does. */
 const NOT_HERE: ReadonlySet<string> = new Set([
   'POST /accounts/:id/verify',
+  'POST /explain',
   'POST /dead-letters/replay',
   'POST /dead-letters/purge',
 ])

@@ -1,0 +1,173 @@
+/** `account …`: tokens are read from standard input, never from the command line, where `ps` and the shell's history show them. */
+import { firstOf, show, textOf, type Command, type Invocation } from './command.ts'
+import { renderSeconds, renderTable } from './table.ts'
+import { EXIT, misused } from './terminal.ts'
+
+interface ShownAccount {
+  readonly ad_account_id: string
+  readonly label: string
+  readonly paused: boolean
+  readonly token: {
+    readonly kind: string
+    readonly last4: string | null
+    readonly age_seconds: number | null
+    readonly expires_in_seconds: number | null
+    readonly last_failure: { readonly at: string; readonly reason: string } | null
+  }
+  readonly lanes: readonly { readonly test: boolean; readonly status: string }[]
+}
+
+interface Verification {
+  readonly ad_account_id?: string
+  readonly works: boolean
+  readonly status: number | null
+  readonly message: string
+}
+
+const set: Command = {
+  name: 'account set',
+  words: 'ID [--oauth] [--label TEXT] [--country US] [--dob-format DMY|MDY] [--posts-per-minute N]',
+  does: 'registers an account, or rotates its token, which is read from standard input; with --oauth as JSON {client_id, client_secret, refresh_token}; with --keep-token only the rest is set',
+  positionals: 1,
+  options: {
+    oauth: { type: 'boolean' },
+    'keep-token': { type: 'boolean' },
+    label: { type: 'string' },
+    country: { type: 'string' },
+    'dob-format': { type: 'string' },
+    'posts-per-minute': { type: 'string' },
+  },
+  async run(invocation) {
+    const { options, admin } = invocation
+    const body = { ...(await readToken(invocation)), ...readSettings(options) }
+    const account = (await admin.send('PUT', pathOf(invocation), body)) as unknown as ShownAccount
+    show(
+      invocation,
+      account,
+      () => `account ${account.ad_account_id} is set, its token ends with ${account.token.last4 ?? '-'}`,
+    )
+    return EXIT.done
+  },
+}
+
+const list: Command = {
+  name: 'account list',
+  words: '',
+  does: 'all accounts, their tokens (the last 4 characters) and the state of their lanes',
+  positionals: 0,
+  async run(invocation) {
+    const answer = await invocation.admin.get('/accounts')
+    show(invocation, answer, () => renderAccounts(answer['accounts'] as readonly ShownAccount[]))
+    return EXIT.done
+  },
+}
+
+export function renderAccounts(accounts: readonly ShownAccount[]): string {
+  if (accounts.length === 0) return 'no accounts'
+  return renderTable(
+    ['account', 'label', 'token', 'ends with', 'age', 'expires in', 'lanes', 'last failure'],
+    accounts.map(({ ad_account_id, label, token, lanes, paused }) => [
+      ad_account_id,
+      label,
+      token.kind,
+      token.last4,
+      renderSeconds(token.age_seconds),
+      renderSeconds(token.expires_in_seconds),
+      lanes.map(({ test, status }) => `${test ? 'test' : 'live'} ${status}`).join(', ') ||
+        (paused ? 'paused' : 'idle'),
+      token.last_failure && `${token.last_failure.reason} at ${token.last_failure.at}`,
+    ]),
+  )
+}
+
+const verify: Command = {
+  name: 'account verify',
+  words: '[ID]',
+  does: 'asks Pinterest with a test event whether the token works; without an id for every account',
+  positionals: -1,
+  async run(invocation) {
+    const { positionals, admin } = invocation
+    if (positionals.length > 1) throw misused('account verify takes one id at most.')
+    const [id] = positionals
+    const answer = await admin.send(
+      'POST',
+      id === undefined ? '/accounts/verify' : `${pathOf(invocation)}/verify`,
+    )
+    const results =
+      id === undefined
+        ? (answer['verifications'] as readonly Verification[])
+        : [{ ad_account_id: id, ...(answer as unknown as Verification) }]
+    show(invocation, answer, () =>
+      renderTable(
+        ['account', 'works', 'status', 'message'],
+        results.map(({ ad_account_id, works, status, message }) => [ad_account_id, works, status, message]),
+      ),
+    )
+    return results.every(({ works }) => works) ? EXIT.done : EXIT.partly
+  },
+}
+
+function change(verb: 'pause' | 'resume', does: string): Command {
+  return {
+    name: `account ${verb}`,
+    words: 'ID',
+    does,
+    positionals: 1,
+    async run(invocation) {
+      const account = await invocation.admin.send('POST', `${pathOf(invocation)}/${verb}`)
+      show(invocation, account, () => `account ${firstOf(invocation)} is ${verb}d`)
+      return EXIT.done
+    },
+  }
+}
+
+const remove: Command = {
+  name: 'account rm',
+  words: 'ID',
+  does: 'forgets the account and its token; what is queued stays until the account is set again',
+  positionals: 1,
+  async run(invocation) {
+    await invocation.admin.send('DELETE', pathOf(invocation))
+    show(invocation, {}, () => `account ${firstOf(invocation)} is removed`)
+    return EXIT.done
+  },
+}
+
+export const accountCommands: readonly Command[] = [
+  set,
+  list,
+  verify,
+  change('pause', 'stops its calls; posts are still taken'),
+  change('resume', 'goes on with its calls'),
+  remove,
+]
+
+function pathOf(invocation: Invocation): string {
+  return `/accounts/${encodeURIComponent(firstOf(invocation))}`
+}
+
+async function readToken({ options, terminal }: Invocation): Promise<object> {
+  if (options['keep-token'] === true) return {}
+  if (options['oauth'] !== true) {
+    const accessToken = (await terminal.readSecret('access token: ')).trim()
+    if (accessToken === '') throw misused('No token came from standard input.')
+    return { access_token: accessToken }
+  }
+  try {
+    return { oauth: JSON.parse(await terminal.readInput()) as unknown }
+  } catch {
+    throw misused('Standard input must hold JSON {client_id, client_secret, refresh_token}.')
+  }
+}
+
+function readSettings(options: Invocation['options']): object {
+  const postsPerMinute = textOf(options['posts-per-minute'])
+  if (postsPerMinute !== undefined && !/^\d+$/.test(postsPerMinute))
+    throw misused('--posts-per-minute takes a number.')
+  return {
+    ...(options['label'] !== undefined && { label: options['label'] }),
+    ...(options['country'] !== undefined && { country: options['country'] }),
+    ...(options['dob-format'] !== undefined && { dob_format: options['dob-format'] }),
+    ...(postsPerMinute !== undefined && { posts_per_minute: Number(postsPerMinute) }),
+  }
+}

@@ -1,0 +1,82 @@
+/** Asks the admin port. What is refused or not reached ends the command, with a line that says why. */
+import { readFileSync } from 'node:fs'
+import { join, parse } from 'node:path'
+import { CommandFailed, misused, type Terminal } from './terminal.ts'
+
+export interface AdminClient {
+  readonly url: string
+  get(path: string): Promise<Answer>
+  send(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<Answer>
+}
+
+export type Answer = Readonly<Record<string, unknown>>
+
+const DEFAULT_DATABASE = 'sqlite:./data/relay.db'
+
+export function createAdminClient({ environment }: Pick<Terminal, 'environment'>): AdminClient {
+  const url =
+    environment['ADMIN_URL'] ?? addressOf(environment['ADMIN_HOST'], environment['ADMIN_PORT'] ?? '8081')
+
+  async function ask(method: string, path: string, body?: unknown): Promise<Answer> {
+    const authorization = `Bearer ${findToken(environment)}`
+    const type = body === undefined ? {} : { 'content-type': 'application/json' }
+    let response: Response
+    let text: string
+    try {
+      response = await fetch(new URL(path, url), {
+        method,
+        headers: { authorization, ...type },
+        body: body === undefined ? null : JSON.stringify(body),
+      })
+      text = await response.text()
+    } catch {
+      throw new CommandFailed(`Nothing answers at ${url}. Is the relay running, and is ADMIN_URL right?`)
+    }
+    const answer = parseAnswer(text, url)
+    if (!response.ok) {
+      const message = typeof answer['message'] === 'string' ? answer['message'] : ''
+      throw new CommandFailed(`The relay answered ${response.status}: ${message}`)
+    }
+    return answer
+  }
+
+  return {
+    url,
+    get: (path) => ask('GET', path),
+    send: (method, path, body) => ask(method, path, body),
+  }
+}
+
+/** Of a port of a relay with the same settings, as inside its container. */
+export function addressOf(host: string | undefined, port: string): string {
+  if (host === undefined || host === '' || host === '0.0.0.0' || host === '::')
+    return `http://127.0.0.1:${port}`
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+function parseAnswer(text: string, url: string): Answer {
+  if (text === '') return {}
+  try {
+    return JSON.parse(text) as Answer
+  } catch {
+    throw new CommandFailed(`What answers at ${url} is not the relay's admin port.`)
+  }
+}
+
+/** ADMIN_TOKEN, or what the relay made and keeps beside its store. */
+function findToken(environment: Terminal['environment']): string {
+  const given = environment['ADMIN_TOKEN']
+  if (given) return given
+  const database = environment['DATABASE_URL'] ?? DEFAULT_DATABASE
+  if (database.startsWith('sqlite:')) {
+    const { dir, name } = parse(database.slice('sqlite:'.length))
+    try {
+      return readFileSync(join(dir, `${name}.admin-token`), 'utf8').trim()
+    } catch {
+      // Told below: the variable is what most people will set.
+    }
+  }
+  throw misused(
+    'ADMIN_TOKEN must be set, or DATABASE_URL lead to the store beside which the relay keeps the token.',
+  )
+}

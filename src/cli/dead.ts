@@ -1,0 +1,154 @@
+/** `dead …`: dead letters, listed, queued again, deleted. */
+import { show, textOf, type Command, type Invocation } from './command.ts'
+import { renderTable } from './table.ts'
+import { EXIT, misused } from './terminal.ts'
+
+interface ShownLetter {
+  readonly id: number
+  readonly ad_account_id: string
+  readonly event_name: string
+  readonly event_id: string
+  readonly status: string
+  readonly reason: string
+  readonly message: string
+  readonly attempts: number
+  readonly died_at: string
+}
+
+const FILTERS = {
+  account: { type: 'string' },
+  reason: { type: 'string' },
+  event: { type: 'string' },
+  status: { type: 'string' },
+  test: { type: 'boolean' },
+  live: { type: 'boolean' },
+} as const
+const FILTER_WORDS =
+  '[--account ID] [--reason WORD] [--event NAME] [--status rejected|expired] [--live|--test]'
+const PAGE = 100
+/** Letters per request of a long run: a second or so, then progress is told. */
+const RUN_LETTERS = 5000
+
+const list: Command = {
+  name: 'dead list',
+  words: `${FILTER_WORDS} [--limit N]`,
+  does: 'events that Pinterest refused for good, or that grew too old, newest first',
+  positionals: 0,
+  options: { ...FILTERS, limit: { type: 'string' } },
+  async run(invocation) {
+    const { options, admin } = invocation
+    const filter = readFilter(options)
+    const query = new URLSearchParams({ limit: textOf(options['limit']) ?? String(PAGE) })
+    for (const [name, value] of Object.entries(filter)) query.set(name, String(value))
+    const answer = await admin.get(`/dead-letters?${query.toString()}`)
+    const letters = answer['dead_letters'] as readonly ShownLetter[]
+    show(invocation, answer, () =>
+      letters.length === 0
+        ? 'no dead letters'
+        : renderTable(
+            ['id', 'account', 'event', 'event id', 'status', 'reason', 'tries', 'died', 'message'],
+            letters.map((letter) => [
+              letter.id,
+              letter.ad_account_id,
+              letter.event_name,
+              letter.event_id,
+              letter.status,
+              letter.reason,
+              letter.attempts,
+              letter.died_at,
+              letter.message,
+            ]),
+          ),
+    )
+    if (answer['next_cursor'] !== null) invocation.terminal.tell('there are more: --limit shows more of them')
+    return EXIT.done
+  },
+}
+
+const replay: Command = {
+  name: 'dead replay',
+  words: `IDS|--all ${FILTER_WORDS}`,
+  does: 'queues dead letters again; those that are too old stay; IDS is a list such as 17,18',
+  positionals: -1,
+  options: { ...FILTERS, all: { type: 'boolean' } },
+  async run(invocation) {
+    const total = await runThrough(invocation, '/dead-letters/replay')
+    show(invocation, total, () => {
+      const { replayed = 0, duplicates = 0, too_old: tooOld = 0 } = total
+      return `${replayed} queued again, ${duplicates} had been sent meanwhile, ${tooOld} are too old and stay`
+    })
+    return EXIT.done
+  },
+}
+
+const purge: Command = {
+  name: 'dead purge',
+  words: `IDS|--all ${FILTER_WORDS} --yes`,
+  does: 'deletes dead letters for good',
+  positionals: -1,
+  options: { ...FILTERS, all: { type: 'boolean' }, yes: { type: 'boolean' } },
+  async run(invocation) {
+    if (invocation.options['yes'] !== true) throw misused('dead purge deletes for good: add --yes.')
+    const total = await runThrough(invocation, '/dead-letters/purge')
+    show(invocation, total, () => `${total['purged'] ?? 0} deleted`)
+    return EXIT.done
+  },
+}
+
+export const deadCommands: readonly Command[] = [list, replay, purge]
+
+/** Request after request until nothing is left; adds up what each of them did, and tells it. */
+async function runThrough(invocation: Invocation, path: string): Promise<Record<string, number>> {
+  const { admin, terminal } = invocation
+  const what = readWhat(invocation)
+  const total: Record<string, number> = {}
+  let cursor: unknown = undefined
+  do {
+    const answer = await admin.send('POST', path, {
+      ...what,
+      limit: RUN_LETTERS,
+      ...(cursor !== undefined && { cursor }),
+    })
+    for (const [name, count] of Object.entries(answer)) {
+      if (typeof count === 'number') total[name] = (total[name] ?? 0) + count
+    }
+    cursor = answer['next_cursor'] ?? undefined
+    if (cursor !== undefined) {
+      terminal.tell(
+        Object.entries(total)
+          .map(([name, count]) => `${name.replaceAll('_', ' ')} ${count}`)
+          .join(', '),
+      )
+    }
+  } while (cursor !== undefined)
+  return total
+}
+
+/** Everything must be asked for by name: a filter that was forgotten must not purge it all. */
+function readWhat({ positionals, options }: Invocation): object {
+  const filter = readFilter(options)
+  if (positionals.length > 0) {
+    if (Object.keys(filter).length > 0) throw misused('Give ids or a filter, not both.')
+    const ids = positionals.flatMap((words) => words.split(',')).map(Number)
+    if (!ids.every((id) => Number.isSafeInteger(id) && id > 0))
+      throw misused('Ids are numbers, as dead list shows them.')
+    return { ids }
+  }
+  if (Object.keys(filter).length === 0 && options['all'] !== true) {
+    throw misused('Give ids, a filter, or --all.')
+  }
+  return { filter }
+}
+
+function readFilter(options: Invocation['options']): Record<string, string | boolean> {
+  const filter: Record<string, string | boolean> = {}
+  const names = { account: 'ad_account_id', reason: 'reason', event: 'event_name', status: 'status' } as const
+  for (const [option, name] of Object.entries(names)) {
+    const text = textOf(options[option])
+    if (text !== undefined) filter[name] = text
+  }
+  if (options['test'] === true && options['live'] === true) throw misused('--test and --live are opposites.')
+  if (options['test'] === true) filter['test'] = true
+  if (options['live'] === true) filter['test'] = false
+  return filter
+}

@@ -1,0 +1,34 @@
+/** Events of a file: a post as a storefront sends it, a JSON array, or one event per line (NDJSON). `-` is standard input. */
+import { misused, type Terminal } from './terminal.ts'
+
+export async function readEventsFile(terminal: Terminal, path: string): Promise<readonly unknown[]> {
+  const text = path === '-' ? await terminal.readInput() : await terminal.readFile(path)
+  const events = parseWhole(text) ?? parseLines(text)
+  if (events.length === 0) throw misused('There are no events in it.')
+  return events
+}
+
+function parseWhole(text: string): readonly unknown[] | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (Array.isArray(value)) return value as readonly unknown[]
+  if (typeof value !== 'object' || value === null) return []
+  const data: unknown = 'data' in value ? value.data : undefined
+  return Array.isArray(data) ? (data as readonly unknown[]) : [value]
+}
+
+/** What is wrong is named by its line, never quoted: it is customer data. */
+function parseLines(text: string): readonly unknown[] {
+  return text.split('\n').flatMap((line, index) => {
+    if (line.trim() === '') return []
+    try {
+      return [JSON.parse(line) as unknown]
+    } catch {
+      throw misused(`Line ${index + 1} is not JSON.`)
+    }
+  })
+}

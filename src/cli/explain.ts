@@ -1,0 +1,50 @@
+/** `explain FILE`: what would be sent for these events, and why not. */
+import type { ExplainedEvent } from '../event/explain.ts'
+import { firstOf, show, textOf, type Command } from './command.ts'
+import { readEventsFile } from './events-file.ts'
+import { renderTable } from './table.ts'
+import { EXIT, misused } from './terminal.ts'
+
+export const explain: Command = {
+  name: 'explain',
+  words: 'FILE --account ID [--test]',
+  does: 'shows how each value would be spelled (masked) and hashed, what is dropped and why; sends nothing',
+  positionals: 1,
+  options: { account: { type: 'string' }, test: { type: 'boolean' } },
+  async run(invocation) {
+    const { options, admin, terminal } = invocation
+    const adAccountId = textOf(options['account'])
+    if (adAccountId === undefined) throw misused('explain needs --account ID.')
+    const data = await readEventsFile(terminal, firstOf(invocation))
+    const test = options['test'] === true
+    const answer = await admin.send('POST', '/explain', { ad_account_id: adAccountId, data, test })
+    const events = answer['events'] as readonly ExplainedEvent[]
+    show(invocation, answer, () => events.map(renderEvent).join('\n\n'))
+    return events.every(({ status }) => status === 'prepared') ? EXIT.done : EXIT.partly
+  },
+}
+
+function renderEvent(event: ExplainedEvent, index: number): string {
+  const lines = [
+    event.status === 'prepared'
+      ? `event ${index}: ${event.event_name} ${event.event_id}`
+      : `event ${index}: refused, ${event.reason}: ${event.message}`,
+  ]
+  if (event.fields.length > 0) {
+    lines.push(
+      renderTable(
+        ['field', 'given', 'spelled', 'sha-256', 'note'],
+        event.fields.map(({ path, given, spelled, hash, note }) => [
+          path.replace('user_data.', ''),
+          given,
+          spelled,
+          hash === null ? null : `${hash.slice(0, 12)}…`,
+          note,
+        ]),
+      ),
+    )
+  }
+  for (const { path, code, message } of event.warnings) lines.push(`warning ${path}: ${code}. ${message}`)
+  if (event.json !== null) lines.push(event.json)
+  return lines.join('\n')
+}

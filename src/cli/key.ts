@@ -1,0 +1,66 @@
+/** `key …`: relay keys, which storefronts use as their access token. */
+import { firstOf, show, textOf, type Command } from './command.ts'
+import { renderTable } from './table.ts'
+import { EXIT } from './terminal.ts'
+
+interface ShownKey {
+  readonly id: string
+  readonly label: string
+  readonly ad_account_ids: readonly string[]
+  readonly created_at: string
+}
+
+const create: Command = {
+  name: 'key create',
+  words: 'AD_ACCOUNT_ID[,…] [--label TEXT]',
+  does: 'makes a key for these accounts and prints it, this once',
+  positionals: 1,
+  options: { label: { type: 'string' } },
+  async run(invocation) {
+    const adAccountIds = firstOf(invocation).split(',')
+    const label = textOf(invocation.options['label']) ?? `made ${new Date().toISOString().slice(0, 10)}`
+    const made = await invocation.admin.send('POST', '/keys', { label, ad_account_ids: adAccountIds })
+    // Alone on standard output, so that it can be put into a variable.
+    show(invocation, made, () => String(made['key']))
+    return EXIT.done
+  },
+}
+
+const list: Command = {
+  name: 'key list',
+  words: '',
+  does: 'all keys and their accounts, never the keys themselves',
+  positionals: 0,
+  async run(invocation) {
+    const answer = await invocation.admin.get('/keys')
+    const keys = answer['keys'] as readonly ShownKey[]
+    show(invocation, answer, () =>
+      keys.length === 0
+        ? 'no keys'
+        : renderTable(
+            ['key id', 'label', 'accounts', 'made'],
+            keys.map(({ id, label, ad_account_ids, created_at }) => [
+              id,
+              label,
+              ad_account_ids.join(' '),
+              created_at,
+            ]),
+          ),
+    )
+    return EXIT.done
+  },
+}
+
+const remove: Command = {
+  name: 'key rm',
+  words: 'KEY_ID',
+  does: 'the key is refused from now on',
+  positionals: 1,
+  async run(invocation) {
+    await invocation.admin.send('DELETE', `/keys/${encodeURIComponent(firstOf(invocation))}`)
+    show(invocation, {}, () => `key ${firstOf(invocation)} is removed`)
+    return EXIT.done
+  },
+}
+
+export const keyCommands: readonly Command[] = [create, list, remove]

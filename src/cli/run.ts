@@ -1,0 +1,106 @@
+/** Finds the command of a command line and runs it. Resolves with the exit code, and never rejects for what is expected. */
+import { parseArgs } from 'node:util'
+import { accountCommands } from './account.ts'
+import { createAdminClient } from './admin-client.ts'
+import type { Command } from './command.ts'
+import { deadCommands } from './dead.ts'
+import { explain } from './explain.ts'
+import { keyCommands } from './key.ts'
+import { maintenanceCommands } from './maintenance.ts'
+import { send } from './send.ts'
+import { status } from './status.ts'
+import { CommandFailed, EXIT, misused, type Terminal } from './terminal.ts'
+
+export const COMMANDS: readonly Command[] = [
+  status,
+  ...accountCommands,
+  ...keyCommands,
+  send,
+  explain,
+  ...deadCommands,
+  ...maintenanceCommands,
+]
+
+export async function runCommandLine(words: readonly string[], terminal: Terminal): Promise<number> {
+  const [first = 'help'] = words
+  if (first === 'help' || first === '--help' || first === '-h') {
+    if (words.length > 0) terminal.print(renderUsage(COMMANDS))
+    else terminal.tell(renderUsage(COMMANDS))
+    return words.length > 0 ? EXIT.done : EXIT.usage
+  }
+  try {
+    return await run(words, terminal)
+  } catch (error) {
+    if (!(error instanceof CommandFailed)) throw error
+    terminal.tell(error.message)
+    return error.exitCode
+  }
+}
+
+async function run(words: readonly string[], terminal: Terminal): Promise<number> {
+  const command = COMMANDS.find(({ name }) => words.slice(0, name.split(' ').length).join(' ') === name)
+  if (command === undefined) {
+    const family = COMMANDS.filter(({ name }) => name.split(' ')[0] === words[0])
+    terminal.tell(renderUsage(family.length > 0 ? family : COMMANDS))
+    return EXIT.usage
+  }
+  const { positionals, values } = parse(command, words.slice(command.name.split(' ').length))
+  const { json: isJson, help, ...options } = values
+  if (help === true) {
+    terminal.print(renderUsage([command]))
+    return EXIT.done
+  }
+  if (command.positionals >= 0 && positionals.length !== command.positionals) {
+    // Never quoted: a token may be among them.
+    const wanted = command.positionals === 0 ? 'no words' : `one word, ${command.words.split(' ')[0]}`
+    const hint = command.name === 'account set' ? ' A token is read from standard input.' : ''
+    throw misused(`${command.name} takes ${wanted} behind it.${hint}`)
+  }
+  return command.run({
+    positionals,
+    options,
+    isJson: isJson === true,
+    admin: createAdminClient(terminal),
+    terminal,
+  })
+}
+
+function parse(command: Command, words: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...words],
+      allowPositionals: true,
+      options: {
+        ...command.options,
+        json: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    })
+  } catch (error) {
+    // Its texts name options, never what was given for one.
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    if (!code.startsWith('ERR_PARSE_ARGS')) throw error
+    throw misused(
+      `${command.name}: ${code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? 'an option is unknown' : 'an option lacks its value, or takes none'}; --help shows them.`,
+    )
+  }
+}
+
+function renderUsage(commands: readonly Command[]): string {
+  const lines = commands.flatMap(({ name, words, does }) => [
+    `  ${`${name} ${words}`.trimEnd()}`,
+    `      ${does}`,
+  ])
+  return `usage: relay COMMAND [--json]
+
+${lines.join('\n')}
+
+environment:
+  ADMIN_URL     where the admin port is (without it: ADMIN_HOST and ADMIN_PORT, or http://127.0.0.1:8081)
+  ADMIN_TOKEN   the admin token; without it, the one that the relay keeps beside the store of DATABASE_URL
+  RELAY_URL     where send posts to (without it: HOST and PORT, or http://127.0.0.1:8080)
+  RELAY_KEY     the relay key that it posts with
+
+exit codes: 0 done; 1 refused, or nothing answers; 2 the command line is wrong; 3 done in part: some events were
+refused, some token does not work, or something needs a person`
+}

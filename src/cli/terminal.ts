@@ -1,0 +1,30 @@
+/** What a command may use of the process it runs in; tests give it their own. */
+export interface Terminal {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** The answer, for people or as JSON. */
+  print(text: string): void
+  /** Progress and complaints. */
+  tell(text: string): void
+  /** All of standard input. */
+  readInput(): Promise<string>
+  /** One line of standard input, not shown where a person types it. */
+  readSecret(prompt: string): Promise<string>
+  readFile(path: string): Promise<string>
+}
+
+/** 0 done; 1 refused or not reached; 2 the command line is wrong; 3 done in part. */
+export const EXIT = { done: 0, refused: 1, usage: 2, partly: 3 } as const
+
+/** Ends the command with a line on standard error. */
+export class CommandFailed extends Error {
+  readonly exitCode: number
+
+  constructor(message: string, exitCode: number = EXIT.refused) {
+    super(message)
+    this.exitCode = exitCode
+  }
+}
+
+export function misused(message: string): CommandFailed {
+  return new CommandFailed(message, EXIT.usage)
+}

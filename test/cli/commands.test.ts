@@ -1,0 +1,218 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { rawEvent } from '../support/events.ts'
+import { ACCOUNT, ADMIN_TOKEN, setUp } from '../support/relay.ts'
+import { createCommandLine } from './stage.ts'
+
+const OTHER = '549755885176'
+const SECRET = 'pina_A_TOKEN_THAT_NOBODY_MAY_SEE_4711'
+
+t.test(
+  'an account is registered, listed, verified, paused, resumed and removed; its token is never shown',
+  async (t) => {
+    const stand = await setUp(t)
+    const relay = createCommandLine(stand)
+    const all: string[] = []
+    const run = async (words: string, input = '') => {
+      const ended = await relay(words, { input })
+      all.push(ended.stdout, ended.stderr)
+      return ended
+    }
+    const set = await run(
+      `account set ${OTHER} --label shop --country US --dob-format DMY --posts-per-minute 70`,
+      `${SECRET}\n`,
+    )
+    t.match(set, { code: 0, stdout: `account ${OTHER} is set, its token ends with 4711` })
+    const listed = JSON.parse((await run('account list --json')).stdout) as { accounts: object[] }
+    t.match(
+      listed.accounts.find((account) => 'ad_account_id' in account && account.ad_account_id === OTHER),
+      { label: 'shop', country: 'US', dob_format: 'DMY', posts_per_minute: 70, token: { last4: '4711' } },
+    )
+    const kept = await run(`account set ${OTHER} --keep-token --label other`)
+    t.match(kept, { code: 0, stdout: /ends with 4711/ })
+    t.match((await run('account list')).stdout, /549755885176 +other +given +4711/)
+    t.match(await run(`account verify ${OTHER}`), { code: 0, stdout: /549755885176 +yes +200/ })
+    t.match(await run('account verify'), { code: 0, stdout: /549755885175 +yes/ })
+    t.match(await run(`account pause ${OTHER}`), { code: 0, stdout: `account ${OTHER} is paused` })
+    t.match(await run(`account resume ${OTHER}`), { code: 0, stdout: `account ${OTHER} is resumed` })
+    t.match(await run(`account rm ${OTHER}`), { code: 0 })
+    t.match(await run(`account rm ${OTHER}`), { code: 1, stderr: /^The relay answered 404/ })
+    t.notOk(all.join('\n').includes(SECRET))
+  },
+)
+
+t.test('a grant is read as JSON from standard input', async (t) => {
+  const stand = await setUp(t)
+  const relay = createCommandLine(stand)
+  const oauth = { client_id: '1234', client_secret: 'secret-of-the-app' }
+  const set = await relay(`account set ${OTHER} --oauth`, { input: JSON.stringify(oauth) })
+  t.match(set, { code: 0, stdout: `account ${OTHER} is set, its token ends with -` })
+  t.match(await relay(`account set ${OTHER} --oauth`, { input: 'no JSON' }), {
+    code: 2,
+    stderr: /must hold JSON/,
+  })
+  t.match(await relay(`account set ${OTHER}`, { input: '' }), { code: 2, stderr: /No token/ })
+})
+
+t.test('a token on the command line is refused, and not repeated', async (t) => {
+  const stand = await setUp(t)
+  const relay = createCommandLine(stand)
+  for (const words of [
+    `account set ${OTHER} ${SECRET}`,
+    `account set ${OTHER} --token ${SECRET}`,
+    `account set ${OTHER} --access-token=${SECRET}`,
+  ]) {
+    const ended = await relay(words)
+    t.equal(ended.code, 2)
+    t.notOk(`${ended.stdout}${ended.stderr}`.includes(SECRET))
+  }
+})
+
+t.test('a token that does not work ends with 3, and status says who must mend what', async (t) => {
+  const stand = await setUp(t)
+  const relay = createCommandLine(stand)
+  t.match(await relay('status'), { code: 0, stdout: /every lane calls/ })
+  stand.sandbox.tokens.set([])
+  t.match(await relay(`account verify ${ACCOUNT}`), { code: 3, stdout: /549755885175 +no +401/ })
+  await stand.post({ data: [rawEvent()] })
+  const status = await relay('status')
+  t.match(status, { code: 3, stdout: /549755885175 +live +unauthorized .* account verify tells why/ })
+  t.match(status.stdout, /RECEIVED +DELIVERED/)
+  t.match(JSON.parse((await relay('status --json')).stdout), {
+    needs_person: true,
+    books: { received: 1, queued: 1 },
+  })
+})
+
+t.test('keys are made, shown once, listed and removed', async (t) => {
+  const stand = await setUp(t)
+  const relay = createCommandLine(stand)
+  const made = await relay(`key create ${ACCOUNT} --label till`)
+  t.equal(made.code, 0)
+  t.equal(
+    (await stand.post({ data: [rawEvent()] }, { key: made.stdout })).status,
+    200,
+    'the key alone is printed',
+  )
+  const listed = await relay('key list')
+  t.notOk(listed.stdout.includes(made.stdout))
+  const id = /(\S+) +till/.exec(listed.stdout)?.[1]
+  t.match(await relay(`key rm ${id}`), { code: 0 })
+  t.equal((await stand.post({ data: [rawEvent()] }, { key: made.stdout })).status, 401)
+})
+
+t.test(
+  'dead letters are listed by filter, replayed and purged, in as many requests as it takes',
+  async (t) => {
+    const stand = await setUp(t)
+    const relay = createCommandLine(stand)
+    stand.sandbox.faults.set([{ kind: 'failEvents', message: 'no good' }])
+    for (let n = 0; n < 3; n++) await stand.post({ data: [rawEvent(), rawEvent({ event_name: 'signup' })] })
+    t.match(await relay('dead list --event signup --limit 2'), { code: 0, stderr: /there are more/ })
+    const letters = JSON.parse((await relay('dead list --json')).stdout) as { dead_letters: { id: number }[] }
+    t.equal(letters.dead_letters.length, 6)
+    t.match(await relay('dead purge --all'), { code: 2, stderr: /--yes/ })
+    t.match(await relay('dead replay'), { code: 2, stderr: /ids, a filter, or --all/ })
+    t.match(await relay(`dead purge ${letters.dead_letters[0]!.id} --yes`), { code: 0, stdout: '1 deleted' })
+    stand.sandbox.faults.clear()
+    t.match(await relay('dead replay --event checkout --live'), { code: 0, stdout: /^3 queued again/ })
+    t.match(await relay('dead purge --all --yes'), { code: 0, stdout: '2 deleted' })
+    t.match(await relay('dead list'), { code: 0, stdout: 'no dead letters' })
+    t.match(await relay('dead replay x --all'), { code: 2, stderr: /Ids are numbers/ })
+  },
+)
+
+t.test(
+  'files of events are sent and explained in three forms, and customer data is never quoted',
+  async (t) => {
+    const stand = await setUp(t)
+    const relay = createCommandLine(stand)
+    const folder = await mkdtemp(join(tmpdir(), 'pinrelay-cli-'))
+    t.teardown(() => rm(folder, { recursive: true }))
+    const path = join(folder, 'events')
+    const good = () => rawEvent({ user_data: { em: 'Jane.Roe@example.com', zp: '94107-1234' } })
+    const bad = { ...good(), action_source: 'telepathy' }
+    for (const text of [
+      JSON.stringify({ data: [good(), bad] }),
+      JSON.stringify([good(), bad]),
+      `${JSON.stringify(good())}\n\n${JSON.stringify(bad)}\n`,
+    ]) {
+      await writeFile(path, text)
+      const sent = await relay(`send ${path} --account ${ACCOUNT}`)
+      t.match(sent, { code: 3, stdout: /^1 of 2 events taken\nevent 1: action_source: must be one of/ })
+      const explained = await relay(`explain ${path} --account ${ACCOUNT}`)
+      t.match(explained, {
+        code: 3,
+        stdout: /em +J•••\.•••@e••••••\.com +j•••\.•••@e••••••\.com +[0-9a-f]{12}…/,
+      })
+      t.match(explained.stdout, 'event 1: refused, unknown_action_source')
+      t.notMatch(explained.stdout, /jane|roe|94107/i)
+    }
+    const many = Array.from({ length: 1001 }, () => good())
+    const sent = await relay(`send - --account ${ACCOUNT} --json`, { input: JSON.stringify(many) })
+    t.match(JSON.parse(sent.stdout), { events: 1001, taken: 1001, failed: [] })
+    t.match(sent.stderr, '1001 of 1001 posted')
+    const broken = await relay(`send - --account ${ACCOUNT}`, {
+      input: `${JSON.stringify(good())}\n{"em":"jane@`,
+    })
+    t.match(broken, { code: 2, stderr: 'Line 2 is not JSON.' })
+    t.match(await relay(`send ${path} --account ${ACCOUNT}`, { environment: { RELAY_KEY: '' } }), {
+      code: 2,
+      stderr: /RELAY_KEY/,
+    })
+    t.match(await relay(`send ${path} --account ${ACCOUNT}`, { environment: { RELAY_KEY: 'wrong' } }), {
+      code: 1,
+      stderr: /answered 401/,
+    })
+  },
+)
+
+t.test('reseal says what it did; wrong tokens and wrong addresses are told', async (t) => {
+  const stand = await setUp(t)
+  const relay = createCommandLine(stand)
+  t.match(await relay('reseal'), { code: 0, stdout: 'resealed 0 tokens and 0 payloads', stderr: '' })
+  const refused = await relay('reseal', { environment: { ADMIN_TOKEN: 'not the admin token' } })
+  t.match(refused, { code: 1, stdout: '', stderr: /^The relay answered 401/ })
+  t.notMatch(refused.stderr, 'not the admin token')
+  t.match(await relay('status', { environment: { ADMIN_URL: 'http://127.0.0.1:1' } }), {
+    code: 1,
+    stderr: /^Nothing answers at http:\/\/127.0.0.1:1/,
+  })
+  t.match(await relay('status', { environment: { ADMIN_URL: stand.sandbox.origin } }), { code: 1 })
+})
+
+t.test('without ADMIN_TOKEN the token beside the store is used', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-cli-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  await writeFile(join(folder, 'relay.admin-token'), `${ADMIN_TOKEN}\n`)
+  const stand = await setUp(t)
+  const relay = createCommandLine(stand)
+  const environment = { ADMIN_TOKEN: '', DATABASE_URL: `sqlite:${folder}/relay.db` }
+  t.match(await relay('key list', { environment }), { code: 0 })
+  const elsewhere = { ADMIN_TOKEN: '', DATABASE_URL: 'sqlite:/nowhere/relay.db' }
+  t.match(await relay('key list', { environment: elsewhere }), { code: 2, stderr: /ADMIN_TOKEN must be set/ })
+})
+
+t.test('help tells every command, its options, the variables and the exit codes', async (t) => {
+  const relay = createCommandLine()
+  const help = await relay('--help')
+  t.equal(help.code, 0)
+  for (const text of [
+    'account set',
+    'dead purge',
+    'salvage FILE',
+    'ADMIN_TOKEN',
+    'RELAY_KEY',
+    'exit codes: 0 done',
+  ]) {
+    t.match(help.stdout, text)
+  }
+  t.match(await relay(''), { code: 2, stderr: /^usage: relay COMMAND/ })
+  t.match(await relay('account'), { code: 2, stderr: /account set[^]*account rm/ })
+  t.match(await relay('account set --help'), { code: 0, stdout: /--dob-format/ })
+  t.match(await relay('salvage'), { code: 2, stderr: /FILE/ })
+  t.match(await relay('reseal everything'), { code: 2, stderr: /takes no words/ })
+  t.match(await relay('dead list --colour red'), { code: 2, stderr: /an option is unknown/ })
+})

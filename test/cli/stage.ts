@@ -1,0 +1,40 @@
+/** Runs a command line in this process, with a terminal that tests can look at. */
+import { readFile } from 'node:fs/promises'
+import { runCommandLine } from '../../src/cli/run.ts'
+import { ADMIN_TOKEN, type Stand } from '../support/relay.ts'
+
+export interface Ended {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Line {
+  readonly environment?: Readonly<Record<string, string>>
+  readonly input?: string
+}
+
+export type Relay = (words: string, line?: Line) => Promise<Ended>
+
+export function createCommandLine(stand?: Stand): Relay {
+  return async (words, { environment = {}, input = '' } = {}) => {
+    const [stdout, stderr]: [string[], string[]] = [[], []]
+    const code = await runCommandLine(words.split(' ').filter(Boolean), {
+      environment: {
+        ...(stand && {
+          ADMIN_URL: stand.relay.adminUrl,
+          ADMIN_TOKEN,
+          RELAY_URL: stand.relay.publicUrl,
+          RELAY_KEY: stand.relayKey,
+        }),
+        ...environment,
+      },
+      print: (text) => void stdout.push(text),
+      tell: (text) => void stderr.push(text),
+      readInput: async () => input,
+      readSecret: async () => input,
+      readFile: (path) => readFile(path, 'utf8'),
+    })
+    return { code, stdout: stdout.join('\n'), stderr: stderr.join('\n') }
+  }
+}
