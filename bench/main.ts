@@ -8,7 +8,7 @@ import { cpus } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { openStage, type Contender, type Stage } from './contenders.ts'
+import { openStage, type Contender } from './contenders.ts'
 import { measureRound, toMedian, type Round } from './measure.ts'
 import { FULL, nameScenario, SHORT, USUAL, type Scenario } from './scenarios.ts'
 import { runSoak } from './soak.ts'
@@ -25,7 +25,7 @@ const USAGE = `usage: npm run bench -- [options]
   --rounds N      rounds of each contender under each load (5; --short 2, --full 3)
   --out FILE      all figures as JSON (bench/results/latest.json)
 `
-const WARM_UP_SECONDS = 1
+const WARM_UP_SECONDS = 2
 const STAGE_ROUNDS = 20
 
 const { values: options } = readWords()
@@ -34,8 +34,7 @@ if (options.help === true) {
 } else {
   // What the contenders print would end with this process; they must not outlive it either.
   process.once('SIGINT', () => process.exit(130))
-  await using stage = await openStage()
-  const report = options.soak === undefined ? await compare(stage) : await soak(stage, Number(options.soak))
+  const report = options.soak === undefined ? await compare() : await soak(Number(options.soak))
   write({ machine: { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version }, ...report })
 }
 
@@ -53,7 +52,7 @@ function readWords() {
   })
 }
 
-async function compare(stage: Stage) {
+async function compare() {
   const scenarios = options.short === true ? SHORT : options.full === true ? FULL : USUAL
   const rounds = Number(options.rounds ?? (options.short === true ? 2 : options.full === true ? 3 : 5))
   const seconds = Number(options.seconds)
@@ -61,7 +60,7 @@ async function compare(stage: Stage) {
   const all: { scenario: Scenario; rounds: Record<string, Round[]> }[] = []
   for (const scenario of scenarios) {
     tell(nameScenario(scenario))
-    const measured = await runScenario(stage, scenario, { rounds, seconds })
+    const measured = await runScenario(scenario, { rounds, seconds })
     const medians = Object.fromEntries(
       Object.entries(measured).map(([name, own]) => [name, toMedian(own)]),
     ) as Result['medians']
@@ -76,7 +75,9 @@ async function compare(stage: Stage) {
   return { seconds, rounds, targets, stages, results, all }
 }
 
-async function runScenario(stage: Stage, scenario: Scenario, turns: { rounds: number; seconds: number }) {
+/** With processes of its own: what one load leaves behind is not the next one's burden. */
+async function runScenario(scenario: Scenario, turns: { rounds: number; seconds: number }) {
+  await using stage = await openStage()
   const { contenders, sandbox } = stage
   const measured: Record<string, Round[]> = Object.fromEntries(contenders.map(({ name }) => [name, []]))
   await sandbox.setLatency(scenario.latencyMs)
@@ -95,7 +96,8 @@ function rotate(contenders: readonly Contender[], round: number): Contender[] {
   return [...contenders.slice(start), ...contenders.slice(0, start)]
 }
 
-async function soak(stage: Stage, minutes: number) {
+async function soak(minutes: number) {
+  await using stage = await openStage()
   const result = await runSoak(stage, minutes, tell)
   const { posts, arrived, refused, growthMebibytesPerMinute, peakMebibytes } = result
   print(

@@ -10,6 +10,7 @@ const REFUSED: Outcome = {
 /** A parcel's rows and seal; the rows and keys of one event. */
 const PARCEL_BYTES = 512
 const EVENT_BYTES = 64
+const PAGE_BYTES = 4096
 
 export function runAdmitted(operations: readonly Operation[], room: Room, run: RunOperations): Outcome[] {
   if (!operations.some((operation) => bytesOf(operation) > 0)) return run(operations)
@@ -31,5 +32,9 @@ function bytesOf({ kind, request }: Operation): number {
 }
 
 function bytesOfCommit({ payload, eventTimesS }: CommitRequest): number {
-  return payload.byteLength + PARCEL_BYTES + EVENT_BYTES * eventTimesS.length
+  const { byteLength } = payload
+  // What does not fit into a row goes to pages of its own, of which the last is rarely full.
+  const payloadBytes =
+    byteLength < PAGE_BYTES / 2 ? byteLength : Math.ceil(byteLength / PAGE_BYTES) * PAGE_BYTES
+  return payloadBytes + PARCEL_BYTES + EVENT_BYTES * eventTimesS.length
 }

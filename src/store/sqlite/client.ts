@@ -2,9 +2,16 @@
 import type { VaultStore } from '../../vault/vault-store.ts'
 import type { DeadLetter, EventIdentity, NewParcel, Settlement, Store } from '../store.ts'
 import type { Batcher } from './batcher.ts'
-import type { CommitRequest, ExpireStep, ResealPosition, ResealStep, SettleRequest } from './protocol.ts'
+import type {
+  CommitRequest,
+  ExpireStep,
+  ResealPosition,
+  ResealStep,
+  SeenPosition,
+  SettleRequest,
+} from './protocol.ts'
 
-const START_KEY = new Uint8Array(0)
+const FIRST_SEEN: SeenPosition = { table: 'blocks', afterId: 0 }
 const START_POSITION: ResealPosition = { table: 0, afterId: 0 }
 
 export function createStore(batcher: Batcher, close: () => Promise<void>): Store {
@@ -42,10 +49,8 @@ export function createStore(batcher: Batcher, close: () => Promise<void>): Store
     addAudit: (entry) => batcher.submit('addAudit', entry),
     auditTrail: (query) => batcher.submit('auditTrail', query),
     async forgetSeen(seenBeforeMs) {
-      let afterKey: Uint8Array | undefined = START_KEY
-      while (afterKey !== undefined) {
-        afterKey = await batcher.submit('forgetSeen', { seenBeforeMs, afterKey })
-      }
+      let after: SeenPosition | undefined = FIRST_SEEN
+      while (after !== undefined) after = await batcher.submit('forgetSeen', { seenBeforeMs, after })
     },
     async reseal(limit) {
       let step: ResealStep

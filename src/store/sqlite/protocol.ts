@@ -52,8 +52,13 @@ export interface ReleaseRequest {
 export interface ForgetSeenRequest {
   readonly seenBeforeMs: number
   /** Where the step before stopped. */
-  readonly afterKey: Uint8Array
+  readonly after: SeenPosition
 }
+
+/** First the blocks, then the table by key. */
+export type SeenPosition =
+  | { readonly table: 'blocks'; readonly afterId: number }
+  | { readonly table: 'tree'; readonly afterKey: Uint8Array }
 
 export interface ResealPosition {
   readonly table: number
@@ -144,7 +149,7 @@ export interface Operations {
   addAudit: { request: Omit<AuditEntry, 'id'>; answer: void }
   auditTrail: { request: AuditQuery; answer: readonly AuditEntry[] }
   /** One step; answers where the next one starts, or undefined after the last. */
-  forgetSeen: { request: ForgetSeenRequest; answer: Uint8Array | undefined }
+  forgetSeen: { request: ForgetSeenRequest; answer: SeenPosition | undefined }
   reseal: { request: ResealRequest; answer: ResealStep }
   salvage: { request: SalvageRequest; answer: SalvageAnswer }
   size: { request: undefined; answer: StoreSize }

@@ -34,6 +34,8 @@ export function createRoom(db: DatabaseSync, queuePath: string, limitBytes: numb
   const [pageBytes] = prepareRows<[number]>(db, 'PRAGMA page_size').get()!
   let usedBytes = 0
   let diskFreeBytes = 0
+  /** Since the last look. */
+  let admittedBytes = 0
   let isFull = false
 
   /** Pages in use, and the WAL, which the disk has to hold as well. */
@@ -41,13 +43,15 @@ export function createRoom(db: DatabaseSync, queuePath: string, limitBytes: numb
     const pages = pageCount.get()![0] - freeCount.get()![0]
     usedBytes = pages * pageBytes + (statSync(`${queuePath}-wal`, { throwIfNoEntry: false })?.size ?? 0)
     diskFreeBytes = freeBytes(dirname(queuePath))
+    admittedBytes = 0
     if (isOver(isFull ? TAKEN_AGAIN : WATERMARK, 0)) isFull = true
     else isFull = false
   }
 
   function isOver(share: number, bytes: number): boolean {
-    if (usedBytes + bytes > share * limitBytes) return true
-    return usedBytes + DISK_COPIES * bytes > share * (usedBytes + diskFreeBytes)
+    const addedBytes = admittedBytes + bytes
+    if (usedBytes + addedBytes > share * limitBytes) return true
+    return usedBytes + DISK_COPIES * addedBytes > share * (usedBytes + diskFreeBytes)
   }
 
   look()
@@ -62,8 +66,7 @@ export function createRoom(db: DatabaseSync, queuePath: string, limitBytes: numb
         isFull = true
         return false
       }
-      usedBytes += bytes
-      diskFreeBytes -= DISK_COPIES * bytes
+      admittedBytes += bytes
       return true
     },
   }

@@ -4,7 +4,9 @@
  * queue         one narrow row per parcel, in the order in which a lane is leased, replays last: finding, counting and
  *               settling parcels never reads a payload, and needs no second index
  * payloads      appended, read when a parcel is leased, deleted; holds the way back to the queue's row
- * seen          the keys of live events that were delivered or are queued; `parcel_id` tells whether they still are
+ * seen_blocks   the keys of live events that were delivered or are queued, with their parcels, as seen-block.ts packs them:
+ *               one row per transaction
+ * seen          those that the index in memory had no room for, and those of the relay that knew no blocks
  * lanes         the books, and how many parcels and events wait
  * dead_letters  ids are never given twice, so that a walk from new to old meets no letter that died after it began;
  *               no index but the id: every search is a walk in bounded steps
@@ -91,6 +93,12 @@ export const QUEUE_SCHEMA = defineSchema(
     id INTEGER NOT NULL,
     PRIMARY KEY (file, kind, id)
   ) STRICT, WITHOUT ROWID`,
+  `
+  CREATE TABLE seen_blocks (
+    block_id INTEGER PRIMARY KEY,
+    seen_at_ms INTEGER NOT NULL,
+    entries BLOB NOT NULL
+  ) STRICT`,
 )
 
 export const VAULT_SCHEMA = defineSchema(

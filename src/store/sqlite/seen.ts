@@ -1,13 +1,24 @@
 /**
  * Knows the live events that were delivered or are queued, by 16 bytes of SHA-256 each.
  *
- * The table has no index by time: each commit would pay for it, while forgetting happens rarely and can walk the whole
- * table in small steps that let commits pass in between.
+ * What a transaction sees first is written down as blocks, appended, 24 bytes an event; an index in memory, made anew
+ * from them at the start, leads from a key to its block. A table by key, which was here before, dirtied a page per event: it
+ * was two thirds of the thread's work where posts hold many events. It is what is left for the keys that the index
+ * has no room for.
+ *
+ *   add ──> block of this transaction ──flush──> row of `seen_blocks`       forget: the entry is blanked in its row
+ *      └──(index full)──> row of `seen`                                     old: the row goes, but for what is queued
+ *
+ * The index follows the transaction: `flush` before each commit or savepoint's release, `undoTo` when it is rolled back,
+ * `keep` once it is done.
  */
 import { hash } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import { prepareRows } from './connection.ts'
-import type { ForgetSeenRequest } from './protocol.ts'
+import type { SeenPosition } from './protocol.ts'
+import { blankKey, findParcel, KEY_BYTES, listEntries, packEntries, type SeenEntry } from './seen-block.ts'
+import { createSeenIndex, type SeenIndex } from './seen-index.ts'
+import { createSeenTree } from './seen-tree.ts'
 
 export interface Seen {
   /** Whether the key is new; then it belongs to this parcel. */
@@ -17,14 +28,25 @@ export interface Seen {
   /** So that a mended event goes through. */
   forget(key: Uint8Array, parcelId: number): void
   /** Answers where the next step starts, or undefined after the last. */
-  forgetStep(request: ForgetSeenRequest): Uint8Array | undefined
+  forgetStep(seenBeforeMs: number, after: SeenPosition): SeenPosition | undefined
+  /** Writes what was added. */
+  flush(): void
+  /** A point to return to; nothing may be unwritten there. */
+  mark(): number
+  undoTo(mark: number): void
+  keep(): void
 }
 
-/** A millisecond's work, or six when all of them are old and still queued. */
-const STEP_KEYS = 1024
-const KEY_BYTES = 16
-/** Greater than every key: bytes compare like text, and the longer one is greater. */
-const PAST_EVERY_KEY = new Uint8Array(KEY_BYTES + 1).fill(0xff)
+/** A block is searched from its beginning when a duplicate comes. */
+const MAX_BLOCK_ENTRIES = 4096
+/** Entries that one step of forgetting looks at, or a block's: a few milliseconds. */
+const STEP_ENTRIES = 2048
+
+interface Change {
+  readonly key: Uint8Array
+  readonly block: number
+  readonly isAdded: boolean
+}
 
 /** The lengths go first, so that no two identities spell the same text. */
 export function dedupeKey(adAccountId: string, eventName: string, eventId: string): Uint8Array {
@@ -32,31 +54,168 @@ export function dedupeKey(adAccountId: string, eventName: string, eventId: strin
   return hash('sha256', identity, 'buffer').subarray(0, KEY_BYTES)
 }
 
-export function createSeen(db: DatabaseSync): Seen {
-  const insert = db.prepare(
-    'INSERT INTO seen (key, parcel_id, seen_at_ms) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING',
-  )
-  const remove = db.prepare('DELETE FROM seen WHERE key = ? AND parcel_id = ?')
-  const findPending = prepareRows<[1]>(db, 'SELECT 1 FROM seen JOIN payloads USING (parcel_id) WHERE key = ?')
-  const stepEnd = prepareRows<[key: Uint8Array]>(
+export function createSeen(db: DatabaseSync, index: SeenIndex = createSeenIndex()): Seen {
+  const insert = db.prepare('INSERT INTO seen_blocks (block_id, seen_at_ms, entries) VALUES (?, ?, ?)')
+  const select = prepareRows<[entries: Uint8Array]>(db, 'SELECT entries FROM seen_blocks WHERE block_id = ?')
+  const update = db.prepare('UPDATE seen_blocks SET entries = ? WHERE block_id = ?')
+  const remove = db.prepare('DELETE FROM seen_blocks WHERE block_id = ?')
+  const selectOld = prepareRows<[blockId: number, seenAtMs: number, entries: Uint8Array]>(
     db,
-    `SELECT key FROM seen WHERE key > ? ORDER BY key LIMIT 1 OFFSET ${STEP_KEYS - 1}`,
+    'SELECT block_id, seen_at_ms, entries FROM seen_blocks WHERE block_id > ? ORDER BY block_id',
   )
-  const removeOld = db.prepare(
-    `DELETE FROM seen WHERE key > ? AND key <= ? AND seen_at_ms < ?
-       AND NOT EXISTS (SELECT 1 FROM payloads WHERE payloads.parcel_id = seen.parcel_id)`,
-  )
+  const isQueued = prepareRows<[1]>(db, 'SELECT 1 FROM payloads WHERE parcel_id = ?')
+  const tree = createSeenTree(db)
+
+  /** The block that is being filled, in this transaction. */
+  let block = 1
+  let entries: SeenEntry[] = []
+  let newestMs = 0
+  /** The row that was read last: a post that comes again meets the same one again and again. */
+  let last: { readonly block: number; readonly bytes: Uint8Array } | undefined
+  /** Rows as they are to be written: a refused post forgets a thousand keys of one row. */
+  const edits = new Map<number, Uint8Array>()
+  const changes: Change[] = []
+
+  for (const [blockId, , bytes] of selectOld.iterate(0)) {
+    block = blockId + 1
+    for (const entry of listEntries(bytes)) {
+      // Only where the index was larger when they were written.
+      if (index.isFull(blockId)) tree.add(entry.key, entry.parcelId, 0)
+      else index.add(entry.key, blockId)
+    }
+  }
+
+  function read(blockId: number): Uint8Array {
+    const edited = edits.get(blockId)
+    if (edited !== undefined) return edited
+    if (last?.block === blockId) return last.bytes
+    const bytes = select.get(blockId)?.[0] ?? new Uint8Array(0)
+    last = { block: blockId, bytes }
+    return bytes
+  }
+
+  /** Undefined when the key is in no block, whatever the index says. */
+  function findOwner(key: Uint8Array): { readonly block: number; readonly parcelId: number } | undefined {
+    const found = index.find(key)
+    if (found === undefined) return undefined
+    const own = found === block ? entries.find((entry) => isSame(entry.key, key)) : undefined
+    const parcelId = own?.parcelId ?? findParcel(read(found), key)
+    return parcelId === undefined ? undefined : { block: found, parcelId }
+  }
+
+  function writeEntries(): void {
+    if (entries.length === 0) return
+    insert.run(block, newestMs, packEntries(entries))
+    entries = []
+    newestMs = 0
+    block += 1
+    // It may have been looked for before it was there.
+    last = undefined
+  }
+
+  function flush(): void {
+    writeEntries()
+    for (const [blockId, bytes] of edits) update.run(bytes, blockId)
+    edits.clear()
+    last = undefined
+  }
+
+  /** What is queued stays, however old: its row is written anew with that alone. */
+  function forgetBlock(blockId: number, bytes: Uint8Array): void {
+    const kept: SeenEntry[] = []
+    let gone = 0
+    let parcel: { readonly parcelId: number; readonly isQueued: boolean } | undefined
+    for (const entry of listEntries(bytes)) {
+      const { parcelId } = entry
+      if (parcel?.parcelId !== parcelId) parcel = { parcelId, isQueued: isQueued.get(parcelId) !== undefined }
+      if (parcel.isQueued) {
+        kept.push(entry)
+        continue
+      }
+      gone += 1
+      const { key } = entry
+      index.remove(key, blockId)
+      changes.push({ key, block: blockId, isAdded: false })
+    }
+    if (kept.length === 0) remove.run(blockId)
+    else if (gone > 0) update.run(packEntries(kept), blockId)
+  }
+
+  function forgetBlocks(seenBeforeMs: number, afterId: number): SeenPosition {
+    flush()
+    const old: (readonly [number, Uint8Array])[] = []
+    let count = 0
+    for (const [blockId, seenAtMs, bytes] of selectOld.iterate(afterId)) {
+      if (seenAtMs >= seenBeforeMs || count >= STEP_ENTRIES) break
+      old.push([blockId, bytes])
+      count += bytes.byteLength / (KEY_BYTES + 8)
+    }
+    for (const [blockId, bytes] of old) forgetBlock(blockId, bytes)
+    return old.length === 0
+      ? { table: 'tree', afterKey: new Uint8Array(0) }
+      : { table: 'blocks', afterId: old.at(-1)![0] }
+  }
 
   return {
-    add: (key, parcelId, seenAtMs) => insert.run(key, parcelId, seenAtMs).changes === 1,
-    isPending: (key) => findPending.get(key) !== undefined,
-    forget(key, parcelId) {
-      remove.run(key, parcelId)
+    add(key, parcelId, seenAtMs) {
+      if (findOwner(key) !== undefined) return false
+      if (!tree.isEmpty() && tree.has(key)) return false
+      // A key that shares its 8 bytes with another one is told from it by the tree.
+      if (index.isFull(block) || index.find(key) !== undefined) return tree.add(key, parcelId, seenAtMs)
+      index.add(key, block)
+      changes.push({ key, block, isAdded: true })
+      entries.push({ key, parcelId })
+      newestMs = Math.max(newestMs, seenAtMs)
+      if (entries.length === MAX_BLOCK_ENTRIES) writeEntries()
+      return true
     },
-    forgetStep({ seenBeforeMs, afterKey }) {
-      const end = stepEnd.get(afterKey)?.[0]
-      removeOld.run(afterKey, end ?? PAST_EVERY_KEY, seenBeforeMs)
-      return end
+
+    isPending(key) {
+      const owner = findOwner(key)
+      if (owner === undefined) return !tree.isEmpty() && tree.isPending(key)
+      return isQueued.get(owner.parcelId) !== undefined
+    },
+
+    forget(key, parcelId) {
+      if (!tree.isEmpty()) tree.forget(key, parcelId)
+      const owner = findOwner(key)
+      if (owner?.parcelId !== parcelId) return
+      // Written first: then there is one way to forget.
+      if (owner.block === block) writeEntries()
+      const bytes = edits.get(owner.block) ?? Uint8Array.from(read(owner.block))
+      blankKey(bytes, key)
+      edits.set(owner.block, bytes)
+      index.remove(key, owner.block)
+      changes.push({ key, block: owner.block, isAdded: false })
+    },
+
+    forgetStep(seenBeforeMs, after) {
+      if (after.table === 'blocks') return forgetBlocks(seenBeforeMs, after.afterId)
+      const afterKey = tree.forgetStep(seenBeforeMs, after.afterKey)
+      return afterKey && { table: 'tree', afterKey }
+    },
+
+    flush,
+
+    mark: () => changes.length,
+    undoTo(mark) {
+      while (changes.length > mark) {
+        const { key, block: changed, isAdded } = changes.pop()!
+        if (isAdded) index.remove(key, changed)
+        else index.add(key, changed)
+      }
+      entries = []
+      newestMs = 0
+      edits.clear()
+      last = undefined
+    },
+    keep() {
+      changes.length = 0
+      tree.keep()
     },
   }
+}
+
+function isSame(one: Uint8Array, other: Uint8Array): boolean {
+  return Buffer.compare(one, other) === 0
 }

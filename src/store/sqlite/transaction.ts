@@ -11,7 +11,7 @@
  *
  * A damaged file is thrown: nothing can be done in it any more.
  *
- * An answer leaves only after COMMIT. What lives in memory (leases, counts) follows the transaction back.
+ * An answer leaves only after COMMIT. What lives in memory (leases, counts, what was seen) follows the transaction back.
  */
 import type { VaultStore } from '../../vault/vault-store.ts'
 import { isDamage, isNoSpace, isPlaceAtFault } from './connection.ts'
@@ -35,7 +35,7 @@ export interface TransactionOptions {
 }
 
 export function createTransactions({ queue, handlers, makeRoom }: TransactionOptions) {
-  const { db, lanes, leases } = queue
+  const { db, lanes, leases, seen } = queue
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')
   const rollback = db.prepare('ROLLBACK')
@@ -47,16 +47,19 @@ export function createTransactions({ queue, handlers, makeRoom }: TransactionOpt
 
   const apart: Perform = (operation) => {
     const mark = leases.mark()
+    const seenMark = seen.mark()
     db.exec('SAVEPOINT operation')
     try {
       const outcome = together(operation)
       lanes.flush()
+      seen.flush()
       db.exec('RELEASE operation')
       return outcome
     } catch (error) {
       if (isPlaceAtFault(error)) throw error
       db.exec('ROLLBACK TO operation; RELEASE operation')
       leases.undoTo(mark)
+      seen.undoTo(seenMark)
       lanes.forget()
       return { status: 'refused', error: toTravelError(error) }
     }
@@ -67,11 +70,14 @@ export function createTransactions({ queue, handlers, makeRoom }: TransactionOpt
       begin.run()
       const outcomes = operations.map(perform)
       lanes.flush()
+      seen.flush()
       commit.run()
       leases.keep()
+      seen.keep()
       return outcomes
     } catch (error) {
       leases.undoTo(0)
+      seen.undoTo(0)
       lanes.forget()
       rollBack()
       throw error

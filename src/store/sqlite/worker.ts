@@ -212,7 +212,7 @@ function createQueueHandlers(
     expire: createExpiry(queue, settling),
     addAudit: (entry) => void audit.add(entry),
     auditTrail: (query) => audit.trail(query),
-    forgetSeen: (request) => seen.forgetStep(request),
+    forgetSeen: ({ seenBeforeMs, after }) => seen.forgetStep(seenBeforeMs, after),
     reseal: createReseal(queue, vaultDb),
     salvage: createRestore(queue),
     size,

@@ -72,6 +72,23 @@ t.test('what was refused for want of room was not seen, and is taken once there 
   t.match(await store.size(), { isFull: false })
 })
 
+t.test('what is rolled back was not seen, and what was there before is still known', async (t) => {
+  const { store } = await (await layGround(t)).open()
+  await store.commit(makeParcel(['before']))
+  // SQLite takes whole seconds only: the operation fails after its event was noted.
+  const broken = { eventTimesS: [1.5] }
+  const results = await Promise.allSettled([
+    store.commit(makeParcel(['beside'])),
+    store.commit(makeParcel(['broken'], broken)),
+  ])
+  t.same(
+    results.map(({ status }) => status),
+    ['fulfilled', 'rejected'],
+  )
+  const { duplicates } = await store.commit(makeParcel(['before', 'broken', 'beside', 'new']))
+  t.same(duplicates, [0, 2])
+})
+
 t.test('a dead letter that finds no room does not hold up what frees some', async (t) => {
   const ground = await layGround(t)
   const { store } = await ground.open({ storeLimitBytes: 700_000 })

@@ -1,5 +1,6 @@
 /** First look at a queue that was set aside: where its parcels and letters are, and all that is known about them. */
 import type { LaneKey } from '../../store.ts'
+import { listEntries } from '../seen-block.ts'
 import type { Pages } from './pages.ts'
 import { listCells, type Value } from './records.ts'
 import { kindOf, type RowKind } from './rows.ts'
@@ -53,18 +54,26 @@ export function find(pages: Pages): Found {
         noteQueueRow(queue, read())
         break
       case 'seen':
+      case 'seen_blocks':
         break
     }
   }
   return { payloads, letters, lanes, queue }
 }
 
-/** The keys of live events that these parcels brought, as hex: only live events are ever in `seen`. */
+/** The keys of live events that these parcels brought, as hex: only live events are ever seen. */
 export function findSeen(pages: Pages, parcelIds: ReadonlySet<number>): Set<string> {
   const keys = new Set<string>()
   for (const { kind, read } of listRows(pages)) {
-    const [key, parcelId] = (kind === 'seen' ? read() : undefined) ?? []
-    if (key instanceof Buffer && parcelIds.has(Number(parcelId))) keys.add(key.toString('hex'))
+    if (kind === 'seen') {
+      const [key, parcelId] = read() ?? []
+      if (key instanceof Buffer && parcelIds.has(Number(parcelId))) keys.add(key.toString('hex'))
+    } else if (kind === 'seen_blocks') {
+      const entries = read()?.[2]
+      for (const { key, parcelId } of entries instanceof Buffer ? listEntries(entries) : []) {
+        if (parcelIds.has(parcelId)) keys.add(Buffer.from(key).toString('hex'))
+      }
+    }
   }
   return keys
 }

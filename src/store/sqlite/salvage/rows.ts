@@ -12,6 +12,7 @@ export const SHAPES = {
   /** The index of `lanes`: account, test, row id. */
   laneIndex: 'tii',
   seen: 'bii',
+  seen_blocks: 'rib',
   dead_letters: 'rittittiiiTb',
 } as const
 

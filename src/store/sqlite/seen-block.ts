@@ -1,0 +1,55 @@
+/** The keys that one transaction saw first, one behind the other: 16 bytes of key and 8 of parcel id each. */
+export const KEY_BYTES = 16
+const ENTRY_BYTES = 24
+
+/** A parcel id that no parcel has: the entry was forgotten. */
+const NOBODY = 0
+
+export interface SeenEntry {
+  readonly key: Uint8Array
+  readonly parcelId: number
+}
+
+export function packEntries(entries: readonly SeenEntry[]): Uint8Array {
+  const bytes = new Uint8Array(ENTRY_BYTES * entries.length)
+  const view = new DataView(bytes.buffer)
+  for (const [index, { key, parcelId }] of entries.entries()) {
+    bytes.set(key, ENTRY_BYTES * index)
+    view.setFloat64(ENTRY_BYTES * index + KEY_BYTES, parcelId)
+  }
+  return bytes
+}
+
+/** Views of the same bytes. Those that were forgotten are left out. */
+export function* listEntries(bytes: Uint8Array): Generator<SeenEntry> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let at = 0; at + ENTRY_BYTES <= bytes.byteLength; at += ENTRY_BYTES) {
+    const parcelId = view.getFloat64(at + KEY_BYTES)
+    if (parcelId !== NOBODY) yield { key: bytes.subarray(at, at + KEY_BYTES), parcelId }
+  }
+}
+
+/** The parcel that the key belongs to; undefined when the key is not there. */
+export function findParcel(bytes: Uint8Array, key: Uint8Array): number | undefined {
+  const at = placeOf(bytes, key)
+  return at === undefined
+    ? undefined
+    : new DataView(bytes.buffer, bytes.byteOffset).getFloat64(at + KEY_BYTES)
+}
+
+/** Forgets the key, in place. */
+export function blankKey(bytes: Uint8Array, key: Uint8Array): void {
+  const at = placeOf(bytes, key)
+  if (at !== undefined) new DataView(bytes.buffer, bytes.byteOffset).setFloat64(at + KEY_BYTES, NOBODY)
+}
+
+/** Where the key's entry begins, unless it was forgotten. */
+function placeOf(bytes: Uint8Array, key: Uint8Array): number | undefined {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let at = buffer.indexOf(key); at >= 0; at = buffer.indexOf(key, at + 1)) {
+    const isWhole = at % ENTRY_BYTES === 0
+    if (isWhole && view.getFloat64(at + KEY_BYTES) !== NOBODY) return at
+  }
+  return undefined
+}
