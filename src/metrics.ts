@@ -4,19 +4,45 @@
  */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 
+/** What a post goes through, one after the other. */
+export type Stage = 'prepare' | 'commit' | 'verdict'
+
 export interface Metrics {
-  postAnswered(status: number): void
+  postAnswered(status: number, seconds: number): void
+  /** One stage of one post that came that far. */
+  stage(stage: Stage, seconds: number): void
+  refused(reason: string): void
+  died(reason: string, count: number): void
+  /** One transaction of the store. */
+  committed(seconds: number, operations: number): void
   events(verdict: 'delivered' | 'rejected' | 'expired' | 'refused' | 'duplicate', count: number): void
   warned(code: string): void
   call(outcome: string, seconds: number, events: number): void
   tokenRefreshed(outcome: 'renewed' | 'failed' | 'refused'): void
   /** One value per ad account, as it is when somebody looks; those that are left out are not there. */
   accountGauge(name: string, help: string, read: () => ReadonlyMap<string, number>): void
+  /** One value per set of labels, as they are when somebody looks; those that are left out are not there. */
+  labelledGauge(gauge: LabelledGauge): void
   /** Values that are read when somebody looks. */
   gauge(name: string, help: string, read: () => number | Promise<number>): void
   readonly contentType: string
   render(): Promise<string>
 }
+
+export interface LabelledGauge {
+  readonly name: string
+  readonly help: string
+  readonly labels: readonly string[]
+  read(): Promise<readonly LabelledValue[]> | readonly LabelledValue[]
+}
+
+export interface LabelledValue {
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+}
+
+/** Of a post and its stages: a millisecond to the longest wait. */
+const POST_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
 export function createMetrics(options: { readonly version: string }): Metrics {
   const registry = new Registry()
@@ -64,6 +90,43 @@ export function createMetrics(options: { readonly version: string }): Metrics {
     labelNames: ['outcome'],
     registers,
   })
+  const postSeconds = new Histogram({
+    name: 'pinrelay_post_duration_seconds',
+    help: 'From the first byte of a post to its answer, posts that were refused included.',
+    buckets: POST_BUCKETS,
+    registers,
+  })
+  const stageSeconds = new Histogram({
+    name: 'pinrelay_post_stage_duration_seconds',
+    help: 'Stages of a post: prepare (its turn, parsing, spelling, hashing), commit, verdict (the wait for Pinterest).',
+    labelNames: ['stage'],
+    buckets: POST_BUCKETS,
+    registers,
+  })
+  const refusals = new Counter({
+    name: 'pinrelay_events_refused_total',
+    help: 'Events that the relay refused itself, by reason.',
+    labelNames: ['reason'],
+    registers,
+  })
+  const letters = new Counter({
+    name: 'pinrelay_dead_letters_total',
+    help: 'Events that became dead letters, by reason.',
+    labelNames: ['reason'],
+    registers,
+  })
+  const commitSeconds = new Histogram({
+    name: 'pinrelay_store_commit_duration_seconds',
+    help: 'Transactions of the store, from the first operation to the synced end.',
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
+    registers,
+  })
+  const commitOperations = new Histogram({
+    name: 'pinrelay_store_commit_operations',
+    help: 'Operations in one transaction of the store: commits, settlements and others.',
+    buckets: [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000],
+    registers,
+  })
   new Gauge({
     name: 'pinrelay_build_info',
     help: 'Always 1; the version is the label.',
@@ -71,11 +134,44 @@ export function createMetrics(options: { readonly version: string }): Metrics {
     registers,
   }).set({ version: options.version }, 1)
 
+  function labelledGauge(gauge: LabelledGauge): void {
+    const { name, help, labels: labelNames } = gauge
+    new Gauge({
+      name,
+      help,
+      labelNames: [...labelNames],
+      registers,
+      async collect() {
+        const values = await gauge.read()
+        this.reset()
+        for (const { labels, value } of values) this.set(labels, value)
+      },
+    })
+  }
+
   const postsOf = keepChildren((status: number) => posts.labels({ status: String(status) }))
+  const stageOf = {
+    prepare: stageChild('prepare'),
+    commit: stageChild('commit'),
+    verdict: stageChild('verdict'),
+  }
+  function stageChild(stage: Stage) {
+    return stageSeconds.labels({ stage })
+  }
   const eventsOf = keepChildren((verdict: string) => events.labels({ verdict }))
 
   return {
-    postAnswered: (status) => postsOf(status).inc(),
+    postAnswered(status, seconds) {
+      postsOf(status).inc()
+      postSeconds.observe(seconds)
+    },
+    stage: (stage, seconds) => stageOf[stage].observe(seconds),
+    refused: (reason) => refusals.inc({ reason }),
+    died: (reason, count) => letters.inc({ reason }, count),
+    committed(seconds, operations) {
+      commitSeconds.observe(seconds)
+      commitOperations.observe(operations)
+    },
     events: (verdict, count) => {
       if (count > 0) eventsOf(verdict).inc(count)
     },
@@ -87,17 +183,14 @@ export function createMetrics(options: { readonly version: string }): Metrics {
     },
     tokenRefreshed: (outcome) => refreshes.inc({ outcome }),
     accountGauge(name, help, read) {
-      new Gauge({
+      labelledGauge({
         name,
         help,
-        labelNames: ['ad_account_id'],
-        registers,
-        collect() {
-          this.reset()
-          for (const [ad_account_id, value] of read()) this.set({ ad_account_id }, value)
-        },
+        labels: ['ad_account_id'],
+        read: () => [...read()].map(([ad_account_id, value]) => ({ labels: { ad_account_id }, value })),
       })
     },
+    labelledGauge,
     gauge(name, help, read) {
       new Gauge({
         name,

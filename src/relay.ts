@@ -13,6 +13,7 @@ import { systemClock, type Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import { BadSettings } from './errors.ts'
 import { createDelivery } from './delivery/delivery.ts'
+import { reportLanes } from './delivery/lane-metrics.ts'
 import { createVerify } from './delivery/verify.ts'
 import { createPublicApp } from './http/app.ts'
 import { createRelayEvents } from './http/events.ts'
@@ -23,6 +24,7 @@ import { createMetrics } from './metrics.ts'
 import { createPinterestOauth } from './pinterest/oauth.ts'
 import { createPinterest } from './pinterest/pinterest.ts'
 import { keepHouse } from './store/housekeeping.ts'
+import { reportStore } from './store/store-metrics.ts'
 import { openSqlite } from './store/sqlite/open.ts'
 import type { StoreProblem } from './store/sqlite/protocol.ts'
 import { createGranting } from './tokens/granting.ts'
@@ -70,17 +72,18 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const adminToken =
     config.ADMIN_TOKEN ?? (await loadOrMakeSecretFile(besideStore(config, 'admin-token'), 32))
 
+  const metrics = createMetrics({ version })
   const sqlite = await openSqlite({
     path: config.databasePath,
     masterKeys,
     storeLimitBytes: config.STORE_LIMIT_BYTES,
     openedAtMs: clock.wallMs(),
     onProblem: (problem) => reportProblem(problem, log, onFatal),
+    onBatch: ({ durationMs, operationCount }) => metrics.committed(durationMs / 1000, operationCount),
   })
   opened.defer(() => sqlite.close())
   const { store, vaultStore } = sqlite
   const vault = await openVault({ vaultStore, sealer: createSealer(masterKeys), now: clock.wallMs })
-  const metrics = createMetrics({ version })
   const pinterest = createPinterest({
     apiUrl: config.PINTEREST_API_URL,
     callTimeoutMs: config.CALL_TIMEOUT_MS,
@@ -140,6 +143,10 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     store,
     dedupeMs: config.DEDUPE_HOURS * 3_600_000,
     maxEventAgeMs,
+    onExpired(events) {
+      metrics.events('expired', events)
+      metrics.died('too_old', events)
+    },
     mayDestroy: isClockTrusted,
     clock,
     log,
@@ -153,7 +160,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     vault,
     door,
     prepareEvents: createPrepareEvents({ metrics, wallMs: clock.wallMs, maxEventAgeMs }),
-    relayEvents: createRelayEvents({ store, delivery, metrics, wallMs: clock.wallMs }),
+    relayEvents: createRelayEvents({ store, delivery, metrics, clock }),
     readiness,
     metrics,
     log,
@@ -197,12 +204,10 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   })
   opened.defer(() => adminApp.close())
   metrics.gauge('pinrelay_ready', '1 while posts are taken.', () => (readiness.problem() ? 0 : 1))
-  metrics.gauge('pinrelay_events_queued', 'Events on disk that wait for their verdict.', async () => {
-    const { queued } = await store.books({})
-    return queued
-  })
-  reportTokens({ metrics, vault, clock })
   metrics.gauge('pinrelay_calls_in_flight', 'Calls to Pinterest in flight.', () => delivery.callsInFlight())
+  reportTokens({ metrics, vault, clock })
+  reportStore({ metrics, store, clock })
+  reportLanes({ metrics, vault, delivery, guard, door })
 
   await delivery.start()
   adminUrl = await adminApp.listen({ host: config.ADMIN_HOST, port: config.ADMIN_PORT })

@@ -51,6 +51,7 @@ t.test('every npm script that a document names exists', async (t) => {
     'CONTRIBUTING.md',
     'docs/sandbox.md',
     'docs/spelling.md',
+    'docs/operations.md',
     'docs/tokens.md',
     'docs/performance.md',
   ]) {

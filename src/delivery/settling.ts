@@ -77,6 +77,7 @@ export function createSettling(options: SettlingOptions): Settling {
     })
     metrics.events('delivered', delivered.length)
     for (const { status } of dead) metrics.events(status, 1)
+    if (dead.length > 0) metrics.died(reason, dead.length)
     const isWhole = positions.length === parcel.outcomes.length
     const { parcelId } = parcel
     return { parcelId, delivered: isWhole ? 'rest' : delivered, dead, settledAtMs: clock.wallMs() }

@@ -118,7 +118,7 @@ export async function createPublicApp(options: PublicAppOptions): Promise<Fastif
   })
   app.addHook('onResponse', (request, reply, done) => {
     if (request.routeOptions.url?.startsWith('/v5/')) {
-      metrics.postAnswered(reply.statusCode)
+      metrics.postAnswered(reply.statusCode, reply.elapsedTime / 1000)
       logPost(request, reply)
     }
     done()
@@ -193,7 +193,9 @@ export async function createPublicApp(options: PublicAppOptions): Promise<Fastif
         if (request.socket.destroyed) throw new SenderLeft()
         return prepareEvents(readEvents(body), { account, isTest })
       }
+      const beganMs = clock.monotonicMs()
       const prepared = await turns.take(body.byteLength, prepare)
+      metrics.stage('prepare', (clock.monotonicMs() - beganMs) / 1000)
       request.leaveRoom?.()
       const relayed = await relayEvents({ adAccountId, isTest, prepared, waitMs })
       request.relayed = relayed

@@ -2,6 +2,7 @@
  * A post's way through the relay, once its events are prepared: the good ones are committed as one parcel, and the answer
  * tells of each event what is known when it leaves.
  */
+import type { Clock } from '../clock.ts'
 import type { Prepared } from '../event/prepare.ts'
 import { renderWarnings } from '../event/warning.ts'
 import type { Delivery } from '../delivery/delivery.ts'
@@ -22,8 +23,7 @@ export interface RelayEventsOptions {
   readonly store: Store
   readonly delivery: Delivery
   readonly metrics: Metrics
-  /** Milliseconds since the epoch. */
-  readonly wallMs: () => number
+  readonly clock: Pick<Clock, 'wallMs' | 'monotonicMs'>
 }
 
 export interface Post extends LaneKey {
@@ -48,10 +48,10 @@ type PreparedEvent = Extract<Prepared, { status: 'prepared' }>
 export type RelayEvents = (post: Post) => Promise<Relayed>
 
 export function createRelayEvents(options: RelayEventsOptions): RelayEvents {
-  const { store, delivery, metrics, wallMs } = options
+  const { store, delivery, metrics, clock } = options
 
   return async ({ adAccountId, isTest, prepared, waitMs }) => {
-    const nowMs = wallMs()
+    const nowMs = clock.wallMs()
     const good = prepared.filter((event): event is PreparedEvent => event.status === 'prepared')
     const refused = prepared.length - good.length
     metrics.events('refused', refused)
@@ -81,6 +81,7 @@ export function createRelayEvents(options: RelayEventsOptions): RelayEvents {
     /** Commits the good events and waits for Pinterest's word; one outcome for each of them. */
     async function relay(): Promise<readonly Told[]> {
       const payload = joinEvents(good.map(({ json }) => json))
+      const beganMs = clock.monotonicMs()
       const receipt = await store.commit({
         ...lane,
         payload,
@@ -88,6 +89,7 @@ export function createRelayEvents(options: RelayEventsOptions): RelayEvents {
         refusedCount: refused,
         receivedAtMs: nowMs,
       })
+      metrics.stage('commit', (clock.monotonicMs() - beganMs) / 1000)
       const { parcelId, duplicates } = receipt
       pendingDuplicates = receipt.pendingDuplicates
       metrics.events('duplicate', duplicates.length)
@@ -100,7 +102,7 @@ export function createRelayEvents(options: RelayEventsOptions): RelayEvents {
       return good.map((_, index) => (doubled.has(index) ? DUPLICATE : told[place++]!))
     }
 
-    function deliver(parcelId: number, payload: Uint8Array, stored: readonly PreparedEvent[]) {
+    async function deliver(parcelId: number, payload: Uint8Array, stored: readonly PreparedEvent[]) {
       const parcel = {
         adAccountId,
         isTest,
@@ -114,7 +116,10 @@ export function createRelayEvents(options: RelayEventsOptions): RelayEvents {
         isReplay: false,
         history: NO_HISTORY,
       }
-      return delivery.deliver(parcel, waitMs)
+      const beganMs = clock.monotonicMs()
+      const outcomes = await delivery.deliver(parcel, waitMs)
+      if (waitMs > 0) metrics.stage('verdict', (clock.monotonicMs() - beganMs) / 1000)
+      return outcomes
     }
   }
 }

@@ -36,6 +36,7 @@ export function createPrepareEvents({ metrics, wallMs, maxEventAgeMs }: PrepareE
       }
       const one = prepareEvent(event, context)
       for (const { code } of one.warnings) metrics.warned(code)
+      if (one.status === 'refused') metrics.refused(one.reason)
       prepared.push(one)
     }
     return prepared

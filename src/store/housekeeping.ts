@@ -10,6 +10,7 @@ export interface HousekeepingOptions {
   readonly store: Store
   readonly dedupeMs: number
   readonly maxEventAgeMs: number
+  readonly onExpired: (events: number) => void
   /** False while the wall clock is not to be trusted: what is not done now is done the next time. */
   readonly mayDestroy: () => boolean
   readonly clock: Clock
@@ -30,7 +31,7 @@ const EXPIRE_EVERY_MS = 60_000
 const PARCELS_PER_STEP = 100
 
 export function keepHouse(options: HousekeepingOptions): { close(): void } {
-  const { store, dedupeMs, maxEventAgeMs, mayDestroy, clock, log } = options
+  const { store, dedupeMs, maxEventAgeMs, onExpired, mayDestroy, clock, log } = options
   const cancels = new Set<() => void>()
   let isClosed = false
 
@@ -49,7 +50,9 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
       const oldestEventTimeS = Math.floor((clock.wallMs() - maxEventAgeMs) / 1000)
       while (!isClosed && mayDestroy()) {
         const limits = { oldestEventTimeS, limit: PARCELS_PER_STEP }
-        if ((await store.expire({ ...limits, nowMs: clock.wallMs() })) === 0) return
+        const expired = await store.expire({ ...limits, nowMs: clock.wallMs() })
+        if (expired === 0) return
+        onExpired(expired)
       }
     },
   }

@@ -115,6 +115,8 @@ export interface LeaseRequest extends LaneKey {
 export interface LaneBacklog extends LaneKey {
   readonly parcels: number
   readonly events: number
+  /** Of the oldest event that is queued, in seconds. */
+  readonly oldestEventTimeS: number
 }
 
 /** Events, since the store began. received = delivered + rejected + expired + queued + duplicate. */

@@ -88,7 +88,7 @@ function testCommits(t: Test, layGround: LayGround): void {
       attempts: 0,
     })
     t.same(Buffer.from(leased!.payload), Buffer.from(parcel.payload))
-    t.same(await store.backlog(), [{ ...LIVE, parcels: 1, events: 2 }])
+    t.same(await store.backlog(), [{ ...LIVE, parcels: 1, events: 2, oldestEventTimeS: NOW_S - 5 }])
     t.same(await store.books({}), { ...NO_BOOKS, received: 2, queued: 2, refused: 3 })
   })
 
@@ -244,7 +244,7 @@ function testSettlements(t: Test, layGround: LayGround): void {
       eventsOf(leased!),
       ids.map((id) => makeEvent(id)),
     )
-    t.same(await store.backlog(), [{ ...LIVE, parcels: 1, events: 8 }])
+    t.same(await store.backlog(), [{ ...LIVE, parcels: 1, events: 8, oldestEventTimeS: NOW_S }])
     const books = { ...NO_BOOKS, received: 12, rejected: 1, expired: 1 }
     t.same(await store.books({}), { ...books, delivered: 2, queued: 8 })
 
@@ -508,7 +508,7 @@ function testReplay(t: Test, layGround: LayGround): void {
     t.match(step, { replayed: 1, duplicates: 0, tooOld: 0, lanes: [LIVE] })
     t.same(await first.store.deadLetters({ limit: 10 }), [])
     t.same(await first.store.books({}), { ...NO_BOOKS, received: 2, delivered: 1, queued: 1 })
-    t.same(await first.store.backlog(), [{ ...LIVE, parcels: 1, events: 1 }])
+    t.same(await first.store.backlog(), [{ ...LIVE, parcels: 1, events: 1, oldestEventTimeS: NOW_S - 50 }])
     await first.close()
 
     const { store } = await ground.open()

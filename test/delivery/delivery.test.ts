@@ -98,7 +98,9 @@ function setStage(t: Test, overrides: { callsInFlight?: number; callsInFlightTot
       return mine
     },
     backlog: async () =>
-      stored.map(({ adAccountId, isTest }) => ({ adAccountId, isTest, parcels: 1, events: 1 })),
+      stored.map(({ adAccountId, isTest, oldestEventTimeS }) => {
+        return { adAccountId, isTest, parcels: 1, events: 1, oldestEventTimeS }
+      }),
   }
   const vault: Pick<Vault, 'account' | 'tokenOf'> = {
     account: (adAccountId) => ({ adAccountId, isPaused: paused.has(adAccountId) }) as Account,

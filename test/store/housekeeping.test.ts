@@ -13,6 +13,7 @@ function setUp(t: Test) {
   const trust = { mayDestroy: true }
   /** What `expire` answers next; 0 when there is nothing. */
   const counts: (number | Error)[] = []
+  const told: number[] = []
   const store: Pick<Store, 'forgetSeen' | 'expire'> = {
     forgetSeen: async (seenBeforeMs) => void forgotten.push(seenBeforeMs),
     async expire(request) {
@@ -26,21 +27,23 @@ function setUp(t: Test) {
     store: store as Store,
     dedupeMs: 1000,
     maxEventAgeMs: 5000,
+    onExpired: (events) => void told.push(events),
     mayDestroy: () => trust.mayDestroy,
     clock,
     log: { debug() {}, info() {}, warn() {}, error: (fields) => void logged.push(fields) },
   })
   t.teardown(() => house.close())
-  return { clock, forgotten, expired, logged, trust, counts, house }
+  return { clock, forgotten, expired, logged, trust, counts, told, house }
 }
 
 t.test('every minute the store expires what is too old, in steps, until nothing is left', async (t) => {
-  const { clock, expired, counts } = setUp(t)
+  const { clock, expired, counts, told } = setUp(t)
   await clock.advance(MINUTE_MS - 1)
   t.equal(expired.length, 0)
   counts.push(100, 100, 3)
   await clock.advance(1)
   t.equal(expired.length, 4)
+  t.same(told, [100, 100, 3])
   t.match(expired[0], { oldestEventTimeS: Math.floor((clock.wallMs() - 5000) / 1000), nowMs: clock.wallMs() })
   await clock.advance(MINUTE_MS)
   t.equal(expired.length, 5)

@@ -38,6 +38,9 @@ export interface Lanes {
   audit(): { readonly lane: LaneKey; readonly counted: number; readonly found: number }[]
 }
 
+/** Later than every event: a lane has live parcels, replays, or both. */
+const NEVER_S = Number.MAX_SAFE_INTEGER
+
 export function createLanes(db: DatabaseSync): Lanes {
   const select = prepareRows<[laneId: number]>(
     db,
@@ -48,7 +51,12 @@ export function createLanes(db: DatabaseSync): Lanes {
   const update = db.prepare(
     `UPDATE lanes SET ${COUNTERS.map((name) => `${name} = ${name} + ?`).join(', ')} WHERE lane_id = ?`,
   )
-  const waiting = db.prepare('SELECT * FROM lanes WHERE parcels > 0 ORDER BY ad_account_id, is_test')
+  // Each MIN is the first row of its range in the queue's own order.
+  const oldestOf = (isReplay: 0 | 1) =>
+    `COALESCE((SELECT MIN(oldest_event_time_s) FROM queue WHERE queue.lane_id = lanes.lane_id AND is_replay = ${isReplay}), ${NEVER_S})`
+  const waiting = db.prepare(
+    `SELECT *, MIN(${oldestOf(0)}, ${oldestOf(1)}) AS oldest FROM lanes WHERE parcels > 0 ORDER BY ad_account_id, is_test`,
+  )
   const waitingLive = prepareRows<[laneId: number]>(
     db,
     'SELECT lane_id FROM lanes WHERE parcels > 0 AND is_test = 0',
@@ -95,9 +103,12 @@ export function createLanes(db: DatabaseSync): Lanes {
       ids.clear()
     },
     backlog() {
-      return waiting
-        .all()
-        .map((row) => ({ ...toKey(row), parcels: Number(row['parcels']), events: Number(row['queued']) }))
+      return waiting.all().map((row) => ({
+        ...toKey(row),
+        parcels: Number(row['parcels']),
+        events: Number(row['queued']),
+        oldestEventTimeS: Number(row['oldest']),
+      }))
     },
     liveLaneIds: () => waitingLive.all().map(([laneId]) => laneId),
     books({ adAccountId = null, isTest }) {

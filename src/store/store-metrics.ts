@@ -1,0 +1,88 @@
+/**
+ * The store's size, the books and the backlog, as they are when somebody looks. One look at the store serves all of them, and
+ * those that come within a few seconds: a scrape must not be a load.
+ */
+import type { Clock } from '../clock.ts'
+import type { LabelledValue, Metrics } from '../metrics.ts'
+import type { Books, LaneBacklog, Store, StoreSize } from './store.ts'
+
+const KEEP_MS = 2000
+/** The oldest ones: an alert on age comes in time when that is among them. */
+const SERIES_LIMIT = 1000
+
+interface Look {
+  readonly size: StoreSize
+  readonly books: Books
+  /** The oldest first. */
+  readonly backlog: readonly LaneBacklog[]
+}
+
+export function reportStore(options: {
+  readonly metrics: Metrics
+  readonly store: Store
+  readonly clock: Clock
+}): void {
+  const { metrics, store, clock } = options
+  let kept: { readonly atMs: number; readonly look: Promise<Look> } | undefined
+
+  function look(): Promise<Look> {
+    const nowMs = clock.monotonicMs()
+    if (kept === undefined || nowMs - kept.atMs > KEEP_MS) kept = { atMs: nowMs, look: lookAnew() }
+    return kept.look
+  }
+
+  async function lookAnew(): Promise<Look> {
+    const [size, books, backlog] = await Promise.all([store.size(), store.books({}), store.backlog()])
+    const oldestFirst = backlog.toSorted((one, other) => one.oldestEventTimeS - other.oldestEventTimeS)
+    return { size, books, backlog: oldestFirst.slice(0, SERIES_LIMIT) }
+  }
+
+  metrics.gauge(
+    'pinrelay_store_used_bytes',
+    'What the queue takes of the disk, its WAL included.',
+    async () => {
+      return (await look()).size.usedBytes
+    },
+  )
+  metrics.gauge(
+    'pinrelay_store_disk_free_bytes',
+    'Free bytes of the disk that the store is on.',
+    async () => {
+      return (await look()).size.diskFreeBytes
+    },
+  )
+  metrics.gauge('pinrelay_store_full', '1 while posts are refused because the store is full.', async () => {
+    return (await look()).size.isFull ? 1 : 0
+  })
+  metrics.gauge('pinrelay_events_queued', 'Events on disk that wait for their verdict.', async () => {
+    return (await look()).books.queued
+  })
+  metrics.labelledGauge({
+    name: 'pinrelay_books_events',
+    help: 'The books since the store began: received = delivered + rejected + expired + queued + duplicate.',
+    labels: ['entry'],
+    async read() {
+      const { books } = await look()
+      return Object.entries(books).map(([entry, value]) => ({ labels: { entry }, value: Number(value) }))
+    },
+  })
+  metrics.labelledGauge({
+    name: 'pinrelay_lane_events_queued',
+    help: 'Events of a lane that wait for their verdict, of the 1,000 lanes with the oldest events.',
+    labels: ['ad_account_id', 'lane'],
+    read: async () => (await look()).backlog.map((lane) => labelled(lane, lane.events)),
+  })
+  metrics.labelledGauge({
+    name: 'pinrelay_lane_oldest_event_age_seconds',
+    help: 'Age of the oldest event that waits in a lane; after 3,600 Pinterest counts an event as offline.',
+    labels: ['ad_account_id', 'lane'],
+    async read() {
+      const nowS = clock.wallMs() / 1000
+      return (await look()).backlog.map((lane) => labelled(lane, Math.max(0, nowS - lane.oldestEventTimeS)))
+    },
+  })
+}
+
+function labelled({ adAccountId, isTest }: LaneBacklog, value: number): LabelledValue {
+  return { labels: { ad_account_id: adAccountId, lane: isTest ? 'test' : 'live' }, value }
+}
