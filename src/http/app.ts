@@ -163,7 +163,7 @@ export async function createPublicApp(options: PublicAppOptions): Promise<Fastif
   }
 
   const room = createRoom(bodyLimitBytes, clock)
-  const turns = createTurns()
+  const turns = createTurns({ now: clock.monotonicMs, nextTurn: (run) => void setImmediate(run) })
   app.post<EventsRoute>(
     '/v5/ad_accounts/:ad_account_id/events',
     {

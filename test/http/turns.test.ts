@@ -1,34 +1,85 @@
 import t from 'tap'
 import { LARGE_BYTES } from '../../src/http/room.ts'
 import { createTurns } from '../../src/http/turns.ts'
+import { settle } from '../support/clock.ts'
 
-t.test('large bodies are worked on one after the other, in their order; small ones at once', async (t) => {
-  const turns = createTurns()
+/** Work takes time by setting the clock; turns of the loop are given by hand. */
+function setUp() {
+  let nowMs = 0
+  let due: (() => void)[] = []
   const told: string[] = []
-  const work = (name: string) => async () => {
-    told.push(`${name} begins`)
-    for (let n = 0; n < 5; n++) await Promise.resolve()
-    told.push(`${name} ends`)
-    return name
+  const turns = createTurns({ now: () => nowMs, nextTurn: (run) => void due.push(run) })
+  return {
+    turns,
+    told,
+    /** Work that takes so many milliseconds before it waits for anything. */
+    work: (name: string, ms: number) => async () => {
+      told.push(name)
+      nowMs += ms
+      return name
+    },
+    async nextTurn() {
+      await settle()
+      const runs = due
+      due = []
+      for (const run of runs) run()
+      await settle()
+    },
+    duty: () => due.length,
   }
-  const all = [
-    turns.take(LARGE_BYTES, work('first')),
-    turns.take(10 * LARGE_BYTES, work('second')),
-    turns.take(LARGE_BYTES - 1, work('small')),
-  ]
-  t.same(told, ['small begins'], 'a large one begins with a turn of the loop of its own')
-  t.same(await Promise.all(all), ['first', 'second', 'small'])
-  t.same(told, ['small begins', 'small ends', 'first begins', 'first ends', 'second begins', 'second ends'])
+}
+
+t.test(
+  'small bodies run at once until the turn is spent; the rest waits for the next ones, in its order',
+  async (t) => {
+    const { turns, told, work, nextTurn, duty } = setUp()
+    const all = ['a', 'b', 'c', 'd', 'e'].map((name) => turns.take(10, work(name, 3)))
+    t.same(told, ['a', 'b', 'c'], 'the third one begins while there is time left')
+    const late = turns.take(10, work('late', 3))
+    t.same(told, ['a', 'b', 'c'], 'nobody overtakes')
+    await nextTurn()
+    t.same(told, ['a', 'b', 'c', 'd', 'e', 'late'])
+    t.same(await Promise.all([...all, late]), ['a', 'b', 'c', 'd', 'e', 'late'])
+    await nextTurn()
+    t.equal(duty(), 0, 'an idle one asks for no turns')
+    void turns.take(10, work('again', 1))
+    t.equal(told.at(-1), 'again', 'at once')
+  },
+)
+
+t.test('a large body has the line to itself until it is done', async (t) => {
+  const { turns, told, work, nextTurn } = setUp()
+  const slices = Promise.withResolvers<void>()
+  const large = turns.take(LARGE_BYTES, async () => {
+    told.push('large begins')
+    await slices.promise
+    told.push('large ends')
+  })
+  void turns.take(10 * LARGE_BYTES, work('second', 20))
+  void turns.take(10, work('small', 1))
+  await nextTurn()
+  await nextTurn()
+  t.same(told, ['large begins'])
+  slices.resolve()
+  await large
+  await nextTurn()
+  t.same(told, ['large begins', 'large ends', 'second'])
+  await nextTurn()
+  t.same(told, ['large begins', 'large ends', 'second', 'small'])
 })
 
 t.test('what fails, also at once, costs nobody else its turn', async (t) => {
-  const turns = createTurns()
+  const { turns, work, nextTurn } = setUp()
   const failing = turns.take(LARGE_BYTES, () => Promise.reject(new Error('no JSON')))
   const throwing = turns.take(LARGE_BYTES, () => {
     throw new Error('gone')
   })
-  const next = turns.take(LARGE_BYTES, async () => 'done')
-  await t.rejects(failing, { message: 'no JSON' })
-  await t.rejects(throwing, { message: 'gone' })
-  t.equal(await next, 'done')
+  const next = turns.take(LARGE_BYTES, work('done', 1))
+  const outcomes = Promise.allSettled([failing, throwing, next])
+  for (let n = 0; n < 3; n++) await nextTurn()
+  t.match(await outcomes, [
+    { reason: { message: 'no JSON' } },
+    { reason: { message: 'gone' } },
+    { value: 'done' },
+  ])
 })
