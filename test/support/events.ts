@@ -1,5 +1,5 @@
 /** Events as storefronts post them, for tests. */
-import type { ConversionEvent } from '../../src/client.ts'
+import type { ConversionEvent } from '../../client/src/index.ts'
 
 let counter = 0
 

@@ -1,9 +1,11 @@
 /**
  * A small typed client for the relay. It speaks Pinterest's own path, body and answers, so it works against Pinterest
- * as well; method names are those of Pinterest's SDKs. No dependency but `fetch`. It neither retries nor changes what
- * it is given: customer data may be raw, the relay spells and hashes it. Every answer but 2xx is thrown as an
- * `ApiError`; what `fetch` throws when there is no answer (`TypeError`, `TimeoutError`) is passed on as it is.
+ * as well; method names are those of Pinterest's SDKs. No dependency but `fetch`. Customer data may be raw, the relay
+ * spells and hashes it. What fails for now (no answer, 408, 429, 5xx) is tried again with growing pauses; an event without
+ * an id and an order id gets an id first, so that it stays the same event. Every answer but 2xx that is left is thrown as
+ * an `ApiError`; what `fetch` throws when there is no answer (`TypeError`, `TimeoutError`) is passed on as it is.
  */
+import { planRetry, type RetryOptions } from './retry.ts'
 
 /** One value, several, or none. */
 export type Identifiers = string | number | null | undefined | readonly (string | number | null)[]
@@ -152,8 +154,13 @@ export interface ClientOptions {
   /** A relay key, or Pinterest's own token when posting to Pinterest. */
   readonly accessToken: string
   readonly fetch?: typeof fetch
-  /** For the whole exchange. Longer than the relay may wait for the verdict. */
+  /** For one try. Longer than the relay may wait for the verdict. */
   readonly timeoutMs?: number
+  /** 5 tries within 60 s unless told otherwise. */
+  readonly retry?: Partial<RetryOptions>
+  /** Tests set time and chance by hand. */
+  readonly sleep?: (delayMs: number) => Promise<void>
+  readonly random?: () => number
 }
 
 /** Pinterest's form of an error. */
@@ -185,13 +192,16 @@ export class ApiError extends Error {
 
 export function createClient(options: ClientOptions): Client {
   const { accessToken, fetch: send = globalThis.fetch, timeoutMs = DEFAULT_TIMEOUT_MS } = options
+  const { sleep = waitFor, random = Math.random } = options
+  const retry = { ...DEFAULT_RETRY, ...options.retry }
   const baseUrl = options.baseUrl.replace(/\/+$/, '')
 
-  const eventsCreateWithHttpInfo: Client['eventsCreateWithHttpInfo'] = async (
-    adAccountId,
-    body,
-    { test, prefer } = {},
-  ) => {
+  /** One try. */
+  async function post(
+    adAccountId: string,
+    body: string,
+    { test, prefer }: EventsCreateOptions,
+  ): Promise<HttpInfo<ConversionApiResponse>> {
     const query = test === undefined ? '' : `?test=${test}`
     const response = await send(`${baseUrl}/ad_accounts/${encodeURIComponent(adAccountId)}/events${query}`, {
       method: 'POST',
@@ -200,7 +210,7 @@ export function createClient(options: ClientOptions): Client {
         'content-type': 'application/json',
         ...(prefer !== undefined && { prefer }),
       },
-      body: JSON.stringify(body),
+      body,
       // A redirect would carry the token and the customers' data to an address that nobody chose.
       redirect: 'manual',
       signal: AbortSignal.timeout(timeoutMs),
@@ -213,6 +223,35 @@ export function createClient(options: ClientOptions): Client {
     return { data: answer, status, headers }
   }
 
+  const eventsCreateWithHttpInfo: Client['eventsCreateWithHttpInfo'] = async (
+    adAccountId,
+    { data },
+    eventOptions = {},
+  ) => {
+    // Once, before the first try: every try posts the same bytes.
+    const body = JSON.stringify({ data: data.map(withId) })
+    const startedMs = performance.now()
+    for (let tried = 1; ; tried++) {
+      try {
+        return await post(adAccountId, body, eventOptions)
+      } catch (error) {
+        const answer = error instanceof ApiError ? error : undefined
+        const delayMs = planRetry(
+          {
+            status: answer?.status,
+            retryAfterMs: answer?.retryAfterMs,
+            tried,
+            elapsedMs: performance.now() - startedMs,
+            random: random(),
+          },
+          retry,
+        )
+        if (delayMs === undefined) throw error
+        await sleep(delayMs)
+      }
+    }
+  }
+
   return {
     eventsCreateWithHttpInfo,
     async eventsCreate(adAccountId, body, options) {
@@ -222,6 +261,22 @@ export function createClient(options: ClientOptions): Client {
 }
 
 type Scalar = string | number | null | undefined
+
+const DEFAULT_RETRY: RetryOptions = { tries: 5, patienceMs: 60_000 }
+
+function waitFor(delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, delayMs)
+  })
+}
+
+/** The relay derives an id from the order id, always the same; what has neither would be another event with each try. */
+function withId(event: ConversionEvent): ConversionEvent {
+  const hasId = [event.event_id, event.custom_data?.order_id].some(
+    (id) => id !== undefined && id !== null && String(id).trim() !== '',
+  )
+  return hasId ? event : { ...event, event_id: globalThis.crypto.randomUUID() }
+}
 
 /** The relay waits 30 s at most for Pinterest's verdict. */
 const DEFAULT_TIMEOUT_MS = 35_000

@@ -3,9 +3,9 @@ import type { AddressInfo } from 'node:net'
 
 import t from 'tap'
 
-import { ApiError, createClient } from '../src/client.ts'
-import type { Client, ConversionEvent } from '../src/client.ts'
-import { createSandbox } from '../src/sandbox/sandbox.ts'
+import { ApiError, createClient } from '../../client/src/index.ts'
+import type { Client, ConversionEvent } from '../../client/src/index.ts'
+import { createSandbox } from '../../src/sandbox/sandbox.ts'
 
 const EVENT: ConversionEvent = {
   event_name: 'checkout',
@@ -21,7 +21,11 @@ t.beforeEach(() => {
   sandbox.faults.clear()
   sandbox.journal.clear()
 })
-const client = createClient({ baseUrl: `${sandbox.url}/`, accessToken: 'pina_secret-token' })
+const client = createClient({
+  baseUrl: `${sandbox.url}/`,
+  accessToken: 'pina_secret-token',
+  retry: { tries: 1 },
+})
 
 async function catchError(client: Client, event = EVENT): Promise<unknown> {
   return client.eventsCreate('1', { data: [event] }).then(
@@ -67,7 +71,11 @@ await t.test('connections are used again, also after an error', async (t) => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => server.close())
   const { port } = server.address() as AddressInfo
-  const client = createClient({ baseUrl: `http://127.0.0.1:${port}/v5`, accessToken: 'x' })
+  const client = createClient({
+    baseUrl: `http://127.0.0.1:${port}/v5`,
+    accessToken: 'x',
+    retry: { tries: 1 },
+  })
   for (let call = 0; call < 20; call += 1) t.match(await catchError(client), { status: 500 })
   // Node's fetch takes turns with two: one is not yet free when the next call comes.
   t.ok(ports.size <= 2, `${ports.size} connections`)
@@ -135,7 +143,12 @@ await t.test('without an answer, the error is that of fetch', async (t) => {
   sandbox.faults.set([{ kind: 'reset', when: 'afterBody' }])
   t.match(await catchError(client), { name: 'TypeError', cause: { code: 'ECONNRESET' } })
   sandbox.faults.set([{ kind: 'hang' }])
-  const hasty = createClient({ baseUrl: sandbox.url, accessToken: 'pina_x', timeoutMs: 50 })
+  const hasty = createClient({
+    baseUrl: sandbox.url,
+    accessToken: 'pina_x',
+    timeoutMs: 50,
+    retry: { tries: 1 },
+  })
   t.match(await catchError(hasty), { name: 'TimeoutError' })
   sandbox.faults.set([{ kind: 'drip', chunkBytes: 1, intervalMs: 60_000 }])
   t.match(await catchError(hasty), { name: 'TimeoutError' }, 'the time is for the body as well')

@@ -1,0 +1,64 @@
+/** The package as a storefront gets it: packed, installed into an empty folder, checked by tsc, and used against a relay. */
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { ACCOUNT, setUp } from '../support/relay.ts'
+
+const run = promisify(execFile)
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+t.test('the packed client is installed without a network, and every example of its page works', async (t) => {
+  const stand = await setUp(t)
+  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-client-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const npm = (words: readonly string[], cwd: string) => run('npm', [...words], { cwd, timeout: 60_000 })
+  await npm(['pack', '--pack-destination', folder], join(ROOT, 'client'))
+  await writeFile(
+    join(folder, 'package.json'),
+    JSON.stringify({ name: 'shop', private: true, type: 'module' }),
+  )
+  await npm(['install', '--offline', '--no-audit', '--no-fund', './pinrelay-client-0.1.0.tgz'], folder)
+
+  const page = await readFile(join(ROOT, 'client/README.md'), 'utf8')
+  const blocks = [...page.matchAll(/```ts\n([^]*?)```/g)].map(([, code]) => code!)
+  t.equal(blocks.length, 4)
+  const imports = blocks.flatMap((code) => code.match(/^import .*$/gm) ?? [])
+  const code = blocks.map((block) => block.replace(/^import .*$/gm, '')).join('\n')
+  await writeFile(join(folder, 'shop.ts'), `${imports.join('\n')}\n${code}`)
+
+  // The storefront's own types of Node, as it would have them.
+  await mkdir(join(folder, 'node_modules/@types'), { recursive: true })
+  for (const name of ['@types/node', 'undici-types']) {
+    await symlink(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
+  }
+  const flags = [
+    '--noEmit',
+    '--strict',
+    '--exactOptionalPropertyTypes',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2022',
+    '--types',
+    'node',
+  ]
+  await run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), ...flags, 'shop.ts'], {
+    cwd: folder,
+  })
+
+  const { stdout, stderr } = await run(process.execPath, ['shop.ts'], {
+    cwd: folder,
+    env: {
+      PATH: process.env['PATH'],
+      PINRELAY_URL: `${stand.relay.publicUrl}/v5`,
+      PINRELAY_KEY: stand.relayKey,
+    },
+  })
+  t.equal(`${stdout}${stderr}`, '')
+  const { body } = await stand.admin('GET', `/books?ad_account_id=${ACCOUNT}`)
+  t.match(body, { received: 3, refused: 0 })
+})
