@@ -154,8 +154,8 @@ t.test(
     })
     const arrived = await arrivedAt(sandbox)
     t.strictSame(arrived, Object.fromEntries([...ids, 'after'].map((id) => [id, 1])), 'each of them once')
-    t.match(await runCli(relay, 'relay.db'), { code: 1, stderr: /^the relay answered 404/ })
-    t.match(await runCli(relay, '../../etc/passwd'), { code: 1, stderr: /^the relay answered 404/ })
+    t.match(await runCli(relay, 'relay.db'), { code: 1, stderr: /^The relay answered 404/ })
+    t.match(await runCli(relay, '../../etc/passwd'), { code: 1, stderr: /^The relay answered 404/ })
   },
 )
 
