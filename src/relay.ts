@@ -19,6 +19,7 @@ import { createPublicApp } from './http/app.ts'
 import { createRelayEvents } from './http/events.ts'
 import { createReadiness } from './http/health.ts'
 import { createPrepareEvents } from './http/prepare-events.ts'
+import { createMatchQuality } from './insight/match-quality.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { createPinterestOauth } from './pinterest/oauth.ts'
@@ -156,10 +157,11 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   opened.defer(() => quality.close())
 
   const door = createDoor({ now: clock.monotonicMs })
+  const matchQuality = createMatchQuality(clock.wallMs)
   const publicApp = await createPublicApp({
     vault,
     door,
-    prepareEvents: createPrepareEvents({ metrics, wallMs: clock.wallMs, maxEventAgeMs }),
+    prepareEvents: createPrepareEvents({ metrics, matchQuality, wallMs: clock.wallMs, maxEventAgeMs }),
     relayEvents: createRelayEvents({ store, delivery, metrics, clock }),
     readiness,
     metrics,
@@ -183,6 +185,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     granting,
     refresher,
     tokenHealth,
+    matchQuality,
     metrics,
     log,
     clock,
@@ -200,6 +203,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     onAccountDeleted: (adAccountId) => {
       door.forget(adAccountId)
       tokenHealth.forget(adAccountId)
+      matchQuality.forget(adAccountId)
     },
   })
   opened.defer(() => adminApp.close())

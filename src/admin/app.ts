@@ -9,6 +9,7 @@ import type { Delivery } from '../delivery/delivery.ts'
 import type { Verify } from '../delivery/verify.ts'
 import { NotFound, Unauthorized } from '../errors.ts'
 import { bearerOf } from '../http/auth.ts'
+import type { MatchQuality } from '../insight/match-quality.ts'
 import { codeOf, type Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { SalvageReport } from '../store/sqlite/salvage/salvage.ts'
@@ -26,6 +27,7 @@ import { deadLetterRoutes } from './dead-letters.ts'
 import { explainRoutes } from './explain.ts'
 import { notice, sendPage, wantsHtml } from './html.ts'
 import { keyRoutes } from './keys.ts'
+import { matchQualityRoutes } from './match-quality.ts'
 import { qualityRoutes } from './quality.ts'
 import { resealRoutes } from './reseal.ts'
 import { salvageRoutes } from './salvage.ts'
@@ -38,6 +40,7 @@ export interface AdminOptions {
   readonly granting: Granting
   readonly refresher: Refresher
   readonly tokenHealth: TokenHealth
+  readonly matchQuality: MatchQuality
   readonly metrics: Metrics
   readonly log: Log
   readonly clock: Clock
@@ -111,6 +114,7 @@ export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
   await app.register(accountRoutes, options)
   await app.register(consentRoutes, options)
   await app.register(qualityRoutes, options)
+  await app.register(matchQualityRoutes, options)
   await app.register(keyRoutes, options)
   await app.register(bookRoutes, options)
   await app.register(deadLetterRoutes, options)

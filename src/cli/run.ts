@@ -7,6 +7,7 @@ import { deadCommands } from './dead.ts'
 import { explain } from './explain.ts'
 import { keyCommands } from './key.ts'
 import { maintenanceCommands } from './maintenance.ts'
+import { quality } from './quality.ts'
 import { send } from './send.ts'
 import { status } from './status.ts'
 import { CommandFailed, EXIT, misused, type Terminal } from './terminal.ts'
@@ -17,6 +18,7 @@ export const COMMANDS: readonly Command[] = [
   ...keyCommands,
   send,
   explain,
+  quality,
   ...deadCommands,
   ...maintenanceCommands,
 ]

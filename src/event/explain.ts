@@ -57,7 +57,7 @@ export function explainEvent(raw: unknown, context: PrepareContext): ExplainedEv
     status: prepared.status,
     ...(prepared.status === 'prepared'
       ? { event_name: prepared.eventName, event_id: prepared.eventId, ...NOT_REFUSED, json: prepared.json }
-      : { event_name: null, event_id: null, ...refusalOf(prepared), json: null }),
+      : { event_name: prepared.eventName ?? null, event_id: null, ...refusalOf(prepared), json: null }),
     warnings: prepared.warnings.map(({ code, path }) => ({ code, path, message: WARNING_TEXTS[code] })),
     fields: isObject(userData) ? explainUserData(complete(raw as RawObject, userData, context), context) : [],
   }

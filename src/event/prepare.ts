@@ -36,10 +36,14 @@ export type Prepared =
       readonly eventId: string
       /** `event_time` in seconds since the epoch. */
       readonly eventTimeS: number
+      /** By what Pinterest can tell who the customer is. */
+      readonly identifiers: Identifiers
       readonly warnings: readonly Warning[]
     }
   | {
       readonly status: 'refused'
+      /** One of Pinterest's own; undefined for any other: what is refused is not repeated. */
+      readonly eventName: string | undefined
       readonly reason: RefusalReason
       /** The field at fault; empty for the event itself. */
       readonly path: string
@@ -48,12 +52,20 @@ export type Prepared =
       readonly warnings: readonly Warning[]
     }
 
+export interface Identifiers {
+  readonly em: boolean
+  readonly ph: boolean
+  readonly external_id: boolean
+  readonly click_id: boolean
+  readonly ip_and_user_agent: boolean
+}
+
 export function prepareEvent(raw: unknown, context: PrepareContext): Prepared {
   const report = createReport()
   const event = isObject(raw) ? readEvent(raw, context, report) : undefined
   const { warnings } = report
   if (event === undefined || report.refusal !== undefined) {
-    return { status: 'refused', ...(report.refusal ?? NOT_AN_OBJECT), warnings }
+    return { status: 'refused', eventName: nameOf(raw), ...(report.refusal ?? NOT_AN_OBJECT), warnings }
   }
   return {
     status: 'prepared',
@@ -61,7 +73,24 @@ export function prepareEvent(raw: unknown, context: PrepareContext): Prepared {
     eventName: event.event_name,
     eventId: event.event_id,
     eventTimeS: event.event_time,
+    identifiers: identifiersOf(event.user_data),
     warnings,
+  }
+}
+
+function nameOf(raw: unknown): string | undefined {
+  const reading = isObject(raw) && !isAbsent(raw['event_name']) ? eventName(raw['event_name']) : undefined
+  return reading?.status === 'read' && reading.warning === undefined ? reading.value : undefined
+}
+
+function identifiersOf(userData: PreparedEvent['user_data']): Identifiers {
+  const { em, ph, external_id, click_id, client_ip_address, client_user_agent } = userData
+  return {
+    em: em !== undefined,
+    ph: ph !== undefined,
+    external_id: external_id !== undefined,
+    click_id: click_id !== undefined,
+    ip_and_user_agent: client_ip_address !== undefined && client_user_agent !== undefined,
   }
 }
 

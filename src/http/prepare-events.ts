@@ -4,11 +4,13 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { prepareEvent, type Prepared } from '../event/prepare.ts'
+import type { MatchQuality } from '../insight/match-quality.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Account } from '../vault/vault.ts'
 
 export interface PrepareEventsOptions {
   readonly metrics: Metrics
+  readonly matchQuality: Pick<MatchQuality, 'note'>
   /** Milliseconds since the epoch. */
   readonly wallMs: () => number
   readonly maxEventAgeMs: number
@@ -23,7 +25,8 @@ export type PrepareEvents = (
 /** Some 250 usual events; a hostile one alone may take as long. */
 const TURN_MS = 5
 
-export function createPrepareEvents({ metrics, wallMs, maxEventAgeMs }: PrepareEventsOptions): PrepareEvents {
+export function createPrepareEvents(options: PrepareEventsOptions): PrepareEvents {
+  const { metrics, matchQuality, wallMs, maxEventAgeMs } = options
   return async (events, { account, isTest }) => {
     const { country: accountCountry, dobFormat } = account
     const context = { nowMs: wallMs(), accountCountry, dobFormat, maxEventAgeMs, isTest }
@@ -37,6 +40,7 @@ export function createPrepareEvents({ metrics, wallMs, maxEventAgeMs }: PrepareE
       const one = prepareEvent(event, context)
       for (const { code } of one.warnings) metrics.warned(code)
       if (one.status === 'refused') metrics.refused(one.reason)
+      if (!isTest) matchQuality.note(account.adAccountId, one)
       prepared.push(one)
     }
     return prepared

@@ -1,0 +1,40 @@
+/** By what Pinterest can match an account's events with people, and what to mend first. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { InvalidRequest } from '../errors.ts'
+import { advise } from '../insight/advice.ts'
+import { MOST_HOURS, type MatchQualityRow } from '../insight/match-quality.ts'
+import type { AdminOptions } from './app.ts'
+
+const Query = Type.Object(
+  {
+    ad_account_id: Type.Optional(Type.String({ pattern: '^\\d{1,18}$' })),
+    hours: Type.Optional(Type.String({ pattern: '^\\d{1,2}$' })),
+  },
+  { additionalProperties: false },
+)
+const MOST_WORDS = 5
+
+export const matchQualityRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { matchQuality }) => {
+  app.get('/match-quality', { schema: { querystring: Query } }, async (request) => {
+    const hours = Number(request.query.hours ?? MOST_HOURS)
+    if (hours < 1 || hours > MOST_HOURS) throw new InvalidRequest(`hours: must be 1 to ${MOST_HOURS}.`)
+    const rows = matchQuality.rows({ adAccountId: request.query.ad_account_id, hours })
+    return { hours, rows: rows.map(show) }
+  })
+}
+
+function show(row: MatchQualityRow) {
+  const { adAccountId, eventName, events, shares, warnings, refusals } = row
+  return {
+    ad_account_id: adAccountId,
+    event_name: eventName,
+    events,
+    shares: Object.fromEntries(
+      Object.entries(shares).map(([name, share]) => [name, Number(share.toFixed(4))]),
+    ),
+    top_warnings: warnings.slice(0, MOST_WORDS).map(([code, count]) => ({ code, count })),
+    top_refusals: refusals.slice(0, MOST_WORDS).map(([reason, count]) => ({ reason, count })),
+    advice: advise(row),
+  }
+}

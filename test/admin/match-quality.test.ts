@@ -1,0 +1,44 @@
+import t from 'tap'
+import { createCommandLine } from '../cli/stage.ts'
+import { rawEvent } from '../support/events.ts'
+import { ACCOUNT, setUp } from '../support/relay.ts'
+
+t.test(
+  'what a storefront sends is told per event name, with what to mend; test events do not count',
+  async (t) => {
+    const stand = await setUp(t)
+    const { admin, post } = stand
+    t.same((await admin('GET', '/match-quality')).body, { hours: 24, rows: [] })
+    const poor = () =>
+      rawEvent({
+        event_name: 'signup',
+        user_data: { em: 'n/a', client_ip_address: '203.0.113.7', client_user_agent: 'Mozilla/5.0' },
+      })
+    await post({ data: [rawEvent(), ...Array.from({ length: 30 }, poor)] })
+    await post({ data: [rawEvent()] }, { query: '?test=true' })
+    const { body } = await admin('GET', `/match-quality?ad_account_id=${ACCOUNT}&hours=2`)
+    t.match(body, {
+      hours: 2,
+      rows: [
+        {
+          ad_account_id: ACCOUNT,
+          event_name: 'signup',
+          events: 30,
+          shares: { em: 0, ip_and_user_agent: 1, warned: 1, refused: 0 },
+          top_warnings: [{ code: 'placeholder', count: 30 }],
+          advice: [{ code: 'send_em' }],
+        },
+        { event_name: 'checkout', events: 1, shares: { em: 1 }, advice: { length: 0 } },
+      ],
+    })
+    t.notMatch(JSON.stringify(body), /example\.com|203\.0/)
+    for (const query of ['hours=0', 'hours=25', 'hours=x', 'day=1']) {
+      t.equal((await admin('GET', `/match-quality?${query}`)).status, 400, query)
+    }
+    const shown = await createCommandLine(stand)('quality --hours 1')
+    t.match(shown, { code: 0, stdout: /549755885175 +signup +30 +0 %/ })
+    t.match(shown.stdout, '549755885175 signup: Only 0 % have the e-mail address')
+    await admin('DELETE', `/accounts/${ACCOUNT}`)
+    t.same((await admin('GET', '/match-quality')).body['rows'], [])
+  },
+)
