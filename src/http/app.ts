@@ -176,7 +176,7 @@ export async function createPublicApp(options: PublicAppOptions): Promise<Fastif
         },
         app.rateLimit(),
         (request, reply, done) => {
-          request.leaveRoom = room.enter(request, done)
+          request.leaveRoom = room.enter(request, request.sender!.account.adAccountId, done)
           // Not only when it is answered: a client may leave first.
           reply.raw.once('close', request.leaveRoom)
         },

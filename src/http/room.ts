@@ -1,7 +1,8 @@
 /**
  * Room for the bodies of posts that are being read or wait to be parsed. A large body waits for room unread: its sender's
  * socket is full then, and nothing of it is held here. Small bodies have a room of their own, so that none waits behind
- * large ones. Who finds no room is refused before the body is read.
+ * large ones, and an account may take half of the room for large ones: a storefront whose uploads stand still holds up nobody
+ * else's. Who finds no room is refused before the body is read.
  */
 import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
@@ -12,13 +13,18 @@ export interface Room {
    * Calls back when there is room for the post's body, or with TOO_BUSY; a large body waits for some time before. The
    * answer gives the room back, or the place in the line, and may be called more than once.
    */
-  enter(request: Pick<FastifyRequest, 'headers'>, onEntered: (error?: Error) => void): () => void
+  enter(
+    request: Pick<FastifyRequest, 'headers'>,
+    adAccountId: string,
+    onEntered: (error?: Error) => void,
+  ): () => void
 }
 
 /** What is larger, some 80 events, is parsed one by one, see `turns.ts`. */
 export const LARGE_BYTES = 64 * 1024
-/** Bodies of the largest size that fit at the same time: one is read while another is parsed. */
-const LARGE_BODIES = 2
+/** Bodies of the largest size that fit at the same time: of an account, one is read while another is parsed. */
+const LARGE_BODIES = 4
+const LARGE_BODIES_OF_ONE = 2
 const SMALL_BODIES = 8
 /** Clients give up after 10 s, as a rule: they should still hear of it. */
 const LONGEST_WAIT_MS = 5000
@@ -26,15 +32,31 @@ const LONGEST_WAIT_MS = 5000
 export function createRoom(bodyLimitBytes: number, { after }: Pick<Clock, 'after'>): Room {
   let smallFreeBytes = SMALL_BODIES * bodyLimitBytes
   let largeFreeBytes = LARGE_BODIES * bodyLimitBytes
+  /** Of the accounts that have something inside. */
+  const largeBytesOf = new Map<string, number>()
   const line = new Set<Waiting>()
 
+  /** In their order, but nobody waits behind another account that has its share. */
   function admitWaiting(): void {
+    const full = new Set<string>()
     for (const waiting of line) {
-      if (waiting.sizeBytes > largeFreeBytes) return
+      const { adAccountId, sizeBytes } = waiting
+      if (sizeBytes > largeFreeBytes) return
+      const takenBytes = largeBytesOf.get(adAccountId) ?? 0
+      if (takenBytes + sizeBytes > LARGE_BODIES_OF_ONE * bodyLimitBytes) full.add(adAccountId)
+      if (full.has(adAccountId)) continue
       line.delete(waiting)
-      largeFreeBytes -= waiting.sizeBytes
+      largeFreeBytes -= sizeBytes
+      largeBytesOf.set(adAccountId, takenBytes + sizeBytes)
       waiting.enter()
     }
+  }
+
+  function leaveLarge({ adAccountId, sizeBytes }: Waiting): void {
+    largeFreeBytes += sizeBytes
+    const leftBytes = largeBytesOf.get(adAccountId)! - sizeBytes
+    if (leftBytes > 0) largeBytesOf.set(adAccountId, leftBytes)
+    else largeBytesOf.delete(adAccountId)
   }
 
   function enterSmall(sizeBytes: number, onEntered: (error?: Error) => void): () => void {
@@ -49,9 +71,14 @@ export function createRoom(bodyLimitBytes: number, { after }: Pick<Clock, 'after
     })
   }
 
-  function enterLarge(sizeBytes: number, onEntered: (error?: Error) => void): () => void {
+  function enterLarge(
+    adAccountId: string,
+    sizeBytes: number,
+    onEntered: (error?: Error) => void,
+  ): () => void {
     let isInside = false
     const waiting: Waiting = {
+      adAccountId,
       sizeBytes,
       enter() {
         isInside = true
@@ -70,22 +97,25 @@ export function createRoom(bodyLimitBytes: number, { after }: Pick<Clock, 'after
     return once(() => {
       stopWaiting()
       line.delete(waiting)
-      if (isInside) largeFreeBytes += sizeBytes
+      if (isInside) leaveLarge(waiting)
       admitWaiting()
     })
   }
 
   return {
-    enter({ headers }, onEntered) {
+    enter({ headers }, adAccountId, onEntered) {
       // Without a length (chunked) it may become as large as is allowed. Over the limit it is refused unread.
       const announced = Number(headers['content-length'] ?? bodyLimitBytes)
       const sizeBytes = announced <= bodyLimitBytes ? announced : 0
-      return sizeBytes < LARGE_BYTES ? enterSmall(sizeBytes, onEntered) : enterLarge(sizeBytes, onEntered)
+      return sizeBytes < LARGE_BYTES
+        ? enterSmall(sizeBytes, onEntered)
+        : enterLarge(adAccountId, sizeBytes, onEntered)
     },
   }
 }
 
 interface Waiting {
+  readonly adAccountId: string
   readonly sizeBytes: number
   readonly enter: () => void
 }

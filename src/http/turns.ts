@@ -3,13 +3,14 @@
  * are spent waits in a line, in its order. Otherwise a hundred posts of ten events that come together would hold the loop
  * for 20 ms, and a hundred of a thousand for a second, with half a gigabyte of parsed bodies.
  *
- * A large body gets the line to itself until it is done, over as many turns as it takes: a parsed one takes some six times
- * its bytes, so that one at a time is enough. While a post waits it holds its body's bytes alone.
+ * Large bodies have a line of their own, which moves one by one, each over as many turns as it takes: a parsed one takes some
+ * six times its bytes. Small ones pass them by: one storefront's import must not hold up another one's checkouts. While a post
+ * waits it holds its body's bytes alone.
  */
 import { LARGE_BYTES } from './room.ts'
 
 export interface Turns {
-  /** Runs the work when it is its turn; rejects as the work does. What comes to an idle relay runs at once. */
+  /** Runs the work when it is its turn; rejects as the work does. A small body that comes to an idle relay runs at once. */
   take<T>(bodyBytes: number, work: () => Promise<T>): Promise<T>
 }
 
@@ -20,16 +21,14 @@ export interface TurnsOptions {
   readonly nextTurn: (run: () => void) => void
 }
 
-interface Job {
-  readonly isLarge: boolean
-  /** Never rejects. */
-  readonly run: () => Promise<void>
-}
+/** Never rejects. */
+type Job = () => Promise<void>
 
 const TURN_MS = 8
 
 export function createTurns({ now, nextTurn }: TurnsOptions): Turns {
-  const line: Job[] = []
+  const small: Job[] = []
+  const large: Job[] = []
   let spentMs = 0
   let isTurnDue = false
   let isLargeRunning = false
@@ -40,42 +39,53 @@ export function createTurns({ now, nextTurn }: TurnsOptions): Turns {
     nextTurn(() => {
       isTurnDue = false
       spentMs = 0
-      pump()
+      startLarge()
+      runSmall()
     })
   }
 
-  function pump(): void {
-    while (line.length > 0 && !isLargeRunning && spentMs < TURN_MS) start(line.shift()!)
-    if (line.length > 0 && !isLargeRunning) dueTurn()
+  /** At the beginning of a turn, so that small ones, however many, cannot keep it from its own. */
+  function startLarge(): void {
+    const job = isLargeRunning ? undefined : large.shift()
+    if (job === undefined) return
+    isLargeRunning = true
+    const startedMs = now()
+    const done = job()
+    spentMs += now() - startedMs
+    void done.then(() => {
+      isLargeRunning = false
+      if (large.length > 0) dueTurn()
+    })
   }
 
   /** Small work is done, but for what it waits for, when it returns. */
-  function start({ isLarge, run }: Job): void {
-    // Whoever spends time sees to it that the next turn begins anew.
-    dueTurn()
-    const startedMs = now()
-    const done = run()
-    spentMs += now() - startedMs
-    if (!isLarge) return
-    isLargeRunning = true
-    void done.then(() => {
-      isLargeRunning = false
-      dueTurn()
-    })
+  function runSmall(): void {
+    while (small.length > 0 && spentMs < TURN_MS) {
+      const startedMs = now()
+      void small.shift()!()
+      spentMs += now() - startedMs
+    }
+    // Also when none is left: the next one finds a turn that begins anew.
+    if (spentMs > 0) dueTurn()
   }
 
   return {
     take: (bodyBytes, work) =>
       new Promise((resolve, reject) => {
-        const run = async () => {
+        const job = async () => {
           try {
             resolve(await work())
           } catch (error) {
             reject(error)
           }
         }
-        line.push({ isLarge: bodyBytes >= LARGE_BYTES, run })
-        if (line.length === 1) pump()
+        if (bodyBytes >= LARGE_BYTES) {
+          large.push(job)
+          dueTurn()
+        } else {
+          small.push(job)
+          if (small.length === 1) runSmall()
+        }
       }),
   }
 }

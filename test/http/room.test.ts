@@ -13,15 +13,17 @@ function setUpRoom(bodyLimitBytes = BODY_LIMIT) {
   const clock = createManualClock()
   const room = createRoom(bodyLimitBytes, clock)
   /** What became of a post: `inside`, `waiting`, or the code of its refusal. */
-  const enter = (headers: Record<string, string>) => {
+  const enter = (headers: Record<string, string>, adAccountId = '1') => {
     const post = { status: 'waiting', leave: () => {} }
-    post.leave = room.enter({ headers }, (error) => {
+    post.leave = room.enter({ headers }, adAccountId, (error) => {
       if (post.status !== 'waiting') throw new Error('called back twice')
       post.status = error === undefined ? 'inside' : (error as FastifyError).code
     })
     return post
   }
-  return { clock, enter, enterSized: (bytes: number) => enter({ 'content-length': String(bytes) }) }
+  const enterSized = (bytes: number, adAccountId?: string) =>
+    enter({ 'content-length': String(bytes) }, adAccountId)
+  return { clock, enter, enterSized }
 }
 
 t.test('small bodies fit until eight of the largest size would; who leaves makes room, once', async (t) => {
@@ -51,6 +53,17 @@ t.test('large bodies wait in a line, and small ones do not wait behind them', as
   t.same([third.status, fourth.status], ['inside', 'waiting'], 'the first in the line comes first')
   third.leave()
   t.equal(fourth.status, 'inside')
+})
+
+t.test('an account takes half of the room for large bodies, and nobody waits behind it', async (t) => {
+  const { enterSized } = setUpRoom()
+  const statusOf = (adAccountId: string) => enterSized(BODY_LIMIT, adAccountId).status
+  const stuck = [enterSized(BODY_LIMIT, '1'), enterSized(BODY_LIMIT, '1')]
+  const third = enterSized(BODY_LIMIT, '1')
+  t.equal(third.status, 'waiting')
+  t.same([statusOf('2'), statusOf('3'), statusOf('4')], ['inside', 'inside', 'waiting'])
+  stuck[0]!.leave()
+  t.equal(third.status, 'inside', 'its turn came before that of the fourth account')
 })
 
 t.test('who has waited for five seconds is refused, and who comes behind need not wait longer', async (t) => {

@@ -47,25 +47,35 @@ t.test(
   },
 )
 
-t.test('a large body has the line to itself until it is done', async (t) => {
+t.test('large bodies go one by one, and small ones pass them by', async (t) => {
   const { turns, told, work, nextTurn } = setUp()
   const slices = Promise.withResolvers<void>()
-  const large = turns.take(LARGE_BYTES, async () => {
-    told.push('large begins')
+  const first = turns.take(LARGE_BYTES, async () => {
+    told.push('first begins')
     await slices.promise
-    told.push('large ends')
+    told.push('first ends')
   })
   void turns.take(10 * LARGE_BYTES, work('second', 20))
-  void turns.take(10, work('small', 1))
+  t.same(told, [], 'each begins with a turn')
+  await nextTurn()
+  void turns.take(10, work('small', 3))
+  t.same(told, ['first begins', 'small'])
   await nextTurn()
   await nextTurn()
-  t.same(told, ['large begins'])
+  t.same(told, ['first begins', 'small'], 'one at a time')
   slices.resolve()
-  await large
+  await first
   await nextTurn()
-  t.same(told, ['large begins', 'large ends', 'second'])
+  t.same(told, ['first begins', 'small', 'first ends', 'second'])
+})
+
+t.test('however many small ones come, a large one begins', async (t) => {
+  const { turns, told, work, nextTurn } = setUp()
+  for (let n = 0; n < 10; n++) void turns.take(10, work('small', 5))
+  void turns.take(LARGE_BYTES, work('large', 0))
+  t.same(told, ['small', 'small'])
   await nextTurn()
-  t.same(told, ['large begins', 'large ends', 'second', 'small'])
+  t.same(told, ['small', 'small', 'large', 'small', 'small'])
 })
 
 t.test('what fails, also at once, costs nobody else its turn', async (t) => {
