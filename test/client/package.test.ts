@@ -8,14 +8,22 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { ACCOUNT, setUp } from '../support/relay.ts'
 
-const run = promisify(execFile)
+const ENVIRONMENT = { PATH: process.env['PATH'], HOME: process.env['HOME'] }
+const execute = promisify(execFile)
+/** Without what the test runner puts into every process that is started here: tsc cannot bear it. */
+const run = (file: string, words: readonly string[], cwd: string, more: Record<string, string> = {}) =>
+  execute('env', ['-u', 'NODE_OPTIONS', file, ...words], {
+    cwd,
+    timeout: 60_000,
+    env: { ...ENVIRONMENT, ...more },
+  })
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 t.test('the packed client is installed without a network, and every example of its page works', async (t) => {
   const stand = await setUp(t)
   const folder = await mkdtemp(join(tmpdir(), 'pinrelay-client-'))
   t.teardown(() => rm(folder, { recursive: true }))
-  const npm = (words: readonly string[], cwd: string) => run('npm', [...words], { cwd, timeout: 60_000 })
+  const npm = (words: readonly string[], cwd: string) => run('npm', words, cwd)
   await npm(['pack', '--pack-destination', folder], join(ROOT, 'client'))
   await writeFile(
     join(folder, 'package.json'),
@@ -35,28 +43,13 @@ t.test('the packed client is installed without a network, and every example of i
   for (const name of ['@types/node', 'undici-types']) {
     await symlink(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
   }
-  const flags = [
-    '--noEmit',
-    '--strict',
-    '--exactOptionalPropertyTypes',
-    '--module',
-    'nodenext',
-    '--target',
-    'es2022',
-    '--types',
-    'node',
-  ]
-  await run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), ...flags, 'shop.ts'], {
-    cwd: folder,
-  })
+  const flags = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--module', 'nodenext']
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
+  await run(process.execPath, [tsc, ...flags, '--target', 'es2022', '--types', 'node', 'shop.ts'], folder)
 
-  const { stdout, stderr } = await run(process.execPath, ['shop.ts'], {
-    cwd: folder,
-    env: {
-      PATH: process.env['PATH'],
-      PINRELAY_URL: `${stand.relay.publicUrl}/v5`,
-      PINRELAY_KEY: stand.relayKey,
-    },
+  const { stdout, stderr } = await run(process.execPath, ['shop.ts'], folder, {
+    PINRELAY_URL: `${stand.relay.publicUrl}/v5`,
+    PINRELAY_KEY: stand.relayKey,
   })
   t.equal(`${stdout}${stderr}`, '')
   const { body } = await stand.admin('GET', `/books?ad_account_id=${ACCOUNT}`)
