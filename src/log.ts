@@ -8,6 +8,8 @@ export interface LogFields {
   readonly ad_account_id?: string | undefined
   readonly is_test?: boolean | undefined
   readonly key_id?: string | undefined
+  /** Only those that Pinterest knows: others are a storefront's own text. */
+  readonly event_name?: string | undefined
   readonly post_id?: string | undefined
   readonly method?: string | undefined
   readonly route?: string | undefined
@@ -44,6 +46,7 @@ const ALLOWED: Readonly<Record<keyof LogFields, true>> = {
   ad_account_id: true,
   is_test: true,
   key_id: true,
+  event_name: true,
   post_id: true,
   method: true,
   route: true,

@@ -20,11 +20,15 @@ import { createRelayEvents } from './http/events.ts'
 import { createReadiness } from './http/health.ts'
 import { createPrepareEvents } from './http/prepare-events.ts'
 import { createMatchQuality } from './insight/match-quality.ts'
+import { createPulse, type Waiting } from './insight/pulse.ts'
+import { reportVolume } from './insight/volume-metrics.ts'
+import { createVolumeWatch } from './insight/volume-watch.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { createPinterestOauth } from './pinterest/oauth.ts'
 import { createPinterest } from './pinterest/pinterest.ts'
 import { keepHouse } from './store/housekeeping.ts'
+import { createStoreLook, type StoreLook } from './store/look.ts'
 import { reportStore } from './store/store-metrics.ts'
 import { openSqlite } from './store/sqlite/open.ts'
 import type { StoreProblem } from './store/sqlite/protocol.ts'
@@ -73,17 +77,21 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const adminToken =
     config.ADMIN_TOKEN ?? (await loadOrMakeSecretFile(besideStore(config, 'admin-token'), 32))
 
-  const metrics = createMetrics({ version })
+  const ownMetrics = createMetrics({ version })
   const sqlite = await openSqlite({
     path: config.databasePath,
     masterKeys,
     storeLimitBytes: config.STORE_LIMIT_BYTES,
     openedAtMs: clock.wallMs(),
     onProblem: (problem) => reportProblem(problem, log, onFatal),
-    onBatch: ({ durationMs, operationCount }) => metrics.committed(durationMs / 1000, operationCount),
+    onBatch: ({ durationMs, operationCount }) => ownMetrics.committed(durationMs / 1000, operationCount),
   })
   opened.defer(() => sqlite.close())
   const { store, vaultStore } = sqlite
+  const look = createStoreLook({ store, clock })
+  const pulse = createPulse({ clock, waiting: async () => waitingOf(await look(), clock) })
+  opened.defer(() => pulse.close())
+  const metrics = pulse.listenTo(ownMetrics)
   const vault = await openVault({ vaultStore, sealer: createSealer(masterKeys), now: clock.wallMs })
   const pinterest = createPinterest({
     apiUrl: config.PINTEREST_API_URL,
@@ -158,10 +166,18 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 
   const door = createDoor({ now: clock.monotonicMs })
   const matchQuality = createMatchQuality(clock.wallMs)
+  const volumeWatch = createVolumeWatch({ clock, log })
+  opened.defer(() => volumeWatch.close())
   const publicApp = await createPublicApp({
     vault,
     door,
-    prepareEvents: createPrepareEvents({ metrics, matchQuality, wallMs: clock.wallMs, maxEventAgeMs }),
+    prepareEvents: createPrepareEvents({
+      metrics,
+      matchQuality,
+      volumeWatch,
+      wallMs: clock.wallMs,
+      maxEventAgeMs,
+    }),
     relayEvents: createRelayEvents({ store, delivery, metrics, clock }),
     readiness,
     metrics,
@@ -186,6 +202,14 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     refresher,
     tokenHealth,
     matchQuality,
+    volumeWatch,
+    pulse,
+    look,
+    readiness,
+    door,
+    guard,
+    callBurst: config.CALL_BURST,
+    postsPerMinute: config.POSTS_PER_MINUTE,
     metrics,
     log,
     clock,
@@ -204,13 +228,15 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
       door.forget(adAccountId)
       tokenHealth.forget(adAccountId)
       matchQuality.forget(adAccountId)
+      volumeWatch.forget(adAccountId)
     },
   })
   opened.defer(() => adminApp.close())
   metrics.gauge('pinrelay_ready', '1 while posts are taken.', () => (readiness.problem() ? 0 : 1))
   metrics.gauge('pinrelay_calls_in_flight', 'Calls to Pinterest in flight.', () => delivery.callsInFlight())
   reportTokens({ metrics, vault, clock })
-  reportStore({ metrics, store, clock })
+  reportStore({ metrics, look, clock })
+  reportVolume({ metrics, volumeWatch })
   reportLanes({ metrics, vault, delivery, guard, door })
 
   await delivery.start()
@@ -249,6 +275,13 @@ async function closePublicApp(app: Awaited<ReturnType<typeof createPublicApp>>):
     await app.close()
   } finally {
     clearTimeout(patience)
+  }
+}
+
+function waitingOf({ books, backlog: [oldest] }: StoreLook, clock: Clock): Waiting {
+  return {
+    queued: books.queued,
+    oldestAgeS: oldest && Math.max(0, clock.wallMs() / 1000 - oldest.oldestEventTimeS),
   }
 }
 

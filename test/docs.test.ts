@@ -87,7 +87,7 @@ t.test('every route of the admin port is in the README, and none that is not the
   )
   const both = "'/accounts/:id/pause', …); app.post('/accounts/:id/resume'"
   const code = sources.join('\n').replace('`/accounts/:id/${verb}`', both)
-  const routes = [...code.matchAll(/app\.(get|put|post|delete)\('([^']+)'/g)].map(
+  const routes = [...code.matchAll(/app\.(get|put|post|delete)(?:<[^(]*>)?\('([^']+)'/g)].map(
     ([, method, path]) => `${method!.toUpperCase()} ${path!.replace(/:(\w+)/g, '{$1}')}`,
   )
   const table = tableUnder(readme, '## Operating it').map(([route]) => route)

@@ -1,18 +1,25 @@
 /**
- * The admin port: for the people and machines that operate the relay. Every route asks for the admin token, but for
- * `/metrics` when METRICS_OPEN is set. Answers never hold a token or a stored key.
+ * The admin port: for the people and machines that operate the relay. Every route asks for the admin token or a session
+ * that began with it, but for the console's own files and, when METRICS_OPEN is set, `/metrics`. Answers never hold a
+ * token or a stored key.
  */
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify'
 import { TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { Door } from '../budget/door.ts'
+import type { Guard } from '../budget/guard.ts'
 import type { Clock } from '../clock.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { Verify } from '../delivery/verify.ts'
 import { NotFound, Unauthorized } from '../errors.ts'
 import { bearerOf } from '../http/auth.ts'
+import type { Readiness } from '../http/health.ts'
 import type { MatchQuality } from '../insight/match-quality.ts'
+import type { Pulse } from '../insight/pulse.ts'
 import { codeOf, type Log } from '../log.ts'
+import type { VolumeWatch } from '../insight/volume-watch.ts'
 import type { Metrics } from '../metrics.ts'
 import type { SalvageReport } from '../store/sqlite/salvage/salvage.ts'
+import type { LookAtStore } from '../store/look.ts'
 import type { Store } from '../store/store.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Granting } from '../tokens/granting.ts'
@@ -23,14 +30,18 @@ import { isSame } from './admin-token.ts'
 import { auditChanges, auditRoutes } from './audit.ts'
 import { bookRoutes } from './books.ts'
 import { consentRoutes } from './consent.ts'
+import { consoleRoutes } from './console.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
 import { explainRoutes } from './explain.ts'
 import { notice, sendPage, wantsHtml } from './html.ts'
 import { keyRoutes } from './keys.ts'
+import { liveRoutes } from './live.ts'
 import { matchQualityRoutes } from './match-quality.ts'
 import { qualityRoutes } from './quality.ts'
 import { resealRoutes } from './reseal.ts'
 import { salvageRoutes } from './salvage.ts'
+import { createSessions, SESSION_KEY_HEADER } from './session.ts'
+import { volumeRoutes } from './volume.ts'
 
 export interface AdminOptions {
   readonly vault: Vault
@@ -41,6 +52,15 @@ export interface AdminOptions {
   readonly refresher: Refresher
   readonly tokenHealth: TokenHealth
   readonly matchQuality: MatchQuality
+  readonly volumeWatch: VolumeWatch
+  readonly pulse: Pulse
+  readonly look: LookAtStore
+  readonly readiness: Readiness
+  readonly door: Door
+  readonly guard: Guard
+  /** CALL_BURST and POSTS_PER_MINUTE: what full buckets hold. */
+  readonly callBurst: number
+  readonly postsPerMinute: number
   readonly metrics: Metrics
   readonly log: Log
   readonly clock: Clock
@@ -64,6 +84,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The route looks for the browser's session itself. */
     readonly takesSession?: boolean
+    /** Anybody may read it: it holds nothing but the console's own files. */
+    readonly isOpen?: boolean
   }
 }
 
@@ -73,6 +95,10 @@ const BODY_LIMIT_BYTES = 64 * 1024
 
 export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
   const { metrics, metricsOpen, log, adminToken } = options
+  const sessions = createSessions({
+    nowMs: options.clock.monotonicMs,
+    isSecure: options.publicUrl().startsWith('https:'),
+  })
   const app = Fastify({
     logger: false,
     bodyLimit: BODY_LIMIT_BYTES,
@@ -96,8 +122,12 @@ export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
 
   app.addHook('onRequest', async (request) => {
     if (metricsOpen && request.routeOptions.url === '/metrics') return
-    if (request.routeOptions.config.takesSession === true) return
-    if (!isSame(bearerOf(request.headers.authorization) ?? '', adminToken)) throw new Unauthorized()
+    const { takesSession, isOpen } = request.routeOptions.config
+    if (takesSession === true || isOpen === true) return
+    if (isSame(bearerOf(request.headers.authorization) ?? '', adminToken)) return
+    const sessionKey = request.headers[SESSION_KEY_HEADER]
+    if (typeof sessionKey === 'string' && sessions.opens(request.headers.cookie, sessionKey)) return
+    throw new Unauthorized()
   })
   app.addHook('onResponse', (request, reply, done) => {
     const { method, routeOptions } = request
@@ -112,9 +142,10 @@ export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
 
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()))
   await app.register(accountRoutes, options)
-  await app.register(consentRoutes, options)
+  await app.register(consentRoutes, { ...options, sessions })
   await app.register(qualityRoutes, options)
   await app.register(matchQualityRoutes, options)
+  await app.register(volumeRoutes, options)
   await app.register(keyRoutes, options)
   await app.register(bookRoutes, options)
   await app.register(deadLetterRoutes, options)
@@ -122,6 +153,8 @@ export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
   await app.register(resealRoutes, options)
   await app.register(salvageRoutes, options)
   await app.register(auditRoutes, options)
+  await app.register(liveRoutes, options)
+  await app.register(consoleRoutes)
   return app
 }
 

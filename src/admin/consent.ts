@@ -1,6 +1,6 @@
 /**
  * Consent through the browser: `/accounts/{id}/authorize` leads to Pinterest's consent page, which leads back to
- * `/oauth/callback`. Begun and finished in one session (session.ts); only these routes take its cookie.
+ * `/oauth/callback`. Begun and finished in one session (session.ts); only these routes take its cookie alone.
  */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -13,7 +13,7 @@ import { NO_CLIENT, SCOPE } from '../tokens/granting.ts'
 import type { AdminOptions } from './app.ts'
 import { isSame } from './admin-token.ts'
 import { loginForm, notice, sendPage, wantsHtml } from './html.ts'
-import { createSessions } from './session.ts'
+import { SESSION_LIFE_S, type Sessions } from './session.ts'
 
 const Params = Type.Object({ id: Type.String({ pattern: '^\\d{1,18}$' }) })
 const Callback = Type.Object({
@@ -30,13 +30,15 @@ const Login = Type.Object(
   { additionalProperties: false },
 )
 
+export interface ConsentOptions extends AdminOptions {
+  readonly sessions: Sessions
+}
+
 const LOGIN_LIMIT_BYTES = 4096
 
-export const consentRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
-  const { vault, store, granting, clock, log, adminToken, consentPageUrl, publicUrl } = options
-  const nowMs = clock.monotonicMs
-  const sessions = createSessions({ nowMs, isSecure: publicUrl().startsWith('https:') })
-  const consents = createConsents(nowMs)
+export const consentRoutes: FastifyPluginAsyncTypebox<ConsentOptions> = async (app, options) => {
+  const { vault, store, granting, clock, log, adminToken, consentPageUrl, publicUrl, sessions } = options
+  const consents = createConsents(clock.monotonicMs)
   const consentOrigin = new URL(consentPageUrl).origin
   const redirectUri = () => `${publicUrl()}/oauth/callback`
 
@@ -51,7 +53,7 @@ export const consentRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app
     const known = sessions.find(request.headers.cookie)
     if (known !== undefined) return known
     if (!isSame(bearerOf(request.headers.authorization) ?? '', adminToken)) return undefined
-    const sessionId = sessions.begin()
+    const { sessionId } = sessions.begin()
     reply.header('set-cookie', sessions.cookieOf(sessionId))
     return sessionId
   }
@@ -64,8 +66,10 @@ export const consentRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app
       if (!wantsHtml(request) || next === undefined) throw new Unauthorized()
       return sendPage(reply, 401, loginForm(next, 'That is not the admin token.'), consentOrigin)
     }
-    reply.header('set-cookie', sessions.cookieOf(sessions.begin()))
-    return next === undefined ? reply.code(204).send() : reply.redirect(next, 303)
+    const { sessionId, sessionKey } = sessions.begin()
+    reply.headers({ 'set-cookie': sessions.cookieOf(sessionId), 'cache-control': 'no-store' })
+    if (next !== undefined) return reply.redirect(next, 303)
+    return { session_key: sessionKey, expires_in_seconds: SESSION_LIFE_S }
   })
 
   app.delete('/session', open, async (request, reply) => {

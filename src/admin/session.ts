@@ -1,15 +1,20 @@
 /**
- * Browser sessions on the admin port, for pages that a browser has to reach by itself. A session begins with the admin
- * token and ends after twelve hours or with the process. The cookie counts only where a route says so: everything that
- * changes something asks for the bearer token, which no other site can make a browser send.
+ * Browser sessions on the admin port. A session begins with the admin token and ends after twelve hours or with the
+ * process, so that no page keeps the token itself.
+ *
+ * A browser sends the cookie by itself, also when another site or another port of the same host makes it: alone it opens
+ * only the routes of consent, which a browser has to reach by its address bar. Everything else wants the session's key beside
+ * it, in a header that no other origin can set or read.
  */
 import { randomBytes } from 'node:crypto'
+import { isSame } from './admin-token.ts'
 
 export interface Sessions {
-  /** Answers the new session's id. */
-  begin(): string
+  begin(): { readonly sessionId: string; readonly sessionKey: string }
   /** The id of the session that a request's `Cookie` header belongs to. */
   find(cookie: string | undefined): string | undefined
+  /** Whether both halves are there and belong together: as good as the admin token. */
+  opens(cookie: string | undefined, sessionKey: string): boolean
   end(sessionId: string): void
   /** The `Set-Cookie` value for a session, or for none. */
   cookieOf(sessionId: string | undefined): string
@@ -22,27 +27,36 @@ export interface SessionOptions {
   readonly isSecure: boolean
 }
 
+export const SESSION_KEY_HEADER = 'x-pinrelay-session-key'
 const COOKIE = 'pinrelay_session'
-const SESSION_LIFE_S = 12 * 3600
+export const SESSION_LIFE_S = 12 * 3600
 const SESSIONS_KEPT = 1000
 
 export function createSessions({ nowMs, isSecure }: SessionOptions): Sessions {
-  const untilMs = new Map<string, number>()
+  const sessions = new Map<string, { readonly sessionKey: string; readonly untilMs: number }>()
   // Lax, not Strict: the way back from Pinterest's consent page comes from another site.
   const attributes = `Path=/; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`
+
+  function find(cookie = ''): string | undefined {
+    const [, sessionId = ''] = new RegExp(`(?:^|;\\s*)${COOKIE}=([\\w-]+)`).exec(cookie) ?? []
+    return nowMs() < (sessions.get(sessionId)?.untilMs ?? -Infinity) ? sessionId : undefined
+  }
+
   return {
     begin() {
-      const [oldest] = untilMs.keys()
-      if (untilMs.size >= SESSIONS_KEPT && oldest !== undefined) untilMs.delete(oldest)
+      const [oldest] = sessions.keys()
+      if (sessions.size >= SESSIONS_KEPT && oldest !== undefined) sessions.delete(oldest)
       const sessionId = randomBytes(32).toString('base64url')
-      untilMs.set(sessionId, nowMs() + SESSION_LIFE_S * 1000)
-      return sessionId
+      const sessionKey = randomBytes(32).toString('base64url')
+      sessions.set(sessionId, { sessionKey, untilMs: nowMs() + SESSION_LIFE_S * 1000 })
+      return { sessionId, sessionKey }
     },
-    find(cookie = '') {
-      const [, sessionId = ''] = new RegExp(`(?:^|;\\s*)${COOKIE}=([\\w-]+)`).exec(cookie) ?? []
-      return nowMs() < (untilMs.get(sessionId) ?? -Infinity) ? sessionId : undefined
+    find,
+    opens(cookie, sessionKey) {
+      const session = sessions.get(find(cookie) ?? '')
+      return session !== undefined && isSame(sessionKey, session.sessionKey)
     },
-    end: (sessionId) => void untilMs.delete(sessionId),
+    end: (sessionId) => void sessions.delete(sessionId),
     cookieOf: (sessionId) =>
       sessionId === undefined
         ? `${COOKIE}=; Max-Age=0; ${attributes}`

@@ -10,6 +10,7 @@ import { maintenanceCommands } from './maintenance.ts'
 import { quality } from './quality.ts'
 import { send } from './send.ts'
 import { status } from './status.ts'
+import { volume } from './volume.ts'
 import { CommandFailed, EXIT, misused, type Terminal } from './terminal.ts'
 
 export const COMMANDS: readonly Command[] = [
@@ -19,6 +20,7 @@ export const COMMANDS: readonly Command[] = [
   send,
   explain,
   quality,
+  volume,
   ...deadCommands,
   ...maintenanceCommands,
 ]

@@ -64,7 +64,8 @@ export interface Delivery {
   wake(lane: LaneKey): void
   /** An account was registered, rotated, paused, resumed or removed. */
   goOn(adAccountId: string): void
-  lanes(adAccountId: string): readonly LaneState[]
+  /** Of one account, or all. */
+  lanes(adAccountId?: string): readonly LaneState[]
   callsInFlight(): number
   /** The store has not written a verdict for long: no post should be taken. */
   isStuck(): boolean
@@ -311,11 +312,11 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
     lanes: (adAccountId) =>
       [...lanes.values()]
-        .filter(({ key }) => key.adAccountId === adAccountId)
+        .filter(({ key }) => adAccountId === undefined || key.adAccountId === adAccountId)
         .map((lane) =>
           stateOf(lane, {
             isPaused: isPaused(lane),
-            needsConsent: options.needsConsent(adAccountId),
+            needsConsent: options.needsConsent(lane.key.adAccountId),
             outageUntilMs: outage.untilMs(),
             nowMs: clock.monotonicMs(),
           }),

@@ -22,9 +22,9 @@ export function reportLanes(options: {
     help: '1 for each lane that does not call, with the reason: its status in GET /accounts. At most 1,000.',
     labels: ['ad_account_id', 'lane', 'status'],
     read: () =>
-      adAccountIds()
-        .flatMap((adAccountId) => delivery.lanes(adAccountId))
-        .filter(({ status }) => status !== 'open')
+      delivery
+        .lanes()
+        .filter(({ status, adAccountId }) => status !== 'open' && vault.account(adAccountId) !== undefined)
         .slice(0, SERIES_LIMIT)
         .map(({ adAccountId, isTest, status }) => ({
           labels: { ad_account_id: adAccountId, lane: isTest ? 'test' : 'live', status },

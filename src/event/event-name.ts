@@ -33,6 +33,10 @@ const KNOWN_EVENT_NAMES: ReadonlySet<string> = new Set([
   'submit_application',
 ])
 
+export function isKnownEventName(name: string): boolean {
+  return KNOWN_EVENT_NAMES.has(name)
+}
+
 export function eventName(value: unknown): Reading<string> {
   const reading = typeof value === 'string' ? identifier(value, MAX_EVENT_NAME_LENGTH) : UNUSABLE
   if (reading.status !== 'read' || KNOWN_EVENT_NAMES.has(reading.value)) return reading

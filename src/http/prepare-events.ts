@@ -5,12 +5,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { prepareEvent, type Prepared } from '../event/prepare.ts'
 import type { MatchQuality } from '../insight/match-quality.ts'
+import type { VolumeWatch } from '../insight/volume-watch.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Account } from '../vault/vault.ts'
 
 export interface PrepareEventsOptions {
   readonly metrics: Metrics
   readonly matchQuality: Pick<MatchQuality, 'note'>
+  readonly volumeWatch: Pick<VolumeWatch, 'note'>
   /** Milliseconds since the epoch. */
   readonly wallMs: () => number
   readonly maxEventAgeMs: number
@@ -26,7 +28,7 @@ export type PrepareEvents = (
 const TURN_MS = 5
 
 export function createPrepareEvents(options: PrepareEventsOptions): PrepareEvents {
-  const { metrics, matchQuality, wallMs, maxEventAgeMs } = options
+  const { metrics, matchQuality, volumeWatch, wallMs, maxEventAgeMs } = options
   return async (events, { account, isTest }) => {
     const { country: accountCountry, dobFormat } = account
     const context = { nowMs: wallMs(), accountCountry, dobFormat, maxEventAgeMs, isTest }
@@ -40,7 +42,10 @@ export function createPrepareEvents(options: PrepareEventsOptions): PrepareEvent
       const one = prepareEvent(event, context)
       for (const { code } of one.warnings) metrics.warned(code)
       if (one.status === 'refused') metrics.refused(one.reason)
-      if (!isTest) matchQuality.note(account.adAccountId, one)
+      if (!isTest) {
+        matchQuality.note(account.adAccountId, one)
+        volumeWatch.note(account.adAccountId, one.eventName)
+      }
       prepared.push(one)
     }
     return prepared

@@ -1,41 +1,19 @@
-/**
- * The store's size, the books and the backlog, as they are when somebody looks. One look at the store serves all of them, and
- * those that come within a few seconds: a scrape must not be a load.
- */
+/** The store's size, the books and the backlog, as they are when somebody looks. */
 import type { Clock } from '../clock.ts'
 import type { LabelledValue, Metrics } from '../metrics.ts'
-import type { Books, LaneBacklog, Store, StoreSize } from './store.ts'
+import type { LookAtStore } from './look.ts'
+import type { LaneBacklog } from './store.ts'
 
-const KEEP_MS = 2000
 /** The oldest ones: an alert on age comes in time when that is among them. */
 const SERIES_LIMIT = 1000
 
-interface Look {
-  readonly size: StoreSize
-  readonly books: Books
-  /** The oldest first. */
-  readonly backlog: readonly LaneBacklog[]
-}
-
 export function reportStore(options: {
   readonly metrics: Metrics
-  readonly store: Store
+  readonly look: LookAtStore
   readonly clock: Clock
 }): void {
-  const { metrics, store, clock } = options
-  let kept: { readonly atMs: number; readonly look: Promise<Look> } | undefined
-
-  function look(): Promise<Look> {
-    const nowMs = clock.monotonicMs()
-    if (kept === undefined || nowMs - kept.atMs > KEEP_MS) kept = { atMs: nowMs, look: lookAnew() }
-    return kept.look
-  }
-
-  async function lookAnew(): Promise<Look> {
-    const [size, books, backlog] = await Promise.all([store.size(), store.books({}), store.backlog()])
-    const oldestFirst = backlog.toSorted((one, other) => one.oldestEventTimeS - other.oldestEventTimeS)
-    return { size, books, backlog: oldestFirst.slice(0, SERIES_LIMIT) }
-  }
+  const { metrics, look, clock } = options
+  const oldest = async () => (await look()).backlog.slice(0, SERIES_LIMIT)
 
   metrics.gauge(
     'pinrelay_store_used_bytes',
@@ -70,7 +48,7 @@ export function reportStore(options: {
     name: 'pinrelay_lane_events_queued',
     help: 'Events of a lane that wait for their verdict, of the 1,000 lanes with the oldest events.',
     labels: ['ad_account_id', 'lane'],
-    read: async () => (await look()).backlog.map((lane) => labelled(lane, lane.events)),
+    read: async () => (await oldest()).map((lane) => labelled(lane, lane.events)),
   })
   metrics.labelledGauge({
     name: 'pinrelay_lane_oldest_event_age_seconds',
@@ -78,7 +56,7 @@ export function reportStore(options: {
     labels: ['ad_account_id', 'lane'],
     async read() {
       const nowS = clock.wallMs() / 1000
-      return (await look()).backlog.map((lane) => labelled(lane, Math.max(0, nowS - lane.oldestEventTimeS)))
+      return (await oldest()).map((lane) => labelled(lane, Math.max(0, nowS - lane.oldestEventTimeS)))
     },
   })
 }

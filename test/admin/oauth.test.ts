@@ -345,27 +345,40 @@ t.test('the page of consent needs an app, an account and a login', async (t) => 
   }
 })
 
-t.test("a session's cookie opens nothing but consent, and ends", async (t) => {
-  const stand = await setUp(t)
-  const url = stand.relay.adminUrl
-  const body = JSON.stringify({ admin_token: ADMIN_TOKEN })
-  const login = await fetch(`${url}/session`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body,
-  })
-  t.equal(login.status, 204)
-  const [set = ''] = login.headers.getSetCookie()
-  t.match(set, /HttpOnly; SameSite=Lax$/)
-  const headers = { cookie: set.split(';')[0]! }
-  for (const path of ['/accounts', '/keys', '/audit', '/metrics', `/accounts/${ACCOUNT}`]) {
-    t.equal((await fetch(url + path, { headers })).status, 401, path)
-  }
-  t.equal((await fetch(`${url}/accounts/${ACCOUNT}`, { method: 'DELETE', headers })).status, 401)
-  t.equal((await fetch(`${url}/accounts/${ACCOUNT}/authorize`, { headers, redirect: 'manual' })).status, 409)
-  await fetch(`${url}/session`, { method: 'DELETE', headers })
-  t.equal((await fetch(`${url}/accounts/${ACCOUNT}/authorize`, { headers })).status, 401)
-})
+t.test(
+  "a session's cookie alone opens nothing but consent, with its key everything, and both end",
+  async (t) => {
+    const stand = await setUp(t)
+    const url = stand.relay.adminUrl
+    const body = JSON.stringify({ admin_token: ADMIN_TOKEN })
+    const login = await fetch(`${url}/session`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    })
+    t.equal(login.status, 200)
+    const { session_key: sessionKey } = (await login.json()) as { session_key: string }
+    const [set = ''] = login.headers.getSetCookie()
+    t.match(set, /HttpOnly; SameSite=Lax$/)
+    const headers = { cookie: set.split(';')[0]! }
+    for (const path of ['/accounts', '/keys', '/audit', '/metrics', `/accounts/${ACCOUNT}`]) {
+      t.equal((await fetch(url + path, { headers })).status, 401, path)
+    }
+    t.equal((await fetch(`${url}/accounts/${ACCOUNT}`, { method: 'DELETE', headers })).status, 401)
+    t.equal(
+      (await fetch(`${url}/accounts/${ACCOUNT}/authorize`, { headers, redirect: 'manual' })).status,
+      409,
+    )
+    const key = { 'x-pinrelay-session-key': sessionKey }
+    t.equal((await fetch(`${url}/accounts`, { headers: key })).status, 401, 'the key alone')
+    const wrong = { ...headers, 'x-pinrelay-session-key': `${sessionKey.slice(1)}x` }
+    t.equal((await fetch(`${url}/accounts`, { headers: wrong })).status, 401, 'another key')
+    t.equal((await fetch(`${url}/accounts`, { headers: { ...headers, ...key } })).status, 200)
+    await fetch(`${url}/session`, { method: 'DELETE', headers })
+    t.equal((await fetch(`${url}/accounts/${ACCOUNT}/authorize`, { headers })).status, 401)
+    t.equal((await fetch(`${url}/accounts`, { headers: { ...headers, ...key } })).status, 401)
+  },
+)
 
 t.test('a minted token makes sending independent of the grant, and the grant is the way back', async (t) => {
   const stand = await setUp(t)

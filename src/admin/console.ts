@@ -1,0 +1,73 @@
+/**
+ * Serves the console: a page, its style sheet and its scripts (`src/console/`), as they lie there. They hold nothing that
+ * needs a login; what they show they ask of the other routes. The policy lets a browser load from here and nowhere else.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { extname } from 'node:path'
+import type { FastifyPluginAsync } from 'fastify'
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+}
+
+const HEADERS = {
+  'content-security-policy': [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "connect-src 'self'",
+    "frame-ancestors 'none'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "require-trusted-types-for 'script'",
+  ].join('; '),
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  // Asked again each time: after an upgrade no browser mixes old scripts with new answers.
+  'cache-control': 'no-cache',
+}
+
+interface ConsoleFile {
+  readonly type: string
+  readonly content: Buffer
+}
+
+export const consoleRoutes: FastifyPluginAsync = async (app) => {
+  const files = readFiles()
+  const open = { config: { isOpen: true } } as const
+
+  app.get('/', open, async (_request, reply) => {
+    const { type, content } = files.get('index.html')!
+    return reply.headers(HEADERS).type(type).send(content)
+  })
+
+  app.get<{ Params: { file: string } }>('/console/:file', open, async (request, reply) => {
+    const file = files.get(request.params.file)
+    if (file === undefined) return reply.callNotFound()
+    return reply.headers(HEADERS).type(file.type).send(file.content)
+  })
+}
+
+/** Everything at once and by name: no path of a request ever meets the disk. */
+function readFiles(): ReadonlyMap<string, ConsoleFile> {
+  const folder = new URL('../console/', import.meta.url)
+  const names = readdirSync(folder).filter((name) => extname(name) in TYPES)
+  const own = names.map((name) => [name, new URL(name, folder)] as const)
+  const library = import.meta.resolve('uplot')
+  const plots = [
+    ['uplot.js', new URL('uPlot.esm.js', library)],
+    ['uplot.css', new URL('uPlot.min.css', library)],
+  ] as const
+  return new Map(
+    [...own, ...plots].map(([name, url]) => [
+      name,
+      { type: TYPES[extname(name)]!, content: readFileSync(url) },
+    ]),
+  )
+}

@@ -1,0 +1,121 @@
+/**
+ * What the console looks at every few seconds: whether posts are taken, the last half hour in steps, what is stored, and the
+ * lanes that matter most right now. Of this process; with several relays each has its own.
+ */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import type { LaneState } from '../delivery/lane-state.ts'
+import { STEP_MS, type PulseSample } from '../insight/pulse.ts'
+import type { LaneBacklog, LaneKey } from '../store/store.ts'
+import type { AdminOptions } from './app.ts'
+
+const Query = Type.Object(
+  {
+    /** Only steps that ended after this, in seconds since the epoch. */
+    since: Type.Optional(Type.String({ pattern: '^\\d{1,12}(\\.\\d{1,6})?$' })),
+  },
+  { additionalProperties: false },
+)
+
+/** More than a person reads; metrics have a thousand. */
+const LANES_SHOWN = 200
+
+export const liveRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
+  const { vault, delivery, pulse, look, readiness, clock } = options
+
+  app.get('/live', { schema: { querystring: Query } }, async (request) => {
+    const nowS = clock.wallMs() / 1000
+    // A store that is away must not take the page away that tells of it.
+    const stored = await look().catch(() => undefined)
+    const lanes = lanesNow(delivery.lanes(), stored?.backlog ?? []).filter(
+      ({ key }) => vault.account(key.adAccountId) !== undefined,
+    )
+    return {
+      at: nowS,
+      problem: readiness.problem() ?? null,
+      step_seconds: STEP_MS / 1000,
+      samples: pulse.samples(Number(request.query.since ?? 0)).map(showSample),
+      books: stored?.books ?? null,
+      store: stored && {
+        used_bytes: stored.size.usedBytes,
+        disk_free_bytes: stored.size.diskFreeBytes,
+        full: stored.size.isFull,
+      },
+      calls_in_flight: delivery.callsInFlight(),
+      accounts: vault.accounts().length,
+      lane_count: lanes.length,
+      lanes: lanes
+        .toSorted(byUrgency)
+        .slice(0, LANES_SHOWN)
+        .map((lane) => showLane(lane, nowS)),
+    }
+  })
+
+  function showLane({ key, state, backlog }: LaneNow, nowS: number) {
+    const { adAccountId, isTest } = key
+    const account = vault.account(adAccountId)
+    const nextTryMs = state?.nextTryMs
+    return {
+      ad_account_id: adAccountId,
+      label: account?.label ?? '',
+      test: isTest,
+      status: state?.status ?? 'open',
+      next_try_in_seconds: nextTryMs === undefined ? null : Math.ceil(nextTryMs / 1000),
+      calls_in_flight: state?.callsInFlight ?? 0,
+      queued: backlog?.events ?? 0,
+      oldest_age_seconds: backlog ? Math.max(0, Math.round(nowS - backlog.oldestEventTimeS)) : null,
+      guard: { level: options.guard.level(adAccountId) ?? null, capacity: options.callBurst },
+      door: {
+        level: options.door.level(adAccountId) ?? null,
+        capacity: account?.postsPerMinute ?? options.postsPerMinute,
+      },
+    }
+  }
+}
+
+interface LaneNow {
+  readonly key: LaneKey
+  readonly state: LaneState | undefined
+  readonly backlog: LaneBacklog | undefined
+}
+
+/** Each lane that this process knows, and each that has something in the store. */
+function lanesNow(states: readonly LaneState[], backlogs: readonly LaneBacklog[]): LaneNow[] {
+  const nameOf = ({ adAccountId, isTest }: LaneKey) => `${adAccountId}/${isTest}`
+  const waiting = new Map(backlogs.map((backlog) => [nameOf(backlog), backlog]))
+  const known = states.map((state) => {
+    const backlog = waiting.get(nameOf(state))
+    waiting.delete(nameOf(state))
+    return { key: state, state, backlog }
+  })
+  return [
+    ...known,
+    ...Array.from(waiting.values(), (backlog) => ({ key: backlog, state: undefined, backlog })),
+  ]
+}
+
+/** Those that do not call first, then by what waits. */
+function byUrgency(one: LaneNow, other: LaneNow): number {
+  const stands = ({ state }: LaneNow) => (state === undefined || state.status === 'open' ? 0 : 1)
+  return stands(other) - stands(one) || (other.backlog?.events ?? 0) - (one.backlog?.events ?? 0)
+}
+
+function showSample(sample: PulseSample) {
+  return {
+    at: sample.atS,
+    posts: sample.posts,
+    turned_away: sample.turnedAway,
+    delivered: sample.delivered,
+    rejected: sample.rejected,
+    expired: sample.expired,
+    refused: sample.refused,
+    duplicate: sample.duplicate,
+    calls: sample.calls,
+    calls_failed: sample.callsFailed,
+    post_p50_seconds: sample.postP50S ?? null,
+    post_p99_seconds: sample.postP99S ?? null,
+    call_p99_seconds: sample.callP99S ?? null,
+    queued: sample.queued ?? null,
+    oldest_age_seconds: sample.oldestAgeS ?? null,
+  }
+}

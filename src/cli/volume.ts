@@ -1,0 +1,47 @@
+/** `volume`: whether each account sends as many events of each name as it used to; what is unusual stands first. */
+import { show, textOf, type Command } from './command.ts'
+import { renderTable } from './table.ts'
+import { EXIT } from './terminal.ts'
+
+interface ShownVolume {
+  readonly ad_account_id: string
+  readonly event_name: string
+  readonly state: string
+  readonly since: string
+  readonly observed: number
+  readonly expected: number | null
+  readonly window_minutes: number
+}
+
+export const volume: Command = {
+  name: 'volume',
+  words: '[--account ID]',
+  does: 'events of each name against the same hours of the days before, drops and surges first; exit code 3 when there are some',
+  positionals: 0,
+  options: { account: { type: 'string' } },
+  async run(invocation) {
+    const { options, admin } = invocation
+    const account = textOf(options['account'])
+    const query =
+      account === undefined ? '' : `?${new URLSearchParams({ ad_account_id: account }).toString()}`
+    const answer = await admin.get(`/volume${query}`)
+    const rows = answer['volume'] as readonly ShownVolume[]
+    show(invocation, answer, () => (rows.length === 0 ? 'no live events yet' : render(rows)))
+    return rows.some(({ state }) => state === 'drop' || state === 'surge') ? EXIT.partly : EXIT.done
+  },
+}
+
+function render(rows: readonly ShownVolume[]): string {
+  return renderTable(
+    ['account', 'event', 'state', 'since', 'seen', 'expected', 'within'],
+    rows.map(({ ad_account_id, event_name, state, since, observed, expected, window_minutes: minutes }) => [
+      ad_account_id,
+      event_name,
+      state,
+      since,
+      observed,
+      expected === null ? 'not known yet' : Math.round(expected),
+      `${minutes / 60} h`,
+    ]),
+  )
+}

@@ -1,0 +1,132 @@
+/** Accounts: how each one's token does, its lanes, and what can be done about it. */
+import { fill, h } from './dom.js'
+import { act, button, openAccountForm, openDelete, setPaused, verify } from './actions.js'
+import { span, time } from './format.js'
+import { remedyOf } from './remedies.js'
+import { ask } from './session.js'
+
+const SHOWN = 50
+
+/** @param {URLSearchParams} query @returns {import('./main.js').View} */
+export function createAccounts(query) {
+  const list = h('div.cards')
+  const note = h('p.quiet', { role: 'status' })
+  const search = /** @type {HTMLInputElement} */ (
+    h('input', { id: 'search', type: 'search', value: query.get('id') ?? '', oninput: () => render() })
+  )
+  const element = h(
+    'div',
+    {},
+    h(
+      'div.bar',
+      {},
+      h('p.field', {}, h('label', { for: 'search' }, 'Number or label'), search),
+      h(
+        'button.main',
+        { type: 'button', onclick: () => openAccountForm(undefined, undefined, load) },
+        'Register an account',
+      ),
+    ),
+    note,
+    list,
+  )
+  /** @type {any[]} */
+  let accounts = []
+  let isClosed = false
+
+  async function load() {
+    try {
+      accounts = (await ask('GET', '/accounts')).accounts
+      if (!isClosed) render()
+    } catch (error) {
+      fill(note, /** @type {Error} */ (error).message)
+    }
+  }
+
+  function render() {
+    const wanted = search.value.trim().toLowerCase()
+    const found = accounts.filter(
+      ({ ad_account_id: id, label }) => id.includes(wanted) || label.toLowerCase().includes(wanted),
+    )
+    fill(list, ...found.slice(0, SHOWN).map(showAccount))
+    fill(
+      note,
+      accounts.length === 0
+        ? 'No account yet. Register the first one with its conversion token.'
+        : found.length > SHOWN
+          ? `${SHOWN} of ${found.length}: search for the others.`
+          : `${found.length} of ${accounts.length}`,
+    )
+  }
+
+  /** @param {any} account */
+  function showAccount(account) {
+    const { ad_account_id: id, label, token, grant, lanes, paused } = account
+    const troubles = lanes.filter(
+      (/** @type {any} */ lane) => lane.status !== 'open' && lane.status !== 'paused',
+    )
+    return h(
+      'article.card',
+      { 'aria-label': label || id },
+      h('h2', {}, label || id, ' ', paused ? h('span.state', { 'data-state': 'stands' }, 'paused') : null),
+      h(
+        'dl',
+        {},
+        fact('Number', id),
+        fact('Token', showToken(token)),
+        grant &&
+          fact(
+            'Grant',
+            grant.status === 'valid'
+              ? `valid, next refresh in ${span(grant.next_refresh_in_seconds)}`
+              : 'refused: consent again',
+          ),
+        token.last_failure &&
+          fact('Last failure', `${time(token.last_failure.at)}: ${token.last_failure.reason}`),
+        fact('Last success', time(token.last_success_at)),
+        fact('Country', account.country ?? '–'),
+      ),
+      ...troubles.map((/** @type {any} */ lane) => {
+        const remedy = remedyOf(lane.status)
+        return h(
+          'p',
+          {},
+          h('span.state', { 'data-state': remedy.state }, lane.status),
+          ` ${lane.test ? 'Test' : 'Live'} lane. ${remedy.means} `,
+          act(id, remedy.action, load),
+        )
+      }),
+      h(
+        'div.actions',
+        {},
+        button('Verify', id, () => verify(id).then(load)),
+        paused
+          ? button('Resume', id, () => setPaused(id, false).then(load))
+          : button('Pause', id, () => setPaused(id, true).then(load)),
+        button('Change or rotate', id, async () => openAccountForm(id, account, load)),
+        account.client_id && h('a', { href: `/accounts/${id}/authorize` }, 'Consent'),
+        grant &&
+          button('Mint a conversion token', id, () =>
+            ask('POST', `/accounts/${id}/conversion-token`).then(load),
+          ),
+        h('a', { href: `#/dead-letters?ad_account_id=${id}` }, 'Dead letters'),
+        button('Remove', id, async () => openDelete(id, load)),
+      ),
+    )
+  }
+
+  void load()
+  return { element, close: () => void (isClosed = true) }
+}
+
+/** @param {any} token */
+function showToken({ kind, last4, age_seconds: age, expires_in_seconds: expires }) {
+  if (kind === 'none') return 'none: consent is missing'
+  const end = expires === null ? '' : `, expires in ${span(expires)}`
+  return `${kind}, ends in …${last4}, ${span(age)} old${end}`
+}
+
+/** @param {string} name @param {import('./dom.js').Child} value */
+function fact(name, value) {
+  return h('div', {}, h('dt', {}, name), h('dd', {}, value))
+}

@@ -1,0 +1,183 @@
+/** What a person can do about an account, as buttons; the same wherever they stand. */
+import { h, speak } from './dom.js'
+import { field, openForm, openNotice, textOf } from './dialogs.js'
+import { ask } from './session.js'
+
+/**
+ * @param {string} adAccountId
+ * @param {'resume' | 'token' | 'consent' | 'verify' | undefined} action
+ * @param {() => Promise<void>} afterwards
+ */
+export function act(adAccountId, action, afterwards) {
+  switch (action) {
+    case 'resume':
+      return button('Resume', adAccountId, () => setPaused(adAccountId, false).then(afterwards))
+    case 'token':
+      return button('Give a new token', adAccountId, async () =>
+        openAccountForm(adAccountId, undefined, afterwards),
+      )
+    case 'consent':
+      return h('a', { href: `/accounts/${adAccountId}/authorize` }, 'Consent again')
+    case 'verify':
+      return button('Verify', adAccountId, () => verify(adAccountId).then(afterwards))
+    case undefined:
+      return null
+  }
+}
+
+/** @param {string} text @param {string} about whom it is about, for those who hear buttons one by one @param {() => Promise<void>} run */
+export function button(text, about, run) {
+  const element = h('button', { type: 'button', 'aria-label': `${text}: ${about}` }, text)
+  element.addEventListener('click', () => {
+    element.setAttribute('aria-busy', 'true')
+    run()
+      .catch((/** @type {Error} */ error) => openNotice('That did not work', h('p', {}, error.message)))
+      .finally(() => element.removeAttribute('aria-busy'))
+  })
+  return element
+}
+
+/** @param {string} adAccountId @param {boolean} isPaused */
+export async function setPaused(adAccountId, isPaused) {
+  await ask('POST', `/accounts/${adAccountId}/${isPaused ? 'pause' : 'resume'}`)
+  speak(`${adAccountId} is ${isPaused ? 'paused' : 'resumed'}.`)
+}
+
+/** @param {string} adAccountId */
+export async function verify(adAccountId) {
+  const { works, status, message } = await ask('POST', `/accounts/${adAccountId}/verify`)
+  openNotice(
+    works ? 'The token works' : 'The token does not work',
+    h(
+      'p',
+      {},
+      works
+        ? 'Pinterest took a test event, which it does not record.'
+        : message || 'Pinterest did not say why.',
+    ),
+    h(
+      'p.quiet',
+      {},
+      status === null || status === undefined ? 'No answer came.' : `Pinterest answered ${status}.`,
+    ),
+  )
+}
+
+/** @param {string} adAccountId @param {() => Promise<void>} afterwards */
+export function openDelete(adAccountId, afterwards) {
+  openForm({
+    title: `Remove ${adAccountId}?`,
+    content: [
+      h(
+        'p',
+        {},
+        'Its token is deleted and its posts get 403. Events that wait stay in the store, and go on when it is registered again.',
+      ),
+    ],
+    button: 'Remove',
+    isDangerous: true,
+    async send() {
+      await ask('DELETE', `/accounts/${adAccountId}`)
+      speak(`${adAccountId} is removed.`)
+      await afterwards()
+    },
+  })
+}
+
+/**
+ * Registers an account, or changes one: what is left empty stays as it is.
+ * @param {string | undefined} adAccountId undefined: a new one
+ * @param {{ label: string, country: string | null, dob_format: string | null, posts_per_minute: number | null } | undefined} known
+ * @param {() => Promise<void>} afterwards
+ */
+export function openAccountForm(adAccountId, known, afterwards) {
+  const isNew = adAccountId === undefined
+  openForm({
+    title: isNew ? 'Register an account' : `Change ${adAccountId}`,
+    content: [
+      isNew
+        ? field(
+            'Ad account',
+            { name: 'id', required: true, inputmode: 'numeric', pattern: '\\d{1,18}' },
+            'Its number in Ads Manager.',
+          )
+        : '',
+      field(
+        'Access token',
+        { name: 'access_token', type: 'password', autocomplete: 'off' },
+        isNew
+          ? 'A conversion token. Or leave it empty and fill in the app below.'
+          : 'Empty: the token stays.',
+      ),
+      h(
+        'details',
+        {},
+        h('summary', {}, 'OAuth instead of a token'),
+        field('Client id', { name: 'client_id' }, 'Of your app at Pinterest.'),
+        field('Client secret', { name: 'client_secret', type: 'password', autocomplete: 'off' }),
+        field(
+          'Refresh token',
+          { name: 'refresh_token', type: 'password', autocomplete: 'off' },
+          'Empty: consent in the browser afterwards.',
+        ),
+      ),
+      field('Label', { name: 'label', maxlength: 200, value: known?.label ?? '' }),
+      field(
+        'Country',
+        { name: 'country', maxlength: 2, pattern: '[A-Za-z]{2}', value: known?.country ?? '' },
+        'Two letters: reads phone numbers and postcodes of events that name no country.',
+      ),
+      field('Dates of birth', {
+        name: 'dob_format',
+        value: known?.dob_format ?? '',
+        options: '=not known|DMY=day first|MDY=month first',
+      }),
+      field(
+        'Posts per minute',
+        {
+          name: 'posts_per_minute',
+          type: 'number',
+          min: 0,
+          max: 1_000_000,
+          value: known?.posts_per_minute ?? '',
+        },
+        'Empty: the default. 0: no limit.',
+      ),
+    ],
+    button: isNew ? 'Register' : 'Change',
+    async send(fields) {
+      const text = (/** @type {string} */ name) => textOf(fields, name)
+      const id = adAccountId ?? text('id')
+      const settings = isNew || known ? readSettings(text, isNew) : {}
+      const account = await ask('PUT', `/accounts/${id}`, { ...settings, ...readToken(text) })
+      speak(`${id} is ${isNew ? 'registered' : 'changed'}.`)
+      await afterwards()
+      if (account.token.kind === 'none') {
+        openNotice(
+          'Consent is missing',
+          h('p', {}, 'Nothing is sent before somebody consents at Pinterest.'),
+          h('p', {}, h('a', { href: `/accounts/${id}/authorize` }, 'Consent now')),
+        )
+      }
+    },
+  })
+}
+
+/** @param {(name: string) => string} text @param {boolean} isNew */
+function readSettings(text, isNew) {
+  const settings = {
+    label: text('label') || null,
+    country: text('country') || null,
+    dob_format: text('dob_format') || null,
+    posts_per_minute: text('posts_per_minute') === '' ? null : Number(text('posts_per_minute')),
+  }
+  return isNew ? Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null)) : settings
+}
+
+/** @param {(name: string) => string} text */
+function readToken(text) {
+  if (text('access_token')) return { access_token: text('access_token') }
+  const names = ['client_id', 'client_secret', 'refresh_token']
+  const oauth = Object.fromEntries(names.flatMap((name) => (text(name) ? [[name, text(name)]] : [])))
+  return Object.keys(oauth).length > 0 ? { oauth } : {}
+}

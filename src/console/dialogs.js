@@ -1,0 +1,103 @@
+/** Questions that the page asks: native dialogs, which keep the focus and close with Escape. */
+import { fill, h } from './dom.js'
+
+/**
+ * A form in a dialog. `send` gets its fields; what it throws is shown, and the dialog stays.
+ * @param {object} options
+ * @param {string} options.title
+ * @param {(Node | string)[]} options.content
+ * @param {string} options.button
+ * @param {boolean} [options.isDangerous]
+ * @param {(fields: FormData) => Promise<void>} options.send
+ */
+export function openForm({ title, content, button, isDangerous = false, send }) {
+  const problem = h('p.problem', { role: 'alert' })
+  const submit = h(isDangerous ? 'button.danger' : 'button.main', { type: 'submit' }, button)
+  const form = /** @type {HTMLFormElement} */ (
+    h(
+      'form',
+      { method: 'dialog', autocomplete: 'off' },
+      h('h2', { id: 'dialog-title' }, title),
+      ...content,
+      problem,
+      h('div.actions', {}, submit, h('button', { type: 'button', onclick: () => dialog.close() }, 'Cancel')),
+    )
+  )
+  const dialog = openDialog(form)
+  form.addEventListener('submit', (event) => {
+    event.preventDefault()
+    fill(problem)
+    Object.assign(submit, { disabled: true })
+    send(new FormData(form)).then(
+      () => dialog.close(),
+      (/** @type {Error} */ error) => {
+        fill(problem, error.message)
+        Object.assign(submit, { disabled: false })
+      },
+    )
+  })
+}
+
+/** @param {string} title @param {...(Node | string)} content */
+export function openNotice(title, ...content) {
+  const dialog = openDialog(
+    h(
+      'div',
+      {},
+      h('h2', { id: 'dialog-title' }, title),
+      ...content,
+      h('div.actions', {}, h('button.main', { type: 'button', onclick: () => dialog.close() }, 'Close')),
+    ),
+  )
+}
+
+/** @param {Node} content */
+function openDialog(content) {
+  const dialog = /** @type {HTMLDialogElement} */ (
+    h('dialog', { 'aria-labelledby': 'dialog-title' }, content)
+  )
+  dialog.addEventListener('close', () => dialog.remove())
+  document.body.append(dialog)
+  dialog.showModal()
+  return dialog
+}
+
+/**
+ * A labelled field. `properties.name` is what `FormData` calls it.
+ * @param {string} label
+ * @param {import('./dom.js').Properties} properties
+ * @param {string} [hint]
+ */
+export function field(label, properties, hint) {
+  const id = `field-${String(properties['name'])}`
+  const control = properties['options']
+    ? h(
+        'select',
+        { id, name: properties['name'] },
+        ...String(properties['options'])
+          .split('|')
+          .map((option) => {
+            const [value = '', text = value] = option.split('=')
+            return h('option', { value, selected: value === properties['value'] }, text)
+          }),
+      )
+    : h('input', {
+        id,
+        spellcheck: 'false',
+        ...properties,
+        ...(hint && { 'aria-describedby': `${id}-hint` }),
+      })
+  return h(
+    'p.field',
+    {},
+    h('label', { for: id }, label),
+    control,
+    hint ? h('small', { id: `${id}-hint` }, hint) : null,
+  )
+}
+
+/** What a text field holds, without what surrounds it. @param {FormData} fields @param {string} name */
+export function textOf(fields, name) {
+  const value = fields.get(name)
+  return typeof value === 'string' ? value.trim() : ''
+}

@@ -1,0 +1,60 @@
+/** Numbers and times as people read them. */
+
+const NUMBER = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
+const SMALL = new Intl.NumberFormat('en', { maximumSignificantDigits: 2 })
+
+/** @param {number | null | undefined} value */
+export function count(value) {
+  return value === null || value === undefined ? '–' : NUMBER.format(value)
+}
+
+/** Per second, say. @param {number} value */
+export function rate(value) {
+  return value === 0 || value >= 10 ? NUMBER.format(value) : SMALL.format(value)
+}
+
+/** @param {number | null | undefined} seconds */
+export function duration(seconds) {
+  if (seconds === null || seconds === undefined) return '–'
+  if (seconds === 0) return '0'
+  if (seconds < 0.001) return '<1 ms'
+  if (seconds < 1) return `${SMALL.format(seconds * 1000)} ms`
+  return span(seconds)
+}
+
+/** @param {number | null | undefined} seconds */
+export function span(seconds) {
+  if (seconds === null || seconds === undefined) return '–'
+  if (seconds < 60) return `${SMALL.format(seconds)} s`
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`
+  if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`
+  return `${Math.floor(seconds / 86_400)} days`
+}
+
+/** @param {number | null | undefined} bytes */
+export function size(bytes) {
+  if (bytes === null || bytes === undefined) return '–'
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  const step = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(bytes, 1)) / 10))
+  return `${SMALL.format(bytes / 1024 ** step)} ${units[step]}`
+}
+
+/** @param {number} share of 1 */
+export function percent(share) {
+  if (share > 0 && share < 0.01) return '<1 %'
+  return `${Math.round(100 * share)} %`
+}
+
+/** @param {string | null | undefined} iso */
+export function time(iso) {
+  if (!iso) return '–'
+  return new Date(iso).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+}
+
+const CLOCK = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' })
+const CLOCK_WITH_SECONDS = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' })
+
+/** Of a plot's axis. @param {number} seconds since the epoch @param {boolean} withSeconds */
+export function clock(seconds, withSeconds) {
+  return (withSeconds ? CLOCK_WITH_SECONDS : CLOCK).format(1000 * seconds)
+}

@@ -1,0 +1,295 @@
+/** Live: whether posts are taken, the last half hour, and the lanes with what mends them. */
+import { cell, fill, h, keyedRows, row, setText, table } from './dom.js'
+import { count, duration, rate, size, span } from './format.js'
+import { createPlot } from './plots.js'
+import { poll } from './poll.js'
+import { remedyOf } from './remedies.js'
+import { act } from './actions.js'
+import { ask } from './session.js'
+
+/** @typedef {{ level: number | null, capacity: number }} Bucket */
+/**
+ * @typedef {object} Lane
+ * @property {string} ad_account_id
+ * @property {string} label
+ * @property {boolean} test
+ * @property {string} status
+ * @property {number | null} next_try_in_seconds
+ * @property {number} calls_in_flight
+ * @property {number} queued
+ * @property {number | null} oldest_age_seconds
+ * @property {Bucket} guard
+ * @property {Bucket} door
+ */
+/** @typedef {Record<string, number | null> & { at: number }} Sample */
+
+const LOOK_EVERY_MS = 2500
+const SAMPLES_SHOWN = 360
+/** As many steps of five seconds make up "now". */
+const NOW_STEPS = 6
+
+/** @type {Readonly<Record<string, string>>} */
+const PROBLEMS = {
+  shutting_down: 'The relay is shutting down.',
+  store_unavailable: 'The store cannot be written: posts get 503.',
+  store_full: 'The store or its disk is full: posts get 503.',
+}
+
+/** @returns {import('./main.js').View} */
+export function createLive() {
+  const verdict = h('p.verdict', { role: 'status' }, 'Looking…')
+  const tiles = {
+    posts: tile('Posts per second'),
+    delivered: tile('Delivered events per second'),
+    latency: tile('Answer time, 99 of 100'),
+    queued: tile('Events waiting'),
+    age: tile('Oldest waits for'),
+    store: tile('Store'),
+  }
+  const perSecond = (/** @type {number | null | undefined} */ value) => rate(value ?? 0)
+  const plots = {
+    throughput: createPlot({
+      title: 'Throughput, per second',
+      lines: [
+        { name: 'posts', color: '--one' },
+        { name: 'calls', color: '--two', isDashed: true },
+        { name: 'turned away', color: '--bad' },
+      ],
+      show: perSecond,
+    }),
+    verdicts: createPlot({
+      title: 'Verdicts, events per second',
+      lines: [
+        { name: 'delivered', color: '--good' },
+        { name: 'refused', color: '--warn', isDashed: true },
+        { name: 'rejected or expired', color: '--bad' },
+        { name: 'duplicate', color: '--two', isDashed: true },
+      ],
+      show: perSecond,
+    }),
+    latency: createPlot({
+      title: 'Latency',
+      lines: [
+        { name: 'post, half', color: '--one' },
+        { name: 'post, 99 of 100', color: '--two' },
+        { name: 'call, 99 of 100', color: '--warn', isDashed: true },
+      ],
+      show: duration,
+    }),
+    depth: createPlot({
+      title: 'Lane depth, events waiting',
+      lines: [{ name: 'waiting', color: '--one' }],
+      show: count,
+    }),
+  }
+  const books = h('dl.books')
+  const body = h('tbody')
+  const laneNote = h('p.quiet')
+  const showLanes = keyedRows(body, laneName, createLaneRow)
+  const element = h(
+    'div',
+    {},
+    verdict,
+    h('div.tiles', {}, ...Object.values(tiles).map((one) => one.element)),
+    h('div.plots', {}, ...Object.values(plots).map((plot) => plot.element)),
+    h(
+      'section',
+      { 'aria-labelledby': 'lanes' },
+      h('h2', { id: 'lanes' }, 'Lanes'),
+      laneNote,
+      table(
+        'Lanes',
+        ['Account', 'Lane', 'State', 'Waiting', 'Oldest', 'Calls left', 'Posts left', 'Action'],
+        body,
+      ),
+    ),
+    h('section', { 'aria-labelledby': 'books' }, h('h2', { id: 'books' }, 'Books'), books),
+  )
+
+  /** @type {Sample[]} */
+  let samples = []
+
+  async function look() {
+    try {
+      const since = samples.at(-1)?.at ?? 0
+      const answer = await ask('GET', `/live?since=${since.toFixed(3)}`)
+      samples = [...samples, ...answer.samples.filter((/** @type {Sample} */ sample) => sample.at > since)]
+      samples = samples.slice(-SAMPLES_SHOWN)
+      render(answer)
+    } catch (error) {
+      fill(verdict, h('b.bad', {}, /** @type {Error} */ (error).message))
+    }
+  }
+
+  /** @param {any} answer */
+  function render(answer) {
+    const standing = answer.lanes.filter(
+      (/** @type {Lane} */ { status }) => remedyOf(status).state === 'stands',
+    )
+    renderVerdict(answer.problem, standing.length)
+    const step = answer.step_seconds
+    const now = samples.slice(-NOW_STEPS)
+    const mean = (/** @type {string} */ name) =>
+      now.length === 0 ? 0 : now.reduce((sum, sample) => sum + (sample[name] ?? 0), 0) / (now.length * step)
+    tiles.posts.set(rate(mean('posts')))
+    tiles.delivered.set(rate(mean('delivered')))
+    tiles.latency.set(
+      duration(now.findLast((sample) => sample['post_p99_seconds'] !== null)?.['post_p99_seconds']),
+    )
+    tiles.queued.set(count(answer.books?.queued))
+    const ages = answer.lanes.map((/** @type {Lane} */ lane) => lane.oldest_age_seconds ?? 0)
+    tiles.age.set(answer.books?.queued ? span(Math.max(0, ...ages)) : '–')
+    tiles.store.set(
+      answer.store ? size(answer.store.used_bytes) : '–',
+      answer.store && `${size(answer.store.disk_free_bytes)} free`,
+    )
+
+    const times = samples.map(({ at }) => at)
+    const each = (/** @type {string} */ name) => samples.map((sample) => (sample[name] ?? 0) / step)
+    const raw = (/** @type {string} */ name) => samples.map((sample) => sample[name] ?? null)
+    plots.throughput.set(times, [each('posts'), each('calls'), each('turned_away')])
+    plots.verdicts.set(times, [
+      each('delivered'),
+      each('refused'),
+      samples.map((sample) => ((sample['rejected'] ?? 0) + (sample['expired'] ?? 0)) / step),
+      each('duplicate'),
+    ])
+    plots.latency.set(times, [raw('post_p50_seconds'), raw('post_p99_seconds'), raw('call_p99_seconds')])
+    plots.depth.set(times, [raw('queued')])
+
+    setText(
+      laneNote,
+      answer.lane_count === 0
+        ? 'No lane yet: a lane begins with the first post of an account.'
+        : answer.lane_count > answer.lanes.length
+          ? `The ${answer.lanes.length} that matter most of ${answer.lane_count}.`
+          : 'Those that stand first, then those with the most events.',
+    )
+    showLanes(answer.lanes)
+    if (answer.books) {
+      fill(
+        books,
+        ...Object.entries(answer.books).map(([name, value]) =>
+          h('div', {}, h('dt', {}, name), h('dd', {}, count(value))),
+        ),
+      )
+    }
+  }
+
+  /** @param {string | null} problem @param {number} standing */
+  function renderVerdict(problem, standing) {
+    const text = problem
+      ? (PROBLEMS[problem] ?? problem)
+      : standing > 0
+        ? `Posts are taken. ${standing === 1 ? 'A lane stands and waits' : `${standing} lanes stand and wait`} for a person: see below.`
+        : 'Posts are taken, and every lane goes on by itself.'
+    const name = problem ? 'bad' : standing > 0 ? 'warn' : 'good'
+    if (verdict.dataset['state'] === name && verdict.textContent === text) return
+    verdict.dataset['state'] = name
+    fill(verdict, text)
+  }
+
+  const end = poll(LOOK_EVERY_MS, look)
+  return {
+    element,
+    close() {
+      end()
+      for (const plot of Object.values(plots)) plot.close()
+    },
+  }
+
+  /** @param {Lane} first */
+  function createLaneRow(first) {
+    const state = h('span.state')
+    const means = h('small')
+    const waiting = h('span')
+    const oldest = h('span')
+    const guard = gauge('calls left')
+    const door = gauge('posts left')
+    const action = h('span')
+    let shownAction = ''
+    const name = first.label === '' ? first.ad_account_id : first.label
+    const element = row(
+      cell(
+        'Account',
+        h(
+          'div',
+          {},
+          h('a', { href: `#/accounts?id=${first.ad_account_id}` }, name),
+          h('small', {}, first.ad_account_id),
+        ),
+      ),
+      cell('Lane', first.test ? 'test' : 'live'),
+      cell('State', h('div', {}, state, means)),
+      cell('Waiting', waiting),
+      cell('Oldest', oldest),
+      cell('Calls left', guard.element),
+      cell('Posts left', door.element),
+      cell('Action', action),
+    )
+    return {
+      element,
+      /** @param {Lane} lane */
+      update(lane) {
+        const remedy = remedyOf(lane.status)
+        state.dataset['state'] = remedy.state
+        setText(state, lane.status)
+        const next = lane.next_try_in_seconds
+        setText(
+          means,
+          lane.status === 'open'
+            ? ''
+            : `${remedy.means}${next === null ? '' : ` Tries again in ${span(next)}.`}`,
+        )
+        setText(waiting, count(lane.queued))
+        setText(oldest, span(lane.oldest_age_seconds))
+        guard.set(lane.guard)
+        door.set(lane.door)
+        const wanted = remedy.action ?? ''
+        if (wanted === shownAction) return
+        shownAction = wanted
+        fill(action, act(lane.ad_account_id, remedy.action, look))
+      },
+    }
+  }
+}
+
+/** @param {Lane} lane */
+function laneName({ ad_account_id: id, test }) {
+  return `${id}/${test}`
+}
+
+/** @param {string} name */
+function tile(name) {
+  const value = h('b', {}, '–')
+  const more = h('small')
+  return {
+    element: h('div.tile', {}, h('span', {}, name), value, more),
+    set(/** @type {string} */ text, /** @type {string} */ note = '') {
+      setText(value, text)
+      setText(more, note)
+    },
+  }
+}
+
+/** How full a bucket is. @param {string} what */
+function gauge(what) {
+  const meter = /** @type {HTMLMeterElement} */ (h('meter', { min: 0, max: 1, value: 1, 'aria-label': what }))
+  const text = h('small')
+  return {
+    element: h('span.gauge', {}, meter, text),
+    /** @param {Bucket} bucket */
+    set({ level, capacity }) {
+      meter.max = Math.max(capacity, 1)
+      meter.low = capacity * 0.1
+      meter.optimum = capacity
+      // No bucket before the first use.
+      meter.value = level ?? capacity
+      meter.title = level === null ? 'not used yet' : `${count(level)} of ${count(capacity)} ${what}`
+      setText(
+        text,
+        capacity === 0 ? 'no limit' : level === null ? '–' : `${count(level)} of ${count(capacity)}`,
+      )
+    },
+  }
+}

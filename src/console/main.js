@@ -1,0 +1,106 @@
+/** The page's frame: login, navigation by the address's fragment, and which view is shown. */
+import { fill, h, speak } from './dom.js'
+import { isLoggedIn, logIn, logOut, whenLoggedOut } from './session.js'
+import { createAccounts } from './accounts.js'
+import { createExplain } from './explain.js'
+import { createKeys } from './keys.js'
+import { createLetters } from './letters.js'
+import { createLive } from './live.js'
+import { createQuality } from './quality.js'
+
+/**
+ * A view: it fills its element, and stops all that it began when it is closed.
+ * @typedef {{ element: HTMLElement, close: () => void }} View
+ */
+
+/** @type {readonly { path: string, title: string, create: (query: URLSearchParams) => View }[]} */
+const VIEWS = [
+  { path: '', title: 'Live', create: createLive },
+  { path: 'accounts', title: 'Accounts', create: createAccounts },
+  { path: 'keys', title: 'Keys', create: createKeys },
+  { path: 'dead-letters', title: 'Dead letters', create: createLetters },
+  { path: 'explain', title: 'Explain', create: createExplain },
+  { path: 'quality', title: 'Match quality', create: createQuality },
+]
+
+const top = /** @type {HTMLElement} */ (document.getElementById('top'))
+const main = /** @type {HTMLElement} */ (document.getElementById('main'))
+/** @type {View | undefined} */
+let view
+
+/** @param {boolean} isMove the person went there: the focus goes along */
+function show(isMove) {
+  view?.close()
+  view = undefined
+  if (!isLoggedIn()) {
+    showLogin()
+    return
+  }
+  const [path = '', query = ''] = location.hash.replace(/^#\/?/, '').split('?')
+  const found = VIEWS.find((candidate) => candidate.path === path) ?? VIEWS[0]
+  if (found === undefined) return
+  fill(
+    top,
+    h(
+      'a.brand',
+      { href: '#/' },
+      h('img', { src: '/console/icon.svg', alt: '', width: 24, height: 24 }),
+      'Pinrelay',
+    ),
+    h(
+      'nav',
+      { 'aria-label': 'Views' },
+      ...VIEWS.map(({ path: target, title }) =>
+        h('a', { href: `#/${target}`, 'aria-current': target === found.path ? 'page' : undefined }, title),
+      ),
+    ),
+    h('button', { onclick: () => void logOut() }, 'Log out'),
+  )
+  document.title = `${found.title} – Pinrelay`
+  view = found.create(new URLSearchParams(query))
+  fill(main, h('h1', {}, found.title), view.element)
+  if (isMove) main.focus()
+}
+
+function showLogin() {
+  document.title = 'Log in – Pinrelay'
+  fill(top)
+  const problem = h('p.problem', { role: 'alert' })
+  const token = /** @type {HTMLInputElement} */ (
+    h('input', { id: 'admin-token', type: 'password', autocomplete: 'current-password', required: true })
+  )
+  const form = h(
+    'form',
+    {
+      onsubmit(event) {
+        event.preventDefault()
+        logIn(token.value).then(
+          () => show(true),
+          (/** @type {Error & { status?: number }} */ error) =>
+            fill(problem, error.status === 401 ? 'That is not the admin token.' : error.message),
+        )
+      },
+    },
+    // Password managers want a name to keep the token under.
+    h('input', { type: 'text', autocomplete: 'username', value: 'admin', hidden: true }),
+    h('p.field', {}, h('label', { for: 'admin-token' }, 'Admin token'), token),
+    problem,
+    h('div.actions', {}, h('button.main', { type: 'submit' }, 'Log in')),
+    h(
+      'p.quiet',
+      {},
+      'It is ADMIN_TOKEN, or in the file relay.admin-token beside the store. The page does not keep it; a session lasts twelve hours.',
+    ),
+  )
+  fill(main, h('div.login', {}, h('h1', {}, 'Pinrelay'), form))
+  token.focus()
+}
+
+whenLoggedOut(() => {
+  show(false)
+  speak('Logged out.')
+})
+addEventListener('hashchange', () => show(true))
+// Another tab logged in or out.
+addEventListener('storage', () => show(false))
+show(false)

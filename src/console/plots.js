@@ -1,0 +1,118 @@
+/** Plots over time, drawn by uPlot in the page's own colours, with their latest values as text beside them. */
+import uPlot from './uplot.js'
+import { h, setText } from './dom.js'
+import { clock } from './format.js'
+
+/**
+ * @typedef {object} Line
+ * @property {string} name
+ * @property {string} color a custom property of the style sheet
+ * @property {boolean} [isDashed] so that lines differ by more than their colour
+ */
+
+const HEIGHT = 170
+
+/**
+ * @param {object} options
+ * @param {string} options.title
+ * @param {readonly Line[]} options.lines
+ * @param {(value: number | null | undefined) => string} options.show
+ */
+export function createPlot({ title, lines, show }) {
+  const values = lines.map(() => h('b', {}, '–'))
+  const canvas = h('div.canvas', { role: 'img', 'aria-label': `${title}: nothing yet` })
+  const legend = lines.map(({ name, color, isDashed }, index) => {
+    const swatch = h(isDashed ? 'i.swatch.dashed' : 'i.swatch', { 'aria-hidden': 'true' })
+    swatch.style.borderColor = `var(${color})`
+    return h('span', {}, swatch, name, ' ', values[index])
+  })
+  const element = h(
+    'figure',
+    {},
+    h('figcaption', {}, h('h2', {}, title), h('div.legend', {}, ...legend)),
+    canvas,
+  )
+  /** @type {(number | null)[][]} */
+  let data = [[], ...lines.map(() => [])]
+  /** @type {uPlot | undefined} */
+  let plot
+
+  function draw() {
+    const color = (/** @type {string} */ name) => resolveColor(canvas, name)
+    const axis = {
+      stroke: color('--quiet'),
+      font: '12px system-ui, sans-serif',
+      grid: { stroke: color('--line'), width: 1 },
+      ticks: { show: false },
+    }
+    plot?.destroy()
+    canvas.replaceChildren()
+    plot = new uPlot(
+      {
+        width: canvas.clientWidth || 300,
+        height: HEIGHT,
+        legend: { show: false },
+        cursor: { show: false },
+        padding: [8, 8, 0, 0],
+        scales: { y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, 0.001)] } },
+        axes: [
+          {
+            ...axis,
+            size: 28,
+            space: 90,
+            values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => clock(tick, step < 60)),
+          },
+          { ...axis, size: 58, values: (_plot, ticks) => ticks.map((tick) => show(tick)) },
+        ],
+        series: [
+          {},
+          ...lines.map(({ name, color: property, isDashed }) => ({
+            label: name,
+            stroke: color(property),
+            width: 2,
+            points: { show: false },
+            ...(isDashed ? { dash: [6, 4] } : {}),
+          })),
+        ],
+      },
+      /** @type {uPlot.AlignedData} */ (data),
+      canvas,
+    )
+  }
+
+  const resized = new ResizeObserver(() => {
+    if (plot) plot.setSize({ width: canvas.clientWidth, height: HEIGHT })
+  })
+  resized.observe(canvas)
+  const dark = matchMedia('(prefers-color-scheme: dark)')
+  dark.addEventListener('change', draw)
+
+  return {
+    element,
+    /** @param {number[]} times seconds since the epoch @param {(number | null)[][]} series */
+    set(times, series) {
+      data = [times, ...series]
+      if (plot === undefined) draw()
+      else plot.setData(/** @type {uPlot.AlignedData} */ (data))
+      const said = lines.map(({ name }, index) => {
+        const text = show(series[index]?.at(-1))
+        setText(/** @type {Node} */ (values[index]), text)
+        return `${name} ${text}`
+      })
+      canvas.setAttribute('aria-label', `${title}, the last half hour; now ${said.join(', ')}`)
+    },
+    close() {
+      resized.disconnect()
+      dark.removeEventListener('change', draw)
+      plot?.destroy()
+    },
+  }
+}
+
+/** A canvas knows nothing of custom properties, nor of `light-dark`. @param {HTMLElement} element @param {string} name */
+function resolveColor(element, name) {
+  element.style.color = `var(${name})`
+  const { color } = getComputedStyle(element)
+  element.style.color = ''
+  return color
+}

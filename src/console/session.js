@@ -1,0 +1,75 @@
+/**
+ * Who is logged in, and every request that the page makes. The admin token is sent once and kept nowhere: from then on the
+ * browser has a cookie that no script can read, and this page a key that no other origin can.
+ */
+
+const KEY = 'pinrelay-session-key'
+
+/** An answer that was no success; `message` is the relay's own. */
+export class Refusal extends Error {
+  /** @param {number} status @param {string} message */
+  constructor(status, message) {
+    super(message)
+    this.status = status
+  }
+}
+
+/** @type {() => void} */
+let onEnd = () => {}
+
+/** @param {() => void} listener called when the session is over, for whatever reason */
+export function whenLoggedOut(listener) {
+  onEnd = listener
+}
+
+export const isLoggedIn = () => localStorage.getItem(KEY) !== null
+
+/** @param {string} adminToken */
+export async function logIn(adminToken) {
+  const { session_key: sessionKey } = await request('POST', '/session', { admin_token: adminToken })
+  localStorage.setItem(KEY, sessionKey)
+}
+
+export async function logOut() {
+  await request('DELETE', '/session').catch(() => undefined)
+  endSession()
+}
+
+function endSession() {
+  localStorage.removeItem(KEY)
+  onEnd()
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {unknown} [body]
+ * @returns {Promise<any>} what the route answers, as the API's reference has it
+ */
+export async function ask(method, path, body) {
+  try {
+    return await request(method, path, body)
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 401) endSession()
+    throw error
+  }
+}
+
+/** @param {string} method @param {string} path @param {unknown} [body] */
+async function request(method, path, body) {
+  const key = localStorage.getItem(KEY)
+  const response = await fetch(path, {
+    method,
+    headers: {
+      ...(key === null ? {} : { 'x-pinrelay-session-key': key }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  }).catch(() => {
+    throw new Refusal(0, 'The relay does not answer.')
+  })
+  if (response.status === 204) return undefined
+  const answer = await response.json().catch(() => ({}))
+  if (!response.ok) throw new Refusal(response.status, answer.message ?? `Status ${response.status}.`)
+  return answer
+}

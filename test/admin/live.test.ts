@@ -1,0 +1,78 @@
+import t from 'tap'
+import { createCommandLine } from '../cli/stage.ts'
+import { rawEvent } from '../support/events.ts'
+import { ACCOUNT, setUp } from '../support/relay.ts'
+
+t.test('the live view has the books, the store, and what stands first', async (t) => {
+  const stand = await setUp(t)
+  await stand.admin('PUT', '/accounts/7', { access_token: 'pina_seven_0123456789' })
+  await stand.post({ data: [rawEvent()] })
+  stand.sandbox.tokens.set([{ accessToken: 'pina_seven_0123456789' }])
+  await stand.post({ data: [rawEvent(), rawEvent()] }, { headers: { prefer: 'wait=2' } })
+  // A look at the store serves for two seconds; this one is the first.
+  const { status, body } = await stand.admin('GET', '/live')
+  t.equal(status, 200)
+  t.match(body, {
+    problem: null,
+    step_seconds: 5,
+    books: { received: 3, delivered: 1, queued: 2 },
+    store: { full: false },
+    accounts: 2,
+    lane_count: 1,
+    lanes: [
+      {
+        ad_account_id: ACCOUNT,
+        label: 'test shop',
+        test: false,
+        status: 'unauthorized',
+        queued: 2,
+        guard: { capacity: 250 },
+        door: { capacity: 5000, level: Number },
+      },
+    ],
+  })
+  t.notMatch(JSON.stringify(body), /pina_|example\.com/)
+  for (const query of ['since=x', 'since=-1', 'until=3']) {
+    t.equal((await stand.admin('GET', `/live?${query}`)).status, 400, query)
+  }
+})
+
+t.test("the console's files are there for everybody, and nothing else is", async (t) => {
+  const stand = await setUp(t)
+  const get = (path: string) => fetch(stand.relay.adminUrl + path)
+  const page = await get('/')
+  t.equal(page.status, 200)
+  t.match(page.headers.get('content-type'), /^text\/html/)
+  const policy = page.headers.get('content-security-policy') ?? ''
+  t.match(policy, "default-src 'none'")
+  t.notMatch(policy, /unsafe|\*|https?:/)
+  const text = await page.text()
+  const referred = [...text.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, path]) => path!)
+  t.ok(referred.length >= 4)
+  for (const path of referred) t.equal((await get(path)).status, 200, path)
+  for (const path of [
+    '/console/tsconfig.json',
+    '/console/uplot.d.ts',
+    '/console/..%2Fmain.ts',
+    '/console/nope.js',
+  ]) {
+    t.equal((await get(path)).status, 404, path)
+  }
+  for (const path of ['/live', '/volume', '/accounts']) t.equal((await get(path)).status, 401, path)
+})
+
+t.test('volume is told over HTTP and by the command', async (t) => {
+  const stand = await setUp(t)
+  await stand.post({ data: [rawEvent(), rawEvent({ event_name: 'signup' })] })
+  await stand.post({ data: [rawEvent()] }, { query: '?test=true' })
+  const { body } = await stand.admin('GET', `/volume?ad_account_id=${ACCOUNT}`)
+  t.match(body, {
+    volume: [
+      { ad_account_id: ACCOUNT, event_name: 'checkout', state: 'learning', expected: null, hours: [] },
+      { event_name: 'signup' },
+    ],
+  })
+  t.same((await stand.admin('GET', '/volume?ad_account_id=1')).body, { volume: [] })
+  t.equal((await stand.admin('GET', '/volume?ad_account_id=x')).status, 400)
+  t.match(await createCommandLine(stand)('volume'), { code: 0, stdout: /549755885175 +checkout +learning/ })
+})

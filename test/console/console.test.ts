@@ -1,0 +1,295 @@
+/** The console in a real browser: every action, as a person does it. */
+import t from 'tap'
+import { CHROMIUM, openBrowser, openPage } from '../support/chromium.ts'
+import { ACCOUNT, ADMIN_TOKEN, setUp, TOKEN } from '../support/relay.ts'
+import { logIn, makeHistory, violationsOf } from './stage.ts'
+
+if (CHROMIUM === undefined) {
+  t.plan(0, 'SKIPPED: there is no Chromium here')
+  process.exit(0)
+}
+
+t.test('accounts and keys are looked after from the page', async (t) => {
+  const stand = await setUp(t)
+  const { page, problems, origins } = await openPage(await openBrowser(t))
+
+  await page.goto(stand.relay.adminUrl)
+  await page.getByLabel('Admin token').fill('not the token at all')
+  await page.getByRole('button', { name: 'Log in' }).click()
+  await page.getByText('That is not the admin token.').waitFor()
+  await logIn(page, stand)
+  const stored = await page.evaluate<string>('JSON.stringify([{ ...localStorage }, { ...sessionStorage }])')
+  t.notMatch(stored, ADMIN_TOKEN, 'the page does not keep the admin token')
+  t.notMatch(await page.content(), ADMIN_TOKEN)
+
+  await page.getByRole('link', { name: 'Accounts' }).click()
+  await page.getByRole('button', { name: 'Register an account' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Ad account').fill('42')
+  await dialog.getByLabel('Label').fill('A second <b>shop</b>')
+  await dialog.getByRole('button', { name: 'Register' }).click()
+  await dialog.getByText('access_token: is required').waitFor()
+  await dialog.getByLabel('Access token').fill('pina_second_shop_0123456789')
+  await dialog.getByLabel('Country', { exact: true }).fill('fr')
+  await dialog.getByRole('button', { name: 'Register' }).click()
+  const card = page.getByRole('article', { name: 'A second <b>shop</b>' })
+  await card.getByText('given, ends in …6789').waitFor()
+  t.match((await stand.admin('GET', '/accounts/42')).body, { label: 'A second <b>shop</b>', country: 'FR' })
+
+  await card.getByRole('button', { name: /^Verify/ }).click()
+  await page.getByRole('heading', { name: 'The token works' }).waitFor()
+  await page.keyboard.press('Escape')
+  await card.getByRole('button', { name: /^Pause/ }).click()
+  await card.getByText('paused').waitFor()
+  t.match((await stand.admin('GET', '/accounts/42')).body, { paused: true })
+  await card.getByRole('button', { name: /^Resume/ }).click()
+  await card.getByRole('button', { name: /^Pause/ }).waitFor()
+
+  await card.getByRole('button', { name: /^Change or rotate/ }).click()
+  await dialog.getByLabel('Access token').fill('pina_rotated_0123456789_abcd')
+  await dialog.getByLabel('Dates of birth').selectOption('DMY')
+  await dialog.getByRole('button', { name: 'Change' }).click()
+  await card.getByText('given, ends in …abcd').waitFor()
+  t.match((await stand.admin('GET', '/accounts/42')).body, { country: 'FR', dob_format: 'DMY' })
+
+  await page.getByRole('link', { name: 'Keys' }).click()
+  await page.getByRole('button', { name: 'Make a key' }).click()
+  await dialog.getByLabel('Label').fill('second shop')
+  await dialog.getByLabel('Ad accounts').fill(`42, ${ACCOUNT}`)
+  await dialog.getByRole('button', { name: 'Make' }).click()
+  const key = (await page.locator('code.secret').textContent()) ?? ''
+  await dialog.getByRole('button', { name: 'Close' }).click()
+  await dialog.waitFor({ state: 'detached' })
+  t.equal((await stand.post({ data: [] }, { account: '42', key })).status, 400, 'the key opens the door')
+  t.notMatch(await page.content(), key, 'it is shown once')
+  await page.getByRole('button', { name: 'Remove: second shop' }).click()
+  await dialog.getByRole('button', { name: 'Remove' }).click()
+  await page.getByRole('button', { name: 'Remove: second shop' }).waitFor({ state: 'detached' })
+  t.equal((await stand.post({ data: [] }, { account: '42', key })).status, 401)
+
+  await page.getByRole('link', { name: 'Accounts' }).click()
+  await card.getByRole('button', { name: /^Remove/ }).click()
+  await dialog.getByRole('button', { name: 'Remove' }).click()
+  await card.waitFor({ state: 'detached' })
+  t.equal((await stand.admin('GET', '/accounts/42')).status, 404)
+
+  await page.getByRole('button', { name: 'Log out' }).click()
+  await page.getByRole('heading', { name: 'Pinrelay' }).waitFor()
+  await page.reload()
+  await page.getByLabel('Admin token').waitFor()
+  t.same(problems, [])
+  t.same([...origins], [new URL(stand.relay.adminUrl).origin], 'nothing was asked of anybody else')
+})
+
+t.test('a lane that stands is seen, with what mends it, and goes on at once', async (t) => {
+  const stand = await setUp(t)
+  const { page, problems } = await openPage(await openBrowser(t))
+  await makeHistory(stand)
+  await logIn(page, stand)
+  await page.getByText('Posts are taken, and every lane goes on by itself.').waitFor()
+  stand.sandbox.tokens.set([{ accessToken: 'pina_the_new_one_0123456789' }])
+  await stand.post({ data: [{ ...EVENT, event_id: 'held' }] })
+  await page.getByText('A lane stands and waits for a person').waitFor()
+  const row = page.getByRole('row', { name: /test shop/ })
+  await row.getByText('unauthorized').waitFor()
+  await row.getByRole('button', { name: /Give a new token/ }).click()
+  await page.getByLabel('Access token').fill('pina_the_new_one_0123456789')
+  await page.getByRole('button', { name: 'Change' }).click()
+  await row.getByText('open').waitFor()
+  t.match((await stand.admin('GET', `/accounts/${ACCOUNT}`)).body, { country: 'US', label: 'test shop' })
+  // A step of the pulse is five seconds.
+  await page.getByRole('img', { name: /Throughput.*now posts \d/ }).waitFor()
+  t.ok(await page.locator('.canvas canvas').count(), 'plots are drawn')
+  t.match(await page.getByRole('term').allTextContents(), ['received', 'delivered'])
+  await page.getByRole('button', { name: 'Log out' }).focus()
+  t.same(problems, [])
+})
+
+t.test('dead letters are filtered, looked into, replayed with progress and purged', async (t) => {
+  const stand = await setUp(t)
+  const { page, problems } = await openPage(await openBrowser(t))
+  await makeHistory(stand, 7)
+  await logIn(page, stand)
+  await page.getByRole('link', { name: 'Dead letters' }).click()
+  await page.getByText('7 dead letters.').waitFor()
+  await page.getByLabel('Event name').fill('checkout')
+  await page.getByRole('button', { name: 'Filter' }).click()
+  await page.getByText('No dead letter.').waitFor()
+  await page.getByLabel('Event name').fill('signup')
+  await page.getByRole('button', { name: 'Filter' }).click()
+  const letter = page.getByRole('article', { name: 'signup dead-3' })
+  await letter.locator('summary').click()
+  await letter.getByText('this one is not accepted').waitFor()
+  t.notMatch(await page.content(), 'person@example.com')
+
+  await letter.getByLabel('Choose signup dead-3').check()
+  await page.getByRole('button', { name: 'Replay the 1 chosen' }).click()
+  await page.getByText('1 queued again').first().waitFor()
+  await page.getByText('6 dead letters.').waitFor()
+  await page.getByRole('button', { name: 'Replay all that match' }).click()
+  await page.getByText('6 queued again').first().waitFor()
+  await page.getByText('No dead letter.').waitFor()
+
+  await makeHistory(stand, 2)
+  await page.getByRole('button', { name: 'Filter' }).click()
+  await page.getByText('No dead letter.').waitFor()
+  t.same(problems, [])
+})
+
+t.test('purging asks first', async (t) => {
+  const stand = await setUp(t)
+  const { page, problems } = await openPage(await openBrowser(t))
+  await makeHistory(stand, 2)
+  await logIn(page, stand)
+  await page.getByRole('link', { name: 'Dead letters' }).click()
+  await page.getByText('2 dead letters.').waitFor()
+  await page.getByRole('button', { name: 'Purge all that match' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click()
+  t.match((await stand.admin('GET', '/dead-letters')).body, { dead_letters: { length: 2 } })
+  await page.getByRole('button', { name: 'Purge all that match' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Purge' }).click()
+  await page.getByText('2 purged.').first().waitFor()
+  t.match((await stand.admin('GET', '/dead-letters')).body, { dead_letters: { length: 0 } })
+  t.same(problems, [])
+})
+
+t.test('explain shows how values are spelled; match quality what to mend', async (t) => {
+  const stand = await setUp(t)
+  const { page, problems } = await openPage(await openBrowser(t))
+  await makeHistory(stand)
+  await logIn(page, stand)
+  await page.getByRole('link', { name: 'Explain' }).click()
+  await page.getByLabel('Events as a storefront posts them').fill('not json')
+  await page.getByRole('button', { name: 'Explain' }).click()
+  await page.getByText('That is not JSON').waitFor()
+  const event = { ...EVENT, user_data: { em: ' Person@Example.COM ', ph: 'none at all' } }
+  await page
+    .getByLabel('Events as a storefront posts them')
+    .fill(JSON.stringify([event, { event_name: 'x' }]))
+  await page.getByRole('button', { name: 'Explain' }).click()
+  await page.getByText('would be sent').waitFor()
+  await page.getByText('refused', { exact: true }).waitFor()
+  const row = page.getByRole('row', { name: /user_data\.em/ })
+  // sha256 of person@example.com
+  await row.getByText('542d240129883c019e106e3b1b2d3f3cb3537c43c425364de8e951d5a3083345').waitFor()
+  await page.getByText('What Pinterest would get').click()
+  await page.getByText('"event_name": "checkout"').waitFor()
+  t.match((await stand.admin('GET', '/books')).body, { queued: 0 }, 'nothing was sent')
+
+  await page.getByRole('link', { name: 'Match quality' }).click()
+  await page.getByText('Only 0 % have the e-mail address').waitFor()
+  const visits = page.getByRole('table', { name: 'Match quality' }).getByRole('row', { name: /page_visit/ })
+  t.match(await visits.textContent(), /25/)
+  await page
+    .getByRole('table', { name: 'Volume' })
+    .getByRole('row', { name: /page_visit/ })
+    .getByText('learning')
+    .waitFor()
+  t.same(problems, [])
+})
+
+t.test('all of it works without a mouse', async (t) => {
+  const stand = await setUp(t)
+  const { page } = await openPage(await openBrowser(t))
+  await makeHistory(stand, 2)
+  const press = (key: string) => page.keyboard.press(key)
+  /** Tab until what has the focus is called that. */
+  async function tabTo(name: RegExp): Promise<void> {
+    for (let steps = 0; steps < 80; steps++) {
+      const focused = await page.evaluate<string>(NAME_OF_FOCUSED)
+      if (name.test(focused)) return
+      await press('Tab')
+    }
+    throw new Error(`The focus never came to ${name}`)
+  }
+  await page.goto(stand.relay.adminUrl)
+  await tabTo(/^Admin token/)
+  await page.keyboard.type(ADMIN_TOKEN)
+  await press('Enter')
+  await page.getByRole('navigation').waitFor()
+
+  await tabTo(/^Accounts$/)
+  await press('Enter')
+  await page.getByRole('heading', { name: 'Accounts' }).waitFor()
+  await tabTo(/^Register an account$/)
+  await press('Enter')
+  await tabTo(/^Ad account$/)
+  await page.keyboard.type('77')
+  await tabTo(/^Access token$/)
+  await page.keyboard.type(TOKEN)
+  await press('Enter')
+  await page.getByRole('article', { name: '77' }).waitFor()
+  await tabTo(/^Verify: 77$/)
+  await press('Enter')
+  await page.getByRole('heading', { name: 'The token works' }).waitFor()
+  await press('Escape')
+  await tabTo(/^Pause: 77$/)
+  await press('Space')
+  await tabTo(/^Resume: 77$/)
+  t.match((await stand.admin('GET', '/accounts/77')).body, { paused: true })
+  await press('Space')
+  await tabTo(/^Pause: 77$/)
+
+  await page.goto(`${stand.relay.adminUrl}/#/dead-letters`)
+  await page.getByText('2 dead letters.').waitFor()
+  await tabTo(/^Choose signup dead-0/)
+  await press('Space')
+  await tabTo(/^signup dead-0/)
+  await press('Enter')
+  await page.getByRole('article', { name: 'signup dead-0' }).getByText('this one is not accepted').waitFor()
+  for (let steps = 0; steps < 8; steps++) await press('Shift+Tab')
+  await tabTo(/^Replay the 1 chosen/)
+  await press('Enter')
+  await page.getByText('1 queued again').first().waitFor()
+})
+
+t.test('every view is accessible, light and dark, wide and narrow', async (t) => {
+  const stand = await setUp(t)
+  await makeHistory(stand)
+  const browser = await openBrowser(t)
+  const kinds = [
+    { colorScheme: 'light', viewport: { width: 1280, height: 900 } },
+    { colorScheme: 'dark', viewport: { width: 390, height: 800 } },
+  ] as const
+  for (const kind of kinds) {
+    const { page, problems, origins } = await openPage(browser, kind)
+    await page.goto(stand.relay.adminUrl)
+    t.same(await violationsOf(page), [], 'login')
+    await logIn(page, stand)
+    for (const [path, ready] of [
+      ['', 'every lane goes on'],
+      ['accounts', '1 of 1'],
+      ['keys', 'Remove'],
+      ['dead-letters', '3 dead letters.'],
+      ['explain', 'Nothing is sent or stored.'],
+      ['quality', 'Only 0 %'],
+    ] as const) {
+      const name = `${path} ${kind.colorScheme}`
+      await page.goto(`${stand.relay.adminUrl}/#/${path}`)
+      await page.getByText(ready).first().waitFor()
+      t.same(await violationsOf(page), [], name)
+      const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
+      t.ok(overflow <= 0, `${name}: nothing sticks out (${overflow})`)
+    }
+    await page.goto(`${stand.relay.adminUrl}/#/accounts`)
+    await page.getByRole('button', { name: 'Register an account' }).click()
+    t.same(await violationsOf(page), [], 'dialog')
+    t.same(problems, [])
+    t.same([...origins], [new URL(stand.relay.adminUrl).origin])
+  }
+})
+
+/** As a screen reader would say it. */
+const NAME_OF_FOCUSED = `(() => {
+  const element = document.activeElement
+  const label = element.id ? document.querySelector('label[for="' + element.id + '"]') : null
+  return label?.textContent || element.getAttribute('aria-label') || element.textContent || ''
+})()`
+
+const EVENT = {
+  event_name: 'checkout',
+  action_source: 'web',
+  event_time: Math.floor(Date.now() / 1000),
+  event_id: 'e',
+  user_data: { em: 'person@example.com' },
+}

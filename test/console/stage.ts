@@ -1,0 +1,47 @@
+/** A relay with some life in it, and the console in a browser. */
+import { createRequire } from 'node:module'
+import { readFileSync } from 'node:fs'
+import type { Page } from 'playwright-core'
+import { rawEvent } from '../support/events.ts'
+import { ADMIN_TOKEN, type Stand } from '../support/relay.ts'
+
+export async function logIn(page: Page, stand: Stand): Promise<void> {
+  await page.goto(stand.relay.adminUrl)
+  await page.getByLabel('Admin token').fill(ADMIN_TOKEN)
+  await page.keyboard.press('Enter')
+  await page.getByRole('navigation').waitFor()
+}
+
+/** Delivered, refused, rejected and warned events of three names. */
+export async function makeHistory(stand: Stand, rejected = 3): Promise<void> {
+  const refusedIds = Array.from({ length: rejected }, (_, index) => `dead-${index}`)
+  stand.sandbox.faults.set([
+    { kind: 'failEvents', eventIds: refusedIds, message: 'this one is not accepted' },
+  ])
+  const poor = { em: 'n/a', client_ip_address: '203.0.113.7', client_user_agent: 'Mozilla/5.0' }
+  await stand.post({
+    data: [
+      ...Array.from({ length: 25 }, () => rawEvent({ event_name: 'page_visit', user_data: poor })),
+      ...Array.from({ length: 4 }, () => rawEvent()),
+      ...refusedIds.map((id) => rawEvent({ event_name: 'signup', event_id: id })),
+      { event_name: 'checkout' },
+    ],
+  })
+  stand.sandbox.faults.set([])
+}
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+/** What a page breaks of the rules of accessibility: one line each. */
+export async function violationsOf(page: Page): Promise<string[]> {
+  await page.evaluate(AXE)
+  return page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: AxeCore }
+    const { violations } = await axe.run()
+    return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 200)}`))
+  })
+}
+
+interface AxeCore {
+  run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>
+}
