@@ -27,7 +27,10 @@ export function span(seconds) {
   if (seconds === null || seconds === undefined) return '–'
   if (seconds < 60) return `${SMALL.format(seconds)} s`
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`
-  if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`
+  if (seconds < 48 * 3600) {
+    const minutes = Math.floor((seconds % 3600) / 60)
+    return `${Math.floor(seconds / 3600)} h${minutes === 0 ? '' : ` ${minutes} min`}`
+  }
   return `${Math.floor(seconds / 86_400)} days`
 }
 

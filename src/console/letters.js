@@ -8,7 +8,7 @@ const PAGE = 50
 /** Letters that one request handles: the pace at which progress is told. */
 const STEP = 200
 
-/** @typedef {{ id: number, ad_account_id: string, test: boolean, event_name: string, event_id: string, status: string, reason: string, message: string, attempts: number, first_seen_at: string, died_at: string, history: { at: string, reason: string }[] }} Letter */
+/** @typedef {{ id: number, ad_account_id: string, is_test: boolean, event_name: string, event_id: string, status: string, reason: string, message: string, attempts: number, first_seen_at: string, died_at: string, history: { at: string, reason: string }[] }} Letter */
 
 /** @param {URLSearchParams} query @returns {import('./main.js').View} */
 export function createLetters(query) {
@@ -157,7 +157,7 @@ export function createLetters(query) {
           ' ',
           h('span.state', { 'data-state': letter.status === 'expired' ? 'waits' : 'stands' }, letter.reason),
           ' ',
-          h('small', {}, `${letter.ad_account_id}${letter.test ? ', test' : ''}, ${time(letter.died_at)}`),
+          h('small', {}, `${letter.ad_account_id}${letter.is_test ? ', test' : ''}, ${time(letter.died_at)}`),
         ),
         h('p', {}, letter.message || 'Pinterest gave no reason.'),
         h(

@@ -18,6 +18,7 @@ const SHARES = [
 /** Of these a high share is bad. */
 const BAD = new Set(['late', 'warned', 'refused'])
 const LOOK_EVERY_MS = 15_000
+const ADVICE_SHOWN = 6
 
 /** @param {URLSearchParams} query @returns {import('./main.js').View} */
 export function createQuality(query) {
@@ -42,7 +43,7 @@ export function createQuality(query) {
   )
   const note = h('p.quiet', { role: 'status' })
   const rows = h('tbody')
-  const advice = h('ul.advice')
+  const advice = h('div.advice')
   const volumeRows = h('tbody')
   const volumeNote = h('p.quiet')
   const element = h(
@@ -90,12 +91,7 @@ export function createQuality(query) {
           h('li', {}, h('b', {}, `${one.ad_account_id} ${one.event_name}: `), message),
         ),
       )
-      fill(
-        advice,
-        ...(advised.length > 0
-          ? advised
-          : [h('li.quiet', {}, 'Nothing that is worth it now. Advice needs some events first.')]),
-      )
+      showAdvice(advised)
       fill(volumeRows, ...volume.map(showVolume))
       fill(
         volumeNote,
@@ -106,6 +102,20 @@ export function createQuality(query) {
     } catch (error) {
       fill(note, /** @type {Error} */ (error).message)
     }
+  }
+
+  /** The rows come with the most events first, and each row's advice with the worst first. @param {HTMLElement[]} items */
+  function showAdvice(items) {
+    const wasOpen = advice.querySelector('details')?.open ?? false
+    const rest = items.slice(ADVICE_SHOWN)
+    fill(
+      advice,
+      items.length === 0
+        ? h('p.quiet', {}, 'Nothing that is worth it now. Advice needs some events first.')
+        : h('ul', {}, ...items.slice(0, ADVICE_SHOWN)),
+      rest.length > 0 &&
+        h('details', { open: wasOpen }, h('summary', {}, `${count(rest.length)} more`), h('ul', {}, ...rest)),
+    )
   }
 
   const end = poll(LOOK_EVERY_MS, look)
