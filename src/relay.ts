@@ -194,6 +194,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   opened.defer(() => granting.ended(ANSWERS_PATIENCE_MS))
   let adminUrl = ''
   const adminApp = await createAdminApp({
+    version,
     vault,
     store,
     delivery,

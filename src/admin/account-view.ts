@@ -1,11 +1,77 @@
 /** What operators see of an account: never a token, only where it comes from and how it does. */
+import { Type, type Static } from 'typebox'
 import type { LaneState } from '../delivery/lane-state.ts'
 import type { TokenUse } from '../tokens/health.ts'
 import type { Account, Grant } from '../vault/vault.ts'
+import { AdAccountId, closed, Count, Failure, orNull, Time } from './answers.ts'
 import type { AdminOptions } from './app.ts'
 import { showFailure, showSecondsUntil, showTime } from './show.ts'
 
-export type ShowAccount = (account: Account) => object
+export const LaneStatus = Type.Enum([
+  'open',
+  'paused',
+  'outage',
+  'reauthorize',
+  'failing',
+  'rate_limited',
+  'unauthorized',
+  'forbidden',
+  'wrong_address',
+])
+
+const seconds = () => orNull(Type.Integer())
+
+const TokenView = Type.Object(
+  {
+    kind: Type.Enum(['given', 'conversion', 'oauth', 'none']),
+    last4: orNull(Type.String()),
+    age_seconds: seconds(),
+    expires_in_seconds: orNull(
+      Type.Integer({ description: 'Null where nobody knows: Pinterest says it of grants only.' }),
+    ),
+    last_success_at: orNull(Time),
+    last_failure: Failure,
+  },
+  closed,
+)
+
+const GrantView = Type.Object(
+  {
+    status: Type.Enum(['valid', 'reauthorize']),
+    scope: Type.String(),
+    ad_account_ids: Type.Array(AdAccountId),
+    issued_at: orNull(Time),
+    expires_in_seconds: seconds(),
+    refresh_expires_in_seconds: seconds(),
+    next_refresh_in_seconds: seconds(),
+    last_failure: Failure,
+  },
+  closed,
+)
+
+const LaneView = Type.Object(
+  { test: Type.Boolean(), status: LaneStatus, next_try_in_seconds: seconds(), calls_in_flight: Count },
+  closed,
+)
+
+export const AccountView = Type.Object(
+  {
+    ad_account_id: AdAccountId,
+    label: Type.String(),
+    country: orNull(Type.String()),
+    dob_format: orNull(Type.Enum(['DMY', 'MDY'])),
+    posts_per_minute: orNull(Count),
+    paused: Type.Boolean(),
+    token: TokenView,
+    grant: orNull(GrantView),
+    client_id: orNull(Type.String()),
+    created_at: Time,
+    lanes: Type.Array(LaneView),
+  },
+  closed,
+)
+
+export type ShowAccount = (account: Account) => Static<typeof AccountView>
 
 export function createShowAccount(options: AdminOptions): ShowAccount {
   const { vault, delivery, refresher, tokenHealth, clock } = options
@@ -28,11 +94,11 @@ export function createShowAccount(options: AdminOptions): ShowAccount {
     }
   }
 
-  function showGrant(grant: Grant, nowMs: number): object {
+  function showGrant(grant: Grant, nowMs: number): Static<typeof GrantView> {
     return {
       status: grant.refusedAtMs === undefined ? 'valid' : 'reauthorize',
       scope: grant.scope,
-      ad_account_ids: vault.accountsOn(grant.grantId),
+      ad_account_ids: [...vault.accountsOn(grant.grantId)],
       issued_at: showTime(grant.issuedAtMs),
       expires_in_seconds: showSecondsUntil(grant.expiresAtMs, nowMs),
       refresh_expires_in_seconds: showSecondsUntil(grant.refreshExpiresAtMs, nowMs),
@@ -42,7 +108,12 @@ export function createShowAccount(options: AdminOptions): ShowAccount {
   }
 }
 
-function showToken(account: Account, grant: Grant | undefined, use: TokenUse, nowMs: number): object {
+function showToken(
+  account: Account,
+  grant: Grant | undefined,
+  use: TokenUse,
+  nowMs: number,
+): Static<typeof TokenView> {
   const isOauth = account.tokenKind === 'oauth'
   const setAtMs = isOauth ? grant?.issuedAtMs : account.tokenSetAtMs
   const hasToken = account.tokenKind !== 'none'
@@ -57,7 +128,7 @@ function showToken(account: Account, grant: Grant | undefined, use: TokenUse, no
   }
 }
 
-function showLane({ isTest, status, nextTryMs, callsInFlight }: LaneState): object {
+function showLane({ isTest, status, nextTryMs, callsInFlight }: LaneState): Static<typeof LaneView> {
   return {
     test: isTest,
     status,

@@ -6,16 +6,16 @@ import { InvalidRequest, NotFound } from '../errors.ts'
 import { spellCountry } from '../event/normalize/country.ts'
 import type { GivenGrant } from '../tokens/granting.ts'
 import type { Account, AccountChange } from '../vault/vault.ts'
-import { createShowAccount } from './account-view.ts'
+import { AccountView, createShowAccount } from './account-view.ts'
+import { AdAccountId, answers, closed, NoContent, orNull } from './answers.ts'
 import type { AdminOptions } from './app.ts'
 
-const AdAccountId = Type.String({ pattern: '^\\d{1,18}$' })
 const Params = Type.Object({ id: AdAccountId })
 /** As Pinterest gives it: what may stand in a header. */
 const Secret = Type.String({ minLength: 8, maxLength: 4096, pattern: '^[!-~]+$' })
 /** Absent: stays as it is. Null: back to the default. */
-function orNull<Schema extends TSchema>(schema: Schema) {
-  return Type.Optional(Type.Union([schema, Type.Null()]))
+function orDefault<Schema extends TSchema>(schema: Schema) {
+  return Type.Optional(orNull(schema))
 }
 const Oauth = Type.Object(
   {
@@ -33,14 +33,23 @@ const AccountBody = Type.Object(
   {
     access_token: Type.Optional(Secret),
     oauth: Type.Optional(Oauth),
-    label: orNull(Type.String({ maxLength: 200 })),
-    country: orNull(Type.String({ pattern: '^[A-Za-z]{2}$' })),
-    dob_format: orNull(Type.Enum(['DMY', 'MDY'])),
+    label: orDefault(Type.String({ maxLength: 200 })),
+    country: orDefault(Type.String({ pattern: '^[A-Za-z]{2}$' })),
+    dob_format: orDefault(Type.Enum(['DMY', 'MDY'])),
     /** 0 opens the account's door. */
-    posts_per_minute: orNull(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
+    posts_per_minute: orDefault(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
   },
   { additionalProperties: false },
 )
+
+const Verified = {
+  works: Type.Boolean(),
+  status: orNull(Type.Integer({ description: "Pinterest's HTTP status; null without an answer." })),
+  message: Type.String(),
+}
+const VerifiedOne = Type.Object({ ad_account_id: AdAccountId, ...Verified }, closed)
+const tags = ['accounts']
+const AccountNow = answers({ 200: AccountView })
 
 export const accountRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
   const { vault, delivery, verify, granting, onAccountDeleted } = options
@@ -51,7 +60,15 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app
     return account
   }
 
-  app.put('/accounts/:id', { schema: { params: Params, body: AccountBody } }, async (request, reply) => {
+  const putting = {
+    tags,
+    summary: 'Register an account, rotate its token, or change its settings',
+    description: 'What is absent stays as it is; null goes back to the default. Held events go on at once.',
+    params: Params,
+    body: AccountBody,
+    response: answers({ 200: AccountView, 201: AccountView }),
+  }
+  app.put('/accounts/:id', { schema: putting }, async (request, reply) => {
     const { id: adAccountId } = request.params
     const { access_token: accessToken, oauth } = request.body
     const settings = readSettings(adAccountId, request.body)
@@ -71,11 +88,23 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app
     return reply.code(outcome === 'added' ? 201 : 200).send(show(find(adAccountId)))
   })
 
-  app.get('/accounts', async () => ({ accounts: vault.accounts().map(show) }))
+  const listing = {
+    tags,
+    summary: 'All accounts: where the token comes from and how it does, and the state of each lane',
+    response: answers({ 200: Type.Object({ accounts: Type.Array(AccountView) }, closed) }),
+  }
+  app.get('/accounts', { schema: listing }, async () => ({ accounts: vault.accounts().map(show) }))
 
-  app.get('/accounts/:id', { schema: { params: Params } }, async (request) => show(find(request.params.id)))
+  const reading = { tags, summary: 'One account', params: Params, response: AccountNow }
+  app.get('/accounts/:id', { schema: reading }, async (request) => show(find(request.params.id)))
 
-  app.delete('/accounts/:id', { schema: { params: Params } }, async (request, reply) => {
+  const removing = {
+    tags,
+    summary: 'Remove an account',
+    params: Params,
+    response: answers({ 204: NoContent }),
+  }
+  app.delete('/accounts/:id', { schema: removing }, async (request, reply) => {
     if (!(await vault.deleteAccount(request.params.id))) throw new NotFound()
     onAccountDeleted(request.params.id)
     return reply.code(204).send()
@@ -88,28 +117,46 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app
     return { works, status, message }
   }
 
-  app.post('/accounts/:id/verify', { schema: { params: Params } }, async (request) =>
+  const verifying = {
+    tags,
+    summary: 'Ask Pinterest, with an event that it does not record, whether the token works',
+    params: Params,
+    response: answers({ 200: Type.Object(Verified, closed) }),
+  }
+  app.post('/accounts/:id/verify', { schema: verifying }, async (request) =>
     verifyOne(find(request.params.id).adAccountId),
   )
 
-  app.post('/accounts/verify', async () => ({
+  const verifyingAll = {
+    tags,
+    summary: 'The same for all accounts',
+    response: answers({ 200: Type.Object({ verifications: Type.Array(VerifiedOne) }, closed) }),
+  }
+  app.post('/accounts/verify', { schema: verifyingAll }, async () => ({
     verifications: await verifyAll(
       vault.accounts().map(({ adAccountId }) => adAccountId),
       verifyOne,
     ),
   }))
 
-  app.post('/accounts/:id/conversion-token', { schema: { params: Params } }, async (request) => {
+  const minting = {
+    tags,
+    summary: "Have a long-lived token minted with the account's grant, and use it from then on",
+    params: Params,
+    response: AccountNow,
+  }
+  app.post('/accounts/:id/conversion-token', { schema: minting }, async (request) => {
     const { adAccountId } = find(request.params.id)
     await granting.mint(adAccountId)
     return show(find(adAccountId))
   })
 
-  for (const [verb, isPaused] of [
-    ['pause', true],
-    ['resume', false],
+  for (const [verb, isPaused, summary] of [
+    ['pause', true, "Stop the account's calls; posts are still taken"],
+    ['resume', false, 'Let them go on'],
   ] as const) {
-    app.post(`/accounts/:id/${verb}`, { schema: { params: Params } }, async (request) => {
+    const schema = { tags, summary, params: Params, response: AccountNow }
+    app.post(`/accounts/:id/${verb}`, { schema }, async (request) => {
       if (!(await vault.setPaused(request.params.id, isPaused))) throw new NotFound()
       return show(find(request.params.id))
     })

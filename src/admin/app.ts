@@ -37,6 +37,7 @@ import { notice, sendPage, wantsHtml } from './html.ts'
 import { keyRoutes } from './keys.ts'
 import { liveRoutes } from './live.ts'
 import { matchQualityRoutes } from './match-quality.ts'
+import { describeRoutes, openapiRoutes } from './openapi.ts'
 import { qualityRoutes } from './quality.ts'
 import { resealRoutes } from './reseal.ts'
 import { salvageRoutes } from './salvage.ts'
@@ -44,6 +45,7 @@ import { createSessions, SESSION_KEY_HEADER } from './session.ts'
 import { volumeRoutes } from './volume.ts'
 
 export interface AdminOptions {
+  readonly version: string
   readonly vault: Vault
   readonly store: Store
   readonly delivery: Delivery
@@ -139,8 +141,16 @@ export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
   })
 
   auditChanges(app, options)
+  await describeRoutes(app, options.version)
 
-  app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()))
+  const measuring = {
+    tags: ['insight'],
+    summary: 'For Prometheus; without the admin token when METRICS_OPEN=true',
+    response: { 200: { type: 'string' } },
+  }
+  app.get('/metrics', { schema: measuring }, async (_request, reply) =>
+    reply.type(metrics.contentType).send(await metrics.render()),
+  )
   await app.register(accountRoutes, options)
   await app.register(consentRoutes, { ...options, sessions })
   await app.register(qualityRoutes, options)
@@ -155,6 +165,7 @@ export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
   await app.register(auditRoutes, options)
   await app.register(liveRoutes, options)
   await app.register(consoleRoutes)
+  await app.register(openapiRoutes, { version: options.version })
   return app
 }
 

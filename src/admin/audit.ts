@@ -6,6 +6,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { codeOf } from '../log.ts'
+import { answers, closed, NextCursor, Time } from './answers.ts'
 import type { AdminOptions } from './app.ts'
 import { Cursor, idOfCursor, limitOf, PageLimit, toCursor } from './page.ts'
 
@@ -21,6 +22,23 @@ const Query = Type.Object(
   { additionalProperties: false },
 )
 
+const Entry = Type.Object(
+  {
+    id: Type.Integer(),
+    at: Time,
+    action: Type.String({ description: 'A route, `replay` or `purge`.' }),
+    details: Type.Record(Type.String(), Type.Unknown()),
+  },
+  closed,
+)
+
+const schema = {
+  tags: ['store'],
+  summary: 'What was changed through this port, newest first',
+  querystring: Query,
+  response: answers({ 200: Type.Object({ entries: Type.Array(Entry), next_cursor: NextCursor }, closed) }),
+}
+
 const DEFAULT_PAGE = 100
 
 /** Routes that change nothing, or whose every step writes its own entry together with what it does. */
@@ -32,7 +50,7 @@ const NOT_HERE: ReadonlySet<string> = new Set([
 ])
 
 export const auditRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { store }) => {
-  app.get('/audit', { schema: { querystring: Query } }, async (request) => {
+  app.get('/audit', { schema }, async (request) => {
     const limit = limitOf(request.query.limit, DEFAULT_PAGE)
     const trail = await store.auditTrail({ ...idOfCursor(request.query.cursor), limit: limit + 1 })
     const page = trail.slice(0, limit)

@@ -1,19 +1,41 @@
 /** The books: received = delivered + rejected + expired + queued + duplicate, in events, since the store began. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import { AdAccountId, answers, closed, Count } from './answers.ts'
 import type { AdminOptions } from './app.ts'
 
 const Query = Type.Object(
   {
-    ad_account_id: Type.Optional(Type.String({ pattern: '^\\d{1,18}$' })),
+    ad_account_id: Type.Optional(AdAccountId),
     /** Only test events, or only live ones; both when absent. */
     test: Type.Optional(Type.Enum(['true', 'false'])),
   },
   { additionalProperties: false },
 )
 
+/** Events, since the store began. */
+export const BooksAnswer = Type.Object(
+  {
+    received: Count,
+    delivered: Count,
+    rejected: Count,
+    expired: Count,
+    queued: Count,
+    duplicate: Count,
+    refused: Type.Integer({ minimum: 0, description: 'By the relay itself; not part of `received`.' }),
+  },
+  closed,
+)
+
+const schema = {
+  tags: ['events'],
+  summary: 'The books: received = delivered + rejected + expired + queued + duplicate',
+  querystring: Query,
+  response: answers({ 200: BooksAnswer }),
+}
+
 export const bookRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { store }) => {
-  app.get('/books', { schema: { querystring: Query } }, async (request) => {
+  app.get('/books', { schema }, async (request) => {
     const { ad_account_id: adAccountId, test } = request.query
     return store.books({
       ...(adAccountId === undefined ? {} : { adAccountId }),

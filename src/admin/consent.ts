@@ -10,12 +10,13 @@ import { bearerOf } from '../http/auth.ts'
 import { codeOf } from '../log.ts'
 import { CONSENT_LIFE_MS, consentUrl, createConsents } from '../tokens/consent.ts'
 import { NO_CLIENT, SCOPE } from '../tokens/granting.ts'
+import { AdAccountId, answers, closed, NoContent } from './answers.ts'
 import type { AdminOptions } from './app.ts'
 import { isSame } from './admin-token.ts'
 import { loginForm, notice, sendPage, wantsHtml } from './html.ts'
 import { SESSION_LIFE_S, type Sessions } from './session.ts'
 
-const Params = Type.Object({ id: Type.String({ pattern: '^\\d{1,18}$' }) })
+const Params = Type.Object({ id: AdAccountId })
 const Callback = Type.Object({
   state: Type.Optional(Type.String({ maxLength: 200 })),
   code: Type.Optional(Type.String({ minLength: 1, maxLength: 2048, pattern: '^[!-~]+$' })),
@@ -33,6 +34,17 @@ const Login = Type.Object(
 export interface ConsentOptions extends AdminOptions {
   readonly sessions: Sessions
 }
+
+const Session = Type.Object(
+  {
+    session_key: Type.String({ description: 'To be sent as `x-pinrelay-session-key`, beside the cookie.' }),
+    expires_in_seconds: Type.Integer(),
+  },
+  closed,
+)
+const Authorized = Type.Object({ ad_account_id: AdAccountId, authorized: Type.Array(AdAccountId) }, closed)
+const tags = ['consent']
+const Redirect = Type.Null({ description: 'To where the browser goes on.' })
 
 const LOGIN_LIMIT_BYTES = 4096
 
@@ -60,7 +72,13 @@ export const consentRoutes: FastifyPluginAsyncTypebox<ConsentOptions> = async (a
 
   const open = { config: { takesSession: true } } as const
 
-  app.post('/session', { ...open, schema: { body: Login } }, async (request, reply) => {
+  const beginning = {
+    tags,
+    summary: 'Begin a browser session with the admin token',
+    body: Login,
+    response: answers({ 200: Session, 303: Redirect }),
+  }
+  app.post('/session', { ...open, schema: beginning }, async (request, reply) => {
     const { admin_token, next } = request.body
     if (!isSame(admin_token, adminToken)) {
       if (!wantsHtml(request) || next === undefined) throw new Unauthorized()
@@ -72,13 +90,20 @@ export const consentRoutes: FastifyPluginAsyncTypebox<ConsentOptions> = async (a
     return { session_key: sessionKey, expires_in_seconds: SESSION_LIFE_S }
   })
 
-  app.delete('/session', open, async (request, reply) => {
+  const ending = { tags, summary: 'End the browser session', response: answers({ 204: NoContent }) }
+  app.delete('/session', { ...open, schema: ending }, async (request, reply) => {
     const sessionId = sessions.find(request.headers.cookie)
     if (sessionId !== undefined) sessions.end(sessionId)
     return reply.header('set-cookie', sessions.cookieOf(undefined)).code(204).send()
   })
 
-  app.get('/accounts/:id/authorize', { ...open, schema: { params: Params } }, async (request, reply) => {
+  const authorizing = {
+    tags,
+    summary: "Lead a browser to Pinterest's consent page",
+    params: Params,
+    response: answers({ 302: Redirect }),
+  }
+  app.get('/accounts/:id/authorize', { ...open, schema: authorizing }, async (request, reply) => {
     const { id: adAccountId } = request.params
     const sessionId = sessionOf(request, reply)
     if (sessionId === undefined) {
@@ -93,7 +118,13 @@ export const consentRoutes: FastifyPluginAsyncTypebox<ConsentOptions> = async (a
     return reply.header('cache-control', 'no-store').redirect(consentUrl(consentPageUrl, query), 302)
   })
 
-  app.get('/oauth/callback', { ...open, schema: { querystring: Callback } }, async (request, reply) => {
+  const returning = {
+    tags,
+    summary: 'Where Pinterest leads the browser back to',
+    querystring: Callback,
+    response: answers({ 200: Authorized }),
+  }
+  app.get('/oauth/callback', { ...open, schema: returning }, async (request, reply) => {
     const { state = '', code, error } = request.query
     const adAccountId = consents.finish(state, sessions.find(request.headers.cookie))
     if (adAccountId === undefined) {

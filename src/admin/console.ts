@@ -40,7 +40,7 @@ interface ConsoleFile {
 
 export const consoleRoutes: FastifyPluginAsync = async (app) => {
   const files = readFiles()
-  const open = { config: { isOpen: true } } as const
+  const open = { config: { isOpen: true }, schema: { hide: true } } as const
 
   app.get('/', open, async (_request, reply) => {
     const { type, content } = files.get('index.html')!

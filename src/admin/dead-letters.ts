@@ -6,11 +6,11 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type Static } from 'typebox'
 import { InvalidRequest } from '../errors.ts'
 import type { DeadLetter, DeadLetterFilter } from '../store/store.ts'
+import { AdAccountId, answers, closed, Count, NextCursor, Time } from './answers.ts'
 import type { AdminOptions } from './app.ts'
 import { Cursor, idOfCursor, limitOf, PageLimit, toCursor } from './page.ts'
 
 const Word = Type.String({ minLength: 1, maxLength: 200 })
-const AdAccountId = Type.String({ pattern: '^\\d{1,18}$' })
 const Status = Type.Enum(['rejected', 'expired'])
 
 const Query = Type.Object(
@@ -54,6 +54,26 @@ const Body = Type.Object(
   { additionalProperties: false },
 )
 
+const Letter = Type.Object(
+  {
+    id: Type.Integer(),
+    ad_account_id: AdAccountId,
+    is_test: Type.Boolean(),
+    event_name: Type.String(),
+    event_id: Type.String(),
+    status: Status,
+    reason: Type.String({ description: 'A stable word.' }),
+    message: Type.String({ description: "Pinterest's text, without the event's own values." }),
+    attempts: Count,
+    first_seen_at: Time,
+    died_at: Time,
+    history: Type.Array(Type.Object({ at: Time, reason: Type.String() }, closed)),
+  },
+  closed,
+)
+
+const tags = ['dead letters']
+
 const DEFAULT_PAGE = 100
 const DEFAULT_RUN_LETTERS = 10_000
 const STEP_LETTERS = 200
@@ -63,7 +83,15 @@ const RUN_STEPS = 500
 export const deadLetterRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
   const { store, delivery, clock, maxEventAgeMs } = options
 
-  app.get('/dead-letters', { schema: { querystring: Query } }, async (request) => {
+  const listing = {
+    tags,
+    summary: 'What Pinterest refused for good or what grew too old, newest first',
+    querystring: Query,
+    response: answers({
+      200: Type.Object({ dead_letters: Type.Array(Letter), next_cursor: NextCursor }, closed),
+    }),
+  }
+  app.get('/dead-letters', { schema: listing }, async (request) => {
     const { limit: limitText, cursor, test, ...rest } = request.query
     const filter = toFilter(test === undefined ? rest : { ...rest, test: test === 'true' })
     const limit = limitOf(limitText, DEFAULT_PAGE)
@@ -76,7 +104,18 @@ export const deadLetterRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (
     }
   })
 
-  app.post('/dead-letters/replay', { schema: { body: Body } }, async (request) => {
+  const replaying = {
+    tags,
+    summary: 'Queue dead letters again',
+    body: Body,
+    response: answers({
+      200: Type.Object(
+        { replayed: Count, duplicates: Count, too_old: Count, next_cursor: NextCursor },
+        closed,
+      ),
+    }),
+  }
+  app.post('/dead-letters/replay', { schema: replaying }, async (request) => {
     const counts = { replayed: 0, duplicates: 0, too_old: 0 }
     const filter = readFilter(request.body)
     const beforeId = await run(request.body, async (step) => {
@@ -92,7 +131,13 @@ export const deadLetterRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (
     return { ...counts, next_cursor: toCursor(beforeId) }
   })
 
-  app.post('/dead-letters/purge', { schema: { body: Body } }, async (request) => {
+  const purging = {
+    tags,
+    summary: 'Delete dead letters for good',
+    body: Body,
+    response: answers({ 200: Type.Object({ purged: Count, next_cursor: NextCursor }, closed) }),
+  }
+  app.post('/dead-letters/purge', { schema: purging }, async (request) => {
     let purged = 0
     const filter = readFilter(request.body)
     const beforeId = await run(request.body, async (step) => {

@@ -3,19 +3,31 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { NotFound } from '../errors.ts'
 import type { RelayKey } from '../vault/vault.ts'
+import { AdAccountId, answers, closed, NoContent, Time } from './answers.ts'
 import type { AdminOptions } from './app.ts'
 
 const KeyBody = Type.Object(
   {
     label: Type.String({ minLength: 1, maxLength: 200 }),
-    ad_account_ids: Type.Array(Type.String({ pattern: '^\\d{1,18}$' }), { minItems: 1, maxItems: 1000 }),
+    ad_account_ids: Type.Array(AdAccountId, { minItems: 1, maxItems: 1000 }),
   },
   { additionalProperties: false },
 )
 const Params = Type.Object({ key_id: Type.String({ maxLength: 64 }) })
 
+const known = {
+  id: Type.String(),
+  label: Type.String(),
+  ad_account_ids: Type.Array(AdAccountId),
+  created_at: Time,
+}
+const Key = Type.Object(known, closed)
+const MadeKey = Type.Object({ ...known, key: Type.String({ description: 'Shown this once.' }) }, closed)
+const tags = ['keys']
+
 export const keyRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { vault }) => {
-  app.post('/keys', { schema: { body: KeyBody } }, async (request, reply) => {
+  const making = { tags, summary: 'Make a relay key', body: KeyBody, response: answers({ 201: MadeKey }) }
+  app.post('/keys', { schema: making }, async (request, reply) => {
     const { label, ad_account_ids: adAccountIds } = request.body
     const { relayKey, ...key } = await vault.createKey({ label, adAccountIds })
     const { id, ...rest } = show(key)
@@ -23,9 +35,20 @@ export const keyRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { 
     return reply.code(201).send({ id, key: relayKey, ...rest })
   })
 
-  app.get('/keys', async () => ({ keys: vault.keys().map(show) }))
+  const listing = {
+    tags,
+    summary: 'All relay keys, without the keys themselves',
+    response: answers({ 200: Type.Object({ keys: Type.Array(Key) }, closed) }),
+  }
+  app.get('/keys', { schema: listing }, async () => ({ keys: vault.keys().map(show) }))
 
-  app.delete('/keys/:key_id', { schema: { params: Params } }, async (request, reply) => {
+  const removing = {
+    tags,
+    summary: 'Remove a relay key',
+    params: Params,
+    response: answers({ 204: NoContent }),
+  }
+  app.delete('/keys/:key_id', { schema: removing }, async (request, reply) => {
     if (!(await vault.deleteKey(request.params.key_id))) throw new NotFound()
     return reply.code(204).send()
   })

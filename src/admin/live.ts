@@ -6,8 +6,11 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import type { LaneState } from '../delivery/lane-state.ts'
 import { STEP_MS, type PulseSample } from '../insight/pulse.ts'
-import type { LaneBacklog, LaneKey } from '../store/store.ts'
+import type { LaneBacklog, LaneKey, StoreSize } from '../store/store.ts'
+import { AdAccountId, answers, closed, Count, orNull } from './answers.ts'
 import type { AdminOptions } from './app.ts'
+import { LaneStatus } from './account-view.ts'
+import { BooksAnswer } from './books.ts'
 
 const Query = Type.Object(
   {
@@ -17,13 +20,78 @@ const Query = Type.Object(
   { additionalProperties: false },
 )
 
+const seconds = () => orNull(Type.Number({ minimum: 0 }))
+const Sample = Type.Object(
+  {
+    at: Type.Number({ description: 'When the step ended, in seconds since the epoch.' }),
+    posts: Count,
+    turned_away: Type.Integer({ minimum: 0, description: 'Answered with 429 or 5xx.' }),
+    delivered: Count,
+    rejected: Count,
+    expired: Count,
+    refused: Count,
+    duplicate: Count,
+    calls: Count,
+    calls_failed: Count,
+    post_p50_seconds: seconds(),
+    post_p99_seconds: seconds(),
+    call_p99_seconds: seconds(),
+    queued: orNull(Count),
+    oldest_age_seconds: seconds(),
+  },
+  closed,
+)
+
+const Bucket = Type.Object(
+  { level: orNull(Type.Integer({ description: 'Null before the first use.' })), capacity: Count },
+  closed,
+)
+const Lane = Type.Object(
+  {
+    ad_account_id: AdAccountId,
+    label: Type.String(),
+    test: Type.Boolean(),
+    status: LaneStatus,
+    next_try_in_seconds: orNull(Count),
+    calls_in_flight: Count,
+    queued: Count,
+    oldest_age_seconds: orNull(Count),
+    guard: Bucket,
+    door: Bucket,
+  },
+  closed,
+)
+
+const Answer = Type.Object(
+  {
+    at: Type.Number(),
+    problem: orNull(Type.Enum(['shutting_down', 'store_unavailable', 'store_full'])),
+    step_seconds: Type.Number(),
+    samples: Type.Array(Sample),
+    books: orNull(BooksAnswer),
+    store: orNull(Type.Object({ used_bytes: Count, disk_free_bytes: Count, full: Type.Boolean() }, closed)),
+    calls_in_flight: Count,
+    accounts: Count,
+    lane_count: Count,
+    lanes: Type.Array(Lane),
+  },
+  closed,
+)
+
+const schema = {
+  tags: ['insight'],
+  summary: 'The last half hour of this process in steps, and the lanes that matter most',
+  querystring: Query,
+  response: answers({ 200: Answer }),
+}
+
 /** More than a person reads; metrics have a thousand. */
 const LANES_SHOWN = 200
 
 export const liveRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
   const { vault, delivery, pulse, look, readiness, clock } = options
 
-  app.get('/live', { schema: { querystring: Query } }, async (request) => {
+  app.get('/live', { schema }, async (request) => {
     const nowS = clock.wallMs() / 1000
     // A store that is away must not take the page away that tells of it.
     const stored = await look().catch(() => undefined)
@@ -36,11 +104,7 @@ export const liveRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, o
       step_seconds: STEP_MS / 1000,
       samples: pulse.samples(Number(request.query.since ?? 0)).map(showSample),
       books: stored?.books ?? null,
-      store: stored && {
-        used_bytes: stored.size.usedBytes,
-        disk_free_bytes: stored.size.diskFreeBytes,
-        full: stored.size.isFull,
-      },
+      store: stored === undefined ? null : showSize(stored.size),
       calls_in_flight: delivery.callsInFlight(),
       accounts: vault.accounts().length,
       lane_count: lanes.length,
@@ -98,6 +162,10 @@ function lanesNow(states: readonly LaneState[], backlogs: readonly LaneBacklog[]
 function byUrgency(one: LaneNow, other: LaneNow): number {
   const stands = ({ state }: LaneNow) => (state === undefined || state.status === 'open' ? 0 : 1)
   return stands(other) - stands(one) || (other.backlog?.events ?? 0) - (one.backlog?.events ?? 0)
+}
+
+function showSize({ usedBytes, diskFreeBytes, isFull }: StoreSize) {
+  return { used_bytes: usedBytes, disk_free_bytes: diskFreeBytes, full: isFull }
 }
 
 function showSample(sample: PulseSample) {

@@ -3,20 +3,41 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { InvalidRequest } from '../errors.ts'
 import { advise } from '../insight/advice.ts'
-import { MOST_HOURS, type MatchQualityRow } from '../insight/match-quality.ts'
+import { COUNTED, MOST_HOURS, type MatchQualityRow } from '../insight/match-quality.ts'
+import { AdAccountId, answers, closed, Count } from './answers.ts'
 import type { AdminOptions } from './app.ts'
 
 const Query = Type.Object(
   {
-    ad_account_id: Type.Optional(Type.String({ pattern: '^\\d{1,18}$' })),
+    ad_account_id: Type.Optional(AdAccountId),
     hours: Type.Optional(Type.String({ pattern: '^\\d{1,2}$' })),
   },
   { additionalProperties: false },
 )
 const MOST_WORDS = 5
 
+const Row = Type.Object(
+  {
+    ad_account_id: AdAccountId,
+    event_name: Type.String(),
+    events: Count,
+    shares: Type.Record(Type.Enum([...COUNTED]), Type.Number({ minimum: 0, maximum: 1 })),
+    top_warnings: Type.Array(Type.Object({ code: Type.String(), count: Count }, closed)),
+    top_refusals: Type.Array(Type.Object({ reason: Type.String(), count: Count }, closed)),
+    advice: Type.Array(Type.Object({ code: Type.String(), message: Type.String() }, closed)),
+  },
+  closed,
+)
+
+const schema = {
+  tags: ['insight'],
+  summary: 'By what Pinterest can match events with people, per event name, and what to mend first',
+  querystring: Query,
+  response: answers({ 200: Type.Object({ hours: Count, rows: Type.Array(Row) }, closed) }),
+}
+
 export const matchQualityRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { matchQuality }) => {
-  app.get('/match-quality', { schema: { querystring: Query } }, async (request) => {
+  app.get('/match-quality', { schema }, async (request) => {
     const hours = Number(request.query.hours ?? MOST_HOURS)
     if (hours < 1 || hours > MOST_HOURS) throw new InvalidRequest(`hours: must be 1 to ${MOST_HOURS}.`)
     const rows = matchQuality.rows({ adAccountId: request.query.ad_account_id, hours })

@@ -3,13 +3,21 @@
  * previous key is no longer needed. Safe to ask for again at any time.
  */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { answers, closed, Count } from './answers.ts'
 import type { AdminOptions } from './app.ts'
 
 /** In steps, between which commits go on. */
 const PAYLOADS_PER_STEP = 500
 
+const schema = {
+  tags: ['store'],
+  summary: 'Seal again with MASTER_KEY what MASTER_KEY_PREVIOUS sealed',
+  response: answers({ 200: Type.Object({ tokens: Count, payloads: Count }, closed) }),
+}
+
 export const resealRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { vault, store }) => {
-  app.post('/reseal', async () => {
+  app.post('/reseal', { schema }, async () => {
     const tokens = await vault.reseal()
     let payloads = 0
     for (;;) {

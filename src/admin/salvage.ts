@@ -6,6 +6,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { NotFound, SalvageRunning } from '../errors.ts'
 import type { SalvageReport } from '../store/sqlite/salvage/salvage.ts'
+import { answers, closed, Count } from './answers.ts'
 import type { AdminOptions } from './app.ts'
 
 const Body = Type.Object(
@@ -13,13 +14,25 @@ const Body = Type.Object(
   { additionalProperties: false },
 )
 
+const Answer = Type.Object(
+  { parcels: Count, events: Count, duplicates: Count, dead_letters: Count, unreadable: Count },
+  closed,
+)
+
+const schema = {
+  tags: ['store'],
+  summary: 'Bring back what can be read of a queue that was set aside',
+  body: Body,
+  response: answers({ 200: Answer }),
+}
+
 export const salvageRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (
   app,
   { salvage, store, delivery },
 ) => {
   let isRunning = false
 
-  app.post('/salvage', { schema: { body: Body } }, async (request) => {
+  app.post('/salvage', { schema }, async (request) => {
     if (isRunning) throw new SalvageRunning()
     isRunning = true
     try {

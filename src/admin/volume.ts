@@ -2,16 +2,34 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import type { VolumeRow } from '../insight/volume-watch.ts'
+import { AdAccountId, answers, closed, Count, orNull, Time } from './answers.ts'
 import type { AdminOptions } from './app.ts'
-import { showTime } from './show.ts'
 
-const Query = Type.Object(
-  { ad_account_id: Type.Optional(Type.String({ pattern: '^\\d{1,18}$' })) },
-  { additionalProperties: false },
+const Query = Type.Object({ ad_account_id: Type.Optional(AdAccountId) }, closed)
+
+const Row = Type.Object(
+  {
+    ad_account_id: AdAccountId,
+    event_name: Type.String(),
+    state: Type.Enum(['learning', 'normal', 'drop', 'surge']),
+    since: Time,
+    observed: Type.Integer({ minimum: 0, description: 'Events within `window_minutes`.' }),
+    expected: orNull(Type.Number({ minimum: 0, description: 'Null while learning.' })),
+    window_minutes: Count,
+    hours: Type.Array(Count, { maxItems: 24, description: 'Events per hour, the latest last.' }),
+  },
+  closed,
 )
 
+const schema = {
+  tags: ['insight'],
+  summary: 'Whether each account sends as many events of each name as it used to; drops and surges first',
+  querystring: Query,
+  response: answers({ 200: Type.Object({ volume: Type.Array(Row) }, closed) }),
+}
+
 export const volumeRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { volumeWatch }) => {
-  app.get('/volume', { schema: { querystring: Query } }, async (request) => ({
+  app.get('/volume', { schema }, async (request) => ({
     volume: volumeWatch.rows({ adAccountId: request.query.ad_account_id }).map(show),
   }))
 }
@@ -30,7 +48,7 @@ function show({
     ad_account_id: adAccountId,
     event_name: eventName,
     state,
-    since: showTime(sinceMs),
+    since: new Date(sinceMs).toISOString(),
     observed,
     expected: expected ?? null,
     window_minutes: windowMinutes,

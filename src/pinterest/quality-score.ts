@@ -19,7 +19,7 @@ const Details = Type.Object({
   issues: Type.Optional(Type.Array(Issue, { maxItems: 100 })),
 })
 
-const Score = Type.Object({
+export const Score = Type.Object({
   overall_status: Type.String({ maxLength: 50 }),
   ingestion_source: Type.String({ maxLength: 50 }),
   source_platform: Type.String({ maxLength: 50 }),

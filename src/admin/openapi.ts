@@ -1,0 +1,56 @@
+/**
+ * `GET /openapi.json` describes this port, from the very schemas that its routes validate with; `GET /openapi/public.json`
+ * the public one. A route appears by being registered after `describeRoutes`, and its answers are described but not shaped:
+ * what a handler sends is what a client gets.
+ */
+import swagger from '@fastify/swagger'
+import type { FastifyInstance } from 'fastify'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { describePublicPort } from '../http/describe.ts'
+import { answers, ErrorAnswer } from './answers.ts'
+
+const ABOUT = `For the people and machines that operate the relay. Every request carries the admin token as a bearer token (or a
+browser's session and its key). Answers never hold a token or a stored key. A refusal is \`{code, message}\`: the code is the
+contract, the message is for people and names fields, never their values.`
+
+export async function describeRoutes(app: FastifyInstance, version: string): Promise<void> {
+  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer))
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Pinrelay, admin port', version, description: ABOUT },
+      components: { securitySchemes: { adminToken: { type: 'http', scheme: 'bearer' } } },
+      security: [{ adminToken: [] }],
+    },
+    transform({ schema, url, route }) {
+      const isOpen = route.config?.isOpen === true || route.config?.takesSession === true
+      return {
+        url,
+        schema: {
+          ...schema,
+          ...(isOpen ? { security: [] } : {}),
+          response: { ...(schema.response as object), '4XX': ErrorAnswer },
+        },
+      }
+    },
+  })
+}
+
+const Document = Type.Record(Type.String(), Type.Unknown(), { description: 'An OpenAPI document.' })
+const tags = ['descriptions']
+
+export const openapiRoutes: FastifyPluginAsyncTypebox<{ readonly version: string }> = async (
+  app,
+  { version },
+) => {
+  const own = { tags, summary: 'This description', response: answers({ 200: Document }) }
+  app.get('/openapi.json', { schema: own }, async () => app.swagger() as unknown as Record<string, unknown>)
+
+  const publicPort = {
+    tags,
+    summary: 'The description of the public port',
+    response: answers({ 200: Document }),
+  }
+  app.get('/openapi/public.json', { schema: publicPort }, async () => describePublicPort(version))
+}

@@ -1,0 +1,157 @@
+/** Every route of the admin port is described, and what it answers is what its description says. */
+import { readFileSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { Validator } from '@seriousme/openapi-schema-validator'
+import type { TSchema } from 'typebox'
+import { Value } from 'typebox/value'
+import { renderReference, type OpenApi } from '../../docs/reference.ts'
+import { makeHistory } from '../console/stage.ts'
+import { rawEvent } from '../support/events.ts'
+import { ACCOUNT, ADMIN_TOKEN, setUp, type Stand } from '../support/relay.ts'
+
+interface Operation {
+  readonly summary?: string
+  readonly tags?: readonly string[]
+  readonly responses: Readonly<
+    Record<string, { readonly content?: Readonly<Record<string, { readonly schema: TSchema }>> }>
+  >
+}
+
+async function readDocument(stand: Stand, path = '/openapi.json') {
+  const { body } = await stand.admin('GET', path)
+  return body as unknown as { paths: Record<string, Record<string, Operation>> }
+}
+
+/** Asks, and holds the answer against its description. */
+function createTour(t: Test, stand: Stand, { paths }: Awaited<ReturnType<typeof readDocument>>) {
+  const visited = new Set<string>()
+  async function visit(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
+    const url = new URL(stand.relay.adminUrl + path)
+    const template = Object.keys(paths)
+      .toSorted((one, other) => one.split('{').length - other.split('{').length)
+      .find((one) => new RegExp(`^${one.replace(/\{\w+\}/g, '[^/]+')}$`).test(url.pathname))
+    const operation = paths[template ?? '']?.[method.toLowerCase()]
+    if (operation === undefined) throw new Error(`${method} ${path} is not described`)
+    const response = await fetch(url, {
+      method,
+      redirect: 'manual',
+      headers: {
+        authorization: `Bearer ${ADMIN_TOKEN}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    const { status } = response
+    const name = `${method} ${template} ${status}`
+    const described = operation.responses[status] ?? operation.responses[status >= 400 ? '4XX' : '']
+    t.ok(described, `${name} is described`)
+    const text = await response.text()
+    const schema = Object.values(described?.content ?? {})[0]?.schema
+    const isJson = (response.headers.get('content-type') ?? '').startsWith('application/json')
+    const answer: unknown = isJson ? JSON.parse(text) : text
+    if (schema !== undefined && text !== '') {
+      t.same([...Value.Errors(schema, answer)].map((error) => error.message).slice(0, 3), [], name)
+    }
+    if (status < 400) visited.add(`${method} ${template}`)
+    return answer as Record<string, unknown>
+  }
+  return { visit, visited }
+}
+
+t.test('both documents are valid OpenAPI, and every operation says what it does', async (t) => {
+  const stand = await setUp(t)
+  for (const path of ['/openapi.json', '/openapi/public.json']) {
+    const document = await readDocument(stand, path)
+    const { valid, errors } = await new Validator().validate(structuredClone(document))
+    t.ok(valid, `${path}: ${JSON.stringify(errors)}`)
+    for (const [route, methods] of Object.entries(document.paths)) {
+      for (const [method, { summary, responses }] of Object.entries(methods)) {
+        t.match(summary, /^[A-Z].*[^.]$/, `${method} ${route} has a summary`)
+        t.ok(Object.keys(responses).length > 0)
+      }
+    }
+  }
+  t.notMatch(
+    JSON.stringify(await readDocument(stand)),
+    '/console/',
+    "the console's own files are no interface",
+  )
+})
+
+t.test('what each route answers is what its description says', async (t) => {
+  const stand = await setUp(t)
+  const { visit, visited } = createTour(t, stand, await readDocument(stand))
+  await makeHistory(stand, 5)
+  await visit('PUT', `/accounts/7`, {
+    access_token: 'pina_seven_0123456789',
+    country: 'DE',
+    dob_format: 'DMY',
+  })
+  await visit('PUT', `/accounts/7`, { label: 'seven', posts_per_minute: 10 })
+  await visit('PUT', `/accounts/7`, { country: 'XX' })
+  const { refreshToken } = stand.sandbox.grants.grant({ clientId: 'app' })
+  const oauth = { client_id: 'app', client_secret: 'secret-of-the-app', refresh_token: refreshToken }
+  await visit('PUT', '/accounts/8', { oauth })
+  await visit('POST', '/accounts/8/conversion-token')
+  await visit('POST', '/accounts/7/conversion-token')
+  await visit('GET', '/accounts')
+  await visit('GET', '/accounts/8')
+  await visit('GET', '/accounts/404')
+  await visit('GET', '/accounts/8/quality')
+  await visit('GET', '/accounts/8/authorize')
+  await visit('POST', '/accounts/7/pause')
+  await visit('POST', '/accounts/7/resume')
+  await visit('POST', '/accounts/7/verify')
+  await visit('POST', '/accounts/verify')
+  await visit('POST', '/session', { admin_token: ADMIN_TOKEN })
+  await visit('DELETE', '/session')
+  await visit('GET', '/oauth/callback?state=x&code=y')
+  const { id } = await visit('POST', '/keys', { label: 'k', ad_account_ids: ['7'] })
+  await visit('POST', '/keys', { label: '' })
+  await visit('GET', '/keys')
+  await visit('DELETE', `/keys/${String(id)}`)
+  await visit('GET', '/match-quality')
+  await visit('GET', '/volume')
+  await visit('GET', '/books')
+  await visit('GET', '/dead-letters?limit=2')
+  const letters = await visit('GET', '/dead-letters')
+  t.match(letters, { dead_letters: { length: 5 } })
+  await visit('POST', '/dead-letters/purge', { filter: { event_name: 'signup' }, limit: 1 })
+  stand.sandbox.tokens.set([{ accessToken: 'pina_seven_0123456789' }])
+  await visit('POST', '/dead-letters/replay', { filter: {} })
+  await stand.post({ data: [rawEvent()] }, { headers: { prefer: 'wait=2' } })
+  await visit('GET', `/accounts/${ACCOUNT}`)
+  const live = await visit('GET', '/live')
+  t.match(live, { lanes: [{ status: 'unauthorized' }] })
+  await visit('POST', '/explain', {
+    ad_account_id: '7',
+    data: [rawEvent(), {}, { user_data: { em: ['', 'x'] } }],
+  })
+  await visit('POST', '/reseal')
+  await visit('POST', '/salvage', { file: 'relay.db.none' })
+  await visit('GET', '/audit')
+  await visit('GET', '/metrics')
+  await visit('GET', '/openapi.json')
+  await visit('GET', '/openapi/public.json')
+  await visit('DELETE', '/accounts/7')
+  await visit('GET', '/accounts', undefined, { authorization: 'Bearer none' })
+
+  const { paths } = await readDocument(stand)
+  const all = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  )
+  // One needs a browser that consents (test/admin/oauth.test.ts), one a queue that broke (test/store/sqlite/damage.test.ts).
+  const elsewhere = ['GET /oauth/callback', 'POST /salvage']
+  t.strictSame(all.filter((name) => !visited.has(name)).toSorted(), elsewhere)
+})
+
+t.test('docs/api.md is what the descriptions say', async (t) => {
+  const stand = await setUp(t)
+  const documents = [await readDocument(stand, '/openapi/public.json'), await readDocument(stand)]
+  const rendered = renderReference(documents as unknown as OpenApi[])
+  const kept = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8')
+  // The formatter settles white space and escapes.
+  const bare = (text: string) => text.replace(/[\\\s*]+/g, ' ')
+  t.equal(bare(kept), bare(rendered), 'npm run api-docs writes it anew')
+})
