@@ -54,6 +54,10 @@ export const SettingsSchema = Type.Object({
   BODY_LIMIT_BYTES: number(8 * 1024 ** 2, 1024, 64 * 1024 ** 2),
   TRUST_PROXY: Type.Optional(text('a comma list of addresses or CIDR blocks', '^[0-9a-fA-F:.,/ ]+$')),
   METRICS_OPEN: Type.Enum(['true', 'false'], { default: 'false', rule: 'true or false' }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
+    text('an http or https URL without query or fragment', '^https?://[^\\s?#]+$'),
+  ),
+  OTEL_SERVICE_NAME: text('a name without spaces', '^\\S{1,200}$', 'pinrelay'),
   LOG_LEVEL: Type.Enum(LOG_LEVELS, { default: 'info', rule: `one of ${LOG_LEVELS.join(', ')}` }),
 })
 

@@ -38,6 +38,7 @@ import { createQualityFetcher } from './tokens/quality.ts'
 import { createRefresher } from './tokens/refresher.ts'
 import { reportTokens } from './tokens/token-metrics.ts'
 import { createTokenWatch, needsConsent } from './tokens/token-watch.ts'
+import { NO_TRACING, type Tracing } from './tracing/tracing.ts'
 import { loadOrMakeMasterKey, loadOrMakeSecretFile, parseMasterKey } from './vault/master-key.ts'
 import { createSealer, type MasterKeys } from './vault/seal.ts'
 import { openVault } from './vault/vault.ts'
@@ -68,6 +69,8 @@ const CALLS_PATIENCE_MS = 5000
 const ANNOUNCE_MS = 1500
 /** And the answers to posts, whose waits have ended by then. */
 const ANSWERS_PATIENCE_MS = 1000
+/** And the last spans. */
+const TRACES_PATIENCE_MS = 1000
 
 export async function startRelay(options: RelayOptions): Promise<Relay> {
   const { config, log, version, clock = systemClock, announceMs = ANNOUNCE_MS, onFatal } = options
@@ -78,6 +81,8 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     config.ADMIN_TOKEN ?? (await loadOrMakeSecretFile(besideStore(config, 'admin-token'), 32))
 
   const ownMetrics = createMetrics({ version })
+  const tracing = await openTracing(config, version, log)
+  opened.defer(() => tracing.close(TRACES_PATIENCE_MS))
   const sqlite = await openSqlite({
     path: config.databasePath,
     masterKeys,
@@ -138,6 +143,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     needsConsent: (adAccountId) => needsConsent(vault, adAccountId),
     log,
     metrics,
+    tracing,
   })
   // In this order backwards: calls that are still out end with their connections, then the last verdicts are written.
   opened.defer(() => delivery.close())
@@ -181,6 +187,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     relayEvents: createRelayEvents({ store, delivery, metrics, clock }),
     readiness,
     metrics,
+    tracing,
     log,
     clock,
     postsPerMinute: config.POSTS_PER_MINUTE,
@@ -277,6 +284,14 @@ async function closePublicApp(app: Awaited<ReturnType<typeof createPublicApp>>):
   } finally {
     clearTimeout(patience)
   }
+}
+
+/** The SDK is loaded only where there is somewhere to send spans to. */
+async function openTracing(config: Config, version: string, log: Log): Promise<Tracing> {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_SERVICE_NAME: serviceName } = config
+  if (endpoint === undefined) return NO_TRACING
+  const { createOtelTracing } = await import('./tracing/otel.ts')
+  return createOtelTracing({ endpoint, serviceName, version, log })
 }
 
 function waitingOf({ books, backlog: [oldest] }: StoreLook, clock: Clock): Waiting {

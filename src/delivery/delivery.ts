@@ -12,6 +12,7 @@ import { codeOf, placeOf, type Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { CallOutcome, Pinterest } from '../pinterest/outcome.ts'
 import type { LaneKey, LeasedParcel, Store } from '../store/store.ts'
+import type { PostTrace, Tracing } from '../tracing/tracing.ts'
 import type { Vault } from '../vault/vault.ts'
 import { createAct } from './act.ts'
 import { callBody } from './call-body.ts'
@@ -50,6 +51,7 @@ export interface DeliveryOptions {
   readonly needsConsent: (adAccountId: string) => boolean
   readonly log: Log
   readonly metrics: Metrics
+  readonly tracing: Tracing
 }
 
 export interface Delivery {
@@ -59,7 +61,7 @@ export interface Delivery {
    * Takes over a committed parcel with its lease. Resolves with what became of each event of it (in the stored order)
    * once all have a final verdict, or after `waitMs`, whichever is first; delivery goes on either way.
    */
-  deliver(leased: LeasedParcel, waitMs: number): Promise<readonly EventOutcome[]>
+  deliver(leased: LeasedParcel, waitMs: number, trace?: PostTrace): Promise<readonly EventOutcome[]>
   /** More of the lane waits in the store than before, and not because of `deliver`. */
   wake(lane: LaneKey): void
   /** An account was registered, rotated, paused, resumed or removed. */
@@ -78,7 +80,8 @@ export interface Delivery {
 }
 
 export function createDelivery(options: DeliveryOptions): Delivery {
-  const { store, pinterest, guard, vault, clock, random, isClockTrusted, tokenWatch, log, metrics } = options
+  const { store, pinterest, guard, vault, clock, random, isClockTrusted, tokenWatch, log, metrics, tracing } =
+    options
   const lanes = new Map<string, Lane>()
   const timers = new Map<Lane, () => void>()
   const scheduled = new TinyQueue<Lane>([], (a, b) => a.servedTurn - b.servedTurn)
@@ -226,10 +229,21 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     const startedMs = clock.monotonicMs()
     lane.callsInFlight += 1
     callsInFlight += 1
+    const trace = tracing.beginCall({
+      adAccountId,
+      isTest,
+      events: eventCount,
+      posts: () => [...new Set(pieces.map(({ parcel }) => parcel.trace))],
+    })
     const outcome = await pinterest.sendEvents({ adAccountId, isTest, token, body: callBody(pieces) })
     lane.callsInFlight -= 1
     callsInFlight -= 1
     guard.finished(adAccountId)
+    trace.end(
+      outcome.kind === 'answered'
+        ? { status: outcome.status, outcome: outcome.kind }
+        : { status: undefined, outcome: outcome.reason },
+    )
 
     const verdict = judge(outcome, eventCount, clock.wallMs())
     const durationMs = clock.monotonicMs() - startedMs
@@ -292,9 +306,9 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
     wake,
 
-    async deliver(leased, waitMs) {
+    async deliver(leased, waitMs, trace) {
       const lane = laneOf(leased)
-      const { parcel, piece } = parcelOf(leased)
+      const { parcel, piece } = parcelOf(leased, trace)
       const done = waits.waitFor(parcel, isHopeless(lane, waitMs) ? 0 : waitMs)
       supply.take(lane, piece)
       schedule(lane)

@@ -5,6 +5,7 @@
 import type { EventResult } from '../pinterest/outcome.ts'
 import { HISTORY_LIMIT, type HistoryEntry, type LaneKey, type LeasedParcel } from '../store/store.ts'
 import { joinEvents, splitEvents } from '../store/payload.ts'
+import { NO_POST_TRACE, type PostTrace } from '../tracing/tracing.ts'
 
 /** What became of one event so far. */
 export type EventOutcome =
@@ -17,6 +18,8 @@ export type EventOutcome =
     }
 
 export interface Parcel extends LaneKey {
+  /** Of the post that it came with; of none where it comes from the store. */
+  readonly trace: PostTrace
   readonly parcelId: number
   /** One entry per event of the stored payload. */
   readonly outcomes: EventOutcome[]
@@ -43,12 +46,16 @@ export interface Piece {
 
 const QUEUED: EventOutcome = { status: 'queued' }
 
-export function parcelOf(leased: LeasedParcel): { parcel: Parcel; piece: Piece } {
+export function parcelOf(
+  leased: LeasedParcel,
+  trace: PostTrace = NO_POST_TRACE,
+): { parcel: Parcel; piece: Piece } {
   const { parcelId, adAccountId, isTest, isReplay, eventCount } = leased
   const settled = new Set(leased.settled)
   const positions: number[] = []
   for (let index = 0; index < eventCount; index++) if (!settled.has(index)) positions.push(index)
   const parcel: Parcel = {
+    trace,
     parcelId,
     adAccountId,
     isTest,

@@ -15,6 +15,7 @@ import { rateLimitStore, type Door } from '../budget/door.ts'
 import { InvalidRequest, NotFound, SenderLeft, TooManyPosts, UnsupportedMedia } from '../errors.ts'
 import { codeOf, placeOf, type Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import { NO_POST_TRACE, type PostTrace, type Tracing } from '../tracing/tracing.ts'
 import type { Vault } from '../vault/vault.ts'
 import { authenticate, type Sender } from './auth.ts'
 import { readEvents } from './body.ts'
@@ -33,6 +34,7 @@ export interface PublicAppOptions {
   readonly relayEvents: RelayEvents
   readonly readiness: Readiness
   readonly metrics: Metrics
+  readonly tracing: Tracing
   readonly log: Log
   readonly clock: Clock
   /** POSTS_PER_MINUTE; 0 opens the door. */
@@ -63,7 +65,8 @@ const KEEP_ALIVE_MS = 75_000
 const REQUEST_TIMEOUT_MS = 60_000
 
 export async function createPublicApp(options: PublicAppOptions): Promise<FastifyInstance> {
-  const { vault, door, prepareEvents, relayEvents, readiness, metrics, log, clock, bodyLimitBytes } = options
+  const { vault, door, prepareEvents, relayEvents, readiness, metrics, tracing, log, clock, bodyLimitBytes } =
+    options
   const app = Fastify({
     logger: false,
     trustProxy: options.trustProxy.length > 0 ? [...options.trustProxy] : false,
@@ -162,6 +165,27 @@ export async function createPublicApp(options: PublicAppOptions): Promise<Fastif
     return request.sender!.account.postsPerMinute ?? options.postsPerMinute
   }
 
+  /** Not only when it is answered: a client may leave first. */
+  function beginTrace(request: FastifyRequest, reply: FastifyReply, isTest: boolean): PostTrace {
+    const { traceparent, tracestate } = request.headers
+    const trace = tracing.beginPost({
+      adAccountId: request.sender!.account.adAccountId,
+      isTest,
+      traceparent: oneOf(traceparent),
+      tracestate: oneOf(tracestate),
+      elapsedMs: reply.elapsedTime,
+    })
+    if (trace === NO_POST_TRACE) return trace
+    reply.raw.once('close', () =>
+      trace.end({
+        status: reply.statusCode,
+        code: request.errorCode,
+        events: request.relayed?.events,
+      }),
+    )
+    return trace
+  }
+
   const room = createRoom(bodyLimitBytes, clock)
   const turns = createTurns({ now: clock.monotonicMs, nextTurn: (run) => void setImmediate(run) })
   app.post<EventsRoute>(
@@ -186,6 +210,7 @@ export async function createPublicApp(options: PublicAppOptions): Promise<Fastif
       const isTest = readTest(request.query)
       const { account } = request.sender!
       const { adAccountId } = account
+      const trace = beginTrace(request, reply, isTest)
       const { waitMs, applied } = readPrefer(request.headers.prefer, options.answerWaitMs)
       const body = takeBody(request)
       const prepare = () => {
@@ -194,10 +219,16 @@ export async function createPublicApp(options: PublicAppOptions): Promise<Fastif
         return prepareEvents(readEvents(body), { account, isTest })
       }
       const beganMs = clock.monotonicMs()
-      const prepared = await turns.take(body.byteLength, prepare)
+      const endPrepare = trace.stage('prepare')
+      let prepared
+      try {
+        prepared = await turns.take(body.byteLength, prepare)
+      } finally {
+        endPrepare()
+      }
       metrics.stage('prepare', (clock.monotonicMs() - beganMs) / 1000)
       request.leaveRoom?.()
-      const relayed = await relayEvents({ adAccountId, isTest, prepared, waitMs })
+      const relayed = await relayEvents({ adAccountId, isTest, prepared, waitMs, trace })
       request.relayed = relayed
       if (applied !== undefined) reply.header('preference-applied', applied)
       reply.header('content-type', 'application/json; charset=utf-8')
@@ -214,6 +245,10 @@ function takeBody(request: FastifyRequest): Buffer {
   request.body = undefined
   if (!Buffer.isBuffer(body)) throw new InvalidRequest('The body is empty.')
   return body
+}
+
+function oneOf(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' ? header : header?.[0]
 }
 
 function checkEncoding(encoding: string | undefined): void {

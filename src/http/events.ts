@@ -10,6 +10,7 @@ import type { EventOutcome } from '../delivery/parcel.ts'
 import type { Metrics } from '../metrics.ts'
 import { joinEvents, omitEvents } from '../store/payload.ts'
 import type { HistoryEntry, LaneKey, Store } from '../store/store.ts'
+import type { PostTrace } from '../tracing/tracing.ts'
 import {
   answerPost,
   joinMessages,
@@ -31,6 +32,7 @@ export interface Post extends LaneKey {
   readonly prepared: readonly Prepared[]
   /** 0: answer as soon as the parcel is committed. */
   readonly waitMs: number
+  readonly trace: PostTrace
 }
 
 /** What became of a post, for its answer and its log line. */
@@ -50,7 +52,7 @@ export type RelayEvents = (post: Post) => Promise<Relayed>
 export function createRelayEvents(options: RelayEventsOptions): RelayEvents {
   const { store, delivery, metrics, clock } = options
 
-  return async ({ adAccountId, isTest, prepared, waitMs }) => {
+  return async ({ adAccountId, isTest, prepared, waitMs, trace }) => {
     const nowMs = clock.wallMs()
     const good = prepared.filter((event): event is PreparedEvent => event.status === 'prepared')
     const refused = prepared.length - good.length
@@ -82,13 +84,19 @@ export function createRelayEvents(options: RelayEventsOptions): RelayEvents {
     async function relay(): Promise<readonly Told[]> {
       const payload = joinEvents(good.map(({ json }) => json))
       const beganMs = clock.monotonicMs()
-      const receipt = await store.commit({
-        ...lane,
-        payload,
-        events: good,
-        refusedCount: refused,
-        receivedAtMs: nowMs,
-      })
+      const endCommit = trace.stage('commit')
+      let receipt
+      try {
+        receipt = await store.commit({
+          ...lane,
+          payload,
+          events: good,
+          refusedCount: refused,
+          receivedAtMs: nowMs,
+        })
+      } finally {
+        endCommit()
+      }
       metrics.stage('commit', (clock.monotonicMs() - beganMs) / 1000)
       const { parcelId, duplicates } = receipt
       pendingDuplicates = receipt.pendingDuplicates
@@ -117,7 +125,7 @@ export function createRelayEvents(options: RelayEventsOptions): RelayEvents {
         history: NO_HISTORY,
       }
       const beganMs = clock.monotonicMs()
-      const outcomes = await delivery.deliver(parcel, waitMs)
+      const outcomes = await delivery.deliver(parcel, waitMs, trace)
       if (waitMs > 0) metrics.stage('verdict', (clock.monotonicMs() - beganMs) / 1000)
       return outcomes
     }

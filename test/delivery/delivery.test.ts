@@ -6,6 +6,7 @@ import { createMetrics } from '../../src/metrics.ts'
 import type { CallOutcome, EventsCall } from '../../src/pinterest/outcome.ts'
 import { joinEvents } from '../../src/store/payload.ts'
 import type { LeasedParcel, LeaseRequest, ReleasedParcel, Settlement, Store } from '../../src/store/store.ts'
+import { NO_TRACING } from '../../src/tracing/tracing.ts'
 import type { Account, Vault } from '../../src/vault/vault.ts'
 import { createManualClock, settle, type ManualClock } from '../support/clock.ts'
 
@@ -125,6 +126,7 @@ function setStage(t: Test, overrides: { callsInFlight?: number; callsInFlightTot
     guard: { take: () => 0, finished() {}, level: () => undefined },
     clock,
     random: () => 0.5,
+    tracing: NO_TRACING,
     callsInFlight: overrides.callsInFlight ?? 2,
     callsInFlightTotal: overrides.callsInFlightTotal ?? 64,
     maxEventAgeMs: 7 * 24 * 3_600_000,
