@@ -107,4 +107,13 @@ export interface VaultStore {
   changeVault(change: VaultChange): Promise<void>
   putKey(row: KeyRow): Promise<void>
   deleteKey(keyId: string): Promise<void>
+  /**
+   * Runs `work` while no other replica changes the vault; `fresh` are its rows if another one may have changed them since
+   * this store read them here last. At most one change is made inside, as the last thing that is asked of the store: it is
+   * committed at once, and others may change the vault from then on. One at a time: the caller sees to that.
+   */
+  exclusively<Result>(work: (fresh: VaultRows | undefined) => Promise<Result>): Promise<Result>
+  /** Whether this name is this process's now: false while another living replica has it. Ends with `unclaim` or the process. */
+  claim(name: string): Promise<boolean>
+  unclaim(name: string): Promise<void>
 }

@@ -51,6 +51,9 @@ export function createMemoryStore() {
     },
     async putKey() {},
     async deleteKey() {},
+    exclusively: (work) => work(undefined),
+    claim: () => Promise.resolve(true),
+    unclaim: () => Promise.resolve(),
   }
   return { vaultStore, state, tables }
 }

@@ -1,9 +1,9 @@
 /** Takes a parcel: leaves out what was seen before, seals the rest, leases it to the caller, and counts. */
+import { bindParcel, dedupeKey } from '../letter.ts'
 import { omitEvents } from '../payload.ts'
 import type { Receipt } from '../store.ts'
 import type { CommitRequest } from './protocol.ts'
-import { bindParcel, type Queue } from './queue.ts'
-import { dedupeKey } from './seen.ts'
+import type { Queue } from './queue.ts'
 
 export function createCommit(queue: Queue): (request: CommitRequest) => Receipt {
   const { db, lanes, leases, sealer } = queue

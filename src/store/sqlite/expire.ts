@@ -3,21 +3,19 @@
  * parcels are their holder's: it looks at their age itself.
  */
 import TinyQueue from 'tinyqueue'
+import { bindParcel, readEventTimeS, TOO_OLD_MESSAGE } from '../letter.ts'
 import { splitEvents } from '../payload.ts'
 import type { DeadEvent, ExpireRequest } from '../store.ts'
-import { listPositions } from './bitmap.ts'
+import { listPositions } from '../bitmap.ts'
 import { prepareRows } from './connection.ts'
-import { readEventTimeS } from './dead-letters.ts'
-import { unpackHistory } from './history.ts'
+import { unpackHistory } from '../history.ts'
 import type { Place } from './leases.ts'
 import type { ExpireStep } from './protocol.ts'
-import { bindParcel, type Queue } from './queue.ts'
+import type { Queue } from './queue.ts'
 import type { Settling } from './settle.ts'
 
 /** A step ends after so many events, even when they are those of a few parcels: some 20 ms of burials. */
 const STEP_EVENTS = 1000
-
-export const TOO_OLD_MESSAGE = 'The event grew too old before Pinterest took it.'
 
 /** A waiting parcel with an event that may be too old. */
 interface Candidate extends Place {

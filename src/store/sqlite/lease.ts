@@ -4,10 +4,11 @@
  * a short one.
  */
 import { ON_TIME_S, type LeasedParcel, type LeaseRequest } from '../store.ts'
-import { listPositions } from './bitmap.ts'
+import { listPositions } from '../bitmap.ts'
 import { prepareRows } from './connection.ts'
-import { unpackHistory } from './history.ts'
-import { bindParcel, type Queue } from './queue.ts'
+import { unpackHistory } from '../history.ts'
+import { bindParcel } from '../letter.ts'
+import type { Queue } from './queue.ts'
 
 type QueueRow = [
   parcelId: number,

@@ -5,8 +5,8 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import type { DeadLetter, DeadLetterFilter, DeadLetterQuery } from '../store.ts'
 import { prepareRows, type RowQuery } from './connection.ts'
-import { openLetter } from './dead-letters.ts'
-import { unpackHistory } from './history.ts'
+import { unpackHistory } from '../history.ts'
+import { openLetter } from '../letter.ts'
 import type { DeadLetterPage } from './protocol.ts'
 import type { Queue } from './queue.ts'
 

@@ -1,6 +1,6 @@
 /** The open queue file with what its operations share, and the one place where these parts are made. */
 import type { DatabaseSync } from 'node:sqlite'
-import type { Sealer, SealBinding } from '../../vault/seal.ts'
+import type { Sealer } from '../../vault/seal.ts'
 import { prepareRows } from './connection.ts'
 import { createLanes, type Lanes } from './lanes.ts'
 import { createLeases, type Leases } from './leases.ts'
@@ -39,12 +39,4 @@ export function createQueue(options: QueueOptions): Queue {
     seen: createSeen(db),
     nextParcelId: () => ++parcelId,
   }
-}
-
-export function bindParcel(adAccountId: string): SealBinding {
-  return { purpose: 'parcel', owner: adAccountId }
-}
-
-export function bindDeadLetter(adAccountId: string): SealBinding {
-  return { purpose: 'dead_letter', owner: adAccountId }
 }

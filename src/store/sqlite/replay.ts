@@ -4,11 +4,10 @@
  */
 import type { PurgeRequest, PurgeStep, ReplayRequest, ReplayStep } from '../store.ts'
 import type { Audit } from './audit.ts'
-import { openLetter } from './dead-letters.ts'
-import { packHistory, unpackHistory } from './history.ts'
+import { bindParcel, dedupeKey, openLetter } from '../letter.ts'
+import { packHistory, unpackHistory } from '../history.ts'
 import type { LetterRow, LetterWalk } from './letter-search.ts'
-import { bindParcel, type Queue } from './queue.ts'
-import { dedupeKey } from './seen.ts'
+import type { Queue } from './queue.ts'
 
 export interface LetterTools {
   readonly walk: LetterWalk

@@ -7,7 +7,8 @@ import { KEY_ID_BYTES, KEY_ID_OFFSET, type SealBinding, type Sealer } from '../.
 import { prepareRows } from './connection.ts'
 import { dropOlderChecks, hasOlderChecks } from './key-checks.ts'
 import type { ResealRequest, ResealStep } from './protocol.ts'
-import { bindDeadLetter, bindParcel, type Queue } from './queue.ts'
+import { bindDeadLetter, bindParcel } from '../letter.ts'
+import type { Queue } from './queue.ts'
 
 const STEP_ROWS = 2000
 

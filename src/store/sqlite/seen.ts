@@ -12,7 +12,6 @@
  * The index follows the transaction: `flush` before each commit or savepoint's release, `undoTo` when it is rolled back,
  * `keep` once it is done.
  */
-import { hash } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import { prepareRows } from './connection.ts'
 import type { SeenPosition } from './protocol.ts'
@@ -46,12 +45,6 @@ interface Change {
   readonly key: Uint8Array
   readonly block: number
   readonly isAdded: boolean
-}
-
-/** The lengths go first, so that no two identities spell the same text. */
-export function dedupeKey(adAccountId: string, eventName: string, eventId: string): Uint8Array {
-  const identity = `${adAccountId.length}:${adAccountId}${eventName.length}:${eventName}${eventId}`
-  return hash('sha256', identity, 'buffer').subarray(0, KEY_BYTES)
 }
 
 export function createSeen(db: DatabaseSync, index: SeenIndex = createSeenIndex()): Seen {

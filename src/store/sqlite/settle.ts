@@ -3,10 +3,10 @@
  * An event is settled once: what comes again, or too late, changes nothing.
  */
 import type { Settlement } from '../store.ts'
-import { addPosition, makeBitmap } from './bitmap.ts'
+import { addPosition, makeBitmap } from '../bitmap.ts'
 import { prepareRows } from './connection.ts'
 import { createBurial } from './dead-letters.ts'
-import { packHistory } from './history.ts'
+import { packHistory } from '../history.ts'
 import type { Place } from './leases.ts'
 import type { ReleaseRequest, SettleRequest } from './protocol.ts'
 import type { Queue } from './queue.ts'

@@ -12,7 +12,7 @@ import type {
 } from '../../vault/vault-store.ts'
 import type { AnswerOf, RequestOf } from './protocol.ts'
 
-export type VaultKind = keyof VaultStore
+export type VaultKind = Exclude<keyof VaultStore, 'exclusively' | 'claim' | 'unclaim'>
 export type VaultHandlers = { [K in VaultKind]: (request: RequestOf<K>) => AnswerOf<K> }
 
 export function createVaultHandlers(db: DatabaseSync): VaultHandlers {

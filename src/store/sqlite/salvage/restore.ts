@@ -4,9 +4,10 @@
  * at any time: nothing of it comes twice, and what could not be read before may come then.
  */
 import { createCommit } from '../commit.ts'
-import { unpackHistory } from '../history.ts'
+import { unpackHistory } from '../../history.ts'
 import type { SalvageAnswer, SalvagedLetter, SalvagedParcel, SalvageRequest } from '../protocol.ts'
-import { bindDeadLetter, type Queue } from '../queue.ts'
+import { bindDeadLetter } from '../../letter.ts'
+import type { Queue } from '../queue.ts'
 import { createSettling } from '../settle.ts'
 
 export function createRestore(queue: Queue): (request: SalvageRequest) => SalvageAnswer {

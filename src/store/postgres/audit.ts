@@ -1,0 +1,67 @@
+/** What operators did, newest first. `details` is JSON of ids, filters and counts. */
+import type { AuditEntry, AuditQuery, DeadLetterFilter } from '../store.ts'
+import type { Queryable } from './connect.ts'
+
+type Details = AuditEntry['details']
+
+export interface AuditStep {
+  readonly auditId: number | undefined
+  readonly action: 'replay' | 'purge'
+  readonly filter: DeadLetterFilter
+  readonly counts: Readonly<Record<string, number>>
+  readonly nowMs: number
+}
+
+export async function addAudit(
+  client: Queryable,
+  { atMs, action, details }: Omit<AuditEntry, 'id'>,
+): Promise<number> {
+  const { rows } = await client.query<{ id: number }>(
+    'INSERT INTO audit (at_ms, action, details) VALUES ($1, $2, $3) RETURNING id',
+    [atMs, action, JSON.stringify(details)],
+  )
+  return rows[0]!.id
+}
+
+/** One step of a run over dead letters: the first one makes the entry, the later ones add their counts to it. */
+export async function countInAudit(
+  client: Queryable,
+  { auditId, action, filter, counts, nowMs }: AuditStep,
+): Promise<number> {
+  const { rows } = await client.query<{ details: string }>(
+    'SELECT details FROM audit WHERE id = $1 FOR UPDATE',
+    [auditId ?? 0],
+  )
+  if (auditId === undefined || rows[0] === undefined) {
+    return addAudit(client, { atMs: nowMs, action, details: { filter: tellFilter(filter), ...counts } })
+  }
+  const details = addCounts(JSON.parse(rows[0].details) as Details, counts)
+  await client.query('UPDATE audit SET details = $1 WHERE id = $2', [JSON.stringify(details), auditId])
+  return auditId
+}
+
+export async function readAudit(
+  client: Queryable,
+  { limit, beforeId = Number.MAX_SAFE_INTEGER }: AuditQuery,
+): Promise<AuditEntry[]> {
+  const { rows } = await client.query<{ id: number; at_ms: number; action: string; details: string }>(
+    'SELECT * FROM audit WHERE id < $1 ORDER BY id DESC LIMIT $2',
+    [beforeId, limit],
+  )
+  return rows.map(({ id, at_ms: atMs, action, details }) => ({
+    id,
+    atMs,
+    action,
+    details: JSON.parse(details) as Details,
+  }))
+}
+
+function addCounts(details: Details, counts: Readonly<Record<string, number>>): Details {
+  const sums = Object.entries(counts).map(([name, count]) => [name, Number(details[name]) + count])
+  return { ...details, ...(Object.fromEntries(sums) as Record<string, number>) }
+}
+
+/** In the words of the admin port; nothing that the query holds besides. */
+function tellFilter({ ids, adAccountId, isTest, status, reason, eventName }: DeadLetterFilter): Details {
+  return { ids, ad_account_id: adAccountId, test: isTest, status, reason, event_name: eventName }
+}

@@ -1,0 +1,103 @@
+/**
+ * The books of each lane: one row per lane and owner, so that no two replicas wait for the same row; summed when they are
+ * read. Changes are gathered while a transaction runs and written by one statement at its end.
+ */
+import type { Books, LaneBacklog, LaneKey } from '../store.ts'
+import type { Queryable } from './connect.ts'
+import { toLane, type LaneRow } from './owner.ts'
+
+export const COUNTERS = [
+  'received',
+  'delivered',
+  'rejected',
+  'expired',
+  'queued',
+  'duplicate',
+  'refused',
+  'parcels',
+  'bytes',
+] as const
+
+export type Counter = (typeof COUNTERS)[number]
+
+export interface BookCounts {
+  count(lane: LaneKey, changes: Partial<Record<Counter, number>>): void
+  write(client: Queryable, ownerId: number): Promise<void>
+}
+
+export function createBookCounts(): BookCounts {
+  const counted = new Map<string, { readonly lane: LaneKey; readonly sum: Record<Counter, number> }>()
+  return {
+    count(lane, changes) {
+      const name = `${lane.adAccountId} ${lane.isTest}`
+      let entry = counted.get(name)
+      if (entry === undefined) counted.set(name, (entry = { lane, sum: zeros() }))
+      for (const counter in changes) entry.sum[counter as Counter] += changes[counter as Counter]!
+    },
+    async write(client, ownerId) {
+      if (counted.size === 0) return
+      const entries = [...counted.values()]
+      const values = [
+        entries.map(({ lane }) => lane.adAccountId),
+        entries.map(({ lane }) => lane.isTest),
+        ...COUNTERS.map((name) => entries.map(({ sum }) => sum[name])),
+      ]
+      await client.query(WRITE, [ownerId, ...values])
+    },
+  }
+}
+
+const WRITE = `INSERT INTO books (ad_account_id, is_test, ${COUNTERS.join(', ')}, owner_id)
+  SELECT *, $1 FROM unnest($2::text[], $3::boolean[], ${COUNTERS.map((_, index) => `$${index + 4}::bigint[]`).join(', ')})
+  ON CONFLICT (ad_account_id, is_test, owner_id) DO UPDATE SET
+    ${COUNTERS.map((name) => `${name} = books.${name} + excluded.${name}`).join(', ')}`
+
+export async function readBooks(
+  client: Queryable,
+  { adAccountId, isTest }: { readonly adAccountId?: string; readonly isTest?: boolean },
+): Promise<Books> {
+  const { rows } = await client.query<Record<Counter, number>>(
+    `SELECT ${COUNTERS.map((name) => `COALESCE(SUM(${name}), 0)::bigint AS ${name}`).join(', ')} FROM books
+     WHERE ($1::text IS NULL OR ad_account_id = $1) AND ($2::boolean IS NULL OR is_test = $2)`,
+    [adAccountId ?? null, isTest ?? null],
+  )
+  const { parcels: _, bytes: __, ...books } = rows[0]!
+  return books
+}
+
+/** The oldest of a lane is the first row of the waiting index, or one of those that somebody leases. */
+export async function readBacklog(client: Queryable): Promise<LaneBacklog[]> {
+  const { rows } = await client.query<LaneRow & { parcels: number; queued: number; oldest: number | null }>(
+    `WITH lanes AS (
+       SELECT ad_account_id, is_test, SUM(parcels)::bigint AS parcels, SUM(queued)::bigint AS queued FROM books
+       GROUP BY ad_account_id, is_test HAVING SUM(parcels) > 0),
+     leased AS (
+       SELECT ad_account_id, is_test, MIN(oldest_event_time_s) AS oldest FROM parcels WHERE owner_id IS NOT NULL
+       GROUP BY ad_account_id, is_test)
+     SELECT lanes.*, LEAST(leased.oldest,
+       (SELECT oldest_event_time_s FROM parcels p WHERE owner_id IS NULL AND p.ad_account_id = lanes.ad_account_id
+          AND p.is_test = lanes.is_test AND NOT is_replay ORDER BY oldest_event_time_s LIMIT 1),
+       (SELECT oldest_event_time_s FROM parcels p WHERE owner_id IS NULL AND p.ad_account_id = lanes.ad_account_id
+          AND p.is_test = lanes.is_test AND is_replay ORDER BY oldest_event_time_s LIMIT 1)) AS oldest
+     FROM lanes LEFT JOIN leased USING (ad_account_id, is_test)
+     ORDER BY ad_account_id COLLATE "C", is_test`,
+  )
+  return rows.map((row) => ({
+    ...toLane(row),
+    parcels: row.parcels,
+    events: row.queued,
+    oldestEventTimeS: row.oldest ?? 0,
+  }))
+}
+
+/** Of payloads that are queued. */
+export async function readQueuedBytes(client: Queryable): Promise<number> {
+  const { rows } = await client.query<{ bytes: number }>(
+    'SELECT COALESCE(SUM(bytes), 0)::bigint AS bytes FROM books',
+  )
+  return rows[0]!.bytes
+}
+
+function zeros(): Record<Counter, number> {
+  return Object.fromEntries(COUNTERS.map((name) => [name, 0])) as Record<Counter, number>
+}

@@ -1,0 +1,152 @@
+/**
+ * Token buckets that all replicas share, on the database's clock.
+ *
+ * A bucket of capacity C, refilled at R a minute, has a level L; each replica has `outstanding` tokens: granted to it, and
+ * neither used nor given back. Always L + outstanding ≤ C, since refilling stops at C − outstanding. So within any minute
+ * at most C + R tokens are used, however late: those that are used in it were outstanding at its beginning, or were taken
+ * out of the level after it; both together held at most C then, and only the refill of that minute, at most R, was added.
+ * (The call of a token that is reported as used has arrived: what refills in its place counts from there.)
+ *
+ * A replica that dies with tokens outstanding may be stopped only: they stay counted until its owner is forgotten, five
+ * minutes later (owner.ts). Errors only ever under-admit: an exchange whose answer is lost leaves its tokens outstanding.
+ *
+ * The arithmetic is that of src/budget/bucket.ts. Rows are locked in sorted order, so that replicas that exchange for many
+ * accounts at once wait for each other in a row and not in a circle.
+ */
+import { refill, type Bucket } from '../../budget/bucket.ts'
+import { StoreUnavailable } from '../../errors.ts'
+import type { BucketGrant, BucketRequest, Shared } from '../shared.ts'
+import { inTransaction, isConflict, isPlaceAtFault, type Pool, type Queryable } from './connect.ts'
+import type { Owner } from './owner.ts'
+
+/** In the units of a level. */
+const TOKEN = 60_000
+
+interface BucketRow {
+  readonly kind: 'door' | 'guard'
+  readonly ad_account_id: string
+  readonly level: number
+  readonly at_ms: number
+}
+
+interface Held {
+  readonly all: number
+  readonly own: number
+}
+
+export interface Exchanged {
+  /** As it is written down. */
+  readonly level: number
+  readonly atMs: number
+  /** This replica's. */
+  readonly outstanding: number
+  readonly grant: BucketGrant
+}
+
+export function createExchange(pool: Pool, owner: Owner): Shared['exchange'] {
+  return async (requests) => {
+    if (requests.length === 0) return []
+    try {
+      return await again(() => inTransaction(pool, (client) => exchange(client, owner.id, requests)))
+    } catch (error) {
+      throw isPlaceAtFault(error) ? new StoreUnavailable({ cause: error }) : error
+    }
+  }
+}
+
+async function again<Result>(work: () => Promise<Result>): Promise<Result> {
+  return work().catch((error: unknown) => {
+    if (isConflict(error)) return work()
+    throw error
+  })
+}
+
+async function exchange(
+  client: Queryable,
+  ownerId: number,
+  requests: readonly BucketRequest[],
+): Promise<BucketGrant[]> {
+  const kinds = requests.map(({ kind }) => kind)
+  const accounts = requests.map(({ adAccountId }) => adAccountId)
+  await client.query(
+    `INSERT INTO buckets (kind, ad_account_id, level, at_ms)
+     SELECT kind, account, level, ${NOW_MS} FROM unnest($1::text[], $2::text[], $3::bigint[]) AS new (kind, account, level)
+     ORDER BY kind, account ON CONFLICT DO NOTHING`,
+    // Nobody knows what was sent before; a storefront begins with all that it may.
+    [kinds, accounts, requests.map(({ kind, capacity }) => (kind === 'door' ? capacity * TOKEN : 0))],
+  )
+  const locked = await client.query<BucketRow>(
+    `SELECT * FROM buckets WHERE (kind, ad_account_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+     ORDER BY kind, ad_account_id FOR UPDATE`,
+    [kinds, accounts],
+  )
+  // After the lock: the clock of an exchange that had to wait is that of its turn.
+  const held = await client.query<BucketRow & { held: number; own: number; now_ms: number }>(
+    `SELECT kind, ad_account_id, ${NOW_MS} AS now_ms, COALESCE(SUM(outstanding), 0)::bigint AS held,
+       COALESCE(SUM(outstanding) FILTER (WHERE owner_id = $3), 0)::bigint AS own
+     FROM unnest($1::text[], $2::text[]) AS asked (kind, ad_account_id)
+     LEFT JOIN bucket_grants USING (kind, ad_account_id) GROUP BY kind, ad_account_id`,
+    [kinds, accounts, ownerId],
+  )
+  const nowMs = held.rows[0]!.now_ms
+  const rows = new Map(locked.rows.map((row) => [nameOf(row.kind, row.ad_account_id), row]))
+  const holdings = new Map(held.rows.map((row) => [nameOf(row.kind, row.ad_account_id), row]))
+  const exchanged = requests.map((request) => {
+    const name = nameOf(request.kind, request.adAccountId)
+    const { level, at_ms: atMs } = rows.get(name)!
+    const { held: all, own } = holdings.get(name)!
+    return exchangeOne({ level, atMs }, { all, own }, request, nowMs)
+  })
+  await client.query(
+    `UPDATE buckets SET level = new.level, at_ms = new.at_ms
+     FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS new (kind, account, level, at_ms)
+     WHERE buckets.kind = new.kind AND ad_account_id = new.account`,
+    [kinds, accounts, exchanged.map(({ level }) => level), exchanged.map(({ atMs }) => atMs)],
+  )
+  await client.query(
+    `INSERT INTO bucket_grants (kind, ad_account_id, owner_id, outstanding)
+     SELECT kind, account, $4, outstanding FROM unnest($1::text[], $2::text[], $3::bigint[]) AS new (kind, account, outstanding)
+     ON CONFLICT (kind, ad_account_id, owner_id) DO UPDATE SET outstanding = excluded.outstanding`,
+    [kinds, accounts, exchanged.map(({ outstanding }) => outstanding), ownerId],
+  )
+  return exchanged.map(({ grant }) => grant)
+}
+
+/** Whole milliseconds, as the buckets count. */
+const NOW_MS = 'floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
+
+/** Pure. The time until now refilled only what was free then: refilled first, given back afterwards. */
+export function exchangeOne(
+  { level, atMs }: Pick<Bucket, 'level' | 'atMs'>,
+  { all, own }: Held,
+  { capacity, refillPerMinute, wanted, used, unused }: BucketRequest,
+  nowMs: number,
+): Exchanged {
+  const free = Math.max(0, capacity - all)
+  const refilled = refill({ capacity: free, refillPerMinute, level, atMs }, nowMs)
+  // A replica that goes on under a new number gives back what is not its own any more: nothing.
+  const givenBack = Math.min(own, unused)
+  const finished = Math.min(own - givenBack, used)
+  const left = all - givenBack - finished
+  const room = Math.max(0, capacity - left) * TOKEN
+  const levelNow = Math.min(room, refilled.level + givenBack * TOKEN)
+  const granted = Math.max(0, Math.min(wanted, Math.floor(levelNow / TOKEN)))
+  const after = levelNow - granted * TOKEN
+  const missing = TOKEN - after
+  const waitMs =
+    granted === wanted
+      ? 0
+      : refillPerMinute > 0
+        ? Math.max(1, Math.ceil(missing / refillPerMinute))
+        : Infinity
+  return {
+    level: after,
+    atMs: refilled.atMs,
+    outstanding: own - givenBack - finished + granted,
+    grant: { granted, waitMs },
+  }
+}
+
+function nameOf(kind: string, adAccountId: string): string {
+  return `${kind} ${adAccountId}`
+}

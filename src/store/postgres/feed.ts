@@ -1,0 +1,122 @@
+/**
+ * Hears what other replicas changed: at once by NOTIFY, on a connection of its own, and within a second by looking at the
+ * table that each change is written to. A notification only says when to look: what counts is the table, so that a lost
+ * one costs a second and nothing else.
+ *
+ * Numbers are given before their transaction is committed, so a later one may be seen first: every look goes over all of
+ * the last seconds, and what was told is remembered. When looks failed for longer than that, everything is told anew.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Shared, SharedChange } from '../shared.ts'
+import { connect, drop, type Client, type ConnectionOptions, type Pool } from './connect.ts'
+import { FEED_CHANNEL } from './feed-rows.ts'
+import type { Gates } from './gates.ts'
+import { toLane, type LaneRow, type Owner } from './owner.ts'
+
+export interface FeedOptions {
+  readonly connection: ConnectionOptions
+  readonly pool: Pool
+  readonly owner: Owner
+  readonly gates: Gates
+  readonly pollMs: number
+}
+
+export interface Feed {
+  readonly onChange: Shared['onChange']
+  close(): Promise<void>
+}
+
+/** No transaction takes so long: see the time limits of connect.ts. */
+const WINDOW_S = 60
+const KEPT_S = 180
+const LISTEN_AGAIN_MS = 1000
+
+export function createFeed({ connection, pool, owner, gates, pollMs }: FeedOptions): Feed {
+  const listeners: ((change: SharedChange) => void)[] = []
+  const told = new Set<number>()
+  const stop = new AbortController()
+  let listening: Client | undefined
+  let looking: Promise<void> = Promise.resolve()
+  let lookedAtMs: number | undefined
+  let looks = 0
+
+  const tell = (change: SharedChange) => listeners.forEach((listener) => listener(change))
+
+  async function look(): Promise<void> {
+    const { rows } = await pool.query<{ id: number; owner_id: number | null; change: string }>(
+      `SELECT id, owner_id, change FROM feed WHERE at > clock_timestamp() - interval '${WINDOW_S} seconds' ORDER BY id`,
+    )
+    const isFirst = lookedAtMs === undefined
+    const wasAway = lookedAtMs !== undefined && performance.now() - lookedAtMs > (WINDOW_S / 2) * 1000
+    lookedAtMs = performance.now()
+    const present = new Set(rows.map(({ id }) => id))
+    for (const id of told) if (!present.has(id)) told.delete(id)
+    const fresh = rows.filter(({ id }) => !told.has(id))
+    for (const { id } of fresh) told.add(id)
+    // What was there before this process read everything itself.
+    if (isFirst) return
+    if (wasAway) return tellAll()
+    for (const { owner_id: ownerId, change } of fresh) {
+      if (ownerId === null || !owner.ids.includes(ownerId)) tell(JSON.parse(change) as SharedChange)
+    }
+    if (++looks % 60 === 0) {
+      await pool.query(`DELETE FROM feed WHERE at < clock_timestamp() - interval '${KEPT_S} seconds'`)
+    }
+  }
+
+  async function tellAll(): Promise<void> {
+    tell({ kind: 'vault' })
+    const { rows } = await pool.query<LaneRow>(
+      'SELECT ad_account_id, is_test FROM books GROUP BY ad_account_id, is_test HAVING SUM(parcels) > 0',
+    )
+    tell({ kind: 'lanes', lanes: rows.map(toLane) })
+    for (const { lane, gate } of await gates.all()) tell({ kind: 'gate', lane, gate })
+  }
+
+  function lookNow(): Promise<void> {
+    looking = looking.then(look).catch(() => undefined)
+    return looking
+  }
+
+  async function listen(): Promise<void> {
+    while (!stop.signal.aborted) {
+      try {
+        const client = await connect(connection)
+        listening = client
+        const ended = new Promise<void>((resolve) => client.once('end', () => resolve()))
+        client.on('notification', () => void lookNow())
+        if (!stop.signal.aborted) {
+          await client.query(`LISTEN ${FEED_CHANNEL}`)
+          await lookNow()
+          await ended
+        }
+      } catch {
+        // It is looked at all the same, every second.
+      }
+      if (listening !== undefined) drop(listening)
+      listening = undefined
+      await rest(LISTEN_AGAIN_MS)
+    }
+  }
+
+  async function poll(): Promise<void> {
+    while (!stop.signal.aborted) {
+      await lookNow()
+      await rest(pollMs)
+    }
+  }
+
+  async function rest(ms: number): Promise<void> {
+    await pause(ms, undefined, { signal: stop.signal, ref: false }).catch(() => undefined)
+  }
+
+  const running = Promise.all([listen(), poll()])
+  return {
+    onChange: (listener) => void listeners.push(listener),
+    async close() {
+      stop.abort()
+      if (listening !== undefined) drop(listening)
+      await running
+    },
+  }
+}

@@ -1,0 +1,200 @@
+/** Dead letters: found from new to old, a bounded number of rows per step, queued again, or deleted. */
+import { packHistory, unpackHistory } from '../history.ts'
+import { bindParcel, dedupeKey, openLetter } from '../letter.ts'
+import type { DeadLetterPage } from '../sqlite/protocol.ts'
+import type {
+  DeadLetter,
+  DeadLetterFilter,
+  DeadLetterQuery,
+  PurgeRequest,
+  PurgeStep,
+  ReplayRequest,
+  ReplayStep,
+} from '../store.ts'
+import type { Sealer } from '../../vault/seal.ts'
+import { countInAudit } from './audit.ts'
+import type { Queryable } from './connect.ts'
+import { tellFeed } from './feed-rows.ts'
+import { toLane, uniqueLanes, type LaneRow } from './owner.ts'
+import { claimKeys } from './seen.ts'
+import type { Transaction } from './transaction.ts'
+
+const STEP_ROWS = 5000
+
+interface LetterRow extends LaneRow {
+  readonly id: number
+  readonly event_name: string
+  readonly event_id: string
+  readonly event_time_s: number
+  readonly status: 'rejected' | 'expired'
+  readonly reason: string
+  readonly attempts: number
+  readonly first_seen_at_ms: number
+  readonly died_at_ms: number
+  readonly history: string | null
+  readonly sealed: Buffer
+}
+
+interface LetterStep {
+  readonly rows: readonly LetterRow[]
+  /** Where the next step starts; undefined when nothing is left. */
+  readonly beforeId: number | undefined
+}
+
+async function walk(
+  client: Queryable,
+  { limit, beforeId = Number.MAX_SAFE_INTEGER, ...filter }: DeadLetterQuery,
+  lock: '' | 'FOR UPDATE',
+): Promise<LetterStep> {
+  const values: unknown[] = [beforeId, limit]
+  const conditions = conditionsOf(filter, values)
+  let endId: number | undefined
+  // Letters that are named by their ids are found without a walk.
+  if (filter.ids === undefined) {
+    const { rows } = await client.query<{ id: number }>(
+      `SELECT id FROM dead_letters WHERE id < $1 ORDER BY id DESC LIMIT 1 OFFSET ${STEP_ROWS - 1}`,
+      [beforeId],
+    )
+    endId = rows[0]?.id
+  }
+  values.push(endId ?? 0)
+  const { rows } = await client.query<LetterRow>(
+    `SELECT * FROM dead_letters WHERE id < $1 AND id >= $${values.length} ${conditions} ORDER BY id DESC LIMIT $2 ${lock}`,
+    values,
+  )
+  return { rows, beforeId: rows.length === limit ? rows.at(-1)?.id : endId }
+}
+
+/** Adds their values. */
+function conditionsOf(filter: DeadLetterFilter, values: unknown[]): string {
+  const add = (sql: string, value: unknown) =>
+    value === undefined ? '' : `AND ${sql.replace('?', `$${values.push(value)}`)}`
+  return [
+    add('id = ANY(?)', filter.ids),
+    add('ad_account_id = ?', filter.adAccountId),
+    add('is_test = ?', filter.isTest),
+    add('status = ?', filter.status),
+    add('reason = ?', filter.reason),
+    add('event_name = ?', filter.eventName),
+  ].join(' ')
+}
+
+export async function findLetters(
+  client: Queryable,
+  sealer: Sealer,
+  query: DeadLetterQuery,
+): Promise<DeadLetterPage> {
+  const { rows, beforeId } = await walk(client, query, '')
+  return { letters: rows.map((row) => show(sealer, row)), beforeId }
+}
+
+function show(sealer: Sealer, row: LetterRow): DeadLetter {
+  return {
+    ...toLane(row),
+    id: row.id,
+    eventName: row.event_name,
+    eventId: row.event_id,
+    status: row.status,
+    reason: row.reason,
+    message: openLetter(sealer, row.ad_account_id, row.sealed)?.message ?? '',
+    attempts: row.attempts,
+    firstSeenAtMs: row.first_seen_at_ms,
+    diedAtMs: row.died_at_ms,
+    history: unpackHistory(row.history),
+  }
+}
+
+interface Risen {
+  readonly row: LetterRow
+  readonly parcelId: number
+  readonly payload: Buffer
+}
+
+export async function replay(tx: Transaction, request: ReplayRequest): Promise<ReplayStep> {
+  const { client, books } = tx
+  const { oldestEventTimeS, nowMs, auditId } = request
+  const { rows, beforeId } = await walk(client, request, 'FOR UPDATE')
+  const isTooOld = (row: LetterRow) => !row.is_test && row.event_time_s < oldestEventTimeS
+  const young = rows.filter((row) => !isTooOld(row)).flatMap((row) => raise(tx, row))
+  const keyOf = ({ row }: Risen) => dedupeKey(row.ad_account_id, row.event_name, row.event_id)
+  const claimed = await claimKeys(
+    client,
+    young
+      .filter(({ row }) => !row.is_test)
+      .map((risen) => ({ key: keyOf(risen), parcelId: risen.parcelId, seenAtMs: nowMs })),
+  )
+  const risen = young.filter((one) => one.row.is_test || claimed.take(keyOf(one)))
+  await client.query('DELETE FROM dead_letters WHERE id = ANY($1)', [young.map(({ row }) => row.id)])
+  await insertReplays(tx, risen, nowMs)
+  const isRisen = new Set(risen)
+  for (const one of young) {
+    const { status } = one.row
+    books.count(
+      toLane(one.row),
+      isRisen.has(one)
+        ? { [status]: -1, queued: 1, parcels: 1, bytes: one.payload.byteLength }
+        : { [status]: -1, duplicate: 1 },
+    )
+  }
+  const counts = {
+    replayed: risen.length,
+    duplicates: young.length - risen.length,
+    too_old: rows.filter(isTooOld).length,
+  }
+  const lanes = uniqueLanes(risen.map(({ row }) => row))
+  await tellFeed(client, tx.ownerId, { kind: 'lanes', lanes })
+  return {
+    auditId: await countInAudit(client, { auditId, action: 'replay', filter: request, counts, nowMs }),
+    replayed: counts.replayed,
+    duplicates: counts.duplicates,
+    tooOld: counts.too_old,
+    lanes,
+    beforeId,
+  }
+}
+
+/** Nothing where no key opens it: it stays where it is. */
+function raise(tx: Transaction, row: LetterRow): Risen[] {
+  const letter = openLetter(tx.sealer, row.ad_account_id, row.sealed)
+  if (letter === undefined) {
+    tx.report({ problem: 'letter_unreadable', lane: toLane(row), letterId: row.id })
+    return []
+  }
+  return [{ row, parcelId: tx.nextParcelId(), payload: Buffer.from(letter.json) }]
+}
+
+async function insertReplays(tx: Transaction, risen: readonly Risen[], nowMs: number): Promise<void> {
+  if (risen.length === 0) return
+  await tx.client.query(
+    `INSERT INTO parcels (is_replay, event_count, pending_count, parcel_id, ad_account_id, is_test, oldest_event_time_s,
+       size_bytes, attempts, received_at_ms, history, sealed)
+     SELECT true, 1, 1, * FROM unnest($1::bigint[], $2::text[], $3::boolean[], $4::bigint[], $5::integer[],
+       $6::integer[], $7::bigint[], $8::text[], $9::bytea[])`,
+    [
+      risen.map(({ parcelId }) => parcelId),
+      risen.map(({ row }) => row.ad_account_id),
+      risen.map(({ row }) => row.is_test),
+      risen.map(({ row }) => row.event_time_s),
+      risen.map(({ payload }) => payload.byteLength),
+      risen.map(({ row }) => row.attempts),
+      risen.map(({ row }) => row.first_seen_at_ms),
+      risen.map(({ row }) =>
+        packHistory([...unpackHistory(row.history), { atMs: nowMs, reason: 'replayed' }]),
+      ),
+      risen.map(({ row, payload }) => tx.sealer.seal(payload, bindParcel(row.ad_account_id))),
+    ],
+  )
+}
+
+/** Also what no key opens. */
+export async function purge({ client }: Transaction, request: PurgeRequest): Promise<PurgeStep> {
+  const { rows, beforeId } = await walk(client, request, 'FOR UPDATE')
+  await client.query('DELETE FROM dead_letters WHERE id = ANY($1)', [rows.map(({ id }) => id)])
+  const { auditId, nowMs } = request
+  const counts = { purged: rows.length }
+  return {
+    auditId: await countInAudit(client, { auditId, action: 'purge', filter: request, counts, nowMs }),
+    purged: rows.length,
+    beforeId,
+  }
+}

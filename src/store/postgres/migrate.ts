@@ -1,0 +1,43 @@
+/**
+ * Brings the tables to this relay's version, forward only, in one transaction under a lock that replicas which start at
+ * the same time wait for. A server without the rights or with newer tables is left as it is.
+ */
+import { StoreTooNew } from '../../errors.ts'
+import type { Queryable } from './connect.ts'
+import { SCHEMA_NAME, STEPS } from './schema.ts'
+
+/** Any number that nobody else locks: "pinrelay" in ASCII, cut to what a double holds. */
+const MIGRATION_LOCK = 0x70696e72656c
+
+export async function migrate(client: Queryable): Promise<void> {
+  await client.query('BEGIN')
+  try {
+    await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK])
+    const before = await readVersion(client)
+    if (before > STEPS.length) {
+      throw new StoreTooNew(
+        `The database has schema ${before}, this relay knows ${STEPS.length}: start a newer relay.`,
+      )
+    }
+    if (before === 0) {
+      await client.query(`CREATE SCHEMA IF NOT EXISTS ${SCHEMA_NAME}`)
+      await client.query('CREATE TABLE schema_version (version integer NOT NULL)')
+      await client.query('INSERT INTO schema_version VALUES (0)')
+    }
+    for (const step of STEPS.slice(before)) await client.query(step)
+    if (before < STEPS.length) await client.query('UPDATE schema_version SET version = $1', [STEPS.length])
+    await client.query('COMMIT')
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined)
+    throw error
+  }
+}
+
+async function readVersion(client: Queryable): Promise<number> {
+  const found = await client.query<{ name: string | null }>('SELECT to_regclass($1)::text AS name', [
+    `${SCHEMA_NAME}.schema_version`,
+  ])
+  if (found.rows[0]!.name === null) return 0
+  const { rows } = await client.query<{ version: number }>('SELECT version FROM schema_version')
+  return rows[0]?.version ?? 0
+}

@@ -1,0 +1,147 @@
+/**
+ * The store for several replicas: one PostgreSQL database, in a schema of its own. Nothing above `store/` knows of it.
+ *
+ *   store.ts       reads beside, changes through the batcher (the one that SQLite uses), so that they keep their order
+ *   writer.ts      one connection, one transaction per batch; what becomes of a COMMIT whose answer was lost
+ *   phases.ts      what of a batch shares its statements: commit.ts, settle.ts; alone: lease.ts, letters.ts, expire.ts …
+ *   owner.ts       heartbeats, fencing numbers, taking over from the dead
+ *   vault.ts       the vault's tables, changed by one replica at a time
+ *   buckets.ts, feed.ts, gates.ts   what `Shared` promises
+ *   connect.ts, migrate.ts, schema.ts, keys.ts   what a start needs
+ *
+ * Times between replicas are the database's. Opening rejects with STORE_TOO_NEW, WRONG_MASTER_KEY or STORE_CANNOT_OPEN,
+ * and has then changed nothing. Once open it outlives the database: posts get STORE_UNAVAILABLE, verdicts are kept and
+ * written when it is back, and no restart is needed.
+ */
+import { StoreCannotOpen, StoreTooNew, WrongMasterKey } from '../../errors.ts'
+import { createSealer, type MasterKeys } from '../../vault/seal.ts'
+import type { VaultStore } from '../../vault/vault-store.ts'
+import type { Shared } from '../shared.ts'
+import { createBatcher, type BatchReport } from '../sqlite/batcher.ts'
+import type { StoreProblem } from '../sqlite/protocol.ts'
+import type { Store } from '../store.ts'
+import { createExchange } from './buckets.ts'
+import {
+  assertDurable,
+  connect,
+  createPool,
+  endQuietly,
+  type Client,
+  type ConnectionOptions,
+} from './connect.ts'
+import { createFeed } from './feed.ts'
+import { createGates } from './gates.ts'
+import { addChecks, assertKeysOpen } from './keys.ts'
+import { migrate } from './migrate.ts'
+import { registerOwner } from './owner.ts'
+import { createStore } from './store.ts'
+import { createVaultStore } from './vault.ts'
+import { createWriter } from './writer.ts'
+
+export interface PostgresOptions {
+  /** `postgres://user:password@host/database`; TLS as its `sslmode` says. */
+  readonly url: string
+  readonly masterKeys: MasterKeys
+  /** Commits that would bring the queued payloads near this reject with STORE_UNAVAILABLE. */
+  readonly storeLimitBytes?: number
+  /** How replicas and `pg_stat_activity` call this process. */
+  readonly name?: string
+  readonly heartbeatMs?: number
+  /** Without a heartbeat for so long a replica counts as dead, and what it leases is leased anew. */
+  readonly leaseMs?: number
+  readonly feedPollMs?: number
+  readonly onProblem?: (problem: StoreProblem) => void
+  readonly onBatch?: (report: BatchReport) => void
+}
+
+export interface OpenedPostgres {
+  readonly store: Store
+  readonly vaultStore: VaultStore
+  readonly shared: Shared
+  /** Finishes what was asked for, as far as the database is there. The same as `store.close`. */
+  close(): Promise<void>
+}
+
+const HEARTBEAT_MS = 2000
+const LEASE_MS = 15_000
+const FEED_POLL_MS = 1000
+
+export async function openPostgres(options: PostgresOptions): Promise<OpenedPostgres> {
+  const { url, masterKeys, name = 'pinrelay', heartbeatMs = HEARTBEAT_MS, leaseMs = LEASE_MS } = options
+  const connection: ConnectionOptions = { url, applicationName: name }
+  const sealer = createSealer(masterKeys)
+  await using parts = new AsyncDisposableStack()
+  const pool = parts.adopt(createPool(connection), (open) => open.end())
+  const owner = await explainOpening(async () => {
+    const client = await connect(connection)
+    try {
+      await prepare(client)
+    } finally {
+      await endQuietly(client)
+    }
+    return registerOwner({ pool, name, keyId: sealer.keyId, heartbeatMs, leaseMs })
+  })
+
+  async function prepare(client: Client): Promise<void> {
+    await assertDurable(client)
+    await migrate(client)
+    await assertKeysOpen(client, sealer)
+    await addChecks(client, sealer)
+  }
+
+  parts.defer(() => owner.close().catch(() => undefined))
+  const report = options.onProblem ?? (() => {})
+  const writer = parts.adopt(createWriter({ connection, sealer, owner, report }), (open) => open.close())
+  const batcher = createBatcher(
+    {
+      postMessage(message) {
+        if (message.kind !== 'batch') return
+        const startedMs = performance.now()
+        void writer.run(message.operations).then((outcomes) => {
+          batcher.receive({ kind: 'batch', outcomes, durationMs: performance.now() - startedMs })
+        })
+      },
+    },
+    options.onBatch ?? (() => {}),
+  )
+  parts.defer(() => batcher.drain())
+  const gates = createGates(pool, owner)
+  const feed = createFeed({ connection, pool, owner, gates, pollMs: options.feedPollMs ?? FEED_POLL_MS })
+  parts.defer(() => feed.close())
+
+  const open = parts.move()
+  let closing: Promise<void> | undefined
+  const close = () => (closing ??= open.disposeAsync())
+  return {
+    store: createStore({ batcher, pool, sealer, limitBytes: options.storeLimitBytes ?? Infinity, close }),
+    vaultStore: createVaultStore(pool, owner),
+    shared: {
+      exchange: createExchange(pool, owner),
+      onChange: feed.onChange,
+      putGate: gates.put,
+      gates: gates.all,
+      replicas: owner.replicas,
+    },
+    close,
+  }
+}
+
+const OPENING_ERRORS = [StoreTooNew, WrongMasterKey, StoreCannotOpen]
+
+async function explainOpening<Result>(opening: () => Promise<Result>): Promise<Result> {
+  try {
+    return await opening()
+  } catch (error) {
+    if (OPENING_ERRORS.some((OpeningError) => error instanceof OpeningError)) throw error
+    const reason = reasonOf(error)
+    throw new StoreCannotOpen(`The database cannot be opened (${reason}); nothing was changed.`, {
+      cause: error,
+    })
+  }
+}
+
+/** A name with several addresses fails with several errors, and no text of its own. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
+  return error instanceof Error ? error.message : String(error)
+}

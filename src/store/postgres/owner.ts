@@ -1,0 +1,181 @@
+/**
+ * Who this process is among the replicas. All times are the database's.
+ *
+ *   registered ──heartbeat every 2 s──> alive ──none for 15 s, whoever notices──> dead ──(5 minutes)──> gone
+ *        ▲                                │                                         │
+ *        └──────── a new number ──────────┼────── finds itself declared dead ───────┘
+ *                                         └──close──> dead
+ *
+ * The number is the fencing number. A parcel that a dead owner leases waits again; what the dead one says of it afterwards
+ * counts only as long as nobody else leases it. Its tokens stay counted until it is gone: a process that was only stopped
+ * may go on. Its counters are added to those of owner 0, who is nobody.
+ */
+import { StoreUnavailable } from '../../errors.ts'
+import type { Shared } from '../shared.ts'
+import type { LaneKey } from '../store.ts'
+import { COUNTERS } from './books.ts'
+import { inTransaction, type Pool, type Queryable } from './connect.ts'
+import { tellFeed } from './feed-rows.ts'
+
+export interface OwnerOptions {
+  readonly pool: Pool
+  readonly name: string
+  readonly keyId: string
+  readonly heartbeatMs: number
+  /** Without a heartbeat for so long an owner counts as dead. */
+  readonly leaseMs: number
+}
+
+export interface Owner {
+  readonly id: number
+  /** Every number this process had, this one included. */
+  readonly ids: readonly number[]
+  /** Under a new number, since this one was declared dead. */
+  registerAgain(): Promise<void>
+  /** One round: a heartbeat, and a look at the others. */
+  beat(): Promise<void>
+  replicas: Shared['replicas']
+  /** What it leased waits from now on. */
+  close(): Promise<void>
+}
+
+/** Parcels that one transaction frees. */
+const FREED_AT_ONCE = 1000
+/** A stopped process may still send what it was granted. */
+const GONE_AFTER_S = 300
+
+export async function registerOwner(options: OwnerOptions): Promise<Owner> {
+  const { pool, name, keyId, heartbeatMs, leaseMs } = options
+  const ids: number[] = []
+  let isClosed = false
+  let beating: Promise<void> = Promise.resolve()
+
+  async function register(): Promise<void> {
+    const { rows } = await pool.query<{ owner_id: number }>(
+      'INSERT INTO owners (name, key_id) VALUES ($1, $2) RETURNING owner_id',
+      [name, keyId],
+    )
+    ids.push(rows[0]!.owner_id)
+  }
+
+  async function beatOnce(): Promise<void> {
+    const { rowCount } = await pool.query(
+      'UPDATE owners SET heartbeat_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL',
+      [ids.at(-1)],
+    )
+    if (rowCount === 0 && !isClosed) await register()
+    // One that is in the middle of a transaction is alive, or its server will end it.
+    await pool.query(
+      `UPDATE owners SET dead_at = clock_timestamp() WHERE owner_id IN (
+         SELECT owner_id FROM owners
+         WHERE dead_at IS NULL AND heartbeat_at < clock_timestamp() - $1 * interval '1 millisecond'
+         FOR UPDATE SKIP LOCKED)`,
+      [leaseMs],
+    )
+    await takeOver(pool)
+  }
+
+  function beat(): Promise<void> {
+    beating = beating.catch(() => undefined).then(beatOnce)
+    return beating
+  }
+
+  await register()
+  await beatOnce()
+  const timer = setInterval(() => void beat().catch(() => undefined), heartbeatMs)
+  timer.unref()
+
+  return {
+    get id() {
+      return ids.at(-1)!
+    },
+    ids,
+    registerAgain: register,
+    beat,
+    async replicas() {
+      try {
+        const { rows } = await pool.query<{ owner_id: number; name: string; started_ms: number }>(
+          `SELECT owner_id, name, floor(extract(epoch FROM started_at) * 1000)::bigint AS started_ms FROM owners
+           WHERE dead_at IS NULL AND heartbeat_at > clock_timestamp() - $1 * interval '1 millisecond' ORDER BY owner_id`,
+          [leaseMs],
+        )
+        return rows.map((row) => ({
+          ownerId: row.owner_id,
+          name: row.name,
+          startedAtMs: row.started_ms,
+          isSelf: row.owner_id === ids.at(-1),
+        }))
+      } catch (error) {
+        throw new StoreUnavailable({ cause: error })
+      }
+    },
+    async close() {
+      isClosed = true
+      clearInterval(timer)
+      await beating.catch(() => undefined)
+      await pool.query(
+        'UPDATE owners SET dead_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL',
+        [ids.at(-1)],
+      )
+      await takeOver(pool)
+    },
+  }
+}
+
+/** Frees what the dead lease, in steps; several replicas may do it at once. */
+async function takeOver(pool: Pool): Promise<void> {
+  for (;;) {
+    const freed = await inTransaction(pool, async (client) => {
+      const { rows } = await client.query<LaneRow>(
+        `UPDATE parcels SET owner_id = NULL, lease_batch = NULL WHERE parcel_id IN (
+           SELECT parcel_id FROM parcels WHERE owner_id IN (SELECT owner_id FROM owners WHERE dead_at IS NOT NULL)
+           ORDER BY parcel_id LIMIT ${FREED_AT_ONCE} FOR UPDATE SKIP LOCKED)
+         RETURNING ad_account_id, is_test`,
+      )
+      await tellFeed(client, null, { kind: 'lanes', lanes: uniqueLanes(rows) })
+      return rows.length
+    })
+    if (freed < FREED_AT_ONCE) break
+  }
+  await inTransaction(pool, buryOwners)
+}
+
+/** Adds up the books of the dead, and forgets those that are dead for long. */
+async function buryOwners(client: Queryable): Promise<void> {
+  const { rows } = await client.query<{ owner_id: number; is_gone: boolean }>(
+    `SELECT owner_id, dead_at < clock_timestamp() - interval '${GONE_AFTER_S} seconds' AS is_gone FROM owners o
+     WHERE dead_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM parcels p WHERE p.owner_id = o.owner_id)
+     ORDER BY owner_id FOR UPDATE SKIP LOCKED`,
+  )
+  if (rows.length === 0) return
+  const ids = rows.map((row) => row.owner_id)
+  await client.query('DELETE FROM claims WHERE owner_id = ANY($1)', [ids])
+  const names = COUNTERS.join(', ')
+  const sums = COUNTERS.map((name) => `SUM(${name})::bigint`).join(', ')
+  const added = COUNTERS.map((name) => `${name} = books.${name} + excluded.${name}`).join(', ')
+  await client.query(
+    `WITH gone AS (DELETE FROM books WHERE owner_id = ANY($1) RETURNING *)
+     INSERT INTO books (ad_account_id, is_test, owner_id, ${names})
+       SELECT ad_account_id, is_test, 0, ${sums} FROM gone GROUP BY ad_account_id, is_test
+       ORDER BY ad_account_id, is_test
+     ON CONFLICT (ad_account_id, is_test, owner_id) DO UPDATE SET ${added}`,
+    [ids],
+  )
+  const goneIds = rows.filter((row) => row.is_gone).map((row) => row.owner_id)
+  if (goneIds.length === 0) return
+  await client.query('DELETE FROM bucket_grants WHERE owner_id = ANY($1)', [goneIds])
+  await client.query('DELETE FROM owners WHERE owner_id = ANY($1)', [goneIds])
+}
+
+export interface LaneRow {
+  readonly ad_account_id: string
+  readonly is_test: boolean
+}
+
+export function toLane({ ad_account_id: adAccountId, is_test: isTest }: LaneRow): LaneKey {
+  return { adAccountId, isTest }
+}
+
+export function uniqueLanes(rows: readonly LaneRow[]): LaneKey[] {
+  return [...new Map(rows.map((row) => [`${row.is_test} ${row.ad_account_id}`, toLane(row)])).values()]
+}

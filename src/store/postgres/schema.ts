@@ -1,0 +1,181 @@
+/**
+ * The tables, in a PostgreSQL schema of their own (`pinrelay`). A change appends the statements that lead from the version
+ * before: there is no way back.
+ *
+ * owners        the replicas. `owner_id` is the fencing number: a process that was taken for dead goes on under a new one.
+ *               `batch` is the last transaction of its writer, which tells what became of a COMMIT whose answer was lost
+ * parcels       one row per parcel, with its sealed payload: nearly all are inserted once and deleted once. `owner_id` is who
+ *               leases it, null while it waits; `lease_batch` the transaction in which it was leased
+ * seen          live events that were delivered or are queued, by 16 bytes of SHA-256
+ * books         counters per lane and owner: no row is written by two replicas; those of the dead are added to owner 0
+ * dead_letters, audit, and the vault's tables: as in SQLite
+ * buckets       levels in 1/60,000 of a token; `bucket_grants`: tokens handed out, neither used nor given back
+ * feed          what changed, for the replicas that did not hear the notification; rows of the last minutes only
+ */
+export const SCHEMA_NAME = 'pinrelay'
+
+export const STEPS: readonly string[] = [
+  `
+  CREATE TABLE owners (
+    owner_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL,
+    key_id text NOT NULL,
+    batch bigint NOT NULL DEFAULT 0,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    heartbeat_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    dead_at timestamptz
+  );
+  CREATE SEQUENCE parcel_blocks;
+  CREATE TABLE parcels (
+    parcel_id bigint PRIMARY KEY,
+    ad_account_id text NOT NULL,
+    is_test boolean NOT NULL,
+    is_replay boolean NOT NULL,
+    oldest_event_time_s bigint NOT NULL,
+    size_bytes integer NOT NULL,
+    event_count integer NOT NULL,
+    pending_count integer NOT NULL,
+    attempts integer NOT NULL,
+    received_at_ms bigint NOT NULL,
+    owner_id bigint,
+    lease_batch bigint,
+    settled bytea,
+    history text,
+    sealed bytea NOT NULL
+  );
+  ALTER TABLE parcels ALTER COLUMN sealed SET STORAGE EXTERNAL;
+  CREATE INDEX parcels_waiting ON parcels
+    (ad_account_id, is_test, is_replay, oldest_event_time_s, parcel_id) WHERE owner_id IS NULL;
+  CREATE INDEX parcels_aging ON parcels (oldest_event_time_s, parcel_id) WHERE owner_id IS NULL AND NOT is_test;
+  CREATE INDEX parcels_leased ON parcels (owner_id, parcel_id) WHERE owner_id IS NOT NULL;
+  CREATE TABLE seen (
+    key bytea PRIMARY KEY,
+    parcel_id bigint NOT NULL,
+    seen_at_ms bigint NOT NULL
+  );
+  CREATE INDEX seen_by_time ON seen USING brin (seen_at_ms);
+  CREATE TABLE books (
+    ad_account_id text NOT NULL,
+    is_test boolean NOT NULL,
+    owner_id bigint NOT NULL,
+    received bigint NOT NULL,
+    delivered bigint NOT NULL,
+    rejected bigint NOT NULL,
+    expired bigint NOT NULL,
+    queued bigint NOT NULL,
+    duplicate bigint NOT NULL,
+    refused bigint NOT NULL,
+    parcels bigint NOT NULL,
+    bytes bigint NOT NULL,
+    PRIMARY KEY (ad_account_id, is_test, owner_id)
+  ) WITH (fillfactor = 50);
+  CREATE TABLE dead_letters (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    ad_account_id text NOT NULL,
+    is_test boolean NOT NULL,
+    event_name text NOT NULL,
+    event_id text NOT NULL,
+    event_time_s bigint NOT NULL,
+    status text NOT NULL,
+    reason text NOT NULL,
+    attempts integer NOT NULL,
+    first_seen_at_ms bigint NOT NULL,
+    died_at_ms bigint NOT NULL,
+    history text,
+    sealed bytea NOT NULL
+  );
+  CREATE TABLE audit (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at_ms bigint NOT NULL,
+    action text NOT NULL,
+    details text NOT NULL
+  );
+  CREATE TABLE key_checks (
+    place text NOT NULL,
+    key_id text NOT NULL,
+    sealed bytea NOT NULL,
+    PRIMARY KEY (place, key_id)
+  );
+  CREATE TABLE vault_version (version bigint NOT NULL);
+  INSERT INTO vault_version VALUES (1);
+  CREATE TABLE accounts (
+    ad_account_id text PRIMARY KEY,
+    label text NOT NULL,
+    country text,
+    dob_format text,
+    posts_per_minute integer,
+    is_paused boolean NOT NULL,
+    token_kind text NOT NULL,
+    sealed_token bytea,
+    token_last4 text NOT NULL,
+    token_set_at_ms bigint NOT NULL,
+    client_id text,
+    grant_id text,
+    created_at_ms bigint NOT NULL
+  );
+  CREATE TABLE oauth_clients (
+    client_id text PRIMARY KEY,
+    sealed_secret bytea NOT NULL
+  );
+  CREATE TABLE grants (
+    grant_id text PRIMARY KEY,
+    client_id text NOT NULL,
+    sealed_pair bytea NOT NULL,
+    access_token_last4 text NOT NULL,
+    scope text NOT NULL,
+    issued_at_ms bigint NOT NULL,
+    expires_at_ms bigint NOT NULL,
+    refresh_expires_at_ms bigint,
+    given_digest text,
+    asked_at_ms bigint,
+    refused_at_ms bigint,
+    failed_at_ms bigint,
+    failure text
+  );
+  CREATE TABLE qualities (
+    ad_account_id text PRIMARY KEY,
+    fetched_at_ms bigint,
+    scores text NOT NULL,
+    failed_at_ms bigint,
+    failure text
+  );
+  CREATE TABLE keys (
+    key_id text PRIMARY KEY,
+    label text NOT NULL,
+    ad_account_ids text NOT NULL,
+    key_hash bytea NOT NULL,
+    created_at_ms bigint NOT NULL
+  );
+  CREATE TABLE claims (
+    name text PRIMARY KEY,
+    owner_id bigint NOT NULL
+  );
+  CREATE TABLE buckets (
+    kind text NOT NULL,
+    ad_account_id text NOT NULL,
+    level bigint NOT NULL,
+    at_ms bigint NOT NULL,
+    PRIMARY KEY (kind, ad_account_id)
+  ) WITH (fillfactor = 50);
+  CREATE TABLE bucket_grants (
+    kind text NOT NULL,
+    ad_account_id text NOT NULL,
+    owner_id bigint NOT NULL,
+    outstanding bigint NOT NULL,
+    PRIMARY KEY (kind, ad_account_id, owner_id)
+  ) WITH (fillfactor = 50);
+  CREATE TABLE gates (
+    ad_account_id text NOT NULL,
+    is_test boolean NOT NULL,
+    status text NOT NULL,
+    reason text NOT NULL,
+    until timestamptz,
+    PRIMARY KEY (ad_account_id, is_test)
+  );
+  CREATE TABLE feed (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    owner_id bigint,
+    change text NOT NULL
+  )`,
+]

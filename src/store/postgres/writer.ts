@@ -1,0 +1,321 @@
+/**
+ * Runs batches of operations on a connection of its own, each in one transaction: all of a batch is synced by one COMMIT.
+ *
+ *   connected ──COMMIT answered──> done
+ *       │  └──the connection dies before COMMIT is sent──> nothing was taken
+ *       └─────it dies before COMMIT is answered──> in doubt ──connected again──┬─> was committed ─┬─> leases waiting again
+ *                                                                            │                  └─> retried: done
+ *                                                                            └─> was not: retried run again
+ *
+ * Whatever dies, commits answer STORE_UNAVAILABLE at once. Doubt is settled by the owner's row, which every transaction
+ * stamps with its number first: reading it under a lock waits for a transaction that the server still works on. A parcel
+ * of a commit in doubt is not deleted but waits for anybody: its sender was told 503, but another post of the same event
+ * may have been answered 202 meanwhile, as its duplicate. It will be sent; the sender's next try is a duplicate. What a
+ * lease in doubt took waits again as well. So nothing is lost, and nothing stays with an owner who does not know of it.
+ * When this process dies in doubt, its parcels are taken over like all that it leased.
+ */
+import type {
+  AnswerOf,
+  CommitRequest,
+  Operation,
+  OperationKind,
+  Outcome,
+  ReleaseRequest,
+} from '../sqlite/protocol.ts'
+import { toTravelError } from '../sqlite/protocol.ts'
+import type {
+  ExpireRequest,
+  LaneKey,
+  LeaseRequest,
+  PurgeRequest,
+  ReplayRequest,
+  AuditEntry,
+} from '../store.ts'
+import type { ForgetSeenRequest, ResealRequest, SettleRequest, StoreProblem } from '../sqlite/protocol.ts'
+import type { Sealer } from '../../vault/seal.ts'
+import { addAudit } from './audit.ts'
+import { createBookCounts } from './books.ts'
+import { commitAll } from './commit.ts'
+import {
+  assertDurable,
+  connect,
+  drop,
+  endQuietly,
+  isConflict,
+  isConnectionLost,
+  isPlaceAtFault,
+  type Client,
+  type ConnectionOptions,
+} from './connect.ts'
+import { expire } from './expire.ts'
+import { tellFeed } from './feed-rows.ts'
+import { reseal } from './keys.ts'
+import { lease } from './lease.ts'
+import { purge, replay } from './letters.ts'
+import { uniqueLanes, type LaneRow, type Owner } from './owner.ts'
+import { phasesOf } from './phases.ts'
+import { forgetSeenStep } from './seen.ts'
+import { releaseAll, settleAll } from './settle.ts'
+import type { Transaction } from './transaction.ts'
+
+export interface WriterOptions {
+  readonly connection: ConnectionOptions
+  readonly sealer: Sealer
+  readonly owner: Owner
+  readonly report: (problem: StoreProblem) => void
+}
+
+export interface Writer {
+  /** One batch at a time. Never rejects. */
+  run(operations: readonly Operation[]): Promise<Outcome[]>
+  close(): Promise<void>
+}
+
+interface Doubt {
+  readonly ownerId: number
+  readonly batch: number
+  readonly outcomes: ReadonlyMap<Operation, Outcome>
+}
+
+/** Ids that one look at the sequence brings. */
+const BLOCK_IDS = 1024
+const CONFLICTS_BORNE = 5
+/** A server that just could not be reached is not asked again for every post. */
+const REST_MS = 250
+
+class OwnerDead extends Error {}
+
+export function createWriter({ connection, sealer, owner, report }: WriterOptions): Writer {
+  let client: Client | undefined
+  let doubt: Doubt | undefined
+  let batch = 0
+  let lastFailureMs = -Infinity
+  let parcelIds: number[] = []
+  /** Of a batch in doubt that was committed: what is asked again was done. */
+  let known: ReadonlyMap<Operation, Outcome> = new Map()
+
+  async function ready(): Promise<Client> {
+    if (client === undefined) {
+      if (performance.now() - lastFailureMs < REST_MS) throw new Error('The database cannot be reached.')
+      try {
+        client = await connect(connection)
+        await assertDurable(client)
+      } catch (error) {
+        lastFailureMs = performance.now()
+        forget()
+        throw error
+      }
+    }
+    if (doubt !== undefined) await settleDoubt(client, doubt)
+    return client
+  }
+
+  function forget(): void {
+    if (client !== undefined) drop(client)
+    client = undefined
+  }
+
+  async function settleDoubt(using: Client, { ownerId, batch: doubted, outcomes }: Doubt): Promise<void> {
+    await using.query('BEGIN')
+    const { rows } = await using.query<{ batch: number }>(
+      'SELECT batch FROM owners WHERE owner_id = $1 FOR UPDATE',
+      [ownerId],
+    )
+    const isCommitted = rows[0]?.batch === doubted
+    if (isCommitted) {
+      const freed = await using.query<LaneRow>(
+        `UPDATE parcels SET owner_id = NULL, lease_batch = NULL WHERE owner_id = $1 AND lease_batch = $2
+         RETURNING ad_account_id, is_test`,
+        [ownerId, doubted],
+      )
+      await tellFeed(using, null, { kind: 'lanes', lanes: uniqueLanes(freed.rows) })
+    }
+    await using.query('COMMIT')
+    doubt = undefined
+    if (isCommitted) known = outcomes
+  }
+
+  async function reserveIds(using: Client, operations: readonly Operation[]): Promise<void> {
+    const needed = operations.reduce((sum, { kind, request }) => {
+      if (kind === 'commit') return sum + 1
+      return kind === 'replay' ? sum + (request as ReplayRequest).limit : sum
+    }, 0)
+    const missing = needed - parcelIds.length
+    if (missing <= 0) return
+    const { rows } = await using.query<{ block: number }>(
+      "SELECT nextval('parcel_blocks') AS block FROM generate_series(1, $1)",
+      [Math.ceil(missing / BLOCK_IDS)],
+    )
+    const fresh = rows.flatMap(({ block }) =>
+      Array.from({ length: BLOCK_IDS }, (_, index) => block * BLOCK_IDS + index),
+    )
+    parcelIds = [...parcelIds, ...fresh]
+  }
+
+  async function transact(using: Client, operations: readonly Operation[]): Promise<Outcome[]> {
+    await reserveIds(using, operations)
+    batch += 1
+    const ownerId = owner.id
+    let commitSent: Map<Operation, Outcome> | undefined
+    try {
+      await using.query('BEGIN')
+      // Also waits for whoever is just declaring this owner dead.
+      const stamped = await using.query(
+        `UPDATE owners SET batch = $2, heartbeat_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL`,
+        [ownerId, batch],
+      )
+      if (stamped.rowCount === 0) throw new OwnerDead()
+      const books = createBookCounts()
+      const tx: Transaction = {
+        client: using,
+        sealer,
+        books,
+        ownerId,
+        ownerIds: owner.ids,
+        batch,
+        nextParcelId: () => parcelIds.shift()!,
+        report,
+      }
+      const outcomes = new Map<Operation, Outcome>()
+      for (const { isFlow, operations: together } of phasesOf(operations)) {
+        if (isFlow) await flow(tx, together, outcomes)
+        else outcomes.set(together[0]!, { status: 'done', answer: await runOne(tx, together[0]!) })
+      }
+      await books.write(using, ownerId)
+      commitSent = outcomes
+      await using.query('COMMIT')
+      return operations.map((operation) => outcomes.get(operation)!)
+    } catch (error) {
+      if (isConnectionLost(error) && !(error instanceof OwnerDead)) {
+        if (commitSent !== undefined) doubt = { ownerId, batch, outcomes: commitSent }
+        forget()
+      } else await using.query('ROLLBACK').catch(forget)
+      throw error
+    }
+  }
+
+  async function attempt(using: Client, operations: readonly Operation[]): Promise<Outcome[]> {
+    for (let conflicts = 0; ; conflicts++) {
+      try {
+        return await transact(using, operations)
+      } catch (error) {
+        if (error instanceof OwnerDead && conflicts < CONFLICTS_BORNE) await owner.registerAgain()
+        else if (!isConflict(error) || conflicts >= CONFLICTS_BORNE) throw error
+      }
+    }
+  }
+
+  async function runAll(operations: readonly Operation[]): Promise<Outcome[]> {
+    try {
+      return await attempt(await ready(), operations)
+    } catch (error) {
+      const isOnesFault = !isPlaceAtFault(error)
+      if (isOnesFault && operations.length === 1) {
+        return [{ status: 'refused', error: toTravelError(error) }]
+      }
+      if (!isOnesFault) {
+        const failed: Outcome = { status: 'unavailable', error: toTravelError(error) }
+        return operations.map(() => failed)
+      }
+    }
+    const outcomes: Outcome[] = []
+    for (const operation of operations) outcomes.push(...(await runAll([operation])))
+    return outcomes
+  }
+
+  return {
+    async run(operations) {
+      if (doubt !== undefined) {
+        try {
+          await ready()
+        } catch (error) {
+          if (isConnectionLost(error)) forget()
+          const failed: Outcome = { status: 'unavailable', error: toTravelError(error) }
+          return operations.map(() => failed)
+        }
+      }
+      const told = known
+      known = new Map()
+      const left = operations.filter((operation) => !told.has(operation))
+      const outcomes = left.length === 0 ? [] : await runAll(left)
+      const next = outcomes.values()
+      return operations.map((operation) => told.get(operation) ?? next.next().value!)
+    },
+    async close() {
+      if (client !== undefined) await endQuietly(client)
+      client = undefined
+    },
+  }
+}
+
+async function flow(
+  tx: Transaction,
+  operations: readonly Operation[],
+  outcomes: Map<Operation, Outcome>,
+): Promise<void> {
+  const of = (kind: OperationKind) => operations.filter((operation) => operation.kind === kind)
+  const commits = of('commit')
+  if (commits.length > 0) {
+    const receipts = await commitAll(
+      tx,
+      commits.map(({ request }) => request as CommitRequest),
+    )
+    for (const [index, operation] of commits.entries()) {
+      outcomes.set(operation, { status: 'done', answer: receipts[index]! })
+    }
+  }
+  const settlements = of('settle')
+  if (settlements.length > 0) {
+    const errors = await settleAll(
+      tx,
+      settlements.map(({ request }) => request as SettleRequest),
+    )
+    for (const [index, operation] of settlements.entries()) {
+      const error = errors[index]
+      outcomes.set(
+        operation,
+        error === undefined
+          ? { status: 'done', answer: undefined }
+          : { status: 'refused', error: toTravelError(error) },
+      )
+    }
+  }
+  const releases = of('release')
+  await releaseAll(
+    tx,
+    releases.map(({ request }) => request as ReleaseRequest),
+  )
+  const counts = of('countRefused')
+  for (const { request } of counts) {
+    const { refusedCount, ...lane } = request as LaneKey & { readonly refusedCount: number }
+    tx.books.count(lane, { refused: refusedCount })
+  }
+  for (const operation of [...releases, ...counts])
+    outcomes.set(operation, { status: 'done', answer: undefined })
+}
+
+async function runOne(tx: Transaction, { kind, request }: Operation): Promise<AnswerOf<OperationKind>> {
+  switch (kind) {
+    case 'lease':
+      return lease(tx, request as LeaseRequest)
+    case 'replay':
+      return replay(tx, request as ReplayRequest)
+    case 'purge':
+      return purge(tx, request as PurgeRequest)
+    case 'expire':
+      return expire(tx, request as ExpireRequest)
+    case 'addAudit':
+      await addAudit(tx.client, request as Omit<AuditEntry, 'id'>)
+      return undefined
+    case 'reseal':
+      return reseal(tx, request as ResealRequest)
+    case 'forgetSeen': {
+      const { seenBeforeMs, after } = request as ForgetSeenRequest
+      const afterKey = after.table === 'tree' ? after.afterKey : new Uint8Array(0)
+      const next = await forgetSeenStep(tx.client, seenBeforeMs, afterKey)
+      return next && { table: 'tree', afterKey: next }
+    }
+    default:
+      throw new Error(`The writer does not know ${kind}.`)
+  }
+}

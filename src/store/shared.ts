@@ -1,0 +1,65 @@
+/**
+ * What replicas share beside the store and the vault: token buckets, gates, and the news that something changed. Only a
+ * store for several replicas has it. Whoever uses it goes on without: while the database is away `exchange` and `putGate`
+ * reject with STORE_UNAVAILABLE, and no news come until everything is told anew.
+ */
+import type { LaneKey } from './store.ts'
+
+export interface BucketRequest {
+  readonly kind: 'door' | 'guard'
+  readonly adAccountId: string
+  /** At least 1. Every replica must ask with the same two numbers; the last one's count. */
+  readonly capacity: number
+  readonly refillPerMinute: number
+  /** Tokens asked for now. */
+  readonly wanted: number
+  /** Tokens of earlier grants whose call was answered or is gone: they are finished with. */
+  readonly used: number
+  /** Tokens of earlier grants that are given back. */
+  readonly unused: number
+}
+
+export interface BucketGrant {
+  /** At most what was wanted; whole tokens. Each must come back as `used` or `unused`. */
+  readonly granted: number
+  /** 0 when all was granted; or else the milliseconds until the next token, `Infinity` without a refill. */
+  readonly waitMs: number
+}
+
+/** What a lane's gate is like, for the replicas that did not find out themselves. */
+export interface SharedGate {
+  readonly status: 'open' | 'closed'
+  /** A stable word. */
+  readonly reason: string
+  /** How long it stays closed from now on, by the database's clock; undefined: until it is opened. */
+  readonly forMs: number | undefined
+}
+
+export type SharedChange =
+  /** Accounts, grants or relay keys: to be read again (`Vault.reload`). */
+  | { readonly kind: 'vault' }
+  /** Parcels wait again: given back, taken over from a dead replica, or replayed. */
+  | { readonly kind: 'lanes'; readonly lanes: readonly LaneKey[] }
+  | { readonly kind: 'gate'; readonly lane: LaneKey; readonly gate: SharedGate }
+
+export interface Replica {
+  readonly ownerId: number
+  readonly name: string
+  readonly startedAtMs: number
+  readonly isSelf: boolean
+}
+
+export interface Shared {
+  /** Answers in the order of the requests, which are of different buckets. Nothing is taken when it rejects, or it is lost. */
+  exchange(requests: readonly BucketRequest[]): Promise<readonly BucketGrant[]>
+  /**
+   * Told of what others changed, within two seconds, at least once: the same news may come twice. After the database was
+   * away everything is told again. A listener must not throw.
+   */
+  onChange(listener: (change: SharedChange) => void): void
+  putGate(lane: LaneKey, gate: SharedGate): Promise<void>
+  /** Those that are closed now. */
+  gates(): Promise<readonly { readonly lane: LaneKey; readonly gate: SharedGate }[]>
+  /** Those that are alive, oldest first. */
+  replicas(): Promise<readonly Replica[]>
+}

@@ -1,0 +1,76 @@
+/**
+ * A database of its own for one test's store, over a wire that can be cut. A crash cuts it for good, ends what the server
+ * still has of that process, and has its owner declared dead.
+ */
+import { randomBytes } from 'node:crypto'
+import type { Test } from 'tap'
+import { openPostgres, type OpenedPostgres, type PostgresOptions } from '../../../src/store/postgres/open.ts'
+import type { Ground } from '../../contract/store.ts'
+import type { PostgresServer } from '../../support/postgres.ts'
+import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
+
+export interface PostgresGround extends Ground {
+  /** Straight to the database. */
+  readonly url: string
+  open(options?: Partial<PostgresOptions>): Promise<OpenedPostgres>
+  /** The wire of the process that was opened last. */
+  readonly proxy: TcpProxy
+  ask: PostgresServer['ask']
+  close(): Promise<void>
+}
+
+export async function layGround(t: Test, server: PostgresServer): Promise<PostgresGround> {
+  const ground = await layGroundOn(server)
+  t.teardown(() => ground.close())
+  return ground
+}
+
+/** For those who close what they open. */
+export async function layGroundOn(server: PostgresServer): Promise<PostgresGround> {
+  const url = await server.createDatabase()
+  const masterKeys = { current: randomBytes(32) }
+  const opened = new Set<OpenedPostgres>()
+  const proxies: TcpProxy[] = []
+  let last: { readonly opened: OpenedPostgres; readonly name: string; readonly proxy: TcpProxy } | undefined
+  const ask: PostgresServer['ask'] = (sql, values, at = url) => server.ask(sql, values, at)
+
+  return {
+    url,
+    ask,
+    get proxy() {
+      return last!.proxy
+    },
+    async open(options) {
+      const { hostname, port } = new URL(url)
+      const proxy = await startTcpProxy({ host: hostname, port: Number(port) })
+      proxies.push(proxy)
+      const wired = new URL(url)
+      wired.hostname = '127.0.0.1'
+      wired.port = String(proxy.port)
+      const name = `test ${proxies.length}`
+      const one = await openPostgres({ url: wired.href, masterKeys, name, feedPollMs: 100_000, ...options })
+      opened.add(one)
+      last = { opened: one, name, proxy }
+      return one
+    },
+    async crash() {
+      const { opened: dying, name, proxy } = last!
+      proxy.cut()
+      opened.delete(dying)
+      await ask(
+        `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+         WHERE application_name = $1 AND datname = current_database()`,
+        [name],
+      )
+      await dying.close().catch(() => undefined)
+      await ask(
+        'UPDATE pinrelay.owners SET dead_at = clock_timestamp() WHERE name = $1 AND dead_at IS NULL',
+        [name],
+      )
+    },
+    async close() {
+      await Promise.all([...opened].map((one) => one.close().catch(() => undefined)))
+      await Promise.all(proxies.map((proxy) => proxy.close()))
+    },
+  }
+}

@@ -1,0 +1,91 @@
+/** A wire between a client and a server that can be cut, or held, by hand. */
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+
+export interface TcpProxy {
+  readonly port: number
+  /** Ends what is connected, and refuses whoever comes. */
+  cut(): void
+  mend(): void
+  /** Ends a connection instead of giving the server's answer to the first message that holds these bytes. */
+  cutAnswerTo(bytes: string): void
+  /** Nothing passes, in either direction, until `flow`. */
+  stall(): void
+  flow(): void
+  close(): Promise<void>
+}
+
+export async function startTcpProxy(target: {
+  readonly host: string
+  readonly port: number
+}): Promise<TcpProxy> {
+  const pairs = new Set<readonly [Socket, Socket]>()
+  let isCut = false
+  let isStalled = false
+  let trap: string | undefined
+
+  const server = createServer((near) => {
+    if (isCut) {
+      near.destroy()
+      return
+    }
+    const far = connect(target)
+    const pair = [near, far] as const
+    pairs.add(pair)
+    let isDoomed = false
+    if (isStalled) {
+      near.pause()
+      far.pause()
+    }
+    const end = () => {
+      near.destroy()
+      far.destroy()
+      pairs.delete(pair)
+    }
+    near.on('data', (chunk) => {
+      if (trap !== undefined && chunk.includes(trap)) {
+        trap = undefined
+        isDoomed = true
+      }
+      far.write(chunk)
+    })
+    far.on('data', (chunk) => {
+      if (isDoomed) end()
+      else near.write(chunk)
+    })
+    for (const socket of pair) {
+      socket.on('error', end)
+      socket.on('close', end)
+    }
+  })
+  server.listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  const cutAll = () => {
+    for (const [near, far] of pairs) {
+      near.destroy()
+      far.destroy()
+    }
+    pairs.clear()
+  }
+
+  return {
+    port: (server.address() as AddressInfo).port,
+    cut() {
+      isCut = true
+      cutAll()
+    },
+    mend: () => void (isCut = false),
+    cutAnswerTo: (bytes) => void (trap = bytes),
+    stall() {
+      isStalled = true
+      for (const pair of pairs) for (const socket of pair) socket.pause()
+    },
+    flow() {
+      isStalled = false
+      for (const pair of pairs) for (const socket of pair) socket.resume()
+    },
+    async close() {
+      cutAll()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
