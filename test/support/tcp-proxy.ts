@@ -57,7 +57,7 @@ export async function startTcpProxy(target: {
       socket.on('close', end)
     }
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(0, '127.0.0.1').unref()
   await new Promise((resolve) => server.once('listening', resolve))
   const cutAll = () => {
     for (const [near, far] of pairs) {

@@ -4,7 +4,7 @@
  */
 import type { Books, LaneBacklog, LaneKey } from '../store.ts'
 import type { Queryable } from './connect.ts'
-import { toLane, type LaneRow } from './owner.ts'
+import { toLane, type LaneRow } from './lane-rows.ts'
 
 export const COUNTERS = [
   'received',

@@ -19,6 +19,9 @@ export interface ConnectionOptions {
   readonly applicationName: string
 }
 
+/** As it is asked; its own types know some of the types only. */
+type GetParser = (oid: number, format: string) => (text: string) => unknown
+
 const CONNECT_MS = 3000
 const LOCK_MS = 5000
 const STATEMENT_MS = 20_000
@@ -42,7 +45,9 @@ export function settingsOf({ url, applicationName }: ConnectionOptions): pg.Clie
     options: `-c search_path=${SCHEMA_NAME}`,
     types: {
       getTypeParser: ((oid: number, format: 'text') =>
-        oid === INT8_OID ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
+        oid === INT8_OID
+          ? Number
+          : (pg.types.getTypeParser as GetParser)(oid, format)) as typeof pg.types.getTypeParser,
     },
   }
 }

@@ -5,7 +5,7 @@ import { bindParcel, readEventTimeS, TOO_OLD_MESSAGE } from '../letter.ts'
 import { splitEvents } from '../payload.ts'
 import type { ExpireStep } from '../sqlite/protocol.ts'
 import type { ExpireRequest, Settlement } from '../store.ts'
-import { toLane, type LaneRow } from './owner.ts'
+import { toLane, type LaneRow } from './lane-rows.ts'
 import { settleAll } from './settle.ts'
 import type { Transaction } from './transaction.ts'
 

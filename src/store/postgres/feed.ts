@@ -11,7 +11,8 @@ import type { Shared, SharedChange } from '../shared.ts'
 import { connect, drop, type Client, type ConnectionOptions, type Pool } from './connect.ts'
 import { FEED_CHANNEL } from './feed-rows.ts'
 import type { Gates } from './gates.ts'
-import { toLane, type LaneRow, type Owner } from './owner.ts'
+import { toLane, type LaneRow } from './lane-rows.ts'
+import type { Owner } from './owner.ts'
 
 export interface FeedOptions {
   readonly connection: ConnectionOptions

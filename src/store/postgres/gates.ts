@@ -3,7 +3,8 @@ import { StoreUnavailable } from '../../errors.ts'
 import type { Shared, SharedGate } from '../shared.ts'
 import { inTransaction, isPlaceAtFault, type Pool } from './connect.ts'
 import { tellFeed } from './feed-rows.ts'
-import { toLane, type LaneRow, type Owner } from './owner.ts'
+import { toLane, type LaneRow } from './lane-rows.ts'
+import type { Owner } from './owner.ts'
 
 export interface Gates {
   readonly put: Shared['putGate']

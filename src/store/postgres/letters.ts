@@ -15,7 +15,7 @@ import type { Sealer } from '../../vault/seal.ts'
 import { countInAudit } from './audit.ts'
 import type { Queryable } from './connect.ts'
 import { tellFeed } from './feed-rows.ts'
-import { toLane, uniqueLanes, type LaneRow } from './owner.ts'
+import { toLane, uniqueLanes, type LaneRow } from './lane-rows.ts'
 import { claimKeys } from './seen.ts'
 import type { Transaction } from './transaction.ts'
 

@@ -12,10 +12,10 @@
  */
 import { StoreUnavailable } from '../../errors.ts'
 import type { Shared } from '../shared.ts'
-import type { LaneKey } from '../store.ts'
 import { COUNTERS } from './books.ts'
 import { inTransaction, type Pool, type Queryable } from './connect.ts'
 import { tellFeed } from './feed-rows.ts'
+import { uniqueLanes, type LaneRow } from './lane-rows.ts'
 
 export interface OwnerOptions {
   readonly pool: Pool
@@ -165,17 +165,4 @@ async function buryOwners(client: Queryable): Promise<void> {
   if (goneIds.length === 0) return
   await client.query('DELETE FROM bucket_grants WHERE owner_id = ANY($1)', [goneIds])
   await client.query('DELETE FROM owners WHERE owner_id = ANY($1)', [goneIds])
-}
-
-export interface LaneRow {
-  readonly ad_account_id: string
-  readonly is_test: boolean
-}
-
-export function toLane({ ad_account_id: adAccountId, is_test: isTest }: LaneRow): LaneKey {
-  return { adAccountId, isTest }
-}
-
-export function uniqueLanes(rows: readonly LaneRow[]): LaneKey[] {
-  return [...new Map(rows.map((row) => [`${row.is_test} ${row.ad_account_id}`, toLane(row)])).values()]
 }

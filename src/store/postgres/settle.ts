@@ -9,7 +9,7 @@ import { splitEvents } from '../payload.ts'
 import type { ReleaseRequest, SettleRequest } from '../sqlite/protocol.ts'
 import type { DeadEvent, Settlement } from '../store.ts'
 import { tellFeed } from './feed-rows.ts'
-import { toLane, uniqueLanes, type LaneRow } from './owner.ts'
+import { toLane, uniqueLanes, type LaneRow } from './lane-rows.ts'
 import { forgetKeys } from './seen.ts'
 import { MAY_SETTLE, type Transaction } from './transaction.ts'
 

@@ -185,16 +185,16 @@ const accounts = createTable<AccountRow>(
   (row) => ({
     adAccountId: row['ad_account_id'] as string,
     label: row['label'] as string,
-    country: maybe<string>(row['country']),
-    dobFormat: maybe<'DMY' | 'MDY'>(row['dob_format']),
-    postsPerMinute: maybe<number>(row['posts_per_minute']),
+    country: maybe(row['country'] as string | null),
+    dobFormat: maybe(row['dob_format'] as 'DMY' | 'MDY' | null),
+    postsPerMinute: maybe(row['posts_per_minute'] as number | null),
     isPaused: row['is_paused'] as boolean,
     tokenKind: row['token_kind'] as AccountRow['tokenKind'],
-    sealedToken: maybe<Uint8Array>(row['sealed_token']),
+    sealedToken: maybe(row['sealed_token'] as Uint8Array | null),
     tokenLast4: row['token_last4'] as string,
     tokenSetAtMs: row['token_set_at_ms'] as number,
-    clientId: maybe<string>(row['client_id']),
-    grantId: maybe<string>(row['grant_id']),
+    clientId: maybe(row['client_id'] as string | null),
+    grantId: maybe(row['grant_id'] as string | null),
     createdAtMs: row['created_at_ms'] as number,
   }),
 )
@@ -229,10 +229,10 @@ const grants = createTable<GrantRow>(
     scope: row['scope'] as string,
     issuedAtMs: row['issued_at_ms'] as number,
     expiresAtMs: row['expires_at_ms'] as number,
-    refreshExpiresAtMs: maybe<number>(row['refresh_expires_at_ms']),
-    givenDigest: maybe<string>(row['given_digest']),
-    askedAtMs: maybe<number>(row['asked_at_ms']),
-    refusedAtMs: maybe<number>(row['refused_at_ms']),
+    refreshExpiresAtMs: maybe(row['refresh_expires_at_ms'] as number | null),
+    givenDigest: maybe(row['given_digest'] as string | null),
+    askedAtMs: maybe(row['asked_at_ms'] as number | null),
+    refusedAtMs: maybe(row['refused_at_ms'] as number | null),
     failure: toFailure(row),
   }),
 )
@@ -247,7 +247,7 @@ const qualities = createTable<QualityRow>(
   }),
   (row) => ({
     adAccountId: row['ad_account_id'] as string,
-    fetchedAtMs: maybe<number>(row['fetched_at_ms']),
+    fetchedAtMs: maybe(row['fetched_at_ms'] as number | null),
     scores: row['scores'] as string,
     failure: toFailure(row),
   }),
@@ -323,10 +323,10 @@ function fromFailure(failure: TokenFailure | undefined): Row {
 }
 
 function toFailure(row: Row): TokenFailure | undefined {
-  const atMs = maybe<number>(row['failed_at_ms'])
+  const atMs = maybe(row['failed_at_ms'] as number | null)
   return atMs === undefined ? undefined : { atMs, reason: row['failure'] as string }
 }
 
-function maybe<Value>(value: unknown): Value | undefined {
-  return value === null ? undefined : (value as Value)
+function maybe<Value>(value: Value | null): Value | undefined {
+  return value ?? undefined
 }

@@ -52,7 +52,8 @@ import { tellFeed } from './feed-rows.ts'
 import { reseal } from './keys.ts'
 import { lease } from './lease.ts'
 import { purge, replay } from './letters.ts'
-import { uniqueLanes, type LaneRow, type Owner } from './owner.ts'
+import { uniqueLanes, type LaneRow } from './lane-rows.ts'
+import type { Owner } from './owner.ts'
 import { phasesOf } from './phases.ts'
 import { forgetSeenStep } from './seen.ts'
 import { releaseAll, settleAll } from './settle.ts'
@@ -315,7 +316,21 @@ async function runOne(tx: Transaction, { kind, request }: Operation): Promise<An
       const next = await forgetSeenStep(tx.client, seenBeforeMs, afterKey)
       return next && { table: 'tree', afterKey: next }
     }
-    default:
-      throw new Error(`The writer does not know ${kind}.`)
+    // These flow together, or are no business of a writer.
+    case 'commit':
+    case 'settle':
+    case 'release':
+    case 'countRefused':
+    case 'backlog':
+    case 'books':
+    case 'deadLetters':
+    case 'auditTrail':
+    case 'size':
+    case 'salvage':
+    case 'readVault':
+    case 'changeVault':
+    case 'putKey':
+    case 'deleteKey':
+      throw new Error(`The writer does not do ${kind} by itself.`)
   }
 }
