@@ -13,6 +13,9 @@
  *     be used up. The next process asks at once, which settles it: granted, or refused while the access token is still
  *     good for a fifth of its life. After the commit: the new pair is good.
  *
+ * With several replicas only the one that claims a grant asks, from before `asked` until what came of it is written: two
+ * that use the same refresh token would lose the grant. The others look again a little later, and find it renewed.
+ *
  * Failing or refused, the access token goes on being used until Pinterest refuses that as well: a lane is held only then.
  */
 import { orAfter, type Clock } from '../clock.ts'
@@ -59,6 +62,8 @@ const REFUSED_AGAIN_MS = 5 * 60_000
 /** The wall clock may be set: it is looked at again at least so often. */
 const LONGEST_SLEEP_MS = 15 * 60_000
 const COMMIT_AGAIN_MS = 1000
+/** Another replica refreshes: by then it is done, or has at least asked. */
+const CLAIMED_AGAIN_MS = 3000
 
 interface Plan {
   dueAtMs: number
@@ -119,6 +124,37 @@ export function createRefresher(options: RefresherOptions): Refresher {
 
   /** Never rejects. */
   async function ask(grantId: string, clientSecret: string | undefined): Promise<RefreshResult> {
+    const before = vault.grant(grantId)
+    const plan = planOf(grantId)
+    if (!before || !plan) return { kind: 'gone' }
+    let isClaimed: boolean
+    try {
+      isClaimed = await vault.claimRefresh(grantId)
+    } catch (error) {
+      log.error({ code: codeOf(error) }, 'vault cannot be written')
+      plan.failures += 1
+      plan.dueAtMs = afterFailureMs(clock.wallMs(), plan.failures, random())
+      return { kind: 'unwritable' }
+    }
+    if (!isClaimed) {
+      plan.dueAtMs = clock.wallMs() + CLAIMED_AGAIN_MS
+      return { kind: 'failed', reason: 'refreshed_elsewhere', isAnswerLost: false }
+    }
+    try {
+      const now = vault.grant(grantId)
+      const isRenewed = now !== undefined && now.issuedAtMs !== before.issuedAtMs
+      if (!isRenewed || clientSecret !== undefined) return await askClaimed(grantId, clientSecret)
+      // Another replica was here first.
+      plan.dueAtMs = firstDueAtMs(now, clock.wallMs(), random())
+      plan.failures = 0
+      return { kind: 'renewed' }
+    } finally {
+      // A claim that cannot be given back ends with this process.
+      await vault.endRefresh(grantId).catch(() => undefined)
+    }
+  }
+
+  async function askClaimed(grantId: string, clientSecret: string | undefined): Promise<RefreshResult> {
     const grant = vault.grant(grantId)
     const pair = vault.pairOf(grantId)
     const client = grant && vault.clientOf(grant.clientId)

@@ -3,6 +3,7 @@
  *
  * All of it is small and is asked on every post, so it is held in memory and written through: a change counts once it
  * is committed. Secrets are sealed in the store; opened ones leave through `tokenOf`, `pairOf` and `clientOf` alone.
+ * Where other replicas change it as well, each change is decided on fresh rows, while nobody else changes them.
  *
  * An account has a token of its own or uses its grant's. A grant is one person's consent to one app (an OAuth client),
  * and serves every account that names it; one that no account names any more is deleted, and so is an app.
@@ -21,6 +22,7 @@ import type {
   OauthClientRow,
   QualityRow,
   VaultChange,
+  VaultRows,
   VaultStore,
 } from './vault-store.ts'
 
@@ -106,6 +108,12 @@ export interface Vault {
   renewGrant(grantId: string, pair: IssuedPair, clientSecret?: string): Promise<boolean>
   /** What is absent stays, what is undefined goes. */
   noteGrant(grantId: string, note: GrantNote): Promise<void>
+  /**
+   * Only who has the claim may use a grant's refresh token: false while another living replica has it. With it the grant
+   * is as whoever had it before left it.
+   */
+  claimRefresh(grantId: string): Promise<boolean>
+  endRefresh(grantId: string): Promise<void>
 
   quality(adAccountId: string): QualityRow | undefined
   putQuality(row: QualityRow): Promise<void>
@@ -116,7 +124,9 @@ export interface Vault {
   deleteKey(keyId: string): Promise<boolean>
   /** Seals again every secret that an older master key sealed; answers how many. */
   reseal(): Promise<number>
-  /** Called after each committed change of an account or of the token that it uses. */
+  /** Another replica changed something: reads it. What is not told is found out before the next change. */
+  reload(): Promise<void>
+  /** Called after each committed change of an account or of the token that it uses, whoever made it. */
   onAccountChange(listener: (adAccountId: string) => void): void
 }
 
@@ -160,9 +170,33 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
   const keysByHash = new Map<string, KeyEntry>()
   const listeners: ((adAccountId: string) => void)[] = []
 
-  const { keys, ...found } = await vaultStore.readVault()
-  remember(found)
-  for (const row of keys) rememberKey(row)
+  adopt(await vaultStore.readVault())
+
+  /** The rows of the store, instead of what was known; answers the accounts of which something changed. */
+  function adopt({ keys, ...found }: VaultRows): string[] {
+    const before = new Map(
+      Array.from(accounts.keys(), (adAccountId) => [adAccountId, fingerprint(adAccountId)]),
+    )
+    const all = [accounts, grants, clients, qualities, keysByHash] as Map<string, unknown>[]
+    const copies = all.map((known) => [...known])
+    for (const known of all) known.clear()
+    try {
+      remember(found)
+    } catch (error) {
+      // Another replica sealed with a key that this one does not have: what it knows still serves.
+      for (const [index, known] of all.entries()) for (const entry of copies[index]!) known.set(...entry)
+      throw error
+    }
+    for (const row of keys) rememberKey(row)
+    const ids = new Set([...before.keys(), ...accounts.keys()])
+    return [...ids].filter((adAccountId) => before.get(adAccountId) !== fingerprint(adAccountId))
+  }
+
+  /** Tells whether an account, or the pair of the grant that it may use, is still the same. */
+  function fingerprint(adAccountId: string): string | undefined {
+    const row = accounts.get(adAccountId)?.row
+    return row && JSON.stringify([row, grants.get(row.grantId ?? '')?.row.sealedPair])
+  }
 
   function remember(change: VaultChange): void {
     for (const row of change.clients ?? []) {
@@ -186,10 +220,15 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
     keysByHash.set(Buffer.from(keyHash).toString('hex'), { key, keyHash })
   }
 
-  // Changes run one after the other: each reads the state that the one before it committed.
+  // Changes run one after the other, here and over all replicas: each reads the state that the one before it committed.
   let last: Promise<unknown> = Promise.resolve()
   function inTurn<Result>(change: () => Promise<Result>): Promise<Result> {
-    const result = last.then(change)
+    const result = last.then(() =>
+      vaultStore.exclusively((fresh) => {
+        if (fresh !== undefined) adopt(fresh).forEach(tellListeners)
+        return change()
+      }),
+    )
     last = result.catch(() => undefined)
     return result
   }
@@ -313,6 +352,13 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
         if (known) await commit({ grants: [{ ...known.row, ...note }] })
       }),
 
+    async claimRefresh(grantId) {
+      if (!(await vaultStore.claim(grantId))) return false
+      await inTurn(() => Promise.resolve())
+      return true
+    },
+    endRefresh: (grantId) => vaultStore.unclaim(grantId),
+
     quality: (adAccountId) => qualities.get(adAccountId),
     putQuality: (row) =>
       inTurn(async () => {
@@ -370,6 +416,7 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
         return count
       }),
 
+    reload: () => inTurn(() => Promise.resolve()),
     onAccountChange: (listener) => void listeners.push(listener),
   }
 }
