@@ -10,7 +10,9 @@
  *                waiting in the store
  *
  * Only the holder of a lease settles or releases. A lease ends with its holder, never before: no call can outlast it, and
- * no clock can end it. Then the parcel waits again. What waits too long expires, and a replay makes a waiting parcel of a
+ * no clock of the relay's can end it. With several replicas a holder of which the database heard nothing for the lease's
+ * length counts as gone; what it says afterwards of a parcel that another one leases changes nothing. Then the parcel
+ * waits again. What waits too long expires, and a replay makes a waiting parcel of a
  * dead letter. Rows go only after a final verdict for each of their events. Every method that changes something resolves
  * after a synced commit. Times are milliseconds since the epoch and come from the caller.
  */
@@ -230,7 +232,8 @@ export interface Store {
   /**
    * Takes the events that were not seen before and leases them to the caller. Test events are never compared: a
    * developer posts the same one again and again. Many commits that are asked for at the same time share one synced
-   * transaction. Rejects with STORE_UNAVAILABLE (nothing was taken) when it cannot write.
+   * transaction. Rejects with STORE_UNAVAILABLE when it cannot write: nothing was taken, or, where a database did not
+   * live to say so, what was taken waits like any other parcel, and the same post again is a duplicate.
    */
   commit(parcel: NewParcel): Promise<Receipt>
   /**
@@ -238,7 +241,7 @@ export interface Store {
    * again until it is written, and rejects only when the store closes or breaks first.
    */
   countRefused(lane: LaneKey, refusedCount: number): Promise<void>
-  /** Settling an event twice, or one of a parcel that is gone, changes nothing. */
+  /** Settling an event twice, or one of a parcel that is gone or that another replica leases, changes nothing. */
   settle(settlements: readonly Settlement[]): Promise<void>
   /**
    * Waiting parcels, by their oldest event: first those on time (see `ON_TIME_S`), the one closest to the edge first;

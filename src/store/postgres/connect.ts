@@ -17,6 +17,8 @@ export interface ConnectionOptions {
   /** `postgres://…`; TLS as its `sslmode` says. */
   readonly url: string
   readonly applicationName: string
+  /** How long a statement may take. */
+  readonly statementMs?: number
 }
 
 /** As it is asked; its own types know some of the types only. */
@@ -25,21 +27,25 @@ type GetParser = (oid: number, format: string) => (text: string) => unknown
 const CONNECT_MS = 3000
 const LOCK_MS = 5000
 const STATEMENT_MS = 20_000
-/** Longer than any statement of the server's may take: only a connection that died without a word takes so long. */
-const ANSWER_MS = STATEMENT_MS + 5000
+/** Beyond what the server allows a statement: only a connection that died without a word takes so long. */
+const PATIENCE_MS = 2000
 const STOPPED_CLIENT_MS = 10_000
 const POOL_SIZE = 6
 /** bigint: ids and times stay far below 2^53. */
 const INT8_OID = 20
 
-export function settingsOf({ url, applicationName }: ConnectionOptions): pg.ClientConfig {
+export function settingsOf({
+  url,
+  applicationName,
+  statementMs = STATEMENT_MS,
+}: ConnectionOptions): pg.ClientConfig {
   return {
     connectionString: url,
     application_name: applicationName,
     connectionTimeoutMillis: CONNECT_MS,
-    statement_timeout: STATEMENT_MS,
+    statement_timeout: statementMs,
     lock_timeout: LOCK_MS,
-    query_timeout: ANSWER_MS,
+    query_timeout: statementMs + PATIENCE_MS,
     idle_in_transaction_session_timeout: STOPPED_CLIENT_MS,
     keepAlive: true,
     options: `-c search_path=${SCHEMA_NAME}`,
@@ -55,8 +61,9 @@ export function settingsOf({ url, applicationName }: ConnectionOptions): pg.Clie
 /** For what needs no order: reads, the vault, buckets. */
 export function createPool(options: ConnectionOptions): Pool {
   const pool = new pg.Pool({ ...settingsOf(options), max: POOL_SIZE, allowExitOnIdle: true })
-  // An idle connection that ends is replaced by the next one who asks.
+  // A connection that ends is replaced by the next one who asks: idle, or in use, when its query tells.
   pool.on('error', () => undefined)
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return pool
 }
 

@@ -8,10 +8,14 @@ import { SCHEMA_NAME, STEPS } from './schema.ts'
 
 /** Any number that nobody else locks: "pinrelay" in ASCII, cut to what a double holds. */
 const MIGRATION_LOCK = 0x70696e72656c
+/** How long it may take, and how long the others wait for it. */
+export const MIGRATION_MS = 10 * 60_000
 
 export async function migrate(client: Queryable): Promise<void> {
   await client.query('BEGIN')
   try {
+    await client.query(`SET LOCAL lock_timeout = ${MIGRATION_MS}`)
+    await client.query(`SET LOCAL statement_timeout = ${MIGRATION_MS}`)
     await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK])
     const before = await readVersion(client)
     if (before > STEPS.length) {

@@ -32,7 +32,7 @@ import {
 import { createFeed } from './feed.ts'
 import { createGates } from './gates.ts'
 import { addChecks, assertKeysOpen } from './keys.ts'
-import { migrate } from './migrate.ts'
+import { migrate, MIGRATION_MS } from './migrate.ts'
 import { registerOwner } from './owner.ts'
 import { createStore } from './store.ts'
 import { createVaultStore } from './vault.ts'
@@ -65,6 +65,8 @@ export interface OpenedPostgres {
 const HEARTBEAT_MS = 2000
 const LEASE_MS = 15_000
 const FEED_POLL_MS = 1000
+/** Posts wait for it: a wire that swallows everything must not keep them longer. */
+const BATCH_STATEMENT_MS = 6000
 
 export async function openPostgres(options: PostgresOptions): Promise<OpenedPostgres> {
   const { url, masterKeys, name = 'pinrelay', heartbeatMs = HEARTBEAT_MS, leaseMs = LEASE_MS } = options
@@ -73,7 +75,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   await using parts = new AsyncDisposableStack()
   const pool = parts.adopt(createPool(connection), (open) => open.end())
   const owner = await explainOpening(async () => {
-    const client = await connect(connection)
+    const client = await connect({ ...connection, statementMs: MIGRATION_MS })
     try {
       await prepare(client)
     } finally {
@@ -91,7 +93,10 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
 
   parts.defer(() => owner.close().catch(() => undefined))
   const report = options.onProblem ?? (() => {})
-  const writer = parts.adopt(createWriter({ connection, sealer, owner, report }), (open) => open.close())
+  const writer = parts.adopt(
+    createWriter({ connection: { ...connection, statementMs: BATCH_STATEMENT_MS }, sealer, owner, report }),
+    (open) => open.close(),
+  )
   const batcher = createBatcher(
     {
       postMessage(message) {

@@ -30,10 +30,8 @@ export interface Owner {
   readonly id: number
   /** Every number this process had, this one included. */
   readonly ids: readonly number[]
-  /** Under a new number, since this one was declared dead. */
-  registerAgain(): Promise<void>
-  /** One round: a heartbeat, and a look at the others. */
-  beat(): Promise<void>
+  /** Under a new number, since this one was declared dead; does nothing when that was done already. */
+  registerAgain(deadId: number): Promise<void>
   replicas: Shared['replicas']
   /** What it leased waits from now on. */
   close(): Promise<void>
@@ -47,8 +45,12 @@ const GONE_AFTER_S = 300
 export async function registerOwner(options: OwnerOptions): Promise<Owner> {
   const { pool, name, keyId, heartbeatMs, leaseMs } = options
   const ids: number[] = []
+  let registering: Promise<void> | undefined
+  let beating: Promise<void> | undefined
+  /** Since when heartbeats come without a gap; monotonic. */
+  let steadySinceMs = performance.now()
+  let beatAtMs = -Infinity
   let isClosed = false
-  let beating: Promise<void> = Promise.resolve()
 
   async function register(): Promise<void> {
     const { rows } = await pool.query<{ owner_id: number }>(
@@ -58,13 +60,32 @@ export async function registerOwner(options: OwnerOptions): Promise<Owner> {
     ids.push(rows[0]!.owner_id)
   }
 
-  async function beatOnce(): Promise<void> {
+  /** Once for each death: a second number would get no heartbeats, and what it leases would be taken over. */
+  async function registerAgain(deadId: number): Promise<void> {
+    if (isClosed || ids.at(-1) !== deadId) return
+    registering ??= register().finally(() => (registering = undefined))
+    await registering
+  }
+
+  async function beat(): Promise<void> {
+    const ownerId = ids.at(-1)!
     const { rowCount } = await pool.query(
       'UPDATE owners SET heartbeat_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL',
-      [ids.at(-1)],
+      [ownerId],
     )
-    if (rowCount === 0 && !isClosed) await register()
-    // One that is in the middle of a transaction is alive, or its server will end it.
+    if (rowCount === 0) await registerAgain(ownerId)
+    const nowMs = performance.now()
+    if (nowMs - beatAtMs > leaseMs / 2) steadySinceMs = nowMs
+    beatAtMs = nowMs
+    if (nowMs - steadySinceMs >= leaseMs) await declareDead()
+    await takeOver(pool)
+  }
+
+  /**
+   * Only by who was heard of itself for so long: when the database comes back after an outage, the first heartbeat must
+   * not find all the others dead. One that is in the middle of a transaction is alive, or its server will end it.
+   */
+  async function declareDead(): Promise<void> {
     await pool.query(
       `UPDATE owners SET dead_at = clock_timestamp() WHERE owner_id IN (
          SELECT owner_id FROM owners
@@ -72,17 +93,15 @@ export async function registerOwner(options: OwnerOptions): Promise<Owner> {
          FOR UPDATE SKIP LOCKED)`,
       [leaseMs],
     )
-    await takeOver(pool)
-  }
-
-  function beat(): Promise<void> {
-    beating = beating.catch(() => undefined).then(beatOnce)
-    return beating
   }
 
   await register()
-  await beatOnce()
-  const timer = setInterval(() => void beat().catch(() => undefined), heartbeatMs)
+  await beat()
+  const timer = setInterval(() => {
+    beating ??= beat()
+      .catch(() => undefined)
+      .finally(() => (beating = undefined))
+  }, heartbeatMs)
   timer.unref()
 
   return {
@@ -90,8 +109,7 @@ export async function registerOwner(options: OwnerOptions): Promise<Owner> {
       return ids.at(-1)!
     },
     ids,
-    registerAgain: register,
-    beat,
+    registerAgain,
     async replicas() {
       try {
         const { rows } = await pool.query<{ owner_id: number; name: string; started_ms: number }>(
@@ -112,7 +130,7 @@ export async function registerOwner(options: OwnerOptions): Promise<Owner> {
     async close() {
       isClosed = true
       clearInterval(timer)
-      await beating.catch(() => undefined)
+      await beating
       await pool.query(
         'UPDATE owners SET dead_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL',
         [ids.at(-1)],

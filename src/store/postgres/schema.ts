@@ -53,7 +53,7 @@ export const STEPS: readonly string[] = [
     parcel_id bigint NOT NULL,
     seen_at_ms bigint NOT NULL
   );
-  CREATE INDEX seen_by_time ON seen USING brin (seen_at_ms);
+  CREATE INDEX seen_by_time ON seen (seen_at_ms, key);
   CREATE TABLE books (
     ad_account_id text NOT NULL,
     is_test boolean NOT NULL,

@@ -67,26 +67,49 @@ export async function forgetKeys(
   )
 }
 
-/** One step; answers the key where the next one starts, or undefined after the last. */
+/** Where a walk over what was seen stopped: a time and a key, packed. */
+export type SeenWalk = Uint8Array
+
+/**
+ * One step over what was seen before, oldest first; answers where the next one starts, or undefined after the last. What
+ * is still queued is passed over.
+ */
 export async function forgetSeenStep(
   client: Queryable,
   seenBeforeMs: number,
-  afterKey: Uint8Array,
-): Promise<Uint8Array | undefined> {
-  const { rows } = await client.query<{ key: Buffer }>(
-    `SELECT key FROM seen WHERE key > $1 ORDER BY key LIMIT 1 OFFSET ${STEP_KEYS - 1}`,
-    [afterKey],
+  after: SeenWalk,
+): Promise<SeenWalk | undefined> {
+  const [afterMs, afterKey] = unpackWalk(after)
+  const { rows } = await client.query<{ key: Buffer; seen_at_ms: number }>(
+    `SELECT key, seen_at_ms FROM seen WHERE seen_at_ms < $1 AND (seen_at_ms, key) > ($2, $3)
+     ORDER BY seen_at_ms, key LIMIT ${STEP_KEYS}`,
+    [seenBeforeMs, afterMs, afterKey],
   )
-  const end = rows[0]?.key
+  const last = rows.at(-1)
+  if (last === undefined) return undefined
   await client.query(
-    `DELETE FROM seen WHERE key > $1 AND ($2::bytea IS NULL OR key <= $2) AND seen_at_ms < $3
+    `DELETE FROM seen WHERE key = ANY($1) AND seen_at_ms < $2
        AND NOT EXISTS (SELECT 1 FROM parcels WHERE parcels.parcel_id = seen.parcel_id)`,
-    [afterKey, end ?? null, seenBeforeMs],
+    [rows.map(({ key }) => key), seenBeforeMs],
   )
-  return end
+  return rows.length < STEP_KEYS ? undefined : packWalk(last.seen_at_ms, last.key)
 }
 
 const STEP_KEYS = 2048
+const TIME_BYTES = 8
+
+function packWalk(seenAtMs: number, key: Uint8Array): SeenWalk {
+  const packed = Buffer.alloc(TIME_BYTES + key.byteLength)
+  packed.writeDoubleBE(seenAtMs)
+  packed.set(key, TIME_BYTES)
+  return packed
+}
+
+function unpackWalk(walk: SeenWalk): [seenAtMs: number, key: Buffer] {
+  if (walk.byteLength === 0) return [Number.MIN_SAFE_INTEGER, Buffer.alloc(0)]
+  const packed = Buffer.from(walk.buffer, walk.byteOffset, walk.byteLength)
+  return [packed.readDoubleBE(), packed.subarray(TIME_BYTES)]
+}
 
 function nameOf(key: Uint8Array): string {
   return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('hex')

@@ -84,7 +84,13 @@ const CONFLICTS_BORNE = 5
 /** A server that just could not be reached is not asked again for every post. */
 const REST_MS = 250
 
-class OwnerDead extends Error {}
+class OwnerDead extends Error {
+  readonly ownerId: number
+  constructor(ownerId: number) {
+    super('This owner was declared dead.')
+    this.ownerId = ownerId
+  }
+}
 
 export function createWriter({ connection, sealer, owner, report }: WriterOptions): Writer {
   let client: Client | undefined
@@ -165,7 +171,7 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
         `UPDATE owners SET batch = $2, heartbeat_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL`,
         [ownerId, batch],
       )
-      if (stamped.rowCount === 0) throw new OwnerDead()
+      if (stamped.rowCount === 0) throw new OwnerDead(ownerId)
       const books = createBookCounts()
       const tx: Transaction = {
         client: using,
@@ -200,7 +206,8 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
       try {
         return await transact(using, operations)
       } catch (error) {
-        if (error instanceof OwnerDead && conflicts < CONFLICTS_BORNE) await owner.registerAgain()
+        if (error instanceof OwnerDead && conflicts < CONFLICTS_BORNE)
+          await owner.registerAgain(error.ownerId)
         else if (!isConflict(error) || conflicts >= CONFLICTS_BORNE) throw error
       }
     }
@@ -230,7 +237,8 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
         try {
           await ready()
         } catch (error) {
-          if (isConnectionLost(error)) forget()
+          // Whatever it was: a transaction may be open on it.
+          forget()
           const failed: Outcome = { status: 'unavailable', error: toTravelError(error) }
           return operations.map(() => failed)
         }
