@@ -107,12 +107,12 @@ t.test('replicas share a bucket; what is used makes no room at once, what is giv
   const still = { kind: 'door', refillPerMinute: 0 } as const
   const get = async (replica: typeof one, change: Partial<BucketRequest>) =>
     (await replica.shared.exchange([ask({ ...still, ...change })]))[0]!.granted
-  const both = await Promise.all([get(one, { wanted: 7 }), get(two, { wanted: 7 })])
-  t.same(both.toSorted(), [3, 7])
+  const both = await Promise.all([get(one, { wanted: 7 }), get(two, { wanted: 7 })] as const)
+  t.same(new Set(both), new Set([3, 7]))
   t.equal(await get(one, { wanted: 1 }), 0)
   const [first] = both
-  t.equal(await get(one, { unused: first! - 1, wanted: 0 }), 0)
-  t.equal(await get(two, { wanted: 10 }), first! - 1)
+  t.equal(await get(one, { unused: first - 1, wanted: 0 }), 0)
+  t.equal(await get(two, { wanted: 10 }), first - 1)
   t.equal(await get(one, { used: 1, wanted: 1 }), 0)
 })
 

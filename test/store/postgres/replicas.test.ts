@@ -12,6 +12,8 @@ t.teardown(() => server.close())
 
 /** No heartbeat comes by itself: time stands still until a test says otherwise. */
 const STILL = { heartbeatMs: 3_600_000, leaseMs: 3_600_000 }
+/** Takes others for dead soon. */
+const WATCHFUL = { heartbeatMs: 40, leaseMs: 400 }
 const whole = (parcelId: number) => [{ parcelId, delivered: 'rest' as const, dead: [], settledAtMs: NOW_MS }]
 
 t.test('replicas that start at the same time make the tables once', async (t) => {
@@ -67,29 +69,29 @@ t.test('parcels are shared, and handed out once', async (t) => {
   t.equal(new Set(leased.map(({ parcelId }) => parcelId)).size, 40)
 })
 
-t.test(
-  'a dead replica is noticed and its parcels are taken over; too late, it changes nothing',
-  async (t) => {
-    const ground = await layGround(t, server)
-    const stalled = await ground.open({ ...STILL, name: 'stalled' })
-    const { parcelId } = await stalled.store.commit(makeParcel(['a', 'b']))
-    await ground.ask(
-      `UPDATE pinrelay.owners SET heartbeat_at = clock_timestamp() - interval '20 seconds' WHERE name = 'stalled'`,
-    )
-    const other = await ground.open({ heartbeatMs: 3_600_000, leaseMs: 15_000 })
-    t.match(await other.store.lease(askAll()), [{ parcelId }], 'a start looks for the dead')
-    await stalled.store.settle([
-      { parcelId: parcelId!, delivered: [], dead: [makeDead(0)], settledAtMs: NOW_MS },
-    ])
-    await stalled.store.settle(whole(parcelId!))
-    await stalled.store.release([{ parcelId: parcelId!, attempts: 9, history: [] }])
-    t.match(await other.store.books({}), { received: 2, queued: 2, delivered: 0, rejected: 0 })
-    t.same(await other.store.deadLetters({ limit: 1 }), [])
-    t.same(await stalled.store.lease(askAll()), [], 'it is not released either')
-    await other.store.settle(whole(parcelId!))
-    t.match(await other.store.books({}), { delivered: 2, queued: 0 })
-  },
-)
+t.test('a dead replica loses its parcels, and what it says too late changes nothing', async (t) => {
+  const ground = await layGround(t, server)
+  const stalled = await ground.open({ ...STILL, name: 'stalled' })
+  const { parcelId } = await stalled.store.commit(makeParcel(['a', 'b']))
+  await ground.ask(
+    `UPDATE pinrelay.owners SET heartbeat_at = clock_timestamp() - interval '20 seconds' WHERE name = 'stalled'`,
+  )
+  const other = await ground.open(WATCHFUL)
+  t.same(await other.store.lease(askAll()), [], 'not before it was heard of itself for that long')
+  await until(async () => (await waiting(ground)) === 1)
+  t.match(await other.store.lease(askAll()), [{ parcelId }])
+  t.equal((await other.shared.replicas()).length, 1)
+  await stalled.store.settle([
+    { parcelId: parcelId!, delivered: [], dead: [makeDead(0)], settledAtMs: NOW_MS },
+  ])
+  await stalled.store.settle(whole(parcelId!))
+  await stalled.store.release([{ parcelId: parcelId!, attempts: 9, history: [] }])
+  t.match(await other.store.books({}), { received: 2, queued: 2, delivered: 0, rejected: 0 })
+  t.same(await other.store.deadLetters({ limit: 1 }), [])
+  t.same(await stalled.store.lease(askAll()), [], 'it is not released either')
+  await other.store.settle(whole(parcelId!))
+  t.match(await other.store.books({}), { delivered: 2, queued: 0 })
+})
 
 t.test('one that was taken for dead goes on under a new number', async (t) => {
   const ground = await layGround(t, server)
@@ -110,7 +112,7 @@ t.test('one that was taken for dead goes on under a new number', async (t) => {
 
 t.test('heartbeats keep a replica alive, and takeovers go on while it runs', async (t) => {
   const ground = await layGround(t, server)
-  const watching = await ground.open({ heartbeatMs: 40, leaseMs: 15_000, name: 'watching' })
+  const watching = await ground.open({ ...WATCHFUL, name: 'watching' })
   const news: SharedChange[] = []
   watching.shared.onChange((change) => news.push(change))
   const doomed = await ground.open({ ...STILL, name: 'doomed' })
@@ -265,6 +267,11 @@ interface PlanNode {
 
 function flatten(node: PlanNode): PlanNode[] {
   return [node, ...(node.Plans ?? []).flatMap(flatten)]
+}
+
+async function waiting(ground: PostgresGround): Promise<number> {
+  const rows = await ground.ask('SELECT 1 FROM pinrelay.parcels WHERE owner_id IS NULL')
+  return rows.length
 }
 
 function listeners(ground: PostgresGround) {
