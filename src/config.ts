@@ -25,8 +25,8 @@ export const SettingsSchema = Type.Object({
     text('an http or https URL without query, fragment or closing slash', '^https?://[^\\s?#]*[^\\s?#/]$'),
   ),
   DATABASE_URL: text(
-    'sqlite: and the path of a file',
-    '^sqlite:(?!:|file:).*[^/:]$',
+    'sqlite: and the path of a file, or postgres:// and a database',
+    '^(sqlite:(?!:|file:).*[^/:]|postgres(ql)?://\\S+)$',
     'sqlite:./data/relay.db',
   ),
   MASTER_KEY: masterKey(),
@@ -68,8 +68,13 @@ export interface Config extends Omit<Settings, 'TRUST_PROXY' | 'METRICS_OPEN'> {
   readonly TRUST_PROXY: readonly string[]
   readonly METRICS_OPEN: boolean
   /** From DATABASE_URL. */
-  readonly databasePath: string
+  readonly database: DatabaseConfig
 }
+
+export type DatabaseConfig =
+  | { readonly kind: 'sqlite'; readonly path: string }
+  /** With its password: never log it. */
+  | { readonly kind: 'postgres'; readonly url: string }
 
 /** Throws BAD_SETTINGS with one line per problem. */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
@@ -90,13 +95,27 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (settings.MASTER_KEY_PREVIOUS && !settings.MASTER_KEY) {
     problems.push('MASTER_KEY must be set where MASTER_KEY_PREVIOUS is')
   }
+  const database = readDatabase(settings.DATABASE_URL)
+  if (database.kind === 'postgres') {
+    // Each replica would make its own.
+    for (const name of ['MASTER_KEY', 'ADMIN_TOKEN'] as const) {
+      if (settings[name] === undefined)
+        problems.push(`${name} must be set with PostgreSQL, the same for all replicas`)
+    }
+  }
   if (problems.length > 0) throw new BadSettings([...new Set(problems)].join('\n'))
   return Object.freeze({
     ...settings,
     TRUST_PROXY: gateways,
     METRICS_OPEN: settings.METRICS_OPEN === 'true',
-    databasePath: settings.DATABASE_URL.slice('sqlite:'.length),
+    database,
   })
+}
+
+function readDatabase(url: string): DatabaseConfig {
+  return url.startsWith('sqlite:')
+    ? { kind: 'sqlite', path: url.slice('sqlite:'.length) }
+    : { kind: 'postgres', url }
 }
 
 /** An empty setting is an unset one: compose files and manifests pass empty texts for what is not set. */

@@ -1,17 +1,15 @@
 /**
- * Wires the parts of a relay; the only file that chooses implementations. Last opened, first closed, also when a later
- * part fails to start.
+ * Wires the parts of a relay; with open-store.ts the only file that chooses implementations. Last opened, first closed,
+ * also when a later part fails to start.
  */
-import { existsSync } from 'node:fs'
-import { basename, join, parse } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createAdminApp } from './admin/app.ts'
 import { createDoor } from './budget/door.ts'
 import { createGuard } from './budget/guard.ts'
+import { createSharedBudget } from './budget/shared-budget.ts'
 import { watchClock } from './clock-watch.ts'
 import { systemClock, type Clock } from './clock.ts'
 import type { Config } from './config.ts'
-import { BadSettings } from './errors.ts'
 import { createDelivery } from './delivery/delivery.ts'
 import { reportLanes } from './delivery/lane-metrics.ts'
 import { createVerify } from './delivery/verify.ts'
@@ -26,12 +24,12 @@ import { createVolumeWatch } from './insight/volume-watch.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { createPinterestOauth } from './pinterest/oauth.ts'
+import { findAdminToken, findMasterKeys, openStore } from './open-store.ts'
 import { createPinterest } from './pinterest/pinterest.ts'
+import { createGateTeller, joinReplicas, readGates } from './replicas.ts'
 import { keepHouse } from './store/housekeeping.ts'
 import { createStoreLook, type StoreLook } from './store/look.ts'
 import { reportStore } from './store/store-metrics.ts'
-import { openSqlite } from './store/sqlite/open.ts'
-import type { StoreProblem } from './store/sqlite/protocol.ts'
 import { createGranting } from './tokens/granting.ts'
 import { createTokenHealth } from './tokens/health.ts'
 import { createQualityFetcher } from './tokens/quality.ts'
@@ -39,8 +37,7 @@ import { createRefresher } from './tokens/refresher.ts'
 import { reportTokens } from './tokens/token-metrics.ts'
 import { createTokenWatch, needsConsent } from './tokens/token-watch.ts'
 import { NO_TRACING, type Tracing } from './tracing/tracing.ts'
-import { loadOrMakeMasterKey, loadOrMakeSecretFile, parseMasterKey } from './vault/master-key.ts'
-import { createSealer, type MasterKeys } from './vault/seal.ts'
+import { createSealer } from './vault/seal.ts'
 import { openVault } from './vault/vault.ts'
 
 export interface Relay {
@@ -77,22 +74,21 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   await using opened = new AsyncDisposableStack()
 
   const masterKeys = await findMasterKeys(config)
-  const adminToken =
-    config.ADMIN_TOKEN ?? (await loadOrMakeSecretFile(besideStore(config, 'admin-token'), 32))
+  const adminToken = await findAdminToken(config)
 
   const ownMetrics = createMetrics({ version })
   const tracing = await openTracing(config, version, log)
   opened.defer(() => tracing.close(TRACES_PATIENCE_MS))
-  const sqlite = await openSqlite({
-    path: config.databasePath,
+  const openedStore = await openStore({
+    config,
     masterKeys,
-    storeLimitBytes: config.STORE_LIMIT_BYTES,
+    log,
     openedAtMs: clock.wallMs(),
-    onProblem: (problem) => reportProblem(problem, log, onFatal),
     onBatch: ({ durationMs, operationCount }) => ownMetrics.committed(durationMs / 1000, operationCount),
+    onFatal,
   })
-  opened.defer(() => sqlite.close())
-  const { store, vaultStore } = sqlite
+  opened.defer(() => openedStore.close())
+  const { store, vaultStore, shared } = openedStore
   const look = createStoreLook({ store, clock })
   const pulse = createPulse({ clock, waiting: async () => waitingOf(await look(), clock) })
   opened.defer(() => pulse.close())
@@ -110,11 +106,11 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     userAgent: `pinrelay/${version}`,
   })
   opened.defer(() => oauth.close())
-  const guard = createGuard({
-    callsPerMinute: config.CALLS_PER_MINUTE,
-    callBurst: config.CALL_BURST,
-    now: clock.monotonicMs,
-  })
+  const limits = { callsPerMinute: config.CALLS_PER_MINUTE, callBurst: config.CALL_BURST }
+  const sharedBudget = shared && createSharedBudget({ ...limits, shared, clock })
+  opened.defer(() => sharedBudget?.close())
+  const guard = sharedBudget?.guard ?? createGuard({ ...limits, now: clock.monotonicMs })
+  const door = sharedBudget?.door ?? createDoor({ now: clock.monotonicMs })
   const isClockTrusted = watchClock(clock, log)
   const maxEventAgeMs = config.MAX_EVENT_AGE_HOURS * 3_600_000
   const refresher = createRefresher({
@@ -144,6 +140,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     log,
     metrics,
     tracing,
+    onGate: createGateTeller(shared),
   })
   // In this order backwards: calls that are still out end with their connections, then the last verdicts are written.
   opened.defer(() => delivery.close())
@@ -170,7 +167,6 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const quality = createQualityFetcher({ vault, oauth, clock, random: Math.random, log })
   opened.defer(() => quality.close())
 
-  const door = createDoor({ now: clock.monotonicMs })
   const matchQuality = createMatchQuality(clock.wallMs)
   const volumeWatch = createVolumeWatch({ clock, log })
   opened.defer(() => volumeWatch.close())
@@ -228,7 +224,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     consentPageUrl: config.PINTEREST_CONSENT_URL,
     publicUrl: () => config.ADMIN_PUBLIC_URL ?? adminUrl,
     salvage: (file) =>
-      sqlite.salvage(
+      openedStore.salvage(
         file,
         vault.accounts().map(({ adAccountId }) => adAccountId),
       ),
@@ -247,7 +243,9 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   reportVolume({ metrics, volumeWatch })
   reportLanes({ metrics, vault, delivery, guard, door })
 
+  if (shared !== undefined) joinReplicas({ shared, vault, delivery, metrics, log })
   await delivery.start()
+  if (shared !== undefined) await readGates(shared, delivery)
   adminUrl = await adminApp.listen({ host: config.ADMIN_HOST, port: config.ADMIN_PORT })
   const publicUrl = await publicApp.listen({ host: config.HOST, port: config.PORT })
   refresher.look()
@@ -299,59 +297,4 @@ function waitingOf({ books, backlog: [oldest] }: StoreLook, clock: Clock): Waiti
     queued: books.queued,
     oldestAgeS: oldest && Math.max(0, clock.wallMs() / 1000 - oldest.oldestEventTimeS),
   }
-}
-
-function reportProblem(problem: StoreProblem, log: Log, onFatal: (() => void) | undefined): void {
-  switch (problem.problem) {
-    case 'books_off':
-      log.error(
-        { ad_account_id: problem.lane.adAccountId, reason: 'books_off' },
-        'the books disagree with the store',
-      )
-      return
-    case 'parcel_unreadable':
-      log.error(
-        { ad_account_id: problem.lane.adAccountId, reason: 'unreadable' },
-        'a parcel cannot be opened',
-      )
-      return
-    case 'letter_unreadable':
-      log.error(
-        { ad_account_id: problem.lane.adAccountId, reason: 'unreadable' },
-        'a dead letter cannot be opened',
-      )
-      return
-    case 'queue_set_aside':
-      log.error(
-        { file: basename(problem.path), reason: 'queue_set_aside' },
-        'the queue was corrupt and is set aside, a fresh one is in use: salvage brings back what can be read',
-      )
-      return
-    case 'worker_died':
-      log.error({ reason: 'worker_died' }, 'the store is gone, the relay must be started again')
-      onFatal?.()
-  }
-}
-
-/** What is made once is kept beside the store: `relay.db` has `relay.master-key` and `relay.admin-token`. */
-function besideStore({ databasePath }: Config, name: string): string {
-  const { dir, name: stem } = parse(databasePath)
-  return join(dir, `${stem}.${name}`)
-}
-
-/** A key is made for a new store only: an old one's cannot be replaced, and must not look as if it had been. */
-async function findMasterKeyFile(config: Config): Promise<Uint8Array> {
-  const path = besideStore(config, 'master-key')
-  if (!existsSync(path) && existsSync(besideStore(config, 'vault.db'))) {
-    throw new BadSettings(`The master key file ${path} is missing: put it back, or set MASTER_KEY.`)
-  }
-  return loadOrMakeMasterKey(path)
-}
-
-async function findMasterKeys(config: Config): Promise<MasterKeys> {
-  const { MASTER_KEY, MASTER_KEY_PREVIOUS } = config
-  const current =
-    MASTER_KEY === undefined ? await findMasterKeyFile(config) : parseMasterKey('MASTER_KEY', MASTER_KEY)
-  if (MASTER_KEY_PREVIOUS === undefined) return { current }
-  return { current, previous: parseMasterKey('MASTER_KEY_PREVIOUS', MASTER_KEY_PREVIOUS) }
 }

@@ -6,7 +6,7 @@ t.test('without settings everything has its default', async (t) => {
     HOST: '127.0.0.1',
     PORT: 8080,
     ADMIN_PORT: 8081,
-    databasePath: './data/relay.db',
+    database: { kind: 'sqlite', path: './data/relay.db' },
     PINTEREST_API_URL: 'https://api.pinterest.com/v5',
     POSTS_PER_MINUTE: 5000,
     CALLS_PER_MINUTE: 5000,

@@ -20,13 +20,19 @@ export interface DoorAnswer {
 }
 
 export interface Door {
-  knock(adAccountId: string, postsPerMinute: number): DoorAnswer
+  /** Rejects where the buckets are shared and the store is away. */
+  knock(adAccountId: string, postsPerMinute: number): DoorAnswer | Promise<DoorAnswer>
   /** Posts that would pass now; undefined before the first post. */
   level(adAccountId: string): number | undefined
   forget(adAccountId: string): void
 }
 
-export function createDoor({ now }: DoorOptions): Door {
+/** A door whose buckets are here. */
+export interface LocalDoor extends Door {
+  knock(adAccountId: string, postsPerMinute: number): DoorAnswer
+}
+
+export function createDoor({ now }: DoorOptions): LocalDoor {
   const buckets = new Map<string, Bucket>()
   return {
     knock(adAccountId, postsPerMinute) {
@@ -56,10 +62,26 @@ export function rateLimitStore(door: Door): FastifyRateLimitStoreCtor {
       _timeWindow?: number,
       postsPerMinute = 1,
     ): void {
-      callback(null, door.knock(adAccountId, postsPerMinute))
+      const answer = door.knock(adAccountId, postsPerMinute)
+      if (!(answer instanceof Promise)) {
+        callback(null, answer)
+        return
+      }
+      void tellLater(answer, callback)
     }
     child(): DoorStore {
       return this
     }
+  }
+}
+
+async function tellLater(
+  answer: Promise<DoorAnswer>,
+  callback: (error: Error | null, answer?: DoorAnswer) => void,
+): Promise<void> {
+  try {
+    callback(null, await answer)
+  } catch (error) {
+    callback(error as Error)
   }
 }

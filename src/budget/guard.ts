@@ -22,6 +22,8 @@ export interface Guard {
   finished(adAccountId: string): void
   /** Calls that could leave now; undefined for an account that has not called yet. */
   level(adAccountId: string): number | undefined
+  /** Told when an account that had to wait may call sooner than it was told. */
+  onRefill(listener: (adAccountId: string) => void): void
 }
 
 interface AccountBudget {
@@ -60,6 +62,8 @@ export function createGuard({ callsPerMinute, callBurst, now }: GuardOptions): G
       budget.bucket = refill(room, now())
       budget.inFlight = Math.max(0, budget.inFlight - 1)
     },
+    // What it says is exact: nobody has to be told.
+    onRefill: () => {},
     level(adAccountId) {
       const budget = budgets.get(adAccountId)
       return budget && tokensIn({ ...budget.bucket, capacity: callBurst - budget.inFlight }, now())

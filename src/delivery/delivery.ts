@@ -17,7 +17,7 @@ import type { Vault } from '../vault/vault.ts'
 import { createAct } from './act.ts'
 import { callBody } from './call-body.ts'
 import { expireEvents } from './expire.ts'
-import { afterCall, reopen, type CallResult } from './gate.ts'
+import { afterCall, learn, learnedOf, reopen, type CallResult, type LearnedGate } from './gate.ts'
 import { nextTryAtMs, stateOf, type LaneState } from './lane-state.ts'
 import { Lane } from './lane.ts'
 import { noteFailure, parcelOf, type EventOutcome, type Piece } from './parcel.ts'
@@ -52,6 +52,8 @@ export interface DeliveryOptions {
   readonly log: Log
   readonly metrics: Metrics
   readonly tracing: Tracing
+  /** Where there are other replicas: what a lane's gate is like from now on. */
+  readonly onGate?: (lane: LaneKey, gate: LearnedGate) => void
 }
 
 export interface Delivery {
@@ -66,6 +68,10 @@ export interface Delivery {
   wake(lane: LaneKey): void
   /** An account was registered, rotated, paused, resumed or removed. */
   goOn(adAccountId: string): void
+  /** Another replica learned this of a lane. */
+  learn(lane: LaneKey, gate: LearnedGate): void
+  /** What is leased is not this process's any more: it is in other hands, and must not be sent. Posts get their 202. */
+  letGoOfAll(): void
   /** Of one account, or all. */
   lanes(adAccountId?: string): readonly LaneState[]
   callsInFlight(): number
@@ -91,6 +97,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   let isStopped = false
   let isClosing = false
 
+  /** Of calls that were not answered yet. */
+  const underWay = new Set<Group>()
   const calls = createRunning()
   const running = createRunning()
   const waits = createWaits(clock)
@@ -109,6 +117,12 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const supply = createSupply({ store, waits, running, persist, clock, log, isPaused, onChange: schedule })
   const act = createAct({ supply, settle, clock, random })
   const outage = createOutage<Lane>({ clock, random, log, onChange: schedule })
+  guard.onRefill((adAccountId) => {
+    for (const kind of ['live', 'test']) {
+      const lane = lanes.get(`${adAccountId}/${kind}`)
+      if (lane) schedule(lane)
+    }
+  })
 
   function laneOf({ adAccountId, isTest }: LaneKey): Lane {
     const name = `${adAccountId}/${isTest ? 'test' : 'live'}`
@@ -177,6 +191,10 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       return false
     }
     const taken = lane.takeCall(clock.wallMs())
+    if (dropLost(lane, taken)) {
+      guard.finished(adAccountId)
+      return true
+    }
     const pieces = withoutExpired(lane, taken.pieces)
     if (pieces.length > 0) calls.add(call(lane, { ...taken, pieces }))
     else {
@@ -198,6 +216,16 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       schedule(lane)
     })
     timers.set(lane, cancel)
+  }
+
+  /** What was under way when the leases were lost, and came back to be tried again. */
+  function dropLost(lane: Lane, group: Group): boolean {
+    const members = membersOf(group)
+    const lost = members.filter(({ parcel }) => parcel.isLost)
+    if (lost.length === 0) return false
+    supply.replace(lane, lost, [])
+    for (const piece of members) if (!piece.parcel.isLost) lane.add(piece)
+    return true
   }
 
   function withoutExpired(lane: Lane, pieces: readonly Piece[]): Piece[] {
@@ -235,7 +263,9 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       events: eventCount,
       posts: () => [...new Set(pieces.map(({ parcel }) => parcel.trace))],
     })
+    underWay.add(group)
     const outcome = await pinterest.sendEvents({ adAccountId, isTest, token, body: callBody(pieces) })
+    underWay.delete(group)
     lane.callsInFlight -= 1
     callsInFlight -= 1
     guard.finished(adAccountId)
@@ -289,6 +319,9 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     const before = lane.gate
     lane.gate = afterCall(before, callResult(verdict), wasTrial, clock.monotonicMs(), random())
     if (wasTrial && lane.gate.status === 'open') lane.wakeAll()
+    if (lane.gate !== before && (before.status === 'closed' || lane.gate.status === 'closed')) {
+      options.onGate?.(lane.key, learnedOf(lane.gate, clock.monotonicMs()))
+    }
     reportGate(log, lane, before, clock.monotonicMs())
   }
 
@@ -320,6 +353,31 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       for (const lane of lanes.values()) {
         if (lane.key.adAccountId !== adAccountId) continue
         lane.gate = reopen(lane.gate, clock.monotonicMs())
+        schedule(lane)
+      }
+    },
+
+    learn(key, learned) {
+      const lane = laneOf(key)
+      const nowMs = clock.monotonicMs()
+      const next = learn(lane.gate, learned, nowMs)
+      if (next === lane.gate) return
+      const before = lane.gate
+      lane.gate = next
+      if (next.status === 'open') lane.wakeAll()
+      reportGate(log, lane, before, nowMs)
+      supply.parkIfStopped(lane)
+      schedule(lane)
+    },
+
+    letGoOfAll() {
+      for (const { parcel } of [...underWay].flatMap(membersOf)) {
+        parcel.isLost = true
+        waits.done(parcel.parcelId)
+      }
+      for (const lane of lanes.values()) {
+        supply.abandon(lane)
+        lane.hasMoreInStore = true
         schedule(lane)
       }
     },

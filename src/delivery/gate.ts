@@ -25,6 +25,11 @@ export type Gate =
       readonly failures: number
     }
 
+/** A gate as replicas tell each other; `forMs`: how long it stays closed. */
+export type LearnedGate =
+  | { readonly status: 'open' }
+  | { readonly status: 'closed'; readonly reason: CloseReason; readonly forMs: number }
+
 export type CallResult =
   | { readonly kind: 'answered' }
   | { readonly kind: 'failed' }
@@ -72,6 +77,31 @@ export function afterCall(
 /** Something that an operator changed may have mended it: let a trial leave now. Not where Pinterest asked to wait. */
 export function reopen(gate: Gate, nowMs: number): Gate {
   return gate.status === 'open' || gate.reason === 'rate_limited' ? gate : { ...gate, untilMs: nowMs }
+}
+
+/** What another replica learned, by a call of its own: as good as a call of ours. */
+export function learn(gate: Gate, learned: LearnedGate, nowMs: number): Gate {
+  if (learned.status === 'open') return gate.status === 'open' ? gate : OPEN
+  const untilMs = nowMs + Math.max(0, learned.forMs)
+  if (gate.status === 'closed' && gate.untilMs >= untilMs) return gate
+  return { status: 'closed', reason: learned.reason, untilMs, failures: Math.max(1, gate.failures) }
+}
+
+export function learnedOf(gate: Gate, nowMs: number): LearnedGate {
+  if (gate.status === 'open') return { status: 'open' }
+  return { status: 'closed', reason: gate.reason, forMs: Math.max(0, Math.round(gate.untilMs - nowMs)) }
+}
+
+const CLOSE_REASONS: ReadonlySet<string> = new Set<CloseReason>([
+  'unauthorized',
+  'forbidden',
+  'wrong_address',
+  'failing',
+  'rate_limited',
+])
+
+export function isCloseReason(word: string): word is CloseReason {
+  return CLOSE_REASONS.has(word)
 }
 
 export function isHold(reason: CloseReason): reason is HoldReason {

@@ -27,6 +27,8 @@ export interface Parcel extends LaneKey {
   readonly isReplay: boolean
   /** Events without a final verdict. */
   pendingCount: number
+  /** Not this process's any more: it is in other hands. */
+  isLost: boolean
   /** Its post waits for the verdict. */
   isAwaited: boolean
 }
@@ -62,6 +64,7 @@ export function parcelOf(
     isReplay,
     outcomes: Array.from({ length: eventCount }, () => QUEUED),
     pendingCount: positions.length,
+    isLost: false,
     isAwaited: false,
   }
   const { oldestEventTimeS, attempts, history } = leased

@@ -44,6 +44,8 @@ export interface Supply {
    * lane's last call has ended: a parcel must come back whole.
    */
   parkIfStopped(lane: Lane): void
+  /** What waits here is leased by nobody or by others: it is forgotten, and whoever waits for it is told that it is queued. */
+  abandon(lane: Lane): void
   /** Leases no more. */
   stop(): void
 }
@@ -189,6 +191,14 @@ export function createSupply(options: SupplyOptions): Supply {
       const pieces = lane.drain()
       for (const piece of pieces) weigh(lane, piece, -1)
       giveBack(lane, pieces)
+      callNext()
+    },
+    abandon(lane) {
+      for (const piece of lane.drain()) {
+        weigh(lane, piece, -1)
+        piece.parcel.isLost = true
+        waits.done(piece.parcel.parcelId)
+      }
       callNext()
     },
     stop: () => void (isStopped = true),

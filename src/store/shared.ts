@@ -5,23 +5,27 @@
  */
 import type { LaneKey } from './store.ts'
 
+export type BucketKind = 'door' | 'guard'
+
 export interface BucketRequest {
-  readonly kind: 'door' | 'guard'
+  readonly kind: BucketKind
   readonly adAccountId: string
   /** At least 1. Every replica must ask with the same two numbers; the last one's count. */
   readonly capacity: number
   readonly refillPerMinute: number
   /** Tokens asked for now. */
   readonly wanted: number
-  /** Tokens of earlier grants whose call was answered or is gone: they are finished with. */
-  readonly used: number
-  /** Tokens of earlier grants that are given back. */
+  /** Tokens of earlier grants that this replica still has: unused, or of a call that is under way. What is not named is finished with. */
+  readonly holding: number
+  /** Tokens of earlier grants that are given back now; not part of `holding`. */
   readonly unused: number
 }
 
 export interface BucketGrant {
-  /** At most what was wanted; whole tokens. Each must come back as `used` or `unused`. */
+  /** At most what was wanted; whole tokens. From now on they are part of `holding`. */
   readonly granted: number
+  /** Whole tokens that are left for anybody. */
+  readonly left: number
   /** 0 when all was granted; or else the milliseconds until the next token, `Infinity` without a refill. */
   readonly waitMs: number
 }
@@ -41,6 +45,8 @@ export type SharedChange =
   /** Parcels wait again: given back, taken over from a dead replica, or replayed. */
   | { readonly kind: 'lanes'; readonly lanes: readonly LaneKey[] }
   | { readonly kind: 'gate'; readonly lane: LaneKey; readonly gate: SharedGate }
+  /** This replica was taken for dead: what it leased waits for anybody, or is in other hands already. */
+  | { readonly kind: 'leases_lost' }
 
 export interface Replica {
   readonly ownerId: number

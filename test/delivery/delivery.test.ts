@@ -123,7 +123,7 @@ function setStage(t: Test, overrides: { callsInFlight?: number; callsInFlightTot
         }),
       close: async () => {},
     },
-    guard: { take: () => 0, finished() {}, level: () => undefined },
+    guard: { take: () => 0, finished() {}, level: () => undefined, onRefill() {} },
     clock,
     random: () => 0.5,
     tracing: NO_TRACING,

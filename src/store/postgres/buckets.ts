@@ -2,13 +2,15 @@
  * Token buckets that all replicas share, on the database's clock.
  *
  * A bucket of capacity C, refilled at R a minute, has a level L; each replica has `outstanding` tokens: granted to it, and
- * neither used nor given back. Always L + outstanding ≤ C, since refilling stops at C − outstanding. So within any minute
+ * neither finished with nor given back. Always L + outstanding ≤ C, since refilling stops at C − outstanding. So within any minute
  * at most C + R tokens are used, however late: those that are used in it were outstanding at its beginning, or were taken
  * out of the level after it; both together held at most C then, and only the refill of that minute, at most R, was added.
  * (The call of a token that is reported as used has arrived: what refills in its place counts from there.)
  *
  * A replica that dies with tokens outstanding may be stopped only: they stay counted until its owner is forgotten, five
- * minutes later (owner.ts). Errors only ever under-admit: an exchange whose answer is lost leaves its tokens outstanding.
+ * minutes later (owner.ts). What a replica holds it says as a number and not as a change of
+ * one, so that what is asked again because an answer was lost does nothing twice. Errors only ever under-admit: what was
+ * granted with a lost answer is finished with, unused.
  *
  * The arithmetic is that of src/budget/bucket.ts. Rows are locked in sorted order, so that replicas that exchange for many
  * accounts at once wait for each other in a row and not in a circle.
@@ -119,16 +121,14 @@ const NOW_MS = 'floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
 export function exchangeOne(
   { level, atMs }: Pick<Bucket, 'level' | 'atMs'>,
   { all, own }: Held,
-  { capacity, refillPerMinute, wanted, used, unused }: BucketRequest,
+  { capacity, refillPerMinute, wanted, holding, unused }: BucketRequest,
   nowMs: number,
 ): Exchanged {
   const free = Math.max(0, capacity - all)
   const refilled = refill({ capacity: free, refillPerMinute, level, atMs }, nowMs)
-  // A replica that goes on under a new number gives back what is not its own any more: nothing.
-  const givenBack = Math.min(own, unused)
-  const finished = Math.min(own - givenBack, used)
-  const left = all - givenBack - finished
-  const room = Math.max(0, capacity - left) * TOKEN
+  // Only once, and never what is counted under another number of a replica that was thought dead.
+  const givenBack = Math.max(0, Math.min(unused, own - holding))
+  const room = Math.max(0, capacity - (all - own + holding)) * TOKEN
   const levelNow = Math.min(room, refilled.level + givenBack * TOKEN)
   const granted = Math.max(0, Math.min(wanted, Math.floor(levelNow / TOKEN)))
   const after = levelNow - granted * TOKEN
@@ -142,8 +142,8 @@ export function exchangeOne(
   return {
     level: after,
     atMs: refilled.atMs,
-    outstanding: own - givenBack - finished + granted,
-    grant: { granted, waitMs },
+    outstanding: holding + granted,
+    grant: { granted, waitMs, left: Math.floor(after / TOKEN) },
   }
 }
 

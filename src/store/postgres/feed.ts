@@ -111,6 +111,7 @@ export function createFeed({ connection, pool, owner, gates, pollMs }: FeedOptio
     await pause(ms, undefined, { signal: stop.signal, ref: false }).catch(() => undefined)
   }
 
+  owner.onLost(() => tell({ kind: 'leases_lost' }))
   const running = Promise.all([listen(), poll()])
   return {
     onChange: (listener) => void listeners.push(listener),

@@ -33,6 +33,8 @@ export interface Owner {
   /** Under a new number, since this one was declared dead; does nothing when that was done already. */
   registerAgain(deadId: number): Promise<void>
   replicas: Shared['replicas']
+  /** Told when this process goes on under a new number: nothing that it leased before is its own. */
+  onLost(listener: () => void): void
   /** What it leased waits from now on. */
   close(): Promise<void>
 }
@@ -45,6 +47,7 @@ const GONE_AFTER_S = 300
 export async function registerOwner(options: OwnerOptions): Promise<Owner> {
   const { pool, name, keyId, heartbeatMs, leaseMs } = options
   const ids: number[] = []
+  const listeners: (() => void)[] = []
   let registering: Promise<void> | undefined
   let beating: Promise<void> | undefined
   /** Since when heartbeats come without a gap; monotonic. */
@@ -63,7 +66,9 @@ export async function registerOwner(options: OwnerOptions): Promise<Owner> {
   /** Once for each death: a second number would get no heartbeats, and what it leases would be taken over. */
   async function registerAgain(deadId: number): Promise<void> {
     if (isClosed || ids.at(-1) !== deadId) return
-    registering ??= register().finally(() => (registering = undefined))
+    registering ??= register()
+      .then(() => listeners.forEach((listener) => listener()))
+      .finally(() => (registering = undefined))
     await registering
   }
 
@@ -110,6 +115,7 @@ export async function registerOwner(options: OwnerOptions): Promise<Owner> {
     },
     ids,
     registerAgain,
+    onLost: (listener) => void listeners.push(listener),
     async replicas() {
       try {
         const { rows } = await pool.query<{ owner_id: number; name: string; started_ms: number }>(

@@ -15,7 +15,7 @@ const ask = (change: Partial<BucketRequest>): BucketRequest => ({
   capacity: CAPACITY,
   refillPerMinute: REFILL,
   wanted: 0,
-  used: 0,
+  holding: 0,
   unused: 0,
   ...change,
 })
@@ -45,7 +45,7 @@ t.test(
           const unusedNow = Math.floor((own - usedNow) * unused)
           uses.push({ atMs: nowMs, count: usedNow })
           const all = held.reduce((sum, one) => sum + one, 0)
-          const request = ask({ wanted, used: usedNow, unused: unusedNow })
+          const request = ask({ wanted, holding: own - usedNow - unusedNow, unused: unusedNow })
           const { level, atMs, outstanding, grant } = exchangeOne(bucket, { all, own }, request, nowMs)
           held[owner] = outstanding
           bucket = { level, atMs }
@@ -53,6 +53,10 @@ t.test(
           if (level < 0 || level + allNow * 60_000 > CAPACITY * 60_000) return false
           if (grant.granted > wanted || grant.granted < wanted !== grant.waitMs > 0) return false
           if (outstanding !== own - usedNow - unusedNow + grant.granted) return false
+          // Its answer was lost, and it asks again: nothing is given back or finished with twice.
+          const lost = exchangeOne(bucket, { all: allNow, own: outstanding }, request, nowMs)
+          if (lost.level + (allNow - outstanding + lost.outstanding) * 60_000 > CAPACITY * 60_000)
+            return false
         }
         return uses.every(({ atMs }) => {
           const within = uses.filter((use) => use.atMs >= atMs && use.atMs < atMs + 60_000)
@@ -109,11 +113,11 @@ t.test('replicas share a bucket; what is used makes no room at once, what is giv
     (await replica.shared.exchange([ask({ ...still, ...change })]))[0]!.granted
   const both = await Promise.all([get(one, { wanted: 7 }), get(two, { wanted: 7 })] as const)
   t.same(new Set(both), new Set([3, 7]))
+  const [first, second] = both
+  t.equal(await get(one, { holding: first, wanted: 1 }), 0)
+  t.equal(await get(one, { holding: 1, unused: first - 1 }), 0)
+  t.equal(await get(two, { holding: second, wanted: 10 }), first - 1)
   t.equal(await get(one, { wanted: 1 }), 0)
-  const [first] = both
-  t.equal(await get(one, { unused: first - 1, wanted: 0 }), 0)
-  t.equal(await get(two, { wanted: 10 }), first - 1)
-  t.equal(await get(one, { used: 1, wanted: 1 }), 0)
 })
 
 t.test('many replicas ask for many accounts at once, and together get no more than there is', async (t) => {
