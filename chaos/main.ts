@@ -8,6 +8,7 @@ import { runKills } from './kills.ts'
 import { runModelScenario } from './model.ts'
 import { createRandom } from './random.ts'
 import { count, type Claim, type Scenario } from './scenario.ts'
+import { runReplicas } from './replicas.ts'
 import { runShutdown } from './shutdown.ts'
 import { runUpstream } from './upstream.ts'
 
@@ -17,6 +18,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   shutdown: runShutdown,
   model: runModelScenario,
   backlog: runBacklog,
+  replicas: runReplicas,
 }
 
 const { values, positionals } = parseArgs({

@@ -23,6 +23,10 @@ export interface RelayProcess {
   readonly errors: readonly string[]
   /** kill -9, and the end that follows it. */
   kill(): Promise<Kill>
+  /** SIGSTOP: it stands still, and its connections stay. */
+  pause(): void
+  /** SIGCONT. */
+  goOn(): void
   /** SIGTERM; answers the exit code, null when it had to be killed. */
   end(): Promise<number | null>
   /** The most memory that it ever had, in MiB. */
@@ -78,6 +82,8 @@ export async function startRelayProcess(settings: Readonly<Record<string, string
     readyAtMs: nowMs(),
     errors,
     kill: () => killAndWait(child, ended),
+    pause: () => void child.kill('SIGSTOP'),
+    goOn: () => void child.kill('SIGCONT'),
     async end() {
       child.kill('SIGTERM')
       const patience = setTimeout(() => child.kill('SIGKILL'), END_PATIENCE_MS)

@@ -31,6 +31,23 @@ export interface Stage {
   close(): Promise<void>
 }
 
+/** A client of a relay's admin port. */
+export function createAdmin(adminPort: number) {
+  return async function admin<Body>(method: string, path: string, body?: unknown): Promise<Body> {
+    const response = await fetch(`http://127.0.0.1:${adminPort}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${ADMIN_TOKEN}`,
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    if (!response.ok) throw new Error(`${method} ${path} got ${response.status}: ${text}`)
+    return JSON.parse(text) as Body
+  }
+}
+
 export interface StageOptions {
   readonly accountCount: number
   readonly random: Random
@@ -39,10 +56,10 @@ export interface StageOptions {
   readonly sandboxUrl?: string
 }
 
-const ADMIN_TOKEN = 'admin-token-of-the-chaos'
-const FIRST_ACCOUNT = 549_755_885_175
+export const ADMIN_TOKEN = 'admin-token-of-the-chaos'
+export const FIRST_ACCOUNT = 549_755_885_175
 /** The harness empties the journal itself; until then it must hold all. */
-const JOURNAL = { maxCalls: 1_000_000, maxBytes: 2 ** 31 }
+export const JOURNAL = { maxCalls: 1_000_000, maxBytes: 2 ** 31 }
 
 export async function setStage(options: StageOptions): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), 'pinrelay-chaos-'))
@@ -66,19 +83,7 @@ export async function setStage(options: StageOptions): Promise<Stage> {
   }
   let relay = await startRelayProcess(settings)
 
-  async function admin<Body>(method: string, path: string, body?: unknown): Promise<Body> {
-    const response = await fetch(`http://127.0.0.1:${adminPort}${path}`, {
-      method,
-      headers: {
-        authorization: `Bearer ${ADMIN_TOKEN}`,
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-      },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    })
-    const text = await response.text()
-    if (!response.ok) throw new Error(`${method} ${path} got ${response.status}: ${text}`)
-    return JSON.parse(text) as Body
-  }
+  const admin = createAdmin(adminPort)
 
   async function registerAccounts(): Promise<void> {
     for (const id of accounts) {
@@ -112,7 +117,7 @@ export async function setStage(options: StageOptions): Promise<Stage> {
   }
 }
 
-async function findFreePort(): Promise<number> {
+export async function findFreePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as { port: number }
