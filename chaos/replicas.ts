@@ -127,9 +127,10 @@ async function openReplicas(
 async function strike(
   { say, isShort }: Context,
   server: PostgresServer,
-  { relays, spread, startAgain }: Replicas,
+  replicas: Replicas,
   betweenBlows: () => Promise<void>,
 ): Promise<readonly Kill[]> {
+  const { relays, spread } = replicas
   const rounds = isShort ? 1 : 3
   const kills: Kill[] = []
   for (let round = 0; round < rounds; round++) {
@@ -149,7 +150,7 @@ async function strike(
     await server.start()
     say('and started')
     await delay(2000)
-    await startAgain(1)
+    await replicas.startAgain(1)
     await delay(Math.max(0, STILL_MS - 10_000 - DATABASE_AWAY_MS))
     say('the one that stood still goes on')
     relays[2]!.goOn()

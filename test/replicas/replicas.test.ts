@@ -1,0 +1,132 @@
+/** What users and operators see of several relays on one PostgreSQL: as if they were one. */
+import t from 'tap'
+import { rawEvent } from '../support/events.ts'
+import { startPostgres } from '../support/postgres.ts'
+import { ACCOUNT, TOKEN } from '../support/relay.ts'
+import { setUpReplicas, within, type Replica } from './stage.ts'
+
+const server = await startPostgres()
+t.teardown(() => server.close())
+/** Of the design: what one replica is told, the others act on. */
+const NEWS_MS = 2000
+
+async function laneOf({ admin }: Replica): Promise<string> {
+  const { body } = await admin('GET', `/accounts/${ACCOUNT}`)
+  const [lane] = body['lanes'] as { status: string }[]
+  return lane?.status ?? 'none'
+}
+
+t.test(
+  'an event is taken once, whichever relay it is posted to; books and letters are the same',
+  async (t) => {
+    const { replicas, sandbox } = await setUpReplicas(t, server)
+    const [one, two] = replicas as [Replica, Replica]
+    const event = rawEvent()
+    const answers = await Promise.all([one.post({ data: [event] }), two.post({ data: [event] })])
+    t.ok(answers.every(({ status }) => status === 200 || status === 202))
+    t.match(await two.post({ data: [event] }), {
+      status: 200,
+      body: { events: [{ warning_message: 'duplicate' }] },
+    })
+    sandbox.faults.set([{ kind: 'failEvents', message: 'no good' }])
+    t.equal((await one.post({ data: [rawEvent()] })).status, 422)
+    await within(NEWS_MS, async () => (await two.admin('GET', '/books')).body['queued'] === 0)
+    const books = (await two.admin('GET', '/books')).body
+    t.same(books, {
+      received: 4,
+      delivered: 1,
+      rejected: 1,
+      expired: 0,
+      queued: 0,
+      duplicate: 2,
+      refused: 0,
+    })
+    t.same((await one.admin('GET', '/books')).body, books)
+    t.match((await two.admin('GET', '/dead-letters')).body, { dead_letters: [{ reason: 'refused_event' }] })
+    t.equal(sandbox.conversions.summary(ACCOUNT).recorded, 1)
+    t.match(await (await fetch(`${one.relay.adminUrl}/metrics`, AUTHORIZED)).text(), /^pinrelay_replicas 2$/m)
+  },
+)
+
+t.test('a pause, a hold and a new token reach the other relay within two seconds', async (t) => {
+  const { replicas, sandbox } = await setUpReplicas(t, server)
+  const [one, two] = replicas as [Replica, Replica]
+  await two.post({ data: [rawEvent()] })
+  await one.post({ data: [rawEvent()] })
+  await one.admin('POST', `/accounts/${ACCOUNT}/pause`)
+  const pausedMs = await within(NEWS_MS, async () => (await laneOf(two)) === 'paused')
+  await two.admin('POST', `/accounts/${ACCOUNT}/resume`)
+  await within(NEWS_MS, async () => (await laneOf(one)) === 'open')
+
+  sandbox.tokens.set([{ accessToken: 'pina_another_0123456789' }])
+  t.equal((await one.post({ data: [rawEvent()] }, ASYNC)).status, 202)
+  await within(NEWS_MS, async () => (await laneOf(one)) === 'unauthorized')
+  const heldMs = await within(NEWS_MS, async () => (await laneOf(two)) === 'unauthorized')
+  t.comment(`pause ${Math.round(pausedMs)} ms, hold ${Math.round(heldMs)} ms`)
+  await two.admin('PUT', `/accounts/${ACCOUNT}`, { access_token: 'pina_another_0123456789' })
+  await within(2 * NEWS_MS, () => sandbox.conversions.summary(ACCOUNT).recorded === 3)
+  await within(NEWS_MS, async () => (await laneOf(one)) === 'open')
+  t.equal((await one.admin('GET', '/books')).body['queued'], 0)
+})
+
+t.test('both limits are of both relays together', async (t) => {
+  const limits = { CALLS_PER_MINUTE: '60', CALL_BURST: '10', POSTS_PER_MINUTE: '40', CALLS_IN_FLIGHT: '8' }
+  const { replicas, sandbox } = await setUpReplicas(t, server, { ...limits, ANSWER_WAIT_MS: '0' })
+  const [one, two] = replicas as [Replica, Replica]
+  // What the first posts of the stage took has come back.
+  const startedMs = performance.now()
+  const statuses = await Promise.all(
+    Array.from({ length: 120 }, (_, n) => (n % 2 === 0 ? one : two).post({ data: [rawEvent()] })),
+  )
+  const taken = statuses.filter(({ status }) => status === 202).length
+  const refused = statuses.filter(({ status }) => status === 429)
+  const passedS = (performance.now() - startedMs) / 1000
+  t.equal(taken + refused.length, 120)
+  t.ok(taken <= 40 + (40 * passedS) / 60 + 1, `${taken} posts passed`)
+  t.ok(taken >= 36, `${taken} posts passed`)
+  t.match(refused[0]!.headers.get('retry-after'), /^\d+$/)
+  t.equal(refused[0]!.headers.get('ratelimit-limit'), '40')
+  await within(20_000, async () => (await one.admin('GET', '/books')).body['queued'] === 0)
+  const calls = sandbox.stats()[ACCOUNT]!.maxCallsInWindow
+  const allS = (performance.now() - startedMs) / 1000
+  t.ok(calls <= 10 + (50 * (allS + 5)) / 60 + 1, `${calls} calls in ${allS.toFixed(1)} s`)
+})
+
+t.test(
+  'without its database a relay takes nothing and loses nothing, and comes back by itself',
+  async (t) => {
+    const { replicas, sandbox } = await setUpReplicas(t, server)
+    const [one, two] = replicas as [Replica, Replica]
+    sandbox.faults.set([{ kind: 'latency', delayMs: 400 }])
+    const underWay = one.post({ data: [rawEvent()] }, { headers: { prefer: 'wait=10' } })
+    await within(NEWS_MS, () => sandbox.stats()[ACCOUNT]?.calls === 1)
+    one.proxy.cut()
+    t.equal((await underWay).status, 200, 'Pinterest has it, and its verdict is written later')
+    const refused = await one.post({ data: [rawEvent()] })
+    t.equal(refused.status, 503)
+    t.match(refused.headers.get('retry-after'), /^\d+$/)
+    await within(3000, async () => (await fetch(`${one.relay.publicUrl}/readyz`)).status === 503)
+    t.equal((await two.post({ data: [rawEvent()] })).status, 200, 'the other one goes on')
+    one.proxy.mend()
+    await within(10_000, async () => (await one.post({ data: [rawEvent()] })).status === 200)
+    await within(5000, async () => (await two.admin('GET', '/books')).body['queued'] === 0)
+    const { recorded, distinct } = sandbox.conversions.summary(ACCOUNT)
+    t.equal(recorded, distinct)
+    t.match((await two.admin('GET', '/books')).body, { delivered: distinct, received: distinct })
+    t.notMatch(one.logLines.join(''), /postgres:\/\/|password/)
+  },
+)
+
+t.test('PostgreSQL asks for the secrets that replicas share', async (t) => {
+  const { readConfig } = await import('../../src/config.ts')
+  t.throws(() => readConfig({ DATABASE_URL: 'postgres://user:secret@host/db' }), {
+    message: /MASTER_KEY must be set[\s\S]*ADMIN_TOKEN must be set/,
+  })
+  t.throws(() => readConfig({ DATABASE_URL: 'mysql://user:secret@host/db' }), {
+    message: /^DATABASE_URL must be/,
+  })
+  t.equal(TOKEN.length > 0, true)
+})
+
+const ASYNC = { headers: { prefer: 'respond-async' } }
+const AUTHORIZED = { headers: { authorization: 'Bearer admin-token-of-the-tests' } }

@@ -1,0 +1,120 @@
+/** Relays in this process that share one PostgreSQL, before one sandbox. */
+import { randomBytes } from 'node:crypto'
+import type { Test } from 'tap'
+import { readConfig } from '../../src/config.ts'
+import { createLog } from '../../src/log.ts'
+import { startRelay, type Relay } from '../../src/relay.ts'
+import { createSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/sandbox.ts'
+import type { PostgresServer } from '../support/postgres.ts'
+import { ACCOUNT, ADMIN_TOKEN, TOKEN } from '../support/relay.ts'
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
+
+export interface Replica {
+  readonly relay: Relay
+  /** Between it and the database. */
+  readonly proxy: TcpProxy
+  readonly logLines: string[]
+  admin(method: string, path: string, body?: unknown): Promise<{ status: number; body: Body }>
+  post(body: unknown, options?: { readonly headers?: Record<string, string> }): Promise<Answer>
+}
+
+type Body = Record<string, unknown>
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly body: Body
+}
+
+export interface ReplicaStage {
+  readonly replicas: readonly Replica[]
+  readonly sandbox: Sandbox
+  readonly relayKey: string
+}
+
+export async function setUpReplicas(
+  t: Test,
+  server: PostgresServer,
+  settings: Readonly<Record<string, string>> = {},
+  sandboxOptions: SandboxOptions = {},
+): Promise<ReplicaStage> {
+  const url = await server.createDatabase()
+  const sandbox = await createSandbox(sandboxOptions)
+  const masterKey = randomBytes(32).toString('base64')
+  let relayKey = ''
+
+  async function start(): Promise<Replica> {
+    const { hostname: host, port } = new URL(url)
+    const proxy = await startTcpProxy({ host, port: Number(port) })
+    const wired = new URL(url)
+    wired.hostname = '127.0.0.1'
+    wired.port = String(proxy.port)
+    const logLines: string[] = []
+    const relay = await startRelay({
+      config: readConfig({
+        PORT: '0',
+        ADMIN_PORT: '0',
+        ADMIN_TOKEN,
+        MASTER_KEY: masterKey,
+        DATABASE_URL: wired.href,
+        PINTEREST_API_URL: sandbox.url,
+        ...settings,
+      }),
+      log: createLog({ level: 'info', destination: { write: (line) => void logLines.push(line) } }),
+      version: 'test',
+      announceMs: 0,
+    })
+    t.teardown(async () => {
+      await relay.close()
+      await proxy.close()
+    })
+    const ask = async (url: string, init: RequestInit) => {
+      const response = await fetch(url, init)
+      const text = await response.text()
+      return {
+        status: response.status,
+        headers: response.headers,
+        body: (text === '' ? {} : JSON.parse(text)) as Body,
+      }
+    }
+    return {
+      relay,
+      proxy,
+      logLines,
+      admin: (method, path, body) =>
+        ask(relay.adminUrl + path, {
+          method,
+          headers: {
+            authorization: `Bearer ${ADMIN_TOKEN}`,
+            ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          },
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        }),
+      post: (body, { headers = {} } = {}) =>
+        ask(`${relay.publicUrl}/v5/ad_accounts/${ACCOUNT}/events`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${relayKey}`, 'content-type': 'application/json', ...headers },
+          body: JSON.stringify(body),
+        }),
+    }
+  }
+
+  t.teardown(() => sandbox.close())
+  const replicas = await Promise.all([start(), start()])
+  const [first, second] = replicas as [Replica, Replica]
+  await first.admin('PUT', `/accounts/${ACCOUNT}`, { access_token: TOKEN, country: 'US' })
+  const made = await first.admin('POST', '/keys', { label: 'test', ad_account_ids: [ACCOUNT] })
+  relayKey = String(made.body['key'])
+  await within(2000, async () => (await second.post({ data: [] })).status === 400)
+  return { replicas, sandbox, relayKey }
+}
+
+/** Waits for what must come within so long; rejects when it does not. */
+export async function within(ms: number, isTrue: () => Promise<boolean> | boolean): Promise<number> {
+  const startedMs = performance.now()
+  for (;;) {
+    if (await isTrue()) return performance.now() - startedMs
+    if (performance.now() - startedMs > ms) throw new Error(`It did not come within ${ms} ms.`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
