@@ -66,6 +66,8 @@ const COMMIT_AGAIN_MS = 1000
 const CLAIMED_AGAIN_MS = 3000
 
 interface Plan {
+  /** Of the pair that it is for: another replica may bring a new one. */
+  issuedAtMs: number
   dueAtMs: number
   failures: number
   /** Monotonic; a 401 before it starts no refresh. */
@@ -86,8 +88,9 @@ export function createRefresher(options: RefresherOptions): Refresher {
       return undefined
     }
     let plan = plans.get(grantId)
-    if (plan === undefined) {
-      plan = { dueAtMs: firstDueAtMs(grant, clock.wallMs(), random()), failures: 0, notBeforeMs: -Infinity }
+    if (plan?.issuedAtMs !== grant.issuedAtMs) {
+      const dueAtMs = firstDueAtMs(grant, clock.wallMs(), random())
+      plan = { issuedAtMs: grant.issuedAtMs, dueAtMs, failures: 0, notBeforeMs: -Infinity }
       plans.set(grantId, plan)
     }
     return plan
@@ -124,9 +127,8 @@ export function createRefresher(options: RefresherOptions): Refresher {
 
   /** Never rejects. */
   async function ask(grantId: string, clientSecret: string | undefined): Promise<RefreshResult> {
-    const before = vault.grant(grantId)
     const plan = planOf(grantId)
-    if (!before || !plan) return { kind: 'gone' }
+    if (plan === undefined) return { kind: 'gone' }
     let isClaimed: boolean
     try {
       isClaimed = await vault.claimRefresh(grantId)
@@ -141,13 +143,11 @@ export function createRefresher(options: RefresherOptions): Refresher {
       return { kind: 'failed', reason: 'refreshed_elsewhere', isAnswerLost: false }
     }
     try {
-      const now = vault.grant(grantId)
-      const isRenewed = now !== undefined && now.issuedAtMs !== before.issuedAtMs
-      if (!isRenewed || clientSecret !== undefined) return await askClaimed(grantId, clientSecret)
-      // Another replica was here first.
-      plan.dueAtMs = firstDueAtMs(now, clock.wallMs(), random())
-      plan.failures = 0
-      return { kind: 'renewed' }
+      // Another replica was here first: its pair has a plan of its own.
+      const isRenewed = planOf(grantId) !== plan && vault.grant(grantId) !== undefined
+      return isRenewed && clientSecret === undefined
+        ? { kind: 'renewed' }
+        : await askClaimed(grantId, clientSecret)
     } finally {
       // A claim that cannot be given back ends with this process.
       await vault.endRefresh(grantId).catch(() => undefined)
@@ -174,9 +174,12 @@ export function createRefresher(options: RefresherOptions): Refresher {
       const renewed = toIssuedPair(answer.value, pair.refreshToken, nowMs)
       if (!(await commit(grantId, renewed, clientSecret))) return { kind: 'unwritable' }
       const next = { ...renewed, refusedAtMs: undefined, askedAtMs: undefined }
-      plan.dueAtMs = firstDueAtMs(next, nowMs, random())
-      plan.failures = 0
-      plan.notBeforeMs = clock.monotonicMs() + REFUSED_AGAIN_MS
+      plans.set(grantId, {
+        issuedAtMs: renewed.issuedAtMs,
+        dueAtMs: firstDueAtMs(next, nowMs, random()),
+        failures: 0,
+        notBeforeMs: clock.monotonicMs() + REFUSED_AGAIN_MS,
+      })
       report(grantId, 'renewed', 'access token renewed')
       return { kind: 'renewed' }
     }

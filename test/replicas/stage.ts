@@ -101,7 +101,7 @@ export async function setUpReplicas(
 
   t.teardown(() => sandbox.close())
   const replicas = await Promise.all([start(), start()])
-  const [first, second] = replicas as [Replica, Replica]
+  const [first, second] = replicas
   await first.admin('PUT', `/accounts/${ACCOUNT}`, { access_token: TOKEN, country: 'US' })
   const made = await first.admin('POST', '/keys', { label: 'test', ad_account_ids: [ACCOUNT] })
   relayKey = String(made.body['key'])

@@ -29,8 +29,8 @@ export function createStore({ batcher, pool, sealer, limitBytes, close }: StoreO
 
   return {
     ...batched,
-    async commit(parcel: NewParcel) {
-      if (!(await room.admits(parcel.payload.byteLength))) throw new StoreUnavailable()
+    commit(parcel: NewParcel) {
+      if (!room.admits(parcel.payload.byteLength)) return Promise.reject(new StoreUnavailable())
       return batched.commit(parcel)
     },
     backlog: () => read(() => readBacklog(pool)),
@@ -84,18 +84,21 @@ function createRoom(pool: Pool, limitBytes: number) {
     lookedAtMs = performance.now()
   }
 
-  async function lookIfStale(): Promise<void> {
-    if (limitBytes === Infinity || performance.now() - lookedAtMs < LOOK_MS) return
+  function lookIfStale(): Promise<void> {
+    if (limitBytes === Infinity || performance.now() - lookedAtMs < LOOK_MS) return Promise.resolve()
     looking ??= look().finally(() => (looking = undefined))
-    await looking
+    return looking
   }
 
   return {
-    async admits(bytes: number): Promise<boolean> {
-      if (limitBytes === Infinity) return true
-      // The commit itself will tell when the database is away.
-      await lookIfStale().catch(() => undefined)
-      if (isFull || queuedBytes + bytes > WATERMARK * limitBytes) return false
+    /** By what the last look found and was admitted since: no post waits for a look. */
+    admits(bytes: number): boolean {
+      // Commits tell it themselves when the database is away.
+      lookIfStale().catch(() => undefined)
+      if (isFull || queuedBytes + bytes > WATERMARK * limitBytes) {
+        isFull = true
+        return false
+      }
       queuedBytes += bytes
       return true
     },

@@ -237,6 +237,22 @@ t.test(
   },
 )
 
+t.test(
+  'near the limit posts are refused, whoever brought what is queued, until some of it is gone',
+  async (t) => {
+    const ground = await layGround(t, server)
+    const one = await ground.open(STILL)
+    const large = `x${'y'.repeat(10_000)}`
+    const { parcelId } = await one.store.commit(makeParcel([large]))
+    const two = await ground.open({ ...STILL, storeLimitBytes: 12_000 })
+    await until(async () => (await two.store.size()).isFull)
+    await t.rejects(two.store.commit(makeParcel(['a'])), { code: 'STORE_UNAVAILABLE' })
+    await one.store.settle(whole(parcelId!))
+    await until(async () => !(await two.store.size()).isFull)
+    t.ok((await two.store.commit(makeParcel(['a']))).parcelId)
+  },
+)
+
 t.test('a lease reads as much of a long queue as of a short one', async (t) => {
   const ground = await layGround(t, server)
   await ground.open(STILL)

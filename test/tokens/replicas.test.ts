@@ -1,0 +1,74 @@
+/** Several replicas over one vault: each with a refresher of its own. */
+import t from 'tap'
+import { createManualClock } from '../support/clock.ts'
+import { addGrant, createMemoryStore, DAY_MS, setStage, type MemoryStore } from './stage.ts'
+
+/** What PostgreSQL does: fresh rows before each change, and one holder for each name. */
+function seenBy(name: string, memory: MemoryStore, claims: Map<string, string>): MemoryStore {
+  const { vaultStore } = memory
+  return {
+    ...memory,
+    vaultStore: {
+      ...vaultStore,
+      exclusively: async (work) => work(await vaultStore.readVault()),
+      async claim(grantId) {
+        const holder = claims.get(grantId) ?? name
+        claims.set(grantId, holder)
+        return holder === name
+      },
+      async unclaim(grantId) {
+        if (claims.get(grantId) === name) claims.delete(grantId)
+      },
+    },
+  }
+}
+
+async function setReplicas() {
+  const memory = createMemoryStore()
+  const clock = createManualClock()
+  const claims = new Map<string, string>()
+  const one = await setStage(seenBy('one', memory, claims), clock)
+  const grantId = await addGrant(one.vault, clock, ['1'])
+  const two = await setStage(seenBy('two', memory, claims), clock)
+  one.refresher.look()
+  two.refresher.look()
+  return { clock, one, two, grantId, claims }
+}
+
+t.test('a refresh token is used by one replica, and the other one finds the new pair', async (t) => {
+  const { clock, one, two, claims } = await setReplicas()
+  await clock.advance(24 * DAY_MS)
+  const asked = () => [...one.asked, ...two.asked]
+  t.equal(asked().length, 1)
+  await clock.advance(10_000)
+  t.equal(asked().length, 1, 'it waits for as long as the other one asks')
+  await asked()[0]!.grant(2)
+  await clock.advance(3000)
+  t.equal(asked().length, 1)
+  for (const { vault } of [one, two]) t.equal(vault.tokenOf('1'), 'pina_access_2')
+  t.equal(claims.size, 0)
+  await clock.advance(24 * DAY_MS)
+  t.equal(asked().length, 2, 'the new pair is refreshed in its time')
+})
+
+t.test(
+  'a pair that another replica renewed is not refreshed again when the news of it came first',
+  async (t) => {
+    const { clock, one, two } = await setReplicas()
+    await clock.advance(24 * DAY_MS)
+    const [holder, other] = one.asked.length > 0 ? [one, two] : [two, one]
+    await holder.asked[0]!.grant(2)
+    await other.vault.reload()
+    await clock.advance(10_000)
+    t.equal(other.asked.length, 0)
+  },
+)
+
+t.test('a replica that fails leaves the refresh to whoever comes next', async (t) => {
+  const { clock, one, two } = await setReplicas()
+  await clock.advance(24 * DAY_MS)
+  const [holder] = one.asked.length > 0 ? [one] : [two]
+  await holder.asked[0]!.answer({ kind: 'failed', reason: 'status_503', isAnswerLost: false })
+  await clock.advance(60_000)
+  t.ok(one.asked.length + two.asked.length >= 2)
+})
