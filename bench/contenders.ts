@@ -22,6 +22,8 @@ export interface Stage extends AsyncDisposable {
 
 export interface Sandbox {
   readonly child: Child
+  /** Without a path. */
+  readonly url: string
   setLatency(delayMs: number): Promise<void>
   /** Calls that it got since it began. */
   countCalls(): Promise<number>
@@ -57,27 +59,51 @@ export async function openStage(): Promise<Stage> {
     return child
   }
 
-  const sandboxChild = await start({
-    script: 'src/sandbox/main.ts',
-    environment: { SANDBOX_PORT: '0', SANDBOX_CALLS_PER_MINUTE: '0', SANDBOX_JOURNAL_CALLS: '0' },
-    findPort: (line) => Number(/PINTEREST_API_URL=http:\/\/[^:]+:(\d+)/.exec(line)?.[1]) || undefined,
-  })
-  const sandboxUrl = `http://127.0.0.1:${sandboxChild.port}`
+  const sandbox = stack.use(await startSandbox())
   const ceiling = await start({ script: 'bench/contenders/ceiling.ts', findPort: portOf })
   const proxy = await start({
     script: 'bench/contenders/proxy.ts',
-    environment: { UPSTREAM: sandboxUrl },
+    environment: { UPSTREAM: sandbox.url },
     findPort: portOf,
   })
+  const relay = stack.use(
+    await openRelay(sandbox.url, { DATABASE_URL: `sqlite:${join(folder, 'relay.db')}` }),
+  )
+  const withToken = { authorization: `Bearer ${ACCESS_TOKEN}` }
+  const owned = stack.move()
+  return {
+    sandbox,
+    adAccountIds: relay.adAccountIds,
+    contenders: [
+      { name: 'ceiling', child: ceiling, headers: withToken },
+      { name: 'proxy', child: proxy, headers: withToken },
+      { name: 'relay', child: relay.child, headers: relay.headers },
+      {
+        name: 'relay, async',
+        child: relay.child,
+        headers: { ...relay.headers, prefer: 'respond-async' },
+      },
+    ],
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+/** A relay with its accounts and a key for them. */
+export interface RelayChild extends AsyncDisposable {
+  readonly child: Child
+  readonly adAccountIds: readonly string[]
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export async function openRelay(
+  sandboxUrl: string,
+  environment: Readonly<Record<string, string>>,
+): Promise<RelayChild> {
   const ports: number[] = []
-  const relay = await start({
+  const child = await startChild({
     script: 'src/main.ts',
     nodeOptions: NODE_OPTIONS,
-    environment: {
-      ...RELAY_SETTINGS,
-      DATABASE_URL: `sqlite:${join(folder, 'relay.db')}`,
-      PINTEREST_API_URL: `${sandboxUrl}/v5`,
-    },
+    environment: { ...RELAY_SETTINGS, PINTEREST_API_URL: `${sandboxUrl}/v5`, ...environment },
     findPort(line) {
       const port = portOf(line)
       if (port !== undefined) ports.push(port)
@@ -87,21 +113,22 @@ export async function openStage(): Promise<Stage> {
   })
   const adAccountIds = Array.from({ length: ACCOUNTS }, (_, index) => String(549_755_885_175 + index))
   const relayKey = await register(ports[1]!, adAccountIds)
-
-  const withToken = { authorization: `Bearer ${ACCESS_TOKEN}` }
-  const withKey = { authorization: `Bearer ${relayKey}` }
-  const owned = stack.move()
   return {
-    sandbox: createSandboxControl(sandboxChild, sandboxUrl),
+    child,
     adAccountIds,
-    contenders: [
-      { name: 'ceiling', child: ceiling, headers: withToken },
-      { name: 'proxy', child: proxy, headers: withToken },
-      { name: 'relay', child: relay, headers: withKey },
-      { name: 'relay, async', child: relay, headers: { ...withKey, prefer: 'respond-async' } },
-    ],
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    headers: { authorization: `Bearer ${relayKey}` },
+    [Symbol.asyncDispose]: () => child.stop(),
   }
+}
+
+export async function startSandbox(): Promise<Sandbox & AsyncDisposable> {
+  const child = await startChild({
+    script: 'src/sandbox/main.ts',
+    environment: { SANDBOX_PORT: '0', SANDBOX_CALLS_PER_MINUTE: '0', SANDBOX_JOURNAL_CALLS: '0' },
+    findPort: (line) => Number(/PINTEREST_API_URL=http:\/\/[^:]+:(\d+)/.exec(line)?.[1]) || undefined,
+  })
+  const control = createSandboxControl(child, `http://127.0.0.1:${child.port}`)
+  return { ...control, [Symbol.asyncDispose]: () => child.stop() }
 }
 
 /** From a log line of the relay, or of a contender. */
@@ -123,6 +150,7 @@ async function register(adminPort: number, adAccountIds: readonly string[]): Pro
 function createSandboxControl(child: Child, url: string): Sandbox {
   return {
     child,
+    url,
     async setLatency(delayMs) {
       const faults = delayMs === 0 ? [] : [{ kind: 'latency', delayMs }]
       await ask(`${url}/_sandbox/faults`, { method: 'PUT', body: faults })

@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { openStage, type Contender } from './contenders.ts'
 import { measureRound, toMedian, type Round } from './measure.ts'
 import { FULL, nameScenario, SHORT, USUAL, type Scenario } from './scenarios.ts'
+import { compareReplicas, renderReplicas } from './replicas.ts'
 import { runSoak } from './soak.ts'
 import { measureStages } from './stages.ts'
 import { renderResult, renderStages, renderTargets } from './table.ts'
@@ -20,6 +21,7 @@ const USAGE = `usage: npm run bench -- [options]
 
   --short         four loads, about a minute and a half
   --full          every load of the matrix, about half an hour
+  --replicas      one and two replicas on PostgreSQL beside SQLite, and what the database is asked
   --soak MINUTES  the relay alone, for so long: memory, and whether everything arrives
   --seconds N     one round of one contender (3)
   --rounds N      rounds of each contender under each load (5; --short 2, --full 3)
@@ -34,8 +36,20 @@ if (options.help === true) {
 } else {
   // What the contenders print would end with this process; they must not outlive it either.
   process.once('SIGINT', () => process.exit(130))
-  const report = options.soak === undefined ? await compare() : await soak(Number(options.soak))
+  const report = await run()
   write({ machine: { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version }, ...report })
+}
+
+async function run(): Promise<object> {
+  if (options.replicas === true) return replicas()
+  return options.soak === undefined ? compare() : soak(Number(options.soak))
+}
+
+async function replicas() {
+  const rounds = Number(options.rounds ?? 3)
+  const result = await compareReplicas({ rounds, seconds: Number(options.seconds), tell })
+  print(renderReplicas(result.rates, result.statements))
+  return result
 }
 
 function readWords() {
@@ -44,6 +58,7 @@ function readWords() {
       help: { type: 'boolean', short: 'h' },
       short: { type: 'boolean' },
       full: { type: 'boolean' },
+      replicas: { type: 'boolean' },
       soak: { type: 'string' },
       seconds: { type: 'string', default: '3' },
       rounds: { type: 'string' },

@@ -56,7 +56,7 @@ export function renderStages(stages: readonly StageTime[]): string {
   return `### Pure stages, one thread, raw data\n\n${renderTable(head, rows)}`
 }
 
-function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
 }

@@ -4,6 +4,7 @@ import type { Answer } from './admin-client.ts'
 import { show, type Command } from './command.ts'
 import { renderSeconds, renderTable } from './table.ts'
 import { EXIT } from './terminal.ts'
+import { isMarked, renderVolume, type ShownVolume } from './volume.ts'
 
 interface LaneOwner {
   readonly ad_account_id: string
@@ -26,20 +27,26 @@ const REMEDIES: Readonly<Record<string, string>> = {
 export const status: Command = {
   name: 'status',
   words: '',
-  does: 'accounts, lanes that do not call and what mends them, and the books; exit code 3 when something needs a person',
+  does: 'accounts, lanes that do not call and what mends them, unusual volume, and the books; exit code 3 when something needs a person',
   positionals: 0,
   async run(invocation) {
     const { admin } = invocation
-    const [accounts, books] = await Promise.all([admin.get('/accounts'), admin.get('/books')])
+    const [accounts, books, { volume }] = await Promise.all([
+      admin.get('/accounts'),
+      admin.get('/books'),
+      admin.get('/volume'),
+    ])
+    const marked = (volume as readonly ShownVolume[]).filter(isMarked)
     const owners = accounts['accounts'] as readonly LaneOwner[]
     const troubled = owners.flatMap(({ ad_account_id, lanes }) =>
       lanes.filter(({ status }) => status !== 'open').map((lane) => ({ ad_account_id, ...lane })),
     )
     const needsPerson = troubled.some(({ status }) => status in REMEDIES)
-    show(invocation, { ...accounts, books, needs_person: needsPerson }, () =>
+    show(invocation, { ...accounts, books, unusual_volume: marked, needs_person: needsPerson }, () =>
       [
         renderAccounts(accounts['accounts'] as Parameters<typeof renderAccounts>[0]),
         renderTroubles(troubled),
+        ...(marked.length === 0 ? [] : [`unusual volume:\n${renderVolume(marked)}`]),
         renderBooks(books),
       ].join('\n\n'),
     )

@@ -3,7 +3,7 @@ import { show, textOf, type Command } from './command.ts'
 import { renderTable } from './table.ts'
 import { EXIT } from './terminal.ts'
 
-interface ShownVolume {
+export interface ShownVolume {
   readonly ad_account_id: string
   readonly event_name: string
   readonly state: string
@@ -26,12 +26,16 @@ export const volume: Command = {
       account === undefined ? '' : `?${new URLSearchParams({ ad_account_id: account }).toString()}`
     const answer = await admin.get(`/volume${query}`)
     const rows = answer['volume'] as readonly ShownVolume[]
-    show(invocation, answer, () => (rows.length === 0 ? 'no live events yet' : render(rows)))
-    return rows.some(({ state }) => state === 'drop' || state === 'surge') ? EXIT.partly : EXIT.done
+    show(invocation, answer, () => (rows.length === 0 ? 'no live events yet' : renderVolume(rows)))
+    return rows.some(isMarked) ? EXIT.partly : EXIT.done
   },
 }
 
-function render(rows: readonly ShownVolume[]): string {
+export function isMarked({ state }: ShownVolume): boolean {
+  return state === 'drop' || state === 'surge'
+}
+
+export function renderVolume(rows: readonly ShownVolume[]): string {
   return renderTable(
     ['account', 'event', 'state', 'since', 'seen', 'expected', 'within'],
     rows.map(({ ad_account_id, event_name, state, since, observed, expected, window_minutes: minutes }) => [

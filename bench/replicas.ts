@@ -1,0 +1,264 @@
+/**
+ * `npm run bench -- --replicas`: one relay on SQLite, and one and two on a PostgreSQL, under the same posts in one run; then
+ * what the database is asked for one post, one call and one lease while accounts and backlog grow.
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { openPostgres } from '../src/store/postgres/open.ts'
+import { joinEvents } from '../src/store/payload.ts'
+import type { LaneKey, Store } from '../src/store/store.ts'
+import { startPostgres, type PostgresServer } from '../test/support/postgres.ts'
+import { openRelay, startSandbox, type RelayChild } from './contenders.ts'
+import { shoot } from './load.ts'
+import { median } from './measure.ts'
+import { createPosts } from './posts.ts'
+import { renderTable } from './table.ts'
+
+export interface ReplicaRow {
+  readonly load: string
+  readonly contender: string
+  readonly postsPerSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+}
+
+export interface StatementRow {
+  readonly accounts: number
+  readonly waitingParcels: number
+  readonly perCommit: number
+  readonly perSettle: number
+  readonly perLease: number
+  readonly leaseMs: number
+}
+
+const CONNECTIONS = 100
+const LOADS = [
+  { name: '1 event per post', eventsPerPost: 1 },
+  { name: '10 events per post', eventsPerPost: 10 },
+]
+const GROWTH = [
+  { accounts: 1, waitingParcels: 0 },
+  { accounts: 100, waitingParcels: 10_000 },
+  { accounts: 1000, waitingParcels: 100_000 },
+  { accounts: 10_000, waitingParcels: 1_000_000 },
+]
+
+export async function compareReplicas(options: {
+  readonly rounds: number
+  readonly seconds: number
+  readonly tell: (text: string) => void
+}): Promise<{ readonly rates: readonly ReplicaRow[]; readonly statements: readonly StatementRow[] }> {
+  const server = await startPostgres()
+  try {
+    const rates = await measureRates(server, options)
+    options.tell('statements as accounts and backlog grow')
+    return { rates, statements: await countStatements(server) }
+  } finally {
+    await server.close()
+  }
+}
+
+/** Waiting for the verdict, as shipped. */
+async function measureRates(
+  server: PostgresServer,
+  { rounds, seconds, tell }: { rounds: number; seconds: number; tell: (text: string) => void },
+): Promise<ReplicaRow[]> {
+  await using stack = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-bench-'))
+  stack.defer(() => rm(folder, { recursive: true }))
+  const sandbox = stack.use(await startSandbox())
+  const shared = {
+    MASTER_KEY: randomBytes(32).toString('base64'),
+    DATABASE_URL: await server.createDatabase(),
+  }
+  const alone = { ...shared, DATABASE_URL: await server.createDatabase() }
+  const open = async (environment: Readonly<Record<string, string>>) =>
+    stack.use(await openRelay(sandbox.url, environment))
+  const contenders: { readonly name: string; readonly relays: readonly RelayChild[] }[] = [
+    {
+      name: 'SQLite, one relay',
+      relays: [await open({ DATABASE_URL: `sqlite:${join(folder, 'relay.db')}` })],
+    },
+    { name: 'PostgreSQL, one replica', relays: [await open(alone)] },
+    { name: 'PostgreSQL, two replicas', relays: [await open(shared), await open(shared)] },
+  ]
+  // The second one registered the accounts once more, and has a key of its own: the first learns of it.
+  await new Promise((resolve) => setTimeout(resolve, 2000))
+  const rows: ReplicaRow[] = []
+  for (const { name: load, eventsPerPost } of LOADS) {
+    const measured = contenders.map(() => [] as { rate: number; p50Ms: number; p99Ms: number }[])
+    for (let round = -1; round < rounds; round++) {
+      for (let turn = 0; turn < contenders.length; turn++) {
+        const index = (turn + Math.max(round, 0)) % contenders.length
+        const { name, relays } = contenders[index]!
+        tell(`${load}, ${name}, ${round < 0 ? 'warm-up' : `round ${round + 1}`}`)
+        const results = await Promise.all(
+          relays.map(({ child, headers, adAccountIds }) =>
+            shoot({
+              port: child.port,
+              connections: CONNECTIONS / relays.length,
+              seconds: round < 0 ? 2 : seconds,
+              posts: createPosts('hashed', eventsPerPost),
+              adAccountIds: adAccountIds.slice(0, 1),
+              headers,
+            }),
+          ),
+        )
+        await sandbox.forgetEvents()
+        if (round < 0) continue
+        measured[index]!.push({
+          rate: results.reduce((sum, { posts, seconds: took }) => sum + posts / took, 0),
+          p50Ms: Math.max(...results.map(({ p50Ms }) => p50Ms)),
+          p99Ms: Math.max(...results.map(({ p99Ms }) => p99Ms)),
+        })
+      }
+    }
+    for (const [index, { name }] of contenders.entries()) {
+      const own = measured[index]!
+      rows.push({
+        load,
+        contender: name,
+        postsPerSecond: median(own.map(({ rate }) => rate)),
+        p50Ms: median(own.map(({ p50Ms }) => p50Ms)),
+        p99Ms: median(own.map(({ p99Ms }) => p99Ms)),
+      })
+    }
+  }
+  return rows
+}
+
+async function countStatements(server: PostgresServer): Promise<StatementRow[]> {
+  const url = await server.createDatabase()
+  const opened = await openPostgres({
+    url,
+    masterKeys: { current: randomBytes(32) },
+    heartbeatMs: 3_600_000,
+    feedPollMs: 3_600_000,
+  })
+  const { store, vaultStore } = opened
+  try {
+    const rows: StatementRow[] = []
+    let accountsSoFar = 0
+    let parcelsSoFar = 0
+    for (const { accounts, waitingParcels } of GROWTH) {
+      await vaultStore.changeVault({
+        accounts: Array.from({ length: accounts - accountsSoFar }, (_, n) => makeAccount(accountsSoFar + n)),
+      })
+      await server.ask(
+        `INSERT INTO pinrelay.parcels (parcel_id, ad_account_id, is_test, is_replay, oldest_event_time_s, size_bytes,
+           event_count, pending_count, attempts, received_at_ms, sealed)
+         SELECT -n, (n % $1)::text, false, false, 1700000000 - n % 7000, 700, 1, 1, 0, 1700000000000, repeat('x', 760)::bytea
+         FROM generate_series($2::bigint, $3::bigint) AS n`,
+        [accounts, parcelsSoFar + 1, waitingParcels],
+        url,
+      )
+      await server.ask('ANALYZE pinrelay.parcels', [], url)
+      ;[accountsSoFar, parcelsSoFar] = [accounts, waitingParcels]
+      rows.push({ accounts, waitingParcels, ...(await countWork(store)) })
+    }
+    return rows
+  } finally {
+    await opened.close()
+  }
+}
+
+async function countWork(store: Store) {
+  const lane = { adAccountId: 'bench', isTest: false }
+  await commit(store, lane)
+  let parcelId = 0
+  const perCommit = await countOf(async () => (parcelId = await commit(store, lane)))
+  const perSettle = await countOf(() =>
+    store.settle([{ parcelId, delivered: 'rest', dead: [], settledAtMs: Date.now() }]),
+  )
+  const leased = await commit(store, lane)
+  await store.release([{ parcelId: leased, attempts: 0, history: [] }])
+  const request = { ...lane, maxEvents: 2000, maxBytes: 2 ** 21, nowMs: Date.now() }
+  const startedMs = performance.now()
+  const perLease = await countOf(() => store.lease(request))
+  return { perCommit, perSettle, perLease, leaseMs: performance.now() - startedMs }
+}
+
+let serial = 0
+async function commit(store: Store, lane: LaneKey): Promise<number> {
+  const eventId = `bench-${serial++}`
+  const json = JSON.stringify({ event_name: 'checkout', event_id: eventId, event_time: 1_700_000_000 })
+  const { parcelId } = await store.commit({
+    ...lane,
+    payload: joinEvents([json]),
+    events: [{ eventName: 'checkout', eventId, eventTimeS: 1_700_000_000 }],
+    refusedCount: 0,
+    receivedAtMs: Date.now(),
+  })
+  return parcelId!
+}
+
+/** Statements that this process sends meanwhile. */
+async function countOf(work: () => Promise<unknown>): Promise<number> {
+  const prototype = pg.Client.prototype as unknown as { query: (...values: unknown[]) => unknown }
+  const { query } = prototype
+  let statements = 0
+  prototype.query = function counted(...values) {
+    statements += 1
+    return Reflect.apply(query, this, values)
+  }
+  try {
+    await work()
+  } finally {
+    prototype.query = query
+  }
+  return statements
+}
+
+function makeAccount(n: number) {
+  return {
+    adAccountId: String(n),
+    label: '',
+    country: undefined,
+    dobFormat: undefined,
+    postsPerMinute: undefined,
+    isPaused: true,
+    tokenKind: 'given' as const,
+    sealedToken: Buffer.from('sealed'),
+    tokenLast4: 'abcd',
+    tokenSetAtMs: 0,
+    clientId: undefined,
+    grantId: undefined,
+    createdAtMs: 0,
+  }
+}
+
+export function renderReplicas(rates: readonly ReplicaRow[], statements: readonly StatementRow[]): string {
+  const rateRows = rates.map(({ load, contender, postsPerSecond, p50Ms, p99Ms }) => {
+    const one = rates.find((row) => row.load === load && row.contender === 'PostgreSQL, one replica')!
+    return [
+      load,
+      contender,
+      String(Math.round(postsPerSecond)),
+      (postsPerSecond / one.postsPerSecond).toFixed(2),
+      `${p50Ms.toFixed(1)} / ${p99Ms.toFixed(1)}`,
+    ]
+  })
+  const statementRows = statements.map((row) => [
+    row.accounts.toLocaleString('en-US'),
+    row.waitingParcels.toLocaleString('en-US'),
+    String(row.perCommit),
+    String(row.perSettle),
+    String(row.perLease),
+    row.leaseMs.toFixed(1),
+  ])
+  return [
+    '### Replicas',
+    '',
+    renderTable(['load', 'contender', 'posts/s', 'x one replica', 'p50 / p99 ms'], rateRows),
+    '',
+    '### Statements',
+    '',
+    renderTable(
+      ['accounts', 'parcels waiting', 'per commit', 'per settlement', 'per lease', 'one lease, ms'],
+      statementRows,
+    ),
+  ].join('\n')
+}
