@@ -27,7 +27,7 @@ export function joinReplicas({ shared, vault, delivery, metrics, log }: Replicas
         return
       case 'gate': {
         const learned = toLearned(change.gate)
-        if (learned !== undefined) delivery.learn(change.lane, learned)
+        if (learned !== undefined) delivery.learn(toTarget(change.lane), learned)
         return
       }
       case 'leases_lost':
@@ -50,16 +50,25 @@ export function joinReplicas({ shared, vault, delivery, metrics, log }: Replicas
 export async function readGates(shared: Shared, delivery: Delivery): Promise<void> {
   for (const { lane, gate } of await shared.gates()) {
     const learned = toLearned(gate)
-    if (learned !== undefined) delivery.learn(lane, learned)
+    if (learned !== undefined) delivery.learn(toTarget(lane), learned)
   }
 }
 
 /** Told in the background: a store that is away must not hold a verdict up, and the others find out by themselves. */
-export function createGateTeller(shared: Shared | undefined): (lane: LaneKey, gate: LearnedGate) => void {
-  return (lane, gate) => {
+export function createGateTeller(
+  shared: Shared | undefined,
+): (target: LaneKey | 'all', gate: LearnedGate) => void {
+  return (target, gate) => {
     const told: SharedGate = gate.status === 'open' ? { status: 'open', reason: '', forMs: 0 } : { ...gate }
-    void shared?.putGate(lane, told).catch(() => undefined)
+    void shared?.putGate(target === 'all' ? ALL_LANES : target, told).catch(() => undefined)
   }
+}
+
+/** No account has an empty name. */
+const ALL_LANES: LaneKey = { adAccountId: '', isTest: false }
+
+function toTarget(lane: LaneKey): LaneKey | 'all' {
+  return lane.adAccountId === ALL_LANES.adAccountId ? 'all' : lane
 }
 
 /** A word that this version does not know is of a newer one. */

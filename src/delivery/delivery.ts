@@ -52,8 +52,8 @@ export interface DeliveryOptions {
   readonly log: Log
   readonly metrics: Metrics
   readonly tracing: Tracing
-  /** Where there are other replicas: what a lane's gate is like from now on. */
-  readonly onGate?: (lane: LaneKey, gate: LearnedGate) => void
+  /** For other replicas: what a lane's gate is like from now on, or that of all lanes. */
+  readonly onGate?: (lane: LaneKey | 'all', gate: LearnedGate) => void
 }
 
 export interface Delivery {
@@ -68,8 +68,8 @@ export interface Delivery {
   wake(lane: LaneKey): void
   /** An account was registered, rotated, paused, resumed or removed. */
   goOn(adAccountId: string): void
-  /** Another replica learned this of a lane. */
-  learn(lane: LaneKey, gate: LearnedGate): void
+  /** Another replica learned this of a lane, or of Pinterest as a whole. */
+  learn(lane: LaneKey | 'all', gate: LearnedGate): void
   /** What is leased is not this process's any more: it is in other hands, and must not be sent. Posts get their 202. */
   letGoOfAll(): void
   /** Of one account, or all. */
@@ -116,7 +116,13 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const { settle } = settling
   const supply = createSupply({ store, waits, running, persist, clock, log, isPaused, onChange: schedule })
   const act = createAct({ supply, settle, clock, random })
-  const outage = createOutage<Lane>({ clock, random, log, onChange: schedule })
+  const outage = createOutage<Lane>({
+    clock,
+    random,
+    log,
+    onChange: schedule,
+    onGate: (gate) => options.onGate?.('all', gate),
+  })
   guard.onRefill((adAccountId) => {
     for (const kind of ['live', 'test']) {
       const lane = lanes.get(`${adAccountId}/${kind}`)
@@ -358,6 +364,10 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     },
 
     learn(key, learned) {
+      if (key === 'all') {
+        outage.learn(learned)
+        return
+      }
       const lane = laneOf(key)
       const nowMs = clock.monotonicMs()
       const next = learn(lane.gate, learned, nowMs)

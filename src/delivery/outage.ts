@@ -8,7 +8,7 @@
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { CallOutcome } from '../pinterest/outcome.ts'
-import { afterCall, OPEN, type CallResult, type Gate } from './gate.ts'
+import { afterCall, learn, learnedOf, OPEN, type CallResult, type Gate, type LearnedGate } from './gate.ts'
 import type { Verdict } from './verdict.ts'
 
 export interface Outage<L> {
@@ -17,6 +17,8 @@ export interface Outage<L> {
   /** A call leaves: answers whether it is the trial. */
   left(): boolean
   ended(outcome: CallOutcome, verdict: Verdict, wasTrial: boolean): void
+  /** Another replica learned this by a call of its own. */
+  learn(learned: LearnedGate): void
   /** When the relay tries again, monotonic; undefined while there is no outage. */
   untilMs(): number | undefined
   close(): void
@@ -29,12 +31,15 @@ export interface OutageOptions<L> {
   readonly log: Log
   /** The lane may call again, perhaps. */
   readonly onChange: (lane: L) => void
+  /** It began, goes on or is over, by a call of this process. */
+  readonly onGate?: (learned: LearnedGate) => void
 }
 
 /** Pinterest's code for "the service is not available", https://developers.pinterest.com/docs/api/v5/ */
 const SERVICE_UNAVAILABLE_CODE = 4197
 
-export function createOutage<L>({ clock, random, log, onChange }: OutageOptions<L>): Outage<L> {
+export function createOutage<L>(options: OutageOptions<L>): Outage<L> {
+  const { clock, random, log, onChange } = options
   const blocked = new Set<L>()
   let gate: Gate = OPEN
   let isTrialOut = false
@@ -58,8 +63,15 @@ export function createOutage<L>({ clock, random, log, onChange }: OutageOptions<
   }
 
   function move(result: CallResult, wasTrial: boolean): void {
+    const before = gate
+    become(afterCall(gate, result, wasTrial, clock.monotonicMs(), random()))
+    const isNews = gate !== before && (gate.status === 'closed' || before.status === 'closed')
+    if (isNews) options.onGate?.(learnedOf(gate, clock.monotonicMs()))
+  }
+
+  function become(next: Gate): void {
     const before = gate.status
-    gate = afterCall(gate, result, wasTrial, clock.monotonicMs(), random())
+    gate = next
     cancel()
     if (gate.status === 'closed') {
       setTimer()
@@ -88,6 +100,10 @@ export function createOutage<L>({ clock, random, log, onChange }: OutageOptions<
       const result = readResult(outcome, verdict, wasTrial)
       // What was in flight when it closed says nothing new.
       if (result && (wasTrial || gate.status === 'open')) move(result, wasTrial)
+    },
+    learn(learned) {
+      const next = learn(gate, learned, clock.monotonicMs())
+      if (next !== gate) become(next)
     },
     untilMs: () => (gate.status === 'closed' ? gate.untilMs : undefined),
     close() {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { afterCall, OPEN, reopen, type Gate } from '../../src/delivery/gate.ts'
+import { afterCall, learn, learnedOf, OPEN, reopen, type Gate } from '../../src/delivery/gate.ts'
 
 const fail = (gate: Gate, wasTrial = gate.status === 'closed') =>
   afterCall(gate, { kind: 'failed' }, wasTrial, 1000, 0.5)
@@ -50,3 +50,18 @@ t.test('a hold asks again after minutes, or at once when an operator changed som
   const limited = afterCall(OPEN, { kind: 'limited', delayMs: 7000 }, false, 0, 0.5)
   t.equal(reopen(limited, 10), limited, 'a pause that Pinterest asked for is kept')
 })
+
+t.test(
+  'what another replica learned counts like a call of our own, and the longer pause stands',
+  async (t) => {
+    const held = { status: 'closed', reason: 'unauthorized', forMs: 5000 } as const
+    const gate = learn(OPEN, held, 1000)
+    t.same(gate, { status: 'closed', reason: 'unauthorized', untilMs: 6000, failures: 1 })
+    t.equal(learn(gate, { ...held, forMs: 3000 }, 1000), gate)
+    t.match(learn(gate, { ...held, reason: 'rate_limited', forMs: 9000 }, 1000), { reason: 'rate_limited' })
+    t.equal(learn(gate, { status: 'open' }, 2000), OPEN)
+    t.equal(learn(OPEN, { status: 'open' }, 2000), OPEN)
+    t.same(learnedOf(gate, 2000), { ...held, forMs: 4000 })
+    t.same(learnedOf(gate, 9000), { ...held, forMs: 0 })
+  },
+)

@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { LearnedGate } from '../../src/delivery/gate.ts'
 import { createOutage } from '../../src/delivery/outage.ts'
 import type { CallOutcome } from '../../src/pinterest/outcome.ts'
 import { createManualClock } from '../support/clock.ts'
@@ -12,6 +13,33 @@ const DOWN: CallOutcome = {
   retryAfter: undefined,
   results: undefined,
 }
+
+t.test('replicas learn of an outage and of its end from each other, and do not echo it', async (t) => {
+  const clock = createManualClock()
+  const make = () => {
+    const told: LearnedGate[] = []
+    const asked: string[] = []
+    const outage = createOutage<string>({
+      clock,
+      random: () => 0.5,
+      log: silentLog,
+      onChange: (lane) => void asked.push(lane),
+      onGate: (gate) => told.push(gate),
+    })
+    return { outage, told, asked }
+  }
+  const [one, two] = [make(), make()]
+  for (let n = 0; n < 3; n++)
+    one.outage.ended(DOWN, { action: 'retry', reason: 'status_503' }, one.outage.left())
+  t.match(one.told, [{ status: 'closed', forMs: Number }])
+  two.outage.learn(one.told[0]!)
+  t.equal(two.outage.untilMs(), one.outage.untilMs())
+  t.notOk(two.outage.passes('lane'))
+  two.outage.learn({ status: 'open' })
+  t.equal(two.outage.untilMs(), undefined)
+  t.same(two.asked, ['lane'])
+  t.same(two.told, [])
+})
 
 t.test('a lane is asked again though the timer fired a little early', async (t) => {
   const manual = createManualClock()
