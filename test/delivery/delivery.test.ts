@@ -757,3 +757,24 @@ t.test('after stop no call leaves, and posts are answered with what is known', a
   t.match(await post(3, ['c']), [{ status: 'queued' }], 'a post that comes later does not wait')
   t.equal(clock.pendingTimers(), 0)
 })
+
+t.test(
+  'what others took over is not sent again from here, and its posts are told that it is queued',
+  async (t) => {
+    const { post, calls, settled, released, delivery, clock } = setStage(t, { callsInFlight: 1 })
+    const underWay = post(1, ['a'])
+    await settle()
+    const waiting = post(2, ['b'])
+    await settle()
+    delivery.letGoOfAll()
+    t.match(await underWay, [{ status: 'queued' }])
+    t.match(await waiting, [{ status: 'queued' }])
+    await calls[0]!.answer(refused(503))
+    await clock.advance(60_000)
+    t.equal(calls.length, 1, 'neither the one that failed nor the one that waited')
+    t.same([settled, released], [[], []], 'and nothing is said of them')
+    void post(3, ['c'])
+    await settle()
+    t.strictSame(calls[1]?.ids, ['c'], 'what came later goes on')
+  },
+)
