@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { readdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -11,6 +12,7 @@ import { openPostgres } from '../src/store/postgres/open.ts'
 import { joinEvents } from '../src/store/payload.ts'
 import type { LaneKey, Store } from '../src/store/store.ts'
 import { startPostgres, type PostgresServer } from '../test/support/postgres.ts'
+import type { Child } from './children.ts'
 import { openRelay, startSandbox, type RelayChild } from './contenders.ts'
 import { shoot } from './load.ts'
 import { median } from './measure.ts'
@@ -23,7 +25,14 @@ export interface ReplicaRow {
   readonly postsPerSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
+  /** CPU per post: of the relays, of PostgreSQL, of the sandbox and of this process. */
+  readonly relayUs: number
+  readonly databaseUs: number
+  readonly sandboxUs: number
+  readonly generatorUs: number
 }
+
+type Measured = Omit<ReplicaRow, 'load' | 'contender'>
 
 export interface StatementRow {
   readonly accounts: number
@@ -89,12 +98,13 @@ async function measureRates(
   await new Promise((resolve) => setTimeout(resolve, 2000))
   const rows: ReplicaRow[] = []
   for (const { name: load, eventsPerPost } of LOADS) {
-    const measured = contenders.map(() => [] as { rate: number; p50Ms: number; p99Ms: number }[])
+    const measured = contenders.map(() => [] as Measured[])
     for (let round = -1; round < rounds; round++) {
       for (let turn = 0; turn < contenders.length; turn++) {
         const index = (turn + Math.max(round, 0)) % contenders.length
         const { name, relays } = contenders[index]!
         tell(`${load}, ${name}, ${round < 0 ? 'warm-up' : `round ${round + 1}`}`)
+        const cpuBefore = readCpu(relays, sandbox)
         const results = await Promise.all(
           relays.map(({ child, headers, adAccountIds }) =>
             shoot({
@@ -107,27 +117,66 @@ async function measureRates(
             }),
           ),
         )
+        const cpu = readCpu(relays, sandbox)
         await sandbox.forgetEvents()
         if (round < 0) continue
+        const posts = results.reduce((sum, result) => sum + result.posts, 0)
+        const perPost = (part: keyof typeof cpu) => (1e6 * (cpu[part] - cpuBefore[part])) / posts
         measured[index]!.push({
-          rate: results.reduce((sum, { posts, seconds: took }) => sum + posts / took, 0),
+          postsPerSecond: results.reduce((sum, result) => sum + result.posts / result.seconds, 0),
+          relayUs: perPost('relayS'),
+          databaseUs: perPost('databaseS'),
+          sandboxUs: perPost('sandboxS'),
+          generatorUs: perPost('generatorS'),
           p50Ms: Math.max(...results.map(({ p50Ms }) => p50Ms)),
           p99Ms: Math.max(...results.map(({ p99Ms }) => p99Ms)),
         })
       }
     }
     for (const [index, { name }] of contenders.entries()) {
-      const own = measured[index]!
+      const of = (field: keyof Measured) => median(measured[index]!.map((round) => round[field]))
       rows.push({
         load,
         contender: name,
-        postsPerSecond: median(own.map(({ rate }) => rate)),
-        p50Ms: median(own.map(({ p50Ms }) => p50Ms)),
-        p99Ms: median(own.map(({ p99Ms }) => p99Ms)),
+        postsPerSecond: of('postsPerSecond'),
+        p50Ms: of('p50Ms'),
+        p99Ms: of('p99Ms'),
+        relayUs: of('relayUs'),
+        databaseUs: of('databaseUs'),
+        sandboxUs: of('sandboxUs'),
+        generatorUs: of('generatorUs'),
       })
     }
   }
   return rows
+}
+
+/** In seconds, since each began. */
+function readCpu(relays: readonly RelayChild[], sandbox: { readonly child: Child }) {
+  const { user, system } = process.cpuUsage()
+  return {
+    relayS: relays.reduce((sum, { child }) => sum + child.cpuSeconds(), 0),
+    databaseS: readPostgresSeconds(),
+    sandboxS: sandbox.child.cpuSeconds(),
+    generatorS: (user + system) / 1e6,
+  }
+}
+
+/** Of all of the machine's PostgreSQL processes, with those that have ended: see proc_pid_stat(5). Ticks of 10 ms. */
+function readPostgresSeconds(): number {
+  let ticks = 0
+  for (const pid of readdirSync('/proc')) {
+    if (!/^\d+$/.test(pid)) continue
+    try {
+      const [name = '', rest = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')
+      if (!name.endsWith('(postgres')) continue
+      const fields = rest.split(' ')
+      ticks += [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index]), 0)
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return ticks / 100
 }
 
 async function countStatements(server: PostgresServer): Promise<StatementRow[]> {
@@ -231,14 +280,16 @@ function makeAccount(n: number) {
 }
 
 export function renderReplicas(rates: readonly ReplicaRow[], statements: readonly StatementRow[]): string {
-  const rateRows = rates.map(({ load, contender, postsPerSecond, p50Ms, p99Ms }) => {
-    const one = rates.find((row) => row.load === load && row.contender === 'PostgreSQL, one replica')!
+  const rateRows = rates.map((row) => {
+    const { load, contender, postsPerSecond, p50Ms, p99Ms } = row
+    const one = rates.find((other) => other.load === load && other.contender === 'PostgreSQL, one replica')!
     return [
       load,
       contender,
       String(Math.round(postsPerSecond)),
       (postsPerSecond / one.postsPerSecond).toFixed(2),
       `${p50Ms.toFixed(1)} / ${p99Ms.toFixed(1)}`,
+      [row.relayUs, row.databaseUs, row.sandboxUs, row.generatorUs].map((us) => Math.round(us)).join(' + '),
     ]
   })
   const statementRows = statements.map((row) => [
@@ -252,7 +303,17 @@ export function renderReplicas(rates: readonly ReplicaRow[], statements: readonl
   return [
     '### Replicas',
     '',
-    renderTable(['load', 'contender', 'posts/s', 'x one replica', 'p50 / p99 ms'], rateRows),
+    renderTable(
+      [
+        'load',
+        'contender',
+        'posts/s',
+        'x one replica',
+        'p50 / p99 ms',
+        'CPU µs per post: relay + database + sandbox + generator',
+      ],
+      rateRows,
+    ),
     '',
     '### Statements',
     '',
