@@ -20,6 +20,7 @@ export interface Gateway {
 }
 
 export const CONFIGURATION = fileURLToPath(new URL('../../deploy/gateway/nginx.conf', import.meta.url))
+const REPLICAS = fileURLToPath(new URL('../../deploy/gateway/replicas.conf', import.meta.url))
 
 const START_MS = 5_000
 const START_ATTEMPTS = 3
@@ -32,9 +33,28 @@ export function gatewayMissing(): string | false {
 }
 
 export async function startGateway(relayPort: number): Promise<Gateway> {
+  return start(`server 127.0.0.1:${relayPort};\n`)
+}
+
+/**
+ * With compose's lines for several relays; only how they are found is other here: by address, since there is no name
+ * server, and Debian's nginx cannot look names up again.
+ */
+export async function startGatewayToReplicas(relayPorts: readonly number[]): Promise<Gateway> {
+  const replicas = await readFile(REPLICAS, 'utf8')
+  return start(
+    replicas
+      .replaceAll(/^resolver.*$/gm, '')
+      .replace(/^server relay:8080 resolve (.*)$/m, (_, rest: string) =>
+        relayPorts.map((port) => `server 127.0.0.1:${port} ${rest}`).join('\n'),
+      ),
+  )
+}
+
+async function start(relayConfiguration: string): Promise<Gateway> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await startOnce(relayPort)
+      return await startOnce(relayConfiguration)
     } catch (error) {
       // The free port may have been taken by another test between the look and the start.
       if (attempt === START_ATTEMPTS) throw error
@@ -42,14 +62,14 @@ export async function startGateway(relayPort: number): Promise<Gateway> {
   }
 }
 
-async function startOnce(relayPort: number): Promise<Gateway> {
+async function startOnce(relayConfiguration: string): Promise<Gateway> {
   const port = await freePort()
   const folder = await mkdtemp(join(tmpdir(), 'pinrelay-gateway-'))
   // As root, nginx's workers are another user, who must get to the folder that large posts wait in.
   await chmod(folder, 0o755)
   await symlink(CONFIGURATION, join(folder, 'nginx.conf'))
   await writeFile(join(folder, 'listen.conf'), `listen 127.0.0.1:${port};\n`)
-  await writeFile(join(folder, 'relay.conf'), `server 127.0.0.1:${relayPort};\n`)
+  await writeFile(join(folder, 'relay.conf'), relayConfiguration)
 
   // A file and not a pipe: nginx opens /dev/stdout by name, which a socket does not allow.
   const logPath = join(folder, 'log')
