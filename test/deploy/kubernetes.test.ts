@@ -69,6 +69,10 @@ interface Service extends Manifest {
   }
 }
 
+interface Budget extends Manifest {
+  readonly spec: { readonly minAvailable: number; readonly selector: Labels }
+}
+
 interface Policy extends Manifest {
   readonly spec: {
     readonly podSelector: Labels
@@ -95,16 +99,16 @@ const { resources } = parse(read('kustomization.yaml')) as { resources: string[]
 const manifests = resources.flatMap((name) =>
   parseAllDocuments(read(name)).map((document) => document.toJS() as Manifest),
 )
-const { spec: deployment } = find<Deployment>('Deployment', 'pinrelay')
+const { spec: deployment } = find('Deployment', 'pinrelay') as Deployment
 const { spec: pod, metadata: podMetadata } = deployment.template
 const relay = pod.containers[0]!
-const settings = find<Manifest & { data: Record<string, string> }>('ConfigMap', 'pinrelay-settings').data
+const settings = (find('ConfigMap', 'pinrelay-settings') as Manifest & { data: Record<string, string> }).data
 const { properties } = SettingsSchema
 
-function find<Kind extends Manifest>(kind: string, name: string): Kind {
+function find(kind: string, name: string): Manifest {
   const found = manifests.find((one) => one.kind === kind && one.metadata.name === name)
   if (found === undefined) throw new Error(`There is no ${kind} ${name}`)
-  return found as Kind
+  return found
 }
 
 t.test('every manifest is applied but the example, and none chooses a namespace', async (t) => {
@@ -165,10 +169,7 @@ t.test('two replicas on two nodes, and never fewer while they are replaced', asy
     rollingUpdate: { maxUnavailable: 0, maxSurge: 1 },
   })
   t.ok(pod.topologySpreadConstraints.some(({ topologyKey }) => topologyKey === 'kubernetes.io/hostname'))
-  const budget = find<Manifest & { spec: { minAvailable: number; selector: Labels } }>(
-    'PodDisruptionBudget',
-    'pinrelay',
-  ).spec
+  const budget = (find('PodDisruptionBudget', 'pinrelay') as Budget).spec
   t.equal(budget.minAvailable, 1)
   const { matchLabels } = deployment.selector
   t.match(podMetadata.labels, matchLabels)
@@ -200,7 +201,7 @@ t.test('the admin port has a service of its own, and only monitoring gets there'
     ['pinrelay', 'public'],
     ['pinrelay-admin', 'admin'],
   ] as const) {
-    const { spec } = find<Service>('Service', name)
+    const { spec } = find('Service', name) as Service
     t.equal(spec.type, 'ClusterIP')
     t.strictSame(spec.selector, deployment.selector.matchLabels)
     t.strictSame(
@@ -209,7 +210,7 @@ t.test('the admin port has a service of its own, and only monitoring gets there'
     )
   }
 
-  const { spec: policy } = find<Policy>('NetworkPolicy', 'pinrelay')
+  const { spec: policy } = find('NetworkPolicy', 'pinrelay') as Policy
   t.strictSame(policy.podSelector.matchLabels, deployment.selector.matchLabels)
   t.strictSame(policy.policyTypes, ['Ingress', 'Egress'])
   const sourcesOf = (port: string | undefined) =>
@@ -223,7 +224,7 @@ t.test('the admin port has a service of its own, and only monitoring gets there'
 })
 
 t.test('a relay gets to names, the database, and Pinterest, and nowhere else', async (t) => {
-  const { egress } = find<Policy>('NetworkPolicy', 'pinrelay').spec
+  const { egress } = (find('NetworkPolicy', 'pinrelay') as Policy).spec
   t.strictSame(
     egress.map(({ ports }) => ports.map(({ protocol, port }) => `${protocol} ${port}`)),
     [['UDP 53', 'TCP 53'], ['TCP 5432'], ['TCP 443']],
