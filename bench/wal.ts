@@ -1,0 +1,136 @@
+/**
+ * What an event costs PostgreSQL: bytes of write-ahead log, CPU of the server's processes (Linux only), and what stays in
+ * the index of what was seen. No rates: ratios that hold on a busy machine too. Needs no Pinterest and no HTTP.
+ *
+ *   node bench/wal.ts [events] [seen]      # each row commits and settles so many, after so many others were seen
+ *
+ * DATABASE_URL_TEST names another server than one of its own.
+ */
+import { randomBytes, randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { joinEvents } from '../src/store/payload.ts'
+import { openPostgres } from '../src/store/postgres/open.ts'
+import type { NewParcel, Store } from '../src/store/store.ts'
+import { startPostgres, type PostgresServer } from '../test/support/postgres.ts'
+
+const EVENT_BYTES = 1000
+/** Posts that wait for their commit at the same time. */
+const CONNECTIONS = 100
+const CLOCK_TICKS_PER_SECOND = 100
+const EVENTS_PER_POST = [1, 10, 100]
+
+const eventCount = Number(process.argv[2] ?? 50_000)
+const seenBefore = Number(process.argv[3] ?? 0)
+const server = await startPostgres()
+try {
+  const rows = []
+  for (const eventsPerPost of EVENTS_PER_POST) rows.push(await measure(server, eventsPerPost))
+  process.stdout.write(`${rows.map((row) => JSON.stringify(row)).join('\n')}\n`)
+} finally {
+  await server.close()
+}
+
+async function measure(on: PostgresServer, eventsPerPost: number): Promise<Record<string, number>> {
+  const url = await on.createDatabase()
+  const opened = await openPostgres({ url, masterKeys: { current: randomBytes(32) } })
+  const { store } = opened
+  try {
+    await on.ask(
+      `INSERT INTO pinrelay.seen SELECT decode(md5(n::text), 'hex'), 0, 0 FROM generate_series(1, $1::bigint) AS n`,
+      [seenBefore],
+      url,
+    )
+    // From here on the first change of each page writes the whole page to the log.
+    await on.ask('CHECKPOINT', [], url)
+    const before = await look(on, url)
+    const parcelIds = await commitAll(store, eventsPerPost)
+    const committed = await look(on, url)
+    await settleAll(store, parcelIds)
+    const settled = await look(on, url)
+    const [seen] = await on.ask<{ bytes: string }>(
+      `SELECT pg_total_relation_size('pinrelay.seen') AS bytes`,
+      [],
+      url,
+    )
+    const each = (amount: number) => Math.round((amount / eventCount) * 10) / 10
+    return {
+      'events per post': eventsPerPost,
+      'WAL bytes, commit': each(committed.walBytes - before.walBytes),
+      'WAL bytes, settle': each(settled.walBytes - committed.walBytes),
+      'server CPU µs, commit': each((committed.cpuS - before.cpuS) * 1e6),
+      'server CPU µs, settle': each((settled.cpuS - committed.cpuS) * 1e6),
+      'bytes of one that was seen': Math.round(Number(seen!.bytes) / (eventCount + seenBefore)),
+    }
+  } finally {
+    await opened.close()
+  }
+}
+
+async function commitAll(store: Store, eventsPerPost: number): Promise<number[]> {
+  const parcelIds: number[] = []
+  let left = eventCount / eventsPerPost
+  const connection = async () => {
+    for (; left > 0;) {
+      left -= 1
+      const { parcelId } = await store.commit(makeParcel(eventsPerPost))
+      parcelIds.push(parcelId!)
+    }
+  }
+  await Promise.all(Array.from({ length: CONNECTIONS }, connection))
+  return parcelIds
+}
+
+/** As calls bring them: a thousand events, or a hundred parcels at a time. */
+async function settleAll(store: Store, parcelIds: readonly number[]): Promise<void> {
+  for (let start = 0; start < parcelIds.length; start += CONNECTIONS) {
+    const settledAtMs = Date.now()
+    await store.settle(
+      parcelIds
+        .slice(start, start + CONNECTIONS)
+        .map((parcelId) => ({ parcelId, delivered: 'rest', dead: [], settledAtMs })),
+    )
+  }
+}
+
+function makeParcel(eventsPerPost: number): NewParcel {
+  const eventTimeS = Math.floor(Date.now() / 1000)
+  const events = Array.from({ length: eventsPerPost }, () => ({
+    eventName: 'checkout',
+    eventId: randomUUID(),
+    eventTimeS,
+  }))
+  const texts = events.map(({ eventId }) => JSON.stringify({ event_id: eventId, em: '' }))
+  return {
+    adAccountId: '549755885175',
+    isTest: false,
+    payload: joinEvents(
+      texts.map((text) => text.replace('""', `"${'0'.repeat(EVENT_BYTES - text.length)}"`)),
+    ),
+    events,
+    refusedCount: 0,
+    receivedAtMs: Date.now(),
+  }
+}
+
+async function look(on: PostgresServer, url: string): Promise<{ walBytes: number; cpuS: number }> {
+  const processes = await on.ask<{ pid: number }>('SELECT pid FROM pg_stat_activity', [], url)
+  const [wal] = await on.ask<{ bytes: string }>(
+    `SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn AS bytes`,
+    [],
+    url,
+  )
+  return {
+    walBytes: Number(wal!.bytes),
+    cpuS: processes.reduce((sum, { pid }) => sum + cpuSecondsOf(pid), 0),
+  }
+}
+
+/** proc(5): utime and stime, in clock ticks. A process that has ended, or is elsewhere, counts as nothing. */
+function cpuSecondsOf(pid: number): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND
+  } catch {
+    return 0
+  }
+}
