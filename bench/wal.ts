@@ -1,6 +1,6 @@
 /**
- * What an event costs PostgreSQL: bytes of write-ahead log, CPU of the server's processes (Linux only), and what stays in
- * the index of what was seen. No rates: ratios that hold on a busy machine too. Needs no Pinterest and no HTTP.
+ * What an event costs PostgreSQL: bytes of write-ahead log, CPU of the server's processes (Linux only) and of this one, and
+ * what stays in the index of what was seen. No rates: ratios that hold on a busy machine too. Needs no Pinterest and no HTTP.
  *
  *   node bench/wal.ts [events] [seen]      # each row commits and settles so many, after so many others were seen
  *
@@ -59,6 +59,8 @@ async function measure(on: PostgresServer, eventsPerPost: number): Promise<Recor
       'WAL bytes, settle': each(settled.walBytes - committed.walBytes),
       'server CPU µs, commit': each((committed.cpuS - before.cpuS) * 1e6),
       'server CPU µs, settle': each((settled.cpuS - committed.cpuS) * 1e6),
+      'relay CPU µs, commit': each(committed.ownUs - before.ownUs),
+      'relay CPU µs, settle': each(settled.ownUs - committed.ownUs),
       'bytes of one that was seen': Math.round(Number(seen!.bytes) / (eventCount + seenBefore)),
     }
   } finally {
@@ -112,7 +114,11 @@ function makeParcel(eventsPerPost: number): NewParcel {
   }
 }
 
-async function look(on: PostgresServer, url: string): Promise<{ walBytes: number; cpuS: number }> {
+async function look(
+  on: PostgresServer,
+  url: string,
+): Promise<{ walBytes: number; cpuS: number; ownUs: number }> {
+  const { user, system } = process.cpuUsage()
   const processes = await on.ask<{ pid: number }>('SELECT pid FROM pg_stat_activity', [], url)
   const [wal] = await on.ask<{ bytes: string }>(
     `SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn AS bytes`,
@@ -120,6 +126,7 @@ async function look(on: PostgresServer, url: string): Promise<{ walBytes: number
     url,
   )
   return {
+    ownUs: user + system,
     walBytes: Number(wal!.bytes),
     cpuS: processes.reduce((sum, { pid }) => sum + cpuSecondsOf(pid), 0),
   }
