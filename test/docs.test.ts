@@ -54,6 +54,7 @@ t.test('every npm script that a document names exists', async (t) => {
     'docs/operations.md',
     'docs/tokens.md',
     'docs/performance.md',
+    'docs/scaling.md',
   ]) {
     for (const [, name] of read(path).matchAll(/npm run ([a-z:-]+)/g)) {
       t.ok(Object.hasOwn(scripts, name!), `${path}: npm run ${name}`)
