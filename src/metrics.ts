@@ -18,6 +18,10 @@ export interface Metrics {
   events(verdict: 'delivered' | 'rejected' | 'expired' | 'refused' | 'duplicate', count: number): void
   warned(code: string): void
   call(outcome: string, seconds: number, events: number): void
+  /** How long one call waited for the guard, 0 included. */
+  guardWaited(seconds: number): void
+  /** Somebody asked the admin port without its token. */
+  adminRefused(): void
   tokenRefreshed(outcome: 'renewed' | 'failed' | 'refused'): void
   /** One value per ad account, as it is when somebody looks; those that are left out are not there. */
   accountGauge(name: string, help: string, read: () => ReadonlyMap<string, number>): void
@@ -82,6 +86,17 @@ export function createMetrics(options: { readonly version: string }): Metrics {
     name: 'pinrelay_call_events',
     help: 'Events in one call.',
     buckets: [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000],
+    registers,
+  })
+  const guardSeconds = new Histogram({
+    name: 'pinrelay_guard_wait_duration_seconds',
+    help: 'How long calls to Pinterest waited for the limit of their account.',
+    buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15, 60],
+    registers,
+  })
+  const adminRefusals = new Counter({
+    name: 'pinrelay_admin_refused_total',
+    help: 'Requests to the admin port without its token or a session.',
     registers,
   })
   const refreshes = new Counter({
@@ -181,6 +196,8 @@ export function createMetrics(options: { readonly version: string }): Metrics {
       callSeconds.observe(seconds)
       callEvents.observe(eventCount)
     },
+    guardWaited: (seconds) => guardSeconds.observe(seconds),
+    adminRefused: () => adminRefusals.inc(),
     tokenRefreshed: (outcome) => refreshes.inc({ outcome }),
     accountGauge(name, help, read) {
       labelledGauge({

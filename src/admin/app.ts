@@ -94,6 +94,7 @@ declare module 'fastify' {
 export type AdminApp = FastifyInstance
 
 const BODY_LIMIT_BYTES = 64 * 1024
+const REFUSAL_LINE_EVERY_MS = 60_000
 
 export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
   const { metrics, metricsOpen, log, adminToken } = options
@@ -122,6 +123,16 @@ export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
     throw new NotFound()
   })
 
+  // A line a minute at most: whoever guesses must not fill the disk.
+  let toldMs = -Infinity
+  function refused(): void {
+    metrics.adminRefused()
+    const nowMs = options.clock.monotonicMs()
+    if (nowMs - toldMs < REFUSAL_LINE_EVERY_MS) return
+    toldMs = nowMs
+    log.warn({ status: 401 }, 'admin requests without the token')
+  }
+
   app.addHook('onRequest', async (request) => {
     if (metricsOpen && request.routeOptions.url === '/metrics') return
     const { takesSession, isOpen } = request.routeOptions.config
@@ -129,6 +140,7 @@ export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
     if (isSame(bearerOf(request.headers.authorization) ?? '', adminToken)) return
     const sessionKey = request.headers[SESSION_KEY_HEADER]
     if (typeof sessionKey === 'string' && sessions.opens(request.headers.cookie, sessionKey)) return
+    refused()
     throw new Unauthorized()
   })
   app.addHook('onResponse', (request, reply, done) => {

@@ -4,7 +4,7 @@
  */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import type { LaneState } from '../delivery/lane-state.ts'
+import { urgencyOf, type LaneState } from '../delivery/lane-state.ts'
 import { STEP_MS, type PulseSample } from '../insight/pulse.ts'
 import type { LaneBacklog, LaneKey, StoreSize } from '../store/store.ts'
 import { AdAccountId, answers, closed, Count, orNull } from './answers.ts'
@@ -73,6 +73,7 @@ const Answer = Type.Object(
     calls_in_flight: Count,
     accounts: Count,
     lane_count: Count,
+    lanes_standing: Type.Integer({ minimum: 0, description: 'Of all lanes, those that wait for a person.' }),
     lanes: Type.Array(Lane),
   },
   closed,
@@ -108,6 +109,7 @@ export const liveRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, o
       calls_in_flight: delivery.callsInFlight(),
       accounts: vault.accounts().length,
       lane_count: lanes.length,
+      lanes_standing: lanes.filter((lane) => urgencyOfLane(lane) >= 2).length,
       lanes: lanes
         .toSorted(byUrgency)
         .slice(0, LANES_SHOWN)
@@ -158,10 +160,15 @@ function lanesNow(states: readonly LaneState[], backlogs: readonly LaneBacklog[]
   ]
 }
 
-/** Those that do not call first, then by what waits. */
+function urgencyOfLane({ state }: LaneNow): number {
+  return state === undefined ? 0 : urgencyOf(state.status)
+}
+
+/** Those that need a person first, then those that wait, then by what waits in them. */
 function byUrgency(one: LaneNow, other: LaneNow): number {
-  const stands = ({ state }: LaneNow) => (state === undefined || state.status === 'open' ? 0 : 1)
-  return stands(other) - stands(one) || (other.backlog?.events ?? 0) - (one.backlog?.events ?? 0)
+  return (
+    urgencyOfLane(other) - urgencyOfLane(one) || (other.backlog?.events ?? 0) - (one.backlog?.events ?? 0)
+  )
 }
 
 function showSize({ usedBytes, diskFreeBytes, isFull }: StoreSize) {

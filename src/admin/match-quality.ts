@@ -15,6 +15,8 @@ const Query = Type.Object(
   { additionalProperties: false },
 )
 const MOST_WORDS = 5
+/** Those with the most events: more than a person reads. */
+const MOST_ROWS = 1000
 
 const Row = Type.Object(
   {
@@ -41,7 +43,7 @@ export const matchQualityRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async
     const hours = Number(request.query.hours ?? MOST_HOURS)
     if (hours < 1 || hours > MOST_HOURS) throw new InvalidRequest(`hours: must be 1 to ${MOST_HOURS}.`)
     const rows = matchQuality.rows({ adAccountId: request.query.ad_account_id, hours })
-    return { hours, rows: rows.map(show) }
+    return { hours, rows: rows.slice(0, MOST_ROWS).map(show) }
   })
 }
 

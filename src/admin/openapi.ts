@@ -9,6 +9,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { describePublicPort } from '../http/describe.ts'
 import { answers, ErrorAnswer } from './answers.ts'
+import { SESSION_COOKIE, SESSION_KEY_HEADER } from './session.ts'
 
 const ABOUT = `For the people and machines that operate the relay. Every request carries the admin token as a bearer token (or a
 browser's session and its key). Answers never hold a token or a stored key. A refusal is \`{code, message}\`: the code is the
@@ -20,8 +21,14 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
     openapi: {
       openapi: '3.1.0',
       info: { title: 'Pinrelay, admin port', version, description: ABOUT },
-      components: { securitySchemes: { adminToken: { type: 'http', scheme: 'bearer' } } },
-      security: [{ adminToken: [] }],
+      components: {
+        securitySchemes: {
+          adminToken: { type: 'http', scheme: 'bearer' },
+          session: { type: 'apiKey', in: 'cookie', name: SESSION_COOKIE },
+          sessionKey: { type: 'apiKey', in: 'header', name: SESSION_KEY_HEADER },
+        },
+      },
+      security: [{ adminToken: [] }, { session: [], sessionKey: [] }],
     },
     transform({ schema, url, route }) {
       const isOpen = route.config?.isOpen === true || route.config?.takesSession === true

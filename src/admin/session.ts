@@ -28,7 +28,7 @@ export interface SessionOptions {
 }
 
 export const SESSION_KEY_HEADER = 'x-pinrelay-session-key'
-const COOKIE = 'pinrelay_session'
+export const SESSION_COOKIE = 'pinrelay_session'
 export const SESSION_LIFE_S = 12 * 3600
 const SESSIONS_KEPT = 1000
 
@@ -38,7 +38,7 @@ export function createSessions({ nowMs, isSecure }: SessionOptions): Sessions {
   const attributes = `Path=/; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`
 
   function find(cookie = ''): string | undefined {
-    const [, sessionId = ''] = new RegExp(`(?:^|;\\s*)${COOKIE}=([\\w-]+)`).exec(cookie) ?? []
+    const [, sessionId = ''] = new RegExp(`(?:^|;\\s*)${SESSION_COOKIE}=([\\w-]+)`).exec(cookie) ?? []
     return nowMs() < (sessions.get(sessionId)?.untilMs ?? -Infinity) ? sessionId : undefined
   }
 
@@ -59,7 +59,7 @@ export function createSessions({ nowMs, isSecure }: SessionOptions): Sessions {
     end: (sessionId) => void sessions.delete(sessionId),
     cookieOf: (sessionId) =>
       sessionId === undefined
-        ? `${COOKIE}=; Max-Age=0; ${attributes}`
-        : `${COOKIE}=${sessionId}; Max-Age=${SESSION_LIFE_S}; ${attributes}`,
+        ? `${SESSION_COOKIE}=; Max-Age=0; ${attributes}`
+        : `${SESSION_COOKIE}=${sessionId}; Max-Age=${SESSION_LIFE_S}; ${attributes}`,
   }
 }

@@ -193,9 +193,12 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     const { adAccountId } = lane.key
     const waitMs = guard.take(adAccountId)
     if (waitMs > 0) {
+      lane.waitsForGuardSinceMs ??= nowMs
       wakeIn(lane, waitMs)
       return false
     }
+    metrics.guardWaited((nowMs - (lane.waitsForGuardSinceMs ?? nowMs)) / 1000)
+    lane.waitsForGuardSinceMs = undefined
     const taken = lane.takeCall(clock.wallMs())
     if (dropLost(lane, taken)) {
       guard.finished(adAccountId)

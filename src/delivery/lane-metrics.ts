@@ -4,6 +4,7 @@ import type { Guard } from '../budget/guard.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Delivery } from './delivery.ts'
+import { urgencyOf } from './lane-state.ts'
 
 const SERIES_LIMIT = 1000
 
@@ -19,12 +20,13 @@ export function reportLanes(options: {
 
   metrics.labelledGauge({
     name: 'pinrelay_lane_stopped',
-    help: '1 for each lane that does not call, with the reason: its status in GET /accounts. At most 1,000.',
+    help: '1 for each lane that does not call, with the reason: its status in GET /accounts. At most 1,000, those that need a person first.',
     labels: ['ad_account_id', 'lane', 'status'],
     read: () =>
       delivery
         .lanes()
         .filter(({ status, adAccountId }) => status !== 'open' && vault.account(adAccountId) !== undefined)
+        .toSorted((one, other) => urgencyOf(other.status) - urgencyOf(one.status))
         .slice(0, SERIES_LIMIT)
         .map(({ adAccountId, isTest, status }) => ({
           labels: { ad_account_id: adAccountId, lane: isTest ? 'test' : 'live', status },

@@ -23,6 +23,25 @@ export interface Surroundings {
   readonly nowMs: number
 }
 
+/** 0: it calls; 1: it goes on by itself; 2: an operator paused it; 3: somebody has to mend something. */
+export function urgencyOf(status: LaneState['status']): 0 | 1 | 2 | 3 {
+  switch (status) {
+    case 'open':
+      return 0
+    case 'failing':
+    case 'rate_limited':
+    case 'outage':
+      return 1
+    case 'paused':
+      return 2
+    case 'unauthorized':
+    case 'forbidden':
+    case 'wrong_address':
+    case 'reauthorize':
+      return 3
+  }
+}
+
 /** Monotonic; undefined while nothing but slots and the guard hold the lane's calls up. */
 export function nextTryAtMs({ gate }: Lane, outageUntilMs: number | undefined): number | undefined {
   if (gate.status === 'open') return outageUntilMs

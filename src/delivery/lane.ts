@@ -48,6 +48,8 @@ export class Lane {
   /** The driver's: whether the lane is in its queue, and when it last had a turn. */
   isScheduled = false
   servedTurn = 0
+  /** Monotonic: since when its next call waits for the guard; undefined: it does not. */
+  waitsForGuardSinceMs: number | undefined
   /** Of the pieces here, those in flight included. */
   bytesInMemory = 0
   /** Of the pieces that could leave now. */

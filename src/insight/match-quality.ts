@@ -2,7 +2,8 @@
  * By what Pinterest can match an account's events with people: shares of live events per event name, over the last hours, as
  * they are prepared. In memory and since the start of the process: it says what a storefront sends now, and is no record.
  *
- * Event names may be a storefront's own: only so many of an account are told apart.
+ * Event names may be a storefront's own: only so many of an account are told apart. And only so many streams (an account and
+ * a name) are counted at all, 10 MiB of them; those that were silent for a day make room for others.
  */
 import type { Prepared } from '../event/prepare.ts'
 
@@ -43,110 +44,162 @@ export interface MatchQualityRow {
 export const MOST_HOURS = 24
 const HOUR_MS = 3_600_000
 const MOST_EVENT_NAMES = 50
+/** Of all accounts: two KiB each. */
+const MOST_STREAMS = 5000
 /** What is beyond them, and what came without a name that can be read. */
 export const OTHER = '(other)'
 
-interface Hour {
-  readonly hour: number
-  events: number
-  readonly counts: Record<Counted, number>
-  readonly warnings: Map<string, number>
-  readonly refusals: Map<string, number>
+/** A row of counters: one for each hour of the last day, at `hour % MOST_HOURS`. */
+type Row = Uint32Array
+
+interface Stream {
+  readonly eventName: string
+  /** Which hour each place holds. */
+  readonly hours: Float64Array
+  readonly events: Row
+  readonly counts: Readonly<Record<Counted, Row>>
+  /** By code and by reason: few of the many that there are. */
+  readonly warnings: Map<string, Row>
+  readonly refusals: Map<string, Row>
+  lastHour: number
 }
 
 export function createMatchQuality(wallMs: () => number): MatchQuality {
-  const accounts = new Map<string, Map<string, Hour[]>>()
+  const accounts = new Map<string, Map<string, Stream>>()
+  let streamCount = 0
 
-  function hourOf(adAccountId: string, eventName: string): Hour {
+  function streamOf(adAccountId: string, eventName: string): Stream | undefined {
+    const own = accounts.get(adAccountId)
+    const isNamed = own === undefined || own.has(eventName) || own.size < MOST_EVENT_NAMES
+    const name = isNamed ? eventName : OTHER
+    const known = own?.get(name)
+    if (known !== undefined) return known
+    if (streamCount >= MOST_STREAMS) dropIdle()
+    if (streamCount >= MOST_STREAMS) return undefined
+    streamCount += 1
+    // Perhaps not what it was: its last stream may just have made room.
     let names = accounts.get(adAccountId)
     if (names === undefined) accounts.set(adAccountId, (names = new Map()))
-    const name = names.has(eventName) || names.size < MOST_EVENT_NAMES ? eventName : OTHER
-    let hours = names.get(name)
-    if (hours === undefined) names.set(name, (hours = []))
-    const hour = Math.floor(wallMs() / HOUR_MS)
-    const last = hours.at(-1)
-    if (last?.hour === hour) return last
-    const next: Hour = { hour, events: 0, counts: zeros(), warnings: new Map(), refusals: new Map() }
-    hours.push(next)
-    if (hours.length > MOST_HOURS) hours.shift()
-    return next
+    const stream: Stream = {
+      eventName: name,
+      hours: new Float64Array(MOST_HOURS),
+      events: makeRow(),
+      counts: rowsOfCounted(),
+      warnings: new Map(),
+      refusals: new Map(),
+      lastHour: 0,
+    }
+    names.set(name, stream)
+    return stream
+  }
+
+  /** Makes room where somebody else's streams have been silent for a day. */
+  function dropIdle(): void {
+    const oldest = hourNow() - MOST_HOURS
+    for (const [adAccountId, names] of accounts) {
+      for (const [name, { lastHour }] of names) {
+        if (lastHour > oldest) continue
+        names.delete(name)
+        streamCount -= 1
+      }
+      if (names.size === 0) accounts.delete(adAccountId)
+    }
+  }
+
+  const hourNow = () => Math.floor(wallMs() / HOUR_MS)
+
+  /** The place of this hour, emptied of what was there a day ago. */
+  function placeOf(stream: Stream): number {
+    const hour = hourNow()
+    const place = hour % MOST_HOURS
+    if (stream.hours[place] === hour) return place
+    stream.hours[place] = hour
+    stream.lastHour = hour
+    for (const row of allRows(stream)) row[place] = 0
+    for (const words of [stream.warnings, stream.refusals]) {
+      for (const [word, row] of words) if (row.every((count) => count === 0)) words.delete(word)
+    }
+    return place
   }
 
   return {
     note(adAccountId, prepared) {
-      const hour = hourOf(adAccountId, prepared.eventName || OTHER)
-      const { counts, warnings, refusals } = hour
-      hour.events += 1
-      for (const { code } of prepared.warnings) add(warnings, code)
+      const stream = streamOf(adAccountId, prepared.eventName || OTHER)
+      if (stream === undefined) return
+      const place = placeOf(stream)
+      const { counts, warnings, refusals } = stream
+      const count = (name: Counted) => void (counts[name][place]! += 1)
+      stream.events[place]! += 1
+      for (const { code } of prepared.warnings) countWord(warnings, code, place)
       if (prepared.status === 'refused') {
-        counts.refused += 1
-        add(refusals, prepared.reason)
+        count('refused')
+        countWord(refusals, prepared.reason, place)
         return
       }
       const { identifiers } = prepared
-      if (identifiers.em) counts.em += 1
-      if (identifiers.ph) counts.ph += 1
-      if (identifiers.external_id) counts.external_id += 1
-      if (identifiers.click_id) counts.click_id += 1
-      if (identifiers.ip_and_user_agent) counts.ip_and_user_agent += 1
-      if (prepared.warnings.length > 0) counts.warned += 1
-      if (prepared.warnings.some(({ code }) => code === 'late_event')) counts.late += 1
+      if (identifiers.em) count('em')
+      if (identifiers.ph) count('ph')
+      if (identifiers.external_id) count('external_id')
+      if (identifiers.click_id) count('click_id')
+      if (identifiers.ip_and_user_agent) count('ip_and_user_agent')
+      if (prepared.warnings.length > 0) count('warned')
+      if (prepared.warnings.some(({ code }) => code === 'late_event')) count('late')
     },
 
     rows({ adAccountId, hours }) {
-      const oldest = Math.floor(wallMs() / HOUR_MS) - hours
+      const oldest = hourNow() - hours
       const rows: MatchQualityRow[] = []
       for (const [id, names] of accounts) {
         if (adAccountId !== undefined && id !== adAccountId) continue
-        for (const [eventName, all] of names) {
-          const recent = all.filter(({ hour }) => hour > oldest)
-          if (recent.length > 0) rows.push({ adAccountId: id, eventName, ...sumUp(recent) })
+        for (const stream of names.values()) {
+          if (stream.lastHour > oldest) {
+            rows.push({ adAccountId: id, eventName: stream.eventName, ...sumUp(stream, oldest) })
+          }
         }
       }
       return rows.toSorted((one, other) => other.events - one.events)
     },
 
-    forget: (adAccountId) => void accounts.delete(adAccountId),
+    forget(adAccountId) {
+      streamCount -= accounts.get(adAccountId)?.size ?? 0
+      accounts.delete(adAccountId)
+    },
   }
 }
 
-function sumUp(hours: readonly Hour[]): Omit<MatchQualityRow, 'adAccountId' | 'eventName'> {
-  const counts = zeros()
-  const warnings = new Map<string, number>()
-  const refusals = new Map<string, number>()
-  let events = 0
-  for (const hour of hours) {
-    events += hour.events
-    for (const name of COUNTED) counts[name] += hour.counts[name]
-    for (const [code, count] of hour.warnings) add(warnings, code, count)
-    for (const [reason, count] of hour.refusals) add(refusals, reason, count)
-  }
-  const taken = events - counts.refused
-  const shares = zeros()
-  for (const name of COUNTED) {
-    const whole = name === 'refused' ? events : taken
-    shares[name] = whole === 0 ? 0 : counts[name] / whole
-  }
-  return { events, shares, warnings: mostFrequent(warnings), refusals: mostFrequent(refusals) }
+function sumUp(stream: Stream, oldestHour: number): Omit<MatchQualityRow, 'adAccountId' | 'eventName'> {
+  const places = Array.from(stream.hours.keys()).filter((place) => stream.hours[place]! > oldestHour)
+  const sum = (row: Row) => places.reduce((total, place) => total + row[place]!, 0)
+  const events = sum(stream.events)
+  const refused = sum(stream.counts.refused)
+  const shares = Object.fromEntries(
+    COUNTED.map((name) => {
+      const whole = name === 'refused' ? events : events - refused
+      return [name, whole === 0 ? 0 : sum(stream.counts[name]) / whole]
+    }),
+  ) as Record<Counted, number>
+  const words = (rows: ReadonlyMap<string, Row>) =>
+    [...rows]
+      .map(([word, row]) => [word, sum(row)] as const)
+      .filter(([, count]) => count > 0)
+      .toSorted(([, one], [, other]) => other - one)
+  return { events, shares, warnings: words(stream.warnings), refusals: words(stream.refusals) }
 }
 
-function add(counts: Map<string, number>, word: string, count = 1): void {
-  counts.set(word, (counts.get(word) ?? 0) + count)
+function countWord(words: Map<string, Row>, word: string, place: number): void {
+  let row = words.get(word)
+  if (row === undefined) words.set(word, (row = makeRow()))
+  row[place]! += 1
 }
 
-function mostFrequent(counts: ReadonlyMap<string, number>): (readonly [string, number])[] {
-  return [...counts].toSorted(([, one], [, other]) => other - one)
+function allRows({ events, counts, warnings, refusals }: Stream): Row[] {
+  return [events, ...Object.values(counts), ...warnings.values(), ...refusals.values()]
 }
 
-function zeros(): Record<Counted, number> {
-  return {
-    em: 0,
-    ph: 0,
-    external_id: 0,
-    click_id: 0,
-    ip_and_user_agent: 0,
-    late: 0,
-    warned: 0,
-    refused: 0,
-  }
+function makeRow(): Row {
+  return new Uint32Array(MOST_HOURS)
+}
+
+function rowsOfCounted(): Record<Counted, Row> {
+  return Object.fromEntries(COUNTED.map((name) => [name, makeRow()])) as Record<Counted, Row>
 }

@@ -4,7 +4,8 @@
  *
  * What comes is counted, whether the relay takes or refuses it. In memory, since the start of the process: after a restart it
  * learns anew. Slots follow the monotonic clock, so that setting the wall clock makes no drop. Memory is bounded: three
- * KiB for each stream, of the first few thousand streams and fifty names an account.
+ * KiB for each stream, of a few thousand streams and fifty names an account. Names that Pinterest does not know take no more
+ * than half of that, and streams that were silent for eight days make room; one line in the log says when some are not watched.
  */
 import type { Clock } from '../clock.ts'
 import { isKnownEventName } from '../event/event-name.ts'
@@ -43,6 +44,8 @@ interface Stream {
   /** A ring; `slot % HISTORY_SLOTS` is its place. */
   readonly counts: Uint32Array
   readonly firstSlot: number
+  /** Of its latest event. */
+  lastSlot: number
   judgement: VolumeJudgement | undefined
   sinceMs: number
 }
@@ -56,6 +59,7 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
   const accounts = new Map<string, Map<string, Stream>>()
   const startedMs = clock.monotonicMs()
   let streamCount = 0
+  let isTold = false
   /** The one that is being filled. */
   let slot = 0
   let cancel = clock.after(SLOT_MS, turn)
@@ -65,12 +69,19 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
     if (names === undefined) accounts.set(adAccountId, (names = new Map()))
     const name = names.has(eventName) || names.size < MOST_EVENT_NAMES ? eventName : OTHER
     const known = names.get(name)
-    if (known !== undefined || streamCount >= MOST_STREAMS) return known
+    if (known !== undefined) return known
+    if (streamCount >= (isKnownEventName(name) ? MOST_STREAMS : MOST_STREAMS / 2)) {
+      if (!isTold)
+        log.warn({ ad_account_id: adAccountId, reason: 'too_many_streams' }, 'volume is not watched')
+      isTold = true
+      return undefined
+    }
     streamCount += 1
     const stream: Stream = {
       eventName: name,
       counts: new Uint32Array(HISTORY_SLOTS),
       firstSlot: slot,
+      lastSlot: slot,
       judgement: undefined,
       sinceMs: clock.wallMs(),
     }
@@ -84,9 +95,12 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
     while (slot < now) {
       slot += 1
       for (const [adAccountId, names] of accounts) {
-        for (const stream of names.values()) {
+        for (const [name, stream] of names) {
           stream.counts[slot % HISTORY_SLOTS] = 0
-          judge(adAccountId, stream)
+          if (slot - stream.lastSlot >= HISTORY_SLOTS) {
+            names.delete(name)
+            streamCount -= 1
+          } else judge(adAccountId, stream)
         }
       }
     }
@@ -142,7 +156,9 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
   return {
     note(adAccountId, eventName) {
       const stream = streamOf(adAccountId, eventName || OTHER)
-      if (stream !== undefined) stream.counts[slot % HISTORY_SLOTS]! += 1
+      if (stream === undefined) return
+      stream.counts[slot % HISTORY_SLOTS]! += 1
+      stream.lastSlot = slot
     },
 
     rows({ adAccountId } = {}) {

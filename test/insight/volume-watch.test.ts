@@ -86,18 +86,33 @@ t.test(
 )
 
 t.test('names and streams are bounded, and a removed account is forgotten', async (t) => {
-  const { clock, watch } = setUp()
-  times(60, () => undefined)
+  const { clock, lines, watch } = setUp()
   for (let name = 0; name < 60; name++) watch.note('1', `name-${name}`)
   watch.note('1', undefined)
   t.equal(watch.rows().length, 51)
   t.ok(watch.rows().some(({ eventName }) => eventName === '(other)'))
-  for (let account = 2; account < 5100; account++) watch.note(String(account), 'checkout')
+  for (let account = 2; account < 5100; account++) {
+    watch.note(String(account), account < 3000 ? 'name of its own' : 'checkout')
+    watch.note(String(account), 'checkout')
+  }
   t.equal(watch.rows().length, 5000)
+  const ownNames = watch.rows().filter(({ eventName }) => eventName !== 'checkout').length
+  t.ok(ownNames > 1000 && ownNames <= 2500, `${ownNames} have a name of their own`)
+  t.equal(lines.length, 1, 'it is told of once')
+  t.match(lines[0], 'volume is not watched')
   watch.forget('1')
   watch.note('9999', 'checkout')
   t.equal(watch.rows({ adAccountId: '1' }).length, 0)
   t.equal(watch.rows({ adAccountId: '9999' }).length, 1)
   watch.close()
   t.equal(clock.pendingTimers(), 0)
+})
+
+t.test('a stream that is silent for eight days is forgotten, and makes room', async (t) => {
+  const { clock, watch } = setUp()
+  watch.note('1', 'checkout')
+  await clock.advance(7 * DAY_QUARTERS * QUARTER_MS)
+  t.equal(watch.rows().length, 1)
+  await clock.advance(2 * DAY_QUARTERS * QUARTER_MS)
+  t.equal(watch.rows().length, 0)
 })
