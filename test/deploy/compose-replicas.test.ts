@@ -41,6 +41,9 @@ function place({ networks: joined }: Service, network: string) {
   return Array.isArray(joined) ? undefined : (joined as Record<string, { ipv4_address?: string }>)[network]
 }
 
+/** OpenTelemetry's SDK reads them itself: see docs/operations.md. */
+const SDK_SETTINGS = ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_TRACES_SAMPLER', 'OTEL_TRACES_SAMPLER_ARG']
+
 t.test('gateway, two relays, a database, and a sandbox for those who ask for it', async (t) => {
   t.strictSame(Object.keys(services).toSorted(), ['database', 'gateway', 'relay-1', 'relay-2', 'sandbox'])
   t.strictSame(services['sandbox']!.profiles, ['sandbox'])
@@ -51,7 +54,8 @@ t.test(
   async (t) => {
     const fixed = ['HOST', 'PORT', 'ADMIN_PORT']
     const wanted = Object.keys(SettingsSchema.properties).filter((name) => !fixed.includes(name))
-    for (const { environment } of relays) t.strictSame(new Set(Object.keys(environment!)), new Set(wanted))
+    for (const { environment } of relays)
+      t.strictSame(new Set(Object.keys(environment!)), new Set([...wanted, ...SDK_SETTINGS]))
     const [one, two] = relays.map(({ environment }) => ({ ...environment, ADMIN_HOST: '' }))
     t.strictSame(one, two)
   },
