@@ -11,6 +11,16 @@ export interface AdminClient {
 
 export type Answer = Readonly<Record<string, unknown>>
 
+/** The relay answered, with a status that is no success. */
+export class Refused extends CommandFailed {
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
 const DEFAULT_DATABASE = 'sqlite:./data/relay.db'
 
 export function createAdminClient({ environment }: Pick<Terminal, 'environment'>): AdminClient {
@@ -29,13 +39,17 @@ export function createAdminClient({ environment }: Pick<Terminal, 'environment'>
         body: body === undefined ? null : JSON.stringify(body),
       })
       text = await response.text()
-    } catch {
-      throw new CommandFailed(`Nothing answers at ${url}. Is the relay running, and is ADMIN_URL right?`)
+    } catch (error) {
+      throw new CommandFailed(
+        isLate(error)
+          ? `No answer from ${url} within 300 s; what was asked for may still be running.`
+          : `Nothing answers at ${url}. Is the relay running, and is ADMIN_URL right?`,
+      )
     }
     const answer = parseAnswer(text, url)
     if (!response.ok) {
       const message = typeof answer['message'] === 'string' ? answer['message'] : ''
-      throw new CommandFailed(`The relay answered ${response.status}: ${message}`)
+      throw new Refused(response.status, `The relay answered ${response.status}: ${message}`)
     }
     return answer
   }
@@ -52,6 +66,13 @@ export function addressOf(host: string | undefined, port: string): string {
   if (host === undefined || host === '' || host === '0.0.0.0' || host === '::')
     return `http://127.0.0.1:${port}`
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/** Fetch waits 300 s for the head of an answer, and as long between two pieces of its body. */
+function isLate(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  return code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT'
 }
 
 function parseAnswer(text: string, url: string): Answer {

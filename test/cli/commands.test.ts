@@ -1,10 +1,15 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
+import { createServer, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
+import { Agent, getGlobalDispatcher, setGlobalDispatcher } from 'undici'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, ADMIN_TOKEN, setUp } from '../support/relay.ts'
 import { createCommandLine } from './stage.ts'
+
+type Respond = (response: ServerResponse, path: string) => void
 
 const OTHER = '549755885176'
 const SECRET = 'pina_A_TOKEN_THAT_NOBODY_MAY_SEE_4711'
@@ -183,6 +188,31 @@ t.test('reseal says what it did; wrong tokens and wrong addresses are told', asy
   t.match(await relay('status', { environment: { ADMIN_URL: stand.sandbox.origin } }), { code: 1 })
 })
 
+t.test('a relay that takes too long is told apart from one that is not there', async (t) => {
+  const before = getGlobalDispatcher()
+  const impatient = new Agent({ headersTimeout: 50, bodyTimeout: 50 })
+  setGlobalDispatcher(impatient)
+  t.teardown(async () => {
+    setGlobalDispatcher(before)
+    await impatient.destroy()
+  })
+  for (const [what, respond] of [
+    ['no head', () => {}],
+    ['half a body', (response) => void response.write('{')],
+  ] satisfies [string, Respond][]) {
+    const environment = { ADMIN_URL: await listen(t, respond), ADMIN_TOKEN }
+    t.match(
+      await createCommandLine()('key list', { environment }),
+      {
+        code: 1,
+        stdout: '',
+        stderr: /^No answer from .* within 300 s; what was asked for may still be running/,
+      },
+      what,
+    )
+  }
+})
+
 t.test('without ADMIN_TOKEN the token beside the store is used', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'pinrelay-cli-'))
   t.teardown(() => rm(folder, { recursive: true }))
@@ -216,3 +246,14 @@ t.test('help tells every command, its options, the variables and the exit codes'
   t.match(await relay('reseal everything'), { code: 2, stderr: /takes no words/ })
   t.match(await relay('dead list --colour red'), { code: 2, stderr: /an option is unknown/ })
 })
+
+/** Answers as a relay's admin port might; returns its address. */
+async function listen(t: Test, respond: Respond): Promise<string> {
+  const server = createServer((request, response) => respond(response, request.url ?? ''))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(async () => {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
