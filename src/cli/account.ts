@@ -26,7 +26,8 @@ interface Verification {
 
 const set: Command = {
   name: 'account set',
-  words: 'ID [--oauth] [--label TEXT] [--country US] [--dob-format DMY|MDY] [--posts-per-minute N]',
+  words:
+    'ID [--oauth|--keep-token] [--label TEXT] [--country US] [--dob-format DMY|MDY] [--posts-per-minute N]',
   does: 'registers an account, or rotates its token, which is read from standard input; with --oauth as JSON {client_id, client_secret, refresh_token}; with --keep-token only the rest is set',
   positionals: 1,
   options: {

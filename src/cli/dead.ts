@@ -25,7 +25,9 @@ const FILTERS = {
 } as const
 const FILTER_WORDS =
   '[--account ID] [--reason WORD] [--event NAME] [--status rejected|expired] [--live|--test]'
-const PAGE = 100
+const DEFAULT_LIMIT = 100
+/** What one request may ask for. */
+const PAGE_LETTERS = 1000
 /** Letters per request of a long run: a second or so, then progress is told. */
 const RUN_LETTERS = 5000
 
@@ -36,13 +38,8 @@ const list: Command = {
   positionals: 0,
   options: { ...FILTERS, limit: { type: 'string' } },
   async run(invocation) {
-    const { options, admin } = invocation
-    const filter = readFilter(options)
-    const query = new URLSearchParams({ limit: textOf(options['limit']) ?? String(PAGE) })
-    for (const [name, value] of Object.entries(filter)) query.set(name, String(value))
-    const answer = await admin.get(`/dead-letters?${query.toString()}`)
-    const letters = answer['dead_letters'] as readonly ShownLetter[]
-    show(invocation, answer, () =>
+    const { letters, nextCursor } = await findLetters(invocation)
+    show(invocation, { dead_letters: letters, next_cursor: nextCursor }, () =>
       letters.length === 0
         ? 'no dead letters'
         : renderTable(
@@ -60,7 +57,7 @@ const list: Command = {
             ]),
           ),
     )
-    if (answer['next_cursor'] !== null) invocation.terminal.tell('there are more: --limit shows more of them')
+    if (nextCursor !== null) invocation.terminal.tell('there are more: --limit shows more of them')
     return EXIT.done
   },
 }
@@ -96,6 +93,29 @@ const purge: Command = {
 }
 
 export const deadCommands: readonly Command[] = [list, replay, purge]
+
+/** Page after page, up to the limit that was asked for. */
+async function findLetters({ options, admin }: Invocation) {
+  const limit = readLimit(options)
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(readFilter(options))) query.set(name, String(value))
+  const letters: ShownLetter[] = []
+  let nextCursor: string | null = null
+  do {
+    query.set('limit', String(Math.min(PAGE_LETTERS, limit - letters.length)))
+    if (nextCursor !== null) query.set('cursor', nextCursor)
+    const answer = await admin.get(`/dead-letters?${query.toString()}`)
+    letters.push(...(answer['dead_letters'] as readonly ShownLetter[]))
+    nextCursor = answer['next_cursor'] as string | null
+  } while (nextCursor !== null && letters.length < limit)
+  return { letters, nextCursor }
+}
+
+function readLimit(options: Invocation['options']): number {
+  const text = textOf(options['limit']) ?? String(DEFAULT_LIMIT)
+  if (!/^[1-9]\d{0,14}$/.test(text)) throw misused('--limit takes a number, 1 or more.')
+  return Number(text)
+}
 
 /** Request after request until nothing is left; adds up what each of them did, and tells it. */
 async function runThrough(invocation: Invocation, path: string): Promise<Record<string, number>> {

@@ -129,6 +129,28 @@ t.test(
   },
 )
 
+t.test('more dead letters are listed than one request may ask for', async (t) => {
+  const stand = await setUp(t)
+  const relay = createCommandLine(stand)
+  stand.sandbox.faults.set([{ kind: 'failEvents', message: 'no good' }])
+  const most = Array.from({ length: 1000 }, () => rawEvent())
+  await stand.post({ data: most })
+  await stand.post({ data: [rawEvent(), rawEvent(), rawEvent()] })
+  const list = async (limit: number) => {
+    const { code, stdout, stderr } = await relay(`dead list --json --limit ${limit}`)
+    const { dead_letters: letters, next_cursor: cursor } = JSON.parse(stdout) as {
+      dead_letters: { id: number }[]
+      next_cursor: string | null
+    }
+    return { code, count: new Set(letters.map(({ id }) => id)).size, cursor, stderr }
+  }
+  t.match(await list(1002), { code: 0, count: 1002, cursor: String, stderr: /there are more/ })
+  t.strictSame(await list(5000), { code: 0, count: 1003, cursor: null, stderr: '' })
+  for (const limit of ['0', '-1', 'all', '1.5']) {
+    t.match(await relay(`dead list --limit=${limit}`), { code: 2, stderr: /--limit takes a number/ }, limit)
+  }
+})
+
 t.test(
   'files of events are sent and explained in three forms, and customer data is never quoted',
   async (t) => {
@@ -241,7 +263,10 @@ t.test('help tells every command, its options, the variables and the exit codes'
   }
   t.match(await relay(''), { code: 2, stderr: /^usage: relay COMMAND/ })
   t.match(await relay('account'), { code: 2, stderr: /account set[^]*account rm/ })
-  t.match(await relay('account set --help'), { code: 0, stdout: /--dob-format/ })
+  t.match(await relay('account set --help'), {
+    code: 0,
+    stdout: /ID \[--oauth\|--keep-token\] .*--dob-format/,
+  })
   t.match(await relay('salvage'), { code: 2, stderr: /FILE/ })
   t.match(await relay('reseal everything'), { code: 2, stderr: /takes no words/ })
   t.match(await relay('dead list --colour red'), { code: 2, stderr: /an option is unknown/ })
