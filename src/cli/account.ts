@@ -1,4 +1,6 @@
 /** `account …`: tokens are read from standard input, never from the command line, where `ps` and the shell's history show them. */
+import { verifyAll } from '../delivery/verify-all.ts'
+import { Refused, type AdminClient } from './admin-client.ts'
 import { firstOf, show, textOf, type Command, type Invocation } from './command.ts'
 import { renderSeconds, renderTable } from './table.ts'
 import { EXIT, misused } from './terminal.ts'
@@ -23,6 +25,9 @@ interface Verification {
   readonly status: number | null
   readonly message: string
 }
+
+/** Accounts between two lines of progress: a second where Pinterest answers, half a minute where it does not. */
+const TOLD_EVERY = 20
 
 const set: Command = {
   name: 'account set',
@@ -90,13 +95,13 @@ const verify: Command = {
     const { positionals, admin } = invocation
     if (positionals.length > 1) throw misused('account verify takes one id at most.')
     const [id] = positionals
-    const answer = await admin.send(
-      'POST',
-      id === undefined ? '/accounts/verify' : `${pathOf(invocation)}/verify`,
-    )
-    const results =
+    const answer =
       id === undefined
-        ? (answer['verifications'] as readonly Verification[])
+        ? { verifications: await verifyEach(invocation) }
+        : await admin.send('POST', `${pathOf(invocation)}/verify`)
+    const results =
+      'verifications' in answer
+        ? (answer.verifications as readonly Verification[])
         : [{ ad_account_id: id, ...(answer as unknown as Verification) }]
     show(invocation, answer, () =>
       renderTable(
@@ -106,6 +111,38 @@ const verify: Command = {
     )
     return results.every(({ works }) => works) ? EXIT.done : EXIT.partly
   },
+}
+
+/** A request per account, a few at once: one for all of them would outlast what fetch waits for an answer. */
+async function verifyEach({ admin, terminal }: Invocation): Promise<readonly Verification[]> {
+  const { accounts } = await admin.get('/accounts')
+  const ids = (accounts as readonly ShownAccount[]).map(({ ad_account_id }) => ad_account_id)
+  let verified = 0
+  let failure: unknown
+  return verifyAll(ids, async (id) => {
+    // The others would go on with the rest of a list that nobody waits for any more.
+    if (failure !== undefined) throw failure
+    try {
+      const verification = await verifyOrMiss(admin, id)
+      verified++
+      if (verified % TOLD_EVERY === 0 && verified < ids.length) {
+        terminal.tell(`${verified} of ${ids.length} verified`)
+      }
+      return verification
+    } catch (error) {
+      failure = error
+      throw error
+    }
+  })
+}
+
+async function verifyOrMiss(admin: AdminClient, id: string): Promise<Verification> {
+  try {
+    return (await admin.send('POST', `/accounts/${encodeURIComponent(id)}/verify`)) as unknown as Verification
+  } catch (error) {
+    if (!(error instanceof Refused) || error.status !== 404) throw error
+    return { works: false, status: null, message: 'The account was removed meanwhile.' }
+  }
 }
 
 function change(verb: 'pause' | 'resume', does: string): Command {

@@ -91,6 +91,74 @@ t.test('a token that does not work ends with 3, and status says who must mend wh
   })
 })
 
+t.test('all accounts are verified one by one, a few at once, and progress is told', async (t) => {
+  const stand = await setUp(t)
+  const relay = createCommandLine(stand)
+  const ids = Array.from({ length: 44 }, (_, n) => String(7000 + n))
+  for (const id of ids) await stand.admin('PUT', `/accounts/${id}`, { access_token: `pina_of_account_${id}` })
+  const all = await relay('account verify --json')
+  t.match(all, { code: 0, stderr: '20 of 45 verified\n40 of 45 verified' })
+  const { verifications } = JSON.parse(all.stdout) as { verifications: { ad_account_id: string }[] }
+  t.strictSame(verifications.map(({ ad_account_id: id }) => id).toSorted(), [ACCOUNT, ...ids].toSorted())
+  t.match(verifications[0], { works: true, status: 200, message: String })
+  t.match(await relay('account verify'), {
+    code: 0,
+    stdout: /^ACCOUNT +WORKS +STATUS +MESSAGE\n.*\n.*7000 +yes/s,
+  })
+})
+
+t.test(
+  'eight accounts are verified at once; a failure ends it, an account that was removed meanwhile does not',
+  async (t) => {
+    const ids = Array.from({ length: 40 }, (_, n) => String(n))
+    const asked: string[] = []
+    let open: { readonly path: string; readonly response: ServerResponse }[] = []
+    let mostOpen = 0
+    let isBroken = false
+    const answer = (response: ServerResponse, status: number, body: object) =>
+      response.writeHead(status).end(JSON.stringify(body))
+    const url = await listen(t, (response, path) => {
+      if (path === '/accounts') {
+        answer(response, 200, { accounts: ids.map((id) => ({ ad_account_id: id })) })
+        return
+      }
+      asked.push(path)
+      open.push({ path, response })
+      mostOpen = Math.max(mostOpen, open.length)
+      // None is answered before eight wait; a ninth would be there before the answers are.
+      if (open.length === 8) setImmediate(answerAll)
+    })
+    function answerAll(): void {
+      const waiting = open
+      open = []
+      const [first] = waiting
+      if (isBroken) {
+        answer(first!.response, 500, { message: 'broken' })
+        open = waiting.slice(1)
+        return
+      }
+      for (const { path, response } of waiting) {
+        if (path === '/accounts/3/verify') answer(response, 404, { message: 'not here' })
+        else answer(response, 200, { works: true, status: 200, message: 'fine' })
+      }
+    }
+    const verify = () =>
+      createCommandLine()('account verify', { environment: { ADMIN_URL: url, ADMIN_TOKEN } })
+
+    t.match(await verify(), { code: 3, stdout: /\n3 +no +- +The account was removed meanwhile/ })
+    t.equal(asked.length, ids.length)
+    t.equal(mostOpen, 8)
+
+    isBroken = true
+    asked.length = 0
+    t.match(await verify(), { code: 1, stdout: '', stderr: 'The relay answered 500: broken' })
+    for (const { response } of open) answer(response, 200, { works: true, status: 200, message: 'fine' })
+    // What would be asked next would be here before these.
+    for (let n = 0; n < 10; n++) await (await fetch(`${url}/accounts`)).text()
+    t.equal(asked.length, 8)
+  },
+)
+
 t.test('keys are made, shown once, listed and removed', async (t) => {
   const stand = await setUp(t)
   const relay = createCommandLine(stand)
