@@ -1,11 +1,25 @@
 /** Events of a file: a post as a storefront sends it, a JSON array, or one event per line (NDJSON). `-` is standard input. */
+import { resolve } from 'node:path'
 import { misused, type Terminal } from './terminal.ts'
 
+/** For `--help`. */
+export const EVENTS_FILE =
+  'FILE is a post as a storefront sends it, a JSON list of events, or one event a line; - is standard input'
+
 export async function readEventsFile(terminal: Terminal, path: string): Promise<readonly unknown[]> {
-  const text = path === '-' ? await terminal.readInput() : await terminal.readFile(path)
+  const text =
+    path === '-'
+      ? await terminal.readInput()
+      : await terminal.readFile(resolveFile(terminal.environment, path))
   const events = parseWhole(text) ?? parseLines(text)
   if (events.length === 0) throw misused('There are no events in it.')
   return events
+}
+
+/** `npm run relay` runs in the folder of package.json, and tells in which one it was typed. */
+function resolveFile(environment: Terminal['environment'], path: string): string {
+  const typedIn = environment['npm_lifecycle_event'] === 'relay' ? environment['INIT_CWD'] : undefined
+  return typedIn === undefined ? path : resolve(typedIn, path)
 }
 
 function parseWhole(text: string): readonly unknown[] | undefined {

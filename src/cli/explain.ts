@@ -1,14 +1,14 @@
 /** `explain FILE`: what would be sent for these events, and why not. */
 import type { ExplainedEvent } from '../event/explain.ts'
 import { firstOf, show, textOf, type Command } from './command.ts'
-import { readEventsFile } from './events-file.ts'
+import { EVENTS_FILE, readEventsFile } from './events-file.ts'
 import { renderTable } from './table.ts'
 import { EXIT, misused } from './terminal.ts'
 
 export const explain: Command = {
   name: 'explain',
   words: 'FILE --account ID [--test]',
-  does: 'shows how each value would be spelled (masked) and hashed, what is dropped and why; sends nothing',
+  does: `shows how each value would be spelled (masked) and hashed, what is dropped and why; sends nothing. ${EVENTS_FILE}`,
   positionals: 1,
   options: { account: { type: 'string' }, test: { type: 'boolean' } },
   async run(invocation) {

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { addressOf } from './admin-client.ts'
 import { firstOf, show, textOf, type Command } from './command.ts'
-import { readEventsFile } from './events-file.ts'
+import { EVENTS_FILE, readEventsFile } from './events-file.ts'
 import { CommandFailed, EXIT, misused, type Terminal } from './terminal.ts'
 
 interface EventAnswer {
@@ -25,7 +25,7 @@ const LONGEST_PAUSE_S = 60
 export const send: Command = {
   name: 'send',
   words: 'FILE --account ID [--test]',
-  does: 'posts events to RELAY_URL with RELAY_KEY; what fails is listed by its place in the file. Safe to repeat: the same event ids are not sent twice',
+  does: `posts events to RELAY_URL with RELAY_KEY; what fails is listed by its place in the file. Safe to repeat: the same event ids are not sent twice. ${EVENTS_FILE}`,
   positionals: 1,
   options: { account: { type: 'string' }, test: { type: 'boolean' } },
   async run(invocation) {

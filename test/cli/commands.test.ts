@@ -245,6 +245,14 @@ t.test(
       t.match(explained.stdout, 'event 1: refused, unknown_action_source')
       t.notMatch(explained.stdout, /jane|roe|94107/i)
     }
+    const typedIn = (environment: Readonly<Record<string, string>>) =>
+      relay(`explain events --account ${ACCOUNT}`, { environment: { INIT_CWD: folder, ...environment } })
+    t.match(await typedIn({ npm_lifecycle_event: 'relay' }), { code: 3, stdout: /^event 0: checkout/ })
+    await t.rejects(
+      typedIn({ npm_lifecycle_event: 'nightly' }),
+      /ENOENT.*'events'/,
+      "another script's folder",
+    )
     const many = Array.from({ length: 1001 }, () => good())
     const sent = await relay(`send - --account ${ACCOUNT} --json`, { input: JSON.stringify(many) })
     t.match(JSON.parse(sent.stdout), { events: 1001, taken: 1001, failed: [] })
@@ -335,6 +343,10 @@ t.test('help tells every command, its options, the variables and the exit codes'
     code: 0,
     stdout: /ID \[--oauth\|--keep-token\] .*--dob-format/,
   })
+  for (const command of ['send', 'explain']) {
+    const usage = await relay(`${command} --help`)
+    t.match(usage.stdout, 'a JSON list of events, or one event a line; - is standard input')
+  }
   t.match(await relay('salvage'), { code: 2, stderr: /FILE/ })
   t.match(await relay('reseal everything'), { code: 2, stderr: /takes no words/ })
   t.match(await relay('dead list --colour red'), { code: 2, stderr: /an option is unknown/ })
