@@ -68,7 +68,7 @@ const list: Command = {
   },
 }
 
-export function renderAccounts(accounts: readonly ShownAccount[]): string {
+function renderAccounts(accounts: readonly ShownAccount[]): string {
   if (accounts.length === 0) return 'no accounts'
   return renderTable(
     ['account', 'label', 'token', 'ends with', 'age', 'expires in', 'lanes', 'last failure'],

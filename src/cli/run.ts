@@ -106,5 +106,5 @@ environment:
   RELAY_KEY     the relay key that it posts with
 
 exit codes: 0 done; 1 refused, or nothing answers; 2 the command line is wrong; 3 done in part: some events were
-refused, some token does not work, or something needs a person`
+refused, some token does not work, posts are refused, or something needs a person`
 }

@@ -1,73 +1,89 @@
 /** `status`: one screen for the night. Is everything all right, and if not, what is it? */
-import { renderAccounts } from './account.ts'
 import type { Answer } from './admin-client.ts'
 import { show, type Command } from './command.ts'
 import { renderSeconds, renderTable } from './table.ts'
 import { EXIT } from './terminal.ts'
+import { findTroubles, type Trouble, type WatchedAccount } from './troubles.ts'
 import { isMarked, renderVolume, type ShownVolume } from './volume.ts'
 
-interface LaneOwner {
-  readonly ad_account_id: string
-  readonly lanes: readonly {
-    readonly test: boolean
-    readonly status: string
-    readonly next_try_in_seconds: number | null
-  }[]
+const PROBLEMS: Readonly<Record<string, string>> = {
+  store_full: 'posts get 503, for the queue or the disk is full: see what does not drain, or make room',
+  store_unavailable: 'posts get 503, for the store takes no writes: look at the disk, or at the database',
+  shutting_down: 'posts get 503 already, or in a moment',
 }
 
-/** What mends a lane that does not call; the others go on by themselves. */
-const REMEDIES: Readonly<Record<string, string>> = {
-  paused: 'account resume',
-  reauthorize: 'open /accounts/{id}/authorize of the admin port in a browser, and consent',
-  unauthorized: 'account verify tells why; account set takes a new token',
-  forbidden: 'the token may not send for this account: account set takes another',
-  wrong_address: 'PINTEREST_API_URL of the relay is wrong',
-}
+/** A screenful; when Pinterest is down every lane stands. */
+const TROUBLES_SHOWN = 50
+
+/** A time that no step has ended after: the plots of the console are not asked for. */
+const LIVE = `/live?since=${10 ** 12 - 1}`
 
 export const status: Command = {
   name: 'status',
   words: '',
-  does: 'accounts, lanes that do not call and what mends them, unusual volume, and the books; exit code 3 when something needs a person',
+  does: 'whether posts are taken, accounts and lanes that stand and what mends them, unusual volume, and the books; exit code 3 when posts are refused or something needs a person',
   positionals: 0,
   async run(invocation) {
     const { admin } = invocation
+    const live = await admin.get(LIVE)
+    const problem = live['problem'] as string | null
     const [accounts, books, { volume }] = await Promise.all([
       admin.get('/accounts'),
-      admin.get('/books'),
+      // A store that is away cannot be asked, and must not take the rest away.
+      problem === null ? admin.get('/books') : (live['books'] as Answer | null),
       admin.get('/volume'),
     ])
     const marked = (volume as readonly ShownVolume[]).filter(isMarked)
-    const owners = accounts['accounts'] as readonly LaneOwner[]
-    const troubled = owners.flatMap(({ ad_account_id, lanes }) =>
-      lanes.filter(({ status }) => status !== 'open').map((lane) => ({ ad_account_id, ...lane })),
-    )
-    const needsPerson = troubled.some(({ status }) => status in REMEDIES)
-    show(invocation, { ...accounts, books, unusual_volume: marked, needs_person: needsPerson }, () =>
+    const watched = accounts['accounts'] as readonly WatchedAccount[]
+    const paused = watched.filter((account) => account.paused).length
+    const troubles = findTroubles(watched)
+    const inTrouble = new Set(troubles.map(({ account }) => account)).size
+    const needsPerson = troubles.some(({ remedy }) => remedy !== undefined)
+    const answer = {
+      ...accounts,
+      problem,
+      paused_accounts: paused,
+      accounts_in_trouble: inTrouble,
+      books,
+      unusual_volume: marked,
+      needs_person: needsPerson,
+    }
+    show(invocation, answer, () =>
       [
-        renderAccounts(accounts['accounts'] as Parameters<typeof renderAccounts>[0]),
-        renderTroubles(troubled),
+        `${renderProblem(problem)}\naccounts: ${watched.length}, paused: ${paused}, in trouble: ${inTrouble}`,
+        renderTroubles(troubles),
         ...(marked.length === 0 ? [] : [`unusual volume:\n${renderVolume(marked)}`]),
-        renderBooks(books),
+        books === null ? 'the books cannot be read' : renderBooks(books),
       ].join('\n\n'),
     )
-    return needsPerson ? EXIT.partly : EXIT.done
+    return problem !== null || needsPerson ? EXIT.partly : EXIT.done
   },
 }
 
-function renderTroubles(
-  lanes: readonly (LaneOwner['lanes'][number] & { readonly ad_account_id: string })[],
-): string {
-  if (lanes.length === 0) return 'every lane calls'
-  return renderTable(
-    ['account', 'lane', 'status', 'tries again in', 'what mends it'],
-    lanes.map(({ ad_account_id, test, status, next_try_in_seconds: seconds }) => [
-      ad_account_id,
-      test ? 'test' : 'live',
-      status,
-      renderSeconds(seconds),
-      REMEDIES[status] ?? 'time',
-    ]),
+function renderProblem(problem: string | null): string {
+  if (problem === null) return 'posts are taken'
+  return `PROBLEM: ${[problem, PROBLEMS[problem]].filter(Boolean).join('; ')}`
+}
+
+function renderTroubles(troubles: readonly Trouble[]): string {
+  if (troubles.length === 0) return 'every lane calls'
+  const table = renderTable(
+    ['account', 'lane', 'status', 'tries again in', 'what mends it', 'label', 'last failure'],
+    troubles
+      .slice(0, TROUBLES_SHOWN)
+      .map(({ account, lane, status, nextTryInSeconds, remedy }) => [
+        account.ad_account_id,
+        lane,
+        status,
+        renderSeconds(nextTryInSeconds),
+        remedy ?? 'time',
+        account.label,
+        account.token.last_failure &&
+          `${account.token.last_failure.reason} at ${account.token.last_failure.at}`,
+      ]),
   )
+  const left = troubles.length - TROUBLES_SHOWN
+  return left > 0 ? `${table}\nand ${left} more: account list shows all accounts` : table
 }
 
 function renderBooks(books: Answer): string {

@@ -78,7 +78,10 @@ t.test('a token on the command line is refused, and not repeated', async (t) => 
 t.test('a token that does not work ends with 3, and status says who must mend what', async (t) => {
   const stand = await setUp(t)
   const relay = createCommandLine(stand)
-  t.match(await relay('status'), { code: 0, stdout: /every lane calls/ })
+  t.match(await relay('status'), {
+    code: 0,
+    stdout: /^posts are taken\naccounts: 1, paused: 0, in trouble: 0\n\nevery lane calls\n/,
+  })
   stand.sandbox.tokens.set([])
   t.match(await relay(`account verify ${ACCOUNT}`), { code: 3, stdout: /549755885175 +no +401/ })
   await stand.post({ data: [rawEvent()] })
@@ -88,6 +91,102 @@ t.test('a token that does not work ends with 3, and status says who must mend wh
   t.match(JSON.parse((await relay('status --json')).stdout), {
     needs_person: true,
     books: { received: 1, queued: 1 },
+  })
+})
+
+t.test('status ends with 3 while posts are refused, and its first line says why', async (t) => {
+  const stand = await setUp(t, { STORE_LIMIT_BYTES: String(1024 ** 2) })
+  const relay = createCommandLine(stand)
+  t.match(await relay('status'), { code: 0 })
+  stand.sandbox.faults.set([{ kind: 'status', status: 500 }])
+  // The last ones must be small: a post that would not fit is refused, and the store stays below its mark.
+  for (let size = 500, isFull = false; !isFull;) {
+    const data = Array.from({ length: size }, () => rawEvent())
+    const { status } = await stand.post({ data }, { headers: { prefer: 'wait=0' } })
+    if (status === 503) size = Math.ceil(size / 2)
+    isFull = (await stand.admin('GET', '/live')).body['problem'] !== null
+  }
+  t.match(await relay('status'), { code: 3, stdout: /^PROBLEM: store_full; posts get 503/ })
+  t.match(JSON.parse((await relay('status --json')).stdout), {
+    problem: 'store_full',
+    needs_person: false,
+    accounts: [{ ad_account_id: ACCOUNT }],
+    books: { received: Number },
+  })
+})
+
+t.test('status tells accounts in trouble that have no lane', async (t) => {
+  const stand = await setUp(t)
+  const relay = createCommandLine(stand)
+  await stand.admin('PUT', `/accounts/${OTHER}`, { access_token: SECRET, label: 'shop' })
+  await stand.admin('POST', `/accounts/${OTHER}/pause`)
+  const oauth = { client_id: '1234', client_secret: 'secret-of-the-app' }
+  await stand.admin('PUT', '/accounts/7', { oauth })
+  const { code, stdout } = await relay('status')
+  t.equal(code, 3)
+  t.match(stdout, /^posts are taken\naccounts: 3, paused: 1, in trouble: 2\n/)
+  t.match(stdout, /549755885176 +- +paused +- +account resume +shop/)
+  t.match(stdout, /7 +- +no_token +- +consent at/)
+  t.notMatch(stdout, ACCOUNT)
+  t.notMatch(stdout, 'every lane calls')
+  t.match(JSON.parse((await relay('status --json')).stdout), {
+    problem: null,
+    paused_accounts: 1,
+    accounts_in_trouble: 2,
+    needs_person: true,
+  })
+})
+
+t.test('status of ten thousand accounts is a screen, whatever happens to them', async (t) => {
+  const account = (n: number, more: object = {}) => ({
+    ad_account_id: String(n),
+    label: '',
+    paused: false,
+    token: { kind: 'given', last_failure: null },
+    grant: null,
+    lanes: [lane('open')],
+    ...more,
+  })
+  const lane = (status: string) => ({ test: false, status, next_try_in_seconds: 9 })
+  const statusOf = async (more: (n: number) => object, live: object = { problem: null }) => {
+    const accounts = Array.from({ length: 10_000 }, (_, n) => account(n, more(n)))
+    const answers: Readonly<Record<string, object>> = {
+      '/accounts': { accounts },
+      '/books': { received: 4711 },
+      '/volume': { volume: [] },
+      '/live': live,
+    }
+    const ADMIN_URL = await listen(
+      t,
+      (response, path) => void response.end(JSON.stringify(answers[path.split('?')[0]!])),
+    )
+    const ended = await createCommandLine()('status', { environment: { ADMIN_URL, ADMIN_TOKEN } })
+    return { ...ended, lines: ended.stdout.split('\n').length }
+  }
+
+  const few = await statusOf((n) => (n === 9_999 ? { grant: { status: 'reauthorize' } } : {}))
+  t.match(few, { code: 3, stdout: /\naccounts: 10000, paused: 0, in trouble: 1\n[^]*\n9999 +- +reauthorize/ })
+  t.ok(few.lines < 12, `${few.lines} lines`)
+
+  const outage = await statusOf((n) => ({ lanes: [lane(n === 9_999 ? 'forbidden' : 'outage')] }))
+  t.match(outage, {
+    code: 3,
+    stdout: /\nACCOUNT .*\n9999 +live +forbidden .*\n0 +live +outage +9 s +time .*\n/,
+  })
+  t.match(outage.stdout, '\nand 9950 more: account list shows all accounts\n')
+  t.ok(outage.lines < 64, `${outage.lines} lines`)
+
+  const waiting = await statusOf(() => ({ lanes: [lane('rate_limited')] }))
+  t.equal(waiting.code, 0, 'what goes on by itself needs nobody')
+
+  const away = await statusOf(() => ({}), { problem: 'store_unavailable', books: null })
+  t.match(away, {
+    code: 3,
+    stdout: /^PROBLEM: store_unavailable; posts get 503[^]*the books cannot be read$/,
+  })
+  t.match(await statusOf(() => ({}), { problem: 'new_word', books: null }), {
+    code: 3,
+    stdout: /^PROBLEM: new_word\n/,
   })
 })
 
