@@ -64,12 +64,8 @@ export function createLetters(query) {
   const note = h('p.quiet', { role: 'status' })
   const progress = h('div.progress', { role: 'status' })
   const more = h('button', { type: 'button', onclick: () => void loadMore() }, 'Show more')
-  const replayButton = h(
-    'button.main',
-    { type: 'button', onclick: () => void replay() },
-    'Replay all that match',
-  )
-  const purgeButton = h('button.danger', { type: 'button', onclick: openPurge }, 'Purge all that match')
+  const replayButton = h('button.main', { type: 'button', onclick: () => void replay() })
+  const purgeButton = h('button.danger', { type: 'button', onclick: openPurge })
   const element = h(
     'div',
     {},
@@ -85,32 +81,40 @@ export function createLetters(query) {
   const chosen = new Set()
   /** @type {string | null} */
   let cursor = null
+  /** What the list was asked for, whatever the form says by now. @type {Record<string, string>} */
+  let filter = {}
+  /** The page of letters that is under way; what comes of an older one is thrown away. @type {object | undefined} */
+  let loading
   let isStopped = false
   let isClosed = false
 
-  function filter() {
+  function readFilter() {
     const given = new FormData(form)
     const texts = [...given.keys()].map((name) => [name, textOf(given, name)])
     return Object.fromEntries(texts.filter(([, text]) => text !== ''))
   }
 
   async function load() {
+    filter = readFilter()
     chosen.clear()
     nameButtons()
     fill(list)
     cursor = null
+    loading = undefined
     await loadMore()
   }
 
   async function loadMore() {
+    if (loading !== undefined) return
+    const mine = (loading = {})
     try {
       const parameters = new URLSearchParams({
-        ...filter(),
+        ...filter,
         limit: String(PAGE),
         ...(cursor === null ? {} : { cursor }),
       })
       const answer = await ask('GET', `/dead-letters?${parameters}`)
-      if (isClosed) return
+      if (loading !== mine || isClosed) return
       list.append(...answer.dead_letters.map(showLetter))
       cursor = answer.next_cursor
       more.hidden = cursor === null
@@ -124,8 +128,11 @@ export function createLetters(query) {
             : `The newest ${count(shown)}; there are more.`,
       )
     } catch (error) {
+      if (loading !== mine) return
       more.hidden = true
       fill(note, /** @type {Error} */ (error).message)
+    } finally {
+      if (loading === mine) loading = undefined
     }
   }
 
@@ -181,42 +188,53 @@ export function createLetters(query) {
   }
 
   function nameButtons() {
-    const what = chosen.size > 0 ? `the ${count(chosen.size)} chosen` : 'all that match'
+    const what = chosen.size > 0 ? `the ${count(chosen.size)} chosen` : `all ${nameOf(filter)}`
     fill(replayButton, `Replay ${what}`)
     fill(purgeButton, `Purge ${what}`)
   }
 
   function selection() {
     if (chosen.size > 0) return { ids: [...chosen] }
-    const { test, ...rest } = filter()
+    const { test, ...rest } = filter
     return { filter: { ...rest, ...(test === undefined ? {} : { test: test === 'true' }) } }
   }
 
   async function replay() {
     const wanted = selection()
     const total = 'ids' in wanted ? wanted.ids?.length : undefined
-    const counts = await inSteps(
+    const isDone = await inSteps(
       '/dead-letters/replay',
       wanted,
       total,
       (sum) =>
         `${count(sum['replayed'])} queued again, ${count(sum['duplicates'])} were posted again meanwhile, ${count(sum['too_old'])} are too old.`,
     )
-    if (counts) await load()
+    if (isDone) await load()
   }
 
   function openPurge() {
     const wanted = selection()
     openForm({
-      title: `Purge ${chosen.size > 0 ? `${count(chosen.size)} dead letters` : 'all dead letters that match'}?`,
+      title: `Purge ${chosen.size > 0 ? `the ${count(chosen.size)} chosen` : `all ${nameOf(filter)}`}?`,
       content: [h('p', {}, 'They are deleted for good. The books go on counting them.')],
       button: 'Purge',
       isDangerous: true,
       async send() {
-        await inSteps('/dead-letters/purge', wanted, undefined, (sum) => `${count(sum['purged'])} purged.`)
-        await load()
+        // Not awaited: the dialog closes, and the page has the progress and the button that stops it.
+        void purge(wanted)
       },
     })
+  }
+
+  /** @param {object} wanted */
+  async function purge(wanted) {
+    const isDone = await inSteps(
+      '/dead-letters/purge',
+      wanted,
+      undefined,
+      (sum) => `${count(sum['purged'])} purged.`,
+    )
+    if (isDone) await load()
   }
 
   /**
@@ -224,6 +242,7 @@ export function createLetters(query) {
    * @param {object} wanted
    * @param {number | undefined} total
    * @param {(sum: Record<string, number>) => string} tell
+   * @returns {Promise<boolean>} whether the list is to be looked at again
    */
   async function inSteps(path, wanted, total, tell) {
     isStopped = false
@@ -250,9 +269,11 @@ export function createLetters(query) {
         fill(text, tell(sum))
         next = next_cursor
       } while (next !== null && !isStopped && !isClosed)
-      fill(progress, h('p', {}, isStopped ? `Stopped. ${tell(sum)}` : tell(sum)))
-      speak(tell(sum))
-      return true
+      const told =
+        next === null ? tell(sum) : `Stopped${isClosed ? ', since the page was left' : ''}. ${tell(sum)}`
+      fill(progress, h('p', {}, told))
+      speak(told)
+      return !isClosed
     } catch (error) {
       fill(progress, h('p.problem', {}, /** @type {Error} */ (error).message))
       return false
@@ -270,4 +291,18 @@ export function createLetters(query) {
       isClosed = true
     },
   }
+}
+
+/** What a filter leaves, in words. @param {Record<string, string>} filter */
+function nameOf({ ad_account_id: id, status, test, reason, event_name: name }) {
+  return [
+    status,
+    test && (test === 'true' ? 'test' : 'live'),
+    name && `'${name}'`,
+    'dead letters',
+    reason && `for '${reason}'`,
+    id && `of ${id}`,
+  ]
+    .filter(Boolean)
+    .join(' ')
 }
