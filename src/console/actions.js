@@ -1,7 +1,7 @@
 /** What a person can do about an account, as buttons; the same wherever they stand. */
 import { h, speak } from './dom.js'
 import { field, openForm, openNotice, textOf } from './dialogs.js'
-import { ask } from './session.js'
+import { ask, isLoggedIn } from './session.js'
 
 /**
  * @param {string} adAccountId
@@ -13,9 +13,7 @@ export function act(adAccountId, action, afterwards) {
     case 'resume':
       return button('Resume', adAccountId, () => setPaused(adAccountId, false).then(afterwards))
     case 'token':
-      return button('Give a new token', adAccountId, async () =>
-        openAccountForm(adAccountId, undefined, afterwards),
-      )
+      return button('Give a new token', adAccountId, async () => openTokenForm(adAccountId, afterwards))
     case 'consent':
       return h('a', { href: `/accounts/${adAccountId}/authorize` }, 'Consent again')
     case 'verify':
@@ -31,7 +29,9 @@ export function button(text, about, run) {
   element.addEventListener('click', () => {
     element.setAttribute('aria-busy', 'true')
     run()
-      .catch((/** @type {Error} */ error) => openNotice('That did not work', h('p', {}, error.message)))
+      .catch((/** @type {Error} */ error) => {
+        if (isLoggedIn()) openNotice('That did not work', h('p', {}, error.message))
+      })
       .finally(() => element.removeAttribute('aria-busy'))
   })
   return element
@@ -85,9 +85,9 @@ export function openDelete(adAccountId, afterwards) {
 }
 
 /**
- * Registers an account, or changes one: what is left empty stays as it is.
+ * Registers an account, or changes one: a token that is left empty stays as it is.
  * @param {string | undefined} adAccountId undefined: a new one
- * @param {{ label: string, country: string | null, dob_format: string | null, posts_per_minute: number | null } | undefined} known
+ * @param {{ label: string, country: string | null, dob_format: string | null, posts_per_minute: number | null } | undefined} known its settings; undefined: a new one
  * @param {() => Promise<void>} afterwards
  */
 export function openAccountForm(adAccountId, known, afterwards) {
@@ -102,25 +102,7 @@ export function openAccountForm(adAccountId, known, afterwards) {
             'Its number in Ads Manager.',
           )
         : '',
-      field(
-        'Access token',
-        { name: 'access_token', type: 'password', autocomplete: 'off' },
-        isNew
-          ? 'A conversion token. Or leave it empty and fill in the app below.'
-          : 'Empty: the token stays.',
-      ),
-      h(
-        'details',
-        {},
-        h('summary', {}, 'OAuth instead of a token'),
-        field('Client id', { name: 'client_id' }, 'Of your app at Pinterest.'),
-        field('Client secret', { name: 'client_secret', type: 'password', autocomplete: 'off' }),
-        field(
-          'Refresh token',
-          { name: 'refresh_token', type: 'password', autocomplete: 'off' },
-          'Empty: consent in the browser afterwards.',
-        ),
-      ),
+      ...tokenFields(isNew ? TOKEN_HINT : 'Empty: the token stays.'),
       field('Label', { name: 'label', maxlength: 200, value: known?.label ?? '' }),
       field(
         'Country',
@@ -148,19 +130,63 @@ export function openAccountForm(adAccountId, known, afterwards) {
     async send(fields) {
       const text = (/** @type {string} */ name) => textOf(fields, name)
       const id = adAccountId ?? text('id')
-      const settings = isNew || known ? readSettings(text, isNew) : {}
-      const account = await ask('PUT', `/accounts/${id}`, { ...settings, ...readToken(text) })
+      const account = await ask('PUT', `/accounts/${id}`, {
+        ...readSettings(text, isNew),
+        ...readToken(text),
+      })
       speak(`${id} is ${isNew ? 'registered' : 'changed'}.`)
       await afterwards()
-      if (account.token.kind === 'none') {
-        openNotice(
-          'Consent is missing',
-          h('p', {}, 'Nothing is sent before somebody consents at Pinterest.'),
-          h('p', {}, h('a', { href: `/accounts/${id}/authorize` }, 'Consent now')),
-        )
-      }
+      askForConsent(id, account.token)
     },
   })
+}
+
+/** Only the token: the settings of the account stay as they are. @param {string} id @param {() => Promise<void>} afterwards */
+function openTokenForm(id, afterwards) {
+  openForm({
+    title: `Give ${id} a new token`,
+    content: tokenFields(TOKEN_HINT),
+    button: 'Change',
+    async send(fields) {
+      const token = readToken((name) => textOf(fields, name))
+      if (Object.keys(token).length === 0) throw new Error('Give an access token, or fill in OAuth.')
+      const account = await ask('PUT', `/accounts/${id}`, token)
+      speak(`${id} has a new token.`)
+      await afterwards()
+      askForConsent(id, account.token)
+    },
+  })
+}
+
+const TOKEN_HINT = 'A conversion token. Or leave it empty and fill in the app below.'
+
+/** @param {string} hint */
+function tokenFields(hint) {
+  return [
+    field('Access token', { name: 'access_token', type: 'password', autocomplete: 'off' }, hint),
+    h(
+      'details',
+      {},
+      h('summary', {}, 'OAuth instead of a token'),
+      field('Client id', { name: 'client_id' }, 'Of your app at Pinterest.'),
+      field('Client secret', { name: 'client_secret', type: 'password', autocomplete: 'off' }),
+      field(
+        'Refresh token',
+        { name: 'refresh_token', type: 'password', autocomplete: 'off' },
+        'Empty: consent in the browser afterwards.',
+      ),
+    ),
+  ]
+}
+
+/** @param {string} id @param {{ kind: string }} token */
+function askForConsent(id, { kind }) {
+  if (kind !== 'none') return
+  openNotice(
+    'Consent is missing',
+    h('p', {}, 'Nothing is sent before somebody consents at Pinterest.'),
+    h('p', {}, h('a', { href: `/accounts/${id}/authorize` }, 'Consent now')),
+  )
 }
 
 /** @param {(name: string) => string} text @param {boolean} isNew */

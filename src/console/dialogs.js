@@ -20,7 +20,7 @@ export function openForm({ title, content, button, isDangerous = false, send }) 
       h('h2', { id: 'dialog-title' }, title),
       ...content,
       problem,
-      h('div.actions', {}, submit, h('button', { type: 'button', onclick: () => dialog.close() }, 'Cancel')),
+      h('div.actions', {}, submit, h('button', { type: 'button', onclick: () => end(dialog) }, 'Cancel')),
     )
   )
   const dialog = openDialog(form)
@@ -29,7 +29,7 @@ export function openForm({ title, content, button, isDangerous = false, send }) 
     fill(problem)
     Object.assign(submit, { disabled: true })
     send(new FormData(form)).then(
-      () => dialog.close(),
+      () => end(dialog),
       (/** @type {Error} */ error) => {
         fill(problem, error.message)
         Object.assign(submit, { disabled: false })
@@ -46,9 +46,20 @@ export function openNotice(title, ...content) {
       {},
       h('h2', { id: 'dialog-title' }, title),
       ...content,
-      h('div.actions', {}, h('button.main', { type: 'button', onclick: () => dialog.close() }, 'Close')),
+      h('div.actions', {}, h('button.main', { type: 'button', onclick: () => end(dialog) }, 'Close')),
     ),
   )
+}
+
+/** Questions of a page that was left. */
+export function closeDialogs() {
+  for (const dialog of document.querySelectorAll('dialog')) end(dialog)
+}
+
+/** Gone at once, with what it showed: the browser tells of its close only later. @param {HTMLDialogElement} dialog */
+function end(dialog) {
+  dialog.close()
+  dialog.remove()
 }
 
 /** @param {Node} content */

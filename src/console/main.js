@@ -1,5 +1,6 @@
 /** The page's frame: login, navigation by the address's fragment, and which view is shown. */
 import { fill, h, speak } from './dom.js'
+import { closeDialogs } from './dialogs.js'
 import { isLoggedIn, logIn, logOut, whenLoggedOut } from './session.js'
 import { createAccounts } from './accounts.js'
 import { createExplain } from './explain.js'
@@ -32,6 +33,7 @@ let view
 function show(isMove) {
   view?.close()
   view = undefined
+  closeDialogs()
   if (!isLoggedIn()) {
     showLogin()
     return
