@@ -43,7 +43,7 @@ export function createLive() {
     delivered: tile('Delivered events per second'),
     latency: tile('Answer time, 99 of 100'),
     queued: tile('Events waiting'),
-    age: tile('Oldest waits for'),
+    age: tile("Oldest event's age"),
     store: tile('Store'),
   }
   const perSecond = (/** @type {number | null | undefined} */ value) => rate(value ?? 0)
@@ -80,6 +80,7 @@ export function createLive() {
       title: 'Lane depth, events waiting',
       lines: [{ name: 'waiting', color: '--one' }],
       show: count,
+      isWhole: true,
     }),
   }
   const books = h('dl.books')
@@ -99,7 +100,7 @@ export function createLive() {
       laneNote,
       table(
         'Lanes',
-        ['Account', 'Lane', 'State', 'Waiting', 'Oldest', 'Calls left', 'Posts left', 'Action'],
+        ['Account', 'Lane', 'State', 'Waiting', 'Oldest event', 'Calls left', 'Posts left', 'Action'],
         body,
       ),
     ),
@@ -113,7 +114,9 @@ export function createLive() {
     try {
       const since = samples.at(-1)?.at ?? 0
       const answer = await ask('GET', `/live?since=${since.toFixed(3)}`)
-      samples = [...samples, ...answer.samples.filter((/** @type {Sample} */ sample) => sample.at > since)]
+      // Asked again now: another look may have answered meanwhile, such as the one after an action.
+      const newest = samples.at(-1)?.at ?? 0
+      samples = [...samples, ...answer.samples.filter((/** @type {Sample} */ sample) => sample.at > newest)]
       samples = samples.slice(-SAMPLES_SHOWN)
       render(answer)
     } catch (error) {
@@ -126,7 +129,7 @@ export function createLive() {
     const standing = answer.lanes.filter(
       (/** @type {Lane} */ { status }) => remedyOf(status).state === 'stands',
     )
-    renderVerdict(answer.problem, standing.length)
+    renderVerdict(answer.problem, answer.lanes_standing ?? standing.length)
     const step = answer.step_seconds
     const now = samples.slice(-NOW_STEPS)
     const mean = (/** @type {string} */ name) =>
@@ -222,7 +225,7 @@ export function createLive() {
       cell('Lane', first.test ? 'test' : 'live'),
       cell('State', h('div', {}, state, means)),
       cell('Waiting', waiting),
-      cell('Oldest', oldest),
+      cell('Oldest event', oldest),
       cell('Calls left', guard.element),
       cell('Posts left', door.element),
       cell('Action', action),

@@ -11,14 +11,18 @@ import { clock } from './format.js'
  */
 
 const HEIGHT = 170
+const WHOLE_STEPS = Array.from({ length: 12 }, (_, digits) =>
+  [1, 2, 5].map((step) => step * 10 ** digits),
+).flat()
 
 /**
  * @param {object} options
  * @param {string} options.title
  * @param {readonly Line[]} options.lines
  * @param {(value: number | null | undefined) => string} options.show
+ * @param {boolean} [options.isWhole] what is counted has no fractions, and its axis none
  */
-export function createPlot({ title, lines, show }) {
+export function createPlot({ title, lines, show, isWhole = false }) {
   const values = lines.map(() => h('b', {}, '–'))
   const canvas = h('div.canvas', { role: 'img', 'aria-label': `${title}: nothing yet` })
   const legend = lines.map(({ name, color, isDashed }, index) => {
@@ -54,7 +58,7 @@ export function createPlot({ title, lines, show }) {
         legend: { show: false },
         cursor: { show: false },
         padding: [8, 8, 0, 0],
-        scales: { y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, 0.001)] } },
+        scales: { y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, isWhole ? 1 : 0.001)] } },
         axes: [
           {
             ...axis,
@@ -62,7 +66,12 @@ export function createPlot({ title, lines, show }) {
             space: 90,
             values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => clock(tick, step < 60)),
           },
-          { ...axis, size: 58, values: (_plot, ticks) => ticks.map((tick) => show(tick)) },
+          {
+            ...axis,
+            size: 58,
+            values: (_plot, ticks) => ticks.map((tick) => show(tick)),
+            ...(isWhole ? { incrs: WHOLE_STEPS } : {}),
+          },
         ],
         series: [
           {},
@@ -70,7 +79,14 @@ export function createPlot({ title, lines, show }) {
             label: name,
             stroke: color(property),
             width: 2,
-            points: { show: false },
+            // A line needs two values: one that stands alone is drawn as a point.
+            points: {
+              show: false,
+              filter: (/** @type {uPlot} */ _plot, /** @type {number} */ index) =>
+                standingAlone(data[index] ?? []),
+              size: 5,
+              fill: color(property),
+            },
             ...(isDashed ? { dash: [6, 4] } : {}),
           })),
         ],
@@ -107,6 +123,12 @@ export function createPlot({ title, lines, show }) {
       plot?.destroy()
     },
   }
+}
+
+/** The places of values with none before and none after. @param {(number | null)[]} values */
+function standingAlone(values) {
+  const isGap = (/** @type {number} */ place) => (values[place] ?? null) === null
+  return values.flatMap((_, place) => (!isGap(place) && isGap(place - 1) && isGap(place + 1) ? [place] : []))
 }
 
 /** A canvas knows nothing of custom properties, nor of `light-dark`. @param {HTMLElement} element @param {string} name */
