@@ -26,10 +26,23 @@ const EXAMPLE = JSON.stringify(
   2,
 )
 const SHOWN = 50
+/** More than a person picks from; another one's number is typed. */
+const ACCOUNTS_OFFERED = 200
 
 /** @returns {import('./main.js').View} */
 export function createExplain() {
-  const account = /** @type {HTMLSelectElement} */ (h('select', { id: 'explain-account', required: true }))
+  const account = /** @type {HTMLInputElement} */ (
+    h('input', {
+      id: 'explain-account',
+      list: 'explain-accounts',
+      inputmode: 'numeric',
+      pattern: '\\d{1,18}',
+      placeholder: 'its number',
+      autocomplete: 'off',
+      required: true,
+    })
+  )
+  const offered = h('datalist', { id: 'explain-accounts' })
   const text = /** @type {HTMLTextAreaElement} */ (
     h('textarea', { id: 'explain-text', rows: 14, spellcheck: 'false', required: true })
   )
@@ -45,7 +58,7 @@ export function createExplain() {
         void explain()
       },
     },
-    h('p.field', {}, h('label', { for: 'explain-account' }, 'As events of'), account),
+    h('p.field', {}, h('label', { for: 'explain-account' }, 'As events of'), account, offered),
     h('p.field', {}, h('label', { for: 'explain-text' }, 'Events as a storefront posts them'), text),
     h('p', {}, test, ' ', h('label', { for: 'explain-test' }, 'As test events, which may have any age')),
     problem,
@@ -62,11 +75,12 @@ export function createExplain() {
     try {
       const { accounts } = await ask('GET', '/accounts')
       fill(
-        account,
-        ...accounts.map((/** @type {any} */ { ad_account_id: id, label }) =>
-          h('option', { value: id }, label ? `${label} (${id})` : id),
-        ),
+        offered,
+        ...accounts
+          .slice(0, ACCOUNTS_OFFERED)
+          .map((/** @type {any} */ { ad_account_id: id, label }) => h('option', { value: id }, label)),
       )
+      if (accounts.length === 1 && account.value === '') account.value = accounts[0].ad_account_id
       if (accounts.length === 0)
         fill(problem, 'Register an account first: its country decides how numbers are read.')
     } catch (error) {
@@ -84,7 +98,7 @@ export function createExplain() {
     }
     try {
       const { events } = await ask('POST', '/explain', {
-        ad_account_id: account.value,
+        ad_account_id: account.value.trim(),
         data,
         test: test.checked,
       })

@@ -1,5 +1,5 @@
 /** Match quality: by what Pinterest can match events with people, what to mend first, and whether the volume is as usual. */
-import { cell, fill, h, row, svg, table } from './dom.js'
+import { cell, fill, h, keyedRows, row, setText, svg, table } from './dom.js'
 import { count, percent, span } from './format.js'
 import { poll } from './poll.js'
 import { ask } from './session.js'
@@ -19,6 +19,8 @@ const SHARES = [
 const BAD = new Set(['late', 'warned', 'refused'])
 const LOOK_EVERY_MS = 15_000
 const ADVICE_SHOWN = 6
+/** Rows of a table, and pieces of advice: more than a person reads. An account's own are found by its number. */
+const SHOWN = 100
 
 /** @param {URLSearchParams} query @returns {import('./main.js').View} */
 export function createQuality(query) {
@@ -43,8 +45,11 @@ export function createQuality(query) {
   )
   const note = h('p.quiet', { role: 'status' })
   const rows = h('tbody')
-  const advice = h('div.advice')
+  const showRows = keyedRows(rows, nameOf, createShares)
+  const rowNote = h('p.quiet')
+  const advice = createAdvice()
   const volumeRows = h('tbody')
+  const showVolumes = keyedRows(volumeRows, nameOf, createVolume)
   const volumeNote = h('p.quiet')
   const element = h(
     'div',
@@ -56,11 +61,17 @@ export function createQuality(query) {
       h('p.field', {}, h('label', { for: 'hours' }, 'Over'), hours),
     ),
     note,
-    h('section', { 'aria-labelledby': 'mend' }, h('h2', { id: 'mend' }, 'What to mend first'), advice),
+    h(
+      'section',
+      { 'aria-labelledby': 'mend' },
+      h('h2', { id: 'mend' }, 'What to mend first'),
+      advice.element,
+    ),
     h(
       'section',
       { 'aria-labelledby': 'shares' },
       h('h2', { id: 'shares' }, 'Share of events with …'),
+      rowNote,
       table('Match quality', ['Account', 'Event', 'Events', ...SHARES.map(([, head]) => head)], rows),
     ),
     h(
@@ -72,7 +83,11 @@ export function createQuality(query) {
     ),
   )
 
+  /** An answer that was overtaken by a newer question is thrown away. */
+  let asked = 0
+
   async function look() {
+    const mine = ++asked
     try {
       const id = account.value.trim()
       const parameters = new URLSearchParams({
@@ -84,97 +99,157 @@ export function createQuality(query) {
         ask('GET', `/match-quality?${parameters}`),
         ask('GET', `/volume${volumeQuery}`),
       ])
-      fill(note, quality.rows.length === 0 ? 'No live event since the start of this process.' : '')
-      fill(rows, ...quality.rows.map(showRow))
-      const advised = quality.rows.flatMap((/** @type {any} */ one) =>
-        one.advice.map((/** @type {any} */ { message }) =>
-          h('li', {}, h('b', {}, `${one.ad_account_id} ${one.event_name}: `), message),
-        ),
-      )
-      showAdvice(advised)
-      fill(volumeRows, ...volume.map(showVolume))
-      fill(
+      if (mine !== asked) return
+      setText(note, quality.rows.length === 0 ? 'No live event since the start of this process.' : '')
+      showRows(quality.rows.slice(0, SHOWN))
+      setText(rowNote, partOf(quality.rows.length, 'with the most events'))
+      advice.set(quality.rows)
+      showVolumes(volume.slice(0, SHOWN))
+      setText(
         volumeNote,
         volume.length === 0
           ? 'Nothing seen yet.'
-          : 'A drop or surge is marked when chance does not explain it.',
+          : `A drop or surge is marked when chance does not explain it. ${partOf(volume.length, 'that matter most')}`,
       )
     } catch (error) {
-      fill(note, /** @type {Error} */ (error).message)
+      if (mine === asked) setText(note, /** @type {Error} */ (error).message)
     }
-  }
-
-  /** The rows come with the most events first, and each row's advice with the worst first. @param {HTMLElement[]} items */
-  function showAdvice(items) {
-    const wasOpen = advice.querySelector('details')?.open ?? false
-    const rest = items.slice(ADVICE_SHOWN)
-    fill(
-      advice,
-      items.length === 0
-        ? h('p.quiet', {}, 'Nothing that is worth it now. Advice needs some events first.')
-        : h('ul', {}, ...items.slice(0, ADVICE_SHOWN)),
-      rest.length > 0 &&
-        h('details', { open: wasOpen }, h('summary', {}, `${count(rest.length)} more`), h('ul', {}, ...rest)),
-    )
   }
 
   const end = poll(LOOK_EVERY_MS, look)
   return { element, close: end }
 }
 
-/** @param {any} quality */
-function showRow({ ad_account_id: id, event_name: name, events, shares }) {
-  return row(
-    cell('Account', id),
-    cell('Event', name),
-    cell('Events', count(events)),
-    ...SHARES.map(([share, head]) => cell(head, shareBar(shares[share], BAD.has(share)))),
-  )
+/** @param {any} row */
+function nameOf({ ad_account_id: id, event_name: name }) {
+  return `${id}/${name}`
 }
 
-/** @param {number} share @param {boolean} isBad */
-function shareBar(share, isBad) {
-  return h(
-    'span.share',
-    {},
-    svg(
-      'svg',
-      {
-        viewBox: '0 0 100 8',
-        preserveAspectRatio: 'none',
-        'aria-hidden': 'true',
-        class: 'share-bar',
-        'data-bad': isBad,
-      },
-      svg('rect', { class: 'whole', width: 100, height: 8 }),
-      svg('rect', { class: 'part', width: 100 * share, height: 8 }),
+/** @param {number} rows @param {string} which */
+function partOf(rows, which) {
+  return rows > SHOWN ? `The ${SHOWN} ${which} of ${count(rows)}: name an ad account to see its own.` : ''
+}
+
+/** The rows come with the most events first, and each row's advice with the worst first. */
+function createAdvice() {
+  const none = h('p.quiet', {}, 'Nothing that is worth it now. Advice needs some events first.')
+  const first = h('ul')
+  const summary = h('summary')
+  const rest = h('ul')
+  const details = h('details', {}, summary, rest)
+  const element = h('div.advice', {}, none, first, details)
+  none.hidden = first.hidden = details.hidden = true
+  let shown = ''
+
+  return {
+    element,
+    /** @param {any[]} rows */
+    set(rows) {
+      const items = rows.flatMap((row) =>
+        row.advice.map((/** @type {any} */ { message }) => ({
+          about: `${row.ad_account_id} ${row.event_name}: `,
+          message,
+        })),
+      )
+      const part = items.slice(0, SHOWN)
+      const text = JSON.stringify([items.length, part])
+      if (text === shown) return
+      shown = text
+      const elements = part.map(({ about, message }) => h('li', {}, h('b', {}, about), message))
+      const more = items.length - ADVICE_SHOWN
+      none.hidden = items.length > 0
+      first.hidden = items.length === 0
+      details.hidden = more <= 0
+      fill(first, ...elements.slice(0, ADVICE_SHOWN))
+      fill(rest, ...elements.slice(ADVICE_SHOWN))
+      const unseen = items.length - part.length
+      setText(
+        summary,
+        `${count(more)} more${unseen > 0 ? `, the first ${SHOWN - ADVICE_SHOWN} of them here` : ''}`,
+      )
+    },
+  }
+}
+
+/** @param {any} quality */
+function createShares({ ad_account_id: id, event_name: name }) {
+  const events = h('span')
+  const bars = SHARES.map(([share]) => shareBar(BAD.has(share)))
+  return {
+    element: row(
+      cell('Account', id),
+      cell('Event', name),
+      cell('Events', events),
+      ...SHARES.map(([, head], index) => cell(head, bars[index]?.element)),
     ),
-    percent(share),
-  )
+    /** @param {any} quality */
+    update({ events: number, shares }) {
+      setText(events, count(number))
+      SHARES.forEach(([share], index) => bars[index]?.set(shares[share]))
+    },
+  }
+}
+
+/** @param {boolean} isBad */
+function shareBar(isBad) {
+  const part = svg('rect', { class: 'part', width: 0, height: 8 })
+  const text = h('span')
+  return {
+    element: h(
+      'span.share',
+      {},
+      svg(
+        'svg',
+        {
+          viewBox: '0 0 100 8',
+          preserveAspectRatio: 'none',
+          'aria-hidden': 'true',
+          class: 'share-bar',
+          'data-bad': isBad,
+        },
+        svg('rect', { class: 'whole', width: 100, height: 8 }),
+        part,
+      ),
+      text,
+    ),
+    /** @param {number} share */
+    set(share) {
+      part.setAttribute('width', String(100 * share))
+      setText(text, percent(share))
+    },
+  }
 }
 
 /** @param {any} volume */
-function showVolume({
-  ad_account_id: id,
-  event_name: name,
-  state,
-  observed,
-  expected,
-  window_minutes: minutes,
-  hours,
-}) {
-  const isMarked = state !== 'normal' && state !== 'learning'
-  return row(
-    cell('Account', id),
-    cell('Event', name),
-    cell(
-      'State',
-      h('span.state', { 'data-state': isMarked ? 'stands' : state === 'learning' ? 'waits' : 'good' }, state),
+function createVolume({ ad_account_id: id, event_name: name }) {
+  const stateText = h('span.state')
+  const seen = h('span')
+  const over = h('small')
+  const usual = h('span')
+  const spark = cell('Last 24 hours')
+  let drawn = ''
+  return {
+    element: row(
+      cell('Account', id),
+      cell('Event', name),
+      cell('State', stateText),
+      cell('Seen', seen, over),
+      cell('Expected', usual),
+      spark,
     ),
-    cell('Seen', count(observed), minutes ? h('small', {}, `in ${span(60 * minutes)}`) : null),
-    cell('Expected', count(expected)),
-    cell('Last 24 hours', sparkline(hours)),
-  )
+    /** @param {any} volume */
+    update({ state, observed, expected, window_minutes: minutes, hours }) {
+      stateText.dataset['state'] = state === 'normal' ? 'good' : state === 'learning' ? 'waits' : 'stands'
+      setText(stateText, state)
+      setText(seen, count(observed))
+      setText(over, minutes ? `in ${span(60 * minutes)}` : '')
+      setText(usual, count(expected))
+      const wanted = hours.join()
+      if (wanted === drawn) return
+      drawn = wanted
+      fill(spark, sparkline(hours))
+    },
+  }
 }
 
 /** @param {number[]} counts */

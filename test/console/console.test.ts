@@ -147,36 +147,10 @@ t.test('dead letters are filtered, looked into, replayed with progress and purge
   t.same(problems, [])
 })
 
-t.test('purging asks first', async (t) => {
-  const stand = await setUp(t)
-  const { page, problems } = await openPage(await openBrowser(t))
-  await makeHistory(stand, 2)
-  await logIn(page, stand)
-  await page.getByRole('link', { name: 'Dead letters' }).click()
-  await page.getByText('2 dead letters.').waitFor()
-  await page.getByRole('button', { name: 'Purge all dead letters' }).click()
-  await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click()
-  t.match((await stand.admin('GET', '/dead-letters')).body, { dead_letters: { length: 2 } })
-  await page.getByLabel('Status').selectOption('rejected')
-  await page.getByRole('button', { name: 'Filter' }).click()
-  await page.getByRole('button', { name: 'Purge all rejected dead letters' }).click()
-  await page.getByRole('heading', { name: 'Purge all rejected dead letters?' }).waitFor()
-  await page.getByRole('dialog').getByRole('button', { name: 'Purge' }).click()
-  await page.getByText('2 purged.').first().waitFor()
-  t.match((await stand.admin('GET', '/dead-letters')).body, { dead_letters: { length: 0 } })
-  t.same(problems, [])
-})
-
-t.test('a purge can be stopped, by its button and by leaving; pages of letters come once', async (t) => {
+t.test('purging asks first, and is stopped by its button or by leaving the page', async (t) => {
   const stand = await setUp(t)
   const { page, problems } = await openPage(await openBrowser(t))
   await makeHistory(stand, 51)
-  const answers = Array.from({ length: 4 }, () => Promise.withResolvers<void>())
-  let asked = 0
-  await page.route('**/dead-letters/purge', async (route) => {
-    await answers[asked++]?.promise
-    await route.fulfill({ json: { purged: 200, next_cursor: 'more' } })
-  })
   await logIn(page, stand)
   await page.getByRole('link', { name: 'Dead letters' }).click()
   await page.getByText('The newest 50; there are more.').waitFor()
@@ -186,13 +160,31 @@ t.test('a purge can be stopped, by its button and by leaving; pages of letters c
     more.click()
   })
   await page.getByText('51 dead letters.').waitFor()
-  t.equal(await page.getByRole('article').count(), 51)
+  t.equal(await page.getByRole('article').count(), 51, 'a page comes once, however often it is asked for')
 
+  const dialog = page.getByRole('dialog')
+  await page.getByRole('button', { name: 'Purge all dead letters' }).click()
+  await dialog.getByRole('button', { name: 'Cancel' }).click()
+  t.match((await stand.admin('GET', '/dead-letters')).body, { dead_letters: { length: 51 } })
+  await page.getByLabel('Status').selectOption('rejected')
+  await page.getByRole('button', { name: 'Filter' }).click()
+  await page.getByRole('button', { name: 'Purge all rejected dead letters' }).click()
+  await dialog.getByRole('heading', { name: 'Purge all rejected dead letters?' }).waitFor()
+  await dialog.getByRole('button', { name: 'Purge' }).click()
+  await page.getByText('51 purged.').first().waitFor()
+  t.match((await stand.admin('GET', '/dead-letters')).body, { dead_letters: { length: 0 } })
+
+  const answers = Array.from({ length: 4 }, () => Promise.withResolvers<void>())
+  let asked = 0
+  await page.route('**/dead-letters/purge', async (route) => {
+    await answers[asked++]?.promise
+    await route.fulfill({ json: { purged: 200, next_cursor: 'more' } })
+  })
   async function beginPurge(): Promise<void> {
     answers[asked]?.resolve()
-    await page.getByRole('button', { name: 'Purge all dead letters' }).click()
-    await page.getByRole('dialog').getByRole('button', { name: 'Purge' }).click()
-    await page.getByRole('dialog').waitFor({ state: 'detached' })
+    await page.getByRole('button', { name: 'Purge all rejected' }).click()
+    await dialog.getByRole('button', { name: 'Purge' }).click()
+    await dialog.waitFor({ state: 'detached' })
     await page.getByText('200 purged.').waitFor()
   }
   await beginPurge()
@@ -239,6 +231,65 @@ t.test('explain shows how values are spelled; match quality what to mend', async
     .getByRole('row', { name: /page_visit/ })
     .getByText('learning')
     .waitFor()
+  t.same(problems, [])
+})
+
+t.test('a thousand accounts are shown in part, and looking again leaves rows and focus alone', async (t) => {
+  const stand = await setUp(t)
+  const { page, problems } = await openPage(await openBrowser(t))
+  const ids = Array.from({ length: 1000 }, (_, index) => String(10_000 + index))
+  let events = 30
+  const name = { event_name: 'checkout' }
+  const shares = {
+    em: 1,
+    ph: 1,
+    external_id: 0,
+    click_id: 0,
+    ip_and_user_agent: 0,
+    late: 0,
+    warned: 0,
+    refused: 0,
+  }
+  await page.route(/\/match-quality\?/, (route) => {
+    const advice = [{ message: 'Send more.' }]
+    const rows = ids.map((id) => ({ ...name, ad_account_id: id, events, shares, advice }))
+    return route.fulfill({ json: { rows } })
+  })
+  await page.route(/\/volume$/, (route) => {
+    const seen = { state: 'normal', observed: 1, expected: 1, window_minutes: 60, hours: [1] }
+    return route.fulfill({ json: { volume: ids.map((id) => ({ ...name, ...seen, ad_account_id: id })) } })
+  })
+  await page.route(/\/accounts$/, (route) =>
+    route.fulfill({ json: { accounts: ids.map((id) => ({ ad_account_id: id, label: '' })) } }),
+  )
+  await page.route(/\/live\?/, async (route) => {
+    const answer = await (await route.fetch()).json()
+    await route.fulfill({ json: { ...answer, lanes_standing: 250 } })
+  })
+  await logIn(page, stand)
+  await page.getByText('250 lanes stand and wait for a person').waitFor()
+
+  await page.getByRole('link', { name: 'Match quality' }).click()
+  await page.getByText('The 100 with the most events of 1,000').waitFor()
+  t.equal(await page.getByRole('table', { name: 'Match quality' }).getByRole('row').count(), 101)
+  t.equal(await page.getByRole('table', { name: 'Volume' }).getByRole('row').count(), 101)
+  await page.getByText('994 more, the first 94 of them here').focus()
+  await page.evaluate(`document.querySelector('tbody tr').id = 'kept'`)
+  events = 31
+  await page.evaluate(`document.dispatchEvent(new Event('visibilitychange'))`)
+  await page.locator('#kept').getByText('31', { exact: true }).waitFor()
+  t.equal(await page.evaluate(`document.activeElement.localName`), 'summary')
+
+  await page.getByRole('link', { name: 'Explain' }).click()
+  await page.locator('datalist option').first().waitFor({ state: 'attached' })
+  t.equal(await page.locator('datalist option').count(), 200)
+  await page.getByLabel('As events of').fill(ACCOUNT)
+  await page.getByRole('button', { name: 'Explain' }).click()
+  await page.getByText('would be sent').waitFor()
+
+  const { labels, coloured } = await page.evaluate<{ labels: string[]; coloured: number }>(PLOT_ONE_SAMPLE)
+  t.same(labels, ['0', '1'], 'what is counted has whole numbers on its axis')
+  t.ok(coloured > 0, 'a sample between gaps is a point')
   t.same(problems, [])
 })
 
@@ -338,6 +389,28 @@ const NAME_OF_FOCUSED = `(() => {
   const element = document.activeElement
   const label = element.id ? document.querySelector('label[for="' + element.id + '"]') : null
   return label?.textContent || element.getAttribute('aria-label') || element.textContent || ''
+})()`
+
+/** A plot of one sample between gaps: what its axis of values says, and how many dots of the canvas have the line's red. */
+const PLOT_ONE_SAMPLE = `(async () => {
+  const { createPlot } = await import('/console/plots.js')
+  const { count } = await import('/console/format.js')
+  const labels = []
+  const context = CanvasRenderingContext2D.prototype
+  const { fillText } = context
+  context.fillText = function (text, ...rest) {
+    if (!text.includes(':')) labels.push(text)
+    fillText.call(this, text, ...rest)
+  }
+  const plot = createPlot({ title: 'One', lines: [{ name: 'one', color: '--bad' }], show: count, isWhole: true })
+  document.body.append(plot.element)
+  plot.set([1000, 1005, 1010], [[null, 1, null]])
+  await new Promise(requestAnimationFrame)
+  const canvas = plot.element.querySelector('canvas')
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+  let coloured = 0
+  for (let at = 0; at < data.length; at += 4) if (data[at] > data[at + 1] + 60) coloured++
+  return { labels, coloured }
 })()`
 
 const EVENT = {
