@@ -41,6 +41,7 @@ export function createLetters(query) {
         'aria-label': 'Filter',
         onsubmit(event) {
           event.preventDefault()
+          filter = readFilter()
           void load()
         },
       },
@@ -81,8 +82,8 @@ export function createLetters(query) {
   const chosen = new Set()
   /** @type {string | null} */
   let cursor = null
-  /** What the list was asked for, whatever the form says by now. @type {Record<string, string>} */
-  let filter = {}
+  /** What the list is asked for: the form as it was sent, not as it stands. */
+  let filter = readFilter()
   /** The page of letters that is under way; what comes of an older one is thrown away. @type {object | undefined} */
   let loading
   let isStopped = false
@@ -95,7 +96,6 @@ export function createLetters(query) {
   }
 
   async function load() {
-    filter = readFilter()
     chosen.clear()
     nameButtons()
     fill(list)

@@ -139,7 +139,7 @@ t.test('dead letters are filtered, looked into, replayed with progress and purge
   await page.getByRole('button', { name: "Replay all 'signup' dead letters" }).click()
   await page.getByText('6 queued again').first().waitFor()
   await page.getByText('No dead letter.').waitFor()
-  await page.getByRole('button', { name: "Replay all 'typed, but not asked for' dead letters" }).waitFor()
+  await page.getByRole('button', { name: "Replay all 'signup' dead letters" }).waitFor()
 
   await makeHistory(stand, 2)
   await page.getByRole('button', { name: 'Filter' }).click()
@@ -154,6 +154,7 @@ t.test('purging asks first, and is stopped by its button or by leaving the page'
   await logIn(page, stand)
   await page.getByRole('link', { name: 'Dead letters' }).click()
   await page.getByText('The newest 50; there are more.').waitFor()
+  await page.getByLabel('Reason').fill('unsent')
   const pages: string[] = []
   page.on('request', (request) => {
     if (request.url().includes('cursor=')) pages.push(request.url())
@@ -166,6 +167,8 @@ t.test('purging asks first, and is stopped by its button or by leaving the page'
   await page.getByText('51 dead letters.').waitFor()
   t.equal(await page.getByRole('article').count(), 51)
   t.equal(pages.length, 1, 'a page is asked for once, however fast the clicks')
+  t.notMatch(pages[0], 'unsent', 'and with the filter of the list')
+  await page.getByLabel('Reason').fill('')
 
   const dialog = page.getByRole('dialog')
   await page.getByRole('button', { name: 'Purge all dead letters' }).click()
