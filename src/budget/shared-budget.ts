@@ -28,7 +28,7 @@ export interface SharedBudget {
 }
 
 const LIFE_MS = 1000
-/** Of a store that is away, or of an answer that never came. */
+/** Where the store is away, or nobody listens; much shorter than the life of what it grants. */
 const ASK_AGAIN_MS = 250
 /** A second's worth of 5,000 a minute is 83: nobody keeps more from the others. */
 const MOST_AT_HAND = 100
@@ -211,8 +211,8 @@ export function createSharedBudget(options: SharedBudgetOptions): SharedBudget {
         const waitMs = purse.emptyUntilMs - clock.monotonicMs()
         if (waitMs > 0) return waitMs
         want(purse)
-        // Told sooner, when the answer comes.
-        return LIFE_MS
+        // Told sooner, when the answer comes; who is not told comes back before what was granted is too old.
+        return ASK_AGAIN_MS
       },
       finished(adAccountId) {
         const purse = guardPurse(adAccountId)

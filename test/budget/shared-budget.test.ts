@@ -129,3 +129,10 @@ t.test('accounts that nobody uses are forgotten', async (t) => {
   close()
   t.equal(clock.pendingTimers(), 0)
 })
+
+t.test('who only waits, and is late by as much again, gets what was granted meanwhile', async (t) => {
+  const { guard, clock } = setUp(all)
+  const waitMs = guard.take('1')
+  await clock.advance(2 * waitMs)
+  t.equal(guard.take('1'), 0)
+})

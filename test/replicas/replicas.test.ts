@@ -64,6 +64,7 @@ t.test('a pause, a hold and a new token reach the other relay within two seconds
   const heldMs = await within(NEWS_MS, async () => (await laneOf(two)) === 'unauthorized')
   t.comment(`pause ${Math.round(pausedMs)} ms, hold ${Math.round(heldMs)} ms`)
   await two.admin('PUT', `/accounts/${ACCOUNT}`, { access_token: 'pina_another_0123456789' })
+  t.match((await one.admin('POST', `/accounts/${ACCOUNT}/verify`)).status, 200)
   await within(2 * NEWS_MS, () => sandbox.conversions.summary(ACCOUNT).recorded === 3)
   await within(NEWS_MS, async () => (await laneOf(one)) === 'open')
   t.equal((await one.admin('GET', '/books')).body['queued'], 0)
