@@ -243,7 +243,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   reportVolume({ metrics, volumeWatch })
   reportLanes({ metrics, vault, delivery, guard, door })
 
-  if (shared !== undefined) joinReplicas({ shared, vault, delivery, metrics, log })
+  if (shared !== undefined) joinReplicas({ shared, vault, delivery, metrics, log, clock })
   await delivery.start()
   if (shared !== undefined) await readGates(shared, delivery)
   adminUrl = await adminApp.listen({ host: config.ADMIN_HOST, port: config.ADMIN_PORT })

@@ -1,4 +1,5 @@
 /** What the parts of this relay learn from its other replicas, and they from it. */
+import type { Clock } from './clock.ts'
 import type { Delivery } from './delivery/delivery.ts'
 import { isCloseReason, type LearnedGate } from './delivery/gate.ts'
 import { codeOf, type Log } from './log.ts'
@@ -13,14 +14,25 @@ export interface ReplicasOptions {
   readonly delivery: Delivery
   readonly metrics: Metrics
   readonly log: Log
+  readonly clock: Clock
 }
 
+const RELOAD_AGAIN_MS = 1000
+
 /** From now on until the store is closed. */
-export function joinReplicas({ shared, vault, delivery, metrics, log }: ReplicasOptions): void {
+export function joinReplicas({ shared, vault, delivery, metrics, log, clock }: ReplicasOptions): void {
+  /** Until it works: the news does not come a second time. */
+  function reload(): void {
+    vault.reload().catch((error: unknown) => {
+      log.error({ code: codeOf(error) }, 'vault cannot be read')
+      clock.after(RELOAD_AGAIN_MS, reload)
+    })
+  }
+
   shared.onChange((change) => {
     switch (change.kind) {
       case 'vault':
-        vault.reload().catch((error: unknown) => log.error({ code: codeOf(error) }, 'vault cannot be read'))
+        reload()
         return
       case 'lanes':
         for (const lane of change.lanes) delivery.wake(lane)
@@ -38,6 +50,8 @@ export function joinReplicas({ shared, vault, delivery, metrics, log }: Replicas
         delivery.letGoOfAll()
     }
   })
+  // What changed while this relay started was told to nobody here.
+  reload()
   metrics.gauge('pinrelay_replicas', 'Relays that share the store and are alive.', async () =>
     shared.replicas().then(
       ({ length }) => length,
@@ -58,9 +72,13 @@ export async function readGates(shared: Shared, delivery: Delivery): Promise<voi
 export function createGateTeller(
   shared: Shared | undefined,
 ): (target: LaneKey | 'all', gate: LearnedGate) => void {
+  // One after the other: an opening must not be overtaken by the closing before it.
+  let last: Promise<unknown> = Promise.resolve()
   return (target, gate) => {
     const told: SharedGate = gate.status === 'open' ? { status: 'open', reason: '', forMs: 0 } : { ...gate }
-    void shared?.putGate(target === 'all' ? ALL_LANES : target, told).catch(() => undefined)
+    if (shared === undefined) return
+    const lane = target === 'all' ? ALL_LANES : target
+    last = last.then(() => shared.putGate(lane, told)).catch(() => undefined)
   }
 }
 

@@ -30,6 +30,8 @@ export interface SharedBudget {
 const LIFE_MS = 1000
 /** Where the store is away, or nobody listens; much shorter than the life of what it grants. */
 const ASK_AGAIN_MS = 250
+/** Far less than the minutes after which the store forgets what a dead replica held, far more than an answer takes. */
+const STALE_MS = 5000
 /** A second's worth of 5,000 a minute is 83: nobody keeps more from the others. */
 const MOST_AT_HAND = 100
 
@@ -131,10 +133,11 @@ export function createSharedBudget(options: SharedBudgetOptions): SharedBudget {
     if (asked.length === 0) return
     isAsking = true
     const requests = asked.map(requestOf)
+    const askedMs = clock.monotonicMs()
     try {
       const grants = await shared.exchange(requests)
       isAsking = false
-      asked.forEach((purse, index) => receive(purse, requests[index]!, grants[index]!))
+      asked.forEach((purse, index) => receive(purse, requests[index]!, grants[index]!, askedMs))
       if (due.size > 0) ask()
     } catch (error) {
       isAsking = false
@@ -158,15 +161,22 @@ export function createSharedBudget(options: SharedBudgetOptions): SharedBudget {
     }
   }
 
-  function receive(purse: Purse, request: BucketRequest, { granted, waitMs, left }: Grant): void {
+  /** An answer that lay about while this process stood still is of another time: its tokens go back unused. */
+  function receive(
+    purse: Purse,
+    request: BucketRequest,
+    { granted, waitMs, left }: Grant,
+    askedMs: number,
+  ): void {
     const nowMs = clock.monotonicMs()
     purse.told = request.holding + granted
     purse.unused -= request.unused
     purse.left = left
     if (request.wanted === 0) return
     purse.isWanted = false
-    purse.emptyUntilMs = granted === 0 ? nowMs + waitMs : -Infinity
-    if (granted > 0) {
+    purse.emptyUntilMs = waitMs > 0 ? nowMs + waitMs : -Infinity
+    if (nowMs - askedMs > STALE_MS) purse.unused += granted
+    else if (granted > 0) {
       purse.atHand += granted
       purse.grantedMs = nowMs
     }

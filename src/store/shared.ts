@@ -26,7 +26,7 @@ export interface BucketGrant {
   readonly granted: number
   /** Whole tokens that are left for anybody. */
   readonly left: number
-  /** 0 when all was granted; or else the milliseconds until the next token, `Infinity` without a refill. */
+  /** 0 when all was granted; or else the milliseconds until some more are there, `Infinity` without a refill. */
   readonly waitMs: number
 }
 

@@ -136,3 +136,28 @@ t.test('who only waits, and is late by as much again, gets what was granted mean
   await clock.advance(2 * waitMs)
   t.equal(guard.take('1'), 0)
 })
+
+t.test('an answer that lay about while the process stood still is not used', async (t) => {
+  const clock = createManualClock()
+  const asked: BucketRequest[] = []
+  let answer = (_grants: BucketGrant[]) => {}
+  const { guard } = createSharedBudget({
+    callsPerMinute: 70,
+    callBurst: 10,
+    clock,
+    shared: {
+      exchange(requests) {
+        asked.push(...requests)
+        return new Promise((resolve) => (answer = resolve))
+      },
+    },
+  })
+  guard.take('1')
+  await settle()
+  await clock.advance(400_000)
+  answer([{ granted: 10, waitMs: 0, left: 0 }])
+  await settle()
+  t.ok(guard.take('1') > 0)
+  await clock.advance(1000)
+  t.match(asked.at(-1), { holding: 0, unused: 10 })
+})

@@ -23,6 +23,10 @@ import type { Owner } from './owner.ts'
 
 /** In the units of a level. */
 const TOKEN = 60_000
+/** Steps of less are the usual jitter of `clock_timestamp`. */
+const SET_BACK_MS = 1000
+/** Who has to wait comes back after a tenth of a second, for what has gathered until then. */
+const LOTS_PER_MINUTE = 600
 
 interface BucketRow {
   readonly kind: 'door' | 'guard'
@@ -119,12 +123,15 @@ const NOW_MS = 'floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
 
 /** Pure. The time until now refilled only what was free then: refilled first, given back afterwards. */
 export function exchangeOne(
-  { level, atMs }: Pick<Bucket, 'level' | 'atMs'>,
+  bucket: Pick<Bucket, 'level' | 'atMs'>,
   { all, own }: Held,
   { capacity, refillPerMinute, wanted, holding, unused }: BucketRequest,
   nowMs: number,
 ): Exchanged {
+  let { level, atMs } = bucket
   const free = Math.max(0, capacity - all)
+  // The database's clock was set back: nothing is known of the time since, so the bucket begins empty.
+  if (nowMs < atMs - SET_BACK_MS) [level, atMs] = [0, nowMs]
   const refilled = refill({ capacity: free, refillPerMinute, level, atMs }, nowMs)
   // Only once, and never what is counted under another number of a replica that was thought dead.
   const givenBack = Math.max(0, Math.min(unused, own - holding))
@@ -132,7 +139,9 @@ export function exchangeOne(
   const levelNow = Math.min(room, refilled.level + givenBack * TOKEN)
   const granted = Math.max(0, Math.min(wanted, Math.floor(levelNow / TOKEN)))
   const after = levelNow - granted * TOKEN
-  const missing = TOKEN - after
+  // Not for each single one: that would be a transaction per token, just when there are none.
+  const lot = Math.max(1, Math.min(wanted - granted, Math.floor(refillPerMinute / LOTS_PER_MINUTE)))
+  const missing = lot * TOKEN - after
   const waitMs =
     granted === wanted
       ? 0

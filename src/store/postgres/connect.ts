@@ -29,8 +29,8 @@ const LOCK_MS = 5000
 const STATEMENT_MS = 20_000
 /** Beyond what the server allows a statement: only a connection that died without a word takes so long. */
 const PATIENCE_MS = 2000
-const STOPPED_CLIENT_MS = 10_000
-const POOL_SIZE = 6
+/** Less than LOCK_MS: what a stopped replica holds must be free before others give up on it. */
+const STOPPED_CLIENT_MS = 3000
 /** bigint: ids and times stay far below 2^53. */
 const INT8_OID = 20
 
@@ -40,7 +40,7 @@ export function settingsOf({
   statementMs = STATEMENT_MS,
 }: ConnectionOptions): pg.ClientConfig {
   return {
-    connectionString: url,
+    connectionString: withSearchPath(url),
     application_name: applicationName,
     connectionTimeoutMillis: CONNECT_MS,
     statement_timeout: statementMs,
@@ -48,7 +48,6 @@ export function settingsOf({
     query_timeout: statementMs + PATIENCE_MS,
     idle_in_transaction_session_timeout: STOPPED_CLIENT_MS,
     keepAlive: true,
-    options: `-c search_path=${SCHEMA_NAME}`,
     types: {
       getTypeParser: ((oid: number, format: 'text') =>
         oid === INT8_OID
@@ -58,9 +57,19 @@ export function settingsOf({
   }
 }
 
-/** For what needs no order: reads, the vault, buckets. */
-export function createPool(options: ConnectionOptions): Pool {
-  const pool = new pg.Pool({ ...settingsOf(options), max: POOL_SIZE, allowExitOnIdle: true })
+/** What an URL says wins over what the client says: so it is added to what the URL has. */
+function withSearchPath(url: string): string {
+  const own = new URL(url)
+  const given = own.searchParams.get('options')
+  const search = `-c search_path=${SCHEMA_NAME}`
+  own.searchParams.set('options', given === null ? search : `${given} ${search}`)
+  // Spaces as `+` are not understood there.
+  return own.href.replaceAll('+', '%20')
+}
+
+/** For what needs no order. */
+export function createPool(options: ConnectionOptions, size: number): Pool {
+  const pool = new pg.Pool({ ...settingsOf(options), max: size, allowExitOnIdle: true })
   // A connection that ends is replaced by the next one who asks: idle, or in use, when its query tells.
   pool.on('error', () => undefined)
   pool.on('connect', (client) => client.on('error', () => undefined))
@@ -128,7 +137,7 @@ export async function assertDurable(client: Queryable): Promise<void> {
     throw new StoreCannotOpen('PostgreSQL has fsync off: what it commits could be lost. Turn it on.')
   if (!DURABLE.has(commit)) {
     throw new StoreCannotOpen(
-      `PostgreSQL has synchronous_commit = ${commit}: what it commits could be lost. It must be on or remote_apply.`,
+      `PostgreSQL has synchronous_commit = ${commit}: what it commits could be lost. It must be on, remote_apply, remote_write or local.`,
     )
   }
 }

@@ -38,6 +38,8 @@ export function createFeed({ connection, pool, owner, gates, pollMs }: FeedOptio
   const stop = new AbortController()
   let listening: Client | undefined
   let looking: Promise<void> = Promise.resolve()
+  /** The one that has not begun. */
+  let pending: Promise<void> | undefined
   let lookedAtMs: number | undefined
   let looks = 0
 
@@ -49,14 +51,15 @@ export function createFeed({ connection, pool, owner, gates, pollMs }: FeedOptio
     )
     const isFirst = lookedAtMs === undefined
     const wasAway = lookedAtMs !== undefined && performance.now() - lookedAtMs > (WINDOW_S / 2) * 1000
-    lookedAtMs = performance.now()
     const present = new Set(rows.map(({ id }) => id))
     for (const id of told) if (!present.has(id)) told.delete(id)
     const fresh = rows.filter(({ id }) => !told.has(id))
     for (const { id } of fresh) told.add(id)
     // What was there before this process read everything itself.
-    if (isFirst) return
-    if (wasAway) return tellAll()
+    if (!isFirst && wasAway) await tellAll()
+    // Only now: where that failed the next look tells it.
+    lookedAtMs = performance.now()
+    if (isFirst || wasAway) return
     for (const { owner_id: ownerId, change } of fresh) {
       if (ownerId === null || !owner.ids.includes(ownerId)) tell(JSON.parse(change) as SharedChange)
     }
@@ -74,9 +77,16 @@ export function createFeed({ connection, pool, owner, gates, pollMs }: FeedOptio
     for (const { lane, gate } of await gates.all()) tell({ kind: 'gate', lane, gate })
   }
 
+  /** One look at a time, and one more for all that was told of meanwhile. */
   function lookNow(): Promise<void> {
-    looking = looking.then(look).catch(() => undefined)
-    return looking
+    pending ??= looking
+      .then(() => {
+        pending = undefined
+        return look()
+      })
+      .catch(() => undefined)
+    looking = pending
+    return pending
   }
 
   async function listen(): Promise<void> {

@@ -65,6 +65,10 @@ export interface OpenedPostgres {
 const HEARTBEAT_MS = 2000
 const LEASE_MS = 15_000
 const FEED_POLL_MS = 1000
+/** Reads and the vault. */
+const POOL_SIZE = 6
+/** Heartbeats, tokens, gates. */
+const VITAL_POOL_SIZE = 3
 /** Posts wait for it: a wire that swallows everything must not keep them longer. */
 const BATCH_STATEMENT_MS = 6000
 
@@ -73,7 +77,9 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   const connection: ConnectionOptions = { url, applicationName: name }
   const sealer = createSealer(masterKeys)
   await using parts = new AsyncDisposableStack()
-  const pool = parts.adopt(createPool(connection), (open) => open.end())
+  const pool = parts.adopt(createPool(connection, POOL_SIZE), (open) => open.end())
+  // Of its own, so that no search of an operator keeps a heartbeat or a call's token waiting.
+  const vital = parts.adopt(createPool(connection, VITAL_POOL_SIZE), (open) => open.end())
   const owner = await explainOpening(async () => {
     const client = await connect({ ...connection, statementMs: MIGRATION_MS })
     try {
@@ -81,7 +87,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     } finally {
       await endQuietly(client)
     }
-    return registerOwner({ pool, name, keyId: sealer.keyId, heartbeatMs, leaseMs })
+    return registerOwner({ pool: vital, name, keyId: sealer.keyId, heartbeatMs, leaseMs })
   })
 
   async function prepare(client: Client): Promise<void> {
@@ -110,7 +116,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     options.onBatch ?? (() => {}),
   )
   parts.defer(() => batcher.drain())
-  const gates = createGates(pool, owner)
+  const gates = createGates(vital, owner)
   const feed = createFeed({ connection, pool, owner, gates, pollMs: options.feedPollMs ?? FEED_POLL_MS })
   parts.defer(() => feed.close())
 
@@ -121,7 +127,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     store: createStore({ batcher, pool, sealer, limitBytes: options.storeLimitBytes ?? Infinity, close }),
     vaultStore: createVaultStore(pool, owner),
     shared: {
-      exchange: createExchange(pool, owner),
+      exchange: createExchange(vital, owner),
       onChange: feed.onChange,
       putGate: gates.put,
       gates: gates.all,

@@ -94,7 +94,9 @@ export async function registerOwner(options: OwnerOptions): Promise<Owner> {
     await pool.query(
       `UPDATE owners SET dead_at = clock_timestamp() WHERE owner_id IN (
          SELECT owner_id FROM owners
-         WHERE dead_at IS NULL AND heartbeat_at < clock_timestamp() - $1 * interval '1 millisecond'
+         WHERE dead_at IS NULL AND (heartbeat_at < clock_timestamp() - $1 * interval '1 millisecond'
+             -- The clock was set back since.
+             OR heartbeat_at > clock_timestamp() + $1 * interval '1 millisecond')
          FOR UPDATE SKIP LOCKED)`,
       [leaseMs],
     )

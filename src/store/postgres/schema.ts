@@ -177,5 +177,6 @@ export const STEPS: readonly string[] = [
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     owner_id bigint,
     change text NOT NULL
-  )`,
+  );
+  CREATE INDEX feed_by_time ON feed (at)`,
 ]

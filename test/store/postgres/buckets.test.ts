@@ -91,6 +91,27 @@ t.test('one replica that uses its tokens at once gets what one bucket gives', as
   t.pass('held')
 })
 
+t.test('a database whose clock is set back begins with empty buckets, and goes on', async (t) => {
+  const full = { level: CAPACITY * 60_000, atMs: 1_000_000 }
+  const back = exchangeOne(full, { all: 0, own: 0 }, ask({ wanted: 5 }), 700_000)
+  t.match(back, { level: 0, atMs: 700_000, grant: { granted: 0 } })
+  const later = exchangeOne(back, { all: 0, own: 0 }, ask({ wanted: 5 }), 703_000)
+  t.equal(later.grant.granted, 3)
+  t.equal(
+    exchangeOne(full, { all: 0, own: 0 }, ask({ wanted: 5 }), 999_900).grant.granted,
+    5,
+    'not for jitter',
+  )
+})
+
+t.test('who has to wait comes back for a lot, not for each token', async (t) => {
+  const empty = { level: 0, atMs: 0 }
+  const limits = { capacity: 250, refillPerMinute: 4750, wanted: 80 }
+  const { grant } = exchangeOne(empty, { all: 0, own: 0 }, ask(limits), 0)
+  t.ok(grant.waitMs > 80 && grant.waitMs <= 101, `${grant.waitMs} ms`)
+  t.equal(exchangeOne(empty, { all: 0, own: 0 }, ask({ ...limits, wanted: 1 }), 0).grant.waitMs, 13)
+})
+
 const server = await startPostgres()
 t.teardown(() => server.close())
 
