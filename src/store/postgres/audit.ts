@@ -1,16 +1,7 @@
 /** What operators did, newest first. `details` is JSON of ids, filters and counts. */
-import type { AuditEntry, AuditQuery, DeadLetterFilter } from '../store.ts'
+import { addCounts, firstDetails, type AuditDetails, type AuditStep } from '../audit-steps.ts'
+import type { AuditEntry, AuditQuery } from '../store.ts'
 import type { Queryable } from './connect.ts'
-
-type Details = AuditEntry['details']
-
-export interface AuditStep {
-  readonly auditId: number | undefined
-  readonly action: 'replay' | 'purge'
-  readonly filter: DeadLetterFilter
-  readonly counts: Readonly<Record<string, number>>
-  readonly nowMs: number
-}
 
 export async function addAudit(
   client: Queryable,
@@ -24,18 +15,16 @@ export async function addAudit(
 }
 
 /** One step of a run over dead letters: the first one makes the entry, the later ones add their counts to it. */
-export async function countInAudit(
-  client: Queryable,
-  { auditId, action, filter, counts, nowMs }: AuditStep,
-): Promise<number> {
+export async function countInAudit(client: Queryable, step: AuditStep): Promise<number> {
+  const { auditId, action, nowMs } = step
   const { rows } = await client.query<{ details: string }>(
     'SELECT details FROM audit WHERE id = $1 FOR UPDATE',
     [auditId ?? 0],
   )
   if (auditId === undefined || rows[0] === undefined) {
-    return addAudit(client, { atMs: nowMs, action, details: { filter: tellFilter(filter), ...counts } })
+    return addAudit(client, { atMs: nowMs, action, details: firstDetails(step) })
   }
-  const details = addCounts(JSON.parse(rows[0].details) as Details, counts)
+  const details = addCounts(JSON.parse(rows[0].details) as AuditDetails, step)
   await client.query('UPDATE audit SET details = $1 WHERE id = $2', [JSON.stringify(details), auditId])
   return auditId
 }
@@ -52,16 +41,6 @@ export async function readAudit(
     id,
     atMs,
     action,
-    details: JSON.parse(details) as Details,
+    details: JSON.parse(details) as AuditDetails,
   }))
-}
-
-function addCounts(details: Details, counts: Readonly<Record<string, number>>): Details {
-  const sums = Object.entries(counts).map(([name, count]) => [name, Number(details[name]) + count])
-  return { ...details, ...(Object.fromEntries(sums) as Record<string, number>) }
-}
-
-/** In the words of the admin port; nothing that the query holds besides. */
-function tellFilter({ ids, adAccountId, isTest, status, reason, eventName }: DeadLetterFilter): Details {
-  return { ids, ad_account_id: adAccountId, test: isTest, status, reason, event_name: eventName }
 }

@@ -1,9 +1,8 @@
 /** What operators did, newest first. */
 import type { DatabaseSync } from 'node:sqlite'
-import type { AuditEntry, AuditQuery, DeadLetterFilter } from '../store.ts'
+import { addCounts, firstDetails, type AuditDetails, type AuditStep } from '../audit-steps.ts'
+import type { AuditEntry, AuditQuery } from '../store.ts'
 import { prepareRows } from './connection.ts'
-
-type Details = AuditEntry['details']
 
 export interface Audit {
   /** Answers the entry's id. */
@@ -14,14 +13,6 @@ export interface Audit {
    */
   count(step: AuditStep): number
   trail(query: AuditQuery): AuditEntry[]
-}
-
-export interface AuditStep {
-  readonly auditId: number | undefined
-  readonly action: 'replay' | 'purge'
-  readonly filter: DeadLetterFilter
-  readonly counts: Readonly<Record<string, number>>
-  readonly nowMs: number
 }
 
 export function createAudit(db: DatabaseSync): Audit {
@@ -39,12 +30,13 @@ export function createAudit(db: DatabaseSync): Audit {
 
   return {
     add,
-    count({ auditId, action, filter, counts, nowMs }) {
+    count(step) {
+      const { auditId, action, nowMs } = step
       const [before] = (auditId === undefined ? undefined : selectDetails.get(auditId)) ?? []
       if (auditId === undefined || before === undefined) {
-        return add({ atMs: nowMs, action, details: { filter: tellFilter(filter), ...counts } })
+        return add({ atMs: nowMs, action, details: firstDetails(step) })
       }
-      updateDetails.run(JSON.stringify(addCounts(JSON.parse(before) as Details, counts)), auditId)
+      updateDetails.run(JSON.stringify(addCounts(JSON.parse(before) as AuditDetails, step)), auditId)
       return auditId
     },
     trail: ({ limit, beforeId = Number.MAX_SAFE_INTEGER }) =>
@@ -52,17 +44,7 @@ export function createAudit(db: DatabaseSync): Audit {
         id,
         atMs,
         action,
-        details: JSON.parse(details) as Details,
+        details: JSON.parse(details) as AuditDetails,
       })),
   }
-}
-
-function addCounts(details: Details, counts: Readonly<Record<string, number>>): Details {
-  const sums = Object.entries(counts).map(([name, count]) => [name, Number(details[name]) + count])
-  return { ...details, ...(Object.fromEntries(sums) as Record<string, number>) }
-}
-
-/** In the words of the admin port; nothing that the query holds besides. */
-function tellFilter({ ids, adAccountId, isTest, status, reason, eventName }: DeadLetterFilter): Details {
-  return { ids, ad_account_id: adAccountId, test: isTest, status, reason, event_name: eventName }
 }
