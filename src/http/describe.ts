@@ -3,24 +3,11 @@
  * wider (raw values, one value or several, numbers as text, nulls): the request says so in words, and the strict form is the
  * one to write new code against.
  */
+import { HASHED_FIELD_NAMES } from '../event/normalize/field.ts'
 import { EventSchema } from '../event/schema.ts'
 import { PINTEREST_CODES } from '../errors.ts'
 
 const RAW = 'Raw or hashed, one value or several.'
-const HASHED_FIELDS = [
-  'em',
-  'hashed_maids',
-  'ph',
-  'ge',
-  'db',
-  'ln',
-  'fn',
-  'ct',
-  'st',
-  'zp',
-  'country',
-  'external_id',
-]
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -57,7 +44,7 @@ function eventAsPosted(): Json {
     properties: { user_data: { properties: Record<string, unknown> } }
   }
   const userData = schema.properties.user_data.properties
-  for (const field of HASHED_FIELDS) {
+  for (const field of HASHED_FIELD_NAMES) {
     userData[field] = {
       oneOf: [{ type: 'array', minItems: 1, items: { type: 'string' } }, { type: 'string' }],
       description: RAW,

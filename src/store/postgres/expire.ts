@@ -1,16 +1,12 @@
 /** Makes dead letters of live events that grew too old while their parcels waited, oldest first over all lanes. */
 import { listPositions } from '../bitmap.ts'
-import { unpackHistory } from '../history.ts'
-import { bindParcel, readEventTimeS, TOO_OLD_MESSAGE } from '../letter.ts'
-import { splitEvents } from '../payload.ts'
+import { EXPIRE_STEP_EVENTS, judgeAge, type AgeVerdict } from '../expiry.ts'
+import { bindParcel } from '../letter.ts'
 import type { ExpireStep } from '../sqlite/protocol.ts'
-import type { ExpireRequest, Settlement } from '../store.ts'
+import type { ExpireRequest } from '../store.ts'
 import { toLane, type LaneRow } from './lane-rows.ts'
 import { settleAll } from './settle.ts'
 import type { Transaction } from './transaction.ts'
-
-/** A step ends after so many events. */
-const STEP_EVENTS = 1000
 
 interface Candidate extends LaneRow {
   readonly parcel_id: number
@@ -22,11 +18,8 @@ interface Candidate extends LaneRow {
   readonly sealed: Buffer
 }
 
-interface Verdict {
+interface Verdict extends AgeVerdict {
   readonly candidate: Candidate
-  readonly settlement: Settlement
-  /** Of what is left of it; undefined when nothing is. */
-  readonly oldestS: number | undefined
 }
 
 export async function expire(tx: Transaction, request: ExpireRequest): Promise<ExpireStep> {
@@ -42,7 +35,7 @@ export async function expire(tx: Transaction, request: ExpireRequest): Promise<E
   let expired = 0
   let looked = 0
   for (const candidate of rows) {
-    if (expired >= STEP_EVENTS) break
+    if (expired >= EXPIRE_STEP_EVENTS) break
     looked += 1
     const verdict = judge(tx, candidate, request)
     if (verdict === undefined) unreadable.push(candidate.parcel_id)
@@ -72,42 +65,20 @@ export async function expire(tx: Transaction, request: ExpireRequest): Promise<E
   return { expired, hasMore: looked < rows.length || rows.length === limit }
 }
 
-function judge(
-  tx: Transaction,
-  candidate: Candidate,
-  { oldestEventTimeS, nowMs }: ExpireRequest,
-): Verdict | undefined {
-  const { parcel_id: parcelId, event_count: eventCount, settled, attempts, history } = candidate
-  const timesS = readTimes(tx, candidate)
-  if (timesS === undefined) return undefined
-  const gone = new Set(settled === null ? [] : listPositions(settled))
-  const pending = Array.from({ length: eventCount }, (_, index) => index).filter((index) => !gone.has(index))
-  const old = pending.filter((index) => timesS[index]! < oldestEventTimeS)
-  const why = {
-    status: 'expired' as const,
-    reason: 'too_old',
-    message: TOO_OLD_MESSAGE,
-    attempts,
-    history: [...unpackHistory(history), { atMs: nowMs, reason: 'too_old' }],
+function judge(tx: Transaction, candidate: Candidate, request: ExpireRequest): Verdict | undefined {
+  const { parcel_id: parcelId, settled, sealed } = candidate
+  const parcel = {
+    parcelId,
+    oldestEventTimeS: candidate.oldest_event_time_s,
+    eventCount: candidate.event_count,
+    settled: settled === null ? [] : listPositions(settled),
+    attempts: candidate.attempts,
+    history: candidate.history,
   }
-  const dead = old.map((index) => ({ index, ...why }))
-  const kept = pending.map((index) => timesS[index]!).filter((timeS) => timeS >= oldestEventTimeS)
-  return {
-    candidate,
-    settlement: { parcelId, delivered: [], dead, settledAtMs: nowMs },
-    oldestS: kept.length === 0 ? undefined : Math.min(...kept),
-  }
-}
-
-/** What has no time that can be read counts as the oldest: it is looked at once, and not forever. */
-function readTimes(tx: Transaction, row: Candidate): number[] | undefined {
-  try {
-    return splitEvents(tx.sealer.open(row.sealed, bindParcel(row.ad_account_id))).map(
-      (json) =>
-        readEventTimeS(JSON.parse(json) as Readonly<Record<string, unknown>>) ?? row.oldest_event_time_s,
-    )
-  } catch {
-    tx.report({ problem: 'parcel_unreadable', lane: toLane(row), parcelId: row.parcel_id })
+  const verdict = judgeAge(parcel, () => tx.sealer.open(sealed, bindParcel(candidate.ad_account_id)), request)
+  if (verdict === undefined) {
+    tx.report({ problem: 'parcel_unreadable', lane: toLane(candidate), parcelId })
     return undefined
   }
+  return { candidate, ...verdict }
 }

@@ -3,28 +3,18 @@
  * parcels are their holder's: it looks at their age itself.
  */
 import TinyQueue from 'tinyqueue'
-import { bindParcel, readEventTimeS, TOO_OLD_MESSAGE } from '../letter.ts'
-import { splitEvents } from '../payload.ts'
-import type { DeadEvent, ExpireRequest } from '../store.ts'
+import { EXPIRE_STEP_EVENTS, judgeAge, type WaitingParcel } from '../expiry.ts'
+import { bindParcel } from '../letter.ts'
+import type { ExpireRequest } from '../store.ts'
 import { listPositions } from '../bitmap.ts'
 import { prepareRows } from './connection.ts'
-import { unpackHistory } from '../history.ts'
 import type { Place } from './leases.ts'
 import type { ExpireStep } from './protocol.ts'
 import type { Queue } from './queue.ts'
 import type { Settling } from './settle.ts'
 
-/** A step ends after so many events, even when they are those of a few parcels: some 20 ms of burials. */
-const STEP_EVENTS = 1000
-
 /** A waiting parcel with an event that may be too old. */
-interface Candidate extends Place {
-  readonly parcelId: number
-  readonly eventCount: number
-  readonly settled: readonly number[]
-  readonly attempts: number
-  readonly history: string | null
-}
+type Candidate = Place & WaitingParcel
 
 type QueueRow = [
   parcelId: number,
@@ -91,58 +81,35 @@ export function createExpiry(queue: Queue, settling: Settling): (request: Expire
     }
   }
 
-  function readTimes({ parcelId, laneId, oldestEventTimeS }: Candidate): number[] | undefined {
-    const { adAccountId } = lanes.keyOf(laneId)
-    try {
-      const [sealed] = selectSealed.get(parcelId)!
-      // What has no time that can be read counts as the oldest: it is looked at once, and not forever.
-      return splitEvents(sealer.open(sealed, bindParcel(adAccountId))).map(
-        (json) => readEventTimeS(JSON.parse(json) as Readonly<Record<string, unknown>>) ?? oldestEventTimeS,
-      )
-    } catch {
-      return undefined
-    }
-  }
-
   /** Answers how many events of it expired. */
-  function expireOne(candidate: Candidate, { oldestEventTimeS, nowMs }: ExpireRequest): number {
-    const { parcelId, laneId, isReplay, eventCount, settled, attempts, history } = candidate
-    const timesS = readTimes(candidate)
-    if (timesS === undefined) {
+  function expireOne(candidate: Candidate, request: ExpireRequest): number {
+    const { parcelId, laneId, isReplay, oldestEventTimeS, attempts, history } = candidate
+    const lane = lanes.keyOf(laneId)
+    const verdict = judgeAge(
+      candidate,
+      () => sealer.open(selectSealed.get(parcelId)![0], bindParcel(lane.adAccountId)),
+      request,
+    )
+    if (verdict === undefined) {
       // Left in the store but out of the way, as where it is leased.
       leases.take(parcelId, { ...candidate, attempts, history })
-      report({ problem: 'parcel_unreadable', lane: lanes.keyOf(laneId), parcelId })
+      report({ problem: 'parcel_unreadable', lane, parcelId })
       return 0
     }
-    const gone = new Set(settled)
-    const pending = Array.from({ length: eventCount }, (_, index) => index).filter(
-      (index) => !gone.has(index),
-    )
-    const old = pending.filter((index) => timesS[index]! < oldestEventTimeS)
-    const why = {
-      status: 'expired' as const,
-      reason: 'too_old',
-      message: TOO_OLD_MESSAGE,
-      attempts,
-      history: [...unpackHistory(history), { atMs: nowMs, reason: 'too_old' }],
-    }
-    const dead: DeadEvent[] = old.map((index) => ({ index, ...why }))
-    const settlement = { parcelId, delivered: [], dead, settledAtMs: nowMs }
-    settling.settle({ wholeParcelIds: [], settledAtMs: nowMs, others: [settlement] })
-    if (old.length < pending.length) {
-      const keptTimesS = pending.map((index) => timesS[index]!).filter((timeS) => timeS >= oldestEventTimeS)
-      const oldestS = Math.min(...keptTimesS)
-      moveRow.run(oldestS, laneId, Number(isReplay), candidate.oldestEventTimeS, parcelId)
+    const { settlement, oldestS } = verdict
+    settling.settle({ wholeParcelIds: [], settledAtMs: request.nowMs, others: [settlement] })
+    if (oldestS !== undefined) {
+      moveRow.run(oldestS, laneId, Number(isReplay), oldestEventTimeS, parcelId)
       movePayload.run(oldestS, parcelId)
     }
-    return old.length
+    return settlement.dead.length
   }
 
   return function expire(request) {
     let expired = 0
     let seen = 0
     for (const candidate of walk(request.oldestEventTimeS)) {
-      if (seen === request.limit || expired >= STEP_EVENTS) return { expired, hasMore: true }
+      if (seen === request.limit || expired >= EXPIRE_STEP_EVENTS) return { expired, hasMore: true }
       seen += 1
       expired += expireOne(candidate, request)
     }
