@@ -7,12 +7,13 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createSandbox } from '../src/sandbox/sandbox.ts'
 import type { Books } from '../src/store/store.ts'
-import { startPostgres, type PostgresServer } from '../test/support/postgres.ts'
+import { startStoppablePostgres, type StoppablePostgres } from '../test/support/postgres.ts'
 import { nowMs } from './now.ts'
 import { startRelayProcess, type Kill, type RelayProcess } from './relay-process.ts'
 import { claim, type Claim, type Context } from './scenario.ts'
 import { openSpread, type Spread } from './spread.ts'
-import { ADMIN_TOKEN, createAdmin, findFreePort, FIRST_ACCOUNT, JOURNAL, type Stage } from './stage.ts'
+import { findFreePort } from '../test/support/ports.ts'
+import { ADMIN_TOKEN, createAdmin, FIRST_ACCOUNT, JOURNAL, type Stage } from './stage.ts'
 import { runStorm } from './storm.ts'
 
 /** Beyond the 15 s after which a replica that is not heard of counts as dead. */
@@ -20,7 +21,7 @@ const STILL_MS = 20_000
 const DATABASE_AWAY_MS = 4000
 
 export async function runReplicas(context: Context): Promise<readonly Claim[]> {
-  const server = await startPostgres()
+  const server = await startStoppablePostgres()
   try {
     const free = await storm(context, server, {}, 0.3)
     const settings = { CALLS_PER_MINUTE: '90', CALL_BURST: '15' }
@@ -34,7 +35,7 @@ export async function runReplicas(context: Context): Promise<readonly Claim[]> {
 
 async function storm(
   context: Context,
-  server: PostgresServer,
+  server: StoppablePostgres,
   settings: Readonly<Record<string, string>>,
   faultStrength: number,
 ): Promise<readonly Claim[]> {
@@ -58,7 +59,7 @@ interface Replicas extends Stage {
 
 async function openReplicas(
   { random }: Context,
-  server: PostgresServer,
+  server: StoppablePostgres,
   more: Readonly<Record<string, string>>,
 ): Promise<Replicas> {
   const url = await server.createDatabase()
@@ -126,7 +127,7 @@ async function openReplicas(
 
 async function strike(
   { say, isShort }: Context,
-  server: PostgresServer,
+  server: StoppablePostgres,
   replicas: Replicas,
   betweenBlows: () => Promise<void>,
 ): Promise<readonly Kill[]> {

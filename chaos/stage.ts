@@ -3,10 +3,10 @@
  * restarts, so that clients come back to it as they would to a real one.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSandbox, type Sandbox } from '../src/sandbox/sandbox.ts'
+import { findFreePort } from '../test/support/ports.ts'
 import type { Books } from '../src/store/store.ts'
 import { nowMs } from './now.ts'
 import type { Random } from './random.ts'
@@ -115,12 +115,4 @@ export async function setStage(options: StageOptions): Promise<Stage> {
       await rm(folder, { recursive: true, force: true })
     },
   }
-}
-
-export async function findFreePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

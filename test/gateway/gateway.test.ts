@@ -11,7 +11,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
-import { CONFIGURATION, freePort, gatewayMissing, startGateway, type Gateway } from '../support/gateway.ts'
+import { CONFIGURATION, gatewayMissing, startGateway, type Gateway } from '../support/gateway.ts'
+import { findFreePort } from '../support/ports.ts'
 import { CLIENT_ADDRESS, createClient, EVENTS, sendRaw } from './client.ts'
 
 const skip = gatewayMissing()
@@ -138,7 +139,7 @@ void t.test('a post that was sent is never sent again', { skip }, async (t) => {
 })
 
 void t.test('without a relay the answer is 503 with Retry-After, until it is back', { skip }, async (t) => {
-  const port = await freePort()
+  const port = await findFreePort()
   const gateway = await startGateway(port)
   t.teardown(gateway.close)
   const client = createClient(t, gateway.port)

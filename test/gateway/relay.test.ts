@@ -7,7 +7,8 @@ import { request } from 'undici'
 import { createSandbox } from '../../src/sandbox/sandbox.ts'
 import { startProcess } from '../support/process.ts'
 import { ADMIN_TOKEN } from '../support/relay.ts'
-import { CONFIGURATION, freePort, gatewayMissing, startGateway } from '../support/gateway.ts'
+import { CONFIGURATION, gatewayMissing, startGateway } from '../support/gateway.ts'
+import { findFreePort } from '../support/ports.ts'
 import { createClient, sendRaw, type Answer } from './client.ts'
 
 const BODY_LIMIT_BYTES = 8 * 1024 * 1024
@@ -143,7 +144,7 @@ interface PostOptions {
 async function relayBehindGateway(t: Test) {
   const sandbox = await createSandbox({ journal: { maxCalls: 0 } })
   t.teardown(() => sandbox.close())
-  const port = await freePort()
+  const port = await findFreePort()
   const folder = t.testdir()
   // On the same port and store each time: the gateway knows one address.
   const start = () =>

@@ -3,14 +3,15 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { freePort, gatewayMissing, startGatewayToReplicas } from '../support/gateway.ts'
+import { gatewayMissing, startGatewayToReplicas } from '../support/gateway.ts'
+import { findFreePort } from '../support/ports.ts'
 import { createClient } from './client.ts'
 
 const skip = gatewayMissing()
 
 void t.test('a relay that is away costs no post: the others take it', { skip }, async (t) => {
   const relay = await listen(t, (incoming, answer) => incoming.resume().on('end', () => answer.end('{}')))
-  const gateway = await startGatewayToReplicas([await freePort(), relay.port])
+  const gateway = await startGatewayToReplicas([await findFreePort(), relay.port])
   t.teardown(gateway.close)
   const client = createClient(t, gateway.port)
   for (let count = 0; count < 20; count += 1) t.equal((await client.post({ body: '{}' })).status, 200)

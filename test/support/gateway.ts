@@ -6,11 +6,12 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, open, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { findFreePort } from './ports.ts'
 
 export interface Gateway {
   readonly port: number
@@ -63,7 +64,7 @@ async function start(relayConfiguration: string): Promise<Gateway> {
 }
 
 async function startOnce(relayConfiguration: string): Promise<Gateway> {
-  const port = await freePort()
+  const port = await findFreePort()
   const folder = await mkdtemp(join(tmpdir(), 'pinrelay-gateway-'))
   // As root, nginx's workers are another user, who must get to the folder that large posts wait in.
   await chmod(folder, 0o755)
@@ -113,13 +114,4 @@ async function connects(port: number): Promise<boolean> {
   } finally {
     socket.destroy()
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import type { SharedChange } from '../../../src/store/shared.ts'
 import { waitingSql } from '../../../src/store/postgres/lease.ts'
-import { startPostgres } from '../../support/postgres.ts'
+import { startPostgres, startStoppablePostgres } from '../../support/postgres.ts'
 import { askAll, LIVE, makeDead, makeParcel, NOW_MS, NOW_S } from '../parcels.ts'
 import { layGround, type PostgresGround } from './ground.ts'
 
@@ -186,7 +186,9 @@ t.test('verdicts outlive an outage; posts are refused at once meanwhile', async 
   t.match(await store.lease(askAll()), [{ parcelId: other.parcelId, attempts: 2 }])
 })
 
-t.test('the database starts again, and the store goes on by itself', { skip: isShared() }, async (t) => {
+t.test('the database starts again, and the store goes on by itself', async (t) => {
+  const server = await startStoppablePostgres()
+  t.teardown(() => server.close())
   const ground = await layGround(t, server)
   const { store, vaultStore } = await ground.open(STILL)
   const { parcelId } = await store.commit(makeParcel(['a']))
@@ -294,10 +296,6 @@ function listeners(ground: PostgresGround) {
   return ground.ask(
     `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'`,
   )
-}
-
-function isShared(): boolean {
-  return process.env['DATABASE_URL_TEST'] !== undefined
 }
 
 /** It has to come by itself: no clock of these tests can be set. */

@@ -1,0 +1,106 @@
+/**
+ * `npm test`: runs the test files, several to a process and several processes at a time, over one PostgreSQL server,
+ * and ends with what failed, what was skipped and the number of tests.
+ *
+ *     npm test                          all of test/**\/*.test.ts
+ *     npm test -- test/gateway          a folder, or a file
+ *     npm run test:long                 test/**\/*.long.ts: the same behaviours with more work
+ *     npm test -- --jobs=1              one process at a time
+ *     npm test -- --times               what each process took, in seconds of CPU
+ */
+import { glob } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { relative, resolve, sep } from 'node:path'
+import { parseArgs } from 'node:util'
+import { startPostgres } from './support/postgres.ts'
+import { runFiles, type Report } from './support/run-files.ts'
+import { formatReports } from './support/format-reports.ts'
+
+const ROOT = resolve(import.meta.dirname, '..')
+
+/** Folders whose files spend their time waiting for other processes: each file is a process of its own, begun first. */
+const ALONE = [
+  'console',
+  'demo',
+  'faults',
+  'gateway',
+  'process',
+  'replicas',
+  'store/postgres',
+  'store/sqlite',
+  'tracing',
+]
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    jobs: { type: 'string', default: String(availableParallelism() + 1) },
+    long: { type: 'boolean', default: false },
+    times: { type: 'boolean', default: false },
+  },
+})
+
+const files = await findFiles(positionals, options.long ? '.long.ts' : '.test.ts')
+if (files.length === 0) {
+  process.stdout.write('no test file has that name\n0 passed, 0 failed\n')
+  process.exit(1)
+}
+const server = files.some(needsPostgres) ? await startPostgres() : undefined
+try {
+  const environment = server === undefined ? {} : { PINRELAY_TEST_POSTGRES: server.url }
+  const reports = await runAll(groupFiles(files), Number(options.jobs), environment)
+  process.stdout.write(`${formatReports(reports, options.times)}\n`)
+  process.exitCode = reports.every(({ failures }) => failures.length === 0) ? 0 : 1
+} finally {
+  await server?.close()
+}
+
+/** Paths from the root, sorted. */
+async function findFiles(names: readonly string[], ending: string): Promise<string[]> {
+  const found = new Set<string>()
+  for (const name of names.length === 0 ? ['test'] : names) {
+    const path = relative(ROOT, resolve(name))
+    if (path.endsWith('.ts')) found.add(path)
+    else for await (const file of glob(`${path}/**/*${ending}`, { cwd: ROOT })) found.add(file)
+  }
+  return [...found].toSorted()
+}
+
+function needsPostgres(file: string): boolean {
+  return /postgres|replicas|shared/.test(file)
+}
+
+function groupFiles(all: readonly string[]): string[][] {
+  const isAlone = (file: string) =>
+    ALONE.some((folder) => file.startsWith(`test${sep}${folder.replace('/', sep)}${sep}`))
+  const shared = Map.groupBy(
+    all.filter((file) => !isAlone(file)),
+    (file) => file.split(sep)[1],
+  )
+  return [...all.filter(isAlone).map((file) => [file]), ...shared.values()]
+}
+
+function formatProgress({ files, passed, failures, seconds }: Report, waiting: number): string {
+  const [first, ...rest] = files
+  const name = rest.length === 0 ? first : `${first} and ${rest.length} more`
+  const result = failures.length === 0 ? `✓ ${passed}` : `✗ ${failures.length} failed, ${passed}`
+  return `${result} passed in ${seconds.toFixed(1)} s: ${name} (${waiting} wait)\n`
+}
+
+async function runAll(
+  groups: readonly string[][],
+  jobs: number,
+  environment: Readonly<Record<string, string>>,
+): Promise<Report[]> {
+  const waiting = [...groups]
+  const reports: Report[] = []
+  const work = async () => {
+    for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) {
+      const report = await runFiles(group, { root: ROOT, environment })
+      reports.push(report)
+      process.stdout.write(formatProgress(report, waiting.length))
+    }
+  }
+  await Promise.all(Array.from({ length: jobs }, work))
+  return reports
+}

@@ -1,0 +1,22 @@
+/**
+ * Runs the test files that are named as arguments in this one process, one after the other: starting a process for each
+ * of the small files costs more than their tests. Its last line is the CPU time that it and its children took.
+ */
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+const files = process.argv.slice(2)
+process.once('exit', () => process.stdout.write(`# CPU seconds: ${cpuSeconds().toFixed(1)}\n`))
+// tap derives the name of the run, and with it the folder of `t.testdir()`, from the script: it must differ between groups.
+process.argv[1] = resolve(files[0]!)
+for (const file of files) await import(pathToFileURL(resolve(file)).href)
+
+/** The children's part, which only Linux tells, are cutime and cstime of proc_pid_stat(5), in ticks of 10 ms. */
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage()
+  const own = (user + system) / 1e6
+  if (process.platform !== 'linux') return own
+  const fields = readFileSync('/proc/self/stat', 'utf8').split(') ')[1]!.split(' ')
+  return own + (Number(fields[13]) + Number(fields[14])) / 100
+}

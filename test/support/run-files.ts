@@ -1,0 +1,102 @@
+/** Runs test files in one child process, and reads the TAP that it prints. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { Parser, type Result } from 'tap-parser'
+
+export interface Failure {
+  /** The test, after the tests that it is in. */
+  readonly name: string
+  /** What was not as asserted, or what a process printed before it died. */
+  readonly details: string
+}
+
+export interface Report {
+  readonly files: readonly string[]
+  /** Tests, `t.test`, and not assertions. */
+  readonly passed: number
+  readonly failures: readonly Failure[]
+  /** The reason of each test that was skipped. */
+  readonly skips: readonly string[]
+  readonly seconds: number
+  readonly cpuSeconds: number
+}
+
+export interface RunFilesOptions {
+  readonly root: string
+  readonly environment: Readonly<Record<string, string>>
+}
+
+/** tap ends a process that hangs, and names the test. Far above what any group of files takes on a slow machine. */
+const HANG_SECONDS = 900
+const LINES_KEPT = 20
+
+export async function runFiles(files: readonly string[], options: RunFilesOptions): Promise<Report> {
+  const { root, environment } = options
+  const startedAt = performance.now()
+  const child = spawn(process.execPath, [join('test', 'support', 'file-group.ts'), ...files], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, TAP_TIMEOUT: String(HANG_SECONDS), ...environment },
+  })
+  const tests = readTests(child.stdout)
+  let errors = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
+  const { passed, failures, skips, cpuSeconds, lastTest } = tests
+  if (failures.length === 0 && (code !== 0 || passed + skips.length === 0)) {
+    const name = `${files.join(' ')} ended with ${signal ?? code}, after ${lastTest || 'no test'}`
+    failures.push({ name, details: lastLines(errors) })
+  }
+  return { files, passed, failures, skips, cpuSeconds, seconds: (performance.now() - startedAt) / 1000 }
+}
+
+/** Collects what the tests report; complete when the stream has ended. */
+function readTests(stream: NodeJS.ReadableStream) {
+  const tests = { passed: 0, failures: [] as Failure[], skips: [] as string[], cpuSeconds: 0, lastTest: '' }
+  const root = new Parser()
+  const follow = (parser: Parser) => {
+    let failed: Result[] = []
+    parser.on('child', follow)
+    parser.on('comment', (text: string) => {
+      tests.cpuSeconds = Number(/^# CPU seconds: ([\d.]+)/.exec(text)?.[1] ?? tests.cpuSeconds)
+    })
+    parser.on('assert', (result: Result) => {
+      if (typeof result.skip === 'string') tests.skips.push(result.skip)
+      else if (result.closingTestPoint) {
+        tests.lastTest = result.fullname
+        if (result.ok) tests.passed += 1
+      } else if (!result.ok) failed.push(result)
+    })
+    // A test that failed only since a test in it did is told once, as the inner one.
+    parser.on('complete', () => {
+      if (failed.length === 0) return
+      tests.failures.push({ name: parser.fullname, details: failed.map(describe).join('\n') })
+      failed = []
+    })
+  }
+  follow(root)
+  stream.pipe(root)
+  return tests
+}
+
+interface Diagnosis {
+  readonly at?: { readonly fileName?: string; readonly lineNumber?: number }
+  readonly diff?: string
+  readonly found?: unknown
+  readonly wanted?: unknown
+  readonly message?: string
+  readonly stack?: string
+}
+
+function describe({ name, diag }: Result): string {
+  const { at, diff, found, wanted, message, stack } = (diag ?? {}) as Diagnosis
+  const place = at?.fileName === undefined ? '' : ` (${at.fileName}:${at.lineNumber})`
+  const values = found === undefined ? '' : `found ${JSON.stringify(found)}, wanted ${JSON.stringify(wanted)}`
+  const lines = [diff ?? values, message ?? '', place === '' ? (stack ?? '') : '']
+  return [`${name}${place}`, ...lines.filter((text) => text !== '').map(lastLines)].join('\n')
+}
+
+function lastLines(text: string): string {
+  return text.trimEnd().split('\n').slice(-LINES_KEPT).join('\n')
+}
