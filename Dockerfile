@@ -15,6 +15,8 @@ WORKDIR /relay
 COPY --from=dependencies /relay/node_modules ./node_modules
 COPY package.json LICENSE ./
 COPY src ./src
+# What compose starts with its profile `sandbox`.
+COPY sandbox ./sandbox
 # `docker compose exec relay relay status`: it finds the relay and its admin token by the same settings.
 RUN ["ln", "-s", "/relay/src/cli.ts", "/usr/local/bin/relay"]
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 DATABASE_URL=sqlite:/data/relay.db

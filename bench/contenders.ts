@@ -123,7 +123,7 @@ export async function openRelay(
 
 export async function startSandbox(): Promise<Sandbox & AsyncDisposable> {
   const child = await startChild({
-    script: 'src/sandbox/main.ts',
+    script: 'sandbox/main.ts',
     environment: { SANDBOX_PORT: '0', SANDBOX_CALLS_PER_MINUTE: '0', SANDBOX_JOURNAL_CALLS: '0' },
     findPort: (line) => Number(/PINTEREST_API_URL=http:\/\/[^:]+:(\d+)/.exec(line)?.[1]) || undefined,
   })

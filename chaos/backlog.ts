@@ -10,7 +10,7 @@ import { Agent } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { startChild } from '../bench/children.ts'
-import type { JournalEntry } from '../src/sandbox/journal.ts'
+import type { JournalEntry } from '../sandbox/journal.ts'
 import { makeEvent } from './events.ts'
 import { post } from './post.ts'
 import type { RelayProcess } from './relay-process.ts'
@@ -238,7 +238,7 @@ async function startSandbox() {
     SANDBOX_JOURNAL_EVENTS: 'false',
   }
   const child = await startChild({
-    script: 'src/sandbox/main.ts',
+    script: 'sandbox/main.ts',
     environment,
     findPort: (line) => Number(/PINTEREST_API_URL=http:\/\/[^:]+:(\d+)/.exec(line)?.[1]) || undefined,
   })

@@ -3,7 +3,7 @@
  * honest when the relay cannot have known of the first: it was killed while the call was out or its verdict not yet on
  * disk, or a fault kept the verdict from it. Any other is the relay's own.
  */
-import type { Journal, JournalEntry } from '../src/sandbox/journal.ts'
+import type { Journal, JournalEntry } from '../sandbox/journal.ts'
 import type { Kill } from './relay-process.ts'
 
 export interface CallLog {

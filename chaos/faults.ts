@@ -1,5 +1,5 @@
 /** Faults at random, as they come in life: several at once, for one account or for all, for a moment. */
-import type { FaultRule } from '../src/sandbox/faults.ts'
+import type { FaultRule } from '../sandbox/faults.ts'
 import type { Random } from './random.ts'
 
 /**

@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { createSandbox } from '../src/sandbox/sandbox.ts'
+import { createSandbox } from '../sandbox/sandbox.ts'
 import type { Books } from '../src/store/store.ts'
 import { startStoppablePostgres, type StoppablePostgres } from '../test/support/postgres.ts'
 import { nowMs } from './now.ts'

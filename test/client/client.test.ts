@@ -5,7 +5,7 @@ import t from 'tap'
 
 import { ApiError, createClient } from '../../client/src/index.ts'
 import type { Client, ConversionEvent } from '../../client/src/index.ts'
-import { createSandbox } from '../../src/sandbox/sandbox.ts'
+import { createSandbox } from '../../sandbox/sandbox.ts'
 
 const EVENT: ConversionEvent = {
   event_name: 'checkout',

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { createClaims, judgeClaims } from '../../src/demo/claims.ts'
-import { conclude } from '../../src/demo/play.ts'
-import { createScreen } from '../../src/demo/screen.ts'
+import { createClaims, judgeClaims } from '../../demo/claims.ts'
+import { conclude } from '../../demo/play.ts'
+import { createScreen } from '../../demo/screen.ts'
 
 const TRUE = { text: 'two is even', holds: true }
 const FALSE = { text: 'three is even', holds: false }

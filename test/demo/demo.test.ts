@@ -8,7 +8,7 @@ import t from 'tap'
 // Each of these plays the demo, which takes up to ten seconds.
 t.setTimeout(120_000)
 
-const MAIN = fileURLToPath(new URL('../../src/demo/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../demo/main.ts', import.meta.url))
 
 function start(t: { teardown(end: () => void): void }, args: readonly string[] = []) {
   const child = spawn(process.execPath, [MAIN, ...args], {

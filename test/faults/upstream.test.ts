@@ -3,7 +3,7 @@
  * meanwhile, and that afterwards every event is there and the books balance.
  */
 import t, { type Test } from 'tap'
-import type { FaultRule } from '../../src/sandbox/faults.ts'
+import type { FaultRule } from '../../sandbox/faults.ts'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, setUp, TOKEN, type Stand } from '../support/relay.ts'
 import { booksOf, laneOf, lettersOf, register, until, untilDrained, untilLaneIs } from './observe.ts'

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { createSandbox } from '../../src/sandbox/sandbox.ts'
+import { createSandbox } from '../../sandbox/sandbox.ts'
 import { startProcess } from '../support/process.ts'
 import { ACCOUNT, ADMIN_TOKEN, TOKEN } from '../support/relay.ts'
 

@@ -3,9 +3,9 @@ import { connect } from 'node:net'
 
 import t from 'tap'
 
-import { pickFault, readFaultRules, selectEvents } from '../../src/sandbox/faults.ts'
-import type { FaultCall, FaultRule } from '../../src/sandbox/faults.ts'
-import { createSandbox } from '../../src/sandbox/sandbox.ts'
+import { pickFault, readFaultRules, selectEvents } from '../../sandbox/faults.ts'
+import type { FaultCall, FaultRule } from '../../sandbox/faults.ts'
+import { createSandbox } from '../../sandbox/sandbox.ts'
 import { ACCOUNT, control, makeEvent, post, postRaw } from './post.ts'
 
 const CALL: FaultCall = { adAccountId: ACCOUNT, isTest: false, moment: 'body', events: [makeEvent()] }

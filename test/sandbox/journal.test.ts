@@ -1,9 +1,9 @@
 import t from 'tap'
 
-import { createConversions } from '../../src/sandbox/conversions.ts'
-import { createJournal } from '../../src/sandbox/journal.ts'
-import { createSandbox } from '../../src/sandbox/sandbox.ts'
-import type { PinterestEvent } from '../../src/sandbox/schema.ts'
+import { createConversions } from '../../sandbox/conversions.ts'
+import { createJournal } from '../../sandbox/journal.ts'
+import { createSandbox } from '../../sandbox/sandbox.ts'
+import type { PinterestEvent } from '../../sandbox/schema.ts'
 import { ACCOUNT, control, makeEvent, post } from './post.ts'
 
 const entry = (at: number, adAccountId = ACCOUNT) => ({

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 
-import { createRollingLog } from '../../src/sandbox/rolling-log.ts'
-import { createSandbox } from '../../src/sandbox/sandbox.ts'
+import { createRollingLog } from '../../sandbox/rolling-log.ts'
+import { createSandbox } from '../../sandbox/sandbox.ts'
 import { ACCOUNT, control, post } from './post.ts'
 
 await t.test('a rolling log counts what a list would, however it grows and wraps', (t) => {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 
 import tap from 'tap'
 
-const MAIN = fileURLToPath(new URL('../../src/sandbox/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../sandbox/main.ts', import.meta.url))
 
 function start(t: { teardown(end: () => void): void }, env: Record<string, string>): ChildProcess {
   const child = spawn(process.execPath, [MAIN], {

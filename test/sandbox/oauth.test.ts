@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 
-import { createSandbox } from '../../src/sandbox/sandbox.ts'
-import type { Sandbox, SandboxOptions } from '../../src/sandbox/sandbox.ts'
+import { createSandbox } from '../../sandbox/sandbox.ts'
+import type { Sandbox, SandboxOptions } from '../../sandbox/sandbox.ts'
 import { ACCOUNT, control, post } from './post.ts'
 
 const DAY_MS = 24 * 3600 * 1000

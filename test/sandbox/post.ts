@@ -1,5 +1,5 @@
 /** An event that Pinterest takes without a word, and a plain way to post it. */
-import type { Sandbox } from '../../src/sandbox/sandbox.ts'
+import type { Sandbox } from '../../sandbox/sandbox.ts'
 
 export const HASH = 'a1'.repeat(32)
 export const ACCOUNT = '549755885175'

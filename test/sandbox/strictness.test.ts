@@ -1,6 +1,6 @@
 import t from 'tap'
 
-import { createSandbox } from '../../src/sandbox/sandbox.ts'
+import { createSandbox } from '../../sandbox/sandbox.ts'
 import { ACCOUNT, HASH, makeEvent, post } from './post.ts'
 
 const sandbox = await createSandbox()

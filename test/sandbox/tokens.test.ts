@@ -1,7 +1,7 @@
 import t from 'tap'
 
-import { createSandbox } from '../../src/sandbox/sandbox.ts'
-import type { Sandbox } from '../../src/sandbox/sandbox.ts'
+import { createSandbox } from '../../sandbox/sandbox.ts'
+import type { Sandbox } from '../../sandbox/sandbox.ts'
 import { ACCOUNT, control, post } from './post.ts'
 
 async function exchange(

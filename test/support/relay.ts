@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 import { readConfig } from '../../src/config.ts'
 import { createLog } from '../../src/log.ts'
 import { startRelay, type Relay } from '../../src/relay.ts'
-import { createSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/sandbox.ts'
+import { createSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/sandbox.ts'
 
 export const ACCOUNT = '549755885175'
 export const TOKEN = 'pina_TESTTOKEN_0123456789abcdef'

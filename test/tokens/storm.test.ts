@@ -1,7 +1,7 @@
 /** Everything that touches grants at once, in random order: no refresh token may ever be used twice, nor a grant be lost. */
 import fc from 'fast-check'
 import t from 'tap'
-import type { FaultRule } from '../../src/sandbox/faults.ts'
+import type { FaultRule } from '../../sandbox/faults.ts'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, setUp } from '../support/relay.ts'
 

@@ -71,7 +71,7 @@ export async function startRelayProcess({ settings, onLog }: RelayProcessOptions
   }
 }
 
-const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 const START_MS = 20_000
 /** The relay gives itself less. */
 const PATIENCE_MS = 12_000
