@@ -51,6 +51,7 @@ export const SettingsSchema = Type.Object({
   DEDUPE_HOURS: number(24, 1, 720),
   MAX_EVENT_AGE_HOURS: number(168, 1, 8760),
   STORE_LIMIT_BYTES: number(10 * 1024 ** 3, 1024 ** 2, 2 ** 50),
+  RESERVED_BYTES: number(24 * 1024 ** 2, 1024 ** 2, 2 ** 30),
   BODY_LIMIT_BYTES: number(8 * 1024 ** 2, 1024, 64 * 1024 ** 2),
   TRUST_PROXY: Type.Optional(text('a comma list of addresses or CIDR blocks', '^[0-9a-fA-F:.,/ ]+$')),
   METRICS_OPEN: Type.Enum(['true', 'false'], { default: 'false', rule: 'true or false' }),

@@ -38,12 +38,12 @@ export interface OpenStoreOptions {
 
 export async function openStore(options: OpenStoreOptions): Promise<OpenedStore> {
   const { config, masterKeys, log, openedAtMs, onBatch, onFatal } = options
-  const { database, STORE_LIMIT_BYTES: storeLimitBytes } = config
+  const { database, STORE_LIMIT_BYTES: storeLimitBytes, RESERVED_BYTES: reservedBytes } = config
   const onProblem = (problem: StoreProblem) => reportProblem(problem, log, onFatal)
   const common = { masterKeys, storeLimitBytes, onProblem, onBatch }
   switch (database.kind) {
     case 'sqlite': {
-      const sqlite = await openSqlite({ ...common, path: database.path, openedAtMs })
+      const sqlite = await openSqlite({ ...common, path: database.path, reservedBytes, openedAtMs })
       return { ...sqlite, shared: undefined }
     }
     case 'postgres': {

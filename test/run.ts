@@ -10,7 +10,7 @@
  */
 import { glob } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { relative, resolve, sep } from 'node:path'
+import { join, relative, resolve, sep } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startPostgres } from './support/postgres.ts'
 import { runFiles, type Report } from './support/run-files.ts'
@@ -47,7 +47,10 @@ if (files.length === 0) {
 }
 const server = files.some(needsPostgres) ? await startPostgres() : undefined
 try {
-  const environment = server === undefined ? {} : { PINRELAY_TEST_POSTGRES: server.url }
+  const environment = {
+    NODE_COMPILE_CACHE: join(ROOT, 'node_modules', '.cache', 'compiled'),
+    ...(server && { PINRELAY_TEST_POSTGRES: server.url }),
+  }
   const reports = await runAll(groupFiles(files), Number(options.jobs), environment)
   process.stdout.write(`${formatReports(reports, options.times)}\n`)
   process.exitCode = reports.every(({ failures }) => failures.length === 0) ? 0 : 1

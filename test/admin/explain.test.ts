@@ -3,7 +3,7 @@ import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, setUp } from '../support/relay.ts'
 
 t.test('explain tells what would be sent, and sends, stores, logs and audits nothing', async (t) => {
-  const { admin, sandbox, logLines } = await setUp(t)
+  const { admin, sandbox, logLines } = await setUp(t, { LOG_LEVEL: 'trace' })
   const data = [
     rawEvent({ user_data: { em: 'Jane.Roe@example.com', db: '1990-03-07' } }),
     { event_name: 'checkout' },

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { ACCOUNT, ADMIN_TOKEN, TOKEN } from './relay.ts'
+import { ACCOUNT, ADMIN_TOKEN, RESERVED_BYTES, TOKEN } from './relay.ts'
 
 export interface RelayProcess {
   readonly publicUrl: string
@@ -20,11 +20,13 @@ export interface RelayProcess {
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
+const { PATH = '', NODE_COMPILE_CACHE = '' } = process.env
+
 /** Rejects with what it wrote to stderr when it ends instead of opening its ports. */
 export async function startProcess(settings: Readonly<Record<string, string>>): Promise<RelayProcess> {
   const child = spawn(process.execPath, [MAIN], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'] ?? '', PORT: '0', ADMIN_PORT: '0', ADMIN_TOKEN, ...settings },
+    env: { PATH, NODE_COMPILE_CACHE, PORT: '0', ADMIN_PORT: '0', ADMIN_TOKEN, RESERVED_BYTES, ...settings },
   })
   const stdout: string[] = []
   const stderr: string[] = []

@@ -10,6 +10,8 @@ import { createSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/
 
 export const ACCOUNT = '549755885175'
 export const TOKEN = 'pina_TESTTOKEN_0123456789abcdef'
+/** Enough for the WAL of a test. The default would write some gigabytes in a run of all tests. */
+export const RESERVED_BYTES = String(4 * 1024 * 1024)
 export const ADMIN_TOKEN = 'admin-token-of-the-tests'
 
 export interface Stand {
@@ -65,23 +67,25 @@ export async function setUp(
   const folder = await mkdtemp(join(tmpdir(), 'pinrelay-test-'))
   const sandbox = await createSandbox(sandboxOptions)
   const logLines: string[] = []
-  const start = (more: Record<string, string>) =>
-    startRelay({
-      config: readConfig({
-        PORT: '0',
-        ADMIN_PORT: '0',
-        ADMIN_TOKEN,
-        DATABASE_URL: `sqlite:${join(folder, 'relay.db')}`,
-        PINTEREST_API_URL: sandbox.url,
-        PINTEREST_CONSENT_URL: `${sandbox.origin}/oauth/`,
-        LOG_LEVEL: 'trace',
-        ...settings,
-        ...more,
-      }),
-      log: createLog({ level: 'trace', destination: { write: (line) => void logLines.push(line) } }),
+  const start = (more: Record<string, string>) => {
+    const config = readConfig({
+      PORT: '0',
+      ADMIN_PORT: '0',
+      ADMIN_TOKEN,
+      DATABASE_URL: `sqlite:${join(folder, 'relay.db')}`,
+      PINTEREST_API_URL: sandbox.url,
+      PINTEREST_CONSENT_URL: `${sandbox.origin}/oauth/`,
+      RESERVED_BYTES,
+      ...settings,
+      ...more,
+    })
+    return startRelay({
+      config,
+      log: createLog({ level: config.LOG_LEVEL, destination: { write: (line) => void logLines.push(line) } }),
       version: 'test',
       announceMs: 0,
     })
+  }
   let relay = await start({})
   t.teardown(async () => {
     // First, so that a call left hanging by a fault does not hold the relay's end up.

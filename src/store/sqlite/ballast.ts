@@ -28,7 +28,8 @@ export interface Ballast {
   keep(): void
 }
 
-const LARGEST_BYTES = 24 * 1024 * 1024
+/** The default of RESERVED_BYTES. */
+export const RESERVED_BYTES = 24 * 1024 * 1024
 /** Of a small disk. */
 const DISK_SHARE = 1 / 16
 const CHUNK_BYTES = 1024 * 1024
@@ -37,10 +38,13 @@ const PLENTY = 3
 /** For a start: the shared memory and the empty WAL of both files. */
 const START_BYTES = 256 * 1024
 
-/** What suits the disk that `folder` is on: more than the WAL may hold, which has to find room when it is written back. */
-export function chooseBallastBytes(folder: string): number {
+/**
+ * `reservedBytes`, or less on the small disk that `folder` is on. The WAL is bounded below it, since it has to find room when it
+ * is written back.
+ */
+export function chooseBallastBytes(folder: string, reservedBytes: number): number {
   const { blocks, bsize } = statfsSync(folder)
-  return Math.min(LARGEST_BYTES, Math.floor(blocks * bsize * DISK_SHARE))
+  return Math.min(reservedBytes, Math.floor(blocks * bsize * DISK_SHARE))
 }
 
 export function createBallast(path: string, sizeBytes: number): Ballast {

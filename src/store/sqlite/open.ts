@@ -12,6 +12,7 @@ import { StoreCannotOpen, StoreInUse, StoreTooNew, StoreUnavailable, WrongMaster
 import type { MasterKeys } from '../../vault/seal.ts'
 import type { VaultStore } from '../../vault/vault-store.ts'
 import type { Store } from '../store.ts'
+import { RESERVED_BYTES } from './ballast.ts'
 import { createBatcher, type BatchReport } from './batcher.ts'
 import { createStore, createVaultStore } from './client.ts'
 import type { FromWorker, StoreProblem, ToWorker, TravelError, WorkerSettings } from './protocol.ts'
@@ -25,6 +26,8 @@ export interface SqliteOptions {
   readonly masterKeys: MasterKeys
   /** The queue's file never grows past this; commits that would need more reject with STORE_UNAVAILABLE. */
   readonly storeLimitBytes?: number
+  /** Disk space that is kept for the day when the disk is full. */
+  readonly reservedBytes?: number
   /** Milliseconds since the epoch, from which the ids of this run's parcels begin. */
   readonly openedAtMs?: number
   readonly onProblem?: (problem: StoreProblem) => void
@@ -51,6 +54,7 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
     ballastPath: ballastBeside(queuePath),
     masterKeys: options.masterKeys,
     storeLimitBytes: options.storeLimitBytes ?? Infinity,
+    reservedBytes: options.reservedBytes ?? RESERVED_BYTES,
     openedAtMs: options.openedAtMs ?? Date.now(),
   }
   const onProblem = options.onProblem ?? (() => {})

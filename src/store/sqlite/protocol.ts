@@ -218,6 +218,7 @@ export interface WorkerSettings {
   readonly ballastPath: string
   readonly masterKeys: MasterKeys
   readonly storeLimitBytes: number
+  readonly reservedBytes: number
   /** Milliseconds since the epoch. */
   readonly openedAtMs: number
 }

@@ -84,7 +84,7 @@ function openFiles(settings: WorkerSettings): Files {
   function openAll(isOurs: boolean): Files {
     const [ballast, ballastBytes] = guardOpening(vaultPath, () => {
       mkdirSync(dirname(queuePath), { recursive: true, mode: 0o700 })
-      const bytes = chooseBallastBytes(dirname(queuePath))
+      const bytes = chooseBallastBytes(dirname(queuePath), settings.reservedBytes)
       return [createBallast(ballastPath, bytes), bytes] as const
     })
     const vaultDb = openFile({ path: vaultPath, schema: VAULT_SCHEMA, limitBytes: Infinity })

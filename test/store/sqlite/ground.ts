@@ -11,6 +11,9 @@ import type { Test } from 'tap'
 import { openSqlite, type OpenedSqlite, type SqliteOptions } from '../../../src/store/sqlite/open.ts'
 import type { Ground } from '../../contract/store.ts'
 
+/** Enough for the WAL of a test. The default would write some gigabytes in a run of all tests. */
+export const RESERVED_BYTES = 4 * 1024 * 1024
+
 export interface SqliteGround extends Ground {
   readonly folder: string
   readonly path: string
@@ -56,7 +59,12 @@ export function layGroundIn(firstFolder: string): SqliteGround {
       return join(folder, 'relay.vault.db')
     },
     async open(options) {
-      open = await openSqlite({ path: join(folder, 'relay.db'), masterKeys, ...options })
+      open = await openSqlite({
+        path: join(folder, 'relay.db'),
+        masterKeys,
+        reservedBytes: RESERVED_BYTES,
+        ...options,
+      })
       return open
     },
     async crash() {
