@@ -2,7 +2,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startChild, type Child } from './children.ts'
+import { createAdmin, registerAccounts } from '../test/support/admin.ts'
+import { startRelayProcess } from '../test/support/relay-process.ts'
+import { measureChild, PROBE, startChild, type Child } from './children.ts'
 
 export const CONTENDERS = ['ceiling', 'proxy', 'relay', 'relay, async'] as const
 export type ContenderName = (typeof CONTENDERS)[number]
@@ -36,8 +38,6 @@ export interface Sandbox {
 const ADMIN_TOKEN = 'bench-admin-token'
 const ACCESS_TOKEN = 'pina_bench_token'
 const ACCOUNTS = 100
-/** As `npm start` and the image have it. */
-const NODE_OPTIONS = ['--max-semi-space-size=8']
 /** As the image has it; the limits are raised, since they are not what is measured. */
 const RELAY_SETTINGS = {
   MALLOC_ARENA_MAX: '1',
@@ -99,20 +99,16 @@ export async function openRelay(
   sandboxUrl: string,
   environment: Readonly<Record<string, string>>,
 ): Promise<RelayChild> {
-  const ports: number[] = []
-  const child = await startChild({
-    script: 'src/main.ts',
-    nodeOptions: NODE_OPTIONS,
-    environment: { ...RELAY_SETTINGS, PINTEREST_API_URL: `${sandboxUrl}/v5`, ...environment },
-    findPort(line) {
-      const port = portOf(line)
-      if (port !== undefined) ports.push(port)
-      // The public port, once the admin port is open as well.
-      return ports.length === 2 ? ports[0] : undefined
-    },
+  const relay = await startRelayProcess({
+    settings: { ...RELAY_SETTINGS, PINTEREST_API_URL: `${sandboxUrl}/v5`, ...environment },
+    preload: [PROBE],
   })
+  const child = measureChild(relay, relay.port)
   const adAccountIds = Array.from({ length: ACCOUNTS }, (_, index) => String(549_755_885_175 + index))
-  const relayKey = await register(ports[1]!, adAccountIds)
+  const relayKey = await registerAccounts(createAdmin(relay.adminUrl, ADMIN_TOKEN), adAccountIds, () => ({
+    access_token: ACCESS_TOKEN,
+    country: 'US',
+  }))
   return {
     child,
     adAccountIds,
@@ -134,17 +130,6 @@ export async function startSandbox(): Promise<Sandbox & AsyncDisposable> {
 /** From a log line of the relay, or of a contender. */
 function portOf(line: string): number | undefined {
   return line.startsWith('{') ? (JSON.parse(line) as { port?: number }).port : undefined
-}
-
-async function register(adminPort: number, adAccountIds: readonly string[]): Promise<string> {
-  const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
-  const url = `http://127.0.0.1:${adminPort}`
-  for (const adAccountId of adAccountIds) {
-    const account = { access_token: ACCESS_TOKEN, country: 'US' }
-    await ask(`${url}/accounts/${adAccountId}`, { method: 'PUT', headers, body: account })
-  }
-  const key = { label: 'bench', ad_account_ids: adAccountIds }
-  return ((await ask(`${url}/keys`, { method: 'POST', headers, body: key })) as { key: string }).key
 }
 
 function createSandboxControl(child: Child, url: string): Sandbox {

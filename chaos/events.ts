@@ -1,5 +1,5 @@
 /** Events as storefronts post them, and the three ways in which one may be no good. */
-import type { Random } from './random.ts'
+import type { Random } from '../test/support/random.ts'
 
 /**
  * `good`; `refused`: the relay refuses it itself; `failing`: Pinterest names it in its answer; `poison`: Pinterest

@@ -1,6 +1,6 @@
 /** Faults at random, as they come in life: several at once, for one account or for all, for a moment. */
 import type { FaultRule } from '../sandbox/faults.ts'
-import type { Random } from './random.ts'
+import type { Random } from '../test/support/random.ts'
 
 /**
  * None of them refuses an event that is good: an opaque 400 for everything would make dead letters of good events, and

@@ -7,7 +7,7 @@ import { joinEvents } from '../src/store/payload.ts'
 import { openSqlite } from '../src/store/sqlite/open.ts'
 import type { EventIdentity, NewParcel } from '../src/store/store.ts'
 import { parseMasterKey } from '../src/vault/master-key.ts'
-import { createRandom } from './random.ts'
+import { createRandom } from '../test/support/random.ts'
 
 const [path = '', adAccountId = '', eventsText = '0', seedText = '1'] = process.argv.slice(2)
 const random = createRandom(Number(seedText))

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { makeEvent, type ChaosEvent, type Kind } from './events.ts'
 import type { Ledger } from './ledger.ts'
 import { createAgent, post, type Answered, type Unanswered } from './post.ts'
-import type { Random } from './random.ts'
+import type { Random } from '../test/support/random.ts'
 
 export interface LoadOptions {
   readonly port: number

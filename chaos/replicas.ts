@@ -13,7 +13,7 @@ import { startRelayProcess, type Kill, type RelayProcess } from './relay-process
 import { claim, type Claim, type Context } from './scenario.ts'
 import { openSpread, type Spread } from './spread.ts'
 import { findFreePort } from '../test/support/ports.ts'
-import { ADMIN_TOKEN, createAdmin, FIRST_ACCOUNT, JOURNAL, type Stage } from './stage.ts'
+import { ADMIN_TOKEN, createAsk, FIRST_ACCOUNT, JOURNAL, type Stage } from './stage.ts'
 import { runStorm } from './storm.ts'
 
 /** Beyond the 15 s after which a replica that is not heard of counts as dead. */
@@ -88,7 +88,7 @@ async function openReplicas(
   // All at once: the tables are made by one of them.
   const relays = await Promise.all([0, 1, 2].map(start))
   const spread = await openSpread(relays.map(({ port }) => port))
-  const admin = createAdmin(relays[0]!.adminPort)
+  const admin = createAsk(relays[0]!.adminUrl)
   async function registerAccounts(): Promise<void> {
     for (const id of accounts) {
       await admin('PUT', `/accounts/${id}`, { access_token: `pina_token_of_${id}`, country: 'US' })
@@ -138,7 +138,7 @@ async function strike(
     await delay(3000)
     say('one replica stands still')
     spread.takeOut(relays[2]!.port)
-    relays[2]!.pause()
+    relays[2]!.signal('SIGSTOP')
     await delay(2000)
     say('another is killed')
     spread.takeOut(relays[1]!.port)
@@ -154,7 +154,7 @@ async function strike(
     await replicas.startAgain(1)
     await delay(Math.max(0, STILL_MS - 10_000 - DATABASE_AWAY_MS))
     say('the one that stood still goes on')
-    relays[2]!.goOn()
+    relays[2]!.signal('SIGCONT')
     await delay(1000)
     spread.putBack(relays[2]!.port)
     await delay(4000)

@@ -1,5 +1,5 @@
 /** What a scenario gets, and what it hands back: claims, each of which holds or is broken. */
-import type { Random } from './random.ts'
+import type { Random } from '../test/support/random.ts'
 
 export interface Claim {
   readonly holds: boolean

@@ -6,10 +6,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSandbox, type Sandbox } from '../sandbox/sandbox.ts'
+import { askAdmin, createAdmin } from '../test/support/admin.ts'
 import { findFreePort } from '../test/support/ports.ts'
 import type { Books } from '../src/store/store.ts'
 import { nowMs } from './now.ts'
-import type { Random } from './random.ts'
+import type { Random } from '../test/support/random.ts'
 import { killWhileStarting, startRelayProcess, type Kill, type RelayProcess } from './relay-process.ts'
 
 export interface Stage {
@@ -31,21 +32,10 @@ export interface Stage {
   close(): Promise<void>
 }
 
-/** A client of a relay's admin port. */
-export function createAdmin(adminPort: number) {
-  return async function admin<Body>(method: string, path: string, body?: unknown): Promise<Body> {
-    const response = await fetch(`http://127.0.0.1:${adminPort}${path}`, {
-      method,
-      headers: {
-        authorization: `Bearer ${ADMIN_TOKEN}`,
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-      },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    })
-    const text = await response.text()
-    if (!response.ok) throw new Error(`${method} ${path} got ${response.status}: ${text}`)
-    return JSON.parse(text) as Body
-  }
+/** Asks a relay's admin port for what must be a good answer. */
+export function createAsk(adminUrl: string): Stage['admin'] {
+  const admin = createAdmin(adminUrl, ADMIN_TOKEN)
+  return <Body>(method: string, path: string, body?: unknown) => askAdmin<Body>(admin, method, path, body)
 }
 
 export interface StageOptions {
@@ -83,7 +73,7 @@ export async function setStage(options: StageOptions): Promise<Stage> {
   }
   let relay = await startRelayProcess(settings)
 
-  const admin = createAdmin(adminPort)
+  const admin = createAsk(`http://127.0.0.1:${adminPort}`)
 
   async function registerAccounts(): Promise<void> {
     for (const id of accounts) {

@@ -7,7 +7,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSandbox, type Sandbox } from '../sandbox/sandbox.ts'
-import { startRelayProcess } from './relay-process.ts'
+import { askAdmin, createAdmin } from '../test/support/admin.ts'
+import { startRelayProcess } from '../test/support/relay-process.ts'
 
 export interface Shop {
   readonly adAccountId: string
@@ -99,33 +100,21 @@ export async function openStage(): Promise<Stage> {
     await relay.end()
   })
   const signal = () => AbortSignal.any([closing.signal, AbortSignal.timeout(ANSWER_MS)])
-  const { port, adminPort } = relay
-  const publicUrl = `http://127.0.0.1:${port}`
-  const adminUrl = `http://127.0.0.1:${adminPort}`
-
-  const askAdmin = async (method: string, path: string, body?: object): Promise<unknown> => {
-    const response = await fetch(adminUrl + path, {
-      method,
-      headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
-      signal: signal(),
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    })
-    const answer: unknown = await response.json()
-    if (!response.ok) throw new Error(`${method} ${path} was answered ${response.status}`)
-    return answer
-  }
+  const { port, adminPort, publicUrl, adminUrl } = relay
+  const admin = createAdmin(adminUrl, adminToken)
 
   const register = async (plan: Plan): Promise<Shop> => {
     const { adAccountId, label, accessToken, country, postsPerMinute } = plan
-    await askAdmin('PUT', `/accounts/${adAccountId}`, {
+    await askAdmin(admin, 'PUT', `/accounts/${adAccountId}`, {
       access_token: accessToken,
       label,
       country,
       ...(postsPerMinute !== undefined && { posts_per_minute: postsPerMinute }),
     })
-    const made = (await askAdmin('POST', '/keys', { label, ad_account_ids: [adAccountId] })) as {
-      key: string
-    }
+    const made = await askAdmin<{ key: string }>(admin, 'POST', '/keys', {
+      label,
+      ad_account_ids: [adAccountId],
+    })
     return { ...plan, relayKey: made.key }
   }
   const [main, busy, quiet] = PLANS
@@ -156,7 +145,7 @@ export async function openStage(): Promise<Stage> {
       const entries = body.events ?? body.details?.events ?? []
       return { status: response.status, headers: response.headers, code: body.code, entries }
     },
-    books: async () => (await askAdmin('GET', '/books')) as Books,
+    books: () => askAdmin<Books>(admin, 'GET', '/books'),
     async killAndStartAgain() {
       closing.signal.throwIfAborted()
       const startAgain = async () => {

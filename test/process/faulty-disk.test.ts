@@ -8,13 +8,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createSandbox, type Sandbox } from '../../sandbox/sandbox.ts'
 import { rawEvent } from '../support/events.ts'
-import { startProcess, type RelayProcess } from '../support/process.ts'
+import { startProcess, type TestProcess } from '../support/process.ts'
 import { ACCOUNT, ADMIN_TOKEN } from '../support/relay.ts'
 import { mountSmallDisk } from '../support/small-disk.ts'
 
 const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
-async function post(relay: RelayProcess, key: string, eventId: string): Promise<number> {
+async function post(relay: TestProcess, key: string, eventId: string): Promise<number> {
   const response = await fetch(`${relay.publicUrl}/v5/ad_accounts/${ACCOUNT}/events`, {
     method: 'POST',
     headers: {
@@ -30,7 +30,7 @@ async function post(relay: RelayProcess, key: string, eventId: string): Promise<
   return response.status
 }
 
-async function admin(relay: RelayProcess, method: string, path: string): Promise<Record<string, unknown>> {
+async function admin(relay: TestProcess, method: string, path: string): Promise<Record<string, unknown>> {
   const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
   return (await (await fetch(relay.adminUrl + path, { method, headers })).json()) as Record<string, unknown>
 }
@@ -159,10 +159,7 @@ t.test(
   },
 )
 
-function runCli(
-  relay: RelayProcess,
-  file: string,
-): Promise<{ code: number; stdout: string; stderr: string }> {
+function runCli(relay: TestProcess, file: string): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
     const env = { PATH: process.env['PATH'] ?? '', ADMIN_URL: relay.adminUrl, ADMIN_TOKEN }
     const child = execFile(process.execPath, [CLI, 'salvage', file], { env }, (_error, stdout, stderr) =>

@@ -7,6 +7,7 @@ import { readConfig } from '../../src/config.ts'
 import { createLog } from '../../src/log.ts'
 import { startRelay, type Relay } from '../../src/relay.ts'
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/sandbox.ts'
+import { createAdmin, readBody, registerAccounts, type Admin } from './admin.ts'
 
 export const ACCOUNT = '549755885175'
 export const TOKEN = 'pina_TESTTOKEN_0123456789abcdef'
@@ -22,11 +23,7 @@ export interface Stand {
   /** Every log line so far. */
   readonly logLines: string[]
   /** A request to the admin port. */
-  admin(
-    method: string,
-    path: string,
-    body?: unknown,
-  ): Promise<{ status: number; body: Record<string, unknown> }>
+  readonly admin: Admin
   /** A post to the public port, for ACCOUNT unless told otherwise. */
   post(body: unknown, options?: PostOptions): Promise<Answer>
   restart(settings?: Record<string, string>): Promise<void>
@@ -98,48 +95,34 @@ export async function setUp(
     sandbox,
     folder,
     logLines,
-    async admin(method, path, body) {
-      const response = await fetch(relay.adminUrl + path, {
-        method,
-        headers: {
-          authorization: `Bearer ${ADMIN_TOKEN}`,
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      })
-      return { status: response.status, body: await read(response) }
-    },
+    admin: createAdmin(() => relay.adminUrl, ADMIN_TOKEN),
     async post(body, { account = ACCOUNT, query = '', headers = {}, key = relayKey } = {}) {
       const response = await fetch(`${relay.publicUrl}/v5/ad_accounts/${account}/events${query}`, {
         method: 'POST',
         headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
         body: typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body),
       })
-      return { status: response.status, headers: response.headers, body: await read(response) }
+      return {
+        status: response.status,
+        headers: response.headers,
+        body: (await readBody(response)) as AnswerBody,
+      }
     },
     async restart(more = {}) {
       await relay.close()
       relay = await start(more)
     },
   }
-  await stand.admin('PUT', `/accounts/${ACCOUNT}`, { access_token: TOKEN, label: 'test shop', country: 'US' })
-  const made = await stand.admin('POST', '/keys', { label: 'test', ad_account_ids: [ACCOUNT] })
-  const relayKey = (made.body as { key: string }).key
+  const relayKey = await registerAccounts(stand.admin, [ACCOUNT], () => ({
+    access_token: TOKEN,
+    label: 'test shop',
+    country: 'US',
+  }))
   return {
     ...stand,
     relayKey,
     get relay() {
       return relay
     },
-  }
-}
-
-/** An answer that is not JSON comes as `{text}`. */
-async function read(response: Response): Promise<Record<string, unknown>> {
-  const text = await response.text()
-  try {
-    return JSON.parse(text) as Record<string, unknown>
-  } catch {
-    return { text }
   }
 }
