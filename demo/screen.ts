@@ -2,9 +2,9 @@
  * The demo's page: headings, short paragraphs, tables and ticks, as wide as the terminal. Writes text and knows nothing
  * of what it says.
  */
-import { paint, type Style } from './paint.ts'
-import { layOut, type Cell } from './table.ts'
-import { cellsOf } from './text-width.ts'
+import { paint, type Style } from '../src/cli/paint.ts'
+import { layOut, type Cell } from '../src/cli/columns.ts'
+import { cellsOf } from '../src/cli/text-width.ts'
 
 export interface Screen {
   heading(text: string): void

@@ -3,7 +3,7 @@ import type { Scene } from '../demo.ts'
 import { tick } from '../screen.ts'
 import { settledBooks } from '../settled-books.ts'
 import type { Books } from '../stage.ts'
-import type { Cell } from '../table.ts'
+import type { Cell } from '../../src/cli/columns.ts'
 
 export const booksScene: Scene = {
   title: 'The books',

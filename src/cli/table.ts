@@ -1,22 +1,19 @@
-/** A table for people: columns as wide as what is in them, nothing cut. Numbers stand to the right. */
+/** A table for people: a head, and rows with numbers to the right, as wide as what is in them. */
+import { layOut } from './columns.ts'
+import { cellsOf } from './text-width.ts'
+
 export type Cell = string | number | boolean | null | undefined
 
 export function renderTable(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const lines = [head.map((name) => name.toUpperCase()), ...rows.map((row) => row.map(toText))]
-  const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)))
   const isNumber = head.map(
     (_, column) => rows.length > 0 && rows.every((row) => typeof row[column] === 'number'),
   )
-  return lines
-    .map((line) =>
-      line
-        .map((text, column) =>
-          isNumber[column] ? text.padStart(widths[column]!) : text.padEnd(widths[column]!),
-        )
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
+  const widths = head.map((_, column) => Math.max(...lines.map((line) => cellsOf(line[column]!))))
+  const aligned = lines.map((line) =>
+    line.map((text, column) => ({ text: isNumber[column] ? text.padStart(widths[column]!) : text })),
+  )
+  return layOut(aligned, { width: Infinity, hasColours: false }).join('\n')
 }
 
 function toText(cell: Cell): string {

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { layOut } from '../../demo/table.ts'
-import { cellsOf, fitCells } from '../../demo/text-width.ts'
+import { layOut } from '../../src/cli/columns.ts'
+import { cellsOf, fitCells } from '../../src/cli/text-width.ts'
 
 for (const [text, cells] of [
   ['', 0],
