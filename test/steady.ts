@@ -21,7 +21,9 @@ for (const { name, times, busyLoops, args } of RUNS) {
     process.stdout.write(`${name}, run ${run} of ${times}: ${lines.at(-1)} in ${seconds} s\n`)
     if (status === 0) continue
     failed += 1
-    process.stdout.write(`${lines.slice(lines.findLastIndex((line) => line.startsWith('✓')) + 1).join('\n')}\n`)
+    process.stdout.write(
+      `${lines.slice(lines.findLastIndex((line) => line.startsWith('✓')) + 1).join('\n')}\n`,
+    )
   }
   await Promise.all(loops.map((loop) => loop.terminate()))
 }
