@@ -4,12 +4,34 @@ export interface Clock {
   readonly wallMs: () => number
   /** Milliseconds that only ever grow: for limits, waits and timeouts. */
   readonly monotonicMs: () => number
-  /** Calls back once, not before `delayMs` have passed; the answer cancels it. Keeps no process alive. */
+  /** Calls back once, never before `monotonicMs` has grown by `delayMs`; the answer cancels it. Keeps no process alive. */
   readonly after: (delayMs: number, callback: () => void) => () => void
 }
 
 /** setTimeout's own bound; a longer delay would fire at once. */
 const LONGEST_DELAY_MS = 2 ** 31 - 1
+
+/** A timer as a runtime has it: it may fire before its time. The answer cancels it. */
+export type SetTimer = (delayMs: number, callback: () => void) => () => void
+
+/**
+ * Makes a clock's `after` of timers that may fire early: each is set again until the clock that callers compare with says
+ * that the time has come. Node's fire up to a millisecond early by `performance.now()`, and none is longer than 24 days. A
+ * callback that is told "not yet" by its own clock, and does not ask again, would wait for ever.
+ */
+export function createAfter(monotonicMs: () => number, setTimer: SetTimer): Clock['after'] {
+  return (delayMs, callback) => {
+    const dueMs = monotonicMs() + delayMs
+    let cancel = setTimer(delayMs, onFired)
+    return () => cancel()
+
+    function onFired(): void {
+      const leftMs = dueMs - monotonicMs()
+      if (leftMs > 0) cancel = setTimer(leftMs, onFired)
+      else callback()
+    }
+  }
+}
 
 /** Resolves when `promise` has, or after `delayMs`. */
 export async function orAfter(clock: Clock, delayMs: number, promise: Promise<unknown>): Promise<void> {
@@ -21,12 +43,14 @@ export async function orAfter(clock: Clock, delayMs: number, promise: Promise<un
   cancel()
 }
 
+const monotonicMs = () => performance.now()
+
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
-  monotonicMs: () => performance.now(),
-  after(delayMs, callback) {
+  monotonicMs,
+  after: createAfter(monotonicMs, (delayMs, callback) => {
     const timer = setTimeout(callback, Math.min(LONGEST_DELAY_MS, Math.ceil(delayMs)))
     timer.unref()
     return () => clearTimeout(timer)
-  },
+  }),
 }

@@ -18,6 +18,8 @@ export interface Metrics {
   events(verdict: 'delivered' | 'rejected' | 'expired' | 'refused' | 'duplicate', count: number): void
   warned(code: string): void
   call(outcome: string, seconds: number, events: number): void
+  /** A queue had events, and nothing asked it. */
+  queueStalled(): void
   /** How long one call waited for the guard, 0 included. */
   guardWaited(seconds: number): void
   /** Somebody asked the admin port without its token. */
@@ -92,6 +94,11 @@ export function createMetrics(options: { readonly version: string }): Metrics {
     name: 'pinrelay_guard_wait_duration_seconds',
     help: 'How long calls to Pinterest waited for the limit of their account.',
     buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15, 60],
+    registers,
+  })
+  const stalledQueues = new Counter({
+    name: 'pinrelay_queues_stalled_total',
+    help: 'Queues that had events while nothing would have asked for a call: found and asked once a minute. Stays 0, or the relay has a fault.',
     registers,
   })
   const adminRefusals = new Counter({
@@ -196,6 +203,7 @@ export function createMetrics(options: { readonly version: string }): Metrics {
       callSeconds.observe(seconds)
       callEvents.observe(eventCount)
     },
+    queueStalled: () => stalledQueues.inc(),
     guardWaited: (seconds) => guardSeconds.observe(seconds),
     adminRefused: () => adminRefusals.inc(),
     tokenRefreshed: (outcome) => refreshes.inc({ outcome }),

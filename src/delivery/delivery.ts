@@ -28,6 +28,7 @@ import { reportCall, reportGate } from './report.ts'
 import { backoffMs } from './retry.ts'
 import { groupOf, membersOf, type Group } from './search.ts'
 import { createSettling } from './settling.ts'
+import { createStallSweep } from './stall-sweep.ts'
 import { createSupply } from './supply.ts'
 import type { TokenWatch } from './token-watch.ts'
 import { judge, type Verdict } from './verdict.ts'
@@ -114,7 +115,27 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     onCaughtUp: pumpSoon,
   })
   const { settle } = settling
-  const supply = createSupply({ store, waits, running, persist, clock, log, isPaused, onChange: schedule })
+  const stallSweep = createStallSweep({
+    clock,
+    log,
+    lanes: () => lanes.values(),
+    laneOf,
+    backlog: () => store.backlog(),
+    isForgotten,
+    ask: schedule,
+    onStalled: () => metrics.queueStalled(),
+  })
+  const supply = createSupply({
+    store,
+    waits,
+    running,
+    persist,
+    clock,
+    log,
+    isPaused,
+    onChange: schedule,
+    onLeased: (lane, batches) => stallSweep.leased(lane, batches),
+  })
   const act = createAct({ supply, settle, clock, random })
   const outage = createOutage<Lane>({
     clock,
@@ -156,6 +177,22 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     pumpSoon()
   }
 
+  function isPumpHeldUp(): boolean {
+    return isPumpDue || callsInFlight >= options.callsInFlightTotal || settling.isBehind()
+  }
+
+  /** Nothing forbids its calls for good, and no timer, call, lease or turn of it is to come. See stall-sweep.ts. */
+  function isForgotten(lane: Lane): boolean {
+    if (lane.isScheduled) return !isPumpHeldUp()
+    const isAskedAgain =
+      timers.has(lane) ||
+      lane.callsInFlight > 0 ||
+      lane.isLeasing ||
+      supply.waitsForTurn(lane) ||
+      outage.blocks(lane)
+    return !isAskedAgain && !isPaused(lane)
+  }
+
   /** After the microtasks of this turn: parcels that were committed together leave together. */
   function pumpSoon(): void {
     if (isPumpDue || isStopped) return
@@ -178,12 +215,14 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
   /** Lets one call of the lane leave if nothing forbids it; else sees to it that the lane is asked again in time. */
   function tryCall(lane: Lane): boolean {
+    stallSweep.asked(lane)
     if (isPaused(lane)) {
       supply.parkIfStopped(lane)
       return false
     }
-    supply.refill(lane)
+    // One moment for all that is compared: a pause that ends between two readings would refuse, and not be waited for.
     const nowMs = clock.monotonicMs()
+    supply.refill(lane, nowMs)
     if (!lane.mayCall(nowMs, options.callsInFlight)) {
       const changeMs = lane.nextChangeMs(nowMs)
       if (changeMs !== undefined) wakeIn(lane, changeMs - nowMs)
@@ -344,6 +383,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   return {
     async start() {
       for (const lane of await store.backlog()) wake(lane)
+      stallSweep.start()
     },
 
     wake,
@@ -415,6 +455,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       isStopped = true
       supply.stop()
       outage.close()
+      stallSweep.close()
       for (const cancel of timers.values()) cancel()
       timers.clear()
       await orAfter(clock, patienceMs, calls.ended())

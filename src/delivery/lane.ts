@@ -44,6 +44,8 @@ export class Lane {
   /** Parcels wait in the store that are not here. */
   hasMoreInStore = false
   isLeasing = false
+  /** Monotonic: the store could not lease, and is not asked before. */
+  leaseAgainMs = -Infinity
   callsSinceLease = 0
   /** The driver's: whether the lane is in its queue, and when it last had a turn. */
   isScheduled = false
@@ -112,13 +114,22 @@ export class Lane {
     return this.callsInFlight < (this.gate.status === 'open' ? slots : 1)
   }
 
-  /** When `mayCall` may change by time alone; undefined: not by time. */
+  /** Whether anything waits for a call, here or in the store. What is in flight is not counted. */
+  hasWork(nowMs: number): boolean {
+    return this.hasReady(nowMs) || this.#resting.length > 0 || this.hasMoreInStore
+  }
+
+  /**
+   * When `mayCall`, or whether the store may be asked for more, may change by time alone; undefined: not by time. At the
+   * moment `nowMs` it names every pause that forbids something then: who was refused by one is asked again at its end.
+   */
   nextChangeMs(nowMs: number): number | undefined {
     const wakes: number[] = []
     const hasWork = this.hasReady(nowMs) || this.hasMoreInStore
     if (this.gate.status === 'closed' && !this.isPassable(nowMs) && hasWork) wakes.push(this.gate.untilMs)
     const firstRested = this.#resting.peek()
     if (firstRested) wakes.push(firstRested.untilMs)
+    if (this.hasMoreInStore && this.leaseAgainMs > nowMs) wakes.push(this.leaseAgainMs)
     return wakes.length === 0 ? undefined : Math.min(...wakes)
   }
 

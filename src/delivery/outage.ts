@@ -14,6 +14,8 @@ import type { Verdict } from './verdict.ts'
 export interface Outage<L> {
   /** Whether a call may leave; if not, the lane is asked again in time. */
   passes(lane: L): boolean
+  /** The lane was refused, and is asked again when that may change. */
+  blocks(lane: L): boolean
   /** A call leaves: answers whether it is the trial. */
   left(): boolean
   ended(outcome: CallOutcome, verdict: Verdict, wasTrial: boolean): void
@@ -87,10 +89,11 @@ export function createOutage<L>(options: OutageOptions<L>): Outage<L> {
     passes(lane) {
       if (mayLeave()) return true
       blocked.add(lane)
-      // Anew each time: a timer may fire a little before the moment that it was set for.
+      // Anew each time: whoever is refused is waited for.
       setTimer()
       return false
     },
+    blocks: (lane) => blocked.has(lane),
     left() {
       isTrialOut ||= gate.status === 'closed'
       return gate.status === 'closed'

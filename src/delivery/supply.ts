@@ -28,13 +28,17 @@ export interface SupplyOptions {
   readonly isPaused: (lane: Lane) => boolean
   /** The lane has more, or may have: ask it again whether a call may leave. */
   readonly onChange: (lane: Lane) => void
+  /** A lease ended; `batches`: what it brought. */
+  readonly onLeased: (lane: Lane, batches: number) => void
 }
 
 export interface Supply {
   /** Takes a committed parcel over: into memory, or back to the store where there is no room or no hope. */
   take(lane: Lane, piece: Piece): void
   /** Leases more from the store if the lane runs low. */
-  refill(lane: Lane): void
+  refill(lane: Lane, nowMs: number): void
+  /** The lane leases once others have, or once there is room. */
+  waitsForTurn(lane: Lane): boolean
   /** Pieces that were cut from others take their place. */
   replace(lane: Lane, before: readonly Piece[], after: readonly Piece[]): void
   /** A piece whose events all have their verdict. */
@@ -67,8 +71,7 @@ const LEASES_AT_ONCE = 2
 const PARK_FROM_MS = 5000
 
 export function createSupply(options: SupplyOptions): Supply {
-  const { store, waits, running, persist, clock, log, isPaused, onChange } = options
-  const leaseAgainMs = new WeakMap<Lane, number>()
+  const { store, waits, running, persist, clock, log, isPaused, onChange, onLeased } = options
   /** Lanes that may lease as soon as there is room and it is their turn. */
   const queueing = new Set<Lane>()
   let leases = 0
@@ -93,6 +96,7 @@ export function createSupply(options: SupplyOptions): Supply {
   }
 
   async function lease(lane: Lane): Promise<void> {
+    let batches = 0
     try {
       lane.hasMoreInStore = false
       lane.callsSinceLease = 0
@@ -100,36 +104,52 @@ export function createSupply(options: SupplyOptions): Supply {
       const leased = await store.lease({ ...lane.key, ...limits, nowMs: clock.wallMs() })
       // Fewer than asked for is no proof that there are no more: only an empty answer is.
       if (leased.length > 0) lane.hasMoreInStore = true
+      batches = leased.length
       for (const parcel of leased) acceptLeased(lane, parcel)
     } catch (error) {
       lane.hasMoreInStore = true
       log.error({ code: codeOf(error) }, 'store cannot lease')
-      leaseAgainMs.set(lane, clock.monotonicMs() + STORE_RETRY_MS)
-      if (!isStopped) clock.after(STORE_RETRY_MS, () => onChange(lane))
+      lane.leaseAgainMs = clock.monotonicMs() + STORE_RETRY_MS
     } finally {
       lane.isLeasing = false
       leases -= 1
+      onLeased(lane, batches)
       onChange(lane)
-      callNext()
+      leaseNext()
     }
+  }
+
+  function beginLease(lane: Lane): void {
+    queueing.delete(lane)
+    leases += 1
+    lane.isLeasing = true
+    running.add(lease(lane))
   }
 
   function isTurn(): boolean {
     return leases < LEASES_AT_ONCE && bytesInMemory + leases * LEASE_BYTES < TOTAL_LIMIT_BYTES
   }
 
-  /** The lane that has queued longest, if there is room for its lease now. */
-  function callNext(): void {
-    const [lane] = queueing
-    if (lane === undefined || !isTurn()) return
-    queueing.delete(lane)
-    onChange(lane)
+  /**
+   * Those that have queued longest, as far as there is room. One that may not lease by now, since it was paused, say, must
+   * not use up the turn of those behind it: nobody else would ask them.
+   */
+  function leaseNext(): void {
+    const nowMs = clock.monotonicMs()
+    for (const lane of queueing) {
+      if (!isTurn()) return
+      if (mayLease(lane, nowMs)) beginLease(lane)
+      else {
+        queueing.delete(lane)
+        onChange(lane)
+      }
+    }
   }
 
-  function mayLease(lane: Lane): boolean {
-    const nowMs = clock.monotonicMs()
-    if (!lane.hasMoreInStore || lane.isLeasing || isStopped || !lane.isPassable(nowMs)) return false
-    if ((leaseAgainMs.get(lane) ?? 0) > nowMs || lane.bytesInMemory >= LANE_LIMIT_BYTES) return false
+  function mayLease(lane: Lane, nowMs: number): boolean {
+    if (!lane.hasMoreInStore || lane.isLeasing || isStopped || isPaused(lane)) return false
+    if (!lane.isPassable(nowMs) || lane.leaseAgainMs > nowMs) return false
+    if (lane.bytesInMemory >= LANE_LIMIT_BYTES) return false
     return lane.eventsReady < EVENTS_PER_CALL || lane.callsSinceLease >= CALLS_PER_LEASE
   }
 
@@ -167,31 +187,27 @@ export function createSupply(options: SupplyOptions): Supply {
       if (hasNoRoom(lane, piece.parcel.isAwaited) || isStoppedLane(lane)) giveBack(lane, [piece])
       else accept(lane, piece)
     },
-    refill(lane) {
-      if (!mayLease(lane)) return
-      if (!isTurn()) {
-        queueing.add(lane)
-        return
-      }
-      queueing.delete(lane)
-      leases += 1
-      lane.isLeasing = true
-      running.add(lease(lane))
+    refill(lane, nowMs) {
+      if (!mayLease(lane, nowMs)) return
+      if (isTurn()) beginLease(lane)
+      else queueing.add(lane)
     },
+    waitsForTurn: (lane) => queueing.has(lane) && !isTurn(),
     replace(lane, before, after) {
       for (const piece of before) weigh(lane, piece, -1)
       for (const piece of after) weigh(lane, piece, 1)
+      leaseNext()
     },
     drop(lane, piece) {
       weigh(lane, piece, -1)
-      callNext()
+      leaseNext()
     },
     parkIfStopped(lane) {
       if (!isStoppedLane(lane)) return
       const pieces = lane.drain()
       for (const piece of pieces) weigh(lane, piece, -1)
       giveBack(lane, pieces)
-      callNext()
+      leaseNext()
     },
     abandon(lane) {
       for (const piece of lane.drain()) {
@@ -199,7 +215,7 @@ export function createSupply(options: SupplyOptions): Supply {
         piece.parcel.isLost = true
         waits.done(piece.parcel.parcelId)
       }
-      callNext()
+      leaseNext()
     },
     stop: () => void (isStopped = true),
   }

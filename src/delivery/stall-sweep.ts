@@ -1,0 +1,97 @@
+/**
+ * A net under the scheduler: each queue with events that may call has something under way that will ask it again (a timer,
+ * a call, a lease, its turn). Once a minute the queues are looked at for one that has nothing: it is asked, reported and
+ * counted. The count stays 0, or there is a fault in the scheduler, which then costs a minute and not the queue.
+ *
+ *   in memory: known at once, since nothing is ever half done when the sweep runs
+ *   in the store only: suspected at one sweep, since what is listed there may be leased, or be on its way here; asked if it
+ *   still is at the next one; counted if a lease brings something then
+ */
+import type { Clock } from '../clock.ts'
+import { codeOf, type Log } from '../log.ts'
+import type { LaneKey } from '../store/store.ts'
+import type { Lane } from './lane.ts'
+
+export interface StallSweepOptions {
+  readonly clock: Clock
+  readonly log: Log
+  readonly lanes: () => Iterable<Lane>
+  readonly laneOf: (key: LaneKey) => Lane
+  /** Queues that have events in the store, leased or not. */
+  readonly backlog: () => Promise<readonly LaneKey[]>
+  /** Whether calls of the queue are wanted, and nothing is under way that would ask it. */
+  readonly isForgotten: (lane: Lane) => boolean
+  /** Asks the queue. */
+  readonly ask: (lane: Lane) => void
+  readonly onStalled: () => void
+}
+
+export interface StallSweep {
+  start(): void
+  /** A lease of the queue ended, and brought so much. */
+  leased(lane: Lane, batches: number): void
+  /** Something asked the queue. */
+  asked(lane: Lane): void
+  close(): void
+}
+
+const SWEEP_EVERY_MS = 60_000
+
+export function createStallSweep(options: StallSweepOptions): StallSweep {
+  const { clock, log, lanes, laneOf, backlog, isForgotten, ask, onStalled } = options
+  /** Of the sweep before: nothing asked them since. */
+  const suspected = new Set<Lane>()
+  /** Asked by a sweep; what their next lease brings was forgotten. */
+  const probed = new Set<Lane>()
+  let cancel = () => {}
+  let isClosed = false
+
+  function report({ key: { adAccountId, isTest } }: Lane): void {
+    onStalled()
+    log.error({ ad_account_id: adAccountId, is_test: isTest, reason: 'stalled' }, 'nothing asked this queue')
+  }
+
+  function sweepMemory(): void {
+    const nowMs = clock.monotonicMs()
+    for (const lane of lanes()) {
+      if (!lane.hasWork(nowMs) || !isForgotten(lane)) continue
+      report(lane)
+      ask(lane)
+    }
+  }
+
+  async function sweepStore(): Promise<void> {
+    const listed = await backlog()
+    const idle = listed.map(laneOf).filter(isForgotten)
+    const found = idle.filter((lane) => suspected.has(lane))
+    suspected.clear()
+    for (const lane of idle) suspected.add(lane)
+    for (const lane of found) {
+      probed.add(lane)
+      lane.hasMoreInStore = true
+      ask(lane)
+    }
+  }
+
+  function sweep(): void {
+    sweepMemory()
+    void sweepStore()
+      // The store is away: what waits there is not forgotten by the next sweep.
+      .catch((error: unknown) => log.debug({ code: codeOf(error) }, 'backlog cannot be read'))
+      .then(() => {
+        if (!isClosed) cancel = clock.after(SWEEP_EVERY_MS, sweep)
+      })
+  }
+
+  return {
+    start: () => void (cancel = clock.after(SWEEP_EVERY_MS, sweep)),
+    asked: (lane) => void suspected.delete(lane),
+    leased(lane, batches) {
+      if (probed.delete(lane) && batches > 0) report(lane)
+    },
+    close() {
+      isClosed = true
+      cancel()
+    },
+  }
+}
