@@ -85,6 +85,7 @@ export async function openStage(): Promise<Stage> {
       settings: {
         ...ports,
         ADMIN_TOKEN: adminToken,
+        DRAIN_MS: '0',
         DATABASE_URL: `sqlite:${join(folder, 'relay.db')}`,
         PINTEREST_API_URL: sandbox.url,
       },

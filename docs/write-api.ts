@@ -9,10 +9,14 @@ import { renderReference, type OpenApi } from './reference.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'pinrelay-docs-'))
 const relay = await startRelay({
-  config: readConfig({ PORT: '0', ADMIN_PORT: '0', DATABASE_URL: `sqlite:${join(folder, 'relay.db')}` }),
+  config: readConfig({
+    PORT: '0',
+    ADMIN_PORT: '0',
+    DRAIN_MS: '0',
+    DATABASE_URL: `sqlite:${join(folder, 'relay.db')}`,
+  }),
   log: createLog({ level: 'silent', destination: process.stderr }),
   version: 'docs',
-  announceMs: 0,
 })
 try {
   const ask = async (path: string) => {

@@ -48,6 +48,7 @@ export const SettingsSchema = Type.Object({
   CALLS_IN_FLIGHT_TOTAL: number(64, 1, 10_000),
   CALL_TIMEOUT_MS: number(10_000, 100, 60_000),
   ANSWER_WAIT_MS: number(4000, 0, 30_000),
+  DRAIN_MS: number(1500, 0, 300_000),
   DEDUPE_HOURS: number(24, 1, 720),
   MAX_EVENT_AGE_HOURS: number(168, 1, 8760),
   STORE_LIMIT_BYTES: number(10 * 1024 ** 3, 1024 ** 2, 2 ** 50),
@@ -61,6 +62,9 @@ export const SettingsSchema = Type.Object({
   OTEL_SERVICE_NAME: text('a name without spaces', '^\\S{1,200}$', 'pinrelay'),
   LOG_LEVEL: Type.Enum(LOG_LEVELS, { default: 'info', rule: `one of ${LOG_LEVELS.join(', ')}` }),
 })
+
+/** The most that a relay takes to end, after DRAIN_MS: supervisors must give it more. */
+export const LONGEST_CLOSE_MS = 8000
 
 export type Settings = Readonly<Static<typeof SettingsSchema>>
 

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { pino } from 'pino'
-import { readConfig } from './config.ts'
+import { LONGEST_CLOSE_MS, readConfig } from './config.ts'
 import { codeOf, createLog, placeOf } from './log.ts'
 import { startRelay } from './relay.ts'
 
@@ -13,9 +13,6 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 }
 // Written in the background: a slow reader of the log must not hold up posts.
 const destination = pino.destination({ dest: 1, sync: false, minLength: 16_000, periodicFlush: 500 })
-
-/** A supervisor kills after ten seconds; an exit of our own still writes the log. */
-const LONGEST_CLOSE_MS = 9500
 
 try {
   const config = readConfig(process.env)
@@ -45,7 +42,7 @@ try {
     setTimeout(() => {
       log.error({}, 'closing took too long, exiting')
       leave(1)
-    }, LONGEST_CLOSE_MS).unref()
+    }, config.DRAIN_MS + LONGEST_CLOSE_MS).unref()
     relay.close().then(
       () => {
         log.info({}, 'closed')

@@ -2,6 +2,7 @@
  * Wires the parts of a relay; with open-store.ts the only file that chooses implementations. Last opened, first closed,
  * also when a later part fails to start.
  */
+import type { FastifyInstance } from 'fastify'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createAdminApp } from './admin/app.ts'
 import { createDoor } from './budget/door.ts'
@@ -57,20 +58,17 @@ export interface RelayOptions {
   readonly clock?: Clock
   /** The relay cannot go on and must be started again; called at most once. */
   readonly onFatal?: () => void
-  /** How long it goes on serving after it has turned unready: gateways look every few seconds. */
-  readonly announceMs?: number
 }
 
-/** Of the ten seconds that a container gets to end, calls in flight may take these. */
+/** Of LONGEST_CLOSE_MS, calls in flight may take these. */
 const CALLS_PATIENCE_MS = 5000
-const ANNOUNCE_MS = 1500
 /** And the answers to posts, whose waits have ended by then. */
 const ANSWERS_PATIENCE_MS = 1000
 /** And the last spans. */
 const TRACES_PATIENCE_MS = 1000
 
 export async function startRelay(options: RelayOptions): Promise<Relay> {
-  const { config, log, version, clock = systemClock, announceMs = ANNOUNCE_MS, onFatal } = options
+  const { config, log, version, clock = systemClock, onFatal } = options
   await using opened = new AsyncDisposableStack()
 
   const masterKeys = await findMasterKeys(config)
@@ -191,7 +189,10 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     bodyLimitBytes: config.BODY_LIMIT_BYTES,
     trustProxy: config.TRUST_PROXY,
   })
-  opened.defer(() => closePublicApp(publicApp))
+  let closing: Promise<unknown> | undefined
+  /** Resolves when every post that is in was answered. */
+  const stopListening = () => (closing ??= publicApp.close())
+  opened.defer(() => endConnections(publicApp, stopListening()))
   const verify = createVerify({ pinterest, guard, vault, clock, tokenWatch })
   const granting = createGranting({ vault, oauth, refresher, verify, clock })
   opened.defer(() => granting.ended(ANSWERS_PATIENCE_MS))
@@ -257,14 +258,13 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     adminUrl,
     adminToken,
     async close() {
+      // Gateways look every few seconds, and send posts until they have seen it.
       readiness.announceShutdown()
-      await delay(announceMs)
-      readiness.stopTaking()
-      await Promise.all([
-        delivery.stop(CALLS_PATIENCE_MS),
-        refresher.stop(CALLS_PATIENCE_MS),
-        delay(announceMs / 3),
-      ])
+      await delay(config.DRAIN_MS)
+      // No post comes in any more. Those that are in go on: they are committed, and answered by Pinterest's word if their
+      // call is in flight.
+      void stopListening()
+      await Promise.all([delivery.stop(CALLS_PATIENCE_MS), refresher.stop(CALLS_PATIENCE_MS)])
       delivery.endWaits()
       await parts.disposeAsync()
     },
@@ -275,10 +275,10 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
  * Waits for posts that are being answered, but not for connections that never finish one: Node stops timing those once
  * its server closes.
  */
-async function closePublicApp(app: Awaited<ReturnType<typeof createPublicApp>>): Promise<void> {
+async function endConnections(app: FastifyInstance, answered: Promise<unknown>): Promise<void> {
   const patience = setTimeout(() => app.server.closeAllConnections(), ANSWERS_PATIENCE_MS)
   try {
-    await app.close()
+    await answered
   } finally {
     clearTimeout(patience)
   }

@@ -9,7 +9,7 @@ import { isMarked, renderVolume, type ShownVolume } from './volume.ts'
 const PROBLEMS: Readonly<Record<string, string>> = {
   store_full: 'posts get 503, for the queue or the disk is full: see what does not drain, or make room',
   store_unavailable: 'posts get 503, for the store takes no writes: look at the disk, or at the database',
-  shutting_down: 'posts get 503 already, or in a moment',
+  shutting_down: 'it is about to end: posts are taken until its port closes',
 }
 
 /** A screenful; when Pinterest is down every lane stands. */

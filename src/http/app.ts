@@ -114,10 +114,10 @@ export async function createPublicApp(options: PublicAppOptions): Promise<Fastif
     return reply.code(status).send(body)
   }
 
-  app.addHook('onRequest', (_request, reply, done) => {
-    // Kept-alive connections end with their next answer, so that none is cut while a post travels on it.
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    // Connections end with their next answer, so that none is closed while a post travels on it.
     if (readiness.isShuttingDown()) reply.header('connection', 'close')
-    done()
+    done(null, payload)
   })
   app.addHook('onResponse', (request, reply, done) => {
     if (request.routeOptions.url?.startsWith('/v5/')) {

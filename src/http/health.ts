@@ -2,7 +2,7 @@
  * Whether posts can be taken: asked by every post before its body is read, and by `GET /readyz`. Pinterest being down
  * does not make the relay unready: taking events then is what it is for.
  */
-import { ShuttingDown, StoreUnavailable } from '../errors.ts'
+import { StoreUnavailable } from '../errors.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
@@ -10,13 +10,11 @@ import type { Store } from '../store/store.ts'
 export interface Readiness {
   /** A word for the first thing that is wrong. */
   problem(): 'shutting_down' | 'store_unavailable' | 'store_full' | undefined
-  /** Throws SHUTTING_DOWN or STORE_UNAVAILABLE. */
+  /** Throws STORE_UNAVAILABLE. A relay that shuts down takes posts as long as they reach it. */
   check(): void
   isShuttingDown(): boolean
-  /** Turns `/readyz` off; posts are still taken. */
+  /** Turns `/readyz` off. */
   announceShutdown(): void
-  /** From now on posts are refused. */
-  stopTaking(): void
   close(): Promise<void>
 }
 
@@ -32,7 +30,6 @@ export function createReadiness(options: {
   const { store, isStuck, clock, log } = options
   let storeProblem: 'store_unavailable' | 'store_full' | undefined
   let isAnnounced = false
-  let isStopped = false
   let looking: Promise<void> = Promise.resolve()
   let cancel = () => {}
 
@@ -66,12 +63,10 @@ export function createReadiness(options: {
   return {
     problem: () => (isAnnounced ? 'shutting_down' : storeProblem),
     check() {
-      if (isStopped) throw new ShuttingDown()
       if (storeProblem) throw new StoreUnavailable()
     },
     isShuttingDown: () => isAnnounced,
     announceShutdown: () => void (isAnnounced = true),
-    stopTaking: () => void (isStopped = true),
     async close() {
       await looking
       cancel()

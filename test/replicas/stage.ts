@@ -53,6 +53,7 @@ export async function setUpReplicas(
     const relay = await startRelay({
       config: readConfig({
         PORT: '0',
+        DRAIN_MS: '0',
         ADMIN_PORT: '0',
         ADMIN_TOKEN,
         MASTER_KEY: masterKey,
@@ -62,7 +63,6 @@ export async function setUpReplicas(
       }),
       log: createLog({ level: 'info', destination: { write: (line) => void logLines.push(line) } }),
       version: 'test',
-      announceMs: 0,
     })
     t.teardown(async () => {
       await relay.close()

@@ -67,6 +67,7 @@ export async function setUp(
   const start = (more: Record<string, string>) => {
     const config = readConfig({
       PORT: '0',
+      DRAIN_MS: '0',
       ADMIN_PORT: '0',
       ADMIN_TOKEN,
       DATABASE_URL: `sqlite:${join(folder, 'relay.db')}`,
@@ -80,7 +81,6 @@ export async function setUp(
       config,
       log: createLog({ level: config.LOG_LEVEL, destination: { write: (line) => void logLines.push(line) } }),
       version: 'test',
-      announceMs: 0,
     })
   }
   let relay = await start({})
