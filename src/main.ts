@@ -3,25 +3,34 @@
  * second signal. A start that fails says why in one line and exits with 1.
  */
 import { readFileSync } from 'node:fs'
-import { pino } from 'pino'
+import { systemClock } from './clock.ts'
 import { LONGEST_CLOSE_MS, readConfig } from './config.ts'
+import { openStandardOutput } from './log-output.ts'
 import { codeOf, createLog, placeOf } from './log.ts'
 import { startRelay } from './relay.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string
 }
-// Written in the background: a slow reader of the log must not hold up posts.
-const destination = pino.destination({ dest: 1, sync: false, minLength: 16_000, periodicFlush: 500 })
+const output = openStandardOutput(systemClock)
+
+/** A log that nobody reads must not hold the exit up. */
+const LAST_LINES_MS = 500
 
 try {
   const config = readConfig(process.env)
-  const log = createLog({ level: config.LOG_LEVEL, destination })
+  const log = createLog({ level: config.LOG_LEVEL, destination: output })
   // Its supervisor starts it again; what was answered is in the store.
-  const relay = await startRelay({ config, log, version, onFatal: () => leave(1) })
+  const relay = await startRelay({
+    config,
+    log,
+    version,
+    onFatal: () => leave(1),
+    droppedLogLines: () => output.dropped(),
+  })
   log.info({ host: config.HOST, port: Number(new URL(relay.publicUrl).port), version }, 'public port open')
   log.info({ host: config.ADMIN_HOST, port: Number(new URL(relay.adminUrl).port) }, 'admin port open')
-  destination.flush()
+  output.flush()
 
   // What nobody foresaw ends the process: what was answered is in the store, and the next one takes it up. The error's
   // own text is not shown, since it may quote what it failed on.
@@ -38,7 +47,7 @@ try {
     }
     isEnding = true
     log.info({ signal }, 'shutting down')
-    destination.flush()
+    output.flush()
     setTimeout(() => {
       log.error({}, 'closing took too long, exiting')
       leave(1)
@@ -58,6 +67,7 @@ try {
   process.on('SIGINT', end)
 } catch (error) {
   process.stderr.write(`pinrelay cannot start: ${describe(error)}\n`)
+  output.flushSync(LAST_LINES_MS)
   process.exitCode = 1
 }
 
@@ -69,6 +79,6 @@ function describe(error: unknown): string {
 }
 
 function leave(code: number): never {
-  destination.flushSync()
+  output.flushSync(LAST_LINES_MS)
   process.exit(code)
 }

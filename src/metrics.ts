@@ -31,6 +31,7 @@ export interface Metrics {
   labelledGauge(gauge: LabelledGauge): void
   /** Values that are read when somebody looks. */
   gauge(name: string, help: string, read: () => number | Promise<number>): void
+  counter(name: string, help: string, read: () => number): void
   readonly contentType: string
   render(): Promise<string>
 }
@@ -223,6 +224,17 @@ export function createMetrics(options: { readonly version: string }): Metrics {
         registers,
         async collect() {
           this.set(await read())
+        },
+      })
+    },
+    counter(name, help, read) {
+      new Counter({
+        name,
+        help,
+        registers,
+        collect() {
+          this.reset()
+          this.inc(read())
         },
       })
     },

@@ -58,6 +58,8 @@ export interface RelayOptions {
   readonly clock?: Clock
   /** The relay cannot go on and must be started again; called at most once. */
   readonly onFatal?: () => void
+  /** Log lines so far that the output did not take. */
+  readonly droppedLogLines?: () => number
 }
 
 /** Of LONGEST_CLOSE_MS, calls in flight may take these. */
@@ -68,7 +70,7 @@ const ANSWERS_PATIENCE_MS = 1000
 const TRACES_PATIENCE_MS = 1000
 
 export async function startRelay(options: RelayOptions): Promise<Relay> {
-  const { config, log, version, clock = systemClock, onFatal } = options
+  const { config, log, version, clock = systemClock, onFatal, droppedLogLines = () => 0 } = options
   await using opened = new AsyncDisposableStack()
 
   const masterKeys = await findMasterKeys(config)
@@ -239,6 +241,11 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   opened.defer(() => adminApp.close())
   metrics.gauge('pinrelay_ready', '1 while posts are taken.', () => (readiness.problem() ? 0 : 1))
   metrics.gauge('pinrelay_calls_in_flight', 'Calls to Pinterest in flight.', () => delivery.callsInFlight())
+  metrics.counter(
+    'pinrelay_log_lines_dropped_total',
+    'Log lines that were not written: nobody reads the log, or its disk is full.',
+    droppedLogLines,
+  )
   reportTokens({ metrics, vault, clock })
   reportStore({ metrics, look, clock })
   reportVolume({ metrics, volumeWatch })
