@@ -5,7 +5,7 @@ import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { freePort } from '../support/gateway.ts'
+import { findFreePort } from '../support/ports.ts'
 import { ACCOUNT } from '../support/relay.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
@@ -72,7 +72,7 @@ function readWhatIsThere(pipe: number): string {
 }
 
 async function start(t: Test, log: number) {
-  const [port, adminPort] = [await freePort(), await freePort()]
+  const [port, adminPort] = [await findFreePort(), await findFreePort()]
   const relay = spawn(process.execPath, [MAIN], {
     stdio: ['ignore', log, 'inherit'],
     env: {
