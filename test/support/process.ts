@@ -1,7 +1,9 @@
 /** The relay as a process of its own: for tests about death, signals and what is written to its outputs. */
-import { createAdmin, registerAccounts, type Admin } from './admin.ts'
-import { ACCOUNT, ADMIN_TOKEN, RESERVED_BYTES, TOKEN } from './relay.ts'
-import { startRelayProcess, type RelayProcess } from './relay-process.ts'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { ACCOUNT, ADMIN_TOKEN, RESERVED_BYTES, TOKEN } from './constants.ts'
 
 export interface TestProcess extends RelayProcess {
   /** Every line of its log so far. */

@@ -7,13 +7,9 @@ import { readConfig } from '../../src/config.ts'
 import { createLog } from '../../src/log.ts'
 import { startRelay, type Relay } from '../../src/relay.ts'
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/sandbox.ts'
-import { createAdmin, readBody, registerAccounts, type Admin } from './admin.ts'
+import { ACCOUNT, ADMIN_TOKEN, RESERVED_BYTES, TOKEN } from './constants.ts'
 
-export const ACCOUNT = '549755885175'
-export const TOKEN = 'pina_TESTTOKEN_0123456789abcdef'
-/** Enough for the WAL of a test. The default would write some gigabytes in a run of all tests. */
-export const RESERVED_BYTES = String(4 * 1024 * 1024)
-export const ADMIN_TOKEN = 'admin-token-of-the-tests'
+export { ACCOUNT, ADMIN_TOKEN, TOKEN } from './constants.ts'
 
 export interface Stand {
   readonly relay: Relay
