@@ -1,111 +1,102 @@
 /** The whole relay on a disk that is full, and with a queue that is corrupt: what was answered arrives. */
-import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { setTimeout as delay } from 'node:timers/promises'
-import t, { type Test } from 'tap'
-import { createSandbox, type Sandbox } from '../../sandbox/sandbox.ts'
+import t from 'tap'
+import { createSandbox } from '../../sandbox/sandbox.ts'
+import { createCommandLine } from '../cli/stage.ts'
 import { rawEvent } from '../support/events.ts'
-import { startProcess, type TestProcess } from '../support/process.ts'
-import { ACCOUNT, ADMIN_TOKEN } from '../support/relay.ts'
+import { startProcess } from '../support/process.ts'
+import { ACCOUNT, ADMIN_TOKEN, setUp } from '../support/relay.ts'
 import { mountSmallDisk } from '../support/small-disk.ts'
 
-const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
+const POLL_MS = 50
+const LATER = { prefer: 'respond-async' }
+const EVENTS_PER_POST = 20
 
-async function post(relay: TestProcess, key: string, eventId: string): Promise<number> {
-  const response = await fetch(`${relay.publicUrl}/v5/ad_accounts/${ACCOUNT}/events`, {
-    method: 'POST',
-    headers: {
-      authorization: `Bearer ${key}`,
-      'content-type': 'application/json',
-      prefer: 'respond-async',
-    },
-    body: JSON.stringify({
-      data: [rawEvent({ event_id: eventId, event_source_url: `https://x.example/${'y'.repeat(4000)}` })],
-    }),
-  })
-  await response.arrayBuffer()
-  return response.status
-}
+const makeEvent = (eventId: string) =>
+  rawEvent({ event_id: eventId, event_source_url: `https://x.example/${'y'.repeat(4000)}` })
 
-async function admin(relay: TestProcess, method: string, path: string): Promise<Record<string, unknown>> {
-  const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
-  return (await (await fetch(relay.adminUrl + path, { method, headers })).json()) as Record<string, unknown>
-}
-
-async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
-  const endsAt = Date.now() + 15_000
-  while (!(await isSo())) {
-    if (Date.now() > endsAt) throw new Error(`not in time: ${what}`)
-    await delay(25)
-  }
-}
-
-async function layOut(t: Test, folder: string) {
-  const sandbox = await createSandbox()
-  t.teardown(() => sandbox.close())
-  const settings = {
-    DATABASE_URL: `sqlite:${join(folder, 'relay.db')}`,
-    PINTEREST_API_URL: sandbox.url,
-    POSTS_PER_MINUTE: '0',
-  }
-  const start = async () => {
-    const relay = await startProcess(settings)
-    t.teardown(async () => {
-      relay.signal('SIGKILL')
-      await relay.ended
-    })
-    return relay
-  }
-  return { sandbox, start }
+/** Asks again and again; a test that waits in vain ends with tap's timeout. */
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await delay(POLL_MS)
 }
 
 t.test(
   'a full disk: 503 while it lasts, what was taken is delivered, then posts are taken again',
   async (t) => {
-    const disk = mountSmallDisk(t, '12m')
+    const disk = mountSmallDisk(t, '10m')
     if (disk === undefined) return
-    const { sandbox, start } = await layOut(t, disk.folder)
+    const sandbox = await createSandbox()
+    t.teardown(() => sandbox.close())
+    const start = async () => {
+      const relay = await startProcess({
+        DATABASE_URL: `sqlite:${join(disk.folder, 'relay.db')}`,
+        PINTEREST_API_URL: sandbox.url,
+      })
+      t.teardown(async () => {
+        relay.signal('SIGKILL')
+        await relay.ended
+      })
+      return relay
+    }
     let relay = await start()
     const key = await relay.register()
-    await admin(relay, 'POST', `/accounts/${ACCOUNT}/pause`)
+    const post = async (ids: readonly string[]) => {
+      const response = await fetch(`${relay.publicUrl}/v5/ad_accounts/${ACCOUNT}/events`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...LATER },
+        body: JSON.stringify({ data: ids.map(makeEvent) }),
+      })
+      await response.arrayBuffer()
+      return response.status
+    }
+    const admin = async (method: string, path: string) => {
+      const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
+      const response = await fetch(relay.adminUrl + path, { method, headers })
+      return (await response.json()) as Record<string, unknown>
+    }
+    const isReady = async () => (await fetch(`${relay.publicUrl}/readyz`)).status === 200
+    const queued = async () => (await admin('GET', '/books'))['queued']
+
+    await admin('POST', `/accounts/${ACCOUNT}/pause`)
     const taken: string[] = []
     let refused = 0
-    for (let number = 0; refused < 50; number++) {
-      const ids = Array.from({ length: 40 }, (_, index) => `full-${number}-${index}`)
-      const statuses = await Promise.all(ids.map((id) => post(relay, key, id)))
+    for (let number = 0; refused < 10; number++) {
+      const posts = Array.from({ length: 5 }, (_, post) =>
+        Array.from({ length: EVENTS_PER_POST }, (_, index) => `full-${number}-${post}-${index}`),
+      )
+      const statuses = await Promise.all(posts.map(post))
       for (const [index, status] of statuses.entries()) {
-        if (status === 202) taken.push(ids[index]!)
+        if (status === 202) taken.push(...posts[index]!)
         else if (status === 503) refused += 1
         else t.fail(`answered ${status}`)
       }
     }
-    t.ok(taken.length > 500, `${taken.length} taken`)
+    t.ok(taken.length > 200, `${taken.length} taken`)
 
     disk.fill()
-    t.equal(await post(relay, key, 'no-room'), 503)
-    t.equal((await admin(relay, 'GET', '/books'))['queued'], taken.length)
-    await until('unready', async () => (await fetch(`${relay.publicUrl}/readyz`)).status === 503)
+    t.equal(await post(['no-room']), 503)
+    t.equal(await queued(), taken.length)
+    await until(async () => !(await isReady()))
     // Killed while it is full, and started while it is full.
     relay.signal('SIGKILL')
     await relay.ended
     relay = await start()
-    await until('unready', async () => (await fetch(`${relay.publicUrl}/readyz`)).status === 503)
-    t.equal(await post(relay, key, 'no-room-still'), 503)
-    t.notOk('code' in (await admin(relay, 'POST', `/accounts/${ACCOUNT}/resume`)))
-    await until('drained', async () => (await admin(relay, 'GET', '/books'))['queued'] === 0)
-    const arrived = await arrivedAt(sandbox)
+    await until(async () => !(await isReady()))
+    t.equal(await post(['no-room-still']), 503)
+    t.notOk('code' in (await admin('POST', `/accounts/${ACCOUNT}/resume`)))
+    await until(async () => (await queued()) === 0)
+    const arrived = sandbox.conversions.counts(ACCOUNT)
     t.strictSame(
-      taken.filter((id) => !(id in arrived)),
+      taken.filter((id) => !arrived.has(id)),
       [],
       'none was lost',
     )
 
     disk.clear()
-    await until('ready', async () => (await fetch(`${relay.publicUrl}/readyz`)).status === 200)
-    t.equal(await post(relay, key, 'room-again'), 202, 'without a restart')
+    await until(isReady)
+    t.equal(await post(['room-again']), 202, 'without a restart')
     const others = relay.stdout.filter((line) => !line.includes('post answered'))
     t.ok(others.length < 40, `${others.length} lines besides those of posts`)
   },
@@ -114,62 +105,46 @@ t.test(
 t.test(
   'a corrupt queue: the relay starts, names it, takes posts, and salvage brings back what was in it',
   async (t) => {
-    const folder = mkdtempSync(join(tmpdir(), 'pinrelay-test-'))
-    t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-    const { sandbox, start } = await layOut(t, folder)
-    let relay = await start()
-    const key = await relay.register()
-    await admin(relay, 'POST', `/accounts/${ACCOUNT}/pause`)
-    const ids = Array.from({ length: 60 }, (_, index) => `salvaged-${index}`)
-    for (const id of ids) t.equal(await post(relay, key, id), 202)
-    relay.signal('SIGTERM')
-    await relay.ended
+    const stand = await setUp(t)
+    const { folder, sandbox } = stand
+    const post = async (eventId: string) =>
+      (await stand.post({ data: [makeEvent(eventId)] }, { headers: LATER })).status
+    await stand.admin('POST', `/accounts/${ACCOUNT}/pause`)
+    const ids = Array.from({ length: 30 }, (_, index) => `salvaged-${index}`)
+    for (const id of ids) t.equal(await post(id), 202)
+    await stand.relay.close()
     const path = join(folder, 'relay.db')
     const bytes = readFileSync(path)
     bytes.fill(0xab, 20, 4096)
     writeFileSync(path, bytes)
 
-    const startedAt = Date.now()
-    relay = await start()
-    t.equal(await post(relay, key, 'after'), 202, 'with the same key')
-    t.ok(Date.now() - startedAt < 5000)
-    const lines = () => relay.stdout.filter((line) => line.includes('queue_set_aside'))
-    await until('the line is written', () => lines().length > 0)
-    t.equal(lines().length, 1)
-    const { file, level } = JSON.parse(lines()[0]!) as { file: string; level: string }
+    await stand.restart()
+    t.equal(await post('after'), 202, 'with the same key')
+    const lines = stand.logLines.filter((line) => line.includes('queue_set_aside'))
+    t.equal(lines.length, 1)
+    const { file, level } = JSON.parse(lines[0]!) as { file: string; level: string }
     t.equal(level, 'error')
     t.ok(readdirSync(folder).includes(file))
 
-    await admin(relay, 'POST', `/accounts/${ACCOUNT}/resume`)
-    const salvaged = 'salvaged 60 events in 60 parcels and 0 dead letters'
-    const first = await runCli(relay, file)
-    t.match(first, {
+    await stand.admin('POST', `/accounts/${ACCOUNT}/resume`)
+    const run = createCommandLine(stand)
+    t.match(await run(`salvage ${file}`), {
       code: 0,
-      stdout: `${salvaged}; 0 were here already, 0 parcels or letters cannot be read\n`,
+      stdout:
+        'salvaged 30 events in 30 parcels and 0 dead letters; 0 were here already, 0 parcels or letters cannot be read',
     })
-    await until('drained', async () => (await admin(relay, 'GET', '/books'))['queued'] === 0)
-    t.match(await runCli(relay, join(folder, file)), {
+    await until(async () => (await stand.admin('GET', '/books')).body['queued'] === 0)
+    t.match(await run(`salvage ${join(folder, file)}`), {
       code: 0,
-      stdout: /^salvaged 0 events .*; 60 were here already/,
+      stdout: /^salvaged 0 events .*; 30 were here already/,
     })
-    const arrived = await arrivedAt(sandbox)
-    t.strictSame(arrived, Object.fromEntries([...ids, 'after'].map((id) => [id, 1])), 'each of them once')
-    t.match(await runCli(relay, 'relay.db'), { code: 1, stderr: /^The relay answered 404/ })
-    t.match(await runCli(relay, '../../etc/passwd'), { code: 1, stderr: /^The relay answered 404/ })
+    t.strictSame(
+      Object.fromEntries(sandbox.conversions.counts(ACCOUNT)),
+      Object.fromEntries([...ids, 'after'].map((id) => [id, 1])),
+      'each of them once',
+    )
+    for (const name of ['relay.db', '../../etc/passwd']) {
+      t.match(await run(`salvage ${name}`), { code: 1, stderr: /^The relay answered 404/ })
+    }
   },
 )
-
-function runCli(relay: TestProcess, file: string): Promise<{ code: number; stdout: string; stderr: string }> {
-  return new Promise((resolve) => {
-    const env = { PATH: process.env['PATH'] ?? '', ADMIN_URL: relay.adminUrl, ADMIN_TOKEN }
-    const child = execFile(process.execPath, [CLI, 'salvage', file], { env }, (_error, stdout, stderr) =>
-      resolve({ code: child.exitCode ?? -1, stdout, stderr }),
-    )
-  })
-}
-
-/** How often each event id was recorded. */
-async function arrivedAt(sandbox: Sandbox): Promise<Record<string, number>> {
-  const response = await fetch(new URL(`/_sandbox/events?ad_account_id=${ACCOUNT}`, sandbox.url))
-  return ((await response.json()) as { counts: Record<string, number> }).counts
-}

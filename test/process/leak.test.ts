@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createSandbox } from '../../sandbox/sandbox.ts'
 import { startProcess } from '../support/process.ts'
-import { ACCOUNT, ADMIN_TOKEN, TOKEN } from '../support/relay.ts'
+import { ACCOUNT, ADMIN_TOKEN, TOKEN } from '../support/constants.ts'
 
 /** Personal data, one canary per field; each is found again by its marker in whatever case and form. */
 const PERSONAL = {
