@@ -45,6 +45,8 @@ if (files.length === 0) {
   process.stdout.write('no test file has that name\n0 passed, 0 failed\n')
   process.exit(1)
 }
+// The server ends with this process, which a signal alone would not tell.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 const server = files.some(needsPostgres) ? await startPostgres() : undefined
 try {
   const environment = {

@@ -23,9 +23,9 @@ t.test('a first start makes its secrets; a start that cannot be says why in one 
   const first = await startProcess(settings)
   t.teardown(() => first.signal('SIGKILL'))
   const files = ['relay.db', 'relay.vault.db', 'relay.master-key', 'relay.admin-token']
-  for (const name of files) t.equal((await stat(join(folder, name))).mode & 0o777, 0o600, `${name} is private`)
-  const readSecrets = () =>
-    Promise.all(files.slice(2).map((name) => readFile(join(folder, name), 'utf8')))
+  for (const name of files)
+    t.equal((await stat(join(folder, name))).mode & 0o777, 0o600, `${name} is private`)
+  const readSecrets = () => Promise.all(files.slice(2).map((name) => readFile(join(folder, name), 'utf8')))
   const secrets = await readSecrets()
   const headers = { authorization: `Bearer ${secrets[1]!.trim()}` }
   t.equal((await fetch(`${first.adminUrl}/books`, { headers })).status, 200, 'the token is in force')

@@ -4,7 +4,7 @@
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, cpSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, chownSync, cpSync, existsSync, mkdtempSync, rmSync, statfsSync, statSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -24,6 +24,8 @@ interface Identity {
 
 const run = promisify(execFile)
 const PASSWORD = 'test'
+/** Far more than all the databases of a run. */
+const MEMORY_BYTES = 4 * 1024 ** 3
 const SETTINGS = ['shared_buffers=32MB', 'max_connections=300', 'deadlock_timeout=200ms']
 
 export async function startOwnPostgres(): Promise<OwnPostgres> {
@@ -61,7 +63,10 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
     await once(server, 'exit')
   }
 
-  const killWithUs = () => void server?.kill('SIGQUIT')
+  const killWithUs = () => {
+    server?.kill('SIGQUIT')
+    rmSync(folder, { recursive: true, force: true })
+  }
   process.once('exit', killWithUs)
   const close = async () => {
     process.removeListener('exit', killWithUs)
@@ -86,9 +91,14 @@ async function findIdentity(): Promise<Identity> {
 }
 
 function makeFolder({ uid, gid }: Identity): string {
-  // TMPDIR may lead where only this user may go.
-  const parent =
-    [tmpdir(), '/tmp', '/var/tmp'].find((path) => uid === undefined || isOpenToAll(path)) ?? tmpdir()
+  // In memory where there is room: syncs cost nothing there. TMPDIR may lead where only this user may go.
+  const parents = [
+    ...(freeBytes('/dev/shm') > MEMORY_BYTES ? ['/dev/shm'] : []),
+    tmpdir(),
+    '/tmp',
+    '/var/tmp',
+  ]
+  const parent = parents.find((path) => uid === undefined || isOpenToAll(path)) ?? tmpdir()
   const folder = mkdtempSync(join(parent, 'pinrelay-postgres-'))
   if (uid !== undefined) chownSync(folder, uid, gid!)
   return folder
@@ -104,6 +114,12 @@ async function findBinaries(folder: string, { uid }: Identity): Promise<string> 
   cpSync(dirname(programs), join(folder, 'native'), { recursive: true, verbatimSymlinks: true })
   chmodSync(join(folder, 'native'), 0o755)
   return join(folder, 'native', 'bin')
+}
+
+function freeBytes(path: string): number {
+  if (!existsSync(path)) return 0
+  const { bavail, bsize } = statfsSync(path)
+  return bavail * bsize
 }
 
 /** Whether any user may read there, and go there from the root. */

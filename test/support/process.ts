@@ -1,9 +1,7 @@
 /** The relay as a process of its own: for tests about death, signals and what is written to its outputs. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { createAdmin, registerAccounts, type Admin } from './admin.ts'
 import { ACCOUNT, ADMIN_TOKEN, RESERVED_BYTES, TOKEN } from './constants.ts'
+import { startRelayProcess, type RelayProcess } from './relay-process.ts'
 
 export interface TestProcess extends RelayProcess {
   /** Every line of its log so far. */
