@@ -255,16 +255,21 @@ t.test('what is in the store and nobody told of is found, asked and counted', as
   t.equal(await stage.stalled(), 1)
 })
 
-t.test('queues that another replica leases, or that are paused, are not counted', async (t) => {
-  const stage = setStage(t, 2)
-  const { clock, delivery, delivered, leasing, paused } = stage
-  leasing.answer = async () => []
-  paused.add('account-1')
-  await delivery.start()
-  await clock.advance(10 * 60_000)
-  t.equal(await stage.stalled(), 0)
-  t.equal(delivered.size, 0)
-})
+t.test(
+  'queues that another replica leases, that are paused or wait for a timer, are not counted',
+  async (t) => {
+    const stage = setStage(t, 3)
+    const { clock, delivery, delivered, leasing, paused } = stage
+    leasing.answer = async () => []
+    paused.add('account-1')
+    const limited = { adAccountId: 'account-2', isTest: false }
+    delivery.learn(limited, { status: 'closed', reason: 'rate_limited', forMs: 5 * 60_000 })
+    await delivery.start()
+    await clock.advance(10 * 60_000)
+    t.equal(await stage.stalled(), 0)
+    t.equal(delivered.size, 0)
+  },
+)
 
 t.test('an outage and a busy store hold queues up, and nothing is counted', async (t) => {
   const stage = setStage(t, 5)
