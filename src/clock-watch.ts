@@ -1,7 +1,19 @@
 /**
- * Notices when the wall clock was set. Nothing of a relay's limits and waits hangs on that clock, but what is too old does:
- * events that expire, and event ids that are forgotten. A clock that stands a week ahead for a minute must not make dead
- * letters of a queue, so nothing is given up for its age until the clock has gone evenly for a while.
+ * Whether ages can be believed: notices when the wall clock was set. Limits and pauses do not use that clock, but what is too
+ * old does, and what is given up for its age does not come back.
+ *
+ *   believed ──differs from the monotonic clock by over a minute more than at the last look──> in doubt
+ *   in doubt ──15 minutes without another such jump──> believed, whatever it shows
+ *
+ * While it is in doubt nothing is given up for its age:
+ *   - a post with an event that this clock calls too old, or of the future, gets 503 and comes again; any other is taken
+ *   - what waits does not become a dead letter, and no event id is forgotten; both are done later
+ *   - no token is renewed because its time has come; one that Pinterest refuses is
+ *   - `/readyz` stays on: the usual jump mends a clock, and the posts of that moment are good
+ *
+ * Nothing here knows which of two clocks is right: the one before the jump may have been the wrong one. So doubt ends by
+ * time, which leaves whoever set a clock wrong (`pinrelay_clock_in_doubt`, an alert) a quarter of an hour to notice; and not
+ * by what an answer's `Date` says, which any proxy on the way may have written.
  */
 import type { Clock } from './clock.ts'
 import type { Log } from './log.ts'

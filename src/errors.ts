@@ -32,6 +32,11 @@ export const TooManyPosts = createError(
   429,
 )
 export const StoreUnavailable = createError('STORE_UNAVAILABLE', 'The relay cannot store events now.', 503)
+export const ClockInDoubt = createError(
+  'CLOCK_IN_DOUBT',
+  "The relay's clock was just set, so it cannot tell how old an event of this post is. Post it again later.",
+  503,
+)
 export const SenderLeft = createError('SENDER_LEFT', 'The sender left before its post was taken.', 400)
 export const TooBusy = createError('TOO_BUSY', 'Too many large posts at once.', 503)
 export const ShuttingDown = createError('SHUTTING_DOWN', 'The relay is shutting down.', 503)

@@ -118,6 +118,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     oauth,
     clock,
     random: Math.random,
+    isClockTrusted,
     log,
     onRefresh: (outcome) => metrics.tokenRefreshed(outcome),
   })
@@ -179,6 +180,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
       volumeWatch,
       wallMs: clock.wallMs,
       maxEventAgeMs,
+      isClockTrusted,
     }),
     relayEvents: createRelayEvents({ store, delivery, metrics, clock }),
     readiness,
@@ -240,6 +242,9 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   })
   opened.defer(() => adminApp.close())
   metrics.gauge('pinrelay_ready', '1 while posts are taken.', () => (readiness.problem() ? 0 : 1))
+  metrics.gauge('pinrelay_clock_in_doubt', '1 while nothing expires because the wall clock was set.', () =>
+    isClockTrusted() ? 0 : 1,
+  )
   metrics.gauge('pinrelay_calls_in_flight', 'Calls to Pinterest in flight.', () => delivery.callsInFlight())
   metrics.counter(
     'pinrelay_log_lines_dropped_total',

@@ -17,6 +17,11 @@ export type RefusalReason =
   /** Nothing is left by which Pinterest could tell who the customer is. */
   | 'no_identifier'
 
+/** Whether the event was refused for nothing but the relay's own clock. */
+export function isForItsAge(reason: RefusalReason): boolean {
+  return reason === 'future_event' || reason === 'too_old'
+}
+
 /** Names the path and the rule, never the value. */
 export interface Refusal {
   readonly reason: RefusalReason

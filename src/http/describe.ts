@@ -181,7 +181,10 @@ const POST: Json = {
       content: json(PARTLY),
     },
     429: refusal("Over the account's posts per minute. Code 8.", RETRY_AFTER),
-    503: refusal('Nothing was taken: the store cannot take it. Code 4197.', RETRY_AFTER),
+    503: refusal(
+      'Nothing was taken: the store cannot take it, or the clock of the relay was just set and calls an event too old or of the future. Code 4197.',
+      RETRY_AFTER,
+    ),
   },
 }
 

@@ -16,6 +16,9 @@ export interface ErrorAnswer {
 /** Long enough for a restart behind a gateway, short enough for a checkout's queue. */
 const UNAVAILABLE_RETRY_S = 5
 
+/** A clock that was set wrong is seldom set right within seconds. */
+const CLOCK_RETRY_S = 60
+
 export function answerError(error: FastifyError, bodyLimitBytes: number): ErrorAnswer {
   const { invalid, unavailable } = PINTEREST_CODES
   switch (error.code) {
@@ -35,6 +38,8 @@ export function answerError(error: FastifyError, bodyLimitBytes: number): ErrorA
       return answer(415, invalid, 'Content-Type must be application/json in UTF-8.')
     case 'TOO_MANY_POSTS':
       return answer(429, PINTEREST_CODES.rateLimited, error.message)
+    case 'CLOCK_IN_DOUBT':
+      return { ...answer(503, unavailable, error.message), retryAfterS: CLOCK_RETRY_S }
     case 'STORE_UNAVAILABLE':
     case 'TOO_BUSY':
     case 'SHUTTING_DOWN':

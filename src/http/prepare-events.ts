@@ -3,7 +3,9 @@
  * other posts, and the health check, would notice.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { ClockInDoubt } from '../errors.ts'
 import { prepareEvent, type Prepared } from '../event/prepare.ts'
+import { isForItsAge } from '../event/refusal.ts'
 import type { MatchQuality } from '../insight/match-quality.ts'
 import type { VolumeWatch } from '../insight/volume-watch.ts'
 import type { Metrics } from '../metrics.ts'
@@ -16,9 +18,11 @@ export interface PrepareEventsOptions {
   /** Milliseconds since the epoch. */
   readonly wallMs: () => number
   readonly maxEventAgeMs: number
+  /** Whether ages can be believed: see clock-watch.ts. */
+  readonly isClockTrusted: () => boolean
 }
 
-/** One entry per event, in the order of the post. */
+/** One entry per event, in the order of the post. Rejects with CLOCK_IN_DOUBT; nothing of the post was counted then. */
 export type PrepareEvents = (
   events: readonly unknown[],
   post: { readonly account: Account; readonly isTest: boolean },
@@ -28,7 +32,7 @@ export type PrepareEvents = (
 const TURN_MS = 5
 
 export function createPrepareEvents(options: PrepareEventsOptions): PrepareEvents {
-  const { metrics, matchQuality, volumeWatch, wallMs, maxEventAgeMs } = options
+  const { metrics, matchQuality, volumeWatch, wallMs, maxEventAgeMs, isClockTrusted } = options
   return async (events, { account, isTest }) => {
     const { country: accountCountry, dobFormat } = account
     const context = { nowMs: wallMs(), accountCountry, dobFormat, maxEventAgeMs, isTest }
@@ -40,13 +44,17 @@ export function createPrepareEvents(options: PrepareEventsOptions): PrepareEvent
         turnStartedMs = performance.now()
       }
       const one = prepareEvent(event, context)
+      // Refused for good is not what a clock may do that is wrong, perhaps: the post comes again.
+      if (one.status === 'refused' && isForItsAge(one.reason) && !isClockTrusted()) throw new ClockInDoubt()
+      prepared.push(one)
+    }
+    for (const one of prepared) {
       for (const { code } of one.warnings) metrics.warned(code)
       if (one.status === 'refused') metrics.refused(one.reason)
       if (!isTest) {
         matchQuality.note(account.adAccountId, one)
         volumeWatch.note(account.adAccountId, one.eventName)
       }
-      prepared.push(one)
     }
     return prepared
   }

@@ -39,7 +39,9 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
     everyMs: FORGET_EVERY_MS,
     failure: 'store cannot forget',
     async run() {
-      if (mayDestroy()) await store.forgetSeen(clock.wallMs() - dedupeMs)
+      // Read before the question: a clock that is set in between must not be believed.
+      const seenBeforeMs = clock.wallMs() - dedupeMs
+      if (mayDestroy()) await store.forgetSeen(seenBeforeMs)
     },
   }
 

@@ -47,7 +47,7 @@ export function createQualityFetcher({ vault, oauth, clock, random, log }: Quali
       if (isClosed) return
       const token = readingToken(adAccountId)
       const known = vault.quality(adAccountId)
-      if (token === undefined || nextFetchMs(known) > clock.wallMs()) continue
+      if (token === undefined || !isDue(known, clock.wallMs())) continue
       await fetchOne(adAccountId, token, known)
     }
   }
@@ -89,9 +89,11 @@ export function createQualityFetcher({ vault, oauth, clock, random, log }: Quali
 }
 
 /** A refusal (a token without `ads:read`) is asked again once a day, what may pass within the hour. */
-export function nextFetchMs(known: QualityRow | undefined): number {
-  if (known === undefined) return -Infinity
+function isDue(known: QualityRow | undefined, nowMs: number): boolean {
+  if (known === undefined) return true
   const { fetchedAtMs = -Infinity, failure } = known
-  if (failure === undefined) return fetchedAtMs + DAY_MS
-  return failure.atMs + (/^4\d\d /.test(failure.reason) ? DAY_MS : AGAIN_MS)
+  const lastMs = failure?.atMs ?? fetchedAtMs
+  const pauseMs = failure === undefined || /^4\d\d /.test(failure.reason) ? DAY_MS : AGAIN_MS
+  // A time to come was written while the clock was wrong: waiting for it could take years.
+  return lastMs > nowMs || lastMs + pauseMs <= nowMs
 }

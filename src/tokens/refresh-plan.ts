@@ -1,4 +1,7 @@
-/** When a grant is refreshed: pure. Times are milliseconds since the epoch, `random` is in [0, 1). */
+/**
+ * When a grant is refreshed: pure, `random` is in [0, 1). A token's life is in milliseconds since the epoch; a pause is
+ * counted on the clock that nobody can set.
+ */
 import type { GrantRow } from '../vault/vault-store.ts'
 
 /** Of an access token's life: early enough for weeks of failures (30 days leave six), late enough to be rare. */
@@ -11,14 +14,13 @@ const LONGEST_RETRY_MS = 15 * 60_000
 /** A refusal is for a person to mend, but may have been Pinterest's own mistake: it is asked again now and then. */
 const REFUSED_RETRY_MS = 3600_000
 
+/** -Infinity: whatever the clock says, as soon as no pause forbids it. */
 export function firstDueAtMs(
   grant: Pick<GrantRow, 'issuedAtMs' | 'expiresAtMs' | 'refusedAtMs' | 'askedAtMs'>,
-  nowMs: number,
   random: number,
 ): number {
-  if (grant.refusedAtMs !== undefined) return afterRefusalMs(nowMs, random)
-  // A process died, or a disk failed, between the question and the answer: find out at once what is still good.
-  if (grant.askedAtMs !== undefined) return nowMs
+  // Asked: a process died, or a disk failed, between the question and the answer. Find out at once what is still good.
+  if (grant.refusedAtMs !== undefined || grant.askedAtMs !== undefined) return -Infinity
   const lifeMs = grant.expiresAtMs - grant.issuedAtMs
   return grant.issuedAtMs + lifeMs * (REFRESH_AT - JITTER * random)
 }

@@ -53,6 +53,8 @@ export interface RefresherOptions {
   readonly oauth: Pick<PinterestOauth, 'refresh'>
   readonly clock: Clock
   readonly random: () => number
+  /** Whether the wall clock can be believed: see clock-watch.ts. */
+  readonly isClockTrusted: () => boolean
   readonly log: Log
   readonly onRefresh: (outcome: 'renewed' | 'failed' | 'refused') => void
 }
@@ -68,14 +70,17 @@ const CLAIMED_AGAIN_MS = 3000
 interface Plan {
   /** Of the pair that it is for: another replica may bring a new one. */
   issuedAtMs: number
+  /** By the pair's life; -Infinity once it has failed or was refused. */
   dueAtMs: number
+  /** Monotonic; before it nothing that is due is asked for. */
+  pausedUntilMs: number
   failures: number
   /** Monotonic; a 401 before it starts no refresh. */
   notBeforeMs: number
 }
 
 export function createRefresher(options: RefresherOptions): Refresher {
-  const { vault, oauth, clock, random, log, onRefresh } = options
+  const { vault, oauth, clock, random, isClockTrusted, log, onRefresh } = options
   const plans = new Map<string, Plan>()
   const running = new Map<string, Promise<RefreshResult>>()
   let cancelSleep = () => {}
@@ -89,11 +94,31 @@ export function createRefresher(options: RefresherOptions): Refresher {
     }
     let plan = plans.get(grantId)
     if (plan?.issuedAtMs !== grant.issuedAtMs) {
-      const dueAtMs = firstDueAtMs(grant, clock.wallMs(), random())
-      plan = { issuedAtMs: grant.issuedAtMs, dueAtMs, failures: 0, notBeforeMs: -Infinity }
+      plan = {
+        issuedAtMs: grant.issuedAtMs,
+        dueAtMs: firstDueAtMs(grant, random()),
+        pausedUntilMs:
+          grant.refusedAtMs === undefined ? -Infinity : afterRefusalMs(clock.monotonicMs(), random()),
+        failures: 0,
+        notBeforeMs: -Infinity,
+      }
       plans.set(grantId, plan)
     }
     return plan
+  }
+
+  function pause(plan: Plan, untilMs: number): void {
+    plan.dueAtMs = -Infinity
+    plan.pausedUntilMs = untilMs
+  }
+
+  function msUntilDue({ dueAtMs, pausedUntilMs }: Plan): number {
+    return Math.max(0, dueAtMs - clock.wallMs(), pausedUntilMs - clock.monotonicMs())
+  }
+
+  /** A clock that was just set may call any token old: it has days left when its time has come. */
+  function mayAsk({ dueAtMs }: Plan): boolean {
+    return dueAtMs === -Infinity || isClockTrusted()
   }
 
   function look(): void {
@@ -101,10 +126,11 @@ export function createRefresher(options: RefresherOptions): Refresher {
     for (const grantId of plans.keys()) planOf(grantId)
     let wakeInMs = LONGEST_SLEEP_MS
     for (const { grantId } of vault.grants()) {
-      const inMs = planOf(grantId)!.dueAtMs - clock.wallMs()
+      const plan = planOf(grantId)!
+      const inMs = msUntilDue(plan)
       if (running.has(grantId)) continue
-      if (inMs <= 0) void refresh(grantId)
-      else wakeInMs = Math.min(wakeInMs, inMs)
+      if (inMs > 0) wakeInMs = Math.min(wakeInMs, inMs)
+      else if (mayAsk(plan)) void refresh(grantId)
     }
     cancelSleep()
     cancelSleep = clock.after(wakeInMs, look)
@@ -135,11 +161,11 @@ export function createRefresher(options: RefresherOptions): Refresher {
     } catch (error) {
       log.error({ code: codeOf(error) }, 'vault cannot be written')
       plan.failures += 1
-      plan.dueAtMs = afterFailureMs(clock.wallMs(), plan.failures, random())
+      pause(plan, afterFailureMs(clock.monotonicMs(), plan.failures, random()))
       return { kind: 'unwritable' }
     }
     if (!isClaimed) {
-      plan.dueAtMs = clock.wallMs() + CLAIMED_AGAIN_MS
+      pause(plan, clock.monotonicMs() + CLAIMED_AGAIN_MS)
       return { kind: 'failed', reason: 'refreshed_elsewhere', isAnswerLost: false }
     }
     try {
@@ -165,7 +191,7 @@ export function createRefresher(options: RefresherOptions): Refresher {
 
     if (!(await note(grantId, { askedAtMs: clock.wallMs() }))) {
       plan.failures += 1
-      plan.dueAtMs = afterFailureMs(clock.wallMs(), plan.failures, random())
+      pause(plan, afterFailureMs(clock.monotonicMs(), plan.failures, random()))
       return { kind: 'unwritable' }
     }
     const answer = await oauth.refresh(asking, pair.refreshToken, grant.scope)
@@ -176,7 +202,8 @@ export function createRefresher(options: RefresherOptions): Refresher {
       const next = { ...renewed, refusedAtMs: undefined, askedAtMs: undefined }
       plans.set(grantId, {
         issuedAtMs: renewed.issuedAtMs,
-        dueAtMs: firstDueAtMs(next, nowMs, random()),
+        dueAtMs: firstDueAtMs(next, random()),
+        pausedUntilMs: -Infinity,
         failures: 0,
         notBeforeMs: clock.monotonicMs() + REFUSED_AGAIN_MS,
       })
@@ -193,14 +220,14 @@ export function createRefresher(options: RefresherOptions): Refresher {
     if (failure.kind === 'failed') {
       const askedAtMs = wasAsked || failure.isAnswerLost ? nowMs : undefined
       await note(grantId, { askedAtMs, failure: { atMs: nowMs, reason: failure.reason } })
-      plan.dueAtMs = afterFailureMs(nowMs, plan.failures, random())
+      pause(plan, afterFailureMs(clock.monotonicMs(), plan.failures, random()))
       report(grantId, 'failed', 'access token not renewed, it is tried again')
       return failure
     }
     const reason = reasonOf(failure, wasAsked)
     const refusedAtMs = grant.refusedAtMs ?? nowMs
     await note(grantId, { askedAtMs: undefined, refusedAtMs, failure: { atMs: nowMs, reason } })
-    plan.dueAtMs = afterRefusalMs(nowMs, random())
+    pause(plan, afterRefusalMs(clock.monotonicMs(), random()))
     report(grantId, 'refused', 'grant refused, somebody has to authorize again')
     return failure
   }
@@ -254,7 +281,10 @@ export function createRefresher(options: RefresherOptions): Refresher {
       void refresh(grantId)
     },
     isRefreshing: (grantId) => running.has(grantId),
-    nextRefreshAtMs: (grantId) => planOf(grantId)?.dueAtMs,
+    nextRefreshAtMs(grantId) {
+      const plan = planOf(grantId)
+      return plan && clock.wallMs() + msUntilDue(plan)
+    },
     async stop(patienceMs) {
       isStopped = true
       cancelSleep()

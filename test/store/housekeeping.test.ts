@@ -67,6 +67,20 @@ t.test('while the clock is not trusted nothing is destroyed; later it is', async
   t.same([forgotten.length, expired.length], [1, 10])
 })
 
+t.test('a clock that is set while it is asked about is not believed', async (t) => {
+  const { clock, forgotten, trust } = setUp(t)
+  const beforeMs = clock.wallMs()
+  Object.defineProperty(trust, 'mayDestroy', {
+    get() {
+      // It was right until it was asked about, and is wrong from then on.
+      clock.setWall(beforeMs + 400 * 24 * 60 * MINUTE_MS)
+      return true
+    },
+  })
+  await clock.advance(MINUTE_MS)
+  t.same(forgotten, [beforeMs + MINUTE_MS - 1000])
+})
+
 t.test('the clock is asked before each step', async (t) => {
   const { clock, expired, trust, counts } = setUp(t)
   counts.push(1, 1, 1, 1)

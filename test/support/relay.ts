@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import type { Clock } from '../../src/clock.ts'
 import { readConfig } from '../../src/config.ts'
 import { createLog } from '../../src/log.ts'
 import { startRelay, type Relay } from '../../src/relay.ts'
@@ -57,6 +58,7 @@ export async function setUp(
   t: Test,
   settings: Record<string, string> = {},
   sandboxOptions: SandboxOptions = {},
+  clock?: Clock,
 ): Promise<Stand> {
   const folder = await mkdtemp(join(tmpdir(), 'pinrelay-test-'))
   const sandbox = await createSandbox(sandboxOptions)
@@ -78,6 +80,7 @@ export async function setUp(
       config,
       log: createLog({ level: config.LOG_LEVEL, destination: { write: (line) => void logLines.push(line) } }),
       version: 'test',
+      ...(clock && { clock }),
     })
   }
   let relay = await start({})

@@ -50,6 +50,19 @@ t.test('each score is fetched once a day, with a token that may read it, and kep
   t.equal(asked.length, 6)
 })
 
+t.test('a score that was fetched while the clock stood ahead does not wait for that time', async (t) => {
+  const { vault, clock, fetcher, asked } = await setUp()
+  await addGrant(vault, clock, ['1'])
+  clock.setWall(clock.wallMs() + 365 * DAY_MS)
+  fetcher.start()
+  await clock.advance(DAY_MS / 2)
+  t.equal(asked.length, 1)
+  clock.setWall(clock.wallMs() - 365 * DAY_MS)
+  await clock.advance(DAY_MS / 2)
+  t.equal(asked.length, 2, 'once, and then once a day')
+  fetcher.close()
+})
+
 t.test(
   'a failure keeps the last score; what may pass is tried within the hour, a refusal a day later',
   async (t) => {

@@ -127,6 +127,54 @@ t.test('a pair that cannot be written is kept until it can be, and is not used b
   t.equal(vault.tokenOf('1'), 'pina_access_2')
 })
 
+t.test('a clock that was just set renews no token, but one that Pinterest refuses is renewed', async (t) => {
+  const { vault, clock, refresher, asked, trust } = await setStage()
+  const grantId = await addGrant(vault, clock, ['1'])
+  refresher.look()
+  const beforeMs = clock.wallMs()
+  clock.setWall(beforeMs + 29 * DAY_MS)
+  trust.isClockTrusted = false
+  await clock.advance(60 * 60_000)
+  t.equal(asked.length, 0, 'it only looks old')
+  refresher.accessRefused(grantId)
+  await settle()
+  t.equal(asked.length, 1)
+  await asked[0]!.answer(UNSENT)
+  await clock.advance(10_000)
+  t.equal(asked.length, 2, 'what failed is tried again')
+  await asked[1]!.grant(2)
+  trust.isClockTrusted = true
+  await clock.advance(60 * 60_000)
+  t.equal(asked.length, 2)
+})
+
+t.test('a token whose time has come in doubt is renewed when the clock is believed again', async (t) => {
+  const { vault, clock, refresher, asked, trust } = await setStage()
+  await addGrant(vault, clock, ['1'])
+  refresher.look()
+  trust.isClockTrusted = false
+  await clock.advance(24 * DAY_MS)
+  t.equal(asked.length, 0)
+  trust.isClockTrusted = true
+  await clock.advance(16 * 60_000)
+  t.equal(asked.length, 1)
+})
+
+t.test('the pause after a failure does not grow when the clock is set back', async (t) => {
+  for (const answer of [UNSENT, REFUSED]) {
+    const { vault, clock, refresher, asked } = await setStage()
+    const grantId = await addGrant(vault, clock, ['1'])
+    refresher.look()
+    refresher.accessRefused(grantId)
+    await settle()
+    await asked[0]!.answer(answer)
+    clock.setWall(clock.wallMs() - 365 * DAY_MS)
+    t.ok(refresher.nextRefreshAtMs(grantId)! <= clock.wallMs() + 75 * 60_000)
+    await clock.advance(76 * 60_000)
+    t.equal(asked.length, 2, answer.kind)
+  }
+})
+
 /** The next process over what this one left. */
 async function restart(
   memory: ReturnType<typeof createMemoryStore>,

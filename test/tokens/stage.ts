@@ -81,6 +81,7 @@ export async function setStage(memory: MemoryStore = createMemoryStore(), clock 
   const asked: AskedRefresh[] = []
   const outcomes: string[] = []
   const logLines: string[] = []
+  const trust = { isClockTrusted: true }
   const oauth: Pick<PinterestOauth, 'refresh'> = {
     refresh: ({ clientSecret }, refreshToken, scope) =>
       new Promise((resolve) => {
@@ -97,11 +98,12 @@ export async function setStage(memory: MemoryStore = createMemoryStore(), clock 
     oauth,
     clock,
     random: () => 0.5,
+    isClockTrusted: () => trust.isClockTrusted,
     log: createLog({ level: 'trace', destination: { write: (line) => void logLines.push(line) } }),
     onRefresh: (outcome) => void outcomes.push(outcome),
   })
   vault.onAccountChange(() => refresher.look())
-  return { memory, clock, vault, refresher, asked, outcomes, logLines }
+  return { memory, clock, vault, refresher, asked, outcomes, logLines, trust }
 }
 
 /** Registers accounts on one grant, whose first pair it is; answers the grant's id. */
