@@ -199,7 +199,7 @@ function testDedupe(t: Test, layGround: LayGround): void {
 
   t.test('forgetting walks through thousands of events', async (t) => {
     const { store } = await (await layGround(t)).open()
-    const ids = Array.from({ length: 9000 }, (_, index) => `event-${index}`)
+    const ids = Array.from({ length: 4200 }, (_, index) => `event-${index}`)
     for (let start = 0; start < ids.length; start += 1000) {
       const { parcelId } = await store.commit(makeParcel(ids.slice(start, start + 1000)))
       await store.settle([{ parcelId: parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])

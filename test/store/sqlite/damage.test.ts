@@ -24,6 +24,7 @@ import type { StoreProblem } from '../../../src/store/sqlite/protocol.ts'
 import { findSetAside, setAside } from '../../../src/store/sqlite/set-aside.ts'
 import { askAll, LIVE, makeParcel, NOW_MS, TEST } from '../parcels.ts'
 import { ACCOUNTS, copyStore, createDice, makePattern, OTHER, type Pattern } from './damaged.ts'
+import { RESERVED_BYTES } from './ground.ts'
 
 const REPLACED_WITHIN_MS = 5000
 const rounds = Number(process.env['DAMAGE_ROUNDS'] ?? 8)
@@ -48,7 +49,8 @@ async function open(
   masterKeys: Pattern['masterKeys'] = pattern.masterKeys,
 ): Promise<Opened> {
   const problems: StoreProblem[] = []
-  const opened = await openSqlite({ path, masterKeys, onProblem: (problem) => problems.push(problem) })
+  const onProblem = (problem: StoreProblem) => void problems.push(problem)
+  const opened = await openSqlite({ path, masterKeys, onProblem, reservedBytes: RESERVED_BYTES })
   t.teardown(() => opened.close().catch(() => undefined))
   const asides = () => problems.flatMap((one) => (one.problem === 'queue_set_aside' ? [one.path] : []))
   return { ...opened, problems, asides }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { openSqlite } from '../../../src/store/sqlite/open.ts'
 import type { AccountRow } from '../../../src/vault/vault-store.ts'
 import { LIVE, makeDead, makeParcel, NOW_MS, TEST } from '../parcels.ts'
+import { RESERVED_BYTES } from './ground.ts'
 
 export const OTHER = { adAccountId: '549755800000', isTest: false }
 export const ACCOUNTS = [LIVE.adAccountId, OTHER.adAccountId]
@@ -30,7 +31,11 @@ export async function makePattern(folder: string, parcelCount = 120): Promise<Pa
   for (const made of [work, closed, killed]) mkdirSync(made, { recursive: true })
   const masterKeys = { current: randomBytes(32) }
   const pending = new Map<number, readonly string[]>()
-  const { store, vaultStore, close } = await openSqlite({ path: join(work, 'relay.db'), masterKeys })
+  const { store, vaultStore, close } = await openSqlite({
+    path: join(work, 'relay.db'),
+    masterKeys,
+    reservedBytes: RESERVED_BYTES,
+  })
   await vaultStore.changeVault({ accounts: ACCOUNTS.map(accountRow) })
   await vaultStore.putKey({
     keyId: 'key-1',

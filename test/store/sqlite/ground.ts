@@ -3,8 +3,9 @@
  * open, in a new folder. A child copies them: reading them here would end the store's lock on them.
  */
 import { execFile } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
@@ -21,8 +22,15 @@ export interface SqliteGround extends Ground {
   open(options?: Partial<SqliteOptions>): Promise<OpenedSqlite>
 }
 
+/** Removed when the test ends. Unlike `t.testdir()` it is a folder of its own in every file of a process. */
+export function makeFolder(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'pinrelay-store-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
 export async function layGround(t: Test): Promise<SqliteGround> {
-  const ground = layGroundIn(t.testdir())
+  const ground = layGroundIn(makeFolder(t))
   return {
     ...ground,
     get folder() {
