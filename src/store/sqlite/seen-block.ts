@@ -1,4 +1,6 @@
 /** The keys that one transaction saw first, one behind the other: 16 bytes of key and 8 of parcel id each. */
+import { StoreDamaged } from './connection.ts'
+
 export const KEY_BYTES = 16
 const ENTRY_BYTES = 24
 
@@ -22,6 +24,7 @@ export function packEntries(entries: readonly SeenEntry[]): Uint8Array {
 
 /** Views of the same bytes. Those that were forgotten are left out. */
 export function* listEntries(bytes: Uint8Array): Generator<SeenEntry> {
+  assertBytes(bytes)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   for (let at = 0; at + ENTRY_BYTES <= bytes.byteLength; at += ENTRY_BYTES) {
     const parcelId = view.getFloat64(at + KEY_BYTES)
@@ -45,6 +48,7 @@ export function blankKey(bytes: Uint8Array, key: Uint8Array): void {
 
 /** Where the key's entry begins, unless it was forgotten. */
 function placeOf(bytes: Uint8Array, key: Uint8Array): number | undefined {
+  assertBytes(bytes)
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   for (let at = buffer.indexOf(key); at >= 0; at = buffer.indexOf(key, at + 1)) {
@@ -52,4 +56,9 @@ function placeOf(bytes: Uint8Array, key: Uint8Array): number | undefined {
     if (isWhole && view.getFloat64(at + KEY_BYTES) !== NOBODY) return at
   }
   return undefined
+}
+
+/** SQLite does not look at the types of what it reads: a damaged page can have NULL in a column that allows none. */
+function assertBytes(value: unknown): asserts value is Uint8Array {
+  if (!(value instanceof Uint8Array)) throw new StoreDamaged('a block of seen events is no block')
 }
