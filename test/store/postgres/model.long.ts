@@ -1,0 +1,3 @@
+import { testModel } from './model.ts'
+
+testModel({ runs: 300 })
