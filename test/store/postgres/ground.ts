@@ -1,5 +1,5 @@
 /**
- * A database of its own for one test's store, over a wire that can be cut. A crash cuts it for good, ends what the server
+ * A database for one test's store, empty and its own until the test ends, over a wire that can be cut. A crash cuts it for good, ends what the server
  * still has of that process, and has its owner declared dead.
  */
 import { randomBytes } from 'node:crypto'
@@ -27,7 +27,7 @@ export async function layGround(t: Test, server: PostgresServer): Promise<Postgr
 
 /** For those who close what they open. */
 export async function layGroundOn(server: PostgresServer): Promise<PostgresGround> {
-  const url = await server.createDatabase()
+  const url = await server.borrowDatabase()
   const masterKeys = { current: randomBytes(32) }
   const opened = new Set<OpenedPostgres>()
   const proxies: TcpProxy[] = []
@@ -71,6 +71,7 @@ export async function layGroundOn(server: PostgresServer): Promise<PostgresGroun
     async close() {
       await Promise.all([...opened].map((one) => one.close().catch(() => undefined)))
       await Promise.all(proxies.map((proxy) => proxy.close()))
+      server.giveBackDatabase(url)
     },
   }
 }
