@@ -19,17 +19,9 @@ import { formatReports } from './support/format-reports.ts'
 const ROOT = resolve(import.meta.dirname, '..')
 
 /** Folders whose files spend their time waiting for other processes: each file is a process of its own, begun first. */
-const ALONE = [
-  'console',
-  'demo',
-  'faults',
-  'gateway',
-  'process',
-  'replicas',
-  'store/postgres',
-  'store/sqlite',
-  'tracing',
-]
+const ALONE = ['console', 'demo', 'faults', 'gateway', 'process', 'replicas', 'tracing']
+/** Folders whose files share a process of their own, begun first as well: they take longest. */
+const TOGETHER = ['store/postgres', 'store/sqlite']
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -76,13 +68,15 @@ function needsPostgres(file: string): boolean {
 }
 
 function groupFiles(all: readonly string[]): string[][] {
-  const isAlone = (file: string) =>
-    ALONE.some((folder) => file.startsWith(`test${sep}${folder.replace('/', sep)}${sep}`))
-  const shared = Map.groupBy(
-    all.filter((file) => !isAlone(file)),
-    (file) => file.split(sep)[1],
-  )
-  return [...all.filter(isAlone).map((file) => [file]), ...shared.values()]
+  const isIn = (folder: string, file: string) =>
+    file.startsWith(`test${sep}${folder.replace('/', sep)}${sep}`)
+  const nameGroup = (file: string) =>
+    ALONE.some((folder) => isIn(folder, file))
+      ? file
+      : (TOGETHER.find((folder) => isIn(folder, file)) ?? file.split(sep)[1]!)
+  const rank = (name: string) => (TOGETHER.includes(name) ? 0 : Number(!name.includes(sep)) + 1)
+  const groups = [...Map.groupBy(all, nameGroup)]
+  return groups.toSorted(([a], [b]) => rank(a) - rank(b)).map(([, files]) => files)
 }
 
 function formatProgress({ files, passed, failures, seconds }: Report, waiting: number): string {

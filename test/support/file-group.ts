@@ -8,8 +8,9 @@ import { pathToFileURL } from 'node:url'
 
 const files = process.argv.slice(2)
 process.once('exit', () => process.stdout.write(`# CPU seconds: ${cpuSeconds().toFixed(1)}\n`))
-// tap derives the name of the run, and with it the folder of `t.testdir()`, from the script: it must differ between groups.
-process.argv[1] = resolve(files[0]!)
+// tap derives the name of the run, and with it the folder of `t.testdir()`, from the script and its arguments: it must
+// differ between groups, and be no longer than a file's name may be.
+process.argv.splice(1, Infinity, resolve(files[0]!))
 for (const file of files) await import(pathToFileURL(resolve(file)).href)
 
 /** The children's part, which only Linux tells, are cutime and cstime of proc_pid_stat(5), in ticks of 10 ms. */
