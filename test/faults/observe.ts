@@ -16,7 +16,7 @@ export interface Letter {
   readonly reason: string
 }
 
-const POLL_MS = 10
+const POLL_MS = 100
 
 /** Asks again and again; a test that waits in vain ends with tap's timeout. */
 export async function until(isSo: () => Promise<boolean>): Promise<void> {
