@@ -156,7 +156,7 @@ const believedRows: readonly Row[] = [
   { name: 'a number of 40 digits', rule: limited('9'.repeat(40)) },
 ]
 
-const ROWS = [...lastingRows, ...lostAnswerRows, ...refusalRows, ...believedRows]
+const ROWS: readonly Row[] = [...lastingRows, ...lostAnswerRows, ...refusalRows, ...believedRows]
 
 /** One relay for all faults, each on an account of its own. */
 const stand = await setUp(t, SETTINGS)
@@ -316,7 +316,7 @@ t.test('an address that leads nowhere: all is kept until the relay starts with t
 })
 
 function accountOf(row: Row): string {
-  return String(1001 + ROWS.indexOf(row as (typeof ROWS)[number]))
+  return String(1001 + ROWS.indexOf(row))
 }
 
 function post(account: string, ids: readonly string[], options: object = {}) {

@@ -1,5 +1,5 @@
 /** The storefront's side: posts like any HTTP client, and raw lines that no well-behaved client would send. */
-import { ACCOUNT } from '../support/relay.ts'
+import { ACCOUNT } from '../support/constants.ts'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'

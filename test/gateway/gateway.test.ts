@@ -2,25 +2,22 @@
  * What the gateway promises, held against the real nginx with compose's configuration. The relay behind it is a stand-in
  * here, which can do what a relay must never do (die halfway, answer too late); relay.test.ts has the real one.
  */
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import Fastify from 'fastify'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { parse } from 'yaml'
-import { CONFIGURATION, gatewayMissing, startGateway, type Gateway } from '../support/gateway.ts'
+import { CONFIGURATION, gatewayMissing, startGateway } from '../support/gateway.ts'
 import { findFreePort } from '../support/ports.ts'
 import { CLIENT_ADDRESS, createClient, EVENTS, sendRaw } from './client.ts'
+import { BODY_LIMIT_BYTES, keepConnections, refuseEarly, refuseLargeBodies } from './races.ts'
+import { listen, RELAY_KEEP_ALIVE_S, standBehindGateway } from './stand-in.ts'
 
 const skip = gatewayMissing()
-const MEBIBYTE = 1024 * 1024
-const BODY_LIMIT_BYTES = 8 * MEBIBYTE
 /** `Prefer: wait=30`, the longest that the relay waits for a verdict. */
 const LONGEST_WAIT_S = 30
-const RELAY_KEEP_ALIVE_S = 75
 const NOTHING_HERE = { code: 12, message: 'There is nothing at this address.' }
 
 void t.test('the relay learns the address of the client, not what the client claims', { skip }, async (t) => {
@@ -57,53 +54,13 @@ void t.test('a body of 8 MiB passes', { skip }, async (t) => {
   t.same(body, { bytes: BODY_LIMIT_BYTES })
 })
 
-void t.test('a larger body always gets its 413, never a reset', { skip }, async (t) => {
-  const { gateway, seen } = await standBehindGateway(t, (_, answer) => answer.end('{}'))
-  const client = createClient(t, gateway.port)
-  for (const sizeBytes of [BODY_LIMIT_BYTES + 1, 9 * MEBIBYTE, 12 * MEBIBYTE]) {
-    await times(10, async () => {
-      const { status, body } = await client.post({ body: 'x'.repeat(sizeBytes) })
-      t.equal(status, 413, `${sizeBytes} bytes`)
-      t.same(body, { code: 4196, message: 'The body is over 8388608 bytes.' })
-    })
-  }
-  t.same(seen, [], 'the relay is not bothered')
-})
+void t.test('a larger body always gets its 413, never a reset', { skip }, (t) => refuseLargeBodies(t, 2))
 
-void t.test('an early refusal reaches a client that is still sending', { skip }, async (t) => {
-  // As the door does it: the answer before the body is read.
-  const { gateway } = await standBehindGateway(t, (_, answer) => {
-    answer.writeHead(429, { 'retry-after': '3' }).end('{"code":8,"message":"over"}')
-  })
-  const client = createClient(t, gateway.port)
-  await times(30, async () => {
-    const { status, headers } = await client.post({ body: 'x'.repeat(5 * MEBIBYTE) })
-    t.equal(status, 429)
-    t.equal(headers['retry-after'], '3')
-  })
-})
+void t.test('an early refusal reaches a client that is still sending', { skip }, (t) => refuseEarly(t, 4))
 
-void t.test('keep-alive connections serve thousands of posts without a reset', { skip }, async (t) => {
-  const { gateway, relay } = await standBehindGateway(t, (incoming, answer) => {
-    incoming.resume().on('end', () => answer.end('{}'))
-  })
-  let connections = 0
-  relay.on('connection', () => (connections += 1))
-
-  const posters = 8
-  const client = createClient(t, gateway.port, posters)
-  const statuses = new Set<number>()
-  const poster = () =>
-    times(2_000 / posters, async () => {
-      const { status, headers } = await client.post({ body: '{"data":[]}' })
-      statuses.add(status)
-      if (headers['keep-alive'] !== 'timeout=60')
-        t.fail("the client hears the relay's limit, not the gateway's")
-    })
-  await Promise.all(Array.from({ length: posters }, poster))
-  t.same([...statuses], [200])
-  t.ok(connections <= 64, `2,000 posts went over ${connections} connections to the relay`)
-})
+void t.test('keep-alive connections serve many posts without a reset', { skip }, (t) =>
+  keepConnections(t, 200),
+)
 
 void t.test('whoever sends gives up an idle connection first', async (t) => {
   const configuration = await readFile(CONFIGURATION, 'utf8')
@@ -264,41 +221,4 @@ interface Service {
 interface Compose {
   readonly services: { readonly gateway: Service; readonly relay: Service }
   readonly networks: Readonly<Record<string, { readonly internal?: boolean }>>
-}
-
-interface StandIn {
-  readonly gateway: Gateway
-  readonly relay: Server
-  /** The URLs that got through, in order. */
-  readonly seen: readonly string[]
-}
-
-type Handle = (incoming: IncomingMessage, answer: ServerResponse) => unknown
-
-async function standBehindGateway(t: Test, handle: Handle): Promise<StandIn> {
-  const seen: string[] = []
-  const relay = await listen(t, (incoming, answer) => {
-    seen.push(incoming.url ?? '')
-    return handle(incoming, answer)
-  })
-  const gateway = await startGateway((relay.address() as AddressInfo).port)
-  t.teardown(gateway.close)
-  return { gateway, relay, seen }
-}
-
-async function listen(t: Test, handle: Handle, port = 0): Promise<Server> {
-  const server = createServer({ keepAliveTimeout: RELAY_KEEP_ALIVE_S * 1_000 }, (incoming, answer) => {
-    answer.setHeader('content-type', 'application/json')
-    void handle(incoming, answer)
-  }).listen(port, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return server
-}
-
-async function times(count: number, act: () => Promise<void>): Promise<void> {
-  for (let done = 0; done < count; done += 1) await act()
 }

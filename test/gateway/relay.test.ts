@@ -1,21 +1,25 @@
-/** The whole way: a storefront, the real nginx with compose's configuration, the real relay, and the sandbox. */
-import { randomUUID } from 'node:crypto'
+/** The real relay behind the real gateway. */
 import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { request } from 'undici'
-import { createSandbox } from '../../sandbox/sandbox.ts'
-import { startProcess } from '../support/process.ts'
-import { ADMIN_TOKEN } from '../support/relay.ts'
-import { CONFIGURATION, gatewayMissing, startGateway } from '../support/gateway.ts'
-import { findFreePort } from '../support/ports.ts'
-import { createClient, sendRaw, type Answer } from './client.ts'
+import { ADMIN_TOKEN } from '../support/constants.ts'
+import { CONFIGURATION, gatewayMissing } from '../support/gateway.ts'
+import { sendRaw, type Answer } from './client.ts'
+import { BODY_LIMIT_BYTES } from './races.ts'
+import {
+  keepRelayConnections,
+  POSTERS,
+  refuseUnread,
+  startRelayBehindGateway,
+} from './relay-behind-gateway.ts'
 
-const BODY_LIMIT_BYTES = 8 * 1024 * 1024
-const POSTERS = 8
+/** Of each poster. */
+const PACE_MS = 50
 
 void t.test('a relay behind the gateway', { skip: gatewayMissing() }, async (t) => {
-  const { sandbox, relay, gateway, post } = await relayBehindGateway(t)
+  const stand = await startRelayBehindGateway(t)
+  const { sandbox, relay, gateway, post } = stand
 
   await t.test('a post is delivered, and its verdict comes back', async (t) => {
     const { status, body } = await post({ events: 2 })
@@ -39,25 +43,11 @@ void t.test('a relay behind the gateway', { skip: gatewayMissing() }, async (t) 
     t.match(refused.body, { code: 4196 })
   })
 
-  await t.test('a refusal before the body comes through, however large the body', async (t) => {
-    for (let count = 0; count < 20; count += 1) {
-      const headers = { authorization: 'Bearer nobody' }
-      const { status, body } = await post({ headers, sizeBytes: 5 * 1024 * 1024 })
-      t.equal(status, 401)
-      t.match(body, { code: 2 })
-    }
-  })
+  await t.test('a refusal before the body comes through, however large the body', (t) =>
+    refuseUnread(t, stand, 4),
+  )
 
-  await t.test('2,000 posts over kept connections, none reset', async (t) => {
-    const statuses = new Set<number>()
-    const poster = async () => {
-      for (let count = 0; count < 2_000 / POSTERS; count += 1) {
-        statuses.add((await post({ headers: { prefer: 'respond-async' } })).status)
-      }
-    }
-    await Promise.all(Array.from({ length: POSTERS }, poster))
-    t.same([...statuses], [202])
-  })
+  await t.test('posts over kept connections, none reset', (t) => keepRelayConnections(t, stand, 200))
 
   await t.test('the relay keeps idle connections longer than the gateway', async (t) => {
     const { headers, body } = await request(`http://127.0.0.1:${relay.port}/livez`)
@@ -107,12 +97,12 @@ void t.test('a relay behind the gateway', { skip: gatewayMissing() }, async (t) 
       while (!done.signal.aborted) {
         const answer = await post({})
         answers.push(answer)
-        // As told, if sooner: Retry-After is seconds.
-        if (answer.status === 503) await delay(50)
+        // Sooner than Retry-After says, which is seconds.
+        await delay(PACE_MS)
       }
     }
     const posters = Array.from({ length: POSTERS }, poster)
-    await delay(200)
+    while (answers.length < POSTERS) await delay(PACE_MS)
     t.equal(await relay.stop(), 0, 'ends with 0')
     t.equal((await post({})).status, 503)
     await relay.start()
@@ -133,62 +123,3 @@ void t.test('a relay behind the gateway', { skip: gatewayMissing() }, async (t) 
     t.same([...others], [])
   })
 })
-
-interface PostOptions {
-  readonly events?: number
-  readonly sizeBytes?: number
-  readonly headers?: Readonly<Record<string, string>>
-}
-
-/** One for all tests: a relay takes its time to stop. */
-async function relayBehindGateway(t: Test) {
-  const sandbox = await createSandbox({ journal: { maxCalls: 0 } })
-  t.teardown(() => sandbox.close())
-  const port = await findFreePort()
-  const folder = t.testdir()
-  // On the same port and store each time: the gateway knows one address.
-  const start = () =>
-    startProcess({
-      PORT: String(port),
-      DATABASE_URL: `sqlite:${folder}/relay.db`,
-      PINTEREST_API_URL: sandbox.url,
-      TRUST_PROXY: '127.0.0.1/32',
-      ANSWER_WAIT_MS: '500',
-    })
-  let process = await start()
-  const relay = {
-    port,
-    adminPort: () => Number(new URL(process.adminUrl).port),
-    async stop() {
-      process.signal('SIGTERM')
-      return process.ended
-    },
-    async start() {
-      process = await start()
-    },
-  }
-  t.teardown(() => relay.stop())
-  const gateway = await startGateway(port)
-  t.teardown(gateway.close)
-  const authorization = `Bearer ${await process.register()}`
-  const client = createClient(t, gateway.port, POSTERS)
-  return {
-    sandbox,
-    relay,
-    gateway,
-    post: ({ headers, ...body }: PostOptions) =>
-      client.post({ headers: { authorization, ...headers }, body: bodyOf(body) }),
-  }
-}
-
-/** Valid, and padded behind its end to the wanted size. */
-function bodyOf({ events = 1, sizeBytes = 0 }: PostOptions): string {
-  const data = Array.from({ length: events }, () => ({
-    event_name: 'checkout',
-    action_source: 'web',
-    event_time: Math.floor(Date.now() / 1000),
-    event_id: randomUUID(),
-    user_data: { em: ['jane@shop.example'] },
-  }))
-  return JSON.stringify({ data }).padEnd(sizeBytes)
-}

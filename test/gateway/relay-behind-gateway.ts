@@ -1,0 +1,99 @@
+/** The whole way: a storefront's posts, the real nginx with compose's configuration, the real relay, and the sandbox. */
+import { randomUUID } from 'node:crypto'
+import type { Test } from 'tap'
+import { createSandbox } from '../../sandbox/sandbox.ts'
+import { startGateway } from '../support/gateway.ts'
+import { findFreePort } from '../support/ports.ts'
+import { startProcess } from '../support/process.ts'
+import { createClient } from './client.ts'
+
+export const POSTERS = 8
+const LARGE_BYTES = 5 * 1024 * 1024
+
+export type RelayBehindGateway = Awaited<ReturnType<typeof startRelayBehindGateway>>
+
+export interface PostOptions {
+  readonly events?: number
+  readonly sizeBytes?: number
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export async function startRelayBehindGateway(t: Test) {
+  const sandbox = await createSandbox({ journal: { maxCalls: 0 } })
+  t.teardown(() => sandbox.close())
+  const port = await findFreePort()
+  const folder = t.testdir()
+  // On the same port and store each time: the gateway knows one address.
+  const start = () =>
+    startProcess({
+      PORT: String(port),
+      DATABASE_URL: `sqlite:${folder}/relay.db`,
+      PINTEREST_API_URL: sandbox.url,
+      TRUST_PROXY: '127.0.0.1/32',
+      ANSWER_WAIT_MS: '500',
+    })
+  let process = await start()
+  const relay = {
+    port,
+    adminPort: () => Number(new URL(process.adminUrl).port),
+    async stop() {
+      process.signal('SIGTERM')
+      return process.ended
+    },
+    async start() {
+      process = await start()
+    },
+  }
+  t.teardown(async () => {
+    process.signal('SIGKILL')
+    await process.ended
+  })
+  const gateway = await startGateway(port)
+  t.teardown(gateway.close)
+  const authorization = `Bearer ${await process.register()}`
+  const client = createClient(t, gateway.port, POSTERS)
+  return {
+    sandbox,
+    relay,
+    gateway,
+    post: ({ headers, ...body }: PostOptions) =>
+      client.post({ headers: { authorization, ...headers }, body: bodyOf(body) }),
+  }
+}
+
+/** Valid, and padded behind its end to the wanted size. */
+function bodyOf({ events = 1, sizeBytes = 0 }: PostOptions): string {
+  const data = Array.from({ length: events }, () => ({
+    event_name: 'checkout',
+    action_source: 'web',
+    event_time: Math.floor(Date.now() / 1000),
+    event_id: randomUUID(),
+    user_data: { em: ['jane@shop.example'] },
+  }))
+  return JSON.stringify({ data }).padEnd(sizeBytes)
+}
+
+/** The answer comes before the body was read. */
+export async function refuseUnread(t: Test, { post }: RelayBehindGateway, posts: number): Promise<void> {
+  for (let count = 0; count < posts; count += 1) {
+    const headers = { authorization: 'Bearer nobody' }
+    const { status, body } = await post({ headers, sizeBytes: LARGE_BYTES })
+    t.equal(status, 401)
+    t.match(body, { code: 2 })
+  }
+}
+
+export async function keepRelayConnections(
+  t: Test,
+  { post }: RelayBehindGateway,
+  posts: number,
+): Promise<void> {
+  const statuses = new Set<number>()
+  const poster = async () => {
+    for (let count = 0; count < posts / POSTERS; count += 1) {
+      statuses.add((await post({ headers: { prefer: 'respond-async' } })).status)
+    }
+  }
+  await Promise.all(Array.from({ length: POSTERS }, poster))
+  t.same([...statuses], [202])
+}
