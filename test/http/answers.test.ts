@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import t from 'tap'
 import { rawEvent } from '../support/events.ts'
-import { ACCOUNT, setUp } from '../support/relay.ts'
+import { ACCOUNT, enter, setUp } from '../support/relay.ts'
 
 const invalid = { code: 4196, message: String }
 
@@ -71,8 +71,8 @@ t.test('every row of the answer table', async (t) => {
 })
 
 t.test('over the door: 429 with a Retry-After and RateLimit headers, before the body is read', async (t) => {
-  const { post, admin } = await setUp(t)
-  await admin('PUT', `/accounts/${ACCOUNT}`, { access_token: 'pina_again_1234', posts_per_minute: 3 })
+  const { account, post, admin } = await enter(t)
+  await admin('PUT', `/accounts/${account}`, { access_token: 'pina_again_1234', posts_per_minute: 3 })
   for (let n = 1; n <= 3; n++) {
     const { status, headers } = await post({ data: [rawEvent()] })
     t.equal(status, 200)
@@ -95,7 +95,7 @@ t.test('POSTS_PER_MINUTE=0 opens the door', async (t) => {
 })
 
 t.test('nothing else is on the public port', async (t) => {
-  const { relay, relayKey } = await setUp(t)
+  const { relay, relayKey } = await enter(t)
   for (const [method, path] of [
     ['GET', '/'],
     ['GET', `/v5/ad_accounts/${ACCOUNT}/events`],
@@ -115,7 +115,7 @@ t.test('nothing else is on the public port', async (t) => {
 })
 
 t.test('what is no HTTP gets an answer of the same form', async (t) => {
-  const { relay } = await setUp(t)
+  const { relay } = await enter(t)
   const answer = await new Promise<string>((resolve, reject) => {
     const socket = connect(Number(new URL(relay.publicUrl).port), '127.0.0.1', () =>
       socket.end('GARBAGE\r\n\r\n'),
@@ -130,13 +130,13 @@ t.test('what is no HTTP gets an answer of the same form', async (t) => {
 })
 
 t.test('livez and readyz', async (t) => {
-  const { relay } = await setUp(t)
+  const { relay } = await enter(t)
   t.equal((await fetch(`${relay.publicUrl}/livez`)).status, 200)
   t.equal((await fetch(`${relay.publicUrl}/readyz`)).status, 200)
 })
 
 t.test('the answer tells nobody which accounts exist', async (t) => {
-  const { post, admin } = await setUp(t)
+  const { post, admin } = await enter(t)
   await admin('PUT', '/accounts/1', { access_token: 'pina_other_account' })
   const there = await post({ data: [rawEvent()] }, { account: '1' })
   const notThere = await post({ data: [rawEvent()] }, { account: '2' })

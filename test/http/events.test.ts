@@ -1,14 +1,14 @@
 import t from 'tap'
 import { sha256Hex } from '../../src/event/hash.ts'
 import { rawEvent } from '../support/events.ts'
-import { ACCOUNT, setUp } from '../support/relay.ts'
+import { enter, setUp } from '../support/relay.ts'
 
 const QUEUED = 'queued by the relay, not yet confirmed by Pinterest'
 
 t.test(
   'a raw event goes in, its hash arrives with the stored token, and the verdict comes back',
   async (t) => {
-    const { post, sandbox } = await setUp(t)
+    const { account, post, sandbox } = await enter(t)
     const { status, body } = await post({ data: [rawEvent({ user_data: { em: ' Person@Example.COM ' } })] })
     t.equal(status, 200)
     t.strictSame(body, {
@@ -17,13 +17,13 @@ t.test(
       events: [{ status: 'processed', error_message: '', warning_message: '' }],
     })
     const [call] = sandbox.journal.calls()
-    t.match(call, { adAccountId: ACCOUNT, isTest: false, tokenLast4: 'cdef', status: 200 })
+    t.match(call, { adAccountId: account, isTest: false, tokenLast4: 'cdef', status: 200 })
     t.match(call?.events, [{ user_data: { em: [sha256Hex('person@example.com')] } }])
   },
 )
 
 t.test('bad events cost nothing but themselves', async (t) => {
-  const { post, sandbox } = await setUp(t)
+  const { account, post, sandbox } = await enter(t)
   const { status, body } = await post({ data: [rawEvent(), { event_name: 'checkout' }, rawEvent(), 17] })
   t.equal(status, 422)
   t.match(body, {
@@ -40,17 +40,22 @@ t.test('bad events cost nothing but themselves', async (t) => {
       ],
     },
   })
-  t.equal(sandbox.conversions.summary(ACCOUNT).recorded, 2)
+  t.equal(sandbox.conversions.summary(account).recorded, 2)
 })
 
 t.test('what Pinterest refuses is told with its reason, the rest of the post is delivered', async (t) => {
-  const { post, sandbox, admin } = await setUp(t)
+  const { account, post, sandbox, admin } = await enter(t)
   const events = [rawEvent(), rawEvent({ event_id: 'refuse-me' }), rawEvent()]
   sandbox.faults.set([{ kind: 'failEvents', eventIds: ['refuse-me'], message: 'event too strange' }])
   const { status, body } = await post({ data: events })
   t.equal(status, 422)
   t.match(body.details?.events?.[1], { status: 'failed', error_message: 'event too strange' })
-  t.match((await admin('GET', '/books')).body, { received: 3, delivered: 2, rejected: 1, queued: 0 })
+  t.match((await admin('GET', `/books?ad_account_id=${account}`)).body, {
+    received: 3,
+    delivered: 2,
+    rejected: 1,
+    queued: 0,
+  })
 })
 
 t.test('a huge value that Pinterest complains about costs one event, and is not quoted', async (t) => {
@@ -71,7 +76,7 @@ t.test('a huge value that Pinterest complains about costs one event, and is not 
 })
 
 t.test('warnings of the relay and of Pinterest stand side by side', async (t) => {
-  const { post } = await setUp(t)
+  const { post } = await enter(t)
   const event = rawEvent({ user_data: { em: ['person@example.com', 'not-an-email'] } })
   const { status, body } = await post({ data: [{ ...event, unheard_of: 1 }] })
   t.equal(status, 200)
@@ -92,28 +97,32 @@ t.test('Prefer: respond-async answers 202 as soon as the parcel is committed', a
 })
 
 t.test('after the wait the answer is 202, and the event is delivered later', async (t) => {
-  const { post, sandbox, admin } = await setUp(t)
+  const { account, post, sandbox, admin } = await enter(t)
   sandbox.faults.set([{ kind: 'status', status: 503, times: 1 }])
   const { status, headers, body } = await post({ data: [rawEvent()] }, { headers: { prefer: 'wait=0' } })
   t.equal(status, 202)
   t.equal(headers.get('preference-applied'), 'wait=0')
   t.match(body, { relay: { queued: 1 } })
-  await sandbox.until(() => sandbox.conversions.summary(ACCOUNT).recorded === 1)
+  await sandbox.until(() => sandbox.conversions.summary(account).recorded === 1)
   await t.resolves(sandbox.until(() => true))
-  t.match((await admin('GET', '/books')).body, { received: 1 })
+  t.match((await admin('GET', `/books?ad_account_id=${account}`)).body, { received: 1 })
 })
 
 t.test(
   'an event posted again is answered and not sent twice; one that was rejected may come again',
   async (t) => {
-    const { post, sandbox, admin } = await setUp(t)
+    const { account, post, sandbox, admin } = await enter(t)
     const event = rawEvent({ event_id: 'once' })
     t.equal((await post({ data: [event] })).status, 200)
     const again = await post({ data: [event, rawEvent()] })
     t.equal(again.status, 200)
     t.equal(again.body.events?.[0]?.warning_message, 'duplicate')
-    t.equal(sandbox.conversions.summary(ACCOUNT).repeated, 0)
-    t.match((await admin('GET', '/books')).body, { received: 3, delivered: 2, duplicate: 1 })
+    t.equal(sandbox.conversions.summary(account).repeated, 0)
+    t.match((await admin('GET', `/books?ad_account_id=${account}`)).body, {
+      received: 3,
+      delivered: 2,
+      duplicate: 1,
+    })
 
     sandbox.faults.set([{ kind: 'failEvents', eventIds: ['mended'], message: 'no', times: 1 }])
     const mended = rawEvent({ event_id: 'mended' })
@@ -123,7 +132,7 @@ t.test(
 )
 
 t.test('a repeat of an event that still waits is not told to be delivered', async (t) => {
-  const { post, sandbox } = await setUp(t)
+  const { account, post, sandbox } = await enter(t)
   sandbox.faults.set([{ kind: 'status', status: 503 }])
   const event = rawEvent({ event_id: 'waits' })
   t.equal((await post({ data: [event] }, { headers: { prefer: 'wait=0' } })).status, 202)
@@ -134,27 +143,27 @@ t.test('a repeat of an event that still waits is not told to be delivered', asyn
     events: [{ status: 'processed', warning_message: 'duplicate' }],
   })
   sandbox.faults.clear()
-  await sandbox.until(() => sandbox.conversions.summary(ACCOUNT).recorded === 1)
+  await sandbox.until(() => sandbox.conversions.summary(account).recorded === 1)
 })
 
 t.test('test events are marked, not recorded, and may be repeated', async (t) => {
-  const { post, sandbox } = await setUp(t)
+  const { account, post, sandbox } = await enter(t)
   const event = rawEvent({ event_time: 1451431341, event_id: 'eventId0001' })
   for (const value of ['true', 'True', '1']) {
     const { status, body } = await post({ data: [event] }, { query: `?test=${value}` })
     t.equal(status, 200)
     t.notMatch(body.events?.[0]?.warning_message, /duplicate/)
   }
-  t.equal(sandbox.conversions.summary(ACCOUNT).recorded, 0)
+  t.equal(sandbox.conversions.summary(account).recorded, 0)
   t.ok(sandbox.journal.calls().every(({ isTest }) => isTest))
   for (const value of ['false', 'False', '0']) {
     t.equal((await post({ data: [rawEvent()] }, { query: `?test=${value}` })).status, 200)
   }
-  t.equal(sandbox.conversions.summary(ACCOUNT).recorded, 3)
+  t.equal(sandbox.conversions.summary(account).recorded, 3)
 })
 
 t.test('the habits of the official Python client work unchanged', async (t) => {
-  const { post, sandbox } = await setUp(t)
+  const { post, sandbox } = await enter(t)
   const nulls = {
     event_source_url: null,
     opt_out: null,

@@ -1,11 +1,12 @@
 import { request as open } from 'node:http'
-import type { FastifyError } from 'fastify'
 import { connect } from 'node:net'
+import type { FastifyError } from 'fastify'
 import t from 'tap'
-import { createRoom } from '../../src/http/room.ts'
+import { createRoom, LARGE_BYTES } from '../../src/http/room.ts'
 import { createManualClock } from '../support/clock.ts'
 import { rawEvent } from '../support/events.ts'
-import { ACCOUNT, setUp } from '../support/relay.ts'
+import { ACCOUNT, enter, setUp } from '../support/relay.ts'
+import { postBurst } from './burst.ts'
 
 const BODY_LIMIT = 1024 * 1024
 
@@ -131,26 +132,37 @@ t.test('posts that are never finished take room only as long as they last', asyn
   t.equal(status, 200)
 })
 
-t.test(
-  'fifty posts of a thousand events at once are all taken, and none of a sender that has left',
-  async (t) => {
-    const { relay, relayKey, post, admin } = await setUp(t)
-    const large = () => ({ data: Array.from({ length: 1000 }, () => rawEvent()) })
-    const headers = [
-      `POST /v5/ad_accounts/${ACCOUNT}/events HTTP/1.1`,
+t.test('fifty large posts at once are all taken', (t) =>
+  postBurst(t, { eventsEach: 4, bodyLimitBytes: 100_000 }),
+)
+
+t.test('a large post whose sender has left before its turn is not taken', async (t) => {
+  const { relay, relayKey, account, post, admin } = await enter(t)
+  const large = () => JSON.stringify({ data: [rawEvent()] }).padStart(LARGE_BYTES + 1)
+  /** A post of which only the last byte is missing. */
+  function begin() {
+    const body = large()
+    const head = [
+      `POST /v5/ad_accounts/${account}/events HTTP/1.1`,
       'host: relay',
       `authorization: Bearer ${relayKey}`,
       'content-type: application/json',
+      `content-length: ${body.length}`,
     ]
-    const answers = Array.from({ length: 50 }, () => post(large(), { headers: { prefer: 'respond-async' } }))
-    const body = JSON.stringify(large())
-    const left = connect(Number(new URL(relay.publicUrl).port), '127.0.0.1')
-    const post51 = `${[...headers, `content-length: ${Buffer.byteLength(body)}`].join('\r\n')}\r\n\r\n${body}`
-    await Promise.race(answers)
-    left.write(post51, () => left.destroy())
-    const statuses = (await Promise.all(answers)).map(({ status }) => status)
-    t.ok(statuses.every((status) => status === 202))
-    const books = await admin('GET', '/books')
-    t.equal(books.body['received'], 50_000)
-  },
-)
+    const socket = connect(Number(new URL(relay.publicUrl).port), '127.0.0.1')
+    socket.write(`${head.join('\r\n')}\r\n\r\n${body.slice(0, -1)}`)
+    return { socket, finish: () => void socket.write(body.slice(-1)) }
+  }
+  const stays = begin()
+  const leaves = begin()
+  t.equal((await post(large())).status, 200, 'the others are read by now')
+  // The relay reads both bodies to their ends, and that the sender of the second has left before the first one's turn ends.
+  stays.finish()
+  leaves.finish()
+  leaves.socket.resetAndDestroy()
+  t.match(await stays.socket.setEncoding('utf8').take(1).toArray(), [/^HTTP\/1\.1 200/])
+  stays.socket.destroy()
+  t.equal((await post(large())).status, 200, 'its turn would have come before')
+  const { body: books } = await admin('GET', `/books?ad_account_id=${account}`)
+  t.equal(books['received'], 3)
+})

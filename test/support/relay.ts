@@ -1,29 +1,38 @@
 /** A relay with its own sandbox and a throw-away store, in this process, for tests of the whole way. */
+import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Test } from 'tap'
+import tap, { type Test } from 'tap'
 import type { Clock } from '../../src/clock.ts'
 import { readConfig } from '../../src/config.ts'
 import { createLog } from '../../src/log.ts'
 import { startRelay, type Relay } from '../../src/relay.ts'
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/sandbox.ts'
 import { createAdmin, readBody, registerAccounts, type Admin } from './admin.ts'
+import { until } from './clock.ts'
 import { ACCOUNT, ADMIN_TOKEN, RESERVED_BYTES, TOKEN } from './constants.ts'
+import { rawEvent } from './events.ts'
 
 export { ACCOUNT, ADMIN_TOKEN, TOKEN } from './constants.ts'
 
-export interface Stand {
+/** A test's part of a relay: an ad account with a relay key for it. */
+export interface Guest {
   readonly relay: Relay
   readonly sandbox: Sandbox
-  readonly folder: string
+  readonly account: string
   readonly relayKey: string
   /** Every log line so far. */
   readonly logLines: string[]
   /** A request to the admin port. */
   readonly admin: Admin
-  /** A post to the public port, for ACCOUNT unless told otherwise. */
+  /** A post to the public port, for the test's account unless told otherwise. */
   post(body: unknown, options?: PostOptions): Promise<Answer>
+}
+
+/** A relay that no other test uses. Its account is ACCOUNT. */
+export interface Stand extends Guest {
+  readonly folder: string
   restart(settings?: Record<string, string>): Promise<void>
 }
 
@@ -60,6 +69,90 @@ export async function setUp(
   sandboxOptions: SandboxOptions = {},
   clock?: Clock,
 ): Promise<Stand> {
+  const running = await run(settings, sandboxOptions, clock)
+  t.teardown(() => running.close())
+  const { sandbox, folder, logLines } = running
+  return withRelay(running, {
+    ...(await register(running, ACCOUNT)),
+    sandbox,
+    folder,
+    logLines,
+    restart: running.restart,
+  })
+}
+
+export type Enter = (t: Test) => Promise<Guest>
+
+/** What most tests need: a relay as it comes, with all that it could log, shared by all files of the process. */
+export const enter: Enter = shareRelay({ LOG_LEVEL: 'trace' })
+
+/**
+ * Starting a relay takes longer than most tests: those that need none of their own enter one that stays up until the
+ * process ends. A test gets an account that no other test had, and has to leave none of its events queued; accounts
+ * and dead letters go with it. Not its own are what counts all accounts, and the clocks of relay and sandbox.
+ */
+export function shareRelay(
+  settings: Record<string, string> = {},
+  sandboxOptions: SandboxOptions = {},
+): Enter {
+  let starting: Promise<Running> | undefined
+  function start(): Promise<Running> {
+    const running = run(settings, sandboxOptions)
+    tap.teardown(async () => (await running).close())
+    return running
+  }
+  return async (t) => {
+    const running = await (starting ??= start())
+    const { sandbox, logLines } = running
+    guests += 1
+    const guest = await register(running, String(600_000_000_000 + guests))
+    t.teardown(async () => {
+      await clear(guest)
+      sandbox.faults.clear()
+      sandbox.journal.clear()
+      sandbox.tokens.set(sandboxOptions.tokens ?? [], sandboxOptions.tokens === undefined)
+      logLines.length = 0
+    })
+    return withRelay(running, { ...guest, sandbox, logLines })
+  }
+}
+
+let guests = 0
+
+async function clear({ admin }: Pick<Guest, 'admin'>): Promise<void> {
+  const { accounts } = (await admin('GET', '/accounts')).body as { accounts: { ad_account_id: string }[] }
+  for (const { ad_account_id: id } of accounts) await admin('DELETE', `/accounts/${id}`)
+  let cursor: unknown
+  do {
+    const purge = { filter: {}, ...(cursor === undefined ? {} : { cursor }) }
+    cursor = (await admin('POST', '/dead-letters/purge', purge)).body['next_cursor'] ?? undefined
+  } while (cursor !== undefined)
+}
+
+/** Posts an event that stays queued, and waits until that is why. */
+export async function postHeld({ admin, account, post }: Guest, status: string, events = 1): Promise<void> {
+  const data = Array.from({ length: events }, () => rawEvent())
+  assert.equal((await post({ data }, { headers: { prefer: 'wait=0' } })).status, 202)
+  await until(async () => {
+    const { lanes } = (await admin('GET', `/accounts/${account}`)).body as { lanes: { status: string }[] }
+    return lanes.some((lane) => lane.status === status)
+  })
+}
+
+interface Running {
+  readonly relay: () => Relay
+  readonly sandbox: Sandbox
+  readonly folder: string
+  readonly logLines: string[]
+  restart(settings?: Record<string, string>): Promise<void>
+  close(): Promise<void>
+}
+
+async function run(
+  settings: Record<string, string>,
+  sandboxOptions: SandboxOptions,
+  clock?: Clock,
+): Promise<Running> {
   const folder = await mkdtemp(join(tmpdir(), 'pinrelay-test-'))
   const sandbox = await createSandbox(sandboxOptions)
   const logLines: string[] = []
@@ -84,45 +177,50 @@ export async function setUp(
     })
   }
   let relay = await start({})
-  t.teardown(async () => {
-    // First, so that a call left hanging by a fault does not hold the relay's end up.
-    await sandbox.close()
-    await relay.close()
-    await rm(folder, { recursive: true, force: true })
-  })
-
-  const stand: Omit<Stand, 'relayKey' | 'relay'> = {
+  return {
+    relay: () => relay,
     sandbox,
     folder,
     logLines,
-    admin: createAdmin(() => relay.adminUrl, ADMIN_TOKEN),
-    async post(body, { account = ACCOUNT, query = '', headers = {}, key = relayKey } = {}) {
-      const response = await fetch(`${relay.publicUrl}/v5/ad_accounts/${account}/events${query}`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
-        body: typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body),
-      })
-      return {
-        status: response.status,
-        headers: response.headers,
-        body: (await readBody(response)) as AnswerBody,
-      }
-    },
     async restart(more = {}) {
       await relay.close()
       relay = await start(more)
     },
+    async close() {
+      // First, so that a call left hanging by a fault does not hold the relay's end up.
+      await sandbox.close()
+      await relay.close()
+      await rm(folder, { recursive: true, force: true })
+    },
   }
-  const relayKey = await registerAccounts(stand.admin, [ACCOUNT], () => ({
+}
+
+async function register({ relay }: Running, account: string) {
+  const admin = createAdmin(() => relay().adminUrl, ADMIN_TOKEN)
+  const relayKey = await registerAccounts(admin, [account], () => ({
     access_token: TOKEN,
     label: 'test shop',
     country: 'US',
   }))
+  const post: Guest['post'] = async (body, options = {}) => {
+    const { query = '', headers = {}, key = relayKey } = options
+    const path = `/v5/ad_accounts/${options.account ?? account}/events${query}`
+    const response = await fetch(relay().publicUrl + path, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
+      body: typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body),
+    })
+    return { status: response.status, headers: response.headers, body: (await readBody(response)) as AnswerBody }
+  }
+  return { account, relayKey, admin, post }
+}
+
+/** A restart replaces the relay. */
+function withRelay<Rest extends object>({ relay }: Running, rest: Rest): Rest & { readonly relay: Relay } {
   return {
-    ...stand,
-    relayKey,
+    ...rest,
     get relay() {
-      return relay
+      return relay()
     },
   }
 }
