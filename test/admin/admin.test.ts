@@ -2,12 +2,21 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { rawEvent } from '../support/events.ts'
-import { ACCOUNT, ADMIN_TOKEN, setUp, TOKEN } from '../support/relay.ts'
+import { ACCOUNT, ADMIN_TOKEN, enter, postHeld, setUp, shareRelay, TOKEN } from '../support/relay.ts'
+
+const enterOpen = shareRelay({ METRICS_OPEN: 'true' })
 
 t.test('without the admin token nothing is told, not even what exists', async (t) => {
-  const { relay } = await setUp(t)
+  const { account, relay } = await enter(t)
   for (const authorization of ['', 'Bearer wrong', `Basic ${ADMIN_TOKEN}`, `Bearer ${ADMIN_TOKEN}x`]) {
-    for (const path of ['/accounts', '/keys', '/books', '/metrics', `/accounts/${ACCOUNT}`, '/nothing']) {
+    for (const path of [
+      '/accounts',
+      '/keys',
+      `/books?ad_account_id=${account}`,
+      '/metrics',
+      `/accounts/${account}`,
+      '/nothing',
+    ]) {
       const response = await fetch(relay.adminUrl + path, { headers: { authorization } })
       t.equal(response.status, 401, `${path} with "${authorization.slice(0, 8)}"`)
     }
@@ -15,7 +24,7 @@ t.test('without the admin token nothing is told, not even what exists', async (t
 })
 
 t.test('METRICS_OPEN opens the metrics and nothing else', async (t) => {
-  const { relay } = await setUp(t, { METRICS_OPEN: 'true' })
+  const { relay } = await enterOpen(t)
   const metrics = await fetch(`${relay.adminUrl}/metrics`)
   t.equal(metrics.status, 200)
   t.match(await metrics.text(), /^pinrelay_build_info\{version="test"\} 1$/m)
@@ -23,7 +32,7 @@ t.test('METRICS_OPEN opens the metrics and nothing else', async (t) => {
 })
 
 t.test('an account is registered, shown without its token, rotated and removed', async (t) => {
-  const { admin } = await setUp(t)
+  const { admin } = await enter(t)
   const made = await admin('PUT', '/accounts/1', {
     access_token: 'pina_first_token_0001',
     label: 'one',
@@ -61,25 +70,25 @@ const badAccounts: [string, unknown, RegExp][] = [
   ['no object', [1], /body/],
 ]
 t.test('bad input is named by its field and changes nothing', async (t) => {
-  const { admin } = await setUp(t)
+  const { account, admin } = await enter(t)
   for (const [name, body, pattern] of badAccounts) {
-    const answer = await admin('PUT', `/accounts/${ACCOUNT}`, body)
+    const answer = await admin('PUT', `/accounts/${account}`, body)
     t.equal(answer.status, 400, name)
     t.match(answer.body['message'], pattern, name)
     t.notMatch(JSON.stringify(answer.body), /pina_/)
   }
   t.equal((await admin('PUT', '/accounts/me', { access_token: 'pina_0123456789' })).status, 400)
-  t.match((await admin('GET', `/accounts/${ACCOUNT}`)).body, {
+  t.match((await admin('GET', `/accounts/${account}`)).body, {
     label: 'test shop',
     token: { last4: TOKEN.slice(-4) },
   })
 })
 
 t.test('a key is shown once, works for its accounts only, and no longer once it is removed', async (t) => {
-  const { admin, post } = await setUp(t)
-  const made = await admin('POST', '/keys', { label: 'shop', ad_account_ids: [ACCOUNT, ACCOUNT] })
+  const { account, admin, post } = await enter(t)
+  const made = await admin('POST', '/keys', { label: 'shop', ad_account_ids: [account, account] })
   t.equal(made.status, 201)
-  t.match(made.body, { id: String, key: /^prl_[\w-]{43}$/, label: 'shop', ad_account_ids: [ACCOUNT] })
+  t.match(made.body, { id: String, key: /^prl_[\w-]{43}$/, label: 'shop', ad_account_ids: [account] })
   const key = made.body['key'] as string
   t.notMatch(JSON.stringify((await admin('GET', '/keys')).body), key)
   t.equal((await post({ data: [rawEvent()] }, { key })).status, 200)
@@ -90,15 +99,15 @@ t.test('a key is shown once, works for its accounts only, and no longer once it 
 })
 
 t.test('verify asks Pinterest and tells what it said, without the token', async (t) => {
-  const { admin, sandbox } = await setUp(t)
-  t.match((await admin('POST', `/accounts/${ACCOUNT}/verify`)).body, { works: true, status: 200 })
+  const { account, admin, sandbox } = await enter(t)
+  t.match((await admin('POST', `/accounts/${account}/verify`)).body, { works: true, status: 200 })
   t.match(sandbox.journal.calls(), [{ isTest: true }])
   const body = { code: 2, message: 'Authentication failed for {access_token}' }
   sandbox.faults.set([{ kind: 'status', status: 401, body: JSON.stringify(body) }])
-  const refused = await admin('POST', `/accounts/${ACCOUNT}/verify`)
+  const refused = await admin('POST', `/accounts/${account}/verify`)
   t.match(refused.body, { works: false, status: 401, message: 'Authentication failed for [removed]' })
   sandbox.faults.set([{ kind: 'reset', when: 'afterBody' }])
-  t.match((await admin('POST', `/accounts/${ACCOUNT}/verify`)).body, {
+  t.match((await admin('POST', `/accounts/${account}/verify`)).body, {
     works: false,
     status: null,
     message: /reset/,
@@ -107,34 +116,39 @@ t.test('verify asks Pinterest and tells what it said, without the token', async 
 })
 
 t.test('a paused account takes posts and makes no calls; resumed, it delivers them', async (t) => {
-  const { admin, post, sandbox } = await setUp(t)
-  t.match((await admin('POST', `/accounts/${ACCOUNT}/pause`)).body, { paused: true })
+  const { account, admin, post, sandbox } = await enter(t)
+  t.match((await admin('POST', `/accounts/${account}/pause`)).body, { paused: true })
   t.equal((await post({ data: [rawEvent()] }, { headers: { prefer: 'wait=0' } })).status, 202)
-  t.match((await admin('GET', `/accounts/${ACCOUNT}`)).body, { lanes: [{ test: false, status: 'paused' }] })
+  t.match((await admin('GET', `/accounts/${account}`)).body, { lanes: [{ test: false, status: 'paused' }] })
   t.equal(sandbox.journal.calls().length, 0)
-  t.match((await admin('POST', `/accounts/${ACCOUNT}/resume`)).body, { paused: false })
-  await sandbox.until(() => sandbox.conversions.summary(ACCOUNT).recorded === 1)
+  t.match((await admin('POST', `/accounts/${account}/resume`)).body, { paused: false })
+  await sandbox.until(() => sandbox.conversions.summary(account).recorded === 1)
 })
 
 t.test('a refused token holds the lane, and a new one lets it go on', async (t) => {
-  const { admin, post, sandbox } = await setUp(t)
+  const guest = await enter(t)
+  const { account, admin, sandbox } = guest
   sandbox.faults.set([{ kind: 'status', status: 401 }])
-  t.equal((await post({ data: [rawEvent()] }, { headers: { prefer: 'wait=1' } })).status, 202)
-  t.match((await admin('GET', `/accounts/${ACCOUNT}`)).body, { lanes: [{ status: 'unauthorized' }] })
+  await postHeld(guest, 'unauthorized')
   sandbox.faults.clear()
-  await admin('PUT', `/accounts/${ACCOUNT}`, { access_token: 'pina_new_token_9999' })
-  await sandbox.until(() => sandbox.conversions.summary(ACCOUNT).recorded === 1)
+  await admin('PUT', `/accounts/${account}`, { access_token: 'pina_new_token_9999' })
+  await sandbox.until(() => sandbox.conversions.summary(account).recorded === 1)
   t.match(sandbox.journal.calls().at(-1), { tokenLast4: '9999' })
 })
 
 t.test('the books of live and test events are kept apart, and asked for together or alone', async (t) => {
-  const { admin, post } = await setUp(t)
+  const { account, admin, post } = await enter(t)
+  const books = async (query: string) => (await admin('GET', `/books${query}`)).body as Record<string, number>
+  const since = async (query: string, before: Readonly<Record<string, number>>) =>
+    Object.fromEntries(
+      Object.entries(await books(query)).map(([name, count]) => [name, count - before[name]!]),
+    )
+  const before = { all: await books(''), test: await books('?test=true') }
   await post({ data: [rawEvent(), {}] })
   await post({ data: [rawEvent()] }, { query: '?test=true' })
-  const books = async (query: string) => (await admin('GET', `/books${query}`)).body
-  t.match(await books(''), { received: 2, delivered: 2, refused: 1 })
-  t.match(await books('?test=true'), { received: 1, refused: 0 })
-  t.match(await books(`?ad_account_id=${ACCOUNT}&test=false`), { received: 1, refused: 1 })
+  t.match(await since('', before.all), { received: 2, delivered: 2, refused: 1 })
+  t.match(await since('?test=true', before.test), { received: 1, refused: 0 })
+  t.match(await books(`?ad_account_id=${account}&test=false`), { received: 1, refused: 1 })
   t.match(await books('?ad_account_id=1'), { received: 0 })
   t.equal((await admin('GET', '/books?account=1')).status, 400)
 })
@@ -162,7 +176,7 @@ t.test(
 )
 
 t.test('the metrics count posts, events and calls', async (t) => {
-  const { admin, post, relay } = await setUp(t)
+  const { admin, post, relay } = await enterOpen(t)
   await post({ data: [rawEvent(), {}] })
   await post('no')
   const response = await fetch(`${relay.adminUrl}/metrics`, {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import t from 'tap'
+import { until } from '../support/clock.ts'
 import { rawEvent } from '../support/events.ts'
-import { ACCOUNT, setUp, type Stand } from '../support/relay.ts'
+import { enter, type Guest } from '../support/relay.ts'
 
 interface Letter {
   readonly id: number
@@ -11,14 +12,14 @@ interface Letter {
 }
 
 /** Posts an event for each id, all of which Pinterest refuses. */
-async function reject({ sandbox, post }: Stand, ids: readonly string[], query = ''): Promise<void> {
+async function reject({ sandbox, post }: Guest, ids: readonly string[], query = ''): Promise<void> {
   sandbox.faults.set([{ kind: 'failEvents', message: 'Value person@example.com is wrong.' }])
   const data = ids.map((event_id) => rawEvent({ event_id }))
   assert.equal((await post({ data }, { query })).status, 422)
   sandbox.faults.clear()
 }
 
-async function list({ admin }: Stand, query = ''): Promise<{ letters: Letter[]; cursor: string | null }> {
+async function list({ admin }: Guest, query = ''): Promise<{ letters: Letter[]; cursor: string | null }> {
   const { status, body } = await admin('GET', `/dead-letters${query}`)
   assert.equal(status, 200)
   return { letters: body['dead_letters'] as Letter[], cursor: body['next_cursor'] as string | null }
@@ -27,14 +28,15 @@ async function list({ admin }: Stand, query = ''): Promise<{ letters: Letter[]; 
 const idsOf = (letters: readonly Letter[]) => letters.map(({ event_id }) => event_id)
 
 t.test('a dead letter tells what an operator needs, and nothing else of the event', async (t) => {
-  const stand = await setUp(t)
+  const stand = await enter(t)
+  const { account } = stand
   await reject(stand, ['a'])
   const { letters, cursor } = await list(stand)
   t.equal(cursor, null)
   t.match(letters, [
     {
       id: Number,
-      ad_account_id: ACCOUNT,
+      ad_account_id: account,
       is_test: false,
       event_name: 'checkout',
       event_id: 'a',
@@ -59,7 +61,8 @@ t.test('a dead letter tells what an operator needs, and nothing else of the even
 })
 
 t.test('letters are filtered, and listed page by page, newest first', async (t) => {
-  const stand = await setUp(t)
+  const stand = await enter(t)
+  const { account } = stand
   await reject(stand, ['a', 'b', 'c'])
   await reject(stand, ['t'], '?test=true')
   t.strictSame(idsOf((await list(stand)).letters), ['t', 'c', 'b', 'a'])
@@ -72,7 +75,7 @@ t.test('letters are filtered, and listed page by page, newest first', async (t) 
   for (const [query, ids] of [
     ['?test=true', ['t']],
     ['?test=false&limit=1', ['c']],
-    [`?ad_account_id=${ACCOUNT}&status=rejected&event_name=checkout&limit=2`, ['t', 'c']],
+    [`?ad_account_id=${account}&status=rejected&event_name=checkout&limit=2`, ['t', 'c']],
     ['?ad_account_id=1', []],
     ['?status=expired', []],
     ['?reason=too_old', []],
@@ -85,7 +88,8 @@ t.test('letters are filtered, and listed page by page, newest first', async (t) 
 t.test(
   'replayed letters are delivered under their own ids, and leave the list and the books as rejected',
   async (t) => {
-    const stand = await setUp(t)
+    const stand = await enter(t)
+    const { account } = stand
     const { admin, sandbox } = stand
     await reject(stand, ['a', 'b', 'c'])
     const { letters } = await list(stand)
@@ -96,16 +100,21 @@ t.test(
       too_old: 0,
       next_cursor: null,
     })
-    await sandbox.until(() => sandbox.conversions.summary(ACCOUNT).recorded === 2)
-    t.strictSame([...sandbox.conversions.counts(ACCOUNT).keys()].toSorted(), ['a', 'c'])
+    await sandbox.until(() => sandbox.conversions.summary(account).recorded === 2)
+    t.strictSame([...sandbox.conversions.counts(account).keys()].toSorted(), ['a', 'c'])
     t.strictSame(idsOf((await list(stand)).letters), ['b'])
-    await until(async () => (await admin('GET', '/books')).body['queued'] === 0)
-    t.match((await admin('GET', '/books')).body, { received: 3, delivered: 2, rejected: 1, duplicate: 0 })
+    await until(async () => (await admin('GET', `/books?ad_account_id=${account}`)).body['queued'] === 0)
+    t.match((await admin('GET', `/books?ad_account_id=${account}`)).body, {
+      received: 3,
+      delivered: 2,
+      rejected: 1,
+      duplicate: 0,
+    })
   },
 )
 
 t.test('what dies again is a new letter, with the history of the old one', async (t) => {
-  const stand = await setUp(t)
+  const stand = await enter(t)
   await reject(stand, ['a'])
   const [before] = (await list(stand)).letters
   stand.sandbox.faults.set([{ kind: 'failEvents' }])
@@ -118,19 +127,21 @@ t.test('what dies again is a new letter, with the history of the old one', async
 })
 
 t.test('an event that was posted again is not sent twice', async (t) => {
-  const stand = await setUp(t)
+  const stand = await enter(t)
+  const { account } = stand
   await reject(stand, ['a', 'b'])
   t.equal((await stand.post({ data: [rawEvent({ event_id: 'a' })] })).status, 200)
   t.match((await stand.admin('POST', '/dead-letters/replay', { filter: { test: false } })).body, {
     replayed: 1,
     duplicates: 1,
   })
-  await stand.sandbox.until(() => stand.sandbox.conversions.summary(ACCOUNT).recorded === 2)
-  t.equal(stand.sandbox.conversions.summary(ACCOUNT).repeated, 0)
+  await stand.sandbox.until(() => stand.sandbox.conversions.summary(account).recorded === 2)
+  t.equal(stand.sandbox.conversions.summary(account).repeated, 0)
 })
 
 t.test('a replay or purge does its share, and goes on at its cursor', async (t) => {
-  const stand = await setUp(t)
+  const stand = await enter(t)
+  const { account } = stand
   const { admin } = stand
   await reject(
     stand,
@@ -141,7 +152,7 @@ t.test('a replay or purge does its share, and goes on at its cursor', async (t) 
   t.match(first, { replayed: 300, next_cursor: /^\d+$/ })
   const second = (await admin('POST', '/dead-letters/replay', { ...body, cursor: first['next_cursor'] })).body
   t.match(second, { replayed: 150, next_cursor: null })
-  await stand.sandbox.until(() => stand.sandbox.conversions.summary(ACCOUNT).recorded === 450)
+  await stand.sandbox.until(() => stand.sandbox.conversions.summary(account).recorded === 450)
 
   await reject(stand, ['u', 'v', 'w'])
   const [, { id: middle } = { id: 0 }] = (await list(stand)).letters
@@ -157,7 +168,12 @@ t.test('a replay or purge does its share, and goes on at its cursor', async (t) 
   t.strictSame(idsOf((await list(stand)).letters), ['x'])
   const rest = { filter: { reason: 'refused_event' }, cursor: part['next_cursor'] }
   t.strictSame((await admin('POST', '/dead-letters/purge', rest)).body, { purged: 1, next_cursor: null })
-  t.match((await admin('GET', '/books')).body, { received: 456, delivered: 450, rejected: 6, queued: 0 })
+  t.match((await admin('GET', `/books?ad_account_id=${account}`)).body, {
+    received: 456,
+    delivered: 450,
+    rejected: 6,
+    queued: 0,
+  })
 })
 
 const badBodies: [string, unknown, RegExp][] = [
@@ -176,7 +192,7 @@ const badBodies: [string, unknown, RegExp][] = [
   ['no object', ['secret'], /^body: /],
 ]
 t.test('bad input is named by its field, never by its value, and changes nothing', async (t) => {
-  const stand = await setUp(t)
+  const stand = await enter(t)
   await reject(stand, ['a'])
   for (const [name, body, pattern] of badBodies) {
     for (const path of ['/dead-letters/replay', '/dead-letters/purge']) {
@@ -192,7 +208,3 @@ t.test('bad input is named by its field, never by its value, and changes nothing
   }
   t.strictSame(idsOf((await list(stand)).letters), ['a'])
 })
-
-async function until(isDone: () => Promise<boolean>): Promise<void> {
-  while (!(await isDone())) await new Promise((resolve) => setImmediate(resolve))
-}

@@ -4,39 +4,70 @@ import t, { type Test } from 'tap'
 import { createConsents, CONSENT_LIFE_MS } from '../../src/tokens/consent.ts'
 import { createBrowser, type Browser } from '../support/browser.ts'
 import { rawEvent } from '../support/events.ts'
-import { ACCOUNT, ADMIN_TOKEN, setUp as setUpRelay, TOKEN, type Stand } from '../support/relay.ts'
+import {
+  ACCOUNT,
+  ADMIN_TOKEN,
+  postHeld,
+  setUp as setUpRelay,
+  shareRelay,
+  TOKEN,
+  type Guest,
+  type Stand,
+} from '../support/relay.ts'
 
 const CLIENT = { client_id: 'app', client_secret: 'client-secret-0001' }
-const USERS = [
-  { name: 'anna', adAccountIds: [ACCOUNT, '2', '3'] },
-  { name: 'ben', adAccountIds: ['4'] },
-]
+const annas = ['2', '3']
+const OPTIONS = {
+  oauthClients: [
+    { clientId: 'app', clientSecret: 'client-secret-0001' },
+    { clientId: 'app', clientSecret: 'client-secret-0002' },
+  ],
+  users: [
+    { name: 'anna', adAccountIds: annas },
+    { name: 'ben', adAccountIds: ['4'] },
+  ],
+}
 
-const setUp = (t: Test, settings = {}, sandbox = {}) =>
-  setUpRelay(t, settings, {
-    oauthClients: [
-      { clientId: 'app', clientSecret: 'client-secret-0001' },
-      { clientId: 'app', clientSecret: 'client-secret-0002' },
-    ],
-    users: USERS,
-    ...sandbox,
-  })
+const enterRelay = shareRelay({}, OPTIONS)
 
-const put = (stand: Stand, account: string, oauth: object, more: object = {}) =>
+/** The test's account is one of anna's. */
+async function enter(t: Test): Promise<Guest> {
+  const guest = await enterRelay(t)
+  annas.push(guest.account)
+  return guest
+}
+
+function setUp(t: Test): Promise<Stand> {
+  annas.push(ACCOUNT)
+  return setUpRelay(t, {}, OPTIONS)
+}
+
+/** What the test itself has asked of the sandbox since now. */
+function countTokenRequests({ sandbox }: Guest) {
+  const before = sandbox.oauthStats()
+  return () => {
+    const { refreshes, reuses } = sandbox.oauthStats()
+    return { refreshes: refreshes - before.refreshes, reuses: reuses - before.reuses }
+  }
+}
+
+const put = (stand: Guest, account: string, oauth: object, more: object = {}) =>
   stand.admin('PUT', `/accounts/${account}`, { oauth, ...more })
 
 /** A refresh token of a consent of anna's. */
-const consented = (stand: Stand, more: { scope?: string; user?: string } = {}) =>
+const consented = (stand: Guest, more: { scope?: string; user?: string } = {}) =>
   stand.sandbox.grants.grant({ clientId: 'app', ...more })
 
-async function delivered(stand: Stand, count: number, account = ACCOUNT) {
+async function delivered(stand: Guest, count: number, account = stand.account) {
   await stand.sandbox.until(() => stand.sandbox.conversions.summary(account).recorded === count)
 }
 
 t.test('a refresh token sets an account up: the relay sends with what it gets for it', async (t) => {
-  const stand = await setUp(t)
+  const stand = await enter(t)
+  const { account } = stand
+  const requests = countTokenRequests(stand)
   const { refreshToken } = consented(stand)
-  const answer = await put(stand, ACCOUNT, { ...CLIENT, refresh_token: refreshToken })
+  const answer = await put(stand, account, { ...CLIENT, refresh_token: refreshToken })
   t.match(answer, {
     status: 200,
     body: {
@@ -47,7 +78,7 @@ t.test('a refresh token sets an account up: the relay sends with what it gets fo
         last_success_at: null,
         last_failure: null,
       },
-      grant: { status: 'valid', scope: 'ads:write,ads:read', ad_account_ids: [ACCOUNT], last_failure: null },
+      grant: { status: 'valid', scope: 'ads:write,ads:read', ad_account_ids: [account], last_failure: null },
       client_id: 'app',
     },
   })
@@ -56,16 +87,16 @@ t.test('a refresh token sets an account up: the relay sends with what it gets fo
   t.ok(grant!['refresh_expires_in_seconds']! > 59.9 * 86_400)
   t.ok(Math.abs(grant!['next_refresh_in_seconds']! - 24 * 86_400) < 0.7 * 86_400)
   t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
-  t.match((await stand.admin('GET', `/accounts/${ACCOUNT}`)).body, { token: { last_success_at: String } })
-  await stand.restart()
-  t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
-  t.equal(stand.sandbox.oauthStats().refreshes, 1)
+  t.match((await stand.admin('GET', `/accounts/${account}`)).body, { token: { last_success_at: String } })
+  t.match(requests(), { refreshes: 1 })
 })
 
 t.test(
   'accounts that are given the same refresh token share its grant, also when it is long used up',
   async (t) => {
-    const stand = await setUp(t)
+    const stand = await enter(t)
+    const { account } = stand
+    const requests = countTokenRequests(stand)
     const { refreshToken } = consented(stand)
     const both = ['2', '3'].map((id) => put(stand, id, { ...CLIENT, refresh_token: refreshToken }))
     t.strictSame(
@@ -73,14 +104,14 @@ t.test(
       [201, 201],
     )
     stand.sandbox.tokens.revoke('nothing')
-    t.match((await put(stand, ACCOUNT, { ...CLIENT, refresh_token: refreshToken })).body, {
-      grant: { ad_account_ids: [ACCOUNT, '2', '3'] },
+    t.match((await put(stand, account, { ...CLIENT, refresh_token: refreshToken })).body, {
+      grant: { ad_account_ids: [account, '2', '3'] },
     })
-    t.match(stand.sandbox.oauthStats(), { refreshes: 1, reuses: 0 })
+    t.match(requests(), { refreshes: 1, reuses: 0 })
     t.match(await put(stand, '5', { shared_with: '2' }), { status: 400, body: { code: 'TOKEN_REFUSED' } })
-    t.match(await put(stand, ACCOUNT, { shared_with: '2' }), { status: 200 })
+    t.match(await put(stand, account, { shared_with: '2' }), { status: 200 })
     await stand.admin('DELETE', '/accounts/2')
-    t.match((await stand.admin('GET', '/accounts/3')).body, { grant: { ad_account_ids: [ACCOUNT, '3'] } })
+    t.match((await stand.admin('GET', '/accounts/3')).body, { grant: { ad_account_ids: [account, '3'] } })
   },
 )
 
@@ -102,7 +133,8 @@ const badGrants: [name: string, oauth: object, status: number, pattern: RegExp][
   ['a colon in the id', { client_id: 'a:b', client_secret: 'long-enough' }, 400, /client_id/],
 ]
 t.test('bad input gets a clear error, without any secret, and changes nothing that worked', async (t) => {
-  const stand = await setUp(t)
+  const stand = await enter(t)
+  const { account } = stand
   const tokens: Record<string, string> = {
     REFRESH: consented(stand).refreshToken,
     BENS: consented(stand, { user: 'ben' }).refreshToken,
@@ -112,29 +144,31 @@ t.test('bad input gets a clear error, without any secret, and changes nothing th
     const given = { ...oauth } as Record<string, string>
     const { refresh_token: placeholder } = given
     if (placeholder !== undefined) given['refresh_token'] = tokens[placeholder] ?? placeholder
-    const answer = await put(stand, ACCOUNT, given)
+    const answer = await put(stand, account, given)
     t.equal(answer.status, status, name)
     t.match(answer.body['message'], pattern, name)
     t.notMatch(JSON.stringify(answer.body), /pin[ar]_|secret-0001|wrong-secret/, name)
   }
-  t.match(await put(stand, ACCOUNT, CLIENT, { access_token: TOKEN }), {
+  t.match(await put(stand, account, CLIENT, { access_token: TOKEN }), {
     status: 400,
     body: { message: /together/ },
   })
-  t.match((await stand.admin('GET', `/accounts/${ACCOUNT}`)).body, { token: { kind: 'given' }, grant: null })
+  t.match((await stand.admin('GET', `/accounts/${account}`)).body, { token: { kind: 'given' }, grant: null })
   t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
 })
 
 t.test('a refresh token that was used up by a refused try is good for the next one', async (t) => {
-  const stand = await setUp(t)
+  const stand = await enter(t)
+  const requests = countTokenRequests(stand)
   const { refreshToken } = consented(stand, { user: 'ben' })
   t.equal((await put(stand, '2', { ...CLIENT, refresh_token: refreshToken })).status, 400)
   t.equal((await put(stand, '4', { ...CLIENT, refresh_token: refreshToken })).status, 201)
-  t.match(stand.sandbox.oauthStats(), { refreshes: 1, reuses: 0 })
+  t.match(requests(), { refreshes: 1, reuses: 0 })
 })
 
 t.test('answers of Pinterest that cannot be used are told apart from refusals', async (t) => {
-  const stand = await setUp(t)
+  const stand = await enter(t)
+  const { account } = stand
   const faults = [
     [{ kind: 'status', status: 503 }, /status_503/],
     [
@@ -147,7 +181,7 @@ t.test('answers of Pinterest that cannot be used are told apart from refusals', 
   for (const [fault, pattern] of faults) {
     stand.sandbox.faults.set([{ ...fault, endpoint: 'token', times: 1 }])
     const given = { ...CLIENT, refresh_token: consented(stand).refreshToken }
-    t.match(await put(stand, ACCOUNT, given), {
+    t.match(await put(stand, account, given), {
       status: 502,
       body: { code: 'PINTEREST_UNAVAILABLE', message: pattern },
     })
@@ -159,7 +193,7 @@ t.test('answers of Pinterest that cannot be used are told apart from refusals', 
     scope: 'ads:read',
   }
   stand.sandbox.faults.set([{ kind: 'status', status: 200, body, endpoint: 'token', times: 1 }])
-  t.match(await put(stand, ACCOUNT, { ...CLIENT, refresh_token: 'pinr_any_token' }), {
+  t.match(await put(stand, account, { ...CLIENT, refresh_token: 'pinr_any_token' }), {
     status: 400,
     body: { code: 'TOKEN_REFUSED', message: /ads:write/ },
   })
@@ -169,73 +203,72 @@ t.test('answers of Pinterest that cannot be used are told apart from refusals', 
 t.test(
   'an expired or revoked access token is replaced in the middle of delivery, once for all accounts',
   async (t) => {
-    const stand = await setUp(t)
+    const stand = await enter(t)
+    const { account } = stand
+    const requests = countTokenRequests(stand)
     const { refreshToken } = consented(stand)
-    await put(stand, ACCOUNT, { ...CLIENT, refresh_token: refreshToken })
-    await put(stand, '2', { shared_with: ACCOUNT })
-    const { key } = (await stand.admin('POST', '/keys', { label: 'both', ad_account_ids: [ACCOUNT, '2'] }))
+    await put(stand, account, { ...CLIENT, refresh_token: refreshToken })
+    await put(stand, '2', { shared_with: account })
+    const { key } = (await stand.admin('POST', '/keys', { label: 'both', ad_account_ids: [account, '2'] }))
       .body as {
       key: string
     }
     stand.sandbox.advanceClock(31 * 24 * 3600_000)
-    const posts = [ACCOUNT, '2', ACCOUNT, '2'].map((account) =>
+    const posts = [account, '2', account, '2'].map((account) =>
       stand.post({ data: [rawEvent()] }, { account, key }),
     )
     t.strictSame(
       (await Promise.all(posts)).map(({ status }) => status),
       [200, 200, 200, 200],
     )
-    t.match(
-      stand.sandbox.oauthStats(),
-      { refreshes: 2, reuses: 0 },
-      'one at the set-up, one for all that waited',
-    )
+    t.match(requests(), { refreshes: 2, reuses: 0 }, 'one at the set-up, one for all that waited')
   },
 )
 
 t.test('a revoked grant holds the lanes, keeps the events and tells; consent lets them go on', async (t) => {
-  const stand = await setUp(t)
+  const stand = await enter(t)
+  const { account } = stand
   const { refreshToken } = consented(stand)
-  await put(stand, ACCOUNT, { ...CLIENT, refresh_token: refreshToken })
-  await put(stand, '2', { shared_with: ACCOUNT })
+  await put(stand, account, { ...CLIENT, refresh_token: refreshToken })
+  await put(stand, '2', { shared_with: account })
   stand.sandbox.grants.revoke(refreshToken)
-  t.equal((await stand.post({ data: [rawEvent()] }, { headers: { prefer: 'wait=1' } })).status, 202)
-  t.match((await stand.admin('GET', `/accounts/${ACCOUNT}`)).body, {
+  await postHeld(stand, 'reauthorize')
+  t.match((await stand.admin('GET', `/accounts/${account}`)).body, {
     lanes: [{ status: 'reauthorize' }],
     grant: { status: 'reauthorize', last_failure: { at: String, reason: /revoked/ } },
     token: { last_failure: { reason: String } },
   })
   t.match(
     await metrics(stand),
-    new RegExp(`pinrelay_account_needs_consent\\{ad_account_id="${ACCOUNT}"\\} 1`),
+    new RegExp(`pinrelay_account_needs_consent\\{ad_account_id="${account}"\\} 1`),
   )
   t.ok(stand.logLines.some((line) => /"level":"error".*"reason":"reauthorize"/.test(line)))
 
-  const done = await consent(stand, createBrowser(), ACCOUNT)
+  const done = await consent(stand, createBrowser(), account)
   t.equal(done.status, 200)
-  t.match(done.text, new RegExp(`Authorized: ${ACCOUNT}, 2\\.`), 'the others on the grant too')
+  t.match(done.text, new RegExp(`Authorized: ${account}, 2\\.`), 'the others on the grant too')
   await delivered(stand, 1)
   t.notMatch(await metrics(stand), /pinrelay_account_needs_consent\{/)
   t.match(await metrics(stand), new RegExp(`pinrelay_token_expiry_seconds\\{ad_account_id="2"\\} 25\\d{5}`))
   const { entries } = (await stand.admin('GET', '/audit')).body as { entries: unknown[] }
   t.match(entries[0], {
     action: 'GET /oauth/callback',
-    details: { ad_account_id: ACCOUNT, authorized: [ACCOUNT, '2'] },
+    details: { ad_account_id: account, authorized: [account, '2'] },
   })
 })
 
-async function metrics(stand: Stand): Promise<string> {
+async function metrics(stand: Guest): Promise<string> {
   return (await stand.admin('GET', '/metrics')).body['text'] as string
 }
 
 /** All of a person's way, from the address that the operator opens to the page that says it is done. */
-async function consent(stand: Stand, browser: Browser, account: string, user = 'anna') {
+async function consent(stand: Guest, browser: Browser, account: string, user = 'anna') {
   const { back } = await askConsent(stand, browser, account, user)
   return browser.get(back)
 }
 
 async function askConsent(
-  stand: Stand,
+  stand: Guest,
   browser: Browser,
   account: string,
   user = 'anna',
@@ -254,7 +287,7 @@ async function askConsent(
 }
 
 t.test('an account can be set up by consent alone, and takes posts from then on', async (t) => {
-  const stand = await setUp(t)
+  const stand = await enter(t)
   t.match(await put(stand, '2', CLIENT, { label: 'two' }), {
     status: 201,
     body: { token: { kind: 'none', last4: null } },
@@ -282,13 +315,14 @@ t.test('an account can be set up by consent alone, and takes posts from then on'
 })
 
 t.test('a state is good once, in the session that began it, and cannot be made up', async (t) => {
-  const stand = await setUp(t)
-  await put(stand, ACCOUNT, CLIENT)
+  const stand = await enter(t)
+  const { account } = stand
+  await put(stand, account, CLIENT)
   const browser = createBrowser()
-  const { back } = await askConsent(stand, browser, ACCOUNT)
+  const { back } = await askConsent(stand, browser, account)
   const stranger = createBrowser()
   t.equal((await stranger.get(back)).status, 400, 'no session')
-  await askConsent(stand, stranger, ACCOUNT)
+  await askConsent(stand, stranger, account)
   t.equal((await stranger.get(back)).status, 400, 'another session')
   const forged = new URL(back)
   forged.searchParams.set('state', 'A'.repeat(32))
@@ -312,30 +346,32 @@ t.test('a state ends with its first use, or after ten minutes', async (t) => {
 })
 
 t.test('consent that is denied, of the wrong person, or with a used code changes nothing', async (t) => {
-  const stand = await setUp(t)
-  await put(stand, ACCOUNT, CLIENT)
+  const stand = await enter(t)
+  const { account } = stand
+  await put(stand, account, CLIENT)
   const browser = createBrowser()
-  const denied = await askConsent(stand, browser, ACCOUNT, 'anna', 'deny')
+  const denied = await askConsent(stand, browser, account, 'anna', 'deny')
   t.match(await browser.get(denied.back), { status: 400, text: /access_denied/ })
-  t.match(await consent(stand, browser, ACCOUNT, 'ben'), { status: 400, text: /not permitted/ })
-  const first = await askConsent(stand, browser, ACCOUNT)
-  const second = await askConsent(stand, browser, ACCOUNT)
+  t.match(await consent(stand, browser, account, 'ben'), { status: 400, text: /not permitted/ })
+  const first = await askConsent(stand, browser, account)
+  const second = await askConsent(stand, browser, account)
   await browser.get(first.back)
   const mixed = new URL(second.back)
   mixed.searchParams.set('code', new URL(first.back).searchParams.get('code')!)
   t.match(await browser.get(mixed.href), { status: 400, text: /used before/ })
-  t.match((await stand.admin('GET', `/accounts/${ACCOUNT}`)).body, { token: { kind: 'oauth' } })
+  t.match((await stand.admin('GET', `/accounts/${account}`)).body, { token: { kind: 'oauth' } })
   t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
 })
 
 t.test('the page of consent needs an app, an account and a login', async (t) => {
-  const stand = await setUp(t)
-  t.match(await stand.admin('GET', `/accounts/${ACCOUNT}/authorize`), {
+  const stand = await enter(t)
+  const { account } = stand
+  t.match(await stand.admin('GET', `/accounts/${account}/authorize`), {
     status: 409,
     body: { code: 'NO_GRANT' },
   })
   t.equal((await stand.admin('GET', '/accounts/404/authorize')).status, 404)
-  const bare = await fetch(`${stand.relay.adminUrl}/accounts/${ACCOUNT}/authorize`)
+  const bare = await fetch(`${stand.relay.adminUrl}/accounts/${account}/authorize`)
   t.equal(bare.status, 401)
   t.match(await bare.json(), { code: 'UNAUTHORIZED' })
   const browser = createBrowser()
@@ -348,7 +384,8 @@ t.test('the page of consent needs an app, an account and a login', async (t) => 
 t.test(
   "a session's cookie alone opens nothing but consent, with its key everything, and both end",
   async (t) => {
-    const stand = await setUp(t)
+    const stand = await enter(t)
+    const { account } = stand
     const url = stand.relay.adminUrl
     const body = JSON.stringify({ admin_token: ADMIN_TOKEN })
     const login = await fetch(`${url}/session`, {
@@ -361,12 +398,12 @@ t.test(
     const [set = ''] = login.headers.getSetCookie()
     t.match(set, /HttpOnly; SameSite=Lax$/)
     const headers = { cookie: set.split(';')[0]! }
-    for (const path of ['/accounts', '/keys', '/audit', '/metrics', `/accounts/${ACCOUNT}`]) {
+    for (const path of ['/accounts', '/keys', '/audit', '/metrics', `/accounts/${account}`]) {
       t.equal((await fetch(url + path, { headers })).status, 401, path)
     }
-    t.equal((await fetch(`${url}/accounts/${ACCOUNT}`, { method: 'DELETE', headers })).status, 401)
+    t.equal((await fetch(`${url}/accounts/${account}`, { method: 'DELETE', headers })).status, 401)
     t.equal(
-      (await fetch(`${url}/accounts/${ACCOUNT}/authorize`, { headers, redirect: 'manual' })).status,
+      (await fetch(`${url}/accounts/${account}/authorize`, { headers, redirect: 'manual' })).status,
       409,
     )
     const key = { 'x-pinrelay-session-key': sessionKey }
@@ -375,20 +412,21 @@ t.test(
     t.equal((await fetch(`${url}/accounts`, { headers: wrong })).status, 401, 'another key')
     t.equal((await fetch(`${url}/accounts`, { headers: { ...headers, ...key } })).status, 200)
     await fetch(`${url}/session`, { method: 'DELETE', headers })
-    t.equal((await fetch(`${url}/accounts/${ACCOUNT}/authorize`, { headers })).status, 401)
+    t.equal((await fetch(`${url}/accounts/${account}/authorize`, { headers })).status, 401)
     t.equal((await fetch(`${url}/accounts`, { headers: { ...headers, ...key } })).status, 401)
   },
 )
 
 t.test('a minted token makes sending independent of the grant, and the grant is the way back', async (t) => {
-  const stand = await setUp(t)
-  t.match(await stand.admin('POST', `/accounts/${ACCOUNT}/conversion-token`), {
+  const stand = await enter(t)
+  const { account } = stand
+  t.match(await stand.admin('POST', `/accounts/${account}/conversion-token`), {
     status: 409,
     body: { code: 'NO_GRANT' },
   })
   const { refreshToken } = consented(stand)
-  await put(stand, ACCOUNT, { ...CLIENT, refresh_token: refreshToken })
-  const minted = await stand.admin('POST', `/accounts/${ACCOUNT}/conversion-token`)
+  await put(stand, account, { ...CLIENT, refresh_token: refreshToken })
+  const minted = await stand.admin('POST', `/accounts/${account}/conversion-token`)
   t.match(minted, {
     status: 200,
     body: { token: { kind: 'conversion', expires_in_seconds: null }, grant: { status: 'valid' } },
@@ -396,42 +434,46 @@ t.test('a minted token makes sending independent of the grant, and the grant is 
   stand.sandbox.advanceClock(365 * 24 * 3600_000)
   t.equal((await stand.post({ data: [rawEvent()] })).status, 200, 'a year later')
   stand.sandbox.faults.set([{ kind: 'status', status: 500, endpoint: 'conversion_token', times: 1 }])
-  t.equal((await stand.admin('POST', `/accounts/${ACCOUNT}/conversion-token`)).status, 502)
+  t.equal((await stand.admin('POST', `/accounts/${account}/conversion-token`)).status, 502)
   t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
 })
 
 t.test('a minted token that is refused gives way to the grant by itself', async (t) => {
-  const stand = await setUp(t)
-  await put(stand, ACCOUNT, { ...CLIENT, refresh_token: consented(stand).refreshToken })
-  await stand.admin('POST', `/accounts/${ACCOUNT}/conversion-token`)
+  const stand = await enter(t)
+  const { account } = stand
+  await put(stand, account, { ...CLIENT, refresh_token: consented(stand).refreshToken })
+  await stand.admin('POST', `/accounts/${account}/conversion-token`)
   stand.sandbox.faults.set([{ kind: 'status', status: 401, times: 1 }])
   t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
-  t.match((await stand.admin('GET', `/accounts/${ACCOUNT}`)).body, {
+  t.match((await stand.admin('GET', `/accounts/${account}`)).body, {
     token: { kind: 'oauth', last_failure: { reason: String } },
   })
 })
 
 t.test('a new app secret is tried before it is kept', async (t) => {
-  const stand = await setUp(t)
-  await put(stand, ACCOUNT, { ...CLIENT, refresh_token: consented(stand).refreshToken })
-  t.match(await put(stand, ACCOUNT, { ...CLIENT, client_secret: 'client-secret-9999' }), {
+  const stand = await enter(t)
+  const { account } = stand
+  const requests = countTokenRequests(stand)
+  await put(stand, account, { ...CLIENT, refresh_token: consented(stand).refreshToken })
+  t.match(await put(stand, account, { ...CLIENT, client_secret: 'client-secret-9999' }), {
     status: 400,
     body: { message: /401/ },
   })
-  t.equal((await put(stand, ACCOUNT, { ...CLIENT, client_secret: 'client-secret-0002' })).status, 200)
-  t.match(stand.sandbox.oauthStats(), { refreshes: 2 })
-  t.equal((await put(stand, ACCOUNT, { ...CLIENT, client_secret: 'client-secret-0002' })).status, 200)
-  t.match(stand.sandbox.oauthStats(), { refreshes: 2 }, 'the same one needs no try')
+  t.equal((await put(stand, account, { ...CLIENT, client_secret: 'client-secret-0002' })).status, 200)
+  t.match(requests(), { refreshes: 2 })
+  t.equal((await put(stand, account, { ...CLIENT, client_secret: 'client-secret-0002' })).status, 200)
+  t.match(requests(), { refreshes: 2 }, 'the same one needs no try')
 })
 
 t.test('all accounts are verified at once, each for itself', async (t) => {
-  const stand = await setUp(t)
+  const stand = await enter(t)
+  const { account } = stand
   await put(stand, '2', { ...CLIENT, refresh_token: consented(stand).refreshToken })
   await put(stand, '3', CLIENT)
   stand.sandbox.faults.set([{ kind: 'status', status: 403, adAccountId: '2' }])
   t.match((await stand.admin('POST', '/accounts/verify')).body, {
     verifications: [
-      { ad_account_id: ACCOUNT, works: true },
+      { ad_account_id: account, works: true },
       { ad_account_id: '2', works: false, status: 403 },
       { ad_account_id: '3', works: false, status: null },
     ],
@@ -455,6 +497,7 @@ t.test('reseal covers app secrets and grants, and none of them lies open', async
   t.strictSame((await stand.admin('POST', '/reseal')).body, { tokens: 3, payloads: 0 })
   await stand.restart({ MASTER_KEY })
   t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
+  t.equal(stand.sandbox.oauthStats().refreshes, 1, 'a start needs none')
   t.equal((await put(stand, ACCOUNT, { ...CLIENT, client_secret: 'client-secret-0002' })).status, 200)
   for (const name of await readdir(stand.folder)) {
     const bytes = (await readFile(join(stand.folder, name))).toString('latin1')

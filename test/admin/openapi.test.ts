@@ -7,7 +7,7 @@ import { Value } from 'typebox/value'
 import { renderReference, type OpenApi } from '../../docs/reference.ts'
 import { makeHistory } from '../console/stage.ts'
 import { rawEvent } from '../support/events.ts'
-import { ACCOUNT, ADMIN_TOKEN, setUp, type Stand } from '../support/relay.ts'
+import { ACCOUNT, ADMIN_TOKEN, enter, postHeld, setUp, type Guest } from '../support/relay.ts'
 
 interface Operation {
   readonly summary?: string
@@ -17,13 +17,13 @@ interface Operation {
   >
 }
 
-async function readDocument(stand: Stand, path = '/openapi.json') {
+async function readDocument(stand: Guest, path = '/openapi.json') {
   const { body } = await stand.admin('GET', path)
   return body as unknown as { paths: Record<string, Record<string, Operation>> }
 }
 
 /** Asks, and holds the answer against its description. */
-function createTour(t: Test, stand: Stand, { paths }: Awaited<ReturnType<typeof readDocument>>) {
+function createTour(t: Test, stand: Guest, { paths }: Awaited<ReturnType<typeof readDocument>>) {
   const visited = new Set<string>()
   async function visit(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
     const url = new URL(stand.relay.adminUrl + path)
@@ -60,7 +60,7 @@ function createTour(t: Test, stand: Stand, { paths }: Awaited<ReturnType<typeof 
 }
 
 t.test('both documents are valid OpenAPI, and every operation says what it does', async (t) => {
-  const stand = await setUp(t)
+  const stand = await enter(t)
   for (const path of ['/openapi.json', '/openapi/public.json']) {
     const document = await readDocument(stand, path)
     const { valid, errors } = await new Validator().validate(structuredClone(document))
@@ -120,7 +120,7 @@ t.test('what each route answers is what its description says', async (t) => {
   await visit('POST', '/dead-letters/purge', { filter: { event_name: 'signup' }, limit: 1 })
   stand.sandbox.tokens.set([{ accessToken: 'pina_seven_0123456789' }])
   await visit('POST', '/dead-letters/replay', { filter: {} })
-  await stand.post({ data: [rawEvent()] }, { headers: { prefer: 'wait=2' } })
+  await postHeld(stand, 'unauthorized')
   await visit('GET', `/accounts/${ACCOUNT}`)
   const live = await visit('GET', '/live')
   t.match(live, { lanes: [{ status: 'unauthorized' }] })
@@ -147,7 +147,7 @@ t.test('what each route answers is what its description says', async (t) => {
 })
 
 t.test('docs/api.md is what the descriptions say', async (t) => {
-  const stand = await setUp(t)
+  const stand = await enter(t)
   const documents = [await readDocument(stand, '/openapi/public.json'), await readDocument(stand)]
   const rendered = renderReference(documents as unknown as OpenApi[])
   const kept = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8')

@@ -1,17 +1,18 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { ADMIN_TOKEN, setUp } from '../support/relay.ts'
+import { ADMIN_TOKEN, enter } from '../support/relay.ts'
 
 const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
 t.test(
   'the command reads a token from standard input, prints to the two outputs and ends with its code',
   async (t) => {
-    const stand = await setUp(t)
+    const stand = await enter(t)
     const run = (words: readonly string[], input: string) =>
       new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
-        const env = { PATH: process.env['PATH'] ?? '', ADMIN_URL: stand.relay.adminUrl, ADMIN_TOKEN }
+        const { PATH = '', NODE_COMPILE_CACHE = '' } = process.env
+        const env = { PATH, NODE_COMPILE_CACHE, ADMIN_URL: stand.relay.adminUrl, ADMIN_TOKEN }
         const child = execFile(process.execPath, [CLI, ...words], { env }, (_error, stdout, stderr) =>
           resolve({ code: child.exitCode, stdout, stderr }),
         )
@@ -27,11 +28,9 @@ t.test(
       stdout: '',
       stderr: /^The relay answered 404/,
     })
-    t.match(await run(['send', '/nowhere', '--account', '1'], ''), { code: 2, stderr: /RELAY_KEY/ })
     t.match(await run(['explain', '/nowhere', '--account', '1'], ''), {
       code: 2,
       stderr: '/nowhere cannot be read.',
     })
-    t.match(await run([], ''), { code: 2, stdout: '', stderr: /^usage: relay COMMAND/ })
   },
 )

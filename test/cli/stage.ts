@@ -1,7 +1,7 @@
 /** Runs a command line in this process, with a terminal that tests can look at. */
 import { readFile } from 'node:fs/promises'
 import { runCommandLine } from '../../src/cli/run.ts'
-import { ADMIN_TOKEN, type Stand } from '../support/relay.ts'
+import { ADMIN_TOKEN, type Guest } from '../support/relay.ts'
 
 export interface Ended {
   readonly code: number
@@ -16,7 +16,7 @@ export interface Line {
 
 export type Relay = (words: string, line?: Line) => Promise<Ended>
 
-export function createCommandLine(stand?: Stand): Relay {
+export function createCommandLine(stand?: Guest): Relay {
   return async (words, { environment = {}, input = '' } = {}) => {
     const [stdout, stderr]: [string[], string[]] = [[], []]
     const code = await runCommandLine(words.split(' ').filter(Boolean), {

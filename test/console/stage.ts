@@ -3,9 +3,9 @@ import { createRequire } from 'node:module'
 import { readFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import { rawEvent } from '../support/events.ts'
-import { ADMIN_TOKEN, type Stand } from '../support/relay.ts'
+import { ADMIN_TOKEN, type Guest } from '../support/relay.ts'
 
-export async function logIn(page: Page, stand: Stand): Promise<void> {
+export async function logIn(page: Page, stand: Guest): Promise<void> {
   await page.goto(stand.relay.adminUrl)
   await page.getByLabel('Admin token').fill(ADMIN_TOKEN)
   await page.keyboard.press('Enter')
@@ -13,7 +13,7 @@ export async function logIn(page: Page, stand: Stand): Promise<void> {
 }
 
 /** Delivered, refused, rejected and warned events of three names. */
-export async function makeHistory(stand: Stand, rejected = 3): Promise<void> {
+export async function makeHistory(stand: Guest, rejected = 3): Promise<void> {
   const refusedIds = Array.from({ length: rejected }, (_, index) => `dead-${index}`)
   stand.sandbox.faults.set([
     { kind: 'failEvents', eventIds: refusedIds, message: 'this one is not accepted' },

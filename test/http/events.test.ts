@@ -59,7 +59,7 @@ t.test('what Pinterest refuses is told with its reason, the rest of the post is 
 })
 
 t.test('a huge value that Pinterest complains about costs one event, and is not quoted', async (t) => {
-  const { post, sandbox, logLines } = await setUp(t, { LOG_LEVEL: 'trace' })
+  const { post, sandbox, logLines } = await enter(t)
   const secret = `CANARY ${'x'.repeat(50_000)}`
   const huge = rawEvent({ event_id: 'huge', custom_data: { content_name: secret } })
   sandbox.faults.set([

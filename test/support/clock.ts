@@ -48,3 +48,8 @@ export function createManualClock(wallStartMs = Date.UTC(2026, 0, 15, 12)): Manu
 export async function settle(): Promise<void> {
   for (let round = 0; round < 5; round++) await new Promise((resolve) => setImmediate(resolve))
 }
+
+/** Asks again and again until it is so, for what nothing tells of. */
+export async function until(isTrue: () => Promise<boolean>): Promise<void> {
+  while (!(await isTrue())) await new Promise((resolve) => setImmediate(resolve))
+}

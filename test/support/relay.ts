@@ -210,7 +210,11 @@ async function register({ relay }: Running, account: string) {
       headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
       body: typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body),
     })
-    return { status: response.status, headers: response.headers, body: (await readBody(response)) as AnswerBody }
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (await readBody(response)) as AnswerBody,
+    }
   }
   return { account, relayKey, admin, post }
 }
