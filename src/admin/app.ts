@@ -181,13 +181,16 @@ export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
   return app
 }
 
+/** A body of unknown keys must not make an answer many times its size. */
+const MOST_PLACES_TOLD = 20
+
 /** Texts of errors that are not the relay's own may quote what was sent; those are not passed on. */
 function tell(error: FastifyError): { status: number; message: string } {
   if (error.validation) {
     const places = error.validation.map(
       ({ instancePath, message }) => `${instancePath.slice(1).replaceAll('/', '.') || 'body'}: ${message}`,
     )
-    return { status: 400, message: [...new Set(places)].join('; ') }
+    return { status: 400, message: [...new Set(places)].slice(0, MOST_PLACES_TOLD).join('; ') }
   }
   const status = error.statusCode ?? 500
   if (error.code?.startsWith('FST_')) return { status, message: 'The request is malformed.' }

@@ -2,11 +2,16 @@
  * What would be sent to Pinterest for these events. Nothing is sent, stored or logged; the answer holds hashes, masked
  * values, and the JSON as Pinterest would get it.
  */
+import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { NotFound } from '../errors.ts'
 import { explainEvent } from '../event/explain.ts'
+import type { PrepareContext } from '../event/prepare.ts'
+import { readBody, type ReadBody } from '../http/body.ts'
+import { inTurns } from '../http/in-turns.ts'
 import { AdAccountId, answers, closed, orNull } from './answers.ts'
 import type { AdminOptions } from './app.ts'
 
@@ -21,8 +26,12 @@ const Body = Type.Object(
   { additionalProperties: false },
 )
 
-/** Posts are taken meanwhile. */
-const TURN_MS = 5
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Each is parsed when it is asked for. */
+    eventsToExplain: (() => Iterable<unknown>) | undefined
+  }
+}
 
 const text = () => orNull(Type.String())
 const Explained = Type.Object(
@@ -67,21 +76,44 @@ const schema = {
 export const explainRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
   const { vault, clock, maxEventAgeMs, bodyLimitBytes } = options
 
-  app.post('/explain', { schema, bodyLimit: bodyLimitBytes }, async (request) => {
-    const { ad_account_id, data, test: isTest = false } = request.body
+  app.decorateRequest('eventsToExplain', undefined)
+  app.addContentTypeParser(
+    'application/json',
+    { parseAs: 'buffer' },
+    async (request: FastifyRequest, body: Buffer) => {
+      const { envelope, events } = await inTurns(readAll(body))
+      request.eventsToExplain = events
+      return envelope
+    },
+  )
+
+  app.post('/explain', { schema, bodyLimit: bodyLimitBytes }, (request, reply) => {
+    const { ad_account_id, test: isTest = false } = request.body
     const account = vault.account(ad_account_id)
     if (account === undefined) throw new NotFound()
     const { country: accountCountry, dobFormat } = account
     const context = { nowMs: clock.wallMs(), accountCountry, dobFormat, maxEventAgeMs, isTest }
-    const events = []
-    let turnStartedMs = performance.now()
-    for (const [index, event] of data.entries()) {
-      if (performance.now() - turnStartedMs > TURN_MS) {
-        await nextTurn()
-        turnStartedMs = performance.now()
-      }
-      events.push({ index, ...explainEvent(event, context) })
-    }
-    return { ad_account_id, events }
+    const parts = writeAnswer(ad_account_id, request.eventsToExplain!(), context)
+    // In parts, as they are asked for: a thousand events can make many times the bytes of the post.
+    return reply.type('application/json; charset=utf-8').send(Readable.from(parts))
   })
+}
+
+/** Parses each event once, so that what is no JSON is refused before the answer begins. */
+function* readAll(body: Buffer): Generator<void, ReadBody> {
+  const read = yield* readBody(body)
+  for (const _event of read.events()) yield
+  return read
+}
+
+async function* writeAnswer(adAccountId: string, events: Iterable<unknown>, context: PrepareContext) {
+  yield `{"ad_account_id":${JSON.stringify(adAccountId)},"events":[`
+  let index = 0
+  for (const event of events) {
+    yield `${index === 0 ? '' : ','}${JSON.stringify({ index, ...explainEvent(event, context) })}`
+    index += 1
+    // Posts are taken meanwhile.
+    await nextTurn()
+  }
+  yield ']}'
 }

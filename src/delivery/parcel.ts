@@ -4,7 +4,7 @@
  */
 import type { EventResult } from '../pinterest/outcome.ts'
 import { HISTORY_LIMIT, type HistoryEntry, type LaneKey, type LeasedParcel } from '../store/store.ts'
-import { joinEvents, splitEvents } from '../store/payload.ts'
+import { pickEvents } from '../store/payload.ts'
 import { NO_POST_TRACE, type PostTrace } from '../tracing/tracing.ts'
 
 /** What became of one event so far. */
@@ -68,7 +68,7 @@ export function parcelOf(
     isAwaited: false,
   }
   const { oldestEventTimeS, attempts, history } = leased
-  const payload = settled.size === 0 ? leased.payload : pick(leased.payload, positions)
+  const payload = settled.size === 0 ? leased.payload : pickEvents(leased.payload, positions)
   return { parcel, piece: { parcel, positions, payload, oldestEventTimeS, attempts, history } }
 }
 
@@ -87,7 +87,7 @@ export function cutPiece(piece: Piece, places: readonly number[]): Piece {
   return {
     ...piece,
     positions: places.map((place) => piece.positions[place]!),
-    payload: pick(piece.payload, places),
+    payload: pickEvents(piece.payload, places),
   }
 }
 
@@ -127,9 +127,4 @@ export function outcomeOf(result: EventResult, scrubText: (text: string) => stri
   return result.status === 'processed'
     ? { status: 'delivered', warningMessage }
     : { status: 'rejected', errorMessage: scrubText(result.errorMessage), warningMessage }
-}
-
-function pick(payload: Uint8Array, places: readonly number[]): Uint8Array {
-  const events = splitEvents(payload)
-  return joinEvents(places.map((place) => events[place]!))
 }

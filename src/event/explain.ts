@@ -7,9 +7,14 @@ import { withClickId } from './click-id.ts'
 import { isObject, type RawObject } from './coerce/object.ts'
 import { sha256Hex } from './hash.ts'
 import { maskValue } from './mask.ts'
-import { HASHED_FIELD_NAMES, spellField, TEXT_FIELD_NAMES, type UserDataField } from './normalize/field.ts'
+import {
+  createSpeller,
+  HASHED_FIELD_NAMES,
+  type SpellValue,
+  TEXT_FIELD_NAMES,
+  type UserDataField,
+} from './normalize/field.ts'
 import { regionOf } from './normalize/user-data.ts'
-import type { Region } from './normalize/spelling.ts'
 import { prepareEvent, type Prepared, type PrepareContext } from './prepare.ts'
 import { WARNING_TEXTS } from './warning-texts.ts'
 import type { WarningCode } from './warning.ts'
@@ -79,14 +84,14 @@ function refusalOf({ reason, path, message }: Extract<Prepared, { status: 'refus
 }
 
 function explainUserData(userData: RawObject, context: PrepareContext): ExplainedField[] {
-  const region = regionOf(userData, context)
+  const spell = createSpeller(regionOf(userData, context))
   return [...HASHED_FIELD_NAMES, ...TEXT_FIELD_NAMES].flatMap((field) => {
     const value = userData[field]
     const path = `user_data.${field}`
-    if (!Array.isArray(value)) return isGiven(value) ? [explainValue(field, path, value, region)] : []
+    if (!Array.isArray(value)) return isGiven(value) ? [explainValue(field, path, value, spell)] : []
     return (value as readonly unknown[])
       .slice(0, MAX_VALUES)
-      .flatMap((one, index) => (isGiven(one) ? [explainValue(field, `${path}[${index}]`, one, region)] : []))
+      .flatMap((one, index) => (isGiven(one) ? [explainValue(field, `${path}[${index}]`, one, spell)] : []))
   })
 }
 
@@ -94,8 +99,8 @@ function isGiven(value: unknown): boolean {
   return value !== null && value !== undefined
 }
 
-function explainValue(field: UserDataField, path: string, value: unknown, region: Region): ExplainedField {
-  const spelling = spellField(field, value, region)
+function explainValue(field: UserDataField, path: string, value: unknown, spell: SpellValue): ExplainedField {
+  const spelling = spell(field, value)
   const isText = TEXT_NAMES.has(field)
   switch (spelling.status) {
     case 'hashed': {

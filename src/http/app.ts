@@ -18,7 +18,6 @@ import type { Metrics } from '../metrics.ts'
 import { NO_POST_TRACE, type PostTrace, type Tracing } from '../tracing/tracing.ts'
 import type { Vault } from '../vault/vault.ts'
 import { authenticate, type Sender } from './auth.ts'
-import { readEvents } from './body.ts'
 import { answerError, refuseMalformed } from './error-answer.ts'
 import type { Relayed, RelayEvents } from './events.ts'
 import type { Readiness } from './health.ts'
@@ -216,7 +215,7 @@ export async function createPublicApp(options: PublicAppOptions): Promise<Fastif
       const prepare = () => {
         // While it waited for its turn: it will come again, and the work would be done twice.
         if (request.socket.destroyed) throw new SenderLeft()
-        return prepareEvents(readEvents(body), { account, isTest })
+        return prepareEvents(body, { account, isTest })
       }
       const beganMs = clock.monotonicMs()
       const endPrepare = trace.stage('prepare')

@@ -171,7 +171,9 @@ const POST: Json = {
       content: json({ $ref: '#/components/schemas/Answer' }),
     },
     202: { description: 'Every event was delivered or is on disk.', content: json(QUEUED) },
-    400: refusal('Not JSON, no `data`, 0 or over 1,000 events, a bad `test` or account id. Code 4196.'),
+    400: refusal(
+      'Not JSON, no `data`, 0 or over 1,000 events, an event over its bounds (1,000 keys per object, 20,000 values, 32 levels, 1 MiB), a bad `test` or account id. Code 4196.',
+    ),
     401: refusal('The relay key is not known. Code 2.'),
     403: refusal('The key is not for this account, or the account has no token. Code 29.'),
     413: refusal('The body is over BODY_LIMIT_BYTES. Code 4196.'),

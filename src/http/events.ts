@@ -8,7 +8,7 @@ import { renderWarnings } from '../event/warning.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { EventOutcome } from '../delivery/parcel.ts'
 import type { Metrics } from '../metrics.ts'
-import { joinEvents, omitEvents } from '../store/payload.ts'
+import { joinInSteps, omitEvents } from '../store/payload.ts'
 import type { HistoryEntry, LaneKey, Store } from '../store/store.ts'
 import type { PostTrace } from '../tracing/tracing.ts'
 import {
@@ -19,6 +19,7 @@ import {
   type EventAnswer,
   type PostAnswer,
 } from './answer.ts'
+import { inTurns } from './in-turns.ts'
 
 export interface RelayEventsOptions {
   readonly store: Store
@@ -82,7 +83,7 @@ export function createRelayEvents(options: RelayEventsOptions): RelayEvents {
 
     /** Commits the good events and waits for Pinterest's word; one outcome for each of them. */
     async function relay(): Promise<readonly Told[]> {
-      const payload = joinEvents(good.map(({ json }) => json))
+      const payload = await inTurns(joinInSteps(good.map(({ json }) => json)))
       const beganMs = clock.monotonicMs()
       const endCommit = trace.stage('commit')
       let receipt

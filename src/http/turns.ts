@@ -3,8 +3,8 @@
  * are spent waits in a line, in its order. Otherwise a hundred posts of ten events that come together would hold the loop
  * for 20 ms, and a hundred of a thousand for a second, with half a gigabyte of parsed bodies.
  *
- * Large bodies have a line of their own, which moves one by one, each over as many turns as it takes: a parsed one takes some
- * six times its bytes. Small ones pass them by: one storefront's import must not hold up another one's checkouts. While a post
+ * Large bodies have a line of their own, which moves one by one, each over as many turns as it takes (`in-turns.ts`): the
+ * events of one, prepared, take some times its bytes. Small ones pass them by: one storefront's import must not hold up another one's checkouts. While a post
  * waits it holds its body's bytes alone.
  */
 import { LARGE_BYTES } from './room.ts'

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { rawEvent } from '../support/events.ts'
-import { enter } from '../support/relay.ts'
+import { ACCOUNT, ADMIN_TOKEN, enter, setUp } from '../support/relay.ts'
 
 t.test('explain tells what would be sent, and sends, stores, logs and audits nothing', async (t) => {
   const { account, admin, sandbox, logLines } = await enter(t)
@@ -51,4 +51,38 @@ t.test('the account counts: its country, its limits, and that it is there', asyn
     200,
     'as large as a post',
   )
+})
+
+t.test('what cannot be read is refused before anything is answered', async (t) => {
+  const { relay } = await setUp(t)
+  const explain = (data: string) =>
+    fetch(`${relay.adminUrl}/explain`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' },
+      body: `{"ad_account_id":"${ACCOUNT}","data":[${data}]}`,
+    })
+  const event = JSON.stringify(rawEvent())
+  const keys = Array.from({ length: 1001 }, (_, n) => `"k${n}":1`).join(',')
+  const rows: [data: string, message: string][] = [
+    [`${event},{"a":}`, 'The body is not JSON.'],
+    [`${event},{"user_data":{${keys}}}`, 'data[1].user_data: must hold at most 1000 keys.'],
+  ]
+  for (const [data, message] of rows) {
+    const answer = await explain(data)
+    t.equal(answer.status, 400)
+    t.same(await answer.json(), { code: 'INVALID_REQUEST', message })
+  }
+  const answer = await explain(`${event},5,[${event}]`)
+  t.match(answer.headers.get('content-type'), /^application\/json/)
+  t.match(await answer.json(), {
+    events: [{ status: 'prepared' }, { status: 'refused' }, { status: 'refused', reason: 'not_an_object' }],
+  })
+})
+
+t.test('a body of unknown keys does not make an answer of its size', async (t) => {
+  const { admin } = await setUp(t)
+  const unknown = Object.fromEntries(Array.from({ length: 900 }, (_, n) => [`k${n}`, 1]))
+  const { status, body } = await admin('POST', '/keys', unknown)
+  t.equal(status, 400)
+  t.ok(String(body['message']).length < 2000)
 })

@@ -66,6 +66,16 @@ t.test('money and counts that are no numbers refuse the event, and are not guess
   }
 })
 
+t.test('a few letters never become hundreds of digits', async (t) => {
+  for (const path of MONEY) {
+    t.match(at(path, 1e30).value, /^10{30}$/, 'as far as any currency goes')
+    for (const value of [1e31, 1e308, 1e-31, 5e-324, '1e308', '1e-300']) {
+      t.match(at(path, value), { refused: 'not_a_number', path }, `${path} ${value}`)
+    }
+  }
+  t.match(at('custom_data.order_id', 5e-324), { warnings: ['out_of_range'] })
+})
+
 t.test('counts become integers; a number that is none is left out', async (t) => {
   const rows: [value: unknown, expected: number | undefined][] = [
     [3, 3],

@@ -11,15 +11,23 @@ const PLAIN_DECIMAL = /^-?[0-9]+(?:\.[0-9]+)?$/
 /** Above the longest double in plain notation; keeps one value from becoming megabytes of digits. */
 const MAX_LENGTH = 400
 
+/** Of a number in exponent notation; no amount of money has more. A thousand times `1e308` would be 309,000 digits. */
+const MAX_ZEROS = 30
+
 const NOT_A_NUMBER = refused('not_a_number', 'must be a finite number, or text such as 72.39')
+const TOO_MANY_DIGITS = refused('not_a_number', `must be a number of at most ${MAX_ZEROS} digits`)
 
 /** Money: `72.39`, exactly the number that was sent. Refused when it is no finite number. */
 export function decimal(value: unknown): Reading<string> {
-  if (typeof value === 'number') return Number.isFinite(value) ? read(writePlain(value)) : NOT_A_NUMBER
+  if (typeof value === 'number') return Number.isFinite(value) ? plain(value) : NOT_A_NUMBER
   const text = numericText(value)
-  return text === undefined
-    ? NOT_A_NUMBER
-    : read(PLAIN_DECIMAL.test(text) ? unsignZero(text) : writePlain(+text))
+  if (text === undefined) return NOT_A_NUMBER
+  return PLAIN_DECIMAL.test(text) ? read(unsignZero(text)) : plain(+text)
+}
+
+function plain(number: number): Reading<string> {
+  const text = writePlain(number)
+  return text === undefined ? TOO_MANY_DIGITS : read(text)
 }
 
 /** Counts: refused when it is no number at all; a number that is not a whole, safe one is left out. */
@@ -40,11 +48,13 @@ export function wholeNumber(number: number): Reading<number> {
   return Number.isSafeInteger(number) ? read(number) : OUT_OF_RANGE
 }
 
-/** Decimal notation without exponent, with the fewest digits that give the same double. */
-export function writePlain(number: number): string {
+/** Decimal notation without exponent, with the fewest digits that give the same double; undefined if they are too many. */
+export function writePlain(number: number): string | undefined {
   const shortest = String(number === 0 ? 0 : number)
   const mark = shortest.indexOf('e')
-  return mark === -1 ? shortest : expand(shortest.slice(0, mark), Number(shortest.slice(mark + 1)))
+  if (mark === -1) return shortest
+  const exponent = Number(shortest.slice(mark + 1))
+  return Math.abs(exponent) > MAX_ZEROS ? undefined : expand(shortest.slice(0, mark), exponent)
 }
 
 function expand(mantissa: string, exponent: number): string {

@@ -22,5 +22,6 @@ export function text(value: unknown): Reading<string> {
 
 function numberAsText(value: number): Reading<string> {
   if (!Number.isFinite(value)) return WRONG_TYPE
-  return Math.abs(value) > Number.MAX_SAFE_INTEGER ? OUT_OF_RANGE : read(writePlain(value))
+  const plain = Math.abs(value) > Number.MAX_SAFE_INTEGER ? undefined : writePlain(value)
+  return plain === undefined ? OUT_OF_RANGE : read(plain)
 }

@@ -27,7 +27,8 @@ export function toNfc(text: string): string | undefined {
 }
 
 const INVISIBLE = /[\u200B-\u200F\u202A-\u202E\u2060-\u2064\uFEFF\u00AD]/g
-const TOO_MANY_MARKS = /\p{M}{31}/u
+/** From the beginning of a run: from each of its marks, it would be looked at thirty times. */
+const TOO_MANY_MARKS = /(?:^|\P{M})\p{M}{31}/u
 const NEXT_LINE = '\u0085'
 
 /**

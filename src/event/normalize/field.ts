@@ -36,6 +36,24 @@ export function spellField(field: UserDataField, value: unknown, region: Region)
     : applyRule(TEXT_FIELDS[field], clean.text, region)
 }
 
+/** Spells the values of one event. */
+export type SpellValue = (field: UserDataField, value: unknown) => FieldSpelling
+
+/** A hundred letters for each of 320 values. Text beyond Latin takes up to 0.3 µs a letter: this much, 10 ms. */
+const LETTERS_PER_EVENT = 32 * 1024
+
+/** Bounds the work that one event can cause: what comes once its letters are spent is dropped unread. */
+export function createSpeller(region: Region): SpellValue {
+  let left = LETTERS_PER_EVENT
+  return (field, value) => {
+    const letters = typeof value === 'string' ? value.length : 0
+    if (letters > left) return dropped('too_long')
+    const spelling = spellField(field, value, region)
+    if (spelling.status !== 'dropped' || spelling.code !== 'too_long') left -= letters
+    return spelling
+  }
+}
+
 interface FieldRules {
   readonly spell: Rule
   readonly nothing: Nothing

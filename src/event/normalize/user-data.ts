@@ -28,22 +28,22 @@ export interface SpellingContext {
 export type Warn = (path: string, code: WarningCode) => void
 
 export function spellUserData(raw: RawUserData, context: SpellingContext, warn: Warn): SpelledUserData {
-  const region = regionOf(raw, context)
+  const spell = fields.createSpeller(regionOf(raw, context))
   const data: Record<string, string | readonly string[]> = {}
   for (const field of fields.HASHED_FIELD_NAMES) {
     const value = raw[field]
     if (isAbsent(value)) continue
     const hashes = Array.isArray(value)
-      ? hashValues(field, value, region, warn)
-      : hashValue(field, value, region, undefined, warn)
+      ? hashValues(field, value, spell, warn)
+      : hashValue(field, value, spell, undefined, warn)
     if (hashes !== undefined) data[field] = hashes
   }
   for (const field of fields.TEXT_FIELD_NAMES) {
     const value = raw[field]
     if (isAbsent(value)) continue
     const text = Array.isArray(value)
-      ? spellOnly(field, value, region, warn)
-      : spellText(field, value, region, undefined, warn)
+      ? spellOnly(field, value, spell, warn)
+      : spellText(field, value, spell, undefined, warn)
     if (text !== undefined) data[field] = text
   }
   warnOfUnknownKeys(raw, warn)
@@ -61,9 +61,10 @@ export function regionOf(raw: RawUserData, context: SpellingContext): Region {
 }
 
 function firstCountry(values: readonly unknown[], nowhere: Region): string | undefined {
+  const spell = fields.createSpeller(nowhere)
   for (const value of values) {
     if (isAbsent(value)) continue
-    const spelling = fields.spellField('country', value, nowhere)
+    const spelling = spell('country', value)
     if (spelling.status === 'spelled') return spelling.text
   }
   return undefined
@@ -84,11 +85,11 @@ type Index = number | undefined
 function hashValue(
   field: fields.HashedField,
   value: unknown,
-  region: Region,
+  spell: fields.SpellValue,
   index: Index,
   warn: Warn,
 ): readonly string[] | undefined {
-  const spelling = fields.spellField(field, value, region)
+  const spelling = spell(field, value)
   warnOf(spelling, field, index, warn)
   return spelling.status === 'dropped' ? undefined : [hashOf(field, spelling)]
 }
@@ -96,13 +97,13 @@ function hashValue(
 function hashValues(
   field: fields.HashedField,
   values: readonly unknown[],
-  region: Region,
+  spell: fields.SpellValue,
   warn: Warn,
 ): readonly string[] | undefined {
   if (values.length > MAX_VALUES) warn(`user_data.${field}`, 'too_many_values')
   const hashes: string[] = []
   for (const [index, value] of values.slice(0, MAX_VALUES).entries()) {
-    if (!isAbsent(value)) hashes.push(...(hashValue(field, value, region, index, warn) ?? []))
+    if (!isAbsent(value)) hashes.push(...(hashValue(field, value, spell, index, warn) ?? []))
   }
   if (hashes.length === 0) return undefined
   return hashes.length > 1 ? [...new Set(hashes)] : hashes
@@ -111,11 +112,11 @@ function hashValues(
 function spellText(
   field: fields.TextField,
   value: unknown,
-  region: Region,
+  spell: fields.SpellValue,
   index: Index,
   warn: Warn,
 ): string | undefined {
-  const spelling = fields.spellField(field, value, region)
+  const spelling = spell(field, value)
   warnOf(spelling, field, index, warn)
   return spelling.status === 'spelled' ? spelling.text : undefined
 }
@@ -124,7 +125,7 @@ function spellText(
 function spellOnly(
   field: fields.TextField,
   values: readonly unknown[],
-  region: Region,
+  spell: fields.SpellValue,
   warn: Warn,
 ): string | undefined {
   const path = `user_data.${field}`
@@ -134,7 +135,7 @@ function spellOnly(
   }
   if (values.length > MAX_VALUES) warn(path, 'too_many_values')
   const index = values.slice(0, MAX_VALUES).findIndex((value) => !isAbsent(value))
-  return index === -1 ? undefined : spellText(field, values[index], region, index, warn)
+  return index === -1 ? undefined : spellText(field, values[index], spell, index, warn)
 }
 
 function warnOfUnknownKeys(raw: RawUserData, warn: Warn): void {

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import t from 'tap'
 import { cleanText, toNfc } from '../../../src/event/normalize/clean-text.ts'
 import { show } from './table.ts'
@@ -51,4 +52,15 @@ t.test('the work of one value is bounded', async (t) => {
   t.equal(toNfc(`a${'\u0301'.repeat(30)}`)?.length, 30)
   t.equal(toNfc(`a${'\u0301'.repeat(31)}`), undefined)
   t.equal(show(cleanText(`a${'\u0345'.repeat(2000)}${'\u0334'.repeat(2000)}`)), '(unspellable)')
+})
+
+t.test('marks are counted from the beginning of a run, with the same answers', async () => {
+  const mark = fc.constantFrom('\u0301', '\u0316', '\u20dd', '\u{1d165}')
+  const run = fc.array(mark, { minLength: 28, maxLength: 33 }).map((marks) => marks.join(''))
+  fc.assert(
+    fc.property(fc.array(fc.oneof(run, mark, fc.constantFrom('a', ' ', '😀')), { maxLength: 6 }), (parts) => {
+      const text = parts.join('')
+      return (toNfc(text) === undefined) === /\p{M}{31}/u.test(text)
+    }),
+  )
 })

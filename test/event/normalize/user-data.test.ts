@@ -295,3 +295,27 @@ t.test('case, invisible characters and white space at the ends do not matter', a
     { numRuns: 500 },
   )
 })
+
+t.test('so many letters of an event are looked at, and no more', async (t) => {
+  const city = (n: number) => `${'a'.repeat(4000)}${String.fromCharCode(97 + n)}`
+  const em = Array.from({ length: 10 }, () => 'x'.repeat(4000))
+  const full = spell({
+    em,
+    ct: city(0),
+    client_ip_address: '203.0.113.7',
+    client_user_agent: 'a'.repeat(2000),
+  })
+  t.same(full.warnings.slice(8), [
+    'user_data.em[8]: too_long',
+    'user_data.em[9]: too_long',
+    'user_data.ct: too_long',
+    'user_data.client_user_agent: too_long',
+  ])
+  t.equal(full.data.client_ip_address, '203.0.113.7', 'what is short enough for the rest is read')
+  const unread = spell({ em: Array.from({ length: 20 }, () => 'x'.repeat(5000)), ct: city(0) })
+  t.ok(unread.data.ct, 'what is too long by itself takes nothing from the others')
+  const honest = Object.fromEntries(
+    HASHED_FIELD_NAMES.map((field) => [field, Array.from({ length: 20 }, (_, n) => 'ab '.repeat(30) + n)]),
+  )
+  t.notMatch(spell(honest).warnings.join(), 'too_long')
+})
