@@ -7,6 +7,7 @@ import { Type, type Static, type TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import { BadSettings } from './errors.ts'
 import { LOG_LEVELS } from './log.ts'
+import { parseDatabaseUrl } from './store/postgres/database-url.ts'
 
 /** `rule` completes the sentence "NAME must be …". */
 const number = (value: number, minimum: number, maximum: number) =>
@@ -29,6 +30,7 @@ export const SettingsSchema = Type.Object({
     '^(sqlite:(?!:|file:).*[^/:]|postgres(ql)?://\\S+)$',
     'sqlite:./data/relay.db',
   ),
+  DATABASE_URL_DIRECT: Type.Optional(text('postgres:// and a database', '^postgres(ql)?://\\S+$')),
   MASTER_KEY: masterKey(),
   MASTER_KEY_PREVIOUS: masterKey(),
   PINTEREST_API_URL: text(
@@ -78,8 +80,8 @@ export interface Config extends Omit<Settings, 'TRUST_PROXY' | 'METRICS_OPEN'> {
 
 export type DatabaseConfig =
   | { readonly kind: 'sqlite'; readonly path: string }
-  /** With its password: never log it. */
-  | { readonly kind: 'postgres'; readonly url: string }
+  /** With its password: never log it. `directUrl`: past the pooler that `url` leads to. */
+  | { readonly kind: 'postgres'; readonly url: string; readonly directUrl: string | undefined }
 
 /** Throws BAD_SETTINGS with one line per problem. */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
@@ -100,8 +102,13 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (settings.MASTER_KEY_PREVIOUS && !settings.MASTER_KEY) {
     problems.push('MASTER_KEY must be set where MASTER_KEY_PREVIOUS is')
   }
-  const database = readDatabase(settings.DATABASE_URL)
-  if (database.kind === 'postgres') {
+  const database = readDatabase(settings)
+  if (database.kind === 'sqlite') {
+    if (settings.DATABASE_URL_DIRECT !== undefined)
+      problems.push('DATABASE_URL_DIRECT must be left out without PostgreSQL')
+  } else {
+    problems.push(...problemsOfUrl(database.url, 'DATABASE_URL'))
+    problems.push(...problemsOfUrl(database.directUrl, 'DATABASE_URL_DIRECT'))
     // Each replica would make its own.
     for (const name of ['MASTER_KEY', 'ADMIN_TOKEN'] as const) {
       if (settings[name] === undefined)
@@ -117,10 +124,20 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   })
 }
 
-function readDatabase(url: string): DatabaseConfig {
+function readDatabase({ DATABASE_URL: url, DATABASE_URL_DIRECT: directUrl }: Settings): DatabaseConfig {
   return url.startsWith('sqlite:')
     ? { kind: 'sqlite', path: url.slice('sqlite:'.length) }
-    : { kind: 'postgres', url }
+    : { kind: 'postgres', url, directUrl }
+}
+
+function problemsOfUrl(url: string | undefined, setting: string): string[] {
+  if (url === undefined) return []
+  try {
+    parseDatabaseUrl(url, setting)
+    return []
+  } catch (error) {
+    return [(error as Error).message]
+  }
 }
 
 /** An empty setting is an unset one: compose files and manifests pass empty texts for what is not set. */

@@ -47,7 +47,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenedStore>
       return { ...sqlite, shared: undefined }
     }
     case 'postgres': {
-      const postgres = await openPostgres({ ...common, url: database.url })
+      const postgres = await openPostgres({ ...common, url: database.url, directUrl: database.directUrl })
       return { ...postgres, salvage: async () => undefined }
     }
   }
@@ -107,6 +107,12 @@ function reportProblem(problem: StoreProblem, log: Log, onFatal: (() => void) | 
       log.error(
         { file: basename(problem.path), reason: 'queue_set_aside' },
         'the queue was corrupt and is set aside, a fresh one is in use: salvage brings back what can be read',
+      )
+      return
+    case 'commit_in_doubt':
+      log.error(
+        { reason: 'commit_in_doubt' },
+        'a commit was not confirmed, posts are refused until one is: is the synchronous standby away?',
       )
       return
     case 'worker_died':

@@ -42,7 +42,7 @@ t.test('compose passes every setting on, but for what the image and its networks
   const { services } = parse(read('docker-compose.yml')) as {
     services: { relay: { environment: Record<string, string | null> } }
   }
-  const fixed = ['HOST', 'PORT', 'ADMIN_PORT', 'DATABASE_URL']
+  const fixed = ['HOST', 'PORT', 'ADMIN_PORT', 'DATABASE_URL', 'DATABASE_URL_DIRECT']
   const wanted = Object.keys(SettingsSchema.properties).filter((name) => !fixed.includes(name))
   t.strictSame(new Set(Object.keys(services.relay.environment)), new Set([...wanted, ...SDK_SETTINGS]))
 })

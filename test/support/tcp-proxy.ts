@@ -6,8 +6,11 @@ export interface TcpProxy {
   /** Ends what is connected, and refuses whoever comes. */
   cut(): void
   mend(): void
-  /** Ends a connection instead of giving the server's answer to the first message that holds these bytes. */
-  cutAnswerTo(bytes: string): void
+  /**
+   * Ends a connection instead of giving the server's answer to the first message that holds these bytes, of those
+   * connections that have carried `after` from now on: others may send the same.
+   */
+  cutAnswerTo(bytes: string, after: string): void
   /** Nothing passes, in either direction, until `flow`. */
   stall(): void
   flow(): void
@@ -21,7 +24,7 @@ export async function startTcpProxy(target: {
   const pairs = new Set<readonly [Socket, Socket]>()
   let isCut = false
   let isStalled = false
-  let trap: string | undefined
+  let trap: { readonly bytes: string; readonly after: string } | undefined
 
   const server = createServer((near) => {
     if (isCut) {
@@ -32,6 +35,7 @@ export async function startTcpProxy(target: {
     const pair = [near, far] as const
     pairs.add(pair)
     let isDoomed = false
+    let setFor: object | undefined
     if (isStalled) {
       near.pause()
       far.pause()
@@ -42,7 +46,8 @@ export async function startTcpProxy(target: {
       pairs.delete(pair)
     }
     near.on('data', (chunk) => {
-      if (trap !== undefined && chunk.includes(trap)) {
+      if (trap !== undefined && chunk.includes(trap.after)) setFor = trap
+      if (trap !== undefined && setFor === trap && chunk.includes(trap.bytes)) {
         trap = undefined
         isDoomed = true
       }
@@ -74,7 +79,7 @@ export async function startTcpProxy(target: {
       cutAll()
     },
     mend: () => void (isCut = false),
-    cutAnswerTo: (bytes) => void (trap = bytes),
+    cutAnswerTo: (bytes, after) => void (trap = { bytes, after }),
     stall() {
       isStalled = true
       for (const pair of pairs) for (const socket of pair) socket.pause()

@@ -1,20 +1,21 @@
 /**
  * Hears what other replicas changed: at once by NOTIFY, on a connection of its own, and within a second by looking at the
  * table that each change is written to. A notification only says when to look: what counts is the table, so that a lost
- * one costs a second and nothing else.
+ * one costs a second and nothing else. Through a pooler nobody listens: LISTEN belongs to a session.
  *
  * Numbers are given before their transaction is committed, so a later one may be seen first: every look goes over all of
  * the last seconds, and what was told is remembered. When looks failed for longer than that, everything is told anew.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Shared, SharedChange } from '../shared.ts'
-import { connect, drop, type Client, type ConnectionOptions, type Pool } from './connect.ts'
+import { connect, drop, isPooled, type Client, type ConnectionOptions, type Pool } from './connect.ts'
 import { FEED_CHANNEL } from './feed-rows.ts'
 import type { Gates } from './gates.ts'
 import { toLane, type LaneRow } from './lane-rows.ts'
 import type { Owner } from './owner.ts'
 
 export interface FeedOptions {
+  /** Straight to the server, where it can be had. */
   readonly connection: ConnectionOptions
   readonly pool: Pool
   readonly owner: Owner
@@ -97,6 +98,7 @@ export function createFeed({ connection, pool, owner, gates, pollMs }: FeedOptio
         const ended = new Promise<void>((resolve) => client.once('end', () => resolve()))
         client.on('notification', () => void lookNow())
         if (!stop.signal.aborted) {
+          if (await isPooled(client)) break
           await client.query(`LISTEN ${FEED_CHANNEL}`)
           await lookNow()
           await ended
@@ -108,6 +110,7 @@ export function createFeed({ connection, pool, owner, gates, pollMs }: FeedOptio
       listening = undefined
       await rest(LISTEN_AGAIN_MS)
     }
+    if (listening !== undefined) drop(listening)
   }
 
   async function poll(): Promise<void> {

@@ -3,7 +3,7 @@
  * the same time wait for. A server without the rights or with newer tables is left as it is.
  */
 import { StoreTooNew } from '../../errors.ts'
-import type { Queryable } from './connect.ts'
+import { STATEMENT_MS, type Client, type Queryable } from './connect.ts'
 import { SCHEMA_NAME, STEPS } from './schema.ts'
 
 /** Any number that nobody else locks: "pinrelay" in ASCII, cut to what a double holds. */
@@ -11,11 +11,10 @@ const MIGRATION_LOCK = 0x70696e72656c
 /** How long it may take, and how long the others wait for it. */
 export const MIGRATION_MS = 10 * 60_000
 
-export async function migrate(client: Queryable): Promise<void> {
-  await client.query('BEGIN')
+export async function migrate(client: Client): Promise<void> {
   try {
+    await client.begin()
     await client.query(`SET LOCAL lock_timeout = ${MIGRATION_MS}`)
-    await client.query(`SET LOCAL statement_timeout = ${MIGRATION_MS}`)
     await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK])
     const before = await readVersion(client)
     if (before > STEPS.length) {
@@ -30,7 +29,9 @@ export async function migrate(client: Queryable): Promise<void> {
     }
     for (const step of STEPS.slice(before)) await client.query(step)
     if (before < STEPS.length) await client.query('UPDATE schema_version SET version = $1', [STEPS.length])
-    await client.query('COMMIT')
+    // It may wait for a standby, and no longer than any other.
+    await client.query(`SET LOCAL statement_timeout = ${STATEMENT_MS}`)
+    await client.commit()
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined)
     throw error

@@ -7,13 +7,16 @@
  *   owner.ts       heartbeats, fencing numbers, taking over from the dead
  *   vault.ts       the vault's tables, changed by one replica at a time
  *   buckets.ts, feed.ts, gates.ts   what `Shared` promises
- *   connect.ts, migrate.ts, schema.ts, keys.ts   what a start needs
+ *   write-watch.ts   whether commits get through: a full disk, an absent standby
+ *   database-url.ts, hosts.ts, connect.ts   which server, and with or without TLS
+ *   client.ts      what a transaction begins and ends with
+ *   migrate.ts, schema.ts, keys.ts   what a start needs
  *
  * Times between replicas are the database's. Opening rejects with STORE_TOO_NEW, WRONG_MASTER_KEY or STORE_CANNOT_OPEN,
  * and has then changed nothing. Once open it outlives the database: posts get STORE_UNAVAILABLE, verdicts are kept and
  * written when it is back, and no restart is needed.
  */
-import { StoreCannotOpen, StoreTooNew, WrongMasterKey } from '../../errors.ts'
+import { BadSettings, StoreCannotOpen, StoreTooNew, WrongMasterKey } from '../../errors.ts'
 import { createSealer, type MasterKeys } from '../../vault/seal.ts'
 import type { VaultStore } from '../../vault/vault-store.ts'
 import type { Shared } from '../shared.ts'
@@ -26,21 +29,25 @@ import {
   connect,
   createPool,
   endQuietly,
-  type Client,
+  inTransaction,
   type ConnectionOptions,
 } from './connect.ts'
+import { parseDatabaseUrl } from './database-url.ts'
 import { createFeed } from './feed.ts'
 import { createGates } from './gates.ts'
+import { createHosts, type Hosts } from './hosts.ts'
 import { addChecks, assertKeysOpen } from './keys.ts'
 import { migrate, MIGRATION_MS } from './migrate.ts'
 import { registerOwner } from './owner.ts'
 import { createStore } from './store.ts'
 import { createVaultStore } from './vault.ts'
+import { createWriteWatch, probeWrite } from './write-watch.ts'
 import { createWriter } from './writer.ts'
 
 export interface PostgresOptions {
-  /** `postgres://user:password@host/database`; TLS as its `sslmode` says. */
+  /** DATABASE_URL, and DATABASE_URL_DIRECT: past the pooler that the first one leads to. */
   readonly url: string
+  readonly directUrl?: string | undefined
   readonly masterKeys: MasterKeys
   /** Commits that would bring the queued payloads near this reject with STORE_UNAVAILABLE. */
   readonly storeLimitBytes?: number
@@ -50,6 +57,8 @@ export interface PostgresOptions {
   /** Without a heartbeat for so long a replica counts as dead, and what it leases is leased anew. */
   readonly leaseMs?: number
   readonly feedPollMs?: number
+  /** How long a statement of a batch may take, its commit included. */
+  readonly batchStatementMs?: number
   readonly onProblem?: (problem: StoreProblem) => void
   readonly onBatch?: (report: BatchReport) => void
 }
@@ -73,34 +82,52 @@ const VITAL_POOL_SIZE = 3
 const BATCH_STATEMENT_MS = 6000
 
 export async function openPostgres(options: PostgresOptions): Promise<OpenedPostgres> {
-  const { url, masterKeys, name = 'pinrelay', heartbeatMs = HEARTBEAT_MS, leaseMs = LEASE_MS } = options
-  const connection: ConnectionOptions = { url, applicationName: name }
+  const {
+    url,
+    directUrl,
+    masterKeys,
+    name = 'pinrelay',
+    heartbeatMs = HEARTBEAT_MS,
+    leaseMs = LEASE_MS,
+  } = options
+  const writes = createWriteWatch()
+  const connectionTo = (hosts: Hosts): ConnectionOptions => ({
+    hosts,
+    applicationName: name,
+    onFailure: (error) => writes.failed(error),
+  })
+  const connection = connectionTo(hostsOf(url, 'DATABASE_URL'))
+  const direct =
+    directUrl === undefined ? connection : connectionTo(hostsOf(directUrl, 'DATABASE_URL_DIRECT'))
   const sealer = createSealer(masterKeys)
   await using parts = new AsyncDisposableStack()
   const pool = parts.adopt(createPool(connection, POOL_SIZE), (open) => open.end())
   // Of its own, so that no search of an operator keeps a heartbeat or a call's token waiting.
   const vital = parts.adopt(createPool(connection, VITAL_POOL_SIZE), (open) => open.end())
   const owner = await explainOpening(async () => {
+    await inTransaction(vital, (client) => assertDurable(client, connection))
     const client = await connect({ ...connection, statementMs: MIGRATION_MS })
     try {
-      await prepare(client)
+      await migrate(client)
     } finally {
       await endQuietly(client)
     }
+    await inTransaction(vital, async (client) => {
+      await assertKeysOpen(client, sealer)
+      await addChecks(client, sealer)
+    })
     return registerOwner({ pool: vital, name, keyId: sealer.keyId, heartbeatMs, leaseMs })
   })
-
-  async function prepare(client: Client): Promise<void> {
-    await assertDurable(client)
-    await migrate(client)
-    await assertKeysOpen(client, sealer)
-    await addChecks(client, sealer)
-  }
 
   parts.defer(() => owner.close().catch(() => undefined))
   const report = options.onProblem ?? (() => {})
   const writer = parts.adopt(
-    createWriter({ connection: { ...connection, statementMs: BATCH_STATEMENT_MS }, sealer, owner, report }),
+    createWriter({
+      connection: { ...connection, statementMs: options.batchStatementMs ?? BATCH_STATEMENT_MS },
+      sealer,
+      owner,
+      report,
+    }),
     (open) => open.close(),
   )
   const batcher = createBatcher(
@@ -117,14 +144,29 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   )
   parts.defer(() => batcher.drain())
   const gates = createGates(vital, owner)
-  const feed = createFeed({ connection, pool, owner, gates, pollMs: options.feedPollMs ?? FEED_POLL_MS })
+  const feed = createFeed({
+    connection: direct,
+    pool,
+    owner,
+    gates,
+    pollMs: options.feedPollMs ?? FEED_POLL_MS,
+  })
   parts.defer(() => feed.close())
+
+  writes.probeWith(() => probeWrite(vital, owner.id))
 
   const open = parts.move()
   let closing: Promise<void> | undefined
   const close = () => (closing ??= open.disposeAsync())
   return {
-    store: createStore({ batcher, pool, sealer, limitBytes: options.storeLimitBytes ?? Infinity, close }),
+    store: createStore({
+      batcher,
+      pool,
+      sealer,
+      writes,
+      limitBytes: options.storeLimitBytes ?? Infinity,
+      close,
+    }),
     vaultStore: createVaultStore(pool, owner),
     shared: {
       exchange: createExchange(vital, owner),
@@ -137,7 +179,11 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   }
 }
 
-const OPENING_ERRORS = [StoreTooNew, WrongMasterKey, StoreCannotOpen]
+function hostsOf(url: string, setting: string): Hosts {
+  return createHosts(parseDatabaseUrl(url, setting), setting)
+}
+
+const OPENING_ERRORS = [BadSettings, StoreTooNew, WrongMasterKey, StoreCannotOpen]
 
 async function explainOpening<Result>(opening: () => Promise<Result>): Promise<Result> {
   try {

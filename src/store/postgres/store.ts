@@ -8,11 +8,13 @@ import { readAudit } from './audit.ts'
 import { readBacklog, readBooks, readQueuedBytes } from './books.ts'
 import { isPlaceAtFault, type Pool, type Queryable } from './connect.ts'
 import { findLetters } from './letters.ts'
+import type { WriteWatch } from './write-watch.ts'
 
 export interface StoreOptions {
   readonly batcher: Batcher
   readonly pool: Pool
   readonly sealer: Sealer
+  readonly writes: WriteWatch
   readonly limitBytes: number
   readonly close: () => Promise<void>
 }
@@ -23,7 +25,7 @@ const TAKEN_AGAIN = 0.75
 /** How long a look at what is queued is good for. */
 const LOOK_MS = 1000
 
-export function createStore({ batcher, pool, sealer, limitBytes, close }: StoreOptions): Store {
+export function createStore({ batcher, pool, sealer, writes, limitBytes, close }: StoreOptions): Store {
   const batched = createBatchedStore(batcher, close)
   const room = createRoom(pool, limitBytes)
 
@@ -51,10 +53,12 @@ export function createStore({ batcher, pool, sealer, limitBytes, close }: StoreO
     auditTrail: (query) => read(() => readAudit(pool, query)),
     size: () =>
       read(async () => {
+        const problem = writes.problem()
+        if (problem === 'stuck') throw new StoreUnavailable()
         const usedBytes = await readUsedBytes(pool)
         // What is free on the server's disk is not known here; nor is how much of it is the relay's.
         const diskFreeBytes = Math.max(0, Math.min(Number.MAX_SAFE_INTEGER, limitBytes - usedBytes))
-        return { usedBytes, diskFreeBytes, isFull: await room.isFull() }
+        return { usedBytes, diskFreeBytes, isFull: (await room.isFull()) || problem === 'full' }
       }),
     close,
   }

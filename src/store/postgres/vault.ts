@@ -14,8 +14,8 @@ import type {
   VaultRows,
   VaultStore,
 } from '../../vault/vault-store.ts'
-import { StoreUnavailable } from '../../errors.ts'
-import { inTransaction, isPlaceAtFault, type Pool, type Queryable } from './connect.ts'
+import { StoreCannotOpen, StoreUnavailable } from '../../errors.ts'
+import { CommitInDoubt, inTransaction, isPlaceAtFault, type Pool, type Queryable } from './connect.ts'
 import { tellFeed } from './feed-rows.ts'
 import type { Owner } from './owner.ts'
 
@@ -72,22 +72,21 @@ export function createVaultStore(pool: Pool, owner: Owner): VaultStore {
   async function locked<Result>(
     work: (client: Queryable, commit: () => Promise<void>) => Promise<Result>,
   ): Promise<Result> {
-    const client = await unavailable(pool.connect())
-    let isOpen = false
+    const client = await unavailable(pool.begin())
+    let isOpen = true
     let failure: Error | undefined
     const commit = async () => {
       if (!isOpen) return
       isOpen = false
-      await client.query('COMMIT')
+      await client.commit()
     }
     try {
-      isOpen = true
-      await client.query('BEGIN')
       await client.query('SELECT pg_advisory_xact_lock($1)', [VAULT_LOCK])
       const result = await work(client, commit)
       await commit()
       return result
     } catch (error) {
+      if (isDatabaseError(error)) pool.onFailure(error)
       if (isOpen) {
         await client.query('ROLLBACK').catch((gone: unknown) => {
           failure = gone as Error
@@ -155,7 +154,7 @@ async function unavailable<Result>(asked: Promise<Result>): Promise<Result> {
 /** Work may fail for reasons of its own. */
 function isDatabaseError(error: unknown): boolean {
   if (!(error instanceof Error)) return false
-  if ('severity' in error) return true
+  if ('severity' in error || error instanceof CommitInDoubt || error instanceof StoreCannotOpen) return true
   if (!('code' in error)) return /connection|timeout|terminated/i.test(error.message)
   return typeof error.code === 'string' && /^E[A-Z]+$/.test(error.code)
 }

@@ -7,6 +7,7 @@
  *                                                                            │                  └─> retried: done
  *                                                                            └─> was not: retried run again
  *
+ * A COMMIT that PostgreSQL answers with a warning, since the wait for a standby was cancelled, is in doubt as well.
  * Whatever dies, commits answer STORE_UNAVAILABLE at once. Doubt is settled by the owner's row, which every transaction
  * stamps with its number first: reading it under a lock waits for a transaction that the server still works on. A parcel
  * of a commit in doubt is not deleted but waits for anybody: its sender was told 503, but another post of the same event
@@ -38,6 +39,7 @@ import { createBookCounts } from './books.ts'
 import { commitAll } from './commit.ts'
 import {
   assertDurable,
+  CommitInDoubt,
   connect,
   drop,
   endQuietly,
@@ -106,9 +108,12 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
       if (performance.now() - lastFailureMs < REST_MS) throw new Error('The database cannot be reached.')
       try {
         client = await connect(connection)
-        await assertDurable(client)
+        await client.begin()
+        await assertDurable(client, connection)
+        await client.commit()
       } catch (error) {
         lastFailureMs = performance.now()
+        connection.onFailure?.(error)
         forget()
         throw error
       }
@@ -120,10 +125,12 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
   function forget(): void {
     if (client !== undefined) drop(client)
     client = undefined
+    // A primary that took over need not know that these were given out.
+    parcelIds = []
   }
 
   async function settleDoubt(using: Client, { ownerId, batch: doubted, outcomes }: Doubt): Promise<void> {
-    await using.query('BEGIN')
+    await using.begin()
     const { rows } = await using.query<{ batch: number }>(
       'SELECT batch FROM owners WHERE owner_id = $1 FOR UPDATE',
       [ownerId],
@@ -137,7 +144,8 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
       )
       await tellFeed(using, null, { kind: 'lanes', lanes: uniqueLanes(freed.rows) })
     }
-    await using.query('COMMIT')
+    // It waits for the standby as well: once it has this, it has what was in doubt before it.
+    await using.commit()
     doubt = undefined
     if (isCommitted) known = outcomes
   }
@@ -160,12 +168,12 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
   }
 
   async function transact(using: Client, operations: readonly Operation[]): Promise<Outcome[]> {
-    await reserveIds(using, operations)
     batch += 1
     const ownerId = owner.id
     let commitSent: Map<Operation, Outcome> | undefined
     try {
-      await using.query('BEGIN')
+      await using.begin()
+      await reserveIds(using, operations)
       // Also waits for whoever is just declaring this owner dead.
       const stamped = await using.query(
         `UPDATE owners SET batch = $2, heartbeat_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL`,
@@ -190,9 +198,11 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
       }
       await books.write(using, ownerId)
       commitSent = outcomes
-      await using.query('COMMIT')
+      await using.commit()
       return operations.map((operation) => outcomes.get(operation)!)
     } catch (error) {
+      connection.onFailure?.(error)
+      if (error instanceof CommitInDoubt) report({ problem: 'commit_in_doubt' })
       if (isConnectionLost(error) && !(error instanceof OwnerDead)) {
         if (commitSent !== undefined) doubt = { ownerId, batch, outcomes: commitSent }
         forget()
@@ -237,6 +247,7 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
         try {
           await ready()
         } catch (error) {
+          connection.onFailure?.(error)
           // Whatever it was: a transaction may be open on it.
           forget()
           const failed: Outcome = { status: 'unavailable', error: toTravelError(error) }

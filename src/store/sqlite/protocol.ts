@@ -208,6 +208,8 @@ export type StoreProblem =
   | { readonly problem: 'letter_unreadable'; readonly lane: LaneKey; readonly letterId: number }
   /** The queue was corrupt: it lies at `path` now, and a fresh one is in use. */
   | { readonly problem: 'queue_set_aside'; readonly path: string }
+  /** PostgreSQL did not confirm a commit, most likely since its synchronous standby is away: posts are refused. */
+  | { readonly problem: 'commit_in_doubt' }
   /** Nothing works until the relay starts again. */
   | { readonly problem: 'worker_died'; readonly message: string }
 

@@ -116,7 +116,7 @@ t.test('a change fails while the database is away, and memory stays with what is
     label: 'before',
     token: { kind: 'given', accessToken: 'token' },
   })
-  ground.proxy.cutAnswerTo('COMMIT')
+  ground.proxy.cutAnswerTo('COMMIT', 'UPDATE vault_version')
   await t.rejects(vault.putAccount({ adAccountId: '1', label: 'after' }), { code: 'STORE_UNAVAILABLE' })
   t.equal(vault.account('1')?.label, 'before')
   await vault.reload()

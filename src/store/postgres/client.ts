@@ -1,0 +1,203 @@
+/**
+ * A client of the database, and what its transactions begin and end with.
+ *
+ * A pooler between relay and server (PgBouncer) may hand out another session for each transaction. So nothing is set for
+ * a session, nothing that a pooler refuses is said at the start of one, and everything runs in a transaction that sets
+ * for itself what it needs: `begin`. What was committed is known by `commit` alone.
+ */
+import pg from 'pg'
+import { StoreCannotOpen } from '../../errors.ts'
+import type { Hosts, Target } from './hosts.ts'
+import { SCHEMA_NAME } from './schema.ts'
+
+/** What can be asked: a client in a transaction, or the pool, where each statement is a transaction of its own. */
+export interface Queryable {
+  query<Row extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<pg.QueryResult<Row>>
+}
+
+export interface ConnectionOptions {
+  readonly hosts: Hosts
+  readonly applicationName: string
+  /** How long a statement may take. */
+  readonly statementMs?: number
+  /** Told why a transaction failed. */
+  readonly onFailure?: (error: unknown) => void
+}
+
+interface ClientSettings extends pg.ClientConfig {
+  readonly beginSql: string
+  /** Asked when a connection is made: a pool's go where the last one got through. */
+  readonly targetOf: () => Target
+  readonly passwordOf: () => string | undefined
+}
+
+/** As it is asked; its own types know some of the types only. */
+type GetParser = (oid: number, format: string) => (text: string) => unknown
+
+const CONNECT_MS = 3000
+const LOCK_MS = 5000
+export const STATEMENT_MS = 20_000
+/** Beyond what the server allows a statement: only a connection that died without a word takes so long. */
+const PATIENCE_MS = 2000
+/** Less than LOCK_MS: what a stopped replica holds must be free before others give up on it. */
+const STOPPED_CLIENT_MS = 3000
+/** bigint: ids and times stay far below 2^53. */
+const INT8_OID = 20
+
+/** Nobody knows whether it was committed, or whether a standby that must have it does. */
+export class CommitInDoubt extends Error {
+  readonly code = 'COMMIT_IN_DOUBT'
+}
+
+export class RelayClient extends pg.Client {
+  readonly #beginSql: string
+
+  constructor(settings: ClientSettings) {
+    const { beginSql, targetOf, passwordOf, ...client } = settings
+    const { host, port, ssl } = targetOf()
+    const password = passwordOf()
+    super({ ...client, host, port, ssl, ...(password === undefined ? {} : { password }) })
+    this.#beginSql = beginSql
+  }
+
+  /**
+   * One round trip. Rejects where a commit would not be synced, by the server's setting or by what another client of a
+   * pooler left; and where the server takes no writes any more, if there is another host.
+   */
+  async begin(): Promise<void> {
+    // Several statements have several results; pg's types know one.
+    const results = (await this.query(this.#beginSql)) as unknown as readonly pg.QueryResult<Shown>[]
+    const shown: Shown = Object.assign({}, ...results.map(({ rows }) => rows[0]))
+    assertSynced(shown.synchronous_commit)
+    if (shown.transaction_read_only === 'on') throw new StoreCannotOpen(READ_ONLY)
+  }
+
+  /**
+   * Rejects with COMMIT_IN_DOUBT where it succeeds with a warning, or is not answered in time. PostgreSQL gives a warning,
+   * and no error, when somebody cancels the wait for a synchronous standby (`SyncRepWaitForLSN`); its own time limits do
+   * not end that wait.
+   */
+  async commit(): Promise<void> {
+    let isWarned = false
+    const onNotice = ({ code = '' }: { code?: string | undefined }) => {
+      if (!code.startsWith(NO_WARNING_CLASS)) isWarned = true
+    }
+    this.on('notice', onNotice)
+    try {
+      const { command } = await this.query('COMMIT')
+      // What was failed already is rolled back by it, without an error.
+      if (isWarned || command !== 'COMMIT') {
+        throw new CommitInDoubt(IN_DOUBT)
+      }
+    } catch (error) {
+      throw isTimeout(error) ? new CommitInDoubt(IN_DOUBT, { cause: error }) : error
+    } finally {
+      this.off('notice', onNotice)
+    }
+  }
+}
+
+interface Shown {
+  readonly synchronous_commit: string
+  /** Where it is asked for. */
+  readonly transaction_read_only?: string
+}
+
+const NO_WARNING_CLASS = '00'
+const IN_DOUBT = 'a commit was not confirmed: is the synchronous standby away?'
+
+/** The client's own. */
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message === 'Query read timeout'
+}
+
+export function clientSettings(
+  { hosts: { url, hasSeveral }, applicationName, statementMs = STATEMENT_MS }: ConnectionOptions,
+  targetOf: () => Target,
+): ClientSettings {
+  return {
+    beginSql: beginSql(statementMs, hasSeveral),
+    targetOf,
+    passwordOf: () => url.password,
+    ...(url.user === undefined ? {} : { user: url.user }),
+    ...(url.database === undefined ? {} : { database: url.database }),
+    ...(url.options === undefined ? {} : { options: url.options }),
+    ...(url.ssl.isDirect ? { sslnegotiation: 'direct' as const } : {}),
+    application_name: url.applicationName ?? applicationName,
+    connectionTimeoutMillis: url.connectTimeoutMs ?? CONNECT_MS,
+    query_timeout: statementMs + PATIENCE_MS,
+    keepAlive: true,
+    types: {
+      getTypeParser: ((oid: number, format: 'text') =>
+        oid === INT8_OID
+          ? Number
+          : (pg.types.getTypeParser as GetParser)(oid, format)) as typeof pg.types.getTypeParser,
+    },
+  }
+}
+
+/** What a role or a database sets, or another client of a pooler left, must not count. */
+function localSettings(statementMs: number): Readonly<Record<string, string>> {
+  return {
+    transaction_isolation: 'read committed',
+    search_path: SCHEMA_NAME,
+    statement_timeout: String(statementMs),
+    lock_timeout: String(LOCK_MS),
+    idle_in_transaction_session_timeout: String(STOPPED_CLIENT_MS),
+    // Or the warning of a commit in doubt is not sent.
+    client_min_messages: 'notice',
+  }
+}
+
+/** SHOW, since a SELECT would take the snapshot of a transaction that has its isolation still to set. */
+function beginSql(statementMs: number, hasSeveral: boolean): string {
+  const settings = Object.entries(localSettings(statementMs))
+  return [
+    'BEGIN',
+    ...settings.map(([name, value]) => `SET LOCAL ${name} = '${value}'`),
+    'SHOW synchronous_commit',
+    ...(hasSeveral ? ['SHOW transaction_read_only'] : []),
+  ].join('; ')
+}
+
+/** Only where there is another one to go to: or else the start, or each write, says so. */
+export async function assertTakesWrites({ hasSeveral }: Hosts, client: RelayClient): Promise<void> {
+  if (!hasSeveral) return
+  const { rows } = await client.query<Shown>('SHOW transaction_read_only')
+  if (rows[0]!.transaction_read_only === 'on') throw new StoreCannotOpen(READ_ONLY)
+}
+
+const READ_ONLY = 'PostgreSQL takes no writes here: it is a standby or read only.'
+
+/** What a 2xx means needs all of it; a server that forgets on a power cut is refused at the start. In a transaction. */
+export async function assertDurable(
+  client: Queryable,
+  { statementMs = STATEMENT_MS }: ConnectionOptions,
+): Promise<void> {
+  const wanted = localSettings(statementMs)
+  const { rows } = await client.query<{ name: string; setting: string }>(
+    'SELECT name, setting FROM pg_settings WHERE name = ANY($1)',
+    [[...Object.keys(wanted), 'fsync', 'synchronous_commit', 'transaction_read_only']],
+  )
+  const found = new Map(rows.map(({ name, setting }) => [name, setting]))
+  if (found.get('transaction_read_only') === 'on') throw new StoreCannotOpen(READ_ONLY)
+  if (found.get('fsync') !== 'on')
+    throw new StoreCannotOpen('PostgreSQL has fsync off: what it commits could be lost. Turn it on.')
+  assertSynced(found.get('synchronous_commit')!)
+  const lost = Object.keys(wanted).find((name) => found.get(name) !== wanted[name])
+  if (lost !== undefined) {
+    throw new StoreCannotOpen(
+      `PostgreSQL does not keep ${lost} for a transaction: what is between relay and server must pool sessions or transactions.`,
+    )
+  }
+}
+
+function assertSynced(synchronousCommit: string): void {
+  if (DURABLE.has(synchronousCommit)) return
+  throw new StoreCannotOpen(
+    `PostgreSQL has synchronous_commit = ${synchronousCommit}: what it commits could be lost. It must be on, remote_apply, remote_write or local.`,
+  )
+}
+
+/** `remote_write` and `local` sync this server's disk as well; the standby is what they are laxer about. */
+const DURABLE: ReadonlySet<string> = new Set(['on', 'remote_apply', 'remote_write', 'local'])

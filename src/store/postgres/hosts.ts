@@ -1,0 +1,104 @@
+/**
+ * Which of DATABASE_URL's hosts is in use, and whether with TLS: known to all connections of a process. Each new
+ * connection begins with what worked last, and goes on to the next host when that one cannot be reached or takes no writes.
+ *
+ * `allow` and `prefer` are two tries at the same host; the second one is made only where the first was refused for its
+ * TLS, or the lack of it.
+ */
+import { readFileSync } from 'node:fs'
+import type { ConnectionOptions as TlsOptions } from 'node:tls'
+import { BadSettings } from '../../errors.ts'
+import { codeOf } from '../../log.ts'
+import type { DatabaseUrl, Host } from './database-url.ts'
+
+export interface Target extends Host {
+  readonly ssl: false | TlsOptions
+}
+
+export interface Hosts {
+  readonly url: DatabaseUrl
+  /** Whether there is another host to go to: then one that takes no writes must be passed over. */
+  readonly hasSeveral: boolean
+  /** What `dial` tries now. */
+  readonly target: Target
+  /** Tries every host once, beginning with the last one that worked. Rejects with what the most telling one said. */
+  dial<Result>(attempt: (target: Target) => Promise<Result>): Promise<Result>
+}
+
+/** Reads the files that the URL names. */
+export function createHosts(url: DatabaseUrl, setting: string): Hosts {
+  const ways = readWays(url, setting)
+  const targets = url.hosts.flatMap((host, index) =>
+    (host.host.startsWith('/') ? [false as const] : ways).map((ssl) => ({ ...host, ssl, index })),
+  )
+  let target = targets[0]!
+  let working = 0
+  return {
+    url,
+    hasSeveral: url.hosts.length > 1,
+    get target() {
+      return target
+    },
+    async dial(attempt) {
+      const failures: unknown[] = []
+      const passedOver = new Set<number>()
+      for (const next of [...targets.slice(working), ...targets.slice(0, working)]) {
+        if (passedOver.has(next.index)) continue
+        target = next
+        try {
+          const result = await attempt(next)
+          working = targets.indexOf(next)
+          return result
+        } catch (error) {
+          failures.push(error)
+          if (!isAboutTls(error)) passedOver.add(next.index)
+        }
+      }
+      throw failures.find((error) => !isOfNetwork(error)) ?? failures[0]
+    },
+  }
+}
+
+function readWays({ ssl }: DatabaseUrl, setting: string): (false | TlsOptions)[] {
+  const read = (name: string, path: string | undefined) => {
+    if (path === undefined) return undefined
+    try {
+      return readFileSync(path, 'utf8')
+    } catch (error) {
+      throw new BadSettings(`${setting}: the file that ${name} names cannot be read (${codeOf(error)})`)
+    }
+  }
+  if (ssl.mode === 'disable') return [false]
+  // `system`: the authorities that Node knows, as it is without.
+  const ca = ssl.rootCertPath === 'system' ? undefined : read('sslrootcert', ssl.rootCertPath)
+  const cert = read('sslcert', ssl.certPath)
+  const key = read('sslkey', ssl.keyPath)
+  const own = { ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert, key: key! }) }
+  const unverified: TlsOptions = { ...own, rejectUnauthorized: false }
+  switch (ssl.mode) {
+    case 'allow':
+      return [false, unverified]
+    case 'prefer':
+      return [unverified, false]
+    case 'require':
+      // With an authority of one's own it is verify-ca, in libpq as well.
+      return [ca === undefined ? unverified : { ...own, checkServerIdentity: () => undefined }]
+    case 'verify-ca':
+      return [{ ...own, checkServerIdentity: () => undefined }]
+    case 'verify-full':
+      return [own]
+  }
+}
+
+/** The server is there, and wants TLS, or none, or another one. */
+function isAboutTls(error: unknown): boolean {
+  const { code, message } = (error ?? {}) as { readonly code?: string; readonly message?: string }
+  // "no pg_hba.conf entry for …, no encryption"
+  if (code === '28000') return true
+  return code === undefined ? / SSL connection/.test(message ?? '') : /^(ERR_SSL|ERR_TLS|EPROTO)/.test(code)
+}
+
+function isOfNetwork(error: unknown): boolean {
+  const { code, severity } = (error ?? {}) as { readonly code?: string; readonly severity?: string }
+  return severity === undefined && (code === undefined || /^E[A-Z]+$/.test(code))
+}

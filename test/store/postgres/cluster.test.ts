@@ -1,0 +1,241 @@
+/** On a cluster of its own: a standby that is away, hosts that take no writes, TLS, sockets, a full tablespace. */
+import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { openPostgres, type OpenedPostgres, type PostgresOptions } from '../../../src/store/postgres/open.ts'
+import type { StoreProblem } from '../../../src/store/sqlite/protocol.ts'
+import { startPostgres } from '../../support/postgres.ts'
+import { mountSmallDisk } from '../../support/small-disk.ts'
+import { makeParcel, NOW_MS } from '../parcels.ts'
+import { clusterMissing, giveTo, makeCertificate, startCluster, startStandby } from './cluster.ts'
+
+const skip = clusterMissing()
+// Nobody asks for it where all is skipped.
+const cluster = skip
+  ? (undefined as never)
+  : await startCluster(t, ['max_wal_senders=2', 'wal_level=replica'])
+
+const masterKeys = { current: randomBytes(32) }
+const STILL = { heartbeatMs: 3_600_000, leaseMs: 3_600_000, feedPollMs: 3_600_000 }
+
+async function open(t: Test, url: string, options: Partial<PostgresOptions> = {}): Promise<OpenedPostgres> {
+  const opened = await openPostgres({ url, masterKeys, ...STILL, ...options })
+  t.teardown(() => opened.close())
+  return opened
+}
+
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  const endsAtMs = performance.now() + 20_000
+  while (!(await isSo())) {
+    if (performance.now() > endsAtMs) throw new Error('It did not come in time.')
+    await delay(10)
+  }
+}
+
+const isTaken = (commit: Promise<unknown>) =>
+  commit.then(
+    () => true,
+    () => false,
+  )
+
+/** Cancels whoever waits for the standby, once somebody does. */
+async function cancelWait(): Promise<void> {
+  await until(async () => {
+    const cancelled = await cluster.ask(
+      `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query = 'COMMIT'`,
+    )
+    return cancelled.length > 0
+  })
+}
+
+void t.test(
+  'while the synchronous standby is away, no commit is answered, however its wait ends',
+  { skip },
+  async (t) => {
+    const database = await cluster.createDatabase()
+    // As a role may have it: the warning would not be sent.
+    await cluster.ask(`ALTER DATABASE ${database} SET client_min_messages = 'error'`)
+    const problems: StoreProblem[] = []
+    const { store, vaultStore, shared } = await open(t, `${cluster.base}/${database}`, {
+      onProblem: (problem) => problems.push(problem),
+    })
+    const unavailable = { code: 'STORE_UNAVAILABLE' }
+    await cluster.reload({ synchronous_standby_names: 'absent' })
+    t.teardown(() => cluster.reload({ synchronous_standby_names: '' }))
+
+    const events = makeParcel(['in doubt'])
+    await Promise.all([t.rejects(store.commit(events), unavailable), cancelWait()])
+    t.match(problems, [{ problem: 'commit_in_doubt' }])
+    // It has to find out first what became of the one before, and that waits as well.
+    await Promise.all([t.rejects(store.commit(makeParcel(['next'])), unavailable), cancelWait()])
+    const row = { keyId: 'k', label: '', adAccountIds: [], keyHash: Buffer.alloc(32), createdAtMs: NOW_MS }
+    await Promise.all([t.rejects(vaultStore.putKey(row), unavailable), cancelWait()])
+    const change = vaultStore.exclusively(async () => vaultStore.deleteKey('none'))
+    await Promise.all([t.rejects(change, unavailable), cancelWait()])
+    await Promise.all([t.rejects(vaultStore.claim('one'), unavailable), cancelWait()])
+    const gate = { status: 'open', reason: '', forMs: 0 } as const
+    const lane = { adAccountId: '1', isTest: false }
+    await Promise.all([t.rejects(shared.putGate(lane, gate), unavailable), cancelWait()])
+    const tokens = { capacity: 9, refillPerMinute: 9, wanted: 1, holding: 0, unused: 0 }
+    const bucket = { kind: 'door' as const, adAccountId: '1', ...tokens }
+    await Promise.all([t.rejects(shared.exchange([bucket]), unavailable), cancelWait()])
+    const settled = store.countRefused(lane, 3)
+    await cancelWait()
+    await t.rejects(store.size(), unavailable, 'and it is not ready')
+
+    await cluster.reload({ synchronous_standby_names: '' })
+    await t.resolves(settled, 'tried again until it was written')
+    t.match(
+      await store.commit(events),
+      { parcelId: undefined, pendingDuplicates: 1 },
+      'it was kept all the same',
+    )
+    t.match(await store.books({}), { received: 2, queued: 1, duplicate: 1, refused: 3 })
+    await until(async () => (await store.size().catch(() => undefined)) !== undefined)
+  },
+)
+
+void t.test('nor where nobody ends the wait but a time limit of the relay', { skip }, async (t) => {
+  const database = await cluster.createDatabase()
+  const { store } = await open(t, `${cluster.base}/${database}`, { batchStatementMs: 500 })
+  await cluster.reload({ synchronous_standby_names: 'absent' })
+  t.teardown(() => cluster.reload({ synchronous_standby_names: '' }))
+  await t.rejects(store.commit(makeParcel(['late'])), { code: 'STORE_UNAVAILABLE' })
+  await t.rejects(store.size(), { code: 'STORE_UNAVAILABLE' }, 'and it is not ready')
+  await cluster.reload({ synchronous_standby_names: '' })
+  await until(() => isTaken(store.commit(makeParcel(['late']))))
+  t.match(await store.books({}), { received: 2, queued: 1, duplicate: 1 })
+})
+
+void t.test(
+  'a server that stops syncing its commits while the relay runs is noticed',
+  { skip },
+  async (t) => {
+    const database = await cluster.createDatabase()
+    const { store } = await open(t, `${cluster.base}/${database}`)
+    await store.commit(makeParcel(['before']))
+    await cluster.reload({ synchronous_commit: 'off' })
+    t.teardown(() => cluster.reload({ synchronous_commit: 'on' }))
+    await t.rejects(store.commit(makeParcel(['meanwhile'])), { code: 'STORE_UNAVAILABLE' })
+    await t.rejects(store.size(), { code: 'STORE_UNAVAILABLE' }, 'and it is not ready')
+    await cluster.reload({ synchronous_commit: 'on' })
+    await until(() => isTaken(store.commit(makeParcel(['after']))))
+    t.match(await store.books({}), { received: 2 })
+  },
+)
+
+void t.test(
+  'of several hosts the one that takes writes is used, also when it is another one later',
+  { skip },
+  async (t) => {
+    const database = await cluster.createDatabase()
+    const standby = await startStandby(t, cluster)
+    const [login] = cluster.base.split('@')
+    const url = (...ports: number[]) =>
+      `${login}@${ports.map((port) => `127.0.0.1:${port}`).join(',')}/${database}?target_session_attrs=read-write`
+    const { store } = await open(t, url(1, standby, cluster.port))
+    await t.resolves(store.commit(makeParcel(['first'])))
+    for (const ports of [[standby], [1, standby]]) {
+      await t.rejects(open(t, url(...ports)), { code: 'STORE_CANNOT_OPEN', message: /standby or read only/ })
+    }
+    await t.rejects(open(t, url(1)), { code: 'STORE_CANNOT_OPEN', message: /ECONNREFUSED/ })
+
+    const [written] = await cluster.ask<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn')
+    await until(async () => {
+      const sql = `SELECT pg_last_wal_replay_lsn() >= '${written!.lsn}' AS is_there`
+      return (await cluster.ask<{ is_there: boolean }>(sql, database, standby))[0]!.is_there
+    })
+    await cluster.reload({ default_transaction_read_only: 'on' })
+    t.teardown(() => cluster.reload({ default_transaction_read_only: 'off' }))
+    await cluster.ask('SELECT pg_promote()', database, standby)
+    await until(() => isTaken(store.commit(makeParcel(['second']))))
+    // What is idle still leads to the other one, and fails once.
+    await until(async () => (await store.books({}).catch(() => undefined))?.received === 2)
+    t.equal((await cluster.ask('SELECT 1 FROM pinrelay.parcels', database, standby)).length, 2)
+    t.equal((await cluster.ask('SELECT 1 FROM pinrelay.parcels', database)).length, 1)
+  },
+)
+
+void t.test('a socket', { skip }, async (t) => {
+  const database = await cluster.createDatabase()
+  const [login] = cluster.base.split('@')
+  const { store } = await open(
+    t,
+    `${login}@${encodeURIComponent(cluster.folder)}:${cluster.port}/${database}?sslmode=verify-full`,
+  )
+  await t.resolves(store.commit(makeParcel(['over a socket'])))
+})
+
+void t.test('sslmode', { skip }, async (t) => {
+  const url = `${cluster.base}/${await cluster.createDatabase()}`
+  const { cert, key } = makeCertificate(cluster.user, cluster.folder)
+  const isEncrypted = async (query: string) => {
+    const name = `ssl ${randomBytes(4).toString('hex')}`
+    const opened = await openPostgres({ url: url + query, masterKeys, ...STILL, name })
+    const [found] = await cluster.ask<{ ssl: boolean }>(
+      `SELECT bool_and(ssl) AS ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = '${name}'`,
+    )
+    await opened.close()
+    return found!.ssl
+  }
+  t.equal(await isEncrypted(''), false, 'prefer, and the server has none')
+  await t.rejects(isEncrypted('?sslmode=require'), { message: /does not support SSL/ })
+
+  await cluster.reload({ ssl_cert_file: cert, ssl_key_file: key, ssl: 'on' })
+  t.equal(await isEncrypted(''), true, 'prefer, and it has')
+  t.equal(await isEncrypted('?sslmode=disable'), false)
+  t.equal(await isEncrypted('?sslmode=allow'), false)
+  t.equal(await isEncrypted('?sslmode=require'), true, 'without verification')
+  await t.rejects(isEncrypted('?sslmode=verify-full'), { message: /certificate/ })
+  t.equal(await isEncrypted(`?sslmode=verify-full&sslrootcert=${cert}`), true)
+  const byName = (query: string) =>
+    isEncrypted(`${query}&sslrootcert=${cert}&host=localhost&port=${cluster.port}`)
+  await t.rejects(byName('?sslmode=verify-full'), { message: /altnames/ }, 'the name must be in it')
+  t.equal(await byName('?sslmode=verify-ca'), true)
+  t.equal(await byName('?sslmode=require'), true)
+  await t.rejects(isEncrypted('?sslmode=verify-ca&sslrootcert=/nowhere'), {
+    code: 'BAD_SETTINGS',
+    message: /^DATABASE_URL: the file that sslrootcert names cannot be read \(ENOENT\)$/,
+  })
+})
+
+void t.test('a full tablespace: not ready, until something can be written again', { skip }, async (t) => {
+  const disk = mountSmallDisk(t, '48m')
+  if (disk === undefined) return
+  giveTo(cluster.user, disk.folder)
+  await cluster.ask(`CREATE TABLESPACE small LOCATION '${disk.folder}'`)
+  const database = await cluster.createDatabase('TABLESPACE small')
+  t.teardown(async () => {
+    await cluster.ask(`DROP DATABASE ${database} WITH (FORCE)`)
+    await cluster.ask('DROP TABLESPACE small')
+  })
+  const { store, close } = await open(t, `${cluster.base}/${database}`)
+  await store.commit(makeParcel(['before']))
+  t.match(await store.size(), { isFull: false })
+  disk.fill()
+  const large = () => makeParcel([`${'x'.repeat(60_000)}-${randomBytes(4).toString('hex')}`])
+  let refused = 0
+  while (refused === 0) await store.commit(large()).catch(() => void (refused += 1))
+  t.match(await store.size(), { isFull: true })
+  t.equal((await store.books({})).queued > 0, true, 'and can be read')
+  t.match(await store.size(), { isFull: true }, 'the probe fails as well')
+  disk.clear()
+  await until(async () => !(await store.size()).isFull)
+  await t.resolves(store.commit(large()), 'without a restart')
+  await close()
+})
+
+void t.test('tests drop what they created on a server that is not their own', { skip }, async (t) => {
+  const given = process.env['DATABASE_URL_TEST']
+  process.env['DATABASE_URL_TEST'] = `${cluster.base}/postgres`
+  t.teardown(() => {
+    if (given === undefined) delete process.env['DATABASE_URL_TEST']
+    else process.env['DATABASE_URL_TEST'] = given
+  })
+  const names = () => cluster.ask("SELECT datname FROM pg_database WHERE datname ~ '^test_[0-9a-f]{12}$'")
+  const server = await startPostgres()
+  await open(t, await server.createDatabase())
+  t.equal((await names()).length, 1)
+  await server.close()
+  t.strictSame(await names(), [], 'also one that is in use')
+})

@@ -1,0 +1,227 @@
+/**
+ * A cluster of Debian's PostgreSQL, and its PgBouncer, for what a shared server cannot show: an absent standby, a read-only
+ * host, TLS, a full tablespace. Neither runs as root, so root lends them the user `postgres`.
+ */
+import { execFile, execFileSync, spawn } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import pg from 'pg'
+import type { Test } from 'tap'
+
+/** Debian keeps each version apart; the newest one will do. */
+const BIN = globSync('/usr/lib/postgresql/*/bin').toSorted().at(-1)
+const PGBOUNCER = '/usr/sbin/pgbouncer'
+/** As it is, and as it is written in a URL. */
+const PASSWORD = 'a+b/c@d%e'
+const ESCAPED_PASSWORD = 'a+b%2Fc%40d%25e'
+const run = promisify(execFile)
+
+/** What to tell instead of running the tests. */
+export function clusterMissing(): string | false {
+  return BIN === undefined && "Debian's PostgreSQL is not installed"
+}
+
+export function pgBouncerMissing(): string | false {
+  return clusterMissing() || (!existsSync(PGBOUNCER) && 'PgBouncer is not installed')
+}
+
+export interface Cluster {
+  readonly port: number
+  /** Of its socket. */
+  readonly folder: string
+  /** `postgres://…` without database and query, over TCP. */
+  readonly base: string
+  readonly user: { readonly uid: number; readonly gid: number } | Record<string, never>
+  ask<Row extends pg.QueryResultRow>(sql: string, database?: string, at?: number): Promise<Row[]>
+  /** A database's name. */
+  createDatabase(options?: string): Promise<string>
+  /** For `ALTER SYSTEM`. */
+  reload(settings: Readonly<Record<string, string>>): Promise<void>
+}
+
+export async function startCluster(t: Test, flags: readonly string[] = []): Promise<Cluster> {
+  const user = whoRuns()
+  const folder = mkdtempSync(join(tmpdir(), 'pinrelay-cluster-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  giveTo(user, folder)
+  const data = join(folder, 'data')
+  const passwordFile = join(folder, 'password')
+  writeFileSync(passwordFile, PASSWORD)
+  giveTo(user, passwordFile)
+  const initdb = ['-D', data, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`]
+  await run(join(BIN!, 'initdb'), [...initdb, '--no-sync', '--encoding=UTF8', '--locale=C'], user)
+  const port = await startServer(t, { data, folder, user, flags })
+  const base = `postgres://postgres:${ESCAPED_PASSWORD}@127.0.0.1:${port}`
+
+  const ask: Cluster['ask'] = async (sql, database = 'postgres', at = port) => {
+    const client = new pg.Client({
+      host: '127.0.0.1',
+      port: at,
+      user: 'postgres',
+      password: PASSWORD,
+      database,
+    })
+    await client.connect()
+    try {
+      return (await client.query(sql)).rows
+    } finally {
+      await client.end()
+    }
+  }
+  let databases = 0
+  return {
+    port,
+    folder,
+    base,
+    user,
+    ask,
+    async createDatabase(options = '') {
+      const name = `test_${++databases}`
+      await ask(`CREATE DATABASE ${name} ${options}`)
+      return name
+    },
+    async reload(settings) {
+      for (const [name, value] of Object.entries(settings)) await ask(`ALTER SYSTEM SET ${name} = '${value}'`)
+      await ask('SELECT pg_reload_conf()')
+      for (const [name, value] of Object.entries(settings)) {
+        while ((await ask<Record<string, string>>(`SHOW ${name}`))[0]![name] !== value) await delay(10)
+      }
+    },
+  }
+}
+
+interface ServerOptions {
+  readonly data: string
+  /** Of its socket and its log. */
+  readonly folder: string
+  readonly user: Cluster['user']
+  readonly flags: readonly string[]
+}
+
+async function startServer(t: Test, { data, folder, user, flags }: ServerOptions): Promise<number> {
+  const port = await freePort()
+  const options = [
+    `-p ${port} -k ${folder} -c listen_addresses=127.0.0.1 -c shared_buffers=8MB -c max_connections=60`,
+    ...flags.map((flag) => `-c ${flag}`),
+  ]
+  const pgCtl = (...words: string[]) =>
+    // Without pipes: the server would keep them open.
+    new Promise<void>((resolve, reject) => {
+      const child = spawn(join(BIN!, 'pg_ctl'), ['-D', data, '-w', ...words], { ...user, stdio: 'ignore' })
+      child.on('error', reject)
+      child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`pg_ctl ${words[0]}: ${code}`))))
+    })
+  await pgCtl('start', '-l', join(folder, `log-${port}`), '-o', options.join(' '))
+  t.teardown(() => pgCtl('stop', '-m', 'immediate').catch(() => undefined))
+  return port
+}
+
+/** An asynchronous standby of the cluster. Answers its port. */
+export async function startStandby(t: Test, { folder, port, user }: Cluster): Promise<number> {
+  const data = join(folder, 'standby')
+  const from = ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres']
+  const copy = ['-D', data, ...from, '-X', 'fetch', '-c', 'fast']
+  await run(join(BIN!, 'pg_basebackup'), [...copy, '--no-sync', '-R'], {
+    ...user,
+    env: { PGPASSWORD: PASSWORD },
+  })
+  return startServer(t, { data, folder, user, flags: [] })
+}
+
+/** Answers the URL of one of the cluster's databases through it. */
+export async function startPgBouncer(
+  t: Test,
+  cluster: Cluster,
+  poolMode: 'session' | 'transaction' | 'statement',
+  database: string,
+): Promise<string> {
+  const port = await freePort()
+  const folder = join(cluster.folder, `pgbouncer-${port}`)
+  mkdirSync(folder)
+  // The password of the server as it is; the relay's own is not asked for.
+  writeFileSync(join(folder, 'users'), `"postgres" "${PASSWORD}"\n`)
+  writeFileSync(
+    join(folder, 'pgbouncer.ini'),
+    `[databases]
+${database} = host=${cluster.folder} port=${cluster.port}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${port}
+unix_socket_dir =
+auth_type = plain
+auth_file = ${join(folder, 'users')}
+pool_mode = ${poolMode}
+default_pool_size = 20
+`,
+  )
+  for (const path of [folder, join(folder, 'users'), join(folder, 'pgbouncer.ini')])
+    giveTo(cluster.user, path)
+  const child = spawn(PGBOUNCER, [join(folder, 'pgbouncer.ini')], {
+    ...cluster.user,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await ended
+  })
+  await new Promise<void>((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`PgBouncer ended with ${code}`)))
+    child.stderr.on('data', (text: Buffer) => {
+      if (text.includes('process up')) resolve()
+    })
+  })
+  return `postgres://postgres:${ESCAPED_PASSWORD}@127.0.0.1:${port}/${database}`
+}
+
+/** A certificate for 127.0.0.1, signed by nobody but itself; the server's files, and what a client trusts. */
+export function makeCertificate(user: Cluster['user'], folder: string): { cert: string; key: string } {
+  const cert = join(folder, 'server.crt')
+  const key = join(folder, 'server.key')
+  const subject = ['-subj', '/CN=test', '-addext', 'subjectAltName=IP:127.0.0.1']
+  const wanted = [
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:prime256v1',
+    '-nodes',
+    '-days',
+    '2',
+  ]
+  execFileSync('openssl', ['req', ...wanted, ...subject, '-keyout', key, '-out', cert], { stdio: 'ignore' })
+  chmodSync(key, 0o600)
+  for (const path of [cert, key]) giveTo(user, path)
+  return { cert, key }
+}
+
+export function giveTo(user: Cluster['user'], path: string): void {
+  if (user.uid !== undefined) chownSync(path, user.uid, user.gid)
+}
+
+function whoRuns(): Cluster['user'] {
+  if (process.getuid?.() !== 0) return {}
+  const ask = (option: string) => Number(execFileSync('id', [option, 'postgres'], { encoding: 'utf8' }))
+  return { uid: ask('-u'), gid: ask('-g') }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}

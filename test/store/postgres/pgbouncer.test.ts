@@ -1,0 +1,105 @@
+/** Through PgBouncer as Debian ships it, with both ways of pooling that a relay can live with. */
+import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import pg from 'pg'
+import t, { type Test } from 'tap'
+import type { SharedChange } from '../../../src/store/shared.ts'
+import { openPostgres, type OpenedPostgres } from '../../../src/store/postgres/open.ts'
+import { askAll, makeParcel, NOW_MS } from '../parcels.ts'
+import { pgBouncerMissing, startCluster, startPgBouncer } from './cluster.ts'
+
+const skip = pgBouncerMissing()
+// Nobody asks for it where all is skipped.
+const cluster = skip ? (undefined as never) : await startCluster(t)
+
+const masterKeys = { current: randomBytes(32) }
+const lane = { adAccountId: '1', isTest: false }
+
+async function open(t: Test, url: string, directUrl?: string): Promise<OpenedPostgres> {
+  const opened = await openPostgres({ url, directUrl, masterKeys, feedPollMs: directUrl ? 3_600_000 : 20 })
+  t.teardown(() => opened.close())
+  return opened
+}
+
+/** The first news of a gate. */
+function news({ shared }: OpenedPostgres): Promise<SharedChange> {
+  return new Promise((resolve) => {
+    shared.onChange((change) => {
+      if (change.kind === 'gate') resolve(change)
+    })
+  })
+}
+
+for (const poolMode of ['session', 'transaction'] as const) {
+  void t.test(`two relays through PgBouncer, ${poolMode} pooling`, { skip }, async (t) => {
+    const database = await cluster.createDatabase()
+    const url = await startPgBouncer(t, cluster, poolMode, database)
+    const listening = () =>
+      cluster.ask(`SELECT pid FROM pg_stat_activity WHERE datname = '${database}' AND query LIKE 'LISTEN%'`)
+
+    // What another application leaves in a session that is handed on must not matter.
+    const other = new pg.Client({ connectionString: url })
+    await other.connect()
+    await other.query(
+      `SET search_path = public; SET statement_timeout = '1d'; SET client_min_messages = error`,
+    )
+    await other.query(`SET default_transaction_isolation = 'serializable'`)
+    await other.end()
+
+    const [one, two] = [await open(t, url), await open(t, url)]
+    const told = news(two)
+    const { parcelId } = await one.store.commit(makeParcel(['a', 'b']))
+    t.match(await two.store.commit(makeParcel(['a'])), { parcelId: undefined, pendingDuplicates: 1 })
+    await one.store.release([{ parcelId: parcelId!, attempts: 0, history: [] }])
+    const leased = await two.store.lease(askAll())
+    t.equal(leased.length, 1)
+    await two.store.settle([
+      { parcelId: leased[0]!.parcelId, delivered: 'rest', dead: [], settledAtMs: NOW_MS },
+    ])
+    t.match(await one.store.books({}), { received: 3, delivered: 2, queued: 0, duplicate: 1 })
+    await one.vaultStore.exclusively(async () =>
+      one.vaultStore.putKey({
+        keyId: 'k',
+        label: '',
+        adAccountIds: [],
+        keyHash: Buffer.alloc(32),
+        createdAtMs: 1,
+      }),
+    )
+    t.equal((await two.vaultStore.readVault()).keys.length, 1)
+    const tokens = { capacity: 9, refillPerMinute: 9, wanted: 1, holding: 0, unused: 0 }
+    t.match(await two.shared.exchange([{ kind: 'door', adAccountId: '1', ...tokens }]), [{ granted: 1 }])
+    t.equal((await one.shared.replicas()).length, 2)
+    await one.shared.putGate(lane, { status: 'closed', reason: 'paused', forMs: undefined })
+    t.match(await told, { kind: 'gate', lane }, 'told by polling')
+    t.strictSame(await listening(), [], 'nobody listens in a session that is not its own')
+
+    const tables = await cluster.ask<{ schema: string }>(
+      `SELECT DISTINCT schemaname::text AS schema FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`,
+      database,
+    )
+    t.strictSame(tables, [{ schema: 'pinrelay' }])
+
+    const direct = await open(t, url, `${cluster.base}/${database}`)
+    const heard = news(direct)
+    while ((await listening()).length === 0) await delay(10)
+    await one.shared.putGate(lane, { status: 'open', reason: '', forMs: 0 })
+    t.match(await heard, { kind: 'gate', gate: { status: 'open' } }, 'told at once past the pooler')
+  })
+}
+
+void t.test('what a session left off is refused, whoever left it so', { skip }, async (t) => {
+  const database = await cluster.createDatabase()
+  const url = await startPgBouncer(t, cluster, 'transaction', database)
+  const other = new pg.Client({ connectionString: url })
+  await other.connect()
+  await other.query('SET synchronous_commit = off')
+  await other.end()
+  await t.rejects(open(t, url), { code: 'STORE_CANNOT_OPEN', message: /synchronous_commit = off/ })
+})
+
+void t.test('pooling by statement is refused with its reason', { skip }, async (t) => {
+  const database = await cluster.createDatabase()
+  const url = await startPgBouncer(t, cluster, 'statement', database)
+  await t.rejects(open(t, url), { code: 'STORE_CANNOT_OPEN', message: /statement pooling/ })
+})
