@@ -53,6 +53,7 @@ export const SettingsSchema = Type.Object({
   DRAIN_MS: number(1500, 0, 300_000),
   DEDUPE_HOURS: number(24, 1, 720),
   MAX_EVENT_AGE_HOURS: number(168, 1, 8760),
+  DEAD_LETTER_DAYS: number(30, 1, 3650),
   STORE_LIMIT_BYTES: number(10 * 1024 ** 3, 1024 ** 2, 2 ** 50),
   RESERVED_BYTES: number(24 * 1024 ** 2, 1024 ** 2, 2 ** 30),
   BODY_LIMIT_BYTES: number(8 * 1024 ** 2, 1024, 64 * 1024 ** 2),

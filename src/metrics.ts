@@ -13,6 +13,7 @@ export interface Metrics {
   stage(stage: Stage, seconds: number): void
   refused(reason: string): void
   died(reason: string, count: number): void
+  lettersDeleted(reason: 'too_old' | 'store_part_full', count: number): void
   /** One transaction of the store. */
   committed(seconds: number, operations: number): void
   events(verdict: 'delivered' | 'rejected' | 'expired' | 'refused' | 'duplicate', count: number): void
@@ -138,6 +139,14 @@ export function createMetrics(options: { readonly version: string }): Metrics {
     labelNames: ['reason'],
     registers,
   })
+  const lettersDeleted = new Counter({
+    name: 'pinrelay_dead_letters_deleted_total',
+    help: 'Dead letters that the relay deleted, by reason: too_old (DEAD_LETTER_DAYS), store_part_full.',
+    labelNames: ['reason'],
+    registers,
+  })
+  // From 0 on: a rise is only seen after a first value.
+  for (const reason of ['too_old', 'store_part_full']) lettersDeleted.inc({ reason }, 0)
   const commitSeconds = new Histogram({
     name: 'pinrelay_store_commit_duration_seconds',
     help: 'Transactions of the store, from the first operation to the synced end.',
@@ -191,6 +200,7 @@ export function createMetrics(options: { readonly version: string }): Metrics {
     stage: (stage, seconds) => stageOf[stage].observe(seconds),
     refused: (reason) => refusals.inc({ reason }),
     died: (reason, count) => letters.inc({ reason }, count),
+    lettersDeleted: (reason, count) => lettersDeleted.inc({ reason }, count),
     committed(seconds, operations) {
       commitSeconds.observe(seconds)
       commitOperations.observe(operations)

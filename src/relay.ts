@@ -156,9 +156,14 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     store,
     dedupeMs: config.DEDUPE_HOURS * 3_600_000,
     maxEventAgeMs,
+    deadLetterMs: config.DEAD_LETTER_DAYS * 86_400_000,
     onExpired(events) {
       metrics.events('expired', events)
       metrics.died('too_old', events)
+    },
+    onTrimmed({ tooOld, overPart }) {
+      metrics.lettersDeleted('too_old', tooOld)
+      metrics.lettersDeleted('store_part_full', overPart)
     },
     mayDestroy: isClockTrusted,
     clock,
@@ -253,6 +258,11 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   )
   reportTokens({ metrics, vault, clock })
   reportStore({ metrics, look, clock })
+  metrics.accountGauge(
+    'pinrelay_account_over_share',
+    '1 for an account whose posts are refused: more of its events wait than its share of the store holds.',
+    () => new Map(Array.from(readiness.overShare(), (adAccountId) => [adAccountId, 1])),
+  )
   reportVolume({ metrics, volumeWatch })
   reportLanes({ metrics, vault, delivery, guard, door })
 

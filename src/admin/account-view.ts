@@ -62,6 +62,9 @@ export const AccountView = Type.Object(
     dob_format: orNull(Type.Enum(['DMY', 'MDY'])),
     posts_per_minute: orNull(Count),
     paused: Type.Boolean(),
+    over_share: Type.Boolean({
+      description: 'Its posts get 503: more of its events wait than its share of the store holds.',
+    }),
     token: TokenView,
     grant: orNull(GrantView),
     client_id: orNull(Type.String()),
@@ -74,7 +77,7 @@ export const AccountView = Type.Object(
 export type ShowAccount = (account: Account) => Static<typeof AccountView>
 
 export function createShowAccount(options: AdminOptions): ShowAccount {
-  const { vault, delivery, refresher, tokenHealth, clock } = options
+  const { vault, delivery, refresher, tokenHealth, readiness, clock } = options
   return (account) => {
     const { adAccountId, grantId } = account
     const grant = grantId === undefined ? undefined : vault.grant(grantId)
@@ -86,6 +89,7 @@ export function createShowAccount(options: AdminOptions): ShowAccount {
       dob_format: account.dobFormat ?? null,
       posts_per_minute: account.postsPerMinute ?? null,
       paused: account.isPaused,
+      over_share: readiness.overShare().has(adAccountId),
       token: showToken(account, grant, tokenHealth.of(adAccountId), nowMs),
       grant: grant === undefined ? null : showGrant(grant, nowMs),
       client_id: account.clientId ?? null,

@@ -37,12 +37,14 @@ export const status: Command = {
     const watched = accounts['accounts'] as readonly WatchedAccount[]
     const paused = watched.filter((account) => account.paused).length
     const troubles = findTroubles(watched)
+    const overShare = watched.filter((account) => account.over_share).length
     const inTrouble = new Set(troubles.map(({ account }) => account)).size
     const needsPerson = troubles.some(({ remedy }) => remedy !== undefined)
     const answer = {
       ...accounts,
       problem,
       paused_accounts: paused,
+      accounts_over_share: overShare,
       accounts_in_trouble: inTrouble,
       books,
       unusual_volume: marked,
@@ -50,7 +52,7 @@ export const status: Command = {
     }
     show(invocation, answer, () =>
       [
-        `${renderProblem(problem)}\naccounts: ${watched.length}, paused: ${paused}, in trouble: ${inTrouble}`,
+        `${renderProblem(problem, overShare)}\naccounts: ${watched.length}, paused: ${paused}, in trouble: ${inTrouble}`,
         renderTroubles(troubles),
         ...(marked.length === 0 ? [] : [`unusual volume:\n${renderVolume(marked)}`]),
         books === null ? 'the books cannot be read' : renderBooks(books),
@@ -60,7 +62,10 @@ export const status: Command = {
   },
 }
 
-function renderProblem(problem: string | null): string {
+function renderProblem(problem: string | null, overShare: number): string {
+  if (problem === null && overShare > 0) {
+    return `posts are taken, but not those of ${overShare} account(s) over their share of the store`
+  }
   if (problem === null) return 'posts are taken'
   return `PROBLEM: ${[problem, PROBLEMS[problem]].filter(Boolean).join('; ')}`
 }

@@ -3,6 +3,7 @@ export interface WatchedAccount {
   readonly ad_account_id: string
   readonly label: string
   readonly paused: boolean
+  readonly over_share: boolean
   readonly token: {
     readonly kind: string
     readonly last_failure: { readonly at: string; readonly reason: string } | null
@@ -26,6 +27,8 @@ export interface Trouble {
 }
 
 const REMEDIES: Readonly<Record<string, string>> = {
+  over_share:
+    'its posts get 503 until its queue drains: mend its lanes (account verify, set, resume), or raise STORE_LIMIT_BYTES',
   paused: 'account resume',
   reauthorize: 'open /accounts/{id}/authorize of the admin port in a browser, and consent',
   no_token: 'consent at /accounts/{id}/authorize of the admin port, or account set gives a token',
@@ -66,8 +69,9 @@ function troublesOf(account: WatchedAccount): Trouble[] {
 }
 
 /** An account that has not sent anything since the start has no lane to tell it. */
-function wordsFor({ paused, token, grant }: WatchedAccount): string[] {
+function wordsFor({ paused, over_share: isOverShare, token, grant }: WatchedAccount): string[] {
   return [
+    ...(isOverShare ? ['over_share'] : []),
     ...(paused ? ['paused'] : []),
     ...(token.kind === 'none' ? ['no_token'] : []),
     ...(grant?.status === 'reauthorize' ? ['reauthorize'] : []),

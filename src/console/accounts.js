@@ -69,6 +69,13 @@ export function createAccounts(query) {
       'article.card',
       { 'aria-label': label || id },
       h('h2', {}, label || id, ' ', paused ? h('span.state', { 'data-state': 'stands' }, 'paused') : null),
+      account.over_share &&
+        h(
+          'p',
+          {},
+          h('span.state', { 'data-state': 'stands' }, 'over_share'),
+          ' Its posts get 503: more of its events wait than its share of the store holds. Mend its lanes.',
+        ),
       h(
         'dl',
         {},

@@ -193,7 +193,7 @@ export async function createPublicApp(options: PublicAppOptions): Promise<Fastif
       onRequest: [
         (request, _reply, done) => {
           request.sender = authenticate(vault, request, request.params.ad_account_id)
-          readiness.check()
+          readiness.check(request.sender.account.adAccountId)
           checkEncoding(request.headers['content-encoding'])
           done()
         },

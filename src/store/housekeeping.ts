@@ -1,16 +1,20 @@
 /**
- * What the store needs now and then: it forgets what was seen longer ago than DEDUPE_HOURS, and makes dead letters of
- * waiting events that grew too old. Both destroy by the clock, so neither is done while `mayDestroy` forbids it.
+ * What the store needs now and then: it forgets what was seen longer ago than DEDUPE_HOURS, makes dead letters of waiting
+ * events that grew too old, and deletes dead letters that are too old themselves, or too many. All but the last destroy
+ * by the clock, so none of these is done while `mayDestroy` forbids it.
  */
 import type { Clock } from '../clock.ts'
 import { codeOf, type Log } from '../log.ts'
-import type { Store } from './store.ts'
+import type { Store, TrimStep } from './store.ts'
 
 export interface HousekeepingOptions {
   readonly store: Store
   readonly dedupeMs: number
   readonly maxEventAgeMs: number
+  readonly deadLetterMs: number
   readonly onExpired: (events: number) => void
+  /** Dead letters that were deleted. */
+  readonly onTrimmed: (step: TrimStep) => void
   /** False while the wall clock is not to be trusted: what is not done now is done the next time. */
   readonly mayDestroy: () => boolean
   readonly clock: Clock
@@ -27,11 +31,16 @@ interface Chore {
 /** Each time the store walks over all that was seen; a little late costs nothing but room. */
 const FORGET_EVERY_MS = 10 * 60_000
 const EXPIRE_EVERY_MS = 60_000
+/** What passes their part of the store is deleted by then; SQLite does that itself. */
+const TRIM_EVERY_MS = 10_000
+const TOLD_EVERY_MS = 60_000
 /** In steps, between which commits go on. */
 const PARCELS_PER_STEP = 100
+const LETTERS_PER_STEP = 500
 
 export function keepHouse(options: HousekeepingOptions): { close(): void } {
-  const { store, dedupeMs, maxEventAgeMs, onExpired, mayDestroy, clock, log } = options
+  const { store, dedupeMs, maxEventAgeMs, deadLetterMs, onExpired, onTrimmed, mayDestroy, clock, log } =
+    options
   const cancels = new Set<() => void>()
   let isClosed = false
 
@@ -59,6 +68,31 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
     },
   }
 
+  let untold = 0
+  let toldAtMs = -Infinity
+
+  const trim: Chore = {
+    everyMs: TRIM_EVERY_MS,
+    failure: 'store cannot delete dead letters',
+    async run() {
+      while (!isClosed) {
+        const diedBeforeMs = mayDestroy() ? clock.wallMs() - deadLetterMs : 0
+        const step = await store.trimDeadLetters({ diedBeforeMs, limit: LETTERS_PER_STEP })
+        if (step.tooOld + step.overPart === 0) break
+        onTrimmed(step)
+        untold += step.overPart
+      }
+      const nowMs = clock.monotonicMs()
+      if (untold === 0 || nowMs - toldAtMs < TOLD_EVERY_MS) return
+      log.warn(
+        { events: untold, reason: 'dead_letters_full' },
+        'the oldest dead letters were deleted: there are more than their part of STORE_LIMIT_BYTES holds',
+      )
+      untold = 0
+      toldAtMs = nowMs
+    },
+  }
+
   function doLater(chore: Chore, delayMs: number): void {
     const cancel = clock.after(delayMs, () => {
       cancels.delete(cancel)
@@ -78,6 +112,7 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
   // Soon after the start, for relays that are started again more often than this.
   doLater(forget, FORGET_EVERY_MS / 10)
   doLater(expire, EXPIRE_EVERY_MS)
+  doLater(trim, TRIM_EVERY_MS)
 
   return {
     close() {

@@ -29,6 +29,9 @@ export function reportStore(options: {
       return (await look()).size.diskFreeBytes
     },
   )
+  metrics.gauge('pinrelay_dead_letters_bytes', 'What dead letters take of the store.', async () => {
+    return (await look()).size.deadLetterBytes
+  })
   metrics.gauge('pinrelay_store_full', '1 while posts are refused because the store is full.', async () => {
     return (await look()).size.isFull ? 1 : 0
   })

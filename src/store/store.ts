@@ -220,12 +220,31 @@ export interface ExpireRequest {
   readonly nowMs: number
 }
 
+/** Which dead letters have to go, oldest first: those that are too old, and what passes their part of the store. */
+export interface TrimRequest {
+  /** Milliseconds since the epoch. */
+  readonly diedBeforeMs: number
+  /** At most this many are removed. */
+  readonly limit: number
+}
+
+export interface TrimStep {
+  readonly tooOld: number
+  /** Removed for the newer ones' sake, those included that a store removed since the last step by itself. */
+  readonly overPart: number
+}
+
 export interface StoreSize {
   readonly usedBytes: number
+  /** Of payloads that are queued. */
+  readonly queuedBytes: number
+  readonly deadLetterBytes: number
   /** Free bytes of the disk that the store is on, as far as this process may use them. */
   readonly diskFreeBytes: number
   /** Commits are refused until some of what is queued has gone, or until the disk has room again. */
   readonly isFull: boolean
+  /** Accounts whose commits alone are refused: they have too much queued for the room that is left. Empty while all are. */
+  readonly overShare: readonly string[]
 }
 
 export interface Store {
@@ -233,7 +252,8 @@ export interface Store {
    * Takes the events that were not seen before and leases them to the caller. Test events are never compared: a
    * developer posts the same one again and again. Many commits that are asked for at the same time share one synced
    * transaction. Rejects with STORE_UNAVAILABLE when it cannot write: nothing was taken, or, where a database did not
-   * live to say so, what was taken waits like any other parcel, and the same post again is a duplicate.
+   * live to say so, what was taken waits like any other parcel, and the same post again is a duplicate. It also rejects
+   * where the account alone has too much queued (share.ts). Dead letters are no reason.
    */
   commit(parcel: NewParcel): Promise<Receipt>
   /**
@@ -263,6 +283,8 @@ export interface Store {
   purge(request: PurgeRequest): Promise<PurgeStep>
   /** Makes dead letters, as `too_old`, of waiting live events; answers how many, and 0 when none is left. */
   expire(request: ExpireRequest): Promise<number>
+  /** Deletes dead letters, oldest first, until both counts are 0. The books keep counting them as what they were. */
+  trimDeadLetters(request: TrimRequest): Promise<TrimStep>
   addAudit(entry: Omit<AuditEntry, 'id'>): Promise<void>
   /** Newest first, those with a smaller id than `beforeId`. */
   auditTrail(query: AuditQuery): Promise<readonly AuditEntry[]>

@@ -95,17 +95,16 @@ t.test('a token that does not work ends with 3, and status says who must mend wh
 })
 
 t.test('status ends with 3 while posts are refused, and its first line says why', async (t) => {
-  const stand = await setUp(t, { STORE_LIMIT_BYTES: String(1024 ** 2) })
+  const stand = await setUp(t)
   const relay = createCommandLine(stand)
   t.match(await relay('status'), { code: 0 })
   stand.sandbox.faults.set([{ kind: 'status', status: 500 }])
-  // The last ones must be small: a post that would not fit is refused, and the store stays below its mark.
-  for (let size = 500, isFull = false; !isFull;) {
-    const data = Array.from({ length: size }, () => rawEvent())
-    const { status } = await stand.post({ data }, { headers: { prefer: 'wait=0' } })
-    if (status === 503) size = Math.ceil(size / 2)
-    isFull = (await stand.admin('GET', '/live')).body['problem'] !== null
+  for (let post = 0; post < 5; post++) {
+    const data = Array.from({ length: 500 }, () => rawEvent())
+    await stand.post({ data }, { headers: { prefer: 'wait=0' } })
   }
+  await stand.restart({ STORE_LIMIT_BYTES: String(1024 ** 2) })
+  while ((await stand.admin('GET', '/live')).body['problem'] === null);
   t.match(await relay('status'), { code: 3, stdout: /^PROBLEM: store_full; posts get 503/ })
   t.match(JSON.parse((await relay('status --json')).stdout), {
     problem: 'store_full',
@@ -113,6 +112,35 @@ t.test('status ends with 3 while posts are refused, and its first line says why'
     accounts: [{ ad_account_id: ACCOUNT }],
     books: { received: Number },
   })
+})
+
+t.test('status names the account that is over its share, which alone is refused', async (t) => {
+  const stand = await setUp(t, { STORE_LIMIT_BYTES: String(1024 ** 2) })
+  const relay = createCommandLine(stand)
+  await stand.admin('PUT', `/accounts/${OTHER}`, { access_token: SECRET })
+  const { body } = await stand.admin('POST', '/keys', { label: 'other', ad_account_ids: [OTHER] })
+  const other = { account: OTHER, key: String(body['key']) }
+  stand.sandbox.faults.set([{ kind: 'status', status: 500 }])
+  for (let size = 500, isOver = false; !isOver;) {
+    const data = Array.from({ length: size }, () => rawEvent())
+    const { status } = await stand.post({ data }, { headers: { prefer: 'wait=0' } })
+    if (status === 503) size = Math.ceil(size / 2)
+    isOver = (await stand.admin('GET', `/accounts/${ACCOUNT}`)).body['over_share'] === true
+  }
+  t.match(await stand.post({ data: [rawEvent()] }), { status: 503, body: { code: 4197 } })
+  t.match(await stand.post({ data: [rawEvent()] }, { ...other, headers: { prefer: 'wait=0' } }), {
+    status: 202,
+  })
+  t.equal((await fetch(`${stand.relay.publicUrl}/readyz`)).status, 200)
+  const status = await relay('status')
+  t.match(status, { code: 3, stdout: /^posts are taken, but not those of 1 account\(s\) over their share/ })
+  t.match(status.stdout, /549755885175 +- +over_share +- +its posts get 503 until its queue drains/)
+  t.notMatch(status.stdout, new RegExp(`${OTHER}.*over_share`))
+  t.match(JSON.parse((await relay('status --json')).stdout), { problem: null, accounts_over_share: 1 })
+  const metrics = await fetch(`${stand.relay.adminUrl}/metrics`, {
+    headers: { authorization: `Bearer ${ADMIN_TOKEN}` },
+  })
+  t.match(await metrics.text(), `pinrelay_account_over_share{ad_account_id="${ACCOUNT}"} 1\n`)
 })
 
 t.test('status tells accounts in trouble that have no lane', async (t) => {

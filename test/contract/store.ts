@@ -27,6 +27,7 @@ export interface OpenedStore {
 
 export interface OpenOptions {
   readonly masterKeys?: MasterKeys
+  readonly storeLimitBytes?: number
 }
 
 export interface Ground {
@@ -65,6 +66,8 @@ export function testStore(t: Test, layGround: LayGround): void {
   testCrash(t, layGround)
   testKeys(t, layGround)
   testVault(t, layGround)
+  testTrim(t, layGround)
+  testShares(t, layGround)
 }
 
 function testCommits(t: Test, layGround: LayGround): void {
@@ -1027,4 +1030,127 @@ function eventsOf(parcel: LeasedParcel): string[] {
 /** The first event's id. */
 function idOf(parcel: LeasedParcel): string {
   return (JSON.parse(eventsOf(parcel)[0]!) as { event_id: string }).event_id
+}
+
+function testTrim(t: Test, layGround: LayGround): void {
+  t.test('dead letters that are too old go, the oldest death first, and the books keep them', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    for (const [id, laterMs] of Object.entries({ second: 1, third: 2, first: 0, test: 1 })) {
+      const { parcelId } = await store.commit(makeParcel([id], { isTest: id === 'test' }))
+      const settledAtMs = NOW_MS + laterMs
+      await store.settle([{ parcelId: parcelId!, delivered: [], dead: [makeDead(0)], settledAtMs }])
+    }
+    const books = await store.books({})
+    const { deadLetterBytes } = await store.size()
+    const left = async () => (await store.deadLetters({ limit: 10 })).map(({ eventId }) => eventId)
+    t.same(await store.trimDeadLetters({ diedBeforeMs: NOW_MS, limit: 10 }), { tooOld: 0, overPart: 0 })
+    t.same(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 2, limit: 2 }), { tooOld: 2, overPart: 0 })
+    t.same(await left(), ['test', 'third'])
+    t.ok((await store.size()).deadLetterBytes < deadLetterBytes)
+    t.same(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 2, limit: 2 }), { tooOld: 1, overPart: 0 })
+    t.same(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 2, limit: 2 }), { tooOld: 0, overPart: 0 })
+    t.same(await left(), ['third'])
+    t.same(await store.books({}), books)
+  })
+
+  t.test('no byte of a dead letter stays counted, whatever became of it', async (t) => {
+    const ground = await layGround(t)
+    const first = await ground.open()
+    const ids = ['replayed', 'purged', 'trimmed']
+    await die(
+      first.store,
+      makeParcel(ids),
+      ids.map((_, index) => makeDead(index)),
+    )
+    const [newest, middle] = await first.store.deadLetters({ limit: 3 })
+    await first.store.purge({ ids: [middle!.id], limit: 1, nowMs: NOW_MS })
+    await first.store.replay(askReplay({ ids: [newest!.id] }))
+    await first.close()
+    const { store } = await ground.open()
+    t.ok((await store.size()).deadLetterBytes > 0)
+    t.same(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 1, limit: 9 }), { tooOld: 1, overPart: 0 })
+    const [leased] = await store.lease(askAll())
+    t.match(await store.size(), { queuedBytes: leased!.payload.byteLength, deadLetterBytes: 0 })
+    await store.settle([{ parcelId: leased!.parcelId, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])
+    t.match(await store.size(), { queuedBytes: 0, deadLetterBytes: 0 })
+  })
+
+  t.test('of more dead letters than their part holds the oldest go, and each is told once', async (t) => {
+    const storeLimitBytes = 600_000
+    const { store } = await (await layGround(t)).open({ storeLimitBytes })
+    const idsOf = (round: number) => Array.from({ length: 20 }, (_, n) => `${round}-${n}-${'x'.repeat(800)}`)
+    for (let round = 0; round < 5; round++) {
+      const ids = idsOf(round)
+      await die(
+        store,
+        makeParcel(ids),
+        ids.map((_, index) => makeDead(index)),
+      )
+    }
+    let removed = 0
+    for (let step = { tooOld: 0, overPart: -1 }; step.overPart !== 0;) {
+      step = await store.trimDeadLetters({ diedBeforeMs: 0, limit: 7 })
+      t.equal(step.tooOld, 0)
+      removed += step.overPart
+    }
+    const left = (await store.deadLetters({ limit: 200 })).map(({ eventId }) => eventId)
+    const all = Array.from({ length: 5 }, (_, round) => idsOf(round)).flat()
+    t.strictSame(left.toReversed(), all.slice(removed), 'the newest are left')
+    t.ok(removed > 0 && left.length > 30, `${left.length} are left`)
+    t.ok((await store.size()).deadLetterBytes <= storeLimitBytes / 10)
+    t.match(await store.books({}), { received: 100, rejected: 100 })
+  })
+}
+
+function testShares(t: Test, layGround: LayGround): void {
+  t.test(
+    'an account that does not drain leaves room for the others, and gets nearly all alone',
+    async (t) => {
+      const storeLimitBytes = 4_000_000
+      const { store } = await (await layGround(t)).open({ storeLimitBytes })
+      let serial = 0
+      const post = (adAccountId: string, bytes: number) =>
+        store.commit(makeParcel([`${serial++}-${'x'.repeat(bytes)}`], { adAccountId }))
+      /** Ids of what was taken. */
+      const fill = async (adAccountId: string, bytes: number) => {
+        for (const ids: number[] = []; ;) {
+          const results = await Promise.allSettled(Array.from({ length: 10 }, () => post(adAccountId, bytes)))
+          for (const one of results) if (one.status === 'fulfilled') ids.push(one.value.parcelId!)
+          const refused = results.filter((one) => one.status === 'rejected')
+          for (const { reason } of refused) t.match(reason, { code: 'STORE_UNAVAILABLE' })
+          if (refused.length > 0) return ids
+        }
+      }
+      const taken = await fill('1', 15_000)
+      t.ok(taken.length * 15_000 > 0.55 * storeLimitBytes, `${taken.length} were taken`)
+      t.match(await store.size(), { isFull: false, overShare: ['1'] })
+      await t.resolves(post('2', 15_000), 'which others do not feel')
+      t.ok((await fill('2', 1000)).length > 10)
+      t.match(await store.size(), { isFull: false })
+      await t.resolves(post('3', 1000), 'nor do two')
+
+      const settledAtMs = NOW_MS
+      await store.settle(
+        taken.map((parcelId) => ({ parcelId, delivered: 'rest' as const, dead: [], settledAtMs })),
+      )
+      t.match(await store.size(), { isFull: false, overShare: [] })
+      await t.resolves(post('1', 15_000), 'and it is taken again once it has drained')
+    },
+  )
+
+  t.test('dead letters take no room from posts', async (t) => {
+    const storeLimitBytes = 1_000_000
+    const { store } = await (await layGround(t)).open({ storeLimitBytes })
+    // More bytes than the store may have, of which none is in the queue for long.
+    for (let round = 0; round < 12; round++) {
+      const ids = Array.from({ length: 100 }, (_, n) => `${round}-${n}-${'x'.repeat(500)}`)
+      await die(
+        store,
+        makeParcel(ids),
+        ids.map((_, index) => makeDead(index)),
+      )
+    }
+    t.match(await store.size(), { isFull: false, overShare: [] })
+    t.match(await store.books({}), { received: 1200, rejected: 1200, queued: 0 })
+  })
 }

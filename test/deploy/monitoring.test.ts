@@ -34,6 +34,7 @@ const SCRAPED = new Map([['up', new Set<string>()]])
 /** They come with what they count: a token that expires, a grant that was refused, a day that is not like the others. */
 const NOT_HERE: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ['pinrelay_token_expiry_seconds', new Set(['ad_account_id'])],
+  ['pinrelay_account_over_share', new Set(['ad_account_id'])],
   ['pinrelay_account_needs_consent', new Set(['ad_account_id'])],
   ['pinrelay_volume_mark', new Set(['ad_account_id', 'event_name', 'direction'])],
 ])

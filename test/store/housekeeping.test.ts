@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { keepHouse } from '../../src/store/housekeeping.ts'
-import type { ExpireRequest, Store } from '../../src/store/store.ts'
+import type { ExpireRequest, Store, TrimRequest, TrimStep } from '../../src/store/store.ts'
 import { createManualClock } from '../support/clock.ts'
 
 const MINUTE_MS = 60_000
@@ -10,12 +10,21 @@ function setUp(t: Test) {
   const forgotten: number[] = []
   const expired: ExpireRequest[] = []
   const logged: unknown[] = []
+  const warned: unknown[] = []
   const trust = { mayDestroy: true }
   /** What `expire` answers next; 0 when there is nothing. */
   const counts: (number | Error)[] = []
   const told: number[] = []
-  const store: Pick<Store, 'forgetSeen' | 'expire'> = {
+  const trimRequests: TrimRequest[] = []
+  /** What `trimDeadLetters` answers next; nothing when there is none. */
+  const steps: TrimStep[] = []
+  const trimmed: TrimStep[] = []
+  const store: Pick<Store, 'forgetSeen' | 'expire' | 'trimDeadLetters'> = {
     forgetSeen: async (seenBeforeMs) => void forgotten.push(seenBeforeMs),
+    async trimDeadLetters(request) {
+      trimRequests.push(request)
+      return steps.shift() ?? { tooOld: 0, overPart: 0 }
+    },
     async expire(request) {
       expired.push(request)
       const count = counts.shift() ?? 0
@@ -27,13 +36,33 @@ function setUp(t: Test) {
     store: store as Store,
     dedupeMs: 1000,
     maxEventAgeMs: 5000,
+    deadLetterMs: 20_000,
     onExpired: (events) => void told.push(events),
+    onTrimmed: (step) => void trimmed.push(step),
     mayDestroy: () => trust.mayDestroy,
     clock,
-    log: { debug() {}, info() {}, warn() {}, error: (fields) => void logged.push(fields) },
+    log: {
+      debug() {},
+      info() {},
+      warn: (fields) => void warned.push(fields),
+      error: (fields) => void logged.push(fields),
+    },
   })
   t.teardown(() => house.close())
-  return { clock, forgotten, expired, logged, trust, counts, told, house }
+  return {
+    clock,
+    forgotten,
+    expired,
+    logged,
+    trust,
+    counts,
+    told,
+    house,
+    trimRequests,
+    steps,
+    trimmed,
+    warned,
+  }
 }
 
 t.test('every minute the store expires what is too old, in steps, until nothing is left', async (t) => {
@@ -108,3 +137,49 @@ t.test('once closed it does nothing more', async (t) => {
   t.same([forgotten.length, expired.length], [0, 0])
   t.equal(clock.pendingTimers(), 0)
 })
+
+t.test('every ten seconds dead letters that are too old or too many are deleted, in steps', async (t) => {
+  const { clock, trimRequests, steps, trimmed } = setUp(t)
+  await clock.advance(9999)
+  t.equal(trimRequests.length, 0)
+  const found = [
+    { tooOld: 500, overPart: 0 },
+    { tooOld: 3, overPart: 4 },
+  ]
+  steps.push(...found)
+  await clock.advance(1)
+  t.equal(trimRequests.length, 3)
+  t.match(trimRequests[0], { diedBeforeMs: clock.wallMs() - 20_000 })
+  t.same(trimmed, found)
+})
+
+t.test('while the clock is not trusted no dead letter is too old, but they are bounded', async (t) => {
+  const { clock, trimRequests, steps, trimmed, trust } = setUp(t)
+  trust.mayDestroy = false
+  steps.push({ tooOld: 0, overPart: 2 })
+  await clock.advance(10_000)
+  t.match(trimRequests, [{ diedBeforeMs: 0 }, { diedBeforeMs: 0 }])
+  t.same(trimmed, [{ tooOld: 0, overPart: 2 }])
+})
+
+t.test(
+  'dead letters that had to go for newer ones are told at most once a minute, all of them',
+  async (t) => {
+    const { clock, steps, warned } = setUp(t)
+    steps.push({ tooOld: 9, overPart: 0 })
+    await clock.advance(10_000)
+    t.same(warned, [], 'age is nothing to tell')
+    steps.push({ tooOld: 0, overPart: 5 })
+    await clock.advance(10_000)
+    t.match(warned, [{ events: 5, reason: 'dead_letters_full' }])
+    for (const overPart of [1, 2, 3]) {
+      steps.push({ tooOld: 0, overPart })
+      await clock.advance(10_000)
+    }
+    t.equal(warned.length, 1)
+    await clock.advance(30_000)
+    t.match(warned, [{ events: 5 }, { events: 6 }])
+    await clock.advance(10 * MINUTE_MS)
+    t.equal(warned.length, 2)
+  },
+)

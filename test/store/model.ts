@@ -140,13 +140,16 @@ export async function testAgainstModel({ layGround, runs, seed, onRun }: ModelOp
   }
 }
 
-/** Leaves nothing that waits: the next run's expiry goes over all lanes. */
+/** Leaves nothing: the next run's expiry and trims go over all lanes. Then no byte may be counted any more. */
 async function empty({ parcels }: Model, { opened, adAccountId }: Real): Promise<void> {
   const { store } = opened
   const leased = await leaseAll(store, adAccountId)
   const held = parcels.filter(({ isHeld }) => isHeld)
   const ids = [...leased, ...held].map(({ parcelId }) => parcelId!)
   await store.settle(ids.map((parcelId) => ({ parcelId, delivered: 'rest', dead: [], settledAtMs: NOW_MS })))
+  await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 1, limit: 1000 })
+  const { queuedBytes, deadLetterBytes } = await store.size()
+  assertSame([queuedBytes, deadLetterBytes], [0, 0], 'bytes of an empty store')
 }
 
 function makeModel(): Model {
@@ -202,6 +205,10 @@ const plainPlan: fc.Arbitrary<Plan> = fc.oneof(
     arbitrary: fc.tuple(cutoffS, fc.integer({ min: 1, max: 3 })).map((values) => expire(...values)),
   },
   { weight: 1, arbitrary: fc.nat(9).map(audit) },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(fc.boolean(), fc.integer({ min: 1, max: 3 })).map((values) => trim(...values)),
+  },
 )
 
 const pause = fc.constantFrom<Pause>('none', 'turn', 'answer')
@@ -400,6 +407,18 @@ function expireOne(model: Model, parcel: ModelParcel, oldestEventTimeS: number):
   parcel.oldestEventTimeS = Math.min(...[...parcel.pending].map((index) => eventTimesS[index]!))
   removeSettled(model, parcel)
   return old.length
+}
+
+/** All of them died at the same time: they go in the order in which they were written. */
+function trim(isTooOld: boolean, limit: number): Plan {
+  return plan(`trim ${limit} of ${isTooOld ? 'all' : 'none'}`, () => ({
+    ask: (store) => store.trimDeadLetters({ diedBeforeMs: NOW_MS + Number(isTooOld), limit }),
+    apply(model, answer) {
+      const tooOld = isTooOld ? Math.min(limit, model.letters.length) : 0
+      model.letters = model.letters.slice(0, model.letters.length - tooOld)
+      if (answer !== undefined) assertSame(answer.value, { tooOld, overPart: 0 }, 'trimmed')
+    },
+  }))
 }
 
 function audit(n: number): Plan {

@@ -16,12 +16,15 @@ export const COUNTERS = [
   'refused',
   'parcels',
   'bytes',
+  'dead_bytes',
 ] as const
 
 export type Counter = (typeof COUNTERS)[number]
 
 export interface BookCounts {
   count(lane: LaneKey, changes: Partial<Record<Counter, number>>): void
+  /** What was counted and is not written yet. */
+  sum(counter: Counter): number
   write(client: Queryable, ownerId: number): Promise<void>
 }
 
@@ -34,6 +37,7 @@ export function createBookCounts(): BookCounts {
       if (entry === undefined) counted.set(name, (entry = { lane, sum: zeros() }))
       for (const counter in changes) entry.sum[counter as Counter] += changes[counter as Counter]!
     },
+    sum: (counter) => [...counted.values()].reduce((all, { sum }) => all + sum[counter], 0),
     async write(client, ownerId) {
       if (counted.size === 0) return
       const entries = [...counted.values()]
@@ -61,7 +65,7 @@ export async function readBooks(
      WHERE ($1::text IS NULL OR ad_account_id = $1) AND ($2::boolean IS NULL OR is_test = $2)`,
     [adAccountId ?? null, isTest ?? null],
   )
-  const { parcels: _, bytes: __, ...books } = rows[0]!
+  const { parcels: _, bytes: __, dead_bytes: ___, ...books } = rows[0]!
   return books
 }
 
@@ -90,12 +94,26 @@ export async function readBacklog(client: Queryable): Promise<LaneBacklog[]> {
   }))
 }
 
-/** Of payloads that are queued. */
-export async function readQueuedBytes(client: Queryable): Promise<number> {
-  const { rows } = await client.query<{ bytes: number }>(
-    'SELECT COALESCE(SUM(bytes), 0)::bigint AS bytes FROM books',
+export interface StoredBytes {
+  /** Of payloads that are queued. */
+  readonly queuedBytes: number
+  readonly deadLetterBytes: number
+}
+
+export async function readBytes(client: Queryable): Promise<StoredBytes> {
+  const { rows } = await client.query<{ queued: number; dead: number }>(
+    'SELECT COALESCE(SUM(bytes), 0)::bigint AS queued, COALESCE(SUM(dead_bytes), 0)::bigint AS dead FROM books',
   )
-  return rows[0]!.bytes
+  return { queuedBytes: rows[0]!.queued, deadLetterBytes: rows[0]!.dead }
+}
+
+/** Queued payloads, of each account that has some. */
+export async function readQueuedBytes(client: Queryable): Promise<Map<string, number>> {
+  const { rows } = await client.query<{ ad_account_id: string; bytes: number }>(
+    `SELECT ad_account_id, SUM(bytes)::bigint AS bytes FROM books
+     GROUP BY ad_account_id HAVING SUM(bytes) > 0`,
+  )
+  return new Map(rows.map((row) => [row.ad_account_id, row.bytes]))
 }
 
 function zeros(): Record<Counter, number> {

@@ -1,6 +1,7 @@
 /** Dead letters: found from new to old, a bounded number of rows per step, queued again, or deleted. */
 import { packHistory, unpackHistory } from '../history.ts'
 import { bindParcel, dedupeKey, openLetter } from '../letter.ts'
+import { DEAD_LETTER_BYTES } from '../share.ts'
 import type { DeadLetterPage } from '../sqlite/protocol.ts'
 import type {
   DeadLetter,
@@ -124,7 +125,10 @@ export async function replay(tx: Transaction, request: ReplayRequest): Promise<R
       .map((risen) => ({ key: keyOf(risen), parcelId: risen.parcelId, seenAtMs: nowMs })),
   )
   const risen = young.filter((one) => one.row.is_test || claimed.take(keyOf(one)))
-  await client.query('DELETE FROM dead_letters WHERE id = ANY($1)', [young.map(({ row }) => row.id)])
+  await removeLetters(
+    tx,
+    young.map(({ row }) => row),
+  )
   await insertReplays(tx, risen, nowMs)
   const isRisen = new Set(risen)
   for (const one of young) {
@@ -186,10 +190,19 @@ async function insertReplays(tx: Transaction, risen: readonly Risen[], nowMs: nu
   )
 }
 
+/** Rows that this transaction locked. */
+async function removeLetters(tx: Transaction, rows: readonly LetterRow[]): Promise<void> {
+  await tx.client.query('DELETE FROM dead_letters WHERE id = ANY($1)', [rows.map(({ id }) => id)])
+  for (const row of rows) {
+    tx.books.count(toLane(row), { dead_bytes: -(row.sealed.byteLength + DEAD_LETTER_BYTES) })
+  }
+}
+
 /** Also what no key opens. */
-export async function purge({ client }: Transaction, request: PurgeRequest): Promise<PurgeStep> {
+export async function purge(tx: Transaction, request: PurgeRequest): Promise<PurgeStep> {
+  const { client } = tx
   const { rows, beforeId } = await walk(client, request, 'FOR UPDATE')
-  await client.query('DELETE FROM dead_letters WHERE id = ANY($1)', [rows.map(({ id }) => id)])
+  await removeLetters(tx, rows)
   const { auditId, nowMs } = request
   const counts = { purged: rows.length }
   return {

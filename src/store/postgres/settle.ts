@@ -6,6 +6,7 @@ import { addPosition, makeBitmap } from '../bitmap.ts'
 import { packHistory } from '../history.ts'
 import { bindDeadLetter, bindParcel, dedupeKey, packLetter, readIdentity } from '../letter.ts'
 import { splitEvents } from '../payload.ts'
+import { DEAD_LETTER_BYTES } from '../share.ts'
 import type { ReleaseRequest, SettleRequest } from '../sqlite/protocol.ts'
 import type { DeadEvent, Settlement } from '../store.ts'
 import { tellFeed } from './feed-rows.ts'
@@ -174,6 +175,9 @@ async function bury(tx: Transaction, burials: readonly Burial[]): Promise<void> 
       letters.map(({ sealed }) => sealed),
     ],
   )
+  for (const { parcel, sealed } of letters) {
+    tx.books.count(toLane(parcel.row), { dead_bytes: sealed.byteLength + DEAD_LETTER_BYTES })
+  }
   const live = letters.filter(({ parcel }) => !parcel.row.is_test)
   await forgetKeys(
     tx.client,

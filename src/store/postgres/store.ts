@@ -3,9 +3,10 @@ import { StoreUnavailable } from '../../errors.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import type { Batcher } from '../sqlite/batcher.ts'
 import { createStore as createBatchedStore } from '../sqlite/client.ts'
+import { DEAD_LETTER_PART, mayQueue, shareOf, TAKEN_AGAIN, WATERMARK } from '../share.ts'
 import type { DeadLetter, NewParcel, Store } from '../store.ts'
 import { readAudit } from './audit.ts'
-import { readBacklog, readBooks, readQueuedBytes } from './books.ts'
+import { readBacklog, readBooks, readBytes, readQueuedBytes, type StoredBytes } from './books.ts'
 import { isPlaceAtFault, type Pool, type Queryable } from './connect.ts'
 import { findLetters } from './letters.ts'
 import type { WriteWatch } from './write-watch.ts'
@@ -19,9 +20,6 @@ export interface StoreOptions {
   readonly close: () => Promise<void>
 }
 
-/** Above this share of the limit commits are refused; once full it must fall to the lower one. */
-const WATERMARK = 0.8
-const TAKEN_AGAIN = 0.75
 /** How long a look at what is queued is good for. */
 const LOOK_MS = 1000
 
@@ -32,9 +30,12 @@ export function createStore({ batcher, pool, sealer, writes, limitBytes, close }
   return {
     ...batched,
     commit(parcel: NewParcel) {
-      if (!room.admits(parcel.payload.byteLength)) return Promise.reject(new StoreUnavailable())
+      if (!room.admits(parcel.adAccountId, parcel.payload.byteLength))
+        return Promise.reject(new StoreUnavailable())
       return batched.commit(parcel)
     },
+    trimDeadLetters: (request) =>
+      batcher.submit('trimDeadLetters', { ...request, limitBytes: DEAD_LETTER_PART * limitBytes }),
     backlog: () => read(() => readBacklog(pool)),
     books: (filter) => read(() => readBooks(pool, filter)),
     deadLetters: ({ limit, ...query }) =>
@@ -58,7 +59,8 @@ export function createStore({ batcher, pool, sealer, writes, limitBytes, close }
         const usedBytes = await readUsedBytes(pool)
         // What is free on the server's disk is not known here; nor is how much of it is the relay's.
         const diskFreeBytes = Math.max(0, Math.min(Number.MAX_SAFE_INTEGER, limitBytes - usedBytes))
-        return { usedBytes, diskFreeBytes, isFull: (await room.isFull()) || problem === 'full' }
+        const state = await room.state()
+        return { usedBytes, diskFreeBytes, ...state, isFull: state.isFull || problem === 'full' }
       }),
     close,
   }
@@ -74,41 +76,54 @@ async function read<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
 
 /**
  * Counts the queued payloads of all replicas, not the size of the tables: PostgreSQL uses the room of what was deleted
- * again, but rarely gives it back.
+ * again, but rarely gives it back. How much of the room an account may take: share.ts.
  */
 function createRoom(pool: Pool, limitBytes: number) {
   let lookedAtMs = -Infinity
   let looking: Promise<void> | undefined
   let queuedBytes = 0
   let isFull = false
+  /** Of each account; looked up only while one account may have as much as its share. */
+  let queuedOf = new Map<string, number>()
 
-  async function look(): Promise<void> {
-    queuedBytes = await readQueuedBytes(pool)
+  const leftBytes = () => WATERMARK * limitBytes - queuedBytes
+
+  async function look(): Promise<StoredBytes> {
+    const stored = await readBytes(pool)
+    queuedBytes = stored.queuedBytes
     isFull = queuedBytes > (isFull ? TAKEN_AGAIN : WATERMARK) * limitBytes
+    // Half of it, since nobody looks again for a second.
+    queuedOf = 2 * queuedBytes < shareOf(leftBytes()) ? new Map() : await readQueuedBytes(pool)
     lookedAtMs = performance.now()
+    return stored
   }
 
-  function lookIfStale(): Promise<void> {
-    if (limitBytes === Infinity || performance.now() - lookedAtMs < LOOK_MS) return Promise.resolve()
-    looking ??= look().finally(() => (looking = undefined))
-    return looking
+  function lookIfStale(): void {
+    if (limitBytes === Infinity || performance.now() - lookedAtMs < LOOK_MS) return
+    // Commits tell it themselves when the database is away.
+    looking ??= look()
+      .then(
+        () => undefined,
+        () => undefined,
+      )
+      .finally(() => (looking = undefined))
   }
 
   return {
     /** By what the last look found and was admitted since: no post waits for a look. */
-    admits(bytes: number): boolean {
-      // Commits tell it themselves when the database is away.
-      lookIfStale().catch(() => undefined)
-      if (isFull || queuedBytes + bytes > WATERMARK * limitBytes) {
-        isFull = true
-        return false
-      }
+    admits(adAccountId: string, bytes: number): boolean {
+      lookIfStale()
+      const ownBytes = queuedOf.get(adAccountId) ?? 0
+      if (isFull || !mayQueue(ownBytes, bytes, leftBytes())) return false
       queuedBytes += bytes
+      queuedOf.set(adAccountId, ownBytes + bytes)
       return true
     },
-    async isFull(): Promise<boolean> {
-      await lookIfStale()
-      return isFull
+    async state() {
+      const stored = await look()
+      const share = shareOf(leftBytes())
+      const over = [...queuedOf].filter(([, bytes]) => bytes > share).map(([adAccountId]) => adAccountId)
+      return { ...stored, isFull, overShare: isFull ? [] : over }
     },
   }
 }

@@ -17,6 +17,7 @@
  */
 import type {
   AnswerOf,
+  BoundedTrimRequest,
   CommitRequest,
   Operation,
   OperationKind,
@@ -60,6 +61,7 @@ import { phasesOf } from './phases.ts'
 import { forgetSeenStep } from './seen.ts'
 import { releaseAll, settleAll } from './settle.ts'
 import type { Transaction } from './transaction.ts'
+import { trim } from './trim.ts'
 
 export interface WriterOptions {
   readonly connection: ConnectionOptions
@@ -324,6 +326,8 @@ async function runOne(tx: Transaction, { kind, request }: Operation): Promise<An
       return purge(tx, request as PurgeRequest)
     case 'expire':
       return expire(tx, request as ExpireRequest)
+    case 'trimDeadLetters':
+      return trim(tx, request as BoundedTrimRequest)
     case 'addAudit':
       await addAudit(tx.client, request as Omit<AuditEntry, 'id'>)
       return undefined

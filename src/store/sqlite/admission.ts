@@ -1,15 +1,13 @@
 /** Refuses what the queue has no room for, before it is tried; what drains the queue, or only reads, always passes. */
+import { EVENT_BYTES, PARCEL_BYTES } from './lanes.ts'
 import type { CommitRequest, Operation, Outcome, SalvageRequest } from './protocol.ts'
 import type { RunOperations } from './queue-file.ts'
 import type { Room } from './room.ts'
 
 const REFUSED: Outcome = {
   status: 'unavailable',
-  error: { code: 'STORE_FULL', message: 'the store is full' },
+  error: { code: 'STORE_FULL', message: 'the store is full, or the share of the account' },
 }
-/** A parcel's rows and seal; the rows and keys of one event. */
-const PARCEL_BYTES = 512
-const EVENT_BYTES = 64
 const PAGE_BYTES = 4096
 
 export function runAdmitted(operations: readonly Operation[], room: Room, run: RunOperations): Outcome[] {
@@ -17,10 +15,14 @@ export function runAdmitted(operations: readonly Operation[], room: Room, run: R
   room.look()
   const isAdmitted = operations.map((operation) => {
     const bytes = bytesOf(operation)
-    return bytes === 0 || room.admits(bytes)
+    return bytes === 0 || room.admits(bytes, accountOf(operation))
   })
   const outcomes = run(operations.filter((_, index) => isAdmitted[index])).values()
   return isAdmitted.map((admitted) => (admitted ? outcomes.next().value! : REFUSED))
+}
+
+function accountOf({ kind, request }: Operation): string | undefined {
+  return kind === 'commit' ? (request as CommitRequest).adAccountId : undefined
 }
 
 function bytesOf({ kind, request }: Operation): number {

@@ -46,6 +46,7 @@ export function createStore(batcher: Batcher, close: () => Promise<void>): Store
       while (step.expired === 0 && step.hasMore)
       return step.expired
     },
+    trimDeadLetters: (request) => batcher.submit('trimDeadLetters', request),
     addAudit: (entry) => batcher.submit('addAudit', entry),
     auditTrail: (query) => batcher.submit('auditTrail', query),
     async forgetSeen(seenBeforeMs) {

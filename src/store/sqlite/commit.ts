@@ -34,8 +34,9 @@ export function createCommit(queue: Queue): (request: CommitRequest) => Receipt 
     insertPayload.run(parcelId, laneId, oldestEventTimeS, sealer.seal(payload, bindParcel(adAccountId)))
     insertQueue.run(laneId, oldestEventTimeS, parcelId, payload.byteLength, count, count, receivedAtMs)
     const place = { laneId, isReplay: false, oldestEventTimeS }
-    leases.take(parcelId, { ...place, attempts: 0, history: null, pendingCount: count })
-    lanes.count(laneId, { ...counts, queued: count, parcels: 1 })
+    const sizeBytes = payload.byteLength
+    leases.take(parcelId, { ...place, attempts: 0, history: null, whole: { pendingCount: count, sizeBytes } })
+    lanes.count(laneId, { ...counts, queued: count, parcels: 1, bytes: sizeBytes })
     return { parcelId, duplicates, pendingDuplicates }
   }
 }

@@ -18,16 +18,10 @@ export interface Burial {
 }
 
 /** Death is rare: only then is the payload opened and read, and the event forgotten so that a mended one goes through. */
-export function createBurial({ db, lanes, sealer, seen }: Queue): (burial: Burial) => void {
+export function createBurial({ db, lanes, letters, sealer, seen }: Queue): (burial: Burial) => void {
   const selectSealed = prepareRows<[sealed: Uint8Array]>(
     db,
     'SELECT sealed FROM payloads WHERE parcel_id = ?',
-  )
-  const insert = db.prepare(
-    `INSERT INTO dead_letters (lane_id, event_name, event_id, event_time_s, status, reason, attempts, first_seen_at_ms,
-       died_at_ms, history, sealed)
-     VALUES ($laneId, $eventName, $eventId, $eventTimeS, $status, $reason, $attempts, $firstSeenAtMs, $diedAtMs,
-       $history, $sealed)`,
   )
 
   return function bury({ parcelId, laneId, dead, firstSeenAtMs, diedAtMs }) {
@@ -40,7 +34,7 @@ export function createBurial({ db, lanes, sealer, seen }: Queue): (burial: Buria
       const identity = readIdentity(json)
       const sealed = sealer.seal(packLetter(message, json), bindDeadLetter(adAccountId))
       const fate = { status, reason, attempts, history: packHistory(history), firstSeenAtMs, diedAtMs }
-      insert.run({ laneId, ...identity, ...fate, sealed })
+      letters.add({ laneId, ...identity, ...fate, sealed })
       if (!isTest) seen.forget(dedupeKey(adAccountId, identity.eventName, identity.eventId), parcelId)
     }
   }

@@ -6,6 +6,10 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Books, LaneBacklog, LaneKey } from '../store.ts'
 import { prepareRows } from './connection.ts'
 
+/** What a parcel takes besides its payload: its rows and seal; the rows and keys of one event. */
+export const PARCEL_BYTES = 512
+export const EVENT_BYTES = 64
+
 /** The columns of `lanes` that count. */
 const COUNTERS = [
   'received',
@@ -16,6 +20,8 @@ const COUNTERS = [
   'duplicate',
   'refused',
   'parcels',
+  'bytes',
+  'dead_bytes',
 ] as const
 
 export type Counter = (typeof COUNTERS)[number]
@@ -34,8 +40,20 @@ export interface Lanes {
   /** Those that have live parcels. */
   liveLaneIds(): number[]
   books(filter: { readonly adAccountId?: string; readonly isTest?: boolean }): Books
+  /** Over all lanes; what was counted and is not written yet is in it. */
+  totals(): Totals
+  /** What an account has queued takes of the store, roughly. Flush first. */
+  queuedBytes(adAccountId: string): number
+  /** Accounts that have more than this queued. Flush first. */
+  accountsAbove(bytes: number): string[]
   /** Lanes whose counter of queued events disagrees with their rows. */
   audit(): { readonly lane: LaneKey; readonly counted: number; readonly found: number }[]
+}
+
+export interface Totals {
+  /** Of payloads that are queued. */
+  readonly bytes: number
+  readonly deadBytes: number
 }
 
 /** Later than every event: a lane has live parcels, replays, or both. */
@@ -65,8 +83,20 @@ export function createLanes(db: DatabaseSync): Lanes {
     `SELECT ${COUNTERS.map((name) => `COALESCE(SUM(${name}), 0) AS ${name}`).join(', ')} FROM lanes
      WHERE ad_account_id = COALESCE($account, ad_account_id) AND is_test = COALESCE($test, is_test)`,
   )
+  const selectTotals = prepareRows<[bytes: number, deadBytes: number]>(
+    db,
+    'SELECT COALESCE(SUM(bytes), 0), COALESCE(SUM(dead_bytes), 0) FROM lanes',
+  )
+  const queued = `COALESCE(SUM(bytes + ${PARCEL_BYTES} * parcels + ${EVENT_BYTES} * queued), 0)`
+  const selectQueued = prepareRows<[bytes: number]>(db, `SELECT ${queued} FROM lanes WHERE ad_account_id = ?`)
+  const selectAbove = prepareRows<[adAccountId: string]>(
+    db,
+    `SELECT ad_account_id FROM lanes WHERE parcels > 0 GROUP BY ad_account_id HAVING ${queued} > ?`,
+  )
   const ids = new Map<string, number>()
   const counted = new Map<number, Record<Counter, number>>()
+  /** Undefined after a rollback, until somebody asks. */
+  let totals: { bytes: number; deadBytes: number } | undefined
 
   function find(lane: LaneKey): number | undefined {
     const name = nameOf(lane)
@@ -93,12 +123,16 @@ export function createLanes(db: DatabaseSync): Lanes {
       let sum = counted.get(laneId)
       if (sum === undefined) counted.set(laneId, (sum = zeros()))
       for (const name in changes) sum[name as Counter] += changes[name as Counter]!
+      if (totals === undefined) return
+      totals.bytes += changes.bytes ?? 0
+      totals.deadBytes += changes.dead_bytes ?? 0
     },
     flush() {
       for (const [laneId, sum] of counted) update.run(...COUNTERS.map((name) => sum[name]), laneId)
       counted.clear()
     },
     forget() {
+      totals = undefined
       counted.clear()
       ids.clear()
     },
@@ -113,9 +147,21 @@ export function createLanes(db: DatabaseSync): Lanes {
     liveLaneIds: () => waitingLive.all().map(([laneId]) => laneId),
     books({ adAccountId = null, isTest }) {
       const row = sums.get({ account: adAccountId, test: isTest === undefined ? null : Number(isTest) })
-      const { parcels: _, ...books } = row as unknown as Record<Counter, number>
+      const { parcels: _, bytes: __, dead_bytes: ___, ...books } = row as unknown as Record<Counter, number>
       return books
     },
+    totals() {
+      if (totals !== undefined) return totals
+      const [bytes, deadBytes] = selectTotals.get()!
+      totals = { bytes, deadBytes }
+      for (const sum of counted.values()) {
+        totals.bytes += sum.bytes
+        totals.deadBytes += sum.dead_bytes
+      }
+      return totals
+    },
+    queuedBytes: (adAccountId) => selectQueued.get(adAccountId)![0],
+    accountsAbove: (bytes) => selectAbove.all(bytes).map(([adAccountId]) => adAccountId),
     audit() {
       const rows = db
         .prepare(
@@ -151,5 +197,7 @@ function zeros(): Record<Counter, number> {
     duplicate: 0,
     refused: 0,
     parcels: 0,
+    bytes: 0,
+    dead_bytes: 0,
   }
 }

@@ -15,8 +15,8 @@ export interface Lease extends Place {
   /** As the store has them. */
   readonly attempts: number
   readonly history: string | null
-  /** Events without a verdict, where that is known without a look at the row: from its commit until some are settled. */
-  readonly pendingCount?: number
+  /** Known without a look at the row: from its commit until some of its events are settled. */
+  readonly whole?: { readonly pendingCount: number; readonly sizeBytes: number }
 }
 
 export interface Leases {
@@ -53,8 +53,8 @@ export function createLeases(): Leases {
     end: (parcelId) => set(parcelId, undefined),
     forgetPending(parcelId) {
       const lease = leases.get(parcelId)
-      if (lease?.pendingCount === undefined) return
-      const { pendingCount: _, ...rest } = lease
+      if (lease?.whole === undefined) return
+      const { whole: _, ...rest } = lease
       set(parcelId, rest)
     },
     mark: () => journal.length,

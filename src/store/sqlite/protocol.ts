@@ -25,6 +25,8 @@ import type {
   ReplayStep,
   Settlement,
   StoreSize,
+  TrimRequest,
+  TrimStep,
 } from '../store.ts'
 
 /** A `NewParcel` as it travels: flat lists clone far faster than a list of objects. */
@@ -81,6 +83,11 @@ export interface DeadLetterPage {
   readonly letters: readonly DeadLetter[]
   /** Where the next step starts; undefined when nothing is left. */
   readonly beforeId: number | undefined
+}
+
+export interface BoundedTrimRequest extends TrimRequest {
+  /** The dead letters' part of the store, where the worker does not know it. */
+  readonly limitBytes?: number
 }
 
 export interface ExpireStep {
@@ -146,6 +153,7 @@ export interface Operations {
   replay: { request: ReplayRequest; answer: ReplayStep }
   purge: { request: PurgeRequest; answer: PurgeStep }
   expire: { request: ExpireRequest; answer: ExpireStep }
+  trimDeadLetters: { request: BoundedTrimRequest; answer: TrimStep }
   addAudit: { request: Omit<AuditEntry, 'id'>; answer: void }
   auditTrail: { request: AuditQuery; answer: readonly AuditEntry[] }
   /** One step; answers where the next one starts, or undefined after the last. */

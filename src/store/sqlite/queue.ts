@@ -4,6 +4,7 @@ import type { Sealer } from '../../vault/seal.ts'
 import { prepareRows } from './connection.ts'
 import { createLanes, type Lanes } from './lanes.ts'
 import { createLeases, type Leases } from './leases.ts'
+import { createLetters, type Letters } from './letters.ts'
 import type { StoreProblem } from './protocol.ts'
 import { createSeen, type Seen } from './seen.ts'
 
@@ -18,6 +19,7 @@ export interface QueueOptions {
 export interface Queue extends QueueOptions {
   readonly lanes: Lanes
   readonly leases: Leases
+  readonly letters: Letters
   readonly seen: Seen
   /**
    * Never used before, so that a late settlement cannot hit a stranger: not in this run, nor in an earlier one, nor in a
@@ -36,6 +38,7 @@ export function createQueue(options: QueueOptions): Queue {
     ...options,
     lanes,
     leases: createLeases(),
+    letters: createLetters(db, lanes),
     seen: createSeen(db),
     nextParcelId: () => ++parcelId,
   }

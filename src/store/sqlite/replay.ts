@@ -21,8 +21,7 @@ export function createReplay(
   queue: Queue,
   { walk, audit }: LetterTools,
 ): (request: ReplayRequest) => ReplayStep {
-  const { db, lanes, seen, sealer, report } = queue
-  const removeLetter = db.prepare('DELETE FROM dead_letters WHERE id = ?')
+  const { db, lanes, letters, seen, sealer, report } = queue
   const insertQueue = db.prepare(
     `INSERT INTO queue (lane_id, is_replay, oldest_event_time_s, parcel_id, size_bytes, event_count, pending_count,
        attempts, received_at_ms, history)
@@ -32,7 +31,8 @@ export function createReplay(
     'INSERT INTO payloads (parcel_id, lane_id, is_replay, oldest_event_time_s, sealed) VALUES (?, ?, 1, ?, ?)',
   )
 
-  function addParcel(row: LetterRow, parcelId: number, json: string, nowMs: number): void {
+  /** Answers the bytes of its payload. */
+  function addParcel(row: LetterRow, parcelId: number, json: string, nowMs: number): number {
     const [, laneId, , , eventTimeS, , , attempts, firstSeenAtMs, , before] = row
     const { adAccountId } = lanes.keyOf(laneId)
     const payload = Buffer.from(json, 'utf8')
@@ -40,6 +40,7 @@ export function createReplay(
     insertPayload.run(parcelId, laneId, eventTimeS, sealer.seal(payload, bindParcel(adAccountId)))
     const sizeBytes = payload.byteLength
     insertQueue.run({ laneId, eventTimeS, parcelId, sizeBytes, attempts, firstSeenAtMs, history })
+    return sizeBytes
   }
 
   function replayOne(row: LetterRow, { oldestEventTimeS, nowMs }: ReplayRequest): Fate {
@@ -53,10 +54,10 @@ export function createReplay(
       return 'unreadable'
     }
     const parcelId = queue.nextParcelId()
-    removeLetter.run(letterId)
+    letters.remove(letterId, laneId, row[11].byteLength)
     if (isTest || seen.add(dedupeKey(adAccountId, eventName, eventId), parcelId, nowMs)) {
-      addParcel(row, parcelId, letter.json, nowMs)
-      lanes.count(laneId, { [status]: -1, queued: 1, parcels: 1 })
+      const bytes = addParcel(row, parcelId, letter.json, nowMs)
+      lanes.count(laneId, { [status]: -1, queued: 1, parcels: 1, bytes })
       return 'replayed'
     }
     lanes.count(laneId, { [status]: -1, duplicate: 1 })
@@ -89,14 +90,12 @@ export function createReplay(
 
 /** Also what no key opens. */
 export function createPurge(
-  { db }: Queue,
+  { letters }: Queue,
   { walk, audit }: LetterTools,
 ): (request: PurgeRequest) => PurgeStep {
-  const removeLetter = db.prepare('DELETE FROM dead_letters WHERE id = ?')
-
   return function purge(request) {
     const { rows, beforeId } = walk(request)
-    for (const [letterId] of rows) removeLetter.run(letterId)
+    for (const row of rows) letters.remove(row[0], row[1], row[11].byteLength)
     const { auditId, nowMs } = request
     const purged = rows.length
     return {

@@ -2,40 +2,42 @@
  * How much the queue may still take. It is asked for every batch that brings commits, so that no burst can pass the
  * watermark between two looks; what drains the queue is never asked.
  *
- * The watermark is a share of what the store may use: STORE_LIMIT_BYTES, or what the disk has for it (its own size and
- * what is free) if that is less. Not a share of the whole disk: a large one that others fill to 80 % still has room for
- * a queue.
+ * The watermark is a part of what the store may use: STORE_LIMIT_BYTES, or what the disk has for it (its own size and
+ * what is free) if that is less. Not a part of the whole disk: a large one that others fill to 80 % still has room for
+ * a queue. Dead letters have a part of their own and are not counted. How much of the room an account may take:
+ * share.ts.
  */
 import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { DatabaseSync } from 'node:sqlite'
+import { DEAD_LETTER_PART, mayQueue, shareOf, TAKEN_AGAIN, WATERMARK } from '../share.ts'
 import type { StoreSize } from '../store.ts'
 import { freeBytes } from './ballast.ts'
 import { prepareRows } from './connection.ts'
+import type { Queue } from './queue.ts'
 
 export interface Room {
   size(): StoreSize
-  /** Takes what is asked for out of the room that is left; false when it would pass the watermark. */
-  admits(bytes: number): boolean
+  /**
+   * Takes what is asked for out of the room that is left; false when it would pass the watermark, or the account's
+   * share. Undefined: of several accounts, which an operator answers for.
+   */
+  admits(bytes: number, adAccountId: string | undefined): boolean
   /** Looks again at the files: before each batch. */
   look(): void
 }
 
-/** Above it commits are refused, while there is still room to drain. */
-const WATERMARK = 0.8
-/** Once full it must fall to this, or every settlement would open the door for one post. */
-const TAKEN_AGAIN = 0.75
 /** What is committed lies in the WAL first, and in the file once that is written back. */
 const DISK_COPIES = 2
 
-export function createRoom(db: DatabaseSync, queuePath: string, limitBytes: number): Room {
+export function createRoom({ db, lanes, letters }: Queue, queuePath: string, limitBytes: number): Room {
   const pageCount = prepareRows<[number]>(db, 'PRAGMA page_count')
   const freeCount = prepareRows<[number]>(db, 'PRAGMA freelist_count')
   const [pageBytes] = prepareRows<[number]>(db, 'PRAGMA page_size').get()!
   let usedBytes = 0
   let diskFreeBytes = 0
-  /** Since the last look. */
+  /** Since the last look: in all, and of each account. */
   let admittedBytes = 0
+  const admittedOf = new Map<string, number>()
   let isFull = false
 
   /** Pages in use, and the WAL, which the disk has to hold as well. */
@@ -44,14 +46,32 @@ export function createRoom(db: DatabaseSync, queuePath: string, limitBytes: numb
     usedBytes = pages * pageBytes + (statSync(`${queuePath}-wal`, { throwIfNoEntry: false })?.size ?? 0)
     diskFreeBytes = freeBytes(dirname(queuePath))
     admittedBytes = 0
-    if (isOver(isFull ? TAKEN_AGAIN : WATERMARK, 0)) isFull = true
-    else isFull = false
+    admittedOf.clear()
+    isFull = leftBelow(isFull ? TAKEN_AGAIN : WATERMARK) < 0
+    letters.keepBelow(DEAD_LETTER_PART * Math.min(limitBytes, usedBytes + diskFreeBytes))
   }
 
-  function isOver(share: number, bytes: number): boolean {
-    const addedBytes = admittedBytes + bytes
-    if (usedBytes + addedBytes > share * limitBytes) return true
-    return usedBytes + DISK_COPIES * addedBytes > share * (usedBytes + diskFreeBytes)
+  /** What commits may still bring. */
+  function leftBelow(part: number): number {
+    const takenBytes = Math.max(0, usedBytes - lanes.totals().deadBytes)
+    const leftOfLimit = part * limitBytes - takenBytes
+    const leftOfDisk = (part * (usedBytes + diskFreeBytes) - takenBytes) / DISK_COPIES
+    return Math.min(leftOfLimit, leftOfDisk) - admittedBytes
+  }
+
+  /** Nearly always the whole queue is less than one account may have: then none has to be looked up. */
+  function isWithinShare(adAccountId: string, bytes: number): boolean {
+    const leftBytes = leftBelow(WATERMARK)
+    const own = admittedOf.get(adAccountId) ?? 0
+    if (mayQueue(usedBytes + admittedBytes, bytes, leftBytes)) return true
+    return mayQueue(lanes.queuedBytes(adAccountId) + own, bytes, leftBytes)
+  }
+
+  function accountsOverShare(): string[] {
+    const share = shareOf(leftBelow(WATERMARK))
+    if (isFull || usedBytes <= share) return []
+    lanes.flush()
+    return lanes.accountsAbove(share)
   }
 
   look()
@@ -59,14 +79,19 @@ export function createRoom(db: DatabaseSync, queuePath: string, limitBytes: numb
     look,
     size() {
       look()
-      return { usedBytes, diskFreeBytes, isFull }
+      const { bytes: queuedBytes, deadBytes: deadLetterBytes } = lanes.totals()
+      const overShare = accountsOverShare()
+      return { usedBytes, queuedBytes, deadLetterBytes, diskFreeBytes, isFull, overShare }
     },
-    admits(bytes) {
-      if (isFull || isOver(WATERMARK, bytes)) {
-        isFull = true
-        return false
-      }
+    admits(bytes, adAccountId) {
+      if (isFull) return false
+      const isTaken =
+        adAccountId === undefined ? bytes <= leftBelow(WATERMARK) : isWithinShare(adAccountId, bytes)
+      if (!isTaken) return false
       admittedBytes += bytes
+      if (adAccountId !== undefined) {
+        admittedOf.set(adAccountId, (admittedOf.get(adAccountId) ?? 0) + bytes)
+      }
       return true
     },
   }

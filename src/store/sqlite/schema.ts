@@ -7,9 +7,9 @@
  * seen_blocks   the keys of live events that were delivered or are queued, with their parcels, as seen-block.ts packs them:
  *               one row per transaction
  * seen          those that the index in memory had no room for, and those of the relay that knew no blocks
- * lanes         the books, and how many parcels and events wait
+ * lanes         the books, how many parcels and events wait, and the bytes of these payloads and of dead letters
  * dead_letters  ids are never given twice, so that a walk from new to old meets no letter that died after it began;
- *               no index but the id: every search is a walk in bounded steps
+ *               no index but the id and the time of death: every search is a walk in bounded steps
  * audit         what operators did; `details` is JSON of ids, filters and counts
  * salvaged      what was taken of which file that was set aside
  * grants        one sealed pair of tokens per consent, for the accounts that name it
@@ -17,6 +17,7 @@
  *
  * `history` is JSON of [at_ms, reason] pairs, null while there is none: stable words, never a text of Pinterest's.
  */
+import { DEAD_LETTER_BYTES } from '../share.ts'
 import { defineSchema } from './connection.ts'
 
 const META = `
@@ -99,6 +100,15 @@ export const QUEUE_SCHEMA = defineSchema(
     seen_at_ms INTEGER NOT NULL,
     entries BLOB NOT NULL
   ) STRICT`,
+  `
+  ALTER TABLE lanes ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE lanes ADD COLUMN dead_bytes INTEGER NOT NULL DEFAULT 0;
+  UPDATE lanes SET bytes = found.bytes FROM
+    (SELECT lane_id, SUM(size_bytes) AS bytes FROM queue GROUP BY lane_id) AS found WHERE found.lane_id = lanes.lane_id;
+  UPDATE lanes SET dead_bytes = found.bytes FROM
+    (SELECT lane_id, SUM(length(sealed) + ${DEAD_LETTER_BYTES}) AS bytes FROM dead_letters GROUP BY lane_id) AS found
+    WHERE found.lane_id = lanes.lane_id;
+  CREATE INDEX dead_letters_by_death ON dead_letters (died_at_ms)`,
 )
 
 export const VAULT_SCHEMA = defineSchema(

@@ -35,7 +35,7 @@ export interface TransactionOptions {
 }
 
 export function createTransactions({ queue, handlers, makeRoom }: TransactionOptions) {
-  const { db, lanes, leases, seen } = queue
+  const { db, lanes, leases, letters, seen } = queue
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')
   const rollback = db.prepare('ROLLBACK')
@@ -48,6 +48,7 @@ export function createTransactions({ queue, handlers, makeRoom }: TransactionOpt
   const apart: Perform = (operation) => {
     const mark = leases.mark()
     const seenMark = seen.mark()
+    const lettersMark = letters.mark()
     db.exec('SAVEPOINT operation')
     try {
       const outcome = together(operation)
@@ -60,6 +61,7 @@ export function createTransactions({ queue, handlers, makeRoom }: TransactionOpt
       db.exec('ROLLBACK TO operation; RELEASE operation')
       leases.undoTo(mark)
       seen.undoTo(seenMark)
+      letters.undoTo(lettersMark)
       lanes.forget()
       return { status: 'refused', error: toTravelError(error) }
     }
@@ -74,10 +76,12 @@ export function createTransactions({ queue, handlers, makeRoom }: TransactionOpt
       commit.run()
       leases.keep()
       seen.keep()
+      letters.keep()
       return outcomes
     } catch (error) {
       leases.undoTo(0)
       seen.undoTo(0)
+      letters.undoTo(0)
       lanes.forget()
       rollBack()
       throw error

@@ -131,7 +131,7 @@ function createQueueRun(
   ballast: Ballast,
   { queuePath, storeLimitBytes }: WorkerSettings,
 ): RunOperations {
-  const room = createRoom(queue.db, queuePath, storeLimitBytes)
+  const room = createRoom(queue, queuePath, storeLimitBytes)
   const size = (): StoreSize => {
     ballast.keep()
     return room.size()
@@ -189,7 +189,7 @@ function createQueueHandlers(
   vaultDb: DatabaseSync,
   size: () => StoreSize,
 ): Handlers<QueueKind> {
-  const { lanes, seen } = queue
+  const { lanes, letters, seen } = queue
   const settling = createSettling(queue)
   const walk = createLetterWalk(queue.db)
   const audit = createAudit(queue.db)
@@ -210,6 +210,7 @@ function createQueueHandlers(
     replay: createReplay(queue, { walk, audit }),
     purge: createPurge(queue, { walk, audit }),
     expire: createExpiry(queue, settling),
+    trimDeadLetters: (request) => letters.trim(request),
     addAudit: (entry) => void audit.add(entry),
     auditTrail: (query) => audit.trail(query),
     forgetSeen: ({ seenBeforeMs, after }) => seen.forgetStep(seenBeforeMs, after),

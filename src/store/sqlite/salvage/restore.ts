@@ -11,15 +11,10 @@ import type { Queue } from '../queue.ts'
 import { createSettling } from '../settle.ts'
 
 export function createRestore(queue: Queue): (request: SalvageRequest) => SalvageAnswer {
-  const { db, lanes, sealer } = queue
+  const { db, lanes, letters, sealer } = queue
   const commit = createCommit(queue)
   const settling = createSettling(queue)
   const remember = db.prepare('INSERT OR IGNORE INTO salvaged (file, kind, id) VALUES (?, ?, ?)')
-  const insertLetter = db.prepare(
-    `INSERT INTO dead_letters (lane_id, event_name, event_id, event_time_s, status, reason, attempts, first_seen_at_ms,
-       died_at_ms, history, sealed)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-  )
 
   /** Answers how many of its events were seen before. */
   function restoreParcel({ commit: request, attempts, history }: SalvagedParcel): number {
@@ -32,13 +27,11 @@ export function createRestore(queue: Queue): (request: SalvageRequest) => Salvag
 
   /** In the books it is what it was: received, and rejected or expired. */
   function restoreLetter(letter: SalvagedLetter): void {
-    const { lane, eventName, eventId, eventTimeS, status, reason, attempts } = letter
+    const { letterId: _, lane, content, ...rest } = letter
     const laneId = lanes.idOf(lane)
-    const { firstSeenAtMs, diedAtMs, history } = letter
-    const sealed = sealer.seal(letter.content, bindDeadLetter(lane.adAccountId))
-    const fate = [status, reason, attempts, firstSeenAtMs, diedAtMs, history] as const
-    insertLetter.run(laneId, eventName, eventId, eventTimeS, ...fate, sealed)
-    lanes.count(laneId, { received: 1, [status]: 1 })
+    const sealed = sealer.seal(content, bindDeadLetter(lane.adAccountId))
+    letters.add({ ...rest, laneId, sealed })
+    lanes.count(laneId, { received: 1, [letter.status]: 1 })
   }
 
   /** Those that were not taken before. */

@@ -8,7 +8,7 @@ import { isBlob, isInteger, isText, type Cell } from './records.ts'
 export const SHAPES = {
   payloads: 'riiib',
   queue: 'iiiiiiiBiiT',
-  lanes: 'rtiiiiiiiii',
+  lanes: 'rtiiiiiiiiiii',
   /** The index of `lanes`: account, test, row id. */
   laneIndex: 'tii',
   seen: 'bii',
@@ -18,12 +18,17 @@ export const SHAPES = {
 
 export type RowKind = keyof typeof SHAPES
 
+/** Columns at the end that a row of an older relay may lack. */
+const ADDED: Partial<Record<RowKind, number>> = { lanes: 2 }
+
 const KINDS = Object.keys(SHAPES) as RowKind[]
 
 export function kindOf({ types, rowId }: Cell): RowKind | undefined {
   return KINDS.find((kind) => {
     const shape = SHAPES[kind]
-    if (shape.length !== types.length || shape.startsWith('r') !== (rowId !== undefined)) return false
+    const missing = shape.length - types.length
+    if (missing !== 0 && missing !== ADDED[kind]) return false
+    if (shape.startsWith('r') !== (rowId !== undefined)) return false
     return types.every((type, index) => isOfShape(type, shape[index]))
   })
 }

@@ -1,0 +1,32 @@
+/**
+ * How the store's room is divided. One account may queue up to SHARE_OF_FREE times what is still free: alone it gets 8/9 of
+ * the room, and what it leaves stays for the others; the more accounts do not drain, the less each may queue (n of them:
+ * 8 / (8n + 1) each). So no account that does not drain can take the last room from one that does. It needs two
+ * numbers and no list of accounts. (Dynamic queue thresholds, as shared-memory switches divide their buffers.)
+ *
+ * Dead letters have a part of their own, beside the room for posts: a fixed one, since one setting then bounds all of the
+ * store, and an operator who gives the store more gives it to both.
+ */
+
+/** Above this part of what the store may use commits are refused, while there is still room to drain. */
+export const WATERMARK = 0.8
+/** Once full it must fall to this, or every settlement would open the door for one post. */
+export const TAKEN_AGAIN = 0.75
+/** Of what the store may use, besides the room for posts. */
+export const DEAD_LETTER_PART = 0.1
+/** A dead letter's row and its index, besides what is sealed. */
+export const DEAD_LETTER_BYTES = 256
+
+const SHARE_OF_FREE = 8
+/** An account counts as over its share a little before it is: the last post that did not fit need not be a small one. */
+const NEARLY = 7 / 8
+
+/** What an account with so much queued may still add; both in bytes. */
+export function mayQueue(queuedBytes: number, addedBytes: number, freeBytes: number): boolean {
+  return queuedBytes + addedBytes <= SHARE_OF_FREE * (freeBytes - addedBytes)
+}
+
+/** An account that has more queued than this is over its share. */
+export function shareOf(freeBytes: number): number {
+  return Math.max(0, NEARLY * SHARE_OF_FREE * freeBytes)
+}
