@@ -76,7 +76,9 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
     failure: 'store cannot delete dead letters',
     async run() {
       while (!isClosed) {
-        const diedBeforeMs = mayDestroy() ? clock.wallMs() - deadLetterMs : 0
+        // Read before the question, as above.
+        const tooOldMs = clock.wallMs() - deadLetterMs
+        const diedBeforeMs = mayDestroy() ? tooOldMs : 0
         const step = await store.trimDeadLetters({ diedBeforeMs, limit: LETTERS_PER_STEP })
         if (step.tooOld + step.overPart === 0) break
         onTrimmed(step)
