@@ -14,7 +14,6 @@ const execute = promisify(execFile)
 const run = (file: string, words: readonly string[], cwd: string, more: Record<string, string> = {}) =>
   execute('env', ['-u', 'NODE_OPTIONS', file, ...words], {
     cwd,
-    timeout: 60_000,
     env: { ...ENVIRONMENT, ...more },
   })
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))

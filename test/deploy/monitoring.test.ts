@@ -3,7 +3,7 @@
  * there, or an alert would never fire and nobody would know.
  */
 import { readFileSync } from 'node:fs'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { parse } from 'yaml'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, ADMIN_TOKEN, setUp } from '../support/relay.ts'
@@ -40,7 +40,7 @@ const NOT_HERE: ReadonlyMap<string, ReadonlySet<string>> = new Map([
 ])
 
 /** The labels of each series of a relay that has seen a bit of everything. */
-async function measure(t: Test): Promise<{ text: string; labelsOf: Map<string, Set<string>> }> {
+async function measure(): Promise<{ text: string; labelsOf: Map<string, Set<string>> }> {
   const stand = await setUp(t)
   await stand.post({ data: [rawEvent(), { event_name: 'checkout' }, rawEvent({ event_time: 'soon' })] })
   await stand.post({ data: [rawEvent({ user_data: { em: 'a@example.com', ph: 'n/a' } })] })
@@ -64,6 +64,8 @@ async function measure(t: Test): Promise<{ text: string; labelsOf: Map<string, S
   return { text, labelsOf }
 }
 
+const { text, labelsOf } = await measure()
+
 /** Metric names with the labels that are asked of them, and the labels that are grouped by. */
 function namesIn(expression: string): { metrics: { name: string; labels: string[] }[]; grouped: string[] } {
   const metrics = [...expression.matchAll(/\b((?:pinrelay|nodejs|process)_\w+|up\b)(?:\{([^}]*)\})?/g)]
@@ -80,7 +82,6 @@ function namesIn(expression: string): { metrics: { name: string; labels: string[
 }
 
 t.test('every metric and label that an alert or a panel names is measured', async (t) => {
-  const { labelsOf } = await measure(t)
   const known = (name: string) => labelsOf.get(name) ?? NOT_HERE.get(name) ?? SCRAPED.get(name)
   const expressions = [
     ...rules.map(({ alert, expr, annotations }) => [alert, expr, annotations.summary] as const),
@@ -140,7 +141,6 @@ t.test('panels do not overlap', async (t) => {
 })
 
 t.test('metrics are named as the field does, and hold nothing of a customer', async (t) => {
-  const { text } = await measure(t)
   const types = new Map([...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name, type]) => [name!, type!]))
   const helps = new Map([...text.matchAll(/^# HELP (\w+) (.+)$/gm)].map(([, name, help]) => [name!, help!]))
   const own = [...types].filter(([name]) => name.startsWith('pinrelay_'))

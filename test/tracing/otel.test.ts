@@ -1,6 +1,7 @@
 /** Traces as a collector gets them: a real receiver of OTLP over HTTP. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { rawEvent } from '../support/events.ts'
@@ -49,97 +50,105 @@ async function openCollector(t: Test) {
 const attributesOf = ({ attributes }: Span) =>
   Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]]))
 
-t.test('a post, its stages and its call are one trace, under the sender', async (t) => {
+/** OpenTelemetry's packages are CommonJS. */
+const { cache } = createRequire(import.meta.url)
+const loadedOfSdk = () =>
+  Object.keys(cache).filter((path) => /@opentelemetry\/(sdk|exporter|core|resources)/.test(path)).length
+
+t.test('without a collector nothing of the SDK is loaded', async (t) => {
+  t.equal(loadedOfSdk(), 0)
+})
+
+/** One relay for all posts: spans are there once it has closed. */
+t.test('what a collector gets of posts and calls', async (t) => {
   const { endpoint, spans, text } = await openCollector(t)
   const stand = await setUp(t, {
     OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
     OTEL_SERVICE_NAME: 'relay-of-the-shop',
+    CALLS_IN_FLIGHT: '1',
   })
-  const traceId = '0af7651916cd43dd8448eb211c80319c'
-  const traceparent = `00-${traceId}-b7ad6b7169203331-01`
-  const { status } = await stand.post({ data: [rawEvent(), rawEvent()] }, { headers: { traceparent } })
-  t.equal(status, 200)
-  await stand.restart()
-  const post = spans.find(({ kind }) => kind === SERVER)!
-  t.match(post, {
-    traceId,
-    parentSpanId: 'b7ad6b7169203331',
-    name: /^POST \/v5\/ad_accounts\/\{ad_account_id\}/,
-  })
-  t.match(attributesOf(post), {
-    'http.response.status_code': 200,
-    'pinrelay.ad_account_id': ACCOUNT,
-    'pinrelay.test': false,
-    'pinrelay.events': 2,
-  })
-  for (const name of ['prepare', 'commit']) {
-    t.match(
-      spans.find((span) => span.name === name),
-      { traceId, parentSpanId: post.spanId },
-      name,
-    )
-  }
-  const call = spans.find(({ kind }) => kind === CLIENT)!
-  t.match(call, { traceId, parentSpanId: post.spanId })
-  t.match(attributesOf(call), { 'http.response.status_code': 200, 'pinrelay.events': 2 })
-  t.equal(spans.length, 4)
-  t.match(text(), 'relay-of-the-shop')
-  t.match(text(), '/v1/traces')
-  for (const secret of [
-    'person@example.com',
-    '203.0.113.7',
-    'Mozilla',
-    TOKEN,
-    stand.relayKey,
-    '127.0.0.1:8',
-  ]) {
-    t.notMatch(text(), secret)
-  }
-})
+  t.ok(loadedOfSdk() > 0)
+  const post = async (events: number, headers: Record<string, string> = {}) =>
+    (await stand.post({ data: Array.from({ length: events }, () => rawEvent()) }, { headers })).status
 
-t.test('a call of several posts hangs under one and links the others; a failed one says so', async (t) => {
-  const { endpoint, spans } = await openCollector(t)
-  const stand = await setUp(t, { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, CALLS_IN_FLIGHT: '1' })
-  stand.sandbox.faults.set([{ kind: 'latency', delayMs: 100, times: 1 }])
-  await Promise.all(Array.from({ length: 6 }, () => stand.post({ data: [rawEvent()] })))
+  const sender = '0af7651916cd43dd8448eb211c80319c'
+  t.equal(await post(2, { traceparent: `00-${sender}-b7ad6b7169203331-01` }), 200)
+  for (const traceparent of ['00-00000000000000000000000000000000-0000000000000000-01', 'x'.repeat(2000)]) {
+    t.equal(await post(1, { traceparent }), 200)
+  }
+  const notSampled = '1af7651916cd43dd8448eb211c80319c'
+  t.equal(await post(1, { traceparent: `00-${notSampled}-b7ad6b7169203331-00` }), 200)
+  stand.sandbox.faults.set([{ kind: 'latency', delayMs: 1000, times: 1 }])
+  await Promise.all(Array.from({ length: 6 }, () => post(1, { prefer: 'wait=30' })))
   stand.sandbox.faults.set([{ kind: 'status', status: 503, times: 1 }])
-  await stand.post({ data: [rawEvent()] }, { headers: { prefer: 'wait=5' } })
-  await stand.restart()
+  t.equal(await post(1, { prefer: 'wait=30' }), 200)
+  await stand.relay.close()
   const posts = spans.filter(({ kind }) => kind === SERVER)
   const calls = spans.filter(({ kind }) => kind === CLIENT)
-  t.equal(posts.length, 7)
-  t.equal(new Set(posts.map(({ traceId }) => traceId)).size, 7)
-  const shared = calls.find(({ links = [] }) => links.length > 0)!
-  t.ok(shared, 'posts that gathered left together')
-  const known = new Set(posts.map(({ spanId }) => spanId))
-  const named = [shared.parentSpanId, ...shared.links!.map(({ spanId }) => spanId)]
-  t.ok(named.every((spanId) => known.has(spanId!)))
-  t.equal(named.length, Number(attributesOf(shared)['pinrelay.events']))
-  const failed = calls.find(({ status }) => status.code === ERROR)!
-  t.match(attributesOf(failed), { 'error.type': '503', 'http.response.status_code': 503 })
+
+  await t.test('a post, its stages and its call are one trace, under the sender', async (t) => {
+    const own = spans.filter(({ traceId }) => traceId === sender)
+    t.equal(own.length, 4)
+    const top = own.find(({ kind }) => kind === SERVER)!
+    t.match(top, {
+      parentSpanId: 'b7ad6b7169203331',
+      name: /^POST \/v5\/ad_accounts\/\{ad_account_id\}/,
+    })
+    t.match(attributesOf(top), {
+      'http.response.status_code': 200,
+      'pinrelay.ad_account_id': ACCOUNT,
+      'pinrelay.test': false,
+      'pinrelay.events': 2,
+    })
+    for (const name of ['prepare', 'commit']) {
+      t.match(
+        own.find((span) => span.name === name),
+        { parentSpanId: top.spanId },
+        name,
+      )
+    }
+    const call = own.find(({ kind }) => kind === CLIENT)!
+    t.match(call, { parentSpanId: top.spanId })
+    t.match(attributesOf(call), { 'http.response.status_code': 200, 'pinrelay.events': 2 })
+  })
+
+  await t.test('the service is named, and nothing of a customer or a key is told', async (t) => {
+    t.match(text(), 'relay-of-the-shop')
+    t.match(text(), '/v1/traces')
+    const secrets = ['person@example.com', '203.0.113.7', 'Mozilla', TOKEN, stand.relayKey, '127.0.0.1:8']
+    for (const secret of secrets) t.notMatch(text(), secret)
+  })
+
+  await t.test('a call of several posts hangs under one and links the others', async (t) => {
+    const shared = calls.find(({ links = [] }) => links.length > 0)!
+    t.ok(shared, 'posts that gathered left together')
+    const known = new Set(posts.map(({ spanId }) => spanId))
+    const named = [shared.parentSpanId, ...shared.links!.map(({ spanId }) => spanId)]
+    t.ok(named.every((spanId) => known.has(spanId!)))
+    t.equal(named.length, Number(attributesOf(shared)['pinrelay.events']))
+  })
+
+  await t.test('a failed call says so', async (t) => {
+    const failed = calls.filter(({ status }) => status.code === ERROR)
+    t.equal(failed.length, 1)
+    t.match(attributesOf(failed[0]!), { 'error.type': '503', 'http.response.status_code': 503 })
+  })
+
+  await t.test('nonsense of a client is no context, and what is not sampled there is not here', async (t) => {
+    t.equal(posts.length, 10)
+    t.equal(new Set(posts.map(({ traceId }) => traceId)).size, 10)
+    t.notOk(posts.some(({ traceId }) => traceId === notSampled))
+    const others = posts.filter(({ traceId }) => traceId !== sender)
+    for (const { parentSpanId = '' } of others) t.equal(parentSpanId, '')
+  })
 })
 
 t.test('a collector that is away costs neither posts nor an orderly end, and is told of once', async (t) => {
   const endpoint = 'http://user:password@127.0.0.1:1'
   const stand = await setUp(t, { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint })
   for (let n = 0; n < 3; n++) t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
-  await stand.restart()
+  await stand.relay.close()
   const told = stand.logLines.filter((line) => line.includes('traces'))
   t.ok(told.length <= 1)
   t.notMatch(stand.logLines.join(''), 'password')
-})
-
-t.test('nonsense of a client is no context', async (t) => {
-  const { endpoint, spans } = await openCollector(t)
-  const stand = await setUp(t, { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint })
-  for (const traceparent of ['00-00000000000000000000000000000000-0000000000000000-01', 'x'.repeat(2000)]) {
-    t.equal((await stand.post({ data: [rawEvent()] }, { headers: { traceparent } })).status, 200)
-  }
-  // Not sampled there: not here either.
-  const off = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00'
-  await stand.post({ data: [rawEvent()] }, { headers: { traceparent: off } })
-  await stand.restart()
-  const posts = spans.filter(({ kind }) => kind === SERVER)
-  t.equal(posts.length, 2)
-  for (const { parentSpanId = '' } of posts) t.equal(parentSpanId, '')
 })
