@@ -14,7 +14,7 @@ const print = (line: string) => writeSync(1, `${line}\n`)
 
 try {
   const current = Buffer.from(masterKey!, 'base64')
-  const { store } = await openSqlite({ path: path!, masterKeys: { current } })
+  const { store } = await openSqlite({ path: path!, masterKeys: { current }, reservedBytes: 4 * 1024 * 1024 })
   print('open')
   let next = Number(first)
   const commitForever = async () => {

@@ -17,11 +17,9 @@ async function fillByLoad(store: Store, sizeBytes: number): Promise<string[]> {
   for (let isFull = false; !isFull;) {
     const ids = Array.from({ length: 40 }, () => `${randomBytes(6).toString('hex')}-${'x'.repeat(sizeBytes)}`)
     const results = await Promise.allSettled(ids.map((id) => store.commit(makeParcel([id]))))
-    for (const [index, result] of results.entries()) {
-      if (result.status === 'rejected') continue
-      taken.push(shortOf(ids[index]!))
-      await store.release([{ parcelId: result.value.parcelId!, attempts: 0, history: [] }])
-    }
+    const parcelIds = results.flatMap((one) => (one.status === 'fulfilled' ? [one.value.parcelId!] : []))
+    taken.push(...ids.filter((_, index) => results[index]!.status === 'fulfilled').map(shortOf))
+    await store.release(parcelIds.map((parcelId) => ({ parcelId, attempts: 0, history: [] })))
     isFull = results.some(({ status }) => status === 'rejected')
   }
   return taken
@@ -33,7 +31,7 @@ function freeBytes(folder: string): number {
 }
 
 t.test('a burst stops at the watermark, not at the end of the disk', async (t) => {
-  const disk = mountSmallDisk(t, '16m')
+  const disk = mountSmallDisk(t, '12m')
   if (disk === undefined) return
   const { store, close } = await openSqlite({ path: join(disk.folder, 'relay.db'), masterKeys })
   await store.size()
@@ -49,7 +47,7 @@ for (const fate of ['delivered', 'buried'] as const) {
   t.test(
     `others fill the disk to the last byte: posts are refused, the rest goes on, all is ${fate}`,
     async (t) => {
-      const disk = mountSmallDisk(t, '24m')
+      const disk = mountSmallDisk(t, '17m')
       if (disk === undefined) return
       const path = join(disk.folder, 'relay.db')
       const ballast = join(disk.folder, 'relay.ballast')
@@ -93,7 +91,7 @@ for (const fate of ['delivered', 'buried'] as const) {
 }
 
 t.test('a start on a full disk works and drains', async (t) => {
-  const disk = mountSmallDisk(t, '16m')
+  const disk = mountSmallDisk(t, '12m')
   if (disk === undefined) return
   const path = join(disk.folder, 'relay.db')
   const first = await openSqlite({ path, masterKeys })

@@ -181,7 +181,7 @@ function mayWrite(folder: string): boolean {
 
 t.test('closing twice closes once, and nothing is taken after it', async (t) => {
   const ground = await layGround(t)
-  const opened = await openSqlite({ path: ground.path, masterKeys: { current: randomBytes(32) } })
+  const opened = await ground.open()
   await Promise.all([opened.close(), opened.store.close()])
   await t.rejects(opened.store.commit(makeParcel(['late'])), { code: 'SHUTTING_DOWN' })
 })

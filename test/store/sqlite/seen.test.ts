@@ -182,7 +182,7 @@ t.test('whatever is added, forgotten, rolled back and started again: it knows wh
         db.close()
       },
     ),
-    { numRuns: 500, endOnFailure: false },
+    { numRuns: 150, endOnFailure: false },
   )
 })
 

@@ -5,6 +5,7 @@ import { openSqlite } from '../../../src/store/sqlite/open.ts'
 import { VAULT_SCHEMA } from '../../../src/store/sqlite/schema.ts'
 import { createSealer } from '../../../src/vault/seal.ts'
 import { openVault } from '../../../src/vault/vault.ts'
+import { RESERVED_BYTES } from './ground.ts'
 
 t.test(
   'a vault of the first version keeps its accounts and keys, and is of the newest afterwards',
@@ -22,7 +23,7 @@ t.test(
     old.close()
 
     for (let opening = 0; opening < 2; opening++) {
-      const { vaultStore, close } = await openSqlite({ path, masterKeys })
+      const { vaultStore, close } = await openSqlite({ path, masterKeys, reservedBytes: RESERVED_BYTES })
       const vault = await openVault({ vaultStore, sealer, now: () => 0 })
       t.match(vault.account('7'), { label: 'shop', isPaused: true, tokenKind: 'given', grantId: undefined })
       t.equal(vault.tokenOf('7'), 'pina_old_token')
@@ -39,15 +40,17 @@ t.test('the old master key is needed until every secret of the vault is sealed a
   const secret = (key: Uint8Array) =>
     createSealer({ current: key }).seal(Buffer.from('secret'), { purpose: 'client_secret', owner: 'app' })
   const put = async (masterKeys: { current: Uint8Array; previous?: Uint8Array }, key: Uint8Array) => {
-    const { vaultStore, store, close } = await openSqlite({ path, masterKeys })
+    const { vaultStore, store, close } = await openSqlite({ path, masterKeys, reservedBytes: RESERVED_BYTES })
     await vaultStore.changeVault({ clients: [{ clientId: 'app', sealedSecret: secret(key) }] })
     await store.reseal(10)
     await close()
   }
   await put({ current: previous }, previous)
   await put({ current, previous }, previous)
-  await t.rejects(openSqlite({ path, masterKeys: { current } }), { code: 'WRONG_MASTER_KEY' })
+  await t.rejects(openSqlite({ path, masterKeys: { current }, reservedBytes: RESERVED_BYTES }), {
+    code: 'WRONG_MASTER_KEY',
+  })
   await put({ current, previous }, current)
-  const { close } = await openSqlite({ path, masterKeys: { current } })
+  const { close } = await openSqlite({ path, masterKeys: { current }, reservedBytes: RESERVED_BYTES })
   await close()
 })
