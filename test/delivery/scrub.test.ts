@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { createScrub } from '../../src/delivery/scrub.ts'
+import { anyText } from '../support/any-text.ts'
 
 const scrub = (text: string, token?: string, event?: object) =>
   createScrub(token, event && JSON.stringify(event))(text)
@@ -57,19 +58,15 @@ t.test('an event of any size costs little: huge values, and very many of them', 
     scrub(`too long: ${secret}`, undefined, { custom_data: { content_name: secret } }),
     'too long: [removed]',
   )
-  const ids = Array.from({ length: 200_000 }, (_, n) => `sku-${n}`)
+  const ids = Array.from({ length: 50_000 }, (_, n) => `sku-${n}`)
   t.equal(scrub('sku-7 is odd', undefined, { custom_data: { content_ids: ids } }), '[removed]')
 })
 
 t.test('no value of an event survives, and no text throws', async () => {
   fc.assert(
-    fc.property(
-      fc.string({ minLength: 3, maxLength: 80, unit: 'binary' }),
-      fc.string({ unit: 'binary' }),
-      (value, after) => {
-        const scrubbed = scrub(`> ${value} ${after}`, value, { user_data: { client_user_agent: value } })
-        return '[removed]'.includes(value) || !scrubbed.includes(value) || `> ${after}`.includes(value.trim())
-      },
-    ),
+    fc.property(anyText({ minLength: 3, maxLength: 80 }), anyText(), (value, after) => {
+      const scrubbed = scrub(`> ${value} ${after}`, value, { user_data: { client_user_agent: value } })
+      return '[removed]'.includes(value) || !scrubbed.includes(value) || `> ${after}`.includes(value.trim())
+    }),
   )
 })

@@ -1,35 +1,16 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { HASHED_FIELD_NAMES, TEXT_FIELD_NAMES } from '../../../src/event/normalize/field.ts'
-import {
-  regionOf,
-  spellUserData,
-  type SpelledUserData,
-  type SpellingContext,
-} from '../../../src/event/normalize/user-data.ts'
-import { NOW_MS } from './table.ts'
+import { regionOf } from '../../../src/event/normalize/user-data.ts'
+import { context, hashesAlone, ignoresLooks, spell, spellsOnce } from './user-data.ts'
 
-const context: SpellingContext = { accountCountry: undefined, dobFormat: undefined, nowMs: NOW_MS }
-
-interface Spelled {
-  readonly data: SpelledUserData
-  readonly warnings: readonly string[]
-}
-
-function spell(raw: Readonly<Record<string, unknown>>, more: Partial<SpellingContext> = {}): Spelled {
-  const warnings: string[] = []
-  const data = spellUserData(raw, { ...context, ...more }, (path, code) => warnings.push(`${path}: ${code}`))
-  return { data, warnings }
-}
-
-/** The fastest of three: the machine may be busy with something else, but not thrice. */
-function fastestMs(run: () => unknown): number {
-  const took = [0, 1, 2].map(() => {
-    const startedMs = performance.now()
-    run()
-    return performance.now() - startedMs
+/** In CPU time, which other work of the machine does not change much; the collector's work is not there thrice. */
+function takesLessThan(limitMs: number, work: () => unknown): boolean {
+  return [1, 2, 3].some(() => {
+    const before = process.cpuUsage()
+    work()
+    const { user, system } = process.cpuUsage(before)
+    return (user + system) / 1000 < limitMs
   })
-  return Math.min(...took)
 }
 
 t.test('customer data is spelled, hashed and complete', async (t) => {
@@ -162,7 +143,7 @@ t.test('a flood of values, keys or letters is bounded', async (t) => {
   const long = 'x'.repeat(8 * 1024 * 1024)
   const raw = Object.fromEntries([...HASHED_FIELD_NAMES, ...TEXT_FIELD_NAMES].map((field) => [field, long]))
   const { data, warnings } = spell(raw)
-  t.ok(fastestMs(() => spell(raw)) < 20)
+  t.ok(takesLessThan(20, () => spell(raw)))
   t.strictSame(data, {})
   t.ok(warnings.every((warning) => warning.endsWith(': too_long')))
 })
@@ -208,93 +189,17 @@ t.test('no text of the longest length takes long', async (t) => {
       const value = text.slice(0, 4096)
       const fields = [...HASHED_FIELD_NAMES, ...TEXT_FIELD_NAMES]
       const raw = Object.fromEntries(fields.map((field) => [field, value]))
-      const tookMs = fastestMs(() => spell(raw))
-      t.ok(tookMs < 50, `${JSON.stringify(piece)} took ${tookMs} ms`)
+      // The usual is a millisecond. What tried each part of the text with each other would take far more.
+      if (!takesLessThan(50, () => spell(raw))) t.fail(JSON.stringify(piece))
     }
   }
 })
 
-const key = fc.oneof(fc.constantFrom(...HASHED_FIELD_NAMES, ...TEXT_FIELD_NAMES), fc.string())
-const typed = fc.oneof(
-  fc.string({ unit: 'binary' }),
-  fc.string({ unit: 'grapheme' }),
-  fc.array(fc.nat(0xffff)).map((units) => String.fromCharCode(...units)),
-  fc.emailAddress(),
-  fc.ipV4(),
-  fc.ipV6(),
-  fc.uuid(),
-  fc.date({ noInvalidDate: true }).map((date) => date.toISOString()),
-  fc.stringMatching(/^\+?[\d ()./-]{5,20}$/),
-  fc.stringMatching(/^[A-Za-z]{1,12}([ '-][A-Za-z]{1,12})?$/),
-  fc.integer(),
-  fc.double(),
-  fc.constantFrom(
-    'null',
-    'N/A',
-    'Null',
-    'na',
-    'N-A',
-    'n a n',
-    'none',
-    '-',
-    ' ',
-    'US',
-    'California',
-    '2139',
-    '–',
-  ),
-)
-const anything = fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true })
-const userData = fc.dictionary(key, fc.oneof(typed, fc.array(typed), anything))
-const contexts = fc.record({
-  accountCountry: fc.constantFrom(undefined, 'us', 'de', 'it', 'jp', 'aq', 'nowhere'),
-  dobFormat: fc.constantFrom(undefined, 'DMY' as const, 'MDY' as const),
-  nowMs: fc.constantFrom(NOW_MS, 0, NaN),
-})
+t.test('nothing throws, and hashed fields hold hashes alone', async () => hashesAlone(100))
 
-t.test('nothing throws, and hashed fields hold hashes alone', async (t) => {
-  fc.assert(
-    fc.property(userData, contexts, (raw, more) => {
-      const { data, warnings } = spell(raw, more)
-      for (const field of HASHED_FIELD_NAMES) {
-        const hashes = data[field]
-        t.ok(hashes === undefined || hashes.length > 0)
-        t.ok(hashes?.every((hash) => /^[0-9a-f]{64}$/.test(hash)) ?? true)
-        t.equal(new Set(hashes).size, hashes?.length ?? 0)
-      }
-      for (const field of TEXT_FIELD_NAMES) t.ok(data[field] !== '')
-      for (const warning of warnings)
-        t.match(warning, /^user_data(\.(\(unnamed\)|[A-Za-z_]\w*)(\[\d+\])?)?: \w+$/)
-      t.strictSame(JSON.parse(JSON.stringify(data)), data)
-    }),
-    { numRuns: 500 },
-  )
-})
+t.test('spelling what was spelled changes nothing', async () => spellsOnce(100))
 
-t.test('spelling what was spelled changes nothing', async (t) => {
-  fc.assert(
-    fc.property(userData, contexts, (raw, more) => {
-      const once = spell(raw, more)
-      t.strictSame(spell(once.data, more), { data: once.data, warnings: [] })
-    }),
-    { numRuns: 500 },
-  )
-})
-
-t.test('case, invisible characters and white space at the ends do not matter', async (t) => {
-  const fields = ['em', 'fn', 'ln', 'ct', 'st', 'zp', 'country', 'ge'] as const
-  const ascii = fc.stringMatching(/^[A-Za-z0-9@.' -]{0,20}$/)
-  fc.assert(
-    fc.property(fc.constantFrom(...fields), ascii, (field, value) => {
-      // Whether `al-ain` has Albania's prefix is told by its case alone (see st.ts).
-      fc.pre(field !== 'st' || !/^\W*[a-z]{2,3}\s*-/i.test(value))
-      const plain = spell({ [field]: value })
-      t.strictSame(spell({ [field]: `\u200b ${value.toUpperCase()}\u00a0\ufeff` }).data, plain.data)
-      t.strictSame(spell({ [field]: value.toLowerCase() }).data, plain.data)
-    }),
-    { numRuns: 500 },
-  )
-})
+t.test('case, invisible characters and white space at the ends do not matter', async () => ignoresLooks(100))
 
 t.test('so many letters of an event are looked at, and no more', async (t) => {
   const city = (n: number) => `${'a'.repeat(4000)}${String.fromCharCode(97 + n)}`

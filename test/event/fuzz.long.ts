@@ -1,0 +1,6 @@
+import t from 'tap'
+import { prepareSpoiled } from './fuzz.ts'
+
+t.test('fifty thousand spoiled events: each is refused, or prepared strictly and stably', async (t) =>
+  prepareSpoiled(t, 50_000),
+)

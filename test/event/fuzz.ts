@@ -1,0 +1,28 @@
+/** Spoiled events, as many as asked for: fuzz.test.ts takes some, fuzz.long.ts many. */
+import type { Test } from 'tap'
+import { Compile } from 'typebox/compile'
+import { prepareEvent } from '../../src/event/prepare.ts'
+import { EventSchema } from '../../src/event/schema.ts'
+import { createRandom, mutateValue } from '../support/mutate.ts'
+import { FULL, SEED, TEST } from './raw-events.ts'
+
+const strict = Compile(EventSchema)
+
+/** Each is refused, or prepared strictly and stably. */
+export function prepareSpoiled(t: Test, rounds: number): void {
+  const counts = { prepared: 0, refused: 0 }
+  for (let seed = 0; seed < rounds; seed++) {
+    const raw = mutateValue(seed % 2 === 0 ? FULL : SEED, createRandom(seed))
+    const prepared = prepareEvent(raw, TEST)
+    counts[prepared.status] += 1
+    if (prepared.status === 'refused') continue
+    const event = JSON.parse(prepared.json) as unknown
+    const again = prepareEvent(event, TEST)
+    if (!strict.Check(event) || again.status === 'refused' || again.json !== prepared.json) {
+      t.fail(`seed ${seed} gives an event that Pinterest would not take, or that prepares to another one`)
+    }
+    if (prepared.json.includes('\n')) t.fail(`seed ${seed} gives a raw line feed`)
+  }
+  t.ok(counts.prepared > rounds / 10, `${counts.prepared} prepared`)
+  t.ok(counts.refused > rounds / 10, `${counts.refused} refused`)
+}
