@@ -14,8 +14,21 @@ export const WATERMARK = 0.8
 export const TAKEN_AGAIN = 0.75
 /** Of what the store may use, besides the room for posts. */
 export const DEAD_LETTER_PART = 0.1
-/** A dead letter's row and its index, besides what is sealed. */
-export const DEAD_LETTER_BYTES = 256
+/** What a dead letter counts, as SQL says it in both stores; see `bytesOfLetter`. */
+export const LETTER_BYTES_SQL = `(octet_length(sealed) + octet_length(event_name) + octet_length(event_id)
+  + COALESCE(octet_length(history), 0) + 256)`
+
+/** As it is in its row. The rest of the row, and its index, are about the same for all. */
+export function bytesOfLetter(letter: {
+  readonly eventName: string
+  readonly eventId: string
+  readonly history: string | null
+  readonly sealed: Uint8Array
+}): number {
+  const { eventName, eventId, history, sealed } = letter
+  const texts = [eventName, eventId, history ?? '']
+  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), sealed.byteLength + 256)
+}
 
 const SHARE_OF_FREE = 8
 /** An account counts as over its share a little before it is: the last post that did not fit need not be a small one. */

@@ -1056,11 +1056,12 @@ function testTrim(t: Test, layGround: LayGround): void {
   t.test('no byte of a dead letter stays counted, whatever became of it', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
-    const ids = ['replayed', 'purged', 'trimmed']
+    // Texts that take more bytes than letters, one of which PostgreSQL cannot hold.
+    const ids = ['replayed', 'purged', 'trimmed'].map((id) => `${id} \0 ä€`)
     await die(
       first.store,
       makeParcel(ids),
-      ids.map((_, index) => makeDead(index)),
+      ids.map((_, index) => makeDead(index, 'rejected', HISTORY)),
     )
     const [newest, middle] = await first.store.deadLetters({ limit: 3 })
     await first.store.purge({ ids: [middle!.id], limit: 1, nowMs: NOW_MS })
@@ -1096,7 +1097,7 @@ function testTrim(t: Test, layGround: LayGround): void {
     const left = (await store.deadLetters({ limit: 200 })).map(({ eventId }) => eventId)
     const all = Array.from({ length: 5 }, (_, round) => idsOf(round)).flat()
     t.strictSame(left.toReversed(), all.slice(removed), 'the newest are left')
-    t.ok(removed > 0 && left.length > 30, `${left.length} are left`)
+    t.ok(removed > 0 && left.length > 20, `${left.length} are left`)
     t.ok((await store.size()).deadLetterBytes <= storeLimitBytes / 10)
     t.match(await store.books({}), { received: 100, rejected: 100 })
   })

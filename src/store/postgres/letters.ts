@@ -1,7 +1,7 @@
 /** Dead letters: found from new to old, a bounded number of rows per step, queued again, or deleted. */
 import { packHistory, unpackHistory } from '../history.ts'
 import { bindParcel, dedupeKey, openLetter } from '../letter.ts'
-import { DEAD_LETTER_BYTES } from '../share.ts'
+import { bytesOfLetter } from '../share.ts'
 import type { DeadLetterPage } from '../sqlite/protocol.ts'
 import type {
   DeadLetter,
@@ -194,7 +194,8 @@ async function insertReplays(tx: Transaction, risen: readonly Risen[], nowMs: nu
 async function removeLetters(tx: Transaction, rows: readonly LetterRow[]): Promise<void> {
   await tx.client.query('DELETE FROM dead_letters WHERE id = ANY($1)', [rows.map(({ id }) => id)])
   for (const row of rows) {
-    tx.books.count(toLane(row), { dead_bytes: -(row.sealed.byteLength + DEAD_LETTER_BYTES) })
+    const { event_name: eventName, event_id: eventId, history, sealed } = row
+    tx.books.count(toLane(row), { dead_bytes: -bytesOfLetter({ eventName, eventId, history, sealed }) })
   }
 }
 

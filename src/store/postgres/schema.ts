@@ -12,7 +12,7 @@
  * buckets       levels in 1/60,000 of a token; `bucket_grants`: tokens handed out, neither used nor given back
  * feed          what changed, for the replicas that did not hear the notification; rows of the last minutes only
  */
-import { DEAD_LETTER_BYTES } from '../share.ts'
+import { LETTER_BYTES_SQL } from '../share.ts'
 
 export const SCHEMA_NAME = 'pinrelay'
 
@@ -185,7 +185,7 @@ export const STEPS: readonly string[] = [
   ALTER TABLE books ADD COLUMN dead_bytes bigint NOT NULL DEFAULT 0;
   INSERT INTO books (ad_account_id, is_test, owner_id, received, delivered, rejected, expired, queued, duplicate, refused,
       parcels, bytes, dead_bytes)
-    SELECT ad_account_id, is_test, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, SUM(octet_length(sealed) + ${DEAD_LETTER_BYTES})
+    SELECT ad_account_id, is_test, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, SUM(${LETTER_BYTES_SQL})
     FROM dead_letters GROUP BY ad_account_id, is_test
     ON CONFLICT (ad_account_id, is_test, owner_id) DO UPDATE SET dead_bytes = excluded.dead_bytes;
   CREATE INDEX dead_letters_by_death ON dead_letters (died_at_ms, id)`,

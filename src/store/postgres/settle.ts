@@ -6,7 +6,7 @@ import { addPosition, makeBitmap } from '../bitmap.ts'
 import { packHistory } from '../history.ts'
 import { bindDeadLetter, bindParcel, dedupeKey, packLetter, readIdentity } from '../letter.ts'
 import { splitEvents } from '../payload.ts'
-import { DEAD_LETTER_BYTES } from '../share.ts'
+import { bytesOfLetter } from '../share.ts'
 import type { ReleaseRequest, SettleRequest } from '../sqlite/protocol.ts'
 import type { DeadEvent, Settlement } from '../store.ts'
 import { tellFeed } from './feed-rows.ts'
@@ -148,7 +148,7 @@ async function bury(tx: Transaction, burials: readonly Burial[]): Promise<void> 
     const json = eventsOf.get(parcel)![dead.index]!
     const { ad_account_id: adAccountId } = parcel.row
     const sealed = tx.sealer.seal(packLetter(dead.message, json), bindDeadLetter(adAccountId))
-    return { parcel, dead, diedAtMs, sealed, ...readIdentity(json) }
+    return { parcel, dead, diedAtMs, history: packHistory(dead.history), sealed, ...readIdentity(json) }
   })
   await tx.client.query(
     `INSERT INTO dead_letters (ad_account_id, is_test, event_name, event_id, event_time_s, status, reason, attempts,
@@ -171,12 +171,14 @@ async function bury(tx: Transaction, burials: readonly Burial[]): Promise<void> 
       letters.map(({ dead }) => dead.attempts),
       letters.map(({ parcel }) => parcel.row.received_at_ms),
       letters.map(({ diedAtMs }) => diedAtMs),
-      letters.map(({ dead }) => packHistory(dead.history)),
+      letters.map(({ history }) => history),
       letters.map(({ sealed }) => sealed),
     ],
   )
-  for (const { parcel, sealed } of letters) {
-    tx.books.count(toLane(parcel.row), { dead_bytes: sealed.byteLength + DEAD_LETTER_BYTES })
+  for (const letter of letters) {
+    const [eventName, eventId] = [toPgText(letter.eventName), toPgText(letter.eventId)]
+    const bytes = bytesOfLetter({ ...letter, eventName, eventId })
+    tx.books.count(toLane(letter.parcel.row), { dead_bytes: bytes })
   }
   const live = letters.filter(({ parcel }) => !parcel.row.is_test)
   await forgetKeys(

@@ -2,7 +2,7 @@
  * Deletes dead letters, oldest first: those that are too old, and what passes their part of the store. One replica at a
  * time, or two would both remove for the same bytes.
  */
-import { DEAD_LETTER_BYTES } from '../share.ts'
+import { LETTER_BYTES_SQL } from '../share.ts'
 import type { BoundedTrimRequest } from '../sqlite/protocol.ts'
 import type { TrimStep } from '../store.ts'
 import { readBytes } from './books.ts'
@@ -16,9 +16,7 @@ interface RemovedRow extends LaneRow {
   readonly bytes: number
 }
 
-/** What a row counts in the books' `dead_bytes`. */
-const LETTER_BYTES = `octet_length(sealed) + ${DEAD_LETTER_BYTES}`
-const RETURNING = `RETURNING ad_account_id, is_test, ${LETTER_BYTES} AS bytes`
+const RETURNING = `RETURNING ad_account_id, is_test, ${LETTER_BYTES_SQL} AS bytes`
 
 export async function trim(
   tx: Transaction,
@@ -45,7 +43,7 @@ export async function trim(
   // Each of which those before it do not make enough room.
   const over = await client.query<RemovedRow>(
     `WITH oldest AS (
-       SELECT id, died_at_ms, ${LETTER_BYTES} AS bytes FROM dead_letters ORDER BY died_at_ms, id LIMIT $2
+       SELECT id, died_at_ms, ${LETTER_BYTES_SQL} AS bytes FROM dead_letters ORDER BY died_at_ms, id LIMIT $2
        FOR UPDATE SKIP LOCKED)
      DELETE FROM dead_letters WHERE id IN (
        SELECT id FROM (SELECT id, SUM(bytes) OVER (ORDER BY died_at_ms, id) - bytes AS before FROM oldest) AS summed

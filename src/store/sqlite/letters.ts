@@ -3,7 +3,7 @@
  * the transaction that adds to them: a burst of rejected events must not fill the file before housekeeping looks.
  */
 import type { DatabaseSync } from 'node:sqlite'
-import { DEAD_LETTER_BYTES } from '../share.ts'
+import { bytesOfLetter, LETTER_BYTES_SQL } from '../share.ts'
 import type { TrimRequest, TrimStep } from '../store.ts'
 import { prepareRows } from './connection.ts'
 import type { Lanes } from './lanes.ts'
@@ -24,7 +24,8 @@ export interface NewLetter {
 
 export interface Letters {
   add(letter: NewLetter): void
-  remove(letterId: number, laneId: number, sealedBytes: number): void
+  /** `bytes`: as `bytesOfLetter` counts. */
+  remove(letterId: number, laneId: number, bytes: number): void
   trim(request: TrimRequest): TrimStep
   /** No limit until it is set. */
   keepBelow(bytes: number): void
@@ -37,7 +38,7 @@ export interface Letters {
 /** Bounds what one letter can remove, after the limit fell; the rest is left to `trim`. */
 const REMOVED_PER_LETTER = 16
 
-type Oldest = [id: number, laneId: number, sealedBytes: number]
+type Oldest = [id: number, laneId: number, bytes: number]
 
 export function createLetters(db: DatabaseSync, lanes: Lanes): Letters {
   const insert = db.prepare(
@@ -49,16 +50,16 @@ export function createLetters(db: DatabaseSync, lanes: Lanes): Letters {
   const removeRow = db.prepare('DELETE FROM dead_letters WHERE id = ?')
   const selectOldest = prepareRows<Oldest>(
     db,
-    `SELECT id, lane_id, length(sealed) FROM dead_letters WHERE died_at_ms < ? ORDER BY died_at_ms, id LIMIT ?`,
+    `SELECT id, lane_id, ${LETTER_BYTES_SQL} FROM dead_letters WHERE died_at_ms < ? ORDER BY died_at_ms, id LIMIT ?`,
   )
   let limitBytes = Infinity
   /** Removed for the newer ones' sake: in this transaction, and before it since the last `trim`. */
   let removed = 0
   let untold = 0
 
-  function remove(letterId: number, laneId: number, sealedBytes: number): void {
+  function remove(letterId: number, laneId: number, bytes: number): void {
     removeRow.run(letterId)
-    lanes.count(laneId, { dead_bytes: -(sealedBytes + DEAD_LETTER_BYTES) })
+    lanes.count(laneId, { dead_bytes: -bytes })
   }
 
   function keepWithin(limit: number): number {
@@ -74,7 +75,7 @@ export function createLetters(db: DatabaseSync, lanes: Lanes): Letters {
   return {
     add(letter) {
       insert.run({ ...letter })
-      lanes.count(letter.laneId, { dead_bytes: letter.sealed.byteLength + DEAD_LETTER_BYTES })
+      lanes.count(letter.laneId, { dead_bytes: bytesOfLetter(letter) })
       removed += keepWithin(REMOVED_PER_LETTER)
     },
     remove,

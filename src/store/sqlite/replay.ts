@@ -2,6 +2,7 @@
  * Queues dead letters again, or deletes them, one bounded step per transaction: a letter is gone and its parcel is there,
  * and both are counted and told in the audit, or none of it.
  */
+import { bytesOfLetter } from '../share.ts'
 import type { PurgeRequest, PurgeStep, ReplayRequest, ReplayStep } from '../store.ts'
 import type { Audit } from './audit.ts'
 import { bindParcel, dedupeKey, openLetter } from '../letter.ts'
@@ -54,7 +55,7 @@ export function createReplay(
       return 'unreadable'
     }
     const parcelId = queue.nextParcelId()
-    letters.remove(letterId, laneId, row[11].byteLength)
+    letters.remove(letterId, laneId, bytesOfRow(row))
     if (isTest || seen.add(dedupeKey(adAccountId, eventName, eventId), parcelId, nowMs)) {
       const bytes = addParcel(row, parcelId, letter.json, nowMs)
       lanes.count(laneId, { [status]: -1, queued: 1, parcels: 1, bytes })
@@ -88,6 +89,10 @@ export function createReplay(
   }
 }
 
+function bytesOfRow([, , eventName, eventId, , , , , , , history, sealed]: LetterRow): number {
+  return bytesOfLetter({ eventName, eventId, history, sealed })
+}
+
 /** Also what no key opens. */
 export function createPurge(
   { letters }: Queue,
@@ -95,7 +100,7 @@ export function createPurge(
 ): (request: PurgeRequest) => PurgeStep {
   return function purge(request) {
     const { rows, beforeId } = walk(request)
-    for (const row of rows) letters.remove(row[0], row[1], row[11].byteLength)
+    for (const row of rows) letters.remove(row[0], row[1], bytesOfRow(row))
     const { auditId, nowMs } = request
     const purged = rows.length
     return {

@@ -38,6 +38,8 @@ export function createRoom({ db, lanes, letters }: Queue, queuePath: string, lim
   /** Since the last look: in all, and of each account. */
   let admittedBytes = 0
   const admittedOf = new Map<string, number>()
+  /** As of the last look, of accounts that had to be looked up. */
+  const queuedOf = new Map<string, number>()
   let isFull = false
 
   /** Pages in use, and the WAL, which the disk has to hold as well. */
@@ -47,6 +49,7 @@ export function createRoom({ db, lanes, letters }: Queue, queuePath: string, lim
     diskFreeBytes = freeBytes(dirname(queuePath))
     admittedBytes = 0
     admittedOf.clear()
+    queuedOf.clear()
     isFull = leftBelow(isFull ? TAKEN_AGAIN : WATERMARK) < 0
     letters.keepBelow(DEAD_LETTER_PART * Math.min(limitBytes, usedBytes + diskFreeBytes))
   }
@@ -64,7 +67,9 @@ export function createRoom({ db, lanes, letters }: Queue, queuePath: string, lim
     const leftBytes = leftBelow(WATERMARK)
     const own = admittedOf.get(adAccountId) ?? 0
     if (mayQueue(usedBytes + admittedBytes, bytes, leftBytes)) return true
-    return mayQueue(lanes.queuedBytes(adAccountId) + own, bytes, leftBytes)
+    const queued = queuedOf.get(adAccountId) ?? lanes.queuedBytes(adAccountId)
+    queuedOf.set(adAccountId, queued)
+    return mayQueue(queued + own, bytes, leftBytes)
   }
 
   function accountsOverShare(): string[] {

@@ -17,7 +17,7 @@
  *
  * `history` is JSON of [at_ms, reason] pairs, null while there is none: stable words, never a text of Pinterest's.
  */
-import { DEAD_LETTER_BYTES } from '../share.ts'
+import { LETTER_BYTES_SQL } from '../share.ts'
 import { defineSchema } from './connection.ts'
 
 const META = `
@@ -106,7 +106,7 @@ export const QUEUE_SCHEMA = defineSchema(
   UPDATE lanes SET bytes = found.bytes FROM
     (SELECT lane_id, SUM(size_bytes) AS bytes FROM queue GROUP BY lane_id) AS found WHERE found.lane_id = lanes.lane_id;
   UPDATE lanes SET dead_bytes = found.bytes FROM
-    (SELECT lane_id, SUM(length(sealed) + ${DEAD_LETTER_BYTES}) AS bytes FROM dead_letters GROUP BY lane_id) AS found
+    (SELECT lane_id, SUM(${LETTER_BYTES_SQL}) AS bytes FROM dead_letters GROUP BY lane_id) AS found
     WHERE found.lane_id = lanes.lane_id;
   CREATE INDEX dead_letters_by_death ON dead_letters (died_at_ms)`,
 )

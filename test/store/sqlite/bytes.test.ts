@@ -1,0 +1,61 @@
+/** What is counted in bytes in a file that others share, and in one of an older relay. */
+import { DatabaseSync } from 'node:sqlite'
+import t from 'tap'
+import { makeDead, makeParcel, NOW_MS } from '../parcels.ts'
+import { layGround } from './ground.ts'
+
+t.test('the bytes of what an older relay queued and buried are counted', async (t) => {
+  const ground = await layGround(t)
+  const first = await ground.open()
+  for (const adAccountId of ['1', '2']) {
+    const { parcelId } = await first.store.commit(makeParcel(['a', 'b', 'c'], { adAccountId }))
+    const dead = [makeDead(0), makeDead(1)]
+    await first.store.settle([{ parcelId: parcelId!, delivered: [], dead, settledAtMs: NOW_MS }])
+  }
+  const { queuedBytes, deadLetterBytes } = await first.store.size()
+  t.ok(queuedBytes > 0 && deadLetterBytes > 0)
+  await first.close()
+
+  const db = new DatabaseSync(ground.path)
+  db.exec(`DROP INDEX dead_letters_by_death; ALTER TABLE lanes DROP COLUMN bytes;
+    ALTER TABLE lanes DROP COLUMN dead_bytes; PRAGMA user_version = 2`)
+  db.close()
+  const { store } = await ground.open()
+  t.match(await store.size(), { queuedBytes, deadLetterBytes })
+  t.match(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 1, limit: 9 }), { tooOld: 4 })
+  t.match(await store.size(), { deadLetterBytes: 0 })
+})
+
+t.test('dead letters take none of the room that posts have', async (t) => {
+  const ground = await layGround(t)
+  const storeLimitBytes = 2_000_000
+  let serial = 0
+  /** Posts until the store has no room. In a file that was just opened: a WAL takes more or less of it. */
+  const fill = async () => {
+    const { store, close } = await ground.open({ storeLimitBytes })
+    const ids: number[] = []
+    for (let isRefused = false; !isRefused;) {
+      const parcel = makeParcel([`${serial++}-${'x'.repeat(10_000)}`])
+      await store.commit(parcel).then(
+        ({ parcelId }) => ids.push(parcelId!),
+        () => (isRefused = true),
+      )
+    }
+    const settledAtMs = NOW_MS
+    await store.settle(ids.map((parcelId) => ({ parcelId, delivered: 'rest', dead: [], settledAtMs })))
+    await close()
+    return ids.length
+  }
+  const before = await fill()
+  const { store, close } = await ground.open({ storeLimitBytes })
+  for (let round = 0; round < 3; round++) {
+    const ids = Array.from({ length: 40 }, (_, n) => `dead-${round}-${n}-${'x'.repeat(700)}`)
+    const { parcelId } = await store.commit(makeParcel(ids))
+    const dead = ids.map((_, index) => makeDead(index))
+    await store.settle([{ parcelId: parcelId!, delivered: [], dead, settledAtMs: NOW_MS }])
+  }
+  t.ok((await store.size()).deadLetterBytes > 190_000, 'their part is full')
+  await close()
+  const after = await fill()
+  t.ok(after > 0.96 * before, `${after} of ${before}`)
+})
