@@ -38,7 +38,8 @@ export const ClockInDoubt = createError(
   503,
 )
 export const SenderLeft = createError('SENDER_LEFT', 'The sender left before its post was taken.', 400)
-export const TooBusy = createError('TOO_BUSY', 'Too many large posts at once.', 503)
+export const TooBusy = createError('TOO_BUSY', 'Too many posts at once.', 503)
+export const TooSlow = createError('TOO_SLOW', 'The body came too slowly.', 408)
 export const ShuttingDown = createError('SHUTTING_DOWN', 'The relay is shutting down.', 503)
 
 // What stops a start, with one clear line.

@@ -12,11 +12,12 @@ import rateLimit from '@fastify/rate-limit'
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { rateLimitStore, type Door } from '../budget/door.ts'
-import { InvalidRequest, NotFound, SenderLeft, TooManyPosts, UnsupportedMedia } from '../errors.ts'
+import { InvalidRequest, NotFound, SenderLeft, TooManyPosts, TooSlow, UnsupportedMedia } from '../errors.ts'
 import { codeOf, placeOf, type Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { NO_POST_TRACE, type PostTrace, type Tracing } from '../tracing/tracing.ts'
 import type { Vault } from '../vault/vault.ts'
+import { createArrivals } from './arrival.ts'
 import { authenticate, type Sender } from './auth.ts'
 import { answerError, refuseMalformed } from './error-answer.ts'
 import type { Relayed, RelayEvents } from './events.ts'
@@ -186,6 +187,7 @@ export async function createPublicApp(options: PublicAppOptions): Promise<Fastif
   }
 
   const room = createRoom(bodyLimitBytes, clock)
+  const arrivals = createArrivals(clock)
   const turns = createTurns({ now: clock.monotonicMs, nextTurn: (run) => void setImmediate(run) })
   app.post<EventsRoute>(
     '/v5/ad_accounts/:ad_account_id/events',
@@ -199,13 +201,22 @@ export async function createPublicApp(options: PublicAppOptions): Promise<Fastif
         },
         app.rateLimit(),
         (request, reply, done) => {
-          request.leaveRoom = room.enter(request, request.sender!.account.adAccountId, done)
+          request.leaveRoom = room.enter(request, request.sender!.account.adAccountId, (error) => {
+            if (error === undefined) {
+              arrivals.watch(request.raw, () => {
+                // Its rest is not waited for: the connection ends with the answer.
+                reply.header('connection', 'close').send(new TooSlow())
+              })
+            }
+            done(error)
+          })
           // Not only when it is answered: a client may leave first.
           reply.raw.once('close', request.leaveRoom)
         },
       ],
     },
     async (request, reply) => {
+      arrivals.forget(request.raw)
       const isTest = readTest(request.query)
       const { account } = request.sender!
       const { adAccountId } = account

@@ -176,6 +176,7 @@ const POST: Json = {
     ),
     401: refusal('The relay key is not known. Code 2.'),
     403: refusal('The key is not for this account, or the account has no token. Code 29.'),
+    408: refusal('The body came too slowly. Code 4196.'),
     413: refusal('The body is over BODY_LIMIT_BYTES. Code 4196.'),
     415: refusal('Not application/json in UTF-8, or encoded. Code 4196.'),
     422: {

@@ -30,6 +30,8 @@ export function answerError(error: FastifyError, bodyLimitBytes: number): ErrorA
       return answer(403, PINTEREST_CODES.forbidden, error.message)
     case 'NOT_FOUND':
       return answer(404, PINTEREST_CODES.noSuchMethod, error.message)
+    case 'TOO_SLOW':
+      return answer(408, invalid, error.message)
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return answer(413, invalid, `The body is over ${bodyLimitBytes} bytes.`)
     case 'UNSUPPORTED_MEDIA':

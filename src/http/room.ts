@@ -1,8 +1,8 @@
 /**
  * Room for the bodies of posts that are being read or wait to be parsed. A large body waits for room unread: its sender's
  * socket is full then, and nothing of it is held here. Small bodies have a room of their own, so that none waits behind
- * large ones, and an account may take half of the room for large ones: a storefront whose uploads stand still holds up nobody
- * else's. Who finds no room is refused before the body is read.
+ * large ones. An account may take half of the room for large ones and a quarter of that for small ones: a storefront whose
+ * uploads stand still (`arrival.ts` ends them) holds up nobody else's. Who finds no room is refused before the body is read.
  */
 import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
@@ -26,14 +26,13 @@ export const LARGE_BYTES = 64 * 1024
 const LARGE_BODIES = 4
 const LARGE_BODIES_OF_ONE = 2
 const SMALL_BODIES = 8
+const SMALL_BODIES_OF_ONE = 2
 /** Clients give up after 10 s, as a rule: they should still hear of it. */
 const LONGEST_WAIT_MS = 5000
 
 export function createRoom(bodyLimitBytes: number, { after }: Pick<Clock, 'after'>): Room {
-  let smallFreeBytes = SMALL_BODIES * bodyLimitBytes
-  let largeFreeBytes = LARGE_BODIES * bodyLimitBytes
-  /** Of the accounts that have something inside. */
-  const largeBytesOf = new Map<string, number>()
+  const small = createSpace(SMALL_BODIES * bodyLimitBytes, SMALL_BODIES_OF_ONE * bodyLimitBytes)
+  const large = createSpace(LARGE_BODIES * bodyLimitBytes, LARGE_BODIES_OF_ONE * bodyLimitBytes)
   const line = new Set<Waiting>()
 
   /** In their order, but nobody waits behind another account that has its share. */
@@ -41,34 +40,27 @@ export function createRoom(bodyLimitBytes: number, { after }: Pick<Clock, 'after
     const full = new Set<string>()
     for (const waiting of line) {
       const { adAccountId, sizeBytes } = waiting
-      if (sizeBytes > largeFreeBytes) return
-      const takenBytes = largeBytesOf.get(adAccountId) ?? 0
-      if (takenBytes + sizeBytes > LARGE_BODIES_OF_ONE * bodyLimitBytes) full.add(adAccountId)
+      if (sizeBytes > large.freeBytes()) return
+      if (!large.isInShare(adAccountId, sizeBytes)) full.add(adAccountId)
       if (full.has(adAccountId)) continue
       line.delete(waiting)
-      largeFreeBytes -= sizeBytes
-      largeBytesOf.set(adAccountId, takenBytes + sizeBytes)
+      large.take(adAccountId, sizeBytes)
       waiting.enter()
     }
   }
 
-  function leaveLarge({ adAccountId, sizeBytes }: Waiting): void {
-    largeFreeBytes += sizeBytes
-    const leftBytes = largeBytesOf.get(adAccountId)! - sizeBytes
-    if (leftBytes > 0) largeBytesOf.set(adAccountId, leftBytes)
-    else largeBytesOf.delete(adAccountId)
-  }
-
-  function enterSmall(sizeBytes: number, onEntered: (error?: Error) => void): () => void {
-    if (sizeBytes > smallFreeBytes) {
+  function enterSmall(
+    adAccountId: string,
+    sizeBytes: number,
+    onEntered: (error?: Error) => void,
+  ): () => void {
+    if (sizeBytes > small.freeBytes() || !small.isInShare(adAccountId, sizeBytes)) {
       onEntered(new TooBusy())
       return () => {}
     }
-    smallFreeBytes -= sizeBytes
+    small.take(adAccountId, sizeBytes)
     onEntered()
-    return once(() => {
-      smallFreeBytes += sizeBytes
-    })
+    return once(() => small.giveBack(adAccountId, sizeBytes))
   }
 
   function enterLarge(
@@ -97,7 +89,7 @@ export function createRoom(bodyLimitBytes: number, { after }: Pick<Clock, 'after
     return once(() => {
       stopWaiting()
       line.delete(waiting)
-      if (isInside) leaveLarge(waiting)
+      if (isInside) large.giveBack(adAccountId, sizeBytes)
       admitWaiting()
     })
   }
@@ -108,8 +100,30 @@ export function createRoom(bodyLimitBytes: number, { after }: Pick<Clock, 'after
       const announced = Number(headers['content-length'] ?? bodyLimitBytes)
       const sizeBytes = announced <= bodyLimitBytes ? announced : 0
       return sizeBytes < LARGE_BYTES
-        ? enterSmall(sizeBytes, onEntered)
+        ? enterSmall(adAccountId, sizeBytes, onEntered)
         : enterLarge(adAccountId, sizeBytes, onEntered)
+    },
+  }
+}
+
+/** So many bytes, of which an account may take its share. */
+function createSpace(totalBytes: number, shareBytes: number) {
+  let freeBytes = totalBytes
+  /** Of the accounts that have something inside. */
+  const takenBytesOf = new Map<string, number>()
+  const takenBytes = (adAccountId: string) => takenBytesOf.get(adAccountId) ?? 0
+  return {
+    freeBytes: () => freeBytes,
+    isInShare: (adAccountId: string, sizeBytes: number) => takenBytes(adAccountId) + sizeBytes <= shareBytes,
+    take(adAccountId: string, sizeBytes: number): void {
+      freeBytes -= sizeBytes
+      takenBytesOf.set(adAccountId, takenBytes(adAccountId) + sizeBytes)
+    },
+    giveBack(adAccountId: string, sizeBytes: number): void {
+      freeBytes += sizeBytes
+      const leftBytes = takenBytes(adAccountId) - sizeBytes
+      if (leftBytes > 0) takenBytesOf.set(adAccountId, leftBytes)
+      else takenBytesOf.delete(adAccountId)
     },
   }
 }

@@ -29,13 +29,24 @@ function setUpRoom(bodyLimitBytes = BODY_LIMIT) {
 
 t.test('small bodies fit until eight of the largest size would; who leaves makes room, once', async (t) => {
   const { enterSized } = setUpRoom(1000)
-  const posts = Array.from({ length: 8 }, () => enterSized(1000))
+  const posts = Array.from({ length: 8 }, (_, n) => enterSized(1000, `account ${n % 4}`))
   t.ok(posts.every(({ status }) => status === 'inside'))
-  t.equal(enterSized(1).status, 'TOO_BUSY')
+  t.equal(enterSized(1, 'another').status, 'TOO_BUSY')
   posts[0]!.leave()
   posts[0]!.leave()
-  t.equal(enterSized(1000).status, 'inside')
-  t.equal(enterSized(1000).status, 'TOO_BUSY')
+  t.equal(enterSized(1000, 'another').status, 'inside')
+  t.equal(enterSized(1000, 'another').status, 'TOO_BUSY')
+})
+
+t.test('an account takes a quarter of the room for small bodies, however many it sends', async (t) => {
+  const { enterSized } = setUpRoom()
+  const posts = Array.from({ length: 1119 }, () => enterSized(60_000, '1'))
+  const inside = posts.filter(({ status }) => status === 'inside')
+  t.equal(inside.length, Math.floor((2 * BODY_LIMIT) / 60_000))
+  t.equal(enterSized(60_000, '2').status, 'inside', 'another one is let in')
+  inside[0]!.leave()
+  t.equal(enterSized(60_000, '1').status, 'inside')
+  t.equal(enterSized(60_000, '1').status, 'TOO_BUSY')
 })
 
 t.test('large bodies wait in a line, and small ones do not wait behind them', async (t) => {
@@ -104,33 +115,41 @@ t.test('a body without a length counts as the largest, one over the limit not at
   t.equal(enterSized(BODY_LIMIT / 2).status, 'waiting')
 })
 
-t.test('posts that are never finished take room only as long as they last', async (t) => {
-  const { relay, relayKey, post } = await setUp(t, { BODY_LIMIT_BYTES: '4096' })
-  const begun = Array.from({ length: 8 }, () => {
-    const request = open(`${relay.publicUrl}/v5/ad_accounts/${ACCOUNT}/events`, {
-      method: 'POST',
-      agent: false,
-      headers: {
-        authorization: `Bearer ${relayKey}`,
-        'content-type': 'application/json',
-        'content-length': 4096,
-      },
+t.test(
+  'posts that are never finished take room of their account alone, and as long as they last',
+  async (t) => {
+    const { relay, relayKey, post, admin } = await setUp(t, { BODY_LIMIT_BYTES: '4096' })
+    const other = '549755885176'
+    await admin('PUT', `/accounts/${other}`, { access_token: 'pina_other_account' })
+    const { key } = (await admin('POST', '/keys', { label: 'other', ad_account_ids: [other] })).body
+    const begun = Array.from({ length: 2 }, () => {
+      const request = open(`${relay.publicUrl}/v5/ad_accounts/${ACCOUNT}/events`, {
+        method: 'POST',
+        agent: false,
+        headers: {
+          authorization: `Bearer ${relayKey}`,
+          'content-type': 'application/json',
+          'content-length': 4096,
+        },
+      })
+      request.on('error', () => undefined)
+      request.write('{')
+      return request
     })
-    request.on('error', () => undefined)
-    request.write('{')
-    return request
-  })
-  const statusOf = async () => (await post({ data: [rawEvent()] })).status
-  let status = await statusOf()
-  while (status === 200) status = await statusOf()
-  t.equal(status, 503)
-  const refused = await post({ data: [rawEvent()] })
-  t.match(refused.body, { code: 4197, message: String })
-  t.ok(Number(refused.headers.get('retry-after')) > 0)
-  for (const request of begun) request.destroy()
-  while (status === 503) status = await statusOf()
-  t.equal(status, 200)
-})
+    const statusOf = async () => (await post({ data: [rawEvent()] })).status
+    let status = await statusOf()
+    while (status === 200) status = await statusOf()
+    t.equal(status, 503)
+    const refused = await post({ data: [rawEvent()] })
+    t.match(refused.body, { code: 4197, message: String })
+    t.ok(Number(refused.headers.get('retry-after')) > 0)
+    const others = await post({ data: [rawEvent()] }, { account: other, key: String(key) })
+    t.equal(others.status, 200)
+    for (const request of begun) request.destroy()
+    while (status === 503) status = await statusOf()
+    t.equal(status, 200)
+  },
+)
 
 t.test('fifty large posts at once are all taken', (t) =>
   postBurst(t, { eventsEach: 4, bodyLimitBytes: 100_000 }),
