@@ -86,12 +86,12 @@ t.test('temporary failures back off to a quarter of an hour, and the token in us
   await clock.advance(24 * DAY_MS)
   const pauses: number[] = []
   for (let n = 0; n < 14; n++) {
-    const askedMs = clock.wallMs()
+    const answeredMs = clock.wallMs()
     await asked.at(-1)!.answer(n % 2 === 0 ? DOWN : UNSENT)
     refresher.accessRefused(grantId)
     const count = asked.length
-    while (asked.length === count) await clock.advance(250)
-    pauses.push(clock.wallMs() - askedMs)
+    while (asked.length === count) await clock.advance(10_000)
+    pauses.push(asked.at(-1)!.askedAtMs - answeredMs)
   }
   t.ok(pauses[0]! < 5500 && pauses.at(-1)! <= 15 * 60_000, pauses.join())
   t.ok(pauses.at(-1)! > 10 * 60_000)

@@ -14,6 +14,7 @@ export interface AskedRefresh {
   readonly clientSecret: string
   readonly refreshToken: string
   readonly scope: string
+  readonly askedAtMs: number
   answer(answer: Granted<GrantedPair>): Promise<void>
   /** The `n`th pair of this grant. */
   grant(n: number): Promise<void>
@@ -90,7 +91,7 @@ export async function setStage(memory: MemoryStore = createMemoryStore(), clock 
           return settle()
         }
         const grant = (n: number) => answer({ kind: 'granted', value: pair(n) })
-        asked.push({ clientSecret, refreshToken, scope, answer, grant })
+        asked.push({ clientSecret, refreshToken, scope, askedAtMs: clock.wallMs(), answer, grant })
       }),
   }
   const refresher = createRefresher({

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { type CountryCode, getCountries, getExampleNumber } from 'libphonenumber-js/max'
 import examples from 'libphonenumber-js/mobile/examples'
@@ -16,7 +17,7 @@ const digits = fc.stringMatching(/^\d{0,18}$/)
 const callingCode = fc.constantFrom(...codes)
 const country = fc.constantFrom(...getCountries())
 
-t.test('the shortcut for international numbers answers as the library does', async (t) => {
+t.test('the shortcut for international numbers answers as the library does', async () => {
   const number = fc.oneof(
     digits,
     fc.tuple(callingCode, digits).map(([code, rest]) => code + rest),
@@ -24,27 +25,27 @@ t.test('the shortcut for international numbers answers as the library does', asy
   )
   fc.assert(
     fc.property(number, (typed) => {
-      t.equal(international(typed), parseInternational(typed), typed)
+      assert.equal(international(typed), parseInternational(typed), typed)
     }),
-    { numRuns: 3000 },
+    { numRuns: 1000 },
   )
 })
 
-t.test('the shortcut for national numbers answers as the library does', async (t) => {
+t.test('the shortcut for national numbers answers as the library does', async () => {
   const number = fc.oneof(digits, fc.stringMatching(/^[0189]{0,3}\d{5,11}$/))
   fc.assert(
     fc.property(number, country, (typed, region) => {
-      t.equal(national(typed, region), parseNational(typed, region), `${typed} in ${region}`)
+      assert.equal(national(typed, region), parseNational(typed, region))
     }),
-    { numRuns: 3000 },
+    { numRuns: 1000 },
   )
 })
 
-t.test('every calling code and length gets the answer of the library', async (t) => {
+t.test('every calling code and length gets the answer of the library', async () => {
   for (const code of codes) {
     for (let length = 1; length <= 17; length++) {
       const typed = code + '5'.repeat(length)
-      t.equal(international(typed), parseInternational(typed), typed)
+      assert.equal(international(typed), parseInternational(typed), typed)
     }
   }
 })
@@ -78,7 +79,7 @@ t.test('usual numbers take the shortcut', async (t) => {
   }
 })
 
-t.test('the examples of every country take either way alike', async (t) => {
+t.test('the examples of every country take either way alike', async () => {
   for (const country of getCountries()) {
     const example = getExampleNumber(country, examples)
     const [prefix = ''] = /^[089]?/.exec(example?.formatNational().replace(/\D/g, '') ?? '') ?? []
@@ -87,9 +88,9 @@ t.test('the examples of every country take either way alike', async (t) => {
       `${prefix}${example?.nationalNumber}`,
       `0${example?.nationalNumber}`,
     ]) {
-      t.equal(national(typed, country), parseNational(typed, country), `${typed} in ${country}`)
+      assert.equal(national(typed, country), parseNational(typed, country), `${typed} in ${country}`)
       const abroad = `${example?.countryCallingCode}${typed}`
-      t.equal(international(abroad), parseInternational(abroad), abroad)
+      assert.equal(international(abroad), parseInternational(abroad), abroad)
     }
   }
 })
