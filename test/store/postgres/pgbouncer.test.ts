@@ -33,6 +33,7 @@ function news({ shared }: OpenedPostgres): Promise<SharedChange> {
 for (const poolMode of ['session', 'transaction'] as const) {
   void t.test(`two relays through PgBouncer, ${poolMode} pooling`, { skip }, async (t) => {
     const database = await cluster.createDatabase()
+    await cluster.ask(`ALTER DATABASE ${database} SET default_transaction_isolation = 'serializable'`)
     const url = await startPgBouncer(t, cluster, poolMode, database)
     const listening = () =>
       cluster.ask(`SELECT pid FROM pg_stat_activity WHERE datname = '${database}' AND query LIKE 'LISTEN%'`)
@@ -43,7 +44,6 @@ for (const poolMode of ['session', 'transaction'] as const) {
     await other.query(
       `SET search_path = public; SET statement_timeout = '1d'; SET client_min_messages = error`,
     )
-    await other.query(`SET default_transaction_isolation = 'serializable'`)
     await other.end()
 
     const [one, two] = [await open(t, url), await open(t, url)]
@@ -68,7 +68,10 @@ for (const poolMode of ['session', 'transaction'] as const) {
     )
     t.equal((await two.vaultStore.readVault()).keys.length, 1)
     const tokens = { capacity: 9, refillPerMinute: 9, wanted: 1, holding: 0, unused: 0 }
-    t.match(await two.shared.exchange([{ kind: 'door', adAccountId: '1', ...tokens }]), [{ granted: 1 }])
+    const exchanges = Array.from({ length: 24 }, (_, n) =>
+      (n % 2 ? one : two).shared.exchange([{ kind: 'door', adAccountId: '1', ...tokens }]),
+    )
+    t.match((await Promise.all(exchanges))[0], [{ granted: 1 }], 'who comes at once waits, and does not fail')
     t.equal((await one.shared.replicas()).length, 2)
     await one.shared.putGate(lane, { status: 'closed', reason: 'paused', forMs: undefined })
     t.match(await told, { kind: 'gate', lane }, 'told by polling')
