@@ -61,16 +61,29 @@ export async function startRelayBehindGateway(t: Test) {
   }
 }
 
-/** Valid, and padded behind its end to the wanted size. */
+/** Below the most that an event may have. */
+const EVENT_BYTES = 1_000_000
+
+/** Valid, and padded to the wanted size with white space in its events. */
 function bodyOf({ events = 1, sizeBytes = 0 }: PostOptions): string {
-  const data = Array.from({ length: events }, () => ({
-    event_name: 'checkout',
-    action_source: 'web',
-    event_time: Math.floor(Date.now() / 1000),
-    event_id: randomUUID(),
-    user_data: { em: ['jane@shop.example'] },
-  }))
-  return JSON.stringify({ data }).padEnd(sizeBytes)
+  const count = Math.max(events, Math.ceil(sizeBytes / EVENT_BYTES))
+  const data = Array.from({ length: count }, () =>
+    JSON.stringify({
+      event_name: 'checkout',
+      action_source: 'web',
+      event_time: Math.floor(Date.now() / 1000),
+      event_id: randomUUID(),
+      user_data: { em: ['jane@shop.example'] },
+    }),
+  )
+  let missing = Math.max(0, sizeBytes - `{"data":[${data.join()}]}`.length)
+  const share = Math.ceil(missing / count)
+  const padded = data.map((event) => {
+    const spaces = Math.min(share, missing)
+    missing -= spaces
+    return `${event.slice(0, -1)}${' '.repeat(spaces)}}`
+  })
+  return `{"data":[${padded.join()}]}`
 }
 
 /** The answer comes before the body was read. */

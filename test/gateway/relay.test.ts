@@ -14,6 +14,7 @@ import {
   startRelayBehindGateway,
 } from './relay-behind-gateway.ts'
 
+const PATIENT = { prefer: 'wait=30' }
 /** Of each poster. */
 const PACE_MS = 50
 
@@ -22,7 +23,7 @@ void t.test('a relay behind the gateway', { skip: gatewayMissing() }, async (t) 
   const { sandbox, relay, gateway, post } = stand
 
   await t.test('a post is delivered, and its verdict comes back', async (t) => {
-    const { status, body } = await post({ events: 2 })
+    const { status, body } = await post({ events: 2, headers: PATIENT })
     t.equal(status, 200)
     t.match(body, { num_events_received: 2, num_events_processed: 2 })
   })
@@ -37,7 +38,7 @@ void t.test('a relay behind the gateway', { skip: gatewayMissing() }, async (t) 
   })
 
   await t.test('the body limits of the two are one', async (t) => {
-    t.equal((await post({ sizeBytes: BODY_LIMIT_BYTES })).status, 200)
+    t.equal((await post({ sizeBytes: BODY_LIMIT_BYTES, headers: PATIENT })).status, 200)
     const refused = await post({ sizeBytes: BODY_LIMIT_BYTES + 1 })
     t.equal(refused.status, 413)
     t.match(refused.body, { code: 4196 })
