@@ -22,6 +22,8 @@ export interface StoreOptions {
 
 /** How long a look at what is queued is good for. */
 const LOOK_MS = 1000
+/** Of the room: with less queued no account is looked up. */
+const LOW_PART = 0.25
 
 export function createStore({ batcher, pool, sealer, writes, limitBytes, close }: StoreOptions): Store {
   const batched = createBatchedStore(batcher, close)
@@ -76,14 +78,15 @@ async function read<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
 
 /**
  * Counts the queued payloads of all replicas, not the size of the tables: PostgreSQL uses the room of what was deleted
- * again, but rarely gives it back. How much of the room an account may take: share.ts.
+ * again, but rarely gives it back. What is under way while somebody looks is missed until the next look: that is little
+ * beside the room that is left. How much of the room an account may take: share.ts.
  */
 function createRoom(pool: Pool, limitBytes: number) {
   let lookedAtMs = -Infinity
   let looking: Promise<void> | undefined
   let queuedBytes = 0
   let isFull = false
-  /** Of each account; looked up only while one account may have as much as its share. */
+  /** Of each account; while little is queued only what was admitted since the last look. */
   let queuedOf = new Map<string, number>()
 
   const leftBytes = () => WATERMARK * limitBytes - queuedBytes
@@ -92,8 +95,9 @@ function createRoom(pool: Pool, limitBytes: number) {
     const stored = await readBytes(pool)
     queuedBytes = stored.queuedBytes
     isFull = queuedBytes > (isFull ? TAKEN_AGAIN : WATERMARK) * limitBytes
-    // Half of it, since nobody looks again for a second.
-    queuedOf = 2 * queuedBytes < shareOf(leftBytes()) ? new Map() : await readQueuedBytes(pool)
+    // Long before one account can have its share, since nobody looks again for a second.
+    const isLow = queuedBytes < LOW_PART * WATERMARK * limitBytes
+    queuedOf = isLow ? new Map() : await readQueuedBytes(pool)
     lookedAtMs = performance.now()
     return stored
   }

@@ -10,7 +10,7 @@ import { toLane, type LaneRow } from './lane-rows.ts'
 import type { Transaction } from './transaction.ts'
 
 /** Any number that nobody else locks: "letter" in ASCII. */
-const TRIM_LOCK = 0x6c6574746572
+export const TRIM_LOCK = 0x6c6574746572
 
 interface RemovedRow extends LaneRow {
   readonly bytes: number

@@ -35,9 +35,8 @@ export function createRoom({ db, lanes, letters }: Queue, queuePath: string, lim
   const [pageBytes] = prepareRows<[number]>(db, 'PRAGMA page_size').get()!
   let usedBytes = 0
   let diskFreeBytes = 0
-  /** Since the last look: in all, and of each account. */
+  /** Since the last look. */
   let admittedBytes = 0
-  const admittedOf = new Map<string, number>()
   /** As of the last look, of accounts that had to be looked up. */
   const queuedOf = new Map<string, number>()
   let isFull = false
@@ -48,7 +47,6 @@ export function createRoom({ db, lanes, letters }: Queue, queuePath: string, lim
     usedBytes = pages * pageBytes + (statSync(`${queuePath}-wal`, { throwIfNoEntry: false })?.size ?? 0)
     diskFreeBytes = freeBytes(dirname(queuePath))
     admittedBytes = 0
-    admittedOf.clear()
     queuedOf.clear()
     isFull = leftBelow(isFull ? TAKEN_AGAIN : WATERMARK) < 0
     letters.keepBelow(DEAD_LETTER_PART * Math.min(limitBytes, usedBytes + diskFreeBytes))
@@ -62,14 +60,16 @@ export function createRoom({ db, lanes, letters }: Queue, queuePath: string, lim
     return Math.min(leftOfLimit, leftOfDisk) - admittedBytes
   }
 
-  /** Nearly always the whole queue is less than one account may have: then none has to be looked up. */
+  /**
+   * Nearly always the whole queue is less than one account may have: then none has to be looked up.
+   * What this batch brings of the account itself is small beside that.
+   */
   function isWithinShare(adAccountId: string, bytes: number): boolean {
     const leftBytes = leftBelow(WATERMARK)
-    const own = admittedOf.get(adAccountId) ?? 0
     if (mayQueue(usedBytes + admittedBytes, bytes, leftBytes)) return true
     const queued = queuedOf.get(adAccountId) ?? lanes.queuedBytes(adAccountId)
     queuedOf.set(adAccountId, queued)
-    return mayQueue(queued + own, bytes, leftBytes)
+    return mayQueue(queued, bytes, leftBytes)
   }
 
   function accountsOverShare(): string[] {
@@ -94,9 +94,6 @@ export function createRoom({ db, lanes, letters }: Queue, queuePath: string, lim
         adAccountId === undefined ? bytes <= leftBelow(WATERMARK) : isWithinShare(adAccountId, bytes)
       if (!isTaken) return false
       admittedBytes += bytes
-      if (adAccountId !== undefined) {
-        admittedOf.set(adAccountId, (admittedOf.get(adAccountId) ?? 0) + bytes)
-      }
       return true
     },
   }

@@ -32,6 +32,8 @@ t.test('the shapes are those of the tables', (t) => {
     })
     t.equal(letters.join(''), shape, kind)
   }
+  const olderLane = [0, 37, ...Array.from({ length: 9 }, () => 1)]
+  t.equal(kindOf({ rowId: 1, types: olderLane, read: () => undefined }), 'lanes', 'before it counted bytes')
   t.equal(kindOf({ rowId: 1, types: [0, 1], read: () => undefined }), undefined)
   db.close()
   t.end()
