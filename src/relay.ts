@@ -3,7 +3,7 @@
  * also when a later part fails to start.
  */
 import type { FastifyInstance } from 'fastify'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setImmediate, setTimeout as delay } from 'node:timers/promises'
 import { createAdminApp } from './admin/app.ts'
 import { createDoor } from './budget/door.ts'
 import { createGuard } from './budget/guard.ts'
@@ -283,9 +283,12 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
       // Gateways look every few seconds, and send posts until they have seen it.
       readiness.announceShutdown()
       await delay(config.DRAIN_MS)
-      // No post comes in any more. Those that are in go on: they are committed, and answered by Pinterest's word if their
-      // call is in flight.
+      // The kernel resets connections that were not accepted yet: so right after the loop has accepted those that wait. Few
+      // posts remain that it resets unread; gateways send them to another relay.
+      await setImmediate()
+      publicApp.server.close()
       void stopListening()
+      // Posts that are in go on: they are committed, and answered by Pinterest's word if their call is in flight.
       await Promise.all([delivery.stop(CALLS_PATIENCE_MS), refresher.stop(CALLS_PATIENCE_MS)])
       delivery.endWaits()
       await parts.disposeAsync()

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { parse } from 'yaml'
-import { SettingsSchema } from '../../src/config.ts'
+import { LONGEST_CLOSE_MS, readConfig, SettingsSchema } from '../../src/config.ts'
 
 interface Service {
   readonly image?: string
@@ -95,6 +95,16 @@ t.test('nobody may write to an image, gain rights, or be root', async (t) => {
   }
 })
 
+t.test('a relay is given the time that it takes to end, here and alone', async (t) => {
+  const alone = parse(read('docker-compose.yml'), { merge: true }) as Compose
+  const { DRAIN_MS: drainMs } = readConfig({})
+  for (const { stop_grace_period: grace = '', environment } of [...relays, alone.services['relay']!]) {
+    t.match(grace, /^\d+s$/)
+    t.ok(Number.parseInt(grace, 10) * 1000 > drainMs + LONGEST_CLOSE_MS, grace)
+    t.equal(environment!['DRAIN_MS'], null, 'the default, or what the shell says')
+  }
+})
+
 t.test('the database keeps what it committed, and is reached by relays only', async (t) => {
   t.match(database.image, /^postgres:18/)
   for (const setting of ['fsync=on', 'synchronous_commit=on'])
@@ -121,7 +131,6 @@ t.test('the gateway finds both relays by one name, and no admin port', async (t)
     t.equal(relay.environment!['ADMIN_HOST'], place(relay, 'outside')?.ipv4_address)
     t.equal(relay.environment!['TRUST_PROXY'], `${place(gateway, 'inside')?.ipv4_address}/32`)
     for (const port of relay.ports!) t.match(port, /^127\.0\.0\.1:\d+:8081$/)
-    t.ok(Number.parseInt(relay.stop_grace_period!, 10) > 10, 'a relay takes ten seconds to end')
   }
   const addresses = Object.values(services).flatMap((service) =>
     ['inside', 'outside'].flatMap((network) => place(service, network)?.ipv4_address ?? []),

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { Value } from 'typebox/value'
 import { parse, parseAllDocuments } from 'yaml'
-import { SettingsSchema } from '../../src/config.ts'
+import { LONGEST_CLOSE_MS, SettingsSchema } from '../../src/config.ts'
 
 interface Labels {
   readonly matchLabels: Readonly<Record<string, string>>
@@ -88,8 +88,8 @@ interface PolicyRule {
   readonly ports: readonly { readonly protocol: string; readonly port: number }[]
 }
 
-/** What a relay takes to end, at most: src/main.ts leaves by itself then. */
-const LONGEST_CLOSE_S = 9.5
+/** For a change of endpoints to reach every node and ingress. */
+const PROPAGATION_MS = 5000
 /** How long a start may bring the tables up to date: src/store/postgres/migrate.ts. */
 const MIGRATION_S = 600
 
@@ -179,8 +179,15 @@ t.test('two replicas on two nodes, and never fewer while they are replaced', asy
 })
 
 t.test('a relay is given the time that it takes to start and to end', async (t) => {
-  t.ok(pod.terminationGracePeriodSeconds > LONGEST_CLOSE_S)
   const { startupProbe, livenessProbe, readinessProbe } = relay
+  const drainMs = Number(settings['DRAIN_MS'])
+  const unreadyMs = readinessProbe.periodSeconds * readinessProbe.failureThreshold * 1000
+  t.ok(
+    drainMs >= unreadyMs + PROPAGATION_MS,
+    `no post is sent any more when the port closes after ${drainMs} ms`,
+  )
+  t.ok(pod.terminationGracePeriodSeconds * 1000 > drainMs + LONGEST_CLOSE_MS)
+  t.notOk(Object.hasOwn(relay, 'lifecycle'), 'the relay waits itself: a preStop hook would count as well')
   for (const alive of [startupProbe, livenessProbe])
     t.strictSame(alive.httpGet, { path: '/livez', port: 'public' })
   t.strictSame(readinessProbe.httpGet, { path: '/readyz', port: 'public' })

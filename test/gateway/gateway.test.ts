@@ -84,7 +84,7 @@ void t.test('an answer that takes as long as the relay may wait is not cut', { s
   t.equal(status, 202)
 })
 
-void t.test('a post that was sent is never sent again', { skip }, async (t) => {
+void t.test('one relay that did not answer a post is not sent it again', { skip }, async (t) => {
   const { gateway, seen } = await standBehindGateway(t, (incoming) => {
     incoming.resume().on('end', () => incoming.socket.destroy())
   })

@@ -31,6 +31,7 @@ export async function startRelayBehindGateway(t: Test) {
       PINTEREST_API_URL: sandbox.url,
       TRUST_PROXY: '127.0.0.1/32',
       ANSWER_WAIT_MS: '500',
+      DRAIN_MS: '0',
     })
   let process = await start()
   const relay = {
