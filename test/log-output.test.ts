@@ -1,6 +1,6 @@
 /** The log's output against real pipes and devices: a reader that is slow, stands still or is gone, and a full disk. */
 import { spawnSync } from 'node:child_process'
-import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs'
+import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { createLogOutput } from '../src/log-output.ts'
 import { createManualClock, settle } from './support/clock.ts'
 
 const LINE = `${'x'.repeat(999)}\n`
-const { O_RDONLY, O_WRONLY, O_NONBLOCK } = constants
+const { O_RDONLY, O_RDWR, O_WRONLY, O_NONBLOCK } = constants
 
 /** A pipe of 64 KiB with both ends in this process. */
 async function openPipe(t: Test) {
@@ -150,6 +150,33 @@ t.test('at the end a full pipe is waited for, but not without an end', async (t)
   output.write('closed\n')
   output.flushSync(40)
   t.ok(output.dropped() >= 100 - 66 + 1, `${output.dropped()} dropped`)
+})
+
+t.test('a process whose output is a full pipe writes without blocking, and exits', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-log-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const path = join(folder, 'pipe')
+  t.equal(spawnSync('mkfifo', [path]).status, 0)
+  const reader = openSync(path, O_RDWR | O_NONBLOCK)
+  t.throws(() => {
+    for (;;) writeSync(reader, Buffer.alloc(4096))
+  })
+  const { href } = new URL('../src/', import.meta.url)
+  const script = `
+    import { systemClock } from '${href}clock.ts'
+    import { openStandardOutput } from '${href}log-output.ts'
+    const output = openStandardOutput(systemClock)
+    output.write('one\\n')
+    output.flush()
+    output.write('two\\n')
+    output.flushSync(20)
+    process.exit(output.dropped())`
+  const { status, signal } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', openSync(path, O_WRONLY), 'inherit'],
+    timeout: 20_000,
+    killSignal: 'SIGKILL',
+  })
+  t.match({ status, signal }, { status: 2, signal: null })
 })
 
 async function waitUntil(isSo: () => boolean): Promise<void> {
