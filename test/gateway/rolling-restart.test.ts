@@ -8,10 +8,11 @@
 import { copyFile, readdir } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { createSandbox } from '../../src/sandbox/sandbox.ts'
+import { createSandbox } from '../../sandbox/sandbox.ts'
 import { rawEvent } from '../support/events.ts'
-import { freePort, gatewayMissing, startGatewayToReplicas } from '../support/gateway.ts'
-import { startProcess, type RelayProcess } from '../support/process.ts'
+import { gatewayMissing, startGatewayToReplicas } from '../support/gateway.ts'
+import { findFreePort } from '../support/ports.ts'
+import { startProcess, type TestProcess } from '../support/process.ts'
 import { ACCOUNT } from '../support/relay.ts'
 import { createClient } from './client.ts'
 
@@ -74,13 +75,13 @@ async function setUp(t: Test) {
   const masterKey = randomBytes(32).toString('base64')
   const createRelay = async (name: string) => {
     const settings = {
-      PORT: String(await freePort()),
+      PORT: String(await findFreePort()),
       DATABASE_URL: `sqlite:${folder}/${name}/relay.db`,
       PINTEREST_API_URL: sandbox.url,
       MASTER_KEY: masterKey,
       DRAIN_MS: '100',
     }
-    let process: RelayProcess | undefined
+    let process: TestProcess | undefined
     t.teardown(async () => {
       process?.signal('SIGKILL')
       await process?.ended
