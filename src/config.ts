@@ -21,6 +21,7 @@ export const SettingsSchema = Type.Object({
   PORT: number(8080, 0, 65_535),
   ADMIN_HOST: text('an address', '^\\S+$', '127.0.0.1'),
   ADMIN_PORT: number(8081, 0, 65_535),
+  ADMIN_HOSTS: Type.Optional(text('a comma list of host names', '^[A-Za-z0-9._ ,-]+$')),
   ADMIN_TOKEN: Type.Optional(text('at least 16 visible ASCII characters', '^[!-~]{16,}$')),
   ADMIN_PUBLIC_URL: Type.Optional(
     text('an http or https URL without query, fragment or closing slash', '^https?://[^\\s?#]*[^\\s?#/]$'),
@@ -71,7 +72,9 @@ export const LONGEST_CLOSE_MS = 8000
 
 export type Settings = Readonly<Static<typeof SettingsSchema>>
 
-export interface Config extends Omit<Settings, 'TRUST_PROXY' | 'METRICS_OPEN'> {
+export interface Config extends Omit<Settings, 'ADMIN_HOSTS' | 'TRUST_PROXY' | 'METRICS_OPEN'> {
+  /** Names that the admin port answers to, beside localhost, its own and addresses. */
+  readonly ADMIN_HOSTS: readonly string[]
   /** Addresses and CIDR blocks of the gateways whose X-Forwarded-* count. */
   readonly TRUST_PROXY: readonly string[]
   readonly METRICS_OPEN: boolean
@@ -95,7 +98,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     else problems.push(`${name} must be ${ruleOf(schema)}`)
   }
   const settings = Value.Default(SettingsSchema, given) as Settings
-  const gateways = (settings.TRUST_PROXY ?? '').split(',').flatMap((block) => block.trim() || [])
+  const gateways = readList(settings.TRUST_PROXY)
   if (!gateways.every(isAddressBlock))
     problems.push(`TRUST_PROXY must be ${ruleOf(SettingsSchema.properties.TRUST_PROXY)}`)
   if (settings.CALL_BURST >= settings.CALLS_PER_MINUTE)
@@ -119,10 +122,15 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (problems.length > 0) throw new BadSettings([...new Set(problems)].join('\n'))
   return Object.freeze({
     ...settings,
+    ADMIN_HOSTS: readList(settings.ADMIN_HOSTS),
     TRUST_PROXY: gateways,
     METRICS_OPEN: settings.METRICS_OPEN === 'true',
     database,
   })
+}
+
+function readList(list = ''): string[] {
+  return list.split(',').flatMap((item) => item.trim() || [])
 }
 
 function readDatabase({ DATABASE_URL: url, DATABASE_URL_DIRECT: directUrl }: Settings): DatabaseConfig {

@@ -19,6 +19,16 @@ export const PINTEREST_CODES = {
 export const InvalidRequest = createError('INVALID_REQUEST', '%s', 400)
 export const Unauthorized = createError('UNAUTHORIZED', 'Authentication failed.', 401)
 export const Forbidden = createError('FORBIDDEN', 'You are not permitted to access that resource.', 403)
+export const WrongHost = createError(
+  'WRONG_HOST',
+  'The admin port does not answer to this name: see ADMIN_HOSTS.',
+  421,
+)
+export const TooManyGuesses = createError(
+  'TOO_MANY_GUESSES',
+  'Too many wrong tokens; the right one is taken at any time.',
+  429,
+)
 export const NotFound = createError('NOT_FOUND', 'There is nothing at this address.', 404)
 export const SalvageRunning = createError('SALVAGE_RUNNING', 'A salvage is running already.', 409)
 export const TokenRefused = createError('TOKEN_REFUSED', '%s', 400)

@@ -23,7 +23,7 @@ export interface Metrics {
   queueStalled(): void
   /** How long one call waited for the guard, 0 included. */
   guardWaited(seconds: number): void
-  /** Somebody asked the admin port without its token. */
+  /** Somebody asked the admin port without its token, or logged in with another one. */
   adminRefused(): void
   tokenRefreshed(outcome: 'renewed' | 'failed' | 'refused'): void
   /** One value per ad account, as it is when somebody looks; those that are left out are not there. */
@@ -105,7 +105,7 @@ export function createMetrics(options: { readonly version: string }): Metrics {
   })
   const adminRefusals = new Counter({
     name: 'pinrelay_admin_refused_total',
-    help: 'Requests to the admin port without its token or a session.',
+    help: 'Requests and logins on the admin port without its token or a session.',
     registers,
   })
   const refreshes = new Counter({

@@ -230,6 +230,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     maxEventAgeMs,
     bodyLimitBytes: config.BODY_LIMIT_BYTES,
     adminToken,
+    hosts: hostsOf(config),
     metricsOpen: config.METRICS_OPEN,
     consentPageUrl: config.PINTEREST_CONSENT_URL,
     publicUrl: () => config.ADMIN_PUBLIC_URL ?? adminUrl,
@@ -307,6 +308,12 @@ async function endConnections(app: FastifyInstance, answered: Promise<unknown>):
   } finally {
     clearTimeout(patience)
   }
+}
+
+/** What the admin port is called: where it is bound, where browsers reach it, and what else it was told. */
+function hostsOf({ ADMIN_HOST, ADMIN_PUBLIC_URL, ADMIN_HOSTS }: Config): string[] {
+  const browsers = ADMIN_PUBLIC_URL === undefined ? [] : [new URL(ADMIN_PUBLIC_URL).hostname]
+  return [ADMIN_HOST, ...browsers, ...ADMIN_HOSTS]
 }
 
 /** The SDK is loaded only where there is somewhere to send spans to. */

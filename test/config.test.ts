@@ -11,6 +11,7 @@ t.test('without settings everything has its default', async (t) => {
     POSTS_PER_MINUTE: 5000,
     CALLS_PER_MINUTE: 5000,
     CALL_BURST: 250,
+    ADMIN_HOSTS: [],
     TRUST_PROXY: [],
     METRICS_OPEN: false,
     LOG_LEVEL: 'info',
@@ -21,9 +22,11 @@ t.test('settings are read and trimmed; empty ones count as unset', async (t) => 
   const config = readConfig({
     PORT: ' 9000 ',
     HOST: '',
+    ADMIN_HOSTS: 'relay, console.example',
     TRUST_PROXY: '10.0.0.0/8, ::1',
     METRICS_OPEN: 'true',
   })
+  t.same(config.ADMIN_HOSTS, ['relay', 'console.example'])
   t.match(config, { PORT: 9000, HOST: '127.0.0.1', TRUST_PROXY: ['10.0.0.0/8', '::1'], METRICS_OPEN: true })
 })
 

@@ -10,7 +10,7 @@ import type { Guard } from '../budget/guard.ts'
 import type { Clock } from '../clock.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { Verify } from '../delivery/verify.ts'
-import { NotFound, Unauthorized } from '../errors.ts'
+import { NotFound, Unauthorized, WrongHost } from '../errors.ts'
 import { bearerOf } from '../http/auth.ts'
 import type { Readiness } from '../http/health.ts'
 import type { MatchQuality } from '../insight/match-quality.ts'
@@ -33,12 +33,14 @@ import { consentRoutes } from './consent.ts'
 import { consoleRoutes } from './console.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
 import { explainRoutes } from './explain.ts'
+import { createHostCheck } from './host.ts'
 import { notice, sendPage, wantsHtml } from './html.ts'
 import { keyRoutes } from './keys.ts'
 import { liveRoutes } from './live.ts'
 import { matchQualityRoutes } from './match-quality.ts'
 import { describeRoutes, openapiRoutes } from './openapi.ts'
 import { qualityRoutes } from './quality.ts'
+import { createRefusals, LONGEST_DELAY_MS } from './refusals.ts'
 import { resealRoutes } from './reseal.ts'
 import { salvageRoutes } from './salvage.ts'
 import { createSessions, SESSION_KEY_HEADER } from './session.ts'
@@ -71,6 +73,8 @@ export interface AdminOptions {
   /** Of a post: as large a one can be explained. */
   readonly bodyLimitBytes: number
   readonly adminToken: string
+  /** Names that it answers to, beside localhost and addresses. */
+  readonly hosts: readonly string[]
   readonly metricsOpen: boolean
   /** Pinterest's page where people consent. */
   readonly consentPageUrl: string
@@ -94,7 +98,6 @@ declare module 'fastify' {
 export type AdminApp = FastifyInstance
 
 const BODY_LIMIT_BYTES = 64 * 1024
-const REFUSAL_LINE_EVERY_MS = 60_000
 
 export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
   const { metrics, metricsOpen, log, adminToken } = options
@@ -114,6 +117,7 @@ export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
   app.setErrorHandler<FastifyError>((error, request, reply) => {
     const { status, message } = tell(error)
     if (status >= 500) log.error({ code: codeOf(error) }, 'admin request failed')
+    if (status === 429) reply.header('retry-after', LONGEST_DELAY_MS / 1000)
     if (request.routeOptions.config.takesSession === true && wantsHtml(request)) {
       return sendPage(reply, status, notice('That did not work', message))
     }
@@ -123,24 +127,20 @@ export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
     throw new NotFound()
   })
 
-  // A line a minute at most: whoever guesses must not fill the disk.
-  let toldMs = -Infinity
-  function refused(): void {
-    metrics.adminRefused()
-    const nowMs = options.clock.monotonicMs()
-    if (nowMs - toldMs < REFUSAL_LINE_EVERY_MS) return
-    toldMs = nowMs
-    log.warn({ status: 401 }, 'admin requests without the token')
-  }
+  const refusals = createRefusals(options)
+  const isKnownHost = createHostCheck(options.hosts)
 
   app.addHook('onRequest', async (request) => {
+    if (!isKnownHost(request.headers.host)) throw new WrongHost()
     if (metricsOpen && request.routeOptions.url === '/metrics') return
     const { takesSession, isOpen } = request.routeOptions.config
     if (takesSession === true || isOpen === true) return
-    if (isSame(bearerOf(request.headers.authorization) ?? '', adminToken)) return
+    const { authorization } = request.headers
+    if (isSame(bearerOf(authorization) ?? '', adminToken)) return
     const sessionKey = request.headers[SESSION_KEY_HEADER]
     if (typeof sessionKey === 'string' && sessions.opens(request.headers.cookie, sessionKey)) return
-    refused()
+    // An old session's key is none: pages ask with it until somebody logs in again, and nobody guesses 256 bits.
+    await refusals.note(Boolean(authorization))
     throw new Unauthorized()
   })
   app.addHook('onResponse', (request, reply, done) => {
@@ -164,7 +164,7 @@ export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
     reply.type(metrics.contentType).send(await metrics.render()),
   )
   await app.register(accountRoutes, options)
-  await app.register(consentRoutes, { ...options, sessions })
+  await app.register(consentRoutes, { ...options, sessions, refusals })
   await app.register(qualityRoutes, options)
   await app.register(matchQualityRoutes, options)
   await app.register(volumeRoutes, options)

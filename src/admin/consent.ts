@@ -14,6 +14,7 @@ import { AdAccountId, answers, closed, NoContent } from './answers.ts'
 import type { AdminOptions } from './app.ts'
 import { isSame } from './admin-token.ts'
 import { loginForm, notice, sendPage, wantsHtml } from './html.ts'
+import type { Refusals } from './refusals.ts'
 import { SESSION_LIFE_S, type Sessions } from './session.ts'
 
 const Params = Type.Object({ id: AdAccountId })
@@ -33,6 +34,7 @@ const Login = Type.Object(
 
 export interface ConsentOptions extends AdminOptions {
   readonly sessions: Sessions
+  readonly refusals: Refusals
 }
 
 const Session = Type.Object(
@@ -49,7 +51,8 @@ const Redirect = Type.Null({ description: 'To where the browser goes on.' })
 const LOGIN_LIMIT_BYTES = 4096
 
 export const consentRoutes: FastifyPluginAsyncTypebox<ConsentOptions> = async (app, options) => {
-  const { vault, store, granting, clock, log, adminToken, consentPageUrl, publicUrl, sessions } = options
+  const { vault, store, granting, clock, log, adminToken, consentPageUrl, publicUrl, sessions, refusals } =
+    options
   const consents = createConsents(clock.monotonicMs)
   const consentOrigin = new URL(consentPageUrl).origin
   const redirectUri = () => `${publicUrl()}/oauth/callback`
@@ -81,6 +84,7 @@ export const consentRoutes: FastifyPluginAsyncTypebox<ConsentOptions> = async (a
   app.post('/session', { ...open, schema: beginning }, async (request, reply) => {
     const { admin_token, next } = request.body
     if (!isSame(admin_token, adminToken)) {
+      await refusals.note(true)
       if (!wantsHtml(request) || next === undefined) throw new Unauthorized()
       return sendPage(reply, 401, loginForm(next, 'That is not the admin token.'), consentOrigin)
     }
@@ -107,6 +111,7 @@ export const consentRoutes: FastifyPluginAsyncTypebox<ConsentOptions> = async (a
     const { id: adAccountId } = request.params
     const sessionId = sessionOf(request, reply)
     if (sessionId === undefined) {
+      await refusals.note(Boolean(request.headers.authorization))
       if (!wantsHtml(request)) throw new Unauthorized()
       return sendPage(reply, 401, loginForm(`/accounts/${adAccountId}/authorize`), consentOrigin)
     }

@@ -126,6 +126,17 @@ t.test('each alert says how bad it is, what happened, and where to read on', asy
   )
 })
 
+t.test('the admin port answers to the name by which Prometheus scrapes it', async (t) => {
+  const { scrape_configs: jobs } = parse(read('deploy/monitoring/prometheus.yml')) as {
+    scrape_configs: { static_configs: { targets: string[] }[] }[]
+  }
+  const targets = jobs.flatMap((job) => job.static_configs.flatMap((config) => config.targets))
+  for (const file of ['docker-compose.yml', 'docker-compose.replicas.yml']) {
+    const names = /ADMIN_HOSTS: '\$\{ADMIN_HOSTS:-([^}]*)\}'/.exec(read(file))?.[1]?.split(',')
+    for (const target of targets) t.ok(names?.includes(target.split(':')[0]!), `${file}: ${target}`)
+  }
+})
+
 t.test('panels do not overlap', async (t) => {
   for (const [index, { title, gridPos: one }] of panels.entries()) {
     t.ok(one.x + one.w <= 24, title)

@@ -1,0 +1,171 @@
+import { request } from 'node:http'
+import t, { type Test } from 'tap'
+import { createHostCheck } from '../../src/admin/host.ts'
+import { createRefusals, LONGEST_DELAY_MS } from '../../src/admin/refusals.ts'
+import { createManualClock, settle } from '../support/clock.ts'
+import { ACCOUNT, ADMIN_TOKEN, setUp } from '../support/relay.ts'
+
+const MINUTE_MS = 60_000
+
+function setUpRefusals() {
+  const clock = createManualClock()
+  const counted = { refusals: 0, lines: 0 }
+  const refusals = createRefusals({
+    clock,
+    metrics: { adminRefused: () => void (counted.refusals += 1) },
+    log: { warn: () => void (counted.lines += 1) },
+  })
+  const answers: string[] = []
+  const guess = () =>
+    refusals.note(true).then(
+      () => void answers.push('401'),
+      (error: { code: string }) => void answers.push(error.code),
+    )
+  return { clock, counted, refusals, answers, guess }
+}
+
+t.test('twenty guesses are answered at once, the next ones one a second, and few wait', async (t) => {
+  const { clock, counted, answers, guess } = setUpRefusals()
+  for (let n = 0; n < 20; n++) void guess()
+  await settle()
+  t.same(answers, Array(20).fill('401'))
+  for (let n = 0; n < 30; n++) void guess()
+  await settle()
+  t.same(answers.slice(20), Array(20).fill('TOO_MANY_GUESSES'), 'ten wait')
+  await clock.advance(1000)
+  t.equal(answers.length, 41)
+  await clock.advance(1000)
+  t.equal(answers.length, 42)
+  await clock.advance(LONGEST_DELAY_MS)
+  t.equal(answers.filter((answer) => answer === '401').length, 30)
+  t.equal(clock.pendingTimers(), 0)
+  t.equal(counted.refusals, 50, 'all are counted')
+  await clock.advance(MINUTE_MS)
+  answers.length = 0
+  void guess()
+  await settle()
+  t.same(answers, ['401'], 'a minute later it is as before')
+})
+
+t.test('who gives no token is not slowed, and a line is written once a minute', async (t) => {
+  const { clock, counted, refusals } = setUpRefusals()
+  for (let n = 0; n < 1000; n++) await refusals.note(false)
+  t.same(counted, { refusals: 1000, lines: 1 })
+  await clock.advance(MINUTE_MS)
+  await refusals.note(false)
+  t.equal(counted.lines, 2)
+})
+
+t.test('a guesser, by token or login, keeps nobody with the right token out', async (t) => {
+  const { relay, logLines } = await setUp(t)
+  const stop = new AbortController()
+  const statuses: number[] = []
+  const ask = (path: string, init: RequestInit) =>
+    fetch(relay.adminUrl + path, { ...init, signal: stop.signal }).then(
+      ({ status }) => void statuses.push(status),
+      () => undefined,
+    )
+  const login = (token: string) => ({
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ admin_token: token }),
+  })
+  const guesses = Array.from({ length: 20 }, (_, n) => [
+    ask('/session', login(`guess ${n}`)),
+    ask('/books', { headers: { authorization: `Bearer guess-${n}` } }),
+    ask(`/accounts/${ACCOUNT}/authorize`, { headers: { authorization: `Bearer guess-${n}` } }),
+  ])
+  while (statuses.length < 50) await settle()
+  t.equal(
+    statuses.filter((status) => status === 401).length,
+    20,
+    'the rest waits, or is told that it is too much',
+  )
+  t.equal(statuses.filter((status) => status === 429).length, 30)
+  const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
+  t.equal((await fetch(`${relay.adminUrl}/books`, { headers })).status, 200)
+  t.equal((await fetch(`${relay.adminUrl}/session`, login(ADMIN_TOKEN))).status, 200)
+  const refused = await fetch(`${relay.adminUrl}/session`, login('wrong'))
+  t.same([refused.status, refused.headers.get('retry-after')], [429, '10'])
+  stop.abort()
+  await Promise.all(guesses.flat())
+  const metrics = await (await fetch(`${relay.adminUrl}/metrics`, { headers })).text()
+  t.match(metrics, /^pinrelay_admin_refused_total 61$/m)
+  t.equal(logLines.filter((line) => line.includes('admin requests without the token')).length, 1)
+})
+
+t.test(
+  'the admin port answers to its names and to addresses, and to no name that a web page may bring',
+  async (t) => {
+    const isKnown = createHostCheck(['Relay.internal', '10.0.0.1'])
+    const known = [
+      'localhost',
+      'LOCALHOST:8081',
+      '127.0.0.1:8081',
+      '[::1]:8081',
+      '[fd00::1]',
+      '10.2.3.4:80',
+      'relay.internal:8081',
+      undefined,
+    ]
+    for (const host of known) t.ok(isKnown(host), String(host))
+    const unknown = [
+      'evil.example',
+      'evil.example:8081',
+      'localhost.evil.example',
+      'evil.localhost',
+      'localhost@evil',
+      '',
+      ':8081',
+      '127.0.0.1.evil.example',
+      '[evil]',
+      'relay',
+      '1',
+      '0x7f.1',
+    ]
+    for (const host of unknown) t.notOk(isKnown(host), host)
+  },
+)
+
+t.test('a page that made its name lead here reads nothing, whatever it asks for', async (t) => {
+  const { relay } = await setUp(t, {
+    METRICS_OPEN: 'true',
+    ADMIN_HOSTS: 'relay, pinrelay-admin',
+    ADMIN_PUBLIC_URL: 'https://console.example/relay',
+  })
+  const paths = [
+    '/',
+    '/console/main.js',
+    '/metrics',
+    '/books',
+    '/nothing',
+    `/accounts/${ACCOUNT}/authorize`,
+    '/openapi.json',
+  ]
+  for (const path of paths) {
+    const { status, text } = await get(relay.adminUrl + path, 'evil.example:8081')
+    t.equal(status, 421, path)
+    t.match(JSON.parse(text), { code: 'WRONG_HOST', message: /ADMIN_HOSTS/ })
+  }
+  for (const host of ['relay:8081', 'pinrelay-admin', 'console.example', 'localhost:1', '127.0.0.1'])
+    t.equal((await get(`${relay.adminUrl}/metrics`, host)).status, 200, host)
+  await postAs(t, relay.adminUrl, 'evil.example')
+})
+
+/** Even with the token. */
+async function postAs(t: Test, url: string, host: string): Promise<void> {
+  const { status } = await get(`${url}/books`, host, { authorization: `Bearer ${ADMIN_TOKEN}` })
+  t.equal(status, 421)
+}
+
+function get(url: string, host: string, headers: Record<string, string> = {}) {
+  return new Promise<{ status: number | undefined; text: string }>((resolve, reject) => {
+    request(url, { headers: { ...headers, host }, agent: false }, (answer) => {
+      let text = ''
+      answer.on('data', (chunk: Buffer) => (text += chunk.toString()))
+      answer.on('end', () => resolve({ status: answer.statusCode, text }))
+    })
+      .on('error', reject)
+      .end()
+  })
+}
