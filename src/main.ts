@@ -17,6 +17,9 @@ const output = openStandardOutput(systemClock)
 /** A log that nobody reads must not hold the exit up. */
 const LAST_LINES_MS = 500
 
+// Unheard, it would end the process. SIGUSR1 is Node's own: `--disable-sigusr1` keeps it from opening a debugger.
+process.on('SIGUSR2', () => undefined)
+
 try {
   const config = readConfig(process.env)
   const log = createLog({ level: config.LOG_LEVEL, destination: output })

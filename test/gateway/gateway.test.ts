@@ -160,21 +160,27 @@ void t.test('nothing but /v5/ gets to the relay, whatever the spelling', { skip 
 })
 
 void t.test('what is no HTTP gets a 400 in the form of Pinterest', { skip }, async (t) => {
-  const { gateway } = await standBehindGateway(t, (_, answer) => answer.end('{}'))
+  const { gateway, seen } = await standBehindGateway(t, (_, answer) => answer.end('{}'))
   const post = `POST ${EVENTS} HTTP/1.1`
   const host = 'Host: shop.example'
   const requests = [
     [post],
     [post, host, 'Content-Length: many'],
+    [post, host, 'Transfer-Encoding: xchunked'],
+    [post, host, 'Transfer-Encoding: gzip, chunked'],
+    [post, host, 'Transfer-Encoding: chunked, chunked'],
+    [post, host, 'Transfer-Encoding: chunked', 'Content-Length: 2'],
+    [`POST ${EVENTS} HTTP/3.0`, host],
     [post, host, `X-Long: ${'x'.repeat(40_000)}`],
     [`POST ${EVENTS}?${'x'.repeat(40_000)} HTTP/1.1`, host],
     ['nonsense'],
   ]
   for (const lines of requests) {
     const { statusLine, body } = await sendRaw(gateway.port, lines)
-    t.match(statusLine, 'HTTP/1.1 400')
+    t.match(statusLine, 'HTTP/1.1 400', lines.join(', '))
     t.match(body, { code: 4196, message: String })
   }
+  t.same(seen, [], 'and never gets to the relay')
 })
 
 void t.test('the log names no address, no query, no key and no body', { skip }, async (t) => {

@@ -115,18 +115,25 @@ t.test('nothing else is on the public port', async (t) => {
 })
 
 t.test('what is no HTTP gets an answer of the same form', async (t) => {
-  const { relay } = await enter(t)
-  const answer = await new Promise<string>((resolve, reject) => {
-    const socket = connect(Number(new URL(relay.publicUrl).port), '127.0.0.1', () =>
-      socket.end('GARBAGE\r\n\r\n'),
-    )
-    let text = ''
-    socket.on('data', (chunk) => (text += chunk.toString()))
-    socket.on('end', () => resolve(text))
-    socket.on('error', reject)
-  })
-  t.match(answer, /^HTTP\/1\.1 400 /)
-  t.match(answer, /\{"code":4196,"message":"Bad Request."\}$/)
+  const { relay, account, relayKey } = await enter(t)
+  const send = (text: string) =>
+    new Promise<string>((resolve, reject) => {
+      const socket = connect(Number(new URL(relay.publicUrl).port), '127.0.0.1', () => socket.end(text))
+      let answer = ''
+      socket.on('data', (chunk) => (answer += chunk.toString()))
+      socket.on('end', () => resolve(answer))
+      socket.on('error', reject)
+    })
+  const post = `POST /v5/ad_accounts/${account}/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${relayKey}\r\n`
+  for (const text of [
+    'GARBAGE',
+    `${post}transfer-encoding: xchunked`,
+    `${post}transfer-encoding: chunked, gzip`,
+  ]) {
+    const answer = await send(`${text}\r\n\r\n`)
+    t.match(answer, /^HTTP\/1\.1 400 /, text)
+    t.match(answer, /\{"code":4196,"message":"Bad Request."\}$/)
+  }
 })
 
 t.test('livez and readyz', async (t) => {
