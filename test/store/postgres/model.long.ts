@@ -1,3 +1,3 @@
 import { testModel } from './model.ts'
 
-testModel({ runs: 300 })
+testModel({ runs: 200 })
