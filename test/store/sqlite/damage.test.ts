@@ -46,7 +46,7 @@ function copy(from: string): string {
 testFlipped(t, {
   pattern,
   folder,
-  rounds: 4,
+  rounds: 3,
   seed: 1,
   vaultPages: (count) => [1, count - 1],
 })

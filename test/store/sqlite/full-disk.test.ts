@@ -47,7 +47,8 @@ for (const fate of ['delivered', 'buried'] as const) {
   t.test(
     `others fill the disk to the last byte: posts are refused, the rest goes on, all is ${fate}`,
     async (t) => {
-      const disk = mountSmallDisk(t, '17m')
+      // Dead letters need some room: a sixteenth of a disk that is much smaller is too little for them.
+      const disk = mountSmallDisk(t, fate === 'buried' ? '24m' : '12m')
       if (disk === undefined) return
       const path = join(disk.folder, 'relay.db')
       const ballast = join(disk.folder, 'relay.ballast')
@@ -84,7 +85,7 @@ for (const fate of ['delivered', 'buried'] as const) {
       disk.clear()
       t.match(await store.size(), { isFull: false })
       await t.resolves(store.commit(makeParcel(['taken again'])), 'without a restart')
-      t.ok(statSync(ballast).size > 1_000_000, 'and is made again')
+      t.ok(statSync(ballast).size > 700_000, 'and is made again')
       await close()
     },
   )
