@@ -1,7 +1,7 @@
 /** The console in a real browser: every action, as a person does it. */
 import t from 'tap'
-import { CHROMIUM, openBrowser, openPage } from '../support/chromium.ts'
-import { ACCOUNT, ADMIN_TOKEN, setUp, TOKEN } from '../support/relay.ts'
+import { CHROMIUM, openPage } from '../support/chromium.ts'
+import { ADMIN_TOKEN, enter, postHeld, TOKEN } from '../support/relay.ts'
 import { logIn, makeHistory, violationsOf } from './stage.ts'
 
 if (CHROMIUM === undefined) {
@@ -10,8 +10,8 @@ if (CHROMIUM === undefined) {
 }
 
 t.test('accounts and keys are looked after from the page', async (t) => {
-  const stand = await setUp(t)
-  const { page, problems, origins } = await openPage(await openBrowser(t))
+  const stand = await enter(t)
+  const { page, problems, origins } = await openPage(t)
 
   await page.goto(stand.relay.adminUrl)
   await page.getByLabel('Admin token').fill('not the token at all')
@@ -55,7 +55,7 @@ t.test('accounts and keys are looked after from the page', async (t) => {
   await page.getByRole('link', { name: 'Keys' }).click()
   await page.getByRole('button', { name: 'Make a key' }).click()
   await dialog.getByLabel('Label').fill('second shop')
-  await dialog.getByLabel('Ad accounts').fill(`42, ${ACCOUNT}`)
+  await dialog.getByLabel('Ad accounts').fill(`42, ${stand.account}`)
   await dialog.getByRole('button', { name: 'Make' }).click()
   const key = (await page.locator('code.secret').textContent()) ?? ''
   await dialog.getByRole('button', { name: 'Close' }).click()
@@ -87,13 +87,13 @@ t.test('accounts and keys are looked after from the page', async (t) => {
 })
 
 t.test('a lane that stands is seen, with what mends it, and goes on at once', async (t) => {
-  const stand = await setUp(t)
-  const { page, problems } = await openPage(await openBrowser(t))
+  const stand = await enter(t)
+  const { page, problems } = await openPage(t)
   await makeHistory(stand)
   await logIn(page, stand)
   await page.getByText('Posts are taken, and every lane goes on by itself.').waitFor()
   stand.sandbox.tokens.set([{ accessToken: 'pina_the_new_one_0123456789' }])
-  await stand.post({ data: [{ ...EVENT, event_id: 'held' }] })
+  await postHeld(stand, 'unauthorized')
   await page.getByText('A lane stands and waits for a person').waitFor()
   const row = page.getByRole('row', { name: /test shop/ })
   await row.getByText('unauthorized').waitFor()
@@ -105,7 +105,10 @@ t.test('a lane that stands is seen, with what mends it, and goes on at once', as
   await dialog.getByLabel('Access token').fill('pina_the_new_one_0123456789')
   await dialog.getByRole('button', { name: 'Change' }).click()
   await row.getByText('open').waitFor()
-  t.match((await stand.admin('GET', `/accounts/${ACCOUNT}`)).body, { country: 'US', label: 'test shop' })
+  t.match((await stand.admin('GET', `/accounts/${stand.account}`)).body, {
+    country: 'US',
+    label: 'test shop',
+  })
   // A step of the pulse is five seconds.
   await page.getByRole('img', { name: /Throughput.*now posts \d/ }).waitFor()
   t.ok(await page.locator('.canvas canvas').count(), 'plots are drawn')
@@ -115,8 +118,8 @@ t.test('a lane that stands is seen, with what mends it, and goes on at once', as
 })
 
 t.test('dead letters are filtered, looked into, replayed with progress and purged', async (t) => {
-  const stand = await setUp(t)
-  const { page, problems } = await openPage(await openBrowser(t))
+  const stand = await enter(t)
+  const { page, problems } = await openPage(t)
   await makeHistory(stand, 7)
   await logIn(page, stand)
   await page.getByRole('link', { name: 'Dead letters' }).click()
@@ -148,8 +151,8 @@ t.test('dead letters are filtered, looked into, replayed with progress and purge
 })
 
 t.test('purging asks first, and is stopped by its button or by leaving the page', async (t) => {
-  const stand = await setUp(t)
-  const { page, problems } = await openPage(await openBrowser(t))
+  const stand = await enter(t)
+  const { page, problems } = await openPage(t)
   await makeHistory(stand, 51)
   await logIn(page, stand)
   await page.getByRole('link', { name: 'Dead letters' }).click()
@@ -208,8 +211,8 @@ t.test('purging asks first, and is stopped by its button or by leaving the page'
 })
 
 t.test('explain shows how values are spelled; match quality what to mend', async (t) => {
-  const stand = await setUp(t)
-  const { page, problems } = await openPage(await openBrowser(t))
+  const stand = await enter(t)
+  const { page, problems } = await openPage(t)
   await makeHistory(stand)
   await logIn(page, stand)
   await page.getByRole('link', { name: 'Explain' }).click()
@@ -243,8 +246,8 @@ t.test('explain shows how values are spelled; match quality what to mend', async
 })
 
 t.test('a thousand accounts are shown in part, and looking again leaves rows and focus alone', async (t) => {
-  const stand = await setUp(t)
-  const { page, problems } = await openPage(await openBrowser(t))
+  const stand = await enter(t)
+  const { page, problems } = await openPage(t)
   const ids = Array.from({ length: 1000 }, (_, index) => String(10_000 + index))
   let events = 30
   const name = { event_name: 'checkout' }
@@ -291,7 +294,7 @@ t.test('a thousand accounts are shown in part, and looking again leaves rows and
   await page.getByRole('link', { name: 'Explain' }).click()
   await page.locator('datalist option').first().waitFor({ state: 'attached' })
   t.equal(await page.locator('datalist option').count(), 200)
-  await page.getByLabel('As events of').fill(ACCOUNT)
+  await page.getByLabel('As events of').fill(stand.account)
   await page.getByRole('button', { name: 'Explain' }).click()
   await page.getByText('would be sent').waitFor()
 
@@ -302,8 +305,8 @@ t.test('a thousand accounts are shown in part, and looking again leaves rows and
 })
 
 t.test('all of it works without a mouse', async (t) => {
-  const stand = await setUp(t)
-  const { page } = await openPage(await openBrowser(t))
+  const stand = await enter(t)
+  const { page } = await openPage(t)
   await makeHistory(stand, 2)
   const press = (key: string) => page.keyboard.press(key)
   /** Tab until what has the focus is called that. */
@@ -356,16 +359,14 @@ t.test('all of it works without a mouse', async (t) => {
   await page.getByText('1 queued again').first().waitFor()
 })
 
-t.test('every view is accessible, light and dark, wide and narrow', async (t) => {
-  const stand = await setUp(t)
-  await makeHistory(stand)
-  const browser = await openBrowser(t)
-  const kinds = [
-    { colorScheme: 'light', viewport: { width: 1280, height: 900 } },
-    { colorScheme: 'dark', viewport: { width: 390, height: 800 } },
-  ] as const
-  for (const kind of kinds) {
-    const { page, problems, origins } = await openPage(browser, kind)
+for (const look of [
+  { colorScheme: 'light', viewport: { width: 1280, height: 900 } },
+  { colorScheme: 'dark', viewport: { width: 390, height: 800 } },
+] as const) {
+  t.test(`every view is accessible, ${look.colorScheme}, ${look.viewport.width} wide`, async (t) => {
+    const stand = await enter(t)
+    await makeHistory(stand)
+    const { page, problems, origins } = await openPage(t, look)
     await page.goto(stand.relay.adminUrl)
     t.same(await violationsOf(page), [], 'login')
     await logIn(page, stand)
@@ -377,7 +378,7 @@ t.test('every view is accessible, light and dark, wide and narrow', async (t) =>
       ['explain', 'Nothing is sent or stored.'],
       ['quality', 'Only 0 %'],
     ] as const) {
-      const name = `${path} ${kind.colorScheme}`
+      const name = `${path} ${look.colorScheme}`
       await page.goto(`${stand.relay.adminUrl}/#/${path}`)
       await page.getByText(ready).first().waitFor()
       t.same(await violationsOf(page), [], name)
@@ -389,8 +390,8 @@ t.test('every view is accessible, light and dark, wide and narrow', async (t) =>
     t.same(await violationsOf(page), [], 'dialog')
     t.same(problems, [])
     t.same([...origins], [new URL(stand.relay.adminUrl).origin])
-  }
-})
+  })
+}
 
 /** As a screen reader would say it. */
 const NAME_OF_FOCUSED = `(() => {

@@ -1,9 +1,15 @@
 /** A real browser for tests of pages: Debian's Chromium, driven by playwright-core. */
 import { existsSync } from 'node:fs'
-import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
-import type { Test } from 'tap'
+import { chromium, type Page } from 'playwright-core'
+import tap, { type Test } from 'tap'
 
-const PATHS = [process.env['CHROMIUM'] ?? '', '/usr/bin/chromium', '/usr/bin/google-chrome']
+/** The shell has no windows, and takes half of the time. */
+const PATHS = [
+  process.env['CHROMIUM'] ?? '',
+  '/usr/bin/chromium-headless-shell',
+  '/usr/bin/chromium',
+  '/usr/bin/google-chrome',
+]
 
 /** Where it is; undefined: the tests that need one are skipped, and say so. */
 export const CHROMIUM = PATHS.find((path) => path !== '' && existsSync(path))
@@ -19,11 +25,8 @@ const ARGUMENTS = [
   ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
 ]
 
-export async function openBrowser(t: Test): Promise<Browser> {
-  const browser = await chromium.launch({ executablePath: CHROMIUM!, args: ARGUMENTS })
-  t.teardown(() => browser.close())
-  return browser
-}
+/** Only what never comes is waited for so long. */
+const PATIENCE_MS = 120_000
 
 export interface WatchedPage {
   readonly page: Page
@@ -33,11 +36,18 @@ export interface WatchedPage {
   readonly origins: Set<string>
 }
 
-/** A page of a context of its own, as a person without a past. */
-export async function openPage(browser: Browser, options: BrowserContextOptions = {}): Promise<WatchedPage> {
-  const context = await browser.newContext(options)
-  const page = await context.newPage()
-  page.setDefaultTimeout(15_000)
+export interface Look {
+  readonly colorScheme: 'light' | 'dark'
+  readonly viewport: { readonly width: number; readonly height: number }
+}
+
+const USUAL: Look = { colorScheme: 'light', viewport: { width: 1280, height: 720 } }
+
+let opening: Promise<Page> | undefined
+
+/** As a person without a past sees it. One page for all tests of the process: a window takes longer than most of them. */
+export async function openPage(t: Test, { colorScheme, viewport } = USUAL): Promise<WatchedPage> {
+  const page = await (opening ??= launch())
   const problems: string[] = []
   const origins = new Set<string>()
   page.on('pageerror', (error) => void problems.push(error.message))
@@ -47,5 +57,22 @@ export async function openPage(browser: Browser, options: BrowserContextOptions 
     if (message.type() === 'error' && !isAnswer) problems.push(message.text())
   })
   page.on('request', (request) => void origins.add(new URL(request.url()).origin))
+  await page.emulateMedia({ colorScheme })
+  await page.setViewportSize(viewport)
+  t.teardown(async () => {
+    page.removeAllListeners()
+    await page.unrouteAll({ behavior: 'ignoreErrors' })
+    await page.evaluate('localStorage.clear()')
+    await page.context().clearCookies()
+    await page.goto('about:blank')
+  })
   return { page, problems, origins }
+}
+
+async function launch(): Promise<Page> {
+  const browser = await chromium.launch({ executablePath: CHROMIUM!, args: ARGUMENTS })
+  tap.teardown(() => browser.close())
+  const page = await browser.newPage()
+  page.setDefaultTimeout(PATIENCE_MS)
+  return page
 }
