@@ -64,7 +64,8 @@ export async function openPage(t: Test, { colorScheme, viewport } = USUAL): Prom
     await page.unrouteAll({ behavior: 'ignoreErrors' })
     await page.evaluate('localStorage.clear()')
     await page.context().clearCookies()
-    await page.goto('about:blank')
+    // Ends what the page does. Of the same origin, since another one would be a new process of the browser.
+    await page.goto(new URL('/nothing', page.url()).href)
   })
   return { page, problems, origins }
 }

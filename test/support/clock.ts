@@ -1,4 +1,5 @@
 /** A clock that stands still until a test moves it; timers fire in order while it moves. */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../src/clock.ts'
 
 export interface ManualClock extends Clock {
@@ -49,7 +50,9 @@ export async function settle(): Promise<void> {
   for (let round = 0; round < 5; round++) await new Promise((resolve) => setImmediate(resolve))
 }
 
+const POLL_MS = 5
+
 /** Asks again and again until it is so, for what nothing tells of. */
 export async function until(isTrue: () => Promise<boolean>): Promise<void> {
-  while (!(await isTrue())) await new Promise((resolve) => setImmediate(resolve))
+  while (!(await isTrue())) await delay(POLL_MS)
 }
