@@ -1,8 +1,6 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import t from 'tap'
 import { rawEvent } from '../support/events.ts'
-import { ACCOUNT, ADMIN_TOKEN, enter, postHeld, setUp, shareRelay, TOKEN } from '../support/relay.ts'
+import { ADMIN_TOKEN, enter, postHeld, shareRelay, TOKEN } from '../support/relay.ts'
 
 const enterOpen = shareRelay({ METRICS_OPEN: 'true' })
 
@@ -152,28 +150,6 @@ t.test('the books of live and test events are kept apart, and asked for together
   t.match(await books('?ad_account_id=1'), { received: 0 })
   t.equal((await admin('GET', '/books?account=1')).status, 400)
 })
-
-t.test(
-  'reseal moves tokens and payloads to the new master key; then the old one is not needed',
-  async (t) => {
-    const stand = await setUp(t)
-    await stand.admin('POST', `/accounts/${ACCOUNT}/pause`)
-    for (let n = 0; n < 3; n++)
-      await stand.post({ data: [rawEvent()] }, { headers: { prefer: 'respond-async' } })
-    const oldKey = Buffer.from(
-      (await readFile(join(stand.folder, 'relay.master-key'), 'utf8')).trim(),
-      'base64url',
-    )
-    const MASTER_KEY = Buffer.alloc(32, 7).toString('base64')
-    await t.rejects(stand.restart({ MASTER_KEY }), { code: 'WRONG_MASTER_KEY' })
-    await stand.restart({ MASTER_KEY, MASTER_KEY_PREVIOUS: oldKey.toString('base64') })
-    t.strictSame((await stand.admin('POST', '/reseal')).body, { tokens: 1, payloads: 3 })
-    t.strictSame((await stand.admin('POST', '/reseal')).body, { tokens: 0, payloads: 0 })
-    await stand.restart({ MASTER_KEY })
-    await stand.admin('POST', `/accounts/${ACCOUNT}/resume`)
-    await stand.sandbox.until(() => stand.sandbox.conversions.summary(ACCOUNT).recorded === 3)
-  },
-)
 
 t.test('the metrics count posts, events and calls', async (t) => {
   const { admin, post, relay } = await enterOpen(t)

@@ -1,19 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createConsents, CONSENT_LIFE_MS } from '../../src/tokens/consent.ts'
 import { createBrowser, type Browser } from '../support/browser.ts'
 import { rawEvent } from '../support/events.ts'
-import {
-  ACCOUNT,
-  ADMIN_TOKEN,
-  postHeld,
-  setUp as setUpRelay,
-  shareRelay,
-  TOKEN,
-  type Guest,
-  type Stand,
-} from '../support/relay.ts'
+import { ADMIN_TOKEN, postHeld, shareRelay, TOKEN, type Guest } from '../support/relay.ts'
 
 const CLIENT = { client_id: 'app', client_secret: 'client-secret-0001' }
 const annas = ['2', '3']
@@ -35,11 +24,6 @@ async function enter(t: Test): Promise<Guest> {
   const guest = await enterRelay(t)
   annas.push(guest.account)
   return guest
-}
-
-function setUp(t: Test): Promise<Stand> {
-  annas.push(ACCOUNT)
-  return setUpRelay(t, {}, OPTIONS)
 }
 
 /** What the test itself has asked of the sandbox since now. */
@@ -481,26 +465,4 @@ t.test('all accounts are verified at once, each for itself', async (t) => {
   t.match((await stand.admin('GET', '/accounts/2')).body, {
     token: { last_failure: { at: String, reason: String } },
   })
-})
-
-t.test('reseal covers app secrets and grants, and none of them lies open', async (t) => {
-  const stand = await setUp(t)
-  await put(stand, ACCOUNT, { ...CLIENT, refresh_token: consented(stand).refreshToken })
-  await put(stand, '2', { shared_with: ACCOUNT })
-  await stand.admin('POST', '/accounts/2/conversion-token')
-  const oldKey = Buffer.from(
-    (await readFile(join(stand.folder, 'relay.master-key'), 'utf8')).trim(),
-    'base64url',
-  )
-  const MASTER_KEY = Buffer.alloc(32, 7).toString('base64')
-  await stand.restart({ MASTER_KEY, MASTER_KEY_PREVIOUS: oldKey.toString('base64') })
-  t.strictSame((await stand.admin('POST', '/reseal')).body, { tokens: 3, payloads: 0 })
-  await stand.restart({ MASTER_KEY })
-  t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
-  t.equal(stand.sandbox.oauthStats().refreshes, 1, 'a start needs none')
-  t.equal((await put(stand, ACCOUNT, { ...CLIENT, client_secret: 'client-secret-0002' })).status, 200)
-  for (const name of await readdir(stand.folder)) {
-    const bytes = (await readFile(join(stand.folder, name))).toString('latin1')
-    t.notMatch(bytes, /client-secret|pin[ar]_/, name)
-  }
 })

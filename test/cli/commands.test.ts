@@ -39,7 +39,10 @@ t.test(
     t.match(kept, { code: 0, stdout: /ends with 4711/ })
     t.match((await run('account list')).stdout, /549755885176 +other +given +4711/)
     t.match(await run(`account verify ${OTHER}`), { code: 0, stdout: /549755885176 +yes +200/ })
-    t.match(await run('account verify'), { code: 0, stdout: new RegExp(`${stand.account} +yes`) })
+    t.match(await run('account verify'), {
+      code: 0,
+      stdout: new RegExp(`^ACCOUNT +WORKS +STATUS +MESSAGE\\n.*${stand.account} +yes`, 's'),
+    })
     t.match(await run(`account pause ${OTHER}`), { code: 0, stdout: `account ${OTHER} is paused` })
     t.match(await run(`account resume ${OTHER}`), { code: 0, stdout: `account ${OTHER} is resumed` })
     t.match(await run(`account rm ${OTHER}`), { code: 0 })
@@ -229,10 +232,6 @@ t.test('all accounts are verified one by one, a few at once, and progress is tol
   const { verifications } = JSON.parse(all.stdout) as { verifications: { ad_account_id: string }[] }
   t.strictSame(verifications.map(({ ad_account_id: id }) => id).toSorted(), [ACCOUNT, ...ids].toSorted())
   t.match(verifications[0], { works: true, status: 200, message: String })
-  t.match(await relay('account verify'), {
-    code: 0,
-    stdout: /^ACCOUNT +WORKS +STATUS +MESSAGE\n.*\n.*7000 +yes/s,
-  })
 })
 
 t.test(

@@ -6,7 +6,7 @@ import { ACCOUNT, enter, setUp } from '../support/relay.ts'
 const invalid = { code: 4196, message: String }
 
 t.test('every row of the answer table', async (t) => {
-  const stand = await setUp(t, { BODY_LIMIT_BYTES: '20000' })
+  const stand = await setUp(t, { BODY_LIMIT_BYTES: '20000', POSTS_PER_MINUTE: '0' })
   const { post, admin, sandbox } = stand
   const good = { data: [rawEvent()] }
   await admin('PUT', '/accounts/1', { access_token: 'pina_other_account' })
@@ -68,6 +68,8 @@ t.test('every row of the answer table', async (t) => {
     t.notMatch(JSON.stringify(told), /secret@example/, `${name} is not quoted`)
   }
   t.equal(sandbox.journal.calls().length, 1, 'only the good post reached Pinterest')
+  const { headers } = await post({ data: [rawEvent()] })
+  t.equal(headers.get('ratelimit-limit'), null, 'POSTS_PER_MINUTE=0 opens the door')
 })
 
 t.test('over the door: 429 with a Retry-After and RateLimit headers, before the body is read', async (t) => {
@@ -85,13 +87,6 @@ t.test('over the door: 429 with a Retry-After and RateLimit headers, before the 
   t.equal(headers.get('ratelimit-remaining'), '0')
   const retryAfterS = Number(headers.get('retry-after'))
   t.ok(retryAfterS >= 1 && retryAfterS <= 20, `Retry-After is ${retryAfterS}`)
-})
-
-t.test('POSTS_PER_MINUTE=0 opens the door', async (t) => {
-  const { post } = await setUp(t, { POSTS_PER_MINUTE: '0' })
-  const { status, headers } = await post({ data: [rawEvent()] })
-  t.equal(status, 200)
-  t.equal(headers.get('ratelimit-limit'), null)
 })
 
 t.test('nothing else is on the public port', async (t) => {

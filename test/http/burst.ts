@@ -4,23 +4,22 @@ import { LARGE_BYTES } from '../../src/http/room.ts'
 import { rawEvent } from '../support/events.ts'
 import { setUp } from '../support/relay.ts'
 
-const POSTS = 50
-
 export interface Burst {
+  readonly posts: number
   readonly eventsEach: number
   /** Two bodies of this size have room at once. */
   readonly bodyLimitBytes: number
 }
 
 /** All of them are taken. */
-export async function postBurst(t: Test, { eventsEach, bodyLimitBytes }: Burst): Promise<void> {
+export async function postBurst(t: Test, { posts, eventsEach, bodyLimitBytes }: Burst): Promise<void> {
   const { post, admin } = await setUp(t, { BODY_LIMIT_BYTES: String(bodyLimitBytes) })
   // White space makes a post of few events a large one.
   const large = () =>
     JSON.stringify({ data: Array.from({ length: eventsEach }, () => rawEvent()) }).padEnd(LARGE_BYTES + 1)
-  const answers = Array.from({ length: POSTS }, () => post(large(), { headers: { prefer: 'respond-async' } }))
+  const answers = Array.from({ length: posts }, () => post(large(), { headers: { prefer: 'respond-async' } }))
   const statuses = (await Promise.all(answers)).map(({ status }) => status)
   t.ok(statuses.every((status) => status === 202))
   const books = await admin('GET', '/books')
-  t.equal(books.body['received'], POSTS * eventsEach)
+  t.equal(books.body['received'], posts * eventsEach)
 }

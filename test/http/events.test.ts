@@ -1,7 +1,7 @@
 import t from 'tap'
 import { sha256Hex } from '../../src/event/hash.ts'
 import { rawEvent } from '../support/events.ts'
-import { enter, setUp } from '../support/relay.ts'
+import { enter } from '../support/relay.ts'
 
 const QUEUED = 'queued by the relay, not yet confirmed by Pinterest'
 
@@ -85,8 +85,8 @@ t.test('warnings of the relay and of Pinterest stand side by side', async (t) =>
 })
 
 t.test('Prefer: respond-async answers 202 as soon as the parcel is committed', async (t) => {
-  const { post, sandbox } = await setUp(t)
-  sandbox.faults.set([{ kind: 'hang' }])
+  const { account, post, sandbox } = await enter(t)
+  sandbox.faults.set([{ kind: 'latency', delayMs: 300 }])
   const { status, body, headers } = await post(
     { data: [rawEvent()] },
     { headers: { prefer: 'respond-async' } },
@@ -94,6 +94,7 @@ t.test('Prefer: respond-async answers 202 as soon as the parcel is committed', a
   t.equal(status, 202)
   t.equal(headers.get('preference-applied'), 'respond-async')
   t.match(body, { relay: { queued: 1 }, events: [{ status: 'processed', warning_message: QUEUED }] })
+  await sandbox.until(() => sandbox.conversions.summary(account).recorded === 1)
 })
 
 t.test('after the wait the answer is 202, and the event is delivered later', async (t) => {

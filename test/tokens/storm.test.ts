@@ -1,4 +1,4 @@
 import t from 'tap'
 import { storm } from './storm.ts'
 
-t.test('grants live through everything at once', (t) => storm(t, 4))
+t.test('grants live through everything at once', (t) => storm(t, 3))
