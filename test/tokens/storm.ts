@@ -76,5 +76,5 @@ export async function storm(t: Test, runs: number): Promise<void> {
     { numRuns: runs },
   )
   t.strictSame(strange, [])
-  t.ok(stand.sandbox.oauthStats().refreshes > runs, 'there was something to see')
+  t.ok(stand.sandbox.oauthStats().refreshes >= runs, 'there was something to see')
 }
