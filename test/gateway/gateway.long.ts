@@ -18,8 +18,8 @@ t.test(
   'the real relay, with thousands of posts and large ones that it does not read',
   { skip },
   async (t) => {
-    const stand = await startRelayBehindGateway(t)
-    await refuseUnread(t, stand, 20)
-    await keepRelayConnections(t, stand, 2000)
+    const behind = await startRelayBehindGateway(t)
+    await refuseUnread(t, behind, 20)
+    await keepRelayConnections(t, behind, 2000)
   },
 )

@@ -1,10 +1,9 @@
 /** The whole way: a storefront's posts, the real nginx with compose's configuration, the real relay, and the sandbox. */
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
-import { createSandbox } from '../../sandbox/sandbox.ts'
 import { startGateway } from '../support/gateway.ts'
 import { findFreePort } from '../support/ports.ts'
-import { startProcess } from '../support/process.ts'
+import { setUp } from '../support/relay.ts'
 import { createClient } from './client.ts'
 
 export const POSTERS = 8
@@ -19,43 +18,19 @@ export interface PostOptions {
 }
 
 export async function startRelayBehindGateway(t: Test) {
-  const sandbox = await createSandbox({ journal: { maxCalls: 0 } })
-  t.teardown(() => sandbox.close())
   const port = await findFreePort()
-  const folder = t.testdir()
-  // On the same port and store each time: the gateway knows one address.
-  const start = () =>
-    startProcess({
-      PORT: String(port),
-      DATABASE_URL: `sqlite:${folder}/relay.db`,
-      PINTEREST_API_URL: sandbox.url,
-      TRUST_PROXY: '127.0.0.1/32',
-      ANSWER_WAIT_MS: '500',
-      DRAIN_MS: '0',
-    })
-  let process = await start()
-  const relay = {
-    port,
-    adminPort: () => Number(new URL(process.adminUrl).port),
-    async stop() {
-      process.signal('SIGTERM')
-      return process.ended
-    },
-    async start() {
-      process = await start()
-    },
-  }
-  t.teardown(async () => {
-    process.signal('SIGKILL')
-    await process.ended
-  })
+  const stand = await setUp(
+    t,
+    // On the same port each time: the gateway knows one address.
+    { PORT: String(port), TRUST_PROXY: '127.0.0.1/32', ANSWER_WAIT_MS: '500' },
+    { journal: { maxCalls: 0 } },
+  )
   const gateway = await startGateway(port)
   t.teardown(gateway.close)
-  const authorization = `Bearer ${await process.register()}`
+  const authorization = `Bearer ${stand.relayKey}`
   const client = createClient(t, gateway.port, POSTERS)
   return {
-    sandbox,
-    relay,
+    stand,
     gateway,
     post: ({ headers, ...body }: PostOptions) =>
       client.post({ headers: { authorization, ...headers }, body: bodyOf(body) }),
