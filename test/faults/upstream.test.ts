@@ -4,191 +4,62 @@
  */
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
-import type { FaultRule } from '../../sandbox/faults.ts'
 import { rawEvent } from '../support/events.ts'
-import { ACCOUNT, setUp, TOKEN, type Stand } from '../support/relay.ts'
+import { ACCOUNT, setUp, TOKEN } from '../support/relay.ts'
 import { booksOf, laneOf, lettersOf, register, until, untilDrained, untilLaneIs } from './observe.ts'
+import {
+  believedRows,
+  hangRow,
+  lastingRows,
+  lateAnswerRows,
+  lostAnswerRows,
+  NEIGHBOUR,
+  putToken,
+  refusalRows,
+  ROWS,
+  type LastingRow,
+  type Row,
+} from './rows.ts'
 
 /** Short, since most posts here wait in vain; those that do not ask for more by `Prefer`. */
-const SETTINGS = { ANSWER_WAIT_MS: '200', CALL_TIMEOUT_MS: '2500' }
+const SETTINGS = { ANSWER_WAIT_MS: '200', CALL_TIMEOUT_MS: '60000' }
+/** For calls that are never answered, and only for them: with many at once a slow machine may take as long. */
+const HASTY = { CALL_TIMEOUT_MS: '2500' }
 const PATIENT = { headers: { prefer: 'wait=30' } }
-const NEIGHBOUR = '999'
-
-interface Row {
-  readonly name: string
-  readonly rule: FaultRule
-  /** What the log says of a call that was not taken. */
-  readonly says?: string
-}
-
-/** The fault lasts until it is lifted: the post is answered 202, the lane waits. */
-interface LastingRow extends Row {
-  readonly lane: string
-  /** What ends a hold; without it the lane goes on by itself. */
-  readonly mend?: (stand: Stand, account: string) => Promise<unknown>
-  /** The longest that the lane may say it waits. */
-  readonly longestS?: number
-}
-
-const putToken = ({ admin }: Stand, account: string) =>
-  admin('PUT', `/accounts/${account}`, { access_token: `pina_TOKEN_OF_${account}_NEW` })
-const resume = ({ admin }: Stand, account: string) => admin('POST', `/accounts/${account}/resume`)
-const verify = ({ admin }: Stand, account: string) => admin('POST', `/accounts/${account}/verify`)
-
-const limited = (retryAfter?: string): FaultRule => ({
-  kind: 'status',
-  status: 429,
-  ...(retryAfter === undefined ? {} : { headers: { 'Retry-After': retryAfter } }),
-})
-const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1000).toUTCString()
-const html = '<html><body>Bearer {access_token}: try again later</body></html>'
-const redirect = { location: `/v5/ad_accounts/${NEIGHBOUR}/events` }
-/** Without Pinterest's code for an outage, which concerns all accounts. */
-const broken = { code: 1, message: 'Something went wrong.' }
-
-/** One of each kind; verdict.test.ts and retry.test.ts have every status and every spelling of Retry-After. */
-const lastingRows: readonly LastingRow[] = [
-  { name: 'hang', rule: { kind: 'hang' }, lane: 'failing', says: 'timeout' },
-  {
-    name: 'reset before the body',
-    rule: { kind: 'reset', when: 'beforeBody' },
-    lane: 'failing',
-    says: 'reset',
-  },
-  {
-    name: 'reset after the body',
-    rule: { kind: 'reset', when: 'afterBody' },
-    lane: 'failing',
-    says: 'reset',
-  },
-  {
-    name: 'HTML in a 200',
-    rule: { kind: 'status', status: 200, body: html },
-    lane: 'failing',
-    says: 'retry',
-  },
-  {
-    name: 'HTML in a 502',
-    rule: { kind: 'status', status: 502, body: html },
-    lane: 'failing',
-    says: 'retry',
-  },
-  {
-    name: '200 without results',
-    rule: { kind: 'status', status: 200, body: {} },
-    lane: 'failing',
-    says: 'retry',
-  },
-  {
-    name: '503 without code 4197',
-    rule: { kind: 'status', status: 503, body: broken },
-    lane: 'failing',
-    says: 'retry',
-  },
-  {
-    name: '307',
-    rule: { kind: 'status', status: 307, headers: redirect },
-    lane: 'wrong_address',
-    mend: resume,
-  },
-  { name: '404', rule: { kind: 'status', status: 404 }, lane: 'wrong_address', mend: resume },
-  {
-    name: '401 that echoes the token',
-    rule: { kind: 'status', status: 401, body: html },
-    lane: 'unauthorized',
-    mend: putToken,
-  },
-  { name: '403', rule: { kind: 'status', status: 403 }, lane: 'forbidden', mend: putToken },
-  {
-    name: '403, and the token works after all',
-    rule: { kind: 'status', status: 403 },
-    lane: 'forbidden',
-    mend: verify,
-  },
-  { name: '429 with seconds', rule: limited('1'), lane: 'rate_limited', longestS: 1 },
-  { name: '429 with a date', rule: limited(inSeconds(4)), lane: 'rate_limited', longestS: 4 },
-  { name: '429 without Retry-After', rule: limited(), lane: 'rate_limited', longestS: 60 },
-]
-
-/** Pinterest records the call, and its answer is lost once: the post waits for the second call. */
-const lostAnswerRows: readonly Row[] = [
-  { name: 'slow drip', rule: { kind: 'drip', chunkBytes: 1, intervalMs: 50 }, says: 'timeout' },
-  { name: 'hang after recording', rule: { kind: 'hang', isRecorded: true }, says: 'timeout' },
-  { name: 'reset after recording', rule: { kind: 'reset', when: 'afterRecording' }, says: 'reset' },
-  // To undici, an end before the content-length is reached is a closed socket.
-  { name: 'truncated body', rule: { kind: 'truncated' }, says: 'reset' },
-  { name: 'huge answer', rule: { kind: 'hugeAnswer', sizeBytes: 5 * 2 ** 20 }, says: 'too_large' },
-  { name: 'a result too few', rule: { kind: 'wrongCount', difference: -1 }, says: 'retry' },
-  { name: 'a result too many', rule: { kind: 'wrongCount', difference: 1 }, says: 'retry' },
-  {
-    name: '500 after recording',
-    rule: { kind: 'status', status: 500, body: broken, isRecorded: true },
-    says: 'retry',
-  },
-]
-
-/** Pinterest refuses events: no lane waits. */
-const refusalRows: readonly (Row & { readonly refused: 1 | 2; readonly reason: string })[] = [
-  {
-    name: '422 with details, all refused',
-    rule: { kind: 'failEvents' },
-    refused: 2,
-    reason: 'refused_event',
-  },
-  {
-    name: '422 with details, one refused',
-    rule: { kind: 'failEvents', indexes: [1] },
-    refused: 1,
-    reason: 'refused_event',
-  },
-  {
-    name: '200 with a failed event',
-    rule: { kind: 'failEvents', indexes: [1], status: 200 },
-    refused: 1,
-    reason: 'refused_event',
-  },
-  { name: '422 without details', rule: { kind: 'status', status: 422 }, refused: 2, reason: 'refused_422' },
-  { name: '400', rule: { kind: 'status', status: 400 }, refused: 2, reason: 'refused_400' },
-]
-
-const believedRows: readonly Row[] = [
-  { name: 'an hour', rule: limited('3600') },
-  { name: 'a number of 40 digits', rule: limited('9'.repeat(40)) },
-]
-
-const ROWS: readonly Row[] = [...lastingRows, ...lostAnswerRows, ...refusalRows, ...believedRows]
 
 /** One relay for all faults, each on an account of its own. */
 const stand = await setUp(t, SETTINGS)
 const key = await register(stand, [...ROWS.map(accountOf), NEIGHBOUR])
 
+async function playLasting(t: Test, row: LastingRow, account: string): Promise<void> {
+  const { rule, lane, mend, longestS, says } = row
+  stand.sandbox.faults.add({ ...rule, adAccountId: account })
+  const [answer] = await Promise.all([post(account, ['a', 'b']), postNeighbour(t)])
+  t.equal(answer.status, 202)
+  t.match(answer.body, { num_events_processed: 2, relay: { queued: 2 } })
+  const { next_try_in_seconds: nextTryS } = await untilLaneIs(stand, account, lane)
+  if (longestS !== undefined) t.ok(nextTryS! <= longestS, `waits ${nextTryS} s`)
+  await postNeighbour(t)
+  // What waits behind the fault must not be lost either.
+  t.equal((await post(account, ['c'])).status, 202)
+  if (mend) t.equal(callsOf(account).length, 1, 'a hold costs one call')
+
+  lift(stand, account)
+  await mend?.(stand, account)
+  await untilDrained(stand, account)
+  t.strictSame(recorded(stand, account), { a: 1, b: 1, c: 1 })
+  t.match(await booksOf(stand, account), books({ received: 3, delivered: 3 }))
+  t.equal((await laneOf(stand, account))?.status, 'open')
+  if (mend === putToken) t.equal(callsOf(account).at(-1)?.tokenLast4, '_NEW')
+  const lines = stand.logLines.filter((line) => line.includes(`"ad_account_id":"${account}"`))
+  if (says) t.ok(lines.some((line) => line.includes(`"reason":"${says}"`)))
+}
+
+const callsOf = (account: string) => stand.sandbox.journal.calls({ adAccountId: account })
+
 /** All at once: they take the time of the longest. */
 t.test('a fault that lasts: 202, the lane waits, and nothing is lost when it ends', async (t) => {
-  const calls = (account: string) => stand.sandbox.journal.calls({ adAccountId: account })
-
-  await eachRow(t, lastingRows, async (t, { rule, lane, mend, longestS, says }, account) => {
-    stand.sandbox.faults.add({ ...rule, adAccountId: account })
-    const [answer] = await Promise.all([post(account, ['a', 'b']), postNeighbour(t)])
-    t.equal(answer.status, 202)
-    t.match(answer.body, { num_events_processed: 2, relay: { queued: 2 } })
-    const { next_try_in_seconds: nextTryS } = await untilLaneIs(stand, account, lane)
-    if (longestS !== undefined) t.ok(nextTryS! <= longestS, `waits ${nextTryS} s`)
-    await postNeighbour(t)
-    // What waits behind the fault must not be lost either.
-    t.equal((await post(account, ['c'])).status, 202)
-    if (mend) t.equal(calls(account).length, 1, 'a hold costs one call')
-
-    lift(stand, account)
-    await mend?.(stand, account)
-    await untilDrained(stand, account)
-    t.strictSame(recorded(stand, account), { a: 1, b: 1, c: 1 })
-    t.match(await booksOf(stand, account), books({ received: 3, delivered: 3 }))
-    t.equal((await laneOf(stand, account))?.status, 'open')
-    if (mend === putToken) t.equal(calls(account).at(-1)?.tokenLast4, '_NEW')
-    const lines = stand.logLines.filter((line) => line.includes(`"ad_account_id":"${account}"`))
-    if (says) t.ok(lines.some((line) => line.includes(`"reason":"${says}"`)))
-  })
-
+  await eachRow(t, lastingRows, playLasting)
   await t.test('the neighbour lost nothing, and got nothing that was not its own', async (t) => {
     await neighbourIsWell(t)
     t.strictSame(
@@ -199,20 +70,22 @@ t.test('a fault that lasts: 202, the lane waits, and nothing is lost when it end
   })
 })
 
+async function playLost(t: Test, { rule, says }: Row, account: string): Promise<void> {
+  stand.sandbox.faults.add({ ...rule, adAccountId: account, times: 1 })
+  const [answer] = await Promise.all([post(account, ['a', 'b'], PATIENT), postNeighbour(t)])
+  t.equal(answer.status, 200)
+  t.match(answer.body, { num_events_processed: 2 })
+  t.equal((await post(account, ['c'], PATIENT)).status, 200)
+  t.strictSame(recorded(stand, account), { a: 2, b: 2, c: 1 })
+  await untilDrained(stand, account)
+  t.match(await booksOf(stand, account), books({ received: 3, delivered: 3 }))
+  t.equal((await laneOf(stand, account))?.status, 'open')
+  const lines = stand.logLines.filter((line) => line.includes(`"ad_account_id":"${account}"`))
+  if (says) t.ok(lines.some((line) => line.includes(`"reason":"${says}"`)))
+}
+
 t.test('an answer that is lost: the call is made again, and only its events are there twice', async (t) => {
-  await eachRow(t, lostAnswerRows, async (t, { rule, says }, account) => {
-    stand.sandbox.faults.add({ ...rule, adAccountId: account, times: 1 })
-    const [answer] = await Promise.all([post(account, ['a', 'b'], PATIENT), postNeighbour(t)])
-    t.equal(answer.status, 200)
-    t.match(answer.body, { num_events_processed: 2 })
-    t.equal((await post(account, ['c'], PATIENT)).status, 200)
-    t.strictSame(recorded(stand, account), { a: 2, b: 2, c: 1 })
-    await untilDrained(stand, account)
-    t.match(await booksOf(stand, account), books({ received: 3, delivered: 3 }))
-    t.equal((await laneOf(stand, account))?.status, 'open')
-    const lines = stand.logLines.filter((line) => line.includes(`"ad_account_id":"${account}"`))
-    if (says) t.ok(lines.some((line) => line.includes(`"reason":"${says}"`)))
-  })
+  await eachRow(t, lostAnswerRows, playLost)
   await t.test('the neighbour lost nothing', neighbourIsWell)
 })
 
@@ -315,6 +188,11 @@ t.test('an address that leads nowhere: all is kept until the relay starts with t
   }
 })
 
+t.test('a call that is not answered in time is a call that failed', async (t) => {
+  await stand.restart(HASTY)
+  await Promise.all([eachRow(t, [hangRow], playLasting), eachRow(t, lateAnswerRows, playLost)])
+})
+
 function accountOf(row: Row): string {
   return String(1001 + ROWS.indexOf(row))
 }
@@ -333,7 +211,7 @@ async function eachRow<R extends Row>(
   rows: readonly R[],
   play: (t: Test, row: R, account: string) => Promise<void>,
 ): Promise<void> {
-  t.jobs = rows.length
+  t.jobs = ROWS.length
   const tests = rows.map((row) => t.test(row.name, { buffered: true }, (t) => play(t, row, accountOf(row))))
   await Promise.all(tests)
 }

@@ -31,6 +31,8 @@ const settings = {
   DATABASE_URL: `sqlite:${folder}/relay.db`,
   PINTEREST_API_URL: sandbox.url,
   ANSWER_WAIT_MS: '1000',
+  // A call that hangs is left hanging.
+  CALL_TIMEOUT_MS: '60000',
 }
 let relay = await startProcess(settings)
 const startNext = async () => (relay = await startProcess(settings))
