@@ -16,7 +16,8 @@ export interface Letter {
   readonly reason: string
 }
 
-const POLL_MS = 100
+/** Each question costs milliseconds of CPU, and many ask at once. */
+const POLL_MS = 250
 
 /** Asks again and again; a test that waits in vain ends with tap's timeout. */
 export async function until(isSo: () => Promise<boolean>): Promise<void> {

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { rawEvent } from '../support/events.ts'
-import { ACCOUNT, setUp, TOKEN } from '../support/relay.ts'
+import { ACCOUNT, setUp, TOKEN, type Stand } from '../support/relay.ts'
 import { booksOf, laneOf, lettersOf, register, until, untilDrained, untilLaneIs } from './observe.ts'
 import {
   believedRows,
