@@ -12,7 +12,7 @@ import { dirname } from 'node:path'
 import { DEAD_LETTER_PART, mayQueue, shareOf, TAKEN_AGAIN, WATERMARK } from '../share.ts'
 import type { StoreSize } from '../store.ts'
 import { freeBytes } from './ballast.ts'
-import { prepareRows } from './connection.ts'
+import { prepareRows, StoreDamaged } from './connection.ts'
 import type { Queue } from './queue.ts'
 
 export interface Room {
@@ -43,8 +43,11 @@ export function createRoom({ db, lanes, letters }: Queue, queuePath: string, lim
 
   /** Pages in use, and the WAL, which the disk has to hold as well. */
   function look(): void {
-    const pages = pageCount.get()![0] - freeCount.get()![0]
-    usedBytes = pages * pageBytes + (statSync(`${queuePath}-wal`, { throwIfNoEntry: false })?.size ?? 0)
+    const [pages, free] = [pageCount.get()![0], freeCount.get()![0]]
+    // SQLite believes its header: a flipped bit in this count would make the store look full for good.
+    if (free < 0 || free >= pages) throw new StoreDamaged('more pages are free than there are')
+    usedBytes =
+      (pages - free) * pageBytes + (statSync(`${queuePath}-wal`, { throwIfNoEntry: false })?.size ?? 0)
     diskFreeBytes = freeBytes(dirname(queuePath))
     admittedBytes = 0
     queuedOf.clear()

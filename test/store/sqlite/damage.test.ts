@@ -51,6 +51,19 @@ testFlipped(t, {
   vaultPages: (count) => [1, count - 1],
 })
 
+t.test('a count of free pages that cannot be is damage, and does not make the store look full', async (t) => {
+  // The header's count, see "The Database File Format", 1.3: with the first bit or a later one of it flipped.
+  for (const firstByte of [0x80, 0x40, 0x08]) {
+    const path = copy(pattern.closed)
+    overwrite(path, 36, Buffer.from([firstByte]))
+    const opened = await open(t, path)
+    t.equal(opened.asides().length, 1)
+    t.ok((await opened.store.commit(makeParcel([`free-${firstByte}`], LIVE))).parcelId)
+    t.equal((await opened.store.size()).isFull, false)
+    await opened.close()
+  }
+})
+
 t.test('salvage brings all of it back through the dedupe, once', async (t) => {
   const path = copy(pattern.killed)
   // The page of the schema: nothing can be read by SQL.

@@ -60,7 +60,11 @@ export function testFlipped(t: Test, { pattern, folder, rounds, seed, vaultPages
       const name = `round ${round}, ${basename(from)}${ending}: ${what}`
       const startedAt = performance.now()
       const opened = await openDamaged(t, pattern, path)
-      await useAll(opened)
+      await useAll(opened).catch((error: unknown) => {
+        // The store's own words say why; the round and the seed say where.
+        const why = (error as Error).cause
+        throw new Error(`DAMAGE_SEED=${seed}, ${name}: ${String(why ?? error)}`, { cause: error })
+      })
       t.ok(performance.now() - startedAt < REPLACED_WITHIN_MS, name)
       asides += opened.asides().length
       for (const aside of opened.asides()) t.ok(existsSync(aside), name)

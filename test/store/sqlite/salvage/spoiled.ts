@@ -103,7 +103,9 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed }: SpoiledO
       for (const parcelId of pattern.pending.keys()) {
         const isOnPage = pagesOf.get(parcelId)!.has(frame.pageNumber)
         if (!isOnPage && !parcels.has(parcelId))
-          t.fail(`parcel ${parcelId} is lost with a frame of page ${frame.pageNumber}`)
+          t.fail(
+            `DAMAGE_SEED=${seed}: parcel ${parcelId} is lost with frame ${frames.indexOf(frame)} of ${frames.length}, of page ${frame.pageNumber}`,
+          )
       }
     }
     t.pass()
