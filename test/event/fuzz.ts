@@ -3,7 +3,8 @@ import type { Test } from 'tap'
 import { Compile } from 'typebox/compile'
 import { prepareEvent } from '../../src/event/prepare.ts'
 import { EventSchema } from '../../src/event/schema.ts'
-import { createRandom, mutateValue } from '../support/mutate.ts'
+import { mutateValue } from '../support/mutate.ts'
+import { createRandom } from '../support/random.ts'
 import { FULL, SEED, TEST } from './raw-events.ts'
 
 const strict = Compile(EventSchema)
@@ -12,7 +13,7 @@ const strict = Compile(EventSchema)
 export function prepareSpoiled(t: Test, rounds: number): void {
   const counts = { prepared: 0, refused: 0 }
   for (let seed = 0; seed < rounds; seed++) {
-    const raw = mutateValue(seed % 2 === 0 ? FULL : SEED, createRandom(seed))
+    const raw = mutateValue(seed % 2 === 0 ? FULL : SEED, createRandom(seed).next)
     const prepared = prepareEvent(raw, TEST)
     counts[prepared.status] += 1
     if (prepared.status === 'refused') continue

@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import type { Test } from 'tap'
 import { rawEvent } from '../support/events.ts'
-import { createRandom, mutateBody } from '../support/mutate.ts'
+import { mutateBody } from '../support/mutate.ts'
+import { createRandom } from '../support/random.ts'
 import { ACCOUNT, setUp } from '../support/relay.ts'
 
 export interface Fuzz {
@@ -29,7 +30,7 @@ export async function postSpoiled(t: Test, { posts, seed }: Fuzz): Promise<void>
     `content-type: application/json\r\ncontent-length: `
 
   async function shoot(connection: number): Promise<void> {
-    const random = createRandom(seed + connection)
+    const random = createRandom(seed + connection).next
     const socket = connect(port, '127.0.0.1')
     await once(socket, 'connect')
     const answers = readAnswers(socket)

@@ -7,7 +7,7 @@ import {
   type VolumeJudgement,
   type VolumeState,
 } from '../../src/insight/volume-judge.ts'
-import { createRandom } from '../support/mutate.ts'
+import { createRandom } from '../support/random.ts'
 
 function poisson(mean: number, random: () => number): number {
   if (mean > 50) return Math.max(0, Math.round(mean + Math.sqrt(mean) * gauss(random)))
@@ -39,7 +39,7 @@ export interface Run {
 }
 
 export function run(meanOf: (slot: number) => number, slots: number, seed = 1): Run {
-  const random = createRandom(seed)
+  const random = createRandom(seed).next
   const counts: number[] = []
   let judgement: VolumeJudgement | undefined
   const states: VolumeState[] = []

@@ -4,17 +4,6 @@
  */
 export type Random = () => number
 
-/** Numbers in [0, 1), the same sequence for the same seed (mulberry32). */
-export function createRandom(seed: number): Random {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 /** The bytes of a spoiled post; often no JSON any more. `body` is valid JSON. */
 export function mutateBody(body: string, random: Random): Uint8Array {
   if (random() < 0.7) return Buffer.from(JSON.stringify(mutateValue(JSON.parse(body), random)) ?? '', 'utf8')

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { openSqlite } from '../../../src/store/sqlite/open.ts'
 import type { AccountRow } from '../../../src/vault/vault-store.ts'
 import { LIVE, makeDead, makeParcel, NOW_MS, TEST } from '../parcels.ts'
+import { createRandom } from '../../support/random.ts'
 import { RESERVED_BYTES } from './ground.ts'
 
 export const OTHER = { adAccountId: '549755800000', isTest: false }
@@ -115,11 +116,6 @@ function accountRow(adAccountId: string): AccountRow {
 
 /** A small generator of its own, so that a seed that was printed brings the same places back. */
 export function createDice(seed: number): (below: number) => number {
-  let state = seed >>> 0
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below)
-  }
+  const random = createRandom(seed)
+  return (below) => random.between(0, below - 1)
 }
