@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { createAfter, systemClock } from '../src/clock.ts'
 import { createManualClock } from './support/clock.ts'
+import fc from './support/fast-check.ts'
 
 t.test('a callback never comes early, however early and however often timers fire', async () => {
   await fc.assert(

@@ -7,12 +7,14 @@
  *     npm run test:long                 test/**\/*.long.ts: the same behaviours with more work
  *     npm test -- --jobs=1              one process at a time
  *     npm test -- --times               what each process took, in seconds of CPU
+ *     TEST_SEED=1 npm test              random tests with this seed; what failed prints the seed that it had
  */
 import { glob } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join, relative, resolve, sep } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startPostgres } from './support/postgres.ts'
+import { TEST_SEED } from './support/seed.ts'
 import { runFiles, type Report } from './support/run-files.ts'
 import { formatReports } from './support/format-reports.ts'
 
@@ -43,10 +45,11 @@ const server = files.some(needsPostgres) ? await startPostgres() : undefined
 try {
   const environment = {
     NODE_COMPILE_CACHE: join(ROOT, 'node_modules', '.cache', 'compiled'),
+    TEST_SEED: String(TEST_SEED),
     ...(server && { PINRELAY_TEST_POSTGRES: server.url }),
   }
   const reports = await runAll(groupFiles(files), Number(options.jobs), environment)
-  process.stdout.write(`${formatReports(reports, options.times)}\n`)
+  process.stdout.write(`${formatReports(reports, { showTimes: options.times, seed: TEST_SEED })}\n`)
   process.exitCode = reports.every(({ failures }) => failures.length === 0) ? 0 : 1
 } finally {
   await server?.close()

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import t from 'tap'
 import {
   emptyBucket,
@@ -9,6 +8,7 @@ import {
   take,
   tokensIn,
 } from '../../src/budget/bucket.ts'
+import fc from '../support/fast-check.ts'
 
 t.test('a full bucket gives its capacity at once and then what it refills', async (t) => {
   let bucket = fullBucket(3, 60, 0)

@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import Fastify from 'fastify'
 import rateLimit from '@fastify/rate-limit'
 import t from 'tap'
 import { createDoor, rateLimitStore } from '../../src/budget/door.ts'
+import fc from '../support/fast-check.ts'
 
 t.test('the 5,001st post of an instant burst is refused, with a Retry-After that is true', async (t) => {
   let nowMs = 0

@@ -1,6 +1,6 @@
 /** Never more than the limit, whatever happens: guard.test.ts tries some lives of an account, guard.long.ts many. */
-import fc from 'fast-check'
 import { createGuard } from '../../src/budget/guard.ts'
+import fc from '../support/fast-check.ts'
 
 const WINDOW_MS = 60_000
 

@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { backoffMs, readRetryAfter } from '../../src/delivery/retry.ts'
+import fc from '../support/fast-check.ts'
 
 const NOW = Date.UTC(2026, 0, 15, 12)
 

@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { createScrub } from '../../src/delivery/scrub.ts'
 import { anyText } from '../support/any-text.ts'
+import fc from '../support/fast-check.ts'
 
 const scrub = (text: string, token?: string, event?: object) =>
   createScrub(token, event && JSON.stringify(event))(text)

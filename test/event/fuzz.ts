@@ -10,9 +10,9 @@ import { FULL, SEED, TEST } from './raw-events.ts'
 const strict = Compile(EventSchema)
 
 /** Each is refused, or prepared strictly and stably. */
-export function prepareSpoiled(t: Test, rounds: number): void {
+export function prepareSpoiled(t: Test, rounds: number, firstSeed: number): void {
   const counts = { prepared: 0, refused: 0 }
-  for (let seed = 0; seed < rounds; seed++) {
+  for (let seed = firstSeed; seed < firstSeed + rounds; seed++) {
     const raw = mutateValue(seed % 2 === 0 ? FULL : SEED, createRandom(seed).next)
     const prepared = prepareEvent(raw, TEST)
     counts[prepared.status] += 1

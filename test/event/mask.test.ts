@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { maskValue } from '../../src/event/mask.ts'
 import { anyText } from '../support/any-text.ts'
+import fc from '../support/fast-check.ts'
 
 t.test('enough is shown to find a mistake by, and no more', async (t) => {
   const shown: readonly (readonly [unknown, string])[] = [

@@ -1,5 +1,4 @@
 /** What holds for every raw event, tried as often as asked for. */
-import fc from 'fast-check'
 import type { Test } from 'tap'
 import { Compile } from 'typebox/compile'
 import { prepareEvent } from '../../src/event/prepare.ts'
@@ -7,6 +6,7 @@ import { EventSchema } from '../../src/event/schema.ts'
 import { anyText } from '../support/any-text.ts'
 import { HOSTILE_KEYS, HOSTILE_VALUES } from '../support/mutate.ts'
 import { FULL, LIVE, TEST } from './raw-events.ts'
+import fc from '../support/fast-check.ts'
 
 const strict = Compile(EventSchema)
 

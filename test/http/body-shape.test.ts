@@ -1,10 +1,10 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { findEvents, MOST_BYTES, MOST_KEYS, MOST_VALUES, type Range } from '../../src/http/body-shape.ts'
 import { readBody } from '../../src/http/body.ts'
 import { HOSTILE_BODIES } from '../support/hostile-bodies.ts'
 import { mutateBody } from '../support/mutate.ts'
 import { createRandom } from '../support/random.ts'
+import fc from '../support/fast-check.ts'
 
 /** The result of work in steps, and how many there were. */
 function finish<T>(work: Generator<void, T>): { result: T; steps: number } {

@@ -1,9 +1,9 @@
-import fc from 'fast-check'
 import t from 'tap'
 
 import { createRollingLog } from '../../sandbox/rolling-log.ts'
 import { createSandbox } from '../../sandbox/sandbox.ts'
 import { ACCOUNT, control, post } from './post.ts'
+import fc from '../support/fast-check.ts'
 
 await t.test('a rolling log counts what a list would, however it grows and wraps', (t) => {
   const steps = fc.array(fc.record({ waitMs: fc.integer({ min: 0, max: 40 }), isAdded: fc.boolean() }), {

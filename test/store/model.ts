@@ -8,7 +8,6 @@
  * they were asked for.
  */
 import { setImmediate as turn } from 'node:timers/promises'
-import fc from 'fast-check'
 import { splitEvents } from '../../src/store/payload.ts'
 import {
   HISTORY_LIMIT,
@@ -25,6 +24,7 @@ import {
 } from '../../src/store/store.ts'
 import type { Ground, OpenedStore } from '../contract/store.ts'
 import { askAll, makeDead, makeParcel, NOW_MS, NOW_S } from './parcels.ts'
+import fc from '../support/fast-check.ts'
 
 /** `serial` is the order in which they came; ids of the real store are known once it told them. */
 interface ModelParcel {

@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { joinEvents, joinInSteps, omitEvents, pickEvents, splitEvents } from '../../src/store/payload.ts'
+import fc from '../support/fast-check.ts'
 
 /** One line of JSON, as events are: with the separator's characters, but never the separator. */
 const events = fc.array(

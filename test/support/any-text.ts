@@ -1,5 +1,5 @@
 /** Any text for properties: fast-check's own `unit: 'binary'` first takes a second to make a table of all code points. */
-import fc from 'fast-check'
+import fc from './fast-check.ts'
 
 const SURROGATES = { first: 0xd800, count: 0x800 }
 

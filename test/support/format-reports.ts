@@ -10,7 +10,13 @@ const INSTALL: readonly (readonly [RegExp, string])[] = [
 const FAILURES_SHOWN = 20
 const DETAIL_LINES = 30
 
-export function formatReports(reports: readonly Report[], showTimes: boolean): string {
+export interface FormatOptions {
+  readonly showTimes: boolean
+  /** Of the random tests: told when a test failed. */
+  readonly seed: number
+}
+
+export function formatReports(reports: readonly Report[], { showTimes, seed }: FormatOptions): string {
   const failures = reports.flatMap((report) => report.failures)
   const passed = reports.reduce((sum, report) => sum + report.passed, 0)
   const skips = reports.flatMap((report) => report.skips)
@@ -20,6 +26,7 @@ export function formatReports(reports: readonly Report[], showTimes: boolean): s
     ...failures.slice(0, FAILURES_SHOWN).map(({ name, details }) => `\n✗ ${name}\n${indent(details)}`),
     ...(failures.length > FAILURES_SHOWN ? [`\n… and ${failures.length - FAILURES_SHOWN} more`] : []),
     ...(failures.length > 1 ? ['', ...failures.map(({ name }) => `✗ ${name}`)] : []),
+    ...(failures.length > 0 ? ['', `TEST_SEED=${seed} repeats the choices of random tests`] : []),
     `${passed} passed, ${failures.length} failed${skips.length === 0 ? '' : `, ${skips.length} skipped`}`,
   ].join('\n')
 }

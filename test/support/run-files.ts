@@ -7,7 +7,7 @@ import { Parser, type Result } from 'tap-parser'
 export interface Failure {
   /** The test, after the tests that it is in. */
   readonly name: string
-  /** What was not as asserted, or what a process printed before it died. */
+  /** Its comments and what was not as asserted, or what a process printed before it died. */
   readonly details: string
 }
 
@@ -30,6 +30,8 @@ export interface RunFilesOptions {
 /** tap ends a process that hangs, and names the test. Far above what any group of files takes on a slow machine. */
 const HANG_SECONDS = 900
 const LINES_KEPT = 20
+const COMMENTS_KEPT = 5
+const TAPS_OWN_COMMENT = /^# (Subtest: |time=|failed |skip: |todo: )/
 
 export async function runFiles(files: readonly string[], options: RunFilesOptions): Promise<Report> {
   const { root, environment } = options
@@ -57,9 +59,11 @@ function readTests(stream: NodeJS.ReadableStream) {
   const root = new Parser()
   const follow = (parser: Parser) => {
     let failed: Result[] = []
+    const comments: string[] = []
     parser.on('child', follow)
     parser.on('comment', (text: string) => {
       tests.cpuSeconds = Number(/^# CPU seconds: ([\d.]+)/.exec(text)?.[1] ?? tests.cpuSeconds)
+      if (!TAPS_OWN_COMMENT.test(text)) comments.push(text.trimEnd())
     })
     parser.on('assert', (result: Result) => {
       if (typeof result.skip === 'string') tests.skips.push(result.skip)
@@ -71,7 +75,9 @@ function readTests(stream: NodeJS.ReadableStream) {
     // A test that failed only since a test in it did is told once, as the inner one.
     parser.on('complete', () => {
       if (failed.length === 0) return
-      tests.failures.push({ name: parser.fullname, details: failed.map(describe).join('\n') })
+      // All files of the process comment on the outermost level.
+      const shown = parser === root ? [] : comments.slice(-COMMENTS_KEPT)
+      tests.failures.push({ name: parser.fullname, details: [...shown, ...failed.map(describe)].join('\n') })
       failed = []
     })
   }

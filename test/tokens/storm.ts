@@ -1,9 +1,9 @@
 /** Everything that touches grants at once, in random order, as often as asked for: no refresh token may ever be used twice, nor a grant be lost. */
-import fc from 'fast-check'
 import type { Test } from 'tap'
 import type { FaultRule } from '../../sandbox/faults.ts'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, setUp } from '../support/relay.ts'
+import fc from '../support/fast-check.ts'
 
 const IDS = [ACCOUNT, '2', '3', '4']
 const CLIENT = { client_id: 'app', client_secret: 'client-secret' }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import fc from 'fast-check'
 import t from 'tap'
 import { createSealer } from '../../src/vault/seal.ts'
+import fc from '../support/fast-check.ts'
 
 const PLACE = { purpose: 'token', owner: '549755885175' }
 const CANNOT_OPEN = { code: 'CANNOT_OPEN' }

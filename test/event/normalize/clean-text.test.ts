@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { cleanText, toNfc } from '../../../src/event/normalize/clean-text.ts'
 import { show } from './table.ts'
+import fc from '../../support/fast-check.ts'
 
 t.test('text and numbers are values, nothing else is', async (t) => {
   t.equal(show(cleanText('text')), 'text')

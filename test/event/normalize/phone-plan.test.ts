@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
 import { type CountryCode, getCountries, getExampleNumber } from 'libphonenumber-js/max'
 import examples from 'libphonenumber-js/mobile/examples'
 import metadata from 'libphonenumber-js/max/metadata'
@@ -11,6 +10,7 @@ import {
   parseNational,
 } from '../../../src/event/normalize/ph.ts'
 import { judgeDialled, judgeInternational, type Judgement } from '../../../src/event/normalize/phone-plan.ts'
+import fc from '../../support/fast-check.ts'
 
 const codes = [...Object.keys(metadata.country_calling_codes), ...Object.keys(metadata.nonGeographic)]
 const digits = fc.stringMatching(/^\d{0,18}$/)

@@ -1,6 +1,5 @@
 /** What holds for all customer data, tried as often as asked for. */
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
 import { HASHED_FIELD_NAMES, TEXT_FIELD_NAMES } from '../../../src/event/normalize/field.ts'
 import {
   spellUserData,
@@ -9,6 +8,7 @@ import {
 } from '../../../src/event/normalize/user-data.ts'
 import { anyText } from '../../support/any-text.ts'
 import { NOW_MS } from './table.ts'
+import fc from '../../support/fast-check.ts'
 
 export const context: SpellingContext = { accountCountry: undefined, dobFormat: undefined, nowMs: NOW_MS }
 

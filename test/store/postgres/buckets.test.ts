@@ -1,11 +1,11 @@
 /** Token buckets that replicas share: never more than the limit, whoever holds tokens how long. */
-import fc from 'fast-check'
 import t from 'tap'
 import { emptyBucket, refill, take } from '../../../src/budget/bucket.ts'
 import { exchangeOne } from '../../../src/store/postgres/buckets.ts'
 import type { BucketRequest } from '../../../src/store/shared.ts'
 import { startPostgres } from '../../support/postgres.ts'
 import { layGround } from './ground.ts'
+import fc from '../../support/fast-check.ts'
 
 const CAPACITY = 10
 const REFILL = 60

@@ -1,5 +1,6 @@
-/** A corrupt queue is replaced, in many rounds and with every page of the vault. `DAMAGE_SEED=1` repeats a run. */
+/** A corrupt queue is replaced, in many rounds and with every page of the vault. */
 import t from 'tap'
+import { TEST_SEED } from '../../support/seed.ts'
 import { makePattern } from './damaged.ts'
 import { testFlipped } from './flipped.ts'
 import { makeFolder } from './ground.ts'
@@ -9,6 +10,6 @@ testFlipped(t, {
   pattern: await makePattern(folder),
   folder,
   rounds: 150,
-  seed: Number(process.env['DAMAGE_SEED'] ?? Date.now() % 1_000_000),
+  seed: TEST_SEED,
   vaultPages: (count) => Array.from({ length: count - 1 }, (_, index) => index + 1),
 })

@@ -1,18 +1,20 @@
 /**
- * The model test, for as long as one likes. Prints its seeds, so that a failure can be run again.
+ * The model test, for as long as one likes. The seed, which it prints, brings a failure back.
  *
- *   node test/store/sqlite/model-long.ts [RUNS] [SEED]
+ *   [TEST_SEED=…] node test/store/sqlite/model-long.ts [RUNS]
  */
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { TEST_SEED } from '../../support/seed.ts'
 import { testAgainstModel } from '../model.ts'
 import { layGroundIn } from './ground.ts'
 
 export interface LongRunOptions {
-  readonly seed?: number
-  readonly print?: (line: string) => void
+  /** The workers take this one and those that follow it. */
+  readonly seed: number
+  readonly print: (line: string) => void
 }
 
 const PROGRESS_RUNS = 500
@@ -20,8 +22,7 @@ const PROGRESS_RUNS = 500
 const MEMORY = '/dev/shm'
 
 /** Rejects with the shortest sequence that goes wrong, if one does. */
-export async function runModel(runs: number, options: LongRunOptions = {}): Promise<void> {
-  const { seed = Math.floor(Math.random() * 2 ** 31), print = printLine } = options
+export async function runModel(runs: number, { seed, print }: LongRunOptions): Promise<void> {
   const folder = await mkdtemp(join(existsSync(MEMORY) ? MEMORY : tmpdir(), 'pinrelay-model-'))
   // Each opening starts a thread, whose modules need not be compiled anew.
   process.env['NODE_COMPILE_CACHE'] ??= join(folder, 'compiled')
@@ -35,7 +36,7 @@ export async function runModel(runs: number, options: LongRunOptions = {}): Prom
   }
   // Most of the work is the stores', each of which has a thread of its own.
   const workers = Math.max(1, Math.min(runs, availableParallelism()))
-  print(`model test: ${runs} runs, seed ${seed} (and the next ${workers - 1})`)
+  print(`${runs} runs of ${workers} workers, seed ${seed}`)
   try {
     await Promise.all(
       Array.from({ length: workers }, (_, worker) => {
@@ -48,11 +49,7 @@ export async function runModel(runs: number, options: LongRunOptions = {}): Prom
   }
 }
 
-function printLine(line: string): void {
-  process.stdout.write(`${line}\n`)
-}
-
 if (import.meta.main) {
-  const [runs = '10000', seed] = process.argv.slice(2)
-  await runModel(Number(runs), seed === undefined ? {} : { seed: Number(seed) })
+  const print = (line: string) => void process.stdout.write(`${line}\n`)
+  await runModel(Number(process.argv[2] ?? 10_000), { seed: TEST_SEED, print })
 }

@@ -1,10 +1,10 @@
 import { DatabaseSync } from 'node:sqlite'
-import fc from 'fast-check'
 import t from 'tap'
 import { QUEUE_SCHEMA } from '../../../src/store/sqlite/schema.ts'
 import { findParcel, listEntries, packEntries, blankKey } from '../../../src/store/sqlite/seen-block.ts'
 import { createSeenIndex } from '../../../src/store/sqlite/seen-index.ts'
 import { createSeen, type Seen } from '../../../src/store/sqlite/seen.ts'
+import fc from '../../support/fast-check.ts'
 
 /** `hint`: the 8 bytes that the index keeps. */
 function keyOf(hint: number, rest = 0): Uint8Array {

@@ -1,0 +1,34 @@
+import { writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import t from 'tap'
+import { formatReports } from './support/format-reports.ts'
+import { runFiles } from './support/run-files.ts'
+
+const ROOT = join(import.meta.dirname, '..')
+
+const FILE = `
+import t from 'tap'
+import fc from '${join(ROOT, 'test/support/fast-check.ts')}'
+
+t.test('outer', async (t) => {
+  t.comment('of the outer one')
+  await t.test('inner', async (t) => {
+    t.comment('round 3')
+    t.equal(1, 2, 'one is two')
+  })
+})
+t.test('a property that fails', async () => fc.assert(fc.property(fc.nat(), () => false)))
+t.test('passes', async (t) => t.comment('unheard'))
+`
+
+t.test('what failed is shown with its comments, and the seed that repeats it', async (t) => {
+  const file = join(t.testdir(), 'failing.ts')
+  writeFileSync(file, FILE)
+  const report = await runFiles([relative(ROOT, file)], { root: ROOT, environment: { TEST_SEED: '77' } })
+  const text = formatReports([report], { showTimes: false, seed: 77 })
+  t.match(text, /✗ outer > inner\n {2}# round 3\n {2}one is two/)
+  t.match(text, /✗ a property that fails\n.*\{ seed: 77,/)
+  t.notMatch(text, /unheard/)
+  t.match(text, /\nTEST_SEED=77 repeats [^\n]*\n1 passed, 2 failed$/)
+  t.notMatch(formatReports([{ ...report, failures: [] }], { showTimes: false, seed: 77 }), 'TEST_SEED')
+})
