@@ -51,10 +51,10 @@ export function createReadiness(options: {
   async function findProblem(): Promise<'store_unavailable' | 'store_full' | undefined> {
     try {
       // Between two looks the store itself refuses what would pass its watermark.
-      const { isFull, overShare: accounts } = await store.size()
+      const { isFull, isWritable, overShare: accounts } = await store.size()
       noteOverShare(accounts)
       if (isFull) return 'store_full'
-      return isStuck() ? 'store_unavailable' : undefined
+      return isWritable && !isStuck() ? undefined : 'store_unavailable'
     } catch {
       return 'store_unavailable'
     }

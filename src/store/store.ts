@@ -243,6 +243,8 @@ export interface StoreSize {
   readonly diskFreeBytes: number
   /** Commits are refused until some of what is queued has gone, or until the disk has room again. */
   readonly isFull: boolean
+  /** False from the moment when a write failed, for whatever reason but a full disk, until one gets through (write-watch.ts). */
+  readonly isWritable: boolean
   /** Accounts whose commits alone are refused: they have too much queued for the room that is left. Empty while all are. */
   readonly overShare: readonly string[]
 }

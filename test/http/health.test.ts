@@ -11,6 +11,7 @@ t.test('an account over its share is refused alone, and told once a minute', asy
     deadLetterBytes: 0,
     diskFreeBytes: 1,
     isFull: false,
+    isWritable: true,
     overShare: [] as string[],
   } satisfies StoreSize
   const errors: unknown[] = []

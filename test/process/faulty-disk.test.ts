@@ -1,10 +1,14 @@
-/** The whole relay on a disk that is full, and with a queue that is corrupt: what was answered arrives. */
+/** The whole relay on a disk that is full or fails its writes, and with a queue that is corrupt: what was answered arrives. */
+import { execFileSync } from 'node:child_process'
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import t from 'tap'
+import t, { type Test } from 'tap'
+import { createSandbox } from '../../sandbox/sandbox.ts'
 import { createCommandLine } from '../cli/stage.ts'
+import { TOKEN } from '../support/constants.ts'
 import { rawEvent } from '../support/events.ts'
+import { startProcess } from '../support/process.ts'
 import { ACCOUNT, setUp } from '../support/relay.ts'
 import { mountSmallDisk } from '../support/small-disk.ts'
 
@@ -76,6 +80,59 @@ t.test(
     t.ok(others.length < 60, `${others.length} lines besides those of posts`)
   },
 )
+
+/** Whether the system could be told how far the files of a process may grow: 0 makes every write of it fail with EFBIG. */
+function limitFiles(t: Test, pid: number, limit: '0' | 'unlimited'): boolean {
+  try {
+    execFileSync('prlimit', ['--pid', String(pid), `--fsize=${limit}:`], { stdio: 'pipe' })
+    return true
+  } catch {
+    t.comment('NOT TRIED: writes can only be made to fail where there is prlimit, and no limit yet')
+    return false
+  }
+}
+
+t.test('every write fails: not ready after the first post, and ready again without one', async (t) => {
+  const sandbox = await createSandbox({ tokens: [{ accessToken: TOKEN }] })
+  t.teardown(() => sandbox.close())
+  const relay = await startProcess({
+    DATABASE_URL: `sqlite:${join(t.testdir(), 'relay.db')}`,
+    PINTEREST_API_URL: sandbox.url,
+    DRAIN_MS: '0',
+  })
+  t.teardown(() => relay.kill())
+  const key = await relay.register()
+  const post = (eventId: string) =>
+    fetch(`${relay.publicUrl}/v5/ad_accounts/${ACCOUNT}/events`, {
+      method: 'POST',
+      headers: { ...LATER, authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ data: [makeEvent(eventId)] }),
+    })
+  const isReady = async () => (await fetch(`${relay.publicUrl}/readyz`)).status === 200
+  // So that no verdict waits to be written, which would be noticed in another way.
+  await relay.admin('POST', `/accounts/${ACCOUNT}/pause`)
+  t.equal((await post('before')).status, 202)
+
+  if (!limitFiles(t, relay.pid, '0')) return
+  for (const eventId of ['first', 'second']) {
+    const answer = await post(eventId)
+    t.equal(answer.status, 503)
+    t.match(answer.headers.get('retry-after'), /^\d+$/)
+    t.match(await answer.json(), { code: 4197 })
+    await until(async () => !(await isReady()))
+  }
+  t.same(await (await fetch(`${relay.publicUrl}/readyz`)).json(), { status: 'store_unavailable' })
+  const { body } = await relay.admin('GET', '/metrics')
+  t.match(body, { text: /^pinrelay_ready 0$[^]*^pinrelay_events_queued 1$/m }, 'what can be read is')
+
+  t.ok(limitFiles(t, relay.pid, 'unlimited'))
+  await until(isReady)
+  t.equal((await post('after')).status, 202)
+  await relay.admin('POST', `/accounts/${ACCOUNT}/resume`)
+  await until(async () => (await relay.admin('GET', '/books')).body['queued'] === 0)
+  t.strictSame(Object.fromEntries(sandbox.conversions.counts(ACCOUNT)), { before: 1, after: 1 })
+  t.equal(await relay.end(), 0)
+})
 
 t.test(
   'a corrupt queue: the relay starts, names it, takes posts, and salvage brings back what was in it',

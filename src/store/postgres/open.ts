@@ -23,6 +23,7 @@ import type { Shared } from '../shared.ts'
 import { createBatcher, type BatchReport } from '../sqlite/batcher.ts'
 import type { StoreProblem } from '../sqlite/protocol.ts'
 import type { Store } from '../store.ts'
+import { createWriteWatch } from '../write-watch.ts'
 import { createExchange } from './buckets.ts'
 import {
   assertDurable,
@@ -41,7 +42,7 @@ import { migrate, MIGRATION_MS } from './migrate.ts'
 import { registerOwner } from './owner.ts'
 import { createStore } from './store.ts'
 import { createVaultStore } from './vault.ts'
-import { createWriteWatch, probeWrite } from './write-watch.ts'
+import { judgeFailure, probeWrite } from './write-watch.ts'
 import { createWriter } from './writer.ts'
 
 export interface PostgresOptions {
@@ -90,7 +91,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     heartbeatMs = HEARTBEAT_MS,
     leaseMs = LEASE_MS,
   } = options
-  const writes = createWriteWatch()
+  const writes = createWriteWatch(judgeFailure)
   const connectionTo = (hosts: Hosts): ConnectionOptions => ({
     hosts,
     applicationName: name,

@@ -5,17 +5,17 @@ import type { Batcher } from '../sqlite/batcher.ts'
 import { createStore as createBatchedStore } from '../sqlite/client.ts'
 import { DEAD_LETTER_PART, mayQueue, shareOf, TAKEN_AGAIN, WATERMARK } from '../share.ts'
 import type { DeadLetter, NewParcel, Store } from '../store.ts'
+import { withWriteProblem, type WriteWatch } from '../write-watch.ts'
 import { readAudit } from './audit.ts'
 import { readBacklog, readBooks, readBytes, readQueuedBytes, type StoredBytes } from './books.ts'
 import { isPlaceAtFault, type Pool, type Queryable } from './connect.ts'
 import { findLetters } from './letters.ts'
-import type { WriteWatch } from './write-watch.ts'
 
 export interface StoreOptions {
   readonly batcher: Batcher
   readonly pool: Pool
   readonly sealer: Sealer
-  readonly writes: WriteWatch
+  readonly writes: WriteWatch<unknown>
   readonly limitBytes: number
   readonly close: () => Promise<void>
 }
@@ -55,15 +55,14 @@ export function createStore({ batcher, pool, sealer, writes, limitBytes, close }
       }),
     auditTrail: (query) => read(() => readAudit(pool, query)),
     size: () =>
-      read(async () => {
-        const problem = writes.problem()
-        if (problem === 'stuck') throw new StoreUnavailable()
-        const usedBytes = await readUsedBytes(pool)
-        // What is free on the server's disk is not known here; nor is how much of it is the relay's.
-        const diskFreeBytes = Math.max(0, Math.min(Number.MAX_SAFE_INTEGER, limitBytes - usedBytes))
-        const state = await room.state()
-        return { usedBytes, diskFreeBytes, ...state, isFull: state.isFull || problem === 'full' }
-      }),
+      read(() =>
+        withWriteProblem(writes, async () => {
+          const usedBytes = await readUsedBytes(pool)
+          // What is free on the server's disk is not known here; nor is how much of it is the relay's.
+          const diskFreeBytes = Math.max(0, Math.min(Number.MAX_SAFE_INTEGER, limitBytes - usedBytes))
+          return { usedBytes, diskFreeBytes, ...(await room.state()) }
+        }),
+      ),
     close,
   }
 }

@@ -1,48 +1,15 @@
 /**
- * Whether writes get through. A server with a full disk, with an absent synchronous standby, that has become read only or
- * no longer syncs, still answers reads, and would seem well. A transaction that fails for such a reason is noted; from then on a probe
- * writes something, once per look, until it is committed.
+ * What PostgreSQL's answers say of the next write (write-watch.ts of the folder above): a server with a full disk, with an absent
+ * synchronous standby, that has become read only or no longer syncs.
  */
 import { StoreCannotOpen } from '../../errors.ts'
+import { PROBE_BYTES, type WriteProblem } from '../write-watch.ts'
 import { CommitInDoubt, inTransaction, sqlStateOf, type Pool } from './connect.ts'
-
-export type WriteProblem = 'full' | 'stuck'
-
-export interface WriteWatch {
-  /** Told why a transaction failed; most reasons are none. */
-  failed(error: unknown): void
-  probeWith(probe: () => Promise<void>): void
-  /** What is known now. Begins the next probe where something is wrong. */
-  problem(): WriteProblem | undefined
-}
 
 const DISK_FULL = '53100'
 /** What the server lacks, and what its system answers. */
 const STUCK_CLASSES: ReadonlySet<string> = new Set(['53', '58'])
 const READ_ONLY = '25006'
-
-export function createWriteWatch(): WriteWatch {
-  let problem: WriteProblem | undefined
-  let probe: (() => Promise<void>) | undefined
-  let probing: Promise<void> | undefined
-
-  function failed(error: unknown): void {
-    problem = judgeFailure(error) ?? problem
-  }
-
-  return {
-    failed,
-    probeWith: (given) => void (probe = given),
-    problem() {
-      if (problem !== undefined) {
-        probing ??= probe?.()
-          .then(() => void (problem = undefined), failed)
-          .finally(() => (probing = undefined))
-      }
-      return problem
-    },
-  }
-}
 
 /** Undefined where the next transaction may well succeed, or where reads show that the database is away. */
 export function judgeFailure(error: unknown): WriteProblem | undefined {
@@ -53,9 +20,6 @@ export function judgeFailure(error: unknown): WriteProblem | undefined {
     ? 'stuck'
     : undefined
 }
-
-/** As large as a post may well be: the last page of a table may have room for less. */
-const PROBE_BYTES = 64 * 1024
 
 /**
  * Takes new pages of the table that posts go to, and waits for whom they wait for. It is committed, and nobody ever sees

@@ -349,6 +349,7 @@ async function runOne(tx: Transaction, { kind, request }: Operation): Promise<An
     case 'deadLetters':
     case 'auditTrail':
     case 'size':
+    case 'probeWrite':
     case 'salvage':
     case 'readVault':
     case 'changeVault':

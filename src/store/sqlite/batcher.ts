@@ -18,6 +18,7 @@ import {
   type Outcome,
   type RequestOf,
   type ToWorker,
+  type TravelError,
 } from './protocol.ts'
 
 /** The side of a worker that the batcher needs. */
@@ -49,13 +50,20 @@ interface Entry {
 }
 
 const RETRIED: ReadonlySet<OperationKind> = new Set(['settle', 'release', 'countRefused'])
+/** What a post leads to, and what is written in its stead. Reads, and the vault's file, say nothing of that. */
+const WRITES_OF_POSTS: ReadonlySet<OperationKind> = new Set(['commit', ...RETRIED, 'probeWrite'])
 
 /** Bounds how long one transaction keeps those that come after it waiting. */
 const MAX_BATCH_OPERATIONS = 1000
 const FIRST_PAUSE_MS = 100
 const MAX_PAUSE_MS = 5000
 
-export function createBatcher(port: BatchPort, onBatch: (report: BatchReport) => void): Batcher {
+/** `onWriteFailed`: a write that a post leads to failed, and not by its own fault. */
+export function createBatcher(
+  port: BatchPort,
+  onBatch: (report: BatchReport) => void,
+  onWriteFailed: (error: TravelError) => void = () => {},
+): Batcher {
   let pending: Entry[] = []
   let sent: Entry[] | undefined
   let isScheduled = false
@@ -103,6 +111,7 @@ export function createBatcher(port: BatchPort, onBatch: (report: BatchReport) =>
           entry.reject(Object.assign(new Error(outcome.error.message), { code: outcome.error.code }))
           break
         case 'unavailable': {
+          if (WRITES_OF_POSTS.has(entry.operation.kind)) onWriteFailed(outcome.error)
           const isRetried = RETRIED.has(entry.operation.kind) && refusal === undefined
           if (isRetried) again.push(entry)
           else entry.reject(new StoreUnavailable({ cause: outcome.error }))

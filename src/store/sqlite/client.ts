@@ -14,7 +14,8 @@ import type {
 const FIRST_SEEN: SeenPosition = { table: 'blocks', afterId: 0 }
 const START_POSITION: ResealPosition = { table: 0, afterId: 0 }
 
-export function createStore(batcher: Batcher, close: () => Promise<void>): Store {
+/** All but the size: how it is read differs. */
+export function createStore(batcher: Batcher, close: () => Promise<void>): Omit<Store, 'size'> {
   let resealFrom = START_POSITION
 
   return {
@@ -61,7 +62,6 @@ export function createStore(batcher: Batcher, close: () => Promise<void>): Store
       } while (step.resealed === 0 && step.position !== undefined)
       return step.resealed
     },
-    size: () => batcher.submit('size', undefined),
     close,
   }
 }

@@ -125,11 +125,16 @@ export function isDamage(error: unknown): boolean {
   return DAMAGE_ERRORS.has(extendedCodeOf(error)) || DAMAGE_ERRORS.has(extendedCodeOf(error) & 0xff)
 }
 
+/** The disk, or the file within its limit, has no room, and says so. */
+export function isFull(error: unknown): boolean {
+  if (error instanceof Error && 'code' in error && NO_SPACE_CODES.has(String(error.code))) return true
+  return resultCodeOf(error) === SQLITE_FULL
+}
+
 /** A write found no room. A quota has no code of its own: it looks like a failed write, as does a failing disk. */
 export function isNoSpace(error: unknown): boolean {
   if (error instanceof StoreCannotOpen) return isNoSpace(error.cause)
-  if (error instanceof Error && 'code' in error && NO_SPACE_CODES.has(String(error.code))) return true
-  return resultCodeOf(error) === SQLITE_FULL || NO_SPACE_IOERRS.has(extendedCodeOf(error))
+  return isFull(error) || NO_SPACE_IOERRS.has(extendedCodeOf(error))
 }
 
 function resultCodeOf(error: unknown): number | undefined {

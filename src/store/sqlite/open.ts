@@ -12,6 +12,7 @@ import { StoreCannotOpen, StoreInUse, StoreTooNew, StoreUnavailable, WrongMaster
 import type { MasterKeys } from '../../vault/seal.ts'
 import type { VaultStore } from '../../vault/vault-store.ts'
 import type { Store } from '../store.ts'
+import { createWriteWatch, withWriteProblem } from '../write-watch.ts'
 import { RESERVED_BYTES } from './ballast.ts'
 import { createBatcher, type BatchReport } from './batcher.ts'
 import { createStore, createVaultStore } from './client.ts'
@@ -19,6 +20,7 @@ import type { FromWorker, StoreProblem, ToWorker, TravelError, WorkerSettings } 
 import { salvageFile, type SalvageReport } from './salvage/salvage.ts'
 import { findSetAside } from './set-aside.ts'
 import { fromWireAnswer, toWire, type WireBatchAnswer } from './wire.ts'
+import { judgeFailure } from './write-probe.ts'
 
 export interface SqliteOptions {
   /** The queue's file; the vault's and the ballast stand beside it (`relay.vault.db`, `relay.ballast`). */
@@ -61,7 +63,9 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
   const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: settings })
   const post = (message: ToWorker, transfer: ArrayBuffer[] = []) =>
     worker.postMessage(message.kind === 'batch' ? toWire(message, transfer[0]) : message, transfer)
-  const batcher = createBatcher({ postMessage: post }, options.onBatch ?? (() => {}))
+  const writes = createWriteWatch(judgeFailure)
+  const batcher = createBatcher({ postMessage: post }, options.onBatch ?? (() => {}), writes.failed)
+  writes.probeWith(() => batcher.submit('probeWrite', undefined))
 
   const opened = Promise.withResolvers<void>()
   const closed = Promise.withResolvers<void>()
@@ -121,7 +125,10 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
   }
   const close = () => (closing ??= closeAll())
   return {
-    store: createStore(batcher, close),
+    store: {
+      ...createStore(batcher, close),
+      size: () => withWriteProblem(writes, () => batcher.submit('size', undefined)),
+    },
     vaultStore: createVaultStore(batcher),
     async salvage(name, adAccountIds) {
       const path = findSetAside(queuePath, name)

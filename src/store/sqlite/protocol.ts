@@ -90,6 +90,9 @@ export interface BoundedTrimRequest extends TrimRequest {
   readonly limitBytes?: number
 }
 
+/** What the files say; whether they take writes is known where the answers arrive. */
+export type QueueSize = Omit<StoreSize, 'isWritable'>
+
 export interface ExpireStep {
   /** Events. */
   readonly expired: number
@@ -160,7 +163,9 @@ export interface Operations {
   forgetSeen: { request: ForgetSeenRequest; answer: SeenPosition | undefined }
   reseal: { request: ResealRequest; answer: ResealStep }
   salvage: { request: SalvageRequest; answer: SalvageAnswer }
-  size: { request: undefined; answer: StoreSize }
+  size: { request: undefined; answer: QueueSize }
+  /** Writes as much as a post may, and takes it away. */
+  probeWrite: { request: undefined; answer: void }
   readVault: { request: undefined; answer: VaultRows }
   changeVault: { request: VaultChange; answer: void }
   putKey: { request: KeyRow; answer: void }

@@ -10,13 +10,13 @@
 import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DEAD_LETTER_PART, mayQueue, shareOf, TAKEN_AGAIN, WATERMARK } from '../share.ts'
-import type { StoreSize } from '../store.ts'
 import { freeBytes } from './ballast.ts'
 import { prepareRows, StoreDamaged } from './connection.ts'
+import type { QueueSize } from './protocol.ts'
 import type { Queue } from './queue.ts'
 
 export interface Room {
-  size(): StoreSize
+  size(): QueueSize
   /**
    * Takes what is asked for out of the room that is left; false when it would pass the watermark, or the account's
    * share. Undefined: of several accounts, which an operator answers for.

@@ -14,7 +14,7 @@
  * An answer leaves only after COMMIT. What lives in memory (leases, counts, what was seen) follows the transaction back.
  */
 import type { VaultStore } from '../../vault/vault-store.ts'
-import { isDamage, isNoSpace, isPlaceAtFault } from './connection.ts'
+import { isDamage, isFull, isNoSpace, isPlaceAtFault } from './connection.ts'
 import { toTravelError } from './protocol.ts'
 import type { AnswerOf, Operation, OperationKind, Outcome, RequestOf } from './protocol.ts'
 import type { Queue } from './queue.ts'
@@ -24,6 +24,9 @@ export type Handlers<K extends OperationKind = OperationKind> = {
 }
 
 export type QueueKind = Exclude<OperationKind, keyof VaultStore>
+
+/** No room is made for them. The probe is there to learn whether a commit would be taken. */
+const REFUSABLE: ReadonlySet<OperationKind> = new Set(['commit', 'probeWrite'])
 
 type Perform = (operation: Operation) => Outcome
 
@@ -120,26 +123,30 @@ export function createTransactions({ queue, handlers, makeRoom }: TransactionOpt
   }
 
   return function runBatch(operations: readonly Operation[]): Outcome[] {
-    const others = operations.filter(({ kind }) => kind !== 'commit')
+    const others = operations.filter(({ kind }) => !REFUSABLE.has(kind))
     const hasCommits = others.length < operations.length
     const attempted = hasCommits ? attempt(operations) : attemptWithRoom(operations)
     if (Array.isArray(attempted)) return attempted
-    const failed: Outcome = { status: 'unavailable', error: toTravelError(attempted.unavailable) }
+    const failed = toOutcome(attempted)
     const retried = hasCommits ? attemptWithRoom(others) : attempted
     const outcomes = Array.isArray(retried) ? retried : runOneByOne(others)
     const next = outcomes.values()
-    return operations.map(({ kind }) => (kind === 'commit' ? failed : next.next().value!))
+    return operations.map(({ kind }) => (REFUSABLE.has(kind) ? failed : next.next().value!))
   }
 
   function runOneByOne(operations: readonly Operation[]): Outcome[] {
     return operations.map((operation) => {
       const alone = attempt([operation])
-      if (Array.isArray(alone)) return alone[0]!
-      return { status: 'unavailable', error: toTravelError(alone.unavailable) }
+      return Array.isArray(alone) ? alone[0]! : toOutcome(alone)
     })
   }
 }
 
 interface UnavailablePlace {
   readonly unavailable: unknown
+}
+
+function toOutcome({ unavailable }: UnavailablePlace): Outcome {
+  const { code, message } = toTravelError(unavailable)
+  return { status: 'unavailable', error: { code: isFull(unavailable) ? 'DISK_FULL' : code, message } }
 }

@@ -7,7 +7,6 @@ import { dirname } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import { createSealer, type Sealer } from '../../vault/seal.ts'
-import type { StoreSize } from '../store.ts'
 import { createAudit } from './audit.ts'
 import { chooseBallastBytes, createBallast, type Ballast } from './ballast.ts'
 import { runAdmitted } from './admission.ts'
@@ -29,7 +28,15 @@ import { addCheck, assertKeysOpen } from './key-checks.ts'
 import { createLeasing } from './lease.ts'
 import { createDeadLetterSearch, createLetterWalk } from './letter-search.ts'
 import { packBytes, toTravelError } from './protocol.ts'
-import type { AnswerOf, FromWorker, Operation, Outcome, ToWorker, WorkerSettings } from './protocol.ts'
+import type {
+  AnswerOf,
+  FromWorker,
+  Operation,
+  Outcome,
+  QueueSize,
+  ToWorker,
+  WorkerSettings,
+} from './protocol.ts'
 import {
   inspectQueue,
   isQueueCorrupt,
@@ -46,6 +53,7 @@ import { VAULT_SCHEMA } from './schema.ts'
 import { createSettling } from './settle.ts'
 import { createTransactions, type Handlers, type QueueKind } from './transaction.ts'
 import { createVaultHandlers, type VaultKind } from './vault.ts'
+import { createWriteProbe } from './write-probe.ts'
 import { fromWire, toWireAnswer, type WireBatch } from './wire.ts'
 
 const port = parentPort!
@@ -132,7 +140,7 @@ function createQueueRun(
   { queuePath, storeLimitBytes }: WorkerSettings,
 ): RunOperations {
   const room = createRoom(queue, queuePath, storeLimitBytes)
-  const size = (): StoreSize => {
+  const size = (): QueueSize => {
     ballast.keep()
     return room.size()
   }
@@ -187,7 +195,7 @@ function serve({ vaultDb, ballast, queueFile }: Files): void {
 function createQueueHandlers(
   queue: Queue,
   vaultDb: DatabaseSync,
-  size: () => StoreSize,
+  size: () => QueueSize,
 ): Handlers<QueueKind> {
   const { lanes, letters, seen } = queue
   const settling = createSettling(queue)
@@ -217,6 +225,7 @@ function createQueueHandlers(
     reseal: createReseal(queue, vaultDb),
     salvage: createRestore(queue),
     size,
+    probeWrite: createWriteProbe(queue.db),
   }
 }
 

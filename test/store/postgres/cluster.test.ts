@@ -4,7 +4,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { openPostgres, type OpenedPostgres, type PostgresOptions } from '../../../src/store/postgres/open.ts'
 import type { StoreProblem } from '../../../src/store/sqlite/protocol.ts'
+import { rawEvent } from '../../support/events.ts'
 import { startPostgres } from '../../support/postgres.ts'
+import { ACCOUNT, setUp } from '../../support/relay.ts'
 import { mountSmallDisk } from '../../support/small-disk.ts'
 import { makeParcel, NOW_MS } from '../parcels.ts'
 import { clusterMissing, giveTo, makeCertificate, startCluster, startStandby } from './cluster.ts'
@@ -81,7 +83,7 @@ void t.test(
     await Promise.all([t.rejects(shared.exchange([bucket]), unavailable), cancelWait()])
     const settled = store.countRefused(lane, 3)
     await cancelWait()
-    await t.rejects(store.size(), unavailable, 'and it is not ready')
+    t.match(await store.size(), { isWritable: false }, 'and it is not ready')
 
     await cluster.reload({ synchronous_standby_names: '' })
     await t.resolves(settled, 'tried again until it was written')
@@ -91,7 +93,7 @@ void t.test(
       'it was kept all the same',
     )
     t.match(await store.books({}), { received: 2, queued: 1, duplicate: 1, refused: 3 })
-    await until(async () => (await store.size().catch(() => undefined)) !== undefined)
+    await until(async () => (await store.size()).isWritable)
   },
 )
 
@@ -101,7 +103,7 @@ void t.test('nor where nobody ends the wait but a time limit of the relay', { sk
   await cluster.reload({ synchronous_standby_names: 'absent' })
   t.teardown(() => cluster.reload({ synchronous_standby_names: '' }))
   await t.rejects(store.commit(makeParcel(['late'])), { code: 'STORE_UNAVAILABLE' })
-  await t.rejects(store.size(), { code: 'STORE_UNAVAILABLE' }, 'and it is not ready')
+  t.match(await store.size(), { isWritable: false }, 'and it is not ready')
   await cluster.reload({ synchronous_standby_names: '' })
   await until(() => isTaken(store.commit(makeParcel(['late']))))
   t.match(await store.books({}), { received: 2, queued: 1, duplicate: 1 })
@@ -168,7 +170,7 @@ void t.test('a connection to a server that takes no writes any more is not kept'
   t.teardown(() => cluster.reload({ default_transaction_read_only: 'off' }))
   await t.rejects(store.commit(makeParcel(['meanwhile'])), { code: 'STORE_UNAVAILABLE' })
   await until(async () => (await connections()) === before - 1)
-  await t.rejects(store.size(), { code: 'STORE_UNAVAILABLE' }, 'and it is not ready')
+  t.match(await store.size(), { isWritable: false }, 'and it is not ready')
   await cluster.reload({ default_transaction_read_only: 'off' })
   await until(() => isTaken(store.commit(makeParcel(['after']))))
 })
@@ -244,6 +246,60 @@ void t.test('a full tablespace: not ready, until something can be written again'
   await t.resolves(store.commit(large()), 'without a restart')
   await close()
 })
+
+void t.test(
+  'a full tablespace under a whole relay: 503 and not ready while it lasts',
+  { skip },
+  async (t) => {
+    const disk = mountSmallDisk(t, '48m')
+    if (disk === undefined) return
+    giveTo(cluster.user, disk.folder)
+    await cluster.ask(`CREATE TABLESPACE whole LOCATION '${disk.folder}'`)
+    const database = await cluster.createDatabase('TABLESPACE whole')
+    t.teardown(async () => {
+      await cluster.ask(`DROP DATABASE ${database} WITH (FORCE)`)
+      await cluster.ask('DROP TABLESPACE whole')
+    })
+    const stand = await setUp(t, {
+      DATABASE_URL: `${cluster.base}/${database}`,
+      MASTER_KEY: masterKeys.current.toString('base64'),
+    })
+    const taken: string[] = []
+    const post = async (eventId: string) => {
+      const event = rawEvent({ event_id: eventId, event_source_url: `https://x.example/${'y'.repeat(4000)}` })
+      const data = [
+        event,
+        ...Array.from({ length: 14 }, (_, index) => ({ ...event, event_id: `${eventId}-${index}` })),
+      ]
+      const answer = await stand.post({ data }, { headers: { prefer: 'respond-async' } })
+      if (answer.status === 202) taken.push(...data.map(({ event_id: id }) => String(id)))
+      return answer
+    }
+    const isReady = async () => (await fetch(`${stand.relay.publicUrl}/readyz`)).status === 200
+    const queued = async () => (await stand.admin('GET', '/books')).body['queued']
+    await stand.admin('POST', `/accounts/${ACCOUNT}/pause`)
+    await post('before')
+
+    disk.fill()
+    let refused = await post('0')
+    for (let number = 1; refused.status === 202; number++) refused = await post(String(number))
+    for (const [turn, answer] of [refused, await post('refused-again')].entries()) {
+      t.match(answer, { status: 503, body: { code: 4197 } })
+      t.match(answer.headers.get('retry-after'), /^\d+$/)
+      if (turn === 0) await until(async () => !(await isReady()))
+    }
+    t.same(await (await fetch(`${stand.relay.publicUrl}/readyz`)).json(), { status: 'store_full' })
+    t.equal(await queued(), taken.length, 'and what waits can be read')
+
+    disk.clear()
+    await until(isReady)
+    t.equal((await post('after')).status, 202, 'without a restart')
+    t.equal((await stand.admin('POST', `/accounts/${ACCOUNT}/resume`)).status, 200)
+    await until(async () => (await queued()) === 0)
+    const arrived = stand.sandbox.conversions.counts(ACCOUNT)
+    t.strictSame(Object.fromEntries(arrived), Object.fromEntries(taken.map((id) => [id, 1])), 'each once')
+  },
+)
 
 void t.test('tests drop what they created on a server that is not their own', { skip }, async (t) => {
   const given = process.env['DATABASE_URL_TEST']

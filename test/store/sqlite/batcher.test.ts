@@ -1,7 +1,13 @@
 /** The batcher against a worker that the test plays itself. */
 import t from 'tap'
 import { createBatcher, type BatchReport } from '../../../src/store/sqlite/batcher.ts'
-import type { Operation, OperationKind, Outcome, ToWorker } from '../../../src/store/sqlite/protocol.ts'
+import type {
+  Operation,
+  OperationKind,
+  Outcome,
+  ToWorker,
+  TravelError,
+} from '../../../src/store/sqlite/protocol.ts'
 
 const DONE: Outcome = { status: 'done', answer: undefined }
 const UNAVAILABLE: Outcome = {
@@ -10,7 +16,7 @@ const UNAVAILABLE: Outcome = {
 }
 const REFUSED: Outcome = { status: 'refused', error: { code: 'RangeError', message: 'no such event' } }
 
-function play() {
+function play(onWriteFailed?: (error: TravelError) => void) {
   const sent: (readonly Operation[])[] = []
   const reports: BatchReport[] = []
   const port = {
@@ -18,7 +24,7 @@ function play() {
       if (message.kind === 'batch') sent.push(message.operations)
     },
   }
-  const batcher = createBatcher(port, (report) => reports.push(report))
+  const batcher = createBatcher(port, (report) => reports.push(report), onWriteFailed)
   const answer = (...outcomes: Outcome[]) => batcher.receive({ kind: 'batch', outcomes, durationMs: 1 })
   return { batcher, sent, reports, answer }
 }
@@ -102,6 +108,27 @@ t.test(
     await Promise.all([...settled, newer])
   },
 )
+
+t.test('a failed write of a post is told; a failed read, and what is at fault itself, is not', async (t) => {
+  const failures: TravelError[] = []
+  const { batcher, answer } = play((error) => failures.push(error))
+  const asked = [
+    batcher.submit('backlog', undefined),
+    batcher.submit('readVault', undefined),
+    batcher.submit('settle', settle(1)),
+  ]
+  await endOfTurn()
+  answer(UNAVAILABLE, UNAVAILABLE, REFUSED)
+  await Promise.allSettled(asked)
+  t.same(failures, [])
+  for (const kind of ['commit', 'probeWrite'] as const) {
+    const write = batcher.submit(kind, kind === 'commit' ? commit() : undefined)
+    await endOfTurn()
+    answer(UNAVAILABLE)
+    await t.rejects(write)
+  }
+  t.match(failures, [{ message: 'disk full' }, { message: 'disk full' }])
+})
 
 t.test('a settlement alone is tried again after a pause, without anyone asking', async (t) => {
   const { batcher, sent, answer } = play()
