@@ -1,8 +1,10 @@
 /**
- * Which country a code or a folded name means. The table is built when the module loads (some 60 ms), because a start
- * may take its time and the first event with a name in it may not.
+ * Which country a code or a folded name means. The table of names takes some 80 ms, languages and all: it is made for the
+ * first name, since most storefronts send codes and never need it.
  */
-import countries from 'i18n-iso-countries'
+import { createRequire } from 'node:module'
+// The codes alone: the package's usual entry reads all of its languages.
+import countries from 'i18n-iso-countries/index.js'
 import { countriesByLanguage } from './country-languages.ts'
 import { foldName } from './fold.ts'
 
@@ -18,8 +20,11 @@ export function countryOfCode(code: string): string | undefined {
 
 /** From a name in English or in one of the country's languages, folded by `foldName`. */
 export function countryOfName(folded: string): string | undefined {
-  return NAMES.get(folded) ?? (folded.startsWith('the') ? NAMES.get(folded.slice('the'.length)) : undefined)
+  names ??= createNames()
+  return names.get(folded) ?? (folded.startsWith('the') ? names.get(folded.slice('the'.length)) : undefined)
 }
+
+let names: ReadonlyMap<string, string> | undefined
 
 /** What shoppers write and neither source has. */
 const ALSO_CALLED: Readonly<Record<string, readonly string[]>> = {
@@ -44,6 +49,8 @@ const CODES: ReadonlyMap<string, string> = new Map(
 
 /** English first: where another language gives the same name to another country, English keeps it. */
 function createNames(): ReadonlyMap<string, string> {
+  // Gives its languages to what is imported above.
+  createRequire(import.meta.url)('i18n-iso-countries')
   const english = collectNames([
     ...namesIn('en', [...ALPHA_2]),
     ...Object.entries(ALSO_CALLED).flatMap(([country, names]) =>
@@ -81,5 +88,3 @@ function namesIn(language: string, spokenIn: readonly string[]): (readonly [stri
     return names.filter((name) => name !== undefined).map((name) => [name, country] as const)
   })
 }
-
-const NAMES = createNames()
