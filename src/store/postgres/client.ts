@@ -28,6 +28,8 @@ interface ClientSettings extends pg.ClientConfig {
   readonly beginSql: string
   /** Asked when a connection is made: a pool's go where the last one got through. */
   readonly targetOf: () => Target
+  /** Told that the server did not confirm a commit. */
+  readonly onDoubt: (target: Target) => void
   readonly passwordOf: () => string | undefined
 }
 
@@ -50,14 +52,19 @@ export class CommitInDoubt extends Error {
 }
 
 export class RelayClient extends pg.Client {
+  readonly target: Target
   readonly #beginSql: string
+  readonly #onDoubt: (target: Target) => void
 
   constructor(settings: ClientSettings) {
-    const { beginSql, targetOf, passwordOf, ...client } = settings
-    const { host, port, ssl } = targetOf()
+    const { beginSql, targetOf, passwordOf, onDoubt, ...client } = settings
+    const target = targetOf()
+    const { host, port, ssl } = target
     const password = passwordOf()
     super({ ...client, host, port, ssl, ...(password === undefined ? {} : { password }) })
+    this.target = target
     this.#beginSql = beginSql
+    this.#onDoubt = onDoubt
   }
 
   /**
@@ -90,7 +97,9 @@ export class RelayClient extends pg.Client {
         throw new CommitInDoubt(IN_DOUBT)
       }
     } catch (error) {
-      throw isTimeout(error) ? new CommitInDoubt(IN_DOUBT, { cause: error }) : error
+      const failure = isTimeout(error) ? new CommitInDoubt(IN_DOUBT, { cause: error }) : error
+      if (failure instanceof CommitInDoubt) this.#onDoubt(this.target)
+      throw failure
     } finally {
       this.off('notice', onNotice)
     }
@@ -112,13 +121,15 @@ function isTimeout(error: unknown): boolean {
 }
 
 export function clientSettings(
-  { hosts: { url, hasSeveral }, applicationName, statementMs = STATEMENT_MS }: ConnectionOptions,
+  { hosts, applicationName, statementMs = STATEMENT_MS }: ConnectionOptions,
   targetOf: () => Target,
 ): ClientSettings {
+  const { url, hasSeveral } = hosts
   return {
     beginSql: beginSql(statementMs, hasSeveral),
     targetOf,
     passwordOf: () => url.password,
+    onDoubt: (target) => hosts.passOver(target),
     ...(url.user === undefined ? {} : { user: url.user }),
     ...(url.database === undefined ? {} : { database: url.database }),
     ...(url.options === undefined ? {} : { options: url.options }),

@@ -11,6 +11,7 @@ import {
   type ConnectionOptions,
   type Queryable,
 } from './client.ts'
+import type { Target } from './hosts.ts'
 
 export {
   assertDurable,
@@ -31,8 +32,10 @@ export interface Pool extends Queryable {
 /** For what needs no order. */
 export function createPool(options: ConnectionOptions, size: number): Pool {
   const { hosts, onFailure = () => {} } = options
+  /** Where a new connection goes. */
+  let aim: Target
   const pool = new pg.Pool({
-    ...clientSettings(options, () => hosts.target),
+    ...clientSettings(options, () => aim),
     // Its types know clients without settings of their own only.
     Client: RelayClient as unknown as NonNullable<pg.PoolConfig['Client']>,
     max: size,
@@ -42,8 +45,19 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
   pool.on('error', () => undefined)
   pool.on('connect', (client) => client.on('error', () => undefined))
 
-  async function begin(): Promise<PoolClient> {
-    const client = (await pool.connect()) as unknown as PoolClient
+  /** What is idle since before a failover leads to another host: a read there would find what is true no more. */
+  async function take(target: Target): Promise<PoolClient> {
+    for (let idle = size; ; idle--) {
+      aim = target
+      const client = (await pool.connect()) as unknown as PoolClient
+      // Who waits for room in the pool may get what another one dialled.
+      if (client.target.index === target.index || idle === 0) return client
+      client.release(new Error('It leads to another host.'))
+    }
+  }
+
+  async function begin(target: Target): Promise<PoolClient> {
+    const client = await take(target)
     try {
       await client.begin()
       return client

@@ -1,6 +1,7 @@
 /**
  * Which of DATABASE_URL's hosts is in use, and whether with TLS: known to all connections of a process. Each new
  * connection begins with what worked last, and goes on to the next host when that one cannot be reached or takes no writes.
+ * A host that does not confirm a commit comes last from then on: it may be a primary that was replaced and came back.
  *
  * `allow` and `prefer` are two tries at the same host; the second one is made only where the first was refused for its
  * TLS, or the lack of it.
@@ -13,16 +14,18 @@ import type { DatabaseUrl, Host } from './database-url.ts'
 
 export interface Target extends Host {
   readonly ssl: false | TlsOptions
+  /** Which of the hosts. */
+  readonly index: number
 }
 
 export interface Hosts {
   readonly url: DatabaseUrl
   /** Whether there is another host to go to: then one that takes no writes must be passed over. */
   readonly hasSeveral: boolean
-  /** What `dial` tries now. */
-  readonly target: Target
   /** Tries every host once, beginning with the last one that worked. Rejects with what the most telling one said. */
   dial<Result>(attempt: (target: Target) => Promise<Result>): Promise<Result>
+  /** New connections begin with the host after this one. */
+  passOver(target: Target): void
 }
 
 /** Reads the files that the URL names. */
@@ -31,20 +34,15 @@ export function createHosts(url: DatabaseUrl, setting: string): Hosts {
   const targets = url.hosts.flatMap((host, index) =>
     (host.host.startsWith('/') ? [false as const] : ways).map((ssl) => ({ ...host, ssl, index })),
   )
-  let target = targets[0]!
   let working = 0
   return {
     url,
     hasSeveral: url.hosts.length > 1,
-    get target() {
-      return target
-    },
     async dial(attempt) {
       const failures: unknown[] = []
       const passedOver = new Set<number>()
       for (const next of [...targets.slice(working), ...targets.slice(0, working)]) {
         if (passedOver.has(next.index)) continue
-        target = next
         try {
           const result = await attempt(next)
           working = targets.indexOf(next)
@@ -55,6 +53,12 @@ export function createHosts(url: DatabaseUrl, setting: string): Hosts {
         }
       }
       throw failures.find((error) => !isOfNetwork(error)) ?? failures[0]
+    },
+    passOver({ index }) {
+      // Others may have passed it over already.
+      if (targets[working]!.index !== index) return
+      const next = (index + 1) % url.hosts.length
+      working = targets.findIndex((other) => other.index === next)
     },
   }
 }

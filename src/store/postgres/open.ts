@@ -27,6 +27,7 @@ import { createWriteWatch } from '../write-watch.ts'
 import { createExchange } from './buckets.ts'
 import {
   assertDurable,
+  CommitInDoubt,
   connect,
   createPool,
   endQuietly,
@@ -39,7 +40,7 @@ import { createGates } from './gates.ts'
 import { createHosts, type Hosts } from './hosts.ts'
 import { addChecks, assertKeysOpen } from './keys.ts'
 import { migrate, MIGRATION_MS } from './migrate.ts'
-import { registerOwner } from './owner.ts'
+import { registerOwner, type Owner } from './owner.ts'
 import { createStore } from './store.ts'
 import { createVaultStore } from './vault.ts'
 import { judgeFailure, probeWrite } from './write-watch.ts'
@@ -105,7 +106,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   const pool = parts.adopt(createPool(connection, POOL_SIZE), (open) => open.end())
   // Of its own, so that no search of an operator keeps a heartbeat or a call's token waiting.
   const vital = parts.adopt(createPool(connection, VITAL_POOL_SIZE), (open) => open.end())
-  const owner = await explainOpening(async () => {
+  async function begin(): Promise<Owner> {
     await inTransaction(vital, (client) => assertDurable(client, connection))
     const client = await connect({ ...connection, statementMs: MIGRATION_MS })
     try {
@@ -118,8 +119,8 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
       await addChecks(client, sealer)
     })
     return registerOwner({ pool: vital, name, keyId: sealer.keyId, heartbeatMs, leaseMs })
-  })
-
+  }
+  const owner = await explainOpening(() => atSomeHost(connection.hosts, begin))
   parts.defer(() => owner.close().catch(() => undefined))
   const report = options.onProblem ?? (() => {})
   const writer = parts.adopt(
@@ -182,6 +183,17 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
 
 function hostsOf(url: string, setting: string): Hosts {
   return createHosts(parseDatabaseUrl(url, setting), setting)
+}
+
+/** Of two primaries the first one may be one that was replaced: it confirms nothing, and the next one is tried then. */
+async function atSomeHost<Result>({ url }: Hosts, begin: () => Promise<Result>): Promise<Result> {
+  for (let left = url.hosts.length - 1; ; left--) {
+    try {
+      return await begin()
+    } catch (error) {
+      if (!(error instanceof CommitInDoubt) || left === 0) throw error
+    }
+  }
 }
 
 const OPENING_ERRORS = [BadSettings, StoreTooNew, WrongMasterKey, StoreCannotOpen]

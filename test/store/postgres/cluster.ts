@@ -3,16 +3,7 @@
  * host, TLS, a full tablespace. Neither runs as root, so root lends them the user `postgres`.
  */
 import { execFile, execFileSync, spawn } from 'node:child_process'
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  globSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,22 +11,16 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import type { Test } from 'tap'
+import { debianPostgres, debianPostgresMissing } from '../../support/debian-postgres.ts'
 
-/** Debian keeps each version apart; the newest one will do. */
-const BIN = globSync('/usr/lib/postgresql/*/bin').toSorted().at(-1)
 const PGBOUNCER = '/usr/sbin/pgbouncer'
 /** As it is, and as it is written in a URL. */
 const PASSWORD = 'a+b/c@d%e'
 const ESCAPED_PASSWORD = 'a+b%2Fc%40d%25e'
 const run = promisify(execFile)
 
-/** What to tell instead of running the tests. */
-export function clusterMissing(): string | false {
-  return BIN === undefined && "Debian's PostgreSQL is not installed"
-}
-
 export function pgBouncerMissing(): string | false {
-  return clusterMissing() || (!existsSync(PGBOUNCER) && 'PgBouncer is not installed')
+  return debianPostgresMissing() || (!existsSync(PGBOUNCER) && 'PgBouncer is not installed')
 }
 
 export interface Cluster {
@@ -62,7 +47,7 @@ export async function startCluster(t: Test, flags: readonly string[] = []): Prom
   writeFileSync(passwordFile, PASSWORD)
   giveTo(user, passwordFile)
   const initdb = ['-D', data, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`]
-  await run(join(BIN!, 'initdb'), [...initdb, '--no-sync', '--encoding=UTF8', '--locale=C'], user)
+  await run(debianPostgres('initdb'), [...initdb, '--no-sync', '--encoding=UTF8', '--locale=C'], user)
   const port = await startServer(t, { data, folder, user, flags })
   const base = `postgres://postgres:${ESCAPED_PASSWORD}@127.0.0.1:${port}`
 
@@ -120,7 +105,10 @@ async function startServer(t: Test, { data, folder, user, flags }: ServerOptions
   const pgCtl = (...words: string[]) =>
     // Without pipes: the server would keep them open.
     new Promise<void>((resolve, reject) => {
-      const child = spawn(join(BIN!, 'pg_ctl'), ['-D', data, '-w', ...words], { ...user, stdio: 'ignore' })
+      const child = spawn(debianPostgres('pg_ctl'), ['-D', data, '-w', ...words], {
+        ...user,
+        stdio: 'ignore',
+      })
       child.on('error', reject)
       child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`pg_ctl ${words[0]}: ${code}`))))
     })
@@ -131,10 +119,11 @@ async function startServer(t: Test, { data, folder, user, flags }: ServerOptions
 
 /** An asynchronous standby of the cluster. Answers its port. */
 export async function startStandby(t: Test, { folder, port, user }: Cluster): Promise<number> {
-  const data = join(folder, 'standby')
+  const data = mkdtempSync(join(folder, 'standby-'))
+  giveTo(user, data)
   const from = ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres']
   const copy = ['-D', data, ...from, '-X', 'fetch', '-c', 'fast']
-  await run(join(BIN!, 'pg_basebackup'), [...copy, '--no-sync', '-R'], {
+  await run(debianPostgres('pg_basebackup'), [...copy, '--no-sync', '-R'], {
     ...user,
     env: { PGPASSWORD: PASSWORD },
   })
