@@ -1,4 +1,5 @@
 import t from 'tap'
+import { readMetrics } from '../support/admin.ts'
 import { rawEvent } from '../support/events.ts'
 import { ADMIN_TOKEN, enter, postHeld, shareRelay, TOKEN } from '../support/relay.ts'
 
@@ -152,13 +153,10 @@ t.test('the books of live and test events are kept apart, and asked for together
 })
 
 t.test('the metrics count posts, events and calls', async (t) => {
-  const { admin, post, relay } = await enterOpen(t)
+  const { admin, post } = await enterOpen(t)
   await post({ data: [rawEvent(), {}] })
   await post('no')
-  const response = await fetch(`${relay.adminUrl}/metrics`, {
-    headers: { authorization: `Bearer ${ADMIN_TOKEN}` },
-  })
-  const text = await response.text()
+  const text = await readMetrics(admin)
   t.match(text, /^pinrelay_posts_total\{status="422"\} 1$/m)
   t.match(text, /^pinrelay_posts_total\{status="400"\} 1$/m)
   t.match(text, /^pinrelay_events_total\{verdict="delivered"\} 1$/m)

@@ -5,6 +5,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Agent, getGlobalDispatcher, setGlobalDispatcher } from 'undici'
+import { readMetrics } from '../support/admin.ts'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, ADMIN_TOKEN, enter, postHeld, setUp } from '../support/relay.ts'
 import { createCommandLine } from './stage.ts'
@@ -140,10 +141,7 @@ t.test('status names the account that is over its share, which alone is refused'
   t.match(status.stdout, /549755885175 +- +over_share +- +its posts get 503 until its queue drains/)
   t.notMatch(status.stdout, new RegExp(`${OTHER}.*over_share`))
   t.match(JSON.parse((await relay('status --json')).stdout), { problem: null, accounts_over_share: 1 })
-  const metrics = await fetch(`${stand.relay.adminUrl}/metrics`, {
-    headers: { authorization: `Bearer ${ADMIN_TOKEN}` },
-  })
-  t.match(await metrics.text(), `pinrelay_account_over_share{ad_account_id="${ACCOUNT}"} 1\n`)
+  t.match(await readMetrics(stand.admin), `pinrelay_account_over_share{ad_account_id="${ACCOUNT}"} 1\n`)
 })
 
 t.test('status tells accounts in trouble that have no lane', async (t) => {

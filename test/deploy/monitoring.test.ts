@@ -5,8 +5,9 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { parse } from 'yaml'
+import { readMetrics } from '../support/admin.ts'
 import { rawEvent } from '../support/events.ts'
-import { ACCOUNT, ADMIN_TOKEN, setUp } from '../support/relay.ts'
+import { ACCOUNT, setUp } from '../support/relay.ts'
 
 interface Rule {
   readonly alert: string
@@ -49,10 +50,7 @@ async function measure(): Promise<{ text: string; labelsOf: Map<string, Set<stri
   stand.sandbox.faults.clear()
   stand.sandbox.tokens.set([])
   await stand.post({ data: [rawEvent()] }, { headers: { prefer: 'wait=1' } })
-  const response = await fetch(`${stand.relay.adminUrl}/metrics`, {
-    headers: { authorization: `Bearer ${ADMIN_TOKEN}` },
-  })
-  const text = await response.text()
+  const text = await readMetrics(stand.admin)
   const labelsOf = new Map<string, Set<string>>()
   for (const line of text.split('\n')) {
     const [, name, labels = ''] = /^([a-z0-9_:]+)(?:\{(.*)\})? /.exec(line) ?? []

@@ -1,8 +1,9 @@
 /** What posts are answered while the relay knows that its wall clock was set, by the whole relay on a hand-set clock. */
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
+import { readMetrics } from '../support/admin.ts'
 import { rawEvent } from '../support/events.ts'
-import { setUp, type Answer, type Stand } from '../support/relay.ts'
+import { setUp, type Answer } from '../support/relay.ts'
 
 const MINUTE_MS = 60_000
 const DAY_MS = 24 * 60 * MINUTE_MS
@@ -31,13 +32,6 @@ function eventOf(hand: HandSet, id: string, ageMs = 0) {
   return rawEvent({ event_id: id, event_time: Math.floor((nowMs - ageMs) / 1000) })
 }
 
-async function measure(stand: Stand): Promise<string> {
-  const response = await fetch(`${stand.relay.adminUrl}/metrics`, {
-    headers: { authorization: 'Bearer admin-token-of-the-tests' },
-  })
-  return response.text()
-}
-
 function isPutOff(t: Test, answer: Answer, what: string): void {
   t.match(answer, { status: 503, body: { code: 4197, message: /clock/ } }, what)
   t.equal(answer.headers.get('retry-after'), '60')
@@ -51,14 +45,14 @@ for (const wrongMs of [8 * DAY_MS, -2 * 60 * MINUTE_MS, 20 * 365 * DAY_MS]) {
       const stand = await setUp(t, {}, {}, hand.clock)
       const post = (...data: unknown[]) => stand.post({ data })
       t.equal((await post(eventOf(hand, 'before'))).status, 200)
-      t.match(await measure(stand), /^pinrelay_clock_in_doubt 0$/m)
+      t.match(await readMetrics(stand.admin), /^pinrelay_clock_in_doubt 0$/m)
 
       hand.wrongMs = wrongMs
       isPutOff(t, await post(eventOf(hand, 'a')), 'at the first look after the jump')
       isPutOff(t, await post({ event_name: 'checkout' }, eventOf(hand, 'b')), 'one of several')
       hand.passedMs += 10 * MINUTE_MS
       isPutOff(t, await post(eventOf(hand, 'a')), 'as long as it is in doubt')
-      const metrics = await measure(stand)
+      const metrics = await readMetrics(stand.admin)
       t.match(metrics, /^pinrelay_clock_in_doubt 1$/m)
       t.notMatch(metrics, 'pinrelay_events_refused_total{', 'what comes again is not counted')
       t.match((await stand.admin('GET', '/books')).body, { received: 1, refused: 0 }, 'nothing was taken')
@@ -74,7 +68,7 @@ for (const wrongMs of [8 * DAY_MS, -2 * 60 * MINUTE_MS, 20 * 365 * DAY_MS]) {
       isPutOff(t, await post(eventOf(hand, 'old', 20 * DAY_MS)), 'the second jump counts')
       hand.passedMs += 2 * MINUTE_MS
       t.match(await post(eventOf(hand, 'old', 20 * DAY_MS)), { status: 422, body: { code: 953 } })
-      t.match(await measure(stand), /^pinrelay_clock_in_doubt 0$/m)
+      t.match(await readMetrics(stand.admin), /^pinrelay_clock_in_doubt 0$/m)
     },
   )
 }

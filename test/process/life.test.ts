@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createSandbox } from '../../sandbox/sandbox.ts'
+import { askAdmin, createAdmin } from '../support/admin.ts'
 import { ACCOUNT, ADMIN_TOKEN, TOKEN } from '../support/constants.ts'
 import { rawEvent } from '../support/events.ts'
 import { startProcess } from '../support/process.ts'
@@ -42,17 +43,8 @@ t.teardown(async () => {
   await relay.ended
 })
 
-async function admin(method: string, path: string, body?: object): Promise<Record<string, unknown>> {
-  const response = await fetch(relay.adminUrl + path, {
-    method,
-    headers: {
-      authorization: `Bearer ${ADMIN_TOKEN}`,
-      ...(body && { 'content-type': 'application/json' }),
-    },
-    body: body ? JSON.stringify(body) : null,
-  })
-  return (await response.json()) as Record<string, unknown>
-}
+const client = createAdmin(() => relay.adminUrl, ADMIN_TOKEN)
+const admin: Accounts['admin'] = (method, path, body) => askAdmin(client, method, path, body)
 
 async function post(eventId: string, account = ACCOUNT): Promise<number> {
   const response = await fetch(`${relay.publicUrl}/v5/ad_accounts/${account}/events`, {

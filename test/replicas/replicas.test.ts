@@ -1,5 +1,6 @@
 /** What users and operators see of several relays on one PostgreSQL: as if they were one. */
 import t from 'tap'
+import { readMetrics } from '../support/admin.ts'
 import { rawEvent } from '../support/events.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { ACCOUNT, TOKEN } from '../support/relay.ts'
@@ -50,7 +51,7 @@ t.test(
     t.same((await one.admin('GET', '/books')).body, books)
     t.match((await two.admin('GET', '/dead-letters')).body, { dead_letters: [{ reason: 'refused_event' }] })
     t.equal(sandbox.conversions.summary(ACCOUNT).recorded, 1)
-    t.match(await (await fetch(`${one.relay.adminUrl}/metrics`, AUTHORIZED)).text(), /^pinrelay_replicas 2$/m)
+    t.match(await readMetrics(one.admin), /^pinrelay_replicas 2$/m)
   },
 )
 
@@ -145,4 +146,3 @@ t.test('PostgreSQL asks for the secrets that replicas share', async (t) => {
 })
 
 const ASYNC = { headers: { prefer: 'respond-async' } }
-const AUTHORIZED = { headers: { authorization: 'Bearer admin-token-of-the-tests' } }

@@ -5,6 +5,7 @@ import { readConfig } from '../../src/config.ts'
 import { createLog } from '../../src/log.ts'
 import { startRelay, type Relay } from '../../src/relay.ts'
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/sandbox.ts'
+import { createAdmin, readBody, registerAccounts, type Admin } from '../support/admin.ts'
 import type { PostgresServer } from '../support/postgres.ts'
 import { ACCOUNT, ADMIN_TOKEN, TOKEN } from '../support/relay.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
@@ -14,16 +15,14 @@ export interface Replica {
   /** Between it and the database. */
   readonly proxy: TcpProxy
   readonly logLines: string[]
-  admin(method: string, path: string, body?: unknown): Promise<{ status: number; body: Body }>
+  readonly admin: Admin
   post(body: unknown, options?: { readonly headers?: Record<string, string> }): Promise<Answer>
 }
-
-type Body = Record<string, unknown>
 
 export interface Answer {
   readonly status: number
   readonly headers: Headers
-  readonly body: Body
+  readonly body: Record<string, unknown>
 }
 
 export interface ReplicaStage {
@@ -70,43 +69,30 @@ export async function setUpReplicas(
       await relay.close()
       await proxy.close()
     })
-    const ask = async (url: string, init: RequestInit) => {
-      const response = await fetch(url, init)
-      const text = await response.text()
-      return {
-        status: response.status,
-        headers: response.headers,
-        body: (text === '' ? {} : JSON.parse(text)) as Body,
-      }
-    }
     return {
       relay,
       proxy,
       logLines,
-      admin: (method, path, body) =>
-        ask(relay.adminUrl + path, {
-          method,
-          headers: {
-            authorization: `Bearer ${ADMIN_TOKEN}`,
-            ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-          },
-          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        }),
-      post: (body, { headers = {} } = {}) =>
-        ask(`${relay.publicUrl}/v5/ad_accounts/${ACCOUNT}/events`, {
+      admin: createAdmin(relay.adminUrl, ADMIN_TOKEN),
+      async post(body, { headers = {} } = {}) {
+        const response = await fetch(`${relay.publicUrl}/v5/ad_accounts/${ACCOUNT}/events`, {
           method: 'POST',
           headers: { authorization: `Bearer ${relayKey}`, 'content-type': 'application/json', ...headers },
           body: JSON.stringify(body),
-        }),
+        })
+        return {
+          status: response.status,
+          headers: response.headers,
+          body: (await readBody(response)) as Record<string, unknown>,
+        }
+      },
     }
   }
 
   t.teardown(() => sandbox.close())
   const replicas = await Promise.all([start(), start()])
   const [first, second] = replicas
-  await first.admin('PUT', `/accounts/${ACCOUNT}`, { access_token: TOKEN, country: 'US' })
-  const made = await first.admin('POST', '/keys', { label: 'test', ad_account_ids: [ACCOUNT] })
-  relayKey = String(made.body['key'])
+  relayKey = await registerAccounts(first.admin, [ACCOUNT], () => ({ access_token: TOKEN, country: 'US' }))
   await until(async () => (await second.post({ data: [] })).status === 400)
   return { replicas, sandbox, relayKey }
 }

@@ -37,6 +37,10 @@ export async function askAdmin<Body>(
   return answer.body as Body
 }
 
+export async function readMetrics(admin: Admin): Promise<string> {
+  return (await askAdmin<{ text: string }>(admin, 'GET', '/metrics')).text
+}
+
 /** Registers these accounts, and answers a relay key for all of them. */
 export async function registerAccounts(
   admin: Admin,
