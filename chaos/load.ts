@@ -6,11 +6,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { makeEvent, type ChaosEvent, type Kind } from './events.ts'
 import type { Ledger } from './ledger.ts'
+import { nowMs } from './now.ts'
 import { createAgent, post, type Answered, type Unanswered } from './post.ts'
 import type { Random } from '../test/support/random.ts'
 
 export interface LoadOptions {
-  readonly port: number
+  /** Clients are spread over them; each stays with its own. */
+  readonly ports: readonly number[]
   readonly relayKey: string
   readonly accounts: readonly string[]
   readonly clientCount: number
@@ -20,11 +22,16 @@ export interface LoadOptions {
   readonly onBadEvent?: (event: ChaosEvent) => void
   /** Of all events; 0: none that Pinterest refuses. */
   readonly badEvents?: Partial<Readonly<Record<Exclude<Kind, 'good'>, number>>>
-  readonly onOutcome?: (outcome: Answered | Unanswered) => void
+  readonly onOutcome?: (outcome: Answered | Unanswered, post: PostedTo) => void
   /** The longest pause of a client between two posts. */
   readonly pauseMs?: number
   /** Of all posts: bodies that take their time. */
   readonly slowPosts?: number
+}
+
+export interface PostedTo {
+  readonly port: number
+  readonly atMs: number
 }
 
 export interface Load {
@@ -35,7 +42,7 @@ export interface Load {
 const REMEMBERED = 500
 
 export function startLoad(options: LoadOptions): Load {
-  const { port, relayKey, accounts, random, ledger, pauseMs = 30, slowPosts = 0 } = options
+  const { ports, relayKey, accounts, random, ledger, pauseMs = 30, slowPosts = 0 } = options
   const recent = new Map<string, ChaosEvent[]>(accounts.map((id) => [id, []]))
   let isStopped = false
 
@@ -60,12 +67,13 @@ export function startLoad(options: LoadOptions): Load {
     return events
   }
 
-  async function runClient(): Promise<void> {
+  async function runClient(port: number): Promise<void> {
     const agent = createAgent()
     let again: { readonly adAccountId: string; readonly events: ChaosEvent[] } | undefined
     while (!isStopped) {
       const adAccountId = again?.adAccountId ?? random.pick(accounts)
       const events = again?.events ?? makeEvents(adAccountId)
+      const atMs = nowMs()
       const outcome = await post({
         port,
         agent,
@@ -76,7 +84,7 @@ export function startLoad(options: LoadOptions): Load {
         pauseMs: random.chance(slowPosts) ? random.between(50, 400) : 0,
       })
       ledger.note(adAccountId, events, outcome)
-      options.onOutcome?.(outcome)
+      options.onOutcome?.(outcome, { port, atMs })
       const isTaken = outcome.kind === 'answered' && outcome.status !== 503
       again = isTaken || random.chance(0.3) ? undefined : { adAccountId, events }
       await delay(isTaken ? random.between(0, pauseMs) : 20)
@@ -84,7 +92,7 @@ export function startLoad(options: LoadOptions): Load {
     agent.destroy()
   }
 
-  const clients = Array.from({ length: options.clientCount }, runClient)
+  const clients = Array.from({ length: options.clientCount }, (_, n) => runClient(ports[n % ports.length]!))
   return {
     async stop() {
       isStopped = true

@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util'
 import { runBacklog } from './backlog.ts'
+import { runFailover } from './failover.ts'
 import { runKills } from './kills.ts'
 import { runModelScenario } from './model.ts'
 import { createRandom } from '../test/support/random.ts'
@@ -19,6 +20,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   model: runModelScenario,
   backlog: runBacklog,
   replicas: runReplicas,
+  failover: runFailover,
 }
 
 const { values, positionals } = parseArgs({

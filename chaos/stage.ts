@@ -17,6 +17,8 @@ export interface Stage {
   readonly sandbox: Sandbox
   readonly folder: string
   readonly port: number
+  /** Of several relays, where clients choose one themselves. */
+  readonly ports?: readonly number[]
   readonly accounts: readonly string[]
   readonly relayKey: string
   /** The one that runs now. */

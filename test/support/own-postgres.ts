@@ -17,7 +17,7 @@ export interface OwnPostgres {
   close(): Promise<void>
 }
 
-interface Identity {
+export interface Identity {
   readonly uid?: number
   readonly gid?: number
 }
@@ -83,14 +83,15 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
 }
 
 /** Who runs the server: this user, or `nobody` where this one is root. */
-async function findIdentity(): Promise<Identity> {
+export async function findIdentity(): Promise<Identity> {
   if (userInfo().uid !== 0) return {}
   const { stdout } = await run('id', ['-u', 'nobody'])
   const group = await run('id', ['-g', 'nobody'])
   return { uid: Number(stdout), gid: Number(group.stdout) }
 }
 
-function makeFolder({ uid, gid }: Identity): string {
+/** For a server's files. */
+export function makeFolder({ uid, gid }: Identity): string {
   // In memory where there is room: syncs cost nothing there. TMPDIR may lead where only this user may go.
   const parents = [
     ...(freeBytes('/dev/shm') > MEMORY_BYTES ? ['/dev/shm'] : []),

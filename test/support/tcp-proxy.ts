@@ -1,4 +1,4 @@
-/** A wire between a client and a server that can be cut, or held, by hand. */
+/** A wire between a client and a server that can be cut, held, or led to another server, by hand. */
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 
 export interface TcpProxy {
@@ -6,6 +6,8 @@ export interface TcpProxy {
   /** Ends what is connected, and refuses whoever comes. */
   cut(): void
   mend(): void
+  /** Ends what is connected, and leads whoever comes to another server: a floating address that has moved. */
+  leadTo(target: Target): void
   /**
    * Ends a connection instead of giving the server's answer to the first message that holds these bytes, of those
    * connections that have carried `after` from now on: others may send the same.
@@ -17,10 +19,13 @@ export interface TcpProxy {
   close(): Promise<void>
 }
 
-export async function startTcpProxy(target: {
+export interface Target {
   readonly host: string
   readonly port: number
-}): Promise<TcpProxy> {
+}
+
+export async function startTcpProxy(first: Target): Promise<TcpProxy> {
+  let target = first
   const pairs = new Set<readonly [Socket, Socket]>()
   let isCut = false
   let isStalled = false
@@ -79,6 +84,10 @@ export async function startTcpProxy(target: {
       cutAll()
     },
     mend: () => void (isCut = false),
+    leadTo(next) {
+      target = next
+      cutAll()
+    },
     cutAnswerTo: (bytes, after) => void (trap = { bytes, after }),
     stall() {
       isStalled = true
