@@ -132,8 +132,8 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     }),
     (open) => open.close(),
   )
-  const batcher = createBatcher(
-    {
+  const batcher = createBatcher({
+    port: {
       postMessage(message) {
         if (message.kind !== 'batch') return
         const startedMs = performance.now()
@@ -142,8 +142,8 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
         })
       },
     },
-    options.onBatch ?? (() => {}),
-  )
+    onBatch: options.onBatch ?? (() => {}),
+  })
   parts.defer(() => batcher.drain())
   const gates = createGates(vital, owner)
   const feed = createFeed({

@@ -1,12 +1,23 @@
 /**
  * Gathers operations while the worker is busy with a batch and sends what has gathered as the next one. While it is
  * idle an operation leaves at the end of the loop's turn, so that posts that arrive together share one sync of the disk.
- * No timer, no added delay when idle, larger batches under load.
+ * No added delay when idle, larger batches under load.
+ *
+ *   idle ──an operation──> scheduled ──the turn ends──> busy ──answer, nothing gathered──> idle
+ *    │                         ▲                         │ ▲
+ *    │           another one, of whatever kind           └─┘ answer, and what has gathered leaves
+ *    │                         │
+ *    └──a lone settlement──> held ──HOLD_MS, or drain──> busy
+ *
+ * Nobody's answer waits for a settlement. Where posts come one at a time, that of one post is held until the next one is
+ * committed, so that both share a transaction and its sync: half of the transactions. Reads that go through here find it
+ * done, as it is in front of them.
  *
  * What must not be lost is tried again, in its order and before anything newer, until it is done or the store closes:
  * settlements, releases and counts. Everything else rejects with STORE_UNAVAILABLE and can be asked for again.
  */
 import { setImmediate as runAfterTurn } from 'node:timers'
+import type { SetTimer } from '../../clock.ts'
 import { ShuttingDown, StoreUnavailable } from '../../errors.ts'
 import {
   packBytes,
@@ -17,6 +28,7 @@ import {
   type OperationKind,
   type Outcome,
   type RequestOf,
+  type SettleRequest,
   type ToWorker,
   type TravelError,
 } from './protocol.ts'
@@ -31,6 +43,15 @@ export interface BatchReport {
   readonly operationCount: number
   /** In the worker: preparing, writing and syncing. */
   readonly durationMs: number
+}
+
+export interface BatcherOptions {
+  readonly port: BatchPort
+  readonly onBatch: (report: BatchReport) => void
+  /** A write that a post leads to failed, and not by its own fault. */
+  readonly onWriteFailed?: (error: TravelError) => void
+  /** Node's own, which keeps the process alive: what is held or tried again is not written yet. */
+  readonly setTimer?: SetTimer
 }
 
 export interface Batcher {
@@ -57,23 +78,28 @@ const WRITES_OF_POSTS: ReadonlySet<OperationKind> = new Set(['commit', ...RETRIE
 const MAX_BATCH_OPERATIONS = 1000
 const FIRST_PAUSE_MS = 100
 const MAX_PAUSE_MS = 5000
+/** A process that is killed meanwhile sends the events again, as it does when it is killed during the settlement's transaction. */
+const HOLD_MS = 5
 
-/** `onWriteFailed`: a write that a post leads to failed, and not by its own fault. */
-export function createBatcher(
-  port: BatchPort,
-  onBatch: (report: BatchReport) => void,
-  onWriteFailed: (error: TravelError) => void = () => {},
-): Batcher {
+export function createBatcher(options: BatcherOptions): Batcher {
+  const { port, onBatch, onWriteFailed = () => {}, setTimer = setNodeTimer } = options
   let pending: Entry[] = []
   let sent: Entry[] | undefined
   let isScheduled = false
   let pauseMs = FIRST_PAUSE_MS
-  let retryTimer: NodeJS.Timeout | undefined
+  /** Of what is held or tried again; never of both, since only what comes to an empty queue is held. */
+  let cancelTimer = () => {}
+  /** In the last batch that had any. */
+  let commitCount = 0
   let refusal: Error | undefined
   let onDrained: (() => void) | undefined
 
   function schedule(): void {
     if (sent !== undefined || isScheduled) return
+    if (isHeld()) {
+      cancelTimer = setTimer(HOLD_MS, flush)
+      return
+    }
     isScheduled = true
     runAfterTurn(() => {
       isScheduled = false
@@ -81,8 +107,14 @@ export function createBatcher(
     })
   }
 
+  /** While posts come together, holding would part them: those whose calls end together are posted again together. */
+  function isHeld(): boolean {
+    const [first, ...others] = pending
+    return others.length === 0 && commitCount <= 1 && isSettlementOfOne(first!.operation)
+  }
+
   function flush(): void {
-    clearTimeout(retryTimer)
+    cancelTimer()
     if (sent !== undefined) return
     if (pending.length === 0) {
       onDrained?.()
@@ -90,6 +122,8 @@ export function createBatcher(
     }
     sent = pending.splice(0, MAX_BATCH_OPERATIONS)
     const { operations, buffer } = packCommits(sent)
+    const commits = operations.filter(isCommit).length
+    if (commits > 0) commitCount = commits
     try {
       port.postMessage({ kind: 'batch', operations }, [buffer])
     } catch (error) {
@@ -145,12 +179,12 @@ export function createBatcher(
       const isQuiet = pending.length === 0
       pending = [...again, ...pending]
       if (!isQuiet) return flush()
-      retryTimer = setTimeout(flush, pauseMs)
+      cancelTimer = setTimer(pauseMs, flush)
       pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)
     },
 
     fail(error) {
-      clearTimeout(retryTimer)
+      cancelTimer()
       refusal = error
       rejectAll([...(sent ?? []), ...pending], error)
       sent = undefined
@@ -169,6 +203,11 @@ export function createBatcher(
   }
 }
 
+function setNodeTimer(delayMs: number, callback: () => void): () => void {
+  const timer = setTimeout(callback, delayMs)
+  return () => clearTimeout(timer)
+}
+
 function rejectAll(entries: readonly Entry[], error: Error): void {
   for (const { reject } of entries) reject(error)
 }
@@ -184,6 +223,12 @@ function packCommits(entries: readonly Entry[]): { operations: Operation[]; buff
     return { kind: 'commit' as const, request: { ...operation.request, payload: views[next++]! } }
   })
   return { operations: packed, buffer }
+}
+
+function isSettlementOfOne({ kind, request }: Operation): boolean {
+  if (kind !== 'settle') return false
+  const { wholeParcelIds, others } = request as SettleRequest
+  return wholeParcelIds.length + others.length === 1
 }
 
 function isCommit(operation: Operation): operation is Operation & { readonly request: CommitRequest } {

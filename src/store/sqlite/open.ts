@@ -64,7 +64,11 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
   const post = (message: ToWorker, transfer: ArrayBuffer[] = []) =>
     worker.postMessage(message.kind === 'batch' ? toWire(message, transfer[0]) : message, transfer)
   const writes = createWriteWatch(judgeFailure)
-  const batcher = createBatcher({ postMessage: post }, options.onBatch ?? (() => {}), writes.failed)
+  const batcher = createBatcher({
+    port: { postMessage: post },
+    onBatch: options.onBatch ?? (() => {}),
+    onWriteFailed: writes.failed,
+  })
   writes.probeWith(() => batcher.submit('probeWrite', undefined))
 
   const opened = Promise.withResolvers<void>()

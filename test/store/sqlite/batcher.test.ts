@@ -1,6 +1,6 @@
 /** The batcher against a worker that the test plays itself. */
 import t from 'tap'
-import { createBatcher, type BatchReport } from '../../../src/store/sqlite/batcher.ts'
+import { createBatcher, type BatchReport, type BatcherOptions } from '../../../src/store/sqlite/batcher.ts'
 import type {
   Operation,
   OperationKind,
@@ -8,6 +8,7 @@ import type {
   ToWorker,
   TravelError,
 } from '../../../src/store/sqlite/protocol.ts'
+import { createManualClock } from '../../support/clock.ts'
 
 const DONE: Outcome = { status: 'done', answer: undefined }
 const UNAVAILABLE: Outcome = {
@@ -16,7 +17,7 @@ const UNAVAILABLE: Outcome = {
 }
 const REFUSED: Outcome = { status: 'refused', error: { code: 'RangeError', message: 'no such event' } }
 
-function play(onWriteFailed?: (error: TravelError) => void) {
+function play({ onWriteFailed, setTimer }: Pick<BatcherOptions, 'onWriteFailed' | 'setTimer'> = {}) {
   const sent: (readonly Operation[])[] = []
   const reports: BatchReport[] = []
   const port = {
@@ -24,7 +25,12 @@ function play(onWriteFailed?: (error: TravelError) => void) {
       if (message.kind === 'batch') sent.push(message.operations)
     },
   }
-  const batcher = createBatcher(port, (report) => reports.push(report), onWriteFailed)
+  const batcher = createBatcher({
+    port,
+    onBatch: (report) => reports.push(report),
+    ...(onWriteFailed && { onWriteFailed }),
+    ...(setTimer && { setTimer }),
+  })
   const answer = (...outcomes: Outcome[]) => batcher.receive({ kind: 'batch', outcomes, durationMs: 1 })
   return { batcher, sent, reports, answer }
 }
@@ -111,7 +117,7 @@ t.test(
 
 t.test('a failed write of a post is told; a failed read, and what is at fault itself, is not', async (t) => {
   const failures: TravelError[] = []
-  const { batcher, answer } = play((error) => failures.push(error))
+  const { batcher, answer } = play({ onWriteFailed: (error) => void failures.push(error) })
   const asked = [
     batcher.submit('backlog', undefined),
     batcher.submit('readVault', undefined),
@@ -131,17 +137,99 @@ t.test('a failed write of a post is told; a failed read, and what is at fault it
 })
 
 t.test('a settlement alone is tried again after a pause, without anyone asking', async (t) => {
-  const { batcher, sent, answer } = play()
+  const clock = createManualClock()
+  const { batcher, sent, answer } = play({ setTimer: clock.after })
   const settled = batcher.submit('settle', settle(1))
-  await endOfTurn()
-  const { promise: again, resolve } = Promise.withResolvers<void>()
-  const poll = setInterval(() => sent.length > 1 && resolve(), 5)
-  t.teardown(() => clearInterval(poll))
+  await clock.advance(5)
   answer(UNAVAILABLE)
+  await clock.advance(99)
   t.equal(sent.length, 1)
-  await again
+  await clock.advance(1)
+  t.equal(sent.length, 2)
   answer(DONE)
   await settled
+})
+
+t.test('a lone settlement is held until the next operation, whatever that is', async (t) => {
+  for (const [kind, request] of [
+    ['commit', commit()],
+    ['settle', settle(2)],
+    ['books', {}],
+  ] as const) {
+    const clock = createManualClock()
+    const { batcher, sent, answer } = play({ setTimer: clock.after })
+    const settled = batcher.submit('settle', settle(1))
+    await clock.advance(4)
+    t.equal(sent.length, 0)
+    const next = batcher.submit(kind, request as never)
+    await endOfTurn()
+    t.match(sent, [[{ kind: 'settle', request: { wholeParcelIds: [1] } }, { kind }]], 'in front of it')
+    answer(DONE, DONE)
+    await Promise.all([settled, next])
+    await clock.advance(100)
+    t.equal(sent.length, 1)
+  }
+})
+
+t.test('a lone settlement is held for 5 ms at most', async (t) => {
+  const clock = createManualClock()
+  const { batcher, sent, answer } = play({ setTimer: clock.after })
+  for (let turn = 1; turn <= 2; turn++) {
+    const settled = batcher.submit('settle', settle(turn))
+    await clock.advance(4)
+    t.equal(sent.length, turn - 1)
+    await clock.advance(1)
+    t.equal(sent.length, turn)
+    answer(DONE)
+    await settled
+  }
+})
+
+t.test('a settlement is not held where others wait, or where posts come together', async (t) => {
+  const clock = createManualClock()
+  const { batcher, sent, answer } = play({ setTimer: clock.after })
+  const commits = [batcher.submit('commit', commit()), batcher.submit('commit', commit())]
+  await endOfTurn()
+  const gathered = batcher.submit('settle', settle(1))
+  answer(DONE, DONE)
+  t.same(kindsOf(sent[1]), ['settle'], 'it has waited for a batch already')
+  answer(DONE)
+  const lone = batcher.submit('settle', settle(2))
+  await endOfTurn()
+  t.same(kindsOf(sent[2]), ['settle'], 'two posts came together')
+  answer(DONE)
+  await Promise.all([...commits, gathered, lone])
+
+  const single = batcher.submit('commit', commit())
+  await endOfTurn()
+  answer(DONE)
+  const ofTwo = batcher.submit('settle', { ...settle(3), wholeParcelIds: [3, 4] })
+  await endOfTurn()
+  t.equal(sent.length, 5, 'a settlement of two posts')
+  answer(DONE)
+  const held = batcher.submit('settle', settle(5))
+  await endOfTurn()
+  t.equal(sent.length, 5, 'one post at a time again')
+  await clock.advance(5)
+  answer(DONE)
+  await Promise.all([single, ofTwo, held])
+})
+
+t.test('what is held is finished by draining, and rejects when the worker dies', async (t) => {
+  const clock = createManualClock()
+  const { batcher, sent, answer } = play({ setTimer: clock.after })
+  const settled = batcher.submit('settle', settle(1))
+  const drained = batcher.drain()
+  t.same(kindsOf(sent[0]), ['settle'])
+  answer(DONE)
+  await Promise.all([settled, drained])
+
+  const other = play({ setTimer: clock.after })
+  const rejected = t.rejects(other.batcher.submit('settle', settle(1)), { message: 'gone' })
+  other.batcher.fail(new Error('gone'))
+  await rejected
+  await clock.advance(5)
+  t.equal(other.sent.length, 0)
 })
 
 t.test('an operation at fault rejects alone, and is not tried again', async (t) => {
