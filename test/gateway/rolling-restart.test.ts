@@ -13,7 +13,7 @@ import { rawEvent } from '../support/events.ts'
 import { gatewayMissing, startGatewayToReplicas } from '../support/gateway.ts'
 import { findFreePort } from '../support/ports.ts'
 import { startProcess, type TestProcess } from '../support/process.ts'
-import { ACCOUNT } from '../support/relay.ts'
+import { ACCOUNT } from '../support/constants.ts'
 import { createClient } from './client.ts'
 
 const POSTERS = 8

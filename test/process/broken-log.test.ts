@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { findFreePort } from '../support/ports.ts'
-import { ACCOUNT } from '../support/relay.ts'
+import { ACCOUNT, RESERVED_BYTES } from '../support/constants.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const { O_RDWR, O_WRONLY, O_NONBLOCK } = constants
@@ -81,6 +81,7 @@ async function start(t: Test, log: number) {
       PORT: String(port),
       ADMIN_PORT: String(adminPort),
       METRICS_OPEN: 'true',
+      RESERVED_BYTES,
       DATABASE_URL: `sqlite:${t.testdir()}/relay.db`,
       // Long enough to take the reader away meanwhile.
       DRAIN_MS: '300',
