@@ -153,9 +153,11 @@ async function takeOver(pool: Pool): Promise<void> {
   for (;;) {
     const freed = await inTransaction(pool, async (client) => {
       const { rows } = await client.query<LaneRow>(
-        `UPDATE parcels SET owner_id = NULL, lease_batch = NULL WHERE parcel_id IN (
+        // Materialized, or it may be run for each row and free more than a step.
+        `WITH left_behind AS MATERIALIZED (
            SELECT parcel_id FROM parcels WHERE owner_id IN (SELECT owner_id FROM owners WHERE dead_at IS NOT NULL)
            ORDER BY parcel_id LIMIT ${FREED_AT_ONCE} FOR UPDATE SKIP LOCKED)
+         UPDATE parcels SET owner_id = NULL, lease_batch = NULL WHERE parcel_id IN (SELECT parcel_id FROM left_behind)
          RETURNING ad_account_id, is_test`,
       )
       await tellFeed(client, null, { kind: 'lanes', lanes: uniqueLanes(rows) })

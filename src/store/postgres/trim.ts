@@ -29,8 +29,10 @@ export async function trim(
   )
   if (!locks[0]!.is_mine) return { tooOld: 0, overPart: 0 }
   const old = await client.query<RemovedRow>(
-    `DELETE FROM dead_letters WHERE id IN (
+    // A subquery may be run once for each row, each time with another LIMIT of rows; what is materialized runs once.
+    `WITH old AS MATERIALIZED (
        SELECT id FROM dead_letters WHERE died_at_ms < $1 ORDER BY died_at_ms, id LIMIT $2 FOR UPDATE SKIP LOCKED)
+     DELETE FROM dead_letters WHERE id IN (SELECT id FROM old)
      ${RETURNING}`,
     [diedBeforeMs, limit],
   )

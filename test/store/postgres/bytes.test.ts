@@ -89,3 +89,17 @@ t.test('what was purged in the same transaction need not be deleted for room', a
   t.same(step, { tooOld: 0, overPart: 0 })
   t.match(await store.deadLetters({ limit: 9 }), [{ eventId: 'a' }])
 })
+
+t.test('a step of trimming keeps to its limit, whatever plan the server chooses', async (t) => {
+  const ground = await layGround(t, server)
+  const { pathname } = new URL(ground.url)
+  for (const way of ['hashagg', 'hashjoin', 'mergejoin', 'material', 'sort']) {
+    await ground.ask(`ALTER DATABASE "${pathname.slice(1)}" SET enable_${way} = off`)
+  }
+  const { store } = await ground.open()
+  const ids = ['a', 'b', 'c', 'd', 'e']
+  const { parcelId } = await store.commit(makeParcel(ids))
+  const dead = ids.map((_, index) => makeDead(index))
+  await store.settle([{ parcelId: parcelId!, delivered: [], dead, settledAtMs: NOW_MS }])
+  t.match(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 1, limit: 2 }), { tooOld: 2 })
+})
