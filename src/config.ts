@@ -9,62 +9,121 @@ import { BadSettings } from './errors.ts'
 import { LOG_LEVELS } from './log.ts'
 import { parseDatabaseUrl } from './store/postgres/database-url.ts'
 
-/** `rule` completes the sentence "NAME must be …". */
-const number = (value: number, minimum: number, maximum: number) =>
-  Type.Integer({ minimum, maximum, default: value, rule: `a whole number from ${minimum} to ${maximum}` })
-const text = (rule: string, pattern: string, value?: string) =>
-  Type.String({ pattern, rule, ...(value === undefined ? {} : { default: value }) })
-const masterKey = () => Type.Optional(text('32 bytes in base64', '^[A-Za-z0-9+/_-]{43}=?$'))
+/** `rule` completes the sentence "NAME must be …"; `description` is what docs/settings.md says. */
+const number = (value: number, minimum: number, maximum: number, description: string) =>
+  Type.Integer({
+    minimum,
+    maximum,
+    default: value,
+    rule: `a whole number from ${minimum} to ${maximum}`,
+    description,
+  })
+const text = (rule: string, pattern: string, description: string, value?: string) =>
+  Type.String({ pattern, rule, description, ...(value === undefined ? {} : { default: value }) })
+const masterKey = (description: string) =>
+  Type.Optional(text('32 bytes in base64', '^[A-Za-z0-9+/_-]{43}=?$', description))
+const URL_RULE = ['an http or https URL without query or fragment', '^https?://[^\\s?#]+$'] as const
 
 export const SettingsSchema = Type.Object({
-  HOST: text('an address', '^\\S+$', '127.0.0.1'),
-  PORT: number(8080, 0, 65_535),
-  ADMIN_HOST: text('an address', '^\\S+$', '127.0.0.1'),
-  ADMIN_PORT: number(8081, 0, 65_535),
-  ADMIN_HOSTS: Type.Optional(text('a comma list of host names', '^[A-Za-z0-9._ ,-]+$')),
-  ADMIN_TOKEN: Type.Optional(text('at least 16 visible ASCII characters', '^[!-~]{16,}$')),
+  HOST: text('an address', '^\\S+$', 'address of the public port; 0.0.0.0 in the image', '127.0.0.1'),
+  PORT: number(8080, 0, 65_535, 'public port; 0: any free one'),
+  ADMIN_HOST: text('an address', '^\\S+$', 'address of the admin port', '127.0.0.1'),
+  ADMIN_PORT: number(8081, 0, 65_535, 'admin port; 0: any free one'),
+  ADMIN_HOSTS: Type.Optional(
+    text(
+      'a comma list of host names',
+      '^[A-Za-z0-9._ ,-]+$',
+      'names that the admin port answers to, beside localhost, ADMIN_HOST, the host of ADMIN_PUBLIC_URL and any address',
+    ),
+  ),
+  ADMIN_TOKEN: Type.Optional(
+    text(
+      'at least 16 visible ASCII characters',
+      '^[!-~]{16,}$',
+      'token of the admin port; unset: made at the first start and kept beside the store. Required with PostgreSQL',
+    ),
+  ),
   ADMIN_PUBLIC_URL: Type.Optional(
-    text('an http or https URL without query, fragment or closing slash', '^https?://[^\\s?#]*[^\\s?#/]$'),
+    text(
+      'an http or https URL without query, fragment or closing slash',
+      '^https?://[^\\s?#]*[^\\s?#/]$',
+      'where browsers reach the admin port; Pinterest leads back there after a consent',
+    ),
   ),
   DATABASE_URL: text(
     'sqlite: and the path of a file, or postgres:// and a database',
     '^(sqlite:(?!:|file:).*[^/:]|postgres(ql)?://\\S+)$',
+    'the store; PostgreSQL is for several replicas',
     'sqlite:./data/relay.db',
   ),
-  DATABASE_URL_DIRECT: Type.Optional(text('postgres:// and a database', '^postgres(ql)?://\\S+$')),
-  MASTER_KEY: masterKey(),
-  MASTER_KEY_PREVIOUS: masterKey(),
-  PINTEREST_API_URL: text(
-    'an http or https URL without query or fragment',
-    '^https?://[^\\s?#]+$',
-    'https://api.pinterest.com/v5',
+  DATABASE_URL_DIRECT: Type.Optional(
+    text(
+      'postgres:// and a database',
+      '^postgres(ql)?://\\S+$',
+      'if DATABASE_URL leads to PgBouncer: the same database past it, for LISTEN',
+    ),
   ),
-  PINTEREST_CONSENT_URL: text(
-    'an http or https URL without query or fragment',
-    '^https?://[^\\s?#]+$',
-    'https://www.pinterest.com/oauth/',
+  MASTER_KEY: masterKey(
+    'seals tokens and events; unset: made at the first start and kept beside the store. Required with PostgreSQL',
   ),
-  POSTS_PER_MINUTE: number(5000, 0, 1_000_000),
-  CALLS_PER_MINUTE: number(5000, 2, 1_000_000),
-  CALL_BURST: number(250, 1, 1_000_000),
-  CALLS_IN_FLIGHT: number(4, 1, 1000),
-  CALLS_IN_FLIGHT_TOTAL: number(64, 1, 10_000),
-  CALL_TIMEOUT_MS: number(10_000, 100, 60_000),
-  ANSWER_WAIT_MS: number(4000, 0, 30_000),
-  DRAIN_MS: number(1500, 0, 300_000),
-  DEDUPE_HOURS: number(24, 1, 720),
-  MAX_EVENT_AGE_HOURS: number(168, 1, 8760),
-  DEAD_LETTER_DAYS: number(30, 1, 3650),
-  STORE_LIMIT_BYTES: number(10 * 1024 ** 3, 1024 ** 2, 2 ** 50),
-  RESERVED_BYTES: number(24 * 1024 ** 2, 1024 ** 2, 2 ** 30),
-  BODY_LIMIT_BYTES: number(8 * 1024 ** 2, 1024, 64 * 1024 ** 2),
-  TRUST_PROXY: Type.Optional(text('a comma list of addresses or CIDR blocks', '^[0-9a-fA-F:.,/ ]+$')),
-  METRICS_OPEN: Type.Enum(['true', 'false'], { default: 'false', rule: 'true or false' }),
+  MASTER_KEY_PREVIOUS: masterKey('opens what an earlier MASTER_KEY sealed'),
+  PINTEREST_API_URL: text(...URL_RULE, 'the Pinterest API, or the sandbox', 'https://api.pinterest.com/v5'),
+  PINTEREST_CONSENT_URL: text(...URL_RULE, 'where people consent', 'https://www.pinterest.com/oauth/'),
+  POSTS_PER_MINUTE: number(
+    5000,
+    0,
+    1_000_000,
+    'posts per ad account, at once and per minute; 0: no limit. An account may have its own',
+  ),
+  CALLS_PER_MINUTE: number(5000, 2, 1_000_000, 'calls to Pinterest per ad account in any 60 seconds'),
+  CALL_BURST: number(250, 1, 1_000_000, 'how many of them may leave at once; below CALLS_PER_MINUTE'),
+  CALLS_IN_FLIGHT: number(4, 1, 1000, 'calls in flight per queue'),
+  CALLS_IN_FLIGHT_TOTAL: number(64, 1, 10_000, 'calls in flight in all'),
+  CALL_TIMEOUT_MS: number(10_000, 100, 60_000, 'how long a call may take'),
+  ANSWER_WAIT_MS: number(4000, 0, 30_000, "how long a post waits for Pinterest's answer"),
+  DRAIN_MS: number(1500, 0, 300_000, 'how long posts are taken after SIGTERM, with /readyz off'),
+  DEDUPE_HOURS: number(24, 1, 720, 'how long an event is recognized as a duplicate'),
+  MAX_EVENT_AGE_HOURS: number(
+    168,
+    1,
+    8760,
+    'older live events are invalid, or expire in the queue and become dead letters',
+  ),
+  DEAD_LETTER_DAYS: number(30, 1, 3650, 'older dead letters are deleted'),
+  STORE_LIMIT_BYTES: number(
+    10 * 1024 ** 3,
+    1024 ** 2,
+    2 ** 50,
+    'bound of the store: posts get 503 over 80 % of it, or of what the disk has left; 10 % are for dead letters',
+  ),
+  RESERVED_BYTES: number(
+    24 * 1024 ** 2,
+    1024 ** 2,
+    2 ** 30,
+    'SQLite: disk space reserved for the day when the disk is full (less on a small disk); bounds the WAL, too',
+  ),
+  BODY_LIMIT_BYTES: number(8 * 1024 ** 2, 1024, 64 * 1024 ** 2, 'largest body of a post'),
+  TRUST_PROXY: Type.Optional(
+    text(
+      'a comma list of addresses or CIDR blocks',
+      '^[0-9a-fA-F:.,/ ]+$',
+      'gateways whose X-Forwarded-* headers are believed',
+    ),
+  ),
+  METRICS_OPEN: Type.Enum(['true', 'false'], {
+    default: 'false',
+    rule: 'true or false',
+    description: 'true: GET /metrics needs no token',
+  }),
   OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
-    text('an http or https URL without query or fragment', '^https?://[^\\s?#]+$'),
+    text(...URL_RULE, 'where traces are sent, over OTLP/HTTP (/v1/traces is added); unset: no traces'),
   ),
-  OTEL_SERVICE_NAME: text('a name without spaces', '^\\S{1,200}$', 'pinrelay'),
-  LOG_LEVEL: Type.Enum(LOG_LEVELS, { default: 'info', rule: `one of ${LOG_LEVELS.join(', ')}` }),
+  OTEL_SERVICE_NAME: text('a name without spaces', '^\\S{1,200}$', 'name of the relay in traces', 'pinrelay'),
+  LOG_LEVEL: Type.Enum(LOG_LEVELS, {
+    default: 'info',
+    rule: `one of ${LOG_LEVELS.join(', ')}`,
+    description: 'least severe level that is logged',
+  }),
 })
 
 /** The most that a relay takes to end, after DRAIN_MS: supervisors must give it more. */

@@ -35,6 +35,15 @@ export interface Metrics {
   counter(name: string, help: string, read: () => number): void
   readonly contentType: string
   render(): Promise<string>
+  /** The relay's own metrics, for docs/metrics.md. */
+  describe(): readonly MetricDescription[]
+}
+
+export interface MetricDescription {
+  readonly name: string
+  readonly type: string
+  readonly labels: readonly string[]
+  readonly help: string
 }
 
 export interface LabelledGauge {
@@ -250,6 +259,14 @@ export function createMetrics(options: { readonly version: string }): Metrics {
     },
     contentType: registry.contentType,
     render: () => registry.metrics(),
+    describe: () =>
+      registry
+        .getMetricsAsArray()
+        .filter(({ name }) => name.startsWith('pinrelay_'))
+        .map((metric) => {
+          const { labelNames } = metric as unknown as { readonly labelNames: readonly string[] }
+          return { name: metric.name, type: String(metric.type), labels: labelNames, help: metric.help }
+        }),
   }
 }
 

@@ -23,7 +23,7 @@ import { createPulse, type Waiting } from './insight/pulse.ts'
 import { reportVolume } from './insight/volume-metrics.ts'
 import { createVolumeWatch } from './insight/volume-watch.ts'
 import type { Log } from './log.ts'
-import { createMetrics } from './metrics.ts'
+import { createMetrics, type MetricDescription } from './metrics.ts'
 import { createPinterestOauth } from './pinterest/oauth.ts'
 import { findAdminToken, findMasterKeys, openStore } from './open-store.ts'
 import { createPinterest } from './pinterest/pinterest.ts'
@@ -47,6 +47,8 @@ export interface Relay {
   readonly adminUrl: string
   /** The admin token in force. Never log it. */
   readonly adminToken: string
+  /** What `GET /metrics` has of the relay's own. */
+  describeMetrics(): readonly MetricDescription[]
   /** Ends everything in order; answered events that are not delivered yet stay in the store. */
   close(): Promise<void>
 }
@@ -280,6 +282,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     publicUrl,
     adminUrl,
     adminToken,
+    describeMetrics: () => ownMetrics.describe(),
     async close() {
       // Gateways look every few seconds, and send posts until they have seen it.
       readiness.announceShutdown()
