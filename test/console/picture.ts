@@ -1,0 +1,107 @@
+/** What the console shows in the README's picture: made-up shops on an ordinary afternoon, one of which needs a person. */
+import { createRandom } from '../support/random.ts'
+
+const STEP_SECONDS = 5
+const STEPS = 360
+const FULL = { level: 5000, capacity: 5000 }
+
+const open = { test: false, status: 'open', next_try_in_seconds: null, door: FULL }
+
+const LANES = [
+  {
+    ...open,
+    ad_account_id: '549761668041',
+    label: 'Alder & Ash, Germany',
+    status: 'unauthorized',
+    next_try_in_seconds: 142,
+    calls_in_flight: 0,
+    queued: 1284,
+    oldest_age_seconds: 1140,
+    guard: { level: 250, capacity: 250 },
+    door: { level: 4996, capacity: 5000 },
+  },
+  {
+    ...open,
+    ad_account_id: '549755885175',
+    label: 'Alder & Ash, USA',
+    calls_in_flight: 2,
+    queued: 61,
+    oldest_age_seconds: 1,
+    guard: { level: 231, capacity: 250 },
+    door: { level: 4871, capacity: 5000 },
+  },
+  {
+    ...open,
+    ad_account_id: '549764402210',
+    label: 'Brightwater Outdoor',
+    calls_in_flight: 1,
+    queued: 18,
+    oldest_age_seconds: 1,
+    guard: { level: 244, capacity: 250 },
+    door: { level: 4950, capacity: 5000 },
+  },
+  {
+    ...open,
+    ad_account_id: '549770031984',
+    label: 'Lumen & Loom',
+    calls_in_flight: 0,
+    queued: 0,
+    oldest_age_seconds: null,
+    guard: { level: 250, capacity: 250 },
+  },
+]
+
+/** As `GET /live` would answer at that time. */
+export function makeUpLive(nowSeconds: number): object {
+  const random = createRandom(7)
+  const jitter = (value: number) => value * (0.97 + 0.06 * random.next())
+  let waitingForToken = 0
+  const samples = Array.from({ length: STEPS }, (_, step) => {
+    const isSlow = step > 150 && step < 175
+    const posts = Math.round(jitter(STEP_SECONDS * (34 + 9 * Math.sin(step / 55) + 3 * Math.sin(step / 7))))
+    // The token is refused in the last third.
+    const held = step > 235 ? Math.round(posts * 0.074) : 0
+    waitingForToken += held
+    const call = isSlow ? 0.41 : 0.12
+    return {
+      at: nowSeconds - (STEPS - 1 - step) * STEP_SECONDS,
+      posts,
+      turned_away: 0,
+      delivered: Math.round(posts * 1.7),
+      rejected: random.chance(0.05) ? 4 : 0,
+      expired: 0,
+      refused: random.chance(0.03) ? 9 : 0,
+      duplicate: Math.round(posts * 0.11),
+      calls: Math.round(posts * (isSlow ? 0.18 : 0.42)),
+      calls_failed: 0,
+      post_p50_seconds: jitter(call * 0.8),
+      post_p99_seconds: jitter(call * 1.9),
+      call_p99_seconds: jitter(call * 1.3),
+      queued: Math.round(jitter(isSlow ? 160 : 60)) + waitingForToken,
+      oldest_age_seconds: 1,
+    }
+  })
+  const queued = LANES.reduce((sum, lane) => sum + lane.queued, 0)
+  const delivered = 4_182_930
+  return {
+    at: nowSeconds,
+    problem: null,
+    step_seconds: STEP_SECONDS,
+    samples,
+    books: {
+      received: delivered + 312 + 48 + queued + 90_417,
+      delivered,
+      rejected: 312,
+      expired: 48,
+      queued,
+      duplicate: 90_417,
+      refused: 2_204,
+    },
+    store: { used_bytes: 41_943_040, disk_free_bytes: 38_654_705_664, full: false },
+    calls_in_flight: 3,
+    accounts: LANES.length,
+    lane_count: LANES.length,
+    lanes_standing: 1,
+    lanes: LANES,
+  }
+}
