@@ -28,7 +28,7 @@ interface Totals {
   unansweredRefused: number
 }
 
-/** What the answer table of the README allows to a well-formed post. */
+/** What the answer table of docs/posting.md allows to a well-formed post. */
 const CLEAN_STATUSES: ReadonlySet<number> = new Set([200, 202, 422, 503])
 const COMPLAINTS_KEPT = 10
 

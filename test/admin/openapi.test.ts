@@ -1,10 +1,8 @@
 /** Every route of the admin port is described, and what it answers is what its description says. */
-import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import type { TSchema } from 'typebox'
 import { Value } from 'typebox/value'
-import { renderReference, type OpenApi } from '../../docs/reference.ts'
 import { makeHistory } from '../console/stage.ts'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, ADMIN_TOKEN, enter, postHeld, setUp, type Guest } from '../support/relay.ts'
@@ -144,14 +142,4 @@ t.test('what each route answers is what its description says', async (t) => {
   // One needs a browser that consents (test/admin/oauth.test.ts), one a queue that broke (test/store/sqlite/damage.test.ts).
   const elsewhere = ['GET /oauth/callback', 'POST /salvage']
   t.strictSame(all.filter((name) => !visited.has(name)).toSorted(), elsewhere)
-})
-
-t.test('docs/api.md is what the descriptions say', async (t) => {
-  const stand = await enter(t)
-  const documents = [await readDocument(stand, '/openapi/public.json'), await readDocument(stand)]
-  const rendered = renderReference(documents as unknown as OpenApi[])
-  const kept = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8')
-  // The formatter settles white space and escapes.
-  const bare = (text: string) => text.replace(/[\\\s*]+/g, ' ')
-  t.equal(bare(kept), bare(rendered), 'npm run api-docs writes it anew')
 })

@@ -41,7 +41,7 @@ function place({ networks: joined }: Service, network: string) {
   return Array.isArray(joined) ? undefined : (joined as Record<string, { ipv4_address?: string }>)[network]
 }
 
-/** OpenTelemetry's SDK reads them itself: see docs/operations.md. */
+/** OpenTelemetry's SDK reads them itself: see docs/observe.md. */
 const SDK_SETTINGS = ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_TRACES_SAMPLER', 'OTEL_TRACES_SAMPLER_ARG']
 
 t.test('gateway, two relays, a database, and a sandbox for those who ask for it', async (t) => {

@@ -106,14 +106,14 @@ t.test('every metric and label that an alert or a panel names is measured', asyn
 })
 
 t.test('each alert says how bad it is, what happened, and where to read on', async (t) => {
-  const operations = read('docs/operations.md')
+  const operations = read('docs/when-paged.md')
   t.equal(new Set(rules.map(({ alert }) => alert)).size, rules.length)
   for (const rule of rules) {
     t.match(rule.alert, /^Pinrelay[A-Z]\w+$/)
     t.match(rule.for, /^\d+[mh]$/)
     t.ok(['page', 'ticket'].includes(rule.labels.severity), rule.alert)
     t.ok(rule.annotations.summary)
-    t.equal(rule.annotations.runbook_url, `docs/operations.md#${rule.alert.toLowerCase()}`)
+    t.equal(rule.annotations.runbook_url, `docs/when-paged.md#${rule.alert.toLowerCase()}`)
     t.match(operations, new RegExp(`^### ${rule.alert}$`, 'm'))
   }
   const explained = [...operations.matchAll(/^### (Pinrelay\w+)$/gm)].map(([, name]) => name!)

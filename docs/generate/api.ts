@@ -1,4 +1,4 @@
-/** Renders OpenAPI documents as a page for people: what can be asked, with what, and what comes back. */
+/** Renders OpenAPI documents as a page for people: what can be asked, with what, and what comes back. Pure. */
 
 export interface OpenApi {
   readonly info: { readonly title: string; readonly description: string }
@@ -37,45 +37,79 @@ interface Operation {
 
 type Content = Readonly<Record<string, { readonly schema: Schema }>>
 
-const OPENING = `# API reference
+const OPENING = `# Routes
 
-Made from the descriptions that a running relay serves on its admin port (\`GET /openapi/public.json\`, \`GET /openapi.json\`) by
-\`npm run api-docs\`; a test holds it against them. How to post, with examples, is in the [README](../README.md).
+A running relay serves these descriptions as OpenAPI 3.1 on its admin port: \`GET /openapi/public.json\` and \`GET /openapi.json\`. What a
+storefront does with the answers: [posting.md](posting.md). Every error is \`{code, message}\`.
 `
+/** As `block` renders it. */
+const ERROR = '- `code`: integer\n- `message`: string'
 
-export function renderReference(documents: readonly OpenApi[]): string {
+export function renderApi(documents: readonly OpenApi[]): string {
   return `${[OPENING, ...documents.map(renderDocument)].join('\n').trimEnd()}\n`
 }
 
 function renderDocument(document: OpenApi): string {
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => renderOperation(method, path, operation, document)),
+    Object.entries(methods).map(([method, operation]) => ({
+      name: `${method.toUpperCase()} ${path}`,
+      operation,
+    })),
   )
-  return [`## ${document.info.title}`, '', document.info.description, '', ...operations].join('\n')
+  const shown = new Map<string, string>()
+  return [
+    `## ${document.info.title}`,
+    '',
+    document.info.description,
+    '',
+    ...operations.map(({ name, operation }) => `- [\`${name}\`](#${anchorOf(name)}): ${operation.summary}`),
+    '',
+    ...operations.map(({ name, operation }) => renderOperation(name, operation, document, shown)),
+  ].join('\n')
 }
 
+/** As GitHub makes them of headings. */
+export function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(' ', '-')
+}
+
+/** `shown`: long lists that the page has already, with the place. */
 function renderOperation(
-  method: string,
-  path: string,
+  name: string,
   operation: Operation,
   { components }: OpenApi,
+  shown: Map<string, string>,
 ): string {
   const { summary, description, parameters = [], requestBody, responses } = operation
   const schemas = components?.schemas ?? {}
-  const lines = [`### \`${method.toUpperCase()} ${path}\``, '', `${summary}.`, '']
+  const list = (content: Content, where: string) => {
+    const lines = block(schemaOf(content), schemas)
+    const text = lines.join('\n')
+    if (text === ERROR) return []
+    const before = shown.get(text)
+    if (before !== undefined && lines.length > 1) return [`The same as ${before}.`]
+    shown.set(text, where)
+    return lines
+  }
+  const link = `[\`${name}\`](#${anchorOf(name)})`
+  const lines = [`### \`${name}\``, '', `${summary}.`, '']
   if (description !== undefined) lines.push(description, '')
   if (operation.security?.length === 0) lines.push('Without a token.', '')
-  for (const { name, in: place, required, schema, description: about } of parameters) {
+  for (const { name: parameter, in: place, required, schema, description: about } of parameters) {
     lines.push(
-      `- \`${name}\` (${place}${required ? '' : ', optional'}): ${describe(schema, schemas)}${sentence(about)}`,
+      `- \`${parameter}\` (${place}${required ? '' : ', optional'}): ${describe(schema, schemas)}${sentence(about)}`,
     )
   }
   if (parameters.length > 0) lines.push('')
-  if (requestBody !== undefined) lines.push('Body:', '', ...block(schemaOf(requestBody.content), schemas), '')
+  if (requestBody !== undefined)
+    lines.push('Body:', '', ...list(requestBody.content, `the body of ${link}`), '')
   for (const [status, { description: about, content }] of Object.entries(responses)) {
     if (status === '4XX') continue
     lines.push(`Answers ${status}${about && about !== 'Default Response' ? `: ${about}` : ''}`, '')
-    if (content !== undefined) lines.push(...block(schemaOf(content), schemas), '')
+    if (content !== undefined) lines.push(...list(content, `what ${link} answers with ${status}`), '')
   }
   return lines.join('\n')
 }

@@ -1,0 +1,93 @@
+/**
+ * What of the documentation is made from the code: whole pages, and tables between markers in pages written by hand. Pure; the
+ * formatter settles the white space afterwards.
+ */
+import type { SettingsSchema } from '../../src/config.ts'
+import { WARNING_TEXTS } from '../../src/event/warning-texts.ts'
+import type { MetricDescription } from '../../src/metrics.ts'
+import { renderApi, type OpenApi } from './api.ts'
+
+export interface Facts {
+  /** The descriptions of the public and the admin port. */
+  readonly documents: readonly OpenApi[]
+  readonly settings: (typeof SettingsSchema)['properties']
+  readonly metrics: readonly MetricDescription[]
+  /** A page as it is now, by its path from the project's root. */
+  readPage(path: string): string
+}
+
+/** The new text of each generated page, by its path from the project's root. */
+export function renderPages(facts: Facts): ReadonlyMap<string, string> {
+  return new Map([
+    ['docs/api.md', renderApi(facts.documents)],
+    ['docs/settings.md', SETTINGS_OPENING + renderSettings(facts.settings)],
+    ['docs/metrics.md', METRICS_OPENING + renderMetrics(facts.metrics)],
+    [
+      'docs/normalization.md',
+      replaceTable(
+        facts.readPage('docs/normalization.md'),
+        'warnings',
+        renderTable(
+          ['code', 'meaning'],
+          Object.entries(WARNING_TEXTS).map(([code, meaning]) => [`\`${code}\``, meaning]),
+        ),
+      ),
+    ],
+  ])
+}
+
+const SETTINGS_OPENING = `# Settings
+
+Environment variables, read once at the start. A bad one stops the start, and every problem is named. An empty one counts as unset.
+
+`
+
+function renderSettings(settings: Facts['settings']): string {
+  return renderTable(
+    ['name', 'default', 'must be', 'what it does'],
+    Object.entries(settings).map(([name, schema]) => {
+      const { rule, description } = schema as { readonly rule?: string; readonly description?: string }
+      const fallback = 'default' in schema ? `\`${String(schema.default)}\`` : ''
+      return [`\`${name}\``, fallback, rule?.replace('a whole number from ', '') ?? '', description ?? '']
+    }),
+  )
+}
+
+const METRICS_OPENING = `# Metrics
+
+\`GET /metrics\` on the admin port, in Prometheus' format; without a token when \`METRICS_OPEN=true\`. Counters count since this process
+started; the totals (\`GET /books\`) since the store began. \`deploy/monitoring/\` has alerts and a Grafana dashboard. Beside these
+there are Node's own (\`nodejs_…\`, \`process_…\`), and with PostgreSQL \`pinrelay_replicas\`: relays that share the store and are
+alive.
+
+`
+
+function renderMetrics(metrics: readonly MetricDescription[]): string {
+  return renderTable(
+    ['name', 'type', 'labels', 'what it is'],
+    metrics
+      .toSorted((one, other) => (one.name < other.name ? -1 : 1))
+      .map(({ name, type, labels, help }) => [
+        `\`${name}\``,
+        type,
+        labels.map((label) => `\`${label}\``).join(', '),
+        help,
+      ]),
+  )
+}
+
+function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [head, head.map(() => '---'), ...rows]
+  return lines
+    .map((cells) => `| ${cells.map((text) => text.replaceAll('|', '\\|')).join(' | ')} |\n`)
+    .join('')
+}
+
+/** Between `<!-- NAME -->` and `<!-- end -->`. */
+function replaceTable(page: string, name: string, table: string): string {
+  const marker = `<!-- ${name} -->\n`
+  const start = page.indexOf(marker) + marker.length
+  const end = page.indexOf('<!-- end -->', start)
+  if (start < marker.length || end < 0) throw new Error(`The page has no markers for ${name}`)
+  return `${page.slice(0, start)}\n${table}\n${page.slice(end)}`
+}

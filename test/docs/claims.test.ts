@@ -1,0 +1,114 @@
+/** What README and docs name, held against the code. */
+import { globSync, statSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { parse } from 'yaml'
+import { COMMANDS } from '../../src/cli/run.ts'
+import { SettingsSchema } from '../../src/config.ts'
+import { PINTEREST_CODES } from '../../src/errors.ts'
+import { locate, PAGES, read, tableUnder } from './pages.ts'
+
+const SETTINGS = Object.keys(SettingsSchema.properties)
+/** OpenTelemetry's SDK reads them itself: see docs/observe.md. */
+const SDK_SETTINGS = ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_TRACES_SAMPLER', 'OTEL_TRACES_SAMPLER_ARG']
+
+interface Compose {
+  readonly services: Readonly<
+    Record<string, { readonly environment?: Record<string, string | null>; readonly profiles?: string[] }>
+  >
+}
+
+t.test('the README and its picture are small', async (t) => {
+  t.ok(Buffer.byteLength(read('README.md')) <= 8192)
+  t.ok(statSync(locate('docs/console.png')).size < 120 * 1024)
+})
+
+t.test('compose passes every setting on, but for what the image and its networks fix', async (t) => {
+  const { services } = parse(read('docker-compose.yml')) as Compose
+  const fixed = ['HOST', 'PORT', 'ADMIN_PORT', 'DATABASE_URL', 'DATABASE_URL_DIRECT']
+  const wanted = SETTINGS.filter((name) => !fixed.includes(name))
+  const passed = Object.keys(services['relay']?.environment ?? {})
+  t.strictSame(new Set(passed), new Set([...wanted, ...SDK_SETTINGS]))
+})
+
+t.test('every npm script that a page names exists', async (t) => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+  for (const page of PAGES) {
+    for (const [, name] of read(page).matchAll(/npm run (?:--silent )?([a-z:-]+)/g)) {
+      t.ok(Object.hasOwn(scripts, name!), `${page}: npm run ${name}`)
+    }
+  }
+})
+
+t.test('every relay command that a page names exists', async (t) => {
+  const names = new Set(COMMANDS.map(({ name }) => name))
+  const families = new Set([...names].map((name) => name.split(' ')[0]!))
+  for (const page of PAGES) {
+    for (const [, words] of read(page).matchAll(/(?:`|^ {4}|exec relay |\| )relay ([a-z]+(?: [a-z]+)?)/gm)) {
+      const [first = ''] = words!.split(' ')
+      // In prose `relay` begins sentences, too.
+      if (families.has(first)) t.ok(names.has(words!) || names.has(first), `${page}: relay ${words}`)
+      else t.notOk(read(page).includes(`\`relay ${first}`), `${page}: relay ${words}`)
+    }
+  }
+})
+
+t.test('every metric is documented, and every metric that a page names exists', async (t) => {
+  const sources = globSync('src/**/*.ts', { cwd: fileURLToPath(locate('.')) })
+  const known = new Set(
+    sources.flatMap((path) =>
+      [...read(path).matchAll(/'(pinrelay_(?!session|feed)[a-z_]+)'/g)].map(([, name]) => name!),
+    ),
+  )
+  t.ok(known.size > 20)
+  for (const name of known) t.ok(read('docs/metrics.md').includes(`\`${name}\``), name)
+  for (const page of PAGES) {
+    for (const [, name] of read(page).matchAll(/`(pinrelay_[a-z_]+)/g)) {
+      t.ok(known.has(name!), `${page}: ${name}`)
+    }
+  }
+})
+
+t.test('the answer table has the codes of the code', async (t) => {
+  const codes = tableUnder(read('docs/posting.md'), '## Answers').map(([, code]) => Number(code))
+  t.strictSame(new Set(codes.filter((code) => code > 0)), new Set(Object.values(PINTEREST_CODES)))
+})
+
+// No engine runs here: what the commands name is there.
+t.test('every compose command names files, profiles, services and relay commands that exist', async (t) => {
+  let count = 0
+  for (const page of PAGES) {
+    for (const [command, line] of read(page).matchAll(/docker compose ([^\n`]+)/g)) {
+      const words = line!.split(' ').filter((word) => word !== '')
+      const files: string[] = []
+      const profiles: string[] = []
+      while (words[0]?.startsWith('-')) {
+        const [option, value] = words.splice(0, 2)
+        if (option === '-f') files.push(value!)
+        else if (option === '--profile') profiles.push(value!)
+        else t.fail(`${page}: ${command}: ${option}`)
+      }
+      const { services } = parse(read(files[0] ?? 'docker-compose.yml'), { merge: true }) as Compose
+      for (const profile of profiles) {
+        t.ok(
+          Object.values(services).some((service) => service.profiles?.includes(profile)),
+          command,
+        )
+      }
+      const [verb, ...rest] = words
+      const names = rest.filter((word) => !word.startsWith('-'))
+      t.ok(['up', 'exec', 'ps'].includes(verb!), command)
+      if (verb === 'up') for (const name of names) t.ok(Object.hasOwn(services, name), command)
+      if (verb === 'exec') {
+        const [service, program, ...more] = names
+        t.ok(Object.hasOwn(services, service!), command)
+        t.ok(program === 'relay' || program === 'cat', command)
+        const name = more[0] ?? '"$@"'
+        if (program === 'relay')
+          t.ok(name.startsWith('"') || COMMANDS.some((one) => one.name === name), command)
+      }
+      count += 1
+    }
+  }
+  t.ok(count > 8)
+})
