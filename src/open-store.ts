@@ -11,7 +11,7 @@ import { openPostgres } from './store/postgres/open.ts'
 import type { Shared } from './store/shared.ts'
 import { openSqlite } from './store/sqlite/open.ts'
 import type { StoreProblem } from './store/sqlite/protocol.ts'
-import type { SalvageReport } from './store/sqlite/salvage/salvage.ts'
+import type { RecoverReport } from './store/sqlite/recover-file.ts'
 import type { Store } from './store/store.ts'
 import { loadOrMakeMasterKey, loadOrMakeSecretFile, parseMasterKey } from './vault/master-key.ts'
 import type { MasterKeys } from './vault/seal.ts'
@@ -23,7 +23,7 @@ export interface OpenedStore {
   /** With other replicas; undefined where one process owns the store. */
   readonly shared: Shared | undefined
   /** Undefined where there is no file of that name that was set aside. */
-  salvage(name: string, adAccountIds: readonly string[]): Promise<SalvageReport | undefined>
+  salvage(name: string, adAccountIds: readonly string[]): Promise<RecoverReport | undefined>
   close(): Promise<void>
 }
 

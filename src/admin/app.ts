@@ -18,7 +18,7 @@ import type { Pulse } from '../insight/pulse.ts'
 import { codeOf, type Log } from '../log.ts'
 import type { VolumeWatch } from '../insight/volume-watch.ts'
 import type { Metrics } from '../metrics.ts'
-import type { SalvageReport } from '../store/sqlite/salvage/salvage.ts'
+import type { RecoverReport } from '../store/sqlite/recover-file.ts'
 import type { LookAtStore } from '../store/look.ts'
 import type { Store } from '../store/store.ts'
 import type { Vault } from '../vault/vault.ts'
@@ -81,7 +81,7 @@ export interface AdminOptions {
   /** Where browsers reach this port, without a trailing slash; asked once the port is open. */
   readonly publicUrl: () => string
   /** Undefined when no queue of that name was set aside. */
-  readonly salvage: (file: string) => Promise<SalvageReport | undefined>
+  readonly salvage: (file: string) => Promise<RecoverReport | undefined>
   /** An account is gone: nothing else should remember it. */
   readonly onAccountDeleted: (adAccountId: string) => void
 }

@@ -5,7 +5,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { NotFound, SalvageRunning } from '../errors.ts'
-import type { SalvageReport } from '../store/sqlite/salvage/salvage.ts'
+import type { RecoverReport } from '../store/sqlite/recover-file.ts'
 import { answers, closed, Count } from './answers.ts'
 import type { AdminOptions } from './app.ts'
 
@@ -47,6 +47,6 @@ export const salvageRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (
   })
 }
 
-function show({ parcels, events, duplicates, deadLetters, unreadable }: SalvageReport) {
+function show({ parcels, events, duplicates, deadLetters, unreadable }: RecoverReport) {
   return { parcels, events, duplicates, dead_letters: deadLetters, unreadable }
 }

@@ -250,7 +250,7 @@ function readVersion(db: DatabaseSync): number {
 }
 
 /** In one transaction: a file is of one version or of the other. */
-function makeTables(db: DatabaseSync, { version, steps }: Schema): void {
+export function makeTables(db: DatabaseSync, { version, steps }: Schema): void {
   const before = readVersion(db)
   const missing = steps.slice(before)
   if (missing.length === 0) return

@@ -17,7 +17,7 @@ import { RESERVED_BYTES } from './ballast.ts'
 import { createBatcher, type BatchReport } from './batcher.ts'
 import { createStore, createVaultStore } from './client.ts'
 import type { FromWorker, StoreProblem, ToWorker, TravelError, WorkerSettings } from './protocol.ts'
-import { salvageFile, type SalvageReport } from './salvage/salvage.ts'
+import { recoverFile, type RecoverReport } from './recover-file.ts'
 import { findSetAside } from './set-aside.ts'
 import { fromWireAnswer, toWire, type WireBatchAnswer } from './wire.ts'
 import { judgeFailure } from './write-probe.ts'
@@ -43,7 +43,7 @@ export interface OpenedSqlite {
    * Brings back what can still be read of a queue that was set aside, by its name; undefined when there is none of that
    * name. The file is not changed, and what came back once does not come again.
    */
-  salvage(name: string, adAccountIds: readonly string[]): Promise<SalvageReport | undefined>
+  salvage(name: string, adAccountIds: readonly string[]): Promise<RecoverReport | undefined>
   /** Finishes what was asked for, writes the WAL back and ends the worker. The same as `store.close`. */
   close(): Promise<void>
 }
@@ -138,7 +138,7 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
       const path = findSetAside(queuePath, name)
       const { masterKeys } = options
       if (path === undefined) return undefined
-      return salvageFile(batcher, name, { path, masterKeys, adAccountIds })
+      return recoverFile(batcher, name, { path, masterKeys, adAccountIds })
     },
     close,
   }

@@ -125,7 +125,6 @@ export interface SalvagedLetter {
   readonly content: Uint8Array
 }
 
-/** Both ascending by id, over all steps of a file. */
 export interface SalvageSteps {
   readonly parcels: readonly SalvagedParcel[]
   readonly letters: readonly SalvagedLetter[]

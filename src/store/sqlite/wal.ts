@@ -26,6 +26,7 @@ const HEADER_BYTES = 32
 const FRAME_HEADER_BYTES = 24
 const MAGIC_LITTLE = 0x377f0682
 const MAGIC_BIG = 0x377f0683
+const WAL_VERSION = 3007000
 const SALTS_BYTES = 8
 
 /** Undefined when there is none, or nothing in it. */
@@ -96,6 +97,24 @@ function readOpenWal(file: number, defaultPageBytes: number): Wal {
   return { pageBytes, isHeaderSound, frames }
 }
 
+/** A WAL of one transaction that sets these pages, of a file that has so many pages then. */
+export function packWal(pages: ReadonlyMap<number, Uint8Array>, count: number, pageBytes: number): Buffer {
+  const header = Buffer.alloc(HEADER_BYTES)
+  for (const [index, field] of [MAGIC_LITTLE, WAL_VERSION, pageBytes].entries())
+    header.writeUInt32BE(field, 4 * index)
+  let sum = storeSum(sumUp([0, 0], header.subarray(0, 24), false), header, 24)
+  const parts = [header]
+  for (const [pageNumber, page] of pages) {
+    const frame = Buffer.alloc(FRAME_HEADER_BYTES + pageBytes)
+    frame.writeUInt32BE(pageNumber, 0)
+    frame.set(page, FRAME_HEADER_BYTES)
+    if (parts.push(frame) > pages.size) frame.writeUInt32BE(count, 4)
+    sum = sumUp(sumUp(sum, frame.subarray(0, 8), false), frame.subarray(FRAME_HEADER_BYTES), false)
+    storeSum(sum, frame, 16)
+  }
+  return Buffer.concat(parts)
+}
+
 type Sum = readonly [number, number]
 
 function sumUp([first, second]: Sum, bytes: Buffer, isBig: boolean): Sum {
@@ -105,6 +124,11 @@ function sumUp([first, second]: Sum, bytes: Buffer, isBig: boolean): Sum {
     second = (second + view.getUint32(at + 4, !isBig) + first) >>> 0
   }
   return [first, second]
+}
+
+function storeSum(sum: Sum, bytes: Buffer, offset: number): Sum {
+  for (const [index, part] of sum.entries()) bytes.writeUInt32BE(part, offset + 4 * index)
+  return sum
 }
 
 function storedSum(bytes: Buffer, offset: number): Sum {

@@ -47,7 +47,7 @@ import {
 import type { Queue } from './queue.ts'
 import { createPurge, createReplay } from './replay.ts'
 import { createReseal } from './reseal.ts'
-import { createRestore } from './salvage/restore.ts'
+import { createRestore } from './restore.ts'
 import { createRoom } from './room.ts'
 import { VAULT_SCHEMA } from './schema.ts'
 import { createSettling } from './settle.ts'

@@ -1,44 +1,51 @@
 /**
- * Files that are spoiled in all kinds of ways, and what `readSalvage` brings back of them. `npm test` does it with a small
+ * Files that are spoiled in all kinds of ways, and what `recover` brings back of them. `npm test` does it with a small
  * file; the long form with a larger one, more often, at other places.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Test } from 'tap'
-import { splitEvents } from '../../../../src/store/payload.ts'
-import { openPages } from '../../../../src/store/sqlite/salvage/pages.ts'
-import { readSalvage } from '../../../../src/store/sqlite/salvage/read.ts'
-import { readWal } from '../../../../src/store/sqlite/wal.ts'
-import { createSealer } from '../../../../src/vault/seal.ts'
-import { ACCOUNTS, copyStore, createDice, type Pattern } from '../damaged.ts'
+import { splitEvents } from '../../../src/store/payload.ts'
+import { listViews } from '../../../src/store/sqlite/damaged-file.ts'
+import { recover } from '../../../src/store/sqlite/recover.ts'
+import { readWal } from '../../../src/store/sqlite/wal.ts'
+import { createSealer } from '../../../src/vault/seal.ts'
+import { ACCOUNTS, copyStore, createDice, type Pattern } from './damaged.ts'
 
-export interface Salvaged {
-  readonly parcels: ReadonlyMap<number, readonly string[]>
+export interface Recovered {
+  /** Event ids by batch. */
+  readonly batches: ReadonlyMap<number, readonly string[]>
   readonly isTest: ReadonlyMap<number, boolean>
   readonly letters: readonly string[]
   readonly unreadable: number
 }
 
-export function salvage(
+export function readDamaged(
   { masterKeys }: Pattern,
   path: string,
   adAccountIds: readonly string[] = ACCOUNTS,
-): Salvaged {
-  using pages = openPages(path)
-  const parcels = new Map<number, readonly string[]>()
+): Recovered {
+  const folder = `${path}.recovering`
+  mkdirSync(folder)
+  const batches = new Map<number, readonly string[]>()
   const isTest = new Map<number, boolean>()
   const letters: string[] = []
   let unreadable = 0
-  for (const step of readSalvage({ pages, sealer: createSealer(masterKeys), adAccountIds })) {
-    unreadable += step.unreadable
-    for (const { parcelId, commit } of step.parcels) {
-      parcels.set(parcelId, splitEvents(commit.payload).map(eventIdOf))
-      isTest.set(parcelId, commit.isTest)
+  try {
+    for (const step of recover(listViews(path, folder), createSealer(masterKeys), adAccountIds)) {
+      unreadable += step.unreadable
+      for (const { parcelId, commit } of step.parcels) {
+        if (batches.has(parcelId)) throw new Error(`batch ${parcelId} comes twice`)
+        batches.set(parcelId, splitEvents(commit.payload).map(eventIdOf))
+        isTest.set(parcelId, commit.isTest)
+      }
+      letters.push(...step.letters.map(({ eventId }) => eventId))
     }
-    letters.push(...step.letters.map(({ eventId }) => eventId))
+  } finally {
+    rmSync(folder, { recursive: true })
   }
-  return { parcels, isTest, letters, unreadable }
+  return { batches, isTest, letters, unreadable }
 }
 
 function eventIdOf(json: string): string {
@@ -52,34 +59,36 @@ export interface SpoiledOptions {
   /** Of the tests that choose places at random. */
   readonly rounds: number
   readonly seed: number
+  /** Of the test that spoils one page after the other: 1 for all of them. */
+  readonly nthPage: number
 }
 
-export function testSpoiled(t: Test, { pattern, folder, rounds, seed }: SpoiledOptions): void {
+export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }: SpoiledOptions): void {
   const dice = createDice(seed)
   const allEvents = new Set([...pattern.pending.values()].flat())
-  const read = (path: string) => salvage(pattern, path)
+  const read = (path: string) => readDamaged(pattern, path)
   let copies = 0
   const copy = (from: string) => copyStore(from, join(folder, `spoiled-${copies++}`))
-  t.comment(`seed ${seed}`)
+  t.comment(`DAMAGE_SEED=${seed}`)
 
-  t.test('one page is spoiled: every parcel that is not on it comes back', (t) => {
+  t.test('one page is spoiled: every batch that is not on it comes back', (t) => {
     const pagesOf = findPages(join(pattern.closed, 'relay.db'))
     const bytes = readFileSync(join(pattern.closed, 'relay.db'))
     const path = copy(pattern.closed)
     let lost = 0
-    for (let pageNumber = 1; pageNumber <= bytes.length / 4096; pageNumber++) {
+    for (let pageNumber = 1; pageNumber <= bytes.length / 4096; pageNumber += nthPage) {
       const spoiled = Buffer.from(bytes)
       for (let at = 0; at < 4096; at++) spoiled[(pageNumber - 1) * 4096 + at] = dice(256)
       writeFileSync(path, spoiled)
-      const { parcels } = read(path)
+      const { batches } = read(path)
       for (const [parcelId, events] of pattern.pending) {
         if (pagesOf.get(parcelId)!.has(pageNumber)) {
           lost += 1
           continue
         }
-        const came = parcels.get(parcelId)
+        const came = batches.get(parcelId)
         if (came === undefined || !events.every((id) => came.includes(id))) {
-          t.fail(`parcel ${parcelId} is lost with page ${pageNumber}`)
+          t.fail(`DAMAGE_SEED=${seed}: batch ${parcelId} is lost with page ${pageNumber}`)
         }
       }
     }
@@ -87,7 +96,7 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed }: SpoiledO
     t.end()
   })
 
-  t.test('one frame of the WAL is spoiled: every parcel that is not on its page comes back', (t) => {
+  t.test('one frame of the WAL is spoiled: every batch that is not on its page comes back', (t) => {
     const walPath = join(pattern.killed, 'relay.db-wal')
     const { frames } = readWal(walPath)!
     const bytes = readFileSync(walPath)
@@ -99,12 +108,12 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed }: SpoiledO
       // Anywhere in the frame, its own header as well.
       spoiled[frame.offset - 24 + dice(4096 + 24)]! ^= 1 << dice(8)
       writeFileSync(`${path}-wal`, spoiled)
-      const { parcels } = read(path)
+      const { batches } = read(path)
       for (const parcelId of pattern.pending.keys()) {
         const isOnPage = pagesOf.get(parcelId)!.has(frame.pageNumber)
-        if (!isOnPage && !parcels.has(parcelId))
+        if (!isOnPage && !batches.has(parcelId))
           t.fail(
-            `DAMAGE_SEED=${seed}: parcel ${parcelId} is lost with frame ${frames.indexOf(frame)} of ${frames.length}, of page ${frame.pageNumber}`,
+            `DAMAGE_SEED=${seed}: batch ${parcelId} is lost with frame ${frames.indexOf(frame)} of ${frames.length}, of page ${frame.pageNumber}`,
           )
       }
     }
@@ -124,9 +133,9 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed }: SpoiledO
       const spoiled = Buffer.from(bytes)
       spoiled.writeUInt32BE(claimed, frame.offset - 24)
       writeFileSync(`${path}-wal`, spoiled)
-      const { parcels } = read(path)
+      const { batches } = read(path)
       const lost = [...pattern.pending.keys()].filter(
-        (id) => !pagesOf.get(id)!.has(frame.pageNumber) && !parcels.has(id),
+        (id) => !pagesOf.get(id)!.has(frame.pageNumber) && !batches.has(id),
       )
       t.strictSame(lost, [], `page ${claimed}`)
     }
@@ -142,8 +151,8 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed }: SpoiledO
     for (const leaf of new Set([...pagesOf.values()].map(([leaf]) => leaf!))) {
       bytes.writeUInt32BE(leaf, (trunk - 1) * 4096 + 8)
       writeFileSync(path, bytes)
-      const { parcels } = read(path)
-      const lost = [...pattern.pending.keys()].filter((id) => !parcels.has(id))
+      const { batches } = read(path)
+      const lost = [...pattern.pending.keys()].filter((id) => !batches.has(id))
       if (lost.length > 0) t.fail(`${lost.length} lost with page ${leaf}`)
     }
     t.pass()
@@ -160,10 +169,11 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed }: SpoiledO
           for (let flips = dice(200); flips > 0; flips--) bytes[dice(bytes.length)]! ^= 1 << dice(8)
           writeFileSync(path + ending, bytes.subarray(0, dice(3) === 0 ? dice(bytes.length) : bytes.length))
         }
-        const { parcels } = read(path)
+        const { batches } = read(path)
         const known = (id: string) =>
           allEvents.has(id) || pattern.settled.includes(id) || id.startsWith('event-')
-        for (const [parcelId, ids] of parcels) if (!ids.every(known)) t.fail(`parcel ${parcelId} never was`)
+        for (const [parcelId, ids] of batches)
+          if (!ids.every(known)) t.fail(`DAMAGE_SEED=${seed}, round ${round}: batch ${parcelId} never was`)
       }
       t.pass()
       t.end()

@@ -3,12 +3,12 @@
  * duplicates, as in any post. What was taken of a file is written down with each step, so that it can be salvaged again
  * at any time: nothing of it comes twice, and what could not be read before may come then.
  */
-import { createCommit } from '../commit.ts'
-import { unpackHistory } from '../../history.ts'
-import type { SalvageAnswer, SalvagedLetter, SalvagedParcel, SalvageRequest } from '../protocol.ts'
-import { bindDeadLetter } from '../../letter.ts'
-import type { Queue } from '../queue.ts'
-import { createSettling } from '../settle.ts'
+import { createCommit } from './commit.ts'
+import { unpackHistory } from '../history.ts'
+import type { SalvageAnswer, SalvagedLetter, SalvagedParcel, SalvageRequest } from './protocol.ts'
+import { bindDeadLetter } from '../letter.ts'
+import type { Queue } from './queue.ts'
+import { createSettling } from './settle.ts'
 
 export function createRestore(queue: Queue): (request: SalvageRequest) => SalvageAnswer {
   const { db, lanes, letters, sealer } = queue

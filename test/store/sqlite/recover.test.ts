@@ -1,0 +1,148 @@
+/** What can be read of a damaged file: everything that is not on the damaged page itself. */
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import t from 'tap'
+import { copyStore, makePattern, OTHER, type Pattern } from './damaged.ts'
+import { overwrite } from './flipped.ts'
+import { makeFolder } from './ground.ts'
+import { readDamaged, testSpoiled } from './spoiled.ts'
+
+const folder = makeFolder(t)
+const pattern = await makePattern(folder, 60)
+
+let copies = 0
+function copy(from: string): string {
+  return copyStore(from, join(folder, `copy-${copies++}`))
+}
+
+t.test('of whole files everything comes back, and nothing that was settled', (t) => {
+  for (const from of [pattern.closed, pattern.killed]) {
+    const before = hashFiles(from)
+    const { batches, isTest, letters, unreadable } = readDamaged(pattern, join(from, 'relay.db'))
+    t.strictSame(sorted(batches), sorted(pattern.pending))
+    for (const [parcelId, test] of isTest) {
+      const number = numberOf(batches.get(parcelId)![0]!)
+      t.equal(test, number % 3 === 1)
+    }
+    t.strictSame(letters.toSorted(), pattern.deadIds)
+    t.equal(unreadable, 0)
+    t.strictSame(hashFiles(from), before, 'the file is not changed')
+  }
+  t.end()
+})
+
+t.test('a lane is in its row and in the index of its accounts', (t) => {
+  for (const name of ['lanes', 'sqlite_autoindex_lanes_1']) {
+    const path = copy(pattern.closed)
+    spoilRoots(path, [name])
+    t.equal(readDamaged(pattern, path).batches.size, pattern.pending.size)
+  }
+  t.end()
+})
+
+t.test(
+  'a lost lane is told from the dedupe index, which has live events only; else nothing is guessed',
+  (t) => {
+    const path = copy(pattern.closed)
+    spoilRoots(path, ['lanes', 'sqlite_autoindex_lanes_1'])
+    const { batches, isTest, letters, unreadable } = readDamaged(pattern, path)
+    const live = [...pattern.pending].filter(([, [id]]) => numberOf(id!) % 3 !== 1)
+    t.strictSame(sorted(batches), sorted(new Map(live)))
+    t.ok([...isTest.values()].every((test) => !test))
+    t.strictSame(letters, [])
+    t.equal(unreadable, pattern.pending.size - live.length + pattern.deadIds.length)
+    t.equal(readDamaged(pattern, path, []).batches.size, 0, 'and an account that nobody knows is not found')
+    t.end()
+  },
+)
+
+t.test('a lane of which the row says live and the index says test is not guessed', (t) => {
+  const path = copy(pattern.closed)
+  alter(path, 'DELETE FROM seen_blocks')
+  const changed = copyStore(dirname(path), join(folder, `copy-${copies++}`))
+  alter(changed, `UPDATE lanes SET is_test = 1 WHERE ad_account_id = '${OTHER.adAccountId}'`)
+  const bytes = readFileSync(path)
+  const start = (rootOf(path, 'sqlite_autoindex_lanes_1') - 1) * 4096
+  readFileSync(changed).copy(bytes, start, start, start + 4096)
+  writeFileSync(path, bytes)
+  const { batches, unreadable } = readDamaged(pattern, path)
+  const known = [...pattern.pending].filter(([, [id]]) => numberOf(id!) % 3 !== 2)
+  t.ok(known.length < pattern.pending.size)
+  t.strictSame(sorted(batches), sorted(new Map(known)))
+  t.equal(unreadable, pattern.pending.size - known.length)
+  t.end()
+})
+
+t.test('a healthy file of another making is read as well', (t) => {
+  const path = copy(pattern.closed)
+  alter(path, 'PRAGMA journal_mode = DELETE; PRAGMA page_size = 8192; VACUUM')
+  t.equal(readFileSync(path).readUInt16BE(16), 8192)
+  const { batches, letters, unreadable } = readDamaged(pattern, path)
+  t.strictSame(sorted(batches), sorted(pattern.pending))
+  t.strictSame(letters.toSorted(), pattern.deadIds)
+  t.equal(unreadable, 0)
+  t.end()
+})
+
+t.test('what was deleted does not show again where the roots of the tables are lost', (t) => {
+  const path = copy(pattern.closed)
+  spoilRoots(path, ['payloads', 'dead_letters'])
+  const { batches } = readDamaged(pattern, path)
+  t.strictSame(sorted(batches), sorted(pattern.pending))
+  t.end()
+})
+
+t.test('a parcel whose row is lost comes back with all of its events', (t) => {
+  const path = copy(pattern.closed)
+  alter(path, 'DELETE FROM queue')
+  const ids = [...readDamaged(pattern, path).batches.values()].flat()
+  t.ok(['partly-0', ...pattern.settled].every((id) => ids.includes(id)))
+  t.end()
+})
+
+t.test('what is no database gives nothing', (t) => {
+  const path = copy(pattern.closed)
+  for (const bytes of [Buffer.alloc(0), Buffer.from('letter'), Buffer.alloc(100_000, 7)]) {
+    writeFileSync(path, bytes)
+    t.equal(readDamaged(pattern, path).batches.size, 0)
+  }
+  t.end()
+})
+
+testSpoiled(t, { pattern, folder, rounds: 8, seed: 1, nthPage: 4 })
+
+function alter(path: string, sql: string): void {
+  using db = new DatabaseSync(path)
+  db.exec(sql)
+}
+
+/** Of the pattern's events; every third one, from 1 on, is a test. */
+function numberOf(eventId: string): number {
+  return Number(/^event-(\d+)/.exec(eventId)?.[1] ?? 0)
+}
+
+function spoilRoots(path: string, names: readonly string[]): void {
+  const roots = names.map((name) => rootOf(path, name))
+  for (const root of roots) overwrite(path, (root - 1) * 4096, Buffer.alloc(4096, 0x33))
+}
+
+function rootOf(path: string, name: string): number {
+  using db = new DatabaseSync(path, { readOnly: true })
+  return Number(db.prepare('SELECT rootpage FROM sqlite_schema WHERE name = ?').get(name)!['rootpage'])
+}
+
+function sorted(parcels: Pattern['pending']): [number, readonly string[]][] {
+  return [...parcels].toSorted(([a], [b]) => a - b)
+}
+
+function hashFiles(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => name.startsWith('relay.db'))
+    .map((name) =>
+      createHash('sha256')
+        .update(readFileSync(join(folder, name)))
+        .digest('hex'),
+    )
+}
