@@ -111,7 +111,7 @@ t.test('what is no database gives nothing', (t) => {
   t.end()
 })
 
-testSpoiled(t, { pattern, folder, rounds: 8, seed: 1, nthPage: 4 })
+testSpoiled(t, { pattern, folder, rounds: 5, seed: 1, nthPage: 8 })
 
 function alter(path: string, sql: string): void {
   using db = new DatabaseSync(path)
