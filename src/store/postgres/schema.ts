@@ -6,7 +6,8 @@
  *               `batch` is the last transaction of its writer, which tells what became of a COMMIT whose answer was lost
  * parcels       one row per parcel, with its sealed payload: nearly all are inserted once and deleted once. `owner_id` is who
  *               leases it, null while it waits; `lease_batch` the transaction in which it was leased
- * seen          live events that were delivered or are queued, by 16 bytes of SHA-256
+ * seen          live events that were delivered or are queued, by 16 bytes of SHA-256. Vacuumed early: whoever looks for the
+ *               oldest passes over all that were deleted since
  * books         counters per lane and owner: no row is written by two replicas; those of the dead are added to owner 0
  * dead_letters, audit, and the vault's tables: as in SQLite
  * buckets       levels in 1/60,000 of a token; `bucket_grants`: tokens handed out, neither used nor given back
@@ -189,4 +190,6 @@ export const STEPS: readonly string[] = [
     FROM dead_letters GROUP BY ad_account_id, is_test
     ON CONFLICT (ad_account_id, is_test, owner_id) DO UPDATE SET dead_bytes = excluded.dead_bytes;
   CREATE INDEX dead_letters_by_death ON dead_letters (died_at_ms, id)`,
+  `
+  ALTER TABLE seen SET (autovacuum_vacuum_scale_factor = 0.02)`,
 ]

@@ -33,6 +33,21 @@ t.test('the bytes of what an older relay buried are counted', async (t) => {
   t.match(await store.size(), { deadLetterBytes: 0 })
 })
 
+t.test('what was seen is vacuumed early, also in the tables of an older relay', async (t) => {
+  const ground = await layGround(t, server)
+  const options = () =>
+    ground.ask<{ reloptions: string[] | null }>(
+      "SELECT reloptions FROM pg_class WHERE oid = 'pinrelay.seen'::regclass",
+    )
+  const wanted = [{ reloptions: ['autovacuum_vacuum_scale_factor=0.02'] }]
+  await (await ground.open()).close()
+  t.same(await options(), wanted)
+  await ground.ask('ALTER TABLE pinrelay.seen RESET (autovacuum_vacuum_scale_factor)')
+  await ground.ask('UPDATE pinrelay.schema_version SET version = 2')
+  await ground.open()
+  t.same(await options(), wanted)
+})
+
 t.test('an account is over its share whichever replica took its posts, and refused by all', async (t) => {
   const ground = await layGround(t, server)
   const limit = { storeLimitBytes: 200_000 }
