@@ -1,7 +1,7 @@
 /**
  * What deleted rows leave behind in PostgreSQL: sizes of tables and indexes, rows that are dead and not yet vacuumed, runs
  * of autovacuum, and how long the store takes to forget. Days at 500 events per second, made smaller: the store's own code
- * commits and settles single events at a higher rate and with a clock to match, and DEDUPE_HOURS is so short that its
+ * commits and acknowledges single events at a higher rate and with a clock to match, and DEDUPE_HOURS is so short that its
  * events fit. Once with the server's defaults, once with what the store sets for its tables.
  *
  *   node bench/bloat.ts [events] [window] [rate] [naptime]      # of each run; within DEDUPE_HOURS; a second; in seconds
@@ -16,18 +16,18 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { joinEvents } from '../src/store/payload.ts'
 import { openPostgres } from '../src/store/postgres/open.ts'
-import type { NewParcel, Store } from '../src/store/store.ts'
+import type { NewBatch, Store } from '../src/store/store.ts'
 import { startStoppablePostgres, type PostgresServer } from '../test/support/postgres.ts'
 
 const EVENT_BYTES = 1000
 const EVENTS_PER_S = 500
 /** By default. */
 const NAPTIME_S = 60
-/** Posts that come together, and are settled when the next ones have come. */
+/** Posts that come together, and are acknowledged when the next ones have come. */
 const POSTS = 200
 /** A day has so many times ten minutes, which is how often the relay forgets. */
 const FORGETS_PER_WINDOW = 144
-const TABLES = ['seen', 'parcels', 'books', 'owners']
+const TABLES = ['seen', 'batches', 'totals', 'owners']
 const LOOKS_PER_RUN = 40
 const DEAD_ROWS = 1_000_000
 
@@ -99,7 +99,7 @@ async function passOverDead(on: PostgresServer): Promise<Record<string, unknown>
     const times = []
     for (let look = 0; look < 3; look += 1) {
       const askedMs = performance.now()
-      await store.forgetSeen(DEAD_ROWS)
+      await store.trimDedupe(DEAD_ROWS)
       times.push(Math.round(performance.now() - askedMs))
     }
     return { dead: DEAD_ROWS, 'ms to pass over them, first, second, third time': times }
@@ -118,17 +118,17 @@ async function churn(store: Store, forgetMs: number[], look: () => Promise<void>
   let waiting: number[] = []
   for (let done = 0; done < eventCount; done += POSTS) {
     const nowMs = firstMs + (done / EVENTS_PER_S) * 1000
-    const settled = waiting.map(
-      (parcelId) => ({ parcelId, delivered: 'rest', dead: [], settledAtMs: nowMs }) as const,
+    const acknowledged = waiting.map(
+      (batchId) => ({ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: nowMs }) as const,
     )
     const [receipts] = await Promise.all([
-      Promise.all(Array.from({ length: POSTS }, () => store.commit(makeParcel(nowMs)))),
-      store.settle(settled),
+      Promise.all(Array.from({ length: POSTS }, () => store.commit(makeBatch(nowMs)))),
+      store.acknowledge(acknowledged),
     ])
-    waiting = receipts.map(({ parcelId }) => parcelId!)
+    waiting = receipts.map(({ batchId }) => batchId!)
     if (done % forgetEvery === 0) {
       const askedMs = performance.now()
-      await store.forgetSeen(nowMs - (windowEvents / EVENTS_PER_S) * 1000)
+      await store.trimDedupe(nowMs - (windowEvents / EVENTS_PER_S) * 1000)
       forgetMs.push(performance.now() - askedMs)
     }
     if (done % lookEvery === 0) await look()
@@ -137,7 +137,7 @@ async function churn(store: Store, forgetMs: number[], look: () => Promise<void>
   return eventCount / ((performance.now() - startedMs) / 1000)
 }
 
-function makeParcel(receivedAtMs: number): NewParcel {
+function makeBatch(receivedAtMs: number): NewBatch {
   const eventTimeS = Math.floor(receivedAtMs / 1000)
   const eventId = randomUUID()
   const text = JSON.stringify({ event_id: eventId, em: '' })
@@ -146,7 +146,7 @@ function makeParcel(receivedAtMs: number): NewParcel {
     isTest: false,
     payload: joinEvents([text.replace('""', `"${'0'.repeat(EVENT_BYTES - text.length)}"`)]),
     events: [{ eventName: 'checkout', eventId, eventTimeS }],
-    refusedCount: 0,
+    invalidCount: 0,
     receivedAtMs,
   }
 }
@@ -188,7 +188,7 @@ async function indexesOf(on: PostgresServer, url: string): Promise<Record<string
   return on.ask(
     `SELECT indexrelname AS name, pg_relation_size(indexrelid)::float AS bytes FROM pg_stat_user_indexes
      WHERE schemaname = 'pinrelay' AND relname = ANY($1) ORDER BY indexrelname`,
-    [['seen', 'parcels']],
+    [['seen', 'batches']],
     url,
   )
 }

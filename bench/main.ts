@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: the relay as shipped (durable store, keys, door, guard, waiting for the verdict) and as it answers at
+ * `npm run bench`: the relay as shipped (durable store, keys, post limiter, call limiter, waiting for the outcome) and as it answers at
  * once, beside a bare proxy and beside a route that does nothing. The same posts, the same sandbox, one machine, one run; the
  * contenders take turns in changing order. A rate without its rival says nothing.
  */

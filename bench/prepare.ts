@@ -4,7 +4,7 @@
  * are shown, so that the ratio holds on a busy machine too.
  */
 import { hash } from 'node:crypto'
-import { type PrepareContext, prepareEvent } from '../src/event/prepare.ts'
+import { type PrepareContext, prepareEvent } from '../src/events/prepare.ts'
 
 const ROUNDS = 40
 const EVENTS_PER_ROUND = 500
@@ -151,7 +151,7 @@ function touchFloor(body: string, hashCount: number): number {
 /** Hashes that the relay makes itself, which leaves out those that came ready. */
 function countHashes(body: string): number {
   const prepared = prepareEvent(JSON.parse(body), context)
-  if (prepared.status === 'refused') throw new Error(prepared.message)
+  if (prepared.status === 'invalid') throw new Error(prepared.message)
   const all = prepared.json.match(/"[0-9a-f]{64}"/g) ?? []
   return all.filter((quoted) => !body.includes(quoted)).length
 }

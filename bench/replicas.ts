@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { openPostgres } from '../src/store/postgres/open.ts'
 import { joinEvents } from '../src/store/payload.ts'
-import type { LaneKey, Store } from '../src/store/store.ts'
+import type { QueueKey, Store } from '../src/store/store.ts'
 import { startPostgres, type PostgresServer } from '../test/support/postgres.ts'
 import type { Child } from './children.ts'
 import { openRelay, startSandbox, type RelayChild } from './contenders.ts'
@@ -36,9 +36,9 @@ type Measured = Omit<ReplicaRow, 'load' | 'contender'>
 
 export interface StatementRow {
   readonly accounts: number
-  readonly waitingParcels: number
+  readonly waitingBatches: number
   readonly perCommit: number
-  readonly perSettle: number
+  readonly perAcknowledge: number
   readonly perLease: number
   readonly leaseMs: number
 }
@@ -49,10 +49,10 @@ const LOADS = [
   { name: '10 events per post', eventsPerPost: 10 },
 ]
 const GROWTH = [
-  { accounts: 1, waitingParcels: 0 },
-  { accounts: 100, waitingParcels: 10_000 },
-  { accounts: 1000, waitingParcels: 100_000 },
-  { accounts: 10_000, waitingParcels: 1_000_000 },
+  { accounts: 1, waitingBatches: 0 },
+  { accounts: 100, waitingBatches: 10_000 },
+  { accounts: 1000, waitingBatches: 100_000 },
+  { accounts: 10_000, waitingBatches: 1_000_000 },
 ]
 
 export async function compareReplicas(options: {
@@ -70,7 +70,7 @@ export async function compareReplicas(options: {
   }
 }
 
-/** Waiting for the verdict, as shipped. */
+/** Waiting for the outcome, as shipped. */
 async function measureRates(
   server: PostgresServer,
   { rounds, seconds, tell }: { rounds: number; seconds: number; tell: (text: string) => void },
@@ -191,22 +191,22 @@ async function countStatements(server: PostgresServer): Promise<StatementRow[]> 
   try {
     const rows: StatementRow[] = []
     let accountsSoFar = 0
-    let parcelsSoFar = 0
-    for (const { accounts, waitingParcels } of GROWTH) {
+    let batchesSoFar = 0
+    for (const { accounts, waitingBatches } of GROWTH) {
       await vaultStore.changeVault({
         accounts: Array.from({ length: accounts - accountsSoFar }, (_, n) => makeAccount(accountsSoFar + n)),
       })
       await server.ask(
-        `INSERT INTO pinrelay.parcels (parcel_id, ad_account_id, is_test, is_replay, oldest_event_time_s, size_bytes,
+        `INSERT INTO pinrelay.batches (batch_id, ad_account_id, is_test, is_replay, oldest_event_time_s, size_bytes,
            event_count, pending_count, attempts, received_at_ms, sealed)
          SELECT -n, (n % $1)::text, false, false, 1700000000 - n % 7000, 700, 1, 1, 0, 1700000000000, repeat('x', 760)::bytea
          FROM generate_series($2::bigint, $3::bigint) AS n`,
-        [accounts, parcelsSoFar + 1, waitingParcels],
+        [accounts, batchesSoFar + 1, waitingBatches],
         url,
       )
-      await server.ask('ANALYZE pinrelay.parcels', [], url)
-      ;[accountsSoFar, parcelsSoFar] = [accounts, waitingParcels]
-      rows.push({ accounts, waitingParcels, ...(await countWork(store)) })
+      await server.ask('ANALYZE pinrelay.batches', [], url)
+      ;[accountsSoFar, batchesSoFar] = [accounts, waitingBatches]
+      rows.push({ accounts, waitingBatches, ...(await countWork(store)) })
     }
     return rows
   } finally {
@@ -215,33 +215,33 @@ async function countStatements(server: PostgresServer): Promise<StatementRow[]> 
 }
 
 async function countWork(store: Store) {
-  const lane = { adAccountId: 'bench', isTest: false }
-  await commit(store, lane)
-  let parcelId = 0
-  const perCommit = await countOf(async () => (parcelId = await commit(store, lane)))
-  const perSettle = await countOf(() =>
-    store.settle([{ parcelId, delivered: 'rest', dead: [], settledAtMs: Date.now() }]),
+  const queue = { adAccountId: 'bench', isTest: false }
+  await commit(store, queue)
+  let batchId = 0
+  const perCommit = await countOf(async () => (batchId = await commit(store, queue)))
+  const perAcknowledge = await countOf(() =>
+    store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: Date.now() }]),
   )
-  const leased = await commit(store, lane)
-  await store.release([{ parcelId: leased, attempts: 0, history: [] }])
-  const request = { ...lane, maxEvents: 2000, maxBytes: 2 ** 21, nowMs: Date.now() }
+  const leased = await commit(store, queue)
+  await store.release([{ batchId: leased, attempts: 0, history: [] }])
+  const request = { ...queue, maxEvents: 2000, maxBytes: 2 ** 21, nowMs: Date.now() }
   const startedMs = performance.now()
   const perLease = await countOf(() => store.lease(request))
-  return { perCommit, perSettle, perLease, leaseMs: performance.now() - startedMs }
+  return { perCommit, perAcknowledge, perLease, leaseMs: performance.now() - startedMs }
 }
 
 let serial = 0
-async function commit(store: Store, lane: LaneKey): Promise<number> {
+async function commit(store: Store, queue: QueueKey): Promise<number> {
   const eventId = `bench-${serial++}`
   const json = JSON.stringify({ event_name: 'checkout', event_id: eventId, event_time: 1_700_000_000 })
-  const { parcelId } = await store.commit({
-    ...lane,
+  const { batchId } = await store.commit({
+    ...queue,
     payload: joinEvents([json]),
     events: [{ eventName: 'checkout', eventId, eventTimeS: 1_700_000_000 }],
-    refusedCount: 0,
+    invalidCount: 0,
     receivedAtMs: Date.now(),
   })
-  return parcelId!
+  return batchId!
 }
 
 /** Statements that this process sends meanwhile. */
@@ -294,9 +294,9 @@ export function renderReplicas(rates: readonly ReplicaRow[], statements: readonl
   })
   const statementRows = statements.map((row) => [
     row.accounts.toLocaleString('en-US'),
-    row.waitingParcels.toLocaleString('en-US'),
+    row.waitingBatches.toLocaleString('en-US'),
     String(row.perCommit),
-    String(row.perSettle),
+    String(row.perAcknowledge),
     String(row.perLease),
     row.leaseMs.toFixed(1),
   ])
@@ -318,7 +318,7 @@ export function renderReplicas(rates: readonly ReplicaRow[], statements: readonl
     '### Statements',
     '',
     renderTable(
-      ['accounts', 'parcels waiting', 'per commit', 'per settlement', 'per lease', 'one lease, ms'],
+      ['accounts', 'batches waiting', 'per commit', 'per acknowledgement', 'per lease', 'one lease, ms'],
       statementRows,
     ),
   ].join('\n')

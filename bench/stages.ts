@@ -3,16 +3,16 @@
  * it goes under: JSON.parse, crypto.hash of the same values, JSON.stringify, and nothing else. Timed in turns, medians.
  */
 import { hash } from 'node:crypto'
-import { prepareEvent, type PrepareContext } from '../src/event/prepare.ts'
-import { sha256Hex } from '../src/event/hash.ts'
-import { HASHED_FIELD_NAMES, spellField } from '../src/event/normalize/field.ts'
-import { regionOf, type RawUserData } from '../src/event/normalize/user-data.ts'
-import { readBody } from '../src/http/body.ts'
+import { prepareEvent, type PrepareContext } from '../src/events/prepare.ts'
+import { sha256Hex } from '../src/events/hash.ts'
+import { HASHED_FIELD_NAMES, normalizeField } from '../src/events/normalize/field.ts'
+import { regionOf, type RawUserData } from '../src/events/normalize/user-data.ts'
+import { readBody } from '../src/ingest/body.ts'
 import { median } from './measure.ts'
 import { createPosts } from './posts.ts'
 
 export interface StageTime {
-  readonly name: 'parse' | 'check' | 'spell' | 'hash' | 'serialize' | 'all'
+  readonly name: 'parse' | 'check' | 'normalize' | 'hash' | 'serialize' | 'all'
   readonly us: number
   /** Undefined where the floor has nothing of the kind. */
   readonly floorUs: number | undefined
@@ -38,25 +38,25 @@ export function measureStages(rounds: number): StageTime[] {
   const body = Buffer.from(posts.next())
   const text = body.toString()
   const events = (JSON.parse(text) as { data: readonly RawEvent[] }).data
-  const values = events.map(({ user_data }) => spellAll(user_data))
+  const values = events.map(({ user_data }) => normalizeAll(user_data))
   const prepared = events.map((event) => {
     const one = prepareEvent(event, context)
-    if (one.status === 'refused') throw new Error(one.message)
+    if (one.status === 'invalid') throw new Error(one.message)
     return JSON.parse(one.json) as unknown
   })
 
-  function spellAll(userData: RawUserData): string[] {
+  function normalizeAll(userData: RawUserData): string[] {
     return HASHED_FIELD_NAMES.flatMap((field) => {
       const value = userData[field]
-      const spelling = value === undefined ? undefined : spellField(field, value, region)
-      return spelling?.status === 'spelled' ? [spelling.text] : []
+      const spelling = value === undefined ? undefined : normalizeField(field, value, region)
+      return spelling?.status === 'normalized' ? [spelling.text] : []
     })
   }
 
   const works = {
     parse: () => countEvents(body),
     prepare: () => events.reduce((sum, event) => sum + prepareEvent(event, context).status.length, 0),
-    spell: () => events.reduce((sum, { user_data }) => sum + spellAll(user_data).length, 0),
+    normalize: () => events.reduce((sum, { user_data }) => sum + normalizeAll(user_data).length, 0),
     hash: () => values.flat().reduce((sum, value) => sum + sha256Hex(value).length, 0),
     serialize: () => prepared.reduce<number>((sum, event) => sum + JSON.stringify(event).length, 0),
     floorParse: () => JSON.parse(text) as unknown,
@@ -71,13 +71,13 @@ export function measureStages(rounds: number): StageTime[] {
     }
   }
   const of = (name: keyof typeof works) => median(timesUs.get(name)!)
-  const check = of('prepare') - of('spell') - of('hash') - of('serialize')
+  const check = of('prepare') - of('normalize') - of('hash') - of('serialize')
   const floorUs = of('floorParse') + of('floorHash') + of('serialize')
   return [
     { name: 'parse', us: of('parse'), floorUs: of('floorParse') },
     // What is left of preparing an event without the other three.
     { name: 'check', us: Math.max(0, check), floorUs: undefined },
-    { name: 'spell', us: of('spell'), floorUs: undefined },
+    { name: 'normalize', us: of('normalize'), floorUs: undefined },
     { name: 'hash', us: of('hash'), floorUs: of('floorHash') },
     { name: 'serialize', us: of('serialize'), floorUs: of('serialize') },
     { name: 'all', us: of('parse') + of('prepare'), floorUs },

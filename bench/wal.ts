@@ -2,7 +2,7 @@
  * What an event costs PostgreSQL: bytes of write-ahead log, CPU of the server's processes (Linux only) and of this one, and
  * what stays in the index of what was seen. No rates: ratios that hold on a busy machine too. Needs no Pinterest and no HTTP.
  *
- *   node bench/wal.ts [events] [seen]      # each row commits and settles so many, after so many others were seen
+ *   node bench/wal.ts [events] [seen]      # each row commits and acknowledges so many, after so many others were seen
  *
  * DATABASE_URL_TEST names another server than one of its own.
  */
@@ -10,7 +10,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { joinEvents } from '../src/store/payload.ts'
 import { openPostgres } from '../src/store/postgres/open.ts'
-import type { NewParcel, Store } from '../src/store/store.ts'
+import type { NewBatch, Store } from '../src/store/store.ts'
 import { startPostgres, type PostgresServer } from '../test/support/postgres.ts'
 
 const EVENT_BYTES = 1000
@@ -43,10 +43,10 @@ async function measure(on: PostgresServer, eventsPerPost: number): Promise<Recor
     // From here on the first change of each page writes the whole page to the log.
     await on.ask('CHECKPOINT', [], url)
     const before = await look(on, url)
-    const parcelIds = await commitAll(store, eventsPerPost)
+    const batchIds = await commitAll(store, eventsPerPost)
     const committed = await look(on, url)
-    await settleAll(store, parcelIds)
-    const settled = await look(on, url)
+    await acknowledgeAll(store, batchIds)
+    const acknowledged = await look(on, url)
     const [seen] = await on.ask<{ bytes: string }>(
       `SELECT pg_total_relation_size('pinrelay.seen') AS bytes`,
       [],
@@ -56,11 +56,11 @@ async function measure(on: PostgresServer, eventsPerPost: number): Promise<Recor
     return {
       'events per post': eventsPerPost,
       'WAL bytes, commit': each(committed.walBytes - before.walBytes),
-      'WAL bytes, settle': each(settled.walBytes - committed.walBytes),
+      'WAL bytes, acknowledge': each(acknowledged.walBytes - committed.walBytes),
       'server CPU µs, commit': each((committed.cpuS - before.cpuS) * 1e6),
-      'server CPU µs, settle': each((settled.cpuS - committed.cpuS) * 1e6),
+      'server CPU µs, acknowledge': each((acknowledged.cpuS - committed.cpuS) * 1e6),
       'relay CPU µs, commit': each(committed.ownUs - before.ownUs),
-      'relay CPU µs, settle': each(settled.ownUs - committed.ownUs),
+      'relay CPU µs, acknowledge': each(acknowledged.ownUs - committed.ownUs),
       'bytes of one that was seen': Math.round(Number(seen!.bytes) / (eventCount + seenBefore)),
     }
   } finally {
@@ -69,32 +69,32 @@ async function measure(on: PostgresServer, eventsPerPost: number): Promise<Recor
 }
 
 async function commitAll(store: Store, eventsPerPost: number): Promise<number[]> {
-  const parcelIds: number[] = []
+  const batchIds: number[] = []
   let left = eventCount / eventsPerPost
   const connection = async () => {
     for (; left > 0;) {
       left -= 1
-      const { parcelId } = await store.commit(makeParcel(eventsPerPost))
-      parcelIds.push(parcelId!)
+      const { batchId } = await store.commit(makeBatch(eventsPerPost))
+      batchIds.push(batchId!)
     }
   }
   await Promise.all(Array.from({ length: CONNECTIONS }, connection))
-  return parcelIds
+  return batchIds
 }
 
-/** As calls bring them: a thousand events, or a hundred parcels at a time. */
-async function settleAll(store: Store, parcelIds: readonly number[]): Promise<void> {
-  for (let start = 0; start < parcelIds.length; start += CONNECTIONS) {
-    const settledAtMs = Date.now()
-    await store.settle(
-      parcelIds
+/** As calls bring them: a thousand events, or a hundred batches at a time. */
+async function acknowledgeAll(store: Store, batchIds: readonly number[]): Promise<void> {
+  for (let start = 0; start < batchIds.length; start += CONNECTIONS) {
+    const acknowledgedAtMs = Date.now()
+    await store.acknowledge(
+      batchIds
         .slice(start, start + CONNECTIONS)
-        .map((parcelId) => ({ parcelId, delivered: 'rest', dead: [], settledAtMs })),
+        .map((batchId) => ({ batchId, delivered: 'rest', dead: [], acknowledgedAtMs })),
     )
   }
 }
 
-function makeParcel(eventsPerPost: number): NewParcel {
+function makeBatch(eventsPerPost: number): NewBatch {
   const eventTimeS = Math.floor(Date.now() / 1000)
   const events = Array.from({ length: eventsPerPost }, () => ({
     eventName: 'checkout',
@@ -109,7 +109,7 @@ function makeParcel(eventsPerPost: number): NewParcel {
       texts.map((text) => text.replace('""', `"${'0'.repeat(EVENT_BYTES - text.length)}"`)),
     ),
     events,
-    refusedCount: 0,
+    invalidCount: 0,
     receivedAtMs: Date.now(),
   }
 }

@@ -1,7 +1,7 @@
 /**
  * A relay that starts on a large backlog: how soon it calls, how much memory it takes, whether the calls are full and keep
- * to the guard's pace, and whether posts that come meanwhile get their verdict in time. First with a pace that is known,
- * then with the guard's default, until all is delivered.
+ * to the call limiter's pace, and whether posts that come meanwhile get their outcome in time. First with a pace that is known,
+ * then with the call limiter's default, until all is delivered.
  */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -25,7 +25,7 @@ const POST_EVERY_MS = 100
 const CALLS_PER_MINUTE = 600
 const CALL_BURST = 60
 const CALLS_PER_MS = (CALLS_PER_MINUTE - CALL_BURST) / 60_000
-/** Of what the guard allows: the rest is the start, and other work on the machine. */
+/** Of what the call limiter allows: the rest is the start, and other work on the machine. */
 const PACE_KEPT = 0.8
 const DRAIN_PATIENCE_MS = 600_000
 const FILL_SCRIPT = fileURLToPath(new URL('fill-store.ts', import.meta.url))
@@ -96,7 +96,7 @@ async function drive(
   const untilMs = performance.now() + forMs
   while (performance.now() < untilMs) {
     await delay(500)
-    if ((await stage.books()).queued < EVENTS_PER_CALL) break
+    if ((await stage.totals()).queued < EVENTS_PER_CALL) break
   }
   const answers = await posting.stop()
   const calls = await sandbox.journal()
@@ -147,7 +147,7 @@ function claimsOf(context: Context, when: string, { relay, calls, answers }: Dri
     ...timed(
       context,
       others.length === 0,
-      `${when}: ${count(answers.length)} posts got their verdict ${others.join(' ')}`,
+      `${when}: ${count(answers.length)} posts got their outcome ${others.join(' ')}`,
     ),
     ...timed(context, p99Ms < ANSWER_MS, `${when}: 99 % of them within ${count(p99Ms)} ms`),
   ]
@@ -165,12 +165,12 @@ function claimsOfPace(context: Context, { calls, maxCallsInWindow }: Driven): re
     ...timed(
       context,
       calls.length >= PACE_KEPT * allowed,
-      `${count(calls.length)} calls left, ${count(allowed)} could in that time: it drains at the guard's pace`,
+      `${count(calls.length)} calls left, ${count(allowed)} could in that time: it drains at the call limiter's pace`,
     ),
     claim(maxCallsInWindow <= CALLS_PER_MINUTE, `${count(maxCallsInWindow)} calls at most in any minute`),
     claim(
       most <= CALL_BURST + 1,
-      `and never more than ${count(most)} ahead of the guard's refill, of ${CALL_BURST}`,
+      `and never more than ${count(most)} ahead of the call limiter's refill, of ${CALL_BURST}`,
     ),
   ]
 }

@@ -1,7 +1,7 @@
 /**
  * Every call that reached the sandbox, as far as it takes to tell why an event was recorded twice. A second recording is
- * honest when the relay cannot have known of the first: it was killed while the call was out or its verdict not yet on
- * disk, or a fault kept the verdict from it. Any other is the relay's own.
+ * honest when the relay cannot have known of the first: it was killed while the call was out or its outcome not yet on
+ * disk, or a fault kept the outcome from it. Any other is the relay's own.
  */
 import type { Journal, JournalEntry } from '../sandbox/journal.ts'
 import type { Kill } from './relay-process.ts'
@@ -18,8 +18,8 @@ export interface Duplicates {
   readonly repeated: number
   /** Events that were recorded by calls that a kill cut off. */
   readonly inFlightAtKills: number
-  /** Events that were recorded by calls whose verdict a fault kept back. */
-  readonly verdictsLost: number
+  /** Events that were recorded by calls whose outcome a fault kept back. */
+  readonly outcomesLost: number
   /** Repetitions for which there is neither excuse. */
   readonly unexplained: readonly string[]
 }
@@ -43,8 +43,8 @@ const UNREADABLE: ReadonlySet<JournalEntry['fault']> = new Set([
 ] as const)
 const UNEXPLAINED_SHOWN = 10
 
-/** `settleMs`: from the answer to the synced verdict, on a machine that has other things to do. */
-export function createCallLog(callTimeoutMs: number, settleMs: number): CallLog {
+/** `acknowledgeMs`: from the answer to the synced outcome, on a machine that has other things to do. */
+export function createCallLog(callTimeoutMs: number, acknowledgeMs: number): CallLog {
   const calls: Call[] = []
   const byEvent = new Map<string, Call[]>()
 
@@ -64,10 +64,10 @@ export function createCallLog(callTimeoutMs: number, settleMs: number): CallLog 
     }
   }
 
-  function isVerdictLost({ atMs, answeredAtMs, fault }: Call): boolean {
+  function isOutcomeLost({ atMs, answeredAtMs, fault }: Call): boolean {
     if (fault !== undefined && UNREADABLE.has(fault)) return true
     if (answeredAtMs === undefined) return fault === 'drip'
-    return answeredAtMs - atMs > callTimeoutMs - settleMs
+    return answeredAtMs - atMs > callTimeoutMs - acknowledgeMs
   }
 
   function wasCutOff({ atMs, answeredAtMs = Infinity }: Call, kills: readonly Kill[]): boolean {
@@ -75,7 +75,7 @@ export function createCallLog(callTimeoutMs: number, settleMs: number): CallLog 
       ({ fromMs, untilMs }) =>
         atMs <= untilMs + STRAGGLER_MS &&
         atMs > fromMs - callTimeoutMs - STRAGGLER_MS &&
-        answeredAtMs > fromMs - settleMs,
+        answeredAtMs > fromMs - acknowledgeMs,
     )
   }
 
@@ -85,9 +85,9 @@ export function createCallLog(callTimeoutMs: number, settleMs: number): CallLog 
       journal.clear()
     },
     findDuplicates(kills) {
-      const lost = calls.filter((call) => call.recorded > 0 && isVerdictLost(call))
+      const lost = calls.filter((call) => call.recorded > 0 && isOutcomeLost(call))
       const cutOff = calls.filter(
-        (call) => call.recorded > 0 && !isVerdictLost(call) && wasCutOff(call, kills),
+        (call) => call.recorded > 0 && !isOutcomeLost(call) && wasCutOff(call, kills),
       )
       const excused = new Set([...lost, ...cutOff])
       const unexplained: string[] = []
@@ -97,7 +97,7 @@ export function createCallLog(callTimeoutMs: number, settleMs: number): CallLog 
         if (recordings.slice(0, -1).every((call) => excused.has(call))) continue
         if (unexplained.length < UNEXPLAINED_SHOWN) unexplained.push(`${key} ${JSON.stringify(recordings)}`)
       }
-      return { repeated, inFlightAtKills: sumOf(cutOff), verdictsLost: sumOf(lost), unexplained }
+      return { repeated, inFlightAtKills: sumOf(cutOff), outcomesLost: sumOf(lost), unexplained }
     },
     get callCount() {
       return calls.length

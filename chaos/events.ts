@@ -5,7 +5,7 @@ import type { Random } from '../test/support/random.ts'
  * `good`; `refused`: the relay refuses it itself; `failing`: Pinterest names it in its answer; `poison`: Pinterest
  * refuses every call that holds it and does not say why.
  */
-export type Kind = 'good' | 'refused' | 'failing' | 'poison'
+export type Kind = 'good' | 'invalid' | 'failing' | 'poison'
 
 export interface ChaosEvent {
   readonly eventId: string
@@ -22,7 +22,7 @@ export function makeEvent(random: Random, kind: Kind = 'good'): ChaosEvent {
   const ageS = random.chance(0.2) ? random.between(3600, 100_000) : random.between(0, 3000)
   const event = {
     event_name: 'checkout',
-    ...(kind !== 'refused' && { action_source: 'web' }),
+    ...(kind !== 'invalid' && { action_source: 'web' }),
     event_time: Math.floor(Date.now() / 1000) - ageS,
     event_id: eventId,
     event_source_url: 'https://shop.example/checkout/thanks?step=3',

@@ -5,14 +5,14 @@
  * there: nothing that it takes may be answered 2xx. In every other round the new primary is restarted meanwhile, which leads
  * the relay with two hosts to the old one, too. Then the address moves, and the old primary becomes the new standby.
  *
- * What was answered is delivered or a dead letter, the books balance, the call limit holds, and both relays go on
- * without a restart. Events reach Pinterest twice only where a call was out, or its verdict not yet written, when the
+ * What was answered is delivered or a dead letter, the totals balance, the call limit holds, and both relays go on
+ * without a restart. Events reach Pinterest twice only where a call was out, or its outcome not yet written, when the
  * database went away.
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createSandbox } from '../sandbox/sandbox.ts'
-import type { Books } from '../src/store/store.ts'
+import type { Totals } from '../src/store/store.ts'
 import { debianPostgresMissing } from '../test/support/debian-postgres.ts'
 import { startTcpProxy, type TcpProxy } from '../test/support/tcp-proxy.ts'
 import type { PostedTo } from './load.ts'
@@ -48,7 +48,7 @@ export async function runFailover(context: Context): Promise<readonly Claim[]> {
       clientCount: 12,
       settings: { CALLS_PER_MINUTE: String(CALLS_PER_MINUTE), CALL_BURST: String(CALL_BURST) },
       faultStrength: 0.2,
-      badEvents: { refused: 0.01, failing: 0.002 },
+      badEvents: { invalid: 0.01, failing: 0.002 },
       explainsRepeats: true,
       onOutcome: (outcome, posted) => seen.note(outcome, posted),
       openStage: async (all) => (failover = await openFailover(context, pair, all)),
@@ -123,8 +123,8 @@ async function openFailover(
     restart: async () => byHosts,
     killWhileStarting: () => byHosts.kill(),
     admin,
-    books: (adAccountId) =>
-      admin<Books>('GET', adAccountId === undefined ? '/books' : `/books?ad_account_id=${adAccountId}`),
+    totals: (adAccountId) =>
+      admin<Totals>('GET', adAccountId === undefined ? '/totals' : `/totals?ad_account_id=${adAccountId}`),
     registerAccounts,
     async close() {
       await sandbox.close()
@@ -210,7 +210,7 @@ function createWitness(): Witness {
   const backAfterMs: number[] = []
   let splitPort: number | undefined
   let splitSinceMs = 0
-  let refused = 0
+  let invalid = 0
   let taken = 0
   let late = 0
 
@@ -219,7 +219,7 @@ function createWitness(): Witness {
       const isTaken = outcome.kind === 'answered' && outcome.status !== 503
       const isSplit = port === splitPort && postedAtMs >= splitSinceMs
       if (isSplit && isTaken) taken += 1
-      if (isSplit && !isTaken) refused += 1
+      if (isSplit && !isTaken) invalid += 1
       if (!isTaken) return
       const all = takenAt.get(port) ?? []
       takenAt.set(port, all)
@@ -247,8 +247,8 @@ function createWitness(): Witness {
     },
     claims: () => [
       claim(
-        taken === 0 && refused > 0,
-        `${count(taken)} of ${count(taken + refused)} posts answered 2xx by the relay that reached the old primary alone`,
+        taken === 0 && invalid > 0,
+        `${count(taken)} of ${count(taken + invalid)} posts answered 2xx by the relay that reached the old primary alone`,
       ),
       claim(
         commits.every((waited) => waited > 0),

@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto'
 import { joinEvents } from '../src/store/payload.ts'
 import { openSqlite } from '../src/store/sqlite/open.ts'
-import type { EventIdentity, NewParcel } from '../src/store/store.ts'
+import type { EventIdentity, NewBatch } from '../src/store/store.ts'
 import { parseMasterKey } from '../src/vault/master-key.ts'
 import { createRandom } from '../test/support/random.ts'
 
@@ -15,35 +15,35 @@ const nowS = Math.floor(Date.now() / 1000)
 const current = parseMasterKey('MASTER_KEY', process.env['MASTER_KEY'] ?? '')
 const opened = await openSqlite({ path, masterKeys: { current } })
 /** Enough at once for full transactions, few enough to stay small. */
-const PARCELS_AT_ONCE = 1000
+const BATCHES_AT_ONCE = 1000
 
 let left = Number(eventsText)
 while (left > 0) {
   const commits: Promise<unknown>[] = []
-  while (commits.length < PARCELS_AT_ONCE && left > 0) {
+  while (commits.length < BATCHES_AT_ONCE && left > 0) {
     const size = Math.min(left, random.between(1, 20))
-    commits.push(opened.store.commit(makeParcel(size, left)))
+    commits.push(opened.store.commit(makeBatch(size, left)))
     left -= size
   }
   await Promise.all(commits)
 }
 await opened.close()
 
-function makeParcel(size: number, number: number): NewParcel {
+function makeBatch(size: number, number: number): NewBatch {
   const eventName = 'checkout'
-  // One post's events are from the same minutes; one parcel in ten is still on time.
-  const parcelTimeS =
+  // One post's events are from the same minutes; one batch in ten is still on time.
+  const batchTimeS =
     nowS - (random.chance(0.1) ? random.between(0, 3000) : random.between(2 * 3600, 48 * 3600))
   const events: EventIdentity[] = []
   const texts: string[] = []
   for (let n = 0; n < size; n++) {
     const eventId = `backlog-${number - n}`
-    const eventTimeS = parcelTimeS - random.between(0, 300)
+    const eventTimeS = batchTimeS - random.between(0, 300)
     events.push({ eventName, eventId, eventTimeS })
     texts.push(makeEvent(eventName, eventId, eventTimeS))
   }
   const payload = joinEvents(texts)
-  return { adAccountId, isTest: false, payload, events, refusedCount: 0, receivedAtMs: Date.now() }
+  return { adAccountId, isTest: false, payload, events, invalidCount: 0, receivedAtMs: Date.now() }
 }
 
 /** As the relay prepares them: some 800 bytes. */

@@ -15,7 +15,7 @@ export async function runKills(context: Context): Promise<readonly Claim[]> {
     accountCount: 3,
     clientCount: 16,
     faultStrength: 0.6,
-    badEvents: { refused: 0.01, failing: 0.002, poison: 0.0005 },
+    badEvents: { invalid: 0.01, failing: 0.002, poison: 0.0005 },
     strike: (stage, betweenBlows) => killOften(context, stage, betweenBlows, isShort ? 8 : 100, 1800),
   })
   say('the same with 60 calls a minute, and lives long enough for some to leave')

@@ -1,6 +1,6 @@
 /**
- * The harness' own books: what clients posted and what they were told. Knows nothing of the relay's inside; at the end it
- * is held against the sandbox's record and the relay's books.
+ * The harness' own totals: what clients posted and what they were told. Knows nothing of the relay's inside; at the end it
+ * is held against the sandbox's record and the relay's totals.
  */
 import type { ChaosEvent } from './events.ts'
 import type { Answered, Unanswered } from './post.ts'
@@ -11,7 +11,7 @@ export interface Ledger {
   readonly taken: ReadonlyMap<string, ReadonlySet<string>>
   /** Events that some answer called failed, by Pinterest's word: each is a dead letter. */
   readonly rejected: ReadonlyMap<string, ReadonlySet<string>>
-  readonly totals: Readonly<Totals>
+  readonly counted: Readonly<Totals>
   /** Answers that break the contract, the first of them. */
   readonly complaints: readonly string[]
   /** Posts by status, `unanswered` among them. */
@@ -19,10 +19,10 @@ export interface Ledger {
 }
 
 interface Totals {
-  /** Entries of answers that the relay's books must count as received. */
+  /** Entries of answers that the relay's totals must count as received. */
   received: number
   /** Entries that the relay refused itself. */
-  refused: number
+  invalid: number
   /** Events of posts that nobody answered: the relay may have taken them or not. */
   unanswered: number
   unansweredRefused: number
@@ -35,7 +35,7 @@ const COMPLAINTS_KEPT = 10
 export function createLedger(): Ledger {
   const taken = new Map<string, Set<string>>()
   const rejected = new Map<string, Set<string>>()
-  const totals: Totals = { received: 0, refused: 0, unanswered: 0, unansweredRefused: 0 }
+  const counted: Totals = { received: 0, invalid: 0, unanswered: 0, unansweredRefused: 0 }
   const complaints: string[] = []
   const statuses = new Map<string, number>()
 
@@ -49,12 +49,12 @@ export function createLedger(): Ledger {
     status: string,
     message: string,
   ): void {
-    if (kind === 'refused') {
-      totals.refused += 1
+    if (kind === 'invalid') {
+      counted.invalid += 1
       if (status !== 'failed') complain(`${eventId} is malformed and was called ${status}`)
       return
     }
-    totals.received += 1
+    counted.received += 1
     if (status === 'processed') setOf(taken, adAccountId).add(eventId)
     else setOf(rejected, adAccountId).add(eventId)
     if (status !== 'processed' && kind === 'good')
@@ -67,9 +67,9 @@ export function createLedger(): Ledger {
       statuses.set(word, (statuses.get(word) ?? 0) + 1)
       if (outcome.kind === 'unanswered') {
         if (outcome.code === 'ECONNREFUSED') return
-        const refused = events.filter(({ kind }) => kind === 'refused').length
-        totals.unanswered += events.length - refused
-        totals.unansweredRefused += refused
+        const invalid = events.filter(({ kind }) => kind === 'invalid').length
+        counted.unanswered += events.length - invalid
+        counted.unansweredRefused += invalid
         return
       }
       const { status, body } = outcome
@@ -83,7 +83,7 @@ export function createLedger(): Ledger {
     },
     taken,
     rejected,
-    totals,
+    counted,
     complaints,
     statuses,
   }

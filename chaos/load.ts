@@ -47,8 +47,8 @@ export function startLoad(options: LoadOptions): Load {
   let isStopped = false
 
   function makeOne(): ChaosEvent {
-    const { refused = 0, failing = 0, poison = 0 } = options.badEvents ?? {}
-    const kind = chooseKind(random.next(), { refused, failing, poison })
+    const { invalid = 0, failing = 0, poison = 0 } = options.badEvents ?? {}
+    const kind = chooseKind(random.next(), { invalid, failing, poison })
     const event = makeEvent(random, kind)
     if (kind !== 'good') options.onBadEvent?.(event)
     return event
@@ -60,9 +60,9 @@ export function startLoad(options: LoadOptions): Load {
       known.length > 0 && random.chance(0.05) ? random.pick(known) : makeOne(),
     )
     // A post of nothing but what the relay refuses is counted beside the answer, not before it.
-    if (events.every(({ kind }) => kind === 'refused')) events.push(makeEvent(random))
+    if (events.every(({ kind }) => kind === 'invalid')) events.push(makeEvent(random))
     for (const event of events) {
-      if (event.kind !== 'refused') known[random.between(0, REMEMBERED - 1) % (known.length + 1)] = event
+      if (event.kind !== 'invalid') known[random.between(0, REMEMBERED - 1) % (known.length + 1)] = event
     }
     return events
   }
@@ -109,7 +109,7 @@ function chooseSize(random: Random): number {
 }
 
 function chooseKind(draw: number, shares: Readonly<Record<Exclude<Kind, 'good'>, number>>): Kind {
-  if (draw < shares.refused) return 'refused'
-  if (draw < shares.refused + shares.failing) return 'failing'
-  return draw < shares.refused + shares.failing + shares.poison ? 'poison' : 'good'
+  if (draw < shares.invalid) return 'invalid'
+  if (draw < shares.invalid + shares.failing) return 'failing'
+  return draw < shares.invalid + shares.failing + shares.poison ? 'poison' : 'good'
 }

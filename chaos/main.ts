@@ -1,6 +1,6 @@
 /**
  * `npm run chaos [-- NAME…] [--short] [--seed N]`: the delivery promises against real faults. Prints what each scenario
- * does and one verdict line per claim; exits with 1 when a claim is broken.
+ * does and one outcome line per claim; exits with 1 when a claim is broken.
  */
 import { parseArgs } from 'node:util'
 import { runBacklog } from './backlog.ts'

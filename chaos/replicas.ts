@@ -1,12 +1,12 @@
 /**
  * Three replicas on one PostgreSQL under load: one is killed, one stands still for longer than its lease and goes on, and the
  * database is stopped and started. Nothing answered may be lost, no account may get more calls than its limit over all of
- * them, and the books balance.
+ * them, and the totals balance.
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createSandbox } from '../sandbox/sandbox.ts'
-import type { Books } from '../src/store/store.ts'
+import type { Totals } from '../src/store/store.ts'
 import { startStoppablePostgres, type StoppablePostgres } from '../test/support/postgres.ts'
 import { nowMs } from './now.ts'
 import { startRelayProcess, type Kill, type RelayProcess } from './relay-process.ts'
@@ -45,7 +45,7 @@ async function storm(
     clientCount: 12,
     settings,
     faultStrength,
-    badEvents: { refused: 0.01, failing: 0.002, poison: 0.0005 },
+    badEvents: { invalid: 0.01, failing: 0.002, poison: 0.0005 },
     openStage: async (all) => (replicas = await openReplicas(context, server, all)),
     strike: async (_stage, betweenBlows) => strike(context, server, replicas!, betweenBlows),
   })
@@ -114,8 +114,8 @@ async function openReplicas(
       spread.putBack(relays[index].port)
     },
     admin,
-    books: (adAccountId) =>
-      admin<Books>('GET', adAccountId === undefined ? '/books' : `/books?ad_account_id=${adAccountId}`),
+    totals: (adAccountId) =>
+      admin<Totals>('GET', adAccountId === undefined ? '/totals' : `/totals?ad_account_id=${adAccountId}`),
     registerAccounts,
     async close() {
       spread.close()

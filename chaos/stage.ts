@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { createSandbox, type Sandbox } from '../sandbox/sandbox.ts'
 import { askAdmin, createAdmin } from '../test/support/admin.ts'
 import { findFreePort } from '../test/support/ports.ts'
-import type { Books } from '../src/store/store.ts'
+import type { Totals } from '../src/store/store.ts'
 import { nowMs } from './now.ts'
 import type { Random } from '../test/support/random.ts'
 import { killWhileStarting, startRelayProcess, type Kill, type RelayProcess } from './relay-process.ts'
@@ -28,7 +28,7 @@ export interface Stage {
   /** Starts it and kills it before it is ready. */
   killWhileStarting(afterMs: number): Promise<Kill>
   admin<Body>(method: string, path: string, body?: unknown): Promise<Body>
-  books(adAccountId?: string): Promise<Books>
+  totals(adAccountId?: string): Promise<Totals>
   /** Registers the accounts' tokens again, as an operator would: what was held for them goes on. */
   registerAccounts(): Promise<void>
   close(): Promise<void>
@@ -98,8 +98,8 @@ export async function setStage(options: StageOptions): Promise<Stage> {
     },
     killWhileStarting: (afterMs) => killWhileStarting(settings, afterMs),
     admin,
-    books: (adAccountId) =>
-      admin<Books>('GET', adAccountId === undefined ? '/books' : `/books?ad_account_id=${adAccountId}`),
+    totals: (adAccountId) =>
+      admin<Totals>('GET', adAccountId === undefined ? '/totals' : `/totals?ad_account_id=${adAccountId}`),
     registerAccounts,
     async close() {
       await sandbox.close()

@@ -3,7 +3,7 @@
  * differ in what strikes the relay.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Books } from '../src/store/store.ts'
+import type { Totals } from '../src/store/store.ts'
 import { createCallLog, type CallLog } from './call-log.ts'
 import type { ChaosEvent } from './events.ts'
 import { randomFaults, refusals } from './faults.ts'
@@ -31,9 +31,9 @@ export interface StormOptions extends Pick<
 
 export const CALL_TIMEOUT_MS = 1500
 const LIMIT = 5000
-/** From Pinterest's answer to the synced verdict; the short form runs on whatever machine CI has. */
-const SETTLE_MS = 300
-const SLOW_SETTLE_MS = 1000
+/** From Pinterest's answer to the synced outcome; the short form runs on whatever machine CI has. */
+const ACKNOWLEDGE_MS = 300
+const SLOW_ACKNOWLEDGE_MS = 1000
 /** Backoffs grow to a minute. */
 const DRAIN_PATIENCE_MS = 150_000
 /** A call that was on its way to a relay that is dead now has reached its end by then. */
@@ -47,7 +47,7 @@ export async function runStorm(context: Context, options: StormOptions): Promise
     (await setStage({ accountCount: options.accountCount, random, settings }))
   try {
     const ledger = createLedger()
-    const callLog = createCallLog(CALL_TIMEOUT_MS, context.isShort ? SLOW_SETTLE_MS : SETTLE_MS)
+    const callLog = createCallLog(CALL_TIMEOUT_MS, context.isShort ? SLOW_ACKNOWLEDGE_MS : ACKNOWLEDGE_MS)
     const weather = makeWeather(context, stage, options.faultStrength)
     const load = startLoad({
       ...options,
@@ -79,13 +79,13 @@ interface Weather {
   end(): Promise<void>
 }
 
-/** Changes the faults every few hundred milliseconds, and plays the operator who mends what holds a lane. */
+/** Changes the faults every few hundred milliseconds, and plays the operator who mends what holds a queue. */
 function makeWeather({ random }: Context, stage: Stage, strength: number): Weather {
   const { sandbox, accounts } = stage
-  const refused = { failing: [] as string[], poison: [] as string[] }
+  const invalid = { failing: [] as string[], poison: [] as string[] }
   let passing: ReturnType<typeof randomFaults> = []
   let isOver = false
-  const apply = () => sandbox.faults.set([...refusals(refused.failing, refused.poison), ...passing])
+  const apply = () => sandbox.faults.set([...refusals(invalid.failing, invalid.poison), ...passing])
 
   async function change(): Promise<void> {
     while (!isOver) {
@@ -101,7 +101,7 @@ function makeWeather({ random }: Context, stage: Stage, strength: number): Weath
   return {
     refuse({ eventId, kind }) {
       if (kind !== 'failing' && kind !== 'poison') return
-      refused[kind].push(eventId)
+      invalid[kind].push(eventId)
       apply()
     },
     async end() {
@@ -117,7 +117,7 @@ async function drain(stage: Stage, say: Context['say']): Promise<void> {
   await stage.registerAccounts()
   const startedMs = performance.now()
   for (;;) {
-    const { queued } = await stage.books()
+    const { queued } = await stage.totals()
     const tookMs = performance.now() - startedMs
     if (queued === 0) {
       say(`drained after ${(tookMs / 1000).toFixed(1)} s`)
@@ -142,13 +142,13 @@ async function judge(
   callLog: CallLog,
   { openStage, explainsRepeats = openStage === undefined, kills, limit }: Judged,
 ): Promise<readonly Claim[]> {
-  const books = await stage.books()
+  const totals = await stage.totals()
   const dead = await readDeadLetters(stage)
   return [
     claimNothingLost(stage, ledger, dead),
     ...(explainsRepeats ? [claimDuplicates(callLog, kills)] : []),
-    claimBalance(books),
-    ...claimAgreement(stage, ledger, books),
+    claimBalance(totals),
+    ...claimAgreement(stage, ledger, totals),
     claimLimit(stage, limit),
     claim(ledger.complaints.length === 0, `answers keep to the table ${ledger.complaints.join('; ')}`),
     ...(openStage === undefined ? [claimQuietLog(stage)] : []),
@@ -173,43 +173,43 @@ function claimNothingLost({ sandbox, accounts }: Stage, ledger: Ledger, dead: De
 }
 
 function claimDuplicates(callLog: CallLog, kills: readonly Kill[]): Claim {
-  const { repeated, inFlightAtKills, verdictsLost, unexplained } = callLog.findDuplicates(kills)
+  const { repeated, inFlightAtKills, outcomesLost, unexplained } = callLog.findDuplicates(kills)
   return claim(
-    unexplained.length === 0 && repeated <= inFlightAtKills + verdictsLost,
+    unexplained.length === 0 && repeated <= inFlightAtKills + outcomesLost,
     `${count(repeated)} events recorded again, at most the ${count(inFlightAtKills)} in flight at ${kills.length} kills ` +
-      `and the ${count(verdictsLost)} whose verdict a fault kept back; in ${count(callLog.callCount)} calls ` +
+      `and the ${count(outcomesLost)} whose outcome a fault kept back; in ${count(callLog.callCount)} calls ` +
       unexplained.join('; '),
   )
 }
 
-function claimBalance({ received, delivered, rejected, expired, queued, duplicate }: Books): Claim {
+function claimBalance({ received, delivered, rejected, expired, queued, duplicate }: Totals): Claim {
   const right = delivered + rejected + expired + queued + duplicate
   return claim(
     received === right,
-    `books balance: ${count(received)} received = ${count(delivered)} delivered + ${count(rejected)} rejected + ` +
+    `totals balance: ${count(received)} received = ${count(delivered)} delivered + ${count(rejected)} rejected + ` +
       `${count(expired)} expired + ${count(queued)} queued + ${count(duplicate)} duplicate`,
   )
 }
 
 /** What the harness knows exactly, and what it can only bound since nobody answered. */
-function claimAgreement({ sandbox, accounts }: Stage, { totals }: Ledger, books: Books): readonly Claim[] {
+function claimAgreement({ sandbox, accounts }: Stage, { counted }: Ledger, totals: Totals): readonly Claim[] {
   const recorded = accounts.reduce((sum, id) => sum + sandbox.conversions.summary(id).distinct, 0)
   const isWithin = (value: number, least: number, open: number) => value >= least && value <= least + open
   const bound = (least: number, open: number) => `${count(least)} and ${count(open)} nobody answered`
   return [
     claim(
-      books.delivered === recorded,
+      totals.delivered === recorded,
       `delivered is what Pinterest has: ${count(recorded)} distinct events`,
     ),
     claim(
-      isWithin(books.received, totals.received, totals.unanswered),
-      `received ${count(books.received)}; the clients counted ${bound(totals.received, totals.unanswered)}`,
+      isWithin(totals.received, counted.received, counted.unanswered),
+      `received ${count(totals.received)}; the clients counted ${bound(counted.received, counted.unanswered)}`,
     ),
     claim(
-      isWithin(books.refused, totals.refused, totals.unansweredRefused),
-      `refused ${count(books.refused)}; the clients counted ${bound(totals.refused, totals.unansweredRefused)}`,
+      isWithin(totals.invalid, counted.invalid, counted.unansweredRefused),
+      `refused ${count(totals.invalid)}; the clients counted ${bound(counted.invalid, counted.unansweredRefused)}`,
     ),
-    claim(books.queued === 0 && books.expired === 0, 'nothing is left over, nothing expired'),
+    claim(totals.queued === 0 && totals.expired === 0, 'nothing is left over, nothing expired'),
   ]
 }
 
@@ -221,8 +221,8 @@ function claimLimit({ sandbox }: Stage, limit: number): Claim {
   )
 }
 
-/** A held lane and an outage of Pinterest are told of as errors, and are meant to be. */
-const MEANT = ['lane held until its cause is mended', 'all lanes wait']
+/** A held queue and an outage of Pinterest are told of as errors, and are meant to be. */
+const MEANT = ['queue held until its cause is mended', 'all queues wait']
 
 function claimQuietLog(stage: Stage): Claim {
   const strange = stage.relay().errors.filter((line) => !MEANT.some((phrase) => line.includes(phrase)))

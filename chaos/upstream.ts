@@ -11,7 +11,7 @@ export async function runUpstream(context: Context): Promise<readonly Claim[]> {
     accountCount: 4,
     clientCount: 16,
     faultStrength: 1,
-    badEvents: { refused: 0.01, failing: 0.003, poison: 0.0005 },
+    badEvents: { invalid: 0.01, failing: 0.003, poison: 0.0005 },
     async strike() {
       await delay(context.isShort ? 8_000 : 120_000)
       return []

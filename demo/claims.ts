@@ -13,7 +13,7 @@ export interface Claims {
   readonly all: readonly Claim[]
 }
 
-export interface Verdict {
+export interface Outcome {
   readonly exitCode: 0 | 1
   readonly held: number
   /** The texts of the claims that do not hold, in the order in which they were made. */
@@ -31,7 +31,7 @@ export function createClaims(): Claims {
   }
 }
 
-export function judgeClaims(claims: readonly Claim[]): Verdict {
+export function judgeClaims(claims: readonly Claim[]): Outcome {
   const failed = claims.filter(({ holds }) => !holds).map(({ text }) => text)
   const exitCode = failed.length === 0 && claims.length > 0 ? 0 : 1
   return { exitCode, held: claims.length - failed.length, failed }

@@ -1,4 +1,4 @@
-/** What every scene gets: the stage, the screen, and the two books that the demo keeps of its own. */
+/** What every scene gets: the stage, the screen, and the two totals that the demo keeps of its own. */
 import type { Claims } from './claims.ts'
 import type { Screen } from './screen.ts'
 import type { Stage } from './stage.ts'
@@ -14,13 +14,13 @@ export interface Demo {
   readonly claim: (text: string, holds: boolean) => void
 }
 
-/** The events, counted by the demo itself as it posts them; compared with the relay's books at the end. */
+/** The events, counted by the demo itself as it posts them; compared with the relay's totals at the end. */
 export interface Ledger {
   /** Good events of posts that the relay let in. */
   received: number
   duplicate: number
   /** Bad events, which the relay refuses itself. */
-  refused: number
+  invalid: number
   /** Events that Pinterest refuses. */
   rejected: number
 }
@@ -34,7 +34,7 @@ export function createDemo(parts: Pick<Demo, 'stage' | 'screen' | 'claims'>): De
   const { screen, claims } = parts
   return {
     ...parts,
-    ledger: { received: 0, duplicate: 0, refused: 0, rejected: 0 },
+    ledger: { received: 0, duplicate: 0, invalid: 0, rejected: 0 },
     secrets: new Set(),
     claim: (text, holds) => screen.claim(text, claims.check(text, holds)),
   }

@@ -18,7 +18,7 @@ export function showAddresses(stage: Stage, screen: Screen): void {
   screen.blank()
   screen.verbatim(curlFor(`${publicUrl}/v5/ad_accounts/${adAccountId}/events`, relayKey))
   screen.blank()
-  screen.verbatim(`curl -s -H 'Authorization: Bearer ${adminToken}' ${adminUrl}/books`)
+  screen.verbatim(`curl -s -H 'Authorization: Bearer ${adminToken}' ${adminUrl}/totals`)
 }
 
 /** The shell fills in the time, so that it can be pasted again and again. */

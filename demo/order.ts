@@ -81,7 +81,7 @@ function warningOf(path: string, fate: Fate): string[] {
   return warning === undefined ? [] : [`${path}: ${warning}`]
 }
 
-/** Everything about the customer that must not get past the relay: as it was typed and as it is spelled. */
+/** Everything about the customer that must not get past the relay: as it was typed and as it is normalized. */
 export function secretsOf({ customer }: Order): string[] {
   return customer.flatMap(([, raw, fate]) => {
     if (fate.kind === 'sent' || fate.kind === 'nothing') return []

@@ -71,7 +71,7 @@ export function makeOrders(nowS: number): readonly Order[] {
         ['fn', 'JÜRGEN', hashed('jürgen')],
         ['ln', 'Großmann', hashed('großmann')],
         ['ct', 'Frankfurt am Main', hashed('frankfurtammain')],
-        ['st', 'Hessen', dropped('unspellable')],
+        ['st', 'Hessen', dropped('unreadable')],
         ['zp', '60 311', hashed('60311')],
         ['country', 'Deutschland', hashed('de')],
       ],
@@ -140,7 +140,7 @@ export function makeOrders(nowS: number): readonly Order[] {
       customer: [
         ['em', 'twice@example.com', hashed('twice@example.com')],
         ['em', ' TWICE@example.com', hashed('twice@example.com')],
-        ['em', 'not-an-email', dropped('unspellable')],
+        ['em', 'not-an-email', dropped('unreadable')],
         ['em', null, nothing],
         ['ph', 'n/a', dropped('placeholder')],
         ['fn', '   ', dropped('placeholder')],

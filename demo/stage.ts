@@ -31,7 +31,7 @@ export interface Stage extends AsyncDisposable {
   /** Every line that the relay logged so far. */
   readonly logLines: readonly string[]
   post(shop: Shop, events: readonly unknown[], options?: PostOptions): Promise<Answer>
-  books(): Promise<Books>
+  totals(): Promise<Totals>
   /** `kill -9`, and a new process on the same store and ports. */
   killAndStartAgain(): Promise<void>
 }
@@ -58,14 +58,14 @@ export interface Answer {
   readonly entries: readonly EventAnswer[]
 }
 
-export interface Books {
+export interface Totals {
   readonly received: number
   readonly delivered: number
   readonly rejected: number
   readonly expired: number
   readonly queued: number
   readonly duplicate: number
-  readonly refused: number
+  readonly invalid: number
 }
 
 export async function openStage(): Promise<Stage> {
@@ -146,7 +146,7 @@ export async function openStage(): Promise<Stage> {
       const entries = body.events ?? body.details?.events ?? []
       return { status: response.status, headers: response.headers, code: body.code, entries }
     },
-    books: () => askAdmin<Books>(admin, 'GET', '/books'),
+    totals: () => askAdmin<Totals>(admin, 'GET', '/totals'),
     async killAndStartAgain() {
       closing.signal.throwIfAborted()
       const startAgain = async () => {

@@ -7,7 +7,7 @@
  *      ├─ status, reset, hang ───────────────────────────> answered, gone or left hanging; never judged
  *      ├─ poison (the call holds the event) ─────────────> answered; never judged
  *      │ judged (failEvents adds failed events) and recorded
- *      ├─ status, reset, hang with isRecorded ───────────> answered, gone or left hanging; the verdict is lost
+ *      ├─ status, reset, hang with isRecorded ───────────> answered, gone or left hanging; the outcome is lost
  *      │ the delays of all matching latency rules
  *      └─ truncated, drip, wrongCount, hugeAnswer, none ─> answered, in that shape
  *

@@ -27,7 +27,7 @@ export function readBody(request: IncomingMessage, limitBytes: number): Promise<
       }
     })
     request.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)))
-    // Comes after `end` as well, when the promise is settled.
+    // Comes after `end` as well, when the promise is acknowledged.
     request.on('close', () => resolve('aborted'))
   })
 }

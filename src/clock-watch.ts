@@ -16,7 +16,7 @@
  * by what an answer's `Date` says, which any proxy on the way may have written.
  */
 import type { Clock } from './clock.ts'
-import type { Log } from './log.ts'
+import type { Log } from './telemetry/log.ts'
 
 /** More than a clock that is being slewed, or a process that was stopped for a moment, is off between two looks. */
 const JUMP_MS = 60_000

@@ -30,7 +30,7 @@ export const TooManyGuesses = createError(
   429,
 )
 export const NotFound = createError('NOT_FOUND', 'There is nothing at this address.', 404)
-export const SalvageRunning = createError('SALVAGE_RUNNING', 'A salvage is running already.', 409)
+export const RecoverRunning = createError('RECOVER_RUNNING', 'A recover is running already.', 409)
 export const TokenRefused = createError('TOKEN_REFUSED', '%s', 400)
 export const ConsentInvalid = createError('CONSENT_INVALID', '%s', 400)
 export const NoGrant = createError('NO_GRANT', '%s', 409)

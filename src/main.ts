@@ -4,9 +4,9 @@
  */
 import { readFileSync } from 'node:fs'
 import { systemClock } from './clock.ts'
-import { LONGEST_CLOSE_MS, readConfig } from './config.ts'
-import { openStandardOutput } from './log-output.ts'
-import { codeOf, createLog, placeOf } from './log.ts'
+import { LONGEST_CLOSE_MS, readSettings } from './settings.ts'
+import { openStandardOutput } from './telemetry/log-output.ts'
+import { codeOf, createLog, placeOf } from './telemetry/log.ts'
 import { startRelay } from './relay.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -21,18 +21,18 @@ const LAST_LINES_MS = 500
 process.on('SIGUSR2', () => undefined)
 
 try {
-  const config = readConfig(process.env)
-  const log = createLog({ level: config.LOG_LEVEL, destination: output })
+  const settings = readSettings(process.env)
+  const log = createLog({ level: settings.LOG_LEVEL, destination: output })
   // Its supervisor starts it again; what was answered is in the store.
   const relay = await startRelay({
-    config,
+    settings,
     log,
     version,
     onFatal: () => leave(1),
     droppedLogLines: () => output.dropped(),
   })
-  log.info({ host: config.HOST, port: Number(new URL(relay.publicUrl).port), version }, 'public port open')
-  log.info({ host: config.ADMIN_HOST, port: Number(new URL(relay.adminUrl).port) }, 'admin port open')
+  log.info({ host: settings.HOST, port: Number(new URL(relay.publicUrl).port), version }, 'public port open')
+  log.info({ host: settings.ADMIN_HOST, port: Number(new URL(relay.adminUrl).port) }, 'admin port open')
   output.flush()
 
   // What nobody foresaw ends the process: what was answered is in the store, and the next one takes it up. The error's
@@ -54,7 +54,7 @@ try {
     setTimeout(() => {
       log.error({}, 'closing took too long, exiting')
       leave(1)
-    }, config.DRAIN_MS + LONGEST_CLOSE_MS).unref()
+    }, settings.DRAIN_MS + LONGEST_CLOSE_MS).unref()
     relay.close().then(
       () => {
         log.info({}, 'closed')

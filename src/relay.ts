@@ -5,39 +5,39 @@
 import type { FastifyInstance } from 'fastify'
 import { setImmediate, setTimeout as delay } from 'node:timers/promises'
 import { createAdminApp } from './admin/app.ts'
-import { createDoor } from './budget/door.ts'
-import { createGuard } from './budget/guard.ts'
-import { createSharedBudget } from './budget/shared-budget.ts'
+import { createPostLimiter } from './limits/post-limiter.ts'
+import { createCallLimiter } from './limits/call-limiter.ts'
+import { createSharedLimits } from './limits/shared-limits.ts'
 import { watchClock } from './clock-watch.ts'
 import { systemClock, type Clock } from './clock.ts'
-import type { Config } from './config.ts'
+import type { Settings } from './settings.ts'
 import { createDelivery } from './delivery/delivery.ts'
-import { reportLanes } from './delivery/lane-metrics.ts'
+import { reportQueues } from './delivery/queue-metrics.ts'
 import { createVerify } from './delivery/verify.ts'
-import { createPublicApp } from './http/app.ts'
-import { createRelayEvents } from './http/events.ts'
-import { createReadiness } from './http/health.ts'
-import { createPrepareEvents } from './http/prepare-events.ts'
-import { createMatchQuality } from './insight/match-quality.ts'
-import { createPulse, type Waiting } from './insight/pulse.ts'
-import { reportVolume } from './insight/volume-metrics.ts'
-import { createVolumeWatch } from './insight/volume-watch.ts'
-import type { Log } from './log.ts'
-import { createMetrics, type MetricDescription } from './metrics.ts'
+import { createPublicApp } from './ingest/app.ts'
+import { createRelayEvents } from './ingest/events.ts'
+import { createReadiness } from './ingest/health.ts'
+import { createPrepareEvents } from './ingest/prepare-events.ts'
+import { createMatchQuality } from './telemetry/match-quality.ts'
+import { createRecentStatistics, type Waiting } from './telemetry/recent-statistics.ts'
+import { reportVolume } from './telemetry/volume-metrics.ts'
+import { createVolumeWatch } from './telemetry/volume-watch.ts'
+import type { Log } from './telemetry/log.ts'
+import { createMetrics, type MetricDescription } from './telemetry/metrics.ts'
 import { createPinterestOauth } from './pinterest/oauth.ts'
-import { findAdminToken, findMasterKeys, openStore } from './open-store.ts'
+import { findAdminToken, findMasterKeys, openStore } from './store/open-store.ts'
 import { createPinterest } from './pinterest/pinterest.ts'
-import { createGateTeller, joinReplicas, readGates } from './replicas.ts'
+import { createBreakerTeller, joinReplicas, readBreakers } from './replicas.ts'
 import { keepHouse } from './store/housekeeping.ts'
-import { createStoreLook, type StoreLook } from './store/look.ts'
+import { createSnapshots, type StoreSnapshot } from './store/snapshot.ts'
 import { reportStore } from './store/store-metrics.ts'
-import { createGranting } from './tokens/granting.ts'
-import { createTokenHealth } from './tokens/health.ts'
-import { createQualityFetcher } from './tokens/quality.ts'
-import { createRefresher } from './tokens/refresher.ts'
-import { reportTokens } from './tokens/token-metrics.ts'
-import { createTokenWatch, needsConsent } from './tokens/token-watch.ts'
-import { NO_TRACING, type Tracing } from './tracing/tracing.ts'
+import { createGranting } from './vault/granting.ts'
+import { createTokenHealth } from './vault/health.ts'
+import { createQualityFetcher } from './vault/quality.ts'
+import { createRefresher } from './vault/refresher.ts'
+import { reportTokens } from './vault/token-metrics.ts'
+import { createTokenWatch, needsConsent } from './vault/token-watch.ts'
+import { NO_TRACING, type Tracing } from './telemetry/tracing.ts'
 import { createSealer } from './vault/seal.ts'
 import { openVault } from './vault/vault.ts'
 
@@ -54,7 +54,7 @@ export interface Relay {
 }
 
 export interface RelayOptions {
-  readonly config: Config
+  readonly settings: Settings
   readonly log: Log
   readonly version: string
   readonly clock?: Clock
@@ -72,49 +72,52 @@ const ANSWERS_PATIENCE_MS = 1000
 const TRACES_PATIENCE_MS = 1000
 
 export async function startRelay(options: RelayOptions): Promise<Relay> {
-  const { config, log, version, clock = systemClock, onFatal, droppedLogLines = () => 0 } = options
+  const { settings, log, version, clock = systemClock, onFatal, droppedLogLines = () => 0 } = options
   await using opened = new AsyncDisposableStack()
 
-  const masterKeys = await findMasterKeys(config)
-  const adminToken = await findAdminToken(config)
+  const masterKeys = await findMasterKeys(settings)
+  const adminToken = await findAdminToken(settings)
 
   const ownMetrics = createMetrics({ version })
-  const tracing = await openTracing(config, version, log)
+  const tracing = await openTracing(settings, version, log)
   opened.defer(() => tracing.close(TRACES_PATIENCE_MS))
   const openedStore = await openStore({
-    config,
+    settings,
     masterKeys,
     log,
     openedAtMs: clock.wallMs(),
-    onBatch: ({ durationMs, operationCount }) => ownMetrics.committed(durationMs / 1000, operationCount),
+    onGroup: ({ durationMs, operationCount }) => ownMetrics.committed(durationMs / 1000, operationCount),
     onFatal,
   })
   opened.defer(() => openedStore.close())
   const { store, vaultStore, shared } = openedStore
-  const look = createStoreLook({ store, clock })
-  const pulse = createPulse({ clock, waiting: async () => waitingOf(await look(), clock) })
-  opened.defer(() => pulse.close())
-  const metrics = pulse.listenTo(ownMetrics)
+  const takeSnapshot = createSnapshots({ store, clock })
+  const recentStatistics = createRecentStatistics({
+    clock,
+    waiting: async () => waitingOf(await takeSnapshot(), clock),
+  })
+  opened.defer(() => recentStatistics.close())
+  const metrics = recentStatistics.listenTo(ownMetrics)
   const vault = await openVault({ vaultStore, sealer: createSealer(masterKeys), now: clock.wallMs })
   const pinterest = createPinterest({
-    apiUrl: config.PINTEREST_API_URL,
-    callTimeoutMs: config.CALL_TIMEOUT_MS,
-    connections: config.CALLS_IN_FLIGHT_TOTAL,
+    apiUrl: settings.PINTEREST_API_URL,
+    callTimeoutMs: settings.CALL_TIMEOUT_MS,
+    connections: settings.CALLS_IN_FLIGHT_TOTAL,
     userAgent: `pinrelay/${version}`,
   })
   const oauth = createPinterestOauth({
-    apiUrl: config.PINTEREST_API_URL,
-    callTimeoutMs: config.CALL_TIMEOUT_MS,
+    apiUrl: settings.PINTEREST_API_URL,
+    callTimeoutMs: settings.CALL_TIMEOUT_MS,
     userAgent: `pinrelay/${version}`,
   })
   opened.defer(() => oauth.close())
-  const limits = { callsPerMinute: config.CALLS_PER_MINUTE, callBurst: config.CALL_BURST }
-  const sharedBudget = shared && createSharedBudget({ ...limits, shared, clock })
-  opened.defer(() => sharedBudget?.close())
-  const guard = sharedBudget?.guard ?? createGuard({ ...limits, now: clock.monotonicMs })
-  const door = sharedBudget?.door ?? createDoor({ now: clock.monotonicMs })
+  const limits = { callsPerMinute: settings.CALLS_PER_MINUTE, callBurst: settings.CALL_BURST }
+  const sharedLimits = shared && createSharedLimits({ ...limits, shared, clock })
+  opened.defer(() => sharedLimits?.close())
+  const callLimiter = sharedLimits?.callLimiter ?? createCallLimiter({ ...limits, now: clock.monotonicMs })
+  const postLimiter = sharedLimits?.postLimiter ?? createPostLimiter({ now: clock.monotonicMs })
   const isClockTrusted = watchClock(clock, log)
-  const maxEventAgeMs = config.MAX_EVENT_AGE_HOURS * 3_600_000
+  const maxEventAgeMs = settings.MAX_EVENT_AGE_HOURS * 3_600_000
   const refresher = createRefresher({
     vault,
     oauth,
@@ -130,12 +133,12 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const delivery = createDelivery({
     store,
     pinterest,
-    guard,
+    callLimiter,
     vault,
     clock,
     random: Math.random,
-    callsInFlight: config.CALLS_IN_FLIGHT,
-    callsInFlightTotal: config.CALLS_IN_FLIGHT_TOTAL,
+    callsInFlight: settings.CALLS_IN_FLIGHT,
+    callsInFlightTotal: settings.CALLS_IN_FLIGHT_TOTAL,
     maxEventAgeMs,
     isClockTrusted,
     tokenWatch,
@@ -143,9 +146,9 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     log,
     metrics,
     tracing,
-    onGate: createGateTeller(shared),
+    onBreaker: createBreakerTeller(shared),
   })
-  // In this order backwards: calls that are still out end with their connections, then the last verdicts are written.
+  // In this order backwards: calls that are still out end with their connections, then the last outcomes are written.
   opened.defer(() => delivery.close())
   opened.defer(() => pinterest.close())
   vault.onAccountChange((adAccountId) => {
@@ -156,16 +159,16 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   opened.defer(() => readiness.close())
   const housekeeping = keepHouse({
     store,
-    dedupeMs: config.DEDUPE_HOURS * 3_600_000,
+    dedupeMs: settings.DEDUPE_HOURS * 3_600_000,
     maxEventAgeMs,
-    deadLetterMs: config.DEAD_LETTER_DAYS * 86_400_000,
+    deadLetterMs: settings.DEAD_LETTER_DAYS * 86_400_000,
     onExpired(events) {
       metrics.events('expired', events)
       metrics.died('too_old', events)
     },
     onTrimmed({ tooOld, overPart }) {
-      metrics.lettersDeleted('too_old', tooOld)
-      metrics.lettersDeleted('store_part_full', overPart)
+      metrics.deadLettersDeleted('too_old', tooOld)
+      metrics.deadLettersDeleted('store_part_full', overPart)
     },
     mayDestroy: isClockTrusted,
     clock,
@@ -180,7 +183,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   opened.defer(() => volumeWatch.close())
   const publicApp = await createPublicApp({
     vault,
-    door,
+    postLimiter,
     prepareEvents: createPrepareEvents({
       metrics,
       matchQuality,
@@ -195,16 +198,16 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     tracing,
     log,
     clock,
-    postsPerMinute: config.POSTS_PER_MINUTE,
-    answerWaitMs: config.ANSWER_WAIT_MS,
-    bodyLimitBytes: config.BODY_LIMIT_BYTES,
-    trustProxy: config.TRUST_PROXY,
+    postsPerMinute: settings.POSTS_PER_MINUTE,
+    answerWaitMs: settings.ANSWER_WAIT_MS,
+    bodyLimitBytes: settings.BODY_LIMIT_BYTES,
+    trustProxy: settings.TRUST_PROXY,
   })
   let closing: Promise<unknown> | undefined
   /** Resolves when every post that is in was answered. */
   const stopListening = () => (closing ??= publicApp.close())
   opened.defer(() => endConnections(publicApp, stopListening()))
-  const verify = createVerify({ pinterest, guard, vault, clock, tokenWatch })
+  const verify = createVerify({ pinterest, callLimiter, vault, clock, tokenWatch })
   const granting = createGranting({ vault, oauth, refresher, verify, clock })
   opened.defer(() => granting.ended(ANSWERS_PATIENCE_MS))
   let adminUrl = ''
@@ -219,30 +222,30 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     tokenHealth,
     matchQuality,
     volumeWatch,
-    pulse,
-    look,
+    recentStatistics,
+    takeSnapshot,
     readiness,
-    door,
-    guard,
-    callBurst: config.CALL_BURST,
-    postsPerMinute: config.POSTS_PER_MINUTE,
+    postLimiter,
+    callLimiter,
+    callBurst: settings.CALL_BURST,
+    postsPerMinute: settings.POSTS_PER_MINUTE,
     metrics,
     log,
     clock,
     maxEventAgeMs,
-    bodyLimitBytes: config.BODY_LIMIT_BYTES,
+    bodyLimitBytes: settings.BODY_LIMIT_BYTES,
     adminToken,
-    hosts: hostsOf(config),
-    metricsOpen: config.METRICS_OPEN,
-    consentPageUrl: config.PINTEREST_CONSENT_URL,
-    publicUrl: () => config.ADMIN_PUBLIC_URL ?? adminUrl,
-    salvage: (file) =>
-      openedStore.salvage(
+    hosts: hostsOf(settings),
+    metricsOpen: settings.METRICS_OPEN,
+    consentPageUrl: settings.PINTEREST_CONSENT_URL,
+    publicUrl: () => settings.ADMIN_PUBLIC_URL ?? adminUrl,
+    recover: (file) =>
+      openedStore.recover(
         file,
         vault.accounts().map(({ adAccountId }) => adAccountId),
       ),
     onAccountDeleted: (adAccountId) => {
-      door.forget(adAccountId)
+      postLimiter.forget(adAccountId)
       tokenHealth.forget(adAccountId)
       matchQuality.forget(adAccountId)
       volumeWatch.forget(adAccountId)
@@ -260,20 +263,20 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     droppedLogLines,
   )
   reportTokens({ metrics, vault, clock })
-  reportStore({ metrics, look, clock })
+  reportStore({ metrics, takeSnapshot, clock })
   metrics.accountGauge(
     'pinrelay_account_over_share',
     '1 for an account whose posts are refused: more of its events wait than its share of the store holds.',
     () => new Map(Array.from(readiness.overShare(), (adAccountId) => [adAccountId, 1])),
   )
   reportVolume({ metrics, volumeWatch })
-  reportLanes({ metrics, vault, delivery, guard, door })
+  reportQueues({ metrics, vault, delivery, callLimiter, postLimiter })
 
   if (shared !== undefined) joinReplicas({ shared, vault, delivery, metrics, log, clock })
   await delivery.start()
-  if (shared !== undefined) await readGates(shared, delivery)
-  adminUrl = await adminApp.listen({ host: config.ADMIN_HOST, port: config.ADMIN_PORT })
-  const publicUrl = await publicApp.listen({ host: config.HOST, port: config.PORT })
+  if (shared !== undefined) await readBreakers(shared, delivery)
+  adminUrl = await adminApp.listen({ host: settings.ADMIN_HOST, port: settings.ADMIN_PORT })
+  const publicUrl = await publicApp.listen({ host: settings.HOST, port: settings.PORT })
   refresher.look()
   quality.start()
   const parts = opened.move()
@@ -286,7 +289,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     async close() {
       // Gateways look every few seconds, and send posts until they have seen it.
       readiness.announceShutdown()
-      await delay(config.DRAIN_MS)
+      await delay(settings.DRAIN_MS)
       // The kernel resets connections that were not accepted yet: so right after the loop has accepted those that wait. Few
       // posts remain that it resets unread; gateways send them to another relay.
       await setImmediate()
@@ -294,7 +297,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
       void stopListening()
       // Posts that are in go on: they are committed, and answered by Pinterest's word if their call is in flight.
       await Promise.all([delivery.stop(CALLS_PATIENCE_MS), refresher.stop(CALLS_PATIENCE_MS)])
-      delivery.endWaits()
+      delivery.endWaiting()
       await parts.disposeAsync()
     },
   }
@@ -314,22 +317,22 @@ async function endConnections(app: FastifyInstance, answered: Promise<unknown>):
 }
 
 /** What the admin port is called: where it is bound, where browsers reach it, and what else it was told. */
-function hostsOf({ ADMIN_HOST, ADMIN_PUBLIC_URL, ADMIN_HOSTS }: Config): string[] {
+function hostsOf({ ADMIN_HOST, ADMIN_PUBLIC_URL, ADMIN_HOSTS }: Settings): string[] {
   const browsers = ADMIN_PUBLIC_URL === undefined ? [] : [new URL(ADMIN_PUBLIC_URL).hostname]
   return [ADMIN_HOST, ...browsers, ...ADMIN_HOSTS]
 }
 
 /** The SDK is loaded only where there is somewhere to send spans to. */
-async function openTracing(config: Config, version: string, log: Log): Promise<Tracing> {
-  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_SERVICE_NAME: serviceName } = config
+async function openTracing(settings: Settings, version: string, log: Log): Promise<Tracing> {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_SERVICE_NAME: serviceName } = settings
   if (endpoint === undefined) return NO_TRACING
-  const { createOtelTracing } = await import('./tracing/otel.ts')
+  const { createOtelTracing } = await import('./telemetry/otel.ts')
   return createOtelTracing({ endpoint, serviceName, version, log })
 }
 
-function waitingOf({ books, backlog: [oldest] }: StoreLook, clock: Clock): Waiting {
+function waitingOf({ totals, backlog: [oldest] }: StoreSnapshot, clock: Clock): Waiting {
   return {
-    queued: books.queued,
+    queued: totals.queued,
     oldestAgeS: oldest && Math.max(0, clock.wallMs() / 1000 - oldest.oldestEventTimeS),
   }
 }

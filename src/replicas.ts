@@ -1,11 +1,11 @@
 /** What the parts of this relay learn from its other replicas, and they from it. */
 import type { Clock } from './clock.ts'
 import type { Delivery } from './delivery/delivery.ts'
-import { isCloseReason, type LearnedGate } from './delivery/gate.ts'
-import { codeOf, type Log } from './log.ts'
-import type { Metrics } from './metrics.ts'
-import type { Shared, SharedGate } from './store/shared.ts'
-import type { LaneKey } from './store/store.ts'
+import { isCloseReason, type LearnedBreaker } from './delivery/breaker.ts'
+import { codeOf, type Log } from './telemetry/log.ts'
+import type { Metrics } from './telemetry/metrics.ts'
+import type { Shared, SharedBreaker } from './store/shared.ts'
+import type { QueueKey } from './store/store.ts'
 import type { Vault } from './vault/vault.ts'
 
 export interface ReplicasOptions {
@@ -34,12 +34,12 @@ export function joinReplicas({ shared, vault, delivery, metrics, log, clock }: R
       case 'vault':
         reload()
         return
-      case 'lanes':
-        for (const lane of change.lanes) delivery.wake(lane)
+      case 'queues':
+        for (const queue of change.queues) delivery.wake(queue)
         return
-      case 'gate': {
-        const learned = toLearned(change.gate)
-        if (learned !== undefined) delivery.learn(toTarget(change.lane), learned)
+      case 'breaker': {
+        const learned = toLearned(change.breaker)
+        if (learned !== undefined) delivery.learn(toTarget(change.queue), learned)
         return
       }
       case 'leases_lost':
@@ -61,36 +61,37 @@ export function joinReplicas({ shared, vault, delivery, metrics, log, clock }: R
 }
 
 /** What others learned before this relay came. */
-export async function readGates(shared: Shared, delivery: Delivery): Promise<void> {
-  for (const { lane, gate } of await shared.gates()) {
-    const learned = toLearned(gate)
-    if (learned !== undefined) delivery.learn(toTarget(lane), learned)
+export async function readBreakers(shared: Shared, delivery: Delivery): Promise<void> {
+  for (const { queue, breaker } of await shared.breakers()) {
+    const learned = toLearned(breaker)
+    if (learned !== undefined) delivery.learn(toTarget(queue), learned)
   }
 }
 
-/** Told in the background: a store that is away must not hold a verdict up, and the others find out by themselves. */
-export function createGateTeller(
+/** Told in the background: a store that is away must not hold a outcome up, and the others find out by themselves. */
+export function createBreakerTeller(
   shared: Shared | undefined,
-): (target: LaneKey | 'all', gate: LearnedGate) => void {
+): (target: QueueKey | 'all', breaker: LearnedBreaker) => void {
   // One after the other: an opening must not be overtaken by the closing before it.
   let last: Promise<unknown> = Promise.resolve()
-  return (target, gate) => {
-    const told: SharedGate = gate.status === 'open' ? { status: 'open', reason: '', forMs: 0 } : { ...gate }
+  return (target, breaker) => {
+    const told: SharedBreaker =
+      breaker.status === 'open' ? { status: 'open', reason: '', forMs: 0 } : { ...breaker }
     if (shared === undefined) return
-    const lane = target === 'all' ? ALL_LANES : target
-    last = last.then(() => shared.putGate(lane, told)).catch(() => undefined)
+    const queue = target === 'all' ? ALL_QUEUES : target
+    last = last.then(() => shared.putBreaker(queue, told)).catch(() => undefined)
   }
 }
 
 /** No account has an empty name. */
-const ALL_LANES: LaneKey = { adAccountId: '', isTest: false }
+const ALL_QUEUES: QueueKey = { adAccountId: '', isTest: false }
 
-function toTarget(lane: LaneKey): LaneKey | 'all' {
-  return lane.adAccountId === ALL_LANES.adAccountId ? 'all' : lane
+function toTarget(queue: QueueKey): QueueKey | 'all' {
+  return queue.adAccountId === ALL_QUEUES.adAccountId ? 'all' : queue
 }
 
 /** A word that this version does not know is of a newer one. */
-function toLearned({ status, reason, forMs = 0 }: SharedGate): LearnedGate | undefined {
+function toLearned({ status, reason, forMs = 0 }: SharedBreaker): LearnedBreaker | undefined {
   if (status === 'open') return { status }
   return isCloseReason(reason) ? { status, reason, forMs } : undefined
 }

@@ -1,7 +1,7 @@
 /**
  * A small typed client for the relay. It speaks Pinterest's own path, body and answers, so it works against Pinterest
  * as well; method names are those of Pinterest's SDKs. No dependency but `fetch`. Customer data may be raw, the relay
- * spells and hashes it. What fails for now (no answer, 408, 429, 5xx) is tried again with growing pauses; an event without
+ * normalizes and hashes it. What fails for now (no answer, 408, 429, 5xx) is tried again with growing pauses; an event without
  * an id and an order id gets an id first, so that it stays the same event. Every answer but 2xx that is left is thrown as
  * an `ApiError`; what `fetch` throws when there is no answer (`TypeError`, `TimeoutError`) is passed on as it is.
  */
@@ -124,7 +124,7 @@ export interface ConversionApiResponse {
 export interface EventsCreateOptions {
   /** Check the events without recording them. */
   readonly test?: boolean
-  /** RFC 7240: answer once the events are stored, or wait up to so many seconds for Pinterest's verdict. */
+  /** RFC 7240: answer once the events are stored, or wait up to so many seconds for Pinterest's outcome. */
   readonly prefer?: 'respond-async' | `wait=${number}`
 }
 
@@ -154,7 +154,7 @@ export interface ClientOptions {
   /** A relay key, or Pinterest's own token when posting to Pinterest. */
   readonly accessToken: string
   readonly fetch?: typeof fetch
-  /** For one try. Longer than the relay may wait for the verdict. */
+  /** For one try. Longer than the relay may wait for the outcome. */
   readonly timeoutMs?: number
   /** 5 tries within 60 s unless told otherwise. */
   readonly retry?: Partial<RetryOptions>
@@ -278,7 +278,7 @@ function withId(event: ConversionEvent): ConversionEvent {
   return hasId ? event : { ...event, event_id: globalThis.crypto.randomUUID() }
 }
 
-/** The relay waits 30 s at most for Pinterest's verdict. */
+/** The relay waits 30 s at most for Pinterest's outcome. */
 const DEFAULT_TIMEOUT_MS = 35_000
 
 function parseJson(text: string): unknown {

@@ -1,8 +1,8 @@
 /** The scenes in their order. The last two look back at all the others. */
 import type { Scene } from '../demo.ts'
 import { badEventsScene } from './bad-events.ts'
-import { booksScene } from './books.ts'
-import { doorScene } from './door.ts'
+import { totalsScene } from './totals.ts'
+import { postLimiterScene } from './post-limiter.ts'
 import { duplicatesScene } from './duplicates.ts'
 import { hashedScene } from './hashed.ts'
 import { leaksScene } from './leaks.ts'
@@ -16,8 +16,8 @@ export const SCENES: readonly Scene[] = [
   hashedScene,
   seedScene,
   duplicatesScene,
-  doorScene,
+  postLimiterScene,
   outageScene,
   leaksScene,
-  booksScene,
+  totalsScene,
 ]

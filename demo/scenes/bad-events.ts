@@ -5,7 +5,7 @@ import { tick } from '../screen.ts'
 import type { Cell } from '../../src/cli/columns.ts'
 import { arrivalsOf } from '../wire.ts'
 
-type Expected = 'delivered' | 'refused by the relay' | 'refused by Pinterest'
+type Expected = 'delivered' | 'invalid' | 'rejected'
 
 interface Sample {
   readonly what: string
@@ -23,7 +23,7 @@ export const badEventsScene: Scene = {
     const countOf = (expected: Expected) => samples.filter((sample) => sample.expected === expected).length
     screen.prose(
       'Pinterest answers 400 to a whole call for one key that it does not know. Here one post carries ' +
-        `${samples.length} events: ${countOf('refused by the relay')} that nobody can use, and one that Pinterest itself ` +
+        `${samples.length} events: ${countOf('invalid')} that nobody can use, and one that Pinterest itself ` +
         'refuses (the sandbox was told to). The good ones must not suffer for it, and each bad one must be told its reason ' +
         'at its own index.',
     )
@@ -47,7 +47,7 @@ export const badEventsScene: Scene = {
       const times = arrivalsOf(stage.sandbox, main, idOf(event)).length
       const holds = claims.check(
         `bad events: ${what} is ${expected}`,
-        isTold && times === (expected === 'refused by the relay' ? 0 : 1),
+        isTold && times === (expected === 'invalid' ? 0 : 1),
       )
       return [
         { text: tick(holds), style: holds ? 'green' : 'red' },
@@ -60,9 +60,9 @@ export const badEventsScene: Scene = {
     screen.table([['', '#', 'event', 'answer', 'reason'].map((text) => ({ text })), ...rows])
     screen.blank()
 
-    ledger.refused += countOf('refused by the relay')
-    ledger.rejected += countOf('refused by Pinterest')
-    ledger.received += countOf('delivered') + countOf('refused by Pinterest')
+    ledger.invalid += countOf('invalid')
+    ledger.rejected += countOf('rejected')
+    ledger.received += countOf('delivered') + countOf('rejected')
     claim(
       'the post was answered 422, with one entry per event in the order of the post',
       status === 422 && entries.length === samples.length,
@@ -78,39 +78,39 @@ function makeSamples(): readonly Sample[] {
     {
       what: 'no action_source',
       event: broken(1, { action_source: undefined }),
-      expected: 'refused by the relay',
+      expected: 'invalid',
       reason: 'action_source: ',
     },
-    { what: 'not an event at all', event: 17, expected: 'refused by the relay', reason: 'the event must be' },
+    { what: 'not an event at all', event: 17, expected: 'invalid', reason: 'the event must be' },
     {
       what: 'from tomorrow',
       event: broken(2, { event_time: nowS + 86_400 }),
-      expected: 'refused by the relay',
+      expected: 'invalid',
       reason: 'event_time: ',
     },
     { what: 'a good one', event: sampleEvent('demo-good-2'), expected: 'delivered' },
     {
       what: 'nobody to be found by',
       event: broken(3, { user_data: { em: 'not-an-email', ph: 'call me' } }),
-      expected: 'refused by the relay',
+      expected: 'invalid',
       reason: 'user_data: ',
     },
     {
       what: 'a price in words',
       event: broken(4, { custom_data: { value: 'twelve', currency: 'USD' } }),
-      expected: 'refused by the relay',
+      expected: 'invalid',
       reason: 'custom_data.value: ',
     },
     {
       what: 'Pinterest says no',
       event: sampleEvent('demo-strange'),
-      expected: 'refused by Pinterest',
+      expected: 'rejected',
       reason: 'event too strange',
     },
     {
       what: 'from last month',
       event: broken(5, { event_time: nowS - 31 * 86_400 }),
-      expected: 'refused by the relay',
+      expected: 'invalid',
       reason: 'event_time: ',
     },
     { what: 'a good one', event: sampleEvent('demo-good-3'), expected: 'delivered' },

@@ -1,4 +1,4 @@
-/** What must not be anywhere: raw identifiers past the front door, tokens and keys where they do not belong. */
+/** What must not be anywhere: raw identifiers past the front post limiter, tokens and keys where they do not belong. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Scene } from '../demo.ts'
@@ -15,7 +15,7 @@ export const leaksScene: Scene = {
     const all = [...secrets].filter((secret) => secret !== '').map((secret) => secret.toLowerCase())
     const long = all.filter((secret) => secret.length >= LONG)
     screen.prose(
-      `The demo has posted ${count(all.length, 'raw identifier')}, counting each as it was typed and as it is spelled. ` +
+      `The demo has posted ${count(all.length, 'raw identifier')}, counting each as it was typed and as it is normalized. ` +
         'It now looks for them in all that the sandbox received, in the log of the relay, and byte by byte on its disk.',
     )
     screen.blank()

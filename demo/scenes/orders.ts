@@ -29,9 +29,9 @@ export const ordersScene: Scene = {
     const orders = makeOrders(Math.floor(Date.now() / 1000))
     screen.prose(
       `One post with ${orders.length} orders as shops have them. Pinterest finds a customer only if both sides hash the ` +
-        'very same text, so every value must first be spelled in one way. The demo knows by heart how each must be spelled ' +
+        'very same text, so every value must first be normalized in one way. The demo knows by heart how each must be normalized ' +
         'and hashes that itself; ✓ means that the bytes which reached the sandbox are equal. ' +
-        'What cannot be spelled for sure is left out (–, with the reason): a missing hash costs less than a wrong one.',
+        'What cannot be normalized for sure is left out (–, with the reason): a missing hash costs less than a wrong one.',
     )
     for (const order of orders) for (const secret of secretsOf(order)) secrets.add(secret)
 
@@ -74,7 +74,7 @@ function showOrder(
       { text: tick(holds), style: holds ? 'green' : 'red' },
       { text: path.replace('custom_data.', '') },
       { text: showRaw(raw) },
-      spellingCell(fate),
+      normalizedCell(fate),
       receivedCell(fate, value),
     ]
   }
@@ -96,7 +96,7 @@ function showOrder(
   )
 }
 
-const HEAD = ['', 'field', 'the shop sent', 'must be spelled', 'Pinterest got'].map((text) => ({ text }))
+const HEAD = ['', 'field', 'the shop sent', 'must be normalized', 'Pinterest got'].map((text) => ({ text }))
 
 function isFate(fate: Fate, raw: unknown, value: unknown): boolean {
   switch (fate.kind) {
@@ -112,7 +112,7 @@ function isFate(fate: Fate, raw: unknown, value: unknown): boolean {
   }
 }
 
-function spellingCell(fate: Fate): Cell {
+function normalizedCell(fate: Fate): Cell {
   switch (fate.kind) {
     case 'hashed':
       return { text: fate.spelling }

@@ -1,7 +1,7 @@
 /** Pinterest is away, the relay is killed meanwhile, and nothing is lost. */
 import type { Scene } from '../demo.ts'
 import { sampleEvent } from '../sample.ts'
-import { settledBooks } from '../settled-books.ts'
+import { finalTotals } from '../final-totals.ts'
 import { count } from '../show.ts'
 import { arrivals, isSoon } from '../wire.ts'
 
@@ -28,7 +28,7 @@ export const outageScene: Scene = {
       { kind: 'reset', when: 'beforeBody', probability: 0.3 },
       { kind: 'status', status: 503 },
     ])
-    const before = await settledBooks(stage)
+    const before = await finalTotals(stage)
     const answers = await Promise.all(
       eventIds.map((eventId) => stage.post(quiet, [sampleEvent(eventId)], { prefer: 'wait=1' })),
     )
@@ -46,16 +46,16 @@ export const outageScene: Scene = {
       const counts = sandbox.conversions.counts(quiet.adAccountId)
       return eventIds.filter((id) => counts.has(id)).length
     }
-    const during = await stage.books()
+    const during = await stage.totals()
     claim(
-      `the books say ${during.queued} queued, and Pinterest recorded none of them`,
+      `the totals say ${during.queued} queued, and Pinterest recorded none of them`,
       during.queued - before.queued === POSTS && isHere() === 0,
     )
 
     const tried = () => sandbox.journal.calls({ adAccountId: quiet.adAccountId }).length
     await stage.killAndStartAgain()
     const triedBefore = tried()
-    const restarted = await stage.books()
+    const restarted = await stage.totals()
     claim('killed and started again: the same events are still queued', restarted.queued === during.queued)
     const again = await stage.post(quiet, [sampleEvent(eventIds[0]!)])
     ledger.received += 1

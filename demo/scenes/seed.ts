@@ -53,11 +53,11 @@ export const seedScene: Scene = {
     )
     claim(
       'the same event posted as a live one is refused: it is years too old, and the answer says so',
-      await isRefusedLive(),
+      await isInvalidLive(),
     )
-    ledger.refused += 1
+    ledger.invalid += 1
 
-    async function isRefusedLive(): Promise<boolean> {
+    async function isInvalidLive(): Promise<boolean> {
       const { status, entries } = await stage.post(main, [SEED])
       return status === 422 && entries[0]?.error_message.startsWith('event_time: ') === true
     }

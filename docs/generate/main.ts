@@ -3,15 +3,15 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readConfig, SettingsSchema } from '../../src/config.ts'
-import { createLog } from '../../src/log.ts'
+import { readSettings, SettingsSchema } from '../../src/settings.ts'
+import { createLog } from '../../src/telemetry/log.ts'
 import { startRelay } from '../../src/relay.ts'
 import type { OpenApi } from './api.ts'
 import { renderPages } from './pages.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'pinrelay-docs-'))
 const relay = await startRelay({
-  config: readConfig({
+  settings: readSettings({
     PORT: '0',
     ADMIN_PORT: '0',
     DRAIN_MS: '0',

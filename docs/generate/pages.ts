@@ -1,10 +1,10 @@
 /**
  * What of the documentation is made from the code: whole pages, and tables between markers in pages written by hand. Pure; the
- * formatter settles the white space afterwards.
+ * formatter acknowledges the white space afterwards.
  */
-import type { SettingsSchema } from '../../src/config.ts'
-import { WARNING_TEXTS } from '../../src/event/warning-texts.ts'
-import type { MetricDescription } from '../../src/metrics.ts'
+import type { SettingsSchema } from '../../src/settings.ts'
+import { WARNING_TEXTS } from '../../src/events/warning-texts.ts'
+import type { MetricDescription } from '../../src/telemetry/metrics.ts'
 import { renderApi, type OpenApi } from './api.ts'
 
 export interface Facts {
@@ -56,7 +56,7 @@ function renderSettings(settings: Facts['settings']): string {
 const METRICS_OPENING = `# Metrics
 
 \`GET /metrics\` on the admin port, in Prometheus' format; without a token when \`METRICS_OPEN=true\`. Counters count since this process
-started; the totals (\`GET /books\`) since the store began. \`deploy/monitoring/\` has alerts and a Grafana dashboard. Beside these
+started; the totals (\`GET /totals\`) since the store began. \`deploy/monitoring/\` has alerts and a Grafana dashboard. Beside these
 there are Node's own (\`nodejs_…\`, \`process_…\`), and with PostgreSQL \`pinrelay_replicas\`: relays that share the store and are
 alive.
 

@@ -1,13 +1,13 @@
 /** What operators see of an account: never a token, only where it comes from and how it does. */
 import { Type, type Static } from 'typebox'
-import type { LaneState } from '../delivery/lane-state.ts'
-import type { TokenUse } from '../tokens/health.ts'
+import type { QueueState } from '../delivery/queue-state.ts'
+import type { TokenUse } from '../vault/health.ts'
 import type { Account, Grant } from '../vault/vault.ts'
 import { AdAccountId, closed, Count, Failure, orNull, Time } from './answers.ts'
 import type { AdminOptions } from './app.ts'
 import { showFailure, showSecondsUntil, showTime } from './show.ts'
 
-export const LaneStatus = Type.Enum([
+export const QueueStatus = Type.Enum([
   'open',
   'paused',
   'outage',
@@ -49,8 +49,8 @@ const GrantView = Type.Object(
   closed,
 )
 
-const LaneView = Type.Object(
-  { test: Type.Boolean(), status: LaneStatus, next_try_in_seconds: seconds(), calls_in_flight: Count },
+const QueueView = Type.Object(
+  { test: Type.Boolean(), status: QueueStatus, next_try_in_seconds: seconds(), calls_in_flight: Count },
   closed,
 )
 
@@ -69,7 +69,7 @@ export const AccountView = Type.Object(
     grant: orNull(GrantView),
     client_id: orNull(Type.String()),
     created_at: Time,
-    lanes: Type.Array(LaneView),
+    queues: Type.Array(QueueView),
   },
   closed,
 )
@@ -94,7 +94,7 @@ export function createShowAccount(options: AdminOptions): ShowAccount {
       grant: grant === undefined ? null : showGrant(grant, nowMs),
       client_id: account.clientId ?? null,
       created_at: new Date(account.createdAtMs).toISOString(),
-      lanes: delivery.lanes(adAccountId).map(showLane),
+      queues: delivery.queues(adAccountId).map(showQueue),
     }
   }
 
@@ -132,7 +132,7 @@ function showToken(
   }
 }
 
-function showLane({ isTest, status, nextTryMs, callsInFlight }: LaneState): Static<typeof LaneView> {
+function showQueue({ isTest, status, nextTryMs, callsInFlight }: QueueState): Static<typeof QueueView> {
   return {
     test: isTest,
     status,

@@ -3,8 +3,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type Static, type TSchema } from 'typebox'
 import { verifyAll } from '../delivery/verify-all.ts'
 import { InvalidRequest, NotFound } from '../errors.ts'
-import { spellCountry } from '../event/normalize/country.ts'
-import type { GivenGrant } from '../tokens/granting.ts'
+import { normalizeCountry } from '../events/normalize/country.ts'
+import type { GivenGrant } from '../vault/granting.ts'
 import type { Account, AccountChange } from '../vault/vault.ts'
 import { AccountView, createShowAccount } from './account-view.ts'
 import { AdAccountId, answers, closed, NoContent, orNull } from './answers.ts'
@@ -36,7 +36,7 @@ const AccountBody = Type.Object(
     label: orDefault(Type.String({ maxLength: 200 })),
     country: orDefault(Type.String({ pattern: '^[A-Za-z]{2}$' })),
     dob_format: orDefault(Type.Enum(['DMY', 'MDY'])),
-    /** 0 opens the account's door. */
+    /** 0 opens the account's post limiter. */
     posts_per_minute: orDefault(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
   },
   { additionalProperties: false },
@@ -90,7 +90,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app
 
   const listing = {
     tags,
-    summary: 'All accounts: where the token comes from and how it does, and the state of each lane',
+    summary: 'All accounts: where the token comes from and how it does, and the state of each queue',
     response: answers({ 200: Type.Object({ accounts: Type.Array(AccountView) }, closed) }),
   }
   app.get('/accounts', { schema: listing }, async () => ({ accounts: vault.accounts().map(show) }))
@@ -167,7 +167,7 @@ function readSettings(
   adAccountId: string,
   { label, country, dob_format, posts_per_minute }: Static<typeof AccountBody>,
 ): Omit<AccountChange, 'token'> {
-  if (typeof country === 'string' && spellCountry(country).status === 'dropped') {
+  if (typeof country === 'string' && normalizeCountry(country).status === 'dropped') {
     throw new InvalidRequest('country: is no country of ISO 3166-1.')
   }
   return {

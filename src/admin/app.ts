@@ -5,30 +5,30 @@
  */
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify'
 import { TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { Door } from '../budget/door.ts'
-import type { Guard } from '../budget/guard.ts'
+import type { PostLimiter } from '../limits/post-limiter.ts'
+import type { CallLimiter } from '../limits/call-limiter.ts'
 import type { Clock } from '../clock.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { Verify } from '../delivery/verify.ts'
 import { NotFound, Unauthorized, WrongHost } from '../errors.ts'
-import { bearerOf } from '../http/auth.ts'
-import type { Readiness } from '../http/health.ts'
-import type { MatchQuality } from '../insight/match-quality.ts'
-import type { Pulse } from '../insight/pulse.ts'
-import { codeOf, type Log } from '../log.ts'
-import type { VolumeWatch } from '../insight/volume-watch.ts'
-import type { Metrics } from '../metrics.ts'
+import { bearerOf } from '../ingest/auth.ts'
+import type { Readiness } from '../ingest/health.ts'
+import type { MatchQuality } from '../telemetry/match-quality.ts'
+import type { RecentStatistics } from '../telemetry/recent-statistics.ts'
+import { codeOf, type Log } from '../telemetry/log.ts'
+import type { VolumeWatch } from '../telemetry/volume-watch.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { RecoverReport } from '../store/sqlite/recover-file.ts'
-import type { LookAtStore } from '../store/look.ts'
+import type { TakeSnapshot } from '../store/snapshot.ts'
 import type { Store } from '../store/store.ts'
 import type { Vault } from '../vault/vault.ts'
-import type { Granting } from '../tokens/granting.ts'
-import type { TokenHealth } from '../tokens/health.ts'
-import type { Refresher } from '../tokens/refresher.ts'
+import type { Granting } from '../vault/granting.ts'
+import type { TokenHealth } from '../vault/health.ts'
+import type { Refresher } from '../vault/refresher.ts'
 import { accountRoutes } from './accounts.ts'
 import { isSame } from './admin-token.ts'
 import { auditChanges, auditRoutes } from './audit.ts'
-import { bookRoutes } from './books.ts'
+import { bookRoutes } from './totals.ts'
 import { consentRoutes } from './consent.ts'
 import { consoleRoutes } from './console.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
@@ -42,7 +42,7 @@ import { describeRoutes, openapiRoutes } from './openapi.ts'
 import { qualityRoutes } from './quality.ts'
 import { createRefusals, LONGEST_DELAY_MS } from './refusals.ts'
 import { resealRoutes } from './reseal.ts'
-import { salvageRoutes } from './salvage.ts'
+import { recoverRoutes } from './recover.ts'
 import { createSessions, SESSION_KEY_HEADER } from './session.ts'
 import { volumeRoutes } from './volume.ts'
 
@@ -57,11 +57,11 @@ export interface AdminOptions {
   readonly tokenHealth: TokenHealth
   readonly matchQuality: MatchQuality
   readonly volumeWatch: VolumeWatch
-  readonly pulse: Pulse
-  readonly look: LookAtStore
+  readonly recentStatistics: RecentStatistics
+  readonly takeSnapshot: TakeSnapshot
   readonly readiness: Readiness
-  readonly door: Door
-  readonly guard: Guard
+  readonly postLimiter: PostLimiter
+  readonly callLimiter: CallLimiter
   /** CALL_BURST and POSTS_PER_MINUTE: what full buckets hold. */
   readonly callBurst: number
   readonly postsPerMinute: number
@@ -80,8 +80,8 @@ export interface AdminOptions {
   readonly consentPageUrl: string
   /** Where browsers reach this port, without a trailing slash; asked once the port is open. */
   readonly publicUrl: () => string
-  /** Undefined when no queue of that name was set aside. */
-  readonly salvage: (file: string) => Promise<RecoverReport | undefined>
+  /** Undefined when no queue of that name was quarantined. */
+  readonly recover: (file: string) => Promise<RecoverReport | undefined>
   /** An account is gone: nothing else should remember it. */
   readonly onAccountDeleted: (adAccountId: string) => void
 }
@@ -173,7 +173,7 @@ export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
   await app.register(deadLetterRoutes, options)
   await app.register(explainRoutes, options)
   await app.register(resealRoutes, options)
-  await app.register(salvageRoutes, options)
+  await app.register(recoverRoutes, options)
   await app.register(auditRoutes, options)
   await app.register(liveRoutes, options)
   await app.register(consoleRoutes)

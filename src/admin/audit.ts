@@ -5,7 +5,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { codeOf } from '../log.ts'
+import { codeOf } from '../telemetry/log.ts'
 import { answers, closed, NextCursor, Time } from './answers.ts'
 import type { AdminOptions } from './app.ts'
 import { Cursor, idOfCursor, limitOf, PageLimit, toCursor } from './page.ts'

@@ -38,7 +38,7 @@ const Filter = Type.Object(
   { additionalProperties: false },
 )
 
-/** `limit`: how many letters one request handles at most. */
+/** `limit`: how many dead letters one request handles at most. */
 const Body = Type.Object(
   {
     ids: Type.Optional(
@@ -54,7 +54,7 @@ const Body = Type.Object(
   { additionalProperties: false },
 )
 
-const Letter = Type.Object(
+const DeadLetter = Type.Object(
   {
     id: Type.Integer(),
     ad_account_id: AdAccountId,
@@ -75,9 +75,9 @@ const Letter = Type.Object(
 const tags = ['dead letters']
 
 const DEFAULT_PAGE = 100
-const DEFAULT_RUN_LETTERS = 10_000
-const STEP_LETTERS = 200
-/** A filter that matches little costs steps and handles no letters: a run ends with them, too. */
+const DEFAULT_RUN_DEAD_LETTERS = 10_000
+const STEP_DEAD_LETTERS = 200
+/** A filter that matches little costs steps and handles no dead letters: a run ends with them, too. */
 const RUN_STEPS = 500
 
 export const deadLetterRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
@@ -88,7 +88,7 @@ export const deadLetterRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (
     summary: 'What Pinterest refused for good or what grew too old, newest first',
     querystring: Query,
     response: answers({
-      200: Type.Object({ dead_letters: Type.Array(Letter), next_cursor: NextCursor }, closed),
+      200: Type.Object({ dead_letters: Type.Array(DeadLetter), next_cursor: NextCursor }, closed),
     }),
   }
   app.get('/dead-letters', { schema: listing }, async (request) => {
@@ -96,11 +96,11 @@ export const deadLetterRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (
     const filter = toFilter(test === undefined ? rest : { ...rest, test: test === 'true' })
     const limit = limitOf(limitText, DEFAULT_PAGE)
     // One more than asked for tells whether there are more.
-    const letters = await store.deadLetters({ ...filter, ...idOfCursor(cursor), limit: limit + 1 })
-    const page = letters.slice(0, limit)
+    const deadLetters = await store.deadLetters({ ...filter, ...idOfCursor(cursor), limit: limit + 1 })
+    const page = deadLetters.slice(0, limit)
     return {
       dead_letters: page.map(show),
-      next_cursor: letters.length > limit ? toCursor(page.at(-1)?.id) : null,
+      next_cursor: deadLetters.length > limit ? toCursor(page.at(-1)?.id) : null,
     }
   })
 
@@ -122,7 +122,7 @@ export const deadLetterRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (
       const nowMs = clock.wallMs()
       const oldestEventTimeS = Math.floor((nowMs - maxEventAgeMs) / 1000)
       const done = await store.replay({ ...filter, ...step, oldestEventTimeS, nowMs })
-      for (const lane of done.lanes) delivery.wake(lane)
+      for (const queue of done.queues) delivery.wake(queue)
       counts.replayed += done.replayed
       counts.duplicates += done.duplicates
       counts.too_old += done.tooOld
@@ -163,13 +163,13 @@ interface StepAnswer {
 
 /** Takes steps until nothing is left or the request's share is done; answers where the next request starts. */
 async function run(
-  { cursor, limit = DEFAULT_RUN_LETTERS }: Static<typeof Body>,
+  { cursor, limit = DEFAULT_RUN_DEAD_LETTERS }: Static<typeof Body>,
   takeStep: (step: StepRequest) => Promise<StepAnswer>,
 ): Promise<number | undefined> {
   let left = limit
   let at: Omit<StepRequest, 'limit'> = idOfCursor(cursor)
   for (let steps = 0; left > 0 && steps < RUN_STEPS; steps++) {
-    const { auditId, beforeId, handled } = await takeStep({ ...at, limit: Math.min(left, STEP_LETTERS) })
+    const { auditId, beforeId, handled } = await takeStep({ ...at, limit: Math.min(left, STEP_DEAD_LETTERS) })
     if (beforeId === undefined) return undefined
     left -= handled
     at = { auditId, beforeId }
@@ -200,20 +200,20 @@ function toFilter({
   }
 }
 
-function show(letter: DeadLetter) {
+function show(deadLetter: DeadLetter) {
   return {
-    id: letter.id,
-    ad_account_id: letter.adAccountId,
-    is_test: letter.isTest,
-    event_name: letter.eventName,
-    event_id: letter.eventId,
-    status: letter.status,
-    reason: letter.reason,
-    message: letter.message,
-    attempts: letter.attempts,
-    first_seen_at: toTime(letter.firstSeenAtMs),
-    died_at: toTime(letter.diedAtMs),
-    history: letter.history.map(({ atMs, reason }) => ({ at: toTime(atMs), reason })),
+    id: deadLetter.id,
+    ad_account_id: deadLetter.adAccountId,
+    is_test: deadLetter.isTest,
+    event_name: deadLetter.eventName,
+    event_id: deadLetter.eventId,
+    status: deadLetter.status,
+    reason: deadLetter.reason,
+    message: deadLetter.message,
+    attempts: deadLetter.attempts,
+    first_seen_at: toTime(deadLetter.firstSeenAtMs),
+    died_at: toTime(deadLetter.diedAtMs),
+    history: deadLetter.history.map(({ atMs, reason }) => ({ at: toTime(atMs), reason })),
   }
 }
 

@@ -8,10 +8,10 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { NotFound } from '../errors.ts'
-import { explainEvent } from '../event/explain.ts'
-import type { PrepareContext } from '../event/prepare.ts'
-import { readBody, type ReadBody } from '../http/body.ts'
-import { inTurns } from '../http/in-turns.ts'
+import { explainEvent } from '../events/explain.ts'
+import type { PrepareContext } from '../events/prepare.ts'
+import { readBody, type ReadBody } from '../ingest/body.ts'
+import { inTimeSlices } from '../ingest/in-time-slices.ts'
 import { AdAccountId, answers, closed, orNull } from './answers.ts'
 import type { AdminOptions } from './app.ts'
 
@@ -37,7 +37,7 @@ const text = () => orNull(Type.String())
 const Explained = Type.Object(
   {
     index: Type.Integer({ minimum: 0 }),
-    status: Type.Enum(['prepared', 'refused']),
+    status: Type.Enum(['prepared', 'invalid']),
     event_name: text(),
     event_id: text(),
     reason: text(),
@@ -52,7 +52,9 @@ const Explained = Type.Object(
           path: Type.String(),
           field: Type.String(),
           given: Type.String({ description: 'Masked.' }),
-          spelled: orNull(Type.String({ description: 'Masked; null when it is dropped, or came hashed.' })),
+          normalized: orNull(
+            Type.String({ description: 'Masked; null when it is dropped, or came hashed.' }),
+          ),
           hash: orNull(Type.String({ description: 'What is sent; null when dropped, or sent as text.' })),
           note: text(),
         },
@@ -81,7 +83,7 @@ export const explainRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app
     'application/json',
     { parseAs: 'buffer' },
     async (request: FastifyRequest, body: Buffer) => {
-      const { envelope, events } = await inTurns(readAll(body))
+      const { envelope, events } = await inTimeSlices(readAll(body))
       request.eventsToExplain = events
       return envelope
     },

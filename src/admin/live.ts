@@ -1,16 +1,16 @@
 /**
  * What the console looks at every few seconds: whether posts are taken, the last half hour in steps, what is stored, and the
- * lanes that matter most right now. Of this process; with several relays each has its own.
+ * queues that matter most right now. Of this process; with several relays each has its own.
  */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { urgencyOf, type LaneState } from '../delivery/lane-state.ts'
-import { STEP_MS, type PulseSample } from '../insight/pulse.ts'
-import type { LaneBacklog, LaneKey, StoreSize } from '../store/store.ts'
+import { urgencyOf, type QueueState } from '../delivery/queue-state.ts'
+import { STEP_MS, type StatisticsSample } from '../telemetry/recent-statistics.ts'
+import type { QueueBacklog, QueueKey, StoreSize } from '../store/store.ts'
 import { AdAccountId, answers, closed, Count, orNull } from './answers.ts'
 import type { AdminOptions } from './app.ts'
-import { LaneStatus } from './account-view.ts'
-import { BooksAnswer } from './books.ts'
+import { QueueStatus } from './account-view.ts'
+import { TotalsAnswer } from './totals.ts'
 
 const Query = Type.Object(
   {
@@ -29,7 +29,7 @@ const Sample = Type.Object(
     delivered: Count,
     rejected: Count,
     expired: Count,
-    refused: Count,
+    invalid: Count,
     duplicate: Count,
     calls: Count,
     calls_failed: Count,
@@ -46,18 +46,18 @@ const Bucket = Type.Object(
   { level: orNull(Type.Integer({ description: 'Null before the first use.' })), capacity: Count },
   closed,
 )
-const Lane = Type.Object(
+const Queue = Type.Object(
   {
     ad_account_id: AdAccountId,
     label: Type.String(),
     test: Type.Boolean(),
-    status: LaneStatus,
+    status: QueueStatus,
     next_try_in_seconds: orNull(Count),
     calls_in_flight: Count,
     queued: Count,
     oldest_age_seconds: orNull(Count),
-    guard: Bucket,
-    door: Bucket,
+    call_limiter: Bucket,
+    post_limiter: Bucket,
   },
   closed,
 )
@@ -68,56 +68,59 @@ const Answer = Type.Object(
     problem: orNull(Type.Enum(['shutting_down', 'store_unavailable', 'store_full'])),
     step_seconds: Type.Number(),
     samples: Type.Array(Sample),
-    books: orNull(BooksAnswer),
+    totals: orNull(TotalsAnswer),
     store: orNull(Type.Object({ used_bytes: Count, disk_free_bytes: Count, full: Type.Boolean() }, closed)),
     calls_in_flight: Count,
     accounts: Count,
-    lane_count: Count,
-    lanes_standing: Type.Integer({ minimum: 0, description: 'Of all lanes, those that wait for a person.' }),
-    lanes: Type.Array(Lane),
+    queue_count: Count,
+    queues_standing: Type.Integer({
+      minimum: 0,
+      description: 'Of all queues, those that wait for a person.',
+    }),
+    queues: Type.Array(Queue),
   },
   closed,
 )
 
 const schema = {
   tags: ['insight'],
-  summary: 'The last half hour of this process in steps, and the lanes that matter most',
+  summary: 'The last half hour of this process in steps, and the queues that matter most',
   querystring: Query,
   response: answers({ 200: Answer }),
 }
 
 /** More than a person reads; metrics have a thousand. */
-const LANES_SHOWN = 200
+const QUEUES_SHOWN = 200
 
 export const liveRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
-  const { vault, delivery, pulse, look, readiness, clock } = options
+  const { vault, delivery, recentStatistics, takeSnapshot, readiness, clock } = options
 
   app.get('/live', { schema }, async (request) => {
     const nowS = clock.wallMs() / 1000
     // A store that is away must not take the page away that tells of it.
-    const stored = await look().catch(() => undefined)
-    const lanes = lanesNow(delivery.lanes(), stored?.backlog ?? []).filter(
+    const stored = await takeSnapshot().catch(() => undefined)
+    const queues = queuesNow(delivery.queues(), stored?.backlog ?? []).filter(
       ({ key }) => vault.account(key.adAccountId) !== undefined,
     )
     return {
       at: nowS,
       problem: readiness.problem() ?? null,
       step_seconds: STEP_MS / 1000,
-      samples: pulse.samples(Number(request.query.since ?? 0)).map(showSample),
-      books: stored?.books ?? null,
+      samples: recentStatistics.samples(Number(request.query.since ?? 0)).map(showSample),
+      totals: stored?.totals ?? null,
       store: stored === undefined ? null : showSize(stored.size),
       calls_in_flight: delivery.callsInFlight(),
       accounts: vault.accounts().length,
-      lane_count: lanes.length,
-      lanes_standing: lanes.filter((lane) => urgencyOfLane(lane) >= 2).length,
-      lanes: lanes
+      queue_count: queues.length,
+      queues_standing: queues.filter((queue) => urgencyOfQueue(queue) >= 2).length,
+      queues: queues
         .toSorted(byUrgency)
-        .slice(0, LANES_SHOWN)
-        .map((lane) => showLane(lane, nowS)),
+        .slice(0, QUEUES_SHOWN)
+        .map((queue) => showQueue(queue, nowS)),
     }
   })
 
-  function showLane({ key, state, backlog }: LaneNow, nowS: number) {
+  function showQueue({ key, state, backlog }: QueueNow, nowS: number) {
     const { adAccountId, isTest } = key
     const account = vault.account(adAccountId)
     const nextTryMs = state?.nextTryMs
@@ -130,24 +133,24 @@ export const liveRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, o
       calls_in_flight: state?.callsInFlight ?? 0,
       queued: backlog?.events ?? 0,
       oldest_age_seconds: backlog ? Math.max(0, Math.round(nowS - backlog.oldestEventTimeS)) : null,
-      guard: { level: options.guard.level(adAccountId) ?? null, capacity: options.callBurst },
-      door: {
-        level: options.door.level(adAccountId) ?? null,
+      call_limiter: { level: options.callLimiter.level(adAccountId) ?? null, capacity: options.callBurst },
+      post_limiter: {
+        level: options.postLimiter.level(adAccountId) ?? null,
         capacity: account?.postsPerMinute ?? options.postsPerMinute,
       },
     }
   }
 }
 
-interface LaneNow {
-  readonly key: LaneKey
-  readonly state: LaneState | undefined
-  readonly backlog: LaneBacklog | undefined
+interface QueueNow {
+  readonly key: QueueKey
+  readonly state: QueueState | undefined
+  readonly backlog: QueueBacklog | undefined
 }
 
-/** Each lane that this process knows, and each that has something in the store. */
-function lanesNow(states: readonly LaneState[], backlogs: readonly LaneBacklog[]): LaneNow[] {
-  const nameOf = ({ adAccountId, isTest }: LaneKey) => `${adAccountId}/${isTest}`
+/** Each queue that this process knows, and each that has something in the store. */
+function queuesNow(states: readonly QueueState[], backlogs: readonly QueueBacklog[]): QueueNow[] {
+  const nameOf = ({ adAccountId, isTest }: QueueKey) => `${adAccountId}/${isTest}`
   const waiting = new Map(backlogs.map((backlog) => [nameOf(backlog), backlog]))
   const known = states.map((state) => {
     const backlog = waiting.get(nameOf(state))
@@ -160,14 +163,14 @@ function lanesNow(states: readonly LaneState[], backlogs: readonly LaneBacklog[]
   ]
 }
 
-function urgencyOfLane({ state }: LaneNow): number {
+function urgencyOfQueue({ state }: QueueNow): number {
   return state === undefined ? 0 : urgencyOf(state.status)
 }
 
 /** Those that need a person first, then those that wait, then by what waits in them. */
-function byUrgency(one: LaneNow, other: LaneNow): number {
+function byUrgency(one: QueueNow, other: QueueNow): number {
   return (
-    urgencyOfLane(other) - urgencyOfLane(one) || (other.backlog?.events ?? 0) - (one.backlog?.events ?? 0)
+    urgencyOfQueue(other) - urgencyOfQueue(one) || (other.backlog?.events ?? 0) - (one.backlog?.events ?? 0)
   )
 }
 
@@ -175,7 +178,7 @@ function showSize({ usedBytes, diskFreeBytes, isFull }: StoreSize) {
   return { used_bytes: usedBytes, disk_free_bytes: diskFreeBytes, full: isFull }
 }
 
-function showSample(sample: PulseSample) {
+function showSample(sample: StatisticsSample) {
   return {
     at: sample.atS,
     posts: sample.posts,
@@ -183,7 +186,7 @@ function showSample(sample: PulseSample) {
     delivered: sample.delivered,
     rejected: sample.rejected,
     expired: sample.expired,
-    refused: sample.refused,
+    invalid: sample.invalid,
     duplicate: sample.duplicate,
     calls: sample.calls,
     calls_failed: sample.callsFailed,

@@ -2,8 +2,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { InvalidRequest } from '../errors.ts'
-import { advise } from '../insight/advice.ts'
-import { COUNTED, MOST_HOURS, type MatchQualityRow } from '../insight/match-quality.ts'
+import { advise } from '../telemetry/advice.ts'
+import { COUNTED, MOST_HOURS, type MatchQualityRow } from '../telemetry/match-quality.ts'
 import { AdAccountId, answers, closed, Count } from './answers.ts'
 import type { AdminOptions } from './app.ts'
 
@@ -25,7 +25,7 @@ const Row = Type.Object(
     events: Count,
     shares: Type.Record(Type.Enum([...COUNTED]), Type.Number({ minimum: 0, maximum: 1 })),
     top_warnings: Type.Array(Type.Object({ code: Type.String(), count: Count }, closed)),
-    top_refusals: Type.Array(Type.Object({ reason: Type.String(), count: Count }, closed)),
+    top_invalid_reasons: Type.Array(Type.Object({ reason: Type.String(), count: Count }, closed)),
     advice: Type.Array(Type.Object({ code: Type.String(), message: Type.String() }, closed)),
   },
   closed,
@@ -48,7 +48,7 @@ export const matchQualityRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async
 }
 
 function show(row: MatchQualityRow) {
-  const { adAccountId, eventName, events, shares, warnings, refusals } = row
+  const { adAccountId, eventName, events, shares, warnings, invalidReasons } = row
   return {
     ad_account_id: adAccountId,
     event_name: eventName,
@@ -57,7 +57,7 @@ function show(row: MatchQualityRow) {
       Object.entries(shares).map(([name, share]) => [name, Number(share.toFixed(4))]),
     ),
     top_warnings: warnings.slice(0, MOST_WORDS).map(([code, count]) => ({ code, count })),
-    top_refusals: refusals.slice(0, MOST_WORDS).map(([reason, count]) => ({ reason, count })),
+    top_invalid_reasons: invalidReasons.slice(0, MOST_WORDS).map(([reason, count]) => ({ reason, count })),
     advice: advise(row),
   }
 }

@@ -7,7 +7,7 @@ import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { describePublicPort } from '../http/describe.ts'
+import { describePublicPort } from '../ingest/describe.ts'
 import { answers, ErrorAnswer } from './answers.ts'
 import { SESSION_COOKIE, SESSION_KEY_HEADER } from './session.ts'
 

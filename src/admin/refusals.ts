@@ -4,8 +4,8 @@
  */
 import type { Clock } from '../clock.ts'
 import { TooManyGuesses } from '../errors.ts'
-import type { Log } from '../log.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 
 export interface Refusals {
   /** Resolves when the refusal may be answered. `isGuess`: a token was given. Rejects with TOO_MANY_GUESSES. */

@@ -1,7 +1,7 @@
 /** Whether each account sends as many events of each name as it used to. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import type { VolumeRow } from '../insight/volume-watch.ts'
+import type { VolumeRow } from '../telemetry/volume-watch.ts'
 import { AdAccountId, answers, closed, Count, orNull, Time } from './answers.ts'
 import type { AdminOptions } from './app.ts'
 

@@ -16,7 +16,7 @@ interface ShownAccount {
     readonly expires_in_seconds: number | null
     readonly last_failure: { readonly at: string; readonly reason: string } | null
   }
-  readonly lanes: readonly { readonly test: boolean; readonly status: string }[]
+  readonly queues: readonly { readonly test: boolean; readonly status: string }[]
 }
 
 interface Verification {
@@ -59,7 +59,7 @@ const set: Command = {
 const list: Command = {
   name: 'account list',
   words: '',
-  does: 'all accounts, their tokens (the last 4 characters) and the state of their lanes',
+  does: 'all accounts, their tokens (the last 4 characters) and the state of their queues',
   positionals: 0,
   async run(invocation) {
     const answer = await invocation.admin.get('/accounts')
@@ -71,15 +71,15 @@ const list: Command = {
 function renderAccounts(accounts: readonly ShownAccount[]): string {
   if (accounts.length === 0) return 'no accounts'
   return renderTable(
-    ['account', 'label', 'token', 'ends with', 'age', 'expires in', 'lanes', 'last failure'],
-    accounts.map(({ ad_account_id, label, token, lanes, paused }) => [
+    ['account', 'label', 'token', 'ends with', 'age', 'expires in', 'queues', 'last failure'],
+    accounts.map(({ ad_account_id, label, token, queues, paused }) => [
       ad_account_id,
       label,
       token.kind,
       token.last4,
       renderSeconds(token.age_seconds),
       renderSeconds(token.expires_in_seconds),
-      lanes.map(({ test, status }) => `${test ? 'test' : 'live'} ${status}`).join(', ') ||
+      queues.map(({ test, status }) => `${test ? 'test' : 'live'} ${status}`).join(', ') ||
         (paused ? 'paused' : 'idle'),
       token.last_failure && `${token.last_failure.reason} at ${token.last_failure.at}`,
     ]),

@@ -3,7 +3,7 @@ import { show, textOf, type Command, type Invocation } from './command.ts'
 import { renderTable } from './table.ts'
 import { EXIT, misused } from './terminal.ts'
 
-interface ShownLetter {
+interface ShownDeadLetter {
   readonly id: number
   readonly ad_account_id: string
   readonly event_name: string
@@ -27,9 +27,9 @@ const FILTER_WORDS =
   '[--account ID] [--reason WORD] [--event NAME] [--status rejected|expired] [--live|--test]'
 const DEFAULT_LIMIT = 100
 /** What one request may ask for. */
-const PAGE_LETTERS = 1000
-/** Letters per request of a long run: a second or so, then progress is told. */
-const RUN_LETTERS = 5000
+const PAGE_DEAD_LETTERS = 1000
+/** Dead letters per request of a long run: a second or so, then progress is told. */
+const RUN_DEAD_LETTERS = 5000
 
 const list: Command = {
   name: 'dead list',
@@ -38,22 +38,22 @@ const list: Command = {
   positionals: 0,
   options: { ...FILTERS, limit: { type: 'string' } },
   async run(invocation) {
-    const { letters, nextCursor } = await findLetters(invocation)
-    show(invocation, { dead_letters: letters, next_cursor: nextCursor }, () =>
-      letters.length === 0
+    const { deadLetters, nextCursor } = await findDeadLetters(invocation)
+    show(invocation, { dead_letters: deadLetters, next_cursor: nextCursor }, () =>
+      deadLetters.length === 0
         ? 'no dead letters'
         : renderTable(
             ['id', 'account', 'event', 'event id', 'status', 'reason', 'tries', 'died', 'message'],
-            letters.map((letter) => [
-              letter.id,
-              letter.ad_account_id,
-              letter.event_name,
-              letter.event_id,
-              letter.status,
-              letter.reason,
-              letter.attempts,
-              letter.died_at,
-              letter.message,
+            deadLetters.map((deadLetter) => [
+              deadLetter.id,
+              deadLetter.ad_account_id,
+              deadLetter.event_name,
+              deadLetter.event_id,
+              deadLetter.status,
+              deadLetter.reason,
+              deadLetter.attempts,
+              deadLetter.died_at,
+              deadLetter.message,
             ]),
           ),
     )
@@ -95,20 +95,20 @@ const purge: Command = {
 export const deadCommands: readonly Command[] = [list, replay, purge]
 
 /** Page after page, up to the limit that was asked for. */
-async function findLetters({ options, admin }: Invocation) {
+async function findDeadLetters({ options, admin }: Invocation) {
   const limit = readLimit(options)
   const query = new URLSearchParams()
   for (const [name, value] of Object.entries(readFilter(options))) query.set(name, String(value))
-  const letters: ShownLetter[] = []
+  const deadLetters: ShownDeadLetter[] = []
   let nextCursor: string | null = null
   do {
-    query.set('limit', String(Math.min(PAGE_LETTERS, limit - letters.length)))
+    query.set('limit', String(Math.min(PAGE_DEAD_LETTERS, limit - deadLetters.length)))
     if (nextCursor !== null) query.set('cursor', nextCursor)
     const answer = await admin.get(`/dead-letters?${query.toString()}`)
-    letters.push(...(answer['dead_letters'] as readonly ShownLetter[]))
+    deadLetters.push(...(answer['dead_letters'] as readonly ShownDeadLetter[]))
     nextCursor = answer['next_cursor'] as string | null
-  } while (nextCursor !== null && letters.length < limit)
-  return { letters, nextCursor }
+  } while (nextCursor !== null && deadLetters.length < limit)
+  return { deadLetters, nextCursor }
 }
 
 function readLimit(options: Invocation['options']): number {
@@ -126,7 +126,7 @@ async function runThrough(invocation: Invocation, path: string): Promise<Record<
   do {
     const answer = await admin.send('POST', path, {
       ...what,
-      limit: RUN_LETTERS,
+      limit: RUN_DEAD_LETTERS,
       ...(cursor !== undefined && { cursor }),
     })
     for (const [name, count] of Object.entries(answer)) {

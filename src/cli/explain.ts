@@ -1,5 +1,5 @@
 /** `explain FILE`: what would be sent for these events, and why not. */
-import type { ExplainedEvent } from '../event/explain.ts'
+import type { ExplainedEvent } from '../events/explain.ts'
 import { firstOf, show, textOf, type Command } from './command.ts'
 import { EVENTS_FILE, readEventsFile } from './events-file.ts'
 import { renderTable } from './table.ts'
@@ -8,7 +8,7 @@ import { EXIT, misused } from './terminal.ts'
 export const explain: Command = {
   name: 'explain',
   words: 'FILE --account ID [--test]',
-  does: `shows how each value would be spelled (masked) and hashed, what is dropped and why; sends nothing. ${EVENTS_FILE}`,
+  does: `shows how each value would be normalized (masked) and hashed, what is dropped and why; sends nothing. ${EVENTS_FILE}`,
   positionals: 1,
   options: { account: { type: 'string' }, test: { type: 'boolean' } },
   async run(invocation) {
@@ -33,11 +33,11 @@ function renderEvent(event: ExplainedEvent, index: number): string {
   if (event.fields.length > 0) {
     lines.push(
       renderTable(
-        ['field', 'given', 'spelled', 'sha-256', 'note'],
-        event.fields.map(({ path, given, spelled, hash, note }) => [
+        ['field', 'given', 'normalized', 'sha-256', 'note'],
+        event.fields.map(({ path, given, normalized, hash, note }) => [
           path.replace('user_data.', ''),
           given,
-          spelled,
+          normalized,
           hash === null ? null : `${hash.slice(0, 12)}…`,
           note,
         ]),

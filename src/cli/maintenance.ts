@@ -1,4 +1,4 @@
-/** `reseal` and `salvage FILE`. */
+/** `reseal` and `recover FILE`. */
 import { basename } from 'node:path'
 import { firstOf, show, type Command } from './command.ts'
 import { EXIT } from './terminal.ts'
@@ -19,24 +19,24 @@ const reseal: Command = {
   },
 }
 
-const salvage: Command = {
-  name: 'salvage',
+const recover: Command = {
+  name: 'recover',
   words: 'FILE',
-  does: 'brings back what can be read of a queue that was set aside (relay.db.corrupt-…)',
+  does: 'brings back what can be read of a queue that was quarantined (relay.db.corrupt-…)',
   positionals: 1,
   async run(invocation) {
     // A path is taken as well: the log and `ls` show the name, a shell completes the path.
-    const answer = await invocation.admin.send('POST', '/salvage', { file: basename(firstOf(invocation)) })
+    const answer = await invocation.admin.send('POST', '/recover', { file: basename(firstOf(invocation)) })
     const of = (name: string) => Number(answer[name])
     show(
       invocation,
       answer,
       () =>
-        `salvaged ${of('events')} events in ${of('parcels')} parcels and ${of('dead_letters')} dead letters; ` +
-        `${of('duplicates')} were here already, ${of('unreadable')} parcels or letters cannot be read`,
+        `recovered ${of('events')} events in ${of('batches')} batches and ${of('dead_letters')} dead letters; ` +
+        `${of('duplicates')} were here already, ${of('unreadable')} batches or dead letters cannot be read`,
     )
     return EXIT.done
   },
 }
 
-export const maintenanceCommands: readonly Command[] = [reseal, salvage]
+export const maintenanceCommands: readonly Command[] = [reseal, recover]

@@ -11,7 +11,7 @@ interface ShownRow {
   readonly advice: readonly { readonly message: string }[]
 }
 
-const SHARES = ['em', 'ph', 'external_id', 'click_id', 'ip_and_user_agent', 'late', 'warned', 'refused']
+const SHARES = ['em', 'ph', 'external_id', 'click_id', 'ip_and_user_agent', 'late', 'warned', 'invalid']
 
 export const quality: Command = {
   name: 'quality',

@@ -12,7 +12,7 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   shutting_down: 'it is about to end: posts are taken until its port closes',
 }
 
-/** A screenful; when Pinterest is down every lane stands. */
+/** A screenful; when Pinterest is down every queue stands. */
 const TROUBLES_SHOWN = 50
 
 /** A time that no step has ended after: the plots of the console are not asked for. */
@@ -21,16 +21,16 @@ const LIVE = `/live?since=${10 ** 12 - 1}`
 export const status: Command = {
   name: 'status',
   words: '',
-  does: 'whether posts are taken, accounts and lanes that stand and what mends them, unusual volume, and the books; exit code 3 when posts are refused or something needs a person',
+  does: 'whether posts are taken, accounts and queues that stand and what mends them, unusual volume, and the totals; exit code 3 when posts are refused or something needs a person',
   positionals: 0,
   async run(invocation) {
     const { admin } = invocation
     const live = await admin.get(LIVE)
     const problem = live['problem'] as string | null
-    const [accounts, books, { volume }] = await Promise.all([
+    const [accounts, totals, { volume }] = await Promise.all([
       admin.get('/accounts'),
       // A store that is away cannot be asked, and must not take the rest away.
-      problem === null ? admin.get('/books') : (live['books'] as Answer | null),
+      problem === null ? admin.get('/totals') : (live['totals'] as Answer | null),
       admin.get('/volume'),
     ])
     const marked = (volume as readonly ShownVolume[]).filter(isMarked)
@@ -46,7 +46,7 @@ export const status: Command = {
       paused_accounts: paused,
       accounts_over_share: overShare,
       accounts_in_trouble: inTrouble,
-      books,
+      totals,
       unusual_volume: marked,
       needs_person: needsPerson,
     }
@@ -55,7 +55,7 @@ export const status: Command = {
         `${renderProblem(problem, overShare)}\naccounts: ${watched.length}, paused: ${paused}, in trouble: ${inTrouble}`,
         renderTroubles(troubles),
         ...(marked.length === 0 ? [] : [`unusual volume:\n${renderVolume(marked)}`]),
-        books === null ? 'the books cannot be read' : renderBooks(books),
+        totals === null ? 'the totals cannot be read' : renderTotals(totals),
       ].join('\n\n'),
     )
     return problem !== null || needsPerson ? EXIT.partly : EXIT.done
@@ -71,14 +71,14 @@ function renderProblem(problem: string | null, overShare: number): string {
 }
 
 function renderTroubles(troubles: readonly Trouble[]): string {
-  if (troubles.length === 0) return 'every lane calls'
+  if (troubles.length === 0) return 'every queue calls'
   const table = renderTable(
-    ['account', 'lane', 'status', 'tries again in', 'what mends it', 'label', 'last failure'],
+    ['account', 'queue', 'status', 'tries again in', 'what mends it', 'label', 'last failure'],
     troubles
       .slice(0, TROUBLES_SHOWN)
-      .map(({ account, lane, status, nextTryInSeconds, remedy }) => [
+      .map(({ account, queue, status, nextTryInSeconds, remedy }) => [
         account.ad_account_id,
-        lane,
+        queue,
         status,
         renderSeconds(nextTryInSeconds),
         remedy ?? 'time',
@@ -91,7 +91,7 @@ function renderTroubles(troubles: readonly Trouble[]): string {
   return left > 0 ? `${table}\nand ${left} more: account list shows all accounts` : table
 }
 
-function renderBooks(books: Answer): string {
+function renderTotals(totals: Answer): string {
   const names = ['received', 'delivered', 'rejected', 'expired', 'queued', 'duplicate', 'refused']
-  return renderTable(names, [names.map((name) => books[name] as number)])
+  return renderTable(names, [names.map((name) => totals[name] as number)])
 }

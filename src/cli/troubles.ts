@@ -9,7 +9,7 @@ export interface WatchedAccount {
     readonly last_failure: { readonly at: string; readonly reason: string } | null
   }
   readonly grant: { readonly status: string } | null
-  readonly lanes: readonly {
+  readonly queues: readonly {
     readonly test: boolean
     readonly status: string
     readonly next_try_in_seconds: number | null
@@ -19,7 +19,7 @@ export interface WatchedAccount {
 export interface Trouble {
   readonly account: WatchedAccount
   /** Undefined: of the account as a whole. */
-  readonly lane: 'live' | 'test' | undefined
+  readonly queue: 'live' | 'test' | undefined
   readonly status: string
   readonly nextTryInSeconds: number | null
   /** Undefined: it goes on by itself. */
@@ -28,7 +28,7 @@ export interface Trouble {
 
 const REMEDIES: Readonly<Record<string, string>> = {
   over_share:
-    'its posts get 503 until its queue drains: mend its lanes (account verify, set, resume), or raise STORE_LIMIT_BYTES',
+    'its posts get 503 until its queue drains: mend its queues (account verify, set, resume), or raise STORE_LIMIT_BYTES',
   paused: 'account resume',
   reauthorize: 'open /accounts/{id}/authorize of the admin port in a browser, and consent',
   no_token: 'consent at /accounts/{id}/authorize of the admin port, or account set gives a token',
@@ -46,29 +46,29 @@ export function findTroubles(accounts: readonly WatchedAccount[]): readonly Trou
 }
 
 function troublesOf(account: WatchedAccount): Trouble[] {
-  const ofLanes = account.lanes
+  const ofQueues = account.queues
     .filter(({ status }) => status !== 'open')
     .map(({ test, status, next_try_in_seconds: nextTryInSeconds }) => ({
       account,
-      lane: test ? ('test' as const) : ('live' as const),
+      queue: test ? ('test' as const) : ('live' as const),
       status,
       nextTryInSeconds,
       remedy: REMEDIES[status],
     }))
-  const told = new Set(ofLanes.map(({ status }) => status))
+  const told = new Set(ofQueues.map(({ status }) => status))
   const ofAccount = wordsFor(account)
     .filter((status) => !told.has(status))
     .map((status) => ({
       account,
-      lane: undefined,
+      queue: undefined,
       status,
       nextTryInSeconds: null,
       remedy: REMEDIES[status],
     }))
-  return [...ofAccount, ...ofLanes]
+  return [...ofAccount, ...ofQueues]
 }
 
-/** An account that has not sent anything since the start has no lane to tell it. */
+/** An account that has not sent anything since the start has no queue to tell it. */
 function wordsFor({ paused, over_share: isOverShare, token, grant }: WatchedAccount): string[] {
   return [
     ...(isOverShare ? ['over_share'] : []),

@@ -1,4 +1,4 @@
-/** Accounts: how each one's token does, its lanes, and what can be done about it. */
+/** Accounts: how each one's token does, its queues, and what can be done about it. */
 import { fill, h } from './dom.js'
 import { act, button, openAccountForm, openDelete, setPaused, verify } from './actions.js'
 import { span, time } from './format.js'
@@ -61,9 +61,9 @@ export function createAccounts(query) {
 
   /** @param {any} account */
   function showAccount(account) {
-    const { ad_account_id: id, label, token, grant, lanes, paused } = account
-    const troubles = lanes.filter(
-      (/** @type {any} */ lane) => lane.status !== 'open' && lane.status !== 'paused',
+    const { ad_account_id: id, label, token, grant, queues, paused } = account
+    const troubles = queues.filter(
+      (/** @type {any} */ queue) => queue.status !== 'open' && queue.status !== 'paused',
     )
     return h(
       'article.card',
@@ -74,7 +74,7 @@ export function createAccounts(query) {
           'p',
           {},
           h('span.state', { 'data-state': 'stands' }, 'over_share'),
-          ' Its posts get 503: more of its events wait than its share of the store holds. Mend its lanes.',
+          ' Its posts get 503: more of its events wait than its share of the store holds. Mend its queues.',
         ),
       h(
         'dl',
@@ -93,13 +93,13 @@ export function createAccounts(query) {
         fact('Last success', time(token.last_success_at)),
         fact('Country', account.country ?? '–'),
       ),
-      ...troubles.map((/** @type {any} */ lane) => {
-        const remedy = remedyOf(lane.status)
+      ...troubles.map((/** @type {any} */ queue) => {
+        const remedy = remedyOf(queue.status)
         return h(
           'p',
           {},
-          h('span.state', { 'data-state': remedy.state }, lane.status),
-          ` ${lane.test ? 'Test' : 'Live'} lane. ${remedy.means} `,
+          h('span.state', { 'data-state': remedy.state }, queue.status),
+          ` ${queue.test ? 'Test' : 'Live'} queue. ${remedy.means} `,
           act(id, remedy.action, load),
         )
       }),

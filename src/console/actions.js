@@ -107,7 +107,7 @@ export function openAccountForm(adAccountId, known, afterwards) {
       field(
         'Country',
         { name: 'country', maxlength: 2, pattern: '[A-Za-z]{2}', value: known?.country ?? '' },
-        'Two letters: reads phone numbers and postcodes of events that name no country.',
+        'Two dead letters: reads phone numbers and postcodes of events that name no country.',
       ),
       field('Dates of birth', {
         name: 'dob_format',

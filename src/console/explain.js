@@ -1,4 +1,4 @@
-/** Explain: paste events, see side by side how each value came, how it is spelled, and what Pinterest would get. */
+/** Explain: paste events, see side by side how each value came, how it is normalized, and what Pinterest would get. */
 import { cell, fill, h, row, table } from './dom.js'
 import { count } from './format.js'
 import { ask } from './session.js'
@@ -134,12 +134,12 @@ function showEvent(event) {
   const fields = h(
     'tbody',
     {},
-    ...event.fields.map((/** @type {any} */ { path, given, spelled, hash, note }) =>
+    ...event.fields.map((/** @type {any} */ { path, given, normalized, hash, note }) =>
       row(
         cell('Field', h('code', {}, path)),
         cell('Came as', given),
-        cell('Spelled', spelled ?? h('span.quiet', {}, hash === null ? 'dropped' : 'came hashed')),
-        cell('Sent as', hash === null ? (spelled === null ? '–' : 'text') : h('code.hash', {}, hash)),
+        cell('Normalized', normalized ?? h('span.quiet', {}, hash === null ? 'dropped' : 'came hashed')),
+        cell('Sent as', hash === null ? (normalized === null ? '–' : 'text') : h('code.hash', {}, hash)),
         cell('Note', note),
       ),
     ),
@@ -153,10 +153,11 @@ function showEvent(event) {
       `${event.event_name ?? 'No name'} `,
       h('code', {}, event.event_id ?? ''),
       ' ',
-      h('span.state', { 'data-state': isGood ? 'good' : 'stands' }, isGood ? 'would be sent' : 'refused'),
+      h('span.state', { 'data-state': isGood ? 'good' : 'stands' }, isGood ? 'would be sent' : 'invalid'),
     ),
     event.message && h('p.problem', {}, event.message),
-    event.fields.length > 0 && table('User data', ['Field', 'Came as', 'Spelled', 'Sent as', 'Note'], fields),
+    event.fields.length > 0 &&
+      table('User data', ['Field', 'Came as', 'Normalized', 'Sent as', 'Note'], fields),
     event.warnings.length > 0 &&
       h(
         'ul.warnings',

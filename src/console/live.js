@@ -1,4 +1,4 @@
-/** Live: whether posts are taken, the last half hour, and the lanes with what mends them. */
+/** Live: whether posts are taken, the last half hour, and the queues with what mends them. */
 import { cell, fill, h, keyedRows, row, setText, table } from './dom.js'
 import { count, duration, rate, size, span } from './format.js'
 import { createPlot } from './plots.js'
@@ -9,7 +9,7 @@ import { ask } from './session.js'
 
 /** @typedef {{ level: number | null, capacity: number }} Bucket */
 /**
- * @typedef {object} Lane
+ * @typedef {object} Queue
  * @property {string} ad_account_id
  * @property {string} label
  * @property {boolean} test
@@ -18,8 +18,8 @@ import { ask } from './session.js'
  * @property {number} calls_in_flight
  * @property {number} queued
  * @property {number | null} oldest_age_seconds
- * @property {Bucket} guard
- * @property {Bucket} door
+ * @property {Bucket} call_limiter
+ * @property {Bucket} post_limiter
  */
 /** @typedef {Record<string, number | null> & { at: number }} Sample */
 
@@ -37,7 +37,7 @@ const PROBLEMS = {
 
 /** @returns {import('./main.js').View} */
 export function createLive() {
-  const verdict = h('p.verdict', { role: 'status' }, 'Looking…')
+  const outcome = h('p.outcome', { role: 'status' }, 'Looking…')
   const tiles = {
     posts: tile('Posts per second'),
     delivered: tile('Delivered events per second'),
@@ -57,8 +57,8 @@ export function createLive() {
       ],
       show: perSecond,
     }),
-    verdicts: createPlot({
-      title: 'Verdicts, events per second',
+    outcomes: createPlot({
+      title: 'Outcomes, events per second',
       lines: [
         { name: 'delivered', color: '--good' },
         { name: 'refused', color: '--warn', isDashed: true },
@@ -77,34 +77,34 @@ export function createLive() {
       show: duration,
     }),
     depth: createPlot({
-      title: 'Lane depth, events waiting',
+      title: 'Queue depth, events waiting',
       lines: [{ name: 'waiting', color: '--one' }],
       show: count,
       isWhole: true,
     }),
   }
-  const books = h('dl.books')
+  const totals = h('dl.totals')
   const body = h('tbody')
-  const laneNote = h('p.quiet')
-  const showLanes = keyedRows(body, laneName, createLaneRow)
+  const queueNote = h('p.quiet')
+  const showQueues = keyedRows(body, queueName, createQueueRow)
   const element = h(
     'div',
     {},
-    verdict,
+    outcome,
     h('div.tiles', {}, ...Object.values(tiles).map((one) => one.element)),
     h('div.plots', {}, ...Object.values(plots).map((plot) => plot.element)),
     h(
       'section',
-      { 'aria-labelledby': 'lanes' },
-      h('h2', { id: 'lanes' }, 'Lanes'),
-      laneNote,
+      { 'aria-labelledby': 'queues' },
+      h('h2', { id: 'queues' }, 'Queues'),
+      queueNote,
       table(
-        'Lanes',
-        ['Account', 'Lane', 'State', 'Waiting', 'Oldest event', 'Calls left', 'Posts left', 'Action'],
+        'Queues',
+        ['Account', 'Queue', 'State', 'Waiting', 'Oldest event', 'Calls left', 'Posts left', 'Action'],
         body,
       ),
     ),
-    h('section', { 'aria-labelledby': 'books' }, h('h2', { id: 'books' }, 'Books'), books),
+    h('section', { 'aria-labelledby': 'totals' }, h('h2', { id: 'totals' }, 'Totals'), totals),
   )
 
   /** @type {Sample[]} */
@@ -120,16 +120,16 @@ export function createLive() {
       samples = samples.slice(-SAMPLES_SHOWN)
       render(answer)
     } catch (error) {
-      fill(verdict, h('b.bad', {}, /** @type {Error} */ (error).message))
+      fill(outcome, h('b.bad', {}, /** @type {Error} */ (error).message))
     }
   }
 
   /** @param {any} answer */
   function render(answer) {
-    const standing = answer.lanes.filter(
-      (/** @type {Lane} */ { status }) => remedyOf(status).state === 'stands',
+    const standing = answer.queues.filter(
+      (/** @type {Queue} */ { status }) => remedyOf(status).state === 'stands',
     )
-    renderVerdict(answer.problem, answer.lanes_standing ?? standing.length)
+    renderOutcome(answer.problem, answer.queues_standing ?? standing.length)
     const step = answer.step_seconds
     const now = samples.slice(-NOW_STEPS)
     const mean = (/** @type {string} */ name) =>
@@ -139,9 +139,9 @@ export function createLive() {
     tiles.latency.set(
       duration(now.findLast((sample) => sample['post_p99_seconds'] !== null)?.['post_p99_seconds']),
     )
-    tiles.queued.set(count(answer.books?.queued))
-    const ages = answer.lanes.map((/** @type {Lane} */ lane) => lane.oldest_age_seconds ?? 0)
-    tiles.age.set(answer.books?.queued ? span(Math.max(0, ...ages)) : '–')
+    tiles.queued.set(count(answer.totals?.queued))
+    const ages = answer.queues.map((/** @type {Queue} */ queue) => queue.oldest_age_seconds ?? 0)
+    tiles.age.set(answer.totals?.queued ? span(Math.max(0, ...ages)) : '–')
     tiles.store.set(
       answer.store ? size(answer.store.used_bytes) : '–',
       answer.store && `${size(answer.store.disk_free_bytes)} free`,
@@ -151,7 +151,7 @@ export function createLive() {
     const each = (/** @type {string} */ name) => samples.map((sample) => (sample[name] ?? 0) / step)
     const raw = (/** @type {string} */ name) => samples.map((sample) => sample[name] ?? null)
     plots.throughput.set(times, [each('posts'), each('calls'), each('turned_away')])
-    plots.verdicts.set(times, [
+    plots.outcomes.set(times, [
       each('delivered'),
       each('refused'),
       samples.map((sample) => ((sample['rejected'] ?? 0) + (sample['expired'] ?? 0)) / step),
@@ -161,18 +161,18 @@ export function createLive() {
     plots.depth.set(times, [raw('queued')])
 
     setText(
-      laneNote,
-      answer.lane_count === 0
-        ? 'No lane yet: a lane begins with the first post of an account.'
-        : answer.lane_count > answer.lanes.length
-          ? `The ${answer.lanes.length} that matter most of ${answer.lane_count}.`
+      queueNote,
+      answer.queue_count === 0
+        ? 'No queue yet: a queue begins with the first post of an account.'
+        : answer.queue_count > answer.queues.length
+          ? `The ${answer.queues.length} that matter most of ${answer.queue_count}.`
           : 'Those that stand first, then those with the most events.',
     )
-    showLanes(answer.lanes)
-    if (answer.books) {
+    showQueues(answer.queues)
+    if (answer.totals) {
       fill(
-        books,
-        ...Object.entries(answer.books).map(([name, value]) =>
+        totals,
+        ...Object.entries(answer.totals).map(([name, value]) =>
           h('div', {}, h('dt', {}, name), h('dd', {}, count(value))),
         ),
       )
@@ -180,16 +180,16 @@ export function createLive() {
   }
 
   /** @param {string | null} problem @param {number} standing */
-  function renderVerdict(problem, standing) {
+  function renderOutcome(problem, standing) {
     const text = problem
       ? (PROBLEMS[problem] ?? problem)
       : standing > 0
-        ? `Posts are taken. ${standing === 1 ? 'A lane stands and waits' : `${standing} lanes stand and wait`} for a person: see below.`
-        : 'Posts are taken, and every lane goes on by itself.'
+        ? `Posts are taken. ${standing === 1 ? 'A queue stands and waits' : `${standing} queues stand and wait`} for a person: see below.`
+        : 'Posts are taken, and every queue goes on by itself.'
     const name = problem ? 'bad' : standing > 0 ? 'warn' : 'good'
-    if (verdict.dataset['state'] === name && verdict.textContent === text) return
-    verdict.dataset['state'] = name
-    fill(verdict, text)
+    if (outcome.dataset['state'] === name && outcome.textContent === text) return
+    outcome.dataset['state'] = name
+    fill(outcome, text)
   }
 
   const end = poll(LOOK_EVERY_MS, look)
@@ -201,14 +201,14 @@ export function createLive() {
     },
   }
 
-  /** @param {Lane} first */
-  function createLaneRow(first) {
+  /** @param {Queue} first */
+  function createQueueRow(first) {
     const state = h('span.state')
     const means = h('small')
     const waiting = h('span')
     const oldest = h('span')
-    const guard = gauge('calls left')
-    const door = gauge('posts left')
+    const callLimiter = gauge('calls left')
+    const postLimiter = gauge('posts left')
     const action = h('span')
     let shownAction = ''
     const name = first.label === '' ? first.ad_account_id : first.label
@@ -222,43 +222,43 @@ export function createLive() {
           h('small', {}, first.ad_account_id),
         ),
       ),
-      cell('Lane', first.test ? 'test' : 'live'),
+      cell('Queue', first.test ? 'test' : 'live'),
       cell('State', h('div', {}, state, means)),
       cell('Waiting', waiting),
       cell('Oldest event', oldest),
-      cell('Calls left', guard.element),
-      cell('Posts left', door.element),
+      cell('Calls left', callLimiter.element),
+      cell('Posts left', postLimiter.element),
       cell('Action', action),
     )
     return {
       element,
-      /** @param {Lane} lane */
-      update(lane) {
-        const remedy = remedyOf(lane.status)
+      /** @param {Queue} queue */
+      update(queue) {
+        const remedy = remedyOf(queue.status)
         state.dataset['state'] = remedy.state
-        setText(state, lane.status)
-        const next = lane.next_try_in_seconds
+        setText(state, queue.status)
+        const next = queue.next_try_in_seconds
         setText(
           means,
-          lane.status === 'open'
+          queue.status === 'open'
             ? ''
             : `${remedy.means}${next === null ? '' : ` Tries again in ${span(next)}.`}`,
         )
-        setText(waiting, count(lane.queued))
-        setText(oldest, span(lane.oldest_age_seconds))
-        guard.set(lane.guard)
-        door.set(lane.door)
+        setText(waiting, count(queue.queued))
+        setText(oldest, span(queue.oldest_age_seconds))
+        callLimiter.set(queue.call_limiter)
+        postLimiter.set(queue.post_limiter)
         const wanted = remedy.action ?? ''
         if (wanted === shownAction) return
         shownAction = wanted
-        fill(action, act(lane.ad_account_id, remedy.action, look))
+        fill(action, act(queue.ad_account_id, remedy.action, look))
       },
     }
   }
 }
 
-/** @param {Lane} lane */
-function laneName({ ad_account_id: id, test }) {
+/** @param {Queue} queue */
+function queueName({ ad_account_id: id, test }) {
   return `${id}/${test}`
 }
 

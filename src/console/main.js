@@ -5,7 +5,7 @@ import { isLoggedIn, logIn, logOut, whenLoggedOut } from './session.js'
 import { createAccounts } from './accounts.js'
 import { createExplain } from './explain.js'
 import { createKeys } from './keys.js'
-import { createLetters } from './letters.js'
+import { createDeadLetters } from './dead-letters.js'
 import { createLive } from './live.js'
 import { createQuality } from './quality.js'
 
@@ -19,7 +19,7 @@ const VIEWS = [
   { path: '', title: 'Live', create: createLive },
   { path: 'accounts', title: 'Accounts', create: createAccounts },
   { path: 'keys', title: 'Keys', create: createKeys },
-  { path: 'dead-letters', title: 'Dead letters', create: createLetters },
+  { path: 'dead-letters', title: 'Dead letters', create: createDeadLetters },
   { path: 'explain', title: 'Explain', create: createExplain },
   { path: 'quality', title: 'Match quality', create: createQuality },
 ]

@@ -13,10 +13,10 @@ const SHARES = [
   ['ip_and_user_agent', 'IP and agent'],
   ['late', 'Late'],
   ['warned', 'Warned'],
-  ['refused', 'Refused'],
+  ['invalid', 'Refused'],
 ]
 /** Of these a high share is bad. */
-const BAD = new Set(['late', 'warned', 'refused'])
+const BAD = new Set(['late', 'warned', 'invalid'])
 const LOOK_EVERY_MS = 15_000
 const ADVICE_SHOWN = 6
 /** Rows of a table, and pieces of advice: more than a person reads. An account's own are found by its number. */

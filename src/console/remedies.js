@@ -1,4 +1,4 @@
-/** What a lane's status means, how bad it is, and what mends it. */
+/** What a queue's status means, how bad it is, and what mends it. */
 
 /**
  * @typedef {object} Remedy
@@ -16,7 +16,7 @@ const REMEDIES = {
     state: 'waits',
     means: 'Pinterest says that it is down. One trial call leaves after each pause.',
   },
-  rate_limited: { state: 'waits', means: 'Pinterest said 429. The lane waits as long as it asked for.' },
+  rate_limited: { state: 'waits', means: 'Pinterest said 429. The queue waits as long as it asked for.' },
   unauthorized: { state: 'stands', means: 'Pinterest does not know the token.', action: 'token' },
   forbidden: { state: 'stands', means: 'The token may not send for this account.', action: 'token' },
   reauthorize: { state: 'stands', means: 'The token and its grant are refused.', action: 'consent' },

@@ -1,14 +1,14 @@
-/** The body of a call: the join of the pieces' bytes. Nothing is parsed or serialized again. */
+/** The body of a call: the join of the slices' bytes. Nothing is parsed or serialized again. */
 import { EVENT_SEPARATOR } from '../store/payload.ts'
-import type { Piece } from './parcel.ts'
+import type { Slice } from './batch.ts'
 
 const OPENING = Buffer.from('{"data":[')
 const SEPARATOR = Buffer.from(EVENT_SEPARATOR)
 const CLOSING = Buffer.from(']}')
 
-export function callBody(pieces: readonly Piece[]): Uint8Array {
+export function callBody(slices: readonly Slice[]): Uint8Array {
   const parts: Uint8Array[] = [OPENING]
-  for (const { payload } of pieces) {
+  for (const { payload } of slices) {
     if (parts.length > 1) parts.push(SEPARATOR)
     parts.push(payload)
   }

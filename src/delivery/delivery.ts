@@ -1,43 +1,43 @@
 /**
- * Delivery: the one driver of all lanes. It lets calls leave as slots, gates and the guard allow, and acts on what
- * Pinterest answers. The decisions are pure and live beside it (lane, gate, verdict, retry).
+ * Delivery: the one driver of all queues. It lets calls leave as slots, breakers and the call limiter allow, and acts on what
+ * Pinterest answers. The decisions are pure and live beside it (queue, breaker, decision, retry).
  *
- * Natural batching: a call leaves at once while its lane has a free slot; while all slots are busy, parcels gather and
+ * Natural batching: a call leaves at once while its queue has a free slot; while all slots are busy, batches gather and
  * leave together in the next one. So nothing waits when there is little to do, and calls grow when there is much.
  */
 import TinyQueue from 'tinyqueue'
-import type { Guard } from '../budget/guard.ts'
+import type { CallLimiter } from '../limits/call-limiter.ts'
 import { orAfter, type Clock } from '../clock.ts'
-import { codeOf, placeOf, type Log } from '../log.ts'
-import type { Metrics } from '../metrics.ts'
+import { codeOf, placeOf, type Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { CallOutcome, Pinterest } from '../pinterest/outcome.ts'
-import type { LaneKey, LeasedParcel, Store } from '../store/store.ts'
-import type { PostTrace, Tracing } from '../tracing/tracing.ts'
+import type { QueueKey, LeasedBatch, Store } from '../store/store.ts'
+import type { PostTrace, Tracing } from '../telemetry/tracing.ts'
 import type { Vault } from '../vault/vault.ts'
-import { createAct } from './act.ts'
+import { createActOnDecision } from './act-on-decision.ts'
 import { callBody } from './call-body.ts'
 import { expireEvents } from './expire.ts'
-import { afterCall, learn, learnedOf, reopen, type CallResult, type LearnedGate } from './gate.ts'
-import { nextTryAtMs, stateOf, type LaneState } from './lane-state.ts'
-import { Lane } from './lane.ts'
-import { noteFailure, parcelOf, type EventOutcome, type Piece } from './parcel.ts'
+import { afterCall, learn, learnedOf, reopen, type CallResult, type LearnedBreaker } from './breaker.ts'
+import { nextTryAtMs, stateOf, type QueueState } from './queue-state.ts'
+import { Queue } from './queue.ts'
+import { noteFailure, batchOf, type EventOutcome, type Slice } from './batch.ts'
 import { createOutage } from './outage.ts'
 import { createPersist } from './persist.ts'
 import { createRunning } from './running.ts'
-import { reportCall, reportGate } from './report.ts'
+import { reportCall, reportBreaker } from './report.ts'
 import { backoffMs } from './retry.ts'
-import { groupOf, membersOf, type Group } from './search.ts'
-import { createSettling } from './settling.ts'
+import { groupOf, membersOf, type Group } from './bisect.ts'
+import { createAcknowledgements } from './acknowledgements.ts'
 import { createStallSweep } from './stall-sweep.ts'
-import { createSupply } from './supply.ts'
+import { createPrefetch } from './prefetch.ts'
 import type { TokenWatch } from './token-watch.ts'
-import { judge, type Verdict } from './verdict.ts'
-import { createWaits } from './waits.ts'
+import { decide, type Decision } from './decision.ts'
+import { createWaitingPosts } from './waiting-posts.ts'
 
 export interface DeliveryOptions {
   readonly store: Store
   readonly pinterest: Pinterest
-  readonly guard: Guard
+  readonly callLimiter: CallLimiter
   readonly vault: Vault
   readonly clock: Clock
   /** In [0, 1). */
@@ -53,45 +53,56 @@ export interface DeliveryOptions {
   readonly log: Log
   readonly metrics: Metrics
   readonly tracing: Tracing
-  /** For other replicas: what a lane's gate is like from now on, or that of all lanes. */
-  readonly onGate?: (lane: LaneKey | 'all', gate: LearnedGate) => void
+  /** For other replicas: what a queue's breaker is like from now on, or that of all queues. */
+  readonly onBreaker?: (queue: QueueKey | 'all', breaker: LearnedBreaker) => void
 }
 
 export interface Delivery {
   /** Picks up what an earlier process left in the store. */
   start(): Promise<void>
   /**
-   * Takes over a committed parcel with its lease. Resolves with what became of each event of it (in the stored order)
-   * once all have a final verdict, or after `waitMs`, whichever is first; delivery goes on either way.
+   * Takes over a committed batch with its lease. Resolves with what became of each event of it (in the stored order)
+   * once all have a final decision, or after `waitMs`, whichever is first; delivery goes on either way.
    */
-  deliver(leased: LeasedParcel, waitMs: number, trace?: PostTrace): Promise<readonly EventOutcome[]>
-  /** More of the lane waits in the store than before, and not because of `deliver`. */
-  wake(lane: LaneKey): void
+  deliver(leased: LeasedBatch, waitMs: number, trace?: PostTrace): Promise<readonly EventOutcome[]>
+  /** More of the queue waits in the store than before, and not because of `deliver`. */
+  wake(queue: QueueKey): void
   /** An account was registered, rotated, paused, resumed or removed. */
   goOn(adAccountId: string): void
-  /** Another replica learned this of a lane, or of Pinterest as a whole. */
-  learn(lane: LaneKey | 'all', gate: LearnedGate): void
+  /** Another replica learned this of a queue, or of Pinterest as a whole. */
+  learn(queue: QueueKey | 'all', breaker: LearnedBreaker): void
   /** What is leased is not this process's any more: it is in other hands, and must not be sent. Posts get their 202. */
   letGoOfAll(): void
   /** Of one account, or all. */
-  lanes(adAccountId?: string): readonly LaneState[]
+  queues(adAccountId?: string): readonly QueueState[]
   callsInFlight(): number
-  /** The store has not written a verdict for long: no post should be taken. */
+  /** The store has not written a decision for long: no post should be taken. */
   isStuck(): boolean
   /** No call leaves from now on; resolves when those in flight have ended, or after `patienceMs`. */
   stop(patienceMs: number): Promise<void>
   /** Ends every post's wait with what is known, now and from now on. */
-  endWaits(): void
-  /** After `stop`, and once no call can be under way any more: writes the last verdicts. What waits stays in the store. */
+  endWaiting(): void
+  /** After `stop`, and once no call can be under way any more: writes the last decisions. What waits stays in the store. */
   close(): Promise<void>
 }
 
 export function createDelivery(options: DeliveryOptions): Delivery {
-  const { store, pinterest, guard, vault, clock, random, isClockTrusted, tokenWatch, log, metrics, tracing } =
-    options
-  const lanes = new Map<string, Lane>()
-  const timers = new Map<Lane, () => void>()
-  const scheduled = new TinyQueue<Lane>([], (a, b) => a.servedTurn - b.servedTurn)
+  const {
+    store,
+    pinterest,
+    callLimiter,
+    vault,
+    clock,
+    random,
+    isClockTrusted,
+    tokenWatch,
+    log,
+    metrics,
+    tracing,
+  } = options
+  const queues = new Map<string, Queue>()
+  const timers = new Map<Queue, () => void>()
+  const scheduled = new TinyQueue<Queue>([], (a, b) => a.servedNumber - b.servedNumber)
   let turn = 0
   let callsInFlight = 0
   let isPumpDue = false
@@ -102,11 +113,11 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const underWay = new Set<Group>()
   const calls = createRunning()
   const running = createRunning()
-  const waits = createWaits(clock)
+  const waitingPosts = createWaitingPosts(clock)
   const persist = createPersist({ clock, log, isClosing: () => isClosing })
-  const settling = createSettling({
+  const acknowledgements = createAcknowledgements({
     store,
-    waits,
+    waitingPosts,
     running,
     persist,
     clock,
@@ -114,179 +125,179 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     log,
     onCaughtUp: pumpSoon,
   })
-  const { settle } = settling
+  const { acknowledge } = acknowledgements
   const stallSweep = createStallSweep({
     clock,
     log,
-    lanes: () => lanes.values(),
-    laneOf,
+    queues: () => queues.values(),
+    queueOf,
     backlog: () => store.backlog(),
     isForgotten,
     ask: schedule,
     onStalled: () => metrics.queueStalled(),
   })
-  const supply = createSupply({
+  const prefetch = createPrefetch({
     store,
-    waits,
+    waitingPosts,
     running,
     persist,
     clock,
     log,
     isPaused,
     onChange: schedule,
-    onLeased: (lane, batches) => stallSweep.leased(lane, batches),
+    onLeased: (queue, leasedCount) => stallSweep.leased(queue, leasedCount),
   })
-  const act = createAct({ supply, settle, clock, random })
-  const outage = createOutage<Lane>({
+  const actOnDecision = createActOnDecision({ prefetch, acknowledge, clock, random })
+  const outage = createOutage<Queue>({
     clock,
     random,
     log,
     onChange: schedule,
-    onGate: (gate) => options.onGate?.('all', gate),
+    onBreaker: (breaker) => options.onBreaker?.('all', breaker),
   })
-  guard.onRefill((adAccountId) => {
+  callLimiter.onRefill((adAccountId) => {
     for (const kind of ['live', 'test']) {
-      const lane = lanes.get(`${adAccountId}/${kind}`)
-      if (lane) schedule(lane)
+      const queue = queues.get(`${adAccountId}/${kind}`)
+      if (queue) schedule(queue)
     }
   })
 
-  function laneOf({ adAccountId, isTest }: LaneKey): Lane {
+  function queueOf({ adAccountId, isTest }: QueueKey): Queue {
     const name = `${adAccountId}/${isTest ? 'test' : 'live'}`
-    let lane = lanes.get(name)
-    if (!lane) {
-      lane = new Lane({ adAccountId, isTest })
-      lanes.set(name, lane)
+    let queue = queues.get(name)
+    if (!queue) {
+      queue = new Queue({ adAccountId, isTest })
+      queues.set(name, queue)
     }
-    return lane
+    return queue
   }
 
-  function wake(key: LaneKey): void {
-    const lane = laneOf(key)
-    lane.hasMoreInStore = true
-    schedule(lane)
+  function wake(key: QueueKey): void {
+    const queue = queueOf(key)
+    queue.hasMoreInStore = true
+    schedule(queue)
   }
 
   // -- who may call next ------------------------------------------------------------------------------------------
 
-  function schedule(lane: Lane): void {
-    if (!lane.isScheduled) {
-      lane.isScheduled = true
-      scheduled.push(lane)
+  function schedule(queue: Queue): void {
+    if (!queue.isScheduled) {
+      queue.isScheduled = true
+      scheduled.push(queue)
     }
     pumpSoon()
   }
 
   function isPumpHeldUp(): boolean {
-    return isPumpDue || callsInFlight >= options.callsInFlightTotal || settling.isBehind()
+    return isPumpDue || callsInFlight >= options.callsInFlightTotal || acknowledgements.isBehind()
   }
 
   /** Nothing forbids its calls for good, and no timer, call, lease or turn of it is to come. See stall-sweep.ts. */
-  function isForgotten(lane: Lane): boolean {
-    if (lane.isScheduled) return !isPumpHeldUp()
+  function isForgotten(queue: Queue): boolean {
+    if (queue.isScheduled) return !isPumpHeldUp()
     const isAskedAgain =
-      timers.has(lane) ||
-      lane.callsInFlight > 0 ||
-      lane.isLeasing ||
-      supply.waitsForTurn(lane) ||
-      outage.blocks(lane)
-    return !isAskedAgain && !isPaused(lane)
+      timers.has(queue) ||
+      queue.callsInFlight > 0 ||
+      queue.isLeasing ||
+      prefetch.waitsForTurn(queue) ||
+      outage.blocks(queue)
+    return !isAskedAgain && !isPaused(queue)
   }
 
-  /** After the microtasks of this turn: parcels that were committed together leave together. */
+  /** After the microtasks of this turn: batches that were committed together leave together. */
   function pumpSoon(): void {
     if (isPumpDue || isStopped) return
     isPumpDue = true
     setImmediate(pump)
   }
 
-  /** One call for the lane that was served longest ago, and again: a long lane delays another by one call at most. */
+  /** One call for the queue that was served longest ago, and again: a long queue delays another by one call at most. */
   function pump(): void {
     isPumpDue = false
-    while (callsInFlight < options.callsInFlightTotal && !isStopped && !settling.isBehind()) {
-      const lane = scheduled.pop()
-      if (!lane) return
-      lane.isScheduled = false
-      if (!tryCall(lane)) continue
-      lane.servedTurn = ++turn
-      schedule(lane)
+    while (callsInFlight < options.callsInFlightTotal && !isStopped && !acknowledgements.isBehind()) {
+      const queue = scheduled.pop()
+      if (!queue) return
+      queue.isScheduled = false
+      if (!tryCall(queue)) continue
+      queue.servedNumber = ++turn
+      schedule(queue)
     }
   }
 
-  /** Lets one call of the lane leave if nothing forbids it; else sees to it that the lane is asked again in time. */
-  function tryCall(lane: Lane): boolean {
-    stallSweep.asked(lane)
-    if (isPaused(lane)) {
-      supply.parkIfStopped(lane)
+  /** Lets one call of the queue leave if nothing forbids it; else sees to it that the queue is asked again in time. */
+  function tryCall(queue: Queue): boolean {
+    stallSweep.asked(queue)
+    if (isPaused(queue)) {
+      prefetch.parkIfStopped(queue)
       return false
     }
     // One moment for all that is compared: a pause that ends between two readings would refuse, and not be waited for.
     const nowMs = clock.monotonicMs()
-    supply.refill(lane, nowMs)
-    if (!lane.mayCall(nowMs, options.callsInFlight)) {
-      const changeMs = lane.nextChangeMs(nowMs)
-      if (changeMs !== undefined) wakeIn(lane, changeMs - nowMs)
+    prefetch.refill(queue, nowMs)
+    if (!queue.mayCall(nowMs, options.callsInFlight)) {
+      const changeMs = queue.nextChangeMs(nowMs)
+      if (changeMs !== undefined) wakeIn(queue, changeMs - nowMs)
       return false
     }
-    if (!outage.passes(lane)) return false
-    const { adAccountId } = lane.key
-    const waitMs = guard.take(adAccountId)
+    if (!outage.passes(queue)) return false
+    const { adAccountId } = queue.key
+    const waitMs = callLimiter.take(adAccountId)
     if (waitMs > 0) {
-      lane.waitsForGuardSinceMs ??= nowMs
-      wakeIn(lane, waitMs)
+      queue.waitsForCallLimiterSinceMs ??= nowMs
+      wakeIn(queue, waitMs)
       return false
     }
-    metrics.guardWaited((nowMs - (lane.waitsForGuardSinceMs ?? nowMs)) / 1000)
-    lane.waitsForGuardSinceMs = undefined
-    const taken = lane.takeCall(clock.wallMs())
-    if (dropLost(lane, taken)) {
-      guard.finished(adAccountId)
+    metrics.callLimiterWaited((nowMs - (queue.waitsForCallLimiterSinceMs ?? nowMs)) / 1000)
+    queue.waitsForCallLimiterSinceMs = undefined
+    const taken = queue.takeCall(clock.wallMs())
+    if (dropLost(queue, taken)) {
+      callLimiter.finished(adAccountId)
       return true
     }
-    const pieces = withoutExpired(lane, taken.pieces)
-    if (pieces.length > 0) calls.add(call(lane, { ...taken, pieces }))
+    const slices = withoutExpired(queue, taken.slices)
+    if (slices.length > 0) calls.add(call(queue, { ...taken, slices }))
     else {
-      guard.finished(adAccountId)
-      for (const piece of membersOf({ ...taken, pieces })) lane.add(piece)
+      callLimiter.finished(adAccountId)
+      for (const slice of membersOf({ ...taken, slices })) queue.add(slice)
     }
     return true
   }
 
-  function isPaused({ key }: Lane): boolean {
-    // Without its account a lane has no token; its events stay for when the account is registered again.
+  function isPaused({ key }: Queue): boolean {
+    // Without its account a queue has no token; its events stay for when the account is registered again.
     return vault.account(key.adAccountId)?.isPaused !== false
   }
 
-  function wakeIn(lane: Lane, delayMs: number): void {
-    timers.get(lane)?.()
+  function wakeIn(queue: Queue, delayMs: number): void {
+    timers.get(queue)?.()
     const cancel = clock.after(Math.max(0, delayMs), () => {
-      timers.delete(lane)
-      schedule(lane)
+      timers.delete(queue)
+      schedule(queue)
     })
-    timers.set(lane, cancel)
+    timers.set(queue, cancel)
   }
 
   /** What was under way when the leases were lost, and came back to be tried again. */
-  function dropLost(lane: Lane, group: Group): boolean {
+  function dropLost(queue: Queue, group: Group): boolean {
     const members = membersOf(group)
-    const lost = members.filter(({ parcel }) => parcel.isLost)
+    const lost = members.filter(({ batch }) => batch.isLost)
     if (lost.length === 0) return false
-    supply.replace(lane, lost, [])
-    for (const piece of members) if (!piece.parcel.isLost) lane.add(piece)
+    prefetch.replace(queue, lost, [])
+    for (const slice of members) if (!slice.batch.isLost) queue.add(slice)
     return true
   }
 
-  function withoutExpired(lane: Lane, pieces: readonly Piece[]): Piece[] {
-    if (lane.key.isTest) return [...pieces]
+  function withoutExpired(queue: Queue, slices: readonly Slice[]): Slice[] {
+    if (queue.key.isTest) return [...slices]
     const oldestS = (clock.wallMs() - options.maxEventAgeMs) / 1000
-    return pieces.flatMap((piece) => {
-      if (piece.oldestEventTimeS >= oldestS || !isClockTrusted()) return [piece]
-      const { expired, kept } = expireEvents(piece, oldestS)
-      supply.replace(lane, [piece], kept ? [kept] : [])
+    return slices.flatMap((slice) => {
+      if (slice.oldestEventTimeS >= oldestS || !isClockTrusted()) return [slice]
+      const { expired, kept } = expireEvents(slice, oldestS)
+      prefetch.replace(queue, [slice], kept ? [kept] : [])
       if (expired) {
         const errorMessage = 'The event grew too old before Pinterest took it.'
         const outcome: EventOutcome = { status: 'expired', errorMessage, warningMessage: '' }
-        settle([{ piece: expired, outcomes: expired.positions.map(() => outcome) }], 'too_old')
+        acknowledge([{ slice: expired, outcomes: expired.positions.map(() => outcome) }], 'too_old')
       }
       return kept ? [kept] : []
     })
@@ -295,49 +306,49 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   // -- one call ---------------------------------------------------------------------------------------------------
 
   /** Never rejects. */
-  async function call(lane: Lane, group: Group): Promise<void> {
-    const { pieces } = group
-    const { adAccountId, isTest } = lane.key
+  async function call(queue: Queue, group: Group): Promise<void> {
+    const { slices } = group
+    const { adAccountId, isTest } = queue.key
     const token = vault.tokenOf(adAccountId) ?? ''
-    const wasTrial = lane.gate.status === 'closed'
+    const wasTrial = queue.breaker.status === 'closed'
     const wasOutageTrial = outage.left()
-    const eventCount = pieces.reduce((sum, { positions }) => sum + positions.length, 0)
+    const eventCount = slices.reduce((sum, { positions }) => sum + positions.length, 0)
     const startedMs = clock.monotonicMs()
-    lane.callsInFlight += 1
+    queue.callsInFlight += 1
     callsInFlight += 1
     const trace = tracing.beginCall({
       adAccountId,
       isTest,
       events: eventCount,
-      posts: () => [...new Set(pieces.map(({ parcel }) => parcel.trace))],
+      posts: () => [...new Set(slices.map(({ batch }) => batch.trace))],
     })
     underWay.add(group)
-    const outcome = await pinterest.sendEvents({ adAccountId, isTest, token, body: callBody(pieces) })
+    const outcome = await pinterest.sendEvents({ adAccountId, isTest, token, body: callBody(slices) })
     underWay.delete(group)
-    lane.callsInFlight -= 1
+    queue.callsInFlight -= 1
     callsInFlight -= 1
-    guard.finished(adAccountId)
+    callLimiter.finished(adAccountId)
     trace.end(
       outcome.kind === 'answered'
         ? { status: outcome.status, outcome: outcome.kind }
         : { status: undefined, outcome: outcome.reason },
     )
 
-    const verdict = judge(outcome, eventCount, clock.wallMs())
+    const decision = decide(outcome, eventCount, clock.wallMs())
     const durationMs = clock.monotonicMs() - startedMs
-    reportCall(log, metrics, lane, { outcome, verdict, events: eventCount, durationMs })
-    outage.ended(outcome, verdict, wasOutageTrial)
+    reportCall(log, metrics, queue, { outcome, decision, events: eventCount, durationMs })
+    outage.ended(outcome, decision, wasOutageTrial)
     tellTokenWatch(adAccountId, token, outcome)
     // A refusal of a token that was replaced meanwhile says nothing about the new one.
-    const isOutdated = verdict.action === 'hold' && vault.tokenOf(adAccountId) !== token
-    if (!isOutdated) moveGate(lane, verdict, wasTrial)
+    const isOutdated = decision.action === 'hold' && vault.tokenOf(adAccountId) !== token
+    if (!isOutdated) moveBreaker(queue, decision, wasTrial)
     try {
-      act(lane, group, verdict, token)
+      actOnDecision(queue, group, decision, token)
     } catch (error) {
-      putBack(lane, group, error)
+      putBack(queue, group, error)
     }
-    supply.parkIfStopped(lane)
-    schedule(lane)
+    prefetch.parkIfStopped(queue)
+    schedule(queue)
   }
 
   function tellTokenWatch(adAccountId: string, token: string, outcome: CallOutcome): void {
@@ -352,57 +363,57 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   }
 
   /** What never should happen: rather a second delivery than a lost event, and rather a slow one than a loop. */
-  function putBack(lane: Lane, group: Group, error: unknown): void {
-    const { adAccountId, isTest } = lane.key
+  function putBack(queue: Queue, group: Group, error: unknown): void {
+    const { adAccountId, isTest } = queue.key
     const fields = { ad_account_id: adAccountId, is_test: isTest, code: codeOf(error), at: placeOf(error) }
     log.error(fields, 'a call could not be concluded')
-    const pieces = membersOf(group).filter(({ parcel }) => parcel.pendingCount > 0)
-    for (const piece of pieces) noteFailure(piece, { atMs: clock.wallMs(), reason: 'relay_failed' })
-    const attempts = Math.max(0, ...pieces.map((piece) => piece.attempts))
-    if (pieces.length > 0)
-      lane.rest(groupOf(pieces), clock.monotonicMs() + backoffMs(attempts, random()), false)
+    const slices = membersOf(group).filter(({ batch }) => batch.pendingCount > 0)
+    for (const slice of slices) noteFailure(slice, { atMs: clock.wallMs(), reason: 'relay_failed' })
+    const attempts = Math.max(0, ...slices.map((slice) => slice.attempts))
+    if (slices.length > 0)
+      queue.rest(groupOf(slices), clock.monotonicMs() + backoffMs(attempts, random()), false)
   }
 
-  function moveGate(lane: Lane, verdict: Verdict, wasTrial: boolean): void {
-    const before = lane.gate
-    lane.gate = afterCall(before, callResult(verdict), wasTrial, clock.monotonicMs(), random())
-    if (wasTrial && lane.gate.status === 'open') lane.wakeAll()
-    if (lane.gate !== before && (before.status === 'closed' || lane.gate.status === 'closed')) {
-      options.onGate?.(lane.key, learnedOf(lane.gate, clock.monotonicMs()))
+  function moveBreaker(queue: Queue, decision: Decision, wasTrial: boolean): void {
+    const before = queue.breaker
+    queue.breaker = afterCall(before, callResult(decision), wasTrial, clock.monotonicMs(), random())
+    if (wasTrial && queue.breaker.status === 'open') queue.wakeAll()
+    if (queue.breaker !== before && (before.status === 'closed' || queue.breaker.status === 'closed')) {
+      options.onBreaker?.(queue.key, learnedOf(queue.breaker, clock.monotonicMs()))
     }
-    reportGate(log, lane, before, clock.monotonicMs())
+    reportBreaker(log, queue, before, clock.monotonicMs())
   }
 
-  /** No verdict can come within the wait: the post is answered at once, instead of holding a connection for nothing. */
-  function isHopeless(lane: Lane, waitMs: number): boolean {
-    if (isPaused(lane)) return true
-    if (tokenWatch.isReplacing(lane.key.adAccountId)) return false
-    return (nextTryAtMs(lane, outage.untilMs()) ?? 0) > clock.monotonicMs() + waitMs
+  /** No decision can come within the wait: the post is answered at once, instead of holding a connection for nothing. */
+  function isHopeless(queue: Queue, waitMs: number): boolean {
+    if (isPaused(queue)) return true
+    if (tokenWatch.isReplacing(queue.key.adAccountId)) return false
+    return (nextTryAtMs(queue, outage.untilMs()) ?? 0) > clock.monotonicMs() + waitMs
   }
 
   return {
     async start() {
-      for (const lane of await store.backlog()) wake(lane)
+      for (const queue of await store.backlog()) wake(queue)
       stallSweep.start()
     },
 
     wake,
 
     async deliver(leased, waitMs, trace) {
-      const lane = laneOf(leased)
-      const { parcel, piece } = parcelOf(leased, trace)
-      const done = waits.waitFor(parcel, isHopeless(lane, waitMs) ? 0 : waitMs)
-      supply.take(lane, piece)
-      schedule(lane)
+      const queue = queueOf(leased)
+      const { batch, slice } = batchOf(leased, trace)
+      const done = waitingPosts.waitFor(batch, isHopeless(queue, waitMs) ? 0 : waitMs)
+      prefetch.take(queue, slice)
+      schedule(queue)
       await done
-      return parcel.outcomes
+      return batch.outcomes
     },
 
     goOn(adAccountId) {
-      for (const lane of lanes.values()) {
-        if (lane.key.adAccountId !== adAccountId) continue
-        lane.gate = reopen(lane.gate, clock.monotonicMs())
-        schedule(lane)
+      for (const queue of queues.values()) {
+        if (queue.key.adAccountId !== adAccountId) continue
+        queue.breaker = reopen(queue.breaker, clock.monotonicMs())
+        schedule(queue)
       }
     },
 
@@ -411,37 +422,37 @@ export function createDelivery(options: DeliveryOptions): Delivery {
         outage.learn(learned)
         return
       }
-      const lane = laneOf(key)
+      const queue = queueOf(key)
       const nowMs = clock.monotonicMs()
-      const next = learn(lane.gate, learned, nowMs)
-      if (next === lane.gate) return
-      const before = lane.gate
-      lane.gate = next
-      if (next.status === 'open') lane.wakeAll()
-      reportGate(log, lane, before, nowMs)
-      supply.parkIfStopped(lane)
-      schedule(lane)
+      const next = learn(queue.breaker, learned, nowMs)
+      if (next === queue.breaker) return
+      const before = queue.breaker
+      queue.breaker = next
+      if (next.status === 'open') queue.wakeAll()
+      reportBreaker(log, queue, before, nowMs)
+      prefetch.parkIfStopped(queue)
+      schedule(queue)
     },
 
     letGoOfAll() {
-      for (const { parcel } of [...underWay].flatMap(membersOf)) {
-        parcel.isLost = true
-        waits.done(parcel.parcelId)
+      for (const { batch } of [...underWay].flatMap(membersOf)) {
+        batch.isLost = true
+        waitingPosts.done(batch.batchId)
       }
-      for (const lane of lanes.values()) {
-        supply.abandon(lane)
-        lane.hasMoreInStore = true
-        schedule(lane)
+      for (const queue of queues.values()) {
+        prefetch.abandon(queue)
+        queue.hasMoreInStore = true
+        schedule(queue)
       }
     },
 
-    lanes: (adAccountId) =>
-      [...lanes.values()]
+    queues: (adAccountId) =>
+      [...queues.values()]
         .filter(({ key }) => adAccountId === undefined || key.adAccountId === adAccountId)
-        .map((lane) =>
-          stateOf(lane, {
-            isPaused: isPaused(lane),
-            needsConsent: options.needsConsent(lane.key.adAccountId),
+        .map((queue) =>
+          stateOf(queue, {
+            isPaused: isPaused(queue),
+            needsConsent: options.needsConsent(queue.key.adAccountId),
             outageUntilMs: outage.untilMs(),
             nowMs: clock.monotonicMs(),
           }),
@@ -449,11 +460,11 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
     callsInFlight: () => callsInFlight,
 
-    isStuck: () => settling.isStuck(),
+    isStuck: () => acknowledgements.isStuck(),
 
     async stop(patienceMs) {
       isStopped = true
-      supply.stop()
+      prefetch.stop()
       outage.close()
       stallSweep.close()
       for (const cancel of timers.values()) cancel()
@@ -461,7 +472,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       await orAfter(clock, patienceMs, calls.ended())
     },
 
-    endWaits: () => waits.endAll(),
+    endWaiting: () => waitingPosts.endAll(),
 
     async close() {
       isClosing = true
@@ -471,16 +482,16 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   }
 }
 
-function callResult(verdict: Verdict): CallResult {
-  switch (verdict.action) {
-    case 'settle':
-    case 'split':
+function callResult(decision: Decision): CallResult {
+  switch (decision.action) {
+    case 'acknowledge':
+    case 'bisect':
       return { kind: 'answered' }
     case 'retry':
       return { kind: 'failed' }
-    case 'wait':
-      return { kind: 'limited', delayMs: verdict.delayMs }
+    case 'pause':
+      return { kind: 'limited', delayMs: decision.delayMs }
     case 'hold':
-      return { kind: 'held', reason: verdict.reason }
+      return { kind: 'held', reason: decision.reason }
   }
 }

@@ -1,26 +1,34 @@
 /**
- * The breaker for all accounts: Pinterest says of itself that it is down (code 4197). Its states are a gate's (see
- * gate.ts): after some such answers in a row no lane calls, but for one trial in all when the pause is over.
+ * The breaker for all accounts: Pinterest says of itself that it is down (code 4197). Its states are a breaker's (see
+ * breaker.ts): after some such answers in a row no queue calls, but for one trial in all when the pause is over.
  *
- * Only that code closes it: an account that nobody answers says nothing about the others. Lanes that asked meanwhile are
+ * Only that code closes it: an account that nobody answers says nothing about the others. Queues that asked meanwhile are
  * blocked here, and asked again when the trial has ended or may leave.
  */
 import type { Clock } from '../clock.ts'
-import type { Log } from '../log.ts'
+import type { Log } from '../telemetry/log.ts'
 import type { CallOutcome } from '../pinterest/outcome.ts'
-import { afterCall, learn, learnedOf, OPEN, type CallResult, type Gate, type LearnedGate } from './gate.ts'
-import type { Verdict } from './verdict.ts'
+import {
+  afterCall,
+  learn,
+  learnedOf,
+  OPEN,
+  type CallResult,
+  type Breaker,
+  type LearnedBreaker,
+} from './breaker.ts'
+import type { Decision } from './decision.ts'
 
 export interface Outage<L> {
-  /** Whether a call may leave; if not, the lane is asked again in time. */
-  passes(lane: L): boolean
-  /** The lane was refused, and is asked again when that may change. */
-  blocks(lane: L): boolean
+  /** Whether a call may leave; if not, the queue is asked again in time. */
+  passes(queue: L): boolean
+  /** The queue was refused, and is asked again when that may change. */
+  blocks(queue: L): boolean
   /** A call leaves: answers whether it is the trial. */
   left(): boolean
-  ended(outcome: CallOutcome, verdict: Verdict, wasTrial: boolean): void
+  ended(outcome: CallOutcome, decision: Decision, wasTrial: boolean): void
   /** Another replica learned this by a call of its own. */
-  learn(learned: LearnedGate): void
+  learn(learned: LearnedBreaker): void
   /** When the relay tries again, monotonic; undefined while there is no outage. */
   untilMs(): number | undefined
   close(): void
@@ -31,10 +39,10 @@ export interface OutageOptions<L> {
   /** In [0, 1). */
   readonly random: () => number
   readonly log: Log
-  /** The lane may call again, perhaps. */
-  readonly onChange: (lane: L) => void
+  /** The queue may call again, perhaps. */
+  readonly onChange: (queue: L) => void
   /** It began, goes on or is over, by a call of this process. */
-  readonly onGate?: (learned: LearnedGate) => void
+  readonly onBreaker?: (learned: LearnedBreaker) => void
 }
 
 /** Pinterest's code for "the service is not available", https://developers.pinterest.com/docs/api/v5/ */
@@ -43,72 +51,72 @@ const SERVICE_UNAVAILABLE_CODE = 4197
 export function createOutage<L>(options: OutageOptions<L>): Outage<L> {
   const { clock, random, log, onChange } = options
   const blocked = new Set<L>()
-  let gate: Gate = OPEN
+  let breaker: Breaker = OPEN
   let isTrialOut = false
   let cancel = () => {}
 
   function mayLeave(): boolean {
-    return gate.status === 'open' || (!isTrialOut && gate.untilMs <= clock.monotonicMs())
+    return breaker.status === 'open' || (!isTrialOut && breaker.untilMs <= clock.monotonicMs())
   }
 
   /** Not while a trial is out: its end unblocks. */
   function setTimer(): void {
-    if (gate.status === 'open' || isTrialOut) return
+    if (breaker.status === 'open' || isTrialOut) return
     cancel()
-    cancel = clock.after(Math.max(1, gate.untilMs - clock.monotonicMs()), unblock)
+    cancel = clock.after(Math.max(1, breaker.untilMs - clock.monotonicMs()), unblock)
   }
 
   function unblock(): void {
-    const lanes = [...blocked]
+    const queues = [...blocked]
     blocked.clear()
-    for (const lane of lanes) onChange(lane)
+    for (const queue of queues) onChange(queue)
   }
 
   function move(result: CallResult, wasTrial: boolean): void {
-    const before = gate
-    become(afterCall(gate, result, wasTrial, clock.monotonicMs(), random()))
-    const isNews = gate !== before && (gate.status === 'closed' || before.status === 'closed')
-    if (isNews) options.onGate?.(learnedOf(gate, clock.monotonicMs()))
+    const before = breaker
+    become(afterCall(breaker, result, wasTrial, clock.monotonicMs(), random()))
+    const isNews = breaker !== before && (breaker.status === 'closed' || before.status === 'closed')
+    if (isNews) options.onBreaker?.(learnedOf(breaker, clock.monotonicMs()))
   }
 
-  function become(next: Gate): void {
-    const before = gate.status
-    gate = next
+  function become(next: Breaker): void {
+    const before = breaker.status
+    breaker = next
     cancel()
-    if (gate.status === 'closed') {
+    if (breaker.status === 'closed') {
       setTimer()
-      const delayMs = gate.untilMs - clock.monotonicMs()
-      if (before === 'open') log.error({ reason: 'outage', delay_ms: Math.round(delayMs) }, 'all lanes wait')
+      const delayMs = breaker.untilMs - clock.monotonicMs()
+      if (before === 'open') log.error({ reason: 'outage', delay_ms: Math.round(delayMs) }, 'all queues wait')
     } else {
-      if (before === 'closed') log.warn({ reason: 'outage' }, 'all lanes go on')
+      if (before === 'closed') log.warn({ reason: 'outage' }, 'all queues go on')
       unblock()
     }
   }
 
   return {
-    passes(lane) {
+    passes(queue) {
       if (mayLeave()) return true
-      blocked.add(lane)
+      blocked.add(queue)
       // Anew each time: whoever is refused is waited for.
       setTimer()
       return false
     },
-    blocks: (lane) => blocked.has(lane),
+    blocks: (queue) => blocked.has(queue),
     left() {
-      isTrialOut ||= gate.status === 'closed'
-      return gate.status === 'closed'
+      isTrialOut ||= breaker.status === 'closed'
+      return breaker.status === 'closed'
     },
-    ended(outcome, verdict, wasTrial) {
+    ended(outcome, decision, wasTrial) {
       if (wasTrial) isTrialOut = false
-      const result = readResult(outcome, verdict, wasTrial)
+      const result = readResult(outcome, decision, wasTrial)
       // What was in flight when it closed says nothing new.
-      if (result && (wasTrial || gate.status === 'open')) move(result, wasTrial)
+      if (result && (wasTrial || breaker.status === 'open')) move(result, wasTrial)
     },
     learn(learned) {
-      const next = learn(gate, learned, clock.monotonicMs())
-      if (next !== gate) become(next)
+      const next = learn(breaker, learned, clock.monotonicMs())
+      if (next !== breaker) become(next)
     },
-    untilMs: () => (gate.status === 'closed' ? gate.untilMs : undefined),
+    untilMs: () => (breaker.status === 'closed' ? breaker.untilMs : undefined),
     close() {
       cancel()
       blocked.clear()
@@ -117,7 +125,7 @@ export function createOutage<L>(options: OutageOptions<L>): Outage<L> {
 }
 
 /** Undefined: no news about the service. A trial always brings some. */
-function readResult(outcome: CallOutcome, { action }: Verdict, wasTrial: boolean): CallResult | undefined {
+function readResult(outcome: CallOutcome, { action }: Decision, wasTrial: boolean): CallResult | undefined {
   if (action !== 'retry') return { kind: 'answered' }
   const isOut = outcome.kind === 'answered' && outcome.code === SERVICE_UNAVAILABLE_CODE
   return isOut || wasTrial ? { kind: 'failed' } : undefined

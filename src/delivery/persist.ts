@@ -1,6 +1,6 @@
-/** Writes to the store that must not be given up: a verdict that is not written means a second call after a restart. */
+/** Writes to the store that must not be given up: a outcome that is not written means a second call after a restart. */
 import type { Clock } from '../clock.ts'
-import { codeOf, type Log } from '../log.ts'
+import { codeOf, type Log } from '../telemetry/log.ts'
 
 export interface PersistOptions {
   readonly clock: Clock
@@ -23,7 +23,7 @@ export function createPersist({ clock, log, isClosing }: PersistOptions): Persis
       } catch (error) {
         const code = codeOf(error)
         log.error({ code }, phrase)
-        // Any other error would come again: the operation itself is at fault, and its parcel stays in the store.
+        // Any other error would come again: the operation itself is at fault, and its batch stays in the store.
         if (isClosing() || code !== 'STORE_UNAVAILABLE') return false
         await new Promise<void>((resolve) => void clock.after(RETRY_MS, resolve))
       }

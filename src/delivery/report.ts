@@ -1,44 +1,44 @@
-/** What a call and a gate leave in the log and in the metrics. */
-import type { Log } from '../log.ts'
-import type { Metrics } from '../metrics.ts'
+/** What a call and a breaker leave in the log and in the metrics. */
+import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { CallOutcome } from '../pinterest/outcome.ts'
-import { isHold, type Gate } from './gate.ts'
-import type { Lane } from './lane.ts'
-import type { Verdict } from './verdict.ts'
+import { isHold, type Breaker } from './breaker.ts'
+import type { Queue } from './queue.ts'
+import type { Decision } from './decision.ts'
 
 export interface CallReport {
   readonly outcome: CallOutcome
-  readonly verdict: Verdict
+  readonly decision: Decision
   readonly events: number
   readonly durationMs: number
 }
 
-export function reportCall(log: Log, metrics: Metrics, { key }: Lane, report: CallReport): void {
-  const { outcome, verdict, events, durationMs } = report
+export function reportCall(log: Log, metrics: Metrics, { key }: Queue, report: CallReport): void {
+  const { outcome, decision, events, durationMs } = report
   const isAnswered = outcome.kind === 'answered'
   metrics.call(isAnswered ? String(outcome.status) : outcome.reason, durationMs / 1000, events)
   const fields = {
     ad_account_id: key.adAccountId,
     is_test: key.isTest,
     status: isAnswered ? outcome.status : undefined,
-    reason: isAnswered ? verdict.action : outcome.reason,
+    reason: isAnswered ? decision.action : outcome.reason,
     events,
     duration_ms: Math.round(durationMs),
   }
-  if (verdict.action === 'settle') log.debug(fields, 'call answered')
+  if (decision.action === 'acknowledge') log.debug(fields, 'call answered')
   else log.warn(fields, 'call not taken')
 }
 
 /** Only the moment in which it closes is worth a line. */
-export function reportGate(log: Log, { key, gate }: Lane, before: Gate, nowMs: number): void {
-  if (before.status === 'closed' || gate.status === 'open') return
-  const { reason, untilMs } = gate
+export function reportBreaker(log: Log, { key, breaker }: Queue, before: Breaker, nowMs: number): void {
+  if (before.status === 'closed' || breaker.status === 'open') return
+  const { reason, untilMs } = breaker
   const fields = {
     ad_account_id: key.adAccountId,
     is_test: key.isTest,
     reason,
     delay_ms: Math.round(untilMs - nowMs),
   }
-  if (isHold(reason)) log.error(fields, 'lane held until its cause is mended')
-  else log.warn(fields, 'lane waits')
+  if (isHold(reason)) log.error(fields, 'queue held until its cause is mended')
+  else log.warn(fields, 'queue waits')
 }

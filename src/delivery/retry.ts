@@ -1,6 +1,6 @@
 /** How long to wait before the next call: pure timing. */
 
-/** A Retry-After beyond this is not believed: the lane asks again then. */
+/** A Retry-After beyond this is not believed: the queue asks again then. */
 const RETRY_AFTER_CAP_MS = 5 * 60_000
 
 /**
@@ -22,7 +22,7 @@ const BACKOFF_CAP_MS = 60_000
 /** However short a pause Pinterest asks for: it has just said that there are too many calls. */
 const RATE_LIMIT_FLOOR_MS = 1000
 
-/** How long a lane waits after a 429: as long as it was told, or else for a growing pause. */
+/** How long a queue waits after a 429: as long as it was told, or else for a growing pause. */
 export function limitedMs(toldMs: number | undefined, failures: number, random: number): number {
   return Math.max(RATE_LIMIT_FLOOR_MS, toldMs ?? backoffMs(failures, random))
 }

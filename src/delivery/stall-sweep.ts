@@ -8,68 +8,68 @@
  *   still is at the next one; counted if a lease brings something then
  */
 import type { Clock } from '../clock.ts'
-import { codeOf, type Log } from '../log.ts'
-import type { LaneKey } from '../store/store.ts'
-import type { Lane } from './lane.ts'
+import { codeOf, type Log } from '../telemetry/log.ts'
+import type { QueueKey } from '../store/store.ts'
+import type { Queue } from './queue.ts'
 
 export interface StallSweepOptions {
   readonly clock: Clock
   readonly log: Log
-  readonly lanes: () => Iterable<Lane>
-  readonly laneOf: (key: LaneKey) => Lane
+  readonly queues: () => Iterable<Queue>
+  readonly queueOf: (key: QueueKey) => Queue
   /** Queues that have events in the store, leased or not. */
-  readonly backlog: () => Promise<readonly LaneKey[]>
+  readonly backlog: () => Promise<readonly QueueKey[]>
   /** Whether calls of the queue are wanted, and nothing is under way that would ask it. */
-  readonly isForgotten: (lane: Lane) => boolean
+  readonly isForgotten: (queue: Queue) => boolean
   /** Asks the queue. */
-  readonly ask: (lane: Lane) => void
+  readonly ask: (queue: Queue) => void
   readonly onStalled: () => void
 }
 
 export interface StallSweep {
   start(): void
   /** A lease of the queue ended, and brought so much. */
-  leased(lane: Lane, batches: number): void
+  leased(queue: Queue, leasedCount: number): void
   /** Something asked the queue. */
-  asked(lane: Lane): void
+  asked(queue: Queue): void
   close(): void
 }
 
 const SWEEP_EVERY_MS = 60_000
 
 export function createStallSweep(options: StallSweepOptions): StallSweep {
-  const { clock, log, lanes, laneOf, backlog, isForgotten, ask, onStalled } = options
+  const { clock, log, queues, queueOf, backlog, isForgotten, ask, onStalled } = options
   /** Of the sweep before: nothing asked them since. */
-  const suspected = new Set<Lane>()
+  const suspected = new Set<Queue>()
   /** Asked by a sweep; what their next lease brings was forgotten. */
-  const probed = new Set<Lane>()
+  const probed = new Set<Queue>()
   let cancel = () => {}
   let isClosed = false
 
-  function report({ key: { adAccountId, isTest } }: Lane): void {
+  function report({ key: { adAccountId, isTest } }: Queue): void {
     onStalled()
     log.error({ ad_account_id: adAccountId, is_test: isTest, reason: 'stalled' }, 'nothing asked this queue')
   }
 
   function sweepMemory(): void {
     const nowMs = clock.monotonicMs()
-    for (const lane of lanes()) {
-      if (!lane.hasWork(nowMs) || !isForgotten(lane)) continue
-      report(lane)
-      ask(lane)
+    for (const queue of queues()) {
+      if (!queue.hasWork(nowMs) || !isForgotten(queue)) continue
+      report(queue)
+      ask(queue)
     }
   }
 
   async function sweepStore(): Promise<void> {
     const listed = await backlog()
-    const idle = listed.map(laneOf).filter(isForgotten)
-    const found = idle.filter((lane) => suspected.has(lane))
+    const idle = listed.map(queueOf).filter(isForgotten)
+    const found = idle.filter((queue) => suspected.has(queue))
     suspected.clear()
-    for (const lane of idle) suspected.add(lane)
-    for (const lane of found) {
-      probed.add(lane)
-      lane.hasMoreInStore = true
-      ask(lane)
+    for (const queue of idle) suspected.add(queue)
+    for (const queue of found) {
+      probed.add(queue)
+      queue.hasMoreInStore = true
+      ask(queue)
     }
   }
 
@@ -85,9 +85,9 @@ export function createStallSweep(options: StallSweepOptions): StallSweep {
 
   return {
     start: () => void (cancel = clock.after(SWEEP_EVERY_MS, sweep)),
-    asked: (lane) => void suspected.delete(lane),
-    leased(lane, batches) {
-      if (probed.delete(lane) && batches > 0) report(lane)
+    asked: (queue) => void suspected.delete(queue),
+    leased(queue, leasedCount) {
+      if (probed.delete(queue) && leasedCount > 0) report(queue)
     },
     close() {
       isClosed = true

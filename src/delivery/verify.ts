@@ -1,16 +1,16 @@
 /**
  * Asks Pinterest whether an account's token works, with one event that Pinterest checks and does not record
- * (`?test=true`). Takes a guard token like any other call.
+ * (`?test=true`). Takes a call limiter token like any other call.
  */
 import { randomUUID } from 'node:crypto'
-import type { Guard } from '../budget/guard.ts'
+import type { CallLimiter } from '../limits/call-limiter.ts'
 import type { Clock } from '../clock.ts'
-import { sha256Hex } from '../event/hash.ts'
+import { sha256Hex } from '../events/hash.ts'
 import type { Pinterest } from '../pinterest/outcome.ts'
 import type { Vault } from '../vault/vault.ts'
 import { createScrub } from './scrub.ts'
 import type { TokenWatch } from './token-watch.ts'
-import { judge } from './verdict.ts'
+import { decide } from './decision.ts'
 
 export interface Verification {
   readonly works: boolean
@@ -26,23 +26,23 @@ export type Verify = (adAccountId: string, candidate?: string) => Promise<Verifi
 
 export interface VerifyOptions {
   readonly pinterest: Pinterest
-  readonly guard: Guard
+  readonly callLimiter: CallLimiter
   readonly vault: Vault
   readonly clock: Clock
   readonly tokenWatch: TokenWatch
 }
 
-export function createVerify({ pinterest, guard, vault, clock, tokenWatch }: VerifyOptions): Verify {
+export function createVerify({ pinterest, callLimiter, vault, clock, tokenWatch }: VerifyOptions): Verify {
   return async (adAccountId, candidate) => {
     const token = candidate ?? vault.tokenOf(adAccountId)
     if (token === undefined) return NO_TOKEN
-    for (let waitMs = guard.take(adAccountId); waitMs > 0; waitMs = guard.take(adAccountId)) {
+    for (let waitMs = callLimiter.take(adAccountId); waitMs > 0; waitMs = callLimiter.take(adAccountId)) {
       await new Promise<void>((resolve) => void clock.after(waitMs, resolve))
     }
     const body = Buffer.from(JSON.stringify({ data: [testEvent(clock.wallMs())] }))
     const outcome = await pinterest.sendEvents({ adAccountId, isTest: true, token, body })
-    guard.finished(adAccountId)
-    const verdict = judge(outcome, 1, clock.wallMs())
+    callLimiter.finished(adAccountId)
+    const decision = decide(outcome, 1, clock.wallMs())
     if (outcome.kind === 'unanswered') {
       return {
         works: false,
@@ -52,7 +52,7 @@ export function createVerify({ pinterest, guard, vault, clock, tokenWatch }: Ver
       }
     }
     // A refused event still means an accepted token.
-    const works = verdict.action === 'settle'
+    const works = decision.action === 'acknowledge'
     const said = createScrub(token)(outcome.message) || 'Pinterest did not say why.'
     const { status } = outcome
     const isRefused = status === 401 || status === 403

@@ -1,4 +1,4 @@
-/** One call to Pinterest, and what became of it: no retries, no judgement (see delivery/verdict.ts). */
+/** One call to Pinterest, and what became of it: no retries, no judgement (see delivery/decision.ts). */
 export interface EventsCall {
   readonly adAccountId: string
   readonly isTest: boolean

@@ -1,4 +1,4 @@
-/** Which events of a parcel are settled: one bit per position. */
+/** Which events of a batch are acknowledged: one bit per position. */
 export function makeBitmap(count: number): Uint8Array {
   return new Uint8Array(Math.ceil(count / 8))
 }

@@ -4,7 +4,7 @@
  * by the clock, so none of these is done while `mayDestroy` forbids it.
  */
 import type { Clock } from '../clock.ts'
-import { codeOf, type Log } from '../log.ts'
+import { codeOf, type Log } from '../telemetry/log.ts'
 import type { Store, TrimStep } from './store.ts'
 
 export interface HousekeepingOptions {
@@ -35,8 +35,8 @@ const EXPIRE_EVERY_MS = 60_000
 const TRIM_EVERY_MS = 10_000
 const TOLD_EVERY_MS = 60_000
 /** In steps, between which commits go on. */
-const PARCELS_PER_STEP = 100
-const LETTERS_PER_STEP = 500
+const BATCHES_PER_STEP = 100
+const DEAD_LETTERS_PER_STEP = 500
 
 export function keepHouse(options: HousekeepingOptions): { close(): void } {
   const { store, dedupeMs, maxEventAgeMs, deadLetterMs, onExpired, onTrimmed, mayDestroy, clock, log } =
@@ -50,7 +50,7 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
     async run() {
       // Read before the question: a clock that is set in between must not be believed.
       const seenBeforeMs = clock.wallMs() - dedupeMs
-      if (mayDestroy()) await store.forgetSeen(seenBeforeMs)
+      if (mayDestroy()) await store.trimDedupe(seenBeforeMs)
     },
   }
 
@@ -60,7 +60,7 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
     async run() {
       const oldestEventTimeS = Math.floor((clock.wallMs() - maxEventAgeMs) / 1000)
       while (!isClosed && mayDestroy()) {
-        const limits = { oldestEventTimeS, limit: PARCELS_PER_STEP }
+        const limits = { oldestEventTimeS, limit: BATCHES_PER_STEP }
         const expired = await store.expire({ ...limits, nowMs: clock.wallMs() })
         if (expired === 0) return
         onExpired(expired)
@@ -79,7 +79,7 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
         // Read before the question, as above.
         const tooOldMs = clock.wallMs() - deadLetterMs
         const diedBeforeMs = mayDestroy() ? tooOldMs : 0
-        const step = await store.trimDeadLetters({ diedBeforeMs, limit: LETTERS_PER_STEP })
+        const step = await store.trimDeadLetters({ diedBeforeMs, limit: DEAD_LETTERS_PER_STEP })
         if (step.tooOld + step.overPart === 0) break
         onTrimmed(step)
         untold += step.overPart

@@ -10,22 +10,22 @@
 
 /** Above this part of what the store may use commits are refused, while there is still room to drain. */
 export const WATERMARK = 0.8
-/** Once full it must fall to this, or every settlement would open the door for one post. */
+/** Once full it must fall to this, or every acknowledgement would open the post limiter for one post. */
 export const TAKEN_AGAIN = 0.75
 /** Of what the store may use, besides the room for posts. */
 export const DEAD_LETTER_PART = 0.1
-/** What a dead letter counts, as SQL says it in both stores; see `bytesOfLetter`. */
-export const LETTER_BYTES_SQL = `(octet_length(sealed) + octet_length(event_name) + octet_length(event_id)
+/** What a dead letter counts, as SQL says it in both stores; see `bytesOfDeadLetter`. */
+export const DEAD_LETTER_BYTES_SQL = `(octet_length(sealed) + octet_length(event_name) + octet_length(event_id)
   + COALESCE(octet_length(history), 0) + 256)`
 
 /** As it is in its row. The rest of the row, and its index, are about the same for all. */
-export function bytesOfLetter(letter: {
+export function bytesOfDeadLetter(deadLetter: {
   readonly eventName: string
   readonly eventId: string
   readonly history: string | null
   readonly sealed: Uint8Array
 }): number {
-  const { eventName, eventId, history, sealed } = letter
+  const { eventName, eventId, history, sealed } = deadLetter
   const texts = [eventName, eventId, history ?? '']
   return texts.reduce((sum, text) => sum + Buffer.byteLength(text), sealed.byteLength + 256)
 }

@@ -1,11 +1,11 @@
 /**
- * What replicas share beside the store and the vault: token buckets, gates, and the news that something changed. Only a
- * store for several replicas has it. Whoever uses it goes on without: while the database is away `exchange` and `putGate`
+ * What replicas share beside the store and the vault: token buckets, breakers, and the news that something changed. Only a
+ * store for several replicas has it. Whoever uses it goes on without: while the database is away `exchange` and `putBreaker`
  * reject with STORE_UNAVAILABLE, and no news come until everything is told anew.
  */
-import type { LaneKey } from './store.ts'
+import type { QueueKey } from './store.ts'
 
-export type BucketKind = 'door' | 'guard'
+export type BucketKind = 'post_limiter' | 'call_limiter'
 
 export interface BucketRequest {
   readonly kind: BucketKind
@@ -30,8 +30,8 @@ export interface BucketGrant {
   readonly waitMs: number
 }
 
-/** What a lane's gate is like, for the replicas that did not find out themselves. */
-export interface SharedGate {
+/** What a queue's breaker is like, for the replicas that did not find out themselves. */
+export interface SharedBreaker {
   readonly status: 'open' | 'closed'
   /** A stable word. */
   readonly reason: string
@@ -42,9 +42,9 @@ export interface SharedGate {
 export type SharedChange =
   /** Accounts, grants or relay keys: to be read again (`Vault.reload`). */
   | { readonly kind: 'vault' }
-  /** Parcels wait again: given back, taken over from a dead replica, or replayed. */
-  | { readonly kind: 'lanes'; readonly lanes: readonly LaneKey[] }
-  | { readonly kind: 'gate'; readonly lane: LaneKey; readonly gate: SharedGate }
+  /** Batches wait again: given back, taken over from a dead replica, or replayed. */
+  | { readonly kind: 'queues'; readonly queues: readonly QueueKey[] }
+  | { readonly kind: 'breaker'; readonly queue: QueueKey; readonly breaker: SharedBreaker }
   /** This replica was taken for dead: what it leased waits for anybody, or is in other hands already. */
   | { readonly kind: 'leases_lost' }
 
@@ -63,9 +63,9 @@ export interface Shared {
    * away everything is told again. A listener must not throw.
    */
   onChange(listener: (change: SharedChange) => void): void
-  putGate(lane: LaneKey, gate: SharedGate): Promise<void>
+  putBreaker(queue: QueueKey, breaker: SharedBreaker): Promise<void>
   /** Those that are closed now. */
-  gates(): Promise<readonly { readonly lane: LaneKey; readonly gate: SharedGate }[]>
+  breakers(): Promise<readonly { readonly queue: QueueKey; readonly breaker: SharedBreaker }[]>
   /** Those that are alive, oldest first. */
   replicas(): Promise<readonly Replica[]>
 }

@@ -1,19 +1,19 @@
 /**
  * What the relay asks of a store. Two implementations (SQLite, PostgreSQL) pass one conformance suite.
  *
- * A parcel's life, and who may change it:
+ * A batch's life, and who may change it:
  *
- *   commit ──> leased to the committer ──settle──> gone (every event settled)
- *                  │        ▲      └────settle (some events)──> leased, with fewer pending events
+ *   commit ──> leased to the committer ──acknowledge──> gone (every event acknowledged)
+ *                  │        ▲      └────acknowledge (some events)──> leased, with fewer pending events
  *               release   lease
  *                  ▼        │
  *                waiting in the store
  *
- * Only the holder of a lease settles or releases. A lease ends with its holder, never before: no call can outlast it, and
+ * Only the holder of a lease acknowledges or releases. A lease ends with its holder, never before: no call can outlast it, and
  * no clock of the relay's can end it. With several replicas a holder of which the database heard nothing for the lease's
- * length counts as gone; what it says afterwards of a parcel that another one leases changes nothing. Then the parcel
- * waits again. What waits too long expires, and a replay makes a waiting parcel of a
- * dead letter. Rows go only after a final verdict for each of their events. Every method that changes something resolves
+ * length counts as gone; what it says afterwards of a batch that another one leases changes nothing. Then the batch
+ * waits again. What waits too long expires, and a replay makes a waiting batch of a
+ * dead letter. Rows go only after a final outcome for each of their events. Every method that changes something resolves
  * after a synced commit. Times are milliseconds since the epoch and come from the caller.
  */
 
@@ -21,7 +21,7 @@
 export const ON_TIME_S = 3600
 
 /** The line of one account's live or test events. */
-export interface LaneKey {
+export interface QueueKey {
   readonly adAccountId: string
   readonly isTest: boolean
 }
@@ -34,48 +34,48 @@ export interface EventIdentity {
   readonly eventTimeS: number
 }
 
-export interface NewParcel extends LaneKey {
+export interface NewBatch extends QueueKey {
   /** The events' JSON, joined by `EVENT_SEPARATOR` (store/payload.ts): the very bytes inside the call's `data` array. */
   readonly payload: Uint8Array
   /** One entry per event, in the payload's order, with the same texts as its `event_name` and `event_id`. */
   readonly events: readonly EventIdentity[]
   /** Events of the same post that the relay refused itself; only counted. */
-  readonly refusedCount: number
+  readonly invalidCount: number
   readonly receivedAtMs: number
 }
 
 export interface Receipt {
   /** Absent when every event was a duplicate: nothing was stored. */
-  readonly parcelId: number | undefined
-  /** Positions in `NewParcel.events` that were seen before and are not stored. Ascending. */
+  readonly batchId: number | undefined
+  /** Positions in `NewBatch.events` that were seen before and are not stored. Ascending. */
   readonly duplicates: readonly number[]
-  /** How many of them repeat an event of an earlier parcel that is still queued. */
+  /** How many of them repeat an event of an earlier batch that is still queued. */
   readonly pendingDuplicates: number
 }
 
 /** Something that went wrong with an event on its way, or was done to it. */
 export interface HistoryEntry {
   readonly atMs: number
-  /** A stable word: `status_503`, `timeout`, `refused_event`, `too_old`, `replayed`. Never Pinterest's text. */
+  /** A stable word: `status_503`, `timeout`, `rejected_event`, `too_old`, `replayed`. Never Pinterest's text. */
   readonly reason: string
 }
 
 /** The newest entries are kept, oldest of them first. */
 export const HISTORY_LIMIT = 20
 
-/** A parcel handed out by `lease`. Positions of events count from the stored payload and never shift. */
-export interface LeasedParcel extends LaneKey {
-  readonly parcelId: number
+/** A batch handed out by `lease`. Positions of events count from the stored payload and never shift. */
+export interface LeasedBatch extends QueueKey {
+  readonly batchId: number
   readonly payload: Uint8Array
   readonly eventCount: number
-  /** Positions already settled; empty for most parcels. */
-  readonly settled: readonly number[]
+  /** Positions already acknowledged; empty for most batches. */
+  readonly acknowledged: readonly number[]
   /** The oldest event's `event_time`, in seconds. */
   readonly oldestEventTimeS: number
   readonly receivedAtMs: number
   /** Calls that were made with it before it was released. */
   readonly attempts: number
-  /** Comes from a dead letter: it leaves behind everything else of its lane. */
+  /** Comes from a dead letter: it leaves behind everything else of its queue. */
   readonly isReplay: boolean
   readonly history: readonly HistoryEntry[]
 }
@@ -93,36 +93,36 @@ export interface DeadEvent {
   readonly history: readonly HistoryEntry[]
 }
 
-export interface ReleasedParcel {
-  readonly parcelId: number
+export interface ReleasedBatch {
+  readonly batchId: number
   readonly attempts: number
   readonly history: readonly HistoryEntry[]
 }
 
-export interface Settlement {
-  readonly parcelId: number
+export interface Acknowledgement {
+  readonly batchId: number
   /** `rest`: every event that is pending and not in `dead`. */
   readonly delivered: readonly number[] | 'rest'
   readonly dead: readonly DeadEvent[]
-  readonly settledAtMs: number
+  readonly acknowledgedAtMs: number
 }
 
-export interface LeaseRequest extends LaneKey {
-  /** At least one parcel is handed out if any waits, then as many as fit. */
+export interface LeaseRequest extends QueueKey {
+  /** At least one batch is handed out if any waits, then as many as fit. */
   readonly maxEvents: number
   readonly maxBytes: number
   readonly nowMs: number
 }
 
-export interface LaneBacklog extends LaneKey {
-  readonly parcels: number
+export interface QueueBacklog extends QueueKey {
+  readonly batches: number
   readonly events: number
   /** Of the oldest event that is queued, in seconds. */
   readonly oldestEventTimeS: number
 }
 
 /** Events, since the store began. received = delivered + rejected + expired + queued + duplicate. */
-export interface Books {
+export interface Totals {
   readonly received: number
   readonly delivered: number
   readonly rejected: number
@@ -130,10 +130,10 @@ export interface Books {
   readonly queued: number
   readonly duplicate: number
   /** What the relay refused itself; not part of `received`. */
-  readonly refused: number
+  readonly invalid: number
 }
 
-export interface DeadLetter extends LaneKey {
+export interface DeadLetter extends QueueKey {
   readonly id: number
   readonly eventName: string
   readonly eventId: string
@@ -156,7 +156,7 @@ export interface DeadLetterFilter {
   readonly eventName?: string
 }
 
-/** A step over the letters of a filter, newest first. */
+/** A step over the dead letters of a filter, newest first. */
 export interface DeadLetterQuery extends DeadLetterFilter {
   /** At most this many are looked at. */
   readonly limit: number
@@ -180,8 +180,8 @@ export interface ReplayStep {
   readonly duplicates: number
   /** Left where they are. */
   readonly tooOld: number
-  /** Lanes that have more to send now. */
-  readonly lanes: readonly LaneKey[]
+  /** Queues that have more to send now. */
+  readonly queues: readonly QueueKey[]
   /** Where the next step starts; undefined after the last. */
   readonly beforeId: number | undefined
 }
@@ -215,7 +215,7 @@ export interface AuditQuery {
 export interface ExpireRequest {
   /** Live events from before are too old. Seconds since the epoch. */
   readonly oldestEventTimeS: number
-  /** At most this many parcels are looked at. */
+  /** At most this many batches are looked at. */
   readonly limit: number
   readonly nowMs: number
 }
@@ -254,44 +254,44 @@ export interface Store {
    * Takes the events that were not seen before and leases them to the caller. Test events are never compared: a
    * developer posts the same one again and again. Many commits that are asked for at the same time share one synced
    * transaction. Rejects with STORE_UNAVAILABLE when it cannot write: nothing was taken, or, where a database did not
-   * live to say so, what was taken waits like any other parcel, and the same post again is a duplicate. It also rejects
+   * live to say so, what was taken waits like any other batch, and the same post again is a duplicate. It also rejects
    * where the account alone has too much queued (share.ts). Dead letters are no reason.
    */
-  commit(parcel: NewParcel): Promise<Receipt>
+  commit(batch: NewBatch): Promise<Receipt>
   /**
-   * Counts events that were refused in a post from which nothing was committed. Like `settle` and `release`, it is tried
+   * Counts events that were refused in a post from which nothing was committed. Like `acknowledge` and `release`, it is tried
    * again until it is written, and rejects only when the store closes or breaks first.
    */
-  countRefused(lane: LaneKey, refusedCount: number): Promise<void>
-  /** Settling an event twice, or one of a parcel that is gone or that another replica leases, changes nothing. */
-  settle(settlements: readonly Settlement[]): Promise<void>
+  countInvalid(queue: QueueKey, invalidCount: number): Promise<void>
+  /** Acknowledgements an event twice, or one of a batch that is gone or that another replica leases, changes nothing. */
+  acknowledge(acknowledgements: readonly Acknowledgement[]): Promise<void>
   /**
-   * Waiting parcels, by their oldest event: first those on time (see `ON_TIME_S`), the one closest to the edge first;
+   * Waiting batches, by their oldest event: first those on time (see `ON_TIME_S`), the one closest to the edge first;
    * then the late ones, oldest first; then replays, oldest first.
    */
-  lease(request: LeaseRequest): Promise<readonly LeasedParcel[]>
-  /** Gives leased parcels back, to be leased again. `attempts` and `history` are kept with each. */
-  release(parcels: readonly ReleasedParcel[]): Promise<void>
-  /** Lanes that have parcels, leased or waiting. */
-  backlog(): Promise<readonly LaneBacklog[]>
-  books(filter: { readonly adAccountId?: string; readonly isTest?: boolean }): Promise<Books>
+  lease(request: LeaseRequest): Promise<readonly LeasedBatch[]>
+  /** Gives leased batches back, to be leased again. `attempts` and `history` are kept with each. */
+  release(batches: readonly ReleasedBatch[]): Promise<void>
+  /** Queues that have batches, leased or waiting. */
+  backlog(): Promise<readonly QueueBacklog[]>
+  totals(filter: { readonly adAccountId?: string; readonly isTest?: boolean }): Promise<Totals>
   deadLetters(query: DeadLetterQuery): Promise<readonly DeadLetter[]>
   /**
-   * Queues dead letters again, each as a parcel of its own that keeps its event id and waits behind everything else of
-   * its lane. In the books the event is no longer rejected or expired, but queued (or a duplicate).
+   * Queues dead letters again, each as a batch of its own that keeps its event id and waits behind everything else of
+   * its queue. In the totals the event is no longer rejected or expired, but queued (or a duplicate).
    */
   replay(request: ReplayRequest): Promise<ReplayStep>
-  /** Deletes dead letters for good. The books keep counting them as what they were. */
+  /** Deletes dead letters for good. The totals keep counting them as what they were. */
   purge(request: PurgeRequest): Promise<PurgeStep>
   /** Makes dead letters, as `too_old`, of waiting live events; answers how many, and 0 when none is left. */
   expire(request: ExpireRequest): Promise<number>
-  /** Deletes dead letters, oldest first, until both counts are 0. The books keep counting them as what they were. */
+  /** Deletes dead letters, oldest first, until both counts are 0. The totals keep counting them as what they were. */
   trimDeadLetters(request: TrimRequest): Promise<TrimStep>
   addAudit(entry: Omit<AuditEntry, 'id'>): Promise<void>
   /** Newest first, those with a smaller id than `beforeId`. */
   auditTrail(query: AuditQuery): Promise<readonly AuditEntry[]>
   /** Forgets what was seen before `seenBeforeMs`, but never an event that is still queued. */
-  forgetSeen(seenBeforeMs: number): Promise<void>
+  trimDedupe(seenBeforeMs: number): Promise<void>
   /** Seals up to `limit` payloads again that an older master key sealed; answers how many it did. */
   reseal(limit: number): Promise<number>
   size(): Promise<StoreSize>

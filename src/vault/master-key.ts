@@ -13,11 +13,11 @@ import { BadSettings } from '../errors.ts'
 import { MASTER_KEY_BYTES } from './seal.ts'
 
 /** 32 bytes in base64 or base64url, padded or not: 43 digits and perhaps one `=`. */
-const MASTER_KEY_SPELLING = /^[A-Za-z0-9+/_-]{43}=?$/
+const MASTER_KEY_FORMAT = /^[A-Za-z0-9+/_-]{43}=?$/
 
 /** Reads `MASTER_KEY` or `MASTER_KEY_PREVIOUS`; `name` is how the error calls it. */
 export function parseMasterKey(name: string, text: string): Uint8Array {
-  const key = MASTER_KEY_SPELLING.test(text.trim()) ? Buffer.from(text.trim(), 'base64') : undefined
+  const key = MASTER_KEY_FORMAT.test(text.trim()) ? Buffer.from(text.trim(), 'base64') : undefined
   if (key?.byteLength !== MASTER_KEY_BYTES) {
     throw new BadSettings(`${name} must be 32 bytes in base64 (make one with: openssl rand -base64 32).`)
   }

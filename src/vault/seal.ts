@@ -27,7 +27,7 @@ export interface MasterKeys {
 
 /** The place that a value is sealed for. */
 export interface SealBinding {
-  /** The field, for example `parcel` or `token`. */
+  /** The field, for example `batch` or `token`. */
   readonly purpose: string
   /** What it belongs to: an ad account's id, a grant's or an app's. */
   readonly owner: string

@@ -15,7 +15,7 @@ export interface AccountRow {
   /** ISO 3166-1 alpha-2, lower case. */
   readonly country: string | undefined
   readonly dobFormat: 'DMY' | 'MDY' | undefined
-  /** The account's own door; undefined: POSTS_PER_MINUTE. */
+  /** The account's own post limiter; undefined: POSTS_PER_MINUTE. */
   readonly postsPerMinute: number | undefined
   readonly isPaused: boolean
   readonly tokenKind: TokenKind

@@ -222,7 +222,7 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
 
   // Changes run one after the other, here and over all replicas: each reads the state that the one before it committed.
   let last: Promise<unknown> = Promise.resolve()
-  function inTurn<Result>(change: () => Promise<Result>): Promise<Result> {
+  function inOrder<Result>(change: () => Promise<Result>): Promise<Result> {
     const result = last.then(() =>
       vaultStore.exclusively((fresh) => {
         if (fresh !== undefined) adopt(fresh).forEach(tellListeners)
@@ -272,7 +272,7 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
     },
 
     putAccount: ({ adAccountId, token: tokenChange, ...settings }) =>
-      inTurn(async () => {
+      inOrder(async () => {
         const known = accounts.get(adAccountId)?.row
         if (known === undefined && tokenChange === undefined) return 'token_missing'
         const { token, with: others } = rows.changeToken(adAccountId, known, tokenChange, findGrantRow)
@@ -292,7 +292,7 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
       }),
 
     setPaused: (adAccountId, isPaused) =>
-      inTurn(async () => {
+      inOrder(async () => {
         const known = accounts.get(adAccountId)
         if (!known) return false
         await commit({ accounts: [{ ...known.row, isPaused }] })
@@ -301,7 +301,7 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
       }),
 
     deleteAccount: (adAccountId) =>
-      inTurn(async () => {
+      inOrder(async () => {
         if (!accounts.has(adAccountId)) return false
         await commit({ deletedAccounts: [adAccountId] })
         tellListeners(adAccountId)
@@ -324,7 +324,7 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
     },
 
     addGrant: (grant, adAccountIds) =>
-      inTurn(async () => {
+      inOrder(async () => {
         const row = rows.newGrant(grant)
         const changed = adAccountIds
           .flatMap((adAccountId) => accounts.get(adAccountId)?.row ?? [])
@@ -335,7 +335,7 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
       }),
 
     renewGrant: (grantId, pair, clientSecret) =>
-      inTurn(async () => {
+      inOrder(async () => {
         const known = grants.get(grantId)
         if (!known) return false
         const { clientId, givenDigest } = known.row
@@ -347,26 +347,26 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
       }),
 
     noteGrant: (grantId, note) =>
-      inTurn(async () => {
+      inOrder(async () => {
         const known = grants.get(grantId)
         if (known) await commit({ grants: [{ ...known.row, ...note }] })
       }),
 
     async claimRefresh(grantId) {
       if (!(await vaultStore.claim(grantId))) return false
-      await inTurn(() => Promise.resolve())
+      await inOrder(() => Promise.resolve())
       return true
     },
     endRefresh: (grantId) => vaultStore.unclaim(grantId),
 
     quality: (adAccountId) => qualities.get(adAccountId),
     putQuality: (row) =>
-      inTurn(async () => {
+      inOrder(async () => {
         if (accounts.has(row.adAccountId)) await commit({ qualities: [row] })
       }),
 
     createKey: ({ label, adAccountIds }) =>
-      inTurn(async () => {
+      inOrder(async () => {
         const relayKey = makeRelayKey()
         const row: KeyRow = {
           keyId: randomUUID(),
@@ -384,7 +384,7 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
     keys: () => Array.from(keysByHash.values(), ({ key }) => key),
 
     deleteKey: (keyId) =>
-      inTurn(async () => {
+      inOrder(async () => {
         const found = [...keysByHash].find(([, { key }]) => key.keyId === keyId)
         if (!found) return false
         await vaultStore.deleteKey(keyId)
@@ -393,7 +393,7 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
       }),
 
     reseal: () =>
-      inTurn(async () => {
+      inOrder(async () => {
         const isStale = (sealed: Uint8Array | undefined) => sealed !== undefined && !secrets.isCurrent(sealed)
         const staleAccounts = [...accounts.values()].filter(({ row }) => isStale(row.sealedToken))
         const staleGrants = [...grants.values()].filter(({ row }) => isStale(row.sealedPair))
@@ -416,7 +416,7 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
         return count
       }),
 
-    reload: () => inTurn(() => Promise.resolve()),
+    reload: () => inOrder(() => Promise.resolve()),
     onAccountChange: (listener) => void listeners.push(listener),
   }
 }

@@ -11,7 +11,7 @@ t.test('without the admin token nothing is told, not even what exists', async (t
     for (const path of [
       '/accounts',
       '/keys',
-      `/books?ad_account_id=${account}`,
+      `/totals?ad_account_id=${account}`,
       '/metrics',
       `/accounts/${account}`,
       '/nothing',
@@ -27,7 +27,7 @@ t.test('METRICS_OPEN opens the metrics and nothing else', async (t) => {
   const metrics = await fetch(`${relay.adminUrl}/metrics`)
   t.equal(metrics.status, 200)
   t.match(await metrics.text(), /^pinrelay_build_info\{version="test"\} 1$/m)
-  t.equal((await fetch(`${relay.adminUrl}/books`)).status, 401)
+  t.equal((await fetch(`${relay.adminUrl}/totals`)).status, 401)
 })
 
 t.test('an account is registered, shown without its token, rotated and removed', async (t) => {
@@ -118,13 +118,13 @@ t.test('a paused account takes posts and makes no calls; resumed, it delivers th
   const { account, admin, post, sandbox } = await enter(t)
   t.match((await admin('POST', `/accounts/${account}/pause`)).body, { paused: true })
   t.equal((await post({ data: [rawEvent()] }, { headers: { prefer: 'wait=0' } })).status, 202)
-  t.match((await admin('GET', `/accounts/${account}`)).body, { lanes: [{ test: false, status: 'paused' }] })
+  t.match((await admin('GET', `/accounts/${account}`)).body, { queues: [{ test: false, status: 'paused' }] })
   t.equal(sandbox.journal.calls().length, 0)
   t.match((await admin('POST', `/accounts/${account}/resume`)).body, { paused: false })
   await sandbox.until(() => sandbox.conversions.summary(account).recorded === 1)
 })
 
-t.test('a refused token holds the lane, and a new one lets it go on', async (t) => {
+t.test('a refused token holds the queue, and a new one lets it go on', async (t) => {
   const guest = await enter(t)
   const { account, admin, sandbox } = guest
   sandbox.faults.set([{ kind: 'status', status: 401 }])
@@ -135,21 +135,22 @@ t.test('a refused token holds the lane, and a new one lets it go on', async (t) 
   t.match(sandbox.journal.calls().at(-1), { tokenLast4: '9999' })
 })
 
-t.test('the books of live and test events are kept apart, and asked for together or alone', async (t) => {
+t.test('the totals of live and test events are kept apart, and asked for together or alone', async (t) => {
   const { account, admin, post } = await enter(t)
-  const books = async (query: string) => (await admin('GET', `/books${query}`)).body as Record<string, number>
+  const totals = async (query: string) =>
+    (await admin('GET', `/totals${query}`)).body as Record<string, number>
   const since = async (query: string, before: Readonly<Record<string, number>>) =>
     Object.fromEntries(
-      Object.entries(await books(query)).map(([name, count]) => [name, count - before[name]!]),
+      Object.entries(await totals(query)).map(([name, count]) => [name, count - before[name]!]),
     )
-  const before = { all: await books(''), test: await books('?test=true') }
+  const before = { all: await totals(''), test: await totals('?test=true') }
   await post({ data: [rawEvent(), {}] })
   await post({ data: [rawEvent()] }, { query: '?test=true' })
-  t.match(await since('', before.all), { received: 2, delivered: 2, refused: 1 })
-  t.match(await since('?test=true', before.test), { received: 1, refused: 0 })
-  t.match(await books(`?ad_account_id=${account}&test=false`), { received: 1, refused: 1 })
-  t.match(await books('?ad_account_id=1'), { received: 0 })
-  t.equal((await admin('GET', '/books?account=1')).status, 400)
+  t.match(await since('', before.all), { received: 2, delivered: 2, invalid: 1 })
+  t.match(await since('?test=true', before.test), { received: 1, invalid: 0 })
+  t.match(await totals(`?ad_account_id=${account}&test=false`), { received: 1, invalid: 1 })
+  t.match(await totals('?ad_account_id=1'), { received: 0 })
+  t.equal((await admin('GET', '/totals?account=1')).status, 400)
 })
 
 t.test('the metrics count posts, events and calls', async (t) => {
@@ -159,8 +160,8 @@ t.test('the metrics count posts, events and calls', async (t) => {
   const text = await readMetrics(admin)
   t.match(text, /^pinrelay_posts_total\{status="422"\} 1$/m)
   t.match(text, /^pinrelay_posts_total\{status="400"\} 1$/m)
-  t.match(text, /^pinrelay_events_total\{verdict="delivered"\} 1$/m)
-  t.match(text, /^pinrelay_events_total\{verdict="refused"\} 1$/m)
+  t.match(text, /^pinrelay_events_total\{outcome="delivered"\} 1$/m)
+  t.match(text, /^pinrelay_events_total\{outcome="invalid"\} 1$/m)
   t.match(text, /^pinrelay_calls_total\{outcome="200"\} 1$/m)
   t.notMatch(text, 'person@example.com')
   t.equal((await admin('GET', '/nothing')).status, 404)

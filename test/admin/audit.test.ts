@@ -55,14 +55,14 @@ t.test('what only looks, or was refused, is not told', async (t) => {
   const stand = await enter(t)
   const { account } = stand
   const before = (await trail(stand)).entries
-  await stand.admin('GET', `/books?ad_account_id=${account}`)
+  await stand.admin('GET', `/totals?ad_account_id=${account}`)
   await stand.admin('POST', `/accounts/${account}/verify`)
   await stand.admin('POST', '/accounts/404/pause')
   await stand.admin('DELETE', '/keys/none')
   await stand.admin('PUT', '/accounts/1', {})
   await stand.admin('POST', '/nothing')
   await fetch(`${stand.relay.adminUrl}/accounts/1`, { method: 'DELETE' })
-  await fetch(`${stand.relay.adminUrl}/books`, { method: 'HEAD' })
+  await fetch(`${stand.relay.adminUrl}/totals`, { method: 'HEAD' })
   t.strictSame((await trail(stand)).entries, before)
 })
 

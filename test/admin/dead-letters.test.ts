@@ -4,7 +4,7 @@ import { until } from '../support/clock.ts'
 import { rawEvent } from '../support/events.ts'
 import { enter, type Guest } from '../support/relay.ts'
 
-interface Letter {
+interface DeadLetter {
   readonly id: number
   readonly event_id: string
   readonly message: string
@@ -19,21 +19,24 @@ async function reject({ sandbox, post }: Guest, ids: readonly string[], query = 
   sandbox.faults.clear()
 }
 
-async function list({ admin }: Guest, query = ''): Promise<{ letters: Letter[]; cursor: string | null }> {
+async function list(
+  { admin }: Guest,
+  query = '',
+): Promise<{ deadLetters: DeadLetter[]; cursor: string | null }> {
   const { status, body } = await admin('GET', `/dead-letters${query}`)
   assert.equal(status, 200)
-  return { letters: body['dead_letters'] as Letter[], cursor: body['next_cursor'] as string | null }
+  return { deadLetters: body['dead_letters'] as DeadLetter[], cursor: body['next_cursor'] as string | null }
 }
 
-const idsOf = (letters: readonly Letter[]) => letters.map(({ event_id }) => event_id)
+const idsOf = (deadLetters: readonly DeadLetter[]) => deadLetters.map(({ event_id }) => event_id)
 
 t.test('a dead letter tells what an operator needs, and nothing else of the event', async (t) => {
   const stand = await enter(t)
   const { account } = stand
   await reject(stand, ['a'])
-  const { letters, cursor } = await list(stand)
+  const { deadLetters, cursor } = await list(stand)
   t.equal(cursor, null)
-  t.match(letters, [
+  t.match(deadLetters, [
     {
       id: Number,
       ad_account_id: account,
@@ -41,7 +44,7 @@ t.test('a dead letter tells what an operator needs, and nothing else of the even
       event_name: 'checkout',
       event_id: 'a',
       status: 'rejected',
-      reason: 'refused_event',
+      reason: 'rejected_event',
       message: /^Value .* is wrong\.$/,
       attempts: 1,
       first_seen_at: /^\d{4}-\d\d-\d\dT[\d:.]+Z$/,
@@ -49,27 +52,27 @@ t.test('a dead letter tells what an operator needs, and nothing else of the even
       history: Array,
     },
   ])
-  t.strictSame(Object.keys(letters[0]!).length, 12)
-  const text = JSON.stringify(letters)
+  t.strictSame(Object.keys(deadLetters[0]!).length, 12)
+  const text = JSON.stringify(deadLetters)
   for (const value of ['person@example.com', '203.0.113.7', 'Mozilla', 'USD', '72.39']) {
     t.notMatch(text, value, value)
   }
-  for (const { at, reason } of letters[0]!.history) {
+  for (const { at, reason } of deadLetters[0]!.history) {
     t.ok(Date.parse(at) > 0)
     t.match(reason, /^[a-z0-9_]+$/)
   }
 })
 
-t.test('letters are filtered, and listed page by page, newest first', async (t) => {
+t.test('dead letters are filtered, and listed page by page, newest first', async (t) => {
   const stand = await enter(t)
   const { account } = stand
   await reject(stand, ['a', 'b', 'c'])
   await reject(stand, ['t'], '?test=true')
-  t.strictSame(idsOf((await list(stand)).letters), ['t', 'c', 'b', 'a'])
+  t.strictSame(idsOf((await list(stand)).deadLetters), ['t', 'c', 'b', 'a'])
   const first = await list(stand, '?limit=3')
-  t.strictSame(idsOf(first.letters), ['t', 'c', 'b'])
+  t.strictSame(idsOf(first.deadLetters), ['t', 'c', 'b'])
   const second = await list(stand, `?limit=3&cursor=${first.cursor}`)
-  t.strictSame(idsOf(second.letters), ['a'])
+  t.strictSame(idsOf(second.deadLetters), ['a'])
   t.equal(second.cursor, null)
   t.equal((await list(stand, '?limit=4')).cursor, null, 'a full last page is known to be the last')
   for (const [query, ids] of [
@@ -81,19 +84,19 @@ t.test('letters are filtered, and listed page by page, newest first', async (t) 
     ['?reason=too_old', []],
     ['?event_name=lead', []],
   ] as const) {
-    t.strictSame(idsOf((await list(stand, query)).letters), ids, query)
+    t.strictSame(idsOf((await list(stand, query)).deadLetters), ids, query)
   }
 })
 
 t.test(
-  'replayed letters are delivered under their own ids, and leave the list and the books as rejected',
+  'replayed dead letters are delivered under their own ids, and leave the list and the totals as rejected',
   async (t) => {
     const stand = await enter(t)
     const { account } = stand
     const { admin, sandbox } = stand
     await reject(stand, ['a', 'b', 'c'])
-    const { letters } = await list(stand)
-    const chosen = letters.filter(({ event_id }) => event_id !== 'b').map(({ id }) => id)
+    const { deadLetters } = await list(stand)
+    const chosen = deadLetters.filter(({ event_id }) => event_id !== 'b').map(({ id }) => id)
     t.strictSame((await admin('POST', '/dead-letters/replay', { ids: chosen })).body, {
       replayed: 2,
       duplicates: 0,
@@ -102,9 +105,9 @@ t.test(
     })
     await sandbox.until(() => sandbox.conversions.summary(account).recorded === 2)
     t.strictSame([...sandbox.conversions.counts(account).keys()].toSorted(), ['a', 'c'])
-    t.strictSame(idsOf((await list(stand)).letters), ['b'])
-    await until(async () => (await admin('GET', `/books?ad_account_id=${account}`)).body['queued'] === 0)
-    t.match((await admin('GET', `/books?ad_account_id=${account}`)).body, {
+    t.strictSame(idsOf((await list(stand)).deadLetters), ['b'])
+    await until(async () => (await admin('GET', `/totals?ad_account_id=${account}`)).body['queued'] === 0)
+    t.match((await admin('GET', `/totals?ad_account_id=${account}`)).body, {
       received: 3,
       delivered: 2,
       rejected: 1,
@@ -113,14 +116,14 @@ t.test(
   },
 )
 
-t.test('what dies again is a new letter, with the history of the old one', async (t) => {
+t.test('what dies again is a new dead letter, with the history of the old one', async (t) => {
   const stand = await enter(t)
   await reject(stand, ['a'])
-  const [before] = (await list(stand)).letters
+  const [before] = (await list(stand)).deadLetters
   stand.sandbox.faults.set([{ kind: 'failEvents' }])
   t.match((await stand.admin('POST', '/dead-letters/replay', { filter: {} })).body, { replayed: 1 })
-  await until(async () => (await list(stand)).letters.length === 1)
-  const [again] = (await list(stand)).letters
+  await until(async () => (await list(stand)).deadLetters.length === 1)
+  const [again] = (await list(stand)).deadLetters
   t.ok(again!.id > before!.id)
   t.match(again, { event_id: 'a', attempts: 2 })
   t.ok(again!.history.some(({ reason }) => reason === 'replayed'))
@@ -155,20 +158,20 @@ t.test('a replay or purge does its share, and goes on at its cursor', async (t) 
   await stand.sandbox.until(() => stand.sandbox.conversions.summary(account).recorded === 450)
 
   await reject(stand, ['u', 'v', 'w'])
-  const [, { id: middle } = { id: 0 }] = (await list(stand)).letters
+  const [, { id: middle } = { id: 0 }] = (await list(stand)).deadLetters
   t.match((await admin('POST', '/dead-letters/purge', { filter: {}, cursor: String(middle) })).body, {
     purged: 1,
   })
-  t.strictSame(idsOf((await list(stand)).letters), ['w', 'v'], 'only what comes behind the cursor')
+  t.strictSame(idsOf((await list(stand)).deadLetters), ['w', 'v'], 'only what comes behind the cursor')
   t.match((await admin('POST', '/dead-letters/purge', { filter: {} })).body, { purged: 2 })
 
   await reject(stand, ['x', 'y', 'z'])
   const part = (await admin('POST', '/dead-letters/purge', { filter: {}, limit: 2 })).body
   t.match(part, { purged: 2, next_cursor: /^\d+$/ })
-  t.strictSame(idsOf((await list(stand)).letters), ['x'])
-  const rest = { filter: { reason: 'refused_event' }, cursor: part['next_cursor'] }
+  t.strictSame(idsOf((await list(stand)).deadLetters), ['x'])
+  const rest = { filter: { reason: 'rejected_event' }, cursor: part['next_cursor'] }
   t.strictSame((await admin('POST', '/dead-letters/purge', rest)).body, { purged: 1, next_cursor: null })
-  t.match((await admin('GET', `/books?ad_account_id=${account}`)).body, {
+  t.match((await admin('GET', `/totals?ad_account_id=${account}`)).body, {
     received: 456,
     delivered: 450,
     rejected: 6,
@@ -206,5 +209,5 @@ t.test('bad input is named by its field, never by its value, and changes nothing
   for (const query of ['limit=0', 'limit=1001', 'cursor=x', 'status=x', 'test=1', 'event_id=a', 'reason=']) {
     t.equal((await stand.admin('GET', `/dead-letters?${query}`)).status, 400, query)
   }
-  t.strictSame(idsOf((await list(stand)).letters), ['a'])
+  t.strictSame(idsOf((await list(stand)).deadLetters), ['a'])
 })

@@ -18,11 +18,11 @@ t.test('explain tells what would be sent, and sends, stores, logs and audits not
         status: 'prepared',
         fields: [{ path: 'user_data.em', given: 'J•••.•••@e••••••.com' }, { field: 'db' }],
       },
-      { index: 1, status: 'refused', reason: 'missing_field', path: 'action_source' },
+      { index: 1, status: 'invalid', reason: 'missing_field', path: 'action_source' },
     ],
   })
   t.equal(sandbox.journal.calls().length, 0)
-  t.match((await admin('GET', `/books?ad_account_id=${account}`)).body, { received: 0, refused: 0 })
+  t.match((await admin('GET', `/totals?ad_account_id=${account}`)).body, { received: 0, invalid: 0 })
   t.notMatch(JSON.stringify((await admin('GET', '/audit')).body), 'explain')
   t.notMatch(logLines.join(''), /Jane|1990/)
 })
@@ -34,14 +34,14 @@ t.test('the account counts: its country, its limits, and that it is there', asyn
   const { body } = await admin('POST', '/explain', { ad_account_id: account, data: [event] })
   t.match(body, {
     events: [
-      { fields: [{}, { field: 'ph', spelled: '4•••••••••••' }, { field: 'db', spelled: '1•••••••' }] },
+      { fields: [{}, { field: 'ph', normalized: '4•••••••••••' }, { field: 'db', normalized: '1•••••••' }] },
     ],
   })
   const old = { ...event, event_time: 1_000_000_000 }
   const asTest = await admin('POST', '/explain', { ad_account_id: account, data: [old], test: true })
   t.match(asTest.body, { events: [{ status: 'prepared' }] })
   t.match((await admin('POST', '/explain', { ad_account_id: account, data: [old] })).body, {
-    events: [{ status: 'refused', reason: 'too_old' }],
+    events: [{ status: 'invalid', reason: 'too_old' }],
   })
   t.equal((await admin('POST', '/explain', { ad_account_id: '1', data: [event] })).status, 404)
   t.equal((await admin('POST', '/explain', { ad_account_id: account, data: [] })).status, 400)
@@ -75,7 +75,7 @@ t.test('what cannot be read is refused before anything is answered', async (t) =
   const answer = await explain(`${event},5,[${event}]`)
   t.match(answer.headers.get('content-type'), /^application\/json/)
   t.match(await answer.json(), {
-    events: [{ status: 'prepared' }, { status: 'refused' }, { status: 'refused', reason: 'not_an_object' }],
+    events: [{ status: 'prepared' }, { status: 'invalid' }, { status: 'invalid', reason: 'not_an_object' }],
   })
 })
 

@@ -3,7 +3,7 @@ import { createCommandLine } from '../cli/stage.ts'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, enter, postHeld, setUp } from '../support/relay.ts'
 
-t.test('the live view has the books, the store, and what stands first', async (t) => {
+t.test('the live view has the totals, the store, and what stands first', async (t) => {
   const stand = await setUp(t)
   await stand.admin('PUT', '/accounts/7', { access_token: 'pina_seven_0123456789' })
   await stand.post({ data: [rawEvent()] })
@@ -15,19 +15,19 @@ t.test('the live view has the books, the store, and what stands first', async (t
   t.match(body, {
     problem: null,
     step_seconds: 5,
-    books: { received: 3, delivered: 1, queued: 2 },
+    totals: { received: 3, delivered: 1, queued: 2 },
     store: { full: false },
     accounts: 2,
-    lane_count: 1,
-    lanes: [
+    queue_count: 1,
+    queues: [
       {
         ad_account_id: ACCOUNT,
         label: 'test shop',
         test: false,
         status: 'unauthorized',
         queued: 2,
-        guard: { capacity: 250 },
-        door: { capacity: 5000, level: Number },
+        call_limiter: { capacity: 250 },
+        post_limiter: { capacity: 5000, level: Number },
       },
     ],
   })

@@ -25,7 +25,7 @@ t.test(
           ad_account_id: account,
           event_name: 'signup',
           events: 30,
-          shares: { em: 0, ip_and_user_agent: 1, warned: 1, refused: 0 },
+          shares: { em: 0, ip_and_user_agent: 1, warned: 1, invalid: 0 },
           top_warnings: [{ code: 'placeholder', count: 30 }],
           advice: [{ code: 'send_em' }],
         },

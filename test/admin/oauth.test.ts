@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { createConsents, CONSENT_LIFE_MS } from '../../src/tokens/consent.ts'
+import { createConsents, CONSENT_LIFE_MS } from '../../src/vault/consent.ts'
 import { createBrowser, type Browser } from '../support/browser.ts'
 import { rawEvent } from '../support/events.ts'
 import { ADMIN_TOKEN, postHeld, shareRelay, TOKEN, type Guest } from '../support/relay.ts'
@@ -209,7 +209,7 @@ t.test(
   },
 )
 
-t.test('a revoked grant holds the lanes, keeps the events and tells; consent lets them go on', async (t) => {
+t.test('a revoked grant holds the queues, keeps the events and tells; consent lets them go on', async (t) => {
   const stand = await enter(t)
   const { account } = stand
   const { refreshToken } = consented(stand)
@@ -218,7 +218,7 @@ t.test('a revoked grant holds the lanes, keeps the events and tells; consent let
   stand.sandbox.grants.revoke(refreshToken)
   await postHeld(stand, 'reauthorize')
   t.match((await stand.admin('GET', `/accounts/${account}`)).body, {
-    lanes: [{ status: 'reauthorize' }],
+    queues: [{ status: 'reauthorize' }],
     grant: { status: 'reauthorize', last_failure: { at: String, reason: /revoked/ } },
     token: { last_failure: { reason: String } },
   })

@@ -111,23 +111,23 @@ t.test('what each route answers is what its description says', async (t) => {
   await visit('DELETE', `/keys/${String(id)}`)
   await visit('GET', '/match-quality')
   await visit('GET', '/volume')
-  await visit('GET', '/books')
+  await visit('GET', '/totals')
   await visit('GET', '/dead-letters?limit=2')
-  const letters = await visit('GET', '/dead-letters')
-  t.match(letters, { dead_letters: { length: 5 } })
+  const deadLetters = await visit('GET', '/dead-letters')
+  t.match(deadLetters, { dead_letters: { length: 5 } })
   await visit('POST', '/dead-letters/purge', { filter: { event_name: 'signup' }, limit: 1 })
   stand.sandbox.tokens.set([{ accessToken: 'pina_seven_0123456789' }])
   await visit('POST', '/dead-letters/replay', { filter: {} })
   await postHeld(stand, 'unauthorized')
   await visit('GET', `/accounts/${ACCOUNT}`)
   const live = await visit('GET', '/live')
-  t.match(live, { lanes: [{ status: 'unauthorized' }] })
+  t.match(live, { queues: [{ status: 'unauthorized' }] })
   await visit('POST', '/explain', {
     ad_account_id: '7',
     data: [rawEvent(), {}, { user_data: { em: ['', 'x'] } }],
   })
   await visit('POST', '/reseal')
-  await visit('POST', '/salvage', { file: 'relay.db.none' })
+  await visit('POST', '/recover', { file: 'relay.db.none' })
   await visit('GET', '/audit')
   await visit('GET', '/metrics')
   await visit('GET', '/openapi.json')
@@ -140,6 +140,6 @@ t.test('what each route answers is what its description says', async (t) => {
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   )
   // One needs a browser that consents (test/admin/oauth.test.ts), one a queue that broke (test/store/sqlite/damage.test.ts).
-  const elsewhere = ['GET /oauth/callback', 'POST /salvage']
+  const elsewhere = ['GET /oauth/callback', 'POST /recover']
   t.strictSame(all.filter((name) => !visited.has(name)).toSorted(), elsewhere)
 })

@@ -2,7 +2,7 @@ import { request } from 'node:http'
 import t, { type Test } from 'tap'
 import { createHostCheck } from '../../src/admin/host.ts'
 import { createRefusals, LONGEST_DELAY_MS } from '../../src/admin/refusals.ts'
-import { createManualClock, settle } from '../support/clock.ts'
+import { createManualClock, acknowledge } from '../support/clock.ts'
 import { ACCOUNT, ADMIN_TOKEN, setUp } from '../support/relay.ts'
 
 const MINUTE_MS = 60_000
@@ -27,10 +27,10 @@ function setUpRefusals() {
 t.test('twenty guesses are answered at once, the next ones one a second, and few wait', async (t) => {
   const { clock, counted, answers, guess } = setUpRefusals()
   for (let n = 0; n < 20; n++) void guess()
-  await settle()
+  await acknowledge()
   t.same(answers, Array(20).fill('401'))
   for (let n = 0; n < 30; n++) void guess()
-  await settle()
+  await acknowledge()
   t.same(answers.slice(20), Array(20).fill('TOO_MANY_GUESSES'), 'ten wait')
   await clock.advance(1000)
   t.equal(answers.length, 41)
@@ -43,7 +43,7 @@ t.test('twenty guesses are answered at once, the next ones one a second, and few
   await clock.advance(MINUTE_MS)
   answers.length = 0
   void guess()
-  await settle()
+  await acknowledge()
   t.same(answers, ['401'], 'a minute later it is as before')
 })
 
@@ -72,10 +72,10 @@ t.test('a guesser, by token or login, keeps nobody with the right token out', as
   })
   const guesses = Array.from({ length: 20 }, (_, n) => [
     ask('/session', login(`guess ${n}`)),
-    ask('/books', { headers: { authorization: `Bearer guess-${n}` } }),
+    ask('/totals', { headers: { authorization: `Bearer guess-${n}` } }),
     ask(`/accounts/${ACCOUNT}/authorize`, { headers: { authorization: `Bearer guess-${n}` } }),
   ])
-  while (statuses.length < 50) await settle()
+  while (statuses.length < 50) await acknowledge()
   t.equal(
     statuses.filter((status) => status === 401).length,
     20,
@@ -83,7 +83,7 @@ t.test('a guesser, by token or login, keeps nobody with the right token out', as
   )
   t.equal(statuses.filter((status) => status === 429).length, 30)
   const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
-  t.equal((await fetch(`${relay.adminUrl}/books`, { headers })).status, 200)
+  t.equal((await fetch(`${relay.adminUrl}/totals`, { headers })).status, 200)
   t.equal((await fetch(`${relay.adminUrl}/session`, login(ADMIN_TOKEN))).status, 200)
   const refused = await fetch(`${relay.adminUrl}/session`, login('wrong'))
   t.same([refused.status, refused.headers.get('retry-after')], [429, '10'])
@@ -137,7 +137,7 @@ t.test('a page that made its name lead here reads nothing, whatever it asks for'
     '/',
     '/console/main.js',
     '/metrics',
-    '/books',
+    '/totals',
     '/nothing',
     `/accounts/${ACCOUNT}/authorize`,
     '/openapi.json',
@@ -154,7 +154,7 @@ t.test('a page that made its name lead here reads nothing, whatever it asks for'
 
 /** Even with the token. */
 async function postAs(t: Test, url: string, host: string): Promise<void> {
-  const { status } = await get(`${url}/books`, host, { authorization: `Bearer ${ADMIN_TOKEN}` })
+  const { status } = await get(`${url}/totals`, host, { authorization: `Bearer ${ADMIN_TOKEN}` })
   t.equal(status, 421)
 }
 

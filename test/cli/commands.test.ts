@@ -84,7 +84,7 @@ t.test('a token that does not work ends with 3, and status says who must mend wh
   const relay = createCommandLine(stand)
   t.match(await relay('status'), {
     code: 0,
-    stdout: /^posts are taken\naccounts: 1, paused: 0, in trouble: 0\n\nevery lane calls\n/,
+    stdout: /^posts are taken\naccounts: 1, paused: 0, in trouble: 0\n\nevery queue calls\n/,
   })
   stand.sandbox.tokens.set([])
   t.match(await relay(`account verify ${ACCOUNT}`), { code: 3, stdout: /549755885175 +no +401/ })
@@ -94,7 +94,7 @@ t.test('a token that does not work ends with 3, and status says who must mend wh
   t.match(status.stdout, /RECEIVED +DELIVERED/)
   t.match(JSON.parse((await relay('status --json')).stdout), {
     needs_person: true,
-    books: { received: 1, queued: 1 },
+    totals: { received: 1, queued: 1 },
   })
 })
 
@@ -114,7 +114,7 @@ t.test('status ends with 3 while posts are refused, and its first line says why'
     problem: 'store_full',
     needs_person: false,
     accounts: [{ ad_account_id: ACCOUNT }],
-    books: { received: Number },
+    totals: { received: Number },
   })
 })
 
@@ -144,7 +144,7 @@ t.test('status names the account that is over its share, which alone is refused'
   t.match(await readMetrics(stand.admin), `pinrelay_account_over_share{ad_account_id="${ACCOUNT}"} 1\n`)
 })
 
-t.test('status tells accounts in trouble that have no lane', async (t) => {
+t.test('status tells accounts in trouble that have no queue', async (t) => {
   const stand = await enter(t)
   const { account } = stand
   const relay = createCommandLine(stand)
@@ -158,7 +158,7 @@ t.test('status tells accounts in trouble that have no lane', async (t) => {
   t.match(stdout, /549755885176 +- +paused +- +account resume +shop/)
   t.match(stdout, /7 +- +no_token +- +consent at/)
   t.notMatch(stdout, account)
-  t.notMatch(stdout, 'every lane calls')
+  t.notMatch(stdout, 'every queue calls')
   t.match(JSON.parse((await relay('status --json')).stdout), {
     problem: null,
     paused_accounts: 1,
@@ -174,15 +174,15 @@ t.test('status of ten thousand accounts is a screen, whatever happens to them', 
     paused: false,
     token: { kind: 'given', last_failure: null },
     grant: null,
-    lanes: [lane('open')],
+    queues: [queue('open')],
     ...more,
   })
-  const lane = (status: string) => ({ test: false, status, next_try_in_seconds: 9 })
+  const queue = (status: string) => ({ test: false, status, next_try_in_seconds: 9 })
   const statusOf = async (more: (n: number) => object, live: object = { problem: null }) => {
     const accounts = Array.from({ length: 10_000 }, (_, n) => account(n, more(n)))
     const answers: Readonly<Record<string, object>> = {
       '/accounts': { accounts },
-      '/books': { received: 4711 },
+      '/totals': { received: 4711 },
       '/volume': { volume: [] },
       '/live': live,
     }
@@ -198,7 +198,7 @@ t.test('status of ten thousand accounts is a screen, whatever happens to them', 
   t.match(few, { code: 3, stdout: /\naccounts: 10000, paused: 0, in trouble: 1\n[^]*\n9999 +- +reauthorize/ })
   t.ok(few.lines < 12, `${few.lines} lines`)
 
-  const outage = await statusOf((n) => ({ lanes: [lane(n === 9_999 ? 'forbidden' : 'outage')] }))
+  const outage = await statusOf((n) => ({ queues: [queue(n === 9_999 ? 'forbidden' : 'outage')] }))
   t.match(outage, {
     code: 3,
     stdout: /\nACCOUNT .*\n9999 +live +forbidden .*\n0 +live +outage +9 s +time .*\n/,
@@ -206,15 +206,15 @@ t.test('status of ten thousand accounts is a screen, whatever happens to them', 
   t.match(outage.stdout, '\nand 9950 more: account list shows all accounts\n')
   t.ok(outage.lines < 64, `${outage.lines} lines`)
 
-  const waiting = await statusOf(() => ({ lanes: [lane('rate_limited')] }))
+  const waiting = await statusOf(() => ({ queues: [queue('rate_limited')] }))
   t.equal(waiting.code, 0, 'what goes on by itself needs nobody')
 
-  const away = await statusOf(() => ({}), { problem: 'store_unavailable', books: null })
+  const away = await statusOf(() => ({}), { problem: 'store_unavailable', totals: null })
   t.match(away, {
     code: 3,
-    stdout: /^PROBLEM: store_unavailable; posts get 503[^]*the books cannot be read$/,
+    stdout: /^PROBLEM: store_unavailable; posts get 503[^]*the totals cannot be read$/,
   })
-  t.match(await statusOf(() => ({}), { problem: 'new_word', books: null }), {
+  t.match(await statusOf(() => ({}), { problem: 'new_word', totals: null }), {
     code: 3,
     stdout: /^PROBLEM: new_word\n/,
   })
@@ -310,11 +310,16 @@ t.test(
     stand.sandbox.faults.set([{ kind: 'failEvents', message: 'no good' }])
     for (let n = 0; n < 3; n++) await stand.post({ data: [rawEvent(), rawEvent({ event_name: 'signup' })] })
     t.match(await relay('dead list --event signup --limit 2'), { code: 0, stderr: /there are more/ })
-    const letters = JSON.parse((await relay('dead list --json')).stdout) as { dead_letters: { id: number }[] }
-    t.equal(letters.dead_letters.length, 6)
+    const deadLetters = JSON.parse((await relay('dead list --json')).stdout) as {
+      dead_letters: { id: number }[]
+    }
+    t.equal(deadLetters.dead_letters.length, 6)
     t.match(await relay('dead purge --all'), { code: 2, stderr: /--yes/ })
     t.match(await relay('dead replay'), { code: 2, stderr: /ids, a filter, or --all/ })
-    t.match(await relay(`dead purge ${letters.dead_letters[0]!.id} --yes`), { code: 0, stdout: '1 deleted' })
+    t.match(await relay(`dead purge ${deadLetters.dead_letters[0]!.id} --yes`), {
+      code: 0,
+      stdout: '1 deleted',
+    })
     stand.sandbox.faults.clear()
     t.match(await relay('dead replay --event checkout --live'), { code: 0, stdout: /^3 queued again/ })
     t.match(await relay('dead purge --all --yes'), { code: 0, stdout: '2 deleted' })
@@ -332,11 +337,11 @@ t.test('more dead letters are listed than one request may ask for', async (t) =>
   await stand.post({ data: [rawEvent(), rawEvent(), rawEvent()] })
   const list = async (limit: number) => {
     const { code, stdout, stderr } = await relay(`dead list --json --limit ${limit}`)
-    const { dead_letters: letters, next_cursor: cursor } = JSON.parse(stdout) as {
+    const { dead_letters: deadLetters, next_cursor: cursor } = JSON.parse(stdout) as {
       dead_letters: { id: number }[]
       next_cursor: string | null
     }
-    return { code, count: new Set(letters.map(({ id }) => id)).size, cursor, stderr }
+    return { code, count: new Set(deadLetters.map(({ id }) => id)).size, cursor, stderr }
   }
   t.match(await list(1002), { code: 0, count: 1002, cursor: String, stderr: /there are more/ })
   t.strictSame(await list(5000), { code: 0, count: 1003, cursor: null, stderr: '' })
@@ -403,9 +408,9 @@ t.test('reseal says what it did; wrong tokens and wrong addresses are told', asy
   const stand = await enter(t)
   const relay = createCommandLine(stand)
   t.match(await relay('reseal'), { code: 0, stdout: 'resealed 0 tokens and 0 payloads', stderr: '' })
-  const refused = await relay('reseal', { environment: { ADMIN_TOKEN: 'not the admin token' } })
-  t.match(refused, { code: 1, stdout: '', stderr: /^The relay answered 401/ })
-  t.notMatch(refused.stderr, 'not the admin token')
+  const invalid = await relay('reseal', { environment: { ADMIN_TOKEN: 'not the admin token' } })
+  t.match(invalid, { code: 1, stdout: '', stderr: /^The relay answered 401/ })
+  t.notMatch(invalid.stderr, 'not the admin token')
   t.match(await relay('status', { environment: { ADMIN_URL: 'http://127.0.0.1:1' } }), {
     code: 1,
     stderr: /^Nothing answers at http:\/\/127.0.0.1:1/,
@@ -457,7 +462,7 @@ t.test('help tells every command, its options, the variables and the exit codes'
   for (const text of [
     'account set',
     'dead purge',
-    'salvage FILE',
+    'recover FILE',
     'ADMIN_TOKEN',
     'RELAY_KEY',
     'exit codes: 0 done',
@@ -474,7 +479,7 @@ t.test('help tells every command, its options, the variables and the exit codes'
     const usage = await relay(`${command} --help`)
     t.match(usage.stdout, 'a JSON list of events, or one event a line; - is standard input')
   }
-  t.match(await relay('salvage'), { code: 2, stderr: /FILE/ })
+  t.match(await relay('recover'), { code: 2, stderr: /FILE/ })
   t.match(await relay('reseal everything'), { code: 2, stderr: /takes no words/ })
   t.match(await relay('dead list --colour red'), { code: 2, stderr: /an option is unknown/ })
 })

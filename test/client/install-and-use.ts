@@ -56,6 +56,6 @@ export async function installAndUse(t: Test, flags: readonly string[]): Promise<
     PINRELAY_KEY: stand.relayKey,
   })
   t.equal(`${stdout}${stderr}`, '')
-  const { body } = await stand.admin('GET', `/books?ad_account_id=${ACCOUNT}`)
-  t.match(body, { received: 3, refused: 0 })
+  const { body } = await stand.admin('GET', `/totals?ad_account_id=${ACCOUNT}`)
+  t.match(body, { received: 3, invalid: 0 })
 }

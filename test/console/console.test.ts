@@ -62,7 +62,11 @@ t.test('accounts and keys are looked after from the page', async (t) => {
   const key = (await page.locator('code.secret').textContent()) ?? ''
   await dialog.getByRole('button', { name: 'Close' }).click()
   await dialog.waitFor({ state: 'detached' })
-  t.equal((await stand.post({ data: [] }, { account: '42', key })).status, 400, 'the key opens the door')
+  t.equal(
+    (await stand.post({ data: [] }, { account: '42', key })).status,
+    400,
+    'the key opens the post limiter',
+  )
   t.notMatch(await page.content(), key, 'it is shown once')
   await page.getByRole('button', { name: 'Remove: second shop' }).click()
   await dialog.getByRole('button', { name: 'Remove' }).click()
@@ -88,15 +92,15 @@ t.test('accounts and keys are looked after from the page', async (t) => {
   t.same([...origins], [new URL(stand.relay.adminUrl).origin], 'nothing was asked of anybody else')
 })
 
-t.test('a lane that stands is seen, with what mends it, and goes on at once', async (t) => {
+t.test('a queue that stands is seen, with what mends it, and goes on at once', async (t) => {
   const stand = await enter(t)
   const { page, problems } = await openPage(t)
   await makeHistory(stand)
   await logIn(page, stand)
-  await page.getByText('Posts are taken, and every lane goes on by itself.').waitFor()
+  await page.getByText('Posts are taken, and every queue goes on by itself.').waitFor()
   stand.sandbox.tokens.set([{ accessToken: 'pina_the_new_one_0123456789' }])
   await postHeld(stand, 'unauthorized')
-  await page.getByText('A lane stands and waits for a person').waitFor()
+  await page.getByText('A queue stands and waits for a person').waitFor()
   const row = page.getByRole('row', { name: /test shop/ })
   await row.getByText('unauthorized').waitFor()
   await row.getByRole('button', { name: /Give a new token/ }).click()
@@ -111,7 +115,7 @@ t.test('a lane that stands is seen, with what mends it, and goes on at once', as
     country: 'US',
     label: 'test shop',
   })
-  // A step of the pulse is five seconds.
+  // A step of the recent statistics is five seconds.
   await page.getByRole('img', { name: /Throughput.*now posts \d/ }).waitFor()
   t.ok(await page.locator('.canvas canvas').count(), 'plots are drawn')
   t.match(await page.getByRole('term').allTextContents(), ['received', 'delivered'])
@@ -131,12 +135,12 @@ t.test('dead letters are filtered, looked into, replayed with progress and purge
   await page.getByText('No dead letter.').waitFor()
   await page.getByLabel('Event name').fill('signup')
   await page.getByRole('button', { name: 'Filter' }).click()
-  const letter = page.getByRole('article', { name: 'signup dead-3' })
-  await letter.locator('summary').click()
-  await letter.getByText('this one is not accepted').waitFor()
+  const deadLetter = page.getByRole('article', { name: 'signup dead-3' })
+  await deadLetter.locator('summary').click()
+  await deadLetter.getByText('this one is not accepted').waitFor()
   t.notMatch(await page.content(), 'person@example.com')
 
-  await letter.getByLabel('Choose signup dead-3').check()
+  await deadLetter.getByLabel('Choose signup dead-3').check()
   await page.getByRole('button', { name: 'Replay the 1 chosen' }).click()
   await page.getByText('1 queued again').first().waitFor()
   await page.getByText('6 dead letters.').waitFor()
@@ -212,7 +216,7 @@ t.test('purging asks first, and is stopped by its button or by leaving the page'
   t.same(problems, [])
 })
 
-t.test('explain shows how values are spelled; match quality what to mend', async (t) => {
+t.test('explain shows how values are normalized; match quality what to mend', async (t) => {
   const stand = await enter(t)
   const { page, problems } = await openPage(t)
   await makeHistory(stand)
@@ -227,13 +231,13 @@ t.test('explain shows how values are spelled; match quality what to mend', async
     .fill(JSON.stringify([event, { event_name: 'x' }]))
   await page.getByRole('button', { name: 'Explain' }).click()
   await page.getByText('would be sent').waitFor()
-  await page.getByText('refused', { exact: true }).waitFor()
+  await page.getByText('invalid', { exact: true }).waitFor()
   const row = page.getByRole('row', { name: /user_data\.em/ })
   // sha256 of person@example.com
   await row.getByText('542d240129883c019e106e3b1b2d3f3cb3537c43c425364de8e951d5a3083345').waitFor()
   await page.getByText('What Pinterest would get').click()
   await page.getByText('"event_name": "checkout"').waitFor()
-  t.match((await stand.admin('GET', '/books')).body, { queued: 0 }, 'nothing was sent')
+  t.match((await stand.admin('GET', '/totals')).body, { queued: 0 }, 'nothing was sent')
 
   await page.getByRole('link', { name: 'Match quality' }).click()
   await page.getByText('Only 0 % have the e-mail address').waitFor()
@@ -261,7 +265,7 @@ t.test('a thousand accounts are shown in part, and looking again leaves rows and
     ip_and_user_agent: 0,
     late: 0,
     warned: 0,
-    refused: 0,
+    invalid: 0,
   }
   await page.route(/\/match-quality\?/, (route) => {
     const advice = [{ message: 'Send more.' }]
@@ -277,10 +281,10 @@ t.test('a thousand accounts are shown in part, and looking again leaves rows and
   )
   await page.route(/\/live\?/, async (route) => {
     const answer = await (await route.fetch()).json()
-    await route.fulfill({ json: { ...answer, lanes_standing: 250 } })
+    await route.fulfill({ json: { ...answer, queues_standing: 250 } })
   })
   await logIn(page, stand)
-  await page.getByText('250 lanes stand and wait for a person').waitFor()
+  await page.getByText('250 queues stand and wait for a person').waitFor()
 
   await page.getByRole('link', { name: 'Match quality' }).click()
   await page.getByText('The 100 with the most events of 1,000').waitFor()
@@ -373,7 +377,7 @@ for (const look of [
     t.same(await violationsOf(page), [], 'login')
     await logIn(page, stand)
     for (const [path, ready] of [
-      ['', 'every lane goes on'],
+      ['', 'every queue goes on'],
       ['accounts', '1 of 1'],
       ['keys', 'Remove'],
       ['dead-letters', '3 dead letters.'],

@@ -5,9 +5,9 @@ const STEP_SECONDS = 5
 const STEPS = 360
 const FULL = { level: 5000, capacity: 5000 }
 
-const open = { test: false, status: 'open', next_try_in_seconds: null, door: FULL }
+const open = { test: false, status: 'open', next_try_in_seconds: null, post_limiter: FULL }
 
-const LANES = [
+const QUEUES = [
   {
     ...open,
     ad_account_id: '549761668041',
@@ -17,8 +17,8 @@ const LANES = [
     calls_in_flight: 0,
     queued: 1284,
     oldest_age_seconds: 1140,
-    guard: { level: 250, capacity: 250 },
-    door: { level: 4996, capacity: 5000 },
+    call_limiter: { level: 250, capacity: 250 },
+    post_limiter: { level: 4996, capacity: 5000 },
   },
   {
     ...open,
@@ -27,8 +27,8 @@ const LANES = [
     calls_in_flight: 2,
     queued: 61,
     oldest_age_seconds: 1,
-    guard: { level: 231, capacity: 250 },
-    door: { level: 4871, capacity: 5000 },
+    call_limiter: { level: 231, capacity: 250 },
+    post_limiter: { level: 4871, capacity: 5000 },
   },
   {
     ...open,
@@ -37,8 +37,8 @@ const LANES = [
     calls_in_flight: 1,
     queued: 18,
     oldest_age_seconds: 1,
-    guard: { level: 244, capacity: 250 },
-    door: { level: 4950, capacity: 5000 },
+    call_limiter: { level: 244, capacity: 250 },
+    post_limiter: { level: 4950, capacity: 5000 },
   },
   {
     ...open,
@@ -47,7 +47,7 @@ const LANES = [
     calls_in_flight: 0,
     queued: 0,
     oldest_age_seconds: null,
-    guard: { level: 250, capacity: 250 },
+    call_limiter: { level: 250, capacity: 250 },
   },
 ]
 
@@ -70,7 +70,7 @@ export function makeUpLive(nowSeconds: number): object {
       delivered: Math.round(posts * 1.7),
       rejected: random.chance(0.05) ? 4 : 0,
       expired: 0,
-      refused: random.chance(0.03) ? 9 : 0,
+      invalid: random.chance(0.03) ? 9 : 0,
       duplicate: Math.round(posts * 0.11),
       calls: Math.round(posts * (isSlow ? 0.18 : 0.42)),
       calls_failed: 0,
@@ -81,27 +81,27 @@ export function makeUpLive(nowSeconds: number): object {
       oldest_age_seconds: 1,
     }
   })
-  const queued = LANES.reduce((sum, lane) => sum + lane.queued, 0)
+  const queued = QUEUES.reduce((sum, queue) => sum + queue.queued, 0)
   const delivered = 4_182_930
   return {
     at: nowSeconds,
     problem: null,
     step_seconds: STEP_SECONDS,
     samples,
-    books: {
+    totals: {
       received: delivered + 312 + 48 + queued + 90_417,
       delivered,
       rejected: 312,
       expired: 48,
       queued,
       duplicate: 90_417,
-      refused: 2_204,
+      invalid: 2_204,
     },
     store: { used_bytes: 41_943_040, disk_free_bytes: 38_654_705_664, full: false },
     calls_in_flight: 3,
-    accounts: LANES.length,
-    lane_count: LANES.length,
-    lanes_standing: 1,
-    lanes: LANES,
+    accounts: QUEUES.length,
+    queue_count: QUEUES.length,
+    queues_standing: 1,
+    queues: QUEUES,
   }
 }

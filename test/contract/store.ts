@@ -7,17 +7,17 @@ import type { Test } from 'tap'
 import { splitEvents } from '../../src/store/payload.ts'
 import {
   HISTORY_LIMIT,
-  type Books,
+  type Totals,
   type DeadEvent,
-  type LeasedParcel,
-  type NewParcel,
+  type LeasedBatch,
+  type NewBatch,
   type ReplayRequest,
   type ReplayStep,
   type Store,
 } from '../../src/store/store.ts'
 import type { MasterKeys } from '../../src/vault/seal.ts'
 import type { AccountRow, GrantRow, KeyRow, VaultStore } from '../../src/vault/vault-store.ts'
-import { askAll, LIVE, makeDead, makeEvent, makeParcel, NOW_MS, NOW_S, TEST } from '../store/parcels.ts'
+import { askAll, LIVE, makeDead, makeEvent, makeBatch, NOW_MS, NOW_S, TEST } from '../store/batches.ts'
 
 export interface OpenedStore {
   readonly store: Store
@@ -42,21 +42,21 @@ export interface Ground {
 
 export type LayGround = (t: Test) => Promise<Ground>
 
-const NO_BOOKS: Books = {
+const NO_TOTALS: Totals = {
   received: 0,
   delivered: 0,
   rejected: 0,
   expired: 0,
   queued: 0,
   duplicate: 0,
-  refused: 0,
+  invalid: 0,
 }
 const HOUR_MS = 3_600_000
 
 export function testStore(t: Test, layGround: LayGround): void {
   testCommits(t, layGround)
   testDedupe(t, layGround)
-  testSettlements(t, layGround)
+  testAcknowledgements(t, layGround)
   testLeases(t, layGround)
   testDeadLetters(t, layGround)
   testReplay(t, layGround)
@@ -71,11 +71,11 @@ export function testStore(t: Test, layGround: LayGround): void {
 }
 
 function testCommits(t: Test, layGround: LayGround): void {
-  t.test('a committed parcel is there after a restart, byte for byte', async (t) => {
+  t.test('a committed batch is there after a restart, byte for byte', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
-    const parcel = makeParcel(['a', 'b'], { eventTimesS: [NOW_S, NOW_S - 5], refusedCount: 3 })
-    const receipt = await first.store.commit(parcel)
+    const batch = makeBatch(['a', 'b'], { eventTimesS: [NOW_S, NOW_S - 5], invalidCount: 3 })
+    const receipt = await first.store.commit(batch)
     t.same(receipt.duplicates, [])
     await first.close()
 
@@ -83,55 +83,55 @@ function testCommits(t: Test, layGround: LayGround): void {
     const [leased] = await store.lease(askAll())
     t.match(leased, {
       ...LIVE,
-      parcelId: receipt.parcelId,
+      batchId: receipt.batchId,
       eventCount: 2,
-      settled: [],
+      acknowledged: [],
       oldestEventTimeS: NOW_S - 5,
       receivedAtMs: NOW_MS,
       attempts: 0,
     })
-    t.same(Buffer.from(leased!.payload), Buffer.from(parcel.payload))
-    t.same(await store.backlog(), [{ ...LIVE, parcels: 1, events: 2, oldestEventTimeS: NOW_S - 5 }])
-    t.same(await store.books({}), { ...NO_BOOKS, received: 2, queued: 2, refused: 3 })
+    t.same(Buffer.from(leased!.payload), Buffer.from(batch.payload))
+    t.same(await store.backlog(), [{ ...LIVE, batches: 1, events: 2, oldestEventTimeS: NOW_S - 5 }])
+    t.same(await store.totals({}), { ...NO_TOTALS, received: 2, queued: 2, invalid: 3 })
   })
 
-  t.test('commits at the same time get parcels of their own', async (t) => {
+  t.test('commits at the same time get batches of their own', async (t) => {
     const { store } = await (await layGround(t)).open()
     const names = Array.from({ length: 50 }, (_, index) => `event-${index}`)
-    const receipts = await Promise.all(names.map((name) => store.commit(makeParcel([name]))))
-    t.equal(new Set(receipts.map(({ parcelId }) => parcelId)).size, 50)
-    t.match(await store.books({}), { received: 50, queued: 50 })
+    const receipts = await Promise.all(names.map((name) => store.commit(makeBatch([name]))))
+    t.equal(new Set(receipts.map(({ batchId }) => batchId)).size, 50)
+    t.match(await store.totals({}), { received: 50, queued: 50 })
   })
 
   t.test('the caller may reuse the bytes of a payload once its commit is done', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
-    const parcel = makeParcel(['a'])
-    await first.store.commit(parcel)
-    t.same(parcel.payload.byteLength, makeEvent('a').length, 'they were not taken away')
-    parcel.payload.fill(0)
+    const batch = makeBatch(['a'])
+    await first.store.commit(batch)
+    t.same(batch.payload.byteLength, makeEvent('a').length, 'they were not taken away')
+    batch.payload.fill(0)
     await first.close()
     const { store } = await ground.open()
     t.same(eventsOf((await store.lease(askAll()))[0]!), [makeEvent('a')])
   })
 
-  t.test('each lane has books of its own, and refusals are counted apart', async (t) => {
+  t.test('each queue has totals of its own, and refusals are counted apart', async (t) => {
     const { store } = await (await layGround(t)).open()
-    await store.commit(makeParcel(['a']))
-    await store.commit(makeParcel(['a', 'b'], { isTest: true }))
-    await store.commit(makeParcel(['a'], { adAccountId: '1' }))
-    await store.countRefused(TEST, 4)
-    t.same(await store.books({ adAccountId: '1' }), { ...NO_BOOKS, received: 1, queued: 1 })
-    t.same(await store.books({ ...LIVE }), { ...NO_BOOKS, received: 1, queued: 1 })
-    t.same(await store.books({ isTest: true }), { ...NO_BOOKS, received: 2, queued: 2, refused: 4 })
-    t.same(await store.books({}), { ...NO_BOOKS, received: 4, queued: 4, refused: 4 })
-    t.same(await store.books({ adAccountId: 'unknown' }), NO_BOOKS)
+    await store.commit(makeBatch(['a']))
+    await store.commit(makeBatch(['a', 'b'], { isTest: true }))
+    await store.commit(makeBatch(['a'], { adAccountId: '1' }))
+    await store.countInvalid(TEST, 4)
+    t.same(await store.totals({ adAccountId: '1' }), { ...NO_TOTALS, received: 1, queued: 1 })
+    t.same(await store.totals({ ...LIVE }), { ...NO_TOTALS, received: 1, queued: 1 })
+    t.same(await store.totals({ isTest: true }), { ...NO_TOTALS, received: 2, queued: 2, invalid: 4 })
+    t.same(await store.totals({}), { ...NO_TOTALS, received: 4, queued: 4, invalid: 4 })
+    t.same(await store.totals({ adAccountId: 'unknown' }), NO_TOTALS)
   })
 
   t.test('the size grows with what is stored', async (t) => {
     const { store } = await (await layGround(t)).open()
     const before = await store.size()
-    await store.commit(makeParcel([`large-${'x'.repeat(1_000_000)}`]))
+    await store.commit(makeBatch([`large-${'x'.repeat(1_000_000)}`]))
     const after = await store.size()
     t.ok(after.usedBytes >= before.usedBytes + 1_000_000)
     t.ok(after.diskFreeBytes > 0)
@@ -143,26 +143,26 @@ function testDedupe(t: Test, layGround: LayGround): void {
     const ground = await layGround(t)
     const first = await ground.open()
     const [receipt, beside] = await Promise.all([
-      first.store.commit(makeParcel(['a', 'b', 'a'], { eventTimesS: [NOW_S, NOW_S, NOW_S - 900] })),
-      first.store.commit(makeParcel(['b'])),
+      first.store.commit(makeBatch(['a', 'b', 'a'], { eventTimesS: [NOW_S, NOW_S, NOW_S - 900] })),
+      first.store.commit(makeBatch(['b'])),
     ])
     t.same(receipt.duplicates, [2])
-    t.same(beside, { parcelId: undefined, duplicates: [0], pendingDuplicates: 1 })
+    t.same(beside, { batchId: undefined, duplicates: [0], pendingDuplicates: 1 })
     await first.close()
 
     const { store } = await ground.open()
-    t.same((await store.commit(makeParcel(['c', 'a']))).duplicates, [1])
-    const parcels = await store.lease(askAll())
-    t.match(parcels, [{ eventCount: 2, oldestEventTimeS: NOW_S }], 'a duplicate does not make a parcel older')
-    t.same(eventsOf(parcels[0]!), [makeEvent('a'), makeEvent('b')])
-    t.same(await store.books({}), { ...NO_BOOKS, received: 6, queued: 3, duplicate: 3 })
+    t.same((await store.commit(makeBatch(['c', 'a']))).duplicates, [1])
+    const batches = await store.lease(askAll())
+    t.match(batches, [{ eventCount: 2, oldestEventTimeS: NOW_S }], 'a duplicate does not make a batch older')
+    t.same(eventsOf(batches[0]!), [makeEvent('a'), makeEvent('b')])
+    t.same(await store.totals({}), { ...NO_TOTALS, received: 6, queued: 3, duplicate: 3 })
   })
 
   t.test('events are told apart by account, name and id', async (t) => {
     const { store } = await (await layGround(t)).open()
     const named = (eventName: string, eventId: string) => {
-      const parcel = makeParcel([eventId])
-      return { ...parcel, events: [{ eventName, eventId, eventTimeS: NOW_S }] }
+      const batch = makeBatch([eventId])
+      return { ...batch, events: [{ eventName, eventId, eventTimeS: NOW_S }] }
     }
     t.same((await store.commit(named('lead', 'x1'))).duplicates, [])
     t.same((await store.commit(named('leadx', '1'))).duplicates, [])
@@ -173,142 +173,148 @@ function testDedupe(t: Test, layGround: LayGround): void {
   t.test('test events are never duplicates, nor do they make any', async (t) => {
     const { store } = await (await layGround(t)).open()
     for (let post = 0; post < 2; post++) {
-      t.same((await store.commit(makeParcel(['a', 'a'], { isTest: true }))).duplicates, [])
+      t.same((await store.commit(makeBatch(['a', 'a'], { isTest: true }))).duplicates, [])
     }
-    t.same((await store.commit(makeParcel(['a']))).duplicates, [])
+    t.same((await store.commit(makeBatch(['a']))).duplicates, [])
   })
 
   t.test('a delivered event is still a duplicate; a rejected or expired one may come again', async (t) => {
     const { store } = await (await layGround(t)).open()
-    const { parcelId } = await store.commit(makeParcel(['a', 'b', 'c']))
+    const { batchId } = await store.commit(makeBatch(['a', 'b', 'c']))
     const dead = [makeDead(1), makeDead(2, 'expired')]
-    await store.settle([{ parcelId: parcelId!, delivered: 'rest', dead, settledAtMs: NOW_MS }])
-    t.same((await store.commit(makeParcel(['a', 'b', 'c']))).duplicates, [0])
+    await store.acknowledge([{ batchId: batchId!, delivered: 'rest', dead, acknowledgedAtMs: NOW_MS }])
+    t.same((await store.commit(makeBatch(['a', 'b', 'c']))).duplicates, [0])
   })
 
   t.test('what was seen long ago is forgotten, but not what is still queued', async (t) => {
     const { store } = await (await layGround(t)).open()
-    const delivered = await store.commit(makeParcel(['old']))
-    await store.settle([{ parcelId: delivered.parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])
-    await store.commit(makeParcel(['queued']))
-    const young = await store.commit(makeParcel(['young'], { receivedAtMs: NOW_MS + 1 }))
-    await store.settle([{ parcelId: young.parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])
+    const delivered = await store.commit(makeBatch(['old']))
+    await store.acknowledge([
+      { batchId: delivered.batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS },
+    ])
+    await store.commit(makeBatch(['queued']))
+    const young = await store.commit(makeBatch(['young'], { receivedAtMs: NOW_MS + 1 }))
+    await store.acknowledge([
+      { batchId: young.batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS },
+    ])
 
-    await store.forgetSeen(NOW_MS)
-    t.same((await store.commit(makeParcel(['old']))).duplicates, [0], 'not before its time')
-    await store.forgetSeen(NOW_MS + 1)
-    t.same((await store.commit(makeParcel(['old', 'queued', 'young']))).duplicates, [1, 2])
+    await store.trimDedupe(NOW_MS)
+    t.same((await store.commit(makeBatch(['old']))).duplicates, [0], 'not before its time')
+    await store.trimDedupe(NOW_MS + 1)
+    t.same((await store.commit(makeBatch(['old', 'queued', 'young']))).duplicates, [1, 2])
   })
 
   t.test('forgetting walks through thousands of events', async (t) => {
     const { store } = await (await layGround(t)).open()
     const ids = Array.from({ length: 4200 }, (_, index) => `event-${index}`)
     for (let start = 0; start < ids.length; start += 1000) {
-      const { parcelId } = await store.commit(makeParcel(ids.slice(start, start + 1000)))
-      await store.settle([{ parcelId: parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])
+      const { batchId } = await store.commit(makeBatch(ids.slice(start, start + 1000)))
+      await store.acknowledge([{ batchId: batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
     }
-    await store.forgetSeen(NOW_MS + 1)
-    t.same((await store.commit(makeParcel(ids))).duplicates, [])
+    await store.trimDedupe(NOW_MS + 1)
+    t.same((await store.commit(makeBatch(ids))).duplicates, [])
   })
 }
 
-function testSettlements(t: Test, layGround: LayGround): void {
-  t.test('a settled parcel is gone for good', async (t) => {
+function testAcknowledgements(t: Test, layGround: LayGround): void {
+  t.test('a acknowledged batch is gone for good', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
-    const { parcelId } = await first.store.commit(makeParcel(['a', 'b']))
-    await first.store.settle([{ parcelId: parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])
+    const { batchId } = await first.store.commit(makeBatch(['a', 'b']))
+    await first.store.acknowledge([
+      { batchId: batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS },
+    ])
     t.same(await first.store.backlog(), [])
     await first.close()
     const { store } = await ground.open()
     t.same(await store.lease(askAll()), [])
-    t.same(await store.books({}), { ...NO_BOOKS, received: 2, delivered: 2 })
+    t.same(await store.totals({}), { ...NO_TOTALS, received: 2, delivered: 2 })
   })
 
-  t.test('a parcel that is settled in part keeps the rest, at the same positions', async (t) => {
+  t.test('a batch that is acknowledged in part keeps the rest, at the same positions', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
     const ids = Array.from({ length: 12 }, (_, index) => `event-${index}`)
-    const { parcelId } = await first.store.commit(makeParcel(ids))
-    await first.store.settle([
+    const { batchId } = await first.store.commit(makeBatch(ids))
+    await first.store.acknowledge([
       {
-        parcelId: parcelId!,
+        batchId: batchId!,
         delivered: [0, 10],
         dead: [makeDead(3), makeDead(9, 'expired')],
-        settledAtMs: NOW_MS,
+        acknowledgedAtMs: NOW_MS,
       },
     ])
     await first.close()
 
     const { store } = await ground.open()
     const [leased] = await store.lease(askAll())
-    t.match(leased, { parcelId, eventCount: 12, settled: [0, 3, 9, 10] })
+    t.match(leased, { batchId, eventCount: 12, acknowledged: [0, 3, 9, 10] })
     t.same(
       eventsOf(leased!),
       ids.map((id) => makeEvent(id)),
     )
-    t.same(await store.backlog(), [{ ...LIVE, parcels: 1, events: 8, oldestEventTimeS: NOW_S }])
-    const books = { ...NO_BOOKS, received: 12, rejected: 1, expired: 1 }
-    t.same(await store.books({}), { ...books, delivered: 2, queued: 8 })
+    t.same(await store.backlog(), [{ ...LIVE, batches: 1, events: 8, oldestEventTimeS: NOW_S }])
+    const totals = { ...NO_TOTALS, received: 12, rejected: 1, expired: 1 }
+    t.same(await store.totals({}), { ...totals, delivered: 2, queued: 8 })
 
-    await store.settle([{ parcelId: parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])
-    t.same(await store.books({}), { ...books, delivered: 10 })
+    await store.acknowledge([{ batchId: batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
+    t.same(await store.totals({}), { ...totals, delivered: 10 })
   })
 
-  t.test('settling twice changes nothing', async (t) => {
+  t.test('acknowledging twice changes nothing', async (t) => {
     const { store } = await (await layGround(t)).open()
-    const { parcelId } = await store.commit(makeParcel(['a', 'b', 'c']))
-    const part = { parcelId: parcelId!, delivered: [0], dead: [makeDead(1)], settledAtMs: NOW_MS }
-    const rest = { parcelId: parcelId!, delivered: 'rest' as const, dead: [], settledAtMs: NOW_MS }
-    await Promise.all([store.settle([part]), store.settle([part])])
-    t.match(await store.books({}), { delivered: 1, rejected: 1, queued: 1 })
-    await store.settle([{ ...part, delivered: [1], dead: [makeDead(0)] }])
-    t.match(await store.books({}), { delivered: 1, rejected: 1, queued: 1 }, 'the first verdict stands')
-    await Promise.all([store.settle([rest]), store.settle([rest]), store.settle([part])])
-    t.match(await store.books({}), { delivered: 2, rejected: 1, queued: 0 })
+    const { batchId } = await store.commit(makeBatch(['a', 'b', 'c']))
+    const part = { batchId: batchId!, delivered: [0], dead: [makeDead(1)], acknowledgedAtMs: NOW_MS }
+    const rest = { batchId: batchId!, delivered: 'rest' as const, dead: [], acknowledgedAtMs: NOW_MS }
+    await Promise.all([store.acknowledge([part]), store.acknowledge([part])])
+    t.match(await store.totals({}), { delivered: 1, rejected: 1, queued: 1 })
+    await store.acknowledge([{ ...part, delivered: [1], dead: [makeDead(0)] }])
+    t.match(await store.totals({}), { delivered: 1, rejected: 1, queued: 1 }, 'the first outcome stands')
+    await Promise.all([store.acknowledge([rest]), store.acknowledge([rest]), store.acknowledge([part])])
+    t.match(await store.totals({}), { delivered: 2, rejected: 1, queued: 0 })
     t.equal((await store.deadLetters({ limit: 10 })).length, 1)
   })
 
-  t.test('an event that a parcel does not have is refused, and nothing else with it', async (t) => {
+  t.test('an event that a batch does not have is refused, and nothing else with it', async (t) => {
     const { store } = await (await layGround(t)).open()
-    const { parcelId } = await store.commit(makeParcel(['a']))
-    const wrong = { parcelId: parcelId!, delivered: [1], dead: [], settledAtMs: NOW_MS }
-    const [refused, beside] = await Promise.allSettled([
-      store.settle([wrong]),
-      store.commit(makeParcel(['b'])),
-      store.settle([{ ...wrong, delivered: [], dead: [makeDead(7)] }]).catch(() => undefined),
+    const { batchId } = await store.commit(makeBatch(['a']))
+    const wrong = { batchId: batchId!, delivered: [1], dead: [], acknowledgedAtMs: NOW_MS }
+    const [invalid, beside] = await Promise.allSettled([
+      store.acknowledge([wrong]),
+      store.commit(makeBatch(['b'])),
+      store.acknowledge([{ ...wrong, delivered: [], dead: [makeDead(7)] }]).catch(() => undefined),
     ])
-    t.equal(refused.status, 'rejected')
+    t.equal(invalid.status, 'rejected')
     t.equal(beside.status, 'fulfilled')
-    t.same(await store.books({}), { ...NO_BOOKS, received: 2, queued: 2 })
+    t.same(await store.totals({}), { ...NO_TOTALS, received: 2, queued: 2 })
   })
 }
 
 function testLeases(t: Test, layGround: LayGround): void {
-  t.test('a committed parcel belongs to who committed it, until it is released', async (t) => {
+  t.test('a committed batch belongs to who committed it, until it is released', async (t) => {
     const { store } = await (await layGround(t)).open()
-    const { parcelId } = await store.commit(makeParcel(['a']))
+    const { batchId } = await store.commit(makeBatch(['a']))
     t.same(await store.lease(askAll()), [])
-    await store.release([{ parcelId: parcelId!, attempts: 3, history: [] }])
-    t.match(await store.lease(askAll()), [{ parcelId, attempts: 3 }])
+    await store.release([{ batchId: batchId!, attempts: 3, history: [] }])
+    t.match(await store.lease(askAll()), [{ batchId, attempts: 3 }])
     t.same(await store.lease(askAll()), [], 'and then to who leased it')
   })
 
   t.test('attempts and history outlive a restart', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
-    const { parcelId } = await first.store.commit(makeParcel(['a']))
-    await first.store.release([{ parcelId: parcelId!, attempts: 7, history: HISTORY }])
+    const { batchId } = await first.store.commit(makeBatch(['a']))
+    await first.store.release([{ batchId: batchId!, attempts: 7, history: HISTORY }])
     await first.close()
     const { store } = await ground.open()
     const [leased] = await store.lease(askAll())
-    t.match(leased, { parcelId, attempts: 7, isReplay: false })
+    t.match(leased, { batchId, attempts: 7, isReplay: false })
     t.same(leased?.history, HISTORY)
-    await store.release([{ parcelId: parcelId!, attempts: 7, history: [] }])
+    await store.release([{ batchId: batchId!, attempts: 7, history: [] }])
     t.same((await store.lease(askAll()))[0]?.history, [], 'and are replaced as a whole')
   })
 
-  t.test('two that lease at once share the parcels', async (t) => {
+  t.test('two that lease at once share the batches', async (t) => {
     const ground = await layGround(t)
     await fill(ground, ['a', 'b', 'c', 'd'])
     const { store } = await ground.open()
@@ -321,7 +327,7 @@ function testLeases(t: Test, layGround: LayGround): void {
       leased.map(({ length }) => length),
       [2, 2, 0],
     )
-    t.equal(new Set(leased.flat().map(({ parcelId }) => parcelId)).size, 4)
+    t.equal(new Set(leased.flat().map(({ batchId }) => batchId)).size, 4)
   })
 
   t.test('what is on time comes first, closest to the edge first; then the late, oldest first', async (t) => {
@@ -329,7 +335,7 @@ function testLeases(t: Test, layGround: LayGround): void {
     const first = await ground.open()
     const agesS: Record<string, number> = { new: 0, middle: 1800, edge: 3599, late: 3600, older: 9000 }
     for (const [id, ageS] of Object.entries(agesS)) {
-      await first.store.commit(makeParcel([id, `${id}-too`], { eventTimesS: [NOW_S, NOW_S - ageS] }))
+      await first.store.commit(makeBatch([id, `${id}-too`], { eventTimesS: [NOW_S, NOW_S - ageS] }))
     }
     await first.close()
     const { store } = await ground.open()
@@ -338,42 +344,44 @@ function testLeases(t: Test, layGround: LayGround): void {
     t.same(order.map(idOf), ['edge', 'middle', 'new', 'older', 'late'])
   })
 
-  t.test('a lease holds as many parcels as fit, and at least one', async (t) => {
+  t.test('a lease holds as many batches as fit, and at least one', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
-    for (const ids of [['a', 'b', 'c'], ['d', 'e'], ['f'], ['g']]) await first.store.commit(makeParcel(ids))
+    for (const ids of [['a', 'b', 'c'], ['d', 'e'], ['f'], ['g']]) await first.store.commit(makeBatch(ids))
     await first.close()
     const { store } = await ground.open()
     const ids = async (limits: { maxEvents?: number; maxBytes?: number }) => {
-      const parcels = await store.lease(askAll(limits))
-      await store.release(parcels)
-      return parcels.map(idOf)
+      const batches = await store.lease(askAll(limits))
+      await store.release(batches)
+      return batches.map(idOf)
     }
     t.same(await ids({ maxEvents: 1 }), ['a'])
     t.same(await ids({ maxEvents: 5 }), ['a', 'd'])
     t.same(await ids({ maxEvents: 6 }), ['a', 'd', 'f'])
     t.same(await ids({ maxBytes: 1 }), ['a'])
-    t.same(await ids({ maxBytes: makeParcel(['a', 'b', 'c']).payload.byteLength * 2 }), ['a', 'd', 'f'])
+    t.same(await ids({ maxBytes: makeBatch(['a', 'b', 'c']).payload.byteLength * 2 }), ['a', 'd', 'f'])
     t.same(await ids({}), ['a', 'd', 'f', 'g'])
   })
 
   t.test('only what is pending counts against the limit', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
-    const { parcelId } = await first.store.commit(makeParcel(['a', 'b', 'c', 'd']))
-    await first.store.settle([{ parcelId: parcelId!, delivered: [1, 2, 3], dead: [], settledAtMs: NOW_MS }])
-    await first.store.commit(makeParcel(['e']))
+    const { batchId } = await first.store.commit(makeBatch(['a', 'b', 'c', 'd']))
+    await first.store.acknowledge([
+      { batchId: batchId!, delivered: [1, 2, 3], dead: [], acknowledgedAtMs: NOW_MS },
+    ])
+    await first.store.commit(makeBatch(['e']))
     await first.close()
     const { store } = await ground.open()
     t.equal((await store.lease(askAll({ maxEvents: 2 }))).length, 2)
   })
 
-  t.test('lanes do not mix', async (t) => {
+  t.test('queues do not mix', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
-    await first.store.commit(makeParcel(['live']))
-    await first.store.commit(makeParcel(['test'], { isTest: true }))
-    await first.store.commit(makeParcel(['other'], { adAccountId: '1' }))
+    await first.store.commit(makeBatch(['live']))
+    await first.store.commit(makeBatch(['test'], { isTest: true }))
+    await first.store.commit(makeBatch(['other'], { adAccountId: '1' }))
     await first.close()
     const { store } = await ground.open()
     t.same((await store.lease(askAll(TEST))).map(idOf), ['test'])
@@ -388,33 +396,35 @@ function testLeases(t: Test, layGround: LayGround): void {
     ])
   })
 
-  t.test('no clock ends a lease: a held parcel is handed out again only after a restart', async (t) => {
+  t.test('no clock ends a lease: a held batch is handed out again only after a restart', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
-    const committed = await first.store.commit(makeParcel(['a']))
+    const committed = await first.store.commit(makeBatch(['a']))
     await first.close()
     const second = await ground.open()
-    const leased = await second.store.commit(makeParcel(['b'], { isTest: true }))
-    t.match(await second.store.lease(askAll()), [{ parcelId: committed.parcelId }])
+    const leased = await second.store.commit(makeBatch(['b'], { isTest: true }))
+    t.match(await second.store.lease(askAll()), [{ batchId: committed.batchId }])
     for (const jumpMs of [HOUR_MS, 1000 * 24 * HOUR_MS, -HOUR_MS, -1000 * 24 * HOUR_MS]) {
       t.same(await second.store.lease(askAll({ nowMs: NOW_MS + jumpMs })), [])
       t.same(await second.store.lease(askAll({ ...TEST, nowMs: NOW_MS + jumpMs })), [])
     }
     await second.close()
     const { store } = await ground.open()
-    t.match(await store.lease(askAll()), [{ parcelId: committed.parcelId }])
-    t.match(await store.lease(askAll(TEST)), [{ parcelId: leased.parcelId }])
+    t.match(await store.lease(askAll()), [{ batchId: committed.batchId }])
+    t.match(await store.lease(askAll(TEST)), [{ batchId: leased.batchId }])
   })
 
-  t.test('no parcel gets the id of one that is gone, not even after a restart', async (t) => {
+  t.test('no batch gets the id of one that is gone, not even after a restart', async (t) => {
     const ground = await layGround(t)
     const ids: number[] = []
     for (let run = 0; run < 3; run++) {
       const { store, close } = await ground.open()
       for (const id of [`a${run}`, `b${run}`]) {
-        const { parcelId } = await store.commit(makeParcel([id]))
-        await store.settle([{ parcelId: parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])
-        ids.push(parcelId!)
+        const { batchId } = await store.commit(makeBatch([id]))
+        await store.acknowledge([
+          { batchId: batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS },
+        ])
+        ids.push(batchId!)
       }
       await close()
     }
@@ -425,11 +435,11 @@ function testLeases(t: Test, layGround: LayGround): void {
     t.ok(Number.isSafeInteger(ids.at(-1)))
   })
 
-  t.test('a parcel that is gone cannot be released', async (t) => {
+  t.test('a batch that is gone cannot be released', async (t) => {
     const { store } = await (await layGround(t)).open()
-    const { parcelId } = await store.commit(makeParcel(['a']))
-    await store.settle([{ parcelId: parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])
-    await store.release([{ parcelId: parcelId!, attempts: 1, history: [] }])
+    const { batchId } = await store.commit(makeBatch(['a']))
+    await store.acknowledge([{ batchId: batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
+    await store.release([{ batchId: batchId!, attempts: 1, history: [] }])
     t.same(await store.lease(askAll()), [])
   })
 }
@@ -438,14 +448,14 @@ function testDeadLetters(t: Test, layGround: LayGround): void {
   t.test('a dead letter tells who it was, why and when it died', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
-    const { parcelId } = await first.store.commit(makeParcel(['a', 'b']))
+    const { batchId } = await first.store.commit(makeBatch(['a', 'b']))
     const why = { status: 'expired', reason: 'too_old', message: 'Grew old.', attempts: 9 } as const
     const dead = [{ index: 1, ...why, history: HISTORY }]
-    await first.store.settle([{ parcelId: parcelId!, delivered: [], dead, settledAtMs: NOW_MS + 5 }])
+    await first.store.acknowledge([{ batchId: batchId!, delivered: [], dead, acknowledgedAtMs: NOW_MS + 5 }])
     await first.close()
     const { store } = await ground.open()
-    const [letter] = await store.deadLetters({ limit: 1 })
-    t.match(letter, {
+    const [deadLetter] = await store.deadLetters({ limit: 1 })
+    t.match(deadLetter, {
       ...LIVE,
       eventName: 'checkout',
       eventId: 'b',
@@ -456,7 +466,7 @@ function testDeadLetters(t: Test, layGround: LayGround): void {
       firstSeenAtMs: NOW_MS,
       diedAtMs: NOW_MS + 5,
     })
-    t.same(letter?.history, HISTORY)
+    t.same(deadLetter?.history, HISTORY)
   })
 
   t.test('of a long history the newest entries are kept', async (t) => {
@@ -465,21 +475,21 @@ function testDeadLetters(t: Test, layGround: LayGround): void {
       atMs: NOW_MS + n,
       reason: 'timeout',
     }))
-    const { parcelId } = await store.commit(makeParcel(['a']))
-    await store.release([{ parcelId: parcelId!, attempts: 1, history: long }])
+    const { batchId } = await store.commit(makeBatch(['a']))
+    await store.release([{ batchId: batchId!, attempts: 1, history: long }])
     t.same((await store.lease(askAll()))[0]?.history, long.slice(5))
     const dead = [makeDead(0, 'rejected', long)]
-    await store.settle([{ parcelId: parcelId!, delivered: [], dead, settledAtMs: NOW_MS }])
+    await store.acknowledge([{ batchId: batchId!, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
     t.same((await store.deadLetters({ limit: 1 }))[0]?.history, long.slice(5))
   })
 
   t.test('dead letters are listed newest first, filtered, page by page', async (t) => {
     const { store } = await (await layGround(t)).open()
     for (const [round, adAccountId] of ['1', '2', '1'].entries()) {
-      const parcel = makeParcel([`x${round}`, `y${round}`], { adAccountId })
-      const { parcelId } = await store.commit(parcel)
+      const batch = makeBatch([`x${round}`, `y${round}`], { adAccountId })
+      const { batchId } = await store.commit(batch)
       const dead = [makeDead(0), { ...makeDead(1), reason: 'other' }]
-      await store.settle([{ parcelId: parcelId!, delivered: [], dead, settledAtMs: NOW_MS + round }])
+      await store.acknowledge([{ batchId: batchId!, delivered: [], dead, acknowledgedAtMs: NOW_MS + round }])
     }
     const ids = async (query: Partial<Parameters<Store['deadLetters']>[0]>) =>
       (await store.deadLetters({ limit: 10, ...query })).map(({ eventId }) => eventId)
@@ -501,48 +511,51 @@ function testDeadLetters(t: Test, layGround: LayGround): void {
 }
 
 function testReplay(t: Test, layGround: LayGround): void {
-  t.test('a replayed letter is a parcel of its own: id, attempts, birth and history are kept', async (t) => {
-    const ground = await layGround(t)
-    const first = await ground.open()
-    await die(first.store, makeParcel(['a', 'b'], { eventTimesS: [NOW_S, NOW_S - 50] }), [
-      { ...makeDead(1, 'expired', HISTORY), attempts: 4 },
-    ])
-    const step = await first.store.replay(askReplay({ nowMs: NOW_MS + 9 }))
-    t.match(step, { replayed: 1, duplicates: 0, tooOld: 0, lanes: [LIVE] })
-    t.same(await first.store.deadLetters({ limit: 10 }), [])
-    t.same(await first.store.books({}), { ...NO_BOOKS, received: 2, delivered: 1, queued: 1 })
-    t.same(await first.store.backlog(), [{ ...LIVE, parcels: 1, events: 1, oldestEventTimeS: NOW_S - 50 }])
-    await first.close()
+  t.test(
+    'a replayed dead letter is a batch of its own: id, attempts, birth and history are kept',
+    async (t) => {
+      const ground = await layGround(t)
+      const first = await ground.open()
+      await die(first.store, makeBatch(['a', 'b'], { eventTimesS: [NOW_S, NOW_S - 50] }), [
+        { ...makeDead(1, 'expired', HISTORY), attempts: 4 },
+      ])
+      const step = await first.store.replay(askReplay({ nowMs: NOW_MS + 9 }))
+      t.match(step, { replayed: 1, duplicates: 0, tooOld: 0, queues: [LIVE] })
+      t.same(await first.store.deadLetters({ limit: 10 }), [])
+      t.same(await first.store.totals({}), { ...NO_TOTALS, received: 2, delivered: 1, queued: 1 })
+      t.same(await first.store.backlog(), [{ ...LIVE, batches: 1, events: 1, oldestEventTimeS: NOW_S - 50 }])
+      await first.close()
 
-    const { store } = await ground.open()
-    const [leased, ...others] = await store.lease(askAll())
-    t.same(others, [])
-    t.match(leased, {
-      ...LIVE,
-      eventCount: 1,
-      settled: [],
-      oldestEventTimeS: NOW_S - 50,
-      receivedAtMs: NOW_MS,
-      attempts: 4,
-      isReplay: true,
-    })
-    t.same(leased!.history, [...HISTORY, { atMs: NOW_MS + 9, reason: 'replayed' }])
-    t.same(eventsOf(leased!), [makeEvent('b', NOW_S - 50)])
-  })
+      const { store } = await ground.open()
+      const [leased, ...others] = await store.lease(askAll())
+      t.same(others, [])
+      t.match(leased, {
+        ...LIVE,
+        eventCount: 1,
+        acknowledged: [],
+        oldestEventTimeS: NOW_S - 50,
+        receivedAtMs: NOW_MS,
+        attempts: 4,
+        isReplay: true,
+      })
+      t.same(leased!.history, [...HISTORY, { atMs: NOW_MS + 9, reason: 'replayed' }])
+      t.same(eventsOf(leased!), [makeEvent('b', NOW_S - 50)])
+    },
+  )
 
-  t.test('a replay waits behind everything else of its lane, and is leased at once', async (t) => {
+  t.test('a replay waits behind everything else of its queue, and is leased at once', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
     for (const [id, ageS] of [
       ['dead-old', 9000],
       ['dead-new', 5],
     ] as const) {
-      await die(first.store, makeParcel([id], { eventTimesS: [NOW_S - ageS] }), [makeDead(0)])
+      await die(first.store, makeBatch([id], { eventTimesS: [NOW_S - ageS] }), [makeDead(0)])
     }
     await first.store.replay(askReplay())
     t.same((await first.store.lease(askAll({ maxEvents: 1 }))).map(idOf), ['dead-old'])
     for (const [id, ageS] of Object.entries({ new: 0, edge: 3599, late: 5000 })) {
-      await first.store.commit(makeParcel([id], { eventTimesS: [NOW_S - ageS] }))
+      await first.store.commit(makeBatch([id], { eventTimesS: [NOW_S - ageS] }))
     }
     await first.close()
     const { store } = await ground.open()
@@ -551,145 +564,145 @@ function testReplay(t: Test, layGround: LayGround): void {
     t.same(order.map(idOf), ['edge', 'new', 'late', 'dead-old', 'dead-new'])
   })
 
-  t.test('a replay is settled, released and given back like any other parcel', async (t) => {
+  t.test('a replay is acknowledged, released and given back like any other batch', async (t) => {
     const { store } = await (await layGround(t)).open()
-    await die(store, makeParcel(['a', 'b', 'c']), [makeDead(0), makeDead(1), makeDead(2)])
+    await die(store, makeBatch(['a', 'b', 'c']), [makeDead(0), makeDead(1), makeDead(2)])
     await store.replay(askReplay())
     const [one, two, three] = await store.lease(askAll())
-    const settledAtMs = NOW_MS
-    await store.settle([{ parcelId: one!.parcelId, delivered: 'rest', dead: [], settledAtMs }])
-    await store.settle([{ parcelId: two!.parcelId, delivered: [0], dead: [], settledAtMs }])
-    await store.release([{ parcelId: three!.parcelId, attempts: 8, history: HISTORY }])
-    t.same(await store.books({}), { ...NO_BOOKS, received: 3, delivered: 2, queued: 1 })
-    t.match(await store.lease(askAll()), [{ parcelId: three!.parcelId, attempts: 8, isReplay: true }])
+    const acknowledgedAtMs = NOW_MS
+    await store.acknowledge([{ batchId: one!.batchId, delivered: 'rest', dead: [], acknowledgedAtMs }])
+    await store.acknowledge([{ batchId: two!.batchId, delivered: [0], dead: [], acknowledgedAtMs }])
+    await store.release([{ batchId: three!.batchId, attempts: 8, history: HISTORY }])
+    t.same(await store.totals({}), { ...NO_TOTALS, received: 3, delivered: 2, queued: 1 })
+    t.match(await store.lease(askAll()), [{ batchId: three!.batchId, attempts: 8, isReplay: true }])
   })
 
-  t.test('one that dies again is a newer letter and has its whole history', async (t) => {
+  t.test('one that dies again is a newer dead letter and has its whole history', async (t) => {
     const { store } = await (await layGround(t)).open()
-    await die(store, makeParcel(['a']), [makeDead(0, 'rejected', HISTORY)])
-    const [letter] = await store.deadLetters({ limit: 1 })
+    await die(store, makeBatch(['a']), [makeDead(0, 'rejected', HISTORY)])
+    const [deadLetter] = await store.deadLetters({ limit: 1 })
     await store.replay(askReplay())
     const [leased] = await store.lease(askAll())
     const dead = [makeDead(0, 'expired', [...leased!.history, { atMs: NOW_MS, reason: 'too_old' }])]
-    await store.settle([{ parcelId: leased!.parcelId, delivered: [], dead, settledAtMs: NOW_MS + 1 }])
+    await store.acknowledge([{ batchId: leased!.batchId, delivered: [], dead, acknowledgedAtMs: NOW_MS + 1 }])
     const [again, ...others] = await store.deadLetters({ limit: 10 })
     t.same(others, [])
-    t.ok(again!.id > letter!.id)
+    t.ok(again!.id > deadLetter!.id)
     t.match(again, { eventId: 'a', status: 'expired', firstSeenAtMs: NOW_MS, diedAtMs: NOW_MS + 1 })
     t.same(
       again!.history.map(({ reason }) => reason),
       [...HISTORY.map(({ reason }) => reason), 'replayed', 'too_old'],
     )
-    t.same(await store.books({}), { ...NO_BOOKS, received: 1, expired: 1 })
-    t.match(await store.replay(askReplay({ beforeId: letter!.id + 1 })), { replayed: 0 }, 'not met again')
-    t.same((await store.commit(makeParcel(['a']))).duplicates, [], 'and it may be posted again')
+    t.same(await store.totals({}), { ...NO_TOTALS, received: 1, expired: 1 })
+    t.match(await store.replay(askReplay({ beforeId: deadLetter!.id + 1 })), { replayed: 0 }, 'not met again')
+    t.same((await store.commit(makeBatch(['a']))).duplicates, [], 'and it may be posted again')
   })
 
   t.test('an event that was posted again meanwhile is not sent twice', async (t) => {
     const { store } = await (await layGround(t)).open()
-    await die(store, makeParcel(['queued', 'delivered', 'alone']), [
+    await die(store, makeBatch(['queued', 'delivered', 'alone']), [
       makeDead(0),
       makeDead(1),
       makeDead(2, 'expired'),
     ])
-    await store.commit(makeParcel(['queued']))
-    const { parcelId } = await store.commit(makeParcel(['delivered']))
-    await store.settle([{ parcelId: parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])
+    await store.commit(makeBatch(['queued']))
+    const { batchId } = await store.commit(makeBatch(['delivered']))
+    await store.acknowledge([{ batchId: batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
     t.match(await store.replay(askReplay()), { replayed: 1, duplicates: 2, tooOld: 0 })
     t.same(await store.deadLetters({ limit: 10 }), [])
     t.same((await store.lease(askAll())).map(idOf), ['alone'])
-    const books = { ...NO_BOOKS, received: 5, delivered: 1, duplicate: 2 }
-    t.same(await store.books({}), { ...books, queued: 2 })
-    await store.forgetSeen(NOW_MS + 1)
-    t.same((await store.commit(makeParcel(['alone']))).duplicates, [0], 'nor while its replay is queued')
+    const totals = { ...NO_TOTALS, received: 5, delivered: 1, duplicate: 2 }
+    t.same(await store.totals({}), { ...totals, queued: 2 })
+    await store.trimDedupe(NOW_MS + 1)
+    t.same((await store.commit(makeBatch(['alone']))).duplicates, [0], 'nor while its replay is queued')
   })
 
-  t.test('of two letters of one event, one is sent', async (t) => {
+  t.test('of two dead letters of one event, one is sent', async (t) => {
     const { store } = await (await layGround(t)).open()
-    for (let post = 0; post < 2; post++) await die(store, makeParcel(['a']), [makeDead(0)])
+    for (let post = 0; post < 2; post++) await die(store, makeBatch(['a']), [makeDead(0)])
     t.match(await store.replay(askReplay()), { replayed: 1, duplicates: 1 })
-    t.same(await store.books({}), { ...NO_BOOKS, received: 2, queued: 1, duplicate: 1 })
+    t.same(await store.totals({}), { ...NO_TOTALS, received: 2, queued: 1, duplicate: 1 })
   })
 
   t.test('test events are replayed whatever their age, and as often as they died', async (t) => {
     const { store } = await (await layGround(t)).open()
     const old = { isTest: true, eventTimesS: [NOW_S - 10_000] }
-    for (let post = 0; post < 2; post++) await die(store, makeParcel(['a'], old), [makeDead(0)])
-    await die(store, makeParcel(['a']), [makeDead(0)])
+    for (let post = 0; post < 2; post++) await die(store, makeBatch(['a'], old), [makeDead(0)])
+    await die(store, makeBatch(['a']), [makeDead(0)])
     const step = await store.replay(askReplay({ isTest: true, oldestEventTimeS: NOW_S }))
-    t.match(step, { replayed: 2, duplicates: 0, tooOld: 0, lanes: [TEST] })
+    t.match(step, { replayed: 2, duplicates: 0, tooOld: 0, queues: [TEST] })
     t.equal((await store.lease(askAll(TEST))).length, 2)
-    t.same((await store.commit(makeParcel(['a']))).duplicates, [], 'live ones are not compared with them')
+    t.same((await store.commit(makeBatch(['a']))).duplicates, [], 'live ones are not compared with them')
   })
 
-  t.test('live letters that would die again stay', async (t) => {
+  t.test('live dead letters that would die again stay', async (t) => {
     const { store } = await (await layGround(t)).open()
-    await die(store, makeParcel(['old', 'edge'], { eventTimesS: [NOW_S - 101, NOW_S - 100] }), [
+    await die(store, makeBatch(['old', 'edge'], { eventTimesS: [NOW_S - 101, NOW_S - 100] }), [
       makeDead(0),
       makeDead(1),
     ])
     const step = await store.replay(askReplay({ oldestEventTimeS: NOW_S - 100 }))
     t.match(step, { replayed: 1, duplicates: 0, tooOld: 1 })
     t.match(await store.deadLetters({ limit: 10 }), [{ eventId: 'old' }])
-    t.same(await store.books({}), { ...NO_BOOKS, received: 2, rejected: 1, queued: 1 })
-    t.same((await store.commit(makeParcel(['old']))).duplicates, [], 'and may still be posted again')
+    t.same(await store.totals({}), { ...NO_TOTALS, received: 2, rejected: 1, queued: 1 })
+    t.same((await store.commit(makeBatch(['old']))).duplicates, [], 'and may still be posted again')
   })
 
-  t.test('a replay goes on in steps to the end, and meets each letter once', async (t) => {
+  t.test('a replay goes on in steps to the end, and meets each dead letter once', async (t) => {
     const { store } = await (await layGround(t)).open()
     for (const [round, adAccountId] of ['1', '2', '3', '1'].entries()) {
       const ids = Array.from({ length: 5 }, (_, n) => `${round}-${n}`)
       await die(
         store,
-        makeParcel(ids, { adAccountId }),
+        makeBatch(ids, { adAccountId }),
         ids.map((_, index) => makeDead(index)),
       )
     }
     let step: ReplayStep | undefined
     let replayed = 0
-    const lanes = new Set<string>()
+    const queues = new Set<string>()
     do {
       const next = step && { beforeId: step.beforeId!, auditId: step.auditId }
       step = await store.replay(askReplay({ limit: 3, ...next }))
       replayed += step.replayed
-      for (const { adAccountId } of step.lanes) lanes.add(adAccountId)
+      for (const { adAccountId } of step.queues) queues.add(adAccountId)
       t.ok(step.replayed <= 3)
       // What dies again meanwhile is not met again.
       const [again] = await store.lease(askAll({ adAccountId: '1' }))
       if (again !== undefined) {
-        await store.settle([
-          { parcelId: again.parcelId, delivered: [], dead: [makeDead(0)], settledAtMs: NOW_MS },
+        await store.acknowledge([
+          { batchId: again.batchId, delivered: [], dead: [makeDead(0)], acknowledgedAtMs: NOW_MS },
         ])
       }
     } while (step.beforeId !== undefined)
     t.equal(replayed, 20)
-    t.same([...lanes].toSorted(), ['1', '2', '3'])
+    t.same([...queues].toSorted(), ['1', '2', '3'])
     t.match(await store.auditTrail({ limit: 10 }), [{ id: step.auditId, details: { replayed: 20 } }])
     t.equal((await store.auditTrail({ limit: 10 })).length, 1, 'all of it is one entry')
   })
 
-  t.test('two replays at the same time replay each letter once', async (t) => {
+  t.test('two replays at the same time replay each dead letter once', async (t) => {
     const { store } = await (await layGround(t)).open()
-    await die(store, makeParcel(['a', 'b', 'c'], { isTest: true }), [makeDead(0), makeDead(1), makeDead(2)])
+    await die(store, makeBatch(['a', 'b', 'c'], { isTest: true }), [makeDead(0), makeDead(1), makeDead(2)])
     const steps = await Promise.all([store.replay(askReplay()), store.replay(askReplay())])
     t.equal(steps[0].replayed + steps[1].replayed, 3)
     t.equal((await store.lease(askAll(TEST))).length, 3)
-    t.same(await store.books({}), { ...NO_BOOKS, received: 3, queued: 3 })
+    t.same(await store.totals({}), { ...NO_TOTALS, received: 3, queued: 3 })
   })
 }
 
 function testPurge(t: Test, layGround: LayGround): void {
-  t.test('purged letters are gone, and the books still tell what they were', async (t) => {
+  t.test('purged dead letters are gone, and the totals still tell what they were', async (t) => {
     const { store } = await (await layGround(t)).open()
-    await die(store, makeParcel(['a', 'b', 'c']), [makeDead(0), makeDead(1, 'expired'), makeDead(2)])
-    const books = await store.books({})
+    await die(store, makeBatch(['a', 'b', 'c']), [makeDead(0), makeDead(1, 'expired'), makeDead(2)])
+    const totals = await store.totals({})
     const first = await store.purge({ status: 'rejected', limit: 1, nowMs: NOW_MS })
     t.match(first, { purged: 1 })
     const next = { beforeId: first.beforeId!, auditId: first.auditId }
     const second = await store.purge({ status: 'rejected', limit: 5, nowMs: NOW_MS + 1, ...next })
     t.match(second, { purged: 1, beforeId: undefined, auditId: first.auditId })
     t.match(await store.deadLetters({ limit: 10 }), [{ eventId: 'b' }])
-    t.same(await store.books({}), books)
+    t.same(await store.totals({}), totals)
     t.same(await store.replay(askReplay({ status: 'rejected' })).then(({ replayed }) => replayed), 0)
     const trail = await store.auditTrail({ limit: 10 })
     t.match(trail.at(-1), {
@@ -708,26 +721,26 @@ function testExpiry(t: Test, layGround: LayGround): void {
     const ground = await layGround(t)
     const first = await ground.open()
     const commit = (id: string, ageS: number, adAccountId = '1', isTest = false) =>
-      first.store.commit(makeParcel([id], { adAccountId, isTest, eventTimesS: [NOW_S - ageS] }))
+      first.store.commit(makeBatch([id], { adAccountId, isTest, eventTimesS: [NOW_S - ageS] }))
     await commit('older', DAY_S + 2)
     await commit('edge', DAY_S)
     await commit('oldest', DAY_S + 3, '2')
     await commit('old', DAY_S + 1, '2')
     await commit('test', DAY_S + 9, '2', true)
     const tried = await commit('tried', DAY_S + 4)
-    await first.store.release([{ parcelId: tried.parcelId!, attempts: 5, history: HISTORY }])
+    await first.store.release([{ batchId: tried.batchId!, attempts: 5, history: HISTORY }])
     await first.close()
 
     const { store } = await ground.open()
     t.equal(await store.expire({ ...askExpire, limit: 3 }), 3)
     t.equal(await store.expire({ ...askExpire, limit: 3 }), 1)
     t.equal(await store.expire({ ...askExpire, limit: 3 }), 0)
-    const letters = await store.deadLetters({ limit: 10 })
+    const deadLetters = await store.deadLetters({ limit: 10 })
     t.same(
-      letters.map(({ eventId }) => eventId),
+      deadLetters.map(({ eventId }) => eventId),
       ['old', 'older', 'oldest', 'tried'],
     )
-    const [last] = letters.slice(-1)
+    const [last] = deadLetters.slice(-1)
     t.match(last, {
       status: 'expired',
       reason: 'too_old',
@@ -737,25 +750,27 @@ function testExpiry(t: Test, layGround: LayGround): void {
       diedAtMs: NOW_MS + 7,
     })
     t.same(last!.history, [...HISTORY, { atMs: NOW_MS + 7, reason: 'too_old' }])
-    t.same(await store.books({}), { ...NO_BOOKS, received: 6, expired: 4, queued: 2 })
+    t.same(await store.totals({}), { ...NO_TOTALS, received: 6, expired: 4, queued: 2 })
     t.same((await store.lease(askAll({ adAccountId: '1' }))).map(idOf), ['edge'])
     t.same((await store.lease(askAll({ adAccountId: '2', isTest: true }))).map(idOf), ['test'])
-    t.same((await store.commit(makeParcel(['old'], { adAccountId: '2' }))).duplicates, [], 'it was forgotten')
+    t.same((await store.commit(makeBatch(['old'], { adAccountId: '2' }))).duplicates, [], 'it was forgotten')
   })
 
-  t.test('of a parcel that is too old in part the rest stays, in its right place', async (t) => {
+  t.test('of a batch that is too old in part the rest stays, in its right place', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
     const eventTimesS = [NOW_S - DAY_S - 1, NOW_S - 10, NOW_S - DAY_S - 2, NOW_S - 60, NOW_S - DAY_S - 3]
-    const mixed = await first.store.commit(makeParcel(['a', 'b', 'c', 'd', 'e'], { eventTimesS }))
-    await first.store.settle([{ parcelId: mixed.parcelId!, delivered: [4], dead: [], settledAtMs: NOW_MS }])
-    await first.store.commit(makeParcel(['other'], { eventTimesS: [NOW_S - 30] }))
+    const mixed = await first.store.commit(makeBatch(['a', 'b', 'c', 'd', 'e'], { eventTimesS }))
+    await first.store.acknowledge([
+      { batchId: mixed.batchId!, delivered: [4], dead: [], acknowledgedAtMs: NOW_MS },
+    ])
+    await first.store.commit(makeBatch(['other'], { eventTimesS: [NOW_S - 30] }))
     await first.close()
 
     const second = await ground.open()
     t.equal(await second.store.expire(askExpire), 2)
     t.equal(await second.store.expire(askExpire), 0)
-    t.same(await second.store.books({}), { ...NO_BOOKS, received: 6, delivered: 1, expired: 2, queued: 3 })
+    t.same(await second.store.totals({}), { ...NO_TOTALS, received: 6, delivered: 1, expired: 2, queued: 3 })
     t.equal(await second.store.expire({ ...askExpire, oldestEventTimeS: NOW_S - 59 }), 1, 'and again')
     t.equal(await second.store.expire({ ...askExpire, oldestEventTimeS: NOW_S - 59 }), 0)
     await second.close()
@@ -763,24 +778,26 @@ function testExpiry(t: Test, layGround: LayGround): void {
     const leased = await store.lease(askAll())
     t.match(leased, [
       { oldestEventTimeS: NOW_S - 30 },
-      { parcelId: mixed.parcelId, settled: [0, 2, 3, 4], oldestEventTimeS: NOW_S - 10 },
+      { batchId: mixed.batchId, acknowledged: [0, 2, 3, 4], oldestEventTimeS: NOW_S - 10 },
     ])
-    for (const { parcelId } of leased) {
-      await store.settle([{ parcelId, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])
+    for (const { batchId } of leased) {
+      await store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
     }
     t.same(await store.backlog(), [])
-    t.match(await store.books({}), { delivered: 3, expired: 3, queued: 0 })
+    t.match(await store.totals({}), { delivered: 3, expired: 3, queued: 0 })
   })
 
-  t.test('a parcel whose oldest events have their verdict is looked at once, and kept', async (t) => {
+  t.test('a batch whose oldest events have their outcome is looked at once, and kept', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
     for (const id of ['a', 'b', 'c']) {
       const eventTimesS = [NOW_S - DAY_S - 9, NOW_S]
-      const { parcelId } = await first.store.commit(makeParcel([id, `${id}-new`], { eventTimesS }))
-      await first.store.settle([{ parcelId: parcelId!, delivered: [0], dead: [], settledAtMs: NOW_MS }])
+      const { batchId } = await first.store.commit(makeBatch([id, `${id}-new`], { eventTimesS }))
+      await first.store.acknowledge([
+        { batchId: batchId!, delivered: [0], dead: [], acknowledgedAtMs: NOW_MS },
+      ])
     }
-    await first.store.commit(makeParcel(['last'], { eventTimesS: [NOW_S - DAY_S - 1] }))
+    await first.store.commit(makeBatch(['last'], { eventTimesS: [NOW_S - DAY_S - 1] }))
     await first.close()
     const { store } = await ground.open()
     t.equal(await store.expire({ ...askExpire, limit: 1 }), 1, 'nothing to expire is no end yet')
@@ -791,18 +808,18 @@ function testExpiry(t: Test, layGround: LayGround): void {
   t.test('what is leased is left to its holder; a replay grows old like any other', async (t) => {
     const { store } = await (await layGround(t)).open()
     const old = { eventTimesS: [NOW_S - DAY_S - 1] }
-    const { parcelId } = await store.commit(makeParcel(['held'], old))
+    const { batchId } = await store.commit(makeBatch(['held'], old))
     t.equal(await store.expire(askExpire), 0)
-    await store.release([{ parcelId: parcelId!, attempts: 0, history: [] }])
+    await store.release([{ batchId: batchId!, attempts: 0, history: [] }])
     t.equal(await store.expire(askExpire), 1)
     await store.replay(askReplay())
     t.equal(await store.expire(askExpire), 1)
-    const [letter] = await store.deadLetters({ limit: 10 })
+    const [deadLetter] = await store.deadLetters({ limit: 10 })
     t.same(
-      letter!.history.map(({ reason }) => reason),
+      deadLetter!.history.map(({ reason }) => reason),
       ['too_old', 'replayed', 'too_old'],
     )
-    t.same(await store.books({}), { ...NO_BOOKS, received: 1, expired: 1 })
+    t.same(await store.totals({}), { ...NO_TOTALS, received: 1, expired: 1 })
   })
 }
 
@@ -824,7 +841,7 @@ function testAudit(t: Test, layGround: LayGround): void {
 
   t.test('a replay tells its filter and its counts, and nothing of any event', async (t) => {
     const { store } = await (await layGround(t)).open()
-    await die(store, makeParcel(['secret-id']), [makeDead(0)])
+    await die(store, makeBatch(['secret-id']), [makeDead(0)])
     const filter = { adAccountId: LIVE.adAccountId, isTest: false, reason: 'invalid_value' }
     await store.replay(askReplay({ ...filter, nowMs: NOW_MS + 3 }))
     const [entry] = await store.auditTrail({ limit: 10 })
@@ -842,15 +859,15 @@ function testCrash(t: Test, layGround: LayGround): void {
   t.test('a crash loses nothing that was acknowledged', async (t) => {
     const ground = await layGround(t)
     const { store } = await ground.open()
-    await store.commit(makeParcel(['a', 'b']))
-    await die(store, makeParcel(['c', 'd']), [makeDead(0), makeDead(1)])
-    const [letter] = await store.deadLetters({ limit: 1 })
-    await store.replay(askReplay({ ids: [letter!.id] }))
+    await store.commit(makeBatch(['a', 'b']))
+    await die(store, makeBatch(['c', 'd']), [makeDead(0), makeDead(1)])
+    const [deadLetter] = await store.deadLetters({ limit: 1 })
+    await store.replay(askReplay({ ids: [deadLetter!.id] }))
     await store.addAudit({ atMs: NOW_MS, action: 'something', details: {} })
-    const books = await store.books({})
+    const totals = await store.totals({})
     await ground.crash()
     const after = (await ground.open()).store
-    t.same(await after.books({}), books)
+    t.same(await after.totals({}), totals)
     t.same((await after.lease(askAll())).map(idOf), ['a', 'd'])
     t.match(await after.deadLetters({ limit: 10 }), [{ eventId: 'c' }])
     t.match(await after.auditTrail({ limit: 10 }), [{ action: 'something' }, { action: 'replay' }])
@@ -862,13 +879,13 @@ const HISTORY = [
   { atMs: NOW_MS + 2, reason: 'timeout' },
 ]
 
-/** Commits and settles a parcel of which these events die and the rest is delivered. */
-async function die(store: Store, parcel: NewParcel, dead: readonly DeadEvent[]): Promise<void> {
-  const { parcelId } = await store.commit(parcel)
-  await store.settle([{ parcelId: parcelId!, delivered: 'rest', dead, settledAtMs: NOW_MS }])
+/** Commits and acknowledges a batch of which these events die and the rest is delivered. */
+async function die(store: Store, batch: NewBatch, dead: readonly DeadEvent[]): Promise<void> {
+  const { batchId } = await store.commit(batch)
+  await store.acknowledge([{ batchId: batchId!, delivered: 'rest', dead, acknowledgedAtMs: NOW_MS }])
 }
 
-/** All letters, none of them too old. */
+/** All dead letters, none of them too old. */
 function askReplay(options: Partial<ReplayRequest> = {}): ReplayRequest {
   return { limit: 100, oldestEventTimeS: 0, nowMs: NOW_MS, ...options }
 }
@@ -879,14 +896,14 @@ function testKeys(t: Test, layGround: LayGround): void {
     const older: MasterKeys = { current: randomBytes(32) }
     const both: MasterKeys = { current: randomBytes(32), previous: older.current }
     const first = await ground.open({ masterKeys: older })
-    for (const id of ['a', 'b', 'c']) await first.store.commit(makeParcel([id]))
-    const doomed = await first.store.commit(makeParcel(['d']))
-    await first.store.settle([
+    for (const id of ['a', 'b', 'c']) await first.store.commit(makeBatch([id]))
+    const doomed = await first.store.commit(makeBatch(['d']))
+    await first.store.acknowledge([
       {
-        parcelId: doomed.parcelId!,
+        batchId: doomed.batchId!,
         delivered: [],
         dead: [makeDead(0)],
-        settledAtMs: NOW_MS,
+        acknowledgedAtMs: NOW_MS,
       },
     ])
     await first.close()
@@ -1016,31 +1033,31 @@ function testVault(t: Test, layGround: LayGround): void {
   })
 }
 
-/** One parcel per id, waiting. */
+/** One batch per id, waiting. */
 async function fill(ground: Ground, ids: readonly string[]): Promise<void> {
   const { store, close } = await ground.open()
-  await Promise.all(ids.map((id) => store.commit(makeParcel([id]))))
+  await Promise.all(ids.map((id) => store.commit(makeBatch([id]))))
   await close()
 }
 
-function eventsOf(parcel: LeasedParcel): string[] {
-  return splitEvents(parcel.payload)
+function eventsOf(batch: LeasedBatch): string[] {
+  return splitEvents(batch.payload)
 }
 
 /** The first event's id. */
-function idOf(parcel: LeasedParcel): string {
-  return (JSON.parse(eventsOf(parcel)[0]!) as { event_id: string }).event_id
+function idOf(batch: LeasedBatch): string {
+  return (JSON.parse(eventsOf(batch)[0]!) as { event_id: string }).event_id
 }
 
 function testTrim(t: Test, layGround: LayGround): void {
-  t.test('dead letters that are too old go, the oldest death first, and the books keep them', async (t) => {
+  t.test('dead letters that are too old go, the oldest death first, and the totals keep them', async (t) => {
     const { store } = await (await layGround(t)).open()
     for (const [id, laterMs] of Object.entries({ second: 1, third: 2, first: 0, test: 1 })) {
-      const { parcelId } = await store.commit(makeParcel([id], { isTest: id === 'test' }))
-      const settledAtMs = NOW_MS + laterMs
-      await store.settle([{ parcelId: parcelId!, delivered: [], dead: [makeDead(0)], settledAtMs }])
+      const { batchId } = await store.commit(makeBatch([id], { isTest: id === 'test' }))
+      const acknowledgedAtMs = NOW_MS + laterMs
+      await store.acknowledge([{ batchId: batchId!, delivered: [], dead: [makeDead(0)], acknowledgedAtMs }])
     }
-    const books = await store.books({})
+    const totals = await store.totals({})
     const { deadLetterBytes } = await store.size()
     const left = async () => (await store.deadLetters({ limit: 10 })).map(({ eventId }) => eventId)
     t.same(await store.trimDeadLetters({ diedBeforeMs: NOW_MS, limit: 10 }), { tooOld: 0, overPart: 0 })
@@ -1055,17 +1072,17 @@ function testTrim(t: Test, layGround: LayGround): void {
     t.same(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 2, limit: 2 }), { tooOld: 1, overPart: 0 })
     t.same(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 2, limit: 2 }), { tooOld: 0, overPart: 0 })
     t.same(await left(), ['third'])
-    t.same(await store.books({}), books)
+    t.same(await store.totals({}), totals)
   })
 
   t.test('no byte of a dead letter stays counted, whatever became of it', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
-    // Texts that take more bytes than letters, one of which PostgreSQL cannot hold.
+    // Texts that take more bytes than dead letters, one of which PostgreSQL cannot hold.
     const ids = ['replayed', 'purged', 'trimmed'].map((id) => `${id} \0 ä€`)
     await die(
       first.store,
-      makeParcel(ids),
+      makeBatch(ids),
       ids.map((_, index) => makeDead(index, 'rejected', HISTORY)),
     )
     const [newest, middle] = await first.store.deadLetters({ limit: 3 })
@@ -1077,18 +1094,25 @@ function testTrim(t: Test, layGround: LayGround): void {
     t.same(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 1, limit: 9 }), { tooOld: 1, overPart: 0 })
     const [leased] = await store.lease(askAll())
     t.match(await store.size(), { queuedBytes: leased!.payload.byteLength, deadLetterBytes: 0 })
-    await store.settle([{ parcelId: leased!.parcelId, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])
+    await store.acknowledge([
+      { batchId: leased!.batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS },
+    ])
     t.match(await store.size(), { queuedBytes: 0, deadLetterBytes: 0 })
   })
 
   t.test('what is rolled back is not counted in bytes', async (t) => {
     const { store } = await (await layGround(t)).open()
-    const parcel = makeParcel(['a', 'b'])
-    const { parcelId } = await store.commit(parcel)
+    const batch = makeBatch(['a', 'b'])
+    const { batchId } = await store.commit(batch)
     await store.size()
-    const settlement = { parcelId: parcelId!, delivered: [9], dead: [makeDead(0)], settledAtMs: NOW_MS }
-    await t.rejects(store.settle([settlement]))
-    t.match(await store.size(), { queuedBytes: parcel.payload.byteLength, deadLetterBytes: 0 })
+    const acknowledgement = {
+      batchId: batchId!,
+      delivered: [9],
+      dead: [makeDead(0)],
+      acknowledgedAtMs: NOW_MS,
+    }
+    await t.rejects(store.acknowledge([acknowledgement]))
+    t.match(await store.size(), { queuedBytes: batch.payload.byteLength, deadLetterBytes: 0 })
   })
 
   t.test('of more dead letters than their part holds the oldest go, and each is told once', async (t) => {
@@ -1099,7 +1123,7 @@ function testTrim(t: Test, layGround: LayGround): void {
       const ids = idsOf(round)
       await die(
         store,
-        makeParcel(ids),
+        makeBatch(ids),
         ids.map((_, index) => makeDead(index)),
       )
     }
@@ -1114,7 +1138,7 @@ function testTrim(t: Test, layGround: LayGround): void {
     t.strictSame(left.toReversed(), all.slice(removed), 'the newest are left')
     t.ok(removed > 0 && left.length > 20, `${left.length} are left`)
     t.ok((await store.size()).deadLetterBytes <= storeLimitBytes / 10)
-    t.match(await store.books({}), { received: 100, rejected: 100 })
+    t.match(await store.totals({}), { received: 100, rejected: 100 })
   })
 }
 
@@ -1126,17 +1150,17 @@ function testShares(t: Test, layGround: LayGround): void {
       const { store } = await (await layGround(t)).open({ storeLimitBytes })
       let serial = 0
       const post = (adAccountId: string, bytes: number) =>
-        store.commit(makeParcel([`${serial++}-${'x'.repeat(bytes)}`], { adAccountId }))
+        store.commit(makeBatch([`${serial++}-${'x'.repeat(bytes)}`], { adAccountId }))
       /** Ids of what was taken. */
       const fill = async (adAccountId: string, bytes: number, atOnce: number) => {
         for (const ids: number[] = []; ;) {
           const results = await Promise.allSettled(
             Array.from({ length: atOnce }, () => post(adAccountId, bytes)),
           )
-          for (const one of results) if (one.status === 'fulfilled') ids.push(one.value.parcelId!)
-          const refused = results.filter((one) => one.status === 'rejected')
-          for (const { reason } of refused) t.match(reason, { code: 'STORE_UNAVAILABLE' })
-          if (refused.length > 0) return ids
+          for (const one of results) if (one.status === 'fulfilled') ids.push(one.value.batchId!)
+          const invalid = results.filter((one) => one.status === 'rejected')
+          for (const { reason } of invalid) t.match(reason, { code: 'STORE_UNAVAILABLE' })
+          if (invalid.length > 0) return ids
         }
       }
       const taken = await fill('1', 15_000, 10)
@@ -1147,9 +1171,9 @@ function testShares(t: Test, layGround: LayGround): void {
       t.match(await store.size(), { isFull: false })
       await t.resolves(post('3', 3000), 'nor do two')
 
-      const settledAtMs = NOW_MS
-      await store.settle(
-        taken.map((parcelId) => ({ parcelId, delivered: 'rest' as const, dead: [], settledAtMs })),
+      const acknowledgedAtMs = NOW_MS
+      await store.acknowledge(
+        taken.map((batchId) => ({ batchId, delivered: 'rest' as const, dead: [], acknowledgedAtMs })),
       )
       t.match(await store.size(), { isFull: false, overShare: [] })
       await t.resolves(post('1', 15_000), 'and it is taken again once it has drained')
@@ -1164,11 +1188,11 @@ function testShares(t: Test, layGround: LayGround): void {
       const ids = Array.from({ length: 100 }, (_, n) => `${round}-${n}-${'x'.repeat(500)}`)
       await die(
         store,
-        makeParcel(ids),
+        makeBatch(ids),
         ids.map((_, index) => makeDead(index)),
       )
     }
     t.match(await store.size(), { isFull: false, overShare: [] })
-    t.match(await store.books({}), { received: 1200, rejected: 1200, queued: 0 })
+    t.match(await store.totals({}), { received: 1200, rejected: 1200, queued: 0 })
   })
 }

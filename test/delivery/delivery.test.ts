@@ -1,14 +1,20 @@
 import t, { type Test } from 'tap'
 import { createDelivery, type Delivery } from '../../src/delivery/delivery.ts'
-import type { EventOutcome } from '../../src/delivery/parcel.ts'
-import type { Log } from '../../src/log.ts'
-import { createMetrics } from '../../src/metrics.ts'
+import type { EventOutcome } from '../../src/delivery/batch.ts'
+import type { Log } from '../../src/telemetry/log.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
 import type { CallOutcome, EventsCall } from '../../src/pinterest/outcome.ts'
 import { joinEvents } from '../../src/store/payload.ts'
-import type { LeasedParcel, LeaseRequest, ReleasedParcel, Settlement, Store } from '../../src/store/store.ts'
-import { NO_TRACING } from '../../src/tracing/tracing.ts'
+import type {
+  LeasedBatch,
+  LeaseRequest,
+  ReleasedBatch,
+  Acknowledgement,
+  Store,
+} from '../../src/store/store.ts'
+import { NO_TRACING } from '../../src/telemetry/tracing.ts'
 import type { Account, Vault } from '../../src/vault/vault.ts'
-import { createManualClock, settle, type ManualClock } from '../support/clock.ts'
+import { createManualClock, acknowledge, type ManualClock } from '../support/clock.ts'
 
 const ACCOUNT = '549755885175'
 const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} }
@@ -26,33 +32,33 @@ interface Stage {
   readonly clock: ManualClock
   readonly delivery: Delivery
   readonly calls: SentCall[]
-  readonly settled: Settlement[]
-  readonly released: ReleasedParcel[]
-  readonly stored: LeasedParcel[]
+  readonly acknowledged: Acknowledgement[]
+  readonly released: ReleasedBatch[]
+  readonly stored: LeasedBatch[]
   readonly paused: Set<string>
   readonly vault: { token: string }
   readonly trust: { isTrusted: boolean }
-  /** Settlements wait for `held`; those that come together with parcel `refused` are refused. */
+  /** Acknowledgements wait for `held`; those that come together with batch `refused` are refused. */
   readonly writing: { held: Promise<void> | undefined; refused: number | undefined }
   /** Leases that were asked for. */
   readonly asked: LeaseRequest[]
-  /** Hands a parcel over, with one event per id; waits four seconds for its verdicts, unless told otherwise. */
+  /** Hands a batch over, with one event per id; waits four seconds for its decisions, unless told otherwise. */
   post(
-    parcelId: number,
+    batchId: number,
     ids: readonly string[],
-    options?: Partial<LeasedParcel> & { readonly waitMs?: number },
+    options?: Partial<LeasedBatch> & { readonly waitMs?: number },
   ): Promise<readonly EventOutcome[]>
 }
 
-function parcel(clock: ManualClock, parcelId: number, ids: readonly string[]): LeasedParcel {
+function batch(clock: ManualClock, batchId: number, ids: readonly string[]): LeasedBatch {
   const eventTimeS = Math.floor(clock.wallMs() / 1000)
   return {
-    parcelId,
+    batchId,
     adAccountId: ACCOUNT,
     isTest: false,
     payload: joinEvents(ids.map((id) => JSON.stringify({ event_id: id, event_time: eventTimeS }))),
     eventCount: ids.length,
-    settled: [],
+    acknowledged: [],
     oldestEventTimeS: eventTimeS,
     receivedAtMs: clock.wallMs(),
     attempts: 0,
@@ -64,27 +70,30 @@ function parcel(clock: ManualClock, parcelId: number, ids: readonly string[]): L
 function setStage(t: Test, overrides: { callsInFlight?: number; callsInFlightTotal?: number } = {}): Stage {
   const clock = createManualClock()
   const calls: SentCall[] = []
-  const settled: Settlement[] = []
-  const released: ReleasedParcel[] = []
-  const stored: LeasedParcel[] = []
+  const acknowledged: Acknowledgement[] = []
+  const released: ReleasedBatch[] = []
+  const stored: LeasedBatch[] = []
   const paused = new Set<string>()
   const asked: LeaseRequest[] = []
-  const handedOver = new Map<number, LeasedParcel>()
+  const handedOver = new Map<number, LeasedBatch>()
   const tokens = { token: 'pina_secret' }
   const trust = { isTrusted: true }
   const writing: Stage['writing'] = { held: undefined, refused: undefined }
-  const store: Pick<Store, 'settle' | 'release' | 'lease' | 'backlog'> = {
-    settle: async (settlements) => {
+  const store: Pick<Store, 'acknowledge' | 'release' | 'lease' | 'backlog'> = {
+    acknowledge: async (acknowledgements) => {
       await writing.held
-      if (settlements.length > 1 && settlements.some(({ parcelId }) => parcelId === writing.refused)) {
-        throw new Error('a damaged parcel')
+      if (
+        acknowledgements.length > 1 &&
+        acknowledgements.some(({ batchId }) => batchId === writing.refused)
+      ) {
+        throw new Error('a damaged batch')
       }
-      settled.push(...settlements)
+      acknowledged.push(...acknowledgements)
     },
-    release: async (parcels) => {
-      released.push(...parcels)
-      for (const { parcelId, attempts, history } of parcels) {
-        const leased = handedOver.get(parcelId)
+    release: async (batches) => {
+      released.push(...batches)
+      for (const { batchId, attempts, history } of batches) {
+        const leased = handedOver.get(batchId)
         if (leased) stored.push({ ...leased, attempts, history })
       }
     },
@@ -94,13 +103,13 @@ function setStage(t: Test, overrides: { callsInFlight?: number; callsInFlightTot
       const mine = stored.filter((other) => other.adAccountId === adAccountId && other.isTest === isTest)
       for (const leased of mine) {
         stored.splice(stored.indexOf(leased), 1)
-        handedOver.set(leased.parcelId, leased)
+        handedOver.set(leased.batchId, leased)
       }
       return mine
     },
     backlog: async () =>
       stored.map(({ adAccountId, isTest, oldestEventTimeS }) => {
-        return { adAccountId, isTest, parcels: 1, events: 1, oldestEventTimeS }
+        return { adAccountId, isTest, batches: 1, events: 1, oldestEventTimeS }
       }),
   }
   const vault: Pick<Vault, 'account' | 'tokenOf'> = {
@@ -117,13 +126,13 @@ function setStage(t: Test, overrides: { callsInFlight?: number; callsInFlightTot
           const ids = data.map(({ event_id: id }) => id)
           const answer = (outcome: CallOutcome) => {
             resolve(outcome)
-            return settle()
+            return acknowledge()
           }
           calls.push({ call, ids, answer, deliver: (failed = []) => answer(delivered(ids, failed)) })
         }),
       close: async () => {},
     },
-    guard: { take: () => 0, finished() {}, level: () => undefined, onRefill() {} },
+    callLimiter: { take: () => 0, finished() {}, level: () => undefined, onRefill() {} },
     clock,
     random: () => 0.5,
     tracing: NO_TRACING,
@@ -140,21 +149,21 @@ function setStage(t: Test, overrides: { callsInFlight?: number; callsInFlightTot
     const stopped = delivery.stop(0)
     await clock.advance(1)
     await stopped
-    delivery.endWaits()
+    delivery.endWaiting()
     // As a closed connection would.
     for (const { answer } of calls) await answer({ kind: 'unanswered', reason: 'reset' })
     await delivery.close()
   })
-  const post: Stage['post'] = (parcelId, ids, { waitMs = 4000, ...options } = {}) => {
-    const leased = { ...parcel(clock, parcelId, ids), ...options }
-    handedOver.set(parcelId, leased)
+  const post: Stage['post'] = (batchId, ids, { waitMs = 4000, ...options } = {}) => {
+    const leased = { ...batch(clock, batchId, ids), ...options }
+    handedOver.set(batchId, leased)
     return delivery.deliver(leased, waitMs)
   }
   return {
     clock,
     delivery,
     calls,
-    settled,
+    acknowledged,
     released,
     stored,
     paused,
@@ -190,38 +199,38 @@ function refused(status: number, rest: { code?: number; retryAfter?: string } = 
   }
 }
 
-t.test('a parcel leaves at once, with the token, and its verdicts come back', async (t) => {
-  const { post, calls, settled } = setStage(t)
+t.test('a batch leaves at once, with the token, and its decisions come back', async (t) => {
+  const { post, calls, acknowledged } = setStage(t)
   const outcomes = post(1, ['a', 'b'])
-  await settle()
+  await acknowledge()
   t.strictSame(calls[0]?.ids, ['a', 'b'])
   t.match(calls[0]?.call, { adAccountId: ACCOUNT, isTest: false, token: 'pina_secret' })
   await calls[0]?.deliver(['b'])
   t.match(await outcomes, [{ status: 'delivered' }, { status: 'rejected', errorMessage: 'no good' }])
-  t.match(settled, [
+  t.match(acknowledged, [
     {
-      parcelId: 1,
+      batchId: 1,
       delivered: 'rest',
-      dead: [{ index: 1, status: 'rejected', reason: 'refused_event', attempts: 1 }],
+      dead: [{ index: 1, status: 'rejected', reason: 'rejected_event', attempts: 1 }],
     },
   ])
 })
 
-t.test('while all slots are busy parcels gather, and leave together', async (t) => {
+t.test('while all slots are busy batches gather, and leave together', async (t) => {
   const { post, calls } = setStage(t, { callsInFlight: 1 })
   void post(1, ['a'])
-  await settle()
+  await acknowledge()
   for (const n of [2, 3, 4]) void post(n, [`e${n}`])
-  await settle()
+  await acknowledge()
   t.equal(calls.length, 1)
   await calls[0]?.deliver()
   t.strictSame(calls[1]?.ids, ['e2', 'e3', 'e4'])
 })
 
-t.test('parcels that come in one turn of the loop leave in one call', async (t) => {
+t.test('batches that come in one turn of the loop leave in one call', async (t) => {
   const { post, calls } = setStage(t)
   for (const n of [1, 2, 3]) void post(n, [`e${n}`])
-  await settle()
+  await acknowledge()
   t.strictSame(
     calls.map(({ ids }) => ids),
     [['e1', 'e2', 'e3']],
@@ -233,26 +242,26 @@ t.test('no call has more than 1,000 events', async (t) => {
   const many = (prefix: string, count: number) => Array.from({ length: count }, (_, n) => `${prefix}${n}`)
   void post(1, many('a', 600))
   void post(2, many('b', 600))
-  await settle()
+  await acknowledge()
   t.strictSame(
     calls.map(({ ids }) => ids.length),
     [600, 600],
   )
 })
 
-t.test('a post whose verdict takes too long is told so, and delivery goes on', async (t) => {
-  const { clock, post, calls, settled } = setStage(t)
+t.test('a post whose decision takes too long is told so, and delivery goes on', async (t) => {
+  const { clock, post, calls, acknowledged } = setStage(t)
   const outcomes = post(1, ['a'])
   await clock.advance(4000)
   t.match(await outcomes, [{ status: 'queued' }])
   await calls[0]?.deliver()
-  t.match(settled, [{ parcelId: 1, delivered: 'rest', dead: [] }])
+  t.match(acknowledged, [{ batchId: 1, delivered: 'rest', dead: [] }])
 })
 
 t.test('a failed call is tried again after its backoff, with the same event', async (t) => {
   const { clock, post, calls } = setStage(t)
   const outcomes = post(1, ['a'])
-  await settle()
+  await acknowledge()
   await calls[0]?.answer(refused(500))
   await clock.advance(249)
   t.equal(calls.length, 1, 'not before the backoff')
@@ -265,19 +274,19 @@ t.test('a failed call is tried again after its backoff, with the same event', as
 t.test('what failed in one call comes back in one call', async (t) => {
   const { clock, post, calls } = setStage(t)
   for (const n of [1, 2, 3]) void post(n, [`e${n}`])
-  await settle()
+  await acknowledge()
   await calls[0]?.answer(refused(500))
   await clock.advance(500)
   t.strictSame(calls[1]?.ids, ['e1', 'e2', 'e3'])
 })
 
 t.test('one event that makes Pinterest fail does not hold up the others of its call', async (t) => {
-  const { clock, post, calls, settled } = setStage(t, { callsInFlight: 1 })
+  const { clock, post, calls, acknowledged } = setStage(t, { callsInFlight: 1 })
   void post(1, ['first'])
-  await settle()
+  await acknowledge()
   const good = Array.from({ length: 20 }, (_, n) => `good${n}`)
   void post(2, ['poison', ...good])
-  await settle()
+  await acknowledge()
   const served = new Set<string>()
   for (let next = 0, minutes = 0; minutes < 30; minutes++) {
     for (; next < calls.length; next++) {
@@ -294,7 +303,7 @@ t.test('one event that makes Pinterest fail does not hold up the others of its c
   for (const id of good) t.ok(served.has(id), `${id} was delivered`)
   t.ok(served.has('later20'), 'and what came later')
   t.notOk(
-    settled.some(({ dead }) => dead.length > 0),
+    acknowledged.some(({ dead }) => dead.length > 0),
     'nothing was rejected for it',
   )
   const last = calls.filter(({ ids }) => ids.includes('poison')).at(-1)
@@ -305,7 +314,7 @@ t.test('after an outage everything leaves together again', async (t) => {
   const { clock, post, calls } = setStage(t, { callsInFlight: 1 })
   const ids = Array.from({ length: 64 }, (_, n) => `e${n}`)
   void post(1, ids)
-  await settle()
+  await acknowledge()
   let next = 0
   for (let n = 0; n < 12; n++) {
     for (; next < calls.length; next++) await calls[next]?.answer(refused(503))
@@ -318,10 +327,10 @@ t.test('after an outage everything leaves together again', async (t) => {
   t.ok(calls.length - before <= 2, `${calls.length - before} calls`)
 })
 
-t.test('a post to a lane that cannot call within its wait is answered at once', async (t) => {
+t.test('a post to a queue that cannot call within its wait is answered at once', async (t) => {
   const { clock, post, calls, paused } = setStage(t)
   void post(1, ['a'])
-  await settle()
+  await acknowledge()
   await calls[0]?.answer(refused(401))
   t.match(await post(2, ['b']), [{ status: 'queued' }])
   paused.add(ACCOUNT)
@@ -329,48 +338,48 @@ t.test('a post to a lane that cannot call within its wait is answered at once', 
   t.ok(clock.pendingTimers() < 4)
 })
 
-t.test('a lane keeps to its bytes when it leases', async (t) => {
+t.test('a queue keeps to its bytes when it leases', async (t) => {
   const { clock, stored, delivery, calls, asked } = setStage(t, { callsInFlight: 1 })
   const large = {
-    ...parcel(clock, 7, ['large']),
+    ...batch(clock, 7, ['large']),
     payload: Buffer.from(JSON.stringify({ event_id: 'x'.repeat(9e6) })),
   }
   stored.push(large)
   await delivery.start()
-  await settle()
+  await acknowledge()
   t.equal(calls.length, 1)
-  stored.push(parcel(clock, 8, ['next']))
+  stored.push(batch(clock, 8, ['next']))
   await clock.advance(1000)
   t.equal(asked.length, 1, 'it asks for no more while it holds as much as it may')
   await calls[0]?.deliver()
   t.strictSame(calls[1]?.ids, ['next'])
 })
 
-t.test('a lane that keeps failing sends one trial at a time, and everything once it succeeds', async (t) => {
+t.test('a queue that keeps failing sends one trial at a time, and everything once it succeeds', async (t) => {
   const { clock, post, calls, delivery } = setStage(t, { callsInFlight: 4 })
   for (const n of [1, 2, 3]) {
     void post(n, [`e${n}`])
-    await settle()
+    await acknowledge()
   }
   for (const call of calls.slice()) await call.answer({ kind: 'unanswered', reason: 'refused' })
-  t.match(delivery.lanes(ACCOUNT), [{ status: 'failing', nextTryMs: 1000 }])
+  t.match(delivery.queues(ACCOUNT), [{ status: 'failing', nextTryMs: 1000 }])
   void post(4, ['e4'])
-  await settle()
-  t.equal(calls.length, 3, 'nothing leaves while the gate is closed')
+  await acknowledge()
+  t.equal(calls.length, 3, 'nothing leaves while the breaker is closed')
   await clock.advance(1000)
   t.equal(calls.length, 4, 'then one trial')
   t.ok(calls[3]?.ids.includes('e4'))
   await calls[3]?.deliver()
-  t.match(delivery.lanes(ACCOUNT), [{ status: 'open' }])
+  t.match(delivery.queues(ACCOUNT), [{ status: 'open' }])
   const ids = calls.slice(3).flatMap((call) => [...call.ids])
   t.strictSame(ids.sort(), ['e1', 'e2', 'e3', 'e4'])
 })
 
 t.test('an opaque refusal is split until the culprit stands alone; the others are delivered', async (t) => {
-  const { post, calls, settled } = setStage(t)
+  const { post, calls, acknowledged } = setStage(t)
   const ids = Array.from({ length: 100 }, (_, n) => `e${n}`)
   const outcomes = post(1, ids)
-  await settle()
+  await acknowledge()
   for (let next = 0; next < calls.length; next++) {
     const call = calls[next]!
     await (call.ids.includes('e77') ? call.answer(refused(400)) : call.deliver())
@@ -378,17 +387,17 @@ t.test('an opaque refusal is split until the culprit stands alone; the others ar
   const told = await outcomes
   t.equal(told.filter(({ status }) => status === 'delivered').length, 99)
   t.match(told[77], { status: 'rejected', errorMessage: 'because' })
-  const dead = settled.flatMap((settlement) => [...settlement.dead])
+  const dead = acknowledged.flatMap((acknowledgement) => [...acknowledgement.dead])
   t.match(dead, [{ index: 77, reason: 'refused_400' }])
-  const positions = settled.flatMap(({ delivered: places }) => (places === 'rest' ? [] : [...places]))
-  t.equal(new Set(positions).size, 99, 'each event is settled once')
+  const positions = acknowledged.flatMap(({ delivered: places }) => (places === 'rest' ? [] : [...places]))
+  t.equal(new Set(positions).size, 99, 'each event is acknowledged once')
   t.ok(calls.length <= 10, `${calls.length} calls: the first, 7 halvings, the culprit alone, the rest`)
 })
 
-t.test('a search goes on where it was after failures and pauses', async (t) => {
-  const { clock, post, calls, settled } = setStage(t)
+t.test('a bisect goes on where it was after failures and pauses', async (t) => {
+  const { clock, post, calls, acknowledged } = setStage(t)
   void post(1, idsOf('e', 100))
-  await settle()
+  await acknowledge()
   const faults: CallOutcome[] = [refused(503), refused(429), { kind: 'unanswered', reason: 'reset' }]
   for (let next = 0; next < calls.length; next++) {
     const call = calls[next]!
@@ -398,40 +407,40 @@ t.test('a search goes on where it was after failures and pauses', async (t) => {
     await clock.advance(2000)
   }
   t.equal(calls.length, 12, 'three more than without the faults')
-  const dead = settled.flatMap((settlement) => [...settlement.dead])
+  const dead = acknowledged.flatMap((acknowledgement) => [...acknowledgement.dead])
   t.match(dead, [{ index: 50, reason: 'refused_422' }])
-  const delivered = settled.flatMap(({ delivered: places }) => (places === 'rest' ? [] : [...places]))
+  const delivered = acknowledged.flatMap(({ delivered: places }) => (places === 'rest' ? [] : [...places]))
   t.equal(new Set(delivered).size, 99)
   t.equal(delivered.length, 99, 'none twice')
 })
 
 t.test(
-  'a refused token holds the lane: its events go back to the store, and a new token lets them go on',
+  'a refused token holds the queue: its events go back to the store, and a new token lets them go on',
   async (t) => {
     const { clock, post, calls, released, delivery } = setStage(t)
     const outcomes = post(1, ['a'])
-    await settle()
+    await acknowledge()
     await calls[0]?.answer(refused(401))
-    t.match(delivery.lanes(ACCOUNT), [{ status: 'unauthorized' }])
-    t.match(released, [{ parcelId: 1, attempts: 0 }])
+    t.match(delivery.queues(ACCOUNT), [{ status: 'unauthorized' }])
+    t.match(released, [{ batchId: 1, attempts: 0 }])
     void post(2, ['b'])
     await clock.advance(60_000)
     t.equal(calls.length, 1, 'no calls while it is held')
     t.match(await outcomes, [{ status: 'queued' }])
-    t.match(released, [{ parcelId: 1 }, { parcelId: 2 }])
+    t.match(released, [{ batchId: 1 }, { batchId: 2 }])
 
     delivery.goOn(ACCOUNT)
-    await settle()
+    await acknowledge()
     t.strictSame(calls[1]?.ids, ['a', 'b'])
     await calls[1]?.deliver()
-    t.match(delivery.lanes(ACCOUNT), [{ status: 'open' }])
+    t.match(delivery.queues(ACCOUNT), [{ status: 'open' }])
   },
 )
 
-t.test('a refusal of a token that was replaced meanwhile does not hold the lane', async (t) => {
+t.test('a refusal of a token that was replaced meanwhile does not hold the queue', async (t) => {
   const { clock, post, calls, vault, delivery } = setStage(t)
   void post(1, ['a'])
-  await settle()
+  await acknowledge()
   vault.token = 'pina_new'
   delivery.goOn(ACCOUNT)
   await calls[0]?.answer(refused(401))
@@ -439,32 +448,32 @@ t.test('a refusal of a token that was replaced meanwhile does not hold the lane'
   t.match(calls[1], { ids: ['a'], call: { token: 'pina_new' } })
 })
 
-t.test('a held lane asks again by itself after some minutes', async (t) => {
+t.test('a held queue asks again by itself after some minutes', async (t) => {
   const { clock, post, calls } = setStage(t)
   void post(1, ['a'])
-  await settle()
+  await acknowledge()
   await calls[0]?.answer(refused(403))
   await clock.advance(4 * 60_000)
   t.equal(calls.length, 2)
 })
 
-t.test('a post whose parcel went to the store and came back still gets its verdict', async (t) => {
+t.test('a post whose batch went to the store and came back still gets its decision', async (t) => {
   const { post, calls, delivery } = setStage(t)
   const outcomes = post(1, ['a'])
-  await settle()
+  await acknowledge()
   await calls[0]?.answer(refused(401))
   delivery.goOn(ACCOUNT)
-  await settle()
+  await acknowledge()
   await calls[1]?.deliver()
   t.match(await outcomes, [{ status: 'delivered' }])
 })
 
-t.test('429 makes the lane wait as long as Pinterest says, and is not an attempt', async (t) => {
+t.test('429 makes the queue wait as long as Pinterest says, and is not an attempt', async (t) => {
   const { clock, post, calls, delivery } = setStage(t)
   const outcomes = post(1, ['a'])
-  await settle()
+  await acknowledge()
   await calls[0]?.answer(refused(429, { retryAfter: '3' }))
-  t.match(delivery.lanes(ACCOUNT), [{ status: 'rate_limited', nextTryMs: 3000 }])
+  t.match(delivery.queues(ACCOUNT), [{ status: 'rate_limited', nextTryMs: 3000 }])
   await clock.advance(2999)
   t.equal(calls.length, 1)
   await clock.advance(1)
@@ -476,7 +485,7 @@ t.test('test events and live ones never share a call', async (t) => {
   const { post, calls } = setStage(t)
   void post(1, ['live'])
   void post(2, ['test'], { isTest: true })
-  await settle()
+  await acknowledge()
   t.match(calls, [
     { ids: ['live'], call: { isTest: false } },
     { ids: ['test'], call: { isTest: true } },
@@ -486,14 +495,14 @@ t.test('test events and live ones never share a call', async (t) => {
 t.test('what is on time leaves before what is late, and the closest to its hour first', async (t) => {
   const { clock, post, calls } = setStage(t, { callsInFlight: 1 })
   void post(1, ['first'])
-  await settle()
+  await acknowledge()
   const nowS = Math.floor(clock.wallMs() / 1000)
   void post(2, ['replay'], { oldestEventTimeS: nowS - 3599, isReplay: true, waitMs: 0 })
   void post(3, ['fresh'], { oldestEventTimeS: nowS, waitMs: 0 })
   void post(4, ['late'], { oldestEventTimeS: nowS - 4000, waitMs: 0 })
   void post(5, ['later still'], { oldestEventTimeS: nowS - 9000, waitMs: 0 })
   void post(6, ['closest'], { oldestEventTimeS: nowS - 3500, waitMs: 0 })
-  await settle()
+  await acknowledge()
   await calls[0]?.deliver()
   t.strictSame(calls[1]?.ids, ['closest', 'fresh', 'later still', 'late', 'replay'])
 })
@@ -501,11 +510,11 @@ t.test('what is on time leaves before what is late, and the closest to its hour 
 t.test('what a post waits for takes up to half of each call, whatever the backlog', async (t) => {
   const { clock, post, calls } = setStage(t, { callsInFlight: 1 })
   void post(1, ['first'])
-  await settle()
+  await acknowledge()
   const old = { oldestEventTimeS: Math.floor(clock.wallMs() / 1000) - 3500, waitMs: 0 }
   for (let n = 0; n < 20; n++) void post(100 + n, idsOf(`old${n}`, 100), old)
   for (let n = 0; n < 10; n++) void post(200 + n, idsOf(`live${n}`, 100))
-  await settle()
+  await acknowledge()
   await calls[0]?.deliver()
   const isLive = (id: string) => id.startsWith('live')
   t.equal(calls[1]?.ids.length, 1000)
@@ -516,14 +525,14 @@ t.test('what a post waits for takes up to half of each call, whatever the backlo
   t.equal(calls[2]?.ids.filter(isLive).length, 0, 'nobody waits any longer')
 })
 
-t.test('what waits in the store is leased though new parcels keep the memory full', async (t) => {
+t.test('what waits in the store is leased though new batches keep the memory full', async (t) => {
   const { clock, post, calls, stored, delivery } = setStage(t, { callsInFlight: 1 })
   for (let n = 0; n < 6; n++) void post(n, idsOf(`new${n}`, 1000), { waitMs: 0 })
-  await settle()
+  await acknowledge()
   const oldestEventTimeS = Math.floor(clock.wallMs() / 1000) - 60
-  stored.push({ ...parcel(clock, 100, ['from the store']), oldestEventTimeS })
+  stored.push({ ...batch(clock, 100, ['from the store']), oldestEventTimeS })
   delivery.wake({ adAccountId: ACCOUNT, isTest: false })
-  await settle()
+  await acknowledge()
   for (let n = 0; n < 5; n++) {
     void post(200 + n, idsOf(`newer${n}`, 1000), { waitMs: 0 })
     await calls.at(-1)?.deliver()
@@ -534,37 +543,37 @@ t.test('what waits in the store is leased though new parcels keep the memory ful
   )
 })
 
-t.test('lanes take turns at the store, and memory stays bounded however many there are', async (t) => {
+t.test('queues take turns at the store, and memory stays bounded however many there are', async (t) => {
   const { clock, stored, delivery, calls, asked } = setStage(t, { callsInFlightTotal: 4 })
   const payload = (id: string) => Buffer.from(`{"event_id":"${id}"${' '.repeat(2e6)}}`)
   for (let n = 0; n < 60; n++) {
-    stored.push({ ...parcel(clock, n, [`e${n}`]), adAccountId: `${n}`, payload: payload(`e${n}`) })
+    stored.push({ ...batch(clock, n, [`e${n}`]), adAccountId: `${n}`, payload: payload(`e${n}`) })
   }
   await delivery.start()
-  await settle()
+  await acknowledge()
   await clock.advance(100)
   t.ok(asked.length < 40, `${asked.length} leases fill the memory`)
   t.ok(stored.length > 20, 'the rest is still in the store')
   for (let next = 0; next < calls.length; next++) await calls[next]!.deliver()
-  t.equal(new Set(calls.flatMap(({ ids }) => ids)).size, 60, 'each lane had its turn')
+  t.equal(new Set(calls.flatMap(({ ids }) => ids)).size, 60, 'each queue had its turn')
 })
 
-t.test('a lane that Pinterest tells to wait long keeps nothing in memory', async (t) => {
+t.test('a queue that Pinterest tells to wait long keeps nothing in memory', async (t) => {
   const { clock, post, calls, released } = setStage(t)
   void post(1, ['a'])
-  await settle()
+  await acknowledge()
   await calls[0]?.answer(refused(429, { retryAfter: '60' }))
-  t.match(released, [{ parcelId: 1, attempts: 0 }])
+  t.match(released, [{ batchId: 1, attempts: 0 }])
   await clock.advance(61_000)
   t.strictSame(calls[1]?.ids, ['a'])
 })
 
 t.test('no call that is not full leaves while the store brings more', async (t) => {
   const { clock, post, calls, stored, delivery } = setStage(t)
-  stored.push(parcel(clock, 7, idsOf('stored', 500)))
+  stored.push(batch(clock, 7, idsOf('stored', 500)))
   await delivery.start()
   void post(8, ['live'])
-  await settle()
+  await acknowledge()
   t.match(calls, [{ ids: { length: 501 } }])
 })
 
@@ -572,13 +581,13 @@ t.test('code 4197 stops all accounts, and one trial lets all go on', async (t) =
   const { clock, post, calls, delivery } = setStage(t)
   const down = refused(503, { code: 4197 })
   for (let n = 0; n < 3; n++) void post(n, [`e${n}`], { adAccountId: `${n}` })
-  await settle()
+  await acknowledge()
   await Promise.all(calls.map(({ answer }) => answer(down)))
-  t.match(delivery.lanes('0'), [{ status: 'outage' }])
+  t.match(delivery.queues('0'), [{ status: 'outage' }])
   const untold = post(10, ['untold'], { adAccountId: '10' })
-  await settle()
+  await acknowledge()
   t.equal(calls.length, 3, 'nor does an account that has not asked yet')
-  t.match(delivery.lanes('10'), [{ status: 'outage', nextTryMs: Number }])
+  t.match(delivery.queues('10'), [{ status: 'outage', nextTryMs: Number }])
 
   await clock.advance(2000)
   t.equal(calls.length, 4, 'one trial for all')
@@ -592,14 +601,14 @@ t.test('code 4197 stops all accounts, and one trial lets all go on', async (t) =
   const sent = calls.slice(4).flatMap(({ ids }) => ids)
   t.same(new Set(sent), new Set(['e0', 'e1', 'e2', 'untold']))
   for (const { deliver } of calls.slice(5)) await deliver()
-  t.match(delivery.lanes('10'), [{ status: 'open' }])
+  t.match(delivery.queues('10'), [{ status: 'open' }])
   await untold
 })
 
 t.test('other failures of some accounts do not stop the others', async (t) => {
   const { clock, post, calls } = setStage(t)
   for (let n = 0; n < 5; n++) void post(n, [`e${n}`], { adAccountId: `${n}` })
-  await settle()
+  await acknowledge()
   for (const { answer } of calls) await answer(refused(500))
   void post(10, ['other'], { adAccountId: '10' })
   await clock.advance(1)
@@ -607,9 +616,9 @@ t.test('other failures of some accounts do not stop the others', async (t) => {
 })
 
 t.test('what failed is told in the history of a dead letter', async (t) => {
-  const { clock, post, calls, settled, released } = setStage(t)
+  const { clock, post, calls, acknowledged, released } = setStage(t)
   void post(1, ['a'])
-  await settle()
+  await acknowledge()
   const failedAtMs = clock.wallMs()
   await calls[0]?.answer(refused(503))
   await clock.advance(1000)
@@ -618,20 +627,20 @@ t.test('what failed is told in the history of a dead letter', async (t) => {
   const history = [
     { atMs: failedAtMs, reason: 'status_503' },
     { reason: 'timeout' },
-    { reason: 'refused_event' },
+    { reason: 'rejected_event' },
   ]
   await calls[2]?.deliver(['a'])
-  t.match(settled, [{ dead: [{ index: 0, attempts: 3, history }] }])
+  t.match(acknowledged, [{ dead: [{ index: 0, attempts: 3, history }] }])
   void post(2, ['b'])
-  await settle()
+  await acknowledge()
   await calls[3]?.answer(refused(503))
   await clock.advance(1000)
   await calls[4]?.answer(refused(401))
-  t.match(released, [{ parcelId: 2, attempts: 1, history: [{ reason: 'status_503' }] }])
+  t.match(released, [{ batchId: 2, attempts: 1, history: [{ reason: 'status_503' }] }])
 })
 
 t.test('an event that grows too old in the queue is a dead letter, its companions are sent', async (t) => {
-  const { clock, post, calls, settled } = setStage(t)
+  const { clock, post, calls, acknowledged } = setStage(t)
   const nowS = Math.floor(clock.wallMs() / 1000)
   const oldS = nowS - 8 * 24 * 3600
   const payload = joinEvents([
@@ -639,23 +648,23 @@ t.test('an event that grows too old in the queue is a dead letter, its companion
     `{"event_id":"new","event_time":${nowS}}`,
   ])
   const outcomes = post(1, ['old', 'new'], { payload, oldestEventTimeS: oldS })
-  await settle()
+  await acknowledge()
   t.strictSame(calls[0]?.ids, ['new'])
   await calls[0]?.deliver()
   t.match(await outcomes, [{ status: 'expired' }, { status: 'delivered' }])
-  t.match(settled, [
+  t.match(acknowledged, [
     { dead: [{ index: 0, status: 'expired', reason: 'too_old' }], delivered: [] },
     { dead: [], delivered: [1] },
   ])
 })
 
-t.test('while the store writes no verdicts calls stop, and go on once it does', async (t) => {
-  const { clock, post, calls, writing, delivery, settled } = setStage(t)
+t.test('while the store writes no decisions calls stop, and go on once it does', async (t) => {
+  const { clock, post, calls, writing, delivery, acknowledged } = setStage(t)
   const written = Promise.withResolvers<void>()
   writing.held = written.promise
   for (let n = 0; n < 100; n++) {
     void post(n, [`e${n}`], { waitMs: 0 })
-    await settle()
+    await acknowledge()
     await calls[n]?.deliver()
   }
   t.equal(calls.length, 64, 'so many may be sent again after a restart, and no more')
@@ -664,19 +673,19 @@ t.test('while the store writes no verdicts calls stop, and go on once it does', 
   t.equal(calls.length, 64)
   t.ok(delivery.isStuck())
   written.resolve()
-  await settle()
+  await acknowledge()
   await calls.at(-1)?.deliver()
   t.notOk(delivery.isStuck())
   t.equal(calls.flatMap(({ ids }) => ids).length, 100)
-  t.equal(settled.length, 100)
+  t.equal(acknowledged.length, 100)
 })
 
-t.test('verdicts that wait for seconds stop calls, however few they are', async (t) => {
+t.test('decisions that wait for seconds stop calls, however few they are', async (t) => {
   const { clock, post, calls, writing } = setStage(t)
   const written = Promise.withResolvers<void>()
   writing.held = written.promise
   void post(1, ['a'], { waitMs: 0 })
-  await settle()
+  await acknowledge()
   await calls[0]?.deliver()
   await clock.advance(6000)
   void post(2, ['b'], { waitMs: 0 })
@@ -687,72 +696,72 @@ t.test('verdicts that wait for seconds stop calls, however few they are', async 
   t.equal(calls.length, 2)
 })
 
-t.test('a verdict that the store refuses does not take the others with it', async (t) => {
-  const { post, calls, writing, settled } = setStage(t)
+t.test('a decision that the store refuses does not take the others with it', async (t) => {
+  const { post, calls, writing, acknowledged } = setStage(t)
   writing.refused = 2
   for (const n of [1, 2, 3]) void post(n, [`e${n}`])
-  await settle()
+  await acknowledge()
   await calls[0]?.deliver()
   t.same(
-    settled.map(({ parcelId }) => parcelId),
+    acknowledged.map(({ batchId }) => batchId),
     [1, 2, 3],
   )
 })
 
 t.test('nothing expires while the clock cannot be believed', async (t) => {
-  const { clock, post, calls, settled, trust } = setStage(t, { callsInFlight: 1 })
+  const { clock, post, calls, acknowledged, trust } = setStage(t, { callsInFlight: 1 })
   trust.isTrusted = false
   void post(1, ['old'], { oldestEventTimeS: Math.floor(clock.wallMs() / 1000) - 8 * 24 * 3600 })
-  await settle()
+  await acknowledge()
   t.strictSame(calls[0]?.ids, ['old'])
-  t.strictSame(settled, [])
+  t.strictSame(acknowledged, [])
 })
 
 t.test('a paused account makes no calls until it is resumed', async (t) => {
   const { post, calls, paused, delivery, released } = setStage(t)
   paused.add(ACCOUNT)
   void post(1, ['a'])
-  await settle()
+  await acknowledge()
   t.equal(calls.length, 0)
-  t.match(delivery.lanes(ACCOUNT), [{ status: 'paused' }])
-  t.match(released, [{ parcelId: 1 }], 'meanwhile its events are in the store alone')
+  t.match(delivery.queues(ACCOUNT), [{ status: 'paused' }])
+  t.match(released, [{ batchId: 1 }], 'meanwhile its events are in the store alone')
   paused.clear()
   delivery.goOn(ACCOUNT)
-  await settle()
+  await acknowledge()
   t.equal(calls.length, 1)
 })
 
-t.test("one account's long lane delays another's single event by one call at most", async (t) => {
+t.test("one account's long queue delays another's single event by one call at most", async (t) => {
   const { post, calls } = setStage(t, { callsInFlight: 1, callsInFlightTotal: 1 })
   const thousand = Array.from({ length: 1000 }, (_, n) => `e${n}`)
   for (let n = 1; n <= 5; n++) void post(n, thousand)
-  await settle()
+  await acknowledge()
   void post(6, ['other'], { adAccountId: '1' })
-  await settle()
+  await acknowledge()
   await calls[0]?.deliver()
   t.strictSame(calls[1]?.ids, ['other'])
 })
 
 t.test('a backlog in the store is picked up at the start', async (t) => {
   const { clock, stored, delivery, calls } = setStage(t)
-  stored.push(parcel(clock, 7, ['from before']))
+  stored.push(batch(clock, 7, ['from before']))
   await delivery.start()
-  await settle()
+  await acknowledge()
   t.strictSame(calls[0]?.ids, ['from before'])
 })
 
 t.test('after stop no call leaves, and posts are answered with what is known', async (t) => {
   const { clock, post, calls, delivery } = setStage(t)
   const first = post(1, ['a'])
-  await settle()
+  await acknowledge()
   const stopped = delivery.stop(5000)
   const second = post(2, ['b'])
-  await settle()
+  await acknowledge()
   t.equal(calls.length, 1)
   await calls[0]?.deliver()
   await stopped
   t.match(await first, [{ status: 'delivered' }])
-  delivery.endWaits()
+  delivery.endWaiting()
   t.match(await second, [{ status: 'queued' }])
   t.match(await post(3, ['c']), [{ status: 'queued' }], 'a post that comes later does not wait')
   t.equal(clock.pendingTimers(), 0)
@@ -761,20 +770,20 @@ t.test('after stop no call leaves, and posts are answered with what is known', a
 t.test(
   'what others took over is not sent again from here, and its posts are told that it is queued',
   async (t) => {
-    const { post, calls, settled, released, delivery, clock } = setStage(t, { callsInFlight: 1 })
+    const { post, calls, acknowledged, released, delivery, clock } = setStage(t, { callsInFlight: 1 })
     const underWay = post(1, ['a'])
-    await settle()
+    await acknowledge()
     const waiting = post(2, ['b'])
-    await settle()
+    await acknowledge()
     delivery.letGoOfAll()
     t.match(await underWay, [{ status: 'queued' }])
     t.match(await waiting, [{ status: 'queued' }])
     await calls[0]!.answer(refused(503))
     await clock.advance(60_000)
     t.equal(calls.length, 1, 'neither the one that failed nor the one that waited')
-    t.same([settled, released], [[], []], 'and nothing is said of them')
+    t.same([acknowledged, released], [[], []], 'and nothing is said of them')
     void post(3, ['c'])
-    await settle()
+    await acknowledge()
     t.strictSame(calls[1]?.ids, ['c'], 'what came later goes on')
   },
 )

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { LearnedGate } from '../../src/delivery/gate.ts'
+import type { LearnedBreaker } from '../../src/delivery/breaker.ts'
 import { createOutage } from '../../src/delivery/outage.ts'
 import type { CallOutcome } from '../../src/pinterest/outcome.ts'
 import { createManualClock } from '../support/clock.ts'
@@ -17,14 +17,14 @@ const DOWN: CallOutcome = {
 t.test('replicas learn of an outage and of its end from each other, and do not echo it', async (t) => {
   const clock = createManualClock()
   const make = () => {
-    const told: LearnedGate[] = []
+    const told: LearnedBreaker[] = []
     const asked: string[] = []
     const outage = createOutage<string>({
       clock,
       random: () => 0.5,
       log: silentLog,
-      onChange: (lane) => void asked.push(lane),
-      onGate: (gate) => told.push(gate),
+      onChange: (queue) => void asked.push(queue),
+      onBreaker: (breaker) => told.push(breaker),
     })
     return { outage, told, asked }
   }
@@ -34,14 +34,14 @@ t.test('replicas learn of an outage and of its end from each other, and do not e
   t.match(one.told, [{ status: 'closed', forMs: Number }])
   two.outage.learn(one.told[0]!)
   t.equal(two.outage.untilMs(), one.outage.untilMs())
-  t.notOk(two.outage.passes('lane'))
+  t.notOk(two.outage.passes('queue'))
   two.outage.learn({ status: 'open' })
   t.equal(two.outage.untilMs(), undefined)
-  t.same(two.asked, ['lane'])
+  t.same(two.asked, ['queue'])
   t.same(two.told, [])
 })
 
-t.test('a lane is asked again though the timer fired a little early', async (t) => {
+t.test('a queue is asked again though the timer fired a little early', async (t) => {
   const manual = createManualClock()
   const clock = {
     ...manual,
@@ -52,10 +52,10 @@ t.test('a lane is asked again though the timer fired a little early', async (t) 
     clock,
     random: () => 0.5,
     log: silentLog,
-    onChange: (lane) => void (outage.passes(lane) && asked.push(lane)),
+    onChange: (queue) => void (outage.passes(queue) && asked.push(queue)),
   })
   for (let n = 0; n < 3; n++) outage.ended(DOWN, { action: 'retry', reason: 'status_503' }, outage.left())
-  t.notOk(outage.passes('lane'))
+  t.notOk(outage.passes('queue'))
   await manual.advance(5000)
-  t.same(asked, ['lane'])
+  t.same(asked, ['queue'])
 })

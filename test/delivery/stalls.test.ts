@@ -1,16 +1,16 @@
 /** No queue that has events and may call is left without somebody who asks it again. */
 import t, { type Test } from 'tap'
-import { createGuard } from '../../src/budget/guard.ts'
+import { createCallLimiter } from '../../src/limits/call-limiter.ts'
 import type { Clock } from '../../src/clock.ts'
 import { createDelivery } from '../../src/delivery/delivery.ts'
 import { StoreUnavailable } from '../../src/errors.ts'
-import type { Log } from '../../src/log.ts'
-import { createMetrics } from '../../src/metrics.ts'
+import type { Log } from '../../src/telemetry/log.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { joinEvents } from '../../src/store/payload.ts'
-import type { LeasedParcel, LeaseRequest, Store } from '../../src/store/store.ts'
-import { NO_TRACING } from '../../src/tracing/tracing.ts'
+import type { LeasedBatch, LeaseRequest, Store } from '../../src/store/store.ts'
+import { NO_TRACING } from '../../src/telemetry/tracing.ts'
 import type { Account, Vault } from '../../src/vault/vault.ts'
-import { createManualClock, settle, type ManualClock } from '../support/clock.ts'
+import { createManualClock, acknowledge, type ManualClock } from '../support/clock.ts'
 
 const QUEUES = 200
 
@@ -18,22 +18,22 @@ interface Stage {
   readonly clock: ManualClock
   readonly delivery: ReturnType<typeof createDelivery>
   /** One event of each account waits in the store, unless it was taken from here. */
-  readonly stored: Map<string, LeasedParcel>
+  readonly stored: Map<string, LeasedBatch>
   readonly delivered: Set<string>
   readonly paused: Set<string>
   /** What the store answers a lease with; the default hands out what it has. */
-  readonly leasing: { answer: (request: LeaseRequest) => Promise<readonly LeasedParcel[]> }
+  readonly leasing: { answer: (request: LeaseRequest) => Promise<readonly LeasedBatch[]> }
   readonly refusal: { isOn: boolean }
   readonly complaints: object[]
-  takeStored(request: LeaseRequest): readonly LeasedParcel[]
+  takeStored(request: LeaseRequest): readonly LeasedBatch[]
   stalled(): Promise<number>
 }
 
 function setStage(t: Test, queues: number, bend: (clock: ManualClock) => Clock = (clock) => clock): Stage {
   const clock = createManualClock()
   const bent = bend(clock)
-  const stored = new Map<string, LeasedParcel>()
-  for (let n = 0; n < queues; n++) stored.set(`account-${n}`, storedParcel(clock, n))
+  const stored = new Map<string, LeasedBatch>()
+  for (let n = 0; n < queues; n++) stored.set(`account-${n}`, storedBatch(clock, n))
   const delivered = new Set<string>()
   const paused = new Set<string>()
   const complaints: object[] = []
@@ -44,13 +44,13 @@ function setStage(t: Test, queues: number, bend: (clock: ManualClock) => Clock =
     return leased ? [leased] : []
   }
   const leasing: Stage['leasing'] = { answer: async (request) => takeStored(request) }
-  const store: Pick<Store, 'settle' | 'release' | 'lease' | 'backlog'> = {
-    settle: async () => {},
+  const store: Pick<Store, 'acknowledge' | 'release' | 'lease' | 'backlog'> = {
+    acknowledge: async () => {},
     release: async () => {},
     lease: (request) => leasing.answer(request),
     backlog: async () =>
       Array.from(stored.values(), ({ adAccountId, isTest, oldestEventTimeS }) => {
-        return { adAccountId, isTest, parcels: 1, events: 1, oldestEventTimeS }
+        return { adAccountId, isTest, batches: 1, events: 1, oldestEventTimeS }
       }),
   }
   const vault: Pick<Vault, 'account' | 'tokenOf'> = {
@@ -85,7 +85,7 @@ function setStage(t: Test, queues: number, bend: (clock: ManualClock) => Clock =
       },
       close: async () => {},
     },
-    guard: createGuard({ callsPerMinute: 5000, callBurst: 500, now: bent.monotonicMs }),
+    callLimiter: createCallLimiter({ callsPerMinute: 5000, callBurst: 500, now: bent.monotonicMs }),
     clock: bent,
     random: () => 0.5,
     tracing: NO_TRACING,
@@ -102,7 +102,7 @@ function setStage(t: Test, queues: number, bend: (clock: ManualClock) => Clock =
     const stopped = delivery.stop(0)
     await clock.advance(1)
     await stopped
-    delivery.endWaits()
+    delivery.endWaiting()
     await delivery.close()
   })
   const stalled = async () =>
@@ -121,15 +121,15 @@ function setStage(t: Test, queues: number, bend: (clock: ManualClock) => Clock =
   }
 }
 
-function storedParcel(clock: ManualClock, n: number): LeasedParcel {
+function storedBatch(clock: ManualClock, n: number): LeasedBatch {
   const eventTimeS = Math.floor(clock.wallMs() / 1000)
   return {
-    parcelId: n + 1,
+    batchId: n + 1,
     adAccountId: `account-${n}`,
     isTest: false,
     payload: joinEvents([JSON.stringify({ event_id: `event-${n}`, event_time: eventTimeS })]),
     eventCount: 1,
-    settled: [],
+    acknowledged: [],
     oldestEventTimeS: eventTimeS,
     receivedAtMs: clock.wallMs(),
     attempts: 0,
@@ -196,7 +196,7 @@ t.test('a pause that ends between two readings of the clock is not missed', asyn
     await delivery.start()
     await clock.advance(500)
     refusal.isOn = false
-    stored.set('account-0', storedParcel(clock, 1))
+    stored.set('account-0', storedBatch(clock, 1))
     delivery.wake({ adAccountId: 'account-0', isTest: false })
     await advanceSlowly(clock, 5000)
     t.ok(delivered.size === 1 && stored.size === 0, `after a 429, ${earlyMs} ms early`)
@@ -210,11 +210,11 @@ t.test('queues that may not lease any more do not use up the turn of those behin
     new Promise((resolve) => void answers.push(() => resolve(takeStored(request))))
   await clock.advance(60_000)
   await delivery.start()
-  await settle()
+  await acknowledge()
   t.equal(answers.length, 2, 'two lease, the others wait')
   for (let n = 2; n < 15; n++) {
-    const lane = { adAccountId: `account-${n}`, isTest: false }
-    delivery.learn(lane, { status: 'closed', reason: 'rate_limited', forMs: 4000 })
+    const queue = { adAccountId: `account-${n}`, isTest: false }
+    delivery.learn(queue, { status: 'closed', reason: 'rate_limited', forMs: 4000 })
   }
   for (let n = 15; n < 29; n++) paused.add(`account-${n}`)
   for (let ms = 0; ms < 1000; ms += 50) {
@@ -247,7 +247,7 @@ t.test('what is in the store and nobody told of is found, asked and counted', as
   const stage = setStage(t, 0)
   const { clock, delivery, delivered, stored } = stage
   await delivery.start()
-  stored.set('account-7', storedParcel(clock, 7))
+  stored.set('account-7', storedBatch(clock, 7))
   await clock.advance(70_000)
   t.equal(delivered.size, 0, 'it may be on its way here')
   await clock.advance(60_000)

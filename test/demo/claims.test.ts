@@ -6,17 +6,17 @@ import { createScreen } from '../../demo/screen.ts'
 const TRUE = { text: 'two is even', holds: true }
 const FALSE = { text: 'three is even', holds: false }
 
-for (const { title, claims, verdict } of [
-  { title: 'claims that hold give 0', claims: [TRUE], verdict: { exitCode: 0, held: 1, failed: [] } },
+for (const { title, claims, outcome } of [
+  { title: 'claims that hold give 0', claims: [TRUE], outcome: { exitCode: 0, held: 1, failed: [] } },
   {
     title: 'one false claim among true ones gives 1 and is named',
     claims: [TRUE, FALSE, TRUE],
-    verdict: { exitCode: 1, held: 2, failed: ['three is even'] },
+    outcome: { exitCode: 1, held: 2, failed: ['three is even'] },
   },
-  { title: 'to claim nothing proves nothing', claims: [], verdict: { exitCode: 1, held: 0, failed: [] } },
+  { title: 'to claim nothing proves nothing', claims: [], outcome: { exitCode: 1, held: 0, failed: [] } },
 ]) {
   t.test(title, async (t) => {
-    t.strictSame(judgeClaims(claims), verdict)
+    t.strictSame(judgeClaims(claims), outcome)
   })
 }
 

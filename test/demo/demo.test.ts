@@ -9,7 +9,7 @@ t.test(
   async (t) => {
     const before = await foldersOfDemos()
     const demo = startDemo(t, ['--keep'])
-    await demo.says('/books')
+    await demo.says('/totals')
     checkClaims(t, demo.text())
 
     const [, curl] = /(now=\$\(date[\s\S]*?\}'\n)/.exec(demo.text()) ?? []

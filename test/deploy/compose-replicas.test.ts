@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { parse } from 'yaml'
-import { LONGEST_CLOSE_MS, readConfig, SettingsSchema } from '../../src/config.ts'
+import { LONGEST_CLOSE_MS, readSettings, SettingsSchema } from '../../src/settings.ts'
 
 interface Service {
   readonly image?: string
@@ -97,7 +97,7 @@ t.test('nobody may write to an image, gain rights, or be root', async (t) => {
 
 t.test('a relay is given the time that it takes to end, here and alone', async (t) => {
   const alone = parse(read('docker-compose.yml'), { merge: true }) as Compose
-  const { DRAIN_MS: drainMs } = readConfig({})
+  const { DRAIN_MS: drainMs } = readSettings({})
   for (const { stop_grace_period: grace = '', environment } of [...relays, alone.services['relay']!]) {
     t.match(grace, /^\d+s$/)
     t.ok(Number.parseInt(grace, 10) * 1000 > drainMs + LONGEST_CLOSE_MS, grace)

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { Value } from 'typebox/value'
 import { parse, parseAllDocuments } from 'yaml'
-import { LONGEST_CLOSE_MS, SettingsSchema } from '../../src/config.ts'
+import { LONGEST_CLOSE_MS, SettingsSchema } from '../../src/settings.ts'
 
 interface Labels {
   readonly matchLabels: Readonly<Record<string, string>>

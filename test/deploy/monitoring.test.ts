@@ -128,7 +128,7 @@ t.test('the admin port answers to the name by which Prometheus scrapes it', asyn
   const { scrape_configs: jobs } = parse(read('deploy/monitoring/prometheus.yml')) as {
     scrape_configs: { static_configs: { targets: string[] }[] }[]
   }
-  const targets = jobs.flatMap((job) => job.static_configs.flatMap((config) => config.targets))
+  const targets = jobs.flatMap((job) => job.static_configs.flatMap((settings) => settings.targets))
   for (const file of ['docker-compose.yml', 'docker-compose.replicas.yml']) {
     const names = /ADMIN_HOSTS: '\$\{ADMIN_HOSTS:-([^}]*)\}'/.exec(read(file))?.[1]?.split(',')
     for (const target of targets) t.ok(names?.includes(target.split(':')[0]!), `${file}: ${target}`)
@@ -161,14 +161,14 @@ t.test('metrics are named as the field does, and hold nothing of a customer', as
     if (type === 'histogram' && !/_(events|operations)$/.test(name)) t.match(name, /_seconds$/)
   }
   t.notMatch(text, /example\.com|Mozilla|203\.0\.113|pina_/)
-  t.match(text, `pinrelay_lane_stopped{ad_account_id="${ACCOUNT}",lane="live",status="unauthorized"} 1`)
-  t.match(text, /pinrelay_books_events\{entry="received"\} 4\n/)
-  t.match(text, /pinrelay_events_refused_total\{reason="missing_field"\} 1\n/)
+  t.match(text, `pinrelay_queue_stopped{ad_account_id="${ACCOUNT}",queue="live",status="unauthorized"} 1`)
+  t.match(text, /pinrelay_totals_events\{entry="received"\} 4\n/)
+  t.match(text, /pinrelay_events_invalid_total\{reason="missing_field"\} 1\n/)
   t.match(text, /pinrelay_dead_letters_total\{reason="\w+"\} 1\n/)
-  t.match(text, /pinrelay_post_stage_duration_seconds_count\{stage="verdict"\} 4\n/)
-  t.match(text, new RegExp(`pinrelay_lane_events_queued\\{ad_account_id="${ACCOUNT}",lane="live"\\} 1\\n`))
+  t.match(text, /pinrelay_post_stage_duration_seconds_count\{stage="outcome"\} 4\n/)
+  t.match(text, new RegExp(`pinrelay_queue_events\\{ad_account_id="${ACCOUNT}",queue="live"\\} 1\\n`))
   t.match(
     text,
-    new RegExp(`pinrelay_lane_oldest_event_age_seconds\\{ad_account_id="${ACCOUNT}",lane="live"\\} \\d`),
+    new RegExp(`pinrelay_queue_oldest_event_age_seconds\\{ad_account_id="${ACCOUNT}",queue="live"\\} \\d`),
   )
 })

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { parse } from 'yaml'
 import { COMMANDS } from '../../src/cli/run.ts'
-import { SettingsSchema } from '../../src/config.ts'
+import { SettingsSchema } from '../../src/settings.ts'
 import { PINTEREST_CODES } from '../../src/errors.ts'
 import { locate, PAGES, read, tableUnder } from './pages.ts'
 

@@ -2,11 +2,11 @@
 import t from 'tap'
 import type { OpenApi } from '../../docs/generate/api.ts'
 import { renderPages } from '../../docs/generate/pages.ts'
-import { SettingsSchema } from '../../src/config.ts'
+import { SettingsSchema } from '../../src/settings.ts'
 import { enter } from '../support/relay.ts'
 import { read } from './pages.ts'
 
-/** The formatter settles white space, rules of tables and escapes. */
+/** The formatter acknowledges white space, rules of tables and escapes. */
 function bare(text: string): string {
   const lines = text.split('\n').map((line) => line.replaceAll(/[\\\s*]+/g, ' ').trim())
   return lines.filter((line) => line !== '' && !/^[| -]+$/.test(line)).join('\n')

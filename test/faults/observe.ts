@@ -1,15 +1,15 @@
-/** What the tests of faults look at: an account's lane, its books, and the dead letters. */
+/** What the tests of faults look at: an account's queue, its totals, and the dead letters. */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Stand } from '../support/relay.ts'
 
-export interface LaneView {
+export interface QueueView {
   readonly test: boolean
   readonly status: string
   readonly next_try_in_seconds: number | null
 }
 
-export interface Letter {
+export interface DeadLetter {
   readonly ad_account_id: string
   readonly event_id: string
   readonly status: string
@@ -24,33 +24,33 @@ export async function until(isSo: () => Promise<boolean>): Promise<void> {
   while (!(await isSo())) await delay(POLL_MS)
 }
 
-/** The account's live lane; undefined before its first event. */
-export async function laneOf({ admin }: Stand, account: string): Promise<LaneView | undefined> {
+/** The account's live queue; undefined before its first event. */
+export async function queueOf({ admin }: Stand, account: string): Promise<QueueView | undefined> {
   const { body } = await admin('GET', `/accounts/${account}`)
-  return (body['lanes'] as readonly LaneView[]).find(({ test }) => !test)
+  return (body['queues'] as readonly QueueView[]).find(({ test }) => !test)
 }
 
-export async function untilLaneIs(stand: Stand, account: string, status: string): Promise<LaneView> {
-  let lane: LaneView | undefined
+export async function untilQueueIs(stand: Stand, account: string, status: string): Promise<QueueView> {
+  let queue: QueueView | undefined
   await until(async () => {
-    lane = await laneOf(stand, account)
-    return lane?.status === status
+    queue = await queueOf(stand, account)
+    return queue?.status === status
   })
-  return lane!
+  return queue!
 }
 
-export async function booksOf({ admin }: Stand, account: string): Promise<Record<string, unknown>> {
-  return (await admin('GET', `/books?ad_account_id=${account}`)).body
+export async function totalsOf({ admin }: Stand, account: string): Promise<Record<string, unknown>> {
+  return (await admin('GET', `/totals?ad_account_id=${account}`)).body
 }
 
 export async function untilDrained(stand: Stand, account: string): Promise<void> {
-  await until(async () => (await booksOf(stand, account))['queued'] === 0)
+  await until(async () => (await totalsOf(stand, account))['queued'] === 0)
 }
 
-export async function lettersOf({ admin }: Stand, account: string): Promise<readonly Letter[]> {
+export async function deadLettersOf({ admin }: Stand, account: string): Promise<readonly DeadLetter[]> {
   return (await admin('GET', `/dead-letters?ad_account_id=${account}`)).body[
     'dead_letters'
-  ] as readonly Letter[]
+  ] as readonly DeadLetter[]
 }
 
 /** Registers the accounts; answers a relay key for all of them. */

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { rawEvent } from '../support/events.ts'
 import { setUp } from '../support/relay.ts'
-import { booksOf, lettersOf, register, untilDrained } from './observe.ts'
+import { totalsOf, deadLettersOf, register, untilDrained } from './observe.ts'
 
 const CALLS_AT_MOST = 20
 
@@ -51,47 +51,47 @@ for (const [account, status, place] of [
     t.equal(stand.sandbox.conversions.counts(account).has(poison), false)
     t.ok(callsOf(account) <= CALLS_AT_MOST, `${callsOf(account)} calls`)
     await untilDrained(stand, account)
-    t.match(await lettersOf(stand, account), [
+    t.match(await deadLettersOf(stand, account), [
       { event_id: poison, status: 'rejected', reason: `refused_${status}` },
     ])
-    t.match(await booksOf(stand, account), { received: 1000, delivered: 999, rejected: 1, queued: 0 })
+    t.match(await totalsOf(stand, account), { received: 1000, delivered: 999, rejected: 1, queued: 0 })
   })
 }
 
-t.test('three poison events in several parcels: each dies alone', async (t) => {
-  const parcels = ['p', 'q', 'r', 's', 't'].map((prefix) => makeIds(100, prefix))
+t.test('three poison events in several batches: each dies alone', async (t) => {
+  const batches = ['p', 'q', 'r', 's', 't'].map((prefix) => makeIds(100, prefix))
   const poison = ['p-0', 'r-50', 's-99']
   stand.sandbox.faults.set([{ kind: 'poison', eventIds: poison }])
-  // Paused, so that the parcels leave together.
+  // Paused, so that the batches leave together.
   await stand.admin('POST', `/accounts/${TOGETHER}/pause`)
-  for (const ids of parcels) t.equal((await post(TOGETHER, ids, 'respond-async')).status, 202)
+  for (const ids of batches) t.equal((await post(TOGETHER, ids, 'respond-async')).status, 202)
   t.equal(callsOf(TOGETHER), 0)
   await stand.admin('POST', `/accounts/${TOGETHER}/resume`)
 
   await untilDrained(stand, TOGETHER)
-  const others = parcels.flat().filter((id) => !poison.includes(id))
+  const others = batches.flat().filter((id) => !poison.includes(id))
   t.strictSame(notOnce(TOGETHER, others), [])
   t.equal(stand.sandbox.conversions.summary(TOGETHER).distinct, others.length)
-  const dead = await lettersOf(stand, TOGETHER)
+  const dead = await deadLettersOf(stand, TOGETHER)
   t.strictSame(dead.map(({ event_id: id }) => id).toSorted(), poison)
-  for (const letter of dead) t.match(letter, { status: 'rejected', reason: 'refused_400' })
-  t.match(await booksOf(stand, TOGETHER), { received: 500, delivered: 497, rejected: 3, queued: 0 })
+  for (const deadLetter of dead) t.match(deadLetter, { status: 'rejected', reason: 'refused_400' })
+  t.match(await totalsOf(stand, TOGETHER), { received: 500, delivered: 497, rejected: 3, queued: 0 })
   t.ok(callsOf(TOGETHER) <= 3 * CALLS_AT_MOST, `${callsOf(TOGETHER)} calls`)
 })
 
 t.test('three poison events in posts at the same time: each poster is told of its own', async (t) => {
-  const parcels = ['p', 'q', 'r', 's'].map((prefix) => makeIds(50, prefix))
+  const batches = ['p', 'q', 'r', 's'].map((prefix) => makeIds(50, prefix))
   const poison = ['p-7', 'q-0', 's-49']
   stand.sandbox.faults.set([{ kind: 'poison', eventIds: poison, status: 422 }])
-  const answers = await Promise.all(parcels.map((ids) => post(AT_ONCE, ids)))
+  const answers = await Promise.all(batches.map((ids) => post(AT_ONCE, ids)))
   t.strictSame(
     answers.map(({ status }) => status),
     [422, 422, 200, 422],
   )
   t.strictSame(
-    answers.flatMap(({ body }, parcel) =>
+    answers.flatMap(({ body }, batch) =>
       (body.details?.events ?? []).flatMap(({ status }, index) =>
-        status === 'failed' ? [parcels[parcel]![index]] : [],
+        status === 'failed' ? [batches[batch]![index]] : [],
       ),
     ),
     poison,
@@ -99,10 +99,10 @@ t.test('three poison events in posts at the same time: each poster is told of it
   t.strictSame(
     notOnce(
       AT_ONCE,
-      parcels.flat().filter((id) => !poison.includes(id)),
+      batches.flat().filter((id) => !poison.includes(id)),
     ),
     [],
   )
   await untilDrained(stand, AT_ONCE)
-  t.match(await booksOf(stand, AT_ONCE), { received: 200, delivered: 197, rejected: 3, queued: 0 })
+  t.match(await totalsOf(stand, AT_ONCE), { received: 200, delivered: 197, rejected: 3, queued: 0 })
 })

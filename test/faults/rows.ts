@@ -11,12 +11,12 @@ export interface Row {
   readonly says?: string
 }
 
-/** The fault lasts until it is lifted: the post is answered 202, the lane waits. */
+/** The fault lasts until it is lifted: the post is answered 202, the queue waits. */
 export interface LastingRow extends Row {
-  readonly lane: string
-  /** What ends a hold; without it the lane goes on by itself. */
+  readonly queue: string
+  /** What ends a hold; without it the queue goes on by itself. */
   readonly mend?: (stand: Stand, account: string) => Promise<unknown>
-  /** The longest that the lane may say it waits. */
+  /** The longest that the queue may say it waits. */
   readonly longestS?: number
 }
 
@@ -36,67 +36,67 @@ const redirect = { location: `/v5/ad_accounts/${NEIGHBOUR}/events` }
 /** Without Pinterest's code for an outage, which concerns all accounts. */
 const broken = { code: 1, message: 'Something went wrong.' }
 
-/** One of each kind; verdict.test.ts and retry.test.ts have every status and every spelling of Retry-After. */
+/** One of each kind; outcome.test.ts and retry.test.ts have every status and every spelling of Retry-After. */
 export const lastingRows: readonly LastingRow[] = [
   {
     name: 'reset before the body',
     rule: { kind: 'reset', when: 'beforeBody' },
-    lane: 'failing',
+    queue: 'failing',
     says: 'reset',
   },
   {
     name: 'reset after the body',
     rule: { kind: 'reset', when: 'afterBody' },
-    lane: 'failing',
+    queue: 'failing',
     says: 'reset',
   },
   {
     name: 'HTML in a 200',
     rule: { kind: 'status', status: 200, body: html },
-    lane: 'failing',
+    queue: 'failing',
     says: 'retry',
   },
   {
     name: 'HTML in a 502',
     rule: { kind: 'status', status: 502, body: html },
-    lane: 'failing',
+    queue: 'failing',
     says: 'retry',
   },
   {
     name: '200 without results',
     rule: { kind: 'status', status: 200, body: {} },
-    lane: 'failing',
+    queue: 'failing',
     says: 'retry',
   },
   {
     name: '503 without code 4197',
     rule: { kind: 'status', status: 503, body: broken },
-    lane: 'failing',
+    queue: 'failing',
     says: 'retry',
   },
   {
     name: '307',
     rule: { kind: 'status', status: 307, headers: redirect },
-    lane: 'wrong_address',
+    queue: 'wrong_address',
     mend: resume,
   },
-  { name: '404', rule: { kind: 'status', status: 404 }, lane: 'wrong_address', mend: resume },
+  { name: '404', rule: { kind: 'status', status: 404 }, queue: 'wrong_address', mend: resume },
   {
     name: '401 that echoes the token',
     rule: { kind: 'status', status: 401, body: html },
-    lane: 'unauthorized',
+    queue: 'unauthorized',
     mend: putToken,
   },
-  { name: '403', rule: { kind: 'status', status: 403 }, lane: 'forbidden', mend: putToken },
+  { name: '403', rule: { kind: 'status', status: 403 }, queue: 'forbidden', mend: putToken },
   {
     name: '403, and the token works after all',
     rule: { kind: 'status', status: 403 },
-    lane: 'forbidden',
+    queue: 'forbidden',
     mend: verify,
   },
-  { name: '429 with seconds', rule: limited('1'), lane: 'rate_limited', longestS: 1 },
-  { name: '429 with a date', rule: limited(inSeconds(4)), lane: 'rate_limited', longestS: 4 },
-  { name: '429 without Retry-After', rule: limited(), lane: 'rate_limited', longestS: 60 },
+  { name: '429 with seconds', rule: limited('1'), queue: 'rate_limited', longestS: 1 },
+  { name: '429 with a date', rule: limited(inSeconds(4)), queue: 'rate_limited', longestS: 4 },
+  { name: '429 without Retry-After', rule: limited(), queue: 'rate_limited', longestS: 60 },
 ]
 
 /** Pinterest records the call, and its answer is lost once: the post waits for the second call. */
@@ -114,25 +114,25 @@ export const lostAnswerRows: readonly Row[] = [
   },
 ]
 
-/** Pinterest refuses events: no lane waits. */
+/** Pinterest refuses events: no queue waits. */
 export const refusalRows: readonly (Row & { readonly refused: 1 | 2; readonly reason: string })[] = [
   {
     name: '422 with details, all refused',
     rule: { kind: 'failEvents' },
     refused: 2,
-    reason: 'refused_event',
+    reason: 'rejected_event',
   },
   {
     name: '422 with details, one refused',
     rule: { kind: 'failEvents', indexes: [1] },
     refused: 1,
-    reason: 'refused_event',
+    reason: 'rejected_event',
   },
   {
     name: '200 with a failed event',
     rule: { kind: 'failEvents', indexes: [1], status: 200 },
     refused: 1,
-    reason: 'refused_event',
+    reason: 'rejected_event',
   },
   { name: '422 without details', rule: { kind: 'status', status: 422 }, refused: 2, reason: 'refused_422' },
   { name: '400', rule: { kind: 'status', status: 400 }, refused: 2, reason: 'refused_400' },
@@ -143,7 +143,7 @@ export const believedRows: readonly Row[] = [
   { name: 'a number of 40 digits', rule: limited('9'.repeat(40)) },
 ]
 
-export const hangRow: LastingRow = { name: 'hang', rule: { kind: 'hang' }, lane: 'failing', says: 'timeout' }
+export const hangRow: LastingRow = { name: 'hang', rule: { kind: 'hang' }, queue: 'failing', says: 'timeout' }
 export const lateAnswerRows: readonly Row[] = [
   { name: 'slow drip', rule: { kind: 'drip', chunkBytes: 1, intervalMs: 50 }, says: 'timeout' },
   { name: 'hang after recording', rule: { kind: 'hang', isRecorded: true }, says: 'timeout' },

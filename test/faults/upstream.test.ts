@@ -1,12 +1,12 @@
 /**
  * Each way in which Pinterest can fail, alone: what the post sees, what the operator sees, that another account goes on
- * meanwhile, and that afterwards every event is there and the books balance.
+ * meanwhile, and that afterwards every event is there and the totals balance.
  */
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, setUp, TOKEN, type Stand } from '../support/relay.ts'
-import { booksOf, laneOf, lettersOf, register, until, untilDrained, untilLaneIs } from './observe.ts'
+import { totalsOf, queueOf, deadLettersOf, register, until, untilDrained, untilQueueIs } from './observe.ts'
 import {
   believedRows,
   hangRow,
@@ -32,12 +32,12 @@ const stand = await setUp(t, SETTINGS)
 const key = await register(stand, [...ROWS.map(accountOf), NEIGHBOUR])
 
 async function playLasting(t: Test, row: LastingRow, account: string): Promise<void> {
-  const { rule, lane, mend, longestS, says } = row
+  const { rule, queue, mend, longestS, says } = row
   stand.sandbox.faults.add({ ...rule, adAccountId: account })
   const [answer] = await Promise.all([post(account, ['a', 'b']), postNeighbour(t)])
   t.equal(answer.status, 202)
   t.match(answer.body, { num_events_processed: 2, relay: { queued: 2 } })
-  const { next_try_in_seconds: nextTryS } = await untilLaneIs(stand, account, lane)
+  const { next_try_in_seconds: nextTryS } = await untilQueueIs(stand, account, queue)
   if (longestS !== undefined) t.ok(nextTryS! <= longestS, `waits ${nextTryS} s`)
   await postNeighbour(t)
   // What waits behind the fault must not be lost either.
@@ -48,8 +48,8 @@ async function playLasting(t: Test, row: LastingRow, account: string): Promise<v
   await mend?.(stand, account)
   await untilDrained(stand, account)
   t.strictSame(recorded(stand, account), { a: 1, b: 1, c: 1 })
-  t.match(await booksOf(stand, account), books({ received: 3, delivered: 3 }))
-  t.equal((await laneOf(stand, account))?.status, 'open')
+  t.match(await totalsOf(stand, account), totals({ received: 3, delivered: 3 }))
+  t.equal((await queueOf(stand, account))?.status, 'open')
   if (mend === putToken) t.equal(callsOf(account).at(-1)?.tokenLast4, '_NEW')
   const lines = stand.logLines.filter((line) => line.includes(`"ad_account_id":"${account}"`))
   if (says) t.ok(lines.some((line) => line.includes(`"reason":"${says}"`)))
@@ -58,7 +58,7 @@ async function playLasting(t: Test, row: LastingRow, account: string): Promise<v
 const callsOf = (account: string) => stand.sandbox.journal.calls({ adAccountId: account })
 
 /** All at once: they take the time of the longest. */
-t.test('a fault that lasts: 202, the lane waits, and nothing is lost when it ends', async (t) => {
+t.test('a fault that lasts: 202, the queue waits, and nothing is lost when it ends', async (t) => {
   await eachRow(t, lastingRows, playLasting)
   await t.test('the neighbour lost nothing, and got nothing that was not its own', async (t) => {
     await neighbourIsWell(t)
@@ -78,8 +78,8 @@ async function playLost(t: Test, { rule, says }: Row, account: string): Promise<
   t.equal((await post(account, ['c'], PATIENT)).status, 200)
   t.strictSame(recorded(stand, account), { a: 2, b: 2, c: 1 })
   await untilDrained(stand, account)
-  t.match(await booksOf(stand, account), books({ received: 3, delivered: 3 }))
-  t.equal((await laneOf(stand, account))?.status, 'open')
+  t.match(await totalsOf(stand, account), totals({ received: 3, delivered: 3 }))
+  t.equal((await queueOf(stand, account))?.status, 'open')
   const lines = stand.logLines.filter((line) => line.includes(`"ad_account_id":"${account}"`))
   if (says) t.ok(lines.some((line) => line.includes(`"reason":"${says}"`)))
 }
@@ -99,15 +99,18 @@ t.test('events that are refused: 422 says which, they are dead letters, and the 
       answer.body.details?.events?.map(({ status }) => status),
       statuses,
     )
-    t.equal((await laneOf(stand, account))?.status, 'open')
+    t.equal((await queueOf(stand, account))?.status, 'open')
     lift(stand, account)
     t.equal((await post(account, ['c'], PATIENT)).status, 200)
     t.strictSame(recorded(stand, account), refused === 1 ? { a: 1, c: 1 } : { c: 1 })
     await untilDrained(stand, account)
-    t.match(await booksOf(stand, account), books({ received: 3, delivered: 3 - refused, rejected: refused }))
-    const letters = await lettersOf(stand, account)
-    t.strictSame(letters.map(({ event_id: id }) => id).toSorted(), refused === 1 ? ['b'] : ['a', 'b'])
-    for (const letter of letters) t.match(letter, { status: 'rejected', reason })
+    t.match(
+      await totalsOf(stand, account),
+      totals({ received: 3, delivered: 3 - refused, rejected: refused }),
+    )
+    const deadLetters = await deadLettersOf(stand, account)
+    t.strictSame(deadLetters.map(({ event_id: id }) => id).toSorted(), refused === 1 ? ['b'] : ['a', 'b'])
+    for (const deadLetter of deadLetters) t.match(deadLetter, { status: 'rejected', reason })
   })
   await t.test('the neighbour lost nothing', neighbourIsWell)
 })
@@ -116,7 +119,7 @@ t.test('a Retry-After beyond belief keeps nobody longer than five minutes', asyn
   await eachRow(t, believedRows, async (t, { rule }, account) => {
     stand.sandbox.faults.add({ ...rule, adAccountId: account })
     t.equal((await post(account, ['a', 'b'])).status, 202)
-    const { next_try_in_seconds: nextTryS } = await untilLaneIs(stand, account, 'rate_limited')
+    const { next_try_in_seconds: nextTryS } = await untilQueueIs(stand, account, 'rate_limited')
     t.ok(nextTryS! <= 300, `waits ${nextTryS} s`)
     await postNeighbour(t)
   })
@@ -126,7 +129,7 @@ t.test('a Retry-After beyond belief keeps nobody longer than five minutes', asyn
     for (const account of believedRows.map(accountOf)) {
       await untilDrained(stand, account)
       t.strictSame(recorded(stand, account), { a: 1, b: 1 })
-      t.match(await booksOf(stand, account), books({ received: 2, delivered: 2 }))
+      t.match(await totalsOf(stand, account), totals({ received: 2, delivered: 2 }))
     }
     await neighbourIsWell(t)
   })
@@ -135,13 +138,13 @@ t.test('a Retry-After beyond belief keeps nobody longer than five minutes', asyn
 t.test('503 with code 4197: all accounts wait, and all go on', async (t) => {
   stand.sandbox.faults.set([{ kind: 'status', status: 503 }])
   t.equal((await post(ACCOUNT, ['a'], { key: stand.relayKey })).status, 202)
-  await untilLaneIs(stand, ACCOUNT, 'outage')
+  await untilQueueIs(stand, ACCOUNT, 'outage')
   t.equal((await post(NEIGHBOUR, ['b'])).status, 202)
-  t.equal((await laneOf(stand, NEIGHBOUR))?.status, 'outage')
+  t.equal((await queueOf(stand, NEIGHBOUR))?.status, 'outage')
   stand.sandbox.faults.clear()
   for (const account of [ACCOUNT, NEIGHBOUR]) {
     await untilDrained(stand, account)
-    t.equal((await laneOf(stand, account))?.status, 'open')
+    t.equal((await queueOf(stand, account))?.status, 'open')
   }
   t.strictSame(recorded(stand, ACCOUNT), { a: 1 })
   await neighbourIsWell(t)
@@ -165,14 +168,14 @@ t.test('an address that leads nowhere: all is kept until the relay starts with t
         t.equal(answer.status, 202)
         t.match(answer.body, { num_events_processed: 1, relay: { queued: 1 } })
       }
-      await untilLaneIs(stand, one, 'failing')
-      await untilLaneIs(stand, other, 'failing')
+      await untilQueueIs(stand, one, 'failing')
+      await untilQueueIs(stand, other, 'failing')
       const reasons = stand.logLines
         .slice(linesBefore)
         .map((line) => JSON.parse(line) as { phrase: string; reason?: string })
         .filter(({ phrase }) => phrase === 'call not taken')
         .map(({ reason }) => reason ?? '')
-      t.ok(reasons.length >= 6, 'three failures of each lane are told')
+      t.ok(reasons.length >= 6, 'three failures of each queue are told')
       t.strictSame(
         reasons.filter((reason) => !says.includes(reason)),
         [],
@@ -184,7 +187,7 @@ t.test('an address that leads nowhere: all is kept until the relay starts with t
   for (const account of [one, other]) {
     await untilDrained(stand, account)
     t.strictSame(recorded(stand, account), Object.fromEntries(rows.map(([name]) => [name, 1])))
-    t.match(await booksOf(stand, account), books({ received: 3 + rows.length, delivered: 3 + rows.length }))
+    t.match(await totalsOf(stand, account), totals({ received: 3 + rows.length, delivered: 3 + rows.length }))
   }
 })
 
@@ -227,13 +230,13 @@ function recorded({ sandbox }: Stand, account: string): Record<string, number> {
 }
 
 /** Balanced: what is not told is 0. */
-function books(counts: { received: number; delivered: number; rejected?: number }) {
-  return { rejected: 0, expired: 0, queued: 0, duplicate: 0, refused: 0, ...counts }
+function totals(counts: { received: number; delivered: number; rejected?: number }) {
+  return { rejected: 0, expired: 0, queued: 0, duplicate: 0, invalid: 0, ...counts }
 }
 
 async function neighbourIsWell(t: Test): Promise<void> {
-  await until(async () => (await booksOf(stand, NEIGHBOUR))['queued'] === 0)
+  await until(async () => (await totalsOf(stand, NEIGHBOUR))['queued'] === 0)
   const { recorded: count, repeated } = stand.sandbox.conversions.summary(NEIGHBOUR)
   t.equal(repeated, 0)
-  t.match(await booksOf(stand, NEIGHBOUR), books({ received: count, delivered: count }))
+  t.match(await totalsOf(stand, NEIGHBOUR), totals({ received: count, delivered: count }))
 }

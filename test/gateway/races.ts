@@ -22,7 +22,7 @@ export async function refuseLargeBodies(t: Test, postsPerSize: number): Promise<
 }
 
 export async function refuseEarly(t: Test, posts: number): Promise<void> {
-  // As the door does it: the answer before the body is read.
+  // As the post limiter does it: the answer before the body is read.
   const { gateway } = await standBehindGateway(t, (_, answer) => {
     answer.writeHead(429, { 'retry-after': '3' }).end('{"code":8,"message":"over"}')
   })

@@ -22,13 +22,13 @@ void t.test('a relay behind the gateway', { skip: gatewayMissing() }, async (t) 
   const behind = await startRelayBehindGateway(t)
   const { stand, gateway, post } = behind
 
-  await t.test('a post is delivered, and its verdict comes back', async (t) => {
+  await t.test('a post is delivered, and its outcome comes back', async (t) => {
     const { status, body } = await post({ events: 2, headers: PATIENT })
     t.equal(status, 200)
     t.match(body, { num_events_received: 2, num_events_processed: 2 })
   })
 
-  await t.test('a post that waits longer than Pinterest takes gets the verdict', async (t) => {
+  await t.test('a post that waits longer than Pinterest takes gets the outcome', async (t) => {
     stand.sandbox.faults.add({ kind: 'latency', delayMs: 3_000 })
     const [patient, usual] = await Promise.all([post({ headers: PATIENT }), post({})])
     stand.sandbox.faults.clear()

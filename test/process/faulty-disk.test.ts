@@ -35,19 +35,19 @@ t.test(
     const post = async (ids: readonly string[]) =>
       (await stand.post({ data: ids.map(makeEvent) }, { headers: LATER })).status
     const isReady = async () => (await fetch(`${stand.relay.publicUrl}/readyz`)).status === 200
-    const queued = async () => (await stand.admin('GET', '/books')).body['queued']
+    const queued = async () => (await stand.admin('GET', '/totals')).body['queued']
 
     await stand.admin('POST', `/accounts/${ACCOUNT}/pause`)
     const taken: string[] = []
-    let refused = 0
-    for (let number = 0; refused < 10; number++) {
+    let invalid = 0
+    for (let number = 0; invalid < 10; number++) {
       const posts = Array.from({ length: 5 }, (_, post) =>
         Array.from({ length: EVENTS_PER_POST }, (_, index) => `full-${number}-${post}-${index}`),
       )
       const statuses = await Promise.all(posts.map(post))
       for (const [index, status] of statuses.entries()) {
         if (status === 202) taken.push(...posts[index]!)
-        else if (status === 503) refused += 1
+        else if (status === 503) invalid += 1
         else t.fail(`answered ${status}`)
       }
     }
@@ -58,7 +58,7 @@ t.test(
     cpSync(disk.folder, after.folder, { recursive: true })
     disk.fill()
     t.equal(await post(['no-room']), 503)
-    t.equal(await queued(), taken.length, 'the books can be read')
+    t.equal(await queued(), taken.length, 'the totals can be read')
     await until(async () => !(await isReady()))
     after.fill()
     await stand.restart({ DATABASE_URL: `sqlite:${join(after.folder, 'relay.db')}` })
@@ -109,7 +109,7 @@ t.test('every write fails: not ready after the first post, and ready again witho
       body: JSON.stringify({ data: [makeEvent(eventId)] }),
     })
   const isReady = async () => (await fetch(`${relay.publicUrl}/readyz`)).status === 200
-  // So that no verdict waits to be written, which would be noticed in another way.
+  // So that no outcome waits to be written, which would be noticed in another way.
   await relay.admin('POST', `/accounts/${ACCOUNT}/pause`)
   t.equal((await post('before')).status, 202)
 
@@ -129,20 +129,20 @@ t.test('every write fails: not ready after the first post, and ready again witho
   await until(isReady)
   t.equal((await post('after')).status, 202)
   await relay.admin('POST', `/accounts/${ACCOUNT}/resume`)
-  await until(async () => (await relay.admin('GET', '/books')).body['queued'] === 0)
+  await until(async () => (await relay.admin('GET', '/totals')).body['queued'] === 0)
   t.strictSame(Object.fromEntries(sandbox.conversions.counts(ACCOUNT)), { before: 1, after: 1 })
   t.equal(await relay.end(), 0)
 })
 
 t.test(
-  'a corrupt queue: the relay starts, names it, takes posts, and salvage brings back what was in it',
+  'a corrupt queue: the relay starts, names it, takes posts, and recover brings back what was in it',
   async (t) => {
     const stand = await setUp(t)
     const { folder, sandbox } = stand
     const post = async (eventId: string) =>
       (await stand.post({ data: [makeEvent(eventId)] }, { headers: LATER })).status
     await stand.admin('POST', `/accounts/${ACCOUNT}/pause`)
-    const ids = Array.from({ length: 30 }, (_, index) => `salvaged-${index}`)
+    const ids = Array.from({ length: 30 }, (_, index) => `recovered-${index}`)
     for (const id of ids) t.equal(await post(id), 202)
     await stand.relay.close()
     const path = join(folder, 'relay.db')
@@ -152,7 +152,7 @@ t.test(
 
     await stand.restart()
     t.equal(await post('after'), 202, 'with the same key')
-    const lines = stand.logLines.filter((line) => line.includes('queue_set_aside'))
+    const lines = stand.logLines.filter((line) => line.includes('queue_quarantined'))
     t.equal(lines.length, 1)
     const { file, level } = JSON.parse(lines[0]!) as { file: string; level: string }
     t.equal(level, 'error')
@@ -160,15 +160,15 @@ t.test(
 
     await stand.admin('POST', `/accounts/${ACCOUNT}/resume`)
     const run = createCommandLine(stand)
-    t.match(await run(`salvage ${file}`), {
+    t.match(await run(`recover ${file}`), {
       code: 0,
       stdout:
-        'salvaged 30 events in 30 parcels and 0 dead letters; 0 were here already, 0 parcels or letters cannot be read',
+        'recovered 30 events in 30 batches and 0 dead letters; 0 were here already, 0 batches or dead letters cannot be read',
     })
-    await until(async () => (await stand.admin('GET', '/books')).body['queued'] === 0)
-    t.match(await run(`salvage ${join(folder, file)}`), {
+    await until(async () => (await stand.admin('GET', '/totals')).body['queued'] === 0)
+    t.match(await run(`recover ${join(folder, file)}`), {
       code: 0,
-      stdout: /^salvaged 0 events .*; 30 were here already/,
+      stdout: /^recovered 0 events .*; 30 were here already/,
     })
     t.strictSame(
       Object.fromEntries(sandbox.conversions.counts(ACCOUNT)),
@@ -176,7 +176,7 @@ t.test(
       'each of them once',
     )
     for (const name of ['relay.db', '../../etc/passwd']) {
-      t.match(await run(`salvage ${name}`), { code: 1, stderr: /^The relay answered 404/ })
+      t.match(await run(`recover ${name}`), { code: 1, stderr: /^The relay answered 404/ })
     }
   },
 )

@@ -187,7 +187,7 @@ t.test('no personal data, token or key in any output, answer, metric or file', a
     '/accounts',
     `/accounts/${ACCOUNT}`,
     '/keys',
-    '/books',
+    '/totals',
     '/metrics',
     '/none?q=canary-query',
   ]) {

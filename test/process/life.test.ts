@@ -128,7 +128,7 @@ await t.test('kill -9 loses nothing that was answered', async (t) => {
   await relay.ended
   sandbox.faults.clear()
   await startNext()
-  while ((await admin('GET', `/books?ad_account_id=${ACCOUNT}`))['queued'] !== 0) await delay(PACE_MS)
+  while ((await admin('GET', `/totals?ad_account_id=${ACCOUNT}`))['queued'] !== 0) await delay(PACE_MS)
   t.strictSame(
     ids.filter((id) => !hasArrived(id)),
     [],

@@ -48,7 +48,7 @@ async function begin({ sandbox, post }: Accounts, account: string, isRecorded: b
   for (const rule of [refusal, { kind: 'hang', endpoint: 'token', times: 1, isRecorded } as const]) {
     sandbox.faults.add(rule)
   }
-  post('refused', account).catch(() => undefined)
+  post('invalid', account).catch(() => undefined)
   while (countRefreshes(sandbox) === before) await delay(5)
 }
 
@@ -61,8 +61,8 @@ export async function checkRefreshes(t: Test, { sandbox, admin, post }: Accounts
       const { grant } = (await admin('GET', `/accounts/${account}`)) as {
         grant: Readonly<Record<string, unknown>>
       }
-      const isSettled = Number(grant['next_refresh_in_seconds']) > 60
-      if (isSettled && countRefreshes(sandbox) >= requests) return grant
+      const isAcknowledged = Number(grant['next_refresh_in_seconds']) > 60
+      if (isAcknowledged && countRefreshes(sandbox) >= requests) return grant
       await delay(20)
     }
   }

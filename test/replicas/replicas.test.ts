@@ -13,14 +13,14 @@ const NEWS_MS = 10 * 2000
 /** Of most tests: two relays with the default limits. */
 const stage = await setUpReplicas(t, server)
 
-async function laneOf({ admin }: Replica): Promise<string> {
+async function queueOf({ admin }: Replica): Promise<string> {
   const { body } = await admin('GET', `/accounts/${ACCOUNT}`)
-  const [lane] = body['lanes'] as { status: string }[]
-  return lane?.status ?? 'none'
+  const [queue] = body['queues'] as { status: string }[]
+  return queue?.status ?? 'none'
 }
 
 t.test(
-  'an event is taken once, whichever relay it is posted to; books and letters are the same',
+  'an event is taken once, whichever relay it is posted to; totals and dead letters are the same',
   async (t) => {
     const { replicas, sandbox } = stage
     const [one, two] = replicas as [Replica, Replica]
@@ -28,28 +28,28 @@ t.test(
     const answers = await Promise.all([one.post({ data: [event] }), two.post({ data: [event] })])
     t.ok(answers.every(({ status }) => status === 200 || status === 202))
     // A duplicate of an event that is not yet acknowledged in the store is answered 202.
-    const isSettled = async () => (await two.admin('GET', '/books')).body['queued'] === 0
-    await until(isSettled)
+    const isAcknowledged = async () => (await two.admin('GET', '/totals')).body['queued'] === 0
+    await until(isAcknowledged)
     t.match(await two.post({ data: [event] }), {
       status: 200,
       body: { events: [{ warning_message: 'duplicate' }] },
     })
     sandbox.faults.set([{ kind: 'failEvents', message: 'no good' }])
-    const refused = await one.post({ data: [rawEvent()] }, { headers: { prefer: 'wait=30' } })
-    t.equal(refused.status, 422)
-    await until(isSettled)
-    const books = (await two.admin('GET', '/books')).body
-    t.same(books, {
+    const invalid = await one.post({ data: [rawEvent()] }, { headers: { prefer: 'wait=30' } })
+    t.equal(invalid.status, 422)
+    await until(isAcknowledged)
+    const totals = (await two.admin('GET', '/totals')).body
+    t.same(totals, {
       received: 4,
       delivered: 1,
       rejected: 1,
       expired: 0,
       queued: 0,
       duplicate: 2,
-      refused: 0,
+      invalid: 0,
     })
-    t.same((await one.admin('GET', '/books')).body, books)
-    t.match((await two.admin('GET', '/dead-letters')).body, { dead_letters: [{ reason: 'refused_event' }] })
+    t.same((await one.admin('GET', '/totals')).body, totals)
+    t.match((await two.admin('GET', '/dead-letters')).body, { dead_letters: [{ reason: 'rejected_event' }] })
     t.equal(sandbox.conversions.summary(ACCOUNT).recorded, 1)
     t.match(await readMetrics(one.admin), /^pinrelay_replicas 2$/m)
   },
@@ -63,21 +63,21 @@ t.test('a pause, a hold and a new token reach the other relay within two seconds
   await two.post({ data: [rawEvent()] })
   await one.post({ data: [rawEvent()] })
   await one.admin('POST', `/accounts/${ACCOUNT}/pause`)
-  const pausedMs = await until(async () => (await laneOf(two)) === 'paused')
+  const pausedMs = await until(async () => (await queueOf(two)) === 'paused')
   await two.admin('POST', `/accounts/${ACCOUNT}/resume`)
-  await until(async () => (await laneOf(one)) === 'open')
+  await until(async () => (await queueOf(one)) === 'open')
 
   sandbox.tokens.set([{ accessToken: 'pina_another_0123456789' }])
   t.equal((await one.post({ data: [rawEvent()] }, ASYNC)).status, 202)
-  await until(async () => (await laneOf(one)) === 'unauthorized')
-  const heldMs = await until(async () => (await laneOf(two)) === 'unauthorized')
+  await until(async () => (await queueOf(one)) === 'unauthorized')
+  const heldMs = await until(async () => (await queueOf(two)) === 'unauthorized')
   t.comment(`pause ${Math.round(pausedMs)} ms, hold ${Math.round(heldMs)} ms`)
   t.ok(Math.max(pausedMs, heldMs) < NEWS_MS)
   await two.admin('PUT', `/accounts/${ACCOUNT}`, { access_token: 'pina_another_0123456789' })
   t.match((await one.admin('POST', `/accounts/${ACCOUNT}/verify`)).status, 200)
   await until(() => sandbox.conversions.summary(ACCOUNT).recorded === recordedBefore + 3)
-  await until(async () => (await laneOf(one)) === 'open')
-  t.equal((await one.admin('GET', '/books')).body['queued'], 0)
+  await until(async () => (await queueOf(one)) === 'open')
+  t.equal((await one.admin('GET', '/totals')).body['queued'], 0)
 })
 
 t.test('both limits are of both relays together', async (t) => {
@@ -90,14 +90,14 @@ t.test('both limits are of both relays together', async (t) => {
     Array.from({ length: 120 }, (_, n) => (n % 2 === 0 ? one : two).post({ data: [rawEvent()] })),
   )
   const taken = statuses.filter(({ status }) => status === 202).length
-  const refused = statuses.filter(({ status }) => status === 429)
+  const invalid = statuses.filter(({ status }) => status === 429)
   const passedS = (performance.now() - startedMs) / 1000
-  t.equal(taken + refused.length, 120)
+  t.equal(taken + invalid.length, 120)
   t.ok(taken <= 40 + (40 * passedS) / 60 + 1, `${taken} posts passed`)
   t.ok(taken >= 36, `${taken} posts passed`)
-  t.match(refused[0]!.headers.get('retry-after'), /^\d+$/)
-  t.equal(refused[0]!.headers.get('ratelimit-limit'), '40')
-  await until(async () => (await one.admin('GET', '/books')).body['queued'] === 0)
+  t.match(invalid[0]!.headers.get('retry-after'), /^\d+$/)
+  t.equal(invalid[0]!.headers.get('ratelimit-limit'), '40')
+  await until(async () => (await one.admin('GET', '/totals')).body['queued'] === 0)
   const calls = sandbox.stats()[ACCOUNT]!.maxCallsInWindow
   const allS = (performance.now() - startedMs) / 1000
   t.ok(calls <= 10 + (50 * (allS + 5)) / 60 + 1, `${calls} calls in ${allS.toFixed(1)} s`)
@@ -109,37 +109,37 @@ t.test(
     const { replicas, sandbox } = stage
     const [one, two] = replicas as [Replica, Replica]
     const before = { ...sandbox.conversions.summary(ACCOUNT), calls: sandbox.stats()[ACCOUNT]!.calls }
-    const booksBefore = (await two.admin('GET', '/books')).body
+    const totalsBefore = (await two.admin('GET', '/totals')).body
     sandbox.faults.set([{ kind: 'latency', delayMs: 400 }])
     const underWay = one.post({ data: [rawEvent()] }, { headers: { prefer: 'wait=10' } })
     await until(() => sandbox.stats()[ACCOUNT]!.calls > before.calls)
     one.proxy.cut()
-    t.equal((await underWay).status, 200, 'Pinterest has it, and its verdict is written later')
-    const refused = await one.post({ data: [rawEvent()] })
-    t.equal(refused.status, 503)
-    t.match(refused.headers.get('retry-after'), /^\d+$/)
+    t.equal((await underWay).status, 200, 'Pinterest has it, and its outcome is written later')
+    const invalid = await one.post({ data: [rawEvent()] })
+    t.equal(invalid.status, 503)
+    t.match(invalid.headers.get('retry-after'), /^\d+$/)
     await until(async () => (await fetch(`${one.relay.publicUrl}/readyz`)).status === 503)
     t.equal((await two.post({ data: [rawEvent()] })).status, 200, 'the other one goes on')
     one.proxy.mend()
     await until(async () => (await one.post({ data: [rawEvent()] })).status === 200)
-    await until(async () => (await two.admin('GET', '/books')).body['queued'] === 0)
+    await until(async () => (await two.admin('GET', '/totals')).body['queued'] === 0)
     const { recorded, distinct } = sandbox.conversions.summary(ACCOUNT)
     t.equal(recorded, distinct)
     const delivered = distinct - before.distinct
-    t.match((await two.admin('GET', '/books')).body, {
-      delivered: Number(booksBefore['delivered']) + delivered,
-      received: Number(booksBefore['received']) + delivered,
+    t.match((await two.admin('GET', '/totals')).body, {
+      delivered: Number(totalsBefore['delivered']) + delivered,
+      received: Number(totalsBefore['received']) + delivered,
     })
     t.notMatch(one.logLines.join(''), /postgres:\/\/|password/)
   },
 )
 
 t.test('PostgreSQL asks for the secrets that replicas share', async (t) => {
-  const { readConfig } = await import('../../src/config.ts')
-  t.throws(() => readConfig({ DATABASE_URL: 'postgres://user:secret@host/db' }), {
+  const { readSettings } = await import('../../src/settings.ts')
+  t.throws(() => readSettings({ DATABASE_URL: 'postgres://user:secret@host/db' }), {
     message: /MASTER_KEY must be set[\s\S]*ADMIN_TOKEN must be set/,
   })
-  t.throws(() => readConfig({ DATABASE_URL: 'mysql://user:secret@host/db' }), {
+  t.throws(() => readSettings({ DATABASE_URL: 'mysql://user:secret@host/db' }), {
     message: /^DATABASE_URL must be/,
   })
   t.equal(TOKEN.length > 0, true)

@@ -1,8 +1,8 @@
 /** Relays in this process that share one PostgreSQL, before one sandbox. */
 import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
-import { readConfig } from '../../src/config.ts'
-import { createLog } from '../../src/log.ts'
+import { readSettings } from '../../src/settings.ts'
+import { createLog } from '../../src/telemetry/log.ts'
 import { startRelay, type Relay } from '../../src/relay.ts'
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/sandbox.ts'
 import { createAdmin, readBody, registerAccounts, type Admin } from '../support/admin.ts'
@@ -52,7 +52,7 @@ export async function setUpReplicas(
     wired.port = String(proxy.port)
     const logLines: string[] = []
     const relay = await startRelay({
-      config: readConfig({
+      settings: readSettings({
         PORT: '0',
         DRAIN_MS: '0',
         ADMIN_PORT: '0',

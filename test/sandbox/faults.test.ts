@@ -209,7 +209,7 @@ await t.test('on the wire', async (t) => {
     t.equal((await post(sandbox)).status, 200, 'once was enough')
   })
 
-  await t.test('status can redirect, speak HTML, echo the token, or lose a verdict', async (t) => {
+  await t.test('status can redirect, speak HTML, echo the token, or lose a outcome', async (t) => {
     sandbox.faults.set([{ kind: 'status', status: 302, headers: { Location: 'http://127.0.0.1:1/' } }])
     const redirect = await postRaw(sandbox)
     t.equal(redirect.status, 302)
@@ -307,7 +307,7 @@ await t.test('close ends calls that hang or wait', async (t) => {
   const postings = ['1', '2', '3'].map((adAccountId) =>
     postRaw(sandbox, { adAccountId }).then((response) => response.text()),
   )
-  const settled = Promise.allSettled(postings)
+  const acknowledged = Promise.allSettled(postings)
   await sandbox.until(() => sandbox.journal.calls().length === 3)
   const waiting = t.rejects(
     sandbox.until(() => false),
@@ -316,7 +316,7 @@ await t.test('close ends calls that hang or wait', async (t) => {
   await sandbox.close()
   await waiting
   t.strictSame(
-    (await settled).map(({ status }) => status),
+    (await acknowledged).map(({ status }) => status),
     ['rejected', 'rejected', 'rejected'],
   )
 })

@@ -114,7 +114,7 @@ await t.test('an event is processed', async (t) => {
       user_data: { client_ip_address: '203.0.113.7', client_user_agent: 'Mozilla' },
     }),
     'with an unknown key in user_data': userData({ nickname: 'x' }),
-    'with an event name of the advertiser': makeEvent({ event_name: 'sign_for_parcel' }),
+    'with an event name of the advertiser': makeEvent({ event_name: 'sign_for_batch' }),
     'with null where null is allowed': makeEvent({
       event_source_url: null,
       partner_name: null,

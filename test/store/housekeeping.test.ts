@@ -19,8 +19,8 @@ function setUp(t: Test) {
   /** What `trimDeadLetters` answers next; nothing when there is none. */
   const steps: TrimStep[] = []
   const trimmed: TrimStep[] = []
-  const store: Pick<Store, 'forgetSeen' | 'expire' | 'trimDeadLetters'> = {
-    forgetSeen: async (seenBeforeMs) => void forgotten.push(seenBeforeMs),
+  const store: Pick<Store, 'trimDedupe' | 'expire' | 'trimDeadLetters'> = {
+    trimDedupe: async (seenBeforeMs) => void forgotten.push(seenBeforeMs),
     async trimDeadLetters(request) {
       trimRequests.push(request)
       return steps.shift() ?? { tooOld: 0, overPart: 0 }

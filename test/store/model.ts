@@ -1,6 +1,6 @@
 /**
  * A store that is too simple to be wrong: arrays and sets in memory. Any sequence of operations must leave a real store
- * with the same answers, and with books that balance, whatever happens in between.
+ * with the same answers, and with totals that balance, whatever happens in between.
  *
  * Each operation is planned against the model, asked of the real store, and done to the model. In a crash many are asked
  * without waiting, and the store dies somewhere among them: then what is left must be what the model has after all that
@@ -11,25 +11,25 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { splitEvents } from '../../src/store/payload.ts'
 import {
   HISTORY_LIMIT,
-  type Books,
+  type Totals,
   type DeadEvent,
   type DeadLetter,
   type DeadLetterFilter,
   type HistoryEntry,
-  type LeasedParcel,
+  type LeasedBatch,
   type PurgeStep,
   type Receipt,
   type ReplayStep,
   type Store,
 } from '../../src/store/store.ts'
 import type { Ground, OpenedStore } from '../contract/store.ts'
-import { askAll, makeDead, makeParcel, NOW_MS, NOW_S } from './parcels.ts'
+import { askAll, makeDead, makeBatch, NOW_MS, NOW_S } from './batches.ts'
 import fc from '../support/fast-check.ts'
 
 /** `serial` is the order in which they came; ids of the real store are known once it told them. */
-interface ModelParcel {
+interface ModelBatch {
   readonly serial: number
-  parcelId: number | undefined
+  batchId: number | undefined
   readonly isTest: boolean
   readonly isReplay: boolean
   readonly ids: readonly string[]
@@ -41,7 +41,7 @@ interface ModelParcel {
   isHeld: boolean
 }
 
-interface ModelLetter {
+interface ModelDeadLetter {
   id: number | undefined
   readonly isTest: boolean
   readonly eventId: string
@@ -54,14 +54,14 @@ interface ModelLetter {
 
 interface Model {
   nextSerial: number
-  parcels: ModelParcel[]
+  batches: ModelBatch[]
   /** Newest first. */
-  letters: ModelLetter[]
+  deadLetters: ModelDeadLetter[]
   /** Oldest first. */
   readonly audit: { readonly action: string; readonly counts: Record<string, number> }[]
-  /** Live event id → the serial of the parcel that brought it. */
+  /** Live event id → the serial of the batch that brought it. */
   readonly seen: Map<string, number>
-  readonly books: { -readonly [K in keyof Books]: Books[K] }
+  readonly totals: { -readonly [K in keyof Totals]: Totals[K] }
 }
 
 interface Real {
@@ -140,28 +140,30 @@ export async function testAgainstModel({ layGround, runs, seed, onRun }: ModelOp
   }
 }
 
-/** Leaves nothing: the next run's expiry and trims go over all lanes. Then no byte may be counted any more. */
-async function empty({ parcels }: Model, { opened, adAccountId }: Real): Promise<void> {
+/** Leaves nothing: the next run's expiry and trims go over all queues. Then no byte may be counted any more. */
+async function empty({ batches }: Model, { opened, adAccountId }: Real): Promise<void> {
   const { store } = opened
   const leased = await leaseAll(store, adAccountId)
-  const held = parcels.filter(({ isHeld }) => isHeld)
-  const ids = [...leased, ...held].map(({ parcelId }) => parcelId!)
-  await store.settle(ids.map((parcelId) => ({ parcelId, delivered: 'rest', dead: [], settledAtMs: NOW_MS })))
+  const held = batches.filter(({ isHeld }) => isHeld)
+  const ids = [...leased, ...held].map(({ batchId }) => batchId!)
+  await store.acknowledge(
+    ids.map((batchId) => ({ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS })),
+  )
   await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 1, limit: 1000 })
   const { queuedBytes, deadLetterBytes } = await store.size()
   assertSame([queuedBytes, deadLetterBytes], [0, 0], 'bytes of an empty store')
 }
 
 function makeModel(): Model {
-  const books = { received: 0, delivered: 0, rejected: 0, expired: 0, queued: 0, duplicate: 0, refused: 0 }
-  return { nextSerial: 1, parcels: [], letters: [], audit: [], seen: new Map(), books }
+  const totals = { received: 0, delivered: 0, rejected: 0, expired: 0, queued: 0, duplicate: 0, invalid: 0 }
+  return { nextSerial: 1, batches: [], deadLetters: [], audit: [], seen: new Map(), totals }
 }
 
 // -- what is done, and how often -------------------------------------------------------------------------------------
 
 const EVENT_IDS = Array.from({ length: 12 }, (_, index) => `event-${index}`)
 const AGES_S = [0, 60, 3599, 3600, 7200]
-const REASONS = ['status_503', 'timeout', 'refused_event']
+const REASONS = ['status_503', 'timeout', 'rejected_event']
 const positions = fc.uniqueArray(fc.nat(3), { maxLength: 3 })
 const history = fc.array(
   fc.record({ atMs: fc.nat(1000).map((n) => NOW_MS + n), reason: fc.constantFrom(...REASONS) }),
@@ -175,9 +177,9 @@ const filter = fc.record(
   },
   { requiredKeys: [] },
 )
-/** A walk begins at the newest letter, or somewhere in the list. */
+/** A walk begins at the newest dead letter, or somewhere in the list. */
 const start = fc.record({ limit: fc.integer({ min: 1, max: 5 }), below: fc.option(fc.nat()) })
-/** Of these ages, the younger ones take part of a parcel. */
+/** Of these ages, the younger ones take part of a batch. */
 const cutoffS = fc.constantFrom(30, 61, 3600, 7199).map((ageS) => NOW_S - ageS)
 
 const plainPlan: fc.Arbitrary<Plan> = fc.oneof(
@@ -195,7 +197,7 @@ const plainPlan: fc.Arbitrary<Plan> = fc.oneof(
     weight: 4,
     arbitrary: fc
       .tuple(fc.nat(), fc.option(positions), positions, positions, history)
-      .map((values) => settle(...values)),
+      .map((values) => acknowledge(...values)),
   },
   { weight: 3, arbitrary: fc.tuple(fc.nat(), fc.nat(5), history).map((values) => release(...values)) },
   { weight: 3, arbitrary: fc.tuple(filter, start, cutoffS).map((values) => replay(...values)) },
@@ -216,7 +218,7 @@ const pause = fc.constantFrom<Pause>('none', 'turn', 'answer')
 const COMMAND: fc.Arbitrary<Command> = fc.oneof(
   { weight: 200, arbitrary: plainPlan.map(perform) },
   { weight: 45, arbitrary: fc.tuple(fc.boolean(), fc.nat(6)).map((values) => lease(...values)) },
-  { weight: 10, arbitrary: fc.constant(forgetSeen()) },
+  { weight: 10, arbitrary: fc.constant(trimDedupe()) },
   { weight: 1, arbitrary: fc.constant(reopen()) },
   {
     weight: 4,
@@ -231,7 +233,7 @@ const COMMAND: fc.Arbitrary<Command> = fc.oneof(
 function commit(ids: readonly string[], isTest: boolean, agesS: readonly number[]): Plan {
   const eventTimesS = ids.map((_, index) => NOW_S - agesS[index]!)
   return plan(`commit ${ids.join(' ')}${isTest ? ' as test' : ''} of age ${agesS.join(' ')}`, () => ({
-    ask: (store, adAccountId) => store.commit(makeParcel(ids, { adAccountId, isTest, eventTimesS })),
+    ask: (store, adAccountId) => store.commit(makeBatch(ids, { adAccountId, isTest, eventTimesS })),
     apply(model, answer) {
       const all = ids.map((_, index) => index)
       const fresh = all.filter((index) => isTest || !isSeen(model, ids, index))
@@ -239,13 +241,13 @@ function commit(ids: readonly string[], isTest: boolean, agesS: readonly number[
       const receipt = answer?.value as Receipt | undefined
       if (receipt !== undefined) {
         assertSame(receipt.duplicates, duplicates, 'duplicates')
-        assertSame(receipt.parcelId === undefined, fresh.length === 0, 'nothing stored')
+        assertSame(receipt.batchId === undefined, fresh.length === 0, 'nothing stored')
       }
-      model.books.received += ids.length
-      model.books.duplicate += duplicates.length
+      model.totals.received += ids.length
+      model.totals.duplicate += duplicates.length
       if (fresh.length === 0) return
-      addParcel(model, {
-        parcelId: receipt?.parcelId,
+      addBatch(model, {
+        batchId: receipt?.batchId,
         isTest,
         isReplay: false,
         ids: fresh.map((index) => ids[index]!),
@@ -258,14 +260,14 @@ function commit(ids: readonly string[], isTest: boolean, agesS: readonly number[
   }))
 }
 
-function settle(
+function acknowledge(
   which: number,
   delivered: readonly number[] | null,
   rejected: readonly number[],
   expired: readonly number[],
   history: readonly HistoryEntry[],
 ): Plan {
-  const text = `settle #${which} delivered ${delivered?.join() ?? 'rest'} rejected ${rejected.join()}`
+  const text = `acknowledge #${which} delivered ${delivered?.join() ?? 'rest'} rejected ${rejected.join()}`
   return plan(`${text} expired ${expired.join()}`, (model) => {
     const held = pickHeld(model, which)
     if (held === undefined) return undefined
@@ -275,20 +277,25 @@ function settle(
       ...expired.filter(isThere).map((index) => makeDead(index, 'expired', history)),
     ]
     const deliveredIndexes = delivered === null ? ('rest' as const) : delivered.filter(isThere)
-    const settlement = { parcelId: held.parcelId!, delivered: deliveredIndexes, dead, settledAtMs: NOW_MS }
+    const acknowledgement = {
+      batchId: held.batchId!,
+      delivered: deliveredIndexes,
+      dead,
+      acknowledgedAtMs: NOW_MS,
+    }
     return {
-      ask: (store) => store.settle([settlement]),
+      ask: (store) => store.acknowledge([acknowledgement]),
       apply(model) {
-        const parcel = findParcel(model, held.parcelId!)
-        if (parcel === undefined) return
-        for (const one of dead) bury(model, parcel, one)
-        const rest = deliveredIndexes === 'rest' ? [...parcel.pending] : deliveredIndexes
+        const batch = findBatch(model, held.batchId!)
+        if (batch === undefined) return
+        for (const one of dead) bury(model, batch, one)
+        const rest = deliveredIndexes === 'rest' ? [...batch.pending] : deliveredIndexes
         for (const index of rest) {
-          if (!parcel.pending.delete(index)) continue
-          model.books.delivered++
-          model.books.queued--
+          if (!batch.pending.delete(index)) continue
+          model.totals.delivered++
+          model.totals.queued--
         }
-        removeSettled(model, parcel)
+        removeAcknowledged(model, batch)
       },
     }
   })
@@ -296,16 +303,16 @@ function settle(
 
 function release(which: number, attempts: number, history: readonly HistoryEntry[]): Plan {
   return plan(`release #${which} after ${attempts}`, (model) => {
-    const parcelId = pickHeld(model, which)?.parcelId
-    if (parcelId === undefined) return undefined
+    const batchId = pickHeld(model, which)?.batchId
+    if (batchId === undefined) return undefined
     return {
-      ask: (store) => store.release([{ parcelId, attempts, history }]),
+      ask: (store) => store.release([{ batchId, attempts, history }]),
       apply(model) {
-        const parcel = findParcel(model, parcelId)
-        if (parcel === undefined) return
-        parcel.isHeld = false
-        parcel.attempts = attempts
-        parcel.history = history
+        const batch = findBatch(model, batchId)
+        if (batch === undefined) return
+        batch.isHeld = false
+        batch.attempts = attempts
+        batch.history = history
       },
     }
   })
@@ -324,8 +331,8 @@ function replay(
         store.replay({ ...filter, adAccountId, limit, ...from, oldestEventTimeS, nowMs: NOW_MS }),
       apply(model, answer) {
         const counts = { replayed: 0, duplicates: 0, too_old: 0 }
-        for (const letter of matching(model, filter, from).slice(0, limit)) {
-          counts[replayOne(model, letter, oldestEventTimeS)] += 1
+        for (const deadLetter of matching(model, filter, from).slice(0, limit)) {
+          counts[replayOne(model, deadLetter, oldestEventTimeS)] += 1
         }
         model.audit.push({ action: 'replay', counts })
         if (answer === undefined) return
@@ -338,19 +345,19 @@ function replay(
 
 function replayOne(
   model: Model,
-  letter: ModelLetter,
+  deadLetter: ModelDeadLetter,
   oldestEventTimeS: number,
 ): 'replayed' | 'duplicates' | 'too_old' {
-  const { isTest, eventId, eventTimeS, status, attempts, history } = letter
+  const { isTest, eventId, eventTimeS, status, attempts, history } = deadLetter
   if (!isTest && eventTimeS < oldestEventTimeS) return 'too_old'
-  model.letters = model.letters.filter((other) => other !== letter)
-  model.books[status]--
+  model.deadLetters = model.deadLetters.filter((other) => other !== deadLetter)
+  model.totals[status]--
   if (!isTest && model.seen.has(eventId)) {
-    model.books.duplicate++
+    model.totals.duplicate++
     return 'duplicates'
   }
-  addParcel(model, {
-    parcelId: undefined,
+  addBatch(model, {
+    batchId: undefined,
     isTest,
     isReplay: true,
     ids: [eventId],
@@ -372,7 +379,7 @@ function purge(
       ask: (store, adAccountId) => store.purge({ ...filter, adAccountId, limit, ...from, nowMs: NOW_MS }),
       apply(model, answer) {
         const gone = new Set(matching(model, filter, from).slice(0, limit))
-        model.letters = model.letters.filter((letter) => !gone.has(letter))
+        model.deadLetters = model.deadLetters.filter((deadLetter) => !gone.has(deadLetter))
         model.audit.push({ action: 'purge', counts: { purged: gone.size } })
         if (answer !== undefined) assertSame((answer.value as PurgeStep).purged, gone.size, 'purged')
       },
@@ -385,27 +392,27 @@ function expire(oldestEventTimeS: number, limit: number): Plan {
     ask: (store) => store.expire({ oldestEventTimeS, limit, nowMs: NOW_MS }),
     apply(model, answer) {
       let expired = 0
-      let old: ModelParcel[]
+      let old: ModelBatch[]
       do {
-        old = model.parcels
-          .filter((parcel) => !parcel.isTest && !parcel.isHeld && parcel.oldestEventTimeS < oldestEventTimeS)
+        old = model.batches
+          .filter((batch) => !batch.isTest && !batch.isHeld && batch.oldestEventTimeS < oldestEventTimeS)
           .toSorted((a, b) => a.oldestEventTimeS - b.oldestEventTimeS || a.serial - b.serial)
-        for (const parcel of old.slice(0, limit)) expired += expireOne(model, parcel, oldestEventTimeS)
+        for (const batch of old.slice(0, limit)) expired += expireOne(model, batch, oldestEventTimeS)
       } while (expired === 0 && old.length > limit)
       if (answer !== undefined) assertSame(answer.value, expired, 'expired')
     },
   }))
 }
 
-function expireOne(model: Model, parcel: ModelParcel, oldestEventTimeS: number): number {
-  const { eventTimesS, attempts } = parcel
-  const old = [...parcel.pending].filter((index) => eventTimesS[index]! < oldestEventTimeS)
-  const history = [...parcel.history, { atMs: NOW_MS, reason: 'too_old' }].slice(-HISTORY_LIMIT)
+function expireOne(model: Model, batch: ModelBatch, oldestEventTimeS: number): number {
+  const { eventTimesS, attempts } = batch
+  const old = [...batch.pending].filter((index) => eventTimesS[index]! < oldestEventTimeS)
+  const history = [...batch.history, { atMs: NOW_MS, reason: 'too_old' }].slice(-HISTORY_LIMIT)
   for (const index of old) {
-    bury(model, parcel, { index, status: 'expired', reason: 'too_old', message: '', attempts, history })
+    bury(model, batch, { index, status: 'expired', reason: 'too_old', message: '', attempts, history })
   }
-  parcel.oldestEventTimeS = Math.min(...[...parcel.pending].map((index) => eventTimesS[index]!))
-  removeSettled(model, parcel)
+  batch.oldestEventTimeS = Math.min(...[...batch.pending].map((index) => eventTimesS[index]!))
+  removeAcknowledged(model, batch)
   return old.length
 }
 
@@ -414,8 +421,8 @@ function trim(isTooOld: boolean, limit: number): Plan {
   return plan(`trim ${limit} of ${isTooOld ? 'all' : 'none'}`, () => ({
     ask: (store) => store.trimDeadLetters({ diedBeforeMs: NOW_MS + Number(isTooOld), limit }),
     apply(model, answer) {
-      const tooOld = isTooOld ? Math.min(limit, model.letters.length) : 0
-      model.letters = model.letters.slice(0, model.letters.length - tooOld)
+      const tooOld = isTooOld ? Math.min(limit, model.deadLetters.length) : 0
+      model.deadLetters = model.deadLetters.slice(0, model.deadLetters.length - tooOld)
       if (answer !== undefined) assertSame(answer.value, { tooOld, overPart: 0 }, 'trimmed')
     },
   }))
@@ -446,19 +453,19 @@ function lease(isTest: boolean, maxEvents: number): Command {
   return command(`lease ${maxEvents}${isTest ? ' as test' : ''}`, async (model, { opened, adAccountId }) => {
     const leased = await opened.store.lease(askAll({ adAccountId, isTest, maxEvents }))
     let events = 0
-    const wanted = waitingOf(model, isTest).filter((parcel, index) => {
-      events += parcel.pending.size
+    const wanted = waitingOf(model, isTest).filter((batch, index) => {
+      events += batch.pending.size
       return index === 0 || events <= maxEvents
     })
-    matchParcels(leased, wanted)
-    for (const parcel of wanted) parcel.isHeld = true
+    matchBatches(leased, wanted)
+    for (const batch of wanted) batch.isHeld = true
   })
 }
 
-function forgetSeen(): Command {
-  return command('forgetSeen', async (model, { opened }) => {
-    await opened.store.forgetSeen(NOW_MS + 1)
-    const queued = new Set(model.parcels.map(({ serial }) => serial))
+function trimDedupe(): Command {
+  return command('trimDedupe', async (model, { opened }) => {
+    await opened.store.trimDedupe(NOW_MS + 1)
+    const queued = new Set(model.batches.map(({ serial }) => serial))
     for (const [id, serial] of model.seen) if (!queued.has(serial)) model.seen.delete(id)
   })
 }
@@ -467,7 +474,7 @@ function reopen(): Command {
   return command('reopen', async (model, real) => {
     await real.opened.close()
     real.opened = await real.ground.open()
-    for (const parcel of model.parcels) parcel.isHeld = false
+    for (const batch of model.batches) batch.isHeld = false
   })
 }
 
@@ -529,9 +536,9 @@ async function findOut(
     for (const [index, operation] of operations.slice(0, kept).entries()) {
       operation.apply(model, answers[index])
     }
-    for (const parcel of model.parcels) parcel.isHeld = false
+    for (const batch of model.batches) batch.isHeld = false
     try {
-      matchParcels(leased, [...waitingOf(model, false), ...waitingOf(model, true)])
+      matchBatches(leased, [...waitingOf(model, false), ...waitingOf(model, true)])
       matchAll(found, model)
       return model
     } catch (error) {
@@ -560,34 +567,34 @@ function command(text: string, run: (model: Model, real: Real) => Promise<void>)
 // -- what can be seen from outside -----------------------------------------------------------------------------------
 
 interface Observation {
-  readonly books: Books
+  readonly totals: Totals
   readonly queued: number
-  readonly letters: readonly DeadLetter[]
+  readonly deadLetters: readonly DeadLetter[]
   readonly audit: readonly { readonly action: string; readonly details: Readonly<Record<string, unknown>> }[]
 }
 
 async function observe({ opened, adAccountId }: Real, auditLimit: number): Promise<Observation> {
   const { store } = opened
-  const [books, backlog, letters, audit] = await Promise.all([
-    store.books({ adAccountId }),
+  const [totals, backlog, deadLetters, audit] = await Promise.all([
+    store.totals({ adAccountId }),
     store.backlog(),
     store.deadLetters({ adAccountId, limit: 1000 }),
     store.auditTrail({ limit: auditLimit }),
   ])
-  const own = backlog.filter((lane) => lane.adAccountId === adAccountId)
-  return { books, queued: own.reduce((sum, { events }) => sum + events, 0), letters, audit }
+  const own = backlog.filter((queue) => queue.adAccountId === adAccountId)
+  return { totals, queued: own.reduce((sum, { events }) => sum + events, 0), deadLetters, audit }
 }
 
-/** Also learns the ids of letters that the model does not know yet. */
-function matchAll({ books, queued, letters, audit }: Observation, model: Model): void {
-  assertSame(books, model.books, 'books')
-  assertSame(queued, model.books.queued, 'backlog')
-  const { received, delivered, rejected, expired, duplicate } = books
+/** Also learns the ids of dead letters that the model does not know yet. */
+function matchAll({ totals, queued, deadLetters, audit }: Observation, model: Model): void {
+  assertSame(totals, model.totals, 'totals')
+  assertSame(queued, model.totals.queued, 'backlog')
+  const { received, delivered, rejected, expired, duplicate } = totals
   assertSame(delivered + rejected + expired + queued + duplicate, received, 'balance')
-  assertSame(letters.map(letterText), model.letters.map(letterText), 'dead letters')
-  for (const [index, letter] of model.letters.entries()) {
-    letter.id ??= letters[index]!.id
-    assertSame(letters[index]!.id, letter.id, 'id of a dead letter')
+  assertSame(deadLetters.map(deadLetterText), model.deadLetters.map(deadLetterText), 'dead letters')
+  for (const [index, deadLetter] of model.deadLetters.entries()) {
+    deadLetter.id ??= deadLetters[index]!.id
+    assertSame(deadLetters[index]!.id, deadLetter.id, 'id of a dead letter')
   }
   const wanted = model.audit.map(({ action, counts }) => ({ action, ...counts })).toReversed()
   const told = audit.slice(0, wanted.length).map(({ action, details }) => {
@@ -597,122 +604,122 @@ function matchAll({ books, queued, letters, audit }: Observation, model: Model):
   assertSame(told, wanted, 'audit')
 }
 
-function letterText({
+function deadLetterText({
   isTest,
   eventId,
   status,
   reason,
   attempts,
   history,
-}: ModelLetter | DeadLetter): string {
+}: ModelDeadLetter | DeadLetter): string {
   return JSON.stringify([isTest, eventId, status, reason, attempts, history])
 }
 
-/** Also learns the ids of parcels that the model does not know yet. */
-function matchParcels(leased: readonly LeasedParcel[], wanted: readonly ModelParcel[]): void {
+/** Also learns the ids of batches that the model does not know yet. */
+function matchBatches(leased: readonly LeasedBatch[], wanted: readonly ModelBatch[]): void {
   assertSame(
-    leased.map(({ isTest, isReplay, attempts, history, settled, payload }) => [
+    leased.map(({ isTest, isReplay, attempts, history, acknowledged, payload }) => [
       isTest,
       isReplay,
       attempts,
       history,
-      settled,
+      acknowledged,
       eventIds(payload),
     ]),
-    wanted.map((parcel) => [
-      parcel.isTest,
-      parcel.isReplay,
-      parcel.attempts,
-      parcel.history,
-      settledOf(parcel),
-      parcel.ids,
+    wanted.map((batch) => [
+      batch.isTest,
+      batch.isReplay,
+      batch.attempts,
+      batch.history,
+      acknowledgedOf(batch),
+      batch.ids,
     ]),
     'leased',
   )
-  for (const [index, parcel] of wanted.entries()) {
-    parcel.parcelId ??= leased[index]!.parcelId
-    assertSame(leased[index]!.parcelId, parcel.parcelId, 'id of a parcel')
-    assertSame(leased[index]!.oldestEventTimeS, parcel.oldestEventTimeS, 'oldest event')
+  for (const [index, batch] of wanted.entries()) {
+    batch.batchId ??= leased[index]!.batchId
+    assertSame(leased[index]!.batchId, batch.batchId, 'id of a batch')
+    assertSame(leased[index]!.oldestEventTimeS, batch.oldestEventTimeS, 'oldest event')
   }
 }
 
-async function leaseAll(store: Store, adAccountId: string): Promise<readonly LeasedParcel[]> {
+async function leaseAll(store: Store, adAccountId: string): Promise<readonly LeasedBatch[]> {
   const live = await store.lease(askAll({ adAccountId, isTest: false }))
   return [...live, ...(await store.lease(askAll({ adAccountId, isTest: true })))]
 }
 
 // -- the model's own parts -------------------------------------------------------------------------------------------
 
-type NewModelParcel = Omit<ModelParcel, 'serial' | 'oldestEventTimeS' | 'pending'>
+type NewModelBatch = Omit<ModelBatch, 'serial' | 'oldestEventTimeS' | 'pending'>
 
-function addParcel(model: Model, parcel: NewModelParcel): void {
+function addBatch(model: Model, batch: NewModelBatch): void {
   const serial = model.nextSerial++
-  const { ids, eventTimesS, isTest } = parcel
-  model.parcels.push({
-    ...parcel,
+  const { ids, eventTimesS, isTest } = batch
+  model.batches.push({
+    ...batch,
     serial,
     oldestEventTimeS: Math.min(...eventTimesS),
     pending: new Set(ids.keys()),
   })
-  model.books.queued += ids.length
+  model.totals.queued += ids.length
   if (!isTest) for (const id of ids) model.seen.set(id, serial)
 }
 
 function bury(
   model: Model,
-  parcel: ModelParcel,
+  batch: ModelBatch,
   { index, status, reason, attempts, history }: DeadEvent,
 ): void {
-  if (!parcel.pending.delete(index)) return
-  const { isTest, serial, ids, eventTimesS } = parcel
+  if (!batch.pending.delete(index)) return
+  const { isTest, serial, ids, eventTimesS } = batch
   const eventId = ids[index]!
-  model.books[status]++
-  model.books.queued--
+  model.totals[status]++
+  model.totals.queued--
   const identity = { id: undefined, isTest, eventId, eventTimeS: eventTimesS[index]! }
-  model.letters.unshift({ ...identity, status, reason, attempts, history })
+  model.deadLetters.unshift({ ...identity, status, reason, attempts, history })
   if (!isTest && model.seen.get(eventId) === serial) model.seen.delete(eventId)
 }
 
-function removeSettled(model: Model, parcel: ModelParcel): void {
-  if (parcel.pending.size === 0) model.parcels = model.parcels.filter((other) => other !== parcel)
+function removeAcknowledged(model: Model, batch: ModelBatch): void {
+  if (batch.pending.size === 0) model.batches = model.batches.filter((other) => other !== batch)
 }
 
 /** On time, late, replays; each by its oldest event. */
-function waitingOf(model: Model, isTest: boolean): ModelParcel[] {
-  const rank = ({ isReplay, oldestEventTimeS }: ModelParcel) =>
+function waitingOf(model: Model, isTest: boolean): ModelBatch[] {
+  const rank = ({ isReplay, oldestEventTimeS }: ModelBatch) =>
     isReplay ? 2 : Number(oldestEventTimeS <= NOW_S - 3600)
-  return model.parcels
-    .filter((parcel) => parcel.isTest === isTest && !parcel.isHeld)
+  return model.batches
+    .filter((batch) => batch.isTest === isTest && !batch.isHeld)
     .toSorted((a, b) => rank(a) - rank(b) || a.oldestEventTimeS - b.oldestEventTimeS || a.serial - b.serial)
 }
 
-function beforeOf({ letters }: Model, below: number | null): { readonly beforeId?: number } {
-  const id = below === null ? undefined : pick(letters, below)?.id
+function beforeOf({ deadLetters }: Model, below: number | null): { readonly beforeId?: number } {
+  const id = below === null ? undefined : pick(deadLetters, below)?.id
   return id === undefined ? {} : { beforeId: id }
 }
 
 function matching(
-  { letters }: Model,
+  { deadLetters }: Model,
   { isTest, status, reason }: DeadLetterFilter,
   { beforeId }: { readonly beforeId?: number },
-): ModelLetter[] {
-  return letters.filter(
-    (letter) =>
-      letter.isTest === (isTest ?? letter.isTest) &&
-      letter.status === (status ?? letter.status) &&
-      letter.reason === (reason ?? letter.reason) &&
+): ModelDeadLetter[] {
+  return deadLetters.filter(
+    (deadLetter) =>
+      deadLetter.isTest === (isTest ?? deadLetter.isTest) &&
+      deadLetter.status === (status ?? deadLetter.status) &&
+      deadLetter.reason === (reason ?? deadLetter.reason) &&
       // What has no known id yet is newer than all that have one.
-      (beforeId === undefined || (letter.id !== undefined && letter.id < beforeId)),
+      (beforeId === undefined || (deadLetter.id !== undefined && deadLetter.id < beforeId)),
   )
 }
 
-function findParcel({ parcels }: Model, parcelId: number): ModelParcel | undefined {
-  return parcels.find((parcel) => parcel.parcelId === parcelId)
+function findBatch({ batches }: Model, batchId: number): ModelBatch | undefined {
+  return batches.find((batch) => batch.batchId === batchId)
 }
 
-function pickHeld({ parcels }: Model, which: number): ModelParcel | undefined {
+function pickHeld({ batches }: Model, which: number): ModelBatch | undefined {
   return pick(
-    parcels.filter(({ isHeld }) => isHeld),
+    batches.filter(({ isHeld }) => isHeld),
     which,
   )
 }
@@ -721,7 +728,7 @@ function isSeen(model: Model, ids: readonly string[], index: number): boolean {
   return model.seen.has(ids[index]!) || ids.indexOf(ids[index]!) < index
 }
 
-function settledOf({ ids, pending }: ModelParcel): number[] {
+function acknowledgedOf({ ids, pending }: ModelBatch): number[] {
   return ids.map((_, index) => index).filter((index) => !pending.has(index))
 }
 

@@ -112,7 +112,8 @@ export const HOSTILE_BODIES: Readonly<Record<string, MakeBody>> = {
   'nested thirty levels, again and again': (size) => inEvent(size, ',"x":[', () => deep(26), ']'),
   'nested without end': (size) => inEvent(size, ',"x":', () => '[', '', ''),
   'e-mail addresses by the hundred thousand': (size) => inUserData(size, '"em":[', () => '"a@b.co"', ']'),
-  'addresses of 4,000 letters': (size) => inUserData(size, '"ct":[', () => `"${'é̂ '.repeat(1000)}"`, ']'),
+  'addresses of 4,000 dead letters': (size) =>
+    inUserData(size, '"ct":[', () => `"${'é̂ '.repeat(1000)}"`, ']'),
   'user agents by the hundred thousand': (size) =>
     inUserData(size, '"client_user_agent":[', () => 'null', ']'),
   'content_ids by the hundred thousand': (size) =>
@@ -281,7 +282,7 @@ export const HOSTILE_BODIES: Readonly<Record<string, MakeBody>> = {
     atTheBounds(size, (share, n) =>
       event(`,"event_source_url":"https://a.b/?epik=${'%41'.repeat((share - 300) / 3)}"`, undefined, `a${n}`),
     ),
-  'events of URLs of 8,000 letters': (size) =>
+  'events of URLs of 8,000 dead letters': (size) =>
     thousand(size, (_, n) =>
       event(`,"event_source_url":"https://a.b/?epik=${'%41'.repeat(2600)}"`, undefined, `a${n}`),
     ),

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tap, { type Test } from 'tap'
 import type { Clock } from '../../src/clock.ts'
-import { readConfig } from '../../src/config.ts'
-import { createLog } from '../../src/log.ts'
+import { readSettings } from '../../src/settings.ts'
+import { createLog } from '../../src/telemetry/log.ts'
 import { startRelay, type Relay } from '../../src/relay.ts'
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/sandbox.ts'
 import { createAdmin, readBody, registerAccounts, type Admin } from './admin.ts'
@@ -134,8 +134,8 @@ export async function postHeld({ admin, account, post }: Guest, status: string, 
   const data = Array.from({ length: events }, () => rawEvent())
   assert.equal((await post({ data }, { headers: { prefer: 'wait=0' } })).status, 202)
   await until(async () => {
-    const { lanes } = (await admin('GET', `/accounts/${account}`)).body as { lanes: { status: string }[] }
-    return lanes.some((lane) => lane.status === status)
+    const { queues } = (await admin('GET', `/accounts/${account}`)).body as { queues: { status: string }[] }
+    return queues.some((queue) => queue.status === status)
   })
 }
 
@@ -157,7 +157,7 @@ async function run(
   const sandbox = await createSandbox(sandboxOptions)
   const logLines: string[] = []
   const start = (more: Record<string, string>) => {
-    const config = readConfig({
+    const config = readSettings({
       PORT: '0',
       DRAIN_MS: '0',
       ADMIN_PORT: '0',
@@ -170,7 +170,7 @@ async function run(
       ...more,
     })
     return startRelay({
-      config,
+      settings: config,
       log: createLog({ level: config.LOG_LEVEL, destination: { write: (line) => void logLines.push(line) } }),
       version: 'test',
       ...(clock && { clock }),

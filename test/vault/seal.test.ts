@@ -44,7 +44,7 @@ t.test('nothing opens in another account or field', async (t) => {
   const sealer = createSealer({ current: randomBytes(32) })
   const sealed = sealer.seal(Buffer.from('a bearer token'), PLACE)
   t.throws(() => sealer.open(sealed, { ...PLACE, owner: '1' }), CANNOT_OPEN)
-  t.throws(() => sealer.open(sealed, { ...PLACE, purpose: 'parcel' }), CANNOT_OPEN)
+  t.throws(() => sealer.open(sealed, { ...PLACE, purpose: 'batch' }), CANNOT_OPEN)
   const shifted = sealer.seal(Buffer.from(''), { purpose: 'a', owner: 'b:c' })
   t.throws(() => sealer.open(shifted, { purpose: 'a:b', owner: 'c' }), CANNOT_OPEN)
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { addGrant, CLIENT, createMemoryStore, setStage } from '../tokens/stage.ts'
+import { addGrant, CLIENT, createMemoryStore, setStage } from './stage.ts'
 
 t.test('a grant and its app stay while some account needs them, and go with the last', async (t) => {
   const { vault, clock, memory } = await setStage()

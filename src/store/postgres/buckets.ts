@@ -12,10 +12,10 @@
  * one, so that what is asked again because an answer was lost does nothing twice. Errors only ever under-admit: what was
  * granted with a lost answer is finished with, unused.
  *
- * The arithmetic is that of src/budget/bucket.ts. Rows are locked in sorted order, so that replicas that exchange for many
+ * The arithmetic is that of src/limits/bucket.ts. Rows are locked in sorted order, so that replicas that exchange for many
  * accounts at once wait for each other in a row and not in a circle.
  */
-import { refill, type Bucket } from '../../budget/bucket.ts'
+import { refill, type Bucket } from '../../limits/bucket.ts'
 import { StoreUnavailable } from '../../errors.ts'
 import type { BucketGrant, BucketRequest, Shared } from '../shared.ts'
 import { inTransaction, isConflict, isPlaceAtFault, type Pool, type Queryable } from './connect.ts'
@@ -29,7 +29,7 @@ const SET_BACK_MS = 1000
 const LOTS_PER_MINUTE = 600
 
 interface BucketRow {
-  readonly kind: 'door' | 'guard'
+  readonly kind: 'post_limiter' | 'call_limiter'
   readonly ad_account_id: string
   readonly level: number
   readonly at_ms: number
@@ -79,7 +79,7 @@ async function exchange(
      SELECT kind, account, level, ${NOW_MS} FROM unnest($1::text[], $2::text[], $3::bigint[]) AS new (kind, account, level)
      ORDER BY kind, account ON CONFLICT DO NOTHING`,
     // Nobody knows what was sent before; a storefront begins with all that it may.
-    [kinds, accounts, requests.map(({ kind, capacity }) => (kind === 'door' ? capacity * TOKEN : 0))],
+    [kinds, accounts, requests.map(({ kind, capacity }) => (kind === 'post_limiter' ? capacity * TOKEN : 0))],
   )
   const locked = await client.query<BucketRow>(
     `SELECT * FROM buckets WHERE (kind, ad_account_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))

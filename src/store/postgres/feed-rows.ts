@@ -10,7 +10,7 @@ export async function tellFeed(
   ownerId: number | null,
   change: SharedChange,
 ): Promise<void> {
-  if (change.kind === 'lanes' && change.lanes.length === 0) return
+  if (change.kind === 'queues' && change.queues.length === 0) return
   await client.query(
     `WITH told AS (INSERT INTO feed (owner_id, change) VALUES ($1, $2) RETURNING id)
      SELECT pg_notify('${FEED_CHANNEL}', id::text) FROM told`,

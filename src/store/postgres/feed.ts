@@ -10,8 +10,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Shared, SharedChange } from '../shared.ts'
 import { connect, drop, isPooled, type Client, type ConnectionOptions, type Pool } from './connect.ts'
 import { FEED_CHANNEL } from './feed-rows.ts'
-import type { Gates } from './gates.ts'
-import { toLane, type LaneRow } from './lane-rows.ts'
+import type { Breakers } from './breakers.ts'
+import { toQueue, type QueueRow } from './lane-rows.ts'
 import type { Owner } from './owner.ts'
 
 export interface FeedOptions {
@@ -19,7 +19,7 @@ export interface FeedOptions {
   readonly connection: ConnectionOptions
   readonly pool: Pool
   readonly owner: Owner
-  readonly gates: Gates
+  readonly breakers: Breakers
   readonly pollMs: number
 }
 
@@ -33,7 +33,7 @@ const WINDOW_S = 60
 const KEPT_S = 180
 const LISTEN_AGAIN_MS = 1000
 
-export function createFeed({ connection, pool, owner, gates, pollMs }: FeedOptions): Feed {
+export function createFeed({ connection, pool, owner, breakers, pollMs }: FeedOptions): Feed {
   const listeners: ((change: SharedChange) => void)[] = []
   const told = new Set<number>()
   const stop = new AbortController()
@@ -71,11 +71,11 @@ export function createFeed({ connection, pool, owner, gates, pollMs }: FeedOptio
 
   async function tellAll(): Promise<void> {
     tell({ kind: 'vault' })
-    const { rows } = await pool.query<LaneRow>(
-      'SELECT ad_account_id, is_test FROM books GROUP BY ad_account_id, is_test HAVING SUM(parcels) > 0',
+    const { rows } = await pool.query<QueueRow>(
+      'SELECT ad_account_id, is_test FROM totals GROUP BY ad_account_id, is_test HAVING SUM(batches) > 0',
     )
-    tell({ kind: 'lanes', lanes: rows.map(toLane) })
-    for (const { lane, gate } of await gates.all()) tell({ kind: 'gate', lane, gate })
+    tell({ kind: 'queues', queues: rows.map(toQueue) })
+    for (const { queue, breaker } of await breakers.all()) tell({ kind: 'breaker', queue, breaker })
   }
 
   /** One look at a time, and one more for all that was told of meanwhile. */

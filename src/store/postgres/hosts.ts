@@ -9,7 +9,7 @@
 import { readFileSync } from 'node:fs'
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import { BadSettings } from '../../errors.ts'
-import { codeOf } from '../../log.ts'
+import { codeOf } from '../../telemetry/log.ts'
 import type { DatabaseUrl, Host } from './database-url.ts'
 
 export interface Target extends Host {

@@ -4,10 +4,10 @@
  */
 import { WrongMasterKey } from '../../errors.ts'
 import { KEY_ID_BYTES, KEY_ID_OFFSET, type SealBinding, type Sealer } from '../../vault/seal.ts'
-import { bindDeadLetter, bindParcel } from '../letter.ts'
+import { bindDeadLetter, bindBatch } from '../dead-letter.ts'
 import type { ResealRequest, ResealStep } from '../sqlite/protocol.ts'
 import type { Queryable } from './connect.ts'
-import type { LaneRow } from './lane-rows.ts'
+import type { QueueRow } from './lane-rows.ts'
 import type { Transaction } from './transaction.ts'
 
 const BINDING: SealBinding = { purpose: 'master_key_check', owner: '' }
@@ -38,7 +38,7 @@ export async function addChecks(client: Queryable, sealer: Sealer): Promise<void
 }
 
 const TABLES = [
-  { name: 'parcels', id: 'parcel_id', bind: bindParcel },
+  { name: 'batches', id: 'batch_id', bind: bindBatch },
   { name: 'dead_letters', id: 'id', bind: bindDeadLetter },
 ] as const
 
@@ -54,7 +54,7 @@ export async function reseal(
     [afterId],
   )
   const endId = end.rows[0]?.id
-  const { rows } = await client.query<LaneRow & { id: number; sealed: Buffer }>(
+  const { rows } = await client.query<QueueRow & { id: number; sealed: Buffer }>(
     `SELECT ${id} AS id, ad_account_id, sealed FROM ${name} WHERE ${id} > $1 AND ${id} <= $2
        AND substring(sealed FROM ${KEY_ID_OFFSET + 1} FOR ${KEY_ID_BYTES}) <> $3 ORDER BY ${id} LIMIT $4
      FOR UPDATE`,

@@ -2,25 +2,25 @@
  * The store for several replicas: one PostgreSQL database, in a schema of its own. Nothing above `store/` knows of it.
  *
  *   store.ts       reads beside, changes through the batcher (the one that SQLite uses), so that they keep their order
- *   writer.ts      one connection, one transaction per batch; what becomes of a COMMIT whose answer was lost
- *   phases.ts      what of a batch shares its statements: commit.ts, settle.ts; alone: lease.ts, letters.ts, expire.ts …
+ *   writer.ts      one connection, one transaction per group; what becomes of a COMMIT whose answer was lost
+ *   phases.ts      what of a group shares its statements: commit.ts, acknowledge.ts; alone: lease.ts, dead-letters.ts, expire.ts …
  *   owner.ts       heartbeats, fencing numbers, taking over from the dead
  *   vault.ts       the vault's tables, changed by one replica at a time
- *   buckets.ts, feed.ts, gates.ts   what `Shared` promises
+ *   buckets.ts, feed.ts, breakers.ts   what `Shared` promises
  *   write-watch.ts   whether commits get through: a full disk, an absent standby
  *   database-url.ts, hosts.ts, connect.ts   which server, and with or without TLS
  *   client.ts      what a transaction begins and ends with
  *   migrate.ts, schema.ts, keys.ts   what a start needs
  *
  * Times between replicas are the database's. Opening rejects with STORE_TOO_NEW, WRONG_MASTER_KEY or STORE_CANNOT_OPEN,
- * and has then changed nothing. Once open it outlives the database: posts get STORE_UNAVAILABLE, verdicts are kept and
+ * and has then changed nothing. Once open it outlives the database: posts get STORE_UNAVAILABLE, outcomes are kept and
  * written when it is back, and no restart is needed.
  */
 import { BadSettings, StoreCannotOpen, StoreTooNew, WrongMasterKey } from '../../errors.ts'
 import { createSealer, type MasterKeys } from '../../vault/seal.ts'
 import type { VaultStore } from '../../vault/vault-store.ts'
 import type { Shared } from '../shared.ts'
-import { createBatcher, type BatchReport } from '../sqlite/batcher.ts'
+import { createBatcher, type GroupReport } from '../sqlite/batcher.ts'
 import type { StoreProblem } from '../sqlite/protocol.ts'
 import type { Store } from '../store.ts'
 import { createWriteWatch } from '../write-watch.ts'
@@ -36,7 +36,7 @@ import {
 } from './connect.ts'
 import { parseDatabaseUrl } from './database-url.ts'
 import { createFeed } from './feed.ts'
-import { createGates } from './gates.ts'
+import { createBreakers } from './breakers.ts'
 import { createHosts, type Hosts } from './hosts.ts'
 import { addChecks, assertKeysOpen } from './keys.ts'
 import { migrate, MIGRATION_MS } from './migrate.ts'
@@ -59,10 +59,10 @@ export interface PostgresOptions {
   /** Without a heartbeat for so long a replica counts as dead, and what it leases is leased anew. */
   readonly leaseMs?: number
   readonly feedPollMs?: number
-  /** How long a statement of a batch may take, its commit included. */
-  readonly batchStatementMs?: number
+  /** How long a statement of a group may take, its commit included. */
+  readonly commitStatementMs?: number
   readonly onProblem?: (problem: StoreProblem) => void
-  readonly onBatch?: (report: BatchReport) => void
+  readonly onGroup?: (report: GroupReport) => void
 }
 
 export interface OpenedPostgres {
@@ -78,10 +78,10 @@ const LEASE_MS = 15_000
 const FEED_POLL_MS = 1000
 /** Reads and the vault. */
 const POOL_SIZE = 6
-/** Heartbeats, tokens, gates. */
+/** Heartbeats, tokens, breakers. */
 const VITAL_POOL_SIZE = 3
 /** Posts wait for it: a wire that swallows everything must not keep them longer. */
-const BATCH_STATEMENT_MS = 6000
+const COMMIT_STATEMENT_MS = 6000
 
 export async function openPostgres(options: PostgresOptions): Promise<OpenedPostgres> {
   const {
@@ -125,7 +125,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   const report = options.onProblem ?? (() => {})
   const writer = parts.adopt(
     createWriter({
-      connection: { ...connection, statementMs: options.batchStatementMs ?? BATCH_STATEMENT_MS },
+      connection: { ...connection, statementMs: options.commitStatementMs ?? COMMIT_STATEMENT_MS },
       sealer,
       owner,
       report,
@@ -135,22 +135,22 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   const batcher = createBatcher({
     port: {
       postMessage(message) {
-        if (message.kind !== 'batch') return
+        if (message.kind !== 'group') return
         const startedMs = performance.now()
         void writer.run(message.operations).then((outcomes) => {
-          batcher.receive({ kind: 'batch', outcomes, durationMs: performance.now() - startedMs })
+          batcher.receive({ kind: 'group', outcomes, durationMs: performance.now() - startedMs })
         })
       },
     },
-    onBatch: options.onBatch ?? (() => {}),
+    onGroup: options.onGroup ?? (() => {}),
   })
   parts.defer(() => batcher.drain())
-  const gates = createGates(vital, owner)
+  const breakers = createBreakers(vital, owner)
   const feed = createFeed({
     connection: direct,
     pool,
     owner,
-    gates,
+    breakers,
     pollMs: options.feedPollMs ?? FEED_POLL_MS,
   })
   parts.defer(() => feed.close())
@@ -173,8 +173,8 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     shared: {
       exchange: createExchange(vital, owner),
       onChange: feed.onChange,
-      putGate: gates.put,
-      gates: gates.all,
+      putBreaker: breakers.put,
+      breakers: breakers.all,
       replicas: owner.replicas,
     },
     close,

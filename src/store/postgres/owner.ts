@@ -6,16 +6,16 @@
  *        └──────── a new number ──────────┼────── finds itself declared dead ───────┘
  *                                         └──close──> dead
  *
- * The number is the fencing number. A parcel that a dead owner leases waits again; what the dead one says of it afterwards
+ * The number is the fencing number. A batch that a dead owner leases waits again; what the dead one says of it afterwards
  * counts only as long as nobody else leases it. Its tokens stay counted until it is gone: a process that was only stopped
  * may go on. Its counters are added to those of owner 0, who is nobody.
  */
 import { StoreUnavailable } from '../../errors.ts'
 import type { Shared } from '../shared.ts'
-import { COUNTERS } from './books.ts'
+import { COUNTERS } from './totals.ts'
 import { inTransaction, type Pool, type Queryable } from './connect.ts'
 import { tellFeed } from './feed-rows.ts'
-import { uniqueLanes, type LaneRow } from './lane-rows.ts'
+import { uniqueQueues, type QueueRow } from './lane-rows.ts'
 
 export interface OwnerOptions {
   readonly pool: Pool
@@ -39,7 +39,7 @@ export interface Owner {
   close(): Promise<void>
 }
 
-/** Parcels that one transaction frees. */
+/** Batches that one transaction frees. */
 const FREED_AT_ONCE = 1000
 /** A stopped process may still send what it was granted. */
 const GONE_AFTER_S = 300
@@ -152,15 +152,15 @@ export async function registerOwner(options: OwnerOptions): Promise<Owner> {
 async function takeOver(pool: Pool): Promise<void> {
   for (;;) {
     const freed = await inTransaction(pool, async (client) => {
-      const { rows } = await client.query<LaneRow>(
+      const { rows } = await client.query<QueueRow>(
         // Materialized, or it may be run for each row and free more than a step.
         `WITH left_behind AS MATERIALIZED (
-           SELECT parcel_id FROM parcels WHERE owner_id IN (SELECT owner_id FROM owners WHERE dead_at IS NOT NULL)
-           ORDER BY parcel_id LIMIT ${FREED_AT_ONCE} FOR UPDATE SKIP LOCKED)
-         UPDATE parcels SET owner_id = NULL, lease_batch = NULL WHERE parcel_id IN (SELECT parcel_id FROM left_behind)
+           SELECT batch_id FROM batches WHERE owner_id IN (SELECT owner_id FROM owners WHERE dead_at IS NOT NULL)
+           ORDER BY batch_id LIMIT ${FREED_AT_ONCE} FOR UPDATE SKIP LOCKED)
+         UPDATE batches SET owner_id = NULL, lease_number = NULL WHERE batch_id IN (SELECT batch_id FROM left_behind)
          RETURNING ad_account_id, is_test`,
       )
-      await tellFeed(client, null, { kind: 'lanes', lanes: uniqueLanes(rows) })
+      await tellFeed(client, null, { kind: 'queues', queues: uniqueQueues(rows) })
       return rows.length
     })
     if (freed < FREED_AT_ONCE) break
@@ -168,11 +168,11 @@ async function takeOver(pool: Pool): Promise<void> {
   await inTransaction(pool, buryOwners)
 }
 
-/** Adds up the books of the dead, and forgets those that are dead for long. */
+/** Adds up the totals of the dead, and forgets those that are dead for long. */
 async function buryOwners(client: Queryable): Promise<void> {
   const { rows } = await client.query<{ owner_id: number; is_gone: boolean }>(
     `SELECT owner_id, dead_at < clock_timestamp() - interval '${GONE_AFTER_S} seconds' AS is_gone FROM owners o
-     WHERE dead_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM parcels p WHERE p.owner_id = o.owner_id)
+     WHERE dead_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM batches p WHERE p.owner_id = o.owner_id)
      ORDER BY owner_id FOR UPDATE SKIP LOCKED`,
   )
   if (rows.length === 0) return
@@ -180,10 +180,10 @@ async function buryOwners(client: Queryable): Promise<void> {
   await client.query('DELETE FROM claims WHERE owner_id = ANY($1)', [ids])
   const names = COUNTERS.join(', ')
   const sums = COUNTERS.map((name) => `SUM(${name})::bigint`).join(', ')
-  const added = COUNTERS.map((name) => `${name} = books.${name} + excluded.${name}`).join(', ')
+  const added = COUNTERS.map((name) => `${name} = totals.${name} + excluded.${name}`).join(', ')
   await client.query(
-    `WITH gone AS (DELETE FROM books WHERE owner_id = ANY($1) RETURNING *)
-     INSERT INTO books (ad_account_id, is_test, owner_id, ${names})
+    `WITH gone AS (DELETE FROM totals WHERE owner_id = ANY($1) RETURNING *)
+     INSERT INTO totals (ad_account_id, is_test, owner_id, ${names})
        SELECT ad_account_id, is_test, 0, ${sums} FROM gone GROUP BY ad_account_id, is_test
        ORDER BY ad_account_id, is_test
      ON CONFLICT (ad_account_id, is_test, owner_id) DO UPDATE SET ${added}`,

@@ -1,12 +1,12 @@
 /**
- * Cuts a batch into what can be done together. Commits, settlements, releases and counts that do not touch each other
+ * Cuts a group into what can be done together. Commits, acknowledgements, releases and counts that do not touch each other
  * share their statements, however many they are; the result is the same as that of one after the other.
  *
- * Apart stay: operations on the same parcel, and commits from deaths, since an event that died may be posted again.
+ * Apart stay: operations on the same batch, and commits from deaths, since an event that died may be posted again.
  */
-import type { Operation, OperationKind, ReleaseRequest, SettleRequest } from '../sqlite/protocol.ts'
+import type { Operation, OperationKind, ReleaseRequest, AcknowledgeRequest } from '../sqlite/protocol.ts'
 
-const FLOWING: ReadonlySet<OperationKind> = new Set(['commit', 'settle', 'release', 'countRefused'])
+const FLOWING: ReadonlySet<OperationKind> = new Set(['commit', 'acknowledge', 'release', 'countInvalid'])
 
 export interface Phase {
   /** Whether they are of the kinds that flow together; or else it is a single one. */
@@ -21,7 +21,7 @@ export function phasesOf(operations: readonly Operation[]): Phase[] {
   let hasDeaths = false
   for (const operation of operations) {
     const isFlow = FLOWING.has(operation.kind)
-    const parcelIds = parcelIdsOf(operation)
+    const batchIds = batchIdsOf(operation)
     const isCommit = operation.kind === 'commit'
     const isDeath = bringsDeath(operation)
     const last = phases.at(-1)
@@ -30,7 +30,7 @@ export function phasesOf(operations: readonly Operation[]): Phase[] {
       isFlow &&
       !(isCommit && hasDeaths) &&
       !(isDeath && hasCommits) &&
-      !parcelIds.some((parcelId) => touched.has(parcelId))
+      !batchIds.some((batchId) => touched.has(batchId))
     if (fits) last.operations.push(operation)
     else {
       phases.push({ isFlow, operations: [operation] })
@@ -38,22 +38,22 @@ export function phasesOf(operations: readonly Operation[]): Phase[] {
       hasCommits = false
       hasDeaths = false
     }
-    for (const parcelId of parcelIds) touched.add(parcelId)
+    for (const batchId of batchIds) touched.add(batchId)
     hasCommits ||= isCommit
     hasDeaths ||= isDeath
   }
   return phases
 }
 
-function parcelIdsOf({ kind, request }: Operation): readonly number[] {
-  if (kind === 'settle') {
-    const { wholeParcelIds, others } = request as SettleRequest
-    return [...wholeParcelIds, ...others.map(({ parcelId }) => parcelId)]
+function batchIdsOf({ kind, request }: Operation): readonly number[] {
+  if (kind === 'acknowledge') {
+    const { wholeBatchIds, others } = request as AcknowledgeRequest
+    return [...wholeBatchIds, ...others.map(({ batchId }) => batchId)]
   }
-  if (kind === 'release') return (request as ReleaseRequest).parcels.map(({ parcelId }) => parcelId)
+  if (kind === 'release') return (request as ReleaseRequest).batches.map(({ batchId }) => batchId)
   return []
 }
 
 function bringsDeath({ kind, request }: Operation): boolean {
-  return kind === 'settle' && (request as SettleRequest).others.some(({ dead }) => dead.length > 0)
+  return kind === 'acknowledge' && (request as AcknowledgeRequest).others.some(({ dead }) => dead.length > 0)
 }

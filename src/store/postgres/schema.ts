@@ -3,17 +3,17 @@
  * before: there is no way back.
  *
  * owners        the replicas. `owner_id` is the fencing number: a process that was taken for dead goes on under a new one.
- *               `batch` is the last transaction of its writer, which tells what became of a COMMIT whose answer was lost
- * parcels       one row per parcel, with its sealed payload: nearly all are inserted once and deleted once. `owner_id` is who
- *               leases it, null while it waits; `lease_batch` the transaction in which it was leased
- * seen          live events that were delivered or are queued, by 16 bytes of SHA-256. Vacuumed early: whoever looks for the
+ *               `commit_number` is the last transaction of its writer, which tells what became of a COMMIT whose answer was lost
+ * batches       one row per batch, with its sealed payload: nearly all are inserted once and deleted once. `owner_id` is who
+ *               leases it, null while it waits; `lease_number` the transaction in which it was leased
+ * dedupe        live events that were delivered or are queued, by 16 bytes of SHA-256. Vacuumed early: whoever looks for the
  *               oldest passes over all that were deleted since
- * books         counters per lane and owner: no row is written by two replicas; those of the dead are added to owner 0
+ * totals         counters per queue and owner: no row is written by two replicas; those of the dead are added to owner 0
  * dead_letters, audit, and the vault's tables: as in SQLite
  * buckets       levels in 1/60,000 of a token; `bucket_grants`: tokens handed out, neither used nor given back
  * feed          what changed, for the replicas that did not hear the notification; rows of the last minutes only
  */
-import { LETTER_BYTES_SQL } from '../share.ts'
+import { DEAD_LETTER_BYTES_SQL } from '../share.ts'
 
 export const SCHEMA_NAME = 'pinrelay'
 
@@ -23,14 +23,14 @@ export const STEPS: readonly string[] = [
     owner_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL,
     key_id text NOT NULL,
-    batch bigint NOT NULL DEFAULT 0,
+    commit_number bigint NOT NULL DEFAULT 0,
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     heartbeat_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     dead_at timestamptz
   );
-  CREATE SEQUENCE parcel_blocks;
-  CREATE TABLE parcels (
-    parcel_id bigint PRIMARY KEY,
+  CREATE SEQUENCE batch_blocks;
+  CREATE TABLE batches (
+    batch_id bigint PRIMARY KEY,
     ad_account_id text NOT NULL,
     is_test boolean NOT NULL,
     is_replay boolean NOT NULL,
@@ -41,23 +41,23 @@ export const STEPS: readonly string[] = [
     attempts integer NOT NULL,
     received_at_ms bigint NOT NULL,
     owner_id bigint,
-    lease_batch bigint,
-    settled bytea,
+    lease_number bigint,
+    acknowledged bytea,
     history text,
     sealed bytea NOT NULL
   );
-  ALTER TABLE parcels ALTER COLUMN sealed SET STORAGE EXTERNAL;
-  CREATE INDEX parcels_waiting ON parcels
-    (ad_account_id, is_test, is_replay, oldest_event_time_s, parcel_id) WHERE owner_id IS NULL;
-  CREATE INDEX parcels_aging ON parcels (oldest_event_time_s, parcel_id) WHERE owner_id IS NULL AND NOT is_test;
-  CREATE INDEX parcels_leased ON parcels (owner_id, parcel_id) WHERE owner_id IS NOT NULL;
-  CREATE TABLE seen (
+  ALTER TABLE batches ALTER COLUMN sealed SET STORAGE EXTERNAL;
+  CREATE INDEX batches_waiting ON batches
+    (ad_account_id, is_test, is_replay, oldest_event_time_s, batch_id) WHERE owner_id IS NULL;
+  CREATE INDEX batches_aging ON batches (oldest_event_time_s, batch_id) WHERE owner_id IS NULL AND NOT is_test;
+  CREATE INDEX batches_leased ON batches (owner_id, batch_id) WHERE owner_id IS NOT NULL;
+  CREATE TABLE dedupe (
     key bytea PRIMARY KEY,
-    parcel_id bigint NOT NULL,
+    batch_id bigint NOT NULL,
     seen_at_ms bigint NOT NULL
   );
-  CREATE INDEX seen_by_time ON seen (seen_at_ms, key);
-  CREATE TABLE books (
+  CREATE INDEX dedupe_by_time ON dedupe (seen_at_ms, key);
+  CREATE TABLE totals (
     ad_account_id text NOT NULL,
     is_test boolean NOT NULL,
     owner_id bigint NOT NULL,
@@ -67,8 +67,8 @@ export const STEPS: readonly string[] = [
     expired bigint NOT NULL,
     queued bigint NOT NULL,
     duplicate bigint NOT NULL,
-    refused bigint NOT NULL,
-    parcels bigint NOT NULL,
+    invalid bigint NOT NULL,
+    batches bigint NOT NULL,
     bytes bigint NOT NULL,
     PRIMARY KEY (ad_account_id, is_test, owner_id)
   ) WITH (fillfactor = 50);
@@ -167,7 +167,7 @@ export const STEPS: readonly string[] = [
     outstanding bigint NOT NULL,
     PRIMARY KEY (kind, ad_account_id, owner_id)
   ) WITH (fillfactor = 50);
-  CREATE TABLE gates (
+  CREATE TABLE breakers (
     ad_account_id text NOT NULL,
     is_test boolean NOT NULL,
     status text NOT NULL,
@@ -183,13 +183,13 @@ export const STEPS: readonly string[] = [
   );
   CREATE INDEX feed_by_time ON feed (at)`,
   `
-  ALTER TABLE books ADD COLUMN dead_bytes bigint NOT NULL DEFAULT 0;
-  INSERT INTO books (ad_account_id, is_test, owner_id, received, delivered, rejected, expired, queued, duplicate, refused,
-      parcels, bytes, dead_bytes)
-    SELECT ad_account_id, is_test, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, SUM(${LETTER_BYTES_SQL})
+  ALTER TABLE totals ADD COLUMN dead_bytes bigint NOT NULL DEFAULT 0;
+  INSERT INTO totals (ad_account_id, is_test, owner_id, received, delivered, rejected, expired, queued, duplicate, invalid,
+      batches, bytes, dead_bytes)
+    SELECT ad_account_id, is_test, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, SUM(${DEAD_LETTER_BYTES_SQL})
     FROM dead_letters GROUP BY ad_account_id, is_test
     ON CONFLICT (ad_account_id, is_test, owner_id) DO UPDATE SET dead_bytes = excluded.dead_bytes;
   CREATE INDEX dead_letters_by_death ON dead_letters (died_at_ms, id)`,
   `
-  ALTER TABLE seen SET (autovacuum_vacuum_scale_factor = 0.02)`,
+  ALTER TABLE dedupe SET (autovacuum_vacuum_scale_factor = 0.02)`,
 ]

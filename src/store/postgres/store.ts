@@ -2,14 +2,14 @@
 import { StoreUnavailable } from '../../errors.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import type { Batcher } from '../sqlite/batcher.ts'
-import { createStore as createBatchedStore } from '../sqlite/client.ts'
+import { createStore as createBatchingStore } from '../sqlite/client.ts'
 import { DEAD_LETTER_PART, mayQueue, shareOf, TAKEN_AGAIN, WATERMARK } from '../share.ts'
-import type { DeadLetter, NewParcel, Store } from '../store.ts'
+import type { DeadLetter, NewBatch, Store } from '../store.ts'
 import { withWriteProblem, type WriteWatch } from '../write-watch.ts'
 import { readAudit } from './audit.ts'
-import { readBacklog, readBooks, readBytes, readQueuedBytes, type StoredBytes } from './books.ts'
+import { readBacklog, readTotals, readBytes, readQueuedBytes, type StoredBytes } from './totals.ts'
 import { isPlaceAtFault, type Pool, type Queryable } from './connect.ts'
-import { findLetters } from './letters.ts'
+import { findDeadLetters } from './dead-letters.ts'
 
 export interface StoreOptions {
   readonly batcher: Batcher
@@ -22,36 +22,36 @@ export interface StoreOptions {
 
 /** How long a look at what is queued is good for. */
 const LOOK_MS = 1000
-/** Of the room: with less queued no account is looked up. */
+/** Of the capacity: with less queued no account is looked up. */
 const LOW_PART = 0.25
 
 export function createStore({ batcher, pool, sealer, writes, limitBytes, close }: StoreOptions): Store {
-  const batched = createBatchedStore(batcher, close)
-  const room = createRoom(pool, limitBytes)
+  const batched = createBatchingStore(batcher, close)
+  const capacity = createCapacity(pool, limitBytes)
 
   return {
     ...batched,
-    commit(parcel: NewParcel) {
-      if (!room.admits(parcel.adAccountId, parcel.payload.byteLength))
+    commit(batch: NewBatch) {
+      if (!capacity.admits(batch.adAccountId, batch.payload.byteLength))
         return Promise.reject(new StoreUnavailable())
-      return batched.commit(parcel)
+      return batched.commit(batch)
     },
     trimDeadLetters: (request) =>
       batcher.submit('trimDeadLetters', { ...request, limitBytes: DEAD_LETTER_PART * limitBytes }),
     backlog: () => read(() => readBacklog(pool)),
-    books: (filter) => read(() => readBooks(pool, filter)),
+    totals: (filter) => read(() => readTotals(pool, filter)),
     deadLetters: ({ limit, ...query }) =>
       read(async () => {
-        const letters: DeadLetter[] = []
+        const deadLetters: DeadLetter[] = []
         let beforeId = query.beforeId ?? Number.MAX_SAFE_INTEGER
-        while (letters.length < limit) {
-          const rest = { ...query, limit: limit - letters.length, beforeId }
-          const step = await findLetters(pool, sealer, rest)
-          letters.push(...step.letters)
+        while (deadLetters.length < limit) {
+          const rest = { ...query, limit: limit - deadLetters.length, beforeId }
+          const step = await findDeadLetters(pool, sealer, rest)
+          deadLetters.push(...step.deadLetters)
           if (step.beforeId === undefined) break
           beforeId = step.beforeId
         }
-        return letters
+        return deadLetters
       }),
     auditTrail: (query) => read(() => readAudit(pool, query)),
     size: () =>
@@ -60,7 +60,7 @@ export function createStore({ batcher, pool, sealer, writes, limitBytes, close }
           const usedBytes = await readUsedBytes(pool)
           // What is free on the server's disk is not known here; nor is how much of it is the relay's.
           const diskFreeBytes = Math.max(0, Math.min(Number.MAX_SAFE_INTEGER, limitBytes - usedBytes))
-          return { usedBytes, diskFreeBytes, ...(await room.state()) }
+          return { usedBytes, diskFreeBytes, ...(await capacity.state()) }
         }),
       ),
     close,
@@ -80,7 +80,7 @@ async function read<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
  * again, but rarely gives it back. What is under way while somebody looks is missed until the next look: that is little
  * beside the room that is left. How much of the room an account may take: share.ts.
  */
-function createRoom(pool: Pool, limitBytes: number) {
+function createCapacity(pool: Pool, limitBytes: number) {
   let lookedAtMs = -Infinity
   let looking: Promise<void> | undefined
   let queuedBytes = 0

@@ -2,21 +2,21 @@
  * Deletes dead letters, oldest first: those that are too old, and what passes their part of the store. One replica at a
  * time, or two would both remove for the same bytes.
  */
-import { LETTER_BYTES_SQL } from '../share.ts'
+import { DEAD_LETTER_BYTES_SQL } from '../share.ts'
 import type { BoundedTrimRequest } from '../sqlite/protocol.ts'
 import type { TrimStep } from '../store.ts'
-import { readBytes } from './books.ts'
-import { toLane, type LaneRow } from './lane-rows.ts'
+import { readBytes } from './totals.ts'
+import { toQueue, type QueueRow } from './lane-rows.ts'
 import type { Transaction } from './transaction.ts'
 
-/** Any number that nobody else locks: "letter" in ASCII. */
+/** Any number that nobody else locks: "dead letter" in ASCII. */
 export const TRIM_LOCK = 0x6c6574746572
 
-interface RemovedRow extends LaneRow {
+interface RemovedRow extends QueueRow {
   readonly bytes: number
 }
 
-const RETURNING = `RETURNING ad_account_id, is_test, ${LETTER_BYTES_SQL} AS bytes`
+const RETURNING = `RETURNING ad_account_id, is_test, ${DEAD_LETTER_BYTES_SQL} AS bytes`
 
 export async function trim(
   tx: Transaction,
@@ -39,13 +39,13 @@ export async function trim(
   countRemoved(tx, old.rows)
   const left = limit - old.rows.length
   const { deadLetterBytes } = await readBytes(client)
-  // Books are written at the transaction's end.
-  const overBytes = deadLetterBytes + tx.books.sum('dead_bytes') - limitBytes
+  // Totals are written at the transaction's end.
+  const overBytes = deadLetterBytes + tx.totals.sum('dead_bytes') - limitBytes
   if (left === 0 || overBytes <= 0) return { tooOld: old.rows.length, overPart: 0 }
   // Each of which those before it do not make enough room.
   const over = await client.query<RemovedRow>(
     `WITH oldest AS (
-       SELECT id, died_at_ms, ${LETTER_BYTES_SQL} AS bytes FROM dead_letters ORDER BY died_at_ms, id LIMIT $2
+       SELECT id, died_at_ms, ${DEAD_LETTER_BYTES_SQL} AS bytes FROM dead_letters ORDER BY died_at_ms, id LIMIT $2
        FOR UPDATE SKIP LOCKED)
      DELETE FROM dead_letters WHERE id IN (
        SELECT id FROM (SELECT id, SUM(bytes) OVER (ORDER BY died_at_ms, id) - bytes AS before FROM oldest) AS summed
@@ -57,6 +57,6 @@ export async function trim(
   return { tooOld: old.rows.length, overPart: over.rows.length }
 }
 
-function countRemoved({ books }: Transaction, rows: readonly RemovedRow[]): void {
-  for (const row of rows) books.count(toLane(row), { dead_bytes: -row.bytes })
+function countRemoved({ totals }: Transaction, rows: readonly RemovedRow[]): void {
+  for (const row of rows) totals.count(toQueue(row), { dead_bytes: -row.bytes })
 }

@@ -28,11 +28,11 @@ export function judgeFailure(error: unknown): WriteProblem | undefined {
 export async function probeWrite(pool: Pool, ownerId: number): Promise<void> {
   await inTransaction(pool, async (client) => {
     await client.query(
-      `INSERT INTO parcels (parcel_id, ad_account_id, is_test, is_replay, oldest_event_time_s, size_bytes, event_count,
+      `INSERT INTO batches (batch_id, ad_account_id, is_test, is_replay, oldest_event_time_s, size_bytes, event_count,
          pending_count, attempts, received_at_ms, owner_id, sealed)
        VALUES ($1, '', true, false, 0, 0, 0, 0, 0, 0, $2, $3)`,
       [-ownerId, ownerId, Buffer.alloc(PROBE_BYTES)],
     )
-    await client.query('DELETE FROM parcels WHERE parcel_id = $1', [-ownerId])
+    await client.query('DELETE FROM batches WHERE batch_id = $1', [-ownerId])
   })
 }

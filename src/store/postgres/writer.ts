@@ -1,5 +1,5 @@
 /**
- * Runs batches of operations on a connection of its own, each in one transaction: all of a batch is synced by one COMMIT.
+ * Runs groups of operations on a connection of its own, each in one transaction: all of a group is synced by one COMMIT.
  *
  *   connected ──COMMIT answered──> done
  *       │  └──the connection dies before COMMIT is sent──> nothing was taken
@@ -8,12 +8,12 @@
  *                                                                            └─> was not: retried run again
  *
  * A COMMIT that PostgreSQL answers with a warning, since the wait for a standby was cancelled, is in doubt as well.
- * Whatever dies, commits answer STORE_UNAVAILABLE at once. Doubt is settled by the owner's row, which every transaction
- * stamps with its number first: reading it under a lock waits for a transaction that the server still works on. A parcel
+ * Whatever dies, commits answer STORE_UNAVAILABLE at once. Doubt is acknowledged by the owner's row, which every transaction
+ * stamps with its number first: reading it under a lock waits for a transaction that the server still works on. A batch
  * of a commit in doubt is not deleted but waits for anybody: its sender was told 503, but another post of the same event
  * may have been answered 202 meanwhile, as its duplicate. It will be sent; the sender's next try is a duplicate. What a
  * lease in doubt took waits again as well. So nothing is lost, and nothing stays with an owner who does not know of it.
- * When this process dies in doubt, its parcels are taken over like all that it leased.
+ * When this process dies in doubt, its batches are taken over like all that it leased.
  */
 import type {
   AnswerOf,
@@ -27,16 +27,21 @@ import type {
 import { toTravelError } from '../sqlite/protocol.ts'
 import type {
   ExpireRequest,
-  LaneKey,
+  QueueKey,
   LeaseRequest,
   PurgeRequest,
   ReplayRequest,
   AuditEntry,
 } from '../store.ts'
-import type { ForgetSeenRequest, ResealRequest, SettleRequest, StoreProblem } from '../sqlite/protocol.ts'
+import type {
+  TrimDedupeRequest,
+  ResealRequest,
+  AcknowledgeRequest,
+  StoreProblem,
+} from '../sqlite/protocol.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { addAudit } from './audit.ts'
-import { createBookCounts } from './books.ts'
+import { createTotalCounts } from './totals.ts'
 import { commitAll } from './commit.ts'
 import {
   assertDurable,
@@ -54,12 +59,12 @@ import { expire } from './expire.ts'
 import { tellFeed } from './feed-rows.ts'
 import { reseal } from './keys.ts'
 import { lease } from './lease.ts'
-import { purge, replay } from './letters.ts'
-import { uniqueLanes, type LaneRow } from './lane-rows.ts'
+import { purge, replay } from './dead-letters.ts'
+import { uniqueQueues, type QueueRow } from './lane-rows.ts'
 import type { Owner } from './owner.ts'
 import { phasesOf } from './phases.ts'
-import { forgetSeenStep } from './seen.ts'
-import { releaseAll, settleAll } from './settle.ts'
+import { trimDedupeStep } from './dedupe.ts'
+import { releaseAll, acknowledgeAll } from './acknowledge.ts'
 import type { Transaction } from './transaction.ts'
 import { trim } from './trim.ts'
 
@@ -71,14 +76,14 @@ export interface WriterOptions {
 }
 
 export interface Writer {
-  /** One batch at a time. Never rejects. */
+  /** One group at a time. Never rejects. */
   run(operations: readonly Operation[]): Promise<Outcome[]>
   close(): Promise<void>
 }
 
 interface Doubt {
   readonly ownerId: number
-  readonly batch: number
+  readonly commitNumber: number
   readonly outcomes: ReadonlyMap<Operation, Outcome>
 }
 
@@ -99,10 +104,10 @@ class OwnerDead extends Error {
 export function createWriter({ connection, sealer, owner, report }: WriterOptions): Writer {
   let client: Client | undefined
   let doubt: Doubt | undefined
-  let batch = 0
+  let commitNumber = 0
   let lastFailureMs = -Infinity
-  let parcelIds: number[] = []
-  /** Of a batch in doubt that was committed: what is asked again was done. */
+  let batchIds: number[] = []
+  /** Of a group in doubt that was committed: what is asked again was done. */
   let known: ReadonlyMap<Operation, Outcome> = new Map()
 
   async function ready(): Promise<Client> {
@@ -120,7 +125,7 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
         throw error
       }
     }
-    if (doubt !== undefined) await settleDoubt(client, doubt)
+    if (doubt !== undefined) await acknowledgeDoubt(client, doubt)
     return client
   }
 
@@ -128,23 +133,26 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
     if (client !== undefined) drop(client)
     client = undefined
     // A primary that took over need not know that these were given out.
-    parcelIds = []
+    batchIds = []
   }
 
-  async function settleDoubt(using: Client, { ownerId, batch: doubted, outcomes }: Doubt): Promise<void> {
+  async function acknowledgeDoubt(
+    using: Client,
+    { ownerId, commitNumber: doubted, outcomes }: Doubt,
+  ): Promise<void> {
     await using.begin()
-    const { rows } = await using.query<{ batch: number }>(
-      'SELECT batch FROM owners WHERE owner_id = $1 FOR UPDATE',
+    const { rows } = await using.query<{ commit_number: number }>(
+      'SELECT commit_number FROM owners WHERE owner_id = $1 FOR UPDATE',
       [ownerId],
     )
-    const isCommitted = rows[0]?.batch === doubted
+    const isCommitted = rows[0]?.commit_number === doubted
     if (isCommitted) {
-      const freed = await using.query<LaneRow>(
-        `UPDATE parcels SET owner_id = NULL, lease_batch = NULL WHERE owner_id = $1 AND lease_batch = $2
+      const freed = await using.query<QueueRow>(
+        `UPDATE batches SET owner_id = NULL, lease_number = NULL WHERE owner_id = $1 AND lease_number = $2
          RETURNING ad_account_id, is_test`,
         [ownerId, doubted],
       )
-      await tellFeed(using, null, { kind: 'lanes', lanes: uniqueLanes(freed.rows) })
+      await tellFeed(using, null, { kind: 'queues', queues: uniqueQueues(freed.rows) })
     }
     // It waits for the standby as well: once it has this, it has what was in doubt before it.
     await using.commit()
@@ -157,20 +165,20 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
       if (kind === 'commit') return sum + 1
       return kind === 'replay' ? sum + (request as ReplayRequest).limit : sum
     }, 0)
-    const missing = needed - parcelIds.length
+    const missing = needed - batchIds.length
     if (missing <= 0) return
     const { rows } = await using.query<{ block: number }>(
-      "SELECT nextval('parcel_blocks') AS block FROM generate_series(1, $1)",
+      "SELECT nextval('batch_blocks') AS block FROM generate_series(1, $1)",
       [Math.ceil(missing / BLOCK_IDS)],
     )
     const fresh = rows.flatMap(({ block }) =>
       Array.from({ length: BLOCK_IDS }, (_, index) => block * BLOCK_IDS + index),
     )
-    parcelIds = [...parcelIds, ...fresh]
+    batchIds = [...batchIds, ...fresh]
   }
 
   async function transact(using: Client, operations: readonly Operation[]): Promise<Outcome[]> {
-    batch += 1
+    commitNumber += 1
     const ownerId = owner.id
     let commitSent: Map<Operation, Outcome> | undefined
     try {
@@ -178,19 +186,19 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
       await reserveIds(using, operations)
       // Also waits for whoever is just declaring this owner dead.
       const stamped = await using.query(
-        `UPDATE owners SET batch = $2, heartbeat_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL`,
-        [ownerId, batch],
+        `UPDATE owners SET commit_number = $2, heartbeat_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL`,
+        [ownerId, commitNumber],
       )
       if (stamped.rowCount === 0) throw new OwnerDead(ownerId)
-      const books = createBookCounts()
+      const totals = createTotalCounts()
       const tx: Transaction = {
         client: using,
         sealer,
-        books,
+        totals,
         ownerId,
         ownerIds: owner.ids,
-        batch,
-        nextParcelId: () => parcelIds.shift()!,
+        commitNumber,
+        nextBatchId: () => batchIds.shift()!,
         report,
       }
       const outcomes = new Map<Operation, Outcome>()
@@ -198,7 +206,7 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
         if (isFlow) await flow(tx, together, outcomes)
         else outcomes.set(together[0]!, { status: 'done', answer: await runOne(tx, together[0]!) })
       }
-      await books.write(using, ownerId)
+      await totals.write(using, ownerId)
       commitSent = outcomes
       await using.commit()
       return operations.map((operation) => outcomes.get(operation)!)
@@ -206,7 +214,7 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
       connection.onFailure?.(error)
       if (error instanceof CommitInDoubt) report({ problem: 'commit_in_doubt' })
       if (isConnectionLost(error) && !(error instanceof OwnerDead)) {
-        if (commitSent !== undefined) doubt = { ownerId, batch, outcomes: commitSent }
+        if (commitSent !== undefined) doubt = { ownerId, commitNumber, outcomes: commitSent }
         forget()
       } else await using.query('ROLLBACK').catch(forget)
       throw error
@@ -286,13 +294,13 @@ async function flow(
       outcomes.set(operation, { status: 'done', answer: receipts[index]! })
     }
   }
-  const settlements = of('settle')
-  if (settlements.length > 0) {
-    const errors = await settleAll(
+  const acknowledgements = of('acknowledge')
+  if (acknowledgements.length > 0) {
+    const errors = await acknowledgeAll(
       tx,
-      settlements.map(({ request }) => request as SettleRequest),
+      acknowledgements.map(({ request }) => request as AcknowledgeRequest),
     )
-    for (const [index, operation] of settlements.entries()) {
+    for (const [index, operation] of acknowledgements.entries()) {
       const error = errors[index]
       outcomes.set(
         operation,
@@ -307,10 +315,10 @@ async function flow(
     tx,
     releases.map(({ request }) => request as ReleaseRequest),
   )
-  const counts = of('countRefused')
+  const counts = of('countInvalid')
   for (const { request } of counts) {
-    const { refusedCount, ...lane } = request as LaneKey & { readonly refusedCount: number }
-    tx.books.count(lane, { refused: refusedCount })
+    const { invalidCount, ...queue } = request as QueueKey & { readonly invalidCount: number }
+    tx.totals.count(queue, { invalid: invalidCount })
   }
   for (const operation of [...releases, ...counts])
     outcomes.set(operation, { status: 'done', answer: undefined })
@@ -333,24 +341,24 @@ async function runOne(tx: Transaction, { kind, request }: Operation): Promise<An
       return undefined
     case 'reseal':
       return reseal(tx, request as ResealRequest)
-    case 'forgetSeen': {
-      const { seenBeforeMs, after } = request as ForgetSeenRequest
+    case 'trimDedupe': {
+      const { seenBeforeMs, after } = request as TrimDedupeRequest
       const afterKey = after.table === 'tree' ? after.afterKey : new Uint8Array(0)
-      const next = await forgetSeenStep(tx.client, seenBeforeMs, afterKey)
+      const next = await trimDedupeStep(tx.client, seenBeforeMs, afterKey)
       return next && { table: 'tree', afterKey: next }
     }
     // These flow together, or are no business of a writer.
     case 'commit':
-    case 'settle':
+    case 'acknowledge':
     case 'release':
-    case 'countRefused':
+    case 'countInvalid':
     case 'backlog':
-    case 'books':
+    case 'totals':
     case 'deadLetters':
     case 'auditTrail':
     case 'size':
     case 'probeWrite':
-    case 'salvage':
+    case 'recover':
     case 'readVault':
     case 'changeVault':
     case 'putKey':

@@ -1,8 +1,8 @@
 /** Refuses what the queue has no room for, before it is tried; what drains the queue, or only reads, always passes. */
-import { EVENT_BYTES, PARCEL_BYTES } from './lanes.ts'
-import type { CommitRequest, Operation, Outcome, SalvageRequest } from './protocol.ts'
+import { EVENT_BYTES, BATCH_BYTES } from './queues.ts'
+import type { CommitRequest, Operation, Outcome, RecoverRequest } from './protocol.ts'
 import type { RunOperations } from './queue-file.ts'
-import type { Room } from './room.ts'
+import type { Capacity } from './capacity.ts'
 
 const REFUSED: Outcome = {
   status: 'unavailable',
@@ -10,12 +10,16 @@ const REFUSED: Outcome = {
 }
 const PAGE_BYTES = 4096
 
-export function runAdmitted(operations: readonly Operation[], room: Room, run: RunOperations): Outcome[] {
+export function runAdmitted(
+  operations: readonly Operation[],
+  capacity: Capacity,
+  run: RunOperations,
+): Outcome[] {
   if (!operations.some((operation) => bytesOf(operation) > 0)) return run(operations)
-  room.look()
+  capacity.look()
   const isAdmitted = operations.map((operation) => {
     const bytes = bytesOf(operation)
-    return bytes === 0 || room.admits(bytes, accountOf(operation))
+    return bytes === 0 || capacity.admits(bytes, accountOf(operation))
   })
   const outcomes = run(operations.filter((_, index) => isAdmitted[index])).values()
   return isAdmitted.map((admitted) => (admitted ? outcomes.next().value! : REFUSED))
@@ -27,10 +31,10 @@ function accountOf({ kind, request }: Operation): string | undefined {
 
 function bytesOf({ kind, request }: Operation): number {
   if (kind === 'commit') return bytesOfCommit(request as CommitRequest)
-  if (kind !== 'salvage') return 0
-  const { parcels, letters } = request as SalvageRequest
-  const parcelBytes = parcels.reduce((sum, { commit }) => sum + bytesOfCommit(commit), 0)
-  return letters.reduce((sum, { content }) => sum + content.byteLength + PARCEL_BYTES, parcelBytes)
+  if (kind !== 'recover') return 0
+  const { batches, deadLetters } = request as RecoverRequest
+  const batchBytes = batches.reduce((sum, { commit }) => sum + bytesOfCommit(commit), 0)
+  return deadLetters.reduce((sum, { content }) => sum + content.byteLength + BATCH_BYTES, batchBytes)
 }
 
 function bytesOfCommit({ payload, eventTimesS }: CommitRequest): number {
@@ -38,5 +42,5 @@ function bytesOfCommit({ payload, eventTimesS }: CommitRequest): number {
   // What does not fit into a row goes to pages of its own, of which the last is rarely full.
   const payloadBytes =
     byteLength < PAGE_BYTES / 2 ? byteLength : Math.ceil(byteLength / PAGE_BYTES) * PAGE_BYTES
-  return payloadBytes + PARCEL_BYTES + EVENT_BYTES * eventTimesS.length
+  return payloadBytes + BATCH_BYTES + EVENT_BYTES * eventTimesS.length
 }

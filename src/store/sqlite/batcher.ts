@@ -1,20 +1,20 @@
 /**
- * Gathers operations while the worker is busy with a batch and sends what has gathered as the next one. While it is
+ * Gathers operations while the worker is busy with a group and sends what has gathered as the next one. While it is
  * idle an operation leaves at the end of the loop's turn, so that posts that arrive together share one sync of the disk.
- * No added delay when idle, larger batches under load.
+ * No added delay when idle, larger groups under load.
  *
  *   idle ──an operation──> scheduled ──the turn ends──> busy ──answer, nothing gathered──> idle
  *    │                         ▲                         │ ▲
  *    │           another one, of whatever kind           └─┘ answer, and what has gathered leaves
  *    │                         │
- *    └──a lone settlement──> held ──HOLD_MS, or drain──> busy
+ *    └──a lone acknowledgement──> held ──HOLD_MS, or drain──> busy
  *
- * Nobody's answer waits for a settlement. Where posts come one at a time, that of one post is held until the next one is
+ * Nobody's answer waits for a acknowledgement. Where posts come one at a time, that of one post is held until the next one is
  * committed, so that both share a transaction and its sync: half of the transactions. Reads that go through here find it
  * done, as it is in front of them.
  *
  * What must not be lost is tried again, in its order and before anything newer, until it is done or the store closes:
- * settlements, releases and counts. Everything else rejects with STORE_UNAVAILABLE and can be asked for again.
+ * acknowledgements, releases and counts. Everything else rejects with STORE_UNAVAILABLE and can be asked for again.
  */
 import { setImmediate as runAfterTurn } from 'node:timers'
 import type { SetTimer } from '../../clock.ts'
@@ -28,26 +28,26 @@ import {
   type OperationKind,
   type Outcome,
   type RequestOf,
-  type SettleRequest,
+  type AcknowledgeRequest,
   type ToWorker,
   type TravelError,
 } from './protocol.ts'
 
 /** The side of a worker that the batcher needs. */
-export interface BatchPort {
+export interface GroupPort {
   postMessage(message: ToWorker, transfer: ArrayBuffer[]): void
 }
 
 /** What one transaction carried, for metrics. */
-export interface BatchReport {
+export interface GroupReport {
   readonly operationCount: number
   /** In the worker: preparing, writing and syncing. */
   readonly durationMs: number
 }
 
 export interface BatcherOptions {
-  readonly port: BatchPort
-  readonly onBatch: (report: BatchReport) => void
+  readonly port: GroupPort
+  readonly onGroup: (report: GroupReport) => void
   /** A write that a post leads to failed, and not by its own fault. */
   readonly onWriteFailed?: (error: TravelError) => void
   /** Node's own, which keeps the process alive: what is held or tried again is not written yet. */
@@ -56,8 +56,8 @@ export interface BatcherOptions {
 
 export interface Batcher {
   submit<K extends OperationKind>(kind: K, request: RequestOf<K>): Promise<AnswerOf<K>>
-  /** The worker's answer to the batch that was sent last. */
-  receive(message: Extract<FromWorker, { kind: 'batch' }>): void
+  /** The worker's answer to the group that was sent last. */
+  receive(message: Extract<FromWorker, { kind: 'group' }>): void
   /** The worker is gone: everything rejects, now and later. */
   fail(error: Error): void
   /** Takes nothing more; resolves when all that was taken is answered. */
@@ -70,26 +70,26 @@ interface Entry {
   readonly reject: (error: Error) => void
 }
 
-const RETRIED: ReadonlySet<OperationKind> = new Set(['settle', 'release', 'countRefused'])
+const RETRIED: ReadonlySet<OperationKind> = new Set(['acknowledge', 'release', 'countInvalid'])
 /** What a post leads to, and what is written in its stead. Reads, and the vault's file, say nothing of that. */
 const WRITES_OF_POSTS: ReadonlySet<OperationKind> = new Set(['commit', ...RETRIED, 'probeWrite'])
 
 /** Bounds how long one transaction keeps those that come after it waiting. */
-const MAX_BATCH_OPERATIONS = 1000
+const MAX_GROUP_OPERATIONS = 1000
 const FIRST_PAUSE_MS = 100
 const MAX_PAUSE_MS = 5000
-/** A process that is killed meanwhile sends the events again, as it does when it is killed during the settlement's transaction. */
+/** A process that is killed meanwhile sends the events again, as it does when it is killed during the acknowledgement's transaction. */
 const HOLD_MS = 5
 
 export function createBatcher(options: BatcherOptions): Batcher {
-  const { port, onBatch, onWriteFailed = () => {}, setTimer = setNodeTimer } = options
+  const { port, onGroup, onWriteFailed = () => {}, setTimer = setNodeTimer } = options
   let pending: Entry[] = []
   let sent: Entry[] | undefined
   let isScheduled = false
   let pauseMs = FIRST_PAUSE_MS
   /** Of what is held or tried again; never of both, since only what comes to an empty queue is held. */
   let cancelTimer = () => {}
-  /** In the last batch that had any. */
+  /** In the last group that had any. */
   let commitCount = 0
   let refusal: Error | undefined
   let onDrained: (() => void) | undefined
@@ -110,7 +110,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
   /** While posts come together, holding would part them: those whose calls end together are posted again together. */
   function isHeld(): boolean {
     const [first, ...others] = pending
-    return others.length === 0 && commitCount <= 1 && isSettlementOfOne(first!.operation)
+    return others.length === 0 && commitCount <= 1 && isAcknowledgementOfOne(first!.operation)
   }
 
   function flush(): void {
@@ -120,19 +120,19 @@ export function createBatcher(options: BatcherOptions): Batcher {
       onDrained?.()
       return
     }
-    sent = pending.splice(0, MAX_BATCH_OPERATIONS)
+    sent = pending.splice(0, MAX_GROUP_OPERATIONS)
     const { operations, buffer } = packCommits(sent)
     const commits = operations.filter(isCommit).length
     if (commits > 0) commitCount = commits
     try {
-      port.postMessage({ kind: 'batch', operations }, [buffer])
+      port.postMessage({ kind: 'group', operations }, [buffer])
     } catch (error) {
       rejectAll(sent, new StoreUnavailable({ cause: error }))
       sent = undefined
     }
   }
 
-  /** Answers the sent batch; gives back what is to be tried again. */
+  /** Answers the sent group; gives back what is to be tried again. */
   function conclude(entries: readonly Entry[], outcomes: readonly Outcome[]): Entry[] {
     const again: Entry[] = []
     for (const [index, entry] of entries.entries()) {
@@ -168,14 +168,14 @@ export function createBatcher(options: BatcherOptions): Batcher {
     receive({ outcomes, durationMs }) {
       const entries = sent ?? []
       sent = undefined
-      onBatch({ operationCount: entries.length, durationMs })
+      onGroup({ operationCount: entries.length, durationMs })
       const again = conclude(entries, outcomes)
       if (again.length === 0) {
         pauseMs = FIRST_PAUSE_MS
         flush()
         return
       }
-      // In front: a later settlement of the same parcel must not overtake an earlier one.
+      // In front: a later acknowledgement of the same batch must not overtake an earlier one.
       const isQuiet = pending.length === 0
       pending = [...again, ...pending]
       if (!isQuiet) return flush()
@@ -225,10 +225,10 @@ function packCommits(entries: readonly Entry[]): { operations: Operation[]; buff
   return { operations: packed, buffer }
 }
 
-function isSettlementOfOne({ kind, request }: Operation): boolean {
-  if (kind !== 'settle') return false
-  const { wholeParcelIds, others } = request as SettleRequest
-  return wholeParcelIds.length + others.length === 1
+function isAcknowledgementOfOne({ kind, request }: Operation): boolean {
+  if (kind !== 'acknowledge') return false
+  const { wholeBatchIds, others } = request as AcknowledgeRequest
+  return wholeBatchIds.length + others.length === 1
 }
 
 function isCommit(operation: Operation): operation is Operation & { readonly request: CommitRequest } {

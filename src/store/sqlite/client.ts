@@ -1,17 +1,17 @@
 /** The store's interface over the batcher: each method is one operation, or a few steps of one. */
 import type { VaultStore } from '../../vault/vault-store.ts'
-import type { DeadLetter, EventIdentity, NewParcel, Settlement, Store } from '../store.ts'
+import type { DeadLetter, EventIdentity, NewBatch, Acknowledgement, Store } from '../store.ts'
 import type { Batcher } from './batcher.ts'
 import type {
   CommitRequest,
   ExpireStep,
   ResealPosition,
   ResealStep,
-  SeenPosition,
-  SettleRequest,
+  DedupePosition,
+  AcknowledgeRequest,
 } from './protocol.ts'
 
-const FIRST_SEEN: SeenPosition = { table: 'blocks', afterId: 0 }
+const FIRST_SEEN: DedupePosition = { table: 'blocks', afterId: 0 }
 const START_POSITION: ResealPosition = { table: 0, afterId: 0 }
 
 /** All but the size: how it is read differs. */
@@ -19,25 +19,25 @@ export function createStore(batcher: Batcher, close: () => Promise<void>): Omit<
   let resealFrom = START_POSITION
 
   return {
-    commit: (parcel) => batcher.submit('commit', toRequest(parcel)),
-    countRefused: ({ adAccountId, isTest }, refusedCount) =>
-      batcher.submit('countRefused', { adAccountId, isTest, refusedCount }),
-    settle: (settlements) => batcher.submit('settle', toSettleRequest(settlements)),
+    commit: (batch) => batcher.submit('commit', toRequest(batch)),
+    countInvalid: ({ adAccountId, isTest }, invalidCount) =>
+      batcher.submit('countInvalid', { adAccountId, isTest, invalidCount }),
+    acknowledge: (acknowledgements) => batcher.submit('acknowledge', toAcknowledgeRequest(acknowledgements)),
     lease: (request) => batcher.submit('lease', request),
-    release: (parcels) => batcher.submit('release', { parcels }),
+    release: (batches) => batcher.submit('release', { batches }),
     backlog: () => batcher.submit('backlog', undefined),
-    books: (filter) => batcher.submit('books', filter),
+    totals: (filter) => batcher.submit('totals', filter),
     async deadLetters({ limit, ...query }) {
-      const letters: DeadLetter[] = []
+      const deadLetters: DeadLetter[] = []
       let beforeId = query.beforeId ?? Number.MAX_SAFE_INTEGER
-      while (letters.length < limit) {
-        const rest = { ...query, limit: limit - letters.length, beforeId }
+      while (deadLetters.length < limit) {
+        const rest = { ...query, limit: limit - deadLetters.length, beforeId }
         const step = await batcher.submit('deadLetters', rest)
-        letters.push(...step.letters)
+        deadLetters.push(...step.deadLetters)
         if (step.beforeId === undefined) break
         beforeId = step.beforeId
       }
-      return letters
+      return deadLetters
     },
     replay: (request) => batcher.submit('replay', request),
     purge: (request) => batcher.submit('purge', request),
@@ -50,9 +50,9 @@ export function createStore(batcher: Batcher, close: () => Promise<void>): Omit<
     trimDeadLetters: (request) => batcher.submit('trimDeadLetters', request),
     addAudit: (entry) => batcher.submit('addAudit', entry),
     auditTrail: (query) => batcher.submit('auditTrail', query),
-    async forgetSeen(seenBeforeMs) {
-      let after: SeenPosition | undefined = FIRST_SEEN
-      while (after !== undefined) after = await batcher.submit('forgetSeen', { seenBeforeMs, after })
+    async trimDedupe(seenBeforeMs) {
+      let after: DedupePosition | undefined = FIRST_SEEN
+      while (after !== undefined) after = await batcher.submit('trimDedupe', { seenBeforeMs, after })
     },
     async reseal(limit) {
       let step: ResealStep
@@ -79,15 +79,15 @@ export function createVaultStore(batcher: Batcher): VaultStore {
   }
 }
 
-function toRequest(parcel: NewParcel): CommitRequest {
-  const { adAccountId, isTest, payload, events, refusedCount, receivedAtMs } = parcel
+function toRequest(batch: NewBatch): CommitRequest {
+  const { adAccountId, isTest, payload, events, invalidCount, receivedAtMs } = batch
   return {
     adAccountId,
     isTest,
     payload,
     identities: isTest ? [] : identitiesOf(events),
     eventTimesS: events.map(({ eventTimeS }) => eventTimeS),
-    refusedCount,
+    invalidCount,
     receivedAtMs,
   }
 }
@@ -98,15 +98,15 @@ function identitiesOf(events: readonly EventIdentity[]): string[] {
   return identities
 }
 
-function toSettleRequest(settlements: readonly Settlement[]): SettleRequest {
-  const whole = settlements.filter(isWhole)
+function toAcknowledgeRequest(acknowledgements: readonly Acknowledgement[]): AcknowledgeRequest {
+  const whole = acknowledgements.filter(isWhole)
   return {
-    wholeParcelIds: whole.map(({ parcelId }) => parcelId),
-    settledAtMs: whole[0]?.settledAtMs ?? 0,
-    others: whole.length === settlements.length ? [] : settlements.filter((one) => !isWhole(one)),
+    wholeBatchIds: whole.map(({ batchId }) => batchId),
+    acknowledgedAtMs: whole[0]?.acknowledgedAtMs ?? 0,
+    others: whole.length === acknowledgements.length ? [] : acknowledgements.filter((one) => !isWhole(one)),
   }
 }
 
-function isWhole({ delivered, dead }: Settlement): boolean {
+function isWhole({ delivered, dead }: Acknowledgement): boolean {
   return delivered === 'rest' && dead.length === 0
 }

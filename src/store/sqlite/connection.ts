@@ -61,7 +61,7 @@ export function openFile(options: OpenFileOptions): DatabaseSync {
     try {
       setPragmas(db)
       makeTables(db, schema)
-      // Only now is the page size settled.
+      // Only now is the page size acknowledged.
       const pageBytes = Number(readPragma(db, 'page_size'))
       db.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(limitBytes / pageBytes))}`)
       db.exec(`PRAGMA wal_autocheckpoint = ${Math.max(1, Math.floor(walBytes / pageBytes))}`)
@@ -208,14 +208,14 @@ const PLACE_ERRORS: ReadonlySet<number> = new Set([
 ])
 
 /**
- * Measured with one event per parcel, 100 commits at a time: a WAL of 4,000 pages (16 MB) makes a quarter more commits
+ * Measured with one event per batch, 100 commits at a time: a WAL of 4,000 pages (16 MB) makes a quarter more commits
  * per second than SQLite's 1,000, since a page that changed many times is written back once; 16,000 make a tenth more,
  * but take four times the disk, and a start after a crash has to read them. Caches of 8 and
  * 32 MiB could not be told apart, with a million events waiting and as many seen.
  */
 export const WAL_BYTES = 4000 * 4096
 const CACHE_KIB = 8 * 1024
-/** A WAL that one huge batch or a slow disk made larger than so many times its size shrinks to that again. */
+/** A WAL that one huge group or a slow disk made larger than so many times its size shrinks to that again. */
 const WAL_GROWTH = 4
 
 /** Already say what is wrong. */

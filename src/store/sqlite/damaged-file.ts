@@ -34,7 +34,7 @@ const PAGE_BYTES = 4096
 /** Where the first page says how many pages there are. */
 const COUNT_OFFSET = 28
 /** By the number of their columns. */
-const REBUILT_TABLES = { payloads: 5, dead_letters: 12, seen_blocks: 3 } as const
+const REBUILT_TABLES = { payloads: 5, dead_letters: 12, dedupe_blocks: 3 } as const
 
 type Pages = Map<number, Uint8Array>
 

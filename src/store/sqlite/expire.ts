@@ -1,76 +1,76 @@
 /**
- * Makes dead letters of live events that grew too old while their parcels waited, oldest first over all lanes. Leased
- * parcels are their holder's: it looks at their age itself.
+ * Makes dead letters of live events that grew too old while their batches waited, oldest first over all queues. Leased
+ * batches are their holder's: it looks at their age itself.
  */
 import TinyQueue from 'tinyqueue'
-import { EXPIRE_STEP_EVENTS, judgeAge, type WaitingParcel } from '../expiry.ts'
-import { bindParcel } from '../letter.ts'
+import { EXPIRE_STEP_EVENTS, judgeAge, type WaitingBatch } from '../expiry.ts'
+import { bindBatch } from '../dead-letter.ts'
 import type { ExpireRequest } from '../store.ts'
 import { listPositions } from '../bitmap.ts'
 import { prepareRows } from './connection.ts'
 import type { Place } from './leases.ts'
 import type { ExpireStep } from './protocol.ts'
-import type { Queue } from './queue.ts'
-import type { Settling } from './settle.ts'
+import type { QueueTables } from './queue-tables.ts'
+import type { Acknowledgements } from './acknowledge.ts'
 
-/** A waiting parcel with an event that may be too old. */
-type Candidate = Place & WaitingParcel
+/** A waiting batch with an event that may be too old. */
+type Candidate = Place & WaitingBatch
 
 type QueueRow = [
-  parcelId: number,
+  batchId: number,
   oldestEventTimeS: number,
   eventCount: number,
-  settled: Uint8Array | null,
+  acknowledged: Uint8Array | null,
   attempts: number,
   history: string | null,
 ]
 
-export function createExpiry(queue: Queue, settling: Settling): (request: ExpireRequest) => ExpireStep {
-  const { db, lanes, leases, sealer, report } = queue
+export function createExpiry(
+  tables: QueueTables,
+  acknowledgements: Acknowledgements,
+): (request: ExpireRequest) => ExpireStep {
+  const { db, queues, leases, sealer, report } = tables
   const selectNext = prepareRows<QueueRow>(
     db,
-    `SELECT parcel_id, oldest_event_time_s, event_count, settled, attempts, history FROM queue
-     WHERE lane_id = ? AND is_replay = ? AND (oldest_event_time_s, parcel_id) > (?, ?) AND oldest_event_time_s < ?
-     ORDER BY oldest_event_time_s, parcel_id LIMIT 1`,
+    `SELECT batch_id, oldest_event_time_s, event_count, acknowledged, attempts, history FROM batches
+     WHERE queue_id = ? AND is_replay = ? AND (oldest_event_time_s, batch_id) > (?, ?) AND oldest_event_time_s < ?
+     ORDER BY oldest_event_time_s, batch_id LIMIT 1`,
   )
-  const selectSealed = prepareRows<[sealed: Uint8Array]>(
-    db,
-    'SELECT sealed FROM payloads WHERE parcel_id = ?',
-  )
+  const selectSealed = prepareRows<[sealed: Uint8Array]>(db, 'SELECT sealed FROM payloads WHERE batch_id = ?')
   const moveRow = db.prepare(
-    `UPDATE queue SET oldest_event_time_s = ?
-     WHERE lane_id = ? AND is_replay = ? AND oldest_event_time_s = ? AND parcel_id = ?`,
+    `UPDATE batches SET oldest_event_time_s = ?
+     WHERE queue_id = ? AND is_replay = ? AND oldest_event_time_s = ? AND batch_id = ?`,
   )
-  const movePayload = db.prepare('UPDATE payloads SET oldest_event_time_s = ? WHERE parcel_id = ?')
+  const movePayload = db.prepare('UPDATE payloads SET oldest_event_time_s = ? WHERE batch_id = ?')
 
   /** The first one of its line behind this place that nobody holds. */
   function findNext(
-    { laneId, isReplay }: Pick<Place, 'laneId' | 'isReplay'>,
+    { queueId, isReplay }: Pick<Place, 'queueId' | 'isReplay'>,
     oldestEventTimeS: number,
-    after = { oldestEventTimeS: Number.MIN_SAFE_INTEGER, parcelId: 0 },
+    after = { oldestEventTimeS: Number.MIN_SAFE_INTEGER, batchId: 0 },
   ): Candidate | undefined {
-    for (let { oldestEventTimeS: timeS, parcelId } = after; ;) {
-      const row = selectNext.get(laneId, Number(isReplay), timeS, parcelId, oldestEventTimeS)
+    for (let { oldestEventTimeS: timeS, batchId } = after; ;) {
+      const row = selectNext.get(queueId, Number(isReplay), timeS, batchId, oldestEventTimeS)
       if (row === undefined) return undefined
-      ;[parcelId, timeS] = row
-      if (leases.isHeld(parcelId)) continue
-      const [, , eventCount, settled, attempts, history] = row
-      const positions = settled === null ? [] : listPositions(settled)
-      const place = { laneId, isReplay, oldestEventTimeS: timeS }
-      return { ...place, parcelId, eventCount, settled: positions, attempts, history }
+      ;[batchId, timeS] = row
+      if (leases.isHeld(batchId)) continue
+      const [, , eventCount, acknowledged, attempts, history] = row
+      const positions = acknowledged === null ? [] : listPositions(acknowledged)
+      const place = { queueId, isReplay, oldestEventTimeS: timeS }
+      return { ...place, batchId, eventCount, acknowledged: positions, attempts, history }
     }
   }
 
-  /** Of all lanes, the oldest first. */
+  /** Of all queues, the oldest first. */
   function* walk(oldestEventTimeS: number): Generator<Candidate> {
-    lanes.flush()
+    queues.flush()
     const heads = new TinyQueue<Candidate>(
       [],
-      (a, b) => a.oldestEventTimeS - b.oldestEventTimeS || a.parcelId - b.parcelId,
+      (a, b) => a.oldestEventTimeS - b.oldestEventTimeS || a.batchId - b.batchId,
     )
-    for (const laneId of lanes.liveLaneIds()) {
+    for (const queueId of queues.liveQueueIds()) {
       for (const isReplay of [false, true]) {
-        const head = findNext({ laneId, isReplay }, oldestEventTimeS)
+        const head = findNext({ queueId, isReplay }, oldestEventTimeS)
         if (head !== undefined) heads.push(head)
       }
     }
@@ -83,34 +83,38 @@ export function createExpiry(queue: Queue, settling: Settling): (request: Expire
 
   /** Answers how many events of it expired. */
   function expireOne(candidate: Candidate, request: ExpireRequest): number {
-    const { parcelId, laneId, isReplay, oldestEventTimeS, attempts, history } = candidate
-    const lane = lanes.keyOf(laneId)
-    const verdict = judgeAge(
+    const { batchId, queueId, isReplay, oldestEventTimeS, attempts, history } = candidate
+    const queue = queues.keyOf(queueId)
+    const outcome = judgeAge(
       candidate,
-      () => sealer.open(selectSealed.get(parcelId)![0], bindParcel(lane.adAccountId)),
+      () => sealer.open(selectSealed.get(batchId)![0], bindBatch(queue.adAccountId)),
       request,
     )
-    if (verdict === undefined) {
+    if (outcome === undefined) {
       // Left in the store but out of the way, as where it is leased.
-      leases.take(parcelId, { ...candidate, attempts, history })
-      report({ problem: 'parcel_unreadable', lane, parcelId })
+      leases.take(batchId, { ...candidate, attempts, history })
+      report({ problem: 'batch_unreadable', queue, batchId })
       return 0
     }
-    const { settlement, oldestS } = verdict
-    settling.settle({ wholeParcelIds: [], settledAtMs: request.nowMs, others: [settlement] })
+    const { acknowledgement, oldestS } = outcome
+    acknowledgements.acknowledge({
+      wholeBatchIds: [],
+      acknowledgedAtMs: request.nowMs,
+      others: [acknowledgement],
+    })
     if (oldestS !== undefined) {
-      moveRow.run(oldestS, laneId, Number(isReplay), oldestEventTimeS, parcelId)
-      movePayload.run(oldestS, parcelId)
+      moveRow.run(oldestS, queueId, Number(isReplay), oldestEventTimeS, batchId)
+      movePayload.run(oldestS, batchId)
     }
-    return settlement.dead.length
+    return acknowledgement.dead.length
   }
 
   return function expire(request) {
     let expired = 0
-    let seen = 0
+    let dedupe = 0
     for (const candidate of walk(request.oldestEventTimeS)) {
-      if (seen === request.limit || expired >= EXPIRE_STEP_EVENTS) return { expired, hasMore: true }
-      seen += 1
+      if (dedupe === request.limit || expired >= EXPIRE_STEP_EVENTS) return { expired, hasMore: true }
+      dedupe += 1
       expired += expireOne(candidate, request)
     }
     return { expired, hasMore: false }

@@ -1,12 +1,12 @@
 /**
- * Who holds which parcel, in memory only: with SQLite a lease ends with the process that holds it, and by no clock. Only
- * leased parcels are listed, so a long queue costs nothing here. Changes can be undone until they are kept, to follow
+ * Who holds which batch, in memory only: with SQLite a lease ends with the process that holds it, and by no clock. Only
+ * leased batches are listed, so a long queue costs nothing here. Changes can be undone until they are kept, to follow
  * the transaction.
  */
 
-/** Where a parcel's row is in the queue. */
+/** Where a batch's row is in the queue. */
 export interface Place {
-  readonly laneId: number
+  readonly queueId: number
   readonly isReplay: boolean
   readonly oldestEventTimeS: number
 }
@@ -15,17 +15,17 @@ export interface Lease extends Place {
   /** As the store has them. */
   readonly attempts: number
   readonly history: string | null
-  /** Known without a look at the row: from its commit until some of its events are settled. */
+  /** Known without a look at the row: from its commit until some of its events are acknowledged. */
   readonly whole?: { readonly pendingCount: number; readonly sizeBytes: number }
 }
 
 export interface Leases {
-  get(parcelId: number): Lease | undefined
-  isHeld(parcelId: number): boolean
-  take(parcelId: number, lease: Lease): void
-  end(parcelId: number): void
-  /** Some of its events were settled: from now on only the row knows how many are pending. */
-  forgetPending(parcelId: number): void
+  get(batchId: number): Lease | undefined
+  isHeld(batchId: number): boolean
+  take(batchId: number, lease: Lease): void
+  end(batchId: number): void
+  /** Some of its events were acknowledged: from now on only the row knows how many are pending. */
+  forgetPending(batchId: number): void
   /** A point to return to. */
   mark(): number
   undoTo(mark: number): void
@@ -34,34 +34,34 @@ export interface Leases {
 
 export function createLeases(): Leases {
   const leases = new Map<number, Lease>()
-  const journal: { readonly parcelId: number; readonly before: Lease | undefined }[] = []
+  const journal: { readonly batchId: number; readonly before: Lease | undefined }[] = []
 
-  function set(parcelId: number, lease: Lease | undefined): void {
-    journal.push({ parcelId, before: leases.get(parcelId) })
-    put(parcelId, lease)
+  function set(batchId: number, lease: Lease | undefined): void {
+    journal.push({ batchId, before: leases.get(batchId) })
+    put(batchId, lease)
   }
 
-  function put(parcelId: number, lease: Lease | undefined): void {
-    if (lease === undefined) leases.delete(parcelId)
-    else leases.set(parcelId, lease)
+  function put(batchId: number, lease: Lease | undefined): void {
+    if (lease === undefined) leases.delete(batchId)
+    else leases.set(batchId, lease)
   }
 
   return {
-    get: (parcelId) => leases.get(parcelId),
-    isHeld: (parcelId) => leases.has(parcelId),
+    get: (batchId) => leases.get(batchId),
+    isHeld: (batchId) => leases.has(batchId),
     take: set,
-    end: (parcelId) => set(parcelId, undefined),
-    forgetPending(parcelId) {
-      const lease = leases.get(parcelId)
+    end: (batchId) => set(batchId, undefined),
+    forgetPending(batchId) {
+      const lease = leases.get(batchId)
       if (lease?.whole === undefined) return
       const { whole: _, ...rest } = lease
-      set(parcelId, rest)
+      set(batchId, rest)
     },
     mark: () => journal.length,
     undoTo(mark) {
       while (journal.length > mark) {
-        const { parcelId, before } = journal.pop()!
-        put(parcelId, before)
+        const { batchId, before } = journal.pop()!
+        put(batchId, before)
       }
     },
     keep() {

@@ -13,37 +13,37 @@ import type { MasterKeys } from '../../vault/seal.ts'
 import type { VaultStore } from '../../vault/vault-store.ts'
 import type { Store } from '../store.ts'
 import { createWriteWatch, withWriteProblem } from '../write-watch.ts'
-import { RESERVED_BYTES } from './ballast.ts'
-import { createBatcher, type BatchReport } from './batcher.ts'
+import { RESERVED_BYTES } from './reserved-space.ts'
+import { createBatcher, type GroupReport } from './batcher.ts'
 import { createStore, createVaultStore } from './client.ts'
 import type { FromWorker, StoreProblem, ToWorker, TravelError, WorkerSettings } from './protocol.ts'
 import { recoverFile, type RecoverReport } from './recover-file.ts'
-import { findSetAside } from './set-aside.ts'
-import { fromWireAnswer, toWire, type WireBatchAnswer } from './wire.ts'
+import { findQuarantined } from './quarantine.ts'
+import { fromWireAnswer, toWire, type WireGroupAnswer } from './wire.ts'
 import { judgeFailure } from './write-probe.ts'
 
 export interface SqliteOptions {
-  /** The queue's file; the vault's and the ballast stand beside it (`relay.vault.db`, `relay.ballast`). */
+  /** The queue's file; the vault's and the reserved space stand beside it (`relay.vault.db`, `relay.reserved space`). */
   readonly path: string
   readonly masterKeys: MasterKeys
   /** The queue's file never grows past this; commits that would need more reject with STORE_UNAVAILABLE. */
   readonly storeLimitBytes?: number
   /** Disk space that is kept for the day when the disk is full. */
   readonly reservedBytes?: number
-  /** Milliseconds since the epoch, from which the ids of this run's parcels begin. */
+  /** Milliseconds since the epoch, from which the ids of this run's batches begin. */
   readonly openedAtMs?: number
   readonly onProblem?: (problem: StoreProblem) => void
-  readonly onBatch?: (report: BatchReport) => void
+  readonly onGroup?: (report: GroupReport) => void
 }
 
 export interface OpenedSqlite {
   readonly store: Store
   readonly vaultStore: VaultStore
   /**
-   * Brings back what can still be read of a queue that was set aside, by its name; undefined when there is none of that
+   * Brings back what can still be read of a queue that was quarantined, by its name; undefined when there is none of that
    * name. The file is not changed, and what came back once does not come again.
    */
-  salvage(name: string, adAccountIds: readonly string[]): Promise<RecoverReport | undefined>
+  recover(name: string, adAccountIds: readonly string[]): Promise<RecoverReport | undefined>
   /** Finishes what was asked for, writes the WAL back and ends the worker. The same as `store.close`. */
   close(): Promise<void>
 }
@@ -53,7 +53,7 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
   const settings: WorkerSettings = {
     queuePath,
     vaultPath: besideQueue(queuePath, 'vault'),
-    ballastPath: ballastBeside(queuePath),
+    reservedSpacePath: reservedSpaceBeside(queuePath),
     masterKeys: options.masterKeys,
     storeLimitBytes: options.storeLimitBytes ?? Infinity,
     reservedBytes: options.reservedBytes ?? RESERVED_BYTES,
@@ -62,11 +62,11 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
   const onProblem = options.onProblem ?? (() => {})
   const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: settings })
   const post = (message: ToWorker, transfer: ArrayBuffer[] = []) =>
-    worker.postMessage(message.kind === 'batch' ? toWire(message, transfer[0]) : message, transfer)
+    worker.postMessage(message.kind === 'group' ? toWire(message, transfer[0]) : message, transfer)
   const writes = createWriteWatch(judgeFailure)
   const batcher = createBatcher({
     port: { postMessage: post },
-    onBatch: options.onBatch ?? (() => {}),
+    onGroup: options.onGroup ?? (() => {}),
     onWriteFailed: writes.failed,
   })
   writes.probeWith(() => batcher.submit('probeWrite', undefined))
@@ -77,7 +77,7 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
   closed.promise.catch(() => undefined)
   let isClosed = false
 
-  worker.on('message', (message: Exclude<FromWorker, { kind: 'batch' }> | WireBatchAnswer) => {
+  worker.on('message', (message: Exclude<FromWorker, { kind: 'group' }> | WireGroupAnswer) => {
     switch (message.kind) {
       case 'open':
         opened.resolve()
@@ -85,7 +85,7 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
       case 'failed':
         opened.reject(reviveError(message.error))
         break
-      case 'batch':
+      case 'group':
         batcher.receive(fromWireAnswer(message))
         break
       case 'problem':
@@ -134,8 +134,8 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
       size: () => withWriteProblem(writes, () => batcher.submit('size', undefined)),
     },
     vaultStore: createVaultStore(batcher),
-    async salvage(name, adAccountIds) {
-      const path = findSetAside(queuePath, name)
+    async recover(name, adAccountIds) {
+      const path = findQuarantined(queuePath, name)
       const { masterKeys } = options
       if (path === undefined) return undefined
       return recoverFile(batcher, name, { path, masterKeys, adAccountIds })
@@ -149,9 +149,9 @@ function besideQueue(queuePath: string, word: string): string {
   return format({ dir, name: `${name}.${word}`, ext })
 }
 
-function ballastBeside(queuePath: string): string {
+function reservedSpaceBeside(queuePath: string): string {
   const { dir, name } = parse(queuePath)
-  return format({ dir, name, ext: '.ballast' })
+  return format({ dir, name, ext: '.reserved_space' })
 }
 
 const OPENING_ERRORS = [StoreInUse, StoreTooNew, WrongMasterKey, StoreCannotOpen]

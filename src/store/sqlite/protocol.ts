@@ -1,5 +1,5 @@
 /**
- * What the main thread and the store's worker say to each other: operations in batches, one message each way per batch.
+ * What the main thread and the store's worker say to each other: operations in groups, one message each way per group.
  *
  * Payloads travel in one buffer per message that changes hands without a copy; the operations hold views of it. Errors
  * lose their class on the way, so they travel as code and text. How commits are packed for the way is in `wire.ts`.
@@ -9,56 +9,56 @@ import type { KeyRow, VaultChange, VaultRows } from '../../vault/vault-store.ts'
 import type {
   AuditEntry,
   AuditQuery,
-  Books,
+  Totals,
   DeadLetter,
   DeadLetterQuery,
   ExpireRequest,
-  LaneBacklog,
-  LaneKey,
-  LeasedParcel,
+  QueueBacklog,
+  QueueKey,
+  LeasedBatch,
   LeaseRequest,
   PurgeRequest,
   PurgeStep,
   Receipt,
-  ReleasedParcel,
+  ReleasedBatch,
   ReplayRequest,
   ReplayStep,
-  Settlement,
+  Acknowledgement,
   StoreSize,
   TrimRequest,
   TrimStep,
 } from '../store.ts'
 
-/** A `NewParcel` as it travels: flat lists clone far faster than a list of objects. */
-export interface CommitRequest extends LaneKey {
+/** A `NewBatch` as it travels: flat lists clone far faster than a list of objects. */
+export interface CommitRequest extends QueueKey {
   readonly payload: Uint8Array
   /** Event name and event id in turns; empty for test events, which are never compared. */
   readonly identities: readonly string[]
   readonly eventTimesS: readonly number[]
-  readonly refusedCount: number
+  readonly invalidCount: number
   readonly receivedAtMs: number
 }
 
-/** Most parcels are delivered whole: those travel as a flat list of ids. */
-export interface SettleRequest {
-  readonly wholeParcelIds: readonly number[]
+/** Most batches are delivered whole: those travel as a flat list of ids. */
+export interface AcknowledgeRequest {
+  readonly wholeBatchIds: readonly number[]
   /** Of the whole ones. */
-  readonly settledAtMs: number
-  readonly others: readonly Settlement[]
+  readonly acknowledgedAtMs: number
+  readonly others: readonly Acknowledgement[]
 }
 
 export interface ReleaseRequest {
-  readonly parcels: readonly ReleasedParcel[]
+  readonly batches: readonly ReleasedBatch[]
 }
 
-export interface ForgetSeenRequest {
+export interface TrimDedupeRequest {
   readonly seenBeforeMs: number
   /** Where the step before stopped. */
-  readonly after: SeenPosition
+  readonly after: DedupePosition
 }
 
 /** First the blocks, then the table by key. */
-export type SeenPosition =
+export type DedupePosition =
   | { readonly table: 'blocks'; readonly afterId: number }
   | { readonly table: 'tree'; readonly afterKey: Uint8Array }
 
@@ -80,7 +80,7 @@ export interface ResealStep {
 }
 
 export interface DeadLetterPage {
-  readonly letters: readonly DeadLetter[]
+  readonly deadLetters: readonly DeadLetter[]
   /** Where the next step starts; undefined when nothing is left. */
   readonly beforeId: number | undefined
 }
@@ -100,18 +100,18 @@ export interface ExpireStep {
   readonly hasMore: boolean
 }
 
-export interface SalvagedParcel {
+export interface RecoveredBatch {
   /** In the file that it comes from. */
-  readonly parcelId: number
+  readonly batchId: number
   readonly commit: CommitRequest
   readonly attempts: number
   readonly history: string | null
 }
 
-export interface SalvagedLetter {
+export interface RecoveredDeadLetter {
   /** In the file that it comes from. */
-  readonly letterId: number
-  readonly lane: LaneKey
+  readonly deadLetterId: number
+  readonly queue: QueueKey
   readonly eventName: string
   readonly eventId: string
   readonly eventTimeS: number
@@ -125,18 +125,18 @@ export interface SalvagedLetter {
   readonly content: Uint8Array
 }
 
-export interface SalvageSteps {
-  readonly parcels: readonly SalvagedParcel[]
-  readonly letters: readonly SalvagedLetter[]
+export interface RecoverSteps {
+  readonly batches: readonly RecoveredBatch[]
+  readonly deadLetters: readonly RecoveredDeadLetter[]
 }
 
-export interface SalvageRequest extends SalvageSteps {
-  /** The name of the file that was set aside. */
+export interface RecoverRequest extends RecoverSteps {
+  /** The name of the file that was quarantined. */
   readonly file: string
 }
 
-export interface SalvageAnswer {
-  readonly parcels: number
+export interface RecoverAnswer {
+  readonly batches: number
   readonly events: number
   readonly duplicates: number
   readonly deadLetters: number
@@ -145,12 +145,12 @@ export interface SalvageAnswer {
 /** Each operation: what it is given, and what it answers. */
 export interface Operations {
   commit: { request: CommitRequest; answer: Receipt }
-  countRefused: { request: LaneKey & { readonly refusedCount: number }; answer: void }
-  settle: { request: SettleRequest; answer: void }
-  lease: { request: LeaseRequest; answer: readonly LeasedParcel[] }
+  countInvalid: { request: QueueKey & { readonly invalidCount: number }; answer: void }
+  acknowledge: { request: AcknowledgeRequest; answer: void }
+  lease: { request: LeaseRequest; answer: readonly LeasedBatch[] }
   release: { request: ReleaseRequest; answer: void }
-  backlog: { request: undefined; answer: readonly LaneBacklog[] }
-  books: { request: { readonly adAccountId?: string; readonly isTest?: boolean }; answer: Books }
+  backlog: { request: undefined; answer: readonly QueueBacklog[] }
+  totals: { request: { readonly adAccountId?: string; readonly isTest?: boolean }; answer: Totals }
   deadLetters: { request: DeadLetterQuery; answer: DeadLetterPage }
   replay: { request: ReplayRequest; answer: ReplayStep }
   purge: { request: PurgeRequest; answer: PurgeStep }
@@ -159,9 +159,9 @@ export interface Operations {
   addAudit: { request: Omit<AuditEntry, 'id'>; answer: void }
   auditTrail: { request: AuditQuery; answer: readonly AuditEntry[] }
   /** One step; answers where the next one starts, or undefined after the last. */
-  forgetSeen: { request: ForgetSeenRequest; answer: SeenPosition | undefined }
+  trimDedupe: { request: TrimDedupeRequest; answer: DedupePosition | undefined }
   reseal: { request: ResealRequest; answer: ResealStep }
-  salvage: { request: SalvageRequest; answer: SalvageAnswer }
+  recover: { request: RecoverRequest; answer: RecoverAnswer }
   size: { request: undefined; answer: QueueSize }
   /** Writes as much as a post may, and takes it away. */
   probeWrite: { request: undefined; answer: void }
@@ -181,7 +181,7 @@ export interface Operation {
 }
 
 /**
- * `refused`: this operation alone is at fault and would fail again. `unavailable`: the disk is; nothing of the batch's
+ * `refused`: this operation alone is at fault and would fail again. `unavailable`: the disk is; nothing of the group's
  * transaction was taken.
  */
 export type Outcome =
@@ -195,13 +195,13 @@ export interface TravelError {
 }
 
 export type ToWorker =
-  | { readonly kind: 'batch'; readonly operations: readonly Operation[] }
+  | { readonly kind: 'group'; readonly operations: readonly Operation[] }
   | { readonly kind: 'close' }
 
 export type FromWorker =
   | { readonly kind: 'open' }
   | { readonly kind: 'failed'; readonly error: TravelError }
-  | { readonly kind: 'batch'; readonly outcomes: readonly Outcome[]; readonly durationMs: number }
+  | { readonly kind: 'group'; readonly outcomes: readonly Outcome[]; readonly durationMs: number }
   | { readonly kind: 'problem'; readonly problem: StoreProblem }
   | { readonly kind: 'closed'; readonly error: TravelError | undefined }
 
@@ -209,17 +209,17 @@ export type FromWorker =
 export type StoreProblem =
   /** The counter of queued events disagrees with the rows. */
   | {
-      readonly problem: 'books_off'
-      readonly lane: LaneKey
+      readonly problem: 'totals_wrong'
+      readonly queue: QueueKey
       readonly counted: number
       readonly found: number
     }
-  /** A payload that no key opens: its parcel stays in the store and is not sent. */
-  | { readonly problem: 'parcel_unreadable'; readonly lane: LaneKey; readonly parcelId: number }
+  /** A payload that no key opens: its batch stays in the store and is not sent. */
+  | { readonly problem: 'batch_unreadable'; readonly queue: QueueKey; readonly batchId: number }
   /** A dead letter that no key opens: it can be purged, but not replayed. */
-  | { readonly problem: 'letter_unreadable'; readonly lane: LaneKey; readonly letterId: number }
+  | { readonly problem: 'dead_letter_unreadable'; readonly queue: QueueKey; readonly deadLetterId: number }
   /** The queue was corrupt: it lies at `path` now, and a fresh one is in use. */
-  | { readonly problem: 'queue_set_aside'; readonly path: string }
+  | { readonly problem: 'queue_quarantined'; readonly path: string }
   /** PostgreSQL did not confirm a commit, most likely since its synchronous standby is away: posts are refused. */
   | { readonly problem: 'commit_in_doubt' }
   /** Nothing works until the relay starts again. */
@@ -229,7 +229,7 @@ export type StoreProblem =
 export interface WorkerSettings {
   readonly queuePath: string
   readonly vaultPath: string
-  readonly ballastPath: string
+  readonly reservedSpacePath: string
   readonly masterKeys: MasterKeys
   readonly storeLimitBytes: number
   readonly reservedBytes: number

@@ -1,7 +1,7 @@
 /**
- * The queue's file from its opening to its close, and what happens when it turns out to be corrupt: it is set aside by
+ * The queue's file from its opening to its close, and what happens when it turns out to be corrupt: it is quarantined by
  * its name and a fresh one is begun in its place. What was asked for meanwhile is done in the fresh one, since nothing
- * of it was answered: commits are taken, and verdicts on parcels that are gone change nothing.
+ * of it was answered: commits are taken, and outcomes on batches that are gone change nothing.
  *
  * Only a file's content is a reason. A wrong key, a missing right, a newer schema, another process or a full disk are
  * not, nor is a file beside which there is no vault of ours: that was never this relay's queue.
@@ -11,9 +11,9 @@ import type { Sealer } from '../../vault/seal.ts'
 import { closeFile, guardOpening, inspectFile, isDamage, openFile } from './connection.ts'
 import { addCheck, assertKeysOpen } from './key-checks.ts'
 import { toTravelError, type Operation, type Outcome, type StoreProblem } from './protocol.ts'
-import { createQueue, type Queue } from './queue.ts'
+import { createQueueTables, type QueueTables } from './queue-tables.ts'
 import { QUEUE_SCHEMA } from './schema.ts'
-import { finishSetAside, setAside } from './set-aside.ts'
+import { finishQuarantine, quarantine } from './quarantine.ts'
 import { isWalDamaged } from './wal.ts'
 
 export interface QueueFileOptions {
@@ -24,7 +24,7 @@ export interface QueueFileOptions {
   readonly openedAtMs: number
   readonly report: (problem: StoreProblem) => void
   /** Makes of an open queue what runs operations in it. */
-  readonly createRun: (queue: Queue) => RunOperations
+  readonly createRun: (tables: QueueTables) => RunOperations
 }
 
 /** Throws, and has changed nothing, when the file is corrupt. */
@@ -36,7 +36,7 @@ export interface QueueFile {
 }
 
 interface OpenQueue {
-  readonly queue: Queue
+  readonly tables: QueueTables
   readonly run: RunOperations
 }
 
@@ -63,18 +63,18 @@ export function isQueueCorrupt(path: string, sealer: Sealer): boolean {
 export function openQueueFile(options: QueueFileOptions, isOurs: boolean): QueueFile {
   const { path, report } = options
   let lastId = 0
-  let setAsideAtMs = -Infinity
+  let quarantinedAtMs = -Infinity
   let current: OpenQueue | undefined
 
   /** It may be open still: whoever has it open keeps it. */
   function replace(): void {
     const nowMs = Date.now()
-    const newPath = setAside(path, nowMs)
-    setAsideAtMs = performance.now()
-    report({ problem: 'queue_set_aside', path: newPath })
+    const newPath = quarantine(path, nowMs)
+    quarantinedAtMs = performance.now()
+    report({ problem: 'queue_quarantined', path: newPath })
   }
 
-  /** Late verdicts on parcels of the file before must not meet a stranger. */
+  /** Late outcomes on batches of the file before must not meet a stranger. */
   function open(): OpenQueue {
     const openedAtMs = Math.max(lastId === 0 ? options.openedAtMs : Date.now(), Math.ceil(lastId / 1000))
     return openQueue({ ...options, openedAtMs })
@@ -82,7 +82,7 @@ export function openQueueFile(options: QueueFileOptions, isOurs: boolean): Queue
 
   function start(): OpenQueue {
     if (!isOurs) return openQueue(options)
-    finishSetAside(path)
+    finishQuarantine(path)
     if (isQueueCorrupt(path, options.sealer) || isWalDamaged(`${path}-wal`)) replace()
     let isReplaced = false
     const onDamage = () => {
@@ -98,13 +98,13 @@ export function openQueueFile(options: QueueFileOptions, isOurs: boolean): Queue
   }
 
   /** The old file is renamed while it is open: closing takes away a WAL that still has its name. */
-  function giveUp({ queue }: OpenQueue): void {
-    lastId = queue.nextParcelId()
+  function giveUp({ tables }: OpenQueue): void {
+    lastId = tables.nextBatchId()
     // Whatever happens now, it is not asked again.
     current = undefined
     replace()
     try {
-      queue.db.close()
+      tables.db.close()
     } catch {
       // It is corrupt, and nobody waits for it.
     }
@@ -112,7 +112,7 @@ export function openQueueFile(options: QueueFileOptions, isOurs: boolean): Queue
 
   function runInFresh(operations: readonly Operation[]): Outcome[] {
     if (current === undefined) {
-      finishSetAside(path)
+      finishQuarantine(path)
       current = open()
     }
     return current.run(operations)
@@ -124,7 +124,8 @@ export function openQueueFile(options: QueueFileOptions, isOurs: boolean): Queue
       try {
         return runInFresh(operations)
       } catch (error) {
-        if (!isDamage(error) || performance.now() - setAsideAtMs < PAUSE_MS) return failAll(operations, error)
+        if (!isDamage(error) || performance.now() - quarantinedAtMs < PAUSE_MS)
+          return failAll(operations, error)
       }
       try {
         if (current === undefined) replace()
@@ -135,7 +136,7 @@ export function openQueueFile(options: QueueFileOptions, isOurs: boolean): Queue
       }
     },
     close() {
-      if (current !== undefined) closeFile(current.queue.db)
+      if (current !== undefined) closeFile(current.tables.db)
     },
   }
 }
@@ -147,8 +148,8 @@ function openQueue(options: QueueFileOptions & { readonly onDamage?: () => void 
   try {
     return guardOpening(path, () => {
       addCheck(db, sealer)
-      const queue = createQueue({ ...options, db })
-      return { queue, run: createRun(queue) }
+      const tables = createQueueTables({ ...options, db })
+      return { tables, run: createRun(tables) }
     })
   } catch (error) {
     if (isDamage(error)) onDamage()

@@ -7,12 +7,12 @@ import type { RecoverStep } from './recover.ts'
 import type { RecoverSettings } from './recover-thread.ts'
 
 export interface RecoverReport {
-  readonly parcels: number
+  readonly batches: number
   readonly events: number
-  /** Events and letters that are there already, or were delivered. */
+  /** Events and dead letters that are there already, or were delivered. */
   readonly duplicates: number
   readonly deadLetters: number
-  /** Batches and letters that were found, and of which too much is lost. */
+  /** Batches and dead letters that were found, and of which too much is lost. */
   readonly unreadable: number
 }
 
@@ -22,7 +22,7 @@ export async function recoverFile(
   file: string,
   settings: Omit<RecoverSettings, 'folder'>,
 ): Promise<RecoverReport> {
-  const sum = { parcels: 0, events: 0, duplicates: 0, deadLetters: 0, unreadable: 0 }
+  const sum = { batches: 0, events: 0, duplicates: 0, deadLetters: 0, unreadable: 0 }
   const folder = `${settings.path}.recovering`
   // What a process that died left there is of no use.
   await rm(folder, { recursive: true, force: true })
@@ -34,9 +34,9 @@ export async function recoverFile(
       thread.postMessage('next', [])
       const [step] = (await once(thread, 'message')) as [RecoverStep | null]
       if (step === null) return sum
-      const { parcels, letters, unreadable } = step
-      const done = await batcher.submit('salvage', { file, parcels, letters })
-      sum.parcels += done.parcels
+      const { batches, deadLetters, unreadable } = step
+      const done = await batcher.submit('recover', { file, batches, deadLetters })
+      sum.batches += done.batches
       sum.events += done.events
       sum.duplicates += done.duplicates
       sum.deadLetters += done.deadLetters

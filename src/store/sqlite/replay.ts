@@ -1,17 +1,17 @@
 /**
- * Queues dead letters again, or deletes them, one bounded step per transaction: a letter is gone and its parcel is there,
+ * Queues dead letters again, or deletes them, one bounded step per transaction: a dead letter is gone and its batch is there,
  * and both are counted and told in the audit, or none of it.
  */
-import { bytesOfLetter } from '../share.ts'
+import { bytesOfDeadLetter } from '../share.ts'
 import type { PurgeRequest, PurgeStep, ReplayRequest, ReplayStep } from '../store.ts'
 import type { Audit } from './audit.ts'
-import { bindParcel, dedupeKey, openLetter } from '../letter.ts'
+import { bindBatch, dedupeKey, openDeadLetter } from '../dead-letter.ts'
 import { packHistory, unpackHistory } from '../history.ts'
-import type { LetterRow, LetterWalk } from './letter-search.ts'
-import type { Queue } from './queue.ts'
+import type { DeadLetterRow, DeadLetterWalk } from './dead-letter-search.ts'
+import type { QueueTables } from './queue-tables.ts'
 
-export interface LetterTools {
-  readonly walk: LetterWalk
+export interface DeadLetterTools {
+  readonly walk: DeadLetterWalk
   readonly audit: Audit
 }
 
@@ -19,61 +19,61 @@ export interface LetterTools {
 type Fate = 'replayed' | 'duplicate' | 'too_old' | 'unreadable'
 
 export function createReplay(
-  queue: Queue,
-  { walk, audit }: LetterTools,
+  tables: QueueTables,
+  { walk, audit }: DeadLetterTools,
 ): (request: ReplayRequest) => ReplayStep {
-  const { db, lanes, letters, seen, sealer, report } = queue
+  const { db, queues, deadLetters, dedupe, sealer, report } = tables
   const insertQueue = db.prepare(
-    `INSERT INTO queue (lane_id, is_replay, oldest_event_time_s, parcel_id, size_bytes, event_count, pending_count,
+    `INSERT INTO batches (queue_id, is_replay, oldest_event_time_s, batch_id, size_bytes, event_count, pending_count,
        attempts, received_at_ms, history)
-     VALUES ($laneId, 1, $eventTimeS, $parcelId, $sizeBytes, 1, 1, $attempts, $firstSeenAtMs, $history)`,
+     VALUES ($queueId, 1, $eventTimeS, $batchId, $sizeBytes, 1, 1, $attempts, $firstSeenAtMs, $history)`,
   )
   const insertPayload = db.prepare(
-    'INSERT INTO payloads (parcel_id, lane_id, is_replay, oldest_event_time_s, sealed) VALUES (?, ?, 1, ?, ?)',
+    'INSERT INTO payloads (batch_id, queue_id, is_replay, oldest_event_time_s, sealed) VALUES (?, ?, 1, ?, ?)',
   )
 
   /** Answers the bytes of its payload. */
-  function addParcel(row: LetterRow, parcelId: number, json: string, nowMs: number): number {
-    const [, laneId, , , eventTimeS, , , attempts, firstSeenAtMs, , before] = row
-    const { adAccountId } = lanes.keyOf(laneId)
+  function addBatch(row: DeadLetterRow, batchId: number, json: string, nowMs: number): number {
+    const [, queueId, , , eventTimeS, , , attempts, firstSeenAtMs, , before] = row
+    const { adAccountId } = queues.keyOf(queueId)
     const payload = Buffer.from(json, 'utf8')
     const history = packHistory([...unpackHistory(before), { atMs: nowMs, reason: 'replayed' }])
-    insertPayload.run(parcelId, laneId, eventTimeS, sealer.seal(payload, bindParcel(adAccountId)))
+    insertPayload.run(batchId, queueId, eventTimeS, sealer.seal(payload, bindBatch(adAccountId)))
     const sizeBytes = payload.byteLength
-    insertQueue.run({ laneId, eventTimeS, parcelId, sizeBytes, attempts, firstSeenAtMs, history })
+    insertQueue.run({ queueId, eventTimeS, batchId, sizeBytes, attempts, firstSeenAtMs, history })
     return sizeBytes
   }
 
-  function replayOne(row: LetterRow, { oldestEventTimeS, nowMs }: ReplayRequest): Fate {
-    const [letterId, laneId, eventName, eventId, eventTimeS, status] = row
-    const lane = lanes.keyOf(laneId)
-    const { adAccountId, isTest } = lane
+  function replayOne(row: DeadLetterRow, { oldestEventTimeS, nowMs }: ReplayRequest): Fate {
+    const [deadLetterId, queueId, eventName, eventId, eventTimeS, status] = row
+    const queue = queues.keyOf(queueId)
+    const { adAccountId, isTest } = queue
     if (!isTest && eventTimeS < oldestEventTimeS) return 'too_old'
-    const letter = openLetter(sealer, adAccountId, row[11])
-    if (letter === undefined) {
-      report({ problem: 'letter_unreadable', lane, letterId })
+    const deadLetter = openDeadLetter(sealer, adAccountId, row[11])
+    if (deadLetter === undefined) {
+      report({ problem: 'dead_letter_unreadable', queue, deadLetterId })
       return 'unreadable'
     }
-    const parcelId = queue.nextParcelId()
-    letters.remove(letterId, laneId, bytesOfRow(row))
-    if (isTest || seen.add(dedupeKey(adAccountId, eventName, eventId), parcelId, nowMs)) {
-      const bytes = addParcel(row, parcelId, letter.json, nowMs)
-      lanes.count(laneId, { [status]: -1, queued: 1, parcels: 1, bytes })
+    const batchId = tables.nextBatchId()
+    deadLetters.remove(deadLetterId, queueId, bytesOfRow(row))
+    if (isTest || dedupe.add(dedupeKey(adAccountId, eventName, eventId), batchId, nowMs)) {
+      const bytes = addBatch(row, batchId, deadLetter.json, nowMs)
+      queues.count(queueId, { [status]: -1, queued: 1, batches: 1, bytes })
       return 'replayed'
     }
-    lanes.count(laneId, { [status]: -1, duplicate: 1 })
+    queues.count(queueId, { [status]: -1, duplicate: 1 })
     return 'duplicate'
   }
 
   return function replay(request) {
     const { rows, beforeId } = walk(request)
     const counts = { replayed: 0, duplicates: 0, too_old: 0 }
-    const laneIds = new Set<number>()
+    const queueIds = new Set<number>()
     for (const row of rows) {
       const fate = replayOne(row, request)
       if (fate === 'replayed') {
         counts.replayed += 1
-        laneIds.add(row[1])
+        queueIds.add(row[1])
       } else if (fate === 'duplicate') counts.duplicates += 1
       else if (fate === 'too_old') counts.too_old += 1
     }
@@ -83,24 +83,24 @@ export function createReplay(
       replayed: counts.replayed,
       duplicates: counts.duplicates,
       tooOld: counts.too_old,
-      lanes: [...laneIds].map((laneId) => lanes.keyOf(laneId)),
+      queues: [...queueIds].map((queueId) => queues.keyOf(queueId)),
       beforeId,
     }
   }
 }
 
-function bytesOfRow([, , eventName, eventId, , , , , , , history, sealed]: LetterRow): number {
-  return bytesOfLetter({ eventName, eventId, history, sealed })
+function bytesOfRow([, , eventName, eventId, , , , , , , history, sealed]: DeadLetterRow): number {
+  return bytesOfDeadLetter({ eventName, eventId, history, sealed })
 }
 
 /** Also what no key opens. */
 export function createPurge(
-  { letters }: Queue,
-  { walk, audit }: LetterTools,
+  { deadLetters }: QueueTables,
+  { walk, audit }: DeadLetterTools,
 ): (request: PurgeRequest) => PurgeStep {
   return function purge(request) {
     const { rows, beforeId } = walk(request)
-    for (const row of rows) letters.remove(row[0], row[1], bytesOfRow(row))
+    for (const row of rows) deadLetters.remove(row[0], row[1], bytesOfRow(row))
     const { auditId, nowMs } = request
     const purged = rows.length
     return {

@@ -7,15 +7,18 @@ import { KEY_ID_BYTES, KEY_ID_OFFSET, type SealBinding, type Sealer } from '../.
 import { prepareRows } from './connection.ts'
 import { dropOlderChecks, hasOlderChecks } from './key-checks.ts'
 import type { ResealRequest, ResealStep } from './protocol.ts'
-import { bindDeadLetter, bindParcel } from '../letter.ts'
-import type { Queue } from './queue.ts'
+import { bindDeadLetter, bindBatch } from '../dead-letter.ts'
+import type { QueueTables } from './queue-tables.ts'
 
 const STEP_ROWS = 2000
 
-export function createReseal(queue: Queue, vaultDb: DatabaseSync): (request: ResealRequest) => ResealStep {
+export function createReseal(
+  queue: QueueTables,
+  vaultDb: DatabaseSync,
+): (request: ResealRequest) => ResealStep {
   const { db, sealer } = queue
   const tables = [
-    createTableReseal(queue, { name: 'payloads', id: 'parcel_id', bind: bindParcel }),
+    createTableReseal(queue, { name: 'payloads', id: 'batch_id', bind: bindBatch }),
     createTableReseal(queue, { name: 'dead_letters', id: 'id', bind: bindDeadLetter }),
   ]
 
@@ -43,23 +46,23 @@ interface TableStep {
 }
 
 function createTableReseal(
-  { db, lanes, sealer }: Queue,
+  { db, queues, sealer }: QueueTables,
   { name, id, bind }: SealedTable,
 ): (limit: number, afterId: number) => TableStep {
   const stepEnd = prepareRows<[rowId: number]>(
     db,
     `SELECT ${id} FROM ${name} WHERE ${id} > ? ORDER BY ${id} LIMIT 1 OFFSET ${STEP_ROWS - 1}`,
   )
-  const selectOlder = prepareRows<[rowId: number, laneId: number, sealed: Uint8Array]>(
+  const selectOlder = prepareRows<[rowId: number, queueId: number, sealed: Uint8Array]>(
     db,
-    `SELECT ${id}, lane_id, sealed FROM ${name} WHERE ${id} > ? AND ${id} <= ?
+    `SELECT ${id}, queue_id, sealed FROM ${name} WHERE ${id} > ? AND ${id} <= ?
        AND substr(sealed, ${KEY_ID_OFFSET + 1}, ${KEY_ID_BYTES}) <> ? ORDER BY ${id} LIMIT ?`,
   )
   const update = db.prepare(`UPDATE ${name} SET sealed = ? WHERE ${id} = ?`)
   const currentKeyId = Buffer.from(sealer.keyId, 'hex')
 
-  function resealRow(rowId: number, laneId: number, sealed: Uint8Array): boolean {
-    const binding = bind(lanes.keyOf(laneId).adAccountId)
+  function resealRow(rowId: number, queueId: number, sealed: Uint8Array): boolean {
+    const binding = bind(queues.keyOf(queueId).adAccountId)
     let plain: Uint8Array
     try {
       plain = sealer.open(sealed, binding)

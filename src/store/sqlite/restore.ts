@@ -1,62 +1,67 @@
 /**
- * Puts what was salvaged into the queue, one bounded step per transaction: events that are there or were delivered are
- * duplicates, as in any post. What was taken of a file is written down with each step, so that it can be salvaged again
+ * Puts what was recovered into the queue, one bounded step per transaction: events that are there or were delivered are
+ * duplicates, as in any post. What was taken of a file is written down with each step, so that it can be recovered again
  * at any time: nothing of it comes twice, and what could not be read before may come then.
  */
 import { createCommit } from './commit.ts'
 import { unpackHistory } from '../history.ts'
-import type { SalvageAnswer, SalvagedLetter, SalvagedParcel, SalvageRequest } from './protocol.ts'
-import { bindDeadLetter } from '../letter.ts'
-import type { Queue } from './queue.ts'
-import { createSettling } from './settle.ts'
+import type { RecoverAnswer, RecoveredDeadLetter, RecoveredBatch, RecoverRequest } from './protocol.ts'
+import { bindDeadLetter } from '../dead-letter.ts'
+import type { QueueTables } from './queue-tables.ts'
+import { createAcknowledgements } from './acknowledge.ts'
 
-export function createRestore(queue: Queue): (request: SalvageRequest) => SalvageAnswer {
-  const { db, lanes, letters, sealer } = queue
-  const commit = createCommit(queue)
-  const settling = createSettling(queue)
-  const remember = db.prepare('INSERT OR IGNORE INTO salvaged (file, kind, id) VALUES (?, ?, ?)')
+export function createRestore(tables: QueueTables): (request: RecoverRequest) => RecoverAnswer {
+  const { db, queues, deadLetters, sealer } = tables
+  const commit = createCommit(tables)
+  const acknowledgements = createAcknowledgements(tables)
+  const remember = db.prepare('INSERT OR IGNORE INTO recovered (file, kind, id) VALUES (?, ?, ?)')
 
   /** Answers how many of its events were seen before. */
-  function restoreParcel({ commit: request, attempts, history }: SalvagedParcel): number {
-    const { parcelId, duplicates } = commit(request)
-    if (parcelId !== undefined) {
-      settling.release({ parcels: [{ parcelId, attempts, history: readHistory(history) }] })
+  function restoreBatch({ commit: request, attempts, history }: RecoveredBatch): number {
+    const { batchId, duplicates } = commit(request)
+    if (batchId !== undefined) {
+      acknowledgements.release({ batches: [{ batchId, attempts, history: readHistory(history) }] })
     }
     return duplicates.length
   }
 
-  /** In the books it is what it was: received, and rejected or expired. */
-  function restoreLetter(letter: SalvagedLetter): void {
-    const { letterId: _, lane, content, ...rest } = letter
-    const laneId = lanes.idOf(lane)
-    const sealed = sealer.seal(content, bindDeadLetter(lane.adAccountId))
-    letters.add({ ...rest, laneId, sealed })
-    lanes.count(laneId, { received: 1, [letter.status]: 1 })
+  /** In the totals it is what it was: received, and rejected or expired. */
+  function restoreDeadLetter(deadLetter: RecoveredDeadLetter): void {
+    const { deadLetterId: _, queue, content, ...rest } = deadLetter
+    const queueId = queues.idOf(queue)
+    const sealed = sealer.seal(content, bindDeadLetter(queue.adAccountId))
+    deadLetters.add({ ...rest, queueId, sealed })
+    queues.count(queueId, { received: 1, [deadLetter.status]: 1 })
   }
 
   /** Those that were not taken before. */
   function takeNew<Item>(
     file: string,
-    kind: 'parcel' | 'letter',
+    kind: 'batch' | 'dead_letter',
     items: readonly Item[],
     idOf: (item: Item) => number,
   ): Set<Item> {
     return new Set(items.filter((item) => remember.run(file, kind, idOf(item)).changes === 1))
   }
 
-  return function restore({ file, parcels, letters }) {
-    const freshParcels = takeNew(file, 'parcel', parcels, ({ parcelId }) => parcelId)
-    const freshLetters = takeNew(file, 'letter', letters, ({ letterId }) => letterId)
-    const answer = { parcels: 0, events: 0, duplicates: letters.length - freshLetters.size, deadLetters: 0 }
-    for (const parcel of parcels) {
-      const count = parcel.commit.eventTimesS.length
-      const seenBefore = freshParcels.has(parcel) ? restoreParcel(parcel) : count
-      if (seenBefore < count) answer.parcels += 1
+  return function restore({ file, batches, deadLetters }) {
+    const freshBatches = takeNew(file, 'batch', batches, ({ batchId }) => batchId)
+    const freshDeadLetters = takeNew(file, 'dead_letter', deadLetters, ({ deadLetterId }) => deadLetterId)
+    const answer = {
+      batches: 0,
+      events: 0,
+      duplicates: deadLetters.length - freshDeadLetters.size,
+      deadLetters: 0,
+    }
+    for (const batch of batches) {
+      const count = batch.commit.eventTimesS.length
+      const seenBefore = freshBatches.has(batch) ? restoreBatch(batch) : count
+      if (seenBefore < count) answer.batches += 1
       answer.events += count - seenBefore
       answer.duplicates += seenBefore
     }
-    for (const letter of freshLetters) restoreLetter(letter)
-    answer.deadLetters = freshLetters.size
+    for (const deadLetter of freshDeadLetters) restoreDeadLetter(deadLetter)
+    answer.deadLetters = freshDeadLetters.size
     return answer
   }
 }

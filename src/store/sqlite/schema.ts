@@ -1,23 +1,23 @@
 /**
  * The tables of the two files. A change raises the version, and brings the statements that lead from the one before.
  *
- * queue         one narrow row per parcel, in the order in which a lane is leased, replays last: finding, counting and
- *               settling parcels never reads a payload, and needs no second index
- * payloads      appended, read when a parcel is leased, deleted; holds the way back to the queue's row
- * seen_blocks   the keys of live events that were delivered or are queued, with their parcels, as seen-block.ts packs them:
+ * queue         one narrow row per batch, in the order in which a queue is leased, replays last: finding, counting and
+ *               acknowledgements batches never reads a payload, and needs no second index
+ * payloads      appended, read when a batch is leased, deleted; holds the way back to the queue's row
+ * dedupe_blocks   the keys of live events that were delivered or are queued, with their batches, as seen-block.ts packs them:
  *               one row per transaction
  * seen          those that the index in memory had no room for, and those of the relay that knew no blocks
- * lanes         the books, how many parcels and events wait, and the bytes of these payloads and of dead letters
- * dead_letters  ids are never given twice, so that a walk from new to old meets no letter that died after it began;
+ * queues         the totals, how many batches and events wait, and the bytes of these payloads and of dead letters
+ * dead_letters  ids are never given twice, so that a walk from new to old meets no dead letter that died after it began;
  *               no index but the id and the time of death: every search is a walk in bounded steps
  * audit         what operators did; `details` is JSON of ids, filters and counts
- * salvaged      what was taken of which file that was set aside
+ * recovered      what was taken of which file that was quarantined
  * grants        one sealed pair of tokens per consent, for the accounts that name it
  * qualities     what Pinterest last said of an account's events
  *
  * `history` is JSON of [at_ms, reason] pairs, null while there is none: stable words, never a text of Pinterest's.
  */
-import { LETTER_BYTES_SQL } from '../share.ts'
+import { DEAD_LETTER_BYTES_SQL } from '../share.ts'
 import { defineSchema } from './connection.ts'
 
 const META = `
@@ -28,8 +28,8 @@ const META = `
 
 export const QUEUE_SCHEMA = defineSchema(
   `${META}
-  CREATE TABLE lanes (
-    lane_id INTEGER PRIMARY KEY,
+  CREATE TABLE queues (
+    queue_id INTEGER PRIMARY KEY,
     ad_account_id TEXT NOT NULL,
     is_test INTEGER NOT NULL,
     received INTEGER NOT NULL DEFAULT 0,
@@ -38,39 +38,39 @@ export const QUEUE_SCHEMA = defineSchema(
     expired INTEGER NOT NULL DEFAULT 0,
     queued INTEGER NOT NULL DEFAULT 0,
     duplicate INTEGER NOT NULL DEFAULT 0,
-    refused INTEGER NOT NULL DEFAULT 0,
-    parcels INTEGER NOT NULL DEFAULT 0,
+    invalid INTEGER NOT NULL DEFAULT 0,
+    batches INTEGER NOT NULL DEFAULT 0,
     UNIQUE (ad_account_id, is_test)
   ) STRICT;
-  CREATE TABLE queue (
-    lane_id INTEGER NOT NULL,
+  CREATE TABLE batches (
+    queue_id INTEGER NOT NULL,
     is_replay INTEGER NOT NULL,
     oldest_event_time_s INTEGER NOT NULL,
-    parcel_id INTEGER NOT NULL,
+    batch_id INTEGER NOT NULL,
     size_bytes INTEGER NOT NULL,
     event_count INTEGER NOT NULL,
     pending_count INTEGER NOT NULL,
-    settled BLOB,
+    acknowledged BLOB,
     attempts INTEGER NOT NULL,
     received_at_ms INTEGER NOT NULL,
     history TEXT,
-    PRIMARY KEY (lane_id, is_replay, oldest_event_time_s, parcel_id)
+    PRIMARY KEY (queue_id, is_replay, oldest_event_time_s, batch_id)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE payloads (
-    parcel_id INTEGER PRIMARY KEY,
-    lane_id INTEGER NOT NULL,
+    batch_id INTEGER PRIMARY KEY,
+    queue_id INTEGER NOT NULL,
     is_replay INTEGER NOT NULL,
     oldest_event_time_s INTEGER NOT NULL,
     sealed BLOB NOT NULL
   ) STRICT;
-  CREATE TABLE seen (
+  CREATE TABLE dedupe (
     key BLOB PRIMARY KEY,
-    parcel_id INTEGER NOT NULL,
+    batch_id INTEGER NOT NULL,
     seen_at_ms INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE dead_letters (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    lane_id INTEGER NOT NULL,
+    queue_id INTEGER NOT NULL,
     event_name TEXT NOT NULL,
     event_id TEXT NOT NULL,
     event_time_s INTEGER NOT NULL,
@@ -88,26 +88,26 @@ export const QUEUE_SCHEMA = defineSchema(
     action TEXT NOT NULL,
     details TEXT NOT NULL
   ) STRICT;
-  CREATE TABLE salvaged (
+  CREATE TABLE recovered (
     file TEXT NOT NULL,
     kind TEXT NOT NULL,
     id INTEGER NOT NULL,
     PRIMARY KEY (file, kind, id)
   ) STRICT, WITHOUT ROWID`,
   `
-  CREATE TABLE seen_blocks (
+  CREATE TABLE dedupe_blocks (
     block_id INTEGER PRIMARY KEY,
     seen_at_ms INTEGER NOT NULL,
     entries BLOB NOT NULL
   ) STRICT`,
   `
-  ALTER TABLE lanes ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
-  ALTER TABLE lanes ADD COLUMN dead_bytes INTEGER NOT NULL DEFAULT 0;
-  UPDATE lanes SET bytes = found.bytes FROM
-    (SELECT lane_id, SUM(size_bytes) AS bytes FROM queue GROUP BY lane_id) AS found WHERE found.lane_id = lanes.lane_id;
-  UPDATE lanes SET dead_bytes = found.bytes FROM
-    (SELECT lane_id, SUM(${LETTER_BYTES_SQL}) AS bytes FROM dead_letters GROUP BY lane_id) AS found
-    WHERE found.lane_id = lanes.lane_id;
+  ALTER TABLE queues ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE queues ADD COLUMN dead_bytes INTEGER NOT NULL DEFAULT 0;
+  UPDATE queues SET bytes = found.bytes FROM
+    (SELECT queue_id, SUM(size_bytes) AS bytes FROM batches GROUP BY queue_id) AS found WHERE found.queue_id = queues.queue_id;
+  UPDATE queues SET dead_bytes = found.bytes FROM
+    (SELECT queue_id, SUM(${DEAD_LETTER_BYTES_SQL}) AS bytes FROM dead_letters GROUP BY queue_id) AS found
+    WHERE found.queue_id = queues.queue_id;
   CREATE INDEX dead_letters_by_death ON dead_letters (died_at_ms)`,
 )
 

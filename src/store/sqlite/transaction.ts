@@ -1,11 +1,11 @@
 /**
- * Runs a batch of operations in one transaction, and so with one sync of the disk.
+ * Runs a group of operations in one transaction, and so with one sync of the disk.
  *
  *   together ──ok──> all done
  *      │ an operation is at fault            │ the disk is at fault
  *      ▼                                     ▼
  *   apart: a savepoint each,              commits are refused, nothing of them is taken;
- *   only the faulty one is refused        the rest, which may free room, is tried once more without them,
+ *   only the faulty one is refused        the rest, which may free capacity, is tried once more without them,
  *                                         then with the room that can be made, and then one by one: what needs
  *                                         no room must not wait for what does
  *
@@ -17,7 +17,7 @@ import type { VaultStore } from '../../vault/vault-store.ts'
 import { isDamage, isFull, isNoSpace, isPlaceAtFault } from './connection.ts'
 import { toTravelError } from './protocol.ts'
 import type { AnswerOf, Operation, OperationKind, Outcome, RequestOf } from './protocol.ts'
-import type { Queue } from './queue.ts'
+import type { QueueTables } from './queue-tables.ts'
 
 export type Handlers<K extends OperationKind = OperationKind> = {
   [Kind in K]: (request: RequestOf<Kind>) => AnswerOf<Kind>
@@ -31,14 +31,14 @@ const REFUSABLE: ReadonlySet<OperationKind> = new Set(['commit', 'probeWrite'])
 type Perform = (operation: Operation) => Outcome
 
 export interface TransactionOptions {
-  readonly queue: Queue
+  readonly tables: QueueTables
   readonly handlers: Handlers<QueueKind>
   /** The disk is full: frees some of it for what cannot wait, and answers whether it could. */
   readonly makeRoom: () => boolean
 }
 
-export function createTransactions({ queue, handlers, makeRoom }: TransactionOptions) {
-  const { db, lanes, leases, letters, seen } = queue
+export function createTransactions({ tables, handlers, makeRoom }: TransactionOptions) {
+  const { db, queues, leases, deadLetters, dedupe } = tables
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')
   const rollback = db.prepare('ROLLBACK')
@@ -50,22 +50,22 @@ export function createTransactions({ queue, handlers, makeRoom }: TransactionOpt
 
   const apart: Perform = (operation) => {
     const mark = leases.mark()
-    const seenMark = seen.mark()
-    const lettersMark = letters.mark()
+    const dedupeMark = dedupe.mark()
+    const deadLettersMark = deadLetters.mark()
     db.exec('SAVEPOINT operation')
     try {
       const outcome = together(operation)
-      lanes.flush()
-      seen.flush()
+      queues.flush()
+      dedupe.flush()
       db.exec('RELEASE operation')
       return outcome
     } catch (error) {
       if (isPlaceAtFault(error)) throw error
       db.exec('ROLLBACK TO operation; RELEASE operation')
       leases.undoTo(mark)
-      seen.undoTo(seenMark)
-      letters.undoTo(lettersMark)
-      lanes.forget()
+      dedupe.undoTo(dedupeMark)
+      deadLetters.undoTo(deadLettersMark)
+      queues.forget()
       return { status: 'refused', error: toTravelError(error) }
     }
   }
@@ -74,18 +74,18 @@ export function createTransactions({ queue, handlers, makeRoom }: TransactionOpt
     try {
       begin.run()
       const outcomes = operations.map(perform)
-      lanes.flush()
-      seen.flush()
+      queues.flush()
+      dedupe.flush()
       commit.run()
       leases.keep()
-      seen.keep()
-      letters.keep()
+      dedupe.keep()
+      deadLetters.keep()
       return outcomes
     } catch (error) {
       leases.undoTo(0)
-      seen.undoTo(0)
-      letters.undoTo(0)
-      lanes.forget()
+      dedupe.undoTo(0)
+      deadLetters.undoTo(0)
+      queues.forget()
       rollBack()
       throw error
     }
@@ -122,7 +122,7 @@ export function createTransactions({ queue, handlers, makeRoom }: TransactionOpt
     return attempt(operations)
   }
 
-  return function runBatch(operations: readonly Operation[]): Outcome[] {
+  return function runGroup(operations: readonly Operation[]): Outcome[] {
     const others = operations.filter(({ kind }) => !REFUSABLE.has(kind))
     const hasCommits = others.length < operations.length
     const attempted = hasCommits ? attempt(operations) : attemptWithRoom(operations)

@@ -8,7 +8,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import { createSealer, type Sealer } from '../../vault/seal.ts'
 import { createAudit } from './audit.ts'
-import { chooseBallastBytes, createBallast, type Ballast } from './ballast.ts'
+import { chooseReservedBytes, createReservedSpace, type ReservedSpace } from './reserved-space.ts'
 import { runAdmitted } from './admission.ts'
 import { createCommit } from './commit.ts'
 import {
@@ -26,7 +26,7 @@ import {
 import { createExpiry } from './expire.ts'
 import { addCheck, assertKeysOpen } from './key-checks.ts'
 import { createLeasing } from './lease.ts'
-import { createDeadLetterSearch, createLetterWalk } from './letter-search.ts'
+import { createDeadLetterSearch, createDeadLetterWalk } from './dead-letter-search.ts'
 import { packBytes, toTravelError } from './protocol.ts'
 import type {
   AnswerOf,
@@ -44,17 +44,17 @@ import {
   type QueueFile,
   type RunOperations,
 } from './queue-file.ts'
-import type { Queue } from './queue.ts'
+import type { QueueTables } from './queue-tables.ts'
 import { createPurge, createReplay } from './replay.ts'
 import { createReseal } from './reseal.ts'
 import { createRestore } from './restore.ts'
-import { createRoom } from './room.ts'
+import { createCapacity } from './capacity.ts'
 import { VAULT_SCHEMA } from './schema.ts'
-import { createSettling } from './settle.ts'
+import { createAcknowledgements } from './acknowledge.ts'
 import { createTransactions, type Handlers, type QueueKind } from './transaction.ts'
 import { createVaultHandlers, type VaultKind } from './vault.ts'
 import { createWriteProbe } from './write-probe.ts'
-import { fromWire, toWireAnswer, type WireBatch } from './wire.ts'
+import { fromWire, toWireAnswer, type WireGroup } from './wire.ts'
 
 const port = parentPort!
 start(workerData as WorkerSettings)
@@ -71,15 +71,15 @@ function start(settings: WorkerSettings): void {
 
 interface Files {
   readonly vaultDb: DatabaseSync
-  readonly ballast: Ballast
+  readonly reservedSpace: ReservedSpace
   readonly queueFile: QueueFile
 }
 
 /** Both files are looked at before either is touched; last opened, first closed when the second one fails. */
 function openFiles(settings: WorkerSettings): Files {
-  const { queuePath, vaultPath, ballastPath, masterKeys, storeLimitBytes, openedAtMs } = settings
+  const { queuePath, vaultPath, reservedSpacePath, masterKeys, storeLimitBytes, openedAtMs } = settings
   const sealer = createSealer(masterKeys)
-  const report: Queue['report'] = (problem) => send({ kind: 'problem', problem })
+  const report: QueueTables['report'] = (problem) => send({ kind: 'problem', problem })
 
   function inspectFiles(): boolean {
     const isOurs = inspectVault(vaultPath, sealer)
@@ -90,18 +90,18 @@ function openFiles(settings: WorkerSettings): Files {
   }
 
   function openAll(isOurs: boolean): Files {
-    const [ballast, ballastBytes] = guardOpening(vaultPath, () => {
+    const [reservedSpace, reservedBytes] = guardOpening(vaultPath, () => {
       mkdirSync(dirname(queuePath), { recursive: true, mode: 0o700 })
-      const bytes = chooseBallastBytes(dirname(queuePath), settings.reservedBytes)
-      return [createBallast(ballastPath, bytes), bytes] as const
+      const bytes = chooseReservedBytes(dirname(queuePath), settings.reservedBytes)
+      return [createReservedSpace(reservedSpacePath, bytes), bytes] as const
     })
     const vaultDb = openFile({ path: vaultPath, schema: VAULT_SCHEMA, limitBytes: Infinity })
     try {
       addCheck(vaultDb, sealer)
-      const createRun = (queue: Queue) => createQueueRun(queue, vaultDb, ballast, settings)
-      const walBytes = chooseWalBytes(ballastBytes, storeLimitBytes)
+      const createRun = (tables: QueueTables) => createQueueRun(tables, vaultDb, reservedSpace, settings)
+      const walBytes = chooseWalBytes(reservedBytes, storeLimitBytes)
       const options = { path: queuePath, limitBytes: storeLimitBytes, walBytes, sealer, openedAtMs, report }
-      return { vaultDb, ballast, queueFile: openQueueFile({ ...options, createRun }, isOurs) }
+      return { vaultDb, reservedSpace, queueFile: openQueueFile({ ...options, createRun }, isOurs) }
     } catch (error) {
       closeFile(vaultDb)
       throw error
@@ -113,7 +113,7 @@ function openFiles(settings: WorkerSettings): Files {
     return open()
   } catch (error) {
     // A start on a full disk: what is queued has to leave all the same.
-    if (!isNoSpace(error) || !createBallast(ballastPath, 0).giveUp('all')) throw error
+    if (!isNoSpace(error) || !createReservedSpace(reservedSpacePath, 0).giveUp('all')) throw error
     return open()
   }
 }
@@ -127,34 +127,34 @@ function inspectVault(vaultPath: string, sealer: Sealer): boolean {
   })
 }
 
-/** Written back in time to find room where the ballast was, and no large part of a small store. */
-function chooseWalBytes(ballastBytes: number, storeLimitBytes: number): number {
-  return Math.min(WAL_BYTES, ballastBytes * 0.7, storeLimitBytes / 16)
+/** Written back in time to find room where the reserved space was, and no large part of a small store. */
+function chooseWalBytes(reservedBytes: number, storeLimitBytes: number): number {
+  return Math.min(WAL_BYTES, reservedBytes * 0.7, storeLimitBytes / 16)
 }
 
-/** Runs a batch's operations on the queue: what it has no room for is refused, the rest is done. */
+/** Runs a group's operations on the queue: what it has no room for is refused, the rest is done. */
 function createQueueRun(
-  queue: Queue,
+  tables: QueueTables,
   vaultDb: DatabaseSync,
-  ballast: Ballast,
+  reservedSpace: ReservedSpace,
   { queuePath, storeLimitBytes }: WorkerSettings,
 ): RunOperations {
-  const room = createRoom(queue, queuePath, storeLimitBytes)
+  const capacity = createCapacity(tables, queuePath, storeLimitBytes)
   const size = (): QueueSize => {
-    ballast.keep()
-    return room.size()
+    reservedSpace.keep()
+    return capacity.size()
   }
   const makeRoom = () => {
-    if (!ballast.giveUp('most')) return false
-    writeBackWal(queue.db)
+    if (!reservedSpace.giveUp('most')) return false
+    writeBackWal(tables.db)
     return true
   }
-  const handlers = createQueueHandlers(queue, vaultDb, size)
-  const transact = createTransactions({ queue, handlers, makeRoom })
-  return (operations) => runAdmitted(operations, room, transact)
+  const handlers = createQueueHandlers(tables, vaultDb, size)
+  const transact = createTransactions({ tables, handlers, makeRoom })
+  return (operations) => runAdmitted(operations, capacity, transact)
 }
 
-function serve({ vaultDb, ballast, queueFile }: Files): void {
+function serve({ vaultDb, reservedSpace, queueFile }: Files): void {
   const vaultHandlers = createVaultHandlers(vaultDb)
 
   function runVault(kind: VaultKind, request: unknown): Outcome {
@@ -163,25 +163,25 @@ function serve({ vaultDb, ballast, queueFile }: Files): void {
       return { status: 'done', answer: handle(request) }
     } catch (error) {
       // An operator's change, such as a new token, may be what lets the queue drain.
-      if (isNoSpace(error) && ballast.giveUp('most')) return runVault(kind, request)
+      if (isNoSpace(error) && reservedSpace.giveUp('most')) return runVault(kind, request)
       return { status: isPlaceAtFault(error) ? 'unavailable' : 'refused', error: toTravelError(error) }
     }
   }
 
-  function runBatch(operations: readonly Operation[]): Outcome[] {
+  function runGroup(operations: readonly Operation[]): Outcome[] {
     const queued = queueFile.run(operations.filter(({ kind }) => !(kind in vaultHandlers))).values()
     return operations.map(({ kind, request }) =>
       kind in vaultHandlers ? runVault(kind as VaultKind, request) : queued.next().value!,
     )
   }
 
-  port.on('message', (message: Exclude<ToWorker, { kind: 'batch' }> | WireBatch) => {
+  port.on('message', (message: Exclude<ToWorker, { kind: 'group' }> | WireGroup) => {
     switch (message.kind) {
-      case 'batch': {
+      case 'group': {
         const startedAt = performance.now()
-        const outcomes = runBatch(fromWire(message).operations)
+        const outcomes = runGroup(fromWire(message).operations)
         const { packed, buffer } = packPayloads(outcomes)
-        send({ kind: 'batch', outcomes: packed, durationMs: performance.now() - startedAt }, [buffer])
+        send({ kind: 'group', outcomes: packed, durationMs: performance.now() - startedAt }, [buffer])
         break
       }
       case 'close':
@@ -193,50 +193,50 @@ function serve({ vaultDb, ballast, queueFile }: Files): void {
 }
 
 function createQueueHandlers(
-  queue: Queue,
+  tables: QueueTables,
   vaultDb: DatabaseSync,
   size: () => QueueSize,
 ): Handlers<QueueKind> {
-  const { lanes, letters, seen } = queue
-  const settling = createSettling(queue)
-  const walk = createLetterWalk(queue.db)
-  const audit = createAudit(queue.db)
+  const { queues, deadLetters, dedupe } = tables
+  const acknowledgements = createAcknowledgements(tables)
+  const walk = createDeadLetterWalk(tables.db)
+  const audit = createAudit(tables.db)
   return {
-    commit: createCommit(queue),
-    countRefused: (request) => lanes.count(lanes.idOf(request), { refused: request.refusedCount }),
-    ...settling,
-    lease: createLeasing(queue),
+    commit: createCommit(tables),
+    countInvalid: (request) => queues.count(queues.idOf(request), { invalid: request.invalidCount }),
+    ...acknowledgements,
+    lease: createLeasing(tables),
     backlog() {
-      lanes.flush()
-      return lanes.backlog()
+      queues.flush()
+      return queues.backlog()
     },
-    books(filter) {
-      lanes.flush()
-      return lanes.books(filter)
+    totals(filter) {
+      queues.flush()
+      return queues.totals(filter)
     },
-    deadLetters: createDeadLetterSearch(queue, walk),
-    replay: createReplay(queue, { walk, audit }),
-    purge: createPurge(queue, { walk, audit }),
-    expire: createExpiry(queue, settling),
-    trimDeadLetters: (request) => letters.trim(request),
+    deadLetters: createDeadLetterSearch(tables, walk),
+    replay: createReplay(tables, { walk, audit }),
+    purge: createPurge(tables, { walk, audit }),
+    expire: createExpiry(tables, acknowledgements),
+    trimDeadLetters: (request) => deadLetters.trim(request),
     addAudit: (entry) => void audit.add(entry),
     auditTrail: (query) => audit.trail(query),
-    forgetSeen: ({ seenBeforeMs, after }) => seen.forgetStep(seenBeforeMs, after),
-    reseal: createReseal(queue, vaultDb),
-    salvage: createRestore(queue),
+    trimDedupe: ({ seenBeforeMs, after }) => dedupe.forgetStep(seenBeforeMs, after),
+    reseal: createReseal(tables, vaultDb),
+    recover: createRestore(tables),
     size,
-    probeWrite: createWriteProbe(queue.db),
+    probeWrite: createWriteProbe(tables.db),
   }
 }
 
 /** Leased payloads leave in one buffer that changes hands. */
 function packPayloads(outcomes: readonly Outcome[]): { packed: readonly Outcome[]; buffer: ArrayBuffer } {
-  const parcels = outcomes.flatMap((outcome) => {
+  const batches = outcomes.flatMap((outcome) => {
     const isLeased = outcome.status === 'done' && Array.isArray(outcome.answer)
     return isLeased ? (outcome.answer as readonly object[]).filter(hasPayload) : []
   })
-  const { views, buffer } = packBytes(parcels.map(({ payload }) => payload))
-  for (const [index, parcel] of parcels.entries()) parcel.payload = views[index]!
+  const { views, buffer } = packBytes(batches.map(({ payload }) => payload))
+  for (const [index, batch] of batches.entries()) batch.payload = views[index]!
   return { packed: outcomes, buffer }
 }
 
@@ -257,5 +257,5 @@ function close(closings: readonly (() => void)[]) {
 }
 
 function send(message: FromWorker, transfer: ArrayBuffer[] = []): void {
-  port.postMessage(message.kind === 'batch' ? toWireAnswer(message) : message, transfer)
+  port.postMessage(message.kind === 'group' ? toWireAnswer(message) : message, transfer)
 }

@@ -18,15 +18,15 @@ export function judgeFailure({ code }: TravelError): WriteProblem | undefined {
   }
 }
 
-/** No parcel has this id. It is gone with the same commit, but its pages are written to the WAL. */
+/** No batch has this id. It is gone with the same commit, but its pages are written to the WAL. */
 const PROBE_ID = -1
 
 export function createWriteProbe(db: DatabaseSync): () => void {
   const insert = db.prepare(
-    `INSERT INTO payloads (parcel_id, lane_id, is_replay, oldest_event_time_s, sealed)
+    `INSERT INTO payloads (batch_id, queue_id, is_replay, oldest_event_time_s, sealed)
      VALUES (${PROBE_ID}, 0, 0, 0, zeroblob(${PROBE_BYTES}))`,
   )
-  const remove = db.prepare(`DELETE FROM payloads WHERE parcel_id = ${PROBE_ID}`)
+  const remove = db.prepare(`DELETE FROM payloads WHERE batch_id = ${PROBE_ID}`)
   return () => {
     insert.run()
     remove.run()

@@ -1,6 +1,6 @@
 /** Token buckets that replicas share: never more than the limit, whoever holds tokens how long. */
 import t from 'tap'
-import { emptyBucket, refill, take } from '../../../src/budget/bucket.ts'
+import { emptyBucket, refill, take } from '../../../src/limits/bucket.ts'
 import { exchangeOne } from '../../../src/store/postgres/buckets.ts'
 import type { BucketRequest } from '../../../src/store/shared.ts'
 import { startPostgres } from '../../support/postgres.ts'
@@ -10,7 +10,7 @@ import fc from '../../support/fast-check.ts'
 const CAPACITY = 10
 const REFILL = 60
 const ask = (change: Partial<BucketRequest>): BucketRequest => ({
-  kind: 'guard',
+  kind: 'call_limiter',
   adAccountId: '1',
   capacity: CAPACITY,
   refillPerMinute: REFILL,
@@ -115,12 +115,12 @@ t.test('who has to wait comes back for a lot, not for each token', async (t) => 
 const server = await startPostgres()
 t.teardown(() => server.close())
 
-t.test('a door begins full, a guard empty', async (t) => {
+t.test('a post limiter begins full, a call limiter empty', async (t) => {
   const { shared } = await (await layGround(t, server)).open()
   const grants = await shared.exchange([
-    ask({ kind: 'door', wanted: 4 }),
+    ask({ kind: 'post_limiter', wanted: 4 }),
     ask({ wanted: 4 }),
-    ask({ kind: 'door', adAccountId: '2', wanted: 40 }),
+    ask({ kind: 'post_limiter', adAccountId: '2', wanted: 40 }),
   ])
   t.match(grants, [{ granted: 4, waitMs: 0 }, { granted: 0 }, { granted: CAPACITY }])
   t.ok(grants[1]!.waitMs > 0 && grants[1]!.waitMs <= 1000)
@@ -129,7 +129,7 @@ t.test('a door begins full, a guard empty', async (t) => {
 t.test('replicas share a bucket; what is used makes no room at once, what is given back does', async (t) => {
   const ground = await layGround(t, server)
   const [one, two] = [await ground.open(), await ground.open()]
-  const still = { kind: 'door', refillPerMinute: 0 } as const
+  const still = { kind: 'post_limiter', refillPerMinute: 0 } as const
   const get = async (replica: typeof one, change: Partial<BucketRequest>) =>
     (await replica.shared.exchange([ask({ ...still, ...change })]))[0]!.granted
   const both = await Promise.all([get(one, { wanted: 7 }), get(two, { wanted: 7 })] as const)
@@ -150,7 +150,9 @@ t.test('many replicas ask for many accounts at once, and together get no more th
       [0, 1, 2].map(async () => {
         const order = n === 1 ? accounts.toReversed() : accounts
         const grants = await shared.exchange(
-          order.map((adAccountId) => ask({ kind: 'door', adAccountId, wanted: 3, refillPerMinute: 0 })),
+          order.map((adAccountId) =>
+            ask({ kind: 'post_limiter', adAccountId, wanted: 3, refillPerMinute: 0 }),
+          ),
         )
         return grants.reduce((sum, grant) => sum + grant.granted, 0)
       }),
@@ -165,17 +167,21 @@ t.test('many replicas ask for many accounts at once, and together get no more th
 t.test('tokens of a dead replica stay counted for minutes, and are then there again', async (t) => {
   const ground = await layGround(t, server)
   const doomed = await ground.open({ name: 'doomed' })
-  await doomed.shared.exchange([ask({ kind: 'door', wanted: 8, refillPerMinute: 60_000 })])
+  await doomed.shared.exchange([ask({ kind: 'post_limiter', wanted: 8, refillPerMinute: 60_000 })])
   await doomed.close()
   const first = await ground.open()
-  const [soon] = await first.shared.exchange([ask({ kind: 'door', wanted: 10, refillPerMinute: 60_000 })])
+  const [soon] = await first.shared.exchange([
+    ask({ kind: 'post_limiter', wanted: 10, refillPerMinute: 60_000 }),
+  ])
   t.equal(soon!.granted, 2)
-  await first.shared.exchange([ask({ kind: 'door', unused: 2, refillPerMinute: 60_000 })])
+  await first.shared.exchange([ask({ kind: 'post_limiter', unused: 2, refillPerMinute: 60_000 })])
   await ground.ask(
     `UPDATE pinrelay.owners SET dead_at = clock_timestamp() - interval '301 seconds' WHERE name = 'doomed'`,
   )
   const second = await ground.open()
   await ground.ask('SELECT pg_sleep(0.02)')
-  const [later] = await second.shared.exchange([ask({ kind: 'door', wanted: 10, refillPerMinute: 60_000 })])
+  const [later] = await second.shared.exchange([
+    ask({ kind: 'post_limiter', wanted: 10, refillPerMinute: 60_000 }),
+  ])
   t.equal(later!.granted, 10)
 })

@@ -4,7 +4,7 @@ import pg from 'pg'
 import t from 'tap'
 import { TRIM_LOCK } from '../../../src/store/postgres/trim.ts'
 import { startPostgres } from '../../support/postgres.ts'
-import { makeDead, makeParcel, NOW_MS } from '../parcels.ts'
+import { makeDead, makeBatch, NOW_MS } from '../batches.ts'
 import { layGround } from './ground.ts'
 
 const server = await startPostgres()
@@ -14,21 +14,21 @@ t.test('the bytes of what an older relay buried are counted', async (t) => {
   const ground = await layGround(t, server)
   const first = await ground.open()
   for (const adAccountId of ['1', '2']) {
-    const { parcelId } = await first.store.commit(makeParcel(['a', 'b'], { adAccountId }))
+    const { batchId } = await first.store.commit(makeBatch(['a', 'b'], { adAccountId }))
     const dead = [makeDead(0), makeDead(1)]
-    await first.store.settle([{ parcelId: parcelId!, delivered: [], dead, settledAtMs: NOW_MS }])
+    await first.store.acknowledge([{ batchId: batchId!, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
   }
-  const books = await first.store.books({})
+  const totals = await first.store.totals({})
   const { deadLetterBytes } = await first.store.size()
   t.ok(deadLetterBytes > 0)
   await first.close()
 
   await ground.ask('DROP INDEX pinrelay.dead_letters_by_death')
-  await ground.ask('ALTER TABLE pinrelay.books DROP COLUMN dead_bytes')
+  await ground.ask('ALTER TABLE pinrelay.totals DROP COLUMN dead_bytes')
   await ground.ask('UPDATE pinrelay.schema_version SET version = 1')
   const { store } = await ground.open()
   t.match(await store.size(), { deadLetterBytes })
-  t.same(await store.books({}), books)
+  t.same(await store.totals({}), totals)
   t.match(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 1, limit: 9 }), { tooOld: 4 })
   t.match(await store.size(), { deadLetterBytes: 0 })
 })
@@ -37,12 +37,12 @@ t.test('what was seen is vacuumed early, also in the tables of an older relay', 
   const ground = await layGround(t, server)
   const options = () =>
     ground.ask<{ reloptions: string[] | null }>(
-      "SELECT reloptions FROM pg_class WHERE oid = 'pinrelay.seen'::regclass",
+      "SELECT reloptions FROM pg_class WHERE oid = 'pinrelay.dedupe'::regclass",
     )
   const wanted = [{ reloptions: ['autovacuum_vacuum_scale_factor=0.02'] }]
   await (await ground.open()).close()
   t.same(await options(), wanted)
-  await ground.ask('ALTER TABLE pinrelay.seen RESET (autovacuum_vacuum_scale_factor)')
+  await ground.ask('ALTER TABLE pinrelay.dedupe RESET (autovacuum_vacuum_scale_factor)')
   await ground.ask('UPDATE pinrelay.schema_version SET version = 2')
   await ground.open()
   t.same(await options(), wanted)
@@ -52,7 +52,7 @@ t.test('an account is over its share whichever replica took its posts, and refus
   const ground = await layGround(t, server)
   const limit = { storeLimitBytes: 200_000 }
   const [one, two] = [await ground.open(limit), await ground.open(limit)]
-  const post = (adAccountId: string, n: number) => makeParcel([`${n}-${'x'.repeat(5000)}`], { adAccountId })
+  const post = (adAccountId: string, n: number) => makeBatch([`${n}-${'x'.repeat(5000)}`], { adAccountId })
   for (let n = 0, isOver = false; !isOver; n++) {
     isOver = await one.store.commit(post('1', n)).then(
       () => false,
@@ -75,8 +75,8 @@ t.test(
     const { store } = await ground.open({ storeLimitBytes: 20_000 })
     const ids = ['a', 'b', 'c']
     const dead = ids.map((_, index) => ({ ...makeDead(index), message: 'x'.repeat(1000) }))
-    const { parcelId } = await store.commit(makeParcel(ids))
-    await store.settle([{ parcelId: parcelId!, delivered: [], dead, settledAtMs: NOW_MS }])
+    const { batchId } = await store.commit(makeBatch(ids))
+    await store.acknowledge([{ batchId: batchId!, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
     const other = new pg.Client(ground.url)
     await other.connect()
     t.teardown(() => other.end())
@@ -94,8 +94,8 @@ t.test('what was purged in the same transaction need not be deleted for room', a
   const { store } = await ground.open({ storeLimitBytes: 20_000 })
   const ids = ['a', 'b']
   const dead = ids.map((_, index) => ({ ...makeDead(index), message: 'x'.repeat(1000) }))
-  const { parcelId } = await store.commit(makeParcel(ids))
-  await store.settle([{ parcelId: parcelId!, delivered: [], dead, settledAtMs: NOW_MS }])
+  const { batchId } = await store.commit(makeBatch(ids))
+  await store.acknowledge([{ batchId: batchId!, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
   const [newest] = await store.deadLetters({ limit: 1 })
   const [, step] = await Promise.all([
     store.purge({ ids: [newest!.id], limit: 1, nowMs: NOW_MS }),
@@ -113,8 +113,8 @@ t.test('a step of trimming keeps to its limit, whatever plan the server chooses'
   }
   const { store } = await ground.open()
   const ids = ['a', 'b', 'c', 'd', 'e']
-  const { parcelId } = await store.commit(makeParcel(ids))
+  const { batchId } = await store.commit(makeBatch(ids))
   const dead = ids.map((_, index) => makeDead(index))
-  await store.settle([{ parcelId: parcelId!, delivered: [], dead, settledAtMs: NOW_MS }])
+  await store.acknowledge([{ batchId: batchId!, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
   t.match(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 1, limit: 2 }), { tooOld: 2 })
 })

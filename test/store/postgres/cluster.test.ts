@@ -9,7 +9,7 @@ import { rawEvent } from '../../support/events.ts'
 import { startPostgres } from '../../support/postgres.ts'
 import { ACCOUNT, setUp } from '../../support/relay.ts'
 import { mountSmallDisk } from '../../support/small-disk.ts'
-import { makeParcel, NOW_MS } from '../parcels.ts'
+import { makeBatch, NOW_MS } from '../batches.ts'
 import { giveTo, makeCertificate, startCluster, startStandby } from './cluster.ts'
 
 const skip = debianPostgresMissing()
@@ -66,48 +66,48 @@ void t.test(
     await cluster.reload({ synchronous_standby_names: 'absent' })
     t.teardown(() => cluster.reload({ synchronous_standby_names: '' }))
 
-    const events = makeParcel(['in doubt'])
+    const events = makeBatch(['in doubt'])
     await Promise.all([t.rejects(store.commit(events), unavailable), cancelWait()])
     t.match(problems, [{ problem: 'commit_in_doubt' }])
     // It has to find out first what became of the one before, and that waits as well.
-    await Promise.all([t.rejects(store.commit(makeParcel(['next'])), unavailable), cancelWait()])
+    await Promise.all([t.rejects(store.commit(makeBatch(['next'])), unavailable), cancelWait()])
     const row = { keyId: 'k', label: '', adAccountIds: [], keyHash: Buffer.alloc(32), createdAtMs: NOW_MS }
     await Promise.all([t.rejects(vaultStore.putKey(row), unavailable), cancelWait()])
     const change = vaultStore.exclusively(async () => vaultStore.deleteKey('none'))
     await Promise.all([t.rejects(change, unavailable), cancelWait()])
     await Promise.all([t.rejects(vaultStore.claim('one'), unavailable), cancelWait()])
-    const gate = { status: 'open', reason: '', forMs: 0 } as const
-    const lane = { adAccountId: '1', isTest: false }
-    await Promise.all([t.rejects(shared.putGate(lane, gate), unavailable), cancelWait()])
+    const breaker = { status: 'open', reason: '', forMs: 0 } as const
+    const queue = { adAccountId: '1', isTest: false }
+    await Promise.all([t.rejects(shared.putBreaker(queue, breaker), unavailable), cancelWait()])
     const tokens = { capacity: 9, refillPerMinute: 9, wanted: 1, holding: 0, unused: 0 }
-    const bucket = { kind: 'door' as const, adAccountId: '1', ...tokens }
+    const bucket = { kind: 'post_limiter' as const, adAccountId: '1', ...tokens }
     await Promise.all([t.rejects(shared.exchange([bucket]), unavailable), cancelWait()])
-    const settled = store.countRefused(lane, 3)
+    const acknowledged = store.countInvalid(queue, 3)
     await cancelWait()
     t.match(await store.size(), { isWritable: false }, 'and it is not ready')
 
     await cluster.reload({ synchronous_standby_names: '' })
-    await t.resolves(settled, 'tried again until it was written')
+    await t.resolves(acknowledged, 'tried again until it was written')
     t.match(
       await store.commit(events),
-      { parcelId: undefined, pendingDuplicates: 1 },
+      { batchId: undefined, pendingDuplicates: 1 },
       'it was kept all the same',
     )
-    t.match(await store.books({}), { received: 2, queued: 1, duplicate: 1, refused: 3 })
+    t.match(await store.totals({}), { received: 2, queued: 1, duplicate: 1, invalid: 3 })
     await until(async () => (await store.size()).isWritable)
   },
 )
 
 void t.test('nor where nobody ends the wait but a time limit of the relay', { skip }, async (t) => {
   const database = await cluster.createDatabase()
-  const { store } = await open(t, `${cluster.base}/${database}`, { batchStatementMs: 500 })
+  const { store } = await open(t, `${cluster.base}/${database}`, { commitStatementMs: 500 })
   await cluster.reload({ synchronous_standby_names: 'absent' })
   t.teardown(() => cluster.reload({ synchronous_standby_names: '' }))
-  await t.rejects(store.commit(makeParcel(['late'])), { code: 'STORE_UNAVAILABLE' })
+  await t.rejects(store.commit(makeBatch(['late'])), { code: 'STORE_UNAVAILABLE' })
   t.match(await store.size(), { isWritable: false }, 'and it is not ready')
   await cluster.reload({ synchronous_standby_names: '' })
-  await until(() => isTaken(store.commit(makeParcel(['late']))))
-  t.match(await store.books({}), { received: 2, queued: 1, duplicate: 1 })
+  await until(() => isTaken(store.commit(makeBatch(['late']))))
+  t.match(await store.totals({}), { received: 2, queued: 1, duplicate: 1 })
 })
 
 void t.test(
@@ -116,14 +116,14 @@ void t.test(
   async (t) => {
     const database = await cluster.createDatabase()
     const { store } = await open(t, `${cluster.base}/${database}`)
-    await store.commit(makeParcel(['before']))
+    await store.commit(makeBatch(['before']))
     await cluster.reload({ synchronous_commit: 'off' })
     t.teardown(() => cluster.reload({ synchronous_commit: 'on' }))
-    await t.rejects(store.commit(makeParcel(['meanwhile'])), { code: 'STORE_UNAVAILABLE' })
+    await t.rejects(store.commit(makeBatch(['meanwhile'])), { code: 'STORE_UNAVAILABLE' })
     await t.rejects(store.size(), { code: 'STORE_UNAVAILABLE' }, 'and it is not ready')
     await cluster.reload({ synchronous_commit: 'on' })
-    await until(() => isTaken(store.commit(makeParcel(['after']))))
-    t.match(await store.books({}), { received: 2 })
+    await until(() => isTaken(store.commit(makeBatch(['after']))))
+    t.match(await store.totals({}), { received: 2 })
   },
 )
 
@@ -137,7 +137,7 @@ void t.test(
     const url = (...ports: number[]) =>
       `${login}@${ports.map((port) => `127.0.0.1:${port}`).join(',')}/${database}?target_session_attrs=read-write`
     const { store } = await open(t, url(1, standby, cluster.port))
-    await t.resolves(store.commit(makeParcel(['first'])))
+    await t.resolves(store.commit(makeBatch(['first'])))
     for (const ports of [[standby], [1, standby]]) {
       await t.rejects(open(t, url(...ports)), { code: 'STORE_CANNOT_OPEN', message: /standby or read only/ })
     }
@@ -151,10 +151,10 @@ void t.test(
     await cluster.reload({ default_transaction_read_only: 'on' })
     t.teardown(() => cluster.reload({ default_transaction_read_only: 'off' }))
     await cluster.ask('SELECT pg_promote()', database, standby)
-    await until(() => isTaken(store.commit(makeParcel(['second']))))
-    t.match(await store.books({}), { received: 2 }, 'what is idle leads to the other one, and is not used')
-    t.equal((await cluster.ask('SELECT 1 FROM pinrelay.parcels', database, standby)).length, 2)
-    t.equal((await cluster.ask('SELECT 1 FROM pinrelay.parcels', database)).length, 1)
+    await until(() => isTaken(store.commit(makeBatch(['second']))))
+    t.match(await store.totals({}), { received: 2 }, 'what is idle leads to the other one, and is not used')
+    t.equal((await cluster.ask('SELECT 1 FROM pinrelay.batches', database, standby)).length, 2)
+    t.equal((await cluster.ask('SELECT 1 FROM pinrelay.batches', database)).length, 1)
   },
 )
 
@@ -166,8 +166,8 @@ void t.test(
     const other = await startStandby(t, cluster)
     const [login] = cluster.base.split('@')
     const url = `${login}@127.0.0.1:${cluster.port},127.0.0.1:${other}/${database}`
-    const { store } = await open(t, url, { batchStatementMs: 500 })
-    await store.commit(makeParcel(['before']))
+    const { store } = await open(t, url, { commitStatementMs: 500 })
+    await store.commit(makeBatch(['before']))
     const [written] = await cluster.ask<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn')
     await until(async () => {
       const sql = `SELECT pg_last_wal_replay_lsn() >= '${written!.lsn}' AS is_there`
@@ -177,12 +177,12 @@ void t.test(
     await cluster.ask('SELECT pg_promote()', database, other)
     await cluster.reload({ synchronous_standby_names: 'absent' })
     t.teardown(() => cluster.reload({ synchronous_standby_names: '' }))
-    await t.rejects(store.commit(makeParcel(['in doubt'])), { code: 'STORE_UNAVAILABLE' })
-    await until(() => isTaken(store.commit(makeParcel(['after']))))
-    t.match(await store.books({}), { received: 2, queued: 2 }, 'what is read comes from there as well')
+    await t.rejects(store.commit(makeBatch(['in doubt'])), { code: 'STORE_UNAVAILABLE' })
+    await until(() => isTaken(store.commit(makeBatch(['after']))))
+    t.match(await store.totals({}), { received: 2, queued: 2 }, 'what is read comes from there as well')
 
     const [started] = await Promise.all([open(t, url), cancelWait()])
-    t.match(await started.store.books({}), { received: 2 })
+    t.match(await started.store.totals({}), { received: 2 })
   },
 )
 
@@ -190,17 +190,17 @@ void t.test('a connection to a server that takes no writes any more is not kept'
   const database = await cluster.createDatabase()
   // Its name may lead to another server by now.
   const { store } = await open(t, `${cluster.base}/${database}`)
-  await store.commit(makeParcel(['before']))
+  await store.commit(makeBatch(['before']))
   const connections = async () =>
     (await cluster.ask(`SELECT pid FROM pg_stat_activity WHERE datname = '${database}'`)).length
   const before = await connections()
   await cluster.reload({ default_transaction_read_only: 'on' })
   t.teardown(() => cluster.reload({ default_transaction_read_only: 'off' }))
-  await t.rejects(store.commit(makeParcel(['meanwhile'])), { code: 'STORE_UNAVAILABLE' })
+  await t.rejects(store.commit(makeBatch(['meanwhile'])), { code: 'STORE_UNAVAILABLE' })
   await until(async () => (await connections()) === before - 1)
   t.match(await store.size(), { isWritable: false }, 'and it is not ready')
   await cluster.reload({ default_transaction_read_only: 'off' })
-  await until(() => isTaken(store.commit(makeParcel(['after']))))
+  await until(() => isTaken(store.commit(makeBatch(['after']))))
 })
 
 void t.test('a socket', { skip }, async (t) => {
@@ -210,7 +210,7 @@ void t.test('a socket', { skip }, async (t) => {
     t,
     `${login}@${encodeURIComponent(cluster.folder)}:${cluster.port}/${database}?sslmode=verify-full`,
   )
-  await t.resolves(store.commit(makeParcel(['over a socket'])))
+  await t.resolves(store.commit(makeBatch(['over a socket'])))
 })
 
 void t.test('sslmode', { skip }, async (t) => {
@@ -257,14 +257,14 @@ void t.test('a full tablespace: not ready, until something can be written again'
     await cluster.ask('DROP TABLESPACE small')
   })
   const { store, close } = await open(t, `${cluster.base}/${database}`)
-  await store.commit(makeParcel(['before']))
+  await store.commit(makeBatch(['before']))
   t.match(await store.size(), { isFull: false })
   disk.fill()
-  const large = () => makeParcel([`${'x'.repeat(60_000)}-${randomBytes(4).toString('hex')}`])
-  let refused = 0
-  while (refused === 0) await store.commit(large()).catch(() => void (refused += 1))
+  const large = () => makeBatch([`${'x'.repeat(60_000)}-${randomBytes(4).toString('hex')}`])
+  let invalid = 0
+  while (invalid === 0) await store.commit(large()).catch(() => void (invalid += 1))
   t.match(await store.size(), { isFull: true })
-  t.equal((await store.books({})).queued > 0, true, 'and can be read')
+  t.equal((await store.totals({})).queued > 0, true, 'and can be read')
   for (let look = 0; look < 5; look++) {
     await delay(20)
     t.match(await store.size(), { isFull: true }, 'the probe fails as well')
@@ -304,14 +304,14 @@ void t.test(
       return answer
     }
     const isReady = async () => (await fetch(`${stand.relay.publicUrl}/readyz`)).status === 200
-    const queued = async () => (await stand.admin('GET', '/books')).body['queued']
+    const queued = async () => (await stand.admin('GET', '/totals')).body['queued']
     await stand.admin('POST', `/accounts/${ACCOUNT}/pause`)
     await post('before')
 
     disk.fill()
-    let refused = await post('0')
-    for (let number = 1; refused.status === 202; number++) refused = await post(String(number))
-    for (const [turn, answer] of [refused, await post('refused-again')].entries()) {
+    let invalid = await post('0')
+    for (let number = 1; invalid.status === 202; number++) invalid = await post(String(number))
+    for (const [turn, answer] of [invalid, await post('refused-again')].entries()) {
       t.match(answer, { status: 503, body: { code: 4197 } })
       t.match(answer.headers.get('retry-after'), /^\d+$/)
       if (turn === 0) await until(async () => !(await isReady()))

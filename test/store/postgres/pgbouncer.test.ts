@@ -5,7 +5,7 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import type { SharedChange } from '../../../src/store/shared.ts'
 import { openPostgres, type OpenedPostgres } from '../../../src/store/postgres/open.ts'
-import { askAll, makeParcel, NOW_MS } from '../parcels.ts'
+import { askAll, makeBatch, NOW_MS } from '../batches.ts'
 import { pgBouncerMissing, startCluster, startPgBouncer } from './cluster.ts'
 
 const skip = pgBouncerMissing()
@@ -13,7 +13,7 @@ const skip = pgBouncerMissing()
 const cluster = skip ? (undefined as never) : await startCluster(t)
 
 const masterKeys = { current: randomBytes(32) }
-const lane = { adAccountId: '1', isTest: false }
+const queue = { adAccountId: '1', isTest: false }
 
 async function open(t: Test, url: string, directUrl?: string): Promise<OpenedPostgres> {
   const opened = await openPostgres({ url, directUrl, masterKeys, feedPollMs: directUrl ? 3_600_000 : 20 })
@@ -21,11 +21,11 @@ async function open(t: Test, url: string, directUrl?: string): Promise<OpenedPos
   return opened
 }
 
-/** The first news of a gate. */
+/** The first news of a breaker. */
 function news({ shared }: OpenedPostgres): Promise<SharedChange> {
   return new Promise((resolve) => {
     shared.onChange((change) => {
-      if (change.kind === 'gate') resolve(change)
+      if (change.kind === 'breaker') resolve(change)
     })
   })
 }
@@ -48,15 +48,15 @@ for (const poolMode of ['session', 'transaction'] as const) {
 
     const [one, two] = [await open(t, url), await open(t, url)]
     const told = news(two)
-    const { parcelId } = await one.store.commit(makeParcel(['a', 'b']))
-    t.match(await two.store.commit(makeParcel(['a'])), { parcelId: undefined, pendingDuplicates: 1 })
-    await one.store.release([{ parcelId: parcelId!, attempts: 0, history: [] }])
+    const { batchId } = await one.store.commit(makeBatch(['a', 'b']))
+    t.match(await two.store.commit(makeBatch(['a'])), { batchId: undefined, pendingDuplicates: 1 })
+    await one.store.release([{ batchId: batchId!, attempts: 0, history: [] }])
     const leased = await two.store.lease(askAll())
     t.equal(leased.length, 1)
-    await two.store.settle([
-      { parcelId: leased[0]!.parcelId, delivered: 'rest', dead: [], settledAtMs: NOW_MS },
+    await two.store.acknowledge([
+      { batchId: leased[0]!.batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS },
     ])
-    t.match(await one.store.books({}), { received: 3, delivered: 2, queued: 0, duplicate: 1 })
+    t.match(await one.store.totals({}), { received: 3, delivered: 2, queued: 0, duplicate: 1 })
     await one.vaultStore.exclusively(async () =>
       one.vaultStore.putKey({
         keyId: 'k',
@@ -69,12 +69,12 @@ for (const poolMode of ['session', 'transaction'] as const) {
     t.equal((await two.vaultStore.readVault()).keys.length, 1)
     const tokens = { capacity: 9, refillPerMinute: 9, wanted: 1, holding: 0, unused: 0 }
     const exchanges = Array.from({ length: 24 }, (_, n) =>
-      (n % 2 ? one : two).shared.exchange([{ kind: 'door', adAccountId: '1', ...tokens }]),
+      (n % 2 ? one : two).shared.exchange([{ kind: 'post_limiter', adAccountId: '1', ...tokens }]),
     )
     t.match((await Promise.all(exchanges))[0], [{ granted: 1 }], 'who comes at once waits, and does not fail')
     t.equal((await one.shared.replicas()).length, 2)
-    await one.shared.putGate(lane, { status: 'closed', reason: 'paused', forMs: undefined })
-    t.match(await told, { kind: 'gate', lane }, 'told by polling')
+    await one.shared.putBreaker(queue, { status: 'closed', reason: 'paused', forMs: undefined })
+    t.match(await told, { kind: 'breaker', queue }, 'told by polling')
     t.strictSame(await listening(), [], 'nobody listens in a session that is not its own')
 
     const tables = await cluster.ask<{ schema: string }>(
@@ -86,8 +86,8 @@ for (const poolMode of ['session', 'transaction'] as const) {
     const direct = await open(t, url, `${cluster.base}/${database}`)
     const heard = news(direct)
     while ((await listening()).length === 0) await delay(10)
-    await one.shared.putGate(lane, { status: 'open', reason: '', forMs: 0 })
-    t.match(await heard, { kind: 'gate', gate: { status: 'open' } }, 'told at once past the pooler')
+    await one.shared.putBreaker(queue, { status: 'open', reason: '', forMs: 0 })
+    t.match(await heard, { kind: 'breaker', breaker: { status: 'open' } }, 'told at once past the pooler')
   })
 }
 

@@ -1,9 +1,9 @@
-/** What the database is asked: as much for many posts, accounts and waiting parcels as for few. */
+/** What the database is asked: as much for many posts, accounts and waiting batches as for few. */
 import pg from 'pg'
 import t from 'tap'
 import type { Store } from '../../../src/store/store.ts'
 import { startPostgres } from '../../support/postgres.ts'
-import { askAll, makeParcel, NOW_MS, NOW_S } from '../parcels.ts'
+import { askAll, makeBatch, NOW_MS, NOW_S } from '../batches.ts'
 import { layGround, type PostgresGround } from './ground.ts'
 
 const server = await startPostgres()
@@ -52,33 +52,35 @@ let round = 0
 const commitTo = (store: Store, accounts: number) =>
   Promise.all(
     Array.from({ length: accounts }, (_, n) =>
-      store.commit(makeParcel([`event-${round++}`], { adAccountId: String(n) })),
+      store.commit(makeBatch([`event-${round++}`], { adAccountId: String(n) })),
     ),
   )
 
 t.test('a post costs a constant number of statements, and many at once no more than one', async (t) => {
   const ground = await layGround(t, server)
-  const batches: number[] = []
+  const groups: number[] = []
   const { store } = await ground.open({
     heartbeatMs: 3_600_000,
     feedPollMs: 3_600_000,
-    onBatch: ({ operationCount }) => batches.push(operationCount),
+    onGroup: ({ operationCount }) => groups.push(operationCount),
   })
   await commitTo(store, 1)
   const forOne = await count(ground, () => commitTo(store, 1))
   const forMany = await count(ground, () => commitTo(store, 500))
-  t.equal(batches.at(-1), 500, 'one transaction')
+  t.equal(groups.at(-1), 500, 'one transaction')
   t.ok(forOne >= 3 && forOne <= 7, `${forOne} statements`)
   t.equal(forMany, forOne)
 
   const receipts = await commitTo(store, 300)
-  const settle = (ids: readonly number[]) =>
+  const acknowledge = (ids: readonly number[]) =>
     Promise.all(
-      ids.map((parcelId) => store.settle([{ parcelId, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])),
+      ids.map((batchId) =>
+        store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }]),
+      ),
     )
-  const ids = receipts.map(({ parcelId }) => parcelId!)
-  const settledOne = await count(ground, () => settle(ids.slice(0, 1)))
-  t.equal(await count(ground, () => settle(ids.slice(1))), settledOne)
+  const ids = receipts.map(({ batchId }) => batchId!)
+  const acknowledgedOne = await count(ground, () => acknowledge(ids.slice(0, 1)))
+  t.equal(await count(ground, () => acknowledge(ids.slice(1))), acknowledgedOne)
 })
 
 t.test('a long queue and many accounts change nothing of it', async (t) => {
@@ -87,13 +89,15 @@ t.test('a long queue and many accounts change nothing of it', async (t) => {
   const work = async () => {
     const [receipt] = await commitTo(store, 1)
     await store.lease(askAll({ adAccountId: '7', maxEvents: 3 }))
-    await store.settle([{ parcelId: receipt!.parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])
+    await store.acknowledge([
+      { batchId: receipt!.batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS },
+    ])
     await store.backlog()
   }
   await work()
   const few = await count(ground, work)
   await ground.ask(
-    `INSERT INTO pinrelay.parcels (parcel_id, ad_account_id, is_test, is_replay, oldest_event_time_s, size_bytes,
+    `INSERT INTO pinrelay.batches (batch_id, ad_account_id, is_test, is_replay, oldest_event_time_s, size_bytes,
        event_count, pending_count, attempts, received_at_ms, sealed)
      SELECT -n, (n % 1000 + 1000)::text, false, false, ${NOW_S} - n % 7000, 100, 1, 1, 0, ${NOW_MS}, 'x'
      FROM generate_series(1, 5000) AS n`,

@@ -4,7 +4,7 @@ import t from 'tap'
 import { createSealer } from '../../../src/vault/seal.ts'
 import { openVault, type Vault } from '../../../src/vault/vault.ts'
 import { startPostgres } from '../../support/postgres.ts'
-import { NOW_MS } from '../parcels.ts'
+import { NOW_MS } from '../batches.ts'
 import { layGround, type PostgresGround } from './ground.ts'
 
 const server = await startPostgres()

@@ -1,6 +1,6 @@
 /** The batcher against a worker that the test plays itself. */
 import t from 'tap'
-import { createBatcher, type BatchReport, type BatcherOptions } from '../../../src/store/sqlite/batcher.ts'
+import { createBatcher, type GroupReport, type BatcherOptions } from '../../../src/store/sqlite/batcher.ts'
 import type {
   Operation,
   OperationKind,
@@ -19,36 +19,36 @@ const REFUSED: Outcome = { status: 'refused', error: { code: 'RangeError', messa
 
 function play({ onWriteFailed, setTimer }: Pick<BatcherOptions, 'onWriteFailed' | 'setTimer'> = {}) {
   const sent: (readonly Operation[])[] = []
-  const reports: BatchReport[] = []
+  const reports: GroupReport[] = []
   const port = {
     postMessage(message: ToWorker) {
-      if (message.kind === 'batch') sent.push(message.operations)
+      if (message.kind === 'group') sent.push(message.operations)
     },
   }
   const batcher = createBatcher({
     port,
-    onBatch: (report) => reports.push(report),
+    onGroup: (report) => reports.push(report),
     ...(onWriteFailed && { onWriteFailed }),
     ...(setTimer && { setTimer }),
   })
-  const answer = (...outcomes: Outcome[]) => batcher.receive({ kind: 'batch', outcomes, durationMs: 1 })
+  const answer = (...outcomes: Outcome[]) => batcher.receive({ kind: 'group', outcomes, durationMs: 1 })
   return { batcher, sent, reports, answer }
 }
 
 function commit(bytes: Uint8Array = Buffer.from('{}')) {
-  const lane = { adAccountId: '1', isTest: false }
+  const queue = { adAccountId: '1', isTest: false }
   return {
-    ...lane,
+    ...queue,
     payload: bytes,
     identities: ['n', 'i'],
     eventTimesS: [1],
-    refusedCount: 0,
+    invalidCount: 0,
     receivedAtMs: 1,
   }
 }
 
-function settle(parcelId: number) {
-  return { wholeParcelIds: [parcelId], settledAtMs: 1, others: [] }
+function acknowledge(batchId: number) {
+  return { wholeBatchIds: [batchId], acknowledgedAtMs: 1, others: [] }
 }
 
 function endOfTurn(): Promise<void> {
@@ -59,14 +59,14 @@ function kindsOf(operations: readonly Operation[] | undefined): OperationKind[] 
   return operations?.map(({ kind }) => kind)
 }
 
-t.test('what is asked for in one turn leaves together; what comes meanwhile is the next batch', async (t) => {
+t.test('what is asked for in one turn leaves together; what comes meanwhile is the next group', async (t) => {
   const { batcher, sent, reports, answer } = play()
   const first = [batcher.submit('commit', commit()), batcher.submit('commit', commit())]
   t.same(sent, [], 'not before the turn ends')
   await endOfTurn()
   const second = Array.from({ length: 5 }, () => batcher.submit('commit', commit()))
   await endOfTurn()
-  t.equal(sent.length, 1, 'one batch at a time')
+  t.equal(sent.length, 1, 'one group at a time')
   answer(DONE, DONE)
   await Promise.all(first)
   t.equal(sent[1]?.length, 5)
@@ -99,19 +99,22 @@ t.test('only the bytes of a payload travel, not the pool that it is a view of', 
 })
 
 t.test(
-  'when the disk fails, a commit rejects; a settlement is tried again, before what is newer',
+  'when the disk fails, a commit rejects; a acknowledgement is tried again, before what is newer',
   async (t) => {
     const { batcher, sent, answer } = play()
     const commitment = batcher.submit('commit', commit())
-    const settled = [batcher.submit('settle', settle(1)), batcher.submit('release', { parcels: [] })]
+    const acknowledged = [
+      batcher.submit('acknowledge', acknowledge(1)),
+      batcher.submit('release', { batches: [] }),
+    ]
     await endOfTurn()
-    const newer = batcher.submit('settle', settle(2))
+    const newer = batcher.submit('acknowledge', acknowledge(2))
     answer(UNAVAILABLE, UNAVAILABLE, UNAVAILABLE)
     await t.rejects(commitment, { code: 'STORE_UNAVAILABLE', cause: { message: 'disk full' } })
-    t.same(kindsOf(sent[1]), ['settle', 'release', 'settle'])
-    t.match(sent[1], [{ request: { wholeParcelIds: [1] } }, {}, { request: { wholeParcelIds: [2] } }])
+    t.same(kindsOf(sent[1]), ['acknowledge', 'release', 'acknowledge'])
+    t.match(sent[1], [{ request: { wholeBatchIds: [1] } }, {}, { request: { wholeBatchIds: [2] } }])
     answer(DONE, DONE, DONE)
-    await Promise.all([...settled, newer])
+    await Promise.all([...acknowledged, newer])
   },
 )
 
@@ -121,7 +124,7 @@ t.test('a failed write of a post is told; a failed read, and what is at fault it
   const asked = [
     batcher.submit('backlog', undefined),
     batcher.submit('readVault', undefined),
-    batcher.submit('settle', settle(1)),
+    batcher.submit('acknowledge', acknowledge(1)),
   ]
   await endOfTurn()
   answer(UNAVAILABLE, UNAVAILABLE, REFUSED)
@@ -136,10 +139,10 @@ t.test('a failed write of a post is told; a failed read, and what is at fault it
   t.match(failures, [{ message: 'disk full' }, { message: 'disk full' }])
 })
 
-t.test('a settlement alone is tried again after a pause, without anyone asking', async (t) => {
+t.test('a acknowledgement alone is tried again after a pause, without anyone asking', async (t) => {
   const clock = createManualClock()
   const { batcher, sent, answer } = play({ setTimer: clock.after })
-  const settled = batcher.submit('settle', settle(1))
+  const acknowledged = batcher.submit('acknowledge', acknowledge(1))
   await clock.advance(5)
   answer(UNAVAILABLE)
   await clock.advance(99)
@@ -147,67 +150,67 @@ t.test('a settlement alone is tried again after a pause, without anyone asking',
   await clock.advance(1)
   t.equal(sent.length, 2)
   answer(DONE)
-  await settled
+  await acknowledged
 })
 
-t.test('a lone settlement is held until the next operation, whatever that is', async (t) => {
+t.test('a lone acknowledgement is held until the next operation, whatever that is', async (t) => {
   for (const [kind, request] of [
     ['commit', commit()],
-    ['settle', settle(2)],
-    ['books', {}],
+    ['acknowledge', acknowledge(2)],
+    ['totals', {}],
   ] as const) {
     const clock = createManualClock()
     const { batcher, sent, answer } = play({ setTimer: clock.after })
-    const settled = batcher.submit('settle', settle(1))
+    const acknowledged = batcher.submit('acknowledge', acknowledge(1))
     await clock.advance(4)
     t.equal(sent.length, 0)
-    const next = batcher.submit(kind, request as never)
+    const next = batcher.submit(kind, request)
     await endOfTurn()
-    t.match(sent, [[{ kind: 'settle', request: { wholeParcelIds: [1] } }, { kind }]], 'in front of it')
+    t.match(sent, [[{ kind: 'acknowledge', request: { wholeBatchIds: [1] } }, { kind }]], 'in front of it')
     answer(DONE, DONE)
-    await Promise.all([settled, next])
+    await Promise.all([acknowledged, next])
     await clock.advance(100)
     t.equal(sent.length, 1)
   }
 })
 
-t.test('a lone settlement is held for 5 ms at most', async (t) => {
+t.test('a lone acknowledgement is held for 5 ms at most', async (t) => {
   const clock = createManualClock()
   const { batcher, sent, answer } = play({ setTimer: clock.after })
   for (let turn = 1; turn <= 2; turn++) {
-    const settled = batcher.submit('settle', settle(turn))
+    const acknowledged = batcher.submit('acknowledge', acknowledge(turn))
     await clock.advance(4)
     t.equal(sent.length, turn - 1)
     await clock.advance(1)
     t.equal(sent.length, turn)
     answer(DONE)
-    await settled
+    await acknowledged
   }
 })
 
-t.test('a settlement is not held where others wait, or where posts come together', async (t) => {
+t.test('a acknowledgement is not held where others wait, or where posts come together', async (t) => {
   const clock = createManualClock()
   const { batcher, sent, answer } = play({ setTimer: clock.after })
   const commits = [batcher.submit('commit', commit()), batcher.submit('commit', commit())]
   await endOfTurn()
-  const gathered = batcher.submit('settle', settle(1))
+  const gathered = batcher.submit('acknowledge', acknowledge(1))
   answer(DONE, DONE)
-  t.same(kindsOf(sent[1]), ['settle'], 'it has waited for a batch already')
+  t.same(kindsOf(sent[1]), ['acknowledge'], 'it has waited for a group already')
   answer(DONE)
-  const lone = batcher.submit('settle', settle(2))
+  const lone = batcher.submit('acknowledge', acknowledge(2))
   await endOfTurn()
-  t.same(kindsOf(sent[2]), ['settle'], 'two posts came together')
+  t.same(kindsOf(sent[2]), ['acknowledge'], 'two posts came together')
   answer(DONE)
   await Promise.all([...commits, gathered, lone])
 
   const single = batcher.submit('commit', commit())
   await endOfTurn()
   answer(DONE)
-  const ofTwo = batcher.submit('settle', { ...settle(3), wholeParcelIds: [3, 4] })
+  const ofTwo = batcher.submit('acknowledge', { ...acknowledge(3), wholeBatchIds: [3, 4] })
   await endOfTurn()
-  t.equal(sent.length, 5, 'a settlement of two posts')
+  t.equal(sent.length, 5, 'a acknowledgement of two posts')
   answer(DONE)
-  const held = batcher.submit('settle', settle(5))
+  const held = batcher.submit('acknowledge', acknowledge(5))
   await endOfTurn()
   t.equal(sent.length, 5, 'one post at a time again')
   await clock.advance(5)
@@ -218,14 +221,14 @@ t.test('a settlement is not held where others wait, or where posts come together
 t.test('what is held is finished by draining, and rejects when the worker dies', async (t) => {
   const clock = createManualClock()
   const { batcher, sent, answer } = play({ setTimer: clock.after })
-  const settled = batcher.submit('settle', settle(1))
+  const acknowledged = batcher.submit('acknowledge', acknowledge(1))
   const drained = batcher.drain()
-  t.same(kindsOf(sent[0]), ['settle'])
+  t.same(kindsOf(sent[0]), ['acknowledge'])
   answer(DONE)
-  await Promise.all([settled, drained])
+  await Promise.all([acknowledged, drained])
 
   const other = play({ setTimer: clock.after })
-  const rejected = t.rejects(other.batcher.submit('settle', settle(1)), { message: 'gone' })
+  const rejected = t.rejects(other.batcher.submit('acknowledge', acknowledge(1)), { message: 'gone' })
   other.batcher.fail(new Error('gone'))
   await rejected
   await clock.advance(5)
@@ -234,8 +237,8 @@ t.test('what is held is finished by draining, and rejects when the worker dies',
 
 t.test('an operation at fault rejects alone, and is not tried again', async (t) => {
   const { batcher, sent, answer } = play()
-  const wrong = batcher.submit('settle', settle(1))
-  const right = batcher.submit('settle', settle(2))
+  const wrong = batcher.submit('acknowledge', acknowledge(1))
+  const right = batcher.submit('acknowledge', acknowledge(2))
   await endOfTurn()
   answer(REFUSED, DONE)
   await t.rejects(wrong, { code: 'RangeError', message: 'no such event' })
@@ -246,24 +249,24 @@ t.test('an operation at fault rejects alone, and is not tried again', async (t) 
 t.test('draining finishes what was asked for, tries once, and takes nothing more', async (t) => {
   const { batcher, answer } = play()
   const commitment = batcher.submit('commit', commit())
-  const settled = batcher.submit('settle', settle(1))
+  const acknowledged = batcher.submit('acknowledge', acknowledge(1))
   const drained = batcher.drain()
   await t.rejects(batcher.submit('commit', commit()), { code: 'SHUTTING_DOWN' })
   answer(DONE, UNAVAILABLE)
   await commitment
-  await t.rejects(settled, { code: 'STORE_UNAVAILABLE' })
+  await t.rejects(acknowledged, { code: 'STORE_UNAVAILABLE' })
   await t.resolves(drained)
 })
 
 t.test('when the worker dies everything rejects, then and later', async (t) => {
   const { batcher } = play()
-  const waiting = [batcher.submit('commit', commit()), batcher.submit('settle', settle(1))]
+  const waiting = [batcher.submit('commit', commit()), batcher.submit('acknowledge', acknowledge(1))]
   await endOfTurn()
   const gathered = batcher.submit('backlog', undefined)
-  const settled = Promise.allSettled([...waiting, gathered])
+  const acknowledged = Promise.allSettled([...waiting, gathered])
   batcher.fail(new Error('gone'))
   t.match(
-    await settled,
+    await acknowledged,
     Array.from({ length: 3 }, () => ({ status: 'rejected', reason: { message: 'gone' } })),
   )
   await t.rejects(batcher.submit('commit', commit()), { message: 'gone' })

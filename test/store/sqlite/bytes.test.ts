@@ -1,24 +1,24 @@
 /** What is counted in bytes in a file that others share, and in one of an older relay. */
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
-import { makeDead, makeParcel, NOW_MS } from '../parcels.ts'
+import { makeDead, makeBatch, NOW_MS } from '../batches.ts'
 import { layGround } from './ground.ts'
 
 t.test('the bytes of what an older relay queued and buried are counted', async (t) => {
   const ground = await layGround(t)
   const first = await ground.open()
   for (const adAccountId of ['1', '2']) {
-    const { parcelId } = await first.store.commit(makeParcel(['a', 'b', 'c'], { adAccountId }))
+    const { batchId } = await first.store.commit(makeBatch(['a', 'b', 'c'], { adAccountId }))
     const dead = [makeDead(0), makeDead(1)]
-    await first.store.settle([{ parcelId: parcelId!, delivered: [], dead, settledAtMs: NOW_MS }])
+    await first.store.acknowledge([{ batchId: batchId!, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
   }
   const { queuedBytes, deadLetterBytes } = await first.store.size()
   t.ok(queuedBytes > 0 && deadLetterBytes > 0)
   await first.close()
 
   const db = new DatabaseSync(ground.path)
-  db.exec(`DROP INDEX dead_letters_by_death; ALTER TABLE lanes DROP COLUMN bytes;
-    ALTER TABLE lanes DROP COLUMN dead_bytes; PRAGMA user_version = 2`)
+  db.exec(`DROP INDEX dead_letters_by_death; ALTER TABLE queues DROP COLUMN bytes;
+    ALTER TABLE queues DROP COLUMN dead_bytes; PRAGMA user_version = 2`)
   db.close()
   const { store } = await ground.open()
   t.match(await store.size(), { queuedBytes, deadLetterBytes })
@@ -35,14 +35,16 @@ t.test('dead letters take none of the room that posts have', async (t) => {
     const { store, close } = await ground.open({ storeLimitBytes })
     const ids: number[] = []
     for (let isRefused = false; !isRefused;) {
-      const parcel = makeParcel([`${serial++}-${'x'.repeat(10_000)}`])
-      await store.commit(parcel).then(
-        ({ parcelId }) => ids.push(parcelId!),
+      const batch = makeBatch([`${serial++}-${'x'.repeat(10_000)}`])
+      await store.commit(batch).then(
+        ({ batchId }) => ids.push(batchId!),
         () => (isRefused = true),
       )
     }
-    const settledAtMs = NOW_MS
-    await store.settle(ids.map((parcelId) => ({ parcelId, delivered: 'rest', dead: [], settledAtMs })))
+    const acknowledgedAtMs = NOW_MS
+    await store.acknowledge(
+      ids.map((batchId) => ({ batchId, delivered: 'rest', dead: [], acknowledgedAtMs })),
+    )
     await close()
     return ids.length
   }
@@ -50,9 +52,9 @@ t.test('dead letters take none of the room that posts have', async (t) => {
   const { store, close } = await ground.open({ storeLimitBytes })
   for (let round = 0; round < 3; round++) {
     const ids = Array.from({ length: 40 }, (_, n) => `dead-${round}-${n}-${'x'.repeat(700)}`)
-    const { parcelId } = await store.commit(makeParcel(ids))
+    const { batchId } = await store.commit(makeBatch(ids))
     const dead = ids.map((_, index) => makeDead(index))
-    await store.settle([{ parcelId: parcelId!, delivered: [], dead, settledAtMs: NOW_MS }])
+    await store.acknowledge([{ batchId: batchId!, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
   }
   t.ok((await store.size()).deadLetterBytes > 190_000, 'their part is full')
   await close()

@@ -1,12 +1,12 @@
 /**
- * A child process for the tests about death: opens the store, says so, and commits parcels until it is killed. It prints
- * the id of each event once its commit is acknowledged, and `settled <id>` once its settlement is.
+ * A child process for the tests about death: opens the store, says so, and commits batches until it is killed. It prints
+ * the id of each event once its commit is acknowledged, and `acknowledged <id>` once its acknowledgement is.
  *
  *   node committer.ts <path> <master key in base64> <first event number>
  */
 import { writeSync } from 'node:fs'
 import { openSqlite } from '../../../src/store/sqlite/open.ts'
-import { makeParcel, NOW_MS } from '../parcels.ts'
+import { makeBatch, NOW_MS } from '../batches.ts'
 
 const [path, masterKey, first] = process.argv.slice(2)
 // At once, not through a stream that would forget its buffer when the process dies.
@@ -20,11 +20,11 @@ try {
   const commitForever = async () => {
     for (;;) {
       const number = next++
-      const { parcelId } = await store.commit(makeParcel([`event-${number}`]))
+      const { batchId } = await store.commit(makeBatch([`event-${number}`]))
       print(`event-${number}`)
       if (number % 3 !== 0) continue
-      await store.settle([{ parcelId: parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])
-      print(`settled event-${number}`)
+      await store.acknowledge([{ batchId: batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
+      print(`acknowledged event-${number}`)
     }
   }
   await Promise.all(Array.from({ length: 10 }, commitForever))

@@ -1,4 +1,4 @@
-/** A corrupt queue is set aside, named and replaced within five seconds, and the vault is unhurt. */
+/** A corrupt queue is quarantined, named and replaced within five seconds, and the vault is unhurt. */
 import {
   existsSync,
   ftruncateSync,
@@ -14,8 +14,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { splitEvents } from '../../../src/store/payload.ts'
-import { findSetAside, setAside } from '../../../src/store/sqlite/set-aside.ts'
-import { askAll, LIVE, makeParcel, NOW_MS, TEST } from '../parcels.ts'
+import { findQuarantined, quarantine } from '../../../src/store/sqlite/quarantine.ts'
+import { askAll, LIVE, makeBatch, NOW_MS, TEST } from '../batches.ts'
 import { ACCOUNTS, copyStore, makePattern, OTHER, type Pattern } from './damaged.ts'
 import {
   asidesBeside,
@@ -58,13 +58,13 @@ t.test('a count of free pages that cannot be is damage, and does not make the st
     overwrite(path, 36, Buffer.from([firstByte]))
     const opened = await open(t, path)
     t.equal(opened.asides().length, 1)
-    t.ok((await opened.store.commit(makeParcel([`free-${firstByte}`], LIVE))).parcelId)
+    t.ok((await opened.store.commit(makeBatch([`free-${firstByte}`], LIVE))).batchId)
     t.equal((await opened.store.size()).isFull, false)
     await opened.close()
   }
 })
 
-t.test('salvage brings all of it back through the dedupe, once', async (t) => {
+t.test('recover brings all of it back through the dedupe, once', async (t) => {
   const path = copy(pattern.killed)
   // The page of the schema: nothing can be read by SQL.
   overwrite(path, 100, Buffer.alloc(3000, 0xee))
@@ -77,32 +77,32 @@ t.test('salvage brings all of it back through the dedupe, once', async (t) => {
   const events = [...pattern.pending.values()].flat()
   const { store } = opened
   // One event was posted again meanwhile.
-  await store.commit(makeParcel(['event-3-b'], LIVE))
+  await store.commit(makeBatch(['event-3-b'], LIVE))
   const has = [...pattern.pending.values()].some((ids) => ids.includes('event-3-b'))
 
-  const report = await opened.salvage(basename(aside!), ACCOUNTS)
+  const report = await opened.recover(basename(aside!), ACCOUNTS)
   const duplicates = Number(has)
   t.match(report, { events: events.length - duplicates, duplicates, deadLetters: 2, unreadable: 0 })
   const waiting = (await store.backlog()).map(({ adAccountId, isTest }) => ({ adAccountId, isTest }))
   t.strictSame(new Set(waiting), new Set([LIVE, TEST, OTHER]))
-  t.match(await store.books({}), { queued: events.length + 1 - duplicates, rejected: 1, expired: 1 })
+  t.match(await store.totals({}), { queued: events.length + 1 - duplicates, rejected: 1, expired: 1 })
   t.equal((await store.deadLetters({ limit: 10 })).length, 2)
 
-  const again = await opened.salvage(basename(aside!), ACCOUNTS)
-  t.match(again, { parcels: 0, events: 0, duplicates: events.length + 2, deadLetters: 0 })
+  const again = await opened.recover(basename(aside!), ACCOUNTS)
+  t.match(again, { batches: 0, events: 0, duplicates: events.length + 2, deadLetters: 0 })
   const found: string[] = []
-  for (const lane of [LIVE, TEST, OTHER]) {
-    const parcels = await store.lease(askAll(lane))
-    for (const { payload } of parcels) found.push(...splitEvents(payload).map(eventIdOf))
+  for (const queue of [LIVE, TEST, OTHER]) {
+    const batches = await store.lease(askAll(queue))
+    for (const { payload } of batches) found.push(...splitEvents(payload).map(eventIdOf))
   }
   t.strictSame(
     found.toSorted(),
     [...events, ...(has ? [] : ['event-3-b'])].filter((id) => id !== 'event-3-b' || !has).toSorted(),
   )
   t.strictSame(readFileSync(aside!), before, 'the file is not changed')
-  t.match(await store.books({}), { queued: events.length + 1 - duplicates })
-  t.equal(await opened.salvage('relay.db', ACCOUNTS), undefined, 'the queue in use is none')
-  t.equal(await opened.salvage('../copy-0/relay.db.corrupt-20260101T000000Z', ACCOUNTS), undefined)
+  t.match(await store.totals({}), { queued: events.length + 1 - duplicates })
+  t.equal(await opened.recover('relay.db', ACCOUNTS), undefined, 'the queue in use is none')
+  t.equal(await opened.recover('../copy-0/relay.db.corrupt-20260101T000000Z', ACCOUNTS), undefined)
 })
 
 t.test(
@@ -112,30 +112,30 @@ t.test(
     const opened = await open(t, path)
     const { store, vaultStore } = opened
     const [held] = await store.lease(askAll({ maxEvents: 1 }))
-    const committed = await store.commit(makeParcel(['before']))
+    const committed = await store.commit(makeBatch(['before']))
     // Behind SQLite's back: as a disk does it. The schema stays, what is read and written does not.
     const pages = statSync(path).size / 4096
     overwrite(path, 4096, Buffer.alloc((pages - 1) * 4096, 0x55))
     const startedAt = performance.now()
     const results = await Promise.all([
       store.lease(askAll()),
-      store.commit(makeParcel(['during'])),
-      store.settle([{ parcelId: held!.parcelId, delivered: 'rest', dead: [], settledAtMs: NOW_MS }]),
-      store.release([{ parcelId: committed.parcelId!, attempts: 1, history: [] }]),
+      store.commit(makeBatch(['during'])),
+      store.acknowledge([{ batchId: held!.batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }]),
+      store.release([{ batchId: committed.batchId!, attempts: 1, history: [] }]),
       vaultStore.readVault(),
     ])
     t.ok(performance.now() - startedAt < REPLACED_WITHIN_MS)
     t.equal(opened.asides().length, 1)
     t.equal(results[4].accounts.length, 2)
-    t.ok(results[1].parcelId! > committed.parcelId!, 'ids are never given twice')
-    t.match(await store.books({}), { received: 1, queued: 1, delivered: 0 })
+    t.ok(results[1].batchId! > committed.batchId!, 'ids are never given twice')
+    t.match(await store.totals({}), { received: 1, queued: 1, delivered: 0 })
     await opened.close()
     const again = await open(t, path)
     t.strictSame(
-      (await again.store.lease(askAll())).map(({ parcelId }) => parcelId),
-      [results[1].parcelId],
+      (await again.store.lease(askAll())).map(({ batchId }) => batchId),
+      [results[1].batchId],
     )
-    const report = await again.salvage(basename(opened.asides()[0]!), ACCOUNTS)
+    const report = await again.recover(basename(opened.asides()[0]!), ACCOUNTS)
     t.ok(report!.events >= 1, 'what was in the WAL comes back')
   },
 )
@@ -149,7 +149,7 @@ t.test('damage that only a payload shows is met when it is touched', async (t) =
   const opened = await open(t, path)
   t.same(await opened.store.lease(askAll()), [])
   t.equal(opened.asides().length, 1)
-  await t.resolves(opened.store.commit(makeParcel(['on-it-goes'])))
+  await t.resolves(opened.store.commit(makeBatch(['on-it-goes'])))
 })
 
 t.test('synced transactions behind a broken frame are not forgotten in silence; a torn end is', async (t) => {
@@ -158,7 +158,7 @@ t.test('synced transactions behind a broken frame are not forgotten in silence; 
   const opened = await open(t, broken)
   const [aside] = opened.asides()
   t.ok(aside)
-  const report = await opened.salvage(basename(aside!), ACCOUNTS)
+  const report = await opened.recover(basename(aside!), ACCOUNTS)
   t.ok(report!.events > 0)
 
   const torn = copy(pattern.killed)
@@ -176,7 +176,7 @@ t.test('what is no corruption stops the start and touches nothing', async (t) =>
 
   const foreign = copy(pattern.closed)
   for (const name of ['relay.vault.db']) renameSync(join(foreign, '..', name), `${foreign}.elsewhere`)
-  overwrite(foreign, 0, Buffer.from('This is a letter.'))
+  overwrite(foreign, 0, Buffer.from('This is a dead letter.'))
   await t.rejects(open(t, foreign), {
     code: 'STORE_CANNOT_OPEN',
     message: /relay\.db is damaged .*not a database/,
@@ -184,12 +184,12 @@ t.test('what is no corruption stops the start and touches nothing', async (t) =>
   t.strictSame(asidesBeside(foreign), [])
 })
 
-t.test('a queue that is no database any more is set aside when the vault beside it is ours', async (t) => {
+t.test('a queue that is no database any more is quarantined when the vault beside it is ours', async (t) => {
   const path = copy(pattern.closed)
   overwrite(path, 0, Buffer.alloc(4096, 0))
   const opened = await open(t, path)
   t.equal(opened.asides().length, 1)
-  t.match(await opened.salvage(basename(opened.asides()[0]!), ACCOUNTS), { unreadable: 0, deadLetters: 2 })
+  t.match(await opened.recover(basename(opened.asides()[0]!), ACCOUNTS), { unreadable: 0, deadLetters: 2 })
 })
 
 t.test('a value of a kind that its column does not allow is damage', async (t) => {
@@ -199,15 +199,15 @@ t.test('a value of a kind that its column does not allow is damage', async (t) =
   // As a flipped bit does it: SQLite looks at the types of what is written only.
   const alter = (from: string, to: string) =>
     db.exec(`PRAGMA writable_schema = ON;
-      UPDATE sqlite_schema SET sql = replace(sql, '${from}', '${to}') WHERE name = 'seen_blocks';
+      UPDATE sqlite_schema SET sql = replace(sql, '${from}', '${to}') WHERE name = 'dedupe_blocks';
       PRAGMA writable_schema = RESET`)
   alter('entries BLOB NOT NULL', 'entries BLOB')
-  db.exec('UPDATE seen_blocks SET entries = NULL WHERE block_id = 2')
+  db.exec('UPDATE dedupe_blocks SET entries = NULL WHERE block_id = 2')
   alter('entries BLOB', 'entries BLOB NOT NULL')
   db.close()
   const opened = await open(t, path)
   t.equal(opened.asides().length, 1)
-  await t.resolves(opened.store.commit(makeParcel(['on-it-goes'])))
+  await t.resolves(opened.store.commit(makeBatch(['on-it-goes'])))
 })
 
 t.test('a key check that was changed is damage, and not a wrong key', async (t) => {
@@ -222,14 +222,14 @@ t.test('no name is used twice', (t) => {
   const path = join(t.testdir({}), 'relay.db')
   const names = ['one', 'two', 'three'].map((text) => {
     writeFileSync(path, text)
-    return setAside(path, 0)
+    return quarantine(path, 0)
   })
   t.strictSame(
     names.map((name) => readFileSync(name, 'utf8')),
     ['one', 'two', 'three'],
   )
   t.strictSame(
-    names.map((name) => findSetAside(path, basename(name))),
+    names.map((name) => findQuarantined(path, basename(name))),
     names,
   )
   t.end()
@@ -241,7 +241,7 @@ t.test('a death between the two renames is made good', async (t) => {
   renameSync(path, `${path}.corrupt-20260101T000000Z`)
   const opened = await open(t, path)
   t.strictSame(readFileSync(`${path}.corrupt-20260101T000000Z-wal`), wal)
-  t.match(await opened.salvage('relay.db.corrupt-20260101T000000Z', ACCOUNTS), {
+  t.match(await opened.recover('relay.db.corrupt-20260101T000000Z', ACCOUNTS), {
     unreadable: 0,
     deadLetters: 2,
   })

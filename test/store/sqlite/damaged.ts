@@ -4,7 +4,7 @@ import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { openSqlite } from '../../../src/store/sqlite/open.ts'
 import type { AccountRow } from '../../../src/vault/vault-store.ts'
-import { LIVE, makeDead, makeParcel, NOW_MS, TEST } from '../parcels.ts'
+import { LIVE, makeDead, makeBatch, NOW_MS, TEST } from '../batches.ts'
 import { createRandom } from '../../support/random.ts'
 import { RESERVED_BYTES } from './ground.ts'
 
@@ -17,15 +17,15 @@ export interface Pattern {
   readonly closed: string
   /** As a process that was killed leaves it: much is in the WAL. */
   readonly killed: string
-  /** Event ids that wait, by parcel id. */
+  /** Event ids that wait, by batch id. */
   readonly pending: ReadonlyMap<number, readonly string[]>
-  /** Of a parcel of which some events are settled. */
-  readonly settled: readonly string[]
+  /** Of a batch of which some events are acknowledged. */
+  readonly acknowledged: readonly string[]
   readonly deadIds: readonly string[]
 }
 
 /** Folders with `relay.db`, its WAL and its vault. */
-export async function makePattern(folder: string, parcelCount = 120): Promise<Pattern> {
+export async function makePattern(folder: string, batchCount = 120): Promise<Pattern> {
   const work = join(folder, 'work')
   const closed = join(folder, 'closed')
   const killed = join(folder, 'killed')
@@ -46,46 +46,46 @@ export async function makePattern(folder: string, parcelCount = 120): Promise<Pa
     createdAtMs: 1,
   })
 
-  const commit = async (ids: readonly string[], lane: typeof LIVE) => {
-    const { parcelId } = await store.commit(makeParcel(ids, lane))
-    pending.set(parcelId!, ids)
-    return parcelId!
+  const commit = async (ids: readonly string[], queue: typeof LIVE) => {
+    const { batchId } = await store.commit(makeBatch(ids, queue))
+    pending.set(batchId!, ids)
+    return batchId!
   }
   const fill = async (from: number, to: number) => {
     for (let index = from; index < to; index += 10) {
-      const batch = Array.from({ length: 10 }, (_, offset) => {
+      const group = Array.from({ length: 10 }, (_, offset) => {
         const number = index + offset
-        const lane = [LIVE, TEST, OTHER][number % 3]!
+        const queue = [LIVE, TEST, OTHER][number % 3]!
         // Every seventh needs overflow pages.
         const tail = number % 7 === 0 ? `-${'y'.repeat(9000)}` : ''
-        return commit([`event-${number}-a${tail}`, `event-${number}-b`], lane)
+        return commit([`event-${number}-a${tail}`, `event-${number}-b`], queue)
       })
-      await Promise.all(batch)
+      await Promise.all(group)
     }
   }
-  const settleEvery = async (nth: number) => {
+  const acknowledgeEvery = async (nth: number) => {
     const whole = [...pending].filter(([, [id]]) => id!.startsWith('event-'))
-    const ids = whole.map(([parcelId]) => parcelId).filter((_, index) => index % nth === 0)
+    const ids = whole.map(([batchId]) => batchId).filter((_, index) => index % nth === 0)
     for (const id of ids) pending.delete(id)
-    await store.settle(
-      ids.map((parcelId) => ({ parcelId, delivered: 'rest', dead: [], settledAtMs: NOW_MS })),
+    await store.acknowledge(
+      ids.map((batchId) => ({ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS })),
     )
   }
-  await fill(0, parcelCount)
-  await settleEvery(4)
+  await fill(0, batchCount)
+  await acknowledgeEvery(4)
   const partly = await commit(['partly-0', 'partly-1', 'partly-2', 'partly-3'], LIVE)
   const dead = [makeDead(2), makeDead(3, 'expired')]
-  await store.settle([{ parcelId: partly, delivered: [1], dead, settledAtMs: NOW_MS }])
+  await store.acknowledge([{ batchId: partly, delivered: [1], dead, acknowledgedAtMs: NOW_MS }])
   pending.set(partly, ['partly-0'])
   // A file of which a part was written back, and a WAL with what came later.
   await store.size()
-  await fill(parcelCount, parcelCount + parcelCount / 2)
-  await settleEvery(5)
+  await fill(batchCount, batchCount + batchCount / 2)
+  await acknowledgeEvery(5)
   copyStore(work, killed)
   await close()
   copyStore(work, closed)
-  const settled = ['partly-1', 'partly-2', 'partly-3']
-  return { masterKeys, closed, killed, pending, settled, deadIds: ['partly-2', 'partly-3'] }
+  const acknowledged = ['partly-1', 'partly-2', 'partly-3']
+  return { masterKeys, closed, killed, pending, acknowledged, deadIds: ['partly-2', 'partly-3'] }
 }
 
 export function copyStore(from: string, to: string): string {

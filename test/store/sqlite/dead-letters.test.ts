@@ -1,8 +1,8 @@
-/** What only SQLite's own way of keeping dead letters and parcels can get wrong. */
+/** What only SQLite's own way of keeping dead letters and batches can get wrong. */
 import { rmSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
-import { askAll, LIVE, makeDead, makeParcel, NOW_MS, NOW_S } from '../parcels.ts'
+import { askAll, LIVE, makeDead, makeBatch, NOW_MS, NOW_S } from '../batches.ts'
 import { layGround } from './ground.ts'
 
 const ALL = { limit: 100, oldestEventTimeS: 0, nowMs: NOW_MS }
@@ -11,17 +11,22 @@ t.test('a filter that matches little in a long list is walked in steps, to its e
   const ground = await layGround(t)
   const first = await ground.open()
   for (const adAccountId of ['1', '2']) {
-    const { parcelId } = await first.store.commit(makeParcel([`of-${adAccountId}`], { adAccountId }))
-    const settlement = { parcelId: parcelId!, delivered: [], dead: [makeDead(0)], settledAtMs: NOW_MS }
-    await first.store.settle([settlement])
+    const { batchId } = await first.store.commit(makeBatch([`of-${adAccountId}`], { adAccountId }))
+    const acknowledgement = {
+      batchId: batchId!,
+      delivered: [],
+      dead: [makeDead(0)],
+      acknowledgedAtMs: NOW_MS,
+    }
+    await first.store.acknowledge([acknowledgement])
   }
   await first.close()
   const db = new DatabaseSync(ground.path)
   db.exec(`
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000)
-    INSERT INTO dead_letters (lane_id, event_name, event_id, event_time_s, status, reason, attempts,
+    INSERT INTO dead_letters (queue_id, event_name, event_id, event_time_s, status, reason, attempts,
       first_seen_at_ms, died_at_ms, sealed)
-    SELECT lane_id, event_name, event_id, event_time_s, status, reason, attempts, first_seen_at_ms, died_at_ms, sealed
+    SELECT queue_id, event_name, event_id, event_time_s, status, reason, attempts, first_seen_at_ms, died_at_ms, sealed
     FROM dead_letters, n WHERE id = 2`)
   db.close()
 
@@ -44,12 +49,12 @@ t.test('a filter that matches little in a long list is walked in steps, to its e
   t.equal(left, 12_001, 'and nobody else lost any')
 })
 
-t.test('a letter that no key opens is listed and purged, but not replayed', async (t) => {
+t.test('a dead letter that no key opens is listed and purged, but not replayed', async (t) => {
   const ground = await layGround(t)
   const first = await ground.open()
-  const { parcelId } = await first.store.commit(makeParcel(['a', 'b']))
+  const { batchId } = await first.store.commit(makeBatch(['a', 'b']))
   const dead = [makeDead(0), makeDead(1)]
-  await first.store.settle([{ parcelId: parcelId!, delivered: [], dead, settledAtMs: NOW_MS }])
+  await first.store.acknowledge([{ batchId: batchId!, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
   await first.close()
   const db = new DatabaseSync(ground.path)
   db.exec('UPDATE dead_letters SET sealed = zeroblob(90) WHERE id = 2')
@@ -59,19 +64,19 @@ t.test('a letter that no key opens is listed and purged, but not replayed', asyn
   const { store } = await ground.open({ onProblem: (problem) => problems.push(problem) })
   t.match(await store.deadLetters({ limit: 10 }), [{ message: '' }, { message: 'Invalid value.' }])
   t.match(await store.replay(ALL), { replayed: 1, duplicates: 0, tooOld: 0, beforeId: undefined })
-  t.same(problems, [{ problem: 'letter_unreadable', lane: LIVE, letterId: 2 }])
-  t.match(await store.books({}), { received: 2, rejected: 1, queued: 1 })
+  t.same(problems, [{ problem: 'dead_letter_unreadable', queue: LIVE, deadLetterId: 2 }])
+  t.match(await store.totals({}), { received: 2, rejected: 1, queued: 1 })
   t.match(await store.purge({ limit: 10, nowMs: NOW_MS }), { purged: 1 })
 })
 
-t.test('a parcel that no key opens is reported once, and stops no other from expiring', async (t) => {
+t.test('a batch that no key opens is reported once, and stops no other from expiring', async (t) => {
   const ground = await layGround(t)
   const first = await ground.open()
-  const broken = await first.store.commit(makeParcel(['a'], { eventTimesS: [NOW_S - 200] }))
-  await first.store.commit(makeParcel(['b'], { eventTimesS: [NOW_S - 100] }))
+  const broken = await first.store.commit(makeBatch(['a'], { eventTimesS: [NOW_S - 200] }))
+  await first.store.commit(makeBatch(['b'], { eventTimesS: [NOW_S - 100] }))
   await first.close()
   const db = new DatabaseSync(ground.path)
-  db.prepare('UPDATE payloads SET sealed = zeroblob(90) WHERE parcel_id = ?').run(broken.parcelId!)
+  db.prepare('UPDATE payloads SET sealed = zeroblob(90) WHERE batch_id = ?').run(broken.batchId!)
   db.close()
 
   const problems: unknown[] = []
@@ -79,30 +84,30 @@ t.test('a parcel that no key opens is reported once, and stops no other from exp
   const request = { oldestEventTimeS: NOW_S, limit: 1, nowMs: NOW_MS }
   t.equal(await store.expire(request), 1)
   t.equal(await store.expire(request), 0)
-  t.same(problems, [{ problem: 'parcel_unreadable', lane: LIVE, parcelId: broken.parcelId }])
-  t.match(await store.books({}), { expired: 1, queued: 1 })
+  t.same(problems, [{ problem: 'batch_unreadable', queue: LIVE, batchId: broken.batchId }])
+  t.match(await store.totals({}), { expired: 1, queued: 1 })
 })
 
-t.test('a parcel with thousands of events expires in steps of its own', async (t) => {
+t.test('a batch with thousands of events expires in steps of its own', async (t) => {
   const { store } = await (await layGround(t)).open()
   for (const name of ['a', 'b', 'c']) {
     const ids = Array.from({ length: 900 }, (_, n) => `${name}-${n}`)
-    const { parcelId } = await store.commit(makeParcel(ids))
-    await store.release([{ parcelId: parcelId!, attempts: 0, history: [] }])
+    const { batchId } = await store.commit(makeBatch(ids))
+    await store.release([{ batchId: batchId!, attempts: 0, history: [] }])
   }
   const request = { oldestEventTimeS: NOW_S + 1, limit: 100, nowMs: NOW_MS }
-  t.equal(await store.expire(request), 1800, 'two parcels, and then others have their turn')
+  t.equal(await store.expire(request), 1800, 'two batches, and then others have their turn')
   t.equal(await store.expire(request), 900)
   t.equal(await store.expire(request), 0)
 })
 
-t.test('parcel ids go on where the clock is, also in a fresh file that replaces a broken one', async (t) => {
+t.test('batch ids go on where the clock is, also in a fresh file that replaces a broken one', async (t) => {
   const ground = await layGround(t)
   const commit = async (openedAtMs: number) => {
     const { store, close } = await ground.open({ openedAtMs })
-    const { parcelId } = await store.commit(makeParcel([`event-${openedAtMs}`]))
+    const { batchId } = await store.commit(makeBatch([`event-${openedAtMs}`]))
     await close()
-    return parcelId!
+    return batchId!
   }
   t.equal(await commit(NOW_MS), NOW_MS * 1000 + 1)
   for (const suffix of ['', '-wal']) rmSync(`${ground.path}${suffix}`, { force: true })

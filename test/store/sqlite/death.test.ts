@@ -1,26 +1,26 @@
-/** What is left when the process dies at any moment: everything that was acknowledged, and nothing that was settled. */
+/** What is left when the process dies at any moment: everything that was kept, and nothing that was acknowledged. */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import t from 'tap'
 import { splitEvents } from '../../../src/store/payload.ts'
 import { openSqlite } from '../../../src/store/sqlite/open.ts'
 import type { StoreProblem } from '../../../src/store/sqlite/protocol.ts'
-import { askAll } from '../parcels.ts'
+import { askAll } from '../batches.ts'
 import { startCommitter } from './child.ts'
 import { RESERVED_BYTES } from './ground.ts'
 
-t.test('kill -9 loses nothing that was acknowledged', async (t) => {
+t.test('kill -9 loses nothing that was kept', async (t) => {
   const path = join(t.testdir(), 'relay.db')
   const masterKey = randomBytes(32)
+  const kept = new Set<string>()
   const acknowledged = new Set<string>()
-  const settled = new Set<string>()
   for (let round = 0; round < 2; round++) {
     const child = startCommitter(path, masterKey, round * 100_000)
     await child.printed(150 + round * 70)
     await child.kill()
     for (const line of child.lines) {
-      if (line.startsWith('event-')) acknowledged.add(line)
-      if (line.startsWith('settled ')) settled.add(line.slice('settled '.length))
+      if (line.startsWith('event-')) kept.add(line)
+      if (line.startsWith('acknowledged ')) acknowledged.add(line.slice('acknowledged '.length))
     }
     t.ok(child.lines.length >= 150, `it ran, and died in round ${round}`)
 
@@ -32,23 +32,23 @@ t.test('kill -9 loses nothing that was acknowledged', async (t) => {
       reservedBytes: RESERVED_BYTES,
       onProblem,
     })
-    const parcels = await store.lease(askAll())
-    const books = await store.books({})
+    const batches = await store.lease(askAll())
+    const totals = await store.totals({})
     await close()
-    const found = new Set(parcels.flatMap(({ payload }) => splitEvents(payload)).map(readEventId))
-    t.same([...acknowledged].filter((id) => !settled.has(id) && !found.has(id)).filter(isPlain), [])
+    const found = new Set(batches.flatMap(({ payload }) => splitEvents(payload)).map(readEventId))
+    t.same([...kept].filter((id) => !acknowledged.has(id) && !found.has(id)).filter(isPlain), [])
     t.same(
-      [...settled].filter((id) => found.has(id)),
+      [...acknowledged].filter((id) => found.has(id)),
       [],
-      'a settlement that was acknowledged stands',
+      'a acknowledgement that was kept stands',
     )
-    t.equal(books.received, books.delivered + books.queued, 'the books balance')
-    t.equal(books.queued, found.size)
+    t.equal(totals.received, totals.delivered + totals.queued, 'the totals balance')
+    t.equal(totals.queued, found.size)
     t.same(problems, [])
   }
 })
 
-/** A third is settled right after its acknowledgement, perhaps without having lived to say so. */
+/** A third is acknowledged right after its acknowledgement, perhaps without having lived to say so. */
 function isPlain(eventId: string): boolean {
   return Number(eventId.slice('event-'.length)) % 3 !== 0
 }

@@ -1,14 +1,14 @@
 /** One fault costs nothing but itself: a full disk, a damaged row, a wrong operation, and what shares a transaction. */
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
-import type { BatchReport } from '../../../src/store/sqlite/batcher.ts'
-import { askAll, makeDead, makeParcel, NOW_MS } from '../parcels.ts'
+import type { GroupReport } from '../../../src/store/sqlite/batcher.ts'
+import { askAll, makeDead, makeBatch, NOW_MS } from '../batches.ts'
 import { layGround } from './ground.ts'
 
 t.test('commits at the same time share one transaction', async (t) => {
-  const reports: BatchReport[] = []
-  const { store } = await (await layGround(t)).open({ onBatch: (report) => reports.push(report) })
-  await Promise.all(Array.from({ length: 100 }, (_, index) => store.commit(makeParcel([`event-${index}`]))))
+  const reports: GroupReport[] = []
+  const { store } = await (await layGround(t)).open({ onGroup: (report) => reports.push(report) })
+  await Promise.all(Array.from({ length: 100 }, (_, index) => store.commit(makeBatch([`event-${index}`]))))
   t.same(
     reports.map(({ operationCount }) => operationCount),
     [100],
@@ -16,76 +16,76 @@ t.test('commits at the same time share one transaction', async (t) => {
 })
 
 t.test(
-  'a burst cannot pass the watermark: what fits is taken, the rest refused, and settlements are done',
+  'a burst cannot pass the watermark: what fits is taken, the rest refused, and acknowledgements are done',
   async (t) => {
     const ground = await layGround(t)
-    let batches = 0
+    let groups = 0
     const storeLimitBytes = 500_000
-    const { store } = await ground.open({ storeLimitBytes, onBatch: () => batches++ })
-    const large = (id: string) => makeParcel([`${id}-${'x'.repeat(100_000)}`])
-    const { parcelId } = await store.commit(large('first'))
+    const { store } = await ground.open({ storeLimitBytes, onGroup: () => groups++ })
+    const large = (id: string) => makeBatch([`${id}-${'x'.repeat(100_000)}`])
+    const { batchId } = await store.commit(large('first'))
     const burst = await Promise.allSettled(
       Array.from({ length: 10 }, (_, index) => store.commit(large(`${index}`))),
     )
     const taken = burst.filter(({ status }) => status === 'fulfilled').length
     t.ok(taken < 10)
     t.match(burst.at(-1), { reason: { code: 'STORE_UNAVAILABLE', cause: { message: /full/ } } })
-    t.match(await store.books({}), { received: 1 + taken, queued: 1 + taken, duplicate: 0 })
+    t.match(await store.totals({}), { received: 1 + taken, queued: 1 + taken, duplicate: 0 })
     const { usedBytes } = await store.size()
     t.ok(usedBytes <= 0.8 * storeLimitBytes, `${usedBytes}`)
 
-    batches = 0
+    groups = 0
     const both = await Promise.allSettled([
       ...Array.from({ length: 10 }, (_, index) => store.commit(large(`${index}`))),
-      store.settle([{ parcelId: parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }]),
+      store.acknowledge([{ batchId: batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }]),
     ])
     t.same(
       both.map(({ status }) => status),
       [...Array.from({ length: 10 }, () => 'rejected'), 'fulfilled'],
-      'a settlement does not share the fate of the commits beside it',
+      'a acknowledgement does not share the fate of the commits beside it',
     )
-    t.equal(batches, 1, 'nor does it wait for another try')
+    t.equal(groups, 1, 'nor does it wait for another try')
     t.match((await store.lease(askAll())).length, 0)
   },
 )
 
 t.test('what was refused for want of room was not seen, and is taken once there is some', async (t) => {
   const { store } = await (await layGround(t)).open({ storeLimitBytes: 600_000 })
-  const large = (id: string) => makeParcel([`${id}-${'x'.repeat(60_000)}`])
+  const large = (id: string) => makeBatch([`${id}-${'x'.repeat(60_000)}`])
   const ids: number[] = []
-  let refused: string | undefined
-  while (refused === undefined) {
+  let invalid: string | undefined
+  while (invalid === undefined) {
     const id = `${ids.length}`
     await store.commit(large(id)).then(
-      ({ parcelId }) => ids.push(parcelId!),
-      () => (refused = id),
+      ({ batchId }) => ids.push(batchId!),
+      () => (invalid = id),
     )
   }
-  const settlements = ids.map((parcelId) => ({
-    parcelId,
+  const acknowledgements = ids.map((batchId) => ({
+    batchId,
     delivered: 'rest' as const,
     dead: [],
-    settledAtMs: NOW_MS,
+    acknowledgedAtMs: NOW_MS,
   }))
-  await store.settle(settlements)
-  t.same((await store.commit(large(refused))).duplicates, [])
+  await store.acknowledge(acknowledgements)
+  t.same((await store.commit(large(invalid))).duplicates, [])
   t.match(await store.size(), { isFull: false })
 })
 
 t.test('what is rolled back was not seen, and what was there before is still known', async (t) => {
   const { store } = await (await layGround(t)).open()
-  await store.commit(makeParcel(['before']))
+  await store.commit(makeBatch(['before']))
   // SQLite takes whole seconds only: the operation fails after its event was noted.
   const broken = { eventTimesS: [1.5] }
   const results = await Promise.allSettled([
-    store.commit(makeParcel(['beside'])),
-    store.commit(makeParcel(['broken'], broken)),
+    store.commit(makeBatch(['beside'])),
+    store.commit(makeBatch(['broken'], broken)),
   ])
   t.same(
     results.map(({ status }) => status),
     ['fulfilled', 'rejected'],
   )
-  const { duplicates } = await store.commit(makeParcel(['before', 'broken', 'beside', 'new']))
+  const { duplicates } = await store.commit(makeBatch(['before', 'broken', 'beside', 'new']))
   t.same(duplicates, [0, 2])
 })
 
@@ -93,76 +93,76 @@ t.test('a dead letter that finds no room does not hold up what frees some', asyn
   const ground = await layGround(t)
   const { store } = await ground.open({ storeLimitBytes: 700_000 })
   const ids = Array.from({ length: 100 }, (_, index) => `dead-${index}-${'x'.repeat(500)}`)
-  const doomed = await store.commit(makeParcel(ids))
+  const doomed = await store.commit(makeBatch(ids))
   const others: number[] = []
   for (let isFull = false; !isFull;) {
-    const commitment = store.commit(makeParcel([`plain-${others.length}-${'x'.repeat(20_000)}`]))
+    const commitment = store.commit(makeBatch([`plain-${others.length}-${'x'.repeat(20_000)}`]))
     await commitment.then(
-      ({ parcelId }) => others.push(parcelId!),
+      ({ batchId }) => others.push(batchId!),
       () => (isFull = true),
     )
   }
   t.ok(others.length > 5)
-  const settledAtMs = NOW_MS
+  const acknowledgedAtMs = NOW_MS
   const dead = ids.map((_, index) => makeDead(index))
-  const burial = store.settle([{ parcelId: doomed.parcelId!, delivered: [], dead, settledAtMs }])
-  const freed = others.map((parcelId) =>
-    store.settle([{ parcelId, delivered: 'rest', dead: [], settledAtMs }]),
+  const burial = store.acknowledge([{ batchId: doomed.batchId!, delivered: [], dead, acknowledgedAtMs }])
+  const freed = others.map((batchId) =>
+    store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs }]),
   )
-  const books = store.books({})
+  const totals = store.totals({})
   await Promise.all(freed)
-  t.ok(await books, 'and what only reads is answered')
+  t.ok(await totals, 'and what only reads is answered')
   await burial
-  t.match(await store.books({}), { delivered: others.length, rejected: 100, queued: 0 })
+  t.match(await store.totals({}), { delivered: others.length, rejected: 100, queued: 0 })
 })
 
 t.test('a lease beside commits that fail is handed out all the same', async (t) => {
   const ground = await layGround(t)
   const first = await ground.open()
-  const { parcelId } = await first.store.commit(makeParcel(['a']))
+  const { batchId } = await first.store.commit(makeBatch(['a']))
   await first.close()
   const { store } = await ground.open({ storeLimitBytes: 200_000 })
   const leasing = store.lease(askAll())
-  const large = makeParcel([`large-${'x'.repeat(400_000)}`])
+  const large = makeBatch([`large-${'x'.repeat(400_000)}`])
   await t.rejects(store.commit(large), { code: 'STORE_UNAVAILABLE' })
-  t.match(await leasing, [{ parcelId }])
+  t.match(await leasing, [{ batchId }])
   t.same(await store.lease(askAll()), [])
 })
 
 t.test('an operation at fault is undone alone: its rows, its counts, its leases', async (t) => {
   const { store } = await (await layGround(t)).open()
-  const { parcelId } = await store.commit(makeParcel(['a', 'b']))
+  const { batchId } = await store.commit(makeBatch(['a', 'b']))
   const results = await Promise.allSettled([
-    store.commit(makeParcel(['c'], { adAccountId: 'new-account' })),
+    store.commit(makeBatch(['c'], { adAccountId: 'new-account' })),
     // The burial of the first event is undone with the second one.
-    store.settle([{ parcelId: parcelId!, delivered: [9], dead: [makeDead(0)], settledAtMs: NOW_MS }]),
-    store.commit(makeParcel(['d'], { adAccountId: 'new-account' })),
-    store.settle([{ parcelId: parcelId!, delivered: [1], dead: [], settledAtMs: NOW_MS }]),
+    store.acknowledge([{ batchId: batchId!, delivered: [9], dead: [makeDead(0)], acknowledgedAtMs: NOW_MS }]),
+    store.commit(makeBatch(['d'], { adAccountId: 'new-account' })),
+    store.acknowledge([{ batchId: batchId!, delivered: [1], dead: [], acknowledgedAtMs: NOW_MS }]),
   ])
   t.same(
     results.map(({ status }) => status),
     ['fulfilled', 'rejected', 'fulfilled', 'fulfilled'],
   )
   t.same(await store.deadLetters({ limit: 10 }), [])
-  t.match(await store.books({}), { received: 4, delivered: 1, rejected: 0, queued: 3 })
-  t.same(await store.lease(askAll()), [], 'the parcel is still held')
-  t.match(await store.backlog(), [{ events: 1 }, { adAccountId: 'new-account', parcels: 2, events: 2 }])
+  t.match(await store.totals({}), { received: 4, delivered: 1, rejected: 0, queued: 3 })
+  t.same(await store.lease(askAll()), [], 'the batch is still held')
+  t.match(await store.backlog(), [{ events: 1 }, { adAccountId: 'new-account', batches: 2, events: 2 }])
 })
 
 t.test('a payload that no key opens is reported, kept, and does not stop those behind it', async (t) => {
   const ground = await layGround(t)
   const first = await ground.open()
-  const broken = await first.store.commit(makeParcel(['a']))
-  await first.store.commit(makeParcel(['b']))
+  const broken = await first.store.commit(makeBatch(['a']))
+  await first.store.commit(makeBatch(['b']))
   await first.close()
   const db = new DatabaseSync(ground.path)
-  db.prepare('UPDATE payloads SET sealed = zeroblob(90) WHERE parcel_id = ?').run(broken.parcelId!)
+  db.prepare('UPDATE payloads SET sealed = zeroblob(90) WHERE batch_id = ?').run(broken.batchId!)
   db.close()
 
   const problems: unknown[] = []
   const { store } = await ground.open({ onProblem: (problem) => problems.push(problem) })
   t.equal((await store.lease(askAll({ maxEvents: 1 }))).length, 1)
   t.same(await store.lease(askAll()), [])
-  t.match(problems, [{ problem: 'parcel_unreadable', parcelId: broken.parcelId }])
-  t.match(await store.backlog(), [{ parcels: 2, events: 2 }])
+  t.match(problems, [{ problem: 'batch_unreadable', batchId: broken.batchId }])
+  t.match(await store.backlog(), [{ batches: 2, events: 2 }])
 })

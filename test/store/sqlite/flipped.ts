@@ -9,7 +9,7 @@ import type { Test } from 'tap'
 import { splitEvents } from '../../../src/store/payload.ts'
 import { openSqlite, type OpenedSqlite } from '../../../src/store/sqlite/open.ts'
 import type { StoreProblem } from '../../../src/store/sqlite/protocol.ts'
-import { askAll, LIVE, makeParcel, NOW_MS, TEST } from '../parcels.ts'
+import { askAll, LIVE, makeBatch, NOW_MS, TEST } from '../batches.ts'
 import { copyStore, createDice, OTHER, type Pattern } from './damaged.ts'
 import { RESERVED_BYTES } from './ground.ts'
 
@@ -20,7 +20,7 @@ const VERSION_OFFSET = 63
 
 export interface Opened extends OpenedSqlite {
   readonly problems: StoreProblem[]
-  /** Paths of what was set aside. */
+  /** Paths of what was quarantined. */
   asides(): string[]
 }
 
@@ -33,7 +33,7 @@ export async function openDamaged(
   const onProblem = (problem: StoreProblem) => void problems.push(problem)
   const opened = await openSqlite({ path, masterKeys, onProblem, reservedBytes: RESERVED_BYTES })
   t.teardown(() => opened.close().catch(() => undefined))
-  const asides = () => problems.flatMap((one) => (one.problem === 'queue_set_aside' ? [one.path] : []))
+  const asides = () => problems.flatMap((one) => (one.problem === 'queue_quarantined' ? [one.path] : []))
   return { ...opened, problems, asides }
 }
 
@@ -48,35 +48,38 @@ export interface FlippedOptions {
 }
 
 export function testFlipped(t: Test, { pattern, folder, rounds, seed, vaultPages }: FlippedOptions): void {
-  t.test('flipped and cut anywhere: it opens and works, or is set aside and replaced, in time', async (t) => {
-    const dice = createDice(seed)
-    let asides = 0
-    for (let round = 0; round < rounds; round++) {
-      const from = dice(2) === 0 ? pattern.closed : pattern.killed
-      const path = copyStore(from, join(folder, `round-${round}`))
-      const ending = existsSync(`${path}-wal`) && dice(2) === 0 ? '-wal' : ''
-      const what = damage(path + ending, dice)
-      const name = `round ${round}, ${basename(from)}${ending}: ${what}`
-      const startedAt = performance.now()
-      const opened = await openDamaged(t, pattern, path)
-      await useAll(opened).catch((error: unknown) => {
-        // The store's own words say why; the round says where.
-        const why = (error as Error).cause
-        throw new Error(`${name}: ${String(why ?? error)}`, { cause: error })
-      })
-      t.ok(performance.now() - startedAt < REPLACED_WITHIN_MS, name)
-      asides += opened.asides().length
-      for (const aside of opened.asides()) t.ok(existsSync(aside), name)
-      t.ok(opened.asides().length <= 1, 'once')
-      await opened.close()
-      const again = await openDamaged(t, pattern, path)
-      // A page that nothing touched before may be met now; what replaced a corrupt file is whole.
-      if (opened.asides().length > 0) t.strictSame(again.asides(), [], name)
-      await again.close()
-    }
-    t.comment(`${asides} of ${rounds} were set aside`)
-    t.ok(asides > 0)
-  })
+  t.test(
+    'flipped and cut anywhere: it opens and works, or is quarantined and replaced, in time',
+    async (t) => {
+      const dice = createDice(seed)
+      let asides = 0
+      for (let round = 0; round < rounds; round++) {
+        const from = dice(2) === 0 ? pattern.closed : pattern.killed
+        const path = copyStore(from, join(folder, `round-${round}`))
+        const ending = existsSync(`${path}-wal`) && dice(2) === 0 ? '-wal' : ''
+        const what = damage(path + ending, dice)
+        const name = `round ${round}, ${basename(from)}${ending}: ${what}`
+        const startedAt = performance.now()
+        const opened = await openDamaged(t, pattern, path)
+        await useAll(opened).catch((error: unknown) => {
+          // The store's own words say why; the round says where.
+          const why = (error as Error).cause
+          throw new Error(`${name}: ${String(why ?? error)}`, { cause: error })
+        })
+        t.ok(performance.now() - startedAt < REPLACED_WITHIN_MS, name)
+        asides += opened.asides().length
+        for (const aside of opened.asides()) t.ok(existsSync(aside), name)
+        t.ok(opened.asides().length <= 1, 'once')
+        await opened.close()
+        const again = await openDamaged(t, pattern, path)
+        // A page that nothing touched before may be met now; what replaced a corrupt file is whole.
+        if (opened.asides().length > 0) t.strictSame(again.asides(), [], name)
+        await again.close()
+      }
+      t.comment(`${asides} of ${rounds} were quarantined`)
+      t.ok(asides > 0)
+    },
+  )
 
   t.test('a damaged vault stops the start with one line: tokens cannot be made again', async (t) => {
     const path = copyStore(pattern.closed, join(folder, 'vault'))
@@ -98,27 +101,27 @@ export function testFlipped(t: Test, { pattern, folder, rounds, seed, vaultPages
 /** Touches all that an operation may touch; each must be done, now or after the file was replaced. */
 async function useAll({ store, vaultStore }: OpenedSqlite): Promise<string[]> {
   const ids: string[] = []
-  for (const lane of [LIVE, TEST, OTHER]) {
-    const parcels = await store.lease(askAll(lane))
-    for (const { payload } of parcels) ids.push(...splitEvents(payload))
-    const settlements = parcels.map(({ parcelId }) => ({
-      parcelId,
+  for (const queue of [LIVE, TEST, OTHER]) {
+    const batches = await store.lease(askAll(queue))
+    for (const { payload } of batches) ids.push(...splitEvents(payload))
+    const acknowledgements = batches.map(({ batchId }) => ({
+      batchId,
       delivered: 'rest' as const,
       dead: [],
-      settledAtMs: NOW_MS,
+      acknowledgedAtMs: NOW_MS,
     }))
-    await store.settle(settlements)
+    await store.acknowledge(acknowledgements)
   }
   await store.deadLetters({ limit: 100 })
   await store.backlog()
-  await store.books({})
+  await store.totals({})
   await store.size()
-  await store.forgetSeen(0)
-  for (const lane of [LIVE, TEST, OTHER]) {
-    const { parcelId } = await store.commit(
-      makeParcel([`after-${randomBytes(8).toString('hex')}-${'z'.repeat(9000)}`], lane),
+  await store.trimDedupe(0)
+  for (const queue of [LIVE, TEST, OTHER]) {
+    const { batchId } = await store.commit(
+      makeBatch([`after-${randomBytes(8).toString('hex')}-${'z'.repeat(9000)}`], queue),
     )
-    await store.settle([{ parcelId: parcelId!, delivered: 'rest', dead: [], settledAtMs: NOW_MS }])
+    await store.acknowledge([{ batchId: batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
   }
   const { accounts, keys } = await vaultStore.readVault()
   if (accounts.length !== 2 || keys.length !== 1) throw new Error('vault')

@@ -7,7 +7,7 @@ import { splitEvents } from '../../../src/store/payload.ts'
 import { openSqlite } from '../../../src/store/sqlite/open.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { mountSmallDisk } from '../../support/small-disk.ts'
-import { askAll, makeDead, makeParcel, NOW_MS } from '../parcels.ts'
+import { askAll, makeDead, makeBatch, NOW_MS } from '../batches.ts'
 
 const masterKeys = { current: randomBytes(32) }
 
@@ -16,10 +16,10 @@ async function fillByLoad(store: Store, sizeBytes: number): Promise<string[]> {
   const taken: string[] = []
   for (let isFull = false; !isFull;) {
     const ids = Array.from({ length: 40 }, () => `${randomBytes(6).toString('hex')}-${'x'.repeat(sizeBytes)}`)
-    const results = await Promise.allSettled(ids.map((id) => store.commit(makeParcel([id]))))
-    const parcelIds = results.flatMap((one) => (one.status === 'fulfilled' ? [one.value.parcelId!] : []))
+    const results = await Promise.allSettled(ids.map((id) => store.commit(makeBatch([id]))))
+    const batchIds = results.flatMap((one) => (one.status === 'fulfilled' ? [one.value.batchId!] : []))
     taken.push(...ids.filter((_, index) => results[index]!.status === 'fulfilled').map(shortOf))
-    await store.release(parcelIds.map((parcelId) => ({ parcelId, attempts: 0, history: [] })))
+    await store.release(batchIds.map((batchId) => ({ batchId, attempts: 0, history: [] })))
     isFull = results.some(({ status }) => status === 'rejected')
   }
   return taken
@@ -39,7 +39,7 @@ t.test('a burst stops at the watermark, not at the end of the disk', async (t) =
   t.ok(taken.length > 500, `${taken.length} taken`)
   const { usedBytes } = await store.size()
   t.ok(usedBytes < 0.81 * (usedBytes + freeBytes(disk.folder)), `${usedBytes} used`)
-  t.equal((await store.books({})).queued, taken.length)
+  t.equal((await store.totals({})).queued, taken.length)
   await close()
 })
 
@@ -51,41 +51,41 @@ for (const fate of ['delivered', 'buried'] as const) {
       const disk = mountSmallDisk(t, fate === 'buried' ? '24m' : '12m')
       if (disk === undefined) return
       const path = join(disk.folder, 'relay.db')
-      const ballast = join(disk.folder, 'relay.ballast')
+      const reservedSpace = join(disk.folder, 'relay.reserved_space')
       const { store, close } = await openSqlite({ path, masterKeys })
       await store.size()
-      t.equal(statSync(ballast).mode & 0o777, 0o600)
-      t.ok(statSync(ballast).blocks * 512 >= statSync(ballast).size, 'it is really there')
+      t.equal(statSync(reservedSpace).mode & 0o777, 0o600)
+      t.ok(statSync(reservedSpace).blocks * 512 >= statSync(reservedSpace).size, 'it is really there')
       const taken = await fillByLoad(store, 4000)
 
       disk.fill()
       t.equal(freeBytes(disk.folder), 0)
-      await t.rejects(store.commit(makeParcel(['refused'])), { code: 'STORE_UNAVAILABLE' })
+      await t.rejects(store.commit(makeBatch(['invalid'])), { code: 'STORE_UNAVAILABLE' })
       t.match(await store.size(), { isFull: true })
-      t.equal((await store.books({})).queued, taken.length, 'the books can be read')
+      t.equal((await store.totals({})).queued, taken.length, 'the totals can be read')
       const found: string[] = []
       for (;;) {
-        const parcels = await store.lease(askAll({ maxEvents: 200 }))
-        if (parcels.length === 0) break
-        for (const { payload } of parcels) found.push(...splitEvents(payload).map(eventIdOf))
-        await store.settle(
-          parcels.map(({ parcelId }, index) => ({
-            parcelId,
+        const batches = await store.lease(askAll({ maxEvents: 200 }))
+        if (batches.length === 0) break
+        for (const { payload } of batches) found.push(...splitEvents(payload).map(eventIdOf))
+        await store.acknowledge(
+          batches.map(({ batchId }, index) => ({
+            batchId,
             delivered: 'rest' as const,
-            // A letter takes room as well: the parcel's own, once it is gone.
+            // A dead letter takes room as well: the batch's own, once it is gone.
             dead: fate === 'buried' && index % 4 === 0 ? [makeDead(0)] : [],
-            settledAtMs: NOW_MS,
+            acknowledgedAtMs: NOW_MS,
           })),
         )
       }
       t.strictSame(found.toSorted(), taken.toSorted(), 'nothing was lost')
-      t.equal((await store.books({})).queued, 0)
-      if (fate === 'buried') t.ok(statSync(ballast).size < 300_000, 'the ballast was given up')
+      t.equal((await store.totals({})).queued, 0)
+      if (fate === 'buried') t.ok(statSync(reservedSpace).size < 300_000, 'the reserved space was given up')
 
       disk.clear()
       t.match(await store.size(), { isFull: false })
-      await t.resolves(store.commit(makeParcel(['taken again'])), 'without a restart')
-      t.ok(statSync(ballast).size > 700_000, 'and is made again')
+      await t.resolves(store.commit(makeBatch(['taken again'])), 'without a restart')
+      t.ok(statSync(reservedSpace).size > 700_000, 'and is made again')
       await close()
     },
   )
@@ -105,12 +105,17 @@ t.test('a start on a full disk works and drains', async (t) => {
     path,
     masterKeys: { current: randomBytes(32), previous: masterKeys.current },
   })
-  await t.rejects(store.commit(makeParcel(['refused'])), { code: 'STORE_UNAVAILABLE' })
-  const parcels = await store.lease(askAll())
-  await store.settle(
-    parcels.map(({ parcelId }) => ({ parcelId, delivered: 'rest' as const, dead: [], settledAtMs: NOW_MS })),
+  await t.rejects(store.commit(makeBatch(['invalid'])), { code: 'STORE_UNAVAILABLE' })
+  const batches = await store.lease(askAll())
+  await store.acknowledge(
+    batches.map(({ batchId }) => ({
+      batchId,
+      delivered: 'rest' as const,
+      dead: [],
+      acknowledgedAtMs: NOW_MS,
+    })),
   )
-  t.match(await store.books({}), { queued: 0, delivered: taken.length })
+  t.match(await store.totals({}), { queued: 0, delivered: taken.length })
   await t.resolves(close())
 })
 
@@ -126,7 +131,7 @@ t.test('a full disk that has no store yet is named, and nothing else blamed', as
   })
   disk.clear()
   const { store, close } = await openSqlite({ path: join(folder, 'relay.db'), masterKeys })
-  await t.resolves(store.commit(makeParcel(['a'])), 'what the failed start left does no harm')
+  await t.resolves(store.commit(makeBatch(['a'])), 'what the failed start left does no harm')
   t.ok(readdirSync(folder).includes('relay.db'))
   await close()
 })

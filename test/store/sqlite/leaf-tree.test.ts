@@ -23,12 +23,12 @@ for (const rows of [1, 2, 251, 501]) {
     const [view] = listViews(path, `${path}.recovering`)
     const [rebuilt] = view!.rebuild()
     const db = rebuilt!.open()
-    const walked = db.prepare('SELECT parcel_id FROM payloads').all()
+    const walked = db.prepare('SELECT batch_id FROM payloads').all()
     t.strictSame(
-      walked.map(({ parcel_id: id }) => id),
+      walked.map(({ batch_id: id }) => id),
       ids,
     )
-    const find = db.prepare('SELECT 1 FROM payloads WHERE parcel_id = ?')
+    const find = db.prepare('SELECT 1 FROM payloads WHERE batch_id = ?')
     t.ok(ids.every((id) => find.get(id) !== undefined))
     db.close()
     t.end()

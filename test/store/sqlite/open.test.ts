@@ -16,7 +16,7 @@ import t, { type Test } from 'tap'
 import { openFile, readPragma } from '../../../src/store/sqlite/connection.ts'
 import { openSqlite } from '../../../src/store/sqlite/open.ts'
 import { QUEUE_SCHEMA } from '../../../src/store/sqlite/schema.ts'
-import { makeParcel } from '../parcels.ts'
+import { makeBatch } from '../batches.ts'
 import { startCommitter } from './child.ts'
 import { layGround } from './ground.ts'
 
@@ -28,7 +28,7 @@ const CANNOT_WRITE = {
 t.test('both files are private, in a folder that is made', async (t) => {
   const ground = await layGround(t)
   const { store } = await ground.open({ path: join(ground.folder, 'deep', 'data', 'relay.db') })
-  await store.commit(makeParcel(['a']))
+  await store.commit(makeBatch(['a']))
   const folder = join(ground.folder, 'deep', 'data')
   const files = readdirSync(folder)
   t.ok(files.includes('relay.db') && files.includes('relay.vault.db'))
@@ -53,7 +53,7 @@ t.test('a store that is open is not opened again, here or in another process', a
   await child.printed(1)
   t.same(child.lines, ['STORE_IN_USE'])
   await child.kill()
-  await t.resolves(store.commit(makeParcel(['a'])), 'and is none the worse')
+  await t.resolves(store.commit(makeBatch(['a'])), 'and is none the worse')
 })
 
 t.test('after a close it can be opened again', async (t) => {
@@ -86,7 +86,7 @@ t.test('a newer schema stops the start and changes nothing', async (t) => {
 
 t.test('a file that is no store stops the start and is kept', async (t) => {
   const ground = await layGround(t)
-  writeFileSync(ground.path, 'This is a letter, and not a short one. '.repeat(100))
+  writeFileSync(ground.path, 'This is a dead letter, and not a short one. '.repeat(100))
   const untouched = remember(t, ground.folder)
   await t.rejects(ground.open(), { code: 'STORE_CANNOT_OPEN', message: /not a database/ })
   untouched()
@@ -95,9 +95,9 @@ t.test('a file that is no store stops the start and is kept', async (t) => {
 
 t.test('a place where no file can be made stops the start with one clear line', async (t) => {
   const ground = await layGround(t)
-  const letter = join(ground.folder, 'letter')
-  writeFileSync(letter, 'not a folder')
-  await t.rejects(ground.open({ path: join(letter, 'relay.db') }), CANNOT_WRITE)
+  const deadLetter = join(ground.folder, 'dead_letter')
+  writeFileSync(deadLetter, 'not a folder')
+  await t.rejects(ground.open({ path: join(deadLetter, 'relay.db') }), CANNOT_WRITE)
   mkdirSync(ground.vaultPath)
   const untouched = remember(t, ground.folder)
   await t.rejects(ground.open(), CANNOT_WRITE)
@@ -116,7 +116,7 @@ t.test('a folder that may not be written stops the start with one clear line', a
 t.test('nothing of a payload can be read in the files', async (t) => {
   const ground = await layGround(t)
   const { store, close } = await ground.open()
-  await store.commit(makeParcel(['readable-id']))
+  await store.commit(makeBatch(['readable-id']))
   const scan = () =>
     readdirSync(ground.folder).map((file) => readFileSync(join(ground.folder, file), 'latin1'))
   const isAnywhere = (text: string) => scan().some((content) => content.includes(text))
@@ -127,17 +127,17 @@ t.test('nothing of a payload can be read in the files', async (t) => {
   t.notOk(isAnywhere('readable-id') || isAnywhere('203.0.113.7'), 'in the file')
 })
 
-t.test('books that disagree with the rows are reported', async (t) => {
+t.test('totals that disagree with the rows are reported', async (t) => {
   const ground = await layGround(t)
   const first = await ground.open()
-  await first.store.commit(makeParcel(['a', 'b']))
+  await first.store.commit(makeBatch(['a', 'b']))
   await first.close()
   const db = new DatabaseSync(ground.path)
-  db.exec('UPDATE lanes SET queued = 5')
+  db.exec('UPDATE queues SET queued = 5')
   db.close()
   const problems: unknown[] = []
   await ground.open({ onProblem: (problem) => problems.push(problem) })
-  t.match(problems, [{ problem: 'books_off', lane: { isTest: false }, counted: 5, found: 2 }])
+  t.match(problems, [{ problem: 'totals_wrong', queue: { isTest: false }, counted: 5, found: 2 }])
 })
 
 /** A store whose process was killed, with a WAL that was never written back. */
@@ -183,5 +183,5 @@ t.test('closing twice closes once, and nothing is taken after it', async (t) => 
   const ground = await layGround(t)
   const opened = await ground.open()
   await Promise.all([opened.close(), opened.store.close()])
-  await t.rejects(opened.store.commit(makeParcel(['late'])), { code: 'SHUTTING_DOWN' })
+  await t.rejects(opened.store.commit(makeBatch(['late'])), { code: 'SHUTTING_DOWN' })
 })

@@ -17,60 +17,60 @@ function copy(from: string): string {
   return copyStore(from, join(folder, `copy-${copies++}`))
 }
 
-t.test('of whole files everything comes back, and nothing that was settled', (t) => {
+t.test('of whole files everything comes back, and nothing that was acknowledged', (t) => {
   for (const from of [pattern.closed, pattern.killed]) {
     const before = hashFiles(from)
-    const { batches, isTest, letters, unreadable } = readDamaged(pattern, join(from, 'relay.db'))
-    t.strictSame(sorted(batches), sorted(pattern.pending))
-    for (const [parcelId, test] of isTest) {
-      const number = numberOf(batches.get(parcelId)![0]!)
+    const { groups, isTest, deadLetters, unreadable } = readDamaged(pattern, join(from, 'relay.db'))
+    t.strictSame(sorted(groups), sorted(pattern.pending))
+    for (const [batchId, test] of isTest) {
+      const number = numberOf(groups.get(batchId)![0]!)
       t.equal(test, number % 3 === 1)
     }
-    t.strictSame(letters.toSorted(), pattern.deadIds)
+    t.strictSame(deadLetters.toSorted(), pattern.deadIds)
     t.equal(unreadable, 0)
     t.strictSame(hashFiles(from), before, 'the file is not changed')
   }
   t.end()
 })
 
-t.test('a lane is in its row and in the index of its accounts', (t) => {
-  for (const name of ['lanes', 'sqlite_autoindex_lanes_1']) {
+t.test('a queue is in its row and in the index of its accounts', (t) => {
+  for (const name of ['queues', 'sqlite_autoindex_queues_1']) {
     const path = copy(pattern.closed)
     spoilRoots(path, [name])
-    t.equal(readDamaged(pattern, path).batches.size, pattern.pending.size)
+    t.equal(readDamaged(pattern, path).groups.size, pattern.pending.size)
   }
   t.end()
 })
 
 t.test(
-  'a lost lane is told from the dedupe index, which has live events only; else nothing is guessed',
+  'a lost queue is told from the dedupe index, which has live events only; else nothing is guessed',
   (t) => {
     const path = copy(pattern.closed)
-    spoilRoots(path, ['lanes', 'sqlite_autoindex_lanes_1'])
-    const { batches, isTest, letters, unreadable } = readDamaged(pattern, path)
+    spoilRoots(path, ['queues', 'sqlite_autoindex_queues_1'])
+    const { groups, isTest, deadLetters, unreadable } = readDamaged(pattern, path)
     const live = [...pattern.pending].filter(([, [id]]) => numberOf(id!) % 3 !== 1)
-    t.strictSame(sorted(batches), sorted(new Map(live)))
+    t.strictSame(sorted(groups), sorted(new Map(live)))
     t.ok([...isTest.values()].every((test) => !test))
-    t.strictSame(letters, [])
+    t.strictSame(deadLetters, [])
     t.equal(unreadable, pattern.pending.size - live.length + pattern.deadIds.length)
-    t.equal(readDamaged(pattern, path, []).batches.size, 0, 'and an account that nobody knows is not found')
+    t.equal(readDamaged(pattern, path, []).groups.size, 0, 'and an account that nobody knows is not found')
     t.end()
   },
 )
 
-t.test('a lane of which the row says live and the index says test is not guessed', (t) => {
+t.test('a queue of which the row says live and the index says test is not guessed', (t) => {
   const path = copy(pattern.closed)
-  alter(path, 'DELETE FROM seen_blocks')
+  alter(path, 'DELETE FROM dedupe_blocks')
   const changed = copyStore(dirname(path), join(folder, `copy-${copies++}`))
-  alter(changed, `UPDATE lanes SET is_test = 1 WHERE ad_account_id = '${OTHER.adAccountId}'`)
+  alter(changed, `UPDATE queues SET is_test = 1 WHERE ad_account_id = '${OTHER.adAccountId}'`)
   const bytes = readFileSync(path)
-  const start = (rootOf(path, 'sqlite_autoindex_lanes_1') - 1) * 4096
+  const start = (rootOf(path, 'sqlite_autoindex_queues_1') - 1) * 4096
   readFileSync(changed).copy(bytes, start, start, start + 4096)
   writeFileSync(path, bytes)
-  const { batches, unreadable } = readDamaged(pattern, path)
+  const { groups, unreadable } = readDamaged(pattern, path)
   const known = [...pattern.pending].filter(([, [id]]) => numberOf(id!) % 3 !== 2)
   t.ok(known.length < pattern.pending.size)
-  t.strictSame(sorted(batches), sorted(new Map(known)))
+  t.strictSame(sorted(groups), sorted(new Map(known)))
   t.equal(unreadable, pattern.pending.size - known.length)
   t.end()
 })
@@ -79,9 +79,9 @@ t.test('a healthy file of another making is read as well', (t) => {
   const path = copy(pattern.closed)
   alter(path, 'PRAGMA journal_mode = DELETE; PRAGMA page_size = 8192; VACUUM')
   t.equal(readFileSync(path).readUInt16BE(16), 8192)
-  const { batches, letters, unreadable } = readDamaged(pattern, path)
-  t.strictSame(sorted(batches), sorted(pattern.pending))
-  t.strictSame(letters.toSorted(), pattern.deadIds)
+  const { groups, deadLetters, unreadable } = readDamaged(pattern, path)
+  t.strictSame(sorted(groups), sorted(pattern.pending))
+  t.strictSame(deadLetters.toSorted(), pattern.deadIds)
   t.equal(unreadable, 0)
   t.end()
 })
@@ -89,24 +89,24 @@ t.test('a healthy file of another making is read as well', (t) => {
 t.test('what was deleted does not show again where the roots of the tables are lost', (t) => {
   const path = copy(pattern.closed)
   spoilRoots(path, ['payloads', 'dead_letters'])
-  const { batches } = readDamaged(pattern, path)
-  t.strictSame(sorted(batches), sorted(pattern.pending))
+  const { groups } = readDamaged(pattern, path)
+  t.strictSame(sorted(groups), sorted(pattern.pending))
   t.end()
 })
 
-t.test('a parcel whose row is lost comes back with all of its events', (t) => {
+t.test('a batch whose row is lost comes back with all of its events', (t) => {
   const path = copy(pattern.closed)
-  alter(path, 'DELETE FROM queue')
-  const ids = [...readDamaged(pattern, path).batches.values()].flat()
-  t.ok(['partly-0', ...pattern.settled].every((id) => ids.includes(id)))
+  alter(path, 'DELETE FROM batches')
+  const ids = [...readDamaged(pattern, path).groups.values()].flat()
+  t.ok(['partly-0', ...pattern.acknowledged].every((id) => ids.includes(id)))
   t.end()
 })
 
 t.test('what is no database gives nothing', (t) => {
   const path = copy(pattern.closed)
-  for (const bytes of [Buffer.alloc(0), Buffer.from('letter'), Buffer.alloc(100_000, 7)]) {
+  for (const bytes of [Buffer.alloc(0), Buffer.from('dead_letter'), Buffer.alloc(100_000, 7)]) {
     writeFileSync(path, bytes)
-    t.equal(readDamaged(pattern, path).batches.size, 0)
+    t.equal(readDamaged(pattern, path).groups.size, 0)
   }
   t.end()
 })
@@ -133,8 +133,8 @@ function rootOf(path: string, name: string): number {
   return Number(db.prepare('SELECT rootpage FROM sqlite_schema WHERE name = ?').get(name)!['rootpage'])
 }
 
-function sorted(parcels: Pattern['pending']): [number, readonly string[]][] {
-  return [...parcels].toSorted(([a], [b]) => a - b)
+function sorted(batches: Pattern['pending']): [number, readonly string[]][] {
+  return [...batches].toSorted(([a], [b]) => a - b)
 }
 
 function hashFiles(folder: string): string[] {

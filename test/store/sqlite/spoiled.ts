@@ -14,10 +14,10 @@ import { createSealer } from '../../../src/vault/seal.ts'
 import { ACCOUNTS, copyStore, createDice, type Pattern } from './damaged.ts'
 
 export interface Recovered {
-  /** Event ids by batch. */
-  readonly batches: ReadonlyMap<number, readonly string[]>
+  /** Event ids by group. */
+  readonly groups: ReadonlyMap<number, readonly string[]>
   readonly isTest: ReadonlyMap<number, boolean>
-  readonly letters: readonly string[]
+  readonly deadLetters: readonly string[]
   readonly unreadable: number
 }
 
@@ -28,24 +28,24 @@ export function readDamaged(
 ): Recovered {
   const folder = `${path}.recovering`
   mkdirSync(folder)
-  const batches = new Map<number, readonly string[]>()
+  const groups = new Map<number, readonly string[]>()
   const isTest = new Map<number, boolean>()
-  const letters: string[] = []
+  const deadLetters: string[] = []
   let unreadable = 0
   try {
     for (const step of recover(listViews(path, folder), createSealer(masterKeys), adAccountIds)) {
       unreadable += step.unreadable
-      for (const { parcelId, commit } of step.parcels) {
-        if (batches.has(parcelId)) throw new Error(`batch ${parcelId} comes twice`)
-        batches.set(parcelId, splitEvents(commit.payload).map(eventIdOf))
-        isTest.set(parcelId, commit.isTest)
+      for (const { batchId, commit } of step.batches) {
+        if (groups.has(batchId)) throw new Error(`group ${batchId} comes twice`)
+        groups.set(batchId, splitEvents(commit.payload).map(eventIdOf))
+        isTest.set(batchId, commit.isTest)
       }
-      letters.push(...step.letters.map(({ eventId }) => eventId))
+      deadLetters.push(...step.deadLetters.map(({ eventId }) => eventId))
     }
   } finally {
     rmSync(folder, { recursive: true })
   }
-  return { batches, isTest, letters, unreadable }
+  return { groups, isTest, deadLetters, unreadable }
 }
 
 function eventIdOf(json: string): string {
@@ -71,7 +71,7 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
   const copy = (from: string) => copyStore(from, join(folder, `spoiled-${copies++}`))
   t.comment(`DAMAGE_SEED=${seed}`)
 
-  t.test('one page is spoiled: every batch that is not on it comes back', (t) => {
+  t.test('one page is spoiled: every group that is not on it comes back', (t) => {
     const pagesOf = findPages(join(pattern.closed, 'relay.db'))
     const bytes = readFileSync(join(pattern.closed, 'relay.db'))
     const path = copy(pattern.closed)
@@ -80,15 +80,15 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
       const spoiled = Buffer.from(bytes)
       for (let at = 0; at < 4096; at++) spoiled[(pageNumber - 1) * 4096 + at] = dice(256)
       writeFileSync(path, spoiled)
-      const { batches } = read(path)
-      for (const [parcelId, events] of pattern.pending) {
-        if (pagesOf.get(parcelId)!.has(pageNumber)) {
+      const { groups } = read(path)
+      for (const [batchId, events] of pattern.pending) {
+        if (pagesOf.get(batchId)!.has(pageNumber)) {
           lost += 1
           continue
         }
-        const came = batches.get(parcelId)
+        const came = groups.get(batchId)
         if (came === undefined || !events.every((id) => came.includes(id))) {
-          t.fail(`DAMAGE_SEED=${seed}: batch ${parcelId} is lost with page ${pageNumber}`)
+          t.fail(`DAMAGE_SEED=${seed}: group ${batchId} is lost with page ${pageNumber}`)
         }
       }
     }
@@ -96,7 +96,7 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
     t.end()
   })
 
-  t.test('one frame of the WAL is spoiled: every batch that is not on its page comes back', (t) => {
+  t.test('one frame of the WAL is spoiled: every group that is not on its page comes back', (t) => {
     const walPath = join(pattern.killed, 'relay.db-wal')
     const { frames } = readWal(walPath)!
     const bytes = readFileSync(walPath)
@@ -108,12 +108,12 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
       // Anywhere in the frame, its own header as well.
       spoiled[frame.offset - 24 + dice(4096 + 24)]! ^= 1 << dice(8)
       writeFileSync(`${path}-wal`, spoiled)
-      const { batches } = read(path)
-      for (const parcelId of pattern.pending.keys()) {
-        const isOnPage = pagesOf.get(parcelId)!.has(frame.pageNumber)
-        if (!isOnPage && !batches.has(parcelId))
+      const { groups } = read(path)
+      for (const batchId of pattern.pending.keys()) {
+        const isOnPage = pagesOf.get(batchId)!.has(frame.pageNumber)
+        if (!isOnPage && !groups.has(batchId))
           t.fail(
-            `DAMAGE_SEED=${seed}: batch ${parcelId} is lost with frame ${frames.indexOf(frame)} of ${frames.length}, of page ${frame.pageNumber}`,
+            `DAMAGE_SEED=${seed}: group ${batchId} is lost with frame ${frames.indexOf(frame)} of ${frames.length}, of page ${frame.pageNumber}`,
           )
       }
     }
@@ -121,7 +121,7 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
     t.end()
   })
 
-  t.test('one bit of a page in the WAL is flipped: its other batches come back as well', (t) => {
+  t.test('one bit of a page in the WAL is flipped: its other groups come back as well', (t) => {
     const walPath = join(pattern.killed, 'relay.db-wal')
     const { frames } = readWal(walPath)!
     const pagesOf = findPages(join(pattern.closed, 'relay.db'))
@@ -135,8 +135,8 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
       // The end of the page is the end of a row.
       bytes[frame.offset + 4095]! ^= 1
       writeFileSync(`${path}-wal`, bytes)
-      const { batches } = read(path)
-      const lost = [...pattern.pending.keys()].filter((id) => !batches.has(id))
+      const { groups } = read(path)
+      const lost = [...pattern.pending.keys()].filter((id) => !groups.has(id))
       t.ok(lost.length <= 1, `${lost.length} lost with page ${leaf}`)
     }
     t.end()
@@ -154,9 +154,9 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
       const spoiled = Buffer.from(bytes)
       spoiled.writeUInt32BE(claimed, frame.offset - 24)
       writeFileSync(`${path}-wal`, spoiled)
-      const { batches } = read(path)
+      const { groups } = read(path)
       const lost = [...pattern.pending.keys()].filter(
-        (id) => !pagesOf.get(id)!.has(frame.pageNumber) && !batches.has(id),
+        (id) => !pagesOf.get(id)!.has(frame.pageNumber) && !groups.has(id),
       )
       t.strictSame(lost, [], `page ${claimed}`)
     }
@@ -172,8 +172,8 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
     for (const leaf of new Set([...pagesOf.values()].map(([leaf]) => leaf!))) {
       bytes.writeUInt32BE(leaf, (trunk - 1) * 4096 + 8)
       writeFileSync(path, bytes)
-      const { batches } = read(path)
-      const lost = [...pattern.pending.keys()].filter((id) => !batches.has(id))
+      const { groups } = read(path)
+      const lost = [...pattern.pending.keys()].filter((id) => !groups.has(id))
       if (lost.length > 0) t.fail(`${lost.length} lost with page ${leaf}`)
     }
     t.pass()
@@ -190,11 +190,11 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
           for (let flips = dice(200); flips > 0; flips--) bytes[dice(bytes.length)]! ^= 1 << dice(8)
           writeFileSync(path + ending, bytes.subarray(0, dice(3) === 0 ? dice(bytes.length) : bytes.length))
         }
-        const { batches } = read(path)
+        const { groups } = read(path)
         const known = (id: string) =>
-          allEvents.has(id) || pattern.settled.includes(id) || id.startsWith('event-')
-        for (const [parcelId, ids] of batches)
-          if (!ids.every(known)) t.fail(`DAMAGE_SEED=${seed}, round ${round}: batch ${parcelId} never was`)
+          allEvents.has(id) || pattern.acknowledged.includes(id) || id.startsWith('event-')
+        for (const [batchId, ids] of groups)
+          if (!ids.every(known)) t.fail(`DAMAGE_SEED=${seed}, round ${round}: group ${batchId} never was`)
       }
       t.pass()
       t.end()
@@ -202,13 +202,13 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
   )
 }
 
-/** By SQLite's own statistics, and not by what is tested here: the pages that each parcel's payload is on. */
+/** By SQLite's own statistics, and not by what is tested here: the pages that each batch's payload is on. */
 function findPages(path: string): Map<number, Set<number>> {
   const db = new DatabaseSync(path, { readOnly: true })
   const ids = db
-    .prepare('SELECT parcel_id FROM payloads ORDER BY parcel_id')
+    .prepare('SELECT batch_id FROM payloads ORDER BY batch_id')
     .all()
-    .map((row) => Number(row['parcel_id']))
+    .map((row) => Number(row['batch_id']))
   const stats = db
     .prepare("SELECT path, pageno, pagetype, ncell FROM dbstat WHERE name = 'payloads' ORDER BY path")
     .all()

@@ -1,0 +1,45 @@
+/** The totals: received = delivered + rejected + expired + queued + duplicate, in events, since the store began. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { AdAccountId, answers, closed, Count } from './answers.ts'
+import type { AdminOptions } from './app.ts'
+
+const Query = Type.Object(
+  {
+    ad_account_id: Type.Optional(AdAccountId),
+    /** Only test events, or only live ones; both when absent. */
+    test: Type.Optional(Type.Enum(['true', 'false'])),
+  },
+  { additionalProperties: false },
+)
+
+/** Events, since the store began. */
+export const TotalsAnswer = Type.Object(
+  {
+    received: Count,
+    delivered: Count,
+    rejected: Count,
+    expired: Count,
+    queued: Count,
+    duplicate: Count,
+    invalid: Type.Integer({ minimum: 0, description: 'By the relay itself; not part of `received`.' }),
+  },
+  closed,
+)
+
+const schema = {
+  tags: ['events'],
+  summary: 'The totals: received = delivered + rejected + expired + queued + duplicate',
+  querystring: Query,
+  response: answers({ 200: TotalsAnswer }),
+}
+
+export const bookRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { store }) => {
+  app.get('/totals', { schema }, async (request) => {
+    const { ad_account_id: adAccountId, test } = request.query
+    return store.totals({
+      ...(adAccountId === undefined ? {} : { adAccountId }),
+      ...(test === undefined ? {} : { isTest: test === 'true' }),
+    })
+  })
+}

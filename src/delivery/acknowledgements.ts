@@ -1,0 +1,123 @@
+/**
+ * Final outcomes: noted in the batch, counted, written to the store, and told to the post that waitingPosts.
+ *
+ * What is delivered and not written down is sent again after a restart. So when the store cannot write, calls must stop
+ * soon: `isBehind` tells. Posts need not: many outcomes at once are usual where many accounts call, and are written with
+ * the next commit. Only where one has waited for long, as `isStuck` tells, is the store not what it should be.
+ */
+import type { Clock } from '../clock.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { DeadEvent, Acknowledgement, Store } from '../store/store.ts'
+import { note, withEntry, type EventOutcome, type Slice } from './batch.ts'
+import type { Persist } from './persist.ts'
+import type { Running } from './running.ts'
+import type { WaitingPosts } from './waiting-posts.ts'
+
+export interface AcknowledgementsOptions {
+  readonly store: Store
+  readonly waitingPosts: WaitingPosts
+  readonly running: Running
+  readonly persist: Persist
+  readonly clock: Clock
+  readonly metrics: Metrics
+  readonly log: Log
+  /** Outcomes were written while calls had to wait for that. */
+  readonly onCaughtUp: () => void
+}
+
+/** A slice, and one final outcome per event of it. */
+export interface Decided {
+  readonly slice: Slice
+  readonly outcomes: readonly EventOutcome[]
+}
+
+/** `reason`: a stable word for the events that are not delivered. */
+export type Acknowledge = (decided: readonly Decided[], reason: string) => void
+
+export interface Acknowledgements {
+  readonly acknowledge: Acknowledge
+  /** Outcomes wait too long to be written, or too many do: no call should leave. */
+  isBehind(): boolean
+  /** Outcomes wait too long to be written: no post should be taken. */
+  isStuck(): boolean
+}
+
+/** A write that takes longer waits for more than a slow disk. */
+const STUCK_AFTER_MS = 5000
+/** Calls' worth of outcomes that may be unwritten at once. */
+const MOST_UNWRITTEN = 64
+
+export function createAcknowledgements(options: AcknowledgementsOptions): Acknowledgements {
+  const { store, waitingPosts, running, persist, clock, metrics, log, onCaughtUp } = options
+  /** When each write began, oldest first. */
+  const unwritten = new Map<object, number>()
+  let wasBehind = false
+
+  /** Notes and counts; answers what the store has to write. */
+  function decide({ slice, outcomes }: Decided, reason: string): Acknowledgement {
+    const { batch, positions, attempts, history } = slice
+    const delivered: number[] = []
+    const dead: DeadEvent[] = []
+    outcomes.forEach((outcome, place) => {
+      const index = positions[place]!
+      note(batch, index, outcome)
+      if (outcome.status === 'delivered') delivered.push(index)
+      if (outcome.status === 'rejected' || outcome.status === 'expired') {
+        const { status, errorMessage: message } = outcome
+        dead.push({
+          index,
+          status,
+          reason,
+          message,
+          attempts: attempts + Number(status === 'rejected'),
+          history: withEntry(history, { atMs: clock.wallMs(), reason }),
+        })
+      }
+    })
+    metrics.events('delivered', delivered.length)
+    for (const { status } of dead) metrics.events(status, 1)
+    if (dead.length > 0) metrics.died(reason, dead.length)
+    const isWhole = positions.length === batch.outcomes.length
+    const { batchId } = batch
+    return { batchId, delivered: isWhole ? 'rest' : delivered, dead, acknowledgedAtMs: clock.wallMs() }
+  }
+
+  function isStuck(): boolean {
+    const [oldestMs = Infinity] = unwritten.values()
+    return oldestMs + STUCK_AFTER_MS < clock.monotonicMs()
+  }
+
+  function isBehind(): boolean {
+    const isLate = isStuck()
+    if (!isLate && unwritten.size < MOST_UNWRITTEN) return false
+    if (!wasBehind && isLate) log.error({ reason: 'acknowledgements_unwritten' }, 'calls wait for the store')
+    wasBehind = true
+    return true
+  }
+
+  async function write(acknowledgements: readonly Acknowledgement[]): Promise<void> {
+    const began = {}
+    unwritten.set(began, clock.monotonicMs())
+    const isWritten = await persist('store cannot acknowledge', () => store.acknowledge(acknowledgements))
+    // One of them may be at fault, and must not take the others with it.
+    if (!isWritten && acknowledgements.length > 1) {
+      for (const one of acknowledgements)
+        await persist('store cannot acknowledge', () => store.acknowledge([one]))
+    }
+    unwritten.delete(began)
+    if (!wasBehind || isBehind()) return
+    wasBehind = false
+    onCaughtUp()
+  }
+
+  function acknowledge(decided: readonly Decided[], reason: string): void {
+    const acknowledgements = decided.map((one) => decide(one, reason))
+    running.add(write(acknowledgements))
+    // Only now: a post that learns of a refusal and comes again must find the event forgotten.
+    for (const { slice } of decided)
+      if (slice.batch.pendingCount === 0) waitingPosts.done(slice.batch.batchId)
+  }
+
+  return { acknowledge, isBehind, isStuck }
+}

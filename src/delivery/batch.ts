@@ -1,0 +1,130 @@
+/**
+ * Batches in memory. A batch comes in one slice; a refused call is split by cutting its batches into smaller slices.
+ * The batch collects what becomes of its events.
+ */
+import type { EventResult } from '../pinterest/outcome.ts'
+import { HISTORY_LIMIT, type HistoryEntry, type QueueKey, type LeasedBatch } from '../store/store.ts'
+import { pickEvents } from '../store/payload.ts'
+import { NO_POST_TRACE, type PostTrace } from '../telemetry/tracing.ts'
+
+/** What became of one event so far. */
+export type EventOutcome =
+  | { readonly status: 'queued' }
+  | { readonly status: 'delivered'; readonly warningMessage: string }
+  | {
+      readonly status: 'rejected' | 'expired'
+      readonly errorMessage: string
+      readonly warningMessage: string
+    }
+
+export interface Batch extends QueueKey {
+  /** Of the post that it came with; of none where it comes from the store. */
+  readonly trace: PostTrace
+  readonly batchId: number
+  /** One entry per event of the stored payload. */
+  readonly outcomes: EventOutcome[]
+  /** From a dead letter: it leaves behind everything else. */
+  readonly isReplay: boolean
+  /** Events without a final outcome. */
+  pendingCount: number
+  /** Not this process's any more: it is in other hands. */
+  isLost: boolean
+  /** Its post waits for the outcome. */
+  isAwaited: boolean
+}
+
+/** Events of one batch that travel together. */
+export interface Slice {
+  readonly batch: Batch
+  /** Positions in the batch's stored payload, in the payload's order. */
+  readonly positions: readonly number[]
+  /** The bytes of just these events. */
+  readonly payload: Uint8Array
+  readonly oldestEventTimeS: number
+  /** Calls that failed with it in a way that is worth another try. */
+  attempts: number
+  history: readonly HistoryEntry[]
+}
+
+const QUEUED: EventOutcome = { status: 'queued' }
+
+export function batchOf(
+  leased: LeasedBatch,
+  trace: PostTrace = NO_POST_TRACE,
+): { batch: Batch; slice: Slice } {
+  const { batchId, adAccountId, isTest, isReplay, eventCount } = leased
+  const acknowledged = new Set(leased.acknowledged)
+  const positions: number[] = []
+  for (let index = 0; index < eventCount; index++) if (!acknowledged.has(index)) positions.push(index)
+  const batch: Batch = {
+    trace,
+    batchId,
+    adAccountId,
+    isTest,
+    isReplay,
+    outcomes: Array.from({ length: eventCount }, () => QUEUED),
+    pendingCount: positions.length,
+    isLost: false,
+    isAwaited: false,
+  }
+  const { oldestEventTimeS, attempts, history } = leased
+  const payload = acknowledged.size === 0 ? leased.payload : pickEvents(leased.payload, positions)
+  return { batch, slice: { batch, positions, payload, oldestEventTimeS, attempts, history } }
+}
+
+/** One more call failed with it. */
+export function noteFailure(slice: Slice, entry: HistoryEntry): void {
+  slice.attempts += 1
+  slice.history = withEntry(slice.history, entry)
+}
+
+export function withEntry(history: readonly HistoryEntry[], entry: HistoryEntry): readonly HistoryEntry[] {
+  return [...history, entry].slice(-HISTORY_LIMIT)
+}
+
+/** A smaller slice, of the events at these places within the slice. */
+export function cutSlice(slice: Slice, places: readonly number[]): Slice {
+  return {
+    ...slice,
+    positions: places.map((place) => slice.positions[place]!),
+    payload: pickEvents(slice.payload, places),
+  }
+}
+
+/** Halves a group of slices by events; the first half is never smaller. Asks for at least two events. */
+export function halve(slices: readonly Slice[]): [Slice[], Slice[]] {
+  const total = slices.reduce((sum, { positions }) => sum + positions.length, 0)
+  const first: Slice[] = []
+  const second: Slice[] = []
+  let room = Math.ceil(total / 2)
+  for (const slice of slices) {
+    const count = slice.positions.length
+    if (count <= room) first.push(slice)
+    else if (room <= 0) second.push(slice)
+    else {
+      const places = Array.from(slice.positions.keys())
+      first.push(cutSlice(slice, places.slice(0, room)))
+      second.push(cutSlice(slice, places.slice(room)))
+    }
+    room -= count
+  }
+  return [first, second]
+}
+
+/** Notes a final outcome; the first one counts. */
+export function note(batch: Batch, position: number, outcome: EventOutcome): void {
+  if (batch.outcomes[position]?.status !== 'queued') return
+  batch.outcomes[position] = outcome
+  batch.pendingCount -= 1
+}
+
+/** Most results say nothing; they share one outcome. */
+const DELIVERED: EventOutcome = { status: 'delivered', warningMessage: '' }
+
+export function outcomeOf(result: EventResult, scrubText: (text: string) => string): EventOutcome {
+  if (result.status === 'processed' && result.warningMessage === '') return DELIVERED
+  const warningMessage = scrubText(result.warningMessage)
+  return result.status === 'processed'
+    ? { status: 'delivered', warningMessage }
+    : { status: 'rejected', errorMessage: scrubText(result.errorMessage), warningMessage }
+}

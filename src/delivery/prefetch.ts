@@ -1,0 +1,232 @@
+/**
+ * What queues hold in memory, and the traffic between it and the store. A queue and all queues together are bounded in
+ * bytes; what does not fit stays in the store and is leased when there is room again.
+ *
+ * What waits in the store is older than what has just come, and must not wait for ever because new batches keep the
+ * memory full: so every few calls some of it is leased whatever waits here, and room is kept for that. Leases take turns:
+ * the store hands out few at a time, so that commits pass in between, and queues that found no room are asked again in
+ * the order in which they came. A queue that may not call for a while keeps nothing here.
+ */
+import type { Clock } from '../clock.ts'
+import { codeOf, type Log } from '../telemetry/log.ts'
+import type { LeasedBatch, Store } from '../store/store.ts'
+import { isHold } from './breaker.ts'
+import { EVENTS_PER_CALL, type Queue } from './queue.ts'
+import { batchOf, type Slice } from './batch.ts'
+import type { Persist } from './persist.ts'
+import type { Running } from './running.ts'
+import type { WaitingPosts } from './waiting-posts.ts'
+
+export interface PrefetchOptions {
+  readonly store: Store
+  readonly waitingPosts: WaitingPosts
+  readonly running: Running
+  readonly persist: Persist
+  readonly clock: Clock
+  readonly log: Log
+  /** No call may leave for it until an operator changes that. */
+  readonly isPaused: (queue: Queue) => boolean
+  /** The queue has more, or may have: ask it again whether a call may leave. */
+  readonly onChange: (queue: Queue) => void
+  /** A lease ended; `leasedCount`: what it brought. */
+  readonly onLeased: (queue: Queue, leasedCount: number) => void
+}
+
+export interface Prefetch {
+  /** Takes a committed batch over: into memory, or back to the store where there is no room or no hope. */
+  take(queue: Queue, slice: Slice): void
+  /** Leases more from the store if the queue runs low. */
+  refill(queue: Queue, nowMs: number): void
+  /** The queue leases once others have, or once there is room. */
+  waitsForTurn(queue: Queue): boolean
+  /** Slices that were cut from others take their place. */
+  replace(queue: Queue, before: readonly Slice[], after: readonly Slice[]): void
+  /** A slice whose events all have their outcome. */
+  drop(queue: Queue, slice: Slice): void
+  /**
+   * Empties a queue that may not call for a while into the store: that costs no memory then. Does nothing before the
+   * queue's last call has ended: a batch must come back whole.
+   */
+  parkIfStopped(queue: Queue): void
+  /** What waits here is leased by nobody or by others: it is forgotten, and whoever waits for it is told that it is queued. */
+  abandon(queue: Queue): void
+  /** Leases no more. */
+  stop(): void
+}
+
+const QUEUE_LIMIT_BYTES = 8 * 1024 * 1024
+const TOTAL_LIMIT_BYTES = 64 * 1024 * 1024
+/** Of a queue's bytes, kept for what comes from the store. */
+const LEASE_BYTES = 2 * 1024 * 1024
+/** A lease brings two calls' worth, so that the next call need not wait for the store. */
+const LEASE_EVENTS = 2 * EVENTS_PER_CALL
+/** After so many calls some of the store's comes, whatever waits in memory: half of what leaves, at most. */
+const CALLS_PER_LEASE = 4
+/** Posts that wait for their answer are few and bounded by the front post limiter: they may go this far past the bounds. */
+const AWAITED_BYTES = 16 * 1024 * 1024
+const STORE_RETRY_MS = 1000
+/** A lease keeps the store busy for some tens of milliseconds, which commits wait for. */
+const LEASES_AT_ONCE = 2
+/** Shorter pauses are waited out in memory. */
+const PARK_FROM_MS = 5000
+
+export function createPrefetch(options: PrefetchOptions): Prefetch {
+  const { store, waitingPosts, running, persist, clock, log, isPaused, onChange, onLeased } = options
+  /** Queues that may lease as soon as there is room and it is their turn. */
+  const queueing = new Set<Queue>()
+  let leases = 0
+  let bytesInMemory = 0
+  let isStopped = false
+
+  /** Accounts for a slice that comes into memory (1) or leaves it (-1). */
+  function weigh(queue: Queue, { payload }: Slice, sign: 1 | -1): void {
+    queue.bytesInMemory += sign * payload.byteLength
+    bytesInMemory += sign * payload.byteLength
+  }
+
+  function accept(queue: Queue, slice: Slice): void {
+    queue.add(slice)
+    weigh(queue, slice, 1)
+  }
+
+  function acceptLeased(queue: Queue, leased: LeasedBatch): void {
+    const { slice } = batchOf(leased)
+    const awaited = waitingPosts.find(leased.batchId)
+    accept(queue, awaited ? { ...slice, batch: awaited } : slice)
+  }
+
+  async function lease(queue: Queue): Promise<void> {
+    let leasedCount = 0
+    try {
+      queue.hasMoreInStore = false
+      queue.callsSinceLease = 0
+      const limits = { maxEvents: LEASE_EVENTS, maxBytes: LEASE_BYTES }
+      const leased = await store.lease({ ...queue.key, ...limits, nowMs: clock.wallMs() })
+      // Fewer than asked for is no proof that there are no more: only an empty answer is.
+      if (leased.length > 0) queue.hasMoreInStore = true
+      leasedCount = leased.length
+      for (const batch of leased) acceptLeased(queue, batch)
+    } catch (error) {
+      queue.hasMoreInStore = true
+      log.error({ code: codeOf(error) }, 'store cannot lease')
+      queue.leaseAgainMs = clock.monotonicMs() + STORE_RETRY_MS
+    } finally {
+      queue.isLeasing = false
+      leases -= 1
+      onLeased(queue, leasedCount)
+      onChange(queue)
+      leaseNext()
+    }
+  }
+
+  function beginLease(queue: Queue): void {
+    queueing.delete(queue)
+    leases += 1
+    queue.isLeasing = true
+    running.add(lease(queue))
+  }
+
+  function isTurn(): boolean {
+    return leases < LEASES_AT_ONCE && bytesInMemory + leases * LEASE_BYTES < TOTAL_LIMIT_BYTES
+  }
+
+  /**
+   * Those that have queued longest, as far as there is room. One that may not lease by now, since it was paused, say, must
+   * not use up the turn of those behind it: nobody else would ask them.
+   */
+  function leaseNext(): void {
+    const nowMs = clock.monotonicMs()
+    for (const queue of queueing) {
+      if (!isTurn()) return
+      if (mayLease(queue, nowMs)) beginLease(queue)
+      else {
+        queueing.delete(queue)
+        onChange(queue)
+      }
+    }
+  }
+
+  function mayLease(queue: Queue, nowMs: number): boolean {
+    if (!queue.hasMoreInStore || queue.isLeasing || isStopped || isPaused(queue)) return false
+    if (!queue.isPassable(nowMs) || queue.leaseAgainMs > nowMs) return false
+    if (queue.bytesInMemory >= QUEUE_LIMIT_BYTES) return false
+    return queue.eventsReady < EVENTS_PER_CALL || queue.callsSinceLease >= CALLS_PER_LEASE
+  }
+
+  /** Whether a batch that was just committed must go back to the store at once. */
+  function hasNoRoom(queue: Queue, isAwaited: boolean): boolean {
+    const more = isAwaited ? AWAITED_BYTES : 0
+    const isQueueFull = queue.bytesInMemory >= QUEUE_LIMIT_BYTES - LEASE_BYTES + more
+    return isQueueFull || bytesInMemory >= TOTAL_LIMIT_BYTES + more
+  }
+
+  function isStoppedQueue(queue: Queue): boolean {
+    const { breaker, callsInFlight } = queue
+    const isHeld = breaker.status === 'closed' && isHold(breaker.reason)
+    const isWaiting = breaker.status === 'closed' && breaker.untilMs > clock.monotonicMs() + PARK_FROM_MS
+    return (isHeld || isWaiting || isPaused(queue)) && callsInFlight === 0
+  }
+
+  function giveBack(queue: Queue, slices: readonly Slice[]): void {
+    if (slices.length === 0) return
+    const batches = [...mostTried(slices)].map(([batchId, { attempts, history }]) => ({
+      batchId,
+      attempts,
+      history,
+    }))
+    running.add(
+      persist('store cannot take batches back', () => store.release(batches)).then(() => {
+        queue.hasMoreInStore = true
+        onChange(queue)
+      }),
+    )
+  }
+
+  return {
+    take(queue, slice) {
+      if (hasNoRoom(queue, slice.batch.isAwaited) || isStoppedQueue(queue)) giveBack(queue, [slice])
+      else accept(queue, slice)
+    },
+    refill(queue, nowMs) {
+      if (!mayLease(queue, nowMs)) return
+      if (isTurn()) beginLease(queue)
+      else queueing.add(queue)
+    },
+    waitsForTurn: (queue) => queueing.has(queue) && !isTurn(),
+    replace(queue, before, after) {
+      for (const slice of before) weigh(queue, slice, -1)
+      for (const slice of after) weigh(queue, slice, 1)
+      leaseNext()
+    },
+    drop(queue, slice) {
+      weigh(queue, slice, -1)
+      leaseNext()
+    },
+    parkIfStopped(queue) {
+      if (!isStoppedQueue(queue)) return
+      const slices = queue.drain()
+      for (const slice of slices) weigh(queue, slice, -1)
+      giveBack(queue, slices)
+      leaseNext()
+    },
+    abandon(queue) {
+      for (const slice of queue.drain()) {
+        weigh(queue, slice, -1)
+        slice.batch.isLost = true
+        waitingPosts.done(slice.batch.batchId)
+      }
+      leaseNext()
+    },
+    stop: () => void (isStopped = true),
+  }
+}
+
+/** Of a batch's slices, the one that failed most often: a batch goes back whole. */
+function mostTried(slices: readonly Slice[]): Map<number, Slice> {
+  const found = new Map<number, Slice>()
+  for (const slice of slices) {
+    const { batchId } = slice.batch
+    if (slice.attempts >= (found.get(batchId)?.attempts ?? 0)) found.set(batchId, slice)
+  }
+  return found
+}

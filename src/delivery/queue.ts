@@ -1,0 +1,183 @@
+/**
+ * A queue: the slices that wait for one (ad account, test or live), in the order in which they should leave.
+ *
+ * A slice is in one place at a time: `ready`, in a `group` (part of a call that was refused or failed, which must leave as
+ * it is), `resting` until its next try, or in flight (then the driver holds it).
+ *
+ * A call takes, in this order: a group, since a split that waits would hold its events up twice; else up to half a call of
+ * what a post is waiting for, so that a backlog does not cost the shop its answer; then what is on time, closest to its
+ * hour first; then what is late, oldest first; then more of what is waited for; then replays, oldest first.
+ */
+import TinyQueue from 'tinyqueue'
+import { ON_TIME_S, type QueueKey } from '../store/store.ts'
+import { OPEN, type Breaker } from './breaker.ts'
+import type { Slice } from './batch.ts'
+import { groupOf, membersOf, type Group } from './bisect.ts'
+
+/** Pinterest's bound on one call. */
+export const EVENTS_PER_CALL = 1000
+/** Pinterest names no bound on a body's size; a slice larger than this travels alone. */
+const BYTES_PER_CALL = 4 * 1024 * 1024
+/** What a backlog leaves of each call to posts that wait for their answer. */
+const AWAITED_PER_CALL = EVENTS_PER_CALL / 2
+
+interface Resting {
+  readonly group: Group
+  /** Leaves as it is; else its slices join the others. */
+  readonly isGroup: boolean
+  readonly untilMs: number
+}
+
+/** Of two events from one second, the one that was taken first. */
+function byEventTime(a: Slice, b: Slice): number {
+  return a.oldestEventTimeS - b.oldestEventTimeS || a.batch.batchId - b.batch.batchId
+}
+
+function byArrival(a: Slice, b: Slice): number {
+  return a.batch.batchId - b.batch.batchId
+}
+
+export class Queue {
+  readonly key: QueueKey
+  breaker: Breaker = OPEN
+  callsInFlight = 0
+  /** Batches wait in the store that are not here. */
+  hasMoreInStore = false
+  isLeasing = false
+  /** Monotonic: the store could not lease, and is not asked before. */
+  leaseAgainMs = -Infinity
+  callsSinceLease = 0
+  /** The driver's: whether the queue is in its queue, and when it last had a turn. */
+  isScheduled = false
+  servedNumber = 0
+  /** Monotonic: since when its next call waits for the call limiter; undefined: it does not. */
+  waitsForCallLimiterSinceMs: number | undefined
+  /** Of the slices here, those in flight included. */
+  bytesInMemory = 0
+  /** Of the slices that could leave now. */
+  eventsReady = 0
+  #groups: Group[] = []
+  #awaited = new TinyQueue<Slice>([], byArrival)
+  #onTime = new TinyQueue<Slice>([], byEventTime)
+  #late = new TinyQueue<Slice>([], byEventTime)
+  #replays = new TinyQueue<Slice>([], byEventTime)
+  #resting = new TinyQueue<Resting>([], (a, b) => a.untilMs - b.untilMs)
+
+  constructor(key: QueueKey) {
+    this.key = key
+  }
+
+  add(slice: Slice): void {
+    this.eventsReady += slice.positions.length
+    this.#queueOf(slice).push(slice)
+  }
+
+  /** Leaves as one call of its own. */
+  addGroup(group: Group): void {
+    this.#groups.push(group)
+  }
+
+  /** Until their next try; a group stays one. */
+  rest(group: Group, untilMs: number, isGroup: boolean): void {
+    this.#resting.push({ group, untilMs, isGroup })
+  }
+
+  /** Ends every rest and every group: what made these slices fail seems to be over. */
+  wakeAll(): void {
+    const groups = this.#groups.splice(0)
+    while (this.#resting.length > 0) groups.push(this.#resting.pop()!.group)
+    for (const slice of groups.flatMap(membersOf)) this.add(slice)
+  }
+
+  /** Slices that could leave if a slot were free. */
+  hasReady(nowMs: number): boolean {
+    while ((this.#resting.peek()?.untilMs ?? Infinity) <= nowMs) {
+      const { group, isGroup } = this.#resting.pop()!
+      if (isGroup) this.addGroup(group)
+      else for (const slice of membersOf(group)) this.add(slice)
+    }
+    return this.#groups.length > 0 || this.eventsReady > 0
+  }
+
+  /** Open, or closed for long enough that a trial may leave. */
+  isPassable(nowMs: number): boolean {
+    return this.breaker.status === 'open' || this.breaker.untilMs <= nowMs
+  }
+
+  /**
+   * Whether a call may leave now, as far as this queue alone can tell. Not a call that is not full while the store is
+   * bringing more.
+   */
+  mayCall(nowMs: number, slots: number): boolean {
+    if (!this.isPassable(nowMs) || !this.hasReady(nowMs)) return false
+    if (this.isLeasing && this.#groups.length === 0 && this.eventsReady < EVENTS_PER_CALL) return false
+    return this.callsInFlight < (this.breaker.status === 'open' ? slots : 1)
+  }
+
+  /** Whether anything waits for a call, here or in the store. What is in flight is not counted. */
+  hasWork(nowMs: number): boolean {
+    return this.hasReady(nowMs) || this.#resting.length > 0 || this.hasMoreInStore
+  }
+
+  /**
+   * When `mayCall`, or whether the store may be asked for more, may change by time alone; undefined: not by time. At the
+   * moment `nowMs` it names every pause that forbids something then: who was refused by one is asked again at its end.
+   */
+  nextChangeMs(nowMs: number): number | undefined {
+    const wakes: number[] = []
+    const hasWork = this.hasReady(nowMs) || this.hasMoreInStore
+    if (this.breaker.status === 'closed' && !this.isPassable(nowMs) && hasWork)
+      wakes.push(this.breaker.untilMs)
+    const firstRested = this.#resting.peek()
+    if (firstRested) wakes.push(firstRested.untilMs)
+    if (this.hasMoreInStore && this.leaseAgainMs > nowMs) wakes.push(this.leaseAgainMs)
+    return wakes.length === 0 ? undefined : Math.min(...wakes)
+  }
+
+  /** Takes out what leaves with the next call: at most 1,000 events, never none. Asks for `hasReady`. */
+  takeCall(wallMs: number): Group {
+    this.callsSinceLease += 1
+    const group = this.#groups.shift()
+    if (group) return group
+    this.#sortOut(wallMs)
+    const slices: Slice[] = []
+    let events = 0
+    let bytes = 0
+    const fill = (order: TinyQueue<Slice>, limit: number) => {
+      for (let slice = order.peek(); slice; slice = order.peek()) {
+        const eventsWith = events + slice.positions.length
+        const bytesWith = bytes + slice.payload.byteLength
+        if (slices.length > 0 && (eventsWith > limit || bytesWith > BYTES_PER_CALL)) return
+        slices.push(order.pop()!)
+        ;[events, bytes] = [eventsWith, bytesWith]
+      }
+    }
+    fill(this.#awaited, AWAITED_PER_CALL)
+    for (const order of [this.#onTime, this.#late, this.#awaited, this.#replays]) fill(order, EVENTS_PER_CALL)
+    this.eventsReady -= events
+    return groupOf(slices)
+  }
+
+  /** Takes every waiting slice out. */
+  drain(): Slice[] {
+    const slices: Slice[] = []
+    this.wakeAll()
+    for (const order of [this.#awaited, this.#onTime, this.#late, this.#replays]) {
+      while (order.length > 0) slices.push(order.pop()!)
+    }
+    this.eventsReady = 0
+    return slices
+  }
+
+  #queueOf({ batch }: Slice): TinyQueue<Slice> {
+    if (batch.isReplay) return this.#replays
+    return batch.isAwaited ? this.#awaited : this.#onTime
+  }
+
+  /** What nobody waits for any longer, and what has become late: each stands at the head of its queue. */
+  #sortOut(wallMs: number): void {
+    while (this.#awaited.peek()?.batch.isAwaited === false) this.#onTime.push(this.#awaited.pop()!)
+    const edgeS = wallMs / 1000 - ON_TIME_S
+    while ((this.#onTime.peek()?.oldestEventTimeS ?? Infinity) <= edgeS) this.#late.push(this.#onTime.pop()!)
+  }
+}

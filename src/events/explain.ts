@@ -1,0 +1,150 @@
+/**
+ * What would become of one event: what was given and how it is normalized (both masked), its hashes, its warnings, and the
+ * exact JSON that Pinterest would get. The event goes through `prepareEvent` as any other; the fields are then normalized
+ * once more, by the same rules, since a hash does not tell what was hashed. Pure.
+ */
+import { withClickId } from './click-id.ts'
+import { isObject, type RawObject } from './coerce/object.ts'
+import { sha256Hex } from './hash.ts'
+import { maskValue } from './mask.ts'
+import {
+  createNormalizer,
+  HASHED_FIELD_NAMES,
+  type NormalizeValue,
+  TEXT_FIELD_NAMES,
+  type UserDataField,
+} from './normalize/field.ts'
+import { regionOf } from './normalize/user-data.ts'
+import { prepareEvent, type Prepared, type PrepareContext } from './prepare.ts'
+import { WARNING_TEXTS } from './warning-texts.ts'
+import type { WarningCode } from './warning.ts'
+
+/** One value of a field of `user_data`. */
+export interface ExplainedField {
+  /** With an index where the field came as a list. */
+  readonly path: string
+  readonly field: string
+  /** Masked. */
+  readonly given: string
+  /** Masked; null when it is dropped, or came hashed. */
+  readonly normalized: string | null
+  /** What is sent for it; null when it is dropped, or sent as text. */
+  readonly hash: string | null
+  /** Null when there is nothing to say. */
+  readonly note: string | null
+}
+
+export interface ExplainedEvent {
+  readonly status: Prepared['status']
+  readonly event_name: string | null
+  readonly event_id: string | null
+  /** Why it is refused: a stable word, the field at fault, and both in a sentence. */
+  readonly reason: string | null
+  readonly path: string | null
+  readonly message: string | null
+  readonly warnings: readonly {
+    readonly code: WarningCode
+    readonly path: string
+    readonly message: string
+  }[]
+  readonly fields: readonly ExplainedField[]
+  /** The exact text that Pinterest would get; null when the event is refused. */
+  readonly json: string | null
+}
+
+/** As many values of one field as `prepareEvent` reads. */
+const MAX_VALUES = 20
+
+export function explainEvent(raw: unknown, context: PrepareContext): ExplainedEvent {
+  const prepared = prepareEvent(raw, context)
+  const userData: unknown = isObject(raw) ? raw['user_data'] : undefined
+  return {
+    status: prepared.status,
+    ...(prepared.status === 'prepared'
+      ? { event_name: prepared.eventName, event_id: prepared.eventId, ...VALID, json: prepared.json }
+      : { event_name: prepared.eventName ?? null, event_id: null, ...invalidOf(prepared), json: null }),
+    warnings: prepared.warnings.map(({ code, path }) => ({ code, path, message: WARNING_TEXTS[code] })),
+    fields: isObject(userData) ? explainUserData(complete(raw as RawObject, userData, context), context) : [],
+  }
+}
+
+/** With the click id of the page's address, if it is missing. */
+function complete(
+  { event_source_url: url }: RawObject,
+  userData: RawObject,
+  context: PrepareContext,
+): RawObject {
+  return typeof url === 'string' ? withClickId(userData, url, context) : userData
+}
+
+const VALID = { reason: null, path: null, message: null }
+
+function invalidOf({ reason, path, message }: Extract<Prepared, { status: 'invalid' }>) {
+  return { reason, path, message }
+}
+
+function explainUserData(userData: RawObject, context: PrepareContext): ExplainedField[] {
+  const normalize = createNormalizer(regionOf(userData, context))
+  return [...HASHED_FIELD_NAMES, ...TEXT_FIELD_NAMES].flatMap((field) => {
+    const value = userData[field]
+    const path = `user_data.${field}`
+    if (!Array.isArray(value)) return isGiven(value) ? [explainValue(field, path, value, normalize)] : []
+    return (value as readonly unknown[])
+      .slice(0, MAX_VALUES)
+      .flatMap((one, index) =>
+        isGiven(one) ? [explainValue(field, `${path}[${index}]`, one, normalize)] : [],
+      )
+  })
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== null && value !== undefined
+}
+
+function explainValue(
+  field: UserDataField,
+  path: string,
+  value: unknown,
+  normalize: NormalizeValue,
+): ExplainedField {
+  const normalized = normalize(field, value)
+  const isText = TEXT_NAMES.has(field)
+  switch (normalized.status) {
+    case 'hashed': {
+      const { hash } = normalized
+      return {
+        path,
+        field,
+        given: `${hash.slice(0, 8)}…`,
+        normalized: null,
+        hash,
+        note: 'Hashed by the sender.',
+      }
+    }
+    case 'dropped':
+      return {
+        path,
+        field,
+        given: maskValue(value),
+        normalized: null,
+        hash: null,
+        note: WARNING_TEXTS[normalized.code],
+      }
+    case 'normalized':
+      return {
+        path,
+        field,
+        given: maskValue(value),
+        normalized: maskValue(normalized.text),
+        hash: isText ? null : sha256Hex(normalized.text),
+        note:
+          normalized.warning === undefined
+            ? isText
+              ? 'Sent as text.'
+              : null
+            : WARNING_TEXTS[normalized.warning],
+      }
+  }
+}
+
+const TEXT_NAMES: ReadonlySet<string> = new Set(TEXT_FIELD_NAMES)

@@ -1,0 +1,129 @@
+/**
+ * Phone numbers as E.164 digits without the `+`. Reads what people type: digits of any script, extensions, trunk zeros
+ * in brackets, exit codes. What libphonenumber does not hold for possible is dropped, vanity numbers among it.
+ */
+import { type CountryCode, isSupportedCountry, parsePhoneNumberFromString } from 'libphonenumber-js/max'
+import { toPlainDigits } from './digits.ts'
+import { callingCodeOf, judgeDialled, judgeInternational, type Judgement } from './phone-plan.ts'
+import { type Region, type Normalized, normalizedAs, UNREADABLE } from './normalized.ts'
+
+export function normalizePhone(text: string, region: Region): Normalized {
+  const dialled = readDialled(text)
+  if (dialled === undefined) return UNREADABLE
+  const { digits, hasPlus } = dialled
+  const country = numberingCountry(region.country)
+  const number = hasPlus ? international(digits) : withoutPlus(digits, country)
+  if (number !== undefined) return normalizedAs(number)
+  return hasPlus || country !== undefined ? UNREADABLE : withoutCountry(digits)
+}
+
+interface Dialled {
+  readonly digits: string
+  readonly hasPlus: boolean
+}
+
+/** An exit code of five, a calling code of three and the seventeen digits that libphonenumber allows, and some. */
+const MAX_DIGITS = 32
+const PLAIN_NUMBER = /^\+?\d{1,32}$/
+
+/** As most numbers are typed: nothing in it can be an extension, a remark or a digit of another script. */
+const PUNCTUATED_NUMBER = /^\+?(?=.*\d)[\d ().-]{1,32}$/
+const NOT_DIGITS = /\D+/g
+
+/** What spreadsheets make of numbers: `491711234567.0` is read, `4.91711E+11` has lost its end. */
+const SPREADSHEET_TAIL = /(?<=^\+?\d{6,20})\.0+$/
+const EXPONENT = /^\+?\d(?:[.,]\d{1,20})?e\+?\d{1,3}$/i
+
+/** With spaces, brackets and remarks. */
+const MAX_LENGTH = 250
+
+/** Extension marks count after a digit only: `Fax 030…` has none. `~`, `int` and `доб` are libphonenumber's own. */
+const EXTENSION = /[x#~]|ext|;\s?[a-z]|int|доб/iu
+
+/** `1-800-FLOWERS`: letters that stand for digits. After seven digits they are a remark (`… home`). */
+const VANITY = /^(?:\d[^\p{L}\d]*){1,6}\p{L}{3}/u
+
+/** The digits of a typed number, without extension, and whether a `+` stood before the first. */
+function readDialled(typed: string): Dialled | undefined {
+  if (EXPONENT.test(typed)) return undefined
+  const text = typed.replace(SPREADSHEET_TAIL, '')
+  if (PLAIN_NUMBER.test(text)) {
+    const hasPlus = text.startsWith('+')
+    return { digits: hasPlus ? text.slice(1) : text, hasPlus }
+  }
+  if (PUNCTUATED_NUMBER.test(text)) {
+    return { digits: text.replace(NOT_DIGITS, ''), hasPlus: text.startsWith('+') }
+  }
+  if (text.length > MAX_LENGTH) return undefined
+  const plain = toPlainDigits(text)
+  const start = plain.search(/\d/)
+  if (start === -1) return undefined
+  const rest = plain.slice(start)
+  const end = rest.search(EXTENSION)
+  const number = end === -1 ? rest : rest.slice(0, end)
+  const digits = number.replace(NOT_DIGITS, '')
+  if (digits.length > MAX_DIGITS || VANITY.test(number)) return undefined
+  return { digits, hasPlus: plain.slice(0, start).includes('+') }
+}
+
+function withoutPlus(digits: string, country: CountryCode | undefined): string | undefined {
+  const abroad = digits.startsWith('00') ? international(digits.slice(2)) : undefined
+  if (abroad !== undefined || country === undefined) return abroad
+  return withOwnCallingCode(digits, country) ?? national(digits, country)
+}
+
+/** The calling code is missing or it is not: the customer's hash may match, and the storefront is told. */
+function withoutCountry(digits: string): Normalized {
+  const significant = digits.replace(/^0+/, '')
+  const isLikely = !digits.startsWith('00') && significant.length >= 7 && significant.length <= 15
+  return isLikely ? normalizedAs(significant, 'phone_without_country') : UNREADABLE
+}
+
+/** Shortcut of `parseInternational`, with the same answers. */
+export function international(digits: string): string | undefined {
+  const judgement = judgeInternational(digits)
+  return judgement.status === 'unsure' ? parseInternational(digits) : numberOf(judgement)
+}
+
+/** Shortcut of `parseNational`, with the same answers. */
+export function national(digits: string, country: CountryCode): string | undefined {
+  const judgement = judgeDialled(digits, country)
+  return judgement.status === 'unsure' ? parseNational(digits, country) : numberOf(judgement)
+}
+
+function numberOf(judgement: Judgement): string | undefined {
+  return judgement.status === 'possible' ? judgement.number : undefined
+}
+
+export function parseInternational(digits: string): string | undefined {
+  const parsed = parsePhoneNumberFromString(`+${digits}`)
+  return parsed?.isPossible() ? parsed.number.slice(1) : undefined
+}
+
+export function parseNational(digits: string, country: CountryCode): string | undefined {
+  const parsed = parsePhoneNumberFromString(digits, country)
+  return parsed?.isPossible() ? parsed.number.slice(1) : undefined
+}
+
+/** `14155552671` in the United States lacks the `+` alone. It must be valid, not just possible, to be read so. */
+function withOwnCallingCode(digits: string, country: CountryCode): string | undefined {
+  if (!digits.startsWith(callingCodeOf(country))) return undefined
+  const parsed = parsePhoneNumberFromString(`+${digits}`)
+  return parsed?.isValid() ? parsed.number.slice(1) : undefined
+}
+
+/**
+ * The region as libphonenumber knows it; Antarctica and a few islands have no numbering plan. Each of the few countries
+ * is looked up once, which saves 0.2 µs per number.
+ */
+function numberingCountry(country: string | undefined): CountryCode | undefined {
+  if (country === undefined) return undefined
+  if (!NUMBERING.has(country)) {
+    const code = country.toUpperCase()
+    NUMBERING.set(country, isSupportedCountry(code) ? code : undefined)
+  }
+  return NUMBERING.get(country)
+}
+
+/** By codes that were normalizedAs, so it stays as small as the world. */
+const NUMBERING = new Map<string, CountryCode | undefined>()

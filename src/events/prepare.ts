@@ -1,0 +1,178 @@
+/**
+ * One event of a storefront, turned into the exact JSON that Pinterest gets: checked, coerced, normalized, hashed, and
+ * serialized once, from a fresh object with a fixed order of keys. Or refused, with a reason.
+ *
+ * Pure. Never throws, whatever JSON it gets, and takes time in proportion to it: values under unknown keys are never
+ * looked at. Money, counts and privacy choices that cannot be read refuse the event; any other optional field that
+ * Pinterest would not take is left out with a warning.
+ */
+import { oneOf } from './coerce/choice.ts'
+import { isObject, noteReading, type RawObject, readNested, readObject } from './coerce/object.ts'
+import { isAbsent, type Rule, invalid } from './coerce/reading.ts'
+import { APP_INFO, CUSTOM_DATA, DEVICE_INFO, EVENT_FIELDS } from './coerce/tables.ts'
+import { time } from './coerce/time.ts'
+import { deriveEventId, eventId, eventName } from './event-name.ts'
+import { readUserData } from './read-user-data.ts'
+import type { InvalidReason } from './invalid.ts'
+import { createReport, refuse, type Report, warn } from './report.ts'
+import { ACTION_SOURCES, type ActionSource, type CustomData, type PreparedEvent } from './schema.ts'
+import type { Warning } from './warning.ts'
+
+export interface PrepareContext {
+  readonly nowMs: number
+  /** The country of the account, for events that name none. */
+  readonly accountCountry: string | undefined
+  readonly dobFormat: 'DMY' | 'MDY' | undefined
+  /** Older events are refused; test events may have any age. */
+  readonly maxEventAgeMs: number
+  readonly isTest: boolean
+}
+
+export type Prepared =
+  | {
+      readonly status: 'prepared'
+      readonly json: string
+      readonly eventName: string
+      readonly eventId: string
+      /** `event_time` in seconds since the epoch. */
+      readonly eventTimeS: number
+      /** By what Pinterest can tell who the customer is. */
+      readonly identifiers: Identifiers
+      readonly warnings: readonly Warning[]
+    }
+  | {
+      readonly status: 'invalid'
+      /** One of Pinterest's own; undefined for any other: what is refused is not repeated. */
+      readonly eventName: string | undefined
+      readonly reason: InvalidReason
+      /** The field at fault; empty for the event itself. */
+      readonly path: string
+      /** Names path and rule, never a value. */
+      readonly message: string
+      readonly warnings: readonly Warning[]
+    }
+
+export interface Identifiers {
+  readonly em: boolean
+  readonly ph: boolean
+  readonly external_id: boolean
+  readonly click_id: boolean
+  readonly ip_and_user_agent: boolean
+}
+
+export function prepareEvent(raw: unknown, context: PrepareContext): Prepared {
+  const report = createReport()
+  const event = isObject(raw) ? readEvent(raw, context, report) : undefined
+  const { warnings } = report
+  if (event === undefined || report.refusal !== undefined) {
+    return { status: 'invalid', eventName: nameOf(raw), ...(report.refusal ?? NOT_AN_OBJECT), warnings }
+  }
+  return {
+    status: 'prepared',
+    json: JSON.stringify(event),
+    eventName: event.event_name,
+    eventId: event.event_id,
+    eventTimeS: event.event_time,
+    identifiers: identifiersOf(event.user_data),
+    warnings,
+  }
+}
+
+function nameOf(raw: unknown): string | undefined {
+  const reading = isObject(raw) && !isAbsent(raw['event_name']) ? eventName(raw['event_name']) : undefined
+  return reading?.status === 'read' && reading.warning === undefined ? reading.value : undefined
+}
+
+function identifiersOf(userData: PreparedEvent['user_data']): Identifiers {
+  const { em, ph, external_id, click_id, client_ip_address, client_user_agent } = userData
+  return {
+    em: em !== undefined,
+    ph: ph !== undefined,
+    external_id: external_id !== undefined,
+    click_id: click_id !== undefined,
+    ip_and_user_agent: client_ip_address !== undefined && client_user_agent !== undefined,
+  }
+}
+
+const NOT_AN_OBJECT = { reason: 'not_an_object', path: '', message: 'the event must be an object' } as const
+const HOUR_MS = 3_600_000
+
+/** Undefined once something was refused. What is cheap to check comes first, the hashing last. */
+function readEvent(raw: RawObject, context: PrepareContext, report: Report): PreparedEvent | undefined {
+  const name = readRequired(raw, 'event_name', eventName, report)
+  const actionSource = readRequired(raw, 'action_source', readActionSource, report)
+  const eventTimeS = readRequired(raw, 'event_time', time, report)
+  if (name === undefined || actionSource === undefined || eventTimeS === undefined) return undefined
+  checkAge(eventTimeS, context, report)
+
+  const customData = readNested(raw['custom_data'], CUSTOM_DATA, 'custom_data', report)
+  const id = readEventId(raw, name, customData, report)
+  const appInfo = readNested(raw['app_info'], APP_INFO, 'app_info', report)
+  const deviceInfo = readNested(raw['device_info'], DEVICE_INFO, 'device_info', report)
+  const fields = readObject(raw, EVENT_FIELDS, '', report)
+  if (report.refusal !== undefined || id === undefined) return undefined
+
+  const userData = readUserData(raw['user_data'], fields.event_source_url, context, report)
+  if (userData === undefined) return undefined
+  const event: PreparedEvent = {
+    event_name: name,
+    action_source: actionSource,
+    event_time: eventTimeS,
+    event_id: id,
+    user_data: userData,
+  }
+  if (customData !== undefined) event.custom_data = customData
+  if (appInfo !== undefined) event.app_info = appInfo
+  if (deviceInfo !== undefined) event.device_info = deviceInfo
+  return Object.assign(event, fields)
+}
+
+function readRequired<T>(raw: RawObject, key: string, rule: Rule<T>, report: Report): T | undefined {
+  const value = raw[key]
+  const reading = isAbsent(value) ? undefined : rule(value)
+  if (reading === undefined || reading.status === 'absent') {
+    return refuse(report, 'missing_field', key, 'is missing')
+  }
+  noteReading(reading, key, '', report)
+  return reading.status === 'read' ? reading.value : undefined
+}
+
+const actionSourceWord = oneOf(ACTION_SOURCES)
+const UNKNOWN_ACTION_SOURCE = invalid('unknown_action_source', `must be one of ${ACTION_SOURCES.join(', ')}`)
+
+const readActionSource: Rule<ActionSource> = (value) => {
+  const reading = actionSourceWord(value)
+  return reading.status === 'dropped' ? UNKNOWN_ACTION_SOURCE : reading
+}
+
+function checkAge(
+  eventTimeS: number,
+  { nowMs, maxEventAgeMs, isTest }: PrepareContext,
+  report: Report,
+): void {
+  const ageMs = nowMs - eventTimeS * 1000
+  if (ageMs < -HOUR_MS) {
+    refuse(report, 'future_event', 'event_time', 'must not be more than an hour in the future')
+  } else if (ageMs > maxEventAgeMs && !isTest) {
+    const hours = Math.floor(maxEventAgeMs / HOUR_MS)
+    refuse(report, 'too_old', 'event_time', `must not be more than ${hours} hours in the past`)
+  } else if (ageMs > HOUR_MS) {
+    warn(report, 'event_time', 'late_event')
+  }
+}
+
+function readEventId(raw: RawObject, name: string, customData: CustomData | undefined, report: Report) {
+  const own = isAbsent(raw['event_id']) ? undefined : eventId(raw['event_id'])
+  if (own !== undefined && own.status !== 'absent') return readRequired(raw, 'event_id', eventId, report)
+  const orderId = customData?.order_id
+  if (orderId === undefined) {
+    return refuse(
+      report,
+      'missing_field',
+      'event_id',
+      'is missing, and there is no order_id to derive it from',
+    )
+  }
+  warn(report, 'event_id', 'event_id_derived')
+  return readRequired({ event_id: deriveEventId(name, orderId) }, 'event_id', eventId, report)
+}

@@ -1,0 +1,28 @@
+/**
+ * What came up while one event was read: its warnings, at most a few dozen, and the first reason to refuse it. Rules
+ * return values and faults; only the code that walks an object knows paths and writes here.
+ */
+import type { Invalid, InvalidReason } from './invalid.ts'
+import type { Warning, WarningCode } from './warning.ts'
+
+export interface Report {
+  readonly warnings: Warning[]
+  refusal: Invalid | undefined
+}
+
+/** A body of unknown keys must not make an answer many times its size. */
+const MAX_WARNINGS = 32
+
+export function createReport(): Report {
+  return { warnings: [], refusal: undefined }
+}
+
+export function warn({ warnings }: Report, path: string, code: WarningCode): void {
+  if (warnings.length < MAX_WARNINGS) warnings.push({ path, code })
+  else if (warnings.length === MAX_WARNINGS) warnings.push({ path: 'event', code: 'more_warnings' })
+}
+
+/** The first refusal stands. Answers undefined, for callers that have nothing else to answer then. */
+export function refuse(report: Report, reason: InvalidReason, path: string, rule: string): undefined {
+  report.refusal ??= { reason, path, message: `${path}: ${rule}` }
+}

@@ -1,0 +1,204 @@
+/**
+ * Finds where each event of a post begins and ends, without building anything, and bounds what is parsed at once: one event,
+ * or what stands around all of them. JSON.parse cannot be interrupted, and some shapes cost it seconds (700,000 keys in one
+ * object: four), so no single parse may be large. No honest post comes near these bounds.
+ *
+ * It reads brackets, quotes, commas and colons only. Whether the text is JSON is for JSON.parse to tell, of each event and
+ * of what is around them.
+ */
+import { InvalidRequest } from '../errors.ts'
+import { safeKey } from '../events/normalize/path.ts'
+
+export const DEEPEST = 32
+export const MOST_KEYS = 1000
+/** Of one event; an order of 2,000 items has some 15,000. */
+export const MOST_VALUES = 20_000
+export const MOST_BYTES = 1024 * 1024
+/** Of all events together: a thousand have some two hundred values each. */
+export const MOST_VALUES_IN_ALL = 1_000_000
+
+/** From the first byte to the one after the last. */
+export interface Range {
+  readonly start: number
+  readonly end: number
+}
+
+/** As much as is read in some tenths of a millisecond. */
+const STEP_BYTES = 256 * 1024
+/** Where events are: in an array (2) of the root object (1). */
+const EVENTS_DEPTH = 2
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const COMMA = 0x2c
+const COLON = 0x3a
+const OPEN_ARRAY = 0x5b
+const CLOSE_ARRAY = 0x5d
+
+/** How far it has read. One object, so that the loop over the bytes has its own copies: twice as fast. */
+interface Scan {
+  at: number
+  depth: number
+  /** By depth: the bracket that opened it, and the keys so far. */
+  readonly opened: Uint8Array
+  readonly keys: Uint32Array
+  readonly events: Range[]
+  /** Where the present event begins; -1 between events. */
+  eventStart: number
+  bytesOfEvents: number
+  /** Of the present event, or of what stands around all of them. */
+  values: number
+  valuesAround: number
+  valuesOfEvents: number
+  /** The last text in the root object, which names the array that follows, and the position in that array. */
+  name: Range
+  index: number
+}
+
+/**
+ * The ranges of all objects, arrays and texts that are direct elements of an array in the root object, in their order.
+ * Yields between steps of bounded work. Throws INVALID_REQUEST.
+ */
+export function* findEvents(body: Uint8Array): Generator<void, readonly Range[]> {
+  const scan: Scan = {
+    at: 0,
+    depth: 0,
+    opened: new Uint8Array(DEEPEST + 1),
+    keys: new Uint32Array(DEEPEST + 1),
+    events: [],
+    eventStart: -1,
+    bytesOfEvents: 0,
+    values: 0,
+    valuesAround: 0,
+    valuesOfEvents: 0,
+    name: { start: 0, end: 0 },
+    index: 0,
+  }
+  for (;;) {
+    const problem = read(body, scan, Math.min(body.length, scan.at + STEP_BYTES)) ?? findTooLarge(scan)
+    if (problem !== undefined) throw new InvalidRequest(tell(problem, body, scan))
+    if (scan.at >= body.length) return scan.events
+    yield
+  }
+}
+
+type Problem = 'keys' | 'values' | 'values_in_all' | 'depth' | 'bytes' | 'bytes_around'
+
+/** Reads on to `end`, or to the end of a text that begins before it. What it finds too much of stands at `scan.at`. */
+function read(body: Uint8Array, scan: Scan, end: number): Problem | undefined {
+  const { opened, keys } = scan
+  let { at, depth, eventStart, values } = scan
+  let problem: Problem | undefined
+  for (; at < end && problem === undefined; at++) {
+    const byte = body[at]!
+    // Brackets and braces differ in one bit: [ and { open, ] and } close.
+    const bracket = byte & ~0x20
+    if (byte === QUOTE) {
+      const start = at
+      at = findClosingQuote(body, at + 1, Math.min(body.length, at + MOST_BYTES))
+      if (depth === 1) scan.name = { start, end: at + 1 }
+      else if (depth === EVENTS_DEPTH && eventStart < 0 && opened[depth] === OPEN_ARRAY) {
+        problem = endEvent(scan, start, at + 1, 0)
+      }
+    } else if (byte === COMMA) {
+      if (depth === EVENTS_DEPTH && eventStart < 0) scan.index++
+      if (++values > MOST_VALUES) problem = 'values'
+    } else if (byte === COLON) {
+      if (++keys[depth]! > MOST_KEYS) problem = 'keys'
+    } else if (bracket === OPEN_ARRAY) {
+      if (depth === EVENTS_DEPTH && eventStart < 0 && opened[depth] === OPEN_ARRAY) {
+        eventStart = at
+        scan.valuesAround = values
+        values = 0
+      }
+      if (++values > MOST_VALUES) problem = 'values'
+      if (depth === DEEPEST) problem = 'depth'
+      else {
+        depth++
+        opened[depth] = byte
+        keys[depth] = 0
+        if (depth === EVENTS_DEPTH) scan.index = 0
+      }
+    } else if (bracket === CLOSE_ARRAY) {
+      if (depth > 0) depth--
+      if (depth === EVENTS_DEPTH && eventStart >= 0) {
+        problem = endEvent(scan, eventStart, at + 1, values)
+        eventStart = -1
+        values = scan.valuesAround
+      }
+    }
+  }
+  Object.assign(scan, { at, depth, eventStart, values })
+  return problem
+}
+
+function endEvent(scan: Scan, start: number, end: number, values: number): Problem | undefined {
+  scan.events.push({ start, end })
+  scan.bytesOfEvents += end - start
+  scan.valuesOfEvents += values
+  if (end - start > MOST_BYTES) return 'bytes'
+  return scan.valuesOfEvents > MOST_VALUES_IN_ALL ? 'values_in_all' : undefined
+}
+
+function findTooLarge({ at, eventStart, bytesOfEvents }: Scan): Problem | undefined {
+  if (eventStart >= 0) return at - eventStart > MOST_BYTES ? 'bytes' : undefined
+  return at - bytesOfEvents > MOST_BYTES ? 'bytes_around' : undefined
+}
+
+/** Names the place and the rule. Never a value: a name that does not look like a field's is not shown. */
+function tell(problem: Problem, body: Uint8Array, scan: Scan): string {
+  const { at, depth, opened, eventStart, name, index } = scan
+  const position = opened[EVENTS_DEPTH] === OPEN_ARRAY ? `[${index}]` : ''
+  const place = depth < EVENTS_DEPTH ? '' : keyOf(body, name) + position
+  const of = (path: string) => (path === '' ? 'The body' : `${path}:`)
+  switch (problem) {
+    case 'keys':
+      return `${of(place + pathWithin(body, eventStart, at))} must hold at most ${MOST_KEYS} keys.`
+    case 'values':
+      return `${of(place)} must hold at most ${MOST_VALUES} values.`
+    case 'values_in_all':
+      return `The body must hold at most ${MOST_VALUES_IN_ALL} values.`
+    case 'depth':
+      return `${of(place)} must not be nested deeper than ${DEEPEST} levels.`
+    case 'bytes':
+      return `${of(place)} must be at most ${MOST_BYTES} bytes.`
+    case 'bytes_around':
+      return `The body must hold at most ${MOST_BYTES} bytes beside its events.`
+  }
+}
+
+/** Where the text ends that begins here. A loop of its own: it takes 1.1 instead of 2.3 ms for 0.8 MB. */
+function findClosingQuote(body: Uint8Array, start: number, limit: number): number {
+  let at = start
+  for (let byte = body[at]; at < limit && byte !== QUOTE; byte = body[at]) at += byte === BACKSLASH ? 2 : 1
+  return at
+}
+
+/** From an event to the innermost object that is open at `end`, such as `.custom_data.contents[3]`. */
+function pathWithin(body: Uint8Array, start: number, end: number): string {
+  const steps: string[] = []
+  const indexes: number[] = []
+  let text: Range = { start: 0, end: 0 }
+  for (let at = start < 0 ? end : start; at < end; at++) {
+    const byte = body[at]!
+    const bracket = byte & ~0x20
+    if (byte === QUOTE) {
+      const closing = findClosingQuote(body, at + 1, end)
+      text = { start: at, end: closing + 1 }
+      at = closing
+    } else if (byte === COLON) steps[steps.length - 1] = `.${keyOf(body, text)}`
+    else if (byte === COMMA && indexes.at(-1)! >= 0)
+      steps[steps.length - 1] = `[${++indexes[indexes.length - 1]!}]`
+    else if (bracket === OPEN_ARRAY) {
+      steps.push(byte === OPEN_ARRAY ? '[0]' : '')
+      indexes.push(byte === OPEN_ARRAY ? 0 : -1)
+    } else if (bracket === CLOSE_ARRAY) {
+      steps.pop()
+      indexes.pop()
+    }
+  }
+  return steps.slice(0, -1).join('')
+}
+
+function keyOf(body: Uint8Array, { start, end }: Range): string {
+  return safeKey(Buffer.from(body.subarray(start + 1, Math.min(end - 1, start + 64))).toString('latin1'))
+}

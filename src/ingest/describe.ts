@@ -1,0 +1,196 @@
+/**
+ * The public port as an OpenAPI document, made of the schema that an event has when it leaves. What the relay takes is
+ * wider (raw values, one value or several, numbers as text, nulls): the request says so in words, and the strict form is the
+ * one to write new code against.
+ */
+import { HASHED_FIELD_NAMES } from '../events/normalize/field.ts'
+import { EventSchema } from '../events/schema.ts'
+import { PINTEREST_CODES } from '../errors.ts'
+
+const RAW = 'Raw or hashed, one value or several.'
+
+type Json = Readonly<Record<string, unknown>>
+
+export function describePublicPort(version: string): Record<string, unknown> {
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Pinrelay, public port',
+      version,
+      description:
+        "Pinterest's own path, body and answers: clients of its Conversions API work by changing their base URL, with a relay key as the access token.",
+    },
+    components: {
+      securitySchemes: { relayKey: { type: 'http', scheme: 'bearer', description: 'A relay key.' } },
+      schemas: { Event: eventAsPosted(), Answer: ANSWER, Error: ERROR },
+    },
+    security: [{ relayKey: [] }],
+    paths: {
+      '/v5/ad_accounts/{ad_account_id}/events': { post: POST },
+      '/livez': { get: health('Whether the process works', 'It does.') },
+      '/readyz': {
+        get: {
+          ...health('Whether posts are taken', 'They are.'),
+          responses: { 200: { description: 'They are.' }, 503: { description: 'They are not.' } },
+        },
+      },
+    },
+  }
+}
+
+/** The event's own schema, with the lists of hashes widened to what may be posted. */
+function eventAsPosted(): Json {
+  const schema = structuredClone(EventSchema) as unknown as {
+    properties: { user_data: { properties: Record<string, unknown> } }
+  }
+  const userData = schema.properties.user_data.properties
+  for (const field of HASHED_FIELD_NAMES) {
+    userData[field] = {
+      oneOf: [{ type: 'array', minItems: 1, items: { type: 'string' } }, { type: 'string' }],
+      description: RAW,
+    }
+  }
+  return schema
+}
+
+const ANSWER: Json = {
+  type: 'object',
+  required: ['num_events_received', 'num_events_processed', 'events'],
+  additionalProperties: false,
+  properties: {
+    num_events_received: { type: 'integer' },
+    num_events_processed: { type: 'integer' },
+    events: {
+      type: 'array',
+      description: 'One entry per event, in the order of the post.',
+      items: {
+        type: 'object',
+        required: ['status', 'error_message', 'warning_message'],
+        additionalProperties: false,
+        properties: {
+          status: { type: 'string', enum: ['processed', 'failed'] },
+          error_message: { type: 'string' },
+          warning_message: { type: 'string', description: "The relay's own warnings join Pinterest's." },
+        },
+      },
+    },
+  },
+}
+
+const QUEUED: Json = {
+  ...ANSWER,
+  required: [...(ANSWER['required'] as string[]), 'relay'],
+  properties: {
+    ...(ANSWER['properties'] as object),
+    relay: {
+      type: 'object',
+      required: ['queued'],
+      additionalProperties: false,
+      properties: { queued: { type: 'integer', description: 'Events on disk that wait for Pinterest.' } },
+    },
+  },
+}
+
+const ERROR: Json = {
+  type: 'object',
+  required: ['code', 'message'],
+  additionalProperties: false,
+  properties: { code: { type: 'integer' }, message: { type: 'string' } },
+}
+
+const PARTLY: Json = {
+  type: 'object',
+  required: ['code', 'message', 'details'],
+  additionalProperties: false,
+  properties: {
+    code: { const: PINTEREST_CODES.partlyProcessed },
+    message: { type: 'string' },
+    details: { $ref: '#/components/schemas/Answer' },
+    relay: (QUEUED['properties'] as Json)['relay'],
+  },
+}
+
+const json = (schema: Json) => ({ 'application/json': { schema } })
+const refusal = (description: string, headers?: Json) => ({
+  description,
+  ...(headers && { headers }),
+  content: json({ $ref: '#/components/schemas/Error' }),
+})
+const RETRY_AFTER = {
+  'Retry-After': { description: 'Seconds to wait.', schema: { type: 'integer', minimum: 1 } },
+}
+
+const POST: Json = {
+  operationId: 'events/create',
+  summary: 'Post conversions',
+  description:
+    'Each event is checked, normalized, hashed, stored and delivered on its own. A 2xx means that none is lost.',
+  parameters: [
+    {
+      name: 'ad_account_id',
+      in: 'path',
+      required: true,
+      schema: { type: 'string', pattern: '^\\d+$', maxLength: 18 },
+    },
+    {
+      name: 'test',
+      in: 'query',
+      required: false,
+      description: 'true, True or 1: Pinterest checks the events and records nothing.',
+      schema: { type: 'boolean' },
+    },
+    {
+      name: 'Prefer',
+      in: 'header',
+      required: false,
+      description:
+        'RFC 7240. `respond-async`: answer once the events are on disk. `wait=N`: wait up to N seconds (30 at most) for the outcome.',
+      schema: { type: 'string' },
+    },
+  ],
+  requestBody: {
+    required: true,
+    content: json({
+      type: 'object',
+      required: ['data'],
+      properties: {
+        data: {
+          type: 'array',
+          minItems: 1,
+          maxItems: 1000,
+          items: { $ref: '#/components/schemas/Event' },
+          description:
+            'Wider than the schema: nulls are absent, unknown keys are dropped with a warning, numbers may be text and texts numbers, times milliseconds or ISO 8601.',
+        },
+      },
+    }),
+  },
+  responses: {
+    200: {
+      description: 'Every event was delivered.',
+      content: json({ $ref: '#/components/schemas/Answer' }),
+    },
+    202: { description: 'Every event was delivered or is on disk.', content: json(QUEUED) },
+    400: refusal(
+      'Not JSON, no `data`, 0 or over 1,000 events, an event over its bounds (1,000 keys per object, 20,000 values, 32 levels, 1 MiB), a bad `test` or account id. Code 4196.',
+    ),
+    401: refusal('The relay key is not known. Code 2.'),
+    403: refusal('The key is not for this account, or the account has no token. Code 29.'),
+    408: refusal('The body came too slowly. Code 4196.'),
+    413: refusal('The body is over BODY_LIMIT_BYTES. Code 4196.'),
+    415: refusal('Not application/json in UTF-8, or encoded. Code 4196.'),
+    422: {
+      description: 'Some or all events were refused; the others are on their way.',
+      content: json(PARTLY),
+    },
+    429: refusal("Over the account's posts per minute. Code 8.", RETRY_AFTER),
+    503: refusal(
+      'Nothing was taken: the store cannot take it, or the clock of the relay was just set and calls an event too old or of the future. Code 4197.',
+      RETRY_AFTER,
+    ),
+  },
+}
+
+function health(summary: string, description: string): Json {
+  return { summary, security: [], responses: { 200: { description } } }
+}

@@ -1,0 +1,72 @@
+/**
+ * The call limiter: the limit on calls per ad account, the relay's promise to Pinterest.
+ *
+ * Its bucket holds CALL_BURST and refills at CALLS_PER_MINUTE − CALL_BURST, so that no rolling minute of leaving calls
+ * can exceed CALLS_PER_MINUTE. A call in flight still occupies its place in the bucket: it may reach Pinterest late,
+ * together with calls that left after it, and the promise is about what arrives there. A bucket begins empty, since
+ * nobody knows what a process before this one sent.
+ */
+import { emptyBucket, refill, take, tokensIn, type Bucket } from './bucket.ts'
+
+export interface CallLimiterOptions {
+  readonly callsPerMinute: number
+  readonly callBurst: number
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+}
+
+export interface CallLimiter {
+  /** 0: the call may leave, and `finished` must follow. Otherwise the milliseconds to wait before asking again. */
+  take(adAccountId: string): number
+  /** The call was answered, or its connection is gone. */
+  finished(adAccountId: string): void
+  /** Calls that could leave now; undefined for an account that has not called yet. */
+  level(adAccountId: string): number | undefined
+  /** Told when an account that had to wait may call sooner than it was told. */
+  onRefill(listener: (adAccountId: string) => void): void
+}
+
+interface AccountBudget {
+  bucket: Bucket
+  inFlight: number
+}
+
+export function createCallLimiter({ callsPerMinute, callBurst, now }: CallLimiterOptions): CallLimiter {
+  const startedMs = now()
+  const budgets = new Map<string, AccountBudget>()
+
+  function budgetOf(adAccountId: string): AccountBudget {
+    let budget = budgets.get(adAccountId)
+    if (!budget) {
+      // Empty since the start, not since now: before its first call an account has sent nothing since then either.
+      budget = { bucket: emptyBucket(callBurst, callsPerMinute - callBurst, startedMs), inFlight: 0 }
+      budgets.set(adAccountId, budget)
+    }
+    return budget
+  }
+
+  return {
+    take(adAccountId) {
+      const budget = budgetOf(adAccountId)
+      const room = { ...budget.bucket, capacity: callBurst - budget.inFlight }
+      const { bucket, isTaken, waitMs } = take(room, 1, now())
+      budget.bucket = bucket
+      if (!isTaken) return waitMs
+      budget.inFlight += 1
+      return 0
+    },
+    finished(adAccountId) {
+      const budget = budgetOf(adAccountId)
+      // Acknowledged at the old capacity first: the time before this moment refilled only what was free then.
+      const room = { ...budget.bucket, capacity: callBurst - budget.inFlight }
+      budget.bucket = refill(room, now())
+      budget.inFlight = Math.max(0, budget.inFlight - 1)
+    },
+    // What it says is exact: nobody has to be told.
+    onRefill: () => {},
+    level(adAccountId) {
+      const budget = budgets.get(adAccountId)
+      return budget && tokensIn({ ...budget.bucket, capacity: callBurst - budget.inFlight }, now())
+    },
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The post limiter: the limit on posts per ad account, as a store for @fastify/rate-limit.
+ *
+ * Pinterest states its limit as 5,000 calls a minute, so a post limiter bucket has that capacity and that refill, and begins
+ * full. It is asked after the key was checked: only accounts of the vault have a bucket, so their number is bounded.
+ */
+import type { FastifyRateLimitStore, FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
+import { fullBucket, msUntilFull, resize, take, tokensIn, type Bucket } from './bucket.ts'
+
+export interface PostLimiterOptions {
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+}
+
+export interface PostLimiterAnswer {
+  /** @fastify/rate-limit's terms: posts counted so far; over `max` means refused. */
+  readonly current: number
+  /** Milliseconds until the next post passes when refused, or else until the bucket is full. */
+  readonly ttl: number
+}
+
+export interface PostLimiter {
+  /** Rejects where the buckets are shared and the store is away. */
+  knock(adAccountId: string, postsPerMinute: number): PostLimiterAnswer | Promise<PostLimiterAnswer>
+  /** Posts that would pass now; undefined before the first post. */
+  level(adAccountId: string): number | undefined
+  forget(adAccountId: string): void
+}
+
+/** A post limiter whose buckets are here. */
+export interface LocalPostLimiter extends PostLimiter {
+  knock(adAccountId: string, postsPerMinute: number): PostLimiterAnswer
+}
+
+export function createPostLimiter({ now }: PostLimiterOptions): LocalPostLimiter {
+  const buckets = new Map<string, Bucket>()
+  return {
+    knock(adAccountId, postsPerMinute) {
+      const nowMs = now()
+      const known = buckets.get(adAccountId) ?? fullBucket(postsPerMinute, postsPerMinute, nowMs)
+      const current =
+        known.capacity === postsPerMinute ? known : resize(known, postsPerMinute, postsPerMinute, nowMs)
+      const { bucket, isTaken, waitMs } = take(current, 1, nowMs)
+      buckets.set(adAccountId, bucket)
+      if (!isTaken) return { current: postsPerMinute + 1, ttl: waitMs }
+      return { current: postsPerMinute - tokensIn(bucket, nowMs), ttl: msUntilFull(bucket) }
+    },
+    level(adAccountId) {
+      const bucket = buckets.get(adAccountId)
+      return bucket && tokensIn(bucket, now())
+    },
+    forget: (adAccountId) => void buckets.delete(adAccountId),
+  }
+}
+
+/** The class that @fastify/rate-limit wants to construct itself, for each route, around one shared post limiter. */
+export function rateLimitStore(postLimiter: PostLimiter): FastifyRateLimitStoreCtor {
+  return class PostLimiterStore implements FastifyRateLimitStore {
+    incr(
+      adAccountId: string,
+      callback: (error: Error | null, answer?: { current: number; ttl: number }) => void,
+      _timeWindow?: number,
+      postsPerMinute = 1,
+    ): void {
+      const answer = postLimiter.knock(adAccountId, postsPerMinute)
+      if (!(answer instanceof Promise)) {
+        callback(null, answer)
+        return
+      }
+      void tellLater(answer, callback)
+    }
+    child(): PostLimiterStore {
+      return this
+    }
+  }
+}
+
+async function tellLater(
+  answer: Promise<PostLimiterAnswer>,
+  callback: (error: Error | null, answer?: PostLimiterAnswer) => void,
+): Promise<void> {
+  try {
+    callback(null, await answer)
+  } catch (error) {
+    callback(error as Error)
+  }
+}

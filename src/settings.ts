@@ -1,0 +1,223 @@
+/**
+ * The settings: one schema, read once from the environment, frozen, passed down. Every problem is named at once, by the
+ * setting's name and never by its value.
+ */
+import ipaddr from 'ipaddr.js'
+import { Type, type Static, type TSchema } from 'typebox'
+import { Value } from 'typebox/value'
+import { BadSettings } from './errors.ts'
+import { LOG_LEVELS } from './telemetry/log.ts'
+import { parseDatabaseUrl } from './store/postgres/database-url.ts'
+
+/** `rule` completes the sentence "NAME must be …"; `description` is what docs/settings.md says. */
+const number = (value: number, minimum: number, maximum: number, description: string) =>
+  Type.Integer({
+    minimum,
+    maximum,
+    default: value,
+    rule: `a whole number from ${minimum} to ${maximum}`,
+    description,
+  })
+const text = (rule: string, pattern: string, description: string, value?: string) =>
+  Type.String({ pattern, rule, description, ...(value === undefined ? {} : { default: value }) })
+const masterKey = (description: string) =>
+  Type.Optional(text('32 bytes in base64', '^[A-Za-z0-9+/_-]{43}=?$', description))
+const URL_RULE = ['an http or https URL without query or fragment', '^https?://[^\\s?#]+$'] as const
+
+export const SettingsSchema = Type.Object({
+  HOST: text('an address', '^\\S+$', 'address of the public port; 0.0.0.0 in the image', '127.0.0.1'),
+  PORT: number(8080, 0, 65_535, 'public port; 0: any free one'),
+  ADMIN_HOST: text('an address', '^\\S+$', 'address of the admin port', '127.0.0.1'),
+  ADMIN_PORT: number(8081, 0, 65_535, 'admin port; 0: any free one'),
+  ADMIN_HOSTS: Type.Optional(
+    text(
+      'a comma list of host names',
+      '^[A-Za-z0-9._ ,-]+$',
+      'names that the admin port answers to, beside localhost, ADMIN_HOST, the host of ADMIN_PUBLIC_URL and any address',
+    ),
+  ),
+  ADMIN_TOKEN: Type.Optional(
+    text(
+      'at least 16 visible ASCII characters',
+      '^[!-~]{16,}$',
+      'token of the admin port; unset: made at the first start and kept beside the store. Required with PostgreSQL',
+    ),
+  ),
+  ADMIN_PUBLIC_URL: Type.Optional(
+    text(
+      'an http or https URL without query, fragment or closing slash',
+      '^https?://[^\\s?#]*[^\\s?#/]$',
+      'where browsers reach the admin port; Pinterest leads back there after a consent',
+    ),
+  ),
+  DATABASE_URL: text(
+    'sqlite: and the path of a file, or postgres:// and a database',
+    '^(sqlite:(?!:|file:).*[^/:]|postgres(ql)?://\\S+)$',
+    'the store; PostgreSQL is for several replicas',
+    'sqlite:./data/relay.db',
+  ),
+  DATABASE_URL_DIRECT: Type.Optional(
+    text(
+      'postgres:// and a database',
+      '^postgres(ql)?://\\S+$',
+      'if DATABASE_URL leads to PgBouncer: the same database past it, for LISTEN',
+    ),
+  ),
+  MASTER_KEY: masterKey(
+    'seals tokens and events; unset: made at the first start and kept beside the store. Required with PostgreSQL',
+  ),
+  MASTER_KEY_PREVIOUS: masterKey('opens what an earlier MASTER_KEY sealed'),
+  PINTEREST_API_URL: text(...URL_RULE, 'the Pinterest API, or the sandbox', 'https://api.pinterest.com/v5'),
+  PINTEREST_CONSENT_URL: text(...URL_RULE, 'where people consent', 'https://www.pinterest.com/oauth/'),
+  POSTS_PER_MINUTE: number(
+    5000,
+    0,
+    1_000_000,
+    'posts per ad account, at once and per minute; 0: no limit. An account may have its own',
+  ),
+  CALLS_PER_MINUTE: number(5000, 2, 1_000_000, 'calls to Pinterest per ad account in any 60 seconds'),
+  CALL_BURST: number(250, 1, 1_000_000, 'how many of them may leave at once; below CALLS_PER_MINUTE'),
+  CALLS_IN_FLIGHT: number(4, 1, 1000, 'calls in flight per queue'),
+  CALLS_IN_FLIGHT_TOTAL: number(64, 1, 10_000, 'calls in flight in all'),
+  CALL_TIMEOUT_MS: number(10_000, 100, 60_000, 'how long a call may take'),
+  ANSWER_WAIT_MS: number(4000, 0, 30_000, "how long a post waits for Pinterest's answer"),
+  DRAIN_MS: number(1500, 0, 300_000, 'how long posts are taken after SIGTERM, with /readyz off'),
+  DEDUPE_HOURS: number(24, 1, 720, 'how long an event is recognized as a duplicate'),
+  MAX_EVENT_AGE_HOURS: number(
+    168,
+    1,
+    8760,
+    'older live events are invalid, or expire in the queue and become dead letters',
+  ),
+  DEAD_LETTER_DAYS: number(30, 1, 3650, 'older dead letters are deleted'),
+  STORE_LIMIT_BYTES: number(
+    10 * 1024 ** 3,
+    1024 ** 2,
+    2 ** 50,
+    'bound of the store: posts get 503 over 80 % of it, or of what the disk has left; 10 % are for dead letters',
+  ),
+  RESERVED_BYTES: number(
+    24 * 1024 ** 2,
+    1024 ** 2,
+    2 ** 30,
+    'SQLite: disk space reserved for the day when the disk is full (less on a small disk); bounds the WAL, too',
+  ),
+  BODY_LIMIT_BYTES: number(8 * 1024 ** 2, 1024, 64 * 1024 ** 2, 'largest body of a post'),
+  TRUST_PROXY: Type.Optional(
+    text(
+      'a comma list of addresses or CIDR blocks',
+      '^[0-9a-fA-F:.,/ ]+$',
+      'gateways whose X-Forwarded-* headers are believed',
+    ),
+  ),
+  METRICS_OPEN: Type.Enum(['true', 'false'], {
+    default: 'false',
+    rule: 'true or false',
+    description: 'true: GET /metrics needs no token',
+  }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
+    text(...URL_RULE, 'where traces are sent, over OTLP/HTTP (/v1/traces is added); unset: no traces'),
+  ),
+  OTEL_SERVICE_NAME: text('a name without spaces', '^\\S{1,200}$', 'name of the relay in traces', 'pinrelay'),
+  LOG_LEVEL: Type.Enum(LOG_LEVELS, {
+    default: 'info',
+    rule: `one of ${LOG_LEVELS.join(', ')}`,
+    description: 'least severe level that is logged',
+  }),
+})
+
+/** The most that a relay takes to end, after DRAIN_MS: supervisors must give it more. */
+export const LONGEST_CLOSE_MS = 8000
+
+export type GivenSettings = Readonly<Static<typeof SettingsSchema>>
+
+export interface Settings extends Omit<GivenSettings, 'ADMIN_HOSTS' | 'TRUST_PROXY' | 'METRICS_OPEN'> {
+  /** Names that the admin port answers to, beside localhost, its own and addresses. */
+  readonly ADMIN_HOSTS: readonly string[]
+  /** Addresses and CIDR blocks of the gateways whose X-Forwarded-* count. */
+  readonly TRUST_PROXY: readonly string[]
+  readonly METRICS_OPEN: boolean
+  /** From DATABASE_URL. */
+  readonly database: DatabaseConfig
+}
+
+export type DatabaseConfig =
+  | { readonly kind: 'sqlite'; readonly path: string }
+  /** With its password: never log it. `directUrl`: past the pooler that `url` leads to. */
+  | { readonly kind: 'postgres'; readonly url: string; readonly directUrl: string | undefined }
+
+/** Throws BAD_SETTINGS with one line per problem. */
+export function readSettings(environment: Readonly<Record<string, string | undefined>>): Settings {
+  const problems: string[] = []
+  const given: Record<string, unknown> = {}
+  for (const [name, schema] of Object.entries<TSchema>(SettingsSchema.properties)) {
+    const value = readValue(schema, environment[name]?.trim() ?? '')
+    if (value === undefined) continue
+    if (Value.Check(schema, value)) given[name] = value
+    else problems.push(`${name} must be ${ruleOf(schema)}`)
+  }
+  const settings = Value.Default(SettingsSchema, given) as GivenSettings
+  const gateways = readList(settings.TRUST_PROXY)
+  if (!gateways.every(isAddressBlock))
+    problems.push(`TRUST_PROXY must be ${ruleOf(SettingsSchema.properties.TRUST_PROXY)}`)
+  if (settings.CALL_BURST >= settings.CALLS_PER_MINUTE)
+    problems.push('CALL_BURST must be below CALLS_PER_MINUTE')
+  if (settings.MASTER_KEY_PREVIOUS && !settings.MASTER_KEY) {
+    problems.push('MASTER_KEY must be set where MASTER_KEY_PREVIOUS is')
+  }
+  const database = readDatabase(settings)
+  if (database.kind === 'sqlite') {
+    if (settings.DATABASE_URL_DIRECT !== undefined)
+      problems.push('DATABASE_URL_DIRECT must be left out without PostgreSQL')
+  } else {
+    problems.push(...problemsOfUrl(database.url, 'DATABASE_URL'))
+    problems.push(...problemsOfUrl(database.directUrl, 'DATABASE_URL_DIRECT'))
+    // Each replica would make its own.
+    for (const name of ['MASTER_KEY', 'ADMIN_TOKEN'] as const) {
+      if (settings[name] === undefined)
+        problems.push(`${name} must be set with PostgreSQL, the same for all replicas`)
+    }
+  }
+  if (problems.length > 0) throw new BadSettings([...new Set(problems)].join('\n'))
+  return Object.freeze({
+    ...settings,
+    ADMIN_HOSTS: readList(settings.ADMIN_HOSTS),
+    TRUST_PROXY: gateways,
+    METRICS_OPEN: settings.METRICS_OPEN === 'true',
+    database,
+  })
+}
+
+function readList(list = ''): string[] {
+  return list.split(',').flatMap((item) => item.trim() || [])
+}
+
+function readDatabase({ DATABASE_URL: url, DATABASE_URL_DIRECT: directUrl }: GivenSettings): DatabaseConfig {
+  return url.startsWith('sqlite:')
+    ? { kind: 'sqlite', path: url.slice('sqlite:'.length) }
+    : { kind: 'postgres', url, directUrl }
+}
+
+function problemsOfUrl(url: string | undefined, setting: string): string[] {
+  if (url === undefined) return []
+  try {
+    parseDatabaseUrl(url, setting)
+    return []
+  } catch (error) {
+    return [(error as Error).message]
+  }
+}
+
+/** An empty setting is an unset one: compose files and manifests pass empty texts for what is not set. */
+function readValue(schema: TSchema, value: string): unknown {
+  if (value === '') return undefined
+  return 'type' in schema && schema.type === 'integer' && /^\d{1,15}$/.test(value) ? Number(value) : value
+}
+
+function ruleOf(schema: TSchema): string {
+  return 'rule' in schema ? String(schema.rule) : 'something else'
+}
+
+function isAddressBlock(block: string): boolean {
+  return block.includes('/') ? ipaddr.isValidCIDR(block) : ipaddr.isValid(block)
+}

@@ -1,0 +1,56 @@
+/** Breakers that one replica closed, for the others; how long is counted by the database's clock. */
+import { StoreUnavailable } from '../../errors.ts'
+import type { Shared, SharedBreaker } from '../shared.ts'
+import { inTransaction, isPlaceAtFault, type Pool } from './connect.ts'
+import { tellFeed } from './feed-rows.ts'
+import { toQueue, type QueueRow } from './lane-rows.ts'
+import type { Owner } from './owner.ts'
+
+export interface Breakers {
+  readonly put: Shared['putBreaker']
+  readonly all: Shared['breakers']
+}
+
+interface BreakerRow extends QueueRow {
+  readonly status: SharedBreaker['status']
+  readonly reason: string
+  readonly for_ms: number | null
+}
+
+export function createBreakers(pool: Pool, owner: Owner): Breakers {
+  return {
+    async put(queue, breaker) {
+      const { adAccountId, isTest } = queue
+      const { status, reason, forMs } = breaker
+      try {
+        await inTransaction(pool, async (client) => {
+          await client.query(
+            `INSERT INTO breakers (ad_account_id, is_test, status, reason, until)
+             VALUES ($1, $2, $3, $4, clock_timestamp() + $5::float8 * interval '1 millisecond')
+             ON CONFLICT (ad_account_id, is_test)
+               DO UPDATE SET status = excluded.status, reason = excluded.reason, until = excluded.until`,
+            [adAccountId, isTest, status, reason, forMs ?? null],
+          )
+          await tellFeed(client, owner.id, { kind: 'breaker', queue: { adAccountId, isTest }, breaker })
+        })
+      } catch (error) {
+        throw isPlaceAtFault(error) ? new StoreUnavailable({ cause: error }) : error
+      }
+    },
+    async all() {
+      try {
+        const { rows } = await pool.query<BreakerRow>(
+          `SELECT ad_account_id, is_test, status, reason,
+             ceil(extract(epoch FROM until - clock_timestamp()) * 1000)::bigint AS for_ms
+           FROM breakers WHERE status = 'closed' AND (until IS NULL OR until > clock_timestamp())`,
+        )
+        return rows.map((row) => ({
+          queue: toQueue(row),
+          breaker: { status: row.status, reason: row.reason, forMs: row.for_ms ?? undefined },
+        }))
+      } catch (error) {
+        throw isPlaceAtFault(error) ? new StoreUnavailable({ cause: error }) : error
+      }
+    },
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * Live events that were delivered or are queued, by key. Keys go in sorted, so that two replicas that bring the same
+ * events wait for each other at the first one and not in a circle. Who inserts a key first has it: the other one waits for
+ * that transaction, and then finds a duplicate, or, when it was rolled back, has the key itself.
+ */
+import type { Queryable } from './connect.ts'
+
+export interface DedupeKey {
+  readonly key: Uint8Array
+  readonly batchId: number
+  readonly seenAtMs: number
+}
+
+export interface ClaimedKeys {
+  /** Whether the key was new, for whoever brought it first and asks first. */
+  take(key: Uint8Array): boolean
+}
+
+export async function claimKeys(client: Queryable, keys: readonly DedupeKey[]): Promise<ClaimedKeys> {
+  const fresh = new Set<string>()
+  const firsts = new Map<string, DedupeKey>()
+  for (const one of keys) {
+    const name = nameOf(one.key)
+    if (!firsts.has(name)) firsts.set(name, one)
+  }
+  if (firsts.size > 0) {
+    const sorted = [...firsts].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one)
+    const { rows } = await client.query<{ key: Buffer }>(
+      `INSERT INTO dedupe (key, batch_id, seen_at_ms)
+         SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bigint[])
+       ON CONFLICT (key) DO NOTHING RETURNING key`,
+      [
+        sorted.map(({ key }) => key),
+        sorted.map(({ batchId }) => batchId),
+        sorted.map(({ seenAtMs }) => seenAtMs),
+      ],
+    )
+    for (const { key } of rows) fresh.add(nameOf(key))
+  }
+  return { take: (key) => fresh.delete(nameOf(key)) }
+}
+
+/** The batches that brought these keys and still wait for a outcome. */
+export async function findPending(
+  client: Queryable,
+  keys: readonly Uint8Array[],
+): Promise<(key: Uint8Array) => number | undefined> {
+  if (keys.length === 0) return () => undefined
+  const { rows } = await client.query<{ key: Buffer; batch_id: number }>(
+    'SELECT key, batch_id FROM dedupe JOIN batches USING (batch_id) WHERE key = ANY($1)',
+    [keys],
+  )
+  const found = new Map(rows.map(({ key, batch_id: batchId }) => [nameOf(key), batchId]))
+  return (key) => found.get(nameOf(key))
+}
+
+/** So that a mended event goes through. Only the keys of these very batches. */
+export async function forgetKeys(
+  client: Queryable,
+  keys: readonly { readonly key: Uint8Array; readonly batchId: number }[],
+): Promise<void> {
+  if (keys.length === 0) return
+  await client.query(
+    `DELETE FROM dedupe USING unnest($1::bytea[], $2::bigint[]) AS gone (key, batch_id)
+     WHERE dedupe.key = gone.key AND dedupe.batch_id = gone.batch_id`,
+    [keys.map(({ key }) => key), keys.map(({ batchId }) => batchId)],
+  )
+}
+
+/** Where a walk over what was seen stopped: a time and a key, packed. */
+export type DedupeWalk = Uint8Array
+
+/**
+ * One step over what was seen before, oldest first; answers where the next one starts, or undefined after the last. What
+ * is still queued is passed over.
+ */
+export async function trimDedupeStep(
+  client: Queryable,
+  seenBeforeMs: number,
+  after: DedupeWalk,
+): Promise<DedupeWalk | undefined> {
+  const [afterMs, afterKey] = unpackWalk(after)
+  const { rows } = await client.query<{ key: Buffer; seen_at_ms: number }>(
+    `SELECT key, seen_at_ms FROM dedupe WHERE seen_at_ms < $1 AND (seen_at_ms, key) > ($2, $3)
+     ORDER BY seen_at_ms, key LIMIT ${STEP_KEYS}`,
+    [seenBeforeMs, afterMs, afterKey],
+  )
+  const last = rows.at(-1)
+  if (last === undefined) return undefined
+  await client.query(
+    `DELETE FROM dedupe WHERE key = ANY($1) AND seen_at_ms < $2
+       AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.batch_id = dedupe.batch_id)`,
+    [rows.map(({ key }) => key), seenBeforeMs],
+  )
+  return rows.length < STEP_KEYS ? undefined : packWalk(last.seen_at_ms, last.key)
+}
+
+const STEP_KEYS = 2048
+const TIME_BYTES = 8
+
+function packWalk(seenAtMs: number, key: Uint8Array): DedupeWalk {
+  const packed = Buffer.alloc(TIME_BYTES + key.byteLength)
+  packed.writeDoubleBE(seenAtMs)
+  packed.set(key, TIME_BYTES)
+  return packed
+}
+
+function unpackWalk(walk: DedupeWalk): [seenAtMs: number, key: Buffer] {
+  if (walk.byteLength === 0) return [Number.MIN_SAFE_INTEGER, Buffer.alloc(0)]
+  const packed = Buffer.from(walk.buffer, walk.byteOffset, walk.byteLength)
+  return [packed.readDoubleBE(), packed.subarray(TIME_BYTES)]
+}
+
+function nameOf(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('hex')
+}

@@ -1,0 +1,131 @@
+/**
+ * Writes down what became of a batch's events, and lets the batch go with the last of them. Also gives batches back.
+ * An event is acknowledged once: what comes again, or too late, changes nothing.
+ */
+import type { Acknowledgement } from '../store.ts'
+import { addPosition, makeBitmap } from '../bitmap.ts'
+import { prepareRows } from './connection.ts'
+import { createBurial } from './dead-letters.ts'
+import { packHistory } from '../history.ts'
+import type { Place } from './leases.ts'
+import type { ReleaseRequest, AcknowledgeRequest } from './protocol.ts'
+import type { QueueTables } from './queue-tables.ts'
+
+export interface Acknowledgements {
+  acknowledge(request: AcknowledgeRequest): void
+  release(request: ReleaseRequest): void
+}
+
+type QueueRow = [
+  eventCount: number,
+  pendingCount: number,
+  acknowledged: Uint8Array | null,
+  receivedAtMs: number,
+  sizeBytes: number,
+]
+
+export function createAcknowledgements(tables: QueueTables): Acknowledgements {
+  const { db, queues, leases } = tables
+  const atPlace = 'queue_id = ? AND is_replay = ? AND oldest_event_time_s = ? AND batch_id = ?'
+  const select = prepareRows<QueueRow>(
+    db,
+    `SELECT event_count, pending_count, acknowledged, received_at_ms, size_bytes FROM batches WHERE ${atPlace}`,
+  )
+  const selectPlace = prepareRows<[queueId: number, isReplay: number, oldestEventTimeS: number]>(
+    db,
+    'SELECT queue_id, is_replay, oldest_event_time_s FROM payloads WHERE batch_id = ?',
+  )
+  const removeQueue = db.prepare(`DELETE FROM batches WHERE ${atPlace}`)
+  const removePayload = db.prepare('DELETE FROM payloads WHERE batch_id = ?')
+  const updatePending = db.prepare(`UPDATE batches SET pending_count = ?, acknowledged = ? WHERE ${atPlace}`)
+  const updateTries = db.prepare(`UPDATE batches SET attempts = ?, history = ? WHERE ${atPlace}`)
+  const bury = createBurial(tables)
+
+  /** The lease tells where the row is; without one the payload does. */
+  function findPlace(batchId: number): Place | undefined {
+    const lease = leases.get(batchId)
+    if (lease !== undefined) return lease
+    const row = selectPlace.get(batchId)
+    return row && { queueId: row[0], isReplay: row[1] === 1, oldestEventTimeS: row[2] }
+  }
+
+  /** Answers whether it was there. */
+  function remove({ queueId, isReplay, oldestEventTimeS }: Place, batchId: number): boolean {
+    const { changes } = removeQueue.run(queueId, Number(isReplay), oldestEventTimeS, batchId)
+    removePayload.run(batchId)
+    leases.end(batchId)
+    return changes === 1
+  }
+
+  /** Nearly every batch: what its lease knows of it saves reading the row, 2 of the worker's 35 µs per post. */
+  function acknowledgeWhole(batchId: number, acknowledgedAtMs: number): void {
+    const lease = leases.get(batchId)
+    if (lease?.whole === undefined) {
+      acknowledgeOne({ batchId, delivered: 'rest', dead: [], acknowledgedAtMs })
+    } else if (remove(lease, batchId)) {
+      const { pendingCount, sizeBytes } = lease.whole
+      const delivered = pendingCount
+      queues.count(lease.queueId, { delivered, queued: -pendingCount, batches: -1, bytes: -sizeBytes })
+    }
+  }
+
+  function acknowledge({ wholeBatchIds, acknowledgedAtMs, others }: AcknowledgeRequest): void {
+    for (const batchId of wholeBatchIds) acknowledgeWhole(batchId, acknowledgedAtMs)
+    for (const acknowledgement of others) acknowledgeOne(acknowledgement)
+  }
+
+  function acknowledgeOne({ batchId, delivered, dead, acknowledgedAtMs }: Acknowledgement): void {
+    const place = findPlace(batchId)
+    if (place === undefined) return
+    const { queueId, oldestEventTimeS } = place
+    const isReplay = Number(place.isReplay)
+    const row = select.get(queueId, isReplay, oldestEventTimeS, batchId)
+    if (row === undefined) return
+    const [eventCount, pendingBefore, acknowledgedBefore, firstSeenAtMs, sizeBytes] = row
+
+    const acknowledged = acknowledgedBefore ?? makeBitmap(eventCount)
+    const mark = (position: number): boolean => {
+      if (!(position >= 0 && position < eventCount)) {
+        throw new RangeError(`Batch ${batchId} has no event ${position}.`)
+      }
+      return addPosition(acknowledged, position)
+    }
+    const buried = dead.filter(({ index }) => mark(index))
+    bury({ batchId, queueId, dead: buried, firstSeenAtMs, diedAtMs: acknowledgedAtMs })
+    const deliveredCount =
+      delivered === 'rest' ? pendingBefore - buried.length : delivered.filter(mark).length
+
+    const pending = pendingBefore - buried.length - deliveredCount
+    if (pending === 0) remove(place, batchId)
+    else {
+      updatePending.run(pending, acknowledged, queueId, isReplay, oldestEventTimeS, batchId)
+      leases.forgetPending(batchId)
+    }
+    const rejected = buried.filter(({ status }) => status === 'rejected').length
+    queues.count(queueId, {
+      delivered: deliveredCount,
+      rejected,
+      expired: buried.length - rejected,
+      queued: pending - pendingBefore,
+      ...(pending === 0 ? { batches: -1, bytes: -sizeBytes } : {}),
+    })
+  }
+
+  function release({ batches }: ReleaseRequest): void {
+    for (const batch of batches) {
+      const { batchId, attempts } = batch
+      const place = findPlace(batchId)
+      if (place === undefined) continue
+      const lease = leases.get(batchId)
+      const history = packHistory(batch.history)
+      // A queue that is full gives back what it never tried: nothing to write then.
+      if (attempts !== lease?.attempts || history !== lease.history) {
+        const { queueId, isReplay, oldestEventTimeS } = place
+        updateTries.run(attempts, history, queueId, Number(isReplay), oldestEventTimeS, batchId)
+      }
+      leases.end(batchId)
+    }
+  }
+
+  return { acknowledge, release }
+}

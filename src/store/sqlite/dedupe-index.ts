@@ -1,0 +1,98 @@
+/**
+ * Where each key of the recent past was written down: from the first 8 of its 16 bytes to the number of its block, in
+ * 12 bytes, by open addressing. Two keys may share those 8 bytes: a number found is a hint, and the block tells.
+ *
+ * It never takes more than `maxSlots`: then it is full, until keys are removed.
+ */
+export interface DedupeIndex {
+  readonly size: number
+  /** No more keys, or no more blocks, fit. */
+  isFull(block: number): boolean
+  /** The block that the key may be in. */
+  find(key: Uint8Array): number | undefined
+  /** The key must not be there, and the index not be full. */
+  add(key: Uint8Array, block: number): void
+  /** Nothing happens when the key is not there under this block. */
+  remove(key: Uint8Array, block: number): void
+}
+
+const FREE = 0
+const REMOVED = 0xffff_ffff
+const FIRST_SLOTS = 1 << 12
+/** Beyond it, runs of taken slots grow long. */
+const LOAD = 0.8
+/** 25 MiB, for 1.6 million keys: a day of 19 events a second. */
+const MAX_SLOTS = 1 << 21
+
+export function createDedupeIndex(maxSlots: number = MAX_SLOTS): DedupeIndex {
+  let slots = Math.min(FIRST_SLOTS, maxSlots)
+  /** Three places a slot: the 8 bytes of the key, and the block. */
+  let table = new Uint32Array(3 * slots)
+  let size = 0
+  /** Slots that a search does not end at. */
+  let used = 0
+
+  /** The slot of the key, or -1. */
+  function search(high: number, low: number, block?: number): number {
+    for (let slot = high & (slots - 1); ; slot = (slot + 1) & (slots - 1)) {
+      const found = table[3 * slot + 2]!
+      if (found === FREE) return -1
+      if (table[3 * slot] !== high || table[3 * slot + 1] !== low || found === REMOVED) continue
+      if (block === undefined || found === block) return slot
+    }
+  }
+
+  function put(high: number, low: number, block: number): void {
+    let slot = high & (slots - 1)
+    while (table[3 * slot + 2] !== FREE) slot = (slot + 1) & (slots - 1)
+    table[3 * slot] = high
+    table[3 * slot + 1] = low
+    table[3 * slot + 2] = block
+    size += 1
+    used += 1
+  }
+
+  /** Twice as large where it has grown, of the same size where much was removed. */
+  function rebuild(): void {
+    const before = table
+    if (size >= (LOAD * slots) / 2 && slots < maxSlots) slots *= 2
+    table = new Uint32Array(3 * slots)
+    size = 0
+    used = 0
+    for (let at = 0; at < before.length; at += 3) {
+      const block = before[at + 2]!
+      if (block !== FREE && block !== REMOVED) put(before[at]!, before[at + 1]!, block)
+    }
+    // Given back at once: the garbage collector seldom comes by on this thread, and this may be 12 MiB.
+    before.buffer.transfer(0)
+  }
+
+  return {
+    get size() {
+      return size
+    },
+    isFull: (block) => block >= REMOVED || size >= Math.floor(LOAD * maxSlots),
+    find(key) {
+      const slot = search(readHigh(key), readLow(key))
+      return slot < 0 ? undefined : table[3 * slot + 2]
+    },
+    add(key, block) {
+      if (used + 1 > LOAD * slots) rebuild()
+      put(readHigh(key), readLow(key), block)
+    },
+    remove(key, block) {
+      const slot = search(readHigh(key), readLow(key), block)
+      if (slot < 0) return
+      table[3 * slot + 2] = REMOVED
+      size -= 1
+    },
+  }
+}
+
+function readHigh(key: Uint8Array): number {
+  return ((key[0]! << 24) | (key[1]! << 16) | (key[2]! << 8) | key[3]!) >>> 0
+}
+
+function readLow(key: Uint8Array): number {
+  return ((key[4]! << 24) | (key[5]! << 16) | (key[6]! << 8) | key[7]!) >>> 0
+}

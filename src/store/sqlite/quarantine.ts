@@ -1,0 +1,60 @@
+/**
+ * Moves a corrupt queue out of the way, under a name that tells when, and never over another file:
+ * `relay.db.corrupt-20260115T120000Z` with its WAL, `…Z-wal`. Nothing in it is changed; `recover` reads it.
+ */
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+
+const STAMP = String.raw`\.corrupt-\d{8}T\d{6}Z(-\d+)?`
+
+/** Answers the new path. May be called while the file is open: whoever has it open keeps it. */
+export function quarantine(queuePath: string, nowMs: number): string {
+  const path = freePath(queuePath, nowMs)
+  renameSync(queuePath, path)
+  // Only now: without its queue a WAL waits for the next start, a queue without its WAL would look whole.
+  if (existsSync(`${queuePath}-wal`)) renameSync(`${queuePath}-wal`, `${path}-wal`)
+  syncFolder(dirname(queuePath))
+  return path
+}
+
+/** Before the queue is opened: a process that died between the two renames left a WAL without its queue. */
+export function finishQuarantine(queuePath: string): void {
+  const wal = `${queuePath}-wal`
+  if (existsSync(queuePath) || !existsSync(wal)) return
+  const newest = listQuarantined(queuePath).at(-1)
+  if (newest === undefined || existsSync(`${newest}-wal`)) return
+  renameSync(wal, `${newest}-wal`)
+  syncFolder(dirname(queuePath))
+}
+
+/** The path of a file that was quarantined, by its name alone; undefined for any other name. */
+export function findQuarantined(queuePath: string, name: string): string | undefined {
+  return listQuarantined(queuePath).find((path) => basename(path) === name)
+}
+
+/** Oldest first. */
+function listQuarantined(queuePath: string): string[] {
+  const stem = basename(queuePath)
+  const ending = new RegExp(`^${STAMP}$`)
+  return readdirSync(dirname(queuePath))
+    .filter((name) => name.startsWith(stem) && ending.test(name.slice(stem.length)))
+    .toSorted()
+    .map((name) => join(dirname(queuePath), name))
+}
+
+function freePath(queuePath: string, nowMs: number): string {
+  const stamp = new Date(nowMs).toISOString().replaceAll(/[-:]|\.\d+/g, '')
+  const plain = `${queuePath}.corrupt-${stamp}`
+  let path = plain
+  for (let count = 2; existsSync(path) || existsSync(`${path}-wal`); count++) path = `${plain}-${count}`
+  return path
+}
+
+function syncFolder(folder: string): void {
+  const entry = openSync(folder, 'r')
+  try {
+    fsyncSync(entry)
+  } finally {
+    closeSync(entry)
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * A file of no use but its size. On a disk that others have filled to the last byte not even outcomes could be written,
+ * and nothing would ever free room: then it is given up, and it is made again once there is plenty.
+ *
+ * Its bytes are random, so that no file system can keep them in less room. They are not synced: what counts is that
+ * the disk has set the room aside, and a file that a crash left too short is made again.
+ */
+import { randomBytes } from 'node:crypto'
+import {
+  closeSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+
+export interface ReservedSpace {
+  /**
+   * `most` leaves a little for the next start, which has to find room before it can drain; that start gives up `all`.
+   * Answers whether there was something to give up.
+   */
+  giveUp(share: 'most' | 'all'): boolean
+  /** Makes it again if there is plenty of room; does nothing when it is there. */
+  keep(): void
+}
+
+/** The default of RESERVED_BYTES. */
+export const RESERVED_BYTES = 24 * 1024 * 1024
+/** Of a small disk. */
+const DISK_SHARE = 1 / 16
+const CHUNK_BYTES = 1024 * 1024
+/** So many times its size must be free before it is made again. */
+const PLENTY = 3
+/** For a start: the shared memory and the empty WAL of both files. */
+const START_BYTES = 256 * 1024
+
+/**
+ * `reservedBytes`, or less on the small disk that `folder` is on. The WAL is bounded below it, since it has to find room when it
+ * is written back.
+ */
+export function chooseReservedBytes(folder: string, reservedBytes: number): number {
+  const { blocks, bsize } = statfsSync(folder)
+  return Math.min(reservedBytes, Math.floor(blocks * bsize * DISK_SHARE))
+}
+
+export function createReservedSpace(path: string, sizeBytes: number): ReservedSpace {
+  // Left by a process that died while it made one.
+  rmSync(`${path}.new`, { force: true })
+  let isThere = sizeOf(path) >= sizeBytes
+
+  function make(): void {
+    const file = openSync(`${path}.new`, 'w', 0o600)
+    try {
+      const chunk = randomBytes(Math.min(CHUNK_BYTES, sizeBytes))
+      for (let left = sizeBytes; left > 0;) left -= writeSync(file, chunk, 0, Math.min(left, chunk.length))
+    } finally {
+      closeSync(file)
+    }
+    renameSync(`${path}.new`, path)
+  }
+
+  return {
+    giveUp(share) {
+      const left = share === 'all' ? 0 : Math.min(START_BYTES, sizeBytes / 2)
+      isThere = false
+      if (sizeOf(path) <= left) return false
+      truncateSync(path, left)
+      return true
+    },
+    keep() {
+      if (isThere || freeBytes(dirname(path)) < PLENTY * sizeBytes) return
+      try {
+        make()
+        isThere = true
+      } catch {
+        // Others were faster, or may not be told apart from it: it is tried again.
+        rmSync(`${path}.new`, { force: true })
+      }
+    },
+  }
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
+}
+
+export function freeBytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder)
+  return bavail * bsize
+}

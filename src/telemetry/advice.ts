@@ -1,0 +1,75 @@
+/** What to mend first, so that Pinterest can match more of an account's events. Pure; what costs most comes first. */
+import { WARNING_TEXTS } from '../events/warning-texts.ts'
+import type { WarningCode } from '../events/warning.ts'
+import type { MatchQualityRow } from './match-quality.ts'
+
+export interface Advice {
+  /** Stable: `fix_invalid:missing_field`, `send_em`, `fix_warning:unreadable`. */
+  readonly code: string
+  readonly message: string
+}
+
+/** From fewer nothing can be told. */
+const ENOUGH_EVENTS = 20
+/** A share of that many is no accident. */
+const NOTABLE = 0.01
+const MANY = 0.05
+/** Codes that say of a value that it was lost. */
+const LOST: ReadonlySet<string> = new Set([
+  'unknown_field',
+  'wrong_type',
+  'out_of_range',
+  'placeholder',
+  'wrong_hash',
+  'unreadable',
+  'ambiguous_date',
+  'not_public',
+  'too_long',
+])
+
+export function advise({ events, shares, warnings, invalidReasons }: MatchQualityRow): Advice[] {
+  if (events < ENOUGH_EVENTS) return []
+  const advice: Advice[] = []
+  const [worst] = invalidReasons
+  if (worst !== undefined && shares.invalid >= NOTABLE) {
+    const message = `${percent(shares.invalid)} are refused and never reach Pinterest, most as ${worst[0]}: relay explain shows the field.`
+    advice.push({ code: `fix_invalid:${worst[0]}`, message })
+  }
+  if (shares.invalid === 1) return advice
+  if (shares.late >= MANY) {
+    const message = `${percent(shares.late)} come later than an hour: Pinterest counts them as offline and cannot deduplicate them. Send them at once.`
+    advice.push({ code: 'send_earlier', message })
+  }
+  const wanted = [
+    ['em', 0.7, 'the e-mail address, the strongest identifier there is'],
+    [
+      'ip_and_user_agent',
+      0.9,
+      "the customer's IP address and user agent, both of which every request of a browser has",
+    ],
+    ['external_id', 0.5, 'your own id of the customer, the same as in the browser tag'],
+    ['ph', 0.2, 'the phone number'],
+  ] as const
+  for (const [field, enough, what] of wanted) {
+    if (shares[field] >= enough) continue
+    advice.push({ code: `send_${field}`, message: `Only ${percent(shares[field])} have ${what}.` })
+  }
+  // Only who came by an ad of Pinterest's has one: a share says little, its absence much.
+  if (shares.click_id === 0) {
+    const message =
+      'None has a click id: keep epik from the address of the first page, or send event_source_url with it.'
+    advice.push({ code: 'send_click_id', message })
+  }
+  for (const [code, count] of warnings) {
+    if (!LOST.has(code) || count / events < MANY) continue
+    advice.push({
+      code: `fix_warning:${code}`,
+      message: `${count} values: ${WARNING_TEXTS[code as WarningCode]}`,
+    })
+  }
+  return advice
+}
+
+function percent(share: number): string {
+  return `${share > 0 && share < 0.01 ? '<1' : Math.round(100 * share)} %`
+}

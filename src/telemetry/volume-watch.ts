@@ -1,0 +1,192 @@
+/**
+ * Watches how many live events of each name each account sends, and marks a sudden drop or surge (volume-judge.ts). A
+ * storefront whose plugin broke says nothing; this is how it is noticed.
+ *
+ * What comes is counted, whether the relay takes or refuses it. In memory, since the start of the process: after a restart it
+ * learns anew. Slots follow the monotonic clock, so that setting the wall clock makes no drop. Memory is bounded: three
+ * KiB for each stream, of a few thousand streams and fifty names an account. Names that Pinterest does not know take no more
+ * than half of that, and streams that were silent for eight days make room; one line in the log says when some are not watched.
+ */
+import type { Clock } from '../clock.ts'
+import { isKnownEventName } from '../events/event-name.ts'
+import type { Log } from './log.ts'
+import { OTHER } from './match-quality.ts'
+import {
+  DAY_SLOTS,
+  HISTORY_SLOTS,
+  judgeVolume,
+  SLOT_MINUTES,
+  type VolumeHistory,
+  type VolumeJudgement,
+} from './volume-judge.ts'
+
+export interface VolumeWatch {
+  /** One event came. */
+  note(adAccountId: string, eventName: string | undefined): void
+  /** Marked ones first, then those with the most events in the last 24 hours. */
+  rows(query?: { readonly adAccountId?: string | undefined }): readonly VolumeRow[]
+  forget(adAccountId: string): void
+  close(): void
+}
+
+export interface VolumeRow extends Pick<VolumeJudgement, 'state' | 'observed' | 'expected'> {
+  readonly adAccountId: string
+  readonly eventName: string
+  readonly windowMinutes: number
+  /** When the state began, in milliseconds since the epoch. */
+  readonly sinceMs: number
+  /** Events in each of the last 24 hours that are over, oldest first; fewer where fewer are known. */
+  readonly hours: readonly number[]
+}
+
+interface Stream {
+  readonly eventName: string
+  /** A ring; `slot % HISTORY_SLOTS` is its place. */
+  readonly counts: Uint32Array
+  readonly firstSlot: number
+  /** Of its latest event. */
+  lastSlot: number
+  judgement: VolumeJudgement | undefined
+  sinceMs: number
+}
+
+const SLOT_MS = SLOT_MINUTES * 60_000
+const HOUR_SLOTS = 60 / SLOT_MINUTES
+const MOST_STREAMS = 5000
+const MOST_EVENT_NAMES = 50
+
+export function createVolumeWatch({ clock, log }: { readonly clock: Clock; readonly log: Log }): VolumeWatch {
+  const accounts = new Map<string, Map<string, Stream>>()
+  const startedMs = clock.monotonicMs()
+  let streamCount = 0
+  let isTold = false
+  /** The one that is being filled. */
+  let slot = 0
+  let cancel = clock.after(SLOT_MS, turn)
+
+  function streamOf(adAccountId: string, eventName: string): Stream | undefined {
+    let names = accounts.get(adAccountId)
+    if (names === undefined) accounts.set(adAccountId, (names = new Map()))
+    const name = names.has(eventName) || names.size < MOST_EVENT_NAMES ? eventName : OTHER
+    const known = names.get(name)
+    if (known !== undefined) return known
+    if (streamCount >= (isKnownEventName(name) ? MOST_STREAMS : MOST_STREAMS / 2)) {
+      if (!isTold)
+        log.warn({ ad_account_id: adAccountId, reason: 'too_many_streams' }, 'volume is not watched')
+      isTold = true
+      return undefined
+    }
+    streamCount += 1
+    const stream: Stream = {
+      eventName: name,
+      counts: new Uint32Array(HISTORY_SLOTS),
+      firstSlot: slot,
+      lastSlot: slot,
+      judgement: undefined,
+      sinceMs: clock.wallMs(),
+    }
+    names.set(name, stream)
+    return stream
+  }
+
+  /** Ends slots until the clock is caught up with: a busy loop or a sleeping machine may have missed some. */
+  function turn(): void {
+    const now = Math.floor((clock.monotonicMs() - startedMs) / SLOT_MS)
+    while (slot < now) {
+      slot += 1
+      for (const [adAccountId, names] of accounts) {
+        for (const [name, stream] of names) {
+          stream.counts[slot % HISTORY_SLOTS] = 0
+          if (slot - stream.lastSlot >= HISTORY_SLOTS) {
+            names.delete(name)
+            streamCount -= 1
+          } else judge(adAccountId, stream)
+        }
+      }
+    }
+    cancel = clock.after(startedMs + (slot + 1) * SLOT_MS - clock.monotonicMs(), turn)
+  }
+
+  function judge(adAccountId: string, stream: Stream): void {
+    const before = stream.judgement
+    stream.judgement = judgeVolume(historyOf(stream), before)
+    const { state } = stream.judgement
+    if (state === (before?.state ?? 'learning')) return
+    stream.sinceMs = clock.wallMs()
+    const fields = {
+      ad_account_id: adAccountId,
+      event_name: isKnownEventName(stream.eventName) ? stream.eventName : undefined,
+      reason: state,
+    }
+    if (state === 'drop' || state === 'surge') log.warn(fields, 'volume is not as usual')
+    else if (before?.state === 'drop' || before?.state === 'surge')
+      log.info(fields, 'volume is as usual again')
+  }
+
+  function historyOf({ counts, firstSlot }: Stream): VolumeHistory {
+    return {
+      // The slot that is being filled takes the place of the oldest.
+      knownSlots: Math.min(slot - firstSlot, HISTORY_SLOTS - 1),
+      countOf: (slotsAgo) =>
+        slotsAgo < slot - firstSlot ? counts[(slot - 1 - slotsAgo + HISTORY_SLOTS) % HISTORY_SLOTS]! : 0,
+    }
+  }
+
+  function show(adAccountId: string, stream: Stream): VolumeRow {
+    const { knownSlots, countOf } = historyOf(stream)
+    const { state, observed, expected, windowSlots } = stream.judgement ?? NOT_JUDGED
+    const hours = Math.min(24, Math.floor(knownSlots / HOUR_SLOTS))
+    return {
+      adAccountId,
+      eventName: stream.eventName,
+      state,
+      observed,
+      expected,
+      windowMinutes: windowSlots * SLOT_MINUTES,
+      sinceMs: stream.sinceMs,
+      hours: Array.from({ length: hours }, (_, index) => {
+        const firstAgo = (hours - 1 - index) * HOUR_SLOTS
+        let count = 0
+        for (let ago = firstAgo; ago < firstAgo + HOUR_SLOTS; ago++) count += countOf(ago)
+        return count
+      }),
+    }
+  }
+
+  return {
+    note(adAccountId, eventName) {
+      const stream = streamOf(adAccountId, eventName || OTHER)
+      if (stream === undefined) return
+      stream.counts[slot % HISTORY_SLOTS]! += 1
+      stream.lastSlot = slot
+    },
+
+    rows({ adAccountId } = {}) {
+      const rows = [...accounts].flatMap(([id, names]) =>
+        adAccountId === undefined || id === adAccountId
+          ? Array.from(names.values(), (stream) => show(id, stream))
+          : [],
+      )
+      return rows.toSorted((one, other) => weightOf(other) - weightOf(one))
+    },
+
+    forget(adAccountId) {
+      streamCount -= accounts.get(adAccountId)?.size ?? 0
+      accounts.delete(adAccountId)
+    },
+
+    close: () => cancel(),
+  }
+}
+
+const NOT_JUDGED: VolumeJudgement = {
+  state: 'learning',
+  observed: 0,
+  expected: undefined,
+  windowSlots: DAY_SLOTS / 24,
+}
+
+function weightOf({ state, hours }: VolumeRow): number {
+  const events = hours.reduce((sum, count) => sum + count, 0)
+  return state === 'drop' || state === 'surge' ? 1e12 + events : events
+}

@@ -1,0 +1,25 @@
+/** What Pinterest granted, with times on the relay's clock. */
+import type { GrantedPair } from '../pinterest/oauth.ts'
+import type { IssuedPair } from './vault.ts'
+
+/** `usedRefreshToken` stays in use where Pinterest gave no other. */
+export function toIssuedPair(granted: GrantedPair, usedRefreshToken: string, nowMs: number): IssuedPair {
+  const { accessToken, refreshToken, scope, lifeMs, refreshLifeMs } = granted
+  return {
+    accessToken,
+    refreshToken: refreshToken ?? usedRefreshToken,
+    scope,
+    issuedAtMs: nowMs,
+    expiresAtMs: nowMs + lifeMs,
+    refreshExpiresAtMs: refreshLifeMs === undefined ? undefined : nowMs + refreshLifeMs,
+  }
+}
+
+/** Whether a token of this scope may send events. Pinterest writes commas; spaces are OAuth's own form. */
+export function maySendEvents(scope: string): boolean {
+  return scope.split(/[\s,]+/).includes('ads:write')
+}
+
+export function mayReadQuality(scope: string): boolean {
+  return scope.split(/[\s,]+/).includes('ads:read')
+}

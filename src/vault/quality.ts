@@ -1,0 +1,99 @@
+/**
+ * Pinterest's own Event Quality Score of each account: fetched once a day where some token of the account may read it,
+ * and kept. One account after the other: nobody waits for it.
+ */
+import type { Clock } from '../clock.ts'
+import { createScrub } from '../delivery/scrub.ts'
+import { codeOf, type Log } from '../telemetry/log.ts'
+import type { PinterestOauth } from '../pinterest/oauth.ts'
+import type { QualityRow } from './vault-store.ts'
+import type { Vault } from './vault.ts'
+import { mayReadQuality } from './issued-pair.ts'
+
+export interface QualityFetcher {
+  start(): void
+  close(): void
+}
+
+export interface QualityOptions {
+  readonly vault: Vault
+  readonly oauth: Pick<PinterestOauth, 'qualityScores'>
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Log
+}
+
+const DAY_MS = 24 * 3600_000
+/** A failed one is tried again sooner. */
+const AGAIN_MS = 3600_000
+const LOOK_EVERY_MS = 10 * 60_000
+
+export function createQualityFetcher({ vault, oauth, clock, random, log }: QualityOptions): QualityFetcher {
+  let cancel = () => {}
+  let isClosed = false
+
+  /** A conversion token can send events and nothing else. */
+  function readingToken(adAccountId: string): string | undefined {
+    const account = vault.account(adAccountId)
+    const grant = vault.grant(account?.grantId ?? '')
+    if (grant !== undefined) {
+      return mayReadQuality(grant.scope) ? vault.pairOf(grant.grantId)?.accessToken : undefined
+    }
+    return account?.tokenKind === 'given' ? vault.tokenOf(adAccountId) : undefined
+  }
+
+  async function fetchAll(): Promise<void> {
+    for (const { adAccountId } of vault.accounts()) {
+      if (isClosed) return
+      const token = readingToken(adAccountId)
+      const known = vault.quality(adAccountId)
+      if (token === undefined || !isDue(known, clock.wallMs())) continue
+      await fetchOne(adAccountId, token, known)
+    }
+  }
+
+  async function fetchOne(adAccountId: string, token: string, known: QualityRow | undefined): Promise<void> {
+    const answer = await oauth.qualityScores(token, adAccountId)
+    const nowMs = clock.wallMs()
+    if (answer.kind === 'granted') {
+      const scores = JSON.stringify(answer.value)
+      await vault.putQuality({ adAccountId, fetchedAtMs: nowMs, scores, failure: undefined })
+      return
+    }
+    const reason =
+      answer.kind === 'failed'
+        ? answer.reason
+        : `${answer.status} ${createScrub(token)(answer.message)}`.trimEnd()
+    const before = { fetchedAtMs: known?.fetchedAtMs, scores: known?.scores ?? '[]' }
+    await vault.putQuality({ adAccountId, ...before, failure: { atMs: nowMs, reason } })
+  }
+
+  function look(): void {
+    void fetchAll()
+      .catch((error: unknown) => {
+        if (!isClosed) log.error({ code: codeOf(error) }, 'quality scores cannot be kept')
+      })
+      .then(() => {
+        if (!isClosed) cancel = clock.after(LOOK_EVERY_MS, look)
+      })
+  }
+
+  return {
+    // Not at once: relays that are started again and again should not ask each time.
+    start: () => void (cancel = clock.after(LOOK_EVERY_MS * random(), look)),
+    close() {
+      isClosed = true
+      cancel()
+    },
+  }
+}
+
+/** A refusal (a token without `ads:read`) is asked again once a day, what may pass within the hour. */
+function isDue(known: QualityRow | undefined, nowMs: number): boolean {
+  if (known === undefined) return true
+  const { fetchedAtMs = -Infinity, failure } = known
+  const lastMs = failure?.atMs ?? fetchedAtMs
+  const pauseMs = failure === undefined || /^4\d\d /.test(failure.reason) ? DAY_MS : AGAIN_MS
+  // A time to come was written while the clock was wrong: waiting for it could take years.
+  return lastMs > nowMs || lastMs + pauseMs <= nowMs
+}

@@ -1,0 +1,79 @@
+import t from 'tap'
+import { decide, type Decision } from '../../src/delivery/decision.ts'
+import type { CallOutcome, EventResult } from '../../src/pinterest/outcome.ts'
+
+const NOW = Date.UTC(2026, 0, 15, 12)
+const done: EventResult = { status: 'processed', errorMessage: '', warningMessage: '' }
+const failed: EventResult = { status: 'failed', errorMessage: 'no', warningMessage: '' }
+
+function answered(
+  status: number,
+  rest: Partial<Extract<CallOutcome, { kind: 'answered' }>> = {},
+): CallOutcome {
+  const blank = { code: undefined, message: '', retryAfter: undefined, results: undefined }
+  return { kind: 'answered', status, ...blank, ...rest }
+}
+
+const rows: [string, CallOutcome, Decision][] = [
+  [
+    '200 with results',
+    answered(200, { results: [done, failed] }),
+    { action: 'acknowledge', results: [done, failed] },
+  ],
+  [
+    '201 with results',
+    answered(201, { results: [done, done] }),
+    { action: 'acknowledge', results: [done, done] },
+  ],
+  [
+    '422 with results',
+    answered(422, { results: [failed, done] }),
+    { action: 'acknowledge', results: [failed, done] },
+  ],
+  [
+    '200 with too few results',
+    answered(200, { results: [done] }),
+    { action: 'retry', reason: 'unreadable_answer' },
+  ],
+  ['200 without results', answered(200), { action: 'retry', reason: 'unreadable_answer' }],
+  [
+    '422 with too many results',
+    answered(422, { results: [done, done, done] }),
+    { action: 'bisect', reason: 'refused_422', message: '' },
+  ],
+  [
+    '422 without results',
+    answered(422, { message: 'm' }),
+    { action: 'bisect', reason: 'refused_422', message: 'm' },
+  ],
+  ['400', answered(400, { message: 'm' }), { action: 'bisect', reason: 'refused_400', message: 'm' }],
+  [
+    '400 with results is still the call refused',
+    answered(400, { results: [done, done] }),
+    { action: 'bisect', reason: 'refused_400', message: '' },
+  ],
+  ['413', answered(413), { action: 'bisect', reason: 'refused_413', message: '' }],
+  ['401', answered(401), { action: 'hold', reason: 'unauthorized' }],
+  ['403', answered(403), { action: 'hold', reason: 'forbidden' }],
+  ['301', answered(301), { action: 'hold', reason: 'wrong_address' }],
+  ['302', answered(302), { action: 'hold', reason: 'wrong_address' }],
+  ['404', answered(404), { action: 'hold', reason: 'wrong_address' }],
+  ['405', answered(405), { action: 'hold', reason: 'wrong_address' }],
+  ['418', answered(418), { action: 'hold', reason: 'wrong_address' }],
+  ['429', answered(429), { action: 'pause', delayMs: undefined }],
+  ['429 with seconds', answered(429, { retryAfter: '7' }), { action: 'pause', delayMs: 7000 }],
+  [
+    '429 with a date',
+    answered(429, { retryAfter: 'Thu, 15 Jan 2026 12:00:30 GMT' }),
+    { action: 'pause', delayMs: 30_000 },
+  ],
+  ['408', answered(408), { action: 'retry', reason: 'status_408' }],
+  ['500', answered(500), { action: 'retry', reason: 'status_500' }],
+  ['503', answered(503, { code: 4197 }), { action: 'retry', reason: 'status_503' }],
+  ['a timeout', { kind: 'unanswered', reason: 'timeout' }, { action: 'retry', reason: 'timeout' }],
+  ['a reset', { kind: 'unanswered', reason: 'reset' }, { action: 'retry', reason: 'reset' }],
+]
+
+for (const [name, outcome, decision] of rows) {
+  t.test(`${name} means ${decision.action}`, async (t) => t.strictSame(decide(outcome, 2, NOW), decision))
+}

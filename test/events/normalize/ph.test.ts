@@ -1,0 +1,177 @@
+import t from 'tap'
+import { checkTable } from './table.ts'
+
+t.test('a number with + is international', async (t) => {
+  checkTable(t, 'ph', [
+    ['+14155552671', '14155552671'],
+    ['+1 (415) 555-2671', '14155552671'],
+    ['+1.415.555.2671', '14155552671'],
+    ['+44 (0)20 7946 0958', '442079460958'],
+    ['(+44) 20 7946 0958', '442079460958'],
+    ['+49 (0)30 901820', '4930901820'],
+    ['+49 (0) 151 / 123 456 78', '4915112345678'],
+    ['+39 06 698 12345', '390669812345'],
+    ['+39 312 345 6789', '393123456789'],
+    ['+33 (0)1 42 68 53 00', '33142685300'],
+    ['+41 (0)44 668 18 00', '41446681800'],
+    ['+36 (06) 1 235 3000', '3612353000'],
+    ['+7 495 123-45-67', '74951234567'],
+    ['+55 11 98765-4321', '5511987654321'],
+    ['+52 55 1234 5678', '525512345678'],
+    ['+54 9 11 2345-6789', '5491123456789'],
+    ['+81 (0)90-1234-5678', '819012345678'],
+    ['+86 138 0013 8000', '8613800138000'],
+    ['+91-98765-43210', '919876543210'],
+    ['+61 (0)412 345 678', '61412345678'],
+    ['+800 1234 5678', '80012345678'],
+    ['tel:+14155552671', '14155552671'],
+    ['tel:+1-415-555-2671;ext=123', '14155552671'],
+    ['DE +49 30 901820', '4930901820'],
+    ['\u202a+1 415 555 2671\u202c', '14155552671'],
+  ])
+})
+
+t.test('digits of every script are digits', async (t) => {
+  checkTable(t, 'ph', [
+    ['+٩٦٦ ٥٠ ١٢٣ ٤٥٦٧', '966501234567'],
+    ['+۹۸ ۹۱۲ ۱۲۳ ۴۵۶۷', '989121234567'],
+    ['+९१ ९८७६५ ४३२१०', '919876543210'],
+    ['＋８１ ９０ １２３４ ５６７８', '819012345678'],
+  ])
+  checkTable(t, 'ph', [['۰۹۱۲ ۱۲۳ ۴۵۶۷', '989121234567']], { country: 'ir' })
+})
+
+t.test('an impossible number with + is dropped, also where the account has a country', async (t) => {
+  const wrong = ['+1 555', '+1 415 555 26711', '+0 20 7946 0958', '+999 123 4567', '+', '+()', '+49 1']
+  for (const country of [undefined, 'us', 'de']) {
+    const rows = wrong.map((typed) => [typed, '(unreadable)'] as const)
+    checkTable(t, 'ph', rows, { country })
+  }
+})
+
+t.test('national numbers are completed with the region', async (t) => {
+  checkTable(
+    t,
+    'ph',
+    [
+      ['(415) 555-2671 x9', '14155552671'],
+      ['415.555.2671', '14155552671'],
+      [4_155_552_671, '14155552671'],
+      ['1 (415) 555-2671', '14155552671'],
+      [14_155_552_671, '14155552671'],
+      ['011 44 20 7946 0958', '442079460958'],
+      ['0044 20 7946 0958', '442079460958'],
+      ['+44 20 7946 0958', '442079460958'],
+      ['555-2671', '(unreadable)'],
+      ['00', '(unreadable)'],
+      ['911', '(unreadable)'],
+    ],
+    { country: 'us' },
+  )
+  checkTable(t, 'ph', [['1-604-555-2671', '16045552671']], { country: 'ca' })
+  checkTable(t, 'ph', [['(787) 555-2671', '17875552671']], { country: 'pr' })
+  checkTable(
+    t,
+    'ph',
+    [
+      ['020 7946 0958', '442079460958'],
+      ['07911 123456', '447911123456'],
+      ['44 (0)20 7946 0958', '442079460958'],
+      ['447911123456', '447911123456'],
+      ['7911123456', '447911123456'],
+      ['00 33 1 42 68 53 00', '33142685300'],
+    ],
+    { country: 'gb' },
+  )
+  checkTable(
+    t,
+    'ph',
+    [
+      ['0151 12345678', '4915112345678'],
+      ['030/901820', '4930901820'],
+      ['0049 (0)30 901820', '4930901820'],
+      ['49 151 12345678', '4915112345678'],
+      ['Fax 030 901820', '4930901820'],
+    ],
+    { country: 'de' },
+  )
+  checkTable(t, 'ph', [['8 (495) 123-45-67', '74951234567']], { country: 'ru' })
+  checkTable(t, 'ph', [['(11) 98765-4321', '5511987654321']], { country: 'br' })
+  checkTable(t, 'ph', [['(011) 15-2345-6789', '5491123456789']], { country: 'ar' })
+  checkTable(t, 'ph', [['090-1234-5678', '819012345678']], { country: 'jp' })
+  checkTable(t, 'ph', [['0044 20 7946 0958', '442079460958']], { country: 'jp' })
+})
+
+t.test('Italy keeps its zero, and a mobile number that looks like a calling code is national', async (t) => {
+  checkTable(
+    t,
+    'ph',
+    [
+      ['06 698 12345', '390669812345'],
+      ['393 123 4567', '393931234567'],
+      ['39 312 345 6789', '393123456789'],
+      ['0039 06 698 12345', '390669812345'],
+    ],
+    { country: 'it' },
+  )
+  checkTable(t, 'ph', [['91987 65432', '919198765432']], { country: 'in' })
+})
+
+t.test('extensions go', async (t) => {
+  const written = [
+    'x9',
+    ' x 123',
+    ' ext. 123',
+    ' Ext 123',
+    ' extension 123',
+    ' #123',
+    ';ext=123',
+    ' доб. 123',
+  ]
+  checkTable(
+    t,
+    'ph',
+    written.map((extension) => [`+1 415 555 2671${extension}`, '14155552671'] as const),
+  )
+  checkTable(t, 'ph', [['+7 495 123-45-67 доб. 1234', '74951234567']])
+})
+
+t.test('a remark behind the number goes, vanity numbers are dropped', async (t) => {
+  checkTable(
+    t,
+    'ph',
+    [
+      ['415 555 2671 (home)', '14155552671'],
+      ['Phone # 415 555 2671', '14155552671'],
+      ['1-800-FLOWERS', '(unreadable)'],
+      ['+1 800 FLOWERS', '(unreadable)'],
+      ['800-555-BOOK', '(unreadable)'],
+      ['1-800-GO-FEDEX', '(unreadable)'],
+      ['call me', '(unreadable)'],
+    ],
+    { country: 'us' },
+  )
+  // Four digits are a possible number in Germany.
+  checkTable(t, 'ph', [['0800 1 PIZZA', '(unreadable)']], { country: 'de' })
+  checkTable(t, 'ph', [['0180 5 BLUMEN 1', '(unreadable)']], { country: 'de' })
+})
+
+t.test('without a country the digits are sent with a warning', async (t) => {
+  checkTable(t, 'ph', [
+    ['(415) 555-2671', '4155552671 (phone_without_country)'],
+    ['020 7946 0958', '2079460958 (phone_without_country)'],
+    ['0044 20 7946 0958', '442079460958'],
+    ['00 999 1234567', '(unreadable)'],
+    ['123456', '(unreadable)'],
+    ['000123456', '(unreadable)'],
+    ['1234567890123456', '(unreadable)'],
+  ])
+  checkTable(t, 'ph', [['(415) 555-2671', '4155552671 (phone_without_country)']], { country: 'aq' })
+})
+
+t.test('a long text is not read', async (t) => {
+  checkTable(t, 'ph', [
+    ['1'.repeat(33), '(unreadable)'],
+    [`+${'(1)'.repeat(1000)}`, '(unreadable)'],
+  ])
+})

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { type CountryCode, getCountries, getExampleNumber } from 'libphonenumber-js/max'
+import examples from 'libphonenumber-js/mobile/examples'
+import metadata from 'libphonenumber-js/max/metadata'
+import t from 'tap'
+import {
+  international,
+  national,
+  parseInternational,
+  parseNational,
+} from '../../../src/events/normalize/ph.ts'
+import { judgeDialled, judgeInternational, type Judgement } from '../../../src/events/normalize/phone-plan.ts'
+import fc from '../../support/fast-check.ts'
+
+const codes = [...Object.keys(metadata.country_calling_codes), ...Object.keys(metadata.nonGeographic)]
+const digits = fc.stringMatching(/^\d{0,18}$/)
+const callingCode = fc.constantFrom(...codes)
+const country = fc.constantFrom(...getCountries())
+
+t.test('the shortcut for international numbers answers as the library does', async () => {
+  const number = fc.oneof(
+    digits,
+    fc.tuple(callingCode, digits).map(([code, rest]) => code + rest),
+    fc.tuple(callingCode, fc.stringMatching(/^[0189]{1,3}\d{5,10}$/)).map(([code, rest]) => code + rest),
+  )
+  fc.assert(
+    fc.property(number, (typed) => {
+      assert.equal(international(typed), parseInternational(typed), typed)
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+t.test('the shortcut for national numbers answers as the library does', async () => {
+  const number = fc.oneof(digits, fc.stringMatching(/^[0189]{0,3}\d{5,11}$/))
+  fc.assert(
+    fc.property(number, country, (typed, region) => {
+      assert.equal(national(typed, region), parseNational(typed, region))
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+t.test('every calling code and length gets the answer of the library', async () => {
+  for (const code of codes) {
+    for (let length = 1; length <= 17; length++) {
+      const typed = code + '5'.repeat(length)
+      assert.equal(international(typed), parseInternational(typed), typed)
+    }
+  }
+})
+
+t.test('usual numbers take the shortcut', async (t) => {
+  const numberOf = (judgement: Judgement): string =>
+    judgement.status === 'possible' ? judgement.number : judgement.status
+  const shortcuts: readonly (readonly [string, CountryCode | undefined, string])[] = [
+    ['14155552671', undefined, '14155552671'],
+    ['442079460958', undefined, '442079460958'],
+    ['4402079460958', undefined, '442079460958'],
+    ['4915112345678', undefined, '4915112345678'],
+    ['390669812345', undefined, '390669812345'],
+    ['1415555267', undefined, 'impossible'],
+    ['0442079460958', undefined, 'impossible'],
+    ['4155552671', 'US', '14155552671'],
+    ['015112345678', 'DE', '4915112345678'],
+    ['02079460958', 'GB', '442079460958'],
+    ['89161234567', 'RU', '79161234567'],
+    ['0669812345', 'IT', '390669812345'],
+    ['0412345678', 'AU', '61412345678'],
+    ['09012345678', 'JP', '819012345678'],
+    ['55526', 'US', 'impossible'],
+    ['01115234567', 'AR', 'unsure'],
+    ['14155552671', 'US', 'unsure'],
+    ['011442079460958', 'US', 'unsure'],
+  ]
+  for (const [typed, country, expected] of shortcuts) {
+    const judgement = country === undefined ? judgeInternational(typed) : judgeDialled(typed, country)
+    t.equal(numberOf(judgement), expected, `${typed} ${country}`)
+  }
+})
+
+t.test('the examples of every country take either way alike', async () => {
+  for (const country of getCountries()) {
+    const example = getExampleNumber(country, examples)
+    const [prefix = ''] = /^[089]?/.exec(example?.formatNational().replace(/\D/g, '') ?? '') ?? []
+    for (const typed of [
+      example?.nationalNumber ?? '',
+      `${prefix}${example?.nationalNumber}`,
+      `0${example?.nationalNumber}`,
+    ]) {
+      assert.equal(national(typed, country), parseNational(typed, country), `${typed} in ${country}`)
+      const abroad = `${example?.countryCallingCode}${typed}`
+      assert.equal(international(abroad), parseInternational(abroad), abroad)
+    }
+  }
+})

@@ -1,0 +1,121 @@
+import { once } from 'node:events'
+import { request as open } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { createPostLimiter } from '../../src/limits/post-limiter.ts'
+import { createPublicApp, type PublicAppOptions } from '../../src/ingest/app.ts'
+import { createArrivals, LOWEST_BYTES_PER_S, type Arriving } from '../../src/ingest/arrival.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { NO_TRACING } from '../../src/telemetry/tracing.ts'
+import { createManualClock } from '../support/clock.ts'
+
+function setUpArrivals() {
+  const clock = createManualClock()
+  const arrivals = createArrivals(clock)
+  const begin = (bytesRead = 0) => {
+    const request = { complete: false, destroyed: false, socket: { bytesRead } }
+    const told = { tooSlow: 0 }
+    arrivals.watch(request satisfies Arriving, () => void (told.tooSlow += 1))
+    return { request, told }
+  }
+  return { clock, arrivals, begin }
+}
+
+t.test('after five seconds a body must have come at the lowest rate', async (t) => {
+  const { clock, begin } = setUpArrivals()
+  const stalled = begin(1_000_000)
+  const steady = begin()
+  const bursty = begin()
+  bursty.request.socket.bytesRead = 3 * LOWEST_BYTES_PER_S
+  for (let second = 1; second <= 5; second++) await clock.advance(1000)
+  t.equal(stalled.told.tooSlow, 0, 'the grace')
+  for (let second = 6; second <= 20; second++) {
+    steady.request.socket.bytesRead += LOWEST_BYTES_PER_S
+    await clock.advance(1000)
+    t.equal(stalled.told.tooSlow, 1, 'told once')
+    t.equal(steady.told.tooSlow, 0)
+    t.equal(bursty.told.tooSlow, second > 8 ? 1 : 0, 'what came early counts')
+  }
+})
+
+t.test('what is there, was given up, or is forgotten is not asked about, and no timer stays', async (t) => {
+  const { clock, arrivals, begin } = setUpArrivals()
+  const posts = [begin(), begin(), begin()] as const
+  posts[0].request.complete = true
+  posts[1].request.destroyed = true
+  arrivals.forget(posts[2].request)
+  await clock.advance(60_000)
+  t.same(
+    posts.map(({ told }) => told.tooSlow),
+    [0, 0, 0],
+  )
+  t.equal(clock.pendingTimers(), 0)
+  const next = begin()
+  await clock.advance(6000)
+  t.equal(next.told.tooSlow, 1, 'it looks again once there is something to look at')
+})
+
+async function openApp(t: Test) {
+  const clock = createManualClock()
+  const account = { adAccountId: '1', tokenKind: 'fixed', postsPerMinute: 0 }
+  const app = await createPublicApp({
+    vault: { authenticate: () => ({ keyId: 'k', adAccountIds: ['1'] }), account: () => account },
+    postLimiter: createPostLimiter({ now: clock.monotonicMs }),
+    prepareEvents: (body: Buffer) => Promise.resolve([body.byteLength]),
+    relayEvents: () => Promise.resolve({ status: 200, body: '{}' }),
+    readiness: { check: () => undefined, isShuttingDown: () => false, problem: () => undefined },
+    metrics: createMetrics({ version: 'test' }),
+    tracing: NO_TRACING,
+    log: { info: () => undefined, error: () => undefined },
+    clock,
+    postsPerMinute: 0,
+    answerWaitMs: 0,
+    bodyLimitBytes: 8192,
+    trustProxy: [],
+  } as unknown as PublicAppOptions)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  t.teardown(() => app.close())
+  const { port } = app.server.address() as AddressInfo
+  const begin = (sizeBytes: number) => {
+    const headers = {
+      authorization: 'Bearer x',
+      'content-type': 'application/json',
+      'content-length': sizeBytes,
+    }
+    const post = open({ port, host: '127.0.0.1', agent: false, method: 'POST', path: EVENTS, headers })
+    post.on('error', () => undefined)
+    post.flushHeaders()
+    const answer = once(post, 'response').then(([response]) => response as { statusCode: number })
+    return { post, answer }
+  }
+  return { app, clock, begin }
+}
+
+const EVENTS = '/v5/ad_accounts/1/events'
+
+t.test('a slow sender gets 408 and gives its room back; a quick one is answered', async (t) => {
+  const { app, clock, begin } = await openApp(t)
+  const statusOf = async (sizeBytes: number) => {
+    const { post, answer } = begin(sizeBytes)
+    post.end('x'.repeat(sizeBytes))
+    return (await answer).statusCode
+  }
+  const slow = [begin(8192), begin(8192)]
+  for (const { post } of slow) post.write('{')
+  let status = await statusOf(10)
+  while (status === 200) {
+    await nextTurn()
+    status = await statusOf(10)
+  }
+  t.equal(status, 503, 'the room of this account is taken')
+  for (let second = 0; second <= 6; second++) await clock.advance(1000)
+  const answers = await Promise.all(slow.map(({ answer }) => answer))
+  t.same(
+    answers.map(({ statusCode }) => statusCode),
+    [408, 408],
+  )
+  while (status === 503) status = await statusOf(8192)
+  t.equal(status, 200)
+  t.equal(app.server.listening, true)
+})

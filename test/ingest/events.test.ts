@@ -1,0 +1,211 @@
+import t from 'tap'
+import { sha256Hex } from '../../src/events/hash.ts'
+import { rawEvent } from '../support/events.ts'
+import { enter } from '../support/relay.ts'
+
+const QUEUED = 'queued by the relay, not yet confirmed by Pinterest'
+
+t.test(
+  'a raw event goes in, its hash arrives with the stored token, and the outcome comes back',
+  async (t) => {
+    const { account, post, sandbox } = await enter(t)
+    const { status, body } = await post({ data: [rawEvent({ user_data: { em: ' Person@Example.COM ' } })] })
+    t.equal(status, 200)
+    t.strictSame(body, {
+      num_events_received: 1,
+      num_events_processed: 1,
+      events: [{ status: 'processed', error_message: '', warning_message: '' }],
+    })
+    const [call] = sandbox.journal.calls()
+    t.match(call, { adAccountId: account, isTest: false, tokenLast4: 'cdef', status: 200 })
+    t.match(call?.events, [{ user_data: { em: [sha256Hex('person@example.com')] } }])
+  },
+)
+
+t.test('bad events cost nothing but themselves', async (t) => {
+  const { account, post, sandbox } = await enter(t)
+  const { status, body } = await post({ data: [rawEvent(), { event_name: 'checkout' }, rawEvent(), 17] })
+  t.equal(status, 422)
+  t.match(body, {
+    code: 953,
+    message: String,
+    details: {
+      num_events_received: 4,
+      num_events_processed: 2,
+      events: [
+        { status: 'processed', error_message: '' },
+        { status: 'failed', error_message: /^action_source/ },
+        { status: 'processed', error_message: '' },
+        { status: 'failed', error_message: String },
+      ],
+    },
+  })
+  t.equal(sandbox.conversions.summary(account).recorded, 2)
+})
+
+t.test('what Pinterest refuses is told with its reason, the rest of the post is delivered', async (t) => {
+  const { account, post, sandbox, admin } = await enter(t)
+  const events = [rawEvent(), rawEvent({ event_id: 'refuse-me' }), rawEvent()]
+  sandbox.faults.set([{ kind: 'failEvents', eventIds: ['refuse-me'], message: 'event too strange' }])
+  const { status, body } = await post({ data: events })
+  t.equal(status, 422)
+  t.match(body.details?.events?.[1], { status: 'failed', error_message: 'event too strange' })
+  t.match((await admin('GET', `/totals?ad_account_id=${account}`)).body, {
+    received: 3,
+    delivered: 2,
+    rejected: 1,
+    queued: 0,
+  })
+})
+
+t.test('a huge value that Pinterest complains about costs one event, and is not quoted', async (t) => {
+  const { post, sandbox, logLines } = await enter(t)
+  const secret = `CANARY ${'x'.repeat(50_000)}`
+  const huge = rawEvent({ event_id: 'huge', custom_data: { content_name: secret } })
+  sandbox.faults.set([
+    { kind: 'failEvents', eventIds: ['huge'], message: `content_name is too long: ${secret}` },
+  ])
+  const { status, body } = await post({ data: [rawEvent(), huge] })
+  t.equal(status, 422)
+  t.match(body.details?.events, [
+    { status: 'processed' },
+    { status: 'failed', error_message: 'content_name is too long: [removed]' },
+  ])
+  t.equal((await post({ data: [rawEvent()] })).status, 200)
+  t.notMatch(logLines.join(''), /CANARY/)
+})
+
+t.test('warnings of the relay and of Pinterest stand side by side', async (t) => {
+  const { post } = await enter(t)
+  const event = rawEvent({ user_data: { em: ['person@example.com', 'not-an-email'] } })
+  const { status, body } = await post({ data: [{ ...event, unheard_of: 1 }] })
+  t.equal(status, 200)
+  t.match(body.events?.[0]?.warning_message, /unheard_of: unknown_field/)
+  t.match(body.events?.[0]?.warning_message, /user_data\.em\[1\]: unreadable/)
+})
+
+t.test('Prefer: respond-async answers 202 as soon as the batch is committed', async (t) => {
+  const { account, post, sandbox } = await enter(t)
+  sandbox.faults.set([{ kind: 'latency', delayMs: 300 }])
+  const { status, body, headers } = await post(
+    { data: [rawEvent()] },
+    { headers: { prefer: 'respond-async' } },
+  )
+  t.equal(status, 202)
+  t.equal(headers.get('preference-applied'), 'respond-async')
+  t.match(body, { relay: { queued: 1 }, events: [{ status: 'processed', warning_message: QUEUED }] })
+  await sandbox.until(() => sandbox.conversions.summary(account).recorded === 1)
+})
+
+t.test('after the wait the answer is 202, and the event is delivered later', async (t) => {
+  const { account, post, sandbox, admin } = await enter(t)
+  sandbox.faults.set([{ kind: 'status', status: 503, times: 1 }])
+  const { status, headers, body } = await post({ data: [rawEvent()] }, { headers: { prefer: 'wait=0' } })
+  t.equal(status, 202)
+  t.equal(headers.get('preference-applied'), 'wait=0')
+  t.match(body, { relay: { queued: 1 } })
+  await sandbox.until(() => sandbox.conversions.summary(account).recorded === 1)
+  await t.resolves(sandbox.until(() => true))
+  t.match((await admin('GET', `/totals?ad_account_id=${account}`)).body, { received: 1 })
+})
+
+t.test(
+  'an event posted again is answered and not sent twice; one that was rejected may come again',
+  async (t) => {
+    const { account, post, sandbox, admin } = await enter(t)
+    const event = rawEvent({ event_id: 'once' })
+    t.equal((await post({ data: [event] })).status, 200)
+    const again = await post({ data: [event, rawEvent()] })
+    t.equal(again.status, 200)
+    t.equal(again.body.events?.[0]?.warning_message, 'duplicate')
+    t.equal(sandbox.conversions.summary(account).repeated, 0)
+    t.match((await admin('GET', `/totals?ad_account_id=${account}`)).body, {
+      received: 3,
+      delivered: 2,
+      duplicate: 1,
+    })
+
+    sandbox.faults.set([{ kind: 'failEvents', eventIds: ['mended'], message: 'no', times: 1 }])
+    const mended = rawEvent({ event_id: 'mended' })
+    t.equal((await post({ data: [mended] })).status, 422)
+    t.equal((await post({ data: [mended] })).status, 200)
+  },
+)
+
+t.test('a repeat of an event that still waits is not told to be delivered', async (t) => {
+  const { account, post, sandbox } = await enter(t)
+  sandbox.faults.set([{ kind: 'status', status: 503 }])
+  const event = rawEvent({ event_id: 'waits' })
+  t.equal((await post({ data: [event] }, { headers: { prefer: 'wait=0' } })).status, 202)
+  const again = await post({ data: [event] }, { headers: { prefer: 'wait=0' } })
+  t.equal(again.status, 202)
+  t.match(again.body, {
+    relay: { queued: 1 },
+    events: [{ status: 'processed', warning_message: 'duplicate' }],
+  })
+  sandbox.faults.clear()
+  await sandbox.until(() => sandbox.conversions.summary(account).recorded === 1)
+})
+
+t.test('test events are marked, not recorded, and may be repeated', async (t) => {
+  const { account, post, sandbox } = await enter(t)
+  const event = rawEvent({ event_time: 1451431341, event_id: 'eventId0001' })
+  for (const value of ['true', 'True', '1']) {
+    const { status, body } = await post({ data: [event] }, { query: `?test=${value}` })
+    t.equal(status, 200)
+    t.notMatch(body.events?.[0]?.warning_message, /duplicate/)
+  }
+  t.equal(sandbox.conversions.summary(account).recorded, 0)
+  t.ok(sandbox.journal.calls().every(({ isTest }) => isTest))
+  for (const value of ['false', 'False', '0']) {
+    t.equal((await post({ data: [rawEvent()] }, { query: `?test=${value}` })).status, 200)
+  }
+  t.equal(sandbox.conversions.summary(account).recorded, 3)
+})
+
+t.test('the habits of the official Python client work unchanged', async (t) => {
+  const { post, sandbox } = await enter(t)
+  const nulls = {
+    event_source_url: null,
+    opt_out: null,
+    partner_name: null,
+    app_id: null,
+    app_name: null,
+    app_version: null,
+    device_brand: null,
+    device_carrier: null,
+    device_model: null,
+    device_type: null,
+    os_version: null,
+    wifi: null,
+    language: null,
+  }
+  const event = {
+    ...nulls,
+    ...rawEvent({ action_source: 'app_ios', event_time: 1451431341, event_id: 'eventId0001' }),
+    user_data: {
+      em: ['411e44ce1261728ffd2c0686e44e3fffe413c0e2c5adc498bc7da883d476b9c8'],
+      ph: null,
+      ge: null,
+      client_ip_address: '216.3.128.12',
+      client_user_agent: 'Mozilla/5.0 (platform; rv:geckoversion) Gecko/geckotrail Firefox/firefoxversion',
+      click_id: null,
+      partner_id: null,
+    },
+    custom_data: {
+      currency: 'USD',
+      value: '72.39',
+      content_ids: ['red-pinterest-shirt-logo-1'],
+      np: null,
+      num_items: 2,
+    },
+  }
+  const { status, body } = await post(
+    { data: [event] },
+    { query: '?test=True', headers: { 'user-agent': 'pins-sdk/python/v0.2.4', accept: 'application/json' } },
+  )
+  t.equal(status, 200)
+  t.match(body, { num_events_processed: 1, events: [{ status: 'processed' }] })
+  const sent = JSON.stringify(sandbox.journal.calls()[0]?.events)
+  t.notMatch(sent, /null/)
+})

@@ -1,0 +1,41 @@
+import t from 'tap'
+import { createReadiness } from '../../src/ingest/health.ts'
+import type { Store, StoreSize } from '../../src/store/store.ts'
+import { createManualClock } from '../support/clock.ts'
+
+t.test('an account over its share is refused alone, and told once a minute', async (t) => {
+  const clock = createManualClock()
+  const size = {
+    usedBytes: 0,
+    queuedBytes: 0,
+    deadLetterBytes: 0,
+    diskFreeBytes: 1,
+    isFull: false,
+    isWritable: true,
+    overShare: [] as string[],
+  } satisfies StoreSize
+  const errors: unknown[] = []
+  const readiness = createReadiness({
+    store: { size: async () => size } as unknown as Store,
+    isStuck: () => false,
+    clock,
+    log: { debug() {}, info() {}, warn() {}, error: (fields) => void errors.push(fields) },
+  })
+  t.teardown(() => readiness.close())
+  size.overShare = ['1']
+  await clock.advance(1000)
+  t.equal(readiness.problem(), undefined, 'the relay stays ready')
+  t.throws(() => readiness.check('1'), { code: 'STORE_UNAVAILABLE' })
+  t.doesNotThrow(() => readiness.check('2'))
+  t.same([...readiness.overShare()], ['1'])
+  t.same(errors, [{ ad_account_id: '1', reason: 'over_share' }])
+
+  size.overShare = []
+  await clock.advance(1000)
+  t.doesNotThrow(() => readiness.check('1'))
+  size.overShare = ['1', '2']
+  await clock.advance(1000)
+  t.same(errors.slice(1), [{ ad_account_id: '2', reason: 'over_share' }])
+  await clock.advance(61_000)
+  t.equal(errors.length, 4, 'both again')
+})

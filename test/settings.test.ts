@@ -1,0 +1,82 @@
+import t from 'tap'
+import { readSettings, SettingsSchema } from '../src/settings.ts'
+
+t.test('without settings everything has its default', async (t) => {
+  t.match(readSettings({}), {
+    HOST: '127.0.0.1',
+    PORT: 8080,
+    ADMIN_PORT: 8081,
+    database: { kind: 'sqlite', path: './data/relay.db' },
+    PINTEREST_API_URL: 'https://api.pinterest.com/v5',
+    POSTS_PER_MINUTE: 5000,
+    CALLS_PER_MINUTE: 5000,
+    CALL_BURST: 250,
+    ADMIN_HOSTS: [],
+    TRUST_PROXY: [],
+    METRICS_OPEN: false,
+    LOG_LEVEL: 'info',
+  })
+})
+
+t.test('settings are read and trimmed; empty ones count as unset', async (t) => {
+  const settings = readSettings({
+    PORT: ' 9000 ',
+    HOST: '',
+    ADMIN_HOSTS: 'relay, console.example',
+    TRUST_PROXY: '10.0.0.0/8, ::1',
+    METRICS_OPEN: 'true',
+  })
+  t.same(settings.ADMIN_HOSTS, ['relay', 'console.example'])
+  t.match(settings, { PORT: 9000, HOST: '127.0.0.1', TRUST_PROXY: ['10.0.0.0/8', '::1'], METRICS_OPEN: true })
+})
+
+t.test('every problem is named at once, and no value', async (t) => {
+  const environment = {
+    PORT: '70000',
+    CALLS_IN_FLIGHT: 'four',
+    MASTER_KEY: 'c2VjcmV0LWJ1dC10b28tc2hvcnQ=',
+    TRUST_PROXY: '10.0.0.0/99',
+    LOG_LEVEL: 'loud',
+    DATABASE_URL: 'mysql://user:hunter2@db/relay',
+  }
+  const message = messageOf(environment)
+  for (const name of ['PORT', 'CALLS_IN_FLIGHT', 'MASTER_KEY', 'LOG_LEVEL', 'DATABASE_URL', 'TRUST_PROXY']) {
+    t.match(message, new RegExp(`^${name} must be `, 'm'), `names ${name}`)
+  }
+  for (const value of ['70000', 'four', 'c2Vj', 'loud', 'hunter2', '/99']) t.notMatch(message, value)
+})
+
+const wrong: [string, Record<string, string>, RegExp][] = [
+  ['a burst as large as the limit', { CALLS_PER_MINUTE: '100', CALL_BURST: '100' }, /^CALL_BURST must/],
+  [
+    'a previous key without a current one',
+    { MASTER_KEY_PREVIOUS: Buffer.alloc(32).toString('base64') },
+    /MASTER_KEY/,
+  ],
+  ['a short admin token', { ADMIN_TOKEN: 'short' }, /^ADMIN_TOKEN must/],
+  ['a URL with a query', { PINTEREST_API_URL: 'http://x/v5?a=b' }, /^PINTEREST_API_URL must/],
+  ['a number with a unit', { BODY_LIMIT_BYTES: '8MiB' }, /^BODY_LIMIT_BYTES must/],
+  ['a database in memory', { DATABASE_URL: 'sqlite::memory:' }, /^DATABASE_URL must/],
+  ['a folder for a database', { DATABASE_URL: 'sqlite:/data/' }, /^DATABASE_URL must/],
+  ['a negative number', { ANSWER_WAIT_MS: '-1' }, /^ANSWER_WAIT_MS must/],
+]
+for (const [name, environment, pattern] of wrong) {
+  t.test(`${name} stops the start`, async (t) => t.match(messageOf(environment), pattern))
+}
+
+t.test('the settings are frozen', async (t) => {
+  t.ok(Object.isFrozen(readSettings({})))
+})
+
+t.test('every setting of the schema is read from the environment', async (t) => {
+  t.ok(Object.keys(SettingsSchema.properties).every((name) => /^[A-Z_]+$/.test(name)))
+})
+
+function messageOf(environment: Record<string, string>): string {
+  try {
+    readSettings(environment)
+    return ''
+  } catch (error) {
+    return (error as Error).message
+  }
+}

@@ -1,0 +1,53 @@
+/** Batches for the store's tests: small, and with times that are easy to read. */
+import { joinEvents } from '../../src/store/payload.ts'
+import type { DeadEvent, HistoryEntry, QueueKey, LeaseRequest, NewBatch } from '../../src/store/store.ts'
+
+export const NOW_MS = 1_700_000_000_000
+export const NOW_S = NOW_MS / 1000
+export const LIVE: QueueKey = { adAccountId: '549755885175', isTest: false }
+export const TEST: QueueKey = { ...LIVE, isTest: true }
+
+export interface BatchOptions extends Partial<QueueKey> {
+  readonly eventTimesS?: readonly number[]
+  readonly receivedAtMs?: number
+  readonly invalidCount?: number
+}
+
+/** One event per id. */
+export function makeBatch(eventIds: readonly string[], options: BatchOptions = {}): NewBatch {
+  const eventTimesS = eventIds.map((_, index) => options.eventTimesS?.[index] ?? NOW_S)
+  return {
+    adAccountId: options.adAccountId ?? LIVE.adAccountId,
+    isTest: options.isTest ?? false,
+    payload: joinEvents(eventIds.map((eventId, index) => makeEvent(eventId, eventTimesS[index]))),
+    events: eventIds.map((eventId, index) => ({
+      eventName: 'checkout',
+      eventId,
+      eventTimeS: eventTimesS[index]!,
+    })),
+    invalidCount: options.invalidCount ?? 0,
+    receivedAtMs: options.receivedAtMs ?? NOW_MS,
+  }
+}
+
+export function makeEvent(eventId: string, eventTimeS = NOW_S): string {
+  return JSON.stringify({
+    event_name: 'checkout',
+    event_time: eventTimeS,
+    event_id: eventId,
+    user_data: { ip: '203.0.113.7' },
+  })
+}
+
+export function makeDead(
+  index: number,
+  status: DeadEvent['status'] = 'rejected',
+  history: readonly HistoryEntry[] = [],
+): DeadEvent {
+  return { index, status, reason: 'invalid_value', message: 'Invalid value.', attempts: 1, history }
+}
+
+/** All that waits, unless told otherwise. */
+export function askAll(options: Partial<LeaseRequest> = {}): LeaseRequest {
+  return { ...LIVE, maxEvents: 100_000, maxBytes: 100_000_000, nowMs: NOW_MS, ...options }
+}

@@ -1,0 +1,218 @@
+import { DatabaseSync } from 'node:sqlite'
+import t from 'tap'
+import { QUEUE_SCHEMA } from '../../../src/store/sqlite/schema.ts'
+import { findBatch, listEntries, packEntries, blankKey } from '../../../src/store/sqlite/dedupe-block.ts'
+import { createDedupeIndex } from '../../../src/store/sqlite/dedupe-index.ts'
+import { createDedupe, type Dedupe } from '../../../src/store/sqlite/dedupe.ts'
+import fc from '../../support/fast-check.ts'
+
+/** `hint`: the 8 bytes that the index keeps. */
+function keyOf(hint: number, rest = 0): Uint8Array {
+  const key = Buffer.alloc(16)
+  key.writeUInt32BE(hint, 0)
+  key.writeUInt32BE((hint * 7) >>> 0, 4)
+  key.writeUInt32BE(rest, 12)
+  return key
+}
+
+t.test('an index finds what was added and not removed, and says when it is full', async (t) => {
+  const index = createDedupeIndex(64)
+  const keys = Array.from({ length: 51 }, (_, n) => keyOf(n * 64))
+  for (const [n, key] of keys.entries()) {
+    t.notOk(index.isFull(1))
+    index.add(key, n + 1)
+  }
+  t.ok(index.isFull(1))
+  t.equal(index.size, 51)
+  t.same(
+    keys.map((key) => index.find(key)),
+    keys.map((_, n) => n + 1),
+  )
+  t.equal(index.find(keyOf(63)), undefined)
+  index.remove(keys[7]!, 1)
+  t.equal(index.find(keys[7]!), 8, 'of another block')
+  for (let round = 0; round < 100; round++) {
+    index.remove(keys[7]!, 8)
+    t.equal(index.find(keys[7]!), undefined)
+    index.add(keys[7]!, 8)
+  }
+  t.equal(index.find(keys[50]!), 51, 'what was removed does not hide what is behind it')
+  t.equal(index.size, 51)
+  t.ok(createDedupeIndex().isFull(0xffff_ffff), 'a block that has no number left')
+})
+
+t.test('an index grows, and keeps everything', async (t) => {
+  const index = createDedupeIndex()
+  for (let n = 0; n < 100_000; n++) index.add(keyOf((n * 40_503) >>> 0), n + 1)
+  let lost = 0
+  for (let n = 0; n < 100_000; n++) if (index.find(keyOf((n * 40_503) >>> 0)) !== n + 1) lost += 1
+  t.equal(lost, 0)
+})
+
+t.test('a block gives back what it was made of, but for what was blanked', async (t) => {
+  const entries = [1, 2, 3].map((n) => ({ key: keyOf(n), batchId: 1_768_478_400_000_000 + n }))
+  const bytes = packEntries(entries)
+  blankKey(bytes, keyOf(2))
+  blankKey(bytes, keyOf(9))
+  t.same(
+    [...listEntries(bytes)].map(({ batchId }) => batchId),
+    [entries[0]!.batchId, entries[2]!.batchId],
+  )
+  t.equal(findBatch(bytes, keyOf(3)), entries[2]!.batchId)
+  t.equal(findBatch(bytes, keyOf(2)), undefined)
+  t.equal(findBatch(bytes, keyOf(9)), undefined)
+})
+
+// Few keys, some of which share the bytes that the index keeps; and an index for only a few of them.
+const aKey = fc.record({ hint: fc.integer({ min: 0, max: 7 }), rest: fc.integer({ min: 0, max: 1 }) })
+const aBatch = fc.integer({ min: 1, max: 4 })
+const anOperation = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('add' as const), key: aKey, batchId: aBatch }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('forget' as const), key: aKey, batchId: aBatch }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('deliver' as const), batchId: aBatch }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('forgetOld' as const), ageMs: fc.integer({ min: 0, max: 20 }) }),
+  },
+)
+const aTransaction = fc.record({
+  operations: fc.array(anOperation, { maxLength: 12 }),
+  /** Each in a savepoint of its own, of which some are rolled back. */
+  isApart: fc.boolean(),
+  invalid: fc.array(fc.boolean(), { minLength: 12, maxLength: 12 }),
+  isRolledBack: fc.boolean(),
+  isLast: fc.boolean(),
+})
+
+type Operation =
+  | { readonly kind: 'add' | 'forget'; readonly key: Key; readonly batchId: number }
+  | { readonly kind: 'deliver'; readonly batchId: number }
+  | { readonly kind: 'forgetOld'; readonly ageMs: number }
+
+interface Key {
+  readonly hint: number
+  readonly rest: number
+}
+
+interface Model {
+  readonly owners: Map<string, { readonly batchId: number; readonly seenAtMs: number }>
+  readonly queued: Set<number>
+}
+
+t.test('whatever is added, forgotten, rolled back and started again: it knows what it should', async () => {
+  fc.assert(
+    fc.property(
+      fc.array(aTransaction, { maxLength: 12 }),
+      fc.constantFrom(4, 8, 64),
+      (transactions, slots) => {
+        const db = new DatabaseSync(':memory:')
+        db.exec(QUEUE_SCHEMA.steps.join(';'))
+        const start = () => createDedupe(db, createDedupeIndex(slots))
+        let dedupe = start()
+        let model: Model = { owners: new Map(), queued: new Set() }
+        let nowMs = 0
+
+        function run(operation: Operation): void {
+          const { owners, queued } = model
+          switch (operation.kind) {
+            case 'add': {
+              const [name, batchId] = [nameOf(operation.key), operation.batchId]
+              const isNew = dedupe.add(toKey(operation.key), batchId, nowMs)
+              if (isNew === owners.has(name)) throw new Error(`${name} is ${isNew ? 'new' : 'known'}`)
+              if (!isNew) break
+              owners.set(name, { batchId, seenAtMs: nowMs })
+              queued.add(batchId)
+              db.prepare("INSERT OR IGNORE INTO payloads VALUES (?, 1, 0, 0, x'00')").run(batchId)
+              break
+            }
+            case 'forget': {
+              const name = nameOf(operation.key)
+              dedupe.forget(toKey(operation.key), operation.batchId)
+              if (owners.get(name)?.batchId === operation.batchId) owners.delete(name)
+              break
+            }
+            case 'deliver':
+              queued.delete(operation.batchId)
+              db.prepare('DELETE FROM payloads WHERE batch_id = ?').run(operation.batchId)
+              break
+            case 'forgetOld':
+              forgetOld(dedupe, nowMs - operation.ageMs)
+              // What is newer than the block's newest is kept longer; what is queued is kept.
+              for (const [name, { batchId, seenAtMs }] of owners) {
+                if (seenAtMs < nowMs - operation.ageMs && !queued.has(batchId)) owners.delete(name)
+              }
+              break
+          }
+        }
+
+        for (const { operations, isApart, invalid, isRolledBack, isLast } of transactions) {
+          nowMs += 10
+          const before = copy(model)
+          db.exec('BEGIN')
+          for (const [place, operation] of operations.entries()) {
+            const mark = dedupe.mark()
+            const beforeOne = copy(model)
+            if (isApart) db.exec('SAVEPOINT one')
+            run(operation)
+            if (!isApart) continue
+            if (invalid[place] === true) {
+              db.exec('ROLLBACK TO one; RELEASE one')
+              dedupe.undoTo(mark)
+              model = beforeOne
+            } else {
+              dedupe.flush()
+              db.exec('RELEASE one')
+            }
+          }
+          if (isRolledBack) {
+            dedupe.undoTo(0)
+            db.exec('ROLLBACK')
+            model = before
+          } else {
+            dedupe.flush()
+            db.exec('COMMIT')
+            dedupe.keep()
+          }
+          if (isLast) dedupe = start()
+          for (const [name, { batchId }] of model.owners) {
+            if (dedupe.isPending(toKey(JSON.parse(name) as Key)) !== model.queued.has(batchId))
+              throw new Error(`${name}: pending is wrong`)
+          }
+        }
+        db.close()
+      },
+    ),
+    { numRuns: 150, endOnFailure: false },
+  )
+})
+
+t.test('what the relay before the blocks has seen is known, until it is old', async (t) => {
+  const db = new DatabaseSync(':memory:')
+  db.exec(QUEUE_SCHEMA.steps[0]!)
+  db.prepare('INSERT INTO dedupe VALUES (?, 7, 1000)').run(keyOf(1))
+  db.exec(QUEUE_SCHEMA.steps[1]!)
+  const dedupe = createDedupe(db)
+  t.notOk(dedupe.add(keyOf(1), 8, 2000))
+  t.ok(dedupe.add(keyOf(2), 8, 2000))
+  forgetOld(dedupe, 1001)
+  dedupe.keep()
+  t.ok(dedupe.add(keyOf(1), 9, 3000))
+  t.notOk(dedupe.add(keyOf(2), 9, 3000))
+})
+
+function forgetOld(dedupe: Dedupe, seenBeforeMs: number): void {
+  let after: Parameters<Dedupe['forgetStep']>[1] | undefined = { table: 'blocks', afterId: 0 }
+  while (after !== undefined) after = dedupe.forgetStep(seenBeforeMs, after)
+}
+
+function nameOf(key: Key): string {
+  return JSON.stringify(key)
+}
+
+function toKey({ hint, rest }: Key): Uint8Array {
+  return keyOf(hint, rest)
+}
+
+function copy({ owners, queued }: Model): Model {
+  return { owners: new Map(owners), queued: new Set(queued) }
+}

@@ -1,0 +1,186 @@
+import t from 'tap'
+import { prepareEvent, type PrepareContext } from '../../src/events/prepare.ts'
+import { advise } from '../../src/telemetry/advice.ts'
+import { createMatchQuality, OTHER, type MatchQualityRow } from '../../src/telemetry/match-quality.ts'
+
+const NOW_MS = Date.UTC(2026, 0, 15, 12)
+const HOUR_MS = 3_600_000
+const CONTEXT: PrepareContext = {
+  nowMs: NOW_MS,
+  accountCountry: 'US',
+  dobFormat: undefined,
+  maxEventAgeMs: 168 * HOUR_MS,
+  isTest: false,
+}
+const BROWSER = { client_ip_address: '203.0.113.7', client_user_agent: 'Mozilla/5.0' }
+
+function prepared(userData: object, more: object = {}) {
+  const event = {
+    event_name: 'checkout',
+    action_source: 'web',
+    event_time: NOW_MS / 1000 - 60,
+    event_id: '1',
+  }
+  return prepareEvent({ ...event, user_data: userData, ...more }, CONTEXT)
+}
+
+function setUp() {
+  let nowMs = NOW_MS
+  return {
+    quality: createMatchQuality(() => nowMs),
+    advance: (hours: number) => void (nowMs += hours * HOUR_MS),
+  }
+}
+
+t.test('shares are those of what Pinterest gets, not of what was tried', async (t) => {
+  const { quality } = setUp()
+  quality.note('1', prepared({ em: 'a@example.com', ph: 'n/a', ...BROWSER }))
+  quality.note(
+    '1',
+    prepared({ em: ['b@example.com'], ph: '+1 415 555 2671', external_id: 7, click_id: 'dj0y' }),
+  )
+  quality.note('1', prepared({ ...BROWSER }, { event_time: NOW_MS / 1000 - 7200 }))
+  quality.note('1', prepared({ em: 'c@example.com', client_ip_address: '203.0.113.7' }))
+  quality.note('1', prepared({}))
+  const [row] = quality.rows({ hours: 1 })
+  t.match(row, {
+    adAccountId: '1',
+    eventName: 'checkout',
+    events: 5,
+    shares: {
+      em: 0.75,
+      ph: 0.25,
+      external_id: 0.25,
+      click_id: 0.25,
+      ip_and_user_agent: 0.5,
+      late: 0.25,
+      warned: 0.5,
+      invalid: 0.2,
+    },
+    invalidReasons: [['no_identifier', 1]],
+  })
+  t.same(
+    new Map(row!.warnings),
+    new Map([
+      ['placeholder', 1],
+      ['late_event', 1],
+    ]),
+  )
+})
+
+t.test('hours go by, accounts and names stand apart, and an account that is gone is forgotten', async (t) => {
+  const { quality, advance } = setUp()
+  quality.note('1', prepared({ em: 'a@example.com' }))
+  advance(1)
+  quality.note('1', prepared({ em: 'a@example.com' }, { event_name: 'signup' }))
+  quality.note('2', prepared({ em: 'a@example.com' }))
+  quality.note('2', prepared({ em: 'a@example.com' }))
+  const names = (hours: number, adAccountId?: string) =>
+    quality.rows({ hours, adAccountId }).map((row) => `${row.adAccountId} ${row.eventName} ${row.events}`)
+  t.same(names(1), ['2 checkout 2', '1 signup 1'])
+  t.same(names(2), ['2 checkout 2', '1 checkout 1', '1 signup 1'])
+  t.same(names(2, '1'), ['1 checkout 1', '1 signup 1'])
+  advance(23)
+  t.same(names(24), ['2 checkout 2', '1 signup 1'])
+  quality.forget('2')
+  t.same(names(24), ['1 signup 1'])
+  advance(24)
+  t.same(names(24), [])
+})
+
+t.test(
+  "names of a storefront's own are told apart up to a bound; nameless events count with the rest",
+  async (t) => {
+    const { quality } = setUp()
+    for (let n = 0; n < 100; n++)
+      quality.note('1', prepared({ em: 'a@example.com' }, { event_name: `own_${n}` }))
+    quality.note('1', prepareEvent(null, CONTEXT))
+    quality.note('1', prepareEvent({ event_name: 'own_1' }, CONTEXT))
+    quality.note('1', prepareEvent({ event_name: 'signup' }, CONTEXT))
+    const rows = quality.rows({ hours: 1 })
+    t.equal(rows.length, 51)
+    t.match(rows[0], { eventName: OTHER, events: 53, shares: { invalid: 3 / 53 } })
+    t.match(
+      rows.find(({ eventName }) => eventName === 'own_1'),
+      { events: 1, shares: { invalid: 0 } },
+      'what is refused counts under a name of its own only where that is one of Pinterest’s',
+    )
+  },
+)
+
+const GOOD: MatchQualityRow = {
+  adAccountId: '1',
+  eventName: 'checkout',
+  events: 1000,
+  shares: {
+    em: 1,
+    ph: 1,
+    external_id: 1,
+    click_id: 0.1,
+    ip_and_user_agent: 1,
+    late: 0,
+    warned: 0,
+    invalid: 0,
+  },
+  warnings: [],
+  invalidReasons: [],
+}
+const codesOf = (row: Partial<MatchQualityRow>) => advise({ ...GOOD, ...row }).map(({ code }) => code)
+
+t.test('what costs most is told first, and what is good is not told', async (t) => {
+  t.same(codesOf({}), [])
+  const bad = {
+    em: 0.2,
+    ph: 0,
+    external_id: 0.1,
+    click_id: 0,
+    ip_and_user_agent: 0.5,
+    late: 0.4,
+    warned: 1,
+    invalid: 0.3,
+  }
+  const warnings = [
+    ['late_event', 400],
+    ['unreadable', 60],
+    ['unknown_field', 49],
+  ] as const
+  t.same(codesOf({ shares: bad, warnings, invalidReasons: [['missing_field', 300]] }), [
+    'fix_invalid:missing_field',
+    'send_earlier',
+    'send_em',
+    'send_ip_and_user_agent',
+    'send_external_id',
+    'send_ph',
+    'send_click_id',
+    'fix_warning:unreadable',
+  ])
+  t.same(codesOf({ events: 19, shares: bad, invalidReasons: [['missing_field', 6]] }), [], 'too few to tell')
+  t.same(
+    codesOf({ shares: { ...bad, invalid: 1 }, invalidReasons: [['no_identifier', 1000]] }),
+    ['fix_invalid:no_identifier'],
+    'of what is never sent nothing else can be said',
+  )
+  const [first] = advise({ ...GOOD, shares: { ...GOOD.shares, em: 0.004 } })
+  t.equal(first?.message, 'Only <1 % have the e-mail address, the strongest identifier there is.')
+})
+
+t.test('streams are bounded, and those that were silent for a day make room', async (t) => {
+  const { quality, advance } = setUp()
+  const event = prepared({ em: 'a@example.com' })
+  for (let account = 0; account < 6000; account++) quality.note(String(account), event)
+  t.equal(quality.rows({ hours: 24 }).length, 5000)
+  advance(25)
+  quality.note('7000', event)
+  t.equal(quality.rows({ adAccountId: '7000', hours: 1 }).length, 1)
+  t.equal(quality.rows({ hours: 24 }).length, 1)
+})
+
+t.test('an hour of yesterday does not count again today', async (t) => {
+  const { quality, advance } = setUp()
+  const warned = prepared({ em: 'a@example.com', ph: 'n/a' })
+  quality.note('1', warned)
+  quality.note('1', warned)
+  advance(24)
+  quality.note('1', prepared({ em: 'a@example.com' }))
+  t.match(quality.rows({ hours: 24 }), [{ events: 1, warnings: { length: 0 }, shares: { warned: 0, em: 1 } }])
+})

@@ -1,0 +1,128 @@
+/** A vault over a store in memory, a clock that is set by hand, and a Pinterest whose answers the test gives. */
+import { createLog } from '../../src/telemetry/log.ts'
+import type { GrantedPair, Granted, PinterestOauth } from '../../src/pinterest/oauth.ts'
+import { createRefresher } from '../../src/vault/refresher.ts'
+import { createSealer } from '../../src/vault/seal.ts'
+import type { VaultChange, VaultRows, VaultStore } from '../../src/vault/vault-store.ts'
+import { openVault, type Vault } from '../../src/vault/vault.ts'
+import { createManualClock, acknowledge } from '../support/clock.ts'
+
+export const DAY_MS = 24 * 3600_000
+export const CLIENT = { clientId: 'app', clientSecret: 'client-secret-1' }
+
+export interface AskedRefresh {
+  readonly clientSecret: string
+  readonly refreshToken: string
+  readonly scope: string
+  readonly askedAtMs: number
+  answer(answer: Granted<GrantedPair>): Promise<void>
+  /** The `n`th pair of this grant. */
+  grant(n: number): Promise<void>
+}
+
+/** What a vault store keeps; `isBroken` makes every change fail, before it is made. */
+export function createMemoryStore() {
+  const tables = {
+    accounts: new Map<string, VaultRows['accounts'][number]>(),
+    clients: new Map<string, VaultRows['clients'][number]>(),
+    grants: new Map<string, VaultRows['grants'][number]>(),
+    qualities: new Map<string, VaultRows['qualities'][number]>(),
+  }
+  const state = { isBroken: false, changes: [] as VaultChange[] }
+  const vaultStore: VaultStore = {
+    async readVault() {
+      return {
+        accounts: [...tables.accounts.values()],
+        clients: [...tables.clients.values()],
+        grants: [...tables.grants.values()],
+        qualities: [...tables.qualities.values()],
+        keys: [],
+      }
+    },
+    async changeVault(change) {
+      if (state.isBroken) throw Object.assign(new Error('no space'), { code: 'STORE_UNAVAILABLE' })
+      state.changes.push(change)
+      for (const row of change.accounts ?? []) tables.accounts.set(row.adAccountId, row)
+      for (const row of change.clients ?? []) tables.clients.set(row.clientId, row)
+      for (const row of change.grants ?? []) tables.grants.set(row.grantId, row)
+      for (const row of change.qualities ?? []) tables.qualities.set(row.adAccountId, row)
+      for (const id of change.deletedAccounts ?? []) tables.accounts.delete(id)
+      for (const id of change.deletedGrants ?? []) tables.grants.delete(id)
+      for (const id of change.deletedClients ?? []) tables.clients.delete(id)
+    },
+    async putKey() {},
+    async deleteKey() {},
+    exclusively: (work) => work(undefined),
+    claim: () => Promise.resolve(true),
+    unclaim: () => Promise.resolve(),
+  }
+  return { vaultStore, state, tables }
+}
+
+export type MemoryStore = ReturnType<typeof createMemoryStore>
+const masterKeys = { current: Buffer.alloc(32, 7) }
+
+export function pair(n: number): GrantedPair {
+  return {
+    accessToken: `pina_access_${n}`,
+    refreshToken: `pinr_refresh_${n}`,
+    scope: 'ads:write,ads:read',
+    lifeMs: 30 * DAY_MS,
+    refreshLifeMs: 60 * DAY_MS,
+  }
+}
+
+/** A relay's token side over a store: another one over the same store is the next process. */
+export async function setStage(memory: MemoryStore = createMemoryStore(), clock = createManualClock()) {
+  const vault = await openVault({
+    vaultStore: memory.vaultStore,
+    sealer: createSealer(masterKeys),
+    now: clock.wallMs,
+  })
+  const asked: AskedRefresh[] = []
+  const outcomes: string[] = []
+  const logLines: string[] = []
+  const trust = { isClockTrusted: true }
+  const oauth: Pick<PinterestOauth, 'refresh'> = {
+    refresh: ({ clientSecret }, refreshToken, scope) =>
+      new Promise((resolve) => {
+        const answer = (given: Granted<GrantedPair>) => {
+          resolve(given)
+          return acknowledge()
+        }
+        const grant = (n: number) => answer({ kind: 'granted', value: pair(n) })
+        asked.push({ clientSecret, refreshToken, scope, askedAtMs: clock.wallMs(), answer, grant })
+      }),
+  }
+  const refresher = createRefresher({
+    vault,
+    oauth,
+    clock,
+    random: () => 0.5,
+    isClockTrusted: () => trust.isClockTrusted,
+    log: createLog({ level: 'trace', destination: { write: (line) => void logLines.push(line) } }),
+    onRefresh: (outcome) => void outcomes.push(outcome),
+  })
+  vault.onAccountChange(() => refresher.look())
+  return { memory, clock, vault, refresher, asked, outcomes, logLines, trust }
+}
+
+/** Registers accounts on one grant, whose first pair it is; answers the grant's id. */
+export async function addGrant(vault: Vault, clock: { wallMs(): number }, ids: readonly string[]) {
+  const { lifeMs, refreshLifeMs, refreshToken, ...first } = pair(1)
+  const issued = {
+    ...first,
+    refreshToken: refreshToken!,
+    issuedAtMs: clock.wallMs(),
+    expiresAtMs: clock.wallMs() + lifeMs,
+    refreshExpiresAtMs: clock.wallMs() + refreshLifeMs!,
+  }
+  const [first_, ...others] = ids
+  const grant = { client: CLIENT, pair: issued, givenRefreshToken: issued.refreshToken }
+  await vault.putAccount({ adAccountId: first_!, token: { kind: 'new_grant', grant } })
+  const { grantId } = vault.account(first_!)!
+  for (const adAccountId of others) {
+    await vault.putAccount({ adAccountId, token: { kind: 'grant', grantId: grantId! } })
+  }
+  return grantId!
+}
