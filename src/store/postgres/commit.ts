@@ -4,7 +4,7 @@
  */
 import { bindBatch, dedupeKey } from '../dead-letter.ts'
 import { omitEvents } from '../payload.ts'
-import type { CommitRequest } from '../sqlite/protocol.ts'
+import type { CommitRequest } from '../engine/protocol.ts'
 import type { Receipt } from '../store.ts'
 import { claimKeys, findPending, type DedupeKey } from './dedupe.ts'
 import type { Transaction } from './transaction.ts'

@@ -2,7 +2,7 @@
 import { packHistory, unpackHistory } from '../history.ts'
 import { bindBatch, dedupeKey, openDeadLetter } from '../dead-letter.ts'
 import { bytesOfDeadLetter } from '../share.ts'
-import type { DeadLetterPage } from '../sqlite/protocol.ts'
+import type { DeadLetterPage } from '../engine/protocol.ts'
 import type {
   DeadLetter,
   DeadLetterFilter,

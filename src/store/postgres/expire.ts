@@ -2,7 +2,7 @@
 import { listPositions } from '../bitmap.ts'
 import { EXPIRE_STEP_EVENTS, judgeAge, type AgeOutcome } from '../expiry.ts'
 import { bindBatch } from '../dead-letter.ts'
-import type { ExpireStep } from '../sqlite/protocol.ts'
+import type { ExpireStep } from '../engine/protocol.ts'
 import type { ExpireRequest } from '../store.ts'
 import { toQueue, type QueueRow } from './lane-rows.ts'
 import { acknowledgeAll } from './acknowledge.ts'

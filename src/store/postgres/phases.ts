@@ -4,7 +4,7 @@
  *
  * Apart stay: operations on the same batch, and commits from deaths, since an event that died may be posted again.
  */
-import type { Operation, OperationKind, ReleaseRequest, AcknowledgeRequest } from '../sqlite/protocol.ts'
+import type { Operation, OperationKind, ReleaseRequest, AcknowledgeRequest } from '../engine/protocol.ts'
 
 const FLOWING: ReadonlySet<OperationKind> = new Set(['commit', 'acknowledge', 'release', 'countInvalid'])
 

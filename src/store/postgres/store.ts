@@ -1,8 +1,8 @@
 /** The store's interface: what changes something goes through the batcher, in order; what only reads, beside it. */
 import { StoreUnavailable } from '../../errors.ts'
 import type { Sealer } from '../../vault/seal.ts'
-import type { Batcher } from '../sqlite/batcher.ts'
-import { createStore as createBatchingStore } from '../sqlite/client.ts'
+import type { Batcher } from '../engine/batcher.ts'
+import { createStore as createBatchingStore } from '../engine/client.ts'
 import { DEAD_LETTER_PART, mayQueue, shareOf, TAKEN_AGAIN, WATERMARK } from '../share.ts'
 import type { DeadLetter, NewBatch, Store } from '../store.ts'
 import { withWriteProblem, type WriteWatch } from '../write-watch.ts'

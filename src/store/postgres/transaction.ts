@@ -1,6 +1,6 @@
 /** What the operations of one transaction share. */
 import type { Sealer } from '../../vault/seal.ts'
-import type { StoreProblem } from '../sqlite/protocol.ts'
+import type { StoreProblem } from '../engine/protocol.ts'
 import type { TotalCounts } from './totals.ts'
 import type { Queryable } from './connect.ts'
 

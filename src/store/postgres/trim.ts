@@ -3,7 +3,7 @@
  * time, or two would both remove for the same bytes.
  */
 import { DEAD_LETTER_BYTES_SQL } from '../share.ts'
-import type { BoundedTrimRequest } from '../sqlite/protocol.ts'
+import type { BoundedTrimRequest } from '../engine/protocol.ts'
 import type { TrimStep } from '../store.ts'
 import { readBytes } from './totals.ts'
 import { toQueue, type QueueRow } from './lane-rows.ts'

@@ -23,8 +23,8 @@ import type {
   OperationKind,
   Outcome,
   ReleaseRequest,
-} from '../sqlite/protocol.ts'
-import { toTravelError } from '../sqlite/protocol.ts'
+} from '../engine/protocol.ts'
+import { toTravelError } from '../engine/protocol.ts'
 import type {
   ExpireRequest,
   QueueKey,
@@ -38,7 +38,7 @@ import type {
   ResealRequest,
   AcknowledgeRequest,
   StoreProblem,
-} from '../sqlite/protocol.ts'
+} from '../engine/protocol.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { addAudit } from './audit.ts'
 import { createTotalCounts } from './totals.ts'

@@ -8,7 +8,7 @@ import { prepareRows } from './connection.ts'
 import { createBurial } from './dead-letters.ts'
 import { packHistory } from '../history.ts'
 import type { Place } from './leases.ts'
-import type { ReleaseRequest, AcknowledgeRequest } from './protocol.ts'
+import type { ReleaseRequest, AcknowledgeRequest } from '../engine/protocol.ts'
 import type { QueueTables } from './queue-tables.ts'
 
 export interface Acknowledgements {

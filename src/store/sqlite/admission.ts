@@ -1,6 +1,6 @@
 /** Refuses what the queue has no room for, before it is tried; what drains the queue, or only reads, always passes. */
 import { EVENT_BYTES, BATCH_BYTES } from './queues.ts'
-import type { CommitRequest, Operation, Outcome, RecoverRequest } from './protocol.ts'
+import type { CommitRequest, Operation, Outcome, RecoverRequest } from '../engine/protocol.ts'
 import type { RunOperations } from './queue-file.ts'
 import type { Capacity } from './capacity.ts'
 

@@ -12,7 +12,7 @@ import { dirname } from 'node:path'
 import { DEAD_LETTER_PART, mayQueue, shareOf, TAKEN_AGAIN, WATERMARK } from '../share.ts'
 import { freeBytes } from './reserved-space.ts'
 import { prepareRows, StoreDamaged } from './connection.ts'
-import type { QueueSize } from './protocol.ts'
+import type { QueueSize } from '../engine/protocol.ts'
 import type { QueueTables } from './queue-tables.ts'
 
 export interface Capacity {

@@ -2,7 +2,7 @@
 import { bindBatch, dedupeKey } from '../dead-letter.ts'
 import { omitEvents } from '../payload.ts'
 import type { Receipt } from '../store.ts'
-import type { CommitRequest } from './protocol.ts'
+import type { CommitRequest } from '../engine/protocol.ts'
 import type { QueueTables } from './queue-tables.ts'
 
 export function createCommit(tables: QueueTables): (request: CommitRequest) => Receipt {

@@ -7,7 +7,7 @@ import type { DeadLetter, DeadLetterFilter, DeadLetterQuery } from '../store.ts'
 import { prepareRows, type RowQuery } from './connection.ts'
 import { unpackHistory } from '../history.ts'
 import { openDeadLetter } from '../dead-letter.ts'
-import type { DeadLetterPage } from './protocol.ts'
+import type { DeadLetterPage } from '../engine/protocol.ts'
 import type { QueueTables } from './queue-tables.ts'
 
 /** A few milliseconds' walk. */

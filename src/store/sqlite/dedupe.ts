@@ -14,7 +14,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { prepareRows } from './connection.ts'
-import type { DedupePosition } from './protocol.ts'
+import type { DedupePosition } from '../engine/protocol.ts'
 import { blankKey, findBatch, KEY_BYTES, listEntries, packEntries, type DedupeEntry } from './dedupe-block.ts'
 import { createDedupeIndex, type DedupeIndex } from './dedupe-index.ts'
 import { createDedupeTree } from './dedupe-tree.ts'

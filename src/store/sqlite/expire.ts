@@ -9,7 +9,7 @@ import type { ExpireRequest } from '../store.ts'
 import { listPositions } from '../bitmap.ts'
 import { prepareRows } from './connection.ts'
 import type { Place } from './leases.ts'
-import type { ExpireStep } from './protocol.ts'
+import type { ExpireStep } from '../engine/protocol.ts'
 import type { QueueTables } from './queue-tables.ts'
 import type { Acknowledgements } from './acknowledge.ts'
 

@@ -5,7 +5,7 @@ import { prepareRows } from './connection.ts'
 import { createQueues, type Queues } from './queues.ts'
 import { createLeases, type Leases } from './leases.ts'
 import { createDeadLetters, type DeadLetters } from './dead-letter-rows.ts'
-import type { StoreProblem } from './protocol.ts'
+import type { StoreProblem } from '../engine/protocol.ts'
 import { createDedupe, type Dedupe } from './dedupe.ts'
 
 export interface QueueTablesOptions {

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { mkdir, rm } from 'node:fs/promises'
 import { Worker } from 'node:worker_threads'
-import type { Batcher } from './batcher.ts'
+import type { Batcher } from '../engine/batcher.ts'
 import type { RecoverStep } from './recover.ts'
 import type { RecoverSettings } from './recover-thread.ts'
 

@@ -22,7 +22,7 @@ import type { QueueKey } from '../store.ts'
 import { prepareRows, type RowQuery } from './connection.ts'
 import { listEntries } from './dedupe-block.ts'
 import type { View } from './damaged-file.ts'
-import type { RecoveredDeadLetter, RecoveredBatch, RecoverSteps } from './protocol.ts'
+import type { RecoveredDeadLetter, RecoveredBatch, RecoverSteps } from '../engine/protocol.ts'
 
 /** What goes to the store in one transaction: small, so that commits pass in between. */
 export interface RecoverStep extends RecoverSteps {

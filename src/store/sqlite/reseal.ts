@@ -6,7 +6,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { KEY_ID_BYTES, KEY_ID_OFFSET, type SealBinding, type Sealer } from '../../vault/seal.ts'
 import { prepareRows } from './connection.ts'
 import { dropOlderChecks, hasOlderChecks } from './key-checks.ts'
-import type { ResealRequest, ResealStep } from './protocol.ts'
+import type { ResealRequest, ResealStep } from '../engine/protocol.ts'
 import { bindDeadLetter, bindBatch } from '../dead-letter.ts'
 import type { QueueTables } from './queue-tables.ts'
 

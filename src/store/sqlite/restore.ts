@@ -5,7 +5,12 @@
  */
 import { createCommit } from './commit.ts'
 import { unpackHistory } from '../history.ts'
-import type { RecoverAnswer, RecoveredDeadLetter, RecoveredBatch, RecoverRequest } from './protocol.ts'
+import type {
+  RecoverAnswer,
+  RecoveredDeadLetter,
+  RecoveredBatch,
+  RecoverRequest,
+} from '../engine/protocol.ts'
 import { bindDeadLetter } from '../dead-letter.ts'
 import type { QueueTables } from './queue-tables.ts'
 import { createAcknowledgements } from './acknowledge.ts'

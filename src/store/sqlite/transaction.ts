@@ -15,8 +15,8 @@
  */
 import type { VaultStore } from '../../vault/vault-store.ts'
 import { isDamage, isFull, isNoSpace, isPlaceAtFault } from './connection.ts'
-import { toTravelError } from './protocol.ts'
-import type { AnswerOf, Operation, OperationKind, Outcome, RequestOf } from './protocol.ts'
+import { toTravelError } from '../engine/protocol.ts'
+import type { AnswerOf, Operation, OperationKind, Outcome, RequestOf } from '../engine/protocol.ts'
 import type { QueueTables } from './queue-tables.ts'
 
 export type Handlers<K extends OperationKind = OperationKind> = {

@@ -10,7 +10,7 @@ import type {
   TokenKind,
   VaultStore,
 } from '../../vault/vault-store.ts'
-import type { AnswerOf, RequestOf } from './protocol.ts'
+import type { AnswerOf, RequestOf } from '../engine/protocol.ts'
 
 export type VaultKind = Exclude<keyof VaultStore, 'exclusively' | 'claim' | 'unclaim'>
 export type VaultHandlers = { [K in VaultKind]: (request: RequestOf<K>) => AnswerOf<K> }

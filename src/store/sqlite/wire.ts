@@ -3,7 +3,7 @@
  * writes every key of every object again: their requests travel as rows of one JSON text, and a receipt without
  * duplicates as its batch id. That saves some 7 of the relay's 180 µs per post.
  */
-import type { CommitRequest, FromWorker, Operation, Outcome, ToWorker } from './protocol.ts'
+import type { CommitRequest, FromWorker, Operation, Outcome, ToWorker } from '../engine/protocol.ts'
 
 type Group = Extract<ToWorker, { kind: 'group' }>
 type GroupAnswer = Extract<FromWorker, { kind: 'group' }>

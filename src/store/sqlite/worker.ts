@@ -27,7 +27,7 @@ import { createExpiry } from './expire.ts'
 import { addCheck, assertKeysOpen } from './key-checks.ts'
 import { createLeasing } from './lease.ts'
 import { createDeadLetterSearch, createDeadLetterWalk } from './dead-letter-search.ts'
-import { packBytes, toTravelError } from './protocol.ts'
+import { packBytes, toTravelError } from '../engine/protocol.ts'
 import type {
   AnswerOf,
   FromWorker,
@@ -36,7 +36,7 @@ import type {
   QueueSize,
   ToWorker,
   WorkerSettings,
-} from './protocol.ts'
+} from '../engine/protocol.ts'
 import {
   inspectQueue,
   isQueueCorrupt,

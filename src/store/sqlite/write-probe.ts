@@ -1,7 +1,7 @@
 /** What SQLite's failures say of the next write (write-watch.ts of the folder above), and the write that shows that it works again. */
 import type { DatabaseSync } from 'node:sqlite'
 import { PROBE_BYTES, type WriteProblem } from '../write-watch.ts'
-import type { TravelError } from './protocol.ts'
+import type { TravelError } from '../engine/protocol.ts'
 
 /**
  * Nothing else fails a write for the place's sake alone: the disk, its rights, its memory, or a file that cannot be replaced.

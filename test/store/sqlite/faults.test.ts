@@ -1,7 +1,7 @@
 /** One fault costs nothing but itself: a full disk, a damaged row, a wrong operation, and what shares a transaction. */
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
-import type { GroupReport } from '../../../src/store/sqlite/batcher.ts'
+import type { GroupReport } from '../../../src/store/engine/batcher.ts'
 import { askAll, makeDead, makeBatch, NOW_MS } from '../batches.ts'
 import { layGround } from './ground.ts'
 

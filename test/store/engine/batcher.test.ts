@@ -1,13 +1,13 @@
 /** The batcher against a worker that the test plays itself. */
 import t from 'tap'
-import { createBatcher, type GroupReport, type BatcherOptions } from '../../../src/store/sqlite/batcher.ts'
+import { createBatcher, type GroupReport, type BatcherOptions } from '../../../src/store/engine/batcher.ts'
 import type {
   Operation,
   OperationKind,
   Outcome,
   ToWorker,
   TravelError,
-} from '../../../src/store/sqlite/protocol.ts'
+} from '../../../src/store/engine/protocol.ts'
 import { createManualClock } from '../../support/clock.ts'
 
 const DONE: Outcome = { status: 'done', answer: undefined }
