@@ -23,7 +23,7 @@ import { createRecentStatistics, type Waiting } from './telemetry/recent-statist
 import { reportVolume } from './telemetry/volume-metrics.ts'
 import { createVolumeWatch } from './telemetry/volume-watch.ts'
 import type { Log } from './telemetry/log.ts'
-import { createMetrics, type MetricDescription } from './telemetry/metrics.ts'
+import { createMetrics } from './telemetry/metrics.ts'
 import { createPinterestOauth } from './pinterest/oauth.ts'
 import { findAdminToken, findMasterKeys, openStore } from './store/open-store.ts'
 import { createPinterest } from './pinterest/pinterest.ts'
@@ -47,8 +47,6 @@ export interface Relay {
   readonly adminUrl: string
   /** The admin token in force. Never log it. */
   readonly adminToken: string
-  /** What `GET /metrics` has of the relay's own. */
-  describeMetrics(): readonly MetricDescription[]
   /** Ends everything in order; answered events that are not delivered yet stay in the store. */
   close(): Promise<void>
 }
@@ -78,7 +76,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const masterKeys = await findMasterKeys(settings)
   const adminToken = await findAdminToken(settings)
 
-  const ownMetrics = createMetrics({ version })
+  const metrics = createMetrics({ version })
   const tracing = await openTracing(settings, version, log)
   opened.defer(() => tracing.close(TRACES_PATIENCE_MS))
   const openedStore = await openStore({
@@ -86,7 +84,10 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     masterKeys,
     log,
     openedAtMs: clock.wallMs(),
-    onGroup: ({ durationMs, operationCount }) => ownMetrics.committed(durationMs / 1000, operationCount),
+    onGroup({ durationMs, operationCount }) {
+      metrics.commitSeconds.observe(durationMs / 1000)
+      metrics.commitOperations.observe(operationCount)
+    },
     onFatal,
   })
   opened.defer(() => openedStore.close())
@@ -94,10 +95,10 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const takeSnapshot = createSnapshots({ store, clock })
   const recentStatistics = createRecentStatistics({
     clock,
+    metrics,
     waiting: async () => waitingOf(await takeSnapshot(), clock),
   })
   opened.defer(() => recentStatistics.close())
-  const metrics = recentStatistics.listenTo(ownMetrics)
   const vault = await openVault({ vaultStore, sealer: createSealer(masterKeys), now: clock.wallMs })
   const pinterest = createPinterest({
     apiUrl: settings.PINTEREST_API_URL,
@@ -125,7 +126,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     random: Math.random,
     isClockTrusted,
     log,
-    onRefresh: (outcome) => metrics.tokenRefreshed(outcome),
+    onRefresh: (outcome) => metrics.tokenRefreshes.inc({ outcome }),
   })
   opened.defer(() => refresher.stop(CALLS_PATIENCE_MS))
   const tokenHealth = createTokenHealth(clock.wallMs)
@@ -163,12 +164,12 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     maxEventAgeMs,
     deadLetterMs: settings.DEAD_LETTER_DAYS * 86_400_000,
     onExpired(events) {
-      metrics.events('expired', events)
-      metrics.died('too_old', events)
+      metrics.events.inc({ outcome: 'expired' }, events)
+      metrics.deadLetters.inc({ reason: 'too_old' }, events)
     },
     onTrimmed({ tooOld, overPart }) {
-      metrics.deadLettersDeleted('too_old', tooOld)
-      metrics.deadLettersDeleted('store_part_full', overPart)
+      metrics.deadLettersDeleted.inc({ reason: 'too_old' }, tooOld)
+      metrics.deadLettersDeleted.inc({ reason: 'store_part_full' }, overPart)
     },
     mayDestroy: isClockTrusted,
     clock,
@@ -252,27 +253,24 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     },
   })
   opened.defer(() => adminApp.close())
-  metrics.gauge('pinrelay_ready', '1 while posts are taken.', () => (readiness.problem() ? 0 : 1))
-  metrics.gauge('pinrelay_clock_in_doubt', '1 while nothing expires because the wall clock was set.', () =>
-    isClockTrusted() ? 0 : 1,
+  metrics.collect('ready', () => Number(readiness.problem() === undefined))
+  metrics.collect('clockInDoubt', () => Number(!isClockTrusted()))
+  metrics.collect('callsInFlight', () => delivery.callsInFlight())
+  metrics.collect('logLinesDropped', droppedLogLines)
+  metrics.collect('accountOverShare', () =>
+    Array.from(readiness.overShare(), (adAccountId) => [{ ad_account_id: adAccountId }, 1]),
   )
-  metrics.gauge('pinrelay_calls_in_flight', 'Calls to Pinterest in flight.', () => delivery.callsInFlight())
-  metrics.counter(
-    'pinrelay_log_lines_dropped_total',
-    'Log lines that were not written: nobody reads the log, or its disk is full.',
-    droppedLogLines,
-  )
-  reportTokens({ metrics, vault, clock })
-  reportStore({ metrics, takeSnapshot, clock })
-  metrics.accountGauge(
-    'pinrelay_account_over_share',
-    '1 for an account whose posts are refused: more of its events wait than its share of the store holds.',
-    () => new Map(Array.from(readiness.overShare(), (adAccountId) => [adAccountId, 1])),
-  )
+  metrics.collect('replicas', async () => {
+    if (shared === undefined) return 1
+    const others = await shared.replicas().catch(() => [])
+    return others.length
+  })
+  reportTokens({ metrics, vault })
+  reportStore({ metrics, takeSnapshot })
   reportVolume({ metrics, volumeWatch })
   reportQueues({ metrics, vault, delivery, callLimiter, postLimiter })
 
-  if (shared !== undefined) joinReplicas({ shared, vault, delivery, metrics, log, clock })
+  if (shared !== undefined) joinReplicas({ shared, vault, delivery, log, clock })
   await delivery.start()
   if (shared !== undefined) await readBreakers(shared, delivery)
   adminUrl = await adminApp.listen({ host: settings.ADMIN_HOST, port: settings.ADMIN_PORT })
@@ -285,7 +283,6 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     publicUrl,
     adminUrl,
     adminToken,
-    describeMetrics: () => ownMetrics.describe(),
     async close() {
       // Gateways look every few seconds, and send posts until they have seen it.
       readiness.announceShutdown()

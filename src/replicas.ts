@@ -3,7 +3,6 @@ import type { Clock } from './clock.ts'
 import type { Delivery } from './delivery/delivery.ts'
 import { isCloseReason, type LearnedBreaker } from './delivery/breaker.ts'
 import { codeOf, type Log } from './telemetry/log.ts'
-import type { Metrics } from './telemetry/metrics.ts'
 import type { Shared, SharedBreaker } from './store/shared.ts'
 import type { QueueKey } from './store/store.ts'
 import type { Vault } from './vault/vault.ts'
@@ -12,7 +11,6 @@ export interface ReplicasOptions {
   readonly shared: Shared
   readonly vault: Vault
   readonly delivery: Delivery
-  readonly metrics: Metrics
   readonly log: Log
   readonly clock: Clock
 }
@@ -20,7 +18,7 @@ export interface ReplicasOptions {
 const RELOAD_AGAIN_MS = 1000
 
 /** From now on until the store is closed. */
-export function joinReplicas({ shared, vault, delivery, metrics, log, clock }: ReplicasOptions): void {
+export function joinReplicas({ shared, vault, delivery, log, clock }: ReplicasOptions): void {
   /** Until it works: the news does not come a second time. */
   function reload(): void {
     vault.reload().catch((error: unknown) => {
@@ -52,12 +50,6 @@ export function joinReplicas({ shared, vault, delivery, metrics, log, clock }: R
   })
   // What changed while this relay started was told to nobody here.
   reload()
-  metrics.gauge('pinrelay_replicas', 'Relays that share the store and are alive.', async () =>
-    shared.replicas().then(
-      ({ length }) => length,
-      () => 0,
-    ),
-  )
 }
 
 /** What others learned before this relay came. */

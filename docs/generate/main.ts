@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readSettings, SettingsSchema } from '../../src/settings.ts'
 import { createLog } from '../../src/telemetry/log.ts'
+import { METRICS } from '../../src/telemetry/metrics.ts'
 import { startRelay } from '../../src/relay.ts'
 import type { OpenApi } from './api.ts'
 import { renderPages } from './pages.ts'
@@ -29,7 +30,7 @@ try {
   const pages = renderPages({
     documents: [await ask('/openapi/public.json'), await ask('/openapi.json')],
     settings: SettingsSchema.properties,
-    metrics: relay.describeMetrics(),
+    metrics: Object.values(METRICS),
     readPage: (path) => readFileSync(locate(path), 'utf8'),
   })
   for (const [path, text] of pages) writeFileSync(locate(path), text)

@@ -1,17 +1,17 @@
 /**
  * What of the documentation is made from the code: whole pages, and tables between markers in pages written by hand. Pure; the
- * formatter acknowledges the white space afterwards.
+ * formatter lays them out afterwards.
  */
 import type { SettingsSchema } from '../../src/settings.ts'
 import { WARNING_TEXTS } from '../../src/events/warning-texts.ts'
-import type { MetricDescription } from '../../src/telemetry/metrics.ts'
+import { typeOf, type Metric } from '../../src/telemetry/metrics.ts'
 import { renderApi, type OpenApi } from './api.ts'
 
 export interface Facts {
   /** The descriptions of the public and the admin port. */
   readonly documents: readonly OpenApi[]
   readonly settings: (typeof SettingsSchema)['properties']
-  readonly metrics: readonly MetricDescription[]
+  readonly metrics: readonly Metric[]
   /** A page as it is now, by its path from the project's root. */
   readPage(path: string): string
 }
@@ -57,19 +57,18 @@ const METRICS_OPENING = `# Metrics
 
 \`GET /metrics\` on the admin port, in Prometheus' format; without a token when \`METRICS_OPEN=true\`. Counters count since this process
 started; the totals (\`GET /totals\`) since the store began. \`deploy/monitoring/\` has alerts and a Grafana dashboard. Beside these
-there are Node's own (\`nodejs_…\`, \`process_…\`), and with PostgreSQL \`pinrelay_replicas\`: relays that share the store and are
-alive.
+there are Node's own (\`nodejs_…\`, \`process_…\`).
 
 `
 
-function renderMetrics(metrics: readonly MetricDescription[]): string {
+function renderMetrics(metrics: readonly Metric[]): string {
   return renderTable(
     ['name', 'type', 'labels', 'what it is'],
     metrics
       .toSorted((one, other) => (one.name < other.name ? -1 : 1))
-      .map(({ name, type, labels, help }) => [
+      .map(({ name, help, labels = [], buckets }) => [
         `\`${name}\``,
-        type,
+        typeOf({ name, buckets }),
         labels.map((label) => `\`${label}\``).join(', '),
         help,
       ]),

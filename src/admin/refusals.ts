@@ -25,7 +25,7 @@ export function createRefusals({
   log,
 }: {
   readonly clock: Pick<Clock, 'monotonicMs' | 'after'>
-  readonly metrics: Pick<Metrics, 'adminRefused'>
+  readonly metrics: { readonly adminRefused: Pick<Metrics['adminRefused'], 'inc'> }
   readonly log: Pick<Log, 'warn'>
 }): Refusals {
   // A line a minute at most: whoever guesses must not fill the disk.
@@ -43,7 +43,7 @@ export function createRefusals({
 
   return {
     async note(isGuess) {
-      metrics.adminRefused()
+      metrics.adminRefused.inc()
       const nowMs = monotonicMs()
       if (nowMs - toldMs >= LINE_EVERY_MS) {
         toldMs = nowMs

@@ -75,9 +75,9 @@ export function createAcknowledgements(options: AcknowledgementsOptions): Acknow
         })
       }
     })
-    metrics.events('delivered', delivered.length)
-    for (const { status } of dead) metrics.events(status, 1)
-    if (dead.length > 0) metrics.died(reason, dead.length)
+    metrics.events.inc({ outcome: 'delivered' }, delivered.length)
+    for (const { status } of dead) metrics.events.inc({ outcome: status })
+    if (dead.length > 0) metrics.deadLetters.inc({ reason }, dead.length)
     const isWhole = positions.length === batch.outcomes.length
     const { batchId } = batch
     return { batchId, delivered: isWhole ? 'rest' : delivered, dead, acknowledgedAtMs: clock.wallMs() }

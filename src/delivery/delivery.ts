@@ -134,7 +134,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     backlog: () => store.backlog(),
     isForgotten,
     ask: schedule,
-    onStalled: () => metrics.queueStalled(),
+    onStalled: () => metrics.queuesStalled.inc(),
   })
   const prefetch = createPrefetch({
     store,
@@ -247,7 +247,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       wakeIn(queue, waitMs)
       return false
     }
-    metrics.callLimiterWaited((nowMs - (queue.waitsForCallLimiterSinceMs ?? nowMs)) / 1000)
+    metrics.callLimiterSeconds.observe((nowMs - (queue.waitsForCallLimiterSinceMs ?? nowMs)) / 1000)
     queue.waitsForCallLimiterSinceMs = undefined
     const taken = queue.takeCall(clock.wallMs())
     if (dropLost(queue, taken)) {

@@ -16,7 +16,9 @@ export interface CallReport {
 export function reportCall(log: Log, metrics: Metrics, { key }: Queue, report: CallReport): void {
   const { outcome, decision, events, durationMs } = report
   const isAnswered = outcome.kind === 'answered'
-  metrics.call(isAnswered ? String(outcome.status) : outcome.reason, durationMs / 1000, events)
+  metrics.calls.inc({ outcome: isAnswered ? String(outcome.status) : outcome.reason })
+  metrics.callSeconds.observe(durationMs / 1000)
+  metrics.callEvents.observe(events)
   const fields = {
     ad_account_id: key.adAccountId,
     is_test: key.isTest,

@@ -131,7 +131,8 @@ export async function createPublicApp(options: PublicAppOptions): Promise<Fastif
   })
   app.addHook('onResponse', (request, reply, done) => {
     if (request.routeOptions.url?.startsWith('/v5/')) {
-      metrics.postAnswered(reply.statusCode, reply.elapsedTime / 1000)
+      metrics.posts.inc({ status: String(reply.statusCode) })
+      metrics.postSeconds.observe(reply.elapsedTime / 1000)
       logPost(request, reply)
     }
     done()
@@ -246,7 +247,7 @@ export async function createPublicApp(options: PublicAppOptions): Promise<Fastif
       } finally {
         endPrepare()
       }
-      metrics.stage('prepare', (clock.monotonicMs() - beganMs) / 1000)
+      metrics.postStageSeconds.observe({ stage: 'prepare' }, (clock.monotonicMs() - beganMs) / 1000)
       request.leave?.()
       const relayed = await relayEvents({ adAccountId, isTest, prepared, waitMs, trace })
       request.relayed = relayed

@@ -57,7 +57,7 @@ export function createRelayEvents(options: RelayEventsOptions): RelayEvents {
     const nowMs = clock.wallMs()
     const good = prepared.filter((event): event is PreparedEvent => event.status === 'prepared')
     const invalid = prepared.length - good.length
-    metrics.events('invalid', invalid)
+    metrics.events.inc({ outcome: 'invalid' }, invalid)
 
     const queue = { adAccountId, isTest }
     let pendingDuplicates = 0
@@ -98,10 +98,10 @@ export function createRelayEvents(options: RelayEventsOptions): RelayEvents {
       } finally {
         endCommit()
       }
-      metrics.stage('commit', (clock.monotonicMs() - beganMs) / 1000)
+      metrics.postStageSeconds.observe({ stage: 'commit' }, (clock.monotonicMs() - beganMs) / 1000)
       const { batchId, duplicates } = receipt
       pendingDuplicates = receipt.pendingDuplicates
-      metrics.events('duplicate', duplicates.length)
+      metrics.events.inc({ outcome: 'duplicate' }, duplicates.length)
       if (batchId === undefined) return good.map(() => DUPLICATE)
       if (duplicates.length === 0) return await deliver(batchId, payload, good)
       const doubled = new Set(duplicates)
@@ -127,7 +127,8 @@ export function createRelayEvents(options: RelayEventsOptions): RelayEvents {
       }
       const beganMs = clock.monotonicMs()
       const outcomes = await delivery.deliver(batch, waitMs, trace)
-      if (waitMs > 0) metrics.stage('outcome', (clock.monotonicMs() - beganMs) / 1000)
+      if (waitMs > 0)
+        metrics.postStageSeconds.observe({ stage: 'outcome' }, (clock.monotonicMs() - beganMs) / 1000)
       return outcomes
     }
   }

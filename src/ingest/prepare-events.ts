@@ -41,8 +41,8 @@ export function createPrepareEvents(options: PrepareEventsOptions): PrepareEvent
     if (prepared.some(isForAge) && !isClockTrusted()) throw new ClockInDoubt()
     // Not before: the last event may show that the body is no JSON, and nothing of it counts then.
     for (const one of prepared) {
-      for (const { code } of one.warnings) metrics.warned(code)
-      if (one.status === 'invalid') metrics.refused(one.reason)
+      for (const { code } of one.warnings) metrics.eventWarnings.inc({ code })
+      if (one.status === 'invalid') metrics.eventsInvalid.inc({ reason: one.reason })
       if (!isTest) {
         matchQuality.note(account.adAccountId, one)
         volumeWatch.note(account.adAccountId, one.eventName)

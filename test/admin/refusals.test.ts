@@ -12,7 +12,7 @@ function setUpRefusals() {
   const counted = { refusals: 0, lines: 0 }
   const refusals = createRefusals({
     clock,
-    metrics: { adminRefused: () => void (counted.refusals += 1) },
+    metrics: { adminRefused: { inc: () => void (counted.refusals += 1) } },
     log: { warn: () => void (counted.lines += 1) },
   })
   const answers: string[] = []

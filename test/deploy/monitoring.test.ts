@@ -34,7 +34,7 @@ const { panels } = JSON.parse(read('deploy/monitoring/grafana/dashboards/pinrela
 const SCRAPED = new Map([['up', new Set<string>()]])
 /** They come with what they count: a token that expires, a grant that was refused, a day that is not like the others. */
 const NOT_HERE: ReadonlyMap<string, ReadonlySet<string>> = new Map([
-  ['pinrelay_token_expiry_seconds', new Set(['ad_account_id'])],
+  ['pinrelay_token_expiry_timestamp_seconds', new Set(['ad_account_id'])],
   ['pinrelay_account_over_share', new Set(['ad_account_id'])],
   ['pinrelay_account_needs_consent', new Set(['ad_account_id'])],
   ['pinrelay_volume_mark', new Set(['ad_account_id', 'event_name', 'direction'])],
@@ -158,6 +158,7 @@ t.test('metrics are named as the field does, and hold nothing of a customer', as
     t.equal(name.endsWith('_total'), type === 'counter', `${name} is a ${type}`)
     t.match(helps.get(name), /^[A-Z0-9].*\.$/, `${name} says what it is`)
     t.notMatch(name, /_(ms|milliseconds|minutes|kb|mb|mib)(_|$)/, 'base units')
+    t.notMatch(name, /_age_|(?<!timestamp|duration|wait)_seconds$/, 'the time of an event, not its age')
     if (type === 'histogram' && !/_(events|operations)$/.test(name)) t.match(name, /_seconds$/)
   }
   t.notMatch(text, /example\.com|Mozilla|203\.0\.113|pina_/)
@@ -169,6 +170,8 @@ t.test('metrics are named as the field does, and hold nothing of a customer', as
   t.match(text, new RegExp(`pinrelay_queue_events\\{ad_account_id="${ACCOUNT}",queue="live"\\} 1\\n`))
   t.match(
     text,
-    new RegExp(`pinrelay_queue_oldest_event_age_seconds\\{ad_account_id="${ACCOUNT}",queue="live"\\} \\d`),
+    new RegExp(
+      `pinrelay_queue_oldest_event_timestamp_seconds\\{ad_account_id="${ACCOUNT}",queue="live"\\} \\d{10}\\n`,
+    ),
   )
 })

@@ -17,7 +17,10 @@ function setUp(msPerStep: number) {
     },
   }
   const prepareEvents = createPrepareEvents({
-    metrics: { warned: (code: string) => noted.push(code), refused: (reason: string) => noted.push(reason) },
+    metrics: {
+      eventWarnings: { inc: ({ code }: { code: string }) => noted.push(code) },
+      eventsInvalid: { inc: ({ reason }: { reason: string }) => noted.push(reason) },
+    },
     matchQuality: { note: () => noted.push('match quality') },
     volumeWatch: { note: () => noted.push('volume') },
     wallMs: () => LIVE.nowMs,
