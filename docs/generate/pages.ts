@@ -3,7 +3,7 @@
  * formatter lays them out afterwards.
  */
 import type { SettingsSchema } from '../../src/settings.ts'
-import { WARNING_TEXTS } from '../../src/events/warning-texts.ts'
+import { WARNINGS } from '../../src/events/warning.ts'
 import { typeOf, type Metric } from '../../src/telemetry/metrics.ts'
 import { renderApi, type OpenApi } from './api.ts'
 
@@ -29,7 +29,7 @@ export function renderPages(facts: Facts): ReadonlyMap<string, string> {
         'warnings',
         renderTable(
           ['code', 'meaning'],
-          Object.entries(WARNING_TEXTS).map(([code, meaning]) => [`\`${code}\``, meaning]),
+          Object.entries(WARNINGS).map(([code, { text }]) => [`\`${code}\``, text]),
         ),
       ),
     ],

@@ -16,8 +16,7 @@ import {
 } from './normalize/field.ts'
 import { regionOf } from './normalize/user-data.ts'
 import { prepareEvent, type Prepared, type PrepareContext } from './prepare.ts'
-import { WARNING_TEXTS } from './warning-texts.ts'
-import type { WarningCode } from './warning.ts'
+import { WARNINGS, type WarningCode } from './warning.ts'
 
 /** One value of a field of `user_data`. */
 export interface ExplainedField {
@@ -63,7 +62,7 @@ export function explainEvent(raw: unknown, context: PrepareContext): ExplainedEv
     ...(prepared.status === 'prepared'
       ? { event_name: prepared.eventName, event_id: prepared.eventId, ...VALID, json: prepared.json }
       : { event_name: prepared.eventName ?? null, event_id: null, ...invalidOf(prepared), json: null }),
-    warnings: prepared.warnings.map(({ code, path }) => ({ code, path, message: WARNING_TEXTS[code] })),
+    warnings: prepared.warnings.map(({ code, path }) => ({ code, path, message: WARNINGS[code].text })),
     fields: isObject(userData) ? explainUserData(complete(raw as RawObject, userData, context), context) : [],
   }
 }
@@ -128,7 +127,7 @@ function explainValue(
         given: maskValue(value),
         normalized: null,
         hash: null,
-        note: WARNING_TEXTS[normalized.code],
+        note: WARNINGS[normalized.code].text,
       }
     case 'normalized':
       return {
@@ -142,7 +141,7 @@ function explainValue(
             ? isText
               ? 'Sent as text.'
               : null
-            : WARNING_TEXTS[normalized.warning],
+            : WARNINGS[normalized.warning].text,
       }
   }
 }

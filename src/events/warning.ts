@@ -1,8 +1,6 @@
 /**
- * What the relay tells a storefront about an event that it takes all the same.
- *
- * A warning names the field by its path, with the index where a field holds several values, and a stable code. It
- * never holds the value: warnings reach answers, logs and metrics.
+ * What the relay says of an event that it takes all the same: each code with its text, for people, and whether the value was lost.
+ * Answers to storefronts carry path and code alone. A warning never holds the value: warnings reach answers, logs and metrics.
  */
 export interface Warning {
   /** For example `user_data.em[1]` or `custom_data.value`. */
@@ -10,39 +8,84 @@ export interface Warning {
   readonly code: WarningCode
 }
 
-export type WarningCode =
-  /** The key is not one of Pinterest's; it was dropped. */
-  | 'unknown_field'
-  /** Not of the field's type (text, number, flag, object), or text that is not well-formed Unicode; dropped. */
-  | 'wrong_type'
-  /** Outside the bounds, or not on the list, that Pinterest sets for the field; dropped. */
-  | 'out_of_range'
-  /** Stands for "nothing" (`null`, `n/a`, …) or is a hash of nothing; dropped. */
-  | 'placeholder'
-  /** 32 or 40 hex digits: hashed with MD5 or SHA-1, which Pinterest cannot match; dropped. */
-  | 'wrong_hash'
-  /** The field's rule could not normalize it with confidence; dropped. */
-  | 'unreadable'
-  /** Day and month cannot be told apart without the account's `dob_format`; dropped. */
-  | 'ambiguous_date'
-  /** The field, or user_data as a whole, holds more values or keys than the relay reads; the rest was dropped. */
-  | 'too_many_values'
-  /** Longer than any real value; dropped unread. */
-  | 'too_long'
-  /** Private, loopback or otherwise not an address of a customer; dropped. */
-  | 'not_public'
-  /** Sent, but without a country the number may lack its calling code. */
-  | 'phone_without_country'
-  /** A time came in milliseconds, with a fraction or as ISO 8601 and was converted to whole seconds. */
-  | 'event_time_converted'
-  /** `event_id` was missing and derived from `order_id`. */
-  | 'event_id_derived'
-  /** The event name is not in Pinterest's list; sent as it is. */
-  | 'unknown_event_name'
-  /** Older than one hour: Pinterest counts it as offline and cannot deduplicate it. */
-  | 'late_event'
-  /** There were more warnings for this event than one answer should carry; the rest is left out. */
-  | 'more_warnings'
+/** `lost`: the value was dropped, so that Pinterest can match less. */
+interface WarningMeaning {
+  readonly severity: 'lost' | 'note'
+  readonly text: string
+}
+
+export const WARNINGS = {
+  unknown_field: {
+    severity: 'lost',
+    text: 'Pinterest has no field of this name; it is left out. Check the spelling of the name.',
+  },
+  /** Or text that is not well-formed Unicode. */
+  wrong_type: {
+    severity: 'lost',
+    text: 'The field does not take this kind of value; it is left out.',
+  },
+  out_of_range: {
+    severity: 'lost',
+    text: 'The value is outside the bounds that Pinterest sets; it is left out.',
+  },
+  /** `null`, `n/a`, …, or a hash of nothing. */
+  placeholder: {
+    severity: 'lost',
+    text: 'The value stands for "nothing"; it is left out. Send no value instead.',
+  },
+  /** 32 or 40 hex digits. */
+  wrong_hash: {
+    severity: 'lost',
+    text: 'The value is an MD5 or SHA-1 hash, which Pinterest cannot match; it is left out. Send SHA-256 or the raw value.',
+  },
+  unreadable: {
+    severity: 'lost',
+    text: 'The value cannot be normalized as Pinterest wants it; it is left out.',
+  },
+  ambiguous_date: {
+    severity: 'lost',
+    text: 'Day and month cannot be told apart; it is left out. Set dob_format of the account, or send YYYY-MM-DD.',
+  },
+  /** Of the field, or keys of user_data as a whole. */
+  too_many_values: {
+    severity: 'note',
+    text: 'There are more values than one customer has; the rest is left out.',
+  },
+  /** Dropped unread. */
+  too_long: {
+    severity: 'lost',
+    text: 'The value is longer than any real one; it is left out.',
+  },
+  /** Private, loopback or otherwise not an address of a customer. */
+  not_public: {
+    severity: 'lost',
+    text: 'This is no address of a customer, perhaps that of your own proxy; it is left out.',
+  },
+  phone_without_country: {
+    severity: 'note',
+    text: 'Sent, but the calling code may be missing: send the country, or a number that begins with +.',
+  },
+  /** Milliseconds, a fraction or ISO 8601. */
+  event_time_converted: {
+    severity: 'note',
+    text: 'The time was not in whole seconds since the epoch; it is converted.',
+  },
+  event_id_derived: {
+    severity: 'note',
+    text: 'There was no event_id; one is made of the order id. The browser tag must use the same one.',
+  },
+  unknown_event_name: {
+    severity: 'note',
+    text: 'Pinterest does not list this event name; it is sent as it is.',
+  },
+  late_event: {
+    severity: 'note',
+    text: 'The event is older than an hour: Pinterest counts it as offline and cannot deduplicate it.',
+  },
+  more_warnings: { severity: 'note', text: 'There were more warnings than are shown.' },
+} as const satisfies Readonly<Record<string, WarningMeaning>>
+
+export type WarningCode = keyof typeof WARNINGS
 
 /** `user_data.em[0]: unreadable`, joined with `; ` when there are several. */
 export function renderWarnings(warnings: readonly Warning[]): string {

@@ -1,6 +1,5 @@
 /** What to mend first, so that Pinterest can match more of an account's events. Pure; what costs most comes first. */
-import { WARNING_TEXTS } from '../events/warning-texts.ts'
-import type { WarningCode } from '../events/warning.ts'
+import { WARNINGS } from '../events/warning.ts'
 import type { MatchQualityRow } from './match-quality.ts'
 
 export interface Advice {
@@ -14,18 +13,6 @@ const ENOUGH_EVENTS = 20
 /** A share of that many is no accident. */
 const NOTABLE = 0.01
 const MANY = 0.05
-/** Codes that say of a value that it was lost. */
-const LOST: ReadonlySet<string> = new Set([
-  'unknown_field',
-  'wrong_type',
-  'out_of_range',
-  'placeholder',
-  'wrong_hash',
-  'unreadable',
-  'ambiguous_date',
-  'not_public',
-  'too_long',
-])
 
 export function advise({ events, shares, warnings, invalidReasons }: MatchQualityRow): Advice[] {
   if (events < ENOUGH_EVENTS) return []
@@ -61,11 +48,9 @@ export function advise({ events, shares, warnings, invalidReasons }: MatchQualit
     advice.push({ code: 'send_click_id', message })
   }
   for (const [code, count] of warnings) {
-    if (!LOST.has(code) || count / events < MANY) continue
-    advice.push({
-      code: `fix_warning:${code}`,
-      message: `${count} values: ${WARNING_TEXTS[code as WarningCode]}`,
-    })
+    const { severity, text } = WARNINGS[code]
+    if (severity !== 'lost' || count / events < MANY) continue
+    advice.push({ code: `fix_warning:${code}`, message: `${count} values: ${text}` })
   }
   return advice
 }

@@ -6,6 +6,7 @@
  * a name) are counted at all, 10 MiB of them; those that were silent for a day make room for others.
  */
 import type { Prepared } from '../events/prepare.ts'
+import type { WarningCode } from '../events/warning.ts'
 
 export interface MatchQuality {
   note(adAccountId: string, prepared: Prepared): void
@@ -37,7 +38,7 @@ export interface MatchQualityRow {
   /** Of 1. `refused` is a share of all events, the others of those that were taken. */
   readonly shares: Readonly<Record<Counted, number>>
   /** How often each came, the most frequent first. */
-  readonly warnings: readonly (readonly [code: string, count: number])[]
+  readonly warnings: readonly (readonly [code: WarningCode, count: number])[]
   readonly invalidReasons: readonly (readonly [reason: string, count: number])[]
 }
 
@@ -59,7 +60,7 @@ interface Stream {
   readonly events: Row
   readonly counts: Readonly<Record<Counted, Row>>
   /** By code and by reason: few of the many that there are. */
-  readonly warnings: Map<string, Row>
+  readonly warnings: Map<WarningCode, Row>
   readonly invalidReasons: Map<string, Row>
   lastHour: number
 }
@@ -116,9 +117,8 @@ export function createMatchQuality(wallMs: () => number): MatchQuality {
     stream.hours[place] = hour
     stream.lastHour = hour
     for (const row of allRows(stream)) row[place] = 0
-    for (const words of [stream.warnings, stream.invalidReasons]) {
-      for (const [word, row] of words) if (row.every((count) => count === 0)) words.delete(word)
-    }
+    dropUnused(stream.warnings)
+    dropUnused(stream.invalidReasons)
     return place
   }
 
@@ -178,7 +178,7 @@ function sumUp(stream: Stream, oldestHour: number): Omit<MatchQualityRow, 'adAcc
       return [name, whole === 0 ? 0 : sum(stream.counts[name]) / whole]
     }),
   ) as Record<Counted, number>
-  const words = (rows: ReadonlyMap<string, Row>) =>
+  const words = <Word>(rows: ReadonlyMap<Word, Row>) =>
     [...rows]
       .map(([word, row]) => [word, sum(row)] as const)
       .filter(([, count]) => count > 0)
@@ -186,10 +186,14 @@ function sumUp(stream: Stream, oldestHour: number): Omit<MatchQualityRow, 'adAcc
   return { events, shares, warnings: words(stream.warnings), invalidReasons: words(stream.invalidReasons) }
 }
 
-function countWord(words: Map<string, Row>, word: string, place: number): void {
+function countWord<Word>(words: Map<Word, Row>, word: Word, place: number): void {
   let row = words.get(word)
   if (row === undefined) words.set(word, (row = makeRow()))
   row[place]! += 1
+}
+
+function dropUnused<Word>(words: Map<Word, Row>): void {
+  for (const [word, row] of words) if (row.every((count) => count === 0)) words.delete(word)
 }
 
 function allRows({ events, counts, warnings, invalidReasons }: Stream): Row[] {

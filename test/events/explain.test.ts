@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import t from 'tap'
 import { explainEvent } from '../../src/events/explain.ts'
 import { prepareEvent, type PrepareContext } from '../../src/events/prepare.ts'
-import { WARNING_TEXTS } from '../../src/events/warning-texts.ts'
+import { WARNINGS } from '../../src/events/warning.ts'
 
 const NOW_MS = Date.UTC(2026, 0, 15, 12)
 const CONTEXT: PrepareContext = {
@@ -53,12 +53,12 @@ t.test('each value is shown as it came, as it is normalized, and as it is hashed
         sha256('other@example.com'),
         'Hashed by the sender.',
       ],
-      ['user_data.em[3]', '•/•', null, null, WARNING_TEXTS.placeholder],
+      ['user_data.em[3]', '•/•', null, null, WARNINGS.placeholder.text],
       ['user_data.ph', '(4••) •••-••••', '1••••••••••', sha256('14155552671'), null],
       ['user_data.ge', 'f•••••', '•', sha256('f'), null],
-      ['user_data.db', '0•/••/••••', null, null, WARNING_TEXTS.ambiguous_date],
+      ['user_data.db', '0•/••/••••', null, null, WARNINGS.ambiguous_date.text],
       ['user_data.fn', 'J•••', 'j•••', sha256('josé'), null],
-      ['user_data.client_ip_address', '1•.•.•.•', null, null, WARNING_TEXTS.not_public],
+      ['user_data.client_ip_address', '1•.•.•.•', null, null, WARNINGS.not_public.text],
       ['user_data.client_user_agent', 'M••••••/•.•', 'M••••••/•.•', null, 'Sent as text.'],
       ['user_data.click_id', 'd•••••••••••••••••••••••', 'd•••••••••••••••••••••••', null, 'Sent as text.'],
     ],
