@@ -9,7 +9,7 @@ import { BadSettings } from './errors.ts'
 import { LOG_LEVELS } from './telemetry/log.ts'
 import { parseDatabaseUrl } from './store/postgres/database-url.ts'
 
-/** `rule` completes the sentence "NAME must be …"; `description` is what docs/settings.md says. */
+/** `rule` completes the sentence "NAME must be …"; docs/settings.md and `relay settings` show `description`, and no value of an `isSecret`. */
 const number = (value: number, minimum: number, maximum: number, description: string) =>
   Type.Integer({
     minimum,
@@ -20,8 +20,10 @@ const number = (value: number, minimum: number, maximum: number, description: st
   })
 const text = (rule: string, pattern: string, description: string, value?: string) =>
   Type.String({ pattern, rule, description, ...(value === undefined ? {} : { default: value }) })
+const secret = (rule: string, pattern: string, description: string) =>
+  Type.Optional(Type.String({ pattern, rule, description, isSecret: true }))
 const masterKey = (description: string) =>
-  Type.Optional(text('32 bytes in base64', '^[A-Za-z0-9+/_-]{43}=?$', description))
+  secret('32 bytes in base64', '^[A-Za-z0-9+/_-]{43}=?$', description)
 const URL_RULE = ['an http or https URL without query or fragment', '^https?://[^\\s?#]+$'] as const
 
 export const SettingsSchema = Type.Object({
@@ -36,12 +38,10 @@ export const SettingsSchema = Type.Object({
       'names that the admin port answers to, beside localhost, ADMIN_HOST, the host of ADMIN_PUBLIC_URL and any address',
     ),
   ),
-  ADMIN_TOKEN: Type.Optional(
-    text(
-      'at least 16 visible ASCII characters',
-      '^[!-~]{16,}$',
-      'token of the admin port; unset: made at the first start and kept beside the store. Required with PostgreSQL',
-    ),
+  ADMIN_TOKEN: secret(
+    'at least 16 visible ASCII characters',
+    '^[!-~]{16,}$',
+    'token of the admin port; unset: made at the first start and kept beside the store. Required with PostgreSQL',
   ),
   ADMIN_PUBLIC_URL: Type.Optional(
     text(

@@ -39,6 +39,7 @@ export function renderPages(facts: Facts): ReadonlyMap<string, string> {
 const SETTINGS_OPENING = `# Settings
 
 Environment variables, read once at the start. A bad one stops the start, and every problem is named. An empty one counts as unset.
+\`relay settings\` shows each with its value in force, secrets masked.
 
 `
 

@@ -9,6 +9,7 @@ import { keyCommands } from './key.ts'
 import { maintenanceCommands } from './maintenance.ts'
 import { quality } from './quality.ts'
 import { send } from './send.ts'
+import { settings } from './settings.ts'
 import { status } from './status.ts'
 import { volume } from './volume.ts'
 import { CommandFailed, EXIT, misused, type Terminal } from './terminal.ts'
@@ -23,6 +24,7 @@ export const COMMANDS: readonly Command[] = [
   volume,
   ...deadCommands,
   ...maintenanceCommands,
+  settings,
 ]
 
 export async function runCommandLine(words: readonly string[], terminal: Terminal): Promise<number> {

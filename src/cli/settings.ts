@@ -1,0 +1,51 @@
+/** `settings`: every setting with its value in this environment, which in the relay's container is the relay's. No secret is shown. */
+import { BadSettings } from '../errors.ts'
+import { readSettings, SettingsSchema } from '../settings.ts'
+import { show, type Command } from './command.ts'
+import { renderTable } from './table.ts'
+import { CommandFailed, EXIT, type Terminal } from './terminal.ts'
+
+export const settings: Command = {
+  name: 'settings',
+  words: '',
+  does: 'every setting, its value in force in this environment, whether that is the default, and what it does; secrets are masked',
+  positionals: 0,
+  async run(invocation) {
+    const rows = list(invocation.terminal.environment)
+    show(invocation, { settings: rows }, () =>
+      renderTable(
+        ['name', 'value', 'set', 'what it does'],
+        rows.map(({ name, value, is_set, description }) => [name, value, is_set, description]),
+      ),
+    )
+    return EXIT.done
+  },
+}
+
+function list(environment: Terminal['environment']) {
+  const inForce = read(environment)
+  return Object.entries(SettingsSchema.properties).map(([name, schema]) => {
+    const value = String(inForce[name as keyof typeof SettingsSchema.properties] ?? '')
+    return {
+      name,
+      value: value === '' ? null : 'isSecret' in schema ? 'set' : withoutPassword(value),
+      is_set: Boolean(environment[name]?.trim()),
+      description: (schema as { readonly description?: string }).description,
+    }
+  })
+}
+
+function read(environment: Terminal['environment']) {
+  try {
+    return readSettings(environment)
+  } catch (error) {
+    if (error instanceof BadSettings) throw new CommandFailed(error.message)
+    throw error
+  }
+}
+
+/** Of a URL; a connection string may have one among its parameters, too. */
+function withoutPassword(text: string): string {
+  if (!text.includes('://')) return text
+  return text.replace(/:\/\/[^/?]*@/, '://•••@').replace(/\?.*$/s, '?•••')
+}
