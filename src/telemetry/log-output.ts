@@ -126,11 +126,8 @@ export function createLogOutput({ fd, isNonBlocking, clock }: LogOutputOptions):
 
   return {
     write(line) {
-      if (chunk.length + text.length + line.length > LONGEST_WAITING) {
-        dropped += 1
-        return
-      }
-      text += line
+      if (chunk.length + text.length + line.length > LONGEST_WAITING) dropped += 1
+      else text += line
       if (text.length >= GATHER_LENGTH) pump()
       else if (cancelTimer === undefined && !isWriting) pumpIn(GATHER_MS)
     },

@@ -1,12 +1,10 @@
 /**
  * By what Pinterest can match an account's events with people: shares of live events per event name, over the last hours, as
- * they are prepared. In memory and since the start of the process: it says what a storefront sends now, and is no record.
- *
- * Event names may be a storefront's own: only so many of an account are told apart. And only so many streams (an account and
- * a name) are counted at all, 10 MiB of them; those that were silent for a day make room for others.
+ * they are prepared. In memory and since the start of the process: it says what a storefront sends now, and is no record. Each stream takes two KiB; those that were silent for a day make room for others (streams.ts).
  */
 import type { Prepared } from '../events/prepare.ts'
 import type { WarningCode } from '../events/warning.ts'
+import { createStreams } from './streams.ts'
 
 export interface MatchQuality {
   note(adAccountId: string, prepared: Prepared): void
@@ -44,17 +42,11 @@ export interface MatchQualityRow {
 
 export const MOST_HOURS = 24
 const HOUR_MS = 3_600_000
-const MOST_EVENT_NAMES = 50
-/** Of all accounts: two KiB each. */
-const MOST_STREAMS = 5000
-/** What is beyond them, and what came without a name that can be read. */
-export const OTHER = '(other)'
 
 /** A row of counters: one for each hour of the last day, at `hour % MOST_HOURS`. */
 type Row = Uint32Array
 
 interface Stream {
-  readonly eventName: string
   /** Which hour each place holds. */
   readonly hours: Float64Array
   readonly events: Row
@@ -66,48 +58,18 @@ interface Stream {
 }
 
 export function createMatchQuality(wallMs: () => number): MatchQuality {
-  const accounts = new Map<string, Map<string, Stream>>()
-  let streamCount = 0
-
-  function streamOf(adAccountId: string, eventName: string): Stream | undefined {
-    const own = accounts.get(adAccountId)
-    const isNamed = own === undefined || own.has(eventName) || own.size < MOST_EVENT_NAMES
-    const name = isNamed ? eventName : OTHER
-    const known = own?.get(name)
-    if (known !== undefined) return known
-    if (streamCount >= MOST_STREAMS) dropIdle()
-    if (streamCount >= MOST_STREAMS) return undefined
-    streamCount += 1
-    // Perhaps not what it was: its last stream may just have made room.
-    let names = accounts.get(adAccountId)
-    if (names === undefined) accounts.set(adAccountId, (names = new Map()))
-    const stream: Stream = {
-      eventName: name,
+  const hourNow = () => Math.floor(wallMs() / HOUR_MS)
+  const streams = createStreams<Stream>({
+    create: () => ({
       hours: new Float64Array(MOST_HOURS),
       events: makeRow(),
       counts: rowsOfCounted(),
       warnings: new Map(),
       invalidReasons: new Map(),
       lastHour: 0,
-    }
-    names.set(name, stream)
-    return stream
-  }
-
-  /** Makes room where somebody else's streams have been silent for a day. */
-  function dropIdle(): void {
-    const oldest = hourNow() - MOST_HOURS
-    for (const [adAccountId, names] of accounts) {
-      for (const [name, { lastHour }] of names) {
-        if (lastHour > oldest) continue
-        names.delete(name)
-        streamCount -= 1
-      }
-      if (names.size === 0) accounts.delete(adAccountId)
-    }
-  }
-
-  const hourNow = () => Math.floor(wallMs() / HOUR_MS)
+    }),
+    isIdle: ({ lastHour }) => lastHour <= hourNow() - MOST_HOURS,
+  })
 
   /** The place of this hour, emptied of what was there a day ago. */
   function placeOf(stream: Stream): number {
@@ -124,7 +86,7 @@ export function createMatchQuality(wallMs: () => number): MatchQuality {
 
   return {
     note(adAccountId, prepared) {
-      const stream = streamOf(adAccountId, prepared.eventName || OTHER)
+      const stream = streams.of(adAccountId, prepared.eventName)
       if (stream === undefined) return
       const place = placeOf(stream)
       const { counts, warnings, invalidReasons } = stream
@@ -148,22 +110,14 @@ export function createMatchQuality(wallMs: () => number): MatchQuality {
 
     rows({ adAccountId, hours }) {
       const oldest = hourNow() - hours
-      const rows: MatchQualityRow[] = []
-      for (const [id, names] of accounts) {
-        if (adAccountId !== undefined && id !== adAccountId) continue
-        for (const stream of names.values()) {
-          if (stream.lastHour > oldest) {
-            rows.push({ adAccountId: id, eventName: stream.eventName, ...sumUp(stream, oldest) })
-          }
-        }
-      }
-      return rows.toSorted((one, other) => other.events - one.events)
+      return streams
+        .list(adAccountId)
+        .filter(([, , { lastHour }]) => lastHour > oldest)
+        .map(([id, eventName, stream]) => ({ adAccountId: id, eventName, ...sumUp(stream, oldest) }))
+        .toSorted((one, other) => other.events - one.events)
     },
 
-    forget(adAccountId) {
-      streamCount -= accounts.get(adAccountId)?.size ?? 0
-      accounts.delete(adAccountId)
-    },
+    forget: (adAccountId) => streams.forget(adAccountId),
   }
 }
 

@@ -3,6 +3,7 @@
  * posts nor an orderly end; it is told of once until it is back. Loaded only when OTEL_EXPORTER_OTLP_ENDPOINT is set; the
  * SDK itself reads the other OTEL_ variables (headers, sampler, batch sizes).
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, type Context, type Span } from '@opentelemetry/api'
 import { defaultTextMapGetter } from '@opentelemetry/api'
 import { ExportResultCode, W3CTraceContextPropagator } from '@opentelemetry/core'
@@ -110,13 +111,10 @@ export function createOtelTracing({ endpoint, serviceName, version, log }: OtelO
     },
 
     async close(patienceMs) {
-      let patience: NodeJS.Timeout | undefined
-      const waited = new Promise<void>((resolve) => {
-        patience = setTimeout(resolve, patienceMs)
-      })
-      // A collector that is away rejects; that was told of before.
-      await Promise.race([provider.shutdown().catch(() => undefined), waited])
-      clearTimeout(patience)
+      const ended = new AbortController()
+      // A collector that is away rejects, which was logged before.
+      const closed = provider.shutdown().catch(() => undefined)
+      await Promise.race([closed, delay(patienceMs, undefined, ended)]).finally(() => ended.abort())
     },
   }
 }

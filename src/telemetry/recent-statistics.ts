@@ -6,31 +6,12 @@
 import type { Clock } from '../clock.ts'
 import type { Metrics } from './metrics.ts'
 
-/** One step. Counts are of the step, not per second; durations are in seconds, undefined where nothing happened. */
-export interface StatisticsSample {
-  /** When the step ended, in seconds since the epoch. */
-  readonly atS: number
-  readonly posts: number
-  /** Posts answered with a 429 or 5xx: nothing of them was taken. */
-  readonly turnedAway: number
-  readonly delivered: number
-  readonly rejected: number
-  readonly expired: number
-  readonly invalid: number
-  readonly duplicate: number
-  readonly calls: number
-  readonly callsFailed: number
-  readonly postP50S: number | undefined
-  readonly postP99S: number | undefined
-  readonly callP99S: number | undefined
-  /** Events that waited at the end of the step. */
-  readonly queued: number | undefined
-  /** Of the oldest event that waited then. */
-  readonly oldestAgeS: number | undefined
-}
+/** One step, which ended at `atS` seconds since the epoch. */
+export type StatisticsSample = { readonly atS: number } & Readonly<ReturnType<typeof compare>> & Waiting
 
+/** Events on disk at the end of the step, and the age of the oldest; `queued` is undefined when the store did not answer. */
 export interface Waiting {
-  readonly queued: number
+  readonly queued: number | undefined
   readonly oldestAgeS: number | undefined
 }
 
@@ -62,7 +43,7 @@ export function createRecentStatistics({
 
   function step(): void {
     const atS = clock.wallMs() / 1000
-    const asked = waiting().catch(() => ({ queued: undefined, oldestAgeS: undefined }))
+    const asked = waiting().catch((): Waiting => ({ queued: undefined, oldestAgeS: undefined }))
     void Promise.all([readAll(metrics), asked]).then(([now, queued]) => {
       kept.push({ atS, ...compare(before, now), ...queued })
       before = now
@@ -98,6 +79,7 @@ async function readAll({ posts, events, calls, postSeconds, callSeconds }: Read)
   return new Map(await Promise.all(read))
 }
 
+/** Counts are of the step, not per second; durations are in seconds, undefined where nothing happened. */
 function compare(before: Reading, now: Reading) {
   const rise = (key: keyof Read, isMeant: (label: string) => boolean) => {
     let sum = 0
@@ -117,6 +99,7 @@ function compare(before: Reading, now: Reading) {
     )
   return {
     posts: rise('posts', () => true),
+    /** Posts answered with 429 or 5xx: nothing of them was taken. */
     turnedAway: rise('posts', (status) => status === '429' || Number(status) >= 500),
     delivered: events('delivered'),
     rejected: events('rejected'),

@@ -2,15 +2,14 @@
  * Watches how many live events of each name each account sends, and marks a sudden drop or surge (volume-judge.ts). A
  * storefront whose plugin broke says nothing; this is how it is noticed.
  *
- * What comes is counted, whether the relay takes or refuses it. In memory, since the start of the process: after a restart it
- * learns anew. Slots follow the monotonic clock, so that setting the wall clock makes no drop. Memory is bounded: three
- * KiB for each stream, of a few thousand streams and fifty names an account. Names that Pinterest does not know take no more
- * than half of that, and streams that were silent for eight days make room; one line in the log says when some are not watched.
+ * Invalid events count, too. In memory, since the start of the process: after a restart it learns anew. Slots follow the
+ * monotonic clock, so that setting the wall clock makes no drop. Each stream takes three KiB; those that were silent for eight
+ * days make room for others (streams.ts), and one line in the log says when some are not watched.
  */
 import type { Clock } from '../clock.ts'
 import { isKnownEventName } from '../events/event-name.ts'
 import type { Log } from './log.ts'
-import { OTHER } from './match-quality.ts'
+import { createStreams } from './streams.ts'
 import {
   DAY_SLOTS,
   HISTORY_SLOTS,
@@ -40,7 +39,6 @@ export interface VolumeRow extends Pick<VolumeJudgement, 'state' | 'observed' | 
 }
 
 interface Stream {
-  readonly eventName: string
   /** A ring; `slot % HISTORY_SLOTS` is its place. */
   readonly counts: Uint32Array
   readonly firstSlot: number
@@ -52,62 +50,37 @@ interface Stream {
 
 const SLOT_MS = SLOT_MINUTES * 60_000
 const HOUR_SLOTS = 60 / SLOT_MINUTES
-const MOST_STREAMS = 5000
-const MOST_EVENT_NAMES = 50
 
 export function createVolumeWatch({ clock, log }: { readonly clock: Clock; readonly log: Log }): VolumeWatch {
-  const accounts = new Map<string, Map<string, Stream>>()
   const startedMs = clock.monotonicMs()
-  let streamCount = 0
   let isTold = false
   /** The one that is being filled. */
   let slot = 0
   let cancel = clock.after(SLOT_MS, turn)
-
-  function streamOf(adAccountId: string, eventName: string): Stream | undefined {
-    let names = accounts.get(adAccountId)
-    if (names === undefined) accounts.set(adAccountId, (names = new Map()))
-    const name = names.has(eventName) || names.size < MOST_EVENT_NAMES ? eventName : OTHER
-    const known = names.get(name)
-    if (known !== undefined) return known
-    if (streamCount >= (isKnownEventName(name) ? MOST_STREAMS : MOST_STREAMS / 2)) {
-      if (!isTold)
-        log.warn({ ad_account_id: adAccountId, reason: 'too_many_streams' }, 'volume is not watched')
-      isTold = true
-      return undefined
-    }
-    streamCount += 1
-    const stream: Stream = {
-      eventName: name,
+  const streams = createStreams<Stream>({
+    create: () => ({
       counts: new Uint32Array(HISTORY_SLOTS),
       firstSlot: slot,
       lastSlot: slot,
       judgement: undefined,
       sinceMs: clock.wallMs(),
-    }
-    names.set(name, stream)
-    return stream
-  }
+    }),
+    isIdle: ({ lastSlot }) => slot - lastSlot >= HISTORY_SLOTS,
+  })
 
   /** Ends slots until the clock is caught up with: a busy loop or a sleeping machine may have missed some. */
   function turn(): void {
     const now = Math.floor((clock.monotonicMs() - startedMs) / SLOT_MS)
     while (slot < now) {
       slot += 1
-      for (const [adAccountId, names] of accounts) {
-        for (const [name, stream] of names) {
-          stream.counts[slot % HISTORY_SLOTS] = 0
-          if (slot - stream.lastSlot >= HISTORY_SLOTS) {
-            names.delete(name)
-            streamCount -= 1
-          } else judge(adAccountId, stream)
-        }
-      }
+      for (const [, , { counts }] of streams.list()) counts[slot % HISTORY_SLOTS] = 0
+      streams.dropIdle()
+      for (const [adAccountId, eventName, stream] of streams.list()) judge(adAccountId, eventName, stream)
     }
     cancel = clock.after(startedMs + (slot + 1) * SLOT_MS - clock.monotonicMs(), turn)
   }
 
-  function judge(adAccountId: string, stream: Stream): void {
+  function judge(adAccountId: string, eventName: string, stream: Stream): void {
     const before = stream.judgement
     stream.judgement = judgeVolume(historyOf(stream), before)
     const { state } = stream.judgement
@@ -115,7 +88,7 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
     stream.sinceMs = clock.wallMs()
     const fields = {
       ad_account_id: adAccountId,
-      event_name: isKnownEventName(stream.eventName) ? stream.eventName : undefined,
+      event_name: isKnownEventName(eventName) ? eventName : undefined,
       reason: state,
     }
     if (state === 'drop' || state === 'surge') log.warn(fields, 'volume is not as usual')
@@ -132,13 +105,13 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
     }
   }
 
-  function show(adAccountId: string, stream: Stream): VolumeRow {
+  function show(adAccountId: string, eventName: string, stream: Stream): VolumeRow {
     const { knownSlots, countOf } = historyOf(stream)
     const { state, observed, expected, windowSlots } = stream.judgement ?? NOT_JUDGED
     const hours = Math.min(24, Math.floor(knownSlots / HOUR_SLOTS))
     return {
       adAccountId,
-      eventName: stream.eventName,
+      eventName,
       state,
       observed,
       expected,
@@ -155,26 +128,23 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
 
   return {
     note(adAccountId, eventName) {
-      const stream = streamOf(adAccountId, eventName || OTHER)
-      if (stream === undefined) return
+      const stream = streams.of(adAccountId, eventName)
+      if (stream === undefined) {
+        if (!isTold)
+          log.warn({ ad_account_id: adAccountId, reason: 'too_many_streams' }, 'volume is not watched')
+        isTold = true
+        return
+      }
       stream.counts[slot % HISTORY_SLOTS]! += 1
       stream.lastSlot = slot
     },
 
-    rows({ adAccountId } = {}) {
-      const rows = [...accounts].flatMap(([id, names]) =>
-        adAccountId === undefined || id === adAccountId
-          ? Array.from(names.values(), (stream) => show(id, stream))
-          : [],
-      )
-      return rows.toSorted((one, other) => weightOf(other) - weightOf(one))
-    },
-
-    forget(adAccountId) {
-      streamCount -= accounts.get(adAccountId)?.size ?? 0
-      accounts.delete(adAccountId)
-    },
-
+    rows: ({ adAccountId } = {}) =>
+      streams
+        .list(adAccountId)
+        .map(([id, eventName, stream]) => show(id, eventName, stream))
+        .toSorted((one, other) => weightOf(other) - weightOf(one)),
+    forget: (adAccountId) => streams.forget(adAccountId),
     close: () => cancel(),
   }
 }

@@ -1,7 +1,8 @@
 import t from 'tap'
 import { prepareEvent, type PrepareContext } from '../../src/events/prepare.ts'
 import { advise } from '../../src/telemetry/advice.ts'
-import { createMatchQuality, OTHER, type MatchQualityRow } from '../../src/telemetry/match-quality.ts'
+import { createMatchQuality, type MatchQualityRow } from '../../src/telemetry/match-quality.ts'
+import { OTHER } from '../../src/telemetry/streams.ts'
 
 const NOW_MS = Date.UTC(2026, 0, 15, 12)
 const HOUR_MS = 3_600_000

@@ -1,0 +1,71 @@
+/**
+ * One value for each stream: an account and an event name. Event names may be a storefront's own text, so their number is
+ * bounded: some names an account are told apart, and some thousand streams in all. Names that Pinterest does not know take
+ * no more than half of them. Idle streams make room.
+ */
+import { isKnownEventName } from '../events/event-name.ts'
+
+/** The name of all beyond the bound, and of events without a readable name. */
+export const OTHER = '(other)'
+const MOST_STREAMS = 5000
+const MOST_EVENT_NAMES = 50
+
+export interface Streams<S> {
+  /** Undefined when there is no room for one more. */
+  of(adAccountId: string, eventName: string | undefined): S | undefined
+  /** Of one account, or of all. */
+  list(adAccountId?: string): readonly (readonly [adAccountId: string, eventName: string, stream: S])[]
+  dropIdle(): void
+  forget(adAccountId: string): void
+}
+
+export function createStreams<S>({
+  create,
+  isIdle,
+}: {
+  readonly create: () => S
+  readonly isIdle: (stream: S) => boolean
+}): Streams<S> {
+  const accounts = new Map<string, Map<string, S>>()
+  let count = 0
+
+  function dropIdle(): void {
+    for (const [adAccountId, own] of accounts) {
+      for (const [name, stream] of own) {
+        if (!isIdle(stream)) continue
+        own.delete(name)
+        count -= 1
+      }
+      if (own.size === 0) accounts.delete(adAccountId)
+    }
+  }
+
+  return {
+    of(adAccountId, eventName) {
+      const own = accounts.get(adAccountId)
+      const wanted = eventName || OTHER
+      const name = own === undefined || own.has(wanted) || own.size < MOST_EVENT_NAMES ? wanted : OTHER
+      const known = own?.get(name)
+      if (known !== undefined) return known
+      const most = isKnownEventName(name) ? MOST_STREAMS : MOST_STREAMS / 2
+      if (count >= most) dropIdle()
+      if (count >= most) return undefined
+      count += 1
+      const stream = create()
+      // Not `own`: the account's last stream may just have made room.
+      const names = accounts.get(adAccountId)
+      if (names === undefined) accounts.set(adAccountId, new Map([[name, stream]]))
+      else names.set(name, stream)
+      return stream
+    },
+    list: (adAccountId) =>
+      [...accounts]
+        .filter(([id]) => adAccountId === undefined || id === adAccountId)
+        .flatMap(([id, own]) => Array.from(own, ([name, stream]) => [id, name, stream] as const)),
+    dropIdle,
+    forget(adAccountId) {
+      count -= accounts.get(adAccountId)?.size ?? 0
+      accounts.delete(adAccountId)
+    },
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * Which part of `src` may import which. Sizes of files and functions, and circles between files, are the linter's: .oxlintrc.json.
+ * Known exceptions are listed in both; the lists may only shrink.
+ */
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+
+/** From top to bottom: a part imports what is below it, and nothing above or beside it. So there is no circle of parts. */
+const LAYERS: readonly string[] = [
+  'main.ts',
+  'cli.ts',
+  'cli',
+  'relay.ts',
+  'replicas.ts',
+  'admin',
+  'ingest',
+  'delivery',
+  'sources',
+  'store',
+  'vault',
+  'limits',
+  'pinterest',
+  'settings.ts',
+  'clock-watch.ts',
+  'telemetry',
+  'events',
+  'clock.ts',
+  'errors.ts',
+]
+
+/** Each imports what is above it, and should not. */
+const KNOWN_UPWARD: ReadonlySet<string> = new Set([
+  'limits/shared-limits.ts → store/shared.ts',
+  'settings.ts → store/postgres/database-url.ts',
+  'vault/granting.ts → delivery/scrub.ts',
+  'vault/granting.ts → delivery/verify-all.ts',
+  'vault/granting.ts → delivery/verify.ts',
+  'vault/quality.ts → delivery/scrub.ts',
+  'vault/refresher.ts → delivery/scrub.ts',
+  'vault/token-watch.ts → delivery/token-watch.ts',
+])
+
+/** What both stores use should not be in `store/sqlite`. */
+const KNOWN_ACROSS: ReadonlySet<string> = new Set([
+  'store/postgres/acknowledge.ts → store/sqlite/protocol.ts',
+  'store/postgres/commit.ts → store/sqlite/protocol.ts',
+  'store/postgres/dead-letters.ts → store/sqlite/protocol.ts',
+  'store/postgres/expire.ts → store/sqlite/protocol.ts',
+  'store/postgres/keys.ts → store/sqlite/protocol.ts',
+  'store/postgres/open.ts → store/sqlite/batcher.ts',
+  'store/postgres/open.ts → store/sqlite/protocol.ts',
+  'store/postgres/phases.ts → store/sqlite/protocol.ts',
+  'store/postgres/store.ts → store/sqlite/batcher.ts',
+  'store/postgres/store.ts → store/sqlite/client.ts',
+  'store/postgres/transaction.ts → store/sqlite/protocol.ts',
+  'store/postgres/trim.ts → store/sqlite/protocol.ts',
+  'store/postgres/writer.ts → store/sqlite/protocol.ts',
+])
+
+interface Import {
+  readonly from: string
+  readonly to: string
+}
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const src = join(root, 'src')
+
+/** Of types, too. Paths are from `src`. */
+const imports: readonly Import[] = globSync('**/*.ts', { cwd: src }).flatMap((from) => {
+  const text = readFileSync(join(src, from), 'utf8')
+  const named = text.matchAll(/^(?:import|export)\b[^'";]*? from '(\.[^']+)'|\bimport\('(\.[^']+)'\)/gm)
+  return Array.from(named, ([, fixed, late]) => ({ from, to: join(dirname(from), (fixed ?? late)!) }))
+})
+
+const partOf = (path: string) => path.split('/')[0]!
+const show = ({ from, to }: Import) => `${from} → ${to}`
+
+t.test('every part of src has a place in the order', async (t) => {
+  t.ok(imports.length > 500)
+  const parts = new Set(
+    globSync('**/*.ts', { cwd: src })
+      .map(partOf)
+      .filter((part) => part !== 'console'),
+  )
+  for (const part of parts) t.ok(LAYERS.includes(part), `${part}: add it to LAYERS`)
+})
+
+t.test('imports point downwards', async (t) => {
+  const isUpward = ({ from, to }: Import) =>
+    partOf(from) !== partOf(to) && LAYERS.indexOf(partOf(to)) <= LAYERS.indexOf(partOf(from))
+  compare(t, imports.filter(isUpward), KNOWN_UPWARD)
+})
+
+t.test('neither store imports the other', async (t) => {
+  const storeOf = (path: string) => /^store\/(sqlite|postgres)\//.exec(path)?.[1]
+  const isAcross = ({ from, to }: Import) => {
+    const [one, other] = [storeOf(from), storeOf(to)]
+    return one !== undefined && other !== undefined && one !== other
+  }
+  compare(t, imports.filter(isAcross), KNOWN_ACROSS)
+})
+
+t.test('only the entries touch the process', async (t) => {
+  const touching = globSync('**/*.ts', { cwd: src }).filter((path) =>
+    /\bprocess\.(env|argv|exit|exitCode|on)\b/.test(readFileSync(join(src, path), 'utf8')),
+  )
+  t.same(touching.toSorted(), ['cli.ts', 'main.ts'])
+})
+
+t.test('each exception of the linter is about a file that exists', async (t) => {
+  const { overrides } = JSON.parse(readFileSync(join(root, '.oxlintrc.json'), 'utf8')) as {
+    overrides: { files: string[] }[]
+  }
+  const files = overrides.flatMap((override) => override.files).filter((path) => !path.includes('*'))
+  for (const path of files) t.ok(existsSync(join(root, path)), path)
+})
+
+function compare(t: Test, found: readonly Import[], known: ReadonlySet<string>): void {
+  const shown = new Set(found.map(show))
+  for (const one of shown) t.ok(known.has(one), `${one} is new`)
+  for (const one of known) t.ok(shown.has(one), `${one} is gone: take it off the list`)
+}
