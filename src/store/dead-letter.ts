@@ -24,7 +24,7 @@ export function bindDeadLetter(adAccountId: string): SealBinding {
   return { purpose: 'dead_letter', owner: adAccountId }
 }
 
-/** The lengths go first, so that no two identities spell the same text. */
+/** The lengths go first, so that no two identities give the same text. */
 export function dedupeKey(adAccountId: string, eventName: string, eventId: string): Uint8Array {
   const identity = `${adAccountId.length}:${adAccountId}${eventName.length}:${eventName}${eventId}`
   return hash('sha256', identity, 'buffer').subarray(0, DEDUPE_KEY_BYTES)

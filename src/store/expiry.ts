@@ -4,7 +4,7 @@ import { readEventTimeS, TOO_OLD_MESSAGE } from './dead-letter.ts'
 import { splitEvents } from './payload.ts'
 import type { DeadEvent, ExpireRequest, Acknowledgement } from './store.ts'
 
-/** A step ends after so many events, even when they are those of a few batches: some 20 ms of burials. */
+/** A step ends after so many events, even when they are those of a few batches: some 20 ms. */
 export const EXPIRE_STEP_EVENTS = 1000
 
 export interface WaitingBatch {

@@ -143,7 +143,7 @@ function writeNonce(sealed: Buffer, count: number): void {
   sealed.writeUInt32BE(count % UINT32, NONCE_OFFSET + 8)
 }
 
-/** The purpose's length goes first, so that no two places spell the same bytes. */
+/** The purpose's length goes first, so that no two bindings give the same bytes. */
 function additionalData(keyId: Buffer, { purpose, owner }: SealBinding): Buffer {
   return Buffer.from(`${VERSION}:${keyId.toString('hex')}:${purpose.length}:${purpose}:${owner}`, 'utf8')
 }

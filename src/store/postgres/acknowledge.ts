@@ -10,7 +10,7 @@ import { bytesOfDeadLetter } from '../share.ts'
 import type { ReleaseRequest, AcknowledgeRequest } from '../engine/protocol.ts'
 import type { DeadEvent, Acknowledgement } from '../store.ts'
 import { tellFeed } from './feed-rows.ts'
-import { toQueue, uniqueQueues, type QueueRow } from './lane-rows.ts'
+import { toQueue, uniqueQueues, type QueueRow } from './queue-rows.ts'
 import { forgetKeys } from './dedupe.ts'
 import { MAY_ACKNOWLEDGE, type Transaction } from './transaction.ts'
 
@@ -28,16 +28,16 @@ export async function acknowledgeAll(
     tx,
     requests.flatMap(({ others }) => others),
   )
-  const burials: Burial[] = []
+  const newDeadLetters: NewDeadLetter[] = []
   const errors = requests.map(({ others }) => {
     const error = others
       .map((acknowledgement) => findFault(batches, acknowledgement))
       .find((found) => found !== undefined)
     if (error === undefined)
-      for (const acknowledgement of others) acknowledgeOne(batches, acknowledgement, burials)
+      for (const acknowledgement of others) acknowledgeOne(batches, acknowledgement, newDeadLetters)
     return error
   })
-  await bury(tx, burials)
+  await addDeadLetters(tx, newDeadLetters)
   await writeBatches(tx, [...batches.values()])
   return errors
 }
@@ -80,7 +80,7 @@ interface Batch {
   expired: number
 }
 
-interface Burial {
+interface NewDeadLetter {
   readonly batch: Batch
   readonly dead: DeadEvent
   readonly diedAtMs: number
@@ -125,13 +125,13 @@ function findFault(
 function acknowledgeOne(
   batches: ReadonlyMap<number, Batch>,
   { batchId, delivered, dead, acknowledgedAtMs }: Acknowledgement,
-  burials: Burial[],
+  newDeadLetters: NewDeadLetter[],
 ): void {
   const batch = batches.get(batchId)
   if (batch === undefined || batch.pending === 0) return
   for (const one of dead) {
     if (!addPosition(batch.acknowledged, one.index)) continue
-    burials.push({ batch, dead: one, diedAtMs: acknowledgedAtMs })
+    newDeadLetters.push({ batch, dead: one, diedAtMs: acknowledgedAtMs })
     batch[one.status] += 1
     batch.pending -= 1
   }
@@ -143,15 +143,15 @@ function acknowledgeOne(
   batch.pending -= count
 }
 
-async function bury(tx: Transaction, burials: readonly Burial[]): Promise<void> {
-  if (burials.length === 0) return
+async function addDeadLetters(tx: Transaction, newDeadLetters: readonly NewDeadLetter[]): Promise<void> {
+  if (newDeadLetters.length === 0) return
   const eventsOf = new Map<Batch, string[]>()
-  for (const { batch } of burials) {
+  for (const { batch } of newDeadLetters) {
     if (eventsOf.has(batch)) continue
     const { ad_account_id: adAccountId, sealed } = batch.row
     eventsOf.set(batch, splitEvents(tx.sealer.open(sealed!, bindBatch(adAccountId))))
   }
-  const deadLetters = burials.map(({ batch, dead, diedAtMs }) => {
+  const deadLetters = newDeadLetters.map(({ batch, dead, diedAtMs }) => {
     const json = eventsOf.get(batch)![dead.index]!
     const { ad_account_id: adAccountId } = batch.row
     const sealed = tx.sealer.seal(packDeadLetter(dead.message, json), bindDeadLetter(adAccountId))

@@ -3,7 +3,7 @@ import { StoreUnavailable } from '../../errors.ts'
 import type { Shared, SharedBreaker } from '../shared.ts'
 import { inTransaction, isPlaceAtFault, type Pool } from './connect.ts'
 import { tellFeed } from './feed-rows.ts'
-import { toQueue, type QueueRow } from './lane-rows.ts'
+import { toQueue, type QueueRow } from './queue-rows.ts'
 import type { Owner } from './owner.ts'
 
 export interface Breakers {

@@ -56,7 +56,7 @@ const PARAMETERS: Readonly<Record<string, readonly string[] | undefined>> = {
   sslcert: undefined,
   sslkey: undefined,
   sslnegotiation: ['postgres', 'direct'],
-  // JDBC's spelling of sslmode=require, which libpq takes as well.
+  // sslmode=require as JDBC writes it, which libpq takes as well.
   ssl: ['true'],
   channel_binding: ['disable', 'prefer'],
   gssencmode: ['disable', 'prefer'],
@@ -88,7 +88,7 @@ export function parseDatabaseUrl(url: string, setting: string): DatabaseUrl {
   for (const pair of query.split('&')) {
     if (pair === '') continue
     const [, name = '', value = ''] = /^([^=]*)=?(.*)$/.exec(pair)!
-    // The name may be a piece of a password that was not escaped: it is not said.
+    // The name may be a part of a password that was not escaped: it is not said.
     if (!Object.hasOwn(PARAMETERS, name)) {
       fail(`has a parameter that the relay does not know; it knows ${Object.keys(PARAMETERS).join(', ')}`)
     }
@@ -161,7 +161,7 @@ function readHosts(
   })
 }
 
-/** What is left for pg's own parser, in the one spelling that it and libpq read alike. */
+/** What is left for pg's own parser, in the one form that it and libpq read alike. */
 function clientUrl(user: string, password: string, given: ReadonlyMap<string, string>): string {
   const login = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`
   const rest = ['user', 'password', 'options', 'application_name'].flatMap((name) => {

@@ -16,7 +16,7 @@ import type { Sealer } from '../../vault/seal.ts'
 import { countInAudit } from './audit.ts'
 import type { Queryable } from './connect.ts'
 import { tellFeed } from './feed-rows.ts'
-import { toQueue, uniqueQueues, type QueueRow } from './lane-rows.ts'
+import { toQueue, uniqueQueues, type QueueRow } from './queue-rows.ts'
 import { claimKeys } from './dedupe.ts'
 import type { Transaction } from './transaction.ts'
 

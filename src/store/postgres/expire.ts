@@ -4,7 +4,7 @@ import { EXPIRE_STEP_EVENTS, judgeAge, type AgeOutcome } from '../expiry.ts'
 import { bindBatch } from '../dead-letter.ts'
 import type { ExpireStep } from '../engine/protocol.ts'
 import type { ExpireRequest } from '../store.ts'
-import { toQueue, type QueueRow } from './lane-rows.ts'
+import { toQueue, type QueueRow } from './queue-rows.ts'
 import { acknowledgeAll } from './acknowledge.ts'
 import type { Transaction } from './transaction.ts'
 

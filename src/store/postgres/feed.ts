@@ -11,7 +11,7 @@ import type { Shared, SharedChange } from '../shared.ts'
 import { connect, drop, isPooled, type Client, type ConnectionOptions, type Pool } from './connect.ts'
 import { FEED_CHANNEL } from './feed-rows.ts'
 import type { Breakers } from './breakers.ts'
-import { toQueue, type QueueRow } from './lane-rows.ts'
+import { toQueue, type QueueRow } from './queue-rows.ts'
 import type { Owner } from './owner.ts'
 
 export interface FeedOptions {

@@ -15,7 +15,7 @@ import type { Shared } from '../shared.ts'
 import { COUNTERS } from './totals.ts'
 import { inTransaction, type Pool, type Queryable } from './connect.ts'
 import { tellFeed } from './feed-rows.ts'
-import { uniqueQueues, type QueueRow } from './lane-rows.ts'
+import { uniqueQueues, type QueueRow } from './queue-rows.ts'
 
 export interface OwnerOptions {
   readonly pool: Pool
@@ -165,11 +165,11 @@ async function takeOver(pool: Pool): Promise<void> {
     })
     if (freed < FREED_AT_ONCE) break
   }
-  await inTransaction(pool, buryOwners)
+  await inTransaction(pool, mergeDeadOwners)
 }
 
 /** Adds up the totals of the dead, and forgets those that are dead for long. */
-async function buryOwners(client: Queryable): Promise<void> {
+async function mergeDeadOwners(client: Queryable): Promise<void> {
   const { rows } = await client.query<{ owner_id: number; is_gone: boolean }>(
     `SELECT owner_id, dead_at < clock_timestamp() - interval '${GONE_AFTER_S} seconds' AS is_gone FROM owners o
      WHERE dead_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM batches p WHERE p.owner_id = o.owner_id)

@@ -6,7 +6,7 @@ import { DEAD_LETTER_BYTES_SQL } from '../share.ts'
 import type { BoundedTrimRequest } from '../engine/protocol.ts'
 import type { TrimStep } from '../store.ts'
 import { readBytes } from './totals.ts'
-import { toQueue, type QueueRow } from './lane-rows.ts'
+import { toQueue, type QueueRow } from './queue-rows.ts'
 import type { Transaction } from './transaction.ts'
 
 /** Any number that nobody else locks: "dead letter" in ASCII. */

@@ -5,7 +5,7 @@
 import type { Acknowledgement } from '../store.ts'
 import { addPosition, makeBitmap } from '../bitmap.ts'
 import { prepareRows } from './connection.ts'
-import { createBurial } from './dead-letters.ts'
+import { createDeadLetterWriter } from './dead-letters.ts'
 import { packHistory } from '../history.ts'
 import type { Place } from './leases.ts'
 import type { ReleaseRequest, AcknowledgeRequest } from '../engine/protocol.ts'
@@ -39,7 +39,7 @@ export function createAcknowledgements(tables: QueueTables): Acknowledgements {
   const removePayload = db.prepare('DELETE FROM payloads WHERE batch_id = ?')
   const updatePending = db.prepare(`UPDATE batches SET pending_count = ?, acknowledged = ? WHERE ${atPlace}`)
   const updateTries = db.prepare(`UPDATE batches SET attempts = ?, history = ? WHERE ${atPlace}`)
-  const bury = createBurial(tables)
+  const addDeadLetters = createDeadLetterWriter(tables)
 
   /** The lease tells where the row is; without one the payload does. */
   function findPlace(batchId: number): Place | undefined {
@@ -90,22 +90,21 @@ export function createAcknowledgements(tables: QueueTables): Acknowledgements {
       }
       return addPosition(acknowledged, position)
     }
-    const buried = dead.filter(({ index }) => mark(index))
-    bury({ batchId, queueId, dead: buried, firstSeenAtMs, diedAtMs: acknowledgedAtMs })
-    const deliveredCount =
-      delivered === 'rest' ? pendingBefore - buried.length : delivered.filter(mark).length
+    const died = dead.filter(({ index }) => mark(index))
+    addDeadLetters({ batchId, queueId, dead: died, firstSeenAtMs, diedAtMs: acknowledgedAtMs })
+    const deliveredCount = delivered === 'rest' ? pendingBefore - died.length : delivered.filter(mark).length
 
-    const pending = pendingBefore - buried.length - deliveredCount
+    const pending = pendingBefore - died.length - deliveredCount
     if (pending === 0) remove(place, batchId)
     else {
       updatePending.run(pending, acknowledged, queueId, isReplay, oldestEventTimeS, batchId)
       leases.forgetPending(batchId)
     }
-    const rejected = buried.filter(({ status }) => status === 'rejected').length
+    const rejected = died.filter(({ status }) => status === 'rejected').length
     queues.count(queueId, {
       delivered: deliveredCount,
       rejected,
-      expired: buried.length - rejected,
+      expired: died.length - rejected,
       queued: pending - pendingBefore,
       ...(pending === 0 ? { batches: -1, bytes: -sizeBytes } : {}),
     })

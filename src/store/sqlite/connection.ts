@@ -38,7 +38,7 @@ export interface OpenFileOptions {
  */
 export function inspectFile(path: string, schema: Schema, check: (db: DatabaseSync) => void): boolean {
   if (!existsSync(path)) return false
-  return guardOpening(path, () => {
+  return translateOpenErrors(path, () => {
     using db = new DatabaseSync(path, { readOnly: true, timeout: 0 })
     const version = readVersion(db)
     if (version > schema.version && version <= LAST_VERSION) {
@@ -54,7 +54,7 @@ export function inspectFile(path: string, schema: Schema, check: (db: DatabaseSy
 
 export function openFile(options: OpenFileOptions): DatabaseSync {
   const { path, schema, limitBytes, walBytes = WAL_BYTES, onDamage } = options
-  return guardOpening(path, () => {
+  return translateOpenErrors(path, () => {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     makeEmptyFile(path)
     const db = new DatabaseSync(path, { timeout: 0 })
@@ -268,7 +268,7 @@ function makeEmptyFile(path: string): void {
   }
 }
 
-export function guardOpening<T>(path: string, opening: () => T): T {
+export function translateOpenErrors<T>(path: string, opening: () => T): T {
   try {
     return opening()
   } catch (error) {
@@ -277,8 +277,8 @@ export function guardOpening<T>(path: string, opening: () => T): T {
 }
 
 /**
- * While a store is opened, some complaints of SQLite about a statement or a right are in truth about the file: the
- * statements are always the same, and the right can be asked for.
+ * During open, SQLITE_ERROR and SQLITE_READONLY can mean a corrupt file: the statements are always the same, and whether the file
+ * may be written can be asked.
  */
 function doubt(path: string, error: unknown): unknown {
   const code = resultCodeOf(error)

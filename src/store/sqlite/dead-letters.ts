@@ -9,7 +9,7 @@ import { prepareRows } from './connection.ts'
 import { packHistory } from '../history.ts'
 import type { QueueTables } from './queue-tables.ts'
 
-export interface Burial {
+export interface NewDeadLetters {
   readonly batchId: number
   readonly queueId: number
   readonly dead: readonly DeadEvent[]
@@ -18,16 +18,16 @@ export interface Burial {
 }
 
 /** Death is rare: only then is the payload opened and read, and the event forgotten so that a mended one goes through. */
-export function createBurial({
+export function createDeadLetterWriter({
   db,
   queues,
   deadLetters,
   sealer,
   dedupe,
-}: QueueTables): (burial: Burial) => void {
+}: QueueTables): (died: NewDeadLetters) => void {
   const selectSealed = prepareRows<[sealed: Uint8Array]>(db, 'SELECT sealed FROM payloads WHERE batch_id = ?')
 
-  return function bury({ batchId, queueId, dead, firstSeenAtMs, diedAtMs }) {
+  return function addDeadLetters({ batchId, queueId, dead, firstSeenAtMs, diedAtMs }) {
     if (dead.length === 0) return
     const { adAccountId, isTest } = queues.keyOf(queueId)
     const [batch] = selectSealed.get(batchId)!

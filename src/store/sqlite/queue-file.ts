@@ -8,7 +8,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Sealer } from '../../vault/seal.ts'
-import { closeFile, guardOpening, inspectFile, isDamage, openFile } from './connection.ts'
+import { closeFile, translateOpenErrors, inspectFile, isDamage, openFile } from './connection.ts'
 import { addCheck, assertKeysOpen } from './key-checks.ts'
 import { toTravelError, type Operation, type Outcome, type StoreProblem } from '../engine/protocol.ts'
 import { createQueueTables, type QueueTables } from './queue-tables.ts'
@@ -146,7 +146,7 @@ function openQueue(options: QueueFileOptions & { readonly onDamage?: () => void 
   const { path, limitBytes, walBytes, sealer, createRun, onDamage = () => {} } = options
   const db = openFile({ path, schema: QUEUE_SCHEMA, limitBytes, walBytes, onDamage })
   try {
-    return guardOpening(path, () => {
+    return translateOpenErrors(path, () => {
       addCheck(db, sealer)
       const tables = createQueueTables({ ...options, db })
       return { tables, run: createRun(tables) }

@@ -13,7 +13,7 @@ import { runAdmitted } from './admission.ts'
 import { createCommit } from './commit.ts'
 import {
   closeFile,
-  guardOpening,
+  translateOpenErrors,
   inspectFile,
   isNoSpace,
   isPlaceAtFault,
@@ -90,7 +90,7 @@ function openFiles(settings: WorkerSettings): Files {
   }
 
   function openAll(isOurs: boolean): Files {
-    const [reservedSpace, reservedBytes] = guardOpening(vaultPath, () => {
+    const [reservedSpace, reservedBytes] = translateOpenErrors(vaultPath, () => {
       mkdirSync(dirname(queuePath), { recursive: true, mode: 0o700 })
       const bytes = chooseReservedBytes(dirname(queuePath), settings.reservedBytes)
       return [createReservedSpace(reservedSpacePath, bytes), bytes] as const
@@ -108,7 +108,7 @@ function openFiles(settings: WorkerSettings): Files {
     }
   }
 
-  const open = () => guardOpening(queuePath, () => openAll(inspectFiles()))
+  const open = () => translateOpenErrors(queuePath, () => openAll(inspectFiles()))
   try {
     return open()
   } catch (error) {
