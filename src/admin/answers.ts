@@ -1,4 +1,4 @@
-/** Pieces that the schemas of several answers share. Answers are described, and checked by tests, but not shaped by them. */
+/** Parts that the schemas of several answers share. Answers are described, and checked by tests, but not shaped by them. */
 import { Type, type TSchema } from 'typebox'
 
 export const AdAccountId = Type.String({ pattern: '^\\d{1,18}$' })

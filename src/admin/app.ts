@@ -28,7 +28,7 @@ import type { Refresher } from '../vault/refresher.ts'
 import { accountRoutes } from './accounts.ts'
 import { isSame } from './admin-token.ts'
 import { auditChanges, auditRoutes } from './audit.ts'
-import { bookRoutes } from './totals.ts'
+import { totalsRoutes } from './totals.ts'
 import { consentRoutes } from './consent.ts'
 import { consoleRoutes } from './console.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
@@ -169,7 +169,7 @@ export async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
   await app.register(matchQualityRoutes, options)
   await app.register(volumeRoutes, options)
   await app.register(keyRoutes, options)
-  await app.register(bookRoutes, options)
+  await app.register(totalsRoutes, options)
   await app.register(deadLetterRoutes, options)
   await app.register(explainRoutes, options)
   await app.register(resealRoutes, options)

@@ -34,7 +34,7 @@ const schema = {
   response: answers({ 200: TotalsAnswer }),
 }
 
-export const bookRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { store }) => {
+export const totalsRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { store }) => {
   app.get('/totals', { schema }, async (request) => {
     const { ad_account_id: adAccountId, test } = request.query
     return store.totals({

@@ -68,7 +68,7 @@ export function addressOf(host: string | undefined, port: string): string {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-/** Fetch waits 300 s for the head of an answer, and as long between two pieces of its body. */
+/** Fetch waits 300 s for the head of an answer, and as long between two parts of its body. */
 function isLate(error: unknown): boolean {
   const cause = error instanceof Error ? error.cause : undefined
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined

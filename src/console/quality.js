@@ -19,7 +19,7 @@ const SHARES = [
 const BAD = new Set(['late', 'warned', 'invalid'])
 const LOOK_EVERY_MS = 15_000
 const ADVICE_SHOWN = 6
-/** Rows of a table, and pieces of advice: more than a person reads. An account's own are found by its number. */
+/** Rows of a table, and lines of advice: more than a person reads. An account's own are found by its number. */
 const SHOWN = 100
 
 /** @param {URLSearchParams} query @returns {import('./main.js').View} */

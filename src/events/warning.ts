@@ -17,7 +17,7 @@ interface WarningMeaning {
 export const WARNINGS = {
   unknown_field: {
     severity: 'lost',
-    text: 'Pinterest has no field of this name; it is left out. Check the spelling of the name.',
+    text: 'Pinterest has no field of this name; it is left out. Check the name for a typing error.',
   },
   /** Or text that is not well-formed Unicode. */
   wrong_type: {

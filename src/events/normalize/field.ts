@@ -24,10 +24,10 @@ export type HashedField = keyof typeof HASHED_FIELDS
 export type TextField = keyof typeof TEXT_FIELDS
 export type UserDataField = HashedField | TextField
 
-/** A value's spelling, or the hash that the storefront had made of it. */
+/** A normalized value, or the hash that the storefront had made of it. */
 export type NormalizedField = Normalized | { readonly status: 'hashed'; readonly hash: string }
 
-/** Spells one raw value. Never throws; the answer for a dropped value says why, and does not hold the value. */
+/** Normalizes one raw value. Never throws; the answer for a dropped value says why, and does not hold the value. */
 export function normalizeField(field: UserDataField, value: unknown, region: Region): NormalizedField {
   const clean = cleanText(value)
   if (clean.status === 'dropped') return clean
@@ -36,7 +36,7 @@ export function normalizeField(field: UserDataField, value: unknown, region: Reg
     : applyRule(TEXT_FIELDS[field], clean.text, region)
 }
 
-/** Spells the values of one event. */
+/** Normalizes the values of one event. */
 export type NormalizeValue = (field: UserDataField, value: unknown) => NormalizedField
 
 /** A hundred letters for each of 320 values. Text beyond Latin takes up to 0.3 µs a letter: this much, 10 ms. */

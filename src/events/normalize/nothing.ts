@@ -35,8 +35,8 @@ export const NOTHING = createNothing(['null', 'undefined', 'none', 'nan', 'n/a',
 
 function createNothing(placeholders: readonly string[]): Nothing {
   const words = new Set([...placeholders, ZERO_ADVERTISING_ID])
-  const spellings = [...words].flatMap((word) => [word, word.toUpperCase(), titleCase(word)])
-  const hashes = new Set(['', ' ', 'NaN', ...spellings].map(sha256Hex))
+  const variants = [...words].flatMap((word) => [word, word.toUpperCase(), titleCase(word)])
+  const hashes = new Set(['', ' ', 'NaN', ...variants].map(sha256Hex))
   return {
     is: (text) => isAsShortAsNothing(text) && words.has(text.toLowerCase()),
     isHashed: (hash) => hashes.has(hash),

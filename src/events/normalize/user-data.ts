@@ -180,7 +180,7 @@ function hashOf(
   return CODE_FIELDS.has(field) ? hashOfCode(normalized.text) : sha256Hex(normalized.text)
 }
 
-/** Their spellings are a few hundred codes that tell nobody apart: each is hashed once (a hash takes 0.5 µs). */
+/** A few hundred codes, which tell nobody apart: each is hashed once (a hash takes 0.5 µs). */
 const CODE_FIELDS: ReadonlySet<fields.HashedField> = new Set(['ge', 'st', 'country'])
 const CODE_HASHES = new Map<string, string>()
 const MAX_CODE_HASHES = 4096
