@@ -33,7 +33,7 @@ export interface Cluster {
   ask<Row extends pg.QueryResultRow>(sql: string, database?: string, at?: number): Promise<Row[]>
   /** A database's name. */
   createDatabase(options?: string): Promise<string>
-  /** For `ALTER SYSTEM`. */
+  /** For `ALTER SYSTEM`. Resolves when every session's next statement is under the new settings. */
   reload(settings: Readonly<Record<string, string>>): Promise<void>
 }
 
@@ -84,8 +84,33 @@ export async function startCluster(t: Test, flags: readonly string[] = []): Prom
       for (const [name, value] of Object.entries(settings)) {
         while ((await ask<Record<string, string>>(`SHOW ${name}`))[0]![name] !== value) await delay(10)
       }
+      const standbys = settings['synchronous_standby_names']
+      if (standbys !== undefined) {
+        while ((await commitWaits(ask)) !== (standbys !== '')) await delay(10)
+      }
     },
   }
+}
+
+/**
+ * Whether a commit waits for a standby that is away. What sessions go by is written by the checkpointer, some time after
+ * a new session shows the setting.
+ */
+async function commitWaits(ask: Cluster['ask']): Promise<boolean> {
+  const probe = "SELECT pg_logical_emit_message(true, 'probe', '')"
+  let isAnswered = false
+  const answered = ask(probe).finally(() => (isAnswered = true))
+  while (!isAnswered) {
+    const cancelled = await ask(
+      `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE '%''probe''%'`,
+    )
+    if (cancelled.length > 0) {
+      await answered
+      return true
+    }
+  }
+  await answered
+  return false
 }
 
 interface ServerOptions {
