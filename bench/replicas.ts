@@ -193,9 +193,12 @@ async function countStatements(server: PostgresServer): Promise<StatementRow[]> 
     let accountsSoFar = 0
     let batchesSoFar = 0
     for (const { accounts, waitingBatches } of GROWTH) {
-      await vaultStore.changeVault({
-        accounts: Array.from({ length: accounts - accountsSoFar }, (_, n) => makeAccount(accountsSoFar + n)),
-      })
+      const documents = Array.from({ length: accounts - accountsSoFar }, (_, n) => ({
+        kind: 'account',
+        id: String(accountsSoFar + n),
+        body: Buffer.alloc(400),
+      }))
+      await vaultStore.changeVault(() => ({ put: documents, remove: [] }))
       await server.ask(
         `INSERT INTO pinrelay.batches (batch_id, ad_account_id, is_test, is_replay, oldest_event_time_s, size_bytes,
            event_count, pending_count, attempts, received_at_ms, sealed)
@@ -259,24 +262,6 @@ async function countOf(work: () => Promise<unknown>): Promise<number> {
     prototype.query = query
   }
   return statements
-}
-
-function makeAccount(n: number) {
-  return {
-    adAccountId: String(n),
-    label: '',
-    country: undefined,
-    dobFormat: undefined,
-    postsPerMinute: undefined,
-    isPaused: true,
-    tokenKind: 'given' as const,
-    sealedToken: Buffer.from('sealed'),
-    tokenLast4: 'abcd',
-    tokenSetAtMs: 0,
-    clientId: undefined,
-    grantId: undefined,
-    createdAtMs: 0,
-  }
 }
 
 export function renderReplicas(rates: readonly ReplicaRow[], statements: readonly StatementRow[]): string {

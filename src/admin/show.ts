@@ -1,5 +1,5 @@
 /** How the admin port writes times and failures. */
-import type { TokenFailure } from '../vault/vault-store.ts'
+import type { TokenFailure } from '../vault/records.ts'
 
 export function showTime(atMs: number | undefined): string | null {
   return atMs === undefined ? null : new Date(atMs).toISOString()

@@ -13,7 +13,8 @@ const reseal: Command = {
     show(
       invocation,
       answer,
-      () => `resealed ${Number(answer['tokens'])} tokens and ${Number(answer['payloads'])} payloads`,
+      () =>
+        `resealed ${Number(answer['records'])} records of the vault and ${Number(answer['payloads'])} payloads`,
     )
     return EXIT.done
   },

@@ -1,5 +1,5 @@
 /** When each account's token was last accepted and last refused, since this process began. */
-import type { TokenFailure } from './vault-store.ts'
+import type { TokenFailure } from './records.ts'
 
 export interface TokenUse {
   readonly lastSuccessAtMs: number | undefined

@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts'
 import { createScrub } from '../delivery/scrub.ts'
 import { codeOf, type Log } from '../telemetry/log.ts'
 import type { PinterestOauth } from '../pinterest/oauth.ts'
-import type { QualityRow } from './vault-store.ts'
+import type { Quality } from './records.ts'
 import type { Vault } from './vault.ts'
 import { mayReadQuality } from './issued-pair.ts'
 
@@ -52,7 +52,7 @@ export function createQualityFetcher({ vault, oauth, clock, random, log }: Quali
     }
   }
 
-  async function fetchOne(adAccountId: string, token: string, known: QualityRow | undefined): Promise<void> {
+  async function fetchOne(adAccountId: string, token: string, known: Quality | undefined): Promise<void> {
     const answer = await oauth.qualityScores(token, adAccountId)
     const nowMs = clock.wallMs()
     if (answer.kind === 'granted') {
@@ -89,7 +89,7 @@ export function createQualityFetcher({ vault, oauth, clock, random, log }: Quali
 }
 
 /** A refusal (a token without `ads:read`) is asked again once a day, what may pass within the hour. */
-function isDue(known: QualityRow | undefined, nowMs: number): boolean {
+function isDue(known: Quality | undefined, nowMs: number): boolean {
   if (known === undefined) return true
   const { fetchedAtMs = -Infinity, failure } = known
   const lastMs = failure?.atMs ?? fetchedAtMs

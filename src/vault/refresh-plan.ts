@@ -2,7 +2,7 @@
  * When a grant is refreshed: pure, `random` is in [0, 1). A token's life is in milliseconds since the epoch; a pause is
  * counted on the clock that nobody can set.
  */
-import type { GrantRow } from './vault-store.ts'
+import type { Grant } from './records.ts'
 
 /** Of an access token's life: early enough for weeks of failures (30 days leave six), late enough to be rare. */
 const REFRESH_AT = 4 / 5
@@ -16,7 +16,7 @@ const REFUSED_RETRY_MS = 3600_000
 
 /** -Infinity: whatever the clock says, as soon as no pause forbids it. */
 export function firstDueAtMs(
-  grant: Pick<GrantRow, 'issuedAtMs' | 'expiresAtMs' | 'refusedAtMs' | 'askedAtMs'>,
+  grant: Pick<Grant, 'issuedAtMs' | 'expiresAtMs' | 'refusedAtMs' | 'askedAtMs'>,
   random: number,
 ): number {
   // Asked: a process died, or a disk failed, between the question and the answer. Find out at once what is still good.

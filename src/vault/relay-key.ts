@@ -10,12 +10,7 @@ export function makeRelayKey(): string {
   return PREFIX + randomBytes(32).toString('base64url')
 }
 
-/** 32 bytes. */
-export function hashRelayKey(relayKey: string): Buffer {
-  return hash('sha256', relayKey, 'buffer')
-}
-
-/** The same as text, which is made faster than a buffer of its own: this runs for every post. */
-export function hashRelayKeyHex(relayKey: string): string {
+/** As text, which is made faster than a buffer of its own: this runs for every post. */
+export function hashRelayKey(relayKey: string): string {
   return hash('sha256', relayKey, 'hex')
 }

@@ -2,85 +2,46 @@
  * The vault: which accounts, grants and relay keys there are, and every secret that goes with them.
  *
  * All of it is small and is asked on every post, so it is held in memory and written through: a change counts once it
- * is committed. Secrets are sealed in the store; opened ones leave through `tokenOf`, `pairOf` and `clientOf` alone.
- * Where other replicas change it as well, each change is decided on fresh rows, while nobody else changes them.
+ * is committed. Documents are sealed in the store; opened secrets leave through `tokenOf`, `pairOf` and `clientOf` alone.
+ * Where other replicas change it as well, each change is decided on fresh documents, while nobody else changes them.
  *
  * An account has a token of its own or uses its grant's. A grant is one person's consent to one app (an OAuth client),
  * and serves every account that names it; one that no account names any more is deleted, and so is an app.
  */
-import { randomUUID, timingSafeEqual } from 'node:crypto'
-import { NoGrant } from '../errors.ts'
-import { hashRelayKey, hashRelayKeyHex, makeRelayKey } from './relay-key.ts'
-import { findOrphans } from './orphans.ts'
-import { columnsOf, createRows, digestOf, givenGrant } from './rows.ts'
+import { randomUUID } from 'node:crypto'
+import {
+  changeAccount,
+  digestOf,
+  findOrphans,
+  giveGrant,
+  renew,
+  type AccountChange,
+  type NewGrant,
+} from './changes.ts'
+import { createDocuments } from './documents.ts'
+import {
+  applyChange,
+  type Account,
+  type Change,
+  type Entry,
+  type Grant,
+  type IssuedPair,
+  type Kind,
+  type OauthClient,
+  type Quality,
+  type RelayKey,
+  type TokenPair,
+  type VaultState,
+} from './records.ts'
+import { hashRelayKey, makeRelayKey } from './relay-key.ts'
 import type { Sealer } from './seal.ts'
-import { createSecrets, type TokenPair } from './secrets.ts'
-import type {
-  AccountRow,
-  GrantRow,
-  KeyRow,
-  OauthClientRow,
-  QualityRow,
-  VaultChange,
-  VaultRows,
-  VaultStore,
-} from './vault-store.ts'
+import type { VaultStore } from './vault-store.ts'
 
-/** What may be known of an account outside of the vault: all but its token. */
-export type Account = Omit<AccountRow, 'sealedToken'>
-export type Grant = Omit<GrantRow, 'sealedPair' | 'givenDigest'>
-
-/** An app at Pinterest. */
-export interface OauthClient {
-  readonly clientId: string
-  /** Never log or answer it. */
-  readonly clientSecret: string
-}
-
-/** What Pinterest granted, as it is first known. */
-export interface IssuedPair extends TokenPair {
-  /** A comma list, as Pinterest writes it. */
-  readonly scope: string
-  readonly issuedAtMs: number
-  readonly expiresAtMs: number
-  readonly refreshExpiresAtMs: number | undefined
-}
-
-export interface NewGrant {
-  readonly client: OauthClient
-  readonly pair: IssuedPair
-  /** The refresh token that an operator gave, if one did. */
-  readonly givenRefreshToken?: string | undefined
-}
-
-/** What an account's token becomes. */
-export type TokenChange =
-  | { readonly kind: 'given' | 'conversion'; readonly accessToken: string }
-  | { readonly kind: 'grant'; readonly grantId: string }
-  | { readonly kind: 'new_grant'; readonly grant: NewGrant }
-  /** Only names the app that will ask for consent: the token in use stays. */
-  | { readonly kind: 'client'; readonly client: OauthClient }
-
-/** What is absent stays as it is; null goes back to the default. */
-export interface AccountChange {
-  readonly adAccountId: string
-  /** Required for an account that is not there yet. */
-  readonly token?: TokenChange | undefined
-  readonly label?: string | null | undefined
-  readonly country?: string | null | undefined
-  readonly dobFormat?: 'DMY' | 'MDY' | null | undefined
-  readonly postsPerMinute?: number | null | undefined
-}
+export type { AccountChange, NewGrant, TokenChange } from './changes.ts'
+export type { Account, Grant, IssuedPair, OauthClient, Quality, RelayKey, TokenPair } from './records.ts'
 
 /** What a refresh leaves behind beside a new pair. */
-export type GrantNote = Partial<Pick<GrantRow, 'askedAtMs' | 'refusedAtMs' | 'failure'>>
-
-export interface RelayKey {
-  readonly keyId: string
-  readonly label: string
-  readonly adAccountIds: readonly string[]
-  readonly createdAtMs: number
-}
+export type GrantNote = Partial<Pick<Grant, 'askedAtMs' | 'refusedAtMs' | 'failure'>>
 
 export interface Vault {
   /** The key that this bearer value is, if it is one. */
@@ -115,8 +76,8 @@ export interface Vault {
   claimRefresh(grantId: string): Promise<boolean>
   endRefresh(grantId: string): Promise<void>
 
-  quality(adAccountId: string): QualityRow | undefined
-  putQuality(row: QualityRow): Promise<void>
+  quality(adAccountId: string): Quality | undefined
+  putQuality(row: Quality): Promise<void>
 
   /** Answers the key itself, this once. */
   createKey(key: { label: string; adAccountIds: readonly string[] }): Promise<RelayKey & { relayKey: string }>
@@ -137,290 +98,184 @@ export interface VaultOptions {
   readonly now: () => number
 }
 
-interface AccountEntry {
-  readonly row: AccountRow
-  readonly account: Account
-  /** Its own. */
-  readonly token: string | undefined
-}
-
-interface GrantEntry {
-  readonly row: GrantRow
-  readonly pair: TokenPair
-}
-
-interface ClientEntry {
-  readonly row: OauthClientRow
-  readonly clientSecret: string
-}
-
-interface KeyEntry {
-  readonly key: RelayKey
-  readonly keyHash: Uint8Array
-}
-
-/** Opens every secret once; rejects with CANNOT_OPEN if one cannot be opened by the master keys. */
+/** Opens every document once; rejects with CANNOT_OPEN if one cannot be opened by the master keys. */
 export async function openVault({ vaultStore, sealer, now }: VaultOptions): Promise<Vault> {
-  const secrets = createSecrets(sealer)
-  const rows = createRows(secrets, now)
-  const accounts = new Map<string, AccountEntry>()
-  const grants = new Map<string, GrantEntry>()
-  const clients = new Map<string, ClientEntry>()
-  const qualities = new Map<string, QualityRow>()
-  const keysByHash = new Map<string, KeyEntry>()
-  const listeners: ((adAccountId: string) => void)[] = []
-
-  adopt(await vaultStore.readVault())
-
-  /** The rows of the store, instead of what was known; answers the accounts of which something changed. */
-  function adopt({ keys, ...found }: VaultRows): string[] {
-    const before = new Map(
-      Array.from(accounts.keys(), (adAccountId) => [adAccountId, fingerprint(adAccountId)]),
-    )
-    const all = [accounts, grants, clients, qualities, keysByHash] as Map<string, unknown>[]
-    const copies = all.map((known) => [...known])
-    for (const known of all) known.clear()
-    try {
-      remember(found)
-    } catch (error) {
-      // Another replica sealed with a key that this one does not have: what it knows still serves.
-      for (const [index, known] of all.entries()) for (const entry of copies[index]!) known.set(...entry)
-      throw error
-    }
-    for (const row of keys) rememberKey(row)
-    const ids = new Set([...before.keys(), ...accounts.keys()])
-    return [...ids].filter((adAccountId) => before.get(adAccountId) !== fingerprint(adAccountId))
-  }
-
-  /** Tells whether an account, or the pair of the grant that it may use, is still the same. */
-  function fingerprint(adAccountId: string): string | undefined {
-    const row = accounts.get(adAccountId)?.row
-    return row && JSON.stringify([row, grants.get(row.grantId ?? '')?.row.sealedPair])
-  }
-
-  function remember(change: VaultChange): void {
-    for (const row of change.clients ?? []) {
-      clients.set(row.clientId, { row, clientSecret: secrets.openClientSecret(row) })
-    }
-    for (const row of change.grants ?? []) grants.set(row.grantId, { row, pair: secrets.openPair(row) })
-    for (const row of change.accounts ?? []) {
-      const { sealedToken: _, ...account } = row
-      accounts.set(row.adAccountId, { row, account, token: secrets.openToken(row) })
-    }
-    for (const row of change.qualities ?? []) qualities.set(row.adAccountId, row)
-    for (const adAccountId of change.deletedAccounts ?? []) {
-      accounts.delete(adAccountId)
-      qualities.delete(adAccountId)
-    }
-    for (const grantId of change.deletedGrants ?? []) grants.delete(grantId)
-    for (const clientId of change.deletedClients ?? []) clients.delete(clientId)
-  }
-
-  function rememberKey({ keyHash, ...key }: KeyRow): void {
-    keysByHash.set(Buffer.from(keyHash).toString('hex'), { key, keyHash })
-  }
-
-  // Changes run one after the other, here and over all replicas: each reads the state that the one before it committed.
-  let last: Promise<unknown> = Promise.resolve()
-  function inOrder<Result>(change: () => Promise<Result>): Promise<Result> {
-    const result = last.then(() =>
-      vaultStore.exclusively((fresh) => {
-        if (fresh !== undefined) adopt(fresh).forEach(tellListeners)
-        return change()
-      }),
-    )
-    last = result.catch(() => undefined)
-    return result
-  }
-
-  /** With what nobody needs any more after it, in the same transaction. */
-  async function commit(change: VaultChange): Promise<void> {
-    const whole = { ...change, ...findOrphans(rowsNow(), change) }
-    await vaultStore.changeVault(whole)
-    remember(whole)
-  }
-
-  const rowsNow = () => ({
-    accounts: Array.from(accounts.values(), ({ row }) => row),
-    grants: Array.from(grants.values(), ({ row }) => row),
-    clients: Array.from(clients.values(), ({ row }) => row),
-  })
-  const tellListeners = (adAccountId: string) => listeners.forEach((listener) => listener(adAccountId))
-  function findGrantRow(grantId: string): GrantRow {
-    const entry = grants.get(grantId)
-    // Its last account was deleted while somebody asked to share it.
-    if (entry === undefined) throw new NoGrant('The grant is gone.')
-    return entry.row
-  }
+  const { change, state, onAccountChange } = await openRecords(vaultStore, sealer)
   const accountsOn = (grantId: string) =>
-    [...accounts.values()].filter(({ row }) => row.grantId === grantId).map(({ row }) => row.adAccountId)
+    [...state().account.values()]
+      .map(({ account }) => account)
+      .filter((account) => account.grantId === grantId)
 
   return {
-    authenticate(relayKey) {
-      const keyHash = hashRelayKeyHex(relayKey)
-      const entry = keysByHash.get(keyHash)
-      // The look-up is by hash, so its timing tells nothing of a key; the comparison proper takes constant time.
-      return entry && timingSafeEqual(entry.keyHash, Buffer.from(keyHash, 'hex')) ? entry.key : undefined
-    },
-
-    account: (adAccountId) => accounts.get(adAccountId)?.account,
-    accounts: () => Array.from(accounts.values(), ({ account }) => account),
+    // The look-up is by hash, so its timing tells nothing of a key.
+    authenticate: (relayKey) => state().key.get(hashRelayKey(relayKey)),
+    account: (adAccountId) => state().account.get(adAccountId)?.account,
+    accounts: () => Array.from(state().account.values(), ({ account }) => account),
     tokenOf(adAccountId) {
-      const entry = accounts.get(adAccountId)
-      if (entry?.row.tokenKind !== 'oauth') return entry?.token
-      return grants.get(entry.row.grantId!)?.pair.accessToken
+      const record = state().account.get(adAccountId)
+      if (record?.account.tokenKind !== 'oauth') return record?.token
+      return state().grant.get(record.account.grantId!)?.pair.accessToken
     },
-
-    putAccount: ({ adAccountId, token: tokenChange, ...settings }) =>
-      inOrder(async () => {
-        const known = accounts.get(adAccountId)?.row
-        if (known === undefined && tokenChange === undefined) return 'token_missing'
-        const { token, with: others } = rows.changeToken(adAccountId, known, tokenChange, findGrantRow)
-        const row: AccountRow = {
-          adAccountId,
-          label: choose(settings.label, known?.label) ?? '',
-          country: choose(settings.country, known?.country),
-          dobFormat: choose(settings.dobFormat, known?.dobFormat),
-          postsPerMinute: choose(settings.postsPerMinute, known?.postsPerMinute),
-          isPaused: known?.isPaused ?? false,
-          ...columnsOf(token),
-          createdAtMs: known?.createdAtMs ?? now(),
-        }
-        await commit({ ...others, accounts: [row] })
-        tellListeners(adAccountId)
-        return known ? 'replaced' : 'added'
+    putAccount: (accountChange) =>
+      change(() => {
+        const isKnown = state().account.has(accountChange.adAccountId)
+        if (!isKnown && accountChange.token === undefined) return [[], 'token_missing']
+        return [changeAccount(state(), accountChange, now()), isKnown ? 'replaced' : 'added']
       }),
-
     setPaused: (adAccountId, isPaused) =>
-      inOrder(async () => {
-        const known = accounts.get(adAccountId)
-        if (!known) return false
-        await commit({ accounts: [{ ...known.row, isPaused }] })
-        tellListeners(adAccountId)
-        return true
+      change(() => {
+        const known = state().account.get(adAccountId)
+        if (known === undefined) return [[], false]
+        return [[['account', adAccountId, { ...known, account: { ...known.account, isPaused } }]], true]
       }),
-
     deleteAccount: (adAccountId) =>
-      inOrder(async () => {
-        if (!accounts.has(adAccountId)) return false
-        await commit({ deletedAccounts: [adAccountId] })
-        tellListeners(adAccountId)
-        return true
-      }),
+      change(() =>
+        state().account.has(adAccountId) ? [[['account', adAccountId, undefined]], true] : [[], false],
+      ),
 
-    grant: (grantId) => grants.get(grantId)?.row,
-    grants: () => Array.from(grants.values(), ({ row }) => row),
-    accountsOn,
-    pairOf: (grantId) => grants.get(grantId)?.pair,
-    clientOf(clientId) {
-      const entry = clients.get(clientId)
-      return entry && { clientId, clientSecret: entry.clientSecret }
-    },
+    grant: (grantId) => state().grant.get(grantId)?.grant,
+    grants: () => Array.from(state().grant.values(), ({ grant }) => grant),
+    accountsOn: (grantId) => accountsOn(grantId).map(({ adAccountId }) => adAccountId),
+    pairOf: (grantId) => state().grant.get(grantId)?.pair,
+    clientOf: (clientId) => state().client.get(clientId),
     findGrant(refreshToken) {
       const digest = digestOf(refreshToken)
-      return [...grants.values()].find(
-        ({ row, pair }) => row.givenDigest === digest || pair.refreshToken === refreshToken,
-      )?.row
+      return [...state().grant.values()].find(
+        ({ givenDigest, pair }) => givenDigest === digest || pair.refreshToken === refreshToken,
+      )?.grant
     },
-
-    addGrant: (grant, adAccountIds) =>
-      inOrder(async () => {
-        const row = rows.newGrant(grant)
-        const changed = adAccountIds
-          .flatMap((adAccountId) => accounts.get(adAccountId)?.row ?? [])
-          .map((account) => ({ ...account, ...givenGrant(row, account) }))
-        if (changed.length === 0) return
-        await commit({ grants: [row], clients: [rows.client(grant.client)], accounts: changed })
-        for (const { adAccountId } of changed) tellListeners(adAccountId)
-      }),
-
+    addGrant: (grant, adAccountIds) => change(() => [giveGrant(state(), grant, adAccountIds), undefined]),
     renewGrant: (grantId, pair, clientSecret) =>
-      inOrder(async () => {
-        const known = grants.get(grantId)
-        if (!known) return false
-        const { clientId, givenDigest } = known.row
-        const row = rows.grant(grantId, clientId, pair, givenDigest)
-        const client = clientSecret === undefined ? [] : [rows.client({ clientId, clientSecret })]
-        await commit({ grants: [row], clients: client })
-        for (const adAccountId of accountsOn(grantId)) tellListeners(adAccountId)
-        return true
+      change(() => {
+        const known = state().grant.get(grantId)
+        return known === undefined ? [[], false] : [renew(known, pair, clientSecret), true]
       }),
-
     noteGrant: (grantId, note) =>
-      inOrder(async () => {
-        const known = grants.get(grantId)
-        if (known) await commit({ grants: [{ ...known.row, ...note }] })
+      change(() => {
+        const known = state().grant.get(grantId)
+        if (known === undefined) return [[], undefined]
+        return [[['grant', grantId, { ...known, grant: { ...known.grant, ...note } }]], undefined]
       }),
-
     async claimRefresh(grantId) {
       if (!(await vaultStore.claim(grantId))) return false
-      await inOrder(() => Promise.resolve())
+      await change(() => [[], undefined])
       return true
     },
     endRefresh: (grantId) => vaultStore.unclaim(grantId),
 
-    quality: (adAccountId) => qualities.get(adAccountId),
-    putQuality: (row) =>
-      inOrder(async () => {
-        if (accounts.has(row.adAccountId)) await commit({ qualities: [row] })
-      }),
+    quality: (adAccountId) => state().quality.get(adAccountId),
+    putQuality: (quality) => change(() => [[['quality', quality.adAccountId, quality]], undefined]),
 
     createKey: ({ label, adAccountIds }) =>
-      inOrder(async () => {
+      change(() => {
         const relayKey = makeRelayKey()
-        const row: KeyRow = {
+        const key: RelayKey = {
           keyId: randomUUID(),
           label,
           adAccountIds: [...new Set(adAccountIds)],
-          keyHash: hashRelayKey(relayKey),
           createdAtMs: now(),
         }
-        await vaultStore.putKey(row)
-        rememberKey(row)
-        const { keyHash: _, ...key } = row
-        return { ...key, relayKey }
+        return [[['key', hashRelayKey(relayKey), key]], { ...key, relayKey }]
       }),
-
-    keys: () => Array.from(keysByHash.values(), ({ key }) => key),
-
+    keys: () =>
+      [...state().key.values()].toSorted(
+        (a, b) => a.createdAtMs - b.createdAtMs || (a.keyId < b.keyId ? -1 : 1),
+      ),
     deleteKey: (keyId) =>
-      inOrder(async () => {
-        const found = [...keysByHash].find(([, { key }]) => key.keyId === keyId)
-        if (!found) return false
-        await vaultStore.deleteKey(keyId)
-        keysByHash.delete(found[0])
-        return true
+      change(() => {
+        const [keyHash] = [...state().key].find(([, key]) => key.keyId === keyId) ?? []
+        return keyHash === undefined ? [[], false] : [[['key', keyHash, undefined]], true]
       }),
 
-    reseal: () =>
-      inOrder(async () => {
-        const isStale = (sealed: Uint8Array | undefined) => sealed !== undefined && !secrets.isCurrent(sealed)
-        const staleAccounts = [...accounts.values()].filter(({ row }) => isStale(row.sealedToken))
-        const staleGrants = [...grants.values()].filter(({ row }) => isStale(row.sealedPair))
-        const staleClients = [...clients.values()].filter(({ row }) => isStale(row.sealedSecret))
-        const count = staleAccounts.length + staleGrants.length + staleClients.length
-        if (count === 0) return 0
-        await commit({
-          accounts: staleAccounts.map(({ row, token }) => ({
-            ...row,
-            sealedToken: secrets.sealToken(row.adAccountId, token!),
-          })),
-          grants: staleGrants.map(({ row, pair }) => ({
-            ...row,
-            sealedPair: secrets.sealPair(row.grantId, pair),
-          })),
-          clients: staleClients.map(({ row, clientSecret }) =>
-            rows.client({ clientId: row.clientId, clientSecret }),
-          ),
+    async reseal() {
+      const stale = (await vaultStore.readVault()).filter(({ body }) => !sealer.isCurrent(body))
+      if (stale.length === 0) return 0
+      return change(() => {
+        const entries = stale.flatMap(({ kind, id }) => {
+          const record = state()[kind as Kind]?.get(id)
+          return record === undefined ? [] : [[kind, id, record] as Entry]
         })
-        return count
-      }),
+        return [entries, entries.length]
+      })
+    },
+    reload: () => change(() => [[], undefined]),
+    onAccountChange,
+  }
+}
 
-    reload: () => inOrder(() => Promise.resolve()),
+type Listener = (adAccountId: string) => void
+
+interface OpenRecords {
+  readonly state: () => VaultState
+  /** Commits what `decide` makes of the state, with what nobody needs after it; answers what `decide` says of it. */
+  readonly change: <Result>(decide: () => readonly [Change, Result]) => Promise<Result>
+  readonly onAccountChange: (listener: Listener) => void
+}
+
+async function openRecords(vaultStore: VaultStore, sealer: Sealer): Promise<OpenRecords> {
+  const documents = createDocuments(sealer)
+  const listeners: Listener[] = []
+  let state = documents.open(await vaultStore.readVault())
+
+  function adopt(after: VaultState, isSame: (a: unknown, b: unknown) => boolean): void {
+    const before = state
+    state = after
+    for (const adAccountId of changedAccounts(before, after, isSame)) {
+      for (const listener of listeners) listener(adAccountId)
+    }
+  }
+
+  async function run<Result>(decide: () => readonly [Change, Result]): Promise<Result> {
+    let after = state
+    let answer: Result
+    await vaultStore.changeVault((fresh) => {
+      // What this process cannot open leaves it with what it knows: that still serves.
+      if (fresh !== undefined) adopt(documents.open(fresh), isSameText)
+      const [change, result] = decide()
+      answer = result
+      if (change.length === 0) {
+        after = state
+        return documents.seal([])
+      }
+      const changed = applyChange(state, change)
+      const orphans = findOrphans(changed)
+      after = applyChange(changed, orphans)
+      return documents.seal([...change, ...orphans])
+    })
+    adopt(after, Object.is)
+    return answer!
+  }
+
+  // One after the other, here and over all replicas: each is decided on the state that the one before it committed.
+  let last: Promise<unknown> = Promise.resolve()
+  return {
+    state: () => state,
+    change(decide) {
+      const result = last.then(() => run(decide))
+      last = result.catch(() => undefined)
+      return result
+    },
     onAccountChange: (listener) => void listeners.push(listener),
   }
 }
 
-function choose<Value>(given: Value | null | undefined, known: Value | undefined): Value | undefined {
-  return given === undefined ? known : (given ?? undefined)
+/** The accounts that are not the same, or whose grant's pair is not. */
+function changedAccounts(
+  before: VaultState,
+  after: VaultState,
+  isSame: (a: unknown, b: unknown) => boolean,
+): string[] {
+  const of = (state: VaultState, adAccountId: string) => {
+    const record = state.account.get(adAccountId)
+    return { record, pair: state.grant.get(record?.account.grantId ?? '')?.pair }
+  }
+  const ids = new Set([...before.account.keys(), ...after.account.keys()])
+  return [...ids].filter((adAccountId) => {
+    const [old, now] = [of(before, adAccountId), of(after, adAccountId)]
+    return !isSame(old.record, now.record) || !isSame(old.pair, now.pair)
+  })
+}
+
+function isSameText(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
 }

@@ -23,8 +23,8 @@ t.test(
     const oldKey = Buffer.from((await readFile(join(folder, 'relay.master-key'), 'utf8')).trim(), 'base64url')
     await t.rejects(stand.restart({ MASTER_KEY }), { code: 'WRONG_MASTER_KEY' })
     await stand.restart({ MASTER_KEY, MASTER_KEY_PREVIOUS: oldKey.toString('base64') })
-    t.strictSame((await admin('POST', '/reseal')).body, { tokens: 3, payloads: 3 })
-    t.strictSame((await admin('POST', '/reseal')).body, { tokens: 0, payloads: 0 })
+    t.strictSame((await admin('POST', '/reseal')).body, { records: 5, payloads: 3 })
+    t.strictSame((await admin('POST', '/reseal')).body, { records: 0, payloads: 0 })
 
     await stand.restart({ MASTER_KEY })
     await admin('POST', `/accounts/${ACCOUNT}/resume`)

@@ -407,7 +407,11 @@ t.test(
 t.test('reseal says what it did; wrong tokens and wrong addresses are told', async (t) => {
   const stand = await enter(t)
   const relay = createCommandLine(stand)
-  t.match(await relay('reseal'), { code: 0, stdout: 'resealed 0 tokens and 0 payloads', stderr: '' })
+  t.match(await relay('reseal'), {
+    code: 0,
+    stdout: 'resealed 0 records of the vault and 0 payloads',
+    stderr: '',
+  })
   const invalid = await relay('reseal', { environment: { ADMIN_TOKEN: 'not the admin token' } })
   t.match(invalid, { code: 1, stdout: '', stderr: /^The relay answered 401/ })
   t.notMatch(invalid.stderr, 'not the admin token')

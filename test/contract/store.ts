@@ -16,7 +16,7 @@ import {
   type Store,
 } from '../../src/store/store.ts'
 import type { MasterKeys } from '../../src/vault/seal.ts'
-import type { AccountRow, GrantRow, KeyRow, VaultStore } from '../../src/vault/vault-store.ts'
+import type { VaultDocument, VaultStore } from '../../src/vault/vault-store.ts'
 import { askAll, LIVE, makeDead, makeEvent, makeBatch, NOW_MS, NOW_S, TEST } from '../store/batches.ts'
 
 export interface OpenedStore {
@@ -928,108 +928,53 @@ function testKeys(t: Test, layGround: LayGround): void {
 }
 
 function testVault(t: Test, layGround: LayGround): void {
-  t.test('accounts and relay keys are kept, replaced and deleted', async (t) => {
+  const a: VaultDocument = { kind: 'account', id: '1', body: Buffer.from([0, 1, 255]) }
+  const b: VaultDocument = { kind: 'account', id: 'a', body: Buffer.from('b') }
+  const c: VaultDocument = { kind: 'grant', id: '1', body: Buffer.from('c') }
+  const read = async ({ vaultStore }: { readonly vaultStore: VaultStore }) =>
+    (await vaultStore.readVault()).map((one) => ({ ...one, body: Buffer.from(one.body) }))
+
+  t.test('documents of the vault are kept, replaced and deleted', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
-    const bare: AccountRow = {
-      adAccountId: '1',
-      label: 'Shop',
-      country: undefined,
-      dobFormat: undefined,
-      postsPerMinute: undefined,
-      isPaused: false,
-      sealedToken: Buffer.from('sealed'),
-      tokenKind: 'given',
-      tokenLast4: 'abcd',
-      tokenSetAtMs: NOW_MS,
-      clientId: undefined,
-      grantId: undefined,
-      createdAtMs: NOW_MS,
-    }
-    const full = { ...bare, country: 'de', dobFormat: 'DMY', postsPerMinute: 10, isPaused: true } as const
-    const oauth: AccountRow = {
-      ...full,
-      adAccountId: '2',
-      tokenKind: 'oauth',
-      sealedToken: undefined,
-      clientId: 'app',
-      grantId: 'g1',
-    }
-    const client = { clientId: 'app', sealedSecret: Buffer.from('sealed secret') }
-    const grant: GrantRow = {
-      grantId: 'g1',
-      clientId: 'app',
-      sealedPair: Buffer.from('sealed pair'),
-      accessTokenLast4: 'wxyz',
-      scope: 'ads:write,ads:read',
-      issuedAtMs: NOW_MS,
-      expiresAtMs: NOW_MS + 1,
-      refreshExpiresAtMs: undefined,
-      givenDigest: undefined,
-      askedAtMs: undefined,
-      refusedAtMs: undefined,
-      failure: undefined,
-    }
-    const noted: GrantRow = {
-      ...grant,
-      grantId: 'g2',
-      refreshExpiresAtMs: NOW_MS + 2,
-      givenDigest: 'digest',
-      askedAtMs: NOW_MS + 3,
-      refusedAtMs: NOW_MS + 4,
-      failure: { atMs: NOW_MS + 5, reason: 'status_503' },
-    }
-    const quality = { adAccountId: '2', fetchedAtMs: NOW_MS, scores: '[]', failure: undefined }
-    const key: KeyRow = {
-      keyId: 'k1',
-      label: 'Storefront',
-      adAccountIds: ['1', '2'],
-      keyHash: randomBytes(32),
-      createdAtMs: NOW_MS,
-    }
-    await first.vaultStore.changeVault({ accounts: [bare] })
-    await first.vaultStore.changeVault({
-      accounts: [oauth],
-      clients: [client],
-      grants: [grant, noted],
-      qualities: [quality],
-    })
-    await first.vaultStore.putKey(key)
-    await first.vaultStore.putKey({ ...key, keyId: 'k2', createdAtMs: NOW_MS + 1 })
+    t.same(await read(first), [])
+    await first.vaultStore.changeVault(() => ({ put: [c, a], remove: [] }))
+    await first.vaultStore.changeVault(() => ({ put: [b], remove: [] }))
     await first.close()
 
     const second = await ground.open()
-    t.same(await second.vaultStore.readVault(), {
-      accounts: [bare, oauth],
-      clients: [client],
-      grants: [grant, noted],
-      qualities: [quality],
-      keys: [key, { ...key, keyId: 'k2', createdAtMs: NOW_MS + 1 }],
-    })
-    await second.vaultStore.changeVault({
-      accounts: [full],
-      deletedAccounts: ['2'],
-      deletedGrants: ['g1', 'g2'],
-      deletedClients: ['app'],
-    })
-    await second.vaultStore.deleteKey('k1')
+    t.same(await read(second), [a, b, c], 'by kind and id')
+    const other = { ...a, body: Buffer.from('other') }
+    await second.vaultStore.changeVault(() => ({
+      put: [other],
+      remove: [
+        { kind: 'grant', id: '1' },
+        { kind: 'none', id: '1' },
+      ],
+    }))
     await second.close()
-
-    const { vaultStore } = await ground.open()
-    const left = await vaultStore.readVault()
-    t.match(left, { keys: [{ keyId: 'k2' }] })
-    t.same({ ...left, keys: [] }, { accounts: [full], clients: [], grants: [], qualities: [], keys: [] })
+    t.same(await read(await ground.open()), [other, b])
   })
 
   t.test('a change of the vault is made as a whole or not at all', async (t) => {
     const ground = await layGround(t)
-    const { vaultStore } = await ground.open()
-    const client = { clientId: 'app', sealedSecret: Buffer.from('sealed secret') }
-    const broken = { clientId: 'other', sealedSecret: undefined as unknown as Uint8Array }
-    await t.rejects(vaultStore.changeVault({ clients: [client, broken] }))
-    t.same((await vaultStore.readVault()).clients, [])
-    await vaultStore.changeVault({ clients: [client] })
-    t.same((await vaultStore.readVault()).clients, [client])
+    const opened = await ground.open()
+    const broken = { ...b, id: undefined as unknown as string }
+    await t.rejects(opened.vaultStore.changeVault(() => ({ put: [a, broken], remove: [] })))
+    t.same(await read(opened), [])
+    await opened.vaultStore.changeVault(() => ({ put: [a], remove: [] }))
+    t.same(await read(opened), [a])
+  })
+
+  t.test('a change of the vault that is refused by who decides it changes nothing', async (t) => {
+    const opened = await (await layGround(t)).open()
+    const refusal = new Error('no')
+    const refused = opened.vaultStore.changeVault(() => {
+      throw refusal
+    })
+    await t.rejects(refused, refusal)
+    await opened.vaultStore.changeVault(() => ({ put: [a], remove: [] }))
+    t.same(await read(opened), [a], 'and the next change works')
   })
 }
 

@@ -238,11 +238,11 @@ t.test('killed after the new pair was written: it is the one in use', async (t) 
 t.test('the new pair is in the store before any call can use it', async (t) => {
   const { vault, clock, memory, refresher, asked } = await setStage()
   const grantId = await addGrant(vault, clock, ['1'])
-  const sealedBefore = memory.tables.grants.get(grantId)!.sealedPair
+  const sealedNow = () => memory.documents.get(`grant ${grantId}`)!.body
+  const sealedBefore = sealedNow()
   let sealedWhenUsed: unknown
   vault.onAccountChange(() => {
-    if (vault.tokenOf('1') === 'pina_access_2')
-      sealedWhenUsed ??= memory.tables.grants.get(grantId)!.sealedPair
+    if (vault.tokenOf('1') === 'pina_access_2') sealedWhenUsed ??= sealedNow()
   })
   void refresher.refresh(grantId)
   await acknowledge()

@@ -3,14 +3,17 @@ import t from 'tap'
 import { createManualClock, type ManualClock } from '../support/clock.ts'
 import { addGrant, createMemoryStore, DAY_MS, setStage, type MemoryStore } from './stage.ts'
 
-/** What PostgreSQL does: fresh rows before each change, and one holder for each name. */
+/** What PostgreSQL does: fresh documents before each change, and one holder for each name. */
 function seenBy(name: string, memory: MemoryStore, claims: Map<string, string>): MemoryStore {
   const { vaultStore } = memory
   return {
     ...memory,
     vaultStore: {
       ...vaultStore,
-      exclusively: async (work) => work(await vaultStore.readVault()),
+      async changeVault(decide) {
+        const fresh = await vaultStore.readVault()
+        await vaultStore.changeVault(() => decide(fresh))
+      },
       async claim(grantId) {
         const holder = claims.get(grantId) ?? name
         claims.set(grantId, holder)

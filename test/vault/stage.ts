@@ -3,7 +3,7 @@ import { createLog } from '../../src/telemetry/log.ts'
 import type { GrantedPair, Granted, PinterestOauth } from '../../src/pinterest/oauth.ts'
 import { createRefresher } from '../../src/vault/refresher.ts'
 import { createSealer } from '../../src/vault/seal.ts'
-import type { VaultChange, VaultRows, VaultStore } from '../../src/vault/vault-store.ts'
+import type { DocumentKey, VaultDocument, VaultStore } from '../../src/vault/vault-store.ts'
 import { openVault, type Vault } from '../../src/vault/vault.ts'
 import { createManualClock, acknowledge } from '../support/clock.ts'
 
@@ -22,41 +22,24 @@ export interface AskedRefresh {
 
 /** What a vault store keeps; `isBroken` makes every change fail, before it is made. */
 export function createMemoryStore() {
-  const tables = {
-    accounts: new Map<string, VaultRows['accounts'][number]>(),
-    clients: new Map<string, VaultRows['clients'][number]>(),
-    grants: new Map<string, VaultRows['grants'][number]>(),
-    qualities: new Map<string, VaultRows['qualities'][number]>(),
-  }
-  const state = { isBroken: false, changes: [] as VaultChange[] }
+  const documents = new Map<string, VaultDocument>()
+  const state = { isBroken: false }
+  const nameOf = ({ kind, id }: DocumentKey) => `${kind} ${id}`
   const vaultStore: VaultStore = {
-    async readVault() {
-      return {
-        accounts: [...tables.accounts.values()],
-        clients: [...tables.clients.values()],
-        grants: [...tables.grants.values()],
-        qualities: [...tables.qualities.values()],
-        keys: [],
-      }
-    },
-    async changeVault(change) {
+    readVault: async () => [...documents.values()],
+    async changeVault(decide) {
+      const { put, remove } = decide(undefined)
+      if (put.length + remove.length === 0) return
       if (state.isBroken) throw Object.assign(new Error('no space'), { code: 'STORE_UNAVAILABLE' })
-      state.changes.push(change)
-      for (const row of change.accounts ?? []) tables.accounts.set(row.adAccountId, row)
-      for (const row of change.clients ?? []) tables.clients.set(row.clientId, row)
-      for (const row of change.grants ?? []) tables.grants.set(row.grantId, row)
-      for (const row of change.qualities ?? []) tables.qualities.set(row.adAccountId, row)
-      for (const id of change.deletedAccounts ?? []) tables.accounts.delete(id)
-      for (const id of change.deletedGrants ?? []) tables.grants.delete(id)
-      for (const id of change.deletedClients ?? []) tables.clients.delete(id)
+      for (const document of put) documents.set(nameOf(document), document)
+      for (const key of remove) documents.delete(nameOf(key))
     },
-    async putKey() {},
-    async deleteKey() {},
-    exclusively: (work) => work(undefined),
     claim: () => Promise.resolve(true),
     unclaim: () => Promise.resolve(),
   }
-  return { vaultStore, state, tables }
+  const idsOf = (wanted: string) =>
+    [...documents.values()].filter(({ kind }) => kind === wanted).map(({ id }) => id)
+  return { vaultStore, state, documents, idsOf }
 }
 
 export type MemoryStore = ReturnType<typeof createMemoryStore>

@@ -5,12 +5,12 @@ t.test('a grant and its app stay while some account needs them, and go with the 
   const { vault, clock, memory } = await setStage()
   await addGrant(vault, clock, ['1', '2'])
   await vault.deleteAccount('1')
-  t.equal(memory.tables.grants.size, 1)
+  t.equal(memory.idsOf('grant').length, 1)
   await vault.putAccount({ adAccountId: '2', token: { kind: 'given', accessToken: 'pina_given' } })
-  t.equal(memory.tables.grants.size, 0, 'a given token replaces the grant')
-  t.equal(memory.tables.clients.size, 1, 'its app asks for the next consent')
+  t.equal(memory.idsOf('grant').length, 0, 'a given token replaces the grant')
+  t.equal(memory.idsOf('client').length, 1, 'its app asks for the next consent')
   await vault.deleteAccount('2')
-  t.equal(memory.tables.clients.size, 0)
+  t.equal(memory.idsOf('client').length, 0)
 })
 
 t.test('a new consent serves the accounts that it is for, and leaves a minted token in use', async (t) => {

@@ -69,11 +69,11 @@ export function createStore(batcher: Batcher, close: () => Promise<void>): Omit<
 export function createVaultStore(batcher: Batcher): VaultStore {
   return {
     readVault: () => batcher.submit('readVault', undefined),
-    changeVault: (change) => batcher.submit('changeVault', change),
-    putKey: (row) => batcher.submit('putKey', row),
-    deleteKey: (keyId) => batcher.submit('deleteKey', { keyId }),
-    // Nobody else has the file.
-    exclusively: (work) => work(undefined),
+    async changeVault(decide) {
+      // Nobody else has the file.
+      const change = decide(undefined)
+      if (change.put.length + change.remove.length > 0) await batcher.submit('changeVault', change)
+    },
     claim: () => Promise.resolve(true),
     unclaim: () => Promise.resolve(),
   }

@@ -5,7 +5,7 @@
  * lose their class on the way, so they travel as code and text. How commits are packed for the way is in `wire.ts`.
  */
 import type { MasterKeys } from '../../vault/seal.ts'
-import type { KeyRow, VaultChange, VaultRows } from '../../vault/vault-store.ts'
+import type { VaultChange, VaultDocument } from '../../vault/vault-store.ts'
 import type {
   AuditEntry,
   AuditQuery,
@@ -165,10 +165,8 @@ export interface Operations {
   size: { request: undefined; answer: QueueSize }
   /** Writes as much as a post may, and takes it away. */
   probeWrite: { request: undefined; answer: void }
-  readVault: { request: undefined; answer: VaultRows }
+  readVault: { request: undefined; answer: readonly VaultDocument[] }
   changeVault: { request: VaultChange; answer: void }
-  putKey: { request: KeyRow; answer: void }
-  deleteKey: { request: { readonly keyId: string }; answer: void }
 }
 
 export type OperationKind = keyof Operations

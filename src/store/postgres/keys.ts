@@ -100,12 +100,9 @@ async function dropOlderChecks(client: Queryable, sealer: Sealer, place: Place):
   )
 }
 
-/** The vault's secrets are sealed again by the vault itself; here is only seen that it is done. */
+/** The vault's documents are sealed again by the vault itself; here is only seen that it is done. */
 async function dropVaultChecks(client: Queryable, sealer: Sealer): Promise<void> {
   if (!(await hasOlderChecks(client, sealer, 'vault'))) return
-  const { rows } = await client.query<{ sealed: Buffer }>(
-    `SELECT sealed_token AS sealed FROM accounts WHERE sealed_token IS NOT NULL
-     UNION ALL SELECT sealed_pair FROM grants UNION ALL SELECT sealed_secret FROM oauth_clients`,
-  )
-  if (rows.every(({ sealed }) => sealer.isCurrent(sealed))) await dropOlderChecks(client, sealer, 'vault')
+  const { rows } = await client.query<{ body: Buffer }>('SELECT body FROM documents')
+  if (rows.every(({ body }) => sealer.isCurrent(body))) await dropOlderChecks(client, sealer, 'vault')
 }

@@ -1,10 +1,10 @@
 /**
- * Brings the tables to this relay's version, forward only, in one transaction under a lock that replicas which start at
- * the same time wait for. A server without the rights or with newer tables is left as it is.
+ * Makes the tables, in one transaction under a lock that replicas which start at the same time wait for. A server without
+ * the rights or with newer tables is left as it is.
  */
 import { StoreTooNew } from '../../errors.ts'
 import { STATEMENT_MS, type Client, type Queryable } from './connect.ts'
-import { SCHEMA_NAME, STEPS } from './schema.ts'
+import { SCHEMA_NAME, SCHEMA_VERSION, TABLES } from './schema.ts'
 
 /** Any number that nobody else locks: "pinrelay" in ASCII, cut to what a double holds. */
 const MIGRATION_LOCK = 0x70696e72656c
@@ -17,18 +17,17 @@ export async function migrate(client: Client): Promise<void> {
     await client.query(`SET LOCAL lock_timeout = ${MIGRATION_MS}`)
     await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK])
     const before = await readVersion(client)
-    if (before > STEPS.length) {
+    if (before > SCHEMA_VERSION) {
       throw new StoreTooNew(
-        `The database has schema ${before}, this relay knows ${STEPS.length}: start a newer relay.`,
+        `The database has schema ${before}, this relay knows ${SCHEMA_VERSION}: start a newer relay.`,
       )
     }
     if (before === 0) {
       await client.query(`CREATE SCHEMA IF NOT EXISTS ${SCHEMA_NAME}`)
       await client.query('CREATE TABLE schema_version (version integer NOT NULL)')
-      await client.query('INSERT INTO schema_version VALUES (0)')
+      await client.query('INSERT INTO schema_version VALUES ($1)', [SCHEMA_VERSION])
+      await client.query(TABLES)
     }
-    for (const step of STEPS.slice(before)) await client.query(step)
-    if (before < STEPS.length) await client.query('UPDATE schema_version SET version = $1', [STEPS.length])
     // It may wait for a standby, and no longer than any other.
     await client.query(`SET LOCAL statement_timeout = ${STATEMENT_MS}`)
     await client.commit()

@@ -1,6 +1,5 @@
 /**
- * The tables, in a PostgreSQL schema of their own (`pinrelay`). A change appends the statements that lead from the version
- * before: there is no way back.
+ * The tables, in a PostgreSQL schema of their own (`pinrelay`).
  *
  * owners        the replicas. `owner_id` is the fencing number: a process that was taken for dead goes on under a new one.
  *               `commit_number` is the last transaction of its writer, which tells what became of a COMMIT whose answer was lost
@@ -9,16 +8,17 @@
  * dedupe        live events that were delivered or are queued, by 16 bytes of SHA-256. Vacuumed early: whoever looks for the
  *               oldest passes over all that were deleted since
  * totals         counters per queue and owner: no row is written by two replicas; those of the dead are added to owner 0
- * dead_letters, audit, and the vault's tables: as in SQLite
+ * documents     the vault's records, sealed as a whole; vault_version is raised with each change of them
+ * dead_letters, audit   as in SQLite
  * buckets       levels in 1/60,000 of a token; `bucket_grants`: tokens handed out, neither used nor given back
  * feed          what changed, for the replicas that did not hear the notification; rows of the last minutes only
  */
-import { DEAD_LETTER_BYTES_SQL } from '../share.ts'
-
 export const SCHEMA_NAME = 'pinrelay'
 
-export const STEPS: readonly string[] = [
-  `
+/** Raised with every change of the tables: a relay that knows less does not start. */
+export const SCHEMA_VERSION = 1
+
+export const TABLES = `
   CREATE TABLE owners (
     owner_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL,
@@ -55,7 +55,7 @@ export const STEPS: readonly string[] = [
     key bytea PRIMARY KEY,
     batch_id bigint NOT NULL,
     seen_at_ms bigint NOT NULL
-  );
+  ) WITH (autovacuum_vacuum_scale_factor = 0.02);
   CREATE INDEX dedupe_by_time ON dedupe (seen_at_ms, key);
   CREATE TABLE totals (
     ad_account_id text NOT NULL,
@@ -70,6 +70,7 @@ export const STEPS: readonly string[] = [
     invalid bigint NOT NULL,
     batches bigint NOT NULL,
     bytes bigint NOT NULL,
+    dead_bytes bigint NOT NULL,
     PRIMARY KEY (ad_account_id, is_test, owner_id)
   ) WITH (fillfactor = 50);
   CREATE TABLE dead_letters (
@@ -87,6 +88,7 @@ export const STEPS: readonly string[] = [
     history text,
     sealed bytea NOT NULL
   );
+  CREATE INDEX dead_letters_by_death ON dead_letters (died_at_ms, id);
   CREATE TABLE audit (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at_ms bigint NOT NULL,
@@ -101,53 +103,11 @@ export const STEPS: readonly string[] = [
   );
   CREATE TABLE vault_version (version bigint NOT NULL);
   INSERT INTO vault_version VALUES (1);
-  CREATE TABLE accounts (
-    ad_account_id text PRIMARY KEY,
-    label text NOT NULL,
-    country text,
-    dob_format text,
-    posts_per_minute integer,
-    is_paused boolean NOT NULL,
-    token_kind text NOT NULL,
-    sealed_token bytea,
-    token_last4 text NOT NULL,
-    token_set_at_ms bigint NOT NULL,
-    client_id text,
-    grant_id text,
-    created_at_ms bigint NOT NULL
-  );
-  CREATE TABLE oauth_clients (
-    client_id text PRIMARY KEY,
-    sealed_secret bytea NOT NULL
-  );
-  CREATE TABLE grants (
-    grant_id text PRIMARY KEY,
-    client_id text NOT NULL,
-    sealed_pair bytea NOT NULL,
-    access_token_last4 text NOT NULL,
-    scope text NOT NULL,
-    issued_at_ms bigint NOT NULL,
-    expires_at_ms bigint NOT NULL,
-    refresh_expires_at_ms bigint,
-    given_digest text,
-    asked_at_ms bigint,
-    refused_at_ms bigint,
-    failed_at_ms bigint,
-    failure text
-  );
-  CREATE TABLE qualities (
-    ad_account_id text PRIMARY KEY,
-    fetched_at_ms bigint,
-    scores text NOT NULL,
-    failed_at_ms bigint,
-    failure text
-  );
-  CREATE TABLE keys (
-    key_id text PRIMARY KEY,
-    label text NOT NULL,
-    ad_account_ids text NOT NULL,
-    key_hash bytea NOT NULL,
-    created_at_ms bigint NOT NULL
+  CREATE TABLE documents (
+    kind text NOT NULL,
+    id text NOT NULL,
+    body bytea NOT NULL,
+    PRIMARY KEY (kind, id)
   );
   CREATE TABLE claims (
     name text PRIMARY KEY,
@@ -181,15 +141,4 @@ export const STEPS: readonly string[] = [
     owner_id bigint,
     change text NOT NULL
   );
-  CREATE INDEX feed_by_time ON feed (at)`,
-  `
-  ALTER TABLE totals ADD COLUMN dead_bytes bigint NOT NULL DEFAULT 0;
-  INSERT INTO totals (ad_account_id, is_test, owner_id, received, delivered, rejected, expired, queued, duplicate, invalid,
-      batches, bytes, dead_bytes)
-    SELECT ad_account_id, is_test, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, SUM(${DEAD_LETTER_BYTES_SQL})
-    FROM dead_letters GROUP BY ad_account_id, is_test
-    ON CONFLICT (ad_account_id, is_test, owner_id) DO UPDATE SET dead_bytes = excluded.dead_bytes;
-  CREATE INDEX dead_letters_by_death ON dead_letters (died_at_ms, id)`,
-  `
-  ALTER TABLE dedupe SET (autovacuum_vacuum_scale_factor = 0.02)`,
-]
+  CREATE INDEX feed_by_time ON feed (at)`

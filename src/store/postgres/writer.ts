@@ -361,8 +361,6 @@ async function runOne(tx: Transaction, { kind, request }: Operation): Promise<An
     case 'recover':
     case 'readVault':
     case 'changeVault':
-    case 'putKey':
-    case 'deleteKey':
       throw new Error(`The writer does not do ${kind} by itself.`)
   }
 }

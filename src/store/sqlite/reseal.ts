@@ -81,13 +81,10 @@ function createTableReseal(
   }
 }
 
-/** The vault's secrets are sealed again by the vault itself; here is only seen that it is done. */
+/** The vault's documents are sealed again by the vault itself; here is only seen that it is done. */
 function dropVaultChecks(vaultDb: DatabaseSync, sealer: Sealer): void {
   if (!hasOlderChecks(vaultDb, sealer)) return
-  const secrets = vaultDb.prepare(
-    `SELECT sealed_token AS sealed FROM accounts WHERE sealed_token IS NOT NULL
-     UNION ALL SELECT sealed_pair FROM grants UNION ALL SELECT sealed_secret FROM oauth_clients`,
-  )
-  const isDone = secrets.all().every((row) => sealer.isCurrent(row['sealed'] as Uint8Array))
+  const documents = vaultDb.prepare('SELECT body FROM documents').all()
+  const isDone = documents.every((row) => sealer.isCurrent(row['body'] as Uint8Array))
   if (isDone) dropOlderChecks(vaultDb, sealer)
 }

@@ -12,8 +12,7 @@
  *               no index but the id and the time of death: every search is a walk in bounded steps
  * audit         what operators did; `details` is JSON of ids, filters and counts
  * recovered      what was taken of which file that was quarantined
- * grants        one sealed pair of tokens per consent, for the accounts that name it
- * qualities     what Pinterest last said of an account's events
+ * documents     the vault's records, sealed as a whole
  *
  * `history` is JSON of [at_ms, reason] pairs, null while there is none: stable words, never a text of Pinterest's.
  */
@@ -113,70 +112,10 @@ export const QUEUE_SCHEMA = defineSchema(
 
 export const VAULT_SCHEMA = defineSchema(
   `${META}
-  CREATE TABLE accounts (
-    ad_account_id TEXT PRIMARY KEY,
-    label TEXT NOT NULL,
-    country TEXT,
-    dob_format TEXT,
-    posts_per_minute INTEGER,
-    is_paused INTEGER NOT NULL,
-    sealed_token BLOB NOT NULL,
-    token_last4 TEXT NOT NULL,
-    token_set_at_ms INTEGER NOT NULL,
-    created_at_ms INTEGER NOT NULL
-  ) STRICT;
-  CREATE TABLE keys (
-    key_id TEXT PRIMARY KEY,
-    label TEXT NOT NULL,
-    ad_account_ids TEXT NOT NULL,
-    key_hash BLOB NOT NULL,
-    created_at_ms INTEGER NOT NULL
-  ) STRICT`,
-  `
-  CREATE TABLE oauth_clients (
-    client_id TEXT PRIMARY KEY,
-    sealed_secret BLOB NOT NULL
-  ) STRICT;
-  CREATE TABLE grants (
-    grant_id TEXT PRIMARY KEY,
-    client_id TEXT NOT NULL,
-    sealed_pair BLOB NOT NULL,
-    access_token_last4 TEXT NOT NULL,
-    scope TEXT NOT NULL,
-    issued_at_ms INTEGER NOT NULL,
-    expires_at_ms INTEGER NOT NULL,
-    refresh_expires_at_ms INTEGER,
-    given_digest TEXT,
-    asked_at_ms INTEGER,
-    refused_at_ms INTEGER,
-    failed_at_ms INTEGER,
-    failure TEXT
-  ) STRICT;
-  CREATE TABLE qualities (
-    ad_account_id TEXT PRIMARY KEY,
-    fetched_at_ms INTEGER,
-    scores TEXT NOT NULL,
-    failed_at_ms INTEGER,
-    failure TEXT
-  ) STRICT;
-  CREATE TABLE accounts_2 (
-    ad_account_id TEXT PRIMARY KEY,
-    label TEXT NOT NULL,
-    country TEXT,
-    dob_format TEXT,
-    posts_per_minute INTEGER,
-    is_paused INTEGER NOT NULL,
-    token_kind TEXT NOT NULL,
-    sealed_token BLOB,
-    token_last4 TEXT NOT NULL,
-    token_set_at_ms INTEGER NOT NULL,
-    client_id TEXT,
-    grant_id TEXT,
-    created_at_ms INTEGER NOT NULL
-  ) STRICT;
-  INSERT INTO accounts_2
-    SELECT ad_account_id, label, country, dob_format, posts_per_minute, is_paused, 'given', sealed_token, token_last4,
-      token_set_at_ms, NULL, NULL, created_at_ms FROM accounts;
-  DROP TABLE accounts;
-  ALTER TABLE accounts_2 RENAME TO accounts`,
+  CREATE TABLE documents (
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (kind, id)
+  ) STRICT, WITHOUT ROWID`,
 )

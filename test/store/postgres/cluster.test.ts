@@ -9,7 +9,7 @@ import { rawEvent } from '../../support/events.ts'
 import { startPostgres } from '../../support/postgres.ts'
 import { ACCOUNT, setUp } from '../../support/relay.ts'
 import { mountSmallDisk } from '../../support/small-disk.ts'
-import { makeBatch, NOW_MS } from '../batches.ts'
+import { makeBatch } from '../batches.ts'
 import { giveTo, makeCertificate, startCluster, startStandby } from './cluster.ts'
 
 const skip = debianPostgresMissing()
@@ -71,9 +71,8 @@ void t.test(
     t.match(problems, [{ problem: 'commit_in_doubt' }])
     // It has to find out first what became of the one before, and that waits as well.
     await Promise.all([t.rejects(store.commit(makeBatch(['next'])), unavailable), cancelWait()])
-    const row = { keyId: 'k', label: '', adAccountIds: [], keyHash: Buffer.alloc(32), createdAtMs: NOW_MS }
-    await Promise.all([t.rejects(vaultStore.putKey(row), unavailable), cancelWait()])
-    const change = vaultStore.exclusively(async () => vaultStore.deleteKey('none'))
+    const document = { kind: 'key', id: '1', body: Buffer.alloc(32) }
+    const change = vaultStore.changeVault(() => ({ put: [document], remove: [] }))
     await Promise.all([t.rejects(change, unavailable), cancelWait()])
     await Promise.all([t.rejects(vaultStore.claim('one'), unavailable), cancelWait()])
     const breaker = { status: 'open', reason: '', forMs: 0 } as const

@@ -57,16 +57,9 @@ for (const poolMode of ['session', 'transaction'] as const) {
       { batchId: leased[0]!.batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS },
     ])
     t.match(await one.store.totals({}), { received: 3, delivered: 2, queued: 0, duplicate: 1 })
-    await one.vaultStore.exclusively(async () =>
-      one.vaultStore.putKey({
-        keyId: 'k',
-        label: '',
-        adAccountIds: [],
-        keyHash: Buffer.alloc(32),
-        createdAtMs: 1,
-      }),
-    )
-    t.equal((await two.vaultStore.readVault()).keys.length, 1)
+    const document = { kind: 'key', id: '1', body: Buffer.alloc(32) }
+    await one.vaultStore.changeVault(() => ({ put: [document], remove: [] }))
+    t.equal((await two.vaultStore.readVault()).length, 1)
     const tokens = { capacity: 9, refillPerMinute: 9, wanted: 1, holding: 0, unused: 0 }
     const exchanges = Array.from({ length: 24 }, (_, n) =>
       (n % 2 ? one : two).shared.exchange([{ kind: 'post_limiter', adAccountId: '1', ...tokens }]),

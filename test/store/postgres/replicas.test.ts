@@ -204,7 +204,7 @@ t.test('the database starts again, and the store goes on by itself', async (t) =
   const acknowledged = store.acknowledge(whole(batchId!))
   await t.rejects(store.commit(makeBatch(['b'])), { code: 'STORE_UNAVAILABLE' })
   await t.rejects(
-    vaultStore.exclusively(() => Promise.resolve()),
+    vaultStore.changeVault(() => ({ put: [], remove: [] })),
     { code: 'STORE_UNAVAILABLE' },
   )
   await server.start()
@@ -236,7 +236,8 @@ t.test(
     WHERE datname = current_database() AND query LIKE 'LISTEN%'`)
     const breaker = { status: 'closed', reason: 'rate_limited', forMs: 600_000 } as const
     await one.shared.putBreaker(LIVE, breaker)
-    await one.vaultStore.changeVault({ clients: [{ clientId: 'app', sealedSecret: Buffer.from('x') }] })
+    const document = { kind: 'client', id: 'app', body: Buffer.from('x') }
+    await one.vaultStore.changeVault(() => ({ put: [document], remove: [] }))
     await until(() => news.length === 3)
     t.same(news.slice(1), [{ kind: 'breaker', queue: LIVE, breaker }, { kind: 'vault' }])
     const [shared] = await two.shared.breakers()

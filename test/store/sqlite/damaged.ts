@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto'
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { openSqlite } from '../../../src/store/sqlite/open.ts'
-import type { AccountRow } from '../../../src/vault/vault-store.ts'
 import { LIVE, makeDead, makeBatch, NOW_MS, TEST } from '../batches.ts'
 import { createRandom } from '../../support/random.ts'
 import { RESERVED_BYTES } from './ground.ts'
@@ -37,14 +36,8 @@ export async function makePattern(folder: string, batchCount = 120): Promise<Pat
     masterKeys,
     reservedBytes: RESERVED_BYTES,
   })
-  await vaultStore.changeVault({ accounts: ACCOUNTS.map(accountRow) })
-  await vaultStore.putKey({
-    keyId: 'key-1',
-    label: '',
-    adAccountIds: ACCOUNTS,
-    keyHash: randomBytes(32),
-    createdAtMs: 1,
-  })
+  const documents = [...ACCOUNTS, 'key'].map((id) => ({ kind: 'account', id, body: randomBytes(300) }))
+  await vaultStore.changeVault(() => ({ put: documents, remove: [] }))
 
   const commit = async (ids: readonly string[], queue: typeof LIVE) => {
     const { batchId } = await store.commit(makeBatch(ids, queue))
@@ -94,24 +87,6 @@ export function copyStore(from: string, to: string): string {
     if (existsSync(join(from, name))) copyFileSync(join(from, name), join(to, name))
   }
   return join(to, 'relay.db')
-}
-
-function accountRow(adAccountId: string): AccountRow {
-  return {
-    adAccountId,
-    label: '',
-    country: undefined,
-    dobFormat: undefined,
-    postsPerMinute: undefined,
-    isPaused: false,
-    sealedToken: randomBytes(80),
-    tokenKind: 'given',
-    tokenLast4: 'abcd',
-    tokenSetAtMs: 1,
-    clientId: undefined,
-    grantId: undefined,
-    createdAtMs: 1,
-  }
 }
 
 /** A small generator of its own, so that a seed that was printed brings the same places back. */

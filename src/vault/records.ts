@@ -1,0 +1,143 @@
+/**
+ * What the vault keeps, each record as one sealed document. Records hold open secrets: they live in memory, and leave it
+ * through documents.ts alone.
+ */
+
+/**
+ * What an account calls Pinterest with: a token that an operator gave, a conversion token that the relay had minted, its
+ * grant's access token, or nothing yet (it waits for somebody's consent).
+ */
+export type TokenKind = 'given' | 'conversion' | 'oauth' | 'none'
+
+/** What may be known of an account outside of the vault: all but its token. */
+export interface Account {
+  readonly adAccountId: string
+  readonly label: string
+  /** ISO 3166-1 alpha-2, lower case. */
+  readonly country: string | undefined
+  readonly dobFormat: 'DMY' | 'MDY' | undefined
+  /** The account's own post limiter; undefined: POSTS_PER_MINUTE. */
+  readonly postsPerMinute: number | undefined
+  readonly isPaused: boolean
+  readonly tokenKind: TokenKind
+  /** Of its own token; empty with kinds `oauth` and `none`. */
+  readonly tokenLast4: string
+  readonly tokenSetAtMs: number
+  /** The app that asks for consent for this account. */
+  readonly clientId: string | undefined
+  /** The grant that it may use, whether its token is the grant's or its own. */
+  readonly grantId: string | undefined
+  readonly createdAtMs: number
+}
+
+/** An app at Pinterest, through which accounts are authorized. */
+export interface OauthClient {
+  readonly clientId: string
+  /** Never log or answer it. */
+  readonly clientSecret: string
+}
+
+/** A grant's two tokens. Never log, answer or store them open. */
+export interface TokenPair {
+  readonly accessToken: string
+  readonly refreshToken: string
+}
+
+/** How long a pair lives, and for what. */
+export interface PairTerms {
+  /** As Pinterest writes it: a comma list. */
+  readonly scope: string
+  readonly issuedAtMs: number
+  readonly expiresAtMs: number
+  /** Undefined where Pinterest did not say. */
+  readonly refreshExpiresAtMs: number | undefined
+}
+
+/** What Pinterest granted, as it is first known. */
+export type IssuedPair = TokenPair & PairTerms
+
+/** Somebody's consent: a pair of tokens that is replaced as a whole, for as many accounts as that person may use. */
+export interface Grant extends PairTerms {
+  readonly grantId: string
+  readonly clientId: string
+  readonly accessTokenLast4: string
+  /** A refresh was sent and its answer is not written yet: the refresh token may be used up. */
+  readonly askedAtMs: number | undefined
+  /** Pinterest refused the refresh token: somebody has to consent again. */
+  readonly refusedAtMs: number | undefined
+  readonly failure: TokenFailure | undefined
+}
+
+export interface TokenFailure {
+  readonly atMs: number
+  /** Scrubbed. */
+  readonly reason: string
+}
+
+/** What Pinterest said of an account's events (Event Quality Score), as JSON that was checked. */
+export interface Quality {
+  readonly adAccountId: string
+  readonly fetchedAtMs: number | undefined
+  readonly scores: string
+  readonly failure: TokenFailure | undefined
+}
+
+export interface RelayKey {
+  readonly keyId: string
+  readonly label: string
+  readonly adAccountIds: readonly string[]
+  readonly createdAtMs: number
+}
+
+export interface AccountRecord {
+  readonly account: Account
+  /** Its own; undefined with kinds `oauth` and `none`. */
+  readonly token: string | undefined
+}
+
+export interface GrantRecord {
+  readonly grant: Grant
+  readonly pair: TokenPair
+  /** SHA-256 in hex of the refresh token that an operator gave: it names the grant even when it is long used up. */
+  readonly givenDigest: string | undefined
+}
+
+/** By kind of document. A document's id is its record's; a relay key's is the SHA-256 of the key, in hex. */
+export interface Records {
+  readonly account: AccountRecord
+  readonly client: OauthClient
+  readonly grant: GrantRecord
+  readonly quality: Quality
+  readonly key: RelayKey
+}
+
+export type Kind = keyof Records
+export type VaultState = { readonly [K in Kind]: ReadonlyMap<string, Records[K]> }
+
+/** A record that is put; undefined: it is removed. */
+export type Entry = { [K in Kind]: readonly [kind: K, id: string, record: Records[K] | undefined] }[Kind]
+export type Change = readonly Entry[]
+
+export function applyChange(state: VaultState, change: Change): VaultState {
+  const after: Record<Kind, Map<string, unknown>> = {
+    account: new Map(state.account),
+    client: new Map(state.client),
+    grant: new Map(state.grant),
+    quality: new Map(state.quality),
+    key: new Map(state.key),
+  }
+  for (const [kind, id, record] of change) {
+    if (record === undefined) after[kind].delete(id)
+    else after[kind].set(id, record)
+  }
+  // Each entry's record is of its kind.
+  return after as VaultState
+}
+
+export const EMPTY_STATE: VaultState = {
+  account: new Map(),
+  client: new Map(),
+  grant: new Map(),
+  quality: new Map(),
+  key: new Map(),
+}
