@@ -3,12 +3,11 @@
  * and kept. One account after the other: nobody waits for it.
  */
 import type { Clock } from '../clock.ts'
-import { createScrub } from '../delivery/scrub.ts'
 import { codeOf, type Log } from '../telemetry/log.ts'
 import type { PinterestOauth } from '../pinterest/oauth.ts'
 import type { Quality } from './records.ts'
 import type { Vault } from './vault.ts'
-import { mayReadQuality } from './issued-pair.ts'
+import { mayReadQuality, scrubFailure } from './granted.ts'
 
 export interface QualityFetcher {
   start(): void
@@ -60,10 +59,9 @@ export function createQualityFetcher({ vault, oauth, clock, random, log }: Quali
       await vault.putQuality({ adAccountId, fetchedAtMs: nowMs, scores, failure: undefined })
       return
     }
+    const failure = scrubFailure(answer, [token])
     const reason =
-      answer.kind === 'failed'
-        ? answer.reason
-        : `${answer.status} ${createScrub(token)(answer.message)}`.trimEnd()
+      failure.kind === 'failed' ? failure.reason : `${failure.status} ${failure.message}`.trimEnd()
     const before = { fetchedAtMs: known?.fetchedAtMs, scores: known?.scores ?? '[]' }
     await vault.putQuality({ adAccountId, ...before, failure: { atMs: nowMs, reason } })
   }

@@ -1,6 +1,7 @@
-/** What Pinterest granted, with times on the relay's clock. */
-import type { GrantedPair } from '../pinterest/oauth.ts'
-import type { IssuedPair } from './vault.ts'
+/** Pinterest's answers about tokens as the vault keeps them: with times on the relay's clock, and without secrets. */
+import { createScrub } from '../delivery/scrub.ts'
+import type { GrantedPair, OauthFailure } from '../pinterest/oauth.ts'
+import type { IssuedPair } from './records.ts'
 
 /** `usedRefreshToken` stays in use where Pinterest gave no other. */
 export function toIssuedPair(granted: GrantedPair, usedRefreshToken: string, nowMs: number): IssuedPair {
@@ -22,4 +23,10 @@ export function maySendEvents(scope: string): boolean {
 
 export function mayReadQuality(scope: string): boolean {
   return scope.split(/[\s,]+/).includes('ads:read')
+}
+
+export function scrubFailure(failure: OauthFailure, secrets: readonly string[]): OauthFailure {
+  if (failure.kind === 'failed') return failure
+  const message = secrets.reduce((text, secret) => createScrub(secret)(text), failure.message)
+  return { ...failure, message }
 }
