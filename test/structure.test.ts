@@ -44,19 +44,19 @@ const KNOWN_UPWARD: ReadonlySet<string> = new Set([
 
 /** What both stores use should not be in `store/sqlite`. */
 const KNOWN_ACROSS: ReadonlySet<string> = new Set([
-  'store/postgres/acknowledge.ts → store/sqlite/protocol.ts',
-  'store/postgres/commit.ts → store/sqlite/protocol.ts',
-  'store/postgres/dead-letters.ts → store/sqlite/protocol.ts',
-  'store/postgres/expire.ts → store/sqlite/protocol.ts',
-  'store/postgres/keys.ts → store/sqlite/protocol.ts',
-  'store/postgres/open.ts → store/sqlite/batcher.ts',
-  'store/postgres/open.ts → store/sqlite/protocol.ts',
-  'store/postgres/phases.ts → store/sqlite/protocol.ts',
-  'store/postgres/store.ts → store/sqlite/batcher.ts',
-  'store/postgres/store.ts → store/sqlite/client.ts',
-  'store/postgres/transaction.ts → store/sqlite/protocol.ts',
-  'store/postgres/trim.ts → store/sqlite/protocol.ts',
-  'store/postgres/writer.ts → store/sqlite/protocol.ts',
+  'store/postgres/acknowledge.ts → store/engine/protocol.ts',
+  'store/postgres/commit.ts → store/engine/protocol.ts',
+  'store/postgres/dead-letters.ts → store/engine/protocol.ts',
+  'store/postgres/expire.ts → store/engine/protocol.ts',
+  'store/postgres/keys.ts → store/engine/protocol.ts',
+  'store/postgres/open.ts → store/engine/batcher.ts',
+  'store/postgres/open.ts → store/engine/protocol.ts',
+  'store/postgres/phases.ts → store/engine/protocol.ts',
+  'store/postgres/store.ts → store/engine/batcher.ts',
+  'store/postgres/store.ts → store/engine/client.ts',
+  'store/postgres/transaction.ts → store/engine/protocol.ts',
+  'store/postgres/trim.ts → store/engine/protocol.ts',
+  'store/postgres/writer.ts → store/engine/protocol.ts',
 ])
 
 interface Import {

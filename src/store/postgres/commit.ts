@@ -20,6 +20,7 @@ export async function commitAll(
   tx: Transaction,
   requests: readonly CommitRequest[],
 ): Promise<readonly Receipt[]> {
+  if (requests.length === 0) return []
   const candidates = requests.map((request) => toCandidate(request, tx.nextBatchId()))
   const claimed = await claimKeys(
     tx.client,

@@ -3,7 +3,7 @@
  *
  *   store.ts       reads beside, changes through the batcher (the one that SQLite uses), so that they keep their order
  *   writer.ts      one connection, one transaction per group; what becomes of a COMMIT whose answer was lost
- *   phases.ts      what of a group shares its statements: commit.ts, acknowledge.ts; alone: lease.ts, dead-letters.ts, expire.ts …
+ *   operations.ts  what of a group shares its statements: commit.ts, acknowledge.ts; alone: lease.ts, dead-letters.ts, expire.ts …
  *   owner.ts       heartbeats, fencing numbers, taking over from the dead
  *   vault.ts       the vault's tables, changed by one replica at a time
  *   buckets.ts, feed.ts, breakers.ts   what `Shared` promises
