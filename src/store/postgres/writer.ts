@@ -31,7 +31,7 @@ import {
   type ConnectionOptions,
 } from './connect.ts'
 import { tellFeed } from './feed-rows.ts'
-import { uniqueQueues, type QueueRow } from './lane-rows.ts'
+import { uniqueQueues, type QueueRow } from './queue-rows.ts'
 import { runOperations } from './operations.ts'
 import type { Owner } from './owner.ts'
 import { createTotalCounts } from './totals.ts'
