@@ -125,7 +125,7 @@ async function churn(store: Store, forgetMs: number[], look: () => Promise<void>
       Promise.all(Array.from({ length: POSTS }, () => store.commit(makeBatch(nowMs)))),
       store.acknowledge(acknowledged),
     ])
-    waiting = receipts.map(({ batchId }) => batchId!)
+    waiting = receipts.map(({ batch }) => batch!.batchId)
     if (done % forgetEvery === 0) {
       const askedMs = performance.now()
       await store.trimDedupe(nowMs - (windowEvents / EVENTS_PER_S) * 1000)

@@ -237,14 +237,14 @@ let serial = 0
 async function commit(store: Store, queue: QueueKey): Promise<number> {
   const eventId = `bench-${serial++}`
   const json = JSON.stringify({ event_name: 'checkout', event_id: eventId, event_time: 1_700_000_000 })
-  const { batchId } = await store.commit({
+  const { batch } = await store.commit({
     ...queue,
     payload: joinEvents([json]),
     events: [{ eventName: 'checkout', eventId, eventTimeS: 1_700_000_000 }],
     invalidCount: 0,
     receivedAtMs: Date.now(),
   })
-  return batchId!
+  return batch!.batchId
 }
 
 /** Statements that this process sends meanwhile. */

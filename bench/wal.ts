@@ -74,8 +74,8 @@ async function commitAll(store: Store, eventsPerPost: number): Promise<number[]>
   const connection = async () => {
     for (; left > 0;) {
       left -= 1
-      const { batchId } = await store.commit(makeBatch(eventsPerPost))
-      batchIds.push(batchId!)
+      const { batchId } = (await store.commit(makeBatch(eventsPerPost))).batch!
+      batchIds.push(batchId)
     }
   }
   await Promise.all(Array.from({ length: CONNECTIONS }, connection))

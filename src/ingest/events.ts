@@ -8,8 +8,8 @@ import { renderWarnings } from '../events/warning.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { EventOutcome } from '../delivery/batch.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { joinInSteps, omitEvents } from '../store/payload.ts'
-import type { HistoryEntry, QueueKey, Store } from '../store/store.ts'
+import { joinInSteps } from '../store/payload.ts'
+import type { LeasedBatch, QueueKey, Store } from '../store/store.ts'
 import type { PostTrace } from '../telemetry/tracing.ts'
 import {
   answerPost,
@@ -98,33 +98,18 @@ export function createRelayEvents(options: RelayEventsOptions): RelayEvents {
       } finally {
         endCommit()
       }
-      metrics.postStageSeconds.observe({ stage: 'commit' }, (clock.monotonicMs() - beganMs) / 1000)
-      const { batchId, duplicates } = receipt
+      metrics.stage('commit', (clock.monotonicMs() - beganMs) / 1000)
+      const { batch, duplicates } = receipt
       pendingDuplicates = receipt.pendingDuplicates
-      metrics.events.inc({ outcome: 'duplicate' }, duplicates.length)
-      if (batchId === undefined) return good.map(() => DUPLICATE)
-      if (duplicates.length === 0) return await deliver(batchId, payload, good)
+      metrics.events('duplicate', duplicates.length)
+      const told = batch === undefined ? [] : await deliver(batch)
+      if (duplicates.length === 0) return told
       const doubled = new Set(duplicates)
-      const stored = good.filter((_, index) => !doubled.has(index))
-      const told = await deliver(batchId, omitEvents(payload, duplicates)!, stored)
       let place = 0
       return good.map((_, index) => (doubled.has(index) ? DUPLICATE : told[place++]!))
     }
 
-    async function deliver(batchId: number, payload: Uint8Array, stored: readonly PreparedEvent[]) {
-      const batch = {
-        adAccountId,
-        isTest,
-        batchId,
-        payload,
-        eventCount: stored.length,
-        acknowledged: NONE_ACKNOWLEDGED,
-        oldestEventTimeS: stored.reduce((oldest, { eventTimeS }) => Math.min(oldest, eventTimeS), Infinity),
-        receivedAtMs: nowMs,
-        attempts: 0,
-        isReplay: false,
-        history: NO_HISTORY,
-      }
+    async function deliver(batch: LeasedBatch): Promise<readonly EventOutcome[]> {
       const beganMs = clock.monotonicMs()
       const outcomes = await delivery.deliver(batch, waitMs, trace)
       if (waitMs > 0)
@@ -136,8 +121,6 @@ export function createRelayEvents(options: RelayEventsOptions): RelayEvents {
 
 type Told = EventOutcome | { readonly status: 'duplicate' }
 const DUPLICATE: Told = { status: 'duplicate' }
-const NONE_ACKNOWLEDGED: readonly number[] = []
-const NO_HISTORY: readonly HistoryEntry[] = []
 
 function countOf(outcomes: readonly Told[], status: Told['status']): number {
   return outcomes.filter((outcome) => outcome.status === status).length

@@ -45,8 +45,8 @@ export interface NewBatch extends QueueKey {
 }
 
 export interface Receipt {
-  /** Absent when every event was a duplicate: nothing was stored. */
-  readonly batchId: number | undefined
+  /** The events that were stored, leased to the caller; undefined when every event was a duplicate. */
+  readonly batch: LeasedBatch | undefined
   /** Positions in `NewBatch.events` that were seen before and are not stored. Ascending. */
   readonly duplicates: readonly number[]
   /** How many of them repeat an event of an earlier batch that is still queued. */

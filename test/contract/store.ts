@@ -83,7 +83,7 @@ function testCommits(t: Test, layGround: LayGround): void {
     const [leased] = await store.lease(askAll())
     t.match(leased, {
       ...LIVE,
-      batchId: receipt.batchId,
+      batchId: receipt.batch?.batchId,
       eventCount: 2,
       acknowledged: [],
       oldestEventTimeS: NOW_S - 5,
@@ -99,7 +99,7 @@ function testCommits(t: Test, layGround: LayGround): void {
     const { store } = await (await layGround(t)).open()
     const names = Array.from({ length: 50 }, (_, index) => `event-${index}`)
     const receipts = await Promise.all(names.map((name) => store.commit(makeBatch([name]))))
-    t.equal(new Set(receipts.map(({ batchId }) => batchId)).size, 50)
+    t.equal(new Set(receipts.map(({ batch }) => batch?.batchId)).size, 50)
     t.match(await store.totals({}), { received: 50, queued: 50 })
   })
 
@@ -147,13 +147,14 @@ function testDedupe(t: Test, layGround: LayGround): void {
       first.store.commit(makeBatch(['b'])),
     ])
     t.same(receipt.duplicates, [2])
-    t.same(beside, { batchId: undefined, duplicates: [0], pendingDuplicates: 1 })
+    t.same(beside, { batch: undefined, duplicates: [0], pendingDuplicates: 1 })
     await first.close()
 
     const { store } = await ground.open()
     t.same((await store.commit(makeBatch(['c', 'a']))).duplicates, [1])
     const batches = await store.lease(askAll())
     t.match(batches, [{ eventCount: 2, oldestEventTimeS: NOW_S }], 'a duplicate does not make a batch older')
+    t.same(batches[0], receipt.batch, 'the receipt has the batch as it is stored, without its duplicates')
     t.same(eventsOf(batches[0]!), [makeEvent('a'), makeEvent('b')])
     t.same(await store.totals({}), { ...NO_TOTALS, received: 6, queued: 3, duplicate: 3 })
   })
@@ -180,9 +181,9 @@ function testDedupe(t: Test, layGround: LayGround): void {
 
   t.test('a delivered event is still a duplicate; a rejected or expired one may come again', async (t) => {
     const { store } = await (await layGround(t)).open()
-    const { batchId } = await store.commit(makeBatch(['a', 'b', 'c']))
+    const { batchId } = (await store.commit(makeBatch(['a', 'b', 'c']))).batch!
     const dead = [makeDead(1), makeDead(2, 'expired')]
-    await store.acknowledge([{ batchId: batchId!, delivered: 'rest', dead, acknowledgedAtMs: NOW_MS }])
+    await store.acknowledge([{ batchId, delivered: 'rest', dead, acknowledgedAtMs: NOW_MS }])
     t.same((await store.commit(makeBatch(['a', 'b', 'c']))).duplicates, [0])
   })
 
@@ -190,12 +191,12 @@ function testDedupe(t: Test, layGround: LayGround): void {
     const { store } = await (await layGround(t)).open()
     const delivered = await store.commit(makeBatch(['old']))
     await store.acknowledge([
-      { batchId: delivered.batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS },
+      { batchId: delivered.batch!.batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS },
     ])
     await store.commit(makeBatch(['queued']))
     const young = await store.commit(makeBatch(['young'], { receivedAtMs: NOW_MS + 1 }))
     await store.acknowledge([
-      { batchId: young.batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS },
+      { batchId: young.batch!.batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS },
     ])
 
     await store.trimDedupe(NOW_MS)
@@ -208,8 +209,8 @@ function testDedupe(t: Test, layGround: LayGround): void {
     const { store } = await (await layGround(t)).open()
     const ids = Array.from({ length: 4200 }, (_, index) => `event-${index}`)
     for (let start = 0; start < ids.length; start += 1000) {
-      const { batchId } = await store.commit(makeBatch(ids.slice(start, start + 1000)))
-      await store.acknowledge([{ batchId: batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
+      const { batchId } = (await store.commit(makeBatch(ids.slice(start, start + 1000)))).batch!
+      await store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
     }
     await store.trimDedupe(NOW_MS + 1)
     t.same((await store.commit(makeBatch(ids))).duplicates, [])
@@ -220,10 +221,8 @@ function testAcknowledgements(t: Test, layGround: LayGround): void {
   t.test('a acknowledged batch is gone for good', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
-    const { batchId } = await first.store.commit(makeBatch(['a', 'b']))
-    await first.store.acknowledge([
-      { batchId: batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS },
-    ])
+    const { batchId } = (await first.store.commit(makeBatch(['a', 'b']))).batch!
+    await first.store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
     t.same(await first.store.backlog(), [])
     await first.close()
     const { store } = await ground.open()
@@ -235,10 +234,10 @@ function testAcknowledgements(t: Test, layGround: LayGround): void {
     const ground = await layGround(t)
     const first = await ground.open()
     const ids = Array.from({ length: 12 }, (_, index) => `event-${index}`)
-    const { batchId } = await first.store.commit(makeBatch(ids))
+    const { batchId } = (await first.store.commit(makeBatch(ids))).batch!
     await first.store.acknowledge([
       {
-        batchId: batchId!,
+        batchId,
         delivered: [0, 10],
         dead: [makeDead(3), makeDead(9, 'expired')],
         acknowledgedAtMs: NOW_MS,
@@ -257,15 +256,15 @@ function testAcknowledgements(t: Test, layGround: LayGround): void {
     const totals = { ...NO_TOTALS, received: 12, rejected: 1, expired: 1 }
     t.same(await store.totals({}), { ...totals, delivered: 2, queued: 8 })
 
-    await store.acknowledge([{ batchId: batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
+    await store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
     t.same(await store.totals({}), { ...totals, delivered: 10 })
   })
 
   t.test('acknowledging twice changes nothing', async (t) => {
     const { store } = await (await layGround(t)).open()
-    const { batchId } = await store.commit(makeBatch(['a', 'b', 'c']))
-    const part = { batchId: batchId!, delivered: [0], dead: [makeDead(1)], acknowledgedAtMs: NOW_MS }
-    const rest = { batchId: batchId!, delivered: 'rest' as const, dead: [], acknowledgedAtMs: NOW_MS }
+    const { batchId } = (await store.commit(makeBatch(['a', 'b', 'c']))).batch!
+    const part = { batchId, delivered: [0], dead: [makeDead(1)], acknowledgedAtMs: NOW_MS }
+    const rest = { batchId, delivered: 'rest' as const, dead: [], acknowledgedAtMs: NOW_MS }
     await Promise.all([store.acknowledge([part]), store.acknowledge([part])])
     t.match(await store.totals({}), { delivered: 1, rejected: 1, queued: 1 })
     await store.acknowledge([{ ...part, delivered: [1], dead: [makeDead(0)] }])
@@ -277,8 +276,8 @@ function testAcknowledgements(t: Test, layGround: LayGround): void {
 
   t.test('an event that a batch does not have is refused, and nothing else with it', async (t) => {
     const { store } = await (await layGround(t)).open()
-    const { batchId } = await store.commit(makeBatch(['a']))
-    const wrong = { batchId: batchId!, delivered: [1], dead: [], acknowledgedAtMs: NOW_MS }
+    const { batchId } = (await store.commit(makeBatch(['a']))).batch!
+    const wrong = { batchId, delivered: [1], dead: [], acknowledgedAtMs: NOW_MS }
     const [invalid, beside] = await Promise.allSettled([
       store.acknowledge([wrong]),
       store.commit(makeBatch(['b'])),
@@ -293,9 +292,9 @@ function testAcknowledgements(t: Test, layGround: LayGround): void {
 function testLeases(t: Test, layGround: LayGround): void {
   t.test('a committed batch belongs to who committed it, until it is released', async (t) => {
     const { store } = await (await layGround(t)).open()
-    const { batchId } = await store.commit(makeBatch(['a']))
+    const { batchId } = (await store.commit(makeBatch(['a']))).batch!
     t.same(await store.lease(askAll()), [])
-    await store.release([{ batchId: batchId!, attempts: 3, history: [] }])
+    await store.release([{ batchId, attempts: 3, history: [] }])
     t.match(await store.lease(askAll()), [{ batchId, attempts: 3 }])
     t.same(await store.lease(askAll()), [], 'and then to who leased it')
   })
@@ -303,14 +302,14 @@ function testLeases(t: Test, layGround: LayGround): void {
   t.test('attempts and history outlive a restart', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
-    const { batchId } = await first.store.commit(makeBatch(['a']))
-    await first.store.release([{ batchId: batchId!, attempts: 7, history: HISTORY }])
+    const { batchId } = (await first.store.commit(makeBatch(['a']))).batch!
+    await first.store.release([{ batchId, attempts: 7, history: HISTORY }])
     await first.close()
     const { store } = await ground.open()
     const [leased] = await store.lease(askAll())
     t.match(leased, { batchId, attempts: 7, isReplay: false })
     t.same(leased?.history, HISTORY)
-    await store.release([{ batchId: batchId!, attempts: 7, history: [] }])
+    await store.release([{ batchId, attempts: 7, history: [] }])
     t.same((await store.lease(askAll()))[0]?.history, [], 'and are replaced as a whole')
   })
 
@@ -366,10 +365,8 @@ function testLeases(t: Test, layGround: LayGround): void {
   t.test('only what is pending counts against the limit', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
-    const { batchId } = await first.store.commit(makeBatch(['a', 'b', 'c', 'd']))
-    await first.store.acknowledge([
-      { batchId: batchId!, delivered: [1, 2, 3], dead: [], acknowledgedAtMs: NOW_MS },
-    ])
+    const { batchId } = (await first.store.commit(makeBatch(['a', 'b', 'c', 'd']))).batch!
+    await first.store.acknowledge([{ batchId, delivered: [1, 2, 3], dead: [], acknowledgedAtMs: NOW_MS }])
     await first.store.commit(makeBatch(['e']))
     await first.close()
     const { store } = await ground.open()
@@ -403,15 +400,15 @@ function testLeases(t: Test, layGround: LayGround): void {
     await first.close()
     const second = await ground.open()
     const leased = await second.store.commit(makeBatch(['b'], { isTest: true }))
-    t.match(await second.store.lease(askAll()), [{ batchId: committed.batchId }])
+    t.match(await second.store.lease(askAll()), [{ batchId: committed.batch?.batchId }])
     for (const jumpMs of [HOUR_MS, 1000 * 24 * HOUR_MS, -HOUR_MS, -1000 * 24 * HOUR_MS]) {
       t.same(await second.store.lease(askAll({ nowMs: NOW_MS + jumpMs })), [])
       t.same(await second.store.lease(askAll({ ...TEST, nowMs: NOW_MS + jumpMs })), [])
     }
     await second.close()
     const { store } = await ground.open()
-    t.match(await store.lease(askAll()), [{ batchId: committed.batchId }])
-    t.match(await store.lease(askAll(TEST)), [{ batchId: leased.batchId }])
+    t.match(await store.lease(askAll()), [{ batchId: committed.batch?.batchId }])
+    t.match(await store.lease(askAll(TEST)), [{ batchId: leased.batch?.batchId }])
   })
 
   t.test('no batch gets the id of one that is gone, not even after a restart', async (t) => {
@@ -420,11 +417,9 @@ function testLeases(t: Test, layGround: LayGround): void {
     for (let run = 0; run < 3; run++) {
       const { store, close } = await ground.open()
       for (const id of [`a${run}`, `b${run}`]) {
-        const { batchId } = await store.commit(makeBatch([id]))
-        await store.acknowledge([
-          { batchId: batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS },
-        ])
-        ids.push(batchId!)
+        const { batchId } = (await store.commit(makeBatch([id]))).batch!
+        await store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
+        ids.push(batchId)
       }
       await close()
     }
@@ -437,9 +432,9 @@ function testLeases(t: Test, layGround: LayGround): void {
 
   t.test('a batch that is gone cannot be released', async (t) => {
     const { store } = await (await layGround(t)).open()
-    const { batchId } = await store.commit(makeBatch(['a']))
-    await store.acknowledge([{ batchId: batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
-    await store.release([{ batchId: batchId!, attempts: 1, history: [] }])
+    const { batchId } = (await store.commit(makeBatch(['a']))).batch!
+    await store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
+    await store.release([{ batchId, attempts: 1, history: [] }])
     t.same(await store.lease(askAll()), [])
   })
 }
@@ -448,10 +443,10 @@ function testDeadLetters(t: Test, layGround: LayGround): void {
   t.test('a dead letter tells who it was, why and when it died', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
-    const { batchId } = await first.store.commit(makeBatch(['a', 'b']))
+    const { batchId } = (await first.store.commit(makeBatch(['a', 'b']))).batch!
     const why = { status: 'expired', reason: 'too_old', message: 'Grew old.', attempts: 9 } as const
     const dead = [{ index: 1, ...why, history: HISTORY }]
-    await first.store.acknowledge([{ batchId: batchId!, delivered: [], dead, acknowledgedAtMs: NOW_MS + 5 }])
+    await first.store.acknowledge([{ batchId, delivered: [], dead, acknowledgedAtMs: NOW_MS + 5 }])
     await first.close()
     const { store } = await ground.open()
     const [deadLetter] = await store.deadLetters({ limit: 1 })
@@ -475,11 +470,11 @@ function testDeadLetters(t: Test, layGround: LayGround): void {
       atMs: NOW_MS + n,
       reason: 'timeout',
     }))
-    const { batchId } = await store.commit(makeBatch(['a']))
-    await store.release([{ batchId: batchId!, attempts: 1, history: long }])
+    const { batchId } = (await store.commit(makeBatch(['a']))).batch!
+    await store.release([{ batchId, attempts: 1, history: long }])
     t.same((await store.lease(askAll()))[0]?.history, long.slice(5))
     const dead = [makeDead(0, 'rejected', long)]
-    await store.acknowledge([{ batchId: batchId!, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
+    await store.acknowledge([{ batchId, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
     t.same((await store.deadLetters({ limit: 1 }))[0]?.history, long.slice(5))
   })
 
@@ -487,9 +482,9 @@ function testDeadLetters(t: Test, layGround: LayGround): void {
     const { store } = await (await layGround(t)).open()
     for (const [round, adAccountId] of ['1', '2', '1'].entries()) {
       const batch = makeBatch([`x${round}`, `y${round}`], { adAccountId })
-      const { batchId } = await store.commit(batch)
+      const { batchId } = (await store.commit(batch)).batch!
       const dead = [makeDead(0), { ...makeDead(1), reason: 'other' }]
-      await store.acknowledge([{ batchId: batchId!, delivered: [], dead, acknowledgedAtMs: NOW_MS + round }])
+      await store.acknowledge([{ batchId, delivered: [], dead, acknowledgedAtMs: NOW_MS + round }])
     }
     const ids = async (query: Partial<Parameters<Store['deadLetters']>[0]>) =>
       (await store.deadLetters({ limit: 10, ...query })).map(({ eventId }) => eventId)
@@ -606,8 +601,8 @@ function testReplay(t: Test, layGround: LayGround): void {
       makeDead(2, 'expired'),
     ])
     await store.commit(makeBatch(['queued']))
-    const { batchId } = await store.commit(makeBatch(['delivered']))
-    await store.acknowledge([{ batchId: batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
+    const { batchId } = (await store.commit(makeBatch(['delivered']))).batch!
+    await store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
     t.match(await store.replay(askReplay()), { replayed: 1, duplicates: 2, tooOld: 0 })
     t.same(await store.deadLetters({ limit: 10 }), [])
     t.same((await store.lease(askAll())).map(idOf), ['alone'])
@@ -728,7 +723,7 @@ function testExpiry(t: Test, layGround: LayGround): void {
     await commit('old', DAY_S + 1, '2')
     await commit('test', DAY_S + 9, '2', true)
     const tried = await commit('tried', DAY_S + 4)
-    await first.store.release([{ batchId: tried.batchId!, attempts: 5, history: HISTORY }])
+    await first.store.release([{ batchId: tried.batch!.batchId, attempts: 5, history: HISTORY }])
     await first.close()
 
     const { store } = await ground.open()
@@ -762,7 +757,7 @@ function testExpiry(t: Test, layGround: LayGround): void {
     const eventTimesS = [NOW_S - DAY_S - 1, NOW_S - 10, NOW_S - DAY_S - 2, NOW_S - 60, NOW_S - DAY_S - 3]
     const mixed = await first.store.commit(makeBatch(['a', 'b', 'c', 'd', 'e'], { eventTimesS }))
     await first.store.acknowledge([
-      { batchId: mixed.batchId!, delivered: [4], dead: [], acknowledgedAtMs: NOW_MS },
+      { batchId: mixed.batch!.batchId, delivered: [4], dead: [], acknowledgedAtMs: NOW_MS },
     ])
     await first.store.commit(makeBatch(['other'], { eventTimesS: [NOW_S - 30] }))
     await first.close()
@@ -778,7 +773,7 @@ function testExpiry(t: Test, layGround: LayGround): void {
     const leased = await store.lease(askAll())
     t.match(leased, [
       { oldestEventTimeS: NOW_S - 30 },
-      { batchId: mixed.batchId, acknowledged: [0, 2, 3, 4], oldestEventTimeS: NOW_S - 10 },
+      { batchId: mixed.batch?.batchId, acknowledged: [0, 2, 3, 4], oldestEventTimeS: NOW_S - 10 },
     ])
     for (const { batchId } of leased) {
       await store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
@@ -792,10 +787,8 @@ function testExpiry(t: Test, layGround: LayGround): void {
     const first = await ground.open()
     for (const id of ['a', 'b', 'c']) {
       const eventTimesS = [NOW_S - DAY_S - 9, NOW_S]
-      const { batchId } = await first.store.commit(makeBatch([id, `${id}-new`], { eventTimesS }))
-      await first.store.acknowledge([
-        { batchId: batchId!, delivered: [0], dead: [], acknowledgedAtMs: NOW_MS },
-      ])
+      const { batchId } = (await first.store.commit(makeBatch([id, `${id}-new`], { eventTimesS }))).batch!
+      await first.store.acknowledge([{ batchId, delivered: [0], dead: [], acknowledgedAtMs: NOW_MS }])
     }
     await first.store.commit(makeBatch(['last'], { eventTimesS: [NOW_S - DAY_S - 1] }))
     await first.close()
@@ -808,9 +801,9 @@ function testExpiry(t: Test, layGround: LayGround): void {
   t.test('what is leased is left to its holder; a replay grows old like any other', async (t) => {
     const { store } = await (await layGround(t)).open()
     const old = { eventTimesS: [NOW_S - DAY_S - 1] }
-    const { batchId } = await store.commit(makeBatch(['held'], old))
+    const { batchId } = (await store.commit(makeBatch(['held'], old))).batch!
     t.equal(await store.expire(askExpire), 0)
-    await store.release([{ batchId: batchId!, attempts: 0, history: [] }])
+    await store.release([{ batchId, attempts: 0, history: [] }])
     t.equal(await store.expire(askExpire), 1)
     await store.replay(askReplay())
     t.equal(await store.expire(askExpire), 1)
@@ -881,8 +874,8 @@ const HISTORY = [
 
 /** Commits and acknowledges a batch of which these events die and the rest is delivered. */
 async function die(store: Store, batch: NewBatch, dead: readonly DeadEvent[]): Promise<void> {
-  const { batchId } = await store.commit(batch)
-  await store.acknowledge([{ batchId: batchId!, delivered: 'rest', dead, acknowledgedAtMs: NOW_MS }])
+  const { batchId } = (await store.commit(batch)).batch!
+  await store.acknowledge([{ batchId, delivered: 'rest', dead, acknowledgedAtMs: NOW_MS }])
 }
 
 /** All dead letters, none of them too old. */
@@ -900,7 +893,7 @@ function testKeys(t: Test, layGround: LayGround): void {
     const doomed = await first.store.commit(makeBatch(['d']))
     await first.store.acknowledge([
       {
-        batchId: doomed.batchId!,
+        batchId: doomed.batch!.batchId,
         delivered: [],
         dead: [makeDead(0)],
         acknowledgedAtMs: NOW_MS,
@@ -998,9 +991,9 @@ function testTrim(t: Test, layGround: LayGround): void {
   t.test('dead letters that are too old go, the oldest death first, and the totals keep them', async (t) => {
     const { store } = await (await layGround(t)).open()
     for (const [id, laterMs] of Object.entries({ second: 1, third: 2, first: 0, test: 1 })) {
-      const { batchId } = await store.commit(makeBatch([id], { isTest: id === 'test' }))
+      const { batchId } = (await store.commit(makeBatch([id], { isTest: id === 'test' }))).batch!
       const acknowledgedAtMs = NOW_MS + laterMs
-      await store.acknowledge([{ batchId: batchId!, delivered: [], dead: [makeDead(0)], acknowledgedAtMs }])
+      await store.acknowledge([{ batchId, delivered: [], dead: [makeDead(0)], acknowledgedAtMs }])
     }
     const totals = await store.totals({})
     const { deadLetterBytes } = await store.size()
@@ -1048,10 +1041,10 @@ function testTrim(t: Test, layGround: LayGround): void {
   t.test('what is rolled back is not counted in bytes', async (t) => {
     const { store } = await (await layGround(t)).open()
     const batch = makeBatch(['a', 'b'])
-    const { batchId } = await store.commit(batch)
+    const { batchId } = (await store.commit(batch)).batch!
     await store.size()
     const acknowledgement = {
-      batchId: batchId!,
+      batchId,
       delivered: [9],
       dead: [makeDead(0)],
       acknowledgedAtMs: NOW_MS,
@@ -1102,7 +1095,7 @@ function testShares(t: Test, layGround: LayGround): void {
           const results = await Promise.allSettled(
             Array.from({ length: atOnce }, () => post(adAccountId, bytes)),
           )
-          for (const one of results) if (one.status === 'fulfilled') ids.push(one.value.batchId!)
+          for (const one of results) if (one.status === 'fulfilled') ids.push(one.value.batch!.batchId)
           const invalid = results.filter((one) => one.status === 'rejected')
           for (const { reason } of invalid) t.match(reason, { code: 'STORE_UNAVAILABLE' })
           if (invalid.length > 0) return ids

@@ -241,13 +241,13 @@ function commit(ids: readonly string[], isTest: boolean, agesS: readonly number[
       const receipt = answer?.value as Receipt | undefined
       if (receipt !== undefined) {
         assertSame(receipt.duplicates, duplicates, 'duplicates')
-        assertSame(receipt.batchId === undefined, fresh.length === 0, 'nothing stored')
+        assertSame(receipt.batch === undefined, fresh.length === 0, 'nothing stored')
       }
       model.totals.received += ids.length
       model.totals.duplicate += duplicates.length
       if (fresh.length === 0) return
       addBatch(model, {
-        batchId: receipt?.batchId,
+        batchId: receipt?.batch?.batchId,
         isTest,
         isReplay: false,
         ids: fresh.map((index) => ids[index]!),

@@ -1,6 +1,7 @@
 /** The store's interface over the batcher: each method is one operation, or a few steps of one. */
 import type { VaultStore } from '../../vault/vault-store.ts'
-import type { DeadLetter, EventIdentity, NewBatch, Acknowledgement, Store } from '../store.ts'
+import { omitEvents } from '../payload.ts'
+import type { DeadLetter, EventIdentity, LeasedBatch, NewBatch, Acknowledgement, Store } from '../store.ts'
 import type { Batcher } from './batcher.ts'
 import type {
   CommitRequest,
@@ -19,7 +20,11 @@ export function createStore(batcher: Batcher, close: () => Promise<void>): Omit<
   let resealFrom = START_POSITION
 
   return {
-    commit: (batch) => batcher.submit('commit', toRequest(batch)),
+    async commit(batch) {
+      const { batchId, ...rest } = await batcher.submit('commit', toRequest(batch))
+      const leased = batchId === undefined ? undefined : leasedOf(batch, batchId, rest.duplicates)
+      return { batch: leased, ...rest }
+    },
     countInvalid: ({ adAccountId, isTest }, invalidCount) =>
       batcher.submit('countInvalid', { adAccountId, isTest, invalidCount }),
     acknowledge: (acknowledgements) => batcher.submit('acknowledge', toAcknowledgeRequest(acknowledgements)),
@@ -89,6 +94,28 @@ function toRequest(batch: NewBatch): CommitRequest {
     eventTimesS: events.map(({ eventTimeS }) => eventTimeS),
     invalidCount,
     receivedAtMs,
+  }
+}
+
+/** Both engines store a batch without its duplicates, in this form. */
+function leasedOf(batch: NewBatch, batchId: number, duplicates: readonly number[]): LeasedBatch {
+  const { adAccountId, isTest, events, receivedAtMs } = batch
+  const omitted = new Set(duplicates)
+  return {
+    adAccountId,
+    isTest,
+    batchId,
+    payload: omitEvents(batch.payload, duplicates)!,
+    eventCount: events.length - duplicates.length,
+    acknowledged: [],
+    oldestEventTimeS: events.reduce(
+      (oldest, { eventTimeS }, index) => (omitted.has(index) ? oldest : Math.min(oldest, eventTimeS)),
+      Infinity,
+    ),
+    receivedAtMs,
+    attempts: 0,
+    isReplay: false,
+    history: [],
   }
 }
 

@@ -19,8 +19,8 @@ import type {
   LeaseRequest,
   PurgeRequest,
   PurgeStep,
-  Receipt,
   ReleasedBatch,
+  Receipt,
   ReplayRequest,
   ReplayStep,
   Acknowledgement,
@@ -142,9 +142,15 @@ export interface RecoverAnswer {
   readonly deadLetters: number
 }
 
+/** A receipt without the payload, which the caller has: the client adds the batch. */
+export interface CommitAnswer extends Omit<Receipt, 'batch'> {
+  /** Undefined when nothing was stored. */
+  readonly batchId: number | undefined
+}
+
 /** Each operation: what it is given, and what it answers. */
 export interface Operations {
-  commit: { request: CommitRequest; answer: Receipt }
+  commit: { request: CommitRequest; answer: CommitAnswer }
   countInvalid: { request: QueueKey & { readonly invalidCount: number }; answer: void }
   acknowledge: { request: AcknowledgeRequest; answer: void }
   lease: { request: LeaseRequest; answer: readonly LeasedBatch[] }

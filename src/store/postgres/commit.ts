@@ -4,8 +4,7 @@
  */
 import { bindBatch, dedupeKey } from '../dead-letter.ts'
 import { omitEvents } from '../payload.ts'
-import type { CommitRequest } from '../engine/protocol.ts'
-import type { Receipt } from '../store.ts'
+import type { CommitAnswer, CommitRequest } from '../sqlite/protocol.ts'
 import { claimKeys, findPending, type DedupeKey } from './dedupe.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -19,8 +18,7 @@ interface Candidate {
 export async function commitAll(
   tx: Transaction,
   requests: readonly CommitRequest[],
-): Promise<readonly Receipt[]> {
-  if (requests.length === 0) return []
+): Promise<readonly CommitAnswer[]> {
   const candidates = requests.map((request) => toCandidate(request, tx.nextBatchId()))
   const claimed = await claimKeys(
     tx.client,

@@ -1,11 +1,10 @@
 /** Takes a batch: leaves out what was seen before, seals the rest, leases it to the caller, and counts. */
 import { bindBatch, dedupeKey } from '../dead-letter.ts'
 import { omitEvents } from '../payload.ts'
-import type { Receipt } from '../store.ts'
-import type { CommitRequest } from '../engine/protocol.ts'
+import type { CommitAnswer, CommitRequest } from './protocol.ts'
 import type { QueueTables } from './queue-tables.ts'
 
-export function createCommit(tables: QueueTables): (request: CommitRequest) => Receipt {
+export function createCommit(tables: QueueTables): (request: CommitRequest) => CommitAnswer {
   const { db, queues, leases, sealer } = tables
   const insertQueue = db.prepare(
     `INSERT INTO batches (queue_id, is_replay, oldest_event_time_s, batch_id, size_bytes, event_count, pending_count,
@@ -46,7 +45,7 @@ function findDuplicates(
   tables: QueueTables,
   request: CommitRequest,
   batchId: number,
-): Omit<Receipt, 'batchId'> {
+): Omit<CommitAnswer, 'batchId'> {
   const { adAccountId, isTest, identities, eventTimesS, receivedAtMs } = request
   const duplicates: number[] = []
   let pendingDuplicates = 0

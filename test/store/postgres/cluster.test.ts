@@ -89,7 +89,7 @@ void t.test(
     await t.resolves(acknowledged, 'tried again until it was written')
     t.match(
       await store.commit(events),
-      { batchId: undefined, pendingDuplicates: 1 },
+      { batch: undefined, pendingDuplicates: 1 },
       'it was kept all the same',
     )
     t.match(await store.totals({}), { received: 2, queued: 1, duplicate: 1, invalid: 3 })

@@ -48,9 +48,9 @@ for (const poolMode of ['session', 'transaction'] as const) {
 
     const [one, two] = [await open(t, url), await open(t, url)]
     const told = news(two)
-    const { batchId } = await one.store.commit(makeBatch(['a', 'b']))
-    t.match(await two.store.commit(makeBatch(['a'])), { batchId: undefined, pendingDuplicates: 1 })
-    await one.store.release([{ batchId: batchId!, attempts: 0, history: [] }])
+    const { batchId } = (await one.store.commit(makeBatch(['a', 'b']))).batch!
+    t.match(await two.store.commit(makeBatch(['a'])), { batch: undefined, pendingDuplicates: 1 })
+    await one.store.release([{ batchId, attempts: 0, history: [] }])
     const leased = await two.store.lease(askAll())
     t.equal(leased.length, 1)
     await two.store.acknowledge([

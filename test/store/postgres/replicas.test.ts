@@ -53,9 +53,9 @@ t.test('of an event that two replicas take at once, exactly one is stored', asyn
       one.store.commit(makeBatch(ids)),
       two.store.commit(makeBatch(ids.toReversed())),
     ])
-    const stored = receipts.filter(({ batchId }) => batchId !== undefined)
+    const stored = receipts.filter(({ batch }) => batch !== undefined)
     t.equal(stored.length, 1)
-    t.same(receipts.find(({ batchId }) => batchId === undefined)?.pendingDuplicates, 2)
+    t.same(receipts.find(({ batch }) => batch === undefined)?.pendingDuplicates, 2)
   }
   t.match(await one.store.totals({}), { received: 32, queued: 16, duplicate: 16 })
 })
@@ -78,7 +78,7 @@ t.test('batches are shared, and handed out once', async (t) => {
 t.test('a dead replica loses its batches, and what it says too late changes nothing', async (t) => {
   const ground = await layGround(t, server)
   const stalled = await ground.open({ ...STILL, name: 'stalled' })
-  const { batchId } = await stalled.store.commit(makeBatch(['a', 'b']))
+  const { batchId } = (await stalled.store.commit(makeBatch(['a', 'b']))).batch!
   await ground.ask(
     `UPDATE pinrelay.owners SET heartbeat_at = clock_timestamp() - interval '20 seconds' WHERE name = 'stalled'`,
   )
@@ -90,15 +90,13 @@ t.test('a dead replica loses its batches, and what it says too late changes noth
   const patient = await ground.open(STILL)
   const alive = await patient.shared.replicas()
   t.notOk(alive.some(({ name }) => name === 'stalled'))
-  await stalled.store.acknowledge([
-    { batchId: batchId!, delivered: [], dead: [makeDead(0)], acknowledgedAtMs: NOW_MS },
-  ])
-  await stalled.store.acknowledge(whole(batchId!))
-  await stalled.store.release([{ batchId: batchId!, attempts: 9, history: [] }])
+  await stalled.store.acknowledge([{ batchId, delivered: [], dead: [makeDead(0)], acknowledgedAtMs: NOW_MS }])
+  await stalled.store.acknowledge(whole(batchId))
+  await stalled.store.release([{ batchId, attempts: 9, history: [] }])
   t.match(await other.store.totals({}), { received: 2, queued: 2, delivered: 0, rejected: 0 })
   t.same(await other.store.deadLetters({ limit: 1 }), [])
   t.same(await stalled.store.lease(askAll()), [], 'it is not released either')
-  await other.store.acknowledge(whole(batchId!))
+  await other.store.acknowledge(whole(batchId))
   t.match(await other.store.totals({}), { delivered: 2, queued: 0 })
 })
 
@@ -106,12 +104,12 @@ t.test('one that was taken for dead goes on under a new number', async (t) => {
   const ground = await layGround(t, server)
   const one = await ground.open(STILL)
   const [before] = await one.shared.replicas()
-  const { batchId } = await one.store.commit(makeBatch(['a']))
+  const { batchId } = (await one.store.commit(makeBatch(['a']))).batch!
   await ground.ask('UPDATE pinrelay.owners SET dead_at = clock_timestamp()')
   await one.store.commit(makeBatch(['b']))
   const [after] = await one.shared.replicas()
   t.ok(after!.ownerId > before!.ownerId)
-  await one.store.acknowledge(whole(batchId!))
+  await one.store.acknowledge(whole(batchId))
   t.match(
     await one.store.totals({}),
     { delivered: 1, queued: 1 },
@@ -125,7 +123,7 @@ t.test('heartbeats keep a replica alive, and takeovers go on while it runs', asy
   const news: SharedChange[] = []
   watching.shared.onChange((change) => news.push(change))
   const doomed = await ground.open({ ...STILL, name: 'doomed' })
-  const { batchId } = await doomed.store.commit(makeBatch(['a']))
+  const { batchId } = (await doomed.store.commit(makeBatch(['a']))).batch!
   await ground.ask(
     `UPDATE pinrelay.owners SET heartbeat_at = clock_timestamp() - interval '20 seconds' WHERE name = 'doomed'`,
   )
@@ -162,7 +160,7 @@ t.test(
     const invalid = await Promise.allSettled([store.commit(makeBatch(['a'])), store.countInvalid(LIVE, 5)])
     t.match(invalid, [{ status: 'rejected', reason: { code: 'STORE_UNAVAILABLE' } }, { status: 'fulfilled' }])
     const again = await store.commit(makeBatch(['a']))
-    t.same(again, { batchId: undefined, duplicates: [0], pendingDuplicates: 1 })
+    t.same(again, { batch: undefined, duplicates: [0], pendingDuplicates: 1 })
     t.match(await store.lease(askAll()), [{ eventCount: 1 }], 'it waits for anybody')
     t.match(await store.totals({}), { received: 3, queued: 2, duplicate: 1, invalid: 5 }, 'counted once')
   },
@@ -171,8 +169,8 @@ t.test(
 t.test('a lease whose answer is lost is handed out again', async (t) => {
   const ground = await layGround(t, server)
   const first = await ground.open(STILL)
-  const { batchId } = await first.store.commit(makeBatch(['a']))
-  await first.store.release([{ batchId: batchId!, attempts: 1, history: [] }])
+  const { batchId } = (await first.store.commit(makeBatch(['a']))).batch!
+  await first.store.release([{ batchId, attempts: 1, history: [] }])
   ground.proxy.cutAnswerTo('COMMIT', 'UPDATE owners SET commit_number')
   await t.rejects(first.store.lease(askAll()), { code: 'STORE_UNAVAILABLE' })
   t.match(await first.store.lease(askAll()), [{ batchId }])
@@ -181,17 +179,17 @@ t.test('a lease whose answer is lost is handed out again', async (t) => {
 t.test('outcomes outlive an outage; posts are refused at once meanwhile', async (t) => {
   const ground = await layGround(t, server)
   const { store } = await ground.open(STILL)
-  const { batchId } = await store.commit(makeBatch(['a']))
+  const { batchId } = (await store.commit(makeBatch(['a']))).batch!
   const other = await store.commit(makeBatch(['b']))
   ground.proxy.cut()
-  const acknowledged = store.acknowledge(whole(batchId!))
-  const released = store.release([{ batchId: other.batchId!, attempts: 2, history: [] }])
+  const acknowledged = store.acknowledge(whole(batchId))
+  const released = store.release([{ batchId: other.batch!.batchId, attempts: 2, history: [] }])
   await t.rejects(store.commit(makeBatch(['c'])), { code: 'STORE_UNAVAILABLE' }, 'not when it is back')
   await t.rejects(store.totals({}), { code: 'STORE_UNAVAILABLE' })
   ground.proxy.mend()
   await Promise.all([acknowledged, released])
   t.match(await store.totals({}), { received: 2, delivered: 1, queued: 1 })
-  t.match(await store.lease(askAll()), [{ batchId: other.batchId, attempts: 2 }])
+  t.match(await store.lease(askAll()), [{ batchId: other.batch?.batchId, attempts: 2 }])
 })
 
 t.test('the database starts again, and the store goes on by itself', async (t) => {
@@ -199,9 +197,9 @@ t.test('the database starts again, and the store goes on by itself', async (t) =
   t.teardown(() => server.close())
   const ground = await layGround(t, server)
   const { store, vaultStore } = await ground.open(STILL)
-  const { batchId } = await store.commit(makeBatch(['a']))
+  const { batchId } = (await store.commit(makeBatch(['a']))).batch!
   await server.stop()
-  const acknowledged = store.acknowledge(whole(batchId!))
+  const acknowledged = store.acknowledge(whole(batchId))
   await t.rejects(store.commit(makeBatch(['b'])), { code: 'STORE_UNAVAILABLE' })
   await t.rejects(
     vaultStore.changeVault(() => ({ put: [], remove: [] })),
@@ -209,7 +207,7 @@ t.test('the database starts again, and the store goes on by itself', async (t) =
   )
   await server.start()
   await acknowledged
-  t.ok((await store.commit(makeBatch(['b']))).batchId)
+  t.ok((await store.commit(makeBatch(['b']))).batch?.batchId)
   t.match(await store.totals({}), { received: 2, delivered: 1, queued: 1 })
 })
 
@@ -227,8 +225,8 @@ t.test(
       const rows = await listeners(ground)
       return rows.length === 3
     })
-    const { batchId } = await one.store.commit(makeBatch(['a']))
-    await one.store.release([{ batchId: batchId!, attempts: 1, history: [] }])
+    const { batchId } = (await one.store.commit(makeBatch(['a']))).batch!
+    await one.store.release([{ batchId, attempts: 1, history: [] }])
     await until(() => news.length === 1 && byNotice.length === 1)
     t.same(news, [{ kind: 'queues', queues: [LIVE] }])
 
@@ -254,13 +252,13 @@ t.test(
     const ground = await layGround(t, server)
     const one = await ground.open(STILL)
     const large = `x${'y'.repeat(10_000)}`
-    const { batchId } = await one.store.commit(makeBatch([large]))
+    const { batchId } = (await one.store.commit(makeBatch([large]))).batch!
     const two = await ground.open({ ...STILL, storeLimitBytes: 12_000 })
     await until(async () => (await two.store.size()).isFull)
     await t.rejects(two.store.commit(makeBatch(['a'])), { code: 'STORE_UNAVAILABLE' })
-    await one.store.acknowledge(whole(batchId!))
+    await one.store.acknowledge(whole(batchId))
     await until(async () => !(await two.store.size()).isFull)
-    t.ok((await two.store.commit(makeBatch(['a']))).batchId)
+    t.ok((await two.store.commit(makeBatch(['a']))).batch?.batchId)
   },
 )
 

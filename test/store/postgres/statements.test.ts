@@ -78,7 +78,7 @@ t.test('a post costs a constant number of statements, and many at once no more t
         store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }]),
       ),
     )
-  const ids = receipts.map(({ batchId }) => batchId!)
+  const ids = receipts.map(({ batch }) => batch!.batchId)
   const acknowledgedOne = await count(ground, () => acknowledge(ids.slice(0, 1)))
   t.equal(await count(ground, () => acknowledge(ids.slice(1))), acknowledgedOne)
 })
@@ -90,7 +90,7 @@ t.test('a long queue and many accounts change nothing of it', async (t) => {
     const [receipt] = await commitTo(store, 1)
     await store.lease(askAll({ adAccountId: '7', maxEvents: 3 }))
     await store.acknowledge([
-      { batchId: receipt!.batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS },
+      { batchId: receipt!.batch!.batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS },
     ])
     await store.backlog()
   }

@@ -8,9 +8,9 @@ t.test('the bytes of what an older relay queued and buried are counted', async (
   const ground = await layGround(t)
   const first = await ground.open()
   for (const adAccountId of ['1', '2']) {
-    const { batchId } = await first.store.commit(makeBatch(['a', 'b', 'c'], { adAccountId }))
+    const { batchId } = (await first.store.commit(makeBatch(['a', 'b', 'c'], { adAccountId }))).batch!
     const dead = [makeDead(0), makeDead(1)]
-    await first.store.acknowledge([{ batchId: batchId!, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
+    await first.store.acknowledge([{ batchId, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
   }
   const { queuedBytes, deadLetterBytes } = await first.store.size()
   t.ok(queuedBytes > 0 && deadLetterBytes > 0)
@@ -37,7 +37,7 @@ t.test('dead letters take none of the room that posts have', async (t) => {
     for (let isRefused = false; !isRefused;) {
       const batch = makeBatch([`${serial++}-${'x'.repeat(10_000)}`])
       await store.commit(batch).then(
-        ({ batchId }) => ids.push(batchId!),
+        ({ batch }) => ids.push(batch!.batchId),
         () => (isRefused = true),
       )
     }
@@ -52,9 +52,9 @@ t.test('dead letters take none of the room that posts have', async (t) => {
   const { store, close } = await ground.open({ storeLimitBytes })
   for (let round = 0; round < 3; round++) {
     const ids = Array.from({ length: 40 }, (_, n) => `dead-${round}-${n}-${'x'.repeat(700)}`)
-    const { batchId } = await store.commit(makeBatch(ids))
+    const { batchId } = (await store.commit(makeBatch(ids))).batch!
     const dead = ids.map((_, index) => makeDead(index))
-    await store.acknowledge([{ batchId: batchId!, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
+    await store.acknowledge([{ batchId, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
   }
   t.ok((await store.size()).deadLetterBytes > 190_000, 'their part is full')
   await close()

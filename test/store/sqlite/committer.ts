@@ -20,10 +20,10 @@ try {
   const commitForever = async () => {
     for (;;) {
       const number = next++
-      const { batchId } = await store.commit(makeBatch([`event-${number}`]))
+      const { batchId } = (await store.commit(makeBatch([`event-${number}`]))).batch!
       print(`event-${number}`)
       if (number % 3 !== 0) continue
-      await store.acknowledge([{ batchId: batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
+      await store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
       print(`acknowledged event-${number}`)
     }
   }

@@ -40,9 +40,9 @@ export async function makePattern(folder: string, batchCount = 120): Promise<Pat
   await vaultStore.changeVault(() => ({ put: documents, remove: [] }))
 
   const commit = async (ids: readonly string[], queue: typeof LIVE) => {
-    const { batchId } = await store.commit(makeBatch(ids, queue))
-    pending.set(batchId!, ids)
-    return batchId!
+    const { batchId } = (await store.commit(makeBatch(ids, queue))).batch!
+    pending.set(batchId, ids)
+    return batchId
   }
   const fill = async (from: number, to: number) => {
     for (let index = from; index < to; index += 10) {

@@ -11,9 +11,9 @@ t.test('a filter that matches little in a long list is walked in steps, to its e
   const ground = await layGround(t)
   const first = await ground.open()
   for (const adAccountId of ['1', '2']) {
-    const { batchId } = await first.store.commit(makeBatch([`of-${adAccountId}`], { adAccountId }))
+    const { batchId } = (await first.store.commit(makeBatch([`of-${adAccountId}`], { adAccountId }))).batch!
     const acknowledgement = {
-      batchId: batchId!,
+      batchId,
       delivered: [],
       dead: [makeDead(0)],
       acknowledgedAtMs: NOW_MS,
@@ -52,9 +52,9 @@ t.test('a filter that matches little in a long list is walked in steps, to its e
 t.test('a dead letter that no key opens is listed and purged, but not replayed', async (t) => {
   const ground = await layGround(t)
   const first = await ground.open()
-  const { batchId } = await first.store.commit(makeBatch(['a', 'b']))
+  const { batchId } = (await first.store.commit(makeBatch(['a', 'b']))).batch!
   const dead = [makeDead(0), makeDead(1)]
-  await first.store.acknowledge([{ batchId: batchId!, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
+  await first.store.acknowledge([{ batchId, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
   await first.close()
   const db = new DatabaseSync(ground.path)
   db.exec('UPDATE dead_letters SET sealed = zeroblob(90) WHERE id = 2')
@@ -76,7 +76,7 @@ t.test('a batch that no key opens is reported once, and stops no other from expi
   await first.store.commit(makeBatch(['b'], { eventTimesS: [NOW_S - 100] }))
   await first.close()
   const db = new DatabaseSync(ground.path)
-  db.prepare('UPDATE payloads SET sealed = zeroblob(90) WHERE batch_id = ?').run(broken.batchId!)
+  db.prepare('UPDATE payloads SET sealed = zeroblob(90) WHERE batch_id = ?').run(broken.batch!.batchId)
   db.close()
 
   const problems: unknown[] = []
@@ -84,7 +84,7 @@ t.test('a batch that no key opens is reported once, and stops no other from expi
   const request = { oldestEventTimeS: NOW_S, limit: 1, nowMs: NOW_MS }
   t.equal(await store.expire(request), 1)
   t.equal(await store.expire(request), 0)
-  t.same(problems, [{ problem: 'batch_unreadable', queue: LIVE, batchId: broken.batchId }])
+  t.same(problems, [{ problem: 'batch_unreadable', queue: LIVE, batchId: broken.batch?.batchId }])
   t.match(await store.totals({}), { expired: 1, queued: 1 })
 })
 
@@ -92,8 +92,8 @@ t.test('a batch with thousands of events expires in steps of its own', async (t)
   const { store } = await (await layGround(t)).open()
   for (const name of ['a', 'b', 'c']) {
     const ids = Array.from({ length: 900 }, (_, n) => `${name}-${n}`)
-    const { batchId } = await store.commit(makeBatch(ids))
-    await store.release([{ batchId: batchId!, attempts: 0, history: [] }])
+    const { batchId } = (await store.commit(makeBatch(ids))).batch!
+    await store.release([{ batchId, attempts: 0, history: [] }])
   }
   const request = { oldestEventTimeS: NOW_S + 1, limit: 100, nowMs: NOW_MS }
   t.equal(await store.expire(request), 1800, 'two batches, and then others have their turn')
@@ -105,9 +105,9 @@ t.test('batch ids go on where the clock is, also in a fresh file that replaces a
   const ground = await layGround(t)
   const commit = async (openedAtMs: number) => {
     const { store, close } = await ground.open({ openedAtMs })
-    const { batchId } = await store.commit(makeBatch([`event-${openedAtMs}`]))
+    const { batchId } = (await store.commit(makeBatch([`event-${openedAtMs}`]))).batch!
     await close()
-    return batchId!
+    return batchId
   }
   t.equal(await commit(NOW_MS), NOW_MS * 1000 + 1)
   for (const suffix of ['', '-wal']) rmSync(`${ground.path}${suffix}`, { force: true })

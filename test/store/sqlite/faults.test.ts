@@ -23,7 +23,7 @@ t.test(
     const storeLimitBytes = 500_000
     const { store } = await ground.open({ storeLimitBytes, onGroup: () => groups++ })
     const large = (id: string) => makeBatch([`${id}-${'x'.repeat(100_000)}`])
-    const { batchId } = await store.commit(large('first'))
+    const { batchId } = (await store.commit(large('first'))).batch!
     const burst = await Promise.allSettled(
       Array.from({ length: 10 }, (_, index) => store.commit(large(`${index}`))),
     )
@@ -37,7 +37,7 @@ t.test(
     groups = 0
     const both = await Promise.allSettled([
       ...Array.from({ length: 10 }, (_, index) => store.commit(large(`${index}`))),
-      store.acknowledge([{ batchId: batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }]),
+      store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }]),
     ])
     t.same(
       both.map(({ status }) => status),
@@ -57,7 +57,7 @@ t.test('what was refused for want of room was not seen, and is taken once there 
   while (invalid === undefined) {
     const id = `${ids.length}`
     await store.commit(large(id)).then(
-      ({ batchId }) => ids.push(batchId!),
+      ({ batch }) => ids.push(batch!.batchId),
       () => (invalid = id),
     )
   }
@@ -98,14 +98,16 @@ t.test('a dead letter that finds no room does not hold up what frees some', asyn
   for (let isFull = false; !isFull;) {
     const commitment = store.commit(makeBatch([`plain-${others.length}-${'x'.repeat(20_000)}`]))
     await commitment.then(
-      ({ batchId }) => others.push(batchId!),
+      ({ batch }) => others.push(batch!.batchId),
       () => (isFull = true),
     )
   }
   t.ok(others.length > 5)
   const acknowledgedAtMs = NOW_MS
   const dead = ids.map((_, index) => makeDead(index))
-  const burial = store.acknowledge([{ batchId: doomed.batchId!, delivered: [], dead, acknowledgedAtMs }])
+  const burial = store.acknowledge([
+    { batchId: doomed.batch!.batchId, delivered: [], dead, acknowledgedAtMs },
+  ])
   const freed = others.map((batchId) =>
     store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs }]),
   )
@@ -119,7 +121,7 @@ t.test('a dead letter that finds no room does not hold up what frees some', asyn
 t.test('a lease beside commits that fail is handed out all the same', async (t) => {
   const ground = await layGround(t)
   const first = await ground.open()
-  const { batchId } = await first.store.commit(makeBatch(['a']))
+  const { batchId } = (await first.store.commit(makeBatch(['a']))).batch!
   await first.close()
   const { store } = await ground.open({ storeLimitBytes: 200_000 })
   const leasing = store.lease(askAll())
@@ -131,13 +133,13 @@ t.test('a lease beside commits that fail is handed out all the same', async (t) 
 
 t.test('an operation at fault is undone alone: its rows, its counts, its leases', async (t) => {
   const { store } = await (await layGround(t)).open()
-  const { batchId } = await store.commit(makeBatch(['a', 'b']))
+  const { batchId } = (await store.commit(makeBatch(['a', 'b']))).batch!
   const results = await Promise.allSettled([
     store.commit(makeBatch(['c'], { adAccountId: 'new-account' })),
     // The burial of the first event is undone with the second one.
-    store.acknowledge([{ batchId: batchId!, delivered: [9], dead: [makeDead(0)], acknowledgedAtMs: NOW_MS }]),
+    store.acknowledge([{ batchId, delivered: [9], dead: [makeDead(0)], acknowledgedAtMs: NOW_MS }]),
     store.commit(makeBatch(['d'], { adAccountId: 'new-account' })),
-    store.acknowledge([{ batchId: batchId!, delivered: [1], dead: [], acknowledgedAtMs: NOW_MS }]),
+    store.acknowledge([{ batchId, delivered: [1], dead: [], acknowledgedAtMs: NOW_MS }]),
   ])
   t.same(
     results.map(({ status }) => status),
@@ -156,13 +158,13 @@ t.test('a payload that no key opens is reported, kept, and does not stop those b
   await first.store.commit(makeBatch(['b']))
   await first.close()
   const db = new DatabaseSync(ground.path)
-  db.prepare('UPDATE payloads SET sealed = zeroblob(90) WHERE batch_id = ?').run(broken.batchId!)
+  db.prepare('UPDATE payloads SET sealed = zeroblob(90) WHERE batch_id = ?').run(broken.batch!.batchId)
   db.close()
 
   const problems: unknown[] = []
   const { store } = await ground.open({ onProblem: (problem) => problems.push(problem) })
   t.equal((await store.lease(askAll({ maxEvents: 1 }))).length, 1)
   t.same(await store.lease(askAll()), [])
-  t.match(problems, [{ problem: 'batch_unreadable', batchId: broken.batchId }])
+  t.match(problems, [{ problem: 'batch_unreadable', batchId: broken.batch?.batchId }])
   t.match(await store.backlog(), [{ batches: 2, events: 2 }])
 })

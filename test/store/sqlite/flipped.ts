@@ -118,10 +118,12 @@ async function useAll({ store, vaultStore }: OpenedSqlite): Promise<string[]> {
   await store.size()
   await store.trimDedupe(0)
   for (const queue of [LIVE, TEST, OTHER]) {
-    const { batchId } = await store.commit(
+    const { batch } = await store.commit(
       makeBatch([`after-${randomBytes(8).toString('hex')}-${'z'.repeat(9000)}`], queue),
     )
-    await store.acknowledge([{ batchId: batchId!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
+    await store.acknowledge([
+      { batchId: batch!.batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS },
+    ])
   }
   if ((await vaultStore.readVault()).length !== 3) throw new Error('vault')
   return ids

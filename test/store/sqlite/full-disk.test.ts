@@ -17,7 +17,7 @@ async function fillByLoad(store: Store, sizeBytes: number): Promise<string[]> {
   for (let isFull = false; !isFull;) {
     const ids = Array.from({ length: 40 }, () => `${randomBytes(6).toString('hex')}-${'x'.repeat(sizeBytes)}`)
     const results = await Promise.allSettled(ids.map((id) => store.commit(makeBatch([id]))))
-    const batchIds = results.flatMap((one) => (one.status === 'fulfilled' ? [one.value.batchId!] : []))
+    const batchIds = results.flatMap((one) => (one.status === 'fulfilled' ? [one.value.batch!.batchId] : []))
     taken.push(...ids.filter((_, index) => results[index]!.status === 'fulfilled').map(shortOf))
     await store.release(batchIds.map((batchId) => ({ batchId, attempts: 0, history: [] })))
     isFull = results.some(({ status }) => status === 'rejected')
