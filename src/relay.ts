@@ -14,10 +14,8 @@ import type { Settings } from './settings.ts'
 import { createDelivery } from './delivery/delivery.ts'
 import { reportQueues } from './delivery/queue-metrics.ts'
 import { createVerify } from './delivery/verify.ts'
-import { createPublicApp } from './ingest/app.ts'
-import { createRelayEvents } from './ingest/events.ts'
 import { createReadiness } from './ingest/health.ts'
-import { createPrepareEvents } from './ingest/prepare-events.ts'
+import { createPublicServer } from './ingest/server.ts'
 import { createMatchQuality } from './telemetry/match-quality.ts'
 import { createRecentStatistics, type Waiting } from './telemetry/recent-statistics.ts'
 import { reportVolume } from './telemetry/volume-metrics.ts'
@@ -182,27 +180,20 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const matchQuality = createMatchQuality(clock.wallMs)
   const volumeWatch = createVolumeWatch({ clock, log })
   opened.defer(() => volumeWatch.close())
-  const publicApp = await createPublicApp({
+  const publicApp = await createPublicServer({
     vault,
     postLimiter,
-    prepareEvents: createPrepareEvents({
-      metrics,
-      matchQuality,
-      volumeWatch,
-      wallMs: clock.wallMs,
-      maxEventAgeMs,
-      isClockTrusted,
-    }),
-    relayEvents: createRelayEvents({ store, delivery, metrics, clock }),
+    store,
+    delivery,
+    matchQuality,
+    volumeWatch,
+    isClockTrusted,
     readiness,
     metrics,
     tracing,
     log,
     clock,
-    postsPerMinute: settings.POSTS_PER_MINUTE,
-    answerWaitMs: settings.ANSWER_WAIT_MS,
-    bodyLimitBytes: settings.BODY_LIMIT_BYTES,
-    trustProxy: settings.TRUST_PROXY,
+    settings,
   })
   let closing: Promise<unknown> | undefined
   /** Resolves when every post that is in was answered. */

@@ -10,7 +10,7 @@ export interface ErrorAnswer {
   readonly status: number
   readonly body: { readonly code: number; readonly message: string }
   /** Whole seconds, where it makes sense to come again. */
-  readonly retryAfterS?: number
+  readonly retryAfterS: number | undefined
 }
 
 /** Long enough for a restart behind a gateway, short enough for a checkout's queue. */
@@ -19,40 +19,44 @@ const UNAVAILABLE_RETRY_S = 5
 /** A clock that was set wrong is seldom set right within seconds. */
 const CLOCK_RETRY_S = 60
 
-export function answerError(error: FastifyError, bodyLimitBytes: number): ErrorAnswer {
-  const { invalid, unavailable } = PINTEREST_CODES
-  switch (error.code) {
-    case 'INVALID_REQUEST':
-      return answer(400, invalid, error.message)
-    case 'UNAUTHORIZED':
-      return answer(401, PINTEREST_CODES.unauthorized, error.message)
-    case 'FORBIDDEN':
-      return answer(403, PINTEREST_CODES.forbidden, error.message)
-    case 'NOT_FOUND':
-      return answer(404, PINTEREST_CODES.noSuchMethod, error.message)
-    case 'TOO_SLOW':
-      return answer(408, invalid, error.message)
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return answer(413, invalid, `The body is over ${bodyLimitBytes} bytes.`)
-    case 'UNSUPPORTED_MEDIA':
-      return answer(415, invalid, error.message)
-    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return answer(415, invalid, 'Content-Type must be application/json in UTF-8.')
-    case 'TOO_MANY_POSTS':
-      return answer(429, PINTEREST_CODES.rateLimited, error.message)
-    case 'CLOCK_IN_DOUBT':
-      return { ...answer(503, unavailable, error.message), retryAfterS: CLOCK_RETRY_S }
-    case 'STORE_UNAVAILABLE':
-    case 'TOO_BUSY':
-    case 'SHUTTING_DOWN':
-      return { ...answer(503, unavailable, error.message), retryAfterS: UNAVAILABLE_RETRY_S }
-    default:
-      // Fastify's own refusals: a body shorter or longer than announced, an empty one, a malformed URL.
-      if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
-        return answer(400, invalid, 'The request is malformed.')
-      }
-      return { ...answer(503, unavailable, 'The relay failed; try again.'), retryAfterS: UNAVAILABLE_RETRY_S }
+/** The relay's own errors, and Pinterest's code for each; their messages are passed on. */
+const { invalid, unavailable } = PINTEREST_CODES
+const CODES: Readonly<Record<string, number>> = {
+  INVALID_REQUEST: invalid,
+  UNAUTHORIZED: PINTEREST_CODES.unauthorized,
+  FORBIDDEN: PINTEREST_CODES.forbidden,
+  NOT_FOUND: PINTEREST_CODES.noSuchMethod,
+  TOO_SLOW: invalid,
+  UNSUPPORTED_MEDIA: invalid,
+  TOO_MANY_POSTS: PINTEREST_CODES.rateLimited,
+  CLOCK_IN_DOUBT: unavailable,
+  STORE_UNAVAILABLE: unavailable,
+  TOO_BUSY: unavailable,
+  SHUTTING_DOWN: unavailable,
+}
+
+export function answerError(
+  { code, statusCode = 500, message }: FastifyError,
+  limitBytes: number,
+): ErrorAnswer {
+  const ownCode = CODES[code]
+  if (ownCode === unavailable) {
+    return refuse(503, ownCode, message, code === 'CLOCK_IN_DOUBT' ? CLOCK_RETRY_S : UNAVAILABLE_RETRY_S)
   }
+  if (ownCode !== undefined) return refuse(statusCode, ownCode, message)
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return refuse(413, invalid, `The body is over ${limitBytes} bytes.`)
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    return refuse(415, invalid, 'Content-Type must be application/json in UTF-8.')
+  }
+  // Fastify's own refusals: a body shorter or longer than announced, an empty one, a malformed URL.
+  return statusCode >= 400 && statusCode < 500
+    ? refuse(400, invalid, 'The request is malformed.')
+    : refuse(503, unavailable, 'The relay failed; try again.', UNAVAILABLE_RETRY_S)
+}
+
+function refuse(status: number, code: number, message: string, retryAfterS?: number): ErrorAnswer {
+  return { status, body: { code, message }, retryAfterS }
 }
 
 /** What Node's parser cannot read as HTTP gets an answer of the same form, written by hand: there is no reply object. */
@@ -75,8 +79,4 @@ export function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): v
     'connection: close',
   ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
-}
-
-function answer(status: number, code: number, message: string): ErrorAnswer {
-  return { status, body: { code, message } }
 }

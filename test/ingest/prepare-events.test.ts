@@ -23,8 +23,8 @@ function setUp(msPerStep: number) {
     },
     matchQuality: { note: () => noted.push('match quality') },
     volumeWatch: { note: () => noted.push('volume') },
-    wallMs: () => LIVE.nowMs,
-    maxEventAgeMs: LIVE.maxEventAgeMs,
+    clock: { wallMs: () => LIVE.nowMs, monotonicMs: () => 0 },
+    settings: { MAX_EVENT_AGE_HOURS: LIVE.maxEventAgeMs / 3_600_000 },
     loop,
   } as unknown as Parameters<typeof createPrepareEvents>[0])
   const account = { adAccountId: '1', country: 'US', dobFormat: undefined } as unknown as Account
@@ -32,6 +32,7 @@ function setUp(msPerStep: number) {
     prepareEvents(Buffer.from(typeof data === 'string' ? data : JSON.stringify({ data })), {
       account,
       isTest: false,
+      hasLeft: () => false,
     })
   return { prepare, loop, noted, turns: () => turns }
 }

@@ -4,7 +4,7 @@
  */
 import { bindBatch, dedupeKey } from '../dead-letter.ts'
 import { omitEvents } from '../payload.ts'
-import type { CommitAnswer, CommitRequest } from '../sqlite/protocol.ts'
+import type { CommitAnswer, CommitRequest } from '../engine/protocol.ts'
 import { claimKeys, findPending, type DedupeKey } from './dedupe.ts'
 import type { Transaction } from './transaction.ts'
 

@@ -1,7 +1,7 @@
 /** Takes a batch: leaves out what was seen before, seals the rest, leases it to the caller, and counts. */
 import { bindBatch, dedupeKey } from '../dead-letter.ts'
 import { omitEvents } from '../payload.ts'
-import type { CommitAnswer, CommitRequest } from './protocol.ts'
+import type { CommitAnswer, CommitRequest } from '../engine/protocol.ts'
 import type { QueueTables } from './queue-tables.ts'
 
 export function createCommit(tables: QueueTables): (request: CommitRequest) => CommitAnswer {

@@ -126,7 +126,7 @@ t.test(
     ])
     t.ok(performance.now() - startedAt < REPLACED_WITHIN_MS)
     t.equal(opened.asides().length, 1)
-    t.equal(results[4].accounts.length, 2)
+    t.equal(results[4].length, 3)
     t.ok(results[1].batch!.batchId > committed.batch!.batchId, 'ids are never given twice')
     t.match(await store.totals({}), { received: 1, queued: 1, delivered: 0 })
     await opened.close()

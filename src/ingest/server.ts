@@ -1,0 +1,129 @@
+/**
+ * The public port: Pinterest's own events endpoint (post-events.ts) and two health checks, nothing else. Here are its server,
+ * what every answer has, and how errors are answered.
+ */
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify'
+import { randomUUID } from 'node:crypto'
+import { NotFound, UnsupportedMedia } from '../errors.ts'
+import type { Settings } from '../settings.ts'
+import { codeOf, placeOf, type Log } from '../telemetry/log.ts'
+import type { PostAnswer } from './answers.ts'
+import type { Sender } from './auth.ts'
+import { answerError, refuseMalformed } from './error-answer.ts'
+import { limitPosts, type LimitPostsOptions } from './limits.ts'
+import { routePostEvents, type PostEventsOptions } from './post-events.ts'
+
+export interface PublicServerOptions extends LimitPostsOptions, PostEventsOptions {
+  readonly log: Log
+  readonly settings: LimitPostsOptions['settings'] &
+    PostEventsOptions['settings'] &
+    Pick<Settings, 'TRUST_PROXY'>
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    sender: Sender | undefined
+    answer: PostAnswer | undefined
+    /** Gives back what admission holds for the body. */
+    leave: (() => void) | undefined
+    errorCode: string | undefined
+  }
+}
+
+/** Longer than a gateway keeps idle connections (60 s is usual), so that it is never the relay that closes first. */
+const KEEP_ALIVE_MS = 75_000
+/** From the first byte of a request to its last: a slow client must not hold a connection for ever. */
+const REQUEST_TIMEOUT_MS = 60_000
+
+export async function createPublicServer(options: PublicServerOptions): Promise<FastifyInstance> {
+  const { readiness, metrics, log, settings } = options
+  const app = Fastify({
+    logger: false,
+    trustProxy: settings.TRUST_PROXY.length > 0 ? [...settings.TRUST_PROXY] : false,
+    bodyLimit: settings.BODY_LIMIT_BYTES,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    genReqId: () => randomUUID(),
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 200 },
+    // A URL that cannot be decoded never reaches a route.
+    frameworkErrors: (error, _request, reply) => void sendError(error, reply),
+    clientErrorHandler: refuseMalformed,
+  })
+  for (const name of ['sender', 'answer', 'leave', 'errorCode']) app.decorateRequest(name, undefined)
+
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    // RFC 8259 knows UTF-8 only, and charset has no meaning for JSON: a body with another one would be misread.
+    const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(request.headers['content-type'] ?? '')?.[1]
+    if (charset === undefined || /^(utf-?8|us-ascii)$/i.test(charset)) done(null, body)
+    else done(new UnsupportedMedia('Content-Type must be application/json in UTF-8.'))
+  })
+
+  app.setErrorHandler<FastifyError>((error, request, reply) => {
+    request.errorCode = codeOf(error)
+    return sendError(error, reply)
+  })
+  app.setNotFoundHandler(() => {
+    throw new NotFound()
+  })
+  function sendError(error: FastifyError, reply: FastifyReply) {
+    const { status, body, retryAfterS } = answerError(error, settings.BODY_LIMIT_BYTES)
+    // The post's own log line has the code of any other error.
+    if (error.statusCode === undefined || error.statusCode === 500) {
+      log.error({ code: codeOf(error), at: placeOf(error) }, 'post failed')
+    }
+    if (retryAfterS !== undefined) reply.header('retry-after', retryAfterS)
+    if (status === 401) reply.header('www-authenticate', 'Bearer')
+    return reply.code(status).send(body)
+  }
+
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    // Connections end with their next answer, so that none is closed while a post travels on it.
+    if (readiness.isShuttingDown()) reply.header('connection', 'close')
+    done(null, payload)
+  })
+  app.addHook('onResponse', (request, reply, done) => {
+    if (request.routeOptions.url?.startsWith('/v5/')) {
+      metrics.posts.inc({ status: String(reply.statusCode) })
+      metrics.postSeconds.observe(reply.elapsedTime / 1000)
+      logPost(log, request, reply)
+    }
+    done()
+  })
+
+  app.get('/livez', () => ({ status: 'live' }))
+  app.get('/readyz', (_request, reply) => {
+    const problem = readiness.problem()
+    return reply.code(problem ? 503 : 200).send({ status: problem ?? 'ready' })
+  })
+  await limitPosts(app, options)
+  routePostEvents(app, options)
+  return app
+}
+
+function logPost(log: Log, request: FastifyRequest, reply: FastifyReply): void {
+  const { sender, answer } = request
+  log.info(
+    {
+      post_id: request.id,
+      ad_account_id: sender?.account.adAccountId,
+      key_id: sender?.key.keyId,
+      status: reply.statusCode,
+      code: request.errorCode,
+      events: answer?.counts.events,
+      invalid: answer?.counts.invalid || undefined,
+      rejected: answer?.counts.rejected || undefined,
+      duplicates: answer?.counts.duplicates || undefined,
+      queued: answer?.counts.queued || undefined,
+      duration_ms: Math.round(reply.elapsedTime * 10) / 10,
+    },
+    'post answered',
+  )
+}
