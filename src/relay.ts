@@ -1,6 +1,6 @@
 /**
- * Wires the parts of a relay; with open-store.ts the only file that chooses implementations. Last opened, first closed,
- * also when a later part fails to start.
+ * Wires the parts of a relay; with open-store.ts the only file that chooses implementations. Each part is deferred to be
+ * closed where it is opened: last opened, first closed, also when a later part fails to start.
  */
 import type { FastifyInstance } from 'fastify'
 import { setImmediate, setTimeout as delay } from 'node:timers/promises'
@@ -68,13 +68,51 @@ const ANSWERS_PATIENCE_MS = 1000
 const TRACES_PATIENCE_MS = 1000
 
 export async function startRelay(options: RelayOptions): Promise<Relay> {
-  const { settings, log, version, clock = systemClock, onFatal, droppedLogLines = () => 0 } = options
+  const { settings } = options
   await using opened = new AsyncDisposableStack()
+  const base = await openBase(options, opened)
+  const sending = openSending(options, base, opened)
+  const ports = await openPorts(options, base, sending, opened)
+  reportMetrics(options, base, sending, ports)
 
+  const { shared } = base
+  const { delivery, refresher, readiness, quality } = sending
+  if (shared !== undefined) joinReplicas({ ...base, shared, delivery })
+  await delivery.start()
+  if (shared !== undefined) await readBreakers(shared, delivery)
+  const { adminUrl, publicUrl } = await ports.listen()
+  refresher.look()
+  quality.start()
+  const parts = opened.move()
+
+  return {
+    publicUrl,
+    adminUrl,
+    adminToken: base.adminToken,
+    describeMetrics: () => base.ownMetrics.describe(),
+    async close() {
+      // Gateways look every few seconds, and send posts until they have seen it.
+      readiness.announceShutdown()
+      await delay(settings.DRAIN_MS)
+      await ports.stopListening()
+      // Posts that are in go on: they are committed, and answered by Pinterest's word if their call is in flight.
+      await Promise.all([delivery.stop(CALLS_PATIENCE_MS), refresher.stop(CALLS_PATIENCE_MS)])
+      delivery.endWaiting()
+      await parts.disposeAsync()
+    },
+  }
+}
+
+type Base = Awaited<ReturnType<typeof openBase>>
+type Sending = ReturnType<typeof openSending>
+type Ports = Awaited<ReturnType<typeof openPorts>>
+
+/** What everything else stands on: the store and the vault, the ways to Pinterest, the limits, the metrics. */
+async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
+  const { settings, log, version, clock = systemClock, onFatal } = options
   const masterKeys = await findMasterKeys(settings)
   const adminToken = await findAdminToken(settings)
-
-  const metrics = createMetrics({ version })
+  const ownMetrics = createMetrics({ version })
   const tracing = await openTracing(settings, version, log)
   opened.defer(() => tracing.close(TRACES_PATIENCE_MS))
   const openedStore = await openStore({
@@ -89,7 +127,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     onFatal,
   })
   opened.defer(() => openedStore.close())
-  const { store, vaultStore, shared } = openedStore
+  const { store, vaultStore, shared, recover } = openedStore
   const takeSnapshot = createSnapshots({ store, clock })
   const recentStatistics = createRecentStatistics({
     clock,
@@ -98,53 +136,57 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   })
   opened.defer(() => recentStatistics.close())
   const vault = await openVault({ vaultStore, sealer: createSealer(masterKeys), now: clock.wallMs })
-  const pinterest = createPinterest({
-    apiUrl: settings.PINTEREST_API_URL,
-    callTimeoutMs: settings.CALL_TIMEOUT_MS,
-    connections: settings.CALLS_IN_FLIGHT_TOTAL,
-    userAgent: `pinrelay/${version}`,
-  })
-  const oauth = createPinterestOauth({
+  const upstream = {
     apiUrl: settings.PINTEREST_API_URL,
     callTimeoutMs: settings.CALL_TIMEOUT_MS,
     userAgent: `pinrelay/${version}`,
-  })
+  }
+  const pinterest = createPinterest({ ...upstream, connections: settings.CALLS_IN_FLIGHT_TOTAL })
+  const oauth = createPinterestOauth(upstream)
   opened.defer(() => oauth.close())
-  const limits = { callsPerMinute: settings.CALLS_PER_MINUTE, callBurst: settings.CALL_BURST }
-  const sharedLimits = shared && createSharedLimits({ ...limits, shared, clock })
+  const sharedLimits = shared && createSharedLimits({ settings, shared, clock })
   opened.defer(() => sharedLimits?.close())
-  const callLimiter = sharedLimits?.callLimiter ?? createCallLimiter({ ...limits, now: clock.monotonicMs })
-  const postLimiter = sharedLimits?.postLimiter ?? createPostLimiter({ now: clock.monotonicMs })
-  const isClockTrusted = watchClock(clock, log)
-  const maxEventAgeMs = settings.MAX_EVENT_AGE_HOURS * 3_600_000
-  const refresher = createRefresher({
+  return {
+    adminToken,
+    store,
+    shared,
+    recover,
     vault,
+    pinterest,
     oauth,
-    clock,
-    random: Math.random,
-    isClockTrusted,
+    callLimiter: sharedLimits?.callLimiter ?? createCallLimiter({ settings, now: clock.monotonicMs }),
+    postLimiter: sharedLimits?.postLimiter ?? createPostLimiter({ now: clock.monotonicMs }),
+    takeSnapshot,
+    recentStatistics,
+    ownMetrics,
+    metrics,
+    tracing,
+    isClockTrusted: watchClock(clock, log),
+    maxEventAgeMs: settings.MAX_EVENT_AGE_HOURS * 3_600_000,
     log,
-    onRefresh: (outcome) => metrics.tokenRefreshes.inc({ outcome }),
+    clock,
+  }
+}
+
+/** What calls Pinterest, and what runs now and then. */
+function openSending({ settings }: RelayOptions, base: Base, opened: AsyncDisposableStack) {
+  const { store, shared, vault, pinterest, metrics, isClockTrusted, log, clock } = base
+  const random = Math.random
+  const refresher = createRefresher({
+    ...base,
+    random,
+    onRefresh: (outcome) => metrics.tokenRefreshed(outcome),
   })
   opened.defer(() => refresher.stop(CALLS_PATIENCE_MS))
   const tokenHealth = createTokenHealth(clock.wallMs)
   const tokenWatch = createTokenWatch({ vault, refresher, health: tokenHealth, log })
   const delivery = createDelivery({
-    store,
-    pinterest,
-    callLimiter,
-    vault,
-    clock,
-    random: Math.random,
+    ...base,
+    random,
     callsInFlight: settings.CALLS_IN_FLIGHT,
     callsInFlightTotal: settings.CALLS_IN_FLIGHT_TOTAL,
-    maxEventAgeMs,
-    isClockTrusted,
     tokenWatch,
     needsConsent: (adAccountId) => needsConsent(vault, adAccountId),
-    log,
-    metrics,
-    tracing,
     onBreaker: createBreakerTeller(shared),
   })
   // In this order backwards: calls that are still out end with their connections, then the last outcomes are written.
@@ -157,9 +199,8 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const readiness = createReadiness({ store, isStuck: () => delivery.isStuck(), clock, log })
   opened.defer(() => readiness.close())
   const housekeeping = keepHouse({
-    store,
+    ...base,
     dedupeMs: settings.DEDUPE_HOURS * 3_600_000,
-    maxEventAgeMs,
     deadLetterMs: settings.DEAD_LETTER_DAYS * 86_400_000,
     onExpired(events) {
       metrics.events.inc({ outcome: 'expired' }, events)
@@ -170,86 +211,96 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
       metrics.deadLettersDeleted.inc({ reason: 'store_part_full' }, overPart)
     },
     mayDestroy: isClockTrusted,
-    clock,
-    log,
   })
   opened.defer(() => housekeeping.close())
-  const quality = createQualityFetcher({ vault, oauth, clock, random: Math.random, log })
+  const quality = createQualityFetcher({ ...base, random })
   opened.defer(() => quality.close())
+  return { refresher, tokenHealth, tokenWatch, delivery, readiness, quality }
+}
 
+/** The two servers. They take requests once `listen` is called. */
+async function openPorts(
+  { settings, version }: RelayOptions,
+  base: Base,
+  sending: Sending,
+  opened: AsyncDisposableStack,
+) {
+  const { vault, postLimiter, log, clock } = base
   const matchQuality = createMatchQuality(clock.wallMs)
   const volumeWatch = createVolumeWatch({ clock, log })
   opened.defer(() => volumeWatch.close())
-  const publicApp = await createPublicServer({
-    vault,
-    postLimiter,
-    store,
-    delivery,
-    matchQuality,
-    volumeWatch,
-    isClockTrusted,
-    readiness,
-    metrics,
-    tracing,
-    log,
-    clock,
-    settings,
-  })
+  const publicApp = await createPublicServer({ ...base, ...sending, matchQuality, volumeWatch, settings })
   let closing: Promise<unknown> | undefined
   /** Resolves when every post that is in was answered. */
-  const stopListening = () => (closing ??= publicApp.close())
-  opened.defer(() => endConnections(publicApp, stopListening()))
-  const verify = createVerify({ pinterest, callLimiter, vault, clock, tokenWatch })
-  const granting = createGranting({ vault, oauth, refresher, verify, clock })
+  const closePublicApp = () => (closing ??= publicApp.close())
+  opened.defer(() => endConnections(publicApp, closePublicApp()))
+  const verify = createVerify({ ...base, ...sending })
+  const granting = createGranting({ ...base, ...sending, verify })
   opened.defer(() => granting.ended(ANSWERS_PATIENCE_MS))
   let adminUrl = ''
   const adminApp = await createAdminApp({
+    ...base,
+    ...sending,
     version,
-    vault,
-    store,
-    delivery,
     verify,
     granting,
-    refresher,
-    tokenHealth,
     matchQuality,
     volumeWatch,
-    recentStatistics,
-    takeSnapshot,
-    readiness,
-    postLimiter,
-    callLimiter,
     callBurst: settings.CALL_BURST,
     postsPerMinute: settings.POSTS_PER_MINUTE,
-    metrics,
-    log,
-    clock,
-    maxEventAgeMs,
     bodyLimitBytes: settings.BODY_LIMIT_BYTES,
-    adminToken,
     hosts: hostsOf(settings),
     metricsOpen: settings.METRICS_OPEN,
     consentPageUrl: settings.PINTEREST_CONSENT_URL,
     publicUrl: () => settings.ADMIN_PUBLIC_URL ?? adminUrl,
     recover: (file) =>
-      openedStore.recover(
+      base.recover(
         file,
         vault.accounts().map(({ adAccountId }) => adAccountId),
       ),
-    onAccountDeleted: (adAccountId) => {
-      postLimiter.forget(adAccountId)
-      tokenHealth.forget(adAccountId)
-      matchQuality.forget(adAccountId)
-      volumeWatch.forget(adAccountId)
+    onAccountDeleted(adAccountId) {
+      for (const part of [postLimiter, sending.tokenHealth, matchQuality, volumeWatch])
+        part.forget(adAccountId)
     },
   })
   opened.defer(() => adminApp.close())
-  metrics.collect('ready', () => Number(readiness.problem() === undefined))
-  metrics.collect('clockInDoubt', () => Number(!isClockTrusted()))
-  metrics.collect('callsInFlight', () => delivery.callsInFlight())
-  metrics.collect('logLinesDropped', droppedLogLines)
-  metrics.collect('accountOverShare', () =>
-    Array.from(readiness.overShare(), (adAccountId) => [{ ad_account_id: adAccountId }, 1]),
+  return {
+    volumeWatch,
+    async listen() {
+      adminUrl = await adminApp.listen({ host: settings.ADMIN_HOST, port: settings.ADMIN_PORT })
+      const publicUrl = await publicApp.listen({ host: settings.HOST, port: settings.PORT })
+      return { adminUrl, publicUrl }
+    },
+    async stopListening() {
+      // The kernel resets connections that were not accepted yet: so right after the loop has accepted those that wait. Few
+      // posts remain that it resets unread; gateways send them to another relay.
+      await setImmediate()
+      publicApp.server.close()
+      void closePublicApp()
+    },
+  }
+}
+
+/** Collected when the metrics are scraped. */
+function reportMetrics(options: RelayOptions, base: Base, sending: Sending, { volumeWatch }: Ports): void {
+  const { metrics, isClockTrusted } = base
+  const { readiness, delivery } = sending
+  metrics.gauge('pinrelay_ready', '1 while posts are taken.', () => (readiness.problem() ? 0 : 1))
+  metrics.gauge('pinrelay_clock_in_doubt', '1 while nothing expires because the wall clock was set.', () =>
+    isClockTrusted() ? 0 : 1,
+  )
+  metrics.gauge('pinrelay_calls_in_flight', 'Calls to Pinterest in flight.', () => delivery.callsInFlight())
+  metrics.counter(
+    'pinrelay_log_lines_dropped_total',
+    'Log lines that were not written: nobody reads the log, or its disk is full.',
+    options.droppedLogLines ?? (() => 0),
+  )
+  reportTokens(base)
+  reportStore(base)
+  metrics.accountGauge(
+    'pinrelay_account_over_share',
+    '1 for an account whose posts are refused: more of its events wait than its share of the store holds.',
+    () => new Map(Array.from(readiness.overShare(), (adAccountId) => [adAccountId, 1])),
   )
   metrics.collect('replicas', async () => {
     if (shared === undefined) return 1
@@ -259,36 +310,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   reportTokens({ metrics, vault })
   reportStore({ metrics, takeSnapshot })
   reportVolume({ metrics, volumeWatch })
-  reportQueues({ metrics, vault, delivery, callLimiter, postLimiter })
-
-  if (shared !== undefined) joinReplicas({ shared, vault, delivery, log, clock })
-  await delivery.start()
-  if (shared !== undefined) await readBreakers(shared, delivery)
-  adminUrl = await adminApp.listen({ host: settings.ADMIN_HOST, port: settings.ADMIN_PORT })
-  const publicUrl = await publicApp.listen({ host: settings.HOST, port: settings.PORT })
-  refresher.look()
-  quality.start()
-  const parts = opened.move()
-
-  return {
-    publicUrl,
-    adminUrl,
-    adminToken,
-    async close() {
-      // Gateways look every few seconds, and send posts until they have seen it.
-      readiness.announceShutdown()
-      await delay(settings.DRAIN_MS)
-      // The kernel resets connections that were not accepted yet: so right after the loop has accepted those that wait. Few
-      // posts remain that it resets unread; gateways send them to another relay.
-      await setImmediate()
-      publicApp.server.close()
-      void stopListening()
-      // Posts that are in go on: they are committed, and answered by Pinterest's word if their call is in flight.
-      await Promise.all([delivery.stop(CALLS_PATIENCE_MS), refresher.stop(CALLS_PATIENCE_MS)])
-      delivery.endWaiting()
-      await parts.disposeAsync()
-    },
-  }
+  reportQueues({ ...base, delivery })
 }
 
 /**

@@ -7,10 +7,10 @@
  * nobody knows what a process before this one sent.
  */
 import { emptyBucket, refill, take, tokensIn, type Bucket } from './bucket.ts'
+import type { Settings } from '../settings.ts'
 
 export interface CallLimiterOptions {
-  readonly callsPerMinute: number
-  readonly callBurst: number
+  readonly settings: Pick<Settings, 'CALLS_PER_MINUTE' | 'CALL_BURST'>
   /** Monotonic milliseconds. */
   readonly now: () => number
 }
@@ -22,7 +22,7 @@ export interface CallLimiter {
   finished(adAccountId: string): void
   /** Calls that could leave now; undefined for an account that has not called yet. */
   level(adAccountId: string): number | undefined
-  /** Told when an account that had to wait may call sooner than it was told. */
+  /** Called when an account may call sooner than `take` answered. */
   onRefill(listener: (adAccountId: string) => void): void
 }
 
@@ -31,7 +31,8 @@ interface AccountBudget {
   inFlight: number
 }
 
-export function createCallLimiter({ callsPerMinute, callBurst, now }: CallLimiterOptions): CallLimiter {
+export function createCallLimiter({ settings, now }: CallLimiterOptions): CallLimiter {
+  const { CALLS_PER_MINUTE: callsPerMinute, CALL_BURST: callBurst } = settings
   const startedMs = now()
   const budgets = new Map<string, AccountBudget>()
 
@@ -57,12 +58,12 @@ export function createCallLimiter({ callsPerMinute, callBurst, now }: CallLimite
     },
     finished(adAccountId) {
       const budget = budgetOf(adAccountId)
-      // Acknowledged at the old capacity first: the time before this moment refilled only what was free then.
+      // Refilled at the old capacity first: until now only what was free could refill.
       const room = { ...budget.bucket, capacity: callBurst - budget.inFlight }
       budget.bucket = refill(room, now())
       budget.inFlight = Math.max(0, budget.inFlight - 1)
     },
-    // What it says is exact: nobody has to be told.
+    // What `take` answers is exact here.
     onRefill: () => {},
     level(adAccountId) {
       const budget = budgets.get(adAccountId)

@@ -1,23 +1,23 @@
 /**
- * Post limiter and call limiter for several replicas: their buckets are in the store, and each replica has a few tokens of them at hand, about
- * as many as it used in the second before.
+ * Post limiter and call limiter for several replicas. Their buckets are in the store; each replica leases about as many tokens
+ * of a bucket as it used in the second before.
  *
- *   none at hand ──asked, with all others that are due──> granted: at hand ──taken──> in use (a call's, until it ends)
- *        │                                                   └──unused for a second──> given back
- *        └──none left: not asked again before the store said there would be one
+ *   none at hand ──exchange, with all that are due──> granted: at hand ──take──> in use (by a call, until it ends)
+ *        │                                               └──unused for a second──> given back
+ *        └──none left: not asked for again before the store said there would be one
  *
- * While the store is away nothing is granted: calls wait, and posts get 503. What is at hand may be used a second long at
- * most, so that a process that was stopped does not go on with tokens of another time; they are given back, not kept.
+ * While the store is away nothing is granted: calls wait, and posts get 503. A token at hand may be used for a second at most,
+ * so that a process that was stopped does not go on with tokens of another time; it is given back, not kept.
  */
 import type { Clock } from '../clock.ts'
-import type { BucketKind, BucketRequest, Shared } from '../store/shared.ts'
+import type { Settings } from '../settings.ts'
+import type { BucketGrant, BucketKind, BucketRequest, Shared } from '../store/shared.ts'
 import type { PostLimiter } from './post-limiter.ts'
 import type { CallLimiter } from './call-limiter.ts'
 
 export interface SharedLimitsOptions {
   readonly shared: Pick<Shared, 'exchange'>
-  readonly callsPerMinute: number
-  readonly callBurst: number
+  readonly settings: Pick<Settings, 'CALLS_PER_MINUTE' | 'CALL_BURST'>
   readonly clock: Clock
 }
 
@@ -35,6 +35,7 @@ const STALE_MS = 5000
 /** A second's worth of 5,000 a minute is 83: nobody keeps more from the others. */
 const MOST_AT_HAND = 100
 
+/** What this replica has of one bucket. */
 interface QuotaLease {
   readonly kind: BucketKind
   readonly adAccountId: string
@@ -47,87 +48,88 @@ interface QuotaLease {
   /** Taken in this second, and in the one before. */
   taken: number
   takenBefore: number
-  /** What the store was told last; undefined: nobody knows. */
-  told: number | undefined
+  /** What the store has written down that this replica holds; undefined: unknown. */
+  known: number | undefined
   /** To be given back with the next request. */
   unused: number
   isWanted: boolean
   /** Monotonic; before it the store has none. */
   emptyUntilMs: number
   left: number
-  waiters: ((error?: unknown) => void)[]
+  waiters: PromiseWithResolvers<void>[]
 }
 
-export function createSharedLimits(options: SharedLimitsOptions): SharedLimits {
-  const { shared, clock, callsPerMinute, callBurst } = options
-  const quotaLeases = {
-    post_limiter: new Map<string, QuotaLease>(),
-    call_limiter: new Map<string, QuotaLease>(),
+export function createSharedLimits({ shared, settings, clock }: SharedLimitsOptions): SharedLimits {
+  const refillListeners: ((adAccountId: string) => void)[] = []
+  const leases = createQuotaLeases(shared, clock, (adAccountId) => {
+    for (const listener of refillListeners) listener(adAccountId)
+  })
+  const { CALLS_PER_MINUTE: callsPerMinute, CALL_BURST: callBurst } = settings
+  const callLease = (adAccountId: string) =>
+    leases.of('call_limiter', adAccountId, callBurst, callsPerMinute - callBurst)
+
+  const callLimiter: CallLimiter = {
+    take(adAccountId) {
+      const lease = callLease(adAccountId)
+      if (leases.take(lease)) {
+        lease.inUse += 1
+        return 0
+      }
+      const waitMs = lease.emptyUntilMs - clock.monotonicMs()
+      if (waitMs > 0) return waitMs
+      leases.want(lease)
+      // `onRefill` comes sooner; without it the caller is back before what was granted is too old.
+      return ASK_AGAIN_MS
+    },
+    finished(adAccountId) {
+      const lease = callLease(adAccountId)
+      lease.inUse = Math.max(0, lease.inUse - 1)
+    },
+    level: (adAccountId) => leases.level('call_limiter', adAccountId),
+    onRefill: (listener) => void refillListeners.push(listener),
   }
+
+  const postLimiter: PostLimiter = {
+    async knock(adAccountId, postsPerMinute) {
+      const lease = leases.of('post_limiter', adAccountId, postsPerMinute, postsPerMinute)
+      for (;;) {
+        if (leases.take(lease)) {
+          const missing = postsPerMinute - levelOf(lease)
+          const ttl = Math.max(0, Math.ceil((missing / postsPerMinute) * 60_000))
+          return { current: Math.max(0, missing), ttl }
+        }
+        const waitMs = lease.emptyUntilMs - clock.monotonicMs()
+        if (waitMs > 0) return { current: postsPerMinute + 1, ttl: Math.ceil(waitMs) }
+        const granted = Promise.withResolvers<void>()
+        lease.waiters.push(granted)
+        leases.want(lease)
+        await granted.promise
+      }
+    },
+    level: (adAccountId) => leases.level('post_limiter', adAccountId),
+    forget: (adAccountId) => leases.forget('post_limiter', adAccountId),
+  }
+
+  return { callLimiter, postLimiter, close: leases.close }
+}
+
+/** The leases, and the exchange of tokens with the store. `onGranted`: an account may make calls again. */
+function createQuotaLeases(
+  shared: Pick<Shared, 'exchange'>,
+  clock: Clock,
+  onGranted: (adAccountId: string) => void,
+) {
+  const leases = new Map<string, QuotaLease>()
   const due = new Set<QuotaLease>()
-  const listeners: ((adAccountId: string) => void)[] = []
   let isAsking = false
   let isScheduled = false
   let isClosed = false
   let cancelAgain = () => {}
   let cancelTick = clock.after(LIFE_MS, tick)
 
-  function quotaLeaseOf(
-    kind: BucketKind,
-    adAccountId: string,
-    capacity: number,
-    refillPerMinute: number,
-  ): QuotaLease {
-    let quotaLease = quotaLeases[kind].get(adAccountId)
-    if (quotaLease === undefined) {
-      quotaLease = {
-        kind,
-        adAccountId,
-        capacity,
-        refillPerMinute,
-        atHand: 0,
-        grantedMs: -Infinity,
-        inUse: 0,
-        taken: 0,
-        takenBefore: 0,
-        told: 0,
-        unused: 0,
-        isWanted: false,
-        emptyUntilMs: -Infinity,
-        left: capacity,
-        waiters: [],
-      }
-      quotaLeases[kind].set(adAccountId, quotaLease)
-    }
-    quotaLease.capacity = capacity
-    quotaLease.refillPerMinute = refillPerMinute
-    return quotaLease
-  }
-
-  /** Those that are too old are not used any more. */
-  function putAside(quotaLease: QuotaLease): void {
-    if (quotaLease.atHand === 0 || clock.monotonicMs() - quotaLease.grantedMs <= LIFE_MS) return
-    quotaLease.unused += quotaLease.atHand
-    quotaLease.atHand = 0
-  }
-
-  function takeOne(quotaLease: QuotaLease): boolean {
-    putAside(quotaLease)
-    if (quotaLease.atHand === 0) return false
-    quotaLease.atHand -= 1
-    quotaLease.taken += 1
-    return true
-  }
-
-  function want(quotaLease: QuotaLease): void {
-    quotaLease.isWanted = true
-    due.add(quotaLease)
-    ask()
-  }
-
   /** With what else becomes due in this turn of the loop. */
   function ask(): void {
-    if (isAsking || isScheduled || isClosed) return
+    if (isAsking || isScheduled || isClosed || due.size === 0) return
     isScheduled = true
     setImmediate(() => {
       isScheduled = false
@@ -138,137 +140,71 @@ export function createSharedLimits(options: SharedLimitsOptions): SharedLimits {
   async function exchange(): Promise<void> {
     const asked = [...due]
     due.clear()
-    if (asked.length === 0) return
     isAsking = true
     const requests = asked.map(requestOf)
     const askedMs = clock.monotonicMs()
     try {
       const grants = await shared.exchange(requests)
       isAsking = false
-      asked.forEach((quotaLease, index) => receive(quotaLease, requests[index]!, grants[index]!, askedMs))
-      if (due.size > 0) ask()
+      const nowMs = clock.monotonicMs()
+      for (const [index, lease] of asked.entries()) {
+        const grant = grants[index]!
+        receive(lease, requests[index]!, grant, nowMs, nowMs - askedMs > STALE_MS)
+        if (lease.kind === 'call_limiter' && grant.granted > 0) onGranted(lease.adAccountId)
+      }
+      ask()
     } catch (error) {
       isAsking = false
-      for (const quotaLease of asked) fail(quotaLease, error)
+      for (const lease of asked) {
+        // Whether the store has written it down is unknown: it gets the whole number again, and what it granted is lost.
+        lease.known = undefined
+        due.add(lease)
+        for (const { reject } of lease.waiters.splice(0)) reject(error)
+      }
       cancelAgain()
       if (!isClosed) cancelAgain = clock.after(ASK_AGAIN_MS, ask)
     }
   }
 
-  function requestOf(quotaLease: QuotaLease): BucketRequest {
-    const { kind, adAccountId, capacity, refillPerMinute, atHand, inUse, unused, isWanted } = quotaLease
-    const wanted = Math.min(
-      MOST_AT_HAND,
-      Math.max(1, quotaLease.taken, quotaLease.takenBefore, quotaLease.waiters.length),
-    )
-    return {
-      kind,
-      adAccountId,
-      capacity,
-      refillPerMinute,
-      wanted: isWanted ? wanted : 0,
-      holding: atHand + inUse,
-      unused,
-    }
-  }
-
-  /** An answer that lay about while this process stood still is of another time: its tokens go back unused. */
-  function receive(
-    quotaLease: QuotaLease,
-    request: BucketRequest,
-    { granted, waitMs, left }: Grant,
-    askedMs: number,
-  ): void {
-    const nowMs = clock.monotonicMs()
-    quotaLease.told = request.holding + granted
-    quotaLease.unused -= request.unused
-    quotaLease.left = left
-    if (request.wanted === 0) return
-    quotaLease.isWanted = false
-    quotaLease.emptyUntilMs = waitMs > 0 ? nowMs + waitMs : -Infinity
-    if (nowMs - askedMs > STALE_MS) quotaLease.unused += granted
-    else if (granted > 0) {
-      quotaLease.atHand += granted
-      quotaLease.grantedMs = nowMs
-    }
-    for (const wake of quotaLease.waiters.splice(0)) wake()
-    if (quotaLease.kind === 'call_limiter' && granted > 0)
-      for (const listener of listeners) listener(quotaLease.adAccountId)
-  }
-
-  /** Nobody knows what the store has written down: it is told anew, and what it granted is lost. */
-  function fail(quotaLease: QuotaLease, error: unknown): void {
-    quotaLease.told = undefined
-    due.add(quotaLease)
-    for (const wake of quotaLease.waiters.splice(0)) wake(error)
-  }
-
-  /** What was not used, and what has ended, makes room for others. */
+  /** Gives back what was not used, and what calls that have ended held. */
   function tick(): void {
-    for (const kind of ['post_limiter', 'call_limiter'] as const) {
-      for (const [adAccountId, quotaLease] of quotaLeases[kind]) {
-        putAside(quotaLease)
-        const isIdle = quotaLease.taken === 0 && quotaLease.takenBefore === 0
-        quotaLease.takenBefore = quotaLease.taken
-        quotaLease.taken = 0
-        if (quotaLease.unused > 0 || quotaLease.told !== quotaLease.atHand + quotaLease.inUse)
-          due.add(quotaLease)
-        else if (isIdle && quotaLease.inUse === 0 && !quotaLease.isWanted)
-          quotaLeases[kind].delete(adAccountId)
-      }
+    const nowMs = clock.monotonicMs()
+    for (const [key, lease] of leases) {
+      putAside(lease, nowMs)
+      const isIdle = lease.taken === 0 && lease.takenBefore === 0
+      lease.takenBefore = lease.taken
+      lease.taken = 0
+      if (lease.unused > 0 || lease.known !== lease.atHand + lease.inUse) due.add(lease)
+      else if (isIdle && lease.inUse === 0 && !lease.isWanted) leases.delete(key)
     }
-    if (due.size > 0) ask()
+    ask()
     cancelTick = clock.after(LIFE_MS, tick)
   }
 
-  const callLimiterQuotaLease = (adAccountId: string) =>
-    quotaLeaseOf('call_limiter', adAccountId, callBurst, callsPerMinute - callBurst)
-
   return {
-    callLimiter: {
-      take(adAccountId) {
-        const quotaLease = callLimiterQuotaLease(adAccountId)
-        if (takeOne(quotaLease)) {
-          quotaLease.inUse += 1
-          return 0
-        }
-        const waitMs = quotaLease.emptyUntilMs - clock.monotonicMs()
-        if (waitMs > 0) return waitMs
-        want(quotaLease)
-        // Told sooner, when the answer comes; who is not told comes back before what was granted is too old.
-        return ASK_AGAIN_MS
-      },
-      finished(adAccountId) {
-        const quotaLease = callLimiterQuotaLease(adAccountId)
-        quotaLease.inUse = Math.max(0, quotaLease.inUse - 1)
-      },
-      level: (adAccountId) => levelOf(quotaLeases.call_limiter.get(adAccountId)),
-      onRefill: (listener) => void listeners.push(listener),
+    of(kind: BucketKind, adAccountId: string, capacity: number, refillPerMinute: number): QuotaLease {
+      const key = keyOf(kind, adAccountId)
+      const lease = leases.get(key) ?? newLease(kind, adAccountId, capacity, refillPerMinute)
+      leases.set(key, lease)
+      return Object.assign(lease, { capacity, refillPerMinute })
     },
-
-    postLimiter: {
-      async knock(adAccountId, postsPerMinute) {
-        const quotaLease = quotaLeaseOf('post_limiter', adAccountId, postsPerMinute, postsPerMinute)
-        for (;;) {
-          if (takeOne(quotaLease)) {
-            const free = levelOf(quotaLease) ?? 0
-            return {
-              current: Math.max(0, postsPerMinute - free),
-              ttl: ttlOf(postsPerMinute - free, postsPerMinute),
-            }
-          }
-          const waitMs = quotaLease.emptyUntilMs - clock.monotonicMs()
-          if (waitMs > 0) return { current: postsPerMinute + 1, ttl: Math.ceil(waitMs) }
-          await new Promise<void>((resolve, reject) => {
-            quotaLease.waiters.push((error) => (error === undefined ? resolve() : reject(error)))
-            want(quotaLease)
-          })
-        }
-      },
-      level: (adAccountId) => levelOf(quotaLeases.post_limiter.get(adAccountId)),
-      forget: (adAccountId) => void quotaLeases.post_limiter.delete(adAccountId),
+    take(lease: QuotaLease): boolean {
+      putAside(lease, clock.monotonicMs())
+      if (lease.atHand === 0) return false
+      lease.atHand -= 1
+      lease.taken += 1
+      return true
     },
-
+    want(lease: QuotaLease): void {
+      lease.isWanted = true
+      due.add(lease)
+      ask()
+    },
+    level(kind: BucketKind, adAccountId: string): number | undefined {
+      const lease = leases.get(keyOf(kind, adAccountId))
+      return lease && levelOf(lease)
+    },
+    forget: (kind: BucketKind, adAccountId: string) => void leases.delete(keyOf(kind, adAccountId)),
     close() {
       isClosed = true
       cancelTick()
@@ -277,13 +213,64 @@ export function createSharedLimits(options: SharedLimitsOptions): SharedLimits {
   }
 }
 
-type Grant = Awaited<ReturnType<Shared['exchange']>>[number]
-
-function levelOf(quotaLease: QuotaLease | undefined): number | undefined {
-  return quotaLease && quotaLease.left + quotaLease.atHand
+function keyOf(kind: BucketKind, adAccountId: string): string {
+  return `${kind} ${adAccountId}`
 }
 
-/** Until so many are there again. */
-function ttlOf(missing: number, refillPerMinute: number): number {
-  return Math.max(0, Math.ceil((missing / refillPerMinute) * 60_000))
+function newLease(
+  kind: BucketKind,
+  adAccountId: string,
+  capacity: number,
+  refillPerMinute: number,
+): QuotaLease {
+  const none = { atHand: 0, inUse: 0, taken: 0, takenBefore: 0, known: 0, unused: 0, isWanted: false }
+  const times = { grantedMs: -Infinity, emptyUntilMs: -Infinity }
+  return { kind, adAccountId, capacity, refillPerMinute, ...none, ...times, left: capacity, waiters: [] }
+}
+
+function levelOf({ left, atHand }: QuotaLease): number {
+  return left + atHand
+}
+
+/** Tokens that are too old are not used any more. */
+function putAside(lease: QuotaLease, nowMs: number): void {
+  if (lease.atHand === 0 || nowMs - lease.grantedMs <= LIFE_MS) return
+  lease.unused += lease.atHand
+  lease.atHand = 0
+}
+
+function requestOf(lease: QuotaLease): BucketRequest {
+  const { kind, adAccountId, capacity, refillPerMinute, unused, taken, takenBefore, waiters } = lease
+  const wanted = Math.min(MOST_AT_HAND, Math.max(1, taken, takenBefore, waiters.length))
+  return {
+    kind,
+    adAccountId,
+    capacity,
+    refillPerMinute,
+    wanted: lease.isWanted ? wanted : 0,
+    holding: lease.atHand + lease.inUse,
+    unused,
+  }
+}
+
+/** `isStale`: the process stood still while the answer was there. Its tokens are of another time and go back unused. */
+function receive(
+  lease: QuotaLease,
+  request: BucketRequest,
+  { granted, waitMs, left }: BucketGrant,
+  nowMs: number,
+  isStale: boolean,
+): void {
+  lease.known = request.holding + granted
+  lease.unused -= request.unused
+  lease.left = left
+  if (request.wanted === 0) return
+  lease.isWanted = false
+  lease.emptyUntilMs = waitMs > 0 ? nowMs + waitMs : -Infinity
+  if (isStale) lease.unused += granted
+  else if (granted > 0) {
+    lease.atHand += granted
+    lease.grantedMs = nowMs
+  }
+  for (const { resolve } of lease.waiters.splice(0)) resolve()
 }

@@ -85,7 +85,10 @@ function setStage(t: Test, queues: number, bend: (clock: ManualClock) => Clock =
       },
       close: async () => {},
     },
-    callLimiter: createCallLimiter({ callsPerMinute: 5000, callBurst: 500, now: bent.monotonicMs }),
+    callLimiter: createCallLimiter({
+      settings: { CALLS_PER_MINUTE: 5000, CALL_BURST: 500 },
+      now: bent.monotonicMs,
+    }),
     clock: bent,
     random: () => 0.5,
     tracing: NO_TRACING,

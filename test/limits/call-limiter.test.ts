@@ -4,7 +4,10 @@ import { keepsToLimit, mostInAnyMinute } from './call-limiter.ts'
 
 t.test('a bucket of unknown history begins empty', async (t) => {
   let nowMs = 5
-  const callLimiter = createCallLimiter({ callsPerMinute: 5000, callBurst: 250, now: () => nowMs })
+  const callLimiter = createCallLimiter({
+    settings: { CALLS_PER_MINUTE: 5000, CALL_BURST: 250 },
+    now: () => nowMs,
+  })
   t.equal(callLimiter.take('1'), 13)
   nowMs += 13
   t.equal(callLimiter.take('1'), 0)
@@ -12,7 +15,10 @@ t.test('a bucket of unknown history begins empty', async (t) => {
 
 t.test('another account does not notice', async (t) => {
   let nowMs = 0
-  const callLimiter = createCallLimiter({ callsPerMinute: 5000, callBurst: 250, now: () => nowMs })
+  const callLimiter = createCallLimiter({
+    settings: { CALLS_PER_MINUTE: 5000, CALL_BURST: 250 },
+    now: () => nowMs,
+  })
   nowMs = 60_000
   for (let call = 0; call < 250; call++) {
     t.equal(callLimiter.take('1'), 0)
@@ -24,7 +30,10 @@ t.test('another account does not notice', async (t) => {
 
 t.test('what arrives late still counts: a call in flight occupies its place in the bucket', async (t) => {
   let nowMs = 0
-  const callLimiter = createCallLimiter({ callsPerMinute: 60, callBurst: 10, now: () => nowMs })
+  const callLimiter = createCallLimiter({
+    settings: { CALLS_PER_MINUTE: 60, CALL_BURST: 10 },
+    now: () => nowMs,
+  })
   nowMs = 600_000
   for (let call = 0; call < 4; call++) t.equal(callLimiter.take('1'), 0)
   nowMs = 1_200_000
@@ -41,7 +50,10 @@ t.test('never more than CALLS_PER_MINUTE in any rolling 60 seconds, whatever hap
 
 t.test('saturated, it uses at least 94 % of the limit, and never more than all of it', async (t) => {
   let nowMs = 0
-  const callLimiter = createCallLimiter({ callsPerMinute: 5000, callBurst: 250, now: () => nowMs })
+  const callLimiter = createCallLimiter({
+    settings: { CALLS_PER_MINUTE: 5000, CALL_BURST: 250 },
+    now: () => nowMs,
+  })
   const moments: number[] = []
   const perMinute: number[] = []
   for (let minute = 0; minute < 10; minute++) {

@@ -50,7 +50,11 @@ export function keepsToLimit(lives: number): void {
         const callsPerMinute = burst + refill
         let realMs = 0
         let clockMs = 1000
-        const start = () => createCallLimiter({ callsPerMinute, callBurst: burst, now: () => clockMs })
+        const start = () =>
+          createCallLimiter({
+            settings: { CALLS_PER_MINUTE: callsPerMinute, CALL_BURST: burst },
+            now: () => clockMs,
+          })
         let callLimiter = start()
         let inFlight: number[] = []
         const arrivals: number[] = []

@@ -9,8 +9,7 @@ function setUp(answer: (request: BucketRequest) => BucketGrant) {
   const asked: BucketRequest[] = []
   const state = { isAway: false }
   const budget = createSharedLimits({
-    callsPerMinute: 70,
-    callBurst: 10,
+    settings: { CALLS_PER_MINUTE: 70, CALL_BURST: 10 },
     clock,
     shared: {
       async exchange(requests) {
@@ -142,8 +141,7 @@ t.test('an answer that lay about while the process stood still is not used', asy
   const asked: BucketRequest[] = []
   let answer = (_grants: BucketGrant[]) => {}
   const { callLimiter } = createSharedLimits({
-    callsPerMinute: 70,
-    callBurst: 10,
+    settings: { CALLS_PER_MINUTE: 70, CALL_BURST: 10 },
     clock,
     shared: {
       exchange(requests) {
