@@ -14,7 +14,7 @@ import type { Settings } from './settings.ts'
 import { createDelivery } from './delivery/delivery.ts'
 import { reportQueues } from './delivery/queue-metrics.ts'
 import { createVerify } from './delivery/verify.ts'
-import { createReadiness } from './ingest/health.ts'
+import { createReadiness, reportReadiness } from './ingest/health.ts'
 import { createPublicServer } from './ingest/server.ts'
 import { createMatchQuality } from './telemetry/match-quality.ts'
 import { createRecentStatistics, type Waiting } from './telemetry/recent-statistics.ts'
@@ -113,7 +113,7 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
   const masterKeys = await findMasterKeys(settings)
   const adminToken = await findAdminToken(settings)
   const ownMetrics = createMetrics({ version })
-  const tracing = await openTracing(settings, version, log)
+  const tracing = await openTracing(options)
   opened.defer(() => tracing.close(TRACES_PATIENCE_MS))
   const openedStore = await openStore({
     settings,
@@ -127,7 +127,7 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
     onFatal,
   })
   opened.defer(() => openedStore.close())
-  const { store, vaultStore, shared, recover } = openedStore
+  const { store, vaultStore, shared } = openedStore
   const takeSnapshot = createSnapshots({ store, clock })
   const recentStatistics = createRecentStatistics({
     clock,
@@ -150,7 +150,7 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
     adminToken,
     store,
     shared,
-    recover,
+    openedStore,
     vault,
     pinterest,
     oauth,
@@ -254,7 +254,7 @@ async function openPorts(
     consentPageUrl: settings.PINTEREST_CONSENT_URL,
     publicUrl: () => settings.ADMIN_PUBLIC_URL ?? adminUrl,
     recover: (file) =>
-      base.recover(
+      base.openedStore.recover(
         file,
         vault.accounts().map(({ adAccountId }) => adAccountId),
       ),
@@ -285,7 +285,7 @@ async function openPorts(
 function reportMetrics(options: RelayOptions, base: Base, sending: Sending, { volumeWatch }: Ports): void {
   const { metrics, isClockTrusted } = base
   const { readiness, delivery } = sending
-  metrics.gauge('pinrelay_ready', '1 while posts are taken.', () => (readiness.problem() ? 0 : 1))
+  reportReadiness(metrics, readiness)
   metrics.gauge('pinrelay_clock_in_doubt', '1 while nothing expires because the wall clock was set.', () =>
     isClockTrusted() ? 0 : 1,
   )
@@ -297,18 +297,6 @@ function reportMetrics(options: RelayOptions, base: Base, sending: Sending, { vo
   )
   reportTokens(base)
   reportStore(base)
-  metrics.accountGauge(
-    'pinrelay_account_over_share',
-    '1 for an account whose posts are refused: more of its events wait than its share of the store holds.',
-    () => new Map(Array.from(readiness.overShare(), (adAccountId) => [adAccountId, 1])),
-  )
-  metrics.collect('replicas', async () => {
-    if (shared === undefined) return 1
-    const others = await shared.replicas().catch(() => [])
-    return others.length
-  })
-  reportTokens({ metrics, vault })
-  reportStore({ metrics, takeSnapshot })
   reportVolume({ metrics, volumeWatch })
   reportQueues({ ...base, delivery })
 }
@@ -333,7 +321,7 @@ function hostsOf({ ADMIN_HOST, ADMIN_PUBLIC_URL, ADMIN_HOSTS }: Settings): strin
 }
 
 /** The SDK is loaded only where there is somewhere to send spans to. */
-async function openTracing(settings: Settings, version: string, log: Log): Promise<Tracing> {
+async function openTracing({ settings, version, log }: RelayOptions): Promise<Tracing> {
   const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_SERVICE_NAME: serviceName } = settings
   if (endpoint === undefined) return NO_TRACING
   const { createOtelTracing } = await import('./telemetry/otel.ts')

@@ -1,8 +1,8 @@
 /**
- * Admission for the bodies of posts that are being read or wait to be parsed. A large body waits for room unread: its sender's
- * socket is full then, and nothing of it is held here. Small bodies have a room of their own, so that none waits behind
- * large ones. An account may take half of the room for large ones and a quarter of that for small ones: a storefront whose
- * uploads stand still (`arrival.ts` ends them) holds up nobody else's. Who finds no room is refused before the body is read.
+ * Admission of bodies: how many bytes may be read, or wait to be parsed, at once. A large body waits unread: its sender's
+ * socket is full then, and nothing of it is held here. Small bodies have a space of their own, so that none waits behind
+ * large ones. An account may take half of the space for large ones and a quarter of that for small ones: a storefront whose
+ * uploads stand still (`arrival.ts` ends them) holds up nobody else's. What does not fit is refused before it is read.
  */
 import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
@@ -10,8 +10,8 @@ import { TooBusy } from '../errors.ts'
 
 export interface Admission {
   /**
-   * Calls back when there is room for the post's body, or with TOO_BUSY; a large body waits for some time before. The
-   * answer gives the room back, or the place in the line, and may be called more than once.
+   * Calls back when the post's body may be read, or with TOO_BUSY; a large body may wait first. The function that it answers
+   * gives the space back, or the place in the line, and may be called more than once.
    */
   enter(
     request: Pick<FastifyRequest, 'headers'>,
@@ -20,15 +20,21 @@ export interface Admission {
   ): () => void
 }
 
-/** What is larger, some 80 events, is parsed one by one, see `turns.ts`. */
+/** Some 80 events. What is larger is parsed one by one, see `time-slices.ts`. */
 export const LARGE_BYTES = 64 * 1024
 /** Bodies of the largest size that fit at the same time: of an account, one is read while another is parsed. */
 const LARGE_BODIES = 4
 const LARGE_BODIES_OF_ONE = 2
 const SMALL_BODIES = 8
 const SMALL_BODIES_OF_ONE = 2
-/** Clients give up after 10 s, as a rule: they should still hear of it. */
+/** Clients give up after 10 s, as a rule: the answer should come before. */
 const LONGEST_WAIT_MS = 5000
+
+interface Waiting {
+  readonly adAccountId: string
+  readonly sizeBytes: number
+  readonly enter: () => void
+}
 
 export function createAdmission(bodyLimitBytes: number, { after }: Pick<Clock, 'after'>): Admission {
   const small = createSpace(SMALL_BODIES * bodyLimitBytes, SMALL_BODIES_OF_ONE * bodyLimitBytes)
@@ -41,26 +47,9 @@ export function createAdmission(bodyLimitBytes: number, { after }: Pick<Clock, '
     for (const waiting of line) {
       const { adAccountId, sizeBytes } = waiting
       if (sizeBytes > large.freeBytes()) return
-      if (!large.isInShare(adAccountId, sizeBytes)) full.add(adAccountId)
-      if (full.has(adAccountId)) continue
-      line.delete(waiting)
-      large.take(adAccountId, sizeBytes)
-      waiting.enter()
+      if (full.has(adAccountId) || !large.take(adAccountId, sizeBytes)) full.add(adAccountId)
+      else waiting.enter()
     }
-  }
-
-  function enterSmall(
-    adAccountId: string,
-    sizeBytes: number,
-    onEntered: (error?: Error) => void,
-  ): () => void {
-    if (sizeBytes > small.freeBytes() || !small.isInShare(adAccountId, sizeBytes)) {
-      onEntered(new TooBusy())
-      return () => {}
-    }
-    small.take(adAccountId, sizeBytes)
-    onEntered()
-    return once(() => small.giveBack(adAccountId, sizeBytes))
   }
 
   function enterLarge(
@@ -69,29 +58,27 @@ export function createAdmission(bodyLimitBytes: number, { after }: Pick<Clock, '
     onEntered: (error?: Error) => void,
   ): () => void {
     let isInside = false
-    const waiting: Waiting = {
-      adAccountId,
-      sizeBytes,
-      enter() {
-        isInside = true
-        stopWaiting()
-        onEntered()
-      },
-    }
+    const waiting: Waiting = { adAccountId, sizeBytes, enter: () => leaveLine(true) }
     const stopWaiting = after(LONGEST_WAIT_MS, () => {
-      line.delete(waiting)
+      leaveLine(false)
       // The next one may be smaller.
       admitWaiting()
-      onEntered(new TooBusy())
     })
-    line.add(waiting)
-    admitWaiting()
-    return once(() => {
+    function leaveLine(isAdmitted: boolean): void {
+      isInside = isAdmitted
       stopWaiting()
       line.delete(waiting)
+      onEntered(isAdmitted ? undefined : new TooBusy())
+    }
+    line.add(waiting)
+    admitWaiting()
+    return () => {
+      stopWaiting()
+      const isWaiting = line.delete(waiting)
       if (isInside) large.giveBack(adAccountId, sizeBytes)
-      admitWaiting()
-    })
+      if (isInside || isWaiting) admitWaiting()
+      isInside = false
+    }
   }
 
   return {
@@ -99,9 +86,13 @@ export function createAdmission(bodyLimitBytes: number, { after }: Pick<Clock, '
       // Without a length (chunked) it may become as large as is allowed. Over the limit it is refused unread.
       const announced = Number(headers['content-length'] ?? bodyLimitBytes)
       const sizeBytes = announced <= bodyLimitBytes ? announced : 0
-      return sizeBytes < LARGE_BYTES
-        ? enterSmall(adAccountId, sizeBytes, onEntered)
-        : enterLarge(adAccountId, sizeBytes, onEntered)
+      if (sizeBytes >= LARGE_BYTES) return enterLarge(adAccountId, sizeBytes, onEntered)
+      let isInside = small.take(adAccountId, sizeBytes)
+      onEntered(isInside ? undefined : new TooBusy())
+      return () => {
+        if (isInside) small.giveBack(adAccountId, sizeBytes)
+        isInside = false
+      }
     },
   }
 }
@@ -110,35 +101,21 @@ export function createAdmission(bodyLimitBytes: number, { after }: Pick<Clock, '
 function createSpace(totalBytes: number, shareBytes: number) {
   let freeBytes = totalBytes
   /** Of the accounts that have something inside. */
-  const takenBytesOf = new Map<string, number>()
-  const takenBytes = (adAccountId: string) => takenBytesOf.get(adAccountId) ?? 0
+  const takenBytes = new Map<string, number>()
   return {
     freeBytes: () => freeBytes,
-    isInShare: (adAccountId: string, sizeBytes: number) => takenBytes(adAccountId) + sizeBytes <= shareBytes,
-    take(adAccountId: string, sizeBytes: number): void {
+    take(adAccountId: string, sizeBytes: number): boolean {
+      const takenByOne = (takenBytes.get(adAccountId) ?? 0) + sizeBytes
+      if (sizeBytes > freeBytes || takenByOne > shareBytes) return false
       freeBytes -= sizeBytes
-      takenBytesOf.set(adAccountId, takenBytes(adAccountId) + sizeBytes)
+      takenBytes.set(adAccountId, takenByOne)
+      return true
     },
     giveBack(adAccountId: string, sizeBytes: number): void {
       freeBytes += sizeBytes
-      const leftBytes = takenBytes(adAccountId) - sizeBytes
-      if (leftBytes > 0) takenBytesOf.set(adAccountId, leftBytes)
-      else takenBytesOf.delete(adAccountId)
+      const leftBytes = (takenBytes.get(adAccountId) ?? 0) - sizeBytes
+      if (leftBytes > 0) takenBytes.set(adAccountId, leftBytes)
+      else takenBytes.delete(adAccountId)
     },
-  }
-}
-
-interface Waiting {
-  readonly adAccountId: string
-  readonly sizeBytes: number
-  readonly enter: () => void
-}
-
-function once(run: () => void): () => void {
-  let isDone = false
-  return () => {
-    if (isDone) return
-    isDone = true
-    run()
   }
 }

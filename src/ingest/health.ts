@@ -1,28 +1,31 @@
 /**
- * Whether posts can be taken: asked by every post before its body is read, and by `GET /readyz`. Pinterest being down
- * does not make the relay unready: taking events then is what it is for. Nor does an account that has its share of the
- * store queued: its posts alone are refused.
+ * Whether posts can be taken: asked for every post before its body is read, and by `GET /readyz`. Pinterest being down does not
+ * make the relay unready: then it takes events and keeps them. An account that has its share of the store queued does not
+ * either: its posts alone are refused.
  */
 import { StoreUnavailable } from '../errors.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { Store } from '../store/store.ts'
 
 export interface Readiness {
   /** A word for the first thing that is wrong. */
-  problem(): 'shutting_down' | 'store_unavailable' | 'store_full' | undefined
+  problem(): 'shutting_down' | StoreProblem | undefined
   /** Accounts whose posts alone are refused. */
   overShare(): ReadonlySet<string>
-  /** Throws STORE_UNAVAILABLE, where this account may not post. A relay that shuts down takes posts as long as they reach it. */
+  /** Throws STORE_UNAVAILABLE where this account may not post. A relay that shuts down takes posts as long as they reach it. */
   check(adAccountId: string): void
   isShuttingDown(): boolean
-  /** TimeSlices `/readyz` off. */
+  /** From now on `/readyz` answers 503. */
   announceShutdown(): void
   close(): Promise<void>
 }
 
-const LOOK_EVERY_MS = 1000
-const TOLD_EVERY_MS = 60_000
+type StoreProblem = 'store_unavailable' | 'store_full'
+
+const CHECK_EVERY_MS = 1000
+const LOG_EVERY_MS = 60_000
 
 export function createReadiness(options: {
   readonly store: Store
@@ -32,42 +35,43 @@ export function createReadiness(options: {
   readonly log: Log
 }): Readiness {
   const { store, isStuck, clock, log } = options
-  let storeProblem: 'store_unavailable' | 'store_full' | undefined
+  let storeProblem: StoreProblem | undefined
   let overShare: ReadonlySet<string> = new Set()
-  /** When the log last told it of an account. */
-  const toldAtMs = new Map<string, number>()
-  let isAnnounced = false
-  let looking: Promise<void> = Promise.resolve()
+  /** When the last log line about an account was written. */
+  const loggedAtMs = new Map<string, number>()
+  let isShuttingDown = false
   let cancel = () => {}
+  let checking = checkAgain()
 
-  async function look(): Promise<void> {
+  async function checkAgain(): Promise<void> {
     const before = storeProblem
     storeProblem = await findProblem()
-    if (storeProblem === before) return
-    if (storeProblem === undefined) log.warn({}, 'posts are taken again')
-    else log.error({ reason: storeProblem }, 'posts are refused')
+    if (storeProblem !== undefined && before !== storeProblem)
+      log.error({ reason: storeProblem }, 'posts are refused')
+    if (storeProblem === undefined && before !== undefined) log.warn({}, 'posts are taken again')
+    cancel = clock.after(CHECK_EVERY_MS, () => (checking = checkAgain()))
   }
 
-  async function findProblem(): Promise<'store_unavailable' | 'store_full' | undefined> {
+  async function findProblem(): Promise<StoreProblem | undefined> {
     try {
-      // Between two looks the store itself refuses what would pass its watermark.
-      const { isFull, isWritable, overShare: accounts } = await store.size()
-      noteOverShare(accounts)
-      if (isFull) return 'store_full'
-      return isWritable && !isStuck() ? undefined : 'store_unavailable'
+      // Between two checks the store itself refuses what would pass its watermark.
+      const size = await store.size()
+      noteOverShare(size.overShare)
+      if (size.isFull) return 'store_full'
+      return size.isWritable && !isStuck() ? undefined : 'store_unavailable'
     } catch {
       return 'store_unavailable'
     }
   }
 
-  /** An account may come and go with every batch that is acknowledged: told once a minute. */
+  /** An account may come and go with every batch that is acknowledged: logged once a minute. */
   function noteOverShare(accounts: readonly string[]): void {
     const nowMs = clock.monotonicMs()
-    for (const [adAccountId, atMs] of toldAtMs)
-      if (nowMs - atMs >= TOLD_EVERY_MS) toldAtMs.delete(adAccountId)
+    for (const [adAccountId, atMs] of loggedAtMs)
+      if (nowMs - atMs >= LOG_EVERY_MS) loggedAtMs.delete(adAccountId)
     for (const adAccountId of accounts) {
-      if (toldAtMs.has(adAccountId)) continue
-      toldAtMs.set(adAccountId, nowMs)
+      if (loggedAtMs.has(adAccountId)) continue
+      loggedAtMs.set(adAccountId, nowMs)
       log.error(
         { ad_account_id: adAccountId, reason: 'over_share' },
         'posts of an account are refused: its share of the store is full of events that wait',
@@ -76,25 +80,26 @@ export function createReadiness(options: {
     overShare = new Set(accounts)
   }
 
-  function lookAgain(): void {
-    looking = look()
-    void looking.then(() => {
-      cancel = clock.after(LOOK_EVERY_MS, lookAgain)
-    })
-  }
-  lookAgain()
-
   return {
-    problem: () => (isAnnounced ? 'shutting_down' : storeProblem),
+    problem: () => (isShuttingDown ? 'shutting_down' : storeProblem),
     overShare: () => overShare,
     check(adAccountId) {
       if (storeProblem || overShare.has(adAccountId)) throw new StoreUnavailable()
     },
-    isShuttingDown: () => isAnnounced,
-    announceShutdown: () => void (isAnnounced = true),
+    isShuttingDown: () => isShuttingDown,
+    announceShutdown: () => void (isShuttingDown = true),
     async close() {
-      await looking
+      await checking
       cancel()
     },
   }
+}
+
+export function reportReadiness(metrics: Metrics, readiness: Readiness): void {
+  metrics.gauge('pinrelay_ready', '1 while posts are taken.', () => (readiness.problem() ? 0 : 1))
+  metrics.accountGauge(
+    'pinrelay_account_over_share',
+    '1 for an account whose posts are refused: more of its events wait than its share of the store holds.',
+    () => new Map(Array.from(readiness.overShare(), (adAccountId) => [adAccountId, 1])),
+  )
 }
