@@ -1,7 +1,7 @@
 /** What the parts of this relay learn from its other replicas, and they from it. */
 import type { Clock } from './clock.ts'
 import type { Delivery } from './delivery/delivery.ts'
-import { isCloseReason, type LearnedBreaker } from './delivery/breaker.ts'
+import { isOpenReason, type LearnedBreaker } from './delivery/breaker.ts'
 import { codeOf, type Log } from './telemetry/log.ts'
 import type { Shared, SharedBreaker } from './store/shared.ts'
 import type { QueueKey } from './store/store.ts'
@@ -60,15 +60,15 @@ export async function readBreakers(shared: Shared, delivery: Delivery): Promise<
   }
 }
 
-/** Told in the background: a store that is away must not hold a outcome up, and the others find out by themselves. */
+/** Told in the background: a store that is away must not hold an outcome up, and the others find out by themselves. */
 export function createBreakerTeller(
   shared: Shared | undefined,
 ): (target: QueueKey | 'all', breaker: LearnedBreaker) => void {
-  // One after the other: an opening must not be overtaken by the closing before it.
+  // One after the other: a closing must not be overtaken by the opening before it.
   let last: Promise<unknown> = Promise.resolve()
   return (target, breaker) => {
     const told: SharedBreaker =
-      breaker.status === 'open' ? { status: 'open', reason: '', forMs: 0 } : { ...breaker }
+      breaker.status === 'closed' ? { status: 'closed', reason: '', forMs: 0 } : { ...breaker }
     if (shared === undefined) return
     const queue = target === 'all' ? ALL_QUEUES : target
     last = last.then(() => shared.putBreaker(queue, told)).catch(() => undefined)
@@ -84,6 +84,6 @@ function toTarget(queue: QueueKey): QueueKey | 'all' {
 
 /** A word that this version does not know is of a newer one. */
 function toLearned({ status, reason, forMs = 0 }: SharedBreaker): LearnedBreaker | undefined {
-  if (status === 'open') return { status }
-  return isCloseReason(reason) ? { status, reason, forMs } : undefined
+  if (status === 'closed') return { status }
+  return isOpenReason(reason) ? { status, reason, forMs } : undefined
 }

@@ -1,34 +1,35 @@
 /**
- * Whether a queue's calls may leave: a state and its transitions, pure.
+ * The circuit breaker of a queue: a state and its transitions, pure.
  *
- *            3 failures in a row              untilMs passes
- *   open ──────── 429, hold ──────> closed ──────────────────> (one trial call may leave)
- *    ▲                                ▲ └── the trial fails: closed again, for longer
- *    └────────── the trial succeeds ──┘
+ *              3 failures in a row            untilMs passes
+ *   closed ──────── 429, hold ──────> open ──────────────────> half-open: one trial call may leave
+ *     ▲                                ▲ └── the trial fails: open again, for longer
+ *     └──────── the trial succeeds ────┘
  *
- * Only the outcome of a call changes a breaker, but for `reopen` (an operator changed the token or the pause). While it is
- * closed, only the trial's outcome counts: calls that were in flight when it closed say nothing new.
+ * Half-open is derived: open, and `untilMs` has passed. Only the result of a call changes a breaker, but for `allowTrial`
+ * (an operator changed the token or the pause). While it is open only the trial's result counts: calls that were in
+ * flight when it opened say nothing new.
  */
 import { backoffMs, limitedMs } from './retry.ts'
 import type { HoldReason } from './decision.ts'
 
-export type CloseReason = HoldReason | 'failing' | 'rate_limited'
+export type OpenReason = HoldReason | 'failing' | 'rate_limited'
 
 export type Breaker =
-  | { readonly status: 'open'; readonly failures: number }
+  | { readonly status: 'closed'; readonly failures: number }
   | {
-      readonly status: 'closed'
-      readonly reason: CloseReason
+      readonly status: 'open'
+      readonly reason: OpenReason
       /** Monotonic; from then on one trial call may leave. */
       readonly untilMs: number
-      /** Trials that failed, and what closed it: makes the pauses grow. */
+      /** Failures that opened it, and failed trials: the pauses grow with it. */
       readonly failures: number
     }
 
-/** A breaker as replicas tell each other; `forMs`: how long it stays closed. */
+/** A breaker as replicas tell each other; `forMs`: how long it stays open. */
 export type LearnedBreaker =
-  | { readonly status: 'open' }
-  | { readonly status: 'closed'; readonly reason: CloseReason; readonly forMs: number }
+  | { readonly status: 'closed' }
+  | { readonly status: 'open'; readonly reason: OpenReason; readonly forMs: number }
 
 export type CallResult =
   | { readonly kind: 'answered' }
@@ -36,14 +37,14 @@ export type CallResult =
   | { readonly kind: 'limited'; readonly delayMs: number | undefined }
   | { readonly kind: 'held'; readonly reason: HoldReason }
 
-export const OPEN: Breaker = { status: 'open', failures: 0 }
+export const CLOSED: Breaker = { status: 'closed', failures: 0 }
 
 /** One failure says little; as many in a row say that the next call will fail too. */
-const FAILURES_TO_CLOSE = 3
-/** A held queue asks again by itself: the token may have been mended on Pinterest's side. */
+const FAILURES_TO_OPEN = 3
+/** A held queue tries again by itself: the token may work again without a change here. */
 const PROBE_MS = 3 * 60_000
 
-/** `wasTrial`: the call left through a closed breaker. `random` in [0, 1). */
+/** `wasTrial`: the call left while the breaker was open. `random` in [0, 1). */
 export function afterCall(
   breaker: Breaker,
   result: CallResult,
@@ -51,17 +52,17 @@ export function afterCall(
   nowMs: number,
   random: number,
 ): Breaker {
-  if (breaker.status === 'closed' && !wasTrial) return breaker
+  if (breaker.status === 'open' && !wasTrial) return breaker
   const failures = breaker.failures + 1
   switch (result.kind) {
     case 'answered':
-      return OPEN
+      return CLOSED
     case 'failed':
-      if (breaker.status === 'open' && failures < FAILURES_TO_CLOSE) return { status: 'open', failures }
-      return { status: 'closed', reason: 'failing', untilMs: nowMs + backoffMs(failures, random), failures }
+      if (breaker.status === 'closed' && failures < FAILURES_TO_OPEN) return { status: 'closed', failures }
+      return { status: 'open', reason: 'failing', untilMs: nowMs + backoffMs(failures, random), failures }
     case 'limited':
       return {
-        status: 'closed',
+        status: 'open',
         reason: 'rate_limited',
         untilMs: nowMs + limitedMs(result.delayMs, failures, random),
         failures,
@@ -69,32 +70,32 @@ export function afterCall(
     case 'held': {
       // With jitter, so that a thousand queues held by one outage do not probe together.
       const untilMs = nowMs + PROBE_MS * (0.75 + random / 2)
-      return { status: 'closed', reason: result.reason, untilMs, failures }
+      return { status: 'open', reason: result.reason, untilMs, failures }
     }
   }
 }
 
-/** Something that an operator changed may have mended it: let a trial leave now. Not where Pinterest asked to wait. */
-export function reopen(breaker: Breaker, nowMs: number): Breaker {
-  return breaker.status === 'open' || breaker.reason === 'rate_limited'
+/** After an operator's change a trial may leave now; not while Pinterest asked to wait. */
+export function allowTrial(breaker: Breaker, nowMs: number): Breaker {
+  return breaker.status === 'closed' || breaker.reason === 'rate_limited'
     ? breaker
     : { ...breaker, untilMs: nowMs }
 }
 
 /** What another replica learned, by a call of its own: as good as a call of ours. */
 export function learn(breaker: Breaker, learned: LearnedBreaker, nowMs: number): Breaker {
-  if (learned.status === 'open') return breaker.status === 'open' ? breaker : OPEN
+  if (learned.status === 'closed') return breaker.status === 'closed' ? breaker : CLOSED
   const untilMs = nowMs + Math.max(0, learned.forMs)
-  if (breaker.status === 'closed' && breaker.untilMs >= untilMs) return breaker
-  return { status: 'closed', reason: learned.reason, untilMs, failures: Math.max(1, breaker.failures) }
+  if (breaker.status === 'open' && breaker.untilMs >= untilMs) return breaker
+  return { status: 'open', reason: learned.reason, untilMs, failures: Math.max(1, breaker.failures) }
 }
 
 export function learnedOf(breaker: Breaker, nowMs: number): LearnedBreaker {
-  if (breaker.status === 'open') return { status: 'open' }
-  return { status: 'closed', reason: breaker.reason, forMs: Math.max(0, Math.round(breaker.untilMs - nowMs)) }
+  if (breaker.status === 'closed') return { status: 'closed' }
+  return { status: 'open', reason: breaker.reason, forMs: Math.max(0, Math.round(breaker.untilMs - nowMs)) }
 }
 
-const CLOSE_REASONS: ReadonlySet<string> = new Set<CloseReason>([
+const OPEN_REASONS: ReadonlySet<string> = new Set<OpenReason>([
   'unauthorized',
   'forbidden',
   'wrong_address',
@@ -102,10 +103,10 @@ const CLOSE_REASONS: ReadonlySet<string> = new Set<CloseReason>([
   'rate_limited',
 ])
 
-export function isCloseReason(word: string): word is CloseReason {
-  return CLOSE_REASONS.has(word)
+export function isOpenReason(word: string): word is OpenReason {
+  return OPEN_REASONS.has(word)
 }
 
-export function isHold(reason: CloseReason): reason is HoldReason {
+export function isHold(reason: OpenReason): reason is HoldReason {
   return reason !== 'failing' && reason !== 'rate_limited'
 }

@@ -17,7 +17,7 @@ import type { Vault } from '../vault/vault.ts'
 import { createActOnDecision } from './act-on-decision.ts'
 import { callBody } from './call-body.ts'
 import { expireEvents } from './expire.ts'
-import { afterCall, learn, learnedOf, reopen, type CallResult, type LearnedBreaker } from './breaker.ts'
+import { afterCall, learn, learnedOf, allowTrial, type CallResult, type LearnedBreaker } from './breaker.ts'
 import { nextTryAtMs, stateOf, type QueueState } from './queue-state.ts'
 import { Queue } from './queue.ts'
 import { noteFailure, batchOf, type EventOutcome, type Slice } from './batch.ts'
@@ -310,7 +310,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     const { slices } = group
     const { adAccountId, isTest } = queue.key
     const token = vault.tokenOf(adAccountId) ?? ''
-    const wasTrial = queue.breaker.status === 'closed'
+    const wasTrial = queue.breaker.status === 'open'
     const wasOutageTrial = outage.left()
     const eventCount = slices.reduce((sum, { positions }) => sum + positions.length, 0)
     const startedMs = clock.monotonicMs()
@@ -377,8 +377,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   function moveBreaker(queue: Queue, decision: Decision, wasTrial: boolean): void {
     const before = queue.breaker
     queue.breaker = afterCall(before, callResult(decision), wasTrial, clock.monotonicMs(), random())
-    if (wasTrial && queue.breaker.status === 'open') queue.wakeAll()
-    if (queue.breaker !== before && (before.status === 'closed' || queue.breaker.status === 'closed')) {
+    if (wasTrial && queue.breaker.status === 'closed') queue.wakeAll()
+    if (queue.breaker !== before && (before.status === 'open' || queue.breaker.status === 'open')) {
       options.onBreaker?.(queue.key, learnedOf(queue.breaker, clock.monotonicMs()))
     }
     reportBreaker(log, queue, before, clock.monotonicMs())
@@ -412,7 +412,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     goOn(adAccountId) {
       for (const queue of queues.values()) {
         if (queue.key.adAccountId !== adAccountId) continue
-        queue.breaker = reopen(queue.breaker, clock.monotonicMs())
+        queue.breaker = allowTrial(queue.breaker, clock.monotonicMs())
         schedule(queue)
       }
     },
@@ -428,7 +428,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       if (next === queue.breaker) return
       const before = queue.breaker
       queue.breaker = next
-      if (next.status === 'open') queue.wakeAll()
+      if (next.status === 'closed') queue.wakeAll()
       reportBreaker(log, queue, before, nowMs)
       prefetch.parkIfStopped(queue)
       schedule(queue)

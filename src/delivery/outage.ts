@@ -2,7 +2,7 @@
  * The breaker for all accounts: Pinterest says of itself that it is down (code 4197). Its states are a breaker's (see
  * breaker.ts): after some such answers in a row no queue calls, but for one trial in all when the pause is over.
  *
- * Only that code closes it: an account that nobody answers says nothing about the others. Queues that asked meanwhile are
+ * Only that code opens it: an account that nobody answers says nothing about the others. Queues that asked meanwhile are
  * blocked here, and asked again when the trial has ended or may leave.
  */
 import type { Clock } from '../clock.ts'
@@ -12,7 +12,7 @@ import {
   afterCall,
   learn,
   learnedOf,
-  OPEN,
+  CLOSED,
   type CallResult,
   type Breaker,
   type LearnedBreaker,
@@ -51,17 +51,17 @@ const SERVICE_UNAVAILABLE_CODE = 4197
 export function createOutage<L>(options: OutageOptions<L>): Outage<L> {
   const { clock, random, log, onChange } = options
   const blocked = new Set<L>()
-  let breaker: Breaker = OPEN
+  let breaker: Breaker = CLOSED
   let isTrialOut = false
   let cancel = () => {}
 
   function mayLeave(): boolean {
-    return breaker.status === 'open' || (!isTrialOut && breaker.untilMs <= clock.monotonicMs())
+    return breaker.status === 'closed' || (!isTrialOut && breaker.untilMs <= clock.monotonicMs())
   }
 
   /** Not while a trial is out: its end unblocks. */
   function setTimer(): void {
-    if (breaker.status === 'open' || isTrialOut) return
+    if (breaker.status === 'closed' || isTrialOut) return
     cancel()
     cancel = clock.after(Math.max(1, breaker.untilMs - clock.monotonicMs()), unblock)
   }
@@ -75,7 +75,7 @@ export function createOutage<L>(options: OutageOptions<L>): Outage<L> {
   function move(result: CallResult, wasTrial: boolean): void {
     const before = breaker
     become(afterCall(breaker, result, wasTrial, clock.monotonicMs(), random()))
-    const isNews = breaker !== before && (breaker.status === 'closed' || before.status === 'closed')
+    const isNews = breaker !== before && (breaker.status === 'open' || before.status === 'open')
     if (isNews) options.onBreaker?.(learnedOf(breaker, clock.monotonicMs()))
   }
 
@@ -83,12 +83,13 @@ export function createOutage<L>(options: OutageOptions<L>): Outage<L> {
     const before = breaker.status
     breaker = next
     cancel()
-    if (breaker.status === 'closed') {
+    if (breaker.status === 'open') {
       setTimer()
       const delayMs = breaker.untilMs - clock.monotonicMs()
-      if (before === 'open') log.error({ reason: 'outage', delay_ms: Math.round(delayMs) }, 'all queues wait')
+      if (before === 'closed')
+        log.error({ reason: 'outage', delay_ms: Math.round(delayMs) }, 'all queues wait')
     } else {
-      if (before === 'closed') log.warn({ reason: 'outage' }, 'all queues go on')
+      if (before === 'open') log.warn({ reason: 'outage' }, 'all queues go on')
       unblock()
     }
   }
@@ -103,20 +104,20 @@ export function createOutage<L>(options: OutageOptions<L>): Outage<L> {
     },
     blocks: (queue) => blocked.has(queue),
     left() {
-      isTrialOut ||= breaker.status === 'closed'
-      return breaker.status === 'closed'
+      isTrialOut ||= breaker.status === 'open'
+      return breaker.status === 'open'
     },
     ended(outcome, decision, wasTrial) {
       if (wasTrial) isTrialOut = false
       const result = readResult(outcome, decision, wasTrial)
-      // What was in flight when it closed says nothing new.
-      if (result && (wasTrial || breaker.status === 'open')) move(result, wasTrial)
+      // What was in flight when it opened says nothing new.
+      if (result && (wasTrial || breaker.status === 'closed')) move(result, wasTrial)
     },
     learn(learned) {
       const next = learn(breaker, learned, clock.monotonicMs())
       if (next !== breaker) become(next)
     },
-    untilMs: () => (breaker.status === 'closed' ? breaker.untilMs : undefined),
+    untilMs: () => (breaker.status === 'open' ? breaker.untilMs : undefined),
     close() {
       cancel()
       blocked.clear()

@@ -162,8 +162,8 @@ export function createPrefetch(options: PrefetchOptions): Prefetch {
 
   function isStoppedQueue(queue: Queue): boolean {
     const { breaker, callsInFlight } = queue
-    const isHeld = breaker.status === 'closed' && isHold(breaker.reason)
-    const isWaiting = breaker.status === 'closed' && breaker.untilMs > clock.monotonicMs() + PARK_FROM_MS
+    const isHeld = breaker.status === 'open' && isHold(breaker.reason)
+    const isWaiting = breaker.status === 'open' && breaker.untilMs > clock.monotonicMs() + PARK_FROM_MS
     return (isHeld || isWaiting || isPaused(queue)) && callsInFlight === 0
   }
 

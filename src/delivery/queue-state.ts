@@ -1,6 +1,6 @@
 /** What operators see of a queue. */
 import type { QueueKey } from '../store/store.ts'
-import { isHold, type CloseReason } from './breaker.ts'
+import { isHold, type OpenReason } from './breaker.ts'
 import type { Queue } from './queue.ts'
 
 export interface QueueState extends QueueKey {
@@ -8,7 +8,7 @@ export interface QueueState extends QueueKey {
    * `outage`: Pinterest says of itself that it is down, and all queues wait. `reauthorize`: the token is refused and so is
    * the grant that it came from.
    */
-  readonly status: 'open' | 'paused' | 'outage' | 'reauthorize' | CloseReason
+  readonly status: 'open' | 'paused' | 'outage' | 'reauthorize' | OpenReason
   /** When the relay tries again by itself: milliseconds from now; undefined where only slots and the call limiter hold it up. */
   readonly nextTryMs: number | undefined
   readonly callsInFlight: number
@@ -44,7 +44,7 @@ export function urgencyOf(status: QueueState['status']): 0 | 1 | 2 | 3 {
 
 /** Monotonic; undefined while nothing but slots and the call limiter hold the queue's calls up. */
 export function nextTryAtMs({ breaker }: Queue, outageUntilMs: number | undefined): number | undefined {
-  if (breaker.status === 'open') return outageUntilMs
+  if (breaker.status === 'closed') return outageUntilMs
   return Math.max(breaker.untilMs, outageUntilMs ?? -Infinity)
 }
 
@@ -63,8 +63,8 @@ export function stateOf(queue: Queue, surroundings: Surroundings): QueueState {
 function statusOf({ breaker }: Queue, surroundings: Surroundings): QueueState['status'] {
   const isOutage = surroundings.outageUntilMs !== undefined
   if (surroundings.isPaused) return 'paused'
-  if (breaker.status === 'closed' && breaker.reason === 'unauthorized' && surroundings.needsConsent)
+  if (breaker.status === 'open' && breaker.reason === 'unauthorized' && surroundings.needsConsent)
     return 'reauthorize'
-  if (breaker.status === 'closed' && (isHold(breaker.reason) || !isOutage)) return breaker.reason
+  if (breaker.status === 'open' && (isHold(breaker.reason) || !isOutage)) return breaker.reason
   return isOutage ? 'outage' : 'open'
 }

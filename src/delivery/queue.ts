@@ -10,7 +10,7 @@
  */
 import TinyQueue from 'tinyqueue'
 import { ON_TIME_S, type QueueKey } from '../store/store.ts'
-import { OPEN, type Breaker } from './breaker.ts'
+import { CLOSED, type Breaker } from './breaker.ts'
 import type { Slice } from './batch.ts'
 import { groupOf, membersOf, type Group } from './bisect.ts'
 
@@ -39,7 +39,7 @@ function byArrival(a: Slice, b: Slice): number {
 
 export class Queue {
   readonly key: QueueKey
-  breaker: Breaker = OPEN
+  breaker: Breaker = CLOSED
   callsInFlight = 0
   /** Batches wait in the store that are not here. */
   hasMoreInStore = false
@@ -99,9 +99,9 @@ export class Queue {
     return this.#groups.length > 0 || this.eventsReady > 0
   }
 
-  /** Open, or closed for long enough that a trial may leave. */
+  /** Closed, or open for long enough that a trial may leave. */
   isPassable(nowMs: number): boolean {
-    return this.breaker.status === 'open' || this.breaker.untilMs <= nowMs
+    return this.breaker.status === 'closed' || this.breaker.untilMs <= nowMs
   }
 
   /**
@@ -111,7 +111,7 @@ export class Queue {
   mayCall(nowMs: number, slots: number): boolean {
     if (!this.isPassable(nowMs) || !this.hasReady(nowMs)) return false
     if (this.isLeasing && this.#groups.length === 0 && this.eventsReady < EVENTS_PER_CALL) return false
-    return this.callsInFlight < (this.breaker.status === 'open' ? slots : 1)
+    return this.callsInFlight < (this.breaker.status === 'closed' ? slots : 1)
   }
 
   /** Whether anything waits for a call, here or in the store. What is in flight is not counted. */
@@ -126,8 +126,7 @@ export class Queue {
   nextChangeMs(nowMs: number): number | undefined {
     const wakes: number[] = []
     const hasWork = this.hasReady(nowMs) || this.hasMoreInStore
-    if (this.breaker.status === 'closed' && !this.isPassable(nowMs) && hasWork)
-      wakes.push(this.breaker.untilMs)
+    if (this.breaker.status === 'open' && !this.isPassable(nowMs) && hasWork) wakes.push(this.breaker.untilMs)
     const firstRested = this.#resting.peek()
     if (firstRested) wakes.push(firstRested.untilMs)
     if (this.hasMoreInStore && this.leaseAgainMs > nowMs) wakes.push(this.leaseAgainMs)

@@ -31,9 +31,9 @@ export function reportCall(log: Log, metrics: Metrics, { key }: Queue, report: C
   else log.warn(fields, 'call not taken')
 }
 
-/** Only the moment in which it closes is worth a line. */
+/** Only the moment in which it opens is worth a line. */
 export function reportBreaker(log: Log, { key, breaker }: Queue, before: Breaker, nowMs: number): void {
-  if (before.status === 'closed' || breaker.status === 'open') return
+  if (before.status === 'open' || breaker.status === 'closed') return
   const { reason, untilMs } = breaker
   const fields = {
     ad_account_id: key.adAccountId,

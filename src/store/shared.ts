@@ -30,12 +30,12 @@ export interface BucketGrant {
   readonly waitMs: number
 }
 
-/** What a queue's breaker is like, for the replicas that did not find out themselves. */
+/** A queue's circuit breaker, for the replicas that did not find out themselves. */
 export interface SharedBreaker {
-  readonly status: 'open' | 'closed'
+  readonly status: 'closed' | 'open'
   /** A stable word. */
   readonly reason: string
-  /** How long it stays closed from now on, by the database's clock; undefined: until it is opened. */
+  /** How long it stays open from now on, by the database's clock; undefined: until it is closed. */
   readonly forMs: number | undefined
 }
 
@@ -64,7 +64,7 @@ export interface Shared {
    */
   onChange(listener: (change: SharedChange) => void): void
   putBreaker(queue: QueueKey, breaker: SharedBreaker): Promise<void>
-  /** Those that are closed now. */
+  /** Those that are open now. */
   breakers(): Promise<readonly { readonly queue: QueueKey; readonly breaker: SharedBreaker }[]>
   /** Those that are alive, oldest first. */
   replicas(): Promise<readonly Replica[]>

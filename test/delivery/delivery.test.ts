@@ -365,7 +365,7 @@ t.test('a queue that keeps failing sends one trial at a time, and everything onc
   t.match(delivery.queues(ACCOUNT), [{ status: 'failing', nextTryMs: 1000 }])
   void post(4, ['e4'])
   await acknowledge()
-  t.equal(calls.length, 3, 'nothing leaves while the breaker is closed')
+  t.equal(calls.length, 3, 'nothing leaves while the breaker is open')
   await clock.advance(1000)
   t.equal(calls.length, 4, 'then one trial')
   t.ok(calls[3]?.ids.includes('e4'))

@@ -31,11 +31,11 @@ t.test('replicas learn of an outage and of its end from each other, and do not e
   const [one, two] = [make(), make()]
   for (let n = 0; n < 3; n++)
     one.outage.ended(DOWN, { action: 'retry', reason: 'status_503' }, one.outage.left())
-  t.match(one.told, [{ status: 'closed', forMs: Number }])
+  t.match(one.told, [{ status: 'open', forMs: Number }])
   two.outage.learn(one.told[0]!)
   t.equal(two.outage.untilMs(), one.outage.untilMs())
   t.notOk(two.outage.passes('queue'))
-  two.outage.learn({ status: 'open' })
+  two.outage.learn({ status: 'closed' })
   t.equal(two.outage.untilMs(), undefined)
   t.same(two.asked, ['queue'])
   t.same(two.told, [])

@@ -217,7 +217,7 @@ t.test('queues that may not lease any more do not use up the turn of those behin
   t.equal(answers.length, 2, 'two lease, the others wait')
   for (let n = 2; n < 15; n++) {
     const queue = { adAccountId: `account-${n}`, isTest: false }
-    delivery.learn(queue, { status: 'closed', reason: 'rate_limited', forMs: 4000 })
+    delivery.learn(queue, { status: 'open', reason: 'rate_limited', forMs: 4000 })
   }
   for (let n = 15; n < 29; n++) paused.add(`account-${n}`)
   for (let ms = 0; ms < 1000; ms += 50) {
@@ -266,7 +266,7 @@ t.test(
     leasing.answer = async () => []
     paused.add('account-1')
     const limited = { adAccountId: 'account-2', isTest: false }
-    delivery.learn(limited, { status: 'closed', reason: 'rate_limited', forMs: 5 * 60_000 })
+    delivery.learn(limited, { status: 'open', reason: 'rate_limited', forMs: 5 * 60_000 })
     await delivery.start()
     await clock.advance(10 * 60_000)
     t.equal(await stage.stalled(), 0)
@@ -286,7 +286,7 @@ t.test('an outage and a busy store hold queues up, and nothing is counted', asyn
   await delivery.start()
   await clock.advance(5 * 60_000)
   t.equal(await stage.stalled(), 0, 'two wait for their lease, three for their turn')
-  delivery.learn('all', { status: 'closed', reason: 'failing', forMs: 10 * 60_000 })
+  delivery.learn('all', { status: 'open', reason: 'failing', forMs: 10 * 60_000 })
   answer()
   await clock.advance(5 * 60_000)
   t.equal(delivered.size, 0)

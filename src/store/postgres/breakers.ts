@@ -1,4 +1,4 @@
-/** Breakers that one replica closed, for the others; how long is counted by the database's clock. */
+/** Circuit breakers that one replica opened, for the others; durations are counted by the database's clock. */
 import { StoreUnavailable } from '../../errors.ts'
 import type { Shared, SharedBreaker } from '../shared.ts'
 import { inTransaction, isPlaceAtFault, type Pool } from './connect.ts'
@@ -42,7 +42,7 @@ export function createBreakers(pool: Pool, owner: Owner): Breakers {
         const { rows } = await pool.query<BreakerRow>(
           `SELECT ad_account_id, is_test, status, reason,
              ceil(extract(epoch FROM until - clock_timestamp()) * 1000)::bigint AS for_ms
-           FROM breakers WHERE status = 'closed' AND (until IS NULL OR until > clock_timestamp())`,
+           FROM breakers WHERE status = 'open' AND (until IS NULL OR until > clock_timestamp())`,
         )
         return rows.map((row) => ({
           queue: toQueue(row),

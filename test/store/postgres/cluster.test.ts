@@ -75,7 +75,7 @@ void t.test(
     const change = vaultStore.changeVault(() => ({ put: [document], remove: [] }))
     await Promise.all([t.rejects(change, unavailable), cancelWait()])
     await Promise.all([t.rejects(vaultStore.claim('one'), unavailable), cancelWait()])
-    const breaker = { status: 'open', reason: '', forMs: 0 } as const
+    const breaker = { status: 'closed', reason: '', forMs: 0 } as const
     const queue = { adAccountId: '1', isTest: false }
     await Promise.all([t.rejects(shared.putBreaker(queue, breaker), unavailable), cancelWait()])
     const tokens = { capacity: 9, refillPerMinute: 9, wanted: 1, holding: 0, unused: 0 }

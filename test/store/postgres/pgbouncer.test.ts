@@ -66,7 +66,7 @@ for (const poolMode of ['session', 'transaction'] as const) {
     )
     t.match((await Promise.all(exchanges))[0], [{ granted: 1 }], 'who comes at once waits, and does not fail')
     t.equal((await one.shared.replicas()).length, 2)
-    await one.shared.putBreaker(queue, { status: 'closed', reason: 'paused', forMs: undefined })
+    await one.shared.putBreaker(queue, { status: 'open', reason: 'paused', forMs: undefined })
     t.match(await told, { kind: 'breaker', queue }, 'told by polling')
     t.strictSame(await listening(), [], 'nobody listens in a session that is not its own')
 
@@ -79,8 +79,8 @@ for (const poolMode of ['session', 'transaction'] as const) {
     const direct = await open(t, url, `${cluster.base}/${database}`)
     const heard = news(direct)
     while ((await listening()).length === 0) await delay(10)
-    await one.shared.putBreaker(queue, { status: 'open', reason: '', forMs: 0 })
-    t.match(await heard, { kind: 'breaker', breaker: { status: 'open' } }, 'told at once past the pooler')
+    await one.shared.putBreaker(queue, { status: 'closed', reason: '', forMs: 0 })
+    t.match(await heard, { kind: 'breaker', breaker: { status: 'closed' } }, 'told at once past the pooler')
   })
 }
 

@@ -232,16 +232,16 @@ t.test(
 
     await ground.ask(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND query LIKE 'LISTEN%'`)
-    const breaker = { status: 'closed', reason: 'rate_limited', forMs: 600_000 } as const
+    const breaker = { status: 'open', reason: 'rate_limited', forMs: 600_000 } as const
     await one.shared.putBreaker(LIVE, breaker)
     const document = { kind: 'client', id: 'app', body: Buffer.from('x') }
     await one.vaultStore.changeVault(() => ({ put: [document], remove: [] }))
     await until(() => news.length === 3)
     t.same(news.slice(1), [{ kind: 'breaker', queue: LIVE, breaker }, { kind: 'vault' }])
     const [shared] = await two.shared.breakers()
-    t.match(shared, { queue: LIVE, breaker: { status: 'closed', reason: 'rate_limited' } })
+    t.match(shared, { queue: LIVE, breaker: { status: 'open', reason: 'rate_limited' } })
     t.ok(shared!.breaker.forMs! > 0 && shared!.breaker.forMs! <= 600_000)
-    await one.shared.putBreaker(LIVE, { status: 'open', reason: '', forMs: undefined })
+    await one.shared.putBreaker(LIVE, { status: 'closed', reason: '', forMs: undefined })
     t.same(await two.shared.breakers(), [])
   },
 )
