@@ -14,7 +14,7 @@ import type { Settings } from './settings.ts'
 import { createDelivery } from './delivery/delivery.ts'
 import { reportQueues } from './delivery/queue-metrics.ts'
 import { createVerify } from './delivery/verify.ts'
-import { createReadiness, reportReadiness } from './ingest/health.ts'
+import { createReadiness } from './ingest/health.ts'
 import { createPublicServer } from './ingest/server.ts'
 import { createMatchQuality } from './telemetry/match-quality.ts'
 import { createRecentStatistics, type Waiting } from './telemetry/recent-statistics.ts'
@@ -89,7 +89,6 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     publicUrl,
     adminUrl,
     adminToken: base.adminToken,
-    describeMetrics: () => base.ownMetrics.describe(),
     async close() {
       // Gateways look every few seconds, and send posts until they have seen it.
       readiness.announceShutdown()
@@ -112,7 +111,7 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
   const { settings, log, version, clock = systemClock, onFatal } = options
   const masterKeys = await findMasterKeys(settings)
   const adminToken = await findAdminToken(settings)
-  const ownMetrics = createMetrics({ version })
+  const metrics = createMetrics({ version })
   const tracing = await openTracing(options)
   opened.defer(() => tracing.close(TRACES_PATIENCE_MS))
   const openedStore = await openStore({
@@ -158,7 +157,6 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
     postLimiter: sharedLimits?.postLimiter ?? createPostLimiter({ now: clock.monotonicMs }),
     takeSnapshot,
     recentStatistics,
-    ownMetrics,
     metrics,
     tracing,
     isClockTrusted: watchClock(clock, log),
@@ -175,7 +173,7 @@ function openSending({ settings }: RelayOptions, base: Base, opened: AsyncDispos
   const refresher = createRefresher({
     ...base,
     random,
-    onRefresh: (outcome) => metrics.tokenRefreshed(outcome),
+    onRefresh: (outcome) => metrics.tokenRefreshes.inc({ outcome }),
   })
   opened.defer(() => refresher.stop(CALLS_PATIENCE_MS))
   const tokenHealth = createTokenHealth(clock.wallMs)
@@ -283,18 +281,19 @@ async function openPorts(
 
 /** Collected when the metrics are scraped. */
 function reportMetrics(options: RelayOptions, base: Base, sending: Sending, { volumeWatch }: Ports): void {
-  const { metrics, isClockTrusted } = base
+  const { metrics, isClockTrusted, shared } = base
   const { readiness, delivery } = sending
-  reportReadiness(metrics, readiness)
-  metrics.gauge('pinrelay_clock_in_doubt', '1 while nothing expires because the wall clock was set.', () =>
-    isClockTrusted() ? 0 : 1,
+  metrics.collect('ready', () => Number(readiness.problem() === undefined))
+  metrics.collect('clockInDoubt', () => Number(!isClockTrusted()))
+  metrics.collect('callsInFlight', () => delivery.callsInFlight())
+  metrics.collect('logLinesDropped', options.droppedLogLines ?? (() => 0))
+  metrics.collect('accountOverShare', () =>
+    Array.from(readiness.overShare(), (adAccountId) => [{ ad_account_id: adAccountId }, 1]),
   )
-  metrics.gauge('pinrelay_calls_in_flight', 'Calls to Pinterest in flight.', () => delivery.callsInFlight())
-  metrics.counter(
-    'pinrelay_log_lines_dropped_total',
-    'Log lines that were not written: nobody reads the log, or its disk is full.',
-    options.droppedLogLines ?? (() => 0),
-  )
+  metrics.collect('replicas', async () => {
+    if (shared === undefined) return 1
+    return (await shared.replicas().catch(() => [])).length
+  })
   reportTokens(base)
   reportStore(base)
   reportVolume({ metrics, volumeWatch })

@@ -45,7 +45,7 @@ export function joinReplicas({ shared, vault, delivery, log, clock }: ReplicasOp
           { reason: 'leases_lost' },
           'the store did not hear of this relay for long, others took over',
         )
-        delivery.letGoOfAll()
+        delivery.dropLeases()
     }
   })
   // What changed while this relay started was told to nobody here.

@@ -1,28 +1,26 @@
 /**
- * Final outcomes: noted in the batch, counted, written to the store, and told to the post that waitingPosts.
+ * Final outcomes: noted in the batch, counted, written to the store, and given to the post that waits for them.
  *
- * What is delivered and not written down is sent again after a restart. So when the store cannot write, calls must stop
- * soon: `isBehind` tells. Posts need not: many outcomes at once are usual where many accounts call, and are written with
- * the next commit. Only where one has waited for long, as `isStuck` tells, is the store not what it should be.
+ * An event that was delivered without an acknowledgement in the store is sent again after a restart. So calls stop soon
+ * when the store cannot write (`isBehind`). Posts go on: many unwritten outcomes are usual where many accounts call, and
+ * the next commit writes them. Posts stop only when one has waited for seconds (`isStuck`).
  */
 import type { Clock } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { DeadEvent, Acknowledgement, Store } from '../store/store.ts'
 import { note, withEntry, type EventOutcome, type Slice } from './batch.ts'
-import type { Persist } from './persist.ts'
-import type { Running } from './running.ts'
+import type { Background } from './background.ts'
 import type { WaitingPosts } from './waiting-posts.ts'
 
 export interface AcknowledgementsOptions {
   readonly store: Store
   readonly waitingPosts: WaitingPosts
-  readonly running: Running
-  readonly persist: Persist
+  readonly background: Background
   readonly clock: Clock
   readonly metrics: Metrics
   readonly log: Log
-  /** Outcomes were written while calls had to wait for that. */
+  /** Called when the backlog of acknowledgements has drained. */
   readonly onCaughtUp: () => void
 }
 
@@ -49,7 +47,7 @@ const STUCK_AFTER_MS = 5000
 const MOST_UNWRITTEN = 64
 
 export function createAcknowledgements(options: AcknowledgementsOptions): Acknowledgements {
-  const { store, waitingPosts, running, persist, clock, metrics, log, onCaughtUp } = options
+  const { store, waitingPosts, background, clock, metrics, log, onCaughtUp } = options
   /** When each write began, oldest first. */
   const unwritten = new Map<object, number>()
   let wasBehind = false
@@ -99,11 +97,13 @@ export function createAcknowledgements(options: AcknowledgementsOptions): Acknow
   async function write(acknowledgements: readonly Acknowledgement[]): Promise<void> {
     const began = {}
     unwritten.set(began, clock.monotonicMs())
-    const isWritten = await persist('store cannot acknowledge', () => store.acknowledge(acknowledgements))
+    const isWritten = await background.persist('store cannot acknowledge', () =>
+      store.acknowledge(acknowledgements),
+    )
     // One of them may be at fault, and must not take the others with it.
     if (!isWritten && acknowledgements.length > 1) {
       for (const one of acknowledgements)
-        await persist('store cannot acknowledge', () => store.acknowledge([one]))
+        await background.persist('store cannot acknowledge', () => store.acknowledge([one]))
     }
     unwritten.delete(began)
     if (!wasBehind || isBehind()) return
@@ -113,7 +113,7 @@ export function createAcknowledgements(options: AcknowledgementsOptions): Acknow
 
   function acknowledge(decided: readonly Decided[], reason: string): void {
     const acknowledgements = decided.map((one) => decide(one, reason))
-    running.add(write(acknowledgements))
+    background.add(write(acknowledgements))
     // Only now: a post that learns of a refusal and comes again must find the event forgotten.
     for (const { slice } of decided)
       if (slice.batch.pendingCount === 0) waitingPosts.done(slice.batch.batchId)

@@ -4,7 +4,7 @@
  */
 import type { EventResult } from '../pinterest/outcome.ts'
 import { HISTORY_LIMIT, type HistoryEntry, type QueueKey, type LeasedBatch } from '../store/store.ts'
-import { pickEvents } from '../store/payload.ts'
+import { pickEvents, splitEvents } from '../store/payload.ts'
 import { NO_POST_TRACE, type PostTrace } from '../telemetry/tracing.ts'
 
 /** What became of one event so far. */
@@ -23,11 +23,11 @@ export interface Batch extends QueueKey {
   readonly batchId: number
   /** One entry per event of the stored payload. */
   readonly outcomes: EventOutcome[]
-  /** From a dead letter: it leaves behind everything else. */
+  /** From a dead letter: sent last. */
   readonly isReplay: boolean
   /** Events without a final outcome. */
   pendingCount: number
-  /** Not this process's any more: it is in other hands. */
+  /** Its lease was lost: another replica may send it. */
   isLost: boolean
   /** Its post waits for the outcome. */
   isAwaited: boolean
@@ -89,6 +89,20 @@ export function cutSlice(slice: Slice, places: readonly number[]): Slice {
     positions: places.map((place) => slice.positions[place]!),
     payload: pickEvents(slice.payload, places),
   }
+}
+
+/** Parts a slice at an age: `expired` are the events from before `oldestS` (seconds since the epoch). */
+export function expireEvents(slice: Slice, oldestS: number): { expired?: Slice; kept?: Slice } {
+  const expired: number[] = []
+  const kept: number[] = []
+  const times = splitEvents(slice.payload).map(
+    (json) => (JSON.parse(json) as { event_time: number }).event_time,
+  )
+  times.forEach((timeS, place) => (timeS < oldestS ? expired : kept).push(place))
+  if (kept.length === 0) return { expired: slice }
+  if (expired.length === 0) return { kept: slice }
+  const oldestEventTimeS = Math.min(...kept.map((place) => times[place]!))
+  return { expired: cutSlice(slice, expired), kept: { ...cutSlice(slice, kept), oldestEventTimeS } }
 }
 
 /** Halves a group of slices by events; the first half is never smaller. Asks for at least two events. */

@@ -10,8 +10,9 @@
  * (an operator changed the token or the pause). While it is open only the trial's result counts: calls that were in
  * flight when it opened say nothing new.
  */
+import type { CallOutcome } from '../pinterest/outcome.ts'
 import { backoffMs, limitedMs } from './retry.ts'
-import type { HoldReason } from './decision.ts'
+import type { Decision, HoldReason } from './decision.ts'
 
 export type OpenReason = HoldReason | 'failing' | 'rate_limited'
 
@@ -38,6 +39,10 @@ export type CallResult =
   | { readonly kind: 'held'; readonly reason: HoldReason }
 
 export const CLOSED: Breaker = { status: 'closed', failures: 0 }
+
+export function isPassable(breaker: Breaker, nowMs: number): boolean {
+  return breaker.status === 'closed' || breaker.untilMs <= nowMs
+}
 
 /** One failure says little; as many in a row say that the next call will fail too. */
 const FAILURES_TO_OPEN = 3
@@ -73,6 +78,38 @@ export function afterCall(
       return { status: 'open', reason: result.reason, untilMs, failures }
     }
   }
+}
+
+/** What a call's answer says about its queue. */
+export function resultOf(decision: Decision): CallResult {
+  switch (decision.action) {
+    case 'acknowledge':
+    case 'bisect':
+      return { kind: 'answered' }
+    case 'retry':
+      return { kind: 'failed' }
+    case 'pause':
+      return { kind: 'limited', delayMs: decision.delayMs }
+    case 'hold':
+      return { kind: 'held', reason: decision.reason }
+  }
+}
+
+/** Pinterest's code for "the service is not available", https://developers.pinterest.com/docs/api/v5/ */
+const SERVICE_UNAVAILABLE_CODE = 4197
+
+/**
+ * What it says about Pinterest as a whole; undefined: nothing. Only code 4197 counts as a failure, since an account that
+ * nobody answers says nothing about the others; of a trial, every failure does.
+ */
+export function resultForAll(
+  outcome: CallOutcome,
+  { action }: Decision,
+  wasTrial: boolean,
+): CallResult | undefined {
+  if (action !== 'retry') return { kind: 'answered' }
+  const isDown = outcome.kind === 'answered' && outcome.code === SERVICE_UNAVAILABLE_CODE
+  return isDown || wasTrial ? { kind: 'failed' } : undefined
 }
 
 /** After an operator's change a trial may leave now; not while Pinterest asked to wait. */

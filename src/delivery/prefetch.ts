@@ -10,18 +10,16 @@
 import type { Clock } from '../clock.ts'
 import { codeOf, type Log } from '../telemetry/log.ts'
 import type { LeasedBatch, Store } from '../store/store.ts'
-import { isHold } from './breaker.ts'
+import { isHold, isPassable } from './breaker.ts'
 import { EVENTS_PER_CALL, type Queue } from './queue.ts'
 import { batchOf, type Slice } from './batch.ts'
-import type { Persist } from './persist.ts'
-import type { Running } from './running.ts'
+import type { Background } from './background.ts'
 import type { WaitingPosts } from './waiting-posts.ts'
 
 export interface PrefetchOptions {
   readonly store: Store
   readonly waitingPosts: WaitingPosts
-  readonly running: Running
-  readonly persist: Persist
+  readonly background: Background
   readonly clock: Clock
   readonly log: Log
   /** No call may leave for it until an operator changes that. */
@@ -71,7 +69,7 @@ const LEASES_AT_ONCE = 2
 const PARK_FROM_MS = 5000
 
 export function createPrefetch(options: PrefetchOptions): Prefetch {
-  const { store, waitingPosts, running, persist, clock, log, isPaused, onChange, onLeased } = options
+  const { store, waitingPosts, background, clock, log, isPaused, onChange, onLeased } = options
   /** Queues that may lease as soon as there is room and it is their turn. */
   const queueing = new Set<Queue>()
   let leases = 0
@@ -123,7 +121,7 @@ export function createPrefetch(options: PrefetchOptions): Prefetch {
     queueing.delete(queue)
     leases += 1
     queue.isLeasing = true
-    running.add(lease(queue))
+    background.add(lease(queue))
   }
 
   function isTurn(): boolean {
@@ -148,7 +146,7 @@ export function createPrefetch(options: PrefetchOptions): Prefetch {
 
   function mayLease(queue: Queue, nowMs: number): boolean {
     if (!queue.hasMoreInStore || queue.isLeasing || isStopped || isPaused(queue)) return false
-    if (!queue.isPassable(nowMs) || queue.leaseAgainMs > nowMs) return false
+    if (!isPassable(queue.breaker, nowMs) || queue.leaseAgainMs > nowMs) return false
     if (queue.bytesInMemory >= QUEUE_LIMIT_BYTES) return false
     return queue.eventsReady < EVENTS_PER_CALL || queue.callsSinceLease >= CALLS_PER_LEASE
   }
@@ -161,10 +159,10 @@ export function createPrefetch(options: PrefetchOptions): Prefetch {
   }
 
   function isStoppedQueue(queue: Queue): boolean {
-    const { breaker, callsInFlight } = queue
+    const { breaker, calls } = queue
     const isHeld = breaker.status === 'open' && isHold(breaker.reason)
     const isWaiting = breaker.status === 'open' && breaker.untilMs > clock.monotonicMs() + PARK_FROM_MS
-    return (isHeld || isWaiting || isPaused(queue)) && callsInFlight === 0
+    return (isHeld || isWaiting || isPaused(queue)) && calls.size === 0
   }
 
   function giveBack(queue: Queue, slices: readonly Slice[]): void {
@@ -174,11 +172,13 @@ export function createPrefetch(options: PrefetchOptions): Prefetch {
       attempts,
       history,
     }))
-    running.add(
-      persist('store cannot take batches back', () => store.release(batches)).then(() => {
-        queue.hasMoreInStore = true
-        onChange(queue)
-      }),
+    background.add(
+      background
+        .persist('store cannot take batches back', () => store.release(batches))
+        .then(() => {
+          queue.hasMoreInStore = true
+          onChange(queue)
+        }),
     )
   }
 

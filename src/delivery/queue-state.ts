@@ -1,7 +1,8 @@
 /** What operators see of a queue. */
 import type { QueueKey } from '../store/store.ts'
-import { isHold, type OpenReason } from './breaker.ts'
+import type { OpenReason } from './breaker.ts'
 import type { Queue } from './queue.ts'
+import { stopOf, type Stop, type StopConditions } from './scheduler.ts'
 
 export interface QueueState extends QueueKey {
   /**
@@ -14,12 +15,9 @@ export interface QueueState extends QueueKey {
   readonly callsInFlight: number
 }
 
-export interface Surroundings {
-  readonly isPaused: boolean
+export interface Surroundings extends StopConditions {
   /** Only a person's consent brings a new token. */
   readonly needsConsent: boolean
-  /** Monotonic, when the outage is tried again; undefined: there is none. */
-  readonly outageUntilMs: number | undefined
   readonly nowMs: number
 }
 
@@ -42,29 +40,19 @@ export function urgencyOf(status: QueueState['status']): 0 | 1 | 2 | 3 {
   }
 }
 
-/** Monotonic; undefined while nothing but slots and the call limiter hold the queue's calls up. */
-export function nextTryAtMs({ breaker }: Queue, outageUntilMs: number | undefined): number | undefined {
-  if (breaker.status === 'closed') return outageUntilMs
-  return Math.max(breaker.untilMs, outageUntilMs ?? -Infinity)
-}
-
 export function stateOf(queue: Queue, surroundings: Surroundings): QueueState {
-  const { isPaused, outageUntilMs, nowMs } = surroundings
-  const atMs = isPaused ? undefined : nextTryAtMs(queue, outageUntilMs)
+  const stop = stopOf(queue, surroundings)
+  const isTimed = stop !== undefined && stop.untilMs < Infinity
   return {
     ...queue.key,
-    status: statusOf(queue, surroundings),
-    nextTryMs: atMs === undefined ? undefined : Math.max(0, Math.round(atMs - nowMs)),
-    callsInFlight: queue.callsInFlight,
+    status: statusOf(stop, surroundings),
+    nextTryMs: isTimed ? Math.max(0, Math.round(stop.untilMs - surroundings.nowMs)) : undefined,
+    callsInFlight: queue.calls.size,
   }
 }
 
-/** What a person has to mend goes before what ends by itself. */
-function statusOf({ breaker }: Queue, surroundings: Surroundings): QueueState['status'] {
-  const isOutage = surroundings.outageUntilMs !== undefined
-  if (surroundings.isPaused) return 'paused'
-  if (breaker.status === 'open' && breaker.reason === 'unauthorized' && surroundings.needsConsent)
-    return 'reauthorize'
-  if (breaker.status === 'open' && (isHold(breaker.reason) || !isOutage)) return breaker.reason
-  return isOutage ? 'outage' : 'open'
+function statusOf(stop: Stop | undefined, { needsConsent }: Surroundings): QueueState['status'] {
+  if (stop === undefined) return 'open'
+  if (stop.reason === 'pinterest_down') return 'outage'
+  return stop.reason === 'unauthorized' && needsConsent ? 'reauthorize' : stop.reason
 }

@@ -2,7 +2,7 @@
  * A queue: the slices that wait for one (ad account, test or live), in the order in which they should leave.
  *
  * A slice is in one place at a time: `ready`, in a `group` (part of a call that was refused or failed, which must leave as
- * it is), `resting` until its next try, or in flight (then the driver holds it).
+ * it is), `resting` until its next try, or in flight.
  *
  * A call takes, in this order: a group, since a split that waits would hold its events up twice; else up to half a call of
  * what a post is waiting for, so that a backlog does not cost the shop its answer; then what is on time, closest to its
@@ -20,6 +20,18 @@ export const EVENTS_PER_CALL = 1000
 const BYTES_PER_CALL = 4 * 1024 * 1024
 /** What a backlog leaves of each call to posts that wait for their answer. */
 const AWAITED_PER_CALL = EVENTS_PER_CALL / 2
+
+/** One call, from the moment it leaves until its answer. */
+export interface CallInFlight {
+  readonly queue: Queue
+  readonly group: Group
+  readonly token: string
+  readonly eventCount: number
+  /** It left while the breaker of its queue was open. */
+  readonly isTrial: boolean
+  /** It left while the breaker for all accounts was open. */
+  readonly isTrialForAll: boolean
+}
 
 interface Resting {
   readonly group: Group
@@ -40,14 +52,14 @@ function byArrival(a: Slice, b: Slice): number {
 export class Queue {
   readonly key: QueueKey
   breaker: Breaker = CLOSED
-  callsInFlight = 0
+  readonly calls = new Set<CallInFlight>()
   /** Batches wait in the store that are not here. */
   hasMoreInStore = false
   isLeasing = false
   /** Monotonic: the store could not lease, and is not asked before. */
   leaseAgainMs = -Infinity
   callsSinceLease = 0
-  /** The driver's: whether the queue is in its queue, and when it last had a turn. */
+  /** The scheduler's: whether the queue has a turn to come, and the number of its last one. */
   isScheduled = false
   servedNumber = 0
   /** Monotonic: since when its next call waits for the call limiter; undefined: it does not. */
@@ -89,48 +101,32 @@ export class Queue {
     for (const slice of groups.flatMap(membersOf)) this.add(slice)
   }
 
-  /** Slices that could leave if a slot were free. */
-  hasReady(nowMs: number): boolean {
-    while ((this.#resting.peek()?.untilMs ?? Infinity) <= nowMs) {
+  /** What has rested until `nowMs` may leave again. */
+  endRests(nowMs: number): void {
+    while (this.restsUntilMs <= nowMs) {
       const { group, isGroup } = this.#resting.pop()!
       if (isGroup) this.addGroup(group)
       else for (const slice of membersOf(group)) this.add(slice)
     }
+  }
+
+  /** Monotonic: when the first rest ends; Infinity: nothing rests. */
+  get restsUntilMs(): number {
+    return this.#resting.peek()?.untilMs ?? Infinity
+  }
+
+  get hasReady(): boolean {
     return this.#groups.length > 0 || this.eventsReady > 0
   }
 
-  /** Closed, or open for long enough that a trial may leave. */
-  isPassable(nowMs: number): boolean {
-    return this.breaker.status === 'closed' || this.breaker.untilMs <= nowMs
-  }
-
-  /**
-   * Whether a call may leave now, as far as this queue alone can tell. Not a call that is not full while the store is
-   * bringing more.
-   */
-  mayCall(nowMs: number, slots: number): boolean {
-    if (!this.isPassable(nowMs) || !this.hasReady(nowMs)) return false
-    if (this.isLeasing && this.#groups.length === 0 && this.eventsReady < EVENTS_PER_CALL) return false
-    return this.callsInFlight < (this.breaker.status === 'closed' ? slots : 1)
+  /** The next call would be no larger if more events came. */
+  get fillsCall(): boolean {
+    return this.#groups.length > 0 || this.eventsReady >= EVENTS_PER_CALL
   }
 
   /** Whether anything waits for a call, here or in the store. What is in flight is not counted. */
-  hasWork(nowMs: number): boolean {
-    return this.hasReady(nowMs) || this.#resting.length > 0 || this.hasMoreInStore
-  }
-
-  /**
-   * When `mayCall`, or whether the store may be asked for more, may change by time alone; undefined: not by time. At the
-   * moment `nowMs` it names every pause that forbids something then: who was refused by one is asked again at its end.
-   */
-  nextChangeMs(nowMs: number): number | undefined {
-    const wakes: number[] = []
-    const hasWork = this.hasReady(nowMs) || this.hasMoreInStore
-    if (this.breaker.status === 'open' && !this.isPassable(nowMs) && hasWork) wakes.push(this.breaker.untilMs)
-    const firstRested = this.#resting.peek()
-    if (firstRested) wakes.push(firstRested.untilMs)
-    if (this.hasMoreInStore && this.leaseAgainMs > nowMs) wakes.push(this.leaseAgainMs)
-    return wakes.length === 0 ? undefined : Math.min(...wakes)
+  get hasWork(): boolean {
+    return this.hasReady || this.#resting.length > 0 || this.hasMoreInStore
   }
 
   /** Takes out what leaves with the next call: at most 1,000 events, never none. Asks for `hasReady`. */
@@ -179,4 +175,31 @@ export class Queue {
     const edgeS = wallMs / 1000 - ON_TIME_S
     while ((this.#onTime.peek()?.oldestEventTimeS ?? Infinity) <= edgeS) this.#late.push(this.#onTime.pop()!)
   }
+}
+
+/** Every queue that this process has heard of. */
+export class Queues {
+  readonly #byName = new Map<string, Queue>()
+
+  of({ adAccountId, isTest }: QueueKey): Queue {
+    const name = nameOf(adAccountId, isTest)
+    let queue = this.#byName.get(name)
+    if (!queue) {
+      queue = new Queue({ adAccountId, isTest })
+      this.#byName.set(name, queue)
+    }
+    return queue
+  }
+
+  ofAccount(adAccountId: string): readonly Queue[] {
+    return [false, true].flatMap((isTest) => this.#byName.get(nameOf(adAccountId, isTest)) ?? [])
+  }
+
+  [Symbol.iterator](): Iterator<Queue> {
+    return this.#byName.values()
+  }
+}
+
+function nameOf(adAccountId: string, isTest: boolean): string {
+  return `${adAccountId}/${isTest ? 'test' : 'live'}`
 }

@@ -1,7 +1,7 @@
 /**
- * A net under the scheduler: each queue with events that may call has something under way that will ask it again (a timer,
- * a call, a lease, its turn). Once a minute the queues are looked at for one that has nothing: it is asked, reported and
- * counted. The count stays 0, or there is a fault in the scheduler, which then costs a minute and not the queue.
+ * Checks the scheduler: each queue with events that may call has something under way that will ask it again (a timer, a
+ * call, a lease, its turn). Once a minute a queue that has nothing is asked, logged and counted. A count above 0 means a
+ * fault in the scheduler, which then costs a minute and not the queue.
  *
  *   in memory: known at once, since nothing is ever half done when the sweep runs
  *   in the store only: suspected at one sweep, since what is listed there may be leased, or be on its way here; asked if it
@@ -9,17 +9,14 @@
  */
 import type { Clock } from '../clock.ts'
 import { codeOf, type Log } from '../telemetry/log.ts'
-import type { QueueKey } from '../store/store.ts'
-import type { Queue } from './queue.ts'
+import type { Store } from '../store/store.ts'
+import type { Queue, Queues } from './queue.ts'
 
 export interface StallSweepOptions {
   readonly clock: Clock
   readonly log: Log
-  readonly queues: () => Iterable<Queue>
-  readonly queueOf: (key: QueueKey) => Queue
-  /** Queues that have events in the store, leased or not. */
-  readonly backlog: () => Promise<readonly QueueKey[]>
-  /** Whether calls of the queue are wanted, and nothing is under way that would ask it. */
+  readonly store: Store
+  readonly queues: Queues
   readonly isForgotten: (queue: Queue) => boolean
   /** Asks the queue. */
   readonly ask: (queue: Queue) => void
@@ -38,7 +35,7 @@ export interface StallSweep {
 const SWEEP_EVERY_MS = 60_000
 
 export function createStallSweep(options: StallSweepOptions): StallSweep {
-  const { clock, log, queues, queueOf, backlog, isForgotten, ask, onStalled } = options
+  const { clock, log, store, queues, isForgotten, ask, onStalled } = options
   /** Of the sweep before: nothing asked them since. */
   const suspected = new Set<Queue>()
   /** Asked by a sweep; what their next lease brings was forgotten. */
@@ -52,17 +49,16 @@ export function createStallSweep(options: StallSweepOptions): StallSweep {
   }
 
   function sweepMemory(): void {
-    const nowMs = clock.monotonicMs()
-    for (const queue of queues()) {
-      if (!queue.hasWork(nowMs) || !isForgotten(queue)) continue
+    for (const queue of queues) {
+      if (!queue.hasWork || !isForgotten(queue)) continue
       report(queue)
       ask(queue)
     }
   }
 
   async function sweepStore(): Promise<void> {
-    const listed = await backlog()
-    const idle = listed.map(queueOf).filter(isForgotten)
+    const listed = await store.backlog()
+    const idle = listed.map((key) => queues.of(key)).filter(isForgotten)
     const found = idle.filter((queue) => suspected.has(queue))
     suspected.clear()
     for (const queue of idle) suspected.add(queue)

@@ -6,7 +6,6 @@
 import { StoreUnavailable } from '../errors.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
 import type { Store } from '../store/store.ts'
 
 export interface Readiness {
@@ -93,13 +92,4 @@ export function createReadiness(options: {
       cancel()
     },
   }
-}
-
-export function reportReadiness(metrics: Metrics, readiness: Readiness): void {
-  metrics.gauge('pinrelay_ready', '1 while posts are taken.', () => (readiness.problem() ? 0 : 1))
-  metrics.accountGauge(
-    'pinrelay_account_over_share',
-    '1 for an account whose posts are refused: more of its events wait than its share of the store holds.',
-    () => new Map(Array.from(readiness.overShare(), (adAccountId) => [adAccountId, 1])),
-  )
 }

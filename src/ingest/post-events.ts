@@ -131,8 +131,9 @@ export function routePostEvents(app: FastifyInstance, options: PostEventsOptions
     trace: PostTrace,
   ): Promise<readonly EventOutcome[]> {
     const beganMs = clock.monotonicMs()
-    const outcomes = await delivery.deliver(batch, waitMs, trace)
-    if (waitMs > 0) metrics.postStageSeconds.observe({ stage: 'outcome' }, (clock.monotonicMs() - beganMs) / 1000)
+    const outcomes = await delivery.send(batch, waitMs, trace)
+    if (waitMs > 0)
+      metrics.postStageSeconds.observe({ stage: 'outcome' }, (clock.monotonicMs() - beganMs) / 1000)
     return outcomes
   }
 

@@ -157,7 +157,7 @@ function setStage(t: Test, overrides: { callsInFlight?: number; callsInFlightTot
   const post: Stage['post'] = (batchId, ids, { waitMs = 4000, ...options } = {}) => {
     const leased = { ...batch(clock, batchId, ids), ...options }
     handedOver.set(batchId, leased)
-    return delivery.deliver(leased, waitMs)
+    return delivery.send(leased, waitMs)
   }
   return {
     clock,
@@ -775,7 +775,7 @@ t.test(
     await acknowledge()
     const waiting = post(2, ['b'])
     await acknowledge()
-    delivery.letGoOfAll()
+    delivery.dropLeases()
     t.match(await underWay, [{ status: 'queued' }])
     t.match(await waiting, [{ status: 'queued' }])
     await calls[0]!.answer(refused(503))

@@ -23,7 +23,8 @@ interface Stage {
   readonly paused: Set<string>
   /** What the store answers a lease with; the default hands out what it has. */
   readonly leasing: { answer: (request: LeaseRequest) => Promise<readonly LeasedBatch[]> }
-  readonly refusal: { isOn: boolean }
+  /** Pinterest answers 429, or that it is down. */
+  readonly refusal: { isOn: boolean; isDown: boolean }
   readonly complaints: object[]
   takeStored(request: LeaseRequest): readonly LeasedBatch[]
   stalled(): Promise<number>
@@ -37,7 +38,7 @@ function setStage(t: Test, queues: number, bend: (clock: ManualClock) => Clock =
   const delivered = new Set<string>()
   const paused = new Set<string>()
   const complaints: object[] = []
-  const refusal = { isOn: false }
+  const refusal = { isOn: false, isDown: false }
   const takeStored = ({ adAccountId, isTest }: LeaseRequest) => {
     const leased = isTest ? undefined : stored.get(adAccountId)
     stored.delete(adAccountId)
@@ -64,16 +65,9 @@ function setStage(t: Test, queues: number, bend: (clock: ManualClock) => Clock =
     vault: vault as Vault,
     pinterest: {
       async sendEvents({ adAccountId, body }) {
-        if (refusal.isOn) {
-          return {
-            kind: 'answered',
-            status: 429,
-            code: 8,
-            message: '',
-            retryAfter: '2',
-            results: undefined,
-          }
-        }
+        const refused = { kind: 'answered', message: '', retryAfter: '2', results: undefined } as const
+        if (refusal.isOn) return { ...refused, status: 429, code: 8 }
+        if (refusal.isDown) return { ...refused, status: 503, code: 4197 }
         delivered.add(adAccountId)
         const { data } = JSON.parse(Buffer.from(body).toString()) as { data: unknown[] }
         const results = data.map(() => ({
@@ -183,6 +177,22 @@ for (const [name, bend] of clocks) {
     await failLeases(stage)
     t.equal(stage.delivered.size, QUEUES)
     t.equal(await stage.stalled(), 0)
+  })
+}
+
+for (const [name, bend] of clocks) {
+  t.test(`${QUEUES} queues go on by themselves once Pinterest is no longer down: ${name}`, async (t) => {
+    const { clock, delivery, delivered, refusal, stalled } = setStage(t, QUEUES, bend)
+    await clock.advance(60_000)
+    refusal.isDown = true
+    await delivery.start()
+    await advanceSlowly(clock, 10_000)
+    t.match(delivery.queues('account-7'), [{ status: 'outage' }])
+    t.equal(delivered.size, 0)
+    refusal.isDown = false
+    await advanceSlowly(clock, 70_000)
+    t.equal(delivered.size, QUEUES)
+    t.equal(await stalled(), 0)
   })
 }
 

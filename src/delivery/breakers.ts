@@ -1,0 +1,105 @@
+/**
+ * The circuit breakers of this process: one per queue, and one for all accounts, which code 4197 opens ("the service is not
+ * available"). Each moves by breaker.ts; here the moves are logged, told to other replicas, and the queues asked again.
+ */
+import type { Clock } from '../clock.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { CallOutcome } from '../pinterest/outcome.ts'
+import type { QueueKey } from '../store/store.ts'
+import {
+  afterCall,
+  allowTrial,
+  CLOSED,
+  isHold,
+  learn,
+  learnedOf,
+  resultForAll,
+  resultOf,
+  type Breaker,
+  type CallResult,
+  type LearnedBreaker,
+} from './breaker.ts'
+import type { Decision } from './decision.ts'
+import type { CallInFlight, Queue } from './queue.ts'
+
+export interface BreakersOptions {
+  readonly clock: Clock
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly log: Log
+  /** Told to other replicas: a breaker opened, opened for longer, or closed, by a call of this process. */
+  readonly onBreaker?: (target: QueueKey | 'all', breaker: LearnedBreaker) => void
+  /** Every queue may be refused for another reason from now on. */
+  readonly onChangeForAll: () => void
+}
+
+export interface Breakers {
+  readonly forAll: Breaker
+  /** `isOutdated`: the account's token was replaced during the call, which says nothing about the new one. */
+  ended(call: CallInFlight, outcome: CallOutcome, decision: Decision, isOutdated: boolean): void
+  /** Another replica learned this by a call of its own. */
+  learn(target: Queue | 'all', learned: LearnedBreaker): void
+  allowTrial(queue: Queue): void
+}
+
+interface Holder {
+  readonly key: QueueKey | 'all'
+  breaker: Breaker
+}
+
+export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }: BreakersOptions): Breakers {
+  const all: Holder = { key: 'all', breaker: CLOSED }
+
+  function move(holder: Holder, result: CallResult, wasTrial: boolean): void {
+    const before = holder.breaker
+    const nowMs = clock.monotonicMs()
+    become(holder, afterCall(before, result, wasTrial, nowMs, random()))
+    const { key, breaker } = holder
+    const isNews = breaker !== before && (breaker.status === 'open' || before.status === 'open')
+    if (isNews) onBreaker?.(key, learnedOf(breaker, nowMs))
+  }
+
+  function become(holder: Holder, next: Breaker): void {
+    const before = holder.breaker
+    if (next === before) return
+    holder.breaker = next
+    report(holder, before)
+    if (holder === all) onChangeForAll()
+  }
+
+  function report({ key, breaker }: Holder, before: Breaker): void {
+    if (key === 'all' && before.status === 'open' && breaker.status === 'closed') {
+      log.warn({ reason: 'pinterest_down' }, 'all queues go on')
+    }
+    if (before.status === 'open' || breaker.status === 'closed') return
+    const delayMs = Math.round(breaker.untilMs - clock.monotonicMs())
+    if (key === 'all') {
+      log.error({ reason: 'pinterest_down', delay_ms: delayMs }, 'all queues wait')
+      return
+    }
+    const { reason } = breaker
+    const fields = { ad_account_id: key.adAccountId, is_test: key.isTest, reason, delay_ms: delayMs }
+    if (isHold(reason)) log.error(fields, 'queue held until its cause is mended')
+    else log.warn(fields, 'queue waits')
+  }
+
+  return {
+    get forAll() {
+      return all.breaker
+    },
+    ended({ queue, isTrial, isTrialForAll }, outcome, decision, isOutdated) {
+      const result = resultForAll(outcome, decision, isTrialForAll)
+      if (result) move(all, result, isTrialForAll)
+      if (isOutdated) return
+      move(queue, resultOf(decision), isTrial)
+      if (isTrial && queue.breaker.status === 'closed') queue.wakeAll()
+    },
+    learn(target, learned) {
+      const holder = target === 'all' ? all : target
+      const wasOpen = holder.breaker.status === 'open'
+      become(holder, learn(holder.breaker, learned, clock.monotonicMs()))
+      if (target !== 'all' && wasOpen && target.breaker.status === 'closed') target.wakeAll()
+    },
+    allowTrial: (queue) => void (queue.breaker = allowTrial(queue.breaker, clock.monotonicMs())),
+  }
+}

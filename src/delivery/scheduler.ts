@@ -1,0 +1,240 @@
+/**
+ * The scheduler: which queue may call next, and why another may not.
+ *
+ * `refusalOf` decides, purely. Each refusal ends in one way, and whoever ends it asks the queue again:
+ *
+ *   a moment is reached   `untilMs`: the queue's timer
+ *   paused                the operator's change (`Delivery.goOn`)
+ *   leasing               the end of the lease
+ *   no_slot               the end of a call of the queue
+ *   nothing_ready         whatever brings events: a post, a lease, the end of a call
+ *   pinterest_down        while the trial for all is out, its end
+ *   store_behind, all_slots_busy   the queue keeps its turn until acknowledgements are written or a call ends
+ *
+ * Turns go to the queue that was served longest ago, one call each: a long queue delays another by one call at most. Slots
+ * give natural batching: a call leaves at once while its queue has a free one; while all are busy, batches gather and
+ * leave together in the next.
+ */
+import TinyQueue from 'tinyqueue'
+import type { Clock } from '../clock.ts'
+import type { CallLimiter } from '../limits/call-limiter.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { isHold, type Breaker, type OpenReason } from './breaker.ts'
+import type { Breakers } from './breakers.ts'
+import type { Caller } from './call.ts'
+import type { Prefetch } from './prefetch.ts'
+import type { CallInFlight, Queue } from './queue.ts'
+
+export interface Conditions {
+  readonly nowMs: number
+  /** By an operator, or because the account is unknown. */
+  readonly isPaused: boolean
+  readonly breakerForAll: Breaker
+  readonly inFlight: { readonly size: number; keys(): Iterable<CallInFlight> }
+  readonly callsInFlight: number
+  readonly callsInFlightTotal: number
+  /** Outcomes wait too long to be written, or too many do. */
+  readonly isStoreBehind: boolean
+}
+
+export interface Stop {
+  readonly reason: 'paused' | 'pinterest_down' | OpenReason
+  /** Monotonic: from then on time forbids it no longer; Infinity where time alone changes nothing. */
+  readonly untilMs: number
+}
+
+export interface Refusal {
+  readonly reason:
+    | Stop['reason']
+    | 'nothing_ready'
+    | 'leasing'
+    | 'no_slot'
+    | 'call_limiter'
+    | 'store_behind'
+    | 'all_slots_busy'
+  readonly untilMs: number
+}
+
+/** What stops the queue, also once a trial may leave. What a person has to mend goes before what ends by itself. */
+export function stopOf({ breaker }: Queue, { isPaused, breakerForAll }: StopConditions): Stop | undefined {
+  if (isPaused) return { reason: 'paused', untilMs: Infinity }
+  const isDown = breakerForAll.status === 'open'
+  const downUntilMs = isDown ? breakerForAll.untilMs : -Infinity
+  if (breaker.status === 'open') {
+    const reason = isDown && !isHold(breaker.reason) ? 'pinterest_down' : breaker.reason
+    return { reason, untilMs: Math.max(breaker.untilMs, downUntilMs) }
+  }
+  return isDown ? { reason: 'pinterest_down', untilMs: downUntilMs } : undefined
+}
+
+export type StopConditions = Pick<Conditions, 'isPaused' | 'breakerForAll'>
+
+/** Why no call of the queue may leave; undefined: one may. The call limiter is asked last, by whoever lets it leave. */
+export function refusalOf(queue: Queue, conditions: Conditions): Refusal | undefined {
+  const { nowMs, isPaused, breakerForAll, inFlight } = conditions
+  if (!isPaused && !queue.hasReady && !queue.hasMoreInStore && !queue.isLeasing) {
+    return { reason: 'nothing_ready', untilMs: queue.restsUntilMs }
+  }
+  const stop = stopOf(queue, conditions)
+  if (stop && stop.untilMs > nowMs) return stop
+  if (queue.isLeasing && !queue.fillsCall) return { reason: 'leasing', untilMs: queue.restsUntilMs }
+  if (!queue.hasReady) {
+    const leaseAgainMs = queue.leaseAgainMs > nowMs ? queue.leaseAgainMs : Infinity
+    return { reason: 'nothing_ready', untilMs: Math.min(queue.restsUntilMs, leaseAgainMs) }
+  }
+  if (queue.calls.size >= (queue.breaker.status === 'open' ? 1 : conditions.callsInFlight)) {
+    return { reason: 'no_slot', untilMs: Infinity }
+  }
+  if (breakerForAll.status === 'open' && isTrialOut(inFlight.keys())) {
+    return { reason: 'pinterest_down', untilMs: Infinity }
+  }
+  return refusalOfAll(conditions)
+}
+
+/** Why no queue at all may call. */
+export function refusalOfAll(
+  conditions: Pick<Conditions, 'inFlight' | 'callsInFlightTotal' | 'isStoreBehind'>,
+): Refusal | undefined {
+  if (conditions.inFlight.size >= conditions.callsInFlightTotal) {
+    return { reason: 'all_slots_busy', untilMs: Infinity }
+  }
+  return conditions.isStoreBehind ? { reason: 'store_behind', untilMs: Infinity } : undefined
+}
+
+function isTrialOut(inFlight: Iterable<CallInFlight>): boolean {
+  for (const { isTrialForAll } of inFlight) if (isTrialForAll) return true
+  return false
+}
+
+export interface SchedulerOptions {
+  readonly clock: Clock
+  readonly metrics: Metrics
+  readonly callLimiter: CallLimiter
+  readonly callsInFlight: number
+  readonly callsInFlightTotal: number
+  readonly breakers: Pick<Breakers, 'forAll'>
+  readonly prefetch: Prefetch
+  readonly caller: Caller
+  readonly isPaused: (queue: Queue) => boolean
+  readonly isStoreBehind: () => boolean
+  readonly onAsk: (queue: Queue) => void
+}
+
+export interface Scheduler {
+  /** The queue may call, perhaps: it is asked in its turn. */
+  ask(queue: Queue): void
+  /** What held every queue up may be over. */
+  goOn(): void
+  /** Whether the queue may call, or will be able to, and nothing will ask it. See stall-sweep.ts. */
+  isForgotten(queue: Queue): boolean
+  /** No call leaves from now on. */
+  stop(): void
+}
+
+export function createScheduler(options: SchedulerOptions): Scheduler {
+  const { clock, metrics, callLimiter, callsInFlight, callsInFlightTotal, prefetch, caller } = options
+  const timers = new Map<Queue, () => void>()
+  const turns = new TinyQueue<Queue>([], (a, b) => a.servedNumber - b.servedNumber)
+  let turn = 0
+  let isDue = false
+  let isStopped = false
+
+  function ask(queue: Queue): void {
+    if (!queue.isScheduled) {
+      queue.isScheduled = true
+      turns.push(queue)
+    }
+    goOn()
+  }
+
+  /** After the microtasks of this turn of the loop: batches that were committed together leave together. */
+  function goOn(): void {
+    if (isDue || isStopped) return
+    isDue = true
+    setImmediate(serve)
+  }
+
+  function serve(): void {
+    isDue = false
+    while (!isStopped && !isHeldUp()) {
+      const queue = turns.pop()
+      if (!queue) return
+      queue.isScheduled = false
+      const nowMs = clock.monotonicMs()
+      const refusal = judge(queue, nowMs)
+      if (!refusal) {
+        caller.start(queue)
+        queue.servedNumber = ++turn
+        ask(queue)
+      } else if (refusal.untilMs < Infinity) setTimer(queue, refusal.untilMs - nowMs)
+    }
+  }
+
+  /** One moment for all that is compared: a pause that ends between two readings would refuse, and not be waited for. */
+  function judge(queue: Queue, nowMs: number): Refusal | undefined {
+    options.onAsk(queue)
+    queue.endRests(nowMs)
+    prefetch.refill(queue, nowMs)
+    const refusal = refusalOf(queue, conditionsOf(queue, nowMs))
+    if (refusal?.reason === 'paused') prefetch.parkIfStopped(queue)
+    return refusal ?? takeToken(queue, nowMs)
+  }
+
+  function takeToken(queue: Queue, nowMs: number): Refusal | undefined {
+    const waitMs = callLimiter.take(queue.key.adAccountId)
+    queue.waitsForCallLimiterSinceMs ??= nowMs
+    if (waitMs > 0) return { reason: 'call_limiter', untilMs: nowMs + waitMs }
+    metrics.callLimiterSeconds.observe((nowMs - queue.waitsForCallLimiterSinceMs) / 1000)
+    queue.waitsForCallLimiterSinceMs = undefined
+    return undefined
+  }
+
+  function conditionsOfAll() {
+    return {
+      inFlight: caller.inFlight,
+      callsInFlight,
+      callsInFlightTotal,
+      isStoreBehind: options.isStoreBehind(),
+    }
+  }
+
+  function conditionsOf(queue: Queue, nowMs: number): Conditions {
+    return {
+      ...conditionsOfAll(),
+      nowMs,
+      isPaused: options.isPaused(queue),
+      breakerForAll: options.breakers.forAll,
+    }
+  }
+
+  function isHeldUp(): boolean {
+    return refusalOfAll(conditionsOfAll()) !== undefined
+  }
+
+  function setTimer(queue: Queue, delayMs: number): void {
+    timers.get(queue)?.()
+    const cancel = clock.after(Math.max(0, delayMs), () => {
+      timers.delete(queue)
+      ask(queue)
+    })
+    timers.set(queue, cancel)
+  }
+
+  return {
+    ask,
+    goOn,
+    isForgotten(queue) {
+      if (queue.isScheduled) return !isDue && !isHeldUp()
+      if (prefetch.waitsForTurn(queue) || timers.has(queue) || queue.calls.size > 0) return false
+      const refusal = refusalOf(queue, conditionsOf(queue, clock.monotonicMs()))
+      if (refusal?.reason === 'paused' || refusal?.reason === 'leasing') return false
+      const isTrialOut = refusal?.reason === 'pinterest_down' && refusal.untilMs === Infinity
+      return !isTrialOut
+    },
+    stop() {
+      isStopped = true
+      for (const cancel of timers.values()) cancel()
+      timers.clear()
+    },
+  }
+}

@@ -1,0 +1,83 @@
+import t from 'tap'
+import { groupOf } from '../../src/delivery/bisect.ts'
+import type { LearnedBreaker } from '../../src/delivery/breaker.ts'
+import { createBreakers, type Breakers } from '../../src/delivery/breakers.ts'
+import type { Decision } from '../../src/delivery/decision.ts'
+import { Queue, type CallInFlight } from '../../src/delivery/queue.ts'
+import type { CallOutcome } from '../../src/pinterest/outcome.ts'
+import type { QueueKey } from '../../src/store/store.ts'
+import { createManualClock } from '../support/clock.ts'
+
+const RETRY: Decision = { action: 'retry', reason: 'status_503' }
+
+function answered(status: number, code?: number): CallOutcome {
+  return { kind: 'answered', status, code, message: '', retryAfter: undefined, results: undefined }
+}
+
+function setStage() {
+  const clock = createManualClock()
+  const told: { target: QueueKey | 'all'; breaker: LearnedBreaker }[] = []
+  const lines: unknown[] = []
+  let changes = 0
+  const log = (fields: object, phrase: string) => void lines.push({ ...fields, phrase })
+  const breakers = createBreakers({
+    clock,
+    random: () => 0.5,
+    log: { debug: log, info: log, warn: log, error: log },
+    onBreaker: (target, breaker) => void told.push({ target, breaker }),
+    onChangeForAll: () => void changes++,
+  })
+  return { clock, breakers, told, lines, changes: () => changes }
+}
+
+function callOf(breakers: Breakers, queue: Queue): CallInFlight {
+  return {
+    queue,
+    group: groupOf([]),
+    token: '',
+    eventCount: 1,
+    isTrial: queue.breaker.status === 'open',
+    isTrialForAll: breakers.forAll.status === 'open',
+  }
+}
+
+function fail(breakers: Breakers, code?: number): void {
+  const queue = new Queue({ adAccountId: '1', isTest: false })
+  breakers.ended(callOf(breakers, queue), answered(503, code), RETRY, false)
+}
+
+t.test('three answers with code 4197 open the breaker for all accounts, whichever they are of', async (t) => {
+  const { breakers, lines, changes, told } = setStage()
+  for (let n = 0; n < 2; n++) fail(breakers, 4197)
+  fail(breakers)
+  t.equal(breakers.forAll.status, 'closed', 'other failures do not count')
+  fail(breakers, 4197)
+  t.match(breakers.forAll, { status: 'open', reason: 'failing' })
+  t.match(lines, [{ reason: 'pinterest_down', delay_ms: Number, phrase: 'all queues wait' }])
+  t.match(told, [{ target: 'all', breaker: { status: 'open', forMs: Number } }])
+  const changed = changes()
+  fail(breakers)
+  t.equal(changes(), changed + 1, 'a trial that fails in another way: every queue learns of the new pause')
+})
+
+t.test('replicas learn of it and of its end from each other, and do not echo it', async (t) => {
+  const [one, two] = [setStage(), setStage()]
+  for (let n = 0; n < 3; n++) fail(one.breakers, 4197)
+  two.breakers.learn('all', one.told[0]!.breaker)
+  t.same(two.breakers.forAll, { ...one.breakers.forAll, failures: 1 })
+  two.breakers.learn('all', { status: 'closed' })
+  t.equal(two.breakers.forAll.status, 'closed')
+  t.equal(two.changes(), 2)
+  t.same(two.told, [])
+})
+
+t.test('a refusal of a token that was replaced meanwhile moves nothing', async (t) => {
+  const { breakers, told } = setStage()
+  const queue = new Queue({ adAccountId: '1', isTest: false })
+  const decision: Decision = { action: 'hold', reason: 'unauthorized' }
+  breakers.ended(callOf(breakers, queue), answered(401), decision, true)
+  t.equal(queue.breaker.status, 'closed')
+  breakers.ended(callOf(breakers, queue), answered(401), decision, false)
+  t.match(queue.breaker, { status: 'open', reason: 'unauthorized' })
+  t.match(told, [{ target: queue.key, breaker: { reason: 'unauthorized' } }])
+})
