@@ -47,7 +47,7 @@ t.test(
     const ids = ['a', 'b', 'c']
     const dead = ids.map((_, index) => ({ ...makeDead(index), message: 'x'.repeat(1000) }))
     const { batchId } = (await store.commit(makeBatch(ids))).batch!
-    await store.acknowledge([{ batchId: batchId!, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
+    await store.acknowledge([{ batchId, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
     const other = new pg.Client(ground.url)
     await other.connect()
     t.teardown(() => other.end())
@@ -66,7 +66,7 @@ t.test('what was purged in the same transaction need not be deleted for room', a
   const ids = ['a', 'b']
   const dead = ids.map((_, index) => ({ ...makeDead(index), message: 'x'.repeat(1000) }))
   const { batchId } = (await store.commit(makeBatch(ids))).batch!
-  await store.acknowledge([{ batchId: batchId!, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
+  await store.acknowledge([{ batchId, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
   const [newest] = await store.deadLetters({ limit: 1 })
   const [, step] = await Promise.all([
     store.purge({ ids: [newest!.id], limit: 1, nowMs: NOW_MS }),
@@ -86,6 +86,6 @@ t.test('a step of trimming keeps to its limit, whatever plan the server chooses'
   const ids = ['a', 'b', 'c', 'd', 'e']
   const { batchId } = (await store.commit(makeBatch(ids))).batch!
   const dead = ids.map((_, index) => makeDead(index))
-  await store.acknowledge([{ batchId: batchId!, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
+  await store.acknowledge([{ batchId, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
   t.match(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 1, limit: 2 }), { tooOld: 2 })
 })
