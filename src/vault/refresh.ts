@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import { codeOf, type Log } from '../telemetry/log.ts'
 import type { OauthFailure, PinterestOauth } from '../pinterest/oauth.ts'
 import { scrubFailure, toIssuedPair } from './granted.ts'
-import type { Plan, Plans } from './refresh-plan.ts'
+import type { Plans } from './refresh-plan.ts'
 import type { Grant, GrantNote, IssuedPair, Vault } from './vault.ts'
 
 export type RefreshResult =
@@ -48,33 +48,19 @@ export function createRefresh(options: RefreshOptions): Refresh {
       const renewed = toIssuedPair(answer.value, pair.refreshToken, clock.wallMs())
       if (!(await commit(grantId, renewed, clientSecret))) return { kind: 'unwritable' }
       plans.renewed(grantId)
-      report(grantId, 'renewed', 'access token renewed')
+      report(grantId, 'renewed')
       return { kind: 'renewed' }
     }
     const failure = scrubFailure(answer, [pair.accessToken, pair.refreshToken, asking.clientSecret])
     // A secret that was only tried says nothing of the grant.
     if (clientSecret !== undefined && failure.kind === 'refused') {
       await note(grantId, { askedAtMs: grant.askedAtMs })
-    } else await noteFailure(grant, plan, failure)
-    return failure
-  }
-
-  async function noteFailure(grant: Grant, plan: Plan, failure: OauthFailure): Promise<void> {
-    const { grantId } = grant
-    const nowMs = clock.wallMs()
-    const wasAsked = grant.askedAtMs !== undefined
-    if (failure.kind === 'failed') {
-      const askedAtMs = wasAsked || failure.isAnswerLost ? nowMs : undefined
-      await note(grantId, { askedAtMs, failure: { atMs: nowMs, reason: failure.reason } })
-      plans.failed(plan)
-      report(grantId, 'failed', 'access token not renewed, it is tried again')
-      return
+      return failure
     }
-    const reason = reasonOf(failure, wasAsked)
-    const refusedAtMs = grant.refusedAtMs ?? nowMs
-    await note(grantId, { askedAtMs: undefined, refusedAtMs, failure: { atMs: nowMs, reason } })
-    plans.refused(plan)
-    report(grantId, 'refused', 'grant refused, somebody has to authorize again')
+    await note(grantId, failureNote(grant, failure, clock.wallMs()))
+    plans[failure.kind](plan)
+    report(grantId, failure.kind)
+    return failure
   }
 
   async function note(grantId: string, change: GrantNote): Promise<boolean> {
@@ -101,12 +87,11 @@ export function createRefresh(options: RefreshOptions): Refresh {
     }
   }
 
-  function report(grantId: string, outcome: 'renewed' | 'failed' | 'refused', phrase: string): void {
+  function report(grantId: string, outcome: keyof typeof REPORTS): void {
     onRefresh(outcome)
-    const level = { renewed: 'info', failed: 'warn', refused: 'error' } as const
-    const reason = outcome === 'refused' ? 'reauthorize' : undefined
+    const { level, reason, phrase } = REPORTS[outcome]
     for (const adAccountId of vault.accountsOn(grantId)) {
-      log[level[outcome]]({ ad_account_id: adAccountId, reason }, phrase)
+      log[level]({ ad_account_id: adAccountId, reason }, phrase)
     }
   }
 
@@ -137,7 +122,28 @@ export function createRefresh(options: RefreshOptions): Refresh {
   }
 }
 
-function reasonOf(failure: Extract<OauthFailure, { kind: 'refused' }>, wasAnswerLost: boolean): string {
+const REPORTS = {
+  renewed: { level: 'info', reason: undefined, phrase: 'access token renewed' },
+  failed: { level: 'warn', reason: undefined, phrase: 'access token not renewed, it is tried again' },
+  refused: {
+    level: 'error',
+    reason: 'reauthorize',
+    phrase: 'grant refused, somebody has to authorize again',
+  },
+} as const
+
+/** What the grant's record says after a failure. */
+function failureNote(grant: Grant, failure: OauthFailure, nowMs: number): GrantNote {
+  const wasAsked = grant.askedAtMs !== undefined
+  if (failure.kind === 'failed') {
+    const askedAtMs = wasAsked || failure.isAnswerLost ? nowMs : undefined
+    return { askedAtMs, failure: { atMs: nowMs, reason: failure.reason } }
+  }
   const said = `${failure.status} ${failure.message || 'without a word'}`
-  return wasAnswerLost ? `${said} (the answer to an earlier refresh was lost)` : said
+  const reason = wasAsked ? `${said} (the answer to an earlier refresh was lost)` : said
+  return {
+    askedAtMs: undefined,
+    refusedAtMs: grant.refusedAtMs ?? nowMs,
+    failure: { atMs: nowMs, reason },
+  }
 }

@@ -101,10 +101,6 @@ export interface VaultOptions {
 /** Opens every document once; rejects with CANNOT_OPEN if one cannot be opened by the master keys. */
 export async function openVault({ vaultStore, sealer, now }: VaultOptions): Promise<Vault> {
   const { change, state, onAccountChange } = await openRecords(vaultStore, sealer)
-  const accountsOn = (grantId: string) =>
-    [...state().account.values()]
-      .map(({ account }) => account)
-      .filter((account) => account.grantId === grantId)
 
   return {
     // The look-up is by hash, so its timing tells nothing of a key.
@@ -135,7 +131,8 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
 
     grant: (grantId) => state().grant.get(grantId)?.grant,
     grants: () => Array.from(state().grant.values(), ({ grant }) => grant),
-    accountsOn: (grantId) => accountsOn(grantId).map(({ adAccountId }) => adAccountId),
+    accountsOn: (grantId) =>
+      [...state().account].filter(([, { account }]) => account.grantId === grantId).map(([id]) => id),
     pairOf: (grantId) => state().grant.get(grantId)?.pair,
     clientOf: (clientId) => state().client.get(clientId),
     findGrant(refreshToken) {

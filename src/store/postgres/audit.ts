@@ -1,7 +1,7 @@
 /** What operators did, newest first. `details` is JSON of ids, filters and counts. */
 import { addCounts, firstDetails, type AuditDetails, type AuditStep } from '../audit-steps.ts'
 import type { AuditEntry, AuditQuery } from '../store.ts'
-import type { Queryable } from './connect.ts'
+import type { Queryable } from './client.ts'
 
 export async function addAudit(
   client: Queryable,

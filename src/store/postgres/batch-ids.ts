@@ -1,6 +1,6 @@
 /** Batch ids, taken from the sequence in blocks: most transactions need no look at it. */
-import type { Operation, RequestOf } from '../engine/protocol.ts'
-import type { Queryable } from './connect.ts'
+import type { Operation, RequestOf } from '../sqlite/protocol.ts'
+import type { Queryable } from './client.ts'
 
 export interface BatchIds {
   /** Sees to it that there are enough for these. */

@@ -1,7 +1,6 @@
-/** Circuit breakers that one replica opened, for the others; durations are counted by the database's clock. */
-import { StoreUnavailable } from '../../errors.ts'
+/** Breakers that one replica closed, for the others; how long is counted by the database's clock. */
 import type { Shared, SharedBreaker } from '../shared.ts'
-import { inTransaction, isPlaceAtFault, type Pool } from './connect.ts'
+import { inTransaction, orUnavailable, type Pool } from './connect.ts'
 import { tellFeed } from './feed-rows.ts'
 import { toQueue, type QueueRow } from './queue-rows.ts'
 import type { Owner } from './owner.ts'
@@ -19,11 +18,10 @@ interface BreakerRow extends QueueRow {
 
 export function createBreakers(pool: Pool, owner: Owner): Breakers {
   return {
-    async put(queue, breaker) {
-      const { adAccountId, isTest } = queue
-      const { status, reason, forMs } = breaker
-      try {
-        await inTransaction(pool, async (client) => {
+    put: ({ adAccountId, isTest }, breaker) =>
+      orUnavailable(
+        inTransaction(pool, async (client) => {
+          const { status, reason, forMs } = breaker
           await client.query(
             `INSERT INTO breakers (ad_account_id, is_test, status, reason, until)
              VALUES ($1, $2, $3, $4, clock_timestamp() + $5::float8 * interval '1 millisecond')
@@ -32,25 +30,19 @@ export function createBreakers(pool: Pool, owner: Owner): Breakers {
             [adAccountId, isTest, status, reason, forMs ?? null],
           )
           await tellFeed(client, owner.id, { kind: 'breaker', queue: { adAccountId, isTest }, breaker })
-        })
-      } catch (error) {
-        throw isPlaceAtFault(error) ? new StoreUnavailable({ cause: error }) : error
-      }
-    },
+        }),
+      ),
     async all() {
-      try {
-        const { rows } = await pool.query<BreakerRow>(
-          `SELECT ad_account_id, is_test, status, reason,
-             ceil(extract(epoch FROM until - clock_timestamp()) * 1000)::bigint AS for_ms
-           FROM breakers WHERE status = 'open' AND (until IS NULL OR until > clock_timestamp())`,
-        )
-        return rows.map((row) => ({
-          queue: toQueue(row),
-          breaker: { status: row.status, reason: row.reason, forMs: row.for_ms ?? undefined },
-        }))
-      } catch (error) {
-        throw isPlaceAtFault(error) ? new StoreUnavailable({ cause: error }) : error
-      }
+      const closed = pool.query<BreakerRow>(
+        `SELECT ad_account_id, is_test, status, reason,
+           ceil(extract(epoch FROM until - clock_timestamp()) * 1000)::bigint AS for_ms
+         FROM breakers WHERE status = 'closed' AND (until IS NULL OR until > clock_timestamp())`,
+      )
+      const { rows } = await orUnavailable(closed)
+      return rows.map((row) => ({
+        queue: toQueue(row),
+        breaker: { status: row.status, reason: row.reason, forMs: row.for_ms ?? undefined },
+      }))
     },
   }
 }

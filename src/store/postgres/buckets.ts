@@ -16,9 +16,9 @@
  * accounts at once wait for each other in a row and not in a circle.
  */
 import { refill, type Bucket } from '../../limits/bucket.ts'
-import { StoreUnavailable } from '../../errors.ts'
 import type { BucketGrant, BucketRequest, Shared } from '../shared.ts'
-import { inTransaction, isConflict, isPlaceAtFault, type Pool, type Queryable } from './connect.ts'
+import type { Queryable } from './client.ts'
+import { inTransaction, isConflict, orUnavailable, type Pool } from './connect.ts'
 import type { Owner } from './owner.ts'
 
 /** In the units of a level. */
@@ -52,19 +52,13 @@ export interface Exchanged {
 export function createExchange(pool: Pool, owner: Owner): Shared['exchange'] {
   return async (requests) => {
     if (requests.length === 0) return []
-    try {
-      return await again(() => inTransaction(pool, (client) => exchange(client, owner.id, requests)))
-    } catch (error) {
-      throw isPlaceAtFault(error) ? new StoreUnavailable({ cause: error }) : error
-    }
+    const ask = () => inTransaction(pool, (client) => exchange(client, owner.id, requests))
+    const asked = ask().catch((error: unknown) => {
+      if (isConflict(error)) return ask()
+      throw error
+    })
+    return orUnavailable(asked)
   }
-}
-
-async function again<Result>(work: () => Promise<Result>): Promise<Result> {
-  return work().catch((error: unknown) => {
-    if (isConflict(error)) return work()
-    throw error
-  })
 }
 
 async function exchange(

@@ -4,6 +4,7 @@
  * begins and ends with is in client.ts.
  */
 import pg from 'pg'
+import { StoreUnavailable } from '../../errors.ts'
 import {
   assertTakesWrites,
   clientSettings,
@@ -13,13 +14,6 @@ import {
 } from './client.ts'
 import type { Target } from './hosts.ts'
 
-export {
-  assertDurable,
-  CommitInDoubt,
-  STATEMENT_MS,
-  type ConnectionOptions,
-  type Queryable,
-} from './client.ts'
 export type Client = RelayClient
 export type PoolClient = Client & { release(error?: Error): void }
 export interface Pool extends Queryable {
@@ -146,6 +140,13 @@ export async function inTransaction<Result>(
 export function isPlaceAtFault(error: unknown): boolean {
   const code = sqlStateOf(error)
   return code === undefined || PLACE_CLASSES.has(code.slice(0, 2)) || PLACE_STATES.has(code)
+}
+
+/** Rejects with STORE_UNAVAILABLE then. */
+export async function orUnavailable<Result>(asked: Promise<Result>): Promise<Result> {
+  return asked.catch((error: unknown) => {
+    throw isPlaceAtFault(error) ? new StoreUnavailable({ cause: error }) : error
+  })
 }
 
 /** Two transactions waited for each other, or one for too long. */

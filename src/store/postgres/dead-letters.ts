@@ -2,7 +2,6 @@
 import { packHistory, unpackHistory } from '../history.ts'
 import { bindBatch, dedupeKey, openDeadLetter } from '../dead-letter.ts'
 import { bytesOfDeadLetter } from '../share.ts'
-import type { DeadLetterPage } from '../engine/protocol.ts'
 import type {
   DeadLetter,
   DeadLetterFilter,
@@ -14,7 +13,7 @@ import type {
 } from '../store.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { countInAudit } from './audit.ts'
-import type { Queryable } from './connect.ts'
+import type { Queryable } from './client.ts'
 import { tellFeed } from './feed-rows.ts'
 import { toQueue, uniqueQueues, type QueueRow } from './queue-rows.ts'
 import { claimKeys } from './dedupe.ts'
@@ -80,13 +79,20 @@ function conditionsOf(filter: DeadLetterFilter, values: unknown[]): string {
   ].join(' ')
 }
 
-export async function findDeadLetters(
+export async function searchDeadLetters(
   client: Queryable,
   sealer: Sealer,
   query: DeadLetterQuery,
-): Promise<DeadLetterPage> {
-  const { rows, beforeId } = await walk(client, query, '')
-  return { deadLetters: rows.map((row) => show(sealer, row)), beforeId }
+): Promise<DeadLetter[]> {
+  const found: DeadLetter[] = []
+  let rest = query
+  while (found.length < query.limit) {
+    const { rows, beforeId } = await walk(client, rest, '')
+    found.push(...rows.map((row) => show(sealer, row)))
+    if (beforeId === undefined) break
+    rest = { ...query, limit: query.limit - found.length, beforeId }
+  }
+  return found
 }
 
 function show(sealer: Sealer, row: DeadLetterRow): DeadLetter {

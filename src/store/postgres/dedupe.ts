@@ -3,7 +3,7 @@
  * events wait for each other at the first one and not in a circle. Who inserts a key first has it: the other one waits for
  * that transaction, and then finds a duplicate, or, when it was rolled back, has the key itself.
  */
-import type { Queryable } from './connect.ts'
+import type { Queryable } from './client.ts'
 
 export interface DedupeKey {
   readonly key: Uint8Array

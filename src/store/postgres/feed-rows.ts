@@ -1,6 +1,6 @@
 /** Writes down what changed, in the transaction that changes it, so that it is told if and only if it is done. */
 import type { SharedChange } from '../shared.ts'
-import type { Queryable } from './connect.ts'
+import type { Queryable } from './client.ts'
 
 export const FEED_CHANNEL = 'pinrelay_feed'
 

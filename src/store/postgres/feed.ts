@@ -8,7 +8,8 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Shared, SharedChange } from '../shared.ts'
-import { connect, drop, isPooled, type Client, type ConnectionOptions, type Pool } from './connect.ts'
+import type { ConnectionOptions } from './client.ts'
+import { connect, drop, isPooled, type Client, type Pool } from './connect.ts'
 import { FEED_CHANNEL } from './feed-rows.ts'
 import type { Breakers } from './breakers.ts'
 import { toQueue, type QueueRow } from './queue-rows.ts'
@@ -57,7 +58,7 @@ export function createFeed({ connection, pool, owner, breakers, pollMs }: FeedOp
     const fresh = rows.filter(({ id }) => !told.has(id))
     for (const { id } of fresh) told.add(id)
     // What was there before this process read everything itself.
-    if (!isFirst && wasAway) await tellAll()
+    if (!isFirst && wasAway) await tellAll(pool, breakers, tell)
     // Only now: where that failed the next look tells it.
     lookedAtMs = performance.now()
     if (isFirst || wasAway) return
@@ -67,15 +68,6 @@ export function createFeed({ connection, pool, owner, breakers, pollMs }: FeedOp
     if (++looks % 60 === 0) {
       await pool.query(`DELETE FROM feed WHERE at < clock_timestamp() - interval '${KEPT_S} seconds'`)
     }
-  }
-
-  async function tellAll(): Promise<void> {
-    tell({ kind: 'vault' })
-    const { rows } = await pool.query<QueueRow>(
-      'SELECT ad_account_id, is_test FROM totals GROUP BY ad_account_id, is_test HAVING SUM(batches) > 0',
-    )
-    tell({ kind: 'queues', queues: rows.map(toQueue) })
-    for (const { queue, breaker } of await breakers.all()) tell({ kind: 'breaker', queue, breaker })
   }
 
   /** One look at a time, and one more for all that was told of meanwhile. */
@@ -134,4 +126,14 @@ export function createFeed({ connection, pool, owner, breakers, pollMs }: FeedOp
       await running
     },
   }
+}
+
+/** What may have changed in the meantime: everything. */
+async function tellAll(pool: Pool, breakers: Breakers, tell: (change: SharedChange) => void): Promise<void> {
+  tell({ kind: 'vault' })
+  const { rows } = await pool.query<QueueRow>(
+    'SELECT ad_account_id, is_test FROM totals GROUP BY ad_account_id, is_test HAVING SUM(batches) > 0',
+  )
+  tell({ kind: 'queues', queues: rows.map(toQueue) })
+  for (const { queue, breaker } of await breakers.all()) tell({ kind: 'breaker', queue, breaker })
 }

@@ -3,7 +3,8 @@
  * the rights or with newer tables is left as it is.
  */
 import { StoreTooNew } from '../../errors.ts'
-import { STATEMENT_MS, type Client, type Queryable } from './connect.ts'
+import { STATEMENT_MS, type Queryable } from './client.ts'
+import type { Client } from './connect.ts'
 import { SCHEMA_NAME, SCHEMA_VERSION, TABLES } from './schema.ts'
 
 /** Any number that nobody else locks: "pinrelay" in ASCII, cut to what a double holds. */

@@ -25,15 +25,8 @@ import type { StoreProblem } from '../engine/protocol.ts'
 import type { Store } from '../store.ts'
 import { createWriteWatch } from '../write-watch.ts'
 import { createExchange } from './buckets.ts'
-import {
-  assertDurable,
-  CommitInDoubt,
-  connect,
-  createPool,
-  endQuietly,
-  inTransaction,
-  type ConnectionOptions,
-} from './connect.ts'
+import { assertDurable, CommitInDoubt, type ConnectionOptions } from './client.ts'
+import { connect, createPool, endQuietly, inTransaction } from './connect.ts'
 import { parseDatabaseUrl } from './database-url.ts'
 import { createFeed } from './feed.ts'
 import { createBreakers } from './breakers.ts'

@@ -10,10 +10,10 @@
  * counts only as long as nobody else leases it. Its tokens stay counted until it is gone: a process that was only stopped
  * may go on. Its counters are added to those of owner 0, who is nobody.
  */
-import { StoreUnavailable } from '../../errors.ts'
 import type { Shared } from '../shared.ts'
 import { COUNTERS } from './totals.ts'
-import { inTransaction, type Pool, type Queryable } from './connect.ts'
+import type { Queryable } from './client.ts'
+import { inTransaction, orUnavailable, type Pool } from './connect.ts'
 import { tellFeed } from './feed-rows.ts'
 import { uniqueQueues, type QueueRow } from './queue-rows.ts'
 
@@ -82,24 +82,8 @@ export async function registerOwner(options: OwnerOptions): Promise<Owner> {
     const nowMs = performance.now()
     if (nowMs - beatAtMs > leaseMs / 2) steadySinceMs = nowMs
     beatAtMs = nowMs
-    if (nowMs - steadySinceMs >= leaseMs) await declareDead()
+    if (nowMs - steadySinceMs >= leaseMs) await declareDead(pool, leaseMs)
     await takeOver(pool)
-  }
-
-  /**
-   * Only by who was heard of itself for so long: when the database comes back after an outage, the first heartbeat must
-   * not find all the others dead. One that is in the middle of a transaction is alive, or its server will end it.
-   */
-  async function declareDead(): Promise<void> {
-    await pool.query(
-      `UPDATE owners SET dead_at = clock_timestamp() WHERE owner_id IN (
-         SELECT owner_id FROM owners
-         WHERE dead_at IS NULL AND (heartbeat_at < clock_timestamp() - $1 * interval '1 millisecond'
-             -- The clock was set back since.
-             OR heartbeat_at > clock_timestamp() + $1 * interval '1 millisecond')
-         FOR UPDATE SKIP LOCKED)`,
-      [leaseMs],
-    )
   }
 
   await register()
@@ -119,21 +103,18 @@ export async function registerOwner(options: OwnerOptions): Promise<Owner> {
     registerAgain,
     onLost: (listener) => void listeners.push(listener),
     async replicas() {
-      try {
-        const { rows } = await pool.query<{ owner_id: number; name: string; started_ms: number }>(
-          `SELECT owner_id, name, floor(extract(epoch FROM started_at) * 1000)::bigint AS started_ms FROM owners
-           WHERE dead_at IS NULL AND heartbeat_at > clock_timestamp() - $1 * interval '1 millisecond' ORDER BY owner_id`,
-          [leaseMs],
-        )
-        return rows.map((row) => ({
-          ownerId: row.owner_id,
-          name: row.name,
-          startedAtMs: row.started_ms,
-          isSelf: row.owner_id === ids.at(-1),
-        }))
-      } catch (error) {
-        throw new StoreUnavailable({ cause: error })
-      }
+      const alive = pool.query<{ owner_id: number; name: string; started_ms: number }>(
+        `SELECT owner_id, name, floor(extract(epoch FROM started_at) * 1000)::bigint AS started_ms FROM owners
+         WHERE dead_at IS NULL AND heartbeat_at > clock_timestamp() - $1 * interval '1 millisecond' ORDER BY owner_id`,
+        [leaseMs],
+      )
+      const { rows } = await orUnavailable(alive)
+      return rows.map((row) => ({
+        ownerId: row.owner_id,
+        name: row.name,
+        startedAtMs: row.started_ms,
+        isSelf: row.owner_id === ids.at(-1),
+      }))
     },
     async close() {
       isClosed = true
@@ -146,6 +127,22 @@ export async function registerOwner(options: OwnerOptions): Promise<Owner> {
       await takeOver(pool)
     },
   }
+}
+
+/**
+ * Only by who was heard of itself for so long: when the database comes back after an outage, the first heartbeat must
+ * not find all the others dead. One that is in the middle of a transaction is alive, or its server will end it.
+ */
+async function declareDead(pool: Pool, leaseMs: number): Promise<void> {
+  await pool.query(
+    `UPDATE owners SET dead_at = clock_timestamp() WHERE owner_id IN (
+       SELECT owner_id FROM owners
+       WHERE dead_at IS NULL AND (heartbeat_at < clock_timestamp() - $1 * interval '1 millisecond'
+           -- The clock was set back since.
+           OR heartbeat_at > clock_timestamp() + $1 * interval '1 millisecond')
+       FOR UPDATE SKIP LOCKED)`,
+    [leaseMs],
+  )
 }
 
 /** Frees what the dead lease, in steps; several replicas may do it at once. */

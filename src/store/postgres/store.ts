@@ -4,12 +4,13 @@ import type { Sealer } from '../../vault/seal.ts'
 import type { Batcher } from '../engine/batcher.ts'
 import { createStore as createBatchingStore } from '../engine/client.ts'
 import { DEAD_LETTER_PART, mayQueue, shareOf, TAKEN_AGAIN, WATERMARK } from '../share.ts'
-import type { DeadLetter, NewBatch, Store } from '../store.ts'
+import type { NewBatch, Store } from '../store.ts'
 import { withWriteProblem, type WriteWatch } from '../write-watch.ts'
 import { readAudit } from './audit.ts'
 import { readBacklog, readTotals, readBytes, readQueuedBytes, type StoredBytes } from './totals.ts'
-import { isPlaceAtFault, type Pool, type Queryable } from './connect.ts'
-import { findDeadLetters } from './dead-letters.ts'
+import type { Queryable } from './client.ts'
+import { orUnavailable, type Pool } from './connect.ts'
+import { searchDeadLetters } from './dead-letters.ts'
 
 export interface StoreOptions {
   readonly batcher: Batcher
@@ -38,24 +39,12 @@ export function createStore({ batcher, pool, sealer, writes, limitBytes, close }
     },
     trimDeadLetters: (request) =>
       batcher.submit('trimDeadLetters', { ...request, limitBytes: DEAD_LETTER_PART * limitBytes }),
-    backlog: () => read(() => readBacklog(pool)),
-    totals: (filter) => read(() => readTotals(pool, filter)),
-    deadLetters: ({ limit, ...query }) =>
-      read(async () => {
-        const deadLetters: DeadLetter[] = []
-        let beforeId = query.beforeId ?? Number.MAX_SAFE_INTEGER
-        while (deadLetters.length < limit) {
-          const rest = { ...query, limit: limit - deadLetters.length, beforeId }
-          const step = await findDeadLetters(pool, sealer, rest)
-          deadLetters.push(...step.deadLetters)
-          if (step.beforeId === undefined) break
-          beforeId = step.beforeId
-        }
-        return deadLetters
-      }),
-    auditTrail: (query) => read(() => readAudit(pool, query)),
+    backlog: () => orUnavailable(readBacklog(pool)),
+    totals: (filter) => orUnavailable(readTotals(pool, filter)),
+    deadLetters: (query) => orUnavailable(searchDeadLetters(pool, sealer, query)),
+    auditTrail: (query) => orUnavailable(readAudit(pool, query)),
     size: () =>
-      read(() =>
+      orUnavailable(
         withWriteProblem(writes, async () => {
           const usedBytes = await readUsedBytes(pool)
           // What is free on the server's disk is not known here; nor is how much of it is the relay's.
@@ -64,14 +53,6 @@ export function createStore({ batcher, pool, sealer, writes, limitBytes, close }
         }),
       ),
     close,
-  }
-}
-
-async function read<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-  try {
-    return await ask()
-  } catch (error) {
-    throw isPlaceAtFault(error) ? new StoreUnavailable({ cause: error }) : error
   }
 }
 

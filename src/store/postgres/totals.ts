@@ -3,8 +3,8 @@
  * read. Changes are gathered while a transaction runs and written by one statement at its end.
  */
 import type { Totals, QueueBacklog, QueueKey } from '../store.ts'
-import type { Queryable } from './connect.ts'
-import { toQueue, type QueueRow } from './queue-rows.ts'
+import type { Queryable } from './client.ts'
+import { toQueue, type QueueRow } from './lane-rows.ts'
 
 export const COUNTERS = [
   'received',

@@ -2,7 +2,7 @@
 import type { Sealer } from '../../vault/seal.ts'
 import type { StoreProblem } from '../engine/protocol.ts'
 import type { TotalCounts } from './totals.ts'
-import type { Queryable } from './connect.ts'
+import type { Queryable } from './client.ts'
 
 export interface Transaction {
   readonly client: Queryable

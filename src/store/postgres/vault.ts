@@ -4,8 +4,8 @@
  * changed something since they were read.
  */
 import type { VaultChange, VaultDocument, VaultStore } from '../../vault/vault-store.ts'
-import { StoreUnavailable } from '../../errors.ts'
-import { inTransaction, isPlaceAtFault, type Pool, type Queryable } from './connect.ts'
+import type { Queryable } from './client.ts'
+import { inTransaction, orUnavailable, type Pool } from './connect.ts'
 import { tellFeed } from './feed-rows.ts'
 import type { Owner } from './owner.ts'
 
@@ -36,7 +36,7 @@ export function createVaultStore(pool: Pool, owner: Owner): VaultStore {
   }
 
   return {
-    readVault: async () => (await unavailable(pool.query<VaultDocument>(READ_ALL))).rows,
+    readVault: async () => (await orUnavailable(pool.query<VaultDocument>(READ_ALL))).rows,
 
     async changeVault(decide) {
       let refusal: { readonly error: unknown } | undefined
@@ -53,13 +53,13 @@ export function createVaultStore(pool: Pool, owner: Owner): VaultStore {
           }
         }),
       )
-      const version = await unavailable(changed)
+      const version = await orUnavailable(changed)
       if (refusal !== undefined) throw refusal.error
       knownVersion = version
     },
 
     async claim(name) {
-      const { rowCount } = await unavailable(
+      const { rowCount } = await orUnavailable(
         pool.query(
           `INSERT INTO claims (name, owner_id) VALUES ($1, $2)
            ON CONFLICT (name) DO UPDATE SET owner_id = excluded.owner_id
@@ -71,7 +71,7 @@ export function createVaultStore(pool: Pool, owner: Owner): VaultStore {
       return rowCount === 1
     },
     async unclaim(name) {
-      await unavailable(
+      await orUnavailable(
         pool.query('DELETE FROM claims WHERE name = $1 AND owner_id = ANY($2)', [name, owner.ids]),
       )
     },
@@ -88,10 +88,4 @@ async function write(client: Queryable, { put, remove }: VaultChange): Promise<v
     `DELETE FROM documents WHERE (kind, id) IN (SELECT * FROM unnest($1::text[], $2::text[]))`,
     [remove.map(({ kind }) => kind), remove.map(({ id }) => id)],
   )
-}
-
-async function unavailable<Result>(asked: Promise<Result>): Promise<Result> {
-  return asked.catch((error: unknown) => {
-    throw isPlaceAtFault(error) ? new StoreUnavailable({ cause: error }) : error
-  })
 }

@@ -4,7 +4,8 @@
  */
 import { StoreCannotOpen } from '../../errors.ts'
 import { PROBE_BYTES, type WriteProblem } from '../write-watch.ts'
-import { CommitInDoubt, inTransaction, sqlStateOf, type Pool } from './connect.ts'
+import { CommitInDoubt } from './client.ts'
+import { inTransaction, sqlStateOf, type Pool } from './connect.ts'
 
 const DISK_FULL = '53100'
 /** What the server lacks, and what its system answers. */

@@ -19,7 +19,7 @@ import type { Operation, Outcome, StoreProblem } from '../engine/protocol.ts'
 import { toTravelError } from '../engine/protocol.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { createBatchIds } from './batch-ids.ts'
-import { assertDurable, CommitInDoubt } from './client.ts'
+import { assertDurable, CommitInDoubt, type ConnectionOptions } from './client.ts'
 import {
   connect,
   drop,
@@ -28,7 +28,6 @@ import {
   isConnectionLost,
   isPlaceAtFault,
   type Client,
-  type ConnectionOptions,
 } from './connect.ts'
 import { tellFeed } from './feed-rows.ts'
 import { uniqueQueues, type QueueRow } from './queue-rows.ts'
@@ -83,14 +82,10 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
     if (client === undefined) {
       if (performance.now() - lastFailureMs < REST_MS) throw new Error('The database cannot be reached.')
       try {
-        client = await connect(connection)
-        await client.begin()
-        await assertDurable(client, connection)
-        await client.commit()
+        client = await connectDurable(connection)
       } catch (error) {
         lastFailureMs = performance.now()
         connection.onFailure?.(error)
-        forget()
         throw error
       }
     }
@@ -114,12 +109,7 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
     try {
       await using.begin()
       await batchIds.reserve(using, operations)
-      // Also waits for whoever is just declaring this owner dead.
-      const stamped = await using.query(
-        `UPDATE owners SET commit_number = $2, heartbeat_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL`,
-        [ownerId, commitNumber],
-      )
-      if (stamped.rowCount === 0) throw new OwnerDead(ownerId)
+      await stamp(using, ownerId, commitNumber)
       const totals = createTotalCounts()
       const tx: Transaction = {
         client: using,
@@ -198,6 +188,28 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
       client = undefined
     },
   }
+}
+
+async function connectDurable(connection: ConnectionOptions): Promise<Client> {
+  const client = await connect(connection)
+  try {
+    await client.begin()
+    await assertDurable(client, connection)
+    await client.commit()
+    return client
+  } catch (error) {
+    drop(client)
+    throw error
+  }
+}
+
+/** Also waits for whoever is just declaring this owner dead. */
+async function stamp(client: Client, ownerId: number, commitNumber: number): Promise<void> {
+  const { rowCount } = await client.query(
+    `UPDATE owners SET commit_number = $2, heartbeat_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL`,
+    [ownerId, commitNumber],
+  )
+  if (rowCount === 0) throw new OwnerDead(ownerId)
 }
 
 /** Resolves a doubt: what was committed without an answer is nobody's any more, and waits. */

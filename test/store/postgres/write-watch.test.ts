@@ -1,7 +1,7 @@
 /** What turns a relay on PostgreSQL unready. */
 import t from 'tap'
 import { StoreCannotOpen } from '../../../src/errors.ts'
-import { CommitInDoubt } from '../../../src/store/postgres/connect.ts'
+import { CommitInDoubt } from '../../../src/store/postgres/client.ts'
 import { judgeFailure } from '../../../src/store/postgres/write-watch.ts'
 
 const databaseError = (code: string) => Object.assign(new Error('x'), { code, severity: 'ERROR' })
