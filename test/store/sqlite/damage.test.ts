@@ -109,13 +109,13 @@ t.test(
   'a queue that breaks while it is in use is replaced, and nobody who asks has to ask again',
   async (t) => {
     const path = copy(pattern.closed)
+    const leaves = listLeaves(path)
     const opened = await open(t, path)
     const { store, vaultStore } = opened
     const [held] = await store.lease(askAll({ maxEvents: 1 }))
     const committed = await store.commit(makeBatch(['before']))
-    // Behind SQLite's back: as a disk does it. The schema stays, what is read and written does not.
-    const pages = statSync(path).size / 4096
-    overwrite(path, 4096, Buffer.alloc((pages - 1) * 4096, 0x55))
+    // Behind SQLite's back: as a disk does it. The schema and what leads to the payloads stay.
+    for (const page of leaves) overwrite(path, (page - 1) * 4096, Buffer.alloc(4096, 0x55))
     const startedAt = performance.now()
     const results = await Promise.all([
       store.lease(askAll()),
@@ -261,4 +261,11 @@ function overwriteFirstFrames(path: string): void {
 
 function eventIdOf(json: string): string {
   return (JSON.parse(json) as { event_id: string }).event_id
+}
+
+/** All pages that hold rows, but the first one. */
+function listLeaves(path: string): number[] {
+  using db = new DatabaseSync(path, { readOnly: true })
+  const pages = db.prepare("SELECT pageno FROM dbstat WHERE pagetype <> 'internal' AND pageno > 1").all()
+  return pages.map(({ pageno }) => Number(pageno))
 }

@@ -7,7 +7,7 @@ import t from 'tap'
 import { copyStore, makePattern, OTHER, type Pattern } from './damaged.ts'
 import { overwrite } from './flipped.ts'
 import { makeFolder } from './ground.ts'
-import { readDamaged, testSpoiled } from './spoiled.ts'
+import { findPages, readDamaged, testSpoiled } from './spoiled.ts'
 
 const folder = makeFolder(t)
 const pattern = await makePattern(folder, 60)
@@ -86,11 +86,27 @@ t.test('a healthy file of another making is read as well', (t) => {
   t.end()
 })
 
-t.test('what was deleted does not show again where the roots of the tables are lost', (t) => {
+t.test('a lost root takes its table along, which is counted, and nothing of the others', (t) => {
   const path = copy(pattern.closed)
-  spoilRoots(path, ['payloads', 'dead_letters'])
+  spoilRoots(path, ['payloads'])
+  const { groups, deadLetters, unreadable } = readDamaged(pattern, path)
+  t.equal(groups.size, 0)
+  t.strictSame(deadLetters.toSorted(), pattern.deadIds)
+  t.equal(unreadable, pattern.pending.size)
+  t.end()
+})
+
+t.test('behind leaves that are lost, the others of the table are found without the queue', (t) => {
+  const path = copy(pattern.closed)
+  const pages = leavesOf(path, 'payloads')
+  spoilRoots(path, ['batches'])
+  const lost = [1, 2, pages.length >> 1, pages.length - 1].map((index) => pages[index]!)
+  for (const page of lost) overwrite(path, (page - 1) * 4096, Buffer.alloc(4096, 0x33))
   const { groups } = readDamaged(pattern, path)
-  t.strictSame(sorted(groups), sorted(pattern.pending))
+  const pagesOf = findPages(join(pattern.closed, 'relay.db'))
+  const kept = [...pattern.pending.keys()].filter((id) => !lost.some((page) => pagesOf.get(id)!.has(page)))
+  t.ok(kept.length > pattern.pending.size / 2)
+  t.strictSame(new Set(groups.keys()), new Set(kept))
   t.end()
 })
 
@@ -131,6 +147,15 @@ function spoilRoots(path: string, names: readonly string[]): void {
 function rootOf(path: string, name: string): number {
   using db = new DatabaseSync(path, { readOnly: true })
   return Number(db.prepare('SELECT rootpage FROM sqlite_schema WHERE name = ?').get(name)!['rootpage'])
+}
+
+/** In the order of their ids. */
+function leavesOf(path: string, table: string): number[] {
+  using db = new DatabaseSync(path, { readOnly: true })
+  return db
+    .prepare("SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY path")
+    .all(table)
+    .map(({ pageno }) => Number(pageno))
 }
 
 function sorted(batches: Pattern['pending']): [number, readonly string[]][] {

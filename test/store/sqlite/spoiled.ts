@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Test } from 'tap'
 import { splitEvents } from '../../../src/store/payload.ts'
-import { listViews } from '../../../src/store/sqlite/damaged-file.ts'
+import { openViews } from '../../../src/store/sqlite/damaged-file.ts'
 import { recover } from '../../../src/store/sqlite/recover.ts'
 import { readWal } from '../../../src/store/sqlite/wal.ts'
 import { createSealer } from '../../../src/vault/seal.ts'
@@ -33,7 +33,7 @@ export function readDamaged(
   const deadLetters: string[] = []
   let unreadable = 0
   try {
-    for (const step of recover(listViews(path, folder), createSealer(masterKeys), adAccountIds)) {
+    for (const step of recover(openViews(path, folder), createSealer(masterKeys), adAccountIds)) {
       unreadable += step.unreadable
       for (const { batchId, commit } of step.batches) {
         if (groups.has(batchId)) throw new Error(`group ${batchId} comes twice`)
@@ -71,7 +71,7 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
   const copy = (from: string) => copyStore(from, join(folder, `spoiled-${copies++}`))
   t.comment(`DAMAGE_SEED=${seed}`)
 
-  t.test('one page is spoiled: every group that is not on it comes back', (t) => {
+  t.test('one page is spoiled: every group that is not on it, or below it, comes back', (t) => {
     const pagesOf = findPages(join(pattern.closed, 'relay.db'))
     const bytes = readFileSync(join(pattern.closed, 'relay.db'))
     const path = copy(pattern.closed)
@@ -202,8 +202,11 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
   )
 }
 
-/** By SQLite's own statistics, and not by what is tested here: the pages that each batch's payload is on. */
-function findPages(path: string): Map<number, Set<number>> {
+/**
+ * By SQLite's own statistics, and not by what is tested here: the pages that each batch's payload is on, and those that
+ * lead there.
+ */
+export function findPages(path: string): Map<number, Set<number>> {
   const db = new DatabaseSync(path, { readOnly: true })
   const ids = db
     .prepare('SELECT batch_id FROM payloads ORDER BY batch_id')
@@ -216,11 +219,15 @@ function findPages(path: string): Map<number, Set<number>> {
   const pagesOf = new Map(ids.map((id) => [id, new Set<number>()]))
   const idsOfLeaf = new Map<string, number[]>()
   let next = 0
+  const interior = stats.filter(({ pagetype }) => pagetype === 'internal')
   for (const { path: leaf, pageno, pagetype, ncell } of stats) {
     if (pagetype !== 'leaf') continue
+    const above = interior.filter(({ path: place }) => String(leaf).startsWith(String(place)))
     const here = ids.slice(next, (next += Number(ncell)))
     idsOfLeaf.set(String(leaf), here)
-    for (const id of here) pagesOf.get(id)!.add(Number(pageno))
+    for (const page of [pageno, ...above.map((one) => one['pageno'])]) {
+      for (const id of here) pagesOf.get(id)!.add(Number(page))
+    }
   }
   for (const { path: place, pageno, pagetype } of stats) {
     if (pagetype !== 'overflow') continue
