@@ -3,11 +3,10 @@
  * wider (raw values, one value or several, numbers as text, nulls): the request says so in words, and the strict form is the
  * one to write new code against.
  */
+import { Type } from 'typebox'
 import { HASHED_FIELD_NAMES } from '../events/normalize/field.ts'
 import { EventSchema } from '../events/schema.ts'
 import { PINTEREST_CODES } from '../errors.ts'
-
-const RAW = 'Raw or hashed, one value or several.'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -43,74 +42,48 @@ function eventAsPosted(): Json {
   const schema = structuredClone(EventSchema) as unknown as {
     properties: { user_data: { properties: Record<string, unknown> } }
   }
-  const userData = schema.properties.user_data.properties
   for (const field of HASHED_FIELD_NAMES) {
-    userData[field] = {
+    schema.properties.user_data.properties[field] = {
       oneOf: [{ type: 'array', minItems: 1, items: { type: 'string' } }, { type: 'string' }],
-      description: RAW,
+      description: 'Raw or hashed, one value or several.',
     }
   }
   return schema
 }
 
-const ANSWER: Json = {
-  type: 'object',
-  required: ['num_events_received', 'num_events_processed', 'events'],
-  additionalProperties: false,
-  properties: {
-    num_events_received: { type: 'integer' },
-    num_events_processed: { type: 'integer' },
-    events: {
-      type: 'array',
-      description: 'One entry per event, in the order of the post.',
-      items: {
-        type: 'object',
-        required: ['status', 'error_message', 'warning_message'],
-        additionalProperties: false,
-        properties: {
-          status: { type: 'string', enum: ['processed', 'failed'] },
-          error_message: { type: 'string' },
-          warning_message: { type: 'string', description: "The relay's own warnings join Pinterest's." },
-        },
-      },
-    },
+const CLOSED = { additionalProperties: false }
+
+const EVENT_ANSWER = Type.Object(
+  {
+    status: Type.Unsafe({ type: 'string', enum: ['processed', 'failed'] }),
+    error_message: Type.String(),
+    warning_message: Type.String({ description: "The relay's own warnings join Pinterest's." }),
   },
+  CLOSED,
+)
+const RESULTS = {
+  num_events_received: Type.Integer(),
+  num_events_processed: Type.Integer(),
+  events: Type.Array(EVENT_ANSWER, { description: 'One entry per event, in the order of the post.' }),
 }
-
-const QUEUED: Json = {
-  ...ANSWER,
-  required: [...(ANSWER['required'] as string[]), 'relay'],
-  properties: {
-    ...(ANSWER['properties'] as object),
-    relay: {
-      type: 'object',
-      required: ['queued'],
-      additionalProperties: false,
-      properties: { queued: { type: 'integer', description: 'Events on disk that wait for Pinterest.' } },
-    },
+const RELAY = Type.Object(
+  { queued: Type.Integer({ description: 'Events on disk that wait for Pinterest.' }) },
+  CLOSED,
+)
+const ANSWER = Type.Object(RESULTS, CLOSED)
+const QUEUED = Type.Object({ ...RESULTS, relay: RELAY }, CLOSED)
+const ERROR = Type.Object({ code: Type.Integer(), message: Type.String() }, CLOSED)
+const PARTLY = Type.Object(
+  {
+    code: Type.Unsafe({ const: PINTEREST_CODES.partlyProcessed }),
+    message: Type.String(),
+    details: Type.Unsafe({ $ref: '#/components/schemas/Answer' }),
+    relay: Type.Optional(RELAY),
   },
-}
+  CLOSED,
+)
 
-const ERROR: Json = {
-  type: 'object',
-  required: ['code', 'message'],
-  additionalProperties: false,
-  properties: { code: { type: 'integer' }, message: { type: 'string' } },
-}
-
-const PARTLY: Json = {
-  type: 'object',
-  required: ['code', 'message', 'details'],
-  additionalProperties: false,
-  properties: {
-    code: { const: PINTEREST_CODES.partlyProcessed },
-    message: { type: 'string' },
-    details: { $ref: '#/components/schemas/Answer' },
-    relay: (QUEUED['properties'] as Json)['relay'],
-  },
-}
-
-const json = (schema: Json) => ({ 'application/json': { schema } })
+const json = (schema: object) => ({ 'application/json': { schema } })
 const refusal = (description: string, headers?: Json) => ({
   description,
   ...(headers && { headers }),
@@ -150,20 +123,16 @@ const POST: Json = {
   ],
   requestBody: {
     required: true,
-    content: json({
-      type: 'object',
-      required: ['data'],
-      properties: {
-        data: {
-          type: 'array',
+    content: json(
+      Type.Object({
+        data: Type.Array(Type.Unsafe({ $ref: '#/components/schemas/Event' }), {
           minItems: 1,
           maxItems: 1000,
-          items: { $ref: '#/components/schemas/Event' },
           description:
             'Wider than the schema: nulls are absent, unknown keys are dropped with a warning, numbers may be text and texts numbers, times milliseconds or ISO 8601.',
-        },
-      },
-    }),
+        }),
+      }),
+    ),
   },
   responses: {
     200: {
