@@ -107,42 +107,21 @@ function explainValue(
   normalize: NormalizeValue,
 ): ExplainedField {
   const normalized = normalize(field, value)
-  const isText = TEXT_NAMES.has(field)
+  const shown = { path, field, given: maskValue(value), normalized: null, hash: null }
   switch (normalized.status) {
     case 'hashed': {
       const { hash } = normalized
-      return {
-        path,
-        field,
-        given: `${hash.slice(0, 8)}…`,
-        normalized: null,
-        hash,
-        note: 'Hashed by the sender.',
-      }
+      return { ...shown, given: `${hash.slice(0, 8)}…`, hash, note: 'Hashed by the sender.' }
     }
     case 'dropped':
-      return {
-        path,
-        field,
-        given: maskValue(value),
-        normalized: null,
-        hash: null,
-        note: WARNINGS[normalized.code].text,
-      }
-    case 'normalized':
-      return {
-        path,
-        field,
-        given: maskValue(value),
-        normalized: maskValue(normalized.text),
-        hash: isText ? null : sha256Hex(normalized.text),
-        note:
-          normalized.warning === undefined
-            ? isText
-              ? 'Sent as text.'
-              : null
-            : WARNINGS[normalized.warning].text,
-      }
+      return { ...shown, note: WARNING_TEXTS[normalized.code] }
+    case 'normalized': {
+      const { text, warning } = normalized
+      const isText = TEXT_NAMES.has(field)
+      const hash = isText ? null : sha256Hex(text)
+      const note = warning === undefined ? (isText ? 'Sent as text.' : null) : WARNING_TEXTS[warning]
+      return { ...shown, normalized: maskValue(text), hash, note }
+    }
   }
 }
 

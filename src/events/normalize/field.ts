@@ -7,7 +7,6 @@ import { normalizeCountry } from './country.ts'
 import { normalizeCity } from './ct.ts'
 import { normalizeDateOfBirth } from './db.ts'
 import { normalizeEmail } from './em.ts'
-import { normalizeExternalId } from './external-id.ts'
 import { normalizeGender } from './ge.ts'
 import { hashShape } from './hashed.ts'
 import { normalizeIpAddress } from './ip.ts'
@@ -15,7 +14,6 @@ import { normalizeAdvertisingId } from './maids.ts'
 import { normalizeName } from './names.ts'
 import { type Nothing, NOTHING, NOTHING_AS_NAME, NOTHING_AS_PLACE } from './nothing.ts'
 import { normalizePhone } from './ph.ts'
-import { normalizePlainText } from './plain-text.ts'
 import { dropped, type Region, type Rule, type Normalized, normalizedAs, UNREADABLE } from './normalized.ts'
 import { normalizeState } from './st.ts'
 import { normalizePostcode } from './zp.ts'
@@ -24,10 +22,10 @@ export type HashedField = keyof typeof HASHED_FIELDS
 export type TextField = keyof typeof TEXT_FIELDS
 export type UserDataField = HashedField | TextField
 
-/** A normalized value, or the hash that the storefront had made of it. */
+/** A normalized value, or the hash that the storefront sent in its place. */
 export type NormalizedField = Normalized | { readonly status: 'hashed'; readonly hash: string }
 
-/** Normalizes one raw value. Never throws; the answer for a dropped value says why, and does not hold the value. */
+/** Never throws; the answer for a dropped value says why, and does not hold the value. */
 export function normalizeField(field: UserDataField, value: unknown, region: Region): NormalizedField {
   const clean = cleanText(value)
   if (clean.status === 'dropped') return clean
@@ -36,7 +34,7 @@ export function normalizeField(field: UserDataField, value: unknown, region: Reg
     : applyRule(TEXT_FIELDS[field], clean.text, region)
 }
 
-/** Normalizes the values of one event. */
+/** For the values of one event. */
 export type NormalizeValue = (field: UserDataField, value: unknown) => NormalizedField
 
 /** A hundred letters for each of 320 values. Text beyond Latin takes up to 0.3 µs a letter: this much, 10 ms. */
@@ -59,6 +57,9 @@ interface FieldRules {
   readonly nothing: Nothing
 }
 
+/** Trimmed only, as every value is. An external id must equal what the browser tag sends. */
+const asItIs: Rule = (text) => normalizedAs(text)
+
 /** Sent as arrays of hashes, in this order. */
 const HASHED_FIELDS = {
   em: { normalize: normalizeEmail, nothing: NOTHING },
@@ -71,16 +72,16 @@ const HASHED_FIELDS = {
   st: { normalize: normalizeState, nothing: NOTHING_AS_PLACE },
   zp: { normalize: normalizePostcode, nothing: NOTHING },
   country: { normalize: normalizeCountry, nothing: NOTHING_AS_PLACE },
-  external_id: { normalize: normalizeExternalId, nothing: NOTHING },
+  external_id: { normalize: asItIs, nothing: NOTHING },
   hashed_maids: { normalize: normalizeAdvertisingId, nothing: NOTHING },
 } as const satisfies Record<string, FieldRules>
 
 /** Sent as text: what looks like a hash among them is an id like any other. */
 const TEXT_FIELDS = {
   client_ip_address: { normalize: normalizeIpAddress, nothing: NOTHING },
-  client_user_agent: { normalize: normalizePlainText, nothing: NOTHING },
-  click_id: { normalize: normalizePlainText, nothing: NOTHING },
-  partner_id: { normalize: normalizePlainText, nothing: NOTHING },
+  client_user_agent: { normalize: asItIs, nothing: NOTHING },
+  click_id: { normalize: asItIs, nothing: NOTHING },
+  partner_id: { normalize: asItIs, nothing: NOTHING },
 } as const satisfies Record<string, FieldRules>
 
 export const HASHED_FIELD_NAMES = Object.keys(HASHED_FIELDS) as readonly HashedField[]
