@@ -71,9 +71,9 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const { settings } = options
   await using opened = new AsyncDisposableStack()
   const base = await openBase(options, opened)
-  const sending = openSending(options, base, opened)
-  const ports = await openPorts(options, base, sending, opened)
-  reportMetrics(options, base, sending, ports)
+  const sending = openSending(base, opened)
+  const ports = await openPorts(base, sending, opened)
+  reportMetrics(base, sending, ports)
 
   const { shared } = base
   const { delivery, refresher, readiness, quality } = sending
@@ -108,7 +108,7 @@ type Ports = Awaited<ReturnType<typeof openPorts>>
 
 /** What everything else stands on: the store and the vault, the ways to Pinterest, the limits, the metrics. */
 async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
-  const { settings, log, version, clock = systemClock, onFatal } = options
+  const { settings, log, version, clock = systemClock, onFatal, droppedLogLines = () => 0 } = options
   const masterKeys = await findMasterKeys(settings)
   const adminToken = await findAdminToken(settings)
   const metrics = createMetrics({ version })
@@ -146,6 +146,9 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
   const sharedLimits = shared && createSharedLimits({ settings, shared, clock })
   opened.defer(() => sharedLimits?.close())
   return {
+    settings,
+    version,
+    droppedLogLines,
     adminToken,
     store,
     shared,
@@ -161,26 +164,21 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
     tracing,
     isClockTrusted: watchClock(clock, log),
     maxEventAgeMs: settings.MAX_EVENT_AGE_HOURS * 3_600_000,
+    random: Math.random,
     log,
     clock,
   }
 }
 
 /** What calls Pinterest, and what runs now and then. */
-function openSending({ settings }: RelayOptions, base: Base, opened: AsyncDisposableStack) {
-  const { store, shared, vault, pinterest, metrics, isClockTrusted, log, clock } = base
-  const random = Math.random
-  const refresher = createRefresher({
-    ...base,
-    random,
-    onRefresh: (outcome) => metrics.tokenRefreshes.inc({ outcome }),
-  })
+function openSending(base: Base, opened: AsyncDisposableStack) {
+  const { settings, store, shared, vault, pinterest, metrics, log, clock } = base
+  const refresher = createRefresher({ ...base, onRefresh: (outcome) => metrics.tokenRefreshed(outcome) })
   opened.defer(() => refresher.stop(CALLS_PATIENCE_MS))
   const tokenHealth = createTokenHealth(clock.wallMs)
   const tokenWatch = createTokenWatch({ vault, refresher, health: tokenHealth, log })
   const delivery = createDelivery({
     ...base,
-    random,
     callsInFlight: settings.CALLS_IN_FLIGHT,
     callsInFlightTotal: settings.CALLS_IN_FLIGHT_TOTAL,
     tokenWatch,
@@ -196,38 +194,20 @@ function openSending({ settings }: RelayOptions, base: Base, opened: AsyncDispos
   })
   const readiness = createReadiness({ store, isStuck: () => delivery.isStuck(), clock, log })
   opened.defer(() => readiness.close())
-  const housekeeping = keepHouse({
-    ...base,
-    dedupeMs: settings.DEDUPE_HOURS * 3_600_000,
-    deadLetterMs: settings.DEAD_LETTER_DAYS * 86_400_000,
-    onExpired(events) {
-      metrics.events.inc({ outcome: 'expired' }, events)
-      metrics.deadLetters.inc({ reason: 'too_old' }, events)
-    },
-    onTrimmed({ tooOld, overPart }) {
-      metrics.deadLettersDeleted.inc({ reason: 'too_old' }, tooOld)
-      metrics.deadLettersDeleted.inc({ reason: 'store_part_full' }, overPart)
-    },
-    mayDestroy: isClockTrusted,
-  })
+  const housekeeping = keepHouse(base)
   opened.defer(() => housekeeping.close())
-  const quality = createQualityFetcher({ ...base, random })
+  const quality = createQualityFetcher(base)
   opened.defer(() => quality.close())
   return { refresher, tokenHealth, tokenWatch, delivery, readiness, quality }
 }
 
 /** The two servers. They take requests once `listen` is called. */
-async function openPorts(
-  { settings, version }: RelayOptions,
-  base: Base,
-  sending: Sending,
-  opened: AsyncDisposableStack,
-) {
-  const { vault, postLimiter, log, clock } = base
+async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableStack) {
+  const { settings, vault, postLimiter, log, clock } = base
   const matchQuality = createMatchQuality(clock.wallMs)
   const volumeWatch = createVolumeWatch({ clock, log })
   opened.defer(() => volumeWatch.close())
-  const publicApp = await createPublicServer({ ...base, ...sending, matchQuality, volumeWatch, settings })
+  const publicApp = await createPublicServer({ ...base, ...sending, matchQuality, volumeWatch })
   let closing: Promise<unknown> | undefined
   /** Resolves when every post that is in was answered. */
   const closePublicApp = () => (closing ??= publicApp.close())
@@ -239,7 +219,6 @@ async function openPorts(
   const adminApp = await createAdminApp({
     ...base,
     ...sending,
-    version,
     verify,
     granting,
     matchQuality,
@@ -280,15 +259,18 @@ async function openPorts(
 }
 
 /** Collected when the metrics are scraped. */
-function reportMetrics(options: RelayOptions, base: Base, sending: Sending, { volumeWatch }: Ports): void {
-  const { metrics, isClockTrusted, shared } = base
+function reportMetrics(base: Base, sending: Sending, { volumeWatch }: Ports): void {
+  const { metrics, isClockTrusted } = base
   const { readiness, delivery } = sending
-  metrics.collect('ready', () => Number(readiness.problem() === undefined))
-  metrics.collect('clockInDoubt', () => Number(!isClockTrusted()))
-  metrics.collect('callsInFlight', () => delivery.callsInFlight())
-  metrics.collect('logLinesDropped', options.droppedLogLines ?? (() => 0))
-  metrics.collect('accountOverShare', () =>
-    Array.from(readiness.overShare(), (adAccountId) => [{ ad_account_id: adAccountId }, 1]),
+  reportReadiness(metrics, readiness)
+  metrics.gauge('pinrelay_clock_in_doubt', '1 while nothing expires because the wall clock was set.', () =>
+    isClockTrusted() ? 0 : 1,
+  )
+  metrics.gauge('pinrelay_calls_in_flight', 'Calls to Pinterest in flight.', () => delivery.callsInFlight())
+  metrics.counter(
+    'pinrelay_log_lines_dropped_total',
+    'Log lines that were not written: nobody reads the log, or its disk is full.',
+    base.droppedLogLines,
   )
   metrics.collect('replicas', async () => {
     if (shared === undefined) return 1

@@ -1,22 +1,20 @@
 /**
  * What the store needs now and then: it forgets what was seen longer ago than DEDUPE_HOURS, makes dead letters of waiting
  * events that grew too old, and deletes dead letters that are too old themselves, or too many. All but the last destroy
- * by the clock, so none of these is done while `mayDestroy` forbids it.
+ * by the clock, so they are not done while it is in doubt.
  */
 import type { Clock } from '../clock.ts'
 import { codeOf, type Log } from '../telemetry/log.ts'
-import type { Store, TrimStep } from './store.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { Settings } from '../settings.ts'
+import type { Store } from './store.ts'
 
 export interface HousekeepingOptions {
   readonly store: Store
-  readonly dedupeMs: number
-  readonly maxEventAgeMs: number
-  readonly deadLetterMs: number
-  readonly onExpired: (events: number) => void
-  /** Dead letters that were deleted. */
-  readonly onTrimmed: (step: TrimStep) => void
-  /** False while the wall clock is not to be trusted: what is not done now is done the next time. */
-  readonly mayDestroy: () => boolean
+  readonly settings: Pick<Settings, 'DEDUPE_HOURS' | 'MAX_EVENT_AGE_HOURS' | 'DEAD_LETTER_DAYS'>
+  readonly metrics: Pick<Metrics, 'events' | 'died' | 'deadLettersDeleted'>
+  /** False while the wall clock is in doubt: what is not done now is done the next time. */
+  readonly isClockTrusted: () => boolean
   readonly clock: Clock
   readonly log: Log
 }
@@ -28,6 +26,7 @@ interface Chore {
   run(): Promise<void>
 }
 
+const HOUR_MS = 3_600_000
 /** Each time the store walks over all that was seen; a little late costs nothing but room. */
 const FORGET_EVERY_MS = 10 * 60_000
 const EXPIRE_EVERY_MS = 60_000
@@ -39,8 +38,7 @@ const BATCHES_PER_STEP = 100
 const DEAD_LETTERS_PER_STEP = 500
 
 export function keepHouse(options: HousekeepingOptions): { close(): void } {
-  const { store, dedupeMs, maxEventAgeMs, deadLetterMs, onExpired, onTrimmed, mayDestroy, clock, log } =
-    options
+  const { store, settings, metrics, isClockTrusted, clock, log } = options
   const cancels = new Set<() => void>()
   let isClosed = false
 
@@ -49,8 +47,8 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
     failure: 'store cannot forget',
     async run() {
       // Read before the question: a clock that is set in between must not be believed.
-      const seenBeforeMs = clock.wallMs() - dedupeMs
-      if (mayDestroy()) await store.trimDedupe(seenBeforeMs)
+      const seenBeforeMs = clock.wallMs() - settings.DEDUPE_HOURS * HOUR_MS
+      if (isClockTrusted()) await store.trimDedupe(seenBeforeMs)
     },
   }
 
@@ -58,12 +56,13 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
     everyMs: EXPIRE_EVERY_MS,
     failure: 'store cannot expire events',
     async run() {
-      const oldestEventTimeS = Math.floor((clock.wallMs() - maxEventAgeMs) / 1000)
-      while (!isClosed && mayDestroy()) {
+      const oldestEventTimeS = Math.floor((clock.wallMs() - settings.MAX_EVENT_AGE_HOURS * HOUR_MS) / 1000)
+      while (!isClosed && isClockTrusted()) {
         const limits = { oldestEventTimeS, limit: BATCHES_PER_STEP }
         const expired = await store.expire({ ...limits, nowMs: clock.wallMs() })
         if (expired === 0) return
-        onExpired(expired)
+        metrics.events('expired', expired)
+        metrics.died('too_old', expired)
       }
     },
   }
@@ -77,11 +76,12 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
     async run() {
       while (!isClosed) {
         // Read before the question, as above.
-        const tooOldMs = clock.wallMs() - deadLetterMs
-        const diedBeforeMs = mayDestroy() ? tooOldMs : 0
+        const tooOldMs = clock.wallMs() - settings.DEAD_LETTER_DAYS * 24 * HOUR_MS
+        const diedBeforeMs = isClockTrusted() ? tooOldMs : 0
         const step = await store.trimDeadLetters({ diedBeforeMs, limit: DEAD_LETTERS_PER_STEP })
         if (step.tooOld + step.overPart === 0) break
-        onTrimmed(step)
+        metrics.deadLettersDeleted('too_old', step.tooOld)
+        metrics.deadLettersDeleted('store_part_full', step.overPart)
         untold += step.overPart
       }
       const nowMs = clock.monotonicMs()

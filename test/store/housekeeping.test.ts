@@ -11,7 +11,7 @@ function setUp(t: Test) {
   const expired: ExpireRequest[] = []
   const logged: unknown[] = []
   const warned: unknown[] = []
-  const trust = { mayDestroy: true }
+  const trust = { isClockTrusted: true }
   /** What `expire` answers next; 0 when there is nothing. */
   const counts: (number | Error)[] = []
   const told: number[] = []
@@ -34,12 +34,20 @@ function setUp(t: Test) {
   }
   const house = keepHouse({
     store: store as Store,
-    dedupeMs: 1000,
-    maxEventAgeMs: 5000,
-    deadLetterMs: 20_000,
-    onExpired: (events) => void told.push(events),
-    onTrimmed: (step) => void trimmed.push(step),
-    mayDestroy: () => trust.mayDestroy,
+    settings: {
+      DEDUPE_HOURS: 1000 / 3_600_000,
+      MAX_EVENT_AGE_HOURS: 5000 / 3_600_000,
+      DEAD_LETTER_DAYS: 20_000 / 86_400_000,
+    },
+    metrics: {
+      events: (_outcome, count) => void told.push(count),
+      died() {},
+      deadLettersDeleted(reason, count) {
+        if (reason === 'too_old') trimmed.push({ tooOld: count, overPart: 0 })
+        else trimmed.push({ ...trimmed.pop()!, overPart: count })
+      },
+    },
+    isClockTrusted: () => trust.isClockTrusted,
     clock,
     log: {
       debug() {},
@@ -88,10 +96,10 @@ t.test('soon after the start, and then every ten minutes, it forgets what was se
 
 t.test('while the clock is not trusted nothing is destroyed; later it is', async (t) => {
   const { clock, forgotten, expired, trust } = setUp(t)
-  trust.mayDestroy = false
+  trust.isClockTrusted = false
   await clock.advance(11 * MINUTE_MS)
   t.same([forgotten.length, expired.length], [0, 0])
-  trust.mayDestroy = true
+  trust.isClockTrusted = true
   await clock.advance(10 * MINUTE_MS)
   t.same([forgotten.length, expired.length], [1, 10])
 })
@@ -99,7 +107,7 @@ t.test('while the clock is not trusted nothing is destroyed; later it is', async
 t.test('a clock that is set while it is asked about is not believed', async (t) => {
   const { clock, forgotten, trust } = setUp(t)
   const beforeMs = clock.wallMs()
-  Object.defineProperty(trust, 'mayDestroy', {
+  Object.defineProperty(trust, 'isClockTrusted', {
     get() {
       // It is right until it is asked about, and wrong from then until the answer is used.
       const rightMs = clock.wallMs()
@@ -117,7 +125,7 @@ t.test('the clock is asked before each step', async (t) => {
   counts.push(1, 1, 1, 1)
   const push = expired.push.bind(expired)
   expired.push = (...requests) => {
-    trust.mayDestroy = expired.length < 1
+    trust.isClockTrusted = expired.length < 1
     return push(...requests)
   }
   await clock.advance(MINUTE_MS)
@@ -157,7 +165,7 @@ t.test('every ten seconds dead letters that are too old or too many are deleted,
 
 t.test('while the clock is not trusted no dead letter is too old, but they are bounded', async (t) => {
   const { clock, trimRequests, steps, trimmed, trust } = setUp(t)
-  trust.mayDestroy = false
+  trust.isClockTrusted = false
   steps.push({ tooOld: 0, overPart: 2 })
   await clock.advance(10_000)
   t.match(trimRequests, [{ diedBeforeMs: 0 }, { diedBeforeMs: 0 }])
