@@ -5,21 +5,18 @@
  * when the store cannot write (`isBehind`). Posts go on: many unwritten outcomes are usual where many accounts call, and
  * the next commit writes them. Posts stop only when one has waited for seconds (`isStuck`).
  */
-import type { Clock } from '../clock.ts'
-import type { Log } from '../telemetry/log.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
-import type { DeadEvent, Acknowledgement, Store } from '../store/store.ts'
+import type { DeadEvent, Acknowledgement } from '../store/store.ts'
 import { note, withEntry, type EventOutcome, type Slice } from './batch.ts'
 import type { Background } from './background.ts'
+import type { DeliveryOptions } from './options.ts'
 import type { WaitingPosts } from './waiting-posts.ts'
 
-export interface AcknowledgementsOptions {
-  readonly store: Store
+export interface AcknowledgementsOptions extends Pick<
+  DeliveryOptions,
+  'store' | 'clock' | 'metrics' | 'log'
+> {
   readonly waitingPosts: WaitingPosts
   readonly background: Background
-  readonly clock: Clock
-  readonly metrics: Metrics
-  readonly log: Log
   /** Called when the backlog of acknowledgements has drained. */
   readonly onCaughtUp: () => void
 }

@@ -2,8 +2,6 @@
  * The circuit breakers of this process: one per queue, and one for all accounts, which code 4197 opens ("the service is not
  * available"). Each moves by breaker.ts; here the moves are logged, told to other replicas, and the queues asked again.
  */
-import type { Clock } from '../clock.ts'
-import type { Log } from '../telemetry/log.ts'
 import type { CallOutcome } from '../pinterest/outcome.ts'
 import type { QueueKey } from '../store/store.ts'
 import {
@@ -20,15 +18,10 @@ import {
   type LearnedBreaker,
 } from './breaker.ts'
 import type { Decision } from './decision.ts'
+import type { DeliveryOptions } from './options.ts'
 import type { CallInFlight, Queue } from './queue.ts'
 
-export interface BreakersOptions {
-  readonly clock: Clock
-  /** In [0, 1). */
-  readonly random: () => number
-  readonly log: Log
-  /** Told to other replicas: a breaker opened, opened for longer, or closed, by a call of this process. */
-  readonly onBreaker?: (target: QueueKey | 'all', breaker: LearnedBreaker) => void
+export interface BreakersOptions extends Pick<DeliveryOptions, 'clock' | 'random' | 'log' | 'onBreaker'> {
   /** Every queue may be refused for another reason from now on. */
   readonly onChangeForAll: () => void
 }

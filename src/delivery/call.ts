@@ -2,44 +2,21 @@
  * One call. Once the scheduler lets it leave, an event's way goes downwards here: taken from its queue, sent with up to 999
  * others, and given back with the answer's decision, which moves the breakers and is acted on.
  */
-import type { CallLimiter } from '../limits/call-limiter.ts'
-import type { Clock } from '../clock.ts'
-import { codeOf, placeOf, type Log } from '../telemetry/log.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
-import type { CallOutcome, Pinterest } from '../pinterest/outcome.ts'
+import { codeOf, placeOf } from '../telemetry/log.ts'
+import type { CallOutcome } from '../pinterest/outcome.ts'
 import { EVENT_SEPARATOR } from '../store/payload.ts'
-import type { Tracing } from '../telemetry/tracing.ts'
-import type { Vault } from '../vault/vault.ts'
-import type { Acknowledge } from './acknowledgements.ts'
-import type { ActOnDecision } from './act-on-decision.ts'
+import { actOnDecision, type ActOptions } from './act-on-decision.ts'
 import type { Background } from './background.ts'
 import { expireEvents, noteFailure, type EventOutcome, type Slice } from './batch.ts'
 import { groupOf, membersOf, type Group } from './bisect.ts'
 import type { Breakers } from './breakers.ts'
 import { decide, type Decision } from './decision.ts'
-import type { Prefetch } from './prefetch.ts'
+import type { DeliveryOptions } from './options.ts'
 import type { CallInFlight, Queue } from './queue.ts'
 import { backoffMs } from './retry.ts'
-import type { TokenWatch } from './token-watch.ts'
 
-export interface CallerOptions {
-  readonly pinterest: Pinterest
-  readonly callLimiter: CallLimiter
-  readonly vault: Vault
-  readonly clock: Clock
-  /** In [0, 1). */
-  readonly random: () => number
-  readonly maxEventAgeMs: number
-  /** Whether ages can be believed: the wall clock was not set a short while ago. */
-  readonly isClockTrusted: () => boolean
-  readonly tokenWatch: TokenWatch
-  readonly log: Log
-  readonly metrics: Metrics
-  readonly tracing: Tracing
+export interface CallerOptions extends DeliveryOptions, ActOptions {
   readonly breakers: Breakers
-  readonly prefetch: Prefetch
-  readonly acknowledge: Acknowledge
-  readonly actOnDecision: ActOnDecision
   readonly background: Background
   /** A call ended. */
   readonly onChange: (queue: Queue) => void
@@ -106,7 +83,7 @@ export function createCaller(options: CallerOptions): Caller {
     const isOutdated = decision.action === 'hold' && vault.tokenOf(adAccountId) !== token
     breakers.ended(call, outcome, decision, isOutdated)
     try {
-      options.actOnDecision(queue, group, decision, token)
+      actOnDecision(options, call, decision)
     } catch (error) {
       putBack(call, error)
     }

@@ -8,52 +8,23 @@
  *   act-on-decision.ts, bisect.ts   outcomes, or another try
  *   acknowledgements.ts   outcomes are written to the store, and `send` resolves with them
  */
-import type { CallLimiter } from '../limits/call-limiter.ts'
-import { orAfter, type Clock } from '../clock.ts'
-import type { Log } from '../telemetry/log.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
-import type { Pinterest } from '../pinterest/outcome.ts'
-import type { QueueKey, LeasedBatch, Store } from '../store/store.ts'
-import type { PostTrace, Tracing } from '../telemetry/tracing.ts'
-import type { Vault } from '../vault/vault.ts'
+import { orAfter } from '../clock.ts'
+import type { QueueKey, LeasedBatch } from '../store/store.ts'
+import type { PostTrace } from '../telemetry/tracing.ts'
 import { createAcknowledgements } from './acknowledgements.ts'
-import { createActOnDecision } from './act-on-decision.ts'
 import { createBackground } from './background.ts'
 import { batchOf, type EventOutcome } from './batch.ts'
 import { membersOf } from './bisect.ts'
 import type { LearnedBreaker } from './breaker.ts'
 import { createBreakers } from './breakers.ts'
 import { createCaller } from './call.ts'
+import type { DeliveryOptions } from './options.ts'
 import { createPrefetch } from './prefetch.ts'
 import { Queues, type Queue } from './queue.ts'
 import { stateOf, type QueueState } from './queue-state.ts'
 import { createScheduler, stopOf } from './scheduler.ts'
 import { createStallSweep } from './stall-sweep.ts'
-import type { TokenWatch } from './token-watch.ts'
 import { createWaitingPosts } from './waiting-posts.ts'
-
-export interface DeliveryOptions {
-  readonly store: Store
-  readonly pinterest: Pinterest
-  readonly callLimiter: CallLimiter
-  readonly vault: Vault
-  readonly clock: Clock
-  /** In [0, 1). */
-  readonly random: () => number
-  readonly callsInFlight: number
-  readonly callsInFlightTotal: number
-  readonly maxEventAgeMs: number
-  /** Whether ages can be believed: the wall clock was not set a short while ago. */
-  readonly isClockTrusted: () => boolean
-  readonly tokenWatch: TokenWatch
-  /** Only a person's consent brings the account a new token. */
-  readonly needsConsent: (adAccountId: string) => boolean
-  readonly log: Log
-  readonly metrics: Metrics
-  readonly tracing: Tracing
-  /** For other replicas: the circuit breaker of a queue, or the one for all accounts, from now on. */
-  readonly onBreaker?: (queue: QueueKey | 'all', breaker: LearnedBreaker) => void
-}
 
 export interface Delivery {
   /** Picks up what an earlier process left in the store. */
@@ -85,7 +56,7 @@ export interface Delivery {
 }
 
 export function createDelivery(options: DeliveryOptions): Delivery {
-  const { store, clock, tokenWatch, metrics } = options
+  const { store, clock, tokenWatch } = options
   const queues = new Queues()
   const ask = (queue: Queue) => scheduler.ask(queue)
   const background = createBackground(options)
@@ -95,8 +66,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const { acknowledge } = acknowledgements
   const prefetch = createPrefetch({ ...shared, onLeased: (queue, count) => stallSweep.leased(queue, count) })
   const breakers = createBreakers({ ...options, onChangeForAll: () => [...queues].forEach(ask) })
-  const actOnDecision = createActOnDecision({ ...options, prefetch, acknowledge })
-  const caller = createCaller({ ...shared, breakers, prefetch, acknowledge, actOnDecision })
+  const caller = createCaller({ ...shared, breakers, prefetch, acknowledge })
   const scheduler = createScheduler({
     ...shared,
     breakers,
@@ -110,7 +80,6 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     queues,
     isForgotten: (queue) => scheduler.isForgotten(queue),
     ask,
-    onStalled: () => metrics.queuesStalled.inc(),
   })
   options.callLimiter.onRefill((adAccountId) => queues.ofAccount(adAccountId).forEach(ask))
 

@@ -7,21 +7,18 @@
  * the store hands out few at a time, so that commits pass in between, and queues that found no room are asked again in
  * the order in which they came. A queue that may not call for a while keeps nothing here.
  */
-import type { Clock } from '../clock.ts'
-import { codeOf, type Log } from '../telemetry/log.ts'
-import type { LeasedBatch, Store } from '../store/store.ts'
+import { codeOf } from '../telemetry/log.ts'
+import type { LeasedBatch } from '../store/store.ts'
 import { isHold, isPassable } from './breaker.ts'
+import type { DeliveryOptions } from './options.ts'
 import { EVENTS_PER_CALL, type Queue } from './queue.ts'
 import { batchOf, type Slice } from './batch.ts'
 import type { Background } from './background.ts'
 import type { WaitingPosts } from './waiting-posts.ts'
 
-export interface PrefetchOptions {
-  readonly store: Store
+export interface PrefetchOptions extends Pick<DeliveryOptions, 'store' | 'clock' | 'log'> {
   readonly waitingPosts: WaitingPosts
   readonly background: Background
-  readonly clock: Clock
-  readonly log: Log
   /** No call may leave for it until an operator changes that. */
   readonly isPaused: (queue: Queue) => boolean
   /** The queue has more, or may have: ask it again whether a call may leave. */
@@ -37,10 +34,8 @@ export interface Prefetch {
   refill(queue: Queue, nowMs: number): void
   /** The queue leases once others have, or once there is room. */
   waitsForTurn(queue: Queue): boolean
-  /** Slices that were cut from others take their place. */
+  /** Slices that were cut from others take their place; none: their events have their outcome. */
   replace(queue: Queue, before: readonly Slice[], after: readonly Slice[]): void
-  /** A slice whose events all have their outcome. */
-  drop(queue: Queue, slice: Slice): void
   /**
    * Empties a queue that may not call for a while into the store: that costs no memory then. Does nothing before the
    * queue's last call has ended: a batch must come back whole.
@@ -196,10 +191,6 @@ export function createPrefetch(options: PrefetchOptions): Prefetch {
     replace(queue, before, after) {
       for (const slice of before) weigh(queue, slice, -1)
       for (const slice of after) weigh(queue, slice, 1)
-      leaseNext()
-    },
-    drop(queue, slice) {
-      weigh(queue, slice, -1)
       leaseNext()
     },
     parkIfStopped(queue) {

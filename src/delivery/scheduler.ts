@@ -16,12 +16,10 @@
  * leave together in the next.
  */
 import TinyQueue from 'tinyqueue'
-import type { Clock } from '../clock.ts'
-import type { CallLimiter } from '../limits/call-limiter.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
 import { isHold, type Breaker, type OpenReason } from './breaker.ts'
 import type { Breakers } from './breakers.ts'
 import type { Caller } from './call.ts'
+import type { DeliveryOptions } from './options.ts'
 import type { Prefetch } from './prefetch.ts'
 import type { CallInFlight, Queue } from './queue.ts'
 
@@ -106,12 +104,7 @@ function isTrialOut(inFlight: Iterable<CallInFlight>): boolean {
   return false
 }
 
-export interface SchedulerOptions {
-  readonly clock: Clock
-  readonly metrics: Metrics
-  readonly callLimiter: CallLimiter
-  readonly callsInFlight: number
-  readonly callsInFlightTotal: number
+export interface SchedulerOptions extends DeliveryOptions {
   readonly breakers: Pick<Breakers, 'forAll'>
   readonly prefetch: Prefetch
   readonly caller: Caller

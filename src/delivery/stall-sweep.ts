@@ -7,20 +7,15 @@
  *   in the store only: suspected at one sweep, since what is listed there may be leased, or be on its way here; asked if it
  *   still is at the next one; counted if a lease brings something then
  */
-import type { Clock } from '../clock.ts'
-import { codeOf, type Log } from '../telemetry/log.ts'
-import type { Store } from '../store/store.ts'
+import { codeOf } from '../telemetry/log.ts'
+import type { DeliveryOptions } from './options.ts'
 import type { Queue, Queues } from './queue.ts'
 
-export interface StallSweepOptions {
-  readonly clock: Clock
-  readonly log: Log
-  readonly store: Store
+export interface StallSweepOptions extends Pick<DeliveryOptions, 'clock' | 'log' | 'store' | 'metrics'> {
   readonly queues: Queues
   readonly isForgotten: (queue: Queue) => boolean
   /** Asks the queue. */
   readonly ask: (queue: Queue) => void
-  readonly onStalled: () => void
 }
 
 export interface StallSweep {
@@ -35,7 +30,7 @@ export interface StallSweep {
 const SWEEP_EVERY_MS = 60_000
 
 export function createStallSweep(options: StallSweepOptions): StallSweep {
-  const { clock, log, store, queues, isForgotten, ask, onStalled } = options
+  const { clock, log, store, queues, isForgotten, ask, metrics } = options
   /** Of the sweep before: nothing asked them since. */
   const suspected = new Set<Queue>()
   /** Asked by a sweep; what their next lease brings was forgotten. */
@@ -44,7 +39,7 @@ export function createStallSweep(options: StallSweepOptions): StallSweep {
   let isClosed = false
 
   function report({ key: { adAccountId, isTest } }: Queue): void {
-    onStalled()
+    metrics.queueStalled()
     log.error({ ad_account_id: adAccountId, is_test: isTest, reason: 'stalled' }, 'nothing asked this queue')
   }
 

@@ -1,0 +1,34 @@
+/** What delivery is given; its parts take the same names. */
+import type { CallLimiter } from '../limits/call-limiter.ts'
+import type { Clock } from '../clock.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { Pinterest } from '../pinterest/outcome.ts'
+import type { QueueKey, Store } from '../store/store.ts'
+import type { Tracing } from '../telemetry/tracing.ts'
+import type { Vault } from '../vault/vault.ts'
+import type { LearnedBreaker } from './breaker.ts'
+import type { TokenWatch } from './token-watch.ts'
+
+export interface DeliveryOptions {
+  readonly store: Store
+  readonly pinterest: Pinterest
+  readonly callLimiter: CallLimiter
+  readonly vault: Vault
+  readonly clock: Clock
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly callsInFlight: number
+  readonly callsInFlightTotal: number
+  readonly maxEventAgeMs: number
+  /** Whether ages can be believed: the wall clock was not set a short while ago. */
+  readonly isClockTrusted: () => boolean
+  readonly tokenWatch: TokenWatch
+  /** Only a person's consent brings the account a new token. */
+  readonly needsConsent: (adAccountId: string) => boolean
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly tracing: Tracing
+  /** For other replicas: the circuit breaker of a queue, or the one for all accounts, from now on. */
+  readonly onBreaker?: (queue: QueueKey | 'all', breaker: LearnedBreaker) => void
+}
