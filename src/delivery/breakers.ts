@@ -38,6 +38,8 @@ export interface Breakers {
 interface Holder {
   readonly key: QueueKey | 'all'
   breaker: Breaker
+  /** Called when it closes: what made calls fail seems to be over. */
+  wakeAll?(): void
 }
 
 export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }: BreakersOptions): Breakers {
@@ -57,6 +59,7 @@ export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }
     if (next === before) return
     holder.breaker = next
     report(holder, before)
+    if (before.status === 'open' && next.status === 'closed') holder.wakeAll?.()
     if (holder === all) onChangeForAll()
   }
 
@@ -85,13 +88,10 @@ export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }
       if (result) move(all, result, isTrialForAll)
       if (isOutdated) return
       move(queue, resultOf(decision), isTrial)
-      if (isTrial && queue.breaker.status === 'closed') queue.wakeAll()
     },
     learn(target, learned) {
       const holder = target === 'all' ? all : target
-      const wasOpen = holder.breaker.status === 'open'
       become(holder, learn(holder.breaker, learned, clock.monotonicMs()))
-      if (target !== 'all' && wasOpen && target.breaker.status === 'closed') target.wakeAll()
     },
     allowTrial: (queue) => void (queue.breaker = allowTrial(queue.breaker, clock.monotonicMs())),
   }

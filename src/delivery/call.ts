@@ -30,7 +30,7 @@ export interface Caller {
 }
 
 export function createCaller(options: CallerOptions): Caller {
-  const { pinterest, callLimiter, vault, clock, log, metrics, breakers, prefetch } = options
+  const { pinterest, callLimiter, vault, clock, breakers, prefetch } = options
   const inFlight = new Map<CallInFlight, Promise<void>>()
 
   function start(queue: Queue): void {
@@ -78,14 +78,14 @@ export function createCaller(options: CallerOptions): Caller {
     )
 
     const decision = decide(outcome, eventCount, clock.wallMs())
-    report(call, outcome, decision, clock.monotonicMs() - startedMs)
-    tellTokenWatch(call, outcome)
+    report(options, call, outcome, decision, clock.monotonicMs() - startedMs)
+    tellTokenWatch(options, call, outcome)
     const isOutdated = decision.action === 'hold' && vault.tokenOf(adAccountId) !== token
     breakers.ended(call, outcome, decision, isOutdated)
     try {
       actOnDecision(options, call, decision)
     } catch (error) {
-      putBack(call, error)
+      putBack(options, call, error)
     }
     prefetch.parkIfStopped(queue)
     options.onChange(queue)
@@ -118,53 +118,60 @@ export function createCaller(options: CallerOptions): Caller {
     return { ...group, slices }
   }
 
-  function report(
-    { queue, eventCount }: CallInFlight,
-    outcome: CallOutcome,
-    decision: Decision,
-    durationMs: number,
-  ): void {
-    const isAnswered = outcome.kind === 'answered'
-    metrics.calls.inc({ outcome: isAnswered ? String(outcome.status) : outcome.reason })
-    metrics.callSeconds.observe(durationMs / 1000)
-    metrics.callEvents.observe(eventCount)
-    const fields = {
-      ad_account_id: queue.key.adAccountId,
-      is_test: queue.key.isTest,
-      status: isAnswered ? outcome.status : undefined,
-      reason: isAnswered ? decision.action : outcome.reason,
-      events: eventCount,
-      duration_ms: Math.round(durationMs),
-    }
-    if (decision.action === 'acknowledge') log.debug(fields, 'call answered')
-    else log.warn(fields, 'call not taken')
-  }
-
-  function tellTokenWatch({ queue, token }: CallInFlight, outcome: CallOutcome): void {
-    if (outcome.kind === 'unanswered') return
-    const { adAccountId } = queue.key
-    const { status, code } = outcome
-    if (status === 200 || status === 422) options.tokenWatch.accepted(adAccountId)
-    if (status === 401 || status === 403) {
-      // Not Pinterest's text: it may quote any of the call's events.
-      const reason = code === undefined ? `status ${status}` : `status ${status}, code ${code}`
-      options.tokenWatch.refused(adAccountId, { token, status, reason })
-    }
-  }
-
-  /** Should never happen: rather a second delivery than a lost event, and rather a slow one than a loop. */
-  function putBack({ queue, group }: CallInFlight, error: unknown): void {
-    const { adAccountId, isTest } = queue.key
-    const fields = { ad_account_id: adAccountId, is_test: isTest, code: codeOf(error), at: placeOf(error) }
-    log.error(fields, 'a call could not be concluded')
-    const slices = membersOf(group).filter(({ batch }) => batch.pendingCount > 0)
-    if (slices.length === 0) return
-    for (const slice of slices) noteFailure(slice, { atMs: clock.wallMs(), reason: 'relay_failed' })
-    const attempts = Math.max(...slices.map((slice) => slice.attempts))
-    queue.rest(groupOf(slices), clock.monotonicMs() + backoffMs(attempts, options.random()), false)
-  }
-
   return { inFlight, start }
+}
+
+function report(
+  { log, metrics }: CallerOptions,
+  { queue, eventCount }: CallInFlight,
+  outcome: CallOutcome,
+  decision: Decision,
+  durationMs: number,
+): void {
+  const isAnswered = outcome.kind === 'answered'
+  metrics.call(isAnswered ? String(outcome.status) : outcome.reason, durationMs / 1000, eventCount)
+  const fields = {
+    ad_account_id: queue.key.adAccountId,
+    is_test: queue.key.isTest,
+    status: isAnswered ? outcome.status : undefined,
+    reason: isAnswered ? decision.action : outcome.reason,
+    events: eventCount,
+    duration_ms: Math.round(durationMs),
+  }
+  if (decision.action === 'acknowledge') log.debug(fields, 'call answered')
+  else log.warn(fields, 'call not taken')
+}
+
+function tellTokenWatch(
+  { tokenWatch }: CallerOptions,
+  { queue, token }: CallInFlight,
+  outcome: CallOutcome,
+): void {
+  if (outcome.kind === 'unanswered') return
+  const { adAccountId } = queue.key
+  const { status, code } = outcome
+  if (status === 200 || status === 422) tokenWatch.accepted(adAccountId)
+  if (status === 401 || status === 403) {
+    // Not Pinterest's text: it may quote any of the call's events.
+    const reason = code === undefined ? `status ${status}` : `status ${status}, code ${code}`
+    tokenWatch.refused(adAccountId, { token, status, reason })
+  }
+}
+
+/** Should never happen: rather a second delivery than a lost event, and rather a slow one than a loop. */
+function putBack(
+  { log, clock, random }: CallerOptions,
+  { queue, group }: CallInFlight,
+  error: unknown,
+): void {
+  const { adAccountId, isTest } = queue.key
+  const fields = { ad_account_id: adAccountId, is_test: isTest, code: codeOf(error), at: placeOf(error) }
+  log.error(fields, 'a call could not be concluded')
+  const slices = membersOf(group).filter(({ batch }) => batch.pendingCount > 0)
+  if (slices.length === 0) return
+  for (const slice of slices) noteFailure(slice, { atMs: clock.wallMs(), reason: 'relay_failed' })
+  const attempts = Math.max(...slices.map((slice) => slice.attempts))
+  queue.rest(groupOf(slices), clock.monotonicMs() + backoffMs(attempts, random()), false)
 }
 
 const OPENING = Buffer.from('{"data":[')

@@ -9,7 +9,7 @@
  */
 import { codeOf } from '../telemetry/log.ts'
 import type { LeasedBatch } from '../store/store.ts'
-import { isHold, isPassable } from './breaker.ts'
+import { isHold, isPassable, type Breaker } from './breaker.ts'
 import type { DeliveryOptions } from './options.ts'
 import { EVENTS_PER_CALL, type Queue } from './queue.ts'
 import { batchOf, type Slice } from './batch.ts'
@@ -153,11 +153,8 @@ export function createPrefetch(options: PrefetchOptions): Prefetch {
     return isQueueFull || bytesInMemory >= TOTAL_LIMIT_BYTES + more
   }
 
-  function isStoppedQueue(queue: Queue): boolean {
-    const { breaker, calls } = queue
-    const isHeld = breaker.status === 'open' && isHold(breaker.reason)
-    const isWaiting = breaker.status === 'open' && breaker.untilMs > clock.monotonicMs() + PARK_FROM_MS
-    return (isHeld || isWaiting || isPaused(queue)) && calls.size === 0
+  function mayPark(queue: Queue): boolean {
+    return queue.calls.size === 0 && (isPaused(queue) || isLongOpen(queue.breaker, clock.monotonicMs()))
   }
 
   function giveBack(queue: Queue, slices: readonly Slice[]): void {
@@ -179,7 +176,7 @@ export function createPrefetch(options: PrefetchOptions): Prefetch {
 
   return {
     take(queue, slice) {
-      if (hasNoRoom(queue, slice.batch.isAwaited) || isStoppedQueue(queue)) giveBack(queue, [slice])
+      if (hasNoRoom(queue, slice.batch.isAwaited) || mayPark(queue)) giveBack(queue, [slice])
       else accept(queue, slice)
     },
     refill(queue, nowMs) {
@@ -194,7 +191,7 @@ export function createPrefetch(options: PrefetchOptions): Prefetch {
       leaseNext()
     },
     parkIfStopped(queue) {
-      if (!isStoppedQueue(queue)) return
+      if (!mayPark(queue)) return
       const slices = queue.drain()
       for (const slice of slices) weigh(queue, slice, -1)
       giveBack(queue, slices)
@@ -210,6 +207,10 @@ export function createPrefetch(options: PrefetchOptions): Prefetch {
     },
     stop: () => void (isStopped = true),
   }
+}
+
+function isLongOpen(breaker: Breaker, nowMs: number): boolean {
+  return breaker.status === 'open' && (isHold(breaker.reason) || breaker.untilMs > nowMs + PARK_FROM_MS)
 }
 
 /** Of a batch's slices, the one that failed most often: a batch goes back whole. */
