@@ -1,31 +1,28 @@
-/** What operators see of an account: never a token, only where it comes from and how it does. */
+/** What operators see of an account: never a token, only where it comes from and whether it works. */
 import { Type, type Static } from 'typebox'
+import { STATUSES, type AccountStatus } from '../delivery/queue-status.ts'
 import type { QueueState } from '../delivery/queue-state.ts'
 import type { TokenUse } from '../vault/health.ts'
 import type { Account, Grant } from '../vault/vault.ts'
-import { AdAccountId, closed, Count, Failure, orNull, Time } from './answers.ts'
-import type { AdminOptions } from './app.ts'
-import { showFailure, showSecondsUntil, showTime } from './show.ts'
-
-export const QueueStatus = Type.Enum([
-  'open',
-  'paused',
-  'outage',
-  'reauthorize',
-  'failing',
-  'rate_limited',
-  'unauthorized',
-  'forbidden',
-  'wrong_address',
-])
-
-const seconds = () => orNull(Type.Integer())
+import {
+  accountStatus,
+  AdAccountId,
+  answerOf,
+  closed,
+  Count,
+  Failure,
+  orNull,
+  queueStatus,
+  Seconds,
+  Time,
+} from './answers.ts'
+import type { AdminOptions } from './options.ts'
 
 const TokenView = Type.Object(
   {
     kind: Type.Enum(['given', 'conversion', 'oauth', 'none']),
     last4: orNull(Type.String()),
-    age_seconds: seconds(),
+    age_seconds: Seconds,
     expires_in_seconds: orNull(
       Type.Integer({ description: 'Null where nobody knows: Pinterest says it of grants only.' }),
     ),
@@ -41,16 +38,16 @@ const GrantView = Type.Object(
     scope: Type.String(),
     ad_account_ids: Type.Array(AdAccountId),
     issued_at: orNull(Time),
-    expires_in_seconds: seconds(),
-    refresh_expires_in_seconds: seconds(),
-    next_refresh_in_seconds: seconds(),
+    expires_in_seconds: Seconds,
+    refresh_expires_in_seconds: Seconds,
+    next_refresh_in_seconds: Seconds,
     last_failure: Failure,
   },
   closed,
 )
 
 const QueueView = Type.Object(
-  { test: Type.Boolean(), status: QueueStatus, next_try_in_seconds: seconds(), calls_in_flight: Count },
+  { test: Type.Boolean(), ...queueStatus, next_try_in_seconds: Seconds, calls_in_flight: Count },
   closed,
 )
 
@@ -69,12 +66,16 @@ export const AccountView = Type.Object(
     grant: orNull(GrantView),
     client_id: orNull(Type.String()),
     created_at: Time,
+    problems: Type.Array(Type.Object(accountStatus, closed), {
+      description: 'Of the account as a whole, without those that are the status of one of its queues.',
+    }),
     queues: Type.Array(QueueView),
   },
   closed,
 )
+export type AccountAnswer = Static<typeof AccountView>
 
-export type ShowAccount = (account: Account) => Static<typeof AccountView>
+export type ShowAccount = (account: Account) => AccountAnswer
 
 export function createShowAccount(options: AdminOptions): ShowAccount {
   const { vault, delivery, refresher, tokenHealth, readiness, clock } = options
@@ -82,61 +83,65 @@ export function createShowAccount(options: AdminOptions): ShowAccount {
     const { adAccountId, grantId } = account
     const grant = grantId === undefined ? undefined : vault.grant(grantId)
     const nowMs = clock.wallMs()
-    return {
-      ad_account_id: adAccountId,
-      label: account.label,
-      country: account.country?.toUpperCase() ?? null,
-      dob_format: account.dobFormat ?? null,
-      posts_per_minute: account.postsPerMinute ?? null,
+    const overShare = readiness.overShare().has(adAccountId)
+    const queues = delivery.queues(adAccountId)
+    return answerOf(AccountView, {
+      ...account,
+      country: account.country?.toUpperCase(),
       paused: account.isPaused,
-      over_share: readiness.overShare().has(adAccountId),
-      token: showToken(account, grant, tokenHealth.of(adAccountId), nowMs),
-      grant: grant === undefined ? null : showGrant(grant, nowMs),
-      client_id: account.clientId ?? null,
-      created_at: new Date(account.createdAtMs).toISOString(),
-      queues: delivery.queues(adAccountId).map(showQueue),
-    }
+      overShare,
+      token: tokenOf(account, grant, tokenHealth.of(adAccountId), nowMs),
+      grant: grant && grantOf(grant, nowMs),
+      problems: problemsOf(account, grant, overShare)
+        .filter((status) => !queues.some((queue) => queue.status === status))
+        .map((status) => ({ status, ...STATUSES[status] })),
+      queues: queues.map((queue) => ({ test: queue.isTest, ...describeQueue(queue) })),
+    })
   }
 
-  function showGrant(grant: Grant, nowMs: number): Static<typeof GrantView> {
+  function grantOf(grant: Grant, nowMs: number) {
     return {
-      status: grant.refusedAtMs === undefined ? 'valid' : 'reauthorize',
-      scope: grant.scope,
-      ad_account_ids: [...vault.accountsOn(grant.grantId)],
-      issued_at: showTime(grant.issuedAtMs),
-      expires_in_seconds: showSecondsUntil(grant.expiresAtMs, nowMs),
-      refresh_expires_in_seconds: showSecondsUntil(grant.refreshExpiresAtMs, nowMs),
-      next_refresh_in_seconds: showSecondsUntil(refresher.nextRefreshAtMs(grant.grantId), nowMs),
-      last_failure: showFailure(grant.failure),
+      ...grant,
+      status: grant.refusedAtMs === undefined ? ('valid' as const) : ('reauthorize' as const),
+      adAccountIds: [...vault.accountsOn(grant.grantId)],
+      expiresInSeconds: secondsUntil(grant.expiresAtMs, nowMs),
+      refreshExpiresInSeconds: secondsUntil(grant.refreshExpiresAtMs, nowMs),
+      nextRefreshInSeconds: secondsUntil(refresher.nextRefreshAtMs(grant.grantId), nowMs),
+      lastFailure: grant.failure,
     }
   }
 }
 
-function showToken(
-  account: Account,
-  grant: Grant | undefined,
-  use: TokenUse,
-  nowMs: number,
-): Static<typeof TokenView> {
+/** Of a queue that has not sent yet: `sending`. */
+export function describeQueue(queue: Pick<QueueState, 'status' | 'nextTryMs' | 'callsInFlight'>) {
+  const { status, nextTryMs, callsInFlight } = queue
+  const nextTryInSeconds = nextTryMs === undefined ? null : Math.ceil(nextTryMs / 1000)
+  return { status, ...STATUSES[status], nextTryInSeconds, callsInFlight }
+}
+
+function problemsOf(account: Account, grant: Grant | undefined, isOverShare: boolean): AccountStatus[] {
+  return [
+    ...(isOverShare ? ['over_share' as const] : []),
+    ...(account.isPaused ? ['paused' as const] : []),
+    ...(account.tokenKind === 'none' ? ['no_token' as const] : []),
+    ...(grant?.refusedAtMs === undefined ? [] : ['reauthorize' as const]),
+  ]
+}
+
+function tokenOf(account: Account, grant: Grant | undefined, use: TokenUse, nowMs: number) {
   const isOauth = account.tokenKind === 'oauth'
   const setAtMs = isOauth ? grant?.issuedAtMs : account.tokenSetAtMs
   const hasToken = account.tokenKind !== 'none'
   return {
+    ...use,
     kind: account.tokenKind,
     last4: (isOauth ? grant?.accessTokenLast4 : account.tokenLast4) || null,
-    age_seconds: hasToken ? Math.max(0, Math.floor((nowMs - (setAtMs ?? nowMs)) / 1000)) : null,
-    /** Null where nobody knows: Pinterest does not say it of the others. */
-    expires_in_seconds: isOauth ? showSecondsUntil(grant?.expiresAtMs, nowMs) : null,
-    last_success_at: showTime(use.lastSuccessAtMs),
-    last_failure: showFailure(use.lastFailure),
+    ageSeconds: hasToken ? Math.max(0, Math.floor((nowMs - (setAtMs ?? nowMs)) / 1000)) : null,
+    expiresInSeconds: isOauth ? secondsUntil(grant?.expiresAtMs, nowMs) : null,
   }
 }
 
-function showQueue({ isTest, status, nextTryMs, callsInFlight }: QueueState): Static<typeof QueueView> {
-  return {
-    test: isTest,
-    status,
-    next_try_in_seconds: nextTryMs === undefined ? null : Math.ceil(nextTryMs / 1000),
-    calls_in_flight: callsInFlight,
-  }
+/** Negative for what is past. */
+function secondsUntil(atMs: number | undefined, nowMs: number): number | null {
+  return atMs === undefined ? null : Math.floor((atMs - nowMs) / 1000)
 }

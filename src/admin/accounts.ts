@@ -1,5 +1,4 @@
 /** Accounts: registering them, their tokens and grants, verifying, pausing. */
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type Static, type TSchema } from 'typebox'
 import { verifyAll } from '../delivery/verify-all.ts'
 import { InvalidRequest, NotFound } from '../errors.ts'
@@ -7,10 +6,9 @@ import { normalizeCountry } from '../events/normalize/country.ts'
 import type { GivenGrant } from '../vault/granting.ts'
 import type { Account, AccountChange } from '../vault/vault.ts'
 import { AccountView, createShowAccount } from './account-view.ts'
-import { AdAccountId, answers, closed, NoContent, orNull } from './answers.ts'
-import type { AdminOptions } from './app.ts'
+import { AccountParams as Params, AdAccountId, answers, closed, NoContent, orNull } from './answers.ts'
+import type { AdminRoutes } from './options.ts'
 
-const Params = Type.Object({ id: AdAccountId })
 /** As Pinterest gives it: what may stand in a header. */
 const Secret = Type.String({ minLength: 8, maxLength: 4096, pattern: '^[!-~]+$' })
 /** Absent: stays as it is. Null: back to the default. */
@@ -27,7 +25,7 @@ const Oauth = Type.Object(
     /** The account whose grant this one uses as well. */
     shared_with: Type.Optional(AdAccountId),
   },
-  { additionalProperties: false },
+  closed,
 )
 const AccountBody = Type.Object(
   {
@@ -39,7 +37,7 @@ const AccountBody = Type.Object(
     /** 0 opens the account's post limiter. */
     posts_per_minute: orDefault(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
   },
-  { additionalProperties: false },
+  closed,
 )
 
 const Verified = {
@@ -47,11 +45,15 @@ const Verified = {
   status: orNull(Type.Integer({ description: "Pinterest's HTTP status; null without an answer." })),
   message: Type.String(),
 }
+const Accounts = Type.Object({ accounts: Type.Array(AccountView) }, closed)
+export type AccountsAnswer = Static<typeof Accounts>
+const Verification = Type.Object(Verified, closed)
+export type VerificationAnswer = Static<typeof Verification>
 const VerifiedOne = Type.Object({ ad_account_id: AdAccountId, ...Verified }, closed)
 const tags = ['accounts']
 const AccountNow = answers({ 200: AccountView })
 
-export const accountRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
+export const accountRoutes: AdminRoutes = async (app, options) => {
   const { vault, delivery, verify, granting, onAccountDeleted } = options
   const show = createShowAccount(options)
   const find = (adAccountId: string): Account => {
@@ -90,8 +92,8 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app
 
   const listing = {
     tags,
-    summary: 'All accounts: where the token comes from and how it does, and the state of each queue',
-    response: answers({ 200: Type.Object({ accounts: Type.Array(AccountView) }, closed) }),
+    summary: 'All accounts: where the token comes from and whether it works, and the state of each queue',
+    response: answers({ 200: Accounts }),
   }
   app.get('/accounts', { schema: listing }, async () => ({ accounts: vault.accounts().map(show) }))
 
@@ -121,9 +123,9 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app
     tags,
     summary: 'Ask Pinterest, with an event that it does not record, whether the token works',
     params: Params,
-    response: answers({ 200: Type.Object(Verified, closed) }),
+    response: answers({ 200: Verification }),
   }
-  app.post('/accounts/:id/verify', { schema: verifying }, async (request) =>
+  app.post('/accounts/:id/verify', { config: { isAudited: false }, schema: verifying }, async (request) =>
     verifyOne(find(request.params.id).adAccountId),
   )
 

@@ -1,15 +1,20 @@
-/** Parts that the schemas of several answers share. Answers are described, and checked by tests, but not shaped by them. */
-import { Type, type TSchema } from 'typebox'
+/** Parts that the schemas of several answers share, and how an answer is made from the relay's own records. */
+import { Type, type Static, type TSchema } from 'typebox'
+import { STATUSES, type AccountStatus, type QueueStatus } from '../delivery/queue-status.ts'
 
 export const AdAccountId = Type.String({ pattern: '^\\d{1,18}$' })
+export const AccountParams = Type.Object({ id: AdAccountId })
 
 export const closed = { additionalProperties: false } as const
 
 export const orNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
 
+declare const isTime: unique symbol
 /** ISO 8601, UTC. */
-export const Time = Type.String({ format: 'date-time' })
+export type IsoTime = string & { readonly [isTime]: true }
+export const Time = Type.Unsafe<IsoTime>(Type.String({ format: 'date-time' }))
 export const Count = Type.Integer({ minimum: 0 })
+export const Seconds = orNull(Type.Integer())
 export const NextCursor = orNull(
   Type.String({ description: '`cursor` of the request for what follows; null at the end.' }),
 )
@@ -22,6 +27,24 @@ export const Failure = orNull(
   ),
 )
 
+const statusFacts = {
+  urgency: Type.Integer({
+    minimum: 0,
+    maximum: 3,
+    description:
+      '0: calls leave; 1: the relay tries again by itself; 2: paused by an operator; 3: a person has to act.',
+  }),
+  means: Type.String(),
+  action: orNull(Type.Enum(['resume', 'token', 'consent', 'verify'])),
+  remedy: orNull(Type.String({ description: 'What to do; null where nothing has to be done.' })),
+}
+const ACCOUNT_STATUSES = Object.keys(STATUSES) as AccountStatus[]
+const QUEUE_STATUSES = ACCOUNT_STATUSES.filter(
+  (status): status is QueueStatus => status !== 'no_token' && status !== 'over_share',
+)
+export const accountStatus = { status: Type.Enum(ACCOUNT_STATUSES), ...statusFacts }
+export const queueStatus = { status: Type.Enum(QUEUE_STATUSES), ...statusFacts }
+
 /** Of every refusal. */
 export const ErrorAnswer = Type.Object(
   {
@@ -32,9 +55,65 @@ export const ErrorAnswer = Type.Object(
 )
 
 /**
- * A route's answers by status. Opaque to the compiler, which would want handlers to answer mutable lists: that what is sent
- * is what is described, a test holds.
+ * A route's answers by status. Opaque to the compiler, which would want handlers to answer mutable lists: a test holds what
+ * is sent against the description.
  */
 export function answers(byStatus: Readonly<Record<number, TSchema>>): unknown {
   return byStatus
+}
+
+type Camel<Name extends string> = Name extends `${infer Head}_${infer Tail}`
+  ? `${Head}${Capitalize<Camel<Tail>>}`
+  : Name
+
+/** The record that an answer is made of: names in camelCase, times as `…Ms` since the epoch, undefined for null. */
+export type RecordOf<Answer> = Answer extends IsoTime
+  ? number
+  : Answer extends readonly (infer Item)[]
+    ? readonly RecordOf<Item>[]
+    : Answer extends object
+      ? {
+          readonly [
+            Name in keyof Answer & string as NonNullable<Answer[Name]> extends IsoTime
+              ? `${Camel<Name>}Ms`
+              : Camel<Name>
+          ]: RecordOf<Answer[Name]>
+        }
+      : Answer extends null
+        ? null | undefined
+        : Answer
+
+/** The fields that the schema names, and no others, whatever else the record holds. */
+export function answerOf<Schema extends TSchema>(
+  schema: Schema,
+  record: RecordOf<Static<Schema>>,
+): Static<Schema> {
+  return convert(schema, record) as Static<Schema>
+}
+
+interface Described {
+  readonly anyOf?: readonly Described[]
+  readonly format?: string
+  readonly items?: Described
+  readonly properties?: Readonly<Record<string, Described>>
+}
+
+function convert(schema: Described, value: unknown): unknown {
+  if (value === undefined || value === null) return null
+  const { format, items, properties } = withoutNull(schema)
+  if (format === 'date-time') return new Date(value as number).toISOString()
+  if (items !== undefined) return (value as readonly unknown[]).map((item) => convert(items, item))
+  if (properties === undefined) return value
+  return Object.fromEntries(
+    Object.entries(properties).map(([name, property]) => {
+      const camel = name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
+      const isInstant = withoutNull(property).format === 'date-time'
+      const record = value as Readonly<Record<string, unknown>>
+      return [name, convert(property, record[isInstant ? `${camel}Ms` : camel])]
+    }),
+  )
+}
+
+function withoutNull(schema: Described): Described {
+  return schema.anyOf?.[0] ?? schema
 }

@@ -1,14 +1,13 @@
 /**
- * What operators did: `GET /audit` tells it, and every request that changes something is written down before it is
- * answered. Never a body: only which route, which account or key, and how it ended.
+ * What operators did: `GET /audit` lists it, and every request that changes something is recorded before it is answered.
+ * Never a body: only which route, which account or key, and how it ended.
  */
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { codeOf } from '../telemetry/log.ts'
-import { answers, closed, NextCursor, Time } from './answers.ts'
-import type { AdminOptions } from './app.ts'
-import { Cursor, idOfCursor, limitOf, PageLimit, toCursor } from './page.ts'
+import { answerOf, answers, closed, NextCursor, Time } from './answers.ts'
+import type { AdminOptions, AdminRoutes } from './options.ts'
+import { Cursor, idOfCursor, limitOf, PageLimit, takePage } from './page.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -17,10 +16,7 @@ declare module 'fastify' {
   }
 }
 
-const Query = Type.Object(
-  { limit: Type.Optional(PageLimit), cursor: Type.Optional(Cursor) },
-  { additionalProperties: false },
-)
+const Query = Type.Object({ limit: Type.Optional(PageLimit), cursor: Type.Optional(Cursor) }, closed)
 
 const Entry = Type.Object(
   {
@@ -32,37 +28,20 @@ const Entry = Type.Object(
   closed,
 )
 
-const schema = {
-  tags: ['store'],
-  summary: 'What was changed through this port, newest first',
-  querystring: Query,
-  response: answers({ 200: Type.Object({ entries: Type.Array(Entry), next_cursor: NextCursor }, closed) }),
-}
-
 const DEFAULT_PAGE = 100
 
-/** Routes that change nothing, or whose every step writes its own entry together with what it does. */
-const NOT_HERE: ReadonlySet<string> = new Set([
-  'POST /accounts/:id/verify',
-  'POST /explain',
-  'POST /dead-letters/replay',
-  'POST /dead-letters/purge',
-])
-
-export const auditRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { store }) => {
+export const auditRoutes: AdminRoutes = async (app, { store }) => {
+  const schema = {
+    tags: ['store'],
+    summary: 'What was changed through this port, newest first',
+    querystring: Query,
+    response: answers({ 200: Type.Object({ entries: Type.Array(Entry), next_cursor: NextCursor }, closed) }),
+  }
   app.get('/audit', { schema }, async (request) => {
     const limit = limitOf(request.query.limit, DEFAULT_PAGE)
     const trail = await store.auditTrail({ ...idOfCursor(request.query.cursor), limit: limit + 1 })
-    const page = trail.slice(0, limit)
-    return {
-      entries: page.map(({ id, atMs, action, details }) => ({
-        id,
-        at: new Date(atMs).toISOString(),
-        action,
-        details,
-      })),
-      next_cursor: trail.length > limit ? toCursor(page.at(-1)?.id) : null,
-    }
+    const { page, nextCursor } = takePage(trail, limit)
+    return { entries: page.map((entry) => answerOf(Entry, entry)), next_cursor: nextCursor }
   })
 }
 
@@ -71,7 +50,7 @@ export function auditChanges(app: FastifyInstance, { store, clock, log }: AdminO
   app.decorateRequest('madeKeyId', undefined)
   app.addHook('onSend', async (request, reply) => {
     const action = `${request.method} ${request.routeOptions.url ?? ''}`
-    if (NOT_HERE.has(action) || !mayHaveChanged(request, reply)) return
+    if (!mayHaveChanged(request, reply)) return
     try {
       await store.addAudit({ atMs: clock.wallMs(), action, details: tell(request, reply) })
     } catch (error) {
@@ -83,7 +62,8 @@ export function auditChanges(app: FastifyInstance, { store, clock, log }: AdminO
 
 /** What was refused changed nothing; what failed may have. */
 function mayHaveChanged({ method, routeOptions }: FastifyRequest, { statusCode }: FastifyReply): boolean {
-  if (method === 'GET' || method === 'HEAD' || routeOptions.url === undefined) return false
+  const { url, config } = routeOptions
+  if (method === 'GET' || method === 'HEAD' || url === undefined || config.isAudited === false) return false
   return statusCode < 400 || statusCode >= 500
 }
 

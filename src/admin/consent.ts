@@ -2,7 +2,6 @@
  * Consent through the browser: `/accounts/{id}/authorize` leads to Pinterest's consent page, which leads back to
  * `/oauth/callback`. Begun and finished in one session (session.ts); only these routes take its cookie alone.
  */
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { ConsentInvalid, InvalidRequest, NoGrant, NotFound, TokenRefused, Unauthorized } from '../errors.ts'
@@ -10,14 +9,12 @@ import { bearerOf } from '../ingest/auth.ts'
 import { codeOf } from '../telemetry/log.ts'
 import { CONSENT_LIFE_MS, consentUrl, createConsents } from '../vault/consent.ts'
 import { NO_CLIENT, SCOPE } from '../vault/granting.ts'
-import { AdAccountId, answers, closed, NoContent } from './answers.ts'
-import type { AdminOptions } from './app.ts'
 import { isSame } from './admin-token.ts'
+import { AccountParams, AdAccountId, answers, closed, NoContent } from './answers.ts'
 import { loginForm, notice, sendPage, wantsHtml } from './html.ts'
-import type { Refusals } from './refusals.ts'
-import { SESSION_LIFE_S, type Sessions } from './session.ts'
+import type { AdminRoutes } from './options.ts'
+import { SESSION_LIFE_S } from './session.ts'
 
-const Params = Type.Object({ id: AdAccountId })
 const Callback = Type.Object({
   state: Type.Optional(Type.String({ maxLength: 200 })),
   code: Type.Optional(Type.String({ minLength: 1, maxLength: 2048, pattern: '^[!-~]+$' })),
@@ -29,13 +26,8 @@ const Login = Type.Object(
     /** Only where a session is of use: no open redirect. */
     next: Type.Optional(Type.String({ pattern: '^/accounts/\\d{1,18}/authorize$' })),
   },
-  { additionalProperties: false },
+  closed,
 )
-
-export interface ConsentOptions extends AdminOptions {
-  readonly sessions: Sessions
-  readonly refusals: Refusals
-}
 
 const Session = Type.Object(
   {
@@ -50,7 +42,7 @@ const Redirect = Type.Null({ description: 'To where the browser goes on.' })
 
 const LOGIN_LIMIT_BYTES = 4096
 
-export const consentRoutes: FastifyPluginAsyncTypebox<ConsentOptions> = async (app, options) => {
+export const consentRoutes: AdminRoutes = async (app, options) => {
   const { vault, store, granting, clock, log, adminToken, consentPageUrl, publicUrl, sessions, refusals } =
     options
   const consents = createConsents(clock.monotonicMs)
@@ -104,7 +96,7 @@ export const consentRoutes: FastifyPluginAsyncTypebox<ConsentOptions> = async (a
   const authorizing = {
     tags,
     summary: "Lead a browser to Pinterest's consent page",
-    params: Params,
+    params: AccountParams,
     response: answers({ 302: Redirect }),
   }
   app.get('/accounts/:id/authorize', { ...open, schema: authorizing }, async (request, reply) => {

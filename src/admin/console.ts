@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { extname } from 'node:path'
-import type { FastifyPluginAsync } from 'fastify'
+import type { AdminRoutes } from './options.ts'
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -38,7 +38,7 @@ interface ConsoleFile {
   readonly content: Buffer
 }
 
-export const consoleRoutes: FastifyPluginAsync = async (app) => {
+export const consoleRoutes: AdminRoutes = async (app) => {
   const files = readFiles()
   const open = { config: { isOpen: true }, schema: { hide: true } } as const
 

@@ -2,13 +2,12 @@
  * Dead letters: listed, queued again, deleted. Replays and purges go on in small steps, between which commits pass, and
  * stop after a bounded number: `next_cursor` says where to go on. What dies again meanwhile is newer, and not met again.
  */
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type Static } from 'typebox'
 import { InvalidRequest } from '../errors.ts'
-import type { DeadLetter, DeadLetterFilter } from '../store/store.ts'
-import { AdAccountId, answers, closed, Count, NextCursor, Time } from './answers.ts'
-import type { AdminOptions } from './app.ts'
-import { Cursor, idOfCursor, limitOf, PageLimit, toCursor } from './page.ts'
+import type { DeadLetterFilter } from '../store/store.ts'
+import { AdAccountId, answerOf, answers, closed, Count, NextCursor, Time } from './answers.ts'
+import type { AdminRoutes } from './options.ts'
+import { Cursor, idOfCursor, limitOf, PageLimit, takePage, toCursor } from './page.ts'
 
 const Word = Type.String({ minLength: 1, maxLength: 200 })
 const Status = Type.Enum(['rejected', 'expired'])
@@ -24,7 +23,7 @@ const Query = Type.Object(
     limit: Type.Optional(PageLimit),
     cursor: Type.Optional(Cursor),
   },
-  { additionalProperties: false },
+  closed,
 )
 
 const Filter = Type.Object(
@@ -35,7 +34,7 @@ const Filter = Type.Object(
     reason: Type.Optional(Word),
     event_name: Type.Optional(Word),
   },
-  { additionalProperties: false },
+  closed,
 )
 
 /** `limit`: how many dead letters one request handles at most. */
@@ -51,7 +50,7 @@ const Body = Type.Object(
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
     cursor: Type.Optional(Cursor),
   },
-  { additionalProperties: false },
+  closed,
 )
 
 const DeadLetter = Type.Object(
@@ -72,7 +71,17 @@ const DeadLetter = Type.Object(
   closed,
 )
 
+const Listed = Type.Object({ dead_letters: Type.Array(DeadLetter), next_cursor: NextCursor }, closed)
+const Replayed = Type.Object(
+  { replayed: Count, duplicates: Count, too_old: Count, next_cursor: NextCursor },
+  closed,
+)
+const Purged = Type.Object({ purged: Count, next_cursor: NextCursor }, closed)
+export type DeadLettersAnswer = Static<typeof Listed>
+
 const tags = ['dead letters']
+/** Each step writes its own audit entry, in the transaction of what it does. */
+const config = { isAudited: false }
 
 const DEFAULT_PAGE = 100
 const DEFAULT_RUN_DEAD_LETTERS = 10_000
@@ -80,16 +89,14 @@ const STEP_DEAD_LETTERS = 200
 /** A filter that matches little costs steps and handles no dead letters: a run ends with them, too. */
 const RUN_STEPS = 500
 
-export const deadLetterRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
+export const deadLetterRoutes: AdminRoutes = async (app, options) => {
   const { store, delivery, clock, maxEventAgeMs } = options
 
   const listing = {
     tags,
     summary: 'What Pinterest refused for good or what grew too old, newest first',
     querystring: Query,
-    response: answers({
-      200: Type.Object({ dead_letters: Type.Array(DeadLetter), next_cursor: NextCursor }, closed),
-    }),
+    response: answers({ 200: Listed }),
   }
   app.get('/dead-letters', { schema: listing }, async (request) => {
     const { limit: limitText, cursor, test, ...rest } = request.query
@@ -97,25 +104,17 @@ export const deadLetterRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (
     const limit = limitOf(limitText, DEFAULT_PAGE)
     // One more than asked for tells whether there are more.
     const deadLetters = await store.deadLetters({ ...filter, ...idOfCursor(cursor), limit: limit + 1 })
-    const page = deadLetters.slice(0, limit)
-    return {
-      dead_letters: page.map(show),
-      next_cursor: deadLetters.length > limit ? toCursor(page.at(-1)?.id) : null,
-    }
+    const { page, nextCursor } = takePage(deadLetters, limit)
+    return answerOf(Listed, { deadLetters: page, nextCursor })
   })
 
   const replaying = {
     tags,
     summary: 'Queue dead letters again',
     body: Body,
-    response: answers({
-      200: Type.Object(
-        { replayed: Count, duplicates: Count, too_old: Count, next_cursor: NextCursor },
-        closed,
-      ),
-    }),
+    response: answers({ 200: Replayed }),
   }
-  app.post('/dead-letters/replay', { schema: replaying }, async (request) => {
+  app.post('/dead-letters/replay', { config, schema: replaying }, async (request) => {
     const counts = { replayed: 0, duplicates: 0, too_old: 0 }
     const filter = readFilter(request.body)
     const beforeId = await run(request.body, async (step) => {
@@ -135,9 +134,9 @@ export const deadLetterRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (
     tags,
     summary: 'Delete dead letters for good',
     body: Body,
-    response: answers({ 200: Type.Object({ purged: Count, next_cursor: NextCursor }, closed) }),
+    response: answers({ 200: Purged }),
   }
-  app.post('/dead-letters/purge', { schema: purging }, async (request) => {
+  app.post('/dead-letters/purge', { config, schema: purging }, async (request) => {
     let purged = 0
     const filter = readFilter(request.body)
     const beforeId = await run(request.body, async (step) => {
@@ -198,25 +197,4 @@ function toFilter({
     ...(reason === undefined ? {} : { reason }),
     ...(eventName === undefined ? {} : { eventName }),
   }
-}
-
-function show(deadLetter: DeadLetter) {
-  return {
-    id: deadLetter.id,
-    ad_account_id: deadLetter.adAccountId,
-    is_test: deadLetter.isTest,
-    event_name: deadLetter.eventName,
-    event_id: deadLetter.eventId,
-    status: deadLetter.status,
-    reason: deadLetter.reason,
-    message: deadLetter.message,
-    attempts: deadLetter.attempts,
-    first_seen_at: toTime(deadLetter.firstSeenAtMs),
-    died_at: toTime(deadLetter.diedAtMs),
-    history: deadLetter.history.map(({ atMs, reason }) => ({ at: toTime(atMs), reason })),
-  }
-}
-
-function toTime(atMs: number): string {
-  return new Date(atMs).toISOString()
 }

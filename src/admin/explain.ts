@@ -4,16 +4,15 @@
  */
 import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
 import { NotFound } from '../errors.ts'
 import { explainEvent } from '../events/explain.ts'
 import type { PrepareContext } from '../events/prepare.ts'
 import { readBody, type ReadBody } from '../ingest/body.ts'
 import { inTimeSlices } from '../ingest/in-time-slices.ts'
 import { AdAccountId, answers, closed, orNull } from './answers.ts'
-import type { AdminOptions } from './app.ts'
+import type { AdminRoutes } from './options.ts'
 
 const Body = Type.Object(
   {
@@ -23,7 +22,7 @@ const Body = Type.Object(
     /** As test events, which may have any age. */
     test: Type.Optional(Type.Boolean()),
   },
-  { additionalProperties: false },
+  closed,
 )
 
 declare module 'fastify' {
@@ -66,17 +65,18 @@ const Explained = Type.Object(
   closed,
 )
 
-const schema = {
-  tags: ['events'],
-  summary: 'What would be sent for these events; sends and stores nothing',
-  body: Body,
-  response: answers({
-    200: Type.Object({ ad_account_id: AdAccountId, events: Type.Array(Explained) }, closed),
-  }),
-}
+const Answer = Type.Object({ ad_account_id: AdAccountId, events: Type.Array(Explained) }, closed)
+export type ExplainAnswer = Static<typeof Answer>
 
-export const explainRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
+export const explainRoutes: AdminRoutes = async (app, options) => {
   const { vault, clock, maxEventAgeMs, bodyLimitBytes } = options
+
+  const schema = {
+    tags: ['events'],
+    summary: 'What would be sent for these events; sends and stores nothing',
+    body: Body,
+    response: answers({ 200: Answer }),
+  }
 
   app.decorateRequest('eventsToExplain', undefined)
   app.addContentTypeParser(
@@ -89,16 +89,20 @@ export const explainRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app
     },
   )
 
-  app.post('/explain', { schema, bodyLimit: bodyLimitBytes }, (request, reply) => {
-    const { ad_account_id, test: isTest = false } = request.body
-    const account = vault.account(ad_account_id)
-    if (account === undefined) throw new NotFound()
-    const { country: accountCountry, dobFormat } = account
-    const context = { nowMs: clock.wallMs(), accountCountry, dobFormat, maxEventAgeMs, isTest }
-    const parts = writeAnswer(ad_account_id, request.eventsToExplain!(), context)
-    // In parts, as they are asked for: a thousand events can make many times the bytes of the post.
-    return reply.type('application/json; charset=utf-8').send(Readable.from(parts))
-  })
+  app.post(
+    '/explain',
+    { config: { isAudited: false }, schema, bodyLimit: bodyLimitBytes },
+    (request, reply) => {
+      const { ad_account_id, test: isTest = false } = request.body
+      const account = vault.account(ad_account_id)
+      if (account === undefined) throw new NotFound()
+      const { country: accountCountry, dobFormat } = account
+      const context = { nowMs: clock.wallMs(), accountCountry, dobFormat, maxEventAgeMs, isTest }
+      const parts = writeAnswer(ad_account_id, request.eventsToExplain!(), context)
+      // In parts, as they are asked for: a thousand events can make many times the bytes of the post.
+      return reply.type('application/json; charset=utf-8').send(Readable.from(parts))
+    },
+  )
 }
 
 /** Parses each event once, so that what is no JSON is refused before the answer begins. */

@@ -1,17 +1,15 @@
 /** Relay keys: made, listed, removed. The key itself is shown in the answer that makes it and never again. */
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
 import { NotFound } from '../errors.ts'
-import type { RelayKey } from '../vault/vault.ts'
-import { AdAccountId, answers, closed, NoContent, Time } from './answers.ts'
-import type { AdminOptions } from './app.ts'
+import { AdAccountId, answerOf, answers, closed, NoContent, Time } from './answers.ts'
+import type { AdminRoutes } from './options.ts'
 
 const KeyBody = Type.Object(
   {
     label: Type.String({ minLength: 1, maxLength: 200 }),
     ad_account_ids: Type.Array(AdAccountId, { minItems: 1, maxItems: 1000 }),
   },
-  { additionalProperties: false },
+  closed,
 )
 const Params = Type.Object({ key_id: Type.String({ maxLength: 64 }) })
 
@@ -21,26 +19,30 @@ const known = {
   ad_account_ids: Type.Array(AdAccountId),
   created_at: Time,
 }
-const Key = Type.Object(known, closed)
+const Keys = Type.Object({ keys: Type.Array(Type.Object(known, closed)) }, closed)
 const MadeKey = Type.Object({ ...known, key: Type.String({ description: 'Shown this once.' }) }, closed)
-const tags = ['keys']
+export type KeysAnswer = Static<typeof Keys>
+export type MadeKeyAnswer = Static<typeof MadeKey>
 
-export const keyRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { vault }) => {
+export const keyRoutes: AdminRoutes = async (app, { vault }) => {
+  const tags = ['keys']
+
   const making = { tags, summary: 'Make a relay key', body: KeyBody, response: answers({ 201: MadeKey }) }
   app.post('/keys', { schema: making }, async (request, reply) => {
     const { label, ad_account_ids: adAccountIds } = request.body
     const { relayKey, ...key } = await vault.createKey({ label, adAccountIds })
-    const { id, ...rest } = show(key)
-    request.madeKeyId = id
-    return reply.code(201).send({ id, key: relayKey, ...rest })
+    request.madeKeyId = key.keyId
+    return reply.code(201).send(answerOf(MadeKey, { ...key, id: key.keyId, key: relayKey }))
   })
 
   const listing = {
     tags,
     summary: 'All relay keys, without the keys themselves',
-    response: answers({ 200: Type.Object({ keys: Type.Array(Key) }, closed) }),
+    response: answers({ 200: Keys }),
   }
-  app.get('/keys', { schema: listing }, async () => ({ keys: vault.keys().map(show) }))
+  app.get('/keys', { schema: listing }, async () =>
+    answerOf(Keys, { keys: vault.keys().map((key) => ({ ...key, id: key.keyId })) }),
+  )
 
   const removing = {
     tags,
@@ -52,13 +54,4 @@ export const keyRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { 
     if (!(await vault.deleteKey(request.params.key_id))) throw new NotFound()
     return reply.code(204).send()
   })
-}
-
-function show({ keyId, label, adAccountIds, createdAtMs }: RelayKey) {
-  return {
-    id: keyId,
-    label,
-    ad_account_ids: adAccountIds,
-    created_at: new Date(createdAtMs).toISOString(),
-  }
 }

@@ -1,23 +1,32 @@
 /**
- * What the console looks at every few seconds: whether posts are taken, the last half hour in steps, what is stored, and the
- * queues that matter most right now. Of this process; with several relays each has its own.
+ * What the console reads every few seconds: whether posts are taken, the last half hour in steps, what is stored, and the
+ * most urgent queues. Of this process; with several relays each has its own.
  */
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from 'typebox'
-import { urgencyOf, type QueueState } from '../delivery/queue-state.ts'
+import { Type, type Static } from 'typebox'
+import { STATUSES } from '../delivery/queue-status.ts'
+import type { QueueState } from '../delivery/queue-state.ts'
+import type { Readiness } from '../ingest/health.ts'
+import type { QueueBacklog, QueueKey } from '../store/store.ts'
 import { STEP_MS, type StatisticsSample } from '../telemetry/recent-statistics.ts'
-import type { QueueBacklog, QueueKey, StoreSize } from '../store/store.ts'
-import { AdAccountId, answers, closed, Count, orNull } from './answers.ts'
-import type { AdminOptions } from './app.ts'
-import { QueueStatus } from './account-view.ts'
-import { TotalsAnswer } from './totals.ts'
+import { describeQueue } from './account-view.ts'
+import { AdAccountId, answerOf, answers, closed, Count, orNull, queueStatus } from './answers.ts'
+import type { AdminRoutes } from './options.ts'
+import { Totals } from './totals.ts'
+
+type Problem = NonNullable<ReturnType<Readiness['problem']>>
+
+const PROBLEMS: Readonly<Record<Problem, string>> = {
+  shutting_down: 'The relay is shutting down: posts are taken until its port closes.',
+  store_unavailable: 'Posts get 503: the store cannot be written. Check its disk, or the database.',
+  store_full: 'Posts get 503: the store or its disk is full. See which queues do not drain, or make room.',
+}
 
 const Query = Type.Object(
   {
     /** Only steps that ended after this, in seconds since the epoch. */
     since: Type.Optional(Type.String({ pattern: '^\\d{1,12}(\\.\\d{1,6})?$' })),
   },
-  { additionalProperties: false },
+  closed,
 )
 
 const seconds = () => orNull(Type.Number({ minimum: 0 }))
@@ -46,12 +55,13 @@ const Bucket = Type.Object(
   { level: orNull(Type.Integer({ description: 'Null before the first use.' })), capacity: Count },
   closed,
 )
+const Size = Type.Object({ used_bytes: Count, disk_free_bytes: Count, full: Type.Boolean() }, closed)
 const Queue = Type.Object(
   {
     ad_account_id: AdAccountId,
     label: Type.String(),
     test: Type.Boolean(),
-    status: QueueStatus,
+    ...queueStatus,
     next_try_in_seconds: orNull(Count),
     calls_in_flight: Count,
     queued: Count,
@@ -62,14 +72,15 @@ const Queue = Type.Object(
   closed,
 )
 
-const Answer = Type.Object(
+const Live = Type.Object(
   {
     at: Type.Number(),
-    problem: orNull(Type.Enum(['shutting_down', 'store_unavailable', 'store_full'])),
+    problem: orNull(Type.Enum(Object.keys(PROBLEMS) as Problem[])),
+    problem_means: orNull(Type.String()),
     step_seconds: Type.Number(),
     samples: Type.Array(Sample),
-    totals: orNull(TotalsAnswer),
-    store: orNull(Type.Object({ used_bytes: Count, disk_free_bytes: Count, full: Type.Boolean() }, closed)),
+    totals: orNull(Totals),
+    store: orNull(Size),
     calls_in_flight: Count,
     accounts: Count,
     queue_count: Count,
@@ -82,60 +93,59 @@ const Answer = Type.Object(
   closed,
 )
 
-const schema = {
-  tags: ['insight'],
-  summary: 'The last half hour of this process in steps, and the queues that matter most',
-  querystring: Query,
-  response: answers({ 200: Answer }),
-}
+export type LiveAnswer = Static<typeof Live>
 
 /** More than a person reads; metrics have a thousand. */
 const QUEUES_SHOWN = 200
 
-export const liveRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
+export const liveRoutes: AdminRoutes = async (app, options) => {
   const { vault, delivery, recentStatistics, takeSnapshot, readiness, clock } = options
 
+  const schema = {
+    tags: ['insight'],
+    summary: 'The last half hour of this process in steps, and the queues that matter most',
+    querystring: Query,
+    response: answers({ 200: Live }),
+  }
   app.get('/live', { schema }, async (request) => {
-    const nowS = clock.wallMs() / 1000
-    // A store that is away must not take the page away that tells of it.
+    const at = clock.wallMs() / 1000
+    // The page must show that the store is away, so it cannot fail with it.
     const stored = await takeSnapshot().catch(() => undefined)
     const queues = queuesNow(delivery.queues(), stored?.backlog ?? []).filter(
       ({ key }) => vault.account(key.adAccountId) !== undefined,
     )
-    return {
-      at: nowS,
-      problem: readiness.problem() ?? null,
-      step_seconds: STEP_MS / 1000,
-      samples: recentStatistics.samples(Number(request.query.since ?? 0)).map(showSample),
-      totals: stored?.totals ?? null,
-      store: stored === undefined ? null : showSize(stored.size),
-      calls_in_flight: delivery.callsInFlight(),
+    const problem = readiness.problem()
+    return answerOf(Live, {
+      at,
+      problem,
+      problemMeans: problem && PROBLEMS[problem],
+      stepSeconds: STEP_MS / 1000,
+      samples: recentStatistics.samples(Number(request.query.since ?? 0)).map(sampleOf),
+      totals: stored?.totals,
+      store: stored && { ...stored.size, full: stored.size.isFull },
+      callsInFlight: delivery.callsInFlight(),
       accounts: vault.accounts().length,
-      queue_count: queues.length,
-      queues_standing: queues.filter((queue) => urgencyOfQueue(queue) >= 2).length,
+      queueCount: queues.length,
+      queuesStanding: queues.filter((queue) => urgencyOf(queue) >= 2).length,
       queues: queues
         .toSorted(byUrgency)
         .slice(0, QUEUES_SHOWN)
-        .map((queue) => showQueue(queue, nowS)),
-    }
+        .map((queue) => queueOf(queue, at)),
+    })
   })
 
-  function showQueue({ key, state, backlog }: QueueNow, nowS: number) {
-    const { adAccountId, isTest } = key
+  function queueOf({ key: { adAccountId, isTest }, state, backlog }: QueueNow, nowS: number) {
     const account = vault.account(adAccountId)
-    const nextTryMs = state?.nextTryMs
     return {
-      ad_account_id: adAccountId,
+      adAccountId,
       label: account?.label ?? '',
       test: isTest,
-      status: state?.status ?? 'open',
-      next_try_in_seconds: nextTryMs === undefined ? null : Math.ceil(nextTryMs / 1000),
-      calls_in_flight: state?.callsInFlight ?? 0,
+      ...describeQueue(state),
       queued: backlog?.events ?? 0,
-      oldest_age_seconds: backlog ? Math.max(0, Math.round(nowS - backlog.oldestEventTimeS)) : null,
-      call_limiter: { level: options.callLimiter.level(adAccountId) ?? null, capacity: options.callBurst },
-      post_limiter: {
-        level: options.postLimiter.level(adAccountId) ?? null,
+      oldestAgeSeconds: backlog && Math.max(0, Math.round(nowS - backlog.oldestEventTimeS)),
+      callLimiter: { level: options.callLimiter.level(adAccountId), capacity: options.callBurst },
+      postLimiter: {
+        level: options.postLimiter.level(adAccountId),
         capacity: account?.postsPerMinute ?? options.postsPerMinute,
       },
     }
@@ -144,9 +154,12 @@ export const liveRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, o
 
 interface QueueNow {
   readonly key: QueueKey
-  readonly state: QueueState | undefined
+  readonly state: Pick<QueueState, 'status' | 'nextTryMs' | 'callsInFlight'>
   readonly backlog: QueueBacklog | undefined
 }
+
+/** Of a queue that is only in the store: this process has not called for it. */
+const UNKNOWN: QueueNow['state'] = { status: 'sending', nextTryMs: undefined, callsInFlight: 0 }
 
 /** Each queue that this process knows, and each that has something in the store. */
 function queuesNow(states: readonly QueueState[], backlogs: readonly QueueBacklog[]): QueueNow[] {
@@ -157,43 +170,25 @@ function queuesNow(states: readonly QueueState[], backlogs: readonly QueueBacklo
     waiting.delete(nameOf(state))
     return { key: state, state, backlog }
   })
-  return [
-    ...known,
-    ...Array.from(waiting.values(), (backlog) => ({ key: backlog, state: undefined, backlog })),
-  ]
+  return [...known, ...Array.from(waiting.values(), (backlog) => ({ key: backlog, state: UNKNOWN, backlog }))]
 }
 
-function urgencyOfQueue({ state }: QueueNow): number {
-  return state === undefined ? 0 : urgencyOf(state.status)
+function urgencyOf({ state }: QueueNow): number {
+  return STATUSES[state.status].urgency
 }
 
-/** Those that need a person first, then those that wait, then by what waits in them. */
+/** The most urgent first, then those with the most events. */
 function byUrgency(one: QueueNow, other: QueueNow): number {
-  return (
-    urgencyOfQueue(other) - urgencyOfQueue(one) || (other.backlog?.events ?? 0) - (one.backlog?.events ?? 0)
-  )
+  return urgencyOf(other) - urgencyOf(one) || (other.backlog?.events ?? 0) - (one.backlog?.events ?? 0)
 }
 
-function showSize({ usedBytes, diskFreeBytes, isFull }: StoreSize) {
-  return { used_bytes: usedBytes, disk_free_bytes: diskFreeBytes, full: isFull }
-}
-
-function showSample(sample: StatisticsSample) {
+function sampleOf(sample: StatisticsSample) {
   return {
+    ...sample,
     at: sample.atS,
-    posts: sample.posts,
-    turned_away: sample.turnedAway,
-    delivered: sample.delivered,
-    rejected: sample.rejected,
-    expired: sample.expired,
-    invalid: sample.invalid,
-    duplicate: sample.duplicate,
-    calls: sample.calls,
-    calls_failed: sample.callsFailed,
-    post_p50_seconds: sample.postP50S ?? null,
-    post_p99_seconds: sample.postP99S ?? null,
-    call_p99_seconds: sample.callP99S ?? null,
-    queued: sample.queued ?? null,
-    oldest_age_seconds: sample.oldestAgeS ?? null,
+    postP50Seconds: sample.postP50S,
+    postP99Seconds: sample.postP99S,
+    callP99Seconds: sample.callP99S,
+    oldestAgeSeconds: sample.oldestAgeS,
   }
 }

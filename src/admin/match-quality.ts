@@ -1,63 +1,92 @@
-/** By what Pinterest can match an account's events with people, and what to mend first. */
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from 'typebox'
+/** By what Pinterest can match an account's events with people, and what to improve first. */
+import { Type, type Static } from 'typebox'
 import { InvalidRequest } from '../errors.ts'
 import { advise } from '../telemetry/advice.ts'
-import { COUNTED, MOST_HOURS, type MatchQualityRow } from '../telemetry/match-quality.ts'
-import { AdAccountId, answers, closed, Count } from './answers.ts'
-import type { AdminOptions } from './app.ts'
+import { MOST_HOURS, type Counted } from '../telemetry/match-quality.ts'
+import { AdAccountId, answerOf, answers, closed, Count } from './answers.ts'
+import type { AdminRoutes } from './options.ts'
 
 const Query = Type.Object(
   {
     ad_account_id: Type.Optional(AdAccountId),
     hours: Type.Optional(Type.String({ pattern: '^\\d{1,2}$' })),
   },
-  { additionalProperties: false },
+  closed,
 )
 const MOST_WORDS = 5
 /** Those with the most events: more than a person reads. */
 const MOST_ROWS = 1000
 
-const Row = Type.Object(
+const SHARES: Readonly<Record<Counted, { readonly label: string; readonly isBad?: true }>> = {
+  em: { label: 'E-mail' },
+  ph: { label: 'Phone' },
+  external_id: { label: 'External id' },
+  click_id: { label: 'Click id' },
+  ip_and_user_agent: { label: 'IP and agent' },
+  late: { label: 'Late', isBad: true },
+  warned: { label: 'Warned', isBad: true },
+  invalid: { label: 'Invalid', isBad: true },
+}
+const SHARE_NAMES = Object.keys(SHARES) as Counted[]
+
+const Column = Type.Object(
+  {
+    name: Type.Enum(SHARE_NAMES),
+    label: Type.String(),
+    is_bad: Type.Boolean({ description: 'A high share is bad.' }),
+  },
+  closed,
+)
+const COLUMNS = SHARE_NAMES.map((name) => ({
+  name,
+  label: SHARES[name].label,
+  is_bad: SHARES[name].isBad ?? false,
+}))
+
+const Counts = Type.Object(
   {
     ad_account_id: AdAccountId,
     event_name: Type.String(),
     events: Count,
-    shares: Type.Record(Type.Enum([...COUNTED]), Type.Number({ minimum: 0, maximum: 1 })),
     top_warnings: Type.Array(Type.Object({ code: Type.String(), count: Count }, closed)),
     top_invalid_reasons: Type.Array(Type.Object({ reason: Type.String(), count: Count }, closed)),
     advice: Type.Array(Type.Object({ code: Type.String(), message: Type.String() }, closed)),
   },
   closed,
 )
+const Shares = Type.Unsafe<Record<Counted, number>>(
+  Type.Record(Type.Enum(SHARE_NAMES), Type.Number({ minimum: 0, maximum: 1 })),
+)
+const Row = Type.Object({ ...Counts.properties, shares: Shares }, closed)
+const Answer = Type.Object({ hours: Count, columns: Type.Array(Column), rows: Type.Array(Row) }, closed)
+export type MatchQualityAnswer = Static<typeof Answer>
 
-const schema = {
-  tags: ['insight'],
-  summary: 'By what Pinterest can match events with people, per event name, and what to mend first',
-  querystring: Query,
-  response: answers({ 200: Type.Object({ hours: Count, rows: Type.Array(Row) }, closed) }),
-}
-
-export const matchQualityRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { matchQuality }) => {
+export const matchQualityRoutes: AdminRoutes = async (app, { matchQuality }) => {
+  const schema = {
+    tags: ['insight'],
+    summary: 'By what Pinterest can match events with people, per event name, and what to improve first',
+    querystring: Query,
+    response: answers({ 200: Answer }),
+  }
   app.get('/match-quality', { schema }, async (request) => {
     const hours = Number(request.query.hours ?? MOST_HOURS)
     if (hours < 1 || hours > MOST_HOURS) throw new InvalidRequest(`hours: must be 1 to ${MOST_HOURS}.`)
-    const rows = matchQuality.rows({ adAccountId: request.query.ad_account_id, hours })
-    return { hours, rows: rows.slice(0, MOST_ROWS).map(show) }
+    const rows = matchQuality
+      .rows({ adAccountId: request.query.ad_account_id, hours })
+      .slice(0, MOST_ROWS)
+      .map((row) => ({
+        ...answerOf(Counts, {
+          ...row,
+          topWarnings: row.warnings.slice(0, MOST_WORDS).map(([code, count]) => ({ code, count })),
+          topInvalidReasons: row.invalidReasons
+            .slice(0, MOST_WORDS)
+            .map(([reason, count]) => ({ reason, count })),
+          advice: advise(row),
+        }),
+        shares: Object.fromEntries(
+          Object.entries(row.shares).map(([name, share]) => [name, Number(share.toFixed(4))]),
+        ),
+      }))
+    return { hours, columns: COLUMNS, rows }
   })
-}
-
-function show(row: MatchQualityRow) {
-  const { adAccountId, eventName, events, shares, warnings, invalidReasons } = row
-  return {
-    ad_account_id: adAccountId,
-    event_name: eventName,
-    events,
-    shares: Object.fromEntries(
-      Object.entries(shares).map(([name, share]) => [name, Number(share.toFixed(4))]),
-    ),
-    top_warnings: warnings.slice(0, MOST_WORDS).map(([code, count]) => ({ code, count })),
-    top_invalid_reasons: invalidReasons.slice(0, MOST_WORDS).map(([reason, count]) => ({ reason, count })),
-    advice: advise(row),
-  }
 }

@@ -5,10 +5,10 @@
  */
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { describePublicPort } from '../ingest/describe.ts'
 import { answers, ErrorAnswer } from './answers.ts'
+import type { AdminRoutes } from './options.ts'
 import { SESSION_COOKIE, SESSION_KEY_HEADER } from './session.ts'
 
 const ABOUT = `For the people and machines that operate the relay. Every request carries the admin token as a bearer token (or a
@@ -47,10 +47,7 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
 const Document = Type.Record(Type.String(), Type.Unknown(), { description: 'An OpenAPI document.' })
 const tags = ['descriptions']
 
-export const openapiRoutes: FastifyPluginAsyncTypebox<{ readonly version: string }> = async (
-  app,
-  { version },
-) => {
+export const openapiRoutes: AdminRoutes = async (app, { version }) => {
   const own = { tags, summary: 'This description', response: answers({ 200: Document }) }
   app.get('/openapi.json', { schema: own }, async () => app.swagger() as unknown as Record<string, unknown>)
 

@@ -1,4 +1,4 @@
-/** Pages of long lists, newest first: a cursor is the id of the last one that was told. */
+/** Pages of long lists, newest first: a cursor is the id of the last one that was listed. */
 import { Type } from 'typebox'
 
 /** Below 2^53. */
@@ -16,4 +16,10 @@ export function idOfCursor(cursor: string | undefined): { readonly beforeId?: nu
 
 export function toCursor(id: number | undefined): string | null {
   return id === undefined ? null : String(id)
+}
+
+/** `found`: one more than the limit where there are more. */
+export function takePage<Item extends { readonly id: number }>(found: readonly Item[], limit: number) {
+  const page = found.slice(0, limit)
+  return { page, nextCursor: found.length > limit ? toCursor(page.at(-1)?.id) : null }
 }

@@ -1,33 +1,26 @@
-/** What Pinterest says of an account's events: its own Event Quality Score, fetched once a day and kept. */
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+/** Pinterest's own Event Quality Score of an account's events, fetched once a day and kept. */
 import { Type } from 'typebox'
 import { NotFound } from '../errors.ts'
 import { Score, type QualityScore } from '../pinterest/quality-score.ts'
-import { AdAccountId, answers, closed, Failure, orNull, Time } from './answers.ts'
-import type { AdminOptions } from './app.ts'
-import { showFailure, showTime } from './show.ts'
+import { AccountParams, AdAccountId, answerOf, answers, closed, Failure, orNull, Time } from './answers.ts'
+import type { AdminRoutes } from './options.ts'
 
-const Params = Type.Object({ id: AdAccountId })
-
+const Fetched = Type.Object({ fetched_at: orNull(Time), last_failure: Failure }, closed)
 const Answer = Type.Object(
   {
     ad_account_id: AdAccountId,
-    pinterest: Type.Object(
-      { fetched_at: orNull(Time), scores: Type.Array(Score), last_failure: Failure },
-      closed,
-    ),
+    pinterest: Type.Object({ ...Fetched.properties, scores: Type.Array(Score) }, closed),
   },
   closed,
 )
 
-const schema = {
-  tags: ['insight'],
-  summary: "Pinterest's own Event Quality Score, fetched daily",
-  params: Params,
-  response: answers({ 200: Answer }),
-}
-
-export const qualityRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { vault }) => {
+export const qualityRoutes: AdminRoutes = async (app, { vault }) => {
+  const schema = {
+    tags: ['insight'],
+    summary: "Pinterest's own Event Quality Score, fetched daily",
+    params: AccountParams,
+    response: answers({ 200: Answer }),
+  }
   app.get('/accounts/:id/quality', { schema }, async (request) => {
     const { id: adAccountId } = request.params
     if (vault.account(adAccountId) === undefined) throw new NotFound()
@@ -35,9 +28,8 @@ export const qualityRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app
     return {
       ad_account_id: adAccountId,
       pinterest: {
-        fetched_at: showTime(quality?.fetchedAtMs),
+        ...answerOf(Fetched, { fetchedAtMs: quality?.fetchedAtMs, lastFailure: quality?.failure }),
         scores: JSON.parse(quality?.scores ?? '[]') as QualityScore[],
-        last_failure: showFailure(quality?.failure),
       },
     }
   })

@@ -1,22 +1,23 @@
 /**
- * `POST /reseal`: seals with MASTER_KEY whatever MASTER_KEY_PREVIOUS sealed, the vault first. After it has answered, the
- * previous key is no longer needed. Safe to ask for again at any time.
+ * `POST /reseal`: seals with MASTER_KEY whatever MASTER_KEY_PREVIOUS sealed, tokens first. After it has answered, the
+ * previous key is no longer needed. Safe to repeat at any time.
  */
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
 import { answers, closed, Count } from './answers.ts'
-import type { AdminOptions } from './app.ts'
+import type { AdminRoutes } from './options.ts'
 
-/** In steps, between which commits go on. */
+/** Commits go on between the steps. */
 const PAYLOADS_PER_STEP = 500
 
-const schema = {
-  tags: ['store'],
-  summary: 'Seal again with MASTER_KEY what MASTER_KEY_PREVIOUS sealed',
-  response: answers({ 200: Type.Object({ records: Count, payloads: Count }, closed) }),
-}
+const Answer = Type.Object({ tokens: Count, payloads: Count }, closed)
+export type ResealAnswer = Static<typeof Answer>
 
-export const resealRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { vault, store }) => {
+export const resealRoutes: AdminRoutes = async (app, { vault, store }) => {
+  const schema = {
+    tags: ['store'],
+    summary: 'Seal again with MASTER_KEY what MASTER_KEY_PREVIOUS sealed',
+    response: answers({ 200: Answer }),
+  }
   app.post('/reseal', { schema }, async () => {
     const records = await vault.reseal()
     let payloads = 0

@@ -1,8 +1,7 @@
 /** The totals: received = delivered + rejected + expired + queued + duplicate, in events, since the store began. */
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
 import { AdAccountId, answers, closed, Count } from './answers.ts'
-import type { AdminOptions } from './app.ts'
+import type { AdminRoutes } from './options.ts'
 
 const Query = Type.Object(
   {
@@ -10,11 +9,11 @@ const Query = Type.Object(
     /** Only test events, or only live ones; both when absent. */
     test: Type.Optional(Type.Enum(['true', 'false'])),
   },
-  { additionalProperties: false },
+  closed,
 )
 
 /** Events, since the store began. */
-export const TotalsAnswer = Type.Object(
+export const Totals = Type.Object(
   {
     received: Count,
     delivered: Count,
@@ -26,15 +25,15 @@ export const TotalsAnswer = Type.Object(
   },
   closed,
 )
+export type TotalsAnswer = Static<typeof Totals>
 
-const schema = {
-  tags: ['events'],
-  summary: 'The totals: received = delivered + rejected + expired + queued + duplicate',
-  querystring: Query,
-  response: answers({ 200: TotalsAnswer }),
-}
-
-export const totalsRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { store }) => {
+export const totalsRoutes: AdminRoutes = async (app, { store }) => {
+  const schema = {
+    tags: ['events'],
+    summary: 'The totals: received = delivered + rejected + expired + queued + duplicate',
+    querystring: Query,
+    response: answers({ 200: Totals }),
+  }
   app.get('/totals', { schema }, async (request) => {
     const { ad_account_id: adAccountId, test } = request.query
     return store.totals({

@@ -1,9 +1,7 @@
 /** Whether each account sends as many events of each name as it used to. */
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from 'typebox'
-import type { VolumeRow } from '../telemetry/volume-watch.ts'
-import { AdAccountId, answers, closed, Count, orNull, Time } from './answers.ts'
-import type { AdminOptions } from './app.ts'
+import { Type, type Static } from 'typebox'
+import { AdAccountId, answerOf, answers, closed, Count, orNull, Time } from './answers.ts'
+import type { AdminRoutes } from './options.ts'
 
 const Query = Type.Object({ ad_account_id: Type.Optional(AdAccountId) }, closed)
 
@@ -20,38 +18,17 @@ const Row = Type.Object(
   },
   closed,
 )
+const Answer = Type.Object({ volume: Type.Array(Row) }, closed)
+export type VolumeAnswer = Static<typeof Answer>
 
-const schema = {
-  tags: ['insight'],
-  summary: 'Whether each account sends as many events of each name as it used to; drops and surges first',
-  querystring: Query,
-  response: answers({ 200: Type.Object({ volume: Type.Array(Row) }, closed) }),
-}
-
-export const volumeRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { volumeWatch }) => {
-  app.get('/volume', { schema }, async (request) => ({
-    volume: volumeWatch.rows({ adAccountId: request.query.ad_account_id }).map(show),
-  }))
-}
-
-function show({
-  adAccountId,
-  eventName,
-  state,
-  sinceMs,
-  observed,
-  expected,
-  windowMinutes,
-  hours,
-}: VolumeRow) {
-  return {
-    ad_account_id: adAccountId,
-    event_name: eventName,
-    state,
-    since: new Date(sinceMs).toISOString(),
-    observed,
-    expected: expected ?? null,
-    window_minutes: windowMinutes,
-    hours,
+export const volumeRoutes: AdminRoutes = async (app, { volumeWatch }) => {
+  const schema = {
+    tags: ['insight'],
+    summary: 'Whether each account sends as many events of each name as it used to; drops and surges first',
+    querystring: Query,
+    response: answers({ 200: Answer }),
   }
+  app.get('/volume', { schema }, async (request) =>
+    answerOf(Answer, { volume: volumeWatch.rows({ adAccountId: request.query.ad_account_id }) }),
+  )
 }

@@ -1,30 +1,11 @@
 /** `account …`: tokens are read from standard input, never from the command line, where `ps` and the shell's history show them. */
+import type { AccountAnswer } from '../admin/account-view.ts'
+import type { AccountsAnswer, VerificationAnswer } from '../admin/accounts.ts'
 import { verifyAll } from '../delivery/verify-all.ts'
 import { Refused, type AdminClient } from './admin-client.ts'
 import { firstOf, show, textOf, type Command, type Invocation } from './command.ts'
 import { renderSeconds, renderTable } from './table.ts'
 import { EXIT, misused } from './terminal.ts'
-
-interface ShownAccount {
-  readonly ad_account_id: string
-  readonly label: string
-  readonly paused: boolean
-  readonly token: {
-    readonly kind: string
-    readonly last4: string | null
-    readonly age_seconds: number | null
-    readonly expires_in_seconds: number | null
-    readonly last_failure: { readonly at: string; readonly reason: string } | null
-  }
-  readonly queues: readonly { readonly test: boolean; readonly status: string }[]
-}
-
-interface Verification {
-  readonly ad_account_id?: string
-  readonly works: boolean
-  readonly status: number | null
-  readonly message: string
-}
 
 /** Accounts between two lines of progress: a second where Pinterest answers, half a minute where it does not. */
 const TOLD_EVERY = 20
@@ -46,7 +27,7 @@ const set: Command = {
   async run(invocation) {
     const { options, admin } = invocation
     const body = { ...(await readToken(invocation)), ...readSettings(options) }
-    const account = (await admin.send('PUT', pathOf(invocation), body)) as unknown as ShownAccount
+    const account = await admin.send<AccountAnswer>('PUT', pathOf(invocation), body)
     show(
       invocation,
       account,
@@ -62,13 +43,13 @@ const list: Command = {
   does: 'all accounts, their tokens (the last 4 characters) and the state of their queues',
   positionals: 0,
   async run(invocation) {
-    const answer = await invocation.admin.get('/accounts')
-    show(invocation, answer, () => renderAccounts(answer['accounts'] as readonly ShownAccount[]))
+    const answer = await invocation.admin.get<AccountsAnswer>('/accounts')
+    show(invocation, answer, () => renderAccounts(answer.accounts))
     return EXIT.done
   },
 }
 
-function renderAccounts(accounts: readonly ShownAccount[]): string {
+function renderAccounts(accounts: readonly AccountAnswer[]): string {
   if (accounts.length === 0) return 'no accounts'
   return renderTable(
     ['account', 'label', 'token', 'ends with', 'age', 'expires in', 'queues', 'last failure'],
@@ -95,15 +76,11 @@ const verify: Command = {
     const { positionals, admin } = invocation
     if (positionals.length > 1) throw misused('account verify takes one id at most.')
     const [id] = positionals
-    const answer =
-      id === undefined
-        ? { verifications: await verifyEach(invocation) }
-        : await admin.send('POST', `${pathOf(invocation)}/verify`)
     const results =
-      'verifications' in answer
-        ? (answer.verifications as readonly Verification[])
-        : [{ ad_account_id: id, ...(answer as unknown as Verification) }]
-    show(invocation, answer, () =>
+      id === undefined
+        ? await verifyEach(invocation)
+        : [{ ad_account_id: id, ...(await verifyOne(admin, id)) }]
+    show(invocation, id === undefined ? { verifications: results } : results[0], () =>
       renderTable(
         ['account', 'works', 'status', 'message'],
         results.map(({ ad_account_id, works, status, message }) => [ad_account_id, works, status, message]),
@@ -114,9 +91,9 @@ const verify: Command = {
 }
 
 /** A request per account, a few at once: one for all of them would outlast what fetch waits for an answer. */
-async function verifyEach({ admin, terminal }: Invocation): Promise<readonly Verification[]> {
-  const { accounts } = await admin.get('/accounts')
-  const ids = (accounts as readonly ShownAccount[]).map(({ ad_account_id }) => ad_account_id)
+async function verifyEach({ admin, terminal }: Invocation) {
+  const { accounts } = await admin.get<AccountsAnswer>('/accounts')
+  const ids = accounts.map(({ ad_account_id }) => ad_account_id)
   let verified = 0
   let failure: unknown
   return verifyAll(ids, async (id) => {
@@ -136,9 +113,13 @@ async function verifyEach({ admin, terminal }: Invocation): Promise<readonly Ver
   })
 }
 
-async function verifyOrMiss(admin: AdminClient, id: string): Promise<Verification> {
+function verifyOne(admin: AdminClient, id: string): Promise<VerificationAnswer> {
+  return admin.send('POST', `/accounts/${encodeURIComponent(id)}/verify`)
+}
+
+async function verifyOrMiss(admin: AdminClient, id: string): Promise<VerificationAnswer> {
   try {
-    return (await admin.send('POST', `/accounts/${encodeURIComponent(id)}/verify`)) as unknown as Verification
+    return await verifyOne(admin, id)
   } catch (error) {
     if (!(error instanceof Refused) || error.status !== 404) throw error
     return { works: false, status: null, message: 'The account was removed meanwhile.' }

@@ -1,15 +1,14 @@
-/** Asks the admin port. What is refused or not reached ends the command, with a line that says why. */
+/** Requests to the admin port. A refusal or no answer ends the command, with a line that says why. */
 import { readFileSync } from 'node:fs'
 import { join, parse } from 'node:path'
 import { CommandFailed, misused, type Terminal } from './terminal.ts'
 
 export interface AdminClient {
   readonly url: string
-  get(path: string): Promise<Answer>
-  send(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<Answer>
+  /** `Answer`: what the route's schema says, in `src/admin/`. */
+  get<Answer>(path: string): Promise<Answer>
+  send<Answer>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<Answer>
 }
-
-export type Answer = Readonly<Record<string, unknown>>
 
 /** The relay answered, with a status that is no success. */
 export class Refused extends CommandFailed {
@@ -27,7 +26,7 @@ export function createAdminClient({ environment }: Pick<Terminal, 'environment'>
   const url =
     environment['ADMIN_URL'] ?? addressOf(environment['ADMIN_HOST'], environment['ADMIN_PORT'] ?? '8081')
 
-  async function ask(method: string, path: string, body?: unknown): Promise<Answer> {
+  async function ask(method: string, path: string, body?: unknown): Promise<unknown> {
     const authorization = `Bearer ${findToken(environment)}`
     const type = body === undefined ? {} : { 'content-type': 'application/json' }
     let response: Response
@@ -48,20 +47,21 @@ export function createAdminClient({ environment }: Pick<Terminal, 'environment'>
     }
     const answer = parseAnswer(text, url)
     if (!response.ok) {
-      const message = typeof answer['message'] === 'string' ? answer['message'] : ''
-      throw new Refused(response.status, `The relay answered ${response.status}: ${message}`)
+      const { message } = answer as { readonly message?: string }
+      throw new Refused(response.status, `The relay answered ${response.status}: ${message ?? ''}`)
     }
     return answer
   }
 
   return {
     url,
-    get: (path) => ask('GET', path),
-    send: (method, path, body) => ask(method, path, body),
+    get: async <Answer>(path: string) => (await ask('GET', path)) as Answer,
+    send: async <Answer>(method: string, path: string, body?: unknown) =>
+      (await ask(method, path, body)) as Answer,
   }
 }
 
-/** Of a port of a relay with the same settings, as inside its container. */
+/** The address of a port of a relay with the same settings, as inside its container. */
 export function addressOf(host: string | undefined, port: string): string {
   if (host === undefined || host === '' || host === '0.0.0.0' || host === '::')
     return `http://127.0.0.1:${port}`
@@ -75,10 +75,10 @@ function isLate(error: unknown): boolean {
   return code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT'
 }
 
-function parseAnswer(text: string, url: string): Answer {
+function parseAnswer(text: string, url: string): object {
   if (text === '') return {}
   try {
-    return JSON.parse(text) as Answer
+    return JSON.parse(text) as object
   } catch {
     throw new CommandFailed(`What answers at ${url} is not the relay's admin port.`)
   }
@@ -94,7 +94,7 @@ function findToken(environment: Terminal['environment']): string {
     try {
       return readFileSync(join(dir, `${name}.admin-token`), 'utf8').trim()
     } catch {
-      // Told below: the variable is what most people will set.
+      // The error below names the variable, which most people set.
     }
   }
   throw misused(

@@ -1,19 +1,8 @@
 /** `dead …`: dead letters, listed, queued again, deleted. */
+import type { DeadLettersAnswer } from '../admin/dead-letters.ts'
 import { show, textOf, type Command, type Invocation } from './command.ts'
 import { renderTable } from './table.ts'
 import { EXIT, misused } from './terminal.ts'
-
-interface ShownDeadLetter {
-  readonly id: number
-  readonly ad_account_id: string
-  readonly event_name: string
-  readonly event_id: string
-  readonly status: string
-  readonly reason: string
-  readonly message: string
-  readonly attempts: number
-  readonly died_at: string
-}
 
 const FILTERS = {
   account: { type: 'string' },
@@ -99,14 +88,14 @@ async function findDeadLetters({ options, admin }: Invocation) {
   const limit = readLimit(options)
   const query = new URLSearchParams()
   for (const [name, value] of Object.entries(readFilter(options))) query.set(name, String(value))
-  const deadLetters: ShownDeadLetter[] = []
+  const deadLetters: DeadLettersAnswer['dead_letters'] = []
   let nextCursor: string | null = null
   do {
     query.set('limit', String(Math.min(PAGE_DEAD_LETTERS, limit - deadLetters.length)))
     if (nextCursor !== null) query.set('cursor', nextCursor)
-    const answer = await admin.get(`/dead-letters?${query.toString()}`)
-    deadLetters.push(...(answer['dead_letters'] as readonly ShownDeadLetter[]))
-    nextCursor = answer['next_cursor'] as string | null
+    const answer: DeadLettersAnswer = await admin.get(`/dead-letters?${query.toString()}`)
+    deadLetters.push(...answer.dead_letters)
+    nextCursor = answer.next_cursor
   } while (nextCursor !== null && deadLetters.length < limit)
   return { deadLetters, nextCursor }
 }
@@ -117,14 +106,14 @@ function readLimit(options: Invocation['options']): number {
   return Number(text)
 }
 
-/** Request after request until nothing is left; adds up what each of them did, and tells it. */
+/** Repeats the request until nothing is left; adds up what each did, and prints it. */
 async function runThrough(invocation: Invocation, path: string): Promise<Record<string, number>> {
   const { admin, terminal } = invocation
   const what = readWhat(invocation)
   const total: Record<string, number> = {}
   let cursor: unknown = undefined
   do {
-    const answer = await admin.send('POST', path, {
+    const answer = await admin.send<Record<string, unknown>>('POST', path, {
       ...what,
       limit: RUN_DEAD_LETTERS,
       ...(cursor !== undefined && { cursor }),
@@ -144,7 +133,7 @@ async function runThrough(invocation: Invocation, path: string): Promise<Record<
   return total
 }
 
-/** Everything must be asked for by name: a filter that was forgotten must not purge it all. */
+/** All dead letters only with --all: a forgotten filter must not purge everything. */
 function readWhat({ positionals, options }: Invocation): object {
   const filter = readFilter(options)
   if (positionals.length > 0) {

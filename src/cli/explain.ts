@@ -1,5 +1,5 @@
 /** `explain FILE`: what would be sent for these events, and why not. */
-import type { ExplainedEvent } from '../events/explain.ts'
+import type { ExplainAnswer } from '../admin/explain.ts'
 import { firstOf, show, textOf, type Command } from './command.ts'
 import { EVENTS_FILE, readEventsFile } from './events-file.ts'
 import { renderTable } from './table.ts'
@@ -17,14 +17,15 @@ export const explain: Command = {
     if (adAccountId === undefined) throw misused('explain needs --account ID.')
     const data = await readEventsFile(terminal, firstOf(invocation))
     const test = options['test'] === true
-    const answer = await admin.send('POST', '/explain', { ad_account_id: adAccountId, data, test })
-    const events = answer['events'] as readonly ExplainedEvent[]
+    const body = { ad_account_id: adAccountId, data, test }
+    const answer = await admin.send<ExplainAnswer>('POST', '/explain', body)
+    const { events } = answer
     show(invocation, answer, () => events.map(renderEvent).join('\n\n'))
     return events.every(({ status }) => status === 'prepared') ? EXIT.done : EXIT.partly
   },
 }
 
-function renderEvent(event: ExplainedEvent, index: number): string {
+function renderEvent(event: ExplainAnswer['events'][number], index: number): string {
   const lines = [
     event.status === 'prepared'
       ? `event ${index}: ${event.event_name} ${event.event_id}`

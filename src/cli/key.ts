@@ -1,14 +1,8 @@
 /** `key …`: relay keys, which storefronts use as their access token. */
+import type { KeysAnswer, MadeKeyAnswer } from '../admin/keys.ts'
 import { firstOf, show, textOf, type Command } from './command.ts'
 import { renderTable } from './table.ts'
 import { EXIT } from './terminal.ts'
-
-interface ShownKey {
-  readonly id: string
-  readonly label: string
-  readonly ad_account_ids: readonly string[]
-  readonly created_at: string
-}
 
 const create: Command = {
   name: 'key create',
@@ -19,9 +13,12 @@ const create: Command = {
   async run(invocation) {
     const adAccountIds = firstOf(invocation).split(',')
     const label = textOf(invocation.options['label']) ?? `made ${new Date().toISOString().slice(0, 10)}`
-    const made = await invocation.admin.send('POST', '/keys', { label, ad_account_ids: adAccountIds })
+    const made = await invocation.admin.send<MadeKeyAnswer>('POST', '/keys', {
+      label,
+      ad_account_ids: adAccountIds,
+    })
     // Alone on standard output, so that it can be put into a variable.
-    show(invocation, made, () => String(made['key']))
+    show(invocation, made, () => made.key)
     return EXIT.done
   },
 }
@@ -32,8 +29,8 @@ const list: Command = {
   does: 'all keys and their accounts, never the keys themselves',
   positionals: 0,
   async run(invocation) {
-    const answer = await invocation.admin.get('/keys')
-    const keys = answer['keys'] as readonly ShownKey[]
+    const answer = await invocation.admin.get<KeysAnswer>('/keys')
+    const { keys } = answer
     show(invocation, answer, () =>
       keys.length === 0
         ? 'no keys'

@@ -1,5 +1,7 @@
 /** `reseal` and `recover FILE`. */
 import { basename } from 'node:path'
+import type { RecoverAnswer } from '../admin/recover.ts'
+import type { ResealAnswer } from '../admin/reseal.ts'
 import { firstOf, show, type Command } from './command.ts'
 import { EXIT } from './terminal.ts'
 
@@ -9,13 +11,8 @@ const reseal: Command = {
   does: 'seals again with MASTER_KEY whatever MASTER_KEY_PREVIOUS sealed; afterwards the previous key is not needed any more',
   positionals: 0,
   async run(invocation) {
-    const answer = await invocation.admin.send('POST', '/reseal')
-    show(
-      invocation,
-      answer,
-      () =>
-        `resealed ${Number(answer['records'])} records of the vault and ${Number(answer['payloads'])} payloads`,
-    )
+    const answer = await invocation.admin.send<ResealAnswer>('POST', '/reseal')
+    show(invocation, answer, () => `resealed ${answer.tokens} tokens and ${answer.payloads} payloads`)
     return EXIT.done
   },
 }
@@ -27,14 +24,14 @@ const recover: Command = {
   positionals: 1,
   async run(invocation) {
     // A path is taken as well: the log and `ls` show the name, a shell completes the path.
-    const answer = await invocation.admin.send('POST', '/recover', { file: basename(firstOf(invocation)) })
-    const of = (name: string) => Number(answer[name])
+    const file = basename(firstOf(invocation))
+    const answer = await invocation.admin.send<RecoverAnswer>('POST', '/recover', { file })
     show(
       invocation,
       answer,
       () =>
-        `recovered ${of('events')} events in ${of('batches')} batches and ${of('dead_letters')} dead letters; ` +
-        `${of('duplicates')} were here already, ${of('unreadable')} batches or dead letters cannot be read`,
+        `recovered ${answer.events} events in ${answer.batches} batches and ${answer.dead_letters} dead letters; ` +
+        `${answer.duplicates} were here already, ${answer.unreadable} batches or dead letters cannot be read`,
     )
     return EXIT.done
   },

@@ -1,45 +1,42 @@
-/** `status`: one screen for the night. Is everything all right, and if not, what is it? */
-import type { Answer } from './admin-client.ts'
+/** `status`: one screen. Does everything work, and if not, what does not? */
+import type { AccountsAnswer } from '../admin/accounts.ts'
+import type { LiveAnswer } from '../admin/live.ts'
+import type { TotalsAnswer } from '../admin/totals.ts'
+import type { VolumeAnswer } from '../admin/volume.ts'
 import { show, type Command } from './command.ts'
 import { renderSeconds, renderTable } from './table.ts'
 import { EXIT } from './terminal.ts'
-import { findTroubles, type Trouble, type WatchedAccount } from './troubles.ts'
-import { isMarked, renderVolume, type ShownVolume } from './volume.ts'
+import { findTroubles, type Trouble } from './troubles.ts'
+import { isMarked, renderVolume } from './volume.ts'
 
-const PROBLEMS: Readonly<Record<string, string>> = {
-  store_full: 'posts get 503, for the queue or the disk is full: see what does not drain, or make room',
-  store_unavailable: 'posts get 503, for the store takes no writes: look at the disk, or at the database',
-  shutting_down: 'it is about to end: posts are taken until its port closes',
-}
-
-/** A screenful; when Pinterest is down every queue stands. */
+/** A screenful: when Pinterest is down, no queue sends. */
 const TROUBLES_SHOWN = 50
 
-/** A time that no step has ended after: the plots of the console are not asked for. */
+/** Later than every step: no samples are answered. */
 const LIVE = `/live?since=${10 ** 12 - 1}`
 
 export const status: Command = {
   name: 'status',
   words: '',
-  does: 'whether posts are taken, accounts and queues that stand and what mends them, unusual volume, and the totals; exit code 3 when posts are refused or something needs a person',
+  does: 'whether posts are taken, accounts and queues that do not send and what to do about them, unusual volume, and the totals; exit code 3 when posts are refused or something needs a person',
   positionals: 0,
   async run(invocation) {
     const { admin } = invocation
-    const live = await admin.get(LIVE)
-    const problem = live['problem'] as string | null
+    const live = await admin.get<LiveAnswer>(LIVE)
+    const { problem } = live
     const [accounts, totals, { volume }] = await Promise.all([
-      admin.get('/accounts'),
-      // A store that is away cannot be asked, and must not take the rest away.
-      problem === null ? admin.get('/totals') : (live['totals'] as Answer | null),
-      admin.get('/volume'),
+      admin.get<AccountsAnswer>('/accounts'),
+      // A store that is away must not fail the whole command.
+      problem === null ? admin.get<TotalsAnswer>('/totals') : live.totals,
+      admin.get<VolumeAnswer>('/volume'),
     ])
-    const marked = (volume as readonly ShownVolume[]).filter(isMarked)
-    const watched = accounts['accounts'] as readonly WatchedAccount[]
+    const marked = volume.filter(isMarked)
+    const { accounts: watched } = accounts
     const paused = watched.filter((account) => account.paused).length
     const troubles = findTroubles(watched)
     const overShare = watched.filter((account) => account.over_share).length
     const inTrouble = new Set(troubles.map(({ account }) => account)).size
-    const needsPerson = troubles.some(({ remedy }) => remedy !== undefined)
+    const needsPerson = troubles.some(({ urgency }) => urgency >= 2)
     const answer = {
       ...accounts,
       problem,
@@ -52,7 +49,7 @@ export const status: Command = {
     }
     show(invocation, answer, () =>
       [
-        `${renderProblem(problem, overShare)}\naccounts: ${watched.length}, paused: ${paused}, in trouble: ${inTrouble}`,
+        `${renderProblem(live, overShare)}\naccounts: ${watched.length}, paused: ${paused}, in trouble: ${inTrouble}`,
         renderTroubles(troubles),
         ...(marked.length === 0 ? [] : [`unusual volume:\n${renderVolume(marked)}`]),
         totals === null ? 'the totals cannot be read' : renderTotals(totals),
@@ -62,26 +59,24 @@ export const status: Command = {
   },
 }
 
-function renderProblem(problem: string | null, overShare: number): string {
-  if (problem === null && overShare > 0) {
-    return `posts are taken, but not those of ${overShare} account(s) over their share of the store`
-  }
-  if (problem === null) return 'posts are taken'
-  return `PROBLEM: ${[problem, PROBLEMS[problem]].filter(Boolean).join('; ')}`
+function renderProblem({ problem, problem_means: means }: LiveAnswer, overShare: number): string {
+  if (problem !== null) return `PROBLEM: ${problem}. ${means}`
+  if (overShare === 0) return 'posts are taken'
+  return `posts are taken, but not those of ${overShare} account(s) over their share of the store`
 }
 
 function renderTroubles(troubles: readonly Trouble[]): string {
-  if (troubles.length === 0) return 'every queue calls'
+  if (troubles.length === 0) return 'every queue sends'
   const table = renderTable(
-    ['account', 'queue', 'status', 'tries again in', 'what mends it', 'label', 'last failure'],
+    ['account', 'queue', 'status', 'tries again in', 'what to do', 'label', 'last failure'],
     troubles
       .slice(0, TROUBLES_SHOWN)
-      .map(({ account, queue, status, nextTryInSeconds, remedy }) => [
+      .map(({ account, queue, status, next_try_in_seconds, remedy }) => [
         account.ad_account_id,
         queue,
         status,
-        renderSeconds(nextTryInSeconds),
-        remedy ?? 'time',
+        renderSeconds(next_try_in_seconds),
+        remedy ?? 'wait',
         account.label,
         account.token.last_failure &&
           `${account.token.last_failure.reason} at ${account.token.last_failure.at}`,
@@ -91,7 +86,6 @@ function renderTroubles(troubles: readonly Trouble[]): string {
   return left > 0 ? `${table}\nand ${left} more: account list shows all accounts` : table
 }
 
-function renderTotals(totals: Answer): string {
-  const names = ['received', 'delivered', 'rejected', 'expired', 'queued', 'duplicate', 'refused']
-  return renderTable(names, [names.map((name) => totals[name] as number)])
+function renderTotals(totals: TotalsAnswer): string {
+  return renderTable(Object.keys(totals), [Object.values(totals)])
 }

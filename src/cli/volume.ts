@@ -1,17 +1,10 @@
-/** `volume`: whether each account sends as many events of each name as it used to; what is unusual stands first. */
+/** `volume`: whether each account sends as many events of each name as it used to; the unusual ones first. */
+import type { VolumeAnswer } from '../admin/volume.ts'
 import { show, textOf, type Command } from './command.ts'
 import { renderTable } from './table.ts'
 import { EXIT } from './terminal.ts'
 
-export interface ShownVolume {
-  readonly ad_account_id: string
-  readonly event_name: string
-  readonly state: string
-  readonly since: string
-  readonly observed: number
-  readonly expected: number | null
-  readonly window_minutes: number
-}
+type Volume = VolumeAnswer['volume']
 
 export const volume: Command = {
   name: 'volume',
@@ -24,18 +17,18 @@ export const volume: Command = {
     const account = textOf(options['account'])
     const query =
       account === undefined ? '' : `?${new URLSearchParams({ ad_account_id: account }).toString()}`
-    const answer = await admin.get(`/volume${query}`)
-    const rows = answer['volume'] as readonly ShownVolume[]
+    const answer = await admin.get<VolumeAnswer>(`/volume${query}`)
+    const { volume: rows } = answer
     show(invocation, answer, () => (rows.length === 0 ? 'no live events yet' : renderVolume(rows)))
     return rows.some(isMarked) ? EXIT.partly : EXIT.done
   },
 }
 
-export function isMarked({ state }: ShownVolume): boolean {
+export function isMarked({ state }: Volume[number]): boolean {
   return state === 'drop' || state === 'surge'
 }
 
-export function renderVolume(rows: readonly ShownVolume[]): string {
+export function renderVolume(rows: Volume): string {
   return renderTable(
     ['account', 'event', 'state', 'since', 'seen', 'expected', 'within'],
     rows.map(({ ad_account_id, event_name, state, since, observed, expected, window_minutes: minutes }) => [

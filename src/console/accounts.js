@@ -1,8 +1,7 @@
 /** Accounts: how each one's token does, its queues, and what can be done about it. */
 import { fill, h } from './dom.js'
 import { act, button, openAccountForm, openDelete, setPaused, verify } from './actions.js'
-import { span, time } from './format.js'
-import { remedyOf } from './remedies.js'
+import { span, stateOf, time } from './format.js'
 import { ask } from './session.js'
 
 const SHOWN = 50
@@ -62,20 +61,13 @@ export function createAccounts(query) {
   /** @param {any} account */
   function showAccount(account) {
     const { ad_account_id: id, label, token, grant, queues, paused } = account
-    const troubles = queues.filter(
-      (/** @type {any} */ queue) => queue.status !== 'open' && queue.status !== 'paused',
+    const troubles = [...account.problems, ...queues].filter(
+      (/** @type {any} */ { status, urgency }) => urgency > 0 && status !== 'paused',
     )
     return h(
       'article.card',
       { 'aria-label': label || id },
       h('h2', {}, label || id, ' ', paused ? h('span.state', { 'data-state': 'stands' }, 'paused') : null),
-      account.over_share &&
-        h(
-          'p',
-          {},
-          h('span.state', { 'data-state': 'stands' }, 'over_share'),
-          ' Its posts get 503: more of its events wait than its share of the store holds. Mend its queues.',
-        ),
       h(
         'dl',
         {},
@@ -93,16 +85,15 @@ export function createAccounts(query) {
         fact('Last success', time(token.last_success_at)),
         fact('Country', account.country ?? '–'),
       ),
-      ...troubles.map((/** @type {any} */ queue) => {
-        const remedy = remedyOf(queue.status)
-        return h(
+      ...troubles.map((/** @type {any} */ { test, status, urgency, means, action }) =>
+        h(
           'p',
           {},
-          h('span.state', { 'data-state': remedy.state }, queue.status),
-          ` ${queue.test ? 'Test' : 'Live'} queue. ${remedy.means} `,
-          act(id, remedy.action, load),
-        )
-      }),
+          h('span.state', { 'data-state': stateOf(urgency) }, status),
+          `${test === undefined ? '' : test ? ' Test queue.' : ' Live queue.'} ${means} `,
+          act(id, action, load),
+        ),
+      ),
       h(
         'div.actions',
         {},

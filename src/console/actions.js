@@ -5,7 +5,7 @@ import { ask, isLoggedIn } from './session.js'
 
 /**
  * @param {string} adAccountId
- * @param {'resume' | 'token' | 'consent' | 'verify' | undefined} action
+ * @param {'resume' | 'token' | 'consent' | 'verify' | null} action as the status of a queue or account has it
  * @param {() => Promise<void>} afterwards
  */
 export function act(adAccountId, action, afterwards) {
@@ -18,7 +18,7 @@ export function act(adAccountId, action, afterwards) {
       return h('a', { href: `/accounts/${adAccountId}/authorize` }, 'Consent again')
     case 'verify':
       return button('Verify', adAccountId, () => verify(adAccountId).then(afterwards))
-    case undefined:
+    case null:
       return null
   }
 }

@@ -61,3 +61,8 @@ const CLOCK_WITH_SECONDS = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium
 export function clock(seconds, withSeconds) {
   return (withSeconds ? CLOCK_WITH_SECONDS : CLOCK).format(1000 * seconds)
 }
+
+/** How a status is coloured. @param {number} urgency as the relay has it: 2 and 3 need a person */
+export function stateOf(urgency) {
+  return urgency === 0 ? 'good' : urgency === 1 ? 'waits' : 'stands'
+}

@@ -1,9 +1,8 @@
 /** Live: whether posts are taken, the last half hour, and the queues with what mends them. */
 import { cell, fill, h, keyedRows, row, setText, table } from './dom.js'
-import { count, duration, rate, size, span } from './format.js'
+import { count, duration, rate, size, span, stateOf } from './format.js'
 import { createPlot } from './plots.js'
 import { poll } from './poll.js'
-import { remedyOf } from './remedies.js'
 import { act } from './actions.js'
 import { ask } from './session.js'
 
@@ -14,6 +13,9 @@ import { ask } from './session.js'
  * @property {string} label
  * @property {boolean} test
  * @property {string} status
+ * @property {number} urgency
+ * @property {string} means
+ * @property {'resume' | 'token' | 'consent' | 'verify' | null} action
  * @property {number | null} next_try_in_seconds
  * @property {number} calls_in_flight
  * @property {number} queued
@@ -27,13 +29,6 @@ const LOOK_EVERY_MS = 2500
 const SAMPLES_SHOWN = 360
 /** As many steps of five seconds make up "now". */
 const NOW_STEPS = 6
-
-/** @type {Readonly<Record<string, string>>} */
-const PROBLEMS = {
-  shutting_down: 'The relay is shutting down.',
-  store_unavailable: 'The store cannot be written: posts get 503.',
-  store_full: 'The store or its disk is full: posts get 503.',
-}
 
 /** @returns {import('./main.js').View} */
 export function createLive() {
@@ -61,7 +56,7 @@ export function createLive() {
       title: 'Outcomes, events per second',
       lines: [
         { name: 'delivered', color: '--good' },
-        { name: 'refused', color: '--warn', isDashed: true },
+        { name: 'invalid', color: '--warn', isDashed: true },
         { name: 'rejected or expired', color: '--bad' },
         { name: 'duplicate', color: '--two', isDashed: true },
       ],
@@ -126,10 +121,7 @@ export function createLive() {
 
   /** @param {any} answer */
   function render(answer) {
-    const standing = answer.queues.filter(
-      (/** @type {Queue} */ { status }) => remedyOf(status).state === 'stands',
-    )
-    renderOutcome(answer.problem, answer.queues_standing ?? standing.length)
+    renderOutcome(answer.problem_means, answer.queues_standing)
     const step = answer.step_seconds
     const now = samples.slice(-NOW_STEPS)
     const mean = (/** @type {string} */ name) =>
@@ -153,7 +145,7 @@ export function createLive() {
     plots.throughput.set(times, [each('posts'), each('calls'), each('turned_away')])
     plots.outcomes.set(times, [
       each('delivered'),
-      each('refused'),
+      each('invalid'),
       samples.map((sample) => ((sample['rejected'] ?? 0) + (sample['expired'] ?? 0)) / step),
       each('duplicate'),
     ])
@@ -182,7 +174,7 @@ export function createLive() {
   /** @param {string | null} problem @param {number} standing */
   function renderOutcome(problem, standing) {
     const text = problem
-      ? (PROBLEMS[problem] ?? problem)
+      ? problem
       : standing > 0
         ? `Posts are taken. ${standing === 1 ? 'A queue stands and waits' : `${standing} queues stand and wait`} for a person: see below.`
         : 'Posts are taken, and every queue goes on by itself.'
@@ -210,7 +202,8 @@ export function createLive() {
     const callLimiter = gauge('calls left')
     const postLimiter = gauge('posts left')
     const action = h('span')
-    let shownAction = ''
+    /** @type {Queue['action']} */
+    let shownAction = null
     const name = first.label === '' ? first.ad_account_id : first.label
     const element = row(
       cell(
@@ -234,24 +227,20 @@ export function createLive() {
       element,
       /** @param {Queue} queue */
       update(queue) {
-        const remedy = remedyOf(queue.status)
-        state.dataset['state'] = remedy.state
+        state.dataset['state'] = stateOf(queue.urgency)
         setText(state, queue.status)
         const next = queue.next_try_in_seconds
         setText(
           means,
-          queue.status === 'open'
-            ? ''
-            : `${remedy.means}${next === null ? '' : ` Tries again in ${span(next)}.`}`,
+          queue.urgency === 0 ? '' : `${queue.means}${next === null ? '' : ` Tries again in ${span(next)}.`}`,
         )
         setText(waiting, count(queue.queued))
         setText(oldest, span(queue.oldest_age_seconds))
         callLimiter.set(queue.call_limiter)
         postLimiter.set(queue.post_limiter)
-        const wanted = remedy.action ?? ''
-        if (wanted === shownAction) return
-        shownAction = wanted
-        fill(action, act(queue.ad_account_id, remedy.action, look))
+        if (queue.action === shownAction) return
+        shownAction = queue.action
+        fill(action, act(queue.ad_account_id, queue.action, look))
       },
     }
   }

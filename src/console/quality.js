@@ -4,19 +4,8 @@ import { count, percent, span } from './format.js'
 import { poll } from './poll.js'
 import { ask } from './session.js'
 
-/** @type {readonly [name: string, head: string][]} */
-const SHARES = [
-  ['em', 'E-mail'],
-  ['ph', 'Phone'],
-  ['external_id', 'External id'],
-  ['click_id', 'Click id'],
-  ['ip_and_user_agent', 'IP and agent'],
-  ['late', 'Late'],
-  ['warned', 'Warned'],
-  ['invalid', 'Refused'],
-]
-/** Of these a high share is bad. */
-const BAD = new Set(['late', 'warned', 'invalid'])
+/** @typedef {{ name: string, label: string, is_bad: boolean }} Column */
+
 const LOOK_EVERY_MS = 15_000
 const ADVICE_SHOWN = 6
 /** Rows of a table, and lines of advice: more than a person reads. An account's own are found by its number. */
@@ -45,7 +34,10 @@ export function createQuality(query) {
   )
   const note = h('p.quiet', { role: 'status' })
   const rows = h('tbody')
-  const showRows = keyedRows(rows, nameOf, createShares)
+  /** The relay names the columns. @type {Column[]} */
+  let columns = []
+  const showRows = keyedRows(rows, nameOf, (row) => createShares(row, columns))
+  const shares = h('div')
   const rowNote = h('p.quiet')
   const advice = createAdvice()
   const volumeRows = h('tbody')
@@ -72,7 +64,7 @@ export function createQuality(query) {
       { 'aria-labelledby': 'shares' },
       h('h2', { id: 'shares' }, 'Share of events with …'),
       rowNote,
-      table('Match quality', ['Account', 'Event', 'Events', ...SHARES.map(([, head]) => head)], rows),
+      shares,
     ),
     h(
       'section',
@@ -101,6 +93,11 @@ export function createQuality(query) {
       ])
       if (mine !== asked) return
       setText(note, quality.rows.length === 0 ? 'No live event since the start of this process.' : '')
+      if (columns.length === 0) {
+        columns = quality.columns
+        const heads = columns.map(({ label }) => label)
+        fill(shares, table('Match quality', ['Account', 'Event', 'Events', ...heads], rows))
+      }
       showRows(quality.rows.slice(0, SHOWN))
       setText(rowNote, partOf(quality.rows.length, 'with the most events'))
       advice.set(quality.rows)
@@ -171,21 +168,21 @@ function createAdvice() {
   }
 }
 
-/** @param {any} quality */
-function createShares({ ad_account_id: id, event_name: name }) {
+/** @param {any} quality @param {Column[]} columns */
+function createShares({ ad_account_id: id, event_name: name }, columns) {
   const events = h('span')
-  const bars = SHARES.map(([share]) => shareBar(BAD.has(share)))
+  const bars = columns.map((column) => shareBar(column.is_bad))
   return {
     element: row(
       cell('Account', id),
       cell('Event', name),
       cell('Events', events),
-      ...SHARES.map(([, head], index) => cell(head, bars[index]?.element)),
+      ...columns.map(({ label }, index) => cell(label, bars[index]?.element)),
     ),
     /** @param {any} quality */
     update({ events: number, shares }) {
       setText(events, count(number))
-      SHARES.forEach(([share], index) => bars[index]?.set(shares[share]))
+      columns.forEach((column, index) => bars[index]?.set(shares[column.name]))
     },
   }
 }

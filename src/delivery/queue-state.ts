@@ -1,16 +1,12 @@
 /** What operators see of a queue. */
 import type { QueueKey } from '../store/store.ts'
-import type { OpenReason } from './breaker.ts'
+import { isHold } from './breaker.ts'
 import type { Queue } from './queue.ts'
-import { stopOf, type Stop, type StopConditions } from './scheduler.ts'
+import type { QueueStatus } from './queue-status.ts'
 
 export interface QueueState extends QueueKey {
-  /**
-   * `outage`: Pinterest says of itself that it is down, and all queues wait. `reauthorize`: the token is refused and so is
-   * the grant that it came from.
-   */
-  readonly status: 'open' | 'paused' | 'outage' | 'reauthorize' | OpenReason
-  /** When the relay tries again by itself: milliseconds from now; undefined where only slots and the call limiter hold it up. */
+  readonly status: QueueStatus
+  /** Milliseconds until the relay tries again by itself; undefined where only slots and the call limiter delay calls. */
   readonly nextTryMs: number | undefined
   readonly callsInFlight: number
 }
@@ -21,23 +17,10 @@ export interface Surroundings extends StopConditions {
   readonly nowMs: number
 }
 
-/** 0: it calls; 1: it goes on by itself; 2: an operator paused it; 3: somebody has to mend something. */
-export function urgencyOf(status: QueueState['status']): 0 | 1 | 2 | 3 {
-  switch (status) {
-    case 'open':
-      return 0
-    case 'failing':
-    case 'rate_limited':
-    case 'outage':
-      return 1
-    case 'paused':
-      return 2
-    case 'unauthorized':
-    case 'forbidden':
-    case 'wrong_address':
-    case 'reauthorize':
-      return 3
-  }
+/** Monotonic; undefined where only slots and the call limiter delay calls. */
+export function nextTryAtMs({ breaker }: Queue, outageUntilMs: number | undefined): number | undefined {
+  if (breaker.status === 'open') return outageUntilMs
+  return Math.max(breaker.untilMs, outageUntilMs ?? -Infinity)
 }
 
 export function stateOf(queue: Queue, surroundings: Surroundings): QueueState {
@@ -51,8 +34,12 @@ export function stateOf(queue: Queue, surroundings: Surroundings): QueueState {
   }
 }
 
-function statusOf(stop: Stop | undefined, { needsConsent }: Surroundings): QueueState['status'] {
-  if (stop === undefined) return 'open'
-  if (stop.reason === 'pinterest_down') return 'outage'
-  return stop.reason === 'unauthorized' && needsConsent ? 'reauthorize' : stop.reason
+/** A status that needs a person hides one that ends by itself. */
+function statusOf({ breaker }: Queue, surroundings: Surroundings): QueueStatus {
+  const isOutage = surroundings.outageUntilMs !== undefined
+  if (surroundings.isPaused) return 'paused'
+  if (breaker.status === 'closed' && breaker.reason === 'unauthorized' && surroundings.needsConsent)
+    return 'reauthorize'
+  if (breaker.status === 'closed' && (isHold(breaker.reason) || !isOutage)) return breaker.reason
+  return isOutage ? 'pinterest_down' : 'sending'
 }

@@ -2,7 +2,7 @@
 import Fastify from 'fastify'
 import t from 'tap'
 import { auditChanges } from '../../src/admin/audit.ts'
-import type { AdminOptions } from '../../src/admin/app.ts'
+import type { AdminOptions } from '../../src/admin/options.ts'
 import { StoreUnavailable } from '../../src/errors.ts'
 import type { AuditEntry } from '../../src/store/store.ts'
 import { createManualClock } from '../support/clock.ts'

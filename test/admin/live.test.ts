@@ -14,6 +14,7 @@ t.test('the live view has the totals, the store, and what stands first', async (
   t.equal(status, 200)
   t.match(body, {
     problem: null,
+    problem_means: null,
     step_seconds: 5,
     totals: { received: 3, delivered: 1, queued: 2 },
     store: { full: false },
@@ -25,6 +26,9 @@ t.test('the live view has the totals, the store, and what stands first', async (
         label: 'test shop',
         test: false,
         status: 'unauthorized',
+        urgency: 3,
+        means: 'Pinterest does not know the token.',
+        action: 'token',
         queued: 2,
         call_limiter: { capacity: 250 },
         post_limiter: { capacity: 5000, level: Number },

@@ -9,7 +9,7 @@ t.test(
     const stand = await enter(t)
     const { account } = stand
     const { admin, post } = stand
-    t.same((await admin('GET', '/match-quality')).body, { hours: 24, rows: [] })
+    t.match((await admin('GET', '/match-quality')).body, { hours: 24, rows: { length: 0 } })
     const poor = () =>
       rawEvent({
         event_name: 'signup',
@@ -20,6 +20,11 @@ t.test(
     const { body } = await admin('GET', `/match-quality?ad_account_id=${account}&hours=2`)
     t.match(body, {
       hours: 2,
+      columns: [
+        { name: 'em', label: 'E-mail', is_bad: false },
+        ...Array.from({ length: 6 }, () => ({ name: String })),
+        { name: 'invalid', is_bad: true },
+      ],
       rows: [
         {
           ad_account_id: account,

@@ -5,6 +5,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Agent, getGlobalDispatcher, setGlobalDispatcher } from 'undici'
+import { STATUSES, type AccountStatus } from '../../src/delivery/queue-status.ts'
 import { readMetrics } from '../support/admin.ts'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, ADMIN_TOKEN, enter, postHeld, setUp } from '../support/relay.ts'
@@ -84,14 +85,14 @@ t.test('a token that does not work ends with 3, and status says who must mend wh
   const relay = createCommandLine(stand)
   t.match(await relay('status'), {
     code: 0,
-    stdout: /^posts are taken\naccounts: 1, paused: 0, in trouble: 0\n\nevery queue calls\n/,
+    stdout: /^posts are taken\naccounts: 1, paused: 0, in trouble: 0\n\nevery queue sends\n/,
   })
   stand.sandbox.tokens.set([])
   t.match(await relay(`account verify ${ACCOUNT}`), { code: 3, stdout: /549755885175 +no +401/ })
   await postHeld(stand, 'unauthorized')
   const status = await relay('status')
   t.match(status, { code: 3, stdout: /549755885175 +live +unauthorized .* account verify tells why/ })
-  t.match(status.stdout, /RECEIVED +DELIVERED/)
+  t.match(status.stdout, /RECEIVED +DELIVERED[^\n]+INVALID\n +1 +0 /)
   t.match(JSON.parse((await relay('status --json')).stdout), {
     needs_person: true,
     totals: { received: 1, queued: 1 },
@@ -109,7 +110,7 @@ t.test('status ends with 3 while posts are refused, and its first line says why'
   }
   await stand.restart({ STORE_LIMIT_BYTES: String(1024 ** 2) })
   while ((await stand.admin('GET', '/live')).body['problem'] === null);
-  t.match(await relay('status'), { code: 3, stdout: /^PROBLEM: store_full; posts get 503/ })
+  t.match(await relay('status'), { code: 3, stdout: /^PROBLEM: store_full\. Posts get 503/ })
   t.match(JSON.parse((await relay('status --json')).stdout), {
     problem: 'store_full',
     needs_person: false,
@@ -158,7 +159,7 @@ t.test('status tells accounts in trouble that have no queue', async (t) => {
   t.match(stdout, /549755885176 +- +paused +- +account resume +shop/)
   t.match(stdout, /7 +- +no_token +- +consent at/)
   t.notMatch(stdout, account)
-  t.notMatch(stdout, 'every queue calls')
+  t.notMatch(stdout, 'every queue sends')
   t.match(JSON.parse((await relay('status --json')).stdout), {
     problem: null,
     paused_accounts: 1,
@@ -174,10 +175,12 @@ t.test('status of ten thousand accounts is a screen, whatever happens to them', 
     paused: false,
     token: { kind: 'given', last_failure: null },
     grant: null,
-    queues: [queue('open')],
+    problems: [],
+    queues: [queue('sending')],
     ...more,
   })
-  const queue = (status: string) => ({ test: false, status, next_try_in_seconds: 9 })
+  const queue = (status: AccountStatus) => ({ test: false, ...of(status), next_try_in_seconds: 9 })
+  const of = (status: AccountStatus) => ({ status, ...STATUSES[status] })
   const statusOf = async (more: (n: number) => object, live: object = { problem: null }) => {
     const accounts = Array.from({ length: 10_000 }, (_, n) => account(n, more(n)))
     const answers: Readonly<Record<string, object>> = {
@@ -194,29 +197,29 @@ t.test('status of ten thousand accounts is a screen, whatever happens to them', 
     return { ...ended, lines: ended.stdout.split('\n').length }
   }
 
-  const few = await statusOf((n) => (n === 9_999 ? { grant: { status: 'reauthorize' } } : {}))
+  const few = await statusOf((n) => (n === 9_999 ? { problems: [of('reauthorize')] } : {}))
   t.match(few, { code: 3, stdout: /\naccounts: 10000, paused: 0, in trouble: 1\n[^]*\n9999 +- +reauthorize/ })
   t.ok(few.lines < 12, `${few.lines} lines`)
 
-  const outage = await statusOf((n) => ({ queues: [queue(n === 9_999 ? 'forbidden' : 'outage')] }))
-  t.match(outage, {
+  const down = await statusOf((n) => ({ queues: [queue(n === 9_999 ? 'forbidden' : 'pinterest_down')] }))
+  t.match(down, {
     code: 3,
-    stdout: /\nACCOUNT .*\n9999 +live +forbidden .*\n0 +live +outage +9 s +time .*\n/,
+    stdout: /\nACCOUNT .*\n9999 +live +forbidden .*\n0 +live +pinterest_down +9 s +wait .*\n/,
   })
-  t.match(outage.stdout, '\nand 9950 more: account list shows all accounts\n')
-  t.ok(outage.lines < 64, `${outage.lines} lines`)
+  t.match(down.stdout, '\nand 9950 more: account list shows all accounts\n')
+  t.ok(down.lines < 64, `${down.lines} lines`)
 
   const waiting = await statusOf(() => ({ queues: [queue('rate_limited')] }))
   t.equal(waiting.code, 0, 'what goes on by itself needs nobody')
 
-  const away = await statusOf(() => ({}), { problem: 'store_unavailable', totals: null })
+  const away = await statusOf(() => ({}), {
+    problem: 'store_unavailable',
+    problem_means: 'Posts get 503.',
+    totals: null,
+  })
   t.match(away, {
     code: 3,
-    stdout: /^PROBLEM: store_unavailable; posts get 503[^]*the totals cannot be read$/,
-  })
-  t.match(await statusOf(() => ({}), { problem: 'new_word', totals: null }), {
-    code: 3,
-    stdout: /^PROBLEM: new_word\n/,
+    stdout: /^PROBLEM: store_unavailable\. Posts get 503\.\n[^]*the totals cannot be read$/,
   })
 })
 

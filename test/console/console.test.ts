@@ -110,7 +110,7 @@ t.test('a queue that stands is seen, with what mends it, and goes on at once', a
   await dialog.getByText('Give an access token, or fill in OAuth.').waitFor()
   await dialog.getByLabel('Access token').fill('pina_the_new_one_0123456789')
   await dialog.getByRole('button', { name: 'Change' }).click()
-  await row.getByText('open').waitFor()
+  await row.getByText('sending').waitFor()
   t.match((await stand.admin('GET', `/accounts/${stand.account}`)).body, {
     country: 'US',
     label: 'test shop',
@@ -270,7 +270,8 @@ t.test('a thousand accounts are shown in part, and looking again leaves rows and
   await page.route(/\/match-quality\?/, (route) => {
     const advice = [{ message: 'Send more.' }]
     const rows = ids.map((id) => ({ ...name, ad_account_id: id, events, shares, advice }))
-    return route.fulfill({ json: { rows } })
+    const columns = Object.keys(shares).map((share) => ({ name: share, label: share, is_bad: false }))
+    return route.fulfill({ json: { columns, rows } })
   })
   await page.route(/\/volume$/, (route) => {
     const seen = { state: 'normal', observed: 1, expected: 1, window_minutes: 60, hours: [1] }

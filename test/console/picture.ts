@@ -1,18 +1,26 @@
 /** What the console shows in the README's picture: made-up shops on an ordinary afternoon, one of which needs a person. */
+import { STATUSES } from '../../src/delivery/queue-status.ts'
 import { createRandom } from '../support/random.ts'
 
 const STEP_SECONDS = 5
 const STEPS = 360
 const FULL = { level: 5000, capacity: 5000 }
 
-const open = { test: false, status: 'open', next_try_in_seconds: null, post_limiter: FULL }
+const sending = {
+  test: false,
+  status: 'sending',
+  ...STATUSES.sending,
+  next_try_in_seconds: null,
+  post_limiter: FULL,
+}
 
 const QUEUES = [
   {
-    ...open,
+    ...sending,
     ad_account_id: '549761668041',
     label: 'Alder & Ash, Germany',
     status: 'unauthorized',
+    ...STATUSES.unauthorized,
     next_try_in_seconds: 142,
     calls_in_flight: 0,
     queued: 1284,
@@ -21,7 +29,7 @@ const QUEUES = [
     post_limiter: { level: 4996, capacity: 5000 },
   },
   {
-    ...open,
+    ...sending,
     ad_account_id: '549755885175',
     label: 'Alder & Ash, USA',
     calls_in_flight: 2,
@@ -31,7 +39,7 @@ const QUEUES = [
     post_limiter: { level: 4871, capacity: 5000 },
   },
   {
-    ...open,
+    ...sending,
     ad_account_id: '549764402210',
     label: 'Brightwater Outdoor',
     calls_in_flight: 1,
@@ -41,7 +49,7 @@ const QUEUES = [
     post_limiter: { level: 4950, capacity: 5000 },
   },
   {
-    ...open,
+    ...sending,
     ad_account_id: '549770031984',
     label: 'Lumen & Loom',
     calls_in_flight: 0,
@@ -86,6 +94,7 @@ export function makeUpLive(nowSeconds: number): object {
   return {
     at: nowSeconds,
     problem: null,
+    problem_means: null,
     step_seconds: STEP_SECONDS,
     samples,
     totals: {

@@ -370,7 +370,7 @@ t.test('a queue that keeps failing sends one trial at a time, and everything onc
   t.equal(calls.length, 4, 'then one trial')
   t.ok(calls[3]?.ids.includes('e4'))
   await calls[3]?.deliver()
-  t.match(delivery.queues(ACCOUNT), [{ status: 'open' }])
+  t.match(delivery.queues(ACCOUNT), [{ status: 'sending' }])
   const ids = calls.slice(3).flatMap((call) => [...call.ids])
   t.strictSame(ids.sort(), ['e1', 'e2', 'e3', 'e4'])
 })
@@ -433,7 +433,7 @@ t.test(
     await acknowledge()
     t.strictSame(calls[1]?.ids, ['a', 'b'])
     await calls[1]?.deliver()
-    t.match(delivery.queues(ACCOUNT), [{ status: 'open' }])
+    t.match(delivery.queues(ACCOUNT), [{ status: 'sending' }])
   },
 )
 
@@ -583,11 +583,11 @@ t.test('code 4197 stops all accounts, and one trial lets all go on', async (t) =
   for (let n = 0; n < 3; n++) void post(n, [`e${n}`], { adAccountId: `${n}` })
   await acknowledge()
   await Promise.all(calls.map(({ answer }) => answer(down)))
-  t.match(delivery.queues('0'), [{ status: 'outage' }])
+  t.match(delivery.queues('0'), [{ status: 'pinterest_down' }])
   const untold = post(10, ['untold'], { adAccountId: '10' })
   await acknowledge()
   t.equal(calls.length, 3, 'nor does an account that has not asked yet')
-  t.match(delivery.queues('10'), [{ status: 'outage', nextTryMs: Number }])
+  t.match(delivery.queues('10'), [{ status: 'pinterest_down', nextTryMs: Number }])
 
   await clock.advance(2000)
   t.equal(calls.length, 4, 'one trial for all')
@@ -601,7 +601,7 @@ t.test('code 4197 stops all accounts, and one trial lets all go on', async (t) =
   const sent = calls.slice(4).flatMap(({ ids }) => ids)
   t.same(new Set(sent), new Set(['e0', 'e1', 'e2', 'untold']))
   for (const { deliver } of calls.slice(5)) await deliver()
-  t.match(delivery.queues('10'), [{ status: 'open' }])
+  t.match(delivery.queues('10'), [{ status: 'sending' }])
   await untold
 })
 

@@ -162,7 +162,10 @@ t.test('metrics are named as the field does, and hold nothing of a customer', as
     if (type === 'histogram' && !/_(events|operations)$/.test(name)) t.match(name, /_seconds$/)
   }
   t.notMatch(text, /example\.com|Mozilla|203\.0\.113|pina_/)
-  t.match(text, `pinrelay_queue_stopped{ad_account_id="${ACCOUNT}",queue="live",status="unauthorized"} 1`)
+  t.match(
+    text,
+    `pinrelay_queue_stopped{ad_account_id="${ACCOUNT}",queue="live",status="unauthorized",urgency="3"} 1`,
+  )
   t.match(text, /pinrelay_totals_events\{entry="received"\} 4\n/)
   t.match(text, /pinrelay_events_invalid_total\{reason="missing_field"\} 1\n/)
   t.match(text, /pinrelay_dead_letters_total\{reason="\w+"\} 1\n/)

@@ -49,7 +49,7 @@ async function playLasting(t: Test, row: LastingRow, account: string): Promise<v
   await untilDrained(stand, account)
   t.strictSame(recorded(stand, account), { a: 1, b: 1, c: 1 })
   t.match(await totalsOf(stand, account), totals({ received: 3, delivered: 3 }))
-  t.equal((await queueOf(stand, account))?.status, 'open')
+  t.equal((await queueOf(stand, account))?.status, 'sending')
   if (mend === putToken) t.equal(callsOf(account).at(-1)?.tokenLast4, '_NEW')
   const lines = stand.logLines.filter((line) => line.includes(`"ad_account_id":"${account}"`))
   if (says) t.ok(lines.some((line) => line.includes(`"reason":"${says}"`)))
@@ -79,7 +79,7 @@ async function playLost(t: Test, { rule, says }: Row, account: string): Promise<
   t.strictSame(recorded(stand, account), { a: 2, b: 2, c: 1 })
   await untilDrained(stand, account)
   t.match(await totalsOf(stand, account), totals({ received: 3, delivered: 3 }))
-  t.equal((await queueOf(stand, account))?.status, 'open')
+  t.equal((await queueOf(stand, account))?.status, 'sending')
   const lines = stand.logLines.filter((line) => line.includes(`"ad_account_id":"${account}"`))
   if (says) t.ok(lines.some((line) => line.includes(`"reason":"${says}"`)))
 }
@@ -99,7 +99,7 @@ t.test('events that are refused: 422 says which, they are dead letters, and the 
       answer.body.details?.events?.map(({ status }) => status),
       statuses,
     )
-    t.equal((await queueOf(stand, account))?.status, 'open')
+    t.equal((await queueOf(stand, account))?.status, 'sending')
     lift(stand, account)
     t.equal((await post(account, ['c'], PATIENT)).status, 200)
     t.strictSame(recorded(stand, account), refused === 1 ? { a: 1, c: 1 } : { c: 1 })
@@ -138,13 +138,13 @@ t.test('a Retry-After beyond belief keeps nobody longer than five minutes', asyn
 t.test('503 with code 4197: all accounts wait, and all go on', async (t) => {
   stand.sandbox.faults.set([{ kind: 'status', status: 503 }])
   t.equal((await post(ACCOUNT, ['a'], { key: stand.relayKey })).status, 202)
-  await untilQueueIs(stand, ACCOUNT, 'outage')
+  await untilQueueIs(stand, ACCOUNT, 'pinterest_down')
   t.equal((await post(NEIGHBOUR, ['b'])).status, 202)
-  t.equal((await queueOf(stand, NEIGHBOUR))?.status, 'outage')
+  t.equal((await queueOf(stand, NEIGHBOUR))?.status, 'pinterest_down')
   stand.sandbox.faults.clear()
   for (const account of [ACCOUNT, NEIGHBOUR]) {
     await untilDrained(stand, account)
-    t.equal((await queueOf(stand, account))?.status, 'open')
+    t.equal((await queueOf(stand, account))?.status, 'sending')
   }
   t.strictSame(recorded(stand, ACCOUNT), { a: 1 })
   await neighbourIsWell(t)

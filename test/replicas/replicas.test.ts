@@ -65,7 +65,7 @@ t.test('a pause, a hold and a new token reach the other relay within two seconds
   await one.admin('POST', `/accounts/${ACCOUNT}/pause`)
   const pausedMs = await until(async () => (await queueOf(two)) === 'paused')
   await two.admin('POST', `/accounts/${ACCOUNT}/resume`)
-  await until(async () => (await queueOf(one)) === 'open')
+  await until(async () => (await queueOf(one)) === 'sending')
 
   sandbox.tokens.set([{ accessToken: 'pina_another_0123456789' }])
   t.equal((await one.post({ data: [rawEvent()] }, ASYNC)).status, 202)
@@ -76,7 +76,7 @@ t.test('a pause, a hold and a new token reach the other relay within two seconds
   await two.admin('PUT', `/accounts/${ACCOUNT}`, { access_token: 'pina_another_0123456789' })
   t.match((await one.admin('POST', `/accounts/${ACCOUNT}/verify`)).status, 200)
   await until(() => sandbox.conversions.summary(ACCOUNT).recorded === recordedBefore + 3)
-  await until(async () => (await queueOf(one)) === 'open')
+  await until(async () => (await queueOf(one)) === 'sending')
   t.equal((await one.admin('GET', '/totals')).body['queued'], 0)
 })
 

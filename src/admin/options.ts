@@ -1,0 +1,81 @@
+/** What the routes of the admin port are given. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { Clock } from '../clock.ts'
+import type { Delivery } from '../delivery/delivery.ts'
+import type { Verify } from '../delivery/verify.ts'
+import type { Readiness } from '../ingest/health.ts'
+import type { CallLimiter } from '../limits/call-limiter.ts'
+import type { PostLimiter } from '../limits/post-limiter.ts'
+import type { TakeSnapshot } from '../store/snapshot.ts'
+import type { RecoverReport } from '../store/sqlite/recover-file.ts'
+import type { Store } from '../store/store.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { MatchQuality } from '../telemetry/match-quality.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { RecentStatistics } from '../telemetry/recent-statistics.ts'
+import type { VolumeWatch } from '../telemetry/volume-watch.ts'
+import type { Granting } from '../vault/granting.ts'
+import type { TokenHealth } from '../vault/health.ts'
+import type { Refresher } from '../vault/refresher.ts'
+import type { Vault } from '../vault/vault.ts'
+import type { Refusals } from './refusals.ts'
+import type { Sessions } from './session.ts'
+
+export interface AdminOptions {
+  readonly version: string
+  readonly vault: Vault
+  readonly store: Store
+  readonly delivery: Delivery
+  readonly verify: Verify
+  readonly granting: Granting
+  readonly refresher: Refresher
+  readonly tokenHealth: TokenHealth
+  readonly matchQuality: MatchQuality
+  readonly volumeWatch: VolumeWatch
+  readonly recentStatistics: RecentStatistics
+  readonly takeSnapshot: TakeSnapshot
+  readonly readiness: Readiness
+  readonly postLimiter: PostLimiter
+  readonly callLimiter: CallLimiter
+  /** CALL_BURST and POSTS_PER_MINUTE: what full buckets hold. */
+  readonly callBurst: number
+  readonly postsPerMinute: number
+  readonly metrics: Metrics
+  readonly log: Log
+  readonly clock: Clock
+  /** Live events older than this are not queued again. */
+  readonly maxEventAgeMs: number
+  /** Of a post: as large a one can be explained. */
+  readonly bodyLimitBytes: number
+  readonly adminToken: string
+  /** Names that it answers to, beside localhost and addresses. */
+  readonly hosts: readonly string[]
+  readonly metricsOpen: boolean
+  /** Pinterest's page where people consent. */
+  readonly consentPageUrl: string
+  /** Where browsers reach this port, without a trailing slash; asked once the port is open. */
+  readonly publicUrl: () => string
+  /** Undefined when no queue of that name was quarantined. */
+  readonly recover: (file: string) => Promise<RecoverReport | undefined>
+  /** An account is gone: nothing else should remember it. */
+  readonly onAccountDeleted: (adAccountId: string) => void
+}
+
+export interface RouteOptions extends AdminOptions {
+  readonly sessions: Sessions
+  readonly refusals: Refusals
+}
+
+/** The routes of a resource: each with its schema, its handler and, in `config`, who may ask and whether it is audited. */
+export type AdminRoutes = FastifyPluginAsyncTypebox<RouteOptions>
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The route looks for the browser's session itself. */
+    readonly takesSession?: boolean
+    /** Anybody may ask. */
+    readonly isOpen?: boolean
+    /** False: changes nothing, or writes its own audit entries. */
+    readonly isAudited?: boolean
+  }
+}

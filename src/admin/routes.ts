@@ -1,0 +1,37 @@
+/** All routes of the admin port, in the order of its description. */
+import { accountRoutes } from './accounts.ts'
+import { auditRoutes } from './audit.ts'
+import { consentRoutes } from './consent.ts'
+import { consoleRoutes } from './console.ts'
+import { deadLetterRoutes } from './dead-letters.ts'
+import { explainRoutes } from './explain.ts'
+import { keyRoutes } from './keys.ts'
+import { liveRoutes } from './live.ts'
+import { matchQualityRoutes } from './match-quality.ts'
+import { metricsRoutes } from './metrics.ts'
+import { openapiRoutes } from './openapi.ts'
+import type { AdminRoutes } from './options.ts'
+import { qualityRoutes } from './quality.ts'
+import { recoverRoutes } from './recover.ts'
+import { resealRoutes } from './reseal.ts'
+import { totalsRoutes } from './totals.ts'
+import { volumeRoutes } from './volume.ts'
+
+export const ROUTES: readonly AdminRoutes[] = [
+  metricsRoutes,
+  accountRoutes,
+  consentRoutes,
+  qualityRoutes,
+  matchQualityRoutes,
+  volumeRoutes,
+  keyRoutes,
+  totalsRoutes,
+  deadLetterRoutes,
+  explainRoutes,
+  resealRoutes,
+  recoverRoutes,
+  auditRoutes,
+  liveRoutes,
+  consoleRoutes,
+  openapiRoutes,
+]

@@ -1,0 +1,82 @@
+/** The statuses of queues and accounts that operators see: how urgent each is, what it means, and what to do about it. */
+import type { CloseReason } from './breaker.ts'
+
+/** Of a queue, the most urgent one that applies. `reauthorize`: the token and the grant that it came from are refused. */
+export type QueueStatus = 'sending' | 'paused' | 'pinterest_down' | 'reauthorize' | CloseReason
+/** Of an account as a whole. */
+export type AccountStatus = QueueStatus | 'over_share' | 'no_token'
+
+export interface StatusFacts {
+  /** 0: calls leave; 1: the relay tries again by itself; 2: an operator paused it; 3: it stops until a person acts. */
+  readonly urgency: 0 | 1 | 2 | 3
+  readonly means: string
+  /** What the console offers a button for; null where there is none. */
+  readonly action: 'resume' | 'token' | 'consent' | 'verify' | null
+  /** What to do, in words; null where nothing has to be done. */
+  readonly remedy: string | null
+}
+
+export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
+  sending: { urgency: 0, means: 'Calls leave.', action: null, remedy: null },
+  failing: {
+    urgency: 1,
+    means: 'Pinterest does not answer. The relay tries again with growing pauses.',
+    action: null,
+    remedy: null,
+  },
+  pinterest_down: {
+    urgency: 1,
+    means: 'Pinterest says that it is down. One trial call leaves after each pause.',
+    action: null,
+    remedy: null,
+  },
+  rate_limited: {
+    urgency: 1,
+    means: 'Pinterest said 429. The queue waits as long as it asked for.',
+    action: null,
+    remedy: null,
+  },
+  paused: {
+    urgency: 2,
+    means: 'Paused by an operator. Posts are still taken.',
+    action: 'resume',
+    remedy: 'account resume',
+  },
+  unauthorized: {
+    urgency: 3,
+    means: 'Pinterest does not know the token.',
+    action: 'token',
+    remedy: 'account verify tells why; account set takes a new token',
+  },
+  forbidden: {
+    urgency: 3,
+    means: 'The token may not send for this account.',
+    action: 'token',
+    remedy: 'account set takes a token that may send for this account',
+  },
+  reauthorize: {
+    urgency: 3,
+    means: 'The token and its grant are refused.',
+    action: 'consent',
+    remedy: 'open /accounts/{id}/authorize of the admin port in a browser, and consent',
+  },
+  wrong_address: {
+    urgency: 3,
+    means: 'The address answers as something else than Pinterest: see PINTEREST_API_URL.',
+    action: 'verify',
+    remedy: 'correct PINTEREST_API_URL of the relay',
+  },
+  no_token: {
+    urgency: 3,
+    means: 'The account has no token yet: its grant needs consent.',
+    action: 'consent',
+    remedy: 'consent at /accounts/{id}/authorize of the admin port, or account set gives a token',
+  },
+  over_share: {
+    urgency: 3,
+    means: 'Its posts get 503: more of its events wait than its share of the store holds.',
+    action: null,
+    remedy:
+      'its posts get 503 until its queue drains: repair its queues (account verify, set, resume), or raise STORE_LIMIT_BYTES',
+  },
+}

@@ -1,0 +1,58 @@
+import t from 'tap'
+import { Type } from 'typebox'
+import { answerOf, closed, orNull, Time } from '../../src/admin/answers.ts'
+import { ACCOUNT, enter, postHeld, setUp } from '../support/relay.ts'
+
+const Answer = Type.Object(
+  {
+    ad_account_id: Type.String(),
+    created_at: Time,
+    last_failure: orNull(Type.Object({ at: Time, reason: Type.String() }, closed)),
+    history: Type.Array(Type.Object({ at: Time }, closed)),
+    limit: orNull(Type.Integer()),
+  },
+  closed,
+)
+
+t.test(
+  'an answer has the fields of its schema and no others: times in ISO 8601, null for undefined',
+  async (t) => {
+    const secret = { accessToken: 'pina_secret' }
+    const record = { adAccountId: '7', createdAtMs: 0, limit: undefined, ...secret }
+    const failed = {
+      ...record,
+      lastFailure: { atMs: 1, reason: 'x', ...secret },
+      history: [{ atMs: 2, ...secret }],
+    }
+    t.strictSame(answerOf(Answer, failed), {
+      ad_account_id: '7',
+      created_at: '1970-01-01T00:00:00.000Z',
+      last_failure: { at: '1970-01-01T00:00:00.001Z', reason: 'x' },
+      history: [{ at: '1970-01-01T00:00:00.002Z' }],
+      limit: null,
+    })
+    t.equal(answerOf(Answer, { ...failed, lastFailure: undefined }).last_failure, null)
+  },
+)
+
+t.test('an account says its own problems, each with its urgency, meaning and remedy', async (t) => {
+  const stand = await enter(t)
+  const oauth = { client_id: '1234', client_secret: 'secret-of-the-app' }
+  await stand.admin('PUT', '/accounts/7', { oauth })
+  const { body } = await stand.admin('POST', '/accounts/7/pause')
+  t.match(body, {
+    problems: [
+      { status: 'paused', urgency: 2, means: String, action: 'resume', remedy: 'account resume' },
+      { status: 'no_token', urgency: 3, means: String, action: 'consent', remedy: /^consent at/ },
+    ],
+    queues: [],
+  })
+})
+
+t.test('what is the status of a queue is not repeated as a problem of its account', async (t) => {
+  const stand = await setUp(t)
+  stand.sandbox.tokens.set([])
+  await postHeld(stand, 'unauthorized')
+  const { body } = await stand.admin('POST', `/accounts/${ACCOUNT}/pause`)
+  t.match(body, { problems: { length: 0 }, queues: [{ status: 'paused', urgency: 2 }] })
+})
