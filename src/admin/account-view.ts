@@ -3,7 +3,8 @@ import { Type, type Static } from 'typebox'
 import { STATUSES, type AccountStatus } from '../delivery/queue-status.ts'
 import type { QueueState } from '../delivery/queue-state.ts'
 import type { TokenUse } from '../vault/health.ts'
-import type { Account, Grant } from '../vault/vault.ts'
+import { NotFound } from '../errors.ts'
+import type { Account, Grant, Vault } from '../vault/vault.ts'
 import {
   accountStatus,
   AdAccountId,
@@ -112,7 +113,6 @@ export function createShowAccount(options: AdminOptions): ShowAccount {
   }
 }
 
-/** Of a queue that has not sent yet: `sending`. */
 export function describeQueue(queue: Pick<QueueState, 'status' | 'nextTryMs' | 'callsInFlight'>) {
   const { status, nextTryMs, callsInFlight } = queue
   const nextTryInSeconds = nextTryMs === undefined ? null : Math.ceil(nextTryMs / 1000)
@@ -144,4 +144,10 @@ function tokenOf(account: Account, grant: Grant | undefined, use: TokenUse, nowM
 /** Negative for what is past. */
 function secondsUntil(atMs: number | undefined, nowMs: number): number | null {
   return atMs === undefined ? null : Math.floor((atMs - nowMs) / 1000)
+}
+
+export function findAccount(vault: Pick<Vault, 'account'>, adAccountId: string): Account {
+  const account = vault.account(adAccountId)
+  if (account === undefined) throw new NotFound()
+  return account
 }

@@ -1,11 +1,10 @@
-/** Accounts: registering them, their tokens and grants, verifying, pausing. */
+/** Accounts: registered, changed, listed, removed. */
 import { Type, type Static, type TSchema } from 'typebox'
-import { verifyAll } from '../delivery/verify-all.ts'
 import { InvalidRequest, NotFound } from '../errors.ts'
 import { normalizeCountry } from '../events/normalize/country.ts'
 import type { GivenGrant } from '../vault/granting.ts'
-import type { Account, AccountChange } from '../vault/vault.ts'
-import { AccountView, createShowAccount } from './account-view.ts'
+import type { AccountChange } from '../vault/vault.ts'
+import { AccountView, createShowAccount, findAccount } from './account-view.ts'
 import { AccountParams as Params, AdAccountId, answers, closed, NoContent, orNull } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
@@ -40,27 +39,14 @@ const AccountBody = Type.Object(
   closed,
 )
 
-const Verified = {
-  works: Type.Boolean(),
-  status: orNull(Type.Integer({ description: "Pinterest's HTTP status; null without an answer." })),
-  message: Type.String(),
-}
 const Accounts = Type.Object({ accounts: Type.Array(AccountView) }, closed)
 export type AccountsAnswer = Static<typeof Accounts>
-const Verification = Type.Object(Verified, closed)
-export type VerificationAnswer = Static<typeof Verification>
-const VerifiedOne = Type.Object({ ad_account_id: AdAccountId, ...Verified }, closed)
 const tags = ['accounts']
 const AccountNow = answers({ 200: AccountView })
 
 export const accountRoutes: AdminRoutes = async (app, options) => {
-  const { vault, delivery, verify, granting, onAccountDeleted } = options
+  const { vault, granting, onAccountDeleted } = options
   const show = createShowAccount(options)
-  const find = (adAccountId: string): Account => {
-    const account = vault.account(adAccountId)
-    if (!account) throw new NotFound()
-    return account
-  }
 
   const putting = {
     tags,
@@ -87,7 +73,7 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
     if (outcome === 'token_missing') {
       throw new InvalidRequest('access_token: is required for a new account, or oauth.')
     }
-    return reply.code(outcome === 'added' ? 201 : 200).send(show(find(adAccountId)))
+    return reply.code(outcome === 'added' ? 201 : 200).send(show(findAccount(vault, adAccountId)))
   })
 
   const listing = {
@@ -98,7 +84,9 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
   app.get('/accounts', { schema: listing }, async () => ({ accounts: vault.accounts().map(show) }))
 
   const reading = { tags, summary: 'One account', params: Params, response: AccountNow }
-  app.get('/accounts/:id', { schema: reading }, async (request) => show(find(request.params.id)))
+  app.get('/accounts/:id', { schema: reading }, async (request) =>
+    show(findAccount(vault, request.params.id)),
+  )
 
   const removing = {
     tags,
@@ -111,58 +99,6 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
     onAccountDeleted(request.params.id)
     return reply.code(204).send()
   })
-
-  async function verifyOne(adAccountId: string) {
-    const { works, status, message } = await verify(adAccountId)
-    // What was held for its token may go on: it works after all.
-    if (works) delivery.goOn(adAccountId)
-    return { works, status, message }
-  }
-
-  const verifying = {
-    tags,
-    summary: 'Ask Pinterest, with an event that it does not record, whether the token works',
-    params: Params,
-    response: answers({ 200: Verification }),
-  }
-  app.post('/accounts/:id/verify', { config: { isAudited: false }, schema: verifying }, async (request) =>
-    verifyOne(find(request.params.id).adAccountId),
-  )
-
-  const verifyingAll = {
-    tags,
-    summary: 'The same for all accounts',
-    response: answers({ 200: Type.Object({ verifications: Type.Array(VerifiedOne) }, closed) }),
-  }
-  app.post('/accounts/verify', { schema: verifyingAll }, async () => ({
-    verifications: await verifyAll(
-      vault.accounts().map(({ adAccountId }) => adAccountId),
-      verifyOne,
-    ),
-  }))
-
-  const minting = {
-    tags,
-    summary: "Have a long-lived token minted with the account's grant, and use it from then on",
-    params: Params,
-    response: AccountNow,
-  }
-  app.post('/accounts/:id/conversion-token', { schema: minting }, async (request) => {
-    const { adAccountId } = find(request.params.id)
-    await granting.mint(adAccountId)
-    return show(find(adAccountId))
-  })
-
-  for (const [verb, isPaused, summary] of [
-    ['pause', true, "Stop the account's calls; posts are still taken"],
-    ['resume', false, 'Let them go on'],
-  ] as const) {
-    const schema = { tags, summary, params: Params, response: AccountNow }
-    app.post(`/accounts/:id/${verb}`, { schema }, async (request) => {
-      if (!(await vault.setPaused(request.params.id, isPaused))) throw new NotFound()
-      return show(find(request.params.id))
-    })
-  }
 }
 
 function readSettings(

@@ -10,37 +10,18 @@ import { codeOf } from '../telemetry/log.ts'
 import { CONSENT_LIFE_MS, consentUrl, createConsents } from '../vault/consent.ts'
 import { NO_CLIENT, SCOPE } from '../vault/granting.ts'
 import { isSame } from './admin-token.ts'
-import { AccountParams, AdAccountId, answers, closed, NoContent } from './answers.ts'
+import { AccountParams, AdAccountId, answers, closed } from './answers.ts'
 import { loginForm, notice, sendPage, wantsHtml } from './html.ts'
 import type { AdminRoutes } from './options.ts'
-import { SESSION_LIFE_S } from './session.ts'
 
 const Callback = Type.Object({
   state: Type.Optional(Type.String({ maxLength: 200 })),
   code: Type.Optional(Type.String({ minLength: 1, maxLength: 2048, pattern: '^[!-~]+$' })),
   error: Type.Optional(Type.String({ maxLength: 200 })),
 })
-const Login = Type.Object(
-  {
-    admin_token: Type.String({ maxLength: 512 }),
-    /** Only where a session is of use: no open redirect. */
-    next: Type.Optional(Type.String({ pattern: '^/accounts/\\d{1,18}/authorize$' })),
-  },
-  closed,
-)
-
-const Session = Type.Object(
-  {
-    session_key: Type.String({ description: 'To be sent as `x-pinrelay-session-key`, beside the cookie.' }),
-    expires_in_seconds: Type.Integer(),
-  },
-  closed,
-)
 const Authorized = Type.Object({ ad_account_id: AdAccountId, authorized: Type.Array(AdAccountId) }, closed)
 const tags = ['consent']
 const Redirect = Type.Null({ description: 'To where the browser goes on.' })
-
-const LOGIN_LIMIT_BYTES = 4096
 
 export const consentRoutes: AdminRoutes = async (app, options) => {
   const { vault, store, granting, clock, log, adminToken, consentPageUrl, publicUrl, sessions, refusals } =
@@ -48,12 +29,6 @@ export const consentRoutes: AdminRoutes = async (app, options) => {
   const consents = createConsents(clock.monotonicMs)
   const consentOrigin = new URL(consentPageUrl).origin
   const redirectUri = () => `${publicUrl()}/oauth/callback`
-
-  app.addContentTypeParser(
-    'application/x-www-form-urlencoded',
-    { parseAs: 'string', bodyLimit: LOGIN_LIMIT_BYTES },
-    async (_request: FastifyRequest, body: string) => Object.fromEntries(new URLSearchParams(body)),
-  )
 
   /** The request's session; one begins with the bearer token. */
   function sessionOf(request: FastifyRequest, reply: FastifyReply): string | undefined {
@@ -66,32 +41,6 @@ export const consentRoutes: AdminRoutes = async (app, options) => {
   }
 
   const open = { config: { takesSession: true } } as const
-
-  const beginning = {
-    tags,
-    summary: 'Begin a browser session with the admin token',
-    body: Login,
-    response: answers({ 200: Session, 303: Redirect }),
-  }
-  app.post('/session', { ...open, schema: beginning }, async (request, reply) => {
-    const { admin_token, next } = request.body
-    if (!isSame(admin_token, adminToken)) {
-      await refusals.note(true)
-      if (!wantsHtml(request) || next === undefined) throw new Unauthorized()
-      return sendPage(reply, 401, loginForm(next, 'That is not the admin token.'), consentOrigin)
-    }
-    const { sessionId, sessionKey } = sessions.begin()
-    reply.headers({ 'set-cookie': sessions.cookieOf(sessionId), 'cache-control': 'no-store' })
-    if (next !== undefined) return reply.redirect(next, 303)
-    return { session_key: sessionKey, expires_in_seconds: SESSION_LIFE_S }
-  })
-
-  const ending = { tags, summary: 'End the browser session', response: answers({ 204: NoContent }) }
-  app.delete('/session', { ...open, schema: ending }, async (request, reply) => {
-    const sessionId = sessions.find(request.headers.cookie)
-    if (sessionId !== undefined) sessions.end(sessionId)
-    return reply.header('set-cookie', sessions.cookieOf(undefined)).code(204).send()
-  })
 
   const authorizing = {
     tags,

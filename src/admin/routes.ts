@@ -1,4 +1,5 @@
 /** All routes of the admin port, in the order of its description. */
+import { accountActionRoutes } from './account-actions.ts'
 import { accountRoutes } from './accounts.ts'
 import { auditRoutes } from './audit.ts'
 import { consentRoutes } from './consent.ts'
@@ -14,12 +15,15 @@ import type { AdminRoutes } from './options.ts'
 import { qualityRoutes } from './quality.ts'
 import { recoverRoutes } from './recover.ts'
 import { resealRoutes } from './reseal.ts'
+import { sessionRoutes } from './session-routes.ts'
 import { totalsRoutes } from './totals.ts'
 import { volumeRoutes } from './volume.ts'
 
 export const ROUTES: readonly AdminRoutes[] = [
   metricsRoutes,
   accountRoutes,
+  accountActionRoutes,
+  sessionRoutes,
   consentRoutes,
   qualityRoutes,
   matchQualityRoutes,

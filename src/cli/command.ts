@@ -39,3 +39,7 @@ export function firstOf({ positionals }: Invocation): string {
 export function show({ isJson, terminal }: Invocation, answer: unknown, forPeople: () => string): void {
   terminal.print(isJson ? JSON.stringify(answer, null, 2) : forPeople())
 }
+
+export function pathOfAccount(invocation: Invocation): string {
+  return `/accounts/${encodeURIComponent(firstOf(invocation))}`
+}

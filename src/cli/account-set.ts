@@ -1,0 +1,57 @@
+/** `account set`: the token is read from standard input, never from the command line, where `ps` and the shell's history show it. */
+import type { AccountAnswer } from '../admin/account-view.ts'
+import { pathOfAccount as pathOf, show, textOf, type Command, type Invocation } from './command.ts'
+import { EXIT, misused } from './terminal.ts'
+
+export const set: Command = {
+  name: 'account set',
+  words:
+    'ID [--oauth|--keep-token] [--label TEXT] [--country US] [--dob-format DMY|MDY] [--posts-per-minute N]',
+  does: 'registers an account, or rotates its token, which is read from standard input; with --oauth as JSON {client_id, client_secret, refresh_token}; with --keep-token only the rest is set',
+  positionals: 1,
+  options: {
+    oauth: { type: 'boolean' },
+    'keep-token': { type: 'boolean' },
+    label: { type: 'string' },
+    country: { type: 'string' },
+    'dob-format': { type: 'string' },
+    'posts-per-minute': { type: 'string' },
+  },
+  async run(invocation) {
+    const { options, admin } = invocation
+    const body = { ...(await readToken(invocation)), ...readSettings(options) }
+    const account = await admin.send<AccountAnswer>('PUT', pathOf(invocation), body)
+    show(
+      invocation,
+      account,
+      () => `account ${account.ad_account_id} is set, its token ends with ${account.token.last4 ?? '-'}`,
+    )
+    return EXIT.done
+  },
+}
+
+async function readToken({ options, terminal }: Invocation): Promise<object> {
+  if (options['keep-token'] === true) return {}
+  if (options['oauth'] !== true) {
+    const accessToken = (await terminal.readSecret('access token: ')).trim()
+    if (accessToken === '') throw misused('No token came from standard input.')
+    return { access_token: accessToken }
+  }
+  try {
+    return { oauth: JSON.parse(await terminal.readInput()) as unknown }
+  } catch {
+    throw misused('Standard input must hold JSON {client_id, client_secret, refresh_token}.')
+  }
+}
+
+function readSettings(options: Invocation['options']): object {
+  const postsPerMinute = textOf(options['posts-per-minute'])
+  if (postsPerMinute !== undefined && !/^\d+$/.test(postsPerMinute))
+    throw misused('--posts-per-minute takes a number.')
+  return {
+    ...(options['label'] !== undefined && { label: options['label'] }),
+    ...(options['country'] !== undefined && { country: options['country'] }),
+    ...(options['dob-format'] !== undefined && { dob_format: options['dob-format'] }),
+    ...(postsPerMinute !== undefined && { posts_per_minute: Number(postsPerMinute) }),
+  }
+}
