@@ -4,6 +4,7 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { COMMANDS } from '../../src/cli/run.ts'
 import { SettingsSchema } from '../../src/settings.ts'
+import { UserDataSchema } from '../../src/events/schema.ts'
 import { METRICS } from '../../src/telemetry/metrics.ts'
 import { PINTEREST_CODES } from '../../src/errors.ts'
 import { locate, PAGES, read, tableUnder } from './pages.ts'
@@ -60,6 +61,11 @@ t.test('every metric that a page names exists', async (t) => {
       t.ok(known.has(name!), `${page}: ${name}`)
     }
   }
+})
+
+t.test('every field of user_data has its rule on docs/normalization.md', async (t) => {
+  for (const name of Object.keys(UserDataSchema.properties))
+    t.ok(read('docs/normalization.md').includes(`\`${name}\``), name)
 })
 
 t.test('the answer table has the codes of the code', async (t) => {
