@@ -48,7 +48,9 @@ export function createReadiness(options: {
     if (storeProblem !== undefined && before !== storeProblem)
       log.error({ reason: storeProblem }, 'posts are refused')
     if (storeProblem === undefined && before !== undefined) log.warn({}, 'posts are taken again')
-    cancel = clock.after(CHECK_EVERY_MS, () => (checking = checkAgain()))
+    cancel = clock.after(CHECK_EVERY_MS, () => {
+      checking = checkAgain()
+    })
   }
 
   async function findProblem(): Promise<StoreProblem | undefined> {

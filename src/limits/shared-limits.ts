@@ -110,7 +110,7 @@ export function createSharedLimits({ shared, settings, clock }: SharedLimitsOpti
     forget: (adAccountId) => leases.forget('post_limiter', adAccountId),
   }
 
-  return { callLimiter, postLimiter, close: leases.close }
+  return { callLimiter, postLimiter, close: () => leases.close() }
 }
 
 /** The leases, and the exchange of tokens with the store. `onGranted`: an account may make calls again. */
