@@ -15,48 +15,32 @@ export function reportQueues(options: {
 }): void {
   const { metrics, vault, delivery, callLimiter, postLimiter } = options
 
-  metrics.labelledGauge({
-    name: 'pinrelay_queue_stopped',
-    help: '1 for each queue that does not call, with its status and urgency as in GET /accounts (3: a person has to act). At most 1,000, the most urgent first.',
-    labels: ['ad_account_id', 'queue', 'status', 'urgency'],
-    read: () =>
-      delivery
-        .queues()
-        .filter(
-          ({ status, adAccountId }) =>
-            STATUSES[status].urgency > 0 && vault.account(adAccountId) !== undefined,
-        )
-        .toSorted((one, other) => STATUSES[other.status].urgency - STATUSES[one.status].urgency)
-        .slice(0, SERIES_LIMIT)
-        .map(({ adAccountId, isTest, status }) => ({
-          labels: {
-            ad_account_id: adAccountId,
-            queue: isTest ? 'test' : 'live',
-            status,
-            urgency: String(STATUSES[status].urgency),
-          },
-          value: 1,
-        })),
-  })
-  metrics.accountGauge(
-    'pinrelay_call_limiter_available',
-    'Calls to Pinterest that an account could make at once, of the 1,000 accounts with the fewest.',
-    () => fewest(adAccountIds(), (adAccountId) => callLimiter.level(adAccountId)),
-  )
-  metrics.accountGauge(
-    'pinrelay_post_limiter_available',
-    'Posts of an account that would pass at once, of the 1,000 accounts with the fewest.',
-    () => fewest(adAccountIds(), (adAccountId) => postLimiter.level(adAccountId)),
-  )
-}
+  /** The fewest first, without accounts that have no bucket yet. */
+  function levels(limiter: Pick<CallLimiter | PostLimiter, 'level'>) {
+    return vault
+      .accounts()
+      .flatMap(({ adAccountId }) => {
+        const level = limiter.level(adAccountId)
+        return level === undefined ? [] : [[{ ad_account_id: adAccountId }, level] as const]
+      })
+      .toSorted(([, one], [, other]) => one - other)
+  }
 
   metrics.collect('queueStopped', () =>
     delivery
       .queues()
-      .filter(({ status, adAccountId }) => status !== 'open' && vault.account(adAccountId) !== undefined)
-      .toSorted((one, other) => urgencyOf(other.status) - urgencyOf(one.status))
+
+      .filter(
+        ({ status, adAccountId }) => STATUSES[status].urgency > 0 && vault.account(adAccountId) !== undefined,
+      )
+      .toSorted((one, other) => STATUSES[other.status].urgency - STATUSES[one.status].urgency)
       .map(({ adAccountId, isTest, status }) => [
-        { ad_account_id: adAccountId, queue: isTest ? 'test' : 'live', status },
+        {
+          ad_account_id: adAccountId,
+          queue: isTest ? 'test' : 'live',
+          status,
+          urgency: String(STATUSES[status].urgency),
+        },
         1,
       ]),
   )

@@ -1,12 +1,12 @@
 /** What operators see of a queue. */
 import type { QueueKey } from '../store/store.ts'
-import { isHold } from './breaker.ts'
 import type { Queue } from './queue.ts'
 import type { QueueStatus } from './queue-status.ts'
+import { stopOf, type Stop, type StopConditions } from './scheduler.ts'
 
 export interface QueueState extends QueueKey {
   readonly status: QueueStatus
-  /** Milliseconds until the relay tries again by itself; undefined where only slots and the call limiter delay calls. */
+  /** When the relay tries again by itself: milliseconds from now; undefined where only slots and the call limiter hold it up. */
   readonly nextTryMs: number | undefined
   readonly callsInFlight: number
 }
@@ -15,12 +15,6 @@ export interface Surroundings extends StopConditions {
   /** Only a person's consent brings a new token. */
   readonly needsConsent: boolean
   readonly nowMs: number
-}
-
-/** Monotonic; undefined where only slots and the call limiter delay calls. */
-export function nextTryAtMs({ breaker }: Queue, outageUntilMs: number | undefined): number | undefined {
-  if (breaker.status === 'open') return outageUntilMs
-  return Math.max(breaker.untilMs, outageUntilMs ?? -Infinity)
 }
 
 export function stateOf(queue: Queue, surroundings: Surroundings): QueueState {
@@ -34,12 +28,7 @@ export function stateOf(queue: Queue, surroundings: Surroundings): QueueState {
   }
 }
 
-/** A status that needs a person hides one that ends by itself. */
-function statusOf({ breaker }: Queue, surroundings: Surroundings): QueueStatus {
-  const isOutage = surroundings.outageUntilMs !== undefined
-  if (surroundings.isPaused) return 'paused'
-  if (breaker.status === 'closed' && breaker.reason === 'unauthorized' && surroundings.needsConsent)
-    return 'reauthorize'
-  if (breaker.status === 'closed' && (isHold(breaker.reason) || !isOutage)) return breaker.reason
-  return isOutage ? 'pinterest_down' : 'sending'
+function statusOf(stop: Stop | undefined, { needsConsent }: Surroundings): QueueStatus {
+  if (stop === undefined) return 'sending'
+  return stop.reason === 'unauthorized' && needsConsent ? 'reauthorize' : stop.reason
 }

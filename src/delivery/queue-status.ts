@@ -1,8 +1,8 @@
 /** The statuses of queues and accounts that operators see: how urgent each is, what it means, and what to do about it. */
-import type { CloseReason } from './breaker.ts'
+import type { OpenReason } from './breaker.ts'
 
 /** Of a queue, the most urgent one that applies. `reauthorize`: the token and the grant that it came from are refused. */
-export type QueueStatus = 'sending' | 'paused' | 'pinterest_down' | 'reauthorize' | CloseReason
+export type QueueStatus = 'sending' | 'paused' | 'pinterest_down' | 'reauthorize' | OpenReason
 /** Of an account as a whole. */
 export type AccountStatus = QueueStatus | 'over_share' | 'no_token'
 

@@ -138,7 +138,7 @@ export const METRICS = {
   queueStopped: {
     name: 'pinrelay_queue_stopped',
     help: '1 for each queue that does not call, with the reason: its status in GET /accounts. At most 1,000, those that need a person first.',
-    labels: ['ad_account_id', 'queue', 'status'],
+    labels: ['ad_account_id', 'queue', 'status', 'urgency'],
   },
   queuesStalled: {
     name: 'pinrelay_queues_stalled_total',
