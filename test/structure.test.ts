@@ -34,29 +34,17 @@ const LAYERS: readonly string[] = [
 const KNOWN_UPWARD: ReadonlySet<string> = new Set([
   'limits/shared-limits.ts → store/shared.ts',
   'settings.ts → store/postgres/database-url.ts',
-  'vault/granting.ts → delivery/scrub.ts',
   'vault/granting.ts → delivery/verify-all.ts',
-  'vault/granting.ts → delivery/verify.ts',
-  'vault/quality.ts → delivery/scrub.ts',
-  'vault/refresher.ts → delivery/scrub.ts',
+  'vault/demand.ts → delivery/verify.ts',
+  'vault/given-grant.ts → delivery/verify.ts',
+  'vault/granted.ts → delivery/scrub.ts',
   'vault/token-watch.ts → delivery/token-watch.ts',
 ])
 
 /** What both stores use should not be in `store/sqlite`. */
 const KNOWN_ACROSS: ReadonlySet<string> = new Set([
-  'store/postgres/acknowledge.ts → store/engine/protocol.ts',
-  'store/postgres/commit.ts → store/engine/protocol.ts',
-  'store/postgres/dead-letters.ts → store/engine/protocol.ts',
-  'store/postgres/expire.ts → store/engine/protocol.ts',
-  'store/postgres/keys.ts → store/engine/protocol.ts',
-  'store/postgres/open.ts → store/engine/batcher.ts',
-  'store/postgres/open.ts → store/engine/protocol.ts',
-  'store/postgres/phases.ts → store/engine/protocol.ts',
-  'store/postgres/store.ts → store/engine/batcher.ts',
-  'store/postgres/store.ts → store/engine/client.ts',
-  'store/postgres/transaction.ts → store/engine/protocol.ts',
-  'store/postgres/trim.ts → store/engine/protocol.ts',
-  'store/postgres/writer.ts → store/engine/protocol.ts',
+  'store/postgres/batch-ids.ts → store/sqlite/protocol.ts',
+  'store/postgres/keys.ts → store/sqlite/protocol.ts',
 ])
 
 interface Import {

@@ -14,7 +14,7 @@ const REPLACED: Readonly<Record<string, RegExp>> = {
   recover: /\bsalvag(e|es|ed|ing)\b/,
   'outcome, or decision': /\bverdicts?\b/,
   acknowledge: /\bsettl(e|es|ed|ing|ement|ements)\b/,
-  'dead letter': /\b(bur(y|ies|ied|ying|ial|ials)|(?<!dead[\s-])letters?)\b/,
+  'dead letter': /\b(bur(y|ies|ied|ying|ial|ials)|(?<!dead[\s-]+)letters?)\b/,
   'circuit breaker': /\bgates?\b/,
   'post limiter, call limiter, or check': /\bguards?\b/,
   totals: /\bbooks?\b/,

@@ -106,7 +106,7 @@ function convert(schema: Described, value: unknown): unknown {
   if (properties === undefined) return value
   return Object.fromEntries(
     Object.entries(properties).map(([name, property]) => {
-      const camel = name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
+      const camel = name.replace(/_(\w)/g, (_, initial: string) => initial.toUpperCase())
       const isInstant = withoutNull(property).format === 'date-time'
       const record = value as Readonly<Record<string, unknown>>
       return [name, convert(property, record[isInstant ? `${camel}Ms` : camel])]

@@ -129,7 +129,9 @@ function report(
   durationMs: number,
 ): void {
   const isAnswered = outcome.kind === 'answered'
-  metrics.call(isAnswered ? String(outcome.status) : outcome.reason, durationMs / 1000, eventCount)
+  metrics.calls.inc({ outcome: isAnswered ? String(outcome.status) : outcome.reason })
+  metrics.callSeconds.observe(durationMs / 1000)
+  metrics.callEvents.observe(eventCount)
   const fields = {
     ad_account_id: queue.key.adAccountId,
     is_test: queue.key.isTest,

@@ -29,7 +29,6 @@ export function reportQueues(options: {
   metrics.collect('queueStopped', () =>
     delivery
       .queues()
-
       .filter(
         ({ status, adAccountId }) => STATUSES[status].urgency > 0 && vault.account(adAccountId) !== undefined,
       )

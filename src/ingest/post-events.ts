@@ -190,9 +190,10 @@ function checkEncoding(encoding: string | undefined): void {
 
 /** `true`, `True`, `1` and their opposites; the official Python client sends `True`. */
 function readTest(query: Readonly<Record<string, unknown>>): boolean {
-  // `?Test=true` must not record a conversion: of all parameters this one is refused when it is misspelled.
-  const misspelled = Object.keys(query).find((name) => name !== 'test' && /^\W*test\W*$/i.test(name))
-  if (misspelled !== undefined) throw new InvalidRequest('test: is misspelled.')
+  // `?Test=true` must not record a conversion: of all parameters this one is refused when its name is wrong.
+  const mistyped = Object.keys(query).find((name) => name !== 'test' && /^\W*test\W*$/i.test(name))
+  if (mistyped !== undefined)
+    throw new InvalidRequest('test: is written `test`, in lower case and without brackets.')
   const value = query['test']
   if (value === undefined) return false
   if (value === 'true' || value === 'True' || value === '1') return true

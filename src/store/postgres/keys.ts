@@ -7,7 +7,7 @@ import { KEY_ID_BYTES, KEY_ID_OFFSET, type SealBinding, type Sealer } from '../.
 import { bindDeadLetter, bindBatch } from '../dead-letter.ts'
 import type { ResealRequest, ResealStep } from '../sqlite/protocol.ts'
 import type { Queryable } from './client.ts'
-import type { QueueRow } from './lane-rows.ts'
+import type { QueueRow } from './queue-rows.ts'
 import type { Transaction } from './transaction.ts'
 
 const BINDING: SealBinding = { purpose: 'master_key_check', owner: '' }

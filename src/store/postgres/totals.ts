@@ -4,7 +4,7 @@
  */
 import type { Totals, QueueBacklog, QueueKey } from '../store.ts'
 import type { Queryable } from './client.ts'
-import { toQueue, type QueueRow } from './lane-rows.ts'
+import { toQueue, type QueueRow } from './queue-rows.ts'
 
 export const COUNTERS = [
   'received',
