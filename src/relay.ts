@@ -173,7 +173,10 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
 /** What calls Pinterest, and what runs now and then. */
 function openSending(base: Base, opened: AsyncDisposableStack) {
   const { settings, store, shared, vault, pinterest, metrics, log, clock } = base
-  const refresher = createRefresher({ ...base, onRefresh: (outcome) => metrics.tokenRefreshed(outcome) })
+  const refresher = createRefresher({
+    ...base,
+    onRefresh: (outcome) => metrics.tokenRefreshes.inc({ outcome }),
+  })
   opened.defer(() => refresher.stop(CALLS_PATIENCE_MS))
   const tokenHealth = createTokenHealth(clock.wallMs)
   const tokenWatch = createTokenWatch({ vault, refresher, health: tokenHealth, log })

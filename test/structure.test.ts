@@ -42,10 +42,7 @@ const KNOWN_UPWARD: ReadonlySet<string> = new Set([
 ])
 
 /** What both stores use should not be in `store/sqlite`. */
-const KNOWN_ACROSS: ReadonlySet<string> = new Set([
-  'store/postgres/batch-ids.ts → store/sqlite/protocol.ts',
-  'store/postgres/keys.ts → store/sqlite/protocol.ts',
-])
+const KNOWN_ACROSS: ReadonlySet<string> = new Set([])
 
 interface Import {
   readonly from: string

@@ -39,7 +39,7 @@ export function createStallSweep(options: StallSweepOptions): StallSweep {
   let isClosed = false
 
   function report({ key: { adAccountId, isTest } }: Queue): void {
-    metrics.queueStalled()
+    metrics.queuesStalled.inc()
     log.error({ ad_account_id: adAccountId, is_test: isTest, reason: 'stalled' }, 'nothing asked this queue')
   }
 

@@ -114,12 +114,12 @@ function explainValue(
       return { ...shown, given: `${hash.slice(0, 8)}…`, hash, note: 'Hashed by the sender.' }
     }
     case 'dropped':
-      return { ...shown, note: WARNING_TEXTS[normalized.code] }
+      return { ...shown, note: WARNINGS[normalized.code].text }
     case 'normalized': {
       const { text, warning } = normalized
       const isText = TEXT_NAMES.has(field)
       const hash = isText ? null : sha256Hex(text)
-      const note = warning === undefined ? (isText ? 'Sent as text.' : null) : WARNING_TEXTS[warning]
+      const note = warning === undefined ? (isText ? 'Sent as text.' : null) : WARNINGS[warning].text
       return { ...shown, normalized: maskValue(text), hash, note }
     }
   }

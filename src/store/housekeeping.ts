@@ -61,8 +61,8 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
         const limits = { oldestEventTimeS, limit: BATCHES_PER_STEP }
         const expired = await store.expire({ ...limits, nowMs: clock.wallMs() })
         if (expired === 0) return
-        metrics.events('expired', expired)
-        metrics.died('too_old', expired)
+        metrics.events.inc({ outcome: 'expired' }, expired)
+        metrics.deadLetters.inc({ reason: 'too_old' }, expired)
       }
     },
   }
@@ -80,8 +80,8 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
         const diedBeforeMs = isClockTrusted() ? tooOldMs : 0
         const step = await store.trimDeadLetters({ diedBeforeMs, limit: DEAD_LETTERS_PER_STEP })
         if (step.tooOld + step.overPart === 0) break
-        metrics.deadLettersDeleted('too_old', step.tooOld)
-        metrics.deadLettersDeleted('store_part_full', step.overPart)
+        metrics.deadLettersDeleted.inc({ reason: 'too_old' }, step.tooOld)
+        metrics.deadLettersDeleted.inc({ reason: 'store_part_full' }, step.overPart)
         untold += step.overPart
       }
       const nowMs = clock.monotonicMs()

@@ -1,5 +1,5 @@
 /** Batch ids, taken from the sequence in blocks: most transactions need no look at it. */
-import type { Operation, RequestOf } from '../sqlite/protocol.ts'
+import type { Operation, RequestOf } from '../engine/protocol.ts'
 import type { Queryable } from './client.ts'
 
 export interface BatchIds {

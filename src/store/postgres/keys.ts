@@ -5,7 +5,7 @@
 import { WrongMasterKey } from '../../errors.ts'
 import { KEY_ID_BYTES, KEY_ID_OFFSET, type SealBinding, type Sealer } from '../../vault/seal.ts'
 import { bindDeadLetter, bindBatch } from '../dead-letter.ts'
-import type { ResealRequest, ResealStep } from '../sqlite/protocol.ts'
+import type { ResealRequest, ResealStep } from '../engine/protocol.ts'
 import type { Queryable } from './client.ts'
 import type { QueueRow } from './queue-rows.ts'
 import type { Transaction } from './transaction.ts'
