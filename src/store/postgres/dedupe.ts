@@ -40,7 +40,7 @@ export async function claimKeys(client: Queryable, keys: readonly DedupeKey[]): 
   return { take: (key) => fresh.delete(nameOf(key)) }
 }
 
-/** The batches that brought these keys and still wait for a outcome. */
+/** The batches that brought these keys and still wait for an outcome. */
 export async function findPending(
   client: Queryable,
   keys: readonly Uint8Array[],
@@ -54,7 +54,7 @@ export async function findPending(
   return (key) => found.get(nameOf(key))
 }
 
-/** So that a mended event goes through. Only the keys of these very batches. */
+/** So that a corrected event goes through. Only the keys of these very batches. */
 export async function forgetKeys(
   client: Queryable,
   keys: readonly { readonly key: Uint8Array; readonly batchId: number }[],

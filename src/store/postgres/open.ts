@@ -5,7 +5,7 @@
  *   writer.ts      one connection, one transaction per group; what becomes of a COMMIT whose answer was lost
  *   operations.ts  what of a group shares its statements: commit.ts, acknowledge.ts; alone: lease.ts, dead-letters.ts, expire.ts …
  *   owner.ts       heartbeats, fencing numbers, taking over from the dead
- *   vault.ts       the vault's tables, changed by one replica at a time
+ *   vault.ts       the vault's documents, changed by one replica at a time
  *   buckets.ts, feed.ts, breakers.ts   what `Shared` promises
  *   write-watch.ts   whether commits get through: a full disk, an absent standby
  *   database-url.ts, hosts.ts, connect.ts   which server, and with or without TLS
