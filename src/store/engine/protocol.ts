@@ -2,7 +2,7 @@
  * What the main thread and the store's worker say to each other: operations in groups, one message each way per group.
  *
  * Payloads travel in one buffer per message that changes hands without a copy; the operations hold views of it. Errors
- * lose their class on the way, so they travel as code and text. How commits are packed for the way is in `wire.ts`.
+ * lose their class on the way, so they travel as code and text. How SQLite's worker packs receipts is in `wire.ts`.
  */
 import type { MasterKeys } from '../../vault/seal.ts'
 import type { VaultChange, VaultDocument } from '../../vault/vault-store.ts'

@@ -19,7 +19,7 @@ import { createStore, createVaultStore } from '../engine/client.ts'
 import type { FromWorker, StoreProblem, ToWorker, TravelError, WorkerSettings } from '../engine/protocol.ts'
 import { recoverFile, type RecoverReport } from './recover-file.ts'
 import { findQuarantined } from './quarantine.ts'
-import { fromWireAnswer, toWire, type WireGroupAnswer } from './wire.ts'
+import { fromWireAnswer, type WireGroupAnswer } from './wire.ts'
 import { judgeFailure } from './write-probe.ts'
 
 export interface SqliteOptions {
@@ -61,8 +61,7 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
   }
   const onProblem = options.onProblem ?? (() => {})
   const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: settings })
-  const post = (message: ToWorker, transfer: ArrayBuffer[] = []) =>
-    worker.postMessage(message.kind === 'group' ? toWire(message, transfer[0]) : message, transfer)
+  const post = (message: ToWorker, transfer: ArrayBuffer[] = []) => worker.postMessage(message, transfer)
   const writes = createWriteWatch(judgeFailure)
   const batcher = createBatcher({
     port: { postMessage: post },

@@ -54,7 +54,7 @@ import { createAcknowledgements } from './acknowledge.ts'
 import { createTransactions, type Handlers, type QueueKind } from './transaction.ts'
 import { createVaultHandlers, type VaultKind } from './vault.ts'
 import { createWriteProbe } from './write-probe.ts'
-import { fromWire, toWireAnswer, type WireGroup } from './wire.ts'
+import { toWireAnswer } from './wire.ts'
 
 const port = parentPort!
 start(workerData as WorkerSettings)
@@ -175,11 +175,11 @@ function serve({ vaultDb, reservedSpace, queueFile }: Files): void {
     )
   }
 
-  port.on('message', (message: Exclude<ToWorker, { kind: 'group' }> | WireGroup) => {
+  port.on('message', (message: ToWorker) => {
     switch (message.kind) {
       case 'group': {
         const startedAt = performance.now()
-        const outcomes = runGroup(fromWire(message).operations)
+        const outcomes = runGroup(message.operations)
         const { packed, buffer } = packPayloads(outcomes)
         send({ kind: 'group', outcomes: packed, durationMs: performance.now() - startedAt }, [buffer])
         break
