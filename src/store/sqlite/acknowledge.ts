@@ -4,8 +4,8 @@
  */
 import type { Acknowledgement } from '../store.ts'
 import { addPosition, makeBitmap } from '../bitmap.ts'
-import { prepareRows } from './connection.ts'
-import { createDeadLetterWriter } from './dead-letters.ts'
+import { prepareObjects } from './connection.ts'
+import { createBurial } from './dead-letters.ts'
 import { packHistory } from '../history.ts'
 import type { Place } from './leases.ts'
 import type { ReleaseRequest, AcknowledgeRequest } from '../engine/protocol.ts'
@@ -16,24 +16,26 @@ export interface Acknowledgements {
   release(request: ReleaseRequest): void
 }
 
-type QueueRow = [
-  eventCount: number,
-  pendingCount: number,
-  acknowledged: Uint8Array | null,
-  receivedAtMs: number,
-  sizeBytes: number,
-]
+interface QueueRow {
+  readonly eventCount: number
+  readonly pendingCount: number
+  readonly acknowledged: Uint8Array | null
+  readonly receivedAtMs: number
+  readonly sizeBytes: number
+}
 
 export function createAcknowledgements(tables: QueueTables): Acknowledgements {
   const { db, queues, leases } = tables
   const atPlace = 'queue_id = ? AND is_replay = ? AND oldest_event_time_s = ? AND batch_id = ?'
-  const select = prepareRows<QueueRow>(
+  const select = prepareObjects<QueueRow>(
     db,
-    `SELECT event_count, pending_count, acknowledged, received_at_ms, size_bytes FROM batches WHERE ${atPlace}`,
+    `SELECT event_count AS eventCount, pending_count AS pendingCount, acknowledged, received_at_ms AS receivedAtMs,
+       size_bytes AS sizeBytes FROM batches WHERE ${atPlace}`,
   )
-  const selectPlace = prepareRows<[queueId: number, isReplay: number, oldestEventTimeS: number]>(
+  const selectPlace = prepareObjects<{ queueId: number; isReplay: number; oldestEventTimeS: number }>(
     db,
-    'SELECT queue_id, is_replay, oldest_event_time_s FROM payloads WHERE batch_id = ?',
+    `SELECT queue_id AS queueId, is_replay AS isReplay, oldest_event_time_s AS oldestEventTimeS
+     FROM payloads WHERE batch_id = ?`,
   )
   const removeQueue = db.prepare(`DELETE FROM batches WHERE ${atPlace}`)
   const removePayload = db.prepare('DELETE FROM payloads WHERE batch_id = ?')
@@ -46,7 +48,7 @@ export function createAcknowledgements(tables: QueueTables): Acknowledgements {
     const lease = leases.get(batchId)
     if (lease !== undefined) return lease
     const row = selectPlace.get(batchId)
-    return row && { queueId: row[0], isReplay: row[1] === 1, oldestEventTimeS: row[2] }
+    return row && { ...row, isReplay: row.isReplay === 1 }
   }
 
   /** Answers whether it was there. */
@@ -81,9 +83,9 @@ export function createAcknowledgements(tables: QueueTables): Acknowledgements {
     const isReplay = Number(place.isReplay)
     const row = select.get(queueId, isReplay, oldestEventTimeS, batchId)
     if (row === undefined) return
-    const [eventCount, pendingBefore, acknowledgedBefore, firstSeenAtMs, sizeBytes] = row
+    const { eventCount, pendingCount: pendingBefore, receivedAtMs: firstSeenAtMs, sizeBytes } = row
 
-    const acknowledged = acknowledgedBefore ?? makeBitmap(eventCount)
+    const acknowledged = row.acknowledged ?? makeBitmap(eventCount)
     const mark = (position: number): boolean => {
       if (!(position >= 0 && position < eventCount)) {
         throw new RangeError(`Batch ${batchId} has no event ${position}.`)

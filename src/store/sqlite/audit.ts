@@ -2,7 +2,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { addCounts, firstDetails, type AuditDetails, type AuditStep } from '../audit-steps.ts'
 import type { AuditEntry, AuditQuery } from '../store.ts'
-import { prepareRows } from './connection.ts'
+import { prepareObjects, prepareRows } from './connection.ts'
 
 export interface Audit {
   /** Answers the entry's id. */
@@ -19,9 +19,9 @@ export function createAudit(db: DatabaseSync): Audit {
   const insert = db.prepare('INSERT INTO audit (at_ms, action, details) VALUES (?, ?, ?)')
   const selectDetails = prepareRows<[details: string]>(db, 'SELECT details FROM audit WHERE id = ?')
   const updateDetails = db.prepare('UPDATE audit SET details = ? WHERE id = ?')
-  const select = prepareRows<[id: number, atMs: number, action: string, details: string]>(
+  const select = prepareObjects<Omit<AuditEntry, 'details'> & { details: string }>(
     db,
-    'SELECT id, at_ms, action, details FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?',
+    'SELECT id, at_ms AS atMs, action, details FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?',
   )
 
   function add({ atMs, action, details }: Omit<AuditEntry, 'id'>): number {
@@ -40,11 +40,8 @@ export function createAudit(db: DatabaseSync): Audit {
       return auditId
     },
     trail: ({ limit, beforeId = Number.MAX_SAFE_INTEGER }) =>
-      select.all(beforeId, limit).map(([id, atMs, action, details]) => ({
-        id,
-        atMs,
-        action,
-        details: JSON.parse(details) as AuditDetails,
-      })),
+      select
+        .all(beforeId, limit)
+        .map((row) => ({ ...row, details: JSON.parse(row.details) as AuditDetails })),
   }
 }

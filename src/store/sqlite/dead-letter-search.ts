@@ -4,7 +4,8 @@
  */
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import type { DeadLetter, DeadLetterFilter, DeadLetterQuery } from '../store.ts'
-import { prepareRows, type RowQuery } from './connection.ts'
+import { prepareObjects, prepareRows, type RowQuery } from './connection.ts'
+import type { NewDeadLetter } from './dead-letter-rows.ts'
 import { unpackHistory } from '../history.ts'
 import { openDeadLetter } from '../dead-letter.ts'
 import type { DeadLetterPage } from '../engine/protocol.ts'
@@ -13,23 +14,12 @@ import type { QueueTables } from './queue-tables.ts'
 /** A few milliseconds' walk. */
 const STEP_ROWS = 5000
 
-const COLUMNS = `id, queue_id, event_name, event_id, event_time_s, status, reason, attempts, first_seen_at_ms, died_at_ms,
-  history, sealed`
+const COLUMNS = `id, queue_id AS queueId, event_name AS eventName, event_id AS eventId, event_time_s AS eventTimeS, status,
+  reason, attempts, first_seen_at_ms AS firstSeenAtMs, died_at_ms AS diedAtMs, history, sealed`
 
-export type DeadLetterRow = [
-  id: number,
-  queueId: number,
-  eventName: string,
-  eventId: string,
-  eventTimeS: number,
-  status: 'rejected' | 'expired',
-  reason: string,
-  attempts: number,
-  firstSeenAtMs: number,
-  diedAtMs: number,
-  history: string | null,
-  sealed: Uint8Array,
-]
+export interface DeadLetterRow extends NewDeadLetter {
+  readonly id: number
+}
 
 export interface DeadLetterStep {
   readonly rows: readonly DeadLetterRow[]
@@ -50,7 +40,7 @@ export function createDeadLetterWalk(db: DatabaseSync): DeadLetterWalk {
     const where = ['id >= ? AND id < ?', ...conditions].join(' AND ')
     let query = queries.get(where)
     if (query === undefined) {
-      query = prepareRows<DeadLetterRow>(
+      query = prepareObjects<DeadLetterRow>(
         db,
         `SELECT ${COLUMNS} FROM dead_letters WHERE ${where} ORDER BY id DESC LIMIT ?`,
       )
@@ -65,7 +55,7 @@ export function createDeadLetterWalk(db: DatabaseSync): DeadLetterWalk {
     const endId = filter.ids === undefined ? stepEnd.get(beforeId)?.[0] : undefined
     const values = conditions.map(([, value]) => value)
     const rows = prepare(conditions.map(([sql]) => sql)).all(endId ?? 0, beforeId, ...values, limit)
-    return { rows, beforeId: rows.length === limit ? rows.at(-1)?.[0] : endId }
+    return { rows, beforeId: rows.length === limit ? rows.at(-1)?.id : endId }
   }
 }
 
@@ -99,23 +89,11 @@ export function createDeadLetterSearch(
   { queues, sealer }: QueueTables,
   walk: DeadLetterWalk,
 ): (query: DeadLetterQuery) => DeadLetterPage {
-  function show(row: DeadLetterRow): DeadLetter {
-    const [id, queueId, eventName, eventId, , status, reason, attempts] = row
-    const [, , , , , , , , firstSeenAtMs, diedAtMs, history, sealed] = row
+  function show(deadLetter: DeadLetterRow): DeadLetter {
+    const { queueId, eventTimeS: _, sealed, history, ...row } = deadLetter
     const queue = queues.keyOf(queueId)
-    return {
-      ...queue,
-      id,
-      eventName,
-      eventId,
-      status,
-      reason,
-      message: openDeadLetter(sealer, queue.adAccountId, sealed)?.message ?? '',
-      attempts,
-      firstSeenAtMs,
-      diedAtMs,
-      history: unpackHistory(history),
-    }
+    const message = openDeadLetter(sealer, queue.adAccountId, sealed)?.message ?? ''
+    return { ...queue, ...row, message, history: unpackHistory(history) }
   }
 
   return (query) => {

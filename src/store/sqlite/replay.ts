@@ -34,7 +34,7 @@ export function createReplay(
 
   /** Answers the bytes of its payload. */
   function addBatch(row: DeadLetterRow, batchId: number, json: string, nowMs: number): number {
-    const [, queueId, , , eventTimeS, , , attempts, firstSeenAtMs, , before] = row
+    const { queueId, eventTimeS, attempts, firstSeenAtMs, history: before } = row
     const { adAccountId } = queues.keyOf(queueId)
     const payload = Buffer.from(json, 'utf8')
     const history = packHistory([...unpackHistory(before), { atMs: nowMs, reason: 'replayed' }])
@@ -45,17 +45,17 @@ export function createReplay(
   }
 
   function replayOne(row: DeadLetterRow, { oldestEventTimeS, nowMs }: ReplayRequest): Fate {
-    const [deadLetterId, queueId, eventName, eventId, eventTimeS, status] = row
+    const { id: deadLetterId, queueId, eventName, eventId, eventTimeS, status } = row
     const queue = queues.keyOf(queueId)
     const { adAccountId, isTest } = queue
     if (!isTest && eventTimeS < oldestEventTimeS) return 'too_old'
-    const deadLetter = openDeadLetter(sealer, adAccountId, row[11])
+    const deadLetter = openDeadLetter(sealer, adAccountId, row.sealed)
     if (deadLetter === undefined) {
       report({ problem: 'dead_letter_unreadable', queue, deadLetterId })
       return 'unreadable'
     }
     const batchId = tables.nextBatchId()
-    deadLetters.remove(deadLetterId, queueId, bytesOfRow(row))
+    deadLetters.remove(deadLetterId, queueId, bytesOfDeadLetter(row))
     if (isTest || dedupe.add(dedupeKey(adAccountId, eventName, eventId), batchId, nowMs)) {
       const bytes = addBatch(row, batchId, deadLetter.json, nowMs)
       queues.count(queueId, { [status]: -1, queued: 1, batches: 1, bytes })
@@ -73,7 +73,7 @@ export function createReplay(
       const fate = replayOne(row, request)
       if (fate === 'replayed') {
         counts.replayed += 1
-        queueIds.add(row[1])
+        queueIds.add(row.queueId)
       } else if (fate === 'duplicate') counts.duplicates += 1
       else if (fate === 'too_old') counts.too_old += 1
     }
@@ -89,10 +89,6 @@ export function createReplay(
   }
 }
 
-function bytesOfRow([, , eventName, eventId, , , , , , , history, sealed]: DeadLetterRow): number {
-  return bytesOfDeadLetter({ eventName, eventId, history, sealed })
-}
-
 /** Also what no key opens. */
 export function createPurge(
   { deadLetters }: QueueTables,
@@ -100,7 +96,7 @@ export function createPurge(
 ): (request: PurgeRequest) => PurgeStep {
   return function purge(request) {
     const { rows, beforeId } = walk(request)
-    for (const row of rows) deadLetters.remove(row[0], row[1], bytesOfRow(row))
+    for (const row of rows) deadLetters.remove(row.id, row.queueId, bytesOfDeadLetter(row))
     const { auditId, nowMs } = request
     const purged = rows.length
     return {
