@@ -4,9 +4,9 @@
  * queue         one narrow row per batch, in the order in which a queue is leased, replays last: finding, counting and
  *               acknowledgements batches never reads a payload, and needs no second index
  * payloads      appended, read when a batch is leased, deleted; holds the way back to the queue's row
- * dedupe_blocks   the keys of live events that were delivered or are queued, with their batches, as seen-block.ts packs them:
+ * dedupe_blocks   the keys of live events that were delivered or are queued, with their batches, as dedupe-block.ts packs them:
  *               one row per transaction
- * seen          those that the index in memory had no room for, and those of the relay that knew no blocks
+ * dedupe        those that the index in memory had no room for
  * queues         the totals, how many batches and events wait, and the bytes of these payloads and of dead letters
  * dead_letters  ids are never given twice, so that a walk from new to old meets no dead letter that died after it began;
  *               no index but the id and the time of death: every search is a walk in bounded steps
@@ -16,7 +16,6 @@
  *
  * `history` is JSON of [at_ms, reason] pairs, null while there is none: stable words, never a text of Pinterest's.
  */
-import { DEAD_LETTER_BYTES_SQL } from '../share.ts'
 import { defineSchema } from './connection.ts'
 
 const META = `
@@ -39,6 +38,8 @@ export const QUEUE_SCHEMA = defineSchema(
     duplicate INTEGER NOT NULL DEFAULT 0,
     invalid INTEGER NOT NULL DEFAULT 0,
     batches INTEGER NOT NULL DEFAULT 0,
+    bytes INTEGER NOT NULL DEFAULT 0,
+    dead_bytes INTEGER NOT NULL DEFAULT 0,
     UNIQUE (ad_account_id, is_test)
   ) STRICT;
   CREATE TABLE batches (
@@ -92,21 +93,12 @@ export const QUEUE_SCHEMA = defineSchema(
     kind TEXT NOT NULL,
     id INTEGER NOT NULL,
     PRIMARY KEY (file, kind, id)
-  ) STRICT, WITHOUT ROWID`,
-  `
+  ) STRICT, WITHOUT ROWID;
   CREATE TABLE dedupe_blocks (
     block_id INTEGER PRIMARY KEY,
     seen_at_ms INTEGER NOT NULL,
     entries BLOB NOT NULL
-  ) STRICT`,
-  `
-  ALTER TABLE queues ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
-  ALTER TABLE queues ADD COLUMN dead_bytes INTEGER NOT NULL DEFAULT 0;
-  UPDATE queues SET bytes = found.bytes FROM
-    (SELECT queue_id, SUM(size_bytes) AS bytes FROM batches GROUP BY queue_id) AS found WHERE found.queue_id = queues.queue_id;
-  UPDATE queues SET dead_bytes = found.bytes FROM
-    (SELECT queue_id, SUM(${DEAD_LETTER_BYTES_SQL}) AS bytes FROM dead_letters GROUP BY queue_id) AS found
-    WHERE found.queue_id = queues.queue_id;
+  ) STRICT;
   CREATE INDEX dead_letters_by_death ON dead_letters (died_at_ms)`,
 )
 
