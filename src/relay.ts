@@ -73,7 +73,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const base = await openBase(options, opened)
   const sending = openSending(base, opened)
   const ports = await openPorts(base, sending, opened)
-  reportMetrics(base, sending, ports)
+  reportMetrics(options, base, sending, ports)
 
   const { shared } = base
   const { delivery, refresher, readiness, quality } = sending
@@ -262,18 +262,15 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
 }
 
 /** Collected when the metrics are scraped. */
-function reportMetrics(base: Base, sending: Sending, { volumeWatch }: Ports): void {
-  const { metrics, isClockTrusted } = base
+function reportMetrics(options: RelayOptions, base: Base, sending: Sending, { volumeWatch }: Ports): void {
+  const { metrics, isClockTrusted, shared } = base
   const { readiness, delivery } = sending
-  reportReadiness(metrics, readiness)
-  metrics.gauge('pinrelay_clock_in_doubt', '1 while nothing expires because the wall clock was set.', () =>
-    isClockTrusted() ? 0 : 1,
-  )
-  metrics.gauge('pinrelay_calls_in_flight', 'Calls to Pinterest in flight.', () => delivery.callsInFlight())
-  metrics.counter(
-    'pinrelay_log_lines_dropped_total',
-    'Log lines that were not written: nobody reads the log, or its disk is full.',
-    base.droppedLogLines,
+  metrics.collect('ready', () => Number(readiness.problem() === undefined))
+  metrics.collect('clockInDoubt', () => Number(!isClockTrusted()))
+  metrics.collect('callsInFlight', () => delivery.callsInFlight())
+  metrics.collect('logLinesDropped', options.droppedLogLines ?? (() => 0))
+  metrics.collect('accountOverShare', () =>
+    Array.from(readiness.overShare(), (adAccountId) => [{ ad_account_id: adAccountId }, 1]),
   )
   metrics.collect('replicas', async () => {
     if (shared === undefined) return 1

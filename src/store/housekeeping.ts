@@ -12,7 +12,7 @@ import type { Store } from './store.ts'
 export interface HousekeepingOptions {
   readonly store: Store
   readonly settings: Pick<Settings, 'DEDUPE_HOURS' | 'MAX_EVENT_AGE_HOURS' | 'DEAD_LETTER_DAYS'>
-  readonly metrics: Pick<Metrics, 'events' | 'died' | 'deadLettersDeleted'>
+  readonly metrics: Pick<Metrics, 'events' | 'deadLetters' | 'deadLettersDeleted'>
   /** False while the wall clock is in doubt: what is not done now is done the next time. */
   readonly isClockTrusted: () => boolean
   readonly clock: Clock

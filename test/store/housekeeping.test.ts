@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { keepHouse } from '../../src/store/housekeeping.ts'
+import type { Metrics } from '../../src/telemetry/metrics.ts'
 import type { ExpireRequest, Store, TrimRequest, TrimStep } from '../../src/store/store.ts'
 import { createManualClock } from '../support/clock.ts'
 
@@ -40,13 +41,15 @@ function setUp(t: Test) {
       DEAD_LETTER_DAYS: 20_000 / 86_400_000,
     },
     metrics: {
-      events: (_outcome, count) => void told.push(count),
-      died() {},
-      deadLettersDeleted(reason, count) {
-        if (reason === 'too_old') trimmed.push({ tooOld: count, overPart: 0 })
-        else trimmed.push({ ...trimmed.pop()!, overPart: count })
+      events: { inc: (_labels: object, count: number) => void told.push(count) },
+      deadLetters: { inc() {} },
+      deadLettersDeleted: {
+        inc({ reason }: { reason: string }, count: number) {
+          if (reason === 'too_old') trimmed.push({ tooOld: count, overPart: 0 })
+          else trimmed.push({ ...trimmed.pop()!, overPart: count })
+        },
       },
-    },
+    } as unknown as Metrics,
     isClockTrusted: () => trust.isClockTrusted,
     clock,
     log: {

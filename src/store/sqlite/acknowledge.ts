@@ -5,7 +5,7 @@
 import type { Acknowledgement } from '../store.ts'
 import { addPosition, makeBitmap } from '../bitmap.ts'
 import { prepareObjects } from './connection.ts'
-import { createBurial } from './dead-letters.ts'
+import { createDeadLetterWriter } from './dead-letters.ts'
 import { packHistory } from '../history.ts'
 import type { Place } from './leases.ts'
 import type { ReleaseRequest, AcknowledgeRequest } from '../engine/protocol.ts'
