@@ -1,5 +1,5 @@
 /**
- * `POST /reseal`: seals with MASTER_KEY whatever MASTER_KEY_PREVIOUS sealed, tokens first. After it has answered, the
+ * `POST /reseal`: seals with MASTER_KEY whatever MASTER_KEY_PREVIOUS sealed, the vault first. After it has answered, the
  * previous key is no longer needed. Safe to repeat at any time.
  */
 import { Type, type Static } from 'typebox'
@@ -9,7 +9,7 @@ import type { AdminRoutes } from './options.ts'
 /** Commits go on between the steps. */
 const PAYLOADS_PER_STEP = 500
 
-const Answer = Type.Object({ tokens: Count, payloads: Count }, closed)
+const Answer = Type.Object({ records: Count, payloads: Count }, closed)
 export type ResealAnswer = Static<typeof Answer>
 
 export const resealRoutes: AdminRoutes = async (app, { vault, store }) => {

@@ -12,7 +12,11 @@ const reseal: Command = {
   positionals: 0,
   async run(invocation) {
     const answer = await invocation.admin.send<ResealAnswer>('POST', '/reseal')
-    show(invocation, answer, () => `resealed ${answer.tokens} tokens and ${answer.payloads} payloads`)
+    show(
+      invocation,
+      answer,
+      () => `resealed ${answer.records} records of the vault and ${answer.payloads} payloads`,
+    )
     return EXIT.done
   },
 }

@@ -187,7 +187,7 @@ for (const [name, bend] of clocks) {
     refusal.isDown = true
     await delivery.start()
     await advanceSlowly(clock, 10_000)
-    t.match(delivery.queues('account-7'), [{ status: 'outage' }])
+    t.match(delivery.queues('account-7'), [{ status: 'pinterest_down' }])
     t.equal(delivered.size, 0)
     refusal.isDown = false
     await advanceSlowly(clock, 70_000)

@@ -1,4 +1,4 @@
-/** Breakers that one replica closed, for the others; how long is counted by the database's clock. */
+/** Circuit breakers that one replica opened, for the others; durations are counted by the database's clock. */
 import type { Shared, SharedBreaker } from '../shared.ts'
 import { inTransaction, orUnavailable, type Pool } from './connect.ts'
 import { tellFeed } from './feed-rows.ts'
@@ -33,12 +33,12 @@ export function createBreakers(pool: Pool, owner: Owner): Breakers {
         }),
       ),
     async all() {
-      const closed = pool.query<BreakerRow>(
+      const open = pool.query<BreakerRow>(
         `SELECT ad_account_id, is_test, status, reason,
            ceil(extract(epoch FROM until - clock_timestamp()) * 1000)::bigint AS for_ms
-         FROM breakers WHERE status = 'closed' AND (until IS NULL OR until > clock_timestamp())`,
+         FROM breakers WHERE status = 'open' AND (until IS NULL OR until > clock_timestamp())`,
       )
-      const { rows } = await orUnavailable(closed)
+      const { rows } = await orUnavailable(open)
       return rows.map((row) => ({
         queue: toQueue(row),
         breaker: { status: row.status, reason: row.reason, forMs: row.for_ms ?? undefined },
