@@ -120,13 +120,12 @@ export function isPlaceAtFault(error: unknown): boolean {
 /** What the file says of itself cannot be true. */
 export class StoreDamaged extends Error {}
 
-/**
- * The file's content is at fault. A disk that cannot be read, a missing right or a full disk are not: those may be well
- * again tomorrow, with the same content.
- */
+/** The file's content is at fault; not its disk or its rights, which may be well again tomorrow with the same content. */
 export function isDamage(error: unknown): boolean {
   if (error instanceof StoreDamaged) return true
   if (error instanceof StoreCannotOpen) return isDamage(error.cause)
+  // A number that JavaScript cannot hold was never written by the relay.
+  if (error instanceof RangeError && error.message.startsWith('Value is too large')) return true
   return DAMAGE_ERRORS.has(extendedCodeOf(error)) || DAMAGE_ERRORS.has(extendedCodeOf(error) & 0xff)
 }
 

@@ -210,6 +210,20 @@ t.test('a value of a kind that its column does not allow is damage', async (t) =
   await t.resolves(opened.store.commit(makeBatch(['on-it-goes'])))
 })
 
+t.test('a number that JavaScript cannot hold is damage', async (t) => {
+  const path = copy(pattern.closed)
+  const db = new DatabaseSync(path)
+  db.exec('UPDATE queues SET received = 290026155652746899')
+  db.close()
+  const opened = await open(t, path)
+  // Met when it is read: at the opening, or by who asks.
+  await opened.store.totals({}).catch(() => undefined)
+  t.match(await opened.store.totals({}), { received: 0 })
+  t.equal(opened.asides().length, 1)
+  t.ok((await opened.store.commit(makeBatch(['after'], LIVE))).batch)
+  await opened.close()
+})
+
 t.test('a key check that was changed is damage, and not a wrong key', async (t) => {
   const path = copy(pattern.closed)
   const db = new DatabaseSync(path)
