@@ -137,7 +137,7 @@ export const METRICS = {
   },
   queueStopped: {
     name: 'pinrelay_queue_stopped',
-    help: '1 for each queue that does not call, with the reason: its status in GET /accounts. At most 1,000, those that need a person first.',
+    help: '1 for each queue that does not call, with its status and urgency as in GET /accounts (3: a person has to act). At most 1,000, the most urgent first.',
     labels: ['ad_account_id', 'queue', 'status', 'urgency'],
   },
   queuesStalled: {

@@ -11,7 +11,7 @@
  * may go on. Its counters are added to those of owner 0, who is nobody.
  */
 import type { Shared } from '../shared.ts'
-import { COUNTERS } from './totals.ts'
+import { COUNTERS } from '../counters.ts'
 import type { Queryable } from './client.ts'
 import { inTransaction, orUnavailable, type Pool } from './connect.ts'
 import { tellFeed } from './feed-rows.ts'

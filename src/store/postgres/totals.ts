@@ -2,24 +2,10 @@
  * The totals of each queue: one row per queue and owner, so that no two replicas wait for the same row; summed when they are
  * read. Changes are gathered while a transaction runs and written by one statement at its end.
  */
+import { COUNTERS, type Counter } from '../counters.ts'
 import type { Totals, QueueBacklog, QueueKey } from '../store.ts'
 import type { Queryable } from './client.ts'
 import { toQueue, type QueueRow } from './queue-rows.ts'
-
-export const COUNTERS = [
-  'received',
-  'delivered',
-  'rejected',
-  'expired',
-  'queued',
-  'duplicate',
-  'invalid',
-  'batches',
-  'bytes',
-  'dead_bytes',
-] as const
-
-export type Counter = (typeof COUNTERS)[number]
 
 export interface TotalCounts {
   count(queue: QueueKey, changes: Partial<Record<Counter, number>>): void

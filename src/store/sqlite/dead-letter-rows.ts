@@ -2,23 +2,15 @@
  * The rows of dead letters, and what they take of the store. They are kept within their part of it, oldest first out, in
  * the transaction that adds to them: a burst of rejected events must not fill the file before housekeeping looks.
  */
+import type { RecoveredDeadLetter } from '../engine/protocol.ts'
 import type { DatabaseSync } from 'node:sqlite'
 import { bytesOfDeadLetter, DEAD_LETTER_BYTES_SQL } from '../share.ts'
 import type { TrimRequest, TrimStep } from '../store.ts'
 import { prepareRows } from './connection.ts'
 import type { Queues } from './queues.ts'
 
-export interface NewDeadLetter {
+export interface NewDeadLetter extends Omit<RecoveredDeadLetter, 'deadLetterId' | 'queue' | 'content'> {
   readonly queueId: number
-  readonly eventName: string
-  readonly eventId: string
-  readonly eventTimeS: number
-  readonly status: 'rejected' | 'expired'
-  readonly reason: string
-  readonly attempts: number
-  readonly firstSeenAtMs: number
-  readonly diedAtMs: number
-  readonly history: string | null
   readonly sealed: Uint8Array
 }
 

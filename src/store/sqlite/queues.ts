@@ -2,6 +2,7 @@
  * The totals of each queue. Counts are gathered while a transaction runs and written once at its end, so that they change
  * together with the rows that they count.
  */
+import { COUNTERS, type Counter } from '../counters.ts'
 import type { DatabaseSync } from 'node:sqlite'
 import type { Totals, QueueBacklog, QueueKey } from '../store.ts'
 import { prepareRows } from './connection.ts'
@@ -9,22 +10,6 @@ import { prepareRows } from './connection.ts'
 /** What a batch takes besides its payload: its rows and seal; the rows and keys of one event. */
 export const BATCH_BYTES = 512
 export const EVENT_BYTES = 64
-
-/** The columns of `queues` that count. */
-const COUNTERS = [
-  'received',
-  'delivered',
-  'rejected',
-  'expired',
-  'queued',
-  'duplicate',
-  'invalid',
-  'batches',
-  'bytes',
-  'dead_bytes',
-] as const
-
-export type Counter = (typeof COUNTERS)[number]
 
 export interface Queues {
   find(queue: QueueKey): number | undefined

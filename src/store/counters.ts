@@ -1,0 +1,15 @@
+/** What is counted of each queue: events by outcome, and what it holds in batches and bytes. Columns of both engines. */
+export const COUNTERS = [
+  'received',
+  'delivered',
+  'rejected',
+  'expired',
+  'queued',
+  'duplicate',
+  'invalid',
+  'batches',
+  'bytes',
+  'dead_bytes',
+] as const
+
+export type Counter = (typeof COUNTERS)[number]
