@@ -117,8 +117,6 @@ export interface ConversionApiResponse {
   readonly num_events_received: number
   readonly num_events_processed: number
   readonly events: readonly EventResult[]
-  /** Only in a 202 of the relay: how many events are stored but not yet confirmed by Pinterest. */
-  readonly relay?: { readonly queued: number }
 }
 
 export interface EventsCreateOptions {
@@ -132,6 +130,8 @@ export interface HttpInfo<Data> {
   readonly data: Data
   readonly status: number
   readonly headers: Headers
+  /** How many of the events the relay has on disk and Pinterest has not yet confirmed (the header `Relay-Queued`). */
+  readonly queued: number
 }
 
 export interface Client {
@@ -140,7 +140,7 @@ export interface Client {
     body: { readonly data: readonly ConversionEvent[] },
     options?: EventsCreateOptions,
   ): Promise<ConversionApiResponse>
-  /** The same with the answer's status and headers. */
+  /** The same with the answer's status and headers, and how many events are queued. */
   eventsCreateWithHttpInfo(
     adAccountId: string,
     body: { readonly data: readonly ConversionEvent[] },
@@ -220,7 +220,7 @@ export function createClient(options: ClientOptions): Client {
     const { status, headers } = response
     if (!response.ok) throw new ApiError(status, headers, isErrorBody(answer) ? answer : undefined)
     if (!isConversionApiResponse(answer)) throw new ApiError(status, headers, undefined)
-    return { data: answer, status, headers }
+    return { data: answer, status, headers, queued: Number(headers.get('relay-queued')) }
   }
 
   const eventsCreateWithHttpInfo: Client['eventsCreateWithHttpInfo'] = async (

@@ -15,7 +15,11 @@ interface PostAnswer {
   readonly message?: string
   readonly events?: readonly EventAnswer[]
   readonly details?: { readonly events?: readonly EventAnswer[] }
-  readonly relay?: { readonly queued: number }
+}
+
+interface Posted {
+  readonly answer: PostAnswer
+  readonly queued: number
 }
 
 const EVENTS_PER_POST = 1000
@@ -44,9 +48,10 @@ export const send: Command = {
     let queued = 0
     for (let start = 0; start < events.length; start += EVENTS_PER_POST) {
       const data = events.slice(start, start + EVENTS_PER_POST)
-      const answer = await post(url, relayKey, data, terminal)
-      queued += answer.relay?.queued ?? 0
-      for (const [index, event] of (answer.details?.events ?? answer.events ?? []).entries()) {
+      const posted = await post(url, relayKey, data, terminal)
+      queued += posted.queued
+      const { events: entries = [] } = posted.answer.details ?? posted.answer
+      for (const [index, event] of entries.entries()) {
         if (event.status === 'failed') failed.push({ index: start + index, message: event.error_message })
       }
       if (events.length > EVENTS_PER_POST) terminal.tell(`${start + data.length} of ${events.length} posted`)
@@ -72,7 +77,7 @@ async function post(
   relayKey: string,
   data: readonly unknown[],
   terminal: Terminal,
-): Promise<PostAnswer> {
+): Promise<Posted> {
   for (let tries = 1; ; tries++) {
     let response: Response
     let answer: PostAnswer
@@ -86,7 +91,8 @@ async function post(
     } catch {
       throw new CommandFailed(`Nothing answers at ${url.origin}. Is RELAY_URL right?`)
     }
-    if (response.ok || response.status === 422) return answer
+    if (response.ok || response.status === 422)
+      return { answer, queued: Number(response.headers.get('relay-queued')) }
     const isOver = response.status !== 429 && response.status !== 503
     if (isOver || tries === MOST_TRIES) {
       throw new CommandFailed(`The relay answered ${response.status}: ${answer.message ?? ''}`)

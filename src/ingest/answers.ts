@@ -1,4 +1,4 @@
-/** The answers to posts whose body could be read, in Pinterest's form. */
+/** The answers to posts whose body could be read: Pinterest's bodies, and no member more, since strict clients refuse it. */
 import type { EventOutcome } from '../delivery/batch.ts'
 import { PINTEREST_CODES } from '../errors.ts'
 import type { Prepared } from '../events/prepare.ts'
@@ -6,10 +6,10 @@ import { renderWarnings } from '../events/warning.ts'
 import type { Receipt } from '../store/store.ts'
 
 export interface PostAnswer {
+  /** 202, instead of 200, only for `knows202`. */
   readonly status: 200 | 202 | 422
   /** JSON. */
   readonly body: string
-  /** For the log line and the trace. */
   readonly counts: {
     readonly events: number
     readonly invalid: number
@@ -27,11 +27,15 @@ interface EventAnswer {
   readonly warning_message: string
 }
 
-/** `outcomes`: of each event of the receipt's batch, in its order. */
+/**
+ * `outcomes`: of each event of the receipt's batch, in its order. `knows202`: the client asked with `Prefer`; Pinterest's
+ * own description has no 202, and some clients read it as an error.
+ */
 export function answerPost(
   prepared: readonly Prepared[],
   { duplicates, pendingDuplicates }: Pick<Receipt, 'duplicates' | 'pendingDuplicates'>,
   outcomes: readonly EventOutcome[],
+  knows202: boolean,
 ): PostAnswer {
   // A duplicate of an event that still waits is no more delivered than that one.
   const counts = {
@@ -58,7 +62,8 @@ export function answerPost(
     if (outcome.status === 'rejected') counts.rejected++
     return answerEvent(outcome, warnings)
   })
-  return { ...render(events, counts.queued), counts }
+  const { status, body } = render(events)
+  return { status: status === 200 && knows202 && counts.queued > 0 ? 202 : status, body, counts }
 }
 
 const QUEUED_WARNING = 'queued by the relay, not yet confirmed by Pinterest'
@@ -92,21 +97,25 @@ function join(message: string, warnings: string): string {
   return message === '' || warnings === '' ? message + warnings : `${message}; ${warnings}`
 }
 
-function render(events: readonly EventAnswer[], queued: number): Pick<PostAnswer, 'status' | 'body'> {
-  if (queued === 0 && events.every((event) => event === PROCESSED)) return allProcessed(events.length)
+interface Rendered {
+  readonly status: 200 | 422
+  readonly body: string
+}
+
+function render(events: readonly EventAnswer[]): Rendered {
+  if (events.every((event) => event === PROCESSED)) return allProcessed(events.length)
   const failed = events.filter(({ status }) => status === 'failed').length
   const results = {
     num_events_received: events.length,
     num_events_processed: events.length - failed,
     events,
   }
-  const relay = queued > 0 ? { relay: { queued } } : {}
   if (failed > 0) {
     const message = `${failed} of ${events.length} events were refused; see details.events.`
-    const body = { code: PINTEREST_CODES.partlyProcessed, message, details: results, ...relay }
+    const body = { code: PINTEREST_CODES.partlyProcessed, message, details: results }
     return { status: 422, body: JSON.stringify(body) }
   }
-  return { status: queued > 0 ? 202 : 200, body: JSON.stringify({ ...results, ...relay }) }
+  return { status: 200, body: JSON.stringify(results) }
 }
 
 /** Nearly every answer is one of these, and the same for the same number of events. */
@@ -114,7 +123,7 @@ const ALL_PROCESSED = new Map<number, string>()
 /** Larger ones are rendered each time: a thousand of them, kept, would be some 35 MB. */
 const LARGEST_KEPT_ANSWER = 32
 
-function allProcessed(count: number): Pick<PostAnswer, 'status' | 'body'> {
+function allProcessed(count: number): Rendered {
   let body = ALL_PROCESSED.get(count)
   if (body === undefined) {
     const events = Array.from({ length: count }, () => PROCESSED)

@@ -61,24 +61,20 @@ const EVENT_ANSWER = Type.Object(
   },
   CLOSED,
 )
-const RESULTS = {
-  num_events_received: Type.Integer(),
-  num_events_processed: Type.Integer(),
-  events: Type.Array(EVENT_ANSWER, { description: 'One entry per event, in the order of the post.' }),
-}
-const RELAY = Type.Object(
-  { queued: Type.Integer({ description: 'Events on disk that wait for Pinterest.' }) },
+const ANSWER = Type.Object(
+  {
+    num_events_received: Type.Integer(),
+    num_events_processed: Type.Integer(),
+    events: Type.Array(EVENT_ANSWER, { description: 'One entry per event, in the order of the post.' }),
+  },
   CLOSED,
 )
-const ANSWER = Type.Object(RESULTS, CLOSED)
-const QUEUED = Type.Object({ ...RESULTS, relay: RELAY }, CLOSED)
 const ERROR = Type.Object({ code: Type.Integer(), message: Type.String() }, CLOSED)
 const PARTLY = Type.Object(
   {
     code: Type.Unsafe({ const: PINTEREST_CODES.partlyProcessed }),
     message: Type.String(),
     details: Type.Unsafe({ $ref: '#/components/schemas/Answer' }),
-    relay: Type.Optional(RELAY),
   },
   CLOSED,
 )
@@ -92,6 +88,20 @@ const refusal = (description: string, headers?: Json) => ({
 const RETRY_AFTER = {
   'Retry-After': { description: 'Seconds to wait.', schema: { type: 'integer', minimum: 1 } },
 }
+const RELAY_QUEUED = {
+  'Relay-Queued': {
+    description: "How many of the post's events are on disk and wait for Pinterest. Absent when none does.",
+    schema: { type: 'integer', minimum: 1 },
+  },
+}
+const PREFERENCE_APPLIED = {
+  'Preference-Applied': { description: 'What of `Prefer` was applied.', schema: { type: 'string' } },
+}
+const answer = (description: string, schema: object = { $ref: '#/components/schemas/Answer' }) => ({
+  description,
+  headers: { ...RELAY_QUEUED, ...PREFERENCE_APPLIED },
+  content: json(schema),
+})
 
 const POST: Json = {
   operationId: 'events/create',
@@ -117,7 +127,7 @@ const POST: Json = {
       in: 'header',
       required: false,
       description:
-        'RFC 7240. `respond-async`: answer once the events are on disk. `wait=N`: wait up to N seconds (30 at most) for the outcome.',
+        'RFC 7240. `respond-async`: answer once the events are on disk. `wait=N`: wait up to N seconds (30 at most) for the outcome. With either, 202 says that some events still wait.',
       schema: { type: 'string' },
     },
   ],
@@ -135,11 +145,8 @@ const POST: Json = {
     ),
   },
   responses: {
-    200: {
-      description: 'Every event was delivered.',
-      content: json({ $ref: '#/components/schemas/Answer' }),
-    },
-    202: { description: 'Every event was delivered or is on disk.', content: json(QUEUED) },
+    200: answer('Every event was delivered or is on disk.'),
+    202: answer('As 200, for posts with `Prefer`, where some events are on disk and wait.'),
     400: refusal(
       'Not JSON, no `data`, 0 or over 1,000 events, an event over its bounds (1,000 keys per object, 20,000 values, 32 levels, 1 MiB), a bad `test` or account id. Code 4196.',
     ),
@@ -148,10 +155,7 @@ const POST: Json = {
     408: refusal('The body came too slowly. Code 4196.'),
     413: refusal('The body is over BODY_LIMIT_BYTES. Code 4196.'),
     415: refusal('Not application/json in UTF-8, or encoded. Code 4196.'),
-    422: {
-      description: 'Some or all events were refused; the others are on their way.',
-      content: json(PARTLY),
-    },
+    422: answer('Some or all events were refused; the others are on their way.', PARTLY),
     429: refusal("Over the account's posts per minute. Code 8.", RETRY_AFTER),
     503: refusal(
       'Nothing was taken: the store cannot take it, or the clock of the relay was just set and calls an event too old or of the future. Code 4197.',

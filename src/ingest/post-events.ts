@@ -17,7 +17,7 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { NO_POST_TRACE, type PostTrace, type Tracing } from '../telemetry/tracing.ts'
 import type { Vault } from '../vault/vault.ts'
 import { createAdmission } from './admission.ts'
-import { answerPost } from './answers.ts'
+import { answerPost, type PostAnswer } from './answers.ts'
 import { createArrivals } from './arrival.ts'
 import { authenticate } from './auth.ts'
 import type { Readiness } from './health.ts'
@@ -65,10 +65,8 @@ export function routePostEvents(app: FastifyInstance, options: PostEventsOptions
       const receipt = await commit(queue, prepared, trace)
       const outcomes = receipt.batch === undefined ? [] : await deliver(receipt.batch, waitMs, trace)
 
-      request.answer = answerPost(prepared, receipt, outcomes)
-      if (applied !== undefined) reply.header('preference-applied', applied)
-      reply.header('content-type', 'application/json; charset=utf-8')
-      return reply.code(request.answer.status).send(request.answer.body)
+      request.answer = answerPost(prepared, receipt, outcomes, applied !== undefined)
+      return respond(reply, request.answer, applied)
     },
   )
 
@@ -152,6 +150,14 @@ export function routePostEvents(app: FastifyInstance, options: PostEventsOptions
       endStage()
     }
   }
+}
+
+function respond(reply: FastifyReply, answer: PostAnswer, applied: string | undefined): FastifyReply {
+  const { status, body, counts } = answer
+  if (applied !== undefined) reply.header('preference-applied', applied)
+  if (counts.queued > 0) reply.header('relay-queued', counts.queued)
+  reply.header('content-type', 'application/json; charset=utf-8')
+  return reply.code(status).send(body)
 }
 
 const NOTHING_COMMITTED: Receipt = { batch: undefined, duplicates: [], pendingDuplicates: 0 }

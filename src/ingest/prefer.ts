@@ -1,7 +1,7 @@
 /** The Prefer header (RFC 7240), as far as the relay knows preferences: `respond-async` and `wait=N`. */
 export interface Preference {
   readonly waitMs: number
-  /** What goes into Preference-Applied; undefined when nothing was asked for. */
+  /** What goes into Preference-Applied; undefined when nothing was asked for: then the answer is never 202. */
   readonly applied: string | undefined
 }
 
@@ -18,7 +18,7 @@ export function readPrefer(header: string | string[] | undefined, defaultWaitMs:
   if (seconds === undefined) {
     return isAsync ? { waitMs: 0, applied: 'respond-async' } : { waitMs: defaultWaitMs, applied: undefined }
   }
-  // Together they mean: wait so long, then answer 202 (RFC 7240, 4.3). That is what `wait` alone does here.
+  // Together they mean: wait so long, then answer 202 (RFC 7240, 4.3), as `wait` alone does here.
   const waitS = Math.min(LONGEST_WAIT_S, Number(seconds))
   return { waitMs: waitS * 1000, applied: isAsync ? `respond-async, wait=${waitS}` : `wait=${waitS}` }
 }

@@ -392,6 +392,10 @@ t.test(
     const sent = await relay(`send - --account ${account} --json`, { input: JSON.stringify(many) })
     t.match(JSON.parse(sent.stdout), { events: 1001, taken: 1001, failed: [] })
     t.match(sent.stderr, '1001 of 1001 posted')
+    await stand.admin('POST', `/accounts/${account}/pause`)
+    const waiting = await relay(`send - --account ${account}`, { input: JSON.stringify([good(), good()]) })
+    t.match(waiting, { code: 0, stdout: /^2 of 2 events taken, 2 of them queued$/m })
+    await stand.admin('POST', `/accounts/${account}/resume`)
     const broken = await relay(`send - --account ${account}`, {
       input: `${JSON.stringify(good())}\n{"em":"jane@`,
     })

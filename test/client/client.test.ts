@@ -51,15 +51,19 @@ await t.test('test marks the call as a test', async (t) => {
   t.match(sandbox.journal.calls(), [{ isTest: true }, { isTest: false }])
 })
 
-await t.test('eventsCreateWithHttpInfo gives status and headers too', async (t) => {
-  const body = { num_events_received: 1, num_events_processed: 1, events: [], relay: { queued: 1 } }
-  sandbox.faults.set([
-    { kind: 'status', status: 202, body, headers: { 'preference-applied': 'respond-async' } },
-  ])
-  const { data, status, headers } = await client.eventsCreateWithHttpInfo('1', { data: [EVENT] })
-  t.equal(status, 202)
-  t.equal(data.relay?.queued, 1)
+await t.test('eventsCreateWithHttpInfo gives status, headers and what is queued too', async (t) => {
+  const body = { num_events_received: 1, num_events_processed: 1, events: [] }
+  const answered = { 'preference-applied': 'respond-async', 'relay-queued': '1' }
+  sandbox.faults.set([{ kind: 'status', status: 202, body, headers: answered }])
+  const { data, status, headers, queued } = await client.eventsCreateWithHttpInfo('1', { data: [EVENT] })
+  t.strictSame([status, queued, data], [202, 1, body])
   t.equal(headers.get('preference-applied'), 'respond-async')
+  sandbox.faults.clear()
+  t.equal(
+    (await client.eventsCreateWithHttpInfo('1', { data: [EVENT] })).queued,
+    0,
+    'Pinterest has no such header',
+  )
 })
 
 await t.test('connections are used again, also after an error', async (t) => {

@@ -11,7 +11,7 @@ export interface Row {
   readonly says?: string
 }
 
-/** The fault lasts until it is lifted: the post is answered 202, the queue waits. */
+/** The fault lasts until it is lifted: the post is answered, the queue waits. */
 export interface LastingRow extends Row {
   readonly queue: string
   /** What ends a hold; without it the queue goes on by itself. */

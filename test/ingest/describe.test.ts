@@ -30,11 +30,16 @@ interface Facts {
   readonly error: Shape
 }
 
+interface Response {
+  readonly headers?: object
+  readonly content?: { readonly 'application/json': { readonly schema: Shape } }
+}
+
 interface Post {
   readonly operationId: string
   readonly parameters: Facts['parameters']
   readonly requestBody: { readonly content: { readonly 'application/json': { readonly schema: Shape } } }
-  readonly responses: Readonly<Record<string, unknown>>
+  readonly responses: Readonly<Record<string, Response>>
 }
 
 const pinterest = JSON.parse(
@@ -105,6 +110,12 @@ t.test('the event has the same fields, of the same types, within the same bounds
 
 t.test('answers and errors have the same fields', async (t) => {
   t.strictSame(compare(pinterest.answer, document.components.schemas['Answer']!, ''), [])
+  const schemaOf = (status: number) => post.responses[status]?.content?.['application/json'].schema
+  for (const status of [200, 202]) t.same(schemaOf(status), { $ref: '#/components/schemas/Answer' })
+  const partly = schemaOf(422)
+  t.same(Object.keys(partly?.properties ?? {}), [...Object.keys(pinterest.error.properties!), 'details'])
+  t.same(partly?.properties?.['details'], { $ref: '#/components/schemas/Answer' })
+  for (const status of [200, 202, 422]) t.ok('Relay-Queued' in (post.responses[status]?.headers ?? {}))
   t.strictSame(compare(pinterest.error, document.components.schemas['Error']!, ''), [])
 })
 

@@ -1,7 +1,8 @@
 import t from 'tap'
 import { sha256Hex } from '../../src/events/hash.ts'
 import { rawEvent } from '../support/events.ts'
-import { enter } from '../support/relay.ts'
+import { differencesFromPinterest } from '../support/pinterest-answers.ts'
+import { enter, shareRelay } from '../support/relay.ts'
 
 const QUEUED = 'queued by the relay, not yet confirmed by Pinterest'
 
@@ -93,20 +94,74 @@ t.test('Prefer: respond-async answers 202 as soon as the batch is committed', as
   )
   t.equal(status, 202)
   t.equal(headers.get('preference-applied'), 'respond-async')
-  t.match(body, { relay: { queued: 1 }, events: [{ status: 'processed', warning_message: QUEUED }] })
+  t.equal(headers.get('relay-queued'), '1')
+  t.match(body, { events: [{ status: 'processed', warning_message: QUEUED }] })
   await sandbox.until(() => sandbox.conversions.summary(account).recorded === 1)
 })
 
 t.test('after the wait the answer is 202, and the event is delivered later', async (t) => {
   const { account, post, sandbox, admin } = await enter(t)
   sandbox.faults.set([{ kind: 'status', status: 503, times: 1 }])
-  const { status, headers, body } = await post({ data: [rawEvent()] }, { headers: { prefer: 'wait=0' } })
+  const { status, headers } = await post({ data: [rawEvent()] }, { headers: { prefer: 'wait=0' } })
   t.equal(status, 202)
   t.equal(headers.get('preference-applied'), 'wait=0')
-  t.match(body, { relay: { queued: 1 } })
+  t.equal(headers.get('relay-queued'), '1')
   await sandbox.until(() => sandbox.conversions.summary(account).recorded === 1)
   await t.resolves(sandbox.until(() => true))
   t.match((await admin('GET', `/totals?ad_account_id=${account}`)).body, { received: 1 })
+})
+
+const impatient = shareRelay({ ANSWER_WAIT_MS: '0' })
+
+t.test(
+  "clients that know only Pinterest: no 202 without Prefer, and no member that is not Pinterest's",
+  async (t) => {
+    const { account, post, admin, sandbox } = await impatient(t)
+    await admin('POST', `/accounts/${account}/pause`)
+    const waits = rawEvent()
+    const rows: [string, unknown[], string | undefined, number, string | null, string | null][] = [
+      ['queued', [rawEvent(), waits], undefined, 200, '2', null],
+      ['a preference of another kind', [rawEvent()], 'return=minimal', 200, '1', null],
+      ['queued, with Prefer', [rawEvent()], 'respond-async', 202, '1', 'respond-async'],
+      ['a duplicate of what is queued', [waits], undefined, 200, '1', null],
+      ['some invalid, some queued', [rawEvent(), {}], undefined, 422, '1', null],
+      ['the same with Prefer', [rawEvent(), {}], 'wait=0', 422, '1', 'wait=0'],
+      ['all invalid', [{}], 'respond-async', 422, null, 'respond-async'],
+    ]
+    for (const [name, data, prefer, expected, queued, applied] of rows) {
+      const { status, headers, body } = await post({ data }, { headers: { ...(prefer && { prefer }) } })
+      t.equal(status, expected, `${name}: ${expected}`)
+      t.equal(headers.get('relay-queued'), queued, `${name}: Relay-Queued`)
+      t.equal(headers.get('preference-applied'), applied, `${name}: Preference-Applied`)
+      t.strictSame(differencesFromPinterest(status, body), [], `${name}: the body`)
+    }
+    await admin('POST', `/accounts/${account}/resume`)
+    await sandbox.until(() => sandbox.conversions.summary(account).recorded === 6)
+    const delivered = await post({ data: [rawEvent()] }, { headers: { prefer: 'wait=30' } })
+    t.match([delivered.status, delivered.headers.get('relay-queued')], [200, null], 'nothing queued')
+  },
+)
+
+t.test('the strict reading of an answer refuses what Pinterest does not name, at every level', async (t) => {
+  const events = [{ status: 'processed', error_message: '', warning_message: '' }]
+  const results = { num_events_received: 1, num_events_processed: 1, events }
+  const error = { code: 953, message: '' }
+  const relay = { queued: 1 }
+  const rows: [number, object, boolean][] = [
+    [200, results, true],
+    [202, results, true],
+    [422, { ...error, details: results }, true],
+    [503, error, true],
+    [202, { ...results, relay }, false],
+    [200, { ...results, events: [{ ...events[0], relay }] }, false],
+    [200, { ...results, events: [{ status: 'queued' }] }, false],
+    [422, { ...error, details: results, relay }, false],
+    [422, { ...error, details: { ...results, relay } }, false],
+    [422, error, false],
+    [503, { ...error, relay }, false],
+  ]
+  for (const [status, body, isPinterests] of rows)
+    t.equal(differencesFromPinterest(status, body).length === 0, isPinterests, JSON.stringify(body))
 })
 
 t.test(
@@ -139,10 +194,8 @@ t.test('a repeat of an event that still waits is not told to be delivered', asyn
   t.equal((await post({ data: [event] }, { headers: { prefer: 'wait=0' } })).status, 202)
   const again = await post({ data: [event] }, { headers: { prefer: 'wait=0' } })
   t.equal(again.status, 202)
-  t.match(again.body, {
-    relay: { queued: 1 },
-    events: [{ status: 'processed', warning_message: 'duplicate' }],
-  })
+  t.equal(again.headers.get('relay-queued'), '1')
+  t.match(again.body, { events: [{ status: 'processed', warning_message: 'duplicate' }] })
   sandbox.faults.clear()
   await sandbox.until(() => sandbox.conversions.summary(account).recorded === 1)
 })

@@ -13,6 +13,7 @@ import { createAdmin, readBody, registerAccounts, type Admin } from './admin.ts'
 import { until } from './clock.ts'
 import { ACCOUNT, ADMIN_TOKEN, RESERVED_BYTES, TOKEN } from './constants.ts'
 import { rawEvent } from './events.ts'
+import { differencesFromPinterest } from './pinterest-answers.ts'
 
 export { ACCOUNT, ADMIN_TOKEN, TOKEN } from './constants.ts'
 
@@ -26,7 +27,7 @@ export interface Guest {
   readonly logLines: string[]
   /** A request to the admin port. */
   readonly admin: Admin
-  /** A post to the public port, for the test's account unless told otherwise. */
+  /** A post to the public port, for the test's account unless told otherwise. Its answer must be Pinterest's, strictly read. */
   post(body: unknown, options?: PostOptions): Promise<Answer>
 }
 
@@ -53,7 +54,6 @@ export interface AnswerBody extends EventAnswers {
   readonly code?: number
   readonly message?: string
   readonly details?: EventAnswers
-  readonly relay?: { readonly queued: number }
 }
 
 export interface Answer {
@@ -210,11 +210,11 @@ async function register({ relay }: Running, account: string) {
       headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
       body: typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body),
     })
-    return {
-      status: response.status,
-      headers: response.headers,
-      body: (await readBody(response)) as AnswerBody,
-    }
+    const { status, headers: answered } = response
+    const answer = await readBody(response)
+    assert.deepEqual(differencesFromPinterest(status, answer), [])
+    assert.ok(status !== 202 || 'prefer' in headers, '202 without Prefer')
+    return { status, headers: answered, body: answer as AnswerBody }
   }
   return { account, relayKey, admin, post }
 }
