@@ -135,12 +135,8 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
   })
   opened.defer(() => recentStatistics.close())
   const vault = await openVault({ vaultStore, sealer: createSealer(masterKeys), now: clock.wallMs })
-  const upstream = {
-    apiUrl: settings.PINTEREST_API_URL,
-    callTimeoutMs: settings.CALL_TIMEOUT_MS,
-    userAgent: `pinrelay/${version}`,
-  }
-  const pinterest = createPinterest({ ...upstream, connections: settings.CALLS_IN_FLIGHT_TOTAL })
+  const upstream = { settings, userAgent: `pinrelay/${version}` }
+  const pinterest = createPinterest(upstream)
   const oauth = createPinterestOauth(upstream)
   opened.defer(() => oauth.close())
   const sharedLimits = shared && createSharedLimits({ settings, shared, clock })

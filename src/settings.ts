@@ -24,6 +24,16 @@ const secret = (rule: string, pattern: string, description: string) =>
   Type.Optional(Type.String({ pattern, rule, description, isSecret: true }))
 const masterKey = (description: string) =>
   secret('32 bytes in base64', '^[A-Za-z0-9+/_-]{43}=?$', description)
+/** As programs agree on it: in upper or in lower case, with or without a scheme, with a user and a password or none. */
+const proxy = (description: string) =>
+  Type.Optional(
+    Type.String({
+      pattern: '^([Hh][Tt][Tt][Pp][Ss]?://)?[^\\s/?#\\\\]+/?$',
+      rule: 'host:port, or an http or https URL without path',
+      description,
+      isLowerCaseToo: true,
+    }),
+  )
 const URL_RULE = ['an http or https URL without query or fragment', '^https?://[^\\s?#]+$'] as const
 
 export const SettingsSchema = Type.Object({
@@ -69,6 +79,15 @@ export const SettingsSchema = Type.Object({
   MASTER_KEY_PREVIOUS: masterKey('opens what an earlier MASTER_KEY sealed'),
   PINTEREST_API_URL: text(...URL_RULE, 'the Pinterest API, or the sandbox', 'https://api.pinterest.com/v5'),
   PINTEREST_CONSENT_URL: text(...URL_RULE, 'where people consent', 'https://www.pinterest.com/oauth/'),
+  HTTPS_PROXY: proxy('proxy for calls to Pinterest at an https address, also as https_proxy'),
+  HTTP_PROXY: proxy('the same for an http address, also as http_proxy'),
+  NO_PROXY: Type.Optional(
+    Type.String({
+      rule: 'a comma list of hosts',
+      description: 'hosts (with their subdomains) that are called directly, or *; also as no_proxy',
+      isLowerCaseToo: true,
+    }),
+  ),
   POSTS_PER_MINUTE: number(
     5000,
     0,
@@ -131,12 +150,18 @@ export const LONGEST_CLOSE_MS = 8000
 
 export type GivenSettings = Readonly<Static<typeof SettingsSchema>>
 
-export interface Settings extends Omit<GivenSettings, 'ADMIN_HOSTS' | 'TRUST_PROXY' | 'METRICS_OPEN'> {
+export interface Settings extends Omit<
+  GivenSettings,
+  'ADMIN_HOSTS' | 'TRUST_PROXY' | 'METRICS_OPEN' | 'HTTPS_PROXY' | 'HTTP_PROXY'
+> {
   /** Names that the admin port answers to, beside localhost, its own and addresses. */
   readonly ADMIN_HOSTS: readonly string[]
   /** Addresses and CIDR blocks of the gateways whose X-Forwarded-* count. */
   readonly TRUST_PROXY: readonly string[]
   readonly METRICS_OPEN: boolean
+  /** URLs, perhaps with a password: never log them. */
+  readonly HTTPS_PROXY: string | undefined
+  readonly HTTP_PROXY: string | undefined
   /** From DATABASE_URL. */
   readonly database: DatabaseConfig
 }
@@ -146,17 +171,23 @@ export type DatabaseConfig =
   /** With its password: never log it. `directUrl`: past the pooler that `url` leads to. */
   | { readonly kind: 'postgres'; readonly url: string; readonly directUrl: string | undefined }
 
+type Environment = Readonly<Record<string, string | undefined>>
+
 /** Throws BAD_SETTINGS with one line per problem. */
-export function readSettings(environment: Readonly<Record<string, string | undefined>>): Settings {
+export function readSettings(environment: Environment): Settings {
   const problems: string[] = []
   const given: Record<string, unknown> = {}
   for (const [name, schema] of Object.entries<TSchema>(SettingsSchema.properties)) {
-    const value = readValue(schema, environment[name]?.trim() ?? '')
+    const value = readValue(schema, textOfSetting(environment, name, schema))
     if (value === undefined) continue
     if (Value.Check(schema, value)) given[name] = value
     else problems.push(`${name} must be ${ruleOf(schema)}`)
   }
   const settings = Value.Default(SettingsSchema, given) as GivenSettings
+  for (const name of ['HTTPS_PROXY', 'HTTP_PROXY'] as const) {
+    if (settings[name] !== undefined && proxyUrl(settings[name]) === undefined)
+      problems.push(`${name} must be ${ruleOf(SettingsSchema.properties[name])}`)
+  }
   const gateways = readList(settings.TRUST_PROXY)
   if (!gateways.every(isAddressBlock))
     problems.push(`TRUST_PROXY must be ${ruleOf(SettingsSchema.properties.TRUST_PROXY)}`)
@@ -184,6 +215,8 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     ADMIN_HOSTS: readList(settings.ADMIN_HOSTS),
     TRUST_PROXY: gateways,
     METRICS_OPEN: settings.METRICS_OPEN === 'true',
+    HTTPS_PROXY: proxyUrl(settings.HTTPS_PROXY),
+    HTTP_PROXY: proxyUrl(settings.HTTP_PROXY),
     database,
   })
 }
@@ -205,6 +238,24 @@ function problemsOfUrl(url: string | undefined, setting: string): string[] {
     return []
   } catch (error) {
     return [(error as Error).message]
+  }
+}
+
+/** As the environment has it; empty where it is unset. */
+export function textOfSetting(environment: Environment, name: string, schema: TSchema): string {
+  const text = environment[name]?.trim() ?? ''
+  return text === '' && 'isLowerCaseToo' in schema ? (environment[name.toLowerCase()]?.trim() ?? '') : text
+}
+
+/** Undefined for what is no URL of a proxy. */
+function proxyUrl(text: string | undefined): string | undefined {
+  try {
+    const url = new URL(text?.includes('://') ? text : `http://${text}`)
+    // undici decodes both, and throws where they cannot be.
+    for (const part of [url.username, url.password]) decodeURIComponent(part)
+    return text && url.href
+  } catch {
+    return undefined
   }
 }
 

@@ -64,6 +64,35 @@ for (const [name, environment, pattern] of wrong) {
   t.test(`${name} stops the start`, async (t) => t.match(messageOf(environment), pattern))
 }
 
+t.test('proxies: in upper or lower case, with a scheme or without', async (t) => {
+  const rows: [Record<string, string>, object][] = [
+    [{}, { HTTPS_PROXY: undefined, HTTP_PROXY: undefined, NO_PROXY: undefined }],
+    [{ HTTPS_PROXY: 'http://proxy.example:3128/' }, { HTTPS_PROXY: 'http://proxy.example:3128/' }],
+    [{ https_proxy: 'proxy.example:3128' }, { HTTPS_PROXY: 'http://proxy.example:3128/' }],
+    [{ HTTPS_PROXY: '', https_proxy: 'https://secure' }, { HTTPS_PROXY: 'https://secure/' }],
+    [{ HTTPS_PROXY: 'upper:1', https_proxy: 'lower:1' }, { HTTPS_PROXY: 'http://upper:1/' }],
+    [
+      { http_proxy: 'me:p%40ss@proxy:8' },
+      { HTTP_PROXY: 'http://me:p%40ss@proxy:8/', HTTPS_PROXY: undefined },
+    ],
+    [{ no_proxy: ' .internal, 10.0.0.1:80 ' }, { NO_PROXY: '.internal, 10.0.0.1:80' }],
+  ]
+  for (const [environment, expected] of rows)
+    t.match(readSettings(environment), expected, JSON.stringify(environment))
+  t.equal(readSettings({ port: '1' }).PORT, 8080, 'no other setting has a lower case')
+  for (const value of [
+    'socks5://hunter2',
+    'http://me:hunter2/x@proxy',
+    'http://proxy/path',
+    'http://me:%zzhunter2@proxy',
+    'http://proxy:hunter2',
+    'hunter2 3',
+  ]) {
+    const message = messageOf({ https_proxy: value })
+    t.equal(message, 'HTTPS_PROXY must be host:port, or an http or https URL without path', value)
+  }
+})
+
 t.test('the settings are frozen', async (t) => {
   t.ok(Object.isFrozen(readSettings({})))
 })

@@ -1,6 +1,6 @@
 /** `settings`: every setting with its value in this environment, which in the relay's container is the relay's. No secret is shown. */
 import { BadSettings } from '../errors.ts'
-import { readSettings, SettingsSchema } from '../settings.ts'
+import { readSettings, SettingsSchema, textOfSetting } from '../settings.ts'
 import { show, type Command } from './command.ts'
 import { renderTable } from './table.ts'
 import { CommandFailed, EXIT, type Terminal } from './terminal.ts'
@@ -29,7 +29,7 @@ function list(environment: Terminal['environment']) {
     return {
       name,
       value: value === '' ? null : 'isSecret' in schema ? 'set' : withoutPassword(value),
-      is_set: Boolean(environment[name]?.trim()),
+      is_set: textOfSetting(environment, name, schema) !== '',
       description: (schema as { readonly description?: string }).description,
     }
   })

@@ -3,7 +3,7 @@
  * with each byte. Over undici's `dispatch`: its `request` makes a stream and listens to a signal for each answer, which
  * takes 38 µs per call instead of 23. Informational answers (1xx) are skipped, redirects are not followed.
  */
-import type { Agent, Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import { headerOf } from './read-answer.ts'
 
 export type Exchanged =
@@ -24,7 +24,7 @@ export interface ExchangeLimits {
 
 /** Never rejects. The connection of an answer that is not read to its end is closed. */
 export function exchange(
-  agent: Agent,
+  dispatcher: Dispatcher,
   request: Dispatcher.DispatchOptions,
   { timeoutMs, answerBytes }: ExchangeLimits,
 ): Promise<Exchanged> {
@@ -72,7 +72,7 @@ export function exchange(
       onResponseError: (_controller, error) => end({ kind: 'failed', error }),
     }
     try {
-      agent.dispatch({ ...request, headersTimeout: 0, bodyTimeout: 0 }, handler)
+      dispatcher.dispatch({ ...request, headersTimeout: 0, bodyTimeout: 0 }, handler)
     } catch (error) {
       end({ kind: 'failed', error })
     }

@@ -5,9 +5,9 @@
  *
  * Source: Pinterest's OpenAPI description 5.23.0 (`oauth/token`, `oauth/conversion_token`, `conversion_eqs/list`).
  */
-import { Agent } from 'undici'
 import { asObject, parseJson, readLimited, reasonOf } from './read-answer.ts'
 import { readScores, type QualityScore } from './quality-score.ts'
+import { createUpstream, type UpstreamOptions } from './upstream.ts'
 
 export interface ClientCredentials {
   readonly clientId: string
@@ -43,13 +43,6 @@ export interface PinterestOauth {
   close(): Promise<void>
 }
 
-export interface PinterestOauthOptions {
-  /** For example `https://api.pinterest.com/v5`. */
-  readonly apiUrl: string
-  readonly callTimeoutMs: number
-  readonly userAgent: string
-}
-
 const CONNECTIONS = 8
 /** Token answers are short; a score has eleven components per event name. */
 const ANSWER_LIMIT_BYTES = 1024 * 1024
@@ -61,11 +54,10 @@ interface WireRequest {
   readonly form?: Readonly<Record<string, string>>
 }
 
-export function createPinterestOauth(options: PinterestOauthOptions): PinterestOauth {
-  const { apiUrl, callTimeoutMs, userAgent } = options
-  const base = new URL(apiUrl)
-  const basePath = base.pathname.replace(/\/+$/, '')
-  const agent = new Agent({ connections: CONNECTIONS, pipelining: 1, connect: { timeout: callTimeoutMs } })
+export function createPinterestOauth(options: UpstreamOptions): PinterestOauth {
+  const { settings, userAgent } = options
+  const callTimeoutMs = settings.CALL_TIMEOUT_MS
+  const { origin, basePath, dispatcher } = createUpstream(options, { connections: CONNECTIONS })
 
   async function ask<Value>(
     { method, path, authorization, form }: WireRequest,
@@ -74,8 +66,8 @@ export function createPinterestOauth(options: PinterestOauthOptions): PinterestO
     const deadline = new AbortController()
     const timer = setTimeout(() => deadline.abort(), callTimeoutMs)
     try {
-      const response = await agent.request({
-        origin: base.origin,
+      const response = await dispatcher.request({
+        origin,
         path: basePath + path,
         method,
         headers: {
@@ -131,7 +123,7 @@ export function createPinterestOauth(options: PinterestOauthOptions): PinterestO
         },
         readScores,
       ),
-    close: () => agent.destroy(),
+    close: () => dispatcher.destroy(),
   }
 }
 
@@ -139,7 +131,7 @@ export function createPinterestOauth(options: PinterestOauthOptions): PinterestO
 const CONTINUOUS_REFRESH = { continuous_refresh: 'true' }
 
 /** For these the request cannot have reached Pinterest. */
-const NEVER_SENT: ReadonlySet<string> = new Set(['refused', 'dns', 'tls'])
+const NEVER_SENT: ReadonlySet<string> = new Set(['refused', 'dns', 'tls', 'proxy'])
 
 function judge<Value>(
   status: number,

@@ -32,8 +32,17 @@ export type CallOutcome =
 
 export interface Unanswered {
   readonly kind: 'unanswered'
-  /** Whether the request may have reached Pinterest is not known for any of these. */
-  readonly reason: 'timeout' | 'reset' | 'refused' | 'dns' | 'tls' | 'truncated' | 'too_large' | 'other'
+  /** `proxy`: it did not let the call through. Whether the request may have reached Pinterest is not known for most of these. */
+  readonly reason:
+    | 'timeout'
+    | 'reset'
+    | 'refused'
+    | 'dns'
+    | 'tls'
+    | 'proxy'
+    | 'truncated'
+    | 'too_large'
+    | 'other'
 }
 
 export interface Pinterest {

@@ -2,38 +2,30 @@
  * The only code that knows Pinterest's wire: one call, one outcome, no retries of its own. It never rejects and never
  * follows a redirect (a bearer token must not travel to where an answer points).
  */
-import { Agent } from 'undici'
+import type { Settings } from '../settings.ts'
 import { exchange } from './exchange.ts'
 import type { CallOutcome, EventResult, EventsCall, Pinterest } from './outcome.ts'
 import { asObject, parseObject, reasonOf } from './read-answer.ts'
+import { createUpstream, type UpstreamOptions } from './upstream.ts'
 
-export interface PinterestOptions {
-  /** For example `https://api.pinterest.com/v5`. */
-  readonly apiUrl: string
-  readonly callTimeoutMs: number
-  /** Calls in flight at most: that many connections are kept. */
-  readonly connections: number
-  readonly userAgent: string
+export interface PinterestOptions extends UpstreamOptions {
+  readonly settings: UpstreamOptions['settings'] & Pick<Settings, 'CALLS_IN_FLIGHT_TOTAL'>
 }
 
 /** 1,000 events with a long warning each stay far below this; more is not an answer worth holding in memory. */
 const ANSWER_LIMIT_BYTES = 4 * 1024 * 1024
 
 export function createPinterest(options: PinterestOptions): Pinterest {
-  const { apiUrl, callTimeoutMs, connections, userAgent } = options
-  const limits = { timeoutMs: callTimeoutMs, answerBytes: ANSWER_LIMIT_BYTES }
-  const base = new URL(apiUrl)
-  const basePath = base.pathname.replace(/\/+$/, '')
-  const agent = new Agent({
-    connections,
-    pipelining: 1,
+  const { settings, userAgent } = options
+  const limits = { timeoutMs: settings.CALL_TIMEOUT_MS, answerBytes: ANSWER_LIMIT_BYTES }
+  const { origin, basePath, dispatcher } = createUpstream(options, {
+    connections: settings.CALLS_IN_FLIGHT_TOTAL,
     keepAliveTimeout: 20_000,
-    connect: { timeout: callTimeoutMs },
   })
 
   async function sendEvents({ adAccountId, isTest, token, body }: EventsCall): Promise<CallOutcome> {
     const request = {
-      origin: base.origin,
+      origin,
       path: `${basePath}/ad_accounts/${adAccountId}/events${isTest ? '?test=true' : ''}`,
       method: 'POST' as const,
       headers: {
@@ -44,7 +36,7 @@ export function createPinterest(options: PinterestOptions): Pinterest {
       },
       body,
     }
-    const exchanged = await exchange(agent, request, limits)
+    const exchanged = await exchange(dispatcher, request, limits)
     switch (exchanged.kind) {
       case 'answered':
         return readAnswer(exchanged.status, exchanged.retryAfter, exchanged.text)
@@ -56,7 +48,7 @@ export function createPinterest(options: PinterestOptions): Pinterest {
     }
   }
 
-  return { sendEvents, close: () => agent.destroy() }
+  return { sendEvents, close: () => dispatcher.destroy() }
 }
 
 function readAnswer(status: number, retryAfter: string | undefined, text: string): CallOutcome {

@@ -56,6 +56,11 @@ export function reasonOf(error: unknown): Unanswered['reason'] {
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return 'dns'
+    // A CONNECT that was not answered with 200, a connection or a certificate of the proxy's that failed.
+    case 'UND_ERR_ABORTED':
+    case 'UND_ERR_PRX_CONN':
+    case 'UND_ERR_PRX_TLS':
+      return 'proxy'
     case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
     case 'HPE_INVALID_EOF_STATE':
       return 'truncated'

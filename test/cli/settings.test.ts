@@ -23,12 +23,14 @@ t.test('no secret is shown, as a table or as JSON', async (t) => {
     ...SECRETS,
     DATABASE_URL: 'postgres://relay:p@ss:w0rd@db.example/relay?password=hunter2',
     DATABASE_URL_DIRECT: 'postgres://relay:hunter3@db.example/relay',
+    https_proxy: 'me:hunter5@proxy.example:3128',
     OTEL_EXPORTER_OTLP_ENDPOINT: 'https://me:hunter4@collector.example',
   }
   for (const words of ['settings', 'settings --json']) {
     const { code, stdout, stderr } = await relay(words, { environment })
     t.equal(code, 0, stderr)
     t.match(stdout, 'postgres://•••@db.example/relay?•••')
+    t.match(stdout, 'http://•••@proxy.example:3128/')
     t.notMatch(stdout, /hunter|ss:w0rd/)
     for (const secret of Object.values(SECRETS)) t.notOk(stdout.includes(secret))
   }

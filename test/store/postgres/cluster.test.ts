@@ -4,13 +4,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { openPostgres, type OpenedPostgres, type PostgresOptions } from '../../../src/store/postgres/open.ts'
 import type { StoreProblem } from '../../../src/store/engine/protocol.ts'
+import { makeCertificate } from '../../support/certificate.ts'
 import { debianPostgresMissing } from '../../support/debian-postgres.ts'
 import { rawEvent } from '../../support/events.ts'
 import { startPostgres } from '../../support/postgres.ts'
 import { ACCOUNT, setUp } from '../../support/relay.ts'
 import { mountSmallDisk } from '../../support/small-disk.ts'
 import { makeBatch } from '../batches.ts'
-import { giveTo, makeCertificate, startCluster, startStandby } from './cluster.ts'
+import { giveTo, startCluster, startStandby } from './cluster.ts'
 
 const skip = debianPostgresMissing()
 // Nobody asks for it where all is skipped.
@@ -214,7 +215,8 @@ void t.test('a socket', { skip }, async (t) => {
 
 void t.test('sslmode', { skip }, async (t) => {
   const url = `${cluster.base}/${await cluster.createDatabase()}`
-  const { cert, key } = makeCertificate(cluster.user, cluster.folder)
+  const { cert, key } = makeCertificate(cluster.folder)
+  for (const path of [cert, key]) giveTo(cluster.user, path)
   const isEncrypted = async (query: string) => {
     const name = `ssl ${randomBytes(4).toString('hex')}`
     const opened = await openPostgres({ url: url + query, masterKeys, ...STILL, name })

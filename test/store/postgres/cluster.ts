@@ -3,7 +3,7 @@
  * host, TLS, a full tablespace. Neither runs as root, so root lends them the user `postgres`.
  */
 import { execFile, execFileSync, spawn } from 'node:child_process'
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -199,27 +199,6 @@ default_pool_size = 20
     })
   })
   return `postgres://postgres:${ESCAPED_PASSWORD}@127.0.0.1:${port}/${database}`
-}
-
-/** A certificate for 127.0.0.1, signed by nobody but itself; the server's files, and what a client trusts. */
-export function makeCertificate(user: Cluster['user'], folder: string): { cert: string; key: string } {
-  const cert = join(folder, 'server.crt')
-  const key = join(folder, 'server.key')
-  const subject = ['-subj', '/CN=test', '-addext', 'subjectAltName=IP:127.0.0.1']
-  const wanted = [
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:prime256v1',
-    '-nodes',
-    '-days',
-    '2',
-  ]
-  execFileSync('openssl', ['req', ...wanted, ...subject, '-keyout', key, '-out', cert], { stdio: 'ignore' })
-  chmodSync(key, 0o600)
-  for (const path of [cert, key]) giveTo(user, path)
-  return { cert, key }
 }
 
 export function giveTo(user: Cluster['user'], path: string): void {
