@@ -147,6 +147,7 @@ function makeBatch(receivedAtMs: number): NewBatch {
     payload: joinEvents([text.replace('""', `"${'0'.repeat(EVENT_BYTES - text.length)}"`)]),
     events: [{ eventName: 'checkout', eventId, eventTimeS }],
     invalidCount: 0,
+    filteredCount: 0,
     receivedAtMs,
   }
 }

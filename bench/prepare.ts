@@ -16,6 +16,7 @@ const context: PrepareContext = {
   dobFormat: undefined,
   maxEventAgeMs: 168 * 3_600_000,
   isTest: false,
+  bots: 'send',
 }
 
 const base = {
@@ -151,7 +152,7 @@ function touchFloor(body: string, hashCount: number): number {
 /** Hashes that the relay makes itself, which leaves out those that came ready. */
 function countHashes(body: string): number {
   const prepared = prepareEvent(JSON.parse(body), context)
-  if (prepared.status === 'invalid') throw new Error(prepared.message)
+  if (prepared.status !== 'prepared') throw new Error(prepared.reason)
   const all = prepared.json.match(/"[0-9a-f]{64}"/g) ?? []
   return all.filter((quoted) => !body.includes(quoted)).length
 }

@@ -242,6 +242,7 @@ async function commit(store: Store, queue: QueueKey): Promise<number> {
     payload: joinEvents([json]),
     events: [{ eventName: 'checkout', eventId, eventTimeS: 1_700_000_000 }],
     invalidCount: 0,
+    filteredCount: 0,
     receivedAtMs: Date.now(),
   })
   return batch!.batchId

@@ -32,6 +32,7 @@ export function measureStages(rounds: number): StageTime[] {
     dobFormat: undefined,
     maxEventAgeMs: 168 * 3_600_000,
     isTest: false,
+    bots: 'send',
   }
   const region = regionOf({}, context)
   const posts = createPosts('raw', EVENTS)
@@ -41,7 +42,7 @@ export function measureStages(rounds: number): StageTime[] {
   const values = events.map(({ user_data }) => normalizeAll(user_data))
   const prepared = events.map((event) => {
     const one = prepareEvent(event, context)
-    if (one.status === 'invalid') throw new Error(one.message)
+    if (one.status !== 'prepared') throw new Error(one.reason)
     return JSON.parse(one.json) as unknown
   })
 

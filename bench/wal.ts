@@ -110,6 +110,7 @@ function makeBatch(eventsPerPost: number): NewBatch {
     ),
     events,
     invalidCount: 0,
+    filteredCount: 0,
     receivedAtMs: Date.now(),
   }
 }

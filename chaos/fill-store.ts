@@ -43,7 +43,15 @@ function makeBatch(size: number, number: number): NewBatch {
     texts.push(makeEvent(eventName, eventId, eventTimeS))
   }
   const payload = joinEvents(texts)
-  return { adAccountId, isTest: false, payload, events, invalidCount: 0, receivedAtMs: Date.now() }
+  return {
+    adAccountId,
+    isTest: false,
+    payload,
+    events,
+    invalidCount: 0,
+    filteredCount: 0,
+    receivedAtMs: Date.now(),
+  }
 }
 
 /** As the relay prepares them: some 800 bytes. */

@@ -182,12 +182,20 @@ function claimDuplicates(callLog: CallLog, kills: readonly Kill[]): Claim {
   )
 }
 
-function claimBalance({ received, delivered, rejected, expired, queued, duplicate }: Totals): Claim {
-  const right = delivered + rejected + expired + queued + duplicate
+function claimBalance({
+  received,
+  delivered,
+  rejected,
+  expired,
+  filtered,
+  queued,
+  duplicate,
+}: Totals): Claim {
+  const right = delivered + rejected + expired + filtered + queued + duplicate
   return claim(
     received === right,
     `totals balance: ${count(received)} received = ${count(delivered)} delivered + ${count(rejected)} rejected + ` +
-      `${count(expired)} expired + ${count(queued)} queued + ${count(duplicate)} duplicate`,
+      `${count(expired)} expired + ${count(filtered)} filtered + ${count(queued)} queued + ${count(duplicate)} duplicate`,
   )
 }
 

@@ -63,6 +63,7 @@ export interface Totals {
   readonly delivered: number
   readonly rejected: number
   readonly expired: number
+  readonly filtered: number
   readonly queued: number
   readonly duplicate: number
   readonly invalid: number

@@ -1,4 +1,4 @@
-/** What must not be anywhere: raw identifiers past the front post limiter, tokens and keys where they do not belong. */
+/** What must not be anywhere: raw identifiers past the public port, tokens and keys where they do not belong. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Scene } from '../demo.ts'

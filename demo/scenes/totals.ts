@@ -9,7 +9,7 @@ export const totalsScene: Scene = {
   title: 'The totals',
   async play({ stage, screen, claims, claim, ledger }) {
     screen.prose(
-      'received = delivered + rejected + expired + queued + duplicate, at all times and across the crash. The relay keeps ' +
+      'received = delivered + rejected + expired + filtered + queued + duplicate, at all times and across the crash. The relay keeps ' +
         'these totals; the demo counted on its own what it posted, and the sandbox what it took.',
     )
     screen.blank()
@@ -39,10 +39,10 @@ export const totalsScene: Scene = {
       row('invalid', ledger.invalid, 'the demo made unusable (not part of received)'),
     ])
     screen.blank()
-    const { received, delivered, rejected, expired, queued, duplicate } = totals
+    const { received, delivered, rejected, expired, filtered, queued, duplicate } = totals
     claim(
-      `${received} = ${delivered} + ${rejected} + ${expired} + ${queued} + ${duplicate}: the totals balance`,
-      received === delivered + rejected + expired + queued + duplicate,
+      `${received} = ${delivered} + ${rejected} + ${expired} + ${filtered} + ${queued} + ${duplicate}: the totals balance`,
+      received === delivered + rejected + expired + filtered + queued + duplicate,
     )
     claim('Pinterest refused exactly the events that it was told to refuse', failed === ledger.rejected)
   },

@@ -58,6 +58,7 @@ export const AccountView = Type.Object(
     label: Type.String(),
     country: orNull(Type.String()),
     dob_format: orNull(Type.Enum(['DMY', 'MDY'])),
+    bots: Type.Enum(['send', 'filter']),
     posts_per_minute: orNull(Count),
     paused: Type.Boolean(),
     over_share: Type.Boolean({

@@ -33,6 +33,11 @@ const AccountBody = Type.Object(
     label: orDefault(Type.String({ maxLength: 200 })),
     country: orDefault(Type.String({ pattern: '^[A-Za-z]{2}$' })),
     dob_format: orDefault(Type.Enum(['DMY', 'MDY'])),
+    bots: orDefault(
+      Type.Enum(['send', 'filter'], {
+        description: "Events whose user agent is a bot's: sent (the default), or only answered and counted.",
+      }),
+    ),
     /** 0 opens the account's post limiter. */
     posts_per_minute: orDefault(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
   },
@@ -103,7 +108,7 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
 
 function readSettings(
   adAccountId: string,
-  { label, country, dob_format, posts_per_minute }: Static<typeof AccountBody>,
+  { label, country, dob_format, bots, posts_per_minute }: Static<typeof AccountBody>,
 ): Omit<AccountChange, 'token'> {
   if (typeof country === 'string' && normalizeCountry(country).status === 'dropped') {
     throw new InvalidRequest('country: is no country of ISO 3166-1.')
@@ -113,6 +118,7 @@ function readSettings(
     label,
     country: country?.toLowerCase() ?? country,
     dobFormat: dob_format,
+    bots,
     postsPerMinute: posts_per_minute,
   }
 }

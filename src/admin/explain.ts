@@ -36,7 +36,7 @@ const text = () => orNull(Type.String())
 const Explained = Type.Object(
   {
     index: Type.Integer({ minimum: 0 }),
-    status: Type.Enum(['prepared', 'invalid']),
+    status: Type.Enum(['prepared', 'filtered', 'invalid']),
     event_name: text(),
     event_id: text(),
     reason: text(),
@@ -60,7 +60,9 @@ const Explained = Type.Object(
         closed,
       ),
     ),
-    json: orNull(Type.String({ description: 'The exact text that Pinterest would get; null when refused.' })),
+    json: orNull(
+      Type.String({ description: 'The exact text that Pinterest would get; null when refused or filtered.' }),
+    ),
   },
   closed,
 )
@@ -96,8 +98,8 @@ export const explainRoutes: AdminRoutes = async (app, options) => {
       const { ad_account_id, test: isTest = false } = request.body
       const account = vault.account(ad_account_id)
       if (account === undefined) throw new NotFound()
-      const { country: accountCountry, dobFormat } = account
-      const context = { nowMs: clock.wallMs(), accountCountry, dobFormat, maxEventAgeMs, isTest }
+      const { country: accountCountry, dobFormat, bots } = account
+      const context = { nowMs: clock.wallMs(), accountCountry, dobFormat, maxEventAgeMs, isTest, bots }
       const parts = writeAnswer(ad_account_id, request.eventsToExplain!(), context)
       // In parts, as they are asked for: a thousand events can make many times the bytes of the post.
       return reply.type('application/json; charset=utf-8').send(Readable.from(parts))

@@ -38,6 +38,7 @@ const Sample = Type.Object(
     delivered: Count,
     rejected: Count,
     expired: Count,
+    filtered: Count,
     invalid: Count,
     duplicate: Count,
     calls: Count,

@@ -25,6 +25,7 @@ const SHARES: Readonly<Record<Counted, { readonly label: string; readonly isBad?
   ip_and_user_agent: { label: 'IP and agent' },
   late: { label: 'Late', isBad: true },
   warned: { label: 'Warned', isBad: true },
+  filtered: { label: 'Filtered', isBad: true },
   invalid: { label: 'Invalid', isBad: true },
 }
 const SHARE_NAMES = Object.keys(SHARES) as Counted[]

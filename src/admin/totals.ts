@@ -1,4 +1,4 @@
-/** The totals: received = delivered + rejected + expired + queued + duplicate, in events, since the store began. */
+/** The totals: received = delivered + rejected + expired + filtered + queued + duplicate, in events, since the store began. */
 import { Type, type Static } from 'typebox'
 import { AdAccountId, answers, closed, Count } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
@@ -19,6 +19,7 @@ export const Totals = Type.Object(
     delivered: Count,
     rejected: Count,
     expired: Count,
+    filtered: Type.Integer({ minimum: 0, description: 'Not sent, as the account wants it.' }),
     queued: Count,
     duplicate: Count,
     invalid: Type.Integer({ minimum: 0, description: 'By the relay itself; not part of `received`.' }),
@@ -30,7 +31,7 @@ export type TotalsAnswer = Static<typeof Totals>
 export const totalsRoutes: AdminRoutes = async (app, { store }) => {
   const schema = {
     tags: ['events'],
-    summary: 'The totals: received = delivered + rejected + expired + queued + duplicate',
+    summary: 'The totals: received = delivered + rejected + expired + filtered + queued + duplicate',
     querystring: Query,
     response: answers({ 200: Totals }),
   }

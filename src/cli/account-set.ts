@@ -6,7 +6,7 @@ import { EXIT, misused } from './terminal.ts'
 export const set: Command = {
   name: 'account set',
   words:
-    'ID [--oauth|--keep-token] [--label TEXT] [--country US] [--dob-format DMY|MDY] [--posts-per-minute N]',
+    'ID [--oauth|--keep-token] [--label TEXT] [--country US] [--dob-format DMY|MDY] [--bots send|filter] [--posts-per-minute N]',
   does: 'registers an account, or rotates its token, which is read from standard input; with --oauth as JSON {client_id, client_secret, refresh_token}; with --keep-token only the rest is set',
   positionals: 1,
   options: {
@@ -15,6 +15,7 @@ export const set: Command = {
     label: { type: 'string' },
     country: { type: 'string' },
     'dob-format': { type: 'string' },
+    bots: { type: 'string' },
     'posts-per-minute': { type: 'string' },
   },
   async run(invocation) {
@@ -52,6 +53,7 @@ function readSettings(options: Invocation['options']): object {
     ...(options['label'] !== undefined && { label: options['label'] }),
     ...(options['country'] !== undefined && { country: options['country'] }),
     ...(options['dob-format'] !== undefined && { dob_format: options['dob-format'] }),
+    ...(options['bots'] !== undefined && { bots: options['bots'] }),
     ...(postsPerMinute !== undefined && { posts_per_minute: Number(postsPerMinute) }),
   }
 }

@@ -87,7 +87,7 @@ export function openDelete(adAccountId, afterwards) {
 /**
  * Registers an account, or changes one: a token that is left empty stays as it is.
  * @param {string | undefined} adAccountId undefined: a new one
- * @param {{ label: string, country: string | null, dob_format: string | null, posts_per_minute: number | null } | undefined} known its settings; undefined: a new one
+ * @param {{ label: string, country: string | null, dob_format: string | null, bots: string, posts_per_minute: number | null } | undefined} known its settings; undefined: a new one
  * @param {() => Promise<void>} afterwards
  */
 export function openAccountForm(adAccountId, known, afterwards) {
@@ -113,6 +113,11 @@ export function openAccountForm(adAccountId, known, afterwards) {
         name: 'dob_format',
         value: known?.dob_format ?? '',
         options: '=not known|DMY=day first|MDY=month first',
+      }),
+      field('Events of bots', {
+        name: 'bots',
+        value: known?.bots ?? 'send',
+        options: 'send=are sent|filter=are filtered',
       }),
       field(
         'Posts per minute',
@@ -195,6 +200,7 @@ function readSettings(text, isNew) {
     label: text('label') || null,
     country: text('country') || null,
     dob_format: text('dob_format') || null,
+    bots: text('bots'),
     posts_per_minute: text('posts_per_minute') === '' ? null : Number(text('posts_per_minute')),
   }
   return isNew ? Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null)) : settings

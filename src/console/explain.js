@@ -153,7 +153,7 @@ function showEvent(event) {
       `${event.event_name ?? 'No name'} `,
       h('code', {}, event.event_id ?? ''),
       ' ',
-      h('span.state', { 'data-state': isGood ? 'good' : 'stands' }, isGood ? 'would be sent' : 'invalid'),
+      h('span.state', { 'data-state': isGood ? 'good' : 'stands' }, isGood ? 'would be sent' : event.status),
     ),
     event.message && h('p.problem', {}, event.message),
     event.fields.length > 0 &&

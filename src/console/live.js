@@ -59,6 +59,7 @@ export function createLive() {
         { name: 'invalid', color: '--warn', isDashed: true },
         { name: 'rejected or expired', color: '--bad' },
         { name: 'duplicate', color: '--two', isDashed: true },
+        { name: 'filtered', color: '--one', isDashed: true },
       ],
       show: perSecond,
     }),
@@ -148,6 +149,7 @@ export function createLive() {
       each('invalid'),
       samples.map((sample) => ((sample['rejected'] ?? 0) + (sample['expired'] ?? 0)) / step),
       each('duplicate'),
+      each('filtered'),
     ])
     plots.latency.set(times, [raw('post_p50_seconds'), raw('post_p99_seconds'), raw('call_p99_seconds')])
     plots.depth.set(times, [raw('queued')])

@@ -37,7 +37,7 @@ export interface ExplainedEvent {
   readonly status: Prepared['status']
   readonly event_name: string | null
   readonly event_id: string | null
-  /** Why it is refused: a stable word, the field at fault, and both in a sentence. */
+  /** Why it is refused or filtered: a stable word, the field at fault, and both in a sentence. */
   readonly reason: string | null
   readonly path: string | null
   readonly message: string | null
@@ -47,7 +47,7 @@ export interface ExplainedEvent {
     readonly message: string
   }[]
   readonly fields: readonly ExplainedField[]
-  /** The exact text that Pinterest would get; null when the event is refused. */
+  /** The exact text that Pinterest would get; null when the event is refused or filtered. */
   readonly json: string | null
 }
 
@@ -58,10 +58,7 @@ export function explainEvent(raw: unknown, context: PrepareContext): ExplainedEv
   const prepared = prepareEvent(raw, context)
   const userData: unknown = isObject(raw) ? raw['user_data'] : undefined
   return {
-    status: prepared.status,
-    ...(prepared.status === 'prepared'
-      ? { event_name: prepared.eventName, event_id: prepared.eventId, ...VALID, json: prepared.json }
-      : { event_name: prepared.eventName ?? null, event_id: null, ...invalidOf(prepared), json: null }),
+    ...explainOutcome(prepared),
     warnings: prepared.warnings.map(({ code, path }) => ({ code, path, message: WARNINGS[code].text })),
     fields: isObject(userData) ? explainUserData(complete(raw as RawObject, userData, context), context) : [],
   }
@@ -76,10 +73,32 @@ function complete(
   return typeof url === 'string' ? withClickId(userData, url, context) : userData
 }
 
-const VALID = { reason: null, path: null, message: null }
-
-function invalidOf({ reason, path, message }: Extract<Prepared, { status: 'invalid' }>) {
-  return { reason, path, message }
+function explainOutcome(prepared: Prepared) {
+  const { status } = prepared
+  switch (prepared.status) {
+    case 'prepared': {
+      const { eventName, eventId, json } = prepared
+      return {
+        status,
+        event_name: eventName,
+        event_id: eventId,
+        reason: null,
+        path: null,
+        message: null,
+        json,
+      }
+    }
+    case 'filtered': {
+      const { eventName, eventId, reason } = prepared
+      const path = 'user_data.client_user_agent'
+      const message = `${path}: is a bot's, and the account has such events filtered`
+      return { status, event_name: eventName, event_id: eventId, reason, path, message, json: null }
+    }
+    case 'invalid': {
+      const { eventName = null, reason, path, message } = prepared
+      return { status, event_name: eventName, event_id: null, reason, path, message, json: null }
+    }
+  }
 }
 
 function explainUserData(userData: RawObject, context: PrepareContext): ExplainedField[] {

@@ -1,11 +1,13 @@
 /**
  * One event of a storefront, turned into the exact JSON that Pinterest gets: checked, coerced, normalized, hashed, and
- * serialized once, from a fresh object with a fixed order of keys. Or refused, with a reason.
+ * serialized once, from a fresh object with a fixed order of keys. Or refused, with a reason; or filtered, since the account
+ * does not want such events sent.
  *
  * Pure. Never throws, whatever JSON it gets, and takes time in proportion to it: values under unknown keys are never
  * looked at. Money, counts and privacy choices that cannot be read refuse the event; any other optional field that
  * Pinterest would not take is left out with a warning.
  */
+import { isbot } from 'isbot'
 import { oneOf } from './coerce/choice.ts'
 import { isObject, noteReading, type RawObject, readNested, readObject } from './coerce/object.ts'
 import { isAbsent, type Rule, invalid } from './coerce/reading.ts'
@@ -26,6 +28,8 @@ export interface PrepareContext {
   /** Older events are refused; test events may have any age. */
   readonly maxEventAgeMs: number
   readonly isTest: boolean
+  /** What the account wants done with events whose user agent is a bot's. */
+  readonly bots: 'send' | 'filter'
 }
 
 export type Prepared =
@@ -38,6 +42,13 @@ export type Prepared =
       readonly eventTimeS: number
       /** By what Pinterest can tell who the customer is. */
       readonly identifiers: Identifiers
+      readonly warnings: readonly Warning[]
+    }
+  | {
+      readonly status: 'filtered'
+      readonly eventName: string
+      readonly eventId: string
+      readonly reason: 'bot_user_agent'
       readonly warnings: readonly Warning[]
     }
   | {
@@ -66,6 +77,11 @@ export function prepareEvent(raw: unknown, context: PrepareContext): Prepared {
   const { warnings } = report
   if (event === undefined || report.refusal !== undefined) {
     return { status: 'invalid', eventName: nameOf(raw), ...(report.refusal ?? NOT_AN_OBJECT), warnings }
+  }
+  if (context.bots === 'filter' && isbot(event.user_data.client_user_agent)) {
+    const reason = 'bot_user_agent'
+    warn(report, 'user_data.client_user_agent', reason)
+    return { status: 'filtered', eventName: event.event_name, eventId: event.event_id, reason, warnings }
   }
   return {
     status: 'prepared',

@@ -82,6 +82,10 @@ export const WARNINGS = {
     severity: 'note',
     text: 'The event is older than an hour: Pinterest counts it as offline and cannot deduplicate it.',
   },
+  bot_user_agent: {
+    severity: 'note',
+    text: "The user agent is that of a bot or of software, not of a customer's browser.",
+  },
   more_warnings: { severity: 'note', text: 'There were more warnings than are shown.' },
 } as const satisfies Readonly<Record<string, WarningMeaning>>
 

@@ -14,6 +14,7 @@ export interface PostAnswer {
     readonly events: number
     readonly invalid: number
     readonly rejected: number
+    readonly filtered: number
     readonly duplicates: number
     /** Events that are committed and not confirmed. */
     readonly queued: number
@@ -42,6 +43,7 @@ export function answerPost(
     events: prepared.length,
     invalid: 0,
     rejected: 0,
+    filtered: 0,
     duplicates: 0,
     queued: pendingDuplicates,
   }
@@ -52,6 +54,10 @@ export function answerPost(
     if (event.status === 'invalid') {
       counts.invalid++
       return { status: 'failed', error_message: event.message, warning_message: warnings }
+    }
+    if (event.status === 'filtered') {
+      counts.filtered++
+      return processed('filtered', warnings)
     }
     if (valid++ === duplicates[counts.duplicates]) {
       counts.duplicates++

@@ -105,20 +105,20 @@ export function routePostEvents(app: FastifyInstance, options: PostEventsOptions
     return measure('prepare', trace, () => prepareEvents(body, { account, isTest, hasLeft }))
   }
 
-  /** The good events, as one batch. Rejects with STORE_UNAVAILABLE if nothing could be taken. */
+  /** The good events, as one batch, and the counts. Rejects with STORE_UNAVAILABLE if nothing could be taken. */
   async function commit(queue: QueueKey, prepared: readonly Prepared[], trace: PostTrace): Promise<Receipt> {
     const receivedAtMs = clock.wallMs()
-    const events = prepared.filter((event) => event.status === 'prepared')
-    const invalidCount = prepared.length - events.length
+    const { events, filteredCount, invalidCount } = sort(prepared)
     metrics.events.inc({ outcome: 'invalid' }, invalidCount)
-    if (events.length === 0) {
+    if (invalidCount === prepared.length) {
       // Only a count: it shares the next commit, and the answer does not depend on it.
       void store.countInvalid(queue, invalidCount).catch(() => undefined)
       return NOTHING_COMMITTED
     }
     const payload = await inTimeSlices(joinInSteps(events.map(({ json }) => json)))
-    const batch = { ...queue, payload, events, invalidCount, receivedAtMs }
+    const batch = { ...queue, payload, events, filteredCount, invalidCount, receivedAtMs }
     const receipt = await measure('commit', trace, () => store.commit(batch))
+    metrics.events.inc({ outcome: 'filtered' }, filteredCount)
     metrics.events.inc({ outcome: 'duplicate' }, receipt.duplicates.length)
     return receipt
   }
@@ -158,6 +158,12 @@ function respond(reply: FastifyReply, answer: PostAnswer, applied: string | unde
   if (counts.queued > 0) reply.header('relay-queued', counts.queued)
   reply.header('content-type', 'application/json; charset=utf-8')
   return reply.code(status).send(body)
+}
+
+function sort(prepared: readonly Prepared[]) {
+  const events = prepared.filter((event) => event.status === 'prepared')
+  const filteredCount = prepared.filter(({ status }) => status === 'filtered').length
+  return { events, filteredCount, invalidCount: prepared.length - events.length - filteredCount }
 }
 
 const NOTHING_COMMITTED: Receipt = { batch: undefined, duplicates: [], pendingDuplicates: 0 }

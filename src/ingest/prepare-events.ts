@@ -48,8 +48,8 @@ export function createPrepareEvents(options: PrepareEventsOptions): PrepareEvent
 
   async function prepare(body: Buffer, { account, isTest, hasLeft }: Post): Promise<readonly Prepared[]> {
     if (hasLeft()) throw new SenderLeft()
-    const { adAccountId, country: accountCountry, dobFormat } = account
-    const context = { nowMs: clock.wallMs(), accountCountry, dobFormat, maxEventAgeMs, isTest }
+    const { adAccountId, country: accountCountry, dobFormat, bots } = account
+    const context = { nowMs: clock.wallMs(), accountCountry, dobFormat, maxEventAgeMs, isTest, bots }
     const prepared = await inTimeSlices(prepareAll(body, context), loop)
     // A wrong clock must not refuse an event for good: the post comes again.
     const isForAge = (one: Prepared) => one.status === 'invalid' && isForItsAge(one.reason)

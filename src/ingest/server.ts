@@ -120,6 +120,7 @@ function logPost(log: Log, request: FastifyRequest, reply: FastifyReply): void {
       events: answer?.counts.events,
       invalid: answer?.counts.invalid || undefined,
       rejected: answer?.counts.rejected || undefined,
+      filtered: answer?.counts.filtered || undefined,
       duplicates: answer?.counts.duplicates || undefined,
       queued: answer?.counts.queued || undefined,
       duration_ms: Math.round(reply.elapsedTime * 10) / 10,

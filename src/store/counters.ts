@@ -4,6 +4,7 @@ export const COUNTERS = [
   'delivered',
   'rejected',
   'expired',
+  'filtered',
   'queued',
   'duplicate',
   'invalid',

@@ -11,10 +11,10 @@
  *
  * Only the holder of a lease acknowledges or releases. A lease ends with its holder, never before: no call can outlast it, and
  * no clock of the relay's can end it. With several replicas a holder of which the database heard nothing for the lease's
- * length counts as gone; what it says afterwards of a batch that another one leases changes nothing. Then the batch
- * waits again. What waits too long expires, and a replay makes a waiting batch of a
- * dead letter. Rows go only after a final outcome for each of their events. Every method that changes something resolves
- * after a synced commit. Times are milliseconds since the epoch and come from the caller.
+ * length counts as gone; what it says afterwards of a batch that another one leases changes nothing. Then the batch waits
+ * again. What waits too long expires, and a replay makes a waiting batch of a dead letter. Rows go only after a final outcome
+ * for each of their events. Every method that changes something resolves after a synced commit. Times are milliseconds
+ * since the epoch and come from the caller.
  */
 
 /** An event younger than this is on time: Pinterest counts later ones as offline and cannot deduplicate them. */
@@ -37,10 +37,12 @@ export interface EventIdentity {
 export interface NewBatch extends QueueKey {
   /** The events' JSON, joined by `EVENT_SEPARATOR` (store/payload.ts): the very bytes inside the call's `data` array. */
   readonly payload: Uint8Array
-  /** One entry per event, in the payload's order, with the same texts as its `event_name` and `event_id`. */
+  /** One entry per event, in the payload's order, with its `event_name` and `event_id`; none where all is only counted. */
   readonly events: readonly EventIdentity[]
   /** Events of the same post that the relay refused itself; only counted. */
   readonly invalidCount: number
+  /** Events of the same post that the account does not want sent; only counted, as durably as an event. */
+  readonly filteredCount: number
   readonly receivedAtMs: number
 }
 
@@ -121,12 +123,13 @@ export interface QueueBacklog extends QueueKey {
   readonly oldestEventTimeS: number
 }
 
-/** Events, since the store began. received = delivered + rejected + expired + queued + duplicate. */
+/** Events, since the store began. received = delivered + rejected + expired + filtered + queued + duplicate. */
 export interface Totals {
   readonly received: number
   readonly delivered: number
   readonly rejected: number
   readonly expired: number
+  readonly filtered: number
   readonly queued: number
   readonly duplicate: number
   /** What the relay refused itself; not part of `received`. */
@@ -258,12 +261,9 @@ export interface Store {
    * where the account alone has too much queued (share.ts). Dead letters are no reason.
    */
   commit(batch: NewBatch): Promise<Receipt>
-  /**
-   * Counts events that were refused in a post from which nothing was committed. Like `acknowledge` and `release`, it is tried
-   * again until it is written, and rejects only when the store closes or breaks first.
-   */
+  /** For a post of which nothing else is committed. Tried again until it is written; rejects when the store closes first. */
   countInvalid(queue: QueueKey, invalidCount: number): Promise<void>
-  /** Acknowledgements an event twice, or one of a batch that is gone or that another replica leases, changes nothing. */
+  /** Acknowledging an event twice, or one of a batch that is gone or that another replica leases, changes nothing. */
   acknowledge(acknowledgements: readonly Acknowledgement[]): Promise<void>
   /**
    * Waiting batches, by their oldest event: first those on time (see `ON_TIME_S`), the one closest to the edge first;

@@ -3,7 +3,7 @@ import { WARNINGS } from '../events/warning.ts'
 import type { MatchQualityRow } from './match-quality.ts'
 
 export interface Advice {
-  /** Stable: `fix_invalid:missing_field`, `send_em`, `fix_warning:unreadable`. */
+  /** Stable: `fix_invalid:missing_field`, `check_user_agent`, `send_em`, `fix_warning:unreadable`. */
   readonly code: string
   readonly message: string
 }
@@ -22,7 +22,11 @@ export function advise({ events, shares, warnings, invalidReasons }: MatchQualit
     const message = `${percent(shares.invalid)} are refused and never reach Pinterest, most as ${worst[0]}: relay explain shows the field.`
     advice.push({ code: `fix_invalid:${worst[0]}`, message })
   }
-  if (shares.invalid === 1) return advice
+  if (shares.filtered >= MANY) {
+    const message = `${percent(shares.filtered)} are filtered as events of bots. If they are orders of customers, client_user_agent is that of your own software: send the browser's.`
+    advice.push({ code: 'check_user_agent', message })
+  }
+  if (shares.invalid + shares.filtered === 1) return advice
   if (shares.late >= MANY) {
     const message = `${percent(shares.late)} come later than an hour: Pinterest counts them as offline and cannot deduplicate them. Send them at once.`
     advice.push({ code: 'send_earlier', message })

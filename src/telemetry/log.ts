@@ -24,6 +24,7 @@ const NUMBERS = [
   'duplicates',
   'duration_ms',
   'events',
+  'filtered',
   'invalid',
   'port',
   'queued',

@@ -24,6 +24,7 @@ export const COUNTED = [
   'ip_and_user_agent',
   'late',
   'warned',
+  'filtered',
   'invalid',
 ] as const
 export type Counted = (typeof COUNTED)[number]
@@ -33,7 +34,7 @@ export interface MatchQualityRow {
   readonly eventName: string
   /** Refused ones included. */
   readonly events: number
-  /** Of 1. `refused` is a share of all events, the others of those that were taken. */
+  /** Of 1. `filtered` and `invalid` are shares of all events, the others of those that were taken to be sent. */
   readonly shares: Readonly<Record<Counted, number>>
   /** How often each came, the most frequent first. */
   readonly warnings: readonly (readonly [code: WarningCode, count: number])[]
@@ -98,6 +99,10 @@ export function createMatchQuality(wallMs: () => number): MatchQuality {
         countWord(invalidReasons, prepared.reason, place)
         return
       }
+      if (prepared.status === 'filtered') {
+        count('filtered')
+        return
+      }
       const { identifiers } = prepared
       if (identifiers.em) count('em')
       if (identifiers.ph) count('ph')
@@ -125,10 +130,10 @@ function sumUp(stream: Stream, oldestHour: number): Omit<MatchQualityRow, 'adAcc
   const places = Array.from(stream.hours.keys()).filter((place) => stream.hours[place]! > oldestHour)
   const sum = (row: Row) => places.reduce((total, place) => total + row[place]!, 0)
   const events = sum(stream.events)
-  const invalid = sum(stream.counts.invalid)
+  const sent = events - sum(stream.counts.invalid) - sum(stream.counts.filtered)
   const shares = Object.fromEntries(
     COUNTED.map((name) => {
-      const whole = name === 'invalid' ? events : events - invalid
+      const whole = name === 'invalid' || name === 'filtered' ? events : sent
       return [name, whole === 0 ? 0 : sum(stream.counts[name]) / whole]
     }),
   ) as Record<Counted, number>

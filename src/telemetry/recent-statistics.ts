@@ -104,6 +104,7 @@ function compare(before: Reading, now: Reading) {
     delivered: events('delivered'),
     rejected: events('rejected'),
     expired: events('expired'),
+    filtered: events('filtered'),
     invalid: events('invalid'),
     duplicate: events('duplicate'),
     calls: rise('calls', () => true),

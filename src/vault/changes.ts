@@ -35,6 +35,7 @@ export interface AccountChange {
   readonly label?: string | null | undefined
   readonly country?: string | null | undefined
   readonly dobFormat?: 'DMY' | 'MDY' | null | undefined
+  readonly bots?: 'send' | 'filter' | null | undefined
   readonly postsPerMinute?: number | null | undefined
 }
 
@@ -46,12 +47,13 @@ export function changeAccount(
 ): Change {
   const before = state.account.get(adAccountId) ?? newAccount(adAccountId, nowMs)
   const [record, others] = changeToken(state, before, token, nowMs)
-  const { label, country, dobFormat, postsPerMinute } = before.account
+  const { label, country, dobFormat, bots, postsPerMinute } = before.account
   const account: Account = {
     ...record.account,
     label: choose(settings.label, label) ?? '',
     country: choose(settings.country, country),
     dobFormat: choose(settings.dobFormat, dobFormat),
+    bots: choose(settings.bots, bots) ?? 'send',
     postsPerMinute: choose(settings.postsPerMinute, postsPerMinute),
   }
   return [['account', adAccountId, { ...record, account }], ...others]
@@ -63,6 +65,7 @@ function newAccount(adAccountId: string, nowMs: number): AccountRecord {
     label: '',
     country: undefined,
     dobFormat: undefined,
+    bots: 'send',
     postsPerMinute: undefined,
     isPaused: false,
     tokenKind: 'none',

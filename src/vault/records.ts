@@ -16,6 +16,8 @@ export interface Account {
   /** ISO 3166-1 alpha-2, lower case. */
   readonly country: string | undefined
   readonly dobFormat: 'DMY' | 'MDY' | undefined
+  /** What becomes of events whose user agent is a bot's. */
+  readonly bots: 'send' | 'filter'
   /** The account's own post limiter; undefined: POSTS_PER_MINUTE. */
   readonly postsPerMinute: number | undefined
   readonly isPaused: boolean

@@ -43,6 +43,22 @@ t.test('the account counts: its country, its limits, and that it is there', asyn
   t.match((await admin('POST', '/explain', { ad_account_id: account, data: [old] })).body, {
     events: [{ status: 'invalid', reason: 'too_old' }],
   })
+  await admin('PUT', `/accounts/${account}`, { bots: 'filter' })
+  const bot = rawEvent({ user_data: { em: 'a@example.com', client_user_agent: 'curl/8.5.0' } })
+  t.match((await admin('POST', '/explain', { ad_account_id: account, data: [bot, event] })).body, {
+    events: [
+      {
+        status: 'filtered',
+        event_name: 'checkout',
+        event_id: String,
+        reason: 'bot_user_agent',
+        path: 'user_data.client_user_agent',
+        warnings: [{ code: 'bot_user_agent' }],
+        json: null,
+      },
+      { status: 'prepared' },
+    ],
+  })
   t.equal((await admin('POST', '/explain', { ad_account_id: '1', data: [event] })).status, 404)
   t.equal((await admin('POST', '/explain', { ad_account_id: account, data: [] })).status, 400)
   const many = Array.from({ length: 500 }, () => event)

@@ -23,6 +23,7 @@ t.test(
       columns: [
         { name: 'em', label: 'E-mail', is_bad: false },
         ...Array.from({ length: 6 }, () => ({ name: String })),
+        { name: 'filtered', is_bad: true },
         { name: 'invalid', is_bad: true },
       ],
       rows: [

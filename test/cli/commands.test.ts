@@ -28,14 +28,21 @@ t.test(
       return ended
     }
     const set = await run(
-      `account set ${OTHER} --label shop --country US --dob-format DMY --posts-per-minute 70`,
+      `account set ${OTHER} --label shop --country US --dob-format DMY --bots filter --posts-per-minute 70`,
       `${SECRET}\n`,
     )
     t.match(set, { code: 0, stdout: `account ${OTHER} is set, its token ends with 4711` })
     const listed = JSON.parse((await run('account list --json')).stdout) as { accounts: object[] }
     t.match(
       listed.accounts.find((account) => 'ad_account_id' in account && account.ad_account_id === OTHER),
-      { label: 'shop', country: 'US', dob_format: 'DMY', posts_per_minute: 70, token: { last4: '4711' } },
+      {
+        label: 'shop',
+        country: 'US',
+        dob_format: 'DMY',
+        bots: 'filter',
+        posts_per_minute: 70,
+        token: { last4: '4711' },
+      },
     )
     const kept = await run(`account set ${OTHER} --keep-token --label other`)
     t.match(kept, { code: 0, stdout: /ends with 4711/ })
@@ -380,6 +387,12 @@ t.test(
       t.match(explained.stdout, 'event 1: refused, unknown_action_source')
       t.notMatch(explained.stdout, /jane|roe|94107/i)
     }
+    await stand.admin('PUT', `/accounts/${account}`, { bots: 'filter' })
+    const bot = rawEvent({ user_data: { em: 'Jane.Roe@example.com', client_user_agent: 'curl/8.5.0' } })
+    t.match(await relay(`explain - --account ${account}`, { input: JSON.stringify([bot]) }), {
+      code: 3,
+      stdout: /^event 0: filtered, bot_user_agent: /,
+    })
     const typedIn = (environment: Readonly<Record<string, string>>) =>
       relay(`explain events --account ${account}`, { environment: { INIT_CWD: folder, ...environment } })
     t.match(await typedIn({ npm_lifecycle_event: 'relay' }), { code: 3, stdout: /^event 0: checkout/ })

@@ -50,9 +50,14 @@ t.test('accounts and keys are looked after from the page', async (t) => {
   await card.getByRole('button', { name: /^Change or rotate/ }).click()
   await dialog.getByLabel('Access token').fill('pina_rotated_0123456789_abcd')
   await dialog.getByLabel('Dates of birth').selectOption('DMY')
+  await dialog.getByLabel('Events of bots').selectOption('filter')
   await dialog.getByRole('button', { name: 'Change' }).click()
   await card.getByText('given, ends in …abcd').waitFor()
-  t.match((await stand.admin('GET', '/accounts/42')).body, { country: 'FR', dob_format: 'DMY' })
+  t.match((await stand.admin('GET', '/accounts/42')).body, {
+    country: 'FR',
+    dob_format: 'DMY',
+    bots: 'filter',
+  })
 
   await page.getByRole('link', { name: 'Keys' }).click()
   await page.getByRole('button', { name: 'Make a key' }).click()

@@ -47,6 +47,7 @@ const NO_TOTALS: Totals = {
   delivered: 0,
   rejected: 0,
   expired: 0,
+  filtered: 0,
   queued: 0,
   duplicate: 0,
   invalid: 0,
@@ -94,6 +95,32 @@ function testCommits(t: Test, layGround: LayGround): void {
     t.same(await store.backlog(), [{ ...LIVE, batches: 1, events: 2, oldestEventTimeS: NOW_S - 5 }])
     t.same(await store.totals({}), { ...NO_TOTALS, received: 2, queued: 2, invalid: 3 })
   })
+
+  t.test(
+    'filtered events are received and counted, with events beside them or without, also by a crash',
+    async (t) => {
+      const ground = await layGround(t)
+      const { store } = await ground.open()
+      const [beside, alone, twice] = await Promise.all([
+        store.commit(makeBatch(['a'], { filteredCount: 2, invalidCount: 1 })),
+        store.commit(makeBatch([], { filteredCount: 3 })),
+        store.commit(makeBatch([], { isTest: true, filteredCount: 1 })),
+      ])
+      t.equal(beside.batch?.eventCount, 1)
+      for (const receipt of [alone, twice])
+        t.same(receipt, { batch: undefined, duplicates: [], pendingDuplicates: 0 })
+      const again = await store.commit(makeBatch(['a'], { filteredCount: 2 }))
+      t.same(again.duplicates, [0], 'a post that comes again')
+      const wanted = { ...NO_TOTALS, received: 9, filtered: 7, queued: 1, duplicate: 1, invalid: 1 }
+      t.same(await store.totals({ ...LIVE }), wanted)
+      await ground.crash()
+      const after = (await ground.open()).store
+      t.same(await after.totals({ ...LIVE }), wanted)
+      t.same(await after.totals({ ...TEST }), { ...NO_TOTALS, received: 1, filtered: 1 })
+      t.same((await after.lease(askAll())).map(idOf), ['a'])
+      t.same(await after.backlog(), [{ ...LIVE, batches: 1, events: 1, oldestEventTimeS: NOW_S }])
+    },
+  )
 
   t.test('commits at the same time get batches of their own', async (t) => {
     const { store } = await (await layGround(t)).open()

@@ -11,6 +11,7 @@ const CONTEXT: PrepareContext = {
   dobFormat: undefined,
   maxEventAgeMs: 168 * 3_600_000,
   isTest: false,
+  bots: 'send',
 }
 const sha256 = (text: string) => hash('sha256', text, 'hex')
 

@@ -298,3 +298,33 @@ t.test('click_id: taken from the address of the page if there is none', async (t
 function withoutNulls(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value, (_, inner: unknown) => inner ?? undefined))
 }
+
+t.test('events of bots are filtered where the account wants that, and sent where it does not', async (t) => {
+  const rows: [string, 'prepared' | 'filtered'][] = [
+    ['Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)', 'filtered'],
+    ['curl/8.5.0', 'filtered'],
+    ['axios/1.6.0', 'filtered'],
+    ['WordPress/6.4.2; https://shop.example', 'filtered'],
+    [
+      'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36',
+      'prepared',
+    ],
+    [
+      'Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Mobile [Pinterest/iOS]',
+      'prepared',
+    ],
+  ]
+  const event = (client_user_agent?: string) => ({
+    user_data: { ...PLAIN.user_data, ...(client_user_agent && { client_user_agent }) },
+  })
+  for (const [agent, status] of rows) {
+    const filtering = prepareWith(event(agent), { ...LIVE, bots: 'filter' })
+    t.equal(filtering.status, status, agent)
+    const warnings = ['user_data.client_user_agent: bot_user_agent']
+    t.same(filtering.warnings, status === 'filtered' ? warnings : [])
+    t.equal(prepareWith(event(agent)).status, 'prepared', 'bots: send')
+  }
+  t.equal(prepareWith(event(), { ...LIVE, bots: 'filter' }).status, 'prepared', 'no user agent')
+  const spoiled = { ...event('curl/8.5.0'), action_source: 'telepathy' }
+  t.equal(prepareWith(spoiled, { ...LIVE, bots: 'filter' }).status, 'invalid', 'invalid comes first')
+})

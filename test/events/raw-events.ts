@@ -12,6 +12,7 @@ export const LIVE: PrepareContext = {
   dobFormat: undefined,
   maxEventAgeMs: 168 * HOUR_S * 1000,
   isTest: false,
+  bots: 'send',
 }
 export const TEST: PrepareContext = { ...LIVE, isTest: true }
 

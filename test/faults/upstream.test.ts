@@ -236,7 +236,7 @@ function recorded({ sandbox }: Stand, account: string): Record<string, number> {
 
 /** Balanced: what is not told is 0. */
 function totals(counts: { received: number; delivered: number; rejected?: number }) {
-  return { rejected: 0, expired: 0, queued: 0, duplicate: 0, invalid: 0, ...counts }
+  return { rejected: 0, expired: 0, filtered: 0, queued: 0, duplicate: 0, invalid: 0, ...counts }
 }
 
 async function neighbourIsWell(t: Test): Promise<void> {

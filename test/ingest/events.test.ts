@@ -200,6 +200,70 @@ t.test('a repeat of an event that still waits is not told to be delivered', asyn
   await sandbox.until(() => sandbox.conversions.summary(account).recorded === 1)
 })
 
+t.test('bots: filter: their events are answered and counted, and never sent', async (t) => {
+  const { account, post, admin, sandbox, logLines } = await enter(t)
+  const bot = (client_user_agent: string) =>
+    rawEvent({ user_data: { em: 'a@example.com', client_user_agent } })
+  const person = (more: object = {}) => rawEvent({ user_data: { em: 'a@example.com' }, ...more })
+  const totals = async () => (await admin('GET', `/totals?ad_account_id=${account}`)).body
+  const counted = async () =>
+    Number(/outcome="filtered"\} (\d+)/.exec(String((await admin('GET', '/metrics')).body['text']))?.[1] ?? 0)
+  t.equal((await post({ data: [bot('curl/8.5.0')] })).status, 200)
+  t.equal(sandbox.conversions.summary(account).recorded, 1, 'send is the default')
+  const before = await counted()
+
+  t.match(await admin('PUT', `/accounts/${account}`, { bots: 'filter' }), {
+    status: 200,
+    body: { bots: 'filter' },
+  })
+  const only = await post({ data: [bot('curl/8.5.0')] })
+  t.equal(only.status, 200)
+  t.strictSame(only.body, {
+    num_events_received: 1,
+    num_events_processed: 1,
+    events: [
+      {
+        status: 'processed',
+        error_message: '',
+        warning_message: 'filtered; user_data.client_user_agent: bot_user_agent',
+      },
+    ],
+  })
+  const again = person({ event_id: 'again' })
+  t.equal((await post({ data: [again] })).status, 200)
+  const mixed = await post({ data: [bot('Googlebot/2.1'), person(), {}, again, bot('axios/1.0')] })
+  t.equal(mixed.status, 422)
+  t.match(mixed.body.details?.events, [
+    { status: 'processed', warning_message: /^filtered; / },
+    { status: 'processed', warning_message: '' },
+    { status: 'failed' },
+    { status: 'processed', warning_message: 'duplicate' },
+    { status: 'processed', warning_message: /^filtered; / },
+  ])
+  t.match(logLines.at(-1), /"filtered":2\b/)
+  t.same(await totals(), {
+    received: 7,
+    delivered: 3,
+    rejected: 0,
+    expired: 0,
+    filtered: 3,
+    queued: 0,
+    duplicate: 1,
+    invalid: 1,
+  })
+  t.equal((await counted()) - before, 3)
+  t.equal(sandbox.conversions.summary(account).recorded, 3)
+  const { rows } = (await admin('GET', `/match-quality?ad_account_id=${account}`)).body as {
+    rows: { shares: { filtered: number } }[]
+  }
+  t.equal(rows[0]?.shares.filtered, Number((3 / 7).toFixed(4)))
+
+  t.match(await admin('PUT', `/accounts/${account}`, { bots: null }), { body: { bots: 'send' } })
+  t.equal((await post({ data: [bot('curl/8.5.0')] })).status, 200)
+  t.equal(sandbox.conversions.summary(account).recorded, 4)
+  t.match(await admin('PUT', `/accounts/${account}`, { bots: 'drop' }), { status: 400 })
+})
+
 t.test('test events are marked, not recorded, and may be repeated', async (t) => {
   const { account, post, sandbox } = await enter(t)
   const event = rawEvent({ event_time: 1451431341, event_id: 'eventId0001' })

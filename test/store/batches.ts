@@ -11,6 +11,7 @@ export interface BatchOptions extends Partial<QueueKey> {
   readonly eventTimesS?: readonly number[]
   readonly receivedAtMs?: number
   readonly invalidCount?: number
+  readonly filteredCount?: number
 }
 
 /** One event per id. */
@@ -26,6 +27,7 @@ export function makeBatch(eventIds: readonly string[], options: BatchOptions = {
       eventTimeS: eventTimesS[index]!,
     })),
     invalidCount: options.invalidCount ?? 0,
+    filteredCount: options.filteredCount ?? 0,
     receivedAtMs: options.receivedAtMs ?? NOW_MS,
   }
 }

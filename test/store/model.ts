@@ -155,7 +155,16 @@ async function empty({ batches }: Model, { opened, adAccountId }: Real): Promise
 }
 
 function makeModel(): Model {
-  const totals = { received: 0, delivered: 0, rejected: 0, expired: 0, queued: 0, duplicate: 0, invalid: 0 }
+  const totals = {
+    received: 0,
+    delivered: 0,
+    rejected: 0,
+    expired: 0,
+    filtered: 0,
+    queued: 0,
+    duplicate: 0,
+    invalid: 0,
+  }
   return { nextSerial: 1, batches: [], deadLetters: [], audit: [], seen: new Map(), totals }
 }
 
@@ -187,9 +196,10 @@ const plainPlan: fc.Arbitrary<Plan> = fc.oneof(
     weight: 4,
     arbitrary: fc
       .tuple(
-        fc.array(fc.constantFrom(...EVENT_IDS), { minLength: 1, maxLength: 4 }),
+        fc.array(fc.constantFrom(...EVENT_IDS), { minLength: 0, maxLength: 4 }),
         fc.boolean(),
         fc.array(fc.constantFrom(...AGES_S), { minLength: 4, maxLength: 4 }),
+        fc.nat(2),
       )
       .map((values) => commit(...values)),
   },
@@ -230,34 +240,44 @@ const COMMAND: fc.Arbitrary<Command> = fc.oneof(
 
 // -- operations ------------------------------------------------------------------------------------------------------
 
-function commit(ids: readonly string[], isTest: boolean, agesS: readonly number[]): Plan {
+function commit(
+  ids: readonly string[],
+  isTest: boolean,
+  agesS: readonly number[],
+  filteredCount: number,
+): Plan {
   const eventTimesS = ids.map((_, index) => NOW_S - agesS[index]!)
-  return plan(`commit ${ids.join(' ')}${isTest ? ' as test' : ''} of age ${agesS.join(' ')}`, () => ({
-    ask: (store, adAccountId) => store.commit(makeBatch(ids, { adAccountId, isTest, eventTimesS })),
-    apply(model, answer) {
-      const all = ids.map((_, index) => index)
-      const fresh = all.filter((index) => isTest || !isSeen(model, ids, index))
-      const duplicates = all.filter((index) => !fresh.includes(index))
-      const receipt = answer?.value as Receipt | undefined
-      if (receipt !== undefined) {
-        assertSame(receipt.duplicates, duplicates, 'duplicates')
-        assertSame(receipt.batch === undefined, fresh.length === 0, 'nothing stored')
-      }
-      model.totals.received += ids.length
-      model.totals.duplicate += duplicates.length
-      if (fresh.length === 0) return
-      addBatch(model, {
-        batchId: receipt?.batch?.batchId,
-        isTest,
-        isReplay: false,
-        ids: fresh.map((index) => ids[index]!),
-        eventTimesS: fresh.map((index) => eventTimesS[index]!),
-        attempts: 0,
-        history: [],
-        isHeld: true,
-      })
-    },
-  }))
+  return plan(
+    `commit ${ids.join(' ')}${isTest ? ' as test' : ''} of age ${agesS.join(' ')}, ${filteredCount} filtered`,
+    () => ({
+      ask: (store, adAccountId) =>
+        store.commit(makeBatch(ids, { adAccountId, isTest, eventTimesS, filteredCount })),
+      apply(model, answer) {
+        const all = ids.map((_, index) => index)
+        const fresh = all.filter((index) => isTest || !isSeen(model, ids, index))
+        const duplicates = all.filter((index) => !fresh.includes(index))
+        const receipt = answer?.value as Receipt | undefined
+        if (receipt !== undefined) {
+          assertSame(receipt.duplicates, duplicates, 'duplicates')
+          assertSame(receipt.batch === undefined, fresh.length === 0, 'nothing stored')
+        }
+        model.totals.received += ids.length + filteredCount
+        model.totals.filtered += filteredCount
+        model.totals.duplicate += duplicates.length
+        if (fresh.length === 0) return
+        addBatch(model, {
+          batchId: receipt?.batch?.batchId,
+          isTest,
+          isReplay: false,
+          ids: fresh.map((index) => ids[index]!),
+          eventTimesS: fresh.map((index) => eventTimesS[index]!),
+          attempts: 0,
+          history: [],
+          isHeld: true,
+        })
+      },
+    }),
+  )
 }
 
 function acknowledge(
@@ -589,8 +609,8 @@ async function observe({ opened, adAccountId }: Real, auditLimit: number): Promi
 function matchAll({ totals, queued, deadLetters, audit }: Observation, model: Model): void {
   assertSame(totals, model.totals, 'totals')
   assertSame(queued, model.totals.queued, 'backlog')
-  const { received, delivered, rejected, expired, duplicate } = totals
-  assertSame(delivered + rejected + expired + queued + duplicate, received, 'balance')
+  const { received, delivered, rejected, expired, filtered, duplicate } = totals
+  assertSame(delivered + rejected + expired + filtered + queued + duplicate, received, 'balance')
   assertSame(deadLetters.map(deadLetterText), model.deadLetters.map(deadLetterText), 'dead letters')
   for (const [index, deadLetter] of model.deadLetters.entries()) {
     deadLetter.id ??= deadLetters[index]!.id

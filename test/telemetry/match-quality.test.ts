@@ -12,17 +12,18 @@ const CONTEXT: PrepareContext = {
   dobFormat: undefined,
   maxEventAgeMs: 168 * HOUR_MS,
   isTest: false,
+  bots: 'send',
 }
 const BROWSER = { client_ip_address: '203.0.113.7', client_user_agent: 'Mozilla/5.0' }
 
-function prepared(userData: object, more: object = {}) {
+function prepared(userData: object, more: object = {}, bots: PrepareContext['bots'] = 'send') {
   const event = {
     event_name: 'checkout',
     action_source: 'web',
     event_time: NOW_MS / 1000 - 60,
     event_id: '1',
   }
-  return prepareEvent({ ...event, user_data: userData, ...more }, CONTEXT)
+  return prepareEvent({ ...event, user_data: userData, ...more }, { ...CONTEXT, bots })
 }
 
 function setUp() {
@@ -67,6 +68,21 @@ t.test('shares are those of what Pinterest gets, not of what was tried', async (
       ['late_event', 1],
     ]),
   )
+})
+
+t.test('filtered events are a share of all, and of nothing else', async (t) => {
+  const { quality } = setUp()
+  const bot = { em: 'a@example.com', ...BROWSER, client_user_agent: 'curl/8.5.0' }
+  quality.note('1', prepared(bot, {}, 'filter'))
+  quality.note('1', prepared({ ph: '+1 415 555 2671' }, {}, 'filter'))
+  quality.note('1', prepared({}, {}, 'filter'))
+  quality.note('1', prepared({ em: 'a@example.com' }, {}, 'filter'))
+  const [row] = quality.rows({ hours: 1 })
+  t.match(row, {
+    events: 4,
+    shares: { em: 1, ip_and_user_agent: 0, filtered: 0.25, invalid: 0.5 },
+    warnings: [['bot_user_agent', 1]],
+  })
 })
 
 t.test('hours go by, accounts and names stand apart, and an account that is gone is forgotten', async (t) => {
@@ -121,6 +137,7 @@ const GOOD: MatchQualityRow = {
     ip_and_user_agent: 1,
     late: 0,
     warned: 0,
+    filtered: 0,
     invalid: 0,
   },
   warnings: [],
@@ -138,6 +155,7 @@ t.test('what costs most is told first, and what is good is not told', async (t) 
     ip_and_user_agent: 0.5,
     late: 0.4,
     warned: 1,
+    filtered: 0.1,
     invalid: 0.3,
   }
   const warnings = [
@@ -147,6 +165,7 @@ t.test('what costs most is told first, and what is good is not told', async (t) 
   ] as const
   t.same(codesOf({ shares: bad, warnings, invalidReasons: [['missing_field', 300]] }), [
     'fix_invalid:missing_field',
+    'check_user_agent',
     'send_earlier',
     'send_em',
     'send_ip_and_user_agent',
@@ -157,7 +176,7 @@ t.test('what costs most is told first, and what is good is not told', async (t) 
   ])
   t.same(codesOf({ events: 19, shares: bad, invalidReasons: [['missing_field', 6]] }), [], 'too few to tell')
   t.same(
-    codesOf({ shares: { ...bad, invalid: 1 }, invalidReasons: [['no_identifier', 1000]] }),
+    codesOf({ shares: { ...bad, filtered: 0, invalid: 1 }, invalidReasons: [['no_identifier', 1000]] }),
     ['fix_invalid:no_identifier'],
     'of what is never sent nothing else can be said',
   )

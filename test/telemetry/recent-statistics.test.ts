@@ -19,6 +19,7 @@ t.test('each step has the counts of its own time', async (t) => {
   metrics.postSeconds.observe(0.001)
   metrics.events.inc({ outcome: 'delivered' }, 5)
   metrics.events.inc({ outcome: 'rejected' })
+  metrics.events.inc({ outcome: 'filtered' }, 2)
   metrics.calls.inc({ outcome: '200' })
   metrics.calls.inc({ outcome: 'timeout' })
   metrics.callSeconds.observe(0.1)
@@ -29,7 +30,16 @@ t.test('each step has the counts of its own time', async (t) => {
   metrics.postSeconds.observe(0.001)
   await clock.advance(STEP_MS)
   const [first, second] = recentStatistics.samples(0)
-  t.match(first, { posts: 2, turnedAway: 1, delivered: 5, rejected: 1, calls: 2, callsFailed: 1, queued: 3 })
+  t.match(first, {
+    posts: 2,
+    turnedAway: 1,
+    delivered: 5,
+    rejected: 1,
+    filtered: 2,
+    calls: 2,
+    callsFailed: 1,
+    queued: 3,
+  })
   t.equal(first?.oldestAgeS, 12)
   t.ok(first!.callP99S! > 9 && first!.callP99S! < 11)
   t.ok(first!.postP50S! <= 0.001 && first!.postP99S! > 0.009)

@@ -85,7 +85,7 @@ export function createVaultStore(batcher: Batcher): VaultStore {
 }
 
 function toRequest(batch: NewBatch): CommitRequest {
-  const { adAccountId, isTest, payload, events, invalidCount, receivedAtMs } = batch
+  const { adAccountId, isTest, payload, events, invalidCount, filteredCount, receivedAtMs } = batch
   return {
     adAccountId,
     isTest,
@@ -93,6 +93,7 @@ function toRequest(batch: NewBatch): CommitRequest {
     identities: isTest ? [] : identitiesOf(events),
     eventTimesS: events.map(({ eventTimeS }) => eventTimeS),
     invalidCount,
+    filteredCount,
     receivedAtMs,
   }
 }

@@ -36,6 +36,7 @@ export interface CommitRequest extends QueueKey {
   readonly identities: readonly string[]
   readonly eventTimesS: readonly number[]
   readonly invalidCount: number
+  readonly filteredCount: number
   readonly receivedAtMs: number
 }
 

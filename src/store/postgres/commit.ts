@@ -41,9 +41,10 @@ export async function commitAll(
   )
   const isStored = new Set(stored.map(({ batchId }) => batchId))
   for (const { request, duplicates } of judged) {
-    const { eventTimesS, invalidCount } = request
+    const { eventTimesS, invalidCount, filteredCount } = request
     tx.totals.count(request, {
-      received: eventTimesS.length,
+      received: eventTimesS.length + filteredCount,
+      filtered: filteredCount,
       duplicate: duplicates.length,
       invalid: invalidCount,
     })

@@ -65,6 +65,7 @@ export const TABLES = `
     delivered bigint NOT NULL,
     rejected bigint NOT NULL,
     expired bigint NOT NULL,
+    filtered bigint NOT NULL,
     queued bigint NOT NULL,
     duplicate bigint NOT NULL,
     invalid bigint NOT NULL,

@@ -16,14 +16,18 @@ export function createCommit(tables: QueueTables): (request: CommitRequest) => C
   )
 
   return function commit(request) {
-    const { adAccountId, eventTimesS, receivedAtMs, invalidCount } = request
+    const { adAccountId, eventTimesS, receivedAtMs, invalidCount, filteredCount } = request
     const queueId = queues.idOf(request)
     const batchId = tables.nextBatchId()
     const { duplicates, pendingDuplicates } = findDuplicates(tables, request, batchId)
-    const received = eventTimesS.length
-    const counts = { received, duplicate: duplicates.length, invalid: invalidCount }
+    const counts = {
+      received: eventTimesS.length + filteredCount,
+      filtered: filteredCount,
+      duplicate: duplicates.length,
+      invalid: invalidCount,
+    }
     const payload = omitEvents(request.payload, duplicates)
-    const count = received - duplicates.length
+    const count = eventTimesS.length - duplicates.length
     if (count === 0 || payload === undefined) {
       queues.count(queueId, counts)
       return { batchId: undefined, duplicates, pendingDuplicates }

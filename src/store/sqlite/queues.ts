@@ -181,6 +181,7 @@ function zeros(): Record<Counter, number> {
     delivered: 0,
     rejected: 0,
     expired: 0,
+    filtered: 0,
     queued: 0,
     duplicate: 0,
     invalid: 0,

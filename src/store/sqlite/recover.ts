@@ -203,6 +203,7 @@ function readBatch(
       identities: opened.queue.isTest ? [] : events.flatMap(({ eventName, eventId }) => [eventName, eventId]),
       eventTimesS: events.map(({ eventTimeS }) => eventTimeS),
       invalidCount: 0,
+      filteredCount: 0,
       // Ids begin each run with the time, in microseconds.
       receivedAtMs: isCount(receivedAtMs) ? receivedAtMs : Math.floor(batchId / 1000),
     },

@@ -43,6 +43,7 @@ function commit(bytes: Uint8Array = Buffer.from('{}')) {
     identities: ['n', 'i'],
     eventTimesS: [1],
     invalidCount: 0,
+    filteredCount: 0,
     receivedAtMs: 1,
   }
 }
