@@ -18,6 +18,11 @@ export interface VaultChange {
   readonly remove: readonly DocumentKey[]
 }
 
+/** Answers late where it decides in another thread. */
+export type DecideChange = (
+  fresh: readonly VaultDocument[] | undefined,
+) => VaultChange | Promise<VaultChange>
+
 export interface VaultStore {
   /** Every document, as of one moment. */
   readVault(): Promise<readonly VaultDocument[]>
@@ -26,7 +31,7 @@ export interface VaultStore {
    * meanwhile; `fresh` are the documents if another one may have changed them since this store last gave them to a
    * `decide`. One at a time: the caller sees to that.
    */
-  changeVault(decide: (fresh: readonly VaultDocument[] | undefined) => VaultChange): Promise<void>
+  changeVault(decide: DecideChange): Promise<void>
   /** Whether this name is this process's now: false while another living replica has it. Ends with `unclaim` or the process. */
   claim(name: string): Promise<boolean>
   unclaim(name: string): Promise<void>

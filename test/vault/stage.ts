@@ -28,7 +28,7 @@ export function createMemoryStore() {
   const vaultStore: VaultStore = {
     readVault: async () => [...documents.values()],
     async changeVault(decide) {
-      const { put, remove } = decide(undefined)
+      const { put, remove } = await decide(undefined)
       if (put.length + remove.length === 0) return
       if (state.isBroken) throw Object.assign(new Error('no space'), { code: 'STORE_UNAVAILABLE' })
       for (const document of put) documents.set(nameOf(document), document)

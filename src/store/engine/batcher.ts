@@ -1,17 +1,17 @@
 /**
- * Gathers operations while the worker is busy with a group and sends what has gathered as the next one. While it is
- * idle an operation leaves at the end of the loop's turn, so that posts that arrive together share one sync of the disk.
- * No added delay when idle, larger groups under load.
+ * Gathers operations while the store runs a group, and runs what has gathered as the next one. While it is idle a group
+ * begins at the end of the loop's turn, so that posts that arrive together share one sync of the disk. No added delay
+ * when idle, larger groups under load.
  *
- *   idle ──an operation──> scheduled ──the turn ends──> busy ──answer, nothing gathered──> idle
- *    │                         ▲                         │ ▲
- *    │           another one, of whatever kind           └─┘ answer, and what has gathered leaves
+ *   idle ──an operation──> scheduled ──the turn ends──> busy ──done, nothing gathered──> idle
+ *    │                         ▲   ▲                     │
+ *    │           another one, of whatever kind           └─ done, and more has gathered ──> scheduled
  *    │                         │
  *    └──a lone acknowledgement──> held ──HOLD_MS, or drain──> busy
  *
- * Nobody's answer waits for a acknowledgement. Where posts come one at a time, that of one post is held until the next one is
- * committed, so that both share a transaction and its sync: half of the transactions. Reads that go through here find it
- * done, as it is in front of them.
+ * No answer waits for an acknowledgement. Where posts come one at a time, that of one post is held until the next one is
+ * committed, so that both share a transaction and its sync: half of the transactions. Reads that go through here come
+ * after it.
  *
  * What must not be lost is tried again, in its order and before anything newer, until it is done or the store closes:
  * acknowledgements, releases and counts. Everything else rejects with STORE_UNAVAILABLE and can be asked for again.
@@ -19,34 +19,26 @@
 import { setImmediate as runAfterTurn } from 'node:timers'
 import type { SetTimer } from '../../clock.ts'
 import { ShuttingDown, StoreUnavailable } from '../../errors.ts'
-import {
-  packBytes,
-  type AnswerOf,
-  type CommitRequest,
-  type FromWorker,
-  type Operation,
-  type OperationKind,
-  type Outcome,
-  type RequestOf,
-  type AcknowledgeRequest,
-  type ToWorker,
-  type TravelError,
+import type {
+  AnswerOf,
+  Operation,
+  OperationKind,
+  Outcome,
+  RequestOf,
+  AcknowledgeRequest,
+  TravelError,
 } from './protocol.ts'
-
-/** The side of a worker that the batcher needs. */
-export interface GroupPort {
-  postMessage(message: ToWorker, transfer: ArrayBuffer[]): void
-}
 
 /** What one transaction carried, for metrics. */
 export interface GroupReport {
   readonly operationCount: number
-  /** In the worker: preparing, writing and syncing. */
+  /** Writing and syncing. */
   readonly durationMs: number
 }
 
 export interface BatcherOptions {
-  readonly port: GroupPort
+  /** One transaction: an outcome for each operation, in their order. One at a time. Never rejects. */
+  readonly run: (operations: readonly Operation[]) => Promise<readonly Outcome[]>
   readonly onGroup: (report: GroupReport) => void
   /** A write that a post leads to failed, and not by its own fault. */
   readonly onWriteFailed?: (error: TravelError) => void
@@ -56,10 +48,6 @@ export interface BatcherOptions {
 
 export interface Batcher {
   submit<K extends OperationKind>(kind: K, request: RequestOf<K>): Promise<AnswerOf<K>>
-  /** The worker's answer to the group that was sent last. */
-  receive(message: Extract<FromWorker, { kind: 'group' }>): void
-  /** The worker is gone: everything rejects, now and later. */
-  fail(error: Error): void
   /** Takes nothing more; resolves when all that was taken is answered. */
   drain(): Promise<void>
 }
@@ -82,9 +70,9 @@ const MAX_PAUSE_MS = 5000
 const HOLD_MS = 5
 
 export function createBatcher(options: BatcherOptions): Batcher {
-  const { port, onGroup, onWriteFailed = () => {}, setTimer = setNodeTimer } = options
+  const { run, onGroup, onWriteFailed = () => {}, setTimer = setNodeTimer } = options
   let pending: Entry[] = []
-  let sent: Entry[] | undefined
+  let isBusy = false
   let isScheduled = false
   let pauseMs = FIRST_PAUSE_MS
   /** Of what is held or tried again; never of both, since only what comes to an empty queue is held. */
@@ -95,7 +83,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
   let onDrained: (() => void) | undefined
 
   function schedule(): void {
-    if (sent !== undefined || isScheduled) return
+    if (isBusy || isScheduled) return
     if (isHeld()) {
       cancelTimer = setTimer(HOLD_MS, flush)
       return
@@ -115,24 +103,39 @@ export function createBatcher(options: BatcherOptions): Batcher {
 
   function flush(): void {
     cancelTimer()
-    if (sent !== undefined) return
+    if (isBusy) return
     if (pending.length === 0) {
       onDrained?.()
       return
     }
-    sent = pending.splice(0, MAX_GROUP_OPERATIONS)
-    const { operations, buffer } = packCommits(sent)
-    const commits = operations.filter(isCommit).length
-    if (commits > 0) commitCount = commits
-    try {
-      port.postMessage({ kind: 'group', operations }, [buffer])
-    } catch (error) {
-      rejectAll(sent, new StoreUnavailable({ cause: error }))
-      sent = undefined
-    }
+    void runGroup(pending.splice(0, MAX_GROUP_OPERATIONS))
   }
 
-  /** Answers the sent group; gives back what is to be tried again. */
+  async function runGroup(entries: readonly Entry[]): Promise<void> {
+    const operations = entries.map(({ operation }) => operation)
+    const commits = operations.filter(({ kind }) => kind === 'commit').length
+    if (commits > 0) commitCount = commits
+    isBusy = true
+    const startedMs = performance.now()
+    const outcomes = await run(operations)
+    isBusy = false
+    onGroup({ operationCount: entries.length, durationMs: performance.now() - startedMs })
+    const again = conclude(entries, outcomes)
+    if (again.length === 0) {
+      pauseMs = FIRST_PAUSE_MS
+      if (pending.length > 0) schedule()
+      else onDrained?.()
+      return
+    }
+    // In front: a later acknowledgement of the same batch must not overtake an earlier one.
+    const isQuiet = pending.length === 0
+    pending = [...again, ...pending]
+    if (!isQuiet) return schedule()
+    cancelTimer = setTimer(pauseMs, flush)
+    pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)
+  }
+
+  /** Answers a group; gives back what is to be tried again. */
   function conclude(entries: readonly Entry[], outcomes: readonly Outcome[]): Entry[] {
     const again: Entry[] = []
     for (const [index, entry] of entries.entries()) {
@@ -165,33 +168,6 @@ export function createBatcher(options: BatcherOptions): Batcher {
       })
     },
 
-    receive({ outcomes, durationMs }) {
-      const entries = sent ?? []
-      sent = undefined
-      onGroup({ operationCount: entries.length, durationMs })
-      const again = conclude(entries, outcomes)
-      if (again.length === 0) {
-        pauseMs = FIRST_PAUSE_MS
-        flush()
-        return
-      }
-      // In front: a later acknowledgement of the same batch must not overtake an earlier one.
-      const isQuiet = pending.length === 0
-      pending = [...again, ...pending]
-      if (!isQuiet) return flush()
-      cancelTimer = setTimer(pauseMs, flush)
-      pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)
-    },
-
-    fail(error) {
-      cancelTimer()
-      refusal = error
-      rejectAll([...(sent ?? []), ...pending], error)
-      sent = undefined
-      pending = []
-      onDrained?.()
-    },
-
     async drain() {
       refusal ??= new ShuttingDown()
       const drained = new Promise<void>((resolve) => {
@@ -208,29 +184,8 @@ function setNodeTimer(delayMs: number, callback: () => void): () => void {
   return () => clearTimeout(timer)
 }
 
-function rejectAll(entries: readonly Entry[], error: Error): void {
-  for (const { reject } of entries) reject(error)
-}
-
-/** A payload is often a view of a large shared pool, all of which would be copied: these bytes alone are sent. */
-function packCommits(entries: readonly Entry[]): { operations: Operation[]; buffer: ArrayBuffer } {
-  const operations = entries.map(({ operation }) => operation)
-  const commits = operations.filter(isCommit)
-  const { views, buffer } = packBytes(commits.map(({ request }) => request.payload))
-  let next = 0
-  const packed = operations.map((operation) => {
-    if (!isCommit(operation)) return operation
-    return { kind: 'commit' as const, request: { ...operation.request, payload: views[next++]! } }
-  })
-  return { operations: packed, buffer }
-}
-
 function isAcknowledgementOfOne({ kind, request }: Operation): boolean {
   if (kind !== 'acknowledge') return false
   const { wholeBatchIds, others } = request as AcknowledgeRequest
   return wholeBatchIds.length + others.length === 1
-}
-
-function isCommit(operation: Operation): operation is Operation & { readonly request: CommitRequest } {
-  return operation.kind === 'commit'
 }

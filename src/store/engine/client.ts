@@ -76,7 +76,7 @@ export function createVaultStore(batcher: Batcher): VaultStore {
     readVault: () => batcher.submit('readVault', undefined),
     async changeVault(decide) {
       // Nobody else has the file.
-      const change = decide(undefined)
+      const change = await decide(undefined)
       if (change.put.length + change.remove.length > 0) await batcher.submit('changeVault', change)
     },
     claim: () => Promise.resolve(true),

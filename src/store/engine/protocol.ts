@@ -1,10 +1,7 @@
 /**
- * What the main thread and the store's worker say to each other: operations in groups, one message each way per group.
- *
- * Payloads travel in one buffer per message that changes hands without a copy; the operations hold views of it. Errors
- * lose their class on the way, so they travel as code and text. How SQLite's worker packs receipts is in `wire.ts`.
+ * The operations that a batcher gathers and an engine runs. Errors lose their class on the way between threads, so they
+ * travel as code and text.
  */
-import type { MasterKeys } from '../../vault/seal.ts'
 import type { VaultChange, VaultDocument } from '../../vault/vault-store.ts'
 import type {
   AuditEntry,
@@ -29,7 +26,7 @@ import type {
   TrimStep,
 } from '../store.ts'
 
-/** A `NewBatch` as it travels: flat lists clone far faster than a list of objects. */
+/** A `NewBatch`, with its events' identities as flat lists. */
 export interface CommitRequest extends QueueKey {
   readonly payload: Uint8Array
   /** Event name and event id in turns; empty for test events, which are never compared. */
@@ -199,17 +196,6 @@ export interface TravelError {
   readonly message: string
 }
 
-export type ToWorker =
-  | { readonly kind: 'group'; readonly operations: readonly Operation[] }
-  | { readonly kind: 'close' }
-
-export type FromWorker =
-  | { readonly kind: 'open' }
-  | { readonly kind: 'failed'; readonly error: TravelError }
-  | { readonly kind: 'group'; readonly outcomes: readonly Outcome[]; readonly durationMs: number }
-  | { readonly kind: 'problem'; readonly problem: StoreProblem }
-  | { readonly kind: 'closed'; readonly error: TravelError | undefined }
-
 /** What an operator should hear about; the store goes on, except after `worker_died`. */
 export type StoreProblem =
   /** The counter of queued events disagrees with the rows. */
@@ -230,32 +216,7 @@ export type StoreProblem =
   /** Nothing works until the relay starts again. */
   | { readonly problem: 'worker_died'; readonly message: string }
 
-/** What the worker is started with. */
-export interface WorkerSettings {
-  readonly queuePath: string
-  readonly vaultPath: string
-  readonly reservedSpacePath: string
-  readonly masterKeys: MasterKeys
-  readonly storeLimitBytes: number
-  readonly reservedBytes: number
-  /** Milliseconds since the epoch. */
-  readonly openedAtMs: number
-}
-
 export function toTravelError(error: unknown): TravelError {
   if (!(error instanceof Error)) return { code: 'UNKNOWN', message: String(error) }
   return { code: 'code' in error ? String(error.code) : error.name, message: error.message }
-}
-
-/** Copies these into one buffer of their own, which can then be handed over. */
-export function packBytes(parts: readonly Uint8Array[]): { views: Uint8Array[]; buffer: ArrayBuffer } {
-  const buffer = new ArrayBuffer(parts.reduce((sum, part) => sum + part.byteLength, 0))
-  let offset = 0
-  const views = parts.map((part) => {
-    const view = new Uint8Array(buffer, offset, part.byteLength)
-    view.set(part)
-    offset += part.byteLength
-    return view
-  })
-  return { views, buffer }
 }

@@ -125,18 +125,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     }),
     (open) => open.close(),
   )
-  const batcher = createBatcher({
-    port: {
-      postMessage(message) {
-        if (message.kind !== 'group') return
-        const startedMs = performance.now()
-        void writer.run(message.operations).then((outcomes) => {
-          batcher.receive({ kind: 'group', outcomes, durationMs: performance.now() - startedMs })
-        })
-      },
-    },
-    onGroup: options.onGroup ?? (() => {}),
-  })
+  const batcher = createBatcher({ run: writer.run, onGroup: options.onGroup ?? (() => {}) })
   parts.defer(() => batcher.drain())
   const breakers = createBreakers(vital, owner)
   const feed = createFeed({

@@ -21,13 +21,13 @@ export function createVaultStore(pool: Pool, owner: Owner): VaultStore {
   async function changeIn(
     client: Queryable,
     knownVersion: number,
-    decide: (fresh: readonly VaultDocument[] | undefined) => VaultChange | undefined,
+    decide: (fresh: readonly VaultDocument[] | undefined) => Promise<VaultChange | undefined>,
   ): Promise<number> {
     await client.query('SELECT pg_advisory_xact_lock($1)', [VAULT_LOCK])
     const { rows } = await client.query<{ version: number }>('SELECT version FROM vault_version')
     const { version } = rows[0]!
     const fresh = version === knownVersion ? undefined : (await client.query<VaultDocument>(READ_ALL)).rows
-    const change = decide(fresh)
+    const change = await decide(fresh)
     if (change === undefined || change.put.length + change.remove.length === 0) return version
     await write(client, change)
     await client.query('UPDATE vault_version SET version = $1', [version + 1])
@@ -44,9 +44,9 @@ export function createVaultStore(pool: Pool, owner: Owner): VaultStore {
       // After a failure nobody knows what was committed: it is read again.
       knownVersion = 0
       const changed = inTransaction(pool, (client) =>
-        changeIn(client, before, (fresh) => {
+        changeIn(client, before, async (fresh) => {
           try {
-            return decide(fresh)
+            return await decide(fresh)
           } catch (error) {
             refusal = { error }
             return undefined

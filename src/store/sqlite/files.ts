@@ -1,12 +1,11 @@
 /**
- * The thread that owns both files: no other thread or process opens them while it runs. It answers each message with
- * exactly one, in order, and never ends by itself after it has opened.
+ * Opens the queue's file and the vault's, and runs groups of operations on them. No other thread or process opens them
+ * meanwhile.
  */
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
-import { parentPort, workerData } from 'node:worker_threads'
-import { createSealer, type Sealer } from '../../vault/seal.ts'
+import { createSealer, type MasterKeys, type Sealer } from '../../vault/seal.ts'
 import { createAudit } from './audit.ts'
 import { chooseReservedBytes, createReservedSpace, type ReservedSpace } from './reserved-space.ts'
 import { runAdmitted } from './admission.ts'
@@ -27,16 +26,8 @@ import { createExpiry } from './expire.ts'
 import { addCheck, assertKeysOpen } from './key-checks.ts'
 import { createLeasing } from './lease.ts'
 import { createDeadLetterSearch, createDeadLetterWalk } from './dead-letter-search.ts'
-import { packBytes, toTravelError } from '../engine/protocol.ts'
-import type {
-  AnswerOf,
-  FromWorker,
-  Operation,
-  Outcome,
-  QueueSize,
-  ToWorker,
-  WorkerSettings,
-} from '../engine/protocol.ts'
+import { toTravelError } from '../engine/protocol.ts'
+import type { AnswerOf, Operation, Outcome, QueueSize, StoreProblem } from '../engine/protocol.ts'
 import {
   inspectQueue,
   isQueueCorrupt,
@@ -54,18 +45,56 @@ import { createAcknowledgements } from './acknowledge.ts'
 import { createTransactions, type Handlers, type QueueKind } from './transaction.ts'
 import { createVaultHandlers, type VaultKind } from './vault.ts'
 import { createWriteProbe } from './write-probe.ts'
-import { toWireAnswer } from './wire.ts'
 
-const port = parentPort!
-start(workerData as WorkerSettings)
+export interface FilesSettings {
+  readonly queuePath: string
+  readonly vaultPath: string
+  readonly reservedSpacePath: string
+  readonly masterKeys: MasterKeys
+  readonly storeLimitBytes: number
+  readonly reservedBytes: number
+  /** Milliseconds since the epoch. */
+  readonly openedAtMs: number
+  readonly report: (problem: StoreProblem) => void
+}
 
-function start(settings: WorkerSettings): void {
-  try {
-    serve(openFiles(settings))
-    send({ kind: 'open' })
-  } catch (error) {
-    send({ kind: 'failed', error: toTravelError(error) })
-    port.close()
+export interface SqliteFiles {
+  /** All that the queue is asked for in one transaction. Never throws. */
+  run(operations: readonly Operation[]): Outcome[]
+  /** Both files, also when the first one fails, which is thrown then. */
+  close(): void
+}
+
+/** Throws STORE_IN_USE, STORE_TOO_NEW, WRONG_MASTER_KEY or STORE_CANNOT_OPEN; nothing was changed then. */
+export function openSqliteFiles(settings: FilesSettings): SqliteFiles {
+  const { vaultDb, reservedSpace, queueFile } = openFiles(settings)
+  const vaultHandlers = createVaultHandlers(vaultDb)
+
+  function runVault(kind: VaultKind, request: unknown): Outcome {
+    const handle = vaultHandlers[kind] as (request: unknown) => AnswerOf<VaultKind>
+    try {
+      return { status: 'done', answer: handle(request) }
+    } catch (error) {
+      // An operator's change, such as a new token, may be what lets the queue drain.
+      if (isNoSpace(error) && reservedSpace.giveUp('most')) return runVault(kind, request)
+      return { status: isPlaceAtFault(error) ? 'unavailable' : 'refused', error: toTravelError(error) }
+    }
+  }
+
+  return {
+    run(operations) {
+      const queued = queueFile.run(operations.filter(({ kind }) => !(kind in vaultHandlers))).values()
+      return operations.map(({ kind, request }) =>
+        kind in vaultHandlers ? runVault(kind as VaultKind, request) : queued.next().value!,
+      )
+    },
+    close() {
+      try {
+        queueFile.close()
+      } finally {
+        closeFile(vaultDb)
+      }
+    },
   }
 }
 
@@ -76,10 +105,10 @@ interface Files {
 }
 
 /** Both files are looked at before either is touched; last opened, first closed when the second one fails. */
-function openFiles(settings: WorkerSettings): Files {
-  const { queuePath, vaultPath, reservedSpacePath, masterKeys, storeLimitBytes, openedAtMs } = settings
+function openFiles(settings: FilesSettings): Files {
+  const { queuePath, vaultPath, reservedSpacePath, masterKeys, storeLimitBytes, openedAtMs, report } =
+    settings
   const sealer = createSealer(masterKeys)
-  const report: QueueTables['report'] = (problem) => send({ kind: 'problem', problem })
 
   function inspectFiles(): boolean {
     const isOurs = inspectVault(vaultPath, sealer)
@@ -137,7 +166,7 @@ function createQueueRun(
   tables: QueueTables,
   vaultDb: DatabaseSync,
   reservedSpace: ReservedSpace,
-  { queuePath, storeLimitBytes }: WorkerSettings,
+  { queuePath, storeLimitBytes }: FilesSettings,
 ): RunOperations {
   const capacity = createCapacity(tables, queuePath, storeLimitBytes)
   const size = (): QueueSize => {
@@ -152,44 +181,6 @@ function createQueueRun(
   const handlers = createQueueHandlers(tables, vaultDb, size)
   const transact = createTransactions({ tables, handlers, makeRoom })
   return (operations) => runAdmitted(operations, capacity, transact)
-}
-
-function serve({ vaultDb, reservedSpace, queueFile }: Files): void {
-  const vaultHandlers = createVaultHandlers(vaultDb)
-
-  function runVault(kind: VaultKind, request: unknown): Outcome {
-    const handle = vaultHandlers[kind] as (request: unknown) => AnswerOf<VaultKind>
-    try {
-      return { status: 'done', answer: handle(request) }
-    } catch (error) {
-      // An operator's change, such as a new token, may be what lets the queue drain.
-      if (isNoSpace(error) && reservedSpace.giveUp('most')) return runVault(kind, request)
-      return { status: isPlaceAtFault(error) ? 'unavailable' : 'refused', error: toTravelError(error) }
-    }
-  }
-
-  function runGroup(operations: readonly Operation[]): Outcome[] {
-    const queued = queueFile.run(operations.filter(({ kind }) => !(kind in vaultHandlers))).values()
-    return operations.map(({ kind, request }) =>
-      kind in vaultHandlers ? runVault(kind as VaultKind, request) : queued.next().value!,
-    )
-  }
-
-  port.on('message', (message: ToWorker) => {
-    switch (message.kind) {
-      case 'group': {
-        const startedAt = performance.now()
-        const outcomes = runGroup(message.operations)
-        const { packed, buffer } = packPayloads(outcomes)
-        send({ kind: 'group', outcomes: packed, durationMs: performance.now() - startedAt }, [buffer])
-        break
-      }
-      case 'close':
-        send({ kind: 'closed', error: close([() => queueFile.close(), () => closeFile(vaultDb)]) })
-        port.close()
-        break
-    }
-  })
 }
 
 function createQueueHandlers(
@@ -227,35 +218,4 @@ function createQueueHandlers(
     size,
     probeWrite: createWriteProbe(tables.db),
   }
-}
-
-/** Leased payloads leave in one buffer that changes hands. */
-function packPayloads(outcomes: readonly Outcome[]): { packed: readonly Outcome[]; buffer: ArrayBuffer } {
-  const batches = outcomes.flatMap((outcome) => {
-    const isLeased = outcome.status === 'done' && Array.isArray(outcome.answer)
-    return isLeased ? (outcome.answer as readonly object[]).filter(hasPayload) : []
-  })
-  const { views, buffer } = packBytes(batches.map(({ payload }) => payload))
-  for (const [index, batch] of batches.entries()) batch.payload = views[index]!
-  return { packed: outcomes, buffer }
-}
-
-function hasPayload(value: object): value is { payload: Uint8Array } {
-  return 'payload' in value
-}
-
-function close(closings: readonly (() => void)[]) {
-  let failure: unknown
-  for (const closing of closings) {
-    try {
-      closing()
-    } catch (error) {
-      failure = error
-    }
-  }
-  return failure === undefined ? undefined : toTravelError(failure)
-}
-
-function send(message: FromWorker, transfer: ArrayBuffer[] = []): void {
-  port.postMessage(message.kind === 'group' ? toWireAnswer(message) : message, transfer)
 }
