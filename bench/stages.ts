@@ -7,7 +7,7 @@ import { prepareEvent, type PrepareContext } from '../src/events/prepare.ts'
 import { sha256Hex } from '../src/events/hash.ts'
 import { HASHED_FIELD_NAMES, normalizeField } from '../src/events/normalize/field.ts'
 import { regionOf, type RawUserData } from '../src/events/normalize/user-data.ts'
-import { readBody } from '../src/ingest/body.ts'
+import { readBody } from '../src/events/body.ts'
 import { median } from './measure.ts'
 import { createPosts } from './posts.ts'
 

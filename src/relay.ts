@@ -114,7 +114,7 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
   const metrics = createMetrics({ version })
   const tracing = await openTracing(options)
   opened.defer(() => tracing.close(TRACES_PATIENCE_MS))
-  const openedStore = await openStore({
+  const engine = await openStore({
     settings,
     masterKeys,
     log,
@@ -125,8 +125,8 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
     },
     onFatal,
   })
-  opened.defer(() => openedStore.close())
-  const { store, vaultStore, shared } = openedStore
+  opened.defer(() => engine.close())
+  const { store, vaultStore, shared } = engine
   const takeSnapshot = createSnapshots({ store, clock })
   const recentStatistics = createRecentStatistics({
     clock,
@@ -148,7 +148,7 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
     adminToken,
     store,
     shared,
-    openedStore,
+    engine,
     vault,
     pinterest,
     oauth,
@@ -218,6 +218,7 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
   const adminApp = await createAdminApp({
     ...base,
     ...sending,
+    explain: base.engine.explain,
     verify,
     granting,
     matchQuality,
@@ -230,9 +231,9 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
     consentPageUrl: settings.PINTEREST_CONSENT_URL,
     publicUrl: () => settings.ADMIN_PUBLIC_URL ?? adminUrl,
     recover: (file) =>
-      base.openedStore.recover(
+      base.engine.recover(
         file,
-        vault.accounts().map(({ adAccountId }) => adAccountId),
+        Array.from(vault.accounts(), ({ adAccountId }) => adAccountId),
       ),
     onAccountDeleted(adAccountId) {
       for (const part of [postLimiter, sending.tokenHealth, matchQuality, volumeWatch])
@@ -278,10 +279,7 @@ function reportMetrics(options: RelayOptions, base: Base, sending: Sending, { vo
   reportQueues({ ...base, delivery })
 }
 
-/**
- * Waits for posts that are being answered, but not for connections that never finish one: Node stops timing those once
- * its server closes.
- */
+/** Waits for posts that are being answered, but not for connections that never finish one: a closing server does not time them. */
 async function endConnections(app: FastifyInstance, answered: Promise<unknown>): Promise<void> {
   const patience = setTimeout(() => app.server.closeAllConnections(), ANSWERS_PATIENCE_MS)
   try {

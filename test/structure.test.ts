@@ -49,6 +49,9 @@ interface Import {
   readonly to: string
 }
 
+/** What reading settings needs of them. */
+const KNOWN_IN_FRONT: ReadonlySet<string> = new Set(['store/postgres/database-url.ts'])
+
 const root = fileURLToPath(new URL('..', import.meta.url))
 const src = join(root, 'src')
 
@@ -58,6 +61,22 @@ const imports: readonly Import[] = globSync('**/*.ts', { cwd: src }).flatMap((fr
   const named = text.matchAll(/^(?:import|export)\b[^'";]*? from '(\.[^']+)'|\bimport\('(\.[^']+)'\)/gm)
   return Array.from(named, ([, fixed, late]) => ({ from, to: join(dirname(from), (fixed ?? late)!) }))
 })
+
+/** All that importing a file loads: types are not, nor is what only some start asks for. */
+function loadedFrom(entry: string): Set<string> {
+  const loaded = new Set<string>()
+  const load = (path: string) => {
+    if (loaded.has(path)) return
+    loaded.add(path)
+    const text = readFileSync(join(src, path), 'utf8')
+    for (const [, names, to] of text.matchAll(/^(?:import|export)\b([^'";]*?) from '(\.[^']+)'/gm)) {
+      const isType = /^ type\b/.test(names!) || /^ \{\s*(type [^,}]+,?\s*)+\}$/.test(names!)
+      if (!isType) load(join(dirname(path), to!))
+    }
+  }
+  load(entry)
+  return loaded
+}
 
 const partOf = (path: string) => path.split('/')[0]!
 const show = ({ from, to }: Import) => `${from} → ${to}`
@@ -85,6 +104,17 @@ t.test('neither store imports the other', async (t) => {
     return one !== undefined && other !== undefined && one !== other
   }
   compare(t, imports.filter(isAcross), KNOWN_ACROSS)
+})
+
+t.test("the front does not load what prepares events: that is the engine's", async (t) => {
+  const loaded = loadedFrom('main.ts')
+  t.ok(loaded.has('ingest/post-events.ts') && loaded.has('store/engine/engine.ts'))
+  const heavy =
+    /^events\/(prepare|read-user-data|body)|^events\/normalize\/(?!country|fold|normalized)|^store\/(sqlite|postgres)\//
+  t.same(
+    [...loaded].filter((path) => heavy.test(path)).filter((path) => !KNOWN_IN_FRONT.has(path)),
+    [],
+  )
 })
 
 t.test('only the entries touch the process', async (t) => {

@@ -2,35 +2,26 @@
  * What would be sent to Pinterest for these events. Nothing is sent, stored or logged; the answer holds hashes, masked
  * values, and the JSON as Pinterest would get it.
  */
-import { Readable } from 'node:stream'
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { FastifyRequest } from 'fastify'
+import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import { Type, type Static } from 'typebox'
-import { NotFound } from '../errors.ts'
-import { explainEvent } from '../events/explain.ts'
-import type { PrepareContext } from '../events/prepare.ts'
-import { readBody, type ReadBody } from '../ingest/body.ts'
-import { inTimeSlices } from '../ingest/in-time-slices.ts'
+import { InvalidRequest, NotFound } from '../errors.ts'
 import { AdAccountId, answers, closed, orNull } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
-const Body = Type.Object(
+const Query = Type.Object(
   {
     ad_account_id: AdAccountId,
-    /** As a storefront posts them. */
-    data: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 1000 }),
     /** As test events, which may have any age. */
-    test: Type.Optional(Type.Boolean()),
+    test: Type.Optional(Type.Enum(['true', 'false'])),
   },
   closed,
 )
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Each is parsed when it is asked for. */
-    eventsToExplain: (() => Iterable<unknown>) | undefined
-  }
-}
+/** Read in the engine; described here. */
+const Body = Type.Object(
+  { data: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 1000 }) },
+  { description: 'As a storefront posts it.' },
+)
 
 const text = () => orNull(Type.String())
 const Explained = Type.Object(
@@ -71,57 +62,42 @@ const Answer = Type.Object({ ad_account_id: AdAccountId, events: Type.Array(Expl
 export type ExplainAnswer = Static<typeof Answer>
 
 export const explainRoutes: AdminRoutes = async (app, options) => {
-  const { vault, clock, maxEventAgeMs, bodyLimitBytes } = options
+  const { vault, clock, explain, bodyLimitBytes } = options
 
   const schema = {
     tags: ['events'],
     summary: 'What would be sent for these events; sends and stores nothing',
+    querystring: Query,
     body: Body,
     response: answers({ 200: Answer }),
   }
 
-  app.decorateRequest('eventsToExplain', undefined)
-  app.addContentTypeParser(
-    'application/json',
-    { parseAs: 'buffer' },
-    async (request: FastifyRequest, body: Buffer) => {
-      const { envelope, events } = await inTimeSlices(readAll(body))
-      request.eventsToExplain = events
-      return envelope
-    },
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) =>
+    done(null, body),
   )
 
   app.post(
     '/explain',
-    { config: { isAudited: false }, schema, bodyLimit: bodyLimitBytes },
-    (request, reply) => {
-      const { ad_account_id, test: isTest = false } = request.body
+    {
+      config: { isAudited: false },
+      schema,
+      bodyLimit: bodyLimitBytes,
+      // The engine reads the body.
+      validatorCompiler: (part) =>
+        part.httpPart === 'body' ? (value: unknown) => ({ value }) : TypeBoxValidatorCompiler(part as never),
+    },
+    async (request, reply) => {
+      const { ad_account_id, test } = request.query
       const account = vault.account(ad_account_id)
       if (account === undefined) throw new NotFound()
+      const body: unknown = request.body
+      if (!Buffer.isBuffer(body)) throw new InvalidRequest('The body is empty.')
       const { country: accountCountry, dobFormat, bots } = account
-      const context = { nowMs: clock.wallMs(), accountCountry, dobFormat, maxEventAgeMs, isTest, bots }
-      const parts = writeAnswer(ad_account_id, request.eventsToExplain!(), context)
-      // In parts, as they are asked for: a thousand events can make many times the bytes of the post.
-      return reply.type('application/json; charset=utf-8').send(Readable.from(parts))
+      const given = { nowMs: clock.wallMs(), accountCountry, dobFormat, bots, isTest: test === 'true' }
+      const { payload: events } = await explain({ ...given, payload: body })
+      const head = Buffer.from(`{"ad_account_id":${JSON.stringify(ad_account_id)},"events":`)
+      const answer = Buffer.concat([head, events, Buffer.from('}')])
+      return reply.type('application/json; charset=utf-8').send(answer)
     },
   )
-}
-
-/** Parses each event once, so that what is no JSON is refused before the answer begins. */
-function* readAll(body: Buffer): Generator<void, ReadBody> {
-  const read = yield* readBody(body)
-  for (const _event of read.events()) yield
-  return read
-}
-
-async function* writeAnswer(adAccountId: string, events: Iterable<unknown>, context: PrepareContext) {
-  yield `{"ad_account_id":${JSON.stringify(adAccountId)},"events":[`
-  let index = 0
-  for (const event of events) {
-    yield `${index === 0 ? '' : ','}${JSON.stringify({ index, ...explainEvent(event, context) })}`
-    index += 1
-    // Posts are taken meanwhile.
-    await nextTurn()
-  }
-  yield ']}'
 }

@@ -2,7 +2,8 @@
 import { Type, type Static } from 'typebox'
 import { InvalidRequest } from '../errors.ts'
 import { advise } from '../telemetry/advice.ts'
-import { MOST_HOURS, type Counted } from '../telemetry/match-quality.ts'
+import { MOST_HOURS } from '../telemetry/match-quality.ts'
+import type { Counted } from '../telemetry/tally.ts'
 import { AdAccountId, answerOf, answers, closed, Count } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 

@@ -6,9 +6,10 @@ import type { Verify } from '../delivery/verify.ts'
 import type { Readiness } from '../ingest/health.ts'
 import type { CallLimiter } from '../limits/call-limiter.ts'
 import type { PostLimiter } from '../limits/post-limiter.ts'
+import type { Engine } from '../store/engine/engine.ts'
 import type { TakeSnapshot } from '../store/snapshot.ts'
 import type { RecoverReport } from '../store/sqlite/recover-file.ts'
-import type { Store } from '../store/store.ts'
+import type { FrontStore } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { MatchQuality } from '../telemetry/match-quality.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -24,7 +25,7 @@ import type { Sessions } from './session.ts'
 export interface AdminOptions {
   readonly version: string
   readonly vault: Vault
-  readonly store: Store
+  readonly store: FrontStore
   readonly delivery: Delivery
   readonly verify: Verify
   readonly granting: Granting
@@ -45,6 +46,7 @@ export interface AdminOptions {
   readonly clock: Clock
   /** Live events older than this are not queued again. */
   readonly maxEventAgeMs: number
+  readonly explain: Engine['explain']
   /** Of a post: as large a one can be explained. */
   readonly bodyLimitBytes: number
   readonly adminToken: string

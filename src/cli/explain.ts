@@ -16,9 +16,8 @@ export const explain: Command = {
     const adAccountId = textOf(options['account'])
     if (adAccountId === undefined) throw misused('explain needs --account ID.')
     const data = await readEventsFile(terminal, firstOf(invocation))
-    const test = options['test'] === true
-    const body = { ad_account_id: adAccountId, data, test }
-    const answer = await admin.send<ExplainAnswer>('POST', '/explain', body)
+    const query = new URLSearchParams({ ad_account_id: adAccountId, test: String(options['test'] === true) })
+    const answer = await admin.send<ExplainAnswer>('POST', `/explain?${query.toString()}`, { data })
     const { events } = answer
     show(invocation, answer, () => events.map(renderEvent).join('\n\n'))
     return events.every(({ status }) => status === 'prepared') ? EXIT.done : EXIT.partly

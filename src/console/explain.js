@@ -97,11 +97,8 @@ export function createExplain() {
       return
     }
     try {
-      const { events } = await ask('POST', '/explain', {
-        ad_account_id: account.value.trim(),
-        data,
-        test: test.checked,
-      })
+      const query = new URLSearchParams({ ad_account_id: account.value.trim(), test: String(test.checked) })
+      const { events } = await ask('POST', `/explain?${query}`, { data })
       fill(
         results,
         ...events.slice(0, SHOWN).map(showEvent),

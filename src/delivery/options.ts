@@ -4,14 +4,14 @@ import type { Clock } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Pinterest } from '../pinterest/outcome.ts'
-import type { QueueKey, Store } from '../store/store.ts'
+import type { QueueKey, FrontStore } from '../store/store.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { LearnedBreaker } from './breaker.ts'
 import type { TokenWatch } from './token-watch.ts'
 
 export interface DeliveryOptions {
-  readonly store: Store
+  readonly store: FrontStore
   readonly pinterest: Pinterest
   readonly callLimiter: CallLimiter
   readonly vault: Vault

@@ -6,6 +6,7 @@
  */
 import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
+import { LARGE_BYTES } from '../store/engine/work.ts'
 import { TooBusy } from '../errors.ts'
 
 export interface Admission {
@@ -20,8 +21,6 @@ export interface Admission {
   ): () => void
 }
 
-/** Some 80 events. What is larger is parsed one by one, see `time-slices.ts`. */
-export const LARGE_BYTES = 64 * 1024
 /** Bodies of the largest size that fit at the same time: of an account, one is read while another is parsed. */
 const LARGE_BODIES = 4
 const LARGE_BODIES_OF_ONE = 2

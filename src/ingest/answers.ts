@@ -1,9 +1,7 @@
 /** The answers to posts whose body could be read: Pinterest's bodies, and no member more, since strict clients refuse it. */
 import type { EventOutcome } from '../delivery/batch.ts'
 import { PINTEREST_CODES } from '../errors.ts'
-import type { Prepared } from '../events/prepare.ts'
-import { renderWarnings } from '../events/warning.ts'
-import type { Receipt } from '../store/store.ts'
+import type { PostReceipt } from '../store/engine/posts.ts'
 
 export interface PostAnswer {
   /** 202, instead of 200, only for `knows202`. */
@@ -33,29 +31,30 @@ interface EventAnswer {
  * own description has no 202, and some clients read it as an error.
  */
 export function answerPost(
-  prepared: readonly Prepared[],
-  { duplicates, pendingDuplicates }: Pick<Receipt, 'duplicates' | 'pendingDuplicates'>,
+  receipt: Pick<PostReceipt, 'eventCount' | 'remarks' | 'duplicates' | 'pendingDuplicates'>,
   outcomes: readonly EventOutcome[],
   knows202: boolean,
 ): PostAnswer {
+  const { eventCount, remarks, duplicates, pendingDuplicates } = receipt
   // A duplicate of an event that still waits is no more delivered than that one.
   const counts = {
-    events: prepared.length,
+    events: eventCount,
     invalid: 0,
     rejected: 0,
     filtered: 0,
     duplicates: 0,
     queued: pendingDuplicates,
   }
+  let remarked = 0
   let valid = 0
   let stored = 0
-  const events = prepared.map((event): EventAnswer => {
-    const warnings = event.warnings.length === 0 ? '' : renderWarnings(event.warnings)
-    if (event.status === 'invalid') {
+  const events = Array.from({ length: eventCount }, (_, index): EventAnswer => {
+    const { status, error, warnings } = remarks[remarked]?.index === index ? remarks[remarked++]! : NO_REMARK
+    if (status === 'invalid') {
       counts.invalid++
-      return { status: 'failed', error_message: event.message, warning_message: warnings }
+      return { status: 'failed', error_message: error, warning_message: warnings }
     }
-    if (event.status === 'filtered') {
+    if (status === 'filtered') {
       counts.filtered++
       return processed('filtered', warnings)
     }
@@ -72,6 +71,7 @@ export function answerPost(
   return { status: status === 200 && knows202 && counts.queued > 0 ? 202 : status, body, counts }
 }
 
+const NO_REMARK = { status: 'prepared', error: '', warnings: '' } as const
 const QUEUED_WARNING = 'queued by the relay, not yet confirmed by Pinterest'
 
 function answerEvent(outcome: EventOutcome, warnings: string): EventAnswer {

@@ -4,7 +4,6 @@
  * one to write new code against.
  */
 import { Type } from 'typebox'
-import { HASHED_FIELD_NAMES } from '../events/normalize/field.ts'
 import { EventSchema } from '../events/schema.ts'
 import { PINTEREST_CODES } from '../errors.ts'
 
@@ -40,10 +39,12 @@ export function describePublicPort(version: string): Record<string, unknown> {
 /** The event's own schema, with the lists of hashes widened to what may be posted. */
 function eventAsPosted(): Json {
   const schema = structuredClone(EventSchema) as unknown as {
-    properties: { user_data: { properties: Record<string, unknown> } }
+    properties: { user_data: { properties: Record<string, Record<string, unknown>> } }
   }
-  for (const field of HASHED_FIELD_NAMES) {
-    schema.properties.user_data.properties[field] = {
+  const fields = schema.properties.user_data.properties
+  const hashed = Object.keys(fields).filter((name) => fields[name]!['type'] === 'array')
+  for (const field of hashed) {
+    fields[field] = {
       oneOf: [{ type: 'array', minItems: 1, items: { type: 'string' } }, { type: 'string' }],
       description: 'Raw or hashed, one value or several.',
     }

@@ -6,7 +6,7 @@
 import { StoreUnavailable } from '../errors.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { Store } from '../store/store.ts'
+import type { FrontStore } from '../store/store.ts'
 
 export interface Readiness {
   /** A word for the first thing that is wrong. */
@@ -27,7 +27,7 @@ const CHECK_EVERY_MS = 1000
 const LOG_EVERY_MS = 60_000
 
 export function createReadiness(options: {
-  readonly store: Store
+  readonly store: FrontStore
   /** Outcomes cannot be written either. */
   readonly isStuck: () => boolean
   readonly clock: Clock

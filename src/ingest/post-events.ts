@@ -1,5 +1,5 @@
 /**
- * The way of a post, from top to bottom: admit, prepare and commit, deliver, respond.
+ * The way of a post, from top to bottom: admit, prepare and commit (in the engine), deliver, respond.
  *
  * What can be refused without the body is refused before it is read. Once the good events are committed, the post is
  * answered with what is known of each event when the wait ends; delivery goes on either way.
@@ -9,31 +9,35 @@ import type { Clock } from '../clock.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { EventOutcome } from '../delivery/batch.ts'
 import { InvalidRequest, TooSlow, UnsupportedMedia } from '../errors.ts'
-import type { Prepared } from '../events/prepare.ts'
 import type { Settings } from '../settings.ts'
-import { joinInSteps } from '../store/payload.ts'
-import type { LeasedBatch, QueueKey, Receipt, Store } from '../store/store.ts'
+import type { Engine } from '../store/engine/engine.ts'
+import type { PostReceipt } from '../store/engine/posts.ts'
+import type { LeasedBatch, QueueKey } from '../store/store.ts'
+import type { MatchQuality } from '../telemetry/match-quality.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { NO_POST_TRACE, type PostTrace, type Tracing } from '../telemetry/tracing.ts'
+import type { VolumeWatch } from '../telemetry/volume-watch.ts'
 import type { Vault } from '../vault/vault.ts'
 import { createAdmission } from './admission.ts'
 import { answerPost, type PostAnswer } from './answers.ts'
 import { createArrivals } from './arrival.ts'
 import { authenticate } from './auth.ts'
 import type { Readiness } from './health.ts'
-import { inTimeSlices } from './in-time-slices.ts'
-import { createPrepareEvents, type PrepareEventsOptions } from './prepare-events.ts'
 import { readPrefer } from './prefer.ts'
 
-export interface PostEventsOptions extends PrepareEventsOptions {
+export interface PostEventsOptions {
   readonly vault: Vault
   readonly readiness: Readiness
-  readonly store: Store
+  readonly engine: Pick<Engine, 'takePost' | 'withdrawPost'>
   readonly delivery: Delivery
   readonly metrics: Metrics
+  readonly matchQuality: Pick<MatchQuality, 'note'>
+  readonly volumeWatch: Pick<VolumeWatch, 'note'>
   readonly tracing: Tracing
   readonly clock: Clock
-  readonly settings: Pick<Settings, 'ANSWER_WAIT_MS' | 'BODY_LIMIT_BYTES' | 'MAX_EVENT_AGE_HOURS'>
+  /** Whether ages can be believed: see clock-watch.ts. */
+  readonly isClockTrusted: () => boolean
+  readonly settings: Pick<Settings, 'ANSWER_WAIT_MS' | 'BODY_LIMIT_BYTES'>
 }
 
 interface EventsRoute {
@@ -45,10 +49,10 @@ type EventsRequest = FastifyRequest<EventsRoute>
 
 /** Where the post limiter is registered already. */
 export function routePostEvents(app: FastifyInstance, options: PostEventsOptions): void {
-  const { vault, readiness, store, delivery, metrics, tracing, clock, settings } = options
+  const { vault, readiness, engine, delivery, metrics, tracing, clock, settings } = options
   const admission = createAdmission(settings.BODY_LIMIT_BYTES, clock)
   const arrivals = createArrivals(clock)
-  const prepareEvents = createPrepareEvents(options)
+  let lastPostId = 0
 
   app.post<EventsRoute>(
     '/v5/ad_accounts/:ad_account_id/events',
@@ -60,12 +64,12 @@ export function routePostEvents(app: FastifyInstance, options: PostEventsOptions
       const trace = beginTrace(tracing, request, reply, queue)
       const { waitMs, applied } = readPrefer(request.headers.prefer, settings.ANSWER_WAIT_MS)
 
-      const prepared = await prepare(request, isTest, trace)
+      const receipt = await prepareAndCommit(request, queue, trace)
       request.leave?.()
-      const receipt = await commit(queue, prepared, trace)
+      count(queue, receipt)
       const outcomes = receipt.batch === undefined ? [] : await deliver(receipt.batch, waitMs, trace)
 
-      request.answer = answerPost(prepared, receipt, outcomes, applied !== undefined)
+      request.answer = answerPost(receipt, outcomes, applied !== undefined)
       return respond(reply, request.answer, applied)
     },
   )
@@ -91,36 +95,48 @@ export function routePostEvents(app: FastifyInstance, options: PostEventsOptions
     reply.raw.once('close', request.leave)
   }
 
-  async function prepare(
+  async function prepareAndCommit(
     request: FastifyRequest,
-    isTest: boolean,
+    queue: QueueKey,
     trace: PostTrace,
-  ): Promise<readonly Prepared[]> {
+  ): Promise<PostReceipt> {
     const { body } = request
-    // The raw body is released before the post waits for its outcome.
+    // The raw body leaves this thread.
     request.body = undefined
     if (!Buffer.isBuffer(body)) throw new InvalidRequest('The body is empty.')
-    const { account } = request.sender!
-    const hasLeft = () => request.socket.destroyed
-    return measure('prepare', trace, () => prepareEvents(body, { account, isTest, hasLeft }))
+    const { country: accountCountry, dobFormat, bots } = request.sender!.account
+    const postId = ++lastPostId
+    const withdraw = () => engine.withdrawPost(postId)
+    request.raw.socket.once('close', withdraw)
+    const beganMs = clock.monotonicMs()
+    try {
+      const receipt = await engine.takePost({
+        ...queue,
+        payload: body,
+        postId,
+        receivedAtMs: clock.wallMs(),
+        isClockTrusted: options.isClockTrusted(),
+        account: { accountCountry, dobFormat, bots },
+      })
+      endStage('prepare', receipt.prepareMs, trace)
+      endStage('commit', clock.monotonicMs() - beganMs - receipt.prepareMs, trace)
+      return receipt
+    } finally {
+      request.raw.socket.off('close', withdraw)
+    }
   }
 
-  /** The good events, as one batch, and the counts. Rejects with STORE_UNAVAILABLE if nothing could be taken. */
-  async function commit(queue: QueueKey, prepared: readonly Prepared[], trace: PostTrace): Promise<Receipt> {
-    const receivedAtMs = clock.wallMs()
-    const { events, filteredCount, invalidCount } = sort(prepared)
-    metrics.events.inc({ outcome: 'invalid' }, invalidCount)
-    if (invalidCount === prepared.length) {
-      // Only a count: it shares the next commit, and the answer does not depend on it.
-      void store.countInvalid(queue, invalidCount).catch(() => undefined)
-      return NOTHING_COMMITTED
-    }
-    const payload = await inTimeSlices(joinInSteps(events.map(({ json }) => json)))
-    const batch = { ...queue, payload, events, filteredCount, invalidCount, receivedAtMs }
-    const receipt = await measure('commit', trace, () => store.commit(batch))
-    metrics.events.inc({ outcome: 'filtered' }, filteredCount)
+  function count({ adAccountId, isTest }: QueueKey, receipt: PostReceipt): void {
+    metrics.events.inc({ outcome: 'invalid' }, receipt.invalidCount)
+    metrics.events.inc({ outcome: 'filtered' }, receipt.filteredCount)
     metrics.events.inc({ outcome: 'duplicate' }, receipt.duplicates.length)
-    return receipt
+    for (const tally of receipt.tallies) {
+      for (const [code, n] of tally.warnings) metrics.eventWarnings.inc({ code }, n)
+      for (const [reason, n] of tally.invalidReasons) metrics.eventsInvalid.inc({ reason }, n)
+      if (isTest) continue
+      options.matchQuality.note(adAccountId, tally)
+      options.volumeWatch.note(adAccountId, tally)
+    }
   }
 
   async function deliver(
@@ -135,20 +151,9 @@ export function routePostEvents(app: FastifyInstance, options: PostEventsOptions
     return outcomes
   }
 
-  async function measure<Result>(
-    stage: 'prepare' | 'commit',
-    trace: PostTrace,
-    work: () => Promise<Result>,
-  ): Promise<Result> {
-    const beganMs = clock.monotonicMs()
-    const endStage = trace.stage(stage)
-    try {
-      const result = await work()
-      metrics.postStageSeconds.observe({ stage }, (clock.monotonicMs() - beganMs) / 1000)
-      return result
-    } finally {
-      endStage()
-    }
+  function endStage(stage: 'prepare' | 'commit', durationMs: number, trace: PostTrace): void {
+    metrics.postStageSeconds.observe({ stage }, durationMs / 1000)
+    trace.stage(stage, durationMs)
   }
 }
 
@@ -159,14 +164,6 @@ function respond(reply: FastifyReply, answer: PostAnswer, applied: string | unde
   reply.header('content-type', 'application/json; charset=utf-8')
   return reply.code(status).send(body)
 }
-
-function sort(prepared: readonly Prepared[]) {
-  const events = prepared.filter((event) => event.status === 'prepared')
-  const filteredCount = prepared.filter(({ status }) => status === 'filtered').length
-  return { events, filteredCount, invalidCount: prepared.length - events.length - filteredCount }
-}
-
-const NOTHING_COMMITTED: Receipt = { batch: undefined, duplicates: [], pendingDuplicates: 0 }
 
 function beginTrace(
   tracing: Tracing,

@@ -7,10 +7,10 @@ import type { Clock } from '../clock.ts'
 import { codeOf, type Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Settings } from '../settings.ts'
-import type { Store } from './store.ts'
+import type { FrontStore } from './store.ts'
 
 export interface HousekeepingOptions {
-  readonly store: Store
+  readonly store: FrontStore
   readonly settings: Pick<Settings, 'DEDUPE_HOURS' | 'MAX_EVENT_AGE_HOURS' | 'DEAD_LETTER_DAYS'>
   readonly metrics: Pick<Metrics, 'events' | 'deadLetters' | 'deadLettersDeleted'>
   /** False while the wall clock is in doubt: what is not done now is done the next time. */

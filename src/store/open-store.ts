@@ -1,56 +1,39 @@
 /**
- * Chooses the store by DATABASE_URL, and finds the secrets that go with it: with SQLite they are made at the first start and
- * kept beside its files, with PostgreSQL they are given, the same to every replica.
+ * Opens the engine that DATABASE_URL asks for, and finds the secrets that go with it: with SQLite they are made at the first
+ * start and kept beside its files, with PostgreSQL they are given, the same to every replica.
  */
 import { existsSync } from 'node:fs'
 import { basename, join, parse } from 'node:path'
 import type { Settings } from '../settings.ts'
 import { BadSettings } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
-import { openPostgres } from './postgres/open.ts'
-import type { Shared } from './shared.ts'
-import { openSqlite } from './sqlite/open.ts'
+import { openEngine, type Engine, type EngineOptions } from './engine/engine.ts'
 import type { StoreProblem } from './engine/protocol.ts'
-import type { RecoverReport } from './sqlite/recover-file.ts'
-import type { Store } from './store.ts'
 import { loadOrMakeMasterKey, loadOrMakeSecretFile, parseMasterKey } from '../vault/master-key.ts'
 import type { MasterKeys } from '../vault/seal.ts'
-import type { VaultStore } from '../vault/vault-store.ts'
 
-export interface OpenedStore {
-  readonly store: Store
-  readonly vaultStore: VaultStore
-  /** With other replicas; undefined where one process owns the store. */
-  readonly shared: Shared | undefined
-  /** Undefined where there is no file of that name that was quarantined. */
-  recover(name: string, adAccountIds: readonly string[]): Promise<RecoverReport | undefined>
-  close(): Promise<void>
-}
-
-export interface OpenStoreOptions {
+export interface OpenStoreOptions extends Pick<EngineOptions, 'onGroup'> {
   readonly settings: Settings
   readonly masterKeys: MasterKeys
   readonly log: Log
   readonly openedAtMs: number
-  readonly onGroup: (report: { readonly operationCount: number; readonly durationMs: number }) => void
   readonly onFatal: (() => void) | undefined
 }
 
-export async function openStore(options: OpenStoreOptions): Promise<OpenedStore> {
+export function openStore(options: OpenStoreOptions): Promise<Engine> {
   const { settings, masterKeys, log, openedAtMs, onGroup, onFatal } = options
-  const { database, STORE_LIMIT_BYTES: storeLimitBytes, RESERVED_BYTES: reservedBytes } = settings
-  const onProblem = (problem: StoreProblem) => reportProblem(problem, log, onFatal)
-  const common = { masterKeys, storeLimitBytes, onProblem, onGroup }
-  switch (database.kind) {
-    case 'sqlite': {
-      const sqlite = await openSqlite({ ...common, path: database.path, reservedBytes, openedAtMs })
-      return { ...sqlite, shared: undefined }
-    }
-    case 'postgres': {
-      const postgres = await openPostgres({ ...common, url: database.url, directUrl: database.directUrl })
-      return { ...postgres, recover: async () => undefined }
-    }
-  }
+  return openEngine({
+    settings: {
+      database: settings.database,
+      masterKeys,
+      storeLimitBytes: settings.STORE_LIMIT_BYTES,
+      reservedBytes: settings.RESERVED_BYTES,
+      maxEventAgeMs: settings.MAX_EVENT_AGE_HOURS * 3_600_000,
+      openedAtMs,
+    },
+    onProblem: (problem) => reportProblem(problem, log, onFatal),
+    onGroup,
+  })
 }
 
 export async function findAdminToken({ ADMIN_TOKEN: given, database }: Settings): Promise<string> {
@@ -115,8 +98,8 @@ function reportProblem(problem: StoreProblem, log: Log, onFatal: (() => void) | 
         'a commit was not confirmed, posts are refused until one is: is the synchronous standby away?',
       )
       return
-    case 'worker_died':
-      log.error({ reason: 'worker_died' }, 'the store is gone, the relay must be started again')
+    case 'engine_died':
+      log.error({ reason: 'engine_died' }, 'the store is gone, the relay must be started again')
       onFatal?.()
   }
 }

@@ -3,7 +3,7 @@
  * two seconds: neither a scrape nor an open console must be a load.
  */
 import type { Clock } from '../clock.ts'
-import type { Totals, QueueBacklog, Store, StoreSize } from './store.ts'
+import type { Totals, QueueBacklog, FrontStore, StoreSize } from './store.ts'
 
 export interface StoreSnapshot {
   readonly size: StoreSize
@@ -20,7 +20,7 @@ export function createSnapshots({
   store,
   clock,
 }: {
-  readonly store: Store
+  readonly store: FrontStore
   readonly clock: Clock
 }): TakeSnapshot {
   let kept: { readonly atMs: number; readonly takeSnapshot: Promise<StoreSnapshot> } | undefined

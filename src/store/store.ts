@@ -9,12 +9,12 @@
  *                  ▼        │
  *                waiting in the store
  *
- * Only the holder of a lease acknowledges or releases. A lease ends with its holder, never before: no call can outlast it, and
- * no clock of the relay's can end it. With several replicas a holder of which the database heard nothing for the lease's
- * length counts as gone; what it says afterwards of a batch that another one leases changes nothing. Then the batch waits
- * again. What waits too long expires, and a replay makes a waiting batch of a dead letter. Rows go only after a final outcome
- * for each of their events. Every method that changes something resolves after a synced commit. Times are milliseconds
- * since the epoch and come from the caller.
+ * Only the holder of a lease acknowledges or releases. A lease ends with its holder: no call can outlast it, and no clock of
+ * the relay can end it. With several replicas a holder of which the database heard nothing for the lease's length counts as
+ * gone; what it says afterwards of a batch that another one leases changes nothing. Then the batch waits again. What waits
+ * too long expires, and a replay makes a waiting batch of a dead letter. Rows go only after a final outcome for each of
+ * their events. Every method that changes something resolves after a synced commit. Times are milliseconds since the epoch
+ * and come from the caller.
  */
 
 /** An event younger than this is on time: Pinterest counts later ones as offline and cannot deduplicate them. */
@@ -77,7 +77,7 @@ export interface LeasedBatch extends QueueKey {
   readonly receivedAtMs: number
   /** Calls that were made with it before it was released. */
   readonly attempts: number
-  /** Comes from a dead letter: it leaves behind everything else of its queue. */
+  /** Comes from a dead letter: sent last. */
   readonly isReplay: boolean
   readonly history: readonly HistoryEntry[]
 }
@@ -177,11 +177,9 @@ export interface ReplayRequest extends DeadLetterQuery {
 
 export interface ReplayStep {
   readonly auditId: number
-  /** Queued again. */
   readonly replayed: number
   /** Gone: the same event was posted again meanwhile. */
   readonly duplicates: number
-  /** Left where they are. */
   readonly tooOld: number
   /** Queues that have more to send now. */
   readonly queues: readonly QueueKey[]
@@ -251,6 +249,9 @@ export interface StoreSize {
   /** Accounts whose commits alone are refused: they have too much queued for the room that is left. Empty while all are. */
   readonly overShare: readonly string[]
 }
+
+/** What the front uses: the engine commits and closes. */
+export type FrontStore = Omit<Store, 'commit' | 'countInvalid' | 'close'>
 
 export interface Store {
   /**

@@ -2,12 +2,12 @@
  * By what Pinterest can match an account's events with people: shares of live events per event name, over the last hours, as
  * they are prepared. In memory and since the start of the process: it says what a storefront sends now, and is no record. Each stream takes two KiB; those that were silent for a day make room for others (streams.ts).
  */
-import type { Prepared } from '../events/prepare.ts'
 import type { WarningCode } from '../events/warning.ts'
 import { createStreams } from './streams.ts'
+import { COUNTED, type Counted, type EventTally } from './tally.ts'
 
 export interface MatchQuality {
-  note(adAccountId: string, prepared: Prepared): void
+  note(adAccountId: string, events: EventTally): void
   /** Those with the most events first. `hours`: the present one, and so many before as make it up. */
   rows(query: {
     readonly adAccountId?: string | undefined
@@ -15,19 +15,6 @@ export interface MatchQuality {
   }): readonly MatchQualityRow[]
   forget(adAccountId: string): void
 }
-
-export const COUNTED = [
-  'em',
-  'ph',
-  'external_id',
-  'click_id',
-  'ip_and_user_agent',
-  'late',
-  'warned',
-  'filtered',
-  'invalid',
-] as const
-export type Counted = (typeof COUNTED)[number]
 
 export interface MatchQualityRow {
   readonly adAccountId: string
@@ -86,31 +73,14 @@ export function createMatchQuality(wallMs: () => number): MatchQuality {
   }
 
   return {
-    note(adAccountId, prepared) {
-      const stream = streams.of(adAccountId, prepared.eventName)
+    note(adAccountId, { eventName, events, counts, warnings, invalidReasons }) {
+      const stream = streams.of(adAccountId, eventName)
       if (stream === undefined) return
       const place = placeOf(stream)
-      const { counts, warnings, invalidReasons } = stream
-      const count = (name: Counted) => void (counts[name][place]! += 1)
-      stream.events[place]! += 1
-      for (const { code } of prepared.warnings) countWord(warnings, code, place)
-      if (prepared.status === 'invalid') {
-        count('invalid')
-        countWord(invalidReasons, prepared.reason, place)
-        return
-      }
-      if (prepared.status === 'filtered') {
-        count('filtered')
-        return
-      }
-      const { identifiers } = prepared
-      if (identifiers.em) count('em')
-      if (identifiers.ph) count('ph')
-      if (identifiers.external_id) count('external_id')
-      if (identifiers.click_id) count('click_id')
-      if (identifiers.ip_and_user_agent) count('ip_and_user_agent')
-      if (prepared.warnings.length > 0) count('warned')
-      if (prepared.warnings.some(({ code }) => code === 'late_event')) count('late')
+      stream.events[place]! += events
+      for (const [index, name] of COUNTED.entries()) stream.counts[name][place]! += counts[index]!
+      for (const [code, n] of warnings) countWord(stream.warnings, code, place, n)
+      for (const [reason, n] of invalidReasons) countWord(stream.invalidReasons, reason, place, n)
     },
 
     rows({ adAccountId, hours }) {
@@ -145,10 +115,10 @@ function sumUp(stream: Stream, oldestHour: number): Omit<MatchQualityRow, 'adAcc
   return { events, shares, warnings: words(stream.warnings), invalidReasons: words(stream.invalidReasons) }
 }
 
-function countWord<Word>(words: Map<Word, Row>, word: Word, place: number): void {
+function countWord<Word>(words: Map<Word, Row>, word: Word, place: number, count: number): void {
   let row = words.get(word)
   if (row === undefined) words.set(word, (row = makeRow()))
-  row[place]! += 1
+  row[place]! += count
 }
 
 function dropUnused<Word>(words: Map<Word, Row>): void {

@@ -57,10 +57,12 @@ export function createOtelTracing({ endpoint, serviceName, version, log }: OtelO
       )
       if (!span.isRecording()) return NO_POST_TRACE
       const within = trace.setSpan(ROOT_CONTEXT, span)
+      let stageEndedAtMs = Date.now()
       const post: PostTrace = {
-        stage(name) {
-          const stage = tracer.startSpan(name, { kind: SpanKind.INTERNAL }, within)
-          return () => stage.end()
+        stage(name, durationMs) {
+          const startTime = stageEndedAtMs
+          stageEndedAtMs = startTime + durationMs
+          tracer.startSpan(name, { kind: SpanKind.INTERNAL, startTime }, within).end(stageEndedAtMs)
         },
         end({ status, code, events }) {
           span.setAttribute('http.response.status_code', status)

@@ -7,8 +7,8 @@
  * of a customer.
  */
 export interface PostTrace {
-  /** Begins a stage; the answer ends it. */
-  stage(name: 'prepare' | 'commit'): () => void
+  /** A stage that has ended; each begins where the one before ended. */
+  stage(name: 'prepare' | 'commit', durationMs: number): void
   /** Once; later ones change nothing. */
   end(result: PostResult): void
 }
@@ -51,7 +51,7 @@ export interface Tracing {
 
 const nothing = () => {}
 /** Of a post that nobody traces, and of batches whose post is long gone. */
-export const NO_POST_TRACE: PostTrace = { stage: () => nothing, end: nothing }
+export const NO_POST_TRACE: PostTrace = { stage: nothing, end: nothing }
 const NO_CALL_TRACE: CallTrace = { end: nothing }
 
 export const NO_TRACING: Tracing = {

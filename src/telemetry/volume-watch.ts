@@ -10,6 +10,7 @@ import type { Clock } from '../clock.ts'
 import { isKnownEventName } from '../events/event-name.ts'
 import type { Log } from './log.ts'
 import { createStreams } from './streams.ts'
+import type { EventTally } from './tally.ts'
 import {
   DAY_SLOTS,
   HISTORY_SLOTS,
@@ -20,8 +21,8 @@ import {
 } from './volume-judge.ts'
 
 export interface VolumeWatch {
-  /** One event came. */
-  note(adAccountId: string, eventName: string | undefined): void
+  /** Events of one name came. */
+  note(adAccountId: string, events: Pick<EventTally, 'eventName' | 'events'>): void
   /** Marked ones first, then those with the most events in the last 24 hours. */
   rows(query?: { readonly adAccountId?: string | undefined }): readonly VolumeRow[]
   forget(adAccountId: string): void
@@ -127,7 +128,7 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
   }
 
   return {
-    note(adAccountId, eventName) {
+    note(adAccountId, { eventName, events }) {
       const stream = streams.of(adAccountId, eventName)
       if (stream === undefined) {
         if (!isTold)
@@ -135,7 +136,7 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
         isTold = true
         return
       }
-      stream.counts[slot % HISTORY_SLOTS]! += 1
+      stream.counts[slot % HISTORY_SLOTS]! += events
       stream.lastSlot = slot
     },
 

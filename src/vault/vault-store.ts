@@ -19,9 +19,7 @@ export interface VaultChange {
 }
 
 /** Answers late where it decides in another thread. */
-export type DecideChange = (
-  fresh: readonly VaultDocument[] | undefined,
-) => VaultChange | Promise<VaultChange>
+export type DecideChange = (fresh: readonly VaultDocument[] | undefined) => VaultChange | Promise<VaultChange>
 
 export interface VaultStore {
   /** Every document, as of one moment. */

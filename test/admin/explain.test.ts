@@ -8,7 +8,7 @@ t.test('explain tells what would be sent, and sends, stores, logs and audits not
     rawEvent({ user_data: { em: 'Jane.Roe@example.com', db: '1990-03-07' } }),
     { event_name: 'checkout' },
   ]
-  const { status, body } = await admin('POST', '/explain', { ad_account_id: account, data })
+  const { status, body } = await admin('POST', `/explain?ad_account_id=${account}`, { data })
   t.equal(status, 200)
   t.match(body, {
     ad_account_id: account,
@@ -31,21 +31,21 @@ t.test('the account counts: its country, its limits, and that it is there', asyn
   const { account, admin } = await enter(t)
   await admin('PUT', `/accounts/${account}`, { country: 'GB', dob_format: 'DMY' })
   const event = rawEvent({ user_data: { em: 'a@example.com', ph: '07700 900123', db: '03/04/1990' } })
-  const { body } = await admin('POST', '/explain', { ad_account_id: account, data: [event] })
+  const { body } = await admin('POST', `/explain?ad_account_id=${account}`, { data: [event] })
   t.match(body, {
     events: [
       { fields: [{}, { field: 'ph', normalized: '4•••••••••••' }, { field: 'db', normalized: '1•••••••' }] },
     ],
   })
   const old = { ...event, event_time: 1_000_000_000 }
-  const asTest = await admin('POST', '/explain', { ad_account_id: account, data: [old], test: true })
+  const asTest = await admin('POST', `/explain?ad_account_id=${account}&test=true`, { data: [old] })
   t.match(asTest.body, { events: [{ status: 'prepared' }] })
-  t.match((await admin('POST', '/explain', { ad_account_id: account, data: [old] })).body, {
+  t.match((await admin('POST', `/explain?ad_account_id=${account}`, { data: [old] })).body, {
     events: [{ status: 'invalid', reason: 'too_old' }],
   })
   await admin('PUT', `/accounts/${account}`, { bots: 'filter' })
   const bot = rawEvent({ user_data: { em: 'a@example.com', client_user_agent: 'curl/8.5.0' } })
-  t.match((await admin('POST', '/explain', { ad_account_id: account, data: [bot, event] })).body, {
+  t.match((await admin('POST', `/explain?ad_account_id=${account}`, { data: [bot, event] })).body, {
     events: [
       {
         status: 'filtered',
@@ -59,11 +59,11 @@ t.test('the account counts: its country, its limits, and that it is there', asyn
       { status: 'prepared' },
     ],
   })
-  t.equal((await admin('POST', '/explain', { ad_account_id: '1', data: [event] })).status, 404)
-  t.equal((await admin('POST', '/explain', { ad_account_id: account, data: [] })).status, 400)
+  t.equal((await admin('POST', '/explain?ad_account_id=1', { data: [event] })).status, 404)
+  t.equal((await admin('POST', `/explain?ad_account_id=${account}`, { data: [] })).status, 400)
   const many = Array.from({ length: 500 }, () => event)
   t.equal(
-    (await admin('POST', '/explain', { ad_account_id: account, data: many })).status,
+    (await admin('POST', `/explain?ad_account_id=${account}`, { data: many })).status,
     200,
     'as large as a post',
   )
@@ -72,10 +72,10 @@ t.test('the account counts: its country, its limits, and that it is there', asyn
 t.test('what cannot be read is refused before anything is answered', async (t) => {
   const { relay } = await setUp(t)
   const explain = (data: string) =>
-    fetch(`${relay.adminUrl}/explain`, {
+    fetch(`${relay.adminUrl}/explain?ad_account_id=${ACCOUNT}`, {
       method: 'POST',
       headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' },
-      body: `{"ad_account_id":"${ACCOUNT}","data":[${data}]}`,
+      body: `{"data":[${data}]}`,
     })
   const event = JSON.stringify(rawEvent())
   const keys = Array.from({ length: 1001 }, (_, n) => `"k${n}":1`).join(',')

@@ -122,8 +122,7 @@ t.test('what each route answers is what its description says', async (t) => {
   await visit('GET', `/accounts/${ACCOUNT}`)
   const live = await visit('GET', '/live')
   t.match(live, { queues: [{ status: 'unauthorized' }] })
-  await visit('POST', '/explain', {
-    ad_account_id: '7',
+  await visit('POST', '/explain?ad_account_id=7', {
     data: [rawEvent(), {}, { user_data: { em: ['', 'x'] } }],
   })
   await visit('POST', '/reseal')

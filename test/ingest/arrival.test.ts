@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createPostLimiter } from '../../src/limits/post-limiter.ts'
+import { InvalidRequest } from '../../src/errors.ts'
 import { createArrivals, LOWEST_BYTES_PER_S, type Arriving } from '../../src/ingest/arrival.ts'
 import { createPublicServer, type PublicServerOptions } from '../../src/ingest/server.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
@@ -66,6 +67,11 @@ async function openApp(t: Test) {
     metrics: createMetrics({ version: 'test' }),
     tracing: NO_TRACING,
     log: { info: () => undefined, error: () => undefined },
+    engine: {
+      takePost: () => Promise.reject(new InvalidRequest('The body is no JSON.')),
+      withdrawPost: () => undefined,
+    },
+    isClockTrusted: () => true,
     clock,
     settings: { POSTS_PER_MINUTE: 0, ANSWER_WAIT_MS: 0, BODY_LIMIT_BYTES: 8192, TRUST_PROXY: [] },
   } as unknown as PublicServerOptions)

@@ -1,6 +1,6 @@
 /** Large posts that come all at once, more than there is room for: room.test.ts has small events, room.long.ts many. */
 import type { Test } from 'tap'
-import { LARGE_BYTES } from '../../src/ingest/admission.ts'
+import { LARGE_BYTES } from '../../src/store/engine/work.ts'
 import { rawEvent } from '../support/events.ts'
 import { setUp } from '../support/relay.ts'
 

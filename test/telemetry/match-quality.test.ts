@@ -3,6 +3,7 @@ import { prepareEvent, type PrepareContext } from '../../src/events/prepare.ts'
 import { advise } from '../../src/telemetry/advice.ts'
 import { createMatchQuality, type MatchQualityRow } from '../../src/telemetry/match-quality.ts'
 import { OTHER } from '../../src/telemetry/streams.ts'
+import { tallyEvents } from '../../src/telemetry/tally.ts'
 
 const NOW_MS = Date.UTC(2026, 0, 15, 12)
 const HOUR_MS = 3_600_000
@@ -23,7 +24,7 @@ function prepared(userData: object, more: object = {}, bots: PrepareContext['bot
     event_time: NOW_MS / 1000 - 60,
     event_id: '1',
   }
-  return prepareEvent({ ...event, user_data: userData, ...more }, { ...CONTEXT, bots })
+  return tallyEvents([prepareEvent({ ...event, user_data: userData, ...more }, { ...CONTEXT, bots })])[0]!
 }
 
 function setUp() {
@@ -111,9 +112,9 @@ t.test(
     const { quality } = setUp()
     for (let n = 0; n < 100; n++)
       quality.note('1', prepared({ em: 'a@example.com' }, { event_name: `own_${n}` }))
-    quality.note('1', prepareEvent(null, CONTEXT))
-    quality.note('1', prepareEvent({ event_name: 'own_1' }, CONTEXT))
-    quality.note('1', prepareEvent({ event_name: 'signup' }, CONTEXT))
+    quality.note('1', tallyEvents([prepareEvent(null, CONTEXT)])[0]!)
+    quality.note('1', tallyEvents([prepareEvent({ event_name: 'own_1' }, CONTEXT)])[0]!)
+    quality.note('1', tallyEvents([prepareEvent({ event_name: 'signup' }, CONTEXT)])[0]!)
     const rows = quality.rows({ hours: 1 })
     t.equal(rows.length, 51)
     t.match(rows[0], { eventName: OTHER, events: 53, shares: { invalid: 3 / 53 } })

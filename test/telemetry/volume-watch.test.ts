@@ -28,10 +28,10 @@ t.test(
   'a stream that stops while another goes on is marked, logged once, and let go when it is back',
   async (t) => {
     const { clock, lines, watch } = setUp()
-    const visits = () => times(40, () => watch.note('1', 'page_visit'))
+    const visits = () => times(40, () => watch.note('1', { eventName: 'page_visit', events: 1 }))
     const both = () => {
       visits()
-      times(20, () => watch.note('1', 'checkout'))
+      times(20, () => watch.note('1', { eventName: 'checkout', events: 1 }))
     }
     await pass(clock, 4 * DAY_QUARTERS, both)
     t.match(watch.rows(), [
@@ -67,7 +67,7 @@ t.test(
 t.test("a storefront's own event name is watched, but is in no log line", async (t) => {
   const { clock, lines, watch } = setUp()
   const own = 'person@example.com bought'
-  await pass(clock, 20, () => times(30, () => watch.note('1', own)))
+  await pass(clock, 20, () => times(30, () => watch.note('1', { eventName: own, events: 1 })))
   await pass(clock, 4, () => undefined)
   t.match(watch.rows(), [{ eventName: own, state: 'drop' }])
   t.equal(lines.length, 1)
@@ -78,22 +78,24 @@ t.test(
   'setting the wall clock makes no drop; a loop that was held up for an hour still counts right',
   async (t) => {
     const { clock, watch } = setUp()
-    await pass(clock, 4 * DAY_QUARTERS, () => times(20, () => watch.note('1', 'checkout')))
+    await pass(clock, 4 * DAY_QUARTERS, () =>
+      times(20, () => watch.note('1', { eventName: 'checkout', events: 1 })),
+    )
     clock.setWall(clock.wallMs() + 5 * 86_400_000)
-    await pass(clock, 4, () => times(20, () => watch.note('1', 'checkout')))
+    await pass(clock, 4, () => times(20, () => watch.note('1', { eventName: 'checkout', events: 1 })))
     t.match(watch.rows(), [{ state: 'normal', observed: 80 }])
   },
 )
 
 t.test('names and streams are bounded, and a removed account is forgotten', async (t) => {
   const { clock, lines, watch } = setUp()
-  for (let name = 0; name < 60; name++) watch.note('1', `name-${name}`)
-  watch.note('1', undefined)
+  for (let name = 0; name < 60; name++) watch.note('1', { eventName: `name-${name}`, events: 1 })
+  watch.note('1', { eventName: undefined, events: 1 })
   t.equal(watch.rows().length, 51)
   t.ok(watch.rows().some(({ eventName }) => eventName === '(other)'))
   for (let account = 2; account < 5100; account++) {
-    watch.note(String(account), account < 3000 ? 'name of its own' : 'checkout')
-    watch.note(String(account), 'checkout')
+    watch.note(String(account), { eventName: account < 3000 ? 'name of its own' : 'checkout', events: 1 })
+    watch.note(String(account), { eventName: 'checkout', events: 1 })
   }
   t.equal(watch.rows().length, 5000)
   const ownNames = watch.rows().filter(({ eventName }) => eventName !== 'checkout').length
@@ -101,7 +103,7 @@ t.test('names and streams are bounded, and a removed account is forgotten', asyn
   t.equal(lines.length, 1, 'it is told of once')
   t.match(lines[0], 'volume is not watched')
   watch.forget('1')
-  watch.note('9999', 'checkout')
+  watch.note('9999', { eventName: 'checkout', events: 1 })
   t.equal(watch.rows({ adAccountId: '1' }).length, 0)
   t.equal(watch.rows({ adAccountId: '9999' }).length, 1)
   watch.close()
@@ -110,7 +112,7 @@ t.test('names and streams are bounded, and a removed account is forgotten', asyn
 
 t.test('a stream that is silent for eight days is forgotten, and makes room', async (t) => {
   const { clock, watch } = setUp()
-  watch.note('1', 'checkout')
+  watch.note('1', { eventName: 'checkout', events: 1 })
   await clock.advance(7 * DAY_QUARTERS * QUARTER_MS)
   t.equal(watch.rows().length, 1)
   await clock.advance(2 * DAY_QUARTERS * QUARTER_MS)

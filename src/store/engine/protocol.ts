@@ -196,7 +196,7 @@ export interface TravelError {
   readonly message: string
 }
 
-/** What an operator should hear about; the store goes on, except after `worker_died`. */
+/** What an operator should hear about; the store goes on, except after `engine_died`. */
 export type StoreProblem =
   /** The counter of queued events disagrees with the rows. */
   | {
@@ -214,7 +214,7 @@ export type StoreProblem =
   /** PostgreSQL did not confirm a commit, most likely since its synchronous standby is away: posts are refused. */
   | { readonly problem: 'commit_in_doubt' }
   /** Nothing works until the relay starts again. */
-  | { readonly problem: 'worker_died'; readonly message: string }
+  | { readonly problem: 'engine_died'; readonly message: string }
 
 export function toTravelError(error: unknown): TravelError {
   if (!(error instanceof Error)) return { code: 'UNKNOWN', message: String(error) }

@@ -125,7 +125,10 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     }),
     (open) => open.close(),
   )
-  const batcher = createBatcher({ run: writer.run, onGroup: options.onGroup ?? (() => {}) })
+  const batcher = createBatcher({
+    run: (operations) => writer.run(operations),
+    onGroup: options.onGroup ?? (() => {}),
+  })
   parts.defer(() => batcher.drain())
   const breakers = createBreakers(vital, owner)
   const feed = createFeed({

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { findEvents, MOST_BYTES, MOST_KEYS, MOST_VALUES, type Range } from '../../src/ingest/body-shape.ts'
-import { readBody } from '../../src/ingest/body.ts'
+import { findEvents, MOST_BYTES, MOST_KEYS, MOST_VALUES, type Range } from '../../src/events/body-shape.ts'
+import { readBody } from '../../src/events/body.ts'
 import { HOSTILE_BODIES } from '../support/hostile-bodies.ts'
 import { mutateBody } from '../support/mutate.ts'
 import { createRandom } from '../support/random.ts'

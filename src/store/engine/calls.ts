@@ -1,0 +1,193 @@
+/**
+ * Calls between two threads, in both directions, over one message port. The calls of one turn of the loop travel in one
+ * message, and so do the answers that become known together. Bytes change hands instead of being copied: the `payload` of a
+ * call's first argument, and of an answer, its batch or its entries. Whoever gives them away must not use them any more.
+ *
+ * Errors lose their class on the way: those of the table (errors.ts) get it back, any other keeps its code and its place.
+ */
+import { setImmediate as runAfterTurn } from 'node:timers'
+import type { MessagePort, Worker } from 'node:worker_threads'
+import * as errors from '../../errors.ts'
+
+/** What one side can be asked for. */
+export type Api<Names extends string = string> = Record<Names, (...args: never[]) => unknown>
+
+export interface Calls<Theirs extends Api> {
+  call<Name extends keyof Theirs & string>(
+    name: Name,
+    ...args: Parameters<Theirs[Name]>
+  ): Promise<Awaited<ReturnType<Theirs[Name]>>>
+  /** Without an answer. */
+  tell<Name extends keyof Theirs & string>(name: Name, ...args: Parameters<Theirs[Name]>): void
+  /** The other side is gone: everything rejects, now and later. */
+  fail(error: Error): void
+}
+
+interface Call {
+  /** 0: nobody waits for an answer. */
+  readonly id: number
+  readonly name: string
+  readonly args: readonly unknown[]
+}
+
+interface Answer {
+  readonly id: number
+  readonly value?: unknown
+  readonly error?: TravelError
+}
+
+interface TravelError {
+  readonly code: string
+  readonly message: string
+  readonly stack: string | undefined
+}
+
+interface Message {
+  readonly calls: readonly Call[]
+  readonly answers: readonly Answer[]
+}
+
+interface Waiting {
+  readonly resolve: (value: never) => void
+  readonly reject: (error: Error) => void
+}
+
+/** `ours` may be filled later, but before anything of it is asked for. */
+export function connectCalls<Theirs extends Api>(
+  port: MessagePort | Worker,
+  ours: Partial<Api>,
+): Calls<Theirs> {
+  const waiting = new Map<number, Waiting>()
+  let calls: Call[] = []
+  let answers: Answer[] = []
+  let lastId = 0
+  let isCallDue = false
+  let isAnswerDue = false
+  let failure: Error | undefined
+
+  function send(): void {
+    if (calls.length + answers.length === 0) return
+    const message: Message = { calls, answers }
+    calls = []
+    answers = []
+    const holders = [
+      ...message.calls.map(({ args }) => args[0]),
+      ...message.answers.map(({ value }) => value),
+    ]
+    port.postMessage(message, handOver(holders.flatMap(payloadsOf)))
+  }
+
+  function push(call: Call): void {
+    calls.push(call)
+    if (isCallDue) return
+    isCallDue = true
+    runAfterTurn(() => {
+      isCallDue = false
+      send()
+    })
+  }
+
+  /** As a microtask: what a transaction answers together leaves together, and before the next one begins. */
+  function answer(one: Answer): void {
+    answers.push(one)
+    if (isAnswerDue) return
+    isAnswerDue = true
+    queueMicrotask(() => {
+      isAnswerDue = false
+      send()
+    })
+  }
+
+  async function serve({ id, name, args }: Call): Promise<void> {
+    try {
+      const value = await (ours[name] as (...args: readonly unknown[]) => unknown)(...args)
+      if (id !== 0) answer({ id, value })
+    } catch (error) {
+      if (id !== 0) answer({ id, error: toTravelError(error) })
+    }
+  }
+
+  function settle({ id, value, error }: Answer): void {
+    const caller = waiting.get(id)
+    waiting.delete(id)
+    if (error === undefined) caller?.resolve(value as never)
+    else caller?.reject(reviveError(error))
+  }
+
+  port.on('message', (message: Message) => {
+    for (const one of message.answers) settle(one)
+    for (const call of message.calls) void serve(call)
+  })
+
+  return {
+    call: (name, ...args) =>
+      new Promise((resolve, reject) => {
+        if (failure !== undefined) return reject(failure)
+        lastId += 1
+        waiting.set(lastId, { resolve, reject })
+        push({ id: lastId, name, args })
+      }),
+    tell(name, ...args) {
+      if (failure === undefined) push({ id: 0, name, args })
+    },
+    fail(error) {
+      failure = error
+      for (const { reject } of waiting.values()) reject(error)
+      waiting.clear()
+    },
+  }
+}
+
+interface PayloadHolder {
+  payload: Uint8Array
+}
+
+function payloadsOf(value: unknown): PayloadHolder[] {
+  if (typeof value !== 'object' || value === null) return []
+  if (Array.isArray(value)) return value.filter(hasPayload)
+  if (hasPayload(value)) return [value]
+  return 'batch' in value && hasPayload(value.batch) ? [value.batch] : []
+}
+
+function hasPayload(value: unknown): value is PayloadHolder {
+  return typeof value === 'object' && value !== null && 'payload' in value
+}
+
+/** Buffers of their own change hands. What is a view of a larger one, which would be copied whole, gets one with the others. */
+function handOver(holders: readonly PayloadHolder[]): ArrayBuffer[] {
+  const views = holders.filter(({ payload }) => payload.byteLength < payload.buffer.byteLength)
+  const shared = new ArrayBuffer(views.reduce((sum, { payload }) => sum + payload.byteLength, 0))
+  let offset = 0
+  for (const holder of views) {
+    const bytes = new Uint8Array(shared, offset, holder.payload.byteLength)
+    bytes.set(holder.payload)
+    holder.payload = bytes
+    offset += bytes.byteLength
+  }
+  return [...new Set(holders.map(({ payload }) => payload.buffer as ArrayBuffer))]
+}
+
+type ErrorClass = new (message: string) => Error
+
+const ERRORS = new Map(
+  Object.values(errors)
+    .flatMap((one) =>
+      typeof one === 'function'
+        ? [[new (one as ErrorClass)('') as Error & { code: string }, one] as const]
+        : [],
+    )
+    .map(([{ code }, one]) => [code, one as ErrorClass]),
+)
+
+function toTravelError(error: unknown): TravelError {
+  if (!(error instanceof Error)) return { code: 'UNKNOWN', message: String(error), stack: undefined }
+  const code = 'code' in error ? String(error.code) : error.name
+  return { code, message: error.message, stack: ERRORS.has(code) ? undefined : error.stack }
+}
+
+function reviveError({ code, message, stack }: TravelError): Error {
+  const KnownError = ERRORS.get(code)
+  // The text may be one that the class would fill in, so it is set afterwards.
+  if (KnownError !== undefined) return Object.assign(new KnownError(''), { message })
+  return Object.assign(new Error(message), { code }, stack === undefined ? {} : { stack })
+}

@@ -1,0 +1,163 @@
+/**
+ * What the engine does with a post's body: parse, prepare each event, commit the good ones as one batch. The raw body ends
+ * here: what leaves are the bytes that Pinterest will get, and for each event what the answer needs.
+ */
+import { ClockInDoubt, SenderLeft } from '../../errors.ts'
+import { readBody } from '../../events/body.ts'
+import { isForItsAge } from '../../events/invalid.ts'
+import { prepareEvent, type Prepared, type PrepareContext } from '../../events/prepare.ts'
+import { renderWarnings } from '../../events/warning.ts'
+import { tallyEvents, type EventTally } from '../../telemetry/tally.ts'
+import { joinInSteps } from '../payload.ts'
+import type { QueueKey, Receipt, Store } from '../store.ts'
+import type { Work } from './work.ts'
+
+export interface Post extends QueueKey {
+  /** The body as it came. */
+  readonly payload: Uint8Array
+  /** The caller's, to withdraw it by. */
+  readonly postId: number
+  readonly receivedAtMs: number
+  /** Whether ages can be believed: see clock-watch.ts. */
+  readonly isClockTrusted: boolean
+  readonly account: Pick<PrepareContext, 'accountCountry' | 'dobFormat' | 'bots'>
+}
+
+/** What the answer says of an event before Pinterest does. */
+export interface EventRemark {
+  /** Position in the post. */
+  readonly index: number
+  readonly status: Prepared['status']
+  /** Why it is invalid; empty where it is not. */
+  readonly error: string
+  /** Joined; empty where there are none. */
+  readonly warnings: string
+}
+
+export interface PostReceipt extends Receipt {
+  /** Of the post, whatever became of them. */
+  readonly eventCount: number
+  readonly invalidCount: number
+  readonly filteredCount: number
+  /** Ascending; most events have none. */
+  readonly remarks: readonly EventRemark[]
+  readonly tallies: readonly EventTally[]
+  /** Milliseconds from the post's arrival in the engine until its events were prepared. */
+  readonly prepareMs: number
+}
+
+export interface Posts {
+  /**
+   * Rejects with INVALID_REQUEST, CLOCK_IN_DOUBT, SENDER_LEFT or STORE_UNAVAILABLE; nothing was counted then, and nothing taken
+   * (but see `Store.commit`).
+   */
+  take(post: Post): Promise<PostReceipt>
+  /** Its sender is gone, and will send it again: it is not begun any more. */
+  withdraw(postId: number): void
+}
+
+export interface PostsOptions {
+  readonly store: Pick<Store, 'commit' | 'countInvalid'>
+  readonly work: Work
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+  readonly maxEventAgeMs: number
+}
+
+export function createPosts({ store, work, now, maxEventAgeMs }: PostsOptions): Posts {
+  /** By their ids: not begun yet, and whether they still have to be. */
+  const waiting = new Map<number, { isWithdrawn: boolean }>()
+
+  function* prepare({ postId, payload, receivedAtMs, isTest, account }: Post) {
+    const isWithdrawn = waiting.get(postId)?.isWithdrawn
+    waiting.delete(postId)
+    if (isWithdrawn === true) throw new SenderLeft()
+    const context = { ...account, nowMs: receivedAtMs, maxEventAgeMs, isTest }
+    const prepared: Prepared[] = []
+    const { events } = yield* readBody(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength))
+    for (const event of events()) {
+      prepared.push(prepareEvent(event, context))
+      yield
+    }
+    const valid = prepared.filter((event) => event.status === 'prepared')
+    const filteredCount = prepared.filter(({ status }) => status === 'filtered').length
+    return {
+      prepared,
+      valid,
+      filteredCount,
+      invalidCount: prepared.length - valid.length - filteredCount,
+      joined: yield* joinInSteps(valid.map(({ json }) => json)),
+    }
+  }
+
+  async function commit(post: Post, preparedPost: PreparedPost): Promise<Receipt> {
+    const { adAccountId, isTest, receivedAtMs } = post
+    const { prepared, valid, joined, filteredCount, invalidCount } = preparedPost
+    if (invalidCount === prepared.length) {
+      // Only a count: it shares the next commit, and the answer does not depend on it.
+      void store.countInvalid({ adAccountId, isTest }, invalidCount).catch(() => undefined)
+      return NOTHING_COMMITTED
+    }
+    const batch = {
+      adAccountId,
+      isTest,
+      payload: joined,
+      events: valid,
+      filteredCount,
+      invalidCount,
+      receivedAtMs,
+    }
+    return store.commit(batch)
+  }
+
+  return {
+    async take(post) {
+      const startedMs = now()
+      waiting.set(post.postId, { isWithdrawn: false })
+      const preparedPost = await work.run(post.payload.byteLength, () => prepare(post))
+      const prepareMs = now() - startedMs
+      const { prepared, filteredCount, invalidCount } = preparedPost
+      // A wrong clock must not refuse an event for good: the post comes again.
+      if (!post.isClockTrusted && prepared.some(isRefusedForItsAge)) throw new ClockInDoubt()
+      const receipt = await commit(post, preparedPost)
+      return {
+        ...receipt,
+        eventCount: prepared.length,
+        filteredCount,
+        invalidCount,
+        remarks: remarksOf(prepared),
+        tallies: tallyEvents(prepared),
+        prepareMs,
+      }
+    },
+    withdraw(postId) {
+      const post = waiting.get(postId)
+      if (post !== undefined) post.isWithdrawn = true
+    },
+  }
+}
+
+interface PreparedPost {
+  readonly prepared: readonly Prepared[]
+  readonly valid: readonly Extract<Prepared, { status: 'prepared' }>[]
+  readonly filteredCount: number
+  readonly invalidCount: number
+  readonly joined: Uint8Array
+}
+
+const NOTHING_COMMITTED: Receipt = { batch: undefined, duplicates: [], pendingDuplicates: 0 }
+
+function isRefusedForItsAge(event: Prepared): boolean {
+  return event.status === 'invalid' && isForItsAge(event.reason)
+}
+
+function remarksOf(prepared: readonly Prepared[]): EventRemark[] {
+  const remarks: EventRemark[] = []
+  for (const [index, event] of prepared.entries()) {
+    const { status, warnings } = event
+    if (status === 'prepared' && warnings.length === 0) continue
+    const error = status === 'invalid' ? event.message : ''
+    remarks.push({ index, status, error, warnings: renderWarnings(warnings) })
+  }
+  return remarks
+}

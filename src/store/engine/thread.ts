@@ -1,0 +1,71 @@
+/**
+ * The engine's thread: what costs CPU or waits for a disk. It owns the store, prepares posts and explains events. It opens
+ * when it is asked to, and ends when it has closed.
+ */
+import { setImmediate as runAfterTurn } from 'node:timers'
+import { parentPort } from 'node:worker_threads'
+import { connectCalls } from './calls.ts'
+import { FORWARDED, type EngineApi, type EngineSettings, type FrontApi, type OpenedStore } from './api.ts'
+import { createExplain } from './explain.ts'
+import { createPosts } from './posts.ts'
+import { createWork } from './work.ts'
+
+const port = parentPort!
+const handlers: Partial<EngineApi> = { open }
+const front = connectCalls<FrontApi>(port, handlers)
+
+async function open(settings: EngineSettings): Promise<{ readonly isShared: boolean }> {
+  const opened = await openStore(settings)
+  const { store, vaultStore, shared } = opened
+  shared?.onChange((change) => front.tell('sharedChange', change))
+  const now = () => performance.now()
+  const work = createWork({ now, nextTurn: runAfterTurn })
+  const posts = createPosts({ store, work, now, maxEventAgeMs: settings.maxEventAgeMs })
+  Object.assign(handlers, forward(store, FORWARDED.store), forward(vaultStore, FORWARDED.vaultStore))
+  if (shared !== undefined) Object.assign(handlers, forward(shared, FORWARDED.shared))
+  Object.assign(handlers, {
+    takePost: (post) => posts.take(post),
+    withdrawPost: (postId) => posts.withdraw(postId),
+    explain: createExplain({ work, maxEventAgeMs: settings.maxEventAgeMs }),
+    changeVault: (changeId) => vaultStore.changeVault((fresh) => front.call('decideChange', changeId, fresh)),
+    recover: (name, adAccountIds) => opened.recover(name, adAccountIds),
+    async close() {
+      await opened.close()
+      // After the answer has left.
+      runAfterTurn(() => port.close())
+    },
+  } satisfies Partial<EngineApi>)
+  return { isShared: shared !== undefined }
+}
+
+/** Only the one that is used is loaded. */
+async function openStore(settings: EngineSettings): Promise<OpenedStore> {
+  const { database, masterKeys, storeLimitBytes, reservedBytes, openedAtMs } = settings
+  const common = {
+    masterKeys,
+    storeLimitBytes,
+    onProblem: (problem: Parameters<FrontApi['problem']>[0]) => front.tell('problem', problem),
+    onGroup: (report: Parameters<FrontApi['group']>[0]) => front.tell('group', report),
+  }
+  switch (database.kind) {
+    case 'sqlite': {
+      const { openSqlite } = await import('../sqlite/open.ts')
+      const sqlite = await openSqlite({ ...common, path: database.path, reservedBytes, openedAtMs })
+      return { ...sqlite, shared: undefined }
+    }
+    case 'postgres': {
+      const { openPostgres } = await import('../postgres/open.ts')
+      const postgres = await openPostgres({ ...common, url: database.url, directUrl: database.directUrl })
+      return { ...postgres, recover: async () => undefined }
+    }
+  }
+}
+
+function forward<Part extends object>(part: Part, names: readonly (keyof Part)[]): Record<string, unknown> {
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      (...args: unknown[]) => (part[name] as (...args: unknown[]) => unknown).apply(part, args),
+    ]),
+  )
+}

@@ -1,0 +1,99 @@
+/** What the engine makes of a body, with a store that the test plays. */
+import t from 'tap'
+import { createPosts, type Post } from '../../../src/store/engine/posts.ts'
+import type { NewBatch, Receipt } from '../../../src/store/store.ts'
+import { LIVE, PLAIN } from '../../events/raw-events.ts'
+
+function setUp() {
+  const committed: NewBatch[] = []
+  const counted: number[] = []
+  let steps = 0
+  const posts = createPosts({
+    store: {
+      async commit(batch): Promise<Receipt> {
+        committed.push(batch)
+        return { batch: undefined, duplicates: [], pendingDuplicates: 0 }
+      },
+      async countInvalid(_queue, count) {
+        counted.push(count)
+      },
+    },
+    work: {
+      async run(_bytes, begin) {
+        await Promise.resolve()
+        const work = begin()
+        for (;;) {
+          const step = work.next()
+          if (step.done === true) return step.value
+          steps += 1
+        }
+      },
+    },
+    now: () => 0,
+    maxEventAgeMs: LIVE.maxEventAgeMs,
+  })
+  const take = (data: readonly unknown[] | string, more: Partial<Post> = {}) =>
+    posts.take({
+      adAccountId: '1',
+      isTest: false,
+      payload: Buffer.from(typeof data === 'string' ? data : JSON.stringify({ data })),
+      postId: 1,
+      receivedAtMs: LIVE.nowMs,
+      isClockTrusted: true,
+      account: { accountCountry: 'US', dobFormat: undefined, bots: 'send' },
+      ...more,
+    })
+  return { posts, take, committed, counted, steps: () => steps }
+}
+
+t.test('valid events are committed as one batch; invalid ones are told by their position', async (t) => {
+  const { take, committed, counted } = setUp()
+  const receipt = await take([PLAIN, 5, { ...PLAIN, event_id: 'two' }])
+  t.match(receipt, {
+    eventCount: 3,
+    invalidCount: 1,
+    remarks: [{ index: 1, error: 'the event must be an object' }],
+  })
+  t.equal(receipt.remarks.length, 1)
+  t.match(committed, [{ invalidCount: 1, events: [{}, { eventId: 'two' }] }])
+  t.same(JSON.parse(`[${Buffer.from(committed[0]!.payload).toString()}]`).length, 2)
+  t.same(counted, [])
+})
+
+t.test('a post without a valid event is counted only', async (t) => {
+  const { take, committed, counted } = setUp()
+  t.match(await take([1, 2]), { batch: undefined, invalidCount: 2, tallies: [{ events: 2 }] })
+  t.same(committed, [])
+  t.same(counted, [2])
+})
+
+t.test('nothing of a body counts whose last event is no JSON', async (t) => {
+  const { take, committed, counted } = setUp()
+  await t.rejects(take(`{"data":[${JSON.stringify(PLAIN)},{"a":}]}`), { code: 'INVALID_REQUEST' })
+  t.same([...committed, ...counted], [])
+})
+
+t.test('other work can come between any two events, and within megabytes before the first one', async (t) => {
+  const { take, steps } = setUp()
+  await take(Array.from({ length: 100 }, (_, n) => ({ ...PLAIN, event_id: `${n}`, x: 'x'.repeat(20_000) })))
+  t.equal(steps(), 7 + 100 + 100, 'one per 256 KiB, one per event, one per event that is joined')
+})
+
+t.test('a clock in doubt refuses no event for its age', async (t) => {
+  const { take, committed } = setUp()
+  const old = { ...PLAIN, event_time: LIVE.nowMs / 1000 - LIVE.maxEventAgeMs / 1000 - 60 }
+  await t.rejects(take([PLAIN, old], { isClockTrusted: false }), { code: 'CLOCK_IN_DOUBT' })
+  t.same(committed, [])
+  t.match(await take([PLAIN, old]), { invalidCount: 1 })
+})
+
+t.test('a post whose sender left is not begun; one that is under way is finished', async (t) => {
+  const { posts, take, committed } = setUp()
+  const left = take([PLAIN], { postId: 7 })
+  posts.withdraw(7)
+  await t.rejects(left, { code: 'SENDER_LEFT' })
+  t.same(committed, [])
+  await take([PLAIN], { postId: 8 })
+  posts.withdraw(8)
+  t.equal(committed.length, 1)
+})
