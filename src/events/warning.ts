@@ -19,7 +19,6 @@ export const WARNINGS = {
     severity: 'lost',
     text: 'Pinterest has no field of this name; it is left out. Check the name for a typing error.',
   },
-  /** Or text that is not well-formed Unicode. */
   wrong_type: {
     severity: 'lost',
     text: 'The field does not take this kind of value; it is left out.',
@@ -28,15 +27,20 @@ export const WARNINGS = {
     severity: 'lost',
     text: 'The value is outside the bounds that Pinterest sets; it is left out.',
   },
-  /** `null`, `n/a`, …, or a hash of nothing. */
+  /** Half of a surrogate pair, or U+FFFD. */
+  broken_text: {
+    severity: 'lost',
+    text: 'A letter of the text was lost on the way here (a wrong character encoding); it is left out.',
+  },
+  /** `null`, `n/a`, `{{customer.email}}`, …, or a hash of nothing. */
   placeholder: {
     severity: 'lost',
     text: 'The value stands for "nothing"; it is left out. Send no value instead.',
   },
-  /** 32 or 40 hex digits. */
+  /** As many hex digits as MD5, SHA-1, SHA-384 or SHA-512 have, or their Base64. */
   wrong_hash: {
     severity: 'lost',
-    text: 'The value is an MD5 or SHA-1 hash, which Pinterest cannot match; it is left out. Send SHA-256 or the raw value.',
+    text: 'The value is a hash other than SHA-256, which Pinterest cannot match; it is left out. Send SHA-256 or the raw value.',
   },
   unreadable: {
     severity: 'lost',

@@ -1,7 +1,8 @@
 /**
- * The steps that every value of `user_data` takes before its field's rule: text or a number, well-formed, no invisible
- * characters, NFC, trimmed. Also bounds the work that one value can cause.
+ * The steps that every value of `user_data` takes before its field's rule: text or a number, well-formed, HTML entities
+ * decoded once, no invisible characters, NFC, trimmed. Also bounds the work that one value can cause.
  */
+import { decodeEntities } from '../entities.ts'
 import { dropped, normalizedAs, type Normalized, UNREADABLE } from './normalized.ts'
 
 /** No identifier is this long; user agents stay below 2,000. Keeps one value from stalling the loop. */
@@ -11,10 +12,20 @@ export function cleanText(value: unknown): Normalized {
   const text = typeof value === 'number' ? writeNumber(value) : value
   if (typeof text !== 'string') return dropped('wrong_type')
   if (text.length > MAX_LENGTH) return dropped('too_long')
-  if (isPlainLatin(text)) return orEmpty(text.trim())
-  if (!text.isWellFormed()) return dropped('wrong_type')
-  const composed = toNfc(text.replace(INVISIBLE, ''))
+  if (CLEAN.test(text)) return orEmpty(text.trim())
+  const decoded = decodeEntities(text)
+  if (isBroken(decoded)) return dropped('broken_text')
+  const composed = toNfc(withoutInvisible(decoded))
   return composed === undefined ? UNREADABLE : orEmpty(trimWhiteSpace(composed))
+}
+
+/** A letter was lost on the way: half of a surrogate pair is missing, or U+FFFD stands in its place. */
+export function isBroken(text: string): boolean {
+  return text.includes('\ufffd') || !text.isWellFormed()
+}
+
+export function withoutInvisible(text: string): string {
+  return text.replace(INVISIBLE, '')
 }
 
 /**
@@ -22,11 +33,13 @@ export function cleanText(value: unknown): Normalized {
  * Stream-Safe Text Format (UAX #15) finds no use for more in any language.
  */
 export function toNfc(text: string): string | undefined {
-  if (isPlainLatin(text)) return text
+  if (PLAIN_LATIN.test(text)) return text
   return TOO_MANY_MARKS.test(text) ? undefined : text.normalize('NFC')
 }
 
-const INVISIBLE = /[\u200B-\u200F\u202A-\u202E\u2060-\u2064\uFEFF\u00AD]/g
+/** Format and control characters but for white space, variation selectors, fillers, tags, the place of an embedded object. */
+const INVISIBLE =
+  /[\p{Cf}\p{Variation_Selector}\u034f\u115f\u1160\u3164\uffa0\ufffc\u{e0000}-\u{e007f}]|(?![\t-\r\x85])\p{Cc}/gu
 /** From the beginning of a run: from each of its marks, it would be looked at thirty times. */
 const TOO_MANY_MARKS = /(?:^|\P{M})\p{M}{31}/u
 const NEXT_LINE = '\u0085'
@@ -35,11 +48,10 @@ const NEXT_LINE = '\u0085'
  * The common case, for which every Unicode step is the identity: most values skip four scans and a copy. Printable ASCII,
  * Latin letters with accents as one character each, and curly apostrophes, as in `María O’Connor`.
  */
-function isPlainLatin(text: string): boolean {
-  return PLAIN_LATIN.test(text)
-}
-
 const PLAIN_LATIN = /^[\x20-\x7e\u00c0-\u024f\u2018\u2019]*$/
+
+/** The same without `&`, which may begin an entity. */
+const CLEAN = /^[\x20-\x25\x27-\x7e\u00c0-\u024f\u2018\u2019]*$/
 
 /** A whole number above 2^53 has already lost digits in JSON.parse: it would be somebody else's id. */
 function writeNumber(value: number): string | undefined {

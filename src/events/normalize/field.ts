@@ -8,11 +8,11 @@ import { normalizeCity } from './ct.ts'
 import { normalizeDateOfBirth } from './db.ts'
 import { normalizeEmail } from './em.ts'
 import { normalizeGender } from './ge.ts'
-import { hashShape } from './hashed.ts'
+import { recognizeHash } from './hashed.ts'
 import { normalizeIpAddress } from './ip.ts'
 import { normalizeAdvertisingId } from './maids.ts'
 import { normalizeName } from './names.ts'
-import { type Nothing, NOTHING, NOTHING_AS_NAME, NOTHING_AS_PLACE } from './nothing.ts'
+import { type Nothing, NOTHING, NOTHING_AS_ID, NOTHING_AS_NAME, NOTHING_AS_PLACE } from './nothing.ts'
 import { normalizePhone } from './ph.ts'
 import { dropped, type Region, type Rule, type Normalized, normalizedAs, UNREADABLE } from './normalized.ts'
 import { normalizeState } from './st.ts'
@@ -30,7 +30,7 @@ export function normalizeField(field: UserDataField, value: unknown, region: Reg
   const clean = cleanText(value)
   if (clean.status === 'dropped') return clean
   return isHashedField(field)
-    ? (recognizeHash(field, clean.text) ?? applyRule(HASHED_FIELDS[field], clean.text, region))
+    ? (passHash(field, clean.text) ?? applyRule(HASHED_FIELDS[field], clean.text, region))
     : applyRule(TEXT_FIELDS[field], clean.text, region)
 }
 
@@ -57,8 +57,9 @@ interface FieldRules {
   readonly nothing: Nothing
 }
 
-/** Trimmed only, as every value is. An external id must equal what the browser tag sends. */
-const asItIs: Rule = (text) => normalizedAs(text)
+/** Trimmed only, as every value is. An external id must equal what the browser tag sends. `--` and `{}` are no id. */
+const asItIs: Rule = (text) => (LETTER_OR_DIGIT.test(text) ? normalizedAs(text) : dropped('placeholder'))
+const LETTER_OR_DIGIT = /[\p{L}\p{N}]/u
 
 /** Sent as arrays of hashes, in this order. */
 const HASHED_FIELDS = {
@@ -72,7 +73,7 @@ const HASHED_FIELDS = {
   st: { normalize: normalizeState, nothing: NOTHING_AS_PLACE },
   zp: { normalize: normalizePostcode, nothing: NOTHING },
   country: { normalize: normalizeCountry, nothing: NOTHING_AS_PLACE },
-  external_id: { normalize: asItIs, nothing: NOTHING },
+  external_id: { normalize: asItIs, nothing: NOTHING_AS_ID },
   hashed_maids: { normalize: normalizeAdvertisingId, nothing: NOTHING },
 } as const satisfies Record<string, FieldRules>
 
@@ -93,11 +94,11 @@ function isHashedField(field: UserDataField): field is HashedField {
 }
 
 /** What is to become of a value that looks hashed, or undefined if it does not. */
-function recognizeHash(field: HashedField, text: string): NormalizedField | undefined {
-  const shape = hashShape(text)
-  if (shape === 'none' || (shape === 'other' && field === 'external_id')) return undefined
-  if (shape === 'other') return dropped('wrong_hash')
-  const hash = text.toLowerCase()
+function passHash(field: HashedField, text: string): NormalizedField | undefined {
+  const found = recognizeHash(text)
+  if (found === undefined || (found.kind === 'other' && field === 'external_id')) return undefined
+  if (found.kind === 'other') return dropped('wrong_hash')
+  const { hex: hash } = found
   return HASHED_FIELDS[field].nothing.isHashed(hash) ? dropped('placeholder') : { status: 'hashed', hash }
 }
 

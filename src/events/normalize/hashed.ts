@@ -1,13 +1,47 @@
 /**
- * Tells hashes from raw values by their shape. SHA-256 passes; MD5 and SHA-1 cannot be turned into it and would never
- * match, so that they are dropped.
+ * Tells hashes from raw values by their shape, whatever stands around them: quotes, `sha256:`, upper case, Base64 for hex. SHA-256
+ * passes; other hashes cannot be turned into it and would never match, so that they are dropped.
  */
-export type HashShape = 'sha256' | 'other' | 'none'
+import { withoutQuotes } from './quotes.ts'
 
-export function hashShape(text: string): HashShape {
-  if (text.length !== 64 && text.length !== 40 && text.length !== 32) return 'none'
-  if (!HEX.test(text)) return 'none'
-  return text.length === 64 ? 'sha256' : 'other'
+/** `sha256`: in lower-case hex. */
+export type HashShape = { readonly kind: 'sha256'; readonly hex: string } | { readonly kind: 'other' }
+
+/** Undefined for what is no hash. */
+export function recognizeHash(text: string): HashShape | undefined {
+  if (text.length < SHORTEST || text.length > LONGEST) return undefined
+  if (HEX.test(text)) return hashOfHex(text)
+  if (PERHAPS_HASH.test(text)) return hashOfText(withoutQuotes(text).replace(PREFIX, ''))
+  return undefined
 }
 
+/** MD5 in Base64, SHA-512 in hex with quotes and a prefix. */
+const SHORTEST = 24
+const LONGEST = 160
 const HEX = /^[0-9a-f]+$/i
+/** Most longer values are e-mail addresses and sentences, which end here. */
+const PERHAPS_HASH = /^["'`“”„‘’‚«»]?(?:\s*sha-?256\s*[:=_-]\s*|0x|\\x)?[\w+/=-]+["'`“”„‘’«»]?$/i
+const PREFIX = /^\s*(?:sha-?256\s*[:=_-]\s*|0x|\\x)/i
+
+function hashOfText(text: string): HashShape | undefined {
+  return HEX.test(text) ? hashOfHex(text) : hashOfBase64(text)
+}
+
+function hashOfHex(text: string): HashShape | undefined {
+  if (text.length === 64) return { kind: 'sha256', hex: text.toLowerCase() }
+  return OTHER_LENGTHS.has(text.length) ? { kind: 'other' } : undefined
+}
+
+/** MD5, SHA-1, SHA-224, SHA-384, SHA-512. */
+const OTHER_LENGTHS: ReadonlySet<number> = new Set([32, 40, 56, 96, 128])
+
+/** The last of 43 characters stands for four bits, so that it is one of sixteen. Both alphabets of RFC 4648. */
+const BASE64_OF_32_BYTES = /^[\w+/-]{42}[AEIMQUYcgkosw048]=?$/
+const BASE64_OF_16_OR_20_BYTES = /^(?:[A-Za-z0-9+/]{22}==|[A-Za-z0-9+/]{27}=)$/
+
+function hashOfBase64(text: string): HashShape | undefined {
+  if (BASE64_OF_32_BYTES.test(text)) {
+    return { kind: 'sha256', hex: Buffer.from(text, 'base64').toString('hex') }
+  }
+  return BASE64_OF_16_OR_20_BYTES.test(text) ? { kind: 'other' } : undefined
+}

@@ -1,18 +1,27 @@
 /**
  * First and last names: lower case, one kind of space, apostrophe and dash. Accents and all other punctuation stay,
- * because they are part of the name.
+ * because they are part of the name. Without a letter it is no name: `.` and `--` fill in what a form requires.
  */
-import { type Normalized, normalizedAs } from './normalized.ts'
+import { hasEntity } from '../entities.ts'
+import { type Normalized, normalizedAs, UNREADABLE } from './normalized.ts'
 
 export function normalizeName(text: string): Normalized {
   const lower = text.toLowerCase()
   if (isPlainName(lower)) return normalizedAs(lower)
-  return normalizedAs(lower.replace(WHITE_SPACE, ' ').replace(APOSTROPHES, "'").replace(DASHES, '-'))
+  const name = lower
+    .replace(WHITE_SPACE, ' ')
+    .replace(APOSTROPHES, "'")
+    .replace(ACCENTS_AS_APOSTROPHES, "'")
+    .replace(DASHES, '-')
+  return LETTER.test(name) && !hasEntity(name) ? normalizedAs(name) : UNREADABLE
 }
 
+const LETTER = /\p{L}/u
 const WHITE_SPACE = /[\s\u0085]+/g
 /** Curly ones and U+02BC, which Ukrainian and Breton keyboards write. */
 const APOSTROPHES = /[\u2018\u2019\u201B\u02BC]/g
+/** Between letters they stand for an apostrophe. */
+const ACCENTS_AS_APOSTROPHES = /(?<=[\p{L}\p{M}])[\u00b4`](?=\p{L})/gu
 const DASHES = /[\p{Pd}\u2212]/gu
 
 /** Most names are Latin words with one space or hyphen between them, on which the replacements would change nothing. */
@@ -20,4 +29,4 @@ function isPlainName(lower: string): boolean {
   return PLAIN_NAME.test(lower)
 }
 
-const PLAIN_NAME = /^[a-z'\u00c0-\u024f]+(?:[ -][a-z'\u00c0-\u024f]+)*$/
+const PLAIN_NAME = /^[a-z\u00df-\u00f6\u00f8-\u024f][a-z'\u00c0-\u024f]*(?:[ -][a-z'\u00c0-\u024f]+)*$/

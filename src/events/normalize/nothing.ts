@@ -1,12 +1,13 @@
 /**
  * Values that stand for "nothing": placeholders, which differ by field because Null and Na are names of people and
- * places, and their hashes, which clients send when they hash without looking. If one got through, it would tie all
- * the customers without that identifier together.
+ * places; templates that nobody filled in; and the hashes of placeholders, which clients send when they hash without
+ * looking. If one got through, it would tie all the customers without that identifier together.
  */
 import { sha256Hex } from '../hash.ts'
+import { withoutQuotes } from './quotes.ts'
 
 export interface Nothing {
-  /** Is the text, in any case, a placeholder of this field? */
+  /** Is the text, in any case, a placeholder of this field, or a template? */
   readonly is: (text: string) => boolean
   /** Is it the lower-case hash of one, of an empty text, or of a space? */
   readonly isHashed: (hash: string) => boolean
@@ -15,39 +16,94 @@ export interface Nothing {
 /** What phones report whose owner forbids tracking. */
 const ZERO_ADVERTISING_ID = '00000000-0000-0000-0000-000000000000'
 
-/** Of fn, ln and ct. */
-export const NOTHING_AS_NAME = createNothing(['undefined', 'n/a', '-', 'unknown'])
-
-/** Of st and country: `na` is Namibia and Napoli, while `N.A.` would become `na` with the dots gone. */
-export const NOTHING_AS_PLACE = createNothing([
+/** What programs, data bases, spreadsheets and GA write for a value that is not there. `\n` is how MySQL exports a null. */
+const PLACEHOLDERS = [
   'null',
   'undefined',
   'none',
   'nan',
+  'nil',
   'n/a',
+  '#n/a',
   'n.a.',
+  'na',
   '-',
+  '\\n',
   'unknown',
-])
+  'not set',
+  '[object object]',
+]
+
+/** In brackets nothing of it is a name. */
+const IN_BRACKETS = /^(?:\((.*)\)|<(.*)>)$/
+const IN_LINE = /^(null|undefined|none|nil|n\/a|unknown|\[object object\])(?:[ ,]+\1)+$/
+
+/** Of fn, ln and ct: Null, None, Nan, Nil and Na are names. */
+export const NOTHING_AS_NAME = createNothing(
+  PLACEHOLDERS.filter((word) => !['null', 'none', 'nan', 'nil', 'na'].includes(word)),
+)
+
+/** Of st and country: `na` is Namibia and Napoli, while `N.A.` would become `na` with the dots gone. */
+export const NOTHING_AS_PLACE = createNothing(PLACEHOLDERS.filter((word) => word !== 'na'))
 
 /** Of every other field. */
-export const NOTHING = createNothing(['null', 'undefined', 'none', 'nan', 'n/a', 'na', '-', 'unknown'])
+export const NOTHING = createNothing(PLACEHOLDERS)
+
+/** Of external_id: the guests of a shop are not one customer. */
+export const NOTHING_AS_ID = createNothing([
+  ...PLACEHOLDERS,
+  '0',
+  '-1',
+  'false',
+  'guest',
+  'anonymous',
+  'not logged in',
+])
+
+/** A template that no program filled in, as a whole value: of Liquid, Twig, ERB, Mailchimp, Salesforce, Smarty, shells and the like. */
+export function isTemplate(text: string): boolean {
+  return TEMPLATE_MARK.test(text) && TEMPLATE.test(text)
+}
+
+/** Spares nearly every value the longer one. */
+const TEMPLATE_MARK = /^[{$*%<#[]/
+const TEMPLATE =
+  /^(?:\{\{.*\}\}|\{[%$!#].*\}|[$#]\{.*\}|\*\|.*\|\*|%%.*%%|%[\w.]+%|%7b%7b.*%7d%7d|<%.*%>|<\?.*\?>|\[\[.*\]\]|\[%.*%\])$/is
 
 function createNothing(placeholders: readonly string[]): Nothing {
   const words = new Set([...placeholders, ZERO_ADVERTISING_ID])
-  const variants = [...words].flatMap((word) => [word, word.toUpperCase(), titleCase(word)])
-  const hashes = new Set(['', ' ', 'NaN', ...variants].map(sha256Hex))
+  const inBrackets = PLACEHOLDERS.flatMap((word) => [`(${word})`, `<${word}>`])
+  const variants = [...words, ...inBrackets].flatMap((word) => [word, word.toUpperCase(), titleCase(word)])
+  const hashes = new Set(['', ' ', 'NaN', '[object Object]', ...variants].map(sha256Hex))
   return {
-    is: (text) => isAsShortAsNothing(text) && words.has(text.toLowerCase()),
+    is: (text) => (isAsShortAsNothing(text) && isNothing(text.toLowerCase(), words)) || isTemplate(text),
     isHashed: (hash) => hashes.has(hash),
   }
 }
+
+function isNothing(lower: string, words: ReadonlySet<string>): boolean {
+  if (words.has(lower)) return true
+  // Nearly all values end here.
+  if (PLAIN_WORD.test(lower)) return false
+  if (IN_LINE.test(lower)) return true
+  const [, round, pointed] = IN_BRACKETS.exec(lower) ?? []
+  const inner = (round ?? pointed)?.trim()
+  if (inner !== undefined) return words.has(inner) || EVERY_PLACEHOLDER.has(inner)
+  const unquoted = withoutQuotes(lower)
+  if (unquoted === lower) return false
+  return isNothing(unquoted, words) || (unquoted !== 'na' && EVERY_PLACEHOLDER.has(unquoted))
+}
+
+const EVERY_PLACEHOLDER: ReadonlySet<string> = new Set(PLACEHOLDERS)
+const PLAIN_WORD = /^[a-z0-9][a-z0-9@._+-]*$/
 
 function titleCase(word: string): string {
   return word.slice(0, 1).toUpperCase() + word.slice(1)
 }
 
-/** Spares nearly every value a lower-case copy. */
+/** Spares nearly every value a lower-case copy. `undefined undefined` is as long as what is joined of nothing. */
 function isAsShortAsNothing(text: string): boolean {
-  return text.length <= 'undefined'.length || text.length === ZERO_ADVERTISING_ID.length
+  return text.length <= MAX_LENGTH || text.length === ZERO_ADVERTISING_ID.length
 }
+
+const MAX_LENGTH = '[object Object] [object Object]'.length

@@ -19,14 +19,25 @@ t.test('a number that JSON cannot carry exactly is nobody’s id', async (t) => 
   t.equal(show(cleanText(Number.MAX_SAFE_INTEGER)), '9007199254740991')
 })
 
-t.test('lone surrogates are not text', async (t) => {
-  for (const text of ['\ud800', 'a\udc00b', '\udc00\ud800']) t.equal(show(cleanText(text)), '(wrong_type)')
+t.test('text that lost a letter on its way is dropped', async (t) => {
+  const broken = [
+    '\ud800',
+    'a\udc00b',
+    '\udc00\ud800',
+    'Stra\ufffde',
+    '\ufffd',
+    'Ko&#xfffd;ln',
+    '&#xd800;',
+    '&#0;',
+  ]
+  for (const text of broken) t.equal(show(cleanText(text)), '(broken_text)', text)
   t.equal(show(cleanText('🙂')), '🙂')
 })
 
 t.test('invisible characters and white space at the ends go', async (t) => {
   const invisible =
-    '\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064\ufeff\u00ad'
+    '\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064\ufeff\u00ad' +
+    '\u0000\u001b\u007f\u009f\u061c\u2066\u2069\u180e\ufe0e\ufe0f\u180b\u034f\u115f\u1160\u3164\uffa0\ufffc\ufff9\u001f'
   for (const character of invisible) t.equal(show(cleanText(`a${character}b`)), 'ab')
   const spaces =
     '\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000'
@@ -63,4 +74,39 @@ t.test('marks are counted from the beginning of a run, with the same answers', a
       return (toNfc(text) === undefined) === /\p{M}{31}/u.test(text)
     }),
   )
+})
+
+t.test('of every code point of Unicode, what nobody sees goes and the rest stays', async (t) => {
+  const goes =
+    /[\p{gc=Cf}\p{VS}\u034f\u115f\u1160\u3164\uffa0\ufffc\u{e0000}-\u{e007f}]|(?!\p{White_Space})\p{gc=Cc}/u
+  const wrong: string[] = []
+  for (let code = 0; code <= 0x10ffff; code++) {
+    const character = String.fromCodePoint(code)
+    // U+FFFD and surrogates are broken text, and an ampersand may begin an entity.
+    if (character === '\ufffd' || !character.isWellFormed()) continue
+    const expected = `a${goes.test(character) ? '' : character}b`.normalize('NFC')
+    if (show(cleanText(`a${character}b`)) !== expected) wrong.push(code.toString(16))
+  }
+  t.same(wrong, [])
+})
+
+t.test('HTML entities are decoded, once, and only with their semicolon', async (t) => {
+  const rows = [
+    ['D&#039;Angelo', "D'Angelo"],
+    ['D&#x27;Angelo', "D'Angelo"],
+    ['D&rsquo;Angelo', 'D’Angelo'],
+    ['G&uuml;nther', 'Günther'],
+    ['Gu&#776;nther', 'Günther'],
+    ['Marks &amp; Spencer', 'Marks & Spencer'],
+    ['&nbsp;Anna&#8203;', 'Anna'],
+    ['&quot;Anna&quot;', '"Anna"'],
+    ['&#128578;', '🙂'],
+    ['&amp;eacute;', '&eacute;'],
+    ['a&copy=1', 'a&copy=1'],
+    ['&nosuch;', '&nosuch;'],
+    ['&;', '&;'],
+    ['&', '&'],
+    ['&nbsp;', '(placeholder)'],
+  ] as const
+  for (const [typed, expected] of rows) t.equal(show(cleanText(typed)), expected, typed)
 })

@@ -27,6 +27,9 @@ t.test('cities are the letters, marks and digits alone', async (t) => {
     ['नई दिल्ली', 'नईदिल्ली'],
     ['กรุงเทพฯ', 'กรุงเทพฯ'],
     ['تل\u00a0أبيب', 'تلأبيب'],
+    ['Bury &amp; Ely', 'buryely'],
+    ['L&#39;Aquila', 'laquila'],
+    ['K&ouml;ln', 'köln'],
     ['Null', 'null'],
     ['Na', 'na'],
   ])
@@ -39,6 +42,9 @@ t.test('a city of punctuation alone, or a placeholder in disguise, is dropped', 
     ['-', '(placeholder)'],
     ['un known', '(placeholder)'],
     ['(Unknown)', '(placeholder)'],
+    ['10115', '(unreadable)'],
+    ['#', '(unreadable)'],
+    ['Bury St. Edmunds &amp;amp; Ely', '(unreadable)'],
     ['n/a', '(placeholder)'],
   ])
 })

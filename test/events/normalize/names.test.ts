@@ -35,7 +35,14 @@ const rows: readonly Row[] = [
   ['می\u200cخواهم', 'میخواهم'],
   ['X Æ A-12', 'x æ a-12'],
   ['n', 'n'],
-  [7, '7'],
+  ['O´Neil', "o'neil"],
+  ['O`Neil', "o'neil"],
+  ['D´Ávila', "d'ávila"],
+  ['`Anna`', '`anna`'],
+  ['Ana ´', 'ana ´'],
+  ['O&#8217;Neil', "o'neil"],
+  ['Zo&euml;', 'zoë'],
+  ['Jo\u2063ão\ufe0f', 'joão'],
 ]
 
 t.test('names are lower case with one kind of space, apostrophe and dash', async (t) => {
@@ -54,7 +61,18 @@ t.test('Null and Na are names, Undefined is not', async (t) => {
       ['UNKNOWN', '(placeholder)'],
       ['N/A', '(placeholder)'],
       ['-', '(placeholder)'],
-      ['–', '(placeholder)'],
+      ['–', '(unreadable)'],
+      ['.', '(unreadable)'],
+      ['...', '(unreadable)'],
+      ['*', '(unreadable)'],
+      ['--', '(unreadable)'],
+      ['×', '(unreadable)'],
+      ["'", '(unreadable)'],
+      ['ʼ', '(unreadable)'],
+      ['7', '(unreadable)'],
+      ['🙂', '(unreadable)'],
+      ['\u3164', '(placeholder)'],
+      ['O&amp;#039;Neil', '(unreadable)'],
       ['', '(placeholder)'],
     ])
   }
