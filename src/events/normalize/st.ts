@@ -1,46 +1,78 @@
 /**
- * States and provinces: two or three letters or digits, as ISO 3166-2 has them after the country. Names are mapped for
- * the three countries whose customers write them out; other names are dropped, since nobody could match them.
+ * States and provinces: two or three letters or digits, as ISO 3166-2 has them after the country. The lists of the United
+ * States, Canada and Australia are closed: there, nothing but their own codes comes out, from codes, names and traditional
+ * abbreviations. Names elsewhere are dropped, since nobody could match them.
  */
 import { isCountry } from './country-names.ts'
 import { foldName } from './fold.ts'
 import { type Region, type Normalized, normalizedAs, UNREADABLE } from './normalized.ts'
-import { stateOfName } from './state-names.ts'
+import { hasClosedList, isCodeOf, stateOf, stateOfAnyCountry } from './states.ts'
+import { usesUsZip } from './us-territories.ts'
 
 export function normalizeState(text: string, region: Region): Normalized {
-  if (text.length > MAX_LENGTH) return UNREADABLE
-  if (isPlainCode(text)) return normalizedAs(text.toLowerCase())
-  const { country, rest } = withoutCountry(text, region.country)
-  const named = stateOfName(foldName(rest), country)
-  if (named !== undefined) return normalizedAs(named)
-  const code = rest.toLowerCase().replace(NOT_IN_A_CODE, '')
-  return CODE.test(code) ? normalizedAs(code) : UNREADABLE
+  const state = text.length > MAX_LENGTH ? undefined : readState(text, listOf(region.country))
+  return state === undefined ? UNREADABLE : normalizedAs(state)
 }
 
 /** Longer than any state's name. */
 const MAX_LENGTH = 100
-const NOT_IN_A_CODE = /[^\p{L}\p{M}\p{N}]+/gu
 const CODE = /^[a-z0-9]{2,3}$/
-const WITH_COUNTRY = /^([a-z]{2})-(.+)$/i
 
-/** The common case, which needs no look-up: no state's name is as short as a code. */
-function isPlainCode(text: string): boolean {
-  return /^[A-Za-z0-9]{2,3}$/.test(text)
+/** The country whose list counts: the territories are among the states. */
+function listOf(country: string | undefined): string | undefined {
+  return country !== undefined && usesUsZip(country) ? 'us' : country
 }
 
-interface StateOfCountry {
-  readonly country: string | undefined
+function readState(text: string, country: string | undefined): string | undefined {
+  const lower = text.toLowerCase()
+  // The common case.
+  if (country !== undefined && isCodeOf(country, lower)) return lower
+  const prefixed = readPrefix(text, country)
+  if (prefixed !== undefined && country !== undefined && prefixed.country !== country) return undefined
+  const list = prefixed?.country ?? country
+  const rest = prefixed?.rest ?? text
+  if (list === undefined) {
+    return stateOfAnyCountry(foldName(rest), rest.includes('.')) ?? codeOf(rest, undefined)
+  }
+  return hasClosedList(list) ? closedStateOf(list, foldName(rest)) : codeOf(rest, list)
+}
+
+/** WooCommerce writes `US:CA`. */
+function closedStateOf(country: string, folded: string): string | undefined {
+  const state = stateOf(country, folded)
+  if (state !== undefined || !folded.startsWith(country)) return state
+  const code = folded.slice(country.length)
+  return isCodeOf(country, code) ? code : undefined
+}
+
+const NOT_IN_A_CODE = /[^\p{L}\p{M}\p{N}]+/gu
+
+function codeOf(text: string, country: string | undefined): string | undefined {
+  const code = text.toLowerCase().replace(NOT_IN_A_CODE, '')
+  return CODE.test(code) && !isShopsNumber(code, country) ? code : undefined
+}
+
+/** `CN1`, `JP1`: a shop's own numbering, which begins with the country. */
+function isShopsNumber(code: string, country: string | undefined): boolean {
+  const prefix = /^([a-z]{2})\d$/.exec(code)?.[1]
+  return prefix !== undefined && (country === undefined ? isCountry(prefix) : prefix === country)
+}
+
+interface Prefixed {
+  readonly country: string
   readonly rest: string
 }
+
+const WITH_COUNTRY = /^([a-z]{2})[-\u2010-\u2013_:](.+)$/i
 
 /**
  * `US-CA` without `US-`. A prefix other than the event's own country has to look like a code, or else a name such as
  * Al-Ain would be taken for a place in Albania.
  */
-function withoutCountry(text: string, country: string | undefined): StateOfCountry {
+function readPrefix(text: string, country: string | undefined): Prefixed | undefined {
   const [, prefix = '', rest = ''] = WITH_COUNTRY.exec(text) ?? []
   const lower = prefix.toLowerCase()
-  if (!isCountry(lower)) return { country, rest: text }
-  const isOwn = lower === country || (country === undefined && text === text.toLowerCase())
-  return isOwn || text === text.toUpperCase() ? { country: lower, rest } : { country, rest: text }
+  if (!isCountry(lower)) return undefined
+  const isOwn = listOf(lower) === country || (country === undefined && text === text.toLowerCase())
+  return isOwn || text === text.toUpperCase() ? { country: listOf(lower)!, rest } : undefined
 }

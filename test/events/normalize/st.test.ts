@@ -1,5 +1,8 @@
 import t from 'tap'
-import { checkTable } from './table.ts'
+import { normalizeField } from '../../../src/events/normalize/field.ts'
+import { anyText } from '../../support/any-text.ts'
+import fc from '../../support/fast-check.ts'
+import { checkTable, regionWith } from './table.ts'
 
 t.test('names and codes of states are two or three letters', async (t) => {
   checkTable(t, 'st', [
@@ -55,7 +58,7 @@ t.test('other names are dropped', async (t) => {
     ['none', '(placeholder)'],
     ['n/a', '(placeholder)'],
     ['N.A.', '(placeholder)'],
-    ['(null)', '(unreadable)'],
+    ['(null)', '(placeholder)'],
     ['na.n', '(placeholder)'],
   ])
 })
@@ -72,5 +75,90 @@ t.test('a name means the state only in its own country', async (t) => {
   checkTable(t, 'st', [['by', 'by']], { country: 'de' })
   checkTable(t, 'st', [['de-by', 'by']], { country: 'de' })
   checkTable(t, 'st', [['al-ain', '(unreadable)']], { country: 'ae' })
-  checkTable(t, 'st', [['DE-BY', 'by']], { country: 'us' })
+  checkTable(t, 'st', [['DE-BY', '(unreadable)']], { country: 'us' })
+})
+
+t.test('the lists of the United States, Canada and Australia are closed', async (t) => {
+  const known: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
+    us: [
+      ['tx', 'tx'], ['Tex.', 'tx'], ['TEX', 'tx'], ['Tenn', 'tn'], ['CALIF.', 'ca'], ['Cal', 'ca'], ['Penna.', 'pa'],
+      ['W. Va.', 'wv'], ['N. Dak.', 'nd'], ['No. Carolina', 'nc'], ['S. Carolina', 'sc'], ['N.Mex.', 'nm'], ['Wisc', 'wi'],
+      ['State of New York', 'ny'], ['Washington State', 'wa'], ['Commonwealth of Virginia', 'va'], ['Hawai‘i', 'hi'],
+      ['US_TX', 'tx'], ['US:TX', 'tx'], ['US–TX', 'tx'], ['US TX', 'tx'], ['us-texas', 'tx'], ['D.C.', 'dc'], ['PR', 'pr'], ['US-PR', 'pr'],
+      ['Armed Forces Pacific', 'ap'], ['Armed Forces (AE)', 'ae'], ['armed forces americas', 'aa'], ['Armed Forces Middle East', 'ae'],
+      ['AE', 'ae'], ['UM', 'um'],
+    ],
+    pr: [['PR', 'pr'], ['US-PR', 'pr'], ['Fla.', 'fl']],
+    ca: [
+      ['Alta.', 'ab'], ['Sask', 'sk'], ['Man.', 'mb'], ['Nfld', 'nl'], ['NF', 'nl'], ['P.E.I.', 'pe'], ['PQ', 'qc'], ['Que', 'qc'],
+      ['N.W.T.', 'nt'], ['YK', 'yt'], ['C.-B.', 'bc'], ['Î.-P.-É.', 'pe'], ['Province de Québec', 'qc'], ['CA:ON', 'on'], ['Ont', 'on'], ['Ñu', 'nu'],
+    ],
+    au: [['N.S.W.', 'nsw'], ['Vic.', 'vic'], ["Q'land", 'qld'], ['S.A.', 'sa'], ['South Aust.', 'sa'], ['Tasm.', 'tas'], ['AU-ACT', 'act']],
+  } // prettier-ignore
+  for (const [country, rows] of Object.entries(known)) checkTable(t, 'st', rows, { country })
+  const wrong = [
+    'XX',
+    'ZZ',
+    'NA',
+    'N/A',
+    'US',
+    'USA',
+    'CAN',
+    'AUS',
+    'QQ',
+    '12',
+    'BY',
+    'GB-ENG',
+    'England',
+    'JP13',
+    'abc',
+    'AF',
+    'Cali',
+    '-',
+    '99',
+  ]
+  for (const country of ['us', 'pr', 'ca', 'au']) {
+    for (const typed of wrong) {
+      const found = normalizeField('st', typed, regionWith({ country }))
+      t.equal(found.status, 'dropped', `${typed} in ${country}`)
+    }
+  }
+  checkTable(t, 'st', [['BC', '(unreadable)'], ['NSW', '(unreadable)']], { country: 'us' }) // prettier-ignore
+  checkTable(t, 'st', [['TX', '(unreadable)'], ['US-TX', '(unreadable)']], { country: 'ca' }) // prettier-ignore
+})
+
+t.test('whatever is typed, nothing but the country’s own codes comes out', async () => {
+  const codes: Readonly<Record<string, RegExp>> = {
+    us: /^(?:a[aeklprsz]|c[aot]|d[ce]|f[lm]|g[au]|hi|i[adln]|k[sy]|la|m[adehinopst]|n[cdehjmvy]|o[hkr]|p[arw]|ri|s[cd]|t[nx]|u[mt]|v[ait]|w[aivy])$/,
+    ca: /^(?:ab|bc|mb|nb|nl|ns|nt|nu|on|pe|qc|sk|yt)$/,
+    au: /^(?:act|nsw|nt|qld|sa|tas|vic|wa)$/,
+  }
+  const typed = fc.oneof(anyText({ maxLength: 4 }), fc.stringMatching(/^[A-Za-z]{1,3}[.-]?[A-Za-z0-9]{0,3}$/))
+  fc.assert(
+    fc.property(fc.constantFrom('us', 'ca', 'au'), typed, (country, text) => {
+      const found = normalizeField('st', text, regionWith({ country }))
+      return found.status !== 'normalized' || codes[country]!.test(found.text)
+    }),
+  )
+})
+
+t.test('without a country abbreviations count that are no code elsewhere', async (t) => {
+  checkTable(t, 'st', [
+    ['Calif.', 'ca'],
+    ['Cal.', 'ca'],
+    ['CAL', 'cal'],
+    ['Fla', 'fl'],
+    ['Ont', 'on'],
+    ['Que.', 'qc'],
+    ['QUE', 'que'],
+    ['PEI', 'pe'],
+    ['PQ', 'qc'],
+    ['NWT', 'nt'],
+    ['Nfld.', 'nl'],
+    ['CN1', '(unreadable)'],
+    ['75C', '75c'],
+  ])
+  checkTable(t, 'st', [['CN1', '(unreadable)'], ['CN-11', '11'], ['11', '11']], { country: 'cn' }) // prettier-ignore
+  checkTable(t, 'st', [['JP13', '(unreadable)'], ['JP-13', '13']], { country: 'jp' }) // prettier-ignore
+  checkTable(t, 'st', [['NA', 'na'], ['IT-NA', 'na']], { country: 'it' }) // prettier-ignore
 })
