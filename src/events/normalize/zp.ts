@@ -1,29 +1,49 @@
 /**
  * Postcodes. In the United States and its territories five digits, whatever spreadsheets did to the leading zeros;
- * elsewhere the letters and digits alone.
+ * elsewhere the letters and digits alone, without the sign of the country before them.
  */
 import { toPlainDigits } from './digits.ts'
-import { type Region, type Normalized, normalizedAs, UNREADABLE } from './normalized.ts'
+import { dropped, type Region, type Normalized, normalizedAs, UNREADABLE } from './normalized.ts'
 import { usesUsZip } from './us-territories.ts'
+import { signsOf } from './vehicle-signs.ts'
 
 /** The longest postcode has ten characters. */
 const MAX_LENGTH = 32
 
-export function normalizePostcode(text: string, region: Region): Normalized {
+export function normalizePostcode(text: string, { country }: Region): Normalized {
   if (text.length > MAX_LENGTH) return UNREADABLE
   // Full-width digits are usual in Japan; Pinterest could never match them.
-  const plain = toPlainDigits(text)
-  if (region.country === undefined ? FULL_ZIP.test(plain) : usesUsZip(region.country))
-    return normalizeZip(plain)
-  const letters = plain.toLowerCase().replace(NOT_PART_OF_A_POSTCODE, '')
-  return letters === '' ? UNREADABLE : normalizedAs(letters)
+  const plain = toPlainDigits(text).replace(SPREADSHEET_QUOTE, '')
+  const postcode =
+    country === undefined
+      ? (readZip(plain, FULL_ZIP) ?? readLetters(plain))
+      : usesUsZip(country)
+        ? readZip(plain, ZIP)
+        : readLetters(withoutSign(plain, country))
+  if (postcode === undefined || postcode === '') return UNREADABLE
+  return ONLY_ZEROS.test(postcode) ? dropped('placeholder') : normalizedAs(postcode)
 }
 
-const FULL_ZIP = /^\d{5}(?:\s?[\p{Pd}\u2212]?\s?\d{4})?$/u
+/** Spreadsheets take what follows for text. */
+const SPREADSHEET_QUOTE = /^['’]\s*/
+const FULL_ZIP = /^(\d{5})(?:\s?[\p{Pd}\u2212]?\s?\d{4})?$/u
 const ZIP = /^(\d{3,5})(?:\s?[\p{Pd}\u2212]?\s?\d{4})?$/u
 const NOT_PART_OF_A_POSTCODE = /[^\p{L}\p{N}]+/gu
+const ONLY_ZEROS = /^0+$/
 
-function normalizeZip(text: string): Normalized {
-  const digits = ZIP.exec(text)?.[1]
-  return digits === undefined ? UNREADABLE : normalizedAs(digits.padStart(5, '0'))
+function readZip(text: string, shape: RegExp): string | undefined {
+  return shape.exec(text)?.[1]?.padStart(5, '0')
+}
+
+function readLetters(text: string): string {
+  return text.toLowerCase().replace(NOT_PART_OF_A_POSTCODE, '')
+}
+
+/** `D-10115` and `CH 8001`; `AD500` is Andorra's own way. */
+const WITH_SIGN = /^([A-Za-z]{1,3})(?:\s*[\p{Pd}\u2212]\s*|\s+)(?=\d)/u
+
+function withoutSign(text: string, country: string): string {
+  const [whole = '', sign = ''] = WITH_SIGN.exec(text) ?? []
+  const lower = sign.toLowerCase()
+  return lower === country || signsOf(country).includes(lower) ? text.slice(whole.length) : text
 }

@@ -38,7 +38,6 @@ t.test('elsewhere letters and digits stay', async (t) => {
   checkTable(t, 'zp', [['01310-100', '01310100']], { country: 'br' })
   checkTable(t, 'zp', [['〒100-0001', '1000001']], { country: 'jp' })
   checkTable(t, 'zp', [['１００－０００１', '1000001']], { country: 'jp' })
-  checkTable(t, 'zp', [['D-10115', 'd10115']], { country: 'de' })
   checkTable(t, 'zp', [['01067', '01067']], { country: 'de' })
   checkTable(t, 'zp', [['1067', '1067']], { country: 'de' })
   checkTable(t, 'zp', [['12345-6789', '123456789']], { country: 'sa' })
@@ -64,4 +63,25 @@ t.test('nothing left, a placeholder or a novel is dropped', async (t) => {
     ['null', '(placeholder)'],
     ['1'.repeat(33), '(unreadable)'],
   ])
+})
+
+t.test('the country’s own sign before a postcode goes', async (t) => {
+  const rows = [
+    ['de', 'D-04109', '04109'], ['de', 'D 04109', '04109'], ['de', 'D – 04109', '04109'], ['de', 'de-04109', '04109'],
+    ['ch', 'CH-3000', '3000'], ['at', 'A–1010', '1010'], ['se', 'SE-411 04', '41104'], ['se', 'S-411 04', '41104'],
+    ['fi', 'FIN-33100', '33100'], ['lv', 'LV 1010', '1010'], ['lt', 'LT-44280', '44280'], ['lu', 'L-2010', '2010'],
+    ['be', 'B-9000', '9000'], ['fr', 'F-69001', '69001'], ['it', 'I-20121', '20121'], ['es', 'E-28013', '28013'], ['nl', 'NL-1012 AB', '1012ab'],
+    ['pl', 'PL 00-950', '00950'], ['si', 'SLO-1000', '1000'],
+    ['ad', 'AD500', 'ad500'], ['de', 'A-1010', 'a1010'], ['de', 'D04109', 'd04109'], ['gb', 'GB-SW1A 1AA', 'gbsw1a1aa'],
+    ['gb', 'E1 6AN', 'e16an'], ['ca', 'C1A 4P3', 'c1a4p3'], ['gb', 'S1 2HE', 's12he'],
+  ] as const // prettier-ignore
+  for (const [country, typed, expected] of rows) checkTable(t, 'zp', [[typed, expected]], { country })
+})
+
+t.test('zeros alone are no postcode, and a spreadsheet’s quote goes', async (t) => {
+  for (const country of ['us', 'de', 'ae', undefined]) {
+    checkTable(t, 'zp', [['00000', '(placeholder)'], ['00000-0000', '(placeholder)'], ["'01067", '01067']], { country }) // prettier-ignore
+  }
+  checkTable(t, 'zp', [['0000', '(placeholder)'], ['’02139', '02139'], ["'2139", '02139']], { country: 'us' }) // prettier-ignore
+  checkTable(t, 'zp', [["'1234-5678'", '12345678']], { country: 'jp' })
 })
