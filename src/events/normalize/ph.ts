@@ -5,7 +5,7 @@
 import { type CountryCode, isSupportedCountry, parsePhoneNumberFromString } from 'libphonenumber-js/max'
 import { toPlainDigits } from './digits.ts'
 import { callingCodeOf, judgeDialled, judgeInternational, type Judgement } from './phone-plan.ts'
-import { type Region, type Normalized, normalizedAs, UNREADABLE } from './normalized.ts'
+import { dropped, type Region, type Normalized, normalizedAs, UNREADABLE } from './normalized.ts'
 
 export function normalizePhone(text: string, region: Region): Normalized {
   const dialled = readDialled(text)
@@ -13,8 +13,23 @@ export function normalizePhone(text: string, region: Region): Normalized {
   const { digits, hasPlus } = dialled
   const country = numberingCountry(region.country)
   const number = hasPlus ? international(digits) : withoutPlus(digits, country)
-  if (number !== undefined) return normalizedAs(number)
+  if (number !== undefined) return isFiller(number) ? dropped('placeholder') : normalizedAs(number)
   return hasPlus || country !== undefined ? UNREADABLE : withoutCountry(digits)
+}
+
+/** `1` for North America, then area code and exchange, neither of which begins with 0 or 1. */
+const IMPOSSIBLE_IN_NORTH_AMERICA = /^1(?:[01]\d{2}|\d{3}[01])\d*$/
+/** After a calling code of three digits at most. */
+const ONE_DIGIT_THROUGHOUT = /^\d{1,3}?(\d)\1{4,}$/
+
+/** What is typed into a field that has to be filled in: `000000000`, `1111111111`. Some such numbers are valid, though. */
+function isFiller(number: string): boolean {
+  if (number.startsWith('1') && IMPOSSIBLE_IN_NORTH_AMERICA.test(number)) return true
+  // Nearly all numbers end here.
+  if (number.at(-1) !== number.at(-2) || !ONE_DIGIT_THROUGHOUT.test(number)) return false
+  const parsed = parsePhoneNumberFromString(`+${number}`)
+  const national = parsed?.nationalNumber ?? number
+  return new Set(national).size === 1 && parsed?.isValid() !== true
 }
 
 interface Dialled {
@@ -76,6 +91,7 @@ function withoutPlus(digits: string, country: CountryCode | undefined): string |
 function withoutCountry(digits: string): Normalized {
   const significant = digits.replace(/^0+/, '')
   const isLikely = !digits.startsWith('00') && significant.length >= 7 && significant.length <= 15
+  if (new Set(significant).size === 1) return dropped('placeholder')
   return isLikely ? normalizedAs(significant, 'phone_without_country') : UNREADABLE
 }
 

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { checkTable } from './table.ts'
+import { normalizeField } from '../../../src/events/normalize/field.ts'
+import { checkTable, regionWith } from './table.ts'
 
 t.test('a number with + is international', async (t) => {
   checkTable(t, 'ph', [
@@ -174,4 +175,23 @@ t.test('a long text is not read', async (t) => {
     ['1'.repeat(33), '(unreadable)'],
     [`+${'(1)'.repeat(1000)}`, '(unreadable)'],
   ])
+})
+
+t.test('numbers that fill in a required field stand for nothing', async (t) => {
+  const rows: Readonly<Record<string, readonly string[]>> = {
+    us: ['0000000000', '1111111111', '2222222222', '5555555555', '9999999999', '+1 000 000 0000', '+11111111111', '(123) 456-7890', '012-345-6789',
+      '415-055-2671', '415-155-2671', '1-023-555-2671', '14150552671'],
+    fr: ['0000000000', '1111111111', '00 00 00 00 00', '+33 000000000', '+33 6666666'],
+    de: ['000000000', '111111111', '+49 1111111111'],
+    gb: ['00000000000', '0000 000 0000', '+44 0000000000', '+440000000000', '11111111111'],
+  } // prettier-ignore
+  for (const [country, typed] of Object.entries(rows)) {
+    for (const one of typed)
+      t.equal(normalizeField('ph', one, regionWith({ country })).status, 'dropped', `${one} in ${country}`)
+  }
+  checkTable(t, 'ph', [['1111111', '(placeholder)'], ['999999999', '(placeholder)'], ['+1 415 055 2671', '(placeholder)'], ['0001111111', '(placeholder)']]) // prettier-ignore
+  // Valid, though they look like it.
+  checkTable(t, 'ph', [['888 888 8888', '18888888888']], { country: 'us' })
+  checkTable(t, 'ph', [['9999999999', '919999999999'], ['+91 88888 88888', '918888888888']], { country: 'in' }) // prettier-ignore
+  checkTable(t, 'ph', [['tel:+49-30-901820', '4930901820']])
 })
