@@ -5,7 +5,9 @@
 import { createRequire } from 'node:module'
 // The codes alone: the package's usual entry reads all of its languages.
 import countries from 'i18n-iso-countries/index.js'
+import { ALSO_CALLED } from './country-labels.ts'
 import { countriesByLanguage } from './country-languages.ts'
+import { sha256Hex } from '../hash.ts'
 import { foldName } from './fold.ts'
 
 /** Is it an ISO 3166-1 alpha-2 code in lower case, or Kosovo's `xk`? */
@@ -24,18 +26,19 @@ export function countryOfName(folded: string): string | undefined {
   return names.get(folded) ?? (folded.startsWith('the') ? names.get(folded.slice('the'.length)) : undefined)
 }
 
-let names: ReadonlyMap<string, string> | undefined
-
-/** What shoppers write and neither source has. */
-const ALSO_CALLED: Readonly<Record<string, readonly string[]>> = {
-  gb: ['England', 'Scotland', 'Wales', 'Northern Ireland', 'Great Britain'],
-  ie: ['Republic of Ireland'],
-  mk: ['Macedonia'],
-  mm: ['Burma'],
-  nl: ['Holland'],
-  sz: ['Swaziland'],
-  va: ['Vatican', 'Holy See'],
+/** Whose code was hashed, in lower or, by a sender that did not normalize, upper case? */
+export function countryOfHash(hash: string): string | undefined {
+  hashes ??= new Map(
+    [...ALPHA_2].flatMap((code) => [
+      [sha256Hex(code), code],
+      [sha256Hex(code.toUpperCase()), code],
+    ]),
+  )
+  return hashes.get(hash)
 }
+
+let hashes: ReadonlyMap<string, string> | undefined
+let names: ReadonlyMap<string, string> | undefined
 
 const ALPHA_2: ReadonlySet<string> = new Set(
   Object.keys(countries.getAlpha2Codes()).map((code) => code.toLowerCase()),

@@ -7,7 +7,7 @@ export type Normalized =
 
 /** What the rules of `ph`, `zp`, `st` and `db` need to know beyond the value itself. */
 export interface Region {
-  /** ISO 3166-1 alpha-2 in lower case: the event's country if it can be normalized, or else the account's. */
+  /** ISO 3166-1 alpha-2 in lower case: the event's own, or the account's if the event names none. */
   readonly country: string | undefined
   /** How the account writes day and month where both readings are possible. */
   readonly dobFormat: 'DMY' | 'MDY' | undefined

@@ -4,7 +4,9 @@
  * value of a field that is hashed.
  */
 import { sha256Hex } from '../hash.ts'
+import { listOr } from '../lists.ts'
 import type { WarningCode } from '../warning.ts'
+import { countryOfHash } from './country-names.ts'
 import * as fields from './field.ts'
 import { safeKey } from './path.ts'
 import type { Region } from './normalized.ts'
@@ -35,7 +37,7 @@ export function normalizeUserData(
   const normalize = fields.createNormalizer(regionOf(raw, context))
   const data: Record<string, string | readonly string[]> = {}
   for (const field of fields.HASHED_FIELD_NAMES) {
-    const value = raw[field]
+    const value = listOr(raw[field])
     if (isAbsent(value)) continue
     const hashes = Array.isArray(value)
       ? hashValues(field, value, normalize, warn)
@@ -43,7 +45,7 @@ export function normalizeUserData(
     if (hashes !== undefined) data[field] = hashes
   }
   for (const field of fields.TEXT_FIELD_NAMES) {
-    const value = raw[field]
+    const value = listOr(raw[field])
     if (isAbsent(value)) continue
     const text = Array.isArray(value)
       ? normalizeOnly(field, value, normalize, warn)
@@ -54,24 +56,32 @@ export function normalizeUserData(
   return data
 }
 
-/** What `ph`, `zp`, `st` and `db` are read in: the event's country, if it can be normalizedAs, or else the account's. */
+/**
+ * What `ph`, `zp`, `st` and `db` are read in: the event's own country, also where it came hashed. The account's is for events that
+ * name none: one that names a country which cannot be read has no region, and its phone is no number of the account's country.
+ */
 export function regionOf(raw: RawUserData, context: NormalizeContext): Region {
   const { dobFormat, nowMs } = context
   const nowhere: Region = { country: undefined, dobFormat, nowMs }
-  const own = raw['country']
+  const own = listOr(raw['country'])
   const values: readonly unknown[] = Array.isArray(own) ? own.slice(0, MAX_VALUES) : [own]
-  const country = firstCountry(values, nowhere) ?? firstCountry([context.accountCountry], nowhere)
-  return country === undefined ? nowhere : { country, dobFormat, nowMs }
+  const country = readCountries(values, nowhere) ?? readCountries([context.accountCountry], nowhere)
+  return typeof country === 'string' ? { country, dobFormat, nowMs } : nowhere
 }
 
-function firstCountry(values: readonly unknown[], nowhere: Region): string | undefined {
+/** The first that can be read; false if one was named and none can; undefined if none was named. */
+function readCountries(values: readonly unknown[], nowhere: Region): string | false | undefined {
   const normalize = fields.createNormalizer(nowhere)
+  let found: false | undefined
   for (const value of values) {
     if (isAbsent(value)) continue
     const normalized = normalize('country', value)
     if (normalized.status === 'normalized') return normalized.text
+    const country = normalized.status === 'hashed' ? countryOfHash(normalized.hash) : undefined
+    if (country !== undefined) return country
+    if (normalized.status === 'hashed' || normalized.code !== 'placeholder') found = false
   }
-  return undefined
+  return found
 }
 
 /** Nobody has twenty e-mail addresses; bounds the hashes that one event can ask for. */

@@ -53,17 +53,62 @@ t.test('customer data is normalized, hashed and complete', async (t) => {
   })
 })
 
-t.test('the region is the event’s country if it can be normalized, or else the account’s', async (t) => {
-  // From sha256sum: us, de, gb.
-  const us = '79adb2a2fce5c6ba215fe5f27f532d4e7edbac4b6a5e09e1ef3a08084a904621'
-  const zip = ['37ee873de5c1aa94b4bd802ad204de983c221f35fc2c0c28259232eb329f36bf']
-  t.strictSame(normalize({ zp: '2139', country: 'USA' }, { accountCountry: 'de' }).data.zp, zip)
-  t.strictSame(normalize({ zp: '2139', country: us }, { accountCountry: 'US' }).data.zp, zip)
-  t.not(normalize({ zp: '2139', country: us }, { accountCountry: 'de' }).data.zp?.[0], zip[0])
-  t.strictSame(normalize({ zp: '2139', country: ['nowhere', null, 'us'] }).data.zp, zip)
-  t.equal(regionOf({ country: ['nowhere', 'UK'] }, context).country, 'gb')
-  t.equal(regionOf({}, { ...context, accountCountry: 'FR' }).country, 'fr')
-  t.equal(regionOf({ country: us }, context).country, undefined)
+t.test(
+  'the region is the event’s country, spelled or hashed, or the account’s if it names none',
+  async (t) => {
+    // From sha256sum: us, de, gb.
+    const us = '79adb2a2fce5c6ba215fe5f27f532d4e7edbac4b6a5e09e1ef3a08084a904621'
+    const zip = ['37ee873de5c1aa94b4bd802ad204de983c221f35fc2c0c28259232eb329f36bf']
+    t.strictSame(normalize({ zp: '2139', country: 'USA' }, { accountCountry: 'de' }).data.zp, zip)
+    t.strictSame(normalize({ zp: '2139', country: us }, { accountCountry: 'US' }).data.zp, zip)
+    t.strictSame(normalize({ zp: '2139', country: us }, { accountCountry: 'de' }).data.zp, zip)
+    t.strictSame(normalize({ zp: '2139', country: ['nowhere', null, 'us'] }).data.zp, zip)
+    t.equal(regionOf({ country: ['nowhere', 'UK'] }, context).country, 'gb')
+    t.equal(regionOf({}, { ...context, accountCountry: 'FR' }).country, 'fr')
+    t.equal(regionOf({ country: us }, context).country, 'us')
+    t.equal(regionOf({ country: us.toUpperCase() }, context).country, 'us')
+    // DE from sha256sum, de in Base64.
+    const german = '6814ef46f686990cf4e946f966167b0507e1d642c44e51f61bffb0bba2d4672b'
+    t.equal(regionOf({ country: german }, { ...context, accountCountry: 'us' }).country, 'de')
+    t.equal(regionOf({ country: 'lZpF1E5vz1g2HtAEaBVW/lASnyEJ6BfewJjADJ5dJXg=' }, context).country, 'de')
+  },
+)
+
+t.test('an event that names a country which cannot be read has no region', async (t) => {
+  const account = { ...context, accountCountry: 'us' }
+  const unread = [
+    'Freedonia',
+    'Korea',
+    'Paris, France',
+    'ab'.repeat(32),
+    ['Freedonia', null],
+    true,
+    'Cong\ufffd',
+    '🇫🇷',
+  ]
+  for (const country of unread) t.equal(regionOf({ country }, account).country, undefined, String(country))
+  const unnamed = [null, undefined, '', ' ', 'null', 'N/A', '{{address.country}}', [], [null], ['undefined']]
+  for (const country of unnamed) t.equal(regionOf({ country }, account).country, 'us', String(country))
+  const { data, warnings } = normalize({ country: 'Freedonia', ph: '4155552671' }, { accountCountry: 'us' })
+  t.strictSame(data, normalize({ ph: '4155552671' }).data)
+  t.same(warnings, ['user_data.ph: phone_without_country', 'user_data.country: unreadable'])
+})
+
+t.test('a list may come as PHP’s object of numbered keys, or as the JSON text of a list', async (t) => {
+  const list = normalize({ em: ['a@shop.example', 'b@shop.example'], client_ip_address: ['203.0.113.7'] })
+  const asObject = {
+    em: { 2: 'a@shop.example', 5: 'b@shop.example' },
+    client_ip_address: { 0: '203.0.113.7' },
+  }
+  t.strictSame(normalize(asObject), list)
+  const asText = { em: ' ["a@shop.example","b@shop.example"]'.trim(), client_ip_address: '["203.0.113.7"] ' }
+  t.strictSame(normalize(asText), list)
+  t.strictSame(
+    normalize({ zp: '2139', country: { 0: 'US' } }).data.zp,
+    normalize({ zp: '02139', country: 'US' }).data.zp,
+  )
+  const none = { em: { a: 'a@shop.example' }, ph: {}, fn: { 0: 'Anna', x: 1 }, ln: '[Anna' }
+  t.same(Object.keys(normalize(none).data), ['ln'])
 })
 
 t.test('doubles within a field go, raw and hashed alike', async (t) => {
