@@ -1,12 +1,12 @@
 /**
- * Event names. Pinterest takes any text and lets advertisers define names of their own; a name that it does not list is
- * sent as it is, with a warning, since most such names are typing errors.
+ * Event names. Pinterest takes any text and lets advertisers define names of their own. The names that its browser tag, GA4 and
+ * Meta have for the same events are mapped, or else they would count as custom events and not be deduplicated against the tag's.
  */
-import { type Reading, read, invalid } from './coerce/reading.ts'
-import { MAX_EVENT_ID_LENGTH, MAX_EVENT_NAME_LENGTH } from './schema.ts'
-import { text } from './coerce/text.ts'
+import { type Reading, read } from './coerce/reading.ts'
+import { identifier, UNUSABLE_TEXT } from './event-id.ts'
+import { MAX_EVENT_NAME_LENGTH } from './schema.ts'
 
-const KNOWN_EVENT_NAMES: ReadonlySet<string> = new Set([
+const KNOWN_EVENT_NAMES: readonly string[] = [
   // In Pinterest's description of its API.
   'add_payment_info',
   'add_to_cart',
@@ -31,41 +31,75 @@ const KNOWN_EVENT_NAMES: ReadonlySet<string> = new Set([
   'schedule',
   'start_trial',
   'submit_application',
+]
+const KNOWN: ReadonlySet<string> = new Set(KNOWN_EVENT_NAMES)
+
+/** Names of GA4 and Meta with one meaning, folded. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  purchase: 'checkout',
+  begincheckout: 'initiate_checkout',
+  completeregistration: 'signup',
+  generatelead: 'lead',
+  pageview: 'page_visit',
+  viewitem: 'view_content',
+  viewitemlist: 'view_category',
+  viewsearchresults: 'search',
+}
+
+/** By folded name. The tag writes `AddToCart`. */
+const MAPPED: ReadonlyMap<string, string> = new Map([
+  ...Object.entries(OTHER_NAMES),
+  ...KNOWN_EVENT_NAMES.map((name) => [fold(name), name] as const),
 ])
 
+/** An account's own names for events, and what is sent for them. */
+export type EventNames = Readonly<Record<string, string>>
+
 export function isKnownEventName(name: string): boolean {
-  return KNOWN_EVENT_NAMES.has(name)
+  return KNOWN.has(name)
 }
 
-export function eventName(value: unknown): Reading<string> {
-  const reading = typeof value === 'string' ? identifier(value, MAX_EVENT_NAME_LENGTH) : UNUSABLE
-  if (reading.status !== 'read' || KNOWN_EVENT_NAMES.has(reading.value)) return reading
-  return { ...reading, warning: 'unknown_event_name' }
+export function eventName(value: unknown, own?: EventNames): Reading<string> {
+  const reading = typeof value === 'string' ? identifier(value, MAX_EVENT_NAME_LENGTH) : UNUSABLE_TEXT
+  if (reading.status !== 'read') return reading
+  const name = reading.value
+  if (own !== undefined && Object.hasOwn(own, name)) return read(own[name]!)
+  if (KNOWN.has(name)) return reading
+  const mapped = MAPPED.get(fold(name))
+  if (mapped !== undefined)
+    return { status: 'read', value: mapped, warning: 'event_name_mapped', hint: mapped }
+  const nearest = nearestName(name)
+  const unknown = { ...reading, warning: 'unknown_event_name' } as const
+  return nearest === undefined ? unknown : { ...unknown, hint: `nearest: ${nearest}` }
 }
 
-export function eventId(value: unknown): Reading<string> {
-  return identifier(value, MAX_EVENT_ID_LENGTH)
+function fold(name: string): string {
+  return name.toLowerCase().replace(/[\s_.-]+/g, '')
 }
 
-/**
- * The id for an event that came without one: `order-<event_name>-<order_id>`. The same on every retry; the name in it
- * keeps an order's checkout and its refund apart. A browser tag that sends the same id is deduplicated against it.
- */
-export function deriveEventId(eventName: string, orderId: string): string {
-  return `order-${eventName}-${orderId}`
-}
-
-const UNUSABLE = invalid('unusable_text', 'must be well-formed text without control characters')
-// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
-const CONTROL = /[\u0000-\u001f\u007f]/
-
-/** Ids and names are stored in the clear, and not every database stores U+0000. */
-function identifier(value: unknown, maxLength: number): Reading<string> {
-  const reading = text(value)
-  if (reading.status === 'absent') return reading
-  if (reading.status !== 'read' || CONTROL.test(reading.value)) return UNUSABLE
-  if (reading.value.length > maxLength) {
-    return invalid('unusable_text', `must be at most ${maxLength} characters long`)
+/** A known name that fewer than half of the letters tell from this one. */
+function nearestName(name: string): string | undefined {
+  const folded = fold(name)
+  let nearest: string | undefined
+  let least = Math.ceil(folded.length / 2)
+  for (const [known, answer] of MAPPED) {
+    if (Math.abs(known.length - folded.length) >= least) continue
+    const distance = countEdits(folded, known)
+    if (distance < least) [nearest, least] = [answer, distance]
   }
-  return read(reading.value)
+  return nearest
+}
+
+/** Levenshtein's distance. */
+function countEdits(one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, index) => index)
+  for (let i = 0; i < one.length; i++) {
+    const next = [i + 1]
+    for (let j = 0; j < other.length; j++) {
+      const replaced = row[j]! + (one[i] === other[j] ? 0 : 1)
+      next.push(Math.min(replaced, row[j + 1]! + 1, next[j]! + 1))
+    }
+    row = next
+  }
+  return row.at(-1)!
 }

@@ -5,6 +5,7 @@
  */
 import { withClickId } from './click-id.ts'
 import { isObject, type RawObject } from './coerce/object.ts'
+import { decodeEntities } from './entities.ts'
 import { sha256Hex } from './hash.ts'
 import { maskValue } from './mask.ts'
 import {
@@ -59,7 +60,11 @@ export function explainEvent(raw: unknown, context: PrepareContext): ExplainedEv
   const userData: unknown = isObject(raw) ? raw['user_data'] : undefined
   return {
     ...explainOutcome(prepared),
-    warnings: prepared.warnings.map(({ code, path }) => ({ code, path, message: WARNINGS[code].text })),
+    warnings: prepared.warnings.map(({ code, path, hint }) => ({
+      code,
+      path,
+      message: WARNINGS[code].text + (hint === undefined ? '' : ` (${hint})`),
+    })),
     fields: isObject(userData) ? explainUserData(complete(raw as RawObject, userData, context), context) : [],
   }
 }
@@ -70,7 +75,7 @@ function complete(
   userData: RawObject,
   context: PrepareContext,
 ): RawObject {
-  return typeof url === 'string' ? withClickId(userData, url, context) : userData
+  return typeof url === 'string' ? withClickId(userData, decodeEntities(url), context) : userData
 }
 
 function explainOutcome(prepared: Prepared) {

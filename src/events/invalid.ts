@@ -12,7 +12,9 @@ export type InvalidReason =
   | 'too_old'
   /** Money or a count that is no number. */
   | 'not_a_number'
-  /** `opt_out` or `opt_out_type` cannot be read; leaving it out could undo the customer's choice. */
+  /** Of an event with money: without a currency Pinterest takes the advertiser's own. */
+  | 'unreadable_currency'
+  /** `opt_out` or `opt_out_type` cannot be read; or the choice is in another API's words; leaving it out could undo it. */
   | 'unreadable_opt_out'
   /** Nothing is left by which Pinterest could tell who the customer is. */
   | 'no_identifier'

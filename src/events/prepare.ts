@@ -7,13 +7,16 @@
  * looked at. Money, counts and privacy choices that cannot be read refuse the event; any other optional field that
  * Pinterest would not take is left out with a warning.
  */
-import { isbot } from 'isbot'
 import { oneOf } from './coerce/choice.ts'
+import { currency } from './coerce/currency.ts'
 import { isObject, noteReading, type RawObject, readNested, readObject } from './coerce/object.ts'
 import { isAbsent, type Rule, invalid } from './coerce/reading.ts'
 import { APP_INFO, CUSTOM_DATA, DEVICE_INFO, EVENT_FIELDS } from './coerce/tables.ts'
 import { time } from './coerce/time.ts'
-import { deriveEventId, eventId, eventName } from './event-name.ts'
+import { isBotUserAgent } from './bots.ts'
+import { deriveEventId, eventId } from './event-id.ts'
+import { eventName, type EventNames, isKnownEventName } from './event-name.ts'
+import { placeChoices } from './privacy.ts'
 import { readUserData } from './read-user-data.ts'
 import type { InvalidReason } from './invalid.ts'
 import { createReport, refuse, type Report, warn } from './report.ts'
@@ -25,6 +28,8 @@ export interface PrepareContext {
   /** The country of the account, for events that name none. */
   readonly accountCountry: string | undefined
   readonly dobFormat: 'DMY' | 'MDY' | undefined
+  /** The account's own; each comes before any other meaning of the name. */
+  readonly eventNames?: EventNames | undefined
   /** Older events are refused; test events may have any age. */
   readonly maxEventAgeMs: number
   readonly isTest: boolean
@@ -72,15 +77,25 @@ export interface Identifiers {
 }
 
 export function prepareEvent(raw: unknown, context: PrepareContext): Prepared {
-  const report = createReport()
-  const event = isObject(raw) ? readEvent(raw, context, report) : undefined
+  let report = createReport()
+  let event = isObject(raw) ? readEvent(raw, context, report) : undefined
+  if (report.misplacedChoice !== undefined) {
+    const placed = placeChoices(raw as RawObject)
+    report = createReport()
+    for (const path of placed.moved) warn(report, path, 'moved')
+    event = readEvent(placed.event, context, report)
+    if (report.misplacedChoice !== undefined) {
+      refuse(report, 'unreadable_opt_out', report.misplacedChoice, 'is not read here; send it with the event')
+    }
+  }
   const { warnings } = report
   if (event === undefined || report.refusal !== undefined) {
     return { status: 'invalid', eventName: nameOf(raw), ...(report.refusal ?? NOT_AN_OBJECT), warnings }
   }
-  if (context.bots === 'filter' && isbot(event.user_data.client_user_agent)) {
+  const isFromBot = isBot(event)
+  if (isFromBot) warn(report, 'user_data.client_user_agent', 'bot_user_agent')
+  if (isFromBot && context.bots === 'filter') {
     const reason = 'bot_user_agent'
-    warn(report, 'user_data.client_user_agent', reason)
     return { status: 'filtered', eventName: event.event_name, eventId: event.event_id, reason, warnings }
   }
   return {
@@ -96,7 +111,7 @@ export function prepareEvent(raw: unknown, context: PrepareContext): Prepared {
 
 function nameOf(raw: unknown): string | undefined {
   const reading = isObject(raw) && !isAbsent(raw['event_name']) ? eventName(raw['event_name']) : undefined
-  return reading?.status === 'read' && reading.warning === undefined ? reading.value : undefined
+  return reading?.status === 'read' && isKnownEventName(reading.value) ? reading.value : undefined
 }
 
 function identifiersOf(userData: PreparedEvent['user_data']): Identifiers {
@@ -115,13 +130,14 @@ const HOUR_MS = 3_600_000
 
 /** Undefined once something was refused. What is cheap to check comes first, the hashing last. */
 function readEvent(raw: RawObject, context: PrepareContext, report: Report): PreparedEvent | undefined {
-  const name = readRequired(raw, 'event_name', eventName, report)
+  const name = readRequired(raw, 'event_name', (value) => eventName(value, context.eventNames), report)
   const actionSource = readRequired(raw, 'action_source', readActionSource, report)
   const eventTimeS = readRequired(raw, 'event_time', time, report)
   if (name === undefined || actionSource === undefined || eventTimeS === undefined) return undefined
   checkAge(eventTimeS, context, report)
 
   const customData = readNested(raw['custom_data'], CUSTOM_DATA, 'custom_data', report)
+  checkCurrency(raw['custom_data'], customData, report)
   const id = readEventId(raw, name, customData, report)
   const appInfo = readNested(raw['app_info'], APP_INFO, 'app_info', report)
   const deviceInfo = readNested(raw['device_info'], DEVICE_INFO, 'device_info', report)
@@ -141,6 +157,12 @@ function readEvent(raw: RawObject, context: PrepareContext, report: Report): Pre
   if (appInfo !== undefined) event.app_info = appInfo
   if (deviceInfo !== undefined) event.device_info = deviceInfo
   return Object.assign(event, fields)
+}
+
+/** An app's own HTTP client (okhttp) is the customer's. */
+function isBot({ action_source, user_data: { client_user_agent } }: PreparedEvent): boolean {
+  if (client_user_agent === undefined || action_source.startsWith('app_')) return false
+  return isBotUserAgent(client_user_agent)
 }
 
 function readRequired<T>(raw: RawObject, key: string, rule: Rule<T>, report: Report): T | undefined {
@@ -177,6 +199,20 @@ function checkAge(
   }
 }
 
+/** Without a currency Pinterest takes the advertiser's own, and 10,000 yen become 10,000 dollars. */
+function checkCurrency(raw: unknown, customData: CustomData | undefined, report: Report): void {
+  if (customData === undefined || customData.currency !== undefined) return
+  const written = (raw as RawObject)['currency']
+  if (isAbsent(written) || currency(written).status !== 'dropped' || !holdsMoney(customData)) return
+  const rule = 'must be an ISO 4217 code such as EUR, since the event holds money'
+  refuse(report, 'unreadable_currency', 'custom_data.currency', rule)
+}
+
+function holdsMoney({ value, predicted_ltv, contents }: CustomData): boolean {
+  if (value !== undefined || predicted_ltv !== undefined) return true
+  return contents?.some(({ item_price }) => item_price !== undefined) ?? false
+}
+
 function readEventId(raw: RawObject, name: string, customData: CustomData | undefined, report: Report) {
   const own = isAbsent(raw['event_id']) ? undefined : eventId(raw['event_id'])
   if (own !== undefined && own.status !== 'absent') return readRequired(raw, 'event_id', eventId, report)
@@ -186,7 +222,7 @@ function readEventId(raw: RawObject, name: string, customData: CustomData | unde
       report,
       'missing_field',
       'event_id',
-      'is missing, and there is no order_id to derive it from',
+      'is missing or stands for nothing, and there is no order_id to derive it from',
     )
   }
   warn(report, 'event_id', 'event_id_derived')

@@ -3,9 +3,11 @@
  * something is left to tell the customer by.
  */
 import { withClickId } from './click-id.ts'
-import { isObject } from './coerce/object.ts'
+import { isObject, type RawObject } from './coerce/object.ts'
 import { isAbsent } from './coerce/reading.ts'
 import { normalizeUserData, type NormalizedUserData, type NormalizeContext } from './normalize/user-data.ts'
+import { safeKey } from './normalize/path.ts'
+import { noteChoice } from './privacy.ts'
 import { refuse, type Report, warn } from './report.ts'
 import type { UserData } from './schema.ts'
 import { renderWarnings, type Warning } from './warning.ts'
@@ -23,9 +25,16 @@ export function readUserData(
   const complete = eventSourceUrl === undefined ? raw : withClickId(raw, eventSourceUrl, context)
   const userData = normalizeUserData(complete, context, (path, code) => warnings.push({ path, code }))
   for (const { path, code } of warnings) warn(report, path, code)
+  if (warnings.some(({ code }) => code === 'unknown_field')) noteChoices(raw, report)
   return hasIdentifier(userData)
     ? (userData as UserData)
     : refuse(report, 'no_identifier', 'user_data', whatIsMissing(warnings))
+}
+
+function noteChoices(raw: RawObject, report: Report): void {
+  for (const [key, value] of Object.entries(raw)) {
+    if (!isAbsent(value)) noteChoice(key, value, `user_data.${safeKey(key)}`, report)
+  }
 }
 
 /** As many dropped values as a refusal tells of. */

@@ -8,17 +8,20 @@ import type { Warning, WarningCode } from './warning.ts'
 export interface Report {
   readonly warnings: Warning[]
   refusal: Invalid | undefined
+  /** Where a privacy choice stands that belongs elsewhere. */
+  misplacedChoice: string | undefined
 }
 
 /** A body of unknown keys must not make an answer many times its size. */
 const MAX_WARNINGS = 32
 
 export function createReport(): Report {
-  return { warnings: [], refusal: undefined }
+  return { warnings: [], refusal: undefined, misplacedChoice: undefined }
 }
 
-export function warn({ warnings }: Report, path: string, code: WarningCode): void {
-  if (warnings.length < MAX_WARNINGS) warnings.push({ path, code })
+export function warn({ warnings }: Report, path: string, code: WarningCode, hint?: string): void {
+  if (warnings.length < MAX_WARNINGS)
+    warnings.push(hint === undefined ? { path, code } : { path, code, hint })
   else if (warnings.length === MAX_WARNINGS) warnings.push({ path: 'event', code: 'more_warnings' })
 }
 

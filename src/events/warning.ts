@@ -6,6 +6,8 @@ export interface Warning {
   /** For example `user_data.em[1]` or `custom_data.value`. */
   readonly path: string
   readonly code: WarningCode
+  /** What the relay knows more of it; never a value. */
+  readonly hint?: string
 }
 
 /** `lost`: the value was dropped, so that Pinterest can match less. */
@@ -76,11 +78,22 @@ export const WARNINGS = {
   },
   event_id_derived: {
     severity: 'note',
-    text: 'There was no event_id; one is made of the order id. The browser tag must use the same one.',
+    text: 'There was no event_id, or one that stands for nothing; one is made of the order id. The browser tag must use the same one.',
   },
+  /** The hint is the name that is sent. */
+  event_name_mapped: {
+    severity: 'note',
+    text: "The name is that of Pinterest's tag, of GA4 or of Meta; Pinterest's own name for the event is sent.",
+  },
+  /** The hint names a known one. */
   unknown_event_name: {
     severity: 'note',
     text: 'Pinterest does not list this event name; it is sent as it is.',
+  },
+  /** A privacy choice. */
+  moved: {
+    severity: 'note',
+    text: 'The privacy choice does not belong here; it is sent in its place.',
   },
   late_event: {
     severity: 'note',
@@ -95,7 +108,9 @@ export const WARNINGS = {
 
 export type WarningCode = keyof typeof WARNINGS
 
-/** `user_data.em[0]: unreadable`, joined with `; ` when there are several. */
+/** `user_data.em[0]: unreadable` or `event_name: event_name_mapped (checkout)`, joined with `; ` when there are several. */
 export function renderWarnings(warnings: readonly Warning[]): string {
-  return warnings.map(({ path, code }) => `${path}: ${code}`).join('; ')
+  return warnings
+    .map(({ path, code, hint }) => `${path}: ${code}${hint === undefined ? '' : ` (${hint})`}`)
+    .join('; ')
 }

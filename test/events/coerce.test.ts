@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import t from 'tap'
+import { CURRENCY_NUMBERS } from '../../src/events/coerce/currency-numbers.ts'
 import { AppInfoSchema, DeviceInfoSchema } from '../../src/events/schema.ts'
 import { prepareWith } from './raw-events.ts'
 
@@ -57,7 +58,7 @@ t.test('money becomes plain decimal text', async (t) => {
 
 t.test('money and counts that are no numbers refuse the event, and are not guessed at', async (t) => {
   const rows = [
-    '', ' ', 'abc', '72,39', '1,234.56', '1.234,56', '1 234', '$72.39', '72.39 USD', '0x10', '1e', '--1', 'NaN', 'Infinity', '1e400',
+    'abc', 'null', '72,39', '1,234.56', '1.234,56', '1 234', '$72.39', '72.39 USD', '0x10', '1e', '--1', 'NaN', 'Infinity', '1e400',
     '١٢', '1'.repeat(500), true, false, {}, [], [1], NaN, Infinity, -Infinity, '\ud800',
   ] // prettier-ignore
   for (const path of [...MONEY, ...COUNTS]) {
@@ -101,19 +102,64 @@ t.test('counts become integers; a number that is none is left out', async (t) =>
   t.ok(Object.is(at('custom_data.num_items', '-0').value, 0))
 })
 
-t.test('currency: three letters in upper case, or none', async (t) => {
+t.test(
+  'every currency of the runtime is read by its code, and the numbers are those of its codes',
+  async (t) => {
+    const codes = Intl.supportedValuesOf('currency')
+    for (const code of codes) t.equal(at('custom_data.currency', code.toLowerCase()).value, code)
+    t.same(
+      [...CURRENCY_NUMBERS.values()].filter((code) => !codes.includes(code)),
+      [],
+    )
+    for (const number of CURRENCY_NUMBERS.keys()) t.match(number, /^\d{3}$/)
+    t.ok(CURRENCY_NUMBERS.size > 150)
+  },
+)
+
+t.test('currency: a code or number of ISO 4217, or none', async (t) => {
   t.same(at('custom_data.currency', ' usd '), { value: 'USD', warnings: [] })
   t.same(at('custom_data.currency', ''), { value: undefined, warnings: [] })
-  for (const value of ['US', 'USDT', '€', 'ınr', '840']) {
+  for (const value of [
+    'US',
+    'USDT',
+    '€',
+    'R$',
+    'US Dollar',
+    'ınr',
+    'NAN',
+    'XXX',
+    'ZZZ',
+    'DEM',
+    '999',
+    '8400',
+    'undefined',
+    true,
+    {},
+    ['EUR', 'USD'],
+  ]) {
     t.same(at('custom_data.currency', value), {
       value: undefined,
       warnings: ['custom_data.currency: unreadable'],
     })
   }
-  t.same(at('custom_data.currency', 840), {
-    value: undefined,
-    warnings: ['custom_data.currency: wrong_type'],
-  })
+  const euros = [
+    'EUR',
+    'eur',
+    978,
+    '978',
+    ['EUR'],
+    { 0: 'EUR' },
+    ['EUR', null],
+    '["EUR"]',
+    '"EUR"',
+    'EUR\u200b',
+    ' Eur ',
+  ]
+  for (const value of euros)
+    t.same(at('custom_data.currency', value), { value: 'EUR', warnings: [] }, inspect(value))
+  for (const value of [36, '36', '036']) t.equal(at('custom_data.currency', value).value, 'AUD')
+  for (const value of ['', ' ', '\u200b', [], [null]])
+    t.same(at('custom_data.currency', value), { value: undefined, warnings: [] })
 })
 
 t.test('flags', async (t) => {
@@ -147,7 +193,7 @@ t.test('text is trimmed; numbers become text while they are exact; the rest is l
     t.same(at(path, ' a '), { value: 'a', warnings: [] })
     t.same(at(path, ' '), { value: undefined, warnings: [] })
     t.same(at(path, 7.9), { value: '7.9', warnings: [] })
-    t.same(at(path, -0), { value: '0', warnings: [] })
+    if (path !== 'custom_data.order_id') t.same(at(path, -0), { value: '0', warnings: [] })
     t.same(at(path, 2 ** 53), { value: undefined, warnings: [`${path}: out_of_range`] })
     for (const value of [true, {}, ['a'], '\ud800', NaN]) {
       t.same(at(path, value), { value: undefined, warnings: [`${path}: wrong_type`] })
@@ -233,4 +279,66 @@ t.test('install_time is read like event_time, but costs only itself', async (t) 
   t.same(at(path, '2025-02-10'), { value: undefined, warnings: [`${path}: wrong_type`] })
   t.same(at(path, -1), { value: undefined, warnings: [`${path}: wrong_type`] })
   t.same(at(path, 1_739_222_269_000_000), { value: undefined, warnings: [`${path}: wrong_type`] })
+})
+
+t.test('blank numbers say nothing', async (t) => {
+  const paths = [
+    ...MONEY,
+    ...COUNTS,
+    'custom_data.external_measurement_vendor_id',
+    'app_info.window_height',
+    'app_info.install_time',
+    'device_info.cpu_cores',
+  ]
+  for (const path of paths) {
+    for (const blank of ['', ' ', '\t\n', '\u00a0', '\u200b', '\ufeff ']) {
+      t.match(at(path, blank), { value: undefined, warnings: [] }, `${path} ${inspect(blank)}`)
+    }
+  }
+})
+
+t.test(
+  'HTML entities are decoded in names, searches and the address of the page, and not in ids',
+  async (t) => {
+    const decoded = ['content_name', 'content_category', 'content_brand', 'search_string'].map(
+      (key) => `custom_data.${key}`,
+    )
+    const inContents = ['item_name', 'item_category', 'item_brand'].map(
+      (key) => `custom_data.contents[0].${key}`,
+    )
+    for (const path of [...decoded, ...inContents]) {
+      t.same(
+        at(path, 'Fish &amp; Chips &#8211; caf&eacute;'),
+        { value: 'Fish & Chips – café', warnings: [] },
+        path,
+      )
+      t.same(at(path, '&amp;amp;'), { value: '&amp;', warnings: [] }, path)
+      t.same(at(path, '&nbsp;'), { value: undefined, warnings: [] }, path)
+    }
+    const url = 'https://shop.example/?a=1&#038;b=2&amp;copy=3&reg=4'
+    t.same(at('event_source_url', url).value, 'https://shop.example/?a=1&b=2&copy=3&reg=4')
+    t.same(at('custom_data.order_id', 'A&amp;1').value, 'A&amp;1')
+  },
+)
+
+t.test('lists come as PHP’s objects of numbered keys, and as the JSON text of a list', async (t) => {
+  const ids = { value: ['A', 'B'], warnings: [] }
+  for (const value of [{ 0: 'A', 1: 'B' }, { 3: 'A', 7: 'B' }, '["A","B"]', ' ["A", "B"] '.trim()]) {
+    t.same(at('custom_data.content_ids', value), ids, inspect(value))
+  }
+  const contents = [{ id: 'A', quantity: 2 }, { id: 'B' }]
+  for (const value of [
+    { 1: contents[0], 2: contents[1] },
+    JSON.stringify(contents),
+    [contents[0], null, contents[1]],
+  ]) {
+    t.same(at('custom_data.contents', value), { value: contents, warnings: [] }, inspect(value))
+  }
+  t.same(at('device_info.languages', { 0: 'en', 1: 'de' }).value, ['en', 'de'])
+  t.same(at('custom_data.content_ids', '[1,2').value, ['[1,2'])
+  t.same(at('custom_data.content_ids', '[sku]').value, ['[sku]'])
+  t.same(at('custom_data.content_ids', { a: 'A' }), { value: undefined, warnings: ['custom_data.content_ids: wrong_type'] }) // prettier-ignore
+  t.same(at('custom_data.content_ids', '[]'), { value: undefined, warnings: [] })
+  const deep = '['.repeat(16_000) + ']'.repeat(16_000)
+  t.same(at('custom_data.content_ids', deep), { value: undefined, warnings: ['custom_data.content_ids[0]: wrong_type'] }) // prettier-ignore
 })

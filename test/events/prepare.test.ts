@@ -183,7 +183,7 @@ t.test('event_id: text or a safe number; derived from the order if missing', asy
   const rows: [fields: object, expected: string | object, warnings?: string[]][] = [
     [{ event_id: ' a b ' }, 'a b'],
     [{ event_id: 17 }, '17'],
-    [{ event_id: 0 }, '0'],
+    [{ event_id: 0, custom_data: { order_id: 7 } }, 'order-checkout-7', derived],
     [{ event_id: null, custom_data: { order_id: 'A1' } }, 'order-checkout-A1', derived],
     [{ event_id: ' ', custom_data: { order_id: 1001 } }, 'order-checkout-1001', derived],
     [{ event_id: null, event_name: 'refund', custom_data: { order_id: 'A1' } }, 'order-refund-A1'],
@@ -320,11 +320,53 @@ t.test('events of bots are filtered where the account wants that, and sent where
   for (const [agent, status] of rows) {
     const filtering = prepareWith(event(agent), { ...LIVE, bots: 'filter' })
     t.equal(filtering.status, status, agent)
-    const warnings = ['user_data.client_user_agent: bot_user_agent']
-    t.same(filtering.warnings, status === 'filtered' ? warnings : [])
-    t.equal(prepareWith(event(agent)).status, 'prepared', 'bots: send')
+    const warnings = status === 'filtered' ? ['user_data.client_user_agent: bot_user_agent'] : []
+    t.same(filtering.warnings, warnings)
+    t.match(prepareWith(event(agent)), { status: 'prepared', warnings }, 'bots: send')
   }
   t.equal(prepareWith(event(), { ...LIVE, bots: 'filter' }).status, 'prepared', 'no user agent')
   const spoiled = { ...event('curl/8.5.0'), action_source: 'telepathy' }
   t.equal(prepareWith(spoiled, { ...LIVE, bots: 'filter' }).status, 'invalid', 'invalid comes first')
+})
+
+t.test(
+  'money without a readable currency refuses the event; without money the currency is left out',
+  async (t) => {
+    const money = [
+      { value: 10 },
+      { value: '0' },
+      { predicted_ltv: 5 },
+      { contents: [{ id: 'A' }, { item_price: '1' }] },
+    ]
+    for (const currency of [
+      '¥',
+      'US Dollar',
+      'undefined',
+      'NaN',
+      'XXX',
+      '{{currency}}',
+      ['EUR', 'USD'],
+      true,
+      {},
+    ]) {
+      for (const fields of money) {
+        const refused = prepareWith({ custom_data: { ...fields, currency } })
+        t.match(refused, { reason: 'unreadable_currency', path: 'custom_data.currency' }, inspect(currency))
+      }
+      const { warnings } = prepareWith({ custom_data: { num_items: 2, currency } })
+      t.same(warnings, ['custom_data.currency: unreadable'], inspect(currency))
+    }
+    for (const currency of [null, '', ' ', []]) t.match(prepareWith({ custom_data: { value: 1, currency } }), { status: 'prepared', warnings: [] }) // prettier-ignore
+  },
+)
+
+t.test('click_id: found in an address that was escaped for HTML', async (t) => {
+  for (const separator of ['&amp;', '&#038;', '&#38;', '&#x26;']) {
+    const { event } = prepareWith({
+      event_source_url: `https://shop.example/?a=1${separator}epik=dj0abc`,
+    }) as unknown as {
+      event: { user_data: { click_id?: string } }
+    }
+    t.equal(event.user_data.click_id, 'dj0abc', separator)
+  }
 })

@@ -1,4 +1,4 @@
-/** Fields that take one of a few words: flags, enumerations, currencies. Case and white space around do not matter. */
+/** Fields that take one of a few words: flags and enumerations. Case and white space around do not matter. */
 import { ABSENT, OUT_OF_RANGE, read, type Reading, invalid, type Rule, WRONG_TYPE } from './reading.ts'
 
 /** `true`, `"true"`, `1`, `"1"` and their opposites. */
@@ -30,14 +30,6 @@ export function oneOf<Word extends string>(words: readonly Word[]): Rule<Word> {
     if (word !== undefined) return read(word)
     return text === '' ? ABSENT : OUT_OF_RANGE
   }
-}
-
-/** The shape of an ISO 4217 code. Tested before upper-casing: `ı` would become an `I`. */
-export function currency(value: unknown): Reading<string> {
-  if (typeof value !== 'string') return WRONG_TYPE
-  const code = value.trim()
-  if (code === '') return ABSENT
-  return /^[A-Za-z]{3}$/.test(code) ? read(code.toUpperCase()) : { status: 'dropped', code: 'unreadable' }
 }
 
 /** For privacy choices: what cannot be read costs the event, since leaving it out could undo the choice. */

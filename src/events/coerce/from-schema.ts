@@ -3,9 +3,9 @@
  * lists of text. Bounds are written once, in the schema; a wrong value here costs only its field.
  */
 import { flag, oneOf } from './choice.ts'
-import { toNumber, wholeNumber } from './number.ts'
+import { isBlank, toNumber, wholeNumber } from './number.ts'
 import type { ListRule, Rules } from './object.ts'
-import { OUT_OF_RANGE, type Reading, type Rule, WRONG_TYPE } from './reading.ts'
+import { ABSENT, OUT_OF_RANGE, type Reading, type Rule, WRONG_TYPE } from './reading.ts'
 import { text, textUpTo } from './text.ts'
 
 /** The keywords that this reads, of the schemas in `schema.ts`. */
@@ -28,7 +28,8 @@ export function rulesOf<T>(properties: { readonly [Key in keyof T]-?: FieldSchem
 export function integerBetween(minimum: number, maximum: number): Rule<number> {
   return (value) => {
     const number = toNumber(value)
-    return number === undefined ? WRONG_TYPE : within(wholeNumber(number), minimum, maximum)
+    if (number === undefined) return isBlank(value) ? ABSENT : WRONG_TYPE
+    return within(wholeNumber(number), minimum, maximum)
   }
 }
 

@@ -3,7 +3,8 @@
  * grammar. A decimal comma, thousands separators and currency signs are not guessed at: `1,234` is a thousand in one
  * country and about one in the next.
  */
-import { OUT_OF_RANGE, read, type Reading, invalid } from './reading.ts'
+import { withoutInvisible } from '../normalize/clean-text.ts'
+import { ABSENT, OUT_OF_RANGE, read, type Reading, invalid } from './reading.ts'
 
 const NUMBER = /^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$/
 const PLAIN_DECIMAL = /^-?[0-9]+(?:\.[0-9]+)?$/
@@ -21,7 +22,7 @@ const TOO_MANY_DIGITS = invalid('not_a_number', `must be a number of at most ${M
 export function decimal(value: unknown): Reading<string> {
   if (typeof value === 'number') return Number.isFinite(value) ? plain(value) : NOT_A_NUMBER
   const text = numericText(value)
-  if (text === undefined) return NOT_A_NUMBER
+  if (text === undefined) return isBlank(value) ? ABSENT : NOT_A_NUMBER
   return PLAIN_DECIMAL.test(text) ? read(unsignZero(text)) : plain(+text)
 }
 
@@ -33,7 +34,13 @@ function plain(number: number): Reading<string> {
 /** Counts: refused when it is no number at all; a number that is not a whole, safe one is left out. */
 export function count(value: unknown): Reading<number> {
   const number = toNumber(value)
-  return number === undefined ? NOT_A_NUMBER : wholeNumber(number)
+  if (number === undefined) return isBlank(value) ? ABSENT : NOT_A_NUMBER
+  return wholeNumber(number)
+}
+
+/** Says nothing: an empty column of a file, a space, a character that nobody sees. */
+export function isBlank(value: unknown): boolean {
+  return typeof value === 'string' && value.length <= MAX_LENGTH && withoutInvisible(value).trim() === ''
 }
 
 /** A finite number from a number or its text; undefined for anything else. */

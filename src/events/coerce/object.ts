@@ -3,7 +3,9 @@
  * Keys that are not in the table are dropped with a warning. Values under them are never looked at, so that neither
  * their depth nor their size matters.
  */
+import { listOr } from '../lists.ts'
 import { safeKey } from '../normalize/path.ts'
+import { noteChoice } from '../privacy.ts'
 import { refuse, type Report, warn } from '../report.ts'
 import { isAbsent, type Reading, type Rule } from './reading.ts'
 
@@ -53,7 +55,7 @@ export function readObject<T>(raw: RawObject, table: Table<T>, prefix: string, r
       if (reading.status === 'read') object[key] = reading.value
       noteReading(reading, prefix, key, report)
     } else {
-      const list = readList(value, rule, `${prefix}${key}`, report)
+      const list = readList(listOr(value), rule, `${prefix}${key}`, report)
       if (list.length > 0) object[key] = list
     }
   }
@@ -109,7 +111,7 @@ export function noteReading(reading: Reading<unknown>, prefix: string, key: stri
     case 'absent':
       return
     case 'read':
-      if (reading.warning !== undefined) warn(report, prefix + key, reading.warning)
+      if (reading.warning !== undefined) warn(report, prefix + key, reading.warning, reading.hint)
       return
     case 'dropped':
       warn(report, prefix + key, reading.code)
@@ -121,6 +123,8 @@ export function noteReading(reading: Reading<unknown>, prefix: string, key: stri
 
 function warnOfUnknownKeys(raw: RawObject, known: ReadonlySet<string>, prefix: string, report: Report): void {
   for (const key of Object.keys(raw)) {
-    if (!known.has(key) && !isAbsent(raw[key])) warn(report, prefix + safeKey(key), 'unknown_field')
+    if (known.has(key) || isAbsent(raw[key])) continue
+    const path = prefix + safeKey(key)
+    if (!noteChoice(key, raw[key], path, report)) warn(report, path, 'unknown_field')
   }
 }

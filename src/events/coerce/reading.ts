@@ -3,7 +3,8 @@ import type { InvalidReason } from '../invalid.ts'
 import type { WarningCode } from '../warning.ts'
 
 export type Reading<T> =
-  | { readonly status: 'read'; readonly value: T; readonly warning?: WarningCode }
+  /** `hint` belongs to the warning, and is no value of the event. */
+  | { readonly status: 'read'; readonly value: T; readonly warning?: WarningCode; readonly hint?: string }
   /** Nothing was said: blank text, an empty list. */
   | { readonly status: 'absent' }
   /** The field is left out, the event goes on. */

@@ -9,19 +9,21 @@ import {
   type EventFields,
   EventFieldsSchema,
 } from '../schema.ts'
-import { currency, flag, privacyChoice } from './choice.ts'
+import { orderId } from '../event-id.ts'
+import { flag, privacyChoice } from './choice.ts'
+import { currency } from './currency.ts'
 import { integerBetween, rulesOf } from './from-schema.ts'
-import { count, decimal } from './number.ts'
+import { count, decimal, isBlank } from './number.ts'
 import { createTable } from './object.ts'
-import { WRONG_TYPE } from './reading.ts'
-import { text } from './text.ts'
+import { ABSENT, WRONG_TYPE } from './reading.ts'
+import { decodedText, text } from './text.ts'
 import { time } from './time.ts'
 
 const CONTENT = createTable<Content>({
   id: text,
-  item_name: text,
-  item_category: text,
-  item_brand: text,
+  item_name: decodedText,
+  item_category: decodedText,
+  item_brand: decodedText,
   item_price: decimal,
   quantity: count,
 })
@@ -30,13 +32,13 @@ export const CUSTOM_DATA = createTable<CustomData>({
   currency,
   value: decimal,
   num_items: count,
-  order_id: text,
+  order_id: orderId,
   content_ids: { items: text, maxItems: Infinity },
   contents: { items: CONTENT, maxItems: Infinity },
-  content_name: text,
-  content_category: text,
-  content_brand: text,
-  search_string: text,
+  content_name: decodedText,
+  content_category: decodedText,
+  content_brand: decodedText,
+  search_string: decodedText,
   predicted_ltv: decimal,
   opt_out_type: privacyChoice(text, 'text such as LDP'),
   np: text,
@@ -55,6 +57,7 @@ export const DEVICE_INFO = createTable<DeviceInfo>(rulesOf<DeviceInfo>(DeviceInf
 export const EVENT_FIELDS = createTable<EventFields>(
   {
     ...rulesOf<EventFields>(EventFieldsSchema.properties),
+    event_source_url: decodedText,
     opt_out: privacyChoice(flag, 'true or false'),
   },
   [
@@ -70,6 +73,7 @@ export const EVENT_FIELDS = createTable<EventFields>(
 )
 
 function optionalTime(value: unknown) {
+  if (isBlank(value)) return ABSENT
   const reading = time(value)
   return reading.status === 'invalid' ? WRONG_TYPE : reading
 }

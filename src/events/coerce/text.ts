@@ -2,6 +2,7 @@
  * Text, trimmed. Blank text is absent. Numbers become text, since many shops have numeric ids; but a whole number
  * beyond 2^53 lost digits when its JSON was parsed, and would stand for somebody else's id.
  */
+import { decodeEntities } from '../entities.ts'
 import { ABSENT, OUT_OF_RANGE, read, type Reading, type Rule, TOO_LONG, WRONG_TYPE } from './reading.ts'
 import { writePlain } from './number.ts'
 
@@ -18,6 +19,14 @@ export function text(value: unknown): Reading<string> {
   if (typeof value !== 'string' || !value.isWellFormed()) return WRONG_TYPE
   const trimmed = value.trim()
   return trimmed === '' ? ABSENT : read(trimmed)
+}
+
+/** Text that shops store as their forms escaped it, such as names of products and addresses of pages. */
+export function decodedText(value: unknown): Reading<string> {
+  const reading = text(value)
+  return reading.status === 'read' && reading.value.includes('&')
+    ? text(decodeEntities(reading.value))
+    : reading
 }
 
 function numberAsText(value: number): Reading<string> {

@@ -1,0 +1,33 @@
+/** Currencies: ISO 4217 codes, as the runtime knows them, in any case, or their numbers; also as a list of one. */
+import { withoutInvisible } from '../normalize/clean-text.ts'
+import { withoutQuotes } from '../normalize/quotes.ts'
+import { listOr } from '../lists.ts'
+import { CURRENCY_NUMBERS } from './currency-numbers.ts'
+import { ABSENT, isAbsent, read, type Reading } from './reading.ts'
+
+const CODES: ReadonlySet<string> = new Set(Intl.supportedValuesOf('currency'))
+const UNREADABLE = { status: 'dropped', code: 'unreadable' } as const
+
+export function currency(value: unknown): Reading<string> {
+  const found = onlyOne(listOr(value))
+  if (isAbsent(found)) return ABSENT
+  if (typeof found !== 'string' && typeof found !== 'number') return UNREADABLE
+  const text = String(found).trim()
+  const code = codeOf(text) ?? codeOf(withoutQuotes(withoutInvisible(text).trim()))
+  if (code !== undefined) return read(code)
+  return withoutInvisible(text).trim() === '' ? ABSENT : UNREADABLE
+}
+
+/** Of a list its one value; the list itself if there are several. */
+function onlyOne(value: unknown): unknown {
+  if (!Array.isArray(value)) return value
+  const values = value.filter((one) => !isAbsent(one))
+  return values.length > 1 ? value : values[0]
+}
+
+/** The shape is tested before upper-casing: `ı` would become an `I`. */
+function codeOf(text: string): string | undefined {
+  if (/^\d{1,3}$/.test(text)) return CURRENCY_NUMBERS.get(text.padStart(3, '0'))
+  const code = /^[A-Za-z]{3}$/.test(text) ? text.toUpperCase() : ''
+  return CODES.has(code) ? code : undefined
+}

@@ -1,0 +1,66 @@
+/**
+ * Event ids, by which Pinterest and the relay tell events apart. An id that stands for nothing (`undefined`, `order-null`,
+ * `{{order.id}}`) is the same for every customer, so that all purchases but the first would be taken for duplicates: it counts
+ * as missing.
+ */
+import { type Reading, type Rule, read, invalid } from './coerce/reading.ts'
+import { text } from './coerce/text.ts'
+import { isTemplate, NOTHING } from './normalize/nothing.ts'
+import { MAX_EVENT_ID_LENGTH } from './schema.ts'
+
+/** Absent if it stands for nothing. */
+export function eventId(value: unknown): Reading<string> {
+  const reading = identifier(value, MAX_EVENT_ID_LENGTH)
+  return reading.status === 'read' && isNoId(reading.value) ? { status: 'absent' } : reading
+}
+
+/** Dropped if it stands for nothing, since event ids are derived from it. */
+export const orderId: Rule<string> = (value) => {
+  const reading = text(value)
+  return reading.status === 'read' && isNoId(reading.value)
+    ? { status: 'dropped', code: 'placeholder' }
+    : reading
+}
+
+/**
+ * The id for an event that came without one: `order-<event_name>-<order_id>`. The same on every retry; the name in it
+ * keeps an order's checkout and its refund apart. A browser tag that sends the same id is deduplicated against it.
+ */
+export function deriveEventId(eventName: string, orderId: string): string {
+  return `order-${eventName}-${orderId}`
+}
+
+export const UNUSABLE_TEXT = invalid('unusable_text', 'must be well-formed text without control characters')
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const CONTROL = /[\u0000-\u001f\u007f]/
+
+/** Ids and names are stored in the clear, and not every database stores U+0000. */
+export function identifier(value: unknown, maxLength: number): Reading<string> {
+  const reading = text(value)
+  if (reading.status === 'absent') return reading
+  if (reading.status !== 'read' || CONTROL.test(reading.value)) return UNUSABLE_TEXT
+  if (reading.value.length > maxLength) {
+    return invalid('unusable_text', `must be at most ${maxLength} characters long`)
+  }
+  return read(reading.value)
+}
+
+/** Nearly all ids have a digit, and no bracket or quote. */
+const PLAIN_ID = /^[\w.:-]*$/
+const DIGIT = /[1-9]/
+const NO_LETTER_OR_DIGIT = /^(?:0|[^\p{L}\p{N}])*$/u
+const HOLDS_TEMPLATE = /\{\{[^{}]*\}\}|[$#]\{[^{}]*\}|\{%[^{}]*%\}|%%[^%]+%%|\*\|[^|]*\|\*|<%[^<>]*%>/
+/** `order-undefined`, `null_null`: written by a program that had nothing to write. With a digit, the rest may tell events apart. */
+const WRITTEN_OF_NOTHING =
+  /^\P{N}*(?<![\p{L}\p{N}])(?:undefined|null|nan|\[object object\])(?![\p{L}\p{N}])\P{N}*$/iu
+
+function isNoId(id: string): boolean {
+  if (id.length > MAX_EVENT_ID_LENGTH || (PLAIN_ID.test(id) && DIGIT.test(id))) return false
+  return (
+    NO_LETTER_OR_DIGIT.test(id) ||
+    NOTHING.is(id) ||
+    isTemplate(id) ||
+    HOLDS_TEMPLATE.test(id) ||
+    WRITTEN_OF_NOTHING.test(id)
+  )
+}

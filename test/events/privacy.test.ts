@@ -1,0 +1,71 @@
+/** Privacy choices in the wrong place, in another spelling, or in the words of another API. */
+import t from 'tap'
+import { prepareWith } from './raw-events.ts'
+
+const user = { em: 'anna.lind@shop.example' }
+
+t.test('a choice is put where it belongs', async (t) => {
+  const optedOut: [fields: object, path: string][] = [
+    [{ user_data: { ...user, opt_out: true } }, 'user_data.opt_out'],
+    [{ custom_data: { opt_out: '1' } }, 'custom_data.opt_out'],
+    [{ optOut: 'true' }, 'optOut'],
+    [{ 'opt-out': 1 }, '(unnamed)'],
+    [{ OptOut: true }, 'OptOut'],
+    [{ user_data: { ...user, optOut: true } }, 'user_data.optOut'],
+    [{ device_info: { opt_out: true } }, 'device_info.opt_out'],
+  ]
+  for (const [fields, path] of optedOut) {
+    t.match(
+      prepareWith(fields),
+      { status: 'prepared', event: { opt_out: true }, warnings: [`${path}: moved`] },
+      path,
+    )
+  }
+  const limited: [fields: object, path: string][] = [
+    [{ opt_out_type: 'LDP' }, 'opt_out_type'],
+    [{ optOutType: 'LDP', custom_data: { value: 1, currency: 'EUR' } }, 'optOutType'],
+    [{ user_data: { ...user, opt_out_type: 'LDP' } }, 'user_data.opt_out_type'],
+    [{ custom_data: { optOutType: 'LDP' } }, 'custom_data.optOutType'],
+  ]
+  for (const [fields, path] of limited) {
+    const found = prepareWith(fields)
+    t.match(found, { event: { custom_data: { opt_out_type: 'LDP' } }, warnings: [`${path}: moved`] }, path)
+  }
+})
+
+t.test('of two choices the stricter counts, and what cannot be reconciled refuses the event', async (t) => {
+  t.match(prepareWith({ opt_out: false, user_data: { ...user, opt_out: true } }), {
+    event: { opt_out: true },
+  })
+  t.match(prepareWith({ opt_out: true, custom_data: { opt_out: false } }), { event: { opt_out: true } })
+  t.match(prepareWith({ custom_data: { opt_out: false } }), { event: { opt_out: false } })
+  const refused = [
+    { user_data: { ...user, opt_out: 'perhaps' } },
+    { opt_out: false, user_data: { ...user, opt_out: 'perhaps' } },
+    { opt_out_type: 'LDP', custom_data: { opt_out_type: 'other' } },
+    { custom_data: { contents: [{ id: 'A', opt_out: true }] } },
+    { opt_out_type: {} },
+  ]
+  for (const fields of refused)
+    t.match(prepareWith(fields), { reason: 'unreadable_opt_out' }, JSON.stringify(fields))
+  t.same(prepareWith({ user_data: { ...user, opt_out: null, optOut: null }, optOutType: null }).warnings, [])
+  t.match(prepareWith({ opt_out_type: 'LDP', custom_data: 'x' }), {
+    event: { custom_data: { opt_out_type: 'LDP' } },
+  })
+})
+
+t.test('a choice in the words of another API refuses the event and names the field to use', async (t) => {
+  const foreign = [
+    { data_processing_options: ['LDU'] },
+    { user_data: { ...user, data_processing_options: ['LDU'] } },
+    { custom_data: { dataProcessingOptions: ['LDU'] } },
+    { limited_data_use: true },
+    { restricted_data_processing: 1 },
+  ]
+  for (const fields of foreign) {
+    t.match(prepareWith(fields), { reason: 'unreadable_opt_out', message: /opt_out_type of custom_data/ })
+  }
+  for (const value of [[], null, '', false, 0, [''], 'false']) {
+    t.match(prepareWith({ data_processing_options: value, limited_data_use: value }), { status: 'prepared' })
+  }
+})
