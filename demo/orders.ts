@@ -4,7 +4,7 @@
  */
 import { dropped, type Fate, hashed, type Line, nothing, type Order, sent } from './order.ts'
 
-const AGENT = 'Mozilla/5.0'
+const AGENT = 'Mozilla/5.0 (X11; Linux x86_64)'
 
 /** `nowS`: seconds since the epoch. */
 export function makeOrders(nowS: number): readonly Order[] {

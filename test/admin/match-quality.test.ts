@@ -13,7 +13,11 @@ t.test(
     const poor = () =>
       rawEvent({
         event_name: 'signup',
-        user_data: { em: 'n/a', client_ip_address: '203.0.113.7', client_user_agent: 'Mozilla/5.0' },
+        user_data: {
+          em: 'n/a',
+          client_ip_address: '203.0.113.7',
+          client_user_agent: 'Mozilla/5.0 (X11; Linux x86_64)',
+        },
       })
     await post({ data: [rawEvent(), ...Array.from({ length: 30 }, poor)] })
     await post({ data: [rawEvent()] }, { query: '?test=true' })

@@ -18,7 +18,11 @@ export async function makeHistory(stand: Guest, rejected = 3): Promise<void> {
   stand.sandbox.faults.set([
     { kind: 'failEvents', eventIds: refusedIds, message: 'this one is not accepted' },
   ])
-  const poor = { em: 'n/a', client_ip_address: '203.0.113.7', client_user_agent: 'Mozilla/5.0' }
+  const poor = {
+    em: 'n/a',
+    client_ip_address: '203.0.113.7',
+    client_user_agent: 'Mozilla/5.0 (X11; Linux x86_64)',
+  }
   await stand.post({
     data: [
       ...Array.from({ length: 25 }, () => rawEvent({ event_name: 'page_visit', user_data: poor })),

@@ -14,7 +14,7 @@ export function rawEvent(overrides: Partial<ConversionEvent> = {}): ConversionEv
     user_data: {
       em: 'person@example.com',
       client_ip_address: '203.0.113.7',
-      client_user_agent: 'Mozilla/5.0',
+      client_user_agent: 'Mozilla/5.0 (X11; Linux x86_64)',
     },
     custom_data: { currency: 'USD', value: '72.39' },
     ...overrides,

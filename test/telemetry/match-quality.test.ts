@@ -15,7 +15,7 @@ const CONTEXT: PrepareContext = {
   isTest: false,
   bots: 'send',
 }
-const BROWSER = { client_ip_address: '203.0.113.7', client_user_agent: 'Mozilla/5.0' }
+const BROWSER = { client_ip_address: '203.0.113.7', client_user_agent: 'Mozilla/5.0 (X11; Linux x86_64)' }
 
 function prepared(userData: object, more: object = {}, bots: PrepareContext['bots'] = 'send') {
   const event = {
