@@ -2,10 +2,10 @@
 import { splitEvents } from '../store/payload.ts'
 import type { DeliveryOptions } from './options.ts'
 import type { CallInFlight } from './queue.ts'
-import { halve, noteFailure, outcomeOf, type EventOutcome, type Slice } from './batch.ts'
+import { countEvents, cut, noteFailure, outcomeOf, type EventOutcome, type Slice } from './batch.ts'
 import { backoffMs } from './retry.ts'
 import { createScrub } from './scrub.ts'
-import { afterRefusal, afterSuccess, groupOf, isBisect, isSingleEvent, type Halve } from './bisect.ts'
+import { afterRefusal, afterSuccess, groupOf, isBisect, isSingleEvent, type Cut } from './bisect.ts'
 import type { Acknowledge } from './acknowledgements.ts'
 import type { Prefetch } from './prefetch.ts'
 import type { Decision } from './decision.ts'
@@ -20,20 +20,20 @@ const ATTEMPTS_TOGETHER = 3
 
 export function actOnDecision(options: ActOptions, call: CallInFlight, decision: Decision): void {
   const { queue, group } = call
-  const cut: Halve = (slices) => {
-    const halves = halve(slices)
-    options.prefetch.replace(queue, slices, halves.flat())
-    return halves
+  const cutHere: Cut = (slices, firstCount) => {
+    const parts = cut(slices, firstCount)
+    options.prefetch.replace(queue, slices, parts.flat())
+    return parts
   }
   switch (decision.action) {
     case 'acknowledge': {
       acknowledgeAll(options, call, decision)
-      const next = afterSuccess(group, cut)
+      const next = afterSuccess(group, cutHere)
       if (next) queue.addGroup(next)
       return
     }
     case 'bisect': {
-      const { culprit, next } = afterRefusal(group, cut)
+      const { culprit, next } = afterRefusal(group, cutHere)
       if (culprit) reject(options, call, culprit, decision)
       if (next) queue.addGroup(next)
       return
@@ -41,7 +41,7 @@ export function actOnDecision(options: ActOptions, call: CallInFlight, decision:
     case 'retry': {
       const failure = { atMs: options.clock.wallMs(), reason: decision.reason }
       for (const slice of group.slices) noteFailure(slice, failure)
-      rest(options, call, cut)
+      rest(options, call, cutHere)
       return
     }
     case 'pause':
@@ -85,7 +85,7 @@ function reject(
  * What failed in one call comes back in one call. But after several failures together there may be one culprit among the
  * slices, so they come back in halves until it stands alone, and no bisect waits for them any longer.
  */
-function rest({ clock, random }: ActOptions, { queue, group }: CallInFlight, cut: Halve): void {
+function rest({ clock, random }: ActOptions, { queue, group }: CallInFlight, cut: Cut): void {
   const { slices, suspects, cleared } = group
   const attempts = Math.max(...slices.map((slice) => slice.attempts))
   const untilMs = () => clock.monotonicMs() + backoffMs(attempts, random())
@@ -94,6 +94,6 @@ function rest({ clock, random }: ActOptions, { queue, group }: CallInFlight, cut
     return
   }
   for (const slice of [...suspects, ...cleared]) queue.add(slice)
-  const parts = isSingleEvent(slices) ? [slices] : cut(slices)
+  const parts = isSingleEvent(slices) ? [slices] : cut(slices, Math.ceil(countEvents(slices) / 2))
   for (const part of parts) queue.rest(groupOf(part), untilMs(), true)
 }

@@ -105,12 +105,15 @@ export function expireEvents(slice: Slice, oldestS: number): { expired?: Slice; 
   return { expired: cutSlice(slice, expired), kept: { ...cutSlice(slice, kept), oldestEventTimeS } }
 }
 
-/** Halves a group of slices by events; the first half is never smaller. Asks for at least two events. */
-export function halve(slices: readonly Slice[]): [Slice[], Slice[]] {
-  const total = slices.reduce((sum, { positions }) => sum + positions.length, 0)
+export function countEvents(slices: readonly Slice[]): number {
+  return slices.reduce((sum, { positions }) => sum + positions.length, 0)
+}
+
+/** Cuts slices in two: the first part has so many events. */
+export function cut(slices: readonly Slice[], firstCount: number): [Slice[], Slice[]] {
   const first: Slice[] = []
   const second: Slice[] = []
-  let room = Math.ceil(total / 2)
+  let room = firstCount
   for (const slice of slices) {
     const count = slice.positions.length
     if (count <= room) first.push(slice)

@@ -7,7 +7,7 @@ import type { CallOutcome } from '../pinterest/outcome.ts'
 import { EVENT_SEPARATOR } from '../store/payload.ts'
 import { actOnDecision, type ActOptions } from './act-on-decision.ts'
 import type { Background } from './background.ts'
-import { expireEvents, noteFailure, type EventOutcome, type Slice } from './batch.ts'
+import { countEvents, expireEvents, noteFailure, type EventOutcome, type Slice } from './batch.ts'
 import { groupOf, membersOf, type Group } from './bisect.ts'
 import type { Breakers } from './breakers.ts'
 import { decide, type Decision } from './decision.ts'
@@ -46,7 +46,7 @@ export function createCaller(options: CallerOptions): Caller {
       queue,
       group,
       token: vault.tokenOf(adAccountId) ?? '',
-      eventCount: group.slices.reduce((sum, { positions }) => sum + positions.length, 0),
+      eventCount: countEvents(group.slices),
       isTrial: queue.breaker.status === 'open',
       isTrialForAll: breakers.forAll.status === 'open',
     }

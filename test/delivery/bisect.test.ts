@@ -8,6 +8,18 @@ t.test('one culprit among 1,000 costs at most 13 calls, wherever it stands', asy
   searchOne(t, [0, 1, 2, 7, 124, 125, 333, 499, 500, 501, 611, 749, 750, 874, 937, 997, 998, 999]),
 )
 
+t.test('where most are culprits a bisect costs about as many calls as events', async (t) => {
+  for (const [every, most] of [
+    [1, 135],
+    [2, 200],
+    [10, 100],
+  ] as const) {
+    const events = Array.from({ length: 100 }, (_, n) => `"${n}"`)
+    const { calls } = bisect([makeSlice(1, events)], new Set(events.filter((_, n) => n % every === 0)))
+    t.ok(calls <= most, `one in ${every}: ${calls} calls`)
+  }
+})
+
 t.test('every event is delivered or rejected once, and only culprits are rejected', async () => {
   const sizes = fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 20, size: 'max' })
   fc.assert(

@@ -1,6 +1,6 @@
 /** The bisect for culprits, played against a Pinterest that refuses a call without a word when it holds one. */
 import type { Test } from 'tap'
-import { halve, batchOf, type Slice } from '../../src/delivery/batch.ts'
+import { cut, batchOf, type Slice } from '../../src/delivery/batch.ts'
 import { afterRefusal, afterSuccess, groupOf, type Group } from '../../src/delivery/bisect.ts'
 import { joinEvents, splitEvents } from '../../src/store/payload.ts'
 
@@ -27,12 +27,12 @@ export function bisect(slices: readonly Slice[], culprits: ReadonlySet<string>) 
   for (let group: Group | undefined = groupOf(slices); group; calls++) {
     const events = group.slices.flatMap(({ payload }) => splitEvents(payload))
     if (events.some((event) => culprits.has(event))) {
-      const { culprit, next } = afterRefusal(group, halve)
+      const { culprit, next } = afterRefusal(group, cut)
       if (culprit) rejected.push(...splitEvents(culprit.payload))
       group = next
     } else {
       delivered.push(...events)
-      group = afterSuccess(group, halve)
+      group = afterSuccess(group, cut)
     }
   }
   return { delivered, rejected, calls }
