@@ -6,6 +6,7 @@
  *      │ the body is read
  *      ├─ status, reset, hang ───────────────────────────> answered, gone or left hanging; never judged
  *      ├─ poison (the call holds the event) ─────────────> answered; never judged
+ *      ├─ firewall (the call holds the text) ────────────> answered with a page; never judged
  *      │ judged (failEvents adds failed events) and recorded
  *      ├─ status, reset, hang with isRecorded ───────────> answered, gone or left hanging; the outcome is lost
  *      │ the delays of all matching latency rules
@@ -153,6 +154,8 @@ function isFor({ rule, used }: ActiveRule, call: FaultCall): boolean {
       return rule.when !== 'beforeBody'
     case 'poison':
       return call.events.some((event) => includesText(rule.eventIds, event, 'event_id'))
+    case 'firewall':
+      return rule.text === undefined || JSON.stringify(call.events).includes(rule.text)
     case 'failEvents':
       return selectEvents(rule, call.events).length > 0
     case 'latency':
@@ -237,6 +240,12 @@ const faultProperties = {
     eventIds: Texts,
     status: Type.Optional(Type.Integer({ minimum: 400, maximum: 499 })),
   },
+  /** `text`: as it stands in the JSON of an event; absent: every call. */
+  firewall: {
+    kind: Type.Literal('firewall'),
+    text: Type.Optional(Type.String({ minLength: 1 })),
+    status: Type.Optional(Type.Integer({ minimum: 300, maximum: 499 })),
+  },
 }
 
 const closed = { additionalProperties: false } as const
@@ -252,6 +261,7 @@ const FaultSchema = Type.Union([
   Type.Object(faultProperties.wrongCount),
   Type.Object(faultProperties.hugeAnswer),
   Type.Object(faultProperties.poison),
+  Type.Object(faultProperties.firewall),
 ])
 
 const ruleSchemas = [
@@ -265,6 +275,7 @@ const ruleSchemas = [
   Type.Object({ ...conditions, ...faultProperties.wrongCount }, closed),
   Type.Object({ ...conditions, ...faultProperties.hugeAnswer }, closed),
   Type.Object({ ...conditions, ...faultProperties.poison }, closed),
+  Type.Object({ ...conditions, ...faultProperties.firewall }, closed),
 ] as const
 
 const FaultRuleSchema = Type.Union([...ruleSchemas])

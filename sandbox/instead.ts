@@ -20,6 +20,8 @@ export function readInstead(fault: Fault | undefined, accessToken: string | unde
       return { answer: 'reset', isRecorded: fault.when === 'afterRecording' }
     case 'poison':
       return { answer: answerError(fault.status ?? 400), isRecorded: false }
+    case 'firewall':
+      return { answer: answerPage(fault.status ?? 403), isRecorded: false }
     case 'latency':
     case 'drip':
     case 'truncated':
@@ -39,10 +41,18 @@ function answerStatus(fault: Extract<Fault, { kind: 'status' }>, accessToken = '
   if (body !== undefined && typeof body !== 'string') {
     return { status, body: Buffer.from(JSON.stringify(body)), headers }
   }
-  const text = (body ?? '').replaceAll('{access_token}', accessToken)
+  return answerHtml(status, (body ?? '').replaceAll('{access_token}', accessToken), headers)
+}
+
+/** What a firewall in front of Pinterest says: no JSON, no reason. */
+function answerPage(status: number): Answer {
+  return answerHtml(status, `<html><head><title>${status}</title></head><body>Request blocked.</body></html>`)
+}
+
+function answerHtml(status: number, html: string, headers: Readonly<Record<string, string>> = {}): Answer {
   return {
     status,
-    body: Buffer.from(text),
+    body: Buffer.from(html),
     headers: { 'content-type': 'text/html; charset=utf-8', ...headers },
   }
 }

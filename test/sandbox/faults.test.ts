@@ -40,6 +40,9 @@ await t.test('which fault a call gets', async (t) => {
     ['anything else at the head', hang, { moment: 'head' }, false],
     ['the poisonous event', poison, {}, true],
     ['no poisonous event', poison, { events: [makeEvent({ event_id: 'other' }), null, 7] }, false],
+    ['a firewall without a text', { kind: 'firewall' }, {}, true],
+    ['a firewall, a text of the event', { kind: 'firewall', text: '"event-1"' }, {}, true],
+    ['a firewall, another text', { kind: 'firewall', text: 'DROP TABLE' }, {}, false],
     ['failEvents that selects none', { kind: 'failEvents', indexes: [1] }, {}, false],
     ['failEvents that selects one', { kind: 'failEvents', eventNames: ['checkout'] }, {}, true],
   ]
@@ -274,6 +277,21 @@ await t.test('on the wire', async (t) => {
       t.notHas(refused.body, 'details')
       t.equal(recorded(), 0)
       t.equal((await post(sandbox, { body: { data: data.slice(0, 1) } })).status, 200)
+    }
+  })
+
+  await t.test('a firewall refuses every call that holds its text, with a page', async (t) => {
+    sandbox.conversions.clear()
+    const data = [makeEvent({ event_id: 'DROP TABLE' })]
+    for (const [rule, status] of [
+      [{ kind: 'firewall', text: 'DROP TABLE' }, 403],
+      [{ kind: 'firewall', status: 451 }, 451],
+    ] as const) {
+      sandbox.faults.set([rule])
+      const refused = await postRaw(sandbox, { body: { data } })
+      t.equal(refused.status, status)
+      t.match(await refused.text(), /^<html>/)
+      t.equal(recorded(), 0)
     }
   })
 
