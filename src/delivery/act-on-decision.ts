@@ -1,14 +1,24 @@
-/** What becomes of a call's group, once there is a decision on it. */
+/** What becomes of a call's group once there is a decision on it, or on the canary that it waits for. */
 import { splitEvents } from '../store/payload.ts'
 import type { DeliveryOptions } from './options.ts'
-import type { CallInFlight } from './queue.ts'
+import type { CallInFlight, RefusedCall } from './queue.ts'
 import { countEvents, cut, noteFailure, outcomeOf, type EventOutcome, type Slice } from './batch.ts'
 import { backoffMs } from './retry.ts'
 import { createScrub } from './scrub.ts'
-import { afterRefusal, afterSuccess, groupOf, isBisect, isSingleEvent, type Cut } from './bisect.ts'
+import {
+  afterRefusal,
+  afterSuccess,
+  groupOf,
+  isBisect,
+  isSingleEvent,
+  membersOf,
+  trusted,
+  type Cut,
+} from './bisect.ts'
 import type { Acknowledge } from './acknowledgements.ts'
+import { deservesSecondCall, needsCanary, type CanaryDecision } from './canary.ts'
 import type { Prefetch } from './prefetch.ts'
-import type { Decision } from './decision.ts'
+import type { CallDecision, Refusal } from './decision.ts'
 
 export interface ActOptions extends Pick<DeliveryOptions, 'clock' | 'random'> {
   readonly prefetch: Prefetch
@@ -18,43 +28,81 @@ export interface ActOptions extends Pick<DeliveryOptions, 'clock' | 'random'> {
 /** Calls that fail as often with the same events are no longer taken for Pinterest's fault alone. */
 const ATTEMPTS_TOGETHER = 3
 
-export function actOnDecision(options: ActOptions, call: CallInFlight, decision: Decision): void {
+/** Of a firewall's page, say. */
+const NO_REASON = 'The event was refused, without a reason that the relay can read.'
+
+export function actOnDecision(options: ActOptions, call: CallInFlight, decision: CallDecision): void {
   const { queue, group } = call
-  const cutHere: Cut = (slices, firstCount) => {
-    const parts = cut(slices, firstCount)
-    options.prefetch.replace(queue, slices, parts.flat())
-    return parts
-  }
   switch (decision.action) {
     case 'acknowledge': {
       acknowledgeAll(options, call, decision)
-      const next = afterSuccess(group, cutHere)
+      const next = afterSuccess(group, cutIn(options, call))
       if (next) queue.addGroup(next)
       return
     }
-    case 'bisect': {
-      const { culprit, next } = afterRefusal(group, cutHere)
-      if (culprit) reject(options, call, culprit, decision)
-      if (next) queue.addGroup(next)
+    case 'bisect':
+    case 'ask':
+      if (needsCanary(decision, group)) queue.ask({ call, refusal: decision })
+      else bisect(options, call, decision)
       return
-    }
     case 'retry': {
       const failure = { atMs: options.clock.wallMs(), reason: decision.reason }
       for (const slice of group.slices) noteFailure(slice, failure)
-      rest(options, call, cutHere)
+      rest(options, call)
       return
     }
     case 'pause':
-    case 'hold':
       if (isBisect(group)) queue.addGroup(group)
       else for (const slice of group.slices) queue.add(slice)
+  }
+}
+
+/** `token`: the canary's. */
+export function actOnCanary(
+  options: ActOptions,
+  { call, refusal }: RefusedCall,
+  decision: CanaryDecision,
+  token: string,
+): void {
+  const { queue, group } = call
+  const isOutdated = call.token !== token
+  switch (decision.action) {
+    case 'acknowledge':
+      if (isOutdated) return startOver(call)
+      if (deservesSecondCall(refusal, group)) return queue.addGroup(trusted(group))
+      return bisect(options, { ...call, group: trusted(group) }, refusal)
+    case 'hold':
+      return startOver(call)
+    case 'pause':
+    case 'retry':
+      return actOnDecision(options, call, decision)
+  }
+}
+
+/** The refusal says nothing of the next call: the queue is held first, or the token was replaced. */
+export function startOver({ queue, group }: CallInFlight): void {
+  for (const slice of membersOf(group)) queue.add(slice)
+}
+
+function bisect(options: ActOptions, call: CallInFlight, refusal: Refusal): void {
+  const { culprit, next } = afterRefusal(call.group, cutIn(options, call))
+  if (culprit) reject(options, call, culprit, refusal)
+  if (next) call.queue.addGroup(next)
+}
+
+/** Accounts for the cut. */
+function cutIn({ prefetch }: ActOptions, { queue }: CallInFlight): Cut {
+  return (slices, firstCount) => {
+    const parts = cut(slices, firstCount)
+    prefetch.replace(queue, slices, parts.flat())
+    return parts
   }
 }
 
 function acknowledgeAll(
   { prefetch, acknowledge }: ActOptions,
   { queue, group, token }: CallInFlight,
-  { results }: Extract<Decision, { action: 'acknowledge' }>,
+  { results }: Extract<CallDecision, { action: 'acknowledge' }>,
 ): void {
   let next = 0
   const decided = group.slices.map((slice) => {
@@ -73,9 +121,9 @@ function reject(
   { prefetch, acknowledge }: ActOptions,
   { queue, token }: CallInFlight,
   culprit: Slice,
-  { message, reason }: Extract<Decision, { action: 'bisect' }>,
+  { message, reason }: Refusal,
 ): void {
-  const errorMessage = createScrub(token, splitEvents(culprit.payload)[0])(message)
+  const errorMessage = createScrub(token, splitEvents(culprit.payload)[0])(message) || NO_REASON
   prefetch.replace(queue, [culprit], [])
   const outcome: EventOutcome = { status: 'rejected', errorMessage, warningMessage: '' }
   acknowledge([{ slice: culprit, outcomes: [outcome] }], reason)
@@ -85,7 +133,9 @@ function reject(
  * What failed in one call comes back in one call. But after several failures together there may be one culprit among the
  * slices, so they come back in halves until it stands alone, and no bisect waits for them any longer.
  */
-function rest({ clock, random }: ActOptions, { queue, group }: CallInFlight, cut: Cut): void {
+function rest(options: ActOptions, call: CallInFlight): void {
+  const { clock, random } = options
+  const { queue, group } = call
   const { slices, suspects, cleared } = group
   const attempts = Math.max(...slices.map((slice) => slice.attempts))
   const untilMs = () => clock.monotonicMs() + backoffMs(attempts, random())
@@ -94,6 +144,8 @@ function rest({ clock, random }: ActOptions, { queue, group }: CallInFlight, cut
     return
   }
   for (const slice of [...suspects, ...cleared]) queue.add(slice)
-  const parts = isSingleEvent(slices) ? [slices] : cut(slices, Math.ceil(countEvents(slices) / 2))
+  const parts = isSingleEvent(slices)
+    ? [slices]
+    : cutIn(options, call)(slices, Math.ceil(countEvents(slices) / 2))
   for (const part of parts) queue.rest(groupOf(part), untilMs(), true)
 }

@@ -8,11 +8,13 @@
  *
  * Half-open is derived: open, and `untilMs` has passed. Only the result of a call changes a breaker, but for `allowTrial`
  * (an operator changed the token or the pause). While it is open only the trial's result counts: calls that were in
- * flight when it opened say nothing new.
+ * flight when it opened say nothing new. Only the canary holds a queue, and the trial of a held queue is a canary
+ * (canary.ts).
  */
 import type { CallOutcome } from '../pinterest/outcome.ts'
 import { backoffMs, limitedMs } from './retry.ts'
-import type { Decision, HoldReason } from './decision.ts'
+import type { CanaryDecision } from './canary.ts'
+import type { CallDecision, HoldReason } from './decision.ts'
 
 export type OpenReason = HoldReason | 'failing' | 'rate_limited'
 
@@ -40,8 +42,9 @@ export type CallResult =
 
 export const CLOSED: Breaker = { status: 'closed', failures: 0 }
 
+/** Whether a call with events may leave: only canaries do from a held queue. */
 export function isPassable(breaker: Breaker, nowMs: number): boolean {
-  return breaker.status === 'closed' || breaker.untilMs <= nowMs
+  return breaker.status === 'closed' || (breaker.untilMs <= nowMs && !isHold(breaker.reason))
 }
 
 /** One failure says little; as many in a row say that the next call will fail too. */
@@ -80,12 +83,14 @@ export function afterCall(
   }
 }
 
-/** What a call's answer says about its queue. */
-export function resultOf(decision: Decision): CallResult {
+/** What a call's answer says about its queue; undefined: nothing before the canary's. */
+export function resultOf(decision: CallDecision | CanaryDecision): CallResult | undefined {
   switch (decision.action) {
     case 'acknowledge':
     case 'bisect':
       return { kind: 'answered' }
+    case 'ask':
+      return undefined
     case 'retry':
       return { kind: 'failed' }
     case 'pause':
@@ -104,7 +109,7 @@ const SERVICE_UNAVAILABLE_CODE = 4197
  */
 export function resultForAll(
   outcome: CallOutcome,
-  { action }: Decision,
+  { action }: CallDecision | CanaryDecision,
   wasTrial: boolean,
 ): CallResult | undefined {
   if (action !== 'retry') return { kind: 'answered' }
@@ -136,12 +141,17 @@ const OPEN_REASONS: ReadonlySet<string> = new Set<OpenReason>([
   'unauthorized',
   'forbidden',
   'wrong_address',
+  'rejects_everything',
   'failing',
   'rate_limited',
 ])
 
 export function isOpenReason(word: string): word is OpenReason {
   return OPEN_REASONS.has(word)
+}
+
+export function isHeld(breaker: Breaker): boolean {
+  return breaker.status === 'open' && isHold(breaker.reason)
 }
 
 export function isHold(reason: OpenReason): reason is HoldReason {

@@ -17,7 +17,8 @@ import {
   type CallResult,
   type LearnedBreaker,
 } from './breaker.ts'
-import type { Decision } from './decision.ts'
+import type { CanaryDecision } from './canary.ts'
+import type { CallDecision } from './decision.ts'
 import type { DeliveryOptions } from './options.ts'
 import type { CallInFlight, Queue } from './queue.ts'
 
@@ -29,7 +30,12 @@ export interface BreakersOptions extends Pick<DeliveryOptions, 'clock' | 'random
 export interface Breakers {
   readonly forAll: Breaker
   /** `isOutdated`: the account's token was replaced during the call, which says nothing about the new one. */
-  ended(call: CallInFlight, outcome: CallOutcome, decision: Decision, isOutdated: boolean): void
+  ended(
+    call: CallInFlight,
+    outcome: CallOutcome,
+    decision: CallDecision | CanaryDecision,
+    isOutdated: boolean,
+  ): void
   /** Another replica learned this by a call of its own. */
   learn(target: Queue | 'all', learned: LearnedBreaker): void
   allowTrial(queue: Queue): void
@@ -75,7 +81,7 @@ export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }
     }
     const { reason } = breaker
     const fields = { ad_account_id: key.adAccountId, is_test: key.isTest, reason, delay_ms: delayMs }
-    if (isHold(reason)) log.error(fields, 'queue held until its cause is mended')
+    if (isHold(reason)) log.error(fields, 'queue held: Pinterest refuses the canary too')
     else log.warn(fields, 'queue waits')
   }
 
@@ -86,8 +92,8 @@ export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }
     ended({ queue, isTrial, isTrialForAll }, outcome, decision, isOutdated) {
       const result = resultForAll(outcome, decision, isTrialForAll)
       if (result) move(all, result, isTrialForAll)
-      if (isOutdated) return
-      move(queue, resultOf(decision), isTrial)
+      const resultForQueue = isOutdated ? undefined : resultOf(decision)
+      if (resultForQueue) move(queue, resultForQueue, isTrial)
     },
     learn(target, learned) {
       const holder = target === 'all' ? all : target

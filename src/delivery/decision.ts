@@ -1,42 +1,48 @@
 /**
- * What Pinterest's answer to one call means for the events in it. Pure: the driver acts.
+ * What Pinterest's answer to one call means for the events in it. Pure: the caller acts.
  *
  * | outcome | decision |
  * |---|---|
  * | 2xx or 422 with one result per event | acknowledge: delivered or rejected, event by event |
- * | 400, 413, or 422 without usable results | split, until the culprit stands alone |
- * | 401, 403 | hold: the token |
- * | 429 | wait: not an attempt |
+ * | 400, 413, or 422 without usable results | bisect: one event of the call is refused |
+ * | 401, 403, 3xx, 404, 405 and whatever nobody foresaw | ask: the canary tells whether the account is refused, or an event |
+ * | 429 | pause: not an attempt |
  * | 408, 5xx, no answer, unreadable 2xx | retry |
- * | 3xx, 404, 405 and whatever nobody foresaw | hold: the address; a wrong setting must not burn the queue |
  */
 import { readRetryAfter } from './retry.ts'
 import type { CallOutcome, EventResult } from '../pinterest/outcome.ts'
 
-export type HoldReason = 'unauthorized' | 'forbidden' | 'wrong_address'
+/** Why the canary was refused: its token, the address, or without a reason. */
+export type HoldReason = 'unauthorized' | 'forbidden' | 'wrong_address' | 'rejects_everything'
 
-export type Decision =
+/** A call was refused as a whole. `reason`: of the dead letter, if it comes to that. */
+export interface Refusal {
+  readonly action: 'bisect' | 'ask'
+  readonly reason: string
+  readonly message: string
+}
+
+export type CallDecision =
   | { readonly action: 'acknowledge'; readonly results: readonly EventResult[] }
-  | { readonly action: 'bisect'; readonly reason: string; readonly message: string }
-  | { readonly action: 'hold'; readonly reason: HoldReason }
+  | Refusal
   | { readonly action: 'pause'; readonly delayMs: number | undefined }
   | { readonly action: 'retry'; readonly reason: string }
 
 /** `nowMs` since the epoch: a Retry-After may be a date. */
-export function decide(outcome: CallOutcome, eventCount: number, nowMs: number): Decision {
+export function decide(outcome: CallOutcome, eventCount: number, nowMs: number): CallDecision {
   if (outcome.kind === 'unanswered') return { action: 'retry', reason: outcome.reason }
   const { status, results, message } = outcome
   const isUsable = results !== undefined && results.length === eventCount
   if ((isSuccess(status) || status === 422) && isUsable) return { action: 'acknowledge', results }
   if (isSuccess(status)) return { action: 'retry', reason: 'unreadable_answer' }
-  if (status === 400 || status === 413 || status === 422) {
-    return { action: 'bisect', reason: `refused_${status}`, message }
-  }
-  if (status === 401) return { action: 'hold', reason: 'unauthorized' }
-  if (status === 403) return { action: 'hold', reason: 'forbidden' }
   if (status === 429) return { action: 'pause', delayMs: readRetryAfter(outcome.retryAfter, nowMs) }
   if (status === 408 || status >= 500) return { action: 'retry', reason: `status_${status}` }
-  return { action: 'hold', reason: 'wrong_address' }
+  const isOpaque = status === 400 || status === 413 || status === 422
+  return { action: isOpaque ? 'bisect' : 'ask', reason: `refused_${status}`, message }
+}
+
+export function isRefusal(decision: CallDecision): decision is Refusal {
+  return decision.action === 'bisect' || decision.action === 'ask'
 }
 
 function isSuccess(status: number): boolean {

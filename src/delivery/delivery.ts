@@ -5,6 +5,7 @@
  *   scheduler.ts    a call of the queue leaves as soon as nothing forbids it
  *   call.ts         one call with up to 1,000 events, and its answer
  *   decision.ts     what the answer means; breakers.ts: whether the next call may leave
+ *   canary.ts       whether a refusal is about the call's events or about the account
  *   act-on-decision.ts, bisect.ts   outcomes, or another try
  *   acknowledgements.ts   outcomes are written to the store, and `send` resolves with them
  */
@@ -14,13 +15,12 @@ import type { PostTrace } from '../telemetry/tracing.ts'
 import { createAcknowledgements } from './acknowledgements.ts'
 import { createBackground } from './background.ts'
 import { batchOf, type EventOutcome } from './batch.ts'
-import { membersOf } from './bisect.ts'
 import type { LearnedBreaker } from './breaker.ts'
 import { createBreakers } from './breakers.ts'
 import { createCaller } from './call.ts'
 import type { DeliveryOptions } from './options.ts'
 import { createPrefetch } from './prefetch.ts'
-import { Queues, type Queue } from './queue.ts'
+import { Queues, slicesOf, type Queue } from './queue.ts'
 import { stateOf, type QueueState } from './queue-state.ts'
 import { createScheduler, stopOf } from './scheduler.ts'
 import { createStallSweep } from './stall-sweep.ts'
@@ -139,8 +139,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       ask(queue)
     },
     dropLeases() {
-      for (const { group } of caller.inFlight.keys()) {
-        for (const { batch } of membersOf(group)) {
+      for (const call of caller.inFlight.keys()) {
+        for (const { batch } of slicesOf(call)) {
           batch.isLost = true
           waitingPosts.done(batch.batchId)
         }

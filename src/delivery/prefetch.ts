@@ -9,7 +9,7 @@
  */
 import { codeOf } from '../telemetry/log.ts'
 import type { LeasedBatch } from '../store/store.ts'
-import { isHold, isPassable, type Breaker } from './breaker.ts'
+import { isHeld, isPassable, type Breaker } from './breaker.ts'
 import type { DeliveryOptions } from './options.ts'
 import { EVENTS_PER_CALL, type Queue } from './queue.ts'
 import { batchOf, type Slice } from './batch.ts'
@@ -210,7 +210,7 @@ export function createPrefetch(options: PrefetchOptions): Prefetch {
 }
 
 function isLongOpen(breaker: Breaker, nowMs: number): boolean {
-  return breaker.status === 'open' && (isHold(breaker.reason) || breaker.untilMs > nowMs + PARK_FROM_MS)
+  return isHeld(breaker) || (breaker.status === 'open' && breaker.untilMs > nowMs + PARK_FROM_MS)
 }
 
 /** Of a batch's slices, the one that failed most often: a batch goes back whole. */

@@ -22,13 +22,13 @@ export function stateOf(queue: Queue, surroundings: Surroundings): QueueState {
   const isTimed = stop !== undefined && stop.untilMs < Infinity
   return {
     ...queue.key,
-    status: statusOf(stop, surroundings),
+    status: statusOf(queue, stop, surroundings),
     nextTryMs: isTimed ? Math.max(0, Math.round(stop.untilMs - surroundings.nowMs)) : undefined,
     callsInFlight: queue.calls.size,
   }
 }
 
-function statusOf(stop: Stop | undefined, { needsConsent }: Surroundings): QueueStatus {
-  if (stop === undefined) return 'sending'
+function statusOf(queue: Queue, stop: Stop | undefined, { needsConsent }: Surroundings): QueueStatus {
+  if (stop === undefined) return queue.isAsking || queue.isCanaryOut ? 'asking' : 'sending'
   return stop.reason === 'unauthorized' && needsConsent ? 'reauthorize' : stop.reason
 }

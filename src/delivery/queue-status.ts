@@ -2,7 +2,7 @@
 import type { OpenReason } from './breaker.ts'
 
 /** Of a queue, the most urgent one that applies. `reauthorize`: the token and the grant that it came from are refused. */
-export type QueueStatus = 'sending' | 'paused' | 'pinterest_down' | 'reauthorize' | OpenReason
+export type QueueStatus = 'sending' | 'asking' | 'paused' | 'pinterest_down' | 'reauthorize' | OpenReason
 /** Of an account as a whole. */
 export type AccountStatus = QueueStatus | 'over_share' | 'no_token'
 
@@ -18,6 +18,13 @@ export interface StatusFacts {
 
 export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
   sending: { urgency: 0, means: 'Calls leave.', action: null, remedy: null },
+  asking: {
+    urgency: 1,
+    means:
+      'Pinterest refused a call. An event of the relay itself, the canary, asks whether it refuses the account.',
+    action: null,
+    remedy: null,
+  },
   failing: {
     urgency: 1,
     means: 'Pinterest does not answer. The relay tries again with growing pauses.',
@@ -65,6 +72,12 @@ export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
     means: 'The address answers as something else than Pinterest: see PINTEREST_API_URL.',
     action: 'verify',
     remedy: 'correct PINTEREST_API_URL of the relay',
+  },
+  rejects_everything: {
+    urgency: 3,
+    means: 'Pinterest refuses whatever is sent for this account, the canary included, and not for its token.',
+    action: 'verify',
+    remedy: 'account verify shows what Pinterest says; mend that in the ad account, or ask Pinterest',
   },
   no_token: {
     urgency: 3,

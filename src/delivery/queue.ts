@@ -2,17 +2,19 @@
  * A queue: the slices that wait for one (ad account, test or live), in the order in which they should leave.
  *
  * A slice is in one place at a time: `ready`, in a `group` (part of a call that was refused or failed, which must leave as
- * it is), `resting` until its next try, or in flight.
+ * it is), `resting` until its next try, `asking` (refused, until the canary's answer), or in flight.
  *
- * A call takes, in this order: a group, since a split that waits would hold its events up twice; else up to half a call of
+ * The next call is the canary while a refusal asks for it, and while the queue is held. Any other call takes, in this
+ * order: a group, since a split that waits would hold its events up twice; else up to half a call of
  * what a post is waiting for, so that a backlog does not cost the shop its answer; then what is on time, closest to its
  * hour first; then what is late, oldest first; then more of what is waited for; then replays, oldest first.
  */
 import TinyQueue from 'tinyqueue'
 import { ON_TIME_S, type QueueKey } from '../store/store.ts'
-import { CLOSED, type Breaker } from './breaker.ts'
+import { CLOSED, isHeld, type Breaker } from './breaker.ts'
 import type { Slice } from './batch.ts'
 import { groupOf, membersOf, type Group } from './bisect.ts'
+import type { Refusal } from './decision.ts'
 
 /** Pinterest's bound on one call. */
 export const EVENTS_PER_CALL = 1000
@@ -31,6 +33,18 @@ export interface CallInFlight {
   readonly isTrial: boolean
   /** It left while the breaker for all accounts was open. */
   readonly isTrialForAll: boolean
+  /** It is the canary, with no event of the queue, and these wait for its answer; undefined: it is not. */
+  readonly asking: readonly RefusedCall[] | undefined
+}
+
+export interface RefusedCall {
+  readonly call: CallInFlight
+  readonly refusal: Refusal
+}
+
+/** Those in the call, and those that wait for it. */
+export function slicesOf({ group, asking = [] }: CallInFlight): readonly Slice[] {
+  return [group, ...asking.map(({ call }) => call.group)].flatMap(membersOf)
 }
 
 interface Resting {
@@ -69,6 +83,7 @@ export class Queue {
   /** Of the slices that could leave now. */
   eventsReady = 0
   #groups: Group[] = []
+  #asking: RefusedCall[] = []
   #awaited = new TinyQueue<Slice>([], byArrival)
   #onTime = new TinyQueue<Slice>([], byEventTime)
   #late = new TinyQueue<Slice>([], byEventTime)
@@ -87,6 +102,29 @@ export class Queue {
   /** Leaves as one call of its own. */
   addGroup(group: Group): void {
     this.#groups.push(group)
+  }
+
+  /** Until the canary's answer. */
+  ask(refused: RefusedCall): void {
+    this.#asking.push(refused)
+  }
+
+  takeAsking(): readonly RefusedCall[] {
+    return this.#asking.splice(0)
+  }
+
+  get isAsking(): boolean {
+    return this.#asking.length > 0
+  }
+
+  /** The next call is the canary. */
+  get needsCanary(): boolean {
+    return this.isAsking || isHeld(this.breaker)
+  }
+
+  get isCanaryOut(): boolean {
+    for (const { asking } of this.calls) if (asking) return true
+    return false
   }
 
   /** Until their next try; a group stays one. */
@@ -126,7 +164,7 @@ export class Queue {
 
   /** Whether anything waits for a call, here or in the store. What is in flight is not counted. */
   get hasWork(): boolean {
-    return this.hasReady || this.#resting.length > 0 || this.hasMoreInStore
+    return this.hasReady || this.isAsking || this.#resting.length > 0 || this.hasMoreInStore
   }
 
   /** Takes out what leaves with the next call: at most 1,000 events, never none. Asks for `hasReady`. */
@@ -155,7 +193,7 @@ export class Queue {
 
   /** Takes every waiting slice out. */
   drain(): Slice[] {
-    const slices: Slice[] = []
+    const slices = this.takeAsking().flatMap(({ call }) => membersOf(call.group))
     this.wakeAll()
     for (const order of [this.#awaited, this.#onTime, this.#late, this.#replays]) {
       while (order.length > 0) slices.push(order.pop()!)

@@ -6,6 +6,7 @@
  *   a moment is reached   `untilMs`: the queue's timer
  *   paused                the operator's change (`Delivery.goOn`)
  *   leasing               the end of the lease
+ *   canary_out            the end of the canary
  *   no_slot               the end of a call of the queue
  *   nothing_ready         whatever brings events: a post, a lease, the end of a call
  *   pinterest_down        while the trial for all is out, its end
@@ -46,6 +47,7 @@ export interface Refusal {
     | Stop['reason']
     | 'nothing_ready'
     | 'leasing'
+    | 'canary_out'
     | 'no_slot'
     | 'call_limiter'
     | 'store_behind'
@@ -70,16 +72,13 @@ export type StopConditions = Pick<Conditions, 'isPaused' | 'breakerForAll'>
 /** Why no call of the queue may leave; undefined: one may. The call limiter is asked last, by whoever lets it leave. */
 export function refusalOf(queue: Queue, conditions: Conditions): Refusal | undefined {
   const { nowMs, isPaused, breakerForAll, inFlight } = conditions
-  if (!isPaused && !queue.hasReady && !queue.hasMoreInStore && !queue.isLeasing) {
-    return { reason: 'nothing_ready', untilMs: queue.restsUntilMs }
-  }
+  const hasSome = queue.hasReady || queue.isAsking || queue.hasMoreInStore || queue.isLeasing
+  if (!isPaused && !hasSome) return { reason: 'nothing_ready', untilMs: queue.restsUntilMs }
   const stop = stopOf(queue, conditions)
   if (stop && stop.untilMs > nowMs) return stop
-  if (queue.isLeasing && !queue.fillsCall) return { reason: 'leasing', untilMs: queue.restsUntilMs }
-  if (!queue.hasReady) {
-    const leaseAgainMs = queue.leaseAgainMs > nowMs ? queue.leaseAgainMs : Infinity
-    return { reason: 'nothing_ready', untilMs: Math.min(queue.restsUntilMs, leaseAgainMs) }
-  }
+  if (queue.isCanaryOut) return { reason: 'canary_out', untilMs: Infinity }
+  const unready = queue.needsCanary ? undefined : unreadyOf(queue, nowMs)
+  if (unready) return unready
   if (queue.calls.size >= (queue.breaker.status === 'open' ? 1 : conditions.callsInFlight)) {
     return { reason: 'no_slot', untilMs: Infinity }
   }
@@ -87,6 +86,14 @@ export function refusalOf(queue: Queue, conditions: Conditions): Refusal | undef
     return { reason: 'pinterest_down', untilMs: Infinity }
   }
   return refusalOfAll(conditions)
+}
+
+/** Why no call with events of the queue may leave. */
+function unreadyOf(queue: Queue, nowMs: number): Refusal | undefined {
+  if (queue.isLeasing && !queue.fillsCall) return { reason: 'leasing', untilMs: queue.restsUntilMs }
+  if (queue.hasReady) return undefined
+  const leaseAgainMs = queue.leaseAgainMs > nowMs ? queue.leaseAgainMs : Infinity
+  return { reason: 'nothing_ready', untilMs: Math.min(queue.restsUntilMs, leaseAgainMs) }
 }
 
 /** Why no queue at all may call. */

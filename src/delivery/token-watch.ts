@@ -1,3 +1,6 @@
+import type { CallOutcome } from '../pinterest/outcome.ts'
+import { createScrub } from './scrub.ts'
+
 /** Who wants to know how Pinterest took an account's token. */
 export interface TokenWatch {
   accepted(adAccountId: string): void
@@ -13,4 +16,18 @@ export interface TokenRefusal {
   readonly status: 401 | 403
   /** Scrubbed. */
   readonly reason: string
+}
+
+/** Tells it of a call with the relay's own event: one with a customer's may be refused for the event. */
+export function tellTokenWatch(
+  tokenWatch: TokenWatch,
+  { adAccountId, token }: { readonly adAccountId: string; readonly token: string },
+  outcome: CallOutcome,
+): void {
+  if (outcome.kind === 'unanswered') return
+  const { status, message } = outcome
+  if (status === 200 || status === 422) tokenWatch.accepted(adAccountId)
+  if (status !== 401 && status !== 403) return
+  const reason = createScrub(token)(message) || `status ${status}`
+  tokenWatch.refused(adAccountId, { token, status, reason })
 }

@@ -1,16 +1,11 @@
-/**
- * Asks Pinterest whether an account's token works, with one event that Pinterest checks and does not record
- * (`?test=true`). Takes a call limiter token like any other call.
- */
-import { randomUUID } from 'node:crypto'
+/** Asks Pinterest whether an account's token works, with a canary. Takes a call limiter token like any other call. */
 import type { CallLimiter } from '../limits/call-limiter.ts'
 import type { Clock } from '../clock.ts'
-import { sha256Hex } from '../events/hash.ts'
 import type { Pinterest } from '../pinterest/outcome.ts'
 import type { Vault } from '../vault/vault.ts'
 import { createScrub } from './scrub.ts'
-import type { TokenWatch } from './token-watch.ts'
-import { decide } from './decision.ts'
+import { canaryCall, decideCanary } from './canary.ts'
+import { tellTokenWatch, type TokenWatch } from './token-watch.ts'
 
 export interface Verification {
   readonly works: boolean
@@ -39,10 +34,9 @@ export function createVerify({ pinterest, callLimiter, vault, clock, tokenWatch 
     for (let waitMs = callLimiter.take(adAccountId); waitMs > 0; waitMs = callLimiter.take(adAccountId)) {
       await new Promise<void>((resolve) => void clock.after(waitMs, resolve))
     }
-    const body = Buffer.from(JSON.stringify({ data: [testEvent(clock.wallMs())] }))
-    const outcome = await pinterest.sendEvents({ adAccountId, isTest: true, token, body })
+    const outcome = await pinterest.sendEvents(canaryCall(adAccountId, token, clock.wallMs()))
     callLimiter.finished(adAccountId)
-    const decision = decide(outcome, 1, clock.wallMs())
+    if (candidate === undefined) tellTokenWatch(tokenWatch, { adAccountId, token }, outcome)
     if (outcome.kind === 'unanswered') {
       return {
         works: false,
@@ -52,12 +46,10 @@ export function createVerify({ pinterest, callLimiter, vault, clock, tokenWatch 
       }
     }
     // A refused event still means an accepted token.
-    const works = decision.action === 'acknowledge'
+    const works = decideCanary(outcome, clock.wallMs()).action === 'acknowledge'
     const said = createScrub(token)(outcome.message) || 'Pinterest did not say why.'
     const { status } = outcome
     const isRefused = status === 401 || status === 403
-    if (candidate === undefined && works) tokenWatch.accepted(adAccountId)
-    if (candidate === undefined && isRefused) tokenWatch.refused(adAccountId, { token, status, reason: said })
     return { works, isRefused, status, message: works ? 'The token works for this ad account.' : said }
   }
 }
@@ -67,14 +59,4 @@ const NO_TOKEN: Verification = {
   isRefused: false,
   status: null,
   message: 'The account has no token yet: it waits for consent.',
-}
-
-function testEvent(wallMs: number) {
-  return {
-    event_name: 'page_visit',
-    action_source: 'web',
-    event_time: Math.floor(wallMs / 1000),
-    event_id: `pinrelay-verify-${randomUUID()}`,
-    user_data: { em: [sha256Hex('verify@pinrelay.example')] },
-  }
 }

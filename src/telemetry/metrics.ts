@@ -69,6 +69,11 @@ export const METRICS = {
     help: 'Calls to Pinterest, by outcome: an HTTP status, or why there was none.',
     labels: ['outcome'],
   },
+  canaries: {
+    name: 'pinrelay_canaries_total',
+    help: 'Calls with an event of the relay itself, by what followed: acknowledge (taken), hold (refused), pause or retry (nothing was decided).',
+    labels: ['decision'],
+  },
   clockInDoubt: {
     name: 'pinrelay_clock_in_doubt',
     help: '1 while nothing expires because the wall clock was set.',

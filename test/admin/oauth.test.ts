@@ -432,6 +432,13 @@ t.test('a minted token that is refused gives way to the grant by itself', async 
   await stand.admin('POST', `/accounts/${account}/conversion-token`)
   stand.sandbox.faults.set([{ kind: 'status', status: 401, times: 1 }])
   t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
+  t.match(
+    (await stand.admin('GET', `/accounts/${account}`)).body,
+    { token: { kind: 'conversion', last_failure: null } },
+    'not for one event: the canary is taken',
+  )
+  stand.sandbox.faults.set([{ kind: 'status', status: 401, times: 2 }])
+  t.equal((await stand.post({ data: [rawEvent()] })).status, 200)
   t.match((await stand.admin('GET', `/accounts/${account}`)).body, {
     token: { kind: 'oauth', last_failure: { reason: String } },
   })

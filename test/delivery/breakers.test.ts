@@ -2,13 +2,14 @@ import t from 'tap'
 import { groupOf } from '../../src/delivery/bisect.ts'
 import type { LearnedBreaker } from '../../src/delivery/breaker.ts'
 import { createBreakers, type Breakers } from '../../src/delivery/breakers.ts'
-import type { Decision } from '../../src/delivery/decision.ts'
+import type { CanaryDecision } from '../../src/delivery/canary.ts'
+import type { CallDecision } from '../../src/delivery/decision.ts'
 import { Queue, type CallInFlight } from '../../src/delivery/queue.ts'
 import type { CallOutcome } from '../../src/pinterest/outcome.ts'
 import type { QueueKey } from '../../src/store/store.ts'
 import { createManualClock } from '../support/clock.ts'
 
-const RETRY: Decision = { action: 'retry', reason: 'status_503' }
+const RETRY: CallDecision = { action: 'retry', reason: 'status_503' }
 
 function answered(status: number, code?: number): CallOutcome {
   return { kind: 'answered', status, code, message: '', retryAfter: undefined, results: undefined }
@@ -38,6 +39,7 @@ function callOf(breakers: Breakers, queue: Queue): CallInFlight {
     eventCount: 1,
     isTrial: queue.breaker.status === 'open',
     isTrialForAll: breakers.forAll.status === 'open',
+    asking: undefined,
   }
 }
 
@@ -74,7 +76,7 @@ t.test('replicas learn of it and of its end from each other, and do not echo it'
 t.test('a refusal of a token that was replaced meanwhile moves nothing', async (t) => {
   const { breakers, told } = setStage()
   const queue = new Queue({ adAccountId: '1', isTest: false })
-  const decision: Decision = { action: 'hold', reason: 'unauthorized' }
+  const decision: CanaryDecision = { action: 'hold', reason: 'unauthorized' }
   breakers.ended(callOf(breakers, queue), answered(401), decision, true)
   t.equal(queue.breaker.status, 'closed')
   breakers.ended(callOf(breakers, queue), answered(401), decision, false)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { decide, type Decision } from '../../src/delivery/decision.ts'
+import { decide, type CallDecision } from '../../src/delivery/decision.ts'
 import type { CallOutcome, EventResult } from '../../src/pinterest/outcome.ts'
 
 const NOW = Date.UTC(2026, 0, 15, 12)
@@ -14,7 +14,7 @@ function answered(
   return { kind: 'answered', status, ...blank, ...rest }
 }
 
-const rows: [string, CallOutcome, Decision][] = [
+const rows: [string, CallOutcome, CallDecision][] = [
   [
     '200 with results',
     answered(200, { results: [done, failed] }),
@@ -53,13 +53,6 @@ const rows: [string, CallOutcome, Decision][] = [
     { action: 'bisect', reason: 'refused_400', message: '' },
   ],
   ['413', answered(413), { action: 'bisect', reason: 'refused_413', message: '' }],
-  ['401', answered(401), { action: 'hold', reason: 'unauthorized' }],
-  ['403', answered(403), { action: 'hold', reason: 'forbidden' }],
-  ['301', answered(301), { action: 'hold', reason: 'wrong_address' }],
-  ['302', answered(302), { action: 'hold', reason: 'wrong_address' }],
-  ['404', answered(404), { action: 'hold', reason: 'wrong_address' }],
-  ['405', answered(405), { action: 'hold', reason: 'wrong_address' }],
-  ['418', answered(418), { action: 'hold', reason: 'wrong_address' }],
   ['429', answered(429), { action: 'pause', delayMs: undefined }],
   ['429 with seconds', answered(429, { retryAfter: '7' }), { action: 'pause', delayMs: 7000 }],
   [
@@ -73,6 +66,16 @@ const rows: [string, CallOutcome, Decision][] = [
   ['a timeout', { kind: 'unanswered', reason: 'timeout' }, { action: 'retry', reason: 'timeout' }],
   ['a reset', { kind: 'unanswered', reason: 'reset' }, { action: 'retry', reason: 'reset' }],
 ]
+
+/** Of which nobody but the canary can tell whether they are about an event or about the account. */
+const REFUSALS = [301, 302, 307, 401, 402, 403, 404, 405, 406, 409, 410, 415, 418, 431, 451, 499]
+for (const status of REFUSALS) {
+  rows.push([
+    `${status}`,
+    answered(status, { message: 'm' }),
+    { action: 'ask', reason: `refused_${status}`, message: 'm' },
+  ])
+}
 
 for (const [name, outcome, decision] of rows) {
   t.test(`${name} means ${decision.action}`, async (t) => t.strictSame(decide(outcome, 2, NOW), decision))

@@ -42,7 +42,15 @@ function sliceOf(eventCount: number) {
 }
 
 function callOf(queue: Queue, isTrialForAll: boolean): CallInFlight {
-  return { queue, group: groupOf([]), token: '', eventCount: 1, isTrial: false, isTrialForAll }
+  return {
+    queue,
+    group: groupOf([]),
+    token: '',
+    eventCount: 1,
+    isTrial: false,
+    isTrialForAll,
+    asking: undefined,
+  }
 }
 
 function stage({ events = 1, restsUntilMs, breaker = CLOSED, calls = 0, conditions, ...rest }: Given) {

@@ -134,8 +134,18 @@ export const refusalRows: readonly (Row & { readonly refused: 1 | 2; readonly re
     refused: 1,
     reason: 'rejected_event',
   },
-  { name: '422 without details', rule: { kind: 'status', status: 422 }, refused: 2, reason: 'refused_422' },
-  { name: '400', rule: { kind: 'status', status: 400 }, refused: 2, reason: 'refused_400' },
+  {
+    name: '422 without details',
+    rule: { kind: 'status', status: 422, isTest: false },
+    refused: 2,
+    reason: 'refused_422',
+  },
+  {
+    name: '400, and the canary is taken',
+    rule: { kind: 'status', status: 400, isTest: false },
+    refused: 2,
+    reason: 'refused_400',
+  },
 ]
 
 export const believedRows: readonly Row[] = [

@@ -1,0 +1,70 @@
+/**
+ * The canary: one event of the relay's own, nothing of a customer, sent with `?test=true` and the account's token. Its
+ * answer tells whether a refusal is about the events of a call or about the account. Pure, but for the event's id; the
+ * caller sends it.
+ *
+ *   a call is refused
+ *     400, 413, 422 without results   several events: bisect. One: a dead letter if Pinterest took a call of this bisect
+ *                                     (or the canary), and this is not the third culprit since; else ask the canary
+ *     any other refusal               ask the canary, before the bisect and again before the dead letter
+ *
+ *   asking: the refused events wait in a group of their own; the next call of the queue is the canary
+ *     taken              the refusal was about the events: they are called once more, since it may have passed; then bisect
+ *     refused            hold: every event is kept, nothing but canaries leaves
+ *     no usable answer   decides nothing: the events are retried, or wait, as after that answer to a call of their own
+ *
+ *   held: a canary leaves every few minutes, and at once after a change of the token; one that is taken ends the hold
+ */
+import { randomUUID } from 'node:crypto'
+import { sha256Hex } from '../events/hash.ts'
+import type { CallOutcome, EventsCall } from '../pinterest/outcome.ts'
+import { isSingleEvent, type Group } from './bisect.ts'
+import { decide, isRefusal, type CallDecision, type HoldReason, type Refusal } from './decision.ts'
+
+/** What the canary's answer means for its queue. */
+export type CanaryDecision =
+  | Exclude<CallDecision, Refusal>
+  | { readonly action: 'hold'; readonly reason: HoldReason }
+
+/** Whether the canary has to be asked before anything follows from the refusal. */
+export function needsCanary({ action }: Refusal, { slices, trust }: Group): boolean {
+  const isSingle = isSingleEvent(slices)
+  return action === 'ask' ? isSingle || trust === 0 : isSingle && trust === 0
+}
+
+/** The canary was taken, and the events were refused once: whoever refused them may have had a passing fault. */
+export function deservesSecondCall({ action }: Refusal, { trust }: Group): boolean {
+  return action === 'ask' && trust === 0
+}
+
+export function decideCanary(outcome: CallOutcome, nowMs: number): CanaryDecision {
+  const decision = decide(outcome, 1, nowMs)
+  if (!isRefusal(decision)) return decision
+  return { action: 'hold', reason: holdReasonOf(outcome.kind === 'answered' ? outcome.status : 0) }
+}
+
+function holdReasonOf(status: number): HoldReason {
+  switch (status) {
+    case 401:
+      return 'unauthorized'
+    case 403:
+      return 'forbidden'
+    case 400:
+    case 413:
+    case 422:
+      return 'rejects_everything'
+    default:
+      return 'wrong_address'
+  }
+}
+
+export function canaryCall(adAccountId: string, token: string, wallMs: number): EventsCall {
+  const event = {
+    event_name: 'page_visit',
+    action_source: 'web',
+    event_time: Math.floor(wallMs / 1000),
+    event_id: `pinrelay-canary-${randomUUID()}`,
+    user_data: { em: [sha256Hex('canary@pinrelay.example')] },
+  }
+  return { adAccountId, isTest: true, token, body: Buffer.from(JSON.stringify({ data: [event] })) }
+}
