@@ -8,6 +8,7 @@ import { createScrub } from './scrub.ts'
 import {
   afterRefusal,
   afterSuccess,
+  again,
   groupOf,
   isBisect,
   isSingleEvent,
@@ -16,7 +17,7 @@ import {
   type Cut,
 } from './bisect.ts'
 import type { Acknowledge } from './acknowledgements.ts'
-import { deservesSecondCall, needsCanary, type CanaryDecision } from './canary.ts'
+import { afterCanary, afterRefusedCall, type CanaryDecision } from './canary.ts'
 import type { Prefetch } from './prefetch.ts'
 import type { CallDecision, Refusal } from './decision.ts'
 
@@ -42,8 +43,7 @@ export function actOnDecision(options: ActOptions, call: CallInFlight, decision:
     }
     case 'bisect':
     case 'ask':
-      if (needsCanary(decision, group)) queue.ask({ call, refusal: decision })
-      else bisect(options, call, decision)
+      actOnRefusal(options, call, decision)
       return
     case 'retry': {
       const failure = { atMs: options.clock.wallMs(), reason: decision.reason }
@@ -54,6 +54,17 @@ export function actOnDecision(options: ActOptions, call: CallInFlight, decision:
     case 'pause':
       if (isBisect(group)) queue.addGroup(group)
       else for (const slice of group.slices) queue.add(slice)
+  }
+}
+
+function actOnRefusal(options: ActOptions, call: CallInFlight, refusal: Refusal): void {
+  switch (afterRefusedCall(refusal, call.group)) {
+    case 'ask':
+      return call.queue.ask({ call, refusal })
+    case 'again':
+      return call.queue.addGroup(again(call.group))
+    case 'bisect':
+      return bisect(options, call, refusal)
   }
 }
 
@@ -69,7 +80,7 @@ export function actOnCanary(
   switch (decision.action) {
     case 'acknowledge':
       if (isOutdated) return startOver(call)
-      if (deservesSecondCall(refusal, group)) return queue.addGroup(trusted(group))
+      if (afterCanary(refusal, group) === 'again') return queue.addGroup(again(trusted(group)))
       return bisect(options, { ...call, group: trusted(group) }, refusal)
     case 'hold':
       return startOver(call)

@@ -25,6 +25,8 @@ export interface Group {
   readonly trust: number
   /** Culprits found, less the calls that were taken; never below 0. */
   readonly culprits: number
+  /** The same slices were refused before: a refusal may pass. */
+  readonly isSecondCall: boolean
 }
 
 /** Cuts slices in two, the first part with so many events; the driver also accounts for the cut. */
@@ -42,7 +44,7 @@ export interface Refused {
 const CULPRITS_ON_TRUST = 2
 
 export function groupOf(slices: readonly Slice[]): Group {
-  return { slices, suspects: [], cleared: [], trust: 0, culprits: 0 }
+  return { slices, suspects: [], cleared: [], trust: 0, culprits: 0, isSecondCall: false }
 }
 
 export function isBisect({ suspects, cleared }: Group): boolean {
@@ -53,23 +55,34 @@ export function membersOf({ slices, suspects, cleared }: Group): readonly Slice[
   return [...slices, ...suspects, ...cleared]
 }
 
-/** The canary was taken: the culprit that it was asked about, and as many as after any call that was taken. */
+/** The canary was taken. */
 export function trusted(group: Group): Group {
-  return { ...group, trust: CULPRITS_ON_TRUST + 1 }
+  return { ...group, trust: CULPRITS_ON_TRUST }
+}
+
+export function again(group: Group): Group {
+  return { ...group, isSecondCall: true }
 }
 
 export function afterRefusal(group: Group, cut: Cut): Refused {
   const { slices, suspects, cleared, trust, culprits } = group
+  const isSecondCall = false
   const [culprit] = slices
   const others = [...cleared, ...suspects]
   if (culprit && isSingleEvent(slices)) {
-    return { culprit, next: nextPart(others, { trust: Math.max(0, trust - 1), culprits: culprits + 1 }, cut) }
+    return {
+      culprit,
+      next: nextPart(others, { trust: Math.max(0, trust - 1), culprits: culprits + 1, isSecondCall }, cut),
+    }
   }
-  return { culprit: undefined, next: { ...group, ...halve(slices, cut), cleared: others } }
+  return {
+    culprit: undefined,
+    next: { ...halve(slices, cut), cleared: others, trust, culprits, isSecondCall },
+  }
 }
 
 export function afterSuccess({ suspects, cleared, culprits }: Group, cut: Cut): Group | undefined {
-  const course = { trust: CULPRITS_ON_TRUST, culprits: Math.max(0, culprits - 1) }
+  const course = { trust: CULPRITS_ON_TRUST, culprits: Math.max(0, culprits - 1), isSecondCall: false }
   if (suspects.length === 0) return nextPart(cleared, course, cut)
   if (isSingleEvent(suspects)) return { slices: suspects, suspects: [], cleared, ...course }
   return { ...halve(suspects, cut), cleared, ...course }
@@ -87,7 +100,7 @@ function halve(slices: readonly Slice[], cut: Cut): Pick<Group, 'slices' | 'susp
 /** All of them after one culprit, half after two, a quarter after three. */
 function nextPart(
   slices: readonly Slice[],
-  course: Pick<Group, 'trust' | 'culprits'>,
+  course: Omit<Group, 'slices' | 'suspects' | 'cleared'>,
   cut: Cut,
 ): Group | undefined {
   if (slices.length === 0) return undefined

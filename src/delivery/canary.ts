@@ -6,10 +6,11 @@
  *   a call is refused
  *     400, 413, 422 without results   several events: bisect. One: a dead letter if Pinterest took a call of this bisect
  *                                     (or the canary), and this is not the third culprit since; else ask the canary
- *     any other refusal               ask the canary, before the bisect and again before the dead letter
+ *     any other refusal               ask the canary, before the bisect and again before a dead letter. It may pass: so
+ *                                     all events are called once more before the bisect, and one before a dead letter
  *
  *   asking: the refused events wait in a group of their own; the next call of the queue is the canary
- *     taken              the refusal was about the events: they are called once more, since it may have passed; then bisect
+ *     taken              the refusal was about the events: as above
  *     refused            hold: every event is kept, nothing but canaries leaves
  *     no usable answer   decides nothing: the events are retried, or wait, as after that answer to a call of their own
  *
@@ -26,15 +27,20 @@ export type CanaryDecision =
   | Exclude<CallDecision, Refusal>
   | { readonly action: 'hold'; readonly reason: HoldReason }
 
-/** Whether the canary has to be asked before anything follows from the refusal. */
-export function needsCanary({ action }: Refusal, { slices, trust }: Group): boolean {
+export function afterRefusedCall(
+  { action }: Refusal,
+  { slices, trust, isSecondCall }: Group,
+): 'ask' | 'again' | 'bisect' {
   const isSingle = isSingleEvent(slices)
-  return action === 'ask' ? isSingle || trust === 0 : isSingle && trust === 0
+  if (action === 'bisect') return isSingle && trust === 0 ? 'ask' : 'bisect'
+  if (trust === 0) return 'ask'
+  if (!isSingle) return 'bisect'
+  return isSecondCall ? 'ask' : 'again'
 }
 
-/** The canary was taken, and the events were refused once: whoever refused them may have had a passing fault. */
-export function deservesSecondCall({ action }: Refusal, { trust }: Group): boolean {
-  return action === 'ask' && trust === 0
+/** It was taken. */
+export function afterCanary({ action }: Refusal, { isSecondCall }: Group): 'again' | 'bisect' {
+  return action === 'ask' && !isSecondCall ? 'again' : 'bisect'
 }
 
 export function decideCanary(outcome: CallOutcome, nowMs: number): CanaryDecision {

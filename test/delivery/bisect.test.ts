@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import t from 'tap'
 import { splitEvents } from '../../src/store/payload.ts'
-import { makeSlice, bisect, searchOne } from './one-culprit.ts'
+import { makeSlice, bisect, play, searchOne } from './one-culprit.ts'
 import fc from '../support/fast-check.ts'
 
 t.test('one culprit among 1,000 costs at most 13 calls, wherever it stands', async (t) =>
@@ -15,8 +15,12 @@ t.test('where most are culprits a bisect costs about as many calls as events', a
     [10, 100],
   ] as const) {
     const events = Array.from({ length: 100 }, (_, n) => `"${n}"`)
-    const { calls } = bisect([makeSlice(1, events)], new Set(events.filter((_, n) => n % every === 0)))
-    t.ok(calls <= most, `one in ${every}: ${calls} calls`)
+    const { calls, canaries } = bisect(
+      [makeSlice(1, events)],
+      new Set(events.filter((_, n) => n % every === 0)),
+    )
+    t.ok(calls - canaries <= most, `one in ${every}: ${calls - canaries} calls`)
+    t.ok(canaries <= 50, `${canaries} canaries`)
   }
 })
 
@@ -36,6 +40,40 @@ t.test('every event is delivered or rejected once, and only culprits are rejecte
       const sort = (list: readonly string[]) => list.toSorted()
       assert.deepEqual(sort(rejected), sort([...culprits]))
       assert.deepEqual(sort(delivered), sort(events.filter((event) => !culprits.has(event))))
+    }),
+  )
+})
+
+/** A thousand events at most, culprits of both kinds among them, a refusal that passes, and a moment when all is refused. */
+const worlds = fc.record({
+  kinds: fc.array(fc.constantFrom('good', 'good', 'good', 'bisect', 'ask'), { minLength: 1, maxLength: 80 }),
+  passesAt: fc.nat(40),
+  allRefusedFrom: fc.option(fc.nat(60), { nil: Infinity }),
+  how: fc.constantFrom('ask', 'bisect'),
+})
+
+t.test('no refusal that passes, and no refused account, makes a good event a dead letter', async () => {
+  fc.assert(
+    fc.property(worlds, ({ kinds, passesAt, allRefusedFrom, how }) => {
+      const events = kinds.map((kind, n) => `"${kind}/${n}"`)
+      const isGood = (event: string) => event.startsWith('"good')
+      const { delivered, rejected, kept, calls } = play([makeSlice(1, events)], (called, n) => {
+        if (n >= allRefusedFrom) return how
+        if (called.length === 0) return 'taken'
+        if (n === passesAt || called.some((event) => event.startsWith('"ask'))) return 'ask'
+        return called.every(isGood) ? 'taken' : 'bisect'
+      })
+      assert.deepEqual([...delivered, ...rejected, ...kept].toSorted(), events.toSorted(), 'each event once')
+      assert.ok(delivered.every(isGood))
+      const wrong = rejected.filter(isGood)
+      // Between two questions to the canary.
+      assert.ok(wrong.length <= (allRefusedFrom < Infinity && how === 'bisect' ? 2 : 0))
+      if (allRefusedFrom === Infinity) assert.deepEqual(kept, [])
+      const bad = kinds.filter((kind) => kind !== 'good').length
+      assert.ok(
+        calls <= 20 + bad * (Math.log2(events.length) + 4),
+        `${calls} calls for ${bad} of ${events.length}`,
+      )
     }),
   )
 })
