@@ -108,6 +108,7 @@ for (const [status, reason] of [
 for (const isTest of [false, true]) {
   t.test(`only canaries leave a held ${isTest ? 'test' : 'live'} queue, one each few minutes`, async (t) => {
     const stage = await hold(t, 403, isTest)
+    const leases = stage.asked.length
     for (let n = 2; n < 7; n++) {
       void stage.post(n, [`e${n}`], { isTest })
       await stage.clock.advance(4 * 60_000)
@@ -115,6 +116,7 @@ for (const isTest of [false, true]) {
       t.ok(stage.calls[n]!.isCanary)
       await stage.calls[n]!.answer(refused(403))
     }
+    t.equal(stage.asked.length, leases, 'and its events stay in the store')
     await stage.clock.advance(4 * 60_000)
     await play(stage, (call) => call.deliver(), 7)
     t.ok(stage.calls[7]!.isCanary)
@@ -137,7 +139,8 @@ t.test('a new token asks the canary at once', async (t) => {
   await acknowledge()
   t.match(calls[2], { isCanary: true, call: { token: 'pina_new' } })
   await play(stage, (call) => call.deliver(), 2)
-  t.match(calls[3], { ids: ['a'], call: { token: 'pina_new' } })
+  t.match(calls[3], { isCanary: false, call: { token: 'pina_new' } })
+  t.strictSame(calls[3]!.ids, ['a'])
   t.match(stage.delivery.queues(ACCOUNT), [{ status: 'sending' }])
   t.strictSame(stage.news, ['refused 401', 'accepted', 'accepted'])
 })
@@ -149,7 +152,8 @@ t.test('a refusal of a token that was replaced meanwhile is no reason to ask', a
   vault.token = 'pina_new'
   delivery.goOn(ACCOUNT)
   await calls[0]!.answer(refused(401))
-  t.match(calls[1], { ids: ['a'], call: { token: 'pina_new' } })
+  t.match(calls[1], { isCanary: false, call: { token: 'pina_new' } })
+  t.strictSame(calls[1]!.ids, ['a'])
 })
 
 t.test('a canary that is refused with a token that was replaced meanwhile holds nothing', async (t) => {
