@@ -57,9 +57,10 @@ export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
   },
   forbidden: {
     urgency: 3,
-    means: 'The token may not send for this account.',
+    means: 'The token may not send for this account, or a firewall refuses the relay.',
     action: 'token',
-    remedy: 'account set takes a token that may send for this account',
+    remedy:
+      'account verify shows the answer; account set takes a token that may send for this account; without a reason it is a firewall',
   },
   reauthorize: {
     urgency: 3,
