@@ -33,3 +33,23 @@ t.test('what failed is shown with its comments, and the seed that repeats it', a
   t.match(text, /\nTEST_SEED=77 repeats [^\n]*\n1 passed, 2 failed$/)
   t.notMatch(formatReports([{ ...report, failures: [] }], { showTimes: false, seed: 77 }), 'TEST_SEED')
 })
+
+t.test('teardowns of all files wait for a file that prepares its tests', async (t) => {
+  const folder = t.testdir({
+    'first.ts': `
+import t from 'tap'
+t.test('is soon over', async () => {})
+`,
+    'second.ts': `
+import { setTimeout as delay } from 'node:timers/promises'
+import t from 'tap'
+let isOpen = true
+t.teardown(() => (isOpen = false))
+t.test('is over, too', async () => {})
+await delay(100)
+t.test('finds open what the file opened', async (t) => t.ok(isOpen))
+`,
+  })
+  const files = ['first.ts', 'second.ts'].map((name) => relative(ROOT, join(folder, name)))
+  t.match(await runFiles(files, { root: ROOT, environment: {} }), { passed: 3, failures: [] })
+})

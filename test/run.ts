@@ -20,10 +20,21 @@ import { formatReports } from './support/format-reports.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 
-/** Folders whose files spend their time waiting for other processes: each file is a process of its own, begun first. */
-const ALONE = ['console', 'demo', 'faults', 'gateway', 'process', 'replicas', 'tracing']
-/** Folders whose files share a process of their own, begun first as well: they take longest. */
-const TOGETHER = ['store/postgres', 'store/sqlite']
+/**
+ * Folders whose files share a process: starting one, and a relay in it, costs more than most tests. In the order in which they
+ * begin: what waits longest first. All other files share the last one.
+ */
+const GROUPS: readonly (readonly string[])[] = [
+  ['store/postgres'],
+  ['store/sqlite'],
+  ['console'],
+  ['process'],
+  ['faults'],
+  ['gateway'],
+  ['replicas', 'demo', 'docs'],
+  ['cli', 'client'],
+  ['admin', 'delivery', 'ingest', 'telemetry'],
+]
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -71,15 +82,13 @@ function needsPostgres(file: string): boolean {
 }
 
 function groupFiles(all: readonly string[]): string[][] {
-  const isIn = (folder: string, file: string) =>
-    file.startsWith(`test${sep}${folder.replace('/', sep)}${sep}`)
-  const nameGroup = (file: string) =>
-    ALONE.some((folder) => isIn(folder, file))
-      ? file
-      : (TOGETHER.find((folder) => isIn(folder, file)) ?? file.split(sep)[1]!)
-  const rank = (name: string) => (TOGETHER.includes(name) ? 0 : Number(!name.includes(sep)) + 1)
-  const groups = [...Map.groupBy(all, nameGroup)]
-  return groups.toSorted(([a], [b]) => rank(a) - rank(b)).map(([, files]) => files)
+  const rank = (file: string) => {
+    const index = GROUPS.findIndex((folders) =>
+      folders.some((folder) => file.startsWith(join('test', folder, sep))),
+    )
+    return index === -1 ? GROUPS.length : index
+  }
+  return [...Map.groupBy(all, rank)].toSorted(([a], [b]) => a - b).map(([, files]) => files)
 }
 
 function formatProgress({ files, passed, failures, seconds }: Report, waiting: number): string {

@@ -11,7 +11,13 @@ process.once('exit', () => process.stdout.write(`# CPU seconds: ${cpuSeconds().t
 // tap derives the name of the run, and with it the folder of `t.testdir()`, from the script and its arguments: it must
 // differ between groups, and be no longer than a file's name may be.
 process.argv.splice(1, Infinity, resolve(files[0]!))
+// With a teardown of its own, tap ends the run as soon as no test waits: not while a file still prepares its tests.
+const { default: tap } = await import('tap')
+const endWhenIdle = tap.listeners('idle') as (() => void)[]
+tap.removeAllListeners('idle')
 for (const file of files) await import(pathToFileURL(resolve(file)).href)
+for (const listener of endWhenIdle) tap.on('idle', listener)
+tap.emit('idle')
 
 /** The children's part, which only Linux tells, are cutime and cstime of proc_pid_stat(5), in ticks of 10 ms. */
 function cpuSeconds(): number {
