@@ -1156,8 +1156,9 @@ function testShares(t: Test, layGround: LayGround): void {
         makeBatch(ids),
         ids.map((_, index) => makeDead(index)),
       )
+      // PostgreSQL's room counts what was admitted since somebody last looked.
+      t.match(await store.size(), { isFull: false, overShare: [] })
     }
-    t.match(await store.size(), { isFull: false, overShare: [] })
     t.match(await store.totals({}), { received: 1200, rejected: 1200, queued: 0 })
   })
 }
