@@ -4,12 +4,13 @@
  */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import { openSqlite, type OpenedSqlite, type SqliteOptions } from '../../../src/store/sqlite/open.ts'
+import { isWalDamaged, readWal } from '../../../src/store/sqlite/wal.ts'
 import type { Ground } from '../../contract/store.ts'
 
 /** Enough for the WAL of a test. The default would write some gigabytes in a run of all tests. */
@@ -85,13 +86,28 @@ export function layGroundIn(firstFolder: string): SqliteGround {
 }
 
 /**
- * Faithful as long as nothing is written back into a file meanwhile: a WAL of a test is far from its checkpoint, so the
- * files only grow, and what was written last may be cut, as a crash would cut it.
+ * As a crash leaves them: a database, and a WAL that only grew while both were copied. When SQLite wrote back meanwhile, the
+ * database has changed, and is copied again. What was written beside the copying may be torn in the middle of the copy, where
+ * a crash tears the last transaction only: the copied WAL ends there.
  */
 async function copyFiles(from: string, to: string): Promise<void> {
   mkdirSync(to)
-  const names = ['relay.db', 'relay.db-wal', 'relay.vault.db', 'relay.vault.db-wal']
-  await run('cp', [...names.map((name) => join(from, name)), to])
+  const databases = ['relay.db', 'relay.vault.db']
+  const names = databases.flatMap((name) => [name, `${name}-wal`])
+  const isSame = (name: string) =>
+    run('cmp', ['-s', join(from, name), join(to, name)]).then(
+      () => true,
+      () => false,
+    )
+  do await run('cp', [...names.map((name) => join(from, name)), to])
+  while (!(await Promise.all(databases.map(isSame))).every(Boolean))
+  for (const name of databases) cutWal(join(to, `${name}-wal`))
+}
+
+function cutWal(path: string): void {
+  if (!isWalDamaged(path)) return
+  const { frames } = readWal(path)!
+  truncateSync(path, frames.find(({ isSound }) => !isSound)!.offset)
 }
 
 const run = promisify(execFile)
