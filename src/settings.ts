@@ -4,7 +4,7 @@
  */
 import ipaddr from 'ipaddr.js'
 import { Type, type Static, type TSchema } from 'typebox'
-import { Value } from 'typebox/value'
+import { Check } from 'typebox/schema'
 import { BadSettings } from './errors.ts'
 import { LOG_LEVELS } from './telemetry/log.ts'
 import { parseDatabaseUrl } from './store/postgres/database-url.ts'
@@ -176,14 +176,15 @@ type Environment = Readonly<Record<string, string | undefined>>
 /** Throws BAD_SETTINGS with one line per problem. */
 export function readSettings(environment: Environment): Settings {
   const problems: string[] = []
-  const given: Record<string, unknown> = {}
+  const read: Record<string, unknown> = {}
   for (const [name, schema] of Object.entries<TSchema>(SettingsSchema.properties)) {
+    if ('default' in schema) read[name] = schema.default
     const value = readValue(schema, textOfSetting(environment, name, schema))
     if (value === undefined) continue
-    if (Value.Check(schema, value)) given[name] = value
+    if (Check(schema, value)) read[name] = value
     else problems.push(`${name} must be ${ruleOf(schema)}`)
   }
-  const settings = Value.Default(SettingsSchema, given) as GivenSettings
+  const settings = read as GivenSettings
   for (const name of ['HTTPS_PROXY', 'HTTP_PROXY'] as const) {
     if (settings[name] !== undefined && proxyUrl(settings[name]) === undefined)
       problems.push(`${name} must be ${ruleOf(SettingsSchema.properties[name])}`)

@@ -3,8 +3,9 @@
  * that began with it, but for the console's own files and, when METRICS_OPEN is set, `/metrics`. Answers never hold a
  * token or a stored key.
  */
-import Fastify, { type FastifyError, type FastifyInstance } from 'fastify'
-import { TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import Fastify, { type FastifyError, type FastifyInstance, type FastifySchemaCompiler } from 'fastify'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import { Compile, type XSchema } from 'typebox/schema'
 import { NotFound, Unauthorized, WrongHost } from '../errors.ts'
 import { bearerOf } from '../ingest/auth.ts'
 import { codeOf } from '../telemetry/log.ts'
@@ -33,7 +34,7 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
     forceCloseConnections: true,
   })
     .withTypeProvider<TypeBoxTypeProvider>()
-    .setValidatorCompiler(TypeBoxValidatorCompiler)
+    .setValidatorCompiler(compileSchema)
 
   app.setErrorHandler<FastifyError>((error, request, reply) => {
     const { status, message } = tell(error)
@@ -77,6 +78,16 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
 
   for (const routes of ROUTES) await app.register(routes, { ...options, sessions, refusals })
   return app
+}
+
+/** Nothing is converted: every part of a path or query is declared as text. */
+const compileSchema: FastifySchemaCompiler<XSchema> = ({ schema }) => {
+  const validator = Compile(schema)
+  return (value: unknown) => {
+    if (validator.Check(value)) return { value }
+    const [, error] = validator.Errors(value)
+    return { error }
+  }
 }
 
 /** A body of unknown keys must not make an answer many times its size. */

@@ -6,7 +6,7 @@
  * Source: Pinterest's OpenAPI description 5.23.0 (`oauth/token`, `oauth/conversion_token`, `conversion_eqs/list`).
  */
 import { asObject, parseJson, readLimited, reasonOf } from './read-answer.ts'
-import { readScores, type QualityScore } from './quality-score.ts'
+import type { QualityScore } from './quality-score.ts'
 import { createUpstream, type UpstreamOptions } from './upstream.ts'
 
 export interface ClientCredentials {
@@ -114,15 +114,11 @@ export function createPinterestOauth(options: UpstreamOptions): PinterestOauth {
         { method: 'POST', path: '/oauth/conversion_token', authorization: `Bearer ${accessToken}` },
         (body) => tokenIn(asObject(body)?.['access_token']),
       ),
-    qualityScores: (accessToken, adAccountId) =>
-      ask(
-        {
-          method: 'GET',
-          path: `/ad_accounts/${adAccountId}/conversion_eqs?lookback_period=14d`,
-          authorization: `Bearer ${accessToken}`,
-        },
-        readScores,
-      ),
+    async qualityScores(accessToken, adAccountId) {
+      const { readScores } = await import('./read-scores.ts')
+      const path = `/ad_accounts/${adAccountId}/conversion_eqs?lookback_period=14d`
+      return ask({ method: 'GET', path, authorization: `Bearer ${accessToken}` }, readScores)
+    },
     close: () => dispatcher.destroy(),
   }
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { readScores } from '../../src/pinterest/quality-score.ts'
+import { readScores } from '../../src/pinterest/read-scores.ts'
 import type { Granted } from '../../src/pinterest/oauth.ts'
 import type { QualityScore } from '../../src/pinterest/quality-score.ts'
 import { createQualityFetcher } from '../../src/vault/quality.ts'
