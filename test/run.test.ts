@@ -53,3 +53,18 @@ t.test('finds open what the file opened', async (t) => t.ok(isOpen))
   const files = ['first.ts', 'second.ts'].map((name) => relative(ROOT, join(folder, name)))
   t.match(await runFiles(files, { root: ROOT, environment: {} }), { passed: 3, failures: [] })
 })
+
+t.test('a process that was killed is told of, beside what failed before', async (t) => {
+  const folder = t.testdir({
+    'killed.ts': `
+import t from 'tap'
+t.test('fails', async (t) => t.fail())
+t.test('dies', async () => process.kill(process.pid, 'SIGKILL'))
+`,
+  })
+  const { failures } = await runFiles([relative(ROOT, join(folder, 'killed.ts'))], {
+    root: ROOT,
+    environment: {},
+  })
+  t.match(failures.at(-1)!.name, /killed\.ts ended with SIGKILL/)
+})

@@ -14,12 +14,13 @@ export interface Line {
   readonly input?: string
 }
 
-export type Relay = (words: string, line?: Line) => Promise<Ended>
+/** As a line, or as the words of one that has spaces in them. */
+export type Relay = (words: string | readonly string[], line?: Line) => Promise<Ended>
 
 export function createCommandLine(stand?: Guest): Relay {
   return async (words, { environment = {}, input = '' } = {}) => {
     const [stdout, stderr]: [string[], string[]] = [[], []]
-    const code = await runCommandLine(words.split(' ').filter(Boolean), {
+    const code = await runCommandLine(typeof words === 'string' ? words.split(' ').filter(Boolean) : words, {
       environment: {
         ...(stand && {
           ADMIN_URL: stand.relay.adminUrl,

@@ -173,7 +173,7 @@ t.test(
         'recovered 30 events in 30 batches and 0 dead letters; 0 were here already, 0 batches or dead letters cannot be read',
     })
     await until(async () => (await stand.admin('GET', '/totals')).body['queued'] === 0)
-    t.match(await run(`recover ${join(folder, file)}`), {
+    t.match(await run(['recover', join(folder, file)]), {
       code: 0,
       stdout: /^recovered 0 events .*; 30 were here already/,
     })

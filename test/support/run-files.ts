@@ -46,7 +46,9 @@ export async function runFiles(files: readonly string[], options: RunFilesOption
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
   const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
   const { passed, failures, skips, cpuSeconds, lastTest } = tests
-  if (failures.length === 0 && (code !== 0 || passed + skips.length === 0)) {
+  // 1 is how tap ends when a test failed.
+  const isToldOf = failures.length > 0 && code === 1
+  if (!isToldOf && (code !== 0 || passed + skips.length === 0)) {
     const name = `${files.join(' ')} ended with ${signal ?? code}, after ${lastTest || 'no test'}`
     failures.push({ name, details: lastLines(errors) })
   }

@@ -64,7 +64,8 @@ for (const poolMode of ['session', 'transaction'] as const) {
     const exchanges = Array.from({ length: 24 }, (_, n) =>
       (n % 2 ? one : two).shared.exchange([{ kind: 'post_limiter', adAccountId: '1', ...tokens }]),
     )
-    t.match((await Promise.all(exchanges))[0], [{ granted: 1 }], 'who comes at once waits, and does not fail')
+    const granted = (await Promise.all(exchanges)).reduce((sum, [grant]) => sum + grant!.granted, 0)
+    t.ok(granted >= tokens.capacity, 'who comes at once waits, and does not fail')
     t.equal((await one.shared.replicas()).length, 2)
     await one.shared.putBreaker(queue, { status: 'open', reason: 'paused', forMs: undefined })
     t.match(await told, { kind: 'breaker', queue }, 'told by polling')
