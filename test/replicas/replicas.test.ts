@@ -43,6 +43,7 @@ t.test(
       delivered: 1,
       rejected: 1,
       expired: 0,
+      filtered: 0,
       queued: 0,
       duplicate: 2,
       invalid: 0,
