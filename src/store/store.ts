@@ -244,7 +244,7 @@ export interface StoreSize {
   readonly diskFreeBytes: number
   /** Commits are refused until some of what is queued has gone, or until the disk has room again. */
   readonly isFull: boolean
-  /** False from the moment when a write failed, for whatever reason but a full disk, until one gets through (write-watch.ts). */
+  /** False from the moment when a write failed, for whatever reason but a full disk, until one gets through (core/write-watch.ts). */
   readonly isWritable: boolean
   /** Accounts whose commits alone are refused: they have too much queued for the room that is left. Empty while all are. */
   readonly overShare: readonly string[]
@@ -259,7 +259,7 @@ export interface Store {
    * developer posts the same one again and again. Many commits that are asked for at the same time share one synced
    * transaction. Rejects with STORE_UNAVAILABLE when it cannot write: nothing was taken, or, where a database did not
    * live to say so, what was taken waits like any other batch, and the same post again is a duplicate. It also rejects
-   * where the account alone has too much queued (share.ts). Dead letters are no reason.
+   * where the account alone has too much queued (core/share.ts). Dead letters are no reason.
    */
   commit(batch: NewBatch): Promise<Receipt>
   /** For a post of which nothing else is committed. Tried again until it is written; rejects when the store closes first. */

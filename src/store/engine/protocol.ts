@@ -2,6 +2,7 @@
  * The operations that a batcher gathers and an engine runs. Errors lose their class on the way between threads, so they
  * travel as code and text.
  */
+import type { DeadLetterRow } from '../core/rows.ts'
 import type { VaultChange, VaultDocument } from '../../vault/vault-store.ts'
 import type {
   AuditEntry,
@@ -106,22 +107,8 @@ export interface RecoveredBatch {
   readonly history: string | null
 }
 
-export interface RecoveredDeadLetter {
-  /** In the file that it comes from. */
-  readonly deadLetterId: number
-  readonly queue: QueueKey
-  readonly eventName: string
-  readonly eventId: string
-  readonly eventTimeS: number
-  readonly status: 'rejected' | 'expired'
-  readonly reason: string
-  readonly attempts: number
-  readonly firstSeenAtMs: number
-  readonly diedAtMs: number
-  readonly history: string | null
-  /** Opened: message and event, as `dead-letters.ts` packs them. */
-  readonly content: Uint8Array
-}
+/** Its row in the file that it comes from: its id, and sealed for the queue that it names. */
+export type RecoveredDeadLetter = DeadLetterRow
 
 export interface RecoverSteps {
   readonly batches: readonly RecoveredBatch[]

@@ -1,8 +1,8 @@
 /** Circuit breakers that one replica opened, for the others; durations are counted by the database's clock. */
 import type { Shared, SharedBreaker } from '../shared.ts'
 import { inTransaction, orUnavailable, type Pool } from './connect.ts'
-import { tellFeed } from './feed-rows.ts'
-import { toQueue, type QueueRow } from './queue-rows.ts'
+import { tellFeed } from './transaction.ts'
+import { toQueue, type QueueRow } from '../core/rows.ts'
 import type { Owner } from './owner.ts'
 
 export interface Breakers {

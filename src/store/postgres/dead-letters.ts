@@ -1,82 +1,91 @@
-/** Dead letters: found from new to old, a bounded number of rows per step, queued again, or deleted. */
-import { packHistory, unpackHistory } from '../history.ts'
-import { bindBatch, dedupeKey, openDeadLetter } from '../dead-letter.ts'
-import { bytesOfDeadLetter } from '../share.ts'
+/** Dead letters: written, found from new to old, a bounded number of rows per step, queued again, deleted. */
+import type { NewDeadLetter } from '../core/acknowledge.ts'
+import { purgeStep, replayStep } from '../core/audit.ts'
+import {
+  conditionsOf,
+  countRaised,
+  raise,
+  showDeadLetter,
+  STEP_ROWS,
+  summarizeReplay,
+  toRows,
+  type DeadLetterRows,
+} from '../core/dead-letters.ts'
+import { toQueue, type DeadLetterRow, type QueueRow } from '../core/rows.ts'
+import { bytesOfDeadLetter, DEAD_LETTER_BYTES_SQL } from '../core/share.ts'
+import type { BoundedTrimRequest } from '../engine/protocol.ts'
 import type {
   DeadLetter,
-  DeadLetterFilter,
   DeadLetterQuery,
   PurgeRequest,
   PurgeStep,
   ReplayRequest,
   ReplayStep,
+  TrimStep,
 } from '../store.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { countInAudit } from './audit.ts'
+import { insertBatches } from './batches.ts'
 import type { Queryable } from './client.ts'
-import { tellFeed } from './feed-rows.ts'
-import { toQueue, uniqueQueues, type QueueRow } from './queue-rows.ts'
 import { claimKeys } from './dedupe.ts'
-import type { Transaction } from './transaction.ts'
+import { readBytes } from './totals.ts'
+import { tellFeed, type Transaction } from './transaction.ts'
 
-const STEP_ROWS = 5000
-
-interface DeadLetterRow extends QueueRow {
-  readonly id: number
-  readonly event_name: string
-  readonly event_id: string
-  readonly event_time_s: number
-  readonly status: 'rejected' | 'expired'
-  readonly reason: string
-  readonly attempts: number
-  readonly first_seen_at_ms: number
-  readonly died_at_ms: number
-  readonly history: string | null
-  readonly sealed: Buffer
+export async function addDeadLetters(
+  { client, totals }: Transaction,
+  deadLetters: readonly NewDeadLetter[],
+): Promise<void> {
+  if (deadLetters.length === 0) return
+  const rows = deadLetters.map(({ row }) => row)
+  await client.query(
+    `INSERT INTO dead_letters (ad_account_id, is_test, event_name, event_id, event_time_s, status, reason, attempts,
+       first_seen_at_ms, died_at_ms, history, sealed)
+     SELECT ad_account_id, is_test, event_name, event_id, event_time_s, status, reason, attempts, first_seen, died,
+       history, sealed
+     FROM unnest($1::text[], $2::boolean[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::integer[],
+       $9::bigint[], $10::bigint[], $11::text[], $12::bytea[]) WITH ORDINALITY
+       AS new (ad_account_id, is_test, event_name, event_id, event_time_s, status, reason, attempts, first_seen, died,
+         history, sealed, place)
+     ORDER BY place`,
+    [
+      rows.map((row) => row.ad_account_id),
+      rows.map((row) => row.is_test),
+      rows.map((row) => row.event_name),
+      rows.map((row) => row.event_id),
+      rows.map((row) => row.event_time_s),
+      rows.map((row) => row.status),
+      rows.map((row) => row.reason),
+      rows.map((row) => row.attempts),
+      rows.map((row) => row.first_seen_at_ms),
+      rows.map((row) => row.died_at_ms),
+      rows.map((row) => row.history),
+      rows.map((row) => row.sealed),
+    ],
+  )
+  for (const row of rows) totals.count(toQueue(row), { dead_bytes: bytesOfDeadLetter(row) })
 }
 
-interface DeadLetterStep {
-  readonly rows: readonly DeadLetterRow[]
-  /** Where the next step starts; undefined when nothing is left. */
-  readonly beforeId: number | undefined
-}
-
-async function walk(
+async function find(
   client: Queryable,
-  { limit, beforeId = Number.MAX_SAFE_INTEGER, ...filter }: DeadLetterQuery,
+  { limit, beforeId = Number.MAX_SAFE_INTEGER, ids, ...filter }: DeadLetterQuery,
   lock: '' | 'FOR UPDATE',
-): Promise<DeadLetterStep> {
-  const values: unknown[] = [beforeId, limit]
-  const conditions = conditionsOf(filter, values)
+): Promise<DeadLetterRows> {
   let endId: number | undefined
-  // Dead letters that are named by their ids are found without a walk.
-  if (filter.ids === undefined) {
+  if (ids === undefined) {
     const { rows } = await client.query<{ id: number }>(
       `SELECT id FROM dead_letters WHERE id < $1 ORDER BY id DESC LIMIT 1 OFFSET ${STEP_ROWS - 1}`,
       [beforeId],
     )
     endId = rows[0]?.id
   }
-  values.push(endId ?? 0)
+  const conditions = conditionsOf(filter)
+  const sql = conditions.map(([column], index) => `AND ${column} = $${index + 5}`)
   const { rows } = await client.query<DeadLetterRow>(
-    `SELECT * FROM dead_letters WHERE id < $1 AND id >= $${values.length} ${conditions} ORDER BY id DESC LIMIT $2 ${lock}`,
-    values,
+    `SELECT * FROM dead_letters WHERE id < $1 AND id >= $2 AND ($4::bigint[] IS NULL OR id = ANY($4)) ${sql.join(' ')}
+     ORDER BY id DESC LIMIT $3 ${lock}`,
+    [beforeId, endId ?? 0, limit, ids ?? null, ...conditions.map(([, value]) => value)],
   )
-  return { rows, beforeId: rows.length === limit ? rows.at(-1)?.id : endId }
-}
-
-/** Adds their values. */
-function conditionsOf(filter: DeadLetterFilter, values: unknown[]): string {
-  const add = (sql: string, value: unknown) =>
-    value === undefined ? '' : `AND ${sql.replace('?', `$${values.push(value)}`)}`
-  return [
-    add('id = ANY(?)', filter.ids),
-    add('ad_account_id = ?', filter.adAccountId),
-    add('is_test = ?', filter.isTest),
-    add('status = ?', filter.status),
-    add('reason = ?', filter.reason),
-    add('event_name = ?', filter.eventName),
-  ].join(' ')
+  return toRows(rows, limit, endId)
 }
 
 export async function searchDeadLetters(
@@ -87,134 +96,112 @@ export async function searchDeadLetters(
   const found: DeadLetter[] = []
   let rest = query
   while (found.length < query.limit) {
-    const { rows, beforeId } = await walk(client, rest, '')
-    found.push(...rows.map((row) => show(sealer, row)))
+    const { rows, beforeId } = await find(client, rest, '')
+    found.push(...rows.map((row) => showDeadLetter(row, sealer)))
     if (beforeId === undefined) break
     rest = { ...query, limit: query.limit - found.length, beforeId }
   }
   return found
 }
 
-function show(sealer: Sealer, row: DeadLetterRow): DeadLetter {
-  return {
-    ...toQueue(row),
-    id: row.id,
-    eventName: row.event_name,
-    eventId: row.event_id,
-    status: row.status,
-    reason: row.reason,
-    message: openDeadLetter(sealer, row.ad_account_id, row.sealed)?.message ?? '',
-    attempts: row.attempts,
-    firstSeenAtMs: row.first_seen_at_ms,
-    diedAtMs: row.died_at_ms,
-    history: unpackHistory(row.history),
-  }
-}
-
-interface Risen {
-  readonly row: DeadLetterRow
-  readonly batchId: number
-  readonly payload: Buffer
-}
-
 export async function replay(tx: Transaction, request: ReplayRequest): Promise<ReplayStep> {
   const { client, totals } = tx
-  const { oldestEventTimeS, nowMs, auditId } = request
-  const { rows, beforeId } = await walk(client, request, 'FOR UPDATE')
-  const isTooOld = (row: DeadLetterRow) => !row.is_test && row.event_time_s < oldestEventTimeS
-  const young = rows.filter((row) => !isTooOld(row)).flatMap((row) => raise(tx, row))
-  const keyOf = ({ row }: Risen) => dedupeKey(row.ad_account_id, row.event_name, row.event_id)
+  const { rows, beforeId } = await find(client, request, 'FOR UPDATE')
+  const decided = rows.map((row) => {
+    const raised = raise(row, request, tx.sealer, tx.nextBatchId)
+    if (raised === 'unreadable') {
+      tx.report({ problem: 'dead_letter_unreadable', queue: toQueue(row), deadLetterId: row.id })
+    }
+    return raised
+  })
+  const raised = decided.filter((one) => typeof one !== 'string')
   const claimed = await claimKeys(
     client,
-    young
-      .filter(({ row }) => !row.is_test)
-      .map((risen) => ({ key: keyOf(risen), batchId: risen.batchId, seenAtMs: nowMs })),
+    raised.flatMap(({ key, batch: { batch_id: batchId } }) =>
+      key === undefined ? [] : [{ key, batchId, seenAtMs: request.nowMs }],
+    ),
   )
-  const risen = young.filter((one) => one.row.is_test || claimed.take(keyOf(one)))
-  await removeDeadLetters(
+  const queued = new Set(raised.filter(({ key }) => key === undefined || claimed.take(key)))
+  await remove(
     tx,
-    young.map(({ row }) => row),
+    raised.map(({ deadLetter }) => deadLetter),
   )
-  await insertReplays(tx, risen, nowMs)
-  const isRisen = new Set(risen)
-  for (const one of young) {
-    const { status } = one.row
-    totals.count(
-      toQueue(one.row),
-      isRisen.has(one)
-        ? { [status]: -1, queued: 1, batches: 1, bytes: one.payload.byteLength }
-        : { [status]: -1, duplicate: 1 },
-    )
-  }
-  const counts = {
-    replayed: risen.length,
-    duplicates: young.length - risen.length,
-    too_old: rows.filter(isTooOld).length,
-  }
-  const queues = uniqueQueues(risen.map(({ row }) => row))
-  await tellFeed(client, tx.ownerId, { kind: 'queues', queues })
-  return {
-    auditId: await countInAudit(client, { auditId, action: 'replay', filter: request, counts, nowMs }),
-    replayed: counts.replayed,
-    duplicates: counts.duplicates,
-    tooOld: counts.too_old,
-    queues,
-    beforeId,
-  }
-}
-
-/** Nothing where no key opens it: it stays where it is. */
-function raise(tx: Transaction, row: DeadLetterRow): Risen[] {
-  const deadLetter = openDeadLetter(tx.sealer, row.ad_account_id, row.sealed)
-  if (deadLetter === undefined) {
-    tx.report({ problem: 'dead_letter_unreadable', queue: toQueue(row), deadLetterId: row.id })
-    return []
-  }
-  return [{ row, batchId: tx.nextBatchId(), payload: Buffer.from(deadLetter.json) }]
-}
-
-async function insertReplays(tx: Transaction, risen: readonly Risen[], nowMs: number): Promise<void> {
-  if (risen.length === 0) return
-  await tx.client.query(
-    `INSERT INTO batches (is_replay, event_count, pending_count, batch_id, ad_account_id, is_test, oldest_event_time_s,
-       size_bytes, attempts, received_at_ms, history, sealed)
-     SELECT true, 1, 1, * FROM unnest($1::bigint[], $2::text[], $3::boolean[], $4::bigint[], $5::integer[],
-       $6::integer[], $7::bigint[], $8::text[], $9::bytea[])`,
-    [
-      risen.map(({ batchId }) => batchId),
-      risen.map(({ row }) => row.ad_account_id),
-      risen.map(({ row }) => row.is_test),
-      risen.map(({ row }) => row.event_time_s),
-      risen.map(({ payload }) => payload.byteLength),
-      risen.map(({ row }) => row.attempts),
-      risen.map(({ row }) => row.first_seen_at_ms),
-      risen.map(({ row }) =>
-        packHistory([...unpackHistory(row.history), { atMs: nowMs, reason: 'replayed' }]),
-      ),
-      risen.map(({ row, payload }) => tx.sealer.seal(payload, bindBatch(row.ad_account_id))),
-    ],
+  await insertBatches(
+    tx,
+    [...queued].map(({ batch }) => batch),
+    'waiting',
   )
-}
-
-/** Rows that this transaction locked. */
-async function removeDeadLetters(tx: Transaction, rows: readonly DeadLetterRow[]): Promise<void> {
-  await tx.client.query('DELETE FROM dead_letters WHERE id = ANY($1)', [rows.map(({ id }) => id)])
-  for (const row of rows) {
-    const { event_name: eventName, event_id: eventId, history, sealed } = row
-    tx.totals.count(toQueue(row), { dead_bytes: -bytesOfDeadLetter({ eventName, eventId, history, sealed }) })
-  }
+  for (const one of raised) totals.count(toQueue(one.batch), countRaised(one, queued.has(one)))
+  const summary = summarizeReplay(decided, queued)
+  await tellFeed(client, tx.ownerId, { kind: 'queues', queues: summary.queues })
+  return { auditId: await countInAudit(client, replayStep(request, summary)), ...summary, beforeId }
 }
 
 /** Also what no key opens. */
 export async function purge(tx: Transaction, request: PurgeRequest): Promise<PurgeStep> {
+  const { rows, beforeId } = await find(tx.client, request, 'FOR UPDATE')
+  await remove(tx, rows)
+  const auditId = await countInAudit(tx.client, purgeStep(request, rows.length))
+  return { auditId, purged: rows.length, beforeId }
+}
+
+/** Rows that this transaction locked. */
+async function remove(tx: Transaction, rows: readonly DeadLetterRow[]): Promise<void> {
+  if (rows.length === 0) return
+  await tx.client.query('DELETE FROM dead_letters WHERE id = ANY($1)', [rows.map(({ id }) => id)])
+  countRemoved(
+    tx,
+    rows.map((row) => ({ ...row, bytes: bytesOfDeadLetter(row) })),
+  )
+}
+
+/** Any number that nobody else locks: "dead letter" in ASCII. */
+export const TRIM_LOCK = 0x6c6574746572
+
+type RemovedRow = QueueRow & { readonly bytes: number }
+
+const RETURNING = `RETURNING ad_account_id, is_test, ${DEAD_LETTER_BYTES_SQL} AS bytes`
+
+/** One replica at a time, or two would both remove for the same bytes. */
+export async function trim(
+  tx: Transaction,
+  { diedBeforeMs, limit, limitBytes = Infinity }: BoundedTrimRequest,
+): Promise<TrimStep> {
   const { client } = tx
-  const { rows, beforeId } = await walk(client, request, 'FOR UPDATE')
-  await removeDeadLetters(tx, rows)
-  const { auditId, nowMs } = request
-  const counts = { purged: rows.length }
-  return {
-    auditId: await countInAudit(client, { auditId, action: 'purge', filter: request, counts, nowMs }),
-    purged: rows.length,
-    beforeId,
-  }
+  const { rows: locks } = await client.query<{ is_mine: boolean }>(
+    'SELECT pg_try_advisory_xact_lock($1) AS is_mine',
+    [TRIM_LOCK],
+  )
+  if (!locks[0]!.is_mine) return { tooOld: 0, overPart: 0 }
+  const old = await client.query<RemovedRow>(
+    // A subquery may be run once for each row, each time with another LIMIT of rows; what is materialized runs once.
+    `WITH old AS MATERIALIZED (
+       SELECT id FROM dead_letters WHERE died_at_ms < $1 ORDER BY died_at_ms, id LIMIT $2 FOR UPDATE SKIP LOCKED)
+     DELETE FROM dead_letters WHERE id IN (SELECT id FROM old)
+     ${RETURNING}`,
+    [diedBeforeMs, limit],
+  )
+  countRemoved(tx, old.rows)
+  const left = limit - old.rows.length
+  const { deadLetterBytes } = await readBytes(client)
+  // Totals are written at the transaction's end.
+  const overBytes = deadLetterBytes + tx.totals.sum('dead_bytes') - limitBytes
+  if (left === 0 || overBytes <= 0) return { tooOld: old.rows.length, overPart: 0 }
+  // Each of which those before it do not make enough room.
+  const over = await client.query<RemovedRow>(
+    `WITH oldest AS (
+       SELECT id, died_at_ms, ${DEAD_LETTER_BYTES_SQL} AS bytes FROM dead_letters ORDER BY died_at_ms, id LIMIT $2
+       FOR UPDATE SKIP LOCKED)
+     DELETE FROM dead_letters WHERE id IN (
+       SELECT id FROM (SELECT id, SUM(bytes) OVER (ORDER BY died_at_ms, id) - bytes AS before FROM oldest) AS summed
+       WHERE before < $1)
+     ${RETURNING}`,
+    [overBytes, left],
+  )
+  countRemoved(tx, over.rows)
+  return { tooOld: old.rows.length, overPart: over.rows.length }
+}
+
+function countRemoved({ totals }: Transaction, rows: readonly RemovedRow[]): void {
+  for (const row of rows) totals.count(toQueue(row), { dead_bytes: -row.bytes })
 }

@@ -10,9 +10,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Shared, SharedChange } from '../shared.ts'
 import type { ConnectionOptions } from './client.ts'
 import { connect, drop, isPooled, type Client, type Pool } from './connect.ts'
-import { FEED_CHANNEL } from './feed-rows.ts'
+import { FEED_CHANNEL } from './transaction.ts'
 import type { Breakers } from './breakers.ts'
-import { toQueue, type QueueRow } from './queue-rows.ts'
+import { toQueue, type QueueRow } from '../core/rows.ts'
 import type { Owner } from './owner.ts'
 
 export interface FeedOptions {

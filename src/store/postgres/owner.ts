@@ -11,11 +11,11 @@
  * may go on. Its counters are added to those of owner 0, who is nobody.
  */
 import type { Shared } from '../shared.ts'
-import { COUNTERS } from '../counters.ts'
+import { COUNTERS } from '../core/counters.ts'
 import type { Queryable } from './client.ts'
 import { inTransaction, orUnavailable, type Pool } from './connect.ts'
-import { tellFeed } from './feed-rows.ts'
-import { uniqueQueues, type QueueRow } from './queue-rows.ts'
+import { tellFeed } from './transaction.ts'
+import { uniqueQueues, type QueueRow } from '../core/rows.ts'
 
 export interface OwnerOptions {
   readonly pool: Pool

@@ -3,9 +3,9 @@ import { StoreUnavailable } from '../../errors.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import type { Batcher } from '../engine/batcher.ts'
 import { createStore as createBatchingStore } from '../engine/client.ts'
-import { DEAD_LETTER_PART, mayQueue, shareOf, TAKEN_AGAIN, WATERMARK } from '../share.ts'
+import { DEAD_LETTER_PART, mayQueue, shareOf, TAKEN_AGAIN, WATERMARK } from '../core/share.ts'
 import type { NewBatch, Store } from '../store.ts'
-import { withWriteProblem, type WriteWatch } from '../write-watch.ts'
+import { withWriteProblem, type WriteWatch } from '../core/write-watch.ts'
 import { readAudit } from './audit.ts'
 import { readBacklog, readTotals, readBytes, readQueuedBytes, type StoredBytes } from './totals.ts'
 import type { Queryable } from './client.ts'
@@ -59,7 +59,7 @@ export function createStore({ batcher, pool, sealer, writes, limitBytes, close }
 /**
  * Counts the queued payloads of all replicas, not the size of the tables: PostgreSQL uses the room of what was deleted
  * again, but rarely gives it back. What is under way while somebody looks is missed until the next look: that is little
- * beside the room that is left. How much of the room an account may take: share.ts.
+ * beside the room that is left. How much of the room an account may take: core/share.ts.
  */
 function createCapacity(pool: Pool, limitBytes: number) {
   let lookedAtMs = -Infinity

@@ -2,13 +2,21 @@
  * The totals of each queue: one row per queue and owner, so that no two replicas wait for the same row; summed when they are
  * read. Changes are gathered while a transaction runs and written by one statement at its end.
  */
-import { COUNTERS, type Counter } from '../counters.ts'
+import {
+  addChanges,
+  COUNTERS,
+  makeCounts,
+  toTotals,
+  type Changes,
+  type Counter,
+  type Counts,
+} from '../core/counters.ts'
+import { nameOfQueue, toQueue, type QueueRow } from '../core/rows.ts'
 import type { Totals, QueueBacklog, QueueKey } from '../store.ts'
 import type { Queryable } from './client.ts'
-import { toQueue, type QueueRow } from './queue-rows.ts'
 
 export interface TotalCounts {
-  count(queue: QueueKey, changes: Partial<Record<Counter, number>>): void
+  count(queue: QueueKey, changes: Changes): void
   /** What was counted and is not written yet. */
   sum(counter: Counter): number
   write(client: Queryable, ownerId: number): Promise<void>
@@ -18,10 +26,10 @@ export function createTotalCounts(): TotalCounts {
   const counted = new Map<string, { readonly queue: QueueKey; readonly sum: Record<Counter, number> }>()
   return {
     count(queue, changes) {
-      const name = `${queue.adAccountId} ${queue.isTest}`
+      const name = nameOfQueue(queue)
       let entry = counted.get(name)
-      if (entry === undefined) counted.set(name, (entry = { queue, sum: zeros() }))
-      for (const counter in changes) entry.sum[counter as Counter] += changes[counter as Counter]!
+      if (entry === undefined) counted.set(name, (entry = { queue, sum: makeCounts() }))
+      addChanges(entry.sum, changes)
     },
     sum: (counter) => [...counted.values()].reduce((all, { sum }) => all + sum[counter], 0),
     async write(client, ownerId) {
@@ -46,13 +54,12 @@ export async function readTotals(
   client: Queryable,
   { adAccountId, isTest }: { readonly adAccountId?: string; readonly isTest?: boolean },
 ): Promise<Totals> {
-  const { rows } = await client.query<Record<Counter, number>>(
+  const { rows } = await client.query<Counts>(
     `SELECT ${COUNTERS.map((name) => `COALESCE(SUM(${name}), 0)::bigint AS ${name}`).join(', ')} FROM totals
      WHERE ($1::text IS NULL OR ad_account_id = $1) AND ($2::boolean IS NULL OR is_test = $2)`,
     [adAccountId ?? null, isTest ?? null],
   )
-  const { batches: _, bytes: __, dead_bytes: ___, ...totals } = rows[0]!
-  return totals
+  return toTotals(rows[0]!)
 }
 
 /** The oldest of a queue is the first row of the waiting index, or one of those that somebody leases. */
@@ -100,8 +107,4 @@ export async function readQueuedBytes(client: Queryable): Promise<Map<string, nu
      GROUP BY ad_account_id HAVING SUM(bytes) > 0`,
   )
   return new Map(rows.map((row) => [row.ad_account_id, row.bytes]))
-}
-
-function zeros(): Record<Counter, number> {
-  return Object.fromEntries(COUNTERS.map((name) => [name, 0])) as Record<Counter, number>
 }

@@ -1,8 +1,9 @@
 /** What the operations of one transaction share. */
 import type { Sealer } from '../../vault/seal.ts'
 import type { StoreProblem } from '../engine/protocol.ts'
-import type { TotalCounts } from './totals.ts'
+import type { SharedChange } from '../shared.ts'
 import type { Queryable } from './client.ts'
+import type { TotalCounts } from './totals.ts'
 
 export interface Transaction {
   readonly client: Queryable
@@ -19,3 +20,22 @@ export interface Transaction {
 
 /** `owner_id` of those that this process may acknowledge: its own, and what waits. $1 are its numbers. */
 export const MAY_ACKNOWLEDGE = '(owner_id IS NULL OR owner_id = ANY($1))'
+
+export const FEED_CHANNEL = 'pinrelay_feed'
+
+/**
+ * Writes down what changed, in the transaction that changes it, so that it is told if and only if it is done. `ownerId`: who
+ * need not be told; null where everybody has to hear it.
+ */
+export async function tellFeed(
+  client: Queryable,
+  ownerId: number | null,
+  change: SharedChange,
+): Promise<void> {
+  if (change.kind === 'queues' && change.queues.length === 0) return
+  await client.query(
+    `WITH told AS (INSERT INTO feed (owner_id, change) VALUES ($1, $2) RETURNING id)
+     SELECT pg_notify('${FEED_CHANNEL}', id::text) FROM told`,
+    [ownerId, JSON.stringify(change)],
+  )
+}

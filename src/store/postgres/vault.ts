@@ -6,7 +6,7 @@
 import type { VaultChange, VaultDocument, VaultStore } from '../../vault/vault-store.ts'
 import type { Queryable } from './client.ts'
 import { inTransaction, orUnavailable, type Pool } from './connect.ts'
-import { tellFeed } from './feed-rows.ts'
+import { tellFeed } from './transaction.ts'
 import type { Owner } from './owner.ts'
 
 /** "vault" in ASCII. */

@@ -1,9 +1,9 @@
 /**
- * What PostgreSQL's answers say of the next write (write-watch.ts of the folder above): a server with a full disk, with an absent
+ * What PostgreSQL's answers say of the next write (core/write-watch.ts): a server with a full disk, with an absent
  * synchronous standby, that has become read only or no longer syncs.
  */
 import { StoreCannotOpen } from '../../errors.ts'
-import { PROBE_BYTES, type WriteProblem } from '../write-watch.ts'
+import { PROBE_BYTES, type WriteProblem } from '../core/write-watch.ts'
 import { CommitInDoubt } from './client.ts'
 import { inTransaction, sqlStateOf, type Pool } from './connect.ts'
 

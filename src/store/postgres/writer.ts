@@ -18,7 +18,7 @@
 import type { Operation, Outcome, StoreProblem } from '../engine/protocol.ts'
 import { toTravelError } from '../engine/protocol.ts'
 import type { Sealer } from '../../vault/seal.ts'
-import { createBatchIds } from './batch-ids.ts'
+import { createBatchIds } from './batches.ts'
 import { assertDurable, CommitInDoubt, type ConnectionOptions } from './client.ts'
 import {
   connect,
@@ -29,8 +29,8 @@ import {
   isPlaceAtFault,
   type Client,
 } from './connect.ts'
-import { tellFeed } from './feed-rows.ts'
-import { uniqueQueues, type QueueRow } from './queue-rows.ts'
+import { tellFeed } from './transaction.ts'
+import { uniqueQueues, type QueueRow } from '../core/rows.ts'
 import { runOperations } from './operations.ts'
 import type { Owner } from './owner.ts'
 import { createTotalCounts } from './totals.ts'

@@ -1,5 +1,5 @@
 /** Refuses what the queue has no room for, before it is tried; what drains the queue, or only reads, always passes. */
-import { EVENT_BYTES, BATCH_BYTES } from './queues.ts'
+import { EVENT_BYTES, BATCH_BYTES } from './totals.ts'
 import type { CommitRequest, Operation, Outcome, RecoverRequest } from '../engine/protocol.ts'
 import type { RunOperations } from './queue-file.ts'
 import type { Capacity } from './capacity.ts'
@@ -34,7 +34,7 @@ function bytesOf({ kind, request }: Operation): number {
   if (kind !== 'recover') return 0
   const { batches, deadLetters } = request as RecoverRequest
   const batchBytes = batches.reduce((sum, { commit }) => sum + bytesOfCommit(commit), 0)
-  return deadLetters.reduce((sum, { content }) => sum + content.byteLength + BATCH_BYTES, batchBytes)
+  return deadLetters.reduce((sum, { sealed }) => sum + sealed.byteLength + BATCH_BYTES, batchBytes)
 }
 
 function bytesOfCommit({ payload, eventTimesS }: CommitRequest): number {

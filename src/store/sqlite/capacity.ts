@@ -5,13 +5,14 @@
  * The watermark is a part of what the store may use: STORE_LIMIT_BYTES, or what the disk has for it (its own size and
  * what is free) if that is less. Not a part of the whole disk: a large one that others fill to 80 % still has room for
  * a queue. Dead letters have a part of their own and are not counted. How much of the room an account may take:
- * share.ts.
+ * core/share.ts.
  */
 import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { DEAD_LETTER_PART, mayQueue, shareOf, TAKEN_AGAIN, WATERMARK } from '../share.ts'
+import { DEAD_LETTER_PART, mayQueue, shareOf, TAKEN_AGAIN, WATERMARK } from '../core/share.ts'
 import { freeBytes } from './reserved-space.ts'
-import { prepareRows, StoreDamaged } from './connection.ts'
+import { prepare, readPragma } from './connection.ts'
+import { StoreDamaged } from './failures.ts'
 import type { QueueSize } from '../engine/protocol.ts'
 import type { QueueTables } from './queue-tables.ts'
 
@@ -30,13 +31,15 @@ export interface Capacity {
 const DISK_COPIES = 2
 
 export function createCapacity(
-  { db, queues, deadLetters }: QueueTables,
+  { db, totals, deadLetters }: QueueTables,
   queuePath: string,
   limitBytes: number,
 ): Capacity {
-  const pageCount = prepareRows<[number]>(db, 'PRAGMA page_count')
-  const freeCount = prepareRows<[number]>(db, 'PRAGMA freelist_count')
-  const [pageBytes] = prepareRows<[number]>(db, 'PRAGMA page_size').get()!
+  const pageBytes = Number(readPragma(db, 'page_size'))
+  const selectPages = prepare<{ pages: number; free: number }>(
+    db,
+    'SELECT page_count AS pages, freelist_count AS free FROM pragma_page_count, pragma_freelist_count',
+  )
   let usedBytes = 0
   let diskFreeBytes = 0
   /** Since the last look. */
@@ -47,7 +50,7 @@ export function createCapacity(
 
   /** Pages in use, and the WAL, which the disk has to hold as well. */
   function look(): void {
-    const [pages, free] = [pageCount.get()![0], freeCount.get()![0]]
+    const { pages, free } = selectPages.get()!
     // SQLite believes its header: a flipped bit in this count would make the store look full for good.
     if (free < 0 || free >= pages) throw new StoreDamaged('more pages are free than there are')
     usedBytes =
@@ -61,7 +64,7 @@ export function createCapacity(
 
   /** What commits may still bring. */
   function leftBelow(part: number): number {
-    const takenBytes = Math.max(0, usedBytes - queues.sizes().deadBytes)
+    const takenBytes = Math.max(0, usedBytes - totals.sizes().deadBytes)
     const leftOfLimit = part * limitBytes - takenBytes
     const leftOfDisk = (part * (usedBytes + diskFreeBytes) - takenBytes) / DISK_COPIES
     return Math.min(leftOfLimit, leftOfDisk) - admittedBytes
@@ -74,7 +77,7 @@ export function createCapacity(
   function isWithinShare(adAccountId: string, bytes: number): boolean {
     const leftBytes = leftBelow(WATERMARK)
     if (mayQueue(usedBytes + admittedBytes, bytes, leftBytes)) return true
-    const queued = queuedOf.get(adAccountId) ?? queues.queuedBytes(adAccountId)
+    const queued = queuedOf.get(adAccountId) ?? totals.queuedBytes(adAccountId)
     queuedOf.set(adAccountId, queued)
     return mayQueue(queued, bytes, leftBytes)
   }
@@ -82,8 +85,8 @@ export function createCapacity(
   function accountsOverShare(): string[] {
     const share = shareOf(leftBelow(WATERMARK))
     if (isFull || usedBytes <= share) return []
-    queues.flush()
-    return queues.accountsAbove(share)
+    totals.flush()
+    return totals.accountsAbove(share)
   }
 
   look()
@@ -91,7 +94,7 @@ export function createCapacity(
     look,
     size() {
       look()
-      const { bytes: queuedBytes, deadBytes: deadLetterBytes } = queues.sizes()
+      const { bytes: queuedBytes, deadBytes: deadLetterBytes } = totals.sizes()
       const overShare = accountsOverShare()
       return { usedBytes, queuedBytes, deadLetterBytes, diskFreeBytes, isFull, overShare }
     },

@@ -1,5 +1,5 @@
 /** The keys that one transaction saw first, one behind the other: 16 bytes of key and 8 of batch id each. */
-import { StoreDamaged } from './connection.ts'
+import { StoreDamaged } from './failures.ts'
 
 export const KEY_BYTES = 16
 const ENTRY_BYTES = 24

@@ -3,7 +3,7 @@
  * 8 KiB written: hence the blocks.
  */
 import type { DatabaseSync } from 'node:sqlite'
-import { prepareRows } from './connection.ts'
+import { prepare } from './connection.ts'
 import { KEY_BYTES } from './dedupe-block.ts'
 
 export interface DedupeTree {
@@ -29,21 +29,18 @@ export function createDedupeTree(db: DatabaseSync): DedupeTree {
   const insert = db.prepare(
     'INSERT INTO dedupe (key, batch_id, seen_at_ms) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING',
   )
-  const select = prepareRows<[1]>(db, 'SELECT 1 FROM dedupe WHERE key = ?')
+  const select = prepare<object>(db, 'SELECT 1 FROM dedupe WHERE key = ?')
   const remove = db.prepare('DELETE FROM dedupe WHERE key = ? AND batch_id = ?')
-  const findPending = prepareRows<[1]>(
-    db,
-    'SELECT 1 FROM dedupe JOIN payloads USING (batch_id) WHERE key = ?',
-  )
-  const stepEnd = prepareRows<[key: Uint8Array]>(
+  const findPending = prepare<object>(db, 'SELECT 1 FROM dedupe JOIN batches USING (batch_id) WHERE key = ?')
+  const stepEnd = prepare<{ key: Uint8Array }>(
     db,
     `SELECT key FROM dedupe WHERE key > ? ORDER BY key LIMIT 1 OFFSET ${STEP_KEYS - 1}`,
   )
   const removeOld = db.prepare(
     `DELETE FROM dedupe WHERE key > ? AND key <= ? AND seen_at_ms < ?
-       AND NOT EXISTS (SELECT 1 FROM payloads WHERE payloads.batch_id = dedupe.batch_id)`,
+       AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.batch_id = dedupe.batch_id)`,
   )
-  const first = prepareRows<[1]>(db, 'SELECT 1 FROM dedupe LIMIT 1')
+  const first = prepare<object>(db, 'SELECT 1 FROM dedupe LIMIT 1')
   /** False only when that is sure: a rollback may bring keys back. */
   let hasKeys = first.get() !== undefined
   let wasWalked = false
@@ -60,7 +57,7 @@ export function createDedupeTree(db: DatabaseSync): DedupeTree {
       remove.run(key, batchId)
     },
     forgetStep(seenBeforeMs, afterKey) {
-      const end = stepEnd.get(afterKey)?.[0]
+      const end = stepEnd.get(afterKey)?.key
       removeOld.run(afterKey, end ?? PAST_EVERY_KEY, seenBeforeMs)
       wasWalked ||= end === undefined
       return end

@@ -3,119 +3,90 @@
  * batches are their holder's: it looks at their age itself.
  */
 import TinyQueue from 'tinyqueue'
-import { EXPIRE_STEP_EVENTS, judgeAge, type WaitingBatch } from '../expiry.ts'
-import { bindBatch } from '../dead-letter.ts'
-import type { ExpireRequest } from '../store.ts'
-import { listPositions } from '../bitmap.ts'
-import { prepareRows } from './connection.ts'
-import type { Place } from './leases.ts'
+import { EXPIRE_STEP_EVENTS, expireBatch } from '../core/expire.ts'
+import { toQueue, type BatchRow } from '../core/rows.ts'
 import type { ExpireStep } from '../engine/protocol.ts'
-import type { QueueTables } from './queue-tables.ts'
+import type { ExpireRequest, QueueKey } from '../store.ts'
 import type { Acknowledgements } from './acknowledge.ts'
+import { prepare } from './connection.ts'
+import { StoreDamaged } from './failures.ts'
+import type { QueueTables } from './queue-tables.ts'
 
-/** A waiting batch with an event that may be too old. */
-type Candidate = Place & WaitingBatch
-
-type QueueRow = [
-  batchId: number,
-  oldestEventTimeS: number,
-  eventCount: number,
-  acknowledged: Uint8Array | null,
-  attempts: number,
-  history: string | null,
-]
+/** A waiting batch with an event that may be too old, the first one of its queue or of the queue's replays. */
+interface Candidate {
+  readonly adAccountId: string
+  readonly isReplay: number
+  readonly oldestS: number
+  readonly batchId: number
+}
 
 export function createExpiry(
   tables: QueueTables,
   acknowledgements: Acknowledgements,
 ): (request: ExpireRequest) => ExpireStep {
-  const { db, queues, leases, sealer, report } = tables
-  const selectNext = prepareRows<QueueRow>(
+  const { db, totals, leases, batches, sealer, report } = tables
+  const selectNext = prepare<Pick<BatchRow, 'batch_id' | 'oldest_event_time_s'>>(
     db,
-    `SELECT batch_id, oldest_event_time_s, event_count, acknowledged, attempts, history FROM batches
-     WHERE queue_id = ? AND is_replay = ? AND (oldest_event_time_s, batch_id) > (?, ?) AND oldest_event_time_s < ?
+    `SELECT batch_id, oldest_event_time_s FROM batches WHERE ad_account_id = ? AND is_test = 0 AND is_replay = ?
+       AND (oldest_event_time_s, batch_id) > (?, ?) AND oldest_event_time_s < ?
      ORDER BY oldest_event_time_s, batch_id LIMIT 1`,
   )
-  const selectSealed = prepareRows<[sealed: Uint8Array]>(db, 'SELECT sealed FROM payloads WHERE batch_id = ?')
-  const moveRow = db.prepare(
-    `UPDATE batches SET oldest_event_time_s = ?
-     WHERE queue_id = ? AND is_replay = ? AND oldest_event_time_s = ? AND batch_id = ?`,
-  )
-  const movePayload = db.prepare('UPDATE payloads SET oldest_event_time_s = ? WHERE batch_id = ?')
+  const move = db.prepare('UPDATE batches SET oldest_event_time_s = ? WHERE batch_id = ?')
 
-  /** The first one of its line behind this place that nobody holds. */
-  function findNext(
-    { queueId, isReplay }: Pick<Place, 'queueId' | 'isReplay'>,
-    oldestEventTimeS: number,
-    after = { oldestEventTimeS: Number.MIN_SAFE_INTEGER, batchId: 0 },
-  ): Candidate | undefined {
-    for (let { oldestEventTimeS: timeS, batchId } = after; ;) {
-      const row = selectNext.get(queueId, Number(isReplay), timeS, batchId, oldestEventTimeS)
+  /** The first one behind this place that nobody holds. */
+  function findNext(place: Candidate, tooOldS: number): Candidate | undefined {
+    for (let { oldestS, batchId } = place; ;) {
+      const row = selectNext.get(place.adAccountId, place.isReplay, oldestS, batchId, tooOldS)
       if (row === undefined) return undefined
-      ;[batchId, timeS] = row
-      if (leases.isHeld(batchId)) continue
-      const [, , eventCount, acknowledged, attempts, history] = row
-      const positions = acknowledged === null ? [] : listPositions(acknowledged)
-      const place = { queueId, isReplay, oldestEventTimeS: timeS }
-      return { ...place, batchId, eventCount, acknowledged: positions, attempts, history }
+      ;({ oldest_event_time_s: oldestS, batch_id: batchId } = row)
+      if (!leases.isHeld(batchId)) return { ...place, oldestS, batchId }
     }
   }
 
   /** Of all queues, the oldest first. */
-  function* walk(oldestEventTimeS: number): Generator<Candidate> {
-    queues.flush()
+  function* walk(tooOldS: number): Generator<number> {
+    totals.flush()
+    const starts = totals
+      .liveQueues()
+      .flatMap(({ adAccountId }: QueueKey) =>
+        [0, 1].map((isReplay) => ({ adAccountId, isReplay, oldestS: Number.MIN_SAFE_INTEGER, batchId: 0 })),
+      )
     const heads = new TinyQueue<Candidate>(
-      [],
-      (a, b) => a.oldestEventTimeS - b.oldestEventTimeS || a.batchId - b.batchId,
+      starts.flatMap((start) => findNext(start, tooOldS) ?? []),
+      (a, b) => a.oldestS - b.oldestS || a.batchId - b.batchId,
     )
-    for (const queueId of queues.liveQueueIds()) {
-      for (const isReplay of [false, true]) {
-        const head = findNext({ queueId, isReplay }, oldestEventTimeS)
-        if (head !== undefined) heads.push(head)
-      }
-    }
     for (let head = heads.pop(); head !== undefined; head = heads.pop()) {
-      const next = findNext(head, oldestEventTimeS, head)
+      const next = findNext(head, tooOldS)
       if (next !== undefined) heads.push(next)
-      yield head
+      yield head.batchId
     }
   }
 
   /** Answers how many events of it expired. */
-  function expireOne(candidate: Candidate, request: ExpireRequest): number {
-    const { batchId, queueId, isReplay, oldestEventTimeS, attempts, history } = candidate
-    const queue = queues.keyOf(queueId)
-    const outcome = judgeAge(
-      candidate,
-      () => sealer.open(selectSealed.get(batchId)![0], bindBatch(queue.adAccountId)),
-      request,
-    )
-    if (outcome === undefined) {
+  function expireOne(batchId: number, request: ExpireRequest): number {
+    const row = batches.get(batchId)
+    if (row === undefined) throw new StoreDamaged('the order names a batch that is not there')
+    const expired = expireBatch(row, request, sealer)
+    if (expired === undefined) {
       // Left in the store but out of the way, as where it is leased.
-      leases.take(batchId, { ...candidate, attempts, history })
-      report({ problem: 'batch_unreadable', queue, batchId })
+      leases.take(batchId)
+      report({ problem: 'batch_unreadable', queue: toQueue(row), batchId })
       return 0
     }
-    const { acknowledgement, oldestS } = outcome
-    acknowledgements.acknowledge({
-      wholeBatchIds: [],
-      acknowledgedAtMs: request.nowMs,
-      others: [acknowledgement],
-    })
-    if (oldestS !== undefined) {
-      moveRow.run(oldestS, queueId, Number(isReplay), oldestEventTimeS, batchId)
-      movePayload.run(oldestS, batchId)
-    }
+    const { acknowledgement, oldestS } = expired
+    const { nowMs } = request
+    acknowledgements.acknowledge({ wholeBatchIds: [], acknowledgedAtMs: nowMs, others: [acknowledgement] })
+    if (oldestS !== undefined) move.run(oldestS, batchId)
     return acknowledgement.dead.length
   }
 
   return function expire(request) {
     let expired = 0
-    let dedupe = 0
-    for (const candidate of walk(request.oldestEventTimeS)) {
-      if (dedupe === request.limit || expired >= EXPIRE_STEP_EVENTS) return { expired, hasMore: true }
-      dedupe += 1
-      expired += expireOne(candidate, request)
+    let looked = 0
+    for (const batchId of walk(request.oldestEventTimeS)) {
+      if (looked === request.limit || expired >= EXPIRE_STEP_EVENTS) return { expired, hasMore: true }
+      looked += 1
+      expired += expireOne(batchId, request)
     }
     return { expired, hasMore: false }
   }

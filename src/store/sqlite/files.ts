@@ -10,22 +10,12 @@ import { createAudit } from './audit.ts'
 import { chooseReservedBytes, createReservedSpace, type ReservedSpace } from './reserved-space.ts'
 import { runAdmitted } from './admission.ts'
 import { createCommit } from './commit.ts'
-import {
-  closeFile,
-  translateOpenErrors,
-  inspectFile,
-  isNoSpace,
-  isPlaceAtFault,
-  openFile,
-  readPragma,
-  StoreDamaged,
-  WAL_BYTES,
-  writeBackWal,
-} from './connection.ts'
+import { closeFile, inspectFile, openFile, readPragma, WAL_BYTES, writeBackWal } from './connection.ts'
+import { translateOpenErrors, isNoSpace, isPlaceAtFault, StoreDamaged } from './failures.ts'
 import { createExpiry } from './expire.ts'
-import { addCheck, assertKeysOpen } from './key-checks.ts'
+import { addCheck, assertKeysOpen, createReseal } from './keys.ts'
 import { createLeasing } from './lease.ts'
-import { createDeadLetterSearch, createDeadLetterWalk } from './dead-letter-search.ts'
+import { showDeadLetter } from '../core/dead-letters.ts'
 import { toTravelError } from '../engine/protocol.ts'
 import type { AnswerOf, Operation, Outcome, QueueSize, StoreProblem } from '../engine/protocol.ts'
 import {
@@ -37,7 +27,6 @@ import {
 } from './queue-file.ts'
 import type { QueueTables } from './queue-tables.ts'
 import { createPurge, createReplay } from './replay.ts'
-import { createReseal } from './reseal.ts'
 import { createRestore } from './restore.ts'
 import { createCapacity } from './capacity.ts'
 import { VAULT_SCHEMA } from './schema.ts'
@@ -188,26 +177,28 @@ function createQueueHandlers(
   vaultDb: DatabaseSync,
   size: () => QueueSize,
 ): Handlers<QueueKind> {
-  const { queues, deadLetters, dedupe } = tables
+  const { totals, deadLetters, dedupe, sealer } = tables
   const acknowledgements = createAcknowledgements(tables)
-  const walk = createDeadLetterWalk(tables.db)
   const audit = createAudit(tables.db)
   return {
     commit: createCommit(tables),
-    countInvalid: (request) => queues.count(queues.idOf(request), { invalid: request.invalidCount }),
+    countInvalid: (request) => totals.count(request, { invalid: request.invalidCount }),
     ...acknowledgements,
     lease: createLeasing(tables),
     backlog() {
-      queues.flush()
-      return queues.backlog()
+      totals.flush()
+      return totals.backlog()
     },
     totals(filter) {
-      queues.flush()
-      return queues.totals(filter)
+      totals.flush()
+      return totals.totals(filter)
     },
-    deadLetters: createDeadLetterSearch(tables, walk),
-    replay: createReplay(tables, { walk, audit }),
-    purge: createPurge(tables, { walk, audit }),
+    deadLetters(query) {
+      const { rows, beforeId } = deadLetters.find(query)
+      return { deadLetters: rows.map((row) => showDeadLetter(row, sealer)), beforeId }
+    },
+    replay: createReplay(tables, audit),
+    purge: createPurge(tables, audit),
     expire: createExpiry(tables, acknowledgements),
     trimDeadLetters: (request) => deadLetters.trim(request),
     addAudit: (entry) => void audit.add(entry),

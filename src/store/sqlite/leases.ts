@@ -1,71 +1,38 @@
 /**
- * Who holds which batch, in memory only: with SQLite a lease ends with the process that holds it, and by no clock. Only
- * leased batches are listed, so a long queue costs nothing here. Changes can be undone until they are kept, to follow
- * the transaction.
+ * Which batches are leased, in memory only: with SQLite a lease ends with the process that holds it, and by no clock. Only
+ * leased batches are listed, so a long queue costs nothing here. It follows the transaction: `keep` or `undo` at its end.
  */
-
-/** Where a batch's row is in the queue. */
-export interface Place {
-  readonly queueId: number
-  readonly isReplay: boolean
-  readonly oldestEventTimeS: number
-}
-
-export interface Lease extends Place {
-  /** As the store has them. */
-  readonly attempts: number
-  readonly history: string | null
-  /** Known without a look at the row: from its commit until some of its events are acknowledged. */
-  readonly whole?: { readonly pendingCount: number; readonly sizeBytes: number }
-}
-
 export interface Leases {
-  get(batchId: number): Lease | undefined
   isHeld(batchId: number): boolean
-  take(batchId: number, lease: Lease): void
+  take(batchId: number): void
   end(batchId: number): void
-  /** Some of its events were acknowledged: from now on only the row knows how many are pending. */
-  forgetPending(batchId: number): void
-  /** A point to return to. */
-  mark(): number
-  undoTo(mark: number): void
+  undo(): void
   keep(): void
 }
 
 export function createLeases(): Leases {
-  const leases = new Map<number, Lease>()
-  const journal: { readonly batchId: number; readonly before: Lease | undefined }[] = []
+  const held = new Set<number>()
+  /** As it was before the transaction, of those that it changed. */
+  const before = new Map<number, boolean>()
 
-  function set(batchId: number, lease: Lease | undefined): void {
-    journal.push({ batchId, before: leases.get(batchId) })
-    put(batchId, lease)
+  function set(batchId: number, isHeld: boolean): void {
+    if (isHeld) held.add(batchId)
+    else held.delete(batchId)
   }
 
-  function put(batchId: number, lease: Lease | undefined): void {
-    if (lease === undefined) leases.delete(batchId)
-    else leases.set(batchId, lease)
+  function change(batchId: number, isHeld: boolean): void {
+    if (!before.has(batchId)) before.set(batchId, held.has(batchId))
+    set(batchId, isHeld)
   }
 
   return {
-    get: (batchId) => leases.get(batchId),
-    isHeld: (batchId) => leases.has(batchId),
-    take: set,
-    end: (batchId) => set(batchId, undefined),
-    forgetPending(batchId) {
-      const lease = leases.get(batchId)
-      if (lease?.whole === undefined) return
-      const { whole: _, ...rest } = lease
-      set(batchId, rest)
+    isHeld: (batchId) => held.has(batchId),
+    take: (batchId) => change(batchId, true),
+    end: (batchId) => change(batchId, false),
+    undo() {
+      for (const [batchId, wasHeld] of before) set(batchId, wasHeld)
+      before.clear()
     },
-    mark: () => journal.length,
-    undoTo(mark) {
-      while (journal.length > mark) {
-        const { batchId, before } = journal.pop()!
-        put(batchId, before)
-      }
-    },
-    keep() {
-      journal.length = 0
-    },
+    keep: () => before.clear(),
   }
 }

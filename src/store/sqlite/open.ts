@@ -10,7 +10,7 @@ import { StoreUnavailable } from '../../errors.ts'
 import type { MasterKeys } from '../../vault/seal.ts'
 import type { VaultStore } from '../../vault/vault-store.ts'
 import type { Store } from '../store.ts'
-import { createWriteWatch, withWriteProblem } from '../write-watch.ts'
+import { createWriteWatch, withWriteProblem } from '../core/write-watch.ts'
 import { RESERVED_BYTES } from './reserved-space.ts'
 import { createBatcher, type GroupReport } from '../engine/batcher.ts'
 import { createStore, createVaultStore } from '../engine/client.ts'
@@ -21,7 +21,7 @@ import { findQuarantined } from './quarantine.ts'
 import { judgeFailure } from './write-probe.ts'
 
 export interface SqliteOptions {
-  /** The queue's file; the vault's and the reserved space stand beside it (`relay.vault.db`, `relay.reserved space`). */
+  /** The queue's file; the vault's and the reserved space stand beside it (`relay.vault.db`, `relay.reserved_space`). */
   readonly path: string
   readonly masterKeys: MasterKeys
   /** The queue's file never grows past this; commits that would need more reject with STORE_UNAVAILABLE. */

@@ -8,8 +8,9 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Sealer } from '../../vault/seal.ts'
-import { closeFile, translateOpenErrors, inspectFile, isDamage, openFile } from './connection.ts'
-import { addCheck, assertKeysOpen } from './key-checks.ts'
+import { closeFile, inspectFile, openFile } from './connection.ts'
+import { translateOpenErrors, isDamage } from './failures.ts'
+import { addCheck, assertKeysOpen } from './keys.ts'
 import { toTravelError, type Operation, type Outcome, type StoreProblem } from '../engine/protocol.ts'
 import { createQueueTables, type QueueTables } from './queue-tables.ts'
 import { QUEUE_SCHEMA } from './schema.ts'

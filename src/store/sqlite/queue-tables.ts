@@ -1,12 +1,13 @@
 /** The open queue file with what its operations share, and the one place where these parts are made. */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Sealer } from '../../vault/seal.ts'
-import { prepareRows } from './connection.ts'
-import { createQueues, type Queues } from './queues.ts'
-import { createLeases, type Leases } from './leases.ts'
-import { createDeadLetters, type DeadLetters } from './dead-letter-rows.ts'
 import type { StoreProblem } from '../engine/protocol.ts'
+import { createBatches, type Batches } from './batches.ts'
+import { prepare } from './connection.ts'
+import { createDeadLetters, type DeadLetters } from './dead-letters.ts'
 import { createDedupe, type Dedupe } from './dedupe.ts'
+import { createLeases, type Leases } from './leases.ts'
+import { createTotals, type TotalCounts } from './totals.ts'
 
 export interface QueueTablesOptions {
   readonly db: DatabaseSync
@@ -17,8 +18,9 @@ export interface QueueTablesOptions {
 }
 
 export interface QueueTables extends QueueTablesOptions {
-  readonly queues: Queues
+  readonly totals: TotalCounts
   readonly leases: Leases
+  readonly batches: Batches
   readonly deadLetters: DeadLetters
   readonly dedupe: Dedupe
   /**
@@ -30,15 +32,16 @@ export interface QueueTables extends QueueTablesOptions {
 
 export function createQueueTables(options: QueueTablesOptions): QueueTables {
   const { db, openedAtMs, report } = options
-  const queues = createQueues(db)
-  for (const difference of queues.audit()) report({ problem: 'totals_wrong', ...difference })
-  const lastId = prepareRows<[batchId: number]>(db, 'SELECT COALESCE(MAX(batch_id), 0) FROM payloads').get()
-  let batchId = Math.max(lastId![0], Math.floor(openedAtMs) * 1000)
+  const totals = createTotals(db)
+  for (const difference of totals.audit()) report({ problem: 'totals_wrong', ...difference })
+  const last = prepare<{ id: number }>(db, 'SELECT COALESCE(MAX(batch_id), 0) AS id FROM batches').get()!
+  let batchId = Math.max(last.id, Math.floor(openedAtMs) * 1000)
   return {
     ...options,
-    queues,
+    totals,
     leases: createLeases(),
-    deadLetters: createDeadLetters(db, queues),
+    batches: createBatches(db),
+    deadLetters: createDeadLetters(db, totals),
     dedupe: createDedupe(db),
     nextBatchId: () => ++batchId,
   }

@@ -3,23 +3,27 @@
  * duplicates, as in any post. What was taken of a file is written down with each step, so that it can be recovered again
  * at any time: nothing of it comes twice, and what could not be read before may come then.
  */
-import { createCommit } from './commit.ts'
-import { unpackHistory } from '../history.ts'
+import { unpackHistory } from '../core/history.ts'
+import { resealRows } from '../core/reseal.ts'
+import { toQueue } from '../core/rows.ts'
+import { bindDeadLetter } from '../core/sealed.ts'
 import type {
   RecoverAnswer,
-  RecoveredDeadLetter,
   RecoveredBatch,
   RecoverRequest,
+  RecoveredDeadLetter,
 } from '../engine/protocol.ts'
-import { bindDeadLetter } from '../dead-letter.ts'
-import type { QueueTables } from './queue-tables.ts'
 import { createAcknowledgements } from './acknowledge.ts'
+import { createCommit } from './commit.ts'
+import type { QueueTables } from './queue-tables.ts'
 
 export function createRestore(tables: QueueTables): (request: RecoverRequest) => RecoverAnswer {
-  const { db, queues, deadLetters, sealer } = tables
+  const { db, totals, deadLetters, sealer } = tables
   const commit = createCommit(tables)
   const acknowledgements = createAcknowledgements(tables)
   const remember = db.prepare('INSERT OR IGNORE INTO recovered (file, kind, id) VALUES (?, ?, ?)')
+  const isNew = (file: string, kind: 'batch' | 'dead_letter', id: number) =>
+    remember.run(file, kind, id).changes === 1
 
   /** Answers how many of its events were seen before. */
   function restoreBatch({ commit: request, attempts, history }: RecoveredBatch): number {
@@ -31,42 +35,28 @@ export function createRestore(tables: QueueTables): (request: RecoverRequest) =>
   }
 
   /** In the totals it is what it was: received, and rejected or expired. */
-  function restoreDeadLetter(deadLetter: RecoveredDeadLetter): void {
-    const { deadLetterId: _, queue, content, ...rest } = deadLetter
-    const queueId = queues.idOf(queue)
-    const sealed = sealer.seal(content, bindDeadLetter(queue.adAccountId))
-    deadLetters.add({ ...rest, queueId, sealed })
-    queues.count(queueId, { received: 1, [deadLetter.status]: 1 })
-  }
-
-  /** Those that were not taken before. */
-  function takeNew<Item>(
-    file: string,
-    kind: 'batch' | 'dead_letter',
-    items: readonly Item[],
-    idOf: (item: Item) => number,
-  ): Set<Item> {
-    return new Set(items.filter((item) => remember.run(file, kind, idOf(item)).changes === 1))
-  }
-
-  return function restore({ file, batches, deadLetters }) {
-    const freshBatches = takeNew(file, 'batch', batches, ({ batchId }) => batchId)
-    const freshDeadLetters = takeNew(file, 'dead_letter', deadLetters, ({ deadLetterId }) => deadLetterId)
-    const answer = {
-      batches: 0,
-      events: 0,
-      duplicates: deadLetters.length - freshDeadLetters.size,
-      deadLetters: 0,
+  function restoreDeadLetters(found: readonly RecoveredDeadLetter[]): void {
+    // An older master key may have sealed them.
+    const resealed = new Map(resealRows(found, bindDeadLetter, sealer).map(({ id, sealed }) => [id, sealed]))
+    for (const { id, ...row } of found) {
+      deadLetters.add({ ...row, sealed: resealed.get(id) ?? row.sealed })
+      totals.count(toQueue(row), { received: 1, [row.status]: 1 })
     }
+  }
+
+  return function restore({ file, batches, deadLetters: found }) {
+    const answer = { batches: 0, events: 0, duplicates: 0, deadLetters: 0 }
     for (const batch of batches) {
       const count = batch.commit.eventTimesS.length
-      const seenBefore = freshBatches.has(batch) ? restoreBatch(batch) : count
+      const seenBefore = isNew(file, 'batch', batch.batchId) ? restoreBatch(batch) : count
       if (seenBefore < count) answer.batches += 1
       answer.events += count - seenBefore
       answer.duplicates += seenBefore
     }
-    for (const deadLetter of freshDeadLetters) restoreDeadLetter(deadLetter)
-    answer.deadLetters = freshDeadLetters.size
+    const fresh = found.filter(({ id }) => isNew(file, 'dead_letter', id))
+    restoreDeadLetters(fresh)
+    answer.deadLetters = fresh.length
+    answer.duplicates += found.length - fresh.length
     return answer
   }
 }

@@ -4,8 +4,8 @@
  *   together ──ok──> all done
  *      │ an operation is at fault            │ the disk is at fault
  *      ▼                                     ▼
- *   apart: a savepoint each,              commits are refused, nothing of them is taken;
- *   only the faulty one is refused        the rest, which may free capacity, is tried once more without them,
+ *   one by one: only the faulty           commits are refused, nothing of them is taken;
+ *   one is refused                        the rest, which may free capacity, is tried once more without them,
  *                                         then with the room that can be made, and then one by one: what needs
  *                                         no room must not wait for what does
  *
@@ -14,9 +14,9 @@
  * An answer leaves only after COMMIT. What lives in memory (leases, counts, what was seen) follows the transaction back.
  */
 import type { VaultStore } from '../../vault/vault-store.ts'
-import { isDamage, isFull, isNoSpace, isPlaceAtFault } from './connection.ts'
-import { toTravelError } from '../engine/protocol.ts'
 import type { AnswerOf, Operation, OperationKind, Outcome, RequestOf } from '../engine/protocol.ts'
+import { toTravelError } from '../engine/protocol.ts'
+import { isDamage, isFull, isNoSpace, isPlaceAtFault } from './failures.ts'
 import type { QueueTables } from './queue-tables.ts'
 
 export type Handlers<K extends OperationKind = OperationKind> = {
@@ -28,8 +28,6 @@ export type QueueKind = Exclude<OperationKind, keyof VaultStore>
 /** No room is made for them. The probe is there to learn whether a commit would be taken. */
 const REFUSABLE: ReadonlySet<OperationKind> = new Set(['commit', 'probeWrite'])
 
-type Perform = (operation: Operation) => Outcome
-
 export interface TransactionOptions {
   readonly tables: QueueTables
   readonly handlers: Handlers<QueueKind>
@@ -38,54 +36,28 @@ export interface TransactionOptions {
 }
 
 export function createTransactions({ tables, handlers, makeRoom }: TransactionOptions) {
-  const { db, queues, leases, deadLetters, dedupe } = tables
+  const { db, totals, leases, deadLetters, dedupe } = tables
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')
   const rollback = db.prepare('ROLLBACK')
 
-  const together: Perform = ({ kind, request }) => {
+  function perform({ kind, request }: Operation): Outcome {
     const handle = handlers[kind as QueueKind] as (request: unknown) => AnswerOf<OperationKind>
     return { status: 'done', answer: handle(request) }
   }
 
-  const apart: Perform = (operation) => {
-    const mark = leases.mark()
-    const dedupeMark = dedupe.mark()
-    const deadLettersMark = deadLetters.mark()
-    db.exec('SAVEPOINT operation')
-    try {
-      const outcome = together(operation)
-      queues.flush()
-      dedupe.flush()
-      db.exec('RELEASE operation')
-      return outcome
-    } catch (error) {
-      if (isPlaceAtFault(error)) throw error
-      db.exec('ROLLBACK TO operation; RELEASE operation')
-      leases.undoTo(mark)
-      dedupe.undoTo(dedupeMark)
-      deadLetters.undoTo(deadLettersMark)
-      queues.forget()
-      return { status: 'refused', error: toTravelError(error) }
-    }
-  }
-
-  function transact(operations: readonly Operation[], perform: Perform): Outcome[] {
+  function transact(operations: readonly Operation[]): Outcome[] {
     try {
       begin.run()
       const outcomes = operations.map(perform)
-      queues.flush()
+      totals.flush()
       dedupe.flush()
       commit.run()
-      leases.keep()
-      dedupe.keep()
-      deadLetters.keep()
+      for (const part of [leases, dedupe, deadLetters]) part.keep()
       return outcomes
     } catch (error) {
-      leases.undoTo(0)
-      dedupe.undoTo(0)
-      deadLetters.undoTo(0)
-      queues.forget()
+      for (const part of [leases, dedupe, deadLetters]) part.undo()
+      totals.forget()
       rollBack()
       throw error
     }
@@ -100,53 +72,35 @@ export function createTransactions({ tables, handlers, makeRoom }: TransactionOp
     }
   }
 
-  function attempt(operations: readonly Operation[]): Outcome[] | UnavailablePlace {
+  const runOneByOne = (operations: readonly Operation[]) =>
+    operations.flatMap((operation) => runGroup([operation]))
+
+  function runGroup(operations: readonly Operation[]): Outcome[] {
+    if (operations.length === 0) return []
     try {
-      return transact(operations, together)
+      return transact(operations)
     } catch (error) {
       if (isDamage(error)) throw error
-      if (isPlaceAtFault(error)) return { unavailable: error }
-    }
-    try {
-      return transact(operations, apart)
-    } catch (error) {
-      if (isDamage(error)) throw error
-      return { unavailable: error }
+      if (isPlaceAtFault(error)) return runWithoutPlace(operations, error)
+      if (operations.length > 1) return runOneByOne(operations)
+      return [{ status: 'refused', error: toTravelError(error) }]
     }
   }
 
-  /** Once more with the room that can be made, if that was what it wanted. */
-  function attemptWithRoom(operations: readonly Operation[]): Outcome[] | UnavailablePlace {
-    const attempted = attempt(operations)
-    if (Array.isArray(attempted) || !isNoSpace(attempted.unavailable) || !makeRoom()) return attempted
-    return attempt(operations)
-  }
-
-  return function runGroup(operations: readonly Operation[]): Outcome[] {
+  function runWithoutPlace(operations: readonly Operation[], error: unknown): Outcome[] {
     const others = operations.filter(({ kind }) => !REFUSABLE.has(kind))
-    const hasCommits = others.length < operations.length
-    const attempted = hasCommits ? attempt(operations) : attemptWithRoom(operations)
-    if (Array.isArray(attempted)) return attempted
-    const failed = toOutcome(attempted)
-    const retried = hasCommits ? attemptWithRoom(others) : attempted
-    const outcomes = Array.isArray(retried) ? retried : runOneByOne(others)
-    const next = outcomes.values()
-    return operations.map(({ kind }) => (REFUSABLE.has(kind) ? failed : next.next().value!))
+    if (others.length < operations.length) {
+      const outcomes = runGroup(others).values()
+      return operations.map(({ kind }) => (REFUSABLE.has(kind) ? toOutcome(error) : outcomes.next().value!))
+    }
+    if (isNoSpace(error) && makeRoom()) return runGroup(operations)
+    return operations.length > 1 ? runOneByOne(operations) : [toOutcome(error)]
   }
 
-  function runOneByOne(operations: readonly Operation[]): Outcome[] {
-    return operations.map((operation) => {
-      const alone = attempt([operation])
-      return Array.isArray(alone) ? alone[0]! : toOutcome(alone)
-    })
-  }
+  return runGroup
 }
 
-interface UnavailablePlace {
-  readonly unavailable: unknown
-}
-
-function toOutcome({ unavailable }: UnavailablePlace): Outcome {
-  const { code, message } = toTravelError(unavailable)
-  return { status: 'unavailable', error: { code: isFull(unavailable) ? 'DISK_FULL' : code, message } }
+function toOutcome(error: unknown): Outcome {
+  const { code, message } = toTravelError(error)
+  return { status: 'unavailable', error: { code: isFull(error) ? 'DISK_FULL' : code, message } }
 }

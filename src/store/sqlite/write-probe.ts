@@ -1,6 +1,6 @@
-/** What SQLite's failures say of the next write (write-watch.ts of the folder above), and the write that shows that it works again. */
+/** What SQLite's failures say of the next write (core/write-watch.ts), and the write that shows that it works again. */
 import type { DatabaseSync } from 'node:sqlite'
-import { PROBE_BYTES, type WriteProblem } from '../write-watch.ts'
+import { PROBE_BYTES, type WriteProblem } from '../core/write-watch.ts'
 import type { TravelError } from '../engine/protocol.ts'
 
 /**
@@ -23,10 +23,11 @@ const PROBE_ID = -1
 
 export function createWriteProbe(db: DatabaseSync): () => void {
   const insert = db.prepare(
-    `INSERT INTO payloads (batch_id, queue_id, is_replay, oldest_event_time_s, sealed)
-     VALUES (${PROBE_ID}, 0, 0, 0, zeroblob(${PROBE_BYTES}))`,
+    `INSERT INTO batches (batch_id, ad_account_id, is_test, is_replay, oldest_event_time_s, size_bytes, event_count,
+       pending_count, attempts, received_at_ms, sealed)
+     VALUES (${PROBE_ID}, '', 1, 0, 0, 0, 0, 0, 0, 0, zeroblob(${PROBE_BYTES}))`,
   )
-  const remove = db.prepare(`DELETE FROM payloads WHERE batch_id = ${PROBE_ID}`)
+  const remove = db.prepare(`DELETE FROM batches WHERE batch_id = ${PROBE_ID}`)
   return () => {
     insert.run()
     remove.run()

@@ -272,10 +272,10 @@ t.test('a lease reads as much of a long queue as of a short one', async (t) => {
      FROM generate_series(1, 10000) AS n`,
   )
   await ground.ask('ANALYZE pinrelay.batches')
-  const sql = waitingSql().replaceAll('batches', 'pinrelay.batches')
+  const sql = waitingSql({ isReplay: false }).replaceAll('batches', 'pinrelay.batches')
   const plan = await ground.ask<{ 'QUERY PLAN': readonly { Plan: PlanNode }[] }>(
     `EXPLAIN (ANALYZE, FORMAT JSON) ${sql}`,
-    ['7', false, NOW_S - 3600, -1e15, 0, 20],
+    ['7', false, NOW_S - 3600, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER, 20],
   )
   const nodes = flatten(plan[0]!['QUERY PLAN'][0]!.Plan)
   t.ok(nodes.some((node) => node['Index Name'] === 'batches_waiting'))

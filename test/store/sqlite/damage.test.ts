@@ -143,7 +143,7 @@ t.test(
 t.test('damage that only a payload shows is met when it is touched', async (t) => {
   const path = copy(pattern.closed)
   const db = new DatabaseSync(path, { readOnly: true })
-  const leaves = db.prepare("SELECT pageno FROM dbstat WHERE name = 'payloads' AND pagetype = 'leaf'").all()
+  const leaves = db.prepare("SELECT pageno FROM dbstat WHERE name = 'batches' AND pagetype = 'leaf'").all()
   db.close()
   for (const { pageno } of leaves) overwrite(path, (Number(pageno) - 1) * 4096, Buffer.alloc(4096, 0x77))
   const opened = await open(t, path)
@@ -213,7 +213,7 @@ t.test('a value of a kind that its column does not allow is damage', async (t) =
 t.test('a number that JavaScript cannot hold is damage', async (t) => {
   const path = copy(pattern.closed)
   const db = new DatabaseSync(path)
-  db.exec('UPDATE queues SET received = 290026155652746899')
+  db.exec('UPDATE totals SET received = 290026155652746899')
   db.close()
   const opened = await open(t, path)
   // Met when it is read: at the opening, or by who asks.

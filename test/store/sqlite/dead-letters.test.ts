@@ -24,9 +24,9 @@ t.test('a filter that matches little in a long list is walked in steps, to its e
   const db = new DatabaseSync(ground.path)
   db.exec(`
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000)
-    INSERT INTO dead_letters (queue_id, event_name, event_id, event_time_s, status, reason, attempts,
+    INSERT INTO dead_letters (ad_account_id, is_test, event_name, event_id, event_time_s, status, reason, attempts,
       first_seen_at_ms, died_at_ms, sealed)
-    SELECT queue_id, event_name, event_id, event_time_s, status, reason, attempts, first_seen_at_ms, died_at_ms, sealed
+    SELECT ad_account_id, is_test, event_name, event_id, event_time_s, status, reason, attempts, first_seen_at_ms, died_at_ms, sealed
     FROM dead_letters, n WHERE id = 2`)
   db.close()
 
@@ -76,7 +76,7 @@ t.test('a batch that no key opens is reported once, and stops no other from expi
   await first.store.commit(makeBatch(['b'], { eventTimesS: [NOW_S - 100] }))
   await first.close()
   const db = new DatabaseSync(ground.path)
-  db.prepare('UPDATE payloads SET sealed = zeroblob(90) WHERE batch_id = ?').run(broken.batch!.batchId)
+  db.prepare('UPDATE batches SET sealed = zeroblob(90) WHERE batch_id = ?').run(broken.batch!.batchId)
   db.close()
 
   const problems: unknown[] = []

@@ -77,9 +77,6 @@ const anOperation = fc.oneof(
 )
 const aTransaction = fc.record({
   operations: fc.array(anOperation, { maxLength: 12 }),
-  /** Each in a savepoint of its own, of which some are rolled back. */
-  isApart: fc.boolean(),
-  invalid: fc.array(fc.boolean(), { minLength: 12, maxLength: 12 }),
   isRolledBack: fc.boolean(),
   isLast: fc.boolean(),
 })
@@ -106,7 +103,7 @@ t.test('whatever is added, forgotten, rolled back and started again: it knows wh
       fc.constantFrom(4, 8, 64),
       (transactions, slots) => {
         const db = new DatabaseSync(':memory:')
-        db.exec(QUEUE_SCHEMA.steps.join(';'))
+        db.exec(QUEUE_SCHEMA.tables)
         const start = () => createDedupe(db, createDedupeIndex(slots))
         let dedupe = start()
         let model: Model = { owners: new Map(), queued: new Set() }
@@ -122,7 +119,9 @@ t.test('whatever is added, forgotten, rolled back and started again: it knows wh
               if (!isNew) break
               owners.set(name, { batchId, seenAtMs: nowMs })
               queued.add(batchId)
-              db.prepare("INSERT OR IGNORE INTO payloads VALUES (?, 1, 0, 0, x'00')").run(batchId)
+              db.prepare(
+                `INSERT OR IGNORE INTO batches VALUES (?, '1', 0, 0, 0, 1, 1, 1, 0, 0, NULL, NULL, x'00')`,
+              ).run(batchId)
               break
             }
             case 'forget': {
@@ -133,7 +132,7 @@ t.test('whatever is added, forgotten, rolled back and started again: it knows wh
             }
             case 'deliver':
               queued.delete(operation.batchId)
-              db.prepare('DELETE FROM payloads WHERE batch_id = ?').run(operation.batchId)
+              db.prepare('DELETE FROM batches WHERE batch_id = ?').run(operation.batchId)
               break
             case 'forgetOld':
               forgetOld(dedupe, nowMs - operation.ageMs)
@@ -145,27 +144,13 @@ t.test('whatever is added, forgotten, rolled back and started again: it knows wh
           }
         }
 
-        for (const { operations, isApart, invalid, isRolledBack, isLast } of transactions) {
+        for (const { operations, isRolledBack, isLast } of transactions) {
           nowMs += 10
           const before = copy(model)
           db.exec('BEGIN')
-          for (const [place, operation] of operations.entries()) {
-            const mark = dedupe.mark()
-            const beforeOne = copy(model)
-            if (isApart) db.exec('SAVEPOINT one')
-            run(operation)
-            if (!isApart) continue
-            if (invalid[place] === true) {
-              db.exec('ROLLBACK TO one; RELEASE one')
-              dedupe.undoTo(mark)
-              model = beforeOne
-            } else {
-              dedupe.flush()
-              db.exec('RELEASE one')
-            }
-          }
+          for (const operation of operations) run(operation)
           if (isRolledBack) {
-            dedupe.undoTo(0)
+            dedupe.undo()
             db.exec('ROLLBACK')
             model = before
           } else {
@@ -188,7 +173,7 @@ t.test('whatever is added, forgotten, rolled back and started again: it knows wh
 
 t.test('what is in the table by key at the start is known, until it is old', async (t) => {
   const db = new DatabaseSync(':memory:')
-  db.exec(QUEUE_SCHEMA.steps[0]!)
+  db.exec(QUEUE_SCHEMA.tables)
   db.prepare('INSERT INTO dedupe VALUES (?, 7, 1000)').run(keyOf(1))
   const dedupe = createDedupe(db)
   t.notOk(dedupe.add(keyOf(1), 8, 2000))

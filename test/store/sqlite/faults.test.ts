@@ -158,7 +158,7 @@ t.test('a payload that no key opens is reported, kept, and does not stop those b
   await first.store.commit(makeBatch(['b']))
   await first.close()
   const db = new DatabaseSync(ground.path)
-  db.prepare('UPDATE payloads SET sealed = zeroblob(90) WHERE batch_id = ?').run(broken.batch!.batchId)
+  db.prepare('UPDATE batches SET sealed = zeroblob(90) WHERE batch_id = ?').run(broken.batch!.batchId)
   db.close()
 
   const problems: unknown[] = []

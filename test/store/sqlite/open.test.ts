@@ -133,7 +133,7 @@ t.test('totals that disagree with the rows are reported', async (t) => {
   await first.store.commit(makeBatch(['a', 'b']))
   await first.close()
   const db = new DatabaseSync(ground.path)
-  db.exec('UPDATE queues SET queued = 5')
+  db.exec('UPDATE totals SET queued = 5')
   db.close()
   const problems: unknown[] = []
   await ground.open({ onProblem: (problem) => problems.push(problem) })

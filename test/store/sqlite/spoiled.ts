@@ -40,7 +40,7 @@ export function readDamaged(
         groups.set(batchId, splitEvents(commit.payload).map(eventIdOf))
         isTest.set(batchId, commit.isTest)
       }
-      deadLetters.push(...step.deadLetters.map(({ eventId }) => eventId))
+      deadLetters.push(...step.deadLetters.map((row) => row.event_id))
     }
   } finally {
     rmSync(folder, { recursive: true })
@@ -209,11 +209,11 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
 export function findPages(path: string): Map<number, Set<number>> {
   const db = new DatabaseSync(path, { readOnly: true })
   const ids = db
-    .prepare('SELECT batch_id FROM payloads ORDER BY batch_id')
+    .prepare('SELECT batch_id FROM batches ORDER BY batch_id')
     .all()
     .map((row) => Number(row['batch_id']))
   const stats = db
-    .prepare("SELECT path, pageno, pagetype, ncell FROM dbstat WHERE name = 'payloads' ORDER BY path")
+    .prepare("SELECT path, pageno, pagetype, ncell FROM dbstat WHERE name = 'batches' ORDER BY path")
     .all()
   db.close()
   const pagesOf = new Map(ids.map((id) => [id, new Set<number>()]))

@@ -1,6 +1,6 @@
 /** What turns a relay unready, and what turns it ready again. */
 import t from 'tap'
-import { createWriteWatch, withWriteProblem, type WriteProblem } from '../../src/store/write-watch.ts'
+import { createWriteWatch, withWriteProblem, type WriteProblem } from '../../../src/store/core/write-watch.ts'
 
 type Failure = WriteProblem | 'own fault'
 

@@ -6,7 +6,7 @@
  *
  *   writable ──a write fails──> full | stuck ──a probe is committed──> writable
  */
-import type { StoreSize } from './store.ts'
+import type { StoreSize } from '../store.ts'
 
 export type WriteProblem = 'full' | 'stuck'
 

@@ -1,9 +1,11 @@
 /**
- * What both stores seal and hash alike: where a batch and a dead letter are sealed for, what a dead letter holds, and the key
- * by which an event is known again.
+ * What is sealed, and for what: a batch's payload and a dead letter for their queue, so that each proves by itself whose it
+ * is and whether it is a test. And the key by which an event is known again.
  */
 import { hash } from 'node:crypto'
-import type { SealBinding, Sealer } from '../vault/seal.ts'
+import type { SealBinding, Sealer } from '../../vault/seal.ts'
+import type { QueueKey } from '../store.ts'
+import { nameOfQueue } from './rows.ts'
 
 export interface DeadLetterContent {
   readonly message: string
@@ -14,20 +16,24 @@ export interface DeadLetterContent {
 /** Of SHA-256: two events of one store never share so many. */
 export const DEDUPE_KEY_BYTES = 16
 
-export const TOO_OLD_MESSAGE = 'The event grew too old before Pinterest took it.'
+export type Bind = (queue: QueueKey) => SealBinding
 
-export function bindBatch(adAccountId: string): SealBinding {
-  return { purpose: 'batch', owner: adAccountId }
-}
-
-export function bindDeadLetter(adAccountId: string): SealBinding {
-  return { purpose: 'dead_letter', owner: adAccountId }
-}
+export const bindBatch: Bind = (queue) => ({ purpose: 'batch', owner: nameOfQueue(queue) })
+export const bindDeadLetter: Bind = (queue) => ({ purpose: 'dead_letter', owner: nameOfQueue(queue) })
 
 /** The lengths go first, so that no two identities give the same text. */
 export function dedupeKey(adAccountId: string, eventName: string, eventId: string): Uint8Array {
   const identity = `${adAccountId.length}:${adAccountId}${eventName.length}:${eventName}${eventId}`
   return hash('sha256', identity, 'buffer').subarray(0, DEDUPE_KEY_BYTES)
+}
+
+/** Undefined when no key opens it. */
+export function openSealed(sealer: Sealer, sealed: Uint8Array, binding: SealBinding): Uint8Array | undefined {
+  try {
+    return sealer.open(sealed, binding)
+  } catch {
+    return undefined
+  }
 }
 
 /** The message, a line feed, the event's JSON: neither holds a line feed itself. */
@@ -38,20 +44,17 @@ export function packDeadLetter(message: string, json: string): Uint8Array {
 /** Undefined when no key opens it. */
 export function openDeadLetter(
   sealer: Sealer,
-  adAccountId: string,
+  queue: QueueKey,
   sealed: Uint8Array,
 ): DeadLetterContent | undefined {
-  let text: string
-  try {
-    text = Buffer.from(sealer.open(sealed, bindDeadLetter(adAccountId))).toString('utf8')
-  } catch {
-    return undefined
-  }
+  const content = openSealed(sealer, sealed, bindDeadLetter(queue))
+  if (content === undefined) return undefined
+  const text = Buffer.from(content).toString('utf8')
   const end = text.indexOf('\n')
   return { message: text.slice(0, end), json: text.slice(end + 1) }
 }
 
-/** The relay wrote this JSON itself; a wrong field would be its own fault and must not stop a acknowledgement. */
+/** The relay wrote this JSON itself; a wrong field would be its own fault and must not stop an acknowledgement. */
 export function readIdentity(json: string): { eventName: string; eventId: string; eventTimeS: number } {
   const event = JSON.parse(json) as Readonly<Record<string, unknown>>
   return {

@@ -1,5 +1,5 @@
 /** What went wrong with an event on its way, as one column keeps it: null for nothing, which is most of them. */
-import { HISTORY_LIMIT, type HistoryEntry } from './store.ts'
+import { HISTORY_LIMIT, type HistoryEntry } from '../store.ts'
 
 export function packHistory(history: readonly HistoryEntry[]): string | null {
   if (history.length === 0) return null

@@ -7,6 +7,7 @@
  * Dead letters have a part of their own, beside the room for posts: a fixed one, since one setting then bounds all of the
  * store, and an operator who gives the store more gives it to both.
  */
+import type { NewDeadLetterRow } from './rows.ts'
 
 /** Above this part of what the store may use commits are refused, while there is still room to drain. */
 export const WATERMARK = 0.8
@@ -19,15 +20,9 @@ export const DEAD_LETTER_BYTES_SQL = `(octet_length(sealed) + octet_length(event
   + COALESCE(octet_length(history), 0) + 256)`
 
 /** As it is in its row. The rest of the row, and its index, are about the same for all. */
-export function bytesOfDeadLetter(deadLetter: {
-  readonly eventName: string
-  readonly eventId: string
-  readonly history: string | null
-  readonly sealed: Uint8Array
-}): number {
-  const { eventName, eventId, history, sealed } = deadLetter
-  const texts = [eventName, eventId, history ?? '']
-  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), sealed.byteLength + 256)
+export function bytesOfDeadLetter(row: NewDeadLetterRow): number {
+  const texts = [row.event_name, row.event_id, row.history ?? '']
+  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), row.sealed.byteLength + 256)
 }
 
 const SHARE_OF_FREE = 8

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { mayQueue, shareOf } from '../../src/store/share.ts'
-import fc from '../support/fast-check.ts'
+import { mayQueue, shareOf } from '../../../src/store/core/share.ts'
+import fc from '../../support/fast-check.ts'
 
 const ROOM = 1_000_000
 

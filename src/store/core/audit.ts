@@ -1,0 +1,60 @@
+/**
+ * What operators did, as the audit trail has it. A run over dead letters has one entry: its first step makes it, the later
+ * ones, which know its id, add their counts to it. In the step's transaction, so that nothing is done that is not told.
+ */
+import type { AuditEntry, DeadLetterFilter, PurgeRequest, ReplayRequest, ReplayStep } from '../store.ts'
+
+export type AuditDetails = AuditEntry['details']
+
+export interface AuditStep {
+  /** The entry that the run's first step made; undefined at the first step. */
+  readonly auditId: number | undefined
+  readonly action: 'replay' | 'purge'
+  readonly filter: DeadLetterFilter
+  readonly counts: Readonly<Record<string, number>>
+  readonly nowMs: number
+}
+
+export function replayStep(
+  request: ReplayRequest,
+  { replayed, duplicates, tooOld }: Pick<ReplayStep, 'replayed' | 'duplicates' | 'tooOld'>,
+): AuditStep {
+  const counts = { replayed, duplicates, too_old: tooOld }
+  return { auditId: request.auditId, action: 'replay', filter: request, counts, nowMs: request.nowMs }
+}
+
+export function purgeStep(request: PurgeRequest, purged: number): AuditStep {
+  return {
+    auditId: request.auditId,
+    action: 'purge',
+    filter: request,
+    counts: { purged },
+    nowMs: request.nowMs,
+  }
+}
+
+/** A first step's entry: the filter in the words of the admin port and nothing that the query holds besides. */
+export function firstEntry({ action, filter, counts, nowMs }: AuditStep): Omit<AuditEntry, 'id'> {
+  const { ids, adAccountId, isTest, status, reason, eventName } = filter
+  const told = { ids, ad_account_id: adAccountId, test: isTest, status, reason, event_name: eventName }
+  return { atMs: nowMs, action, details: { filter: told, ...counts } }
+}
+
+/** A later step's details: its counts added to those that stand there. In JSON, as the rows have them. */
+export function addCounts(packed: string, { counts }: AuditStep): string {
+  const details = JSON.parse(packed) as AuditDetails
+  const sums = Object.entries(counts).map(([name, count]) => [name, Number(details[name]) + count])
+  return JSON.stringify({ ...details, ...(Object.fromEntries(sums) as Record<string, number>) })
+}
+
+export interface AuditRow {
+  readonly id: number
+  readonly at_ms: number
+  readonly action: string
+  /** JSON. */
+  readonly details: string
+}
+
+export function toAuditEntry({ id, at_ms: atMs, action, details }: AuditRow): AuditEntry {
+  return { id, atMs, action, details: JSON.parse(details) as AuditDetails }
+}

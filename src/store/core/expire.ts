@@ -1,0 +1,62 @@
+/** Which events of a waiting batch are too old, and what becomes of the batch. */
+import type { Sealer } from '../../vault/seal.ts'
+import { splitEvents } from '../payload.ts'
+import type { Acknowledgement, DeadEvent, ExpireRequest } from '../store.ts'
+import { listPositions } from './bitmap.ts'
+import { unpackHistory } from './history.ts'
+import { toQueue, type BatchRow } from './rows.ts'
+import { bindBatch, openSealed, readEventTimeS } from './sealed.ts'
+
+/** A step ends after so many events, even when they are those of a few batches: some 20 ms. */
+export const EXPIRE_STEP_EVENTS = 1000
+
+const TOO_OLD_MESSAGE = 'The event grew too old before Pinterest took it.'
+
+export interface Expired {
+  readonly acknowledgement: Acknowledgement
+  /** Of what is left of it; undefined when nothing is. */
+  readonly oldestS: number | undefined
+}
+
+/** Undefined when the batch cannot be read. */
+export function expireBatch(
+  row: BatchRow,
+  { oldestEventTimeS, nowMs }: ExpireRequest,
+  sealer: Sealer,
+): Expired | undefined {
+  const timesS = readTimes(row, sealer)
+  if (timesS === undefined) return undefined
+  const gone = new Set(row.acknowledged === null ? [] : listPositions(row.acknowledged))
+  const pending = Array.from({ length: row.event_count }, (_, index) => index).filter(
+    (index) => !gone.has(index),
+  )
+  const why = {
+    status: 'expired' as const,
+    reason: 'too_old',
+    message: TOO_OLD_MESSAGE,
+    attempts: row.attempts,
+    history: [...unpackHistory(row.history), { atMs: nowMs, reason: 'too_old' }],
+  }
+  const dead: DeadEvent[] = pending
+    .filter((index) => timesS[index]! < oldestEventTimeS)
+    .map((index) => ({ index, ...why }))
+  const keptTimesS = pending.map((index) => timesS[index]!).filter((timeS) => timeS >= oldestEventTimeS)
+  return {
+    acknowledgement: { batchId: row.batch_id, delivered: [], dead, acknowledgedAtMs: nowMs },
+    oldestS: keptTimesS.length === 0 ? undefined : Math.min(...keptTimesS),
+  }
+}
+
+/** What has no time that can be read counts as the oldest: it is looked at once, and not forever. */
+function readTimes(row: BatchRow, sealer: Sealer): number[] | undefined {
+  const payload = openSealed(sealer, row.sealed, bindBatch(toQueue(row)))
+  if (payload === undefined) return undefined
+  try {
+    return splitEvents(payload).map(
+      (json) =>
+        readEventTimeS(JSON.parse(json) as Readonly<Record<string, unknown>>) ?? row.oldest_event_time_s,
+    )
+  } catch {
+    return undefined
+  }
+}

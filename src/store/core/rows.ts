@@ -1,0 +1,56 @@
+/** Rows as both engines keep them: the tables' columns have the same names. SQLite's booleans are 0 and 1. */
+import type { QueueKey } from '../store.ts'
+
+export type Flag = boolean | number
+
+export interface QueueRow {
+  readonly ad_account_id: string
+  readonly is_test: Flag
+}
+
+export interface BatchRow extends QueueRow {
+  readonly batch_id: number
+  readonly is_replay: Flag
+  /** Of the events that are pending. */
+  readonly oldest_event_time_s: number
+  /** Of the payload before it is sealed. */
+  readonly size_bytes: number
+  readonly event_count: number
+  readonly pending_count: number
+  readonly attempts: number
+  readonly received_at_ms: number
+  /** One bit per event; null while all are pending. */
+  readonly acknowledged: Uint8Array | null
+  /** See history.ts. */
+  readonly history: string | null
+  readonly sealed: Uint8Array
+}
+
+export interface NewDeadLetterRow extends QueueRow {
+  readonly event_name: string
+  readonly event_id: string
+  readonly event_time_s: number
+  readonly status: 'rejected' | 'expired'
+  readonly reason: string
+  readonly attempts: number
+  readonly first_seen_at_ms: number
+  readonly died_at_ms: number
+  readonly history: string | null
+  readonly sealed: Uint8Array
+}
+
+export interface DeadLetterRow extends NewDeadLetterRow {
+  readonly id: number
+}
+
+export function toQueue({ ad_account_id: adAccountId, is_test: isTest }: QueueRow): QueueKey {
+  return { adAccountId, isTest: Boolean(isTest) }
+}
+
+export function nameOfQueue({ adAccountId, isTest }: QueueKey): string {
+  return `${isTest ? 'test' : 'live'}/${adAccountId}`
+}
+
+export function uniqueQueues(rows: readonly QueueRow[]): QueueKey[] {
+  return [...new Map(rows.map(toQueue).map((queue) => [nameOfQueue(queue), queue])).values()]
+}

@@ -1,0 +1,148 @@
+/** What SQLite's errors mean: the operation, the place, or the file's content is at fault; and what an operator is told at the start. */
+import { accessSync, constants } from 'node:fs'
+import { dirname } from 'node:path'
+import { StoreCannotOpen, StoreInUse, StoreTooNew, WrongMasterKey } from '../../errors.ts'
+
+export function isPlaceAtFault(error: unknown): boolean {
+  return PLACE_ERRORS.has(resultCodeOf(error) ?? SQLITE_OK) || isDamage(error)
+}
+
+/** What the file says of itself cannot be true. */
+export class StoreDamaged extends Error {}
+
+/** The file's content is at fault; not its disk or its rights, which may be well again tomorrow with the same content. */
+export function isDamage(error: unknown): boolean {
+  if (error instanceof StoreDamaged) return true
+  if (error instanceof StoreCannotOpen) return isDamage(error.cause)
+  // A number that JavaScript cannot hold was never written by the relay.
+  if (error instanceof RangeError && error.message.startsWith('Value is too large')) return true
+  return DAMAGE_ERRORS.has(extendedCodeOf(error)) || DAMAGE_ERRORS.has(extendedCodeOf(error) & 0xff)
+}
+
+/** The disk, or the file within its limit, has no room, and says so. */
+export function isFull(error: unknown): boolean {
+  if (error instanceof Error && 'code' in error && NO_SPACE_CODES.has(String(error.code))) return true
+  return resultCodeOf(error) === SQLITE_FULL
+}
+
+/** A write found no room. A quota has no code of its own: it looks like a failed write, as does a failing disk. */
+export function isNoSpace(error: unknown): boolean {
+  if (error instanceof StoreCannotOpen) return isNoSpace(error.cause)
+  return isFull(error) || NO_SPACE_IOERRS.has(extendedCodeOf(error))
+}
+
+function resultCodeOf(error: unknown): number | undefined {
+  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined
+}
+
+function extendedCodeOf(error: unknown): number {
+  return error instanceof Error && 'errcode' in error ? Number(error.errcode) : SQLITE_OK
+}
+
+// Primary result codes, https://www.sqlite.org/rescode.html
+const SQLITE_OK = 0
+const SQLITE_ERROR = 1
+const SQLITE_PERM = 3
+const SQLITE_BUSY = 5
+const SQLITE_NOMEM = 7
+const SQLITE_READONLY = 8
+const SQLITE_IOERR = 10
+const SQLITE_CORRUPT = 11
+const SQLITE_FULL = 13
+const SQLITE_CANTOPEN = 14
+const SQLITE_NOTADB = 26
+// Extended ones.
+const SQLITE_IOERR_SHORT_READ = 522
+const SQLITE_IOERR_WRITE = 778
+const SQLITE_IOERR_SHMOPEN = 4618
+const SQLITE_IOERR_SHMSIZE = 4874
+const SQLITE_IOERR_SHMMAP = 5386
+const SQLITE_IOERR_DATA = 8202
+const SQLITE_IOERR_CORRUPTFS = 8458
+const SQLITE_CONSTRAINT_PRIMARYKEY = 1555
+const SQLITE_CONSTRAINT_UNIQUE = 2067
+const SQLITE_CONSTRAINT_ROWID = 2579
+
+/** The store makes each key itself and only where none is: one that is there twice means rows that disagree. */
+const DAMAGE_ERRORS: ReadonlySet<number> = new Set([
+  SQLITE_CORRUPT,
+  SQLITE_NOTADB,
+  SQLITE_IOERR_SHORT_READ,
+  SQLITE_IOERR_DATA,
+  SQLITE_IOERR_CORRUPTFS,
+  SQLITE_CONSTRAINT_PRIMARYKEY,
+  SQLITE_CONSTRAINT_UNIQUE,
+  SQLITE_CONSTRAINT_ROWID,
+])
+
+/** Writing, or making the memory that is shared beside the file. */
+const NO_SPACE_IOERRS: ReadonlySet<number> = new Set([
+  SQLITE_IOERR_WRITE,
+  SQLITE_IOERR_SHMOPEN,
+  SQLITE_IOERR_SHMSIZE,
+  SQLITE_IOERR_SHMMAP,
+])
+
+const NO_SPACE_CODES: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
+
+/** The disk, the file or the machine is at fault, not the statement. */
+const PLACE_ERRORS: ReadonlySet<number> = new Set([
+  SQLITE_PERM,
+  SQLITE_BUSY,
+  SQLITE_NOMEM,
+  SQLITE_READONLY,
+  SQLITE_IOERR,
+  SQLITE_CORRUPT,
+  SQLITE_FULL,
+  SQLITE_CANTOPEN,
+  SQLITE_NOTADB,
+])
+
+/** Already say what is wrong. */
+const OPENING_ERRORS = [StoreTooNew, WrongMasterKey, StoreInUse, StoreCannotOpen]
+
+export function translateOpenErrors<T>(path: string, opening: () => T): T {
+  try {
+    return opening()
+  } catch (error) {
+    throw explain(path, doubt(path, error))
+  }
+}
+
+/**
+ * During open, SQLITE_ERROR and SQLITE_READONLY can mean a corrupt file: the statements are always the same, and whether the file
+ * may be written can be asked.
+ */
+function doubt(path: string, error: unknown): unknown {
+  const code = resultCodeOf(error)
+  const isImpossible = code === SQLITE_ERROR || (code === SQLITE_READONLY && mayWrite(path))
+  return isImpossible ? new StoreDamaged((error as Error).message, { cause: error }) : error
+}
+
+function mayWrite(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK)
+    accessSync(dirname(path), constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function explain(path: string, error: unknown): unknown {
+  if (OPENING_ERRORS.some((OpeningError) => error instanceof OpeningError)) return error
+  if (resultCodeOf(error) === SQLITE_BUSY) {
+    return new StoreInUse(`The store ${path} is in use by another process.`, { cause: error })
+  }
+  if (isNoSpace(error)) {
+    const message = `There is no space left on the disk of the store ${path}: free some and start again; nothing was lost.`
+    return new StoreCannotOpen(message, { cause: error })
+  }
+  const reason = error instanceof Error ? error.message : String(error)
+  if (isDamage(error)) {
+    const message = `The store ${path} is damaged (${reason}); it was left as it is. Put a copy of it back.`
+    return new StoreCannotOpen(message, { cause: error })
+  }
+  const message = `The store ${path} cannot be opened for writing (${reason}); it was left as it is.`
+  return new StoreCannotOpen(message, { cause: error })
+}

@@ -1,0 +1,235 @@
+/** What the operations decide, without a database: what both engines load and save is the contract's (test/contract/store.ts). */
+import { randomBytes } from 'node:crypto'
+import t from 'tap'
+import { acknowledgeBatch, countWhole, makeDeadLetters } from '../../../src/store/core/acknowledge.ts'
+import { addCounts, firstEntry, purgeStep, replayStep } from '../../../src/store/core/audit.ts'
+import { listPositions } from '../../../src/store/core/bitmap.ts'
+import { listKeys, planCommit } from '../../../src/store/core/commit.ts'
+import { addChanges, makeCounts } from '../../../src/store/core/counters.ts'
+import {
+  conditionsOf,
+  countRaised,
+  raise,
+  showDeadLetter,
+  summarizeReplay,
+  toRows,
+  type Raised,
+} from '../../../src/store/core/dead-letters.ts'
+import { expireBatch } from '../../../src/store/core/expire.ts'
+import { createRoom, listRanges, openBatch } from '../../../src/store/core/lease.ts'
+import { nextReseal, resealRows } from '../../../src/store/core/reseal.ts'
+import type { BatchRow, DeadLetterRow } from '../../../src/store/core/rows.ts'
+import { bindBatch, dedupeKey } from '../../../src/store/core/sealed.ts'
+import { splitEvents } from '../../../src/store/payload.ts'
+import type { Acknowledgement } from '../../../src/store/store.ts'
+import { createSealer } from '../../../src/vault/seal.ts'
+import fc from '../../support/fast-check.ts'
+import { LIVE, makeBatch, makeDead, NOW_MS, NOW_S, TEST } from '../batches.ts'
+
+const current = randomBytes(32)
+const sealer = createSealer({ current })
+
+function plan(
+  ids: readonly string[],
+  queue = LIVE,
+  duplicates: readonly number[] = [],
+  eventTimesS = ids.map(() => NOW_S),
+) {
+  const { events, ...batch } = makeBatch(ids, { ...queue, eventTimesS })
+  const identities = events.flatMap(({ eventName, eventId }) => [eventName, eventId])
+  const request = { ...batch, identities, eventTimesS }
+  return { request, ...planCommit(request, 7, duplicates, sealer) }
+}
+
+function batchOf(ids: readonly string[], queue = LIVE, eventTimesS?: readonly number[]): BatchRow {
+  return plan(ids, queue, [], eventTimesS as number[] | undefined).row!
+}
+
+function deadLetterOf(queue = LIVE, index = 0): DeadLetterRow {
+  const [made] = makeDeadLetters(batchOf(['a', 'b'], queue), [makeDead(index)], NOW_MS, sealer)
+  return { id: 3, ...made!.row }
+}
+
+function acknowledgement(changes: Partial<Acknowledgement>): Acknowledgement {
+  return { batchId: 7, delivered: [], dead: [], acknowledgedAtMs: NOW_MS, ...changes }
+}
+
+t.test('a commit stores what is left without the duplicates, and counts both', async (t) => {
+  const { row, counts } = plan(['a', 'b', 'c'], LIVE, [1], [NOW_S, NOW_S - 9, NOW_S - 5])
+  t.match(row, { event_count: 2, pending_count: 2, oldest_event_time_s: NOW_S - 5, is_replay: false })
+  t.match(counts, { received: 3, duplicate: 1, queued: 2, batches: 1, bytes: row!.size_bytes })
+  t.equal(splitEvents(openBatch(row!, sealer)!.payload).length, 2)
+  const none = plan(['a', 'b'], LIVE, [0, 1])
+  t.equal(none.row, undefined)
+  t.match(none.counts, { received: 2, duplicate: 2, queued: undefined })
+})
+
+t.test('test events have no keys; the key of a live one is of its account, name and id', async (t) => {
+  t.same(listKeys(plan(['a', 'b'], TEST).request), [])
+  const [first, second] = listKeys(plan(['a', 'a']).request)
+  t.same(first, second)
+  t.notSame(dedupeKey('1', '2', '3'), dedupeKey('12', '', '3'))
+})
+
+t.test('acknowledgements in any order leave the same batch, and every event counts once', async () => {
+  const aPosition = fc.integer({ min: 0, max: 5 })
+  const anAcknowledgement = fc.record({
+    delivered: fc.oneof(fc.constant('rest' as const), fc.array(aPosition)),
+    dead: fc.array(fc.record({ index: aPosition, isExpired: fc.boolean() })),
+  })
+  fc.assert(
+    fc.property(fc.array(anAcknowledgement, { maxLength: 6 }), (all) => {
+      let row = batchOf(['a', 'b', 'c', 'd', 'e', 'f'])
+      const sum = makeCounts()
+      for (const { delivered, dead } of all) {
+        if (row.pending_count === 0) break
+        const died = dead.map(({ index, isExpired }) => makeDead(index, isExpired ? 'expired' : 'rejected'))
+        const done = acknowledgeBatch(row, acknowledgement({ delivered, dead: died }))
+        addChanges(sum, done.counts)
+        row = { ...row, pending_count: done.pendingCount, acknowledged: done.acknowledged }
+      }
+      const { delivered, rejected, expired, queued, batches, bytes } = sum
+      const isGone = row.pending_count === 0
+      if (delivered + rejected + expired !== 6 - row.pending_count) throw new Error('an event counts twice')
+      if (queued !== row.pending_count - 6 || batches !== (isGone ? -1 : 0)) throw new Error('queued')
+      if (bytes !== (isGone ? -row.size_bytes : 0)) throw new Error('bytes')
+    }),
+  )
+})
+
+t.test(
+  'an acknowledgement changes nothing of the row it is given; a position that is not there throws',
+  async (t) => {
+    const row = { ...batchOf(['a', 'b']), acknowledged: new Uint8Array(1) }
+    t.same(listPositions(acknowledgeBatch(row, acknowledgement({ delivered: [1] })).acknowledged), [1])
+    t.same(row.acknowledged, new Uint8Array(1))
+    for (const position of [2, -1, Number.NaN]) {
+      t.throws(() => acknowledgeBatch(row, acknowledgement({ delivered: [position] })), RangeError)
+      t.throws(() => acknowledgeBatch(row, acknowledgement({ dead: [makeDead(position)] })), RangeError)
+    }
+    t.match(acknowledgeBatch(row, acknowledgement({ delivered: 'rest' })).counts, countWhole(row))
+  },
+)
+
+t.test('a dead letter keeps its event sealed; the key of a live one is forgotten', async (t) => {
+  const [made] = makeDeadLetters(batchOf(['a', 'b']), [makeDead(1)], NOW_MS + 5, sealer)
+  t.match(made!.row, { event_id: 'b', status: 'rejected', first_seen_at_ms: NOW_MS, died_at_ms: NOW_MS + 5 })
+  t.match(showDeadLetter({ id: 1, ...made!.row }, sealer), { eventId: 'b', message: makeDead(1).message })
+  t.same(made!.key, listKeys(plan(['b']).request)[0])
+  t.ok(made!.counts.dead_bytes! > made!.row.sealed.byteLength)
+  t.equal(makeDeadLetters(batchOf(['a'], TEST), [makeDead(0)], NOW_MS, sealer)[0]!.key, undefined)
+  const [nul] = makeDeadLetters(batchOf(['a\0']), [makeDead(0)], NOW_MS, sealer)
+  t.equal(nul!.row.event_id, 'a\uFFFD', 'which PostgreSQL cannot hold')
+})
+
+t.test(
+  'of a waiting batch the pending events that are too old expire, and the oldest of the rest is known',
+  async (t) => {
+    const row = batchOf(['a', 'b', 'c', 'd'], LIVE, [NOW_S - 9, NOW_S - 8, NOW_S - 1, NOW_S - 2])
+    const request = { oldestEventTimeS: NOW_S - 5, limit: 1, nowMs: NOW_MS }
+    const acknowledged = Uint8Array.of(1)
+    const expired = expireBatch({ ...row, acknowledged, attempts: 2 }, request, sealer)!
+    t.equal(expired.oldestS, NOW_S - 2)
+    t.match(expired.acknowledgement, { dead: [{ index: 1, reason: 'too_old', attempts: 2 }], delivered: [] })
+    t.equal(expired.acknowledgement.dead.length, 1)
+    t.equal(expireBatch(row, { ...request, oldestEventTimeS: NOW_S + 1 }, sealer)!.oldestS, undefined)
+    t.equal(expireBatch({ ...row, sealed: new Uint8Array(90) }, request, sealer), undefined)
+  },
+)
+
+t.test(
+  'a lease goes over what is on time, what is late, and replays; the first batch always fits',
+  async (t) => {
+    const ranges = listRanges(NOW_MS)
+    t.same(
+      ranges.map(({ isReplay }) => isReplay),
+      [false, false, true],
+    )
+    t.equal(ranges[0]!.aboveS, NOW_S - 3600)
+    t.equal(ranges[1]!.uptoS, NOW_S - 3600)
+    const room = createRoom({ ...LIVE, maxEvents: 3, maxBytes: 100, nowMs: NOW_MS })
+    const take = (pending_count: number, size_bytes: number) => room.take({ pending_count, size_bytes })
+    t.ok(take(2, 90))
+    t.notOk(take(2, 5))
+    t.notOk(take(1, 11))
+    t.ok(take(1, 10))
+    t.ok(
+      createRoom({ ...LIVE, maxEvents: 3, maxBytes: 100, nowMs: NOW_MS }).take({
+        pending_count: 9,
+        size_bytes: 999,
+      }),
+    )
+  },
+)
+
+t.test('what is sealed for one queue opens for no other', async (t) => {
+  const row = batchOf(['a'])
+  t.match(openBatch(row, sealer), { ...LIVE, batchId: 7, acknowledged: [], history: [] })
+  t.equal(openBatch({ ...row, is_test: true }, sealer), undefined)
+  t.equal(openBatch({ ...row, ad_account_id: '1' }, sealer), undefined)
+})
+
+t.test('a replay leaves what is too old or unreadable, and queues the rest with its past', async (t) => {
+  const request = { limit: 9, oldestEventTimeS: NOW_S, nowMs: NOW_MS }
+  const nextBatchId = () => 9
+  const row = deadLetterOf()
+  const raised = raise(row, request, sealer, nextBatchId) as Raised
+  t.match(raised.batch, { batch_id: 9, is_replay: true, event_count: 1, attempts: row.attempts })
+  t.match(openBatch(raised.batch, sealer)!.history.at(-1), { atMs: NOW_MS, reason: 'replayed' })
+  t.same(raised.key, listKeys(plan(['a']).request)[0])
+  t.match(countRaised(raised, true), { rejected: -1, queued: 1, batches: 1, bytes: raised.batch.size_bytes })
+  t.same(countRaised(raised, false), { rejected: -1, duplicate: 1 })
+  const late = { ...request, oldestEventTimeS: NOW_S + 1 }
+  t.equal(raise(row, late, sealer, nextBatchId), 'too_old')
+  t.equal(
+    (raise(deadLetterOf(TEST), late, sealer, nextBatchId) as Raised).key,
+    undefined,
+    'a test is never too old',
+  )
+  t.equal(raise({ ...row, sealed: new Uint8Array(90) }, request, sealer, nextBatchId), 'unreadable')
+  const other = { ...raised, batch: { ...raised.batch, ad_account_id: '2' } }
+  t.same(summarizeReplay([raised, 'too_old', 'unreadable', other], new Set([raised])), {
+    replayed: 1,
+    duplicates: 1,
+    tooOld: 1,
+    queues: [LIVE],
+  })
+})
+
+t.test('a filter is about columns; a step tells where the next one starts', async (t) => {
+  t.same(conditionsOf({ adAccountId: '1', isTest: false, reason: 'r' }), [
+    ['ad_account_id', '1'],
+    ['is_test', false],
+    ['reason', 'r'],
+  ])
+  t.equal(toRows([deadLetterOf()], 1, 1).beforeId, 3, 'it is full: behind its last row')
+  t.equal(toRows([deadLetterOf()], 2, 1).beforeId, 1, 'behind what it looked at')
+  t.equal(toRows([], 2, undefined).beforeId, undefined)
+})
+
+t.test('a run over dead letters is audited as one entry', async (t) => {
+  const request = { limit: 9, oldestEventTimeS: 0, nowMs: NOW_MS, reason: 'r', isTest: true }
+  const step = replayStep(request, { replayed: 1, duplicates: 2, tooOld: 3 })
+  const first = firstEntry(step)
+  t.match(first, { atMs: NOW_MS, action: 'replay', details: { replayed: 1, duplicates: 2, too_old: 3 } })
+  t.same(JSON.parse(JSON.stringify(first.details.filter)), { test: true, reason: 'r' })
+  t.match(JSON.parse(addCounts(JSON.stringify(first.details), step)), {
+    replayed: 2,
+    too_old: 6,
+    filter: { test: true },
+  })
+  t.match(firstEntry(purgeStep({ limit: 1, nowMs: NOW_MS }, 4)), { action: 'purge', details: { purged: 4 } })
+})
+
+t.test('what an older key sealed is sealed again, table by table; what no key opens is left', async (t) => {
+  const next = createSealer({ current: randomBytes(32), previous: current })
+  const { sealed, ...row } = batchOf(['a'])
+  const rows = [sealed, new Uint8Array(90)].map((bytes, id) => ({ ...row, id, sealed: bytes }))
+  const [resealed, ...others] = resealRows(rows, bindBatch, next)
+  t.ok(next.isCurrent(resealed!.sealed))
+  t.equal(openBatch({ ...row, sealed: resealed!.sealed }, next)?.batchId, 7)
+  t.same(others, [])
+  t.same(nextReseal(1, { table: 0, afterId: 0 }, 5).position, { table: 0, afterId: 5 })
+  t.same(nextReseal(1, { table: 0, afterId: 5 }, undefined).position, { table: 1, afterId: 0 })
+  t.equal(nextReseal(1, { table: 1, afterId: 5 }, undefined).position, undefined)
+})
