@@ -3,6 +3,7 @@
  * others, and given back with the answer's decision, which moves the breakers and is acted on. The canary (canary.ts) goes
  * the same way, with an event of its own.
  */
+import { TOO_OLD } from '../store/core/expire.ts'
 import { EVENT_SEPARATOR } from '../store/payload.ts'
 import type { Background } from './background.ts'
 import { countEvents, expireEvents, type EventOutcome, type Slice } from './batch.ts'
@@ -105,9 +106,9 @@ export function createCaller(options: CallerOptions): Caller {
       const { expired, kept } = expireEvents(slice, oldestS)
       prefetch.replace(queue, [slice], kept ? [kept] : [])
       if (expired) {
-        const errorMessage = 'The event grew too old before Pinterest took it.'
+        const { message: errorMessage, reason } = TOO_OLD
         const outcome: EventOutcome = { status: 'expired', errorMessage, warningMessage: '' }
-        options.acknowledge([{ slice: expired, outcomes: expired.positions.map(() => outcome) }], 'too_old')
+        options.acknowledge([{ slice: expired, outcomes: expired.positions.map(() => outcome) }], reason)
       }
       return kept ? [kept] : []
     })

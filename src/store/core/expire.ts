@@ -10,7 +10,11 @@ import { bindBatch, openSealed, readEventTimeS } from './sealed.ts'
 /** A step ends after so many events, even when they are those of a few batches: some 20 ms. */
 export const EXPIRE_STEP_EVENTS = 1000
 
-const TOO_OLD_MESSAGE = 'The event grew too old before Pinterest took it.'
+/** Of every event that expires, here or in delivery, which looks at what it has leased. */
+export const TOO_OLD = {
+  reason: 'too_old',
+  message: 'The event grew too old before Pinterest took it.',
+} as const
 
 export interface Expired {
   readonly acknowledgement: Acknowledgement
@@ -32,10 +36,9 @@ export function expireBatch(
   )
   const why = {
     status: 'expired' as const,
-    reason: 'too_old',
-    message: TOO_OLD_MESSAGE,
+    ...TOO_OLD,
     attempts: row.attempts,
-    history: [...unpackHistory(row.history), { atMs: nowMs, reason: 'too_old' }],
+    history: [...unpackHistory(row.history), { atMs: nowMs, reason: TOO_OLD.reason }],
   }
   const dead: DeadEvent[] = pending
     .filter((index) => timesS[index]! < oldestEventTimeS)
