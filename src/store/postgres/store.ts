@@ -3,7 +3,8 @@ import { StoreUnavailable } from '../../errors.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import type { Batcher } from '../engine/batcher.ts'
 import { createStore as createBatchingStore } from '../engine/client.ts'
-import { DEAD_LETTER_PART, mayQueue, shareOf, TAKEN_AGAIN, WATERMARK } from '../core/share.ts'
+import { createCapacity } from '../core/capacity.ts'
+import { DEAD_LETTER_PART, WATERMARK } from '../core/share.ts'
 import type { NewBatch, Store } from '../store.ts'
 import { withWriteProblem, type WriteWatch } from '../core/write-watch.ts'
 import { readAudit } from './audit.ts'
@@ -28,12 +29,12 @@ const LOW_PART = 0.25
 
 export function createStore({ batcher, pool, sealer, writes, limitBytes, close }: StoreOptions): Store {
   const batched = createBatchingStore(batcher, close)
-  const capacity = createCapacity(pool, limitBytes)
+  const admission = createAdmission(pool, limitBytes)
 
   return {
     ...batched,
     commit(batch: NewBatch) {
-      if (!capacity.admits(batch.adAccountId, batch.payload.byteLength))
+      if (!admission.admits(batch.adAccountId, batch.payload.byteLength))
         return Promise.reject(new StoreUnavailable())
       return batched.commit(batch)
     },
@@ -49,7 +50,7 @@ export function createStore({ batcher, pool, sealer, writes, limitBytes, close }
           const usedBytes = await readUsedBytes(pool)
           // What is free on the server's disk is not known here; nor is how much of it is the relay's.
           const diskFreeBytes = Math.max(0, Math.min(Number.MAX_SAFE_INTEGER, limitBytes - usedBytes))
-          return { usedBytes, diskFreeBytes, ...(await capacity.state()) }
+          return { usedBytes, diskFreeBytes, ...(await admission.state()) }
         }),
       ),
     close,
@@ -61,20 +62,18 @@ export function createStore({ batcher, pool, sealer, writes, limitBytes, close }
  * again, but rarely gives it back. What is under way while somebody looks is missed until the next look: that is little
  * beside the room that is left. How much of the room an account may take: core/share.ts.
  */
-function createCapacity(pool: Pool, limitBytes: number) {
+function createAdmission(pool: Pool, limitBytes: number) {
   let lookedAtMs = -Infinity
   let looking: Promise<void> | undefined
   let queuedBytes = 0
-  let isFull = false
   /** Of each account; while little is queued only what was admitted since the last look. */
   let queuedOf = new Map<string, number>()
-
-  const leftBytes = () => WATERMARK * limitBytes - queuedBytes
+  const capacity = createCapacity((part) => part * limitBytes - queuedBytes)
 
   async function look(): Promise<StoredBytes> {
     const stored = await readBytes(pool)
     queuedBytes = stored.queuedBytes
-    isFull = queuedBytes > (isFull ? TAKEN_AGAIN : WATERMARK) * limitBytes
+    capacity.look()
     // Long before one account can have its share, since nobody looks again for a second.
     const isLow = queuedBytes < LOW_PART * WATERMARK * limitBytes
     queuedOf = isLow ? new Map() : await readQueuedBytes(pool)
@@ -98,16 +97,15 @@ function createCapacity(pool: Pool, limitBytes: number) {
     admits(adAccountId: string, bytes: number): boolean {
       lookIfStale()
       const ownBytes = queuedOf.get(adAccountId) ?? 0
-      if (isFull || !mayQueue(ownBytes, bytes, leftBytes())) return false
-      queuedBytes += bytes
+      if (!capacity.admits(bytes, ownBytes)) return false
       queuedOf.set(adAccountId, ownBytes + bytes)
       return true
     },
     async state() {
       const stored = await look()
-      const share = shareOf(leftBytes())
-      const over = [...queuedOf].filter(([, bytes]) => bytes > share).map(([adAccountId]) => adAccountId)
-      return { ...stored, isFull, overShare: isFull ? [] : over }
+      const { isFull } = capacity
+      const over = [...queuedOf].filter(([, bytes]) => bytes > capacity.share())
+      return { ...stored, isFull, overShare: over.map(([adAccountId]) => adAccountId) }
     },
   }
 }

@@ -1,40 +1,42 @@
 /**
- * How much the queue may still take. It is asked for every group that brings commits, so that no burst can pass the
- * watermark between two looks; what drains the queue is never asked.
+ * Refuses what the queue has no room for, before it is tried. The files are looked at for every group that brings commits,
+ * so that no burst can pass the watermark between two looks.
  *
  * The watermark is a part of what the store may use: STORE_LIMIT_BYTES, or what the disk has for it (its own size and
  * what is free) if that is less. Not a part of the whole disk: a large one that others fill to 80 % still has room for
- * a queue. Dead letters have a part of their own and are not counted. How much of the room an account may take:
- * core/share.ts.
+ * a queue. Dead letters have a part of their own and are not counted.
  */
 import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { DEAD_LETTER_PART, mayQueue, shareOf, TAKEN_AGAIN, WATERMARK } from '../core/share.ts'
-import { freeBytes } from './reserved-space.ts'
+import { createCapacity } from '../core/capacity.ts'
+import { DEAD_LETTER_PART } from '../core/share.ts'
+import type { CommitRequest, Operation, Outcome, QueueSize, RecoverRequest } from '../engine/protocol.ts'
 import { prepare, readPragma } from './connection.ts'
 import { StoreDamaged } from './failures.ts'
-import type { QueueSize } from '../engine/protocol.ts'
+import type { RunOperations } from './queue-file.ts'
 import type { QueueTables } from './queue-tables.ts'
+import { freeBytes } from './reserved-space.ts'
+import { BATCH_BYTES, EVENT_BYTES } from './totals.ts'
 
-export interface Capacity {
+export interface Admission {
   size(): QueueSize
-  /**
-   * Takes what is asked for out of the room that is left; false when it would pass the watermark, or the account's
-   * share. Undefined: of several accounts, which an operator answers for.
-   */
-  admits(bytes: number, adAccountId: string | undefined): boolean
-  /** Looks again at the files: before each group. */
-  look(): void
+  /** What it has no room for is refused, the rest is run. */
+  run(operations: readonly Operation[], run: RunOperations): Outcome[]
 }
 
+const REFUSED: Outcome = {
+  status: 'unavailable',
+  error: { code: 'STORE_FULL', message: 'the store is full, or the share of the account' },
+}
 /** What is committed lies in the WAL first, and in the file once that is written back. */
 const DISK_COPIES = 2
+const PAGE_BYTES = 4096
 
-export function createCapacity(
+export function createAdmission(
   { db, totals, deadLetters }: QueueTables,
   queuePath: string,
   limitBytes: number,
-): Capacity {
+): Admission {
   const pageBytes = Number(readPragma(db, 'page_size'))
   const selectPages = prepare<{ pages: number; free: number }>(
     db,
@@ -42,69 +44,89 @@ export function createCapacity(
   )
   let usedBytes = 0
   let diskFreeBytes = 0
-  /** Since the last look. */
-  let admittedBytes = 0
   /** As of the last look, of accounts that had to be looked up. */
   const queuedOf = new Map<string, number>()
-  let isFull = false
+  const capacity = createCapacity((part) => {
+    const takenBytes = Math.max(0, usedBytes - totals.sizes().deadBytes)
+    const leftOfDisk = (part * (usedBytes + diskFreeBytes) - takenBytes) / DISK_COPIES
+    return Math.min(part * limitBytes - takenBytes, leftOfDisk)
+  })
 
   /** Pages in use, and the WAL, which the disk has to hold as well. */
   function look(): void {
     const { pages, free } = selectPages.get()!
     // SQLite believes its header: a flipped bit in this count would make the store look full for good.
     if (free < 0 || free >= pages) throw new StoreDamaged('more pages are free than there are')
-    usedBytes =
-      (pages - free) * pageBytes + (statSync(`${queuePath}-wal`, { throwIfNoEntry: false })?.size ?? 0)
+    const walBytes = statSync(`${queuePath}-wal`, { throwIfNoEntry: false })?.size ?? 0
+    usedBytes = (pages - free) * pageBytes + walBytes
     diskFreeBytes = freeBytes(dirname(queuePath))
-    admittedBytes = 0
     queuedOf.clear()
-    isFull = leftBelow(isFull ? TAKEN_AGAIN : WATERMARK) < 0
+    capacity.look()
     deadLetters.keepBelow(DEAD_LETTER_PART * Math.min(limitBytes, usedBytes + diskFreeBytes))
   }
 
-  /** What commits may still bring. */
-  function leftBelow(part: number): number {
-    const takenBytes = Math.max(0, usedBytes - totals.sizes().deadBytes)
-    const leftOfLimit = part * limitBytes - takenBytes
-    const leftOfDisk = (part * (usedBytes + diskFreeBytes) - takenBytes) / DISK_COPIES
-    return Math.min(leftOfLimit, leftOfDisk) - admittedBytes
-  }
-
-  /**
-   * Nearly always the whole queue is less than one account may have: then none has to be looked up.
-   * What this group brings of the account itself is small beside that.
-   */
-  function isWithinShare(adAccountId: string, bytes: number): boolean {
-    const leftBytes = leftBelow(WATERMARK)
-    if (mayQueue(usedBytes + admittedBytes, bytes, leftBytes)) return true
+  /** What a group brings of the account itself is small beside it. */
+  function queuedBytes(adAccountId: string): number {
     const queued = queuedOf.get(adAccountId) ?? totals.queuedBytes(adAccountId)
     queuedOf.set(adAccountId, queued)
-    return mayQueue(queued, bytes, leftBytes)
+    return queued
+  }
+
+  function admits({ kind, request }: Operation): boolean {
+    switch (kind) {
+      case 'commit': {
+        const commit = request as CommitRequest
+        const bytes = bytesOfCommit(commit)
+        // Nearly always the whole queue is less than one account may have: then none has to be looked up.
+        return capacity.admits(bytes, usedBytes) || capacity.admits(bytes, queuedBytes(commit.adAccountId))
+      }
+      case 'recover':
+        return capacity.admitsAny(bytesOfRecover(request as RecoverRequest))
+      default:
+        return true
+    }
   }
 
   function accountsOverShare(): string[] {
-    const share = shareOf(leftBelow(WATERMARK))
-    if (isFull || usedBytes <= share) return []
+    if (usedBytes <= capacity.share()) return []
     totals.flush()
-    return totals.accountsAbove(share)
+    return totals.accountsAbove(capacity.share())
   }
 
   look()
   return {
-    look,
     size() {
       look()
-      const { bytes: queuedBytes, deadBytes: deadLetterBytes } = totals.sizes()
+      const { bytes, deadBytes } = totals.sizes()
       const overShare = accountsOverShare()
-      return { usedBytes, queuedBytes, deadLetterBytes, diskFreeBytes, isFull, overShare }
+      const { isFull } = capacity
+      return {
+        usedBytes,
+        queuedBytes: bytes,
+        deadLetterBytes: deadBytes,
+        diskFreeBytes,
+        isFull,
+        overShare,
+      }
     },
-    admits(bytes, adAccountId) {
-      if (isFull) return false
-      const isTaken =
-        adAccountId === undefined ? bytes <= leftBelow(WATERMARK) : isWithinShare(adAccountId, bytes)
-      if (!isTaken) return false
-      admittedBytes += bytes
-      return true
+    run(operations, run) {
+      if (operations.some(({ kind }) => kind === 'commit' || kind === 'recover')) look()
+      const isAdmitted = operations.map(admits)
+      const outcomes = run(operations.filter((_, index) => isAdmitted[index])).values()
+      return isAdmitted.map((admitted) => (admitted ? outcomes.next().value! : REFUSED))
     },
   }
+}
+
+function bytesOfRecover({ batches, deadLetters }: RecoverRequest): number {
+  const batchBytes = batches.reduce((sum, { commit }) => sum + bytesOfCommit(commit), 0)
+  return deadLetters.reduce((sum, { sealed }) => sum + sealed.byteLength + BATCH_BYTES, batchBytes)
+}
+
+function bytesOfCommit({ payload, eventTimesS }: CommitRequest): number {
+  const { byteLength } = payload
+  // What does not fit into a row goes to pages of its own, of which the last is rarely full.
+  const payloadBytes =
+    byteLength < PAGE_BYTES / 2 ? byteLength : Math.ceil(byteLength / PAGE_BYTES) * PAGE_BYTES
+  return payloadBytes + BATCH_BYTES + EVENT_BYTES * eventTimesS.length
 }

@@ -8,7 +8,6 @@ import type { DatabaseSync } from 'node:sqlite'
 import { createSealer, type MasterKeys, type Sealer } from '../../vault/seal.ts'
 import { createAudit } from './audit.ts'
 import { chooseReservedBytes, createReservedSpace, type ReservedSpace } from './reserved-space.ts'
-import { runAdmitted } from './admission.ts'
 import { createCommit } from './commit.ts'
 import { closeFile, inspectFile, openFile, readPragma, WAL_BYTES, writeBackWal } from './connection.ts'
 import { translateOpenErrors, isNoSpace, isPlaceAtFault, StoreDamaged } from './failures.ts'
@@ -28,7 +27,7 @@ import {
 import type { QueueTables } from './queue-tables.ts'
 import { createPurge, createReplay } from './replay.ts'
 import { createRestore } from './restore.ts'
-import { createCapacity } from './capacity.ts'
+import { createAdmission } from './capacity.ts'
 import { VAULT_SCHEMA } from './schema.ts'
 import { createAcknowledgements } from './acknowledge.ts'
 import { createTransactions, type Handlers, type QueueKind } from './transaction.ts'
@@ -157,10 +156,10 @@ function createQueueRun(
   reservedSpace: ReservedSpace,
   { queuePath, storeLimitBytes }: FilesSettings,
 ): RunOperations {
-  const capacity = createCapacity(tables, queuePath, storeLimitBytes)
+  const admission = createAdmission(tables, queuePath, storeLimitBytes)
   const size = (): QueueSize => {
     reservedSpace.keep()
-    return capacity.size()
+    return admission.size()
   }
   const makeRoom = () => {
     if (!reservedSpace.giveUp('most')) return false
@@ -169,7 +168,7 @@ function createQueueRun(
   }
   const handlers = createQueueHandlers(tables, vaultDb, size)
   const transact = createTransactions({ tables, handlers, makeRoom })
-  return (operations) => runAdmitted(operations, capacity, transact)
+  return (operations) => admission.run(operations, transact)
 }
 
 function createQueueHandlers(

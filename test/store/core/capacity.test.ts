@@ -1,0 +1,47 @@
+import t from 'tap'
+import { createCapacity } from '../../../src/store/core/capacity.ts'
+
+/** A store of 1,000 bytes. */
+function open(usedBytes = 0) {
+  const used = { bytes: usedBytes }
+  const capacity = createCapacity((part) => part * 1000 - used.bytes)
+  capacity.look()
+  return { used, capacity }
+}
+
+t.test('commits are refused above the watermark, until it has fallen well below', async (t) => {
+  const { used, capacity } = open(801)
+  t.ok(capacity.isFull)
+  t.notOk(capacity.admits(1, 0))
+  t.notOk(capacity.admitsAny(1))
+  t.equal(capacity.share(), Infinity, 'no account alone is to blame')
+  used.bytes = 790
+  capacity.look()
+  t.ok(capacity.isFull)
+  used.bytes = 750
+  capacity.look()
+  t.notOk(capacity.isFull)
+  t.ok(capacity.admits(1, 0))
+})
+
+t.test('what was admitted is gone from the room until the next look', async (t) => {
+  const { used, capacity } = open(700)
+  t.ok(capacity.admitsAny(60))
+  t.notOk(capacity.admitsAny(41))
+  t.ok(capacity.admitsAny(40))
+  used.bytes = 780
+  capacity.look()
+  t.notOk(capacity.admitsAny(21))
+  t.ok(capacity.admitsAny(20))
+})
+
+t.test(
+  'an account that has its share is refused, another one is not, and a refusal takes no room',
+  async (t) => {
+    const { capacity } = open(700)
+    t.equal(capacity.share(), 700)
+    t.notOk(capacity.admits(10, 711))
+    t.ok(capacity.admits(10, 710))
+    t.ok(capacity.admits(10, 0))
+  },
+)
