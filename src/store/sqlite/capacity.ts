@@ -73,18 +73,12 @@ export function createAdmission(
   }
 
   function admits({ kind, request }: Operation): boolean {
-    switch (kind) {
-      case 'commit': {
-        const commit = request as CommitRequest
-        const bytes = bytesOfCommit(commit)
-        // Nearly always the whole queue is less than one account may have: then none has to be looked up.
-        return capacity.admits(bytes, usedBytes) || capacity.admits(bytes, queuedBytes(commit.adAccountId))
-      }
-      case 'recover':
-        return capacity.admitsAny(bytesOfRecover(request as RecoverRequest))
-      default:
-        return true
-    }
+    if (kind === 'recover') return capacity.admitsAny(bytesOfRecover(request as RecoverRequest))
+    if (kind !== 'commit') return true
+    const commit = request as CommitRequest
+    const bytes = bytesOfCommit(commit)
+    // Nearly always the whole queue is less than one account may have: then none has to be looked up.
+    return capacity.admits(bytes, usedBytes) || capacity.admits(bytes, queuedBytes(commit.adAccountId))
   }
 
   function accountsOverShare(): string[] {

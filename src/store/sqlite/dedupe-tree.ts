@@ -4,7 +4,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { prepare } from './connection.ts'
-import { KEY_BYTES } from './dedupe-block.ts'
+import { DEDUPE_KEY_BYTES as KEY_BYTES } from '../core/sealed.ts'
 
 export interface DedupeTree {
   /** Looked at only when there is something in it. */

@@ -12,17 +12,18 @@
  *
  * The table is left for the keys that the index has no room for.
  *
- *   add ──> block of this transaction ──flush──> row of `dedupe_blocks`       forget: the entry is blanked in its row
- *      └──(index full)──> row of `seen`                                     old: the row goes, but for what is queued
+ *   add, forget ──> block of this transaction ──flush──> row of `dedupe_blocks` ──old──> gone, but for what is queued
+ *      └──(index full)──> row of `dedupe`
  *
  * The index follows the transaction: `flush` before its commit, `keep` after it, `undo` when it is rolled back.
  */
 import type { DatabaseSync } from 'node:sqlite'
-import { prepare } from './connection.ts'
+import { DEDUPE_KEY_BYTES as KEY_BYTES } from '../core/sealed.ts'
 import type { DedupePosition } from '../engine/protocol.ts'
-import { blankKey, findBatch, KEY_BYTES, listEntries, packEntries, type DedupeEntry } from './dedupe-block.ts'
+import { prepare } from './connection.ts'
 import { createDedupeIndex, type DedupeIndex } from './dedupe-index.ts'
 import { createDedupeTree } from './dedupe-tree.ts'
+import { StoreDamaged } from './failures.ts'
 
 export interface Dedupe {
   /** Whether the key is new; then it belongs to this batch. */
@@ -39,7 +40,14 @@ export interface Dedupe {
   undo(): void
 }
 
-/** A block is searched from its beginning when a duplicate comes. */
+/** In a block: 16 bytes of key and 8 of batch id. A negative one says that the key was forgotten for that batch. */
+interface Entry {
+  readonly key: Uint8Array
+  readonly batchId: number
+}
+
+const ENTRY_BYTES = KEY_BYTES + 8
+/** A block is searched from its end when a duplicate comes. */
 const MAX_BLOCK_ENTRIES = 4096
 /** Entries that one step of forgetting looks at, or a block's: a few milliseconds. */
 const STEP_ENTRIES = 2048
@@ -59,31 +67,31 @@ export function createDedupe(db: DatabaseSync, index: DedupeIndex = createDedupe
     db,
     'SELECT block_id, seen_at_ms, entries FROM dedupe_blocks WHERE block_id > ? ORDER BY block_id',
   )
-  const isQueued = prepare<object>(db, 'SELECT 1 FROM batches WHERE batch_id = ?')
+  const selectQueued = prepare<object>(db, 'SELECT 1 FROM batches WHERE batch_id = ?')
+  const isQueued = (batchId: number) => selectQueued.get(batchId) !== undefined
   const tree = createDedupeTree(db)
 
   /** The block that is being filled, in this transaction. */
   let block = 1
-  let entries: DedupeEntry[] = []
+  let entries: Entry[] = []
   let newestMs = 0
   /** The row that was read last: a post that comes again meets the same one again and again. */
   let last: { readonly block: number; readonly bytes: Uint8Array } | undefined
-  /** Rows as they are to be written: a refused post forgets a thousand keys of one row. */
-  const edits = new Map<number, Uint8Array>()
   const changes: Change[] = []
 
-  for (const { block_id: blockId, entries: bytes } of selectOld.iterate(0)) {
+  for (const { block_id: blockId, seen_at_ms: seenAtMs, entries: bytes } of selectOld.iterate(0)) {
     block = blockId + 1
-    for (const entry of listEntries(bytes)) {
-      // Only where the index was larger when they were written.
-      if (index.isFull(blockId)) tree.add(entry.key, entry.batchId, 0)
-      else index.add(entry.key, blockId)
+    for (const { key, batchId } of listEntries(bytes)) {
+      const found = index.find(key)
+      if (batchId > 0) {
+        // Full only where it was larger when they were written.
+        if (index.isFull(blockId)) tree.add(key, batchId, seenAtMs)
+        else index.add(key, blockId)
+      } else if (found !== undefined) index.remove(key, found)
     }
   }
 
   function read(blockId: number): Uint8Array {
-    const edited = edits.get(blockId)
-    if (edited !== undefined) return edited
     if (last?.block === blockId) return last.bytes
     const bytes = select.get(blockId)?.entries ?? new Uint8Array(0)
     last = { block: blockId, bytes }
@@ -94,12 +102,23 @@ export function createDedupe(db: DatabaseSync, index: DedupeIndex = createDedupe
   function findOwner(key: Uint8Array): { readonly block: number; readonly batchId: number } | undefined {
     const found = index.find(key)
     if (found === undefined) return undefined
-    const own = found === block ? entries.find((entry) => isSame(entry.key, key)) : undefined
-    const batchId = own?.batchId ?? findBatch(read(found), key)
-    return batchId === undefined ? undefined : { block: found, batchId }
+    const own = found === block ? entries.findLast((entry) => isSame(entry.key, key)) : undefined
+    const batchId = own?.batchId ?? findBatch(read(found), key) ?? 0
+    return batchId > 0 ? { block: found, batchId } : undefined
   }
 
-  function writeEntries(): void {
+  function change(key: Uint8Array, changed: number, isAdded: boolean): void {
+    if (isAdded) index.add(key, changed)
+    else index.remove(key, changed)
+    changes.push({ key, block: changed, isAdded })
+  }
+
+  function write(entry: Entry): void {
+    entries.push(entry)
+    if (entries.length === MAX_BLOCK_ENTRIES) flush()
+  }
+
+  function flush(): void {
     if (entries.length === 0) return
     insert.run(block, newestMs, packEntries(entries))
     entries = []
@@ -109,32 +128,19 @@ export function createDedupe(db: DatabaseSync, index: DedupeIndex = createDedupe
     last = undefined
   }
 
-  function flush(): void {
-    writeEntries()
-    for (const [blockId, bytes] of edits) update.run(bytes, blockId)
-    edits.clear()
-    last = undefined
-  }
-
   /** What is queued stays, however old: its row is written anew with that alone. */
   function forgetBlock(blockId: number, bytes: Uint8Array): void {
-    const kept: DedupeEntry[] = []
-    let gone = 0
-    let batch: { readonly batchId: number; readonly isQueued: boolean } | undefined
-    for (const entry of listEntries(bytes)) {
-      const { batchId } = entry
-      if (batch?.batchId !== batchId) batch = { batchId, isQueued: isQueued.get(batchId) !== undefined }
-      if (batch.isQueued) {
-        kept.push(entry)
-        continue
-      }
-      gone += 1
-      const { key } = entry
-      index.remove(key, blockId)
-      changes.push({ key, block: blockId, isAdded: false })
-    }
+    // The last entry of a key counts: what was forgotten must not come back without the entry that says so.
+    const latest = new Map(Array.from(listEntries(bytes), (entry) => [nameOf(entry.key), entry]))
+    const owned = [...latest.values()].filter(
+      ({ key, batchId }) => batchId > 0 && index.find(key) === blockId,
+    )
+    const queued = new Set([...new Set(owned.map(({ batchId }) => batchId))].filter(isQueued))
+    const kept = owned.filter(({ batchId }) => queued.has(batchId))
+    for (const { key, batchId } of owned) if (!queued.has(batchId)) change(key, blockId, false)
+    last = undefined
     if (kept.length === 0) remove.run(blockId)
-    else if (gone > 0) update.run(packEntries(kept), blockId)
+    else if (kept.length * ENTRY_BYTES < bytes.byteLength) update.run(packEntries(kept), blockId)
   }
 
   function forgetBlocks(seenBeforeMs: number, afterId: number): DedupePosition {
@@ -144,7 +150,7 @@ export function createDedupe(db: DatabaseSync, index: DedupeIndex = createDedupe
     for (const { block_id: blockId, seen_at_ms: seenAtMs, entries: bytes } of selectOld.iterate(afterId)) {
       if (seenAtMs >= seenBeforeMs || count >= STEP_ENTRIES) break
       old.push([blockId, bytes])
-      count += bytes.byteLength / (KEY_BYTES + 8)
+      count += bytes.byteLength / ENTRY_BYTES
     }
     for (const [blockId, bytes] of old) forgetBlock(blockId, bytes)
     return old.length === 0
@@ -158,31 +164,24 @@ export function createDedupe(db: DatabaseSync, index: DedupeIndex = createDedupe
       if (!tree.isEmpty() && tree.has(key)) return false
       // A key that shares its 8 bytes with another one is told from it by the tree.
       if (index.isFull(block) || index.find(key) !== undefined) return tree.add(key, batchId, seenAtMs)
-      index.add(key, block)
-      changes.push({ key, block, isAdded: true })
-      entries.push({ key, batchId })
+      change(key, block, true)
       newestMs = Math.max(newestMs, seenAtMs)
-      if (entries.length === MAX_BLOCK_ENTRIES) writeEntries()
+      write({ key, batchId })
       return true
     },
 
     isPending(key) {
       const owner = findOwner(key)
       if (owner === undefined) return !tree.isEmpty() && tree.isPending(key)
-      return isQueued.get(owner.batchId) !== undefined
+      return isQueued(owner.batchId)
     },
 
     forget(key, batchId) {
       if (!tree.isEmpty()) tree.forget(key, batchId)
       const owner = findOwner(key)
       if (owner?.batchId !== batchId) return
-      // Written first: then there is one way to forget.
-      if (owner.block === block) writeEntries()
-      const bytes = edits.get(owner.block) ?? Uint8Array.from(read(owner.block))
-      blankKey(bytes, key)
-      edits.set(owner.block, bytes)
-      index.remove(key, owner.block)
-      changes.push({ key, block: owner.block, isAdded: false })
+      change(key, owner.block, false)
+      write({ key, batchId: -batchId })
     },
 
     forgetStep(seenBeforeMs, after) {
@@ -201,7 +200,6 @@ export function createDedupe(db: DatabaseSync, index: DedupeIndex = createDedupe
       changes.length = 0
       entries = []
       newestMs = 0
-      edits.clear()
       last = undefined
     },
     keep() {
@@ -209,6 +207,43 @@ export function createDedupe(db: DatabaseSync, index: DedupeIndex = createDedupe
       tree.keep()
     },
   }
+}
+
+function packEntries(entries: readonly Entry[]): Uint8Array {
+  const bytes = new Uint8Array(ENTRY_BYTES * entries.length)
+  const view = new DataView(bytes.buffer)
+  for (const [index, { key, batchId }] of entries.entries()) {
+    bytes.set(key, ENTRY_BYTES * index)
+    view.setFloat64(ENTRY_BYTES * index + KEY_BYTES, batchId)
+  }
+  return bytes
+}
+
+/** Views of the same bytes. */
+function* listEntries(bytes: Uint8Array): Generator<Entry> {
+  assertBytes(bytes)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let at = 0; at + ENTRY_BYTES <= bytes.byteLength; at += ENTRY_BYTES) {
+    yield { key: bytes.subarray(at, at + KEY_BYTES), batchId: view.getFloat64(at + KEY_BYTES) }
+  }
+}
+
+/** Of the key's last entry; undefined when it has none. */
+function findBatch(bytes: Uint8Array, key: Uint8Array): number | undefined {
+  assertBytes(bytes)
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  let at = buffer.lastIndexOf(key)
+  while (at >= 0 && at % ENTRY_BYTES !== 0) at = at === 0 ? -1 : buffer.lastIndexOf(key, at - 1)
+  return at < 0 ? undefined : buffer.readDoubleBE(at + KEY_BYTES)
+}
+
+/** SQLite does not look at the types of what it reads: a damaged page can have NULL in a column that allows none. */
+function assertBytes(value: unknown): asserts value is Uint8Array {
+  if (!(value instanceof Uint8Array)) throw new StoreDamaged('a block of seen events is no block')
+}
+
+function nameOf(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
 }
 
 function isSame(one: Uint8Array, other: Uint8Array): boolean {

@@ -4,7 +4,7 @@
  * batches       the waiting and the leased batches. The index is the order in which a queue is leased, replays last, and
  *               counts what is pending without reading a payload. `sealed` is the last column, since SQLite reads a row up
  *               to the column that is asked for
- * dedupe_blocks the keys of live events that were delivered or are queued, with their batches, as dedupe-block.ts packs them:
+ * dedupe_blocks the keys of live events that were delivered or are queued, with their batches, as dedupe.ts packs them:
  *               one row per transaction
  * dedupe        those that the index in memory had no room for
  * totals        the totals of each queue, how many batches and events wait, and the bytes of these payloads and of dead letters

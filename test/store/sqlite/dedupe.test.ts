@@ -1,7 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
 import { QUEUE_SCHEMA } from '../../../src/store/sqlite/schema.ts'
-import { findBatch, listEntries, packEntries, blankKey } from '../../../src/store/sqlite/dedupe-block.ts'
 import { createDedupeIndex } from '../../../src/store/sqlite/dedupe-index.ts'
 import { createDedupe, type Dedupe } from '../../../src/store/sqlite/dedupe.ts'
 import fc from '../../support/fast-check.ts'
@@ -47,20 +46,6 @@ t.test('an index grows, and keeps everything', async (t) => {
   let lost = 0
   for (let n = 0; n < 100_000; n++) if (index.find(keyOf((n * 40_503) >>> 0)) !== n + 1) lost += 1
   t.equal(lost, 0)
-})
-
-t.test('a block gives back what it was made of, but for what was blanked', async (t) => {
-  const entries = [1, 2, 3].map((n) => ({ key: keyOf(n), batchId: 1_768_478_400_000_000 + n }))
-  const bytes = packEntries(entries)
-  blankKey(bytes, keyOf(2))
-  blankKey(bytes, keyOf(9))
-  t.same(
-    [...listEntries(bytes)].map(({ batchId }) => batchId),
-    [entries[0]!.batchId, entries[2]!.batchId],
-  )
-  t.equal(findBatch(bytes, keyOf(3)), entries[2]!.batchId)
-  t.equal(findBatch(bytes, keyOf(2)), undefined)
-  t.equal(findBatch(bytes, keyOf(9)), undefined)
 })
 
 // Few keys, some of which share the bytes that the index keeps; and an index for only a few of them.
