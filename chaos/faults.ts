@@ -3,8 +3,8 @@ import type { FaultRule } from '../sandbox/faults.ts'
 import type { Random } from '../test/support/random.ts'
 
 /**
- * None of them refuses an event that is good: an opaque 400 for everything would make dead letters of good events, and
- * rightly so. What Pinterest refuses is told by `refusals`.
+ * An opaque 400 is not among them: for everything it holds the queue, for most it makes dead letters of good events. A 401, 403,
+ * 302 or 404 may: of an event that it meets twice while the canary is taken. What Pinterest refuses is told by `refusals`.
  */
 export function randomFaults(
   random: Random,

@@ -1,7 +1,7 @@
 /** What becomes of a call's group once there is a decision on it, or on the canary that it waits for. */
 import { splitEvents } from '../store/payload.ts'
 import type { DeliveryOptions } from './options.ts'
-import type { CallInFlight, RefusedCall } from './queue.ts'
+import type { CallInFlight, Queue, RefusedCall } from './queue.ts'
 import { countEvents, cut, noteFailure, outcomeOf, type EventOutcome, type Slice } from './batch.ts'
 import { backoffMs } from './retry.ts'
 import { createScrub } from './scrub.ts'
@@ -15,6 +15,7 @@ import {
   membersOf,
   trusted,
   type Cut,
+  type Group,
 } from './bisect.ts'
 import type { Acknowledge } from './acknowledgements.ts'
 import { afterCanary, afterRefusedCall, type CanaryDecision } from './canary.ts'
@@ -62,7 +63,7 @@ function actOnRefusal(options: ActOptions, call: CallInFlight, refusal: Refusal)
     case 'ask':
       return call.queue.ask({ call, refusal })
     case 'again':
-      return call.queue.addGroup(again(call.group))
+      return callAgain(options, call.queue, call.group)
     case 'bisect':
       return bisect(options, call, refusal)
   }
@@ -80,7 +81,7 @@ export function actOnCanary(
   switch (decision.action) {
     case 'acknowledge':
       if (isOutdated) return startOver(call)
-      if (afterCanary(refusal, group) === 'again') return queue.addGroup(again(trusted(group)))
+      if (afterCanary(refusal, group) === 'again') return callAgain(options, queue, trusted(group))
       return bisect(options, { ...call, group: trusted(group) }, refusal)
     case 'hold':
       return startOver(call)
@@ -88,6 +89,11 @@ export function actOnCanary(
     case 'retry':
       return actOnDecision(options, call, decision)
   }
+}
+
+/** Not at once: a refusal that passes takes its time. */
+function callAgain({ clock, random }: ActOptions, queue: Queue, group: Group): void {
+  queue.rest(again(group), clock.monotonicMs() + backoffMs(2, random()), true)
 }
 
 /** The refusal says nothing of the next call: the queue is held first, or the token was replaced. */

@@ -7,7 +7,8 @@
  *     400, 413, 422 without results   several events: bisect. One: a dead letter if Pinterest took a call of this bisect
  *                                     (or the canary), and this is not the third culprit since; else ask the canary
  *     any other refusal               ask the canary, before the bisect and again before a dead letter. It may pass: so
- *                                     all events are called once more before the bisect, and one before a dead letter
+ *                                     all events are called once more, within a second, before the bisect, and the one
+ *                                     that stands alone before it becomes a dead letter
  *
  *   asking: the refused events wait in a group of their own; the next call of the queue is the canary
  *     taken              the refusal was about the events: as above

@@ -6,9 +6,16 @@ import { ACCOUNT, idsOf, refused, setStage, type SentCall, type Stage } from './
 /** Every kind of refusal of which a firewall may be the author. */
 const STATUSES = [302, 401, 402, 403, 404, 405, 406, 409, 410, 415, 418, 431, 451]
 
-/** Answers every call that is out, and those that follow, until no more come. */
-async function play({ calls }: Stage, answer: (call: SentCall) => Promise<void>, from = 0): Promise<void> {
-  for (let next = from; next < calls.length; next++) await answer(calls[next]!)
+/** Answers every call that is out, and those that follow within a second, until no more come. */
+async function play(
+  { calls, clock }: Stage,
+  answer: (call: SentCall) => Promise<void>,
+  from = 0,
+): Promise<void> {
+  for (let next = from; next < calls.length; next++) {
+    await answer(calls[next]!)
+    if (next === calls.length - 1) await clock.advance(1000)
+  }
 }
 
 /** Pinterest, behind a firewall that dislikes one event. */
@@ -51,13 +58,16 @@ t.test('an event that is refused alone is called once more before it is a dead l
   )
 })
 
-t.test('a refusal that passes costs a canary and no time', async (t) => {
+t.test('a refusal that passes costs a canary and a second call within a second', async (t) => {
   for (const ids of [['a'], idsOf('e', 10)]) {
     const stage = setStage(t)
     const outcomes = stage.post(1, ids)
     await acknowledge()
     await stage.calls[0]!.answer(refused(403))
-    await play(stage, (call) => call.deliver(), 1)
+    await stage.calls[1]!.deliver()
+    t.equal(stage.calls.length, 2, 'not at once')
+    await stage.clock.advance(1000)
+    await stage.calls[2]!.deliver()
     t.ok((await outcomes).every(({ status }) => status === 'delivered'))
     t.strictSame(stage.calls[2]!.ids, ids)
     t.equal(stage.calls.length, 3)
@@ -95,7 +105,7 @@ for (const [status, reason] of [
   t.test(`${status} for the canary too holds the queue as ${reason}, with its events`, async (t) => {
     const stage = await hold(t, status)
     const { released, delivery, post, clock, calls } = stage
-    t.match(delivery.queues(ACCOUNT), [{ status: reason, nextTryMs: 180_000 }])
+    t.match(delivery.queues(ACCOUNT), [{ status: reason, nextTryMs: 179_000 }], 'a second later')
     t.match(released, [{ batchId: 1, attempts: 0 }])
     t.match(await post(2, ['b']), [{ status: 'queued' }], 'a post is answered at once')
     await clock.advance(60_000)
@@ -176,6 +186,7 @@ t.test(
     await acknowledge()
     await stage.calls[0]!.answer(refused(403))
     await stage.calls[1]!.deliver()
+    await stage.clock.advance(1000)
     stage.limiter.waitMs = 10
     await stage.calls[2]!.answer(refused(403))
     stage.vault.token = 'pina_new'

@@ -73,9 +73,20 @@ t.test('a pause, a hold and a new token reach the other relay within two seconds
   const heldMs = await until(async () => (await queueOf(two)) === 'unauthorized')
   t.comment(`pause ${Math.round(pausedMs)} ms, hold ${Math.round(heldMs)} ms`)
   t.ok(Math.max(pausedMs, heldMs) < NEWS_MS)
+  const calls = () => sandbox.journal.calls({ adAccountId: ACCOUNT })
+  const callsBefore = calls().length
+  t.equal((await two.post({ data: [rawEvent()] }, ASYNC)).status, 202)
+  await two.admin('POST', `/accounts/${ACCOUNT}/resume`)
+  await until(() => calls().length > callsBefore)
+  t.ok(
+    calls()
+      .slice(callsBefore)
+      .every(({ isTest }) => isTest),
+    'neither sends anything but canaries',
+  )
   await two.admin('PUT', `/accounts/${ACCOUNT}`, { access_token: 'pina_another_0123456789' })
   t.match((await one.admin('POST', `/accounts/${ACCOUNT}/verify`)).status, 200)
-  await until(() => sandbox.conversions.summary(ACCOUNT).recorded === recordedBefore + 3)
+  await until(() => sandbox.conversions.summary(ACCOUNT).recorded === recordedBefore + 4)
   await until(async () => (await queueOf(one)) === 'sending')
   t.equal((await one.admin('GET', '/totals')).body['queued'], 0)
 })
