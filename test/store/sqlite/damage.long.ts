@@ -9,7 +9,7 @@ const folder = makeFolder(t)
 testFlipped(t, {
   pattern: await makePattern(folder),
   folder,
-  rounds: 150,
+  rounds: 100,
   seed: TEST_SEED,
   vaultPages: (count) => Array.from({ length: count - 1 }, (_, index) => index + 1),
 })

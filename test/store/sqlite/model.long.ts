@@ -3,6 +3,6 @@ import { TEST_SEED } from '../../support/seed.ts'
 import { runModel } from './model-long.ts'
 
 t.test('any sequence of operations and crashes does what the model does', async (t) => {
-  await runModel(1500, { seed: TEST_SEED, print: (line) => t.comment(line) })
+  await runModel(1000, { seed: TEST_SEED, print: (line) => t.comment(line) })
   t.pass('the store did what the model did')
 })

@@ -69,7 +69,6 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
   const read = (path: string) => readDamaged(pattern, path)
   let copies = 0
   const copy = (from: string) => copyStore(from, join(folder, `spoiled-${copies++}`))
-  t.comment(`DAMAGE_SEED=${seed}`)
 
   t.test('one page is spoiled: every group that is not on it, or below it, comes back', (t) => {
     const pagesOf = findPages(join(pattern.closed, 'relay.db'))
@@ -88,7 +87,7 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
         }
         const came = groups.get(batchId)
         if (came === undefined || !events.every((id) => came.includes(id))) {
-          t.fail(`DAMAGE_SEED=${seed}: group ${batchId} is lost with page ${pageNumber}`)
+          t.fail(`group ${batchId} is lost with page ${pageNumber}`)
         }
       }
     }
@@ -113,7 +112,7 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
         const isOnPage = pagesOf.get(batchId)!.has(frame.pageNumber)
         if (!isOnPage && !groups.has(batchId))
           t.fail(
-            `DAMAGE_SEED=${seed}: group ${batchId} is lost with frame ${frames.indexOf(frame)} of ${frames.length}, of page ${frame.pageNumber}`,
+            `group ${batchId} is lost with frame ${frames.indexOf(frame)} of ${frames.length}, of page ${frame.pageNumber}`,
           )
       }
     }
@@ -194,7 +193,7 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
         const known = (id: string) =>
           allEvents.has(id) || pattern.acknowledged.includes(id) || id.startsWith('event-')
         for (const [batchId, ids] of groups)
-          if (!ids.every(known)) t.fail(`DAMAGE_SEED=${seed}, round ${round}: group ${batchId} never was`)
+          if (!ids.every(known)) t.fail(`round ${round}: group ${batchId} never was`)
       }
       t.pass()
       t.end()
