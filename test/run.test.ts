@@ -68,3 +68,17 @@ t.test('dies', async () => process.kill(process.pid, 'SIGKILL'))
   })
   t.match(failures.at(-1)!.name, /killed\.ts ended with SIGKILL/)
 })
+
+t.test('a file that fails before its first test is told of, and the others run', async (t) => {
+  const folder = t.testdir({
+    'broken.ts': `await Promise.reject(new Error('no server'))`,
+    'whole.ts': `
+import t from 'tap'
+t.test('passes', async () => {})
+`,
+  })
+  const files = ['broken.ts', 'whole.ts'].map((name) => relative(ROOT, join(folder, name)))
+  const report = await runFiles(files, { root: ROOT, environment: {} })
+  t.equal(report.passed, 1)
+  t.match(report.failures, [{ details: /broken\.ts begins no test[^]*no server/ }])
+})

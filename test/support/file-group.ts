@@ -15,7 +15,11 @@ process.argv.splice(1, Infinity, resolve(files[0]!))
 const { default: tap } = await import('tap')
 const endWhenIdle = tap.listeners('idle') as (() => void)[]
 tap.removeAllListeners('idle')
-for (const file of files) await import(pathToFileURL(resolve(file)).href)
+for (const file of files) {
+  await import(pathToFileURL(resolve(file)).href).catch((error: Error) => {
+    tap.fail(`${file} begins no test: ${error.message}`)
+  })
+}
 for (const listener of endWhenIdle) tap.on('idle', listener)
 tap.emit('idle')
 

@@ -5,12 +5,12 @@
 import { execFile, execFileSync, spawn } from 'node:child_process'
 import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import type { Test } from 'tap'
+import { makeFolder } from '../../support/own-postgres.ts'
 import { debianPostgres, debianPostgresMissing } from '../../support/debian-postgres.ts'
 
 const PGBOUNCER = '/usr/sbin/pgbouncer'
@@ -39,9 +39,8 @@ export interface Cluster {
 
 export async function startCluster(t: Test, flags: readonly string[] = []): Promise<Cluster> {
   const user = whoRuns()
-  const folder = mkdtempSync(join(tmpdir(), 'pinrelay-cluster-'))
+  const folder = makeFolder(user)
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  giveTo(user, folder)
   const data = join(folder, 'data')
   const passwordFile = join(folder, 'password')
   writeFileSync(passwordFile, PASSWORD)
@@ -124,7 +123,7 @@ interface ServerOptions {
 async function startServer(t: Test, { data, folder, user, flags }: ServerOptions): Promise<number> {
   const port = await freePort()
   const options = [
-    `-p ${port} -k ${folder} -c listen_addresses=127.0.0.1 -c shared_buffers=8MB -c max_connections=60`,
+    `-p ${port} -k '${folder}' -c listen_addresses=127.0.0.1 -c shared_buffers=8MB -c max_connections=60`,
     ...flags.map((flag) => `-c ${flag}`),
   ]
   const pgCtl = (...words: string[]) =>
@@ -170,7 +169,7 @@ export async function startPgBouncer(
   writeFileSync(
     join(folder, 'pgbouncer.ini'),
     `[databases]
-${database} = host=${cluster.folder} port=${cluster.port}
+${database} = host='${cluster.folder}' port=${cluster.port}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = ${port}

@@ -90,7 +90,7 @@ export function testFlipped(t: Test, { pattern, folder, rounds, seed, vaultPages
       writeFileSync(vault, whole)
       overwrite(vault, offset, Buffer.alloc(4096, 0x33))
       const before = readFileSync(vault)
-      const message = /^The store \S*relay\.vault\.db is damaged/
+      const message = /^The store .*relay\.vault\.db is damaged/
       await t.rejects(openDamaged(t, pattern, path), { code: 'STORE_CANNOT_OPEN', message })
       t.strictSame(readFileSync(vault), before)
     }
