@@ -7,13 +7,25 @@ export const EVENTS_FILE =
   'FILE is a post as a storefront sends it, a JSON list of events, or one event a line; - is standard input'
 
 export async function readEventsFile(terminal: Terminal, path: string): Promise<readonly unknown[]> {
-  const text =
+  const read =
     path === '-'
       ? await terminal.readInput()
       : await terminal.readFile(resolveFile(terminal.environment, path))
+  const text = read.startsWith(BYTE_ORDER_MARK) ? read.slice(BYTE_ORDER_MARK.length) : read
+  if (isUtf16(text)) {
+    throw misused('The file is in UTF-16 (PowerShell and Excel write it). Save it as UTF-8, and try again.')
+  }
   const events = parseWhole(text) ?? parseLines(text)
   if (events.length === 0) throw misused('There are no events in it.')
   return events
+}
+
+/** Windows programs begin UTF-8 files with it; JSON must not. */
+const BYTE_ORDER_MARK = '\ufeff'
+
+/** Read as UTF-8, every other character of it is a zero, and its byte order mark is two replacement characters. */
+function isUtf16(text: string): boolean {
+  return /^(?:\ufffd\ufffd|[^\0]?\0)/.test(text)
 }
 
 /** `npm run relay` runs in the folder of package.json, and tells in which one it was typed. */

@@ -375,6 +375,8 @@ t.test(
       JSON.stringify({ data: [good(), bad] }),
       JSON.stringify([good(), bad]),
       `${JSON.stringify(good())}\n\n${JSON.stringify(bad)}\n`,
+      `\ufeff${JSON.stringify({ data: [good(), bad] })}`,
+      `\ufeff${JSON.stringify(good())}\r\n${JSON.stringify(bad)}\r\n`,
     ]) {
       await writeFile(path, text)
       const sent = await relay(`send ${path} --account ${account}`)
@@ -401,6 +403,15 @@ t.test(
       /ENOENT.*'events'/,
       "another script's folder",
     )
+    const utf16 = Buffer.from(`\ufeff${JSON.stringify(good())}`, 'utf16le')
+    for (const bytes of [utf16, Buffer.from(utf16).swap16(), utf16.subarray(2)]) {
+      await writeFile(path, bytes)
+      for (const command of ['send', 'explain']) {
+        const refused = await relay(`${command} ${path} --account ${account}`)
+        t.match(refused, { code: 2, stderr: /in UTF-16 .* Save it as UTF-8/ })
+      }
+    }
+    await writeFile(path, JSON.stringify([good(), bad]))
     const many = Array.from({ length: 1001 }, () => good())
     const sent = await relay(`send - --account ${account} --json`, { input: JSON.stringify(many) })
     t.match(JSON.parse(sent.stdout), { events: 1001, taken: 1001, failed: [] })
