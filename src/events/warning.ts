@@ -95,6 +95,11 @@ export const WARNINGS = {
     severity: 'note',
     text: 'The privacy choice does not belong here; it is sent in its place.',
   },
+  /** Among the events of one post. */
+  event_id_shared: {
+    severity: 'note',
+    text: 'Events of different customers have this event_id; all but one of them will be taken for duplicates. A page cache may have kept the id.',
+  },
   late_event: {
     severity: 'note',
     text: 'The event is older than an hour: Pinterest counts it as offline and cannot deduplicate it.',

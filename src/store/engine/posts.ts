@@ -6,6 +6,7 @@ import { ClockInDoubt, SenderLeft } from '../../errors.ts'
 import { readBody } from '../../events/body.ts'
 import { isForItsAge } from '../../events/invalid.ts'
 import { prepareEvent, type Prepared, type PrepareContext } from '../../events/prepare.ts'
+import { warnOfSharedIds } from '../../events/shared-ids.ts'
 import { renderWarnings } from '../../events/warning.ts'
 import { tallyEvents, type EventTally } from '../../telemetry/tally.ts'
 import { joinInSteps } from '../payload.ts'
@@ -73,12 +74,13 @@ export function createPosts({ store, work, now, maxEventAgeMs }: PostsOptions): 
     waiting.delete(postId)
     if (isWithdrawn === true) throw new SenderLeft()
     const context = { ...account, nowMs: receivedAtMs, maxEventAgeMs, isTest }
-    const prepared: Prepared[] = []
+    const each: Prepared[] = []
     const { events } = yield* readBody(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength))
     for (const event of events()) {
-      prepared.push(prepareEvent(event, context))
+      each.push(prepareEvent(event, context))
       yield
     }
+    const prepared = warnOfSharedIds(each)
     const valid = prepared.filter((event) => event.status === 'prepared')
     const filteredCount = prepared.filter(({ status }) => status === 'filtered').length
     return {
