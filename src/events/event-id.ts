@@ -46,8 +46,7 @@ export function identifier(value: unknown, maxLength: number): Reading<string> {
 }
 
 /** Nearly all ids have a digit, and no bracket or quote. */
-const PLAIN_ID = /^[\w.:-]*$/
-const DIGIT = /[1-9]/
+const PLAIN_ID = /^(?=[^1-9]*[1-9])[\w.:-]*$/
 const NO_LETTER_OR_DIGIT = /^(?:0|[^\p{L}\p{N}])*$/u
 const HOLDS_TEMPLATE = /\{\{[^{}]*\}\}|[$#]\{[^{}]*\}|\{%[^{}]*%\}|%%[^%]+%%|\*\|[^|]*\|\*|<%[^<>]*%>/
 /** `order-undefined`, `null_null`: written by a program that had nothing to write. With a digit, the rest may tell events apart. */
@@ -55,7 +54,7 @@ const WRITTEN_OF_NOTHING =
   /^\P{N}*(?<![\p{L}\p{N}])(?:undefined|null|nan|\[object object\])(?![\p{L}\p{N}])\P{N}*$/iu
 
 function isNoId(id: string): boolean {
-  if (id.length > MAX_EVENT_ID_LENGTH || (PLAIN_ID.test(id) && DIGIT.test(id))) return false
+  if (id.length > MAX_EVENT_ID_LENGTH || PLAIN_ID.test(id)) return false
   return (
     NO_LETTER_OR_DIGIT.test(id) ||
     NOTHING.is(id) ||

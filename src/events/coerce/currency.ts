@@ -5,10 +5,21 @@ import { listOr } from '../lists.ts'
 import { CURRENCY_NUMBERS } from './currency-numbers.ts'
 import { ABSENT, isAbsent, read, type Reading } from './reading.ts'
 
-const CODES: ReadonlySet<string> = new Set(Intl.supportedValuesOf('currency'))
+const CODES: ReadonlyMap<string, string> = new Map(
+  Intl.supportedValuesOf('currency').flatMap((code) => [
+    [code, code],
+    [code.toLowerCase(), code],
+  ]),
+)
 const UNREADABLE = { status: 'dropped', code: 'unreadable' } as const
 
 export function currency(value: unknown): Reading<string> {
+  // The common case.
+  const code = typeof value === 'string' ? CODES.get(value) : undefined
+  return code === undefined ? readCurrency(value) : read(code)
+}
+
+function readCurrency(value: unknown): Reading<string> {
   const found = onlyOne(listOr(value))
   if (isAbsent(found)) return ABSENT
   if (typeof found !== 'string' && typeof found !== 'number') return UNREADABLE
@@ -28,6 +39,5 @@ function onlyOne(value: unknown): unknown {
 /** The shape is tested before upper-casing: `ı` would become an `I`. */
 function codeOf(text: string): string | undefined {
   if (/^\d{1,3}$/.test(text)) return CURRENCY_NUMBERS.get(text.padStart(3, '0'))
-  const code = /^[A-Za-z]{3}$/.test(text) ? text.toUpperCase() : ''
-  return CODES.has(code) ? code : undefined
+  return /^[A-Za-z]{3}$/.test(text) ? CODES.get(text.toUpperCase()) : undefined
 }

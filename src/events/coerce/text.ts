@@ -24,7 +24,7 @@ export function text(value: unknown): Reading<string> {
 /** Text that shops store as their forms escaped it, such as names of products and addresses of pages. */
 export function decodedText(value: unknown): Reading<string> {
   const reading = text(value)
-  return reading.status === 'read' && reading.value.includes('&')
+  return reading.status === 'read' && reading.value.includes(';')
     ? text(decodeEntities(reading.value))
     : reading
 }

@@ -12,4 +12,4 @@ export function normalizeCity(text: string): Normalized {
 }
 
 const NOT_PART_OF_A_CITY = /[^\p{L}\p{M}\p{N}]+/gu
-const LETTER = /\p{L}/u
+const LETTER = /^[a-z]|\p{L}/u

@@ -10,6 +10,7 @@ export type HashShape = { readonly kind: 'sha256'; readonly hex: string } | { re
 /** Undefined for what is no hash. */
 export function recognizeHash(text: string): HashShape | undefined {
   if (text.length < SHORTEST || text.length > LONGEST) return undefined
+  if (NOT_IN_A_HASH.test(text)) return undefined
   if (HEX.test(text)) return hashOfHex(text)
   if (PERHAPS_HASH.test(text)) return hashOfText(withoutQuotes(text).replace(PREFIX, ''))
   return undefined
@@ -19,7 +20,8 @@ export function recognizeHash(text: string): HashShape | undefined {
 const SHORTEST = 24
 const LONGEST = 160
 const HEX = /^[0-9a-f]+$/i
-/** Most longer values are e-mail addresses and sentences, which end here. */
+/** E-mail addresses and user agents end here. */
+const NOT_IN_A_HASH = /[.@;(]/
 const PERHAPS_HASH = /^["'`“”„‘’‚«»]?(?:\s*sha-?256\s*[:=_-]\s*|0x|\\x)?[\w+/=-]+["'`“”„‘’«»]?$/i
 const PREFIX = /^\s*(?:sha-?256\s*[:=_-]\s*|0x|\\x)/i
 

@@ -8,20 +8,21 @@ import { type Normalized, normalizedAs, UNREADABLE } from './normalized.ts'
 export function normalizeName(text: string): Normalized {
   const lower = text.toLowerCase()
   if (isPlainName(lower)) return normalizedAs(lower)
-  const name = lower
-    .replace(WHITE_SPACE, ' ')
-    .replace(APOSTROPHES, "'")
-    .replace(ACCENTS_AS_APOSTROPHES, "'")
-    .replace(DASHES, '-')
+  const name = withApostrophes(lower.replace(WHITE_SPACE, ' ').replace(APOSTROPHES, "'").replace(DASHES, '-'))
   return LETTER.test(name) && !hasEntity(name) ? normalizedAs(name) : UNREADABLE
 }
 
-const LETTER = /\p{L}/u
+/** An accent between letters stands for an apostrophe. */
+function withApostrophes(text: string): string {
+  return ACCENTS.test(text) ? text.replace(ACCENTS_BETWEEN_LETTERS, "'") : text
+}
+
+const LETTER = /^[a-z]|\p{L}/u
 const WHITE_SPACE = /[\s\u0085]+/g
 /** Curly ones and U+02BC, which Ukrainian and Breton keyboards write. */
 const APOSTROPHES = /[\u2018\u2019\u201B\u02BC]/g
-/** Between letters they stand for an apostrophe. */
-const ACCENTS_AS_APOSTROPHES = /(?<=[\p{L}\p{M}])[\u00b4`](?=\p{L})/gu
+const ACCENTS = /[\u00b4`]/
+const ACCENTS_BETWEEN_LETTERS = /(?<=[\p{L}\p{M}])[\u00b4`](?=\p{L})/gu
 const DASHES = /[\p{Pd}\u2212]/gu
 
 /** Most names are Latin words with one space or hyphen between them, on which the replacements would change nothing. */

@@ -62,11 +62,9 @@ export const NOTHING_AS_ID = createNothing([
 
 /** A template that no program filled in, as a whole value: of Liquid, Twig, ERB, Mailchimp, Salesforce, Smarty, shells and the like. */
 export function isTemplate(text: string): boolean {
-  return TEMPLATE_MARK.test(text) && TEMPLATE.test(text)
+  return TEMPLATE.test(text)
 }
 
-/** Spares nearly every value the longer one. */
-const TEMPLATE_MARK = /^[{$*%<#[]/
 const TEMPLATE =
   /^(?:\{\{.*\}\}|\{[%$!#].*\}|[$#]\{.*\}|\*\|.*\|\*|%%.*%%|%[\w.]+%|%7b%7b.*%7d%7d|<%.*%>|<\?.*\?>|\[\[.*\]\]|\[%.*%\])$/is
 
@@ -76,16 +74,17 @@ function createNothing(placeholders: readonly string[]): Nothing {
   const variants = [...words, ...inBrackets].flatMap((word) => [word, word.toUpperCase(), titleCase(word)])
   const hashes = new Set(['', ' ', 'NaN', '[object Object]', ...variants].map(sha256Hex))
   return {
-    is: (text) => (isAsShortAsNothing(text) && isNothing(text.toLowerCase(), words)) || isTemplate(text),
+    is: (text) => {
+      if (text.length <= LONGEST_WORD && words.has(text.toLowerCase())) return true
+      if (!mayBeNothing(text)) return false
+      return (text.length <= MAX_LENGTH && isNothing(text.toLowerCase(), words)) || isTemplate(text)
+    },
     isHashed: (hash) => hashes.has(hash),
   }
 }
 
 function isNothing(lower: string, words: ReadonlySet<string>): boolean {
-  if (words.has(lower)) return true
-  // Nearly all values end here.
-  if (PLAIN_WORD.test(lower)) return false
-  if (IN_LINE.test(lower)) return true
+  if (words.has(lower) || IN_LINE.test(lower)) return true
   const [, round, pointed] = IN_BRACKETS.exec(lower) ?? []
   const inner = (round ?? pointed)?.trim()
   if (inner !== undefined) return words.has(inner) || EVERY_PLACEHOLDER.has(inner)
@@ -95,15 +94,21 @@ function isNothing(lower: string, words: ReadonlySet<string>): boolean {
 }
 
 const EVERY_PLACEHOLDER: ReadonlySet<string> = new Set(PLACEHOLDERS)
-const PLAIN_WORD = /^[a-z0-9][a-z0-9@._+-]*$/
 
 function titleCase(word: string): string {
   return word.slice(0, 1).toUpperCase() + word.slice(1)
 }
 
-/** Spares nearly every value a lower-case copy. `undefined undefined` is as long as what is joined of nothing. */
-function isAsShortAsNothing(text: string): boolean {
-  return text.length <= MAX_LENGTH || text.length === ZERO_ADVERTISING_ID.length
+/** Nearly every value is spared more than these two looks. */
+const LONGEST_WORD = 'undefined'.length
+const MAX_LENGTH = ZERO_ADVERTISING_ID.length
+
+/** By the first character, since a pattern for each value would be felt: a mark, the beginning of a word, or a curly quote. */
+function mayBeNothing(text: string): boolean {
+  const code = text.charCodeAt(0)
+  return code < BEGINS.length ? BEGINS[code] === 1 : CURLY_QUOTE.test(text)
 }
 
-const MAX_LENGTH = '[object Object] [object Object]'.length
+const BEGINS = new Uint8Array(128)
+for (const character of '"\'`(<[{$#*%\\-0uUnN') BEGINS[character.charCodeAt(0)] = 1
+const CURLY_QUOTE = /^[“”„‘’‚«»]/

@@ -37,16 +37,18 @@ export function normalizeUserData(
   const normalize = fields.createNormalizer(regionOf(raw, context))
   const data: Record<string, string | readonly string[]> = {}
   for (const field of fields.HASHED_FIELD_NAMES) {
-    const value = listOr(raw[field])
-    if (isAbsent(value)) continue
+    const given = raw[field]
+    if (isAbsent(given)) continue
+    const value = listOr(given)
     const hashes = Array.isArray(value)
       ? hashValues(field, value, normalize, warn)
       : hashValue(field, value, normalize, undefined, warn)
     if (hashes !== undefined) data[field] = hashes
   }
   for (const field of fields.TEXT_FIELD_NAMES) {
-    const value = listOr(raw[field])
-    if (isAbsent(value)) continue
+    const given = raw[field]
+    if (isAbsent(given)) continue
+    const value = listOr(given)
     const text = Array.isArray(value)
       ? normalizeOnly(field, value, normalize, warn)
       : normalizeText(field, value, normalize, undefined, warn)

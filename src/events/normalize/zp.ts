@@ -13,7 +13,7 @@ const MAX_LENGTH = 32
 export function normalizePostcode(text: string, { country }: Region): Normalized {
   if (text.length > MAX_LENGTH) return UNREADABLE
   // Full-width digits are usual in Japan; Pinterest could never match them.
-  const plain = toPlainDigits(text).replace(SPREADSHEET_QUOTE, '')
+  const plain = withoutSpreadsheetQuote(toPlainDigits(text))
   const postcode =
     country === undefined
       ? (readZip(plain, FULL_ZIP) ?? readLetters(plain))
@@ -21,11 +21,16 @@ export function normalizePostcode(text: string, { country }: Region): Normalized
         ? readZip(plain, ZIP)
         : readLetters(withoutSign(plain, country))
   if (postcode === undefined || postcode === '') return UNREADABLE
-  return ONLY_ZEROS.test(postcode) ? dropped('placeholder') : normalizedAs(postcode)
+  return postcode.startsWith('0') && ONLY_ZEROS.test(postcode)
+    ? dropped('placeholder')
+    : normalizedAs(postcode)
 }
 
-/** Spreadsheets take what follows for text. */
-const SPREADSHEET_QUOTE = /^['’]\s*/
+/** `'02139`: spreadsheets take what follows for text. */
+function withoutSpreadsheetQuote(text: string): string {
+  return text.startsWith("'") || text.startsWith('’') ? text.slice(1).trimStart() : text
+}
+
 const FULL_ZIP = /^(\d{5})(?:\s?[\p{Pd}\u2212]?\s?\d{4})?$/u
 const ZIP = /^(\d{3,5})(?:\s?[\p{Pd}\u2212]?\s?\d{4})?$/u
 const NOT_PART_OF_A_POSTCODE = /[^\p{L}\p{N}]+/gu
