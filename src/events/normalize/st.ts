@@ -34,7 +34,9 @@ function readState(text: string, country: string | undefined): string | undefine
   if (list === undefined) {
     return stateOfAnyCountry(foldName(rest), rest.includes('.')) ?? codeOf(rest, undefined)
   }
-  return hasClosedList(list) ? closedStateOf(list, foldName(rest)) : codeOf(rest, list)
+  return hasClosedList(list)
+    ? (closedStateOf(list, foldName(rest)) ?? stateOfLabel(list, rest))
+    : codeOf(rest, list)
 }
 
 /** WooCommerce writes `US:CA`. */
@@ -43,6 +45,14 @@ function closedStateOf(country: string, folded: string): string | undefined {
   if (state !== undefined || !folded.startsWith(country)) return state
   const code = folded.slice(country.length)
   return isCodeOf(country, code) ? code : undefined
+}
+
+/** `California (CA)`, `CA - California`: both sides have to mean the same. */
+function stateOfLabel(country: string, text: string): string | undefined {
+  const [one, other, ...more] = text.split(/\s*[()|:]\s*|\s+[-\u2010-\u2015]\s+/).filter(Boolean)
+  if (one === undefined || other === undefined || more.length > 0) return undefined
+  const state = stateOf(country, foldName(one))
+  return state === stateOf(country, foldName(other)) ? state : undefined
 }
 
 const NOT_IN_A_CODE = /[^\p{L}\p{M}\p{N}]+/gu

@@ -71,7 +71,7 @@ const UNITED_STATES = `
   fm Federated States of Micronesia, Micronesia; mh Marshall Islands; pw Palau;
   aa Armed Forces Americas, Armed Forces (AA), Armed Forces (the) Americas;
   ae Armed Forces Europe, Armed Forces (AE), Armed Forces Africa, Armed Forces Canada, Armed Forces Middle East,
-    Armed Forces Europe the Middle East and Canada, Armed Forces Europe Africa Middle East Canada;
+    Armed Forces Europe the Middle East and Canada, Armed Forces Europe Middle East & Canada, Armed Forces Europe Africa Middle East Canada;
   ap Armed Forces Pacific, Armed Forces (AP)`
 
 /** Abbreviations: Canada Post's former ones, and those of the Translation Bureau in both languages. */

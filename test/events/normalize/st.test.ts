@@ -127,6 +127,10 @@ t.test('the lists of the United States, Canada and Australia are closed', async 
   checkTable(t, 'st', [['TX', '(unreadable)'], ['US-TX', '(unreadable)']], { country: 'ca' }) // prettier-ignore
 })
 
+t.test('a label of code and name means the state if both agree', async (t) => {
+  checkTable(t, 'st', [['Texas (TX)', 'tx'], ['TX - Texas', 'tx'], ['TX: Texas', 'tx'], ['Texas (OK)', '(unreadable)'], ['Austin (TX)', '(unreadable)']], { country: 'us' }) // prettier-ignore
+})
+
 t.test('whatever is typed, nothing but the country’s own codes comes out', async () => {
   const codes: Readonly<Record<string, RegExp>> = {
     us: /^(?:a[aeklprsz]|c[aot]|d[ce]|f[lm]|g[au]|hi|i[adln]|k[sy]|la|m[adehinopst]|n[cdehjmvy]|o[hkr]|p[arw]|ri|s[cd]|t[nx]|u[mt]|v[ait]|w[aivy])$/,
