@@ -8,7 +8,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunc
 import type { Clock } from '../clock.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { EventOutcome } from '../delivery/batch.ts'
-import { InvalidRequest, TooSlow, UnsupportedMedia } from '../errors.ts'
+import { InvalidRequest, SenderLeft, TooSlow, UnsupportedMedia } from '../errors.ts'
 import type { Settings } from '../settings.ts'
 import type { Engine } from '../store/engine/engine.ts'
 import type { PostReceipt } from '../store/engine/posts.ts'
@@ -18,9 +18,9 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { NO_POST_TRACE, type PostTrace, type Tracing } from '../telemetry/tracing.ts'
 import type { VolumeWatch } from '../telemetry/volume-watch.ts'
 import type { Vault } from '../vault/vault.ts'
-import { createAdmission } from './admission.ts'
+import { createAdmission, type Admission } from './admission.ts'
 import { answerPost, type PostAnswer } from './answers.ts'
-import { createArrivals } from './arrival.ts'
+import { createArrivals, type Arrivals } from './arrival.ts'
 import { authenticate } from './auth.ts'
 import type { Readiness } from './health.ts'
 import { readPrefer } from './prefer.ts'
@@ -50,8 +50,8 @@ type EventsRequest = FastifyRequest<EventsRoute>
 /** Where the post limiter is registered already. */
 export function routePostEvents(app: FastifyInstance, options: PostEventsOptions): void {
   const { vault, readiness, engine, delivery, metrics, tracing, clock, settings } = options
-  const admission = createAdmission(settings.BODY_LIMIT_BYTES, clock)
   const arrivals = createArrivals(clock)
+  const admitBody = createAdmitBody(createAdmission(settings.BODY_LIMIT_BYTES, clock), arrivals)
   let lastPostId = 0
 
   app.post<EventsRoute>(
@@ -81,20 +81,6 @@ export function routePostEvents(app: FastifyInstance, options: PostEventsOptions
     done()
   }
 
-  function admitBody(request: EventsRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
-    request.leave = admission.enter(request, request.sender!.account.adAccountId, (error) => {
-      if (error === undefined) {
-        arrivals.watch(request.raw, () => {
-          // The rest of the body is not read: the connection ends with the answer.
-          reply.header('connection', 'close').send(new TooSlow())
-        })
-      }
-      done(error)
-    })
-    // Not only when it is answered: a client may leave first.
-    reply.raw.once('close', request.leave)
-  }
-
   async function prepareAndCommit(
     request: FastifyRequest,
     queue: QueueKey,
@@ -104,6 +90,7 @@ export function routePostEvents(app: FastifyInstance, options: PostEventsOptions
     // The raw body leaves this thread.
     request.body = undefined
     if (!Buffer.isBuffer(body)) throw new InvalidRequest('The body is empty.')
+    if (request.raw.socket.destroyed) throw new SenderLeft()
     const { country: accountCountry, dobFormat, bots } = request.sender!.account
     const postId = ++lastPostId
     const withdraw = () => engine.withdrawPost(postId)
@@ -163,6 +150,29 @@ function respond(reply: FastifyReply, answer: PostAnswer, applied: string | unde
   if (counts.queued > 0) reply.header('relay-queued', counts.queued)
   reply.header('content-type', 'application/json; charset=utf-8')
   return reply.code(status).send(body)
+}
+
+/** Lets the body be read once there is room for it, and sees to it that the room is given back. */
+function createAdmitBody(admission: Admission, arrivals: Arrivals) {
+  return function admitBody(
+    request: EventsRequest,
+    reply: FastifyReply,
+    done: HookHandlerDoneFunction,
+  ): void {
+    // While the post limiter of several replicas asked the database: no `close` would give the room back any more.
+    if (request.raw.destroyed) return done(new SenderLeft())
+    request.leave = admission.enter(request, request.sender!.account.adAccountId, (error) => {
+      if (error === undefined) {
+        arrivals.watch(request.raw, () => {
+          // The rest of the body is not read: the connection ends with the answer.
+          reply.header('connection', 'close').send(new TooSlow())
+        })
+      }
+      done(error)
+    })
+    // Not only when it is answered: a client may leave first.
+    reply.raw.once('close', request.leave)
+  }
 }
 
 function beginTrace(

@@ -3,8 +3,8 @@ import { request as open } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { createPostLimiter } from '../../src/limits/post-limiter.ts'
 import { InvalidRequest } from '../../src/errors.ts'
+import { createPostLimiter, type PostLimiter } from '../../src/limits/post-limiter.ts'
 import { createArrivals, LOWEST_BYTES_PER_S, type Arriving } from '../../src/ingest/arrival.ts'
 import { createPublicServer, type PublicServerOptions } from '../../src/ingest/server.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
@@ -57,12 +57,12 @@ t.test('what is there, was given up, or is forgotten is not asked about, and no 
   t.equal(next.told.tooSlow, 1, 'it looks again once there is something to look at')
 })
 
-async function openApp(t: Test) {
+async function openApp(t: Test, postsPerMinute = 0, postLimiter?: PostLimiter) {
   const clock = createManualClock()
-  const account = { adAccountId: '1', tokenKind: 'fixed', postsPerMinute: 0 }
+  const account = { adAccountId: '1', tokenKind: 'fixed', postsPerMinute }
   const app = await createPublicServer({
     vault: { authenticate: () => ({ keyId: 'k', adAccountIds: ['1'] }), account: () => account },
-    postLimiter: createPostLimiter({ now: clock.monotonicMs }),
+    postLimiter: postLimiter ?? createPostLimiter({ now: clock.monotonicMs }),
     readiness: { check: () => undefined, isShuttingDown: () => false, problem: () => undefined },
     metrics: createMetrics({ version: 'test' }),
     tracing: NO_TRACING,
@@ -90,18 +90,18 @@ async function openApp(t: Test) {
     const answer = once(post, 'response').then(([response]) => response as { statusCode: number })
     return { post, answer }
   }
-  return { app, clock, begin }
-}
-
-const EVENTS = '/v5/ad_accounts/1/events'
-
-t.test('a slow sender gets 408 and gives its room back; a quick one is read', async (t) => {
-  const { app, clock, begin } = await openApp(t)
   const statusOf = async (sizeBytes: number) => {
     const { post, answer } = begin(sizeBytes)
     post.end('x'.repeat(sizeBytes))
     return (await answer).statusCode
   }
+  return { app, clock, begin, statusOf }
+}
+
+const EVENTS = '/v5/ad_accounts/1/events'
+
+t.test('a slow sender gets 408 and gives its room back; a quick one is read', async (t) => {
+  const { app, clock, begin, statusOf } = await openApp(t)
   const slow = [begin(8192), begin(8192)]
   for (const { post } of slow) post.write('{')
   let status = await statusOf(10)
@@ -119,4 +119,24 @@ t.test('a slow sender gets 408 and gives its room back; a quick one is read', as
   while (status === 503) status = await statusOf(8192)
   t.equal(status, 400, 'read, and not JSON')
   t.equal(app.server.listening, true)
+})
+
+t.test('who leaves while the post limiter asks the database holds no room', async (t) => {
+  const asked: (() => void)[] = []
+  const passed = { current: 1, ttl: 1000 }
+  const postLimiter: PostLimiter = {
+    knock: () => (asked.length === 2 ? passed : new Promise((resolve) => asked.push(() => resolve(passed)))),
+    level: () => undefined,
+    forget: () => undefined,
+  }
+  const { app, begin, statusOf } = await openApp(t, 60, postLimiter)
+  const left: Promise<unknown>[] = []
+  app.server.on('request', (_request, response) => left.push(once(response, 'close')))
+  const posts = [begin(8192), begin(8192)]
+  for (const { answer } of posts) answer.catch(() => undefined)
+  while (asked.length < 2) await nextTurn()
+  for (const { post } of posts) post.destroy()
+  await Promise.all(left)
+  for (const answer of asked) answer()
+  t.equal(await statusOf(8192), 400, 'read, and not JSON')
 })
