@@ -27,7 +27,7 @@ const NAPTIME_S = 60
 const POSTS = 200
 /** A day has so many times ten minutes, which is how often the relay forgets. */
 const FORGETS_PER_WINDOW = 144
-const TABLES = ['seen', 'batches', 'totals', 'owners']
+const TABLES = ['dedupe', 'batches', 'totals', 'owners']
 const LOOKS_PER_RUN = 40
 const DEAD_ROWS = 1_000_000
 
@@ -89,13 +89,13 @@ async function passOverDead(on: PostgresServer): Promise<Record<string, unknown>
   const opened = await openPostgres({ url, masterKeys: { current: randomBytes(32) } })
   const { store } = opened
   try {
-    await on.ask('ALTER TABLE pinrelay.seen SET (autovacuum_enabled = false)', [], url)
+    await on.ask('ALTER TABLE pinrelay.dedupe SET (autovacuum_enabled = false)', [], url)
     await on.ask(
-      `INSERT INTO pinrelay.seen SELECT decode(md5(n::text), 'hex'), 0, n FROM generate_series(1, ${DEAD_ROWS}) AS n`,
+      `INSERT INTO pinrelay.dedupe SELECT decode(md5(n::text), 'hex'), 0, n FROM generate_series(1, ${DEAD_ROWS}) AS n`,
       [],
       url,
     )
-    await on.ask('DELETE FROM pinrelay.seen', [], url)
+    await on.ask('DELETE FROM pinrelay.dedupe', [], url)
     const times = []
     for (let look = 0; look < 3; look += 1) {
       const askedMs = performance.now()
@@ -189,7 +189,7 @@ async function indexesOf(on: PostgresServer, url: string): Promise<Record<string
   return on.ask(
     `SELECT indexrelname AS name, pg_relation_size(indexrelid)::float AS bytes FROM pg_stat_user_indexes
      WHERE schemaname = 'pinrelay' AND relname = ANY($1) ORDER BY indexrelname`,
-    [['seen', 'batches']],
+    [['dedupe', 'batches']],
     url,
   )
 }

@@ -36,7 +36,7 @@ async function measure(on: PostgresServer, eventsPerPost: number): Promise<Recor
   const { store } = opened
   try {
     await on.ask(
-      `INSERT INTO pinrelay.seen SELECT decode(md5(n::text), 'hex'), 0, 0 FROM generate_series(1, $1::bigint) AS n`,
+      `INSERT INTO pinrelay.dedupe SELECT decode(md5(n::text), 'hex'), 0, 0 FROM generate_series(1, $1::bigint) AS n`,
       [seenBefore],
       url,
     )
@@ -48,7 +48,7 @@ async function measure(on: PostgresServer, eventsPerPost: number): Promise<Recor
     await acknowledgeAll(store, batchIds)
     const acknowledged = await look(on, url)
     const [seen] = await on.ask<{ bytes: string }>(
-      `SELECT pg_total_relation_size('pinrelay.seen') AS bytes`,
+      `SELECT pg_total_relation_size('pinrelay.dedupe') AS bytes`,
       [],
       url,
     )
