@@ -17,7 +17,6 @@ const LAYERS: readonly string[] = [
   'admin',
   'ingest',
   'delivery',
-  'sources',
   'store',
   'vault',
   'limits',

@@ -17,7 +17,7 @@ export const postLimiterScene: Scene = {
     screen.prose(
       'Pinterest lets an ad account make 5,000 calls a minute; so many posts pass the post limiter of an account by default. ' +
         `To keep this short, "${busy.label}" got a post limiter of its own with ${perMinute} a minute. It now sends ${POSTS} posts ` +
-        `in one moment, while "${quiet.label}" next post limiter goes on selling.`,
+        `in one moment, while "${quiet.label}" next door goes on selling.`,
     )
     screen.blank()
     const startedMs = performance.now()

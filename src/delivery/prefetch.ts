@@ -55,7 +55,7 @@ const LEASE_BYTES = 2 * 1024 * 1024
 const LEASE_EVENTS = 2 * EVENTS_PER_CALL
 /** After so many calls some of the store's comes, whatever waits in memory: half of what leaves, at most. */
 const CALLS_PER_LEASE = 4
-/** Posts that wait for their answer are few and bounded by the front post limiter: they may go this far past the bounds. */
+/** Posts that wait for their answer are few and bounded by the post limiter: they may go this far past the bounds. */
 const AWAITED_BYTES = 16 * 1024 * 1024
 const STORE_RETRY_MS = 1000
 /** A lease keeps the store busy for some tens of milliseconds, which commits wait for. */

@@ -1,5 +1,5 @@
 /**
- * Ends posts whose body comes too slowly: it holds admission as long as it takes. After a grace of some seconds it must have
+ * Ends posts whose body comes too slowly: it holds room in admission as long as it takes. After a grace of some seconds it must have
  * come at a lowest rate; what is below is asked about once a second.
  */
 import type { IncomingMessage } from 'node:http'

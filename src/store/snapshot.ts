@@ -23,7 +23,7 @@ export function createSnapshots({
   readonly store: FrontStore
   readonly clock: Clock
 }): TakeSnapshot {
-  let kept: { readonly atMs: number; readonly takeSnapshot: Promise<StoreSnapshot> } | undefined
+  let kept: { readonly atMs: number; readonly snapshot: Promise<StoreSnapshot> } | undefined
 
   async function takeAnew(): Promise<StoreSnapshot> {
     const [size, totals, backlog] = await Promise.all([store.size(), store.totals({}), store.backlog()])
@@ -36,7 +36,7 @@ export function createSnapshots({
 
   return () => {
     const nowMs = clock.monotonicMs()
-    if (kept === undefined || nowMs - kept.atMs > KEEP_MS) kept = { atMs: nowMs, takeSnapshot: takeAnew() }
-    return kept.takeSnapshot
+    if (kept === undefined || nowMs - kept.atMs > KEEP_MS) kept = { atMs: nowMs, snapshot: takeAnew() }
+    return kept.snapshot
   }
 }

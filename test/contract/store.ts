@@ -245,7 +245,7 @@ function testDedupe(t: Test, layGround: LayGround): void {
 }
 
 function testAcknowledgements(t: Test, layGround: LayGround): void {
-  t.test('a acknowledged batch is gone for good', async (t) => {
+  t.test('an acknowledged batch is gone for good', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
     const { batchId } = (await first.store.commit(makeBatch(['a', 'b']))).batch!

@@ -16,7 +16,7 @@ import { BODY_LIMIT_BYTES, keepConnections, refuseEarly, refuseLargeBodies } fro
 import { listen, RELAY_KEEP_ALIVE_S, standBehindGateway } from './stand-in.ts'
 
 const skip = gatewayMissing()
-/** `Prefer: wait=30`, the longest that the relay waits for a outcome. */
+/** `Prefer: wait=30`, the longest that the relay waits for an outcome. */
 const LONGEST_WAIT_S = 30
 const NOTHING_HERE = { code: 12, message: 'There is nothing at this address.' }
 

@@ -69,7 +69,7 @@ t.test('every row of the answer table', async (t) => {
   }
   t.equal(sandbox.journal.calls().length, 1, 'only the good post reached Pinterest')
   const { headers } = await post({ data: [rawEvent()] })
-  t.equal(headers.get('ratelimit-limit'), null, 'POSTS_PER_MINUTE=0 opens the post limiter')
+  t.equal(headers.get('ratelimit-limit'), null, 'POSTS_PER_MINUTE=0: no limit')
 })
 
 t.test(

@@ -212,7 +212,7 @@ await t.test('on the wire', async (t) => {
     t.equal((await post(sandbox)).status, 200, 'once was enough')
   })
 
-  await t.test('status can redirect, speak HTML, echo the token, or lose a outcome', async (t) => {
+  await t.test('status can redirect, speak HTML, echo the token, or lose an outcome', async (t) => {
     sandbox.faults.set([{ kind: 'status', status: 302, headers: { Location: 'http://127.0.0.1:1/' } }])
     const redirect = await postRaw(sandbox)
     t.equal(redirect.status, 302)

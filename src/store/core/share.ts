@@ -11,7 +11,7 @@ import type { NewDeadLetterRow } from './rows.ts'
 
 /** Above this part of what the store may use commits are refused, while there is still room to drain. */
 export const WATERMARK = 0.8
-/** Once full it must fall to this, or every acknowledgement would open the post limiter for one post. */
+/** Once full it must fall to this, or every acknowledgement would let one post in. */
 export const TAKEN_AGAIN = 0.75
 /** Of what the store may use, besides the room for posts. */
 export const DEAD_LETTER_PART = 0.1

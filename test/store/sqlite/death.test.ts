@@ -40,7 +40,7 @@ t.test('kill -9 loses nothing that was kept', async (t) => {
     t.same(
       [...acknowledged].filter((id) => found.has(id)),
       [],
-      'a acknowledgement that was kept stands',
+      'an acknowledgement that was kept stands',
     )
     t.equal(totals.received, totals.delivered + totals.queued, 'the totals balance')
     t.equal(totals.queued, found.size)

@@ -42,7 +42,7 @@ t.test(
     t.same(
       both.map(({ status }) => status),
       [...Array.from({ length: 10 }, () => 'rejected'), 'fulfilled'],
-      'a acknowledgement does not share the fate of the commits beside it',
+      'an acknowledgement does not share the fate of the commits beside it',
     )
     t.equal(groups, 1, 'nor does it wait for another try')
     t.match((await store.lease(askAll())).length, 0)
