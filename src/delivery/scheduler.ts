@@ -17,6 +17,7 @@
  * leave together in the next.
  */
 import TinyQueue from 'tinyqueue'
+import type { Clock } from '../clock.ts'
 import { isHold, type Breaker, type OpenReason } from './breaker.ts'
 import type { Breakers } from './breakers.ts'
 import type { Caller } from './call.ts'
@@ -133,7 +134,7 @@ export interface Scheduler {
 
 export function createScheduler(options: SchedulerOptions): Scheduler {
   const { clock, metrics, callLimiter, callsInFlight, callsInFlightTotal, prefetch, caller } = options
-  const timers = new Map<Queue, () => void>()
+  const timers = createTimers(clock, ask)
   const turns = new TinyQueue<Queue>([], (a, b) => a.servedNumber - b.servedNumber)
   let turn = 0
   let isDue = false
@@ -166,7 +167,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         caller.start(queue)
         queue.servedNumber = ++turn
         ask(queue)
-      } else if (refusal.untilMs < Infinity) setTimer(queue, refusal.untilMs - nowMs)
+      } else if (refusal.untilMs < Infinity) timers.set(queue, refusal.untilMs - nowMs)
     }
   }
 
@@ -176,8 +177,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     queue.endRests(nowMs)
     prefetch.refill(queue, nowMs)
     const refusal = refusalOf(queue, conditionsOf(queue, nowMs))
-    if (refusal?.reason === 'paused') prefetch.parkIfStopped(queue)
-    return refusal ?? takeToken(queue, nowMs)
+    if (refusal === undefined) return takeToken(queue, nowMs)
+    queue.waitsForCallLimiterSinceMs = undefined
+    if (refusal.reason === 'paused') prefetch.parkIfStopped(queue)
+    return refusal
   }
 
   function takeToken(queue: Queue, nowMs: number): Refusal | undefined {
@@ -211,15 +214,6 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     return refusalOfAll(conditionsOfAll()) !== undefined
   }
 
-  function setTimer(queue: Queue, delayMs: number): void {
-    timers.get(queue)?.()
-    const cancel = clock.after(Math.max(0, delayMs), () => {
-      timers.delete(queue)
-      ask(queue)
-    })
-    timers.set(queue, cancel)
-  }
-
   return {
     ask,
     goOn,
@@ -228,13 +222,32 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       if (prefetch.waitsForTurn(queue) || timers.has(queue) || queue.calls.size > 0) return false
       const refusal = refusalOf(queue, conditionsOf(queue, clock.monotonicMs()))
       if (refusal?.reason === 'paused' || refusal?.reason === 'leasing') return false
-      const isTrialOut = refusal?.reason === 'pinterest_down' && refusal.untilMs === Infinity
-      return !isTrialOut
+      // Without a moment to wait for it is the end of the trial for all that asks.
+      return refusal?.reason !== 'pinterest_down' || refusal.untilMs < Infinity
     },
     stop() {
       isStopped = true
-      for (const cancel of timers.values()) cancel()
       timers.clear()
+    },
+  }
+}
+
+/** One timer per queue at most: a new one takes the place of the old one. */
+function createTimers({ after }: Clock, onDue: (queue: Queue) => void) {
+  const cancels = new Map<Queue, () => void>()
+  return {
+    has: (queue: Queue) => cancels.has(queue),
+    set(queue: Queue, delayMs: number): void {
+      cancels.get(queue)?.()
+      const cancel = after(Math.max(0, delayMs), () => {
+        cancels.delete(queue)
+        onDue(queue)
+      })
+      cancels.set(queue, cancel)
+    },
+    clear(): void {
+      for (const cancel of cancels.values()) cancel()
+      cancels.clear()
     },
   }
 }

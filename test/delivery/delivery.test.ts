@@ -7,7 +7,7 @@ import { ACCOUNT, batch, idsOf, refused, setStage } from './stage.ts'
 t.test('a batch leaves at once, with the token, and its decisions come back', async (t) => {
   const { post, calls, acknowledged } = setStage(t)
   const outcomes = post(1, ['a', 'b'])
-  await acknowledge()
+  await runDue()
   t.strictSame(calls[0]?.ids, ['a', 'b'])
   t.match(calls[0]?.call, { adAccountId: ACCOUNT, isTest: false, token: 'pina_secret' })
   await calls[0]?.deliver(['b'])
@@ -24,9 +24,9 @@ t.test('a batch leaves at once, with the token, and its decisions come back', as
 t.test('while all slots are busy batches gather, and leave together', async (t) => {
   const { post, calls } = setStage(t, { callsInFlight: 1 })
   void post(1, ['a'])
-  await acknowledge()
+  await runDue()
   for (const n of [2, 3, 4]) void post(n, [`e${n}`])
-  await acknowledge()
+  await runDue()
   t.equal(calls.length, 1)
   await calls[0]?.deliver()
   t.strictSame(calls[1]?.ids, ['e2', 'e3', 'e4'])
@@ -35,7 +35,7 @@ t.test('while all slots are busy batches gather, and leave together', async (t) 
 t.test('batches that come in one turn of the loop leave in one call', async (t) => {
   const { post, calls } = setStage(t)
   for (const n of [1, 2, 3]) void post(n, [`e${n}`])
-  await acknowledge()
+  await runDue()
   t.strictSame(
     calls.map(({ ids }) => ids),
     [['e1', 'e2', 'e3']],
@@ -47,7 +47,7 @@ t.test('no call has more than 1,000 events', async (t) => {
   const many = (prefix: string, count: number) => Array.from({ length: count }, (_, n) => `${prefix}${n}`)
   void post(1, many('a', 600))
   void post(2, many('b', 600))
-  await acknowledge()
+  await runDue()
   t.strictSame(
     calls.map(({ ids }) => ids.length),
     [600, 600],
@@ -66,7 +66,7 @@ t.test('a post whose decision takes too long is told so, and delivery goes on', 
 t.test('a failed call is tried again after its backoff, with the same event', async (t) => {
   const { clock, post, calls } = setStage(t)
   const outcomes = post(1, ['a'])
-  await acknowledge()
+  await runDue()
   await calls[0]?.answer(refused(500))
   await clock.advance(249)
   t.equal(calls.length, 1, 'not before the backoff')
@@ -79,7 +79,7 @@ t.test('a failed call is tried again after its backoff, with the same event', as
 t.test('what failed in one call comes back in one call', async (t) => {
   const { clock, post, calls } = setStage(t)
   for (const n of [1, 2, 3]) void post(n, [`e${n}`])
-  await acknowledge()
+  await runDue()
   await calls[0]?.answer(refused(500))
   await clock.advance(500)
   t.strictSame(calls[1]?.ids, ['e1', 'e2', 'e3'])
@@ -88,10 +88,10 @@ t.test('what failed in one call comes back in one call', async (t) => {
 t.test('one event that makes Pinterest fail does not hold up the others of its call', async (t) => {
   const { clock, post, calls, acknowledged } = setStage(t, { callsInFlight: 1 })
   void post(1, ['first'])
-  await acknowledge()
+  await runDue()
   const good = Array.from({ length: 20 }, (_, n) => `good${n}`)
   void post(2, ['poison', ...good])
-  await acknowledge()
+  await runDue()
   const served = new Set<string>()
   for (let next = 0, minutes = 0; minutes < 30; minutes++) {
     for (; next < calls.length; next++) {
@@ -119,7 +119,7 @@ t.test('after an outage everything leaves together again', async (t) => {
   const { clock, post, calls } = setStage(t, { callsInFlight: 1 })
   const ids = Array.from({ length: 64 }, (_, n) => `e${n}`)
   void post(1, ids)
-  await acknowledge()
+  await runDue()
   let next = 0
   for (let n = 0; n < 12; n++) {
     for (; next < calls.length; next++) await calls[next]?.answer(refused(503))
@@ -135,7 +135,7 @@ t.test('after an outage everything leaves together again', async (t) => {
 t.test('a post to a queue that cannot call within its wait is answered at once', async (t) => {
   const { clock, post, calls, paused } = setStage(t)
   void post(1, ['a'])
-  await acknowledge()
+  await runDue()
   await calls[0]?.answer(refused(401))
   await calls[1]?.answer(refused(401))
   t.match(await post(2, ['b']), [{ status: 'queued' }])
@@ -152,7 +152,7 @@ t.test('a queue keeps to its bytes when it leases', async (t) => {
   }
   stored.push(large)
   await delivery.start()
-  await acknowledge()
+  await runDue()
   t.equal(calls.length, 1)
   stored.push(batch(clock, 8, ['next']))
   await clock.advance(1000)
@@ -165,12 +165,12 @@ t.test('a queue that keeps failing sends one trial at a time, and everything onc
   const { clock, post, calls, delivery } = setStage(t, { callsInFlight: 4 })
   for (const n of [1, 2, 3]) {
     void post(n, [`e${n}`])
-    await acknowledge()
+    await runDue()
   }
   for (const call of calls.slice()) await call.answer({ kind: 'unanswered', reason: 'refused' })
   t.match(delivery.queues(ACCOUNT), [{ status: 'failing', nextTryMs: 1000 }])
   void post(4, ['e4'])
-  await acknowledge()
+  await runDue()
   t.equal(calls.length, 3, 'nothing leaves while the breaker is open')
   await clock.advance(1000)
   t.equal(calls.length, 4, 'then one trial')
@@ -185,7 +185,7 @@ t.test('an opaque refusal is split until the culprit stands alone; the others ar
   const { post, calls, acknowledged } = setStage(t)
   const ids = Array.from({ length: 100 }, (_, n) => `e${n}`)
   const outcomes = post(1, ids)
-  await acknowledge()
+  await runDue()
   for (let next = 0; next < calls.length; next++) {
     const call = calls[next]!
     t.notOk(call.isCanary, 'Pinterest took other calls of this bisect')
@@ -204,7 +204,7 @@ t.test('an opaque refusal is split until the culprit stands alone; the others ar
 t.test('a bisect goes on where it was after failures and pauses', async (t) => {
   const { clock, post, calls, acknowledged } = setStage(t)
   void post(1, idsOf('e', 100))
-  await acknowledge()
+  await runDue()
   const faults: CallOutcome[] = [refused(503), refused(429), { kind: 'unanswered', reason: 'reset' }]
   for (let next = 0; next < calls.length; next++) {
     const call = calls[next]!
@@ -224,7 +224,7 @@ t.test('a bisect goes on where it was after failures and pauses', async (t) => {
 t.test('429 makes the queue wait as long as Pinterest says, and is not an attempt', async (t) => {
   const { clock, post, calls, delivery } = setStage(t)
   const outcomes = post(1, ['a'])
-  await acknowledge()
+  await runDue()
   await calls[0]?.answer(refused(429, { retryAfter: '3' }))
   t.match(delivery.queues(ACCOUNT), [{ status: 'rate_limited', nextTryMs: 3000 }])
   await clock.advance(2999)
@@ -238,7 +238,7 @@ t.test('test events and live ones never share a call', async (t) => {
   const { post, calls } = setStage(t)
   void post(1, ['live'])
   void post(2, ['test'], { isTest: true })
-  await acknowledge()
+  await runDue()
   t.match(calls, [
     { ids: ['live'], call: { isTest: false } },
     { ids: ['test'], call: { isTest: true } },
@@ -248,14 +248,14 @@ t.test('test events and live ones never share a call', async (t) => {
 t.test('what is on time leaves before what is late, and the closest to its hour first', async (t) => {
   const { clock, post, calls } = setStage(t, { callsInFlight: 1 })
   void post(1, ['first'])
-  await acknowledge()
+  await runDue()
   const nowS = Math.floor(clock.wallMs() / 1000)
   void post(2, ['replay'], { oldestEventTimeS: nowS - 3599, isReplay: true, waitMs: 0 })
   void post(3, ['fresh'], { oldestEventTimeS: nowS, waitMs: 0 })
   void post(4, ['late'], { oldestEventTimeS: nowS - 4000, waitMs: 0 })
   void post(5, ['later still'], { oldestEventTimeS: nowS - 9000, waitMs: 0 })
   void post(6, ['closest'], { oldestEventTimeS: nowS - 3500, waitMs: 0 })
-  await acknowledge()
+  await runDue()
   await calls[0]?.deliver()
   t.strictSame(calls[1]?.ids, ['closest', 'fresh', 'later still', 'late', 'replay'])
 })
@@ -263,11 +263,11 @@ t.test('what is on time leaves before what is late, and the closest to its hour 
 t.test('what a post waits for takes up to half of each call, whatever the backlog', async (t) => {
   const { clock, post, calls } = setStage(t, { callsInFlight: 1 })
   void post(1, ['first'])
-  await acknowledge()
+  await runDue()
   const old = { oldestEventTimeS: Math.floor(clock.wallMs() / 1000) - 3500, waitMs: 0 }
   for (let n = 0; n < 20; n++) void post(100 + n, idsOf(`old${n}`, 100), old)
   for (let n = 0; n < 10; n++) void post(200 + n, idsOf(`live${n}`, 100))
-  await acknowledge()
+  await runDue()
   await calls[0]?.deliver()
   const isLive = (id: string) => id.startsWith('live')
   t.equal(calls[1]?.ids.length, 1000)
@@ -281,11 +281,11 @@ t.test('what a post waits for takes up to half of each call, whatever the backlo
 t.test('what waits in the store is leased though new batches keep the memory full', async (t) => {
   const { clock, post, calls, stored, delivery } = setStage(t, { callsInFlight: 1 })
   for (let n = 0; n < 6; n++) void post(n, idsOf(`new${n}`, 1000), { waitMs: 0 })
-  await acknowledge()
+  await runDue()
   const oldestEventTimeS = Math.floor(clock.wallMs() / 1000) - 60
   stored.push({ ...batch(clock, 100, ['from the store']), oldestEventTimeS })
   delivery.wake({ adAccountId: ACCOUNT, isTest: false })
-  await acknowledge()
+  await runDue()
   for (let n = 0; n < 5; n++) {
     void post(200 + n, idsOf(`newer${n}`, 1000), { waitMs: 0 })
     await calls.at(-1)?.deliver()
@@ -303,7 +303,7 @@ t.test('queues take turns at the store, and memory stays bounded however many th
     stored.push({ ...batch(clock, n, [`e${n}`]), adAccountId: `${n}`, payload: payload(`e${n}`) })
   }
   await delivery.start()
-  await acknowledge()
+  await runDue()
   await clock.advance(100)
   t.ok(asked.length < 40, `${asked.length} leases fill the memory`)
   t.ok(stored.length > 20, 'the rest is still in the store')
@@ -314,7 +314,7 @@ t.test('queues take turns at the store, and memory stays bounded however many th
 t.test('a queue that Pinterest tells to wait long keeps nothing in memory', async (t) => {
   const { clock, post, calls, released } = setStage(t)
   void post(1, ['a'])
-  await acknowledge()
+  await runDue()
   await calls[0]?.answer(refused(429, { retryAfter: '60' }))
   t.match(released, [{ batchId: 1, attempts: 0 }])
   await clock.advance(61_000)
@@ -326,7 +326,7 @@ t.test('no call that is not full leaves while the store brings more', async (t) 
   stored.push(batch(clock, 7, idsOf('stored', 500)))
   await delivery.start()
   void post(8, ['live'])
-  await acknowledge()
+  await runDue()
   t.match(calls, [{ ids: { length: 501 } }])
 })
 
@@ -334,11 +334,11 @@ t.test('code 4197 stops all accounts, and one trial lets all go on', async (t) =
   const { clock, post, calls, delivery } = setStage(t)
   const down = refused(503, { code: 4197 })
   for (let n = 0; n < 3; n++) void post(n, [`e${n}`], { adAccountId: `${n}` })
-  await acknowledge()
+  await runDue()
   await Promise.all(calls.map(({ answer }) => answer(down)))
   t.match(delivery.queues('0'), [{ status: 'pinterest_down' }])
   const untold = post(10, ['untold'], { adAccountId: '10' })
-  await acknowledge()
+  await runDue()
   t.equal(calls.length, 3, 'nor does an account that has not asked yet')
   t.match(delivery.queues('10'), [{ status: 'pinterest_down', nextTryMs: Number }])
 
@@ -361,7 +361,7 @@ t.test('code 4197 stops all accounts, and one trial lets all go on', async (t) =
 t.test('other failures of some accounts do not stop the others', async (t) => {
   const { clock, post, calls } = setStage(t)
   for (let n = 0; n < 5; n++) void post(n, [`e${n}`], { adAccountId: `${n}` })
-  await acknowledge()
+  await runDue()
   for (const { answer } of calls) await answer(refused(500))
   void post(10, ['other'], { adAccountId: '10' })
   await clock.advance(1)
@@ -371,7 +371,7 @@ t.test('other failures of some accounts do not stop the others', async (t) => {
 t.test('what failed is told in the history of a dead letter', async (t) => {
   const { clock, post, calls, acknowledged, released } = setStage(t)
   void post(1, ['a'])
-  await acknowledge()
+  await runDue()
   const failedAtMs = clock.wallMs()
   await calls[0]?.answer(refused(503))
   await clock.advance(1000)
@@ -385,7 +385,7 @@ t.test('what failed is told in the history of a dead letter', async (t) => {
   await calls[2]?.deliver(['a'])
   t.match(acknowledged, [{ dead: [{ index: 0, attempts: 3, history }] }])
   void post(2, ['b'])
-  await acknowledge()
+  await runDue()
   await calls[3]?.answer(refused(503))
   await clock.advance(1000)
   await calls[4]?.answer(refused(401))
@@ -402,7 +402,7 @@ t.test('an event that grows too old in the queue is a dead letter, its companion
     `{"event_id":"new","event_time":${nowS}}`,
   ])
   const outcomes = post(1, ['old', 'new'], { payload, oldestEventTimeS: oldS })
-  await acknowledge()
+  await runDue()
   t.strictSame(calls[0]?.ids, ['new'])
   await calls[0]?.deliver()
   t.match(await outcomes, [{ status: 'expired' }, { status: 'delivered' }])
@@ -418,7 +418,7 @@ t.test('while the store writes no decisions calls stop, and go on once it does',
   writing.held = written.promise
   for (let n = 0; n < 100; n++) {
     void post(n, [`e${n}`], { waitMs: 0 })
-    await acknowledge()
+    await runDue()
     await calls[n]?.deliver()
   }
   t.equal(calls.length, 64, 'so many may be sent again after a restart, and no more')
@@ -427,7 +427,7 @@ t.test('while the store writes no decisions calls stop, and go on once it does',
   t.equal(calls.length, 64)
   t.ok(delivery.isStuck())
   written.resolve()
-  await acknowledge()
+  await runDue()
   await calls.at(-1)?.deliver()
   t.notOk(delivery.isStuck())
   t.equal(calls.flatMap(({ ids }) => ids).length, 100)
@@ -439,7 +439,7 @@ t.test('decisions that wait for seconds stop calls, however few they are', async
   const written = Promise.withResolvers<void>()
   writing.held = written.promise
   void post(1, ['a'], { waitMs: 0 })
-  await acknowledge()
+  await runDue()
   await calls[0]?.deliver()
   await clock.advance(6000)
   void post(2, ['b'], { waitMs: 0 })
@@ -454,7 +454,7 @@ t.test('a decision that the store refuses does not take the others with it', asy
   const { post, calls, writing, acknowledged } = setStage(t)
   writing.refused = 2
   for (const n of [1, 2, 3]) void post(n, [`e${n}`])
-  await acknowledge()
+  await runDue()
   await calls[0]?.deliver()
   t.same(
     acknowledged.map(({ batchId }) => batchId),
@@ -466,7 +466,7 @@ t.test('nothing expires while the clock cannot be believed', async (t) => {
   const { clock, post, calls, acknowledged, trust } = setStage(t, { callsInFlight: 1 })
   trust.isTrusted = false
   void post(1, ['old'], { oldestEventTimeS: Math.floor(clock.wallMs() / 1000) - 8 * 24 * 3600 })
-  await acknowledge()
+  await runDue()
   t.strictSame(calls[0]?.ids, ['old'])
   t.strictSame(acknowledged, [])
 })
@@ -475,23 +475,40 @@ t.test('a paused account makes no calls until it is resumed', async (t) => {
   const { post, calls, paused, delivery, released } = setStage(t)
   paused.add(ACCOUNT)
   void post(1, ['a'])
-  await acknowledge()
+  await runDue()
   t.equal(calls.length, 0)
   t.match(delivery.queues(ACCOUNT), [{ status: 'paused' }])
   t.match(released, [{ batchId: 1 }], 'meanwhile its events are in the store alone')
   paused.clear()
   delivery.goOn(ACCOUNT)
-  await acknowledge()
+  await runDue()
   t.equal(calls.length, 1)
+})
+
+t.test('a pause is no wait for the call limiter', async (t) => {
+  let waitMs = 1000
+  const { clock, post, calls, paused, delivery, metrics } = setStage(t, { takeToken: () => waitMs })
+  void post(1, ['a'])
+  await runDue()
+  t.equal(calls.length, 0)
+  paused.add(ACCOUNT)
+  await clock.advance(3_600_000)
+  paused.clear()
+  waitMs = 0
+  delivery.goOn(ACCOUNT)
+  await runDue()
+  t.equal(calls.length, 1)
+  const { values } = await metrics.callLimiterSeconds.get()
+  t.equal(values.find(({ metricName }) => metricName?.endsWith('_sum'))?.value, 0)
 })
 
 t.test("one account's long queue delays another's single event by one call at most", async (t) => {
   const { post, calls } = setStage(t, { callsInFlight: 1, callsInFlightTotal: 1 })
   const thousand = Array.from({ length: 1000 }, (_, n) => `e${n}`)
   for (let n = 1; n <= 5; n++) void post(n, thousand)
-  await acknowledge()
+  await runDue()
   void post(6, ['other'], { adAccountId: '1' })
-  await acknowledge()
+  await runDue()
   await calls[0]?.deliver()
   t.strictSame(calls[1]?.ids, ['other'])
 })
@@ -500,17 +517,17 @@ t.test('a backlog in the store is picked up at the start', async (t) => {
   const { clock, stored, delivery, calls } = setStage(t)
   stored.push(batch(clock, 7, ['from before']))
   await delivery.start()
-  await acknowledge()
+  await runDue()
   t.strictSame(calls[0]?.ids, ['from before'])
 })
 
 t.test('after stop no call leaves, and posts are answered with what is known', async (t) => {
   const { clock, post, calls, delivery } = setStage(t)
   const first = post(1, ['a'])
-  await acknowledge()
+  await runDue()
   const stopped = delivery.stop(5000)
   const second = post(2, ['b'])
-  await acknowledge()
+  await runDue()
   t.equal(calls.length, 1)
   await calls[0]?.deliver()
   await stopped
@@ -526,9 +543,9 @@ t.test(
   async (t) => {
     const { post, calls, acknowledged, released, delivery, clock } = setStage(t, { callsInFlight: 1 })
     const underWay = post(1, ['a'])
-    await acknowledge()
+    await runDue()
     const waiting = post(2, ['b'])
-    await acknowledge()
+    await runDue()
     delivery.dropLeases()
     t.match(await underWay, [{ status: 'queued' }])
     t.match(await waiting, [{ status: 'queued' }])
@@ -537,7 +554,7 @@ t.test(
     t.equal(calls.length, 1, 'neither the one that failed nor the one that waited')
     t.same([acknowledged, released], [[], []], 'and nothing is said of them')
     void post(3, ['c'])
-    await acknowledge()
+    await runDue()
     t.strictSame(calls[1]?.ids, ['c'], 'what came later goes on')
   },
 )
