@@ -2,7 +2,7 @@ import { request } from 'node:http'
 import t, { type Test } from 'tap'
 import { createHostCheck } from '../../src/admin/host.ts'
 import { createRefusals, LONGEST_DELAY_MS } from '../../src/admin/refusals.ts'
-import { createManualClock, acknowledge } from '../support/clock.ts'
+import { createManualClock, runDue } from '../support/clock.ts'
 import { ACCOUNT, ADMIN_TOKEN, setUp } from '../support/relay.ts'
 
 const MINUTE_MS = 60_000
@@ -27,10 +27,10 @@ function setUpRefusals() {
 t.test('twenty guesses are answered at once, the next ones one a second, and few wait', async (t) => {
   const { clock, counted, answers, guess } = setUpRefusals()
   for (let n = 0; n < 20; n++) void guess()
-  await acknowledge()
+  await runDue()
   t.same(answers, Array(20).fill('401'))
   for (let n = 0; n < 30; n++) void guess()
-  await acknowledge()
+  await runDue()
   t.same(answers.slice(20), Array(20).fill('TOO_MANY_GUESSES'), 'ten wait')
   await clock.advance(1000)
   t.equal(answers.length, 41)
@@ -43,7 +43,7 @@ t.test('twenty guesses are answered at once, the next ones one a second, and few
   await clock.advance(MINUTE_MS)
   answers.length = 0
   void guess()
-  await acknowledge()
+  await runDue()
   t.same(answers, ['401'], 'a minute later it is as before')
 })
 
@@ -76,7 +76,7 @@ t.test('a guesser, by token or login, keeps nobody with the right token out', as
     ask('/totals', { headers: { authorization: `Bearer guess-${n}` } }),
     ask(`/accounts/${ACCOUNT}/authorize`, { headers: { authorization: `Bearer guess-${n}` } }),
   ])
-  while (statuses.length < 50) await acknowledge()
+  while (statuses.length < 50) await runDue()
   t.equal(
     statuses.filter((status) => status === 401).length,
     20,

@@ -10,7 +10,7 @@ import { joinEvents } from '../../src/store/payload.ts'
 import type { LeasedBatch, LeaseRequest, Store } from '../../src/store/store.ts'
 import { NO_TRACING } from '../../src/telemetry/tracing.ts'
 import type { Account, Vault } from '../../src/vault/vault.ts'
-import { createManualClock, acknowledge, type ManualClock } from '../support/clock.ts'
+import { createManualClock, runDue, type ManualClock } from '../support/clock.ts'
 
 const QUEUES = 200
 
@@ -223,7 +223,7 @@ t.test('queues that may not lease any more do not use up the turn of those behin
     new Promise((resolve) => void answers.push(() => resolve(takeStored(request))))
   await clock.advance(60_000)
   await delivery.start()
-  await acknowledge()
+  await runDue()
   t.equal(answers.length, 2, 'two lease, the others wait')
   for (let n = 2; n < 15; n++) {
     const queue = { adAccountId: `account-${n}`, isTest: false }

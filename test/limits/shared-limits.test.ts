@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createSharedLimits } from '../../src/limits/shared-limits.ts'
 import type { BucketGrant, BucketRequest } from '../../src/store/shared.ts'
-import { createManualClock, acknowledge } from '../support/clock.ts'
+import { createManualClock, runDue } from '../support/clock.ts'
 
 /** Limits of 10 at once and 60 a minute; the store answers with what the test says. */
 function setUp(answer: (request: BucketRequest) => BucketGrant) {
@@ -30,7 +30,7 @@ t.test('a call waits for a token of the store, and is told when it is there', as
   callLimiter.onRefill((adAccountId) => told.push(adAccountId))
   t.ok(callLimiter.take('1') > 0)
   t.ok(callLimiter.take('1') > 0)
-  await acknowledge()
+  await runDue()
   t.same(told, ['1'])
   t.match(asked, [
     { kind: 'call_limiter', adAccountId: '1', capacity: 10, refillPerMinute: 60, wanted: 1, holding: 0 },
@@ -38,22 +38,22 @@ t.test('a call waits for a token of the store, and is told when it is there', as
   t.equal(asked.length, 1, 'asked once for both')
   t.equal(callLimiter.take('1'), 0)
   t.ok(callLimiter.take('1') > 0)
-  await acknowledge()
+  await runDue()
   t.match(asked[1], { holding: 1, unused: 0 }, 'the call under way is held')
 })
 
 t.test('after the answer that there is none the store is not asked before its time', async (t) => {
   const { callLimiter, asked, clock } = setUp(() => ({ granted: 0, waitMs: 400, left: 0 }))
   callLimiter.take('1')
-  await acknowledge()
+  await runDue()
   t.equal(callLimiter.take('1'), 400)
   await clock.advance(300)
   t.equal(callLimiter.take('1'), 100)
-  await acknowledge()
+  await runDue()
   t.equal(asked.length, 1)
   await clock.advance(100)
   callLimiter.take('1')
-  await acknowledge()
+  await runDue()
   t.equal(asked.length, 2)
 })
 
@@ -61,7 +61,7 @@ t.test('a second of use is asked for at once, and what is unused goes back', asy
   const { callLimiter, asked, clock } = setUp(all)
   for (let call = 0; call < 6; call++) {
     if (callLimiter.take('1') > 0) {
-      await acknowledge()
+      await runDue()
       t.equal(callLimiter.take('1'), 0)
     }
     callLimiter.finished('1')
@@ -80,13 +80,13 @@ t.test('a second of use is asked for at once, and what is unused goes back', asy
 t.test('what a process had when it was stopped for a while it does not use', async (t) => {
   const { callLimiter, asked, clock } = setUp(({ wanted }) => ({ granted: wanted && 3, waitMs: 0, left: 0 }))
   callLimiter.take('1')
-  await acknowledge()
+  await runDue()
   t.equal(callLimiter.take('1'), 0)
   // No timer ran meanwhile, as in a stopped process: only the clock went on.
   const nowMs = clock.monotonicMs
   Object.assign(clock, { monotonicMs: () => nowMs() + 5000 })
   t.ok(callLimiter.take('1') > 0)
-  await acknowledge()
+  await runDue()
   t.match(asked.at(-1), { holding: 1, unused: 2 })
 })
 
@@ -120,7 +120,7 @@ t.test('a post limiter refuses with the time until the next token, and tells wha
 t.test('accounts that nobody uses are forgotten', async (t) => {
   const { callLimiter, clock, close } = setUp(all)
   callLimiter.take('1')
-  await acknowledge()
+  await runDue()
   callLimiter.take('1')
   callLimiter.finished('1')
   for (let second = 0; second < 5; second++) await clock.advance(1000)
@@ -151,10 +151,10 @@ t.test('an answer that lay about while the process stood still is not used', asy
     },
   })
   callLimiter.take('1')
-  await acknowledge()
+  await runDue()
   await clock.advance(400_000)
   answer([{ granted: 10, waitMs: 0, left: 0 }])
-  await acknowledge()
+  await runDue()
   t.ok(callLimiter.take('1') > 0)
   await clock.advance(1000)
   t.match(asked.at(-1), { holding: 0, unused: 10 })

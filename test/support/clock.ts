@@ -26,17 +26,17 @@ export function createManualClock(wallStartMs = Date.UTC(2026, 0, 15, 12)): Manu
     },
     async advance(ms) {
       const untilMs = monotonic + ms
-      await acknowledge()
+      await runDue()
       for (;;) {
         const next = timers.toSorted((a, b) => a.atMs - b.atMs)[0]
         if (!next || next.atMs > untilMs) break
         timers = timers.filter((timer) => timer !== next)
         monotonic = Math.max(monotonic, next.atMs)
         next.callback()
-        await acknowledge()
+        await runDue()
       }
       monotonic = untilMs
-      await acknowledge()
+      await runDue()
     },
     setWall(ms) {
       wallOffset = ms - monotonic
@@ -46,7 +46,7 @@ export function createManualClock(wallStartMs = Date.UTC(2026, 0, 15, 12)): Manu
 }
 
 /** Lets microtasks and immediates that are due run, a few generations of them. */
-export async function acknowledge(): Promise<void> {
+export async function runDue(): Promise<void> {
   for (let round = 0; round < 5; round++) await new Promise((resolve) => setImmediate(resolve))
 }
 

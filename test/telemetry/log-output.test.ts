@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createLogOutput } from '../../src/telemetry/log-output.ts'
-import { createManualClock, acknowledge } from '../support/clock.ts'
+import { createManualClock, runDue } from '../support/clock.ts'
 
 const LINE = `${'x'.repeat(999)}\n`
 const { O_RDONLY, O_RDWR, O_WRONLY, O_NONBLOCK } = constants
@@ -180,5 +180,5 @@ t.test('a process whose output is a full pipe writes without blocking, and exits
 })
 
 async function waitUntil(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await acknowledge()
+  while (!isSo()) await runDue()
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { acknowledge } from '../support/clock.ts'
+import { runDue } from '../support/clock.ts'
 import { addGrant, createMemoryStore, DAY_MS, setStage } from './stage.ts'
 
 const REFUSED = { kind: 'refused', status: 400, message: 'The grant was revoked' } as const
@@ -43,16 +43,16 @@ t.test('a 401 asks at once, but not again for a token that was just given', asyn
   const grantId = await addGrant(vault, clock, ['1'])
   refresher.look()
   refresher.accessRefused(grantId)
-  await acknowledge()
+  await runDue()
   await asked[0]!.grant(2)
   refresher.accessRefused(grantId)
   await clock.advance(4 * 60_000)
   refresher.accessRefused(grantId)
-  await acknowledge()
+  await runDue()
   t.equal(asked.length, 1)
   await clock.advance(2 * 60_000)
   refresher.accessRefused(grantId)
-  await acknowledge()
+  await runDue()
   t.equal(asked.length, 2)
 })
 
@@ -63,7 +63,7 @@ t.test(
     const grantId = await addGrant(vault, clock, ['1', '2'])
     refresher.look()
     refresher.accessRefused(grantId)
-    await acknowledge()
+    await runDue()
     await asked[0]!.answer(REFUSED)
     t.match(vault.grant(grantId), { refusedAtMs: Number, failure: { reason: '400 The grant was revoked' } })
     t.equal(vault.tokenOf('1'), 'pina_access_1', 'it is used for as long as Pinterest takes it')
@@ -116,7 +116,7 @@ t.test('a pair that cannot be written is kept until it can be, and is not used b
   const { vault, clock, refresher, asked, memory } = await setStage()
   const grantId = await addGrant(vault, clock, ['1'])
   const refreshed = refresher.refresh(grantId)
-  await acknowledge()
+  await runDue()
   memory.state.isBroken = true
   await asked[0]!.grant(2)
   await clock.advance(3500)
@@ -137,7 +137,7 @@ t.test('a clock that was just set renews no token, but one that Pinterest refuse
   await clock.advance(60 * 60_000)
   t.equal(asked.length, 0, 'it only looks old')
   refresher.accessRefused(grantId)
-  await acknowledge()
+  await runDue()
   t.equal(asked.length, 1)
   await asked[0]!.answer(UNSENT)
   await clock.advance(10_000)
@@ -166,7 +166,7 @@ t.test('the pause after a failure does not grow when the clock is set back', asy
     const grantId = await addGrant(vault, clock, ['1'])
     refresher.look()
     refresher.accessRefused(grantId)
-    await acknowledge()
+    await runDue()
     await asked[0]!.answer(answer)
     clock.setWall(clock.wallMs() - 365 * DAY_MS)
     t.ok(refresher.nextRefreshAtMs(grantId)! <= clock.wallMs() + 75 * 60_000)
@@ -182,7 +182,7 @@ async function restart(
 ) {
   const next = await setStage(memory, clock)
   next.refresher.look()
-  await acknowledge()
+  await runDue()
   return next
 }
 
@@ -208,7 +208,7 @@ t.test(
       const { vault, clock, memory, refresher, asked } = await setStage()
       const grantId = await addGrant(vault, clock, ['1'])
       void refresher.refresh(grantId)
-      await acknowledge()
+      await runDue()
       t.equal(asked.length, 1, name)
       const next = await restart(memory, clock)
       t.match(next.asked, [{ refreshToken: 'pinr_refresh_1' }], name)
@@ -228,7 +228,7 @@ t.test('killed after the new pair was written: it is the one in use', async (t) 
   const { vault, clock, memory, refresher, asked } = await setStage()
   const grantId = await addGrant(vault, clock, ['1'])
   void refresher.refresh(grantId)
-  await acknowledge()
+  await runDue()
   await asked[0]!.grant(2)
   const next = await restart(memory, clock)
   t.equal(next.vault.tokenOf('1'), 'pina_access_2')
@@ -245,7 +245,7 @@ t.test('the new pair is in the store before any call can use it', async (t) => {
     if (vault.tokenOf('1') === 'pina_access_2') sealedWhenUsed ??= sealedNow()
   })
   void refresher.refresh(grantId)
-  await acknowledge()
+  await runDue()
   await asked[0]!.grant(2)
   t.ok(sealedWhenUsed)
   t.notSame(sealedWhenUsed, sealedBefore)
@@ -255,14 +255,14 @@ t.test('an app secret that does not work changes nothing; one that does is kept'
   const { vault, clock, refresher, asked } = await setStage()
   const grantId = await addGrant(vault, clock, ['1'])
   const wrong = refresher.refresh(grantId, 'client-secret-x')
-  await acknowledge()
+  await runDue()
   t.match(asked[0], { clientSecret: 'client-secret-x' })
   await asked[0]!.answer({ kind: 'refused', status: 401, message: 'client-secret-x is wrong' })
   t.match(await wrong, { kind: 'refused', message: '[removed] is wrong' })
   t.match(vault.grant(grantId), { refusedAtMs: undefined, failure: undefined, askedAtMs: undefined })
   t.equal(vault.clientOf('app')?.clientSecret, 'client-secret-1')
   const right = refresher.refresh(grantId, 'client-secret-2')
-  await acknowledge()
+  await runDue()
   await asked[1]!.grant(2)
   t.match(await right, { kind: 'renewed' })
   t.equal(vault.clientOf('app')?.clientSecret, 'client-secret-2')
@@ -274,7 +274,7 @@ t.test(
     const { vault, clock, refresher, asked } = await setStage()
     const grantId = await addGrant(vault, clock, ['1'])
     void refresher.refresh(grantId)
-    await acknowledge()
+    await runDue()
     const value = {
       accessToken: 'pina_access_2',
       refreshToken: undefined,
@@ -292,10 +292,10 @@ t.test('stop waits for a refresh under way, and lets none begin', async (t) => {
   const grantId = await addGrant(vault, clock, ['1'])
   refresher.look()
   void refresher.refresh(grantId)
-  await acknowledge()
+  await runDue()
   let isStopped = false
   const stopping = refresher.stop(5000).then(() => (isStopped = true))
-  await acknowledge()
+  await runDue()
   t.equal(isStopped, false)
   await asked[0]!.grant(2)
   await stopping
@@ -319,7 +319,7 @@ t.test(
     await clock.advance(30 * DAY_MS)
     t.equal(asked.length, 1)
     refresher.accessRefused(grantId)
-    await acknowledge()
+    await runDue()
     t.equal(asked.length, 2)
   },
 )

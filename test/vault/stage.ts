@@ -5,7 +5,7 @@ import { createRefresher } from '../../src/vault/refresher.ts'
 import { createSealer } from '../../src/vault/seal.ts'
 import type { DocumentKey, VaultDocument, VaultStore } from '../../src/vault/vault-store.ts'
 import { openVault, type Vault } from '../../src/vault/vault.ts'
-import { createManualClock, acknowledge } from '../support/clock.ts'
+import { createManualClock, runDue } from '../support/clock.ts'
 
 export const DAY_MS = 24 * 3600_000
 export const CLIENT = { clientId: 'app', clientSecret: 'client-secret-1' }
@@ -71,7 +71,7 @@ export async function setStage(memory: MemoryStore = createMemoryStore(), clock 
       new Promise((resolve) => {
         const answer = (given: Granted<GrantedPair>) => {
           resolve(given)
-          return acknowledge()
+          return runDue()
         }
         const grant = (n: number) => answer({ kind: 'granted', value: pair(n) })
         asked.push({ clientSecret, refreshToken, scope, askedAtMs: clock.wallMs(), answer, grant })
