@@ -5,6 +5,7 @@
 import type { FastifyInstance } from 'fastify'
 import { setImmediate, setTimeout as delay } from 'node:timers/promises'
 import { createAdminApp } from './admin/app.ts'
+import { hostsOf } from './admin/host.ts'
 import { createPostLimiter } from './limits/post-limiter.ts'
 import { createCallLimiter } from './limits/call-limiter.ts'
 import { createSharedLimits } from './limits/shared-limits.ts'
@@ -17,7 +18,7 @@ import { createVerify } from './delivery/verify.ts'
 import { createReadiness } from './ingest/health.ts'
 import { createPublicServer } from './ingest/server.ts'
 import { createMatchQuality } from './telemetry/match-quality.ts'
-import { createRecentStatistics, type Waiting } from './telemetry/recent-statistics.ts'
+import { createRecentStatistics } from './telemetry/recent-statistics.ts'
 import { reportVolume } from './telemetry/volume-metrics.ts'
 import { createVolumeWatch } from './telemetry/volume-watch.ts'
 import type { Log } from './telemetry/log.ts'
@@ -27,7 +28,7 @@ import { findAdminToken, findMasterKeys, openStore } from './store/open-store.ts
 import { createPinterest } from './pinterest/pinterest.ts'
 import { createBreakerTeller, joinReplicas, readBreakers } from './replicas.ts'
 import { keepHouse } from './store/housekeeping.ts'
-import { createSnapshots, type StoreSnapshot } from './store/snapshot.ts'
+import { createSnapshots, waitingOf } from './store/snapshot.ts'
 import { reportStore } from './store/store-metrics.ts'
 import { createGranting } from './vault/granting.ts'
 import { createTokenHealth } from './vault/health.ts'
@@ -35,7 +36,7 @@ import { createQualityFetcher } from './vault/quality.ts'
 import { createRefresher } from './vault/refresher.ts'
 import { reportTokens } from './vault/token-metrics.ts'
 import { createTokenWatch, needsConsent } from './vault/token-watch.ts'
-import { NO_TRACING, type Tracing } from './telemetry/tracing.ts'
+import { openTracing } from './telemetry/open-tracing.ts'
 import { createSealer } from './vault/seal.ts'
 import { openVault } from './vault/vault.ts'
 
@@ -108,11 +109,11 @@ type Ports = Awaited<ReturnType<typeof openPorts>>
 
 /** What everything else stands on: the store and the vault, the ways to Pinterest, the limits, the metrics. */
 async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
-  const { settings, log, version, clock = systemClock, onFatal, droppedLogLines = () => 0 } = options
+  const { settings, log, version, clock = systemClock, onFatal } = options
   const masterKeys = await findMasterKeys(settings)
   const adminToken = await findAdminToken(settings)
   const metrics = createMetrics({ version })
-  const tracing = await openTracing(options)
+  const tracing = await openTracing(settings, { version, log })
   opened.defer(() => tracing.close(TRACES_PATIENCE_MS))
   const engine = await openStore({
     settings,
@@ -144,7 +145,6 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
   return {
     settings,
     version,
-    droppedLogLines,
     adminToken,
     store,
     shared,
@@ -173,7 +173,8 @@ function openSending(base: Base, opened: AsyncDisposableStack) {
     ...base,
     onRefresh: (outcome) => metrics.tokenRefreshes.inc({ outcome }),
   })
-  opened.defer(() => refresher.stop(CALLS_PATIENCE_MS))
+  // `close` has waited for it by then: once more would pass LONGEST_CLOSE_MS.
+  opened.defer(() => refresher.stop(0))
   const tokenHealth = createTokenHealth(clock.wallMs)
   const tokenWatch = createTokenWatch({ vault, refresher, health: tokenHealth, log })
   const delivery = createDelivery({
@@ -286,26 +287,5 @@ async function endConnections(app: FastifyInstance, answered: Promise<unknown>):
     await answered
   } finally {
     clearTimeout(patience)
-  }
-}
-
-/** What the admin port is called: where it is bound, where browsers reach it, and what else it was told. */
-function hostsOf({ ADMIN_HOST, ADMIN_PUBLIC_URL, ADMIN_HOSTS }: Settings): string[] {
-  const browsers = ADMIN_PUBLIC_URL === undefined ? [] : [new URL(ADMIN_PUBLIC_URL).hostname]
-  return [ADMIN_HOST, ...browsers, ...ADMIN_HOSTS]
-}
-
-/** The SDK is loaded only where there is somewhere to send spans to. */
-async function openTracing({ settings, version, log }: RelayOptions): Promise<Tracing> {
-  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_SERVICE_NAME: serviceName } = settings
-  if (endpoint === undefined) return NO_TRACING
-  const { createOtelTracing } = await import('./telemetry/otel.ts')
-  return createOtelTracing({ endpoint, serviceName, version, log })
-}
-
-function waitingOf({ totals, backlog: [oldest] }: StoreSnapshot, clock: Clock): Waiting {
-  return {
-    queued: totals.queued,
-    oldestAgeS: oldest && Math.max(0, clock.wallMs() / 1000 - oldest.oldestEventTimeS),
   }
 }

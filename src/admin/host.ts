@@ -4,6 +4,7 @@
  * rebound, so any will do: monitoring finds replicas by theirs.
  */
 import { isIP } from 'node:net'
+import type { Settings } from '../settings.ts'
 
 /** `names`: beside localhost; addresses among them do no harm. */
 export function createHostCheck(names: readonly string[]): (host: string | undefined) => boolean {
@@ -14,4 +15,14 @@ export function createHostCheck(names: readonly string[]): (host: string | undef
     const [, name = ''] = /^(\[[^\]]*\]|[^:]*)(?::\d+)?$/.exec(host.toLowerCase()) ?? []
     return known.has(name) || isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0
   }
+}
+
+/** What the admin port is called: where it is bound, where browsers reach it, and what else it was told. */
+export function hostsOf({
+  ADMIN_HOST,
+  ADMIN_PUBLIC_URL,
+  ADMIN_HOSTS,
+}: Pick<Settings, 'ADMIN_HOST' | 'ADMIN_PUBLIC_URL' | 'ADMIN_HOSTS'>): string[] {
+  const browsers = ADMIN_PUBLIC_URL === undefined ? [] : [new URL(ADMIN_PUBLIC_URL).hostname]
+  return [ADMIN_HOST, ...browsers, ...ADMIN_HOSTS]
 }

@@ -40,3 +40,10 @@ export function createSnapshots({
     return kept.snapshot
   }
 }
+
+export function waitingOf({ totals, backlog: [oldest] }: StoreSnapshot, clock: Clock): Waiting {
+  return {
+    queued: totals.queued,
+    oldestAgeS: oldest && Math.max(0, clock.wallMs() / 1000 - oldest.oldestEventTimeS),
+  }
+}
