@@ -57,7 +57,7 @@ export interface GrantOptions {
   readonly now: () => number
 }
 
-export const DEFAULT_SCOPE = 'ads:read,ads:write'
+const DEFAULT_SCOPE = 'ads:read,ads:write'
 const CODE_LIFE_MS = 10 * 60_000
 
 interface Grant {

@@ -83,7 +83,7 @@ export function withEntry(history: readonly HistoryEntry[], entry: HistoryEntry)
 }
 
 /** A smaller slice, of the events at these places within the slice. */
-export function cutSlice(slice: Slice, places: readonly number[]): Slice {
+function cutSlice(slice: Slice, places: readonly number[]): Slice {
   return {
     ...slice,
     positions: places.map((place) => slice.positions[place]!),

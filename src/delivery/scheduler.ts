@@ -98,7 +98,7 @@ function unreadyOf(queue: Queue, nowMs: number): Refusal | undefined {
 }
 
 /** Why no queue at all may call. */
-export function refusalOfAll(
+function refusalOfAll(
   conditions: Pick<Conditions, 'inFlight' | 'callsInFlightTotal' | 'isStoreBehind'>,
 ): Refusal | undefined {
   if (conditions.inFlight.size >= conditions.callsInFlightTotal) {

@@ -9,13 +9,13 @@
 import { InvalidRequest } from '../errors.ts'
 import { safeKey } from './normalize/path.ts'
 
-export const DEEPEST = 32
+const DEEPEST = 32
 export const MOST_KEYS = 1000
 /** Of one event; an order of 2,000 items has some 15,000. */
 export const MOST_VALUES = 20_000
 export const MOST_BYTES = 1024 * 1024
 /** Of all events together: a thousand have some two hundred values each. */
-export const MOST_VALUES_IN_ALL = 1_000_000
+const MOST_VALUES_IN_ALL = 1_000_000
 
 /** From the first byte to the one after the last. */
 export interface Range {

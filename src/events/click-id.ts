@@ -21,7 +21,7 @@ export function withClickId(
 }
 
 /** Undefined for a text that is no absolute address, or whose parameter is broken or empty. */
-export function readClickId(url: string): string | undefined {
+function readClickId(url: string): string | undefined {
   if (url.length > MAX_URL_LENGTH || !url.includes('epik=')) return undefined
   const search = URL.parse(url)?.search ?? ''
   const encoded = /[?&]epik=([^&]+)/.exec(search)?.[1]

@@ -1,6 +1,7 @@
 /**
  * By what Pinterest can match an account's events with people: shares of live events per event name, over the last hours, as
- * they are prepared. In memory and since the start of the process: it says what a storefront sends now, and is no record. Each stream takes two KiB; those that were silent for a day make room for others (streams.ts).
+ * they are prepared. In memory and since the start of the process: it says what a storefront sends now, and is no record.
+ * Each stream takes two KiB; those that were silent for a day make room for others (streams.ts).
  */
 import type { WarningCode } from '../events/warning.ts'
 import { createStreams } from './streams.ts'
@@ -19,7 +20,7 @@ export interface MatchQuality {
 export interface MatchQualityRow {
   readonly adAccountId: string
   readonly eventName: string
-  /** Refused ones included. */
+  /** Invalid ones included. */
   readonly events: number
   /** Of 1. `filtered` and `invalid` are shares of all events, the others of those that were taken to be sent. */
   readonly shares: Readonly<Record<Counted, number>>

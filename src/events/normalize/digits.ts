@@ -1,5 +1,5 @@
 /** Digits of every script as ASCII: customers type Arabic, Persian or full-width ones into phone and postcode fields. */
-export function toAsciiDigits(text: string): string {
+function toAsciiDigits(text: string): string {
   return text.replace(OTHER_DIGIT, digitValue)
 }
 

@@ -5,7 +5,7 @@
 const FIELD_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,39}$/
 
 /** Shown in place of a key that is not safe to show. */
-export const UNNAMED = '(unnamed)'
+const UNNAMED = '(unnamed)'
 
 export function safeKey(key: string): string {
   return FIELD_NAME.test(key) ? key : UNNAMED
