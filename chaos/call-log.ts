@@ -43,8 +43,8 @@ const UNREADABLE: ReadonlySet<JournalEntry['fault']> = new Set([
 ] as const)
 const UNEXPLAINED_SHOWN = 10
 
-/** `acknowledgeMs`: from the answer to the synced outcome, on a machine that has other things to do. */
-export function createCallLog(callTimeoutMs: number, acknowledgeMs: number): CallLog {
+/** `writeMs`: from the answer to the synced outcome, on a machine that has other things to do. */
+export function createCallLog(callTimeoutMs: number, writeMs: number): CallLog {
   const calls: Call[] = []
   const byEvent = new Map<string, Call[]>()
 
@@ -67,7 +67,7 @@ export function createCallLog(callTimeoutMs: number, acknowledgeMs: number): Cal
   function isOutcomeLost({ atMs, answeredAtMs, fault }: Call): boolean {
     if (fault !== undefined && UNREADABLE.has(fault)) return true
     if (answeredAtMs === undefined) return fault === 'drip'
-    return answeredAtMs - atMs > callTimeoutMs - acknowledgeMs
+    return answeredAtMs - atMs > callTimeoutMs - writeMs
   }
 
   function wasCutOff({ atMs, answeredAtMs = Infinity }: Call, kills: readonly Kill[]): boolean {
@@ -75,7 +75,7 @@ export function createCallLog(callTimeoutMs: number, acknowledgeMs: number): Cal
       ({ fromMs, untilMs }) =>
         atMs <= untilMs + STRAGGLER_MS &&
         atMs > fromMs - callTimeoutMs - STRAGGLER_MS &&
-        answeredAtMs > fromMs - acknowledgeMs,
+        answeredAtMs > fromMs - writeMs,
     )
   }
 

@@ -122,7 +122,7 @@ export function createLive() {
 
   /** @param {any} answer */
   function render(answer) {
-    renderOutcome(answer.problem_means, answer.queues_standing)
+    renderNotice(answer.problem_means, answer.queues_standing)
     const step = answer.step_seconds
     const now = samples.slice(-NOW_STEPS)
     const mean = (/** @type {string} */ name) =>
@@ -174,7 +174,7 @@ export function createLive() {
   }
 
   /** @param {string | null} problem @param {number} standing */
-  function renderOutcome(problem, standing) {
+  function renderNotice(problem, standing) {
     const text = problem
       ? problem
       : standing > 0

@@ -1,8 +1,8 @@
 /**
- * Whether writes get through. A store on a full disk, on one that fails its writes, or on a server that has become read only or whose
- * synchronous standby is absent still answers reads, and would seem well. A failed write that is not the operation's own
- * fault is noted; from then on a probe writes as much as a post may, once per look, until it is committed. So a relay
- * that gets no posts, since it is not ready, finds out by itself.
+ * Whether writes get through. A store on a full disk, on one that fails its writes, or on a server that has become read
+ * only or whose synchronous standby is absent still answers reads, and would seem well. A failed write that is not the
+ * operation's own fault is noted; from then on a probe writes as much as a post may, once per look, until it is
+ * committed. So a relay that gets no posts, since it is not ready, finds out by itself.
  *
  *   writable ──a write fails──> full | stuck ──a probe is committed──> writable
  */

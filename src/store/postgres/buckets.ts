@@ -16,7 +16,7 @@
  * accounts at once wait for each other in a row and not in a circle.
  */
 import { refill, type Bucket } from '../../limits/bucket.ts'
-import type { BucketGrant, BucketRequest, Shared } from '../shared.ts'
+import type { BucketGrant, BucketKind, BucketRequest, Shared } from '../shared.ts'
 import type { Queryable } from './client.ts'
 import { inTransaction, isConflict, orUnavailable, type Pool } from './connect.ts'
 import type { Owner } from './owner.ts'
@@ -29,7 +29,7 @@ const SET_BACK_MS = 1000
 const LOTS_PER_MINUTE = 600
 
 interface BucketRow {
-  readonly kind: 'post_limiter' | 'call_limiter'
+  readonly kind: BucketKind
   readonly ad_account_id: string
   readonly level: number
   readonly at_ms: number

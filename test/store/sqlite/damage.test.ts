@@ -176,7 +176,7 @@ t.test('what is no corruption stops the start and touches nothing', async (t) =>
 
   const foreign = copy(pattern.closed)
   for (const name of ['relay.vault.db']) renameSync(join(foreign, '..', name), `${foreign}.elsewhere`)
-  overwrite(foreign, 0, Buffer.from('This is a dead letter.'))
+  overwrite(foreign, 0, Buffer.from('This is a love letter.'))
   await t.rejects(open(t, foreign), {
     code: 'STORE_CANNOT_OPEN',
     message: /relay\.db is damaged .*not a database/,

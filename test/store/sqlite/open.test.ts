@@ -86,7 +86,7 @@ t.test('a newer schema stops the start and changes nothing', async (t) => {
 
 t.test('a file that is no store stops the start and is kept', async (t) => {
   const ground = await layGround(t)
-  writeFileSync(ground.path, 'This is a dead letter, and not a short one. '.repeat(100))
+  writeFileSync(ground.path, 'This is a love letter, and not a short one. '.repeat(100))
   const untouched = remember(t, ground.folder)
   await t.rejects(ground.open(), { code: 'STORE_CANNOT_OPEN', message: /not a database/ })
   untouched()
