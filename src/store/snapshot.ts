@@ -3,6 +3,7 @@
  * two seconds: neither a scrape nor an open console must be a load.
  */
 import type { Clock } from '../clock.ts'
+import type { Waiting } from '../telemetry/recent-statistics.ts'
 import type { Totals, QueueBacklog, FrontStore, StoreSize } from './store.ts'
 
 export interface StoreSnapshot {

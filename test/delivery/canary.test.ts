@@ -1,6 +1,6 @@
 /** Whether a refusal is about a call's events or about the account: the canary tells, and nothing else does. */
 import t, { type Test } from 'tap'
-import { acknowledge } from '../support/clock.ts'
+import { runDue } from '../support/clock.ts'
 import { ACCOUNT, idsOf, refused, setStage, type SentCall, type Stage } from './stage.ts'
 
 /** Every kind of refusal of which a firewall may be the author. */
@@ -29,7 +29,7 @@ for (const isTest of [false, true]) {
     t.test(`${status} for one event of ${isTest ? 'a test' : 'a live'} queue costs that event`, async (t) => {
       const stage = setStage(t)
       const outcomes = stage.post(1, idsOf('e', 64), { isTest })
-      await acknowledge()
+      await runDue()
       await play(stage, refuseEvent('e-40', status))
       const statuses = (await outcomes).map((outcome) => outcome.status)
       t.equal(statuses.filter((word) => word === 'delivered').length, 63)
@@ -49,7 +49,7 @@ for (const isTest of [false, true]) {
 t.test('an event that is refused alone is called once more before it is a dead letter', async (t) => {
   const stage = setStage(t)
   const outcomes = stage.post(1, ['a'])
-  await acknowledge()
+  await runDue()
   await play(stage, refuseEvent('a', 403))
   t.match(await outcomes, [{ status: 'rejected' }])
   t.strictSame(
@@ -62,7 +62,7 @@ t.test('a refusal that passes costs a canary and a second call within a second',
   for (const ids of [['a'], idsOf('e', 10)]) {
     const stage = setStage(t)
     const outcomes = stage.post(1, ids)
-    await acknowledge()
+    await runDue()
     await stage.calls[0]!.answer(refused(403))
     await stage.calls[1]!.deliver()
     t.equal(stage.calls.length, 2, 'not at once')
@@ -77,7 +77,7 @@ t.test('a refusal that passes costs a canary and a second call within a second',
 t.test('the canary has nothing of a customer, is a test event, and has the token', async (t) => {
   const { post, calls, canaries } = setStage(t)
   void post(1, ['a'])
-  await acknowledge()
+  await runDue()
   await calls[0]?.answer(refused(403))
   t.match(canaries, [{ adAccountId: ACCOUNT, isTest: true, token: 'pina_secret' }])
   const { data } = JSON.parse(Buffer.from(canaries[0]!.body).toString())
@@ -89,7 +89,7 @@ t.test('the canary has nothing of a customer, is a test event, and has the token
 async function hold(t: Test, status = 401, isTest = false): Promise<Stage> {
   const stage = setStage(t)
   void stage.post(1, ['a'], { isTest })
-  await acknowledge()
+  await runDue()
   await play(stage, (call) => call.answer(refused(status)))
   t.equal(stage.calls.length, 2, 'one call, one canary')
   return stage
@@ -146,7 +146,7 @@ t.test('a new token asks the canary at once', async (t) => {
   t.strictSame(stage.news, ['refused 401'])
   vault.token = 'pina_new'
   delivery.goOn(ACCOUNT)
-  await acknowledge()
+  await runDue()
   t.match(calls[2], { isCanary: true, call: { token: 'pina_new' } })
   await play(stage, (call) => call.deliver(), 2)
   t.match(calls[3], { isCanary: false, call: { token: 'pina_new' } })
@@ -158,7 +158,7 @@ t.test('a new token asks the canary at once', async (t) => {
 t.test('a refusal of a token that was replaced meanwhile is no reason to ask', async (t) => {
   const { post, calls, vault, delivery } = setStage(t)
   void post(1, ['a'])
-  await acknowledge()
+  await runDue()
   vault.token = 'pina_new'
   delivery.goOn(ACCOUNT)
   await calls[0]!.answer(refused(401))
@@ -169,7 +169,7 @@ t.test('a refusal of a token that was replaced meanwhile is no reason to ask', a
 t.test('a canary that is refused with a token that was replaced meanwhile holds nothing', async (t) => {
   const stage = setStage(t)
   const outcomes = stage.post(1, ['a'])
-  await acknowledge()
+  await runDue()
   await stage.calls[0]!.answer(refused(401))
   stage.vault.token = 'pina_new'
   stage.delivery.goOn(ACCOUNT)
@@ -183,7 +183,7 @@ t.test(
   async (t) => {
     const stage = setStage(t)
     const outcomes = stage.post(1, ['a'])
-    await acknowledge()
+    await runDue()
     await stage.calls[0]!.answer(refused(403))
     await stage.calls[1]!.deliver()
     await stage.clock.advance(1000)
@@ -201,7 +201,7 @@ t.test('when everything is refused nothing becomes a dead letter, and few calls 
   for (const status of [400, 413, 422]) {
     const stage = setStage(t)
     void stage.post(1, idsOf('e', 100))
-    await acknowledge()
+    await runDue()
     await play(stage, (call) => call.answer(refused(status)))
     t.equal(stage.calls.length, 9, 'eight down to one event, and the canary')
     t.match(stage.delivery.queues(ACCOUNT), [{ status: 'rejects_everything' }])
@@ -215,7 +215,7 @@ t.test(
   async (t) => {
     const stage = setStage(t)
     void stage.post(1, idsOf('e', 100))
-    await acknowledge()
+    await runDue()
     let taken = 0
     await play(stage, (call) => {
       if (!call.ids.includes('e-99') && taken === 0) return call.deliver().then(() => void taken++)
@@ -234,7 +234,7 @@ t.test('a hundred events of which each is refused, and the canary is not', async
   ] as const) {
     const stage = setStage(t)
     const outcomes = stage.post(1, idsOf('e', 100))
-    await acknowledge()
+    await runDue()
     await play(stage, (call) => (call.isCanary ? call.deliver() : call.answer(refused(status))))
     t.ok((await outcomes).every((outcome) => outcome.status === 'rejected'))
     t.ok(stage.calls.length <= most, `${stage.calls.length} calls`)
@@ -251,7 +251,7 @@ t.test('a canary without a usable answer decides nothing', async (t) => {
   ] as const) {
     const stage = setStage(t)
     const outcomes = stage.post(1, ['a'])
-    await acknowledge()
+    await runDue()
     await stage.calls[0]!.answer(refused(403))
     await stage.calls[1]!.answer(answer)
     t.match(stage.delivery.queues(ACCOUNT), [{ status: word }])
@@ -267,17 +267,17 @@ t.test('one canary at a time, and no other call of the queue meanwhile', async (
   const { post, calls, canaries, clock, delivery } = setStage(t, { callsInFlight: 3 })
   for (const n of [1, 2]) {
     void post(n, [`e${n}`])
-    await acknowledge()
+    await runDue()
   }
   await calls[0]!.answer(refused(403))
   void post(3, ['e3'])
-  await acknowledge()
+  await runDue()
   await calls[1]!.answer(refused(403))
   await clock.advance(60_000)
   t.equal(calls.length, 3, 'the canary, for both')
   t.match(delivery.queues(ACCOUNT), [{ status: 'asking', callsInFlight: 1 }])
   void post(4, ['other'], { adAccountId: '7' })
-  await acknowledge()
+  await runDue()
   t.strictSame(calls[3]!.ids, ['other'], 'another account is not concerned')
   await calls[2]!.answer(refused(403))
   t.equal(canaries.length, 1)
@@ -287,7 +287,7 @@ t.test('one canary at a time, and no other call of the queue meanwhile', async (
 t.test('a canary waits for the call limiter, like any call', async (t) => {
   const { post, calls, limiter, clock } = setStage(t)
   void post(1, ['a'])
-  await acknowledge()
+  await runDue()
   t.strictSame(limiter, { taken: 1, finished: 0, waitMs: 0 })
   limiter.waitMs = 500
   await calls[0]!.answer(refused(403))
@@ -319,10 +319,10 @@ t.test('canaries are in the log and in a metric', async (t) => {
 t.test('a post whose batch went to the store and came back still gets its outcome', async (t) => {
   const stage = setStage(t)
   const outcomes = stage.post(1, ['a'])
-  await acknowledge()
+  await runDue()
   await play(stage, (call) => call.answer(refused(401)))
   stage.delivery.goOn(ACCOUNT)
-  await acknowledge()
+  await runDue()
   await play(stage, (call) => call.deliver(), 2)
   t.match(await outcomes, [{ status: 'delivered' }])
 })
@@ -332,7 +332,7 @@ t.test(
   async (t) => {
     const { post, calls, delivery, clock, released } = setStage(t)
     void post(1, ['a'])
-    await acknowledge()
+    await runDue()
     await calls[0]!.answer(refused(403))
     const queue = { adAccountId: ACCOUNT, isTest: false }
     delivery.learn(queue, { status: 'open', reason: 'rejects_everything', forMs: 60_000 })
@@ -343,7 +343,7 @@ t.test(
     t.ok(calls[2]!.isCanary)
     delivery.learn(queue, { status: 'closed' })
     await calls[2]!.deliver()
-    await acknowledge()
+    await runDue()
     t.strictSame(calls[3]!.ids, ['a'])
   },
 )
@@ -354,23 +354,23 @@ t.test(
     const { post, calls, delivery, paused, released, limiter } = setStage(t)
     limiter.waitMs = 0
     void post(1, ['a'])
-    await acknowledge()
+    await runDue()
     limiter.waitMs = 500
     await calls[0]!.answer(refused(403))
     paused.add(ACCOUNT)
     delivery.goOn(ACCOUNT)
-    await acknowledge()
+    await runDue()
     t.match(released, [{ batchId: 1 }])
 
     paused.clear()
     limiter.waitMs = 0
     delivery.goOn(ACCOUNT)
-    await acknowledge()
+    await runDue()
     await calls[1]!.answer(refused(403))
     t.ok(calls[2]!.isCanary)
     delivery.dropLeases()
     await calls[2]!.deliver()
-    await acknowledge()
+    await runDue()
     t.equal(calls.length, 3, 'others have it now')
   },
 )

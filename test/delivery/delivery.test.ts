@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { CallOutcome } from '../../src/pinterest/outcome.ts'
 import { joinEvents } from '../../src/store/payload.ts'
-import { acknowledge } from '../support/clock.ts'
+import { runDue } from '../support/clock.ts'
 import { ACCOUNT, batch, idsOf, refused, setStage } from './stage.ts'
 
 t.test('a batch leaves at once, with the token, and its decisions come back', async (t) => {
@@ -486,15 +486,15 @@ t.test('a paused account makes no calls until it is resumed', async (t) => {
 })
 
 t.test('a pause is no wait for the call limiter', async (t) => {
-  let waitMs = 1000
-  const { clock, post, calls, paused, delivery, metrics } = setStage(t, { takeToken: () => waitMs })
+  const { clock, post, calls, paused, delivery, metrics, limiter } = setStage(t)
+  limiter.waitMs = 1000
   void post(1, ['a'])
   await runDue()
   t.equal(calls.length, 0)
   paused.add(ACCOUNT)
   await clock.advance(3_600_000)
   paused.clear()
-  waitMs = 0
+  limiter.waitMs = 0
   delivery.goOn(ACCOUNT)
   await runDue()
   t.equal(calls.length, 1)

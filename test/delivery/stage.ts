@@ -14,7 +14,7 @@ import type {
 } from '../../src/store/store.ts'
 import { NO_TRACING } from '../../src/telemetry/tracing.ts'
 import type { Account, Vault } from '../../src/vault/vault.ts'
-import { createManualClock, acknowledge, type ManualClock } from '../support/clock.ts'
+import { createManualClock, runDue, type ManualClock } from '../support/clock.ts'
 
 export const ACCOUNT = '549755885175'
 
@@ -143,7 +143,7 @@ export function setStage(
           const ids = data.map(({ event_id: id }) => id)
           const answer = (outcome: CallOutcome) => {
             resolve(outcome)
-            return acknowledge()
+            return runDue()
           }
           const isCanary = ids.some((id) => id.startsWith('pinrelay-canary-'))
           if (isCanary) canaries.push(call)

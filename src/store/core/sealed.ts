@@ -14,7 +14,7 @@ export interface DeadLetterContent {
 }
 
 /** Of SHA-256: two events of one store never share so many. */
-const DEDUPE_KEY_BYTES = 16
+export const DEDUPE_KEY_BYTES = 16
 
 export type Bind = (queue: QueueKey) => SealBinding
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createWork, LARGE_BYTES } from '../../../src/store/engine/work.ts'
-import { acknowledge } from '../../support/clock.ts'
+import { runDue } from '../../support/clock.ts'
 
 /** Each step of work takes time by setting the clock; turns of the loop are given by hand. */
 function setUp() {
@@ -25,7 +25,7 @@ function setUp() {
       const runs = due
       due = []
       for (const run of runs) run()
-      await acknowledge()
+      await runDue()
       return runs.length
     },
   }
