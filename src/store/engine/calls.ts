@@ -107,7 +107,7 @@ export function connectCalls<Theirs extends Api>(
     }
   }
 
-  function settle({ id, value, error }: Answer): void {
+  function conclude({ id, value, error }: Answer): void {
     const caller = waiting.get(id)
     waiting.delete(id)
     if (error === undefined) caller?.resolve(value as never)
@@ -115,7 +115,7 @@ export function connectCalls<Theirs extends Api>(
   }
 
   port.on('message', (message: Message) => {
-    for (const one of message.answers) settle(one)
+    for (const one of message.answers) conclude(one)
     for (const call of message.calls) void serve(call)
   })
 
