@@ -7,23 +7,20 @@ import { withoutQuotes } from './quotes.ts'
 /** `sha256`: in lower-case hex. */
 export type HashShape = { readonly kind: 'sha256'; readonly hex: string } | { readonly kind: 'other' }
 
-/** Undefined for what is no hash. */
+/** Undefined for what is no hash. Nearly all values are told by their length and first character. */
 export function recognizeHash(text: string): HashShape | undefined {
-  if (text.length < SHORTEST || text.length > LONGEST) return undefined
-  if (NOT_IN_A_HASH.test(text)) return undefined
-  if (HEX.test(text)) return hashOfHex(text)
-  if (PERHAPS_HASH.test(text)) return hashOfText(withoutQuotes(text).replace(PREFIX, ''))
-  return undefined
+  if (LENGTHS.has(text.length)) return hashOfText(text)
+  if (text.length < SHORTEST || text.length > LONGEST || !WRAPPED.test(text)) return undefined
+  return hashOfText(withoutQuotes(text).replace(PREFIX, ''))
 }
 
-/** MD5 in Base64, SHA-512 in hex with quotes and a prefix. */
-const SHORTEST = 24
+/** In hex: MD5, SHA-1, SHA-224, SHA-256, SHA-384, SHA-512. In Base64: MD5, SHA-1, SHA-256. */
+const LENGTHS: ReadonlySet<number> = new Set([32, 40, 56, 64, 96, 128, 24, 28, 43, 44])
+const SHORTEST = 26
 const LONGEST = 160
-const HEX = /^[0-9a-f]+$/i
-/** E-mail addresses and user agents end here. */
-const NOT_IN_A_HASH = /[.@;(]/
-const PERHAPS_HASH = /^["'`“”„‘’‚«»]?(?:\s*sha-?256\s*[:=_-]\s*|0x|\\x)?[\w+/=-]+["'`“”„‘’«»]?$/i
+const WRAPPED = /^(?:["'`“”„‘’‚«»]|sha-?256|0x|\\x)/i
 const PREFIX = /^\s*(?:sha-?256\s*[:=_-]\s*|0x|\\x)/i
+const HEX = /^[0-9a-f]+$/i
 
 function hashOfText(text: string): HashShape | undefined {
   return HEX.test(text) ? hashOfHex(text) : hashOfBase64(text)
@@ -34,7 +31,6 @@ function hashOfHex(text: string): HashShape | undefined {
   return OTHER_LENGTHS.has(text.length) ? { kind: 'other' } : undefined
 }
 
-/** MD5, SHA-1, SHA-224, SHA-384, SHA-512. */
 const OTHER_LENGTHS: ReadonlySet<number> = new Set([32, 40, 56, 96, 128])
 
 /** The last of 43 characters stands for four bits, so that it is one of sixteen. Both alphabets of RFC 4648. */
