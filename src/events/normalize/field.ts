@@ -57,8 +57,11 @@ interface FieldRules {
   readonly nothing: Nothing
 }
 
-/** Trimmed only, as every value is. An external id must equal what the browser tag sends. `--` and `{}` are no id. */
-const asItIs: Rule = (text) => (LETTER_OR_DIGIT.test(text) ? normalizedAs(text) : dropped('placeholder'))
+/** Trimmed only, as every value is. */
+const asItIs: Rule = (text) => normalizedAs(text)
+
+/** An external id must equal what the browser tag sends. `--` and `{}` are no id. */
+const asId: Rule = (text) => (LETTER_OR_DIGIT.test(text) ? normalizedAs(text) : dropped('placeholder'))
 /** The first alternative spares nearly all the look-up of Unicode's classes. */
 const LETTER_OR_DIGIT = /^[A-Za-z0-9]|[\p{L}\p{N}]/u
 
@@ -74,7 +77,7 @@ const HASHED_FIELDS = {
   st: { normalize: normalizeState, nothing: NOTHING_AS_PLACE },
   zp: { normalize: normalizePostcode, nothing: NOTHING },
   country: { normalize: normalizeCountry, nothing: NOTHING_AS_PLACE },
-  external_id: { normalize: asItIs, nothing: NOTHING_AS_ID },
+  external_id: { normalize: asId, nothing: NOTHING_AS_ID },
   hashed_maids: { normalize: normalizeAdvertisingId, nothing: NOTHING },
 } as const satisfies Record<string, FieldRules>
 
@@ -82,7 +85,7 @@ const HASHED_FIELDS = {
 const TEXT_FIELDS = {
   client_ip_address: { normalize: normalizeIpAddress, nothing: NOTHING },
   client_user_agent: { normalize: asItIs, nothing: NOTHING },
-  click_id: { normalize: asItIs, nothing: NOTHING },
+  click_id: { normalize: asId, nothing: NOTHING },
   partner_id: { normalize: asItIs, nothing: NOTHING },
 } as const satisfies Record<string, FieldRules>
 

@@ -103,12 +103,15 @@ function titleCase(word: string): string {
 const LONGEST_WORD = 'undefined'.length
 const MAX_LENGTH = ZERO_ADVERTISING_ID.length
 
-/** By the first character, since a pattern for each value would be felt: a mark, the beginning of a word, or a curly quote. */
+/** By the first character, since a pattern for each value would be felt: a letter that begins a placeholder, a mark, a zero. */
 function mayBeNothing(text: string): boolean {
   const code = text.charCodeAt(0)
-  return code < BEGINS.length ? BEGINS[code] === 1 : CURLY_QUOTE.test(text)
+  const lower = code | CASE_BIT
+  if (lower >= LETTER_A && lower <= LETTER_Z) return lower === LETTER_N || lower === LETTER_U
+  return code >= DIGIT_ONE && code <= DIGIT_NINE ? false : MARK.test(text)
 }
 
-const BEGINS = new Uint8Array(128)
-for (const character of '"\'`(<[{$#*%\\-0uUnN') BEGINS[character.charCodeAt(0)] = 1
-const CURLY_QUOTE = /^[“”„‘’‚«»]/
+const CASE_BIT = 0x20
+const [LETTER_A, LETTER_N, LETTER_U, LETTER_Z] = [0x61, 0x6e, 0x75, 0x7a]
+const [DIGIT_ONE, DIGIT_NINE] = [0x31, 0x39]
+const MARK = /^["'`“”„‘’‚«»(<[{$#*%\\0-]/
