@@ -65,14 +65,14 @@ export function normalizeUserData(
 export function regionOf(raw: RawUserData, context: NormalizeContext): Region {
   const { dobFormat, nowMs } = context
   const nowhere: Region = { country: undefined, dobFormat, nowMs }
-  const own = listOr(raw['country'])
-  const values: readonly unknown[] = Array.isArray(own) ? own.slice(0, MAX_VALUES) : [own]
-  const country = readCountries(values, nowhere) ?? readCountries([context.accountCountry], nowhere)
+  const own = isAbsent(raw['country']) ? undefined : readCountries(listOr(raw['country']), nowhere)
+  const country = own ?? countryOfAccount(context.accountCountry, nowhere)
   return typeof country === 'string' ? { country, dobFormat, nowMs } : nowhere
 }
 
 /** The first that can be read; false if one was named and none can; undefined if none was named. */
-function readCountries(values: readonly unknown[], nowhere: Region): string | false | undefined {
+function readCountries(given: unknown, nowhere: Region): string | false | undefined {
+  const values: readonly unknown[] = Array.isArray(given) ? given.slice(0, MAX_VALUES) : [given]
   const normalize = fields.createNormalizer(nowhere)
   let found: false | undefined
   for (const value of values) {
@@ -84,6 +84,18 @@ function readCountries(values: readonly unknown[], nowhere: Region): string | fa
     if (normalized.status === 'hashed' || normalized.code !== 'placeholder') found = false
   }
   return found
+}
+
+/** Each is read once: accounts have few countries, and most events name none. */
+const ACCOUNT_COUNTRIES = new Map<string, string | false | undefined>()
+const MAX_ACCOUNT_COUNTRIES = 1000
+
+function countryOfAccount(given: string | undefined, nowhere: Region): string | false | undefined {
+  if (given === undefined) return undefined
+  if (ACCOUNT_COUNTRIES.has(given)) return ACCOUNT_COUNTRIES.get(given)
+  const country = readCountries(given, nowhere)
+  if (ACCOUNT_COUNTRIES.size < MAX_ACCOUNT_COUNTRIES) ACCOUNT_COUNTRIES.set(given, country)
+  return country
 }
 
 /** Nobody has twenty e-mail addresses; bounds the hashes that one event can ask for. */
