@@ -7,6 +7,7 @@ import { withClickId } from './click-id.ts'
 import { isObject, type RawObject } from './coerce/object.ts'
 import { decodeEntities } from './entities.ts'
 import { sha256Hex } from './hash.ts'
+import { listOr } from './lists.ts'
 import { maskValue } from './mask.ts'
 import {
   createNormalizer,
@@ -109,7 +110,7 @@ function explainOutcome(prepared: Prepared) {
 function explainUserData(userData: RawObject, context: PrepareContext): ExplainedField[] {
   const normalize = createNormalizer(regionOf(userData, context))
   return [...HASHED_FIELD_NAMES, ...TEXT_FIELD_NAMES].flatMap((field) => {
-    const value = userData[field]
+    const value = listOr(userData[field])
     const path = `user_data.${field}`
     if (!Array.isArray(value)) return isGiven(value) ? [explainValue(field, path, value, normalize)] : []
     return (value as readonly unknown[])

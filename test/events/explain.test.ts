@@ -3,6 +3,7 @@ import t from 'tap'
 import { explainEvent } from '../../src/events/explain.ts'
 import { prepareEvent, type PrepareContext } from '../../src/events/prepare.ts'
 import { WARNINGS } from '../../src/events/warning.ts'
+import { LIVE, PLAIN } from './raw-events.ts'
 
 const NOW_MS = Date.UTC(2026, 0, 15, 12)
 const CONTEXT: PrepareContext = {
@@ -87,5 +88,12 @@ t.test('a refusal names reason and field; what is no event at all is refused too
   })
   for (const raw of [null, 7, 'text', [], { user_data: 'x' }, { user_data: [] }]) {
     t.match(explainEvent(raw, CONTEXT), { status: 'invalid', json: null, fields: [] })
+  }
+})
+
+t.test('lists in another form are explained value by value', async (t) => {
+  for (const em of [{ 1: 'anna@shop.example', 4: 'nobody' }, '["anna@shop.example","nobody"]']) {
+    const { fields } = explainEvent({ ...PLAIN, user_data: { em } }, LIVE)
+    t.same(fields.map(({ path, hash }) => [path, hash !== null]), [['user_data.em[0]', true], ['user_data.em[1]', false]]) // prettier-ignore
   }
 })
