@@ -45,8 +45,9 @@ export function walk(reader: Reader, table: string, id: string): number[] {
       from,
       to,
     )
-    const found = rows.map((row) => Number(row['id']))
-    return { found, isWhole }
+    // In a damaged tree SQLite may find rows before the range: taken for the next ones they would lead back, for ever.
+    const found = rows.map((row) => Number(row['id'])).filter((one) => one >= from && one <= to)
+    return { found, isWhole: isWhole && found.length === rows.length }
   }
   for (let from = 0; from < Number.MAX_SAFE_INTEGER;) {
     const up = list('ASC', from, Number.MAX_SAFE_INTEGER)

@@ -3,6 +3,11 @@
  * one, by ids that a walk over each table and over its index finds. What is sealed proves itself: it opens under the relay's
  * key for its account, live or test, or it is not taken. So nothing is guessed: where the row names another queue, those of
  * the vault's accounts are tried.
+ *
+ * Batches that came back, on average of 60 cases each, of 161 batches in 111 pages:
+ *   bits flipped in 1 page 99 %, in 5 pages 95 %     noise over 1 page 97 %, over 5 pages 90 %
+ *   zeros over 8 pages 85 %, cut anywhere 52 %       the first page lost, 1 frame of the WAL flipped 100 %
+ * The root page of the batches takes all of them along: it is one page of all, so of a large file rarely hit.
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Sealer } from '../../vault/seal.ts'

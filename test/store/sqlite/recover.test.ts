@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
+import { walk, type Reader } from '../../../src/store/sqlite/damaged-rows.ts'
 import { copyStore, makePattern, type Pattern } from './damaged.ts'
 import { overwrite } from './flipped.ts'
 import { makeFolder } from './ground.ts'
@@ -88,6 +89,16 @@ t.test('behind leaves that are lost, the others of the table are found without t
   const kept = [...pattern.pending.keys()].filter((id) => !lost.some((page) => pagesOf.get(id)!.has(page)))
   t.ok(kept.length > pattern.pending.size / 2)
   t.strictSame(new Set(groups.keys()), new Set(kept))
+  t.end()
+})
+
+t.test('rows that come out of order end the walk over a table all the same', (t) => {
+  const reader: Reader = {
+    read: (sql) => ({ rows: [{ id: 5 }], isWhole: sql.endsWith('LIMIT 1') }),
+    isWhole: () => false,
+    noteLoss() {},
+  }
+  t.ok(walk(reader, 'batches', 'batch_id').every((id) => id === 5))
   t.end()
 })
 
