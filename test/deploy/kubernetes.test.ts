@@ -90,7 +90,7 @@ interface PolicyRule {
 
 /** For a change of endpoints to reach every node and ingress. */
 const PROPAGATION_MS = 5000
-/** How long a start may bring the tables up to date: src/store/postgres/migrate.ts. */
+/** How long a start may make the tables: src/store/postgres/make-tables.ts. */
 const MIGRATION_S = 600
 
 const FOLDER = new URL('../../deploy/kubernetes/', import.meta.url)

@@ -3,14 +3,15 @@
  *
  *   store.ts       reads beside, changes through the batcher (the one that SQLite uses), so that they keep their order
  *   writer.ts      one connection, one transaction per group; what becomes of a COMMIT whose answer was lost
- *   operations.ts  what of a group shares its statements: commit.ts, acknowledge.ts; alone: lease.ts, dead-letters.ts, expire.ts …
+ *   operations.ts  what of a group shares its statements: commit.ts, acknowledge.ts; alone: lease.ts, dead-letters.ts …
+ *   ../core        what each operation decides, for both engines
  *   owner.ts       heartbeats, fencing numbers, taking over from the dead
  *   vault.ts       the vault's documents, changed by one replica at a time
  *   buckets.ts, feed.ts, breakers.ts   what `Shared` promises
  *   write-watch.ts   whether commits get through: a full disk, an absent standby
  *   database-url.ts, hosts.ts, connect.ts   which server, and with or without TLS
  *   client.ts      what a transaction begins and ends with
- *   migrate.ts, schema.ts, keys.ts   what a start needs
+ *   make-tables.ts, schema.ts, keys.ts   what a start needs
  *
  * Times between replicas are the database's. Opening rejects with STORE_TOO_NEW, WRONG_MASTER_KEY or STORE_CANNOT_OPEN,
  * and has then changed nothing. Once open it outlives the database: posts get STORE_UNAVAILABLE, outcomes are kept and
@@ -32,7 +33,7 @@ import { createFeed } from './feed.ts'
 import { createBreakers } from './breakers.ts'
 import { createHosts, type Hosts } from './hosts.ts'
 import { addChecks, assertKeysOpen } from './keys.ts'
-import { migrate, MIGRATION_MS } from './migrate.ts'
+import { makeTables, TABLES_MS } from './make-tables.ts'
 import { registerOwner, type Owner } from './owner.ts'
 import { createStore } from './store.ts'
 import { createVaultStore } from './vault.ts'
@@ -101,9 +102,9 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   const vital = parts.adopt(createPool(connection, VITAL_POOL_SIZE), (open) => open.end())
   async function begin(): Promise<Owner> {
     await inTransaction(vital, (client) => assertDurable(client, connection))
-    const client = await connect({ ...connection, statementMs: MIGRATION_MS })
+    const client = await connect({ ...connection, statementMs: TABLES_MS })
     try {
-      await migrate(client)
+      await makeTables(client)
     } finally {
       await endQuietly(client)
     }

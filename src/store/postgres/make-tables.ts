@@ -8,15 +8,15 @@ import type { Client } from './connect.ts'
 import { SCHEMA_NAME, SCHEMA_VERSION, TABLES } from './schema.ts'
 
 /** Any number that nobody else locks: "pinrelay" in ASCII, cut to what a double holds. */
-const MIGRATION_LOCK = 0x70696e72656c
+const TABLES_LOCK = 0x70696e72656c
 /** How long it may take, and how long the others wait for it. */
-export const MIGRATION_MS = 10 * 60_000
+export const TABLES_MS = 10 * 60_000
 
-export async function migrate(client: Client): Promise<void> {
+export async function makeTables(client: Client): Promise<void> {
   try {
     await client.begin()
-    await client.query(`SET LOCAL lock_timeout = ${MIGRATION_MS}`)
-    await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK])
+    await client.query(`SET LOCAL lock_timeout = ${TABLES_MS}`)
+    await client.query('SELECT pg_advisory_xact_lock($1)', [TABLES_LOCK])
     const before = await readVersion(client)
     if (before > SCHEMA_VERSION) {
       throw new StoreTooNew(
