@@ -41,10 +41,10 @@ export async function beginRefreshes(accounts: Accounts): Promise<void> {
   await begin(accounts, DONE_AND_LENIENT, true)
 }
 
-/** A refresh begins since Pinterest refuses one call. */
+/** A refresh begins since Pinterest refuses a call, and the canary after it. */
 async function begin({ sandbox, post }: Accounts, account: string, isRecorded: boolean): Promise<void> {
   const before = countRefreshes(sandbox)
-  const refusal: FaultRule = { kind: 'status', status: 401, times: 1, adAccountId: account }
+  const refusal: FaultRule = { kind: 'status', status: 401, times: 2, adAccountId: account }
   for (const rule of [refusal, { kind: 'hang', endpoint: 'token', times: 1, isRecorded } as const]) {
     sandbox.faults.add(rule)
   }
