@@ -1,12 +1,10 @@
 import { request as open } from 'node:http'
-import { connect } from 'node:net'
 import type { FastifyError } from 'fastify'
 import t from 'tap'
 import { createAdmission } from '../../src/ingest/admission.ts'
-import { LARGE_BYTES } from '../../src/store/engine/work.ts'
 import { createManualClock } from '../support/clock.ts'
 import { rawEvent } from '../support/events.ts'
-import { ACCOUNT, enter, setUp } from '../support/relay.ts'
+import { ACCOUNT, setUp } from '../support/relay.ts'
 import { postBurst } from './burst.ts'
 
 const BODY_LIMIT = 1024 * 1024
@@ -155,34 +153,3 @@ t.test(
 t.test('twenty large posts at once are all taken', (t) =>
   postBurst(t, { posts: 20, eventsEach: 4, bodyLimitBytes: 100_000 }),
 )
-
-t.test('a large post whose sender has left before its turn is not taken', async (t) => {
-  const { relay, relayKey, account, post, admin } = await enter(t)
-  const large = () => JSON.stringify({ data: [rawEvent()] }).padStart(LARGE_BYTES + 1)
-  /** A post of which only the last byte is missing. */
-  function begin() {
-    const body = large()
-    const head = [
-      `POST /v5/ad_accounts/${account}/events HTTP/1.1`,
-      'host: relay',
-      `authorization: Bearer ${relayKey}`,
-      'content-type: application/json',
-      `content-length: ${body.length}`,
-    ]
-    const socket = connect(Number(new URL(relay.publicUrl).port), '127.0.0.1')
-    socket.write(`${head.join('\r\n')}\r\n\r\n${body.slice(0, -1)}`)
-    return { socket, finish: () => void socket.write(body.slice(-1)) }
-  }
-  const stays = begin()
-  const leaves = begin()
-  t.equal((await post(large())).status, 200, 'the others are read by now')
-  // The relay reads both bodies to their ends, and that the sender of the second has left before the first one's turn ends.
-  stays.finish()
-  leaves.finish()
-  leaves.socket.resetAndDestroy()
-  t.match(await stays.socket.setEncoding('utf8').take(1).toArray(), [/^HTTP\/1\.1 200/])
-  stays.socket.destroy()
-  t.equal((await post(large())).status, 200, 'its turn would have come before')
-  const { body: totals } = await admin('GET', `/totals?ad_account_id=${account}`)
-  t.equal(totals['received'], 3)
-})

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { InvalidRequest } from '../../src/errors.ts'
 import { createPostLimiter, type PostLimiter } from '../../src/limits/post-limiter.ts'
 import { createArrivals, LOWEST_BYTES_PER_S, type Arriving } from '../../src/ingest/arrival.ts'
+import type { PostEventsOptions } from '../../src/ingest/post-events.ts'
 import { createPublicServer, type PublicServerOptions } from '../../src/ingest/server.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { NO_TRACING } from '../../src/telemetry/tracing.ts'
@@ -57,7 +58,12 @@ t.test('what is there, was given up, or is forgotten is not asked about, and no 
   t.equal(next.told.tooSlow, 1, 'it looks again once there is something to look at')
 })
 
-async function openApp(t: Test, postsPerMinute = 0, postLimiter?: PostLimiter) {
+const NOT_JSON: PostEventsOptions['engine'] = {
+  takePost: () => Promise.reject(new InvalidRequest('The body is no JSON.')),
+  withdrawPost: () => undefined,
+}
+
+async function openApp(t: Test, postsPerMinute = 0, postLimiter?: PostLimiter, engine = NOT_JSON) {
   const clock = createManualClock()
   const account = { adAccountId: '1', tokenKind: 'fixed', postsPerMinute }
   const app = await createPublicServer({
@@ -67,10 +73,7 @@ async function openApp(t: Test, postsPerMinute = 0, postLimiter?: PostLimiter) {
     metrics: createMetrics({ version: 'test' }),
     tracing: NO_TRACING,
     log: { info: () => undefined, error: () => undefined },
-    engine: {
-      takePost: () => Promise.reject(new InvalidRequest('The body is no JSON.')),
-      withdrawPost: () => undefined,
-    },
+    engine,
     isClockTrusted: () => true,
     clock,
     settings: { POSTS_PER_MINUTE: 0, ANSWER_WAIT_MS: 0, BODY_LIMIT_BYTES: 8192, TRUST_PROXY: [] },
@@ -139,4 +142,22 @@ t.test('who leaves while the post limiter asks the database holds no room', asyn
   await Promise.all(left)
   for (const answer of asked) answer()
   t.equal(await statusOf(8192), 400, 'read, and not JSON')
+})
+
+t.test('a post whose sender leaves while it waits for the engine is withdrawn', async (t) => {
+  const taken = Promise.withResolvers<number>()
+  const withdrawn = Promise.withResolvers<number>()
+  const { begin } = await openApp(t, 0, undefined, {
+    takePost({ postId }) {
+      taken.resolve(postId)
+      return new Promise(() => undefined)
+    },
+    withdrawPost: withdrawn.resolve,
+  })
+  const { post, answer } = begin(2)
+  answer.catch(() => undefined)
+  post.end('{}')
+  const postId = await taken.promise
+  post.destroy()
+  t.equal(await withdrawn.promise, postId)
 })
