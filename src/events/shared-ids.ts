@@ -6,7 +6,8 @@ import type { Prepared } from './prepare.ts'
 
 /** The events with `event_id_shared` where it holds: on each that differs from the first one of its name and id. */
 export function warnOfSharedIds(events: readonly Prepared[]): readonly Prepared[] {
-  if (events.length < 2) return events
+  // The usual post, told without looking closer.
+  if (new Set(events.map(idOf)).size === events.length) return events
   const firsts = new Map<string, Prepared>()
   let warned: Prepared[] | undefined
   for (const [index, event] of events.entries()) {
@@ -23,6 +24,10 @@ export function warnOfSharedIds(events: readonly Prepared[]): readonly Prepared[
     }
   }
   return warned ?? events
+}
+
+function idOf(event: Prepared, index: number): string | number {
+  return event.status === 'prepared' ? event.eventId : index
 }
 
 /** Strongest first: what both have of it decides. Two addresses and browsers may be one customer's. */

@@ -27,6 +27,8 @@ export interface EventTally {
   readonly invalidReasons: ReadonlyMap<InvalidReason, number>
 }
 
+const PLACES = Object.fromEntries(COUNTED.map((name, place) => [name, place])) as Record<Counted, number>
+
 export function tallyEvents(prepared: readonly Prepared[]): EventTally[] {
   const tallies = new Map<string | undefined, ReturnType<typeof createTally>>()
   for (const event of prepared) {
@@ -36,7 +38,7 @@ export function tallyEvents(prepared: readonly Prepared[]): EventTally[] {
     tally.events += 1
     for (const { code } of event.warnings) countWord(tally.warnings, code)
     if (event.status === 'prepared') addCounts(tally.counts, event)
-    else tally.counts[COUNTED.indexOf(event.status)]! += 1
+    else tally.counts[PLACES[event.status]]! += 1
     if (event.status === 'invalid') countWord(tally.invalidReasons, event.reason)
   }
   return [...tallies.values()]
@@ -56,14 +58,15 @@ function addCounts(
   counts: number[],
   { identifiers, warnings }: Extract<Prepared, { status: 'prepared' }>,
 ): void {
-  const has = {
-    ...identifiers,
-    warned: warnings.length > 0,
-    late: warnings.some(({ code }) => code === 'late_event'),
-    filtered: false,
-    invalid: false,
-  }
-  for (const [place, name] of COUNTED.entries()) counts[place]! += Number(has[name])
+  const { em, ph, external_id, click_id, ip_and_user_agent } = identifiers
+  if (em) counts[PLACES.em]! += 1
+  if (ph) counts[PLACES.ph]! += 1
+  if (external_id) counts[PLACES.external_id]! += 1
+  if (click_id) counts[PLACES.click_id]! += 1
+  if (ip_and_user_agent) counts[PLACES.ip_and_user_agent]! += 1
+  if (warnings.length === 0) return
+  counts[PLACES.warned]! += 1
+  if (warnings.some(({ code }) => code === 'late_event')) counts[PLACES.late]! += 1
 }
 
 function countWord<Word>(words: Map<Word, number>, word: Word): void {
