@@ -47,6 +47,8 @@ export type Prepared =
       readonly eventTimeS: number
       /** By what Pinterest can tell who the customer is. */
       readonly identifiers: Identifiers
+      /** Undefined where no identifier stands for one person alone. */
+      readonly customer: Customer | undefined
       readonly warnings: readonly Warning[]
     }
   | {
@@ -74,6 +76,12 @@ export interface Identifiers {
   readonly external_id: boolean
   readonly click_id: boolean
   readonly ip_and_user_agent: boolean
+}
+
+/** The strongest identifier of which the event has a single one; two addresses or browsers may be one person's. */
+export interface Customer {
+  readonly kind: 'em' | 'external_id' | 'ph'
+  readonly hash: string
 }
 
 export function prepareEvent(raw: unknown, context: PrepareContext): Prepared {
@@ -105,6 +113,7 @@ export function prepareEvent(raw: unknown, context: PrepareContext): Prepared {
     eventId: event.event_id,
     eventTimeS: event.event_time,
     identifiers: identifiersOf(event.user_data),
+    customer: customerOf(event.user_data),
     warnings,
   }
 }
@@ -123,6 +132,12 @@ function identifiersOf(userData: PreparedEvent['user_data']): Identifiers {
     click_id: click_id !== undefined,
     ip_and_user_agent: client_ip_address !== undefined && client_user_agent !== undefined,
   }
+}
+
+function customerOf({ em, external_id, ph }: PreparedEvent['user_data']): Customer | undefined {
+  if (em !== undefined) return em.length === 1 ? { kind: 'em', hash: em[0]! } : undefined
+  if (external_id?.length === 1) return { kind: 'external_id', hash: external_id[0]! }
+  return ph?.length === 1 ? { kind: 'ph', hash: ph[0]! } : undefined
 }
 
 const NOT_AN_OBJECT = { reason: 'not_an_object', path: '', message: 'the event must be an object' } as const

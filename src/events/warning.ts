@@ -95,10 +95,10 @@ export const WARNINGS = {
     severity: 'note',
     text: 'The privacy choice does not belong here; it is sent in its place.',
   },
-  /** Among the events of one post. */
+  /** Beside `duplicate`: see store/engine/recent-customers.ts. */
   event_id_shared: {
     severity: 'note',
-    text: 'Events of different customers have this event_id; all but one of them will be taken for duplicates. A page cache may have kept the id.',
+    text: 'Another customer came with this event_id before, so the event counts as a duplicate and is not sent. A page cache may have kept the id.',
   },
   late_event: {
     severity: 'note',

@@ -6,11 +6,11 @@ import { ClockInDoubt, SenderLeft } from '../../errors.ts'
 import { readBody } from '../../events/body.ts'
 import { isForItsAge } from '../../events/invalid.ts'
 import { prepareEvent, type Prepared, type PrepareContext } from '../../events/prepare.ts'
-import { warnOfSharedIds } from '../../events/shared-ids.ts'
 import { renderWarnings } from '../../events/warning.ts'
 import { tallyEvents, type EventTally } from '../../telemetry/tally.ts'
 import { joinInSteps } from '../payload.ts'
 import type { QueueKey, Receipt, Store } from '../store.ts'
+import { createRecentCustomers } from './recent-customers.ts'
 import type { Work } from './work.ts'
 
 export interface Post extends QueueKey {
@@ -68,19 +68,19 @@ export interface PostsOptions {
 export function createPosts({ store, work, now, maxEventAgeMs }: PostsOptions): Posts {
   /** By their ids: not begun yet, and whether they still have to be. */
   const waiting = new Map<number, { isWithdrawn: boolean }>()
+  const recentCustomers = createRecentCustomers()
 
   function* prepare({ postId, payload, receivedAtMs, isTest, account }: Post) {
     const isWithdrawn = waiting.get(postId)?.isWithdrawn
     waiting.delete(postId)
     if (isWithdrawn === true) throw new SenderLeft()
     const context = { ...account, nowMs: receivedAtMs, maxEventAgeMs, isTest }
-    const each: Prepared[] = []
+    const prepared: Prepared[] = []
     const { events } = yield* readBody(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength))
     for (const event of events()) {
-      each.push(prepareEvent(event, context))
+      prepared.push(prepareEvent(event, context))
       yield
     }
-    const prepared = warnOfSharedIds(each)
     const valid = prepared.filter((event) => event.status === 'prepared')
     const filteredCount = prepared.filter(({ status }) => status === 'filtered').length
     return {
@@ -112,16 +112,40 @@ export function createPosts({ store, work, now, maxEventAgeMs }: PostsOptions): 
     return store.commit(batch)
   }
 
+  /** Test events are never duplicates. */
+  function warnOfSharedIds(
+    { adAccountId, isTest }: Post,
+    { prepared, valid }: PreparedPost,
+    { duplicates }: Receipt,
+  ): readonly Prepared[] {
+    if (isTest) return prepared
+    const repeated = new Set(duplicates)
+    for (const [index, event] of valid.entries()) {
+      if (!repeated.has(index)) recentCustomers.note(adAccountId, event)
+    }
+    const shared = new Set<Prepared>(
+      duplicates
+        .map((index) => valid[index]!)
+        .filter((event) => recentCustomers.isOfAnother(adAccountId, event)),
+    )
+    if (shared.size === 0) return prepared
+    const warning = { path: 'event_id', code: 'event_id_shared' } as const
+    return prepared.map((event) =>
+      shared.has(event) ? { ...event, warnings: [...event.warnings, warning] } : event,
+    )
+  }
+
   return {
     async take(post) {
       const startedMs = now()
       waiting.set(post.postId, { isWithdrawn: false })
       const preparedPost = await work.run(post.payload.byteLength, () => prepare(post))
       const prepareMs = now() - startedMs
-      const { prepared, filteredCount, invalidCount } = preparedPost
+      const { filteredCount, invalidCount } = preparedPost
       // A wrong clock must not refuse an event for good: the post comes again.
-      if (!post.isClockTrusted && prepared.some(isRefusedForItsAge)) throw new ClockInDoubt()
+      if (!post.isClockTrusted && preparedPost.prepared.some(isRefusedForItsAge)) throw new ClockInDoubt()
       const receipt = await commit(post, preparedPost)
+      const prepared = warnOfSharedIds(post, preparedPost, receipt)
       return {
         ...receipt,
         eventCount: prepared.length,

@@ -7,12 +7,15 @@ import { LIVE, PLAIN } from '../../events/raw-events.ts'
 function setUp() {
   const committed: NewBatch[] = []
   const counted: number[] = []
+  const seen = new Set<string>()
   let steps = 0
   const posts = createPosts({
     store: {
       async commit(batch): Promise<Receipt> {
         committed.push(batch)
-        return { batch: undefined, duplicates: [], pendingDuplicates: 0 }
+        const duplicates = batch.events.flatMap(({ eventId }, index) => (seen.has(eventId) ? [index] : []))
+        for (const { eventId } of batch.events) seen.add(eventId)
+        return { batch: undefined, duplicates, pendingDuplicates: 0 }
       },
       async countInvalid(_queue, count) {
         counted.push(count)
@@ -97,4 +100,14 @@ t.test('a post whose sender left is not begun; one that is under way is finished
   await take([PLAIN], { postId: 8 })
   posts.withdraw(8)
   t.equal(committed.length, 1)
+})
+
+t.test('a duplicate of another customer is told as one', async (t) => {
+  const { take } = setUp()
+  const of = (em: string) => ({ ...PLAIN, user_data: { em } })
+  await take([of('anna.lind@shop.example')])
+  const { remarks, tallies } = await take([of('anna.lind@shop.example'), of('bea.roth@shop.example')])
+  t.match(remarks, [{ index: 1, warnings: 'event_id: event_id_shared' }])
+  t.equal(remarks.length, 1)
+  t.equal(tallies[0]?.warnings.get('event_id_shared'), 1)
 })
