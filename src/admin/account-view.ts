@@ -4,6 +4,7 @@ import { STATUSES, type AccountStatus } from '../delivery/queue-status.ts'
 import type { QueueState } from '../delivery/queue-state.ts'
 import type { TokenUse } from '../vault/health.ts'
 import { NotFound } from '../errors.ts'
+import { MAX_EVENT_NAME_LENGTH } from '../events/schema.ts'
 import type { Account, Grant, Vault } from '../vault/vault.ts'
 import {
   accountStatus,
@@ -52,6 +53,17 @@ const QueueView = Type.Object(
   closed,
 )
 
+/** As long as a name may be in an event. */
+const EventName = Type.String({
+  maxLength: MAX_EVENT_NAME_LENGTH,
+  pattern: '^[^\\p{C}\\s](?:.*[^\\p{C}\\s])?$',
+})
+export const EventNames = Type.Record(EventName, EventName, {
+  ...closed,
+  maxProperties: 100,
+  description: "The account's own names for events, and the name that is sent for each.",
+})
+
 export const AccountView = Type.Object(
   {
     ad_account_id: AdAccountId,
@@ -59,6 +71,7 @@ export const AccountView = Type.Object(
     country: orNull(Type.String()),
     dob_format: orNull(Type.Enum(['DMY', 'MDY'])),
     bots: Type.Enum(['send', 'filter']),
+    event_names: EventNames,
     posts_per_minute: orNull(Count),
     paused: Type.Boolean(),
     over_share: Type.Boolean({

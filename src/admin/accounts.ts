@@ -4,7 +4,7 @@ import { InvalidRequest, NotFound } from '../errors.ts'
 import { normalizeCountry } from '../events/normalize/country.ts'
 import type { GivenGrant } from '../vault/granting.ts'
 import type { AccountChange } from '../vault/vault.ts'
-import { AccountView, createShowAccount, findAccount } from './account-view.ts'
+import { AccountView, createShowAccount, EventNames, findAccount } from './account-view.ts'
 import { AccountParams as Params, AdAccountId, answers, closed, NoContent, orNull } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
@@ -38,6 +38,7 @@ const AccountBody = Type.Object(
         description: "Events whose user agent is a bot's: sent (the default), or only answered and counted.",
       }),
     ),
+    event_names: orDefault(EventNames),
     /** 0 opens the account's post limiter. */
     posts_per_minute: orDefault(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
   },
@@ -108,7 +109,7 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
 
 function readSettings(
   adAccountId: string,
-  { label, country, dob_format, bots, posts_per_minute }: Static<typeof AccountBody>,
+  { label, country, dob_format, bots, event_names, posts_per_minute }: Static<typeof AccountBody>,
 ): Omit<AccountChange, 'token'> {
   if (typeof country === 'string' && normalizeCountry(country).status === 'dropped') {
     throw new InvalidRequest('country: is no country of ISO 3166-1.')
@@ -119,6 +120,7 @@ function readSettings(
     country: country?.toLowerCase() ?? country,
     dobFormat: dob_format,
     bots,
+    eventNames: event_names,
     postsPerMinute: posts_per_minute,
   }
 }

@@ -5,6 +5,7 @@
 import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import { Type, type Static } from 'typebox'
 import { InvalidRequest, NotFound } from '../errors.ts'
+import { preparingOf } from '../vault/records.ts'
 import { AdAccountId, answers, closed, orNull } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
@@ -92,9 +93,8 @@ export const explainRoutes: AdminRoutes = async (app, options) => {
       if (account === undefined) throw new NotFound()
       const body: unknown = request.body
       if (!Buffer.isBuffer(body)) throw new InvalidRequest('The body is empty.')
-      const { country: accountCountry, dobFormat, bots } = account
-      const given = { nowMs: clock.wallMs(), accountCountry, dobFormat, bots, isTest: test === 'true' }
-      const { payload: events } = await explain({ ...given, payload: body })
+      const context = { ...preparingOf(account), nowMs: clock.wallMs(), isTest: test === 'true' }
+      const { payload: events } = await explain({ ...context, payload: body })
       const head = Buffer.from(`{"ad_account_id":${JSON.stringify(ad_account_id)},"events":`)
       const answer = Buffer.concat([head, events, Buffer.from('}')])
       return reply.type('application/json; charset=utf-8').send(answer)

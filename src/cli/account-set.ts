@@ -6,7 +6,7 @@ import { EXIT, misused } from './terminal.ts'
 export const set: Command = {
   name: 'account set',
   words:
-    'ID [--oauth|--keep-token] [--label TEXT] [--country US] [--dob-format DMY|MDY] [--bots send|filter] [--posts-per-minute N]',
+    'ID [--oauth|--keep-token] [--label TEXT] [--country US] [--dob-format DMY|MDY] [--bots send|filter] [--event-names JSON] [--posts-per-minute N]',
   does: 'registers an account, or rotates its token, which is read from standard input; with --oauth as JSON {client_id, client_secret, refresh_token}; with --keep-token only the rest is set',
   positionals: 1,
   options: {
@@ -16,6 +16,7 @@ export const set: Command = {
     country: { type: 'string' },
     'dob-format': { type: 'string' },
     bots: { type: 'string' },
+    'event-names': { type: 'string' },
     'posts-per-minute': { type: 'string' },
   },
   async run(invocation) {
@@ -54,6 +55,15 @@ function readSettings(options: Invocation['options']): object {
     ...(options['country'] !== undefined && { country: options['country'] }),
     ...(options['dob-format'] !== undefined && { dob_format: options['dob-format'] }),
     ...(options['bots'] !== undefined && { bots: options['bots'] }),
+    ...(options['event-names'] !== undefined && { event_names: readNames(textOf(options['event-names'])) }),
     ...(postsPerMinute !== undefined && { posts_per_minute: Number(postsPerMinute) }),
+  }
+}
+
+function readNames(json = ''): unknown {
+  try {
+    return JSON.parse(json)
+  } catch {
+    throw misused('--event-names takes JSON, such as {"Bestellung":"checkout"}.')
   }
 }

@@ -17,6 +17,7 @@ import type { MatchQuality } from '../telemetry/match-quality.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { NO_POST_TRACE, type PostTrace, type Tracing } from '../telemetry/tracing.ts'
 import type { VolumeWatch } from '../telemetry/volume-watch.ts'
+import { preparingOf } from '../vault/records.ts'
 import type { Vault } from '../vault/vault.ts'
 import { createAdmission, type Admission } from './admission.ts'
 import { answerPost, type PostAnswer } from './answers.ts'
@@ -91,7 +92,6 @@ export function routePostEvents(app: FastifyInstance, options: PostEventsOptions
     request.body = undefined
     if (!Buffer.isBuffer(body)) throw new InvalidRequest('The body is empty.')
     if (request.raw.socket.destroyed) throw new SenderLeft()
-    const { country: accountCountry, dobFormat, bots } = request.sender!.account
     const postId = ++lastPostId
     const withdraw = () => engine.withdrawPost(postId)
     request.raw.socket.once('close', withdraw)
@@ -103,7 +103,7 @@ export function routePostEvents(app: FastifyInstance, options: PostEventsOptions
         postId,
         receivedAtMs: clock.wallMs(),
         isClockTrusted: options.isClockTrusted(),
-        account: { accountCountry, dobFormat, bots },
+        account: preparingOf(request.sender!.account),
       })
       endStage('prepare', receipt.prepareMs, trace)
       endStage('commit', clock.monotonicMs() - beganMs - receipt.prepareMs, trace)

@@ -36,6 +36,7 @@ export interface AccountChange {
   readonly country?: string | null | undefined
   readonly dobFormat?: 'DMY' | 'MDY' | null | undefined
   readonly bots?: 'send' | 'filter' | null | undefined
+  readonly eventNames?: Readonly<Record<string, string>> | null | undefined
   readonly postsPerMinute?: number | null | undefined
 }
 
@@ -47,13 +48,14 @@ export function changeAccount(
 ): Change {
   const before = state.account.get(adAccountId) ?? newAccount(adAccountId, nowMs)
   const [record, others] = changeToken(state, before, token, nowMs)
-  const { label, country, dobFormat, bots, postsPerMinute } = before.account
+  const { label, country, dobFormat, bots, eventNames, postsPerMinute } = before.account
   const account: Account = {
     ...record.account,
     label: choose(settings.label, label) ?? '',
     country: choose(settings.country, country),
     dobFormat: choose(settings.dobFormat, dobFormat),
     bots: choose(settings.bots, bots) ?? 'send',
+    eventNames: choose(settings.eventNames, eventNames) ?? {},
     postsPerMinute: choose(settings.postsPerMinute, postsPerMinute),
   }
   return [['account', adAccountId, { ...record, account }], ...others]
@@ -66,6 +68,7 @@ function newAccount(adAccountId: string, nowMs: number): AccountRecord {
     country: undefined,
     dobFormat: undefined,
     bots: 'send',
+    eventNames: {},
     postsPerMinute: undefined,
     isPaused: false,
     tokenKind: 'none',

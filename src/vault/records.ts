@@ -18,6 +18,8 @@ export interface Account {
   readonly dobFormat: 'DMY' | 'MDY' | undefined
   /** What becomes of events whose user agent is a bot's. */
   readonly bots: 'send' | 'filter'
+  /** Its own names for events, and what is sent for them. */
+  readonly eventNames: Readonly<Record<string, string>>
   /** The account's own post limiter; undefined: POSTS_PER_MINUTE. */
   readonly postsPerMinute: number | undefined
   readonly isPaused: boolean
@@ -57,6 +59,12 @@ export interface PairTerms {
 
 /** What Pinterest granted, as it is first known. */
 export type IssuedPair = TokenPair & PairTerms
+
+/** What of an account counts when its events are prepared. An empty map is left out: it would cross with each post. */
+export function preparingOf({ country, dobFormat, bots, eventNames }: Account) {
+  const own = Object.keys(eventNames).length === 0 ? undefined : eventNames
+  return { accountCountry: country, dobFormat, bots, eventNames: own }
+}
 
 /** Somebody's consent: a pair of tokens that is replaced as a whole, for as many accounts as that person may use. */
 export interface Grant extends PairTerms {

@@ -43,6 +43,19 @@ t.test('the account counts: its country, its limits, and that it is there', asyn
   t.match((await admin('POST', `/explain?ad_account_id=${account}`, { data: [old] })).body, {
     events: [{ status: 'invalid', reason: 'too_old' }],
   })
+  await admin('PUT', `/accounts/${account}`, { event_names: { Kauf: 'checkout' } })
+  const own = { data: [{ ...event, event_name: 'Kauf' }] }
+  t.match((await admin('POST', `/explain?ad_account_id=${account}`, own)).body, {
+    events: [{ status: 'prepared', event_name: 'checkout', warnings: [] }],
+  })
+  for (const names of [
+    { '': 'checkout' },
+    { Kauf: '' },
+    { Kauf: ' checkout' },
+    { Kauf: 'a\nb' },
+    { Kauf: 'x'.repeat(129) },
+  ])
+    t.equal((await admin('PUT', `/accounts/${account}`, { event_names: names })).status, 400)
   await admin('PUT', `/accounts/${account}`, { bots: 'filter' })
   const bot = rawEvent({ user_data: { em: 'a@example.com', client_user_agent: 'curl/8.5.0' } })
   t.match((await admin('POST', `/explain?ad_account_id=${account}`, { data: [bot, event] })).body, {

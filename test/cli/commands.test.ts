@@ -28,7 +28,7 @@ t.test(
       return ended
     }
     const set = await run(
-      `account set ${OTHER} --label shop --country US --dob-format DMY --bots filter --posts-per-minute 70`,
+      `account set ${OTHER} --label shop --country US --dob-format DMY --bots filter --event-names {"Kauf":"checkout"} --posts-per-minute 70`,
       `${SECRET}\n`,
     )
     t.match(set, { code: 0, stdout: `account ${OTHER} is set, its token ends with 4711` })
@@ -40,6 +40,7 @@ t.test(
         country: 'US',
         dob_format: 'DMY',
         bots: 'filter',
+        event_names: { Kauf: 'checkout' },
         posts_per_minute: 70,
         token: { last4: '4711' },
       },

@@ -21,7 +21,7 @@ export interface Post extends QueueKey {
   readonly receivedAtMs: number
   /** Whether ages can be believed: see clock-watch.ts. */
   readonly isClockTrusted: boolean
-  readonly account: Pick<PrepareContext, 'accountCountry' | 'dobFormat' | 'bots'>
+  readonly account: Pick<PrepareContext, 'accountCountry' | 'dobFormat' | 'bots' | 'eventNames'>
 }
 
 /** What the answer says of an event before Pinterest does. */
