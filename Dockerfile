@@ -1,10 +1,15 @@
-# The relay's image: Node, the production dependencies and src, which Node runs as it is. No build step, no shell script.
+# The relay's image: Node, the production dependencies, and src and sandbox as JavaScript (build.ts). No shell script.
 # Everything but /data may be read-only (`--read-only --tmpfs /tmp`); /data holds the store: mount a volume there.
 
 FROM node:24-slim AS dependencies
 WORKDIR /relay
 COPY package.json package-lock.json ./
 RUN ["npm", "ci", "--omit=dev", "--no-audit", "--no-fund"]
+
+FROM node:24-slim AS build
+WORKDIR /relay
+COPY . .
+RUN ["node", "build.ts"]
 
 FROM node:24-slim
 # Docker fills a new named volume from the image, owner included: so /data must belong to the relay here. It is not
@@ -13,12 +18,9 @@ RUN ["install", "--directory", "--owner=1000", "--group=1000", "--mode=0700", "/
 WORKDIR /relay
 # Owned by root: the relay can write nowhere but to /data, not even to its own code.
 COPY --from=dependencies /relay/node_modules ./node_modules
-COPY package.json LICENSE ./
-COPY src ./src
-# What compose starts with its profile `sandbox`.
-COPY sandbox ./sandbox
+COPY --from=build /relay/dist /relay/LICENSE ./
 # `docker compose exec relay relay status`: it finds the relay and its admin token by the same settings.
-RUN ["ln", "-s", "/relay/src/cli.ts", "/usr/local/bin/relay"]
+RUN ["ln", "-s", "/relay/src/cli.js", "/usr/local/bin/relay"]
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 DATABASE_URL=sqlite:/data/relay.db
 # A number, so that Kubernetes' runAsNonRoot can tell that it is not root.
 USER 1000:1000
@@ -30,4 +32,4 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
 ENV MALLOC_ARENA_MAX=1
 # Young objects die young here; without the bound V8 keeps 50 MB for them that nobody needs. As in package.json.
 # And no debugger, which a SIGUSR1 would otherwise open.
-CMD ["node", "--max-semi-space-size=8", "--disable-sigusr1", "src/main.ts"]
+CMD ["node", "--max-semi-space-size=8", "--disable-sigusr1", "src/main.js"]

@@ -12,10 +12,14 @@ export interface TestProcess extends RelayProcess {
 }
 
 /** Rejects with what it wrote to stderr when it ends instead of opening its ports. */
-export async function startProcess(settings: Readonly<Record<string, string>>): Promise<TestProcess> {
+export async function startProcess(
+  settings: Readonly<Record<string, string>>,
+  main?: string,
+): Promise<TestProcess> {
   const stdout: string[] = []
   const relay = await startRelayProcess({
     settings: { ADMIN_TOKEN, RESERVED_BYTES, ...settings },
+    ...(main !== undefined && { main }),
     onLog: (line) => void stdout.push(line),
   })
   const admin = createAdmin(relay.adminUrl, ADMIN_TOKEN)

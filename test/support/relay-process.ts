@@ -15,18 +15,24 @@ export interface RelayProcessOptions {
   readonly onLog?: (line: string) => void
   /** Modules that Node loads first. */
   readonly preload?: readonly string[]
+  /** Instead of src/main.ts. */
+  readonly main?: string
 }
 
 const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   readonly scripts: { readonly start: string }
 }
-const [, ...START_WORDS] = manifest.scripts.start.split(' ')
+const FLAGS = manifest.scripts.start.split(' ').slice(1, -1)
 
 /** Not yet ready: for deaths at the start. */
-export function spawnRelay({ settings, preload = [] }: RelayProcessOptions): NodeProcess {
+export function spawnRelay({
+  settings,
+  preload = [],
+  main = 'src/main.ts',
+}: RelayProcessOptions): NodeProcess {
   const imports = preload.flatMap((module) => ['--import', module])
   const environment = { PORT: '0', ADMIN_PORT: '0', ...settings }
-  return startNode({ words: [...imports, ...START_WORDS], environment, hasChannel: preload.length > 0 })
+  return startNode({ words: [...imports, ...FLAGS, main], environment, hasChannel: preload.length > 0 })
 }
 
 /** Resolves when both ports are open. Rejects with what it wrote to standard error when it ends before. */
