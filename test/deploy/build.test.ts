@@ -27,6 +27,16 @@ t.test('every file of its own that a compiled file names is there, and none is T
   t.ok(count > 500)
 })
 
+t.test('what the image and compose start is there', async (t) => {
+  for (const file of ['Dockerfile', 'docker-compose.yml', 'docker-compose.replicas.yml']) {
+    const started = [
+      ...readFileSync(file, 'utf8').matchAll(/(?<=[/"'])(?:src|sandbox)\/[\w-]+\.[jt]s(?=["'])/g),
+    ]
+    t.ok(started.length > 0, file)
+    for (const [path] of started) t.ok(existsSync(resolve(folder, path)), `${file} starts ${path}`)
+  }
+})
+
 t.test('the compiled relay starts, takes a post, answers its command, and ends in order', async (t) => {
   const sandbox = startNode({
     words: [`${folder}/sandbox/main.js`],
