@@ -179,7 +179,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     const refusal = refusalOf(queue, conditionsOf(queue, nowMs))
     if (refusal === undefined) return takeToken(queue, nowMs)
     queue.waitsForCallLimiterSinceMs = undefined
-    if (refusal.reason === 'paused') prefetch.parkIfStopped(queue)
+    // What a lease brought after the queue was stopped, too.
+    prefetch.parkIfStopped(queue)
     return refusal
   }
 

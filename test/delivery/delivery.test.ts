@@ -321,6 +321,22 @@ t.test('a queue that Pinterest tells to wait long keeps nothing in memory', asyn
   t.strictSame(calls[1]?.ids, ['a'])
 })
 
+t.test('what a lease brings to a queue that was stopped meanwhile goes back to the store', async (t) => {
+  const { clock, post, calls, stored, leasing, delivery, released } = setStage(t)
+  void post(1, ['a'])
+  await runDue()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  leasing.held = promise
+  stored.push(batch(clock, 7, ['b']))
+  delivery.wake({ adAccountId: ACCOUNT, isTest: false })
+  await runDue()
+  await calls[0]?.answer(refused(429, { retryAfter: '60' }))
+  t.match(released, { length: 1 })
+  resolve()
+  await runDue()
+  t.match(released, [{ batchId: 1 }, { batchId: 7, attempts: 0 }])
+})
+
 t.test('no call that is not full leaves while the store brings more', async (t) => {
   const { clock, post, calls, stored, delivery } = setStage(t)
   stored.push(batch(clock, 7, idsOf('stored', 500)))

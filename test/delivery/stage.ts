@@ -40,6 +40,8 @@ export interface Stage {
   readonly trust: { isTrusted: boolean }
   /** Acknowledgements wait for `held`; those that come together with batch `refused` are refused. */
   readonly writing: { held: Promise<void> | undefined; refused: number | undefined }
+  /** Leases wait for it. */
+  readonly leasing: { held: Promise<void> | undefined }
   /** Leases that were asked for. */
   readonly asked: LeaseRequest[]
   /** Also among the calls. */
@@ -96,6 +98,7 @@ export function setStage(
   const tokens = { token: 'pina_secret' }
   const trust = { isTrusted: true }
   const writing: Stage['writing'] = { held: undefined, refused: undefined }
+  const leasing: Stage['leasing'] = { held: undefined }
   const store: Pick<Store, 'acknowledge' | 'release' | 'lease' | 'backlog'> = {
     acknowledge: async (acknowledgements) => {
       await writing.held
@@ -122,6 +125,7 @@ export function setStage(
         stored.splice(stored.indexOf(leased), 1)
         handedOver.set(leased.batchId, leased)
       }
+      await leasing.held
       return mine
     },
     backlog: async () =>
@@ -207,6 +211,7 @@ export function setStage(
     vault: tokens,
     trust,
     writing,
+    leasing,
     asked,
     canaries,
     limiter,
