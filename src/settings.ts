@@ -145,8 +145,8 @@ export const SettingsSchema = Type.Object({
   }),
 })
 
-/** The most that a relay takes to end, after DRAIN_MS: supervisors must give it more. */
-export const LONGEST_CLOSE_MS = 8000
+/** The most that a relay takes to end, after DRAIN_MS: supervisors must give it more. relay.ts has its parts. */
+export const LONGEST_CLOSE_MS = 10_000
 
 export type GivenSettings = Readonly<Static<typeof SettingsSchema>>
 
