@@ -61,7 +61,7 @@ export interface RelayOptions {
   readonly droppedLogLines?: () => number
 }
 
-/** Of LONGEST_CLOSE_MS, calls in flight may take these. */
+/** Of LONGEST_CLOSE_MS, calls in flight may take these. What the patiences leave is the store's. */
 const CALLS_PATIENCE_MS = 5000
 /** And the answers to posts, whose waits have ended by then. */
 const ANSWERS_PATIENCE_MS = 1000
@@ -207,6 +207,11 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
   const matchQuality = createMatchQuality(clock.wallMs)
   const volumeWatch = createVolumeWatch({ clock, log })
   opened.defer(() => volumeWatch.close())
+  // Whichever replica deleted it.
+  vault.onAccountChange((adAccountId) => {
+    if (vault.account(adAccountId) !== undefined) return
+    for (const part of [postLimiter, sending.tokenHealth, matchQuality, volumeWatch]) part.forget(adAccountId)
+  })
   const publicApp = await createPublicServer({ ...base, ...sending, matchQuality, volumeWatch })
   let closing: Promise<unknown> | undefined
   /** Resolves when every post that is in was answered. */
@@ -236,10 +241,6 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
         file,
         Array.from(vault.accounts(), ({ adAccountId }) => adAccountId),
       ),
-    onAccountDeleted(adAccountId) {
-      for (const part of [postLimiter, sending.tokenHealth, matchQuality, volumeWatch])
-        part.forget(adAccountId)
-    },
   })
   opened.defer(() => adminApp.close())
   return {

@@ -51,7 +51,7 @@ const tags = ['accounts']
 const AccountNow = answers({ 200: AccountView })
 
 export const accountRoutes: AdminRoutes = async (app, options) => {
-  const { vault, granting, onAccountDeleted } = options
+  const { vault, granting } = options
   const show = createShowAccount(options)
 
   const putting = {
@@ -102,7 +102,6 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
   }
   app.delete('/accounts/:id', { schema: removing }, async (request, reply) => {
     if (!(await vault.deleteAccount(request.params.id))) throw new NotFound()
-    onAccountDeleted(request.params.id)
     return reply.code(204).send()
   })
 }

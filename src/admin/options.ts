@@ -59,8 +59,6 @@ export interface AdminOptions {
   readonly publicUrl: () => string
   /** Undefined when no queue of that name was quarantined. */
   readonly recover: (file: string) => Promise<RecoverReport | undefined>
-  /** An account is gone: nothing else should remember it. */
-  readonly onAccountDeleted: (adAccountId: string) => void
 }
 
 export interface RouteOptions extends AdminOptions {

@@ -10,6 +10,7 @@ const server = await startPostgres()
 t.teardown(() => server.close())
 /** Of the design: what one replica is told, the others act on; ten times as long on a machine that is busy with other tests. */
 const NEWS_MS = 10 * 2000
+const NEW_TOKEN = 'pina_another_0123456789'
 /** Of most tests: two relays with the default limits. */
 const stage = await setUpReplicas(t, server)
 
@@ -67,7 +68,7 @@ t.test('a pause, a hold and a new token reach the other relay within two seconds
   await two.admin('POST', `/accounts/${ACCOUNT}/resume`)
   await until(async () => (await queueOf(one)) === 'sending')
 
-  sandbox.tokens.set([{ accessToken: 'pina_another_0123456789' }])
+  sandbox.tokens.set([{ accessToken: NEW_TOKEN }])
   t.equal((await one.post({ data: [rawEvent()] }, ASYNC)).status, 202)
   await until(async () => (await queueOf(one)) === 'unauthorized')
   const heldMs = await until(async () => (await queueOf(two)) === 'unauthorized')
@@ -84,11 +85,29 @@ t.test('a pause, a hold and a new token reach the other relay within two seconds
       .every(({ isTest }) => isTest),
     'neither sends anything but canaries',
   )
-  await two.admin('PUT', `/accounts/${ACCOUNT}`, { access_token: 'pina_another_0123456789' })
+  await two.admin('PUT', `/accounts/${ACCOUNT}`, { access_token: NEW_TOKEN })
   t.match((await one.admin('POST', `/accounts/${ACCOUNT}/verify`)).status, 200)
   await until(() => sandbox.conversions.summary(ACCOUNT).recorded === recordedBefore + 4)
   await until(async () => (await queueOf(one)) === 'sending')
   t.equal((await one.admin('GET', '/totals')).body['queued'], 0)
+})
+
+t.test('what one relay knows of an account goes when the other one deletes it', async (t) => {
+  const { replicas } = stage
+  const [one, two] = replicas as [Replica, Replica]
+  const account = '26601000000001'
+  const lastSuccess = async () => {
+    const { body } = await one.admin('GET', `/accounts/${account}`)
+    return (body['token'] as { last_success_at: string | null }).last_success_at
+  }
+  await two.admin('PUT', `/accounts/${account}`, { access_token: NEW_TOKEN })
+  await until(async () => (await one.admin('POST', `/accounts/${account}/verify`)).status === 200)
+  t.type(await lastSuccess(), 'string')
+  await two.admin('DELETE', `/accounts/${account}`)
+  await until(async () => (await one.admin('GET', `/accounts/${account}`)).status === 404)
+  await two.admin('PUT', `/accounts/${account}`, { access_token: NEW_TOKEN })
+  await until(async () => (await one.admin('GET', `/accounts/${account}`)).status === 200)
+  t.equal(await lastSuccess(), null)
 })
 
 t.test('both limits are of both relays together', async (t) => {
