@@ -36,10 +36,10 @@ export const leaksScene: Scene = {
       logLines.length > 0 && !log.includes('@') && long.every((secret) => !log.includes(secret)),
     )
     const disk = await readStore(folder)
-    const spelledOnDisk = [...secrets].filter((secret) => secret.length >= LONG && disk.includes(secret))
+    const foundOnDisk = [...secrets].filter((secret) => secret.length >= LONG && disk.includes(secret))
     claim(
       `nor in the ${count(Math.round(disk.length / 1024), 'KiB', 'KiB')} of its store`,
-      disk.length > 0 && spelledOnDisk.length === 0 && !disk.includes('@example'),
+      disk.length > 0 && foundOnDisk.length === 0 && !disk.includes('@example'),
     )
     const held = Object.values(shops).flatMap(({ accessToken, relayKey }) => [accessToken, relayKey])
     claim(

@@ -32,7 +32,7 @@ const NOW_STEPS = 6
 
 /** @returns {import('./main.js').View} */
 export function createLive() {
-  const outcome = h('p.outcome', { role: 'status' }, 'Looking…')
+  const banner = h('p.banner', { role: 'status' }, 'Looking…')
   const tiles = {
     posts: tile('Posts per second'),
     delivered: tile('Delivered events per second'),
@@ -86,7 +86,7 @@ export function createLive() {
   const element = h(
     'div',
     {},
-    outcome,
+    banner,
     h('div.tiles', {}, ...Object.values(tiles).map((one) => one.element)),
     h('div.plots', {}, ...Object.values(plots).map((plot) => plot.element)),
     h(
@@ -116,7 +116,7 @@ export function createLive() {
       samples = samples.slice(-SAMPLES_SHOWN)
       render(answer)
     } catch (error) {
-      fill(outcome, h('b.bad', {}, /** @type {Error} */ (error).message))
+      fill(banner, h('b.bad', {}, /** @type {Error} */ (error).message))
     }
   }
 
@@ -181,9 +181,9 @@ export function createLive() {
         ? `Posts are taken. ${standing === 1 ? 'A queue stands and waits' : `${standing} queues stand and wait`} for a person: see below.`
         : 'Posts are taken, and every queue goes on by itself.'
     const name = problem ? 'bad' : standing > 0 ? 'warn' : 'good'
-    if (outcome.dataset['state'] === name && outcome.textContent === text) return
-    outcome.dataset['state'] = name
-    fill(outcome, text)
+    if (banner.dataset['state'] === name && banner.textContent === text) return
+    banner.dataset['state'] = name
+    fill(banner, text)
   }
 
   const end = poll(LOOK_EVERY_MS, look)

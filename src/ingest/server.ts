@@ -15,7 +15,7 @@ import { codeOf, placeOf, type Log } from '../telemetry/log.ts'
 import type { PostAnswer } from './answers.ts'
 import type { Sender } from './auth.ts'
 import { answerError, refuseMalformed } from './error-answer.ts'
-import { limitPosts, type LimitPostsOptions } from './limits.ts'
+import { limitPosts, type LimitPostsOptions } from './limit-posts.ts'
 import { routePostEvents, type PostEventsOptions } from './post-events.ts'
 
 export interface PublicServerOptions extends LimitPostsOptions, PostEventsOptions {

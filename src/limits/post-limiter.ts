@@ -21,7 +21,7 @@ export interface PostLimiterAnswer {
 
 export interface PostLimiter {
   /** Rejects where the buckets are shared and the store is away. */
-  knock(adAccountId: string, postsPerMinute: number): PostLimiterAnswer | Promise<PostLimiterAnswer>
+  take(adAccountId: string, postsPerMinute: number): PostLimiterAnswer | Promise<PostLimiterAnswer>
   /** Posts that would pass now; undefined before the first post. */
   level(adAccountId: string): number | undefined
   forget(adAccountId: string): void
@@ -29,13 +29,13 @@ export interface PostLimiter {
 
 /** A post limiter whose buckets are here. */
 export interface LocalPostLimiter extends PostLimiter {
-  knock(adAccountId: string, postsPerMinute: number): PostLimiterAnswer
+  take(adAccountId: string, postsPerMinute: number): PostLimiterAnswer
 }
 
 export function createPostLimiter({ now }: PostLimiterOptions): LocalPostLimiter {
   const buckets = new Map<string, Bucket>()
   return {
-    knock(adAccountId, postsPerMinute) {
+    take(adAccountId, postsPerMinute) {
       const nowMs = now()
       const known = buckets.get(adAccountId) ?? fullBucket(postsPerMinute, postsPerMinute, nowMs)
       const current =
@@ -62,7 +62,7 @@ export function rateLimitStore(postLimiter: PostLimiter): FastifyRateLimitStoreC
       _timeWindow?: number,
       postsPerMinute = 1,
     ): void {
-      const answer = postLimiter.knock(adAccountId, postsPerMinute)
+      const answer = postLimiter.take(adAccountId, postsPerMinute)
       if (!(answer instanceof Promise)) {
         callback(null, answer)
         return

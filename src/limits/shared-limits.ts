@@ -90,7 +90,7 @@ export function createSharedLimits({ shared, settings, clock }: SharedLimitsOpti
   }
 
   const postLimiter: PostLimiter = {
-    async knock(adAccountId, postsPerMinute) {
+    async take(adAccountId, postsPerMinute) {
       const lease = leases.of('post_limiter', adAccountId, postsPerMinute, postsPerMinute)
       for (;;) {
         if (leases.take(lease)) {

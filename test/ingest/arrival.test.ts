@@ -128,7 +128,7 @@ t.test('who leaves while the post limiter asks the database holds no room', asyn
   const asked: (() => void)[] = []
   const passed = { current: 1, ttl: 1000 }
   const postLimiter: PostLimiter = {
-    knock: () => (asked.length === 2 ? passed : new Promise((resolve) => asked.push(() => resolve(passed)))),
+    take: () => (asked.length === 2 ? passed : new Promise((resolve) => asked.push(() => resolve(passed)))),
     level: () => undefined,
     forget: () => undefined,
   }

@@ -18,8 +18,8 @@ t.test('the 5,001st post of an instant burst is refused, with a Retry-After that
   app.get('/', async () => 'in')
   const post = (account: string) => app.inject({ url: '/', query: { account } })
 
-  for (let n = 1; n < 4990; n++) postLimiter.knock('1', 5000)
-  t.equal(postLimiter.knock('1', 5000).current, 4990)
+  for (let n = 1; n < 4990; n++) postLimiter.take('1', 5000)
+  t.equal(postLimiter.take('1', 5000).current, 4990)
   for (let n = 4991; n <= 5000; n++) t.equal((await post('1')).statusCode, 200, `post ${n}`)
   const refused = await post('1')
   t.equal(refused.statusCode, 429)
@@ -46,13 +46,13 @@ t.test(
           let clockMs = 0
           let longestMs = 0
           const postLimiter = createPostLimiter({ now: () => clockMs })
-          postLimiter.knock('1', postsPerMinute)
+          postLimiter.take('1', postsPerMinute)
           let passed = 1
           for (const [gapMs, posts] of steps) {
             clockMs += gapMs
             longestMs = Math.max(longestMs, clockMs)
             for (let n = 0; n < posts; n++) {
-              if (postLimiter.knock('1', postsPerMinute).current <= postsPerMinute) passed += 1
+              if (postLimiter.take('1', postsPerMinute).current <= postsPerMinute) passed += 1
             }
           }
           return passed <= postsPerMinute + (longestMs * postsPerMinute) / 60_000
@@ -64,8 +64,8 @@ t.test(
 
 t.test('an account whose limit changes keeps what fits of its bucket', async (t) => {
   const postLimiter = createPostLimiter({ now: () => 0 })
-  t.equal(postLimiter.knock('1', 10).current, 1)
-  t.equal(postLimiter.knock('1', 5).current, 1)
+  t.equal(postLimiter.take('1', 10).current, 1)
+  t.equal(postLimiter.take('1', 5).current, 1)
   t.equal(postLimiter.level('1'), 4)
   postLimiter.forget('1')
   t.equal(postLimiter.level('1'), undefined)

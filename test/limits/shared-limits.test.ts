@@ -94,11 +94,11 @@ t.test('while the store is away calls wait and posts are refused; nothing is tol
   const { callLimiter, postLimiter, state, asked, clock } = setUp(all)
   state.isAway = true
   t.ok(callLimiter.take('1') > 0)
-  await t.rejects(postLimiter.knock('1', 60) as Promise<unknown>, { code: 'STORE_UNAVAILABLE' })
+  await t.rejects(postLimiter.take('1', 60) as Promise<unknown>, { code: 'STORE_UNAVAILABLE' })
   state.isAway = false
   await clock.advance(300)
   t.equal(callLimiter.take('1'), 0)
-  t.match(await postLimiter.knock('1', 60), { current: Number })
+  t.match(await postLimiter.take('1', 60), { current: Number })
   for (const { holding, unused } of asked) t.equal(holding + unused, 0)
 })
 
@@ -109,9 +109,9 @@ t.test('a post limiter refuses with the time until the next token, and tells wha
     granted -= now
     return { granted: now, waitMs: now === wanted ? 0 : 1000, left: granted }
   })
-  t.match(await postLimiter.knock('1', 60), { current: 59, ttl: 59_000 })
-  t.match(await postLimiter.knock('1', 60), { current: 60 })
-  t.same(await postLimiter.knock('1', 60), { current: 61, ttl: 1000 })
+  t.match(await postLimiter.take('1', 60), { current: 59, ttl: 59_000 })
+  t.match(await postLimiter.take('1', 60), { current: 60 })
+  t.same(await postLimiter.take('1', 60), { current: 61, ttl: 1000 })
   t.equal(postLimiter.level('1'), 0)
   postLimiter.forget('1')
   t.equal(postLimiter.level('1'), undefined)
