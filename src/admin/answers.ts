@@ -32,7 +32,7 @@ const statusFacts = {
     minimum: 0,
     maximum: 3,
     description:
-      '0: calls leave; 1: the relay tries again by itself; 2: paused by an operator; 3: a person has to act.',
+      '0: calls leave; 1: the relay tries again by itself; 2: paused by an operator; 3: it fails. From 2 a person has to act.',
   }),
   means: Type.String(),
   action: orNull(Type.Enum(['resume', 'token', 'consent', 'verify'])),

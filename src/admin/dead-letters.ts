@@ -94,7 +94,7 @@ export const deadLetterRoutes: AdminRoutes = async (app, options) => {
 
   const listing = {
     tags,
-    summary: 'What Pinterest refused for good or what grew too old, newest first',
+    summary: 'What Pinterest rejected or what grew too old, newest first',
     querystring: Query,
     response: answers({ 200: Listed }),
   }

@@ -53,7 +53,7 @@ const Explained = Type.Object(
       ),
     ),
     json: orNull(
-      Type.String({ description: 'The exact text that Pinterest would get; null when refused or filtered.' }),
+      Type.String({ description: 'The exact text that Pinterest would get; null when invalid or filtered.' }),
     ),
   },
   closed,

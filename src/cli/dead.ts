@@ -23,7 +23,7 @@ const RUN_DEAD_LETTERS = 5000
 const list: Command = {
   name: 'dead list',
   words: `${FILTER_WORDS} [--limit N]`,
-  does: 'events that Pinterest refused for good, or that grew too old, newest first',
+  does: 'events that Pinterest rejected, or that grew too old, newest first',
   positionals: 0,
   options: { ...FILTERS, limit: { type: 'string' } },
   async run(invocation) {

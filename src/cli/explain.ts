@@ -28,7 +28,7 @@ function renderEvent(event: ExplainAnswer['events'][number], index: number): str
   const lines = [
     event.status === 'prepared'
       ? `event ${index}: ${event.event_name} ${event.event_id}`
-      : `event ${index}: ${event.status === 'filtered' ? 'filtered' : 'refused'}, ${event.reason}: ${event.message}`,
+      : `event ${index}: ${event.status === 'filtered' ? 'filtered' : 'invalid'}, ${event.reason}: ${event.message}`,
   ]
   if (event.fields.length > 0) {
     lines.push(

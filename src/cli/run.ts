@@ -107,6 +107,6 @@ environment:
   RELAY_URL     where send posts to (without it: HOST and PORT, or http://127.0.0.1:8080)
   RELAY_KEY     the relay key that it posts with
 
-exit codes: 0 done; 1 refused, or nothing answers; 2 the command line is wrong; 3 done in part: some events were
-refused, some token does not work, posts are refused, or something needs a person`
+exit codes: 0 done; 1 refused, or nothing answers; 2 the command line is wrong; 3 done in part: some events are
+invalid, some token does not work, posts are refused, or something needs a person`
 }

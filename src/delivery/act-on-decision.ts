@@ -31,7 +31,7 @@ export interface ActOptions extends Pick<DeliveryOptions, 'clock' | 'random'> {
 const ATTEMPTS_TOGETHER = 3
 
 /** Of a firewall's page, say. */
-const NO_REASON = 'The event was refused, without a reason that the relay can read.'
+const NO_REASON = 'Pinterest rejected the event, without a reason that the relay can read.'
 
 export function actOnDecision(options: ActOptions, call: CallInFlight, decision: CallDecision): void {
   const { queue, group } = call

@@ -7,7 +7,7 @@ export type QueueStatus = 'sending' | 'asking' | 'paused' | 'pinterest_down' | '
 export type AccountStatus = QueueStatus | 'over_share' | 'no_token'
 
 export interface StatusFacts {
-  /** 0: calls leave; 1: the relay tries again by itself; 2: an operator paused it; 3: it stops until a person acts. */
+  /** From 2 a person has to act. 0: calls leave; 1: the relay tries again by itself; 2: an operator paused it; 3: it fails. */
   readonly urgency: 0 | 1 | 2 | 3
   readonly means: string
   /** What the console offers a button for; null where there is none. */

@@ -39,7 +39,7 @@ export interface ExplainedEvent {
   readonly status: Prepared['status']
   readonly event_name: string | null
   readonly event_id: string | null
-  /** Why it is refused or filtered: a stable word, the field at fault, and both in a sentence. */
+  /** Why it is invalid or filtered: a stable word, the field at fault, and both in a sentence. */
   readonly reason: string | null
   readonly path: string | null
   readonly message: string | null
@@ -49,7 +49,7 @@ export interface ExplainedEvent {
     readonly message: string
   }[]
   readonly fields: readonly ExplainedField[]
-  /** The exact text that Pinterest would get; null when the event is refused or filtered. */
+  /** The exact text that Pinterest would get; null when the event is invalid or filtered. */
   readonly json: string | null
 }
 

@@ -19,7 +19,7 @@ export type InvalidReason =
   /** Nothing is left by which Pinterest could tell who the customer is. */
   | 'no_identifier'
 
-/** Whether the event was refused for nothing but the relay's own clock. */
+/** Whether the event is invalid for nothing but the relay's own clock. */
 export function isForItsAge(reason: InvalidReason): boolean {
   return reason === 'future_event' || reason === 'too_old'
 }

@@ -1,10 +1,10 @@
 /**
  * One event of a storefront, turned into the exact JSON that Pinterest gets: checked, coerced, normalized, hashed, and
- * serialized once, from a fresh object with a fixed order of keys. Or refused, with a reason; or filtered, since the account
+ * serialized once, from a fresh object with a fixed order of keys. Or found invalid, with a reason; or filtered, since the account
  * does not want such events sent.
  *
  * Pure. Never throws, whatever JSON it gets, and takes time in proportion to it: values under unknown keys are never
- * looked at. Money, counts and privacy choices that cannot be read refuse the event; any other optional field that
+ * looked at. Money, counts and privacy choices that cannot be read make the event invalid; any other optional field that
  * Pinterest would not take is left out with a warning.
  */
 import { oneOf } from './coerce/choice.ts'
@@ -30,7 +30,7 @@ export interface PrepareContext {
   readonly dobFormat: 'DMY' | 'MDY' | undefined
   /** The account's own; each comes before any other meaning of the name. */
   readonly eventNames?: EventNames | undefined
-  /** Older events are refused; test events may have any age. */
+  /** Older events are invalid; test events may have any age. */
   readonly maxEventAgeMs: number
   readonly isTest: boolean
   /** What the account wants done with events whose user agent is a bot's. */

@@ -1,6 +1,6 @@
 /**
  * Privacy choices, which must not get lost with the field that they came in. One in the wrong place or in camel case is moved to
- * where Pinterest reads it; one in the words of another API refuses the event, since its meaning is not the same.
+ * where Pinterest reads it; one in the words of another API makes the event invalid, since its meaning is not the same.
  */
 import { flag } from './coerce/choice.ts'
 import { isAbsent } from './coerce/reading.ts'
@@ -89,7 +89,7 @@ export function placeChoices(raw: RawObject): {
 
 const HOME: Readonly<Record<Choice, (typeof LEVELS)[number]>> = { opt_out: '', opt_out_type: 'custom_data' }
 
-/** An opting out counts wherever it is said; what cannot be read will refuse the event. */
+/** An opting out counts wherever it is said; what cannot be read will make the event invalid. */
 function strictest(values: readonly unknown[]): unknown {
   const isSaid = (said: boolean) => (value: unknown) => {
     const reading = flag(value)
@@ -98,7 +98,7 @@ function strictest(values: readonly unknown[]): unknown {
   return values.find(isSaid(true)) ?? values.find((value) => !isSaid(false)(value)) ?? values[0]
 }
 
-/** A list, if they differ, which will refuse the event. */
+/** A list, if they differ, which will make the event invalid. */
 function agreed(values: readonly unknown[]): unknown {
   return new Set(values).size === 1 ? values[0] : values
 }

@@ -84,7 +84,7 @@ function answerEvent(outcome: EventOutcome, warnings: string): EventAnswer {
     case 'expired':
       return {
         status: 'failed',
-        error_message: outcome.errorMessage || 'Pinterest refused the event without a reason.',
+        error_message: outcome.errorMessage || 'Pinterest rejected the event without a reason.',
         warning_message: join(outcome.warningMessage, warnings),
       }
   }
@@ -117,7 +117,7 @@ function render(events: readonly EventAnswer[]): Rendered {
     events,
   }
   if (failed > 0) {
-    const message = `${failed} of ${events.length} events were refused; see details.events.`
+    const message = `${failed} of ${events.length} events are invalid or rejected; see details.events.`
     const body = { code: PINTEREST_CODES.partlyProcessed, message, details: results }
     return { status: 422, body: JSON.stringify(body) }
   }

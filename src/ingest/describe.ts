@@ -156,7 +156,10 @@ const POST: Json = {
     408: refusal('The body came too slowly. Code 4196.'),
     413: refusal('The body is over BODY_LIMIT_BYTES. Code 4196.'),
     415: refusal('Not application/json in UTF-8, or encoded. Code 4196.'),
-    422: answer('Some or all events were refused; the others are on their way.', PARTLY),
+    422: answer(
+      'Some or all events are invalid, or Pinterest rejected them; the others are on their way.',
+      PARTLY,
+    ),
     429: refusal("Over the account's posts per minute. Code 8.", RETRY_AFTER),
     503: refusal(
       'Nothing was taken: the store cannot take it, or the clock of the relay was just set and calls an event too old or of the future. Code 4197.',

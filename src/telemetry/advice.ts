@@ -19,7 +19,7 @@ export function advise({ events, shares, warnings, invalidReasons }: MatchQualit
   const advice: Advice[] = []
   const [worst] = invalidReasons
   if (worst !== undefined && shares.invalid >= NOTABLE) {
-    const message = `${percent(shares.invalid)} are refused and never reach Pinterest, most as ${worst[0]}: relay explain shows the field.`
+    const message = `${percent(shares.invalid)} are invalid and never reach Pinterest, most as ${worst[0]}: relay explain shows the field.`
     advice.push({ code: `fix_invalid:${worst[0]}`, message })
   }
   if (shares.filtered >= MANY) {

@@ -102,7 +102,7 @@ export const METRICS = {
   eventsQueued: { name: 'pinrelay_events_queued', help: 'Events on disk that wait for their outcome.' },
   events: {
     name: 'pinrelay_events_total',
-    help: 'Events by outcome since this process began; GET /totals counts since the store began.',
+    help: 'Events by outcome (delivered, rejected, expired, filtered, duplicate; or invalid) since this process began; GET /totals counts since the store began.',
     labels: ['outcome'],
   },
   logLinesDropped: {
@@ -142,7 +142,7 @@ export const METRICS = {
   },
   queueStopped: {
     name: 'pinrelay_queue_stopped',
-    help: '1 for each queue that does not call, with its status and urgency as in GET /accounts (3: a person has to act). At most 1,000, the most urgent first.',
+    help: '1 for each queue that does not call, with its status and urgency as in GET /accounts (2 and 3: a person has to act). At most 1,000, the most urgent first.',
     labels: ['ad_account_id', 'queue', 'status', 'urgency'],
   },
   queuesStalled: {

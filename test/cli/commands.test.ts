@@ -387,7 +387,7 @@ t.test(
         code: 3,
         stdout: /em +J•••\.•••@e••••••\.com +j•••\.•••@e••••••\.com +[0-9a-f]{12}…/,
       })
-      t.match(explained.stdout, 'event 1: refused, unknown_action_source')
+      t.match(explained.stdout, 'event 1: invalid, unknown_action_source')
       t.notMatch(explained.stdout, /jane|roe|94107/i)
     }
     await stand.admin('PUT', `/accounts/${account}`, { bots: 'filter' })

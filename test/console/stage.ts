@@ -12,7 +12,7 @@ export async function logIn(page: Page, stand: Guest): Promise<void> {
   await page.getByRole('navigation').waitFor()
 }
 
-/** Delivered, refused, rejected and warned events of three names. */
+/** Delivered, invalid, rejected and warned events of three names. */
 export async function makeHistory(stand: Guest, rejected = 3): Promise<void> {
   const refusedIds = Array.from({ length: rejected }, (_, index) => `dead-${index}`)
   stand.sandbox.faults.set([

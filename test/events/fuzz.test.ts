@@ -4,7 +4,7 @@ import { createRandom } from '../support/random.ts'
 import { prepareSpoiled } from './fuzz.ts'
 import { FULL } from './raw-events.ts'
 
-t.test('a thousand spoiled events: each is refused, or prepared strictly and stably', async (t) =>
+t.test('a thousand spoiled events: each is invalid, or prepared strictly and stably', async (t) =>
   prepareSpoiled(t, 1000, 1),
 )
 

@@ -9,7 +9,7 @@ import { FULL, SEED, TEST } from './raw-events.ts'
 
 const strict = Compile(EventSchema)
 
-/** Each is refused, or prepared strictly and stably. */
+/** each is invalid, or prepared strictly and stably. */
 export function prepareSpoiled(t: Test, rounds: number, firstSeed: number): void {
   const counts = { prepared: 0, filtered: 0, invalid: 0 }
   for (let seed = firstSeed; seed < firstSeed + rounds; seed++) {

@@ -141,7 +141,7 @@ t.test('event_time: seconds, milliseconds and ISO 8601 become whole seconds', as
   }
 })
 
-t.test('event_time: anything else is refused, not guessed at', async (t) => {
+t.test('event_time: anything else is invalid, not guessed at', async (t) => {
   const rows = [
     '', 'now', '2026-01-15', '2026-01-15T12:00:00', '2026-02-30T12:00:00Z', '2026-13-01T12:00:00Z', '2026-01-15T24:00:00Z',
     '2026-01-15T12:60:00Z', '2026-01-15T12:00:00+24:00', '01/15/2026', 'Thu, 15 Jan 2026 12:00:00 GMT', true, {}, [NOW_S],

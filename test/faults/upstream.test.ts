@@ -98,31 +98,34 @@ t.test('an answer that is lost: the call is made again, and only its events are 
   await t.test('the neighbour lost nothing', neighbourIsWell)
 })
 
-t.test('events that are refused: 422 says which, they are dead letters, and the others arrive', async (t) => {
-  await eachRow(t, refusalRows, async (t, { rule, refused, reason }, account) => {
-    stand.sandbox.faults.add({ ...rule, adAccountId: account })
-    const [answer] = await Promise.all([post(account, ['a', 'b'], PATIENT), postNeighbour(t)])
-    t.equal(answer.status, 422)
-    const statuses = refused === 1 ? ['processed', 'failed'] : ['failed', 'failed']
-    t.strictSame(
-      answer.body.details?.events?.map(({ status }) => status),
-      statuses,
-    )
-    t.equal((await queueOf(stand, account))?.status, 'sending')
-    lift(stand, account)
-    t.equal((await post(account, ['c'], PATIENT)).status, 200)
-    t.strictSame(recorded(stand, account), refused === 1 ? { a: 1, c: 1 } : { c: 1 })
-    await untilDrained(stand, account)
-    t.match(
-      await totalsOf(stand, account),
-      totals({ received: 3, delivered: 3 - refused, rejected: refused }),
-    )
-    const deadLetters = await deadLettersOf(stand, account)
-    t.strictSame(deadLetters.map(({ event_id: id }) => id).toSorted(), refused === 1 ? ['b'] : ['a', 'b'])
-    for (const deadLetter of deadLetters) t.match(deadLetter, { status: 'rejected', reason })
-  })
-  await t.test('the neighbour lost nothing', neighbourIsWell)
-})
+t.test(
+  'events that are rejected: 422 says which, they are dead letters, and the others arrive',
+  async (t) => {
+    await eachRow(t, refusalRows, async (t, { rule, refused, reason }, account) => {
+      stand.sandbox.faults.add({ ...rule, adAccountId: account })
+      const [answer] = await Promise.all([post(account, ['a', 'b'], PATIENT), postNeighbour(t)])
+      t.equal(answer.status, 422)
+      const statuses = refused === 1 ? ['processed', 'failed'] : ['failed', 'failed']
+      t.strictSame(
+        answer.body.details?.events?.map(({ status }) => status),
+        statuses,
+      )
+      t.equal((await queueOf(stand, account))?.status, 'sending')
+      lift(stand, account)
+      t.equal((await post(account, ['c'], PATIENT)).status, 200)
+      t.strictSame(recorded(stand, account), refused === 1 ? { a: 1, c: 1 } : { c: 1 })
+      await untilDrained(stand, account)
+      t.match(
+        await totalsOf(stand, account),
+        totals({ received: 3, delivered: 3 - refused, rejected: refused }),
+      )
+      const deadLetters = await deadLettersOf(stand, account)
+      t.strictSame(deadLetters.map(({ event_id: id }) => id).toSorted(), refused === 1 ? ['b'] : ['a', 'b'])
+      for (const deadLetter of deadLetters) t.match(deadLetter, { status: 'rejected', reason })
+    })
+    await t.test('the neighbour lost nothing', neighbourIsWell)
+  },
+)
 
 t.test('a Retry-After beyond belief keeps nobody longer than five minutes', async (t) => {
   await eachRow(t, believedRows, async (t, { rule }, account) => {

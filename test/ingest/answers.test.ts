@@ -54,7 +54,7 @@ t.test('every row of the answer table', async (t) => {
     ],
     ['an encoded body', post(good, { headers: { 'content-encoding': 'gzip' } }), 415, invalid],
     [
-      'all events refused',
+      'all events invalid',
       post({ data: [{}] }),
       422,
       { code: 953, message: String, details: { num_events_processed: 0 } },

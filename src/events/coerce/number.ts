@@ -18,7 +18,7 @@ const MAX_ZEROS = 30
 const NOT_A_NUMBER = invalid('not_a_number', 'must be a finite number, or text such as 72.39')
 const TOO_MANY_DIGITS = invalid('not_a_number', `must be a number of at most ${MAX_ZEROS} digits`)
 
-/** Money: `72.39`, exactly the number that was sent. Refused when it is no finite number. */
+/** Money: `72.39`, exactly the number that was sent. Invalid when it is no finite number. */
 export function decimal(value: unknown): Reading<string> {
   if (typeof value === 'number') return Number.isFinite(value) ? plain(value) : NOT_A_NUMBER
   const text = numericText(value)
@@ -31,7 +31,7 @@ function plain(number: number): Reading<string> {
   return text === undefined ? TOO_MANY_DIGITS : read(text)
 }
 
-/** Counts: refused when it is no number at all; a number that is not a whole, safe one is left out. */
+/** Counts: invalid when it is no number at all; a number that is not a whole, safe one is left out. */
 export function count(value: unknown): Reading<number> {
   const number = toNumber(value)
   if (number === undefined) return isBlank(value) ? ABSENT : NOT_A_NUMBER

@@ -1,6 +1,6 @@
 /**
  * Customer data as Pinterest wants it: every identifier normalized the one way that Pinterest hashes, and hashed. What
- * cannot be normalized with confidence is left out with a warning; nothing here refuses an event, throws, or keeps a raw
+ * cannot be normalized with confidence is left out with a warning; nothing here makes an event invalid, throws, or keeps a raw
  * value of a field that is hashed.
  */
 import { sha256Hex } from '../hash.ts'

@@ -142,7 +142,7 @@ export function createPosts({ store, work, now, maxEventAgeMs }: PostsOptions): 
       const preparedPost = await work.run(post.payload.byteLength, () => prepare(post))
       const prepareMs = now() - startedMs
       const { filteredCount, invalidCount } = preparedPost
-      // A wrong clock must not refuse an event for good: the post comes again.
+      // A wrong clock must not make an event invalid: the post comes again.
       if (!post.isClockTrusted && preparedPost.prepared.some(isRefusedForItsAge)) throw new ClockInDoubt()
       const receipt = await commit(post, preparedPost)
       const prepared = warnOfSharedIds(post, preparedPost, receipt)
