@@ -14,10 +14,10 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { joinEvents } from '../src/store/payload.ts'
 import { openPostgres } from '../src/store/postgres/open.ts'
 import type { NewBatch, Store } from '../src/store/store.ts'
 import { startStoppablePostgres, type PostgresServer } from '../test/support/postgres.ts'
+import { joinEvents } from '../test/support/payload.ts'
 
 const EVENT_BYTES = 1000
 const EVENTS_PER_S = 500

@@ -9,7 +9,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { openPostgres } from '../src/store/postgres/open.ts'
-import { joinEvents } from '../src/store/payload.ts'
 import type { QueueKey, Store } from '../src/store/store.ts'
 import { startPostgres, type PostgresServer } from '../test/support/postgres.ts'
 import type { Child } from './children.ts'
@@ -18,6 +17,7 @@ import { shoot } from './load.ts'
 import { median } from './measure.ts'
 import { createPosts } from './posts.ts'
 import { renderTable } from './table.ts'
+import { joinEvents } from '../test/support/payload.ts'
 
 export interface ReplicaRow {
   readonly load: string

@@ -8,10 +8,10 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { joinEvents } from '../src/store/payload.ts'
 import { openPostgres } from '../src/store/postgres/open.ts'
 import type { NewBatch, Store } from '../src/store/store.ts'
 import { startPostgres, type PostgresServer } from '../test/support/postgres.ts'
+import { joinEvents } from '../test/support/payload.ts'
 
 const EVENT_BYTES = 1000
 /** Posts that wait for their commit at the same time. */

@@ -3,11 +3,11 @@
  * `node chaos/fill-store.ts PATH ACCOUNT EVENTS SEED`, with MASTER_KEY in the environment.
  */
 import { hash } from 'node:crypto'
-import { joinEvents } from '../src/store/payload.ts'
 import { openSqlite } from '../src/store/sqlite/open.ts'
 import type { EventIdentity, NewBatch } from '../src/store/store.ts'
 import { parseMasterKey } from '../src/vault/master-key.ts'
 import { createRandom } from '../test/support/random.ts'
+import { joinEvents } from '../test/support/payload.ts'
 
 const [path = '', adAccountId = '', eventsText = '0', seedText = '1'] = process.argv.slice(2)
 const random = createRandom(Number(seedText))

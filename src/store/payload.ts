@@ -6,11 +6,7 @@ export const EVENT_SEPARATOR = ',\n'
 
 const SEPARATOR = Buffer.from(EVENT_SEPARATOR)
 
-export function joinEvents(events: readonly string[]): Uint8Array {
-  return Buffer.from(events.length === 1 ? events[0]! : events.join(EVENT_SEPARATOR), 'utf8')
-}
-
-/** The same in steps, one event each: all at once, some megabytes beyond Latin take tens of milliseconds. */
+/** In steps, one event each: all at once, some megabytes beyond Latin take tens of milliseconds. */
 export function* joinInSteps(events: readonly string[]): Generator<void, Uint8Array> {
   const parts: Uint8Array[] = []
   for (const event of events) {

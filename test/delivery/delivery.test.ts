@@ -1,8 +1,8 @@
 import t from 'tap'
 import type { CallOutcome } from '../../src/pinterest/outcome.ts'
-import { joinEvents } from '../../src/store/payload.ts'
 import { runDue } from '../support/clock.ts'
 import { ACCOUNT, batch, idsOf, refused, setStage } from './stage.ts'
+import { joinEvents } from '../support/payload.ts'
 
 t.test('a batch leaves at once, with the token, and its decisions come back', async (t) => {
   const { post, calls, acknowledged } = setStage(t)

@@ -13,7 +13,8 @@ import {
 } from '../../src/delivery/bisect.ts'
 import { afterCanary, afterRefusedCall } from '../../src/delivery/canary.ts'
 import type { Refusal } from '../../src/delivery/decision.ts'
-import { joinEvents, splitEvents } from '../../src/store/payload.ts'
+import { splitEvents } from '../../src/store/payload.ts'
+import { joinEvents } from '../support/payload.ts'
 
 export function makeSlice(batchId: number, events: readonly string[]): Slice {
   return batchOf({

@@ -5,7 +5,7 @@ import type { Breaker, OpenReason } from '../../src/delivery/breaker.ts'
 import { CLOSED } from '../../src/delivery/breaker.ts'
 import { Queue, type CallInFlight } from '../../src/delivery/queue.ts'
 import { refusalOf, stopOf, type Conditions, type Refusal } from '../../src/delivery/scheduler.ts'
-import { joinEvents } from '../../src/store/payload.ts'
+import { joinEvents } from '../support/payload.ts'
 
 const NOW = 1000
 

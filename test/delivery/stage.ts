@@ -4,7 +4,6 @@ import { createDelivery, type Delivery } from '../../src/delivery/delivery.ts'
 import type { EventOutcome } from '../../src/delivery/batch.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
 import type { CallOutcome, EventsCall } from '../../src/pinterest/outcome.ts'
-import { joinEvents } from '../../src/store/payload.ts'
 import type {
   LeasedBatch,
   LeaseRequest,
@@ -15,6 +14,7 @@ import type {
 import { NO_TRACING } from '../../src/telemetry/tracing.ts'
 import type { Account, Vault } from '../../src/vault/vault.ts'
 import { createManualClock, runDue, type ManualClock } from '../support/clock.ts'
+import { joinEvents } from '../support/payload.ts'
 
 export const ACCOUNT = '549755885175'
 

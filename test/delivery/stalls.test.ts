@@ -6,11 +6,11 @@ import { createDelivery } from '../../src/delivery/delivery.ts'
 import { StoreUnavailable } from '../../src/errors.ts'
 import type { Log } from '../../src/telemetry/log.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
-import { joinEvents } from '../../src/store/payload.ts'
 import type { LeasedBatch, LeaseRequest, Store } from '../../src/store/store.ts'
 import { NO_TRACING } from '../../src/telemetry/tracing.ts'
 import type { Account, Vault } from '../../src/vault/vault.ts'
 import { createManualClock, runDue, type ManualClock } from '../support/clock.ts'
+import { joinEvents } from '../support/payload.ts'
 
 const QUEUES = 200
 

@@ -1,6 +1,6 @@
 /** Batches for the store's tests: small, and with times that are easy to read. */
-import { joinEvents } from '../../src/store/payload.ts'
 import type { DeadEvent, HistoryEntry, QueueKey, LeaseRequest, NewBatch } from '../../src/store/store.ts'
+import { joinEvents } from '../support/payload.ts'
 
 export const NOW_MS = 1_700_000_000_000
 export const NOW_S = NOW_MS / 1000

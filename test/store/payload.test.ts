@@ -1,6 +1,7 @@
 import t from 'tap'
-import { joinEvents, joinInSteps, omitEvents, pickEvents, splitEvents } from '../../src/store/payload.ts'
+import { joinInSteps, omitEvents, pickEvents, splitEvents } from '../../src/store/payload.ts'
 import fc from '../support/fast-check.ts'
+import { joinEvents } from '../support/payload.ts'
 
 /** One line of JSON, as events are: with the separator's characters, but never the separator. */
 const events = fc.array(
