@@ -3,6 +3,8 @@
  * formatter lays them out afterwards.
  */
 import type { SettingsSchema } from '../../src/settings.ts'
+import { HOLD_REASONS } from '../../src/delivery/decision.ts'
+import { STATUSES, type StatusFacts } from '../../src/delivery/queue-status.ts'
 import { WARNINGS } from '../../src/events/warning.ts'
 import { typeOf, type Metric } from '../../src/telemetry/metrics.ts'
 import { renderApi, type OpenApi } from './api.ts'
@@ -18,22 +20,40 @@ export interface Facts {
 
 /** The new text of each generated page, by its path from the project's root. */
 export function renderPages(facts: Facts): ReadonlyMap<string, string> {
+  const replace = (path: string, name: string, table: string): readonly [string, string] => [
+    path,
+    replaceTable(facts.readPage(path), name, table),
+  ]
   return new Map([
     ['docs/api.md', renderApi(facts.documents)],
     ['docs/settings.md', SETTINGS_OPENING + renderSettings(facts.settings)],
     ['docs/metrics.md', METRICS_OPENING + renderMetrics(facts.metrics)],
-    [
+    replace(
       'docs/normalization.md',
-      replaceTable(
-        facts.readPage('docs/normalization.md'),
-        'warnings',
-        renderTable(
-          ['code', 'meaning'],
-          Object.entries(WARNINGS).map(([code, { text }]) => [`\`${code}\``, text]),
-        ),
+      'warnings',
+      renderTable(
+        ['code', 'meaning'],
+        Object.entries(WARNINGS).map(([code, { text }]) => [`\`${code}\``, text]),
       ),
-    ],
+    ),
+    replace('docs/operate.md', 'statuses', renderStatuses(Object.entries(STATUSES))),
+    replace(
+      'docs/when-paged.md',
+      'statuses',
+      renderStatuses(([...HOLD_REASONS, 'reauthorize'] as const).map((name) => [name, STATUSES[name]])),
+    ),
   ])
+}
+
+function renderStatuses(statuses: readonly (readonly [string, StatusFacts])[]): string {
+  return renderTable(
+    ['status', 'meaning', 'what to do'],
+    statuses.map(([name, { means, remedy }]) => [
+      `\`${name}\``,
+      means,
+      remedy?.replaceAll(/\baccount (resume|set|verify)\b/g, '`relay account $1 ID`') ?? '',
+    ]),
+  )
 }
 
 const SETTINGS_OPENING = `# Settings

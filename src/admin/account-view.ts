@@ -5,6 +5,7 @@ import type { QueueState } from '../delivery/queue-state.ts'
 import type { TokenUse } from '../vault/health.ts'
 import { NotFound } from '../errors.ts'
 import { MAX_EVENT_NAME_LENGTH } from '../events/schema.ts'
+import { TOKEN_KINDS } from '../vault/records.ts'
 import type { Account, Grant, Vault } from '../vault/vault.ts'
 import {
   accountStatus,
@@ -22,7 +23,7 @@ import type { AdminOptions } from './options.ts'
 
 const TokenView = Type.Object(
   {
-    kind: Type.Enum(['given', 'conversion', 'oauth', 'none']),
+    kind: Type.Enum([...TOKEN_KINDS]),
     last4: orNull(Type.String()),
     age_seconds: Seconds,
     expires_in_seconds: orNull(

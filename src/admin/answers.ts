@@ -1,6 +1,6 @@
 /** Parts that the schemas of several answers share, and how an answer is made from the relay's own records. */
 import { Type, type Static, type TSchema } from 'typebox'
-import { STATUSES, type AccountStatus, type QueueStatus } from '../delivery/queue-status.ts'
+import { ACTIONS, STATUSES, type AccountStatus, type QueueStatus } from '../delivery/queue-status.ts'
 
 export const AdAccountId = Type.String({ pattern: '^\\d{1,18}$' })
 export const AccountParams = Type.Object({ id: AdAccountId })
@@ -35,7 +35,7 @@ const statusFacts = {
       '0: calls leave; 1: the relay tries again by itself; 2: paused by an operator; 3: it fails. From 2 a person has to act.',
   }),
   means: Type.String(),
-  action: orNull(Type.Enum(['resume', 'token', 'consent', 'verify'])),
+  action: orNull(Type.Enum([...ACTIONS])),
   remedy: orNull(Type.String({ description: 'What to do; null where nothing has to be done.' })),
 }
 const ACCOUNT_STATUSES = Object.keys(STATUSES) as AccountStatus[]

@@ -4,13 +4,13 @@
  */
 import { Type, type Static } from 'typebox'
 import { InvalidRequest } from '../errors.ts'
-import type { DeadLetterFilter } from '../store/store.ts'
+import type { DeadLetterFilter, DeadStatus } from '../store/store.ts'
 import { AdAccountId, answerOf, answers, closed, Count, NextCursor, Time } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 import { Cursor, idOfCursor, limitOf, PageLimit, takePage, toCursor } from './page.ts'
 
 const Word = Type.String({ minLength: 1, maxLength: 200 })
-const Status = Type.Enum(['rejected', 'expired'])
+const Status = Type.Enum(['rejected', 'expired'] satisfies DeadStatus[])
 
 const Query = Type.Object(
   {

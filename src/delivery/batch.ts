@@ -3,7 +3,13 @@
  * The batch collects what becomes of its events.
  */
 import type { EventResult } from '../pinterest/outcome.ts'
-import { HISTORY_LIMIT, type HistoryEntry, type QueueKey, type LeasedBatch } from '../store/store.ts'
+import {
+  HISTORY_LIMIT,
+  type DeadStatus,
+  type HistoryEntry,
+  type QueueKey,
+  type LeasedBatch,
+} from '../store/store.ts'
 import { pickEvents, splitEvents } from '../store/payload.ts'
 import { NO_POST_TRACE, type PostTrace } from '../telemetry/tracing.ts'
 
@@ -12,7 +18,7 @@ export type EventOutcome =
   | { readonly status: 'queued' }
   | { readonly status: 'delivered'; readonly warningMessage: string }
   | {
-      readonly status: 'rejected' | 'expired'
+      readonly status: DeadStatus
       readonly errorMessage: string
       readonly warningMessage: string
     }

@@ -14,9 +14,10 @@
 import type { CallOutcome } from '../pinterest/outcome.ts'
 import { backoffMs, limitedMs } from './retry.ts'
 import type { CanaryDecision } from './canary.ts'
-import type { CallDecision, HoldReason } from './decision.ts'
+import { HOLD_REASONS, type CallDecision, type HoldReason } from './decision.ts'
 
-export type OpenReason = HoldReason | 'failing' | 'rate_limited'
+const OPEN_REASONS = [...HOLD_REASONS, 'failing', 'rate_limited'] as const
+export type OpenReason = (typeof OPEN_REASONS)[number]
 
 export type Breaker =
   | { readonly status: 'closed'; readonly failures: number }
@@ -137,17 +138,8 @@ export function learnedOf(breaker: Breaker, nowMs: number): LearnedBreaker {
   return { status: 'open', reason: breaker.reason, forMs: Math.max(0, Math.round(breaker.untilMs - nowMs)) }
 }
 
-const OPEN_REASONS: ReadonlySet<string> = new Set<OpenReason>([
-  'unauthorized',
-  'forbidden',
-  'wrong_address',
-  'rejects_everything',
-  'failing',
-  'rate_limited',
-])
-
 export function isOpenReason(word: string): word is OpenReason {
-  return OPEN_REASONS.has(word)
+  return (OPEN_REASONS as readonly string[]).includes(word)
 }
 
 export function isHeld(breaker: Breaker): boolean {

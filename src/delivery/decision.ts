@@ -13,7 +13,8 @@ import { readRetryAfter } from './retry.ts'
 import type { CallOutcome, EventResult } from '../pinterest/outcome.ts'
 
 /** Why the canary was refused: its token, the address, or without a reason. */
-export type HoldReason = 'unauthorized' | 'forbidden' | 'wrong_address' | 'rejects_everything'
+export const HOLD_REASONS = ['unauthorized', 'forbidden', 'wrong_address', 'rejects_everything'] as const
+export type HoldReason = (typeof HOLD_REASONS)[number]
 
 /** A call was refused as a whole. `reason`: of the dead letter, if it comes to that. */
 export interface Refusal {

@@ -6,12 +6,14 @@ export type QueueStatus = 'sending' | 'asking' | 'paused' | 'pinterest_down' | '
 /** Of an account as a whole. */
 export type AccountStatus = QueueStatus | 'over_share' | 'no_token'
 
+export const ACTIONS = ['resume', 'token', 'consent', 'verify'] as const
+
 export interface StatusFacts {
   /** From 2 a person has to act. 0: calls leave; 1: the relay tries again by itself; 2: an operator paused it; 3: it fails. */
   readonly urgency: 0 | 1 | 2 | 3
   readonly means: string
   /** What the console offers a button for; null where there is none. */
-  readonly action: 'resume' | 'token' | 'consent' | 'verify' | null
+  readonly action: (typeof ACTIONS)[number] | null
   /** What to do, in words; null where nothing has to be done. */
   readonly remedy: string | null
 }
@@ -78,7 +80,7 @@ export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
     urgency: 3,
     means: 'Pinterest refuses whatever is sent for this account, the canary included, and not for its token.',
     action: 'verify',
-    remedy: 'account verify shows what Pinterest says; mend that in the ad account, or ask Pinterest',
+    remedy: 'account verify shows what Pinterest says; correct that in the ad account, or ask Pinterest',
   },
   no_token: {
     urgency: 3,
@@ -90,7 +92,6 @@ export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
     urgency: 3,
     means: 'Its posts get 503: more of its events wait than its share of the store holds.',
     action: null,
-    remedy:
-      'its posts get 503 until its queue drains: repair its queues (account verify, set, resume), or raise STORE_LIMIT_BYTES',
+    remedy: 'repair its queues (account verify, set, resume), or raise STORE_LIMIT_BYTES',
   },
 }

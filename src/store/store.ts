@@ -9,18 +9,17 @@
  *                  ▼        │
  *                waiting in the store
  *
- * Only the holder of a lease acknowledges or releases. A lease ends with its holder: no call can outlast it, and no clock of
- * the relay can end it. With several replicas a holder of which the database heard nothing for the lease's length counts as
- * gone; what it says afterwards of a batch that another one leases changes nothing. Then the batch waits again. What waits
- * too long expires, and a replay makes a waiting batch of a dead letter. Rows go only after a final outcome for each of
- * their events. Every method that changes something resolves after a synced commit. Times are milliseconds since the epoch
- * and come from the caller.
+ * Only the holder of a lease acknowledges or releases. A lease ends with its holder, not by a clock. With several replicas
+ * a holder that the database has not heard of for the lease's length counts as gone: its batches wait again, and what it
+ * says of one that another replica leases changes nothing. What waits too long expires; a replay makes a waiting batch of
+ * a dead letter. A row goes only after a final outcome for each of its events. Methods that change something resolve after
+ * a synced commit. Times are milliseconds since the epoch and come from the caller.
  */
 
 /** An event younger than this is on time: Pinterest counts later ones as offline and cannot deduplicate them. */
 export const ON_TIME_S = 3600
 
-/** The line of one account's live or test events. */
+/** One account's live or test events. */
 export interface QueueKey {
   readonly adAccountId: string
   readonly isTest: boolean
@@ -39,7 +38,7 @@ export interface NewBatch extends QueueKey {
   readonly payload: Uint8Array
   /** One entry per event, in the payload's order, with its `event_name` and `event_id`; none where all is only counted. */
   readonly events: readonly EventIdentity[]
-  /** Events of the same post that the relay refused itself; only counted. */
+  /** Events of the same post that the relay found invalid; only counted. */
   readonly invalidCount: number
   /** Events of the same post that the account does not want sent; only counted, as durably as an event. */
   readonly filteredCount: number
@@ -82,11 +81,13 @@ export interface LeasedBatch extends QueueKey {
   readonly history: readonly HistoryEntry[]
 }
 
-/** An event that was refused for good or grew too old: it becomes a dead letter. */
+export type DeadStatus = 'rejected' | 'expired'
+
+/** An event that was rejected or grew too old: it becomes a dead letter. */
 export interface DeadEvent {
   /** Position in the stored payload. */
   readonly index: number
-  readonly status: 'rejected' | 'expired'
+  readonly status: DeadStatus
   /** A stable word, for filters and metrics. */
   readonly reason: string
   /** Pinterest's text, scrubbed. */
@@ -132,7 +133,7 @@ export interface Totals {
   readonly filtered: number
   readonly queued: number
   readonly duplicate: number
-  /** What the relay refused itself; not part of `received`. */
+  /** What the relay found invalid; not part of `received`. */
   readonly invalid: number
 }
 
@@ -140,7 +141,7 @@ export interface DeadLetter extends QueueKey {
   readonly id: number
   readonly eventName: string
   readonly eventId: string
-  readonly status: 'rejected' | 'expired'
+  readonly status: DeadStatus
   readonly reason: string
   readonly message: string
   readonly attempts: number
@@ -154,7 +155,7 @@ export interface DeadLetterFilter {
   readonly ids?: readonly number[]
   readonly adAccountId?: string
   readonly isTest?: boolean
-  readonly status?: 'rejected' | 'expired'
+  readonly status?: DeadStatus
   readonly reason?: string
   readonly eventName?: string
 }
@@ -244,7 +245,7 @@ export interface StoreSize {
   readonly diskFreeBytes: number
   /** Commits are refused until some of what is queued has gone, or until the disk has room again. */
   readonly isFull: boolean
-  /** False from the moment when a write failed, for whatever reason but a full disk, until one gets through (core/write-watch.ts). */
+  /** False after a write that failed, for any reason but a full disk, until one succeeds (core/write-watch.ts). */
   readonly isWritable: boolean
   /** Accounts whose commits alone are refused: they have too much queued for the room that is left. Empty while all are. */
   readonly overShare: readonly string[]
@@ -255,11 +256,11 @@ export type FrontStore = Omit<Store, 'commit' | 'countInvalid' | 'close'>
 
 export interface Store {
   /**
-   * Takes the events that were not seen before and leases them to the caller. Test events are never compared: a
-   * developer posts the same one again and again. Many commits that are asked for at the same time share one synced
-   * transaction. Rejects with STORE_UNAVAILABLE when it cannot write: nothing was taken, or, where a database did not
-   * live to say so, what was taken waits like any other batch, and the same post again is a duplicate. It also rejects
-   * where the account alone has too much queued (core/share.ts). Dead letters are no reason.
+   * Takes the events that were not seen before and leases them to the caller. Test events are never compared: a developer
+   * posts the same one again and again. Commits that are asked for at the same time share one synced transaction. Rejects
+   * with STORE_UNAVAILABLE when it cannot write: nothing was taken, or, where a database did not live to say so, what was
+   * taken waits like any other batch, and the same post again is a duplicate. It also rejects where the account alone has
+   * too much queued (core/share.ts).
    */
   commit(batch: NewBatch): Promise<Receipt>
   /** For a post of which nothing else is committed. Tried again until it is written; rejects when the store closes first. */
@@ -282,7 +283,7 @@ export interface Store {
    * its queue. In the totals the event is no longer rejected or expired, but queued (or a duplicate).
    */
   replay(request: ReplayRequest): Promise<ReplayStep>
-  /** Deletes dead letters for good. The totals keep counting them as what they were. */
+  /** Deletes dead letters. The totals keep counting them as what they were. */
   purge(request: PurgeRequest): Promise<PurgeStep>
   /** Makes dead letters, as `too_old`, of waiting live events; answers how many, and 0 when none is left. */
   expire(request: ExpireRequest): Promise<number>

@@ -7,7 +7,8 @@
  * What an account calls Pinterest with: a token that an operator gave, a conversion token that the relay had minted, its
  * grant's access token, or nothing yet (it waits for somebody's consent).
  */
-export type TokenKind = 'given' | 'conversion' | 'oauth' | 'none'
+export const TOKEN_KINDS = ['given', 'conversion', 'oauth', 'none'] as const
+export type TokenKind = (typeof TOKEN_KINDS)[number]
 
 /** What may be known of an account outside of the vault: all but its token. */
 export interface Account {

@@ -147,7 +147,7 @@ t.test('status names the account that is over its share, which alone is refused'
   t.equal((await fetch(`${stand.relay.publicUrl}/readyz`)).status, 200)
   const status = await relay('status')
   t.match(status, { code: 3, stdout: /^posts are taken, but not those of 1 account\(s\) over their share/ })
-  t.match(status.stdout, /549755885175 +- +over_share +- +its posts get 503 until its queue drains/)
+  t.match(status.stdout, /549755885175 +- +over_share +- +repair its queues/)
   t.notMatch(status.stdout, new RegExp(`${OTHER}.*over_share`))
   t.match(JSON.parse((await relay('status --json')).stdout), { problem: null, accounts_over_share: 1 })
   t.match(await readMetrics(stand.admin), `pinrelay_account_over_share{ad_account_id="${ACCOUNT}"} 1\n`)

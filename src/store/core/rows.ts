@@ -1,5 +1,5 @@
 /** Rows as both engines keep them: the tables' columns have the same names. SQLite's booleans are 0 and 1. */
-import type { QueueKey } from '../store.ts'
+import type { DeadStatus, QueueKey } from '../store.ts'
 
 export type Flag = boolean | number
 
@@ -30,7 +30,7 @@ export interface NewDeadLetterRow extends QueueRow {
   readonly event_name: string
   readonly event_id: string
   readonly event_time_s: number
-  readonly status: 'rejected' | 'expired'
+  readonly status: DeadStatus
   readonly reason: string
   readonly attempts: number
   readonly first_seen_at_ms: number
