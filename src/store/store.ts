@@ -278,10 +278,7 @@ export interface Store {
   backlog(): Promise<readonly QueueBacklog[]>
   totals(filter: { readonly adAccountId?: string; readonly isTest?: boolean }): Promise<Totals>
   deadLetters(query: DeadLetterQuery): Promise<readonly DeadLetter[]>
-  /**
-   * Queues dead letters again, each as a batch of its own that keeps its event id and waits behind everything else of
-   * its queue. In the totals the event is no longer rejected or expired, but queued (or a duplicate).
-   */
+  /** Queues dead letters again, each as a batch with its event id, sent last. The totals count it as queued (or duplicate). */
   replay(request: ReplayRequest): Promise<ReplayStep>
   /** Deletes dead letters. The totals keep counting them as what they were. */
   purge(request: PurgeRequest): Promise<PurgeStep>
