@@ -8,7 +8,7 @@ import type { Settings } from '../settings.ts'
 import { BadSettings } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import { openEngine, type Engine, type EngineOptions } from './engine/engine.ts'
-import type { StoreProblem } from './engine/protocol.ts'
+import type { StoreProblem } from './engine/operations.ts'
 import { loadOrMakeMasterKey, loadOrMakeSecretFile, parseMasterKey } from '../vault/master-key.ts'
 import type { MasterKeys } from '../vault/seal.ts'
 

@@ -1,6 +1,6 @@
 /** What a commit takes: the events that were not seen before, sealed as one batch that is leased to the caller. */
 import type { Sealer } from '../../vault/seal.ts'
-import type { CommitRequest } from '../engine/protocol.ts'
+import type { CommitRequest } from '../engine/operations.ts'
 import { omitEvents } from '../payload.ts'
 import type { Changes } from './counters.ts'
 import type { BatchRow } from './rows.ts'

@@ -5,7 +5,7 @@
  */
 import { WrongMasterKey } from '../../errors.ts'
 import { KEY_ID_BYTES, KEY_ID_OFFSET, type SealBinding, type Sealer } from '../../vault/seal.ts'
-import type { ResealPosition, ResealStep } from '../engine/protocol.ts'
+import type { ResealPosition, ResealStep } from '../engine/operations.ts'
 import { toQueue, type QueueRow } from './rows.ts'
 import { bindBatch, bindDeadLetter, openSealed, type Bind } from './sealed.ts'
 

@@ -8,7 +8,7 @@ import type { RecoverReport } from '../sqlite/recover-file.ts'
 import type { FrontStore, Store } from '../store.ts'
 import type { GroupReport } from './batcher.ts'
 import type { Post, PostReceipt } from './posts.ts'
-import type { StoreProblem } from './protocol.ts'
+import type { StoreProblem } from './operations.ts'
 
 export interface EngineSettings {
   readonly database: Settings['database']

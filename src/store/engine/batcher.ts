@@ -27,7 +27,7 @@ import type {
   RequestOf,
   AcknowledgeRequest,
   TravelError,
-} from './protocol.ts'
+} from './operations.ts'
 
 /** What one transaction carried, for metrics. */
 export interface GroupReport {

@@ -10,7 +10,7 @@ import type {
   ResealStep,
   DedupePosition,
   AcknowledgeRequest,
-} from './protocol.ts'
+} from './operations.ts'
 
 const FIRST_SEEN: DedupePosition = { table: 'blocks', afterId: 0 }
 const START_POSITION: ResealPosition = { table: 0, afterId: 0 }

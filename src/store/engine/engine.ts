@@ -11,7 +11,7 @@ import type { FrontStore } from '../store.ts'
 import { FORWARDED, type EngineApi, type EngineSettings, type FrontApi } from './api.ts'
 import type { GroupReport } from './batcher.ts'
 import { connectCalls, type Api, type Calls } from './calls.ts'
-import type { StoreProblem } from './protocol.ts'
+import type { StoreProblem } from './operations.ts'
 
 export interface Engine extends Pick<EngineApi, 'takePost' | 'explain' | 'recover'> {
   /** May come too late, and changes nothing then. */

@@ -6,7 +6,7 @@ import { acknowledgeBatch, countWhole, makeDeadLetters, type NewDeadLetter } fro
 import type { Changes } from '../core/counters.ts'
 import { packHistory } from '../core/history.ts'
 import { toQueue, uniqueQueues, type BatchRow, type QueueRow } from '../core/rows.ts'
-import type { AcknowledgeRequest, ReleaseRequest } from '../engine/protocol.ts'
+import type { AcknowledgeRequest, ReleaseRequest } from '../engine/operations.ts'
 import type { Acknowledgement } from '../store.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { addDeadLetters } from './dead-letters.ts'

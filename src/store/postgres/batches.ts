@@ -1,6 +1,6 @@
 /** The rows of batches: how new ones are written, and the ids that they get. */
 import { toQueue, type BatchRow } from '../core/rows.ts'
-import type { Operation, RequestOf } from '../engine/protocol.ts'
+import type { Operation, RequestOf } from '../engine/operations.ts'
 import type { Queryable } from './client.ts'
 import type { Transaction } from './transaction.ts'
 

@@ -3,7 +3,7 @@
  * to this replica.
  */
 import { listKeys, planCommit } from '../core/commit.ts'
-import type { CommitAnswer, CommitRequest } from '../engine/protocol.ts'
+import type { CommitAnswer, CommitRequest } from '../engine/operations.ts'
 import { insertBatches } from './batches.ts'
 import { claimKeys, findPending } from './dedupe.ts'
 import type { Transaction } from './transaction.ts'

@@ -13,7 +13,7 @@ import {
 } from '../core/dead-letters.ts'
 import { toQueue, type DeadLetterRow, type QueueRow } from '../core/rows.ts'
 import { bytesOfDeadLetter, DEAD_LETTER_BYTES_SQL } from '../core/share.ts'
-import type { BoundedTrimRequest } from '../engine/protocol.ts'
+import type { BoundedTrimRequest } from '../engine/operations.ts'
 import type {
   DeadLetter,
   DeadLetterQuery,

@@ -1,7 +1,7 @@
 /** Makes dead letters of live events that grew too old while their batches waited, oldest first over all queues. */
 import { EXPIRE_STEP_EVENTS, expireBatch } from '../core/expire.ts'
 import { toQueue, type BatchRow } from '../core/rows.ts'
-import type { ExpireStep } from '../engine/protocol.ts'
+import type { ExpireStep } from '../engine/operations.ts'
 import type { Acknowledgement, ExpireRequest } from '../store.ts'
 import { acknowledgeAll } from './acknowledge.ts'
 import { holdBatches } from './batches.ts'

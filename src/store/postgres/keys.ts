@@ -12,7 +12,7 @@ import {
   resealRows,
   type SealedRow,
 } from '../core/reseal.ts'
-import type { ResealRequest, ResealStep } from '../engine/protocol.ts'
+import type { ResealRequest, ResealStep } from '../engine/operations.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import type { Queryable } from './client.ts'
 import type { Transaction } from './transaction.ts'

@@ -1,6 +1,6 @@
 /** What the operations of one transaction share. */
 import type { Sealer } from '../../vault/seal.ts'
-import type { StoreProblem } from '../engine/protocol.ts'
+import type { StoreProblem } from '../engine/operations.ts'
 import type { SharedChange } from '../shared.ts'
 import type { Queryable } from './client.ts'
 import type { TotalCounts } from './totals.ts'

@@ -15,8 +15,8 @@
  * lease in doubt took waits again as well. So nothing is lost, and nothing stays with an owner who does not know of it.
  * When this process dies in doubt, its batches are taken over like all that it leased.
  */
-import type { Operation, Outcome, StoreProblem } from '../engine/protocol.ts'
-import { toTravelError } from '../engine/protocol.ts'
+import type { Operation, Outcome, StoreProblem } from '../engine/operations.ts'
+import { toTravelError } from '../engine/operations.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { createBatchIds } from './batches.ts'
 import { assertDurable, CommitInDoubt, type ConnectionOptions } from './client.ts'
@@ -31,7 +31,7 @@ import {
 } from './connect.ts'
 import { tellFeed } from './transaction.ts'
 import { uniqueQueues, type QueueRow } from '../core/rows.ts'
-import { runOperations } from './operations.ts'
+import { runOperations } from './run-operations.ts'
 import type { Owner } from './owner.ts'
 import { createTotalCounts } from './totals.ts'
 import type { Transaction } from './transaction.ts'

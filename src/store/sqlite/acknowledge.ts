@@ -2,7 +2,7 @@
 import { acknowledgeBatch, countWhole, makeDeadLetters } from '../core/acknowledge.ts'
 import { packHistory } from '../core/history.ts'
 import { toQueue, type BatchRow, type QueueRow } from '../core/rows.ts'
-import type { AcknowledgeRequest, ReleaseRequest } from '../engine/protocol.ts'
+import type { AcknowledgeRequest, ReleaseRequest } from '../engine/operations.ts'
 import type { Acknowledgement } from '../store.ts'
 import { prepare } from './connection.ts'
 import type { QueueTables } from './queue-tables.ts'

@@ -1,6 +1,6 @@
 /** Takes a batch: leaves out what was seen before, leases the rest to the caller, and counts. */
 import { listKeys, planCommit } from '../core/commit.ts'
-import type { CommitAnswer, CommitRequest } from '../engine/protocol.ts'
+import type { CommitAnswer, CommitRequest } from '../engine/operations.ts'
 import type { QueueTables } from './queue-tables.ts'
 
 export function createCommit(tables: QueueTables): (request: CommitRequest) => CommitAnswer {

@@ -19,7 +19,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { DEDUPE_KEY_BYTES as KEY_BYTES } from '../core/sealed.ts'
-import type { DedupePosition } from '../engine/protocol.ts'
+import type { DedupePosition } from '../engine/operations.ts'
 import { prepare } from './connection.ts'
 import { createDedupeIndex, type DedupeIndex } from './dedupe-index.ts'
 import { createDedupeTree } from './dedupe-tree.ts'

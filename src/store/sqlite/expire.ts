@@ -5,7 +5,7 @@
 import TinyQueue from 'tinyqueue'
 import { EXPIRE_STEP_EVENTS, expireBatch } from '../core/expire.ts'
 import { toQueue, type BatchRow } from '../core/rows.ts'
-import type { ExpireStep } from '../engine/protocol.ts'
+import type { ExpireStep } from '../engine/operations.ts'
 import type { ExpireRequest, QueueKey } from '../store.ts'
 import type { Acknowledgements } from './acknowledge.ts'
 import { prepare } from './connection.ts'

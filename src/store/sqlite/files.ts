@@ -15,8 +15,8 @@ import { createExpiry } from './expire.ts'
 import { addCheck, assertKeysOpen, createReseal } from './keys.ts'
 import { createLeasing } from './lease.ts'
 import { showDeadLetter } from '../core/dead-letters.ts'
-import { toTravelError } from '../engine/protocol.ts'
-import type { AnswerOf, Operation, Outcome, QueueSize, StoreProblem } from '../engine/protocol.ts'
+import { toTravelError } from '../engine/operations.ts'
+import type { AnswerOf, Operation, Outcome, QueueSize, StoreProblem } from '../engine/operations.ts'
 import {
   inspectQueue,
   isQueueCorrupt,

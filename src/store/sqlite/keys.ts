@@ -10,7 +10,7 @@ import {
   resealRows,
   type SealedRow,
 } from '../core/reseal.ts'
-import type { ResealRequest, ResealStep } from '../engine/protocol.ts'
+import type { ResealRequest, ResealStep } from '../engine/operations.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { prepare } from './connection.ts'
 import { StoreDamaged } from './failures.ts'

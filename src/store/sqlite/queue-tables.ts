@@ -1,7 +1,7 @@
 /** The open queue file with what its operations share, and the one place where these parts are made. */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Sealer } from '../../vault/seal.ts'
-import type { StoreProblem } from '../engine/protocol.ts'
+import type { StoreProblem } from '../engine/operations.ts'
 import { createBatches, type Batches } from './batches.ts'
 import { prepare } from './connection.ts'
 import { createDeadLetters, type DeadLetters } from './dead-letters.ts'

@@ -12,7 +12,7 @@ import type {
   RecoveredBatch,
   RecoverRequest,
   RecoveredDeadLetter,
-} from '../engine/protocol.ts'
+} from '../engine/operations.ts'
 import { createAcknowledgements } from './acknowledge.ts'
 import { createCommit } from './commit.ts'
 import type { QueueTables } from './queue-tables.ts'

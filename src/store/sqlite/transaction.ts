@@ -14,8 +14,8 @@
  * An answer leaves only after COMMIT. What lives in memory (leases, counts, what was seen) follows the transaction back.
  */
 import type { VaultStore } from '../../vault/vault-store.ts'
-import type { AnswerOf, Operation, OperationKind, Outcome, RequestOf } from '../engine/protocol.ts'
-import { toTravelError } from '../engine/protocol.ts'
+import type { AnswerOf, Operation, OperationKind, Outcome, RequestOf } from '../engine/operations.ts'
+import { toTravelError } from '../engine/operations.ts'
 import { isDamage, isFull, isNoSpace, isPlaceAtFault } from './failures.ts'
 import type { QueueTables } from './queue-tables.ts'
 

@@ -1,7 +1,7 @@
 /** The vault file's operations. Changes are rare: each one is a synced transaction of its own. */
 import type { DatabaseSync } from 'node:sqlite'
 import type { VaultDocument, VaultStore } from '../../vault/vault-store.ts'
-import type { AnswerOf, RequestOf } from '../engine/protocol.ts'
+import type { AnswerOf, RequestOf } from '../engine/operations.ts'
 
 export type VaultKind = Exclude<keyof VaultStore, 'claim' | 'unclaim'>
 export type VaultHandlers = { [K in VaultKind]: (request: RequestOf<K>) => AnswerOf<K> }

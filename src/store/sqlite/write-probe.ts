@@ -1,7 +1,7 @@
 /** What SQLite's failures say of the next write (core/write-watch.ts), and the write that shows that it works again. */
 import type { DatabaseSync } from 'node:sqlite'
 import { PROBE_BYTES, type WriteProblem } from '../core/write-watch.ts'
-import type { TravelError } from '../engine/protocol.ts'
+import type { TravelError } from '../engine/operations.ts'
 
 /**
  * Nothing else fails a write for the place's sake alone: the disk, its rights, its memory, or a file that cannot be replaced.

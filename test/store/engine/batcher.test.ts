@@ -6,7 +6,7 @@ import {
   type BatcherOptions,
   type GroupReport,
 } from '../../../src/store/engine/batcher.ts'
-import type { Operation, OperationKind, Outcome, TravelError } from '../../../src/store/engine/protocol.ts'
+import type { Operation, OperationKind, Outcome, TravelError } from '../../../src/store/engine/operations.ts'
 import { createManualClock } from '../../support/clock.ts'
 
 const DONE: Outcome = { status: 'done', answer: undefined }

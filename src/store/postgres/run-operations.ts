@@ -12,8 +12,8 @@ import type {
   Outcome,
   ReleaseRequest,
   RequestOf,
-} from '../engine/protocol.ts'
-import { toTravelError } from '../engine/protocol.ts'
+} from '../engine/operations.ts'
+import { toTravelError } from '../engine/operations.ts'
 import { acknowledgeAll, releaseAll } from './acknowledge.ts'
 import { addAudit } from './audit.ts'
 import { commitAll } from './commit.ts'

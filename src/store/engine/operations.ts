@@ -1,7 +1,4 @@
-/**
- * The operations that a batcher gathers and an engine runs. Errors lose their class on the way between threads, so they
- * travel as code and text.
- */
+/** The operations that the batcher gathers, and that SQLite or PostgreSQL runs in one transaction. */
 import type { DeadLetterRow } from '../core/rows.ts'
 import type { VaultChange, VaultDocument } from '../../vault/vault-store.ts'
 import type {
