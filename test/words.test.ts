@@ -29,6 +29,17 @@ const ALLOWED: readonly (readonly [path: RegExp, words: RegExp])[] = [
   [/^src\/(events\/|cli\/text-width)|^docs\/normalization\.md$|^client\//, /\bletters?\b/g],
 ]
 
+/** What a word that was replaced leaves behind: `dead dead letter`, `a acknowledgement`. Also over the end of a comment's line. */
+const GAP = '(?:\\s+(?:\\*|//|#)?\\s*)'
+const TWICE = new RegExp(
+  `\\b(a|an|and|are|batch|be|by|call|dead|event|for|from|has|in|is|it|letter|not|on|or|post|queue|the|this|to|was|which|with)${GAP}\\1\\b`,
+  'i',
+)
+const A_VOWEL = new RegExp(
+  `\\ba${GAP}(account|acknowledgement|action|address|admission|advice|alert|answer|arrival|attempt|audit|empty|engine|entry|error|event|expired|id|identifier|image|index|invalid|old|older|open|operation|operator|order|outage|outcome|own|owner|unavailable|unknown)s?\\b`,
+  'i',
+)
+
 const root = fileURLToPath(new URL('..', import.meta.url))
 const paths = globSync(
   [
@@ -58,6 +69,20 @@ t.test('no replaced word is used', async (t) => {
       if (found === null) continue
       const line = text.slice(0, found.index).split('\n').length - 1
       t.fail(`${path}:${line}: "${found[0]}": say ${better}`)
+    }
+  }
+})
+
+t.test('no word stands twice, and none after the wrong article', async (t) => {
+  for (const example of ['the the', 'a dead\n * dead letter']) t.match(example, TWICE)
+  for (const example of ['a outcome', 'A\n// event']) t.match(example, A_VOWEL)
+  const others = globSync('{test,demo,chaos,sandbox,bench}/**/*.ts', { cwd: root })
+  for (const path of [...paths, ...others]) {
+    if (path === 'test/words.test.ts') continue
+    const text = readFileSync(`${root}${path}`, 'utf8')
+    for (const slip of [TWICE, A_VOWEL]) {
+      const found = slip.exec(text)
+      if (found) t.fail(`${path}:${text.slice(0, found.index).split('\n').length}: "${found[0]}"`)
     }
   }
 })
