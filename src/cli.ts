@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The operator's command, `npm run relay -- COMMAND` or `relay COMMAND` in the image: talks to the admin port of a relay that runs. See `src/cli/`. */
+/** The operator's command (`npm run relay -- COMMAND`, in the image `relay COMMAND`): talks to a relay's admin port. */
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'

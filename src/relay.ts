@@ -281,7 +281,7 @@ function reportMetrics(options: RelayOptions, base: Base, sending: Sending, { vo
   reportQueues({ ...base, delivery })
 }
 
-/** Waits for posts that are being answered, but not for connections that never finish one: a closing server does not time them. */
+/** Waits for posts that are being answered. A closing server has no time limit for connections that never finish a post. */
 async function endConnections(app: FastifyInstance, answered: Promise<unknown>): Promise<void> {
   const patience = setTimeout(() => app.server.closeAllConnections(), ANSWERS_PATIENCE_MS)
   try {

@@ -9,7 +9,7 @@ import { BadSettings } from './errors.ts'
 import { LOG_LEVELS } from './telemetry/log.ts'
 import { parseDatabaseUrl } from './store/postgres/database-url.ts'
 
-/** `rule` completes the sentence "NAME must be …"; docs/settings.md and `relay settings` show `description`, and no value of an `isSecret`. */
+/** `rule` completes "NAME must be …"; docs/settings.md and `relay settings` show `description`, and no value of an `isSecret`. */
 const number = (value: number, minimum: number, maximum: number, description: string) =>
   Type.Integer({
     minimum,

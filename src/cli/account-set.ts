@@ -1,4 +1,4 @@
-/** `account set`: the token is read from standard input, never from the command line, where `ps` and the shell's history show it. */
+/** `account set`: the token comes from standard input, since `ps` and the shell's history show a command line. */
 import type { AccountAnswer } from '../admin/account-view.ts'
 import { pathOfAccount as pathOf, show, textOf, type Command, type Invocation } from './command.ts'
 import { EXIT, misused } from './terminal.ts'

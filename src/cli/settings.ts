@@ -1,4 +1,4 @@
-/** `settings`: every setting with its value in this environment, which in the relay's container is the relay's. No secret is shown. */
+/** `settings`: every setting with its value in this environment (in the relay's container: the relay's). No secret is shown. */
 import { BadSettings } from '../errors.ts'
 import { readSettings, SettingsSchema, textOfSetting } from '../settings.ts'
 import { show, type Command } from './command.ts'

@@ -23,7 +23,11 @@ export function act(adAccountId, action, afterwards) {
   }
 }
 
-/** @param {string} text @param {string} about whom it is about, for those who hear buttons one by one @param {() => Promise<void>} run */
+/**
+ * @param {string} text
+ * @param {string} about whose button it is, for screen readers
+ * @param {() => Promise<void>} run
+ */
 export function button(text, about, run) {
   const element = h('button', { type: 'button', 'aria-label': `${text}: ${about}` }, text)
   element.addEventListener('click', () => {
@@ -85,9 +89,15 @@ export function openDelete(adAccountId, afterwards) {
 }
 
 /**
+ * @typedef {{
+ *   label: string, country: string | null, dob_format: string | null, bots: string, posts_per_minute: number | null,
+ * }} Settings
+ */
+
+/**
  * Registers an account, or changes one: a token that is left empty stays as it is.
  * @param {string | undefined} adAccountId undefined: a new one
- * @param {{ label: string, country: string | null, dob_format: string | null, bots: string, posts_per_minute: number | null } | undefined} known its settings; undefined: a new one
+ * @param {Settings | undefined} known its settings; undefined: a new one
  * @param {() => Promise<void>} afterwards
  */
 export function openAccountForm(adAccountId, known, afterwards) {

@@ -8,7 +8,13 @@ const PAGE = 50
 /** Dead letters that one request handles: the pace at which progress is told. */
 const STEP = 200
 
-/** @typedef {{ id: number, ad_account_id: string, is_test: boolean, event_name: string, event_id: string, status: string, reason: string, message: string, attempts: number, first_seen_at: string, died_at: string, history: { at: string, reason: string }[] }} DeadLetter */
+/**
+ * @typedef {{
+ *   id: number, ad_account_id: string, is_test: boolean, event_name: string, event_id: string, status: string,
+ *   reason: string, message: string, attempts: number, first_seen_at: string, died_at: string,
+ *   history: { at: string, reason: string }[],
+ * }} DeadLetter
+ */
 
 /** @param {URLSearchParams} query @returns {import('./main.js').View} */
 export function createDeadLetters(query) {

@@ -27,7 +27,7 @@ export interface Decided {
   readonly outcomes: readonly EventOutcome[]
 }
 
-/** `reason`: a stable word for the events that are not delivered. */
+/** `reason`: a stable word, for events that are not delivered. */
 export type Acknowledge = (decided: readonly Decided[], reason: string) => void
 
 export interface Acknowledgements {
@@ -38,9 +38,9 @@ export interface Acknowledgements {
   isStuck(): boolean
 }
 
-/** A write that takes longer waits for more than a slow disk. */
+/** No slow disk takes longer. */
 const STUCK_AFTER_MS = 5000
-/** Calls' worth of outcomes that may be unwritten at once. */
+/** So many calls' outcomes may be unwritten. */
 const MOST_UNWRITTEN = 64
 
 export function createAcknowledgements(options: AcknowledgementsOptions): Acknowledgements {
@@ -97,7 +97,7 @@ export function createAcknowledgements(options: AcknowledgementsOptions): Acknow
     const isWritten = await background.persist('store cannot acknowledge', () =>
       store.acknowledge(acknowledgements),
     )
-    // One of them may be at fault, and must not take the others with it.
+    // One by one: a faulty one must not fail the others.
     if (!isWritten && acknowledgements.length > 1) {
       for (const one of acknowledgements)
         await background.persist('store cannot acknowledge', () => store.acknowledge([one]))
@@ -111,7 +111,7 @@ export function createAcknowledgements(options: AcknowledgementsOptions): Acknow
   function acknowledge(decided: readonly Decided[], reason: string): void {
     const acknowledgements = decided.map((one) => decide(one, reason))
     background.add(write(acknowledgements))
-    // Only now: a post that learns of a refusal and comes again must find the event forgotten.
+    // After the write: a corrected post must not find the rejected event in the dedupe index.
     for (const { slice } of decided)
       if (slice.batch.pendingCount === 0) waitingPosts.done(slice.batch.batchId)
   }

@@ -1,4 +1,4 @@
-/** What becomes of a call's group once there is a decision on it, or on the canary that it waits for. */
+/** Acts on the decision about a call, or about the canary that its events wait for. */
 import { splitEvents } from '../store/payload.ts'
 import type { DeliveryOptions } from './options.ts'
 import type { CallInFlight, Queue, RefusedCall } from './queue.ts'
@@ -27,10 +27,10 @@ export interface ActOptions extends Pick<DeliveryOptions, 'clock' | 'random'> {
   readonly acknowledge: Acknowledge
 }
 
-/** Calls that fail as often with the same events are no longer taken for Pinterest's fault alone. */
+/** After so many failed calls with the same events, one of the events may be the cause. */
 const ATTEMPTS_TOGETHER = 3
 
-/** Of a firewall's page, say. */
+/** For example, a firewall's page of HTML. */
 const NO_REASON = 'Pinterest rejected the event, without a reason that the relay can read.'
 
 export function actOnDecision(options: ActOptions, call: CallInFlight, decision: CallDecision): void {
@@ -91,12 +91,12 @@ export function actOnCanary(
   }
 }
 
-/** Not at once: a refusal that passes takes its time. */
+/** After a pause: a refusal that passes does not pass at once. */
 function callAgain({ clock, random }: ActOptions, queue: Queue, group: Group): void {
   queue.rest(again(group), clock.monotonicMs() + backoffMs(2, random()), true)
 }
 
-/** The refusal says nothing of the next call: the queue is held first, or the token was replaced. */
+/** The events are sent as new ones: the queue is held first, or the token was replaced. */
 export function startOver({ queue, group }: CallInFlight): void {
   for (const slice of membersOf(group)) queue.add(slice)
 }
@@ -107,7 +107,7 @@ function bisect(options: ActOptions, call: CallInFlight, refusal: Refusal): void
   if (next) call.queue.addGroup(next)
 }
 
-/** Accounts for the cut. */
+/** Cuts, and updates the prefetch's accounting. */
 function cutIn({ prefetch }: ActOptions, { queue }: CallInFlight): Cut {
   return (slices, firstCount) => {
     const parts = cut(slices, firstCount)
@@ -147,8 +147,8 @@ function reject(
 }
 
 /**
- * What failed in one call comes back in one call. But after several failures together there may be one culprit among the
- * slices, so they come back in halves until it stands alone, and no bisect waits for them any longer.
+ * Slices that failed in one call are retried in one call. After several failures one of the events may be the cause: they
+ * are retried in halves, and a bisect no longer waits for them.
  */
 function rest(options: ActOptions, call: CallInFlight): void {
   const { clock, random } = options

@@ -1,15 +1,15 @@
-/** Work that nobody awaits where it begins: whoever closes waits for it here. */
+/** Promises that are not awaited where they begin: `close` awaits them here. */
 import { codeOf, type Log } from '../telemetry/log.ts'
 
 export interface Background {
   /** `work` must never reject. */
   add(work: Promise<void>): void
   /**
-   * A write that the store itself tries until it is done (store.ts). Answers whether it was; it was not where the write itself
-   * is at fault, or the store is closed or broken. Never rejects.
+   * A write that the store retries until it is done (store.ts). Answers false where the write itself is at fault, or the
+   * store is closed or broken. Never rejects.
    */
   persist(phrase: string, write: () => Promise<void>): Promise<boolean>
-  /** Resolves when nothing runs, work that was added meanwhile included. */
+  /** Resolves when nothing runs, including work that was added meanwhile. */
   close(): Promise<void>
 }
 

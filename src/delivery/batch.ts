@@ -24,7 +24,7 @@ export type EventOutcome =
     }
 
 export interface Batch extends QueueKey {
-  /** Of the post that it came with; of none where it comes from the store. */
+  /** The post's; none for a batch from the store. */
   readonly trace: PostTrace
   readonly batchId: number
   /** One entry per event of the stored payload. */
@@ -47,7 +47,7 @@ export interface Slice {
   /** The bytes of just these events. */
   readonly payload: Uint8Array
   readonly oldestEventTimeS: number
-  /** Calls that failed with it in a way that is worth another try. */
+  /** Failed calls that were retried. */
   attempts: number
   history: readonly HistoryEntry[]
 }
@@ -78,7 +78,7 @@ export function batchOf(
   return { batch, slice: { batch, positions, payload, oldestEventTimeS, attempts, history } }
 }
 
-/** One more call failed with it. */
+/** Counts a failed call. */
 export function noteFailure(slice: Slice, entry: HistoryEntry): void {
   slice.attempts += 1
   slice.history = withEntry(slice.history, entry)
@@ -97,7 +97,7 @@ function cutSlice(slice: Slice, places: readonly number[]): Slice {
   }
 }
 
-/** Parts a slice at an age: `expired` are the events from before `oldestS` (seconds since the epoch). */
+/** Splits a slice by age: `expired` has the events before `oldestS` (seconds since the epoch). */
 export function expireEvents(slice: Slice, oldestS: number): { expired?: Slice; kept?: Slice } {
   const expired: number[] = []
   const kept: number[] = []
@@ -141,7 +141,7 @@ export function note(batch: Batch, position: number, outcome: EventOutcome): voi
   batch.pendingCount -= 1
 }
 
-/** Most results say nothing; they share one outcome. */
+/** Most results have no message; they share one outcome. */
 const DELIVERED: EventOutcome = { status: 'delivered', warningMessage: '' }
 
 export function outcomeOf(result: EventResult, scrubText: (text: string) => string): EventOutcome {

@@ -14,18 +14,18 @@
  */
 import { countEvents, type Slice } from './batch.ts'
 
-/** What leaves as one call, and what waits for its outcome. */
+/** The slices of one call, and those that wait for its outcome. */
 export interface Group {
   readonly slices: readonly Slice[]
   /** The culprit is among these if it is not among the slices. */
   readonly suspects: readonly Slice[]
-  /** Nothing speaks against these; they wait for the end of the bisect. */
+  /** Not suspected; they wait for the end of the bisect. */
   readonly cleared: readonly Slice[]
   /** Culprits that may still be found before the canary is asked: Pinterest took a call of this bisect, or the canary. */
   readonly trust: number
   /** Culprits found, less the calls that were taken; never below 0. */
   readonly culprits: number
-  /** The same slices were refused before: a refusal may pass. */
+  /** The second call with the same slices, since a refusal may pass. */
   readonly isSecondCall: boolean
 }
 

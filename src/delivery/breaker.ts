@@ -48,7 +48,7 @@ export function isPassable(breaker: Breaker, nowMs: number): boolean {
   return breaker.status === 'closed' || (breaker.untilMs <= nowMs && !isHold(breaker.reason))
 }
 
-/** One failure says little; as many in a row say that the next call will fail too. */
+/** After so many failures in a row the next call will probably fail, too. */
 const FAILURES_TO_OPEN = 3
 /** A held queue tries again by itself: the token may work again without a change here. */
 const PROBE_MS = 3 * 60_000
@@ -105,8 +105,8 @@ export function resultOf(decision: CallDecision | CanaryDecision): CallResult | 
 const SERVICE_UNAVAILABLE_CODE = 4197
 
 /**
- * What it says about Pinterest as a whole; undefined: nothing. Only code 4197 counts as a failure, since an account that
- * nobody answers says nothing about the others; of a trial, every failure does.
+ * What a call says about Pinterest as a whole; undefined: nothing. Only code 4197 counts as a failure, since one account's
+ * timeouts say nothing about the others; for a trial, every failure counts.
  */
 export function resultForAll(
   outcome: CallOutcome,
@@ -125,7 +125,7 @@ export function allowTrial(breaker: Breaker, nowMs: number): Breaker {
     : { ...breaker, untilMs: nowMs }
 }
 
-/** What another replica learned, by a call of its own: as good as a call of ours. */
+/** Another replica's call counts as much as one of this replica. */
 export function learn(breaker: Breaker, learned: LearnedBreaker, nowMs: number): Breaker {
   if (learned.status === 'closed') return breaker.status === 'closed' ? breaker : CLOSED
   const untilMs = nowMs + Math.max(0, learned.forMs)

@@ -1,6 +1,6 @@
 /**
  * The circuit breakers of this process: one per queue, and one for all accounts, which code 4197 opens ("the service is not
- * available"). Each moves by breaker.ts; here the moves are logged, told to other replicas, and the queues asked again.
+ * available"). breaker.ts decides their states; here changes are logged, told to other replicas, and the queues asked again.
  */
 import type { CallOutcome } from '../pinterest/outcome.ts'
 import type { QueueKey } from '../store/store.ts'
@@ -23,7 +23,7 @@ import type { DeliveryOptions } from './options.ts'
 import type { CallInFlight, Queue } from './queue.ts'
 
 export interface BreakersOptions extends Pick<DeliveryOptions, 'clock' | 'random' | 'log' | 'onBreaker'> {
-  /** Every queue may be refused for another reason from now on. */
+  /** The breaker for all changed: every queue must be asked again. */
   readonly onChangeForAll: () => void
 }
 
@@ -44,7 +44,7 @@ export interface Breakers {
 interface Holder {
   readonly key: QueueKey | 'all'
   breaker: Breaker
-  /** Called when it closes: what made calls fail seems to be over. */
+  /** Called when it closes. */
   wakeAll?(): void
 }
 

@@ -1,7 +1,6 @@
 /**
- * One call. Once the scheduler lets it leave, an event's way goes downwards here: taken from its queue, sent with up to 999
- * others, and given back with the answer's decision, which moves the breakers and is acted on. The canary (canary.ts) goes
- * the same way, with an event of its own.
+ * One call: up to 1,000 events are taken from their queue and sent; conclude.ts acts on the answer. The canary (canary.ts) is
+ * sent the same way, with an event of its own.
  */
 import { TOO_OLD } from '../store/core/expire.ts'
 import { EVENT_SEPARATOR } from '../store/payload.ts'
@@ -19,9 +18,9 @@ export interface CallerOptions extends ConcludeOptions {
 }
 
 export interface Caller {
-  /** Each with its end. */
+  /** The promise resolves when the call has ended. */
   readonly inFlight: ReadonlyMap<CallInFlight, Promise<void>>
-  /** Lets a call leave with what the queue has ready, less what is lost or too old, or the canary. It has its call limiter token. */
+  /** Sends what the queue has ready, without what is lost or too old; or the canary. Its token is taken already. */
   start(queue: Queue): void
 }
 
@@ -88,7 +87,7 @@ export function createCaller(options: CallerOptions): Caller {
     return dropLost(queue, taken) ? groupOf([]) : dropExpired(queue, taken)
   }
 
-  /** Takes out what is not this process's any more, and came back to be tried again. The others wait for the next call. */
+  /** Drops batches whose lease was lost while a call was in flight. The others wait for the next call. */
   function dropLost(queue: Queue, group: Group): boolean {
     const members = membersOf(group)
     const lost = members.filter(({ batch }) => batch.isLost)

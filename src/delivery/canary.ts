@@ -1,5 +1,5 @@
 /**
- * The canary: one event of the relay's own, nothing of a customer, sent with `?test=true` and the account's token. Its
+ * The canary: one event of the relay's own, without customer data, sent with `?test=true` and the account's token. Its
  * answer tells whether a refusal is about the events of a call or about the account. Pure, but for the event's id; the
  * caller sends it.
  *
@@ -39,7 +39,7 @@ export function afterRefusedCall(
   return isSecondCall ? 'ask' : 'again'
 }
 
-/** It was taken. */
+/** The canary was taken. */
 export function afterCanary({ action }: Refusal, { isSecondCall }: Group): 'again' | 'bisect' {
   return action === 'ask' && !isSecondCall ? 'again' : 'bisect'
 }

@@ -1,4 +1,4 @@
-/** A call was answered, or not: it is reported, the breakers move, and its events go on, or those that asked for it do. */
+/** Ends a call: logs and counts its outcome, updates the breakers, and acts on the decision about its events. */
 import { codeOf, placeOf } from '../telemetry/log.ts'
 import type { CallOutcome } from '../pinterest/outcome.ts'
 import { actOnCanary, actOnDecision, startOver, type ActOptions } from './act-on-decision.ts'
@@ -91,7 +91,7 @@ function report(
   else log.warn(fields, 'call not taken')
 }
 
-/** `act` should never throw: rather a second delivery than a lost event, and rather a slow one than a loop. */
+/** `act` should never throw. If it does, the events are retried after a pause: a duplicate is better than a lost event. */
 function attempt(
   { log, clock, random }: ConcludeOptions,
   { queue, group }: CallInFlight,

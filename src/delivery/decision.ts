@@ -5,7 +5,7 @@
  * |---|---|
  * | 2xx or 422 with one result per event | acknowledge: delivered or rejected, event by event |
  * | 400, 413, or 422 without usable results | bisect: one event of the call is refused |
- * | 401, 403, 3xx, 404, 405 and whatever nobody foresaw | ask: the canary tells whether the account is refused, or an event |
+ * | 401, 403, 3xx, 404, 405 and every other status | ask: the canary tells whether the account is refused, or an event |
  * | 429 | pause: not an attempt |
  * | 408, 5xx, no answer, unreadable 2xx | retry |
  */
@@ -16,7 +16,7 @@ import type { CallOutcome, EventResult } from '../pinterest/outcome.ts'
 export const HOLD_REASONS = ['unauthorized', 'forbidden', 'wrong_address', 'rejects_everything'] as const
 export type HoldReason = (typeof HOLD_REASONS)[number]
 
-/** A call was refused as a whole. `reason`: of the dead letter, if it comes to that. */
+/** A call was refused as a whole. `reason`: for a dead letter. */
 export interface Refusal {
   readonly action: 'bisect' | 'ask'
   readonly reason: string

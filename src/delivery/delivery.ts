@@ -2,7 +2,7 @@
  * Delivery: takes committed batches to Pinterest. The way of a batch, downwards:
  *
  *   send            it joins its queue, in memory or in the store (queue.ts, prefetch.ts)
- *   scheduler.ts    a call of the queue leaves as soon as nothing forbids it
+ *   scheduler.ts    a call of the queue leaves as soon as it may
  *   call.ts         one call with up to 1,000 events, and its answer
  *   decision.ts     what the answer means; breakers.ts: whether the next call may leave
  *   canary.ts       whether a refusal is about the call's events or about the account
@@ -27,14 +27,14 @@ import { createStallSweep } from './stall-sweep.ts'
 import { createWaitingPosts } from './waiting-posts.ts'
 
 export interface Delivery {
-  /** Picks up what an earlier process left in the store. */
+  /** Takes over what waits in the store. */
   start(): Promise<void>
   /**
    * Takes over a committed batch with its lease. Resolves with what became of each event of it (in the stored order)
    * once all have a final decision, or after `waitMs`, whichever is first; delivery goes on either way.
    */
   send(leased: LeasedBatch, waitMs: number, trace?: PostTrace): Promise<readonly EventOutcome[]>
-  /** More of the queue waits in the store than before, and not because of `send`. */
+  /** Batches of the queue were added in the store, by something else than `send`. */
   wake(queue: QueueKey): void
   /** An account was registered, rotated, paused, resumed or removed. */
   goOn(adAccountId: string): void
@@ -45,13 +45,13 @@ export interface Delivery {
   /** Of one account, or all. */
   queues(adAccountId?: string): readonly QueueState[]
   callsInFlight(): number
-  /** The store has not written a decision for long: no post should be taken. */
+  /** A decision has waited too long for the store: no post should be taken. */
   isStuck(): boolean
   /** No call leaves from now on; resolves when those in flight have ended, or after `patienceMs`. */
   stop(patienceMs: number): Promise<void>
   /** Ends every post's wait with what is known, now and from now on. */
   endWaiting(): void
-  /** After `stop`, and once no call can be under way any more: writes the last decisions. What waits stays in the store. */
+  /** After `stop`, when no call is in flight: writes the last decisions. Queued events stay in the store. */
   close(): Promise<void>
 }
 

@@ -24,7 +24,7 @@ export interface DeliveryOptions {
   /** Whether ages can be believed: the wall clock was not set a short while ago. */
   readonly isClockTrusted: () => boolean
   readonly tokenWatch: TokenWatch
-  /** Only a person's consent brings the account a new token. */
+  /** The account gets a new token only when a person consents. */
   readonly needsConsent: (adAccountId: string) => boolean
   readonly log: Log
   readonly metrics: Metrics

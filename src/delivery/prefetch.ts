@@ -2,10 +2,9 @@
  * What queues hold in memory, and the traffic between it and the store. A queue and all queues together are bounded in
  * bytes; what does not fit stays in the store and is leased when there is room again.
  *
- * What waits in the store is older than what has just come, and must not wait for ever because new batches keep the
- * memory full: so every few calls some of it is leased whatever waits here, and room is kept for that. Leases take turns:
- * the store hands out few at a time, so that commits pass in between, and queues that found no room are asked again in
- * the order in which they came. A queue that may not call for a while keeps nothing here.
+ * New batches must not keep older ones in the store for ever by filling the memory: so every few calls a lease is made in
+ * any case, and room is kept for it. Queues take turns to lease, a few at a time, so that commits pass in between. A queue
+ * that may not call for a while keeps nothing in memory.
  */
 import { codeOf } from '../telemetry/log.ts'
 import type { LeasedBatch } from '../store/store.ts'
@@ -19,7 +18,7 @@ import type { WaitingPosts } from './waiting-posts.ts'
 export interface PrefetchOptions extends Pick<DeliveryOptions, 'store' | 'clock' | 'log'> {
   readonly waitingPosts: WaitingPosts
   readonly background: Background
-  /** No call may leave for it until an operator changes that. */
+  /** An operator paused it, or its account is gone. */
   readonly isPaused: (queue: Queue) => boolean
   /** The queue has more, or may have: ask it again whether a call may leave. */
   readonly onChange: (queue: Queue) => void
@@ -28,20 +27,20 @@ export interface PrefetchOptions extends Pick<DeliveryOptions, 'store' | 'clock'
 }
 
 export interface Prefetch {
-  /** Takes a committed batch over: into memory, or back to the store where there is no room or no hope. */
+  /** Takes a committed batch into memory, or releases it where there is no room or the queue is stopped. */
   take(queue: Queue, slice: Slice): void
   /** Leases more from the store if the queue runs low. */
   refill(queue: Queue, nowMs: number): void
   /** The queue leases once others have, or once there is room. */
   waitsForTurn(queue: Queue): boolean
-  /** Slices that were cut from others take their place; none: their events have their outcome. */
+  /** Replaces slices by those that were cut from them; by none when their events have an outcome. */
   replace(queue: Queue, before: readonly Slice[], after: readonly Slice[]): void
   /**
-   * Empties a queue that may not call for a while into the store: that costs no memory then. Does nothing before the
-   * queue's last call has ended: a batch must come back whole.
+   * Releases the batches of a queue that may not call for a while. Does nothing while a call is in flight: a batch must
+   * be released whole.
    */
   parkIfStopped(queue: Queue): void
-  /** What waits here is leased by nobody or by others: it is forgotten, and whoever waits for it is told that it is queued. */
+  /** The queue's leases were lost: drops its batches, and answers their posts "queued". */
   abandon(queue: Queue): void
   /** Leases no more. */
   stop(): void
@@ -53,14 +52,14 @@ const TOTAL_LIMIT_BYTES = 64 * 1024 * 1024
 const LEASE_BYTES = 2 * 1024 * 1024
 /** A lease brings two calls' worth, so that the next call need not wait for the store. */
 const LEASE_EVENTS = 2 * EVENTS_PER_CALL
-/** After so many calls some of the store's comes, whatever waits in memory: half of what leaves, at most. */
+/** After so many calls a lease is made whatever waits in memory: at most half of the sent events come from it. */
 const CALLS_PER_LEASE = 4
 /** Posts that wait for their answer are few and bounded by the post limiter: they may go this far past the bounds. */
 const AWAITED_BYTES = 16 * 1024 * 1024
 const STORE_RETRY_MS = 1000
-/** A lease keeps the store busy for some tens of milliseconds, which commits wait for. */
+/** A lease takes the store some tens of milliseconds, during which commits wait. */
 const LEASES_AT_ONCE = 2
-/** Shorter pauses are waited out in memory. */
+/** During shorter pauses the batches stay in memory. */
 const PARK_FROM_MS = 5000
 
 export function createPrefetch(options: PrefetchOptions): Prefetch {
@@ -71,7 +70,7 @@ export function createPrefetch(options: PrefetchOptions): Prefetch {
   let bytesInMemory = 0
   let isStopped = false
 
-  /** Accounts for a slice that comes into memory (1) or leaves it (-1). */
+  /** Counts the bytes of a slice that comes into memory (1) or leaves it (-1). */
   function weigh(queue: Queue, { payload }: Slice, sign: 1 | -1): void {
     queue.bytesInMemory += sign * payload.byteLength
     bytesInMemory += sign * payload.byteLength
@@ -95,7 +94,7 @@ export function createPrefetch(options: PrefetchOptions): Prefetch {
       queue.callsSinceLease = 0
       const limits = { maxEvents: LEASE_EVENTS, maxBytes: LEASE_BYTES }
       const leased = await store.lease({ ...queue.key, ...limits, nowMs: clock.wallMs() })
-      // Fewer than asked for is no proof that there are no more: only an empty answer is.
+      // Only an empty answer proves that there are no more.
       if (leased.length > 0) queue.hasMoreInStore = true
       leasedCount = leased.length
       for (const batch of leased) acceptLeased(queue, batch)
@@ -124,8 +123,8 @@ export function createPrefetch(options: PrefetchOptions): Prefetch {
   }
 
   /**
-   * Those that have queued longest, as far as there is room. One that may not lease by now, since it was paused, say, must
-   * not use up the turn of those behind it: nobody else would ask them.
+   * Longest waiting first, while there is room. A queue that may no longer lease (it was paused, for example) must not use
+   * up the turn of the next one.
    */
   function leaseNext(): void {
     const nowMs = clock.monotonicMs()

@@ -12,7 +12,7 @@ export interface QueueState extends QueueKey {
 }
 
 export interface Surroundings extends StopConditions {
-  /** Only a person's consent brings a new token. */
+  /** The account gets a new token only when a person consents. */
   readonly needsConsent: boolean
   readonly nowMs: number
 }

@@ -18,9 +18,9 @@ import type { Refusal } from './decision.ts'
 
 /** Pinterest's bound on one call. */
 export const EVENTS_PER_CALL = 1000
-/** Pinterest names no bound on a body's size; a slice larger than this travels alone. */
+/** Pinterest names no bound on a body's size; a larger slice is sent alone. */
 const BYTES_PER_CALL = 4 * 1024 * 1024
-/** What a backlog leaves of each call to posts that wait for their answer. */
+/** Of each call, kept for posts that wait for their answer. */
 const AWAITED_PER_CALL = EVENTS_PER_CALL / 2
 
 /** One call, from the moment it leaves until its answer. */
@@ -33,7 +33,7 @@ export interface CallInFlight {
   readonly isTrial: boolean
   /** It left while the breaker for all accounts was open. */
   readonly isTrialForAll: boolean
-  /** It is the canary, with no event of the queue, and these wait for its answer; undefined: it is not. */
+  /** The call is the canary, and these wait for its answer; undefined: a call with events. */
   readonly asking: readonly RefusedCall[] | undefined
 }
 
@@ -49,7 +49,7 @@ export function slicesOf({ group, asking = [] }: CallInFlight): readonly Slice[]
 
 interface Resting {
   readonly group: Group
-  /** Leaves as it is; else its slices join the others. */
+  /** Sent as it is; else its slices join the others. */
   readonly isGroup: boolean
   readonly untilMs: number
 }
@@ -132,7 +132,7 @@ export class Queue {
     this.#resting.push({ group, untilMs, isGroup })
   }
 
-  /** Ends every rest and every group: what made these slices fail seems to be over. */
+  /** Ends every rest and every group, when calls succeed again. */
   wakeAll(): void {
     const groups = this.#groups.splice(0)
     while (this.#resting.length > 0) groups.push(this.#resting.pop()!.group)
@@ -157,7 +157,7 @@ export class Queue {
     return this.#groups.length > 0 || this.eventsReady > 0
   }
 
-  /** The next call would be no larger if more events came. */
+  /** More events would not make the next call larger. */
   get fillsCall(): boolean {
     return this.#groups.length > 0 || this.eventsReady >= EVENTS_PER_CALL
   }
@@ -207,7 +207,7 @@ export class Queue {
     return batch.isAwaited ? this.#awaited : this.#onTime
   }
 
-  /** What nobody waits for any longer, and what has become late: each stands at the head of its queue. */
+  /** Moves events whose post no longer waits, and those that became late: each is at the head of its order. */
   #sortOut(wallMs: number): void {
     while (this.#awaited.peek()?.batch.isAwaited === false) this.#onTime.push(this.#awaited.pop()!)
     const edgeS = wallMs / 1000 - ON_TIME_S
@@ -215,7 +215,7 @@ export class Queue {
   }
 }
 
-/** Every queue that this process has heard of. */
+/** Every queue that this process knows. */
 export class Queues {
   readonly #byName = new Map<string, Queue>()
 

@@ -1,11 +1,11 @@
 /** How long to wait before the next call: pure timing. */
 
-/** A Retry-After beyond this is not believed: the queue asks again then. */
+/** A longer Retry-After is cut to this. */
 const RETRY_AFTER_CAP_MS = 5 * 60_000
 
 /**
  * A Retry-After header in milliseconds from now: whole seconds or an HTTP date (RFC 9110, 10.2.3), capped. Undefined
- * for garbage and for dates long gone, so that the caller falls back on its own pace.
+ * for garbage and for dates long gone, so that the caller uses its own pauses.
  */
 export function readRetryAfter(header: string | undefined, nowMs: number): number | undefined {
   const value = header?.trim() ?? ''
@@ -19,7 +19,7 @@ export function readRetryAfter(header: string | undefined, nowMs: number): numbe
 const BACKOFF_BASE_MS = 500
 const BACKOFF_CAP_MS = 60_000
 
-/** However short a pause Pinterest asks for: it has just said that there are too many calls. */
+/** The shortest pause after a 429, whatever Retry-After says. */
 const RATE_LIMIT_FLOOR_MS = 1000
 
 /** How long a queue waits after a 429: as long as it was told, or else for a growing pause. */

@@ -39,7 +39,7 @@ export interface Conditions {
 
 export interface Stop {
   readonly reason: 'paused' | 'pinterest_down' | OpenReason
-  /** Monotonic: from then on time forbids it no longer; Infinity where time alone changes nothing. */
+  /** Monotonic: when the refusal ends; Infinity where time alone does not end it. */
   readonly untilMs: number
 }
 
@@ -56,7 +56,7 @@ export interface Refusal {
   readonly untilMs: number
 }
 
-/** What stops the queue, also once a trial may leave. What a person has to mend goes before what ends by itself. */
+/** What stops the queue, also once a trial may leave. What needs a person goes before what ends by itself. */
 export function stopOf({ breaker }: Queue, { isPaused, breakerForAll }: StopConditions): Stop | undefined {
   if (isPaused) return { reason: 'paused', untilMs: Infinity }
   const isDown = breakerForAll.status === 'open'
@@ -122,9 +122,9 @@ export interface SchedulerOptions extends DeliveryOptions {
 }
 
 export interface Scheduler {
-  /** The queue may call, perhaps: it is asked in its turn. */
+  /** The queue may be able to call: it gets a turn. */
   ask(queue: Queue): void
-  /** What held every queue up may be over. */
+  /** Calls may be possible again, for every queue. */
   goOn(): void
   /** Whether the queue may call, or will be able to, and nothing will ask it. See stall-sweep.ts. */
   isForgotten(queue: Queue): boolean
@@ -171,7 +171,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     }
   }
 
-  /** One moment for all that is compared: a pause that ends between two readings would refuse, and not be waited for. */
+  /** One reading of the clock: a pause that ends between two readings would refuse without a timer. */
   function judge(queue: Queue, nowMs: number): Refusal | undefined {
     options.onAsk(queue)
     queue.endRests(nowMs)
@@ -179,7 +179,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     const refusal = refusalOf(queue, conditionsOf(queue, nowMs))
     if (refusal === undefined) return takeToken(queue, nowMs)
     queue.waitsForCallLimiterSinceMs = undefined
-    // What a lease brought after the queue was stopped, too.
+    // Also what a lease brought after the queue was stopped.
     prefetch.parkIfStopped(queue)
     return refusal
   }
@@ -223,7 +223,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       if (prefetch.waitsForTurn(queue) || timers.has(queue) || queue.calls.size > 0) return false
       const refusal = refusalOf(queue, conditionsOf(queue, clock.monotonicMs()))
       if (refusal?.reason === 'paused' || refusal?.reason === 'leasing') return false
-      // Without a moment to wait for it is the end of the trial for all that asks.
+      // Without `untilMs`, the end of the trial for all asks it.
       return refusal?.reason !== 'pinterest_down' || refusal.untilMs < Infinity
     },
     stop() {
@@ -233,7 +233,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   }
 }
 
-/** One timer per queue at most: a new one takes the place of the old one. */
+/** At most one timer per queue: a new one replaces the old one. */
 function createTimers({ after }: Clock, onDue: (queue: Queue) => void) {
   const cancels = new Map<Queue, () => void>()
   return {

@@ -5,7 +5,7 @@
  */
 const REMOVED = '[removed]'
 const LENGTH_LIMIT = 500
-/** More than the limit is looked at, so that what is removed does not uncover what was cut. */
+/** More than the limit is scrubbed, so that removals do not uncover unscrubbed text. */
 const READ_LIMIT = 4 * LENGTH_LIMIT
 const VALUES_LIMIT = 5000
 /** A quotation may be cut short; this many characters of a value are enough to know it by. */
@@ -22,7 +22,7 @@ const SECRET_SHAPES = [
   /(?<![\w:])(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{0,4}(?![\w:])/gi,
 ]
 
-/** What is no customer data and often the point of the message. */
+/** No customer data, and often what the message is about. */
 const SPEAKABLE_KEYS = new Set(['event_name', 'event_id', 'action_source', 'currency', 'event_time'])
 
 /** `eventJson`: the event that the texts are about, if they are about one. It is read once, when a text needs it. */
@@ -47,7 +47,7 @@ function valuesOf(eventJson: string): string[] {
 
 function collect(node: unknown, values: Set<string>): void {
   if (values.size > VALUES_LIMIT) return
-  // One or two characters (`f`, `us`, a quantity) tell nobody apart and stand inside every other word.
+  // One or two characters (`f`, `us`, a quantity) identify nobody and are part of most words.
   if (typeof node === 'string' && node.length > 2) {
     values.add(node.slice(0, READ_LIMIT))
     // What a URL carries may be quoted without the rest of it.

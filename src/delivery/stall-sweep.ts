@@ -1,5 +1,5 @@
 /**
- * Checks the scheduler: each queue with events that may call has something under way that will ask it again (a timer, a
+ * Checks the scheduler: each queue with events that may call has something pending that will ask it again (a timer, a
  * call, a lease, its turn). Once a minute a queue that has nothing is asked, logged and counted. A count above 0 means a
  * fault in the scheduler, which then costs a minute and not the queue.
  *
@@ -67,7 +67,7 @@ export function createStallSweep(options: StallSweepOptions): StallSweep {
   function sweep(): void {
     sweepMemory()
     void sweepStore()
-      // The store is away: what waits there is not forgotten by the next sweep.
+      // The store is away: the next sweep looks again.
       .catch((error: unknown) => log.debug({ code: codeOf(error) }, 'backlog cannot be read'))
       .then(() => {
         if (!isClosed) cancel = clock.after(SWEEP_EVERY_MS, sweep)

@@ -1,11 +1,11 @@
 import type { CallOutcome } from '../pinterest/outcome.ts'
 import { createScrub } from './scrub.ts'
 
-/** Who wants to know how Pinterest took an account's token. */
+/** Learns whether Pinterest accepted an account's token. */
 export interface TokenWatch {
   accepted(adAccountId: string): void
   refused(adAccountId: string, refusal: TokenRefusal): void
-  /** A new token may come at any moment: a hold for the old one says little. */
+  /** A new token is on its way: a hold for the old one will end soon. */
   isReplacing(adAccountId: string): boolean
 }
 

@@ -1,4 +1,4 @@
-/** Whether a user agent is no customer's: a crawler, a monitor, or the software of a server (`curl`, `axios`, `WordPress/6.4`). */
+/** Whether a user agent is a crawler's, a monitor's or a server's (`curl`, `axios`, `WordPress/6.4`), and no customer's. */
 import { isbot } from 'isbot'
 
 /** The pattern takes 10 µs, and most customers share a few hundred user agents. */

@@ -49,7 +49,7 @@ export function identifier(value: unknown, maxLength: number): Reading<string> {
 const PLAIN_ID = /^(?=[^1-9]*[1-9])[\w.:-]*$/
 const NO_LETTER_OR_DIGIT = /^(?:0|[^\p{L}\p{N}])*$/u
 const HOLDS_TEMPLATE = /\{\{[^{}]*\}\}|[$#]\{[^{}]*\}|\{%[^{}]*%\}|%%[^%]+%%|\*\|[^|]*\|\*|<%[^<>]*%>/
-/** `order-undefined`, `null_null`: written by a program that had nothing to write. With a digit, the rest may tell events apart. */
+/** `order-undefined`, `null_null`: a program had no value. With a digit, the rest may tell events apart. */
 const WRITTEN_OF_NOTHING =
   /^\P{N}*(?<![\p{L}\p{N}])(?:undefined|null|nan|\[object object\])(?![\p{L}\p{N}])\P{N}*$/iu
 

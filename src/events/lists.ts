@@ -1,6 +1,6 @@
 /**
- * Lists as shops send them: PHP's `array_filter` leaves an object with whole numbers as keys, and tag managers write the JSON of a
- * list as text. What looks like neither comes back as it is.
+ * Lists as shops send them: PHP's `array_filter` leaves an object with whole numbers as keys, and tag managers write the
+ * JSON of a list as text. What looks like neither comes back as it is.
  */
 
 /** Longer text is not parsed: its values would escape the bounds on an event's size. */

@@ -1,6 +1,7 @@
 /**
- * What the relay says of an event that it takes all the same: each code with its text, for people, and whether the value was lost.
- * Answers to storefronts carry path and code alone. A warning never holds the value: warnings reach answers, logs and metrics.
+ * What the relay says of an event that it takes all the same: each code with its text, for people, and whether the value
+ * was lost. Answers to storefronts carry path and code alone. A warning never holds the value: warnings reach answers,
+ * logs and metrics.
  */
 export interface Warning {
   /** For example `user_data.em[1]` or `custom_data.value`. */

@@ -1,6 +1,6 @@
 /**
- * Ends posts whose body comes too slowly: it holds room in admission as long as it takes. After a grace of some seconds it must have
- * come at a lowest rate; what is below is asked about once a second.
+ * Ends posts whose body comes too slowly: it holds room in admission as long as it takes. After a grace of some seconds
+ * it must have come at a lowest rate; what is below is asked about once a second.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../clock.ts'

@@ -15,7 +15,7 @@ export interface BucketRequest {
   readonly refillPerMinute: number
   /** Tokens asked for now. */
   readonly wanted: number
-  /** Tokens of earlier grants that this replica still has: unused, or of a call that is under way. What is not named is finished with. */
+  /** Tokens of earlier grants that this replica still has: unused, or of a call in flight. All others are used up. */
   readonly holding: number
   /** Tokens of earlier grants that are given back now; not part of `holding`. */
   readonly unused: number

@@ -34,8 +34,8 @@ const NUMBERS = [
 const ALLOWED: ReadonlySet<string> = new Set([...TEXTS, ...NUMBERS, 'is_test'])
 
 /**
- * `at`: the place in the code of an unexpected error. `event_name`: only names that Pinterest knows, others are a storefront's own
- * text. `file`: the name of a quarantined database file.
+ * `at`: the place in the code of an unexpected error. `event_name`: only names that Pinterest knows, others are a
+ * storefront's own text. `file`: the name of a quarantined database file.
  */
 export type LogFields = { readonly [Name in (typeof TEXTS)[number]]?: string | undefined } & {
   readonly [Name in (typeof NUMBERS)[number]]?: number | undefined

@@ -10,8 +10,8 @@
  *   - `asked` is committed before the question leaves. Where the vault cannot be written, nothing is asked.
  *   - The new pair is committed before it is used, and is tried to be committed until it is.
  *   - A process that dies before the question: the old pair is good. Between question and commit: the refresh token may
- *     be used up. The next process asks at once, which shows what became of it: granted, or refused while the access token is still
- *     good for a fifth of its life. After the commit: the new pair is good.
+ *     be used up. The next process asks at once, which shows what became of it: granted, or refused while the access
+ *     token is still good for a fifth of its life. After the commit: the new pair is good.
  *
  * With several replicas only the one that claims a grant asks, from before `asked` until what came of it is written: two
  * that use the same refresh token would lose the grant. The others look again a little later, and find it renewed.

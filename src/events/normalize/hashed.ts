@@ -1,6 +1,6 @@
 /**
- * Tells hashes from raw values by their shape, whatever stands around them: quotes, `sha256:`, upper case, Base64 for hex. SHA-256
- * passes; other hashes cannot be turned into it and would never match, so that they are dropped.
+ * Tells hashes from raw values by their shape, whatever stands around them: quotes, `sha256:`, upper case, Base64 for
+ * hex. SHA-256 passes; other hashes cannot be turned into it and would never match, so that they are dropped.
  */
 import { withoutQuotes } from './quotes.ts'
 

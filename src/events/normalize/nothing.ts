@@ -60,7 +60,7 @@ export const NOTHING_AS_ID = createNothing([
   'not logged in',
 ])
 
-/** A template that no program filled in, as a whole value: of Liquid, Twig, ERB, Mailchimp, Salesforce, Smarty, shells and the like. */
+/** A template without its value, as the whole text: Liquid, Twig, ERB, Mailchimp, Salesforce, Smarty, shells and others. */
 export function isTemplate(text: string): boolean {
   return TEMPLATE.test(text)
 }

@@ -48,7 +48,7 @@ function findState({ states }: StateList, folded: string): string | undefined {
 const AROUND_A_NAME =
   /^(?:state|commonwealth|province|territory)of(?:the)?|^province(?:de|du)|(?:state|province)$/
 
-/** Abbreviations: the Government Publishing Office's Style Manual, and those of the Associated Press and of older post offices. */
+/** Abbreviations of the Government Publishing Office's Style Manual, the Associated Press and older post offices. */
 const UNITED_STATES = `
   al Alabama, Ala.; ak Alaska, Alas.; az Arizona, Ariz.; ar Arkansas, Ark.; ca California, Calif., Cal.;
   co Colorado, Colo.; ct Connecticut, Conn.; de Delaware, Del.;

@@ -59,8 +59,9 @@ export function normalizeUserData(
 }
 
 /**
- * What `ph`, `zp`, `st` and `db` are read in: the event's own country, also where it came hashed. The account's is for events that
- * name none: one that names a country which cannot be read has no region, and its phone is no number of the account's country.
+ * What `ph`, `zp`, `st` and `db` are read in: the event's own country, also where it came hashed. The account's is for
+ * events that name none: one that names a country which cannot be read has no region, and its phone is no number of the
+ * account's country.
  */
 export function regionOf(raw: RawUserData, context: NormalizeContext): Region {
   const { dobFormat, nowMs } = context

@@ -66,7 +66,7 @@ const WRITES_OF_POSTS: ReadonlySet<OperationKind> = new Set(['commit', ...RETRIE
 const MAX_GROUP_OPERATIONS = 1000
 const FIRST_PAUSE_MS = 100
 const MAX_PAUSE_MS = 5000
-/** A process that is killed meanwhile sends the events again, as it does when it is killed during the acknowledgement's transaction. */
+/** A process that is killed meanwhile sends the events again, as when it is killed during the transaction. */
 const HOLD_MS = 5
 
 export function createBatcher(options: BatcherOptions): Batcher {

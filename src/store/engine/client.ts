@@ -15,7 +15,7 @@ import type {
 const FIRST_SEEN: DedupePosition = { table: 'blocks', afterId: 0 }
 const START_POSITION: ResealPosition = { table: 0, afterId: 0 }
 
-/** All but the size: how it is read differs. */
+/** All but the size, which the engines read differently. */
 export function createStore(batcher: Batcher, close: () => Promise<void>): Omit<Store, 'size'> {
   let resealFrom = START_POSITION
 

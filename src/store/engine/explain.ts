@@ -19,7 +19,7 @@ export function createExplain({ work, maxEventAgeMs }: ExplainOptions) {
   return async ({ payload, ...given }: ExplainRequest) => {
     const body = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
     const context = { ...given, maxEventAgeMs }
-    // As a large one whatever its size: somebody looks at it, and posts come first.
+    // Treated as large: posts come first.
     return work.run(Infinity, () => explainAll(body, context))
   }
 }

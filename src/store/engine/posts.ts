@@ -53,7 +53,7 @@ export interface Posts {
    * (but see `Store.commit`).
    */
   take(post: Post): Promise<PostReceipt>
-  /** Its sender is gone, and will send it again: it is not begun any more. */
+  /** Its sender is gone and will send it again: it is not begun, if it was not yet. */
   withdraw(postId: number): void
 }
 

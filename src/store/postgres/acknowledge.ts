@@ -1,6 +1,6 @@
 /**
- * Writes down what became of events, and gives batches back: all that come together by the same few statements. What
- * another replica leases by now is left alone, as is what is gone: the first outcome stands.
+ * Acknowledges and releases batches: a few statements for all of a transaction. Batches that are gone, or that another
+ * replica leases, are left alone: the first outcome counts.
  */
 import { acknowledgeBatch, countWhole, makeDeadLetters, type NewDeadLetter } from '../core/acknowledge.ts'
 import type { Changes } from '../core/counters.ts'
@@ -67,7 +67,7 @@ async function acknowledgeWhole(tx: Transaction, batchIds: readonly number[]): P
   for (const row of rows) tx.totals.count(toQueue(row), countWhole(row))
 }
 
-/** The payload comes along only where an event died: rarely. */
+/** The payload is read only where an event died: rarely. */
 async function lockBatches(
   tx: Transaction,
   acknowledgements: readonly Acknowledgement[],

@@ -36,7 +36,7 @@ export async function insertBatches(
   )
 }
 
-/** What no key opens: left in the store but out of the way, as where it is leased. */
+/** Batches that no key opens stay in the store, marked as leased. */
 export async function holdBatches(
   { client, ownerId, commitNumber }: Transaction,
   batchIds: readonly number[],
@@ -50,14 +50,14 @@ export async function holdBatches(
 }
 
 export interface BatchIds {
-  /** Sees to it that there are enough for these. */
+  /** Takes enough ids for these. */
   reserve(client: Queryable, operations: readonly Operation[]): Promise<void>
   next(): number
-  /** A primary that took over need not know that these were given out. */
+  /** After a failover: the new primary may not know that these ids were given out. */
   forget(): void
 }
 
-/** Taken from the sequence in blocks: most transactions need no look at it. */
+/** Taken from the sequence in blocks: most transactions do not query it. */
 const BLOCK_IDS = 1024
 
 export function createBatchIds(): BatchIds {

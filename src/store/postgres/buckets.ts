@@ -2,18 +2,17 @@
  * Token buckets that all replicas share, on the database's clock.
  *
  * A bucket of capacity C, refilled at R a minute, has a level L; each replica has `outstanding` tokens: granted to it, and
- * neither finished with nor given back. Always L + outstanding ≤ C, since refilling stops at C − outstanding. So within any minute
- * at most C + R tokens are used, however late: those that are used in it were outstanding at its beginning, or were taken
- * out of the level after it; both together held at most C then, and only the refill of that minute, at most R, was added.
+ * neither used up nor given back. Always L + outstanding ≤ C, since refilling stops at C − outstanding. So within any
+ * minute at most C + R tokens are used, however late: each was outstanding at its beginning, or was taken out of the level
+ * after it; both together held at most C then, and only the refill of that minute, at most R, was added.
  * (The call of a token that is reported as used has arrived: what refills in its place counts from there.)
  *
- * A replica that dies with tokens outstanding may be stopped only: they stay counted until its owner is forgotten, five
- * minutes later (owner.ts). What a replica holds it says as a number and not as a change of
- * one, so that what is asked again because an answer was lost does nothing twice. Errors only ever under-admit: what was
- * granted with a lost answer is finished with, unused.
+ * A dead replica may only be suspended: its tokens stay counted until its owner is forgotten, five minutes later (owner.ts).
+ * Replicas report absolute values, so a retry is idempotent. Errors only under-admit: a grant whose answer was lost is never
+ * used.
  *
  * The arithmetic is that of src/limits/bucket.ts. Rows are locked in sorted order, so that replicas that exchange for many
- * accounts at once wait for each other in a row and not in a circle.
+ * accounts at once do not deadlock.
  */
 import { refill, type Bucket } from '../../limits/bucket.ts'
 import type { BucketGrant, BucketKind, BucketRequest, Shared } from '../shared.ts'
@@ -25,7 +24,7 @@ import type { Owner } from './owner.ts'
 const TOKEN = 60_000
 /** Steps of less are the usual jitter of `clock_timestamp`. */
 const SET_BACK_MS = 1000
-/** Who has to wait comes back after a tenth of a second, for what has gathered until then. */
+/** A replica that has to wait asks again after a tenth of a second. */
 const LOTS_PER_MINUTE = 600
 
 interface BucketRow {
@@ -72,7 +71,7 @@ async function exchange(
     `INSERT INTO buckets (kind, ad_account_id, level, at_ms)
      SELECT kind, account, level, ${NOW_MS} FROM unnest($1::text[], $2::text[], $3::bigint[]) AS new (kind, account, level)
      ORDER BY kind, account ON CONFLICT DO NOTHING`,
-    // Nobody knows what was sent before; a storefront begins with all that it may.
+    // A call bucket begins empty, since it is unknown what was sent before; a post bucket begins full.
     [kinds, accounts, requests.map(({ kind, capacity }) => (kind === 'post_limiter' ? capacity * TOKEN : 0))],
   )
   const locked = await client.query<BucketRow>(
@@ -80,7 +79,7 @@ async function exchange(
      ORDER BY kind, ad_account_id FOR UPDATE`,
     [kinds, accounts],
   )
-  // After the lock: the clock of an exchange that had to wait is that of its turn.
+  // Read after the lock, which the exchange may have waited for.
   const held = await client.query<BucketRow & { held: number; own: number; now_ms: number }>(
     `SELECT kind, ad_account_id, ${NOW_MS} AS now_ms, COALESCE(SUM(outstanding), 0)::bigint AS held,
        COALESCE(SUM(outstanding) FILTER (WHERE owner_id = $3), 0)::bigint AS own
@@ -115,7 +114,7 @@ async function exchange(
 /** Whole milliseconds, as the buckets count. */
 const NOW_MS = 'floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
 
-/** Pure. The time until now refilled only what was free then: refilled first, given back afterwards. */
+/** Pure. Refills first and gives back afterwards: what was outstanding meanwhile was not refilled. */
 export function exchangeOne(
   bucket: Pick<Bucket, 'level' | 'atMs'>,
   { all, own }: Held,
@@ -124,7 +123,7 @@ export function exchangeOne(
 ): Exchanged {
   let { level, atMs } = bucket
   const free = Math.max(0, capacity - all)
-  // The database's clock was set back: nothing is known of the time since, so the bucket begins empty.
+  // The database's clock was set back: the bucket begins empty.
   if (nowMs < atMs - SET_BACK_MS) [level, atMs] = [0, nowMs]
   const refilled = refill({ capacity: free, refillPerMinute, level, atMs }, nowMs)
   // Only once, and never what is counted under another number of a replica that was thought dead.
@@ -133,7 +132,7 @@ export function exchangeOne(
   const levelNow = Math.min(room, refilled.level + givenBack * TOKEN)
   const granted = Math.max(0, Math.min(wanted, Math.floor(levelNow / TOKEN)))
   const after = levelNow - granted * TOKEN
-  // Not for each single one: that would be a transaction per token, just when there are none.
+  // Not for each token: that would be a transaction per token when there are none.
   const lot = Math.max(1, Math.min(wanted - granted, Math.floor(refillPerMinute / LOTS_PER_MINUTE)))
   const missing = lot * TOKEN - after
   const waitMs =

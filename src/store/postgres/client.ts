@@ -2,15 +2,15 @@
  * A client of the database, and what its transactions begin and end with.
  *
  * A pooler between relay and server (PgBouncer) may hand out another session for each transaction. So nothing is set for
- * a session, nothing that a pooler refuses is said at the start of one, and everything runs in a transaction that sets
- * for itself what it needs: `begin`. What was committed is known by `commit` alone.
+ * a session, no startup parameter is used that a pooler refuses, and every transaction sets what it needs (`begin`). Only
+ * `commit` knows what was committed.
  */
 import pg from 'pg'
 import { StoreCannotOpen } from '../../errors.ts'
 import type { Hosts, Target } from './hosts.ts'
 import { SCHEMA_NAME } from './schema.ts'
 
-/** What can be asked: a client in a transaction, or the pool, where each statement is a transaction of its own. */
+/** A client in a transaction, or the pool, where each statement is a transaction of its own. */
 export interface Queryable {
   query<Row extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<pg.QueryResult<Row>>
 }
@@ -28,7 +28,7 @@ interface ClientSettings extends pg.ClientConfig {
   readonly beginSql: string
   /** Asked when a connection is made: a pool's go where the last one got through. */
   readonly targetOf: () => Target
-  /** Told that the server did not confirm a commit. */
+  /** Called when the server did not confirm a commit. */
   readonly onDoubt: (target: Target) => void
   readonly passwordOf: () => string | undefined
 }
@@ -39,14 +39,14 @@ type GetParser = (oid: number, format: string) => (text: string) => unknown
 const CONNECT_MS = 3000
 const LOCK_MS = 5000
 export const STATEMENT_MS = 20_000
-/** Beyond what the server allows a statement: only a connection that died without a word takes so long. */
+/** Beyond the server's own limit of a statement: only a dead connection takes so long. */
 const PATIENCE_MS = 2000
-/** Less than LOCK_MS: what a stopped replica holds must be free before others give up on it. */
+/** Less than LOCK_MS: a suspended replica's locks must be free before others give up. */
 const STOPPED_CLIENT_MS = 3000
 /** bigint: ids and times stay far below 2^53. */
 const INT8_OID = 20
 
-/** Nobody knows whether it was committed, or whether a standby that must have it does. */
+/** It is unknown whether the transaction was committed, or whether the synchronous standby has it. */
 export class CommitInDoubt extends Error {
   readonly code = 'COMMIT_IN_DOUBT'
 }
@@ -92,7 +92,7 @@ export class RelayClient extends pg.Client {
     this.on('notice', onNotice)
     try {
       const { command } = await this.query('COMMIT')
-      // What was failed already is rolled back by it, without an error.
+      // COMMIT of a failed transaction rolls it back without an error.
       if (isWarned || command !== 'COMMIT') {
         throw new CommitInDoubt(IN_DOUBT)
       }
@@ -147,7 +147,7 @@ export function clientSettings(
   }
 }
 
-/** What a role or a database sets, or another client of a pooler left, must not count. */
+/** Settings of the role, the database or another client of a pooler must not apply. */
 function localSettings(statementMs: number): Readonly<Record<string, string>> {
   return {
     transaction_isolation: 'read committed',
@@ -171,7 +171,7 @@ function beginSql(statementMs: number, hasSeveral: boolean): string {
   ].join('; ')
 }
 
-/** Only where there is another one to go to: or else the start, or each write, says so. */
+/** Only where there is another host; else the start, or each write, fails. */
 export async function assertTakesWrites({ hasSeveral }: Hosts, client: RelayClient): Promise<void> {
   if (!hasSeveral) return
   const { rows } = await client.query<Shown>('SHOW transaction_read_only')
@@ -180,7 +180,7 @@ export async function assertTakesWrites({ hasSeveral }: Hosts, client: RelayClie
 
 const READ_ONLY = 'PostgreSQL takes no writes here: it is a standby or read only.'
 
-/** What a 2xx means needs all of it; a server that forgets on a power cut is refused at the start. In a transaction. */
+/** A 2xx needs all of these settings: a server that loses commits in a power cut is refused. In a transaction. */
 export async function assertDurable(
   client: Queryable,
   { statementMs = STATEMENT_MS }: ConnectionOptions,

@@ -1,6 +1,5 @@
 /**
- * Takes batches, as many as come together, by the same few statements: leaves out what was seen before, and leases the rest
- * to this replica.
+ * Stores batches, a few statements for all of a transaction: leaves out duplicates, and leases the rest to this replica.
  */
 import { listKeys, planCommit } from '../core/commit.ts'
 import type { CommitAnswer, CommitRequest } from '../engine/operations.ts'
@@ -39,7 +38,7 @@ export async function commitAll(
     planned.flatMap(({ repeated }) => repeated),
   )
   return planned.map(({ row, batchId, duplicates, repeated }) => {
-    // A double inside its own batch repeats nothing earlier.
+    // A duplicate within its own batch repeats no earlier event.
     const isPending = (key: Uint8Array) => ![undefined, batchId].includes(pendingIn(key))
     const pendingDuplicates = repeated.filter(isPending).length
     return { batchId: row && batchId, duplicates, pendingDuplicates }

@@ -35,16 +35,16 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
     max: size,
     allowExitOnIdle: true,
   })
-  // A connection that ends is replaced by the next one who asks: idle, or in use, when its query tells.
+  // A connection that ended is replaced when the next one is needed.
   pool.on('error', () => undefined)
   pool.on('connect', (client) => client.on('error', () => undefined))
 
-  /** What is idle since before a failover leads to another host: a read there would find what is true no more. */
+  /** Connections that were idle during a failover lead to the old host, where a read would be stale. */
   async function take(target: Target): Promise<PoolClient> {
     for (let idle = size; ; idle--) {
       aim = target
       const client = (await pool.connect()) as unknown as PoolClient
-      // Who waits for room in the pool may get what another one dialled.
+      // The pool may hand out a connection that was made for another client.
       if (client.target.index === target.index || idle === 0) return client
       client.release(new Error('It leads to another host.'))
     }
@@ -94,7 +94,7 @@ export async function endQuietly(client: Client): Promise<void> {
   await client.end().catch(() => undefined)
 }
 
-/** A client that is done for: not waited for, since its server may never answer. */
+/** Ends a dead client without waiting: its server may never answer. */
 export function drop(client: Client): void {
   const { connection } = client as unknown as { connection: { stream: { destroy(): void } } }
   connection.stream.destroy()
@@ -134,8 +134,8 @@ export async function inTransaction<Result>(
 }
 
 /**
- * The server, the connection or another transaction is at fault, not the statement: asked again, it may well work.
- * Everything without an SQLSTATE is of the connection.
+ * The server, the connection or another transaction is at fault, not the statement: a retry may succeed. Errors without an
+ * SQLSTATE are the connection's.
  */
 export function isPlaceAtFault(error: unknown): boolean {
   const code = sqlStateOf(error)
@@ -154,7 +154,7 @@ export function isConflict(error: unknown): boolean {
   return sqlStateOf(error)?.startsWith('40') ?? false
 }
 
-/** The connection is of no use any more, since it has died or leads to a server that takes no writes; or nobody knows. */
+/** The connection has died, leads to a server that takes no writes, or is in an unknown state. */
 export function isConnectionLost(error: unknown): boolean {
   const code = sqlStateOf(error)
   return code === undefined || code.startsWith('08') || code.startsWith('57P') || LOST_STATES.has(code)

@@ -1,7 +1,7 @@
 /**
  * Reads `postgres://user:password@host:port,host:port/database?…` as libpq reads it: several hosts, `sslmode`, sockets
- * (a host that begins with `/`), and a `+` that is a plus sign. What is asked for and cannot be had is an error; errors
- * name the setting and the parameter, never a value, which may hold the password.
+ * (a host that begins with `/`), and a `+` that is a plus sign. What is not supported is an error; errors name
+ * the setting and the parameter, never a value, which may hold the password.
  * https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
  */
 import { parseIntoClientConfig } from 'pg-connection-string'
@@ -48,7 +48,7 @@ const PARAMETERS: Readonly<Record<string, readonly string[] | undefined>> = {
   options: undefined,
   application_name: undefined,
   connect_timeout: undefined,
-  // It writes: a host that takes no writes is passed over, whatever is said here.
+  // Ignored: the relay writes, so a host that takes no writes is always passed over.
   target_session_attrs: ['any', 'read-write', 'primary'],
   load_balance_hosts: ['disable'],
   sslmode: SSL_MODES,
@@ -88,7 +88,7 @@ export function parseDatabaseUrl(url: string, setting: string): DatabaseUrl {
   for (const pair of query.split('&')) {
     if (pair === '') continue
     const [, name = '', value = ''] = /^([^=]*)=?(.*)$/.exec(pair)!
-    // The name may be a part of a password that was not escaped: it is not said.
+    // The name may be part of a password that was not escaped: it is not shown.
     if (!Object.hasOwn(PARAMETERS, name)) {
       fail(`has a parameter that the relay does not know; it knows ${Object.keys(PARAMETERS).join(', ')}`)
     }
@@ -150,7 +150,7 @@ function readHosts(
   })
   const hosts = given.get('host')?.split(',') ?? inAuthority.map(({ host }) => host)
   const ports = given.get('port')?.split(',') ?? inAuthority.map(({ port }) => port)
-  // One port may be for all, as may none.
+  // One port for all hosts, or none.
   if (ports.length !== 1 && ports.length !== hosts.length) fail('does not name one port for each host')
   return hosts.map((host, index) => {
     const port = ports.length === 1 ? ports[0]! : ports[index]!

@@ -162,7 +162,7 @@ type RemovedRow = QueueRow & { readonly bytes: number }
 
 const RETURNING = `RETURNING ad_account_id, is_test, ${DEAD_LETTER_BYTES_SQL} AS bytes`
 
-/** One replica at a time, or two would both remove for the same bytes. */
+/** One replica at a time: two would both remove rows for the same bytes. */
 export async function trim(
   tx: Transaction,
   { diedBeforeMs, limit, limitBytes = Infinity }: BoundedTrimRequest,
@@ -174,7 +174,7 @@ export async function trim(
   )
   if (!locks[0]!.is_mine) return { tooOld: 0, overPart: 0 }
   const old = await client.query<RemovedRow>(
-    // A subquery may be run once for each row, each time with another LIMIT of rows; what is materialized runs once.
+    // Materialized: a subquery may run once per row, each time with other rows within its LIMIT.
     `WITH old AS MATERIALIZED (
        SELECT id FROM dead_letters WHERE died_at_ms < $1 ORDER BY died_at_ms, id LIMIT $2 FOR UPDATE SKIP LOCKED)
      DELETE FROM dead_letters WHERE id IN (SELECT id FROM old)

@@ -1,7 +1,7 @@
 /**
- * Live events that were delivered or are queued, by key. Keys go in sorted, so that two replicas that bring the same
- * events wait for each other at the first one and not in a circle. Who inserts a key first has it: the other one waits for
- * that transaction, and then finds a duplicate, or, when it was rolled back, has the key itself.
+ * Live events that were delivered or are queued, by key. Keys are inserted in sorted order, so that two replicas with
+ * the same events do not deadlock. The first insert of a key wins: the other replica waits for that transaction, and then
+ * finds a duplicate, or has the key itself if it was rolled back.
  */
 import type { Queryable } from './client.ts'
 
@@ -67,11 +67,11 @@ export async function forgetKeys(
   )
 }
 
-/** Where a walk over what was seen stopped: a time and a key, packed. */
+/** Where a walk over the dedupe index stopped: a time and a key, packed. */
 export type DedupeWalk = Uint8Array
 
 /**
- * One step over what was seen before, oldest first; answers where the next one starts, or undefined after the last. What
+ * One step over the dedupe index, oldest first; answers where the next one starts, or undefined after the last. What
  * is still queued is passed over.
  */
 export async function trimDedupeStep(

@@ -1,10 +1,10 @@
 /**
- * Hears what other replicas changed: at once by NOTIFY, on a connection of its own, and within a second by looking at the
- * table that each change is written to. A notification only says when to look: what counts is the table, so that a lost
- * one costs a second and nothing else. Through a pooler nobody listens: LISTEN belongs to a session.
+ * Learns what other replicas changed: at once by NOTIFY, on a connection of its own, and within a second by polling the
+ * table that each change is written to. A notification only starts a poll, so a lost one costs a second. Through a pooler
+ * it only polls: LISTEN belongs to a session.
  *
- * Numbers are given before their transaction is committed, so a later one may be seen first: every look goes over all of
- * the last seconds, and what was told is remembered. When looks failed for longer than that, everything is told anew.
+ * Ids are given before their transaction is committed, so a later one may be seen first: every poll reads all of the last
+ * seconds, and remembers what it reported. When polls failed for longer than that, everything is reported as changed.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Shared, SharedChange } from '../shared.ts'
@@ -40,7 +40,7 @@ export function createFeed({ connection, pool, owner, breakers, pollMs }: FeedOp
   const stop = new AbortController()
   let listening: Client | undefined
   let looking: Promise<void> = Promise.resolve()
-  /** The one that has not begun. */
+  /** The poll that has not begun. */
   let pending: Promise<void> | undefined
   let lookedAtMs: number | undefined
   let looks = 0
@@ -59,7 +59,7 @@ export function createFeed({ connection, pool, owner, breakers, pollMs }: FeedOp
     for (const { id } of fresh) told.add(id)
     // What was there before this process read everything itself.
     if (!isFirst && wasAway) await tellAll(pool, breakers, tell)
-    // Only now: where that failed the next look tells it.
+    // Afterwards: if that failed, the next look reports it.
     lookedAtMs = performance.now()
     if (isFirst || wasAway) return
     for (const { owner_id: ownerId, change } of fresh) {
@@ -70,7 +70,7 @@ export function createFeed({ connection, pool, owner, breakers, pollMs }: FeedOp
     }
   }
 
-  /** One look at a time, and one more for all that was told of meanwhile. */
+  /** One poll at a time, and one more for all notifications meanwhile. */
   function lookNow(): Promise<void> {
     pending ??= looking
       .then(() => {
@@ -96,7 +96,7 @@ export function createFeed({ connection, pool, owner, breakers, pollMs }: FeedOp
           await ended
         }
       } catch {
-        // It is looked at all the same, every second.
+        // The feed is polled every second anyway.
       }
       if (listening !== undefined) drop(listening)
       listening = undefined
@@ -128,7 +128,7 @@ export function createFeed({ connection, pool, owner, breakers, pollMs }: FeedOp
   }
 }
 
-/** What may have changed in the meantime: everything. */
+/** Everything may have changed. */
 async function tellAll(pool: Pool, breakers: Breakers, tell: (change: SharedChange) => void): Promise<void> {
   tell({ kind: 'vault' })
   const { rows } = await pool.query<QueueRow>(

@@ -20,9 +20,9 @@ export interface Target extends Host {
 
 export interface Hosts {
   readonly url: DatabaseUrl
-  /** Whether there is another host to go to: then one that takes no writes must be passed over. */
+  /** Whether there are several hosts: then one that takes no writes is passed over. */
   readonly hasSeveral: boolean
-  /** Tries every host once, beginning with the last one that worked. Rejects with what the most telling one said. */
+  /** Tries every host once, beginning with the last one that worked. Rejects with the most useful of the errors. */
   dial<Result>(attempt: (target: Target) => Promise<Result>): Promise<Result>
   /** New connections begin with the host after this one. */
   passOver(target: Target): void
@@ -94,7 +94,7 @@ function readWays({ ssl }: DatabaseUrl, setting: string): (false | TlsOptions)[]
   }
 }
 
-/** The server is there, and wants TLS, or none, or another one. */
+/** The server refused the connection for its TLS, or the lack of it. */
 function isAboutTls(error: unknown): boolean {
   const { code, message } = (error ?? {}) as { readonly code?: string; readonly message?: string }
   // "no pg_hba.conf entry for …, no encryption"

@@ -25,7 +25,7 @@ export async function assertKeysOpen(client: Queryable, sealer: Sealer): Promise
   for (const { sealed } of rows) assertCheckOpens(sealed, sealer)
 }
 
-/** From here on the current key may seal something. */
+/** Called before the current key seals anything. */
 export async function addChecks(client: Queryable, sealer: Sealer): Promise<void> {
   await client.query(
     `INSERT INTO key_checks (place, key_id, sealed) SELECT place, $1, $2 FROM unnest($3::text[]) AS place
@@ -80,7 +80,7 @@ async function dropOlderChecks(client: Queryable, sealer: Sealer, place: Place):
   )
 }
 
-/** The vault's documents are sealed again by the vault itself; here is only seen that it is done. */
+/** The vault seals its documents again itself; this checks that it has. */
 async function dropVaultChecks(client: Queryable, sealer: Sealer): Promise<void> {
   if (!(await hasOlderChecks(client, sealer, 'vault'))) return
   const { rows } = await client.query<{ body: Buffer }>('SELECT body FROM documents')

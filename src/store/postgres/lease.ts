@@ -5,7 +5,7 @@ import type { LeasedBatch, LeaseRequest } from '../store.ts'
 import { holdBatches } from './batches.ts'
 import type { Transaction } from './transaction.ts'
 
-/** Rows that one look brings; most leases need one. */
+/** Rows per query; most leases need one query. */
 const CHUNK_ROWS = 500
 
 type Choice = Pick<BatchRow, 'batch_id' | 'oldest_event_time_s' | 'pending_count' | 'size_bytes'>
@@ -33,7 +33,7 @@ export async function lease(tx: Transaction, request: LeaseRequest): Promise<Lea
         tx.report({ problem: 'batch_unreadable', queue: { adAccountId, isTest }, batchId })
       }
     }
-    // What no key opens is out of the way now, and what waits behind it has its room.
+    // Unreadable batches are out of the way now: read more in their place.
     if (isWhole) return batches
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Makes the tables, in one transaction under a lock that replicas which start at the same time wait for. A server without
- * the rights or with newer tables is left as it is.
+ * Makes the tables, in one transaction under a lock that replicas which start at the same time wait for. Nothing is
+ * changed where the rights are missing or the tables are newer.
  */
 import { StoreTooNew } from '../../errors.ts'
 import { STATEMENT_MS, type Queryable } from './client.ts'

@@ -3,7 +3,7 @@
  *
  *   store.ts       reads beside, changes through the batcher (the one that SQLite uses), so that they keep their order
  *   writer.ts      one connection, one transaction per group; what becomes of a COMMIT whose answer was lost
- *   operations.ts  what of a group shares its statements: commit.ts, acknowledge.ts; alone: lease.ts, dead-letters.ts …
+ *   run-operations.ts  one statement for many: commit.ts, acknowledge.ts; one each: lease.ts, dead-letters.ts …
  *   ../core        what each operation decides, for both engines
  *   owner.ts       heartbeats, fencing numbers, taking over from the dead
  *   vault.ts       the vault's documents, changed by one replica at a time
@@ -14,8 +14,8 @@
  *   make-tables.ts, schema.ts, keys.ts   what a start needs
  *
  * Times between replicas are the database's. Opening rejects with STORE_TOO_NEW, WRONG_MASTER_KEY or STORE_CANNOT_OPEN,
- * and has then changed nothing. Once open it outlives the database: posts get STORE_UNAVAILABLE, outcomes are kept and
- * written when it is back, and no restart is needed.
+ * and has then changed nothing. While the database is away, posts get STORE_UNAVAILABLE and outcomes are kept
+ * until they can be written; no restart is needed.
  */
 import { BadSettings, StoreCannotOpen, StoreTooNew, WrongMasterKey } from '../../errors.ts'
 import { createSealer, type MasterKeys } from '../../vault/seal.ts'
@@ -63,7 +63,7 @@ export interface OpenedPostgres {
   readonly store: Store
   readonly vaultStore: VaultStore
   readonly shared: Shared
-  /** Finishes what was asked for, as far as the database is there. The same as `store.close`. */
+  /** Finishes what was asked for, if the database can be reached. The same as `store.close`. */
   close(): Promise<void>
 }
 
@@ -74,7 +74,7 @@ const FEED_POLL_MS = 1000
 const POOL_SIZE = 6
 /** Heartbeats, tokens, breakers. */
 const VITAL_POOL_SIZE = 3
-/** Posts wait for it: a wire that swallows everything must not keep them longer. */
+/** Posts wait for it: a connection that drops every packet must not hold them longer. */
 const COMMIT_STATEMENT_MS = 6000
 
 export async function openPostgres(options: PostgresOptions): Promise<OpenedPostgres> {
@@ -98,7 +98,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   const sealer = createSealer(masterKeys)
   await using parts = new AsyncDisposableStack()
   const pool = parts.adopt(createPool(connection, POOL_SIZE), (open) => open.end())
-  // Of its own, so that no search of an operator keeps a heartbeat or a call's token waiting.
+  // Apart from the operators' reads, which must not delay heartbeats and tokens.
   const vital = parts.adopt(createPool(connection, VITAL_POOL_SIZE), (open) => open.end())
   async function begin(): Promise<Owner> {
     await inTransaction(vital, (client) => assertDurable(client, connection))
@@ -171,7 +171,7 @@ function hostsOf(url: string, setting: string): Hosts {
   return createHosts(parseDatabaseUrl(url, setting), setting)
 }
 
-/** Of two primaries the first one may be one that was replaced: it confirms nothing, and the next one is tried then. */
+/** A primary that was replaced confirms no commit: then the next host is tried. */
 async function atSomeHost<Result>({ url }: Hosts, begin: () => Promise<Result>): Promise<Result> {
   for (let left = url.hosts.length - 1; ; left--) {
     try {
@@ -196,7 +196,7 @@ async function explainOpening<Result>(opening: () => Promise<Result>): Promise<R
   }
 }
 
-/** A name with several addresses fails with several errors, and no text of its own. */
+/** A host name with several addresses fails with an AggregateError, which has no message. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
   return error instanceof Error ? error.message : String(error)

@@ -7,8 +7,8 @@
  *                                         └──close──> dead
  *
  * The number is the fencing number. A batch that a dead owner leases waits again; what the dead one says of it afterwards
- * counts only as long as nobody else leases it. Its tokens stay counted until it is gone: a process that was only stopped
- * may go on. Its counters are added to those of owner 0, who is nobody.
+ * counts only as long as nobody else leases it. Its tokens stay counted until it is gone: a suspended process
+ * may continue. The counters of dead owners are merged into row 0.
  */
 import type { Shared } from '../shared.ts'
 import { COUNTERS } from '../core/counters.ts'
@@ -33,15 +33,15 @@ export interface Owner {
   /** Under a new number, since this one was declared dead; does nothing when that was done already. */
   registerAgain(deadId: number): Promise<void>
   replicas: Shared['replicas']
-  /** Told when this process goes on under a new number: nothing that it leased before is its own. */
+  /** Called when this process gets a new number: it has lost every lease. */
   onLost(listener: () => void): void
-  /** What it leased waits from now on. */
+  /** Its leased batches wait again. */
   close(): Promise<void>
 }
 
 /** Batches that one transaction frees. */
 const FREED_AT_ONCE = 1000
-/** A stopped process may still send what it was granted. */
+/** A suspended process may still use its tokens. */
 const GONE_AFTER_S = 300
 
 export async function registerOwner(options: OwnerOptions): Promise<Owner> {
@@ -50,7 +50,7 @@ export async function registerOwner(options: OwnerOptions): Promise<Owner> {
   const listeners: (() => void)[] = []
   let registering: Promise<void> | undefined
   let beating: Promise<void> | undefined
-  /** Since when heartbeats come without a gap; monotonic. */
+  /** Start of the heartbeats without a gap; monotonic. */
   let steadySinceMs = performance.now()
   let beatAtMs = -Infinity
   let isClosed = false
@@ -130,8 +130,8 @@ export async function registerOwner(options: OwnerOptions): Promise<Owner> {
 }
 
 /**
- * Only by who was heard of itself for so long: when the database comes back after an outage, the first heartbeat must
- * not find all the others dead. One that is in the middle of a transaction is alive, or its server will end it.
+ * Only an owner that had heartbeats for so long may do it: after an outage of the database, the first heartbeat must not
+ * declare all others dead. An owner within a transaction is alive, or the server will end the transaction.
  */
 async function declareDead(pool: Pool, leaseMs: number): Promise<void> {
   await pool.query(
@@ -150,7 +150,7 @@ async function takeOver(pool: Pool): Promise<void> {
   for (;;) {
     const freed = await inTransaction(pool, async (client) => {
       const { rows } = await client.query<QueueRow>(
-        // Materialized, or it may be run for each row and free more than a step.
+        // Materialized, or PostgreSQL may run it once per row and free more than a step.
         `WITH left_behind AS MATERIALIZED (
            SELECT batch_id FROM batches WHERE owner_id IN (SELECT owner_id FROM owners WHERE dead_at IS NOT NULL)
            ORDER BY batch_id LIMIT ${FREED_AT_ONCE} FOR UPDATE SKIP LOCKED)

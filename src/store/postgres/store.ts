@@ -1,4 +1,4 @@
-/** The store's interface: what changes something goes through the batcher, in order; what only reads, beside it. */
+/** The store's interface: changes go through the batcher, in order; reads do not. */
 import { StoreUnavailable } from '../../errors.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import type { Batcher } from '../engine/batcher.ts'
@@ -22,7 +22,7 @@ export interface StoreOptions {
   readonly close: () => Promise<void>
 }
 
-/** How long a look at what is queued is good for. */
+/** The queued bytes are counted again after so long. */
 const LOOK_MS = 1000
 /** Of the capacity: with less queued no account is looked up. */
 const LOW_PART = 0.25
@@ -48,7 +48,7 @@ export function createStore({ batcher, pool, sealer, writes, limitBytes, close }
       orUnavailable(
         withWriteProblem(writes, async () => {
           const usedBytes = await readUsedBytes(pool)
-          // What is free on the server's disk is not known here; nor is how much of it is the relay's.
+          // The free space of the server's disk is not known here.
           const diskFreeBytes = Math.max(0, Math.min(Number.MAX_SAFE_INTEGER, limitBytes - usedBytes))
           return { usedBytes, diskFreeBytes, ...(await admission.state()) }
         }),
@@ -59,8 +59,8 @@ export function createStore({ batcher, pool, sealer, writes, limitBytes, close }
 
 /**
  * Counts the queued payloads of all replicas, not the size of the tables: PostgreSQL uses the room of what was deleted
- * again, but rarely gives it back. What is under way while somebody looks is missed until the next look: that is little
- * beside the room that is left. How much of the room an account may take: core/share.ts.
+ * again, but rarely gives it back. A transaction in progress is missed until the next count: it is
+ * small beside the room that is left. How much of the room an account may take: core/share.ts.
  */
 function createAdmission(pool: Pool, limitBytes: number) {
   let lookedAtMs = -Infinity

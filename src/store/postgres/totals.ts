@@ -17,7 +17,7 @@ import type { Queryable } from './client.ts'
 
 export interface TotalCounts {
   count(queue: QueueKey, changes: Changes): void
-  /** What was counted and is not written yet. */
+  /** Counted, but not written yet. */
   sum(counter: Counter): number
   write(client: Queryable, ownerId: number): Promise<void>
 }
@@ -62,7 +62,7 @@ export async function readTotals(
   return toTotals(rows[0]!)
 }
 
-/** The oldest of a queue is the first row of the waiting index, or one of those that somebody leases. */
+/** The oldest of a queue is the first row of the waiting index, or a leased one. */
 export async function readBacklog(client: Queryable): Promise<QueueBacklog[]> {
   const { rows } = await client.query<QueueRow & { batches: number; queued: number; oldest: number | null }>(
     `WITH queues AS (

@@ -24,8 +24,8 @@ export const MAY_ACKNOWLEDGE = '(owner_id IS NULL OR owner_id = ANY($1))'
 export const FEED_CHANNEL = 'pinrelay_feed'
 
 /**
- * Writes down what changed, in the transaction that changes it, so that it is told if and only if it is done. `ownerId`: who
- * need not be told; null where everybody has to hear it.
+ * Notes a change for other replicas, in the transaction that makes it: both are committed, or neither. `ownerId`: the
+ * replica that knows already; null: none does.
  */
 export async function tellFeed(
   client: Queryable,

@@ -17,7 +17,7 @@ export function createVaultStore(pool: Pool, owner: Owner): VaultStore {
   /** 0: not known. */
   let knownVersion = 0
 
-  /** Answers the version that the transaction leaves. Rejects for reasons of the database's only. */
+  /** Answers the version after the transaction. Rejects only with the database's errors. */
   async function changeIn(
     client: Queryable,
     knownVersion: number,
@@ -41,7 +41,7 @@ export function createVaultStore(pool: Pool, owner: Owner): VaultStore {
     async changeVault(decide) {
       let refusal: { readonly error: unknown } | undefined
       const before = knownVersion
-      // After a failure nobody knows what was committed: it is read again.
+      // After a failure it is unknown what was committed: read again.
       knownVersion = 0
       const changed = inTransaction(pool, (client) =>
         changeIn(client, before, async (fresh) => {

@@ -12,7 +12,7 @@ const DISK_FULL = '53100'
 const STUCK_CLASSES: ReadonlySet<string> = new Set(['53', '58'])
 const READ_ONLY = '25006'
 
-/** Undefined where the next transaction may well succeed, or where reads show that the database is away. */
+/** Undefined where the next transaction may succeed, or where reads show that the database is away. */
 export function judgeFailure(error: unknown): WriteProblem | undefined {
   if (error instanceof CommitInDoubt || error instanceof StoreCannotOpen) return 'stuck'
   const state = sqlStateOf(error)
@@ -23,8 +23,8 @@ export function judgeFailure(error: unknown): WriteProblem | undefined {
 }
 
 /**
- * Takes new pages of the table that posts go to, and waits for whom they wait for. It is committed, and nobody ever sees
- * it. Replicas probe under ids of their own.
+ * Writes new pages of the batches' table and waits for the same standby as a post. The row is deleted in the same
+ * transaction. Each replica has an id of its own for it.
  */
 export async function probeWrite(pool: Pool, ownerId: number): Promise<void> {
   await inTransaction(pool, async (client) => {

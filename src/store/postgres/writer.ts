@@ -12,7 +12,7 @@
  * stamps with its number first: reading it under a lock waits for a transaction that the server still works on. A batch
  * of a commit in doubt is not deleted but waits for anybody: its sender was told 503, but another post of the same event
  * may have been answered 202 meanwhile, as its duplicate. It will be sent; the sender's next try is a duplicate. What a
- * lease in doubt took waits again as well. So nothing is lost, and nothing stays with an owner who does not know of it.
+ * lease in doubt took waits again as well. So nothing is lost, and no owner keeps a batch that it does not know of.
  * When this process dies in doubt, its batches are taken over like all that it leased.
  */
 import type { Operation, Outcome, StoreProblem } from '../engine/operations.ts'
@@ -58,7 +58,7 @@ interface Doubt {
 }
 
 const CONFLICTS_BORNE = 5
-/** A server that just could not be reached is not asked again for every post. */
+/** After a failed connection, posts are refused at once for so long. */
 const REST_MS = 250
 
 class OwnerDead extends Error {
@@ -173,7 +173,7 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
           await ready()
         } catch (error) {
           connection.onFailure?.(error)
-          // Whatever it was: a transaction may be open on it.
+          // After any error: a transaction may be open on the connection.
           forget()
           return [...allOf(operations, 'unavailable', error).values()]
         }
@@ -212,7 +212,7 @@ async function stamp(client: Client, ownerId: number, commitNumber: number): Pro
   if (rowCount === 0) throw new OwnerDead(ownerId)
 }
 
-/** Resolves a doubt: what was committed without an answer is nobody's any more, and waits. */
+/** Resolves a doubt: batches that were committed without an answer wait, leased by nobody. */
 async function wasCommitted(client: Client, { ownerId, commitNumber }: Doubt): Promise<boolean> {
   await client.begin()
   const { rows } = await client.query<{ commit_number: number }>(
@@ -228,7 +228,7 @@ async function wasCommitted(client: Client, { ownerId, commitNumber }: Doubt): P
     )
     await tellFeed(client, null, { kind: 'queues', queues: uniqueQueues(freed.rows) })
   }
-  // It waits for the standby as well: once it has this, it has what was in doubt before it.
+  // This commit waits for the standby, too: once confirmed, the commits before it are on the standby.
   await client.commit()
   return isCommitted
 }

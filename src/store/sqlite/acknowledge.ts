@@ -1,4 +1,4 @@
-/** Writes down what became of a batch's events, and gives batches back. */
+/** Acknowledges and releases batches. */
 import { acknowledgeBatch, countWhole, makeDeadLetters } from '../core/acknowledge.ts'
 import { packHistory } from '../core/history.ts'
 import { toQueue, type BatchRow, type QueueRow } from '../core/rows.ts'
@@ -14,7 +14,7 @@ export interface Acknowledgements {
 
 export function createAcknowledgements(tables: QueueTables): Acknowledgements {
   const { db, totals, leases, deadLetters, dedupe, sealer } = tables
-  // The payload only where an event died.
+  // The payload is read only where an event died.
   const select = prepare<BatchRow>(
     db,
     `SELECT batch_id, ad_account_id, is_test, size_bytes, event_count, pending_count, received_at_ms, acknowledged,
@@ -29,7 +29,7 @@ export function createAcknowledgements(tables: QueueTables): Acknowledgements {
   const updatePending = db.prepare(
     'UPDATE batches SET pending_count = ?2, acknowledged = ?3 WHERE batch_id = ?1',
   )
-  // A queue that is full gives back what it never tried: nothing to write then.
+  // A full prefetch releases batches that were not tried: then there is nothing to write.
   const updateTries = db.prepare(
     `UPDATE batches SET attempts = ?2, history = ?3
      WHERE batch_id = ?1 AND (attempts <> ?2 OR history IS NOT ?3)`,

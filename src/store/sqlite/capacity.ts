@@ -1,6 +1,6 @@
 /**
- * Refuses what the queue has no room for, before it is tried. The files are looked at for every group that brings commits,
- * so that no burst can pass the watermark between two looks.
+ * Refuses what the queue has no room for, before it is tried. The size is read for every group with commits, so that no
+ * burst passes the watermark between two readings.
  *
  * The watermark is a part of what the store may use: STORE_LIMIT_BYTES, or what the disk has for it (its own size and
  * what is free) if that is less. Not a part of the whole disk: a large one that others fill to 80 % still has room for
@@ -20,7 +20,7 @@ import { BATCH_BYTES, EVENT_BYTES } from './totals.ts'
 
 export interface Admission {
   size(): QueueSize
-  /** What it has no room for is refused, the rest is run. */
+  /** Refuses what there is no room for, and runs the rest. */
   run(operations: readonly Operation[], run: RunOperations): Outcome[]
 }
 
@@ -44,7 +44,7 @@ export function createAdmission(
   )
   let usedBytes = 0
   let diskFreeBytes = 0
-  /** As of the last look, of accounts that had to be looked up. */
+  /** From the last reading, of accounts that had to be looked up. */
   const queuedOf = new Map<string, number>()
   const capacity = createCapacity((part) => {
     const takenBytes = Math.max(0, usedBytes - totals.sizes().deadBytes)
@@ -65,7 +65,7 @@ export function createAdmission(
     deadLetters.keepBelow(DEAD_LETTER_PART * Math.min(limitBytes, usedBytes + diskFreeBytes))
   }
 
-  /** What a group brings of the account itself is small beside it. */
+  /** Without the group's own events, which are few beside it. */
   function queuedBytes(adAccountId: string): number {
     const queued = queuedOf.get(adAccountId) ?? totals.queuedBytes(adAccountId)
     queuedOf.set(adAccountId, queued)

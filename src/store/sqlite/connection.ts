@@ -25,7 +25,7 @@ export interface OpenFileOptions {
   readonly limitBytes: number
   /** Its WAL is written back when it has grown to this. */
   readonly walBytes?: number
-  /** What must be done with a damaged file before it is closed: closing takes its WAL away. */
+  /** Called for a damaged file before it is closed, since closing deletes its WAL. */
   readonly onDamage?: () => void
 }
 
@@ -58,7 +58,7 @@ export function openFile(options: OpenFileOptions): DatabaseSync {
     try {
       setPragmas(db)
       makeTables(db, schema)
-      // Only now is the page size acknowledged.
+      // The page size is fixed once there are tables.
       const pageBytes = Number(readPragma(db, 'page_size'))
       db.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(limitBytes / pageBytes))}`)
       db.exec(`PRAGMA wal_autocheckpoint = ${Math.max(1, Math.floor(walBytes / pageBytes))}`)
@@ -95,12 +95,12 @@ export interface RowQuery<Row> {
   iterate(...values: SQLInputValue[]): Iterable<Row>
 }
 
-/** `Row` says what the query selects: SQLite's own types know nothing of that, so it is said once, beside the query. */
+/** `Row`: what the query selects, which SQLite's own types do not know. */
 export function prepare<Row extends object>(db: DatabaseSync, sql: string): RowQuery<Row> {
   return db.prepare(sql) as unknown as RowQuery<Row>
 }
 
-/** A relay of a thousand schemas will not be written; what claims more has a flipped bit. */
+/** There will never be so many schemas: a larger number has a flipped bit. */
 const LAST_VERSION = 255
 
 /**
@@ -119,7 +119,7 @@ function setPragmas(db: DatabaseSync): void {
   db.exec('PRAGMA locking_mode = EXCLUSIVE')
   db.exec('PRAGMA journal_mode = WAL')
   db.exec('PRAGMA synchronous = FULL')
-  // macOS answers fsync before the disk has the bytes, unless asked like this.
+  // On macOS a plain fsync returns before the disk has the bytes.
   db.exec('PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON')
   db.exec(`PRAGMA cache_size = -${CACHE_KIB}`)
   db.exec('PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON')
@@ -128,7 +128,7 @@ function setPragmas(db: DatabaseSync): void {
   assertPragma(db, 'synchronous', 2)
 }
 
-/** SQLite ignores what it cannot do and says so only when asked. */
+/** SQLite ignores a pragma that it cannot apply; reading it back shows that. */
 function assertPragma(db: DatabaseSync, name: string, wanted: string | number): void {
   const found = readPragma(db, name)
   if (found !== wanted) throw new Error(`PRAGMA ${name} is ${String(found)}, not ${wanted}`)

@@ -23,7 +23,7 @@ const COUNT_OFFSET = 28
 export function* openViews(path: string, folder: string): Generator<DatabaseSync> {
   const linkPath = join(folder, 'queue.db')
   const size = statSync(path).size
-  // SQLite looks for no WAL beside an empty file.
+  // SQLite does not read a WAL beside an empty file.
   if (size === 0) writeFileSync(linkPath, Buffer.alloc(PAGE_BYTES))
   else linkOrCopy(path, linkPath)
   const wal = readWal(`${path}-wal`, PAGE_BYTES)
@@ -50,13 +50,13 @@ export function* openViews(path: string, folder: string): Generator<DatabaseSync
 }
 
 /**
- * Those of this run, also where a damaged one says it is not, and where nothing says any more that they were committed:
- * events that nobody was told of may be taken.
+ * The frames of this run, also those whose damaged header says otherwise or whose commit is lost: events that were never
+ * answered may be taken.
  */
 function listFrames({ frames }: Wal): WalFrame[] {
   const ofThisRun = frames.slice(0, frames.findLastIndex(({ isOfThisRun }) => isOfThisRun) + 1)
   const pages = Math.max(0, ...ofThisRun.filter(({ isSound }) => isSound).map((frame) => frame.commitPages))
-  // A number that was flipped must not make a file of a billion pages.
+  // A flipped bit in the number must not make a file of a billion pages.
   const isPlausible = ({ isSound, pageNumber }: WalFrame) =>
     isSound || (pageNumber > 0 && pageNumber <= pages + frames.length)
   return ofThisRun.filter(isPlausible)
@@ -74,7 +74,7 @@ function linkOrCopy(from: string, to: string): void {
   try {
     linkSync(from, to)
   } catch {
-    // Not every disk knows links.
+    // Not every file system has links.
     copyFileSync(from, to, constants.COPYFILE_FICLONE)
   }
 }

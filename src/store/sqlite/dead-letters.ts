@@ -1,7 +1,7 @@
 /**
  * The rows of dead letters, how they are found, and what they take of the store. They are kept within their part of it, oldest
  * first out, in the transaction that adds to them: a burst of rejected events must not fill the file before housekeeping
- * looks.
+ * runs.
  */
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import { conditionsOf, STEP_ROWS, toRows, type DeadLetterRows } from '../core/dead-letters.ts'
@@ -19,7 +19,7 @@ export interface DeadLetters {
   trim(request: TrimRequest): TrimStep
   /** No limit until it is set. */
   keepBelow(bytes: number): void
-  /** With the transaction: what was removed is to be told by the next `trim`, or was not removed at all. */
+  /** At the transaction's end: the next `trim` reports what was removed, or nothing was. */
   keep(): void
   undo(): void
 }

@@ -1,6 +1,6 @@
 /**
- * Where each key of the recent past was written down: from the first 8 of its 16 bytes to the number of its block, in
- * 12 bytes, by open addressing. Two keys may share those 8 bytes: a number found is a hint, and the block tells.
+ * Leads from the first 8 of a key's 16 bytes to the number of its block, in 12 bytes, by open addressing. Two keys may share
+ * those 8 bytes: the number is a hint, and the block decides.
  *
  * It never takes more than `maxSlots`: then it is full, until keys are removed.
  */
@@ -52,7 +52,7 @@ export function createDedupeIndex(maxSlots: number = MAX_SLOTS): DedupeIndex {
     used += 1
   }
 
-  /** Twice as large where it has grown, of the same size where much was removed. */
+  /** Twice as large where keys were added, of the same size where many were removed. */
   function rebuild(): void {
     const before = table
     if (size >= (LOAD * slots) / 2 && slots < maxSlots) slots *= 2
@@ -63,7 +63,7 @@ export function createDedupeIndex(maxSlots: number = MAX_SLOTS): DedupeIndex {
       const block = before[at + 2]!
       if (block !== FREE && block !== REMOVED) put(before[at]!, before[at + 1]!, block)
     }
-    // Given back at once: the garbage collector seldom comes by on this thread, and this may be 12 MiB.
+    // Freed at once: the garbage collector seldom runs on this thread, and this may be 12 MiB.
     before.buffer.transfer(0)
   }
 

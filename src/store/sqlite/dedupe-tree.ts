@@ -7,7 +7,7 @@ import { prepare } from './connection.ts'
 import { DEDUPE_KEY_BYTES as KEY_BYTES } from '../core/sealed.ts'
 
 export interface DedupeTree {
-  /** Looked at only when there is something in it. */
+  /** Queried only when it has rows. */
   isEmpty(): boolean
   /** Whether the key is new; then it belongs to this batch. */
   add(key: Uint8Array, batchId: number, seenAtMs: number): boolean
@@ -41,7 +41,7 @@ export function createDedupeTree(db: DatabaseSync): DedupeTree {
        AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.batch_id = dedupe.batch_id)`,
   )
   const first = prepare<object>(db, 'SELECT 1 FROM dedupe LIMIT 1')
-  /** False only when that is sure: a rollback may bring keys back. */
+  /** False only when it is certain: a rollback may bring keys back. */
   let hasKeys = first.get() !== undefined
   let wasWalked = false
 

@@ -1,8 +1,8 @@
 /**
  * Knows the live events that were delivered or are queued, by 16 bytes of SHA-256 each.
  *
- * What a transaction sees first is written down as blocks, appended, 24 bytes an event; an index in memory, made anew
- * from them at the start, leads from a key to its block. A table by key dirties a page per event. Measured with a million
+ * A transaction appends its new keys as blocks, 24 bytes an event; an index in memory, rebuilt from them at the start, leads
+ * from a key to its block. A table by key dirties a page per event. Measured with a million
  * keys there, commits of 600 bytes an event included, per event:
  *
  *                         blocks and index                     a table by key (WITHOUT ROWID)
@@ -75,7 +75,7 @@ export function createDedupe(db: DatabaseSync, index: DedupeIndex = createDedupe
   let block = 1
   let entries: Entry[] = []
   let newestMs = 0
-  /** The row that was read last: a post that comes again meets the same one again and again. */
+  /** The row that was read last: a repeated post needs the same one again. */
   let last: { readonly block: number; readonly bytes: Uint8Array } | undefined
   const changes: Change[] = []
 
@@ -130,7 +130,7 @@ export function createDedupe(db: DatabaseSync, index: DedupeIndex = createDedupe
 
   /** What is queued stays, however old: its row is written anew with that alone. */
   function forgetBlock(blockId: number, bytes: Uint8Array): void {
-    // The last entry of a key counts: what was forgotten must not come back without the entry that says so.
+    // The last entry of a key counts: a forgotten key must not come back without the entry that removes it.
     const latest = new Map(Array.from(listEntries(bytes), (entry) => [nameOf(entry.key), entry]))
     const owned = [...latest.values()].filter(
       ({ key, batchId }) => batchId > 0 && index.find(key) === blockId,
@@ -237,7 +237,7 @@ function findBatch(bytes: Uint8Array, key: Uint8Array): number | undefined {
   return at < 0 ? undefined : buffer.readDoubleBE(at + KEY_BYTES)
 }
 
-/** SQLite does not look at the types of what it reads: a damaged page can have NULL in a column that allows none. */
+/** SQLite does not check types when it reads: a damaged page can have NULL in a NOT NULL column. */
 function assertBytes(value: unknown): asserts value is Uint8Array {
   if (!(value instanceof Uint8Array)) throw new StoreDamaged('a block of seen events is no block')
 }

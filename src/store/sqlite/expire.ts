@@ -1,6 +1,6 @@
 /**
- * Makes dead letters of live events that grew too old while their batches waited, oldest first over all queues. Leased
- * batches are their holder's: it looks at their age itself.
+ * Makes dead letters of live events that grew too old while their batches waited, oldest first over all queues. The
+ * holder of a leased batch checks its age itself.
  */
 import TinyQueue from 'tinyqueue'
 import { EXPIRE_STEP_EVENTS, expireBatch } from '../core/expire.ts'
@@ -68,7 +68,7 @@ export function createExpiry(
     if (row === undefined) throw new StoreDamaged('the order names a batch that is not there')
     const expired = expireBatch(row, request, sealer)
     if (expired === undefined) {
-      // Left in the store but out of the way, as where it is leased.
+      // It stays in the store, marked as leased.
       leases.take(batchId)
       report({ problem: 'batch_unreadable', queue: toQueue(row), batchId })
       return 0

@@ -1,4 +1,4 @@
-/** What SQLite's errors mean: the operation, the place, or the file's content is at fault; and what an operator is told at the start. */
+/** What SQLite's errors mean: the operation, the place or the file's content is at fault; and the messages for a failed start. */
 import { accessSync, constants } from 'node:fs'
 import { dirname } from 'node:path'
 import { StoreCannotOpen, StoreInUse, StoreTooNew, WrongMasterKey } from '../../errors.ts'
@@ -10,7 +10,7 @@ export function isPlaceAtFault(error: unknown): boolean {
 /** What the file says of itself cannot be true. */
 export class StoreDamaged extends Error {}
 
-/** The file's content is at fault; not its disk or its rights, which may be well again tomorrow with the same content. */
+/** The file's content is at fault, not its disk or its rights: those can be repaired without a change of the content. */
 export function isDamage(error: unknown): boolean {
   if (error instanceof StoreDamaged) return true
   if (error instanceof StoreCannotOpen) return isDamage(error.cause)
@@ -98,7 +98,7 @@ const PLACE_ERRORS: ReadonlySet<number> = new Set([
   SQLITE_NOTADB,
 ])
 
-/** Already say what is wrong. */
+/** Errors that already say what is wrong. */
 const OPENING_ERRORS = [StoreTooNew, WrongMasterKey, StoreInUse, StoreCannotOpen]
 
 export function translateOpenErrors<T>(path: string, opening: () => T): T {

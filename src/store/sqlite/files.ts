@@ -47,9 +47,9 @@ export interface FilesSettings {
 }
 
 export interface SqliteFiles {
-  /** All that the queue is asked for in one transaction. Never throws. */
+  /** Runs operations of the queue in one transaction. Never throws. */
   run(operations: readonly Operation[]): Outcome[]
-  /** Both files, also when the first one fails, which is thrown then. */
+  /** Closes both files, also when the first one fails, whose error is thrown then. */
   close(): void
 }
 
@@ -100,7 +100,7 @@ function openFiles(settings: FilesSettings): Files {
 
   function inspectFiles(): boolean {
     const isOurs = inspectVault(vaultPath, sealer)
-    // What was never this relay's queue is not for it to move.
+    // A file that was never this relay's queue is not moved.
     if (isOurs) isQueueCorrupt(queuePath, sealer)
     else inspectQueue(queuePath, sealer)
     return isOurs
@@ -129,7 +129,7 @@ function openFiles(settings: FilesSettings): Files {
   try {
     return open()
   } catch (error) {
-    // A start on a full disk: what is queued has to leave all the same.
+    // On a full disk the relay starts as well, so that the queue can drain.
     if (!isNoSpace(error) || !createReservedSpace(reservedSpacePath, 0).giveUp('all')) throw error
     return open()
   }
@@ -144,12 +144,12 @@ function inspectVault(vaultPath: string, sealer: Sealer): boolean {
   })
 }
 
-/** Written back in time to find room where the reserved space was, and no large part of a small store. */
+/** Small enough to be written back into the reserved space, and no large part of a small store. */
 function chooseWalBytes(reservedBytes: number, storeLimitBytes: number): number {
   return Math.min(WAL_BYTES, reservedBytes * 0.7, storeLimitBytes / 16)
 }
 
-/** Runs a group's operations on the queue: what it has no room for is refused, the rest is done. */
+/** Runs a group's operations on the queue: refuses what there is no room for, and does the rest. */
 function createQueueRun(
   tables: QueueTables,
   vaultDb: DatabaseSync,

@@ -30,7 +30,7 @@ export function assertKeysOpen(db: DatabaseSync, sealer: Sealer): void {
   }
 }
 
-/** From here on the current key may seal something in this file. */
+/** Called before the current key seals anything in this file. */
 export function addCheck(db: DatabaseSync, sealer: Sealer): void {
   const insert = db.prepare('INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)')
   insert.run(checkName(sealer), makeKeyCheck(sealer))
@@ -82,7 +82,7 @@ export function createReseal(
   }
 }
 
-/** The vault's documents are sealed again by the vault itself; here is only seen that it is done. */
+/** The vault seals its documents again itself; this checks that it has. */
 function dropVaultChecks(vaultDb: DatabaseSync, sealer: Sealer): void {
   if (!hasOlderChecks(vaultDb, sealer)) return
   const documents = vaultDb.prepare('SELECT body FROM documents').all()

@@ -35,7 +35,7 @@ export function createLeasing(tables: QueueTables): (request: LeaseRequest) => L
       if (batch !== undefined && !room.take(row)) break
       leases.take(row.batch_id)
       if (batch !== undefined) leased.push(batch)
-      // Left in the store but out of the way: it must not stop the batches behind it.
+      // It stays in the store, marked as leased: it must not stop the batches behind it.
       else report({ problem: 'batch_unreadable', queue: { adAccountId, isTest }, batchId: row.batch_id })
     }
     return leased

@@ -24,7 +24,7 @@ export interface QueueFileOptions {
   readonly sealer: Sealer
   readonly openedAtMs: number
   readonly report: (problem: StoreProblem) => void
-  /** Makes of an open queue what runs operations in it. */
+  /** Makes the runner of an open queue's operations. */
   readonly createRun: (tables: QueueTables) => RunOperations
 }
 
@@ -41,7 +41,7 @@ interface OpenQueue {
   readonly run: RunOperations
 }
 
-/** A disk that spoils every file must not be filled with them. */
+/** A disk that damages every file must not be filled with quarantined ones. */
 const PAUSE_MS = 1000
 
 /** Reads only. Throws when the file is corrupt, or must not be opened for another reason. */
@@ -75,7 +75,7 @@ export function openQueueFile(options: QueueFileOptions, isOurs: boolean): Queue
     report({ problem: 'queue_quarantined', path: newPath })
   }
 
-  /** Late outcomes on batches of the file before must not meet a stranger. */
+  /** A late acknowledgement of the old file's batch must not hit a new one. */
   function open(): OpenQueue {
     const openedAtMs = Math.max(lastId === 0 ? options.openedAtMs : Date.now(), Math.ceil(lastId / 1000))
     return openQueue({ ...options, openedAtMs })
@@ -101,7 +101,7 @@ export function openQueueFile(options: QueueFileOptions, isOurs: boolean): Queue
   /** The old file is renamed while it is open: closing takes away a WAL that still has its name. */
   function giveUp({ tables }: OpenQueue): void {
     lastId = tables.nextBatchId()
-    // Whatever happens now, it is not asked again.
+    // Done once, whatever happens next.
     current = undefined
     replace()
     try {
@@ -163,7 +163,7 @@ function closeQuietly(db: DatabaseSync): void {
   try {
     closeFile(db)
   } catch {
-    // The error that brought us here is the one to tell.
+    // The first error is reported, not this one.
   }
 }
 

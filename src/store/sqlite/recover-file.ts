@@ -24,7 +24,7 @@ export async function recoverFile(
 ): Promise<RecoverReport> {
   const sum = { batches: 0, events: 0, duplicates: 0, deadLetters: 0, unreadable: 0 }
   const folder = `${settings.path}.recovering`
-  // What a process that died left there is of no use.
+  // Removes the leftovers of a process that died.
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { mode: 0o700 })
   const workerData: RecoverSettings = { ...settings, folder }

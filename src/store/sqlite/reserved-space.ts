@@ -1,6 +1,6 @@
 /**
- * A file of no use but its size. On a disk that others have filled to the last byte not even outcomes could be written,
- * and nothing would ever free room: then it is given up, and it is made again once there is plenty.
+ * A file that only takes space. When others have filled the disk to the last byte, no outcome could be written, and nothing
+ * would ever free room: then this file is deleted, and made again once there is plenty.
  *
  * Its bytes are random, so that no file system can keep them in less room. They are not synced: what counts is that
  * the disk has set the room aside, and a file that a crash left too short is made again.
@@ -77,7 +77,7 @@ export function createReservedSpace(path: string, sizeBytes: number): ReservedSp
         make()
         isThere = true
       } catch {
-        // Others were faster, or may not be told apart from it: it is tried again.
+        // Others took the room first, perhaps: it is tried again.
         rmSync(`${path}.new`, { force: true })
       }
     },

@@ -61,7 +61,7 @@ export function createRestore(tables: QueueTables): (request: RecoverRequest) =>
   }
 }
 
-/** A damaged page may have spoiled it; it only tells what was tried. */
+/** Damaged JSON is dropped: the history is only information. */
 function readHistory(packed: string | null) {
   try {
     return unpackHistory(packed)

@@ -22,9 +22,9 @@ export interface TotalCounts {
   /** Those that have live batches. */
   liveQueues(): QueueKey[]
   totals(filter: { readonly adAccountId?: string; readonly isTest?: boolean }): Totals
-  /** Over all queues; what was counted and is not written yet is in it. */
+  /** Over all queues, including what is not written yet. */
   sizes(): Sizes
-  /** What an account has queued takes of the store, roughly. Flush first. */
+  /** Approximate bytes of an account's queued batches. Flush first. */
   queuedBytes(adAccountId: string): number
   /** Accounts that have more than this queued. Flush first. */
   accountsAbove(bytes: number): string[]

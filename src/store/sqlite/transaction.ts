@@ -11,7 +11,7 @@
  *
  * A damaged file is thrown: nothing can be done in it any more.
  *
- * An answer leaves only after COMMIT. What lives in memory (leases, counts, what was seen) follows the transaction back.
+ * An answer leaves only after COMMIT. A rollback also undoes changes in memory: leases, counts, the dedupe index.
  */
 import type { VaultStore } from '../../vault/vault-store.ts'
 import type { AnswerOf, Operation, OperationKind, Outcome, RequestOf } from '../engine/operations.ts'
@@ -25,13 +25,13 @@ export type Handlers<K extends OperationKind = OperationKind> = {
 
 export type QueueKind = Exclude<OperationKind, keyof VaultStore>
 
-/** No room is made for them. The probe is there to learn whether a commit would be taken. */
+/** The reserved space is not given up for these. The probe shows whether a commit would be taken. */
 const REFUSABLE: ReadonlySet<OperationKind> = new Set(['commit', 'probeWrite'])
 
 export interface TransactionOptions {
   readonly tables: QueueTables
   readonly handlers: Handlers<QueueKind>
-  /** The disk is full: frees some of it for what cannot wait, and answers whether it could. */
+  /** The disk is full: frees some of it for what cannot wait; answers whether it could. */
   readonly makeRoom: () => boolean
 }
 
@@ -68,7 +68,7 @@ export function createTransactions({ tables, handlers, makeRoom }: TransactionOp
     try {
       if (db.isTransaction) rollback.run()
     } catch {
-      // What went wrong before it is what counts.
+      // The error before it is reported.
     }
   }
 

@@ -10,7 +10,7 @@ export interface WalFrame {
   readonly offset: number
   /** The queue's size in pages after a commit; 0 for a frame that ends no transaction. */
   readonly commitPages: number
-  /** Belongs to what the header began; what does not is left from before and was written back. */
+  /** Has the header's salt; other frames are older and were written back. */
   readonly isOfThisRun: boolean
   /** Its checksum fits, given the one before it. */
   readonly isSound: boolean
@@ -80,7 +80,7 @@ function readOpenWal(file: number, defaultPageBytes: number): Wal {
     salts ??= Buffer.from(frame.subarray(8, 8 + SALTS_BYTES))
     const stored = storedSum(frame, 16)
     const isOfThisRun = salts.equals(frame.subarray(8, 8 + SALTS_BYTES))
-    // What is left from before is not worth the sum.
+    // No checksum for older frames.
     const sum = isOfThisRun
       ? sumUp(sumUp(before, frame.subarray(0, 8), isBig), frame.subarray(24), isBig)
       : stored
