@@ -19,7 +19,7 @@ import { eventName, type EventNames, isKnownEventName } from './event-name.ts'
 import { placeChoices } from './privacy.ts'
 import { readUserData } from './read-user-data.ts'
 import type { InvalidReason } from './invalid.ts'
-import { createReport, refuse, type Report, warn } from './report.ts'
+import { createReport, markInvalid, type Report, warn } from './report.ts'
 import { ACTION_SOURCES, type ActionSource, type CustomData, type PreparedEvent } from './schema.ts'
 import type { Warning } from './warning.ts'
 
@@ -60,7 +60,7 @@ export type Prepared =
     }
   | {
       readonly status: 'invalid'
-      /** One of Pinterest's own; undefined for any other: what is refused is not repeated. */
+      /** One of Pinterest's own; undefined for any other: an invalid one is not repeated. */
       readonly eventName: string | undefined
       readonly reason: InvalidReason
       /** The field at fault; empty for the event itself. */
@@ -93,12 +93,17 @@ export function prepareEvent(raw: unknown, context: PrepareContext): Prepared {
     for (const path of placed.moved) warn(report, path, 'moved')
     event = readEvent(placed.event, context, report)
     if (report.misplacedChoice !== undefined) {
-      refuse(report, 'unreadable_opt_out', report.misplacedChoice, 'is not read here; send it with the event')
+      markInvalid(
+        report,
+        'unreadable_opt_out',
+        report.misplacedChoice,
+        'is not read here; send it with the event',
+      )
     }
   }
   const { warnings } = report
-  if (event === undefined || report.refusal !== undefined) {
-    return { status: 'invalid', eventName: nameOf(raw), ...(report.refusal ?? NOT_AN_OBJECT), warnings }
+  if (event === undefined || report.invalid !== undefined) {
+    return { status: 'invalid', eventName: nameOf(raw), ...(report.invalid ?? NOT_AN_OBJECT), warnings }
   }
   const isFromBot = isBot(event)
   if (isFromBot) warn(report, 'user_data.client_user_agent', 'bot_user_agent')
@@ -143,7 +148,7 @@ function customerOf({ em, external_id, ph }: PreparedEvent['user_data']): Custom
 const NOT_AN_OBJECT = { reason: 'not_an_object', path: '', message: 'the event must be an object' } as const
 const HOUR_MS = 3_600_000
 
-/** Undefined once something was refused. What is cheap to check comes first, the hashing last. */
+/** Undefined once the event is invalid. What is cheap to check comes first, the hashing last. */
 function readEvent(raw: RawObject, context: PrepareContext, report: Report): PreparedEvent | undefined {
   const name = readRequired(raw, 'event_name', (value) => eventName(value, context.eventNames), report)
   const actionSource = readRequired(raw, 'action_source', readActionSource, report)
@@ -157,7 +162,7 @@ function readEvent(raw: RawObject, context: PrepareContext, report: Report): Pre
   const appInfo = readNested(raw['app_info'], APP_INFO, 'app_info', report)
   const deviceInfo = readNested(raw['device_info'], DEVICE_INFO, 'device_info', report)
   const fields = readObject(raw, EVENT_FIELDS, '', report)
-  if (report.refusal !== undefined || id === undefined) return undefined
+  if (report.invalid !== undefined || id === undefined) return undefined
 
   const userData = readUserData(raw['user_data'], fields.event_source_url, context, report)
   if (userData === undefined) return undefined
@@ -184,7 +189,7 @@ function readRequired<T>(raw: RawObject, key: string, rule: Rule<T>, report: Rep
   const value = raw[key]
   const reading = isAbsent(value) ? undefined : rule(value)
   if (reading === undefined || reading.status === 'absent') {
-    return refuse(report, 'missing_field', key, 'is missing')
+    return markInvalid(report, 'missing_field', key, 'is missing')
   }
   noteReading(reading, key, '', report)
   return reading.status === 'read' ? reading.value : undefined
@@ -205,10 +210,10 @@ function checkAge(
 ): void {
   const ageMs = nowMs - eventTimeS * 1000
   if (ageMs < -HOUR_MS) {
-    refuse(report, 'future_event', 'event_time', 'must not be more than an hour in the future')
+    markInvalid(report, 'future_event', 'event_time', 'must not be more than an hour in the future')
   } else if (ageMs > maxEventAgeMs && !isTest) {
     const hours = Math.floor(maxEventAgeMs / HOUR_MS)
-    refuse(report, 'too_old', 'event_time', `must not be more than ${hours} hours in the past`)
+    markInvalid(report, 'too_old', 'event_time', `must not be more than ${hours} hours in the past`)
   } else if (ageMs > HOUR_MS) {
     warn(report, 'event_time', 'late_event')
   }
@@ -220,7 +225,7 @@ function checkCurrency(raw: unknown, customData: CustomData | undefined, report:
   const written = (raw as RawObject)['currency']
   if (isAbsent(written) || currency(written).status !== 'dropped' || !holdsMoney(customData)) return
   const rule = 'must be an ISO 4217 code such as EUR, since the event holds money'
-  refuse(report, 'unreadable_currency', 'custom_data.currency', rule)
+  markInvalid(report, 'unreadable_currency', 'custom_data.currency', rule)
 }
 
 function holdsMoney({ value, predicted_ltv, contents }: CustomData): boolean {
@@ -233,7 +238,7 @@ function readEventId(raw: RawObject, name: string, customData: CustomData | unde
   if (own !== undefined && own.status !== 'absent') return readRequired(raw, 'event_id', eventId, report)
   const orderId = customData?.order_id
   if (orderId === undefined) {
-    return refuse(
+    return markInvalid(
       report,
       'missing_field',
       'event_id',

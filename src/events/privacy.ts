@@ -5,7 +5,7 @@
 import { flag } from './coerce/choice.ts'
 import { isAbsent } from './coerce/reading.ts'
 import { safeKey } from './normalize/path.ts'
-import { refuse, type Report } from './report.ts'
+import { markInvalid, type Report } from './report.ts'
 
 type RawObject = Readonly<Record<string, unknown>>
 type Choice = 'opt_out' | 'opt_out_type'
@@ -34,7 +34,7 @@ export function noteChoice(key: string, value: unknown, path: string, report: Re
     return true
   }
   if (!OF_OTHER_APIS.has(folded) || saysNothing(value)) return false
-  refuse(report, 'unreadable_opt_out', path, 'is not read; send opt_out, or opt_out_type of custom_data')
+  markInvalid(report, 'unreadable_opt_out', path, 'is not read; send opt_out, or opt_out_type of custom_data')
   return true
 }
 

@@ -8,19 +8,19 @@ import { isAbsent } from './coerce/reading.ts'
 import { normalizeUserData, type NormalizedUserData, type NormalizeContext } from './normalize/user-data.ts'
 import { safeKey } from './normalize/path.ts'
 import { noteChoice } from './privacy.ts'
-import { refuse, type Report, warn } from './report.ts'
+import { markInvalid, type Report, warn } from './report.ts'
 import type { UserData } from './schema.ts'
 import { renderWarnings, type Warning } from './warning.ts'
 
-/** Undefined once it refused the event. `eventSourceUrl` is where a missing click id is looked for. */
+/** Undefined once the event is invalid. `eventSourceUrl` is where a missing click id is looked for. */
 export function readUserData(
   raw: unknown,
   eventSourceUrl: string | undefined,
   context: NormalizeContext,
   report: Report,
 ): UserData | undefined {
-  if (isAbsent(raw)) return refuse(report, 'missing_field', 'user_data', 'is missing')
-  if (!isObject(raw)) return refuse(report, 'not_an_object', 'user_data', 'must be an object')
+  if (isAbsent(raw)) return markInvalid(report, 'missing_field', 'user_data', 'is missing')
+  if (!isObject(raw)) return markInvalid(report, 'not_an_object', 'user_data', 'must be an object')
   const warnings: Warning[] = []
   const complete = eventSourceUrl === undefined ? raw : withClickId(raw, eventSourceUrl, context)
   const userData = normalizeUserData(complete, context, (path, code) => warnings.push({ path, code }))
@@ -28,7 +28,7 @@ export function readUserData(
   if (warnings.some(({ code }) => code === 'unknown_field')) noteChoices(raw, report)
   return hasIdentifier(userData)
     ? (userData as UserData)
-    : refuse(report, 'no_identifier', 'user_data', whatIsMissing(warnings))
+    : markInvalid(report, 'no_identifier', 'user_data', whatIsMissing(warnings))
 }
 
 function noteChoices(raw: RawObject, report: Report): void {
@@ -37,7 +37,7 @@ function noteChoices(raw: RawObject, report: Report): void {
   }
 }
 
-/** As many dropped values as a refusal tells of. */
+/** At most so many dropped values are named. */
 const MAX_TOLD = 16
 
 function hasIdentifier(userData: NormalizedUserData): boolean {

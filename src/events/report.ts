@@ -1,5 +1,5 @@
 /**
- * What came up while one event was read: its warnings, at most a few dozen, and the first reason to refuse it. Rules
+ * What came up while one event was read: its warnings, at most a few dozen, and the first reason why it is invalid. Rules
  * return values and faults; only the code that walks an object knows paths and writes here.
  */
 import type { Invalid, InvalidReason } from './invalid.ts'
@@ -7,7 +7,7 @@ import type { Warning, WarningCode } from './warning.ts'
 
 export interface Report {
   readonly warnings: Warning[]
-  refusal: Invalid | undefined
+  invalid: Invalid | undefined
   /** Where a privacy choice stands that belongs elsewhere. */
   misplacedChoice: string | undefined
 }
@@ -16,7 +16,7 @@ export interface Report {
 const MAX_WARNINGS = 32
 
 export function createReport(): Report {
-  return { warnings: [], refusal: undefined, misplacedChoice: undefined }
+  return { warnings: [], invalid: undefined, misplacedChoice: undefined }
 }
 
 export function warn({ warnings }: Report, path: string, code: WarningCode, hint?: string): void {
@@ -25,7 +25,7 @@ export function warn({ warnings }: Report, path: string, code: WarningCode, hint
   else if (warnings.length === MAX_WARNINGS) warnings.push({ path: 'event', code: 'more_warnings' })
 }
 
-/** The first refusal stands. Answers undefined, for callers that have nothing else to answer then. */
-export function refuse(report: Report, reason: InvalidReason, path: string, rule: string): undefined {
-  report.refusal ??= { reason, path, message: `${path}: ${rule}` }
+/** Only the first reason is kept. Answers undefined, for callers that have nothing else to answer then. */
+export function markInvalid(report: Report, reason: InvalidReason, path: string, rule: string): undefined {
+  report.invalid ??= { reason, path, message: `${path}: ${rule}` }
 }

@@ -56,7 +56,7 @@ t.test('money becomes plain decimal text', async (t) => {
   }
 })
 
-t.test('money and counts that are no numbers refuse the event, and are not guessed at', async (t) => {
+t.test('money and counts that are no numbers make the event invalid, and are not guessed at', async (t) => {
   const rows = [
     'abc', 'null', '72,39', '1,234.56', '1.234,56', '1 234', '$72.39', '72.39 USD', '0x10', '1e', '--1', 'NaN', 'Infinity', '1e400',
     '١٢', '1'.repeat(500), true, false, {}, [], [1], NaN, Infinity, -Infinity, '\ud800',
@@ -172,7 +172,7 @@ t.test('flags', async (t) => {
     t.same(at('wifi', value), { value: undefined, warnings: ['wifi: wrong_type'] })
 })
 
-t.test('a privacy choice that cannot be read refuses the event', async (t) => {
+t.test('a privacy choice that cannot be read makes the event invalid', async (t) => {
   for (const value of ['yes', 2, {}, [true]])
     t.match(at('opt_out', value), { invalid: 'unreadable_opt_out', path: 'opt_out' })
   for (const value of [true, ['LDP'], {}, '\ud800']) {

@@ -78,7 +78,7 @@ t.test('every hash that is sent is explained, and every one that is explained is
   t.same(new Set(told), new Set(sent))
 })
 
-t.test('a refusal names reason and field; what is no event at all is refused too', async (t) => {
+t.test('an invalid event comes with reason and field; so does what is no event at all', async (t) => {
   t.match(explainEvent({ ...EVENT, action_source: 'radio' }, CONTEXT), {
     status: 'invalid',
     reason: 'unknown_action_source',

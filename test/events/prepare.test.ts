@@ -44,7 +44,7 @@ t.test('the JSON has its keys in one order, whatever the order they came in', as
   )
 })
 
-t.test('what is no object is refused', async (t) => {
+t.test('what is no object is invalid', async (t) => {
   for (const raw of [null, undefined, 1, 'x', true, [1], [PLAIN], () => 1]) {
     t.match(prepareEvent(raw, LIVE), { status: 'invalid', reason: 'not_an_object', path: '' })
   }
@@ -52,7 +52,7 @@ t.test('what is no object is refused', async (t) => {
   t.match(prepareWith({ user_data: ['a@b.example'] }), { reason: 'not_an_object', path: 'user_data' })
 })
 
-t.test('required fields: absent or null, they refuse the event by name', async (t) => {
+t.test('required fields: absent or null, the event is invalid, and the field is named', async (t) => {
   for (const path of Object.keys(PLAIN)) {
     t.match(prepareWith({ [path]: null }), {
       status: 'invalid',
@@ -103,7 +103,7 @@ t.test('unknown keys are dropped with a warning, at every level', async (t) => {
   ])
 })
 
-t.test('of several reasons to refuse, the first stands', async (t) => {
+t.test('of several reasons, the first is kept', async (t) => {
   const wrong = { custom_data: { value: 'x', num_items: 'y' }, opt_out: 'z' }
   t.match(prepareWith(wrong), { reason: 'not_a_number', path: 'custom_data.value' })
 })
@@ -330,7 +330,7 @@ t.test('events of bots are filtered where the account wants that, and sent where
 })
 
 t.test(
-  'money without a readable currency refuses the event; without money the currency is left out',
+  'money without a readable currency makes the event invalid; without money the currency is left out',
   async (t) => {
     const money = [
       { value: 10 },
@@ -350,8 +350,8 @@ t.test(
       {},
     ]) {
       for (const fields of money) {
-        const refused = prepareWith({ custom_data: { ...fields, currency } })
-        t.match(refused, { reason: 'unreadable_currency', path: 'custom_data.currency' }, inspect(currency))
+        const invalid = prepareWith({ custom_data: { ...fields, currency } })
+        t.match(invalid, { reason: 'unreadable_currency', path: 'custom_data.currency' }, inspect(currency))
       }
       const { warnings } = prepareWith({ custom_data: { num_items: 2, currency } })
       t.same(warnings, ['custom_data.currency: unreadable'], inspect(currency))

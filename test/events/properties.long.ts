@@ -7,4 +7,4 @@ t.test('what it prepares is strictly what Pinterest takes, and prepares to itsel
   preparesStrictly(t, 30_000),
 )
 
-t.test('refusals and warnings name paths, codes and rules, never a value', async () => quotesNoValue(20_000))
+t.test('reasons and warnings name paths, codes and rules, never a value', async () => quotesNoValue(20_000))

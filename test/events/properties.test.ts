@@ -9,7 +9,7 @@ t.test('what it prepares is strictly what Pinterest takes, and prepares to itsel
   preparesStrictly(t, 300),
 )
 
-t.test('refusals and warnings name paths, codes and rules, never a value', async () => quotesNoValue(300))
+t.test('reasons and warnings name paths, codes and rules, never a value', async () => quotesNoValue(300))
 
 t.test('an event whose every field is wrong names none of the values', async (t) => {
   const all = JSON.parse(JSON.stringify(FULL), (_, value: unknown) =>

@@ -65,7 +65,7 @@ const NOT_JSON: PostEventsOptions['engine'] = {
 
 async function openApp(t: Test, postsPerMinute = 0, postLimiter?: PostLimiter, engine = NOT_JSON) {
   const clock = createManualClock()
-  const account = { adAccountId: '1', tokenKind: 'fixed', postsPerMinute }
+  const account = { adAccountId: '1', tokenKind: 'fixed', postsPerMinute, eventNames: {} }
   const app = await createPublicServer({
     vault: { authenticate: () => ({ keyId: 'k', adAccountIds: ['1'] }), account: () => account },
     postLimiter: postLimiter ?? createPostLimiter({ now: clock.monotonicMs }),

@@ -6,7 +6,7 @@
 import { listOr } from '../lists.ts'
 import { safeKey } from '../normalize/path.ts'
 import { noteChoice } from '../privacy.ts'
-import { refuse, type Report, warn } from '../report.ts'
+import { markInvalid, type Report, warn } from '../report.ts'
 import { isAbsent, type Reading, type Rule } from './reading.ts'
 
 export type RawObject = Readonly<Record<string, unknown>>
@@ -117,7 +117,7 @@ export function noteReading(reading: Reading<unknown>, prefix: string, key: stri
       warn(report, prefix + key, reading.code)
       return
     case 'invalid':
-      refuse(report, reading.reason, prefix + key, reading.rule)
+      markInvalid(report, reading.reason, prefix + key, reading.rule)
   }
 }
 

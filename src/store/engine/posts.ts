@@ -143,7 +143,7 @@ export function createPosts({ store, work, now, maxEventAgeMs }: PostsOptions): 
       const prepareMs = now() - startedMs
       const { filteredCount, invalidCount } = preparedPost
       // A wrong clock must not make an event invalid: the post comes again.
-      if (!post.isClockTrusted && preparedPost.prepared.some(isRefusedForItsAge)) throw new ClockInDoubt()
+      if (!post.isClockTrusted && preparedPost.prepared.some(isInvalidForItsAge)) throw new ClockInDoubt()
       const receipt = await commit(post, preparedPost)
       const prepared = warnOfSharedIds(post, preparedPost, receipt)
       return {
@@ -173,7 +173,7 @@ interface PreparedPost {
 
 const NOTHING_COMMITTED: Receipt = { batch: undefined, duplicates: [], pendingDuplicates: 0 }
 
-function isRefusedForItsAge(event: Prepared): boolean {
+function isInvalidForItsAge(event: Prepared): boolean {
   return event.status === 'invalid' && isForItsAge(event.reason)
 }
 
