@@ -13,7 +13,7 @@ const MAX_LENGTH = 32
 export function normalizePostcode(text: string, { country }: Region): Normalized {
   if (text.length > MAX_LENGTH) return UNREADABLE
   // Full-width digits are usual in Japan; Pinterest could never match them.
-  const plain = withoutSpreadsheetQuote(toPlainDigits(text))
+  const plain = withoutSpreadsheetMarks(toPlainDigits(text))
   const postcode =
     country === undefined
       ? (readZip(plain, FULL_ZIP) ?? readLetters(plain))
@@ -26,10 +26,13 @@ export function normalizePostcode(text: string, { country }: Region): Normalized
     : normalizedAs(postcode)
 }
 
-/** `'02139`: spreadsheets take what follows for text. */
-function withoutSpreadsheetQuote(text: string): string {
-  return text.startsWith("'") || text.startsWith('’') ? text.slice(1).trimStart() : text
+/** `'02139`: spreadsheets take what follows for text. What they take for a number may get a fraction: `10115.0` is no `101150`. */
+function withoutSpreadsheetMarks(text: string): string {
+  const unquoted = text.startsWith("'") || text.startsWith('’') ? text.slice(1).trimStart() : text
+  return unquoted.includes('.') ? unquoted.replace(FRACTION, '') : unquoted
 }
+
+const FRACTION = /(?<=^\d{3,10})\.0+$/
 
 const FULL_ZIP = /^(\d{5})(?:\s?[\p{Pd}\u2212]?\s?\d{4})?$/u
 const ZIP = /^(\d{3,5})(?:\s?[\p{Pd}\u2212]?\s?\d{4})?$/u

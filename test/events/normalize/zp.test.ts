@@ -45,6 +45,21 @@ t.test('elsewhere letters and digits stay', async (t) => {
   checkTable(t, 'zp', [['۱۱۳۶۹۱۴۴۱۱', '1136914411']], { country: 'ir' })
 })
 
+t.test('a postcode that went through a spreadsheet as a number has no fraction', async (t) => {
+  checkTable(t, 'zp', [['02139.0', '02139'], ['2139.00', '02139'], ['94107.5', '(unreadable)'], ['0000.0', '(placeholder)']], { country: 'us' }) // prettier-ignore
+  checkTable(
+    t,
+    'zp',
+    [
+      ['10115.0', '10115'],
+      ['75001.00', '75001'],
+      ['1.0', '10'],
+    ],
+    { country: 'de' },
+  )
+  checkTable(t, 'zp', [['10115.0', '10115']])
+})
+
 t.test('without a country the shape of a full ZIP code is read as one', async (t) => {
   checkTable(t, 'zp', [
     ['94107', '94107'],
