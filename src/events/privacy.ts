@@ -4,6 +4,7 @@
  */
 import { flag } from './coerce/choice.ts'
 import { isAbsent } from './coerce/reading.ts'
+import { listOr } from './lists.ts'
 import { safeKey } from './normalize/path.ts'
 import { markInvalid, type Report } from './report.ts'
 
@@ -42,11 +43,19 @@ function fold(key: string): string {
   return key.toLowerCase().replace(/[\s_-]+/g, '')
 }
 
-/** An empty list is Meta's way to say that there is no restriction. */
+/** An empty list is Meta's way to say that there is no restriction; it comes in every form that lists come in. */
 function saysNothing(value: unknown): boolean {
   if (Array.isArray(value)) return value.every(saysNothing)
+  const list = listOr(value)
+  // Of text, which may hold lists of any depth, only the first level is looked at.
+  if (Array.isArray(list)) return list.every((one) => isAbsent(one) || isSwitchedOff(one))
+  if (typeof list === 'object' && list !== null) return Object.keys(list).length === 0
+  return isAbsent(value) || isSwitchedOff(value)
+}
+
+function isSwitchedOff(value: unknown): boolean {
   const reading = flag(value)
-  return isAbsent(value) || reading.status === 'absent' || (reading.status === 'read' && !reading.value)
+  return reading.status === 'absent' || (reading.status === 'read' && !reading.value)
 }
 
 /** Objects of the event in which a choice is found; the event itself is `''`. */

@@ -61,11 +61,15 @@ t.test('a choice in the words of another API refuses the event and names the fie
     { custom_data: { dataProcessingOptions: ['LDU'] } },
     { limited_data_use: true },
     { restricted_data_processing: 1 },
+    { data_processing_options: '["LDU"]' },
+    { data_processing_options: { 0: 'LDU' } },
+    { data_processing_options: { LDU: true } },
+    { data_processing_options: '['.repeat(16_000) + ']'.repeat(16_000) },
   ]
   for (const fields of foreign) {
     t.match(prepareWith(fields), { reason: 'unreadable_opt_out', message: /opt_out_type of custom_data/ })
   }
-  for (const value of [[], null, '', false, 0, [''], 'false']) {
+  for (const value of [[], null, '', false, 0, [''], 'false', '[]', '[""]', {}, { 0: '' }]) {
     t.match(prepareWith({ data_processing_options: value, limited_data_use: value }), { status: 'prepared' })
   }
 })
