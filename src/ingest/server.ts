@@ -56,6 +56,8 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
     frameworkErrors: (error, _request, reply) => void sendError(error, reply),
     clientErrorHandler: refuseMalformed,
   })
+  // Each post listens for the end of its connection, and a client may send many before the first answer.
+  app.server.on('connection', (socket) => void socket.setMaxListeners(0))
   for (const name of ['sender', 'answer', 'leave', 'errorCode']) app.decorateRequest(name, undefined)
 
   app.removeAllContentTypeParsers()
