@@ -12,7 +12,14 @@ import { recognizeHash } from './hashed.ts'
 import { normalizeIpAddress } from './ip.ts'
 import { normalizeAdvertisingId } from './maids.ts'
 import { normalizeName } from './names.ts'
-import { type Nothing, NOTHING, NOTHING_AS_ID, NOTHING_AS_NAME, NOTHING_AS_PLACE } from './nothing.ts'
+import {
+  isWrittenOfNothing,
+  type Nothing,
+  NOTHING,
+  NOTHING_AS_ID,
+  NOTHING_AS_NAME,
+  NOTHING_AS_PLACE,
+} from './nothing.ts'
 import { normalizePhone } from './ph.ts'
 import { dropped, type Region, type Rule, type Normalized, normalizedAs, UNREADABLE } from './normalized.ts'
 import { normalizeState } from './st.ts'
@@ -60,8 +67,9 @@ interface FieldRules {
 /** Trimmed only, as every value is. */
 const asItIs: Rule = (text) => normalizedAs(text)
 
-/** An external id must equal what the browser tag sends. `--` and `{}` are no id. */
-const asId: Rule = (text) => (LETTER_OR_DIGIT.test(text) ? normalizedAs(text) : dropped('placeholder'))
+/** An external id must equal what the browser tag sends. `--`, `{}` and `user-undefined` are no id. */
+const asId: Rule = (text) =>
+  LETTER_OR_DIGIT.test(text) && !isWrittenOfNothing(text) ? normalizedAs(text) : dropped('placeholder')
 /** The first alternative spares nearly all the look-up of Unicode's classes. */
 const LETTER_OR_DIGIT = /^[A-Za-z0-9]|[\p{L}\p{N}]/u
 

@@ -9,9 +9,20 @@ import { withoutQuotes } from './quotes.ts'
 export interface Nothing {
   /** Is the text, in any case, a placeholder of this field, or a template? */
   readonly is: (text: string) => boolean
-  /** Is it the lower-case hash of one, of an empty text, or of a space? */
+  /** Is it the lower-case hash of one, of an empty text or a space, or no hash but zeros? */
   readonly isHashed: (hash: string) => boolean
 }
+
+/** An id in which a program wrote that it has none: `customer_undefined`. With a digit, the rest may tell customers apart. */
+export function isWrittenOfNothing(id: string): boolean {
+  return WORD_OF_NOTHING.test(id) && !DIGIT.test(id)
+}
+
+const WORD_OF_NOTHING = /(?<![\p{L}\p{N}])(?:undefined|null|\[object object\])(?![\p{L}\p{N}])/iu
+const DIGIT = /\p{N}/u
+
+/** A digest of zeros is what a buffer holds before a program hashes into it. */
+const ZERO_HASH = '0'.repeat(64)
 
 /** What phones report whose owner forbids tracking. */
 const ZERO_ADVERTISING_ID = '00000000-0000-0000-0000-000000000000'
@@ -72,7 +83,7 @@ function createNothing(placeholders: readonly string[]): Nothing {
   const words = new Set([...placeholders, ZERO_ADVERTISING_ID])
   const inBrackets = PLACEHOLDERS.flatMap((word) => [`(${word})`, `<${word}>`])
   const variants = [...words, ...inBrackets].flatMap((word) => [word, word.toUpperCase(), titleCase(word)])
-  const hashes = new Set(['', ' ', 'NaN', '[object Object]', ...variants].map(sha256Hex))
+  const hashes = new Set([ZERO_HASH, ...['', ' ', 'NaN', '[object Object]', ...variants].map(sha256Hex)])
   return {
     is: (text) => {
       if (text.length <= LONGEST_WORD && words.has(text.toLowerCase())) return true

@@ -54,6 +54,19 @@ t.test('guests of a shop are not one customer', async (t) => {
   checkTable(t, 'fn', [['Guest', 'guest']])
 })
 
+t.test('ids that a program wrote without having one are nobody’s', async (t) => {
+  const nobodys = ['user-undefined', 'customer_null', 'shop:undefined', 'undefined_undefined', 'gid://shop/Customer/null', 'cust-[object Object]'] // prettier-ignore
+  checkTable(t, 'external_id', dropped(nobodys))
+  const real = ['user-undefined-17', 'nullable', 'nan-lee', 'Undefinedness', 'nullo.null1', 'no-one']
+  checkTable(t, 'external_id', real.map((id): Row => [id, id])) // prettier-ignore
+})
+
+t.test('zeros in place of a hash are no hash', async (t) => {
+  for (const field of HASHED_FIELD_NAMES) {
+    checkTable(t, field, [['0'.repeat(64), '(placeholder)'], [Buffer.alloc(32).toString('base64'), '(placeholder)']]) // prettier-ignore
+  }
+})
+
 t.test('names that are made of nothing twice', async (t) => {
   checkTable(
     t,
