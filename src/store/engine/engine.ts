@@ -1,10 +1,11 @@
 /**
  * The front's side of the engine: starts its thread, and answers with what the relay uses of it. Opening rejects with the
- * errors of the store's opening; whatever the front asks for later, with STORE_UNAVAILABLE once the thread has died.
+ * errors of the store's opening; whatever the front asks for later, with STORE_UNAVAILABLE once the thread has died, and with
+ * SHUTTING_DOWN once it has closed.
  */
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { StoreCannotOpen, StoreUnavailable } from '../../errors.ts'
+import { ShuttingDown, StoreCannotOpen, StoreUnavailable } from '../../errors.ts'
 import type { DecideChange, VaultChange, VaultStore } from '../../vault/vault-store.ts'
 import type { Shared, SharedChange } from '../shared.ts'
 import type { FrontStore } from '../store.ts'
@@ -43,25 +44,31 @@ export async function openEngine({ settings, onProblem, onGroup }: EngineOptions
   }
   const engine = connectCalls<EngineApi & Api<never>>(worker, ours)
   let isOpen = false
+  let closing: Promise<void> | undefined
   // An `error` is always followed by an `exit`.
   let death: unknown
   worker.on('error', (error) => void (death = error))
   const exited = once(worker, 'exit').catch(() => once(worker, 'exit'))
   worker.on('exit', (code) => {
     const cause = death instanceof Error ? death : new Error(`The engine ended with code ${code}.`)
-    const message = `The store cannot be opened (${cause.message})`
-    engine.fail(isOpen ? new StoreUnavailable({ cause }) : new StoreCannotOpen(message, { cause }))
+    engine.fail(errorOf(cause))
     if (!isOpen) return
     isOpen = false
     onProblem({ problem: 'engine_died', message: cause.message })
   })
+
+  /** Of whatever is still asked for, once the thread has ended. */
+  function errorOf(cause: Error): Error {
+    if (isOpen) return new StoreUnavailable({ cause })
+    if (closing !== undefined) return new ShuttingDown()
+    return new StoreCannotOpen(`The store cannot be opened (${cause.message})`, { cause })
+  }
 
   const { isShared } = await engine.call('open', settings).catch(async (error: unknown) => {
     await worker.terminate()
     throw error
   })
   isOpen = true
-  let closing: Promise<void> | undefined
   async function closeAll(): Promise<void> {
     const closed = engine.call('close')
     isOpen = false
