@@ -1,6 +1,6 @@
 /** `npm run build` makes what the image runs: the relay, its command and the sandbox without TypeScript. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, globSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { resolve } from 'node:path'
 import t from 'tap'
 import { readSettings } from '../../src/settings.ts'
@@ -10,7 +10,10 @@ import { rawEvent } from '../support/events.ts'
 import { startNode } from '../support/node-process.ts'
 import { startProcess } from '../support/process.ts'
 
-const folder = t.testdir()
+// Within the project, for its dependencies; of its own, since files share a process.
+mkdirSync('.tap', { recursive: true })
+const folder = mkdtempSync(resolve('.tap', 'build-'))
+t.teardown(() => rmSync(folder, { recursive: true }))
 execFileSync(process.execPath, ['build.ts', folder], { stdio: 'pipe' })
 
 t.test('every file of its own that a compiled file names is there, and none is TypeScript', async (t) => {
