@@ -26,8 +26,10 @@ import type {
   Outcome,
   RequestOf,
   AcknowledgeRequest,
+  CommitRequest,
   TravelError,
 } from './operations.ts'
+import { LARGE_BYTES } from './work.ts'
 
 /** What one transaction carried, for metrics. */
 export interface GroupReport {
@@ -79,6 +81,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
   let cancelTimer = () => {}
   /** In the last group that had any. */
   let commitCount = 0
+  let areLargeLeft = false
   let refusal: Error | undefined
   let onDrained: (() => void) | undefined
 
@@ -108,7 +111,10 @@ export function createBatcher(options: BatcherOptions): Batcher {
       onDrained?.()
       return
     }
-    void runGroup(pending.splice(0, MAX_GROUP_OPERATIONS))
+    const { group, rest } = takeGroup(pending, areLargeLeft)
+    areLargeLeft = !areLargeLeft && rest.some(isLargeCommit)
+    pending = rest
+    void runGroup(group)
   }
 
   async function runGroup(entries: readonly Entry[]): Promise<void> {
@@ -182,6 +188,18 @@ export function createBatcher(options: BatcherOptions): Batcher {
 function setNodeTimer(delayMs: number, callback: () => void): () => void {
   const timer = setTimeout(callback, delayMs)
   return () => clearTimeout(timer)
+}
+
+/** Large commits leave with the group after: the sync of a megabyte must not keep a checkout waiting. */
+function takeGroup(pending: readonly Entry[], areLargeLeft: boolean): { group: Entry[]; rest: Entry[] } {
+  const small = areLargeLeft ? [] : pending.filter((entry) => !isLargeCommit(entry))
+  const group = (small.length > 0 ? small : pending).slice(0, MAX_GROUP_OPERATIONS)
+  const taken = new Set(group)
+  return { group, rest: pending.length === group.length ? [] : pending.filter((entry) => !taken.has(entry)) }
+}
+
+function isLargeCommit({ operation: { kind, request } }: Entry): boolean {
+  return kind === 'commit' && (request as CommitRequest).payload.byteLength >= LARGE_BYTES
 }
 
 function isAcknowledgementOfOne({ kind, request }: Operation): boolean {

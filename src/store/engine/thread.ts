@@ -19,7 +19,9 @@ async function open(settings: EngineSettings): Promise<{ readonly isShared: bool
   const { store, vaultStore, shared } = opened
   shared?.onChange((change) => front.tell('sharedChange', change))
   const now = () => performance.now()
-  const work = createWork({ now, nextTurn: runAfterTurn })
+  // After the commits that a turn leads to: those are scheduled when it ends.
+  const nextTurn = (run: () => void) => void runAfterTurn(() => runAfterTurn(run))
+  const work = createWork({ now, nextTurn })
   const posts = createPosts({ store, work, now, maxEventAgeMs: settings.maxEventAgeMs })
   Object.assign(handlers, forward(store, FORWARDED.store), forward(vaultStore, FORWARDED.vaultStore))
   if (shared !== undefined) Object.assign(handlers, forward(shared, FORWARDED.shared))

@@ -2,8 +2,9 @@
  * Shares the engine's thread among posts: work is a generator that yields between its steps, each of bounded work, and is
  * let go on for a few milliseconds of a turn of the loop. What waits for the disk, and what comes meanwhile, comes between.
  *
- * Small posts are done first, in their order; a large one moves on by one slice a turn, one after the other, since the
- * events of one, prepared, take some times its bytes. So one storefront's import does not hold up another one's checkouts.
+ * Small posts are done first, in their order, and can be committed before a large one moves on: by one slice a turn, one
+ * after the other, since the events of one, prepared, take some times its bytes. So one storefront's import does not hold up
+ * another one's checkouts.
  */
 export interface Work {
   /** Rejects as the work throws. */
@@ -31,6 +32,7 @@ export function createWork({ now, nextTurn }: WorkOptions): Work {
   const small: Job[] = []
   const large: Job[] = []
   let isDue = false
+  let isLargeNext = false
 
   function due(): void {
     if (isDue || small.length + large.length === 0) return
@@ -40,9 +42,15 @@ export function createWork({ now, nextTurn }: WorkOptions): Work {
 
   function turn(): void {
     isDue = false
-    const smallUntilMs = now() + SMALL_MS
-    while (small.length > 0 && now() < smallUntilMs) small.shift()!(Infinity)
-    if (large[0]?.(now() + LARGE_MS) === true) large.shift()
+    // Every second turn at the latest, so that small ones, however many, do not hold it up for ever.
+    if (small.length === 0 || (isLargeNext && large.length > 0)) {
+      isLargeNext = false
+      if (large[0]?.(now() + LARGE_MS) === true) large.shift()
+    } else {
+      isLargeNext = true
+      const untilMs = now() + SMALL_MS
+      while (small.length > 0 && now() < untilMs) small.shift()!(Infinity)
+    }
     due()
   }
 

@@ -7,6 +7,7 @@ import {
   type GroupReport,
 } from '../../../src/store/engine/batcher.ts'
 import type { Operation, OperationKind, Outcome, TravelError } from '../../../src/store/engine/operations.ts'
+import { LARGE_BYTES } from '../../../src/store/engine/work.ts'
 import { createManualClock } from '../../support/clock.ts'
 
 const DONE: Outcome = { status: 'done', answer: undefined }
@@ -242,4 +243,21 @@ t.test('draining finishes what was asked for, tries once, and takes nothing more
   await commitment
   await t.rejects(acknowledged, { code: 'STORE_UNAVAILABLE' })
   await t.resolves(drained)
+})
+
+t.test('a large commit leaves after what is small, but with the next group', async (t) => {
+  const { batcher, sent, answer } = play()
+  const large = () => batcher.submit('commit', commit(new Uint8Array(LARGE_BYTES)))
+  const all = [large(), batcher.submit('commit', commit()), batcher.submit('acknowledge', acknowledge(1))]
+  await endOfTurn()
+  t.same(kindsOf(sent[0]), ['commit', 'acknowledge'])
+  all.push(batcher.submit('commit', commit()))
+  await answer(DONE, DONE)
+  t.equal(sent[1]?.length, 2, 'both: small ones do not hold it up for ever')
+  await answer(DONE, DONE)
+  all.push(large())
+  await endOfTurn()
+  t.equal(sent[2]?.length, 1, 'alone it leaves at once')
+  await answer(DONE)
+  await Promise.all(all)
 })
