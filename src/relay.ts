@@ -242,7 +242,7 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
         Array.from(vault.accounts(), ({ adAccountId }) => adAccountId),
       ),
   })
-  opened.defer(() => adminApp.close())
+  opened.defer(() => endConnections(adminApp, adminApp.close()))
   return {
     volumeWatch,
     async listen() {

@@ -31,7 +31,7 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
     logger: false,
     bodyLimit: BODY_LIMIT_BYTES,
     routerOptions: { maxParamLength: 200 },
-    forceCloseConnections: true,
+    forceCloseConnections: 'idle',
   })
     .withTypeProvider<TypeBoxTypeProvider>()
     .setValidatorCompiler(compileSchema)
