@@ -25,8 +25,8 @@ export interface Group {
   readonly trust: number
   /** Culprits found, less the calls that were taken; never below 0. */
   readonly culprits: number
-  /** The second call with the same slices, since a refusal may pass. */
-  readonly isSecondCall: boolean
+  /** Calls that were made again with the same slices, since a refusal may pass. */
+  readonly callsAgain: number
 }
 
 /** Cuts slices in two, the first part with so many events; the driver also accounts for the cut. */
@@ -44,7 +44,7 @@ export interface Refused {
 const CULPRITS_ON_TRUST = 2
 
 export function groupOf(slices: readonly Slice[]): Group {
-  return { slices, suspects: [], cleared: [], trust: 0, culprits: 0, isSecondCall: false }
+  return { slices, suspects: [], cleared: [], trust: 0, culprits: 0, callsAgain: 0 }
 }
 
 export function isBisect({ suspects, cleared }: Group): boolean {
@@ -61,28 +61,28 @@ export function trusted(group: Group): Group {
 }
 
 export function again(group: Group): Group {
-  return { ...group, isSecondCall: true }
+  return { ...group, callsAgain: group.callsAgain + 1 }
 }
 
 export function afterRefusal(group: Group, cut: Cut): Refused {
   const { slices, suspects, cleared, trust, culprits } = group
-  const isSecondCall = false
+  const callsAgain = 0
   const [culprit] = slices
   const others = [...cleared, ...suspects]
   if (culprit && isSingleEvent(slices)) {
     return {
       culprit,
-      next: nextPart(others, { trust: Math.max(0, trust - 1), culprits: culprits + 1, isSecondCall }, cut),
+      next: nextPart(others, { trust: Math.max(0, trust - 1), culprits: culprits + 1, callsAgain }, cut),
     }
   }
   return {
     culprit: undefined,
-    next: { ...halve(slices, cut), cleared: others, trust, culprits, isSecondCall },
+    next: { ...halve(slices, cut), cleared: others, trust, culprits, callsAgain },
   }
 }
 
 export function afterSuccess({ suspects, cleared, culprits }: Group, cut: Cut): Group | undefined {
-  const course = { trust: CULPRITS_ON_TRUST, culprits: Math.max(0, culprits - 1), isSecondCall: false }
+  const course = { trust: CULPRITS_ON_TRUST, culprits: Math.max(0, culprits - 1), callsAgain: 0 }
   if (suspects.length === 0) return nextPart(cleared, course, cut)
   if (isSingleEvent(suspects)) return { slices: suspects, suspects: [], cleared, ...course }
   return { ...halve(suspects, cut), cleared, ...course }

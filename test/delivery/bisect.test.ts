@@ -71,7 +71,7 @@ t.test('no refusal that passes, and no refused account, makes a good event a dea
       if (allRefusedFrom === Infinity) assert.deepEqual(kept, [])
       const bad = kinds.filter((kind) => kind !== 'good').length
       assert.ok(
-        calls <= 20 + bad * (Math.log2(events.length) + 4),
+        calls <= 20 + bad * (Math.log2(events.length) + 6),
         `${calls} calls for ${bad} of ${events.length}`,
       )
     }),
