@@ -4,11 +4,10 @@ import type { MasterKeys } from '../../vault/seal.ts'
 import type { VaultChange, VaultDocument, VaultStore } from '../../vault/vault-store.ts'
 import type { Settings } from '../../settings.ts'
 import type { Shared, SharedChange } from '../shared.ts'
-import type { RecoverReport } from '../sqlite/recover-file.ts'
 import type { FrontStore, Store } from '../store.ts'
 import type { GroupReport } from './batcher.ts'
 import type { Post, PostReceipt } from './posts.ts'
-import type { StoreProblem } from './operations.ts'
+import type { RecoverReport, StoreProblem } from './operations.ts'
 
 export interface EngineSettings {
   readonly database: Settings['database']

@@ -8,6 +8,7 @@
 import { setImmediate as runAfterTurn } from 'node:timers'
 import type { MessagePort, Worker } from 'node:worker_threads'
 import * as errors from '../../errors.ts'
+import { toTravelError, type TravelError } from './operations.ts'
 
 /** What one side can be asked for. */
 export type Api<Names extends string = string> = Record<Names, (...args: never[]) => unknown>
@@ -33,12 +34,11 @@ interface Call {
 interface Answer {
   readonly id: number
   readonly value?: unknown
-  readonly error?: TravelError
+  readonly error?: ThrownError
 }
 
-interface TravelError {
-  readonly code: string
-  readonly message: string
+interface ThrownError extends TravelError {
+  /** Of errors that the table does not have. */
   readonly stack: string | undefined
 }
 
@@ -103,7 +103,7 @@ export function connectCalls<Theirs extends Api>(
       const value = await (ours[name] as (...args: readonly unknown[]) => unknown)(...args)
       if (id !== 0) answer({ id, value })
     } catch (error) {
-      if (id !== 0) answer({ id, error: toTravelError(error) })
+      if (id !== 0) answer({ id, error: toThrownError(error) })
     }
   }
 
@@ -179,13 +179,13 @@ const ERRORS = new Map(
     .map(([{ code }, one]) => [code, one as ErrorClass]),
 )
 
-function toTravelError(error: unknown): TravelError {
-  if (!(error instanceof Error)) return { code: 'UNKNOWN', message: String(error), stack: undefined }
-  const code = 'code' in error ? String(error.code) : error.name
-  return { code, message: error.message, stack: ERRORS.has(code) ? undefined : error.stack }
+function toThrownError(error: unknown): ThrownError {
+  const travelling = toTravelError(error)
+  const isKnown = ERRORS.has(travelling.code)
+  return { ...travelling, stack: isKnown || !(error instanceof Error) ? undefined : error.stack }
 }
 
-function reviveError({ code, message, stack }: TravelError): Error {
+function reviveError({ code, message, stack }: ThrownError): Error {
   const KnownError = ERRORS.get(code)
   // The text may be one that the class would fill in, so it is set afterwards.
   if (KnownError !== undefined) return Object.assign(new KnownError(''), { message })

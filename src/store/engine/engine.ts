@@ -27,13 +27,22 @@ export interface Engine extends Pick<EngineApi, 'takePost' | 'explain' | 'recove
 
 export interface EngineOptions {
   readonly settings: EngineSettings
+  /** Another thread, for tests. */
+  readonly thread?: URL
   readonly onProblem: (problem: StoreProblem) => void
   /** What each transaction carried. */
   readonly onGroup: (report: GroupReport) => void
 }
 
-export async function openEngine({ settings, onProblem, onGroup }: EngineOptions): Promise<Engine> {
-  const worker = new Worker(new URL('./thread.ts', import.meta.url))
+const THREAD = new URL('./thread.ts', import.meta.url)
+
+export async function openEngine({
+  settings,
+  thread = THREAD,
+  onProblem,
+  onGroup,
+}: EngineOptions): Promise<Engine> {
+  const worker = new Worker(thread)
   const changes = createVaultChanges()
   const listeners: ((change: SharedChange) => void)[] = []
   const ours: FrontApi = {

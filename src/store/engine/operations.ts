@@ -124,6 +124,17 @@ export interface RecoverAnswer {
   readonly deadLetters: number
 }
 
+/** What came back of a file that was quarantined. */
+export interface RecoverReport {
+  readonly batches: number
+  readonly events: number
+  /** Events and dead letters that are there already, or were delivered. */
+  readonly duplicates: number
+  readonly deadLetters: number
+  /** Batches and dead letters that were found, and of which too much is lost. */
+  readonly unreadable: number
+}
+
 /** A receipt without the payload, which the caller has: the client adds the batch. */
 export interface CommitAnswer extends Omit<Receipt, 'batch'> {
   /** Undefined when nothing was stored. */

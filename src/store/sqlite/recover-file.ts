@@ -3,18 +3,9 @@ import { once } from 'node:events'
 import { mkdir, rm } from 'node:fs/promises'
 import { Worker } from 'node:worker_threads'
 import type { Batcher } from '../engine/batcher.ts'
+import type { RecoverReport } from '../engine/operations.ts'
 import type { RecoverStep } from './recover.ts'
 import type { RecoverSettings } from './recover-thread.ts'
-
-export interface RecoverReport {
-  readonly batches: number
-  readonly events: number
-  /** Events and dead letters that are there already, or were delivered. */
-  readonly duplicates: number
-  readonly deadLetters: number
-  /** Batches and dead letters that were found, and of which too much is lost. */
-  readonly unreadable: number
-}
 
 /** `file`: the name under which it is remembered what was taken from it. One at a time for each file. */
 export async function recoverFile(
