@@ -18,8 +18,7 @@ import { claim, count, type Claim, type Context } from './scenario.ts'
 import { setStage, type Stage } from './stage.ts'
 
 const FIRST_CALL_MS = 5000
-/** Two threads with a heap each; 327 were seen. */
-const PEAK_MEBIBYTES = 350
+const PEAK_MEBIBYTES = 300
 const EVENTS_PER_CALL = 900
 const ANSWER_MS = 1000
 const POST_EVERY_MS = 100
