@@ -28,8 +28,7 @@ interface ClientSettings extends pg.ClientConfig {
   readonly beginSql: string
   /** Asked when a connection is made: a pool's go where the last one got through. */
   readonly targetOf: () => Target
-  /** Called when the server did not confirm a commit. */
-  readonly onDoubt: (target: Target) => void
+  readonly passOver: (target: Target) => void
   readonly passwordOf: () => string | undefined
 }
 
@@ -54,17 +53,18 @@ export class CommitInDoubt extends Error {
 export class RelayClient extends pg.Client {
   readonly target: Target
   readonly #beginSql: string
-  readonly #onDoubt: (target: Target) => void
+  /** The server is not to be trusted with writes: new connections begin with the next host. */
+  readonly passOver: () => void
 
   constructor(settings: ClientSettings) {
-    const { beginSql, targetOf, passwordOf, onDoubt, ...client } = settings
+    const { beginSql, targetOf, passwordOf, passOver, ...client } = settings
     const target = targetOf()
     const { host, port, ssl } = target
     const password = passwordOf()
     super({ ...client, host, port, ssl, ...(password === undefined ? {} : { password }) })
     this.target = target
     this.#beginSql = beginSql
-    this.#onDoubt = onDoubt
+    this.passOver = () => passOver(target)
   }
 
   /**
@@ -98,7 +98,7 @@ export class RelayClient extends pg.Client {
       }
     } catch (error) {
       const failure = isTimeout(error) ? new CommitInDoubt(IN_DOUBT, { cause: error }) : error
-      if (failure instanceof CommitInDoubt) this.#onDoubt(this.target)
+      if (failure instanceof CommitInDoubt) this.passOver()
       throw failure
     } finally {
       this.off('notice', onNotice)
@@ -129,7 +129,7 @@ export function clientSettings(
     beginSql: beginSql(statementMs, hasSeveral),
     targetOf,
     passwordOf: () => url.password,
-    onDoubt: (target) => hosts.passOver(target),
+    passOver: (target) => hosts.passOver(target),
     ...(url.user === undefined ? {} : { user: url.user }),
     ...(url.database === undefined ? {} : { database: url.database }),
     ...(url.options === undefined ? {} : { options: url.options }),

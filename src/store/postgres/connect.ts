@@ -121,6 +121,7 @@ export async function inTransaction<Result>(
   } catch (error) {
     failure = error as Error
     pool.onFailure(error)
+    if (isTimedOut(error)) client.passOver()
     if (!isPlaceAtFault(error)) {
       await client.query('ROLLBACK').then(
         () => (failure = undefined),
@@ -160,6 +161,14 @@ export function isConnectionLost(error: unknown): boolean {
   return code === undefined || code.startsWith('08') || code.startsWith('57P') || LOST_STATES.has(code)
 }
 
+/**
+ * A lock or a statement took too long. On a primary that was replaced, a commit that waits for its standby holds its
+ * locks for good; the one that waits for such a lock never gets as far as a commit in doubt.
+ */
+export function isTimedOut(error: unknown): boolean {
+  return TIMED_OUT_STATES.has(sqlStateOf(error) ?? '')
+}
+
 export function sqlStateOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) && 'severity' in error
@@ -170,5 +179,7 @@ export function sqlStateOf(error: unknown): string | undefined {
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const PLACE_CLASSES: ReadonlySet<string> = new Set(['08', '28', '3D', '40', '53', '57', '58', 'XX'])
 const LOST_STATES: ReadonlySet<string> = new Set(['25P03', '25006'])
+/** lock_timeout and statement_timeout. */
+const TIMED_OUT_STATES: ReadonlySet<string> = new Set(['55P03', '57014'])
 /** A lock that did not come, a read-only server, a client that stopped. */
 const PLACE_STATES: ReadonlySet<string> = new Set(['55P03', '25006', '25P03', '25P02'])

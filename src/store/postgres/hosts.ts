@@ -1,7 +1,8 @@
 /**
  * Which of DATABASE_URL's hosts is in use, and whether with TLS: known to all connections of a process. Each new
  * connection begins with what worked last, and goes on to the next host when that one cannot be reached or takes no writes.
- * A host that does not confirm a commit comes last from then on: it may be a primary that was replaced and came back.
+ * A host that does not confirm a commit, or gives no lock, comes last from then on: it may be a primary that was replaced
+ * and came back.
  *
  * `allow` and `prefer` are two tries at the same host; the second one is made only where the first was refused for its
  * TLS, or the lack of it.

@@ -27,6 +27,7 @@ import {
   isConflict,
   isConnectionLost,
   isPlaceAtFault,
+  isTimedOut,
   type Client,
 } from './connect.ts'
 import { tellFeed } from './transaction.ts'
@@ -129,7 +130,10 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
     } catch (error) {
       connection.onFailure?.(error)
       if (error instanceof CommitInDoubt) report({ problem: 'commit_in_doubt' })
-      if (isConnectionLost(error) && !(error instanceof OwnerDead)) {
+      if (isTimedOut(error)) {
+        using.passOver()
+        forget()
+      } else if (isConnectionLost(error) && !(error instanceof OwnerDead)) {
         if (commitSent !== undefined) doubt = { ownerId, commitNumber, outcomes: commitSent }
         forget()
       } else await using.query('ROLLBACK').catch(forget)
