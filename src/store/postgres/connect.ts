@@ -155,10 +155,16 @@ export function isConflict(error: unknown): boolean {
   return sqlStateOf(error)?.startsWith('40') ?? false
 }
 
-/** The connection has died, leads to a server that takes no writes, or is in an unknown state. */
+/** The connection has died, leads to a server that takes no writes or gives no lock, or is in an unknown state. */
 export function isConnectionLost(error: unknown): boolean {
   const code = sqlStateOf(error)
-  return code === undefined || code.startsWith('08') || code.startsWith('57P') || LOST_STATES.has(code)
+  return (
+    code === undefined ||
+    code.startsWith('08') ||
+    code.startsWith('57P') ||
+    LOST_STATES.has(code) ||
+    isTimedOut(error)
+  )
 }
 
 /**

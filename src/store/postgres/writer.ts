@@ -130,10 +130,8 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
     } catch (error) {
       connection.onFailure?.(error)
       if (error instanceof CommitInDoubt) report({ problem: 'commit_in_doubt' })
-      if (isTimedOut(error)) {
-        using.passOver()
-        forget()
-      } else if (isConnectionLost(error) && !(error instanceof OwnerDead)) {
+      if (isTimedOut(error)) using.passOver()
+      if (isConnectionLost(error) && !(error instanceof OwnerDead)) {
         if (commitSent !== undefined) doubt = { ownerId, commitNumber, outcomes: commitSent }
         forget()
       } else await using.query('ROLLBACK').catch(forget)
@@ -177,7 +175,7 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
           await ready()
         } catch (error) {
           connection.onFailure?.(error)
-          // After any error: a transaction may be open on the connection.
+          // A transaction may be open on it.
           forget()
           return [...allOf(operations, 'unavailable', error).values()]
         }
@@ -189,7 +187,6 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
     },
     async close() {
       if (client !== undefined) await endQuietly(client)
-      client = undefined
     },
   }
 }
