@@ -264,7 +264,7 @@ export interface Store {
    */
   commit(batch: NewBatch): Promise<Receipt>
   /** For a post of which nothing else is committed. Tried again until it is written; rejects when the store closes first. */
-  countInvalid(queue: QueueKey, invalidCount: number): Promise<void>
+  countInvalid(post: QueueKey & { readonly invalidCount: number }): Promise<void>
   /** Acknowledging an event twice, or one of a batch that is gone or that another replica leases, changes nothing. */
   acknowledge(acknowledgements: readonly Acknowledgement[]): Promise<void>
   /**

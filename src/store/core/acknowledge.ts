@@ -57,7 +57,12 @@ export function acknowledgeBatch(batch: PendingBatch, { delivered, dead }: Ackno
   return { pendingCount, acknowledged, died, counts }
 }
 
-/** Every event of a batch of which none is acknowledged was delivered: nearly every batch. */
+/** Of nearly every batch all events are delivered by one call. */
+export function isWhole({ delivered, dead }: Acknowledgement): boolean {
+  return delivered === 'rest' && dead.length === 0
+}
+
+/** What such a batch counts. */
 export function countWhole({
   pending_count: pending,
   size_bytes: bytes,

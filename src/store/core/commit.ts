@@ -1,14 +1,15 @@
 /** What a commit takes: the events that were not seen before, sealed as one batch that is leased to the caller. */
 import type { Sealer } from '../../vault/seal.ts'
-import type { CommitRequest } from '../engine/operations.ts'
 import { omitEvents } from '../payload.ts'
+import type { LeasedBatch, NewBatch } from '../store.ts'
 import type { Changes } from './counters.ts'
+import { toLeased } from './lease.ts'
 import type { BatchRow } from './rows.ts'
 import { bindBatch, dedupeKey } from './sealed.ts'
 
 export interface CommitPlan {
   /** Undefined when every event is a duplicate. */
-  readonly row: BatchRow | undefined
+  readonly stored: { readonly row: BatchRow; readonly batch: LeasedBatch } | undefined
   readonly counts: Changes
 }
 
@@ -16,53 +17,53 @@ export interface CommitPlan {
  * One per event, in order; none for test events: a developer posts the same one again and again and wants an answer each
  * time. Who claims them in order finds doubles inside the batch, too: the second of two is a duplicate of the first.
  */
-export function listKeys({ adAccountId, isTest, identities, eventTimesS }: CommitRequest): Uint8Array[] {
-  if (isTest) return []
-  return eventTimesS.map((_, index) =>
-    dedupeKey(adAccountId, identities[2 * index]!, identities[2 * index + 1]!),
-  )
+export function listKeys({ adAccountId, isTest, events }: NewBatch): Uint8Array[] {
+  return isTest ? [] : events.map(({ eventName, eventId }) => dedupeKey(adAccountId, eventName, eventId))
 }
 
 /** `duplicates`: positions, ascending. */
 export function planCommit(
-  request: CommitRequest,
+  given: NewBatch,
   batchId: number,
   duplicates: readonly number[],
   sealer: Sealer,
 ): CommitPlan {
-  const { adAccountId, isTest, eventTimesS, invalidCount, filteredCount } = request
+  const { adAccountId, isTest, events, invalidCount, filteredCount } = given
   const counts = {
-    received: eventTimesS.length + filteredCount,
+    received: events.length + filteredCount,
     filtered: filteredCount,
     duplicate: duplicates.length,
     invalid: invalidCount,
   }
-  const payload = omitEvents(request.payload, duplicates)
-  const count = eventTimesS.length - duplicates.length
-  if (payload === undefined || count === 0) return { row: undefined, counts }
+  const payload = omitEvents(given.payload, duplicates)
+  const count = events.length - duplicates.length
+  if (payload === undefined || count === 0) return { stored: undefined, counts }
   const row: BatchRow = {
     batch_id: batchId,
     ad_account_id: adAccountId,
     is_test: isTest,
     is_replay: false,
-    oldest_event_time_s: findOldest(eventTimesS, duplicates),
+    oldest_event_time_s: findOldest(events, duplicates),
     size_bytes: payload.byteLength,
     event_count: count,
     pending_count: count,
     attempts: 0,
-    received_at_ms: request.receivedAtMs,
+    received_at_ms: given.receivedAtMs,
     acknowledged: null,
     history: null,
-    sealed: sealer.seal(payload, bindBatch(request)),
+    sealed: sealer.seal(payload, bindBatch(given)),
   }
-  return { row, counts: { ...counts, queued: count, batches: 1, bytes: payload.byteLength } }
+  return {
+    stored: { row, batch: toLeased(row, payload) },
+    counts: { ...counts, queued: count, batches: 1, bytes: payload.byteLength },
+  }
 }
 
-function findOldest(eventTimesS: readonly number[], duplicates: readonly number[]): number {
+function findOldest(events: NewBatch['events'], duplicates: readonly number[]): number {
   const omitted = new Set(duplicates)
   let oldest = Infinity
-  for (let index = 0; index < eventTimesS.length; index++) {
-    if (eventTimesS[index]! < oldest && !omitted.has(index)) oldest = eventTimesS[index]!
+  for (const [index, { eventTimeS }] of events.entries()) {
+    if (eventTimeS < oldest && !omitted.has(index)) oldest = eventTimeS
   }
   return oldest
 }

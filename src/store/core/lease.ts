@@ -47,11 +47,13 @@ export function createRoom({ maxEvents, maxBytes }: LeaseRequest): Room {
 
 /** Undefined when no key opens it. */
 export function openBatch(row: BatchRow, sealer: Sealer): LeasedBatch | undefined {
-  const queue = toQueue(row)
-  const payload = openSealed(sealer, row.sealed, bindBatch(queue))
-  if (payload === undefined) return undefined
+  const payload = openSealed(sealer, row.sealed, bindBatch(toQueue(row)))
+  return payload && toLeased(row, payload)
+}
+
+export function toLeased(row: BatchRow, payload: Uint8Array): LeasedBatch {
   return {
-    ...queue,
+    ...toQueue(row),
     batchId: row.batch_id,
     payload,
     eventCount: row.event_count,

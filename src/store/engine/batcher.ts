@@ -19,16 +19,7 @@
 import { setImmediate as runAfterTurn } from 'node:timers'
 import type { SetTimer } from '../../clock.ts'
 import { ShuttingDown, StoreUnavailable } from '../../errors.ts'
-import type {
-  AnswerOf,
-  Operation,
-  OperationKind,
-  Outcome,
-  RequestOf,
-  AcknowledgeRequest,
-  CommitRequest,
-  TravelError,
-} from './operations.ts'
+import type { AnswerOf, Operation, OperationKind, Outcome, RequestOf, TravelError } from './operations.ts'
 import { LARGE_BYTES } from './work.ts'
 
 /** What one transaction carried, for metrics. */
@@ -199,11 +190,9 @@ function takeGroup(pending: readonly Entry[], areLargeLeft: boolean): { group: E
 }
 
 function isLargeCommit({ operation: { kind, request } }: Entry): boolean {
-  return kind === 'commit' && (request as CommitRequest).payload.byteLength >= LARGE_BYTES
+  return kind === 'commit' && (request as RequestOf<'commit'>).payload.byteLength >= LARGE_BYTES
 }
 
 function isAcknowledgementOfOne({ kind, request }: Operation): boolean {
-  if (kind !== 'acknowledge') return false
-  const { wholeBatchIds, others } = request as AcknowledgeRequest
-  return wholeBatchIds.length + others.length === 1
+  return kind === 'acknowledge' && (request as RequestOf<'acknowledge'>).length === 1
 }

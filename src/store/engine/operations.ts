@@ -1,62 +1,18 @@
 /** The operations that the batcher gathers, and that SQLite or PostgreSQL runs in one transaction. */
 import type { DeadLetterRow } from '../core/rows.ts'
-import type { VaultChange, VaultDocument } from '../../vault/vault-store.ts'
 import type {
-  AuditEntry,
-  AuditQuery,
-  Totals,
   DeadLetter,
   DeadLetterQuery,
   ExpireRequest,
-  QueueBacklog,
+  NewBatch,
   QueueKey,
-  LeasedBatch,
-  LeaseRequest,
-  PurgeRequest,
-  PurgeStep,
-  ReleasedBatch,
-  Receipt,
-  ReplayRequest,
-  ReplayStep,
-  Acknowledgement,
+  Store,
   StoreSize,
   TrimRequest,
-  TrimStep,
 } from '../store.ts'
 
-/** A `NewBatch`, with its events' identities as flat lists. */
-export interface CommitRequest extends QueueKey {
-  readonly payload: Uint8Array
-  /** Event name and event id in turns; empty for test events, which are never compared. */
-  readonly identities: readonly string[]
-  readonly eventTimesS: readonly number[]
-  readonly invalidCount: number
-  readonly filteredCount: number
-  readonly receivedAtMs: number
-}
-
-/** Most batches are delivered whole: those travel as a flat list of ids. */
-export interface AcknowledgeRequest {
-  readonly wholeBatchIds: readonly number[]
-  /** Of the whole ones. */
-  readonly acknowledgedAtMs: number
-  readonly others: readonly Acknowledgement[]
-}
-
-export interface ReleaseRequest {
-  readonly batches: readonly ReleasedBatch[]
-}
-
-export interface TrimDedupeRequest {
-  readonly seenBeforeMs: number
-  /** Where the step before stopped. */
-  readonly after: DedupePosition
-}
-
-/** First the blocks, then the table by key. */
-export type DedupePosition =
-  | { readonly table: 'blocks'; readonly afterId: number }
-  | { readonly table: 'tree'; readonly afterKey: Uint8Array }
+/** Where a walk over the dedupe index stopped: SQLite's blocks go by number, what is in a table by key. */
+export type DedupePosition = number | Uint8Array
 
 export interface ResealPosition {
   readonly table: number
@@ -81,11 +37,6 @@ export interface DeadLetterPage {
   readonly beforeId: number | undefined
 }
 
-export interface BoundedTrimRequest extends TrimRequest {
-  /** The dead letters' part of the store, where the worker does not know it. */
-  readonly limitBytes?: number
-}
-
 /** What the files say; whether they take writes is known where the answers arrive. */
 export type QueueSize = Omit<StoreSize, 'isWritable'>
 
@@ -99,7 +50,7 @@ export interface ExpireStep {
 export interface RecoveredBatch {
   /** In the file that it comes from. */
   readonly batchId: number
-  readonly commit: CommitRequest
+  readonly commit: NewBatch
   readonly attempts: number
   readonly history: string | null
 }
@@ -135,37 +86,44 @@ export interface RecoverReport {
   readonly unreadable: number
 }
 
-/** A receipt without the payload, which the caller has: the client adds the batch. */
-export interface CommitAnswer extends Omit<Receipt, 'batch'> {
-  /** Undefined when nothing was stored. */
-  readonly batchId: number | undefined
-}
+/** One operation each. */
+export const PLAIN = [
+  'commit',
+  'countInvalid',
+  'acknowledge',
+  'lease',
+  'release',
+  'backlog',
+  'totals',
+  'replay',
+  'purge',
+  'addAudit',
+  'auditTrail',
+] as const satisfies readonly (keyof Store)[]
+
+export type PlainKind = (typeof PLAIN)[number]
 
 /** Each operation: what it is given, and what it answers. */
-export interface Operations {
-  commit: { request: CommitRequest; answer: CommitAnswer }
-  countInvalid: { request: QueueKey & { readonly invalidCount: number }; answer: void }
-  acknowledge: { request: AcknowledgeRequest; answer: void }
-  lease: { request: LeaseRequest; answer: readonly LeasedBatch[] }
-  release: { request: ReleaseRequest; answer: void }
-  backlog: { request: undefined; answer: readonly QueueBacklog[] }
-  totals: { request: { readonly adAccountId?: string; readonly isTest?: boolean }; answer: Totals }
+export type Operations = {
+  [K in PlainKind]: { request: Parameters<Store[K]>[0]; answer: Awaited<ReturnType<Store[K]>> }
+} & {
   deadLetters: { request: DeadLetterQuery; answer: DeadLetterPage }
-  replay: { request: ReplayRequest; answer: ReplayStep }
-  purge: { request: PurgeRequest; answer: PurgeStep }
   expire: { request: ExpireRequest; answer: ExpireStep }
-  trimDeadLetters: { request: BoundedTrimRequest; answer: TrimStep }
-  addAudit: { request: Omit<AuditEntry, 'id'>; answer: void }
-  auditTrail: { request: AuditQuery; answer: readonly AuditEntry[] }
+  /** `limitBytes`: the dead letters' part of the store, where the engine does not know it. */
+  trimDeadLetters: {
+    request: TrimRequest & { readonly limitBytes?: number }
+    answer: Awaited<ReturnType<Store['trimDeadLetters']>>
+  }
   /** One step; answers where the next one starts, or undefined after the last. */
-  trimDedupe: { request: TrimDedupeRequest; answer: DedupePosition | undefined }
+  trimDedupe: {
+    request: { readonly seenBeforeMs: number; readonly after: DedupePosition }
+    answer: DedupePosition | undefined
+  }
   reseal: { request: ResealRequest; answer: ResealStep }
   recover: { request: RecoverRequest; answer: RecoverAnswer }
   size: { request: undefined; answer: QueueSize }
   /** Writes as much as a post may, and takes it away. */
   probeWrite: { request: undefined; answer: void }
-  readVault: { request: undefined; answer: readonly VaultDocument[] }
-  changeVault: { request: VaultChange; answer: void }
 }
 
 export type OperationKind = keyof Operations

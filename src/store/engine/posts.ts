@@ -97,7 +97,7 @@ export function createPosts({ store, work, now, maxEventAgeMs }: PostsOptions): 
     const { prepared, valid, joined, filteredCount, invalidCount } = preparedPost
     if (invalidCount === prepared.length) {
       // Only a count: it shares the next commit, and the answer does not depend on it.
-      void store.countInvalid({ adAccountId, isTest }, invalidCount).catch(() => undefined)
+      void store.countInvalid({ adAccountId, isTest, invalidCount }).catch(() => undefined)
       return NOTHING_COMMITTED
     }
     const batch = {

@@ -2,58 +2,55 @@
  * Acknowledges and releases batches: a few statements for all of a transaction. Batches that are gone, or that another
  * replica leases, are left alone: the first outcome counts.
  */
-import { acknowledgeBatch, countWhole, makeDeadLetters, type NewDeadLetter } from '../core/acknowledge.ts'
-import type { Changes } from '../core/counters.ts'
+import {
+  acknowledgeBatch,
+  countWhole,
+  isWhole,
+  makeDeadLetters,
+  type NewDeadLetter,
+} from '../core/acknowledge.ts'
 import { packHistory } from '../core/history.ts'
 import { toQueue, uniqueQueues, type BatchRow, type QueueRow } from '../core/rows.ts'
-import type { AcknowledgeRequest, ReleaseRequest } from '../engine/operations.ts'
-import type { Acknowledgement } from '../store.ts'
-import type { Sealer } from '../../vault/seal.ts'
+import type { Acknowledgement, ReleasedBatch } from '../store.ts'
 import { addDeadLetters } from './dead-letters.ts'
 import { forgetKeys } from './dedupe.ts'
 import { MAY_ACKNOWLEDGE, tellFeed, type Transaction } from './transaction.ts'
 
-/** One outcome per request; an error where a request is itself at fault: then nothing of that request was done. */
+/** Throws a RangeError where one of them is itself at fault. */
 export async function acknowledgeAll(
   tx: Transaction,
-  requests: readonly AcknowledgeRequest[],
-): Promise<readonly (RangeError | undefined)[]> {
+  acknowledgements: readonly Acknowledgement[],
+): Promise<void> {
+  const ofBatch = Map.groupBy(acknowledgements, ({ batchId }) => batchId)
+  const isAlone = (one: Acknowledgement) => isWhole(one) && ofBatch.get(one.batchId)!.length === 1
   await acknowledgeWhole(
     tx,
-    requests.flatMap(({ wholeBatchIds }) => wholeBatchIds),
+    acknowledgements.filter(isAlone).map(({ batchId }) => batchId),
   )
-  const all = requests.flatMap(({ others }) => others)
-  if (all.length === 0) return requests.map(() => undefined)
-  const locked = await lockBatches(tx, all)
-  let batches: ReadonlyMap<number, BatchRow> = locked
-  const applied: Applied[] = []
-  const errors = requests.map(({ others }) => {
-    try {
-      const done = applyAll(batches, others, tx.sealer)
-      batches = done.batches
-      applied.push(...done.applied)
-      return undefined
-    } catch (error) {
-      if (error instanceof RangeError) return error
-      throw error
-    }
-  })
-  for (const { row, counts } of applied) tx.totals.count(toQueue(row), counts)
-  await addDeadLetters(
-    tx,
-    applied.flatMap(({ deadLetters }) => deadLetters),
-  )
+  const others = acknowledgements.filter((one) => !isAlone(one))
+  if (others.length === 0) return
+  const locked = await lockBatches(tx, others)
+  const batches = new Map(locked)
+  const deadLetters: (NewDeadLetter & { readonly batchId: number })[] = []
+  for (const acknowledgement of others) {
+    const { batchId, acknowledgedAtMs } = acknowledgement
+    const row = batches.get(batchId)
+    if (row === undefined || row.pending_count === 0) continue
+    const { pendingCount, acknowledged, died, counts } = acknowledgeBatch(row, acknowledgement)
+    batches.set(batchId, { ...row, pending_count: pendingCount, acknowledged })
+    tx.totals.count(toQueue(row), counts)
+    const made = makeDeadLetters(row, died, acknowledgedAtMs, tx.sealer)
+    deadLetters.push(...made.map((one) => ({ ...one, batchId })))
+  }
+  await addDeadLetters(tx, deadLetters)
   await forgetKeys(
     tx.client,
-    applied.flatMap(({ row: { batch_id: batchId }, deadLetters }) =>
-      deadLetters.flatMap(({ key }) => (key === undefined ? [] : [{ key, batchId }])),
-    ),
+    deadLetters.flatMap(({ key, batchId }) => (key === undefined ? [] : [{ key, batchId }])),
   )
   await writeBatches(
     tx,
     [...batches.values()].filter((row) => row !== locked.get(row.batch_id)),
   )
-  return errors
 }
 
 /** Nearly every batch. */
@@ -85,31 +82,6 @@ async function lockBatches(
   return new Map(rows.map((row) => [row.batch_id, row]))
 }
 
-interface Applied {
-  readonly row: BatchRow
-  readonly counts: Changes
-  readonly deadLetters: readonly NewDeadLetter[]
-}
-
-/** Throws a RangeError where one of them is at fault. */
-function applyAll(
-  before: ReadonlyMap<number, BatchRow>,
-  acknowledgements: readonly Acknowledgement[],
-  sealer: Sealer,
-) {
-  const batches = new Map(before)
-  const applied: Applied[] = []
-  for (const acknowledgement of acknowledgements) {
-    const { batchId, acknowledgedAtMs } = acknowledgement
-    const row = batches.get(batchId)
-    if (row === undefined || row.pending_count === 0) continue
-    const { pendingCount, acknowledged, died, counts } = acknowledgeBatch(row, acknowledgement)
-    batches.set(batchId, { ...row, pending_count: pendingCount, acknowledged })
-    applied.push({ row, counts, deadLetters: makeDeadLetters(row, died, acknowledgedAtMs, sealer) })
-  }
-  return { batches, applied }
-}
-
 async function writeBatches({ client }: Transaction, changed: readonly BatchRow[]): Promise<void> {
   const gone = changed.filter((row) => row.pending_count === 0)
   const kept = changed.filter((row) => row.pending_count > 0)
@@ -130,10 +102,8 @@ async function writeBatches({ client }: Transaction, changed: readonly BatchRow[
 }
 
 /** Each batch at most once. */
-export async function releaseAll(tx: Transaction, requests: readonly ReleaseRequest[]): Promise<void> {
-  const batches = [
-    ...new Map(requests.flatMap((request) => request.batches).map((one) => [one.batchId, one])).values(),
-  ]
+export async function releaseAll(tx: Transaction, released: readonly ReleasedBatch[]): Promise<void> {
+  const batches = [...new Map(released.map((one) => [one.batchId, one])).values()]
   if (batches.length === 0) return
   const { rows } = await tx.client.query<QueueRow>(
     `UPDATE batches SET owner_id = NULL, lease_number = NULL, attempts = new.attempts, history = new.history

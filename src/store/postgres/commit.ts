@@ -2,45 +2,38 @@
  * Stores batches, a few statements for all of a transaction: leaves out duplicates, and leases the rest to this replica.
  */
 import { listKeys, planCommit } from '../core/commit.ts'
-import type { CommitAnswer, CommitRequest } from '../engine/operations.ts'
+import type { NewBatch, Receipt } from '../store.ts'
 import { insertBatches } from './batches.ts'
 import { claimKeys, findPending } from './dedupe.ts'
 import type { Transaction } from './transaction.ts'
 
-export async function commitAll(
-  tx: Transaction,
-  requests: readonly CommitRequest[],
-): Promise<readonly CommitAnswer[]> {
-  const candidates = requests.map((request) => ({
-    request,
-    batchId: tx.nextBatchId(),
-    keys: listKeys(request),
-  }))
+export async function commitAll(tx: Transaction, given: readonly NewBatch[]): Promise<readonly Receipt[]> {
+  const candidates = given.map((one) => ({ given: one, batchId: tx.nextBatchId(), keys: listKeys(one) }))
   const claimed = await claimKeys(
     tx.client,
-    candidates.flatMap(({ request: { receivedAtMs: seenAtMs }, batchId, keys }) =>
+    candidates.flatMap(({ given: { receivedAtMs: seenAtMs }, batchId, keys }) =>
       keys.map((key) => ({ key, batchId, seenAtMs })),
     ),
   )
-  const planned = candidates.map(({ request, batchId, keys }) => {
+  const planned = candidates.map(({ given: one, batchId, keys }) => {
     const duplicates = keys.flatMap((key, index) => (claimed.take(key) ? [] : [index]))
-    const { row, counts } = planCommit(request, batchId, duplicates, tx.sealer)
-    tx.totals.count(request, counts)
-    return { row, batchId, duplicates, repeated: duplicates.map((index) => keys[index]!) }
+    const { stored, counts } = planCommit(one, batchId, duplicates, tx.sealer)
+    tx.totals.count(one, counts)
+    return { stored, batchId, duplicates, repeated: duplicates.map((index) => keys[index]!) }
   })
   await insertBatches(
     tx,
-    planned.flatMap(({ row }) => row ?? []),
+    planned.flatMap(({ stored }) => stored?.row ?? []),
     'leased',
   )
   const pendingIn = await findPending(
     tx.client,
     planned.flatMap(({ repeated }) => repeated),
   )
-  return planned.map(({ row, batchId, duplicates, repeated }) => {
+  return planned.map(({ stored, batchId, duplicates, repeated }) => {
     // A duplicate within its own batch repeats no earlier event.
     const isPending = (key: Uint8Array) => ![undefined, batchId].includes(pendingIn(key))
     const pendingDuplicates = repeated.filter(isPending).length
-    return { batchId: row && batchId, duplicates, pendingDuplicates }
+    return { batch: stored?.batch, duplicates, pendingDuplicates }
   })
 }

@@ -136,9 +136,10 @@ export async function inTransaction<Result>(
 
 /**
  * The server, the connection or another transaction is at fault, not the statement: a retry may succeed. Errors without an
- * SQLSTATE are the connection's.
+ * SQLSTATE are the connection's, but for an acknowledgement of an event that its batch does not have.
  */
 export function isPlaceAtFault(error: unknown): boolean {
+  if (error instanceof RangeError) return false
   const code = sqlStateOf(error)
   return code === undefined || PLACE_CLASSES.has(code.slice(0, 2)) || PLACE_STATES.has(code)
 }
@@ -157,6 +158,7 @@ export function isConflict(error: unknown): boolean {
 
 /** The connection has died, leads to a server that takes no writes or gives no lock, or is in an unknown state. */
 export function isConnectionLost(error: unknown): boolean {
+  if (error instanceof RangeError) return false
   const code = sqlStateOf(error)
   return (
     code === undefined ||

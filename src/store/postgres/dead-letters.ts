@@ -13,9 +13,8 @@ import {
 } from '../core/dead-letters.ts'
 import { toQueue, type DeadLetterRow, type QueueRow } from '../core/rows.ts'
 import { bytesOfDeadLetter, DEAD_LETTER_BYTES_SQL } from '../core/share.ts'
-import type { BoundedTrimRequest } from '../engine/operations.ts'
+import type { DeadLetterPage, RequestOf } from '../engine/operations.ts'
 import type {
-  DeadLetter,
   DeadLetterQuery,
   PurgeRequest,
   PurgeStep,
@@ -92,16 +91,9 @@ export async function searchDeadLetters(
   client: Queryable,
   sealer: Sealer,
   query: DeadLetterQuery,
-): Promise<DeadLetter[]> {
-  const found: DeadLetter[] = []
-  let rest = query
-  while (found.length < query.limit) {
-    const { rows, beforeId } = await find(client, rest, '')
-    found.push(...rows.map((row) => showDeadLetter(row, sealer)))
-    if (beforeId === undefined) break
-    rest = { ...query, limit: query.limit - found.length, beforeId }
-  }
-  return found
+): Promise<DeadLetterPage> {
+  const { rows, beforeId } = await find(client, query, '')
+  return { deadLetters: rows.map((row) => showDeadLetter(row, sealer)), beforeId }
 }
 
 export async function replay(tx: Transaction, request: ReplayRequest): Promise<ReplayStep> {
@@ -165,7 +157,7 @@ const RETURNING = `RETURNING ad_account_id, is_test, ${DEAD_LETTER_BYTES_SQL} AS
 /** One replica at a time: two would both remove rows for the same bytes. */
 export async function trim(
   tx: Transaction,
-  { diedBeforeMs, limit, limitBytes = Infinity }: BoundedTrimRequest,
+  { diedBeforeMs, limit, limitBytes = Infinity }: RequestOf<'trimDeadLetters'>,
 ): Promise<TrimStep> {
   const { client } = tx
   const { rows: locks } = await client.query<{ is_mine: boolean }>(

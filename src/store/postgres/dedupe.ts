@@ -3,7 +3,9 @@
  * the same events do not deadlock. The first insert of a key wins: the other replica waits for that transaction, and then
  * finds a duplicate, or has the key itself if it was rolled back.
  */
+import type { DedupePosition, RequestOf } from '../engine/operations.ts'
 import type { Queryable } from './client.ts'
+import type { Transaction } from './transaction.ts'
 
 export interface DedupeKey {
   readonly key: Uint8Array
@@ -67,18 +69,14 @@ export async function forgetKeys(
   )
 }
 
-/** Where a walk over the dedupe index stopped: a time and a key, packed. */
-export type DedupeWalk = Uint8Array
-
 /**
- * One step over the dedupe index, oldest first; answers where the next one starts, or undefined after the last. What
- * is still queued is passed over.
+ * One step over the dedupe index, oldest first; answers where the next one starts (a time and a key, packed), or undefined
+ * after the last. What is still queued is passed over.
  */
-export async function trimDedupeStep(
-  client: Queryable,
-  seenBeforeMs: number,
-  after: DedupeWalk,
-): Promise<DedupeWalk | undefined> {
+export async function trimDedupe(
+  { client }: Transaction,
+  { seenBeforeMs, after }: RequestOf<'trimDedupe'>,
+): Promise<Uint8Array | undefined> {
   const [afterMs, afterKey] = unpackWalk(after)
   const { rows } = await client.query<{ key: Buffer; seen_at_ms: number }>(
     `SELECT key, seen_at_ms FROM dedupe WHERE seen_at_ms < $1 AND (seen_at_ms, key) > ($2, $3)
@@ -98,15 +96,15 @@ export async function trimDedupeStep(
 const STEP_KEYS = 2048
 const TIME_BYTES = 8
 
-function packWalk(seenAtMs: number, key: Uint8Array): DedupeWalk {
+function packWalk(seenAtMs: number, key: Uint8Array): Uint8Array {
   const packed = Buffer.alloc(TIME_BYTES + key.byteLength)
   packed.writeDoubleBE(seenAtMs)
   packed.set(key, TIME_BYTES)
   return packed
 }
 
-function unpackWalk(walk: DedupeWalk): [seenAtMs: number, key: Buffer] {
-  if (walk.byteLength === 0) return [Number.MIN_SAFE_INTEGER, Buffer.alloc(0)]
+function unpackWalk(walk: DedupePosition): [seenAtMs: number, key: Buffer] {
+  if (typeof walk === 'number') return [Number.MIN_SAFE_INTEGER, Buffer.alloc(0)]
   const packed = Buffer.from(walk.buffer, walk.byteOffset, walk.byteLength)
   return [packed.readDoubleBE(), packed.subarray(TIME_BYTES)]
 }

@@ -9,13 +9,13 @@ import type { Transaction } from './transaction.ts'
 
 export async function expire(tx: Transaction, request: ExpireRequest): Promise<ExpireStep> {
   const { client, sealer } = tx
-  const { oldestEventTimeS, limit, nowMs } = request
+  const { oldestEventTimeS, limit } = request
   const { rows } = await client.query<BatchRow>(
     `SELECT * FROM batches WHERE owner_id IS NULL AND NOT is_test AND oldest_event_time_s < $1
      ORDER BY oldest_event_time_s, batch_id LIMIT $2 FOR UPDATE SKIP LOCKED`,
     [oldestEventTimeS, limit],
   )
-  const others: Acknowledgement[] = []
+  const acknowledgements: Acknowledgement[] = []
   const moved: { readonly batchId: number; readonly oldestS: number }[] = []
   const unreadable: number[] = []
   let expired = 0
@@ -31,11 +31,11 @@ export async function expire(tx: Transaction, request: ExpireRequest): Promise<E
       continue
     }
     const { acknowledgement, oldestS } = result
-    others.push(acknowledgement)
+    acknowledgements.push(acknowledgement)
     expired += acknowledgement.dead.length
     if (oldestS !== undefined) moved.push({ batchId, oldestS })
   }
-  await acknowledgeAll(tx, [{ wholeBatchIds: [], acknowledgedAtMs: nowMs, others }])
+  await acknowledgeAll(tx, acknowledgements)
   if (moved.length > 0) {
     await client.query(
       `UPDATE batches SET oldest_event_time_s = new.oldest FROM unnest($1::bigint[], $2::bigint[]) AS new (id, oldest)

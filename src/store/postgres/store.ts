@@ -3,6 +3,7 @@ import { StoreUnavailable } from '../../errors.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import type { Batcher } from '../engine/batcher.ts'
 import { createStore as createBatchingStore } from '../engine/client.ts'
+import type { AnswerOf, RequestOf } from '../engine/operations.ts'
 import { createCapacity } from '../core/capacity.ts'
 import { DEAD_LETTER_PART, WATERMARK } from '../core/share.ts'
 import type { NewBatch, Store } from '../store.ts'
@@ -28,8 +29,18 @@ const LOOK_MS = 1000
 const LOW_PART = 0.25
 
 export function createStore({ batcher, pool, sealer, writes, limitBytes, close }: StoreOptions): Store {
-  const batched = createBatchingStore(batcher, close)
   const admission = createAdmission(pool, limitBytes)
+  const reads: Reads = {
+    backlog: () => readBacklog(pool),
+    totals: (filter) => readTotals(pool, filter),
+    deadLetters: (query) => searchDeadLetters(pool, sealer, query),
+    auditTrail: (query) => readAudit(pool, query),
+  }
+  const submit: Batcher['submit'] = (kind, request) =>
+    kind in reads
+      ? orUnavailable((reads[kind as keyof Reads] as (request: unknown) => Promise<never>)(request))
+      : batcher.submit(kind, request)
+  const batched = createBatchingStore(submit, close)
 
   return {
     ...batched,
@@ -40,10 +51,6 @@ export function createStore({ batcher, pool, sealer, writes, limitBytes, close }
     },
     trimDeadLetters: (request) =>
       batcher.submit('trimDeadLetters', { ...request, limitBytes: DEAD_LETTER_PART * limitBytes }),
-    backlog: () => orUnavailable(readBacklog(pool)),
-    totals: (filter) => orUnavailable(readTotals(pool, filter)),
-    deadLetters: (query) => orUnavailable(searchDeadLetters(pool, sealer, query)),
-    auditTrail: (query) => orUnavailable(readAudit(pool, query)),
     size: () =>
       orUnavailable(
         withWriteProblem(writes, async () => {
@@ -53,8 +60,13 @@ export function createStore({ batcher, pool, sealer, writes, limitBytes, close }
           return { usedBytes, diskFreeBytes, ...(await admission.state()) }
         }),
       ),
-    close,
   }
+}
+
+type Reads = {
+  readonly [K in 'backlog' | 'totals' | 'deadLetters' | 'auditTrail']: (
+    request: RequestOf<K>,
+  ) => Promise<AnswerOf<K>>
 }
 
 /**

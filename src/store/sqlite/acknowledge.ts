@@ -1,15 +1,14 @@
 /** Acknowledges and releases batches. */
-import { acknowledgeBatch, countWhole, makeDeadLetters } from '../core/acknowledge.ts'
+import { acknowledgeBatch, countWhole, isWhole, makeDeadLetters } from '../core/acknowledge.ts'
 import { packHistory } from '../core/history.ts'
 import { toQueue, type BatchRow, type QueueRow } from '../core/rows.ts'
-import type { AcknowledgeRequest, ReleaseRequest } from '../engine/operations.ts'
-import type { Acknowledgement } from '../store.ts'
+import type { Acknowledgement, ReleasedBatch } from '../store.ts'
 import { prepare } from './connection.ts'
 import type { QueueTables } from './queue-tables.ts'
 
 export interface Acknowledgements {
-  acknowledge(request: AcknowledgeRequest): void
-  release(request: ReleaseRequest): void
+  acknowledge(acknowledgements: readonly Acknowledgement[]): void
+  release(batches: readonly ReleasedBatch[]): void
 }
 
 export function createAcknowledgements(tables: QueueTables): Acknowledgements {
@@ -62,11 +61,13 @@ export function createAcknowledgements(tables: QueueTables): Acknowledgements {
   }
 
   return {
-    acknowledge({ wholeBatchIds, others }) {
-      for (const batchId of wholeBatchIds) acknowledgeWhole(batchId)
-      for (const acknowledgement of others) acknowledgeOne(acknowledgement)
+    acknowledge(acknowledgements) {
+      for (const one of acknowledgements) {
+        if (isWhole(one)) acknowledgeWhole(one.batchId)
+        else acknowledgeOne(one)
+      }
     },
-    release({ batches }) {
+    release(batches) {
       for (const { batchId, attempts, history } of batches) {
         updateTries.run(batchId, attempts, packHistory(history))
         leases.end(batchId)

@@ -10,7 +10,8 @@ import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { createCapacity } from '../core/capacity.ts'
 import { DEAD_LETTER_PART } from '../core/share.ts'
-import type { CommitRequest, Operation, Outcome, QueueSize, RecoverRequest } from '../engine/operations.ts'
+import type { Operation, Outcome, QueueSize, RecoverRequest } from '../engine/operations.ts'
+import type { NewBatch } from '../store.ts'
 import { prepare, readPragma } from './connection.ts'
 import { StoreDamaged } from './failures.ts'
 import type { RunOperations } from './queue-file.ts'
@@ -75,7 +76,7 @@ export function createAdmission(
   function admits({ kind, request }: Operation): boolean {
     if (kind === 'recover') return capacity.admitsAny(bytesOfRecover(request as RecoverRequest))
     if (kind !== 'commit') return true
-    const commit = request as CommitRequest
+    const commit = request as NewBatch
     const bytes = bytesOfCommit(commit)
     // Nearly always the whole queue is less than one account may have: then none has to be looked up.
     return capacity.admits(bytes, usedBytes) || capacity.admits(bytes, queuedBytes(commit.adAccountId))
@@ -117,10 +118,10 @@ function bytesOfRecover({ batches, deadLetters }: RecoverRequest): number {
   return deadLetters.reduce((sum, { sealed }) => sum + sealed.byteLength + BATCH_BYTES, batchBytes)
 }
 
-function bytesOfCommit({ payload, eventTimesS }: CommitRequest): number {
+function bytesOfCommit({ payload, events }: NewBatch): number {
   const { byteLength } = payload
   // What does not fit into a row goes to pages of its own, of which the last is rarely full.
   const payloadBytes =
     byteLength < PAGE_BYTES / 2 ? byteLength : Math.ceil(byteLength / PAGE_BYTES) * PAGE_BYTES
-  return payloadBytes + BATCH_BYTES + EVENT_BYTES * eventTimesS.length
+  return payloadBytes + BATCH_BYTES + EVENT_BYTES * events.length
 }

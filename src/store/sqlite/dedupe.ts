@@ -153,9 +153,7 @@ export function createDedupe(db: DatabaseSync, index: DedupeIndex = createDedupe
       count += bytes.byteLength / ENTRY_BYTES
     }
     for (const [blockId, bytes] of old) forgetBlock(blockId, bytes)
-    return old.length === 0
-      ? { table: 'tree', afterKey: new Uint8Array(0) }
-      : { table: 'blocks', afterId: old.at(-1)![0] }
+    return old.length === 0 ? new Uint8Array(0) : old.at(-1)![0]
   }
 
   return {
@@ -185,9 +183,9 @@ export function createDedupe(db: DatabaseSync, index: DedupeIndex = createDedupe
     },
 
     forgetStep(seenBeforeMs, after) {
-      if (after.table === 'blocks') return forgetBlocks(seenBeforeMs, after.afterId)
-      const afterKey = tree.forgetStep(seenBeforeMs, after.afterKey)
-      return afterKey && { table: 'tree', afterKey }
+      return typeof after === 'number'
+        ? forgetBlocks(seenBeforeMs, after)
+        : tree.forgetStep(seenBeforeMs, after)
     },
 
     flush,

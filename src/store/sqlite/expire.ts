@@ -74,8 +74,7 @@ export function createExpiry(
       return 0
     }
     const { acknowledgement, oldestS } = expired
-    const { nowMs } = request
-    acknowledgements.acknowledge({ wholeBatchIds: [], acknowledgedAtMs: nowMs, others: [acknowledgement] })
+    acknowledgements.acknowledge([acknowledgement])
     if (oldestS !== undefined) move.run(oldestS, batchId)
     return acknowledgement.dead.length
   }

@@ -6,17 +6,17 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { createSealer, type MasterKeys, type Sealer } from '../../vault/seal.ts'
+import type { VaultStore } from '../../vault/vault-store.ts'
 import { createAudit } from './audit.ts'
 import { chooseReservedBytes, createReservedSpace, type ReservedSpace } from './reserved-space.ts'
 import { createCommit } from './commit.ts'
 import { closeFile, inspectFile, openFile, readPragma, WAL_BYTES, writeBackWal } from './connection.ts'
-import { translateOpenErrors, isNoSpace, isPlaceAtFault, StoreDamaged } from './failures.ts'
+import { translateOpenErrors, isNoSpace, StoreDamaged } from './failures.ts'
 import { createExpiry } from './expire.ts'
 import { addCheck, assertKeysOpen, createReseal } from './keys.ts'
 import { createLeasing } from './lease.ts'
 import { showDeadLetter } from '../core/dead-letters.ts'
-import { toTravelError } from '../engine/operations.ts'
-import type { AnswerOf, Operation, Outcome, QueueSize, StoreProblem } from '../engine/operations.ts'
+import type { QueueSize, StoreProblem } from '../engine/operations.ts'
 import {
   inspectQueue,
   isQueueCorrupt,
@@ -30,8 +30,8 @@ import { createRestore } from './restore.ts'
 import { createAdmission } from './capacity.ts'
 import { VAULT_SCHEMA } from './schema.ts'
 import { createAcknowledgements } from './acknowledge.ts'
-import { createTransactions, type Handlers, type QueueKind } from './transaction.ts'
-import { createVaultHandlers, type VaultKind } from './vault.ts'
+import { createTransactions, type Handlers } from './transaction.ts'
+import { createVaultStore } from './vault.ts'
 import { createWriteProbe } from './write-probe.ts'
 
 export interface FilesSettings {
@@ -48,7 +48,8 @@ export interface FilesSettings {
 
 export interface SqliteFiles {
   /** Runs operations of the queue in one transaction. Never throws. */
-  run(operations: readonly Operation[]): Outcome[]
+  readonly run: RunOperations
+  readonly vaultStore: VaultStore
   /** Closes both files, also when the first one fails, whose error is thrown then. */
   close(): void
 }
@@ -56,26 +57,9 @@ export interface SqliteFiles {
 /** Throws STORE_IN_USE, STORE_TOO_NEW, WRONG_MASTER_KEY or STORE_CANNOT_OPEN; nothing was changed then. */
 export function openSqliteFiles(settings: FilesSettings): SqliteFiles {
   const { vaultDb, reservedSpace, queueFile } = openFiles(settings)
-  const vaultHandlers = createVaultHandlers(vaultDb)
-
-  function runVault(kind: VaultKind, request: unknown): Outcome {
-    const handle = vaultHandlers[kind] as (request: unknown) => AnswerOf<VaultKind>
-    try {
-      return { status: 'done', answer: handle(request) }
-    } catch (error) {
-      // An operator's change, such as a new token, may be what lets the queue drain.
-      if (isNoSpace(error) && reservedSpace.giveUp('most')) return runVault(kind, request)
-      return { status: isPlaceAtFault(error) ? 'unavailable' : 'refused', error: toTravelError(error) }
-    }
-  }
-
   return {
-    run(operations) {
-      const queued = queueFile.run(operations.filter(({ kind }) => !(kind in vaultHandlers))).values()
-      return operations.map(({ kind, request }) =>
-        kind in vaultHandlers ? runVault(kind as VaultKind, request) : queued.next().value!,
-      )
-    },
+    run: queueFile.run,
+    vaultStore: createVaultStore(vaultDb, reservedSpace),
     close() {
       try {
         queueFile.close()
@@ -171,11 +155,7 @@ function createQueueRun(
   return (operations) => admission.run(operations, transact)
 }
 
-function createQueueHandlers(
-  tables: QueueTables,
-  vaultDb: DatabaseSync,
-  size: () => QueueSize,
-): Handlers<QueueKind> {
+function createQueueHandlers(tables: QueueTables, vaultDb: DatabaseSync, size: () => QueueSize): Handlers {
   const { totals, deadLetters, dedupe, sealer } = tables
   const acknowledgements = createAcknowledgements(tables)
   const audit = createAudit(tables.db)

@@ -13,8 +13,8 @@ import type { Store } from '../store.ts'
 import { createWriteWatch, withWriteProblem } from '../core/write-watch.ts'
 import { RESERVED_BYTES } from './reserved-space.ts'
 import { createBatcher, type GroupReport } from '../engine/batcher.ts'
-import { createStore, createVaultStore } from '../engine/client.ts'
-import type { Operation, RecoverReport, StoreProblem } from '../engine/operations.ts'
+import { createStore } from '../engine/client.ts'
+import type { RecoverReport, StoreProblem } from '../engine/operations.ts'
 import { openSqliteFiles } from './files.ts'
 import { recoverFile } from './recover-file.ts'
 import { findQuarantined } from './quarantine.ts'
@@ -60,8 +60,11 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
     report: onProblem,
   })
   const writes = createWriteWatch(judgeFailure)
-  const run = async (operations: readonly Operation[]) => files.run(operations)
-  const batcher = createBatcher({ run, onGroup, onWriteFailed: writes.failed })
+  const batcher = createBatcher({
+    run: async (operations) => files.run(operations),
+    onGroup,
+    onWriteFailed: writes.failed,
+  })
   writes.probeWith(() => batcher.submit('probeWrite', undefined))
 
   let closing: Promise<void> | undefined
@@ -76,10 +79,10 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
   const close = () => (closing ??= closeAll())
   return {
     store: {
-      ...createStore(batcher, close),
+      ...createStore(batcher.submit, close),
       size: () => withWriteProblem(writes, () => batcher.submit('size', undefined)),
     },
-    vaultStore: createVaultStore(batcher),
+    vaultStore: files.vaultStore,
     async recover(name, adAccountIds) {
       const path = findQuarantined(queuePath, name)
       if (path === undefined) return undefined

@@ -133,17 +133,14 @@ function readBatch(row: Row, open: Open): Item | 'acknowledged' | undefined {
   const gone = acknowledged instanceof Uint8Array ? listPositions(acknowledged) : []
   const payload = omitEvents(opened.content, gone)
   if (payload === undefined) return 'acknowledged'
-  const events = splitEvents(payload).map(readIdentity)
-  const { queue } = opened
   const batch: RecoveredBatch = {
     batchId,
     attempts: countOf(row, 'attempts'),
     history: textOf(row, 'history'),
     commit: {
-      ...queue,
+      ...opened.queue,
       payload,
-      identities: queue.isTest ? [] : events.flatMap(({ eventName, eventId }) => [eventName, eventId]),
-      eventTimesS: events.map(({ eventTimeS }) => eventTimeS),
+      events: splitEvents(payload).map(readIdentity),
       invalidCount: 0,
       filteredCount: 0,
       // Ids begin each run with the time, in microseconds.

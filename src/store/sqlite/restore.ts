@@ -27,9 +27,9 @@ export function createRestore(tables: QueueTables): (request: RecoverRequest) =>
 
   /** Answers how many of its events were seen before. */
   function restoreBatch({ commit: request, attempts, history }: RecoveredBatch): number {
-    const { batchId, duplicates } = commit(request)
-    if (batchId !== undefined) {
-      acknowledgements.release({ batches: [{ batchId, attempts, history: readHistory(history) }] })
+    const { batch, duplicates } = commit(request)
+    if (batch !== undefined) {
+      acknowledgements.release([{ batchId: batch.batchId, attempts, history: readHistory(history) }])
     }
     return duplicates.length
   }
@@ -47,7 +47,7 @@ export function createRestore(tables: QueueTables): (request: RecoverRequest) =>
   return function restore({ file, batches, deadLetters: found }) {
     const answer = { batches: 0, events: 0, duplicates: 0, deadLetters: 0 }
     for (const batch of batches) {
-      const count = batch.commit.eventTimesS.length
+      const count = batch.commit.events.length
       const seenBefore = isNew(file, 'batch', batch.batchId) ? restoreBatch(batch) : count
       if (seenBefore < count) answer.batches += 1
       answer.events += count - seenBefore

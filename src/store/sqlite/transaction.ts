@@ -13,24 +13,21 @@
  *
  * An answer leaves only after COMMIT. A rollback also undoes changes in memory: leases, counts, the dedupe index.
  */
-import type { VaultStore } from '../../vault/vault-store.ts'
 import type { AnswerOf, Operation, OperationKind, Outcome, RequestOf } from '../engine/operations.ts'
 import { toTravelError } from '../engine/operations.ts'
 import { isDamage, isFull, isNoSpace, isPlaceAtFault } from './failures.ts'
 import type { QueueTables } from './queue-tables.ts'
 
-export type Handlers<K extends OperationKind = OperationKind> = {
-  [Kind in K]: (request: RequestOf<Kind>) => AnswerOf<Kind>
+export type Handlers = {
+  [Kind in OperationKind]: (request: RequestOf<Kind>) => AnswerOf<Kind>
 }
-
-export type QueueKind = Exclude<OperationKind, keyof VaultStore>
 
 /** The reserved space is not given up for these. The probe shows whether a commit would be taken. */
 const REFUSABLE: ReadonlySet<OperationKind> = new Set(['commit', 'probeWrite'])
 
 export interface TransactionOptions {
   readonly tables: QueueTables
-  readonly handlers: Handlers<QueueKind>
+  readonly handlers: Handlers
   /** The disk is full: frees some of it for what cannot wait; answers whether it could. */
   readonly makeRoom: () => boolean
 }
@@ -42,7 +39,7 @@ export function createTransactions({ tables, handlers, makeRoom }: TransactionOp
   const rollback = db.prepare('ROLLBACK')
 
   function perform({ kind, request }: Operation): Outcome {
-    const handle = handlers[kind as QueueKind] as (request: unknown) => AnswerOf<OperationKind>
+    const handle = handlers[kind] as (request: unknown) => AnswerOf<OperationKind>
     return { status: 'done', answer: handle(request) }
   }
 

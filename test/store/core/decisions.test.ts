@@ -35,10 +35,8 @@ function plan(
   duplicates: readonly number[] = [],
   eventTimesS = ids.map(() => NOW_S),
 ) {
-  const { events, ...batch } = makeBatch(ids, { ...queue, eventTimesS })
-  const identities = events.flatMap(({ eventName, eventId }) => [eventName, eventId])
-  const request = { ...batch, identities, eventTimesS }
-  return { request, ...planCommit(request, 7, duplicates, sealer) }
+  const { stored, counts } = planCommit(makeBatch(ids, { ...queue, eventTimesS }), 7, duplicates, sealer)
+  return { ...stored, counts }
 }
 
 function batchOf(ids: readonly string[], queue = LIVE, eventTimesS?: readonly number[]): BatchRow {
@@ -55,18 +53,19 @@ function acknowledgement(changes: Partial<Acknowledgement>): Acknowledgement {
 }
 
 t.test('a commit stores what is left without the duplicates, and counts both', async (t) => {
-  const { row, counts } = plan(['a', 'b', 'c'], LIVE, [1], [NOW_S, NOW_S - 9, NOW_S - 5])
+  const { row, batch, counts } = plan(['a', 'b', 'c'], LIVE, [1], [NOW_S, NOW_S - 9, NOW_S - 5])
   t.match(row, { event_count: 2, pending_count: 2, oldest_event_time_s: NOW_S - 5, is_replay: false })
   t.match(counts, { received: 3, duplicate: 1, queued: 2, batches: 1, bytes: row!.size_bytes })
   t.equal(splitEvents(openBatch(row!, sealer)!.payload).length, 2)
+  t.same(batch, openBatch(row!, sealer))
   const none = plan(['a', 'b'], LIVE, [0, 1])
   t.equal(none.row, undefined)
   t.match(none.counts, { received: 2, duplicate: 2, queued: undefined })
 })
 
 t.test('test events have no keys; the key of a live one is of its account, name and id', async (t) => {
-  t.same(listKeys(plan(['a', 'b'], TEST).request), [])
-  const [first, second] = listKeys(plan(['a', 'a']).request)
+  t.same(listKeys(makeBatch(['a', 'b'], TEST)), [])
+  const [first, second] = listKeys(makeBatch(['a', 'a']))
   t.same(first, second)
   t.notSame(dedupeKey('1', '2', '3'), dedupeKey('12', '', '3'))
 })
@@ -115,7 +114,7 @@ t.test('a dead letter keeps its event sealed; the key of a live one is forgotten
   const [made] = makeDeadLetters(batchOf(['a', 'b']), [makeDead(1)], NOW_MS + 5, sealer)
   t.match(made!.row, { event_id: 'b', status: 'rejected', first_seen_at_ms: NOW_MS, died_at_ms: NOW_MS + 5 })
   t.match(showDeadLetter({ id: 1, ...made!.row }, sealer), { eventId: 'b', message: makeDead(1).message })
-  t.same(made!.key, listKeys(plan(['b']).request)[0])
+  t.same(made!.key, listKeys(makeBatch(['b']))[0])
   t.ok(made!.counts.dead_bytes! > made!.row.sealed.byteLength)
   t.equal(makeDeadLetters(batchOf(['a'], TEST), [makeDead(0)], NOW_MS, sealer)[0]!.key, undefined)
   const [nul] = makeDeadLetters(batchOf(['a\0']), [makeDead(0)], NOW_MS, sealer)
@@ -176,7 +175,7 @@ t.test('a replay leaves what is too old or unreadable, and queues the rest with 
   const raised = raise(row, request, sealer, nextBatchId) as Raised
   t.match(raised.batch, { batch_id: 9, is_replay: true, event_count: 1, attempts: row.attempts })
   t.match(openBatch(raised.batch, sealer)!.history.at(-1), { atMs: NOW_MS, reason: 'replayed' })
-  t.same(raised.key, listKeys(plan(['a']).request)[0])
+  t.same(raised.key, listKeys(makeBatch(['a']))[0])
   t.match(countRaised(raised, true), { rejected: -1, queued: 1, batches: 1, bytes: raised.batch.size_bytes })
   t.same(countRaised(raised, false), { rejected: -1, duplicate: 1 })
   const late = { ...request, oldestEventTimeS: NOW_S + 1 }

@@ -7,6 +7,7 @@ import {
   type GroupReport,
 } from '../../../src/store/engine/batcher.ts'
 import type { Operation, OperationKind, Outcome, TravelError } from '../../../src/store/engine/operations.ts'
+import type { Acknowledgement } from '../../../src/store/store.ts'
 import { LARGE_BYTES } from '../../../src/store/engine/work.ts'
 import { createManualClock } from '../../support/clock.ts'
 
@@ -53,16 +54,15 @@ function commit(bytes: Uint8Array = Buffer.from('{}')) {
   return {
     ...queue,
     payload: bytes,
-    identities: ['n', 'i'],
-    eventTimesS: [1],
+    events: [{ eventName: 'n', eventId: 'i', eventTimeS: 1 }],
     invalidCount: 0,
     filteredCount: 0,
     receivedAtMs: 1,
   }
 }
 
-function acknowledge(batchId: number) {
-  return { wholeBatchIds: [batchId], acknowledgedAtMs: 1, others: [] }
+function acknowledge(batchId: number): readonly Acknowledgement[] {
+  return [{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: 1 }]
 }
 
 function endOfTurn(): Promise<void> {
@@ -97,16 +97,13 @@ t.test(
   async (t) => {
     const { batcher, sent, answer } = play()
     const commitment = batcher.submit('commit', commit())
-    const acknowledged = [
-      batcher.submit('acknowledge', acknowledge(1)),
-      batcher.submit('release', { batches: [] }),
-    ]
+    const acknowledged = [batcher.submit('acknowledge', acknowledge(1)), batcher.submit('release', [])]
     await endOfTurn()
     const newer = batcher.submit('acknowledge', acknowledge(2))
     await answer(UNAVAILABLE, UNAVAILABLE, UNAVAILABLE)
     await t.rejects(commitment, { code: 'STORE_UNAVAILABLE', cause: { message: 'disk full' } })
     t.same(kindsOf(sent[1]), ['acknowledge', 'release', 'acknowledge'])
-    t.match(sent[1], [{ request: { wholeBatchIds: [1] } }, {}, { request: { wholeBatchIds: [2] } }])
+    t.match(sent[1], [{ request: [{ batchId: 1 }] }, {}, { request: [{ batchId: 2 }] }])
     await answer(DONE, DONE, DONE)
     await Promise.all([...acknowledged, newer])
   },
@@ -117,7 +114,7 @@ t.test('a failed write of a post is told; a failed read, and what is at fault it
   const { batcher, answer } = play({ onWriteFailed: (error) => void failures.push(error) })
   const asked = [
     batcher.submit('backlog', undefined),
-    batcher.submit('readVault', undefined),
+    batcher.submit('totals', {}),
     batcher.submit('acknowledge', acknowledge(1)),
   ]
   await endOfTurn()
@@ -160,7 +157,7 @@ t.test('a lone acknowledgement is held until the next operation, whatever that i
     t.equal(sent.length, 0)
     const next = batcher.submit(kind, request)
     await endOfTurn()
-    t.match(sent, [[{ kind: 'acknowledge', request: { wholeBatchIds: [1] } }, { kind }]], 'in front of it')
+    t.match(sent, [[{ kind: 'acknowledge', request: [{ batchId: 1 }] }, { kind }]], 'in front of it')
     await answer(DONE, DONE)
     await Promise.all([acknowledged, next])
     await clock.advance(100)
@@ -200,7 +197,7 @@ t.test('an acknowledgement is not held where others wait, or where posts come to
   const single = batcher.submit('commit', commit())
   await endOfTurn()
   await answer(DONE)
-  const ofTwo = batcher.submit('acknowledge', { ...acknowledge(3), wholeBatchIds: [3, 4] })
+  const ofTwo = batcher.submit('acknowledge', [...acknowledge(3), ...acknowledge(4)])
   await endOfTurn()
   t.equal(sent.length, 5, 'an acknowledgement of two posts')
   await answer(DONE)

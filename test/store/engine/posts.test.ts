@@ -17,7 +17,7 @@ function setUp() {
         for (const { eventId } of batch.events) seen.add(eventId)
         return { batch: undefined, duplicates, pendingDuplicates: 0 }
       },
-      async countInvalid(_queue, count) {
+      async countInvalid({ invalidCount: count }) {
         counted.push(count)
       },
     },

@@ -157,7 +157,10 @@ t.test(
     const { store } = await ground.open(STILL)
     await store.commit(makeBatch(['before']))
     ground.proxy.cutAnswerTo('COMMIT', 'UPDATE owners SET commit_number')
-    const invalid = await Promise.allSettled([store.commit(makeBatch(['a'])), store.countInvalid(LIVE, 5)])
+    const invalid = await Promise.allSettled([
+      store.commit(makeBatch(['a'])),
+      store.countInvalid({ ...LIVE, invalidCount: 5 }),
+    ])
     t.match(invalid, [{ status: 'rejected', reason: { code: 'STORE_UNAVAILABLE' } }, { status: 'fulfilled' }])
     const again = await store.commit(makeBatch(['a']))
     t.same(again, { batch: undefined, duplicates: [0], pendingDuplicates: 1 })

@@ -170,7 +170,7 @@ t.test('what is in the table by key at the start is known, until it is old', asy
 })
 
 function forgetOld(dedupe: Dedupe, seenBeforeMs: number): void {
-  let after: Parameters<Dedupe['forgetStep']>[1] | undefined = { table: 'blocks', afterId: 0 }
+  let after: Parameters<Dedupe['forgetStep']>[1] | undefined = 0
   while (after !== undefined) after = dedupe.forgetStep(seenBeforeMs, after)
 }
 
