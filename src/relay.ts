@@ -236,11 +236,7 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
     metricsOpen: settings.METRICS_OPEN,
     consentPageUrl: settings.PINTEREST_CONSENT_URL,
     publicUrl: () => settings.ADMIN_PUBLIC_URL ?? adminUrl,
-    recover: (file) =>
-      base.engine.recover(
-        file,
-        Array.from(vault.accounts(), ({ adAccountId }) => adAccountId),
-      ),
+    recover: base.engine.recover,
   })
   opened.defer(() => endConnections(adminApp, adminApp.close()))
   return {

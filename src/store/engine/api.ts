@@ -26,7 +26,7 @@ export interface OpenedStore {
   /** With other replicas; undefined where one process owns the store. */
   readonly shared: Shared | undefined
   /** Undefined where there is no file of that name that was quarantined. */
-  recover(name: string, adAccountIds: readonly string[]): Promise<RecoverReport | undefined>
+  recover(name: string): Promise<RecoverReport | undefined>
   close(): Promise<void>
 }
 

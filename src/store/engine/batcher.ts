@@ -40,7 +40,7 @@ export interface BatcherOptions {
 }
 
 export interface Batcher {
-  submit<K extends OperationKind>(kind: K, request: RequestOf<K>): Promise<AnswerOf<K>>
+  readonly submit: <K extends OperationKind>(kind: K, request: RequestOf<K>) => Promise<AnswerOf<K>>
   /** Takes nothing more; resolves when all that was taken is answered. */
   drain(): Promise<void>
 }

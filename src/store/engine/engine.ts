@@ -92,7 +92,7 @@ export async function openEngine({
     takePost: (post) => engine.call('takePost', post),
     withdrawPost: (postId) => engine.tell('withdrawPost', postId),
     explain: (request) => engine.call('explain', request),
-    recover: (name, adAccountIds) => engine.call('recover', name, adAccountIds),
+    recover: (name) => engine.call('recover', name),
     store: forward(engine, FORWARDED.store),
     vaultStore: {
       ...forward(engine, FORWARDED.vaultStore),

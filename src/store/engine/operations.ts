@@ -50,29 +50,17 @@ export interface ExpireStep {
 export interface RecoveredBatch {
   /** In the file that it comes from. */
   readonly batchId: number
-  readonly commit: NewBatch
-  readonly attempts: number
-  readonly history: string | null
+  readonly batch: NewBatch
 }
 
-/** Its row in the file that it comes from: its id, and sealed for the queue that it names. */
-export type RecoveredDeadLetter = DeadLetterRow
-
-export interface RecoverSteps {
-  readonly batches: readonly RecoveredBatch[]
-  readonly deadLetters: readonly RecoveredDeadLetter[]
-}
-
-export interface RecoverRequest extends RecoverSteps {
+export interface RecoverRequest {
   /** The name of the file that was quarantined. */
   readonly file: string
-}
-
-export interface RecoverAnswer {
-  readonly batches: number
-  readonly events: number
-  readonly duplicates: number
-  readonly deadLetters: number
+  readonly batches: readonly RecoveredBatch[]
+  /** Their rows in that file: with their ids there. */
+  readonly deadLetters: readonly DeadLetterRow[]
+  /** Batches and dead letters that were found, and of which too much is lost. */
+  readonly unreadable: number
 }
 
 /** What came back of a file that was quarantined. */
@@ -82,7 +70,6 @@ export interface RecoverReport {
   /** Events and dead letters that are there already, or were delivered. */
   readonly duplicates: number
   readonly deadLetters: number
-  /** Batches and dead letters that were found, and of which too much is lost. */
   readonly unreadable: number
 }
 
@@ -120,7 +107,7 @@ export type Operations = {
     answer: DedupePosition | undefined
   }
   reseal: { request: ResealRequest; answer: ResealStep }
-  recover: { request: RecoverRequest; answer: RecoverAnswer }
+  recover: { request: RecoverRequest; answer: RecoverReport }
   size: { request: undefined; answer: QueueSize }
   /** Writes as much as a post may, and takes it away. */
   probeWrite: { request: undefined; answer: void }

@@ -30,7 +30,7 @@ async function open(settings: EngineSettings): Promise<{ readonly isShared: bool
     withdrawPost: (postId) => posts.withdraw(postId),
     explain: createExplain({ work, maxEventAgeMs: settings.maxEventAgeMs }),
     changeVault: (changeId) => vaultStore.changeVault((fresh) => front.call('decideChange', changeId, fresh)),
-    recover: (name, adAccountIds) => opened.recover(name, adAccountIds),
+    recover: (name) => opened.recover(name),
     async close() {
       await opened.close()
       // After the answer has left.

@@ -42,7 +42,7 @@ export async function runOperations(
   operations: readonly Operation[],
 ): Promise<ReadonlyMap<Operation, Outcome>> {
   const answers = new Map<Operation, AnswerOf<OperationKind>>()
-  const of = <K extends OperationKind>(kind: K) => operations.filter((operation) => operation.kind === kind)
+  const of = (kind: OperationKind) => operations.filter((operation) => operation.kind === kind)
   const requestsOf = <K extends OperationKind>(kind: K) =>
     of(kind).map(({ request }) => request as RequestOf<K>)
   await acknowledgeAll(tx, requestsOf('acknowledge').flat())

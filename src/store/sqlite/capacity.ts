@@ -114,7 +114,7 @@ export function createAdmission(
 }
 
 function bytesOfRecover({ batches, deadLetters }: RecoverRequest): number {
-  const batchBytes = batches.reduce((sum, { commit }) => sum + bytesOfCommit(commit), 0)
+  const batchBytes = batches.reduce((sum, { batch }) => sum + bytesOfCommit(batch), 0)
   return deadLetters.reduce((sum, { sealed }) => sum + sealed.byteLength + BATCH_BYTES, batchBytes)
 }
 

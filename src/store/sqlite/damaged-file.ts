@@ -16,8 +16,8 @@ const PAGE_BYTES = 4096
 const COUNT_OFFSET = 28
 
 /**
- * The file as it is, then with the first page of a fresh queue (all queues have the same but for its counters); then
- * both without the broken frames, whose pages are whole there but older. Each is closed when the next one is asked for.
+ * The file as it is; then with the first page of a fresh queue (all queues have the same but for its counters) and without
+ * the broken frames, whose pages are whole there but older. Each is closed when the next one is asked for.
  * The folder must be empty and on the file's disk.
  */
 export function* openViews(path: string, folder: string): Generator<DatabaseSync> {
@@ -32,20 +32,21 @@ export function* openViews(path: string, folder: string): Generator<DatabaseSync
   const lastCommit = frames.findLastIndex(({ isSound, commitPages }) => isSound && commitPages > 0)
   const sound = frames.slice(0, lastCommit + 1).filter(({ isSound }) => isSound)
 
-  for (const chosen of sound.length === frames.length ? [frames] : [frames, sound]) {
+  for (const [chosen, isFresh] of [
+    [frames, false],
+    [sound, true],
+  ] as const) {
     const pages = new Map<number, Uint8Array>(
       chosen.map(({ pageNumber, offset }) => [pageNumber, walBytes.subarray(offset, offset + PAGE_BYTES)]),
     )
     const pageCount = Math.max(1, Math.ceil(size / PAGE_BYTES), ...pages.keys())
-    for (const isFresh of [false, true]) {
-      if (isFresh) pages.set(1, makeFirstPage(pageCount))
-      for (const ending of ['-wal', '-shm']) rmSync(linkPath + ending, { force: true })
-      if (pages.size > 0) writeFileSync(`${linkPath}-wal`, packWal(pages, pageCount, PAGE_BYTES))
-      using db = new DatabaseSync(linkPath, { readOnly: true, defensive: false })
-      // A schema of which a row is broken, or a header that counts more pages than there are, is no reason to stop.
-      db.exec('PRAGMA writable_schema = ON; PRAGMA trusted_schema = OFF')
-      yield db
-    }
+    if (isFresh) pages.set(1, makeFirstPage(pageCount))
+    for (const ending of ['-wal', '-shm']) rmSync(linkPath + ending, { force: true })
+    if (pages.size > 0) writeFileSync(`${linkPath}-wal`, packWal(pages, pageCount, PAGE_BYTES))
+    using db = new DatabaseSync(linkPath, { readOnly: true, defensive: false })
+    // A schema of which a row is broken, or a header that counts more pages than there are, is no reason to stop.
+    db.exec('PRAGMA writable_schema = ON; PRAGMA trusted_schema = OFF')
+    yield db
   }
 }
 

@@ -7,7 +7,7 @@
  */
 import { format, parse, resolve } from 'node:path'
 import { StoreUnavailable } from '../../errors.ts'
-import type { MasterKeys } from '../../vault/seal.ts'
+import { createSealer, type MasterKeys } from '../../vault/seal.ts'
 import type { VaultStore } from '../../vault/vault-store.ts'
 import type { Store } from '../store.ts'
 import { createWriteWatch, withWriteProblem } from '../core/write-watch.ts'
@@ -41,7 +41,7 @@ export interface OpenedSqlite {
    * Brings back what can still be read of a queue that was quarantined, by its name; undefined when there is none of that
    * name. The file is not changed, and what came back once does not come again.
    */
-  recover(name: string, adAccountIds: readonly string[]): Promise<RecoverReport | undefined>
+  recover(name: string): Promise<RecoverReport | undefined>
   /** Finishes what was asked for and writes the WAL back. The same as `store.close`. */
   close(): Promise<void>
 }
@@ -83,10 +83,10 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
       size: () => withWriteProblem(writes, () => batcher.submit('size', undefined)),
     },
     vaultStore: files.vaultStore,
-    async recover(name, adAccountIds) {
+    async recover(name) {
       const path = findQuarantined(queuePath, name)
       if (path === undefined) return undefined
-      return recoverFile(batcher, name, { path, masterKeys, adAccountIds })
+      return recoverFile(batcher, path, createSealer(masterKeys))
     },
     close,
   }

@@ -16,7 +16,7 @@ import t, { type Test } from 'tap'
 import { splitEvents } from '../../../src/store/payload.ts'
 import { findQuarantined, quarantine } from '../../../src/store/sqlite/quarantine.ts'
 import { askAll, LIVE, makeBatch, NOW_MS, TEST } from '../batches.ts'
-import { ACCOUNTS, copyStore, makePattern, OTHER, type Pattern } from './damaged.ts'
+import { copyStore, makePattern, OTHER, type Pattern } from './damaged.ts'
 import {
   asidesBeside,
   openDamaged,
@@ -80,7 +80,7 @@ t.test('recover brings all of it back through the dedupe, once', async (t) => {
   await store.commit(makeBatch(['event-3-b'], LIVE))
   const has = [...pattern.pending.values()].some((ids) => ids.includes('event-3-b'))
 
-  const report = await opened.recover(basename(aside!), ACCOUNTS)
+  const report = await opened.recover(basename(aside!))
   const duplicates = Number(has)
   t.match(report, { events: events.length - duplicates, duplicates, deadLetters: 2, unreadable: 0 })
   const waiting = (await store.backlog()).map(({ adAccountId, isTest }) => ({ adAccountId, isTest }))
@@ -88,7 +88,7 @@ t.test('recover brings all of it back through the dedupe, once', async (t) => {
   t.match(await store.totals({}), { queued: events.length + 1 - duplicates, rejected: 1, expired: 1 })
   t.equal((await store.deadLetters({ limit: 10 })).length, 2)
 
-  const again = await opened.recover(basename(aside!), ACCOUNTS)
+  const again = await opened.recover(basename(aside!))
   t.match(again, { batches: 0, events: 0, duplicates: events.length + 2, deadLetters: 0 })
   const found: string[] = []
   for (const queue of [LIVE, TEST, OTHER]) {
@@ -101,8 +101,8 @@ t.test('recover brings all of it back through the dedupe, once', async (t) => {
   )
   t.strictSame(readFileSync(aside!), before, 'the file is not changed')
   t.match(await store.totals({}), { queued: events.length + 1 - duplicates })
-  t.equal(await opened.recover('relay.db', ACCOUNTS), undefined, 'the queue in use is none')
-  t.equal(await opened.recover('../copy-0/relay.db.corrupt-20260101T000000Z', ACCOUNTS), undefined)
+  t.equal(await opened.recover('relay.db'), undefined, 'the queue in use is none')
+  t.equal(await opened.recover('../copy-0/relay.db.corrupt-20260101T000000Z'), undefined)
 })
 
 t.test(
@@ -135,7 +135,7 @@ t.test(
       (await again.store.lease(askAll())).map(({ batchId }) => batchId),
       [results[1].batch!.batchId],
     )
-    const report = await again.recover(basename(opened.asides()[0]!), ACCOUNTS)
+    const report = await again.recover(basename(opened.asides()[0]!))
     t.ok(report!.events >= 1, 'what was in the WAL comes back')
   },
 )
@@ -158,7 +158,7 @@ t.test('synced transactions behind a broken frame are not forgotten in silence; 
   const opened = await open(t, broken)
   const [aside] = opened.asides()
   t.ok(aside)
-  const report = await opened.recover(basename(aside!), ACCOUNTS)
+  const report = await opened.recover(basename(aside!))
   t.ok(report!.events > 0)
 
   const torn = copy(pattern.killed)
@@ -189,7 +189,7 @@ t.test('a queue that is no database any more is quarantined when the vault besid
   overwrite(path, 0, Buffer.alloc(4096, 0))
   const opened = await open(t, path)
   t.equal(opened.asides().length, 1)
-  t.match(await opened.recover(basename(opened.asides()[0]!), ACCOUNTS), { unreadable: 0, deadLetters: 2 })
+  t.match(await opened.recover(basename(opened.asides()[0]!)), { unreadable: 0, deadLetters: 2 })
 })
 
 t.test('a value of a kind that its column does not allow is damage', async (t) => {
@@ -255,7 +255,7 @@ t.test('a death between the two renames is made good', async (t) => {
   renameSync(path, `${path}.corrupt-20260101T000000Z`)
   const opened = await open(t, path)
   t.strictSame(readFileSync(`${path}.corrupt-20260101T000000Z-wal`), wal)
-  t.match(await opened.recover('relay.db.corrupt-20260101T000000Z', ACCOUNTS), {
+  t.match(await opened.recover('relay.db.corrupt-20260101T000000Z'), {
     unreadable: 0,
     deadLetters: 2,
   })

@@ -11,7 +11,7 @@ import { openViews } from '../../../src/store/sqlite/damaged-file.ts'
 import { recover } from '../../../src/store/sqlite/recover.ts'
 import { readWal } from '../../../src/store/sqlite/wal.ts'
 import { createSealer } from '../../../src/vault/seal.ts'
-import { ACCOUNTS, copyStore, createDice, type Pattern } from './damaged.ts'
+import { copyStore, createDice, type Pattern } from './damaged.ts'
 
 export interface Recovered {
   /** Event ids by group. */
@@ -21,11 +21,7 @@ export interface Recovered {
   readonly unreadable: number
 }
 
-export function readDamaged(
-  { masterKeys }: Pattern,
-  path: string,
-  adAccountIds: readonly string[] = ACCOUNTS,
-): Recovered {
+export function readDamaged({ masterKeys }: Pattern, path: string): Recovered {
   const folder = `${path}.recovering`
   mkdirSync(folder)
   const groups = new Map<number, readonly string[]>()
@@ -33,12 +29,12 @@ export function readDamaged(
   const deadLetters: string[] = []
   let unreadable = 0
   try {
-    for (const step of recover(openViews(path, folder), createSealer(masterKeys), adAccountIds)) {
+    for (const step of recover(openViews(path, folder), createSealer(masterKeys))) {
       unreadable += step.unreadable
-      for (const { batchId, commit } of step.batches) {
+      for (const { batchId, batch } of step.batches) {
         if (groups.has(batchId)) throw new Error(`group ${batchId} comes twice`)
-        groups.set(batchId, splitEvents(commit.payload).map(eventIdOf))
-        isTest.set(batchId, commit.isTest)
+        groups.set(batchId, splitEvents(batch.payload).map(eventIdOf))
+        isTest.set(batchId, batch.isTest)
       }
       deadLetters.push(...step.deadLetters.map((row) => row.event_id))
     }
