@@ -27,71 +27,78 @@ export interface RecoverStep {
 const STEP_ITEMS = 100
 const STEP_BYTES = 4 * 1024 * 1024
 
+/** A step ends after so many rows, whether they were known or not. */
+const STEP_ROWS = 2000
+
 /** An item comes from the first view that has it. */
 export function* recover(views: Iterable<DatabaseSync>, sealer: Sealer): Generator<RecoverStep> {
   /** By table and id: whether it was taken, or needs not be. */
   const known = new Map<string, boolean>()
-  const isLost = () => [...known.values()].includes(false)
+  const countLost = () => [...known.values()].filter((isTaken) => !isTaken).length
   let step: RecoverStep = { batches: [], deadLetters: [], unreadable: 0 }
-  let bytes = 0
+  let [bytes, rows] = [0, 0]
   for (const db of views) {
     let isWhole = true
-    for (const { table, id, order } of TABLES) {
-      const list = (sql: string) => {
-        const { rows, isWhole: isListed } = read(db, `SELECT ${id} AS id FROM ${table} ${sql}`)
-        isWhole &&= isListed
-        return rows.map((row) => Number(row['id']))
-      }
-      const ways = [`NOT INDEXED ORDER BY ${id}`, `ORDER BY ${order}`]
-      const ids = ways.flatMap((way) => [
-        ...list(`${way} ASC`),
-        ...list(`${way.replaceAll(',', ' DESC,')} DESC`),
-      ])
-      for (const one of new Set(ids)) {
-        if (known.get(`${table} ${one}`) === true) continue
-        const [row] = read(db, `SELECT * FROM ${table} WHERE ${id} = ${one}`).rows
-        const size = row === undefined ? undefined : take(step, table, row, sealer)
-        known.set(`${table} ${one}`, size !== undefined)
+    const onError = () => void (isWhole = false)
+    for (const [table, one] of listIds(db, onError)) {
+      const name = `${table.name} ${one}`
+      if (known.get(name) !== true) {
+        const [row] = read(db, `SELECT * FROM ${table.name} WHERE ${table.id} = ${one}`, onError)
+        const size = row && table.take(step, row, sealer)
+        known.set(name, size !== undefined)
         bytes += size ?? 0
-        if (step.batches.length + step.deadLetters.length < STEP_ITEMS && bytes < STEP_BYTES) continue
-        yield step
-        step = { batches: [], deadLetters: [], unreadable: 0 }
-        bytes = 0
       }
+      rows += 1
+      const items = step.batches.length + step.deadLetters.length
+      if (items < STEP_ITEMS && bytes < STEP_BYTES && rows < STEP_ROWS) continue
+      yield step
+      step = { batches: [], deadLetters: [], unreadable: 0 }
+      bytes = rows = 0
     }
-    if (isWhole && !isLost()) break
+    if (isWhole && countLost() === 0) break
   }
-  yield { ...step, unreadable: [...known.values()].filter((isTaken) => !isTaken).length }
+  yield { ...step, unreadable: countLost() }
 }
 
 const TABLES = [
   {
-    table: 'batches',
+    name: 'batches',
     id: 'batch_id',
-    order: 'ad_account_id, is_test, is_replay, oldest_event_time_s, batch_id',
+    order: ['ad_account_id', 'is_test', 'is_replay', 'oldest_event_time_s', 'batch_id'],
+    take: takeBatch,
   },
-  { table: 'dead_letters', id: 'id', order: 'died_at_ms' },
-] as const
+  { name: 'dead_letters', id: 'id', order: ['died_at_ms'], take: takeDeadLetter },
+]
+
+/** Of the table and of its index, from both ends. */
+function* listIds(db: DatabaseSync, onError: () => void): Generator<[(typeof TABLES)[number], number]> {
+  for (const table of TABLES) {
+    for (const [source, columns] of [
+      ['NOT INDEXED', [table.id]],
+      ['', table.order],
+    ] as const) {
+      for (const way of ['ASC', 'DESC']) {
+        const order = columns.map((column) => `${column} ${way}`).join()
+        const sql = `SELECT ${table.id} AS id FROM ${table.name} ${source} ORDER BY ${order}`
+        for (const row of read(db, sql, onError)) yield [table, Number(row['id'])]
+      }
+    }
+  }
+}
 
 /** SQLite does not check the types of columns when it reads: in a damaged page they may hold anything. */
 type Row = Readonly<Record<string, unknown>>
 
 /** An error ends a query, not the reading. */
-function read(db: DatabaseSync, sql: string): { readonly rows: readonly Row[]; readonly isWhole: boolean } {
-  const rows: Row[] = []
+function* read(db: DatabaseSync, sql: string, onError: () => void): Generator<Row> {
   try {
-    for (const row of db.prepare(sql).iterate()) rows.push(row)
-    return { rows, isWhole: true }
+    yield* db.prepare(sql).iterate()
   } catch {
-    return { rows, isWhole: false }
+    onError()
   }
 }
 
 /** Answers its bytes; undefined when too much of it is lost. */
-function take(step: RecoverStep, table: string, row: Row, sealer: Sealer): number | undefined {
-  return table === 'batches' ? takeBatch(step, row, sealer) : takeDeadLetter(step, row, sealer)
-}
-
 function takeBatch(step: RecoverStep, row: Row, sealer: Sealer): number | undefined {
   const { batch_id: batchId, acknowledged, received_at_ms: receivedAtMs } = row as unknown as BatchRow
   const content = open(row, bindBatch, sealer)
