@@ -80,7 +80,16 @@ function* listIds(db: DatabaseSync, onError: () => void): Generator<[(typeof TAB
       for (const way of ['ASC', 'DESC']) {
         const order = columns.map((column) => `${column} ${way}`).join()
         const sql = `SELECT ${table.id} AS id FROM ${table.name} ${source} ORDER BY ${order}`
-        for (const row of read(db, sql, onError)) yield [table, Number(row['id'])]
+        const listed = new Set<unknown>()
+        for (const { id } of read(db, sql, onError)) {
+          // A damaged page may lead back, for ever.
+          if (listed.has(id)) {
+            onError()
+            break
+          }
+          listed.add(id)
+          yield [table, Number(id)]
+        }
       }
     }
   }
