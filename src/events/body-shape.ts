@@ -25,7 +25,7 @@ export interface Range {
 
 /** As much as is read in some tenths of a millisecond. */
 const STEP_BYTES = 256 * 1024
-/** Where events are: in an array (2) of the root object (1). */
+/** Where events are: in an array (2) of the root object (1), or in the object that PHP makes of a list with gaps. */
 const EVENTS_DEPTH = 2
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -55,7 +55,8 @@ interface Scan {
 }
 
 /**
- * The ranges of all objects, arrays and texts that are direct elements of an array in the root object, in their order.
+ * The ranges of all objects and arrays that stand directly in an array or object in the root object, and of such an array's
+ * texts, in their order.
  * Yields between steps of bounded work. Throws INVALID_REQUEST.
  */
 export function* findEvents(body: Uint8Array): Generator<void, readonly Range[]> {
@@ -105,7 +106,7 @@ function read(body: Uint8Array, scan: Scan, end: number): Problem | undefined {
     } else if (byte === COLON) {
       if (++keys[depth]! > MOST_KEYS) problem = 'keys'
     } else if (bracket === OPEN_ARRAY) {
-      if (depth === EVENTS_DEPTH && eventStart < 0 && opened[depth] === OPEN_ARRAY) {
+      if (depth === EVENTS_DEPTH && eventStart < 0) {
         eventStart = at
         scan.valuesAround = values
         values = 0

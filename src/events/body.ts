@@ -5,6 +5,7 @@
 import { isUtf8 } from 'node:buffer'
 import { InvalidRequest } from '../errors.ts'
 import { findEvents, type Range } from './body-shape.ts'
+import { numberedOr } from './lists.ts'
 
 const EVENTS_PER_POST = 1000
 
@@ -24,7 +25,7 @@ export function* readBody(body: Buffer): Generator<void, ReadBody> {
     throw new InvalidRequest('The body must be a JSON object with the events in "data".')
   }
   // An own property: a body may call itself `__proto__`, and must not get anything from there.
-  const data: unknown = Object.hasOwn(envelope, 'data') ? (envelope as { data: unknown }).data : undefined
+  const data = Object.hasOwn(envelope, 'data') ? numberedOr((envelope as { data: unknown }).data) : undefined
   if (!Array.isArray(data)) throw new InvalidRequest('data: must be an array of events.')
   if (data.length === 0 || data.length > EVENTS_PER_POST) {
     throw new InvalidRequest(`data: must hold 1 to ${EVENTS_PER_POST} events, not ${data.length}.`)

@@ -74,7 +74,7 @@ export function eventName(value: unknown, own?: EventNames): Reading<string> {
 }
 
 function fold(name: string): string {
-  return name.toLowerCase().replace(/[\s_.-]+/g, '')
+  return name.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '')
 }
 
 /** A known name that fewer than half of the letters tell from this one. */

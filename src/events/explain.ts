@@ -4,7 +4,7 @@
  * once more, by the same rules, since a hash does not tell what was hashed. Pure.
  */
 import { withClickId } from './click-id.ts'
-import { isObject, type RawObject } from './coerce/object.ts'
+import { isObject, type RawObject, unpackEvent } from './coerce/object.ts'
 import { decodeEntities } from './entities.ts'
 import { sha256Hex } from './hash.ts'
 import { listOr } from './lists.ts'
@@ -56,7 +56,8 @@ export interface ExplainedEvent {
 /** As many values of one field as `prepareEvent` reads. */
 const MAX_VALUES = 20
 
-export function explainEvent(raw: unknown, context: PrepareContext): ExplainedEvent {
+export function explainEvent(given: unknown, context: PrepareContext): ExplainedEvent {
+  const raw = unpackEvent(given)
   const prepared = prepareEvent(raw, context)
   const userData: unknown = isObject(raw) ? raw['user_data'] : undefined
   return {

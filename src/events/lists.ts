@@ -1,15 +1,27 @@
 /**
- * Lists as shops send them: PHP's `array_filter` leaves an object with whole numbers as keys, and tag managers write the
- * JSON of a list as text. What looks like neither comes back as it is.
+ * Lists and objects as shops send them: PHP's `array_filter` leaves an object with whole numbers as keys for a list, and tag
+ * managers write the JSON of either as text. What looks like neither comes back as it is.
  */
 
 /** Longer text is not parsed: its values would escape the bounds on an event's size. */
 const MAX_JSON_LENGTH = 32 * 1024
 
 export function listOr(value: unknown): unknown {
-  if (typeof value === 'string') return value.startsWith('[') ? (parseList(value) ?? value) : value
+  if (typeof value === 'string') return value.startsWith('[') ? (parse(value, ']') ?? value) : value
+  return numberedOr(value)
+}
+
+/** Only what PHP makes. */
+export function numberedOr(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
   return isNumbered(value) ? Object.values(value) : value
+}
+
+/** Where one object is expected: also from its JSON, and from a list of one. */
+export function objectOr(value: unknown): unknown {
+  const list = listOr(value)
+  const one: unknown = Array.isArray(list) && list.length === 1 ? list[0] : list
+  return typeof one === 'string' && one.startsWith('{') ? (parse(one, '}') ?? one) : one
 }
 
 function isNumbered(value: object): boolean {
@@ -23,10 +35,10 @@ function isNumbered(value: object): boolean {
 
 const WHOLE_NUMBER = /^\d+$/
 
-function parseList(text: string): readonly unknown[] | undefined {
-  if (text.length > MAX_JSON_LENGTH || !text.trimEnd().endsWith(']')) return undefined
+function parse(text: string, end: ']' | '}'): unknown {
+  if (text.length > MAX_JSON_LENGTH || !text.trimEnd().endsWith(end)) return undefined
   try {
-    return JSON.parse(text) as readonly unknown[]
+    return JSON.parse(text)
   } catch {
     return undefined
   }

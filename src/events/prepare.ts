@@ -9,7 +9,14 @@
  */
 import { oneOf } from './coerce/choice.ts'
 import { currency } from './coerce/currency.ts'
-import { isObject, noteReading, type RawObject, readNested, readObject } from './coerce/object.ts'
+import {
+  isObject,
+  noteReading,
+  type RawObject,
+  readNested,
+  readObject,
+  unpackEvent,
+} from './coerce/object.ts'
 import { isAbsent, type Rule, invalid } from './coerce/reading.ts'
 import { APP_INFO, CUSTOM_DATA, DEVICE_INFO, EVENT_FIELDS } from './coerce/tables.ts'
 import { time } from './coerce/time.ts'
@@ -84,13 +91,15 @@ export interface Customer {
   readonly hash: string
 }
 
-export function prepareEvent(raw: unknown, context: PrepareContext): Prepared {
+export function prepareEvent(given: unknown, context: PrepareContext): Prepared {
+  const raw = unpackEvent(given)
   let report = createReport()
   let event = isObject(raw) ? readEvent(raw, context, report) : undefined
   if (report.misplacedChoice !== undefined) {
     const placed = placeChoices(raw as RawObject)
     report = createReport()
     for (const path of placed.moved) warn(report, path, 'moved')
+    if (placed.isCustomDataLost) warn(report, 'custom_data', 'wrong_type')
     event = readEvent(placed.event, context, report)
     if (report.misplacedChoice !== undefined) {
       markInvalid(

@@ -58,13 +58,19 @@ function isSwitchedOff(value: unknown): boolean {
   return reading.status === 'absent' || (reading.status === 'read' && !reading.value)
 }
 
+/** Of what cannot be read: does it speak of a choice? */
+export function holdsChoice(value: unknown): boolean {
+  return /opt[\s_-]*out/i.test(typeof value === 'string' ? value : JSON.stringify(value))
+}
+
 /** Objects of the event in which a choice is found; the event itself is `''`. */
 const LEVELS = ['', 'user_data', 'custom_data', 'app_info', 'device_info'] as const
 
-/** The event with each choice in its place, and the paths at which they stood. */
+/** The event with each choice in its place, the paths at which they stood, and whether something gave way to one. */
 export function placeChoices(raw: RawObject): {
   readonly event: RawObject
   readonly moved: readonly string[]
+  readonly isCustomDataLost: boolean
 } {
   const event: Record<string, unknown> = { ...raw }
   const found: Record<Choice, unknown[]> = { opt_out: [], opt_out_type: [] }
@@ -85,15 +91,17 @@ export function placeChoices(raw: RawObject): {
     }
     if (level !== '') event[level] = Object.fromEntries(kept)
   }
+  const customData = event['custom_data']
+  const isReadable = isAbsent(customData) || (typeof customData === 'object' && !Array.isArray(customData))
+  const isCustomDataLost = found.opt_out_type.length > 0 && !isReadable
   if (found.opt_out.length > 0) event['opt_out'] = strictest(found.opt_out)
   if (found.opt_out_type.length > 0) {
-    const customData = event['custom_data']
     event['custom_data'] = {
-      ...(typeof customData === 'object' && customData),
+      ...(isReadable && customData),
       opt_out_type: agreed(found.opt_out_type),
     }
   }
-  return { event, moved }
+  return { event, moved, isCustomDataLost }
 }
 
 const HOME: Readonly<Record<Choice, (typeof LEVELS)[number]>> = { opt_out: '', opt_out_type: 'custom_data' }

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { findEvents, MOST_BYTES, MOST_KEYS, MOST_VALUES, type Range } from '../../src/events/body-shape.ts'
 import { readBody } from '../../src/events/body.ts'
+import { numberedOr } from '../../src/events/lists.ts'
 import { HOSTILE_BODIES } from '../support/hostile-bodies.ts'
 import { mutateBody } from '../support/mutate.ts'
 import { createRandom } from '../support/random.ts'
@@ -31,7 +32,8 @@ function readBoth(body: Buffer): [read: unknown, parsed: unknown] {
   } catch {}
   try {
     const { data } = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body)) as { data: unknown }
-    if (Array.isArray(data) && data.length > 0 && data.length <= 1000) parsed = data as unknown
+    const list = numberedOr(data)
+    if (Array.isArray(list) && list.length > 0 && list.length <= 1000) parsed = list as unknown
   } catch {}
   return [read, parsed]
 }
@@ -55,6 +57,13 @@ t.test('event by event, a body reads as JSON.parse reads the whole of it', async
     '{"data":["a\\"]}',
     '{"data":[{"a":1},]}',
     '{"data":{"a":[{"b":1}]}}',
+    '{"data":{"0":{"a":1},"2":{"b":[{}]},"7":[[0]],"8":"x","9":5,"10":[0]}}',
+    '{"data":{"1":{"b":2},"0":{"a":1}},"x":{"y":{"z":1}}}',
+    '{"data":{"0":{"a":1},"x":{}}}',
+    '{"data":{"0":{"a":1]}}',
+    '{"data":{"0":{"a":}}}',
+    '{"data":{"0":{"a":1}{}}}',
+    '{"data":{}}',
     '"data"',
     '',
   ]
@@ -95,6 +104,7 @@ t.test('what is refused is named by its place and rule, and never by what it hol
     [`{"data":[${`[${'0,'.repeat(19_900)}0],`.repeat(51)}0]}`, 'The body must hold at most 1000000 values.'],
     [`{"data":[{"a":${'['.repeat(40)}`, 'data[0]: must not be nested deeper than 32 levels.'],
     ['{"a":'.repeat(40), 'a: must not be nested deeper than 32 levels.'],
+    [`{"data":{"0":{},"2":{"custom_data":${tooMany}}}}`, 'data.custom_data: must hold at most 1000 keys.'],
     [`{"data":["${'x'.repeat(MOST_BYTES)}"]}`, 'data[0]: must be at most 1048576 bytes.'],
     [`{"data":[{"a":${'1'.repeat(MOST_BYTES)}}]}`, 'data[0]: must be at most 1048576 bytes.'],
     [`{"data":[{}]${' '.repeat(MOST_BYTES)}}`, 'The body must hold at most 1048576 bytes beside its events.'],

@@ -122,6 +122,10 @@ t.test('currency: a code or number of ISO 4217, or none', async (t) => {
   for (const value of [
     'US',
     'USDT',
+    'GBp',
+    '"GBp"',
+    'GBX',
+    'ZAc',
     '€',
     'R$',
     'US Dollar',
@@ -226,7 +230,23 @@ t.test('an object that is none is left out; an empty array is how PHP writes an 
   for (const path of ['custom_data', 'app_info', 'device_info']) {
     for (const value of ['x', 1, true, [1]])
       t.same(at(path, value), { value: undefined, warnings: [`${path}: wrong_type`] })
-    for (const value of [[], {}]) t.same(at(path, value), { value: undefined, warnings: [] })
+    for (const value of [[], {}, '', ' ', '{}', '[]', [{}]]) {
+      t.same(at(path, value), { value: undefined, warnings: [] })
+    }
+  }
+})
+
+t.test('an object also comes as its JSON, or in a list of one', async (t) => {
+  const np = { np: 'x' }
+  for (const value of [JSON.stringify(np), [np], JSON.stringify([np]), [JSON.stringify(np)], { 0: np }]) {
+    t.same(at('custom_data', value), { value: np, warnings: [] }, inspect(value))
+  }
+  const content = [{ id: 'A' }]
+  for (const value of ['{"id":"A"}', ['{"id":"A"}'], [content], '[{"id":"A"}]']) {
+    t.same(at('custom_data.contents', value), { value: content, warnings: [] }, inspect(value))
+  }
+  for (const value of ['{"np":"x"', '{np:x}', `{"np":"${'x'.repeat(40_000)}"}`]) {
+    t.same(at('custom_data', value), { value: undefined, warnings: ['custom_data: wrong_type'] })
   }
 })
 

@@ -6,7 +6,7 @@ import { LIVE, PLAIN } from './raw-events.ts'
 
 const mapped: Readonly<Record<string, readonly string[]>> = {
   checkout: ['Checkout', 'CHECKOUT', 'Purchase', 'purchase', 'PURCHASE'],
-  add_to_cart: ['AddToCart', 'addtocart', 'Add to Cart', 'add-to-cart', 'ADD_TO_CART'],
+  add_to_cart: ['AddToCart', 'addtocart', 'Add to Cart', 'add-to-cart', 'ADD_TO_CART', 'add_to_cart\u200b'],
   page_visit: ['PageVisit', 'pagevisit', 'PageView', 'page_view'],
   view_category: ['ViewCategory', 'view_item_list', 'viewcategory'],
   view_content: ['ViewContent', 'view_item', 'viewItem'],

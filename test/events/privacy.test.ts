@@ -54,6 +54,43 @@ t.test('of two choices the stricter counts, and what cannot be reconciled refuse
   })
 })
 
+t.test('what came with a misplaced choice is not lost in silence', async (t) => {
+  const json = '{"currency":"EUR","value":"1"}'
+  for (const custom_data of [json, [json], [JSON.parse(json)]]) {
+    t.match(prepareWith({ opt_out_type: 'LDP', custom_data }), {
+      event: { custom_data: { currency: 'EUR', value: '1', opt_out_type: 'LDP' } },
+      warnings: ['opt_out_type: moved'],
+    })
+  }
+  for (const custom_data of ['x', 5, [{}, {}]]) {
+    const { warnings } = prepareWith({ opt_out_type: 'LDP', custom_data })
+    t.same(warnings, ['opt_out_type: moved', 'custom_data: wrong_type'])
+  }
+})
+
+t.test(
+  'a choice is read in an object that comes as JSON; where it cannot be, the event is refused',
+  async (t) => {
+    t.match(prepareWith({ custom_data: '{"opt_out_type":"LDP"}' }), {
+      event: { custom_data: { opt_out_type: 'LDP' } },
+      warnings: [],
+    })
+    t.match(prepareWith({ user_data: JSON.stringify({ ...user, optOut: 1 }) }), {
+      event: { opt_out: true },
+      warnings: ['user_data.optOut: moved'],
+    })
+    for (const fields of [
+      { custom_data: '{"opt_out":true' },
+      { custom_data: [{ opt_out_type: 'LDP' }, {}] },
+      { device_info: 'opt-out' },
+      { custom_data: '{"data_processing_options":["LDU"]}' },
+      { custom_data: `{"opt_out":true,"np":"${'x'.repeat(40_000)}"}` },
+    ]) {
+      t.match(prepareWith(fields), { reason: 'unreadable_opt_out' }, JSON.stringify(fields).slice(0, 80))
+    }
+  },
+)
+
 t.test('a choice in the words of another API refuses the event and names the field to use', async (t) => {
   const foreign = [
     { data_processing_options: ['LDU'] },

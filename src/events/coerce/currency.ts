@@ -36,8 +36,11 @@ function onlyOne(value: unknown): unknown {
   return values.length > 1 ? value : values[0]
 }
 
+/** Pence. Read as pounds it would be a hundred times the money. */
+const PENCE = 'GBp'
+
 /** The shape is tested before upper-casing: `ı` would become an `I`. */
 function codeOf(text: string): string | undefined {
   if (/^\d{1,3}$/.test(text)) return CURRENCY_NUMBERS.get(text.padStart(3, '0'))
-  return /^[A-Za-z]{3}$/.test(text) ? CODES.get(text.toUpperCase()) : undefined
+  return /^[A-Za-z]{3}$/.test(text) && text !== PENCE ? CODES.get(text.toUpperCase()) : undefined
 }

@@ -3,10 +3,11 @@
  * Keys that are not in the table are dropped with a warning. Values under them are never looked at, so that neither
  * their depth nor their size matters.
  */
-import { listOr } from '../lists.ts'
+import { listOr, objectOr } from '../lists.ts'
 import { safeKey } from '../normalize/path.ts'
-import { noteChoice } from '../privacy.ts'
+import { holdsChoice, noteChoice } from '../privacy.ts'
 import { markInvalid, type Report, warn } from '../report.ts'
+import { isBlank } from './number.ts'
 import { isAbsent, type Reading, type Rule } from './reading.ts'
 
 export type RawObject = Readonly<Record<string, unknown>>
@@ -44,6 +45,20 @@ export function isObject(value: unknown): value is RawObject {
   return typeof value === 'object' && value !== null && (!Array.isArray(value) || value.length === 0)
 }
 
+/** The event, whose own objects may come as JSON or in a list of one. */
+export function unpackEvent(raw: unknown): unknown {
+  if (!isObject(raw)) return raw
+  let event = raw
+  for (const key of OBJECTS_OF_EVENT) {
+    const value = raw[key]
+    const object = objectOr(value)
+    if (object !== value) event = { ...event, [key]: object }
+  }
+  return event
+}
+
+const OBJECTS_OF_EVENT = ['user_data', 'custom_data', 'app_info', 'device_info'] as const
+
 /** `prefix` is what the object's keys are appended to in paths, such as `custom_data.`. */
 export function readObject<T>(raw: RawObject, table: Table<T>, prefix: string, report: Report): T {
   const object: Record<string, unknown> = {}
@@ -64,10 +79,13 @@ export function readObject<T>(raw: RawObject, table: Table<T>, prefix: string, r
 }
 
 /** An object below another one. Not an object: dropped. Nothing in it: absent. */
-export function readNested<T>(value: unknown, table: Table<T>, path: string, report: Report): T | undefined {
-  if (isAbsent(value)) return undefined
+export function readNested<T>(given: unknown, table: Table<T>, path: string, report: Report): T | undefined {
+  if (isAbsent(given) || isBlank(given)) return undefined
+  const value = isObject(given) ? given : objectOr(given)
   if (!isObject(value)) {
     warn(report, path, 'wrong_type')
+    if (holdsChoice(value))
+      markInvalid(report, 'unreadable_opt_out', path, 'holds a privacy choice, and is no object')
     return undefined
   }
   const object = readObject(value, table, `${path}.`, report)
