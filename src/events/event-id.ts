@@ -3,15 +3,16 @@
  * `{{order.id}}`) is the same for every customer, so that all purchases but the first would be taken for duplicates: it counts
  * as missing.
  */
-import { type Reading, type Rule, read, invalid } from './coerce/reading.ts'
+import { ABSENT, type Reading, type Rule, read, invalid } from './coerce/reading.ts'
 import { text } from './coerce/text.ts'
-import { isTemplate, NOTHING } from './normalize/nothing.ts'
+import { holdsTemplate, isTemplate, NOTHING_AS_ID } from './normalize/nothing.ts'
 import { MAX_EVENT_ID_LENGTH } from './schema.ts'
 
-/** Absent if it stands for nothing. */
+/** Absent if it stands for nothing, as PHP's `false` does. */
 export function eventId(value: unknown): Reading<string> {
+  if (typeof value === 'boolean') return ABSENT
   const reading = identifier(value, MAX_EVENT_ID_LENGTH)
-  return reading.status === 'read' && isNoId(reading.value) ? { status: 'absent' } : reading
+  return reading.status === 'read' && isNoId(reading.value) ? ABSENT : reading
 }
 
 /** Dropped if it stands for nothing, since event ids are derived from it. */
@@ -46,20 +47,19 @@ export function identifier(value: unknown, maxLength: number): Reading<string> {
 }
 
 /** Nearly all ids have a digit, and no bracket or quote. */
-const PLAIN_ID = /^(?=[^1-9]*[1-9])[\w.:-]*$/
+const PLAIN_ID = /^(?!-1$)(?=[^1-9]*[1-9])[\w.:-]*$/
 const NO_LETTER_OR_DIGIT = /^(?:0|[^\p{L}\p{N}])*$/u
-const HOLDS_TEMPLATE = /\{\{[^{}]*\}\}|[$#]\{[^{}]*\}|\{%[^{}]*%\}|%%[^%]+%%|\*\|[^|]*\|\*|<%[^<>]*%>/
 /** `order-undefined`, `null_null`: a program had no value. With a digit, the rest may tell events apart. */
 const WRITTEN_OF_NOTHING =
-  /^\P{N}*(?<![\p{L}\p{N}])(?:undefined|null|nan|\[object object\])(?![\p{L}\p{N}])\P{N}*$/iu
+  /^\P{N}*(?<![\p{L}\p{N}])(?:undefined|null|nan|none|nil|false|unknown|\[object object\])(?![\p{L}\p{N}])\P{N}*$/iu
 
 function isNoId(id: string): boolean {
   if (id.length > MAX_EVENT_ID_LENGTH || PLAIN_ID.test(id)) return false
   return (
     NO_LETTER_OR_DIGIT.test(id) ||
-    NOTHING.is(id) ||
+    NOTHING_AS_ID.is(id) ||
     isTemplate(id) ||
-    HOLDS_TEMPLATE.test(id) ||
+    holdsTemplate(id) ||
     WRITTEN_OF_NOTHING.test(id)
   )
 }

@@ -6,11 +6,11 @@ const NOTHING = [
   'undefined', 'UNDEFINED', 'null', 'NULL', '(null)', '"null"', "'undefined'", '<null>', 'None', 'NaN', 'nil', 'n/a', 'N/A', 'NA', '-', '--', 'unknown', '(not set)',
   'not set', '[object Object]', '0', 0, '00', '00000000-0000-0000-0000-000000000000', '{{event_id}}', '{{ order.id }}', '${eventId}', '{% id %}', '*|ID|*',
   '%%eventid%%', '<%= id %>', '#{id}', '[[id]]', '', ' ', '\u200b', 'order-undefined', 'order_null', 'checkout-[object Object]', 'purchase.NaN', 'undefined-undefined',
-  'null_null', 'order-{{ order.id }}', 'v2-${orderId}', '.', '#N/A',
+  'null_null', 'order-{{ order.id }}', 'v2-${orderId}', '.', '#N/A', 'true', 'FALSE', false, true, 'guest', 'Guest', 'anonymous', '-1', -1, 'order-none', 'order_false', '{event_id}', '<event_id>', '#REF!',
 ] // prettier-ignore
 const REAL = [
   'order-1001', '1001', 17, 'e', 'abc-def', 'null-1001', 'undefined-7f3a', '00017', 'Undefinedness', 'nullable', 'ananas', '550e8400-e29b-41d4-a716-446655440000',
-  'order-Ñandú', '№5', '(1001)', '100%', '-1',
+  'order-Ñandú', '№5', '(1001)', '100%', '-12', 'a-1', 'truest', 'guests', 'guest-a', 'no', 'false-1',
 ] // prettier-ignore
 
 interface Sent {

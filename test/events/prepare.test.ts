@@ -205,7 +205,7 @@ t.test('event_id: text or a safe number; derived from the order if missing', asy
     [{ event_id: 'a\u0000' }, { reason: 'unusable_text', path: 'event_id' }],
     [{ event_id: '\ud800' }, { reason: 'unusable_text', path: 'event_id' }],
     [{ event_id: ['x'] }, { reason: 'unusable_text', path: 'event_id' }],
-    [{ event_id: true }, { reason: 'unusable_text', path: 'event_id' }],
+    [{ event_id: true }, { reason: 'missing_field', path: 'event_id' }],
   ]
   for (const [fields, expected, warnings] of rows) {
     const prepared = prepareWith(fields)

@@ -1,9 +1,11 @@
 /**
  * The steps that every value of `user_data` takes before its field's rule: text or a number, well-formed, HTML entities
- * decoded once, no invisible characters, NFC, trimmed. Also bounds the work that one value can cause.
+ * decoded once, no unfilled template, no invisible
+ * characters, NFC, trimmed. Also bounds the work that one value can cause.
  */
 import { decodeEntities } from '../entities.ts'
 import { dropped, normalizedAs, type Normalized, UNREADABLE } from './normalized.ts'
+import { holdsTemplate } from './nothing.ts'
 
 /** No identifier is this long; user agents stay below 2,000. Keeps one value from stalling the loop. */
 const MAX_LENGTH = 4096
@@ -14,6 +16,7 @@ export function cleanText(value: unknown): Normalized {
   if (text.length > MAX_LENGTH) return dropped('too_long')
   if (CLEAN.test(text)) return orEmpty(text.trim())
   const decoded = decodeEntities(text)
+  if (holdsTemplate(decoded)) return dropped('placeholder')
   if (isBroken(decoded)) return dropped('broken_text')
   const composed = toNfc(withoutInvisible(decoded))
   return composed === undefined ? UNREADABLE : orEmpty(trimWhiteSpace(composed))
@@ -50,8 +53,8 @@ const NEXT_LINE = '\u0085'
  */
 const PLAIN_LATIN = /^[\x20-\x7e\u00c0-\u024f\u2018\u2019]*$/
 
-/** The same without `&`, which may begin an entity. */
-const CLEAN = /^[\x20-\x25\x27-\x7e\u00c0-\u024f\u2018\u2019]*$/
+/** The same without `&`, which may begin an entity, and without `%`, `{` and `|`, one of which is in every template. */
+const CLEAN = /^[\x20-\x24\x27-\x7a\x7d\x7e\u00c0-\u024f\u2018\u2019]*$/
 
 /** A whole number above 2^53 has already lost digits in JSON.parse: it would be somebody else's id. */
 function writeNumber(value: number): string | undefined {

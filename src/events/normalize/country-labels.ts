@@ -6,6 +6,7 @@ export const ALSO_CALLED: Readonly<Record<string, readonly string[]>> = {
   ae: ['UAE'],
   ar: ['Argentine Republic'],
   bq: ['Bonaire, Saint Eustatius and Saba', 'Bonaire, Sint Eustatius and Saba'],
+  cd: ['DR Congo', 'Democratic Republic of Congo'],
   cg: ['Congo (the)', 'Republic of Congo', 'Congo Republic'],
   ch: ['Swiss Confederation'],
   es: ['Canary Islands', 'Ceuta & Melilla'],

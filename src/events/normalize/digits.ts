@@ -5,8 +5,11 @@ function toAsciiDigits(text: string): string {
 
 /** After NFKC, which makes half of full-width digits; for ASCII, as nearly all of it is, both change nothing. */
 export function toPlainDigits(text: string): string {
-  return ASCII.test(text) ? text : toAsciiDigits(text.normalize('NFKC'))
+  return ASCII.test(text) ? text : toAsciiDigits(text.normalize('NFKC')).replace(LONG_VOWEL, '-')
 }
+
+/** `１００ー０００１`: where a Japanese keyboard's long vowel is a letter to Unicode, it is a hyphen to who types it. */
+const LONG_VOWEL = /(?<=\d)\u30fc(?=\d)/g
 
 const ASCII = /^[\x20-\x7e]*$/
 

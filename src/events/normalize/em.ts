@@ -10,7 +10,7 @@ const MAX_LENGTH = 320
 export function normalizeEmail(text: string): Normalized {
   const lower = text.toLowerCase()
   if (isPlainAddress(lower)) return normalizedAs(lower)
-  const address = withoutMailto(text.replace(WHITE_SPACE, '').toLowerCase())
+  const address = withoutMailto(toUsualWidth(text).replace(WHITE_SPACE, '').toLowerCase())
   if (address.length > MAX_LENGTH || !LOOKS_LIKE_ADDRESS.test(address)) return UNREADABLE
   const domain = address.slice(address.indexOf('@') + 1)
   const labels = domain.split('.')
@@ -29,6 +29,13 @@ const WHITE_SPACE = /[\s\u0085]+/g
 /** One `@`; no quotes, brackets, commas, colons. An apostrophe may stand inside (`o'connor@`), not quote the whole. */
 const LOOKS_LIKE_ADDRESS = /^[^@"'`“”„«»‘’()<>[\]{},:;\\][^@"`“”„«»‘’()<>[\]{},:;\\]*@[^@]+$/u
 const LABEL = /^[\p{L}\p{M}\p{N}-]+$/u
+
+/** Japanese and Chinese keyboards write `ｎａｍｅ＠ｅｘａｍｐｌｅ。ｃｏｍ`; mail knows none of these characters. */
+function toUsualWidth(text: string): string {
+  return text.replace(OTHER_WIDTH, (letters) => letters.normalize('NFKC')).replaceAll('\u3002', '.')
+}
+
+const OTHER_WIDTH = /[\uff00-\uffef\ufe50-\ufe6f]+/g
 
 function isLabel(label: string): boolean {
   return LABEL.test(label)

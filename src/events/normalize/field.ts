@@ -13,7 +13,7 @@ import { normalizeIpAddress } from './ip.ts'
 import { normalizeAdvertisingId } from './maids.ts'
 import { normalizeName } from './names.ts'
 import {
-  isWrittenOfNothing,
+  isNobodysId,
   type Nothing,
   NOTHING,
   NOTHING_AS_ID,
@@ -67,11 +67,8 @@ interface FieldRules {
 /** Trimmed only, as every value is. */
 const asItIs: Rule = (text) => normalizedAs(text)
 
-/** An external id must equal what the browser tag sends. `--`, `{}` and `user-undefined` are no id. */
-const asId: Rule = (text) =>
-  LETTER_OR_DIGIT.test(text) && !isWrittenOfNothing(text) ? normalizedAs(text) : dropped('placeholder')
-/** The first alternative spares nearly all the look-up of Unicode's classes. */
-const LETTER_OR_DIGIT = /^[A-Za-z0-9]|[\p{L}\p{N}]/u
+/** An external id must equal what the browser tag sends. `--`, `{}`, `user-undefined` and `Guest User` are no id. */
+const asId: Rule = (text) => (isNobodysId(text) ? dropped('placeholder') : normalizedAs(text))
 
 /** Sent as arrays of hashes, in this order. */
 const HASHED_FIELDS = {
@@ -105,13 +102,17 @@ function isHashedField(field: UserDataField): field is HashedField {
   return HASHED_NAMES.has(field)
 }
 
+const UNPADDED_BASE64 = 43
+
 /** What is to become of a value that looks hashed, or undefined if it does not. */
 function passHash(field: HashedField, text: string): NormalizedField | undefined {
   const found = recognizeHash(text)
   if (found === undefined || (found.kind === 'other' && field === 'external_id')) return undefined
   if (found.kind === 'other') return dropped('wrong_hash')
   const { hex: hash } = found
-  return HASHED_FIELDS[field].nothing.isHashed(hash) ? dropped('placeholder') : { status: 'hashed', hash }
+  if (HASHED_FIELDS[field].nothing.isHashed(hash)) return dropped('placeholder')
+  // Random ids of 32 bytes are written like this; a hash in Base64 that is to be an id has its padding or `sha256:`.
+  return field === 'external_id' && text.length === UNPADDED_BASE64 ? undefined : { status: 'hashed', hash }
 }
 
 function applyRule({ normalize, nothing }: FieldRules, text: string, region: Region): Normalized {

@@ -13,13 +13,20 @@ export interface Nothing {
   readonly isHashed: (hash: string) => boolean
 }
 
-/** An id in which a program wrote that it has none: `customer_undefined`. With a digit, the rest may tell customers apart. */
-export function isWrittenOfNothing(id: string): boolean {
-  return WORD_OF_NOTHING.test(id) && !DIGIT.test(id)
+/**
+ * An id in which a program wrote that it has none: `customer_undefined`, `Guest User`, `--`. With a digit, the rest may tell
+ * customers apart.
+ */
+export function isNobodysId(id: string): boolean {
+  return !DIGIT.test(id) && (WORD_OF_NOTHING.test(id) || GUEST.test(id) || !LETTER.test(id))
 }
 
 const WORD_OF_NOTHING = /(?<![\p{L}\p{N}])(?:undefined|null|\[object object\])(?![\p{L}\p{N}])/iu
-const DIGIT = /\p{N}/u
+const GUEST =
+  /^\W?(?:(?:guest|anonymous|anon)(?:[\s_-]*(?:user|customer|shopper|buyer|visitor|checkout|order|account))?|(?:user|customer|visitor)[\s_-]*(?:guest|anonymous)|not[\s_-]*logged[\s_-]*in|not[\s_-]*set)\W?$/i
+/** The first alternative spares nearly all the look-up of Unicode's classes. */
+const DIGIT = /[0-9]|\p{N}/u
+const LETTER = /^[A-Za-z]|\p{L}/u
 
 /** A digest of zeros is what a buffer holds before a program hashes into it. */
 const ZERO_HASH = '0'.repeat(64)
@@ -43,6 +50,12 @@ const PLACEHOLDERS = [
   'unknown',
   'not set',
   '[object object]',
+  '#ref!',
+  '#name?',
+  '#value!',
+  '#num!',
+  '#null!',
+  '#div/0!',
 ]
 
 /** In brackets nothing of it is a name. */
@@ -65,6 +78,7 @@ export const NOTHING_AS_ID = createNothing([
   ...PLACEHOLDERS,
   '0',
   '-1',
+  'true',
   'false',
   'guest',
   'anonymous',
@@ -77,7 +91,14 @@ export function isTemplate(text: string): boolean {
 }
 
 const TEMPLATE =
-  /^(?:\{\{.*\}\}|\{[%$!#].*\}|[$#]\{.*\}|\*\|.*\|\*|%%.*%%|%[\w.]+%|%7b%7b.*%7d%7d|<%.*%>|<\?.*\?>|\[\[.*\]\]|\[%.*%\])$/is
+  /^(?:\{\{.*\}\}|\{[%$!#].*\}|[$#]\{.*\}|\*\|.*\|\*|%%.*%%|%[\w.]+%|%7b%7b.*%7d%7d|<%.*%>|<\?.*\?>|\[\[.*\]\]|\[%.*%\]|\{[a-z_. -]*\}|\[[a-z_. -]*\]|<[a-z_. -]*>)$/is
+
+/** A template that is left within other text: `{{ customer.id }}-1`. */
+export function holdsTemplate(text: string): boolean {
+  return HELD_TEMPLATE.test(text)
+}
+
+const HELD_TEMPLATE = /\{\{[^{}]*\}\}|[$#]\{[^{}]*\}|\{%[^{}]*%\}|%%[^%]+%%|\*\|[^|]*\|\*|<%[^<>]*%>/
 
 function createNothing(placeholders: readonly string[]): Nothing {
   const words = new Set([...placeholders, ZERO_ADVERTISING_ID])

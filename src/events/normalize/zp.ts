@@ -44,14 +44,21 @@ function readZip(text: string, shape: RegExp): string | undefined {
 }
 
 function readLetters(text: string): string {
-  return text.toLowerCase().replace(NOT_PART_OF_A_POSTCODE, '')
+  return text.replace(CEDEX, '').toLowerCase().replace(NOT_PART_OF_A_POSTCODE, '')
 }
 
-/** `D-10115` and `CH 8001`; `AD500` is Andorra's own way. */
+/** `75008 CEDEX 08`: the delivery of companies in France, which is part of the address's line and not of the code. */
+const CEDEX = /(?<=^\d\d\s?\d{3})[\s,-]*cedex.*$/is
+
+/** Where the country's code is part of every postcode: `AD500`, `KY1-1100`, `JE2 3AB`. (UPU, Universal Postcode database.) */
+const CODE_IN_POSTCODE: ReadonlySet<string> = new Set('ad ai az bb ht im je ky lc vc vg ws'.split(' '))
+
+/** `D-10115` and `CH 8001`. */
 const WITH_SIGN = /^([A-Za-z]{1,3})(?:\s*[\p{Pd}\u2212]\s*|\s+)(?=\d)/u
 
 function withoutSign(text: string, country: string): string {
   const [whole = '', sign = ''] = WITH_SIGN.exec(text) ?? []
   const lower = sign.toLowerCase()
+  if (lower === country && CODE_IN_POSTCODE.has(country)) return text
   return lower === country || signsOf(country).includes(lower) ? text.slice(whole.length) : text
 }

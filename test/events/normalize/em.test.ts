@@ -18,6 +18,20 @@ t.test('an address is lower case and has no white space', async (t) => {
   ])
 })
 
+t.test('characters of another width are those that the keyboard stands for', async (t) => {
+  checkTable(t, 'em', [
+    ['person＠example.com', 'person@example.com'],
+    ['Ｐｅｒｓｏｎ．１＠ｅｘａｍｐｌｅ．ｃｏｍ', 'person.1@example.com'],
+    ['person@example。com', 'person@example.com'],
+    ['person@example｡com', 'person@example.com'],
+    ['person﹫example.com', 'person@example.com'],
+    ['per　son＠example.com', 'person@example.com'],
+    ['person＠＠example.com', '(unreadable)'],
+    ['person@example＠com', '(unreadable)'],
+    ['a＠example.com，b＠example.com', '(unreadable)'],
+  ])
+})
+
 t.test('dots, plus tags and apostrophes are part of the address', async (t) => {
   checkTable(t, 'em', [
     ['first.last+shop@gmail.com', 'first.last+shop@gmail.com'],

@@ -13,7 +13,19 @@ t.test('templates that nobody filled in are dropped in every field', async (t) =
     '{!Contact.Email}', '%7B%7Bcustomer.email%7D%7D', '<?php echo $email ?>', '&lt;%= email %&gt;', ' {{first}} {{last}} ', '{{\n name \n}}',
   ] // prettier-ignore
   for (const field of EVERY_FIELD) checkTable(t, field, dropped(templates))
-  checkTable(t, 'external_id', [['{38400000-8cf0-11bd-b23e-10b96e40000d}', '{38400000-8cf0-11bd-b23e-10b96e40000d}'], ['100%', '100%'], ['a{{b}}', 'a{{b}}']]) // prettier-ignore
+  checkTable(t, 'external_id', [['{38400000-8cf0-11bd-b23e-10b96e40000d}', '{38400000-8cf0-11bd-b23e-10b96e40000d}'], ['100%', '100%'], ['<17>', '<17>']]) // prettier-ignore
+})
+
+t.test('so are texts in which a template is left', async (t) => {
+  const templates = ['{{ customer.id }}-1', 'a{{b}}', 'Dr. {{ last_name }}', 'cust-${id}', '17-#{id}', '{% if x %}1', '%%id%%-2', '*|ID|*@shop.example', '<%= id %>1'] // prettier-ignore
+  const fields = ['{customer_id}', '[first name]', '<customer.id>', '&lt;id&gt;']
+  for (const field of EVERY_FIELD) checkTable(t, field, dropped([...templates, ...fields]))
+  checkTable(t, 'external_id', ['a{b}', '50%-50%', 'a|b', '{17}', '{a'].map((id): Row => [id, id])) // prettier-ignore
+})
+
+t.test('errors of spreadsheets are dropped in every field', async (t) => {
+  const errors = ['#N/A', '#REF!', '#NAME?', '#VALUE!', '#DIV/0!', '#NUM!', '#NULL!', '#Ref!']
+  for (const field of EVERY_FIELD) checkTable(t, field, dropped(errors))
 })
 
 t.test('in brackets and quotes nothing is nothing, in every field', async (t) => {
@@ -48,9 +60,10 @@ t.test('in brackets and quotes nothing is nothing, in every field', async (t) =>
 
 t.test('guests of a shop are not one customer', async (t) => {
   const guests = [0, '0', -1, '-1', 'guest', 'Guest', 'GUEST', '(guest)', '"guest"', 'anonymous', 'Anonymous', 'not logged in', 'Not Logged In', 'NOT LOGGED IN',
-    'false', '(not set)', '#N/A', '\\N', '--', '{}', '[]', '""', '?', '\u200b', '&nbsp;', 'null null', 'undefined undefined'] // prettier-ignore
+    'true', 'false', 'Guest User', 'guest_user', 'GUEST-CHECKOUT', 'anonymous customer', 'anon', 'user-guest', 'not_logged_in', '(Not-Logged-In)', 'not_set', 'guest;',
+    '(not set)', '#N/A', '\\N', '--', '{}', '[]', '""', '?', '\u200b', '&nbsp;', 'null null', 'undefined undefined'] // prettier-ignore
   checkTable(t, 'external_id', dropped(guests))
-  checkTable(t, 'external_id', ['Guest-17', 'guest@shop.example', '00', 'Nobody', '10', '-12', 'Anonymous 4'].map((id): Row => [id, id])) // prettier-ignore
+  checkTable(t, 'external_id', ['Guest-17', 'guest@shop.example', '00', 'Nobody', '10', '-12', 'Anonymous 4', 'guest user 2', 'guestbook', 'Anonymouse', 'notloggedin.net'].map((id): Row => [id, id])) // prettier-ignore
   checkTable(t, 'fn', [['Guest', 'guest']])
 })
 

@@ -37,7 +37,7 @@ t.test('elsewhere letters and digits stay', async (t) => {
   checkTable(t, 'zp', [['K1A 0B1', 'k1a0b1']], { country: 'ca' })
   checkTable(t, 'zp', [['01310-100', '01310100']], { country: 'br' })
   checkTable(t, 'zp', [['〒100-0001', '1000001']], { country: 'jp' })
-  checkTable(t, 'zp', [['１００－０００１', '1000001']], { country: 'jp' })
+  checkTable(t, 'zp', [['１００－０００１', '1000001'], ['１００ー０００１', '1000001'], ['100ｰ0001', '1000001']], { country: 'jp' }) // prettier-ignore
   checkTable(t, 'zp', [['01067', '01067']], { country: 'de' })
   checkTable(t, 'zp', [['1067', '1067']], { country: 'de' })
   checkTable(t, 'zp', [['12345-6789', '123456789']], { country: 'sa' })
@@ -91,6 +91,30 @@ t.test('the country’s own sign before a postcode goes', async (t) => {
     ['gb', 'E1 6AN', 'e16an'], ['ca', 'C1A 4P3', 'c1a4p3'], ['gb', 'S1 2HE', 's12he'],
   ] as const // prettier-ignore
   for (const [country, typed, expected] of rows) checkTable(t, 'zp', [[typed, expected]], { country })
+})
+
+t.test('a sign that is part of the country’s postcodes stays, however it is set apart', async (t) => {
+  const rows = [
+    ['ad', ['AD500', 'AD 500', 'AD-500', 'ad500'], 'ad500'], ['ky', ['KY1-1100', 'KY 1-1100'], 'ky11100'], ['az', ['AZ1000', 'AZ 1000'], 'az1000'],
+    ['vg', ['VG1110', 'VG 1110'], 'vg1110'], ['ai', ['AI-2640', 'AI 2640'], 'ai2640'], ['je', ['JE2 3AB', 'JE 2 3AB'], 'je23ab'],
+  ] as const // prettier-ignore
+  for (const [country, typed, expected] of rows) {
+    checkTable(t, 'zp', typed.map((one): Row => [one, expected]), { country }) // prettier-ignore
+  }
+  checkTable(t, 'zp', [['AND-500', '500']], { country: 'ad' })
+})
+
+t.test('CEDEX and what follows is no part of a postcode', async (t) => {
+  const typed = [
+    '75008 CEDEX',
+    '75008 Cedex 08',
+    '75008CEDEX08',
+    '75008, CEDEX',
+    '75 008 cedex 16 SP',
+    'F-75008 CEDEX 2',
+  ]
+  checkTable(t, 'zp', typed.map((one): Row => [one, '75008']), { country: 'fr' }) // prettier-ignore
+  checkTable(t, 'zp', [['75008 CEDEX 08', '75008'], ['CEDEX', 'cedex']]) // prettier-ignore
 })
 
 t.test('zeros alone are no postcode, and a spreadsheet’s quote goes', async (t) => {
