@@ -51,6 +51,7 @@ export function unpackEvent(raw: unknown): unknown {
   let event = raw
   for (const key of OBJECTS_OF_EVENT) {
     const value = raw[key]
+    if (isAbsent(value) || isObject(value)) continue
     const object = objectOr(value)
     if (object !== value) event = { ...event, [key]: object }
   }

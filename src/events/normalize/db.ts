@@ -13,7 +13,7 @@ export interface CalendarDate {
 
 export function normalizeDateOfBirth(text: string, region: Region): Normalized {
   if (text.length > MAX_LENGTH) return UNREADABLE
-  const written = text.replace(BASIC_TIME, '$1').replace(TIME, '')
+  const written = text.length <= LONGEST_DATE ? text : text.replace(BASIC_TIME, '$1').replace(TIME, '')
   const [first, second] = readings(written).filter((date) => isRealDate(date, region.nowMs))
   if (first === undefined) return UNREADABLE
   if (second === undefined || first.day === second.day) return normalizedAs(render(first))
@@ -23,6 +23,8 @@ export function normalizeDateOfBirth(text: string, region: Region): Normalized {
 
 /** The longest that was seen: `Wednesday, March 07 1990 00:00:00 GMT+0100 (Central European Standard Time)`. */
 const MAX_LENGTH = 100
+/** Of digits, without a time behind it. */
+const LONGEST_DATE = 10
 const BASIC_TIME = /^(\d{8})T\d{4}.*$/i
 const TIME = /(?:T|\s|,\s?)\d{1,2}:\d{2}(?:[:.,\s].*|Z|[+-].*|[ap]m)?$/i
 const EIGHT_DIGITS = /^(\d{4})(\d{2})(\d{2})$/

@@ -34,12 +34,22 @@ export type NormalizedField = Normalized | { readonly status: 'hashed'; readonly
 
 /** Never throws; the answer for a dropped value says why, and does not hold the value. */
 export function normalizeField(field: UserDataField, value: unknown, region: Region): NormalizedField {
+  const known = field === 'country' ? COUNTRIES.get(value) : undefined
+  if (known !== undefined) return known
   const clean = cleanText(value)
   if (clean.status === 'dropped') return clean
-  return isHashedField(field)
-    ? (passHash(field, clean.text) ?? applyRule(HASHED_FIELDS[field], clean.text, region))
-    : applyRule(TEXT_FIELDS[field], clean.text, region)
+  if (!isHashedField(field)) return applyRule(TEXT_FIELDS[field], clean.text, region)
+  const hashed = passHash(field, clean.text)
+  if (hashed !== undefined) return hashed
+  const normalized = applyRule(HASHED_FIELDS[field], clean.text, region)
+  const isFound = field === 'country' && normalized.status === 'normalized'
+  if (isFound && COUNTRIES.size < MAX_COUNTRIES) COUNTRIES.set(value, normalized)
+  return normalized
 }
+
+/** Countries are written in few ways, and that of an event is read twice: it is its region, too. */
+const COUNTRIES = new Map<unknown, Normalized>()
+const MAX_COUNTRIES = 2000
 
 /** For the values of one event. */
 export type NormalizeValue = (field: UserDataField, value: unknown) => NormalizedField

@@ -30,4 +30,5 @@ function isPlainName(lower: string): boolean {
   return PLAIN_NAME.test(lower)
 }
 
-const PLAIN_NAME = /^[a-z\u00df-\u00f6\u00f8-\u024f][a-z'\u00c0-\u024f]*(?:[ -][a-z'\u00c0-\u024f]+)*$/
+const PLAIN_NAME =
+  /^[a-z\u00df-\u00f6\u00f8-\u024f][a-z0-9.'\u00c0-\u024f]*(?:[ -][a-z0-9.'\u00c0-\u024f]+)*$/

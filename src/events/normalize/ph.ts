@@ -17,14 +17,13 @@ export function normalizePhone(text: string, region: Region): Normalized {
   return hasPlus || country !== undefined ? UNREADABLE : withoutCountry(digits)
 }
 
-/** `1` for North America, then area code and exchange, neither of which begins with 0 or 1. */
-const IMPOSSIBLE_IN_NORTH_AMERICA = /^1(?:[01]\d{2}|\d{3}[01])\d*$/
 /** After a calling code of three digits at most. */
 const ONE_DIGIT_THROUGHOUT = /^\d{1,3}?(\d)\1{4,}$/
 
 /** What is typed into a field that has to be filled in: `000000000`, `1111111111`. Some such numbers are valid, though. */
 function isFiller(number: string): boolean {
-  if (number.startsWith('1') && IMPOSSIBLE_IN_NORTH_AMERICA.test(number)) return true
+  // North America: `1`, then area code and exchange, neither of which begins with 0 or 1.
+  if (number.startsWith('1') && (number[1]! <= '1' || number[4]! <= '1')) return true
   // Nearly all numbers end here.
   if (number.at(-1) !== number.at(-2) || !ONE_DIGIT_THROUGHOUT.test(number)) return false
   const parsed = parsePhoneNumberFromString(`+${number}`)
@@ -60,8 +59,7 @@ const VANITY = /^(?:\d[^\p{L}\d]*){1,6}\p{L}{3}/u
 
 /** The digits of a typed number, without extension, and whether a `+` stood before the first. */
 function readDialled(typed: string): Dialled | undefined {
-  if (EXPONENT.test(typed)) return undefined
-  const text = typed.replace(SPREADSHEET_TAIL, '')
+  const text = typed.endsWith('0') ? typed.replace(SPREADSHEET_TAIL, '') : typed
   if (PLAIN_NUMBER.test(text)) {
     const hasPlus = text.startsWith('+')
     return { digits: hasPlus ? text.slice(1) : text, hasPlus }
@@ -69,7 +67,7 @@ function readDialled(typed: string): Dialled | undefined {
   if (PUNCTUATED_NUMBER.test(text)) {
     return { digits: text.replace(NOT_DIGITS, ''), hasPlus: text.startsWith('+') }
   }
-  if (text.length > MAX_LENGTH) return undefined
+  if (text.length > MAX_LENGTH || EXPONENT.test(typed)) return undefined
   const plain = toPlainDigits(text)
   const start = plain.search(/\d/)
   if (start === -1) return undefined

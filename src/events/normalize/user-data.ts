@@ -66,37 +66,35 @@ export function normalizeUserData(
 export function regionOf(raw: RawUserData, context: NormalizeContext): Region {
   const { dobFormat, nowMs } = context
   const nowhere: Region = { country: undefined, dobFormat, nowMs }
-  const own = isAbsent(raw['country']) ? undefined : readCountries(listOr(raw['country']), nowhere)
-  const country = own ?? countryOfAccount(context.accountCountry, nowhere)
+  const own = raw['country']
+  const country =
+    (isAbsent(own) ? undefined : readCountries(listOr(own), nowhere)) ??
+    (context.accountCountry === undefined ? undefined : readCountry(context.accountCountry, nowhere))
   return typeof country === 'string' ? { country, dobFormat, nowMs } : nowhere
 }
 
 /** The first that can be read; false if one was named and none can; undefined if none was named. */
 function readCountries(given: unknown, nowhere: Region): string | false | undefined {
-  const values: readonly unknown[] = Array.isArray(given) ? given.slice(0, MAX_VALUES) : [given]
-  const normalize = fields.createNormalizer(nowhere)
+  if (!Array.isArray(given)) return readCountry(given, nowhere)
   let found: false | undefined
-  for (const value of values) {
-    if (isAbsent(value)) continue
-    const normalized = normalize('country', value)
-    if (normalized.status === 'normalized') return normalized.text
-    const country = normalized.status === 'hashed' ? countryOfHash(normalized.hash) : undefined
-    if (country !== undefined) return country
-    if (normalized.status === 'hashed' || normalized.code !== 'placeholder') found = false
+  for (const value of given.slice(0, MAX_VALUES) as readonly unknown[]) {
+    const country = isAbsent(value) ? undefined : readCountry(value, nowhere)
+    if (typeof country === 'string') return country
+    found ??= country
   }
   return found
 }
 
-/** Each is read once: accounts have few countries, and most events name none. */
-const ACCOUNT_COUNTRIES = new Map<string, string | false | undefined>()
-const MAX_ACCOUNT_COUNTRIES = 1000
-
-function countryOfAccount(given: string | undefined, nowhere: Region): string | false | undefined {
-  if (given === undefined) return undefined
-  if (ACCOUNT_COUNTRIES.has(given)) return ACCOUNT_COUNTRIES.get(given)
-  const country = readCountries(given, nowhere)
-  if (ACCOUNT_COUNTRIES.size < MAX_ACCOUNT_COUNTRIES) ACCOUNT_COUNTRIES.set(given, country)
-  return country
+function readCountry(given: unknown, nowhere: Region): string | false | undefined {
+  const normalized = fields.normalizeField('country', given, nowhere)
+  switch (normalized.status) {
+    case 'normalized':
+      return normalized.text
+    case 'hashed':
+      return countryOfHash(normalized.hash) ?? false
+    case 'dropped':
+      return normalized.code === 'placeholder' ? undefined : false
+  }
 }
 
 /** Nobody has twenty e-mail addresses; bounds the hashes that one event can ask for. */
