@@ -3,17 +3,18 @@
  * key or one wrong type with a 400 for the whole call, so nothing else may leave the relay.
  *
  * Facts from release 5.23.0 of Pinterest's OpenAPI description; tighter where the relay itself sees to more (hashes,
- * decimals, no empty lists, no nulls). The tables in `coerce/` read their bounds from here.
+ * decimals, no empty lists, no nulls). The tables in `coerce/` read their bounds from here. Plain JSON Schema: the engine loads
+ * this file, and typebox would cost its thread 300 modules.
  */
-import { type Static, Type } from 'typebox'
+import type { XStatic } from 'typebox/schema'
 
-export type PreparedEvent = Static<typeof EventSchema>
-export type UserData = Static<typeof UserDataSchema>
-export type CustomData = Static<typeof CustomDataSchema>
-export type Content = Static<typeof ContentSchema>
-export type AppInfo = Static<typeof AppInfoSchema>
-export type DeviceInfo = Static<typeof DeviceInfoSchema>
-export type EventFields = Static<typeof EventFieldsSchema>
+export type PreparedEvent = XStatic<typeof EventSchema>
+export type UserData = XStatic<typeof UserDataSchema>
+export type CustomData = XStatic<typeof CustomDataSchema>
+export type Content = XStatic<typeof ContentSchema>
+export type AppInfo = XStatic<typeof AppInfoSchema>
+export type DeviceInfo = XStatic<typeof DeviceInfoSchema>
+export type EventFields = XStatic<typeof EventFieldsSchema>
 export type ActionSource = (typeof ACTION_SOURCES)[number]
 
 export const ACTION_SOURCES = ['app_android', 'app_ios', 'web', 'offline'] as const
@@ -26,37 +27,46 @@ export const MAX_EVENT_ID_LENGTH = 512
 const DECIMAL = '^-?[0-9]+(\\.[0-9]+)?$'
 const SHA256 = '^[0-9a-f]{64}$'
 
-const closed = { additionalProperties: false } as const
-const text = (maxLength?: number) => Type.Optional(Type.String(maxLength === undefined ? {} : { maxLength }))
-const decimal = () => Type.Optional(Type.String({ pattern: DECIMAL }))
+/** What `more` demands of the values together is no part of the type. */
+const closed = <const Properties>(properties: Properties, more: object = {}) =>
+  ({ type: 'object', properties, additionalProperties: false, ...more }) as const
+const flag = { type: 'boolean' } as const
+const text = (maxLength?: number) =>
+  ({ type: 'string', ...(maxLength !== undefined && { maxLength }) }) as const
+const decimal = { type: 'string', pattern: DECIMAL } as const
 const integer = (minimum = Number.MIN_SAFE_INTEGER, maximum = Number.MAX_SAFE_INTEGER) =>
-  Type.Optional(Type.Integer({ minimum, maximum }))
+  ({ type: 'integer', minimum, maximum }) as const
 const texts = (maxItems?: number) =>
-  Type.Optional(Type.Array(Type.String(), { minItems: 1, ...(maxItems === undefined ? {} : { maxItems }) }))
-const hashes = () => Type.Optional(Type.Array(Type.String({ pattern: SHA256 }), { minItems: 1 }))
+  ({
+    type: 'array',
+    items: { type: 'string' },
+    minItems: 1,
+    ...(maxItems !== undefined && { maxItems }),
+  }) as const
+const hashes = { type: 'array', items: { type: 'string', pattern: SHA256 }, minItems: 1 } as const
+const oneOf = <const Words extends readonly string[]>(words: Words) => ({ enum: words })
 
 /** One of `em`, `hashed_maids` or the pair of address and user agent is required. */
-export const UserDataSchema = Type.Object(
+export const UserDataSchema = closed(
   {
-    em: hashes(),
-    hashed_maids: hashes(),
+    em: hashes,
+    hashed_maids: hashes,
     client_ip_address: text(),
     client_user_agent: text(),
-    ph: hashes(),
-    ge: hashes(),
-    db: hashes(),
-    ln: hashes(),
-    fn: hashes(),
-    ct: hashes(),
-    st: hashes(),
-    zp: hashes(),
-    country: hashes(),
-    external_id: hashes(),
+    ph: hashes,
+    ge: hashes,
+    db: hashes,
+    ln: hashes,
+    fn: hashes,
+    ct: hashes,
+    st: hashes,
+    zp: hashes,
+    country: hashes,
+    external_id: hashes,
     click_id: text(),
     partner_id: text(),
   },
   {
-    ...closed,
     anyOf: [
       { required: ['em'] },
       { required: ['hashed_maids'] },
@@ -65,129 +75,120 @@ export const UserDataSchema = Type.Object(
   },
 )
 
-export const ContentSchema = Type.Object(
-  {
-    id: text(),
-    item_name: text(),
-    item_category: text(),
-    item_brand: text(),
-    item_price: decimal(),
-    quantity: integer(),
-  },
-  closed,
-)
+export const ContentSchema = closed({
+  id: text(),
+  item_name: text(),
+  item_category: text(),
+  item_brand: text(),
+  item_price: decimal,
+  quantity: integer(),
+})
 
-export const CustomDataSchema = Type.Object(
-  {
-    currency: Type.Optional(Type.String({ pattern: '^[A-Z]{3}$' })),
-    value: decimal(),
-    num_items: integer(),
-    order_id: text(),
-    content_ids: texts(),
-    contents: Type.Optional(Type.Array(ContentSchema, { minItems: 1 })),
-    content_name: text(),
-    content_category: text(),
-    content_brand: text(),
-    search_string: text(),
-    predicted_ltv: decimal(),
-    opt_out_type: text(),
-    np: text(),
-    external_measurement_id: text(),
-    external_measurement_vendor_id: integer(),
-  },
-  closed,
-)
+export const CustomDataSchema = closed({
+  currency: { type: 'string', pattern: '^[A-Z]{3}$' },
+  value: decimal,
+  num_items: integer(),
+  order_id: text(),
+  content_ids: texts(),
+  contents: { type: 'array', items: ContentSchema, minItems: 1 },
+  content_name: text(),
+  content_category: text(),
+  content_brand: text(),
+  search_string: text(),
+  predicted_ltv: decimal,
+  opt_out_type: text(),
+  np: text(),
+  external_measurement_id: text(),
+  external_measurement_vendor_id: integer(),
+})
 
-export const AppInfoSchema = Type.Object(
-  {
-    app_id: text(200),
-    app_name: text(200),
-    app_package_name: text(200),
-    app_store: text(100),
-    app_version: text(100),
-    install_time: integer(0),
-    user_agent: text(16_384),
-    window_height: integer(0, 30_720),
-    window_width: integer(0, 30_720),
-  },
-  closed,
-)
+export const AppInfoSchema = closed({
+  app_id: text(200),
+  app_name: text(200),
+  app_package_name: text(200),
+  app_store: text(100),
+  app_version: text(100),
+  install_time: integer(0),
+  user_agent: text(16_384),
+  window_height: integer(0, 30_720),
+  window_width: integer(0, 30_720),
+})
 
 /** Storage sizes are in GB, screen sizes in pixels, density in pixels per inch, the battery in percent. */
-export const DeviceInfoSchema = Type.Object(
-  {
-    battery_level: integer(0, 100),
-    brand: text(100),
-    carrier: text(100),
-    cpu_cores: integer(0, 1152),
-    external_storage_free_space: integer(0, 1_048_576),
-    external_storage_size: integer(0, 1_048_576),
-    form_factor: Type.Optional(
-      Type.Enum(['desktop', 'laptop', 'cellphone', 'tablet', 'smartwatch', 'tv', 'vr', 'console', 'other']),
-    ),
-    kernel_version: text(100),
-    languages: texts(100),
-    locale: text(35),
-    model: text(100),
-    network_type: Type.Optional(
-      Type.Enum([
-        'wifi',
-        'cellular_2g',
-        'cellular_3g',
-        'cellular_4g',
-        'cellular_5g',
-        'cellular_6g',
-        'ethernet',
-        'unknown',
-      ]),
-    ),
-    os_family: Type.Optional(Type.Enum(['ios', 'android', 'macos', 'windows', 'linux', 'bsd', 'other'])),
-    os_name: text(100),
-    os_release_name: text(100),
-    os_version: text(100),
-    screen_density: integer(0, 100_000),
-    screen_height: integer(0, 30_720),
-    screen_width: integer(0, 30_720),
-    storage_free_space: integer(0, 1_048_576),
-    storage_size: integer(0, 1_048_576),
-    timezone: text(40),
-    timezone_abbr: text(5),
-    type: text(100),
-  },
-  closed,
-)
+export const DeviceInfoSchema = closed({
+  battery_level: integer(0, 100),
+  brand: text(100),
+  carrier: text(100),
+  cpu_cores: integer(0, 1152),
+  external_storage_free_space: integer(0, 1_048_576),
+  external_storage_size: integer(0, 1_048_576),
+  form_factor: oneOf([
+    'desktop',
+    'laptop',
+    'cellphone',
+    'tablet',
+    'smartwatch',
+    'tv',
+    'vr',
+    'console',
+    'other',
+  ]),
+  kernel_version: text(100),
+  languages: texts(100),
+  locale: text(35),
+  model: text(100),
+  network_type: oneOf([
+    'wifi',
+    'cellular_2g',
+    'cellular_3g',
+    'cellular_4g',
+    'cellular_5g',
+    'cellular_6g',
+    'ethernet',
+    'unknown',
+  ]),
+  os_family: oneOf(['ios', 'android', 'macos', 'windows', 'linux', 'bsd', 'other']),
+  os_name: text(100),
+  os_release_name: text(100),
+  os_version: text(100),
+  screen_density: integer(0, 100_000),
+  screen_height: integer(0, 30_720),
+  screen_width: integer(0, 30_720),
+  storage_free_space: integer(0, 1_048_576),
+  storage_size: integer(0, 1_048_576),
+  timezone: text(40),
+  timezone_abbr: text(5),
+  type: text(100),
+})
 
 /** The event's fields that are neither required nor objects of their own. */
-export const EventFieldsSchema = Type.Object(
-  {
-    event_source_url: text(),
-    opt_out: Type.Optional(Type.Boolean()),
-    partner_name: text(),
-    app_id: text(),
-    app_name: text(),
-    app_version: text(),
-    device_brand: text(),
-    device_carrier: text(),
-    device_model: text(),
-    device_type: text(),
-    os_version: text(),
-    wifi: Type.Optional(Type.Boolean()),
-    language: text(),
-  },
-  closed,
-)
+export const EventFieldsSchema = closed({
+  event_source_url: text(),
+  opt_out: flag,
+  partner_name: text(),
+  app_id: text(),
+  app_name: text(),
+  app_version: text(),
+  device_brand: text(),
+  device_carrier: text(),
+  device_model: text(),
+  device_type: text(),
+  os_version: text(),
+  wifi: flag,
+  language: text(),
+})
 
-export const EventSchema = Type.Object(
-  {
-    event_name: Type.String({ minLength: 1, maxLength: MAX_EVENT_NAME_LENGTH }),
-    action_source: Type.Enum([...ACTION_SOURCES]),
-    event_time: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
-    event_id: Type.String({ minLength: 1, maxLength: MAX_EVENT_ID_LENGTH }),
+export const EventSchema = {
+  ...closed({
+    event_name: { type: 'string', minLength: 1, maxLength: MAX_EVENT_NAME_LENGTH },
+    action_source: oneOf(ACTION_SOURCES),
+    event_time: integer(0),
+    event_id: { type: 'string', minLength: 1, maxLength: MAX_EVENT_ID_LENGTH },
     user_data: UserDataSchema,
-    custom_data: Type.Optional(CustomDataSchema),
-    app_info: Type.Optional(AppInfoSchema),
-    device_info: Type.Optional(DeviceInfoSchema),
+    custom_data: CustomDataSchema,
+    app_info: AppInfoSchema,
+    device_info: DeviceInfoSchema,
     ...EventFieldsSchema.properties,
-  },
-  closed,
-)
+  }),
+  required: ['event_name', 'action_source', 'event_time', 'event_id', 'user_data'],
+} as const
