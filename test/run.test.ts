@@ -34,13 +34,16 @@ t.test('what failed is shown with its comments, and the seed that repeats it', a
   t.notMatch(formatReports([{ ...report, failures: [] }], { showTimes: false, seed: 77 }), 'TEST_SEED')
 })
 
-t.test('teardowns of all files wait for a file that prepares its tests', async (t) => {
-  const folder = t.testdir({
-    'first.ts': `
+t.test(
+  'teardowns wait for a file that prepares its tests; one that fails before its first is told of',
+  async (t) => {
+    const folder = t.testdir({
+      'broken.ts': `await Promise.reject(new Error('no server'))`,
+      'first.ts': `
 import t from 'tap'
 t.test('is soon over', async () => {})
 `,
-    'second.ts': `
+      'second.ts': `
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 let isOpen = true
@@ -49,10 +52,14 @@ t.test('is over, too', async () => {})
 await delay(100)
 t.test('finds open what the file opened', async (t) => t.ok(isOpen))
 `,
-  })
-  const files = ['first.ts', 'second.ts'].map((name) => relative(ROOT, join(folder, name)))
-  t.match(await runFiles(files, { root: ROOT, environment: {} }), { passed: 3, failures: [] })
-})
+    })
+    const files = ['broken.ts', 'first.ts', 'second.ts'].map((name) => relative(ROOT, join(folder, name)))
+    const report = await runFiles(files, { root: ROOT, environment: {} })
+    t.equal(report.passed, 3)
+    t.match(report.failures, [{ details: /broken\.ts begins no test[^]*no server/ }])
+    t.equal(report.failures.length, 1)
+  },
+)
 
 t.test('a process that was killed is told of, beside what failed before', async (t) => {
   const folder = t.testdir({
@@ -69,16 +76,21 @@ t.test('dies', async () => process.kill(process.pid, 'SIGKILL'))
   t.match(failures.at(-1)!.name, /killed\.ts ended with SIGKILL/)
 })
 
-t.test('a file that fails before its first test is told of, and the others run', async (t) => {
+t.test('an error that nobody caught is shown, with the test that it left unfinished', async (t) => {
   const folder = t.testdir({
-    'broken.ts': `await Promise.reject(new Error('no server'))`,
-    'whole.ts': `
+    'uncaught.ts': `
+import { once } from 'node:events'
 import t from 'tap'
-t.test('passes', async () => {})
+t.test('goes wrong later', async () => {
+  setImmediate(() => { throw new Error('nobody catches this') })
+  await once(process, 'never')
+})
 `,
   })
-  const files = ['broken.ts', 'whole.ts'].map((name) => relative(ROOT, join(folder, name)))
-  const report = await runFiles(files, { root: ROOT, environment: {} })
-  t.equal(report.passed, 1)
-  t.match(report.failures, [{ details: /broken\.ts begins no test[^]*no server/ }])
+  const { failures } = await runFiles([relative(ROOT, join(folder, 'uncaught.ts'))], {
+    root: ROOT,
+    environment: {},
+  })
+  t.match(failures[0]!.name, /goes wrong later/)
+  t.match(failures.at(-1)!.details, /nobody catches this[^]*uncaught\.ts:5:/)
 })

@@ -42,7 +42,7 @@ t.test('another name, id or account is none of it', async (t) => {
   t.notOk(differs(anna, bea, {}, '2'))
 })
 
-t.test('of a million events with ids of their own none is told, and the latest are known', async (t) => {
+t.test('of 200,000 events with ids of their own, more than it has room for, none is told, and the latest are known', async (t) => {
   const customers = createRecentCustomers()
   const of = (id: number, customer: number) => ({
     eventName: 'checkout',
@@ -53,12 +53,12 @@ t.test('of a million events with ids of their own none is told, and the latest a
     } as const,
   })
   let told = 0
-  for (let id = 0; id < 1_000_000; id++) {
+  for (let id = 0; id < 200_000; id++) {
     if (customers.isOfAnother('1', of(id, id))) told += 1
     customers.note('1', of(id, id))
   }
-  t.ok(told <= 1, `${told} told`)
+  t.ok(told === 0, `${told} told`)
   let known = 0
-  for (let id = 990_000; id < 1_000_000; id++) if (customers.isOfAnother('1', of(id, id + 1))) known += 1
+  for (let id = 190_000; id < 200_000; id++) if (customers.isOfAnother('1', of(id, id + 1))) known += 1
   t.ok(known > 9000, `${known} of the last 10,000`)
 })
