@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The operator's command (`npm run relay -- COMMAND`, in the image `relay COMMAND`): talks to a relay's admin port. */
+/** The operator's command (`npm run --silent relay -- COMMAND`, in the image `relay COMMAND`): talks to a relay's admin port. */
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
@@ -7,7 +7,12 @@ import { Writable } from 'node:stream'
 import { misused, type Terminal } from './cli/terminal.ts'
 import { runCommandLine } from './cli/run.ts'
 
+const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
+
 const terminal: Terminal = {
+  version,
   environment: process.env,
   print: (line) => void process.stdout.write(`${line}\n`),
   tell: (line) => void process.stderr.write(`${line}\n`),

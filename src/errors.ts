@@ -30,6 +30,8 @@ export const TooManyGuesses = createError(
   429,
 )
 export const NotFound = createError('NOT_FOUND', 'There is nothing at this address.', 404)
+/** What is missing: `account 1234`. */
+export const NoSuch = createError('NOT_FOUND', 'There is no %s.', 404)
 export const RecoverRunning = createError('RECOVER_RUNNING', 'A recover is running already.', 409)
 export const TokenRefused = createError('TOKEN_REFUSED', '%s', 400)
 export const ConsentInvalid = createError('CONSENT_INVALID', '%s', 400)

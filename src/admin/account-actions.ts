@@ -1,7 +1,6 @@
 /** What can be done with an account's token and calls: verify, mint, pause, resume. */
 import { Type, type Static } from 'typebox'
 import { verifyAll } from '../delivery/verify-all.ts'
-import { NotFound } from '../errors.ts'
 import { AccountView, createShowAccount, findAccount } from './account-view.ts'
 import { AccountParams as Params, AdAccountId, answers, closed, orNull } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
@@ -68,7 +67,7 @@ export const accountActionRoutes: AdminRoutes = async (app, options) => {
   ] as const) {
     const schema = { tags, summary, params: Params, response: AccountNow }
     app.post(`/accounts/:id/${verb}`, { schema }, async (request) => {
-      if (!(await vault.setPaused(request.params.id, isPaused))) throw new NotFound()
+      await vault.setPaused(request.params.id, isPaused)
       return show(findAccount(vault, request.params.id))
     })
   }

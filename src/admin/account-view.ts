@@ -3,7 +3,7 @@ import { Type, type Static } from 'typebox'
 import { STATUSES, type AccountStatus } from '../delivery/queue-status.ts'
 import type { QueueState } from '../delivery/queue-state.ts'
 import type { TokenUse } from '../vault/health.ts'
-import { NotFound } from '../errors.ts'
+import { NoSuch } from '../errors.ts'
 import { MAX_EVENT_NAME_LENGTH } from '../events/schema.ts'
 import { TOKEN_KINDS } from '../vault/records.ts'
 import type { Account, Grant, Vault } from '../vault/vault.ts'
@@ -163,6 +163,6 @@ function secondsUntil(atMs: number | undefined, nowMs: number): number | null {
 
 export function findAccount(vault: Pick<Vault, 'account'>, adAccountId: string): Account {
   const account = vault.account(adAccountId)
-  if (account === undefined) throw new NotFound()
+  if (account === undefined) throw new NoSuch(`account ${adAccountId}`)
   return account
 }

@@ -1,6 +1,6 @@
 /** Accounts: registered, changed, listed, removed. */
 import { Type, type Static, type TSchema } from 'typebox'
-import { InvalidRequest, NotFound } from '../errors.ts'
+import { InvalidRequest, NoSuch } from '../errors.ts'
 import { normalizeCountry } from '../events/normalize/country.ts'
 import type { GivenGrant } from '../vault/granting.ts'
 import type { AccountChange } from '../vault/vault.ts'
@@ -31,7 +31,9 @@ const AccountBody = Type.Object(
     access_token: Type.Optional(Secret),
     oauth: Type.Optional(Oauth),
     label: orDefault(Type.String({ maxLength: 200 })),
-    country: orDefault(Type.String({ pattern: '^[A-Za-z]{2}$' })),
+    country: orDefault(
+      Type.String({ maxLength: 200, description: 'A code of ISO 3166-1 alpha-2, such as US.' }),
+    ),
     dob_format: orDefault(Type.Enum(['DMY', 'MDY'])),
     bots: orDefault(
       Type.Enum(['send', 'filter'], {
@@ -101,7 +103,8 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
     response: answers({ 204: NoContent }),
   }
   app.delete('/accounts/:id', { schema: removing }, async (request, reply) => {
-    if (!(await vault.deleteAccount(request.params.id))) throw new NotFound()
+    const { id } = request.params
+    if (!(await vault.deleteAccount(id))) throw new NoSuch(`account ${id}`)
     return reply.code(204).send()
   })
 }
@@ -110,9 +113,7 @@ function readSettings(
   adAccountId: string,
   { label, country, dob_format, bots, event_names, posts_per_minute }: Static<typeof AccountBody>,
 ): Omit<AccountChange, 'token'> {
-  if (typeof country === 'string' && normalizeCountry(country).status === 'dropped') {
-    throw new InvalidRequest('country: is no country of ISO 3166-1.')
-  }
+  if (typeof country === 'string') demandCountryCode(country)
   return {
     adAccountId,
     label,
@@ -122,6 +123,14 @@ function readSettings(
     eventNames: event_names,
     postsPerMinute: posts_per_minute,
   }
+}
+
+/** Not normalized in silence: a wrong guess would misread phone numbers. */
+function demandCountryCode(country: string): void {
+  const read = normalizeCountry(country)
+  if (read.status === 'normalized' && country.toLowerCase() === read.text) return
+  const suggestion = read.status === 'normalized' ? `; did you mean ${read.text.toUpperCase()}?` : '.'
+  throw new InvalidRequest(`country: takes a code of ISO 3166-1 alpha-2, such as US${suggestion}`)
 }
 
 function readGrant(oauth: Static<typeof Oauth>): GivenGrant {

@@ -4,7 +4,8 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { ConsentInvalid, InvalidRequest, NoGrant, NotFound, TokenRefused, Unauthorized } from '../errors.ts'
+import { ConsentInvalid, InvalidRequest, NoGrant, TokenRefused, Unauthorized } from '../errors.ts'
+import { findAccount } from './account-view.ts'
 import { bearerOf } from '../ingest/auth.ts'
 import { codeOf } from '../telemetry/log.ts'
 import { CONSENT_LIFE_MS, consentUrl, createConsents } from '../vault/consent.ts'
@@ -56,8 +57,7 @@ export const consentRoutes: AdminRoutes = async (app, options) => {
       if (!wantsHtml(request)) throw new Unauthorized()
       return sendPage(reply, 401, loginForm(`/accounts/${adAccountId}/authorize`), consentOrigin)
     }
-    const account = vault.account(adAccountId)
-    if (account === undefined) throw new NotFound()
+    const account = findAccount(vault, adAccountId)
     if (account.clientId === undefined) throw new NoGrant(NO_CLIENT)
     const state = consents.begin({ adAccountId, sessionId })
     const query = { clientId: account.clientId, redirectUri: redirectUri(), scope: SCOPE, state }

@@ -1,54 +1,53 @@
 /**
  * Dead letters: listed, queued again, deleted. Replays and purges go on in small steps, between which commits pass, and
  * stop after a bounded number: `next_cursor` says where to go on. What dies again meanwhile is newer, and not met again.
+ * A dry run of a replay takes the same steps, and only counts.
  */
 import { Type, type Static } from 'typebox'
 import { InvalidRequest } from '../errors.ts'
-import type { DeadLetterFilter, DeadStatus } from '../store/store.ts'
+import type { DeadLetter as StoredDeadLetter, DeadLetterFilter } from '../store/store.ts'
 import { AdAccountId, answerOf, answers, closed, Count, NextCursor, Time } from './answers.ts'
+import { createGroups, DeadLetterGroup, DeadLetterStatus } from './dead-letter-groups.ts'
 import type { AdminRoutes } from './options.ts'
 import { Cursor, idOfCursor, limitOf, PageLimit, takePage, toCursor } from './page.ts'
 
 const Word = Type.String({ minLength: 1, maxLength: 200 })
-const Status = Type.Enum(['rejected', 'expired'] satisfies DeadStatus[])
 
-const Query = Type.Object(
-  {
-    ad_account_id: Type.Optional(AdAccountId),
-    /** Only test events, or only live ones; both when absent. */
-    test: Type.Optional(Type.Enum(['true', 'false'])),
-    status: Type.Optional(Status),
-    reason: Type.Optional(Word),
-    event_name: Type.Optional(Word),
-    limit: Type.Optional(PageLimit),
-    cursor: Type.Optional(Cursor),
-  },
-  closed,
-)
-
-const Filter = Type.Object(
-  {
-    ad_account_id: Type.Optional(AdAccountId),
-    test: Type.Optional(Type.Boolean()),
-    status: Type.Optional(Status),
-    reason: Type.Optional(Word),
-    event_name: Type.Optional(Word),
-  },
-  closed,
-)
+const filter = {
+  ad_account_id: Type.Optional(AdAccountId),
+  status: Type.Optional(DeadLetterStatus),
+  reason: Type.Optional(Word),
+  event_name: Type.Optional(Word),
+}
+const query = {
+  ...filter,
+  /** Only test events, or only live ones; both when absent. */
+  test: Type.Optional(Type.Enum(['true', 'false'])),
+  cursor: Type.Optional(Cursor),
+}
+const GroupQuery = Type.Object(query, closed)
+const Query = Type.Object({ ...query, limit: Type.Optional(PageLimit) }, closed)
+const Filter = Type.Object({ ...filter, test: Type.Optional(Type.Boolean()) }, closed)
 
 /** `limit`: how many dead letters one request handles at most. */
-const Body = Type.Object(
+const body = {
+  ids: Type.Optional(
+    Type.Array(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }), {
+      minItems: 1,
+      maxItems: 1000,
+    }),
+  ),
+  filter: Type.Optional(Filter),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
+  cursor: Type.Optional(Cursor),
+}
+const Body = Type.Object(body, closed)
+const ReplayBody = Type.Object(
   {
-    ids: Type.Optional(
-      Type.Array(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }), {
-        minItems: 1,
-        maxItems: 1000,
-      }),
+    ...body,
+    dry_run: Type.Optional(
+      Type.Boolean({ description: 'Only counts what would be queued; `duplicates` are not known before.' }),
     ),
-    filter: Type.Optional(Filter),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
-    cursor: Type.Optional(Cursor),
   },
   closed,
 )
@@ -60,7 +59,7 @@ const DeadLetter = Type.Object(
     is_test: Type.Boolean(),
     event_name: Type.String(),
     event_id: Type.String(),
-    status: Status,
+    status: DeadLetterStatus,
     reason: Type.String({ description: 'A stable word.' }),
     message: Type.String({ description: "Pinterest's text, without the event's own values." }),
     attempts: Count,
@@ -72,6 +71,11 @@ const DeadLetter = Type.Object(
 )
 
 const Listed = Type.Object({ dead_letters: Type.Array(DeadLetter), next_cursor: NextCursor }, closed)
+const Groups = Type.Object(
+  { groups: Type.Array(DeadLetterGroup), dead_letters: Count, next_cursor: NextCursor },
+  closed,
+)
+export type DeadLetterGroupsAnswer = Static<typeof Groups>
 const Replayed = Type.Object(
   { replayed: Count, duplicates: Count, too_old: Count, next_cursor: NextCursor },
   closed,
@@ -86,11 +90,16 @@ const config = { isAudited: false }
 const DEFAULT_PAGE = 100
 const DEFAULT_RUN_DEAD_LETTERS = 10_000
 const STEP_DEAD_LETTERS = 200
+/** Opened and counted by one request: half a second's work. */
+const GROUPED_DEAD_LETTERS = 20_000
+const GROUP_PAGE = 1000
 /** A filter that matches little costs steps and handles no dead letters: a run ends with them, too. */
 const RUN_STEPS = 500
 
 export const deadLetterRoutes: AdminRoutes = async (app, options) => {
   const { store, delivery, clock, maxEventAgeMs } = options
+  const oldestEventTimeS = () => Math.floor((clock.wallMs() - maxEventAgeMs) / 1000)
+  const isTooOld = ({ isTest, eventTimeS }: StoredDeadLetter) => !isTest && eventTimeS < oldestEventTimeS()
 
   const listing = {
     tags,
@@ -99,28 +108,67 @@ export const deadLetterRoutes: AdminRoutes = async (app, options) => {
     response: answers({ 200: Listed }),
   }
   app.get('/dead-letters', { schema: listing }, async (request) => {
-    const { limit: limitText, cursor, test, ...rest } = request.query
-    const filter = toFilter(test === undefined ? rest : { ...rest, test: test === 'true' })
+    const { limit: limitText, cursor } = request.query
     const limit = limitOf(limitText, DEFAULT_PAGE)
     // One more than asked for tells whether there are more.
-    const deadLetters = await store.deadLetters({ ...filter, ...idOfCursor(cursor), limit: limit + 1 })
+    const deadLetters = await store.deadLetters({
+      ...filterOfQuery(request.query),
+      ...idOfCursor(cursor),
+      limit: limit + 1,
+    })
     const { page, nextCursor } = takePage(deadLetters, limit)
     return answerOf(Listed, { deadLetters: page, nextCursor })
   })
 
+  const grouping = {
+    tags,
+    summary: 'Dead letters by reason and message, the largest group first',
+    querystring: GroupQuery,
+    response: answers({ 200: Groups }),
+  }
+  app.get('/dead-letters/groups', { schema: grouping }, async (request) => {
+    const groups = createGroups(isTooOld)
+    let at = idOfCursor(request.query.cursor)
+    let left = GROUPED_DEAD_LETTERS
+    for (let isOver = false; !isOver && left > 0; left -= GROUP_PAGE) {
+      const found = await store.deadLetters({ ...filterOfQuery(request.query), ...at, limit: GROUP_PAGE })
+      for (const deadLetter of found) groups.add(deadLetter)
+      const last = found.at(-1)
+      isOver = found.length < GROUP_PAGE
+      at = isOver || last === undefined ? {} : { beforeId: last.id }
+    }
+    const list = groups.list()
+    const deadLetters = list.reduce((sum, group) => sum + group.deadLetters, 0)
+    return answerOf(Groups, { groups: list, deadLetters, nextCursor: toCursor(at.beforeId) })
+  })
+
   const replaying = {
     tags,
-    summary: 'Queue dead letters again',
-    body: Body,
+    summary: 'Queue dead letters again, or count what would be queued',
+    body: ReplayBody,
     response: answers({ 200: Replayed }),
   }
   app.post('/dead-letters/replay', { config, schema: replaying }, async (request) => {
     const counts = { replayed: 0, duplicates: 0, too_old: 0 }
     const filter = readFilter(request.body)
     const beforeId = await run(request.body, async (step) => {
-      const nowMs = clock.wallMs()
-      const oldestEventTimeS = Math.floor((nowMs - maxEventAgeMs) / 1000)
-      const done = await store.replay({ ...filter, ...step, oldestEventTimeS, nowMs })
+      if (request.body.dry_run === true) {
+        const found = await store.deadLetters({ ...filter, ...step })
+        const tooOld = found.filter(isTooOld).length
+        counts.too_old += tooOld
+        counts.replayed += found.length - tooOld
+        return {
+          auditId: undefined,
+          handled: found.length,
+          beforeId: found.length < step.limit ? undefined : found.at(-1)?.id,
+        }
+      }
+      const done = await store.replay({
+        ...filter,
+        ...step,
+        oldestEventTimeS: oldestEventTimeS(),
+        nowMs: clock.wallMs(),
+      })
       for (const queue of done.queues) delivery.wake(queue)
       counts.replayed += done.replayed
       counts.duplicates += done.duplicates
@@ -155,7 +203,8 @@ interface StepRequest {
 }
 
 interface StepAnswer {
-  readonly auditId: number
+  /** Undefined where nothing was changed. */
+  readonly auditId: number | undefined
   readonly beforeId: number | undefined
   readonly handled: number
 }
@@ -171,7 +220,7 @@ async function run(
     const { auditId, beforeId, handled } = await takeStep({ ...at, limit: Math.min(left, STEP_DEAD_LETTERS) })
     if (beforeId === undefined) return undefined
     left -= handled
-    at = { auditId, beforeId }
+    at = { ...(auditId !== undefined && { auditId }), beforeId }
   }
   return at.beforeId
 }
@@ -181,6 +230,10 @@ function readFilter({ ids, filter }: Static<typeof Body>): DeadLetterFilter {
   if (ids !== undefined && filter === undefined) return { ids }
   if (filter !== undefined && ids === undefined) return toFilter(filter)
   throw new InvalidRequest('ids, filter: exactly one of them is required; an empty filter means all.')
+}
+
+function filterOfQuery({ test, ...rest }: Static<typeof GroupQuery>): DeadLetterFilter {
+  return toFilter(test === undefined ? rest : { ...rest, test: test === 'true' })
 }
 
 function toFilter({

@@ -4,8 +4,9 @@
  */
 import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import { Type, type Static } from 'typebox'
-import { InvalidRequest, NotFound } from '../errors.ts'
+import { InvalidRequest } from '../errors.ts'
 import { preparingOf } from '../vault/records.ts'
+import { findAccount } from './account-view.ts'
 import { AdAccountId, answers, closed, orNull } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
@@ -89,8 +90,7 @@ export const explainRoutes: AdminRoutes = async (app, options) => {
     },
     async (request, reply) => {
       const { ad_account_id, test } = request.query
-      const account = vault.account(ad_account_id)
-      if (account === undefined) throw new NotFound()
+      const account = findAccount(vault, ad_account_id)
       const body: unknown = request.body
       if (!Buffer.isBuffer(body)) throw new InvalidRequest('The body is empty.')
       const context = { ...preparingOf(account), nowMs: clock.wallMs(), isTest: test === 'true' }

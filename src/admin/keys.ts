@@ -1,6 +1,6 @@
 /** Relay keys: made, listed, removed. The key itself is shown in the answer that makes it and never again. */
 import { Type, type Static } from 'typebox'
-import { NotFound } from '../errors.ts'
+import { InvalidRequest, NoSuch } from '../errors.ts'
 import { AdAccountId, answerOf, answers, closed, NoContent, Time } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
@@ -30,6 +30,8 @@ export const keyRoutes: AdminRoutes = async (app, { vault }) => {
   const making = { tags, summary: 'Make a relay key', body: KeyBody, response: answers({ 201: MadeKey }) }
   app.post('/keys', { schema: making }, async (request, reply) => {
     const { label, ad_account_ids: adAccountIds } = request.body
+    const unknown = adAccountIds.find((id) => vault.account(id) === undefined)
+    if (unknown !== undefined) throw new InvalidRequest(`ad_account_ids: there is no account ${unknown}.`)
     const { relayKey, ...key } = await vault.createKey({ label, adAccountIds })
     request.madeKeyId = key.keyId
     return reply.code(201).send(answerOf(MadeKey, { ...key, id: key.keyId, key: relayKey }))
@@ -51,7 +53,8 @@ export const keyRoutes: AdminRoutes = async (app, { vault }) => {
     response: answers({ 204: NoContent }),
   }
   app.delete('/keys/:key_id', { schema: removing }, async (request, reply) => {
-    if (!(await vault.deleteKey(request.params.key_id))) throw new NotFound()
+    const { key_id: keyId } = request.params
+    if (!(await vault.deleteKey(keyId))) throw new NoSuch('key with this id')
     return reply.code(204).send()
   })
 }

@@ -1,6 +1,6 @@
 /** Pinterest's own Event Quality Score of an account's events, fetched once a day and kept. */
 import { Type } from 'typebox'
-import { NotFound } from '../errors.ts'
+import { findAccount } from './account-view.ts'
 import { Score, type QualityScore } from '../pinterest/quality-score.ts'
 import { AccountParams, AdAccountId, answerOf, answers, closed, Failure, orNull, Time } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
@@ -23,8 +23,7 @@ export const qualityRoutes: AdminRoutes = async (app, { vault }) => {
   }
   app.get('/accounts/:id/quality', { schema }, async (request) => {
     const { id: adAccountId } = request.params
-    if (vault.account(adAccountId) === undefined) throw new NotFound()
-    const quality = vault.quality(adAccountId)
+    const quality = vault.quality(findAccount(vault, adAccountId).adAccountId)
     return {
       ad_account_id: adAccountId,
       pinterest: {

@@ -3,7 +3,7 @@
  * beside the store. Safe to repeat at any time, also when an answer was lost.
  */
 import { Type, type Static } from 'typebox'
-import { NotFound, RecoverRunning } from '../errors.ts'
+import { NoSuch, RecoverRunning } from '../errors.ts'
 import { answerOf, answers, closed, Count } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
@@ -29,7 +29,7 @@ export const recoverRoutes: AdminRoutes = async (app, { recover, store, delivery
     isRunning = true
     try {
       const report = await recover(request.body.file)
-      if (report === undefined) throw new NotFound()
+      if (report === undefined) throw new NoSuch('quarantined queue of this name')
       return answerOf(Answer, report)
     } finally {
       isRunning = false

@@ -1,17 +1,21 @@
 /** `account set`: the token comes from standard input, since `ps` and the shell's history show a command line. */
+import type { VerificationAnswer } from '../admin/account-actions.ts'
 import type { AccountAnswer } from '../admin/account-view.ts'
+import { verifyOne } from './account-verify.ts'
+import type { AdminClient } from './admin-client.ts'
 import { pathOfAccount as pathOf, show, textOf, type Command, type Invocation } from './command.ts'
 import { EXIT, misused } from './terminal.ts'
 
 export const set: Command = {
   name: 'account set',
   words:
-    'ID [--oauth|--keep-token] [--label TEXT] [--country US] [--dob-format DMY|MDY] [--bots send|filter] [--event-names JSON] [--posts-per-minute N]',
-  does: 'registers an account, or rotates its token, which is read from standard input; with --oauth as JSON {client_id, client_secret, refresh_token}; with --keep-token only the rest is set',
+    'ID [--oauth|--keep-token] [--no-verify] [--label TEXT] [--country US] [--dob-format DMY|MDY] [--bots send|filter] [--event-names JSON] [--posts-per-minute N]',
+  does: 'registers an account, or rotates its token, which is read from standard input, and asks Pinterest whether it works; with --oauth as JSON {client_id, client_secret, refresh_token}; with --keep-token only the rest is set',
   positionals: 1,
   options: {
     oauth: { type: 'boolean' },
     'keep-token': { type: 'boolean' },
+    'no-verify': { type: 'boolean' },
     label: { type: 'string' },
     country: { type: 'string' },
     'dob-format': { type: 'string' },
@@ -23,13 +27,27 @@ export const set: Command = {
     const { options, admin } = invocation
     const body = { ...(await readToken(invocation)), ...readSettings(options) }
     const account = await admin.send<AccountAnswer>('PUT', pathOf(invocation), body)
-    show(
-      invocation,
-      account,
-      () => `account ${account.ad_account_id} is set, its token ends with ${account.token.last4 ?? '-'}`,
+    const hasToken = account.token.kind !== 'none'
+    const isAsked = hasToken && options['keep-token'] !== true && options['no-verify'] !== true
+    const verification = isAsked ? await verifyOne(admin, account.ad_account_id) : null
+    show(invocation, { ...account, verification }, () =>
+      [
+        `account ${account.ad_account_id} is set${hasToken ? `, its token ends with ${account.token.last4}` : ''}`,
+        ...(hasToken ? [] : [`nothing is sent before somebody consents at ${consentUrl(admin, account)}`]),
+        ...(verification === null ? [] : [renderVerification(verification)]),
+      ].join('\n'),
     )
-    return EXIT.done
+    return verification?.works === false ? EXIT.partly : EXIT.done
   },
+}
+
+function consentUrl({ url }: AdminClient, { ad_account_id: id }: AccountAnswer): string {
+  return new URL(`/accounts/${id}/authorize`, url).href
+}
+
+function renderVerification({ works, status, message }: VerificationAnswer): string {
+  if (works) return 'Pinterest took a test event: the token works'
+  return `Pinterest did not take a test event${status === null ? '' : ` (${status})`}: ${message}`
 }
 
 async function readToken({ options, terminal }: Invocation): Promise<object> {

@@ -56,7 +56,7 @@ async function verifyEach({ admin, terminal }: Invocation) {
   })
 }
 
-function verifyOne(admin: AdminClient, id: string): Promise<VerificationAnswer> {
+export function verifyOne(admin: AdminClient, id: string): Promise<VerificationAnswer> {
   return admin.send('POST', `/accounts/${encodeURIComponent(id)}/verify`)
 }
 

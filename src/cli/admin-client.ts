@@ -1,7 +1,7 @@
 /** Requests to the admin port. A refusal or no answer ends the command, with a line that says why. */
 import { readFileSync } from 'node:fs'
 import { join, parse } from 'node:path'
-import { CommandFailed, misused, type Terminal } from './terminal.ts'
+import { CommandFailed, EXIT, misused, type Terminal } from './terminal.ts'
 
 export interface AdminClient {
   readonly url: string
@@ -14,8 +14,8 @@ export interface AdminClient {
 export class Refused extends CommandFailed {
   readonly status: number
 
-  constructor(status: number, message: string) {
-    super(message)
+  constructor(status: number, { code, message = '' }: { readonly code?: string; readonly message?: string }) {
+    super(`The relay answered ${status}: ${message}`, EXIT.refused, code)
     this.status = status
   }
 }
@@ -46,10 +46,7 @@ export function createAdminClient({ environment }: Pick<Terminal, 'environment'>
       )
     }
     const answer = parseAnswer(text, url)
-    if (!response.ok) {
-      const { message } = answer as { readonly message?: string }
-      throw new Refused(response.status, `The relay answered ${response.status}: ${message ?? ''}`)
-    }
+    if (!response.ok) throw new Refused(response.status, answer)
     return answer
   }
 

@@ -1,5 +1,5 @@
 /** `dead …`: dead letters, listed, queued again, deleted. */
-import type { DeadLettersAnswer } from '../admin/dead-letters.ts'
+import type { DeadLetterGroupsAnswer, DeadLettersAnswer } from '../admin/dead-letters.ts'
 import { show, textOf, type Command, type Invocation } from './command.ts'
 import { renderTable } from './table.ts'
 import { EXIT, misused } from './terminal.ts'
@@ -51,16 +51,52 @@ const list: Command = {
   },
 }
 
+const groups: Command = {
+  name: 'dead groups',
+  words: FILTER_WORDS,
+  does: 'dead letters by reason and message, the largest group first',
+  positionals: 0,
+  options: FILTERS,
+  async run(invocation) {
+    const query = queryOf(invocation.options)
+    const answer = await invocation.admin.get<DeadLetterGroupsAnswer>(
+      `/dead-letters/groups?${query.toString()}`,
+    )
+    show(invocation, answer, () =>
+      answer.groups.length === 0
+        ? 'no dead letters'
+        : renderTable(
+            ['dead letters', 'accounts', 'status', 'reason', 'too old', 'newest', 'message'],
+            answer.groups.map((group) => [
+              group.dead_letters,
+              group.accounts,
+              group.status,
+              group.reason,
+              group.too_old,
+              group.newest_died_at,
+              group.message,
+            ]),
+          ),
+    )
+    if (answer.next_cursor !== null)
+      invocation.terminal.tell(`the newest ${answer.dead_letters}; there are more`)
+    return EXIT.done
+  },
+}
+
 const replay: Command = {
   name: 'dead replay',
-  words: `IDS|--all ${FILTER_WORDS}`,
-  does: 'queues dead letters again; those that are too old stay; IDS is a list such as 17,18',
+  words: `IDS|--all ${FILTER_WORDS} [--yes]`,
+  does: 'queues dead letters again; without --yes only says how many; those that are too old stay; IDS is a list such as 17,18',
   positionals: -1,
-  options: { ...FILTERS, all: { type: 'boolean' } },
+  options: { ...FILTERS, all: { type: 'boolean' }, yes: { type: 'boolean' } },
   async run(invocation) {
-    const total = await runThrough(invocation, '/dead-letters/replay')
-    show(invocation, total, () => {
+    const isDryRun = invocation.options['yes'] !== true
+    const total = await runThrough(invocation, '/dead-letters/replay', isDryRun ? { dry_run: true } : {})
+    show(invocation, { ...total, dry_run: isDryRun }, () => {
       const { replayed = 0, duplicates = 0, too_old: tooOld = 0 } = total
+      if (isDryRun)
+        return `${replayed} would be queued again, ${tooOld} are too old and would stay: add --yes`
       return `${replayed} queued again, ${duplicates} had been sent meanwhile, ${tooOld} are too old and stay`
     })
     return EXIT.done
@@ -81,13 +117,12 @@ const purge: Command = {
   },
 }
 
-export const deadCommands: readonly Command[] = [list, replay, purge]
+export const deadCommands: readonly Command[] = [list, groups, replay, purge]
 
 /** Page after page, up to the limit that was asked for. */
 async function findDeadLetters({ options, admin }: Invocation) {
   const limit = readLimit(options)
-  const query = new URLSearchParams()
-  for (const [name, value] of Object.entries(readFilter(options))) query.set(name, String(value))
+  const query = queryOf(options)
   const deadLetters: DeadLettersAnswer['dead_letters'] = []
   let nextCursor: string | null = null
   do {
@@ -107,7 +142,11 @@ function readLimit(options: Invocation['options']): number {
 }
 
 /** Repeats the request until nothing is left; adds up what each did, and prints it. */
-async function runThrough(invocation: Invocation, path: string): Promise<Record<string, number>> {
+async function runThrough(
+  invocation: Invocation,
+  path: string,
+  more: object = {},
+): Promise<Record<string, number>> {
   const { admin, terminal } = invocation
   const what = readWhat(invocation)
   const total: Record<string, number> = {}
@@ -115,6 +154,7 @@ async function runThrough(invocation: Invocation, path: string): Promise<Record<
   do {
     const answer = await admin.send<Record<string, unknown>>('POST', path, {
       ...what,
+      ...more,
       limit: RUN_DEAD_LETTERS,
       ...(cursor !== undefined && { cursor }),
     })
@@ -147,6 +187,12 @@ function readWhat({ positionals, options }: Invocation): object {
     throw misused('Give ids, a filter, or --all.')
   }
   return { filter }
+}
+
+function queryOf(options: Invocation['options']): URLSearchParams {
+  return new URLSearchParams(
+    Object.entries(readFilter(options)).map(([name, value]) => [name, String(value)] as [string, string]),
+  )
 }
 
 function readFilter(options: Invocation['options']): Record<string, string | boolean> {

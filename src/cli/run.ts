@@ -34,21 +34,30 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
     else terminal.tell(renderUsage(COMMANDS))
     return words.length > 0 ? EXIT.done : EXIT.usage
   }
+  if (first === '--version') {
+    terminal.print(`pinrelay ${terminal.version}`)
+    return EXIT.done
+  }
   try {
     return await run(words, terminal)
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error
-    terminal.tell(error.message)
-    return error.exitCode
+    const { message, code, exitCode } = error
+    terminal.tell(words.includes('--json') ? JSON.stringify({ error: { code, message } }) : message)
+    return exitCode
   }
 }
 
 async function run(words: readonly string[], terminal: Terminal): Promise<number> {
   const command = COMMANDS.find(({ name }) => words.slice(0, name.split(' ').length).join(' ') === name)
   if (command === undefined) {
-    const family = COMMANDS.filter(({ name }) => name.split(' ')[0] === words[0])
-    terminal.tell(renderUsage(family.length > 0 ? family : COMMANDS))
-    return EXIT.usage
+    const family = COMMANDS.flatMap(({ name }) => (name.split(' ')[0] === words[0] ? name : []))
+    // The words are never quoted: a token may be among them.
+    throw misused(
+      family.length > 0
+        ? `The command is not complete: one of ${family.join(', ')}.`
+        : 'There is no such command; relay --help lists them all.',
+    )
   }
   const { positionals, values } = parse(command, words.slice(command.name.split(' ').length))
   const { json: isJson, help, ...options } = values
@@ -97,7 +106,7 @@ function renderUsage(commands: readonly Command[]): string {
     `  ${`${name} ${words}`.trimEnd()}`,
     `      ${does}`,
   ])
-  return `usage: relay COMMAND [--json]
+  return `usage: relay COMMAND [--json], relay --version
 
 ${lines.join('\n')}
 
@@ -108,5 +117,7 @@ environment:
   RELAY_KEY     the relay key that it posts with
 
 exit codes: 0 done; 1 refused, or nothing answers; 2 the command line is wrong; 3 done in part: some events are
-invalid, some token does not work, posts are refused, or something needs a person`
+invalid, some token does not work, posts are refused, or something needs a person
+
+With --json a failure's last line on standard error is {"error": {"code", "message"}}.`
 }

@@ -137,10 +137,8 @@ export interface Totals {
   readonly invalid: number
 }
 
-export interface DeadLetter extends QueueKey {
+export interface DeadLetter extends QueueKey, EventIdentity {
   readonly id: number
-  readonly eventName: string
-  readonly eventId: string
   readonly status: DeadStatus
   readonly reason: string
   readonly message: string

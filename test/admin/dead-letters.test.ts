@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import t from 'tap'
 import { until } from '../support/clock.ts'
 import { rawEvent } from '../support/events.ts'
-import { enter, type Guest } from '../support/relay.ts'
+import { enter, setUp, type Guest } from '../support/relay.ts'
 
 interface DeadLetter {
   readonly id: number
@@ -87,6 +87,43 @@ t.test('dead letters are filtered, and listed page by page, newest first', async
     t.strictSame(idsOf((await list(stand, query)).deadLetters), ids, query)
   }
 })
+
+t.test(
+  'dead letters are counted by reason and message, and a dry run of a replay changes nothing',
+  async (t) => {
+    const stand = await setUp(t, { MAX_EVENT_AGE_HOURS: '24' })
+    const { admin, sandbox } = stand
+    sandbox.faults.set([{ kind: 'failEvents', message: 'One reason.' }])
+    const old = rawEvent({ event_time: Math.floor(Date.now() / 1000) - 7 * 3600 })
+    await stand.post({ data: [old, rawEvent(), rawEvent({ event_name: 'signup' })] })
+    sandbox.faults.set([{ kind: 'failEvents', message: 'Another one.' }])
+    await stand.post({ data: [rawEvent()] }, { query: '?test=true' })
+    sandbox.faults.clear()
+    await stand.restart({ MAX_EVENT_AGE_HOURS: '6' })
+    const rejected = { status: 'rejected', reason: 'rejected_event', accounts: 1 }
+    t.match((await admin('GET', '/dead-letters/groups')).body, {
+      groups: [
+        { ...rejected, message: 'One reason.', dead_letters: 3, too_old: 1 },
+        { ...rejected, message: 'Another one.', dead_letters: 1, too_old: 0 },
+      ],
+      dead_letters: 4,
+      next_cursor: null,
+    })
+    t.match((await admin('GET', '/dead-letters/groups?event_name=signup&test=false')).body, {
+      groups: [{ message: 'One reason.', dead_letters: 1 }],
+    })
+    const dry = { replayed: 3, duplicates: 0, too_old: 1, next_cursor: null }
+    const ask = async (body: object) => (await admin('POST', '/dead-letters/replay', body)).body
+    t.strictSame(await ask({ filter: {}, dry_run: true }), dry)
+    const { deadLetters } = await list(stand)
+    t.equal(deadLetters.length, 4)
+    t.notMatch(JSON.stringify((await admin('GET', '/audit')).body), '"replay"')
+    const [first, second] = deadLetters
+    t.match(await ask({ ids: [first!.id, second!.id], dry_run: true }), { replayed: 2 })
+    t.match(await ask({ filter: {}, limit: 2, dry_run: true }), { replayed: 2, next_cursor: String })
+    t.strictSame(await ask({ filter: {} }), dry, 'the replay does what the dry run said')
+  },
+)
 
 t.test(
   'replayed dead letters are delivered under their own ids, and leave the list and the totals as rejected',

@@ -113,6 +113,7 @@ t.test('what each route answers is what its description says', async (t) => {
   await visit('GET', '/volume')
   await visit('GET', '/totals')
   await visit('GET', '/dead-letters?limit=2')
+  await visit('GET', '/dead-letters/groups')
   const deadLetters = await visit('GET', '/dead-letters')
   t.match(deadLetters, { dead_letters: { length: 5 } })
   await visit('POST', '/dead-letters/purge', { filter: { event_name: 'signup' }, limit: 1 })

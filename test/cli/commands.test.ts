@@ -31,7 +31,10 @@ t.test(
       `account set ${OTHER} --label shop --country US --dob-format DMY --bots filter --event-names {"Kauf":"checkout"} --posts-per-minute 70`,
       `${SECRET}\n`,
     )
-    t.match(set, { code: 0, stdout: `account ${OTHER} is set, its token ends with 4711` })
+    t.match(set, {
+      code: 0,
+      stdout: `account ${OTHER} is set, its token ends with 4711\nPinterest took a test event: the token works`,
+    })
     const listed = JSON.parse((await run('account list --json')).stdout) as { accounts: object[] }
     t.match(
       listed.accounts.find((account) => 'ad_account_id' in account && account.ad_account_id === OTHER),
@@ -46,7 +49,7 @@ t.test(
       },
     )
     const kept = await run(`account set ${OTHER} --keep-token --label other`)
-    t.match(kept, { code: 0, stdout: /ends with 4711/ })
+    t.match(kept, { code: 0, stdout: /ends with 4711$/ })
     t.match((await run('account list')).stdout, /549755885176 +other +given +4711/)
     t.match(await run(`account verify ${OTHER}`), { code: 0, stdout: /549755885176 +yes +200/ })
     t.match(await run('account verify'), {
@@ -56,7 +59,10 @@ t.test(
     t.match(await run(`account pause ${OTHER}`), { code: 0, stdout: `account ${OTHER} is paused` })
     t.match(await run(`account resume ${OTHER}`), { code: 0, stdout: `account ${OTHER} is resumed` })
     t.match(await run(`account rm ${OTHER}`), { code: 0 })
-    t.match(await run(`account rm ${OTHER}`), { code: 1, stderr: /^The relay answered 404/ })
+    t.match(await run(`account rm ${OTHER}`), {
+      code: 1,
+      stderr: `The relay answered 404: There is no account ${OTHER}.`,
+    })
     t.notOk(all.join('\n').includes(SECRET))
   },
 )
@@ -66,7 +72,10 @@ t.test('a grant is read as JSON from standard input', async (t) => {
   const relay = createCommandLine(stand)
   const oauth = { client_id: '1234', client_secret: 'secret-of-the-app' }
   const set = await relay(`account set ${OTHER} --oauth`, { input: JSON.stringify(oauth) })
-  t.match(set, { code: 0, stdout: `account ${OTHER} is set, its token ends with -` })
+  t.match(set, {
+    code: 0,
+    stdout: /^account 549755885176 is set\nnothing is sent before somebody consents at http:.*\/authorize$/,
+  })
   t.match(await relay(`account set ${OTHER} --oauth`, { input: 'no JSON' }), {
     code: 2,
     stderr: /must hold JSON/,
@@ -97,6 +106,15 @@ t.test('a token that does not work ends with 3, and status says who must mend wh
   })
   stand.sandbox.tokens.set([])
   t.match(await relay(`account verify ${ACCOUNT}`), { code: 3, stdout: /549755885175 +no +401/ })
+  t.match(await relay(`account set ${OTHER}`, { input: SECRET }), {
+    code: 3,
+    stdout: /is set, its token ends with 4711\nPinterest did not take a test event \(401\): /,
+  })
+  t.match(JSON.parse((await relay(`account set ${OTHER} --json`, { input: SECRET })).stdout), {
+    verification: { works: false, status: 401 },
+  })
+  t.match(await relay(`account set ${OTHER} --no-verify`, { input: SECRET }), { code: 0, stdout: /4711$/ })
+  await relay(`account rm ${OTHER}`)
   await postHeld(stand, 'unauthorized')
   const status = await relay('status')
   t.match(status, { code: 3, stdout: /549755885175 +live +unauthorized .* account verify tells why/ })
@@ -311,6 +329,40 @@ t.test('keys are made, shown once, listed and removed', async (t) => {
   const id = /(\S+) +till/.exec(listed.stdout)?.[1]
   t.match(await relay(`key rm ${id}`), { code: 0 })
   t.equal((await stand.post({ data: [rawEvent()] }, { key: made.stdout })).status, 401)
+  t.match(await relay(`key create ${account},404`), { code: 1, stderr: /there is no account 404\.$/ })
+  t.match(await relay('key rm 404'), { code: 1, stderr: /404: There is no key with this id\.$/ })
+})
+
+t.test('a country is told plainly, and never guessed', async (t) => {
+  const relay = createCommandLine(await enter(t))
+  const set = (country: string) =>
+    relay(`account set ${OTHER} --no-verify --country ${country}`, { input: SECRET })
+  for (const [given, meant] of [
+    ['USA', '; did you mean US?'],
+    ['uk', '; did you mean GB?'],
+    ['Deutschland', '; did you mean DE?'],
+    ['XX', '.'],
+  ]) {
+    t.match(await set(given!), {
+      code: 1,
+      stderr: `The relay answered 400: country: takes a code of ISO 3166-1 alpha-2, such as US${meant}`,
+    })
+  }
+  t.match(await set('us'), { code: 0 })
+})
+
+t.test('a failure is JSON for programs', async (t) => {
+  const relay = createCommandLine(await enter(t))
+  const errorOf = async (words: string) => {
+    const { code, stdout, stderr } = await relay(words)
+    t.equal(stdout, '')
+    return { exit: code, ...(JSON.parse(stderr) as { error: object }) }
+  }
+  t.match(await errorOf('account verify 404 --json'), {
+    exit: 1,
+    error: { code: 'NOT_FOUND', message: 'The relay answered 404: There is no account 404.' },
+  })
+  t.match(await errorOf('nothing --json'), { exit: 2, error: { code: 'USAGE' } })
 })
 
 t.test(
@@ -332,9 +384,23 @@ t.test(
       stdout: '1 deleted',
     })
     stand.sandbox.faults.clear()
-    t.match(await relay('dead replay --event checkout --live'), { code: 0, stdout: /^3 queued again/ })
+    t.match(await relay('dead groups --event checkout'), {
+      code: 0,
+      stdout: /\n +3 +1 +rejected .* no good$/,
+    })
+    t.match(await relay('dead replay --event checkout'), {
+      code: 0,
+      stdout: '3 would be queued again, 0 are too old and would stay: add --yes',
+    })
+    t.match(await relay('dead groups --event checkout'), { stdout: /\n +3 +1 / }, 'none went')
+    t.match(await relay('dead replay --event checkout --live --yes'), {
+      code: 0,
+      stdout: /^3 queued again/,
+    })
+    t.match(await relay('dead groups'), { stdout: /\n +2 +1 / })
     t.match(await relay('dead purge --all --yes'), { code: 0, stdout: '2 deleted' })
     t.match(await relay('dead list'), { code: 0, stdout: 'no dead letters' })
+    t.match(await relay('dead groups'), { code: 0, stdout: 'no dead letters' })
     t.match(await relay('dead replay x --all'), { code: 2, stderr: /Ids are numbers/ })
   },
 )
@@ -506,7 +572,15 @@ t.test('help tells every command, its options, the variables and the exit codes'
     t.match(help.stdout, text)
   }
   t.match(await relay(''), { code: 2, stderr: /^usage: relay COMMAND/ })
-  t.match(await relay('account'), { code: 2, stderr: /account set[^]*account rm/ })
+  t.match(await relay('account'), {
+    code: 2,
+    stderr: /^The command is not complete: one of account set.*account rm\.$/,
+  })
+  t.match(await relay(SECRET), {
+    code: 2,
+    stderr: 'There is no such command; relay --help lists them all.',
+  })
+  t.match(await relay('--version'), { code: 0, stdout: 'pinrelay 1.2.3' })
   t.match(await relay('account set --help'), {
     code: 0,
     stdout: /ID \[--oauth\|--keep-token\] .*--dob-format/,

@@ -20,7 +20,7 @@ t.test(
       })
     t.strictSame(await run(['account', 'set', '4711'], 'pina_a_token_from_a_pipe\n'), {
       code: 0,
-      stdout: 'account 4711 is set, its token ends with pipe\n',
+      stdout: 'account 4711 is set, its token ends with pipe\nPinterest took a test event: the token works\n',
       stderr: '',
     })
     t.match(await run(['account', 'rm', '4712'], ''), {
@@ -28,6 +28,7 @@ t.test(
       stdout: '',
       stderr: /^The relay answered 404/,
     })
+    t.match(await run(['--version'], ''), { code: 0, stdout: /^pinrelay \d+\.\d+\.\d+\n$/ })
     t.match(await run(['explain', '/nowhere', '--account', '1'], ''), {
       code: 2,
       stderr: '/nowhere cannot be read.',

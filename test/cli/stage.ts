@@ -21,6 +21,7 @@ export function createCommandLine(stand?: Guest): Relay {
   return async (words, { environment = {}, input = '' } = {}) => {
     const [stdout, stderr]: [string[], string[]] = [[], []]
     const code = await runCommandLine(typeof words === 'string' ? words.split(' ').filter(Boolean) : words, {
+      version: '1.2.3',
       environment: {
         ...(stand && {
           ADMIN_URL: stand.relay.adminUrl,

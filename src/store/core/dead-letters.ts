@@ -44,6 +44,7 @@ export function showDeadLetter(row: DeadLetterRow, sealer: Sealer): DeadLetter {
     id: row.id,
     eventName: row.event_name,
     eventId: row.event_id,
+    eventTimeS: row.event_time_s,
     status: row.status,
     reason: row.reason,
     message: openDeadLetter(sealer, queue, row.sealed)?.message ?? '',
