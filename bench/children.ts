@@ -21,7 +21,7 @@ export interface ChildOptions {
   readonly findPort: (line: string) => number | undefined
 }
 
-export const PROBE = fileURLToPath(new URL('./probe.ts', import.meta.url))
+export const PROBE = fileURLToPath(new URL('./probe.js', import.meta.url))
 
 export async function startChild({ script, environment = {}, findPort }: ChildOptions): Promise<Child> {
   const child = startNode({ words: ['--import', PROBE, script], environment, hasChannel: true })

@@ -1,23 +1,40 @@
 /** The sandbox and the contenders, as processes of their own, started as one would. */
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createAdmin, registerAccounts } from '../test/support/admin.ts'
 import { startRelayProcess } from '../test/support/relay-process.ts'
+import { startStoppablePostgres } from '../test/support/postgres.ts'
 import { measureChild, PROBE, startChild, type Child } from './children.ts'
 
-export const CONTENDERS = ['ceiling', 'proxy', 'relay', 'relay, async'] as const
+export const CONTENDERS = [
+  'ceiling',
+  'proxy',
+  'direct',
+  'graphile-worker',
+  'pg-boss',
+  'relay',
+  'relay, async',
+  'relay on PostgreSQL',
+] as const
 export type ContenderName = (typeof CONTENDERS)[number]
 
 export interface Contender {
   readonly name: ContenderName
   readonly child: Child
   readonly headers: Readonly<Record<string, string>>
+  /** Some of its events may arrive after its answers. */
+  readonly isQueue: boolean
 }
 
 export interface Stage extends AsyncDisposable {
   readonly contenders: readonly Contender[]
   readonly sandbox: Sandbox
+  /** Of the one PostgreSQL that serves whoever needs one. */
+  databaseSeconds(): number
   /** The first of them is for loads of one account. */
   readonly adAccountIds: readonly string[]
 }
@@ -37,7 +54,8 @@ export interface Sandbox {
 
 const ADMIN_TOKEN = 'bench-admin-token'
 const ACCESS_TOKEN = 'pina_bench_token'
-const ACCOUNTS = 100
+/** The first of them is for loads of one account. */
+const AD_ACCOUNT_IDS = Array.from({ length: 100 }, (_, index) => String(549_755_885_175 + index))
 /** As the image has it; the limits are raised, since they are not what is measured. */
 const RELAY_SETTINGS = {
   MALLOC_ARENA_MAX: '1',
@@ -49,43 +67,63 @@ const RELAY_SETTINGS = {
   CALL_BURST: '10000',
 }
 
+/** The rivals that need packages of their own are left out where these are not installed. */
 export async function openStage(): Promise<Stage> {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'pinrelay-bench-'))
   stack.defer(() => rm(folder, { recursive: true }))
-  const start = async (options: Parameters<typeof startChild>[0]) => {
-    const child = await startChild(options)
+  const server = await startStoppablePostgres({ isOnDisk: true })
+  stack.defer(() => server.close())
+  const sandbox = stack.use(await startSandbox())
+  const contenders: Contender[] = []
+
+  async function addRival(name: ContenderName, script: string, environment = {}): Promise<void> {
+    const child = await startChild({
+      script,
+      environment: { UPSTREAM: sandbox.url, ACCESS_TOKEN, ...environment },
+      findPort: portOf,
+    })
     stack.defer(() => child.stop())
-    return child
+    const headers = { authorization: `Bearer ${ACCESS_TOKEN}` }
+    contenders.push({ name, child, headers, isQueue: 'DATABASE_URL' in environment })
+  }
+  async function addRelay(name: ContenderName, url: string): Promise<Contender> {
+    const relay = stack.use(await openRelay(sandbox.url, { DATABASE_URL: url }))
+    const contender = { name, child: relay.child, headers: relay.headers, isQueue: true }
+    contenders.push(contender)
+    return contender
   }
 
-  const sandbox = stack.use(await startSandbox())
-  const ceiling = await start({ script: 'bench/contenders/ceiling.ts', findPort: portOf })
-  const proxy = await start({
-    script: 'bench/contenders/proxy.ts',
-    environment: { UPSTREAM: sandbox.url },
-    findPort: portOf,
+  await addRival('ceiling', 'bench/contenders/ceiling.ts')
+  await addRival('proxy', 'bench/contenders/proxy.ts')
+  await addRival('direct', 'bench/rivals/direct.js')
+  if (areRivalsInstalled()) {
+    for (const [name, script] of [
+      ['graphile-worker', 'bench/rivals/graphile.js'],
+      ['pg-boss', 'bench/rivals/boss.js'],
+    ] as const) {
+      await addRival(name, script, { DATABASE_URL: await server.createDatabase() })
+    }
+  }
+  const relay = await addRelay('relay', `sqlite:${join(folder, 'relay.db')}`)
+  contenders.push({
+    ...relay,
+    name: 'relay, async',
+    headers: { ...relay.headers, prefer: 'respond-async' },
   })
-  const relay = stack.use(
-    await openRelay(sandbox.url, { DATABASE_URL: `sqlite:${join(folder, 'relay.db')}` }),
-  )
-  const withToken = { authorization: `Bearer ${ACCESS_TOKEN}` }
+  await addRelay('relay on PostgreSQL', await server.createDatabase())
   const owned = stack.move()
   return {
     sandbox,
-    adAccountIds: relay.adAccountIds,
-    contenders: [
-      { name: 'ceiling', child: ceiling, headers: withToken },
-      { name: 'proxy', child: proxy, headers: withToken },
-      { name: 'relay', child: relay.child, headers: relay.headers },
-      {
-        name: 'relay, async',
-        child: relay.child,
-        headers: { ...relay.headers, prefer: 'respond-async' },
-      },
-    ],
+    databaseSeconds: () => server.cpuSeconds(),
+    adAccountIds: AD_ACCOUNT_IDS,
+    contenders,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
+}
+
+export function areRivalsInstalled(): boolean {
+  return existsSync(new URL('rivals/node_modules', import.meta.url))
 }
 
 /** A relay with its accounts and a key for them. */
@@ -100,21 +138,33 @@ export async function openRelay(
   environment: Readonly<Record<string, string>>,
 ): Promise<RelayChild> {
   const relay = await startRelayProcess({
-    settings: { ...RELAY_SETTINGS, PINTEREST_API_URL: `${sandboxUrl}/v5`, ...environment },
+    settings: {
+      ...RELAY_SETTINGS,
+      MASTER_KEY: randomBytes(32).toString('base64'),
+      PINTEREST_API_URL: `${sandboxUrl}/v5`,
+      ...environment,
+    },
     preload: [PROBE],
+    main: buildOnce(),
   })
   const child = measureChild(relay, relay.port)
-  const adAccountIds = Array.from({ length: ACCOUNTS }, (_, index) => String(549_755_885_175 + index))
-  const relayKey = await registerAccounts(createAdmin(relay.adminUrl, ADMIN_TOKEN), adAccountIds, () => ({
+  const relayKey = await registerAccounts(createAdmin(relay.adminUrl, ADMIN_TOKEN), AD_ACCOUNT_IDS, () => ({
     access_token: ACCESS_TOKEN,
     country: 'US',
   }))
   return {
     child,
-    adAccountIds,
+    adAccountIds: AD_ACCOUNT_IDS,
     headers: { authorization: `Bearer ${relayKey}` },
     [Symbol.asyncDispose]: () => child.stop(),
   }
+}
+
+/** The relay as the image runs it. */
+let main: string | undefined
+function buildOnce(): string {
+  if (main === undefined) execFileSync(process.execPath, ['build.ts'])
+  return (main = 'dist/src/main.js')
 }
 
 export async function startSandbox(): Promise<Sandbox & AsyncDisposable> {

@@ -1,14 +1,16 @@
 /**
- * `npm run bench`: the relay as shipped (durable store, keys, post limiter, call limiter, waiting for the outcome) and as it answers at
- * once, beside a bare proxy and beside a route that does nothing. The same posts, the same sandbox, one machine, one run; the
- * contenders take turns in changing order. A rate without its rival says nothing.
+ * `npm run bench`: the relay as shipped (durable store, keys, post limiter, call limiter, waiting for the outcome), as it
+ * answers at once, and on PostgreSQL, beside what one would have instead: a bare proxy, a service that calls Pinterest from the
+ * request, and one that queues with graphile-worker or pg-boss; and beside a route that does nothing. The same posts, the same
+ * sandbox, one machine, one run; the contenders take turns in changing order. A rate without its rival says nothing.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { openStage, type Contender } from './contenders.ts'
+import { areRivalsInstalled, openStage, type Contender } from './contenders.ts'
 import { measureRound, toMedian, type Round } from './measure.ts'
 import { FULL, nameScenario, SHORT, USUAL, type Scenario } from './scenarios.ts'
 import { compareReplicas, renderReplicas } from './replicas.ts'
@@ -19,16 +21,18 @@ import { judge, type Result } from './targets.ts'
 
 const USAGE = `usage: npm run bench -- [options]
 
-  --short         four loads, about a minute and a half
-  --full          every load of the matrix, about half an hour
+  --short         the loads that the targets name, about five minutes
+  --full          every load of the matrix, about an hour and a half
   --replicas      one and two replicas on PostgreSQL beside SQLite, and what the database is asked
   --soak MINUTES  the relay alone, for so long: memory, and whether everything arrives
   --seconds N     one round of one contender (3)
-  --rounds N      rounds of each contender under each load (5; --short 2, --full 3)
+  --rounds N      rounds of each contender under each load (3; --short 2)
   --out FILE      all figures as JSON (bench/results/latest.json)
 `
 const WARM_UP_SECONDS = 2
 const STAGE_ROUNDS = 20
+/** After the start. */
+const IDLE_MS = 10_000
 
 const { values: options } = readWords()
 if (options.help === true) {
@@ -69,8 +73,12 @@ function readWords() {
 
 async function compare() {
   const scenarios = options.short === true ? SHORT : options.full === true ? FULL : USUAL
-  const rounds = Number(options.rounds ?? (options.short === true ? 2 : options.full === true ? 3 : 5))
+  const rounds = Number(options.rounds ?? (options.short === true ? 2 : 3))
   const seconds = Number(options.seconds)
+  if (!areRivalsInstalled()) {
+    tell('graphile-worker and pg-boss are left out: npm ci --prefix bench/rivals installs them')
+  }
+  const idleMebibytes = await measureIdle()
   const results: Result[] = []
   const all: { scenario: Scenario; rounds: Record<string, Round[]> }[] = []
   for (const scenario of scenarios) {
@@ -84,10 +92,18 @@ async function compare() {
     print(renderResult(results.at(-1)!))
   }
   const stages = measureStages(STAGE_ROUNDS)
-  const targets = judge(results, 1e6 / stages.at(-1)!.floorUs!)
+  const { us, floorUs } = stages.at(-1)!
+  const aside = { floorEventsPerSecond: 1e6 / floorUs!, preparedEventsPerSecond: 1e6 / us, idleMebibytes }
+  const targets = judge(results, aside)
   print(renderStages(stages))
   print(renderTargets(targets))
-  return { seconds, rounds, targets, stages, results, all }
+  return { seconds, rounds, idleMebibytes, targets, stages, results, all }
+}
+
+async function measureIdle(): Promise<number> {
+  await using stage = await openStage()
+  await delay(IDLE_MS)
+  return stage.contenders.find(({ name }) => name === 'relay')!.child.residentMebibytes()
 }
 
 /** With processes of its own: what one load leaves behind is not the next one's burden. */

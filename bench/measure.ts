@@ -9,12 +9,13 @@ import type { Scenario } from './scenarios.ts'
 const STALLED_MS = 30_000
 
 export interface Round {
+  /** Of the contender with all its threads and of its database. */
+  readonly cpuUsPerEvent: number
   readonly postsPerSecond: number
+  /** That arrived at Pinterest, until the last one of the round has. */
   readonly eventsPerSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
-  /** CPU per post: of the contender with all its threads, of the sandbox, of the load generator. */
-  readonly cpuUsPerPost: number
   readonly sandboxUsPerPost: number
   readonly generatorUsPerPost: number
   readonly callsPerPost: number
@@ -26,7 +27,7 @@ export interface Round {
 
 export async function measureRound(
   stage: Stage,
-  { name, child, headers }: Contender,
+  { child, headers, isQueue }: Contender,
   scenario: Scenario,
   seconds: number,
 ): Promise<Round> {
@@ -36,10 +37,12 @@ export async function measureRound(
   const callsBefore = await sandbox.countCalls()
   child.forgetPeak()
   child.forgetLoopDelay()
-  const cpuBefore = child.cpuSeconds()
+  const workSeconds = () => child.cpuSeconds() + stage.databaseSeconds()
+  const workBefore = workSeconds()
   const sandboxBefore = sandbox.child.cpuSeconds()
   const ownBefore = process.cpuUsage()
 
+  const startedMs = performance.now()
   const result = await shoot({
     port: child.port,
     connections: scenario.connections,
@@ -49,18 +52,17 @@ export async function measureRound(
     headers,
   })
   const own = process.cpuUsage(ownBefore)
-  // What the relay has answered it still owes: its cost belongs to this round, and every event must arrive.
-  if (name.startsWith('relay'))
-    await awaitEvents(sandbox, adAccountIds, countTaken(result.statuses) * scenario.eventsPerPost)
-  const perPost = (cpuSeconds: number) => (cpuSeconds * 1e6) / result.posts
-  const postsPerSecond = result.posts / result.seconds
+  const events = countTaken(result.statuses) * scenario.eventsPerPost
+  // What a queue has answered it still owes: its cost belongs to this round, and every event must arrive.
+  if (isQueue) await awaitEvents(sandbox, adAccountIds, events)
+  const tookS = (performance.now() - startedMs) / 1000
   return {
-    postsPerSecond,
-    eventsPerSecond: postsPerSecond * scenario.eventsPerPost,
+    cpuUsPerEvent: (1e6 * (workSeconds() - workBefore)) / (result.posts * scenario.eventsPerPost),
+    postsPerSecond: result.posts / result.seconds,
+    eventsPerSecond: events / tookS,
     p50Ms: result.p50Ms,
     p99Ms: result.p99Ms,
-    cpuUsPerPost: perPost(child.cpuSeconds() - cpuBefore),
-    sandboxUsPerPost: perPost(sandbox.child.cpuSeconds() - sandboxBefore),
+    sandboxUsPerPost: (1e6 * (sandbox.child.cpuSeconds() - sandboxBefore)) / result.posts,
     generatorUsPerPost: (own.user + own.system) / result.posts,
     callsPerPost: ((await sandbox.countCalls()) - callsBefore) / result.posts,
     peakMebibytes: child.peakMebibytes(),
@@ -111,13 +113,13 @@ export function toMedian(rounds: readonly Round[]): Median {
   }
   const rates = rounds.map(({ postsPerSecond }) => postsPerSecond)
   return {
+    cpuUsPerEvent: of('cpuUsPerEvent'),
     postsPerSecond: of('postsPerSecond'),
     lowestPostsPerSecond: Math.min(...rates),
     highestPostsPerSecond: Math.max(...rates),
     eventsPerSecond: of('eventsPerSecond'),
     p50Ms: of('p50Ms'),
     p99Ms: of('p99Ms'),
-    cpuUsPerPost: of('cpuUsPerPost'),
     sandboxUsPerPost: of('sandboxUsPerPost'),
     generatorUsPerPost: of('generatorUsPerPost'),
     callsPerPost: of('callsPerPost'),

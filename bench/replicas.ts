@@ -4,13 +4,16 @@
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { readdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { openPostgres } from '../src/store/postgres/open.ts'
 import type { QueueKey, Store } from '../src/store/store.ts'
-import { startPostgres, type PostgresServer } from '../test/support/postgres.ts'
+import {
+  startStoppablePostgres,
+  type PostgresServer,
+  type StoppablePostgres,
+} from '../test/support/postgres.ts'
 import type { Child } from './children.ts'
 import { openRelay, startSandbox, type RelayChild } from './contenders.ts'
 import { shoot } from './load.ts'
@@ -60,7 +63,7 @@ export async function compareReplicas(options: {
   readonly seconds: number
   readonly tell: (text: string) => void
 }): Promise<{ readonly rates: readonly ReplicaRow[]; readonly statements: readonly StatementRow[] }> {
-  const server = await startPostgres()
+  const server = await startStoppablePostgres({ isOnDisk: true })
   try {
     const rates = await measureRates(server, options)
     options.tell('statements as accounts and backlog grow')
@@ -72,7 +75,7 @@ export async function compareReplicas(options: {
 
 /** Waiting for the outcome, as shipped. */
 async function measureRates(
-  server: PostgresServer,
+  server: StoppablePostgres,
   { rounds, seconds, tell }: { rounds: number; seconds: number; tell: (text: string) => void },
 ): Promise<ReplicaRow[]> {
   await using stack = new AsyncDisposableStack()
@@ -104,7 +107,7 @@ async function measureRates(
         const index = (turn + Math.max(round, 0)) % contenders.length
         const { name, relays } = contenders[index]!
         tell(`${load}, ${name}, ${round < 0 ? 'warm-up' : `round ${round + 1}`}`)
-        const cpuBefore = readCpu(relays, sandbox)
+        const cpuBefore = readCpu(relays, sandbox, server)
         const results = await Promise.all(
           relays.map(({ child, headers, adAccountIds }) =>
             shoot({
@@ -117,7 +120,7 @@ async function measureRates(
             }),
           ),
         )
-        const cpu = readCpu(relays, sandbox)
+        const cpu = readCpu(relays, sandbox, server)
         await sandbox.forgetEvents()
         if (round < 0) continue
         const posts = results.reduce((sum, result) => sum + result.posts, 0)
@@ -152,31 +155,18 @@ async function measureRates(
 }
 
 /** In seconds, since each began. */
-function readCpu(relays: readonly RelayChild[], sandbox: { readonly child: Child }) {
+function readCpu(
+  relays: readonly RelayChild[],
+  sandbox: { readonly child: Child },
+  server: StoppablePostgres,
+) {
   const { user, system } = process.cpuUsage()
   return {
     relayS: relays.reduce((sum, { child }) => sum + child.cpuSeconds(), 0),
-    databaseS: readPostgresSeconds(),
+    databaseS: server.cpuSeconds(),
     sandboxS: sandbox.child.cpuSeconds(),
     generatorS: (user + system) / 1e6,
   }
-}
-
-/** Of all of the machine's PostgreSQL processes, with those that have ended: see proc_pid_stat(5). Ticks of 10 ms. */
-function readPostgresSeconds(): number {
-  let ticks = 0
-  for (const pid of readdirSync('/proc')) {
-    if (!/^\d+$/.test(pid)) continue
-    try {
-      const [name = '', rest = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')
-      if (!name.endsWith('(postgres')) continue
-      const fields = rest.split(' ')
-      ticks += [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index]), 0)
-    } catch {
-      // It ended meanwhile.
-    }
-  }
-  return ticks / 100
 }
 
 async function countStatements(server: PostgresServer): Promise<StatementRow[]> {

@@ -19,13 +19,22 @@ export function nameScenario({ kind, eventsPerPost, connections, latencyMs, acco
   return parts.join(', ')
 }
 
-const BASE: Scenario = { kind: 'hashed', eventsPerPost: 1, connections: 100, latencyMs: 0, accounts: 1 }
+export const BASE: Scenario = {
+  kind: 'hashed',
+  eventsPerPost: 1,
+  connections: 100,
+  latencyMs: 0,
+  accounts: 1,
+}
 
 /** Enough to see whether each target is met. */
 export const SHORT: readonly Scenario[] = [
   BASE,
+  { ...BASE, accounts: 100 },
   { ...BASE, connections: 1 },
-  { ...BASE, latencyMs: 100 },
+  { ...BASE, eventsPerPost: 10 },
+  { ...BASE, eventsPerPost: 100 },
+  { ...BASE, eventsPerPost: 1000 },
   { ...BASE, kind: 'raw', eventsPerPost: 1000 },
 ]
 

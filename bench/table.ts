@@ -5,28 +5,32 @@ import { nameScenario } from './scenarios.ts'
 import type { Result, Target } from './targets.ts'
 
 export function renderResult({ scenario, medians }: Result): string {
-  const proxy = medians.proxy
-  const rows = CONTENDERS.map((name) => {
+  const rows = CONTENDERS.flatMap((name) => {
     const own = medians[name]
+    if (own === undefined) return []
     const rate = `${round(own.postsPerSecond)} (${round(own.lowestPostsPerSecond)} to ${round(own.highestPostsPerSecond)})`
     const refused = Object.entries(own.refused).map(([status, count]) => `${count} x ${status}`)
     return [
-      refused.length === 0 ? name : `${name} (refused: ${refused.join(', ')})`,
-      rate,
-      (own.postsPerSecond / proxy.postsPerSecond).toFixed(2),
-      `${milliseconds(own.p50Ms)} / ${milliseconds(own.p99Ms)}`,
-      `${round(own.cpuUsPerPost)} + ${round(own.sandboxUsPerPost)} + ${round(own.generatorUsPerPost)}`,
-      name === 'ceiling' ? '' : own.callsPerPost.toFixed(2),
-      milliseconds(own.loopDelayMs),
-      String(own.peakMebibytes),
+      [
+        refused.length === 0 ? name : `${name} (refused: ${refused.join(', ')})`,
+        round(own.cpuUsPerEvent),
+        rate,
+        (own.postsPerSecond / medians.proxy!.postsPerSecond).toFixed(2),
+        name === 'ceiling' ? '' : round(own.eventsPerSecond),
+        `${milliseconds(own.p50Ms)} / ${milliseconds(own.p99Ms)}`,
+        name === 'ceiling' ? '' : own.callsPerPost.toFixed(2),
+        milliseconds(own.loopDelayMs),
+        String(own.peakMebibytes),
+      ],
     ]
   })
   const head = [
     'contender',
+    'CPU µs per event, with its database',
     'posts/s',
     'x proxy',
+    'events/s delivered',
     'p50 / p99 ms',
-    'CPU µs per post: own + sandbox + generator',
     'calls per post',
     'loop delay p99 ms',
     'peak MiB',

@@ -23,6 +23,7 @@ export interface PostgresServer {
 export interface StoppablePostgres extends PostgresServer {
   stop(): Promise<void>
   start(): Promise<void>
+  cpuSeconds(): number
 }
 
 /** To make a database and its tables costs the server thirty times as much. What the server still does for others ends first. */
@@ -48,13 +49,16 @@ export async function startPostgres(): Promise<PostgresServer> {
 }
 
 /** A server that no other test uses. */
-export async function startStoppablePostgres(): Promise<StoppablePostgres> {
-  const own = await startOwnPostgres()
+export async function startStoppablePostgres(
+  options: Parameters<typeof startOwnPostgres>[0] = {},
+): Promise<StoppablePostgres> {
+  const own = await startOwnPostgres(options)
   const server = connectPostgres(own.url)
   return {
     ...server,
     stop: own.stop,
     start: own.start,
+    cpuSeconds: own.cpuSeconds,
     close: own.close,
   }
 }
