@@ -1,0 +1,117 @@
+/** What a source is, and what its webhooks become. No code, so that the front can know it without loading a mapping. */
+import type { FilteredReason } from '../events/filtered.ts'
+
+export const SOURCE_KINDS = ['shopify', 'woocommerce', 'custom'] as const
+export type SourceKind = (typeof SOURCE_KINDS)[number]
+
+/** The topics that are mapped unless a source's `events` say otherwise. */
+export const DEFAULT_EVENTS: Readonly<Record<SourceKind, Readonly<Record<string, string>>>> = {
+  shopify: {
+    'orders/create': 'checkout',
+    // The same event id: the second of the two is a duplicate.
+    'orders/paid': 'checkout',
+    'checkouts/create': 'initiate_checkout',
+    'customers/create': 'signup',
+  },
+  woocommerce: { 'order.created': 'checkout', 'order.updated': 'checkout', 'customer.created': 'signup' },
+  custom: {},
+}
+
+/** How a sender proves that it knows the secret: an HMAC of the body, or the secret itself (`none`). */
+export interface Signature {
+  /** In lower case. */
+  readonly header: string
+  readonly algorithm: 'sha256' | 'sha1' | 'none'
+  readonly encoding: 'hex' | 'base64'
+  /** Before the signature, such as `sha256=`. */
+  readonly prefix: string
+  /** A header with the time of sending: then its value, a dot and the body are signed. */
+  readonly timestampHeader: string | undefined
+  readonly toleranceS: number
+}
+
+/** How the webhooks of a source are read. */
+export interface SourceOptions {
+  readonly kind: SourceKind
+  /** By topic; null: not sent. */
+  readonly events: Readonly<Record<string, string | null>>
+  /** Templates with paths in braces; undefined: the kind's own. */
+  readonly eventId: string | undefined
+  readonly contentId: string | undefined
+  readonly consent: Consent | undefined
+  readonly isTest: boolean
+  readonly pointOfSale: 'send' | 'filter'
+  readonly renewals: 'send' | 'filter'
+  /** Of Shopify: amounts in the shop's currency or in the customer's. */
+  readonly money: 'shop' | 'presentment'
+  /** Of WooCommerce. */
+  readonly paidStatuses: readonly string[]
+  /** Of custom ones. */
+  readonly signature: Signature | undefined
+  /** JSONata, of custom ones. */
+  readonly expression: string | undefined
+}
+
+/** `path` leads to a field of the payload. Where it is not true: nothing is sent, or with limited data processing. */
+export interface Consent {
+  readonly unless: 'filter' | 'limit'
+  readonly path: string
+}
+
+/** By name, in lower case. */
+export type Headers = Readonly<Record<string, string | undefined>>
+
+/** A webhook as it came, but for its body. */
+export interface Webhook {
+  readonly options: SourceOptions
+  /** One, or two while one is rotated. Never log them. */
+  readonly secrets: readonly string[]
+  readonly headers: Headers
+  /** What is about something from before may be a repeat of what was forgotten. Milliseconds since the epoch. */
+  readonly oldestMs: number
+}
+
+/** What a webhook becomes. Messages name rules and fields, never a value. */
+export type Mapped =
+  | { readonly status: 'mapped'; readonly events: readonly unknown[]; readonly isTest: boolean }
+  | {
+      readonly status: 'filtered'
+      readonly reason: FilteredReason
+      readonly eventName: string | undefined
+      readonly eventId: string | undefined
+    }
+  | { readonly status: 'invalid'; readonly reason: 'not_json' | 'mapping_failed'; readonly message: string }
+
+/** Shopify and WooCommerce sign alike. */
+export function signatureOf({ kind, signature }: SourceOptions): Signature {
+  const header = kind === 'shopify' ? 'x-shopify-hmac-sha256' : 'x-wc-webhook-signature'
+  return signature ?? { ...BASE64_SHA256, header }
+}
+
+const BASE64_SHA256 = {
+  algorithm: 'sha256',
+  encoding: 'base64',
+  prefix: '',
+  timestampHeader: undefined,
+  toleranceS: 0,
+} as const
+
+interface Named {
+  readonly topic: string | undefined
+  readonly deliveryId: string | undefined
+}
+
+/** What a webhook calls itself. */
+export function namesOf(kind: SourceKind, headers: Headers): Named {
+  switch (kind) {
+    case 'shopify':
+      return {
+        topic: headers['x-shopify-topic'],
+        deliveryId: headers['x-shopify-webhook-id'] ?? headers['x-shopify-event-id'],
+      }
+    case 'woocommerce':
+      return { topic: headers['x-wc-webhook-topic'], deliveryId: headers['x-wc-webhook-delivery-id'] }
+    case 'custom':
+      return { topic: undefined, deliveryId: undefined }
+  }
+}

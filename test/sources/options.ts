@@ -1,0 +1,51 @@
+/** A source as it comes, and what its webhooks become. */
+import { mapWebhook } from '../../src/sources/map.ts'
+import type { Mapped, SourceOptions } from '../../src/sources/source.ts'
+import { shopifyHeaders, wooHeaders } from '../support/shop-payloads.ts'
+
+export const NOW = new Date('2026-11-27T10:00:00Z')
+export const NOW_S = NOW.getTime() / 1000
+const DAY_MS = 86_400_000
+
+export const OPTIONS: SourceOptions = {
+  kind: 'shopify',
+  events: {},
+  eventId: undefined,
+  contentId: undefined,
+  consent: undefined,
+  isTest: false,
+  pointOfSale: 'send',
+  renewals: 'filter',
+  money: 'shop',
+  paidStatuses: ['processing', 'completed'],
+  signature: undefined,
+  expression: undefined,
+}
+
+export function map(
+  payload: unknown,
+  topic: string,
+  options: Partial<SourceOptions> = {},
+  oldestMs = NOW.getTime() - DAY_MS,
+): Mapped {
+  const body = typeof payload === 'string' ? payload : JSON.stringify(payload)
+  const all = { ...OPTIONS, ...options }
+  const headers = (all.kind === 'shopify' ? shopifyHeaders : wooHeaders)('s', body, topic)
+  return mapWebhook({ options: all, secrets: [], headers, oldestMs }, Buffer.from(body))
+}
+
+interface MappedEvent {
+  readonly [field: string]: unknown
+  readonly user_data: Readonly<Record<string, unknown>>
+  readonly custom_data: {
+    readonly [field: string]: unknown
+    readonly content_ids: readonly string[]
+    readonly contents: readonly { readonly item_price?: unknown }[]
+  }
+}
+
+/** The one event that it becomes. */
+export function eventOf(mapped: Mapped): MappedEvent {
+  if (mapped.status !== 'mapped') throw new Error(JSON.stringify(mapped))
+  return JSON.parse(JSON.stringify(mapped.events[0])) as MappedEvent
+}
