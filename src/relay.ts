@@ -17,6 +17,7 @@ import { reportQueues } from './delivery/queue-metrics.ts'
 import { createVerify } from './delivery/verify.ts'
 import { createReadiness } from './ingest/health.ts'
 import { createPublicServer } from './ingest/server.ts'
+import { createWebhookLog } from './ingest/webhook-log.ts'
 import { createMatchQuality } from './telemetry/match-quality.ts'
 import { createRecentStatistics } from './telemetry/recent-statistics.ts'
 import { reportVolume } from './telemetry/volume-metrics.ts'
@@ -212,7 +213,8 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
     if (vault.account(adAccountId) !== undefined) return
     for (const part of [postLimiter, sending.tokenHealth, matchQuality, volumeWatch]) part.forget(adAccountId)
   })
-  const publicApp = await createPublicServer({ ...base, ...sending, matchQuality, volumeWatch })
+  const webhookLog = createWebhookLog()
+  const publicApp = await createPublicServer({ ...base, ...sending, matchQuality, volumeWatch, webhookLog })
   let closing: Promise<unknown> | undefined
   /** Resolves when every post that is in was answered. */
   const closePublicApp = () => (closing ??= publicApp.close())
@@ -225,10 +227,12 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
     ...base,
     ...sending,
     explain: base.engine.explain,
+    findFault: base.engine.findFault,
     verify,
     granting,
     matchQuality,
     volumeWatch,
+    webhookLog,
     callBurst: settings.CALL_BURST,
     postsPerMinute: settings.POSTS_PER_MINUTE,
     bodyLimitBytes: settings.BODY_LIMIT_BYTES,

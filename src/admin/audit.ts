@@ -68,6 +68,6 @@ function mayHaveChanged({ method, routeOptions }: FastifyRequest, { statusCode }
 }
 
 function tell({ params, madeKeyId }: FastifyRequest, { statusCode }: FastifyReply) {
-  const { id, key_id } = params as { readonly id?: string; readonly key_id?: string }
-  return { ad_account_id: id, key_id: key_id ?? madeKeyId, status: statusCode }
+  const { id, key_id, source_id } = params as Readonly<Record<string, string | undefined>>
+  return { ad_account_id: id, key_id: key_id ?? madeKeyId, source: source_id, status: statusCode }
 }

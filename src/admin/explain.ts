@@ -5,14 +5,27 @@
 import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import { Type, type Static } from 'typebox'
 import { InvalidRequest } from '../errors.ts'
+import { namedTopic } from '../sources/source.ts'
 import { preparingOf } from '../vault/records.ts'
+import type { Source } from '../vault/vault.ts'
 import { findAccount } from './account-view.ts'
 import { AdAccountId, answers, closed, orNull } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
+import { findSource, SourceId } from './sources.ts'
 
 const Query = Type.Object(
   {
-    ad_account_id: AdAccountId,
+    ad_account_id: Type.Optional(AdAccountId),
+    source: Type.Optional(SourceId),
+    topic: Type.Optional(
+      Type.String({ maxLength: 100, description: 'With `source`: what the shop calls the webhook.' }),
+    ),
+    headers: Type.Optional(
+      Type.String({
+        maxLength: 8192,
+        description: 'With `source`: more headers of the webhook, as a JSON object.',
+      }),
+    ),
     /** As test events, which may have any age. */
     test: Type.Optional(Type.Enum(['true', 'false'])),
   },
@@ -22,7 +35,7 @@ const Query = Type.Object(
 /** Read in the engine; described here. */
 const Body = Type.Object(
   { data: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 1000 }) },
-  { description: 'As a storefront posts it.' },
+  { description: 'As a storefront posts it; with `source` as the shop does.' },
 )
 
 const text = () => orNull(Type.String())
@@ -68,7 +81,7 @@ export const explainRoutes: AdminRoutes = async (app, options) => {
 
   const schema = {
     tags: ['events'],
-    summary: 'What would be sent for these events; sends and stores nothing',
+    summary: 'What would be sent for these events, or a webhook of a source; sends and stores nothing',
     querystring: Query,
     body: Body,
     response: answers({ 200: Answer }),
@@ -89,15 +102,42 @@ export const explainRoutes: AdminRoutes = async (app, options) => {
         part.httpPart === 'body' ? (value: unknown) => ({ value }) : TypeBoxValidatorCompiler(part as never),
     },
     async (request, reply) => {
-      const { ad_account_id, test } = request.query
+      const { source: sourceId, test } = request.query
+      const source = sourceId === undefined ? undefined : findSource(options, sourceId)
+      const ad_account_id = source?.adAccountId ?? request.query.ad_account_id
+      if (ad_account_id === undefined) throw new InvalidRequest('ad_account_id: is required, or source.')
       const account = findAccount(vault, ad_account_id)
       const body: unknown = request.body
       if (!Buffer.isBuffer(body)) throw new InvalidRequest('The body is empty.')
       const context = { ...preparingOf(account), nowMs: clock.wallMs(), isTest: test === 'true' }
-      const { payload: events } = await explain({ ...context, payload: body })
+      const { payload: events } = await explain({
+        ...context,
+        payload: body,
+        ...(source && asWebhook(source, request.query)),
+      })
       const head = Buffer.from(`{"ad_account_id":${JSON.stringify(ad_account_id)},"events":`)
       const answer = Buffer.concat([head, events, Buffer.from('}')])
       return reply.type('application/json; charset=utf-8').send(answer)
     },
   )
+}
+
+/** As if it had come just now, signed. */
+function asWebhook({ sourceId, bots, options }: Source, { topic, headers: more }: Static<typeof Query>) {
+  const headers = { ...readHeaders(more), ...(topic === undefined ? {} : namedTopic(options.kind, topic)) }
+  return {
+    source: sourceId,
+    webhook: { options, secrets: [], headers, oldestMs: 0 },
+    ...(bots && { bots }),
+  }
+}
+
+function readHeaders(json: string | undefined): Readonly<Record<string, string>> {
+  if (json === undefined) return {}
+  try {
+    const headers = Object.entries(JSON.parse(json) as object)
+    return Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), String(value)]))
+  } catch {
+    throw new InvalidRequest('headers: must be a JSON object.')
+  }
 }

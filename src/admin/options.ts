@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { Verify } from '../delivery/verify.ts'
 import type { Readiness } from '../ingest/health.ts'
+import type { WebhookLog } from '../ingest/webhook-log.ts'
 import type { CallLimiter } from '../limits/call-limiter.ts'
 import type { PostLimiter } from '../limits/post-limiter.ts'
 import type { Engine } from '../store/engine/engine.ts'
@@ -33,6 +34,7 @@ export interface AdminOptions {
   readonly tokenHealth: TokenHealth
   readonly matchQuality: MatchQuality
   readonly volumeWatch: VolumeWatch
+  readonly webhookLog: Pick<WebhookLog, 'of'>
   readonly recentStatistics: RecentStatistics
   readonly takeSnapshot: TakeSnapshot
   readonly readiness: Readiness
@@ -47,6 +49,7 @@ export interface AdminOptions {
   /** Live events older than this are not queued again. */
   readonly maxEventAgeMs: number
   readonly explain: Engine['explain']
+  readonly findFault: Engine['findFault']
   /** Of a post: as large a one can be explained. */
   readonly bodyLimitBytes: number
   readonly adminToken: string

@@ -16,6 +16,7 @@ import { qualityRoutes } from './quality.ts'
 import { recoverRoutes } from './recover.ts'
 import { resealRoutes } from './reseal.ts'
 import { sessionRoutes } from './session-routes.ts'
+import { sourceRoutes } from './sources.ts'
 import { totalsRoutes } from './totals.ts'
 import { volumeRoutes } from './volume.ts'
 
@@ -29,6 +30,7 @@ export const ROUTES: readonly AdminRoutes[] = [
   matchQualityRoutes,
   volumeRoutes,
   keyRoutes,
+  sourceRoutes,
   totalsRoutes,
   deadLetterRoutes,
   explainRoutes,

@@ -6,6 +6,7 @@
 import { withClickId } from './click-id.ts'
 import { isObject, type RawObject, unpackEvent } from './coerce/object.ts'
 import { decodeEntities } from './entities.ts'
+import { FILTERED } from './filtered.ts'
 import { sha256Hex } from './hash.ts'
 import { listOr } from './lists.ts'
 import { maskValue } from './mask.ts'
@@ -58,8 +59,15 @@ const MAX_VALUES = 20
 
 export function explainEvent(given: unknown, context: PrepareContext): ExplainedEvent {
   const raw = unpackEvent(given)
-  const prepared = prepareEvent(raw, context)
   const userData: unknown = isObject(raw) ? raw['user_data'] : undefined
+  return {
+    ...explainPrepared(prepareEvent(raw, context)),
+    fields: isObject(userData) ? explainUserData(complete(raw as RawObject, userData, context), context) : [],
+  }
+}
+
+/** Without its fields. */
+export function explainPrepared(prepared: Prepared): ExplainedEvent {
   return {
     ...explainOutcome(prepared),
     warnings: prepared.warnings.map(({ code, path, hint }) => ({
@@ -67,7 +75,7 @@ export function explainEvent(given: unknown, context: PrepareContext): Explained
       path,
       message: WARNINGS[code].text + (hint === undefined ? '' : ` (${hint})`),
     })),
-    fields: isObject(userData) ? explainUserData(complete(raw as RawObject, userData, context), context) : [],
+    fields: [],
   }
 }
 
@@ -97,9 +105,17 @@ function explainOutcome(prepared: Prepared) {
     }
     case 'filtered': {
       const { eventName, eventId, reason } = prepared
-      const path = 'user_data.client_user_agent'
-      const message = `${path}: is a bot's, and the account has such events filtered`
-      return { status, event_name: eventName, event_id: eventId, reason, path, message, json: null }
+      const path = reason === 'bot_user_agent' ? 'user_data.client_user_agent' : null
+      const message = FILTERED[reason]
+      return {
+        status,
+        event_name: eventName ?? null,
+        event_id: eventId ?? null,
+        reason,
+        path,
+        message,
+        json: null,
+      }
     }
     case 'invalid': {
       const { eventName = null, reason, path, message } = prepared

@@ -1,6 +1,6 @@
 /** Why the relay does not send an event that it could send. The words are stable: answers and lists use them. */
 export const FILTERED = {
-  bot_user_agent: "user_data.client_user_agent: is a bot's, and such events are filtered",
+  bot_user_agent: "user_data.client_user_agent: is a bot's, and the account has such events filtered",
   // Of webhooks: see sources/.
   no_consent: 'the field that consent requires is not true',
   not_mapped: 'no event is set for this topic',

@@ -18,6 +18,9 @@ export type InvalidReason =
   | 'unreadable_opt_out'
   /** Nothing is left by which Pinterest could tell who the customer is. */
   | 'no_identifier'
+  /** A webhook's body, or what its source's expression makes of it. */
+  | 'not_json'
+  | 'mapping_failed'
 
 /** Whether the event is invalid for nothing but the relay's own clock. */
 export function isForItsAge(reason: InvalidReason): boolean {

@@ -21,6 +21,7 @@ import { isAbsent, type Rule, invalid } from './coerce/reading.ts'
 import { APP_INFO, CUSTOM_DATA, DEVICE_INFO, EVENT_FIELDS } from './coerce/tables.ts'
 import { time } from './coerce/time.ts'
 import { isBotUserAgent } from './bots.ts'
+import type { FilteredReason } from './filtered.ts'
 import { deriveEventId, eventId } from './event-id.ts'
 import { eventName, type EventNames, isKnownEventName } from './event-name.ts'
 import { placeChoices } from './privacy.ts'
@@ -60,9 +61,10 @@ export type Prepared =
     }
   | {
       readonly status: 'filtered'
-      readonly eventName: string
-      readonly eventId: string
-      readonly reason: 'bot_user_agent'
+      /** Undefined for a webhook that is about no event. */
+      readonly eventName: string | undefined
+      readonly eventId: string | undefined
+      readonly reason: FilteredReason
       readonly warnings: readonly Warning[]
     }
   | {

@@ -12,13 +12,13 @@ export interface LimitPostsOptions {
 
 /** For routes that ask for it with `app.rateLimit()`, after the sender is known. A limit of 0 lets every post through. */
 export async function limitPosts(app: FastifyInstance, options: LimitPostsOptions): Promise<void> {
-  const limitOf = ({ sender }: FastifyRequest) =>
-    sender!.account.postsPerMinute ?? options.settings.POSTS_PER_MINUTE
+  const limitOf = ({ limited }: FastifyRequest) =>
+    limited!.postsPerMinute ?? options.settings.POSTS_PER_MINUTE
   await app.register(rateLimit, {
     global: false,
     enableDraftSpec: true,
     store: rateLimitStore(options.postLimiter),
-    keyGenerator: (request) => request.sender!.account.adAccountId,
+    keyGenerator: (request) => request.limited!.key,
     max: limitOf,
     allowList: (request) => limitOf(request) === 0,
     errorResponseBuilder: (_request, { max }) => new TooManyPosts(max),

@@ -1,5 +1,5 @@
 /**
- * The public port: Pinterest's own events endpoint (post-events.ts) and two health checks, nothing else. Here are its server,
+ * The public port: Pinterest's own events endpoint (post-events.ts), webhooks of shops (sources.ts) and two health checks. Here are its server,
  * what every answer has, and how errors are answered.
  */
 import Fastify, {
@@ -13,21 +13,31 @@ import { NotFound, UnsupportedMedia } from '../errors.ts'
 import type { Settings } from '../settings.ts'
 import { codeOf, placeOf, type Log } from '../telemetry/log.ts'
 import type { PostAnswer } from './answers.ts'
+import type { Source } from '../vault/vault.ts'
 import type { Sender } from './auth.ts'
 import { answerError, refuseMalformed } from './error-answer.ts'
 import { limitPosts, type LimitPostsOptions } from './limit-posts.ts'
 import { routePostEvents, type PostEventsOptions } from './post-events.ts'
+import { routeSources, type SourcesOptions } from './sources.ts'
+import { createTakePost, type TakePostOptions } from './take-post.ts'
 
-export interface PublicServerOptions extends LimitPostsOptions, PostEventsOptions {
+export interface PublicServerOptions
+  extends LimitPostsOptions, PostEventsOptions, SourcesOptions, TakePostOptions {
   readonly log: Log
+  readonly metrics: TakePostOptions['metrics']
   readonly settings: LimitPostsOptions['settings'] &
     PostEventsOptions['settings'] &
+    SourcesOptions['settings'] &
+    TakePostOptions['settings'] &
     Pick<Settings, 'TRUST_PROXY'>
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
     sender: Sender | undefined
+    source: Source | undefined
+    /** Whose post limiter and admission count, and the limit where it is no default. */
+    limited: { readonly key: string; readonly postsPerMinute: number | undefined } | undefined
     answer: PostAnswer | undefined
     /** Gives back what admission holds for the body. */
     leave: (() => void) | undefined
@@ -58,7 +68,8 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
   })
   // Each post listens for the end of its connection, and a client may send many before the first answer.
   app.server.on('connection', (socket) => void socket.setMaxListeners(0))
-  for (const name of ['sender', 'answer', 'leave', 'errorCode']) app.decorateRequest(name, undefined)
+  for (const name of ['sender', 'source', 'limited', 'answer', 'leave', 'errorCode'])
+    app.decorateRequest(name, undefined)
 
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
@@ -92,7 +103,7 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
     done(null, payload)
   })
   app.addHook('onResponse', (request, reply, done) => {
-    if (request.routeOptions.url?.startsWith('/v5/')) {
+    if (/^\/(v5|sources)\//.test(request.routeOptions.url ?? '')) {
       metrics.posts.inc({ status: String(reply.statusCode) })
       metrics.postSeconds.observe(reply.elapsedTime / 1000)
       logPost(log, request, reply)
@@ -106,16 +117,19 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
     return reply.code(problem ? 503 : 200).send({ status: problem ?? 'ready' })
   })
   await limitPosts(app, options)
-  routePostEvents(app, options)
+  const takePost = createTakePost(options)
+  routePostEvents(app, options, takePost)
+  routeSources(app, options, takePost)
   return app
 }
 
 function logPost(log: Log, request: FastifyRequest, reply: FastifyReply): void {
-  const { sender, answer } = request
+  const { sender, source, answer } = request
   log.info(
     {
       post_id: request.id,
-      ad_account_id: sender?.account.adAccountId,
+      ad_account_id: sender?.account.adAccountId ?? source?.adAccountId,
+      source: source?.sourceId,
       key_id: sender?.key.keyId,
       status: reply.statusCode,
       code: request.errorCode,

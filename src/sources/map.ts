@@ -24,8 +24,8 @@ export function mapWebhook({ options, headers, oldestMs }: Webhook, body: Uint8A
   const names = { ...DEFAULT_EVENTS[kind], ...events }
   const eventName = Object.hasOwn(names, topic) ? (names[topic] ?? undefined) : undefined
   if (eventName === undefined) return filtered('not_mapped')
-  const payload = parseObject(body)
-  if (payload === undefined) return NOT_JSON
+  const payload = parseJson(body)
+  if (!isJsonObject(payload)) return NOT_JSON
   const shop = SHOPS[kind]
   const isTest = options.isTest || shop.isTest(payload, headers)
   const read = shop.read(payload, topic, headers, options)
@@ -58,13 +58,10 @@ export function limited<Event extends { readonly custom_data?: unknown }>(event:
 }
 
 /** JSON.parse's own errors quote the text that they failed on. */
-function parseObject(body: Uint8Array): Json | undefined {
+export function parseJson(body: Uint8Array): unknown {
   if (!isUtf8(body)) return undefined
   try {
-    const payload: unknown = JSON.parse(
-      Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8'),
-    )
-    return isJsonObject(payload) ? payload : undefined
+    return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8'))
   } catch {
     return undefined
   }

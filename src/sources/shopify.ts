@@ -119,7 +119,7 @@ function moneyOf(order: Json, { money }: SourceOptions) {
     if (set === undefined) continue
     const value = firstText(order, `${set}.${kind}_money.amount`)
     return {
-      kind: kind as Money,
+      kind,
       value,
       currency: firstText(order, `${set}.${kind}_money.currency_code`, 'currency'),
     }

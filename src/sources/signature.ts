@@ -14,7 +14,7 @@ export function isSigned(
   { headers, body }: Signed,
   nowMs: number,
 ): boolean {
-  const { header, prefix, timestampHeader, toleranceS } = signature
+  const { header, prefix, timestampHeader, toleranceSeconds } = signature
   const value = headers[header] ?? ''
   const timestamp = timestampHeader === undefined ? undefined : (headers[timestampHeader] ?? '')
   const given = readGiven(signature, value.startsWith(prefix) ? value.slice(prefix.length) : '')
@@ -25,7 +25,7 @@ export function isSigned(
     const isEqual = timingSafeEqual(wanted, given.byteLength === wanted.byteLength ? given : flipped(wanted))
     isRight = isEqual || isRight
   }
-  return isRight && (timestamp === undefined || isFresh(timestamp, toleranceS, nowMs))
+  return isRight && (timestamp === undefined || isFresh(timestamp, toleranceSeconds, nowMs))
 }
 
 function digestOf(
@@ -53,7 +53,7 @@ function flipped(digest: Buffer): Buffer {
   return Buffer.from(digest.map((byte) => byte ^ 0xff))
 }
 
-function isFresh(timestamp: string, toleranceS: number, nowMs: number): boolean {
+function isFresh(timestamp: string, toleranceSeconds: number, nowMs: number): boolean {
   const reading = time(timestamp)
-  return reading.status === 'read' && Math.abs(nowMs / 1000 - reading.value) <= toleranceS
+  return reading.status === 'read' && Math.abs(nowMs / 1000 - reading.value) <= toleranceSeconds
 }

@@ -27,7 +27,7 @@ export interface Signature {
   readonly prefix: string
   /** A header with the time of sending: then its value, a dot and the body are signed. */
   readonly timestampHeader: string | undefined
-  readonly toleranceS: number
+  readonly toleranceSeconds: number
 }
 
 /** How the webhooks of a source are read. */
@@ -82,6 +82,11 @@ export type Mapped =
     }
   | { readonly status: 'invalid'; readonly reason: 'not_json' | 'mapping_failed'; readonly message: string }
 
+/** As `Mapped`, with the events as a storefront would post them: JSON in UTF-8. */
+export type MappedPost =
+  | { readonly status: 'mapped'; readonly payload: Uint8Array }
+  | Exclude<Mapped, { status: 'mapped' }>
+
 /** Shopify and WooCommerce sign alike. */
 export function signatureOf({ kind, signature }: SourceOptions): Signature {
   const header = kind === 'shopify' ? 'x-shopify-hmac-sha256' : 'x-wc-webhook-signature'
@@ -93,8 +98,18 @@ const BASE64_SHA256 = {
   encoding: 'base64',
   prefix: '',
   timestampHeader: undefined,
-  toleranceS: 0,
+  toleranceSeconds: 0,
 } as const
+
+/** The header that names the topic. */
+const TOPIC_HEADERS: Readonly<Record<Exclude<SourceKind, 'custom'>, string>> = {
+  shopify: 'x-shopify-topic',
+  woocommerce: 'x-wc-webhook-topic',
+}
+
+export function namedTopic(kind: SourceKind, topic: string): Headers {
+  return kind === 'custom' ? {} : { [TOPIC_HEADERS[kind]]: topic }
+}
 
 interface Named {
   readonly topic: string | undefined
@@ -106,11 +121,11 @@ export function namesOf(kind: SourceKind, headers: Headers): Named {
   switch (kind) {
     case 'shopify':
       return {
-        topic: headers['x-shopify-topic'],
+        topic: headers[TOPIC_HEADERS.shopify],
         deliveryId: headers['x-shopify-webhook-id'] ?? headers['x-shopify-event-id'],
       }
     case 'woocommerce':
-      return { topic: headers['x-wc-webhook-topic'], deliveryId: headers['x-wc-webhook-delivery-id'] }
+      return { topic: headers[TOPIC_HEADERS.woocommerce], deliveryId: headers['x-wc-webhook-delivery-id'] }
     case 'custom':
       return { topic: undefined, deliveryId: undefined }
   }

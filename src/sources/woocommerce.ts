@@ -29,7 +29,7 @@ function whyNot(order: Json, { paidStatuses, pointOfSale, renewals }: SourceOpti
 function readOrder(order: Json, headers: Headers, options: SourceOptions): ShopEvent {
   const isOffline = isOfPointOfSale(order) || order['created_via'] === 'admin'
   const createdAt = utc(firstText(order, 'date_created_gmt'))
-  // Paid at the door, an order is sent when it is placed.
+  // Paid on delivery, an order is sent when it is placed.
   const paidAt = order['payment_method'] === 'cod' ? undefined : utc(firstText(order, 'date_paid_gmt'))
   return {
     id: firstText(order, 'id'),

@@ -17,6 +17,7 @@ const TEXTS = [
   'reason',
   'route',
   'signal',
+  'source',
   'version',
 ] as const
 const NUMBERS = [

@@ -154,6 +154,11 @@ export const METRICS = {
     name: 'pinrelay_replicas',
     help: 'Relays that share the store and are alive; 0 while the store does not answer.',
   },
+  sourceBadSignatures: {
+    name: 'pinrelay_source_bad_signatures_total',
+    help: 'Webhooks of a source that were refused for their signature.',
+    labels: ['source'],
+  },
   commitSeconds: {
     name: 'pinrelay_store_commit_duration_seconds',
     help: 'Transactions of the store, from the first operation to the synced end.',

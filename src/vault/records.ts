@@ -3,6 +3,8 @@
  * through documents.ts alone.
  */
 
+import type { SourceOptions } from '../sources/source.ts'
+
 /**
  * What an account calls Pinterest with: a token that an operator gave, a conversion token that the relay had minted, its
  * grant's access token, or nothing yet (it waits for somebody's consent).
@@ -100,6 +102,26 @@ export interface RelayKey {
   readonly createdAtMs: number
 }
 
+/** A shop that connects by itself. What may be known of it outside of the vault: all but its secrets. */
+export interface Source {
+  readonly sourceId: string
+  readonly adAccountId: string
+  readonly label: string
+  /** Undefined: as the account has it. */
+  readonly bots: Account['bots'] | undefined
+  readonly options: SourceOptions
+  readonly secretSetAtMs: number
+  /** Whether the secret before it is valid as well. */
+  readonly hasPreviousSecret: boolean
+  readonly createdAtMs: number
+}
+
+export interface SourceRecord {
+  readonly source: Source
+  /** The current one first. */
+  readonly secrets: readonly string[]
+}
+
 export interface AccountRecord {
   readonly account: Account
   /** Its own; undefined with kinds `oauth` and `none`. */
@@ -120,6 +142,7 @@ export interface Records {
   readonly grant: GrantRecord
   readonly quality: Quality
   readonly key: RelayKey
+  readonly source: SourceRecord
 }
 
 export type Kind = keyof Records
@@ -136,6 +159,7 @@ export function applyChange(state: VaultState, change: Change): VaultState {
     grant: new Map(state.grant),
     quality: new Map(state.quality),
     key: new Map(state.key),
+    source: new Map(state.source),
   }
   for (const [kind, id, record] of change) {
     if (record === undefined) after[kind].delete(id)
@@ -151,4 +175,5 @@ export const EMPTY_STATE: VaultState = {
   grant: new Map(),
   quality: new Map(),
   key: new Map(),
+  source: new Map(),
 }

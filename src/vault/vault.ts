@@ -2,8 +2,8 @@
  * The vault: which accounts, grants and relay keys there are, and every secret that goes with them.
  *
  * All of it is small and is asked on every post, so it is held in memory and written through: a change counts once it
- * is committed. Documents are sealed in the store; opened secrets leave through `tokenOf`, `pairOf` and `clientOf` alone.
- * Where other replicas change it as well, each change is decided on fresh documents, while nobody else changes them.
+ * is committed. Documents are sealed in the store; opened secrets leave through `tokenOf`, `pairOf`, `clientOf` and
+ * `secretsOf` alone. Where other replicas change it as well, each change is decided on fresh documents, while nobody else changes them.
  *
  * An account has a token of its own or uses its grant's. A grant is one person's consent to one app (an OAuth client),
  * and serves every account that names it; one that no account names any more is deleted, and so is an app.
@@ -35,15 +35,25 @@ import {
 } from './records.ts'
 import { hashRelayKey, makeRelayKey } from './relay-key.ts'
 import type { Sealer } from './seal.ts'
+import { createSources, type Sources } from './sources.ts'
 import type { VaultStore } from './vault-store.ts'
 
 export type { AccountChange, NewGrant, TokenChange } from './changes.ts'
-export type { Account, Grant, IssuedPair, OauthClient, Quality, RelayKey, TokenPair } from './records.ts'
+export type {
+  Account,
+  Grant,
+  IssuedPair,
+  OauthClient,
+  Quality,
+  RelayKey,
+  Source,
+  TokenPair,
+} from './records.ts'
 
 /** What a refresh leaves behind beside a new pair. */
 export type GrantNote = Partial<Pick<Grant, 'askedAtMs' | 'refusedAtMs' | 'failure'>>
 
-export interface Vault {
+export interface Vault extends Sources {
   /** The key that this bearer value is, if it is one. */
   authenticate(relayKey: string): RelayKey | undefined
   account(adAccountId: string): Account | undefined
@@ -83,6 +93,7 @@ export interface Vault {
   createKey(key: { label: string; adAccountIds: readonly string[] }): Promise<RelayKey & { relayKey: string }>
   keys(): readonly RelayKey[]
   deleteKey(keyId: string): Promise<boolean>
+
   /** Seals again every secret that an older master key sealed; answers how many. */
   reseal(): Promise<number>
   /** Another replica changed something: reads it. What is not told is found out before the next change. */
@@ -184,6 +195,8 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
         return keyHash === undefined ? [[], false] : [[['key', keyHash, undefined]], true]
       }),
 
+    ...createSources({ state, change, now }),
+
     async reseal() {
       const stale = (await vaultStore.readVault()).filter(({ body }) => !sealer.isCurrent(body))
       if (stale.length === 0) return 0
@@ -202,7 +215,7 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
 
 type Listener = (adAccountId: string) => void
 
-interface OpenRecords {
+export interface OpenRecords {
   readonly state: () => VaultState
   /** Commits what `decide` makes of the state, with what nobody needs after it; answers what `decide` says of it. */
   readonly change: <Result>(decide: () => readonly [Change, Result]) => Promise<Result>

@@ -109,6 +109,17 @@ t.test('what each route answers is what its description says', async (t) => {
   await visit('POST', '/keys', { label: '' })
   await visit('GET', '/keys')
   await visit('DELETE', `/keys/${String(id)}`)
+  const source = { kind: 'woocommerce', ad_account_id: '7', secret: 'a-secret-of-a-shop' }
+  await visit('PUT', '/sources/shop', source)
+  await visit('PUT', '/sources/shop', { consent: { limit: 'meta_data.consent' }, event_id: '{order_key}' })
+  await visit('PUT', '/sources/shop', { kind: 'custom' })
+  await fetch(`${stand.relay.publicUrl}/sources/shop`, { method: 'POST', body: 'webhook_id=1' })
+  const signature = { header: 'X-Signature', timestamp_header: 'X-Time' }
+  await visit('PUT', '/sources/own', { ...source, kind: 'custom', signature, expression: 'body' })
+  t.match(await visit('GET', '/sources'), { sources: [{ webhooks: [{ outcome: 'ping' }] }, {}] })
+  await visit('GET', '/sources/own')
+  await visit('POST', '/explain?source=shop&topic=order.created', { id: 1, status: 'pending' })
+  await visit('DELETE', '/sources/own')
   await visit('GET', '/match-quality')
   await visit('GET', '/volume')
   await visit('GET', '/totals')

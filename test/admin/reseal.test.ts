@@ -17,13 +17,15 @@ t.test(
     await admin('PUT', `/accounts/${ACCOUNT}`, { oauth: { ...CLIENT, refresh_token: refreshToken } })
     await admin('PUT', '/accounts/2', { oauth: { shared_with: ACCOUNT } })
     await admin('POST', '/accounts/2/conversion-token')
+    const source = { kind: 'shopify', ad_account_id: ACCOUNT, secret: 'client-secret-of-a-shop' }
+    await admin('PUT', '/sources/shop', source)
     await admin('POST', `/accounts/${ACCOUNT}/pause`)
     for (let n = 0; n < 3; n++) await post({ data: [rawEvent()] }, { headers: { prefer: 'respond-async' } })
 
     const oldKey = Buffer.from((await readFile(join(folder, 'relay.master-key'), 'utf8')).trim(), 'base64url')
     await t.rejects(stand.restart({ MASTER_KEY }), { code: 'WRONG_MASTER_KEY' })
     await stand.restart({ MASTER_KEY, MASTER_KEY_PREVIOUS: oldKey.toString('base64') })
-    t.strictSame((await admin('POST', '/reseal')).body, { records: 5, payloads: 3 })
+    t.strictSame((await admin('POST', '/reseal')).body, { records: 6, payloads: 3 })
     t.strictSame((await admin('POST', '/reseal')).body, { records: 0, payloads: 0 })
 
     await stand.restart({ MASTER_KEY })

@@ -14,7 +14,7 @@ const HEX: Signature = {
   encoding: 'hex',
   prefix: 'sha256=',
   timestampHeader: undefined,
-  toleranceS: 300,
+  toleranceSeconds: 300,
 }
 
 t.test('Shopify and WooCommerce: base64 of the raw body, in the header of each', async (t) => {

@@ -75,9 +75,9 @@ t.test('an order that is completed days later is not sent again', async (t) => {
   t.match(mapOrder({ ...completed, date_paid_gmt: ago(2) }, {}, 'order.updated'), { reason: 'late_repeat' })
   // A transfer that came in today was not sent before.
   t.equal(eventOf(mapOrder({ ...completed, date_paid_gmt: ago(0) }))['event_time'], NOW_S - 2 * 86_400)
-  // Paid at the door: sent when it was placed.
-  const atTheDoor = { ...completed, date_paid_gmt: ago(0), payment_method: 'cod' }
-  t.match(mapOrder(atTheDoor, {}, 'order.updated'), { reason: 'late_repeat' })
+  // Paid on delivery: sent when it was placed.
+  const onDelivery = { ...completed, date_paid_gmt: ago(0), payment_method: 'cod' }
+  t.match(mapOrder(onDelivery, {}, 'order.updated'), { reason: 'late_repeat' })
 })
 
 t.test('guests, variations, and codes of its own', async (t) => {

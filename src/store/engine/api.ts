@@ -69,6 +69,8 @@ export type EngineApi = FrontStore &
     withdrawPost(postId: number): void
     /** JSON in UTF-8. */
     explain(request: ExplainRequest): Promise<{ readonly payload: Uint8Array }>
+    /** Of a custom source's expression; undefined where it can be read. */
+    findFault(expression: string): Promise<string | undefined>
     /** Asks back with `decideChange`. */
     changeVault(changeId: number): Promise<void>
     recover: OpenedStore['recover']

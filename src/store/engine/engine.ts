@@ -14,7 +14,7 @@ import type { GroupReport } from './batcher.ts'
 import { connectCalls, type Api, type Calls } from './calls.ts'
 import type { StoreProblem } from './operations.ts'
 
-export interface Engine extends Pick<EngineApi, 'takePost' | 'explain' | 'recover'> {
+export interface Engine extends Pick<EngineApi, 'takePost' | 'explain' | 'findFault' | 'recover'> {
   /** May come too late, and changes nothing then. */
   withdrawPost(postId: number): void
   readonly store: FrontStore
@@ -92,6 +92,7 @@ export async function openEngine({
     takePost: (post) => engine.call('takePost', post),
     withdrawPost: (postId) => engine.tell('withdrawPost', postId),
     explain: (request) => engine.call('explain', request),
+    findFault: (expression) => engine.call('findFault', expression),
     recover: (name) => engine.call('recover', name),
     store: forward(engine, FORWARDED.store),
     vaultStore: {

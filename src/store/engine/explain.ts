@@ -1,38 +1,46 @@
 /** What would be sent to Pinterest for the events of a body. Nothing is sent, stored or logged. */
-import { readBody } from '../../events/body.ts'
-import { explainEvent } from '../../events/explain.ts'
+import { explainEvent, explainPrepared, type ExplainedEvent } from '../../events/explain.ts'
 import type { PrepareContext } from '../../events/prepare.ts'
+import type { Webhook } from '../../sources/source.ts'
+import { openBody, type OpenPost, type Webhooks } from './webhooks.ts'
 import type { Work } from './work.ts'
 
 export interface ExplainRequest extends Omit<PrepareContext, 'maxEventAgeMs'> {
   /** The body as a storefront posts it. */
   readonly payload: Uint8Array
+  /** The source, where the body is a webhook of it; its signature is not checked. */
+  readonly source?: string | undefined
+  readonly webhook?: Webhook | undefined
 }
 
 export interface ExplainOptions {
   readonly work: Work
+  readonly webhooks: Pick<Webhooks, 'open'>
   readonly maxEventAgeMs: number
 }
 
 /** Answers a JSON list with an entry for each event. Rejects with INVALID_REQUEST. */
-export function createExplain({ work, maxEventAgeMs }: ExplainOptions) {
-  return async ({ payload, ...given }: ExplainRequest) => {
-    const body = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
+export function createExplain({ work, webhooks, maxEventAgeMs }: ExplainOptions) {
+  return async ({ payload, source = '', webhook, ...given }: ExplainRequest) => {
     const context = { ...given, maxEventAgeMs }
+    const open = webhook === undefined ? openBody : await webhooks.open(source, webhook, payload)
     // Treated as large: posts come first.
-    return work.run(Infinity, () => explainAll(body, context))
+    return work.run(Infinity, () => explainAll(open, payload, context))
   }
 }
 
-function* explainAll(body: Buffer, context: PrepareContext): Generator<void, { payload: Uint8Array }> {
-  const { events } = yield* readBody(body)
-  const parts: Buffer[] = []
+function* explainAll(
+  open: OpenPost,
+  payload: Uint8Array,
+  context: PrepareContext,
+): Generator<void, { payload: Uint8Array }> {
+  const { events, isTest, withheld } = yield* open({ payload, isTest: context.isTest })
+  const parts: string[] = []
+  const add = (one: ExplainedEvent) => parts.push(JSON.stringify({ index: parts.length, ...one }))
+  if (withheld !== undefined) add(explainPrepared(withheld))
   for (const event of events()) {
-    const index = parts.length
-    parts.push(
-      Buffer.from(`${index === 0 ? '[' : ','}${JSON.stringify({ index, ...explainEvent(event, context) })}`),
-    )
+    add(explainEvent(event, { ...context, isTest }))
     yield
   }
-  return { payload: Buffer.concat([...parts, Buffer.from(']')]) }
+  return { payload: Buffer.from(`[${parts.join(',')}]`) }
 }

@@ -3,14 +3,15 @@
  * here: what leaves are the bytes that Pinterest will get, and for each event what the answer needs.
  */
 import { ClockInDoubt, SenderLeft } from '../../errors.ts'
-import { readBody } from '../../events/body.ts'
 import { isForItsAge } from '../../events/invalid.ts'
 import { prepareEvent, type Prepared, type PrepareContext } from '../../events/prepare.ts'
 import { renderWarnings } from '../../events/warning.ts'
+import type { Webhook } from '../../sources/source.ts'
 import { tallyEvents, type EventTally } from '../../telemetry/tally.ts'
 import { joinInSteps } from '../payload.ts'
 import type { QueueKey, Receipt, Store } from '../store.ts'
 import { createRecentCustomers } from './recent-customers.ts'
+import { openBody, type OpenPost, type Webhooks } from './webhooks.ts'
 import type { Work } from './work.ts'
 
 export interface Post extends QueueKey {
@@ -22,6 +23,10 @@ export interface Post extends QueueKey {
   /** Whether ages can be believed: see clock-watch.ts. */
   readonly isClockTrusted: boolean
   readonly account: Pick<PrepareContext, 'accountCountry' | 'dobFormat' | 'bots' | 'eventNames'>
+  /** The source that it came by; undefined for a storefront with a relay key. */
+  readonly source?: string | undefined
+  /** How to check and read it; undefined for Pinterest's own form. */
+  readonly webhook?: Webhook | undefined
 }
 
 /** What the answer says of an event before Pinterest does. */
@@ -29,6 +34,8 @@ export interface EventRemark {
   /** Position in the post. */
   readonly index: number
   readonly status: Prepared['status']
+  /** A stable word: why it is invalid or filtered; undefined where it is neither. */
+  readonly reason: string | undefined
   /** Why it is invalid; empty where it is not. */
   readonly error: string
   /** Joined; empty where there are none. */
@@ -36,6 +43,8 @@ export interface EventRemark {
 }
 
 export interface PostReceipt extends Receipt {
+  /** A webhook may say so itself. */
+  readonly isTest: boolean
   /** Of the post, whatever became of them. */
   readonly eventCount: number
   readonly invalidCount: number
@@ -49,8 +58,8 @@ export interface PostReceipt extends Receipt {
 
 export interface Posts {
   /**
-   * Rejects with INVALID_REQUEST, CLOCK_IN_DOUBT, SENDER_LEFT or STORE_UNAVAILABLE; nothing was counted then, and nothing taken
-   * (but see `Store.commit`).
+   * Rejects with INVALID_REQUEST, UNAUTHORIZED, CLOCK_IN_DOUBT, SENDER_LEFT or STORE_UNAVAILABLE; nothing was counted then, and
+   * nothing taken (but see `Store.commit`).
    */
   take(post: Post): Promise<PostReceipt>
   /** Its sender is gone and will send it again: it is not begun, if it was not yet. */
@@ -60,23 +69,30 @@ export interface Posts {
 export interface PostsOptions {
   readonly store: Pick<Store, 'commit' | 'countInvalid'>
   readonly work: Work
+  readonly webhooks: Webhooks
   /** Monotonic milliseconds. */
   readonly now: () => number
   readonly maxEventAgeMs: number
 }
 
-export function createPosts({ store, work, now, maxEventAgeMs }: PostsOptions): Posts {
+export function createPosts({ store, work, webhooks, now, maxEventAgeMs }: PostsOptions): Posts {
   /** By their ids: not begun yet, and whether they still have to be. */
   const waiting = new Map<number, { isWithdrawn: boolean }>()
   const recentCustomers = createRecentCustomers()
 
-  function* prepare({ postId, payload, receivedAtMs, isTest, account }: Post) {
+  async function openWebhook(post: Post, webhook: Webhook): Promise<OpenPost> {
+    await webhooks.check(post, webhook)
+    return webhooks.open(post.source ?? '', webhook, post.payload)
+  }
+
+  function* prepare(post: Post, open: OpenPost) {
+    const { postId, receivedAtMs, account } = post
     const isWithdrawn = waiting.get(postId)?.isWithdrawn
     waiting.delete(postId)
     if (isWithdrawn === true) throw new SenderLeft()
+    const { events, isTest, withheld } = yield* open(post)
     const context = { ...account, nowMs: receivedAtMs, maxEventAgeMs, isTest }
-    const prepared: Prepared[] = []
-    const { events } = yield* readBody(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength))
+    const prepared: Prepared[] = withheld === undefined ? [] : [withheld]
     for (const event of events()) {
       prepared.push(prepareEvent(event, context))
       yield
@@ -84,6 +100,7 @@ export function createPosts({ store, work, now, maxEventAgeMs }: PostsOptions): 
     const valid = prepared.filter((event) => event.status === 'prepared')
     const filteredCount = prepared.filter(({ status }) => status === 'filtered').length
     return {
+      isTest,
       prepared,
       valid,
       filteredCount,
@@ -93,8 +110,8 @@ export function createPosts({ store, work, now, maxEventAgeMs }: PostsOptions): 
   }
 
   async function commit(post: Post, preparedPost: PreparedPost): Promise<Receipt> {
-    const { adAccountId, isTest, receivedAtMs } = post
-    const { prepared, valid, joined, filteredCount, invalidCount } = preparedPost
+    const { adAccountId, receivedAtMs } = post
+    const { isTest, prepared, valid, joined, filteredCount, invalidCount } = preparedPost
     if (invalidCount === prepared.length) {
       // Only a count: it shares the next commit, and the answer does not depend on it.
       void store.countInvalid({ adAccountId, isTest, invalidCount }).catch(() => undefined)
@@ -114,8 +131,8 @@ export function createPosts({ store, work, now, maxEventAgeMs }: PostsOptions): 
 
   /** Test events are never duplicates. */
   function warnOfSharedIds(
-    { adAccountId, isTest }: Post,
-    { prepared, valid }: PreparedPost,
+    { adAccountId }: Post,
+    { isTest, prepared, valid }: PreparedPost,
     { duplicates }: Receipt,
   ): readonly Prepared[] {
     if (isTest) return prepared
@@ -139,15 +156,17 @@ export function createPosts({ store, work, now, maxEventAgeMs }: PostsOptions): 
     async take(post) {
       const startedMs = now()
       waiting.set(post.postId, { isWithdrawn: false })
-      const preparedPost = await work.run(post.payload.byteLength, () => prepare(post))
+      const open = post.webhook === undefined ? openBody : await openWebhook(post, post.webhook)
+      const preparedPost = await work.run(post.payload.byteLength, () => prepare(post, open))
       const prepareMs = now() - startedMs
-      const { filteredCount, invalidCount } = preparedPost
+      const { isTest, filteredCount, invalidCount } = preparedPost
       // A wrong clock must not make an event invalid: the post comes again.
       if (!post.isClockTrusted && preparedPost.prepared.some(isInvalidForItsAge)) throw new ClockInDoubt()
       const receipt = await commit(post, preparedPost)
       const prepared = warnOfSharedIds(post, preparedPost, receipt)
       return {
         ...receipt,
+        isTest,
         eventCount: prepared.length,
         filteredCount,
         invalidCount,
@@ -164,6 +183,7 @@ export function createPosts({ store, work, now, maxEventAgeMs }: PostsOptions): 
 }
 
 interface PreparedPost {
+  readonly isTest: boolean
   readonly prepared: readonly Prepared[]
   readonly valid: readonly Extract<Prepared, { status: 'prepared' }>[]
   readonly filteredCount: number
@@ -183,7 +203,8 @@ function remarksOf(prepared: readonly Prepared[]): EventRemark[] {
     const { status, warnings } = event
     if (status === 'prepared' && warnings.length === 0) continue
     const error = status === 'invalid' ? event.message : ''
-    remarks.push({ index, status, error, warnings: renderWarnings(warnings) })
+    const reason = status === 'prepared' ? undefined : event.reason
+    remarks.push({ index, status, reason, error, warnings: renderWarnings(warnings) })
   }
   return remarks
 }

@@ -7,7 +7,9 @@ import { parentPort } from 'node:worker_threads'
 import { connectCalls } from './calls.ts'
 import { FORWARDED, type EngineApi, type EngineSettings, type FrontApi, type OpenedStore } from './api.ts'
 import { createExplain } from './explain.ts'
+import { createExpressions } from './expressions.ts'
 import { createPosts } from './posts.ts'
+import { createWebhooks } from './webhooks.ts'
 import { createWork } from './work.ts'
 
 const port = parentPort!
@@ -22,16 +24,20 @@ async function open(settings: EngineSettings): Promise<{ readonly isShared: bool
   // After the commits that a turn leads to: those are scheduled when it ends.
   const nextTurn = (run: () => void) => void runAfterTurn(() => runAfterTurn(run))
   const work = createWork({ now, nextTurn })
-  const posts = createPosts({ store, work, now, maxEventAgeMs: settings.maxEventAgeMs })
+  const expressions = createExpressions()
+  const webhooks = createWebhooks({ work, expressions })
+  const posts = createPosts({ store, work, webhooks, now, maxEventAgeMs: settings.maxEventAgeMs })
   Object.assign(handlers, forward(store, FORWARDED.store), forward(vaultStore, FORWARDED.vaultStore))
   if (shared !== undefined) Object.assign(handlers, forward(shared, FORWARDED.shared))
   Object.assign(handlers, {
     takePost: (post) => posts.take(post),
     withdrawPost: (postId) => posts.withdraw(postId),
-    explain: createExplain({ work, maxEventAgeMs: settings.maxEventAgeMs }),
+    explain: createExplain({ work, webhooks, maxEventAgeMs: settings.maxEventAgeMs }),
+    findFault: (expression) => expressions.findFault(expression),
     changeVault: (changeId) => vaultStore.changeVault((fresh) => front.call('decideChange', changeId, fresh)),
     recover: (name) => opened.recover(name),
     async close() {
+      await expressions.close()
       await opened.close()
       // After the answer has left.
       runAfterTurn(() => port.close())

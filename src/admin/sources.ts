@@ -1,0 +1,295 @@
+/** Sources: shops whose webhooks are taken. Registered, changed, listed, removed; what became of their last webhooks. */
+import { Type, type Static, type TSchema } from 'typebox'
+import { InvalidRequest, NotFound } from '../errors.ts'
+import { MAX_EVENT_NAME_LENGTH } from '../events/schema.ts'
+import { DEFAULT_EVENTS, SOURCE_KINDS, type SourceKind, type SourceOptions } from '../sources/source.ts'
+import type { Source } from '../vault/vault.ts'
+import { AdAccountId, answerOf, answers, closed, Count, NoContent, orNull, Time } from './answers.ts'
+import type { AdminOptions, AdminRoutes } from './options.ts'
+
+export const SourceId = Type.String({ pattern: '^[a-z0-9-]{1,64}$' })
+const Params = Type.Object({ source_id: SourceId })
+
+/** Absent: stays as it is. Null: back to the default. */
+const orDefault = <Schema extends TSchema>(schema: Schema) => Type.Optional(orNull(schema))
+const Path = Type.String({ minLength: 1, maxLength: 200 })
+const Template = Type.String({
+  maxLength: 400,
+  pattern: '\\{[^{}]+\\}',
+  description: 'Paths of the payload in braces, such as `{id}` or `{note_attributes.event_id}`.',
+})
+const Events = Type.Record(
+  Type.String({ maxLength: 100 }),
+  orNull(Type.String({ minLength: 1, maxLength: MAX_EVENT_NAME_LENGTH })),
+  { maxProperties: 100, description: 'By topic: the event that it becomes; null: none.' },
+)
+const SEND = Type.Enum(['send'])
+const Consent = Type.Union(
+  [SEND, Type.Object({ require: Path }, closed), Type.Object({ limit: Path }, closed)],
+  {
+    description:
+      '`require`, a path: where that field of the payload is not true, nothing is sent. `limit`: it is sent with limited data processing.',
+  },
+)
+const sendOrFilter = () => Type.Enum(['send', 'filter'])
+const HeaderName = Type.String({ pattern: '^[A-Za-z0-9-]{1,100}$' })
+const SignatureBody = Type.Object(
+  {
+    header: HeaderName,
+    algorithm: Type.Optional(
+      Type.Enum(['sha256', 'sha1', 'none'], {
+        description: 'Of the HMAC; `none`: the header holds the secret itself.',
+      }),
+    ),
+    encoding: Type.Optional(Type.Enum(['hex', 'base64'])),
+    prefix: Type.Optional(Type.String({ maxLength: 50 })),
+    timestamp_header: orDefault(HeaderName),
+    tolerance_seconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 86_400 })),
+  },
+  closed,
+)
+
+const SourceBody = Type.Object(
+  {
+    kind: Type.Optional(Type.Enum([...SOURCE_KINDS])),
+    ad_account_id: Type.Optional(AdAccountId),
+    /** The one before it stays valid until it is dropped. */
+    secret: Type.Optional(Type.String({ minLength: 8, maxLength: 1024 })),
+    drop_previous_secret: Type.Optional(Type.Boolean()),
+    label: orDefault(Type.String({ maxLength: 200 })),
+    events: orDefault(Events),
+    event_id: orDefault(Template),
+    content_id: orDefault(Template),
+    consent: orDefault(Consent),
+    bots: orDefault(sendOrFilter()),
+    test: orDefault(Type.Boolean({ description: 'Everything that it sends is a test event.' })),
+    point_of_sale: orDefault(sendOrFilter()),
+    renewals: orDefault(sendOrFilter()),
+    money: orDefault(Type.Enum(['shop', 'presentment'])),
+    paid_statuses: orDefault(
+      Type.Array(Type.String({ minLength: 1, maxLength: 40 }), { minItems: 1, maxItems: 20 }),
+    ),
+    signature: Type.Optional(SignatureBody),
+    expression: Type.Optional(Type.String({ minLength: 1, maxLength: 16_384 })),
+  },
+  closed,
+)
+type Body = Static<typeof SourceBody>
+
+/** Fields that mean nothing to the other kinds. */
+const ONLY_OF: Readonly<Record<string, readonly SourceKind[]>> = {
+  events: ['shopify', 'woocommerce'],
+  event_id: ['shopify', 'woocommerce'],
+  content_id: ['shopify', 'woocommerce'],
+  point_of_sale: ['shopify', 'woocommerce'],
+  renewals: ['shopify', 'woocommerce'],
+  money: ['shopify'],
+  paid_statuses: ['woocommerce'],
+  signature: ['custom'],
+  expression: ['custom'],
+}
+
+const Webhook = Type.Object(
+  {
+    at: Time,
+    topic: orNull(Type.String()),
+    delivery_id: orNull(Type.String()),
+    outcome: Type.String({
+      description: 'queued, delivered, rejected, expired, filtered, duplicate, invalid, refused or ping.',
+    }),
+    reason: orNull(Type.String({ description: 'Never a value of the payload.' })),
+    events: Count,
+  },
+  closed,
+)
+const SourceView = Type.Object(
+  {
+    id: SourceId,
+    kind: Type.Enum([...SOURCE_KINDS]),
+    ad_account_id: AdAccountId,
+    label: Type.String(),
+    path: Type.String({ description: 'On the public port: the address to give to the shop.' }),
+    secret_set_at: Time,
+    previous_secret: Type.Boolean({ description: 'Whether the secret before it is valid, too.' }),
+    events: Events,
+    event_id: orNull(Type.String()),
+    content_id: orNull(Type.String()),
+    consent: Consent,
+    bots: orNull(sendOrFilter()),
+    test: Type.Boolean(),
+    point_of_sale: sendOrFilter(),
+    renewals: sendOrFilter(),
+    money: Type.Enum(['shop', 'presentment']),
+    paid_statuses: Type.Array(Type.String()),
+    signature: orNull(
+      Type.Object(
+        {
+          header: Type.String(),
+          algorithm: Type.String(),
+          encoding: Type.String(),
+          prefix: Type.String(),
+          timestamp_header: orNull(Type.String()),
+          tolerance_seconds: Type.Integer(),
+        },
+        closed,
+      ),
+    ),
+    expression: orNull(Type.String()),
+    created_at: Time,
+    webhooks: Type.Array(Webhook, { description: 'The last ones that this process took, newest first.' }),
+  },
+  closed,
+)
+const Sources = Type.Object({ sources: Type.Array(SourceView) }, closed)
+export type SourceAnswer = Static<typeof SourceView>
+export type SourcesAnswer = Static<typeof Sources>
+
+export const sourceRoutes: AdminRoutes = async (app, options) => {
+  const { vault, findFault } = options
+  const tags = ['sources']
+  const show = (sourceId: string) => showSource(findSource(options, sourceId), options)
+
+  const putting = {
+    tags,
+    summary: 'Register a source, rotate its secret, or change its settings',
+    description: 'What is absent stays as it is; null goes back to the default.',
+    params: Params,
+    body: SourceBody,
+    response: answers({ 200: SourceView, 201: SourceView }),
+  }
+  app.put('/sources/:source_id', { schema: putting }, async (request, reply) => {
+    const { source_id: sourceId } = request.params
+    const { body } = request
+    const before = vault.source(sourceId)
+    const settings = readSettings(body, before)
+    if (vault.account(settings.adAccountId) === undefined)
+      throw new InvalidRequest('ad_account_id: there is no such account.')
+    if (body.expression !== undefined) {
+      const fault = await findFault(body.expression)
+      if (fault !== undefined) throw new InvalidRequest(`expression: ${fault}.`)
+    }
+    const outcome = await vault.putSource({
+      ...settings,
+      sourceId,
+      secret: body.secret,
+      dropsPreviousSecret: body.drop_previous_secret === true,
+    })
+    if (outcome === 'secret_missing') throw new InvalidRequest('secret: is required for a new source.')
+    return reply.code(outcome === 'added' ? 201 : 200).send(show(sourceId))
+  })
+
+  const listing = {
+    tags,
+    summary: 'All sources, with their last webhooks',
+    response: answers({ 200: Sources }),
+  }
+  app.get('/sources', { schema: listing }, async () => ({
+    sources: vault.sources().map((source) => showSource(source, options)),
+  }))
+
+  const reading = { tags, summary: 'One source', params: Params, response: answers({ 200: SourceView }) }
+  app.get('/sources/:source_id', { schema: reading }, async (request) => show(request.params.source_id))
+
+  const removing = {
+    tags,
+    summary: 'Remove a source: its webhooks get 404 from then on',
+    params: Params,
+    response: answers({ 204: NoContent }),
+  }
+  app.delete('/sources/:source_id', { schema: removing }, async (request, reply) => {
+    if (!(await vault.deleteSource(request.params.source_id))) throw new NotFound()
+    return reply.code(204).send()
+  })
+}
+
+export function findSource({ vault }: Pick<AdminOptions, 'vault'>, sourceId: string): Source {
+  const source = vault.source(sourceId)
+  if (source === undefined) throw new NotFound()
+  return source
+}
+
+function readSettings(body: Body, before: Source | undefined) {
+  const kind = body.kind ?? before?.options.kind
+  if (kind === undefined) throw new InvalidRequest('kind: is required for a new source.')
+  if (before !== undefined && kind !== before.options.kind)
+    throw new InvalidRequest('kind: stays as it is; remove the source first.')
+  for (const [field, kinds] of Object.entries(ONLY_OF)) {
+    if (body[field as keyof Body] !== undefined && !kinds.includes(kind))
+      throw new InvalidRequest(`${field}: is not for sources of the kind ${kind}.`)
+  }
+  const adAccountId = body.ad_account_id ?? before?.adAccountId
+  if (adAccountId === undefined) throw new InvalidRequest('ad_account_id: is required for a new source.')
+  return {
+    adAccountId,
+    label: choose(body.label, before?.label, ''),
+    bots: choose(body.bots, before?.bots, undefined),
+    options: readOptions(kind, body, before?.options),
+  }
+}
+
+function readOptions(kind: SourceKind, body: Body, before: SourceOptions | undefined): SourceOptions {
+  const options: SourceOptions = {
+    kind,
+    events: choose(body.events, before?.events, {}),
+    eventId: choose(body.event_id, before?.eventId, undefined),
+    contentId: choose(body.content_id, before?.contentId, undefined),
+    consent: body.consent === undefined ? before?.consent : readConsent(body.consent),
+    isTest: choose(body.test, before?.isTest, false),
+    pointOfSale: choose(body.point_of_sale, before?.pointOfSale, 'send'),
+    renewals: choose(body.renewals, before?.renewals, 'filter'),
+    money: choose(body.money, before?.money, 'shop'),
+    paidStatuses: choose(body.paid_statuses, before?.paidStatuses, ['processing', 'completed']),
+    signature: body.signature === undefined ? before?.signature : readSignature(body.signature),
+    expression: body.expression ?? before?.expression,
+  }
+  if (kind === 'custom') {
+    if (options.signature === undefined) throw new InvalidRequest('signature: is required for a new source.')
+    if (options.expression === undefined)
+      throw new InvalidRequest('expression: is required for a new source.')
+  }
+  return options
+}
+
+function choose<Value>(given: Value | null | undefined, known: Value | undefined, otherwise: Value): Value {
+  return given === undefined ? (known ?? otherwise) : (given ?? otherwise)
+}
+
+function readConsent(consent: Static<typeof Consent> | null): SourceOptions['consent'] {
+  if (consent === null || typeof consent === 'string') return undefined
+  return 'require' in consent
+    ? { unless: 'filter', path: consent.require }
+    : { unless: 'limit', path: consent.limit }
+}
+
+function readSignature(signature: Static<typeof SignatureBody>): SourceOptions['signature'] {
+  const { header, algorithm = 'sha256', encoding = 'hex', prefix = '', tolerance_seconds = 300 } = signature
+  return {
+    header: header.toLowerCase(),
+    algorithm,
+    encoding,
+    prefix,
+    timestampHeader: signature.timestamp_header?.toLowerCase(),
+    toleranceSeconds: tolerance_seconds,
+  }
+}
+
+function showSource(source: Source, { webhookLog }: AdminOptions): SourceAnswer {
+  const { sourceId, options } = source
+  const { consent } = options
+  return answerOf(SourceView, {
+    ...source,
+    ...options,
+    id: sourceId,
+    path: `/sources/${sourceId}`,
+    previousSecret: source.hasPreviousSecret,
+    events: { ...DEFAULT_EVENTS[options.kind], ...options.events },
+    consent:
+      consent === undefined
+        ? 'send'
+        : consent.unless === 'filter'
+          ? { require: consent.path }
+          : { limit: consent.path },
+    test: options.isTest,
+    webhooks: webhookLog.of(sourceId),
+  })
+}

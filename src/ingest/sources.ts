@@ -1,0 +1,195 @@
+/**
+ * `POST /sources/{id}`: signed webhooks of shops. They go the way of any post, with a signature for a key and a mapping before the
+ * normalizer, both in the engine. A shop switches a webhook off that is refused: it gets a 2xx once its events are on disk,
+ * also where nothing was to be sent, and what that was stands in the source's log.
+ *
+ * A source that does not exist goes the same way, up to a signature that no secret matches.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import { NotFound, Unauthorized } from '../errors.ts'
+import type { Settings } from '../settings.ts'
+import { namesOf, type Headers, type SourceOptions } from '../sources/source.ts'
+import type { PostReceipt } from '../store/engine/posts.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { preparingOf } from '../vault/records.ts'
+import type { Source, Vault } from '../vault/vault.ts'
+import type { Readiness } from './health.ts'
+import { checkEncoding, type TakePost } from './take-post.ts'
+import { shownName, type WebhookEntry, type WebhookLog } from './webhook-log.ts'
+
+export interface SourcesOptions {
+  readonly vault: Vault
+  readonly readiness: Readiness
+  readonly webhookLog: WebhookLog
+  readonly metrics: Pick<Metrics, 'sourceBadSignatures'>
+  readonly clock: Clock
+  readonly settings: Pick<Settings, 'ANSWER_WAIT_MS' | 'DEDUPE_HOURS'>
+}
+
+interface SourceRoute {
+  Params: { source_id: string }
+}
+
+const HOUR_MS = 3_600_000
+/** What WooCommerce sends, unsigned, when a webhook is saved: it wants a 200. */
+const PING = /^webhook_id=\d{1,20}$/
+/** The address of a source is no secret: wrong signatures must not use up the account's own posts. */
+const limitKeyOf = (sourceId: string) => `source/${sourceId}`
+
+/** Where the post limiter is registered already. */
+export function routeSources(
+  app: FastifyInstance,
+  options: SourcesOptions,
+  { admitBody, beginTrace, take, deliver }: TakePost,
+): void {
+  const { vault, readiness, webhookLog, metrics, clock, settings } = options
+  const nobodys = [randomBytes(32).toString('hex'), randomBytes(32).toString('hex')] as const
+
+  void app.register(async (scope) => {
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+    scope.addHook('onResponse', (request, _reply, done) => {
+      const { source, errorCode } = request
+      if (source !== undefined && errorCode !== undefined)
+        note(source, request, 'refused', errorCode === 'UNAUTHORIZED' ? 'wrong_signature' : errorCode)
+      done()
+    })
+    scope.post<SourceRoute>(
+      '/sources/:source_id',
+      { onRequest: [admitSource, scope.rateLimit(), admitBody] },
+      async (request, reply) => {
+        const { source } = request
+        const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+        const headers = headersOf(request)
+        if (source !== undefined && isPing(source.options, headers, body)) {
+          request.leave?.()
+          note(source, request, 'ping', undefined)
+          return TAKEN
+        }
+        const queue = { adAccountId: source?.adAccountId ?? '', isTest: source?.options.isTest ?? false }
+        const trace = beginTrace(request, reply, queue)
+        const posted = { ...queue, ...postedBy(source, headers) }
+
+        const receipt = await take(request, body, posted, trace).catch((error: unknown) => {
+          throw source === undefined && error instanceof Unauthorized ? new NotFound() : error
+        })
+        const entry = noteReceipt(source!, request, receipt)
+        const { batch } = receipt
+        if (batch !== undefined) {
+          void deliver(batch, settings.ANSWER_WAIT_MS, trace).then((outcomes) => {
+            const { status } = outcomes.find((one) => one.status !== 'delivered') ?? { status: 'delivered' }
+            if (entry.outcome === 'queued') entry.outcome = status
+            return undefined
+          })
+        }
+        return TAKEN
+      },
+    )
+  })
+
+  function admitSource(
+    request: FastifyRequest<SourceRoute>,
+    _reply: FastifyReply,
+    done: HookHandlerDoneFunction,
+  ): void {
+    const source = vault.source(request.params.source_id)
+    request.source = source
+    const account = source && vault.account(source.adAccountId)
+    request.limited = {
+      key: limitKeyOf(source?.sourceId ?? ''),
+      postsPerMinute: account?.postsPerMinute,
+    }
+    readiness.check(source?.adAccountId ?? '')
+    checkEncoding(request.headers['content-encoding'])
+    done()
+  }
+
+  /** Without its account it is taken all the same: events wait until the account is registered again. */
+  function postedBy(source: Source | undefined, headers: Headers) {
+    const oldestMs = clock.wallMs() - settings.DEDUPE_HOURS * HOUR_MS
+    if (source === undefined)
+      return { account: NO_ACCOUNT, webhook: { options: NO_SOURCE, secrets: nobodys, headers, oldestMs } }
+    const account = vault.account(source.adAccountId)
+    const preparing = account === undefined ? NO_ACCOUNT : preparingOf(account)
+    // As many as a source that does not exist has: one is computed twice.
+    const [secret = nobodys[0], previous = secret] = vault.secretsOf(source.sourceId) ?? []
+    return {
+      source: source.sourceId,
+      account: { ...preparing, bots: source.bots ?? preparing.bots },
+      webhook: { options: source.options, secrets: [secret, previous], headers, oldestMs },
+    }
+  }
+
+  function noteReceipt(source: Source, request: FastifyRequest, receipt: PostReceipt): WebhookEntry {
+    const { eventCount, invalidCount, filteredCount, duplicates, remarks } = receipt
+    const withheld = remarks.find(({ status }) => status === (invalidCount > 0 ? 'invalid' : 'filtered'))
+    const outcome =
+      invalidCount > 0
+        ? 'invalid'
+        : filteredCount > 0
+          ? 'filtered'
+          : duplicates.length > 0
+            ? 'duplicate'
+            : 'queued'
+    return note(source, request, outcome, withheld?.error || withheld?.reason, eventCount)
+  }
+
+  function note(
+    { sourceId, options: { kind } }: Source,
+    request: FastifyRequest,
+    outcome: string,
+    reason: string | undefined,
+    events = 0,
+  ): WebhookEntry {
+    // Anybody may name a topic.
+    const names = outcome === 'refused' ? undefined : namesOf(kind, headersOf(request))
+    if (reason === 'wrong_signature') metrics.sourceBadSignatures.inc({ source: sourceId })
+    const entry = {
+      atMs: clock.wallMs(),
+      topic: shownName(names?.topic),
+      deliveryId: shownName(names?.deliveryId),
+      outcome,
+      reason,
+      events,
+    }
+    webhookLog.note(sourceId, entry)
+    return entry
+  }
+}
+
+const TAKEN = { status: 'taken' }
+const NO_ACCOUNT = { accountCountry: undefined, dobFormat: undefined, bots: 'send' } as const
+const NO_SOURCE: SourceOptions = {
+  kind: 'shopify',
+  events: {},
+  eventId: undefined,
+  contentId: undefined,
+  consent: undefined,
+  isTest: false,
+  pointOfSale: 'send',
+  renewals: 'filter',
+  money: 'shop',
+  paidStatuses: [],
+  signature: undefined,
+  expression: undefined,
+}
+
+function isPing({ kind }: SourceOptions, headers: Headers, body: Buffer): boolean {
+  return (
+    kind === 'woocommerce' &&
+    headers['x-wc-webhook-signature'] === undefined &&
+    body.byteLength < 32 &&
+    PING.test(body.toString('latin1'))
+  )
+}
+
+/** One text each. */
+function headersOf({ headers }: Pick<FastifyRequest, 'headers'>): Headers {
+  const texts = Object.entries(headers).map(([name, value]) => [
+    name,
+    Array.isArray(value) ? value[0] : value,
+  ])
+  return Object.fromEntries(texts) as Headers
+}

@@ -1,0 +1,161 @@
+/**
+ * What every post has in common, whoever sends it: its body is read once there is room for it, goes to the engine, is prepared
+ * and committed there, and is counted.
+ */
+import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
+import type { Clock } from '../clock.ts'
+import type { Delivery } from '../delivery/delivery.ts'
+import type { EventOutcome } from '../delivery/batch.ts'
+import { SenderLeft, TooSlow, UnsupportedMedia } from '../errors.ts'
+import type { Settings } from '../settings.ts'
+import type { Engine } from '../store/engine/engine.ts'
+import type { Post, PostReceipt } from '../store/engine/posts.ts'
+import type { LeasedBatch, QueueKey } from '../store/store.ts'
+import type { MatchQuality } from '../telemetry/match-quality.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { NO_POST_TRACE, type PostTrace, type Tracing } from '../telemetry/tracing.ts'
+import type { VolumeWatch } from '../telemetry/volume-watch.ts'
+import { createAdmission } from './admission.ts'
+import { createArrivals } from './arrival.ts'
+
+export interface TakePostOptions {
+  readonly engine: Pick<Engine, 'takePost' | 'withdrawPost'>
+  readonly delivery: Delivery
+  readonly metrics: Metrics
+  readonly matchQuality: Pick<MatchQuality, 'note'>
+  readonly volumeWatch: Pick<VolumeWatch, 'note'>
+  readonly tracing: Tracing
+  readonly clock: Clock
+  /** Whether ages can be believed: see clock-watch.ts. */
+  readonly isClockTrusted: () => boolean
+  readonly settings: Pick<Settings, 'BODY_LIMIT_BYTES'>
+}
+
+/** Whose post it is, and how the engine reads it. */
+export type Posted = Omit<Post, 'payload' | 'postId' | 'receivedAtMs' | 'isClockTrusted'>
+
+export interface TakePost {
+  /** A hook: lets the body be read once there is room for it, and sees to it that the room is given back. */
+  admitBody(request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void
+  /** Prepares, commits and counts. Rejects with what the post is refused for; nothing was taken then. */
+  take(request: FastifyRequest, body: Buffer, posted: Posted, trace: PostTrace): Promise<PostReceipt>
+  deliver(batch: LeasedBatch, waitMs: number, trace: PostTrace): Promise<readonly EventOutcome[]>
+  beginTrace(request: FastifyRequest, reply: FastifyReply, queue: QueueKey): PostTrace
+}
+
+export function createTakePost(options: TakePostOptions): TakePost {
+  const { engine, delivery, metrics, tracing, clock, settings } = options
+  const arrivals = createArrivals(clock)
+  const admission = createAdmission(settings.BODY_LIMIT_BYTES, clock)
+  let lastPostId = 0
+
+  async function commit(
+    request: FastifyRequest,
+    body: Buffer,
+    posted: Posted,
+    trace: PostTrace,
+  ): Promise<PostReceipt> {
+    // The raw body leaves this thread.
+    request.body = undefined
+    if (request.raw.socket.destroyed) throw new SenderLeft()
+    const postId = ++lastPostId
+    const withdraw = () => engine.withdrawPost(postId)
+    // Not every shop sends a webhook again.
+    if (posted.webhook === undefined) request.raw.socket.once('close', withdraw)
+    const beganMs = clock.monotonicMs()
+    try {
+      const receipt = await engine.takePost({
+        ...posted,
+        payload: body,
+        postId,
+        receivedAtMs: clock.wallMs(),
+        isClockTrusted: options.isClockTrusted(),
+      })
+      endStage('prepare', receipt.prepareMs, trace)
+      endStage('commit', clock.monotonicMs() - beganMs - receipt.prepareMs, trace)
+      return receipt
+    } finally {
+      request.raw.socket.off('close', withdraw)
+    }
+  }
+
+  function count(adAccountId: string, receipt: PostReceipt): void {
+    metrics.events.inc({ outcome: 'invalid' }, receipt.invalidCount)
+    metrics.events.inc({ outcome: 'filtered' }, receipt.filteredCount)
+    metrics.events.inc({ outcome: 'duplicate' }, receipt.duplicates.length)
+    for (const tally of receipt.tallies) {
+      for (const [code, n] of tally.warnings) metrics.eventWarnings.inc({ code }, n)
+      for (const [reason, n] of tally.invalidReasons) metrics.eventsInvalid.inc({ reason }, n)
+      if (receipt.isTest) continue
+      options.matchQuality.note(adAccountId, tally)
+      options.volumeWatch.note(adAccountId, tally)
+    }
+  }
+
+  function endStage(stage: 'prepare' | 'commit', durationMs: number, trace: PostTrace): void {
+    metrics.postStageSeconds.observe({ stage }, durationMs / 1000)
+    trace.stage(stage, durationMs)
+  }
+
+  return {
+    admitBody(request, reply, done) {
+      // While the post limiter of several replicas asked the database: no `close` would give the room back any more.
+      if (request.raw.destroyed) return done(new SenderLeft())
+      request.leave = admission.enter(request, request.limited!.key, (error) => {
+        if (error === undefined) {
+          arrivals.watch(request.raw, () => {
+            // The rest of the body is not read: the connection ends with the answer.
+            reply.header('connection', 'close').send(new TooSlow())
+          })
+        }
+        done(error)
+      })
+      // Not only when it is answered: a client may leave first.
+      reply.raw.once('close', request.leave)
+    },
+    async take(request, body, posted, trace) {
+      const receipt = await commit(request, body, posted, trace)
+      request.leave?.()
+      count(posted.adAccountId, receipt)
+      return receipt
+    },
+    async deliver(batch, waitMs, trace) {
+      const beganMs = clock.monotonicMs()
+      const outcomes = await delivery.send(batch, waitMs, trace)
+      if (waitMs > 0)
+        metrics.postStageSeconds.observe({ stage: 'outcome' }, (clock.monotonicMs() - beganMs) / 1000)
+      return outcomes
+    },
+    beginTrace(request, reply, { adAccountId, isTest }) {
+      arrivals.forget(request.raw)
+      const { traceparent, tracestate } = request.headers
+      const trace = tracing.beginPost({
+        adAccountId,
+        isTest,
+        traceparent: firstOf(traceparent),
+        tracestate: firstOf(tracestate),
+        elapsedMs: reply.elapsedTime,
+      })
+      if (trace === NO_POST_TRACE) return trace
+      // Not only when it is answered: a client may leave first.
+      reply.raw.once('close', () =>
+        trace.end({
+          status: reply.statusCode,
+          code: request.errorCode,
+          events: request.answer?.counts.events,
+        }),
+      )
+      return trace
+    },
+  }
+}
+
+function firstOf(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' ? header : header?.[0]
+}
+
+export function checkEncoding(encoding: string | undefined): void {
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    throw new UnsupportedMedia('Content-Encoding is not supported.')
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * The last webhooks of each source, and what became of them: what somebody who connects a shop looks at. In memory and of
+ * this process alone; the events are in the store. Never a value of a payload.
+ */
+export interface WebhookEntry {
+  readonly atMs: number
+  /** Undefined where it is not known, or came unsigned. */
+  readonly topic: string | undefined
+  readonly deliveryId: string | undefined
+  /** A word of an event's outcome, or `refused`, or `ping`. */
+  outcome: string
+  /** A stable word, or a sentence that names fields. */
+  reason: string | undefined
+  readonly events: number
+}
+
+export interface WebhookLog {
+  /** The entry may change later, when its outcome is known. */
+  note(sourceId: string, entry: WebhookEntry): void
+  /** Newest first. */
+  of(sourceId: string): readonly WebhookEntry[]
+}
+
+const KEPT = 20
+/** What a shop calls things; anything else is not shown. */
+const NAME = /^[\w./:-]{1,100}$/
+
+export function createWebhookLog(): WebhookLog {
+  const entries = new Map<string, WebhookEntry[]>()
+  return {
+    note(sourceId, entry) {
+      const own = entries.get(sourceId) ?? []
+      entries.set(sourceId, own)
+      own.unshift(entry)
+      own.length = Math.min(own.length, KEPT)
+    },
+    of: (sourceId) => entries.get(sourceId) ?? [],
+  }
+}
+
+export function shownName(name: string | undefined): string | undefined {
+  return name !== undefined && NAME.test(name) ? name : undefined
+}

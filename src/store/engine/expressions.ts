@@ -1,0 +1,108 @@
+/**
+ * Runs the expressions of custom sources, each source's in a thread of its own: one that does not end, or fills its memory,
+ * stalls and costs nobody but itself. A thread starts with a source's first webhook and ends when it was idle for a while.
+ */
+import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import type { ExpressionRequest } from '../../sources/expression-thread.ts'
+import type { MappedPost, Webhook } from '../../sources/source.ts'
+
+export interface Expressions {
+  map(sourceId: string, webhook: Webhook, payload: Uint8Array): Promise<MappedPost>
+  /** What is wrong with an expression; undefined where it can be read. */
+  findFault(expression: string): Promise<string | undefined>
+  close(): Promise<void>
+}
+
+const THREAD = new URL('../../sources/expression-thread.ts', import.meta.url)
+/** Longer than JSONata's own limit: this one ends what JSONata cannot, such as a regular expression. */
+const LONGEST_MS = 2000
+const IDLE_MS = 60_000
+const LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16 }
+
+export function createExpressions(): Expressions {
+  const threads = new Map<string, ReturnType<typeof createThread>>()
+  function threadOf(sourceId: string) {
+    const thread = threads.get(sourceId) ?? createThread(() => void threads.delete(sourceId))
+    threads.set(sourceId, thread)
+    return thread
+  }
+  return {
+    async map(sourceId, { options, headers }, payload) {
+      const answer = await threadOf(`source ${sourceId}`).ask({ webhook: { options, headers }, payload })
+      return answer === STOPPED
+        ? {
+            status: 'invalid',
+            reason: 'mapping_failed',
+            message: 'the expression took too long or too much memory',
+          }
+        : (answer as MappedPost)
+    },
+    async findFault(expression) {
+      const answer = await threadOf('check').ask({ expression })
+      return answer === STOPPED ? 'it took too long' : (answer as string | undefined)
+    },
+    async close() {
+      await Promise.all(Array.from(threads.values(), (thread) => thread.end()))
+    },
+  }
+}
+
+const STOPPED = Symbol('stopped')
+
+/** `onEnd`: it was idle, and must not be asked again. */
+function createThread(onEnd: () => void) {
+  let worker: Worker | undefined
+  let idle: NodeJS.Timeout | undefined
+  let last: Promise<unknown> = Promise.resolve()
+
+  async function end(): Promise<void> {
+    clearTimeout(idle)
+    onEnd()
+    await worker?.terminate()
+  }
+
+  async function ask(request: ExpressionRequest): Promise<unknown> {
+    clearTimeout(idle)
+    const done = new AbortController()
+    const { signal } = done
+    let answer: unknown = STOPPED
+    try {
+      // The time begins once the thread runs.
+      worker ??= await start()
+      worker.postMessage(request)
+      answer = await Promise.race([
+        once(worker, 'message', { signal }).then(([value]: unknown[]) => value),
+        once(worker, 'exit', { signal }).then(() => STOPPED),
+        delay(LONGEST_MS, STOPPED, { signal }),
+      ])
+    } catch {
+      // Its memory is full.
+    }
+    done.abort()
+    if (answer === STOPPED) {
+      await worker?.terminate()
+      worker = undefined
+    }
+    idle = setTimeout(() => void end(), IDLE_MS).unref()
+    return answer
+  }
+
+  return {
+    end,
+    ask(request: ExpressionRequest): Promise<unknown> {
+      const answer = last.then(() => ask(request))
+      last = answer
+      return answer
+    },
+  }
+}
+
+async function start(): Promise<Worker> {
+  const worker = new Worker(THREAD, { env: {}, resourceLimits: LIMITS })
+  // Also when nobody waits for an answer.
+  worker.on('error', () => undefined)
+  await once(worker, 'online')
+  return worker
+}

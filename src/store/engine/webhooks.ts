@@ -1,0 +1,77 @@
+/**
+ * What the engine does with a webhook before its events are prepared like any others: check its signature, and map it. What
+ * cannot be mapped is one invalid event, and what is not to be sent a filtered one: both are counted, and the shop gets a 2xx.
+ */
+import { InvalidRequest, Unauthorized } from '../../errors.ts'
+import { readBody } from '../../events/body.ts'
+import type { Prepared } from '../../events/prepare.ts'
+import { mapWebhook } from '../../sources/map.ts'
+import { isSigned } from '../../sources/signature.ts'
+import { signatureOf, type Mapped, type Webhook } from '../../sources/source.ts'
+import type { Expressions } from './expressions.ts'
+import type { Post } from './posts.ts'
+import type { Work } from './work.ts'
+
+export interface OpenedPost {
+  readonly events: () => Iterable<unknown>
+  readonly isTest: boolean
+  /** What a webhook becomes that is no event to be sent. */
+  readonly withheld: Prepared | undefined
+}
+
+/** Yields between steps of bounded work. Throws INVALID_REQUEST. */
+export type OpenPost = (post: Pick<Post, 'payload' | 'isTest'>) => Generator<void, OpenedPost>
+
+export interface Webhooks {
+  /** Rejects with UNAUTHORIZED. */
+  check(post: Pick<Post, 'payload' | 'receivedAtMs'>, webhook: Webhook): Promise<void>
+  /** `sourceId`: whose thread evaluates an expression. */
+  open(sourceId: string, webhook: Webhook, payload: Uint8Array): Promise<OpenPost>
+}
+
+export function* openBody({
+  payload,
+  isTest,
+}: Pick<Post, 'payload' | 'isTest'>): Generator<void, OpenedPost> {
+  const { events } = yield* readBody(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength))
+  return { events, isTest, withheld: undefined }
+}
+
+export function createWebhooks(options: {
+  readonly work: Work
+  readonly expressions: Pick<Expressions, 'map'>
+}): Webhooks {
+  const { work, expressions } = options
+  return {
+    check({ payload, receivedAtMs }, { options, secrets, headers }) {
+      return work.run(payload.byteLength, function* () {
+        const signed = { headers, body: payload }
+        if (!isSigned(signatureOf(options), secrets, signed, receivedAtMs)) throw new Unauthorized()
+      })
+    },
+    async open(sourceId, webhook, payload) {
+      const { kind, isTest } = webhook.options
+      const made = kind === 'custom' ? await expressions.map(sourceId, webhook, payload) : undefined
+      return function* () {
+        if (made === undefined) return opened(mapWebhook(webhook, payload), isTest)
+        if (made.status !== 'mapped') return opened(made, isTest)
+        try {
+          return yield* openBody({ payload: made.payload, isTest })
+        } catch (error) {
+          if (!(error instanceof InvalidRequest)) throw error
+          return opened({ status: 'invalid', reason: 'mapping_failed', message: error.message }, isTest)
+        }
+      }
+    },
+  }
+}
+
+function opened(mapped: Mapped, isTest: boolean): OpenedPost {
+  if (mapped.status === 'mapped')
+    return { events: () => mapped.events, isTest: mapped.isTest, withheld: undefined }
+  const withheld: Prepared =
+    mapped.status === 'filtered'
+      ? { ...mapped, warnings: [] }
+      : { ...mapped, eventName: undefined, path: '', warnings: [] }
+  return { events: () => [], isTest, withheld }
+}

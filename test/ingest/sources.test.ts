@@ -1,0 +1,284 @@
+/** Webhooks of shops, from their signed bytes to what Pinterest gets. */
+import t, { type Test } from 'tap'
+import { readMetrics } from '../support/admin.ts'
+import { until } from '../support/clock.ts'
+import { enter, setUp, type Guest } from '../support/relay.ts'
+import { shopifyHeaders, shopifyOrder, sign, wooHeaders, wooOrder } from '../support/shop-payloads.ts'
+
+const SECRET = 'shpss_test_secret_0123456789'
+
+async function register(t: Test, guest: Guest, id: string, settings: object) {
+  const answer = await guest.admin('PUT', `/sources/${id}`, {
+    ad_account_id: guest.account,
+    secret: SECRET,
+    ...settings,
+  })
+  t.match(answer, { status: 201, body: { id, path: `/sources/${id}` } })
+  t.teardown(() => guest.admin('DELETE', `/sources/${id}`))
+}
+
+async function send({ relay }: Guest, id: string, body: string, headers: Record<string, string>) {
+  const response = await fetch(`${relay.publicUrl}/sources/${id}`, { method: 'POST', headers, body })
+  return { status: response.status, body: await response.text() }
+}
+
+/** With ids of their own: the relay is shared. */
+let lastId = 9_000_000
+const order = (overrides: Record<string, unknown> = {}) =>
+  JSON.stringify(shopifyOrder(new Date(), { id: ++lastId, ...overrides }))
+
+const sendShopify = (guest: Guest, id: string, body = order(), topic = 'orders/create', secret = SECRET) =>
+  send(guest, id, body, shopifyHeaders(secret, body, topic))
+
+interface Webhooks {
+  readonly webhooks: readonly Record<string, unknown>[]
+}
+const webhooksOf = async ({ admin }: Guest, id: string) =>
+  ((await admin('GET', `/sources/${id}`)).body as unknown as Webhooks).webhooks
+
+const sentOf = ({ sandbox, account }: Guest) =>
+  sandbox.journal
+    .calls()
+    .flatMap((call) =>
+      call.adAccountId === account
+        ? (call.events as { event_id: string; user_data: object; event_name: string }[])
+        : [],
+    )
+
+t.test('a signed order is on its way when it is answered, hashed, once', async (t) => {
+  const guest = await enter(t)
+  await register(t, guest, 'shop-1', { kind: 'shopify' })
+  const body = order({ id: 77_001 })
+  t.equal((await sendShopify(guest, 'shop-1', body)).status, 200)
+  await until(async () => (await webhooksOf(guest, 'shop-1'))[0]?.['outcome'] === 'delivered')
+  t.match(sentOf(guest), [
+    { event_name: 'checkout', event_id: '77001', user_data: { em: [/^[0-9a-f]{64}$/] } },
+  ])
+  // The other topic, and the same delivery again.
+  t.equal((await sendShopify(guest, 'shop-1', body, 'orders/paid')).status, 200)
+  t.equal((await sendShopify(guest, 'shop-1', body)).status, 200)
+  t.equal(sentOf(guest).length, 1)
+  const named = { delivery_id: 'b54557e4-bdd9-4b37-8a5f-bf7d70bcd043', events: 1 }
+  t.match(await webhooksOf(guest, 'shop-1'), [
+    { outcome: 'duplicate', topic: 'orders/create', ...named },
+    { outcome: 'duplicate', topic: 'orders/paid', ...named },
+    { outcome: 'delivered', topic: 'orders/create', ...named, reason: null },
+  ])
+})
+
+t.test(
+  'a wrong signature gets 401, an unknown source 404, and both are read and checked alike',
+  async (t) => {
+    const guest = await enter(t)
+    await register(t, guest, 'shop-2', { kind: 'shopify' })
+    t.match(await sendShopify(guest, 'shop-2', order(), 'orders/create', 'wrong'), {
+      status: 401,
+      body: /code/,
+    })
+    t.match(await sendShopify(guest, 'none', order(), 'orders/create', 'wrong'), { status: 404 })
+    t.match(await sendShopify(guest, '__proto__'), { status: 404 })
+    t.match(await send(guest, 'shop-2', order(), {}), { status: 401 })
+    t.match(await send(guest, 'shop-2', '', {}), { status: 401 })
+    t.equal(sentOf(guest).length, 0)
+    const refused = { outcome: 'refused', reason: 'wrong_signature', topic: null, delivery_id: null }
+    t.match(await webhooksOf(guest, 'shop-2'), [refused, refused, refused])
+    t.match(await readMetrics(guest.admin), 'pinrelay_source_bad_signatures_total{source="shop-2"} 3')
+  },
+)
+
+t.test('a secret is rotated: the one before it is valid until it is dropped', async (t) => {
+  const guest = await enter(t)
+  await register(t, guest, 'shop-3', { kind: 'shopify' })
+  const status = async (secret: string) =>
+    (await sendShopify(guest, 'shop-3', order(), 'orders/create', secret)).status
+  const next = 'the-next-secret-0123'
+  t.match(await guest.admin('PUT', '/sources/shop-3', { secret: next }), {
+    status: 200,
+    body: { previous_secret: true },
+  })
+  t.same([await status(SECRET), await status(next)], [200, 200])
+  t.match(await guest.admin('PUT', '/sources/shop-3', { drop_previous_secret: true }), {
+    body: { previous_secret: false },
+  })
+  t.same([await status(SECRET), await status(next)], [401, 200])
+  t.notMatch(JSON.stringify(await guest.admin('GET', '/sources')), next)
+})
+
+t.test('what is not to be sent is taken, told, and counted as filtered', async (t) => {
+  const guest = await enter(t)
+  await register(t, guest, 'shop-4', { kind: 'shopify', consent: { require: 'buyer_accepts_marketing' } })
+  t.equal((await sendShopify(guest, 'shop-4', order(), 'products/update')).status, 200)
+  t.equal((await sendShopify(guest, 'shop-4', order({ buyer_accepts_marketing: false }))).status, 200)
+  t.equal((await sendShopify(guest, 'shop-4', order({ cancelled_at: '2026-11-27T00:00:00Z' }))).status, 200)
+  t.match(await webhooksOf(guest, 'shop-4'), [
+    { outcome: 'filtered', reason: 'cancelled' },
+    { outcome: 'filtered', reason: 'no_consent' },
+    { outcome: 'filtered', reason: 'not_mapped', topic: 'products/update' },
+  ])
+  const totals = (await guest.admin('GET', `/totals?ad_account_id=${guest.account}`)).body
+  t.match(totals, { received: 3, filtered: 3, invalid: 0 })
+})
+
+t.test('what cannot be read is taken all the same, and counted as invalid', async (t) => {
+  const guest = await enter(t)
+  await register(t, guest, 'shop-5', { kind: 'shopify' })
+  t.equal((await sendShopify(guest, 'shop-5', '{"email": "secret@')).status, 200)
+  const nobody = { email: null, contact_email: null, customer: null, client_details: null, browser_ip: null }
+  t.equal((await sendShopify(guest, 'shop-5', order(nobody))).status, 200)
+  t.match(await webhooksOf(guest, 'shop-5'), [
+    { outcome: 'invalid', reason: /^user_data: / },
+    { outcome: 'invalid', reason: 'the body is no JSON object in UTF-8' },
+  ])
+  const tooLarge = `{"x":"${'x'.repeat(9 * 1024 * 1024)}"}`
+  t.equal((await sendShopify(guest, 'shop-5', tooLarge).catch(() => ({ status: 413 }))).status, 413)
+  t.match((await webhooksOf(guest, 'shop-5'))[0], {
+    outcome: 'refused',
+    reason: 'FST_ERR_CTP_BODY_TOO_LARGE',
+  })
+})
+
+t.test("a shop's test order is a test event; a test source sends nothing else", async (t) => {
+  const guest = await enter(t)
+  await register(t, guest, 'shop-6', { kind: 'shopify' })
+  await sendShopify(guest, 'shop-6', order({ test: true }))
+  await guest.admin('PUT', '/sources/shop-6', { test: true })
+  await sendShopify(guest, 'shop-6')
+  await until(async () => (await webhooksOf(guest, 'shop-6')).every(({ outcome }) => outcome === 'delivered'))
+  const calls = guest.sandbox.journal.calls().filter(({ adAccountId }) => adAccountId === guest.account)
+  t.ok(calls.length > 0 && calls.every(({ isTest }) => isTest))
+})
+
+t.test('WooCommerce: the ping gets exactly 200, and so does what is not paid', async (t) => {
+  const guest = await enter(t)
+  await register(t, guest, 'woo', { kind: 'woocommerce' })
+  const form = { 'content-type': 'application/x-www-form-urlencoded' }
+  t.match(await send(guest, 'woo', 'webhook_id=4', form), { status: 200 })
+  t.match(await send(guest, 'woo', 'webhook_id=4&x=1', form), { status: 401 })
+  t.match(await send(guest, 'woo', 'webhook_id=4', { ...form, 'x-wc-webhook-signature': 'x' }), {
+    status: 401,
+  })
+  const body = JSON.stringify(wooOrder(new Date(), { id: ++lastId, status: 'pending' }))
+  t.match(await send(guest, 'woo', body, wooHeaders(SECRET, body)), { status: 200 })
+  const paid = body.replace('"pending"', '"processing"')
+  t.match(await send(guest, 'woo', paid, wooHeaders(SECRET, paid, 'order.updated')), { status: 200 })
+  await until(async () => sentOf(guest).length === 1)
+  t.match(
+    (await webhooksOf(guest, 'woo')).slice(1).map(({ outcome }) => outcome),
+    ['filtered', 'refused', 'refused', 'ping'],
+  )
+})
+
+t.test('the answer comes from the disk, not from Pinterest; a full store gets 503', async (t) => {
+  const guest = await setUp(t)
+  await register(t, guest, 'shop-7', { kind: 'shopify' })
+  await guest.admin('POST', `/accounts/${guest.account}/pause`)
+  t.equal((await sendShopify(guest, 'shop-7')).status, 200)
+  t.match(await webhooksOf(guest, 'shop-7'), [{ outcome: 'queued' }])
+  // Without its account the events wait.
+  await guest.admin('DELETE', `/accounts/${guest.account}`)
+  t.equal((await sendShopify(guest, 'shop-7')).status, 200)
+  t.match((await guest.admin('GET', '/totals')).body, { received: 2, queued: 2 })
+  await guest.restart()
+  t.equal((await sendShopify(guest, 'shop-7')).status, 200, 'the source is kept')
+})
+
+t.test('wrong signatures do not use up the posts of the account', async (t) => {
+  const guest = await enter(t)
+  await guest.admin('PUT', `/accounts/${guest.account}`, { posts_per_minute: 2 })
+  await register(t, guest, 'shop-8', { kind: 'shopify' })
+  const statuses = []
+  for (let n = 0; n < 4; n++) statuses.push((await send(guest, 'shop-8', '{}', {})).status)
+  t.same(statuses, [401, 401, 429, 429])
+  t.equal((await guest.post({ data: [] })).status, 400, 'not 429')
+})
+
+const CUSTOM = {
+  kind: 'custom',
+  signature: { header: 'X-Signature', prefix: 'sha256=' },
+  expression: `body.orders.{
+    "event_name": "checkout", "event_id": id, "event_time": time, "action_source": "web",
+    "user_data": {"em": mail, "external_id": $$.headers."x-shop"},
+    "custom_data": {"value": total, "currency": "EUR"}
+  }`,
+}
+const sendCustom = (guest: Guest, id: string, body: string, headers: Record<string, string> = {}) =>
+  send(guest, id, body, {
+    'x-signature': `sha256=${sign(SECRET, body, 'hex')}`,
+    'x-shop': 'annex',
+    ...headers,
+  })
+
+t.test('custom: an expression makes one event, several or none', async (t) => {
+  const guest = await enter(t)
+  await register(t, guest, 'custom-1', CUSTOM)
+  const one = () => ({
+    id: `c-${++lastId}`,
+    time: Math.floor(Date.now() / 1000),
+    mail: 'a@b.example',
+    total: 9,
+  })
+  for (const orders of [[one(), one()], one(), []])
+    t.equal((await sendCustom(guest, 'custom-1', JSON.stringify({ orders }))).status, 200)
+  await until(async () => sentOf(guest).length === 3)
+  t.match(sentOf(guest)[0], {
+    event_name: 'checkout',
+    user_data: { em: [/^[0-9a-f]{64}$/], external_id: [/^[0-9a-f]{64}$/] },
+  })
+  t.match((await webhooksOf(guest, 'custom-1'))[0], { outcome: 'filtered', reason: 'no_event' })
+  t.equal((await sendCustom(guest, 'custom-1', '{}', { 'x-signature': 'sha256=00' })).status, 401)
+})
+
+t.test('custom: a form; consent; what the expression cannot read', async (t) => {
+  const guest = await enter(t)
+  await register(t, guest, 'custom-2', {
+    ...CUSTOM,
+    consent: { limit: 'agreed' },
+    expression: `{"event_name": "lead", "event_id": body.id, "event_time": $toMillis($now()), "action_source": "web", "user_data": {"em": body.mail}}`,
+  })
+  const form = { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' }
+  await sendCustom(guest, 'custom-2', `id=f-${++lastId}&mail=a%40b.example&agreed=false`, form)
+  await until(async () => sentOf(guest).length === 1)
+  t.match(sentOf(guest), [{ event_name: 'lead', opt_out: true, custom_data: { opt_out_type: 'LDP' } }])
+  await sendCustom(guest, 'custom-2', 'no json')
+  t.match((await webhooksOf(guest, 'custom-2'))[0], {
+    outcome: 'invalid',
+    reason: 'the body is neither JSON nor a form',
+  })
+  await guest.admin('PUT', '/sources/custom-2', { expression: '$number(body.mail)' })
+  await sendCustom(guest, 'custom-2', '{"mail": "canary@leak.example"}')
+  t.match((await webhooksOf(guest, 'custom-2'))[0], {
+    outcome: 'invalid',
+    reason: /^the expression failed: JSONata error D3030/,
+  })
+  await guest.admin('PUT', '/sources/custom-2', { expression: '"text"', consent: { require: 'agreed' } })
+  await sendCustom(guest, 'custom-2', '{}')
+  await sendCustom(guest, 'custom-2', '{"agreed": true}')
+  t.match(await webhooksOf(guest, 'custom-2'), [
+    { reason: 'the expression makes something that is no event' },
+    { outcome: 'filtered', reason: 'no_consent' },
+  ])
+})
+
+t.test('settings that make no sense are refused, by name', async (t) => {
+  const { admin, account } = await enter(t)
+  const good = { kind: 'shopify', ad_account_id: account, secret: SECRET }
+  const refused = async (body: object, path = '/sources/refused') => {
+    const answer = await admin('PUT', path, body)
+    return answer.status === 400 ? String(answer.body['message']).split(':')[0] : answer.status
+  }
+  t.equal(await refused({ ...good, kind: undefined }), 'kind')
+  t.equal(await refused({ ...good, ad_account_id: '404' }), 'ad_account_id')
+  t.equal(await refused({ ...good, secret: undefined }), 'secret')
+  t.equal(await refused({ ...good, secret: 'short' }), 'secret')
+  t.equal(await refused({ ...good, event_id: 'no path' }), 'event_id')
+  t.equal(await refused({ ...good, expression: '1' }), 'expression')
+  t.equal(await refused({ ...good, paid_statuses: ['x'] }), 'paid_statuses')
+  t.equal(await refused({ ...good, kind: 'custom' }), 'signature')
+  const custom = { ...good, ...CUSTOM }
+  t.equal(await refused({ ...custom, expression: undefined }), 'expression')
+  const unreadable = await admin('PUT', '/sources/refused', { ...custom, expression: '{"a": ' })
+  t.match(unreadable.body, { message: /^expression: JSONata error S\d+ at character \d+\.$/ })
+  t.equal((await admin('PUT', '/sources/UPPER', good)).status, 400)
+  t.equal((await admin('GET', '/sources/refused')).status, 404)
+  t.equal((await admin('DELETE', '/sources/refused')).status, 404)
+})
