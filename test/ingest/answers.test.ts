@@ -33,7 +33,7 @@ t.test('every row of the answer table', async (t) => {
     ['an array', post([rawEvent()]), 400, invalid],
     ['null', post('null'), 400, invalid],
     ['no data', post({}), 400, invalid],
-    ['data that is no array', post({ data: { 0: rawEvent() } }), 400, invalid],
+    ['data that is no array', post({ data: { first: rawEvent() } }), 400, invalid],
     ['no events', post({ data: [] }), 400, invalid],
     ['1,001 events', post({ data: Array.from({ length: 1001 }, () => 0) }), 400, invalid],
     ['data from a prototype', post('{"__proto__":{"data":[1]}}'), 400, invalid],
