@@ -45,7 +45,6 @@ export function routeSources(
   { admitBody, beginTrace, take, deliver }: TakePost,
 ): void {
   const { vault, readiness, webhookLog, metrics, clock, settings } = options
-  const nobodys = [randomBytes(32).toString('hex'), randomBytes(32).toString('hex')] as const
 
   void app.register(async (scope) => {
     scope.removeAllContentTypeParsers()
@@ -70,12 +69,13 @@ export function routeSources(
         }
         const queue = { adAccountId: source?.adAccountId ?? '', isTest: source?.options.isTest ?? false }
         const trace = beginTrace(request, reply, queue)
-        const posted = { ...queue, ...postedBy(source, headers) }
+        const posted = { ...queue, ...postedBy(options, source, headers) }
 
         const receipt = await take(request, body, posted, trace).catch((error: unknown) => {
           throw source === undefined && error instanceof Unauthorized ? new NotFound() : error
         })
-        const entry = noteReceipt(source!, request, receipt)
+        const { outcome, reason } = outcomeOf(receipt)
+        const entry = note(source!, request, outcome, reason, receipt.eventCount)
         const { batch } = receipt
         if (batch !== undefined) {
           void deliver(batch, settings.ANSWER_WAIT_MS, trace).then((outcomes) => {
@@ -106,36 +106,6 @@ export function routeSources(
     done()
   }
 
-  /** Without its account it is taken all the same: events wait until the account is registered again. */
-  function postedBy(source: Source | undefined, headers: Headers) {
-    const oldestMs = clock.wallMs() - settings.DEDUPE_HOURS * HOUR_MS
-    if (source === undefined)
-      return { account: NO_ACCOUNT, webhook: { options: NO_SOURCE, secrets: nobodys, headers, oldestMs } }
-    const account = vault.account(source.adAccountId)
-    const preparing = account === undefined ? NO_ACCOUNT : preparingOf(account)
-    // As many as a source that does not exist has: one is computed twice.
-    const [secret = nobodys[0], previous = secret] = vault.secretsOf(source.sourceId) ?? []
-    return {
-      source: source.sourceId,
-      account: { ...preparing, bots: source.bots ?? preparing.bots },
-      webhook: { options: source.options, secrets: [secret, previous], headers, oldestMs },
-    }
-  }
-
-  function noteReceipt(source: Source, request: FastifyRequest, receipt: PostReceipt): WebhookEntry {
-    const { eventCount, invalidCount, filteredCount, duplicates, remarks } = receipt
-    const withheld = remarks.find(({ status }) => status === (invalidCount > 0 ? 'invalid' : 'filtered'))
-    const outcome =
-      invalidCount > 0
-        ? 'invalid'
-        : filteredCount > 0
-          ? 'filtered'
-          : duplicates.length > 0
-            ? 'duplicate'
-            : 'queued'
-    return note(source, request, outcome, withheld?.error || withheld?.reason, eventCount)
-  }
-
   function note(
     { sourceId, options: { kind } }: Source,
     request: FastifyRequest,
@@ -157,6 +127,32 @@ export function routeSources(
     webhookLog.note(sourceId, entry)
     return entry
   }
+}
+
+/** Without its account it is taken all the same: events wait until the account is registered again. */
+function postedBy({ vault, clock, settings }: SourcesOptions, source: Source | undefined, headers: Headers) {
+  const oldestMs = clock.wallMs() - settings.DEDUPE_HOURS * HOUR_MS
+  if (source === undefined)
+    return { account: NO_ACCOUNT, webhook: { options: NO_SOURCE, secrets: nobodys, headers, oldestMs } }
+  const account = vault.account(source.adAccountId)
+  const preparing = account === undefined ? NO_ACCOUNT : preparingOf(account)
+  // As many as a source that does not exist has: one is computed twice.
+  const [secret = nobodys[0], previous = secret] = vault.secretsOf(source.sourceId) ?? []
+  return {
+    source: source.sourceId,
+    account: { ...preparing, bots: source.bots ?? preparing.bots },
+    webhook: { options: source.options, secrets: [secret, previous], headers, oldestMs },
+  }
+}
+
+/** Of a source that does not exist. */
+const nobodys = [randomBytes(32).toString('hex'), randomBytes(32).toString('hex')] as const
+
+function outcomeOf({ invalidCount, filteredCount, duplicates, remarks }: PostReceipt) {
+  const told = (status: string) => remarks.find((remark) => remark.status === status)
+  if (invalidCount > 0) return { outcome: 'invalid', reason: told('invalid')?.error }
+  if (filteredCount > 0) return { outcome: 'filtered', reason: told('filtered')?.reason }
+  return { outcome: duplicates.length > 0 ? 'duplicate' : 'queued', reason: undefined }
 }
 
 const TAKEN = { status: 'taken' }

@@ -36,11 +36,16 @@ export type Posted = Omit<Post, 'payload' | 'postId' | 'receivedAtMs' | 'isClock
 
 export interface TakePost {
   /** A hook: lets the body be read once there is room for it, and sees to it that the room is given back. */
-  admitBody(request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void
+  readonly admitBody: (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) => void
   /** Prepares, commits and counts. Rejects with what the post is refused for; nothing was taken then. */
-  take(request: FastifyRequest, body: Buffer, posted: Posted, trace: PostTrace): Promise<PostReceipt>
-  deliver(batch: LeasedBatch, waitMs: number, trace: PostTrace): Promise<readonly EventOutcome[]>
-  beginTrace(request: FastifyRequest, reply: FastifyReply, queue: QueueKey): PostTrace
+  readonly take: (
+    request: FastifyRequest,
+    body: Buffer,
+    posted: Posted,
+    trace: PostTrace,
+  ) => Promise<PostReceipt>
+  readonly deliver: (batch: LeasedBatch, waitMs: number, trace: PostTrace) => Promise<readonly EventOutcome[]>
+  readonly beginTrace: (request: FastifyRequest, reply: FastifyReply, queue: QueueKey) => PostTrace
 }
 
 export function createTakePost(options: TakePostOptions): TakePost {
@@ -79,19 +84,6 @@ export function createTakePost(options: TakePostOptions): TakePost {
     }
   }
 
-  function count(adAccountId: string, receipt: PostReceipt): void {
-    metrics.events.inc({ outcome: 'invalid' }, receipt.invalidCount)
-    metrics.events.inc({ outcome: 'filtered' }, receipt.filteredCount)
-    metrics.events.inc({ outcome: 'duplicate' }, receipt.duplicates.length)
-    for (const tally of receipt.tallies) {
-      for (const [code, n] of tally.warnings) metrics.eventWarnings.inc({ code }, n)
-      for (const [reason, n] of tally.invalidReasons) metrics.eventsInvalid.inc({ reason }, n)
-      if (receipt.isTest) continue
-      options.matchQuality.note(adAccountId, tally)
-      options.volumeWatch.note(adAccountId, tally)
-    }
-  }
-
   function endStage(stage: 'prepare' | 'commit', durationMs: number, trace: PostTrace): void {
     metrics.postStageSeconds.observe({ stage }, durationMs / 1000)
     trace.stage(stage, durationMs)
@@ -116,7 +108,7 @@ export function createTakePost(options: TakePostOptions): TakePost {
     async take(request, body, posted, trace) {
       const receipt = await commit(request, body, posted, trace)
       request.leave?.()
-      count(posted.adAccountId, receipt)
+      count(options, posted.adAccountId, receipt)
       return receipt
     },
     async deliver(batch, waitMs, trace) {
@@ -147,6 +139,23 @@ export function createTakePost(options: TakePostOptions): TakePost {
       )
       return trace
     },
+  }
+}
+
+function count(
+  { metrics, matchQuality, volumeWatch }: TakePostOptions,
+  adAccountId: string,
+  receipt: PostReceipt,
+): void {
+  metrics.events.inc({ outcome: 'invalid' }, receipt.invalidCount)
+  metrics.events.inc({ outcome: 'filtered' }, receipt.filteredCount)
+  metrics.events.inc({ outcome: 'duplicate' }, receipt.duplicates.length)
+  for (const tally of receipt.tallies) {
+    for (const [code, n] of tally.warnings) metrics.eventWarnings.inc({ code }, n)
+    for (const [reason, n] of tally.invalidReasons) metrics.eventsInvalid.inc({ reason }, n)
+    if (receipt.isTest) continue
+    matchQuality.note(adAccountId, tally)
+    volumeWatch.note(adAccountId, tally)
   }
 }
 

@@ -21,9 +21,9 @@ export interface SourceChange extends Pick<
   readonly dropsPreviousSecret: boolean
 }
 
-type Options = Pick<OpenRecords, 'state' | 'change'> & { readonly now: () => number }
+type Options = Pick<OpenRecords, 'state' | 'change' | 'remove'> & { readonly now: () => number }
 
-export function createSources({ state, change, now }: Options): Sources {
+export function createSources({ state, change, remove, now }: Options): Sources {
   return {
     source: (sourceId) => state().source.get(sourceId)?.source,
     sources: () => Array.from(state().source.values(), ({ source }) => source),
@@ -34,8 +34,7 @@ export function createSources({ state, change, now }: Options): Sources {
         const entries = changeSource(state(), sourceChange, now())
         return entries === undefined ? [[], 'secret_missing'] : [entries, isKnown ? 'replaced' : 'added']
       }),
-    deleteSource: (sourceId) =>
-      change(() => (state().source.has(sourceId) ? [[['source', sourceId, undefined]], true] : [[], false])),
+    deleteSource: (sourceId) => remove('source', sourceId),
   }
 }
 

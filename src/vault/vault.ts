@@ -111,7 +111,7 @@ export interface VaultOptions {
 
 /** Opens every document once; rejects with CANNOT_OPEN if one cannot be opened by the master keys. */
 export async function openVault({ vaultStore, sealer, now }: VaultOptions): Promise<Vault> {
-  const { change, state, onAccountChange } = await openRecords(vaultStore, sealer)
+  const { change, remove, state, onAccountChange } = await openRecords(vaultStore, sealer)
 
   return {
     // The look-up is by hash, so its timing tells nothing of a key.
@@ -135,10 +135,7 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
         if (known === undefined) return [[], false]
         return [[['account', adAccountId, { ...known, account: { ...known.account, isPaused } }]], true]
       }),
-    deleteAccount: (adAccountId) =>
-      change(() =>
-        state().account.has(adAccountId) ? [[['account', adAccountId, undefined]], true] : [[], false],
-      ),
+    deleteAccount: (adAccountId) => remove('account', adAccountId),
 
     grant: (grantId) => state().grant.get(grantId)?.grant,
     grants: () => Array.from(state().grant.values(), ({ grant }) => grant),
@@ -195,7 +192,7 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
         return keyHash === undefined ? [[], false] : [[['key', keyHash, undefined]], true]
       }),
 
-    ...createSources({ state, change, now }),
+    ...createSources({ state, change, remove, now }),
 
     async reseal() {
       const stale = (await vaultStore.readVault()).filter(({ body }) => !sealer.isCurrent(body))
@@ -219,6 +216,8 @@ export interface OpenRecords {
   readonly state: () => VaultState
   /** Commits what `decide` makes of the state, with what nobody needs after it; answers what `decide` says of it. */
   readonly change: <Result>(decide: () => readonly [Change, Result]) => Promise<Result>
+  /** False where there is no such record. */
+  readonly remove: (kind: 'account' | 'source', id: string) => Promise<boolean>
   readonly onAccountChange: (listener: Listener) => void
 }
 
@@ -258,13 +257,16 @@ async function openRecords(vaultStore: VaultStore, sealer: Sealer): Promise<Open
 
   // One after the other, here and over all replicas: each is decided on the state that the one before it committed.
   let last: Promise<unknown> = Promise.resolve()
+  function change<Result>(decide: () => readonly [Change, Result]): Promise<Result> {
+    const result = last.then(() => run(decide))
+    last = result.catch(() => undefined)
+    return result
+  }
+
   return {
     state: () => state,
-    change(decide) {
-      const result = last.then(() => run(decide))
-      last = result.catch(() => undefined)
-      return result
-    },
+    change,
+    remove: (kind, id) => change(() => (state[kind].has(id) ? [[[kind, id, undefined]], true] : [[], false])),
     onAccountChange: (listener) => void listeners.push(listener),
   }
 }

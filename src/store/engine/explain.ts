@@ -15,7 +15,7 @@ export interface ExplainRequest extends Omit<PrepareContext, 'maxEventAgeMs'> {
 
 export interface ExplainOptions {
   readonly work: Work
-  readonly webhooks: Pick<Webhooks, 'open'>
+  readonly webhooks: Pick<Webhooks, 'map'>
   readonly maxEventAgeMs: number
 }
 
@@ -23,7 +23,7 @@ export interface ExplainOptions {
 export function createExplain({ work, webhooks, maxEventAgeMs }: ExplainOptions) {
   return async ({ payload, source = '', webhook, ...given }: ExplainRequest) => {
     const context = { ...given, maxEventAgeMs }
-    const open = webhook === undefined ? openBody : await webhooks.open(source, webhook, payload)
+    const open = webhook === undefined ? openBody : await webhooks.map(source, webhook, payload)
     // Treated as large: posts come first.
     return work.run(Infinity, () => explainAll(open, payload, context))
   }

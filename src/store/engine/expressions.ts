@@ -71,7 +71,7 @@ function createThread(onEnd: () => void) {
     try {
       // The time begins once the thread runs.
       worker ??= await start()
-      worker.postMessage(request)
+      worker.postMessage(request, [])
       answer = await Promise.race([
         once(worker, 'message', { signal }).then(([value]: unknown[]) => value),
         once(worker, 'exit', { signal }).then(() => STOPPED),

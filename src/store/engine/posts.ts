@@ -10,7 +10,7 @@ import type { Webhook } from '../../sources/source.ts'
 import { tallyEvents, type EventTally } from '../../telemetry/tally.ts'
 import { joinInSteps } from '../payload.ts'
 import type { QueueKey, Receipt, Store } from '../store.ts'
-import { createRecentCustomers } from './recent-customers.ts'
+import { createRecentCustomers, type RecentCustomers } from './recent-customers.ts'
 import { openBody, type OpenPost, type Webhooks } from './webhooks.ts'
 import type { Work } from './work.ts'
 
@@ -80,11 +80,6 @@ export function createPosts({ store, work, webhooks, now, maxEventAgeMs }: Posts
   const waiting = new Map<number, { isWithdrawn: boolean }>()
   const recentCustomers = createRecentCustomers()
 
-  async function openWebhook(post: Post, webhook: Webhook): Promise<OpenPost> {
-    await webhooks.check(post, webhook)
-    return webhooks.open(post.source ?? '', webhook, post.payload)
-  }
-
   function* prepare(post: Post, open: OpenPost) {
     const { postId, receivedAtMs, account } = post
     const isWithdrawn = waiting.get(postId)?.isWithdrawn
@@ -129,41 +124,18 @@ export function createPosts({ store, work, webhooks, now, maxEventAgeMs }: Posts
     return store.commit(batch)
   }
 
-  /** Test events are never duplicates. */
-  function warnOfSharedIds(
-    { adAccountId }: Post,
-    { isTest, prepared, valid }: PreparedPost,
-    { duplicates }: Receipt,
-  ): readonly Prepared[] {
-    if (isTest) return prepared
-    const repeated = new Set(duplicates)
-    for (const [index, event] of valid.entries()) {
-      if (!repeated.has(index)) recentCustomers.note(adAccountId, event)
-    }
-    const shared = new Set<Prepared>(
-      duplicates
-        .map((index) => valid[index]!)
-        .filter((event) => recentCustomers.isOfAnother(adAccountId, event)),
-    )
-    if (shared.size === 0) return prepared
-    const warning = { path: 'event_id', code: 'event_id_shared' } as const
-    return prepared.map((event) =>
-      shared.has(event) ? { ...event, warnings: [...event.warnings, warning] } : event,
-    )
-  }
-
   return {
     async take(post) {
       const startedMs = now()
       waiting.set(post.postId, { isWithdrawn: false })
-      const open = post.webhook === undefined ? openBody : await openWebhook(post, post.webhook)
+      const open = post.webhook === undefined ? openBody : await webhooks.open(post, post.webhook)
       const preparedPost = await work.run(post.payload.byteLength, () => prepare(post, open))
       const prepareMs = now() - startedMs
       const { isTest, filteredCount, invalidCount } = preparedPost
       // A wrong clock must not make an event invalid: the post comes again.
       if (!post.isClockTrusted && preparedPost.prepared.some(isInvalidForItsAge)) throw new ClockInDoubt()
       const receipt = await commit(post, preparedPost)
-      const prepared = warnOfSharedIds(post, preparedPost, receipt)
+      const prepared = warnOfSharedIds(recentCustomers, post, preparedPost, receipt)
       return {
         ...receipt,
         isTest,
@@ -192,6 +164,30 @@ interface PreparedPost {
 }
 
 const NOTHING_COMMITTED: Receipt = { batch: undefined, duplicates: [], pendingDuplicates: 0 }
+
+/** Test events are never duplicates. */
+function warnOfSharedIds(
+  recentCustomers: RecentCustomers,
+  { adAccountId }: Post,
+  { isTest, prepared, valid }: PreparedPost,
+  { duplicates }: Receipt,
+): readonly Prepared[] {
+  if (isTest) return prepared
+  const repeated = new Set(duplicates)
+  for (const [index, event] of valid.entries()) {
+    if (!repeated.has(index)) recentCustomers.note(adAccountId, event)
+  }
+  const shared = new Set<Prepared>(
+    duplicates
+      .map((index) => valid[index]!)
+      .filter((event) => recentCustomers.isOfAnother(adAccountId, event)),
+  )
+  if (shared.size === 0) return prepared
+  const warning = { path: 'event_id', code: 'event_id_shared' } as const
+  return prepared.map((event) =>
+    shared.has(event) ? { ...event, warnings: [...event.warnings, warning] } : event,
+  )
+}
 
 function isInvalidForItsAge(event: Prepared): boolean {
   return event.status === 'invalid' && isForItsAge(event.reason)

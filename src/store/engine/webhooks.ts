@@ -23,10 +23,10 @@ export interface OpenedPost {
 export type OpenPost = (post: Pick<Post, 'payload' | 'isTest'>) => Generator<void, OpenedPost>
 
 export interface Webhooks {
-  /** Rejects with UNAUTHORIZED. */
-  check(post: Pick<Post, 'payload' | 'receivedAtMs'>, webhook: Webhook): Promise<void>
-  /** `sourceId`: whose thread evaluates an expression. */
-  open(sourceId: string, webhook: Webhook, payload: Uint8Array): Promise<OpenPost>
+  /** Rejects with UNAUTHORIZED where its signature is wrong. */
+  open(post: Post, webhook: Webhook): Promise<OpenPost>
+  /** Whatever its signature is. `sourceId`: whose thread evaluates an expression. */
+  map(sourceId: string, webhook: Webhook, payload: Uint8Array): Promise<OpenPost>
 }
 
 export function* openBody({
@@ -42,28 +42,39 @@ export function createWebhooks(options: {
   readonly expressions: Pick<Expressions, 'map'>
 }): Webhooks {
   const { work, expressions } = options
-  return {
-    check({ payload, receivedAtMs }, { options, secrets, headers }) {
-      return work.run(payload.byteLength, function* () {
-        const signed = { headers, body: payload }
-        if (!isSigned(signatureOf(options), secrets, signed, receivedAtMs)) throw new Unauthorized()
-      })
-    },
-    async open(sourceId, webhook, payload) {
-      const { kind, isTest } = webhook.options
-      const made = kind === 'custom' ? await expressions.map(sourceId, webhook, payload) : undefined
-      return function* () {
-        if (made === undefined) return opened(mapWebhook(webhook, payload), isTest)
-        if (made.status !== 'mapped') return opened(made, isTest)
-        try {
-          return yield* openBody({ payload: made.payload, isTest })
-        } catch (error) {
-          if (!(error instanceof InvalidRequest)) throw error
-          return opened({ status: 'invalid', reason: 'mapping_failed', message: error.message }, isTest)
-        }
+
+  async function map(sourceId: string, webhook: Webhook, payload: Uint8Array): Promise<OpenPost> {
+    const { kind, isTest } = webhook.options
+    const made = kind === 'custom' ? await expressions.map(sourceId, webhook, payload) : undefined
+    return function* () {
+      if (made === undefined) return opened(mapWebhook(webhook, payload), isTest)
+      if (made.status !== 'mapped') return opened(made, isTest)
+      try {
+        return yield* openBody({ payload: made.payload, isTest })
+      } catch (error) {
+        if (!(error instanceof InvalidRequest)) throw error
+        return opened({ status: 'invalid', reason: 'mapping_failed', message: error.message }, isTest)
       }
+    }
+  }
+
+  return {
+    map,
+    async open(post, webhook) {
+      await work.run(post.payload.byteLength, () => checkSignature(post, webhook))
+      return map(post.source ?? '', webhook, post.payload)
     },
   }
+}
+
+/** One step. */
+function* checkSignature(
+  { payload, receivedAtMs }: Post,
+  { options, secrets, headers }: Webhook,
+): Generator<void, void> {
+  const signed = { headers, body: payload }
+  if (!isSigned(signatureOf(options), secrets, signed, receivedAtMs)) throw new Unauthorized()
+  yield
 }
 
 function opened(mapped: Mapped, isTest: boolean): OpenedPost {

@@ -32,7 +32,7 @@ function setUp() {
         }
       },
     },
-    webhooks: { check: () => Promise.reject(new Error()), open: () => Promise.reject(new Error()) },
+    webhooks: { map: () => Promise.reject(new Error()), open: () => Promise.reject(new Error()) },
     now: () => 0,
     maxEventAgeMs: LIVE.maxEventAgeMs,
   })
