@@ -8,6 +8,8 @@ export interface AdminClient {
   /** `Answer`: what the route's schema says, in `src/admin/`. */
   get<Answer>(path: string): Promise<Answer>
   send<Answer>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<Answer>
+  /** The body as it is. */
+  sendText<Answer>(method: 'POST', path: string, body: string): Promise<Answer>
 }
 
 /** The relay answered, with a status that is no success. */
@@ -26,7 +28,7 @@ export function createAdminClient({ environment }: Pick<Terminal, 'environment'>
   const url =
     environment['ADMIN_URL'] ?? addressOf(environment['ADMIN_HOST'], environment['ADMIN_PORT'] ?? '8081')
 
-  async function ask(method: string, path: string, body?: unknown): Promise<unknown> {
+  async function ask(method: string, path: string, body?: string): Promise<unknown> {
     const authorization = `Bearer ${findToken(environment)}`
     const type = body === undefined ? {} : { 'content-type': 'application/json' }
     let response: Response
@@ -35,7 +37,7 @@ export function createAdminClient({ environment }: Pick<Terminal, 'environment'>
       response = await fetch(new URL(path, url), {
         method,
         headers: { authorization, ...type },
-        body: body === undefined ? null : JSON.stringify(body),
+        body: body ?? null,
       })
       text = await response.text()
     } catch (error) {
@@ -54,6 +56,8 @@ export function createAdminClient({ environment }: Pick<Terminal, 'environment'>
     url,
     get: async <Answer>(path: string) => (await ask('GET', path)) as Answer,
     send: async <Answer>(method: string, path: string, body?: unknown) =>
+      (await ask(method, path, body === undefined ? undefined : JSON.stringify(body))) as Answer,
+    sendText: async <Answer>(method: string, path: string, body: string) =>
       (await ask(method, path, body)) as Answer,
   }
 }

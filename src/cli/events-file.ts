@@ -7,6 +7,13 @@ export const EVENTS_FILE =
   'FILE is a post as a storefront sends it, a JSON list of events, or one event a line; - is standard input'
 
 export async function readEventsFile(terminal: Terminal, path: string): Promise<readonly unknown[]> {
+  const text = await readTextFile(terminal, path)
+  const events = parseWhole(text) ?? parseLines(text)
+  if (events.length === 0) throw misused('There are no events in it.')
+  return events
+}
+
+export async function readTextFile(terminal: Terminal, path: string): Promise<string> {
   const read =
     path === '-'
       ? await terminal.readInput()
@@ -15,9 +22,7 @@ export async function readEventsFile(terminal: Terminal, path: string): Promise<
   if (isUtf16(text)) {
     throw misused('The file is in UTF-16 (PowerShell and Excel write it). Save it as UTF-8, and try again.')
   }
-  const events = parseWhole(text) ?? parseLines(text)
-  if (events.length === 0) throw misused('There are no events in it.')
-  return events
+  return text
 }
 
 /** Windows programs begin UTF-8 files with it; JSON must not. */

@@ -24,11 +24,11 @@ export const explain: Command = {
   },
 }
 
-function renderEvent(event: ExplainAnswer['events'][number], index: number): string {
+export function renderEvent(event: ExplainAnswer['events'][number], index: number): string {
   const lines = [
     event.status === 'prepared'
       ? `event ${index}: ${event.event_name} ${event.event_id}`
-      : `event ${index}: ${event.status === 'filtered' ? 'filtered' : 'invalid'}, ${event.reason}: ${event.message}`,
+      : `event ${index}: ${event.status}, ${event.reason}: ${event.message}`,
   ]
   if (event.fields.length > 0) {
     lines.push(

@@ -10,6 +10,7 @@ import { maintenanceCommands } from './maintenance.ts'
 import { quality } from './quality.ts'
 import { send } from './send.ts'
 import { settings } from './settings.ts'
+import { sourceCommands } from './source.ts'
 import { status } from './status.ts'
 import { volume } from './volume.ts'
 import { CommandFailed, EXIT, misused, type Terminal } from './terminal.ts'
@@ -18,6 +19,7 @@ export const COMMANDS: readonly Command[] = [
   status,
   ...accountCommands,
   ...keyCommands,
+  ...sourceCommands,
   send,
   explain,
   quality,

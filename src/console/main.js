@@ -8,6 +8,7 @@ import { createKeys } from './keys.js'
 import { createDeadLetters } from './dead-letters.js'
 import { createLive } from './live.js'
 import { createQuality } from './quality.js'
+import { createSources } from './sources.js'
 
 /**
  * A view: it fills its element, and stops all that it began when it is closed.
@@ -19,6 +20,7 @@ const VIEWS = [
   { path: '', title: 'Live', create: createLive },
   { path: 'accounts', title: 'Accounts', create: createAccounts },
   { path: 'keys', title: 'Keys', create: createKeys },
+  { path: 'sources', title: 'Sources', create: createSources },
   { path: 'dead-letters', title: 'Dead letters', create: createDeadLetters },
   { path: 'explain', title: 'Explain', create: createExplain },
   { path: 'quality', title: 'Match quality', create: createQuality },

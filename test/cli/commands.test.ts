@@ -9,6 +9,7 @@ import { STATUSES, type AccountStatus } from '../../src/delivery/queue-status.ts
 import { readMetrics } from '../support/admin.ts'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, ADMIN_TOKEN, enter, postHeld, setUp } from '../support/relay.ts'
+import { shopifyOrder } from '../support/shop-payloads.ts'
 import { createCommandLine } from './stage.ts'
 
 type Respond = (response: ServerResponse, path: string) => void
@@ -81,6 +82,56 @@ t.test('a grant is read as JSON from standard input', async (t) => {
     stderr: /must hold JSON/,
   })
   t.match(await relay(`account set ${OTHER}`, { input: '' }), { code: 2, stderr: /No token/ })
+})
+
+t.test('a source is set, tried, listed and removed; its secret is never shown', async (t) => {
+  const stand = await enter(t)
+  const relay = createCommandLine(stand)
+  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-source-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const file = async (name: string, text: string) => {
+    await writeFile(join(folder, name), text)
+    return join(folder, name)
+  }
+  const settings = await file('settings.json', '{"event_id": "{checkout_token}", "renewals": "send"}')
+  const set = await relay(
+    `source set cli-shop --kind shopify --account ${stand.account} --label shop --settings ${settings}`,
+    { input: `${SECRET}\n` },
+  )
+  t.match(set, { code: 0, stdout: /give the shop the address https:\/\/YOUR-RELAY\/sources\/cli-shop$/ })
+  t.match(await relay('source set cli-shop --keep-secret --drop-previous-secret --label other'), { code: 0 })
+  t.match(JSON.parse((await relay('source list --json')).stdout), {
+    sources: [{ id: 'cli-shop', label: 'other', event_id: '{checkout_token}', renewals: 'send' }],
+  })
+  const order = await file('order.json', JSON.stringify(shopifyOrder(new Date(0))))
+  t.match(await relay(`source try ${order} --source cli-shop --topic orders/create`), {
+    code: 0,
+    stdout: /^event 0: checkout tok-4711-abc\n[^]*"order_id":"4711"/,
+  })
+  t.match(await relay(`source try ${order} --source cli-shop --topic orders/updated`), {
+    code: 3,
+    stdout: 'event 0: filtered, not_mapped: no event is set for this topic',
+  })
+  const expression = await file(
+    'e.jsonata',
+    '{"event_name": headers.x, "event_time": body.t, "event_id": body.id, "action_source": "web", "user_data": {"em": body.mail}}',
+  )
+  const custom = await file('custom.json', '{"signature": {"header": "X-Sign"}}')
+  const words = `source set cli-own --kind custom --account ${stand.account} --settings ${custom} --expression ${expression}`
+  t.match(await relay(words, { input: SECRET }), { code: 0 })
+  const tried = await relay(['source', 'try', '-', '--source', 'cli-own', '--headers', '{"X": "lead"}'], {
+    input: '{"t": 1, "id": "i", "mail": "a@b.example"}',
+  })
+  t.match(tried, { code: 0, stdout: /^event 0: lead i\n/ })
+  t.match((await relay('source list')).stdout, /cli-own +custom/)
+  t.match(await relay('source set cli-own', { input: '' }), { code: 2, stderr: /No secret/ })
+  t.match(await relay(`source set cli-own --keep-secret --settings ${expression}`), {
+    code: 2,
+    stderr: /JSON/,
+  })
+  for (const id of ['cli-shop', 'cli-own']) t.match(await relay(`source rm ${id}`), { code: 0 })
+  t.match(await relay('source rm cli-own'), { code: 1 })
+  t.match(await relay('source list'), { stdout: 'no sources' })
 })
 
 t.test('a token on the command line is refused, and not repeated', async (t) => {

@@ -4,7 +4,7 @@ import t from 'tap'
 import { CHROMIUM, openPage } from '../support/chromium.ts'
 import { ADMIN_TOKEN, enter, postHeld, TOKEN } from '../support/relay.ts'
 import { makeUpLive } from './picture.ts'
-import { logIn, makeHistory, violationsOf } from './stage.ts'
+import { logIn, makeHistory, sendToSource, SHOP_SECRET, violationsOf } from './stage.ts'
 
 if (CHROMIUM === undefined) {
   t.plan(0, 'SKIPPED: there is no Chromium here')
@@ -312,6 +312,46 @@ t.test('a thousand accounts are shown in part, and looking again leaves rows and
   t.same(problems, [])
 })
 
+t.test('a shop is connected, its secret rotated, and its webhooks are told', async (t) => {
+  const stand = await enter(t)
+  const { page, problems } = await openPage(t)
+  await logIn(page, stand)
+  await page.getByRole('link', { name: 'Sources' }).click()
+  await page.getByText('No source yet.').waitFor()
+  await page.getByRole('button', { name: 'Connect a shop' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Name in the address').fill('my-shop')
+  await dialog.getByLabel('Shop', { exact: true }).selectOption('shopify')
+  await dialog.getByLabel('Ad account').fill('404')
+  await dialog.getByLabel('Secret').fill(SHOP_SECRET)
+  await dialog.getByRole('button', { name: 'Connect' }).click()
+  await dialog.getByText('there is no such account').waitFor()
+  await dialog.getByLabel('Ad account').fill(stand.account)
+  await dialog.getByRole('button', { name: 'Connect' }).click()
+  await dialog.getByText('https://YOUR-RELAY/sources/my-shop').waitFor()
+  await page.keyboard.press('Escape')
+
+  const card = page.getByRole('article', { name: 'my-shop' })
+  await card.getByText('No webhook came').waitFor()
+  await sendToSource(stand, 'my-shop', 'products/update', true)
+  await page.getByRole('button', { name: 'Look again' }).click()
+  await card.getByRole('cell', { name: 'not_mapped' }).waitFor()
+
+  await card.getByRole('button', { name: /^Change or rotate/ }).click()
+  await dialog.getByLabel('Secret').fill('another-secret-0123')
+  await dialog.getByLabel('Label').fill('My <i>shop</i>')
+  await dialog.getByRole('button', { name: 'Change' }).click()
+  const renamed = page.getByRole('article', { name: 'My <i>shop</i>' })
+  await renamed.getByRole('button', { name: /^Drop the old secret/ }).click()
+  await renamed.getByText('is valid, too').waitFor({ state: 'detached' })
+  t.match((await stand.admin('GET', '/sources/my-shop')).body, { kind: 'shopify', previous_secret: false })
+  t.notMatch(await page.content(), /another-secret/)
+  await renamed.getByRole('button', { name: /^Remove/ }).click()
+  await dialog.getByRole('button', { name: 'Remove' }).click()
+  await page.getByText('No source yet.').waitFor()
+  t.same(problems, [])
+})
+
 t.test('all of it works without a mouse', async (t) => {
   const stand = await enter(t)
   const { page } = await openPage(t)
@@ -378,10 +418,14 @@ for (const look of [
     await page.goto(stand.relay.adminUrl)
     t.same(await violationsOf(page), [], 'login')
     await logIn(page, stand)
+    await sendToSource(stand, 'shop-of-the-tour', 'orders/create', true)
+    await sendToSource(stand, 'shop-of-the-tour', 'a/topic', false)
+    t.teardown(() => stand.admin('DELETE', '/sources/shop-of-the-tour'))
     for (const [path, ready] of [
       ['', 'every queue goes on'],
       ['accounts', '1 of 1'],
       ['keys', 'Remove'],
+      ['sources', 'wrong_signature'],
       ['dead-letters', '3 dead letters.'],
       ['explain', 'Nothing is sent or stored.'],
       ['quality', 'Only 0 %'],

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import { rawEvent } from '../support/events.ts'
 import { ADMIN_TOKEN, type Guest } from '../support/relay.ts'
+import { shopifyHeaders } from '../support/shop-payloads.ts'
 
 export async function logIn(page: Page, stand: Guest): Promise<void> {
   await page.goto(stand.relay.adminUrl)
@@ -32,6 +33,22 @@ export async function makeHistory(stand: Guest, rejected = 3): Promise<void> {
     ],
   })
   stand.sandbox.faults.set([])
+}
+
+export const SHOP_SECRET = 'secret-of-a-shop-0123'
+
+/** A webhook of Shopify; registers the source if it has to. */
+export async function sendToSource(
+  { admin, account, relay }: Guest,
+  id: string,
+  topic: string,
+  isSigned: boolean,
+): Promise<void> {
+  const source = { kind: 'shopify', ad_account_id: account, secret: SHOP_SECRET }
+  if ((await admin('GET', `/sources/${id}`)).status === 404) await admin('PUT', `/sources/${id}`, source)
+  const body = '{}'
+  const headers = shopifyHeaders(isSigned ? SHOP_SECRET : 'wrong', body, topic)
+  await fetch(`${relay.publicUrl}/sources/${id}`, { method: 'POST', headers, body })
 }
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')

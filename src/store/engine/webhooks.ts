@@ -44,9 +44,9 @@ export function createWebhooks(options: {
   const { work, expressions } = options
 
   async function map(sourceId: string, webhook: Webhook, payload: Uint8Array): Promise<OpenPost> {
-    const { kind, isTest } = webhook.options
-    const made = kind === 'custom' ? await expressions.map(sourceId, webhook, payload) : undefined
-    return function* () {
+    const made =
+      webhook.options.kind === 'custom' ? await expressions.map(sourceId, webhook, payload) : undefined
+    return function* ({ isTest }) {
       if (made === undefined) return opened(mapWebhook(webhook, payload), isTest)
       if (made.status !== 'mapped') return opened(made, isTest)
       try {
@@ -79,7 +79,7 @@ function* checkSignature(
 
 function opened(mapped: Mapped, isTest: boolean): OpenedPost {
   if (mapped.status === 'mapped')
-    return { events: () => mapped.events, isTest: mapped.isTest, withheld: undefined }
+    return { events: () => mapped.events, isTest: isTest || mapped.isTest, withheld: undefined }
   const withheld: Prepared =
     mapped.status === 'filtered'
       ? { ...mapped, warnings: [] }
