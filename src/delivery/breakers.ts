@@ -29,12 +29,12 @@ export interface BreakersOptions extends Pick<DeliveryOptions, 'clock' | 'random
 
 export interface Breakers {
   readonly forAll: Breaker
-  /** `isOutdated`: the account's token was replaced during the call, which says nothing about the new one. */
+  /** `saysNothing` about the queue: its token was replaced during the call, or only one event is concerned. */
   ended(
     call: CallInFlight,
     outcome: CallOutcome,
     decision: CallDecision | CanaryDecision,
-    isOutdated: boolean,
+    saysNothing: boolean,
   ): void
   /** Another replica learned this by a call of its own. */
   learn(target: Queue | 'all', learned: LearnedBreaker): void
@@ -89,10 +89,10 @@ export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }
     get forAll() {
       return all.breaker
     },
-    ended({ queue, isTrial, isTrialForAll }, outcome, decision, isOutdated) {
+    ended({ queue, isTrial, isTrialForAll }, outcome, decision, saysNothing) {
       const result = resultForAll(outcome, decision, isTrialForAll)
       if (result) move(all, result, isTrialForAll)
-      const resultForQueue = isOutdated ? undefined : resultOf(decision)
+      const resultForQueue = saysNothing ? undefined : resultOf(decision)
       if (resultForQueue) move(queue, resultForQueue, isTrial)
     },
     learn(target, learned) {

@@ -10,6 +10,11 @@
  *                                     all events are called once more, within a second, before the bisect, and the one
  *                                     that stands alone three times, within seconds, before it becomes a dead letter
  *
+ *   a call is limited (429)
+ *     the queue pauses, the third time until the canary's answer, too. It is taken: a further 429 within a minute is no
+ *     limit of the account, but about the call's events, which are retried as after a 5xx: apart in the end, until they
+ *     are too old. No 429 makes a dead letter: a limit that does not count test events would make one of each event
+ *
  *   asking: the refused events wait in a group of their own; the next call of the queue is the canary
  *     taken              the refusal was about the events: as above
  *     refused            hold: every event is kept, nothing but canaries leaves
@@ -21,6 +26,7 @@ import { randomUUID } from 'node:crypto'
 import { sha256Hex } from '../events/hash.ts'
 import type { CallOutcome, EventsCall } from '../pinterest/outcome.ts'
 import { isSingleEvent, type Group } from './bisect.ts'
+import type { Queue } from './queue.ts'
 import { decide, isRefusal, type CallDecision, type HoldReason, type Refusal } from './decision.ts'
 
 /** What the canary's answer means for its queue. */
@@ -45,6 +51,41 @@ export function afterRefusedCall(
 /** The canary was taken. */
 export function afterCanary({ action }: Refusal, { callsAgain }: Group): 'again' | 'bisect' {
   return action === 'ask' && callsAgain === 0 ? 'again' : 'bisect'
+}
+
+const LIMITED_CALLS = 3
+const DOUBT_MS = 60_000
+const LIMITED = 'status_429'
+
+export function asksForLimit({ limitedCalls }: Pick<Queue, 'limitedCalls'>): boolean {
+  return limitedCalls >= LIMITED_CALLS
+}
+
+/** Notes a 429, and takes it for what it is. Slices keep the doubt in their history. */
+export function judgeLimit(
+  queue: Queue,
+  { slices }: Group,
+  decision: CallDecision,
+  nowMs: number,
+): CallDecision {
+  if (decision.action !== 'pause') return decision
+  const isDoubted = nowMs < queue.doubtsLimitUntilMs
+  if (isDoubted || slices.some(({ history }) => history.at(-1)?.reason === LIMITED)) {
+    return { action: 'retry', reason: LIMITED }
+  }
+  queue.limitedCalls += 1
+  return decision
+}
+
+/** Only about the event, which is alone: neither opens the queue's breaker nor closes it. */
+export function isAboutEvent(decision: CallDecision, { slices }: Group): boolean {
+  return decision.action === 'retry' && decision.reason === LIMITED && isSingleEvent(slices)
+}
+
+/** The canary was answered. */
+export function noteCanary(queue: Queue, { action }: CanaryDecision, nowMs: number): void {
+  if (action === 'acknowledge' && asksForLimit(queue)) queue.doubtsLimitUntilMs = nowMs + DOUBT_MS
+  queue.limitedCalls = 0
 }
 
 export function decideCanary(outcome: CallOutcome, nowMs: number): CanaryDecision {

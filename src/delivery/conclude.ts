@@ -5,7 +5,7 @@ import { actOnCanary, actOnDecision, startOver, type ActOptions } from './act-on
 import { noteFailure } from './batch.ts'
 import { groupOf, membersOf } from './bisect.ts'
 import type { Breakers } from './breakers.ts'
-import { decideCanary, type CanaryDecision } from './canary.ts'
+import { decideCanary, isAboutEvent, judgeLimit, noteCanary, type CanaryDecision } from './canary.ts'
 import { decide, type CallDecision } from './decision.ts'
 import type { DeliveryOptions } from './options.ts'
 import type { CallInFlight, RefusedCall } from './queue.ts'
@@ -33,12 +33,14 @@ function concludeEvents(
   outcome: CallOutcome,
   durationMs: number,
 ): void {
-  const { eventCount, queue } = call
-  const decision = decide(outcome, eventCount, options.clock.wallMs())
+  const { eventCount, queue, group } = call
+  const { clock } = options
+  const answer = decide(outcome, eventCount, clock.wallMs())
+  const decision = judgeLimit(queue, group, answer, clock.monotonicMs())
   report(options, call, outcome, decision, durationMs)
   options.metrics.callEvents.observe(eventCount)
   if (decision.action === 'acknowledge') options.tokenWatch.accepted(queue.key.adAccountId)
-  options.breakers.ended(call, outcome, decision, false)
+  options.breakers.ended(call, outcome, decision, isAboutEvent(decision, group))
   attempt(options, call, () => {
     if (decision.action === 'ask' && isOutdated(options, call)) startOver(call)
     else actOnDecision(options, call, decision)
@@ -56,6 +58,7 @@ function concludeCanary(
   const decision = decideCanary(outcome, options.clock.wallMs())
   report(options, canary, outcome, decision, durationMs)
   options.metrics.canaries.inc({ decision: decision.action })
+  noteCanary(queue, decision, options.clock.monotonicMs())
   tellTokenWatch(options.tokenWatch, { adAccountId: queue.key.adAccountId, token }, outcome)
   options.breakers.ended(canary, outcome, decision, decision.action === 'hold' && isOutdated(options, canary))
   for (const refused of asking) {

@@ -6,7 +6,7 @@
  * | 2xx or 422 with one result per event | acknowledge: delivered or rejected, event by event |
  * | 400, 413, or 422 without usable results | bisect: one event of the call is refused |
  * | 401, 403, 3xx, 404, 405 and every other status | ask: the canary tells whether the account is refused, or an event |
- * | 429 | pause: not an attempt |
+ * | 429 | pause: not an attempt; the canary tells when it comes again and again |
  * | 408, 5xx, no answer, unreadable 2xx | retry |
  */
 import { readRetryAfter } from './retry.ts'

@@ -41,7 +41,8 @@ export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
   },
   rate_limited: {
     urgency: 1,
-    means: 'Pinterest said 429. The queue waits as long as it asked for.',
+    means:
+      'Pinterest said 429. The queue waits as long as it asked for; every third time a canary tells whether it was about the account.',
     action: null,
     remedy: null,
   },

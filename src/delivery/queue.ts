@@ -4,7 +4,7 @@
  * A slice is in one place at a time: `ready`, in a `group` (part of a call that was refused or failed, which must leave as
  * it is), `resting` until its next try, `asking` (refused, until the canary's answer), or in flight.
  *
- * The next call is the canary while a refusal asks for it, and while the queue is held. Any other call takes, in this
+ * The next call is the canary while a refusal or a third 429 asks for it, and while the queue is held. Any other call takes, in this
  * order: a group, since a split that waits would hold its events up twice; else up to half a call of
  * what a post is waiting for, so that a backlog does not cost the shop its answer; then what is on time, closest to its
  * hour first; then what is late, oldest first; then more of what is waited for; then replays, oldest first.
@@ -14,6 +14,7 @@ import { ON_TIME_S, type QueueKey } from '../store/store.ts'
 import { CLOSED, isHeld, type Breaker } from './breaker.ts'
 import type { Slice } from './batch.ts'
 import { groupOf, membersOf, type Group } from './bisect.ts'
+import { asksForLimit } from './canary.ts'
 import type { Refusal } from './decision.ts'
 
 /** Pinterest's bound on one call. */
@@ -82,6 +83,10 @@ export class Queue {
   bytesInMemory = 0
   /** Of the slices that could leave now. */
   eventsReady = 0
+  /** Calls that were answered 429 since the last canary. */
+  limitedCalls = 0
+  /** Monotonic: the canary was taken after such calls, so that a 429 until then is about a call's events. */
+  doubtsLimitUntilMs = -Infinity
   #groups: Group[] = []
   #asking: RefusedCall[] = []
   #awaited = new TinyQueue<Slice>([], byArrival)
@@ -119,7 +124,7 @@ export class Queue {
 
   /** The next call is the canary. */
   get needsCanary(): boolean {
-    return this.isAsking || isHeld(this.breaker)
+    return this.isAsking || isHeld(this.breaker) || asksForLimit(this)
   }
 
   get isCanaryOut(): boolean {

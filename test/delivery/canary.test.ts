@@ -1,7 +1,7 @@
 /** Whether a refusal is about a call's events or about the account: the canary tells, and nothing else does. */
 import t, { type Test } from 'tap'
 import { runDue } from '../support/clock.ts'
-import { ACCOUNT, idsOf, refused, setStage, type SentCall, type Stage } from './stage.ts'
+import { ACCOUNT, batch, idsOf, refused, setStage, type SentCall, type Stage } from './stage.ts'
 
 /** Every kind of refusal of which a firewall may be the author. */
 const STATUSES = [302, 401, 402, 403, 404, 405, 406, 409, 410, 415, 418, 431, 451]
@@ -264,6 +264,93 @@ t.test('a canary without a usable answer decides nothing', async (t) => {
     t.equal(stage.calls.length, 3)
   }
 })
+
+/** Each second every call that is out is answered. */
+async function live(stage: Stage, seconds: number, answer: (call: SentCall) => Promise<void>): Promise<void> {
+  let answered = 0
+  for (let second = 0; second < seconds; second++) {
+    while (answered < stage.calls.length) await answer(stage.calls[answered++]!)
+    await stage.clock.advance(1000)
+  }
+}
+
+for (const retryAfter of ['1', '60', undefined]) {
+  const rest = retryAfter === undefined ? {} : { retryAfter }
+  const told = retryAfter === undefined ? 'without Retry-After' : `with Retry-After ${retryAfter}`
+  t.test(`a 429 ${told} for one event delays the others, and costs none`, async (t) => {
+    const stage = setStage(t)
+    const outcomes = stage.post(1, idsOf('e', 64), { waitMs: 3_600_000 })
+    const firewall = (call: SentCall) =>
+      call.ids.includes('e-40') ? call.answer(refused(429, rest)) : call.deliver()
+    await live(stage, 900, firewall)
+    const sent = new Set(stage.calls.filter(({ ids }) => !ids.includes('e-40')).flatMap(({ ids }) => ids))
+    t.equal(idsOf('e', 64).filter((id) => sent.has(id)).length, 63, 'all but the one')
+    t.ok(stage.canaries.length >= 1 && stage.canaries.length <= 2, `${stage.canaries.length} canaries`)
+    const before = stage.calls.length
+    const later = stage.post(2, ['later'])
+    await live(stage, 600, firewall)
+    t.match(await later, [{ status: 'delivered' }], 'and those that come later wait for nothing')
+    t.ok(stage.calls.length - before < 60, `${stage.calls.length - before} calls in 10 minutes`)
+    t.strictSame(deadOf(stage), [])
+    await live(stage, 120, (call) => call.deliver())
+    t.ok(
+      (await outcomes).every(({ status }) => status === 'delivered'),
+      'it is delivered once it may',
+    )
+  })
+}
+
+t.test('a limit that is the account’s costs nothing but time', async (t) => {
+  const stage = setStage(t)
+  void stage.post(1, ['a', 'b'])
+  const limited = refused(429, { retryAfter: '20' })
+  await live(stage, 600, (call) => call.answer(limited))
+  t.ok(stage.calls.length <= 31, 'one call each 20 seconds')
+  t.equal(stage.canaries.length, Math.floor(stage.calls.length / 4), 'of which each fourth is a canary')
+  t.match(stage.released.at(-1), { attempts: 0, history: [] }, 'no attempt')
+  t.match(stage.delivery.queues(ACCOUNT), [{ status: 'rate_limited' }])
+})
+
+t.test('a limit that test events do not count for makes no dead letter', async (t) => {
+  const stage = setStage(t)
+  void stage.post(1, idsOf('e', 100))
+  await live(stage, 3600, (call) =>
+    call.isCanary ? call.deliver() : call.answer(refused(429, { retryAfter: '20' })),
+  )
+  t.strictSame(deadOf(stage), [])
+  t.ok(stage.calls.length < 200, `${stage.calls.length} calls in an hour`)
+  await live(stage, 600, (call) => call.deliver())
+  t.equal(new Set(stage.acknowledged.map(({ batchId }) => batchId)).size, 1)
+  t.match(stage.delivery.queues(ACCOUNT), [{ status: 'sending' }])
+})
+
+/** A relay that starts with what an earlier one held. */
+async function restart(t: Test, batches: number): Promise<Stage> {
+  const stage = setStage(t)
+  for (let n = 1; n <= batches; n++) stage.stored.push(batch(stage.clock, n, idsOf(`b${n}`, 1000)))
+  await stage.delivery.start()
+  await runDue()
+  return stage
+}
+
+for (const [status, reason, most] of [
+  [401, 'unauthorized', 3],
+  [403, 'forbidden', 3],
+  [400, 'rejects_everything', 25],
+] as const) {
+  t.test(
+    `after a restart, ${status} for everything holds the queue after ${most} calls at most`,
+    async (t) => {
+      const stage = await restart(t, 4)
+      await play(stage, (call) => call.answer(refused(status)))
+      t.match(stage.delivery.queues(ACCOUNT), [{ status: reason }])
+      t.ok(stage.calls.length <= most, `${stage.calls.length} calls`)
+      t.equal(stage.canaries.length, 1)
+      t.strictSame(deadOf(stage), [])
+      t.ok(stage.released.every(({ attempts }) => attempts === 0))
+    },
+  )
+}
 
 t.test('one canary at a time, and no other call of the queue meanwhile', async (t) => {
   const { post, calls, canaries, clock, delivery } = setStage(t, { callsInFlight: 3 })
