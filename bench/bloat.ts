@@ -12,6 +12,7 @@
  * Not made smaller: the pauses that autovacuum makes for others, which therefore slow it more than they would. A server of
  * its own, in memory where there is room: so it says nothing of disks.
  */
+import { dedupeKeys } from '../src/store/core/sealed.ts'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openPostgres } from '../src/store/postgres/open.ts'
@@ -141,11 +142,13 @@ function makeBatch(receivedAtMs: number): NewBatch {
   const eventTimeS = Math.floor(receivedAtMs / 1000)
   const eventId = randomUUID()
   const text = JSON.stringify({ event_id: eventId, em: '' })
+  const queue = { adAccountId: '549755885175', isTest: false }
+  const events = [{ eventName: 'checkout', eventId, eventTimeS }]
   return {
-    adAccountId: '549755885175',
-    isTest: false,
+    ...queue,
     payload: joinEvents([text.replace('""', `"${'0'.repeat(EVENT_BYTES - text.length)}"`)]),
-    events: [{ eventName: 'checkout', eventId, eventTimeS }],
+    events,
+    keys: dedupeKeys(queue, events),
     invalidCount: 0,
     filteredCount: 0,
     receivedAtMs,

@@ -2,6 +2,7 @@
  * `npm run bench -- --replicas`: one relay on SQLite, and one and two on a PostgreSQL, under the same posts in one run; then
  * what the database is asked for one post, one call and one lease while accounts and backlog grow.
  */
+import { dedupeKeys } from '../src/store/core/sealed.ts'
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -227,10 +228,12 @@ let serial = 0
 async function commit(store: Store, queue: QueueKey): Promise<number> {
   const eventId = `bench-${serial++}`
   const json = JSON.stringify({ event_name: 'checkout', event_id: eventId, event_time: 1_700_000_000 })
+  const events = [{ eventName: 'checkout', eventId, eventTimeS: 1_700_000_000 }]
   const { batch } = await store.commit({
     ...queue,
     payload: joinEvents([json]),
-    events: [{ eventName: 'checkout', eventId, eventTimeS: 1_700_000_000 }],
+    events,
+    keys: dedupeKeys(queue, events),
     invalidCount: 0,
     filteredCount: 0,
     receivedAtMs: Date.now(),

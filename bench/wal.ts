@@ -6,6 +6,7 @@
  *
  * DATABASE_URL_TEST names another server than one of its own.
  */
+import { dedupeKeys } from '../src/store/core/sealed.ts'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { openPostgres } from '../src/store/postgres/open.ts'
@@ -102,13 +103,14 @@ function makeBatch(eventsPerPost: number): NewBatch {
     eventTimeS,
   }))
   const texts = events.map(({ eventId }) => JSON.stringify({ event_id: eventId, em: '' }))
+  const queue = { adAccountId: '549755885175', isTest: false }
   return {
-    adAccountId: '549755885175',
-    isTest: false,
+    ...queue,
     payload: joinEvents(
       texts.map((text) => text.replace('""', `"${'0'.repeat(EVENT_BYTES - text.length)}"`)),
     ),
     events,
+    keys: dedupeKeys(queue, events),
     invalidCount: 0,
     filteredCount: 0,
     receivedAtMs: Date.now(),

@@ -2,6 +2,7 @@
  * Fills a store through its own interface, as a process of its own, so that the relay finds a backlog:
  * `node chaos/fill-store.ts PATH ACCOUNT EVENTS SEED`, with MASTER_KEY in the environment.
  */
+import { dedupeKeys } from '../src/store/core/sealed.ts'
 import { hash } from 'node:crypto'
 import { openSqlite } from '../src/store/sqlite/open.ts'
 import type { EventIdentity, NewBatch } from '../src/store/store.ts'
@@ -48,6 +49,7 @@ function makeBatch(size: number, number: number): NewBatch {
     isTest: false,
     payload,
     events,
+    keys: dedupeKeys({ adAccountId, isTest: false }, events),
     invalidCount: 0,
     filteredCount: 0,
     receivedAtMs: Date.now(),

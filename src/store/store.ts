@@ -38,6 +38,8 @@ export interface NewBatch extends QueueKey {
   readonly payload: Uint8Array
   /** One entry per event, in the payload's order, with its `event_name` and `event_id`; none where all is only counted. */
   readonly events: readonly EventIdentity[]
+  /** For dedupe, one per event (core/sealed.ts); none of test events: a developer posts the same one again and again. */
+  readonly keys: readonly Uint8Array[]
   /** Events of the same post that the relay found invalid; only counted. */
   readonly invalidCount: number
   /** Events of the same post that the account does not want sent; only counted, as durably as an event. */

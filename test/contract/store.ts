@@ -2,6 +2,7 @@
  * What every store promises, as tests that run over any implementation. A ground is a place for one store that can be
  * opened, closed and opened again.
  */
+import { dedupeKeys } from '../../src/store/core/sealed.ts'
 import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
 import { splitEvents } from '../../src/store/payload.ts'
@@ -188,14 +189,14 @@ function testDedupe(t: Test, layGround: LayGround): void {
 
   t.test('events are told apart by account, name and id', async (t) => {
     const { store } = await (await layGround(t)).open()
-    const named = (eventName: string, eventId: string) => {
-      const batch = makeBatch([eventId])
-      return { ...batch, events: [{ eventName, eventId, eventTimeS: NOW_S }] }
+    const named = (eventName: string, eventId: string, queue = LIVE) => {
+      const events = [{ eventName, eventId, eventTimeS: NOW_S }]
+      return { ...makeBatch([eventId], queue), events, keys: dedupeKeys(queue, events) }
     }
     t.same((await store.commit(named('lead', 'x1'))).duplicates, [])
     t.same((await store.commit(named('leadx', '1'))).duplicates, [])
     t.same((await store.commit(named('lead', 'x1'))).duplicates, [0])
-    t.same((await store.commit({ ...named('lead', 'x1'), adAccountId: '1' })).duplicates, [])
+    t.same((await store.commit(named('lead', 'x1', { ...LIVE, adAccountId: '1' }))).duplicates, [])
   })
 
   t.test('test events are never duplicates, nor do they make any', async (t) => {

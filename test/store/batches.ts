@@ -1,5 +1,6 @@
 /** Batches for the store's tests: small, and with times that are easy to read. */
 import type { DeadEvent, HistoryEntry, QueueKey, LeaseRequest, NewBatch } from '../../src/store/store.ts'
+import { dedupeKeys } from '../../src/store/core/sealed.ts'
 import { joinEvents } from '../support/payload.ts'
 
 export const NOW_MS = 1_700_000_000_000
@@ -17,15 +18,17 @@ export interface BatchOptions extends Partial<QueueKey> {
 /** One event per id. */
 export function makeBatch(eventIds: readonly string[], options: BatchOptions = {}): NewBatch {
   const eventTimesS = eventIds.map((_, index) => options.eventTimesS?.[index] ?? NOW_S)
+  const queue = { adAccountId: options.adAccountId ?? LIVE.adAccountId, isTest: options.isTest ?? false }
+  const events = eventIds.map((eventId, index) => ({
+    eventName: 'checkout',
+    eventId,
+    eventTimeS: eventTimesS[index]!,
+  }))
   return {
-    adAccountId: options.adAccountId ?? LIVE.adAccountId,
-    isTest: options.isTest ?? false,
+    ...queue,
     payload: joinEvents(eventIds.map((eventId, index) => makeEvent(eventId, eventTimesS[index]))),
-    events: eventIds.map((eventId, index) => ({
-      eventName: 'checkout',
-      eventId,
-      eventTimeS: eventTimesS[index]!,
-    })),
+    events,
+    keys: dedupeKeys(queue, events),
     invalidCount: options.invalidCount ?? 0,
     filteredCount: options.filteredCount ?? 0,
     receivedAtMs: options.receivedAtMs ?? NOW_MS,

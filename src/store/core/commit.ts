@@ -1,24 +1,19 @@
-/** What a commit takes: the events that were not seen before, sealed as one batch that is leased to the caller. */
+/**
+ * What a commit takes: the events that were not seen before, sealed as one batch that is leased to the caller. Whoever claims a
+ * batch's keys in order finds doubles inside it, too: the second of two is a duplicate of the first.
+ */
 import type { Sealer } from '../../vault/seal.ts'
 import { omitEvents } from '../payload.ts'
 import type { LeasedBatch, NewBatch } from '../store.ts'
 import type { Changes } from './counters.ts'
 import { toLeased } from './lease.ts'
 import type { BatchRow } from './rows.ts'
-import { bindBatch, dedupeKey } from './sealed.ts'
+import { bindBatch } from './sealed.ts'
 
 export interface CommitPlan {
   /** Undefined when every event is a duplicate. */
   readonly stored: { readonly row: BatchRow; readonly batch: LeasedBatch } | undefined
   readonly counts: Changes
-}
-
-/**
- * One per event, in order; none for test events: a developer posts the same one again and again and wants an answer each
- * time. Who claims them in order finds doubles inside the batch, too: the second of two is a duplicate of the first.
- */
-export function listKeys({ adAccountId, isTest, events }: NewBatch): Uint8Array[] {
-  return isTest ? [] : events.map(({ eventName, eventId }) => dedupeKey(adAccountId, eventName, eventId))
 }
 
 /** `duplicates`: positions, ascending. */

@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto'
 import type { SealBinding, Sealer } from '../../vault/seal.ts'
-import type { QueueKey } from '../store.ts'
+import type { EventIdentity, QueueKey } from '../store.ts'
 import { nameOfQueue } from './rows.ts'
 
 export interface DeadLetterContent {
@@ -25,6 +25,14 @@ export const bindDeadLetter: Bind = (queue) => ({ purpose: 'dead_letter', owner:
 export function dedupeKey(adAccountId: string, eventName: string, eventId: string): Uint8Array {
   const identity = `${adAccountId.length}:${adAccountId}${eventName.length}:${eventName}${eventId}`
   return hash('sha256', identity, 'buffer').subarray(0, DEDUPE_KEY_BYTES)
+}
+
+/** Of the events of one batch. */
+export function dedupeKeys(
+  { adAccountId, isTest }: QueueKey,
+  events: readonly EventIdentity[],
+): Uint8Array[] {
+  return isTest ? [] : events.map(({ eventName, eventId }) => dedupeKey(adAccountId, eventName, eventId))
 }
 
 /** Undefined when no key opens it. */

@@ -72,7 +72,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
   let cancelTimer = () => {}
   /** In the last group that had any. */
   let commitCount = 0
-  let areLargeLeft = false
+  let isLargeNext = false
   let refusal: Error | undefined
   let onDrained: (() => void) | undefined
 
@@ -102,8 +102,8 @@ export function createBatcher(options: BatcherOptions): Batcher {
       onDrained?.()
       return
     }
-    const { group, rest } = takeGroup(pending, areLargeLeft)
-    areLargeLeft = !areLargeLeft && rest.some(isLargeCommit)
+    const { group, rest } = takeGroup(pending, isLargeNext)
+    isLargeNext = !isLargeNext && rest.some(isLargeCommit)
     pending = rest
     void runGroup(group)
   }
@@ -181,12 +181,14 @@ function setNodeTimer(delayMs: number, callback: () => void): () => void {
   return () => clearTimeout(timer)
 }
 
-/** Large commits leave with the group after: the sync of a megabyte must not keep a checkout waiting. */
-function takeGroup(pending: readonly Entry[], areLargeLeft: boolean): { group: Entry[]; rest: Entry[] } {
-  const small = areLargeLeft ? [] : pending.filter((entry) => !isLargeCommit(entry))
-  const group = (small.length > 0 ? small : pending).slice(0, MAX_GROUP_OPERATIONS)
+/** A large commit is a group of its own, in turns with what is small: a checkout waits for one of them at most. */
+function takeGroup(pending: readonly Entry[], isLargeNext: boolean): { group: Entry[]; rest: Entry[] } {
+  const large = pending.find(isLargeCommit)
+  const small = pending.filter((entry) => !isLargeCommit(entry))
+  const isLarge = large !== undefined && (isLargeNext || small.length === 0)
+  const group = isLarge ? [large] : small.slice(0, MAX_GROUP_OPERATIONS)
   const taken = new Set(group)
-  return { group, rest: pending.length === group.length ? [] : pending.filter((entry) => !taken.has(entry)) }
+  return { group, rest: pending.filter((entry) => !taken.has(entry)) }
 }
 
 function isLargeCommit({ operation: { kind, request } }: Entry): boolean {

@@ -1,25 +1,25 @@
 /**
  * Stores batches, a few statements for all of a transaction: leaves out duplicates, and leases the rest to this replica.
  */
-import { listKeys, planCommit } from '../core/commit.ts'
+import { planCommit } from '../core/commit.ts'
 import type { NewBatch, Receipt } from '../store.ts'
 import { insertBatches } from './batches.ts'
 import { claimKeys, findPending } from './dedupe.ts'
 import type { Transaction } from './transaction.ts'
 
 export async function commitAll(tx: Transaction, given: readonly NewBatch[]): Promise<readonly Receipt[]> {
-  const candidates = given.map((one) => ({ given: one, batchId: tx.nextBatchId(), keys: listKeys(one) }))
+  const candidates = given.map((one) => ({ given: one, batchId: tx.nextBatchId() }))
   const claimed = await claimKeys(
     tx.client,
-    candidates.flatMap(({ given: { receivedAtMs: seenAtMs }, batchId, keys }) =>
+    candidates.flatMap(({ given: { receivedAtMs: seenAtMs, keys }, batchId }) =>
       keys.map((key) => ({ key, batchId, seenAtMs })),
     ),
   )
-  const planned = candidates.map(({ given: one, batchId, keys }) => {
-    const duplicates = keys.flatMap((key, index) => (claimed.take(key) ? [] : [index]))
+  const planned = candidates.map(({ given: one, batchId }) => {
+    const duplicates = one.keys.flatMap((key, index) => (claimed.take(key) ? [] : [index]))
     const { stored, counts } = planCommit(one, batchId, duplicates, tx.sealer)
     tx.totals.count(one, counts)
-    return { stored, batchId, duplicates, repeated: duplicates.map((index) => keys[index]!) }
+    return { stored, batchId, duplicates, repeated: duplicates.map((index) => one.keys[index]!) }
   })
   await insertBatches(
     tx,

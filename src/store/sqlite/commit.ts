@@ -1,5 +1,5 @@
 /** Takes a batch: leaves out what was seen before, leases the rest to the caller, and counts. */
-import { listKeys, planCommit } from '../core/commit.ts'
+import { planCommit } from '../core/commit.ts'
 import type { NewBatch, Receipt } from '../store.ts'
 import type { QueueTables } from './queue-tables.ts'
 
@@ -9,7 +9,7 @@ export function createCommit(tables: QueueTables): (given: NewBatch) => Receipt 
     const batchId = tables.nextBatchId()
     const duplicates: number[] = []
     let pendingDuplicates = 0
-    for (const [index, key] of listKeys(given).entries()) {
+    for (const [index, key] of given.keys.entries()) {
       if (dedupe.add(key, batchId, given.receivedAtMs)) continue
       duplicates.push(index)
       // Not so a double of this very batch: its row comes later.

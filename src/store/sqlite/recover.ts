@@ -12,7 +12,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Sealer } from '../../vault/seal.ts'
 import { listPositions } from '../core/bitmap.ts'
 import { toQueue, type BatchRow, type DeadLetterRow, type QueueRow } from '../core/rows.ts'
-import { bindBatch, bindDeadLetter, openSealed, readIdentity, type Bind } from '../core/sealed.ts'
+import { bindBatch, bindDeadLetter, dedupeKeys, openSealed, readIdentity, type Bind } from '../core/sealed.ts'
 import type { RecoveredBatch } from '../engine/operations.ts'
 import { omitEvents, splitEvents } from '../payload.ts'
 
@@ -114,10 +114,13 @@ function takeBatch(step: RecoverStep, row: Row, sealer: Sealer): number | undefi
   if (content === undefined) return undefined
   const payload = omitEvents(content, acknowledged instanceof Uint8Array ? listPositions(acknowledged) : [])
   if (payload === undefined) return 0
+  const queue = toQueue(row as unknown as QueueRow)
+  const events = splitEvents(payload).map(readIdentity)
   const batch = {
-    ...toQueue(row as unknown as QueueRow),
+    ...queue,
     payload,
-    events: splitEvents(payload).map(readIdentity),
+    events,
+    keys: dedupeKeys(queue, events),
     invalidCount: 0,
     filteredCount: 0,
     // Ids begin each run with the time, in microseconds.

@@ -4,7 +4,7 @@ import t from 'tap'
 import { acknowledgeBatch, countWhole, makeDeadLetters } from '../../../src/store/core/acknowledge.ts'
 import { addCounts, firstEntry, purgeStep, replayStep } from '../../../src/store/core/audit.ts'
 import { listPositions } from '../../../src/store/core/bitmap.ts'
-import { listKeys, planCommit } from '../../../src/store/core/commit.ts'
+import { planCommit } from '../../../src/store/core/commit.ts'
 import { addChanges, makeCounts } from '../../../src/store/core/counters.ts'
 import {
   conditionsOf,
@@ -64,8 +64,8 @@ t.test('a commit stores what is left without the duplicates, and counts both', a
 })
 
 t.test('test events have no keys; the key of a live one is of its account, name and id', async (t) => {
-  t.same(listKeys(makeBatch(['a', 'b'], TEST)), [])
-  const [first, second] = listKeys(makeBatch(['a', 'a']))
+  t.same(makeBatch(['a', 'b'], TEST).keys, [])
+  const [first, second] = makeBatch(['a', 'a']).keys
   t.same(first, second)
   t.notSame(dedupeKey('1', '2', '3'), dedupeKey('12', '', '3'))
 })
@@ -114,7 +114,7 @@ t.test('a dead letter keeps its event sealed; the key of a live one is forgotten
   const [made] = makeDeadLetters(batchOf(['a', 'b']), [makeDead(1)], NOW_MS + 5, sealer)
   t.match(made!.row, { event_id: 'b', status: 'rejected', first_seen_at_ms: NOW_MS, died_at_ms: NOW_MS + 5 })
   t.match(showDeadLetter({ id: 1, ...made!.row }, sealer), { eventId: 'b', message: makeDead(1).message })
-  t.same(made!.key, listKeys(makeBatch(['b']))[0])
+  t.same(made!.key, makeBatch(['b']).keys[0])
   t.ok(made!.counts.dead_bytes! > made!.row.sealed.byteLength)
   t.equal(makeDeadLetters(batchOf(['a'], TEST), [makeDead(0)], NOW_MS, sealer)[0]!.key, undefined)
   const [nul] = makeDeadLetters(batchOf(['a\0']), [makeDead(0)], NOW_MS, sealer)
@@ -175,7 +175,7 @@ t.test('a replay leaves what is too old or unreadable, and queues the rest with 
   const raised = raise(row, request, sealer, nextBatchId) as Raised
   t.match(raised.batch, { batch_id: 9, is_replay: true, event_count: 1, attempts: row.attempts })
   t.match(openBatch(raised.batch, sealer)!.history.at(-1), { atMs: NOW_MS, reason: 'replayed' })
-  t.same(raised.key, listKeys(makeBatch(['a']))[0])
+  t.same(raised.key, makeBatch(['a']).keys[0])
   t.match(countRaised(raised, true), { rejected: -1, queued: 1, batches: 1, bytes: raised.batch.size_bytes })
   t.same(countRaised(raised, false), { rejected: -1, duplicate: 1 })
   const late = { ...request, oldestEventTimeS: NOW_S + 1 }

@@ -7,7 +7,7 @@ import {
   type GroupReport,
 } from '../../../src/store/engine/batcher.ts'
 import type { Operation, OperationKind, Outcome, TravelError } from '../../../src/store/engine/operations.ts'
-import type { Acknowledgement } from '../../../src/store/store.ts'
+import type { Acknowledgement, NewBatch } from '../../../src/store/store.ts'
 import { LARGE_BYTES } from '../../../src/store/engine/work.ts'
 import { createManualClock } from '../../support/clock.ts'
 
@@ -55,6 +55,7 @@ function commit(bytes: Uint8Array = Buffer.from('{}')) {
     ...queue,
     payload: bytes,
     events: [{ eventName: 'n', eventId: 'i', eventTimeS: 1 }],
+    keys: [],
     invalidCount: 0,
     filteredCount: 0,
     receivedAtMs: 1,
@@ -242,19 +243,36 @@ t.test('draining finishes what was asked for, tries once, and takes nothing more
   await t.resolves(drained)
 })
 
-t.test('a large commit leaves after what is small, but with the next group', async (t) => {
+t.test('a large commit leaves alone, in turns with what is small', async (t) => {
   const { batcher, sent, answer } = play()
   const large = () => batcher.submit('commit', commit(new Uint8Array(LARGE_BYTES)))
-  const all = [large(), batcher.submit('commit', commit()), batcher.submit('acknowledge', acknowledge(1))]
+  const isLarge = (request: unknown) => (request as NewBatch).payload.byteLength === LARGE_BYTES
+  const all = [
+    large(),
+    large(),
+    batcher.submit('commit', commit()),
+    batcher.submit('acknowledge', acknowledge(1)),
+  ]
   await endOfTurn()
   t.same(kindsOf(sent[0]), ['commit', 'acknowledge'])
   all.push(batcher.submit('commit', commit()))
   await answer(DONE, DONE)
-  t.equal(sent[1]?.length, 2, 'both: small ones do not hold it up for ever')
-  await answer(DONE, DONE)
-  all.push(large())
-  await endOfTurn()
-  t.equal(sent[2]?.length, 1, 'alone it leaves at once')
+  t.same(
+    sent[1]?.map(({ request }) => isLarge(request)),
+    [true],
+    'small ones do not hold it up for ever',
+  )
+  await answer(DONE)
+  t.same(
+    sent[2]?.map(({ request }) => isLarge(request)),
+    [false],
+    'nor it them',
+  )
+  await answer(DONE)
+  t.same(
+    sent[3]?.map(({ request }) => isLarge(request)),
+    [true],
+  )
   await answer(DONE)
   await Promise.all(all)
 })
