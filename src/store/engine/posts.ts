@@ -81,35 +81,11 @@ export function createPosts({ store, work, webhooks, now, maxEventAgeMs }: Posts
   const waiting = new Map<number, { isWithdrawn: boolean }>()
   const recentCustomers = createRecentCustomers()
 
-  function* prepare(post: Post, open: OpenPost) {
-    const { postId, receivedAtMs, adAccountId, account } = post
-    const isWithdrawn = waiting.get(postId)?.isWithdrawn
-    waiting.delete(postId)
+  function begin(post: Post, open: OpenPost) {
+    const isWithdrawn = waiting.get(post.postId)?.isWithdrawn
+    waiting.delete(post.postId)
     if (isWithdrawn === true) throw new SenderLeft()
-    const { events, isTest, withheld } = yield* open(post)
-    const context = { ...account, nowMs: receivedAtMs, maxEventAgeMs, isTest }
-    const prepared: Prepared[] = withheld === undefined ? [] : [withheld]
-    for (const event of events()) {
-      prepared.push(prepareEvent(event, context))
-      yield
-    }
-    const valid = prepared.filter((event) => event.status === 'prepared')
-    const filteredCount = prepared.filter(({ status }) => status === 'filtered').length
-    // Here, and not in the transaction, which holds up all others: of 1,000 events a third of its time.
-    const keys: Uint8Array[] = []
-    for (const { eventName, eventId } of isTest ? [] : valid) {
-      keys.push(dedupeKey(adAccountId, eventName, eventId))
-      yield
-    }
-    return {
-      isTest,
-      prepared,
-      valid,
-      filteredCount,
-      invalidCount: prepared.length - valid.length - filteredCount,
-      keys,
-      joined: yield* joinInSteps(valid.map(({ json }) => json)),
-    }
+    return prepare(post, open, maxEventAgeMs)
   }
 
   async function commit(post: Post, preparedPost: PreparedPost): Promise<Receipt> {
@@ -138,7 +114,7 @@ export function createPosts({ store, work, webhooks, now, maxEventAgeMs }: Posts
       const startedMs = now()
       waiting.set(post.postId, { isWithdrawn: false })
       const open = post.webhook === undefined ? openBody : await webhooks.open(post, post.webhook)
-      const preparedPost = await work.run(post.payload.byteLength, () => prepare(post, open))
+      const preparedPost = await work.run(post.payload.byteLength, () => begin(post, open))
       const prepareMs = now() - startedMs
       const { isTest, filteredCount, invalidCount } = preparedPost
       // A wrong clock must not make an event invalid: the post comes again.
@@ -160,6 +136,34 @@ export function createPosts({ store, work, webhooks, now, maxEventAgeMs }: Posts
       const post = waiting.get(postId)
       if (post !== undefined) post.isWithdrawn = true
     },
+  }
+}
+
+function* prepare(post: Post, open: OpenPost, maxEventAgeMs: number): Generator<void, PreparedPost> {
+  const { receivedAtMs, adAccountId, account } = post
+  const { events, isTest, withheld } = yield* open(post)
+  const context = { ...account, nowMs: receivedAtMs, maxEventAgeMs, isTest }
+  const prepared: Prepared[] = withheld === undefined ? [] : [withheld]
+  for (const event of events()) {
+    prepared.push(prepareEvent(event, context))
+    yield
+  }
+  const valid = prepared.filter((event) => event.status === 'prepared')
+  const filteredCount = prepared.filter(({ status }) => status === 'filtered').length
+  // Here, and not in the transaction, which holds up all others: of 1,000 events a third of its time.
+  const keys: Uint8Array[] = []
+  for (const { eventName, eventId } of isTest ? [] : valid) {
+    keys.push(dedupeKey(adAccountId, eventName, eventId))
+    yield
+  }
+  return {
+    isTest,
+    prepared,
+    valid,
+    filteredCount,
+    invalidCount: prepared.length - valid.length - filteredCount,
+    keys,
+    joined: yield* joinInSteps(valid.map(({ json }) => json)),
   }
 }
 
