@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { Agent, getGlobalDispatcher, setGlobalDispatcher } from 'undici'
 import { STATUSES, type AccountStatus } from '../../src/delivery/queue-status.ts'
 import { readMetrics } from '../support/admin.ts'
+import { until } from '../support/clock.ts'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, ADMIN_TOKEN, enter, postHeld, setUp } from '../support/relay.ts'
 import { shopifyOrder } from '../support/shop-payloads.ts'
@@ -186,7 +187,7 @@ t.test('status ends with 3 while posts are refused, and its first line says why'
     await stand.post({ data }, { headers: { prefer: 'wait=0' } })
   }
   await stand.restart({ STORE_LIMIT_BYTES: String(1024 ** 2) })
-  while ((await stand.admin('GET', '/live')).body['problem'] === null);
+  await until(async () => (await stand.admin('GET', '/live')).body['problem'] !== null)
   t.match(await relay('status'), { code: 3, stdout: /^PROBLEM: store_full\. Posts get 503/ })
   t.match(JSON.parse((await relay('status --json')).stdout), {
     problem: 'store_full',

@@ -1,6 +1,6 @@
 /** What the tests of faults look at: an account's queue, its totals, and the dead letters. */
 import assert from 'node:assert/strict'
-import { setTimeout as delay } from 'node:timers/promises'
+import { until as untilAsked } from '../support/clock.ts'
 import type { Stand } from '../support/relay.ts'
 
 export interface QueueView {
@@ -16,13 +16,10 @@ export interface DeadLetter {
   readonly reason: string
 }
 
-/** Each question costs milliseconds of CPU, and many ask at once. */
-const POLL_MS = 250
+/** Many ask at once. */
+const PACE_MS = 250
 
-/** Asks again and again; a test that waits in vain ends with tap's timeout. */
-export async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await delay(POLL_MS)
-}
+export const until = (isSo: () => Promise<boolean>) => untilAsked(isSo, PACE_MS)
 
 /** The account's live queue; undefined before its first event. */
 export async function queueOf({ admin }: Stand, account: string): Promise<QueueView | undefined> {

@@ -2,7 +2,7 @@ import { request as open } from 'node:http'
 import type { FastifyError } from 'fastify'
 import t from 'tap'
 import { createAdmission } from '../../src/ingest/admission.ts'
-import { createManualClock } from '../support/clock.ts'
+import { createManualClock, until } from '../support/clock.ts'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, setUp } from '../support/relay.ts'
 import { postBurst } from './burst.ts'
@@ -136,17 +136,14 @@ t.test(
       return request
     })
     const statusOf = async () => (await post({ data: [rawEvent()] })).status
-    let status = await statusOf()
-    while (status === 200) status = await statusOf()
-    t.equal(status, 503)
+    await until(async () => (await statusOf()) === 503)
     const refused = await post({ data: [rawEvent()] })
     t.match(refused.body, { code: 4197, message: String })
     t.ok(Number(refused.headers.get('retry-after')) > 0)
     const others = await post({ data: [rawEvent()] }, { account: other, key: String(key) })
     t.equal(others.status, 200)
     for (const request of begun) request.destroy()
-    while (status === 503) status = await statusOf()
-    t.equal(status, 200)
+    await until(async () => (await statusOf()) === 200)
   },
 )
 

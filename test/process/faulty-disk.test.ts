@@ -2,18 +2,17 @@
 import { execFileSync } from 'node:child_process'
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { UserData } from '../../client/src/index.ts'
 import { createSandbox } from '../../sandbox/sandbox.ts'
 import { createCommandLine } from '../cli/stage.ts'
+import { until } from '../support/clock.ts'
 import { TOKEN } from '../support/constants.ts'
 import { rawEvent } from '../support/events.ts'
 import { startProcess } from '../support/process.ts'
 import { ACCOUNT, setUp } from '../support/relay.ts'
 import { mountSmallDisk } from '../support/small-disk.ts'
 
-const POLL_MS = 50
 const LATER = { prefer: 'respond-async' }
 const EVENTS_PER_POST = 20
 const SIZE = '10m'
@@ -23,11 +22,6 @@ const makeEvent = (eventId: string, userData: UserData = { em: 'person@example.c
   return rawEvent({ event_id: eventId, event_source_url, user_data: userData })
 }
 const BOT = makeEvent('bot', { em: 'person@example.com', client_user_agent: 'curl/8.5.0' })
-
-/** Asks again and again; a test that waits in vain ends with tap's timeout. */
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await delay(POLL_MS)
-}
 
 t.test(
   'a full disk: 503 while it lasts, what was taken is delivered, then posts are taken again',

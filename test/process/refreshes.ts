@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import type { FaultRule } from '../../sandbox/faults.ts'
 import type { Sandbox } from '../../sandbox/sandbox.ts'
+import { until } from '../support/clock.ts'
 
 export interface Accounts {
   readonly sandbox: Sandbox
@@ -49,7 +50,7 @@ async function begin({ sandbox, post }: Accounts, account: string, isRecorded: b
     sandbox.faults.add(rule)
   }
   post('invalid', account).catch(() => undefined)
-  while (countRefreshes(sandbox) === before) await delay(5)
+  await until(() => countRefreshes(sandbox) > before)
 }
 
 /** What the next process makes of them. */

@@ -4,7 +4,8 @@ import { readMetrics } from '../support/admin.ts'
 import { rawEvent } from '../support/events.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { ACCOUNT, TOKEN } from '../support/relay.ts'
-import { setUpReplicas, until, type Replica } from './stage.ts'
+import { until } from '../support/clock.ts'
+import { setUpReplicas, type Replica } from './stage.ts'
 
 const server = await startPostgres()
 t.teardown(() => server.close())

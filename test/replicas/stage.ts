@@ -6,6 +6,7 @@ import { createLog } from '../../src/telemetry/log.ts'
 import { startRelay, type Relay } from '../../src/relay.ts'
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/sandbox.ts'
 import { createAdmin, readBody, registerAccounts, type Admin } from '../support/admin.ts'
+import { until } from '../support/clock.ts'
 import type { PostgresServer } from '../support/postgres.ts'
 import { ACCOUNT, ADMIN_TOKEN, TOKEN } from '../support/relay.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
@@ -95,11 +96,4 @@ export async function setUpReplicas(
   relayKey = await registerAccounts(first.admin, [ACCOUNT], () => ({ access_token: TOKEN, country: 'US' }))
   await until(async () => (await second.post({ data: [] })).status === 400)
   return { replicas, sandbox, relayKey }
-}
-
-/** Answers how long it took. What never comes is ended by the runner. */
-export async function until(isTrue: () => Promise<boolean> | boolean): Promise<number> {
-  const startedMs = performance.now()
-  while (!(await isTrue())) await new Promise((resolve) => setTimeout(resolve, 20))
-  return performance.now() - startedMs
 }

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { openPostgres, type OpenedPostgres, type PostgresOptions } from '../../../src/store/postgres/open.ts'
 import type { StoreProblem } from '../../../src/store/engine/operations.ts'
+import { until } from '../../support/clock.ts'
 import { makeCertificate } from '../../support/certificate.ts'
 import { debianPostgresMissing } from '../../support/debian-postgres.ts'
 import { rawEvent } from '../../support/events.ts'
@@ -26,14 +27,6 @@ async function open(t: Test, url: string, options: Partial<PostgresOptions> = {}
   const opened = await openPostgres({ url, masterKeys, ...STILL, ...options })
   t.teardown(() => opened.close())
   return opened
-}
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  const endsAtMs = performance.now() + 20_000
-  while (!(await isSo())) {
-    if (performance.now() > endsAtMs) throw new Error('It did not come in time.')
-    await delay(10)
-  }
 }
 
 const isTaken = (commit: Promise<unknown>) =>

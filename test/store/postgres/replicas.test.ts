@@ -1,8 +1,8 @@
 /** Several replicas on one database: who wins, who takes over, and what a broken wire leaves behind. */
-import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import type { SharedChange } from '../../../src/store/shared.ts'
 import { waitingSql } from '../../../src/store/postgres/lease.ts'
+import { until } from '../../support/clock.ts'
 import { startPostgres, startStoppablePostgres } from '../../support/postgres.ts'
 import { askAll, LIVE, makeDead, makeBatch, NOW_MS, NOW_S } from '../batches.ts'
 import { layGround, type PostgresGround } from './ground.ts'
@@ -306,9 +306,4 @@ function listeners(ground: PostgresGround) {
   return ground.ask(
     `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'`,
   )
-}
-
-/** It has to come by itself: no clock of these tests can be set. What never comes is ended by the runner. */
-async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await pause(10)
 }
