@@ -1,16 +1,19 @@
-/** What `--keep` prints: where everything is, and a request to try. */
+/** What `--keep` adds: where everything is, a request to try, and orders that go on. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { curlFor } from '../src/cli/init.ts'
+import { sampleEvent } from './sample.ts'
 import type { Screen } from './screen.ts'
 import type { Stage } from './stage.ts'
 
 export function showAddresses(stage: Stage, screen: Screen): void {
   const { publicUrl, adminUrl, adminToken, sandbox, folder, shops } = stage
   const { adAccountId, relayKey } = shops.main
-  screen.heading('Everything is left running; Ctrl-C ends it and removes the store')
+  screen.heading('Everything is left running, and orders go on; Ctrl-C ends it and removes the store')
   const lines = [
+    ['console', `${adminUrl}/ (asks for the admin token)`],
+    ['admin token', adminToken],
     ['public port', `${publicUrl}/v5`],
     ['relay key', `${relayKey} (ad account ${adAccountId})`],
-    ['admin port', adminUrl],
-    ['admin token', adminToken],
     ['sandbox', `${sandbox.origin}/_sandbox/journal?ad_account_id=${adAccountId}`],
     ['store', folder],
   ] as const
@@ -21,11 +24,15 @@ export function showAddresses(stage: Stage, screen: Screen): void {
   screen.verbatim(`curl -s -H 'Authorization: Bearer ${adminToken}' ${adminUrl}/totals`)
 }
 
-/** The shell fills in the time, so that it can be pasted again and again. */
-function curlFor(url: string, relayKey: string): string {
-  return `now=$(date +%s); curl -s '${url}' \\
-  -H 'Authorization: Bearer ${relayKey}' -H 'Content-Type: application/json' \\
-  -d '{"data": [{"event_name": "checkout", "action_source": "web", "event_time": '$now',
-       "event_id": "curl-'$now'", "user_data": {"em": " Person@Example.COM ", "ph": "(415) 555-2671"},
-       "custom_data": {"value": 72.5, "currency": "usd"}}]}'`
+/** Until the stage closes: an order or two a second, so that the console has something to show. Rejects when it has closed. */
+export async function sendOrders(stage: Stage): Promise<never> {
+  const { main, busy, quiet } = stage.shops
+  for (let number = 1; ; number++) {
+    for (const shop of number % 3 === 0 ? [main, busy, quiet] : [main]) {
+      await stage.post(shop, [sampleEvent(`kept-${shop.adAccountId}-${number}`)])
+    }
+    await delay(PAUSE_MS)
+  }
 }
+
+const PAUSE_MS = 1000

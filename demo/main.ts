@@ -3,7 +3,7 @@
  * when one fails or it cannot be played to its end. With `--keep` everything is left running until Ctrl-C.
  */
 import { createClaims } from './claims.ts'
-import { showAddresses } from './keep.ts'
+import { sendOrders, showAddresses } from './keep.ts'
 import { play } from './play.ts'
 import { createScreen } from './screen.ts'
 import { openStage } from './stage.ts'
@@ -35,7 +35,7 @@ async function run(): Promise<number> {
     if (ended === 'interrupted') return INTERRUPTED
     if (argv.includes('--keep')) {
       showAddresses(stage, screen)
-      await interrupted
+      await Promise.race([interrupted, sendOrders(stage)])
     }
     return ended
   } catch (error) {

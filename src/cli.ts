@@ -17,7 +17,8 @@ const terminal: Terminal = {
   print: (line) => void process.stdout.write(`${line}\n`),
   tell: (line) => void process.stderr.write(`${line}\n`),
   readInput: () => text(process.stdin),
-  readSecret,
+  ask: async (question) => (process.stdin.isTTY ? readLine(question, true) : ''),
+  readSecret: async (prompt) => (process.stdin.isTTY ? readLine(prompt, false) : text(process.stdin)),
   async readFile(path) {
     try {
       return await readFile(path, 'utf8')
@@ -29,19 +30,20 @@ const terminal: Terminal = {
 
 process.exitCode = await runCommandLine(process.argv.slice(2), terminal)
 
-async function readSecret(prompt: string): Promise<string> {
-  if (!process.stdin.isTTY) return text(process.stdin)
-  process.stderr.write(prompt)
-  // Readline echoes what is typed to its output: nowhere.
+async function readLine(question: string, isShown: boolean): Promise<string> {
+  // Readline echoes what is typed to its output: nowhere, where it must not be shown.
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
-  const lines = createInterface({ input: process.stdin, output: nowhere, terminal: true })
+  const output = isShown ? process.stderr : nowhere
+  const lines = createInterface({ input: process.stdin, output, terminal: true, prompt: question })
+  if (!isShown) process.stderr.write(question)
+  lines.prompt()
   try {
     return await new Promise((resolve) => {
-      lines.once('line', resolve)
+      lines.once('line', (line) => resolve(line.trim()))
       lines.once('close', () => resolve(''))
     })
   } finally {
     lines.close()
-    process.stderr.write('\n')
+    if (!isShown) process.stderr.write('\n')
   }
 }

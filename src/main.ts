@@ -8,6 +8,7 @@ import { LONGEST_CLOSE_MS, readSettings } from './settings.ts'
 import { openStandardOutput } from './telemetry/log-output.ts'
 import { codeOf, createLog, placeOf } from './telemetry/log.ts'
 import { startRelay } from './relay.ts'
+import { guideOf, renderGuide } from './start-guide.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string
@@ -33,7 +34,11 @@ try {
   })
   log.info({ host: settings.HOST, port: Number(new URL(relay.publicUrl).port), version }, 'public port open')
   log.info({ host: settings.ADMIN_HOST, port: Number(new URL(relay.adminUrl).port) }, 'admin port open')
+  const guide = guideOf(relay, settings, import.meta.url.endsWith('.js'))
+  log.info(guide, 'started')
   output.flush()
+  // Standard output holds the log alone: for programs.
+  if (process.stderr.isTTY) process.stderr.write(renderGuide(guide))
 
   // What nobody foresaw ends the process: what was answered is in the store, and the next one takes it up. The error's
   // own text is not shown, since it may quote what it failed on.

@@ -47,6 +47,8 @@ export interface Relay {
   readonly adminUrl: string
   /** The admin token in force. Never log it. */
   readonly adminToken: string
+  /** At the start. */
+  readonly hasAccounts: boolean
   /** Ends everything in order; answered events that are not delivered yet stay in the store. */
   close(): Promise<void>
 }
@@ -91,6 +93,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     publicUrl,
     adminUrl,
     adminToken: base.adminToken,
+    hasAccounts: [...base.vault.accounts()].length > 0,
     async close() {
       // Gateways look every few seconds, and send posts until they have seen it.
       readiness.announceShutdown()

@@ -12,6 +12,7 @@ const LAYERS: readonly string[] = [
   'main.ts',
   'cli.ts',
   'cli',
+  'start-guide.ts',
   'relay.ts',
   'replicas.ts',
   'admin',

@@ -5,6 +5,7 @@ import { createAdminClient } from './admin-client.ts'
 import type { Command } from './command.ts'
 import { deadCommands } from './dead.ts'
 import { explain } from './explain.ts'
+import { init } from './init.ts'
 import { keyCommands } from './key.ts'
 import { maintenanceCommands } from './maintenance.ts'
 import { quality } from './quality.ts'
@@ -16,6 +17,7 @@ import { volume } from './volume.ts'
 import { CommandFailed, EXIT, misused, type Terminal } from './terminal.ts'
 
 export const COMMANDS: readonly Command[] = [
+  init,
   status,
   ...accountCommands,
   ...keyCommands,

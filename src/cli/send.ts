@@ -67,7 +67,7 @@ export const send: Command = {
   },
 }
 
-function relayUrl(environment: Terminal['environment']): string {
+export function relayUrl(environment: Terminal['environment']): string {
   return environment['RELAY_URL'] ?? addressOf(environment['HOST'], environment['PORT'] ?? '8080')
 }
 

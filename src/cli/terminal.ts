@@ -9,6 +9,8 @@ export interface Terminal {
   tell(text: string): void
   /** All of standard input. */
   readInput(): Promise<string>
+  /** One line that a person types; empty where nobody can be asked. */
+  ask(question: string): Promise<string>
   /** One line of standard input, not shown where a person types it. */
   readSecret(prompt: string): Promise<string>
   readFile(path: string): Promise<string>

@@ -36,10 +36,14 @@ export function openStore(options: OpenStoreOptions): Promise<Engine> {
   })
 }
 
-export async function findAdminToken({ ADMIN_TOKEN: given, database }: Settings): Promise<string> {
-  if (given !== undefined) return given
+export async function findAdminToken(settings: Settings): Promise<string> {
+  return settings.ADMIN_TOKEN ?? loadOrMakeSecretFile(adminTokenFile(settings), 32)
+}
+
+/** Used where ADMIN_TOKEN is unset. */
+export function adminTokenFile({ database }: Settings): string {
   if (database.kind === 'postgres') throw new BadSettings('ADMIN_TOKEN must be set')
-  return loadOrMakeSecretFile(besideStore(database.path, 'admin-token'), 32)
+  return besideStore(database.path, 'admin-token')
 }
 
 export async function findMasterKeys(settings: Settings): Promise<MasterKeys> {

@@ -1,19 +1,24 @@
 /**
  * Logs: one JSON object a line, made of allow-listed fields and a lower-case phrase. A field that is not in the list
- * cannot be logged, by type and again at run time: bodies, tokens, keys, addresses and URLs have no field here.
+ * cannot be logged, by type and again at run time: bodies, tokens, keys, addresses and the URLs of requests have no field
+ * here.
  */
 import { pino, type DestinationStream } from 'pino'
 
 const TEXTS = [
   'ad_account_id',
+  'admin_token_in',
   'at',
   'code',
+  'console',
   'event_name',
   'file',
   'host',
   'key_id',
   'method',
+  'next',
   'post_id',
+  'posts_to',
   'reason',
   'route',
   'signal',
@@ -36,7 +41,8 @@ const ALLOWED: ReadonlySet<string> = new Set([...TEXTS, ...NUMBERS, 'is_test'])
 
 /**
  * `at`: the place in the code of an unexpected error. `event_name`: only names that Pinterest knows, others are a
- * storefront's own text. `file`: the name of a quarantined database file.
+ * storefront's own text. `file`: the name of a quarantined database file. `admin_token_in`: the path of its file,
+ * or the setting's name.
  */
 export type LogFields = { readonly [Name in (typeof TEXTS)[number]]?: string | undefined } & {
   readonly [Name in (typeof NUMBERS)[number]]?: number | undefined

@@ -12,14 +12,17 @@ export interface Ended {
 export interface Line {
   readonly environment?: Readonly<Record<string, string>>
   readonly input?: string
+  /** What a person types to the questions, in their order. */
+  readonly typed?: readonly string[]
 }
 
 /** As a line, or as the words of one that has spaces in them. */
 export type Relay = (words: string | readonly string[], line?: Line) => Promise<Ended>
 
 export function createCommandLine(stand?: Guest): Relay {
-  return async (words, { environment = {}, input = '' } = {}) => {
+  return async (words, { environment = {}, input = '', typed = [] } = {}) => {
     const [stdout, stderr]: [string[], string[]] = [[], []]
+    const answers = typed.values()
     const code = await runCommandLine(typeof words === 'string' ? words.split(' ').filter(Boolean) : words, {
       version: '1.2.3',
       environment: {
@@ -33,6 +36,7 @@ export function createCommandLine(stand?: Guest): Relay {
       },
       print: (text) => void stdout.push(text),
       tell: (text) => void stderr.push(text),
+      ask: async () => answers.next().value ?? '',
       readInput: async () => input,
       readSecret: async () => input,
       readFile: (path) => readFile(path, 'utf8'),

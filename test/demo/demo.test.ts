@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
+import { askAdmin, createAdmin } from '../support/admin.ts'
+import { until } from '../support/clock.ts'
 import { checkClaims, foldersOfDemos, startDemo } from './run-demo.ts'
 
 t.test(
@@ -18,6 +20,12 @@ t.test(
     const [answer, [code]] = await Promise.all([text(shell.stdout), once(shell, 'close')])
     // 127: this machine has no curl.
     if (code !== 127) t.match(JSON.parse(answer), { num_events_processed: 1 })
+
+    const [, adminUrl, adminToken] = /^console +(\S+)\/ .*\nadmin token +(\S+)$/m.exec(demo.text()) ?? []
+    const received = async () =>
+      (await askAdmin<{ received: number }>(createAdmin(adminUrl!, adminToken!), 'GET', '/totals')).received
+    const first = await received()
+    await until(async () => (await received()) > first)
 
     demo.signal('SIGINT')
     t.strictSame(await demo.exited, [0, null])

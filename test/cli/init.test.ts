@@ -1,0 +1,58 @@
+import { execFile, spawnSync } from 'node:child_process'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { ACCOUNT, enter, setUp } from '../support/relay.ts'
+import { createCommandLine } from './stage.ts'
+
+const TOKEN = 'pina_A_TOKEN_THAT_NOBODY_MAY_SEE_4711'
+const hasCurl = spawnSync('curl', ['--version']).status === 0
+
+t.test('asks for what it needs, and ends with a curl that works', async (t) => {
+  const stand = await enter(t)
+  const typed = ['549755885199', 'US']
+  const { code, stdout, stderr } = await createCommandLine(stand)('init', { typed, input: `${TOKEN}\n` })
+  t.equal(code, 0, stderr)
+  t.match(stdout, /^Account 549755885199 works: Pinterest took a test event\.$/m)
+  t.match(stdout, `Console: ${stand.relay.adminUrl}/`)
+  t.match(stdout, `base URL ${stand.relay.publicUrl}/v5 `)
+  t.notMatch(stdout + stderr, TOKEN)
+  t.match(await stand.admin('GET', '/accounts/549755885199'), { body: { country: 'US' } })
+
+  const [curl] = /^now=.*\}'$/ms.exec(stdout) ?? []
+  t.match(curl, /\?test=true'/)
+  if (!hasCurl) return
+  const { stdout: answer } = await promisify(execFile)('sh', ['-c', curl!])
+  t.match(JSON.parse(answer), { num_events_received: 1, num_events_processed: 1 })
+})
+
+t.test('asks nothing that the command line says, and answers as JSON', async (t) => {
+  const stand = await enter(t)
+  const words = ['init', '549755885198', '--country', 'DE', '--label', 'My shop', '--json']
+  const { code, stdout } = await createCommandLine(stand)(words, { input: TOKEN })
+  t.equal(code, 0)
+  const answer = JSON.parse(stdout) as { key: string }
+  t.match(answer, { ad_account_id: '549755885198', verification: { works: true }, curl: answer.key })
+  t.match(await stand.admin('GET', '/accounts/549755885198'), { body: { label: 'My shop', country: 'DE' } })
+  const { keys } = (await stand.admin('GET', '/keys')).body as { keys: { label: string }[] }
+  t.ok(keys.some((key) => key.label === 'My shop'))
+})
+
+t.test('a token that Pinterest refuses gets no key', async (t) => {
+  const stand = await setUp(t, {}, { tokens: [] })
+  const { code, stdout } = await createCommandLine(stand)(`init ${ACCOUNT}`, { input: TOKEN })
+  t.equal(code, 3)
+  t.match(stdout, /^Account \d+ is registered, but its token does not work: .*\nRun init again\.$/)
+  t.match(await stand.admin('GET', '/keys'), { body: { keys: { length: 1 } } })
+})
+
+t.test(
+  'says what is missing where nobody can be asked, and first of all whether the relay runs',
+  async (t) => {
+    const relay = createCommandLine(await enter(t))
+    t.match(await relay('init', { input: TOKEN }), { code: 2, stderr: /takes the ad account ID/ })
+    t.match(await relay('init 4711', {}), { code: 2, stderr: /No token came/ })
+    t.match(await relay('init 4711 4712'), { code: 2, stderr: /one id at most/ })
+    const nowhere = { environment: { ADMIN_URL: 'http://127.0.0.1:1' }, typed: ['4711'], input: TOKEN }
+    t.match(await relay('init', nowhere), { code: 1, stderr: /^Nothing answers/ })
+  },
+)
