@@ -11,6 +11,7 @@ const port = parentPort!
 port.on('message', (request: ExpressionRequest) => {
   void answer(request)
 })
+port.postMessage('loaded')
 
 async function answer(request: ExpressionRequest): Promise<void> {
   port.postMessage(

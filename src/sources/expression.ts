@@ -1,13 +1,13 @@
 /**
- * Makes events of a custom source's webhook with its JSONata expression. Bounded in time, depth and size as far as JSONata itself
- * counts; whoever calls must be able to stop a regular expression that does not end (see store/engine/expressions.ts).
+ * Makes events of a custom source's webhook with its JSONata expression. Bounded in depth and size here, in time by
+ * whoever runs it (store/engine/expressions.ts): JSONata cannot stop a regular expression.
  */
 import jsonata from 'jsonata'
 import { isTrueAt, isJsonObject } from './payload.ts'
 import { limited, parseJson } from './map.ts'
 import type { MappedPost, Webhook } from './source.ts'
 
-const LIMITS = { timeout: 1000, stack: 500, sequence: 100_000 }
+const LIMITS = { stack: 500, sequence: 100_000 }
 const MOST_BYTES = 4 * 1024 * 1024
 
 /** Undefined where it can be read; or what is wrong with it. */

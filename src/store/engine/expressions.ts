@@ -16,8 +16,9 @@ export interface Expressions {
 }
 
 const THREAD = new URL('../../sources/expression-thread.ts', import.meta.url)
-/** Longer than JSONata's own limit: this one ends what JSONata cannot, such as a regular expression. */
-const LONGEST_MS = 2000
+/** CPU time of one webhook, however busy the machine is. */
+const MOST_CPU_US = 1_000_000
+const LOOK_MS = 100
 const IDLE_MS = 60_000
 const LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16 }
 
@@ -69,13 +70,13 @@ function createThread(onEnd: () => void) {
     const { signal } = done
     let answer: unknown = STOPPED
     try {
-      // The time begins once the thread runs.
       worker ??= await start()
+      const before = await worker.cpuUsage()
       worker.postMessage(request, [])
       answer = await Promise.race([
         once(worker, 'message', { signal }).then(([value]: unknown[]) => value),
         once(worker, 'exit', { signal }).then(() => STOPPED),
-        delay(LONGEST_MS, STOPPED, { signal }),
+        spent(worker, before, signal),
       ])
     } catch {
       // Its memory is full.
@@ -99,10 +100,19 @@ function createThread(onEnd: () => void) {
   }
 }
 
+async function spent(worker: Worker, before: NodeJS.CpuUsage, signal: AbortSignal): Promise<typeof STOPPED> {
+  for (;;) {
+    await delay(LOOK_MS, undefined, { signal })
+    const { user, system } = await worker.cpuUsage(before)
+    if (user + system > MOST_CPU_US) return STOPPED
+  }
+}
+
+/** Once it has loaded what it needs. */
 async function start(): Promise<Worker> {
   const worker = new Worker(THREAD, { env: {}, resourceLimits: LIMITS })
   // Also when nobody waits for an answer.
   worker.on('error', () => undefined)
-  await once(worker, 'online')
+  await once(worker, 'message')
   return worker
 }
