@@ -31,6 +31,8 @@ export interface Stage extends AsyncDisposable {
   /** Every line that the relay logged so far. */
   readonly logLines: readonly string[]
   post(shop: Shop, events: readonly unknown[], options?: PostOptions): Promise<Answer>
+  /** A request to the admin port that must succeed. */
+  admin(method: string, path: string, body: object): Promise<unknown>
   totals(): Promise<Totals>
   /** `kill -9`, and a new process on the same store and ports. */
   killAndStartAgain(): Promise<void>
@@ -147,6 +149,7 @@ export async function openStage(): Promise<Stage> {
       const entries = body.events ?? body.details?.events ?? []
       return { status: response.status, headers: response.headers, code: body.code, entries }
     },
+    admin: (method, path, body) => askAdmin(admin, method, path, body),
     totals: () => askAdmin<Totals>(admin, 'GET', '/totals'),
     async killAndStartAgain() {
       closing.signal.throwIfAborted()

@@ -9,12 +9,14 @@ import { leaksScene } from './leaks.ts'
 import { ordersScene } from './orders.ts'
 import { outageScene } from './outage.ts'
 import { seedScene } from './seed.ts'
+import { webhooksScene } from './webhooks.ts'
 
 export const SCENES: readonly Scene[] = [
   ordersScene,
   badEventsScene,
   hashedScene,
   seedScene,
+  webhooksScene,
   duplicatesScene,
   postLimiterScene,
   outageScene,

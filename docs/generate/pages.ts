@@ -5,6 +5,7 @@
 import type { SettingsSchema } from '../../src/settings.ts'
 import { HOLD_REASONS } from '../../src/delivery/decision.ts'
 import { STATUSES, type StatusFacts } from '../../src/delivery/queue-status.ts'
+import { FILTERED } from '../../src/events/filtered.ts'
 import { WARNINGS } from '../../src/events/warning.ts'
 import { typeOf, type Metric } from '../../src/telemetry/metrics.ts'
 import { renderApi, type OpenApi } from './api.ts'
@@ -34,6 +35,14 @@ export function renderPages(facts: Facts): ReadonlyMap<string, string> {
       renderTable(
         ['code', 'meaning'],
         Object.entries(WARNINGS).map(([code, { text }]) => [`\`${code}\``, text]),
+      ),
+    ),
+    replace(
+      'docs/custom-sources.md',
+      'filtered',
+      renderTable(
+        ['reason', 'meaning'],
+        Object.entries(FILTERED).map(([reason, text]) => [`\`${reason}\``, text]),
       ),
     ),
     replace('docs/operate.md', 'statuses', renderStatuses(Object.entries(STATUSES))),

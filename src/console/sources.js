@@ -84,7 +84,7 @@ export function createSources() {
           ? field(
               'Name in the address',
               { name: 'id', required: true, pattern: '[a-z0-9\\-]{1,64}' },
-              'Letters in lower case, digits and dashes.',
+              'a to z, digits and dashes.',
             )
           : '',
         isNew ? field('Shop', { name: 'kind', options: KINDS }) : '',

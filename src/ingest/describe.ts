@@ -25,6 +25,7 @@ export function describePublicPort(version: string): Record<string, unknown> {
     security: [{ relayKey: [] }],
     paths: {
       '/v5/ad_accounts/{ad_account_id}/events': { post: POST },
+      '/sources/{source_id}': { post: WEBHOOK },
       '/livez': { get: health('Whether the process works', 'It does.') },
       '/readyz': {
         get: {
@@ -165,6 +166,36 @@ const POST: Json = {
       'Nothing was taken: the store cannot take it, or the clock of the relay was just set and calls an event too old or of the future. Code 4197.',
       RETRY_AFTER,
     ),
+  },
+}
+
+const WEBHOOK: Json = {
+  operationId: 'sources/post',
+  summary: "Post a shop's webhook",
+  description:
+    "For Shopify, WooCommerce or any other shop that is registered as a source. Signed over the raw body, in the source's own way. The body is the shop's own.",
+  security: [],
+  parameters: [
+    {
+      name: 'source_id',
+      in: 'path',
+      required: true,
+      schema: { type: 'string', pattern: '^[a-z0-9-]{1,64}$' },
+    },
+  ],
+  requestBody: { required: true, content: { '*/*': { schema: {} } } },
+  responses: {
+    200: {
+      description: 'Its events are on disk, or there was nothing to send.',
+      content: json(Type.Object({ status: Type.Unsafe({ const: 'taken' }) }, CLOSED)),
+    },
+    401: refusal('The signature is none of this source. Code 2.'),
+    404: refusal('There is no such source. Code 12.'),
+    408: refusal('The body came too slowly. Code 4196.'),
+    413: refusal('The body is over BODY_LIMIT_BYTES. Code 4196.'),
+    415: refusal('The body is encoded. Code 4196.'),
+    429: refusal("Over the account's posts per minute. Code 8.", RETRY_AFTER),
+    503: refusal('Nothing was taken: the store cannot take it. Code 4197.', RETRY_AFTER),
   },
 }
 

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { parse } from 'yaml'
 import { readMetrics } from '../support/admin.ts'
+import { sendToSource } from '../console/stage.ts'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, setUp } from '../support/relay.ts'
 
@@ -48,6 +49,7 @@ async function measure(): Promise<{ text: string; labelsOf: Map<string, Set<stri
   stand.sandbox.faults.set([{ kind: 'failEvents', message: 'no good' }])
   await stand.post({ data: [rawEvent()] })
   stand.sandbox.faults.clear()
+  await sendToSource(stand, 'shop', 'orders/create', false)
   stand.sandbox.tokens.set([])
   await stand.post({ data: [rawEvent()] }, { headers: { prefer: 'wait=1' } })
   const text = await readMetrics(stand.admin)

@@ -5,6 +5,7 @@ import t from 'tap'
 import { createSandbox } from '../../sandbox/sandbox.ts'
 import { startProcess } from '../support/process.ts'
 import { ACCOUNT, ADMIN_TOKEN, TOKEN } from '../support/constants.ts'
+import { shopifyHeaders, shopifyOrder } from '../support/shop-payloads.ts'
 
 /** Personal data, one canary per field; each is found again by its marker in whatever case and form. */
 const PERSONAL = {
@@ -35,6 +36,7 @@ const MARKERS = [
   'canary-malformed',
   'canary-search',
   'canary-query',
+  'canary-source',
 ]
 /** Pinterest gets these as they are; nobody else may see them. */
 const SENT_AS_TEXT = ['canary-click-7', 'canaryagent', '203.0.113.199', 'canary-search', 'canary-query']
@@ -66,6 +68,7 @@ t.test('no personal data, token or key in any output, answer, metric or file', a
     'pinr_',
     'pina_conversion',
     'code_canary',
+    'canary-shop-secret',
   ]
   const answers: string[] = []
 
@@ -139,6 +142,55 @@ t.test('no personal data, token or key in any output, answer, metric or file', a
     for (const path of ['/accounts', '/accounts/22/quality', '/metrics', '/audit']) await admin('GET', path)
   }
 
+  /** Sources with good, bad and rotated secrets; webhooks that are taken, filtered, invalid and refused, all with personal data. */
+  async function tryWebhooks(): Promise<void> {
+    const secret = 'canary-shop-secret-1'
+    const order = JSON.stringify(
+      shopifyOrder(new Date(), {
+        email: PERSONAL.em,
+        phone: PERSONAL.ph,
+        name: '#1',
+        note: 'canary-source',
+        note_attributes: [{ name: '_epik', value: PERSONAL.click_id }],
+        client_details: { browser_ip: PERSONAL.client_ip_address, user_agent: PERSONAL.client_user_agent },
+      }),
+    )
+    const send = async (id: string, body: string, headers: Record<string, string>) => {
+      const response = await fetch(`${relay.publicUrl}/sources/${id}`, { method: 'POST', headers, body })
+      answers.push(JSON.stringify([...response.headers]), await response.text())
+    }
+    const source = { kind: 'shopify', ad_account_id: ACCOUNT, secret }
+    await admin('PUT', '/sources/shop', { ...source, secret: `${secret}\n` })
+    await admin('PUT', '/sources/shop', { ...source, canary: secret })
+    await admin('PUT', '/sources/shop', source)
+    for (const [body, key] of [
+      [order, secret],
+      [order, 'wrong'],
+      [order.slice(0, -1), secret],
+      ['"canary-source"', secret],
+    ] as const) {
+      await send('shop', body, shopifyHeaders(key, body))
+      await send('shop', body, {
+        ...shopifyHeaders(key, body),
+        'x-shopify-topic': `${PERSONAL.em} canary-source`,
+      })
+      await send('canary-source', body, shopifyHeaders(key, body))
+    }
+    await admin('PUT', '/sources/shop', { secret: 'canary-shop-secret-2' })
+    const own = { ...source, kind: 'custom', signature: { header: 'X-Sign', algorithm: 'none' } }
+    for (const expression of [
+      '$number(body.email)',
+      '$error(body.email)',
+      '{"event_name": body.note, "x": body}',
+      '[',
+    ]) {
+      await admin('PUT', '/sources/own', { ...own, expression })
+      await send('own', order, { 'x-sign': secret })
+    }
+    for (const path of ['/sources', '/sources/own', '/metrics', '/audit']) await admin('GET', path)
+    await admin('DELETE', '/sources/own')
+  }
+
   // Good and bad posts, and every field wrong in its own way.
   await post({ data: [event()] })
   await post({ data: [event()] }, {}, '?test=true')
@@ -197,6 +249,7 @@ t.test('no personal data, token or key in any output, answer, metric or file', a
   sandbox.faults.set([{ kind: 'status', status: 401, body: '{"code":2,"message":"bad: {access_token}"}' }])
   await admin('POST', `/accounts/${ACCOUNT}/verify`)
   await tryTokens()
+  await tryWebhooks()
   relay.signal('SIGTERM')
   t.equal(await relay.ended, 0)
 

@@ -1,0 +1,80 @@
+/**
+ * What a webhook costs the engine, in milliseconds: its signature, its mapping (JSON and all), and preparing the event; for an
+ * order of two lines and one of a thousand. Medians; the two steps in between are what other posts wait for at most.
+ */
+import { prepareEvent } from '../src/events/prepare.ts'
+import { evaluate } from '../src/sources/expression.ts'
+import { mapWebhook } from '../src/sources/map.ts'
+import { isSigned } from '../src/sources/signature.ts'
+import { signatureOf, type SourceOptions, type Webhook } from '../src/sources/source.ts'
+import { shopifyHeaders, shopifyLine, shopifyOrder } from '../test/support/shop-payloads.ts'
+
+const ROUNDS = 60
+const NOW = new Date()
+const SECRET = 'a-secret'
+const options: SourceOptions = {
+  kind: 'shopify',
+  events: {},
+  eventId: undefined,
+  contentId: undefined,
+  consent: undefined,
+  isTest: false,
+  pointOfSale: 'send',
+  renewals: 'filter',
+  money: 'shop',
+  paidStatuses: [],
+  signature: undefined,
+  expression: `{"event_name": "checkout", "event_id": body.name, "contents": [body.line_items.{"id": sku, "item_price": price}]}`,
+}
+const context = {
+  nowMs: NOW.getTime(),
+  accountCountry: 'US',
+  dobFormat: undefined,
+  maxEventAgeMs: 6e8,
+  isTest: false,
+  bots: 'send',
+} as const
+
+for (const lines of [2, 1000]) {
+  const items = Array.from({ length: lines }, (_, index) =>
+    shopifyLine({ id: index, variant_id: 44_000_000_000 + index, sku: `SKU-${index}` }),
+  )
+  const text = JSON.stringify(shopifyOrder(NOW, { line_items: items }))
+  const body = Buffer.from(text)
+  const headers = shopifyHeaders(SECRET, text)
+  const webhook: Webhook = { options, secrets: [SECRET, SECRET], headers, oldestMs: 0 }
+  const signatureMs = median(() =>
+    isSigned(signatureOf(options), webhook.secrets, { headers, body }, context.nowMs),
+  )
+  const mapMs = median(() => mapWebhook(webhook, body))
+  const mapped = mapWebhook(webhook, body)
+  if (mapped.status !== 'mapped') throw new Error(mapped.reason)
+  const prepareMs = median(() => prepareEvent(mapped.events[0], context))
+  const expressionMs: number[] = []
+  for (let round = 0; round < ROUNDS; round++) {
+    const startedMs = performance.now()
+    await evaluate({ options: { ...options, kind: 'custom' }, headers }, body)
+    expressionMs.push(performance.now() - startedMs)
+  }
+  process.stdout.write(
+    `Shopify order, ${String(lines).padStart(4)} lines, ${(body.byteLength / 1024).toFixed(0).padStart(4)} KiB   signature ${show(signatureMs)}   ` +
+      `map ${show(mapMs)}   prepare ${show(prepareMs)}   the same lines by an expression ${show(middle(expressionMs))}\n`,
+  )
+}
+
+function show(ms: number): string {
+  return `${ms.toFixed(2).padStart(6)} ms`
+}
+
+function median(run: () => unknown): number {
+  const times = Array.from({ length: ROUNDS }, () => {
+    const startedMs = performance.now()
+    run()
+    return performance.now() - startedMs
+  })
+  return middle(times)
+}
+
+function middle(times: readonly number[]): number {
+  return times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)]!
+}
