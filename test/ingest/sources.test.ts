@@ -168,7 +168,7 @@ t.test('WooCommerce: the ping gets exactly 200, and so does what is not paid', a
   )
 })
 
-t.test('the answer comes from the disk, not from Pinterest; a full store gets 503', async (t) => {
+t.test('the answer comes from the disk, not from Pinterest, and needs no account', async (t) => {
   const guest = await setUp(t)
   await register(t, guest, 'shop-7', { kind: 'shopify' })
   await guest.admin('POST', `/accounts/${guest.account}/pause`)
