@@ -7,33 +7,17 @@ import { evaluate } from '../src/sources/expression.ts'
 import { mapWebhook } from '../src/sources/map.ts'
 import { isSigned } from '../src/sources/signature.ts'
 import { signatureOf, type SourceOptions, type Webhook } from '../src/sources/source.ts'
+import { CONTEXT, OPTIONS } from '../test/sources/options.ts'
 import { shopifyHeaders, shopifyLine, shopifyOrder } from '../test/support/shop-payloads.ts'
 
 const ROUNDS = 60
 const NOW = new Date()
 const SECRET = 'a-secret'
 const options: SourceOptions = {
-  kind: 'shopify',
-  events: {},
-  eventId: undefined,
-  contentId: undefined,
-  consent: undefined,
-  isTest: false,
-  pointOfSale: 'send',
-  renewals: 'filter',
-  money: 'shop',
-  paidStatuses: [],
-  signature: undefined,
+  ...OPTIONS,
   expression: `{"event_name": "checkout", "event_id": body.name, "contents": [body.line_items.{"id": sku, "item_price": price}]}`,
 }
-const context = {
-  nowMs: NOW.getTime(),
-  accountCountry: 'US',
-  dobFormat: undefined,
-  maxEventAgeMs: 6e8,
-  isTest: false,
-  bots: 'send',
-} as const
+const context = { ...CONTEXT, nowMs: NOW.getTime(), accountCountry: 'US' }
 
 for (const lines of [2, 1000]) {
   const items = Array.from({ length: lines }, (_, index) =>

@@ -2,7 +2,13 @@
 import { Type, type Static, type TSchema } from 'typebox'
 import { InvalidRequest, NotFound } from '../errors.ts'
 import { MAX_EVENT_NAME_LENGTH } from '../events/schema.ts'
-import { DEFAULT_EVENTS, SOURCE_KINDS, type SourceKind, type SourceOptions } from '../sources/source.ts'
+import {
+  DEFAULT_EVENTS,
+  defaultOptions,
+  SOURCE_KINDS,
+  type SourceKind,
+  type SourceOptions,
+} from '../sources/source.ts'
 import type { Source } from '../vault/vault.ts'
 import { AdAccountId, answerOf, answers, closed, Count, NoContent, orNull, Time } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
@@ -221,26 +227,28 @@ function readSettings(body: Body, before: Source | undefined) {
   if (adAccountId === undefined) throw new InvalidRequest('ad_account_id: is required for a new source.')
   return {
     adAccountId,
-    label: choose(body.label, before?.label, ''),
+    label: choose(body.label, before?.label ?? '', ''),
     bots: choose(body.bots, before?.bots, undefined),
     options: readOptions(kind, body, before?.options),
   }
 }
 
 function readOptions(kind: SourceKind, body: Body, before: SourceOptions | undefined): SourceOptions {
+  const standard = defaultOptions(kind)
+  const known = before ?? standard
   const options: SourceOptions = {
     kind,
-    events: choose(body.events, before?.events, {}),
-    eventId: choose(body.event_id, before?.eventId, undefined),
-    contentId: choose(body.content_id, before?.contentId, undefined),
-    consent: body.consent === undefined ? before?.consent : readConsent(body.consent),
-    isTest: choose(body.test, before?.isTest, false),
-    pointOfSale: choose(body.point_of_sale, before?.pointOfSale, 'send'),
-    renewals: choose(body.renewals, before?.renewals, 'filter'),
-    money: choose(body.money, before?.money, 'shop'),
-    paidStatuses: choose(body.paid_statuses, before?.paidStatuses, ['processing', 'completed']),
-    signature: body.signature === undefined ? before?.signature : readSignature(body.signature),
-    expression: body.expression ?? before?.expression,
+    events: choose(body.events, known.events, standard.events),
+    eventId: choose(body.event_id, known.eventId, undefined),
+    contentId: choose(body.content_id, known.contentId, undefined),
+    consent: body.consent === undefined ? known.consent : readConsent(body.consent),
+    isTest: choose(body.test, known.isTest, standard.isTest),
+    pointOfSale: choose(body.point_of_sale, known.pointOfSale, standard.pointOfSale),
+    renewals: choose(body.renewals, known.renewals, standard.renewals),
+    money: choose(body.money, known.money, standard.money),
+    paidStatuses: choose(body.paid_statuses, known.paidStatuses, standard.paidStatuses),
+    signature: body.signature === undefined ? known.signature : readSignature(body.signature),
+    expression: body.expression ?? known.expression,
   }
   if (kind === 'custom') {
     if (options.signature === undefined) throw new InvalidRequest('signature: is required for a new source.')
@@ -250,8 +258,8 @@ function readOptions(kind: SourceKind, body: Body, before: SourceOptions | undef
   return options
 }
 
-function choose<Value>(given: Value | null | undefined, known: Value | undefined, otherwise: Value): Value {
-  return given === undefined ? (known ?? otherwise) : (given ?? otherwise)
+function choose<Value>(given: Value | null | undefined, known: Value, otherwise: Value): Value {
+  return given === undefined ? known : (given ?? otherwise)
 }
 
 function readConsent(consent: Static<typeof Consent> | null): SourceOptions['consent'] {

@@ -10,7 +10,7 @@ import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { NotFound, Unauthorized } from '../errors.ts'
 import type { Settings } from '../settings.ts'
-import { namesOf, type Headers, type SourceOptions } from '../sources/source.ts'
+import { defaultOptions, namesOf, type Headers, type SourceOptions } from '../sources/source.ts'
 import type { PostReceipt } from '../store/engine/posts.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { preparingOf } from '../vault/records.ts'
@@ -155,20 +155,7 @@ function outcomeOf({ invalidCount, filteredCount, duplicates, remarks }: PostRec
 
 const TAKEN = { status: 'taken' }
 const NO_ACCOUNT = { accountCountry: undefined, dobFormat: undefined, bots: 'send' } as const
-const NO_SOURCE: SourceOptions = {
-  kind: 'shopify',
-  events: {},
-  eventId: undefined,
-  contentId: undefined,
-  consent: undefined,
-  isTest: false,
-  pointOfSale: 'send',
-  renewals: 'filter',
-  money: 'shop',
-  paidStatuses: [],
-  signature: undefined,
-  expression: undefined,
-}
+const NO_SOURCE = defaultOptions('shopify')
 
 function isPing({ kind }: SourceOptions, headers: Headers, body: Buffer): boolean {
   return (

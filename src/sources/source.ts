@@ -52,6 +52,25 @@ export interface SourceOptions {
   readonly expression: string | undefined
 }
 
+/** Of a source that says no more than its kind. */
+export function defaultOptions(kind: SourceKind): SourceOptions {
+  return {
+    kind,
+    events: {},
+    eventId: undefined,
+    contentId: undefined,
+    consent: undefined,
+    isTest: false,
+    pointOfSale: 'send',
+    // No ad led to them.
+    renewals: 'filter',
+    money: 'shop',
+    paidStatuses: ['processing', 'completed'],
+    signature: undefined,
+    expression: undefined,
+  }
+}
+
 /** `path` leads to a field of the payload. Where it is not true: nothing is sent, or with limited data processing. */
 export interface Consent {
   readonly unless: 'filter' | 'limit'

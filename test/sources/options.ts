@@ -1,25 +1,23 @@
 /** A source as it comes, and what its webhooks become. */
+import type { PrepareContext } from '../../src/events/prepare.ts'
 import { mapWebhook } from '../../src/sources/map.ts'
-import type { Mapped, SourceOptions } from '../../src/sources/source.ts'
+import { defaultOptions, type Mapped, type SourceOptions } from '../../src/sources/source.ts'
 import { shopifyHeaders, wooHeaders } from '../support/shop-payloads.ts'
 
 export const NOW = new Date('2026-11-27T10:00:00Z')
 export const NOW_S = NOW.getTime() / 1000
 const DAY_MS = 86_400_000
 
-export const OPTIONS: SourceOptions = {
-  kind: 'shopify',
-  events: {},
-  eventId: undefined,
-  contentId: undefined,
-  consent: undefined,
+export const OPTIONS = defaultOptions('shopify')
+
+/** Of a relay that takes what comes. */
+export const CONTEXT: PrepareContext = {
+  nowMs: NOW.getTime(),
+  accountCountry: undefined,
+  dobFormat: undefined,
+  maxEventAgeMs: 6e8,
   isTest: false,
-  pointOfSale: 'send',
-  renewals: 'filter',
-  money: 'shop',
-  paidStatuses: ['processing', 'completed'],
-  signature: undefined,
-  expression: undefined,
+  bots: 'send',
 }
 
 export function map(

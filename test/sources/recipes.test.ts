@@ -3,16 +3,7 @@ import t from 'tap'
 import { prepareEvent } from '../../src/events/prepare.ts'
 import { evaluate } from '../../src/sources/expression.ts'
 import { blocksOf, read } from '../docs/pages.ts'
-import { NOW, OPTIONS } from './options.ts'
-
-const CONTEXT = {
-  nowMs: NOW.getTime(),
-  accountCountry: undefined,
-  dobFormat: undefined,
-  maxEventAgeMs: 6e8,
-  isTest: false,
-  bots: 'send',
-} as const
+import { CONTEXT, NOW, OPTIONS } from './options.ts'
 
 const sections = read('docs/custom-sources.md').split('\n## Recipes\n')[1]!.split('\n### ').slice(1)
 

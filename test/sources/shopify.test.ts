@@ -8,7 +8,7 @@ import {
   shopifyLine,
   shopifyOrder,
 } from '../support/shop-payloads.ts'
-import { eventOf, map, NOW, NOW_S } from './options.ts'
+import { CONTEXT, eventOf, map, NOW, NOW_S } from './options.ts'
 
 const order = (overrides: object = {}) => shopifyOrder(NOW, overrides as Record<string, unknown>)
 const mapped = (overrides: object = {}, options: Partial<SourceOptions> = {}, topic = 'orders/create') =>
@@ -48,20 +48,12 @@ t.test('an order becomes a checkout with all that Pinterest can use, and nothing
 })
 
 t.test('it passes the relay without a warning', async (t) => {
-  const context = {
-    nowMs: NOW.getTime(),
-    accountCountry: undefined,
-    dobFormat: undefined,
-    maxEventAgeMs: 6e8,
-    isTest: false,
-    bots: 'send',
-  } as const
   for (const event of [
     mapped(),
     eventOf(map(shopifyCheckout(NOW), 'checkouts/create')),
     eventOf(map(shopifyCustomer(NOW), 'customers/create')),
   ])
-    t.match(prepareEvent(event, context), { status: 'prepared', warnings: [] })
+    t.match(prepareEvent(event, CONTEXT), { status: 'prepared', warnings: [] })
 })
 
 t.test(

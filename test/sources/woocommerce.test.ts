@@ -2,7 +2,7 @@ import t from 'tap'
 import { prepareEvent } from '../../src/events/prepare.ts'
 import type { SourceOptions } from '../../src/sources/source.ts'
 import { wooCustomer, wooOrder } from '../support/shop-payloads.ts'
-import { eventOf, map, NOW, NOW_S } from './options.ts'
+import { CONTEXT, eventOf, map, NOW, NOW_S } from './options.ts'
 
 const WOO = { kind: 'woocommerce' } as const
 const mapOrder = (overrides: object = {}, options: Partial<SourceOptions> = {}, topic = 'order.created') =>
@@ -43,15 +43,7 @@ t.test('a paid order becomes a checkout', async (t) => {
 })
 
 t.test('the relay decodes its entities and finds no fault', async (t) => {
-  const context = {
-    nowMs: NOW.getTime(),
-    accountCountry: undefined,
-    dobFormat: undefined,
-    maxEventAgeMs: 6e8,
-    isTest: false,
-    bots: 'send',
-  } as const
-  const prepared = prepareEvent(eventOf(mapOrder()), context)
+  const prepared = prepareEvent(eventOf(mapOrder()), CONTEXT)
   t.match(prepared, { status: 'prepared', json: /Breakfast tea & tin/ })
   t.same(
     prepared.warnings.map(({ path, code }) => `${path}: ${code}`),
