@@ -11,7 +11,8 @@ import type { Source } from '../vault/vault.ts'
 import { findAccount } from './account-view.ts'
 import { AdAccountId, answers, closed, orNull } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
-import { findSource, SourceId } from './sources.ts'
+import { SourceId } from './source-settings.ts'
+import { findSource } from './sources.ts'
 
 const Query = Type.Object(
   {

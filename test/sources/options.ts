@@ -29,7 +29,14 @@ export function map(
   const body = typeof payload === 'string' ? payload : JSON.stringify(payload)
   const all = { ...OPTIONS, ...options }
   const headers = (all.kind === 'shopify' ? shopifyHeaders : wooHeaders)('s', body, topic)
-  return mapWebhook({ options: all, secrets: [], headers, oldestMs }, Buffer.from(body))
+  return run(mapWebhook({ options: all, secrets: [], headers, oldestMs }, Buffer.from(body)))
+}
+
+export function run(steps: Generator<void, Mapped>): Mapped {
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+  }
 }
 
 interface MappedEvent {

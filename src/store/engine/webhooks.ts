@@ -47,7 +47,7 @@ export function createWebhooks(options: {
     const made =
       webhook.options.kind === 'custom' ? await expressions.map(sourceId, webhook, payload) : undefined
     return function* ({ isTest }) {
-      if (made === undefined) return opened(mapWebhook(webhook, payload), isTest)
+      if (made === undefined) return opened(yield* mapWebhook(webhook, payload), isTest)
       if (made.status !== 'mapped') return opened(made, isTest)
       try {
         return yield* openBody({ payload: made.payload, isTest })
