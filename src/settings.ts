@@ -109,11 +109,17 @@ export const SettingsSchema = Type.Object({
     'older live events are invalid, or expire in the queue and become dead letters',
   ),
   DEAD_LETTER_DAYS: number(30, 1, 3650, 'older dead letters are deleted'),
+  TRAIL_HOURS: number(
+    72,
+    0,
+    8760,
+    'how long the event trail says what became of an event, within 5 % of STORE_LIMIT_BYTES; 0: no trail',
+  ),
   STORE_LIMIT_BYTES: number(
     10 * 1024 ** 3,
     1024 ** 2,
     2 ** 50,
-    'bound of the store: posts get 503 over 80 % of it, or of what the disk has left; 10 % are for dead letters',
+    'bound of the store: posts get 503 over 80 % of it, or of what the disk has left; 10 % are for dead letters, 5 % for the event trail',
   ),
   RESERVED_BYTES: number(
     24 * 1024 ** 2,

@@ -6,6 +6,7 @@
  * the next commit writes them. Posts stop only when one has waited for seconds (`isStuck`).
  */
 import type { DeadEvent, Acknowledgement } from '../store/store.ts'
+import type { CallReference } from '../store/trail.ts'
 import { note, withEntry, type EventOutcome, type Slice } from './batch.ts'
 import type { Background } from './background.ts'
 import type { DeliveryOptions } from './options.ts'
@@ -27,8 +28,8 @@ export interface Decided {
   readonly outcomes: readonly EventOutcome[]
 }
 
-/** `reason`: a stable word, for events that are not delivered. */
-export type Acknowledge = (decided: readonly Decided[], reason: string) => void
+/** `reason`: a stable word, for events that are not delivered. `call`: where the outcomes come from. */
+export type Acknowledge = (decided: readonly Decided[], reason: string, call?: CallReference) => void
 
 export interface Acknowledgements {
   readonly acknowledge: Acknowledge
@@ -50,7 +51,7 @@ export function createAcknowledgements(options: AcknowledgementsOptions): Acknow
   let wasBehind = false
 
   /** Notes and counts; answers what the store has to write. */
-  function decide({ slice, outcomes }: Decided, reason: string): Acknowledgement {
+  function decide({ slice, outcomes }: Decided, reason: string, call?: CallReference): Acknowledgement {
     const { batch, positions, attempts, history } = slice
     const delivered: number[] = []
     const dead: DeadEvent[] = []
@@ -75,7 +76,14 @@ export function createAcknowledgements(options: AcknowledgementsOptions): Acknow
     if (dead.length > 0) metrics.deadLetters.inc({ reason }, dead.length)
     const isWhole = positions.length === batch.outcomes.length
     const { batchId } = batch
-    return { batchId, delivered: isWhole ? 'rest' : delivered, dead, acknowledgedAtMs: clock.wallMs() }
+    return {
+      batchId,
+      delivered: isWhole ? 'rest' : delivered,
+      dead,
+      acknowledgedAtMs: clock.wallMs(),
+      call,
+      failures: history,
+    }
   }
 
   function isStuck(): boolean {
@@ -108,8 +116,8 @@ export function createAcknowledgements(options: AcknowledgementsOptions): Acknow
     onCaughtUp()
   }
 
-  function acknowledge(decided: readonly Decided[], reason: string): void {
-    const acknowledgements = decided.map((one) => decide(one, reason))
+  function acknowledge(decided: readonly Decided[], reason: string, call?: CallReference): void {
+    const acknowledgements = decided.map((one) => decide(one, reason, call))
     background.add(write(acknowledgements))
     // After the write: a corrected post must not find the rejected event in the dedupe index.
     for (const { slice } of decided)

@@ -118,7 +118,7 @@ function cutIn({ prefetch }: ActOptions, { queue }: CallInFlight): Cut {
 
 function acknowledgeAll(
   { prefetch, acknowledge }: ActOptions,
-  { queue, group, token }: CallInFlight,
+  { queue, group, token, reference }: CallInFlight,
   { results }: Extract<CallDecision, { action: 'acknowledge' }>,
 ): void {
   let next = 0
@@ -131,19 +131,19 @@ function acknowledgeAll(
     prefetch.replace(queue, [slice], [])
     return { slice, outcomes }
   })
-  acknowledge(decided, 'rejected_event')
+  acknowledge(decided, 'rejected_event', reference)
 }
 
 function reject(
   { prefetch, acknowledge }: ActOptions,
-  { queue, token }: CallInFlight,
+  { queue, token, reference }: CallInFlight,
   culprit: Slice,
   { message, reason }: Refusal,
 ): void {
   const errorMessage = createScrub(token, splitEvents(culprit.payload)[0])(message) || NO_REASON
   prefetch.replace(queue, [culprit], [])
   const outcome: EventOutcome = { status: 'rejected', errorMessage, warningMessage: '' }
-  acknowledge([{ slice: culprit, outcomes: [outcome] }], reason)
+  acknowledge([{ slice: culprit, outcomes: [outcome] }], reason, reference)
 }
 
 /**

@@ -2,6 +2,7 @@
  * One call: up to 1,000 events are taken from their queue and sent; conclude.ts acts on the answer. The canary (canary.ts) is
  * sent the same way, with an event of its own.
  */
+import { randomBytes } from 'node:crypto'
 import { TOO_OLD } from '../store/core/expire.ts'
 import { EVENT_SEPARATOR } from '../store/payload.ts'
 import type { Background } from './background.ts'
@@ -27,6 +28,7 @@ export interface Caller {
 export function createCaller(options: CallerOptions): Caller {
   const { pinterest, callLimiter, vault, clock, breakers, prefetch } = options
   const inFlight = new Map<CallInFlight, Promise<void>>()
+  const nextCallId = createCallIds()
 
   function start(queue: Queue): void {
     const { adAccountId } = queue.key
@@ -38,6 +40,7 @@ export function createCaller(options: CallerOptions): Caller {
       return
     }
     const call: CallInFlight = {
+      reference: { id: nextCallId(), startedAtMs: clock.wallMs() },
       queue,
       group,
       token: vault.tokenOf(adAccountId) ?? '',
@@ -115,6 +118,13 @@ export function createCaller(options: CallerOptions): Caller {
   }
 
   return { inFlight, start }
+}
+
+/** Told apart between runs and replicas; short, since the log and the event trail have one for each call. */
+function createCallIds(): () => string {
+  const run = randomBytes(4).toString('hex')
+  let last = 0
+  return () => `${run}-${(++last).toString(36)}`
 }
 
 const OPENING = Buffer.from('{"data":[')

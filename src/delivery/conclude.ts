@@ -73,7 +73,7 @@ function isOutdated({ vault }: ConcludeOptions, { queue, token }: CallInFlight):
 
 function report(
   { log, metrics }: ConcludeOptions,
-  { queue, eventCount, asking }: CallInFlight,
+  { queue, eventCount, asking, reference }: CallInFlight,
   outcome: CallOutcome,
   { action }: CallDecision | CanaryDecision,
   durationMs: number,
@@ -86,6 +86,7 @@ function report(
     is_test: queue.key.isTest,
     status: isAnswered ? outcome.status : undefined,
     reason: isAnswered ? action : outcome.reason,
+    call_id: reference.id,
     events: eventCount,
     duration_ms: Math.round(durationMs),
   }

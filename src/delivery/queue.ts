@@ -9,6 +9,7 @@
  * what a post is waiting for, so that a backlog does not cost the shop its answer; then what is on time, closest to its
  * hour first; then what is late, oldest first; then more of what is waited for; then replays, oldest first.
  */
+import type { CallReference } from '../store/trail.ts'
 import TinyQueue from 'tinyqueue'
 import { ON_TIME_S, type QueueKey } from '../store/store.ts'
 import { CLOSED, isHeld, type Breaker } from './breaker.ts'
@@ -26,6 +27,7 @@ const AWAITED_PER_CALL = EVENTS_PER_CALL / 2
 
 /** One call, from the moment it leaves until its answer. */
 export interface CallInFlight {
+  readonly reference: CallReference
   readonly queue: Queue
   readonly group: Group
   readonly token: string

@@ -22,13 +22,14 @@ import { APP_INFO, CUSTOM_DATA, DEVICE_INFO, EVENT_FIELDS } from './coerce/table
 import { time } from './coerce/time.ts'
 import { isBotUserAgent } from './bots.ts'
 import type { FilteredReason } from './filtered.ts'
-import { deriveEventId, eventId } from './event-id.ts'
+import { deriveEventId, eventId, orderId } from './event-id.ts'
 import { eventName, type EventNames, isKnownEventName } from './event-name.ts'
 import { placeChoices } from './privacy.ts'
 import { readUserData } from './read-user-data.ts'
 import type { InvalidReason } from './invalid.ts'
 import { createReport, markInvalid, type Report, warn } from './report.ts'
 import { ACTION_SOURCES, type ActionSource, type CustomData, type PreparedEvent } from './schema.ts'
+import { trailIdsOf, type TrailIds } from './trail-ids.ts'
 import type { Warning } from './warning.ts'
 
 export interface PrepareContext {
@@ -57,6 +58,7 @@ export type Prepared =
       readonly identifiers: Identifiers
       /** Undefined where no identifier stands for one person alone. */
       readonly customer: Customer | undefined
+      readonly trailIds: TrailIds
       readonly warnings: readonly Warning[]
     }
   | {
@@ -64,6 +66,8 @@ export type Prepared =
       /** Undefined for a webhook that is about no event. */
       readonly eventName: string | undefined
       readonly eventId: string | undefined
+      readonly eventTimeS: number | undefined
+      readonly trailIds: TrailIds
       readonly reason: FilteredReason
       readonly warnings: readonly Warning[]
     }
@@ -71,6 +75,8 @@ export type Prepared =
       readonly status: 'invalid'
       /** One of Pinterest's own; undefined for any other: an invalid one is not repeated. */
       readonly eventName: string | undefined
+      readonly eventTimeS: number | undefined
+      readonly trailIds: TrailIds
       readonly reason: InvalidReason
       /** The field at fault; empty for the event itself. */
       readonly path: string
@@ -114,29 +120,46 @@ export function prepareEvent(given: unknown, context: PrepareContext): Prepared 
   }
   const { warnings } = report
   if (event === undefined || report.invalid !== undefined) {
-    return { status: 'invalid', eventName: nameOf(raw), ...(report.invalid ?? NOT_AN_OBJECT), warnings }
+    return { status: 'invalid', ...(report.invalid ?? NOT_AN_OBJECT), warnings, ...readKnown(raw) }
+  }
+  const known = {
+    eventName: event.event_name,
+    eventId: event.event_id,
+    eventTimeS: event.event_time,
+    trailIds: trailIdsOf(event.event_id, event.custom_data?.order_id, (raw as RawObject)['user_data']),
   }
   const isFromBot = isBot(event)
   if (isFromBot) warn(report, 'user_data.client_user_agent', 'bot_user_agent')
   if (isFromBot && context.bots === 'filter') {
-    const reason = 'bot_user_agent'
-    return { status: 'filtered', eventName: event.event_name, eventId: event.event_id, reason, warnings }
+    return { status: 'filtered', ...known, reason: 'bot_user_agent', warnings }
   }
   return {
     status: 'prepared',
     json: JSON.stringify(event),
-    eventName: event.event_name,
-    eventId: event.event_id,
-    eventTimeS: event.event_time,
+    ...known,
     identifiers: identifiersOf(event.user_data),
     customer: customerOf(event.user_data),
     warnings,
   }
 }
 
-function nameOf(raw: unknown): string | undefined {
-  const reading = isObject(raw) && !isAbsent(raw['event_name']) ? eventName(raw['event_name']) : undefined
-  return reading?.status === 'read' && isKnownEventName(reading.value) ? reading.value : undefined
+/** What can be read of an event that is not sent. */
+export function readKnown(raw: unknown) {
+  const event: RawObject = isObject(raw) ? raw : {}
+  const customData: RawObject = isObject(event['custom_data']) ? event['custom_data'] : {}
+  const name = valueOf(eventName, event['event_name'])
+  const eventTimeS = valueOf(time, event['event_time'])
+  const ids = [valueOf(eventId, event['event_id']), valueOf(orderId, customData['order_id'])] as const
+  return {
+    eventName: name !== undefined && isKnownEventName(name) ? name : undefined,
+    eventTimeS,
+    trailIds: trailIdsOf(...ids, event['user_data']),
+  }
+}
+
+function valueOf<T>(rule: Rule<T>, value: unknown): T | undefined {
+  const reading = isAbsent(value) ? undefined : rule(value)
+  return reading?.status === 'read' ? reading.value : undefined
 }
 
 function identifiersOf(userData: PreparedEvent['user_data']): Identifiers {
@@ -247,8 +270,8 @@ function holdsMoney({ value, predicted_ltv, contents }: CustomData): boolean {
 function readEventId(raw: RawObject, name: string, customData: CustomData | undefined, report: Report) {
   const own = isAbsent(raw['event_id']) ? undefined : eventId(raw['event_id'])
   if (own !== undefined && own.status !== 'absent') return readRequired(raw, 'event_id', eventId, report)
-  const orderId = customData?.order_id
-  if (orderId === undefined) {
+  const order = customData?.order_id
+  if (order === undefined) {
     return markInvalid(
       report,
       'missing_field',
@@ -257,5 +280,5 @@ function readEventId(raw: RawObject, name: string, customData: CustomData | unde
     )
   }
   warn(report, 'event_id', 'event_id_derived')
-  return readRequired({ event_id: deriveEventId(name, orderId) }, 'event_id', eventId, report)
+  return readRequired({ event_id: deriveEventId(name, order) }, 'event_id', eventId, report)
 }

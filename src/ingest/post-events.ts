@@ -36,14 +36,15 @@ export function routePostEvents(
     '/v5/ad_accounts/:ad_account_id/events',
     { onRequest: [admitSender, app.rateLimit(), admitBody] },
     async (request, reply) => {
-      const { account } = request.sender!
+      const { account, key } = request.sender!
       const queue = { adAccountId: account.adAccountId, isTest: readTest(request.query) }
       const trace = beginTrace(request, reply, queue)
       const { waitMs, applied } = readPrefer(request.headers.prefer, settings.ANSWER_WAIT_MS)
       const { body } = request
       if (!Buffer.isBuffer(body)) throw new InvalidRequest('The body is empty.')
 
-      const receipt = await take(request, body, { ...queue, account: preparingOf(account) }, trace)
+      const posted = { ...queue, keyId: key.keyId, account: preparingOf(account) }
+      const receipt = await take(request, body, posted, trace)
       const outcomes = receipt.batch === undefined ? [] : await deliver(receipt.batch, waitMs, trace)
 
       request.answer = answerPost(receipt, outcomes, applied !== undefined)

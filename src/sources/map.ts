@@ -3,6 +3,7 @@
  * expression.ts makes the events.
  */
 import { isUtf8 } from 'node:buffer'
+import type { FilteredReason } from '../events/filtered.ts'
 import { fillTemplate, isJsonObject, isTrueAt, type Json } from './payload.ts'
 import type { ShopEvent, ShopMapping } from './shop.ts'
 import { shopify } from './shopify.ts'
@@ -27,7 +28,7 @@ export function* mapWebhook(
   const topic = namesOf(kind, headers).topic ?? ''
   const names = { ...DEFAULT_EVENTS[kind], ...events }
   const eventName = Object.hasOwn(names, topic) ? (names[topic] ?? undefined) : undefined
-  if (eventName === undefined) return filtered('not_mapped')
+  if (eventName === undefined) return NOT_MAPPED
   const payload = parseJson(body)
   yield
   if (!isJsonObject(payload)) return NOT_JSON
@@ -35,21 +36,27 @@ export function* mapWebhook(
   const isTest = options.isTest || shop.isTest(payload, headers)
   const read = shop.read(payload, topic, headers, options)
   const eventId = idOf(read, options, payload)
-  if (read.reason !== undefined) return filtered(read.reason, eventName, eventId)
+  const withheld = (reason: FilteredReason): Mapped => ({
+    status: 'filtered',
+    reason,
+    eventName,
+    eventId,
+    event: read.event,
+  })
+  if (read.reason !== undefined) return withheld(read.reason)
   if (!isTest && read.repeatableMs !== undefined && read.repeatableMs < oldestMs)
-    return filtered('late_repeat', eventName, eventId)
+    return withheld('late_repeat')
   const isConsented = consent === undefined || isTrueAt(payload, consent.path)
-  if (!isConsented && consent.unless === 'filter') return filtered('no_consent', eventName, eventId)
+  if (!isConsented && consent.unless === 'filter') return withheld('no_consent')
   const event = { ...read.event, event_name: eventName, event_id: eventId }
   return { status: 'mapped', events: [isConsented ? event : limited(event)], isTest }
 }
 
-function filtered(
-  reason: Extract<Mapped, { status: 'filtered' }>['reason'],
-  eventName?: string,
-  eventId?: string,
-): Mapped {
-  return { status: 'filtered', reason, eventName, eventId }
+const NOT_MAPPED: Mapped = {
+  status: 'filtered',
+  reason: 'not_mapped',
+  eventName: undefined,
+  eventId: undefined,
 }
 
 function idOf({ id }: ShopEvent, { eventId }: SourceOptions, payload: Json): string | undefined {

@@ -98,6 +98,8 @@ export type Mapped =
       readonly reason: FilteredReason
       readonly eventName: string | undefined
       readonly eventId: string | undefined
+      /** But for its name and id; undefined for a webhook that is about no event. */
+      readonly event?: unknown
     }
   | { readonly status: 'invalid'; readonly reason: 'not_json' | 'mapping_failed'; readonly message: string }
 

@@ -1,7 +1,7 @@
 /**
  * What the store needs now and then: it forgets what was seen longer ago than DEDUPE_HOURS, makes dead letters of waiting
- * events that grew too old, and deletes dead letters that are too old themselves, or too many. All but the last destroy
- * by the clock, so they are not done while it is in doubt.
+ * events that grew too old, and deletes what is too old itself, or too much, of dead letters and of the event trail. What
+ * destroys by the clock is not done while that is in doubt.
  */
 import type { Clock } from '../clock.ts'
 import { codeOf, type Log } from '../telemetry/log.ts'
@@ -11,7 +11,10 @@ import type { FrontStore } from './store.ts'
 
 export interface HousekeepingOptions {
   readonly store: FrontStore
-  readonly settings: Pick<Settings, 'DEDUPE_HOURS' | 'MAX_EVENT_AGE_HOURS' | 'DEAD_LETTER_DAYS'>
+  readonly settings: Pick<
+    Settings,
+    'DEDUPE_HOURS' | 'MAX_EVENT_AGE_HOURS' | 'DEAD_LETTER_DAYS' | 'TRAIL_HOURS'
+  >
   readonly metrics: Pick<Metrics, 'events' | 'deadLetters' | 'deadLettersDeleted'>
   /** False while the wall clock is in doubt: what is not done now is done the next time. */
   readonly isClockTrusted: () => boolean
@@ -36,6 +39,7 @@ const TOLD_EVERY_MS = 60_000
 /** In steps, between which commits go on. */
 const BATCHES_PER_STEP = 100
 const DEAD_LETTERS_PER_STEP = 500
+const TRAIL_ROWS_PER_STEP = 500
 
 export function keepHouse(options: HousekeepingOptions): { close(): void } {
   const { store, settings, metrics, isClockTrusted, clock, log } = options
@@ -95,6 +99,19 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
     },
   }
 
+  const trimTrail: Chore = {
+    everyMs: TRIM_EVERY_MS,
+    failure: 'store cannot delete old events of the trail',
+    async run() {
+      let deleted = 0
+      do {
+        const tooOldMs = clock.wallMs() - settings.TRAIL_HOURS * HOUR_MS
+        const receivedBeforeMs = isClockTrusted() ? tooOldMs : 0
+        deleted = await store.trimTrail({ receivedBeforeMs, limit: TRAIL_ROWS_PER_STEP })
+      } while (deleted > 0 && !isClosed)
+    },
+  }
+
   function doLater(chore: Chore, delayMs: number): void {
     const cancel = clock.after(delayMs, () => {
       cancels.delete(cancel)
@@ -115,6 +132,7 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
   doLater(forget, FORGET_EVERY_MS / 10)
   doLater(expire, EXPIRE_EVERY_MS)
   doLater(trim, TRIM_EVERY_MS)
+  doLater(trimTrail, TRIM_EVERY_MS)
 
   return {
     close() {

@@ -29,6 +29,7 @@ export function openStore(options: OpenStoreOptions): Promise<Engine> {
       storeLimitBytes: settings.STORE_LIMIT_BYTES,
       reservedBytes: settings.RESERVED_BYTES,
       maxEventAgeMs: settings.MAX_EVENT_AGE_HOURS * 3_600_000,
+      hasTrail: settings.TRAIL_HOURS > 0,
       openedAtMs,
     },
     onProblem: (problem) => reportProblem(problem, log, onFatal),

@@ -16,6 +16,9 @@
  * a synced commit. Times are milliseconds since the epoch and come from the caller.
  */
 
+import type { AuditEntry, AuditQuery } from './audit.ts'
+import type { CallReference, PostTrail, TrailStore } from './trail.ts'
+
 /** An event younger than this is on time: Pinterest counts later ones as offline and cannot deduplicate them. */
 export const ON_TIME_S = 3600
 
@@ -45,6 +48,8 @@ export interface NewBatch extends QueueKey {
   /** Events of the same post that the account does not want sent; only counted, as durably as an event. */
   readonly filteredCount: number
   readonly receivedAtMs: number
+  /** Undefined where the event trail is off. */
+  readonly trail?: PostTrail | undefined
 }
 
 export interface Receipt {
@@ -110,6 +115,9 @@ export interface Acknowledgement {
   readonly delivered: readonly number[] | 'rest'
   readonly dead: readonly DeadEvent[]
   readonly acknowledgedAtMs: number
+  /** What it comes from, and the failed calls before it; of what expired neither. The same of all that are given together. */
+  readonly call?: CallReference | undefined
+  readonly failures?: readonly HistoryEntry[] | undefined
 }
 
 export interface LeaseRequest extends QueueKey {
@@ -141,6 +149,8 @@ export interface Totals {
 
 export interface DeadLetter extends QueueKey, EventIdentity {
   readonly id: number
+  /** Undefined where there is none, or where it may be personal. */
+  readonly orderId: string | undefined
   readonly status: DeadStatus
   readonly reason: string
   readonly message: string
@@ -158,6 +168,8 @@ export interface DeadLetterFilter {
   readonly status?: DeadStatus
   readonly reason?: string
   readonly eventName?: string
+  readonly eventId?: string
+  readonly orderId?: string
 }
 
 /** A step over the dead letters of a filter, newest first. */
@@ -197,21 +209,6 @@ export interface PurgeStep {
   readonly auditId: number
   readonly purged: number
   readonly beforeId: number | undefined
-}
-
-/** Something that an operator did. */
-export interface AuditEntry {
-  readonly id: number
-  readonly atMs: number
-  /** A stable word: `replay`, `purge`, or the route of another request that changed something. */
-  readonly action: string
-  /** What it was done to, and how many of them: ids, filters and counts. Never a token, a key or an event's content. */
-  readonly details: Readonly<Record<string, unknown>>
-}
-
-export interface AuditQuery {
-  readonly limit: number
-  readonly beforeId?: number
 }
 
 export interface ExpireRequest {
@@ -254,7 +251,7 @@ export interface StoreSize {
 /** What the front uses: the engine commits and closes. */
 export type FrontStore = Omit<Store, 'commit' | 'countInvalid' | 'close'>
 
-export interface Store {
+export interface Store extends TrailStore {
   /**
    * Takes the events that were not seen before and leases them to the caller. Test events are never compared: a developer
    * posts the same one again and again. Commits that are asked for at the same time share one synced transaction. Rejects
@@ -264,7 +261,7 @@ export interface Store {
    */
   commit(batch: NewBatch): Promise<Receipt>
   /** For a post of which nothing else is committed. Tried again until it is written; rejects when the store closes first. */
-  countInvalid(post: QueueKey & { readonly invalidCount: number }): Promise<void>
+  countInvalid(post: QueueKey & Pick<NewBatch, 'invalidCount' | 'trail'>): Promise<void>
   /** Acknowledging an event twice, or one of a batch that is gone or that another replica leases, changes nothing. */
   acknowledge(acknowledgements: readonly Acknowledgement[]): Promise<void>
   /**

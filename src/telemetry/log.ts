@@ -9,6 +9,7 @@ const TEXTS = [
   'ad_account_id',
   'admin_token_in',
   'at',
+  'call_id',
   'code',
   'console',
   'event_name',

@@ -18,6 +18,7 @@ import {
 } from '../../src/store/store.ts'
 import type { MasterKeys } from '../../src/vault/seal.ts'
 import type { VaultDocument, VaultStore } from '../../src/vault/vault-store.ts'
+import { testTrail } from './trail.ts'
 import { askAll, LIVE, makeDead, makeEvent, makeBatch, NOW_MS, NOW_S, TEST } from '../store/batches.ts'
 
 export interface OpenedStore {
@@ -70,6 +71,7 @@ export function testStore(t: Test, layGround: LayGround): void {
   testVault(t, layGround)
   testTrim(t, layGround)
   testShares(t, layGround)
+  testTrail(t, layGround)
 }
 
 function testCommits(t: Test, layGround: LayGround): void {

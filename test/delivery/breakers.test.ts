@@ -35,6 +35,7 @@ function callOf(breakers: Breakers, queue: Queue): CallInFlight {
   return {
     queue,
     group: groupOf([]),
+    reference: { id: 'call', startedAtMs: 0 },
     token: '',
     eventCount: 1,
     isTrial: queue.breaker.status === 'open',

@@ -45,6 +45,7 @@ function callOf(queue: Queue, isTrialForAll: boolean): CallInFlight {
   return {
     queue,
     group: groupOf([]),
+    reference: { id: 'call', startedAtMs: 0 },
     token: '',
     eventCount: 1,
     isTrial: false,

@@ -20,8 +20,15 @@ function setUp(t: Test) {
   /** What `trimDeadLetters` answers next; nothing when there is none. */
   const steps: TrimStep[] = []
   const trimmed: TrimStep[] = []
-  const store: Pick<Store, 'trimDedupe' | 'expire' | 'trimDeadLetters'> = {
+  const trimmedTrail: number[] = []
+  /** What `trimTrail` answers next. */
+  const rowsLeft: number[] = []
+  const store: Pick<Store, 'trimDedupe' | 'expire' | 'trimDeadLetters' | 'trimTrail'> = {
     trimDedupe: async (seenBeforeMs) => void forgotten.push(seenBeforeMs),
+    async trimTrail(request) {
+      trimmedTrail.push(request.receivedBeforeMs)
+      return rowsLeft.shift() ?? 0
+    },
     async trimDeadLetters(request) {
       trimRequests.push(request)
       return steps.shift() ?? { tooOld: 0, overPart: 0 }
@@ -38,6 +45,7 @@ function setUp(t: Test) {
     settings: {
       DEDUPE_HOURS: 1000 / 3_600_000,
       MAX_EVENT_AGE_HOURS: 5000 / 3_600_000,
+      TRAIL_HOURS: 30_000 / 3_600_000,
       DEAD_LETTER_DAYS: 20_000 / 86_400_000,
     },
     metrics: {
@@ -72,6 +80,8 @@ function setUp(t: Test) {
     trimRequests,
     steps,
     trimmed,
+    trimmedTrail,
+    rowsLeft,
     warned,
   }
 }
@@ -173,6 +183,16 @@ t.test('while the clock is not trusted no dead letter is too old, but they are b
   await clock.advance(10_000)
   t.match(trimRequests, [{ diedBeforeMs: 0 }, { diedBeforeMs: 0 }])
   t.same(trimmed, [{ tooOld: 0, overPart: 2 }])
+})
+
+t.test('every ten seconds what is too old of the event trail is deleted, in steps', async (t) => {
+  const { clock, trimmedTrail, rowsLeft, trust } = setUp(t)
+  rowsLeft.push(500, 3)
+  await clock.advance(10_000)
+  t.same(trimmedTrail, Array(3).fill(clock.wallMs() - 30_000))
+  trust.isClockTrusted = false
+  await clock.advance(10_000)
+  t.equal(trimmedTrail.at(-1), 0, 'while the clock is not trusted nothing is too old')
 })
 
 t.test(

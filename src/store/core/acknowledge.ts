@@ -2,6 +2,7 @@
  * What an acknowledgement leaves of a batch, and which dead letters it makes. An event is acknowledged once: what comes
  * again, or too late, changes nothing. The batch goes with its last event.
  */
+import { looksPersonal } from '../../events/trail-ids.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { splitEvents } from '../payload.ts'
 import type { Acknowledgement, DeadEvent } from '../store.ts'
@@ -92,12 +93,13 @@ export function makeDeadLetters(
   const events = splitEvents(sealer.open(batch.sealed, bindBatch(queue)))
   return died.map(({ index, status, reason, message, attempts, history }) => {
     const json = events[index]!
-    const { eventName, eventId, eventTimeS } = readIdentity(json)
+    const { eventName, eventId, orderId, eventTimeS } = readIdentity(json)
     const row: NewDeadLetterRow = {
       ad_account_id: queue.adAccountId,
       is_test: queue.isTest,
       event_name: toStoredText(eventName),
       event_id: toStoredText(eventId),
+      order_id: orderId === '' || looksPersonal(orderId) ? null : toStoredText(orderId),
       event_time_s: eventTimeS,
       status,
       reason: toStoredText(reason),

@@ -2,7 +2,8 @@
  * What operators did, as the audit trail has it. A run over dead letters has one entry: its first step makes it, the later
  * ones, which know its id, add their counts to it. In the step's transaction, so that nothing is done that is not told.
  */
-import type { AuditEntry, DeadLetterFilter, PurgeRequest, ReplayRequest, ReplayStep } from '../store.ts'
+import type { AuditEntry } from '../audit.ts'
+import type { DeadLetterFilter, PurgeRequest, ReplayRequest, ReplayStep } from '../store.ts'
 
 export type AuditDetails = AuditEntry['details']
 
@@ -35,8 +36,17 @@ export function purgeStep(request: PurgeRequest, purged: number): AuditStep {
 
 /** A first step's entry: the filter in the words of the admin port and nothing that the query holds besides. */
 export function firstEntry({ action, filter, counts, nowMs }: AuditStep): Omit<AuditEntry, 'id'> {
-  const { ids, adAccountId, isTest, status, reason, eventName } = filter
-  const told = { ids, ad_account_id: adAccountId, test: isTest, status, reason, event_name: eventName }
+  const { ids, adAccountId, isTest, status, reason, eventName, eventId, orderId } = filter
+  const told = {
+    ids,
+    ad_account_id: adAccountId,
+    test: isTest,
+    status,
+    reason,
+    event_name: eventName,
+    event_id: eventId,
+    order_id: orderId,
+  }
   return { atMs: nowMs, action, details: { filter: told, ...counts } }
 }
 

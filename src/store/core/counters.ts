@@ -13,6 +13,7 @@ export const COUNTERS = [
   'batches',
   'bytes',
   'dead_bytes',
+  'trail_bytes',
 ] as const
 
 export type Counter = (typeof COUNTERS)[number]
@@ -28,6 +29,6 @@ export function addChanges(counts: Record<Counter, number>, changes: Changes): v
 }
 
 export function toTotals(row: Counts): Totals {
-  const { batches: _, bytes: __, dead_bytes: ___, ...totals } = row
+  const { batches: _, bytes: __, dead_bytes: ___, trail_bytes: ____, ...totals } = row
   return totals
 }

@@ -9,6 +9,8 @@ import type { Changes } from './counters.ts'
 import { packHistory, unpackHistory } from './history.ts'
 import { toQueue, uniqueQueues, type BatchRow, type DeadLetterRow, type Flag } from './rows.ts'
 import { bindBatch, dedupeKey, openDeadLetter } from './sealed.ts'
+import { trailOfStored } from './trail.ts'
+import type { PostTrail } from '../trail.ts'
 
 /** A few milliseconds' walk. */
 export const STEP_ROWS = 5000
@@ -21,8 +23,16 @@ export interface DeadLetterRows {
 
 /** Columns that must have these values. Those of `ids` are found without a walk. */
 export function conditionsOf(filter: DeadLetterFilter): (readonly [column: string, value: string | Flag])[] {
-  const { adAccountId, isTest, status, reason, eventName } = filter
-  const conditions = { ad_account_id: adAccountId, is_test: isTest, status, reason, event_name: eventName }
+  const { adAccountId, isTest, status, reason, eventName, eventId, orderId } = filter
+  const conditions = {
+    ad_account_id: adAccountId,
+    is_test: isTest,
+    status,
+    reason,
+    event_name: eventName,
+    event_id: eventId,
+    order_id: orderId,
+  }
   return Object.entries(conditions).flatMap(([column, value]) =>
     value === undefined ? [] : [[column, value] as const],
   )
@@ -45,6 +55,7 @@ export function showDeadLetter(row: DeadLetterRow, sealer: Sealer): DeadLetter {
     eventName: row.event_name,
     eventId: row.event_id,
     eventTimeS: row.event_time_s,
+    orderId: row.order_id ?? undefined,
     status: row.status,
     reason: row.reason,
     message: openDeadLetter(sealer, queue, row.sealed)?.message ?? '',
@@ -97,6 +108,11 @@ export function raise(
       sealed: sealer.seal(payload, bindBatch(queue)),
     },
   }
+}
+
+export function trailOfReplay(row: DeadLetterRow, nowMs: number): PostTrail {
+  const { event_name: eventName, event_id: eventId, order_id: orderId, event_time_s: eventTimeS } = row
+  return trailOfStored([{ eventName, eventId, orderId, eventTimeS }], nowMs, 'replayed')
 }
 
 /** In the totals the event is no longer rejected or expired, but queued or a duplicate. */

@@ -29,6 +29,8 @@ export interface BatchRow extends QueueRow {
 export interface NewDeadLetterRow extends QueueRow {
   readonly event_name: string
   readonly event_id: string
+  /** Null where there is none, or where it may be personal. */
+  readonly order_id: string | null
   readonly event_time_s: number
   readonly status: DeadStatus
   readonly reason: string

@@ -62,12 +62,18 @@ export function openDeadLetter(
   return { message: text.slice(0, end), json: text.slice(end + 1) }
 }
 
+export interface StoredIdentity extends EventIdentity {
+  /** Empty where there is none. */
+  readonly orderId: string
+}
+
 /** The relay wrote this JSON itself; a wrong field would be its own fault and must not stop an acknowledgement. */
-export function readIdentity(json: string): { eventName: string; eventId: string; eventTimeS: number } {
+export function readIdentity(json: string): StoredIdentity {
   const event = JSON.parse(json) as Readonly<Record<string, unknown>>
   return {
     eventName: toText(event['event_name']),
     eventId: toText(event['event_id']),
+    orderId: toText((event['custom_data'] as { readonly order_id?: unknown } | undefined)?.order_id),
     eventTimeS: readEventTimeS(event) ?? 0,
   }
 }

@@ -17,11 +17,11 @@ export const TAKEN_AGAIN = 0.75
 export const DEAD_LETTER_PART = 0.1
 /** What a dead letter counts, as SQL says it in both stores; see `bytesOfDeadLetter`. */
 export const DEAD_LETTER_BYTES_SQL = `(octet_length(sealed) + octet_length(event_name) + octet_length(event_id)
-  + COALESCE(octet_length(history), 0) + 256)`
+  + COALESCE(octet_length(order_id), 0) + COALESCE(octet_length(history), 0) + 256)`
 
 /** As it is in its row. The rest of the row, and its index, are about the same for all. */
 export function bytesOfDeadLetter(row: NewDeadLetterRow): number {
-  const texts = [row.event_name, row.event_id, row.history ?? '']
+  const texts = [row.event_name, row.event_id, row.order_id ?? '', row.history ?? '']
   return texts.reduce((sum, text) => sum + Buffer.byteLength(text), row.sealed.byteLength + 256)
 }
 

@@ -15,6 +15,7 @@ export interface EngineSettings {
   readonly storeLimitBytes: number
   readonly reservedBytes: number
   readonly maxEventAgeMs: number
+  readonly hasTrail: boolean
   /** Milliseconds since the epoch. */
   readonly openedAtMs: number
 }
@@ -43,6 +44,10 @@ export const FORWARDED = {
     'purge',
     'expire',
     'trimDeadLetters',
+    'events',
+    'trailChanges',
+    'trimTrail',
+    'erase',
     'addAudit',
     'auditTrail',
     'trimDedupe',

@@ -1,4 +1,6 @@
 /** The store's interface over the batcher: each method is one operation, or a few steps of one. */
+import { eraseAll } from '../core/erase.ts'
+import { searchTrail } from '../core/trail-search.ts'
 import type { DeadLetter, Store } from '../store.ts'
 import type { Batcher } from './batcher.ts'
 import {
@@ -38,7 +40,8 @@ export function createStore(submit: Batcher['submit'], close: () => Promise<void
       while (step.expired === 0 && step.hasMore)
       return step.expired
     },
-    trimDeadLetters: (request) => submit('trimDeadLetters', request),
+    events: (query) => searchTrail(query, (step) => submit('events', step)),
+    erase: (request) => eraseAll(request, (step) => submit('erase', step)),
     async trimDedupe(seenBeforeMs) {
       let after: DedupePosition | undefined = 0
       while (after !== undefined) after = await submit('trimDedupe', { seenBeforeMs, after })

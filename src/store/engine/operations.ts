@@ -1,5 +1,7 @@
 /** The operations that the batcher gathers, and that SQLite or PostgreSQL runs in one transaction. */
+import type { EraseStep, EraseStepRequest } from '../core/erase.ts'
 import type { DeadLetterRow } from '../core/rows.ts'
+import type { TrailStep, TrailStepRequest } from '../core/trail-search.ts'
 import type {
   DeadLetter,
   DeadLetterQuery,
@@ -8,7 +10,6 @@ import type {
   QueueKey,
   Store,
   StoreSize,
-  TrimRequest,
 } from '../store.ts'
 
 /** Where a walk over the dedupe index stopped: SQLite's blocks go by number, what is in a table by key. */
@@ -84,6 +85,9 @@ export const PLAIN = [
   'totals',
   'replay',
   'purge',
+  'trimDeadLetters',
+  'trimTrail',
+  'trailChanges',
   'addAudit',
   'auditTrail',
 ] as const satisfies readonly (keyof Store)[]
@@ -96,11 +100,8 @@ export type Operations = {
 } & {
   deadLetters: { request: DeadLetterQuery; answer: DeadLetterPage }
   expire: { request: ExpireRequest; answer: ExpireStep }
-  /** `limitBytes`: the dead letters' part of the store, where the engine does not know it. */
-  trimDeadLetters: {
-    request: TrimRequest & { readonly limitBytes?: number }
-    answer: Awaited<ReturnType<Store['trimDeadLetters']>>
-  }
+  events: { request: TrailStepRequest; answer: TrailStep }
+  erase: { request: EraseStepRequest; answer: EraseStep }
   /** One step; answers where the next one starts, or undefined after the last. */
   trimDedupe: {
     request: { readonly seenBeforeMs: number; readonly after: DedupePosition }

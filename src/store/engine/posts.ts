@@ -11,6 +11,7 @@ import { tallyEvents, type EventTally } from '../../telemetry/tally.ts'
 import { dedupeKey } from '../core/sealed.ts'
 import { joinInSteps } from '../payload.ts'
 import type { QueueKey, Receipt, Store } from '../store.ts'
+import type { PostTrail } from '../trail.ts'
 import { createRecentCustomers, type RecentCustomers } from './recent-customers.ts'
 import { openBody, type OpenPost, type Webhooks } from './webhooks.ts'
 import type { Work } from './work.ts'
@@ -24,6 +25,8 @@ export interface Post extends QueueKey {
   /** Whether ages can be believed: see clock-watch.ts. */
   readonly isClockTrusted: boolean
   readonly account: Pick<PrepareContext, 'accountCountry' | 'dobFormat' | 'bots' | 'eventNames'>
+  /** The relay key that it came with; undefined for a source's. */
+  readonly keyId?: string | undefined
   /** The source that it came by; undefined for a storefront with a relay key. */
   readonly source?: string | undefined
   /** How to check and read it; undefined for Pinterest's own form. */
@@ -74,9 +77,11 @@ export interface PostsOptions {
   /** Monotonic milliseconds. */
   readonly now: () => number
   readonly maxEventAgeMs: number
+  readonly hasTrail: boolean
 }
 
-export function createPosts({ store, work, webhooks, now, maxEventAgeMs }: PostsOptions): Posts {
+export function createPosts(options: PostsOptions): Posts {
+  const { store, work, webhooks, now, maxEventAgeMs, hasTrail } = options
   /** By their ids: not begun yet, and whether they still have to be. */
   const waiting = new Map<number, { isWithdrawn: boolean }>()
   const recentCustomers = createRecentCustomers()
@@ -91,9 +96,10 @@ export function createPosts({ store, work, webhooks, now, maxEventAgeMs }: Posts
   async function commit(post: Post, preparedPost: PreparedPost): Promise<Receipt> {
     const { adAccountId, receivedAtMs } = post
     const { isTest, prepared, valid, keys, joined, filteredCount, invalidCount } = preparedPost
+    const trail = hasTrail ? trailOf(post, prepared) : undefined
     if (invalidCount === prepared.length) {
       // Only a count: it shares the next commit, and the answer does not depend on it.
-      void store.countInvalid({ adAccountId, isTest, invalidCount }).catch(() => undefined)
+      void store.countInvalid({ adAccountId, isTest, invalidCount, trail }).catch(() => undefined)
       return NOTHING_COMMITTED
     }
     const batch = {
@@ -105,6 +111,7 @@ export function createPosts({ store, work, webhooks, now, maxEventAgeMs }: Posts
       filteredCount,
       invalidCount,
       receivedAtMs,
+      trail,
     }
     return store.commit(batch)
   }
@@ -206,6 +213,21 @@ function warnOfSharedIds(
 function isInvalidForItsAge(event: Prepared): boolean {
   return event.status === 'invalid' && isForItsAge(event.reason)
 }
+
+function trailOf({ receivedAtMs, keyId, source }: Post, prepared: readonly Prepared[]): PostTrail {
+  const events = prepared.map((event) => ({
+    eventName: event.eventName,
+    ...event.trailIds,
+    eventTimeS: event.eventTimeS,
+    status: event.status,
+    reason: event.status === 'prepared' ? undefined : event.reason,
+    warnings:
+      event.warnings.length === 0 ? NO_WARNINGS : [...new Set(event.warnings.map(({ code }) => code))],
+  }))
+  return { receivedAtMs, keyId, source, events }
+}
+
+const NO_WARNINGS: readonly string[] = []
 
 function remarksOf(prepared: readonly Prepared[]): EventRemark[] {
   const remarks: EventRemark[] = []

@@ -24,15 +24,16 @@ async function open(settings: EngineSettings): Promise<{ readonly isShared: bool
   // After the commits that a turn leads to: those are scheduled when it ends.
   const nextTurn = (run: () => void) => void runAfterTurn(() => runAfterTurn(run))
   const work = createWork({ now, nextTurn })
+  const { maxEventAgeMs, hasTrail } = settings
   const expressions = createExpressions()
   const webhooks = createWebhooks({ work, expressions })
-  const posts = createPosts({ store, work, webhooks, now, maxEventAgeMs: settings.maxEventAgeMs })
+  const posts = createPosts({ store, work, webhooks, now, maxEventAgeMs, hasTrail })
   Object.assign(handlers, forward(store, FORWARDED.store), forward(vaultStore, FORWARDED.vaultStore))
   if (shared !== undefined) Object.assign(handlers, forward(shared, FORWARDED.shared))
   Object.assign(handlers, {
     takePost: (post) => posts.take(post),
     withdrawPost: (postId) => posts.withdraw(postId),
-    explain: createExplain({ work, webhooks, maxEventAgeMs: settings.maxEventAgeMs }),
+    explain: createExplain({ work, webhooks, maxEventAgeMs }),
     findFault: (expression) => expressions.findFault(expression),
     changeVault: (changeId) => vaultStore.changeVault((fresh) => front.call('decideChange', changeId, fresh)),
     recover: (name) => opened.recover(name),
@@ -48,10 +49,11 @@ async function open(settings: EngineSettings): Promise<{ readonly isShared: bool
 
 /** Only the one that is used is loaded. */
 async function openStore(settings: EngineSettings): Promise<OpenedStore> {
-  const { database, masterKeys, storeLimitBytes, reservedBytes, openedAtMs } = settings
+  const { database, masterKeys, storeLimitBytes, reservedBytes, openedAtMs, hasTrail } = settings
   const common = {
     masterKeys,
     storeLimitBytes,
+    hasTrail,
     onProblem: (problem: Parameters<FrontApi['problem']>[0]) => front.tell('problem', problem),
     onGroup: (report: Parameters<FrontApi['group']>[0]) => front.tell('group', report),
   }

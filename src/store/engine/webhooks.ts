@@ -4,7 +4,8 @@
  */
 import { InvalidRequest, Unauthorized } from '../../errors.ts'
 import { readBody } from '../../events/body.ts'
-import type { Prepared } from '../../events/prepare.ts'
+import { isObject } from '../../events/coerce/object.ts'
+import { readKnown, type Prepared } from '../../events/prepare.ts'
 import { mapWebhook } from '../../sources/map.ts'
 import { isSigned } from '../../sources/signature.ts'
 import { signatureOf, type Mapped, type Webhook } from '../../sources/source.ts'
@@ -80,9 +81,12 @@ function* checkSignature(
 function opened(mapped: Mapped, isTest: boolean): OpenedPost {
   if (mapped.status === 'mapped')
     return { events: () => mapped.events, isTest: isTest || mapped.isTest, withheld: undefined }
-  const withheld: Prepared =
-    mapped.status === 'filtered'
-      ? { ...mapped, warnings: [] }
-      : { ...mapped, eventName: undefined, path: '', warnings: [] }
-  return { events: () => [], isTest, withheld }
+  return { events: () => [], isTest, withheld: withhold(mapped) }
+}
+
+function withhold(mapped: Exclude<Mapped, { status: 'mapped' }>): Prepared {
+  if (mapped.status === 'invalid') return { ...mapped, ...readKnown(undefined), path: '', warnings: [] }
+  const { event, ...rest } = mapped
+  const known = readKnown(isObject(event) ? { ...event, event_id: rest.eventId } : undefined)
+  return { ...known, ...rest, warnings: [] }
 }

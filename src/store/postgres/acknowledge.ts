@@ -10,6 +10,7 @@ import {
   type NewDeadLetter,
 } from '../core/acknowledge.ts'
 import { packHistory } from '../core/history.ts'
+import { outcomeOf } from '../core/trail.ts'
 import { toQueue, uniqueQueues, type BatchRow, type QueueRow } from '../core/rows.ts'
 import type { Acknowledgement, ReleasedBatch } from '../store.ts'
 import { addDeadLetters } from './dead-letters.ts'
@@ -23,10 +24,7 @@ export async function acknowledgeAll(
 ): Promise<void> {
   const ofBatch = Map.groupBy(acknowledgements, ({ batchId }) => batchId)
   const isAlone = (one: Acknowledgement) => isWhole(one) && ofBatch.get(one.batchId)!.length === 1
-  await acknowledgeWhole(
-    tx,
-    acknowledgements.filter(isAlone).map(({ batchId }) => batchId),
-  )
+  await acknowledgeWhole(tx, acknowledgements.filter(isAlone))
   const others = acknowledgements.filter((one) => !isAlone(one))
   if (others.length === 0) return
   const locked = await lockBatches(tx, others)
@@ -39,6 +37,7 @@ export async function acknowledgeAll(
     const { pendingCount, acknowledged, died, counts } = acknowledgeBatch(row, acknowledgement)
     batches.set(batchId, { ...row, pending_count: pendingCount, acknowledged })
     tx.totals.count(toQueue(row), counts)
+    tx.trail.outcome(outcomeOf(acknowledgement, died))
     const made = makeDeadLetters(row, died, acknowledgedAtMs, tx.sealer)
     deadLetters.push(...made.map((one) => ({ ...one, batchId })))
   }
@@ -54,14 +53,18 @@ export async function acknowledgeAll(
 }
 
 /** Nearly every batch. */
-async function acknowledgeWhole(tx: Transaction, batchIds: readonly number[]): Promise<void> {
-  if (batchIds.length === 0) return
-  const { rows } = await tx.client.query<QueueRow & Pick<BatchRow, 'pending_count' | 'size_bytes'>>(
+async function acknowledgeWhole(tx: Transaction, whole: readonly Acknowledgement[]): Promise<void> {
+  if (whole.length === 0) return
+  const { rows } = await tx.client.query<
+    QueueRow & Pick<BatchRow, 'batch_id' | 'pending_count' | 'size_bytes'>
+  >(
     `DELETE FROM batches WHERE ${MAY_ACKNOWLEDGE} AND batch_id = ANY($2)
-     RETURNING ad_account_id, is_test, pending_count, size_bytes`,
-    [tx.ownerIds, batchIds],
+     RETURNING batch_id, ad_account_id, is_test, pending_count, size_bytes`,
+    [tx.ownerIds, whole.map(({ batchId }) => batchId)],
   )
   for (const row of rows) tx.totals.count(toQueue(row), countWhole(row))
+  const gone = new Set(rows.map((row) => row.batch_id))
+  for (const one of whole) if (gone.has(one.batchId)) tx.trail.outcome(outcomeOf(one, []))
 }
 
 /** The payload is read only where an event died: rarely. */

@@ -1,6 +1,6 @@
 /** What operators did, newest first. */
 import { addCounts, firstEntry, toAuditEntry, type AuditRow, type AuditStep } from '../core/audit.ts'
-import type { AuditEntry, AuditQuery } from '../store.ts'
+import type { AuditEntry, AuditQuery } from '../audit.ts'
 import type { Queryable } from './client.ts'
 
 export async function addAudit(

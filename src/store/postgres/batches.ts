@@ -59,15 +59,19 @@ export interface BatchIds {
 
 /** Taken from the sequence in blocks: most transactions do not query it. */
 const BLOCK_IDS = 1024
+/** Older ones are not given out: the event trail sorts the posts of all replicas by their ids. */
+const KEPT_MS = 5000
 
 export function createBatchIds(): BatchIds {
   let ids: number[] = []
+  let takenAtMs = -Infinity
   return {
     async reserve(client, operations) {
       const needed = operations.reduce((sum, { kind, request }) => {
-        if (kind === 'commit') return sum + 1
+        if (kind === 'commit' || kind === 'countInvalid') return sum + 1
         return kind === 'replay' ? sum + (request as RequestOf<'replay'>).limit : sum
       }, 0)
+      if (performance.now() - takenAtMs > KEPT_MS) ids = []
       const missing = needed - ids.length
       if (missing <= 0) return
       const { rows } = await client.query<{ block: number }>(
@@ -78,6 +82,7 @@ export function createBatchIds(): BatchIds {
         Array.from({ length: BLOCK_IDS }, (_, index) => block * BLOCK_IDS + index),
       )
       ids = [...ids, ...fresh]
+      takenAtMs = performance.now()
     },
     next: () => ids.shift()!,
     forget: () => void (ids = []),

@@ -19,6 +19,7 @@ export async function commitAll(tx: Transaction, given: readonly NewBatch[]): Pr
     const duplicates = one.keys.flatMap((key, index) => (claimed.take(key) ? [] : [index]))
     const { stored, counts } = planCommit(one, batchId, duplicates, tx.sealer)
     tx.totals.count(one, counts)
+    if (one.trail) tx.trail.post(batchId, one, one.trail, duplicates)
     return { stored, batchId, duplicates, repeated: duplicates.map((index) => one.keys[index]!) }
   })
   await insertBatches(

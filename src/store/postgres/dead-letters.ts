@@ -9,17 +9,19 @@ import {
   STEP_ROWS,
   summarizeReplay,
   toRows,
+  trailOfReplay,
   type DeadLetterRows,
 } from '../core/dead-letters.ts'
 import { toQueue, type DeadLetterRow, type QueueRow } from '../core/rows.ts'
-import { bytesOfDeadLetter, DEAD_LETTER_BYTES_SQL } from '../core/share.ts'
-import type { DeadLetterPage, RequestOf } from '../engine/operations.ts'
+import { bytesOfDeadLetter, DEAD_LETTER_BYTES_SQL, DEAD_LETTER_PART } from '../core/share.ts'
+import type { DeadLetterPage } from '../engine/operations.ts'
 import type {
   DeadLetterQuery,
   PurgeRequest,
   PurgeStep,
   ReplayRequest,
   ReplayStep,
+  TrimRequest,
   TrimStep,
 } from '../store.ts'
 import type { Sealer } from '../../vault/seal.ts'
@@ -37,14 +39,14 @@ export async function addDeadLetters(
   if (deadLetters.length === 0) return
   const rows = deadLetters.map(({ row }) => row)
   await client.query(
-    `INSERT INTO dead_letters (ad_account_id, is_test, event_name, event_id, event_time_s, status, reason, attempts,
+    `INSERT INTO dead_letters (ad_account_id, is_test, event_name, event_id, order_id, event_time_s, status, reason, attempts,
        first_seen_at_ms, died_at_ms, history, sealed)
-     SELECT ad_account_id, is_test, event_name, event_id, event_time_s, status, reason, attempts, first_seen, died,
+     SELECT ad_account_id, is_test, event_name, event_id, order_id, event_time_s, status, reason, attempts, first_seen, died,
        history, sealed
      FROM unnest($1::text[], $2::boolean[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::integer[],
-       $9::bigint[], $10::bigint[], $11::text[], $12::bytea[]) WITH ORDINALITY
+       $9::bigint[], $10::bigint[], $11::text[], $12::bytea[], $13::text[]) WITH ORDINALITY
        AS new (ad_account_id, is_test, event_name, event_id, event_time_s, status, reason, attempts, first_seen, died,
-         history, sealed, place)
+         history, sealed, order_id, place)
      ORDER BY place`,
     [
       rows.map((row) => row.ad_account_id),
@@ -59,12 +61,13 @@ export async function addDeadLetters(
       rows.map((row) => row.died_at_ms),
       rows.map((row) => row.history),
       rows.map((row) => row.sealed),
+      rows.map((row) => row.order_id),
     ],
   )
   for (const row of rows) totals.count(toQueue(row), { dead_bytes: bytesOfDeadLetter(row) })
 }
 
-async function find(
+export async function findDeadLetters(
   client: Queryable,
   { limit, beforeId = Number.MAX_SAFE_INTEGER, ids, ...filter }: DeadLetterQuery,
   lock: '' | 'FOR UPDATE',
@@ -92,13 +95,13 @@ export async function searchDeadLetters(
   sealer: Sealer,
   query: DeadLetterQuery,
 ): Promise<DeadLetterPage> {
-  const { rows, beforeId } = await find(client, query, '')
+  const { rows, beforeId } = await findDeadLetters(client, query, '')
   return { deadLetters: rows.map((row) => showDeadLetter(row, sealer)), beforeId }
 }
 
 export async function replay(tx: Transaction, request: ReplayRequest): Promise<ReplayStep> {
   const { client, totals } = tx
-  const { rows, beforeId } = await find(client, request, 'FOR UPDATE')
+  const { rows, beforeId } = await findDeadLetters(client, request, 'FOR UPDATE')
   const decided = rows.map((row) => {
     const raised = raise(row, request, tx.sealer, tx.nextBatchId)
     if (raised === 'unreadable') {
@@ -114,7 +117,7 @@ export async function replay(tx: Transaction, request: ReplayRequest): Promise<R
     ),
   )
   const queued = new Set(raised.filter(({ key }) => key === undefined || claimed.take(key)))
-  await remove(
+  await removeDeadLetters(
     tx,
     raised.map(({ deadLetter }) => deadLetter),
   )
@@ -123,7 +126,13 @@ export async function replay(tx: Transaction, request: ReplayRequest): Promise<R
     [...queued].map(({ batch }) => batch),
     'waiting',
   )
-  for (const one of raised) totals.count(toQueue(one.batch), countRaised(one, queued.has(one)))
+  for (const one of raised) {
+    const { batch, deadLetter } = one
+    const isQueued = queued.has(one)
+    totals.count(toQueue(batch), countRaised(one, isQueued))
+    const posted = trailOfReplay(deadLetter, request.nowMs)
+    tx.trail.post(batch.batch_id, toQueue(batch), posted, isQueued ? [] : [0])
+  }
   const summary = summarizeReplay(decided, queued)
   await tellFeed(client, tx.ownerId, { kind: 'queues', queues: summary.queues })
   return { auditId: await countInAudit(client, replayStep(request, summary)), ...summary, beforeId }
@@ -131,14 +140,14 @@ export async function replay(tx: Transaction, request: ReplayRequest): Promise<R
 
 /** Also what no key opens. */
 export async function purge(tx: Transaction, request: PurgeRequest): Promise<PurgeStep> {
-  const { rows, beforeId } = await find(tx.client, request, 'FOR UPDATE')
-  await remove(tx, rows)
+  const { rows, beforeId } = await findDeadLetters(tx.client, request, 'FOR UPDATE')
+  await removeDeadLetters(tx, rows)
   const auditId = await countInAudit(tx.client, purgeStep(request, rows.length))
   return { auditId, purged: rows.length, beforeId }
 }
 
 /** Rows that this transaction locked. */
-async function remove(tx: Transaction, rows: readonly DeadLetterRow[]): Promise<void> {
+export async function removeDeadLetters(tx: Transaction, rows: readonly DeadLetterRow[]): Promise<void> {
   if (rows.length === 0) return
   await tx.client.query('DELETE FROM dead_letters WHERE id = ANY($1)', [rows.map(({ id }) => id)])
   countRemoved(
@@ -155,10 +164,7 @@ type RemovedRow = QueueRow & { readonly bytes: number }
 const RETURNING = `RETURNING ad_account_id, is_test, ${DEAD_LETTER_BYTES_SQL} AS bytes`
 
 /** One replica at a time: two would both remove rows for the same bytes. */
-export async function trim(
-  tx: Transaction,
-  { diedBeforeMs, limit, limitBytes = Infinity }: RequestOf<'trimDeadLetters'>,
-): Promise<TrimStep> {
+export async function trim(tx: Transaction, { diedBeforeMs, limit }: TrimRequest): Promise<TrimStep> {
   const { client } = tx
   const { rows: locks } = await client.query<{ is_mine: boolean }>(
     'SELECT pg_try_advisory_xact_lock($1) AS is_mine',
@@ -177,7 +183,7 @@ export async function trim(
   const left = limit - old.rows.length
   const { deadLetterBytes } = await readBytes(client)
   // Totals are written at the transaction's end.
-  const overBytes = deadLetterBytes + tx.totals.sum('dead_bytes') - limitBytes
+  const overBytes = deadLetterBytes + tx.totals.sum('dead_bytes') - DEAD_LETTER_PART * tx.limitBytes
   if (left === 0 || overBytes <= 0) return { tooOld: old.rows.length, overPart: 0 }
   // Each of which those before it do not make enough room.
   const over = await client.query<RemovedRow>(

@@ -24,6 +24,8 @@ import type { Shared } from '../shared.ts'
 import { createBatcher, type GroupReport } from '../engine/batcher.ts'
 import type { StoreProblem } from '../engine/operations.ts'
 import type { Store } from '../store.ts'
+import { createTrailTail } from '../core/trail-tail.ts'
+import { createTrailWriter } from '../core/trail.ts'
 import { createWriteWatch } from '../core/write-watch.ts'
 import { createExchange } from './buckets.ts'
 import { assertDurable, CommitInDoubt, type ConnectionOptions } from './client.ts'
@@ -47,6 +49,8 @@ export interface PostgresOptions {
   readonly masterKeys: MasterKeys
   /** Commits that would bring the queued payloads near this reject with STORE_UNAVAILABLE. */
   readonly storeLimitBytes?: number
+  /** Whether the event trail is written. */
+  readonly hasTrail?: boolean
   /** How replicas and `pg_stat_activity` call this process. */
   readonly name?: string
   readonly heartbeatMs?: number
@@ -117,11 +121,15 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   const owner = await explainOpening(() => atSomeHost(connection.hosts, begin))
   parts.defer(() => owner.close().catch(() => undefined))
   const report = options.onProblem ?? (() => {})
+  const limitBytes = options.storeLimitBytes ?? Infinity
+  const trail = { writer: createTrailWriter(options.hasTrail ?? true), tail: createTrailTail() }
   const writer = parts.adopt(
     createWriter({
       connection: { ...connection, statementMs: options.commitStatementMs ?? COMMIT_STATEMENT_MS },
       sealer,
       owner,
+      trail,
+      limitBytes,
       report,
     }),
     (open) => open.close(),
@@ -152,7 +160,8 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
       pool,
       sealer,
       writes,
-      limitBytes: options.storeLimitBytes ?? Infinity,
+      tail: trail.tail,
+      limitBytes,
       close,
     }),
     vaultStore: createVaultStore(pool, owner),

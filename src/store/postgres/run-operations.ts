@@ -9,9 +9,11 @@ import { addAudit } from './audit.ts'
 import { commitAll } from './commit.ts'
 import { purge, replay, trim } from './dead-letters.ts'
 import { trimDedupe } from './dedupe.ts'
+import { erase } from './erase.ts'
 import { expire } from './expire.ts'
 import { reseal } from './keys.ts'
 import { lease } from './lease.ts'
+import { trimTrail } from './trail.ts'
 import type { Transaction } from './transaction.ts'
 
 type Alone =
@@ -21,17 +23,24 @@ type Alone =
   | 'purge'
   | 'expire'
   | 'trimDeadLetters'
+  | 'trimTrail'
+  | 'erase'
   | 'addAudit'
   | 'reseal'
   | 'trimDedupe'
 
 const ALONE: { readonly [K in Alone]: (tx: Transaction, request: RequestOf<K>) => Promise<AnswerOf<K>> } = {
-  countInvalid: async ({ totals }, post) => totals.count(post, { invalid: post.invalidCount }),
+  async countInvalid({ totals, trail, nextBatchId }, post) {
+    totals.count(post, { invalid: post.invalidCount })
+    if (post.trail) trail.post(nextBatchId(), post, post.trail, [])
+  },
   lease,
   replay,
   purge,
   expire,
   trimDeadLetters: trim,
+  trimTrail,
+  erase,
   reseal,
   addAudit: async ({ client }, entry) => void (await addAudit(client, entry)),
   trimDedupe,

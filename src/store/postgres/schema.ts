@@ -9,7 +9,7 @@
  *               oldest passes over all that were deleted since
  * totals         counters per queue and owner: no row is written by two replicas; those of the dead are added to owner 0
  * documents     the vault's records, sealed as a whole; vault_version is raised with each change of them
- * dead_letters, audit   as in SQLite
+ * dead_letters, trail, audit   as in SQLite
  * buckets       levels in 1/60,000 of a token; `bucket_grants`: tokens handed out, neither used nor given back
  * feed          what changed, for the replicas that did not hear the notification; rows of the last minutes only
  */
@@ -72,6 +72,7 @@ export const TABLES = `
     batches bigint NOT NULL,
     bytes bigint NOT NULL,
     dead_bytes bigint NOT NULL,
+    trail_bytes bigint NOT NULL,
     PRIMARY KEY (ad_account_id, is_test, owner_id)
   ) WITH (fillfactor = 50);
   CREATE TABLE dead_letters (
@@ -80,6 +81,7 @@ export const TABLES = `
     is_test boolean NOT NULL,
     event_name text NOT NULL,
     event_id text NOT NULL,
+    order_id text,
     event_time_s bigint NOT NULL,
     status text NOT NULL,
     reason text NOT NULL,
@@ -90,6 +92,16 @@ export const TABLES = `
     sealed bytea NOT NULL
   );
   CREATE INDEX dead_letters_by_death ON dead_letters (died_at_ms, id);
+  CREATE TABLE trail (
+    bucket bigint NOT NULL,
+    seq bigint GENERATED ALWAYS AS IDENTITY,
+    received_at_ms bigint NOT NULL,
+    marks integer NOT NULL,
+    ids bytea NOT NULL,
+    entries bytea NOT NULL,
+    PRIMARY KEY (bucket, seq)
+  );
+  ALTER TABLE trail ALTER COLUMN ids SET STORAGE EXTERNAL, ALTER COLUMN entries SET STORAGE EXTERNAL;
   CREATE TABLE audit (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at_ms bigint NOT NULL,

@@ -5,7 +5,9 @@ import type { Batcher } from '../engine/batcher.ts'
 import { createStore as createBatchingStore } from '../engine/client.ts'
 import type { AnswerOf, RequestOf } from '../engine/operations.ts'
 import { createCapacity } from '../core/capacity.ts'
-import { DEAD_LETTER_PART, WATERMARK } from '../core/share.ts'
+import { WATERMARK } from '../core/share.ts'
+import { showChanges, type TrailTail } from '../core/trail-tail.ts'
+import { bucketOf } from '../core/trail.ts'
 import type { NewBatch, Store } from '../store.ts'
 import { withWriteProblem, type WriteWatch } from '../core/write-watch.ts'
 import { readAudit } from './audit.ts'
@@ -13,12 +15,14 @@ import { readBacklog, readTotals, readBytes, readQueuedBytes, type StoredBytes }
 import type { Queryable } from './client.ts'
 import { orUnavailable, type Pool } from './connect.ts'
 import { searchDeadLetters } from './dead-letters.ts'
+import { readBuckets, searchStep } from './trail.ts'
 
 export interface StoreOptions {
   readonly batcher: Batcher
   readonly pool: Pool
   readonly sealer: Sealer
   readonly writes: WriteWatch<unknown>
+  readonly tail: TrailTail
   readonly limitBytes: number
   readonly close: () => Promise<void>
 }
@@ -28,13 +32,19 @@ const LOOK_MS = 1000
 /** Of the capacity: with less queued no account is looked up. */
 const LOW_PART = 0.25
 
-export function createStore({ batcher, pool, sealer, writes, limitBytes, close }: StoreOptions): Store {
+export function createStore(options: StoreOptions): Store {
+  const { batcher, pool, sealer, writes, tail, limitBytes, close } = options
   const admission = createAdmission(pool, limitBytes)
   const reads: Reads = {
     backlog: () => readBacklog(pool),
     totals: (filter) => readTotals(pool, filter),
     deadLetters: (query) => searchDeadLetters(pool, sealer, query),
     auditTrail: (query) => readAudit(pool, query),
+    events: (step) => searchStep(pool, step),
+    async trailChanges(position) {
+      const fresh = tail.since(position)
+      return showChanges(fresh, await readBuckets(pool, [...new Set(fresh.batchIds.map(bucketOf))]))
+    },
   }
   const submit: Batcher['submit'] = (kind, request) =>
     kind in reads
@@ -49,8 +59,6 @@ export function createStore({ batcher, pool, sealer, writes, limitBytes, close }
         return Promise.reject(new StoreUnavailable())
       return batched.commit(batch)
     },
-    trimDeadLetters: (request) =>
-      batcher.submit('trimDeadLetters', { ...request, limitBytes: DEAD_LETTER_PART * limitBytes }),
     size: () =>
       orUnavailable(
         withWriteProblem(writes, async () => {
@@ -64,7 +72,7 @@ export function createStore({ batcher, pool, sealer, writes, limitBytes, close }
 }
 
 type Reads = {
-  readonly [K in 'backlog' | 'totals' | 'deadLetters' | 'auditTrail']: (
+  readonly [K in 'backlog' | 'totals' | 'deadLetters' | 'auditTrail' | 'events' | 'trailChanges']: (
     request: RequestOf<K>,
   ) => Promise<AnswerOf<K>>
 }

@@ -91,13 +91,16 @@ export interface StoredBytes {
   /** Of payloads that are queued. */
   readonly queuedBytes: number
   readonly deadLetterBytes: number
+  readonly trailBytes: number
 }
 
 export async function readBytes(client: Queryable): Promise<StoredBytes> {
-  const { rows } = await client.query<{ queued: number; dead: number }>(
-    'SELECT COALESCE(SUM(bytes), 0)::bigint AS queued, COALESCE(SUM(dead_bytes), 0)::bigint AS dead FROM totals',
+  const { rows } = await client.query<{ queued: number; dead: number; trail: number }>(
+    `SELECT COALESCE(SUM(bytes), 0)::bigint AS queued, COALESCE(SUM(dead_bytes), 0)::bigint AS dead,
+       COALESCE(SUM(trail_bytes), 0)::bigint AS trail FROM totals`,
   )
-  return { queuedBytes: rows[0]!.queued, deadLetterBytes: rows[0]!.dead }
+  const { queued, dead, trail } = rows[0]!
+  return { queuedBytes: queued, deadLetterBytes: dead, trailBytes: trail }
 }
 
 /** Queued payloads, of each account that has some. */

@@ -2,6 +2,7 @@
 import type { Sealer } from '../../vault/seal.ts'
 import type { StoreProblem } from '../engine/operations.ts'
 import type { SharedChange } from '../shared.ts'
+import type { TrailWriter } from '../core/trail.ts'
 import type { Queryable } from './client.ts'
 import type { TotalCounts } from './totals.ts'
 
@@ -9,6 +10,9 @@ export interface Transaction {
   readonly client: Queryable
   readonly sealer: Sealer
   readonly totals: TotalCounts
+  readonly trail: TrailWriter
+  /** What the store may use. */
+  readonly limitBytes: number
   readonly ownerId: number
   /** Every number this process had: what it leased under an older one is still its own if nobody took it over. */
   readonly ownerIds: readonly number[]

@@ -33,6 +33,7 @@ import {
 import { tellFeed } from './transaction.ts'
 import { uniqueQueues, type QueueRow } from '../core/rows.ts'
 import { runOperations } from './run-operations.ts'
+import { writeTrail, type TrailParts } from './trail.ts'
 import type { Owner } from './owner.ts'
 import { createTotalCounts } from './totals.ts'
 import type { Transaction } from './transaction.ts'
@@ -41,6 +42,8 @@ export interface WriterOptions {
   readonly connection: ConnectionOptions
   readonly sealer: Sealer
   readonly owner: Owner
+  readonly trail: TrailParts
+  readonly limitBytes: number
   readonly report: (problem: StoreProblem) => void
 }
 
@@ -70,8 +73,10 @@ class OwnerDead extends Error {
   }
 }
 
-export function createWriter({ connection, sealer, owner, report }: WriterOptions): Writer {
+export function createWriter(options: WriterOptions): Writer {
+  const { connection, sealer, owner, trail, limitBytes, report } = options
   const batchIds = createBatchIds()
+  const parts = { sealer, trail: trail.writer, limitBytes, report, nextBatchId: () => batchIds.next() }
   let client: Client | undefined
   let doubt: Doubt | undefined
   let commitNumber = 0
@@ -112,20 +117,14 @@ export function createWriter({ connection, sealer, owner, report }: WriterOption
       await batchIds.reserve(using, operations)
       await stamp(using, ownerId, commitNumber)
       const totals = createTotalCounts()
-      const tx: Transaction = {
-        client: using,
-        sealer,
-        totals,
-        ownerId,
-        ownerIds: owner.ids,
-        commitNumber,
-        nextBatchId: () => batchIds.next(),
-        report,
-      }
+      trail.writer.clear()
+      const tx: Transaction = { ...parts, client: using, totals, ownerId, ownerIds: owner.ids, commitNumber }
       const outcomes = await runOperations(tx, operations)
+      await writeTrail(tx)
       await totals.write(using, ownerId)
       commitSent = outcomes
       await using.commit()
+      trail.tail.note(trail.writer.touched)
       return outcomes
     } catch (error) {
       connection.onFailure?.(error)

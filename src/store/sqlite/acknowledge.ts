@@ -1,6 +1,7 @@
 /** Acknowledges and releases batches. */
 import { acknowledgeBatch, countWhole, isWhole, makeDeadLetters } from '../core/acknowledge.ts'
 import { packHistory } from '../core/history.ts'
+import { outcomeOf } from '../core/trail.ts'
 import { toQueue, type BatchRow, type QueueRow } from '../core/rows.ts'
 import type { Acknowledgement, ReleasedBatch } from '../store.ts'
 import { prepare } from './connection.ts'
@@ -12,7 +13,7 @@ export interface Acknowledgements {
 }
 
 export function createAcknowledgements(tables: QueueTables): Acknowledgements {
-  const { db, totals, leases, deadLetters, dedupe, sealer } = tables
+  const { db, totals, leases, deadLetters, dedupe, trail, sealer } = tables
   // The payload is read only where an event died.
   const select = prepare<BatchRow>(
     db,
@@ -39,11 +40,13 @@ export function createAcknowledgements(tables: QueueTables): Acknowledgements {
     leases.end(batchId)
   }
 
-  function acknowledgeWhole(batchId: number): void {
+  function acknowledgeWhole(acknowledgement: Acknowledgement): void {
+    const { batchId } = acknowledgement
     const row = selectCounts.get(batchId)
     if (row === undefined) return
     remove(batchId)
     totals.count(toQueue(row), countWhole(row))
+    trail.outcome(outcomeOf(acknowledgement, []))
   }
 
   function acknowledgeOne(acknowledgement: Acknowledgement): void {
@@ -58,12 +61,13 @@ export function createAcknowledgements(tables: QueueTables): Acknowledgements {
     if (pendingCount > 0) updatePending.run(batchId, pendingCount, acknowledged)
     else remove(batchId)
     totals.count(toQueue(row), counts)
+    trail.outcome(outcomeOf(acknowledgement, died))
   }
 
   return {
     acknowledge(acknowledgements) {
       for (const one of acknowledgements) {
-        if (isWhole(one)) acknowledgeWhole(one.batchId)
+        if (isWhole(one)) acknowledgeWhole(one)
         else acknowledgeOne(one)
       }
     },

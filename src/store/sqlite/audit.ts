@@ -1,7 +1,7 @@
 /** What operators did, newest first. */
 import type { DatabaseSync } from 'node:sqlite'
 import { addCounts, firstEntry, toAuditEntry, type AuditRow, type AuditStep } from '../core/audit.ts'
-import type { AuditEntry, AuditQuery } from '../store.ts'
+import type { AuditEntry, AuditQuery } from '../audit.ts'
 import { prepare } from './connection.ts'
 
 export interface Audit {

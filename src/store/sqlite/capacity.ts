@@ -4,12 +4,13 @@
  *
  * The watermark is a part of what the store may use: STORE_LIMIT_BYTES, or what the disk has for it (its own size and
  * what is free) if that is less. Not a part of the whole disk: a large one that others fill to 80 % still has room for
- * a queue. Dead letters have a part of their own and are not counted.
+ * a queue. Dead letters and the event trail have parts of their own and are not counted.
  */
 import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { createCapacity } from '../core/capacity.ts'
 import { DEAD_LETTER_PART } from '../core/share.ts'
+import { TRAIL_PART } from '../core/trail.ts'
 import type { Operation, Outcome, QueueSize, RecoverRequest } from '../engine/operations.ts'
 import type { NewBatch } from '../store.ts'
 import { prepare, readPragma } from './connection.ts'
@@ -34,7 +35,7 @@ const DISK_COPIES = 2
 const PAGE_BYTES = 4096
 
 export function createAdmission(
-  { db, totals, deadLetters }: QueueTables,
+  { db, totals, deadLetters, trail }: QueueTables,
   queuePath: string,
   limitBytes: number,
 ): Admission {
@@ -48,7 +49,8 @@ export function createAdmission(
   /** From the last reading, of accounts that had to be looked up. */
   const queuedOf = new Map<string, number>()
   const capacity = createCapacity((part) => {
-    const takenBytes = Math.max(0, usedBytes - totals.sizes().deadBytes)
+    const { deadBytes, trailBytes } = totals.sizes()
+    const takenBytes = Math.max(0, usedBytes - deadBytes - trailBytes)
     const leftOfDisk = (part * (usedBytes + diskFreeBytes) - takenBytes) / DISK_COPIES
     return Math.min(part * limitBytes - takenBytes, leftOfDisk)
   })
@@ -63,7 +65,9 @@ export function createAdmission(
     diskFreeBytes = freeBytes(dirname(queuePath))
     queuedOf.clear()
     capacity.look()
-    deadLetters.keepBelow(DEAD_LETTER_PART * Math.min(limitBytes, usedBytes + diskFreeBytes))
+    const mayUse = Math.min(limitBytes, usedBytes + diskFreeBytes)
+    deadLetters.keepBelow(DEAD_LETTER_PART * mayUse)
+    trail.keepBelow(TRAIL_PART * mayUse)
   }
 
   /** Without the group's own events, which are few beside it. */

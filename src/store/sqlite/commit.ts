@@ -4,7 +4,7 @@ import type { NewBatch, Receipt } from '../store.ts'
 import type { QueueTables } from './queue-tables.ts'
 
 export function createCommit(tables: QueueTables): (given: NewBatch) => Receipt {
-  const { totals, leases, batches, dedupe, sealer } = tables
+  const { totals, leases, batches, dedupe, trail, sealer } = tables
   return function commit(given) {
     const batchId = tables.nextBatchId()
     const duplicates: number[] = []
@@ -17,6 +17,7 @@ export function createCommit(tables: QueueTables): (given: NewBatch) => Receipt 
     }
     const { stored, counts } = planCommit(given, batchId, duplicates, sealer)
     totals.count(given, counts)
+    if (given.trail) trail.post(batchId, given, given.trail, duplicates)
     if (stored !== undefined) {
       batches.insert(stored.row)
       leases.take(batchId)

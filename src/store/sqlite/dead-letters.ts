@@ -31,9 +31,9 @@ type Oldest = QueueRow & { readonly id: number; readonly bytes: number }
 
 export function createDeadLetters(db: DatabaseSync, totals: TotalCounts): DeadLetters {
   const insert = db.prepare(
-    `INSERT INTO dead_letters (ad_account_id, is_test, event_name, event_id, event_time_s, status, reason, attempts,
+    `INSERT INTO dead_letters (ad_account_id, is_test, event_name, event_id, order_id, event_time_s, status, reason, attempts,
        first_seen_at_ms, died_at_ms, history, sealed)
-     VALUES ($ad_account_id, $is_test, $event_name, $event_id, $event_time_s, $status, $reason, $attempts,
+     VALUES ($ad_account_id, $is_test, $event_name, $event_id, $order_id, $event_time_s, $status, $reason, $attempts,
        $first_seen_at_ms, $died_at_ms, $history, $sealed)`,
   )
   const removeRow = db.prepare('DELETE FROM dead_letters WHERE id = ?')

@@ -12,10 +12,12 @@ import { chooseReservedBytes, createReservedSpace, type ReservedSpace } from './
 import { createCommit } from './commit.ts'
 import { closeFile, inspectFile, openFile, readPragma, WAL_BYTES, writeBackWal } from './connection.ts'
 import { translateOpenErrors, isNoSpace, StoreDamaged } from './failures.ts'
+import { createErase } from './erase.ts'
 import { createExpiry } from './expire.ts'
 import { addCheck, assertKeysOpen, createReseal } from './keys.ts'
 import { createLeasing } from './lease.ts'
 import { showDeadLetter } from '../core/dead-letters.ts'
+import { showChanges } from '../core/trail-tail.ts'
 import type { QueueSize, StoreProblem } from '../engine/operations.ts'
 import {
   inspectQueue,
@@ -44,6 +46,7 @@ export interface FilesSettings {
   /** Milliseconds since the epoch. */
   readonly openedAtMs: number
   readonly report: (problem: StoreProblem) => void
+  readonly hasTrail: boolean
 }
 
 export interface SqliteFiles {
@@ -78,8 +81,7 @@ interface Files {
 
 /** Both files are looked at before either is touched; last opened, first closed when the second one fails. */
 function openFiles(settings: FilesSettings): Files {
-  const { queuePath, vaultPath, reservedSpacePath, masterKeys, storeLimitBytes, openedAtMs, report } =
-    settings
+  const { queuePath, vaultPath, reservedSpacePath, masterKeys, storeLimitBytes } = settings
   const sealer = createSealer(masterKeys)
 
   function inspectFiles(): boolean {
@@ -101,7 +103,9 @@ function openFiles(settings: FilesSettings): Files {
       addCheck(vaultDb, sealer)
       const createRun = (tables: QueueTables) => createQueueRun(tables, vaultDb, reservedSpace, settings)
       const walBytes = chooseWalBytes(reservedBytes, storeLimitBytes)
-      const options = { path: queuePath, limitBytes: storeLimitBytes, walBytes, sealer, openedAtMs, report }
+      const { openedAtMs, report, hasTrail } = settings
+      const limits = { limitBytes: storeLimitBytes, walBytes }
+      const options = { path: queuePath, ...limits, sealer, openedAtMs, report, hasTrail }
       return { vaultDb, reservedSpace, queueFile: openQueueFile({ ...options, createRun }, isOurs) }
     } catch (error) {
       closeFile(vaultDb)
@@ -156,12 +160,15 @@ function createQueueRun(
 }
 
 function createQueueHandlers(tables: QueueTables, vaultDb: DatabaseSync, size: () => QueueSize): Handlers {
-  const { totals, deadLetters, dedupe, sealer } = tables
+  const { totals, deadLetters, dedupe, trail, sealer } = tables
   const acknowledgements = createAcknowledgements(tables)
   const audit = createAudit(tables.db)
   return {
     commit: createCommit(tables),
-    countInvalid: (request) => totals.count(request, { invalid: request.invalidCount }),
+    countInvalid(request) {
+      totals.count(request, { invalid: request.invalidCount })
+      if (request.trail) trail.post(tables.nextBatchId(), request, request.trail, [])
+    },
     ...acknowledgements,
     lease: createLeasing(tables),
     backlog() {
@@ -180,6 +187,13 @@ function createQueueHandlers(tables: QueueTables, vaultDb: DatabaseSync, size: (
     purge: createPurge(tables, audit),
     expire: createExpiry(tables, acknowledgements),
     trimDeadLetters: (request) => deadLetters.trim(request),
+    events: (request) => trail.search(request),
+    trailChanges: (position) => {
+      const fresh = trail.tail.since(position)
+      return showChanges(fresh, trail.rowsOf(fresh.batchIds))
+    },
+    trimTrail: (request) => trail.trim(request),
+    erase: createErase(tables),
     addAudit: (entry) => void audit.add(entry),
     auditTrail: (query) => audit.trail(query),
     trimDedupe: ({ seenBeforeMs, after }) => dedupe.forgetStep(seenBeforeMs, after),

@@ -30,6 +30,8 @@ export interface SqliteOptions {
   readonly reservedBytes?: number
   /** Milliseconds since the epoch, from which the ids of this run's batches begin. */
   readonly openedAtMs?: number
+  /** Whether the event trail is written. */
+  readonly hasTrail?: boolean
   readonly onProblem?: (problem: StoreProblem) => void
   readonly onGroup?: (report: GroupReport) => void
 }
@@ -57,6 +59,7 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
     storeLimitBytes: options.storeLimitBytes ?? Infinity,
     reservedBytes: options.reservedBytes ?? RESERVED_BYTES,
     openedAtMs: options.openedAtMs ?? Date.now(),
+    hasTrail: options.hasTrail ?? true,
     report: onProblem,
   })
   const writes = createWriteWatch(judgeFailure)

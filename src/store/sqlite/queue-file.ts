@@ -24,6 +24,7 @@ export interface QueueFileOptions {
   readonly sealer: Sealer
   readonly openedAtMs: number
   readonly report: (problem: StoreProblem) => void
+  readonly hasTrail: boolean
   /** Makes the runner of an open queue's operations. */
   readonly createRun: (tables: QueueTables) => RunOperations
 }

@@ -8,6 +8,7 @@ import { createDeadLetters, type DeadLetters } from './dead-letters.ts'
 import { createDedupe, type Dedupe } from './dedupe.ts'
 import { createLeases, type Leases } from './leases.ts'
 import { createTotals, type TotalCounts } from './totals.ts'
+import { createTrail, type Trail } from './trail.ts'
 
 export interface QueueTablesOptions {
   readonly db: DatabaseSync
@@ -15,6 +16,8 @@ export interface QueueTablesOptions {
   /** When it was opened, in milliseconds since the epoch. */
   readonly openedAtMs: number
   readonly report: (problem: StoreProblem) => void
+  /** Whether the event trail is written. */
+  readonly hasTrail: boolean
 }
 
 export interface QueueTables extends QueueTablesOptions {
@@ -23,6 +26,7 @@ export interface QueueTables extends QueueTablesOptions {
   readonly batches: Batches
   readonly deadLetters: DeadLetters
   readonly dedupe: Dedupe
+  readonly trail: Trail
   /**
    * Never used before, so that a late acknowledgement cannot hit a stranger: not in this run, nor in an earlier one, nor in a
    * queue file that this one replaced. Microseconds since the epoch begin each run; none takes a million a second.
@@ -43,6 +47,7 @@ export function createQueueTables(options: QueueTablesOptions): QueueTables {
     batches: createBatches(db),
     deadLetters: createDeadLetters(db, totals),
     dedupe: createDedupe(db),
+    trail: createTrail(db, totals, options.hasTrail),
     nextBatchId: () => ++batchId,
   }
 }

@@ -13,6 +13,7 @@ import type { Sealer } from '../../vault/seal.ts'
 import { listPositions } from '../core/bitmap.ts'
 import { toQueue, type BatchRow, type DeadLetterRow, type QueueRow } from '../core/rows.ts'
 import { bindBatch, bindDeadLetter, dedupeKeys, openSealed, readIdentity, type Bind } from '../core/sealed.ts'
+import { trailOfStored } from '../core/trail.ts'
 import type { RecoveredBatch } from '../engine/operations.ts'
 import { omitEvents, splitEvents } from '../payload.ts'
 
@@ -116,6 +117,8 @@ function takeBatch(step: RecoverStep, row: Row, sealer: Sealer): number | undefi
   if (payload === undefined) return 0
   const queue = toQueue(row as unknown as QueueRow)
   const events = splitEvents(payload).map(readIdentity)
+  // Ids begin each run with the time, in microseconds.
+  const atMs = isCount(receivedAtMs) ? receivedAtMs : Math.floor(batchId / 1000)
   const batch = {
     ...queue,
     payload,
@@ -123,8 +126,8 @@ function takeBatch(step: RecoverStep, row: Row, sealer: Sealer): number | undefi
     keys: dedupeKeys(queue, events),
     invalidCount: 0,
     filteredCount: 0,
-    // Ids begin each run with the time, in microseconds.
-    receivedAtMs: isCount(receivedAtMs) ? receivedAtMs : Math.floor(batchId / 1000),
+    receivedAtMs: atMs,
+    trail: trailOfStored(events, atMs, 'recovered'),
   }
   step.batches.push({ batchId, batch })
   return payload.byteLength
@@ -141,14 +144,23 @@ function takeDeadLetter(step: RecoverStep, row: Row, sealer: Sealer): number | u
   const deadLetter = row as unknown as DeadLetterRow
   // Sealed again, since an older master key may have sealed it.
   const sealed = sealer.seal(content, bindDeadLetter(toQueue(deadLetter)))
-  const history = typeof deadLetter.history === 'string' ? deadLetter.history : null
-  step.deadLetters.push({ ...deadLetter, history, sealed })
+  const { order_id: orderId, history } = deadLetter
+  step.deadLetters.push({
+    ...deadLetter,
+    order_id: textOrNull(orderId),
+    history: textOrNull(history),
+    sealed,
+  })
   return sealed.byteLength
 }
 
 function open(row: Row, bind: Bind, sealer: Sealer): Uint8Array | undefined {
   const { sealed, ...queue } = row as unknown as BatchRow
   return sealed instanceof Uint8Array ? openSealed(sealer, sealed, bind(toQueue(queue))) : undefined
+}
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
 }
 
 function isCount(value: unknown): value is number {

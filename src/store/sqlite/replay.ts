@@ -2,7 +2,7 @@
  * Queues dead letters again, or deletes them, one bounded step per transaction: a dead letter is gone and its batch is there,
  * and both are counted and told in the audit, or none of it.
  */
-import { countRaised, raise, summarizeReplay, type Raised } from '../core/dead-letters.ts'
+import { countRaised, raise, summarizeReplay, trailOfReplay, type Raised } from '../core/dead-letters.ts'
 import { toQueue } from '../core/rows.ts'
 import type { PurgeRequest, PurgeStep, ReplayRequest, ReplayStep } from '../store.ts'
 import { purgeStep, replayStep } from '../core/audit.ts'
@@ -10,7 +10,7 @@ import type { Audit } from './audit.ts'
 import type { QueueTables } from './queue-tables.ts'
 
 export function createReplay(tables: QueueTables, audit: Audit): (request: ReplayRequest) => ReplayStep {
-  const { totals, batches, deadLetters, dedupe, sealer, report } = tables
+  const { totals, batches, deadLetters, dedupe, trail, sealer, report } = tables
 
   /** Answers whether it is queued. */
   function queueAgain(raised: Raised, nowMs: number): boolean {
@@ -19,6 +19,7 @@ export function createReplay(tables: QueueTables, audit: Audit): (request: Repla
     const isQueued = key === undefined || dedupe.add(key, batch.batch_id, nowMs)
     if (isQueued) batches.insert(batch)
     totals.count(toQueue(batch), countRaised(raised, isQueued))
+    trail.post(batch.batch_id, toQueue(batch), trailOfReplay(deadLetter, nowMs), isQueued ? [] : [0])
     return isQueued
   }
 

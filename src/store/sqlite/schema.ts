@@ -10,6 +10,7 @@
  * totals        the totals of each queue, how many batches and events wait, and the bytes of these payloads and of dead letters
  * dead_letters  ids are never given twice, so that a walk from new to old meets no dead letter that died after it began;
  *               no index but the id and the time of death: every search is a walk in bounded steps
+ * trail         what became of each event, as core/trail.ts packs it: one row per transaction and bucket of posts, sorted by bucket
  * audit         what operators did; `details` is JSON of ids, filters and counts
  * recovered     what was taken of which file that was quarantined
  * documents     the vault's records, sealed as a whole
@@ -62,6 +63,7 @@ export const QUEUE_SCHEMA: Schema = {
     is_test INTEGER NOT NULL,
     event_name TEXT NOT NULL,
     event_id TEXT NOT NULL,
+    order_id TEXT,
     event_time_s INTEGER NOT NULL,
     status TEXT NOT NULL,
     reason TEXT NOT NULL,
@@ -72,6 +74,13 @@ export const QUEUE_SCHEMA: Schema = {
     sealed BLOB NOT NULL
   ) STRICT;
   CREATE INDEX dead_letters_by_death ON dead_letters (died_at_ms);
+  CREATE TABLE trail (
+    id INTEGER PRIMARY KEY,
+    received_at_ms INTEGER NOT NULL,
+    marks INTEGER NOT NULL,
+    ids BLOB NOT NULL,
+    entries BLOB NOT NULL
+  ) STRICT;
   CREATE TABLE audit (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     at_ms INTEGER NOT NULL,

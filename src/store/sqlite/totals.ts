@@ -36,6 +36,7 @@ export interface Sizes {
   /** Of payloads that are queued. */
   readonly bytes: number
   readonly deadBytes: number
+  readonly trailBytes: number
 }
 
 type TotalsRow = QueueRow & Counts
@@ -86,7 +87,7 @@ export function createTotals(db: DatabaseSync): TotalCounts {
     { readonly queue: QueueKey; readonly counts: Record<keyof Counts, number> }
   >()
   /** Undefined after a rollback, until somebody asks. */
-  let sizes: { bytes: number; deadBytes: number } | undefined
+  let sizes: { bytes: number; deadBytes: number; trailBytes: number } | undefined
 
   return {
     count(queue, changes) {
@@ -97,6 +98,7 @@ export function createTotals(db: DatabaseSync): TotalCounts {
       if (sizes === undefined) return
       sizes.bytes += changes.bytes ?? 0
       sizes.deadBytes += changes.dead_bytes ?? 0
+      sizes.trailBytes += changes.trail_bytes ?? 0
     },
     flush() {
       for (const { queue, counts } of counted.values()) {
@@ -120,11 +122,12 @@ export function createTotals(db: DatabaseSync): TotalCounts {
       toTotals(sums.get(adAccountId, isTest === undefined ? null : Number(isTest))!),
     sizes() {
       if (sizes !== undefined) return sizes
-      const { bytes, dead_bytes: deadBytes } = sums.get(null, null)!
-      sizes = { bytes, deadBytes }
+      const { bytes, dead_bytes: deadBytes, trail_bytes: trailBytes } = sums.get(null, null)!
+      sizes = { bytes, deadBytes, trailBytes }
       for (const { counts } of counted.values()) {
         sizes.bytes += counts.bytes
         sizes.deadBytes += counts.dead_bytes
+        sizes.trailBytes += counts.trail_bytes
       }
       return sizes
     },

@@ -33,7 +33,8 @@ export interface TransactionOptions {
 }
 
 export function createTransactions({ tables, handlers, makeRoom }: TransactionOptions) {
-  const { db, totals, leases, deadLetters, dedupe } = tables
+  const { db, totals, leases, deadLetters, dedupe, trail } = tables
+  const parts = [leases, dedupe, deadLetters, trail]
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')
   const rollback = db.prepare('ROLLBACK')
@@ -47,13 +48,14 @@ export function createTransactions({ tables, handlers, makeRoom }: TransactionOp
     try {
       begin.run()
       const outcomes = operations.map(perform)
+      trail.flush()
       totals.flush()
       dedupe.flush()
       commit.run()
-      for (const part of [leases, dedupe, deadLetters]) part.keep()
+      for (const part of parts) part.keep()
       return outcomes
     } catch (error) {
-      for (const part of [leases, dedupe, deadLetters]) part.undo()
+      for (const part of parts) part.undo()
       totals.forget()
       rollBack()
       throw error

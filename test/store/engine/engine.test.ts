@@ -12,6 +12,7 @@ const open = (t: Test, more: Pick<EngineOptions, 'onProblem' | 'thread'>) =>
       masterKeys: { current: randomBytes(32) },
       storeLimitBytes: 1024 ** 3,
       reservedBytes: 0,
+      hasTrail: true,
       maxEventAgeMs: 3_600_000,
       openedAtMs: Date.now(),
     },

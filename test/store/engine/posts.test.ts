@@ -35,6 +35,7 @@ function setUp() {
     webhooks: { map: () => Promise.reject(new Error()), open: () => Promise.reject(new Error()) },
     now: () => 0,
     maxEventAgeMs: LIVE.maxEventAgeMs,
+    hasTrail: true,
   })
   const take = (data: readonly unknown[] | string, more: Partial<Post> = {}) =>
     posts.take({
@@ -42,6 +43,7 @@ function setUp() {
       isTest: false,
       payload: Buffer.from(typeof data === 'string' ? data : JSON.stringify({ data })),
       postId: 1,
+      keyId: 'key',
       receivedAtMs: LIVE.nowMs,
       isClockTrusted: true,
       account: { accountCountry: 'US', dobFormat: undefined, bots: 'send' },

@@ -1,0 +1,61 @@
+/**
+ * The ids by which support finds an event: the sender's own, kept in the clear. Some shops send a customer's address or number
+ * as an id: what looks like one, or holds what the event says of its customer, is left out, and the event is not found by it.
+ * A number alone may be an order's as well as a phone's: it is left out only where the event itself says that it is one.
+ */
+import { isObject } from './coerce/object.ts'
+import { sha256Hex } from './hash.ts'
+import { MAX_EVENT_ID_LENGTH } from './schema.ts'
+
+export interface TrailIds {
+  readonly eventId: string | undefined
+  readonly orderId: string | undefined
+}
+
+const EMAIL = /\S(?:@|%40)\S/i
+const PHONE = /\+\d[\d ()./-]{5,}\d|\(\d{2,5}\)|^\d[\d./-]*(?: [\d./-]+)+$/
+const ADDRESS = /\d{1,3}(?:\.\d{1,3}){3}|(?:[0-9a-f]{0,4}:){3,}/i
+/** With its query, which may say who clicked. */
+const URL_OF_PAGE = /:\/\//
+const PHONE_DIGITS = /\d{7,15}/g
+/** Shorter values are part of most ids. */
+const SHORTEST_VALUE = 5
+
+/** `userData`: as it came. */
+export function trailIdsOf(
+  eventId: string | undefined,
+  orderId: string | undefined,
+  userData: unknown,
+): TrailIds {
+  const [event, order] = [eventId, orderId].map((id) => (isPersonal(id, userData) ? undefined : id))
+  return { eventId: event, orderId: order }
+}
+
+/** What the shape of an id says alone. */
+export function looksPersonal(id: string): boolean {
+  return (
+    id.length > MAX_EVENT_ID_LENGTH || [EMAIL, PHONE, ADDRESS, URL_OF_PAGE].some((shape) => shape.test(id))
+  )
+}
+
+function isPersonal(id: string | undefined, userData: unknown): boolean {
+  if (id === undefined || looksPersonal(id)) return true
+  if (!isObject(userData)) return false
+  const folded = id.toLowerCase()
+  // A customer's number is no personal datum to those who do not know the shop, and some send the order's for it.
+  const { external_id: _, ...others } = userData
+  const values = Object.values(others)
+    .flat()
+    .filter((value) => typeof value === 'string' || typeof value === 'number')
+    .map((value) => String(value).toLowerCase())
+  const digits =
+    folded
+      .match(PHONE_DIGITS)
+      ?.map((run) => [run, sha256Hex(run)])
+      .flat() ?? []
+  return values.some(
+    (value) =>
+      (value.length >= SHORTEST_VALUE && folded.includes(value)) ||
+      (digits.length > 0 && digits.includes(value.replaceAll(/[^\da-f]/g, ''))),
+  )
+}

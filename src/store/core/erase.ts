@@ -1,0 +1,135 @@
+/**
+ * Erases events by their ids, in bounded steps: first what is queued, then dead letters, then the event trail is told. A payload
+ * keeps its positions: `{}` stands where an erased event was. What is leased is only counted, since a call may be made of it.
+ */
+import { looksPersonal } from '../../events/trail-ids.ts'
+import type { Sealer } from '../../vault/seal.ts'
+import { EVENT_SEPARATOR, splitEvents } from '../payload.ts'
+import type { DeadLetterQuery } from '../store.ts'
+import type { Erased, EraseRequest } from '../trail.ts'
+import { addPosition, makeBitmap } from './bitmap.ts'
+import type { Changes } from './counters.ts'
+import { toQueue, type BatchRow, type DeadLetterRow } from './rows.ts'
+import { bindBatch, openDeadLetter, openSealed, readIdentity } from './sealed.ts'
+import { TRAIL_STEP_ROWS, eventsByBucket, isWanted, type TrailRow } from './trail-search.ts'
+import type { TrailOutcome } from './trail.ts'
+
+/** Where a step begins: at the batch after this one, the dead letter before it, or this bucket of the trail. */
+export interface ErasePosition {
+  readonly table: 'batches' | 'dead_letters' | 'trail'
+  readonly at: number
+}
+
+export interface EraseStepRequest extends EraseRequest {
+  readonly position: ErasePosition
+}
+
+export interface EraseStep extends Erased {
+  readonly next: ErasePosition | undefined
+}
+
+export const NOTHING_ERASED: Erased = { queued: 0, deadLetters: 0, leased: 0 }
+export const ERASE_START: ErasePosition = { table: 'batches', at: 0 }
+export const ERASE_DEAD_LETTERS: ErasePosition = { table: 'dead_letters', at: Number.MAX_SAFE_INTEGER }
+export const ERASE_TRAIL: ErasePosition = { table: 'trail', at: Number.MAX_SAFE_INTEGER }
+/** Batches that one step opens. */
+export const ERASE_STEP_BATCHES = 32
+const STEP_DEAD_LETTERS = TRAIL_STEP_ROWS
+
+/** Steps are asked for until the last one. */
+export async function eraseAll(
+  request: EraseRequest,
+  step: (request: EraseStepRequest) => Promise<EraseStep>,
+): Promise<Erased> {
+  const sum = { ...NOTHING_ERASED }
+  for (let position: ErasePosition | undefined = ERASE_START; position !== undefined;) {
+    const { next, ...erased }: EraseStep = await step({ ...request, position })
+    for (const name of ['queued', 'deadLetters', 'leased'] as const) sum[name] += erased[name]
+    position = next
+  }
+  return sum
+}
+
+export interface ErasedBatch {
+  /** Positions that were pending: of what is leased, these alone. */
+  readonly erased: readonly number[]
+  /** None: the batch goes. */
+  readonly pendingCount: number
+  readonly acknowledged: Uint8Array
+  readonly sealed: Uint8Array
+  readonly counts: Changes
+}
+
+/** Undefined where nothing of the batch is meant. */
+export function eraseFromBatch(
+  row: BatchRow,
+  request: EraseRequest,
+  sealer: Sealer,
+): ErasedBatch | undefined {
+  const queue = toQueue(row)
+  const payload = openSealed(sealer, row.sealed, bindBatch(queue))
+  if (payload === undefined) return undefined
+  const events = splitEvents(payload)
+  const meant = new Set(
+    Array.from(events.keys()).filter((index) => isMeant(events[index]!, queue.adAccountId, request)),
+  )
+  if (meant.size === 0) return undefined
+  const acknowledged =
+    row.acknowledged === null ? makeBitmap(row.event_count) : Uint8Array.from(row.acknowledged)
+  const erased = [...meant].filter((index) => addPosition(acknowledged, index))
+  const pendingCount = row.pending_count - erased.length
+  const kept = events.map((json, index) => (meant.has(index) ? '{}' : json))
+  return {
+    erased,
+    pendingCount,
+    acknowledged,
+    sealed: sealer.seal(Buffer.from(kept.join(EVENT_SEPARATOR)), bindBatch(queue)),
+    counts: {
+      filtered: erased.length,
+      queued: -erased.length,
+      ...(pendingCount === 0 ? { batches: -1, bytes: -row.size_bytes } : {}),
+    },
+  }
+}
+
+/** Dead letters that may be meant. An order id that may be personal has no column. */
+export function deadLettersOf(request: EraseStepRequest): DeadLetterQuery {
+  const { adAccountId, eventId, orderId, position } = request
+  return {
+    limit: STEP_DEAD_LETTERS,
+    beforeId: position.at,
+    ...(adAccountId === undefined ? {} : { adAccountId }),
+    ...(eventId === undefined ? {} : { eventId }),
+    ...(orderId === undefined || looksPersonal(orderId) ? {} : { orderId }),
+  }
+}
+
+export function isDeadLetterMeant(row: DeadLetterRow, request: EraseRequest, sealer: Sealer): boolean {
+  const content = openDeadLetter(sealer, toQueue(row), row.sealed)
+  return content !== undefined && isMeant(content.json, row.ad_account_id, request)
+}
+
+/** Of batches that were found before, and of events that died, whose dead letters are gone now. */
+export function erasedInTrail(rows: readonly TrailRow[], request: EraseRequest): TrailOutcome[] {
+  const { nowMs, ...filter } = request
+  const died = [...eventsByBucket(rows).values()]
+    .flat()
+    .filter((event) => isWanted(event, filter) && ['rejected', 'expired'].includes(event.outcome))
+  return died.flatMap(({ batchId, index }) =>
+    index === undefined ? [] : outcomeOfErased(batchId, [index], nowMs),
+  )
+}
+
+export function outcomeOfErased(batchId: number, positions: readonly number[], atMs: number): TrailOutcome {
+  const erased = { status: 'erased', reason: 'erased', attempts: 0, history: [] } as const
+  const dead = positions.map((index) => ({ index, ...erased }))
+  return { batchId, atMs, call: undefined, failures: [], delivered: [], dead }
+}
+
+function isMeant(json: string, ofAccount: string, { eventId, orderId, adAccountId }: EraseRequest): boolean {
+  if (adAccountId !== undefined && adAccountId !== ofAccount) return false
+  // Most are not meant: they are not parsed.
+  if ([eventId, orderId].some((id) => id !== undefined && !json.includes(JSON.stringify(id)))) return false
+  const event = readIdentity(json)
+  return (eventId ?? event.eventId) === event.eventId && (orderId ?? event.orderId) === event.orderId
+}

@@ -1,0 +1,226 @@
+/**
+ * The event trail's rows: what a transaction adds, and how a search puts it together again.
+ *
+ * A row has what one transaction says of the posts of one bucket, 64 consecutive batch ids: the posts that it took, and
+ * outcomes. So a bucket's rows are all that is known of its events, in one place of the table, and a transaction writes one
+ * row, seldom more. Per event, measured with groups of 30 posts: 35 bytes, and 8 for its ids; 130 million events (72 hours, 500 per
+ * second) take 6 GB. They are found by a walk, newest first: `ids` has four bytes per id, so that a row is opened only
+ * where the id most likely is. `marks` does the same for outcomes.
+ */
+import type { Acknowledgement, DeadEvent, EventIdentity, HistoryEntry, QueueKey } from '../store.ts'
+import type { CallReference, Outcome, PostTrail } from '../trail.ts'
+import { OUTCOMES } from '../trail.ts'
+import {
+  packEntries,
+  packEvent,
+  packHistory,
+  type PackedOutcome,
+  type PackedPost,
+  type PackedWhole,
+} from './trail-entries.ts'
+import { looksPersonal } from '../../events/trail-ids.ts'
+
+/** Divides the block of ids that a replica takes at once, so no two replicas share one. */
+export const BUCKET_BATCHES = 64
+/** The trail's part of what the store may use. */
+export const TRAIL_PART = 0.05
+/** What a row takes besides its two blobs. */
+export const TRAIL_ROW_BYTES = 32
+/** Whose counters hold the trail's bytes: a row is of many queues. */
+export const TRAIL_QUEUE: QueueKey = { adAccountId: '', isTest: false }
+
+export interface NewTrailRow {
+  readonly bucket: number
+  /** The newest post's arrival; 0 of a row that has outcomes alone, which goes with its neighbours. */
+  readonly received_at_ms: number
+  /** One bit per outcome that it brings, as `OUTCOMES` has them. */
+  readonly marks: number
+  readonly ids: Uint8Array
+  readonly entries: Uint8Array
+}
+
+/** What a batch's acknowledgement says of its events; positions as in the stored payload. */
+export interface TrailOutcome extends Pick<Acknowledgement, 'batchId' | 'delivered' | 'call'> {
+  readonly atMs: number
+  /** Failed calls before. */
+  readonly failures: readonly HistoryEntry[]
+  readonly dead: readonly (Pick<DeadEvent, 'index' | 'reason' | 'attempts' | 'history'> & {
+    readonly status: DeadEvent['status'] | 'erased'
+  })[]
+}
+
+interface OpenRow {
+  receivedAtMs: number
+  marks: number
+  readonly ids: number[]
+  readonly posts: PackedPost[]
+  readonly outcomes: (PackedWhole | PackedOutcome)[]
+}
+
+export interface TrailWriter {
+  /** `duplicates`: positions among the prepared events. */
+  readonly post: (batchId: number, queue: QueueKey, trail: PostTrail, duplicates: readonly number[]) => void
+  readonly outcome: (outcome: TrailOutcome) => void
+  /** What was added, and begins anew. */
+  take(nowMs: number): NewTrailRow[]
+  /** Batches that were added to, for those who follow the trail. */
+  readonly touched: ReadonlySet<number>
+  clear(): void
+}
+
+/** Gathers what one transaction says; nothing where the trail is off. */
+export function createTrailWriter(isOn: boolean): TrailWriter {
+  if (!isOn) return NO_TRAIL
+
+  const rows = new Map<number, OpenRow>()
+  const touched = new Set<number>()
+
+  function rowOf(batchId: number): OpenRow {
+    touched.add(batchId)
+    const bucket = bucketOf(batchId)
+    let row = rows.get(bucket)
+    if (row === undefined) {
+      rows.set(bucket, (row = { receivedAtMs: 0, marks: 0, ids: [], posts: [], outcomes: [] }))
+    }
+    return row
+  }
+
+  /** Batches that one call delivers whole are one entry: nearly all are. */
+  function addWhole(
+    { outcomes }: OpenRow,
+    place: number,
+    atMs: number,
+    call: CallReference | undefined,
+  ): void {
+    const last = outcomes.at(-1)
+    const [callId, startedAtMs] = call === undefined ? [0 as const, 0] : [call.id, call.startedAtMs]
+    if (last?.length === 4 && last[0] === atMs && last[1] === callId) last[3].push(place)
+    else outcomes.push([atMs, callId, startedAtMs, [place]])
+  }
+
+  return {
+    touched,
+    post(batchId, { adAccountId, isTest }, trail, duplicates) {
+      const { keyId = 0, source = 0, receivedAtMs } = trail
+      const row = rowOf(batchId)
+      row.receivedAtMs = Math.max(row.receivedAtMs, receivedAtMs)
+      const repeated = new Set(duplicates)
+      let prepared = -1
+      const events = trail.events.map((event) => {
+        if (event.status === 'prepared') prepared += 1
+        const isDuplicate = event.status === 'prepared' && repeated.has(prepared)
+        const outcome = isDuplicate ? 'duplicate' : event.status === 'prepared' ? 'queued' : event.status
+        row.marks |= markOf(outcome)
+        for (const id of [event.eventId, event.orderId]) if (id !== undefined) row.ids.push(hashId(id))
+        return packEvent(event, outcome, receivedAtMs)
+      })
+      const flag = isTest ? 1 : 0
+      row.posts.push([placeOf(batchId), adAccountId, flag, keyId, source, receivedAtMs, events])
+    },
+    outcome({ batchId, atMs, call, failures, delivered, dead }) {
+      if (delivered !== 'rest' && delivered.length + dead.length === 0) return
+      const row = rowOf(batchId)
+      if (delivered === 'rest' || delivered.length > 0) row.marks |= markOf('delivered')
+      if (delivered === 'rest' && dead.length === 0 && failures.length === 0)
+        return addWhole(row, placeOf(batchId), atMs, call)
+      for (const { status } of dead) row.marks |= markOf(status)
+      row.outcomes.push([
+        atMs,
+        call?.id ?? 0,
+        call?.startedAtMs ?? 0,
+        placeOf(batchId),
+        packHistory(failures),
+        delivered === 'rest' ? 0 : delivered,
+        dead.map((one) => [one.index, one.status, one.reason, one.attempts, packHistory(one.history)]),
+      ])
+    },
+    take(nowMs) {
+      const taken = [...rows].map(([bucket, row]) => ({
+        bucket,
+        received_at_ms: row.receivedAtMs,
+        marks: row.marks,
+        ids: idsOf(row.ids),
+        entries: packEntries({ committedAtMs: nowMs, posts: row.posts, outcomes: row.outcomes }),
+      }))
+      rows.clear()
+      return taken
+    },
+    clear() {
+      rows.clear()
+      touched.clear()
+    },
+  }
+}
+
+/** Of an acknowledgement that was taken: `died` are those of its dead that had no outcome yet. */
+export function outcomeOf(
+  { batchId, acknowledgedAtMs: atMs, call, failures = [], delivered }: Acknowledgement,
+  died: readonly DeadEvent[],
+): TrailOutcome {
+  return { batchId, atMs, call, failures, delivered, dead: died }
+}
+
+/** Of events that do not come from a post: `replayed` or `recovered`. */
+export function trailOfStored(
+  events: readonly (EventIdentity & { readonly orderId: string | null })[],
+  receivedAtMs: number,
+  reason: string,
+): PostTrail {
+  const known = (id: string | null) => (id === null || id === '' || looksPersonal(id) ? undefined : id)
+  return {
+    receivedAtMs,
+    keyId: undefined,
+    source: undefined,
+    events: events.map(({ eventName, eventId, orderId, eventTimeS }) => ({
+      eventName,
+      eventId: known(eventId),
+      orderId: known(orderId),
+      eventTimeS,
+      status: 'prepared',
+      reason,
+      warnings: [],
+    })),
+  }
+}
+
+export function bucketOf(batchId: number): number {
+  return Math.floor(batchId / BUCKET_BATCHES)
+}
+
+function placeOf(batchId: number): number {
+  return batchId % BUCKET_BATCHES
+}
+
+const NO_TRAIL: TrailWriter = {
+  touched: new Set(),
+  post() {},
+  outcome() {},
+  take: () => [],
+  clear() {},
+}
+
+export function markOf(outcome: Outcome): number {
+  return 1 << OUTCOMES.indexOf(outcome)
+}
+
+export function bytesOfTrailRow({ ids, entries }: Pick<NewTrailRow, 'ids' | 'entries'>): number {
+  return TRAIL_ROW_BYTES + ids.byteLength + entries.byteLength
+}
+
+/** FNV-1a: it has to be quick and to spread, nothing more. */
+function hashId(id: string): number {
+  let hash = 0x811c9dc5
+  for (let index = 0; index < id.length; index++) {
+    hash = Math.imul(hash ^ id.charCodeAt(index), 0x01000193)
+  }
+  return hash >>> 0
+}
+
+/** As it stands in `ids` of a row with this event. */
+export function idsOf(ids: readonly (number | string)[]): Uint8Array {
+  const bytes = Buffer.alloc(4 * ids.length)
+  for (const [index, id] of ids.entries()) {
+    bytes.writeUInt32BE(typeof id === 'number' ? id : hashId(id), 4 * index)
+  }
+  return bytes
+}

@@ -1,0 +1,133 @@
+/**
+ * The rows of the event trail (core/trail.ts), and how they are found and deleted. A row's id is its bucket's number and the
+ * row's number within it, so that the table is sorted by bucket without an index.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import {
+  bucketOf,
+  bytesOfTrailRow,
+  createTrailWriter,
+  TRAIL_QUEUE,
+  TRAIL_ROW_BYTES,
+  type TrailWriter,
+} from '../core/trail.ts'
+import { createTrailTail, type TrailTail } from '../core/trail-tail.ts'
+import {
+  countToTrim,
+  toTrailStep,
+  TRAIL_STEP_BUCKETS,
+  TRAIL_STEP_ROWS,
+  type TrailRow,
+  type TrailStep,
+  type TrailStepRequest,
+} from '../core/trail-search.ts'
+import type { TrimTrailRequest } from '../trail.ts'
+import { prepare } from './connection.ts'
+import type { TotalCounts } from './totals.ts'
+
+export interface Trail extends Omit<TrailWriter, 'take' | 'touched' | 'clear'> {
+  readonly tail: TrailTail
+  search(request: TrailStepRequest): TrailStep
+  /** All rows of the buckets of these batches. */
+  rowsOf(batchIds: readonly number[]): TrailRow[]
+  trim(request: TrimTrailRequest): number
+  /** No limit until it is set. */
+  keepBelow(bytes: number): void
+  /** Writes what was added. */
+  flush(): void
+  keep(): void
+  undo(): void
+}
+
+/** Rows within a bucket: 64 batches with 1,000 events each, acknowledged one by one, and a few. */
+const ROW_BITS = 17
+const BYTES_SQL = `(octet_length(ids) + octet_length(entries) + ${TRAIL_ROW_BYTES})`
+/** Bounds what one transaction removes for the newer rows' sake; the rest is left to `trim`. */
+const REMOVED_PER_TRANSACTION = 32
+
+export function createTrail(db: DatabaseSync, totals: TotalCounts, isOn: boolean): Trail {
+  const writer = createTrailWriter(isOn)
+  const tail = createTrailTail()
+  const first = `(? << ${ROW_BITS})`
+  const insert = db.prepare(
+    `INSERT INTO trail (id, received_at_ms, marks, ids, entries)
+     SELECT 1 + COALESCE(MAX(id), (?1 << ${ROW_BITS}) - 1), ?2, ?3, ?4, ?5 FROM trail
+     WHERE id >= (?1 << ${ROW_BITS}) AND id < ((?1 + 1) << ${ROW_BITS})`,
+  )
+  // Ids are beyond what a number holds exactly.
+  const idText = 'CAST(id AS TEXT) AS id'
+  const selectOldest = prepare<{ id: string; received_at_ms: number; bytes: number }>(
+    db,
+    `SELECT ${idText}, received_at_ms, ${BYTES_SQL} AS bytes FROM trail ORDER BY trail.id LIMIT ?`,
+  )
+  const removeUpTo = db.prepare('DELETE FROM trail WHERE id <= CAST(? AS INTEGER)')
+  const stepEnd = prepare<{ bucket: number; received_at_ms: number }>(
+    db,
+    `SELECT id >> ${ROW_BITS} AS bucket, received_at_ms FROM trail WHERE id < ${first}
+     ORDER BY id DESC LIMIT 1 OFFSET ${TRAIL_STEP_ROWS - 1}`,
+  )
+  const selectBuckets = prepare<{ bucket: number }>(
+    db,
+    `SELECT id >> ${ROW_BITS} AS bucket FROM trail WHERE id >= ${first} AND id < ${first}
+       AND (? IS NULL OR marks & ?) AND (? IS NULL OR instr(ids, ?) > 0) ORDER BY id DESC`,
+  )
+  const selectRows = prepare<TrailRow>(
+    db,
+    `SELECT id >> ${ROW_BITS} AS bucket, entries FROM trail WHERE id >= ${first} AND id < ${first} ORDER BY id`,
+  )
+  let limitBytes = Infinity
+
+  function trim({ receivedBeforeMs, limit }: TrimTrailRequest): number {
+    const oldest = selectOldest.all(limit)
+    const count = countToTrim(oldest, receivedBeforeMs, totals.sizes().trailBytes - limitBytes)
+    if (count === 0) return 0
+    removeUpTo.run(oldest[count - 1]!.id)
+    const bytes = oldest.slice(0, count).reduce((sum, row) => sum + row.bytes, 0)
+    totals.count(TRAIL_QUEUE, { trail_bytes: -bytes })
+    return count
+  }
+
+  const rowsOfBuckets = (buckets: readonly number[]) =>
+    buckets.flatMap((bucket) => selectRows.all(bucket, bucket + 1))
+
+  return {
+    tail,
+    post: writer.post,
+    outcome: writer.outcome,
+
+    search({ fromBucket, sinceMs, marks = null, ids = null }) {
+      // Beyond every bucket, and no number that a shift would break.
+      const below = Math.min(fromBucket + 1, NO_BUCKET)
+      const end = stepEnd.get(below)
+      const bottom = end?.bucket ?? 0
+      const buckets = new Set<number>()
+      for (const { bucket } of selectBuckets.iterate(bottom, below, marks, marks, ids, ids)) {
+        buckets.add(bucket)
+        if (buckets.size === TRAIL_STEP_BUCKETS) break
+      }
+      return toTrailStep([...buckets], rowsOfBuckets([...buckets]), end, sinceMs)
+    },
+
+    rowsOf: (batchIds) => rowsOfBuckets([...new Set(batchIds.map(bucketOf))]),
+
+    trim,
+    keepBelow: (bytes) => void (limitBytes = bytes),
+
+    flush() {
+      for (const row of writer.take(Date.now())) {
+        insert.run(row.bucket, row.received_at_ms, row.marks, row.ids, row.entries)
+        totals.count(TRAIL_QUEUE, { trail_bytes: bytesOfTrailRow(row) })
+      }
+      if (totals.sizes().trailBytes > limitBytes)
+        trim({ receivedBeforeMs: 0, limit: REMOVED_PER_TRANSACTION })
+    },
+    keep() {
+      tail.note(writer.touched)
+      writer.clear()
+    },
+    undo: () => writer.clear(),
+  }
+}
+
+/** Ids of batches are microseconds since the epoch: this is in the year 2112. */
+const NO_BUCKET = 2 ** (63 - ROW_BITS) - 1

@@ -1,0 +1,135 @@
+/**
+ * The event trail, as the store's interface has it: what became of each event that was posted, found by its ids. Nothing in
+ * it is personal: the ids are the sender's own, and those that may be personal are left out before (events/trail-ids.ts).
+ */
+import type { HistoryEntry, QueueKey } from './store.ts'
+
+export const OUTCOMES = [
+  'queued',
+  'delivered',
+  'rejected',
+  'expired',
+  'filtered',
+  'duplicate',
+  'invalid',
+  'erased',
+] as const
+export type Outcome = (typeof OUTCOMES)[number]
+
+/** One event of a post, in the post's order. */
+export interface PostedEvent {
+  /** Undefined where it could not be read, or may be personal; so are the ids. */
+  readonly eventName: string | undefined
+  readonly eventId: string | undefined
+  readonly orderId: string | undefined
+  readonly eventTimeS: number | undefined
+  /** `prepared`: one of `NewBatch.events`, in their order. */
+  readonly status: 'prepared' | 'filtered' | 'invalid'
+  /** Why it is filtered or invalid: a stable word. */
+  readonly reason: string | undefined
+  readonly warnings: readonly string[]
+}
+
+/** What the trail keeps of a post. */
+export interface PostTrail {
+  readonly receivedAtMs: number
+  readonly keyId: string | undefined
+  /** The source that the post came through. */
+  readonly source: string | undefined
+  readonly events: readonly PostedEvent[]
+}
+
+/** The call to Pinterest that an outcome comes from. */
+export interface CallReference {
+  readonly id: string
+  readonly startedAtMs: number
+}
+
+/** An event of one post, and what became of it. A replayed dead letter is an event of its own, `reason` `replayed`. */
+export interface TrailEvent extends QueueKey {
+  readonly eventName: string | undefined
+  readonly eventId: string | undefined
+  readonly orderId: string | undefined
+  readonly eventTimeS: number | undefined
+  readonly outcome: Outcome
+  readonly reason: string | undefined
+  readonly warnings: readonly string[]
+  readonly attempts: number
+  readonly receivedAtMs: number
+  readonly updatedAtMs: number
+  readonly source: string | undefined
+  readonly keyId: string | undefined
+  readonly callId: string | undefined
+  /** Its way: received, committed, failed calls, the last call, the outcome. Oldest first. */
+  readonly history: readonly HistoryEntry[]
+}
+
+/** Which events; what is left out does not matter. */
+export interface TrailFilter {
+  readonly eventId?: string
+  readonly orderId?: string
+  readonly adAccountId?: string
+  readonly isTest?: boolean
+  readonly eventName?: string
+  readonly outcome?: Outcome
+  readonly source?: string
+  /** Received from then on, and before. Milliseconds since the epoch. */
+  readonly sinceMs?: number
+  readonly untilMs?: number
+}
+
+export interface TrailQuery extends TrailFilter {
+  readonly limit: number
+  /** Where the page before ended. */
+  readonly cursor?: string
+}
+
+export interface TrailPage {
+  /** Newest first. Fewer than the limit say nothing: a search that takes long ends early. */
+  readonly events: readonly TrailEvent[]
+  /** Where the next page starts; undefined after the last. */
+  readonly cursor: string | undefined
+}
+
+export interface TrimTrailRequest {
+  /** What was received before is deleted; milliseconds since the epoch. */
+  readonly receivedBeforeMs: number
+  /** At most so many rows are deleted. */
+  readonly limit: number
+}
+
+/** What was added or has changed since somebody asked last. */
+export interface TrailChanges {
+  readonly events: readonly TrailEvent[]
+  /** For the next question. */
+  readonly position: number
+}
+
+export interface EraseRequest {
+  readonly eventId?: string
+  readonly orderId?: string
+  readonly adAccountId?: string
+  readonly nowMs: number
+}
+
+export interface Erased {
+  /** Events whose payload is gone: of the queue, and dead letters. */
+  readonly queued: number
+  readonly deadLetters: number
+  /** Events that are leased, most likely in a call: they are delivered or wait again soon, and can be erased then. */
+  readonly leased: number
+}
+
+export interface TrailStore {
+  /** Events by their ids and more, newest first. Between replicas, newest to within some seconds. */
+  events(query: TrailQuery): Promise<TrailPage>
+  /** Of this process alone; without a position, where to begin. What nobody asks for in time is left out. */
+  trailChanges(position: number | undefined): Promise<TrailChanges>
+  /** Deletes what is too old, and the oldest while the trail is over its part of the store. Answers how many rows; 0: done. */
+  trimTrail(request: TrimTrailRequest): Promise<number>
+  /**
+   * Deletes the payloads of events with these ids from the queue and from the dead letters. In the totals an event of the queue
+   * counts as filtered then, a dead letter as what it was. Neither is sent again when it is posted again.
+   */
+  erase(request: EraseRequest): Promise<Erased>
+}

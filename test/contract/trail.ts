@@ -1,0 +1,429 @@
+/** The event trail and erasure, over any store. */
+import type { Test } from 'tap'
+import type { NewBatch, Store } from '../../src/store/store.ts'
+import type { PostedEvent, TrailEvent, TrailFilter } from '../../src/store/trail.ts'
+import { splitEvents } from '../../src/store/payload.ts'
+import { askAll, LIVE, makeBatch, makeDead, NOW_MS, NOW_S, type BatchOptions } from '../store/batches.ts'
+import type { LayGround } from './store.ts'
+
+const POST = { receivedAtMs: NOW_MS, keyId: 'key-1', source: undefined } as const
+const CALL = { id: 'call-1', startedAtMs: NOW_MS + 20 }
+
+/** A post as the engine makes it: these events, and beside them what it found invalid or filtered. */
+function makePost(
+  eventIds: readonly string[],
+  options: BatchOptions & {
+    readonly beside?: readonly PostedEvent[]
+    readonly orderIds?: readonly string[]
+  } = {},
+): NewBatch {
+  const { beside = [], orderIds = [], receivedAtMs = NOW_MS } = options
+  const batch = makeBatch(eventIds, options)
+  const events = batch.events.map(({ eventName, eventId, eventTimeS }, index): PostedEvent => {
+    const orderId = orderIds[index]
+    return { ...NOTHING, eventName, eventId, orderId, eventTimeS, status: 'prepared' }
+  })
+  return {
+    ...batch,
+    trail: { ...POST, receivedAtMs, events: [...events, ...beside] },
+  }
+}
+
+const NOTHING = { orderId: undefined, reason: undefined, warnings: [] } as const
+const INVALID: PostedEvent = {
+  ...NOTHING,
+  eventName: undefined,
+  eventId: 'bad',
+  eventTimeS: undefined,
+  status: 'invalid',
+  reason: 'missing_field',
+  warnings: ['late_event'],
+}
+const FILTERED: PostedEvent = {
+  ...INVALID,
+  eventName: 'checkout',
+  eventId: 'bot',
+  eventTimeS: NOW_S - 3,
+  status: 'filtered',
+  reason: 'bot_user_agent',
+}
+
+async function find(store: Store, filter: TrailFilter = {}): Promise<readonly TrailEvent[]> {
+  return (await store.events({ limit: 100, ...filter })).events
+}
+
+const shown = (events: readonly TrailEvent[]) => events.map((one) => [one.eventId, one.outcome])
+
+async function batchIdOf(store: Store, batch: NewBatch): Promise<number> {
+  return (await store.commit(batch)).batch!.batchId
+}
+
+export function testTrail(t: Test, layGround: LayGround): void {
+  testOutcomes(t, layGround)
+  testSearches(t, layGround)
+  testKept(t, layGround)
+  testErasure(t, layGround)
+}
+
+function testOutcomes(t: Test, layGround: LayGround): void {
+  t.test('every event of a post is found by its id, with what became of it', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    await store.commit(makePost(['seen']))
+    const post = makePost(['a', 'seen', 'b', 'c', 'd'], {
+      orderIds: ['4711'],
+      beside: [INVALID, FILTERED],
+      filteredCount: 1,
+      invalidCount: 1,
+    })
+    const batchId = await batchIdOf(store, post)
+    t.match(await find(store, { orderId: '4711' }), [
+      {
+        ...LIVE,
+        eventName: 'checkout',
+        eventId: 'a',
+        orderId: '4711',
+        eventTimeS: NOW_S,
+        outcome: 'queued',
+        attempts: 0,
+        receivedAtMs: NOW_MS,
+        updatedAtMs: NOW_MS,
+        keyId: 'key-1',
+        source: undefined,
+        callId: undefined,
+        warnings: [],
+        history: [{ atMs: NOW_MS, reason: 'received' }, { reason: 'committed' }],
+      },
+    ])
+    const failures = [{ atMs: NOW_MS + 10, reason: 'status_503' }]
+    await store.acknowledge([
+      {
+        batchId,
+        delivered: [0],
+        dead: [makeDead(1), makeDead(2, 'expired', [{ atMs: NOW_MS + 10, reason: 'status_503' }])],
+        acknowledgedAtMs: NOW_MS + 50,
+        call: CALL,
+        failures,
+      },
+    ])
+    t.match(await find(store, { eventId: 'a' }), [
+      {
+        outcome: 'delivered',
+        attempts: 2,
+        updatedAtMs: NOW_MS + 50,
+        callId: 'call-1',
+        history: [
+          { reason: 'received' },
+          { reason: 'committed' },
+          failures[0],
+          { atMs: NOW_MS + 20, reason: 'called' },
+          { atMs: NOW_MS + 50, reason: 'delivered' },
+        ],
+      },
+    ])
+    t.match(await find(store, { eventId: 'b' }), [
+      { outcome: 'rejected', reason: 'invalid_value', attempts: 1 },
+    ])
+    t.match(await find(store, { eventId: 'c' }), [{ outcome: 'expired', callId: 'call-1' }])
+    t.match(await find(store, { eventId: 'd' }), [{ outcome: 'queued' }])
+    t.same(shown(await find(store, { eventId: 'seen' })), [
+      ['seen', 'duplicate'],
+      ['seen', 'queued'],
+    ])
+    t.match(await find(store, { eventId: 'bad' }), [
+      { outcome: 'invalid', reason: 'missing_field', eventName: undefined, warnings: ['late_event'] },
+    ])
+    t.match(await find(store, { eventId: 'bot' }), [
+      { outcome: 'filtered', reason: 'bot_user_agent', eventTimeS: NOW_S - 3 },
+    ])
+    // An outcome counts once.
+    await store.acknowledge([
+      { batchId, delivered: 'rest', dead: [makeDead(0)], acknowledgedAtMs: NOW_MS + 99 },
+    ])
+    t.match(await find(store, { eventId: 'a' }), [{ outcome: 'delivered', updatedAtMs: NOW_MS + 50 }])
+    t.match(await find(store, { eventId: 'd' }), [{ outcome: 'delivered', updatedAtMs: NOW_MS + 99 }])
+  })
+
+  t.test(
+    'batches of one call are delivered together; a post without a batch is in the trail, too',
+    async (t) => {
+      const { store } = await (await layGround(t)).open()
+      const ids = Array.from({ length: 200 }, (_, n) => `id-${n}`)
+      const batchIds = await Promise.all(ids.map((id) => batchIdOf(store, makePost([id]))))
+      const whole = { delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS + 5, call: CALL } as const
+      await store.acknowledge(batchIds.map((batchId) => ({ batchId, ...whole })))
+      await store.countInvalid({ ...LIVE, invalidCount: 1, trail: { ...POST, events: [INVALID] } })
+      const all = await store.events({ limit: 500 })
+      t.same(shown(all.events), [['bad', 'invalid'], ...ids.toReversed().map((id) => [id, 'delivered'])])
+      t.match(
+        all.events.slice(1),
+        ids.map(() => ({ callId: 'call-1', attempts: 1, updatedAtMs: NOW_MS + 5 })),
+      )
+    },
+  )
+
+  t.test('a replayed dead letter is an event of its own', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    const batchId = await batchIdOf(store, makePost(['a']))
+    const acknowledgedAtMs = NOW_MS + 1
+    await store.acknowledge([{ batchId, delivered: 'rest', dead: [makeDead(0)], acknowledgedAtMs }])
+    await store.replay({ limit: 10, oldestEventTimeS: 0, nowMs: NOW_MS + 1000 })
+    t.match(await find(store, { eventId: 'a' }), [
+      {
+        outcome: 'queued',
+        reason: 'replayed',
+        receivedAtMs: NOW_MS + 1000,
+        history: [{ reason: 'replayed' }, {}],
+      },
+      { outcome: 'rejected', reason: 'invalid_value' },
+    ])
+    const [leased] = await store.lease(askAll({ nowMs: NOW_MS + 1000 }))
+    await store.acknowledge([
+      {
+        batchId: leased!.batchId,
+        delivered: 'rest',
+        dead: [],
+        acknowledgedAtMs,
+        call: CALL,
+        failures: leased!.history,
+      },
+    ])
+    t.match(await find(store, { eventId: 'a' }), [
+      { outcome: 'delivered', attempts: 1 },
+      { outcome: 'rejected' },
+    ])
+  })
+
+  t.test('what expires in the store is in the trail', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    const batchId = await batchIdOf(store, makePost(['old', 'new'], { eventTimesS: [NOW_S - 100, NOW_S] }))
+    await store.release([{ batchId, attempts: 0, history: [] }])
+    await store.expire({ oldestEventTimeS: NOW_S - 50, limit: 10, nowMs: NOW_MS + 7 })
+    t.same(shown(await find(store)), [
+      ['new', 'queued'],
+      ['old', 'expired'],
+    ])
+  })
+}
+
+function testSearches(t: Test, layGround: LayGround): void {
+  t.test('events are found by any of their properties, newest first, page by page', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    for (let n = 0; n < 150; n++) {
+      const options = { adAccountId: n % 3 === 0 ? '1' : '2', isTest: n % 2 === 0, receivedAtMs: NOW_MS + n }
+      const batchId = await batchIdOf(store, makePost([`id-${n}`, `more-${n}`], options))
+      if (n % 50 === 0)
+        await store.acknowledge([
+          { batchId, delivered: [0], dead: [makeDead(1)], acknowledgedAtMs: NOW_MS + n },
+        ])
+    }
+    const count = async (filter: TrailFilter) => (await store.events({ limit: 500, ...filter })).events.length
+    t.equal(await count({}), 300)
+    t.equal(await count({ adAccountId: '1' }), 100)
+    t.equal(await count({ isTest: true }), 150)
+    t.equal(await count({ outcome: 'rejected' }), 3)
+    t.equal(await count({ outcome: 'queued' }), 294)
+    t.equal(await count({ eventName: 'checkout', eventId: 'id-7' }), 1)
+    t.equal(await count({ eventId: 'id-' }), 0)
+    t.equal(await count({ source: 'shop' }), 0)
+    t.equal(await count({ sinceMs: NOW_MS + 140 }), 20)
+    t.equal(await count({ untilMs: NOW_MS + 10 }), 20)
+    t.equal(await count({ eventId: 'id-100', outcome: 'delivered' }), 1)
+
+    const paged: string[] = []
+    let cursor: string | undefined
+    do {
+      const page = await store.events({ limit: 7, ...(cursor === undefined ? {} : { cursor }) })
+      paged.push(...page.events.map(({ eventId }) => eventId!))
+      cursor = page.cursor
+      // What comes meanwhile moves nothing.
+      await store.commit(makePost([`late-${paged.length}`]))
+    } while (cursor !== undefined)
+    t.same(
+      paged,
+      Array.from({ length: 150 }, (_, n) => [`id-${n}`, `more-${n}`])
+        .flat()
+        .toReversed(),
+    )
+  })
+
+  t.test('who follows the trail gets what was added and what has changed', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    await store.commit(makePost(['before']))
+    const { position } = await store.trailChanges(undefined)
+    const batchId = await batchIdOf(store, makePost(['a']))
+    await store.commit(makePost(['b']))
+    const first = await store.trailChanges(position)
+    t.same(shown(first.events), [
+      ['a', 'queued'],
+      ['b', 'queued'],
+    ])
+    await store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
+    const second = await store.trailChanges(first.position)
+    t.same(shown(second.events), [['a', 'delivered']])
+    t.same((await store.trailChanges(second.position)).events, [])
+  })
+
+  t.test('dead letters are found by event id and by order id', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    const events = ['a', 'b'].map((id) =>
+      JSON.stringify({
+        event_name: 'checkout',
+        event_time: NOW_S,
+        event_id: id,
+        custom_data: { order_id: `o-${id}` },
+      }),
+    )
+    const batch = { ...makePost(['a', 'b']), payload: Buffer.from(events.join(',\n')) }
+    const batchId = await batchIdOf(store, batch)
+    const dead = [makeDead(0), makeDead(1)]
+    await store.acknowledge([{ batchId, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
+    for (const filter of [{ eventId: 'a' }, { orderId: 'o-a' }]) {
+      t.match(await store.deadLetters({ limit: 10, ...filter }), [{ eventId: 'a', orderId: 'o-a' }])
+    }
+    t.same(await store.deadLetters({ limit: 10, orderId: 'a' }), [])
+  })
+}
+
+function testKept(t: Test, layGround: LayGround): void {
+  t.test('the trail and the totals agree after a crash', async (t) => {
+    const ground = await layGround(t)
+    const { store } = await ground.open()
+    const batchIds = await Promise.all(
+      ['a', 'b', 'c'].map((id) => batchIdOf(store, makePost([id, `${id}2`]))),
+    )
+    await store.acknowledge([
+      { batchId: batchIds[0]!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS },
+    ])
+    const acknowledged = store.acknowledge([
+      { batchId: batchIds[1]!, delivered: [0], dead: [makeDead(1)], acknowledgedAtMs: NOW_MS },
+    ])
+    const settled = acknowledged.catch(() => undefined)
+    await ground.crash()
+    await settled
+    const after = (await ground.open()).store
+    const events = await find(after)
+    const totals = await after.totals({})
+    t.equal(events.length, totals.received)
+    for (const outcome of ['delivered', 'rejected', 'queued'] as const) {
+      t.equal(events.filter((event) => event.outcome === outcome).length, totals[outcome], outcome)
+    }
+  })
+
+  t.test('what is too old goes, and its outcomes with it; the rest stays', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    const old: number[] = []
+    for (let n = 0; n < 70; n++) old.push(await batchIdOf(store, makePost([`old-${n}`])))
+    await store.acknowledge([
+      { batchId: old[0]!, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS + 9000 },
+    ])
+    const fresh = await batchIdOf(store, makePost(['new'], { receivedAtMs: NOW_MS + 9000 }))
+    await trimAll(store, NOW_MS + 1000)
+    t.same(shown(await find(store)), [['new', 'queued']])
+    await store.acknowledge(
+      [old[1]!, fresh].map((batchId) => ({
+        batchId,
+        delivered: 'rest' as const,
+        dead: [],
+        acknowledgedAtMs: NOW_MS + 9000,
+      })),
+    )
+    t.same(shown(await find(store)), [['new', 'delivered']])
+    await trimAll(store, NOW_MS + 9001)
+    t.same(await find(store), [])
+  })
+
+  t.test(
+    'the trail keeps within its part of the store, oldest first out, and takes no room from posts',
+    async (t) => {
+      const { store } = await (await layGround(t)).open({ storeLimitBytes: 2 * 1024 * 1024 })
+      const events = Array.from({ length: 200 }, (_, n) => ({
+        ...INVALID,
+        eventId: `bad-${n}-${'x'.repeat(50)}`,
+      }))
+      for (let n = 0; n < 400; n++) {
+        const own = events.map((event) => ({ ...event, eventId: `${n}-${event.eventId}-${Math.random()}` }))
+        await store.countInvalid({ ...LIVE, invalidCount: own.length, trail: { ...POST, events: own } })
+        if (n % 50 === 0) await trimAll(store, 0)
+      }
+      await store.commit(makePost(['last']))
+      await trimAll(store, 0)
+      const { events: found } = await store.events({ limit: 100_000 })
+      t.ok(found.length > 1000 && found.length < 40_000, String(found.length))
+      t.match(found[0], { eventId: 'last' })
+      const size = await store.size()
+      t.equal(size.isFull, false)
+    },
+  )
+}
+
+async function trimAll(store: Store, receivedBeforeMs: number): Promise<void> {
+  while ((await store.trimTrail({ receivedBeforeMs, limit: 20 })) > 0);
+}
+
+function testErasure(t: Test, layGround: LayGround): void {
+  t.test(
+    'erasing takes payloads from the queue and from dead letters, and the totals still add up',
+    async (t) => {
+      const { store } = await (await layGround(t)).open()
+      const waiting = await batchIdOf(store, makePost(['a', 'b', 'c']))
+      const other = await batchIdOf(store, makePost(['a'], { adAccountId: '2' }))
+      const leased = await batchIdOf(store, makePost(['a'], { isTest: true }))
+      const died = await batchIdOf(store, makePost(['d']))
+      await store.acknowledge([
+        { batchId: died, delivered: [], dead: [makeDead(0)], acknowledgedAtMs: NOW_MS },
+        { batchId: waiting, delivered: [1], dead: [], acknowledgedAtMs: NOW_MS },
+      ])
+      await store.release([waiting, other].map((batchId) => ({ batchId, attempts: 0, history: [] })))
+      const request = { adAccountId: LIVE.adAccountId, nowMs: NOW_MS + 3 }
+      t.same(await store.erase({ ...request, eventId: 'a' }), { queued: 1, deadLetters: 0, leased: 1 })
+      t.same(await store.erase({ ...request, eventId: 'd' }), { queued: 0, deadLetters: 1, leased: 0 })
+      t.same(
+        await store.erase({ ...request, eventId: 'b' }),
+        { queued: 0, deadLetters: 0, leased: 0 },
+        'delivered',
+      )
+      const [batch] = await store.lease(askAll())
+      t.same(batch!.acknowledged, [0, 1])
+      t.same(splitEvents(batch!.payload).slice(0, 2), ['{}', '{}'])
+      t.match(JSON.parse(splitEvents(batch!.payload)[2]!), { event_id: 'c' })
+      t.same(await store.deadLetters({ limit: 10 }), [])
+      t.match(await store.totals({}), { received: 6, delivered: 1, filtered: 1, rejected: 1, queued: 3 })
+      t.match(await find(store, { eventId: 'a', adAccountId: LIVE.adAccountId, isTest: false }), [
+        { outcome: 'erased', updatedAtMs: NOW_MS + 3 },
+      ])
+      t.match(await find(store, { eventId: 'a', isTest: true }), [{ outcome: 'queued' }])
+      t.match(await find(store, { eventId: 'a', adAccountId: '2' }), [{ outcome: 'queued' }])
+      t.match(await find(store, { eventId: 'd' }), [{ outcome: 'erased' }])
+      t.match(await find(store, { eventId: 'b' }), [{ outcome: 'delivered' }])
+      t.same(
+        (await store.commit(makePost(['a']))).duplicates,
+        [0],
+        'it does not come back with the next try of its sender',
+      )
+      await store.release([{ batchId: leased, attempts: 0, history: [] }])
+      t.match(await store.erase({ ...request, eventId: 'a' }), { queued: 1, leased: 0 })
+    },
+  )
+
+  t.test('by order id, a batch goes with its last event', async (t) => {
+    const ground = await layGround(t)
+    const { store } = await ground.open()
+    const json = JSON.stringify({
+      event_name: 'checkout',
+      event_time: NOW_S,
+      event_id: 'a',
+      custom_data: { order_id: '4711' },
+    })
+    const batch = { ...makePost(['a'], { orderIds: ['4711'] }), payload: Buffer.from(json) }
+    const batchId = await batchIdOf(store, batch)
+    await store.release([{ batchId, attempts: 0, history: [] }])
+    t.match(await store.erase({ orderId: '471', nowMs: NOW_MS }), { queued: 0 })
+    t.match(await store.erase({ orderId: '4711', nowMs: NOW_MS }), { queued: 1 })
+    t.same(await store.backlog(), [])
+    await ground.crash()
+    const after = (await ground.open()).store
+    t.same(await after.lease(askAll()), [])
+    t.match(await find(after, { orderId: '4711' }), [{ outcome: 'erased' }])
+    t.match(await after.totals({}), { received: 1, filtered: 1, queued: 0 })
+  })
+}

@@ -1,0 +1,67 @@
+/** Which ids of the sender's the event trail may keep. */
+import t from 'tap'
+import { sha256Hex } from '../../src/events/hash.ts'
+import { prepareEvent } from '../../src/events/prepare.ts'
+import { trailIdsOf } from '../../src/events/trail-ids.ts'
+import { LIVE, PLAIN } from './raw-events.ts'
+
+const keeps = (id: string, userData: unknown = {}) => trailIdsOf(id, undefined, userData).eventId === id
+
+t.test('ids of events and orders are kept, whatever shop they are from', async (t) => {
+  for (const id of [
+    '4711',
+    '5678901234567',
+    '000000123',
+    '#1001',
+    '550e8400-e29b-41d4-a716-446655440000',
+    '5d41402abc4b2a76b9719d911017c592',
+    'order-checkout-4711',
+    '2024-11-27-0042',
+    'wc_order_Xy12',
+    'gid:shop:4711',
+  ])
+    t.ok(keeps(id), id)
+})
+
+t.test('what looks like an address, a number or a page is left out', async (t) => {
+  for (const id of [
+    'jane@example.com',
+    'order-checkout-jane@example.com',
+    'jane%40example.com',
+    '+49 170 1234567',
+    'order-+491701234567',
+    '(555) 123-4567',
+    '0170 1234567',
+    '203.0.113.7',
+    '2001:db8:1::7',
+    'https://shop.example/?epik=abc',
+    'x'.repeat(1000),
+  ])
+    t.notOk(keeps(id), id)
+})
+
+t.test('so is what the event says of its customer, as it came or hashed', async (t) => {
+  const hashed = sha256Hex('jane@example.com')
+  t.notOk(keeps('4917012345', { ph: '+49 170 12345' }))
+  t.notOk(keeps('order-4917012345', { ph: [sha256Hex('4917012345')] }))
+  t.notOk(keeps(`id-${hashed}`, { em: [hashed.toUpperCase()] }))
+  t.notOk(keeps('Jane-Doeling', { ln: 'doeling' }))
+  t.ok(keeps('4711', { external_id: '4711' }), 'a customer number')
+  t.ok(keeps('4711', { st: 'ca', fn: [7, null, { deep: 1 }], ph: 'none' }))
+  t.ok(keeps('4711', 'no object'))
+})
+
+t.test(
+  'a valid event and an invalid one say their ids, its time and its name as far as they can be read',
+  async (t) => {
+    const event = { ...PLAIN, event_id: 'e-1', custom_data: { order_id: 4711 } }
+    const trailIds = { eventId: 'e-1', orderId: '4711' }
+    t.match(prepareEvent(event, LIVE), { status: 'prepared', trailIds })
+    const invalid = prepareEvent({ ...event, action_source: 'fax' }, LIVE)
+    t.match(invalid, { status: 'invalid', trailIds, eventName: 'checkout', eventTimeS: Number })
+    t.match(prepareEvent(7, LIVE), {
+      status: 'invalid',
+      trailIds: { eventId: undefined, orderId: undefined },
+    })
+  },
+)
