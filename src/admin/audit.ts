@@ -22,7 +22,7 @@ const Entry = Type.Object(
   {
     id: Type.Integer(),
     at: Time,
-    action: Type.String({ description: 'A route, `replay` or `purge`.' }),
+    action: Type.String({ description: 'A route, `replay`, `purge`, `erase` or `erased`.' }),
     details: Type.Record(Type.String(), Type.Unknown()),
   },
   closed,

@@ -6,18 +6,21 @@
 import { Type, type Static } from 'typebox'
 import { InvalidRequest } from '../errors.ts'
 import type { DeadLetter as StoredDeadLetter, DeadLetterFilter } from '../store/store.ts'
-import { AdAccountId, answerOf, answers, closed, Count, NextCursor, Time } from './answers.ts'
+import { AdAccountId, answerOf, answers, closed, Count, NextCursor, orNull, Time } from './answers.ts'
 import { createGroups, DeadLetterGroup, DeadLetterStatus } from './dead-letter-groups.ts'
 import type { AdminRoutes } from './options.ts'
 import { Cursor, idOfCursor, limitOf, PageLimit, takePage, toCursor } from './page.ts'
 
 const Word = Type.String({ minLength: 1, maxLength: 200 })
+const Id = Type.String({ minLength: 1, maxLength: 500 })
 
 const filter = {
   ad_account_id: Type.Optional(AdAccountId),
   status: Type.Optional(DeadLetterStatus),
   reason: Type.Optional(Word),
   event_name: Type.Optional(Word),
+  event_id: Type.Optional(Id),
+  order_id: Type.Optional(Id),
 }
 const query = {
   ...filter,
@@ -59,6 +62,7 @@ const DeadLetter = Type.Object(
     is_test: Type.Boolean(),
     event_name: Type.String(),
     event_id: Type.String(),
+    order_id: orNull(Type.String()),
     status: DeadLetterStatus,
     reason: Type.String({ description: 'A stable word.' }),
     message: Type.String({ description: "Pinterest's text, without the event's own values." }),
@@ -242,6 +246,8 @@ function toFilter({
   status,
   reason,
   event_name: eventName,
+  event_id: eventId,
+  order_id: orderId,
 }: Static<typeof Filter>): DeadLetterFilter {
   return {
     ...(adAccountId === undefined ? {} : { adAccountId }),
@@ -249,5 +255,7 @@ function toFilter({
     ...(status === undefined ? {} : { status }),
     ...(reason === undefined ? {} : { reason }),
     ...(eventName === undefined ? {} : { eventName }),
+    ...(eventId === undefined ? {} : { eventId }),
+    ...(orderId === undefined ? {} : { orderId }),
   }
 }

@@ -5,6 +5,7 @@ import { auditRoutes } from './audit.ts'
 import { consentRoutes } from './consent.ts'
 import { consoleRoutes } from './console.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
+import { eventRoutes } from './events.ts'
 import { explainRoutes } from './explain.ts'
 import { keyRoutes } from './keys.ts'
 import { liveRoutes } from './live.ts'
@@ -32,6 +33,7 @@ export const ROUTES: readonly AdminRoutes[] = [
   keyRoutes,
   sourceRoutes,
   totalsRoutes,
+  eventRoutes,
   deadLetterRoutes,
   explainRoutes,
   resealRoutes,

@@ -10,6 +10,8 @@ export interface AdminClient {
   send<Answer>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<Answer>
   /** The body as it is. */
   sendText<Answer>(method: 'POST', path: string, body: string): Promise<Answer>
+  /** Server-sent events, until the relay ends them. */
+  follow<Message>(path: string): AsyncIterable<Message>
 }
 
 /** The relay answered, with a status that is no success. */
@@ -28,28 +30,28 @@ export function createAdminClient({ environment }: Pick<Terminal, 'environment'>
   const url =
     environment['ADMIN_URL'] ?? addressOf(environment['ADMIN_HOST'], environment['ADMIN_PORT'] ?? '8081')
 
-  async function ask(method: string, path: string, body?: string): Promise<unknown> {
+  async function request(method: string, path: string, body?: string): Promise<Response> {
     const authorization = `Bearer ${findToken(environment)}`
     const type = body === undefined ? {} : { 'content-type': 'application/json' }
-    let response: Response
-    let text: string
-    try {
-      response = await fetch(new URL(path, url), {
-        method,
-        headers: { authorization, ...type },
-        body: body ?? null,
-      })
-      text = await response.text()
-    } catch (error) {
-      throw new CommandFailed(
-        isLate(error)
-          ? `No answer from ${url} within 300 s; what was asked for may still be running.`
-          : `Nothing answers at ${url}. Is the relay running, and is ADMIN_URL right?`,
-      )
-    }
-    const answer = parseAnswer(text, url)
-    if (!response.ok) throw new Refused(response.status, answer)
-    return answer
+    const response = await fetch(new URL(path, url), {
+      method,
+      headers: { authorization, ...type },
+      body: body ?? null,
+    }).catch(failed)
+    if (response.ok) return response
+    throw new Refused(response.status, await readAnswer(response))
+  }
+
+  const readAnswer = async (response: Response) => parseAnswer(await response.text().catch(failed), url)
+  const ask = async (method: string, path: string, body?: string) =>
+    readAnswer(await request(method, path, body))
+
+  function failed(error: unknown): never {
+    throw new CommandFailed(
+      isLate(error)
+        ? `No answer from ${url} within 300 s; what was asked for may still be running.`
+        : `Nothing answers at ${url}. Is the relay running, and is ADMIN_URL right?`,
+    )
   }
 
   return {
@@ -59,6 +61,17 @@ export function createAdminClient({ environment }: Pick<Terminal, 'environment'>
       (await ask(method, path, body === undefined ? undefined : JSON.stringify(body))) as Answer,
     sendText: async <Answer>(method: string, path: string, body: string) =>
       (await ask(method, path, body)) as Answer,
+    async *follow<Message>(path: string) {
+      const response = await request('GET', path)
+      let text = ''
+      for await (const part of response.body!.pipeThrough(new TextDecoderStream())) {
+        const messages = (text + part).split('\n\n')
+        text = messages.pop()!
+        for (const message of messages) {
+          if (message.startsWith('data: ')) yield JSON.parse(message.slice('data: '.length)) as Message
+        }
+      }
+    },
   }
 }
 

@@ -8,12 +8,14 @@ const FILTERS = {
   account: { type: 'string' },
   reason: { type: 'string' },
   event: { type: 'string' },
+  'event-id': { type: 'string' },
+  order: { type: 'string' },
   status: { type: 'string' },
   test: { type: 'boolean' },
   live: { type: 'boolean' },
 } as const
 const FILTER_WORDS =
-  '[--account ID] [--reason WORD] [--event NAME] [--status rejected|expired] [--live|--test]'
+  '[--account ID] [--reason WORD] [--event NAME] [--event-id ID] [--order ID] [--status rejected|expired] [--live|--test]'
 const DEFAULT_LIMIT = 100
 /** What one request may ask for. */
 const PAGE_DEAD_LETTERS = 1000
@@ -197,7 +199,14 @@ function queryOf(options: Invocation['options']): URLSearchParams {
 
 function readFilter(options: Invocation['options']): Record<string, string | boolean> {
   const filter: Record<string, string | boolean> = {}
-  const names = { account: 'ad_account_id', reason: 'reason', event: 'event_name', status: 'status' } as const
+  const names = {
+    account: 'ad_account_id',
+    reason: 'reason',
+    event: 'event_name',
+    'event-id': 'event_id',
+    order: 'order_id',
+    status: 'status',
+  } as const
   for (const [option, name] of Object.entries(names)) {
     const text = textOf(options[option])
     if (text !== undefined) filter[name] = text

@@ -4,6 +4,7 @@ import { accountCommands } from './account.ts'
 import { createAdminClient } from './admin-client.ts'
 import type { Command } from './command.ts'
 import { deadCommands } from './dead.ts'
+import { eventCommands } from './events.ts'
 import { explain } from './explain.ts'
 import { init } from './init.ts'
 import { keyCommands } from './key.ts'
@@ -26,6 +27,7 @@ export const COMMANDS: readonly Command[] = [
   explain,
   quality,
   volume,
+  ...eventCommands,
   ...deadCommands,
   ...maintenanceCommands,
   settings,

@@ -5,18 +5,13 @@
  */
 import { isObject } from './coerce/object.ts'
 import { sha256Hex } from './hash.ts'
-import { MAX_EVENT_ID_LENGTH } from './schema.ts'
+import { looksPersonal } from './personal-ids.ts'
 
 export interface TrailIds {
   readonly eventId: string | undefined
   readonly orderId: string | undefined
 }
 
-const EMAIL = /\S(?:@|%40)\S/i
-const PHONE = /\+\d[\d ()./-]{5,}\d|\(\d{2,5}\)|^\d[\d./-]*(?: [\d./-]+)+$/
-const ADDRESS = /\d{1,3}(?:\.\d{1,3}){3}|(?:[0-9a-f]{0,4}:){3,}/i
-/** With its query, which may say who clicked. */
-const URL_OF_PAGE = /:\/\//
 const PHONE_DIGITS = /\d{7,15}/g
 /** Shorter values are part of most ids. */
 const SHORTEST_VALUE = 5
@@ -29,13 +24,6 @@ export function trailIdsOf(
 ): TrailIds {
   const [event, order] = [eventId, orderId].map((id) => (isPersonal(id, userData) ? undefined : id))
   return { eventId: event, orderId: order }
-}
-
-/** What the shape of an id says alone. */
-export function looksPersonal(id: string): boolean {
-  return (
-    id.length > MAX_EVENT_ID_LENGTH || [EMAIL, PHONE, ADDRESS, URL_OF_PAGE].some((shape) => shape.test(id))
-  )
 }
 
 function isPersonal(id: string | undefined, userData: unknown): boolean {

@@ -43,6 +43,7 @@ t.test('a dead letter tells what an operator needs, and nothing else of the even
       is_test: false,
       event_name: 'checkout',
       event_id: 'a',
+      order_id: null,
       status: 'rejected',
       reason: 'rejected_event',
       message: /^Value .* is wrong\.$/,
@@ -52,7 +53,7 @@ t.test('a dead letter tells what an operator needs, and nothing else of the even
       history: Array,
     },
   ])
-  t.strictSame(Object.keys(deadLetters[0]!).length, 12)
+  t.strictSame(Object.keys(deadLetters[0]!).length, 13)
   const text = JSON.stringify(deadLetters)
   for (const value of ['person@example.com', '203.0.113.7', 'Mozilla', 'USD', '72.39']) {
     t.notMatch(text, value, value)
@@ -83,6 +84,8 @@ t.test('dead letters are filtered, and listed page by page, newest first', async
     ['?status=expired', []],
     ['?reason=too_old', []],
     ['?event_name=lead', []],
+    ['?event_id=b', ['b']],
+    ['?order_id=b', []],
   ] as const) {
     t.strictSame(idsOf((await list(stand, query)).deadLetters), ids, query)
   }
@@ -243,7 +246,7 @@ t.test('bad input is named by its field, never by its value, and changes nothing
     }
   }
   t.equal((await stand.admin('POST', '/dead-letters/purge')).status, 400, 'no body is not all')
-  for (const query of ['limit=0', 'limit=1001', 'cursor=x', 'status=x', 'test=1', 'event_id=a', 'reason=']) {
+  for (const query of ['limit=0', 'limit=1001', 'cursor=x', 'status=x', 'test=1', 'event=a', 'reason=']) {
     t.equal((await stand.admin('GET', `/dead-letters?${query}`)).status, 400, query)
   }
   t.strictSame(idsOf((await list(stand)).deadLetters), ['a'])

@@ -123,6 +123,13 @@ t.test('what each route answers is what its description says', async (t) => {
   await visit('GET', '/match-quality')
   await visit('GET', '/volume')
   await visit('GET', '/totals')
+  await visit('GET', '/events?limit=20')
+  const following = visit('GET', '/events/live?limit=1')
+  let isFollowed = false
+  void following.finally(() => (isFollowed = true))
+  while (!isFollowed) await stand.post({ data: [rawEvent()] })
+  await following
+  await visit('POST', '/events/erase', { order_id: 'none' })
   await visit('GET', '/dead-letters?limit=2')
   await visit('GET', '/dead-letters/groups')
   const deadLetters = await visit('GET', '/dead-letters')

@@ -2,7 +2,7 @@
  * What an acknowledgement leaves of a batch, and which dead letters it makes. An event is acknowledged once: what comes
  * again, or too late, changes nothing. The batch goes with its last event.
  */
-import { looksPersonal } from '../../events/trail-ids.ts'
+import { looksPersonal } from '../../events/personal-ids.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { splitEvents } from '../payload.ts'
 import type { Acknowledgement, DeadEvent } from '../store.ts'

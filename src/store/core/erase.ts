@@ -2,7 +2,7 @@
  * Erases events by their ids, in bounded steps: first what is queued, then dead letters, then the event trail is told. A payload
  * keeps its positions: `{}` stands where an erased event was. What is leased is only counted, since a call may be made of it.
  */
-import { looksPersonal } from '../../events/trail-ids.ts'
+import { looksPersonal } from '../../events/personal-ids.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { EVENT_SEPARATOR, splitEvents } from '../payload.ts'
 import type { DeadLetterQuery } from '../store.ts'

@@ -18,7 +18,7 @@ import {
   type PackedPost,
   type PackedWhole,
 } from './trail-entries.ts'
-import { looksPersonal } from '../../events/trail-ids.ts'
+import { looksPersonal } from '../../events/personal-ids.ts'
 
 /** Divides the block of ids that a replica takes at once, so no two replicas share one. */
 export const BUCKET_BATCHES = 64

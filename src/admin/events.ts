@@ -1,0 +1,225 @@
+/**
+ * The event trail: what became of each event, found by its ids, and followed as it grows; and erasure, for a person's request.
+ */
+import { Readable } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Type, type Static } from 'typebox'
+import { InvalidRequest } from '../errors.ts'
+import { looksPersonal } from '../events/personal-ids.ts'
+import { WARNINGS, type WarningCode } from '../events/warning.ts'
+import { isCursor, isWanted } from '../store/core/trail-search.ts'
+import { OUTCOMES, type TrailEvent, type TrailFilter } from '../store/trail.ts'
+import { AdAccountId, answerOf, answers, closed, Count, NextCursor, orNull, Time } from './answers.ts'
+import type { AdminRoutes } from './options.ts'
+import { limitOf, PageLimit } from './page.ts'
+
+const Id = Type.String({ minLength: 1, maxLength: 500 })
+/** Seconds since the epoch, or ISO 8601. */
+const Instant = Type.String({
+  pattern: '^(\\d{1,12}|\\d{4}-\\d\\d-\\d\\d(T[\\d:.]+(Z|[+-]\\d\\d:\\d\\d))?)$',
+})
+
+const filters = {
+  event_id: Type.Optional(Id),
+  order_id: Type.Optional(Id),
+  ad_account_id: Type.Optional(AdAccountId),
+  test: Type.Optional(Type.Enum(['true', 'false'])),
+  event_name: Type.Optional(Id),
+  outcome: Type.Optional(Type.Enum([...OUTCOMES])),
+  source: Type.Optional(Id),
+}
+const Query = Type.Object(
+  {
+    ...filters,
+    since: Type.Optional(Instant),
+    until: Type.Optional(Instant),
+    limit: Type.Optional(PageLimit),
+    cursor: Type.Optional(Type.String({ maxLength: 32 })),
+  },
+  closed,
+)
+const LiveQuery = Type.Object({ ...filters, limit: Type.Optional(PageLimit) }, closed)
+
+const Event = Type.Object(
+  {
+    ad_account_id: AdAccountId,
+    test: Type.Boolean(),
+    event_name: orNull(Type.String()),
+    event_id: orNull(Type.String({ description: "The sender's own; null where it may be personal." })),
+    order_id: orNull(Type.String()),
+    outcome: Type.Enum([...OUTCOMES]),
+    reason: orNull(Type.String({ description: 'A stable word.' })),
+    warnings: Type.Array(Type.String({ description: 'A stable word.' })),
+    warnings_mean: Type.Array(Type.String({ description: 'The same, for people.' })),
+    attempts: Count,
+    event_time: orNull(Time),
+    received_at: Time,
+    updated_at: Time,
+    source: orNull(Type.String()),
+    key_id: orNull(Type.String()),
+    call_id: orNull(Type.String({ description: 'As the log has it.' })),
+    history: Type.Array(Type.Object({ at: Time, reason: Type.String() }, closed)),
+  },
+  closed,
+)
+const Found = Type.Object({ events: Type.Array(Event), next_cursor: NextCursor }, closed)
+export type EventsAnswer = Static<typeof Found>
+
+const EraseBody = Type.Object(
+  {
+    event_id: Type.Optional(Id),
+    order_id: Type.Optional(Id),
+    ad_account_id: Type.Optional(AdAccountId),
+  },
+  closed,
+)
+const Erased = Type.Object(
+  {
+    queued: Count,
+    dead_letters: Count,
+    leased: Type.Integer({
+      minimum: 0,
+      description: 'Being sent, or about to be: left alone. Ask again in a minute, until it is 0.',
+    }),
+  },
+  closed,
+)
+export type ErasedAnswer = Static<typeof Erased>
+
+const tags = ['events']
+const DEFAULT_PAGE = 100
+const FOLLOW_EVERY_MS = 500
+/** Proxies end a connection that says nothing for a minute. */
+const SIGN_OF_LIFE_MS = 15_000
+
+export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock }) => {
+  const finding = {
+    tags,
+    summary: 'What became of events, newest first',
+    description:
+      'An answer may hold fewer events than asked for and still have a `next_cursor`: a search that takes long goes on with it.',
+    querystring: Query,
+    response: answers({ 200: Found }),
+  }
+  app.get('/events', { schema: finding }, async (request) => {
+    const { limit, cursor, since, until, ...rest } = request.query
+    if (cursor !== undefined && !isCursor(cursor))
+      throw new InvalidRequest('cursor: is not one of this route.')
+    const { events, cursor: next } = await store.events({
+      ...toFilter(rest),
+      ...(since === undefined ? {} : { sinceMs: readInstant('since', since) }),
+      ...(until === undefined ? {} : { untilMs: readInstant('until', until) }),
+      ...(cursor === undefined ? {} : { cursor }),
+      limit: limitOf(limit, DEFAULT_PAGE),
+    })
+    return answerOf(Found, { events: events.map(recordOf), nextCursor: next })
+  })
+
+  let isClosing = false
+  const streams = new Set<AbortController>()
+  app.addHook('preClose', async () => {
+    isClosing = true
+    for (const stream of streams) stream.abort()
+  })
+
+  const following = {
+    tags,
+    summary: 'Events as they come and change, as server-sent events, of this process',
+    description: 'Each message is one event as `GET /events` has it. `limit`: the stream ends after so many.',
+    querystring: LiveQuery,
+    produces: ['text/event-stream'],
+    response: answers({ 200: Type.String() }),
+  }
+  app.get('/events/live', { schema: following }, async (request, reply) => {
+    const { limit = Infinity, ...filter } = request.query
+    const stream = new AbortController()
+    streams.add(stream)
+    if (isClosing) stream.abort()
+    request.raw.once('close', () => stream.abort())
+    reply.header('content-type', 'text/event-stream; charset=utf-8').header('cache-control', 'no-store')
+    // A proxy must not gather what comes.
+    reply.header('x-accel-buffering', 'no')
+    const lines = follow(toFilter(filter), Number(limit), stream.signal)
+    return reply.send(Readable.from(lines).once('close', () => streams.delete(stream)))
+  })
+
+  async function* follow(filter: TrailFilter, limit: number, signal: AbortSignal): AsyncGenerator<string> {
+    let left = limit
+    let { position } = await store.trailChanges(undefined)
+    let saidAtMs = clock.monotonicMs()
+    yield ': events follow\n\n'
+    while (left > 0 && !signal.aborted) {
+      await pause(FOLLOW_EVERY_MS, undefined, { signal }).catch(() => undefined)
+      if (signal.aborted) return
+      const changes = await store.trailChanges(position)
+      ;({ position } = changes)
+      const events = changes.events.filter((event) => isWanted(event, filter)).slice(0, left)
+      left -= events.length
+      if (events.length > 0) {
+        saidAtMs = clock.monotonicMs()
+        yield events.map((event) => `data: ${JSON.stringify(answerOf(Event, recordOf(event)))}\n\n`).join('')
+      } else if (clock.monotonicMs() - saidAtMs > SIGN_OF_LIFE_MS) {
+        saidAtMs = clock.monotonicMs()
+        yield ': no event\n\n'
+      }
+    }
+  }
+
+  const erasing = {
+    tags,
+    summary: 'Erase the payloads of events by their ids, from the queue and from the dead letters',
+    body: EraseBody,
+    response: answers({ 200: Erased }),
+  }
+  app.post('/events/erase', { config: { isAudited: false }, schema: erasing }, async (request) => {
+    const { event_id: eventId, order_id: orderId, ad_account_id: adAccountId } = request.body
+    if (eventId === undefined && orderId === undefined)
+      throw new InvalidRequest('event_id, order_id: one of them is required.')
+    const nowMs = clock.wallMs()
+    const known = (id: string | undefined) => (id !== undefined && looksPersonal(id) ? '[personal]' : id)
+    const what = { event_id: known(eventId), order_id: known(orderId), ad_account_id: adAccountId }
+    // First: what is erased and not told would be worse than what is told and was not there.
+    await store.addAudit({ atMs: nowMs, action: 'erase', details: what })
+    const erased = await store.erase({
+      ...(eventId === undefined ? {} : { eventId }),
+      ...(orderId === undefined ? {} : { orderId }),
+      ...(adAccountId === undefined ? {} : { adAccountId }),
+      nowMs,
+    })
+    metrics.events.inc({ outcome: 'filtered' }, erased.queued)
+    const counts = answerOf(Erased, erased)
+    await store.addAudit({ atMs: clock.wallMs(), action: 'erased', details: { ...what, ...counts } })
+    return counts
+  })
+}
+
+function recordOf({ isTest, eventTimeS, warnings, ...event }: TrailEvent) {
+  return {
+    ...event,
+    test: isTest,
+    eventTimeMs: eventTimeS === undefined ? undefined : eventTimeS * 1000,
+    warnings,
+    warningsMean: warnings.map((code) => WARNINGS[code as WarningCode]?.text ?? code),
+  }
+}
+
+function readInstant(name: string, text: string): number {
+  const atMs = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text)
+  if (Number.isNaN(atMs)) throw new InvalidRequest(`${name}: is no time.`)
+  return atMs
+}
+
+function toFilter(query: Omit<Static<typeof LiveQuery>, 'limit'>): TrailFilter {
+  const { event_id: eventId, order_id: orderId, ad_account_id: adAccountId, test } = query
+  const { event_name: eventName, outcome, source } = query
+  const filter = {
+    eventId,
+    orderId,
+    adAccountId,
+    isTest: test === undefined ? undefined : test === 'true',
+    eventName,
+    outcome,
+    source,
+  }
+  return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined))
+}

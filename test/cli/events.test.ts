@@ -1,0 +1,70 @@
+/** `events`, `event` and `erase`, against a whole relay. */
+import { setTimeout as pause } from 'node:timers/promises'
+import t from 'tap'
+import { rawEvent } from '../support/events.ts'
+import { enter, setUp } from '../support/relay.ts'
+import { createCommandLine } from './stage.ts'
+
+const order = (event_id: string, order_id: string) => rawEvent({ event_id, custom_data: { order_id } })
+
+t.test('what happened to order 4711 is told in a line, and step by step', async (t) => {
+  const stand = await enter(t)
+  const relay = createCommandLine(stand)
+  const { account } = stand
+  await stand.post({ data: [order('e-1', '4711'), rawEvent({ event_id: 'e-2', event_time: 1 })] })
+  while (!(await relay('events --order 4711')).stdout.includes('delivered')) await pause(20)
+  const listed = await relay(`events --account ${account}`)
+  t.match(listed, { code: 0, stderr: '' })
+  t.match(listed.stdout, /^RECEIVED +ACCOUNT +EVENT +EVENT ID +ORDER +OUTCOME/)
+  t.match(listed.stdout, /e-2 +- +invalid +too_old +0/)
+  t.match(listed.stdout, /e-1 +4711 +delivered +- +1/)
+  t.match(await relay(`events --account ${account} --limit 1`), { code: 0, stderr: /there are more/ })
+  t.match(JSON.parse((await relay('events --event-id e-1 --json')).stdout), {
+    events: [{ order_id: '4711', outcome: 'delivered' }],
+    next_cursor: null,
+  })
+  t.match(await relay('events --order none'), { code: 0, stdout: 'no events' })
+
+  for (const id of ['e-1', '4711']) {
+    const { code, stdout } = await relay(`event ${id}`)
+    t.equal(code, 0)
+    t.match(stdout, /order +4711\n.*outcome +delivered\n.*from +key [0-9a-f-]+\ncall +\S+\n/s, id)
+    t.match(stdout, /Z +received\n.*Z +committed\n.*Z +called\n.*Z +delivered$/s, id)
+  }
+  t.match(await relay('event e-2'), { code: 0, stdout: /outcome +invalid: too_old/ })
+  t.match(await relay('event none'), { code: 3, stdout: 'no event with this id' })
+})
+
+t.test('events are followed as they come and change, until the relay ends', async (t) => {
+  const stand = await setUp(t)
+  const relay = createCommandLine(stand)
+  const following = relay('events --follow --outcome delivered --limit 2')
+  let isDone = false
+  void following.finally(() => (isDone = true))
+  for (let n = 0; !isDone; n++) {
+    await stand.post({ data: [order(`followed-${n}`, `o-${n}`)] })
+    await pause(50)
+  }
+  const { code, stdout } = await following
+  t.equal(code, 0)
+  t.equal(stdout.split('\n').length, 2)
+  t.match(stdout, /followed-\d+ {2}o-\d+ {2}delivered/)
+  t.match(await relay('events --follow --since 2026-01-01'), { code: 2, stderr: /--follow begins now/ })
+  const endless = relay('events --follow --json')
+  await stand.relay.close()
+  t.match(await endless, { code: 0 })
+})
+
+t.test('erase says what is gone, and wants to be sure', async (t) => {
+  const stand = await enter(t)
+  const relay = createCommandLine(stand)
+  await stand.admin('POST', `/accounts/${stand.account}/pause`)
+  await stand.post({ data: [order('e-9', 'o-9')] }, { headers: { prefer: 'respond-async' } })
+  t.match(await relay('erase --order o-9'), { code: 2, stderr: /add --yes/ })
+  t.match(await relay('erase --yes'), { code: 2, stderr: /--order or --event-id/ })
+  let ended = await relay('erase --order o-9 --yes')
+  while (ended.code === 3) ended = await relay('erase --order o-9 --yes')
+  t.match(ended, { code: 0, stdout: '1 queued events and 0 dead letters are erased' })
+  t.match(await relay('event e-9'), { stdout: /outcome +erased/ })
+  t.match(await relay('dead list --order o-9'), { stdout: 'no dead letters' })
+})
