@@ -64,6 +64,8 @@ export function createDeadLetters(query) {
       ]),
       filterField('reason', 'Reason'),
       filterField('event_name', 'Event name'),
+      filterField('event_id', 'Event id'),
+      filterField('order_id', 'Order id'),
       h('button', { type: 'submit' }, 'Filter'),
     )
   )
@@ -310,13 +312,15 @@ export function createDeadLetters(query) {
 }
 
 /** What a filter leaves, in words. @param {Record<string, string>} filter */
-function nameOf({ ad_account_id: id, status, test, reason, event_name: name }) {
+function nameOf({ ad_account_id: id, status, test, reason, event_name: name, event_id, order_id }) {
   return [
     status,
     test && (test === 'true' ? 'test' : 'live'),
     name && `'${name}'`,
     'dead letters',
     reason && `for '${reason}'`,
+    event_id && `with event id '${event_id}'`,
+    order_id && `with order id '${order_id}'`,
     id && `of ${id}`,
   ]
     .filter(Boolean)

@@ -3,6 +3,7 @@ import { fill, h, speak } from './dom.js'
 import { closeDialogs } from './dialogs.js'
 import { isLoggedIn, logIn, logOut, whenLoggedOut } from './session.js'
 import { createAccounts } from './accounts.js'
+import { createEvents } from './events.js'
 import { createExplain } from './explain.js'
 import { createKeys } from './keys.js'
 import { createDeadLetters } from './dead-letters.js'
@@ -18,6 +19,7 @@ import { createSources } from './sources.js'
 /** @type {readonly { path: string, title: string, create: (query: URLSearchParams) => View }[]} */
 const VIEWS = [
   { path: '', title: 'Live', create: createLive },
+  { path: 'events', title: 'Events', create: createEvents },
   { path: 'accounts', title: 'Accounts', create: createAccounts },
   { path: 'keys', title: 'Keys', create: createKeys },
   { path: 'sources', title: 'Sources', create: createSources },

@@ -55,8 +55,40 @@ export async function ask(method, path, body) {
   }
 }
 
+/**
+ * Server-sent events, until the relay or the signal ends them. Not an EventSource, which cannot send the session's key.
+ * @param {string} path
+ * @param {AbortSignal} signal
+ * @param {(message: any) => void} onMessage
+ */
+export async function follow(path, signal, onMessage) {
+  const { body } = await send('GET', path, undefined, signal)
+  if (body === null) return
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader()
+  for (let text = ''; ;) {
+    const { done, value } = await reader.read()
+    if (done) return
+    const messages = (text + value).split('\n\n')
+    text = messages.pop() ?? ''
+    for (const message of messages) {
+      if (message.startsWith('data: ')) onMessage(JSON.parse(message.slice('data: '.length)))
+    }
+  }
+}
+
 /** @param {string} method @param {string} path @param {unknown} [body] */
 async function request(method, path, body) {
+  const response = await send(method, path, body)
+  return response.status === 204 ? undefined : response.json().catch(() => ({}))
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {unknown} [body]
+ * @param {AbortSignal} [signal]
+ */
+async function send(method, path, body, signal) {
   const key = localStorage.getItem(KEY)
   const response = await fetch(path, {
     method,
@@ -65,11 +97,11 @@ async function request(method, path, body) {
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(signal === undefined ? {} : { signal }),
   }).catch(() => {
     throw new Refusal(0, 'The relay does not answer.')
   })
-  if (response.status === 204) return undefined
-  const answer = await response.json().catch(() => ({}))
-  if (!response.ok) throw new Refusal(response.status, answer.message ?? `Status ${response.status}.`)
-  return answer
+  if (response.ok) return response
+  const { message = `Status ${response.status}.` } = await response.json().catch(() => ({}))
+  throw new Refusal(response.status, message)
 }

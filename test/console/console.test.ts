@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { CHROMIUM, openPage } from '../support/chromium.ts'
+import { rawEvent } from '../support/events.ts'
 import { ADMIN_TOKEN, enter, postHeld, TOKEN } from '../support/relay.ts'
 import { makeUpLive } from './picture.ts'
 import { logIn, makeHistory, sendToSource, SHOP_SECRET, violationsOf } from './stage.ts'
@@ -154,6 +155,51 @@ t.test('dead letters are filtered, looked into, replayed with progress and purge
   await makeHistory(stand, 2)
   await page.getByRole('button', { name: 'Filter' }).click()
   await page.getByText('No dead letter.').waitFor()
+  t.same(problems, [])
+})
+
+t.test('an event is found by its order, shown with its way, and followed as others come', async (t) => {
+  const stand = await enter(t)
+  const { page, problems } = await openPage(t)
+  await makeHistory(stand)
+  const custom_data = { order_id: '4711' }
+  await stand.post({ data: [rawEvent({ event_id: 'e-4711', custom_data })] })
+  await logIn(page, stand)
+  await page.getByRole('link', { name: 'Events' }).click()
+  await page.getByLabel('Ad account').fill(stand.account)
+  await page.getByLabel('Event id or order id').fill('4711')
+  await page.keyboard.press('Enter')
+  await page.getByText('1 event.').waitFor()
+  const event = page.getByRole('article', { name: 'checkout e-4711' })
+  await event.getByText('delivered', { exact: true }).first().waitFor()
+  await event.locator('summary').click()
+  const way = await event.getByRole('list', { name: 'Way' }).getByRole('listitem').allTextContents()
+  t.match(way, [/: received$/, /: committed: on disk$/, /: sent to Pinterest$/, /: delivered$/])
+  t.match(await event.getByRole('link', { name: stand.account }).getAttribute('href'), '#/accounts')
+  t.same(await violationsOf(page), [])
+
+  await page.getByLabel('Event id or order id').fill('dead-1')
+  await page.getByRole('button', { name: 'Find' }).click()
+  const dead = page.getByRole('article', { name: 'signup dead-1' })
+  await dead.locator('summary').click()
+  await dead.getByRole('link', { name: 'Its dead letter' }).click()
+  await page.getByText('1 dead letters.').waitFor()
+  await page.goBack()
+
+  await page.getByLabel('Event id or order id').fill('')
+  await page.getByLabel('Ad account').fill(stand.account)
+  await page.getByLabel('Outcome').selectOption('invalid')
+  await page.getByRole('button', { name: 'Find' }).click()
+  await page.getByText('1 event.').waitFor()
+  await page.getByLabel('Show events as they come and change').check()
+  const live = page.getByRole('article', { name: 'lead followed' })
+  while ((await live.count()) === 0) {
+    await stand.post({ data: [rawEvent({ event_id: 'followed', event_name: 'lead', event_time: 1 })] })
+    await page.waitForTimeout(50)
+  }
+  await live.first().getByText('invalid', { exact: true }).first().waitFor()
+  t.equal(await page.getByRole('article', { name: 'checkout e-4711' }).count(), 0, 'only what was asked for')
+  t.notMatch(await page.content(), 'person@example.com')
   t.same(problems, [])
 })
 
@@ -426,6 +472,7 @@ for (const look of [
       ['accounts', '1 of 1'],
       ['keys', 'Remove'],
       ['sources', 'wrong_signature'],
+      [`events?ad_account_id=${stand.account}`, '33 events.'],
       ['dead-letters', '3 dead letters.'],
       ['explain', 'Nothing is sent or stored.'],
       ['quality', 'Only 0 %'],
