@@ -66,13 +66,6 @@ export const SettingsSchema = Type.Object({
     'the store; PostgreSQL is for several replicas',
     'sqlite:./data/relay.db',
   ),
-  DATABASE_URL_DIRECT: Type.Optional(
-    text(
-      'postgres:// and a database',
-      '^postgres(ql)?://\\S+$',
-      'if DATABASE_URL leads to PgBouncer: the same database past it, for LISTEN',
-    ),
-  ),
   MASTER_KEY: masterKey(
     'seals tokens and events; unset: made at the first start and kept beside the store. Required with PostgreSQL',
   ),
@@ -174,8 +167,8 @@ export interface Settings extends Omit<
 
 export type DatabaseConfig =
   | { readonly kind: 'sqlite'; readonly path: string }
-  /** With its password: never log it. `directUrl`: past the pooler that `url` leads to. */
-  | { readonly kind: 'postgres'; readonly url: string; readonly directUrl: string | undefined }
+  /** With its password: never log it. */
+  | { readonly kind: 'postgres'; readonly url: string }
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -204,12 +197,8 @@ export function readSettings(environment: Environment): Settings {
     problems.push('MASTER_KEY must be set where MASTER_KEY_PREVIOUS is')
   }
   const database = readDatabase(settings)
-  if (database.kind === 'sqlite') {
-    if (settings.DATABASE_URL_DIRECT !== undefined)
-      problems.push('DATABASE_URL_DIRECT must be left out without PostgreSQL')
-  } else {
-    problems.push(...problemsOfUrl(database.url, 'DATABASE_URL'))
-    problems.push(...problemsOfUrl(database.directUrl, 'DATABASE_URL_DIRECT'))
+  if (database.kind === 'postgres') {
+    problems.push(...problemsOfUrl(database.url))
     // Each replica would make its own.
     for (const name of ['MASTER_KEY', 'ADMIN_TOKEN'] as const) {
       if (settings[name] === undefined)
@@ -232,16 +221,15 @@ function readList(list = ''): string[] {
   return list.split(',').flatMap((item) => item.trim() || [])
 }
 
-function readDatabase({ DATABASE_URL: url, DATABASE_URL_DIRECT: directUrl }: GivenSettings): DatabaseConfig {
+function readDatabase({ DATABASE_URL: url }: GivenSettings): DatabaseConfig {
   return url.startsWith('sqlite:')
     ? { kind: 'sqlite', path: url.slice('sqlite:'.length) }
-    : { kind: 'postgres', url, directUrl }
+    : { kind: 'postgres', url }
 }
 
-function problemsOfUrl(url: string | undefined, setting: string): string[] {
-  if (url === undefined) return []
+function problemsOfUrl(url: string): string[] {
   try {
-    parseDatabaseUrl(url, setting)
+    parseDatabaseUrl(url, 'DATABASE_URL')
     return []
   } catch (error) {
     return [(error as Error).message]

@@ -22,7 +22,6 @@ t.test('no secret is shown, as a table or as JSON', async (t) => {
   const environment = {
     ...SECRETS,
     DATABASE_URL: 'postgres://relay:p@ss:w0rd@db.example/relay?password=hunter2',
-    DATABASE_URL_DIRECT: 'postgres://relay:hunter3@db.example/relay',
     https_proxy: 'me:hunter5@proxy.example:3128',
     OTEL_EXPORTER_OTLP_ENDPOINT: 'https://me:hunter4@collector.example',
   }

@@ -65,7 +65,7 @@ async function openStore(settings: EngineSettings): Promise<OpenedStore> {
     }
     case 'postgres': {
       const { openPostgres } = await import('../postgres/open.ts')
-      const postgres = await openPostgres({ ...common, url: database.url, directUrl: database.directUrl })
+      const postgres = await openPostgres({ ...common, url: database.url })
       return { ...postgres, recover: async () => undefined }
     }
   }

@@ -100,13 +100,6 @@ export function drop(client: Client): void {
   connection.stream.destroy()
 }
 
-/** A pooler gives its clients numbers of its own. */
-export async function isPooled(client: Client): Promise<boolean> {
-  const { processID } = client as unknown as { readonly processID: number | null }
-  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
-  return rows[0]!.pid !== processID
-}
-
 /** One transaction on a connection of the pool's. */
 export async function inTransaction<Result>(
   pool: Pool,

@@ -1,23 +1,18 @@
 /**
- * Learns what other replicas changed: at once by NOTIFY, on a connection of its own, and within a second by polling the
- * table that each change is written to. A notification only starts a poll, so a lost one costs a second. Through a pooler
- * it only polls: LISTEN belongs to a session.
+ * Learns what other replicas changed by polling, once a second, the table that each change is written to. Every pooler can be in
+ * between: LISTEN would need a session of its own.
  *
  * Ids are given before their transaction is committed, so a later one may be seen first: every poll reads all of the last
  * seconds, and remembers what it reported. When polls failed for longer than that, everything is reported as changed.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Shared, SharedChange } from '../shared.ts'
-import type { ConnectionOptions } from './client.ts'
-import { connect, drop, isPooled, type Client, type Pool } from './connect.ts'
-import { FEED_CHANNEL } from './transaction.ts'
+import type { Pool } from './connect.ts'
 import type { Breakers } from './breakers.ts'
 import { toQueue, type QueueRow } from '../core/rows.ts'
 import type { Owner } from './owner.ts'
 
 export interface FeedOptions {
-  /** Straight to the server, where it can be had. */
-  readonly connection: ConnectionOptions
   readonly pool: Pool
   readonly owner: Owner
   readonly breakers: Breakers
@@ -32,16 +27,11 @@ export interface Feed {
 /** No transaction takes so long: see the time limits of connect.ts. */
 const WINDOW_S = 60
 const KEPT_S = 180
-const LISTEN_AGAIN_MS = 1000
 
-export function createFeed({ connection, pool, owner, breakers, pollMs }: FeedOptions): Feed {
+export function createFeed({ pool, owner, breakers, pollMs }: FeedOptions): Feed {
   const listeners: ((change: SharedChange) => void)[] = []
   const told = new Set<number>()
   const stop = new AbortController()
-  let listening: Client | undefined
-  let looking: Promise<void> = Promise.resolve()
-  /** The poll that has not begun. */
-  let pending: Promise<void> | undefined
   let lookedAtMs: number | undefined
   let looks = 0
 
@@ -70,59 +60,19 @@ export function createFeed({ connection, pool, owner, breakers, pollMs }: FeedOp
     }
   }
 
-  /** One poll at a time, and one more for all notifications meanwhile. */
-  function lookNow(): Promise<void> {
-    pending ??= looking
-      .then(() => {
-        pending = undefined
-        return look()
-      })
-      .catch(() => undefined)
-    looking = pending
-    return pending
-  }
-
-  async function listen(): Promise<void> {
-    while (!stop.signal.aborted) {
-      try {
-        const client = await connect(connection)
-        listening = client
-        const ended = new Promise<void>((resolve) => client.once('end', () => resolve()))
-        client.on('notification', () => void lookNow())
-        if (!stop.signal.aborted) {
-          if (await isPooled(client)) break
-          await client.query(`LISTEN ${FEED_CHANNEL}`)
-          await lookNow()
-          await ended
-        }
-      } catch {
-        // The feed is polled every second anyway.
-      }
-      if (listening !== undefined) drop(listening)
-      listening = undefined
-      await rest(LISTEN_AGAIN_MS)
-    }
-    if (listening !== undefined) drop(listening)
-  }
-
   async function poll(): Promise<void> {
     while (!stop.signal.aborted) {
-      await lookNow()
-      await rest(pollMs)
+      await look().catch(() => undefined)
+      await pause(pollMs, undefined, { signal: stop.signal, ref: false }).catch(() => undefined)
     }
-  }
-
-  async function rest(ms: number): Promise<void> {
-    await pause(ms, undefined, { signal: stop.signal, ref: false }).catch(() => undefined)
   }
 
   owner.onLost(() => tell({ kind: 'leases_lost' }))
-  const running = Promise.all([listen(), poll()])
+  const running = poll()
   return {
     onChange: (listener) => void listeners.push(listener),
     async close() {
       stop.abort()
-      if (listening !== undefined) drop(listening)
       await running
     },
   }

@@ -43,9 +43,7 @@ import { judgeFailure, probeWrite } from './write-watch.ts'
 import { createWriter } from './writer.ts'
 
 export interface PostgresOptions {
-  /** DATABASE_URL, and DATABASE_URL_DIRECT: past the pooler that the first one leads to. */
   readonly url: string
-  readonly directUrl?: string | undefined
   readonly masterKeys: MasterKeys
   /** Commits that would bring the queued payloads near this reject with STORE_UNAVAILABLE. */
   readonly storeLimitBytes?: number
@@ -82,23 +80,13 @@ const VITAL_POOL_SIZE = 3
 const COMMIT_STATEMENT_MS = 6000
 
 export async function openPostgres(options: PostgresOptions): Promise<OpenedPostgres> {
-  const {
-    url,
-    directUrl,
-    masterKeys,
-    name = 'pinrelay',
-    heartbeatMs = HEARTBEAT_MS,
-    leaseMs = LEASE_MS,
-  } = options
+  const { url, masterKeys, name = 'pinrelay', heartbeatMs = HEARTBEAT_MS, leaseMs = LEASE_MS } = options
   const writes = createWriteWatch(judgeFailure)
-  const connectionTo = (hosts: Hosts): ConnectionOptions => ({
-    hosts,
+  const connection: ConnectionOptions = {
+    hosts: createHosts(parseDatabaseUrl(url, 'DATABASE_URL'), 'DATABASE_URL'),
     applicationName: name,
     onFailure: (error) => writes.failed(error),
-  })
-  const connection = connectionTo(hostsOf(url, 'DATABASE_URL'))
-  const direct =
-    directUrl === undefined ? connection : connectionTo(hostsOf(directUrl, 'DATABASE_URL_DIRECT'))
+  }
   const sealer = createSealer(masterKeys)
   await using parts = new AsyncDisposableStack()
   const pool = parts.adopt(createPool(connection, POOL_SIZE), (open) => open.end())
@@ -141,7 +129,6 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   parts.defer(() => batcher.drain())
   const breakers = createBreakers(vital, owner)
   const feed = createFeed({
-    connection: direct,
     pool,
     owner,
     breakers,
@@ -174,10 +161,6 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     },
     close,
   }
-}
-
-function hostsOf(url: string, setting: string): Hosts {
-  return createHosts(parseDatabaseUrl(url, setting), setting)
 }
 
 /** A primary that was replaced confirms no commit: then the next host is tried. */

@@ -11,7 +11,7 @@
  * documents     the vault's records, sealed as a whole; vault_version is raised with each change of them
  * dead_letters, trail, audit   as in SQLite
  * buckets       levels in 1/60,000 of a token; `bucket_grants`: tokens handed out, neither used nor given back
- * feed          what changed, for the replicas that did not hear the notification; rows of the last minutes only
+ * feed          what changed, for the other replicas; rows of the last minutes only
  */
 export const SCHEMA_NAME = 'pinrelay'
 

@@ -25,8 +25,6 @@ export interface Transaction {
 /** `owner_id` of those that this process may acknowledge: its own, and what waits. $1 are its numbers. */
 export const MAY_ACKNOWLEDGE = '(owner_id IS NULL OR owner_id = ANY($1))'
 
-export const FEED_CHANNEL = 'pinrelay_feed'
-
 /**
  * Notes a change for other replicas, in the transaction that makes it: both are committed, or neither. `ownerId`: the
  * replica that knows already; null: none does.
@@ -37,9 +35,5 @@ export async function tellFeed(
   change: SharedChange,
 ): Promise<void> {
   if (change.kind === 'queues' && change.queues.length === 0) return
-  await client.query(
-    `WITH told AS (INSERT INTO feed (owner_id, change) VALUES ($1, $2) RETURNING id)
-     SELECT pg_notify('${FEED_CHANNEL}', id::text) FROM told`,
-    [ownerId, JSON.stringify(change)],
-  )
+  await client.query('INSERT INTO feed (owner_id, change) VALUES ($1, $2)', [ownerId, JSON.stringify(change)])
 }

@@ -9,8 +9,8 @@ import { layGround, type PostgresGround } from './ground.ts'
 const server = await startPostgres()
 t.teardown(() => server.close())
 
-/** What the feed does in its own time, such as to listen once its connection is there. */
-const OF_FEED = /^LISTEN|FROM feed\b/
+/** The feed polls in its own time. */
+const OF_FEED = /FROM feed\b/
 /** Ids of batches come by the thousand. A transaction that was begun twice, as after a conflict, can need the next ones. */
 const OF_IDS = /nextval\('batch_blocks'\)/
 
