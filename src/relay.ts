@@ -58,6 +58,8 @@ export interface RelayOptions {
   readonly log: Log
   readonly version: string
   readonly clock?: Clock
+  /** Another engine's, for tests. */
+  readonly engineThread?: URL
   /** The relay cannot go on and must be started again; called at most once. */
   readonly onFatal?: () => void
   /** Log lines so far that the output did not take. */
@@ -129,6 +131,7 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
       metrics.commitOperations.observe(operationCount)
     },
     onFatal,
+    ...(options.engineThread && { thread: options.engineThread }),
   })
   opened.defer(() => engine.close())
   const { store, vaultStore, shared } = engine
@@ -268,6 +271,7 @@ function reportMetrics(options: RelayOptions, base: Base, sending: Sending, { vo
   const { metrics, isClockTrusted, shared } = base
   const { readiness, delivery } = sending
   metrics.collect('ready', () => Number(readiness.problem() === undefined))
+  metrics.collect('storeSilentSeconds', () => readiness.silentMs() / 1000)
   metrics.collect('clockInDoubt', () => Number(!isClockTrusted()))
   metrics.collect('callsInFlight', () => delivery.callsInFlight())
   metrics.collect('logLinesDropped', options.droppedLogLines ?? (() => 0))

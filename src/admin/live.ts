@@ -18,6 +18,7 @@ type Problem = NonNullable<ReturnType<Readiness['problem']>>
 const PROBLEMS: Readonly<Record<Problem, string>> = {
   shutting_down: 'The relay is shutting down: posts are taken until its port closes.',
   store_unavailable: 'Posts get 503: the store cannot be written. Check its disk, or the database.',
+  store_stalled: 'Posts get 503: the store does not answer. Its disk hangs, or the machine is overloaded.',
   store_full: 'Posts get 503: the store or its disk is full. See which queues do not drain, or make room.',
 }
 

@@ -16,14 +16,20 @@ export interface Readiness {
   /** Throws STORE_UNAVAILABLE where this account may not post. A relay that shuts down takes posts as long as they reach it. */
   check(adAccountId: string): void
   isShuttingDown(): boolean
+  /** Calls back when the store does not answer any more, if it is not called off by then. */
+  onStall(listener: () => void): () => void
+  /** Since when the store has not answered; 0: it has. */
+  silentMs(): number
   /** From now on `/readyz` answers 503. */
   announceShutdown(): void
   close(): Promise<void>
 }
 
-type StoreProblem = 'store_unavailable' | 'store_full'
+type StoreProblem = 'store_unavailable' | 'store_stalled' | 'store_full'
 
 const CHECK_EVERY_MS = 1000
+/** A sync may never return: of a dead disk, or a file server that is away. No slow disk takes as long. */
+const STALLED_MS = 10_000
 const LOG_EVERY_MS = 60_000
 
 export function createReadiness(options: {
@@ -40,17 +46,30 @@ export function createReadiness(options: {
   const loggedAtMs = new Map<string, number>()
   let isShuttingDown = false
   let cancel = () => {}
+  let askedAtMs: number | undefined
+  const onStalled = new Set<() => void>()
   let checking = checkAgain()
 
   async function checkAgain(): Promise<void> {
-    const before = storeProblem
-    storeProblem = await findProblem()
-    if (storeProblem !== undefined && before !== storeProblem)
-      log.error({ reason: storeProblem }, 'posts are refused')
-    if (storeProblem === undefined && before !== undefined) log.warn({}, 'posts are taken again')
+    askedAtMs = clock.monotonicMs()
+    const cancelStall = clock.after(STALLED_MS, () => {
+      become('store_stalled')
+      for (const listener of onStalled) listener()
+    })
+    const problem = await findProblem()
+    askedAtMs = undefined
+    cancelStall()
+    become(problem)
     cancel = clock.after(CHECK_EVERY_MS, () => {
       checking = checkAgain()
     })
+  }
+
+  function become(problem: StoreProblem | undefined): void {
+    const before = storeProblem
+    storeProblem = problem
+    if (problem !== undefined && before !== problem) log.error({ reason: problem }, 'posts are refused')
+    if (problem === undefined && before !== undefined) log.warn({}, 'posts are taken again')
   }
 
   async function findProblem(): Promise<StoreProblem | undefined> {
@@ -88,9 +107,15 @@ export function createReadiness(options: {
       if (storeProblem || overShare.has(adAccountId)) throw new StoreUnavailable()
     },
     isShuttingDown: () => isShuttingDown,
+    onStall(listener) {
+      if (storeProblem === 'store_stalled') listener()
+      else onStalled.add(listener)
+      return () => void onStalled.delete(listener)
+    },
+    silentMs: () => (askedAtMs === undefined ? 0 : clock.monotonicMs() - askedAtMs),
     announceShutdown: () => void (isShuttingDown = true),
     async close() {
-      await checking
+      if (storeProblem !== 'store_stalled') await checking
       cancel()
     },
   }

@@ -13,7 +13,7 @@ import { answerPost, type PostAnswer } from './answers.ts'
 import { authenticate } from './auth.ts'
 import type { Readiness } from './health.ts'
 import { readPrefer } from './prefer.ts'
-import { checkEncoding, type TakePost } from './take-post.ts'
+import { checkEncoding, orStall, type TakePost } from './take-post.ts'
 
 export interface PostEventsOptions {
   readonly vault: Vault
@@ -44,8 +44,10 @@ export function routePostEvents(
       if (!Buffer.isBuffer(body)) throw new InvalidRequest('The body is empty.')
 
       const posted = { ...queue, keyId: key.keyId, account: preparingOf(account) }
-      const receipt = await take(request, body, posted, trace)
-      const outcomes = receipt.batch === undefined ? [] : await deliver(receipt.batch, waitMs, trace)
+      const receipt = await orStall(readiness, reply, take(request, body, posted, trace))
+      const patienceMs = reply.sent ? 0 : waitMs
+      const outcomes = receipt.batch === undefined ? [] : await deliver(receipt.batch, patienceMs, trace)
+      if (reply.sent) return reply
 
       request.answer = answerPost(receipt, outcomes, applied !== undefined)
       return respond(reply, request.answer, applied)

@@ -16,7 +16,7 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { preparingOf } from '../vault/records.ts'
 import type { Source, Vault } from '../vault/vault.ts'
 import type { Readiness } from './health.ts'
-import { checkEncoding, type TakePost } from './take-post.ts'
+import { checkEncoding, orStall, type TakePost } from './take-post.ts'
 import { shownName, type WebhookEntry, type WebhookLog } from './webhook-log.ts'
 
 export interface SourcesOptions {
@@ -71,7 +71,8 @@ export function routeSources(
         const trace = beginTrace(request, reply, queue)
         const posted = { ...queue, ...postedBy(options, source, headers) }
 
-        const receipt = await take(request, body, posted, trace).catch((error: unknown) => {
+        const taking = take(request, body, posted, trace)
+        const receipt = await orStall(readiness, reply, taking).catch((error: unknown) => {
           throw source === undefined && error instanceof Unauthorized ? new NotFound() : error
         })
         const { outcome, reason } = outcomeOf(receipt)
@@ -84,7 +85,7 @@ export function routeSources(
             return undefined
           })
         }
-        return TAKEN
+        return reply.sent ? reply : TAKEN
       },
     )
   })

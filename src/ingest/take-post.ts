@@ -6,7 +6,7 @@ import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fast
 import type { Clock } from '../clock.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { EventOutcome } from '../delivery/batch.ts'
-import { SenderLeft, TooSlow, UnsupportedMedia } from '../errors.ts'
+import { SenderLeft, StoreUnavailable, TooSlow, UnsupportedMedia } from '../errors.ts'
 import type { Settings } from '../settings.ts'
 import type { Engine } from '../store/engine/engine.ts'
 import type { Post, PostReceipt } from '../store/engine/posts.ts'
@@ -17,6 +17,7 @@ import { NO_POST_TRACE, type PostTrace, type Tracing } from '../telemetry/tracin
 import type { VolumeWatch } from '../telemetry/volume-watch.ts'
 import { createAdmission } from './admission.ts'
 import { createArrivals } from './arrival.ts'
+import type { Readiness } from './health.ts'
 
 export interface TakePostOptions {
   readonly engine: Pick<Engine, 'takePost' | 'withdrawPost'>
@@ -140,6 +141,15 @@ export function createTakePost(options: TakePostOptions): TakePost {
       return trace
     },
   }
+}
+
+/** Where the store hangs, the post is answered; what is committed in the end is delivered all the same. */
+export function orStall<T>(
+  readiness: Pick<Readiness, 'onStall'>,
+  reply: FastifyReply,
+  taking: Promise<T>,
+): Promise<T> {
+  return taking.finally(readiness.onStall(() => void reply.send(new StoreUnavailable())))
 }
 
 function count(

@@ -12,7 +12,7 @@ import type { StoreProblem } from './engine/operations.ts'
 import { loadOrMakeMasterKey, loadOrMakeSecretFile, parseMasterKey } from '../vault/master-key.ts'
 import type { MasterKeys } from '../vault/seal.ts'
 
-export interface OpenStoreOptions extends Pick<EngineOptions, 'onGroup'> {
+export interface OpenStoreOptions extends Pick<EngineOptions, 'onGroup' | 'thread'> {
   readonly settings: Settings
   readonly masterKeys: MasterKeys
   readonly log: Log
@@ -21,7 +21,7 @@ export interface OpenStoreOptions extends Pick<EngineOptions, 'onGroup'> {
 }
 
 export function openStore(options: OpenStoreOptions): Promise<Engine> {
-  const { settings, masterKeys, log, openedAtMs, onGroup, onFatal } = options
+  const { settings, masterKeys, log, openedAtMs, onGroup, onFatal, thread } = options
   return openEngine({
     settings: {
       database: settings.database,
@@ -34,6 +34,7 @@ export function openStore(options: OpenStoreOptions): Promise<Engine> {
     },
     onProblem: (problem) => reportProblem(problem, log, onFatal),
     onGroup,
+    ...(thread && { thread }),
   })
 }
 

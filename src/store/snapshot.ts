@@ -1,8 +1,9 @@
 /**
  * A look at the store for those who only watch: its size, the totals and what waits. One look serves everybody who comes within
- * two seconds: neither a scrape nor an open console must be a load.
+ * two seconds: neither a scrape nor an open console must be a load. Nor do they wait for a store that does not answer.
  */
-import type { Clock } from '../clock.ts'
+import { orAfter, type Clock } from '../clock.ts'
+import { StoreUnavailable } from '../errors.ts'
 import type { Waiting } from '../telemetry/recent-statistics.ts'
 import type { Totals, QueueBacklog, FrontStore, StoreSize } from './store.ts'
 
@@ -16,6 +17,7 @@ export interface StoreSnapshot {
 export type TakeSnapshot = () => Promise<StoreSnapshot>
 
 const KEEP_MS = 2000
+const PATIENCE_MS = 5000
 
 export function createSnapshots({
   store,
@@ -27,12 +29,15 @@ export function createSnapshots({
   let kept: { readonly atMs: number; readonly snapshot: Promise<StoreSnapshot> } | undefined
 
   async function takeAnew(): Promise<StoreSnapshot> {
-    const [size, totals, backlog] = await Promise.all([store.size(), store.totals({}), store.backlog()])
-    return {
-      size,
-      totals,
-      backlog: backlog.toSorted((one, other) => one.oldestEventTimeS - other.oldestEventTimeS),
-    }
+    let snapshot: StoreSnapshot | undefined
+    const look = Promise.all([store.size(), store.totals({}), store.backlog()])
+    const looked = look.then(([size, totals, backlog]) => {
+      const inOrder = backlog.toSorted((one, other) => one.oldestEventTimeS - other.oldestEventTimeS)
+      snapshot = { size, totals, backlog: inOrder }
+    })
+    await orAfter(clock, PATIENCE_MS, looked)
+    if (snapshot === undefined) throw new StoreUnavailable()
+    return snapshot
   }
 
   return () => {

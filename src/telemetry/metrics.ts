@@ -150,6 +150,10 @@ export const METRICS = {
     help: 'Queues that had events while nothing would have asked for a call: found and asked once a minute. Stays 0, or the relay has a fault.',
   },
   ready: { name: 'pinrelay_ready', help: '1 while posts are taken.' },
+  storeSilentSeconds: {
+    name: 'pinrelay_store_silent_seconds',
+    help: 'For how long the store has not answered; it is asked once a second. After 10 posts are refused.',
+  },
   replicas: {
     name: 'pinrelay_replicas',
     help: 'Relays that share the store and are alive; 0 while the store does not answer.',
@@ -242,9 +246,11 @@ export function createMetrics({ version }: { readonly version: string }): Metric
     const isCounter = typeOf({ name, buckets }) === 'counter'
     const metric = isCounter ? new Counter({ ...options, collect }) : new Gauge({ ...options, collect })
     async function collect(): Promise<void> {
-      const values = await readers.get(key)?.()
-      if (values === undefined) return
+      const read = readers.get(key)
+      if (read === undefined) return
+      const values = await Promise.resolve(read()).catch(() => [])
       metric.reset()
+      if (labels.length === 0) metric.remove()
       if (typeof values === 'number') metric.inc(values)
       else for (const [own, value] of values.slice(0, MOST_SERIES)) metric.inc(own, value)
     }

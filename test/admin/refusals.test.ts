@@ -58,7 +58,7 @@ t.test('who gives no token is not slowed, and a line is written once a minute', 
 
 t.test('a guesser, by token or login, keeps nobody with the right token out', async (t) => {
   // Which stands: on a slow machine some that wait would be answered meanwhile.
-  const { relay, logLines } = await setUp(t, {}, {}, createManualClock())
+  const { relay, logLines } = await setUp(t, {}, {}, { clock: createManualClock() })
   const stop = new AbortController()
   const statuses: number[] = []
   const ask = (path: string, init: RequestInit) =>

@@ -42,7 +42,7 @@ for (const wrongMs of [8 * DAY_MS, -2 * 60 * MINUTE_MS, 20 * 365 * DAY_MS]) {
     `a good event is not refused for its age by a clock that was set by ${wrongMs / (60 * MINUTE_MS)} hours`,
     async (t) => {
       const hand = handSet()
-      const stand = await setUp(t, {}, {}, hand.clock)
+      const stand = await setUp(t, {}, {}, { clock: hand.clock })
       const post = (...data: unknown[]) => stand.post({ data })
       t.equal((await post(eventOf(hand, 'before'))).status, 200)
       t.match(await readMetrics(stand.admin), /^pinrelay_clock_in_doubt 0$/m)

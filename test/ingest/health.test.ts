@@ -39,3 +39,36 @@ t.test('an account over its share is refused alone, and told once a minute', asy
   await clock.advance(61_000)
   t.equal(errors.length, 4, 'both again')
 })
+
+t.test('a store that does not answer for ten seconds is stalled until it does', async (t) => {
+  const clock = createManualClock()
+  const lines: unknown[] = []
+  let answer: (size: unknown) => void = () => {}
+  const note = (fields: object) => void lines.push(fields)
+  const readiness = createReadiness({
+    store: { size: () => new Promise((resolve) => void (answer = resolve)) } as unknown as Store,
+    isStuck: () => false,
+    clock,
+    log: { debug() {}, info() {}, warn: note, error: note },
+  })
+  let told = 0
+  readiness.onStall(() => void told++)
+  readiness.onStall(() => t.fail('called off'))()
+  await clock.advance(9999)
+  t.equal(readiness.problem(), undefined)
+  t.equal(readiness.silentMs(), 9999)
+  await clock.advance(1)
+  t.equal(readiness.problem(), 'store_stalled')
+  t.throws(() => readiness.check('1'), { code: 'STORE_UNAVAILABLE' })
+  t.equal(told, 1)
+  readiness.onStall(() => void told++)
+  t.equal(told, 2, 'who comes later is told at once')
+  answer({ isFull: false, isWritable: true, overShare: [] })
+  await clock.advance(1)
+  t.equal(readiness.problem(), undefined)
+  t.equal(readiness.silentMs(), 0)
+  t.same(lines, [{ reason: 'store_stalled' }, {}])
+  await clock.advance(12_000)
+  t.equal(readiness.problem(), 'store_stalled')
+  await readiness.close()
+})

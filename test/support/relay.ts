@@ -4,10 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tap, { type Test } from 'tap'
-import type { Clock } from '../../src/clock.ts'
 import { readSettings } from '../../src/settings.ts'
 import { createLog } from '../../src/telemetry/log.ts'
-import { startRelay, type Relay } from '../../src/relay.ts'
+import { startRelay, type Relay, type RelayOptions } from '../../src/relay.ts'
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/sandbox.ts'
 import { createAdmin, readBody, registerAccounts, type Admin } from './admin.ts'
 import { until } from './clock.ts'
@@ -62,14 +61,16 @@ export interface Answer {
   readonly body: AnswerBody
 }
 
+type More = Pick<RelayOptions, 'clock' | 'engineThread'>
+
 /** Starts everything; the test's teardown ends it. */
 export async function setUp(
   t: Test,
   settings: Record<string, string> = {},
   sandboxOptions: SandboxOptions = {},
-  clock?: Clock,
+  more: More = {},
 ): Promise<Stand> {
-  const running = await run(settings, sandboxOptions, clock)
+  const running = await run(settings, sandboxOptions, more)
   t.teardown(() => running.close())
   const { sandbox, folder, logLines } = running
   return withRelay(running, {
@@ -151,12 +152,12 @@ interface Running {
 async function run(
   settings: Record<string, string>,
   sandboxOptions: SandboxOptions,
-  clock?: Clock,
+  more: More = {},
 ): Promise<Running> {
   const folder = await mkdtemp(join(tmpdir(), 'pinrelay-test-'))
   const sandbox = await createSandbox(sandboxOptions)
   const logLines: string[] = []
-  const start = (more: Record<string, string>) => {
+  const start = (changed: Record<string, string>) => {
     const config = readSettings({
       PORT: '0',
       DRAIN_MS: '0',
@@ -167,13 +168,13 @@ async function run(
       PINTEREST_CONSENT_URL: `${sandbox.origin}/oauth/`,
       RESERVED_BYTES,
       ...settings,
-      ...more,
+      ...changed,
     })
     return startRelay({
       settings: config,
       log: createLog({ level: config.LOG_LEVEL, destination: { write: (line) => void logLines.push(line) } }),
       version: 'test',
-      ...(clock && { clock }),
+      ...more,
     })
   }
   let relay = await start({})
