@@ -23,6 +23,10 @@ export interface Ledger {
   invalid: number
   /** Events that Pinterest refuses. */
   rejected: number
+  /** Events that never reach Pinterest, and are rejected all the same. */
+  firewalled: number
+  /** Events of the relay's own, which Pinterest takes. */
+  canaries: number
 }
 
 export interface Scene {
@@ -34,7 +38,7 @@ export function createDemo(parts: Pick<Demo, 'stage' | 'screen' | 'claims'>): De
   const { screen, claims } = parts
   return {
     ...parts,
-    ledger: { received: 0, duplicate: 0, invalid: 0, rejected: 0 },
+    ledger: { received: 0, duplicate: 0, invalid: 0, rejected: 0, firewalled: 0, canaries: 0 },
     secrets: new Set(),
     claim: (text, holds) => screen.claim(text, claims.check(text, holds)),
   }

@@ -3,6 +3,7 @@ import type { Scene } from '../demo.ts'
 import { badEventsScene } from './bad-events.ts'
 import { totalsScene } from './totals.ts'
 import { postLimiterScene } from './post-limiter.ts'
+import { firewallScene } from './firewall.ts'
 import { duplicatesScene } from './duplicates.ts'
 import { hashedScene } from './hashed.ts'
 import { leaksScene } from './leaks.ts'
@@ -14,6 +15,7 @@ import { webhooksScene } from './webhooks.ts'
 export const SCENES: readonly Scene[] = [
   ordersScene,
   badEventsScene,
+  firewallScene,
   hashedScene,
   seedScene,
   webhooksScene,

@@ -31,8 +31,8 @@ export const totalsScene: Scene = {
     screen.table([
       ['', 'events', '  relay', 'counted', ''].map((text) => ({ text })),
       row('received', ledger.received, 'the demo posted'),
-      row('delivered', processed, 'the sandbox took'),
-      row('rejected', failed, 'the sandbox refused'),
+      row('delivered', processed - ledger.canaries, 'the sandbox took, but for the canaries'),
+      row('rejected', failed + ledger.firewalled, 'the sandbox and its firewall refused'),
       row('expired', 0, 'nothing was old enough'),
       row('queued', 0, 'nothing is left waiting'),
       row('duplicate', ledger.duplicate, 'the demo posted twice'),
