@@ -26,13 +26,10 @@ const ROOT = resolve(import.meta.dirname, '..')
  */
 const GROUPS: readonly (readonly string[])[] = [
   ['store/postgres'],
-  ['store/sqlite'],
-  ['console'],
-  ['process'],
   ['faults'],
-  ['gateway'],
-  ['replicas', 'demo', 'docs'],
-  ['cli', 'client'],
+  ['process'],
+  ['console', 'cli', 'client'],
+  ['gateway', 'replicas', 'demo', 'docs'],
   ['admin', 'delivery', 'ingest', 'telemetry'],
 ]
 

@@ -1,50 +1,27 @@
 /** The demo as a process of its own, as `npm run demo` starts it. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { startNode, type NodeProcess } from '../support/node-process.ts'
 
-const MAIN = fileURLToPath(new URL('../../demo/main.ts', import.meta.url))
-
-export interface RunningDemo {
-  signal(name: NodeJS.Signals): void
-  /** Exit code and signal. */
-  readonly exited: Promise<unknown[]>
+export interface RunningDemo extends NodeProcess {
   text(): string
   /** Resolves when it has printed this, or ended without. */
   says(phrase: string): Promise<unknown>
 }
 
 export function startDemo(t: Test, args: readonly string[] = []): RunningDemo {
-  const child = spawn(process.execPath, [MAIN, ...args], {
-    // A setting of this machine must not reach the demo's relay.
-    env: { ...process.env, PORT: '1', DATABASE_URL: 'sqlite:/nowhere/relay.db' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  // Not SIGKILL: the demo must have the time to end its relay.
-  t.teardown(() => child.kill('SIGTERM'))
-  let text = ''
-  const listeners = new Set<() => void>()
-  child.stdout.on('data', (bytes: Buffer) => {
-    text += bytes.toString()
-    for (const listen of listeners) listen()
-  })
-  const exited = once(child, 'close')
+  // A setting of this machine must not reach the demo's relay.
+  const environment = { PORT: '1', DATABASE_URL: 'sqlite:/nowhere/relay.db' }
+  const demo = startNode({ words: ['demo/main.ts', ...args], environment })
+  t.teardown(() => demo.end())
+  const lines: string[] = []
+  demo.onLine((line) => void lines.push(`${line}\n`))
   return {
-    signal: (name) => void child.kill(name),
-    exited,
-    text: () => text,
+    ...demo,
+    text: () => lines.join(''),
     says: (phrase) =>
-      Promise.race([
-        exited,
-        new Promise<void>((resolve) => {
-          const listen = () => void (text.includes(phrase) && resolve())
-          listeners.add(listen)
-          listen()
-        }),
-      ]),
+      Promise.race([demo.ended, demo.firstLine((line) => line.includes(phrase) || undefined)]),
   }
 }
 

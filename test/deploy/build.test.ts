@@ -73,6 +73,8 @@ t.test('the compiled relay starts, takes a post, answers its command, and ends i
   relay.signal('SIGTERM')
   t.equal(await relay.ended, 0)
   t.strictSame(relay.stderr, [])
+  sandbox.signal('SIGTERM')
+  t.equal(await sandbox.ended, 0)
 })
 
 t.test('the place of an error is the same line and column as in the source', async (t) => {

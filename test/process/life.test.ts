@@ -176,10 +176,28 @@ await t.test('the event of a call that was in flight at the end is sent by the n
   await sandbox.until(() => hasArrived('waits'))
 })
 
+await t.test('SIGUSR1 opens no debugger, SIGUSR2 ends nothing', async (t) => {
+  const { npm, image } = await flagsOfStart()
+  t.same(npm, image, 'npm start and the image start alike')
+  relay.signal('SIGUSR1')
+  relay.signal('SIGUSR2')
+  t.ok((await fetch(`${relay.publicUrl}/livez`)).ok)
+})
+
 await t.test('a second signal exits at once', async (t) => {
   await postInVain('hangs')
   relay.signal('SIGTERM')
   await untilUnready(t)
   relay.signal('SIGTERM')
   t.equal(await relay.ended, 1)
+  t.match(relay.stdout.at(-1), /second signal, exiting at once/, 'and not by the signals before')
+  t.notMatch(relay.stderr.join(), /Debugger/)
 })
+
+/** What stands between `node` and the entry, in `npm start` and in the image. */
+async function flagsOfStart(): Promise<{ npm: string[]; image: string[] }> {
+  const read = (path: string) => readFile(new URL(`../../${path}`, import.meta.url), 'utf8')
+  const { scripts } = JSON.parse(await read('package.json')) as { scripts: { start: string } }
+  const command = JSON.parse(/^CMD (.*)$/m.exec(await read('Dockerfile'))![1]!) as string[]
+  return { npm: scripts.start.split(' ').slice(1, -1), image: command.slice(1, -1) }
+}

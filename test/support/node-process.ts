@@ -47,11 +47,11 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const END_PATIENCE_MS = 15_000
 
 export function startNode({ words, environment, hasChannel = false }: NodeProcessOptions): NodeProcess {
-  const { PATH = '', NODE_COMPILE_CACHE = '' } = process.env
+  const { PATH = '', NODE_COMPILE_CACHE = '', TMPDIR = '' } = process.env
   const child = spawn(process.execPath, words, {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe', ...(hasChannel ? (['ipc'] as const) : [])],
-    env: { PATH, NODE_COMPILE_CACHE, ...environment },
+    env: { PATH, NODE_COMPILE_CACHE, ...(TMPDIR !== '' && { TMPDIR }), ...environment },
   })
   const stdout = child.stdout!
   const pid = child.pid!
