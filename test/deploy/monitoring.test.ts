@@ -7,6 +7,7 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { readMetrics } from '../support/admin.ts'
 import { sendToSource } from '../console/stage.ts'
+import { until } from '../support/clock.ts'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, setUp } from '../support/relay.ts'
 
@@ -52,7 +53,9 @@ async function measure(): Promise<{ text: string; labelsOf: Map<string, Set<stri
   await sendToSource(stand, 'shop', 'orders/create', false)
   stand.sandbox.tokens.set([])
   await stand.post({ data: [rawEvent()] }, { headers: { prefer: 'wait=1' } })
-  const text = await readMetrics(stand.admin)
+  let text = ''
+  // It shows a look at the store that can be older than the post.
+  await until(async () => (text = await readMetrics(stand.admin)).includes('\npinrelay_queue_events{'))
   const labelsOf = new Map<string, Set<string>>()
   for (const line of text.split('\n')) {
     const [, name, labels = ''] = /^([a-z0-9_:]+)(?:\{(.*)\})? /.exec(line) ?? []
