@@ -71,8 +71,8 @@ export function createAcknowledgements(options: AcknowledgementsOptions): Acknow
         })
       }
     })
-    metrics.events.inc({ outcome: 'delivered' }, delivered.length)
-    for (const { status } of dead) metrics.events.inc({ outcome: status })
+    metrics.countEvents(batch.adAccountId, 'delivered', delivered.length)
+    for (const { status } of dead) metrics.countEvents(batch.adAccountId, status, 1)
     if (dead.length > 0) metrics.deadLetters.inc({ reason }, dead.length)
     const isWhole = positions.length === batch.outcomes.length
     const { batchId } = batch

@@ -157,9 +157,9 @@ function count(
   adAccountId: string,
   receipt: PostReceipt,
 ): void {
-  metrics.events.inc({ outcome: 'invalid' }, receipt.invalidCount)
-  metrics.events.inc({ outcome: 'filtered' }, receipt.filteredCount)
-  metrics.events.inc({ outcome: 'duplicate' }, receipt.duplicates.length)
+  metrics.countEvents(adAccountId, 'invalid', receipt.invalidCount)
+  metrics.countEvents(adAccountId, 'filtered', receipt.filteredCount)
+  metrics.countEvents(adAccountId, 'duplicate', receipt.duplicates.length)
   for (const tally of receipt.tallies) {
     for (const [code, n] of tally.warnings) metrics.eventWarnings.inc({ code }, n)
     for (const [reason, n] of tally.invalidReasons) metrics.eventsInvalid.inc({ reason }, n)

@@ -28,6 +28,11 @@ const COMMIT_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.
 const COUNT_BUCKETS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000]
 
 export const METRICS = {
+  accountEvents: {
+    name: 'pinrelay_account_events_total',
+    help: 'Events by account and outcome (delivered, rejected, expired, filtered, duplicate; or invalid) since this process began, of the first 1,000 accounts; those of others are under other.',
+    labels: ['ad_account_id', 'outcome'],
+  },
   accountNeedsConsent: {
     name: 'pinrelay_account_needs_consent',
     help: '1 for each account whose grant Pinterest refused: somebody has to authorize it again.',
@@ -111,7 +116,7 @@ export const METRICS = {
   },
   postSeconds: {
     name: 'pinrelay_post_duration_seconds',
-    help: 'From the first byte of a post to its answer, refused posts included.',
+    help: 'From the first byte of a post to its answer, refused posts included; without posts that chose to wait (Prefer: wait=N).',
     buckets: POST_BUCKETS,
   },
   postLimiterAvailable: {
@@ -220,6 +225,8 @@ type Handle<M> = M extends { readonly name: `${string}_total` }
     ? Histogram<Label<M>>
     : Gauge<Label<M>>
 
+export type EventOutcome = 'delivered' | 'rejected' | 'expired' | 'filtered' | 'duplicate' | 'invalid'
+
 /** A number, or one for each set of labels. */
 type Values<L extends string> =
   | number
@@ -228,6 +235,8 @@ type Values<L extends string> =
 export type Metrics = { readonly [K in Key]: Handle<Table[K]> } & {
   /** Read at each scrape; of a list, the first `MOST_SERIES`. */
   collect<K extends Key>(key: K, read: () => Values<Label<Table[K]>> | Promise<Values<Label<Table[K]>>>): void
+  /** In both metrics of events; of none, no series is made. */
+  countEvents(adAccountId: string, outcome: EventOutcome, events: number): void
   readonly contentType: string
   render(): Promise<string>
 }
@@ -259,11 +268,21 @@ export function createMetrics({ version }: { readonly version: string }): Metric
 
   const handles = Object.fromEntries(
     Object.entries(METRICS).map(([key, metric]) => [key, create(key, metric)]),
-  )
+  ) as unknown as { readonly [K in Key]: Handle<Table[K]> }
+  const accounts = new Set<string>()
   const metrics = {
-    ...(handles as unknown as { readonly [K in Key]: Handle<Table[K]> }),
+    ...handles,
     collect: (key: string, read: () => Values<string> | Promise<Values<string>>) =>
       void readers.set(key, read),
+    countEvents(adAccountId: string, outcome: EventOutcome, events: number) {
+      if (events === 0) return
+      handles.events.inc({ outcome }, events)
+      if (accounts.size < MOST_SERIES) accounts.add(adAccountId)
+      handles.accountEvents.inc(
+        { ad_account_id: accounts.has(adAccountId) ? adAccountId : 'other', outcome },
+        events,
+      )
+    },
     contentType: registry.contentType,
     render: () => registry.metrics(),
   }

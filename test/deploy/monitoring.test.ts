@@ -20,8 +20,12 @@ interface Rule {
 }
 
 interface Dashboard {
+  readonly templating: {
+    readonly list: readonly { readonly name: string; readonly query: { readonly query: string } }[]
+  }
   readonly panels: readonly {
     readonly title: string
+    readonly description: string
     readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number }
     readonly targets: readonly { readonly expr: string; readonly legendFormat: string }[]
   }[]
@@ -30,7 +34,9 @@ interface Dashboard {
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 const { groups } = parse(read('deploy/monitoring/alerts.yml')) as { groups: { rules: Rule[] }[] }
 const rules = groups.flatMap((group) => group.rules)
-const { panels } = JSON.parse(read('deploy/monitoring/grafana/dashboards/pinrelay.json')) as Dashboard
+const { panels, templating } = JSON.parse(
+  read('deploy/monitoring/grafana/dashboards/pinrelay.json'),
+) as Dashboard
 
 /** What Prometheus adds itself. */
 const SCRAPED = new Map([['up', new Set<string>()]])
@@ -118,7 +124,7 @@ t.test('each alert says how bad it is, what happened, and where to read on', asy
     t.match(rule.for, /^\d+[mh]$/)
     t.ok(['page', 'ticket'].includes(rule.labels.severity), rule.alert)
     t.ok(rule.annotations.summary)
-    t.equal(rule.annotations.runbook_url, `docs/when-paged.md#${rule.alert.toLowerCase()}`)
+    t.equal(rule.annotations.runbook_url, `{{ $externalLabels.runbooks }}#${rule.alert.toLowerCase()}`)
     t.match(operations, new RegExp(`^### ${rule.alert}$`, 'm'))
   }
   const explained = [...operations.matchAll(/^### (Pinrelay\w+)$/gm)].map(([, name]) => name!)
@@ -138,6 +144,26 @@ t.test('the admin port answers to the name by which Prometheus scrapes it', asyn
     const names = /ADMIN_HOSTS: '\$\{ADMIN_HOSTS:-([^}]*)\}'/.exec(read(file))?.[1]?.split(',')
     for (const target of targets) t.ok(names?.includes(target.split(':')[0]!), `${file}: ${target}`)
   }
+})
+
+t.test('panels say what they show, and have one account where they can', async (t) => {
+  t.match(templating.list, [
+    { name: 'account', query: { query: /^label_values\(pinrelay_account_events_total, / } },
+  ])
+  for (const { title, description, targets } of panels) {
+    t.match(description, /^[A-Z0-9].*\.$/, title)
+    for (const { expr } of targets) {
+      const isPerAccount = namesIn(expr).metrics.some(({ name }) =>
+        (labelsOf.get(name) ?? NOT_HERE.get(name))?.has('ad_account_id'),
+      )
+      if (isPerAccount && !title.startsWith('Oldest') && !title.startsWith('Queues that'))
+        t.match(expr, 'ad_account_id=~"$account"', title)
+    }
+  }
+  const { global } = parse(read('deploy/monitoring/prometheus.yml')) as {
+    global: { external_labels: object }
+  }
+  t.strictSame(global.external_labels, { runbooks: '${RUNBOOK_URL}' })
 })
 
 t.test('panels do not overlap', async (t) => {
