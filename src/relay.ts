@@ -136,13 +136,15 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
   opened.defer(() => engine.close())
   const { store, vaultStore, shared } = engine
   const takeSnapshot = createSnapshots({ store, clock })
+  const vault = await openVault({ vaultStore, sealer: createSealer(masterKeys), now: clock.wallMs })
   const recentStatistics = createRecentStatistics({
     clock,
     metrics,
     waiting: async () => waitingOf(await takeSnapshot(), clock),
+    // Replicas would overwrite each other's.
+    archive: shared === undefined ? vault.statistics : undefined,
   })
   opened.defer(() => recentStatistics.close())
-  const vault = await openVault({ vaultStore, sealer: createSealer(masterKeys), now: clock.wallMs })
   const upstream = { settings, userAgent: `pinrelay/${version}` }
   const pinterest = createPinterest(upstream)
   const oauth = createPinterestOauth(upstream)

@@ -134,7 +134,11 @@ export function describeQueue(queue: Pick<QueueState, 'status' | 'nextTryMs' | '
   return { status, ...STATUSES[status], nextTryInSeconds, callsInFlight }
 }
 
-function problemsOf(account: Account, grant: Grant | undefined, isOverShare: boolean): AccountStatus[] {
+export function problemsOf(
+  account: Account,
+  grant: Grant | undefined,
+  isOverShare: boolean,
+): AccountStatus[] {
   return [
     ...(isOverShare ? ['over_share' as const] : []),
     ...(account.isPaused ? ['paused' as const] : []),

@@ -1,7 +1,7 @@
 /** Relay keys: made, listed, removed. The key itself is shown in the answer that makes it and never again. */
 import { Type, type Static } from 'typebox'
 import { InvalidRequest, NoSuch } from '../errors.ts'
-import { AdAccountId, answerOf, answers, closed, NoContent, Time } from './answers.ts'
+import { AdAccountId, answerOf, answers, closed, NoContent, orNull, Time } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
 const KeyBody = Type.Object(
@@ -15,11 +15,23 @@ const Params = Type.Object({ key_id: Type.String({ maxLength: 64 }) })
 
 const known = {
   id: Type.String(),
+  prefix: Type.String({ description: 'How the key begins.' }),
   label: Type.String(),
   ad_account_ids: Type.Array(AdAccountId),
   created_at: Time,
 }
-const Keys = Type.Object({ keys: Type.Array(Type.Object(known, closed)) }, closed)
+const used = { last_used_at: orNull(Time) }
+const Keys = Type.Object(
+  {
+    keys: Type.Array(
+      Type.Object(
+        { ...known, ...used },
+        { ...closed, description: '`last_used_at`: null when not since this process started.' },
+      ),
+    ),
+  },
+  closed,
+)
 const MadeKey = Type.Object({ ...known, key: Type.String({ description: 'Shown this once.' }) }, closed)
 export type KeysAnswer = Static<typeof Keys>
 export type MadeKeyAnswer = Static<typeof MadeKey>
@@ -43,7 +55,11 @@ export const keyRoutes: AdminRoutes = async (app, { vault }) => {
     response: answers({ 200: Keys }),
   }
   app.get('/keys', { schema: listing }, async () =>
-    answerOf(Keys, { keys: vault.keys().map((key) => ({ ...key, id: key.keyId })) }),
+    answerOf(Keys, {
+      keys: vault
+        .keys()
+        .map((key) => ({ ...key, id: key.keyId, lastUsedAtMs: vault.keyUsedAtMs(key.keyId) })),
+    }),
   )
 
   const removing = {

@@ -1,16 +1,18 @@
 /**
- * What the console reads every few seconds: whether posts are taken, the last half hour in steps, what is stored, and the
- * most urgent queues. Of this process; with several relays each has its own.
+ * What the console reads every few seconds: whether posts are taken, a range of recent statistics in steps, what is stored, which
+ * accounts need a person, and the most urgent queues. Of this process; with several relays each has its own.
  */
 import { Type, type Static } from 'typebox'
 import { STATUSES } from '../delivery/queue-status.ts'
 import type { QueueState } from '../delivery/queue-state.ts'
 import type { Readiness } from '../ingest/health.ts'
 import type { QueueBacklog, QueueKey } from '../store/store.ts'
-import { STEP_MS, type StatisticsSample } from '../telemetry/recent-statistics.ts'
+import { waitingOf } from '../store/snapshot.ts'
+import { RANGES, type Range, type StatisticsSample } from '../telemetry/recent-statistics.ts'
 import { describeQueue } from './account-view.ts'
 import { AdAccountId, answerOf, answers, closed, Count, orNull, queueStatus } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
+import { findStanding, StandingAccount } from './standing.ts'
 import { Totals } from './totals.ts'
 
 type Problem = NonNullable<ReturnType<Readiness['problem']>>
@@ -26,6 +28,7 @@ const Query = Type.Object(
   {
     /** Only steps that ended after this, in seconds since the epoch. */
     since: Type.Optional(Type.String({ pattern: '^\\d{1,12}(\\.\\d{1,6})?$' })),
+    range: Type.Optional(Type.Enum(Object.keys(RANGES) as Range[])),
   },
   closed,
 )
@@ -86,9 +89,15 @@ const Live = Type.Object(
     calls_in_flight: Count,
     accounts: Count,
     queue_count: Count,
-    queues_standing: Type.Integer({
+    oldest_age_seconds: orNull(Type.Integer({ description: 'Of the live event that has waited longest.' })),
+    paused_accounts: Count,
+    accounts_standing: Type.Integer({
       minimum: 0,
-      description: 'Of all queues, those that wait for a person.',
+      description: 'They need a person, and nobody paused them.',
+    }),
+    standing: Type.Array(StandingAccount, {
+      description:
+        'The first of them, the earliest deadline first: from `offline_at` Pinterest counts the oldest live event as offline, at `expires_at` it becomes a dead letter.',
     }),
     queues: Type.Array(Queue),
   },
@@ -99,17 +108,20 @@ export type LiveAnswer = Static<typeof Live>
 
 /** More than a person reads; metrics have a thousand. */
 const QUEUES_SHOWN = 200
+const STANDING_SHOWN = 5
 
 export const liveRoutes: AdminRoutes = async (app, options) => {
   const { vault, delivery, recentStatistics, takeSnapshot, readiness, clock } = options
 
   const schema = {
     tags: ['insight'],
-    summary: 'The last half hour of this process in steps, and the queues that matter most',
+    summary:
+      'Recent statistics of this process, accounts that need a person, and the queues that matter most',
     querystring: Query,
     response: answers({ 200: Live }),
   }
   app.get('/live', { schema }, async (request) => {
+    const { since = 0, range = '15m' } = request.query
     const at = clock.wallMs() / 1000
     // The page must show that the store is away, so it cannot fail with it.
     const stored = await takeSnapshot().catch(() => undefined)
@@ -117,18 +129,26 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
       ({ key }) => vault.account(key.adAccountId) !== undefined,
     )
     const problem = readiness.problem()
+    const standing = findStanding(
+      options,
+      queues.map(({ key, state, backlog }) => ({ key, ...state, ...backlog })),
+    )
+    const oldestAgeS = stored && waitingOf(stored, clock).oldestAgeS
     return answerOf(Live, {
       at,
       problem,
       problemMeans: problem && PROBLEMS[problem],
-      stepSeconds: STEP_MS / 1000,
-      samples: recentStatistics.samples(Number(request.query.since ?? 0)).map(sampleOf),
+      stepSeconds: RANGES[range].stepMs / 1000,
+      samples: recentStatistics.samples(Number(since), range).map(sampleOf),
       totals: stored?.totals,
       store: stored && { ...stored.size, full: stored.size.isFull },
       callsInFlight: delivery.callsInFlight(),
       accounts: vault.accounts().length,
       queueCount: queues.length,
-      queuesStanding: queues.filter((queue) => urgencyOf(queue) >= 2).length,
+      oldestAgeSeconds: oldestAgeS === undefined ? null : Math.round(oldestAgeS),
+      pausedAccounts: vault.accounts().filter(({ isPaused }) => isPaused).length,
+      accountsStanding: standing.length,
+      standing: standing.slice(0, STANDING_SHOWN),
       queues: queues
         .toSorted(byUrgency)
         .slice(0, QUEUES_SHOWN)

@@ -35,12 +35,14 @@ const list: Command = {
       keys.length === 0
         ? 'no keys'
         : renderTable(
-            ['key id', 'label', 'accounts', 'made'],
-            keys.map(({ id, label, ad_account_ids, created_at }) => [
-              id,
-              label,
-              ad_account_ids.join(' '),
-              created_at,
+            ['key id', 'begins with', 'label', 'accounts', 'made', 'last used'],
+            keys.map((key) => [
+              key.id,
+              key.prefix,
+              key.label,
+              key.ad_account_ids.join(' '),
+              key.created_at,
+              key.last_used_at,
             ]),
           ),
     )

@@ -2,6 +2,7 @@
 import { fill, h } from './dom.js'
 import { act, button, openAccountForm, openDelete, setPaused, verify } from './actions.js'
 import { span, stateOf, time } from './format.js'
+import { createFirstSteps } from './first-steps.js'
 import { ask } from './session.js'
 
 const SHOWN = 50
@@ -9,6 +10,7 @@ const SHOWN = 50
 /** @param {URLSearchParams} query @returns {import('./main.js').View} */
 export function createAccounts(query) {
   const list = h('div.cards')
+  const first = createFirstSteps()
   const note = h('p.quiet', { role: 'status' })
   const search = /** @type {HTMLInputElement} */ (
     h('input', { id: 'search', type: 'search', value: query.get('id') ?? '', oninput: () => render() })
@@ -26,6 +28,7 @@ export function createAccounts(query) {
         'Register an account',
       ),
     ),
+    first.element,
     note,
     list,
   )
@@ -36,7 +39,9 @@ export function createAccounts(query) {
   async function load() {
     try {
       accounts = (await ask('GET', '/accounts')).accounts
-      if (!isClosed) render()
+      if (isClosed) return
+      render()
+      await first.look(accounts)
     } catch (error) {
       fill(note, /** @type {Error} */ (error).message)
     }
@@ -51,7 +56,7 @@ export function createAccounts(query) {
     fill(
       note,
       accounts.length === 0
-        ? 'No account yet. Register the first one with its conversion token.'
+        ? ''
         : found.length > SHOWN
           ? `${SHOWN} of ${found.length}: search for the others.`
           : `${found.length} of ${accounts.length}`,
@@ -67,7 +72,7 @@ export function createAccounts(query) {
     return h(
       'article.card',
       { 'aria-label': label || id },
-      h('h2', {}, label || id, ' ', paused ? h('span.state', { 'data-state': 'stands' }, 'paused') : null),
+      h('h2', {}, label || id, ' ', paused ? h('span.state', { 'data-state': 'bad' }, 'paused') : null),
       h(
         'dl',
         {},

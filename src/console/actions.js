@@ -25,11 +25,15 @@ export function act(adAccountId, action, afterwards) {
 
 /**
  * @param {string} text
- * @param {string} about whose button it is, for screen readers
+ * @param {string} about whose button it is, for screen readers; empty where there is only one
  * @param {() => Promise<void>} run
  */
 export function button(text, about, run) {
-  const element = h('button', { type: 'button', 'aria-label': `${text}: ${about}` }, text)
+  const element = h(
+    'button',
+    { type: 'button', ...(about !== '' && { 'aria-label': `${text}: ${about}` }) },
+    text,
+  )
   element.addEventListener('click', () => {
     element.setAttribute('aria-busy', 'true')
     run()
@@ -117,7 +121,7 @@ export function openAccountForm(adAccountId, known, afterwards) {
       field(
         'Country',
         { name: 'country', maxlength: 2, pattern: '[A-Za-z]{2}', value: known?.country ?? '' },
-        'Two dead letters: reads phone numbers and postcodes of events that name no country.',
+        'A code such as US: reads phone numbers and postcodes of events that name no country.',
       ),
       field('Dates of birth', {
         name: 'dob_format',

@@ -1,84 +1,38 @@
-/** Dead letters: filtered, looked into, replayed with progress, purged. What they hold is hashes and reasons. */
+/** Dead letters: filtered, grouped by cause, looked into, replayed after a count, purged. */
 import { fill, h, speak } from './dom.js'
-import { openForm, textOf } from './dialogs.js'
-import { count, time } from './format.js'
+import { createFilter, nameOf } from './dead-letter-filter.js'
+import { createGroups, showDeadLetter } from './dead-letter-rows.js'
+import { openForm } from './dialogs.js'
+import { count } from './format.js'
 import { ask } from './session.js'
 
 const PAGE = 50
 /** Dead letters that one request handles: the pace at which progress is told. */
 const STEP = 200
+/** What one request may name. */
+const IDS_AT_ONCE = 1000
 
-/**
- * @typedef {{
- *   id: number, ad_account_id: string, is_test: boolean, event_name: string, event_id: string, status: string,
- *   reason: string, message: string, attempts: number, first_seen_at: string, died_at: string,
- *   history: { at: string, reason: string }[],
- * }} DeadLetter
- */
+/** @typedef {{ ids?: number[], filter?: object }} Selection */
+/** @typedef {Record<string, number>} Sum */
 
 /** @param {URLSearchParams} query @returns {import('./main.js').View} */
 export function createDeadLetters(query) {
-  const filterField = (/** @type {string} */ name, /** @type {string} */ label, size = 14) =>
-    h(
-      'p.field',
-      {},
-      h('label', { for: `filter-${name}` }, label),
-      h('input', { id: `filter-${name}`, name, size, value: query.get(name) ?? '' }),
-    )
-  const choice = (
-    /** @type {string} */ name,
-    /** @type {string} */ label,
-    /** @type {[string, string][]} */ options,
-  ) =>
-    h(
-      'p.field',
-      {},
-      h('label', { for: `filter-${name}` }, label),
-      h(
-        'select',
-        { id: `filter-${name}`, name },
-        ...options.map(([value, text]) => h('option', { value }, text)),
-      ),
-    )
-  const form = /** @type {HTMLFormElement} */ (
-    h(
-      'form.bar',
-      {
-        'aria-label': 'Filter',
-        onsubmit(event) {
-          event.preventDefault()
-          filter = readFilter()
-          void load()
-        },
-      },
-      filterField('ad_account_id', 'Ad account', 20),
-      choice('status', 'Status', [
-        ['', 'any'],
-        ['rejected', 'rejected'],
-        ['expired', 'expired'],
-      ]),
-      choice('test', 'Queue', [
-        ['', 'both'],
-        ['false', 'live'],
-        ['true', 'test'],
-      ]),
-      filterField('reason', 'Reason'),
-      filterField('event_name', 'Event name'),
-      filterField('event_id', 'Event id'),
-      filterField('order_id', 'Order id'),
-      h('button', { type: 'submit' }, 'Filter'),
-    )
-  )
+  const form = createFilter(query, () => {
+    filter = form.read()
+    void load()
+  })
+  const groups = createGroups(chooseGroup)
   const list = h('div.dead_letters')
   const note = h('p.quiet', { role: 'status' })
   const progress = h('div.progress', { role: 'status' })
   const more = h('button', { type: 'button', onclick: () => void loadMore() }, 'Show more')
-  const replayButton = h('button.main', { type: 'button', onclick: () => void replay() })
+  const replayButton = h('button.main', { type: 'button', onclick: () => void openReplay() })
   const purgeButton = h('button.danger', { type: 'button', onclick: openPurge })
   const element = h(
     'div',
     {},
-    form,
+    form.element,
+    groups.element,
     h('div.actions', {}, replayButton, purgeButton),
     progress,
     note,
@@ -90,18 +44,12 @@ export function createDeadLetters(query) {
   const chosen = new Set()
   /** @type {string | null} */
   let cursor = null
-  /** What the list is asked for: the form as it was sent, not as it stands. */
-  let filter = readFilter()
+  /** What the list is asked for: the form as it was sent, not as it is filled in now. */
+  let filter = form.read()
   /** The page of dead letters that is under way; what comes of an older one is thrown away. @type {object | undefined} */
   let loading
   let isStopped = false
   let isClosed = false
-
-  function readFilter() {
-    const given = new FormData(form)
-    const texts = [...given.keys()].map((name) => [name, textOf(given, name)])
-    return Object.fromEntries(texts.filter(([, text]) => text !== ''))
-  }
 
   async function load() {
     chosen.clear()
@@ -109,7 +57,18 @@ export function createDeadLetters(query) {
     fill(list)
     cursor = null
     loading = undefined
+    const counted = loadGroups()
     await loadMore()
+    await counted
+  }
+
+  async function loadGroups() {
+    const asked = filter
+    const answer = await ask('GET', `/dead-letters/groups?${new URLSearchParams(asked)}`).catch(
+      () => undefined,
+    )
+    // Without an answer the list says why.
+    if (answer !== undefined && asked === filter && !isClosed) groups.set(answer)
   }
 
   async function loadMore() {
@@ -123,7 +82,11 @@ export function createDeadLetters(query) {
       })
       const answer = await ask('GET', `/dead-letters?${parameters}`)
       if (loading !== mine || isClosed) return
-      list.append(...answer.dead_letters.map(showDeadLetter))
+      list.append(
+        ...answer.dead_letters.map((/** @type {import('./dead-letter-rows.js').DeadLetter} */ deadLetter) =>
+          showDeadLetter(deadLetter, chosen.has(deadLetter.id), choose),
+        ),
+      )
       cursor = answer.next_cursor
       more.hidden = cursor === null
       const shown = list.childElementCount
@@ -144,96 +107,100 @@ export function createDeadLetters(query) {
     }
   }
 
-  /** @param {DeadLetter} deadLetter */
-  function showDeadLetter(deadLetter) {
-    const name = `${deadLetter.event_name} ${deadLetter.event_id}`
-    const choose = h('input', {
-      type: 'checkbox',
-      'aria-label': `Choose ${name}`,
-      onchange(event) {
-        if (event.target.checked) chosen.add(deadLetter.id)
-        else chosen.delete(deadLetter.id)
-        nameButtons()
-      },
-    })
-    return h(
-      'article.dead_letter',
-      { 'aria-label': name },
-      choose,
-      h(
-        'details',
-        {},
-        h(
-          'summary',
-          {},
-          h('b', {}, deadLetter.event_name),
-          ' ',
-          h('code', {}, deadLetter.event_id),
-          ' ',
-          h(
-            'span.state',
-            { 'data-state': deadLetter.status === 'expired' ? 'waits' : 'stands' },
-            deadLetter.reason,
-          ),
-          ' ',
-          h(
-            'small',
-            {},
-            `${deadLetter.ad_account_id}${deadLetter.is_test ? ', test' : ''}, ${time(deadLetter.died_at)}`,
-          ),
-        ),
-        h('p', {}, deadLetter.message || 'Pinterest gave no reason.'),
-        h(
-          'dl',
-          {},
-          ...[
-            ['Status', deadLetter.status],
-            ['Attempts', count(deadLetter.attempts)],
-            ['First seen', time(deadLetter.first_seen_at)],
-            ['Died', time(deadLetter.died_at)],
-          ].map(([term, value]) => h('div', {}, h('dt', {}, term), h('dd', {}, value))),
-        ),
-        deadLetter.history.length > 0 &&
-          h(
-            'ol',
-            { 'aria-label': 'History' },
-            ...deadLetter.history.map(({ at, reason }) =>
-              h('li', {}, `${time(at)}: `, h('code', {}, reason)),
-            ),
-          ),
-      ),
-    )
+  /** @param {number} id @param {boolean} isChosen */
+  function choose(id, isChosen) {
+    if (isChosen) chosen.add(id)
+    else chosen.delete(id)
+    nameButtons()
+  }
+
+  /** All of one cause, whether they are listed or not. @param {import('./dead-letter-rows.js').Group} group */
+  async function chooseGroup({ status, reason, message }) {
+    chosen.clear()
+    const wanted = { ...filter, status, reason, limit: String(IDS_AT_ONCE) }
+    /** @type {string | null} */
+    let next = null
+    do {
+      const parameters = new URLSearchParams({ ...wanted, ...(next === null ? {} : { cursor: next }) })
+      const answer = await ask('GET', `/dead-letters?${parameters}`)
+      for (const deadLetter of answer.dead_letters) {
+        if (deadLetter.message === message) chosen.add(deadLetter.id)
+      }
+      next = answer.next_cursor
+      nameButtons()
+    } while (next !== null && !isClosed)
+    await loadAnew()
+    speak(`${count(chosen.size)} are chosen.`)
+  }
+
+  /** The list with its boxes as they are chosen now. */
+  async function loadAnew() {
+    fill(list)
+    cursor = null
+    loading = undefined
+    await loadMore()
+  }
+
+  function whatIsMeant() {
+    return chosen.size > 0 ? `the ${count(chosen.size)} chosen` : `all ${nameOf(filter)}`
   }
 
   function nameButtons() {
-    const what = chosen.size > 0 ? `the ${count(chosen.size)} chosen` : `all ${nameOf(filter)}`
-    fill(replayButton, `Replay ${what}`)
-    fill(purgeButton, `Purge ${what}`)
+    fill(replayButton, `Replay ${whatIsMeant()}`)
+    fill(purgeButton, `Purge ${whatIsMeant()}`)
   }
 
-  function selection() {
-    if (chosen.size > 0) return { ids: [...chosen] }
-    const { test, ...rest } = filter
-    return { filter: { ...rest, ...(test === undefined ? {} : { test: test === 'true' }) } }
+  /** One for each request that it takes. @returns {Selection[]} */
+  function selections() {
+    if (chosen.size === 0) {
+      const { test, ...rest } = filter
+      return [{ filter: { ...rest, ...(test === undefined ? {} : { test: test === 'true' }) } }]
+    }
+    const ids = [...chosen]
+    return Array.from({ length: Math.ceil(ids.length / IDS_AT_ONCE) }, (_, part) => ({
+      ids: ids.slice(part * IDS_AT_ONCE, (part + 1) * IDS_AT_ONCE),
+    }))
   }
 
-  async function replay() {
-    const wanted = selection()
-    const total = 'ids' in wanted ? wanted.ids?.length : undefined
-    const isDone = await inSteps(
+  async function openReplay() {
+    const wanted = selections()
+    const dry = await inSteps(
       '/dead-letters/replay',
-      wanted,
-      total,
-      (sum) =>
-        `${count(sum['replayed'])} queued again, ${count(sum['duplicates'])} were posted again meanwhile, ${count(sum['too_old'])} are too old.`,
+      wanted.map((one) => ({ ...one, dry_run: true })),
+      {
+        tell: (sum) => `${count(sumOf(sum))} counted.`,
+      },
     )
+    if (dry === undefined) return
+    const { replayed = 0, too_old: tooOld = 0 } = dry
+    fill(progress)
+    openForm({
+      title: `Replay ${count(replayed)} ${replayed === 1 ? 'event' : 'events'}?`,
+      content: [
+        h('p', {}, 'They are queued again, and sent after everything else of their queues.'),
+        tooOld > 0 ? h('p', {}, `${count(tooOld)} more are too old: they stay.`) : '',
+      ],
+      button: 'Replay',
+      async send() {
+        void replay(wanted, replayed + tooOld)
+      },
+    })
+  }
+
+  /** @param {Selection[]} wanted @param {number} total */
+  async function replay(wanted, total) {
+    const isDone = await inSteps('/dead-letters/replay', wanted, {
+      total,
+      tell: (sum) =>
+        `${count(sum['replayed'])} queued again, ${count(sum['duplicates'])} were posted again meanwhile, ${count(sum['too_old'])} are too old.`,
+    })
     if (isDone) await load()
   }
 
   function openPurge() {
-    const wanted = selection()
+    const wanted = selections()
     openForm({
-      title: `Purge ${chosen.size > 0 ? `the ${count(chosen.size)} chosen` : `all ${nameOf(filter)}`}?`,
+      title: `Purge ${whatIsMeant()}?`,
       content: [h('p', {}, 'They are deleted for good. The totals go on counting them.')],
       button: 'Purge',
       isDangerous: true,
@@ -244,27 +211,23 @@ export function createDeadLetters(query) {
     })
   }
 
-  /** @param {object} wanted */
+  /** @param {Selection[]} wanted */
   async function purge(wanted) {
-    const isDone = await inSteps(
-      '/dead-letters/purge',
-      wanted,
-      undefined,
-      (sum) => `${count(sum['purged'])} purged.`,
-    )
+    const isDone = await inSteps('/dead-letters/purge', wanted, {
+      tell: (sum) => `${count(sum['purged'])} purged.`,
+    })
     if (isDone) await load()
   }
 
   /**
    * @param {string} path
-   * @param {object} wanted
-   * @param {number | undefined} total
-   * @param {(sum: Record<string, number>) => string} tell
-   * @returns {Promise<boolean>} whether the list is to be looked at again
+   * @param {object[]} requests
+   * @param {{ total?: number, tell: (sum: Sum) => string }} options
+   * @returns {Promise<Sum | undefined>} undefined: it failed, or the page was left
    */
-  async function inSteps(path, wanted, total, tell) {
+  async function inSteps(path, requests, { total, tell }) {
     isStopped = false
-    /** @type {Record<string, number>} */
+    /** @type {Sum} */
     const sum = {}
     const bar = h('progress', { max: total, 'aria-label': 'Progress' })
     const text = h('span')
@@ -272,29 +235,33 @@ export function createDeadLetters(query) {
     fill(progress, bar, text, stop)
     Object.assign(replayButton, { disabled: true })
     Object.assign(purgeButton, { disabled: true })
+    /** @type {string | null} */
+    let next = null
+    let left = requests.length
     try {
-      /** @type {string | null} */
-      let next = null
-      do {
-        const { next_cursor, ...counts } = await ask('POST', path, {
-          ...wanted,
-          limit: STEP,
-          ...(next === null ? {} : { cursor: next }),
-        })
-        for (const [name, value] of Object.entries(counts)) sum[name] = (sum[name] ?? 0) + Number(value)
-        const done = Object.values(sum).reduce((one, other) => one + other, 0)
-        if (total !== undefined) Object.assign(bar, { value: done })
-        fill(text, tell(sum))
-        next = next_cursor
-      } while (next !== null && !isStopped && !isClosed)
-      const told =
-        next === null ? tell(sum) : `Stopped${isClosed ? ', since the page was left' : ''}. ${tell(sum)}`
+      for (const wanted of requests) {
+        do {
+          const { next_cursor, ...counts } = await ask('POST', path, {
+            ...wanted,
+            limit: STEP,
+            ...(next === null ? {} : { cursor: next }),
+          })
+          for (const [name, value] of Object.entries(counts)) sum[name] = (sum[name] ?? 0) + Number(value)
+          if (total !== undefined) Object.assign(bar, { value: sumOf(sum) })
+          fill(text, tell(sum))
+          next = next_cursor
+        } while (next !== null && !isStopped && !isClosed)
+        left -= 1
+        if (isStopped || isClosed) break
+      }
+      const isWhole = next === null && left === 0
+      const told = isWhole ? tell(sum) : `Stopped${isClosed ? ', since the page was left' : ''}. ${tell(sum)}`
       fill(progress, h('p', {}, told))
       speak(told)
-      return !isClosed
+      return isClosed ? undefined : sum
     } catch (error) {
       fill(progress, h('p.problem', {}, /** @type {Error} */ (error).message))
-      return false
+      return undefined
     } finally {
       Object.assign(replayButton, { disabled: false })
       Object.assign(purgeButton, { disabled: false })
@@ -311,18 +278,7 @@ export function createDeadLetters(query) {
   }
 }
 
-/** What a filter leaves, in words. @param {Record<string, string>} filter */
-function nameOf({ ad_account_id: id, status, test, reason, event_name: name, event_id, order_id }) {
-  return [
-    status,
-    test && (test === 'true' ? 'test' : 'live'),
-    name && `'${name}'`,
-    'dead letters',
-    reason && `for '${reason}'`,
-    event_id && `with event id '${event_id}'`,
-    order_id && `with order id '${order_id}'`,
-    id && `of ${id}`,
-  ]
-    .filter(Boolean)
-    .join(' ')
+/** @param {Sum} sum */
+function sumOf(sum) {
+  return Object.values(sum).reduce((one, other) => one + other, 0)
 }

@@ -1,4 +1,5 @@
 /** Explain: paste events, see side by side how each value came, how it is normalized, and what Pinterest would get. */
+import { accountField } from './account-field.js'
 import { cell, fill, h, row, table } from './dom.js'
 import { count } from './format.js'
 import { ask } from './session.js'
@@ -26,23 +27,18 @@ const EXAMPLE = JSON.stringify(
   2,
 )
 const SHOWN = 50
-/** More than a person picks from; another one's number is typed. */
-const ACCOUNTS_OFFERED = 200
 
 /** @returns {import('./main.js').View} */
 export function createExplain() {
-  const account = /** @type {HTMLInputElement} */ (
-    h('input', {
-      id: 'explain-account',
-      list: 'explain-accounts',
-      inputmode: 'numeric',
-      pattern: '\\d{1,18}',
-      placeholder: 'its number',
-      autocomplete: 'off',
-      required: true,
-    })
-  )
-  const offered = h('datalist', { id: 'explain-accounts' })
+  const {
+    element: accountElement,
+    input: account,
+    loaded,
+  } = accountField('As events of', {
+    id: 'explain-account',
+    placeholder: 'its number',
+    required: true,
+  })
   const text = /** @type {HTMLTextAreaElement} */ (
     h('textarea', { id: 'explain-text', rows: 14, spellcheck: 'false', required: true })
   )
@@ -58,7 +54,7 @@ export function createExplain() {
         void explain()
       },
     },
-    h('p.field', {}, h('label', { for: 'explain-account' }, 'As events of'), account, offered),
+    accountElement,
     h('p.field', {}, h('label', { for: 'explain-text' }, 'Events as a storefront posts them'), text),
     h('p', {}, test, ' ', h('label', { for: 'explain-test' }, 'As test events, which may have any age')),
     problem,
@@ -71,21 +67,11 @@ export function createExplain() {
   )
   const element = h('div', {}, form, results)
 
-  async function loadAccounts() {
-    try {
-      const { accounts } = await ask('GET', '/accounts')
-      fill(
-        offered,
-        ...accounts
-          .slice(0, ACCOUNTS_OFFERED)
-          .map((/** @type {any} */ { ad_account_id: id, label }) => h('option', { value: id }, label)),
-      )
-      if (accounts.length === 1 && account.value === '') account.value = accounts[0].ad_account_id
-      if (accounts.length === 0)
-        fill(problem, 'Register an account first: its country decides how numbers are read.')
-    } catch (error) {
-      fill(problem, /** @type {Error} */ (error).message)
-    }
+  async function chooseAccount() {
+    const accounts = await loaded
+    if (accounts.length === 1 && account.value === '') account.value = accounts[0].ad_account_id
+    if (accounts.length === 0)
+      fill(problem, 'Register an account first: its country decides how numbers are read.')
   }
 
   async function explain() {
@@ -109,7 +95,7 @@ export function createExplain() {
     }
   }
 
-  void loadAccounts()
+  void chooseAccount()
   return { element, close() {} }
 }
 
@@ -128,6 +114,7 @@ function readEvents(text) {
 /** @param {any} event */
 function showEvent(event) {
   const isGood = event.status === 'prepared'
+  const sent = isGood ? 'Sent as' : 'Hash'
   const fields = h(
     'tbody',
     {},
@@ -136,7 +123,7 @@ function showEvent(event) {
         cell('Field', h('code', {}, path)),
         cell('Came as', given),
         cell('Normalized', normalized ?? h('span.quiet', {}, hash === null ? 'dropped' : 'came hashed')),
-        cell('Sent as', hash === null ? (normalized === null ? '–' : 'text') : h('code.hash', {}, hash)),
+        cell(sent, hash === null ? (normalized === null ? '–' : 'text') : h('code.hash', {}, hash)),
         cell('Note', note),
       ),
     ),
@@ -147,14 +134,17 @@ function showEvent(event) {
     h(
       'h2',
       {},
-      `${event.event_name ?? 'No name'} `,
+      `Event ${event.index}: ${event.event_name ?? 'no name'} `,
       h('code', {}, event.event_id ?? ''),
       ' ',
-      h('span.state', { 'data-state': isGood ? 'good' : 'stands' }, isGood ? 'would be sent' : event.status),
+      h(
+        'span.state',
+        { 'data-state': isGood ? 'good' : 'bad' },
+        isGood ? 'would be sent' : `${event.status}, not sent`,
+      ),
     ),
     event.message && h('p.problem', {}, event.message),
-    event.fields.length > 0 &&
-      table('User data', ['Field', 'Came as', 'Normalized', 'Sent as', 'Note'], fields),
+    event.fields.length > 0 && table('User data', ['Field', 'Came as', 'Normalized', sent, 'Note'], fields),
     event.warnings.length > 0 &&
       h(
         'ul.warnings',

@@ -48,21 +48,29 @@ export function percent(share) {
   return `${Math.round(100 * share)} %`
 }
 
-/** @param {string | null | undefined} iso */
-export function time(iso) {
-  if (!iso) return '–'
-  return new Date(iso).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+/** @type {Intl.DateTimeFormatOptions} */
+const DAY = { day: '2-digit', month: 'short', year: 'numeric' }
+/** @type {Intl.DateTimeFormatOptions} */
+const HOUR = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }
+// The order of an English date, whatever the browser speaks: the page is in English.
+const TIME = new Intl.DateTimeFormat('en-GB', { ...DAY, ...HOUR, second: '2-digit', timeZoneName: 'short' })
+const CLOCKS = {
+  seconds: new Intl.DateTimeFormat('en-GB', { ...HOUR, second: '2-digit' }),
+  minutes: new Intl.DateTimeFormat('en-GB', HOUR),
+  days: new Intl.DateTimeFormat('en-GB', { ...HOUR, weekday: 'short' }),
 }
 
-const CLOCK = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' })
-const CLOCK_WITH_SECONDS = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' })
+/** In 24 hours, with the browser's time zone. @param {string | number | null | undefined} at ISO 8601, or ms since the epoch */
+export function time(at) {
+  return at ? TIME.format(new Date(at)) : '–'
+}
 
-/** Of a plot's axis. @param {number} seconds since the epoch @param {boolean} withSeconds */
-export function clock(seconds, withSeconds) {
-  return (withSeconds ? CLOCK_WITH_SECONDS : CLOCK).format(1000 * seconds)
+/** Of a plot's axis. @param {number} seconds since the epoch @param {number} step between two ticks, in seconds */
+export function clock(seconds, step) {
+  return CLOCKS[step < 60 ? 'seconds' : step < 6 * 3600 ? 'minutes' : 'days'].format(1000 * seconds)
 }
 
 /** How a status is coloured. @param {number} urgency as the relay has it: 2 and 3 need a person */
 export function stateOf(urgency) {
-  return urgency === 0 ? 'good' : urgency === 1 ? 'waits' : 'stands'
+  return urgency === 0 ? 'good' : urgency === 1 ? 'waits' : 'bad'
 }

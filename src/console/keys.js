@@ -1,6 +1,7 @@
 /** Relay keys: what storefronts post with. A key is shown once, when it is made. */
 import { cell, fill, h, row, speak, table } from './dom.js'
 import { button } from './actions.js'
+import { accountChoice } from './account-field.js'
 import { field, openForm, openNotice, textOf } from './dialogs.js'
 import { time } from './format.js'
 import { ask } from './session.js'
@@ -9,11 +10,13 @@ import { ask } from './session.js'
 export function createKeys() {
   const body = h('tbody')
   const note = h('p.quiet', { role: 'status' })
+  const make = button('Make a key', '', openMake)
+  make.className = 'main'
   const element = h(
     'div',
     {},
-    h('div.bar', {}, note, h('button.main', { type: 'button', onclick: openMake }, 'Make a key')),
-    table('Relay keys', ['Label', 'Ad accounts', 'Made', 'Action'], body),
+    h('div.bar', {}, note, make),
+    table('Relay keys', ['Label', 'Begins with', 'Ad accounts', 'Made', 'Last used', 'Action'], body),
   )
 
   async function load() {
@@ -26,12 +29,14 @@ export function createKeys() {
     }
   }
 
-  /** @param {{ id: string, label: string, ad_account_ids: string[], created_at: string }} key */
+  /** @param {{ id: string, prefix: string, label: string, ad_account_ids: string[], created_at: string, last_used_at: string | null }} key */
   function showKey(key) {
     return row(
       cell('Label', key.label),
-      cell('Ad accounts', key.ad_account_ids.join(', ')),
+      cell('Begins with', h('code', {}, `${key.prefix}…`), h('small', {}, `id ${key.id}`)),
+      cell('Ad accounts', showAccounts(key.ad_account_ids)),
       cell('Made', time(key.created_at)),
+      cell('Last used', key.last_used_at === null ? 'not since the relay started' : time(key.last_used_at)),
       cell(
         'Action',
         button('Remove', key.label, async () => openRemove(key.id, key.label)),
@@ -39,23 +44,24 @@ export function createKeys() {
     )
   }
 
-  function openMake() {
+  async function openMake() {
+    const { accounts } = await ask('GET', '/accounts')
+    const choice = accountChoice(accounts)
     openForm({
       title: 'Make a relay key',
       content: [
         field('Label', { name: 'label', required: true, maxlength: 200 }, 'Who posts with it.'),
-        field(
-          'Ad accounts',
-          { name: 'ids', required: true, pattern: '[\\d,\\s]+' },
-          'Their numbers, with commas between.',
-        ),
+        accounts.length === 0
+          ? h('p', {}, 'Register an account first: a key is for accounts.')
+          : choice.element,
       ],
       button: 'Make',
       async send(fields) {
-        const ids = textOf(fields, 'ids')
-          .split(/[,\s]+/)
-          .filter((id) => id !== '')
-        const made = await ask('POST', '/keys', { label: textOf(fields, 'label'), ad_account_ids: ids })
+        if (choice.chosen().length === 0) throw new Error('Choose the ad accounts that it may post to.')
+        const made = await ask('POST', '/keys', {
+          label: textOf(fields, 'label'),
+          ad_account_ids: choice.chosen(),
+        })
         await load()
         showOnce(made.key)
       },
@@ -79,6 +85,14 @@ export function createKeys() {
 
   void load()
   return { element, close() {} }
+}
+
+const ACCOUNTS_SHOWN = 5
+
+/** @param {string[]} ids */
+function showAccounts(ids) {
+  const more = ids.length - ACCOUNTS_SHOWN
+  return ids.slice(0, ACCOUNTS_SHOWN).join(', ') + (more > 0 ? `, and ${more} more` : '')
 }
 
 /** @param {string} key */

@@ -1,189 +1,179 @@
-/** Live: whether posts are taken, the last half hour, and the queues with what mends them. */
-import { cell, fill, h, keyedRows, row, setText, table } from './dom.js'
-import { count, duration, rate, size, span, stateOf } from './format.js'
-import { createPlot } from './plots.js'
+/** Live: whether posts are taken, who needs a person, recent statistics, and the queues with what repairs them. */
+import { fill, h, setText } from './dom.js'
+import { accountField } from './account-field.js'
+import { count, duration, rate, size, span, time } from './format.js'
+import { createLivePlots } from './live-plots.js'
 import { poll } from './poll.js'
-import { act } from './actions.js'
+import { createQueues } from './queues.js'
 import { ask } from './session.js'
 
-/** @typedef {{ level: number | null, capacity: number }} Bucket */
+/** @typedef {import('./live-plots.js').Sample} Sample */
 /**
- * @typedef {object} Queue
- * @property {string} ad_account_id
- * @property {string} label
- * @property {boolean} test
- * @property {string} status
- * @property {number} urgency
- * @property {string} means
- * @property {'resume' | 'token' | 'consent' | 'verify' | null} action
- * @property {number | null} next_try_in_seconds
- * @property {number} calls_in_flight
- * @property {number} queued
- * @property {number | null} oldest_age_seconds
- * @property {Bucket} call_limiter
- * @property {Bucket} post_limiter
+ * @typedef {{ ad_account_id: string, label: string, means: string, offline_at: string | null, expires_at: string | null }} Standing
  */
-/** @typedef {Record<string, number | null> & { at: number }} Sample */
 
 const LOOK_EVERY_MS = 2500
-const SAMPLES_SHOWN = 360
 /** As many steps of five seconds make up "now". */
 const NOW_STEPS = 6
+const RANGES = /** @type {const} */ ([
+  ['15m', '15 minutes'],
+  ['6h', '6 hours'],
+  ['7d', '7 days'],
+])
+const SAMPLES_SHOWN = 360
 
-/** @returns {import('./main.js').View} */
-export function createLive() {
-  const banner = h('p.banner', { role: 'status' }, 'Looking…')
+/** @param {URLSearchParams} query @returns {import('./main.js').View} */
+export function createLive(query) {
+  const banner = h('div.banner', { role: 'status' }, 'Asking the relay…')
   const tiles = {
     posts: tile('Posts per second'),
     delivered: tile('Delivered events per second'),
     latency: tile('Answer time, 99 of 100'),
     queued: tile('Events waiting'),
-    age: tile("Oldest event's age"),
+    age: tile('Age of the oldest live event'),
     store: tile('Store'),
   }
-  const perSecond = (/** @type {number | null | undefined} */ value) => rate(value ?? 0)
-  const plots = {
-    throughput: createPlot({
-      title: 'Throughput, per second',
-      lines: [
-        { name: 'posts', color: '--one' },
-        { name: 'calls', color: '--two', isDashed: true },
-        { name: 'turned away', color: '--bad' },
-      ],
-      show: perSecond,
-    }),
-    outcomes: createPlot({
-      title: 'Outcomes, events per second',
-      lines: [
-        { name: 'delivered', color: '--good' },
-        { name: 'invalid', color: '--warn', isDashed: true },
-        { name: 'rejected or expired', color: '--bad' },
-        { name: 'duplicate', color: '--two', isDashed: true },
-        { name: 'filtered', color: '--one', isDashed: true },
-      ],
-      show: perSecond,
-    }),
-    latency: createPlot({
-      title: 'Latency',
-      lines: [
-        { name: 'post, half', color: '--one' },
-        { name: 'post, 99 of 100', color: '--two' },
-        { name: 'call, 99 of 100', color: '--warn', isDashed: true },
-      ],
-      show: duration,
-    }),
-    depth: createPlot({
-      title: 'Queue depth, events waiting',
-      lines: [{ name: 'waiting', color: '--one' }],
-      show: count,
-      isWhole: true,
-    }),
-  }
+  const range = /** @type {HTMLSelectElement} */ (
+    h(
+      'select',
+      { id: 'range', onchange: () => void look() },
+      ...RANGES.map(([value, text]) => h('option', { value }, text)),
+    )
+  )
+  const account = accountField(
+    'Ad account',
+    { id: 'live-account', value: query.get('ad_account_id') ?? '' },
+    () => look(),
+  )
+  const plots = createLivePlots()
+  const queues = createQueues(look)
   const totals = h('dl.totals')
-  const body = h('tbody')
-  const queueNote = h('p.quiet')
-  const showQueues = keyedRows(body, queueName, createQueueRow)
-  const element = h(
+  const figures = h(
     'div',
     {},
-    banner,
     h('div.tiles', {}, ...Object.values(tiles).map((one) => one.element)),
-    h('div.plots', {}, ...Object.values(plots).map((plot) => plot.element)),
     h(
-      'section',
-      { 'aria-labelledby': 'queues' },
-      h('h2', { id: 'queues' }, 'Queues'),
-      queueNote,
-      table(
-        'Queues',
-        ['Account', 'Queue', 'State', 'Waiting', 'Oldest event', 'Calls left', 'Posts left', 'Action'],
-        body,
-      ),
+      'div.bar.above',
+      {},
+      h('p.field', {}, h('label', { for: 'range' }, 'Plots over'), range),
+      account.element,
     ),
+    plots.element,
+    queues.element,
     h('section', { 'aria-labelledby': 'totals' }, h('h2', { id: 'totals' }, 'Totals'), totals),
   )
+  const element = h('div', {}, banner, figures)
 
-  /** @type {Sample[]} */
-  let samples = []
+  /** Of each range that was looked at. @type {Map<string, Sample[]>} */
+  const known = new Map()
+  let seenMs = 0
+  /** An answer that was overtaken by a newer question is thrown away. */
+  let asked = 0
 
   async function look() {
+    const mine = ++asked
+    const wanted = range.value
+    const id = account.value()
     try {
+      const samples = known.get(wanted) ?? []
       const since = samples.at(-1)?.at ?? 0
-      const answer = await ask('GET', `/live?since=${since.toFixed(3)}`)
-      // Asked again now: another look may have answered meanwhile, such as the one after an action.
-      const newest = samples.at(-1)?.at ?? 0
-      samples = [...samples, ...answer.samples.filter((/** @type {Sample} */ sample) => sample.at > newest)]
-      samples = samples.slice(-SAMPLES_SHOWN)
-      render(answer)
+      const [answer, ofAccount, short] = await Promise.all([
+        ask('GET', `/live?range=${wanted}&since=${since.toFixed(3)}`),
+        id === '' ? undefined : readAccount(id),
+        wanted === RANGES[0][0]
+          ? undefined
+          : ask('GET', `/live?since=${(Date.now() / 1000 - 60).toFixed(3)}`),
+      ])
+      if (mine !== asked) return
+      const newer = answer.samples.filter((/** @type {Sample} */ sample) => sample.at > since)
+      const kept = [...samples, ...newer].slice(-SAMPLES_SHOWN)
+      known.set(wanted, kept)
+      seenMs = Date.now()
+      delete figures.dataset['stale']
+      render(answer, short ?? { ...answer, samples: kept })
+      if (ofAccount === undefined) plots.setAll(kept, answer.step_seconds)
+      else plots.setAccount(ofAccount.volume, answer.at, wanted)
+      renderTotals(ofAccount?.totals ?? answer.totals)
+      queues.set(
+        answer.queues.filter((/** @type {any} */ queue) => id === '' || queue.ad_account_id === id),
+        id === '' ? answer.queue_count : 0,
+      )
     } catch (error) {
-      fill(banner, h('b.bad', {}, /** @type {Error} */ (error).message))
+      if (mine !== asked) return
+      figures.dataset['stale'] = ''
+      const message = /** @type {Error} */ (error).message
+      renderBanner('bad', seenMs === 0 ? message : `${message} The figures below are of ${time(seenMs)}.`)
     }
   }
 
-  /** @param {any} answer */
-  function render(answer) {
-    renderNotice(answer.problem_means, answer.queues_standing)
-    const step = answer.step_seconds
-    const now = samples.slice(-NOW_STEPS)
+  /** @param {string} id */
+  async function readAccount(id) {
+    const about = `ad_account_id=${encodeURIComponent(id)}`
+    const [{ volume }, ofAll] = await Promise.all([
+      ask('GET', `/volume?${about}&hours=168`),
+      ask('GET', `/totals?${about}`),
+    ])
+    return { volume, totals: ofAll }
+  }
+
+  /** @param {any} answer @param {{ samples: Sample[], step_seconds: number }} recent steps of five seconds */
+  function render(answer, recent) {
+    renderNotice(answer)
+    const now = recent.samples.slice(-NOW_STEPS)
     const mean = (/** @type {string} */ name) =>
-      now.length === 0 ? 0 : now.reduce((sum, sample) => sum + (sample[name] ?? 0), 0) / (now.length * step)
+      now.length === 0
+        ? 0
+        : now.reduce((sum, sample) => sum + (sample[name] ?? 0), 0) / (now.length * recent.step_seconds)
     tiles.posts.set(rate(mean('posts')))
     tiles.delivered.set(rate(mean('delivered')))
-    tiles.latency.set(
-      duration(now.findLast((sample) => sample['post_p99_seconds'] !== null)?.['post_p99_seconds']),
-    )
+    const answered = now.findLast((sample) => (sample['post_p99_seconds'] ?? null) !== null)
+    tiles.latency.set(duration(answered?.['post_p99_seconds']))
     tiles.queued.set(count(answer.totals?.queued))
-    const ages = answer.queues.map((/** @type {Queue} */ queue) => queue.oldest_age_seconds ?? 0)
-    tiles.age.set(answer.totals?.queued ? span(Math.max(0, ...ages)) : '–')
+    tiles.age.set(span(answer.oldest_age_seconds))
     tiles.store.set(
       answer.store ? size(answer.store.used_bytes) : '–',
       answer.store && `${size(answer.store.disk_free_bytes)} free`,
     )
+  }
 
-    const times = samples.map(({ at }) => at)
-    const each = (/** @type {string} */ name) => samples.map((sample) => (sample[name] ?? 0) / step)
-    const raw = (/** @type {string} */ name) => samples.map((sample) => sample[name] ?? null)
-    plots.throughput.set(times, [each('posts'), each('calls'), each('turned_away')])
-    plots.outcomes.set(times, [
-      each('delivered'),
-      each('invalid'),
-      samples.map((sample) => ((sample['rejected'] ?? 0) + (sample['expired'] ?? 0)) / step),
-      each('duplicate'),
-      each('filtered'),
-    ])
-    plots.latency.set(times, [raw('post_p50_seconds'), raw('post_p99_seconds'), raw('call_p99_seconds')])
-    plots.depth.set(times, [raw('queued')])
-
-    setText(
-      queueNote,
-      answer.queue_count === 0
-        ? 'No queue yet: a queue begins with the first post of an account.'
-        : answer.queue_count > answer.queues.length
-          ? `The ${answer.queues.length} that matter most of ${answer.queue_count}.`
-          : 'Those that stand first, then those with the most events.',
+  /** @param {Record<string, number> | null} counts */
+  function renderTotals(counts) {
+    if (!counts) return
+    fill(
+      totals,
+      ...Object.entries(counts).map(([name, value]) =>
+        h('div', {}, h('dt', {}, name), h('dd', {}, count(value))),
+      ),
     )
-    showQueues(answer.queues)
-    if (answer.totals) {
-      fill(
-        totals,
-        ...Object.entries(answer.totals).map(([name, value]) =>
-          h('div', {}, h('dt', {}, name), h('dd', {}, count(value))),
-        ),
+  }
+
+  /** @param {any} answer */
+  function renderNotice({
+    problem_means: problem,
+    accounts_standing: standing,
+    standing: first,
+    paused_accounts: paused,
+  }) {
+    const rest = paused === 0 ? '' : `, but for ${accounts(paused)} that a person paused`
+    if (problem) renderBanner('bad', problem, first)
+    else if (standing === 0)
+      renderBanner('good', `Posts are taken, and every queue goes on by itself${rest}.`)
+    else {
+      const others = standing - first.length
+      renderBanner(
+        'warn',
+        `Posts are taken. ${accounts(standing)} ${standing === 1 ? 'needs' : 'need'} a person${others > 0 ? `; the first ${first.length}` : ''}:`,
+        first,
       )
     }
   }
 
-  /** @param {string | null} problem @param {number} standing */
-  function renderNotice(problem, standing) {
-    const text = problem
-      ? problem
-      : standing > 0
-        ? `Posts are taken. ${standing === 1 ? 'A queue stands and waits' : `${standing} queues stand and wait`} for a person: see below.`
-        : 'Posts are taken, and every queue goes on by itself.'
-    const name = problem ? 'bad' : standing > 0 ? 'warn' : 'good'
-    if (banner.dataset['state'] === name && banner.textContent === text) return
-    banner.dataset['state'] = name
-    fill(banner, text)
+  /** @param {string} name @param {string} text @param {readonly Standing[]} [standing] */
+  function renderBanner(name, text, standing = []) {
+    const shown = JSON.stringify([name, text, standing])
+    if (banner.dataset['shown'] === shown) return
+    Object.assign(banner.dataset, { state: name, shown })
+    fill(banner, h('p', {}, text), standing.length > 0 && h('ul', {}, ...standing.map(showStanding)))
   }
 
   const end = poll(LOOK_EVERY_MS, look)
@@ -191,66 +181,25 @@ export function createLive() {
     element,
     close() {
       end()
-      for (const plot of Object.values(plots)) plot.close()
+      plots.close()
     },
-  }
-
-  /** @param {Queue} first */
-  function createQueueRow(first) {
-    const state = h('span.state')
-    const means = h('small')
-    const waiting = h('span')
-    const oldest = h('span')
-    const callLimiter = gauge('calls left')
-    const postLimiter = gauge('posts left')
-    const action = h('span')
-    /** @type {Queue['action']} */
-    let shownAction = null
-    const name = first.label === '' ? first.ad_account_id : first.label
-    const element = row(
-      cell(
-        'Account',
-        h(
-          'div',
-          {},
-          h('a', { href: `#/accounts?id=${first.ad_account_id}` }, name),
-          h('small', {}, first.ad_account_id),
-        ),
-      ),
-      cell('Queue', first.test ? 'test' : 'live'),
-      cell('State', h('div', {}, state, means)),
-      cell('Waiting', waiting),
-      cell('Oldest event', oldest),
-      cell('Calls left', callLimiter.element),
-      cell('Posts left', postLimiter.element),
-      cell('Action', action),
-    )
-    return {
-      element,
-      /** @param {Queue} queue */
-      update(queue) {
-        state.dataset['state'] = stateOf(queue.urgency)
-        setText(state, queue.status)
-        const next = queue.next_try_in_seconds
-        setText(
-          means,
-          queue.urgency === 0 ? '' : `${queue.means}${next === null ? '' : ` Tries again in ${span(next)}.`}`,
-        )
-        setText(waiting, count(queue.queued))
-        setText(oldest, span(queue.oldest_age_seconds))
-        callLimiter.set(queue.call_limiter)
-        postLimiter.set(queue.post_limiter)
-        if (queue.action === shownAction) return
-        shownAction = queue.action
-        fill(action, act(queue.ad_account_id, queue.action, look))
-      },
-    }
   }
 }
 
-/** @param {Queue} queue */
-function queueName({ ad_account_id: id, test }) {
-  return `${id}/${test}`
+/** @param {Standing} standing */
+function showStanding({ ad_account_id: id, label, means, offline_at: offline, expires_at: expires }) {
+  const deadline =
+    offline === null
+      ? 'Nothing of it waits.'
+      : Date.parse(offline) > Date.now()
+        ? `From ${time(offline)} its oldest event counts as offline.`
+        : `At ${time(expires)} its oldest event becomes a dead letter.`
+  return h('li', {}, h('a', { href: `#/accounts?id=${id}` }, label || id), `: ${means} ${deadline}`)
+}
+
+/** @param {number} number */
+function accounts(number) {
+  return number === 1 ? '1 account' : `${count(number)} accounts`
 }
 
 /** @param {string} name */
@@ -262,28 +211,6 @@ function tile(name) {
     set(/** @type {string} */ text, /** @type {string} */ note = '') {
       setText(value, text)
       setText(more, note)
-    },
-  }
-}
-
-/** How full a bucket is. @param {string} what */
-function gauge(what) {
-  const meter = /** @type {HTMLMeterElement} */ (h('meter', { min: 0, max: 1, value: 1, 'aria-label': what }))
-  const text = h('small')
-  return {
-    element: h('span.gauge', {}, meter, text),
-    /** @param {Bucket} bucket */
-    set({ level, capacity }) {
-      meter.max = Math.max(capacity, 1)
-      meter.low = capacity * 0.1
-      meter.optimum = capacity
-      // No bucket before the first use.
-      meter.value = level ?? capacity
-      meter.title = level === null ? 'not used yet' : `${count(level)} of ${count(capacity)} ${what}`
-      setText(
-        text,
-        capacity === 0 ? 'no limit' : level === null ? '–' : `${count(level)} of ${count(capacity)}`,
-      )
     },
   }
 }

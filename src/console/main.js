@@ -4,6 +4,7 @@ import { closeDialogs } from './dialogs.js'
 import { isLoggedIn, logIn, logOut, whenLoggedOut } from './session.js'
 import { createAccounts } from './accounts.js'
 import { createEvents } from './events.js'
+import { createAudit } from './audit.js'
 import { createExplain } from './explain.js'
 import { createKeys } from './keys.js'
 import { createDeadLetters } from './dead-letters.js'
@@ -26,6 +27,7 @@ const VIEWS = [
   { path: 'dead-letters', title: 'Dead letters', create: createDeadLetters },
   { path: 'explain', title: 'Explain', create: createExplain },
   { path: 'quality', title: 'Match quality', create: createQuality },
+  { path: 'audit', title: 'Audit', create: createAudit },
 ]
 
 const top = /** @type {HTMLElement} */ (document.getElementById('top'))
@@ -65,7 +67,11 @@ function show(isMove) {
   document.title = `${found.title} – Pinrelay`
   view = found.create(new URLSearchParams(query))
   fill(main, h('h1', {}, found.title), view.element)
-  if (isMove) main.focus()
+  if (isMove) {
+    // Past the menu otherwise, which would be out of sight.
+    main.focus({ preventScroll: true })
+    scrollTo(0, 0)
+  }
 }
 
 function showLogin() {

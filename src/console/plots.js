@@ -1,7 +1,7 @@
-/** Plots over time, drawn by uPlot in the page's own colours, with their latest values as text beside them. */
+/** Plots over time, drawn by uPlot in the page's own colours. The text beside them has the latest values, or those under the pointer. */
 import uPlot from './uplot.js'
 import { h, setText } from './dom.js'
-import { clock } from './format.js'
+import { clock, time } from './format.js'
 
 /**
  * @typedef {object} Line
@@ -24,6 +24,7 @@ const WHOLE_STEPS = Array.from({ length: 12 }, (_, digits) =>
  */
 export function createPlot({ title, lines, show, isWhole = false }) {
   const values = lines.map(() => h('b', {}, '–'))
+  const moment = h('small')
   const canvas = h('div.canvas', { role: 'img', 'aria-label': `${title}: nothing yet` })
   const legend = lines.map(({ name, color, isDashed }, index) => {
     const swatch = h(isDashed ? 'i.swatch.dashed' : 'i.swatch', { 'aria-hidden': 'true' })
@@ -33,7 +34,7 @@ export function createPlot({ title, lines, show, isWhole = false }) {
   const element = h(
     'figure',
     {},
-    h('figcaption', {}, h('h2', {}, title), h('div.legend', {}, ...legend)),
+    h('figcaption', {}, h('h2', {}, title), h('div.legend', {}, ...legend, moment)),
     canvas,
   )
   /** @type {(number | null)[][]} */
@@ -56,15 +57,20 @@ export function createPlot({ title, lines, show, isWhole = false }) {
         width: canvas.clientWidth || 300,
         height: HEIGHT,
         legend: { show: false },
-        cursor: { show: false },
+        // All plots of the page show the same moment.
+        cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false }, sync: { key: 'moment' } },
+        hooks: { setCursor: [(self) => showValues(self.cursor.idx)] },
         padding: [8, 8, 0, 0],
-        scales: { y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, isWhole ? 1 : 0.001)] } },
+        // Where nothing happened the axis goes to one, whatever its unit.
+        scales: {
+          y: { range: (_plot, _low, high) => [0, high > 0 ? Math.max(high * 1.1, isWhole ? 1 : 0) : 1] },
+        },
         axes: [
           {
             ...axis,
             size: 28,
             space: 90,
-            values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => clock(tick, step < 60)),
+            values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => clock(tick, step)),
           },
           {
             ...axis,
@@ -96,6 +102,14 @@ export function createPlot({ title, lines, show, isWhole = false }) {
     )
   }
 
+  /** @param {number | null | undefined} place none: the latest */
+  function showValues(place) {
+    const [times = []] = data
+    const at = place ?? times.length - 1
+    values.forEach((value, index) => setText(value, show(data[index + 1]?.[at])))
+    setText(moment, place === null || place === undefined ? '' : time(1000 * (times[place] ?? 0)))
+  }
+
   const resized = new ResizeObserver(() => {
     if (plot) plot.setSize({ width: canvas.clientWidth, height: HEIGHT })
   })
@@ -110,12 +124,9 @@ export function createPlot({ title, lines, show, isWhole = false }) {
       data = [times, ...series]
       if (plot === undefined) draw()
       else plot.setData(/** @type {uPlot.AlignedData} */ (data))
-      const said = lines.map(({ name }, index) => {
-        const text = show(series[index]?.at(-1))
-        setText(/** @type {Node} */ (values[index]), text)
-        return `${name} ${text}`
-      })
-      canvas.setAttribute('aria-label', `${title}, the last half hour; now ${said.join(', ')}`)
+      showValues(plot?.cursor.idx)
+      const said = lines.map(({ name }, index) => `${name} ${show(series[index]?.at(-1))}`)
+      canvas.setAttribute('aria-label', `${title}; now ${said.join(', ')}`)
     },
     close() {
       resized.disconnect()

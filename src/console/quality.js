@@ -1,4 +1,5 @@
-/** Match quality: by what Pinterest can match events with people, what to mend first, and whether the volume is as usual. */
+/** Match quality: by what Pinterest can match events with people, what to improve first, and whether the volume is as usual. */
+import { accountField } from './account-field.js'
 import { cell, fill, h, keyedRows, row, setText, svg, table } from './dom.js'
 import { count, percent, span } from './format.js'
 import { poll } from './poll.js'
@@ -8,8 +9,11 @@ import { ask } from './session.js'
 
 const LOOK_EVERY_MS = 15_000
 const ADVICE_SHOWN = 6
-/** Rows of a table, and lines of advice: more than a person reads. An account's own are found by its number. */
-const SHOWN = 100
+/** Rows of a table before more are asked for. */
+const SHOWN = 20
+const MORE = 100
+/** Lines of advice. */
+const ADVICE_KEPT = 100
 
 /** @param {URLSearchParams} query @returns {import('./main.js').View} */
 export function createQuality(query) {
@@ -22,49 +26,42 @@ export function createQuality(query) {
       ),
     )
   )
-  const account = /** @type {HTMLInputElement} */ (
-    h('input', {
-      id: 'quality-account',
-      inputmode: 'numeric',
-      pattern: '\\d{1,18}',
-      value: query.get('ad_account_id') ?? '',
-      placeholder: 'all',
-      onchange: () => void look(),
-    })
+  const account = accountField(
+    'Ad account',
+    { id: 'quality-account', value: query.get('ad_account_id') ?? '' },
+    () => look(),
   )
+  /** By account. @type {ReadonlyMap<string, string>} */
+  let labels = new Map()
   const note = h('p.quiet', { role: 'status' })
   const rows = h('tbody')
   /** The relay names the columns. @type {Column[]} */
   let columns = []
-  const showRows = keyedRows(rows, nameOf, (row) => createShares(row, columns))
+  const showRows = keyedRows(rows, nameOf, (row) => createShares(row, columns, showAccount(row)))
   const shares = h('div')
-  const rowNote = h('p.quiet')
+  const moreRows = createMore('with the most events', () => void look())
   const advice = createAdvice()
   const volumeRows = h('tbody')
-  const showVolumes = keyedRows(volumeRows, nameOf, createVolume)
+  const showVolumes = keyedRows(volumeRows, nameOf, (volume) => createVolume(volume, showAccount(volume)))
   const volumeNote = h('p.quiet')
+  const moreVolumes = createMore('that matter most', () => void look())
   const element = h(
     'div',
     {},
-    h(
-      'div.bar',
-      {},
-      h('p.field', {}, h('label', { for: 'quality-account' }, 'Ad account'), account),
-      h('p.field', {}, h('label', { for: 'hours' }, 'Over'), hours),
-    ),
+    h('div.bar', {}, account.element, h('p.field', {}, h('label', { for: 'hours' }, 'Over'), hours)),
     note,
     h(
       'section',
-      { 'aria-labelledby': 'mend' },
-      h('h2', { id: 'mend' }, 'What to mend first'),
+      { 'aria-labelledby': 'advice' },
+      h('h2', { id: 'advice' }, 'What to improve first'),
       advice.element,
     ),
     h(
       'section',
       { 'aria-labelledby': 'shares' },
       h('h2', { id: 'shares' }, 'Share of events with …'),
-      rowNote,
       shares,
+      moreRows.element,
     ),
     h(
       'section',
@@ -72,6 +69,7 @@ export function createQuality(query) {
       h('h2', { id: 'volume' }, 'Volume against its own past'),
       volumeNote,
       table('Volume', ['Account', 'Event', 'State', 'Seen', 'Expected', 'Last 24 hours'], volumeRows),
+      moreVolumes.element,
     ),
   )
 
@@ -81,7 +79,9 @@ export function createQuality(query) {
   async function look() {
     const mine = ++asked
     try {
-      const id = account.value.trim()
+      const accounts = await account.loaded
+      labels = new Map(accounts.map(({ ad_account_id: id, label }) => [id, label]))
+      const id = account.value()
       const parameters = new URLSearchParams({
         hours: hours.value,
         ...(id === '' ? {} : { ad_account_id: id }),
@@ -98,19 +98,24 @@ export function createQuality(query) {
         const heads = columns.map(({ label }) => label)
         fill(shares, table('Match quality', ['Account', 'Event', 'Events', ...heads], rows))
       }
-      showRows(quality.rows.slice(0, SHOWN))
-      setText(rowNote, partOf(quality.rows.length, 'with the most events'))
+      showRows(moreRows.take(quality.rows))
       advice.set(quality.rows)
-      showVolumes(volume.slice(0, SHOWN))
+      showVolumes(moreVolumes.take(volume))
       setText(
         volumeNote,
         volume.length === 0
           ? 'Nothing seen yet.'
-          : `A drop or surge is marked when chance does not explain it. ${partOf(volume.length, 'that matter most')}`,
+          : 'A drop or surge is marked when chance does not explain it.',
       )
     } catch (error) {
       if (mine === asked) setText(note, /** @type {Error} */ (error).message)
     }
+  }
+
+  /** @param {{ ad_account_id: string }} row */
+  function showAccount({ ad_account_id: id }) {
+    const label = labels.get(id)
+    return label ? h('div', {}, label, h('small', {}, id)) : id
   }
 
   const end = poll(LOOK_EVERY_MS, look)
@@ -122,9 +127,26 @@ function nameOf({ ad_account_id: id, event_name: name }) {
   return `${id}/${name}`
 }
 
-/** @param {number} rows @param {string} which */
-function partOf(rows, which) {
-  return rows > SHOWN ? `The ${SHOWN} ${which} of ${count(rows)}: name an ad account to see its own.` : ''
+/** The first rows, and the others on demand. @param {string} which @param {() => void} look */
+function createMore(which, look) {
+  let most = SHOWN
+  const note = h('span.quiet')
+  const more = h('button', { type: 'button' }, `Show ${MORE} more`)
+  more.addEventListener('click', () => {
+    most += MORE
+    look()
+  })
+  const element = h('div.actions', {}, note, more)
+  return {
+    element,
+    /** @template Row @param {readonly Row[]} rows @returns {readonly Row[]} */
+    take(rows) {
+      element.hidden = rows.length <= SHOWN
+      more.hidden = rows.length <= most
+      setText(note, `The ${count(Math.min(most, rows.length))} ${which} of ${count(rows.length)}.`)
+      return rows.slice(0, most)
+    },
+  }
 }
 
 /** The rows come with the most events first, and each row's advice with the worst first. */
@@ -148,7 +170,7 @@ function createAdvice() {
           message,
         })),
       )
-      const part = items.slice(0, SHOWN)
+      const part = items.slice(0, ADVICE_KEPT)
       const text = JSON.stringify([items.length, part])
       if (text === shown) return
       shown = text
@@ -162,19 +184,19 @@ function createAdvice() {
       const unseen = items.length - part.length
       setText(
         summary,
-        `${count(more)} more${unseen > 0 ? `, the first ${SHOWN - ADVICE_SHOWN} of them here` : ''}`,
+        `${count(more)} more${unseen > 0 ? `, the first ${ADVICE_KEPT - ADVICE_SHOWN} of them here` : ''}`,
       )
     },
   }
 }
 
-/** @param {any} quality @param {Column[]} columns */
-function createShares({ ad_account_id: id, event_name: name }, columns) {
+/** @param {any} quality @param {Column[]} columns @param {HTMLElement | string} account */
+function createShares({ event_name: name }, columns, account) {
   const events = h('span')
   const bars = columns.map((column) => shareBar(column.is_bad))
   return {
     element: row(
-      cell('Account', id),
+      cell('Account', account),
       cell('Event', name),
       cell('Events', events),
       ...columns.map(({ label }, index) => cell(label, bars[index]?.element)),
@@ -217,8 +239,8 @@ function shareBar(isBad) {
   }
 }
 
-/** @param {any} volume */
-function createVolume({ ad_account_id: id, event_name: name }) {
+/** @param {any} volume @param {HTMLElement | string} account */
+function createVolume({ event_name: name }, account) {
   const stateText = h('span.state')
   const seen = h('span')
   const over = h('small')
@@ -227,7 +249,7 @@ function createVolume({ ad_account_id: id, event_name: name }) {
   let drawn = ''
   return {
     element: row(
-      cell('Account', id),
+      cell('Account', account),
       cell('Event', name),
       cell('State', stateText),
       cell('Seen', seen, over),
@@ -236,7 +258,7 @@ function createVolume({ ad_account_id: id, event_name: name }) {
     ),
     /** @param {any} volume */
     update({ state, observed, expected, window_minutes: minutes, hours }) {
-      stateText.dataset['state'] = state === 'normal' ? 'good' : state === 'learning' ? 'waits' : 'stands'
+      stateText.dataset['state'] = state === 'normal' ? 'good' : state === 'learning' ? 'waits' : 'bad'
       setText(stateText, state)
       setText(seen, count(observed))
       setText(over, minutes ? `in ${span(60 * minutes)}` : '')

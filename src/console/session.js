@@ -3,6 +3,7 @@
  * browser has a cookie that no script can read, and this page a key that no other origin can.
  */
 
+const LONGEST_LOOK_MS = 10_000
 const KEY = 'pinrelay-session-key'
 
 /** An answer that was no success; `message` is the relay's own. */
@@ -97,7 +98,8 @@ async function send(method, path, body, signal) {
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    ...(signal === undefined ? {} : { signal }),
+    // What hangs must not leave old figures as if they were new; a stream is ended by who began it.
+    signal: signal ?? (method === 'GET' ? AbortSignal.timeout(LONGEST_LOOK_MS) : null),
   }).catch(() => {
     throw new Refusal(0, 'The relay does not answer.')
   })

@@ -56,12 +56,16 @@ export interface ExplainedEvent {
 
 /** As many values of one field as `prepareEvent` reads. */
 const MAX_VALUES = 20
+const MAX_TEXT_LENGTH = 200
 
 export function explainEvent(given: unknown, context: PrepareContext): ExplainedEvent {
   const raw = unpackEvent(given)
   const userData: unknown = isObject(raw) ? raw['user_data'] : undefined
+  const explained = explainPrepared(prepareEvent(raw, context))
   return {
-    ...explainPrepared(prepareEvent(raw, context)),
+    ...explained,
+    event_name: explained.event_name ?? textOf(raw, 'event_name'),
+    event_id: explained.event_id ?? textOf(raw, 'event_id'),
     fields: isObject(userData) ? explainUserData(complete(raw as RawObject, userData, context), context) : [],
   }
 }
@@ -124,6 +128,14 @@ function explainOutcome(prepared: Prepared) {
   }
 }
 
+/** An invalid event has the name and id that it came with, so that its sender finds it. */
+function textOf(raw: unknown, name: 'event_name' | 'event_id'): string | null {
+  const value: unknown = isObject(raw) ? raw[name] : undefined
+  return typeof value === 'string' || typeof value === 'number'
+    ? String(value).slice(0, MAX_TEXT_LENGTH)
+    : null
+}
+
 function explainUserData(userData: RawObject, context: PrepareContext): ExplainedField[] {
   const normalize = createNormalizer(regionOf(userData, context))
   return [...HASHED_FIELD_NAMES, ...TEXT_FIELD_NAMES].flatMap((field) => {
@@ -161,7 +173,7 @@ function explainValue(
       const { text, warning } = normalized
       const isText = TEXT_NAMES.has(field)
       const hash = isText ? null : sha256Hex(text)
-      const note = warning === undefined ? (isText ? 'Sent as text.' : null) : WARNINGS[warning].text
+      const note = warning === undefined ? (isText ? 'Text, not hashed.' : null) : WARNINGS[warning].text
       return { ...shown, normalized: maskValue(text), hash, note }
     }
   }

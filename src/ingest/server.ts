@@ -105,7 +105,7 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
   app.addHook('onResponse', (request, reply, done) => {
     if (/^\/(v5|sources)\//.test(request.routeOptions.url ?? '')) {
       metrics.posts.inc({ status: String(reply.statusCode) })
-      metrics.postSeconds.observe(reply.elapsedTime / 1000)
+      if (!choseToWait(reply)) metrics.postSeconds.observe(reply.elapsedTime / 1000)
       logPost(log, request, reply)
     }
     done()
@@ -121,6 +121,11 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
   routePostEvents(app, options, takePost)
   routeSources(app, options, takePost)
   return app
+}
+
+/** `Prefer: wait=N`: how long such a post takes says nothing of the relay. */
+function choseToWait(reply: FastifyReply): boolean {
+  return /wait=[1-9]/.test(String(reply.getHeader('preference-applied')))
 }
 
 function logPost(log: Log, request: FastifyRequest, reply: FastifyReply): void {

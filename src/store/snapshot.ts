@@ -47,7 +47,9 @@ export function createSnapshots({
   }
 }
 
-export function waitingOf({ totals, backlog: [oldest] }: StoreSnapshot, clock: Clock): Waiting {
+/** Test events may have any age: the oldest one is of a live queue. */
+export function waitingOf({ totals, backlog }: StoreSnapshot, clock: Pick<Clock, 'wallMs'>): Waiting {
+  const oldest = backlog.find(({ isTest }) => !isTest)
   return {
     queued: totals.queued,
     oldestAgeS: oldest && Math.max(0, clock.wallMs() / 1000 - oldest.oldestEventTimeS),

@@ -1,7 +1,7 @@
 /**
- * The last half hour of this process in steps of a few seconds: what the console draws. In memory, and whether the console is
- * open or not, so that a person who opens it at night sees what led to an alert. Each step is the difference between
- * two readings of the metrics; accounts are not told apart.
+ * The last minutes, hours and days of this process in steps: what the console draws. Kept whether the console is open or not,
+ * so that a person who opens it at night sees what led to an alert. Each step is the difference between two readings of the
+ * metrics; accounts are not told apart. With an archive a restart loses nothing, a crash a quarter of an hour at most.
  */
 import type { Clock } from '../clock.ts'
 import type { Metrics } from './metrics.ts'
@@ -17,46 +17,99 @@ export interface Waiting {
 
 export interface RecentStatistics {
   /** Those after `afterS`, oldest first. */
-  samples(afterS: number): readonly StatisticsSample[]
-  close(): void
+  samples(afterS: number, range?: Range): readonly StatisticsSample[]
+  /** Takes the step that is not over, and archives. */
+  close(): Promise<void>
 }
 
-export const STEP_MS = 5000
-const SAMPLES_KEPT = 360
+/** Kept in memory, and from `ARCHIVED` on over a restart. */
+export const RANGES = {
+  '15m': { stepMs: 5000, steps: 180 },
+  '6h': { stepMs: 120_000, steps: 180 },
+  '7d': { stepMs: 1_800_000, steps: 336 },
+} as const
+export type Range = keyof typeof RANGES
+const ARCHIVED: readonly Range[] = ['6h', '7d']
+const ARCHIVE_EVERY_MS = 900_000
+
+/** Some hundred KiB. */
+export interface StatisticsArchive {
+  read(range: Range): readonly StatisticsSample[]
+  write(range: Range, samples: readonly StatisticsSample[]): Promise<void>
+}
 
 type Read = Pick<Metrics, 'posts' | 'events' | 'calls' | 'postSeconds' | 'callSeconds'>
 
-/** `waiting`: what is queued now; a store that does not answer leaves a gap. */
-export function createRecentStatistics({
-  clock,
-  metrics,
-  waiting,
-}: {
+interface StatisticsOptions {
   readonly clock: Clock
   readonly metrics: Read
+  /** What is queued now; a store that does not answer leaves a gap. */
   readonly waiting: () => Promise<Waiting>
-}): RecentStatistics {
-  const kept: StatisticsSample[] = []
-  let before: Reading = new Map()
-  let isClosed = false
-  let cancel = clock.after(STEP_MS, step)
+  readonly archive?: StatisticsArchive | undefined
+}
 
-  function step(): void {
-    const atS = clock.wallMs() / 1000
-    const asked = waiting().catch((): Waiting => ({ queued: undefined, oldestAgeS: undefined }))
-    void Promise.all([readAll(metrics), asked]).then(([now, queued]) => {
-      kept.push({ atS, ...compare(before, now), ...queued })
-      before = now
-      if (kept.length > SAMPLES_KEPT) kept.shift()
-      if (!isClosed) cancel = clock.after(STEP_MS, step)
-    })
+export function createRecentStatistics(options: StatisticsOptions): RecentStatistics {
+  const { clock, archive } = options
+  const series = Object.fromEntries(
+    (Object.keys(RANGES) as Range[]).map((range) => [
+      range,
+      createSeries(options, RANGES[range], ARCHIVED.includes(range) ? (archive?.read(range) ?? []) : []),
+    ]),
+  ) as Record<Range, ReturnType<typeof createSeries>>
+  let cancel = archive === undefined ? () => {} : clock.after(ARCHIVE_EVERY_MS, archiveAgain)
+
+  function archiveAgain(): void {
+    cancel = clock.after(ARCHIVE_EVERY_MS, archiveAgain)
+    void archiveAll()
+  }
+
+  async function archiveAll(): Promise<void> {
+    // What cannot be written is written with the next.
+    for (const range of ARCHIVED) await archive?.write(range, series[range].samples()).catch(() => {})
   }
 
   return {
-    samples: (afterS) => kept.filter(({ atS }) => atS > afterS),
+    samples: (afterS, range = '15m') => series[range].samples().filter(({ atS }) => atS > afterS),
+    async close() {
+      cancel()
+      await Promise.all(Object.values(series).map((one) => one.close()))
+      await archiveAll()
+    },
+  }
+}
+
+function createSeries(
+  { clock, metrics, waiting }: StatisticsOptions,
+  { stepMs, steps }: (typeof RANGES)[Range],
+  archived: readonly StatisticsSample[],
+) {
+  const kept = [...archived]
+  let before: Reading = new Map()
+  let isClosed = false
+  let cancel = clock.after(stepMs, step)
+
+  function step(): void {
+    void takeSample().then(() => {
+      if (!isClosed) cancel = clock.after(stepMs, step)
+    })
+  }
+
+  async function takeSample(): Promise<void> {
+    const atS = clock.wallMs() / 1000
+    const asked = waiting().catch((): Waiting => ({ queued: undefined, oldestAgeS: undefined }))
+    const [now, queued] = await Promise.all([readAll(metrics), asked])
+    kept.push({ atS, ...compare(before, now), ...queued })
+    before = now
+    const oldestS = atS - (stepMs * steps) / 1000
+    while (kept.length > steps || kept[0]!.atS < oldestS) kept.shift()
+  }
+
+  return {
+    samples: (): readonly StatisticsSample[] => kept,
     close() {
       isClosed = true
       cancel()
+      return takeSample()
     },
   }
 }
@@ -89,14 +142,16 @@ function compare(before: Reading, now: Reading) {
     return sum
   }
   const events = (outcome: string) => rise('events', (label) => label === outcome)
-  const percentile = (key: keyof Read, share: number) =>
-    percentileOf(
+  const percentile = (key: keyof Read, share: number) => {
+    const value = percentileOf(
       Array.from(now.get(key)!, ([bound]) => [
         bound === '+Inf' ? Infinity : Number(bound),
         rise(key, (label) => label === bound),
       ]),
       share,
     )
+    return value === undefined ? undefined : Number(value.toPrecision(3))
+  }
   return {
     posts: rise('posts', () => true),
     /** Posts answered with 429 or 5xx: nothing of them was taken. */

@@ -24,9 +24,15 @@ export interface VolumeWatch {
   /** Events of one name came. */
   note(adAccountId: string, events: Pick<EventTally, 'eventName' | 'events'>): void
   /** Marked ones first, then those with the most events in the last 24 hours. */
-  rows(query?: { readonly adAccountId?: string | undefined }): readonly VolumeRow[]
+  rows(query?: VolumeQuery): readonly VolumeRow[]
   forget(adAccountId: string): void
   close(): void
+}
+
+export interface VolumeQuery {
+  readonly adAccountId?: string | undefined
+  /** How many are answered of each stream. */
+  readonly hours?: number
 }
 
 export interface VolumeRow extends Pick<VolumeJudgement, 'state' | 'observed' | 'expected'> {
@@ -35,7 +41,7 @@ export interface VolumeRow extends Pick<VolumeJudgement, 'state' | 'observed' | 
   readonly windowMinutes: number
   /** When the state began, in milliseconds since the epoch. */
   readonly sinceMs: number
-  /** Events in each of the last 24 hours that are over, oldest first; fewer where fewer are known. */
+  /** Events in each of the last hours that are over, oldest first; fewer where fewer are known. */
   readonly hours: readonly number[]
 }
 
@@ -106,15 +112,18 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
     }
   }
 
-  function show(adAccountId: string, eventName: string, stream: Stream): VolumeRow {
+  function show(adAccountId: string, eventName: string, stream: Stream, mostHours: number): VolumeRow {
     const { knownSlots, countOf } = historyOf(stream)
     const { state, observed, expected, windowSlots } = stream.judgement ?? NOT_JUDGED
-    const hours = Math.min(24, Math.floor(knownSlots / HOUR_SLOTS))
+    const hours = Math.min(mostHours, Math.floor(knownSlots / HOUR_SLOTS))
+    // While learning, too, what came since is seen: the slot that is being filled counts.
+    const current = stream.counts[slot % HISTORY_SLOTS]!
+    const latest = Array.from({ length: HOUR_SLOTS - 1 }, (_, ago) => countOf(ago))
     return {
       adAccountId,
       eventName,
       state,
-      observed,
+      observed: state === 'learning' ? latest.reduce((sum, count) => sum + count, current) : observed,
       expected,
       windowMinutes: windowSlots * SLOT_MINUTES,
       sinceMs: stream.sinceMs,
@@ -140,10 +149,10 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
       stream.lastSlot = slot
     },
 
-    rows: ({ adAccountId } = {}) =>
+    rows: ({ adAccountId, hours = 24 } = {}) =>
       streams
         .list(adAccountId)
-        .map(([id, eventName, stream]) => show(id, eventName, stream))
+        .map(([id, eventName, stream]) => show(id, eventName, stream, hours))
         .toSorted((one, other) => weightOf(other) - weightOf(one)),
     forget: (adAccountId) => streams.forget(adAccountId),
     close: () => cancel(),

@@ -2,8 +2,8 @@
  * What the vault keeps, each record as one sealed document. Records hold open secrets: they live in memory, and leave it
  * through documents.ts alone.
  */
-
 import type { SourceOptions } from '../sources/source.ts'
+import type { StatisticsSample } from '../telemetry/recent-statistics.ts'
 
 /**
  * What an account calls Pinterest with: a token that an operator gave, a conversion token that the relay had minted, its
@@ -95,8 +95,15 @@ export interface Quality {
   readonly failure: TokenFailure | undefined
 }
 
+/** Recent statistics of a range: nothing secret, but kept where every restart finds them. */
+export interface StatisticsRecord {
+  readonly samples: readonly StatisticsSample[]
+}
+
 export interface RelayKey {
   readonly keyId: string
+  /** How the key begins, so that people tell theirs. */
+  readonly prefix: string
   readonly label: string
   readonly adAccountIds: readonly string[]
   readonly createdAtMs: number
@@ -143,6 +150,7 @@ export interface Records {
   readonly quality: Quality
   readonly key: RelayKey
   readonly source: SourceRecord
+  readonly statistics: StatisticsRecord
 }
 
 export type Kind = keyof Records
@@ -160,6 +168,7 @@ export function applyChange(state: VaultState, change: Change): VaultState {
     quality: new Map(state.quality),
     key: new Map(state.key),
     source: new Map(state.source),
+    statistics: new Map(state.statistics),
   }
   for (const [kind, id, record] of change) {
     if (record === undefined) after[kind].delete(id)
@@ -176,4 +185,5 @@ export const EMPTY_STATE: VaultState = {
   quality: new Map(),
   key: new Map(),
   source: new Map(),
+  statistics: new Map(),
 }

@@ -2,15 +2,71 @@
  * Relay keys: what a storefront presents as its access token. 256 random bits behind a recognizable prefix, shown once
  * and stored as a SHA-256 (enough for a secret of that length: there is nothing to guess, so nothing to slow down).
  */
-import { hash, randomBytes } from 'node:crypto'
+import { hash, randomBytes, randomUUID } from 'node:crypto'
+import type { Change, RelayKey, VaultState } from './records.ts'
+
+export interface RelayKeys {
+  /** The key that this bearer value is, if it is one. */
+  authenticate(relayKey: string): RelayKey | undefined
+  /** Answers the key itself, this once. */
+  createKey(key: { label: string; adAccountIds: readonly string[] }): Promise<RelayKey & { relayKey: string }>
+  keys(): readonly RelayKey[]
+  /** When this process was last posted to with the key; undefined: not since it started. */
+  keyUsedAtMs(keyId: string): number | undefined
+  deleteKey(keyId: string): Promise<boolean>
+}
+
+interface KeyRecords {
+  readonly state: () => VaultState
+  readonly change: <Result>(decide: () => readonly [Change, Result]) => Promise<Result>
+}
 
 const PREFIX = 'prl_'
 
-export function makeRelayKey(): string {
+export function keepKeys({ change, state }: KeyRecords, now: () => number): RelayKeys {
+  const usedAtMs = new Map<string, number>()
+  return {
+    // The look-up is by hash, so its timing tells nothing of a key.
+    authenticate(relayKey) {
+      const key = state().key.get(hashRelayKey(relayKey))
+      if (key !== undefined) usedAtMs.set(key.keyId, now())
+      return key
+    },
+    createKey: ({ label, adAccountIds }) =>
+      change(() => {
+        const relayKey = makeRelayKey()
+        const key: RelayKey = {
+          keyId: randomUUID(),
+          prefix: prefixOf(relayKey),
+          label,
+          adAccountIds: [...new Set(adAccountIds)],
+          createdAtMs: now(),
+        }
+        return [[['key', hashRelayKey(relayKey), key]], { ...key, relayKey }]
+      }),
+    keys: () =>
+      [...state().key.values()].toSorted(
+        (a, b) => a.createdAtMs - b.createdAtMs || (a.keyId < b.keyId ? -1 : 1),
+      ),
+    keyUsedAtMs: (keyId) => usedAtMs.get(keyId),
+    deleteKey: (keyId) =>
+      change(() => {
+        const [keyHash] = [...state().key].find(([, key]) => key.keyId === keyId) ?? []
+        return keyHash === undefined ? [[], false] : [[['key', keyHash, undefined]], true]
+      }),
+  }
+}
+
+/** Of 256 bits it gives 24 away. */
+function prefixOf(relayKey: string): string {
+  return relayKey.slice(0, PREFIX.length + 4)
+}
+
+function makeRelayKey(): string {
   return PREFIX + randomBytes(32).toString('base64url')
 }
 
 /** As text, which is made faster than a buffer of its own: this runs for every post. */
-export function hashRelayKey(relayKey: string): string {
+function hashRelayKey(relayKey: string): string {
   return hash('sha256', relayKey, 'hex')
 }

@@ -8,7 +8,6 @@
  * An account has a token of its own or uses its grant's. A grant is one person's consent to one app (an OAuth client),
  * and serves every account that names it; one that no account names any more is deleted, and so is an app.
  */
-import { randomUUID } from 'node:crypto'
 import {
   changeAccount,
   digestOf,
@@ -29,11 +28,11 @@ import {
   type Kind,
   type OauthClient,
   type Quality,
-  type RelayKey,
   type TokenPair,
   type VaultState,
 } from './records.ts'
-import { hashRelayKey, makeRelayKey } from './relay-key.ts'
+import { keepKeys, type RelayKeys } from './relay-key.ts'
+import type { StatisticsArchive } from '../telemetry/recent-statistics.ts'
 import type { Sealer } from './seal.ts'
 import { createSources, type Sources } from './sources.ts'
 import type { VaultStore } from './vault-store.ts'
@@ -53,9 +52,7 @@ export type {
 /** What a refresh leaves behind beside a new pair. */
 export type GrantNote = Partial<Pick<Grant, 'askedAtMs' | 'refusedAtMs' | 'failure'>>
 
-export interface Vault extends Sources {
-  /** The key that this bearer value is, if it is one. */
-  authenticate(relayKey: string): RelayKey | undefined
+export interface Vault extends RelayKeys, Sources {
   account(adAccountId: string): Account | undefined
   accounts(): readonly Account[]
   /** The bearer token for Pinterest. Never log, answer or store it. */
@@ -88,11 +85,7 @@ export interface Vault extends Sources {
 
   quality(adAccountId: string): Quality | undefined
   putQuality(row: Quality): Promise<void>
-
-  /** Answers the key itself, this once. */
-  createKey(key: { label: string; adAccountIds: readonly string[] }): Promise<RelayKey & { relayKey: string }>
-  keys(): readonly RelayKey[]
-  deleteKey(keyId: string): Promise<boolean>
+  readonly statistics: StatisticsArchive
 
   /** Seals again every secret that an older master key sealed; answers how many. */
   reseal(): Promise<number>
@@ -111,11 +104,11 @@ export interface VaultOptions {
 
 /** Opens every document once; rejects with CANNOT_OPEN if one cannot be opened by the master keys. */
 export async function openVault({ vaultStore, sealer, now }: VaultOptions): Promise<Vault> {
-  const { change, remove, state, onAccountChange } = await openRecords(vaultStore, sealer)
+  const records = await openRecords(vaultStore, sealer)
+  const { change, remove, state, onAccountChange } = records
 
   return {
-    // The look-up is by hash, so its timing tells nothing of a key.
-    authenticate: (relayKey) => state().key.get(hashRelayKey(relayKey)),
+    ...keepKeys(records, now),
     account: (adAccountId) => state().account.get(adAccountId)?.account,
     accounts: () => Array.from(state().account.values(), ({ account }) => account),
     tokenOf(adAccountId) {
@@ -170,27 +163,10 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
 
     quality: (adAccountId) => state().quality.get(adAccountId),
     putQuality: (quality) => change(() => [[['quality', quality.adAccountId, quality]], undefined]),
-
-    createKey: ({ label, adAccountIds }) =>
-      change(() => {
-        const relayKey = makeRelayKey()
-        const key: RelayKey = {
-          keyId: randomUUID(),
-          label,
-          adAccountIds: [...new Set(adAccountIds)],
-          createdAtMs: now(),
-        }
-        return [[['key', hashRelayKey(relayKey), key]], { ...key, relayKey }]
-      }),
-    keys: () =>
-      [...state().key.values()].toSorted(
-        (a, b) => a.createdAtMs - b.createdAtMs || (a.keyId < b.keyId ? -1 : 1),
-      ),
-    deleteKey: (keyId) =>
-      change(() => {
-        const [keyHash] = [...state().key].find(([, key]) => key.keyId === keyId) ?? []
-        return keyHash === undefined ? [[], false] : [[['key', keyHash, undefined]], true]
-      }),
+    statistics: {
+      read: (range) => state().statistics.get(range)?.samples ?? [],
+      write: (range, samples) => change(() => [[['statistics', range, { samples }]], undefined]),
+    },
 
     ...createSources({ state, change, remove, now }),
 

@@ -378,7 +378,7 @@ t.test('keys are made, shown once, listed and removed', async (t) => {
   )
   const listed = await relay('key list')
   t.notOk(listed.stdout.includes(made.stdout))
-  const id = /(\S+) +till/.exec(listed.stdout)?.[1]
+  const id = /^(\S+) +prl_\S+ +till/m.exec(listed.stdout)?.[1]
   t.match(await relay(`key rm ${id}`), { code: 0 })
   t.equal((await stand.post({ data: [rawEvent()] }, { key: made.stdout })).status, 401)
   t.match(await relay(`key create ${account},404`), { code: 1, stderr: /there is no account 404\.$/ })

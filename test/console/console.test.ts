@@ -63,13 +63,32 @@ t.test('accounts and keys are looked after from the page', async (t) => {
   await page.getByRole('link', { name: 'Keys' }).click()
   await page.getByRole('button', { name: 'Make a key' }).click()
   await dialog.getByLabel('Label').fill('second shop')
-  await dialog.getByLabel('Ad accounts').fill(`42, ${stand.account}`)
+  await dialog.getByRole('button', { name: 'Make' }).click()
+  await dialog.getByText('Choose the ad accounts that it may post to.').waitFor()
+  await dialog.getByLabel('Find').fill('second')
+  await dialog.getByLabel('42 A second').check()
+  await dialog.getByLabel('Find').fill(stand.account)
+  await dialog.getByLabel(stand.account).check()
+  await dialog.getByText('2 chosen.').waitFor()
   await dialog.getByRole('button', { name: 'Make' }).click()
   const key = (await page.locator('code.secret').textContent()) ?? ''
   await dialog.getByRole('button', { name: 'Close' }).click()
   await dialog.waitFor({ state: 'detached' })
   t.equal((await stand.post({ data: [] }, { account: '42', key })).status, 400, 'the key may post')
   t.notMatch(await page.content(), key, 'it is shown once')
+  await page.getByText(`${key.slice(0, 8)}…`).waitFor()
+  await page.getByRole('link', { name: 'Audit' }).click()
+  await page.getByText('POST /keys').first().waitFor()
+  await page
+    .getByText(/ad account id 42, status 201/)
+    .first()
+    .waitFor()
+  await page.getByRole('link', { name: 'Keys' }).click()
+  const keyRow = page.getByRole('row', { name: /second shop/ })
+  await keyRow
+    .getByText(/^\d\d \w{3} \d{4}, \d\d:\d\d:\d\d \S+$/)
+    .nth(1)
+    .waitFor()
   await page.getByRole('button', { name: 'Remove: second shop' }).click()
   await dialog.getByRole('button', { name: 'Remove' }).click()
   await page.getByRole('button', { name: 'Remove: second shop' }).waitFor({ state: 'detached' })
@@ -102,7 +121,11 @@ t.test('a queue that stands is seen, with what mends it, and goes on at once', a
   await page.getByText('Posts are taken, and every queue goes on by itself.').waitFor()
   stand.sandbox.tokens.set([{ accessToken: 'pina_the_new_one_0123456789' }])
   await postHeld(stand, 'unauthorized')
-  await page.getByText('A queue stands and waits for a person').waitFor()
+  const banner = page.getByRole('status').filter({ hasText: 'Posts are taken.' })
+  await banner.getByText('1 account needs a person:').waitFor()
+  await banner
+    .getByText(/test shop: Pinterest does not know the token\. From .* its oldest event counts as offline\./)
+    .waitFor()
   const row = page.getByRole('row', { name: /test shop/ })
   await row.getByText('unauthorized').waitFor()
   await row.getByRole('button', { name: /Give a new token/ }).click()
@@ -125,6 +148,141 @@ t.test('a queue that stands is seen, with what mends it, and goes on at once', a
   t.same(problems, [])
 })
 
+t.test('the live view says what is true: pauses, limits, ages, and figures that are not new', async (t) => {
+  const stand = await enter(t)
+  const { page, problems } = await openPage(t, {
+    colorScheme: 'light',
+    viewport: { width: 390, height: 500 },
+  })
+  await logIn(page, stand)
+  t.equal(await page.evaluate('scrollY'), 0, 'the menu is in sight')
+  await page.getByText('Posts are taken, and every queue goes on by itself.').waitFor()
+  const { account } = stand
+  const old = rawEvent({ event_time: Math.floor(Date.now() / 1000) - 5 * 86_400 })
+  await stand.admin('POST', `/accounts/${account}/pause`)
+  await stand.post({ data: [old] }, { query: '?test=true', headers: { prefer: 'wait=0' } })
+  await stand.post({ data: [rawEvent()] }, { headers: { prefer: 'wait=0' } })
+  await page
+    .getByText('Posts are taken, and every queue goes on by itself, but for 1 account that a person paused.')
+    .waitFor()
+  const age = page.locator('.tile', { hasText: 'Age of the oldest live event' })
+  await age.getByText(/^\d+ (s|min)$/).waitFor()
+
+  let limiter = { level: 3, capacity: 5000 }
+  let isAway = false
+  await page.route(/\/live\?/, async (route) => {
+    if (isAway) return route.abort()
+    const answer = (await (await route.fetch()).json()) as { queues: object[] }
+    const queues = answer.queues.map((queue) => ({ ...queue, urgency: 0, post_limiter: limiter }))
+    return route.fulfill({ json: { ...answer, queues } })
+  })
+  const row = page.getByRole('row', { name: /live/ })
+  await row.getByText('post limit reached').waitFor()
+  limiter = { level: 4000, capacity: 5000 }
+  await row.getByText('Calls leave, but posts over the limit').waitFor({ state: 'detached' })
+  isAway = true
+  await page
+    .getByText(/^The relay does not answer\. The figures below are of \d\d \w+ \d{4}, \d\d:\d\d:\d\d /)
+    .waitFor()
+  t.equal(await page.locator('[data-stale] .tiles').count(), 1)
+  isAway = false
+  await page.getByText('Posts are taken, and every queue').waitFor()
+  t.equal(await page.locator('[data-stale]').count(), 0)
+  await stand.admin('POST', `/accounts/${account}/resume`)
+  t.same(problems, [])
+})
+
+t.test('plots have a range, show the moment under the pointer, and one account', async (t) => {
+  const stand = await enter(t)
+  const { page, problems } = await openPage(t)
+  const nowSeconds = Date.now() / 1000
+  await page.route(/\/live\?/, (route) => {
+    const live = makeUpLive(nowSeconds)
+    const isLong = route.request().url().includes('range=7d')
+    const samples = live.samples.map((sample, place) => ({
+      ...sample,
+      at: nowSeconds - (live.samples.length - 1 - place) * (isLong ? 1800 : 5),
+    }))
+    return route.fulfill({ json: { ...live, samples, step_seconds: isLong ? 1800 : 5 } })
+  })
+  await page.route(/\/volume\?/, (route) => {
+    const hours = Array.from({ length: 168 }, (_, hour) => hour)
+    return route.fulfill({
+      json: {
+        volume: [
+          { event_name: 'checkout', hours },
+          { event_name: 'signup', hours: [4, 5] },
+        ],
+      },
+    })
+  })
+  await logIn(page, stand)
+  const throughput = page.locator('figure', { hasText: 'Throughput' })
+  const posts = throughput.locator('.legend b').first()
+  await page.getByRole('img', { name: /Throughput.*now posts \d/ }).waitFor()
+  const latest = await posts.textContent()
+  await throughput.locator('.u-over').hover({ position: { x: 20, y: 50 } })
+  await throughput.getByText(/\d{4}, \d\d:\d\d:\d\d /).waitFor()
+  await page
+    .locator('figure', { hasText: 'Latency' })
+    .getByText(/\d{4}, \d\d:\d\d:\d\d /)
+    .waitFor()
+  t.not(await posts.textContent(), latest)
+  await page.mouse.move(0, 0)
+  await throughput.getByText(/\d{4}, \d\d:\d\d:\d\d /).waitFor({ state: 'detached' })
+
+  const longRange = page.waitForResponse(/range=7d/)
+  await page.getByLabel('Plots over').selectOption('7d')
+  await longRange
+  await page.getByLabel('Ad account').fill(stand.account)
+  await page.getByLabel('Ad account').press('Tab')
+  await page.getByRole('img', { name: 'Events per hour; now checkout 167, signup 5' }).waitFor()
+  t.notOk(await throughput.isVisible())
+  await page.locator(`datalist option[value="${stand.account}"]`).waitFor({ state: 'attached' })
+  t.same(problems, [])
+})
+
+t.test('a new relay leads through its first steps', async (t) => {
+  const stand = await enter(t)
+  const { page } = await openPage(t)
+  await page.route(/\/totals$/, (route) => route.fulfill({ json: { received: 0 } }))
+  await logIn(page, stand)
+  await page.getByRole('link', { name: 'Accounts' }).click()
+  const steps = page.getByRole('region', { name: 'First steps' })
+  await steps.getByText('to do').waitFor()
+  t.equal(await steps.getByText('done').count(), 2)
+  await steps.getByText(`/v5/ad_accounts/${stand.account}/events?test=true`).waitFor()
+  t.same(await violationsOf(page), [])
+  await page.unroute(/\/totals$/)
+  await stand.post({ data: [rawEvent()] })
+  await page.getByRole('link', { name: 'Keys' }).click()
+  await page.getByRole('link', { name: 'Accounts' }).click()
+  await page.getByText('1 of 1').waitFor()
+  await steps.waitFor({ state: 'hidden' })
+})
+
+t.test('dead letters of one cause are chosen together', async (t) => {
+  const stand = await enter(t)
+  const { page, problems } = await openPage(t)
+  await makeHistory(stand, 3)
+  stand.sandbox.faults.set([{ kind: 'failEvents', message: 'another cause' }])
+  await stand.post({ data: [rawEvent(), rawEvent()] })
+  stand.sandbox.faults.clear()
+  await logIn(page, stand)
+  await page.getByRole('link', { name: 'Dead letters' }).click()
+  const group = page.getByRole('table', { name: 'Groups' }).getByRole('row', { name: /another cause/ })
+  t.match(await group.textContent(), /^2rejected_event/)
+  await group.getByRole('button', { name: /^Choose/ }).click()
+  await page.getByRole('button', { name: 'Purge the 2 chosen' }).waitFor()
+  t.equal(await page.getByRole('checkbox', { checked: true }).count(), 2)
+  await page.getByRole('button', { name: 'Purge the 2 chosen' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Purge' }).click()
+  await page.getByText('2 purged.').first().waitFor()
+  await group.waitFor({ state: 'detached' })
+  t.match((await stand.admin('GET', '/dead-letters')).body, { dead_letters: { length: 3 } })
+  t.same(problems, [])
+})
+
 t.test('dead letters are filtered, looked into, replayed with progress and purged', async (t) => {
   const stand = await enter(t)
   const { page, problems } = await openPage(t)
@@ -138,16 +296,23 @@ t.test('dead letters are filtered, looked into, replayed with progress and purge
   await page.getByLabel('Event name').fill('signup')
   await page.getByRole('button', { name: 'Filter' }).click()
   const deadLetter = page.getByRole('article', { name: 'signup dead-3' })
-  await deadLetter.locator('summary').click()
   await deadLetter.getByText('this one is not accepted').waitFor()
+  await deadLetter.locator('summary').click()
+  await deadLetter.getByRole('list', { name: 'History' }).waitFor()
   t.notMatch(await page.content(), 'person@example.com')
 
   await deadLetter.getByLabel('Choose signup dead-3').check()
   await page.getByRole('button', { name: 'Replay the 1 chosen' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByRole('heading', { name: 'Replay 1 event?' }).waitFor()
+  t.match((await stand.admin('GET', '/dead-letters')).body, { dead_letters: { length: 7 } }, 'a count only')
+  await dialog.getByRole('button', { name: 'Replay' }).click()
   await page.getByText('1 queued again').first().waitFor()
   await page.getByText('6 dead letters.').waitFor()
   await page.getByLabel('Event name').fill('typed, but not asked for')
   await page.getByRole('button', { name: "Replay all 'signup' dead letters" }).click()
+  await dialog.getByRole('heading', { name: 'Replay 6 events?' }).waitFor()
+  await dialog.getByRole('button', { name: 'Replay' }).click()
   await page.getByText('6 queued again').first().waitFor()
   await page.getByText('No dead letter.').waitFor()
   await page.getByRole('button', { name: "Replay all 'signup' dead letters" }).waitFor()
@@ -275,10 +440,10 @@ t.test('explain shows how values are normalized; match quality what to mend', as
   const event = { ...EVENT, user_data: { em: ' Person@Example.COM ', ph: 'none at all' } }
   await page
     .getByLabel('Events as a storefront posts them')
-    .fill(JSON.stringify([event, { event_name: 'x' }]))
+    .fill(JSON.stringify([event, { event_name: 'x', event_id: 'order-9' }]))
   await page.getByRole('button', { name: 'Explain' }).click()
   await page.getByText('would be sent').waitFor()
-  await page.getByText('invalid', { exact: true }).waitFor()
+  await page.getByRole('heading', { name: 'Event 1: x order-9 invalid, not sent' }).waitFor()
   const row = page.getByRole('row', { name: /user_data\.em/ })
   // sha256 of person@example.com
   await row.getByText('542d240129883c019e106e3b1b2d3f3cb3537c43c425364de8e951d5a3083345').waitFor()
@@ -325,19 +490,26 @@ t.test('a thousand accounts are shown in part, and looking again leaves rows and
     return route.fulfill({ json: { volume: ids.map((id) => ({ ...name, ...seen, ad_account_id: id })) } })
   })
   await page.route(/\/accounts$/, (route) =>
-    route.fulfill({ json: { accounts: ids.map((id) => ({ ad_account_id: id, label: '' })) } }),
+    route.fulfill({ json: { accounts: ids.map((id) => ({ ad_account_id: id, label: `shop ${id}` })) } }),
   )
   await page.route(/\/live\?/, async (route) => {
     const answer = await (await route.fetch()).json()
-    await route.fulfill({ json: { ...answer, queues_standing: 250 } })
+    const [first] = makeUpLive(Date.now() / 1000).standing
+    const standing = Array.from({ length: 5 }, () => first)
+    await route.fulfill({ json: { ...answer, accounts_standing: 250, standing } })
   })
   await logIn(page, stand)
-  await page.getByText('250 queues stand and wait for a person').waitFor()
+  await page.getByText('250 accounts need a person; the first 5:').waitFor()
 
   await page.getByRole('link', { name: 'Match quality' }).click()
-  await page.getByText('The 100 with the most events of 1,000').waitFor()
-  t.equal(await page.getByRole('table', { name: 'Match quality' }).getByRole('row').count(), 101)
-  t.equal(await page.getByRole('table', { name: 'Volume' }).getByRole('row').count(), 101)
+  await page.getByText('The 20 with the most events of 1,000').waitFor()
+  const quality = page.getByRole('table', { name: 'Match quality' }).getByRole('row')
+  t.equal(await quality.count(), 21)
+  t.equal(await page.getByRole('table', { name: 'Volume' }).getByRole('row').count(), 21)
+  await quality.getByText('shop 10003').waitFor()
+  await page.getByRole('button', { name: 'Show 100 more' }).first().click()
+  await page.getByText('The 120 with the most events of 1,000').waitFor()
+  t.equal(await quality.count(), 121)
   await page.getByText('994 more, the first 94 of them here').focus()
   await page.evaluate(`document.querySelector('tbody tr').id = 'kept'`)
   events = 31
@@ -450,6 +622,9 @@ t.test('all of it works without a mouse', async (t) => {
   for (let steps = 0; steps < 8; steps++) await press('Shift+Tab')
   await tabTo(/^Replay the 1 chosen/)
   await press('Enter')
+  await page.getByRole('heading', { name: 'Replay 1 event?' }).waitFor()
+  await tabTo(/^Replay$/)
+  await press('Enter')
   await page.getByText('1 queued again').first().waitFor()
 })
 
@@ -476,6 +651,7 @@ for (const look of [
       ['dead-letters', '3 dead letters.'],
       ['explain', 'Nothing is sent or stored.'],
       ['quality', 'Only 0 %'],
+      ['audit', 'entries'],
     ] as const) {
       const name = `${path} ${look.colorScheme}`
       await page.goto(`${stand.relay.adminUrl}/#/${path}`)

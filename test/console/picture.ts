@@ -3,7 +3,7 @@ import { STATUSES } from '../../src/delivery/queue-status.ts'
 import { createRandom } from '../support/random.ts'
 
 const STEP_SECONDS = 5
-const STEPS = 360
+const STEPS = 180
 const FULL = { level: 5000, capacity: 5000 }
 
 const sending = {
@@ -60,15 +60,15 @@ const QUEUES = [
 ]
 
 /** As `GET /live` would answer at that time. */
-export function makeUpLive(nowSeconds: number): object {
+export function makeUpLive(nowSeconds: number) {
   const random = createRandom(7)
   const jitter = (value: number) => value * (0.97 + 0.06 * random.next())
   let waitingForToken = 0
   const samples = Array.from({ length: STEPS }, (_, step) => {
-    const isSlow = step > 150 && step < 175
+    const isSlow = step > 75 && step < 88
     const posts = Math.round(jitter(STEP_SECONDS * (34 + 9 * Math.sin(step / 55) + 3 * Math.sin(step / 7))))
     // The token is refused in the last third.
-    const held = step > 235 ? Math.round(posts * 0.074) : 0
+    const held = step > 117 ? Math.round(posts * 0.074) : 0
     waitingForToken += held
     const call = isSlow ? 0.41 : 0.12
     return {
@@ -112,7 +112,19 @@ export function makeUpLive(nowSeconds: number): object {
     calls_in_flight: 3,
     accounts: QUEUES.length,
     queue_count: QUEUES.length,
-    queues_standing: 1,
+    oldest_age_seconds: 1140,
+    paused_accounts: 0,
+    accounts_standing: 1,
+    standing: [
+      {
+        ad_account_id: '549761668041',
+        label: 'Alder & Ash, Germany',
+        status: 'unauthorized',
+        ...STATUSES.unauthorized,
+        offline_at: new Date((nowSeconds + 2460) * 1000).toISOString(),
+        expires_at: new Date((nowSeconds + 600_000) * 1000).toISOString(),
+      },
+    ],
     queues: QUEUES,
   }
 }

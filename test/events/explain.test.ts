@@ -61,8 +61,14 @@ t.test('each value is shown as it came, as it is normalized, and as it is hashed
       ['user_data.db', '0•/••/••••', null, null, WARNINGS.ambiguous_date.text],
       ['user_data.fn', 'J•••', 'j•••', sha256('josé'), null],
       ['user_data.client_ip_address', '1•.•.•.•', null, null, WARNINGS.not_public.text],
-      ['user_data.client_user_agent', 'M••••••/•.•', 'M••••••/•.•', null, 'Sent as text.'],
-      ['user_data.click_id', 'd•••••••••••••••••••••••', 'd•••••••••••••••••••••••', null, 'Sent as text.'],
+      ['user_data.client_user_agent', 'M••••••/•.•', 'M••••••/•.•', null, 'Text, not hashed.'],
+      [
+        'user_data.click_id',
+        'd•••••••••••••••••••••••',
+        'd•••••••••••••••••••••••',
+        null,
+        'Text, not hashed.',
+      ],
     ],
   )
   t.same(

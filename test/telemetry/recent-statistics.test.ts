@@ -2,11 +2,15 @@ import t from 'tap'
 import {
   createRecentStatistics,
   percentileOf,
-  STEP_MS,
+  RANGES,
+  type StatisticsArchive,
   type Waiting,
 } from '../../src/telemetry/recent-statistics.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { createManualClock } from '../support/clock.ts'
+
+const STEP_MS = RANGES['15m'].stepMs
+const NOTHING = async (): Promise<Waiting> => ({ queued: 0, oldestAgeS: undefined })
 
 t.test('each step has the counts of its own time', async (t) => {
   const clock = createManualClock()
@@ -47,20 +51,59 @@ t.test('each step has the counts of its own time', async (t) => {
   t.equal(second?.callP99S, undefined)
   t.equal(second?.queued, undefined, 'a store that is away leaves a gap')
   t.equal(recentStatistics.samples(first!.atS).length, 1)
-  recentStatistics.close()
+  await recentStatistics.close()
   t.equal(clock.pendingTimers(), 0)
 })
 
-t.test('half an hour is kept', async (t) => {
+t.test('each range has steps of its own, as many as it takes', async (t) => {
   const clock = createManualClock()
-  const recentStatistics = createRecentStatistics({
+  const metrics = createMetrics({ version: 'test' })
+  const recentStatistics = createRecentStatistics({ clock, metrics, waiting: NOTHING })
+  metrics.posts.inc({ status: '200' }, 7)
+  await clock.advance(200 * STEP_MS)
+  t.equal(recentStatistics.samples(0).length, 180)
+  const hours = recentStatistics.samples(0, '6h')
+  t.equal(hours.length, 8)
+  t.equal(hours[0]!.posts, 7)
+  t.same(recentStatistics.samples(0, '7d'), [])
+  await recentStatistics.close()
+  t.match(recentStatistics.samples(0, '7d'), [{ posts: 7 }], 'a step that is not over counts at the end')
+})
+
+t.test('a restart goes on with what was archived; what is older than its range goes', async (t) => {
+  const clock = createManualClock()
+  const metrics = createMetrics({ version: 'test' })
+  const written = new Map<string, string>()
+  const archive: StatisticsArchive = {
+    read: (range) => JSON.parse(written.get(range) ?? '[]'),
+    write: async (range, samples) => void written.set(range, JSON.stringify(samples)),
+  }
+  const before = createRecentStatistics({ clock, metrics, waiting: NOTHING, archive })
+  metrics.posts.inc({ status: '200' }, 5)
+  await clock.advance(RANGES['6h'].stepMs)
+  t.equal(written.size, 0)
+  await clock.advance(900_000)
+  t.strictSame([...written.keys()], ['6h', '7d'], 'written every quarter of an hour')
+  await before.close()
+
+  const after = createRecentStatistics({
     clock,
     metrics: createMetrics({ version: 'test' }),
-    waiting: async () => ({ queued: 0, oldestAgeS: undefined }),
+    waiting: NOTHING,
+    archive,
   })
-  await clock.advance(400 * STEP_MS)
-  t.equal(recentStatistics.samples(0).length, 360)
-  recentStatistics.close()
+  t.match(after.samples(0, '6h'), [{ posts: 5 }])
+  t.same(after.samples(0), [], 'minutes are not kept')
+  await clock.advance(6 * 3_600_000)
+  t.ok(after.samples(0, '6h').every(({ posts }) => posts === 0))
+  t.equal(after.samples(0, '7d')[0]!.posts, 5)
+  written.clear()
+  await after.close()
+  const broken = { read: () => [], write: () => Promise.reject(new Error('full')) }
+  const last = createRecentStatistics({ clock, metrics, waiting: NOTHING, archive: broken })
+  await clock.advance(900_000)
+  await last.close()
+  t.equal(clock.pendingTimers(), 0)
 })
 
 t.test('a percentile is interpolated within its bucket', async (t) => {
