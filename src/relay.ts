@@ -246,6 +246,7 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
     bodyLimitBytes: settings.BODY_LIMIT_BYTES,
     hosts: hostsOf(settings),
     metricsOpen: settings.METRICS_OPEN,
+    docsOpen: settings.DOCS_OPEN,
     consentPageUrl: settings.PINTEREST_CONSENT_URL,
     publicUrl: () => settings.ADMIN_PUBLIC_URL ?? adminUrl,
     recover: base.engine.recover,

@@ -133,6 +133,11 @@ export const SettingsSchema = Type.Object({
     rule: 'true or false',
     description: 'true: GET /metrics needs no token',
   }),
+  DOCS_OPEN: Type.Enum(['true', 'false'], {
+    default: 'false',
+    rule: 'true or false',
+    description: 'true: the description of the public port (/docs on the admin port) needs no token',
+  }),
   OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
     text(...URL_RULE, 'where traces are sent, over OTLP/HTTP (/v1/traces is added); unset: no traces'),
   ),
@@ -151,13 +156,14 @@ export type GivenSettings = Readonly<Static<typeof SettingsSchema>>
 
 export interface Settings extends Omit<
   GivenSettings,
-  'ADMIN_HOSTS' | 'TRUST_PROXY' | 'METRICS_OPEN' | 'HTTPS_PROXY' | 'HTTP_PROXY'
+  'ADMIN_HOSTS' | 'TRUST_PROXY' | 'METRICS_OPEN' | 'DOCS_OPEN' | 'HTTPS_PROXY' | 'HTTP_PROXY'
 > {
   /** Names that the admin port answers to, beside localhost, its own and addresses. */
   readonly ADMIN_HOSTS: readonly string[]
   /** Addresses and CIDR blocks of the gateways whose X-Forwarded-* count. */
   readonly TRUST_PROXY: readonly string[]
   readonly METRICS_OPEN: boolean
+  readonly DOCS_OPEN: boolean
   /** URLs, perhaps with a password: never log them. */
   readonly HTTPS_PROXY: string | undefined
   readonly HTTP_PROXY: string | undefined
@@ -211,6 +217,7 @@ export function readSettings(environment: Environment): Settings {
     ADMIN_HOSTS: readList(settings.ADMIN_HOSTS),
     TRUST_PROXY: gateways,
     METRICS_OPEN: settings.METRICS_OPEN === 'true',
+    DOCS_OPEN: settings.DOCS_OPEN === 'true',
     HTTPS_PROXY: proxyUrl(settings.HTTPS_PROXY),
     HTTP_PROXY: proxyUrl(settings.HTTP_PROXY),
     database,

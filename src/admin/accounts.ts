@@ -44,7 +44,7 @@ const AccountBody = Type.Object(
     /** 0 opens the account's post limiter. */
     posts_per_minute: orDefault(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
   },
-  closed,
+  { ...closed, examples: [{ access_token: 'pina_XXXXXXXXXXXX', label: 'My shop', country: 'US' }] },
 )
 
 const Accounts = Type.Object({ accounts: Type.Array(AccountView) }, closed)

@@ -1,6 +1,7 @@
 /**
  * The admin port: for the people and machines that operate the relay. Every route asks for the admin token or a session
- * that began with it, but for the console's own files and, when METRICS_OPEN is set, `/metrics`. Answers never hold a
+ * that began with it, but for the console's own files and, when METRICS_OPEN or DOCS_OPEN is set,
+ * `/metrics` or the description of the public port. Answers never hold a
  * token or a stored key.
  */
 import Fastify, { type FastifyError, type FastifyInstance, type FastifySchemaCompiler } from 'fastify'
@@ -74,7 +75,7 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
   })
 
   auditChanges(app, options)
-  await describeRoutes(app, options.version)
+  await describeRoutes(app, options)
 
   for (const routes of ROUTES) await app.register(routes, { ...options, sessions, refusals })
   return app

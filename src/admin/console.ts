@@ -1,5 +1,5 @@
 /**
- * Serves the console: a page, its style sheet and its scripts (`src/console/`), as they lie there. They hold nothing that
+ * Serves the console and the reference of the API (`/docs`): pages, their style sheet and their scripts (`src/console/`), as they lie there. They hold nothing that
  * needs a login; what they show they ask of the other routes. The policy lets a browser load from here and nowhere else.
  */
 import { readdirSync, readFileSync } from 'node:fs'
@@ -44,6 +44,11 @@ export const consoleRoutes: AdminRoutes = async (app) => {
 
   app.get('/', open, async (_request, reply) => {
     const { type, content } = files.get('index.html')!
+    return reply.headers(HEADERS).type(type).send(content)
+  })
+
+  app.get('/docs', open, async (_request, reply) => {
+    const { type, content } = files.get('docs.html')!
     return reply.headers(HEADERS).type(type).send(content)
   })
 

@@ -44,7 +44,7 @@ const body = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
   cursor: Type.Optional(Cursor),
 }
-const Body = Type.Object(body, closed)
+const Body = Type.Object(body, { ...closed, examples: [{ filter: { ad_account_id: '549755885175' } }] })
 const ReplayBody = Type.Object(
   {
     ...body,
@@ -52,7 +52,7 @@ const ReplayBody = Type.Object(
       Type.Boolean({ description: 'Only counts what would be queued; `duplicates` are not known before.' }),
     ),
   },
-  closed,
+  { ...closed, examples: [{ filter: { reason: 'rejected_event', test: false }, dry_run: true }] },
 )
 
 const DeadLetter = Type.Object(

@@ -9,6 +9,7 @@ import { namedTopic } from '../sources/source.ts'
 import { preparingOf } from '../vault/records.ts'
 import type { Source } from '../vault/vault.ts'
 import { findAccount } from './account-view.ts'
+import { EXAMPLE_EVENT } from '../ingest/describe.ts'
 import { AdAccountId, answers, closed, orNull } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 import { SourceId } from './source-settings.ts'
@@ -36,7 +37,10 @@ const Query = Type.Object(
 /** Read in the engine; described here. */
 const Body = Type.Object(
   { data: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 1000 }) },
-  { description: 'As a storefront posts it; with `source` as the shop does.' },
+  {
+    description: 'As a storefront posts it; with `source` as the shop does.',
+    examples: [{ data: [EXAMPLE_EVENT] }],
+  },
 )
 
 const text = () => orNull(Type.String())

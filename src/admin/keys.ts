@@ -9,7 +9,7 @@ const KeyBody = Type.Object(
     label: Type.String({ minLength: 1, maxLength: 200 }),
     ad_account_ids: Type.Array(AdAccountId, { minItems: 1, maxItems: 1000 }),
   },
-  closed,
+  { ...closed, examples: [{ label: 'My shop', ad_account_ids: ['549755885175'] }] },
 )
 const Params = Type.Object({ key_id: Type.String({ maxLength: 64 }) })
 

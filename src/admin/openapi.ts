@@ -6,21 +6,25 @@
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import { describePublicPort } from '../ingest/describe.ts'
+import { describePublicPort, serverAt } from '../ingest/describe.ts'
 import { answers, ErrorAnswer } from './answers.ts'
-import type { AdminRoutes } from './options.ts'
+import type { AdminOptions, AdminRoutes } from './options.ts'
 import { SESSION_COOKIE, SESSION_KEY_HEADER } from './session.ts'
 
 const ABOUT = `For the people and machines that operate the relay. Every request carries the admin token as a bearer token (or a
 browser's session and its key). Answers never hold a token or a stored key. A refusal is \`{code, message}\`: the code is the
 contract, the message is for people and names fields, never their values.`
 
-export async function describeRoutes(app: FastifyInstance, version: string): Promise<void> {
+export async function describeRoutes(
+  app: FastifyInstance,
+  { version }: Pick<AdminOptions, 'version'>,
+): Promise<void> {
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer))
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
       info: { title: 'Pinrelay, admin port', version, description: ABOUT },
+      servers: [serverAt('http://127.0.0.1:8081', 'Where operators reach the admin port.')],
       components: {
         securitySchemes: {
           adminToken: { type: 'http', scheme: 'bearer' },
@@ -35,6 +39,7 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
       return {
         url,
         schema: {
+          operationId: operationIdOf(String(route.method), url),
           ...schema,
           ...(isOpen ? { security: [] } : {}),
           response: { ...(schema.response as object), '4XX': ErrorAnswer },
@@ -44,17 +49,29 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
   })
 }
 
+/** `PUT /accounts/:id` is `putAccountsById`. */
+function operationIdOf(method: string, url: string): string {
+  const words = url.split(/[/.]/).flatMap((part) => {
+    const [, parameter] = /^:(.+)$/.exec(part) ?? []
+    return (parameter === undefined ? part : `by_${parameter}`).split(/[-_]/)
+  })
+  const capitals = words.map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+  return method.toLowerCase() + capitals.join('')
+}
+
 const Document = Type.Record(Type.String(), Type.Unknown(), { description: 'An OpenAPI document.' })
 const tags = ['descriptions']
 
-export const openapiRoutes: AdminRoutes = async (app, { version }) => {
+export const openapiRoutes: AdminRoutes = async (app, { version, docsOpen }) => {
   const own = { tags, summary: 'This description', response: answers({ 200: Document }) }
   app.get('/openapi.json', { schema: own }, async () => app.swagger() as unknown as Record<string, unknown>)
 
   const publicPort = {
     tags,
-    summary: 'The description of the public port',
+    summary: 'The description of the public port; without the admin token when DOCS_OPEN=true',
     response: answers({ 200: Document }),
   }
-  app.get('/openapi/public.json', { schema: publicPort }, async () => describePublicPort(version))
+  app.get('/openapi/public.json', { config: { isOpen: docsOpen }, schema: publicPort }, async () =>
+    describePublicPort(version),
+  )
 }

@@ -56,6 +56,7 @@ export interface AdminOptions {
   /** Names that it answers to, beside localhost and addresses. */
   readonly hosts: readonly string[]
   readonly metricsOpen: boolean
+  readonly docsOpen: boolean
   /** Pinterest's page where people consent. */
   readonly consentPageUrl: string
   /** Where browsers reach this port, without a trailing slash; asked once the port is open. */

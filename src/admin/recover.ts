@@ -7,7 +7,10 @@ import { NoSuch, RecoverRunning } from '../errors.ts'
 import { answerOf, answers, closed, Count } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
-const Body = Type.Object({ file: Type.String({ minLength: 1, maxLength: 255 }) }, closed)
+const Body = Type.Object(
+  { file: Type.String({ minLength: 1, maxLength: 255 }) },
+  { ...closed, examples: [{ file: 'relay.db.corrupt-1767225600000' }] },
+)
 
 const Answer = Type.Object(
   { batches: Count, events: Count, duplicates: Count, dead_letters: Count, unreadable: Count },

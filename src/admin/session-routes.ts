@@ -14,7 +14,7 @@ const Login = Type.Object(
     /** Only where a session is of use: no open redirect. */
     next: Type.Optional(Type.String({ pattern: '^/accounts/\\d{1,18}/authorize$' })),
   },
-  closed,
+  { ...closed, examples: [{ admin_token: 'of ADMIN_TOKEN' }] },
 )
 
 const Session = Type.Object(

@@ -70,7 +70,10 @@ export const SourceBody = Type.Object(
     signature: Type.Optional(SignatureBody),
     expression: Type.Optional(Type.String({ minLength: 1, maxLength: 16_384 })),
   },
-  closed,
+  {
+    ...closed,
+    examples: [{ kind: 'shopify', ad_account_id: '549755885175', secret: 'the secret of the webhooks' }],
+  },
 )
 type Body = Static<typeof SourceBody>
 

@@ -62,6 +62,7 @@ function show(isMove) {
         h('a', { href: `#/${target}`, 'aria-current': target === found.path ? 'page' : undefined }, title),
       ),
     ),
+    h('a', { href: '/docs' }, 'API'),
     h('button', { onclick: () => void logOut() }, 'Log out'),
   )
   document.title = `${found.title} – Pinrelay`

@@ -77,6 +77,11 @@ export async function follow(path, signal, onMessage) {
   }
 }
 
+/** Undefined without a login where it takes one: a session that is over does not end the page. @param {string} path */
+export async function readDocument(path) {
+  return request('GET', path).catch(() => undefined)
+}
+
 /** @param {string} method @param {string} path @param {unknown} [body] */
 async function request(method, path, body) {
   const response = await send(method, path, body)

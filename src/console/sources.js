@@ -174,7 +174,7 @@ function showWebhooks(name, webhooks) {
         cell('Topic', topic ?? '–'),
         cell('Delivery', delivery ?? '–'),
         cell('Events', count(events)),
-        cell('Outcome', h('span.state', { 'data-state': BAD.has(outcome) ? 'stands' : 'good' }, outcome)),
+        cell('Outcome', h('span.state', { 'data-state': BAD.has(outcome) ? 'bad' : 'good' }, outcome)),
         cell('Why', reason ?? '–'),
       ),
     ),

@@ -18,6 +18,7 @@ export function describePublicPort(version: string): Record<string, unknown> {
       description:
         "Pinterest's own path, body and answers: clients of its Conversions API work by changing their base URL, with a relay key as the access token.",
     },
+    servers: [serverAt('http://127.0.0.1:8080', 'Where storefronts reach the relay.')],
     components: {
       securitySchemes: { relayKey: { type: 'http', scheme: 'bearer', description: 'A relay key.' } },
       schemas: { Event: eventAsPosted(), Answer: ANSWER, Error: ERROR },
@@ -26,15 +27,20 @@ export function describePublicPort(version: string): Record<string, unknown> {
     paths: {
       '/v5/ad_accounts/{ad_account_id}/events': { post: POST },
       '/sources/{source_id}': { post: WEBHOOK },
-      '/livez': { get: health('Whether the process works', 'It does.') },
+      '/livez': { get: health('livez', 'Whether the process works', 'It does.') },
       '/readyz': {
         get: {
-          ...health('Whether posts are taken', 'They are.'),
+          ...health('readyz', 'Whether posts are taken', 'They are.'),
           responses: { 200: { description: 'They are.' }, 503: { description: 'They are not.' } },
         },
       },
     },
   }
+}
+
+/** The relay does not know under which name it is reached. */
+export function serverAt(url: string, description: string) {
+  return { url: '{origin}', description, variables: { origin: { default: url } } }
 }
 
 /** The event's own schema, with the lists of hashes widened to what may be posted. */
@@ -81,11 +87,13 @@ const PARTLY = Type.Object(
   CLOSED,
 )
 
-const json = (schema: object) => ({ 'application/json': { schema } })
-const refusal = (description: string, headers?: Json) => ({
+const json = (schema: object, example?: unknown) => ({
+  'application/json': { schema, ...(example !== undefined && { example }) },
+})
+const refusal = (description: string, headers?: Json, example?: unknown) => ({
   description,
   ...(headers && { headers }),
-  content: json({ $ref: '#/components/schemas/Error' }),
+  content: json({ $ref: '#/components/schemas/Error' }, example),
 })
 const RETRY_AFTER = {
   'Retry-After': { description: 'Seconds to wait.', schema: { type: 'integer', minimum: 1 } },
@@ -99,11 +107,39 @@ const RELAY_QUEUED = {
 const PREFERENCE_APPLIED = {
   'Preference-Applied': { description: 'What of `Prefer` was applied.', schema: { type: 'string' } },
 }
-const answer = (description: string, schema: object = { $ref: '#/components/schemas/Answer' }) => ({
+const answer = (
+  description: string,
+  example: unknown,
+  schema: object = { $ref: '#/components/schemas/Answer' },
+) => ({
   description,
   headers: { ...RELAY_QUEUED, ...PREFERENCE_APPLIED },
-  content: json(schema),
+  content: json(schema, example),
 })
+
+/** An order, with raw values as a shop has them. */
+export const EXAMPLE_EVENT = {
+  event_name: 'checkout',
+  action_source: 'web',
+  event_time: 1_767_225_600,
+  event_id: 'order-4711',
+  event_source_url: 'https://shop.example/checkout/thanks',
+  user_data: {
+    em: 'person@example.com',
+    ph: '+1 415 555 2671',
+    country: 'US',
+    client_ip_address: '203.0.113.7',
+    client_user_agent: 'Mozilla/5.0 (X11; Linux x86_64)',
+  },
+  custom_data: { currency: 'USD', value: '72.39', order_id: '4711' },
+}
+const PROCESSED = { status: 'processed', error_message: '', warning_message: '' }
+const TAKEN = { num_events_received: 1, num_events_processed: 1, events: [PROCESSED] }
+const WAITS = {
+  ...PROCESSED,
+  warning_message: 'queued by the relay, not yet confirmed by Pinterest',
+}
+const MISSING = { ...PROCESSED, status: 'failed', error_message: 'action_source: is required' }
 
 const POST: Json = {
   operationId: 'events/create',
@@ -144,11 +180,15 @@ const POST: Json = {
             'Wider than the schema: nulls are absent, unknown keys are dropped with a warning, numbers may be text and texts numbers, times milliseconds or ISO 8601.',
         }),
       }),
+      { data: [EXAMPLE_EVENT] },
     ),
   },
   responses: {
-    200: answer('Every event was delivered or is on disk.'),
-    202: answer('As 200, for posts with `Prefer`, where some events are on disk and wait.'),
+    200: answer('Every event was delivered or is on disk.', TAKEN),
+    202: answer('As 200, for posts with `Prefer`, where some events are on disk and wait.', {
+      ...TAKEN,
+      events: [WAITS],
+    }),
     400: refusal(
       'Not JSON, no `data`, 0 or over 1,000 events, an event over its bounds (1,000 keys per object, 20,000 values, 32 levels, 1 MiB), a bad `test` or account id. Code 4196.',
     ),
@@ -159,9 +199,17 @@ const POST: Json = {
     415: refusal('Not application/json in UTF-8, or encoded. Code 4196.'),
     422: answer(
       'Some or all events are invalid, or Pinterest rejected them; the others are on their way.',
+      {
+        code: PINTEREST_CODES.partlyProcessed,
+        message: 'Some events are invalid.',
+        details: { num_events_received: 2, num_events_processed: 1, events: [PROCESSED, MISSING] },
+      },
       PARTLY,
     ),
-    429: refusal("Over the account's posts per minute. Code 8.", RETRY_AFTER),
+    429: refusal("Over the account's posts per minute. Code 8.", RETRY_AFTER, {
+      code: PINTEREST_CODES.rateLimited,
+      message: 'Over 5000 posts per minute for this ad account.',
+    }),
     503: refusal(
       'Nothing was taken: the store cannot take it, or the clock of the relay was just set and calls an event too old or of the future. Code 4197.',
       RETRY_AFTER,
@@ -199,6 +247,6 @@ const WEBHOOK: Json = {
   },
 }
 
-function health(summary: string, description: string): Json {
-  return { summary, security: [], responses: { 200: { description } } }
+function health(operationId: string, summary: string, description: string): Json {
+  return { operationId, summary, security: [], responses: { 200: { description } } }
 }

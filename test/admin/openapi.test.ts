@@ -15,6 +15,31 @@ interface Operation {
   >
 }
 
+interface Described {
+  readonly servers: readonly object[]
+  readonly paths: Readonly<
+    Record<
+      string,
+      Readonly<
+        Record<
+          string,
+          {
+            readonly operationId: string
+            readonly requestBody?: {
+              readonly content: Readonly<
+                Record<
+                  string,
+                  { readonly schema: TSchema & { examples?: unknown[] }; readonly example?: unknown }
+                >
+              >
+            }
+          }
+        >
+      >
+    >
+  >
+}
+
 async function readDocument(stand: Guest, path = '/openapi.json') {
   const { body } = await stand.admin('GET', path)
   return body as unknown as { paths: Record<string, Record<string, Operation>> }
@@ -75,6 +100,41 @@ t.test('both documents are valid OpenAPI, and every operation says what it does'
     '/console/',
     "the console's own files are no interface",
   )
+})
+
+t.test('every operation has an id, every body an example that the relay takes', async (t) => {
+  const stand = await enter(t)
+  for (const path of ['/openapi/public.json', '/openapi.json']) {
+    const document = (await readDocument(stand, path)) as unknown as Described
+    t.match(document.servers, [{ url: '{origin}', variables: { origin: { default: /^http:/ } } }])
+    const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods))
+    const ids = operations.map(({ operationId }) => operationId)
+    t.ok(
+      ids.every((id) => /^[a-z][A-Za-z/]+$/.test(id)),
+      ids.join(),
+    )
+    t.equal(new Set(ids).size, ids.length, 'each its own')
+    for (const { operationId, requestBody } of operations) {
+      for (const { schema, example = schema.examples?.[0] } of Object.values(requestBody?.content ?? {})) {
+        t.ok(example, `${operationId} has an example`)
+        if (path === '/openapi.json') t.same([...Value.Errors(schema, example)], [], operationId)
+      }
+    }
+  }
+  const { paths } = (await readDocument(stand, '/openapi/public.json')) as unknown as Described
+  const content = paths['/v5/ad_accounts/{ad_account_id}/events']!['post']!.requestBody!.content
+  const { data } = content['application/json']!.example as { data: object[] }
+  const now = { event_time: Math.floor(Date.now() / 1000) }
+  t.match(await stand.post({ data: data.map((event) => ({ ...event, ...now })) }), { status: 200 })
+})
+
+t.test('DOCS_OPEN opens the description of the public port, and nothing else', async (t) => {
+  const stand = await setUp(t, { DOCS_OPEN: 'true' })
+  const get = async (path: string) => (await fetch(stand.relay.adminUrl + path)).status
+  t.equal(await get('/openapi/public.json'), 200)
+  t.equal(await get('/openapi.json'), 401)
+  const closed = await enter(t)
+  t.equal((await fetch(`${closed.relay.adminUrl}/openapi/public.json`)).status, 401)
 })
 
 t.test('what each route answers is what its description says', async (t) => {

@@ -242,6 +242,40 @@ t.test('plots have a range, show the moment under the pointer, and one account',
   t.same(problems, [])
 })
 
+t.test(
+  'the reference of the API is read with a login, its public part without one where that is set',
+  async (t) => {
+    const stand = await enter(t)
+    const { page, problems, origins } = await openPage(t, {
+      colorScheme: 'dark',
+      viewport: { width: 390, height: 800 },
+    })
+    await page.goto(`${stand.relay.adminUrl}/docs`)
+    await page.getByText('first: the descriptions need the admin token').waitFor()
+    const known = await stand.admin('GET', '/openapi/public.json')
+    await page.route('**/openapi/public.json', (route) => route.fulfill({ json: known.body }))
+    await page.reload()
+    const post = page.locator('details', { hasText: 'POST /v5/ad_accounts/{ad_account_id}/events' })
+    await post.locator('summary').click()
+    await post.getByText('"event_id": "order-4711"').first().waitFor()
+    await page.getByText('for the description of the admin port.').waitFor()
+    await page.unroute('**/openapi/public.json')
+
+    await logIn(page, stand)
+    await page.getByRole('link', { name: 'API' }).click()
+    await page.getByLabel('Find').fill('dry_run')
+    const replay = page.locator('details', { hasText: 'POST /dead-letters/replay' })
+    await replay.locator('summary').click()
+    await replay.getByText('"dry_run": true').waitFor()
+    t.equal(await page.locator('details:visible').count(), 1)
+    t.same(await violationsOf(page), [])
+    const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
+    t.ok(overflow <= 0, `nothing sticks out (${overflow})`)
+    t.same(problems, [])
+    t.same([...origins], [new URL(stand.relay.adminUrl).origin])
+  },
+)
+
 t.test('a new relay leads through its first steps', async (t) => {
   const stand = await enter(t)
   const { page } = await openPage(t)
