@@ -182,12 +182,25 @@ export class ApiError extends Error {
   readonly retryAfterMs: number | undefined
 
   constructor(status: number, headers: Headers, body: ApiErrorBody | undefined, options?: ErrorOptions) {
-    super(`HTTP ${status}: ${body?.message ?? 'the answer cannot be read'}`, options)
+    super(`HTTP ${status}: ${body?.message ?? 'the answer cannot be read'}${reasonsOf(body)}`, options)
     this.status = status
     this.headers = headers
     this.body = body
     this.retryAfterMs = readRetryAfterMs(headers)
   }
+}
+
+const REASONS_SHOWN = 5
+
+/** Of 422: ` (event 1: action_source: is missing)`. The relay's reasons name fields, never their values. */
+function reasonsOf(body: ApiErrorBody | undefined): string {
+  if (!isConversionApiResponse(body?.details)) return ''
+  const failed = body.details.events.flatMap(({ status, error_message: reason }, index) =>
+    status === 'failed' ? [`event ${index}: ${reason || 'no reason was given'}`] : [],
+  )
+  const more = failed.length - REASONS_SHOWN
+  const shown = [...failed.slice(0, REASONS_SHOWN), ...(more > 0 ? [`and ${more} more`] : [])]
+  return shown.length === 0 ? '' : ` (${shown.join('; ')})`
 }
 
 export function createClient(options: ClientOptions): Client {

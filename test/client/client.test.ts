@@ -97,10 +97,19 @@ await t.test('other statuses are thrown as ApiError', async (t) => {
   })
   const failed = await catchError(client, { ...EVENT, user_data: { em: ['raw'] } })
   t.match(failed, {
-    message: 'HTTP 422: Not all events were successfully processed.',
+    message: /^HTTP 422: Not all events were successfully processed\. \(event 0: .+\)$/,
     status: 422,
     body: { code: 953, details: { events: [{ status: 'failed' }] } },
   })
+  const events = Array.from({ length: 8 }, (_, index) => ({
+    status: index === 2 ? 'processed' : 'failed',
+    error_message: index === 0 ? '' : 'em: is missing',
+  }))
+  const many = new ApiError(422, new Headers(), { code: 953, message: 'Not all.', details: { events } })
+  t.equal(
+    many.message,
+    'HTTP 422: Not all. (event 0: no reason was given; event 1: em: is missing; event 3: em: is missing; event 4: em: is missing; event 5: em: is missing; and 2 more)',
+  )
   sandbox.faults.set([{ kind: 'status', status: 502, body: '<h1>Bad gateway</h1>' }])
   const page = await catchError(client)
   t.match(page, { status: 502, body: undefined, message: 'HTTP 502: the answer cannot be read' })
