@@ -5,7 +5,7 @@ import { span, stateOf, time } from './format.js'
 import { createFirstSteps } from './first-steps.js'
 import { ask } from './session.js'
 
-const SHOWN = 50
+const SHOWN = 20
 
 /** @param {URLSearchParams} query @returns {import('./main.js').View} */
 export function createAccounts(query) {

@@ -33,7 +33,7 @@ export function createKeys() {
   function showKey(key) {
     return row(
       cell('Label', key.label),
-      cell('Begins with', h('code', {}, `${key.prefix}…`), h('small', {}, `id ${key.id}`)),
+      cell('Begins with', h('div', {}, h('code', {}, `${key.prefix}…`), h('small', {}, `id ${key.id}`))),
       cell('Ad accounts', showAccounts(key.ad_account_ids)),
       cell('Made', time(key.created_at)),
       cell('Last used', key.last_used_at === null ? 'not since the relay started' : time(key.last_used_at)),

@@ -58,28 +58,35 @@ export function createLivePlots() {
 
   return {
     element: h('div', {}, element, ofAccount),
-    /** @param {readonly Sample[]} given @param {number} step in seconds */
-    setAll(given, step) {
+    /**
+     * @param {readonly Sample[]} given @param {number} step in seconds
+     * @param {number} atS now @param {number} spanS how far the axis goes back
+     */
+    setAll(given, step, atS, spanS) {
       element.hidden = false
       ofAccount.hidden = true
       const samples = withGaps(given, step)
       const each = (/** @type {string} */ name) => samples.map((sample) => sampled(sample, name, step))
       const raw = (/** @type {string} */ name) => samples.map((sample) => sample[name] ?? null)
       const times = samples.map(({ at }) => at)
-      plots.throughput.set(times, [each('posts'), each('calls'), each('turned_away')])
+      /** @type {[number, number]} */
+      const window = [atS - spanS, atS]
+      plots.throughput.set(times, [each('posts'), each('calls'), each('turned_away')], window)
       const died = samples.map((sample) => {
         const rejected = sampled(sample, 'rejected', step)
         return rejected === null ? null : rejected + (sample['expired'] ?? 0) / step
       })
-      plots.outcomes.set(times, [
-        each('delivered'),
-        each('invalid'),
-        died,
-        each('duplicate'),
-        each('filtered'),
-      ])
-      plots.latency.set(times, [raw('post_p50_seconds'), raw('post_p99_seconds'), raw('call_p99_seconds')])
-      plots.depth.set(times, [raw('queued')])
+      plots.outcomes.set(
+        times,
+        [each('delivered'), each('invalid'), died, each('duplicate'), each('filtered')],
+        window,
+      )
+      plots.latency.set(
+        times,
+        [raw('post_p50_seconds'), raw('post_p99_seconds'), raw('call_p99_seconds')],
+        window,
+      )
+      plots.depth.set(times, [raw('queued')], window)
     },
     /**
      * @param {readonly { event_name: string, hours: number[] }[]} volume with the most events first

@@ -21,6 +21,8 @@ const RANGES = /** @type {const} */ ([
   ['7d', '7 days'],
 ])
 const SAMPLES_SHOWN = 360
+/** @type {Record<string, number>} */
+const SPANS_S = { '15m': 900, '6h': 21_600, '7d': 604_800 }
 
 /** @param {URLSearchParams} query @returns {import('./main.js').View} */
 export function createLive(query) {
@@ -91,12 +93,12 @@ export function createLive(query) {
       seenMs = Date.now()
       delete figures.dataset['stale']
       render(answer, short ?? { ...answer, samples: kept })
-      if (ofAccount === undefined) plots.setAll(kept, answer.step_seconds)
+      if (ofAccount === undefined) plots.setAll(kept, answer.step_seconds, answer.at, SPANS_S[wanted] ?? 0)
       else plots.setAccount(ofAccount.volume, answer.at, wanted)
       renderTotals(ofAccount?.totals ?? answer.totals)
       queues.set(
         answer.queues.filter((/** @type {any} */ queue) => id === '' || queue.ad_account_id === id),
-        id === '' ? answer.queue_count : 0,
+        id === '' ? answer.queue_count : undefined,
       )
     } catch (error) {
       if (mine !== asked) return

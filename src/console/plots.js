@@ -41,6 +41,8 @@ export function createPlot({ title, lines, show, isWhole = false }) {
   let data = [[], ...lines.map(() => [])]
   /** @type {uPlot | undefined} */
   let plot
+  /** Of the axis of time; undefined: as far as there is data. @type {[number, number] | undefined} */
+  let window
 
   function draw() {
     const color = (/** @type {string} */ name) => resolveColor(canvas, name)
@@ -63,6 +65,7 @@ export function createPlot({ title, lines, show, isWhole = false }) {
         padding: [8, 8, 0, 0],
         // Where nothing happened the axis goes to one, whatever its unit.
         scales: {
+          x: { range: (_plot, low, high) => window ?? [low, high] },
           y: { range: (_plot, _low, high) => [0, high > 0 ? Math.max(high * 1.1, isWhole ? 1 : 0) : 1] },
         },
         axes: [
@@ -119,8 +122,12 @@ export function createPlot({ title, lines, show, isWhole = false }) {
 
   return {
     element,
-    /** @param {number[]} times seconds since the epoch @param {(number | null)[][]} series */
-    set(times, series) {
+    /**
+     * @param {number[]} times seconds since the epoch @param {(number | null)[][]} series
+     * @param {[number, number]} [shown] from when to when
+     */
+    set(times, series, shown) {
+      window = shown
       data = [times, ...series]
       if (plot === undefined) draw()
       else plot.setData(/** @type {uPlot.AlignedData} */ (data))

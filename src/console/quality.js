@@ -2,6 +2,7 @@
 import { accountField } from './account-field.js'
 import { cell, fill, h, keyedRows, row, setText, svg, table } from './dom.js'
 import { count, percent, span } from './format.js'
+import { createMore } from './more.js'
 import { poll } from './poll.js'
 import { ask } from './session.js'
 
@@ -9,9 +10,6 @@ import { ask } from './session.js'
 
 const LOOK_EVERY_MS = 15_000
 const ADVICE_SHOWN = 6
-/** Rows of a table before more are asked for. */
-const SHOWN = 20
-const MORE = 100
 /** Lines of advice. */
 const ADVICE_KEPT = 100
 
@@ -125,28 +123,6 @@ export function createQuality(query) {
 /** @param {any} row */
 function nameOf({ ad_account_id: id, event_name: name }) {
   return `${id}/${name}`
-}
-
-/** The first rows, and the others on demand. @param {string} which @param {() => void} look */
-function createMore(which, look) {
-  let most = SHOWN
-  const note = h('span.quiet')
-  const more = h('button', { type: 'button' }, `Show ${MORE} more`)
-  more.addEventListener('click', () => {
-    most += MORE
-    look()
-  })
-  const element = h('div.actions', {}, note, more)
-  return {
-    element,
-    /** @template Row @param {readonly Row[]} rows @returns {readonly Row[]} */
-    take(rows) {
-      element.hidden = rows.length <= SHOWN
-      more.hidden = rows.length <= most
-      setText(note, `The ${count(Math.min(most, rows.length))} ${which} of ${count(rows.length)}.`)
-      return rows.slice(0, most)
-    },
-  }
 }
 
 /** The rows come with the most events first, and each row's advice with the worst first. */

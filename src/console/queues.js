@@ -2,6 +2,7 @@
 import { cell, fill, h, keyedRows, row, setText, table } from './dom.js'
 import { count, span, stateOf } from './format.js'
 import { act } from './actions.js'
+import { createMore } from './more.js'
 
 /** @typedef {{ level: number | null, capacity: number }} Bucket */
 /**
@@ -25,6 +26,9 @@ import { act } from './actions.js'
 export function createQueues(look) {
   const body = h('tbody')
   const note = h('p.quiet')
+  /** @type {readonly Queue[]} */
+  let known = []
+  const more = createMore('that matter most', () => show(more.take(known)))
   const show = keyedRows(body, queueName, (queue) => createQueueRow(queue, look))
   return {
     element: h(
@@ -37,9 +41,11 @@ export function createQueues(look) {
         ['Account', 'Queue', 'State', 'Waiting', 'Oldest event', 'Calls left', 'Posts left', 'Action'],
         body,
       ),
+      more.element,
     ),
-    /** @param {readonly Queue[]} queues @param {number} all */
-    set(queues, all) {
+    /** @param {readonly Queue[]} queues @param {number} [all] undefined: one account's were asked for */
+    set(queues, all = queues.length) {
+      known = queues
       setText(
         note,
         all === 0
@@ -48,7 +54,7 @@ export function createQueues(look) {
             ? `The ${count(queues.length)} that matter most of ${count(all)}.`
             : 'Those that need a person first, then those with the most events.',
       )
-      show(queues)
+      show(more.take(queues))
     },
   }
 }

@@ -89,7 +89,7 @@ export const WARNINGS = {
   /** The hint names a known one. */
   unknown_event_name: {
     severity: 'note',
-    text: 'Pinterest does not list this event name; it is sent as it is.',
+    text: 'Pinterest does not list this event name; it is not changed.',
   },
   /** A privacy choice. */
   moved: {
