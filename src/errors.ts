@@ -33,6 +33,7 @@ export const NotFound = createError('NOT_FOUND', 'There is nothing at this addre
 /** What is missing: `account 1234`. */
 export const NoSuch = createError('NOT_FOUND', 'There is no %s.', 404)
 export const RecoverRunning = createError('RECOVER_RUNNING', 'A recover is running already.', 409)
+export const BackupRefused = createError('BACKUP_REFUSED', '%s', 409)
 export const TokenRefused = createError('TOKEN_REFUSED', '%s', 400)
 export const ConsentInvalid = createError('CONSENT_INVALID', '%s', 400)
 export const NoGrant = createError('NO_GRANT', '%s', 409)

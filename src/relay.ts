@@ -250,6 +250,7 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
     consentPageUrl: settings.PINTEREST_CONSENT_URL,
     publicUrl: () => settings.ADMIN_PUBLIC_URL ?? adminUrl,
     recover: base.engine.recover,
+    backUp: base.engine.backUp,
   })
   opened.defer(() => endConnections(adminApp, adminApp.close()))
   return {

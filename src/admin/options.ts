@@ -61,6 +61,7 @@ export interface AdminOptions {
   readonly consentPageUrl: string
   /** Where browsers reach this port, without a trailing slash; asked once the port is open. */
   readonly publicUrl: () => string
+  readonly backUp: Engine['backUp']
   /** Undefined when no queue of that name was quarantined. */
   readonly recover: (file: string) => Promise<RecoverReport | undefined>
 }

@@ -2,6 +2,7 @@
 import { accountActionRoutes } from './account-actions.ts'
 import { accountRoutes } from './accounts.ts'
 import { auditRoutes } from './audit.ts'
+import { backupRoutes } from './backup.ts'
 import { consentRoutes } from './consent.ts'
 import { consoleRoutes } from './console.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
@@ -37,6 +38,7 @@ export const ROUTES: readonly AdminRoutes[] = [
   deadLetterRoutes,
   explainRoutes,
   resealRoutes,
+  backupRoutes,
   recoverRoutes,
   auditRoutes,
   liveRoutes,

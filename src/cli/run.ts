@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { accountCommands } from './account.ts'
 import { createAdminClient } from './admin-client.ts'
+import { backupCommands } from './backup.ts'
 import type { Command } from './command.ts'
 import { deadCommands } from './dead.ts'
 import { eventCommands } from './events.ts'
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   ...eventCommands,
   ...deadCommands,
   ...maintenanceCommands,
+  ...backupCommands,
   settings,
 ]
 

@@ -23,7 +23,7 @@ export const settings: Command = {
 }
 
 function list(environment: Terminal['environment']) {
-  const inForce = read(environment)
+  const inForce = readEnvironment(environment)
   return Object.entries(SettingsSchema.properties).map(([name, schema]) => {
     const value = String(inForce[name as keyof typeof SettingsSchema.properties] ?? '')
     return {
@@ -35,7 +35,7 @@ function list(environment: Terminal['environment']) {
   })
 }
 
-function read(environment: Terminal['environment']) {
+export function readEnvironment(environment: Terminal['environment']) {
   try {
     return readSettings(environment)
   } catch (error) {

@@ -59,11 +59,16 @@ export async function findMasterKeys(settings: Settings): Promise<MasterKeys> {
 /** A key is made for a new store only: an old one's cannot be replaced, and must not look as if it had been. */
 async function findMasterKeyFile({ database }: Settings): Promise<Uint8Array> {
   if (database.kind === 'postgres') throw new BadSettings('MASTER_KEY must be set')
-  const path = besideStore(database.path, 'master-key')
+  const path = masterKeyFile(database.path)
   if (!existsSync(path) && existsSync(besideStore(database.path, 'vault.db'))) {
     throw new BadSettings(`The master key file ${path} is missing: put it back, or set MASTER_KEY.`)
   }
   return loadOrMakeMasterKey(path)
+}
+
+/** Used where MASTER_KEY is unset. */
+export function masterKeyFile(databasePath: string): string {
+  return besideStore(databasePath, 'master-key')
 }
 
 /** What is made once is kept beside the store: `relay.db` has `relay.master-key` and `relay.admin-token`. */

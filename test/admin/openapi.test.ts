@@ -206,6 +206,8 @@ t.test('what each route answers is what its description says', async (t) => {
   })
   await visit('POST', '/reseal')
   await visit('POST', '/recover', { file: 'relay.db.none' })
+  await visit('POST', '/backup', { folder: `${t.testdir()}/backup` })
+  await visit('POST', '/backup', { folder: 'relative' })
   await visit('GET', '/audit')
   await visit('GET', '/metrics')
   await visit('GET', '/openapi.json')

@@ -96,9 +96,10 @@ t.test('every compose command names files, profiles, services and relay commands
       }
       const [verb, ...rest] = words
       const names = rest.filter((word) => !word.startsWith('-'))
-      t.ok(['up', 'exec', 'ps'].includes(verb!), command)
+      t.ok(['up', 'exec', 'run', 'cp', 'ps'].includes(verb!), command)
       if (verb === 'up') for (const name of names) t.ok(Object.hasOwn(services, name), command)
-      if (verb === 'exec') {
+      if (verb === 'cp') t.ok(Object.hasOwn(services, names[0]!.split(':')[0]!), command)
+      if (verb === 'exec' || verb === 'run') {
         const [service, program, ...more] = names
         t.ok(Object.hasOwn(services, service!), command)
         t.ok(program === 'relay' || program === 'cat', command)

@@ -51,6 +51,8 @@ t.test(
       invalid: 0,
     })
     t.same((await one.admin('GET', '/totals')).body, totals)
+    const backup = await one.admin('POST', '/backup', { folder: '/nowhere/backup' })
+    t.match(backup, { status: 409, body: { message: /with its own tools/ } })
     t.match((await two.admin('GET', '/dead-letters')).body, { dead_letters: [{ reason: 'rejected_event' }] })
     t.equal(sandbox.conversions.summary(ACCOUNT).recorded, 1)
     t.match(await readMetrics(one.admin), /^pinrelay_replicas 2$/m)

@@ -7,7 +7,7 @@ import type { Shared, SharedChange } from '../shared.ts'
 import type { FrontStore, Store } from '../store.ts'
 import type { GroupReport } from './batcher.ts'
 import type { Post, PostReceipt } from './posts.ts'
-import type { RecoverReport, StoreProblem } from './operations.ts'
+import type { BackupReport, BackupRequest, RecoverReport, StoreProblem } from './operations.ts'
 
 export interface EngineSettings {
   readonly database: Settings['database']
@@ -28,6 +28,8 @@ export interface OpenedStore {
   readonly shared: Shared | undefined
   /** Undefined where there is no file of that name that was quarantined. */
   recover(name: string): Promise<RecoverReport | undefined>
+  /** Rejects with BACKUP_REFUSED. */
+  backUp(request: BackupRequest): Promise<BackupReport>
   close(): Promise<void>
 }
 
@@ -79,6 +81,7 @@ export type EngineApi = FrontStore &
     /** Asks back with `decideChange`. */
     changeVault(changeId: number): Promise<void>
     recover: OpenedStore['recover']
+    backUp: OpenedStore['backUp']
     /** Last. */
     close(): Promise<void>
   }

@@ -14,7 +14,7 @@ import type { GroupReport } from './batcher.ts'
 import { connectCalls, type Api, type Calls } from './calls.ts'
 import type { StoreProblem } from './operations.ts'
 
-export interface Engine extends Pick<EngineApi, 'takePost' | 'explain' | 'findFault' | 'recover'> {
+export interface Engine extends Pick<EngineApi, 'takePost' | 'explain' | 'findFault' | 'recover' | 'backUp'> {
   /** May come too late, and changes nothing then. */
   withdrawPost(postId: number): void
   readonly store: FrontStore
@@ -94,6 +94,7 @@ export async function openEngine({
     explain: (request) => engine.call('explain', request),
     findFault: (expression) => engine.call('findFault', expression),
     recover: (name) => engine.call('recover', name),
+    backUp: (request) => engine.call('backUp', request),
     store: forward(engine, FORWARDED.store),
     vaultStore: {
       ...forward(engine, FORWARDED.vaultStore),

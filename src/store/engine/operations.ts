@@ -74,6 +74,16 @@ export interface RecoverReport {
   readonly unreadable: number
 }
 
+/** `folder`: absolute, empty or not there, as the relay's process sees it. */
+export interface BackupRequest {
+  readonly folder: string
+  readonly withMasterKey: boolean
+}
+
+export interface BackupReport {
+  readonly files: readonly { readonly file: string; readonly bytes: number }[]
+}
+
 /** One operation each. */
 export const PLAIN = [
   'commit',

@@ -4,6 +4,7 @@
  */
 import { setImmediate as runAfterTurn } from 'node:timers'
 import { parentPort } from 'node:worker_threads'
+import { BackupRefused } from '../../errors.ts'
 import { connectCalls } from './calls.ts'
 import { FORWARDED, type EngineApi, type EngineSettings, type FrontApi, type OpenedStore } from './api.ts'
 import { createExplain } from './explain.ts'
@@ -37,6 +38,7 @@ async function open(settings: EngineSettings): Promise<{ readonly isShared: bool
     findFault: (expression) => expressions.findFault(expression),
     changeVault: (changeId) => vaultStore.changeVault((fresh) => front.call('decideChange', changeId, fresh)),
     recover: (name) => opened.recover(name),
+    backUp: (request) => opened.backUp(request),
     async close() {
       await expressions.close()
       await opened.close()
@@ -66,7 +68,15 @@ async function openStore(settings: EngineSettings): Promise<OpenedStore> {
     case 'postgres': {
       const { openPostgres } = await import('../postgres/open.ts')
       const postgres = await openPostgres({ ...common, url: database.url })
-      return { ...postgres, recover: async () => undefined }
+      return {
+        ...postgres,
+        recover: async () => undefined,
+        async backUp() {
+          throw new BackupRefused(
+            'The store is PostgreSQL: back it up with its own tools, see docs/postgres.md.',
+          )
+        },
+      }
     }
   }
 }

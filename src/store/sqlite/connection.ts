@@ -138,6 +138,12 @@ export function readPragma(db: DatabaseSync, name: string): unknown {
   return Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0]
 }
 
+/** Reads the file as a whole, but for the contents of its indexes. */
+export function assertSound(db: DatabaseSync): void {
+  const found = readPragma(db, 'quick_check(1)')
+  if (found !== 'ok') throw new StoreDamaged(String(found))
+}
+
 function readVersion(db: DatabaseSync): number {
   return Number(readPragma(db, 'user_version'))
 }

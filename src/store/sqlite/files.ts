@@ -10,8 +10,8 @@ import type { VaultStore } from '../../vault/vault-store.ts'
 import { createAudit } from './audit.ts'
 import { chooseReservedBytes, createReservedSpace, type ReservedSpace } from './reserved-space.ts'
 import { createCommit } from './commit.ts'
-import { closeFile, inspectFile, openFile, readPragma, WAL_BYTES, writeBackWal } from './connection.ts'
-import { translateOpenErrors, isNoSpace, StoreDamaged } from './failures.ts'
+import { assertSound, closeFile, inspectFile, openFile, WAL_BYTES, writeBackWal } from './connection.ts'
+import { translateOpenErrors, isNoSpace } from './failures.ts'
 import { createErase } from './erase.ts'
 import { createExpiry } from './expire.ts'
 import { addCheck, assertKeysOpen, createReseal } from './keys.ts'
@@ -53,6 +53,9 @@ export interface SqliteFiles {
   /** Runs operations of the queue in one transaction. Never throws. */
   readonly run: RunOperations
   readonly vaultStore: VaultStore
+  /** Undefined while a queue that was quarantined is not replaced yet. */
+  queueDb(): DatabaseSync | undefined
+  readonly vaultDb: DatabaseSync
   /** Closes both files, also when the first one fails, whose error is thrown then. */
   close(): void
 }
@@ -63,6 +66,8 @@ export function openSqliteFiles(settings: FilesSettings): SqliteFiles {
   return {
     run: queueFile.run,
     vaultStore: createVaultStore(vaultDb, reservedSpace),
+    queueDb: () => queueFile.db(),
+    vaultDb,
     close() {
       try {
         queueFile.close()
@@ -124,11 +129,10 @@ function openFiles(settings: FilesSettings): Files {
 }
 
 /** Answers whether there is a vault and it is ours. It is small: it can be read as a whole before it is trusted. */
-function inspectVault(vaultPath: string, sealer: Sealer): boolean {
+export function inspectVault(vaultPath: string, sealer: Sealer): boolean {
   return inspectFile(vaultPath, VAULT_SCHEMA, (db) => {
     assertKeysOpen(db, sealer)
-    const found = readPragma(db, 'quick_check(1)')
-    if (found !== 'ok') throw new StoreDamaged(String(found))
+    assertSound(db)
   })
 }
 

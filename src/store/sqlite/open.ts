@@ -14,7 +14,8 @@ import { createWriteWatch, withWriteProblem } from '../core/write-watch.ts'
 import { RESERVED_BYTES } from './reserved-space.ts'
 import { createBatcher, type GroupReport } from '../engine/batcher.ts'
 import { createStore } from '../engine/client.ts'
-import type { RecoverReport, StoreProblem } from '../engine/operations.ts'
+import type { BackupReport, BackupRequest, RecoverReport, StoreProblem } from '../engine/operations.ts'
+import { createBackups } from './backup.ts'
 import { openSqliteFiles } from './files.ts'
 import { recoverFile } from './recover-file.ts'
 import { findQuarantined } from './quarantine.ts'
@@ -44,6 +45,8 @@ export interface OpenedSqlite {
    * name. The file is not changed, and what came back once does not come again.
    */
   recover(name: string): Promise<RecoverReport | undefined>
+  /** Copies both files while posts go on. Rejects with BACKUP_REFUSED. */
+  backUp(request: BackupRequest): Promise<BackupReport>
   /** Finishes what was asked for and writes the WAL back. The same as `store.close`. */
   close(): Promise<void>
 }
@@ -53,7 +56,7 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
   const queuePath = resolve(options.path)
   const files = openSqliteFiles({
     queuePath,
-    vaultPath: besideQueue(queuePath, 'vault'),
+    vaultPath: vaultBeside(queuePath),
     reservedSpacePath: reservedSpaceBeside(queuePath),
     masterKeys,
     storeLimitBytes: options.storeLimitBytes ?? Infinity,
@@ -70,8 +73,10 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
   })
   writes.probeWith(() => batcher.submit('probeWrite', undefined))
 
+  const backups = createBackups(files, masterKeys.current)
   let closing: Promise<void> | undefined
   async function closeAll(): Promise<void> {
+    await backups.stop()
     await batcher.drain()
     try {
       files.close()
@@ -91,13 +96,14 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
       if (path === undefined) return undefined
       return recoverFile(batcher, path, createSealer(masterKeys))
     },
+    backUp: (request) => backups.make(request),
     close,
   }
 }
 
-function besideQueue(queuePath: string, word: string): string {
+export function vaultBeside(queuePath: string): string {
   const { dir, name, ext } = parse(queuePath)
-  return format({ dir, name: `${name}.${word}`, ext })
+  return format({ dir, name: `${name}.vault`, ext })
 }
 
 function reservedSpaceBeside(queuePath: string): string {

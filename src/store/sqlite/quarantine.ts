@@ -13,7 +13,7 @@ export function quarantine(queuePath: string, nowMs: number): string {
   renameSync(queuePath, path)
   // Only now: without its queue a WAL waits for the next start, a queue without its WAL would look whole.
   if (existsSync(`${queuePath}-wal`)) renameSync(`${queuePath}-wal`, `${path}-wal`)
-  syncFolder(dirname(queuePath))
+  syncPath(dirname(queuePath))
   return path
 }
 
@@ -24,7 +24,7 @@ export function finishQuarantine(queuePath: string): void {
   const newest = listQuarantined(queuePath).at(-1)
   if (newest === undefined || existsSync(`${newest}-wal`)) return
   renameSync(wal, `${newest}-wal`)
-  syncFolder(dirname(queuePath))
+  syncPath(dirname(queuePath))
 }
 
 /** The path of a file that was quarantined, by its name alone; undefined for any other name. */
@@ -50,8 +50,9 @@ function freePath(queuePath: string, nowMs: number): string {
   return path
 }
 
-function syncFolder(folder: string): void {
-  const entry = openSync(folder, 'r')
+/** A file, or a folder after a name in it has changed. */
+export function syncPath(path: string): void {
+  const entry = openSync(path, 'r')
   try {
     fsyncSync(entry)
   } finally {

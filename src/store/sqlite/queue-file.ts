@@ -34,6 +34,8 @@ export type RunOperations = (operations: readonly Operation[]) => Outcome[]
 
 export interface QueueFile {
   run: RunOperations
+  /** Undefined while one that was quarantined is not replaced yet. */
+  db(): DatabaseSync | undefined
   close(): void
 }
 
@@ -137,6 +139,7 @@ export function openQueueFile(options: QueueFileOptions, isOurs: boolean): Queue
         return failAll(operations, error)
       }
     },
+    db: () => current?.tables.db,
     close() {
       if (current !== undefined) closeFile(current.tables.db)
     },

@@ -1,0 +1,149 @@
+/**
+ * `backup`: copies both files while posts go on, with SQLite's online backup over the connections that write: what is
+ * committed meanwhile reaches the copy too. The vault is copied after the queue, so that it has every account and key that
+ * the queue's copy needs. Each copy is checked as a whole, in a thread of its own, and synced before it is answered.
+ *
+ * The master key stays out of the folder unless the request asks for it.
+ */
+import { once } from 'node:events'
+import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises'
+import { isAbsolute, join } from 'node:path'
+import { backup, type DatabaseSync } from 'node:sqlite'
+import { Worker } from 'node:worker_threads'
+import { BackupRefused, StoreUnavailable } from '../../errors.ts'
+import type { BackupReport, BackupRequest } from '../engine/operations.ts'
+import { readPragma } from './connection.ts'
+import type { SqliteFiles } from './files.ts'
+import { freeBytes } from './reserved-space.ts'
+
+/** In this order. A folder without the last of them was not finished. */
+export const BACKUP_FILES = { queue: 'queue.db', vault: 'vault.db' } as const
+export const BACKUP_KEY_FILE = 'master-key'
+
+export interface Backups {
+  /** Rejects with BACKUP_REFUSED; the folder is then as it was, but for a copy that is damaged. */
+  make(request: BackupRequest): Promise<BackupReport>
+  /** Ends one that runs. */
+  stop(): Promise<void>
+}
+
+type Databases = Pick<SqliteFiles, 'queueDb' | 'vaultDb'>
+
+/** Left free beside the copy. */
+const SPARE_BYTES = 64 * 1024 ** 2
+/** 25 MB. What is not synced until the last step is synced in it, and the queue's commits wait for that. */
+const STEPS_PER_SYNC = 64
+
+export function createBackups(databases: Databases, masterKey: Uint8Array): Backups {
+  const stopping = new AbortController()
+  let running: Promise<BackupReport> | undefined
+  return {
+    make(request) {
+      if (running !== undefined) throw new BackupRefused('A backup is running already.')
+      running = makeBackup(databases, masterKey, request, stopping.signal).finally(
+        () => (running = undefined),
+      )
+      return running
+    },
+    async stop() {
+      stopping.abort()
+      await running?.catch(() => undefined)
+    },
+  }
+}
+
+async function makeBackup(
+  databases: Databases,
+  masterKey: Uint8Array,
+  { folder, withMasterKey }: BackupRequest,
+  signal: AbortSignal,
+): Promise<BackupReport> {
+  const { vaultDb } = databases
+  const queueDb = databases.queueDb()
+  if (queueDb === undefined) throw new StoreUnavailable()
+  await prepareFolder(folder, sizeOf(queueDb) + sizeOf(vaultDb) + SPARE_BYTES)
+  try {
+    const files = [
+      { file: BACKUP_FILES.queue, bytes: await copy(queueDb, join(folder, BACKUP_FILES.queue), signal) },
+      { file: BACKUP_FILES.vault, bytes: await copy(vaultDb, join(folder, BACKUP_FILES.vault), signal) },
+    ]
+    if (withMasterKey) {
+      const text = `${Buffer.from(masterKey).toString('base64url')}\n`
+      await writeFile(join(folder, BACKUP_KEY_FILE), text, { flag: 'wx', mode: 0o600, flush: true })
+    }
+    await using entry = await open(folder, 'r')
+    await entry.sync()
+    return { files }
+  } catch (error) {
+    if (signal.aborted) throw new BackupRefused('The relay is shutting down; there is no backup.')
+    if (error instanceof BackupRefused) throw error
+    throw new BackupRefused(`${folder} cannot be written (${reasonOf(error)}); there is no backup.`)
+  }
+}
+
+async function prepareFolder(folder: string, neededBytes: number): Promise<void> {
+  if (!isAbsolute(folder))
+    throw new BackupRefused('The folder must be an absolute path, as the relay sees it.')
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    if ((await readdir(folder)).length > 0) throw new BackupRefused(`${folder} is not empty.`)
+  } catch (error) {
+    if (error instanceof BackupRefused) throw error
+    throw new BackupRefused(`${folder} cannot be written (${reasonOf(error)}).`)
+  }
+  if (freeBytes(folder) < neededBytes) {
+    throw new BackupRefused(
+      `${folder} has no room: a backup takes ${Math.ceil(neededBytes / 1024 ** 2)} MiB.`,
+    )
+  }
+}
+
+function sizeOf(db: DatabaseSync): number {
+  return Number(readPragma(db, 'page_count')) * Number(readPragma(db, 'page_size'))
+}
+
+/** Answers its bytes. What it leaves behind is whole, or damaged as the store is; nothing when it is stopped. */
+async function copy(db: DatabaseSync, path: string, signal: AbortSignal): Promise<number> {
+  await using file = await open(path, 'wx', 0o600)
+  let syncing: Promise<void> | undefined
+  let steps = 0
+  try {
+    await backup(db, path, {
+      progress() {
+        signal.throwIfAborted()
+        if (++steps % STEPS_PER_SYNC !== 0) return
+        syncing ??= file
+          .datasync()
+          // The last step syncs, and reports it.
+          .catch(() => undefined)
+          .finally(() => (syncing = undefined))
+      },
+    })
+    await syncing
+    await check(path, signal)
+    await file.sync()
+    return (await file.stat()).size
+  } catch (error) {
+    if (!(error instanceof BackupRefused)) {
+      for (const ending of ['', '-journal', '-wal', '-shm']) await rm(path + ending, { force: true })
+    }
+    throw error
+  } finally {
+    await syncing
+  }
+}
+
+/** Reading the whole file takes as long as copying it did. */
+async function check(path: string, signal: AbortSignal): Promise<void> {
+  const thread = new Worker(new URL('./backup-check.ts', import.meta.url), { workerData: path })
+  try {
+    const [found] = (await once(thread, 'message', { signal })) as [string]
+    if (found !== 'ok') throw new BackupRefused(`The copy ${path} is damaged, as the store is: ${found}.`)
+  } finally {
+    await thread.terminate()
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+}

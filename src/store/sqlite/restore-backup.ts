@@ -1,0 +1,71 @@
+/**
+ * `restore`: puts a backup in the place of a store that is not there. For a relay that is stopped. The copies are checked
+ * beside the store before they get its names: the queue first, since a queue without its vault stops a start, while a vault
+ * without its queue would start with an empty one.
+ */
+import { constants, copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { BackupRefused } from '../../errors.ts'
+import { createSealer, type MasterKeys, type Sealer } from '../../vault/seal.ts'
+import { BACKUP_FILES } from './backup.ts'
+import { assertSound, inspectFile } from './connection.ts'
+import { isDamage } from './failures.ts'
+import { inspectVault } from './files.ts'
+import { assertKeysOpen } from './keys.ts'
+import { vaultBeside } from './open.ts'
+import { syncPath } from './quarantine.ts'
+import { QUEUE_SCHEMA } from './schema.ts'
+
+export interface Restored {
+  /** The relay quarantines it when it meets the damage, and `recover` brings back what can be read. */
+  readonly isQueueDamaged: boolean
+}
+
+/** Throws BACKUP_REFUSED, WRONG_MASTER_KEY or STORE_TOO_NEW, and has then changed nothing. */
+export function restoreBackup(folder: string, databasePath: string, masterKeys: MasterKeys): Restored {
+  const queuePath = resolve(databasePath)
+  const files = [
+    { from: join(folder, BACKUP_FILES.queue), to: queuePath },
+    { from: join(folder, BACKUP_FILES.vault), to: vaultBeside(queuePath) },
+  ].map((file) => ({ ...file, trial: `${file.to}.restoring` }))
+  for (const { from, to } of files) {
+    if (!existsSync(from)) throw new BackupRefused(`${folder} holds no whole backup: ${from} is missing.`)
+    if (existsSync(to)) throw new BackupRefused(`There is a store already: move ${to} away first.`)
+  }
+  const [queue, vault] = files as [(typeof files)[0], (typeof files)[0]]
+  const sealer = createSealer(masterKeys)
+  try {
+    mkdirSync(dirname(queuePath), { recursive: true, mode: 0o700 })
+    for (const { from, trial } of files) copyFileSync(from, trial, constants.COPYFILE_FICLONE)
+    if (!isSound(() => inspectVault(vault.trial, sealer)))
+      throw new BackupRefused(`${vault.from} is damaged.`)
+    const isQueueDamaged = !isSound(() => inspectWholeQueue(queue.trial, sealer))
+    for (const { trial, to } of files) {
+      syncPath(trial)
+      renameSync(trial, to)
+    }
+    syncPath(dirname(queuePath))
+    return { isQueueDamaged }
+  } finally {
+    for (const { trial } of files) {
+      for (const ending of ['', '-wal', '-shm']) rmSync(trial + ending, { force: true })
+    }
+  }
+}
+
+function inspectWholeQueue(path: string, sealer: Sealer): boolean {
+  return inspectFile(path, QUEUE_SCHEMA, (db) => {
+    assertKeysOpen(db, sealer)
+    assertSound(db)
+  })
+}
+
+/** False for a file that was never begun, too. */
+function isSound(inspect: () => boolean): boolean {
+  try {
+    return inspect()
+  } catch (error) {
+    if (isDamage(error)) return false
+    throw error
+  }
+}
