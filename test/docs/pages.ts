@@ -9,6 +9,7 @@ export const PAGES = [
   'README.md',
   'CHANGELOG.md',
   'CONTRIBUTING.md',
+  'SECURITY.md',
   'client/README.md',
   ...readdirSync(locate('docs'))
     .filter((name) => name.endsWith('.md'))
