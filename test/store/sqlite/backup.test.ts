@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { restoreBackup } from '../../../src/store/sqlite/restore-backup.ts'
 import { openSqlite, type OpenedSqlite } from '../../../src/store/sqlite/open.ts'
 import { mountSmallDisk } from '../../support/small-disk.ts'
-import { askAll, LIVE, makeBatch } from '../batches.ts'
+import { askAll, makeBatch } from '../batches.ts'
 import { openDamaged, overwrite } from './flipped.ts'
 import { makeFolder, RESERVED_BYTES } from './ground.ts'
 
