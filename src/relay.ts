@@ -232,10 +232,9 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
   opened.defer(() => granting.ended(ANSWERS_PATIENCE_MS))
   let adminUrl = ''
   const adminApp = await createAdminApp({
+    ...base.engine,
     ...base,
     ...sending,
-    explain: base.engine.explain,
-    findFault: base.engine.findFault,
     verify,
     granting,
     matchQuality,
@@ -249,8 +248,6 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
     docsOpen: settings.DOCS_OPEN,
     consentPageUrl: settings.PINTEREST_CONSENT_URL,
     publicUrl: () => settings.ADMIN_PUBLIC_URL ?? adminUrl,
-    recover: base.engine.recover,
-    backUp: base.engine.backUp,
   })
   opened.defer(() => endConnections(adminApp, adminApp.close()))
   return {

@@ -35,8 +35,8 @@ async function show() {
 
   function filter() {
     const wanted = find.value.trim().toLowerCase()
-    for (const one of /** @type {NodeListOf<HTMLElement>} */ (main.querySelectorAll('details.operation'))) {
-      one.hidden = !(one.textContent ?? '').toLowerCase().includes(wanted)
+    for (const one of main.querySelectorAll('details.operation')) {
+      ;/** @type {HTMLElement} */ (one).hidden = !(one.textContent ?? '').toLowerCase().includes(wanted)
     }
   }
 }
