@@ -19,7 +19,10 @@ export const Totals = Type.Object(
     delivered: Count,
     rejected: Count,
     expired: Count,
-    filtered: Type.Integer({ minimum: 0, description: 'Not sent, as the account wants it.' }),
+    filtered: Type.Integer({
+      minimum: 0,
+      description: 'Not sent, as the account wants it, or erased by an operator.',
+    }),
     queued: Count,
     duplicate: Count,
     invalid: Type.Integer({ minimum: 0, description: 'By the relay itself; not part of `received`.' }),

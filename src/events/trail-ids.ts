@@ -15,6 +15,7 @@ export interface TrailIds {
 const PHONE_DIGITS = /\d{7,15}/g
 /** Shorter values are part of most ids. */
 const SHORTEST_VALUE = 5
+const LONGEST_PHONE = 40
 
 /** `userData`: as it came. */
 export function trailIdsOf(
@@ -36,14 +37,13 @@ function isPersonal(id: string | undefined, userData: unknown): boolean {
     .flat()
     .filter((value) => typeof value === 'string' || typeof value === 'number')
     .map((value) => String(value).toLowerCase())
-  const digits =
-    folded
-      .match(PHONE_DIGITS)
-      ?.map((run) => [run, sha256Hex(run)])
-      .flat() ?? []
+  const runs: readonly string[] = folded.match(PHONE_DIGITS) ?? []
+  const hashes = runs.map(sha256Hex)
   return values.some(
     (value) =>
       (value.length >= SHORTEST_VALUE && folded.includes(value)) ||
-      (digits.length > 0 && digits.includes(value.replaceAll(/[^\da-f]/g, ''))),
+      hashes.includes(value) ||
+      // With or without the code of its country.
+      runs.some((run) => value.length < LONGEST_PHONE && value.replaceAll(/\D/g, '').endsWith(run)),
   )
 }

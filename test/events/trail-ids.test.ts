@@ -43,6 +43,7 @@ t.test('what looks like an address, a number or a page is left out', async (t) =
 t.test('so is what the event says of its customer, as it came or hashed', async (t) => {
   const hashed = sha256Hex('jane@example.com')
   t.notOk(keeps('4917012345', { ph: '+49 170 12345' }))
+  t.notOk(keeps('order-17012345', { ph: '+49 170 12345' }), 'without its country')
   t.notOk(keeps('order-4917012345', { ph: [sha256Hex('4917012345')] }))
   t.notOk(keeps(`id-${hashed}`, { em: [hashed.toUpperCase()] }))
   t.notOk(keeps('Jane-Doeling', { ln: 'doeling' }))

@@ -1,8 +1,11 @@
+import { createHash } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
 import { createSandbox } from '../../sandbox/sandbox.ts'
+import { unpackEntries } from '../../src/store/core/trail-entries.ts'
 import { startProcess } from '../support/process.ts'
 import { ACCOUNT, ADMIN_TOKEN, TOKEN } from '../support/constants.ts'
 import { shopifyHeaders, shopifyOrder } from '../support/shop-payloads.ts'
@@ -38,6 +41,13 @@ const MARKERS = [
   'canary-query',
   'canary-source',
 ]
+/** Unpacked: its rows are compressed. */
+function readTrail(path: string): string {
+  using db = new DatabaseSync(path, { readOnly: true })
+  const rows = db.prepare('SELECT entries FROM trail').all()
+  return rows.map(({ entries }) => JSON.stringify(unpackEntries(entries as Uint8Array))).join('\n')
+}
+
 /** Pinterest gets these as they are; nobody else may see them. */
 const SENT_AS_TEXT = ['canary-click-7', 'canaryagent', '203.0.113.199', 'canary-search', 'canary-query']
 
@@ -71,6 +81,7 @@ t.test('no personal data, token or key in any output, answer, metric or file', a
     'canary-shop-secret',
   ]
   const answers: string[] = []
+  const { client_ip_address } = PERSONAL
 
   let counter = 0
   const event = (userData: object = PERSONAL) => ({
@@ -203,6 +214,19 @@ t.test('no personal data, token or key in any output, answer, metric or file', a
   await post({ data: [{ event_name: PERSONAL.em, event_id: 'x', user_data: PERSONAL }] })
   await post({ data: [{ ...event(), event_time: PERSONAL.em, action_source: 'canary-malformed' }] })
   await post({ data: [{ ...event(), custom_data: { value: 'canary-malformed', 'canary-unknown@x': 1 } }] })
+  const sentBefore = sandbox.journal.calls()
+  // Ids that are a customer's data, in events that are taken and in those that are not.
+  const em = createHash('sha256').update(PERSONAL.em).digest('hex')
+  for (const id of [PERSONAL.em, PERSONAL.ph, `order-4155550123`, 'Canaryville-1', client_ip_address, em]) {
+    const custom_data = { order_id: id, value: 1 }
+    const user_data = { ...PERSONAL, em: [PERSONAL.em, em] }
+    await post({ data: [{ ...event(user_data), event_id: `x-${id}`, custom_data }] })
+    await post({ data: [{ ...event(user_data), event_id: id, custom_data, action_source: 'fax' }] })
+    await post({ data: [{ ...event(user_data), event_id: undefined, custom_data }] })
+  }
+  await admin('POST', '/events/erase', { order_id: PERSONAL.em })
+  // What the sender has for an id is sent as it is.
+  sandbox.journal.clear()
   // Malformed bodies, keys and queries.
   await post(`{"data":[{"em":"${PERSONAL.em} canary-malformed`)
   await post(`canary-malformed ${PERSONAL.ph}`)
@@ -215,7 +239,7 @@ t.test('no personal data, token or key in any output, answer, metric or file', a
   await post({ data: [event()] }, { 'content-type': 'text/canary-malformed' })
   await post({ data: [event()] }, { prefer: 'canary-malformed' })
   // Pinterest echoing what it got, in every way that it can refuse.
-  const { click_id, client_user_agent, client_ip_address } = PERSONAL
+  const { click_id, client_user_agent } = PERSONAL
   const echo = `{access_token} ${click_id} ${client_user_agent} ${client_ip_address} canary-search ?q=canary-query`
   const body = JSON.stringify({ code: 1, message: echo })
   for (const status of [400, 401, 403, 404, 413, 422, 429, 500, 503]) {
@@ -241,6 +265,8 @@ t.test('no personal data, token or key in any output, answer, metric or file', a
     '/keys',
     '/totals',
     '/metrics',
+    '/events?limit=1000',
+    '/dead-letters?limit=1000',
     '/none?q=canary-query',
   ]) {
     await admin('GET', path)
@@ -259,11 +285,15 @@ t.test('no personal data, token or key in any output, answer, metric or file', a
     files.map(async (name) => (await readFile(join(folder, name))).toString('latin1')),
   )
   t.ok(stored.join('').length > 20_000, 'the store holds something')
+  const trail = readTrail(join(folder, 'relay.db'))
+  t.ok(trail.includes('leak-1'), 'the event trail holds something')
+  t.notMatch(trail, /[0-9a-f]{64}/i, 'no hash of a customer in the trail')
   const places: [string, string][] = [
     ['stdout', relay.stdout.join('\n')],
     ['stderr', relay.stderr.join('\n')],
     ['answers', answers.join('\n')],
     ['store', stored.join('\n')],
+    ['trail', trail],
   ]
   t.ok(relay.stdout.length > 50 && answers.length > 100, 'there was something to look at')
   for (const [place, text] of places) {
@@ -274,7 +304,7 @@ t.test('no personal data, token or key in any output, answer, metric or file', a
       t.notOk(text.includes(secret), `no ${secret.slice(0, 8)}… in ${place}`)
     }
   }
-  const sent = JSON.stringify(sandbox.journal.calls()).toLowerCase()
+  const sent = JSON.stringify([sentBefore, sandbox.journal.calls()]).toLowerCase()
   for (const marker of MARKERS) {
     if (!SENT_AS_TEXT.includes(marker)) t.notOk(sent.includes(marker), `no ${marker} sent to Pinterest`)
   }
