@@ -3,35 +3,14 @@ import type { Test } from 'tap'
 import type { NewBatch, Store } from '../../src/store/store.ts'
 import type { PostedEvent, TrailEvent, TrailFilter } from '../../src/store/trail.ts'
 import { splitEvents } from '../../src/store/payload.ts'
-import { askAll, LIVE, makeBatch, makeDead, NOW_MS, NOW_S, type BatchOptions } from '../store/batches.ts'
+import { askAll, LIVE, makeDead, makePost, NOTHING_POSTED, NOW_MS, NOW_S } from '../store/batches.ts'
 import type { LayGround } from './store.ts'
 
 const POST = { receivedAtMs: NOW_MS, keyId: 'key-1', source: undefined } as const
 const CALL = { id: 'call-1', startedAtMs: NOW_MS + 20 }
 
-/** A post as the engine makes it: these events, and beside them what it found invalid or filtered. */
-function makePost(
-  eventIds: readonly string[],
-  options: BatchOptions & {
-    readonly beside?: readonly PostedEvent[]
-    readonly orderIds?: readonly string[]
-  } = {},
-): NewBatch {
-  const { beside = [], orderIds = [], receivedAtMs = NOW_MS } = options
-  const batch = makeBatch(eventIds, options)
-  const events = batch.events.map(({ eventName, eventId, eventTimeS }, index): PostedEvent => {
-    const orderId = orderIds[index]
-    return { ...NOTHING, eventName, eventId, orderId, eventTimeS, status: 'prepared' }
-  })
-  return {
-    ...batch,
-    trail: { ...POST, receivedAtMs, events: [...events, ...beside] },
-  }
-}
-
-const NOTHING = { orderId: undefined, reason: undefined, warnings: [] } as const
 const INVALID: PostedEvent = {
-  ...NOTHING,
+  ...NOTHING_POSTED,
   eventName: undefined,
   eventId: 'bad',
   eventTimeS: undefined,

@@ -1,6 +1,7 @@
 /** Batches for the store's tests: small, and with times that are easy to read. */
 import type { DeadEvent, HistoryEntry, QueueKey, LeaseRequest, NewBatch } from '../../src/store/store.ts'
 import { dedupeKeys } from '../../src/store/core/sealed.ts'
+import type { PostedEvent } from '../../src/store/trail.ts'
 import { joinEvents } from '../support/payload.ts'
 
 export const NOW_MS = 1_700_000_000_000
@@ -35,6 +36,27 @@ export function makeBatch(eventIds: readonly string[], options: BatchOptions = {
   }
 }
 
+/** A post as the engine makes it: these events, and beside them what it found invalid or filtered. */
+export function makePost(
+  eventIds: readonly string[],
+  options: BatchOptions & {
+    readonly beside?: readonly PostedEvent[]
+    readonly orderIds?: readonly string[]
+  } = {},
+): NewBatch {
+  const { beside = [], orderIds = [], receivedAtMs = NOW_MS } = options
+  const batch = makeBatch(eventIds, options)
+  const events = batch.events.map(({ eventName, eventId, eventTimeS }, index): PostedEvent => {
+    const orderId = orderIds[index]
+    return { ...NOTHING_POSTED, eventName, eventId, orderId, eventTimeS, status: 'prepared' }
+  })
+  return {
+    ...batch,
+    trail: { receivedAtMs, keyId: 'key-1', source: undefined, events: [...events, ...beside] },
+  }
+}
+
+export const NOTHING_POSTED = { orderId: undefined, reason: undefined, warnings: [] } as const
 export function makeEvent(eventId: string, eventTimeS = NOW_S): string {
   return JSON.stringify({
     event_name: 'checkout',

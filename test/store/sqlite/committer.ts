@@ -6,7 +6,7 @@
  */
 import { writeSync } from 'node:fs'
 import { openSqlite } from '../../../src/store/sqlite/open.ts'
-import { makeBatch, NOW_MS } from '../batches.ts'
+import { makePost, NOW_MS } from '../batches.ts'
 
 const [path, masterKey, first] = process.argv.slice(2)
 // At once, not through a stream that would forget its buffer when the process dies.
@@ -20,7 +20,7 @@ try {
   const commitForever = async () => {
     for (;;) {
       const number = next++
-      const { batchId } = (await store.commit(makeBatch([`event-${number}`]))).batch!
+      const { batchId } = (await store.commit(makePost([`event-${number}`]))).batch!
       print(`event-${number}`)
       if (number % 3 !== 0) continue
       await store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])

@@ -34,6 +34,7 @@ t.test('kill -9 loses nothing that was kept', async (t) => {
     })
     const batches = await store.lease(askAll())
     const totals = await store.totals({})
+    const { events } = await store.events({ limit: 100_000 })
     await close()
     const found = new Set(batches.flatMap(({ payload }) => splitEvents(payload)).map(readEventId))
     t.same([...kept].filter((id) => !acknowledged.has(id) && !found.has(id)).filter(isPlain), [])
@@ -44,6 +45,10 @@ t.test('kill -9 loses nothing that was kept', async (t) => {
     )
     t.equal(totals.received, totals.delivered + totals.queued, 'the totals balance')
     t.equal(totals.queued, found.size)
+    t.equal(events.length, totals.received, 'and the event trail says the same')
+    for (const { eventId, outcome } of events) {
+      if ((outcome === 'queued') !== found.has(eventId!)) t.fail(`${eventId} is ${outcome}`)
+    }
     t.same(problems, [])
   }
 })
