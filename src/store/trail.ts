@@ -129,7 +129,7 @@ export interface TrailStore {
   trimTrail(request: TrimTrailRequest): Promise<number>
   /**
    * Deletes the payloads of events with these ids from the queue and from the dead letters. In the totals an event of the queue
-   * counts as filtered then, a dead letter as what it was. Neither is sent again when it is posted again.
+   * counts as filtered then, and is not sent when it is posted again; a dead letter counts as what it was.
    */
   erase(request: EraseRequest): Promise<Erased>
 }

@@ -384,6 +384,31 @@ function testErasure(t: Test, layGround: LayGround): void {
     },
   )
 
+  t.test(
+    'what dies or is replayed meanwhile is erased, too; what is delivered beside others is told',
+    async (t) => {
+      const { store } = await (await layGround(t)).open()
+      const [died, dies, others] = await Promise.all(
+        [['a'], ['b'], ['c', 'd']].map((ids) => batchIdOf(store, makePost(ids))),
+      )
+      const end = { delivered: [], dead: [makeDead(0)], acknowledgedAtMs: NOW_MS }
+      await store.acknowledge([{ ...end, batchId: died! }])
+      const [waited] = await Promise.all([
+      store.erase({ eventId: 'a', nowMs: NOW_MS }),
+      store.replay({ limit: 10, oldestEventTimeS: 0, nowMs: NOW_MS }),
+    ])
+    t.match(waited, { queued: 0, deadLetters: 1 })
+    const [erased] = await Promise.all([
+        store.erase({ eventId: 'b', nowMs: NOW_MS }),
+        store.acknowledge([{ ...end, batchId: dies! }]),
+      ])
+      t.match(erased, { deadLetters: 1, leased: 0 })
+      t.same(await store.deadLetters({ limit: 10 }), [])
+      await store.acknowledge([{ batchId: others!, delivered: [0], dead: [], acknowledgedAtMs: NOW_MS }])
+      t.match(await store.erase({ eventId: 'c', nowMs: NOW_MS }), { queued: 0, leased: 1 })
+    },
+  )
+
   t.test('by order id, a batch goes with its last event', async (t) => {
     const ground = await layGround(t)
     const { store } = await ground.open()

@@ -1,6 +1,7 @@
 /**
- * Erases events by their ids, in bounded steps: first what is queued, then dead letters, then the event trail is told. A payload
- * keeps its positions: `{}` stands where an erased event was. What is leased is only counted, since a call may be made of it.
+ * Erases events by their ids, in bounded steps. Dead letters are looked at before the queue, since one may be replayed
+ * meanwhile, and after it, since an event may die meanwhile; then the event trail is told. A payload keeps its
+ * positions: `{}` stands where an erased event was. What is leased is only counted, since a call may be made of it.
  */
 import { looksPersonal } from '../../events/personal-ids.ts'
 import type { Sealer } from '../../vault/seal.ts'
@@ -14,10 +15,13 @@ import { bindBatch, openDeadLetter, openSealed, readIdentity } from './sealed.ts
 import { TRAIL_STEP_ROWS, eventsByBucket, isWanted, type TrailRow } from './trail-search.ts'
 import type { TrailOutcome } from './trail.ts'
 
+const TABLES = ['dead_letters', 'batches', 'died_meanwhile', 'trail'] as const
+
 /** Where a step begins: at the batch after this one, the dead letter before it, or this bucket of the trail. */
 export interface ErasePosition {
-  readonly table: 'batches' | 'dead_letters' | 'trail'
-  readonly at: number
+  readonly table: (typeof TABLES)[number]
+  /** Undefined: at the table's beginning. */
+  readonly at: number | undefined
 }
 
 export interface EraseStepRequest extends EraseRequest {
@@ -29,9 +33,6 @@ export interface EraseStep extends Erased {
 }
 
 export const NOTHING_ERASED: Erased = { queued: 0, deadLetters: 0, leased: 0 }
-export const ERASE_START: ErasePosition = { table: 'batches', at: 0 }
-export const ERASE_DEAD_LETTERS: ErasePosition = { table: 'dead_letters', at: Number.MAX_SAFE_INTEGER }
-export const ERASE_TRAIL: ErasePosition = { table: 'trail', at: Number.MAX_SAFE_INTEGER }
 /** Batches that one step opens. */
 export const ERASE_STEP_BATCHES = 32
 const STEP_DEAD_LETTERS = TRAIL_STEP_ROWS
@@ -42,7 +43,10 @@ export async function eraseAll(
   step: (request: EraseStepRequest) => Promise<EraseStep>,
 ): Promise<Erased> {
   const sum = { ...NOTHING_ERASED }
-  for (let position: ErasePosition | undefined = ERASE_START; position !== undefined;) {
+  for (
+    let position: ErasePosition | undefined = { table: TABLES[0], at: undefined };
+    position !== undefined;
+  ) {
     const { next, ...erased }: EraseStep = await step({ ...request, position })
     for (const name of ['queued', 'deadLetters', 'leased'] as const) sum[name] += erased[name]
     position = next
@@ -50,8 +54,17 @@ export async function eraseAll(
   return sum
 }
 
+/** `at`: where the table goes on; undefined when it is done. */
+export function nextPosition({ table }: ErasePosition, at: number | undefined): ErasePosition | undefined {
+  if (at !== undefined) return { table, at }
+  const next = TABLES[TABLES.indexOf(table) + 1]
+  return next && { table: next, at }
+}
+
 export interface ErasedBatch {
-  /** Positions that were pending: of what is leased, these alone. */
+  /** Those that are meant, delivered ones of a batch with others included. */
+  readonly meantCount: number
+  /** Positions that were pending. */
   readonly erased: readonly number[]
   /** None: the batch goes. */
   readonly pendingCount: number
@@ -80,6 +93,7 @@ export function eraseFromBatch(
   const pendingCount = row.pending_count - erased.length
   const kept = events.map((json, index) => (meant.has(index) ? '{}' : json))
   return {
+    meantCount: meant.size,
     erased,
     pendingCount,
     acknowledged,
@@ -97,7 +111,7 @@ export function deadLettersOf(request: EraseStepRequest): DeadLetterQuery {
   const { adAccountId, eventId, orderId, position } = request
   return {
     limit: STEP_DEAD_LETTERS,
-    beforeId: position.at,
+    ...(position.at === undefined ? {} : { beforeId: position.at }),
     ...(adAccountId === undefined ? {} : { adAccountId }),
     ...(eventId === undefined ? {} : { eventId }),
     ...(orderId === undefined || looksPersonal(orderId) ? {} : { orderId }),
@@ -109,12 +123,17 @@ export function isDeadLetterMeant(row: DeadLetterRow, request: EraseRequest, sea
   return content !== undefined && isMeant(content.json, row.ad_account_id, request)
 }
 
-/** Of batches that were found before, and of events that died, whose dead letters are gone now. */
+/** Of events that died before the erasure began, whose dead letters are gone now. */
 export function erasedInTrail(rows: readonly TrailRow[], request: EraseRequest): TrailOutcome[] {
   const { nowMs, ...filter } = request
   const died = [...eventsByBucket(rows).values()]
     .flat()
-    .filter((event) => isWanted(event, filter) && ['rejected', 'expired'].includes(event.outcome))
+    .filter(
+      (event) =>
+        event.updatedAtMs <= nowMs &&
+        ['rejected', 'expired'].includes(event.outcome) &&
+        isWanted(event, filter),
+    )
   return died.flatMap(({ batchId, index }) =>
     index === undefined ? [] : outcomeOfErased(batchId, [index], nowMs),
   )

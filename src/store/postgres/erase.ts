@@ -1,12 +1,11 @@
 /** Erases events by their ids, one bounded step per transaction (core/erase.ts). */
 import {
   deadLettersOf,
-  ERASE_DEAD_LETTERS,
   ERASE_STEP_BATCHES,
-  ERASE_TRAIL,
   erasedInTrail,
   eraseFromBatch,
   isDeadLetterMeant,
+  nextPosition,
   NOTHING_ERASED,
   outcomeOfErased,
   type EraseStep,
@@ -22,20 +21,25 @@ export function erase(tx: Transaction, request: EraseStepRequest): Promise<Erase
   return ERASERS[request.position.table](tx, request)
 }
 
-const ERASERS = { batches: eraseBatches, dead_letters: eraseDeadLetters, trail: eraseInTrail }
+const ERASERS = {
+  dead_letters: eraseDeadLetters,
+  batches: eraseBatches,
+  died_meanwhile: eraseDeadLetters,
+  trail: eraseInTrail,
+}
 
 async function eraseBatches(tx: Transaction, request: EraseStepRequest): Promise<EraseStep> {
   const { rows } = await tx.client.query<BatchRow & { readonly owner_id: number | null }>(
     `SELECT * FROM batches WHERE batch_id > $1 ORDER BY batch_id LIMIT ${ERASE_STEP_BATCHES} FOR UPDATE`,
-    [request.position.at],
+    [request.position.at ?? 0],
   )
   let [queued, leased] = [0, 0]
   for (const row of rows) {
     const found = eraseFromBatch(row, request, tx.sealer)
     if (found === undefined) continue
-    const { erased, pendingCount, acknowledged, sealed, counts } = found
+    const { meantCount, erased, pendingCount, acknowledged, sealed, counts } = found
     if (row.owner_id !== null) {
-      leased += erased.length
+      leased += meantCount
       continue
     }
     if (pendingCount === 0) await tx.client.query('DELETE FROM batches WHERE batch_id = $1', [row.batch_id])
@@ -48,23 +52,22 @@ async function eraseBatches(tx: Transaction, request: EraseStepRequest): Promise
     tx.trail.outcome(outcomeOfErased(row.batch_id, erased, request.nowMs))
     queued += erased.length
   }
-  const isLast = rows.length < ERASE_STEP_BATCHES
-  const next = isLast ? ERASE_DEAD_LETTERS : { table: 'batches' as const, at: rows.at(-1)!.batch_id }
-  return { ...NOTHING_ERASED, queued, leased, next }
+  const at = rows.length < ERASE_STEP_BATCHES ? undefined : rows.at(-1)!.batch_id
+  return { ...NOTHING_ERASED, queued, leased, next: nextPosition(request.position, at) }
 }
 
 async function eraseDeadLetters(tx: Transaction, request: EraseStepRequest): Promise<EraseStep> {
   const { rows, beforeId } = await findDeadLetters(tx.client, deadLettersOf(request), 'FOR UPDATE')
   const meant = rows.filter((row) => isDeadLetterMeant(row, request, tx.sealer))
   await removeDeadLetters(tx, meant)
-  const next = beforeId === undefined ? ERASE_TRAIL : { table: 'dead_letters' as const, at: beforeId }
+  const next = nextPosition(request.position, beforeId)
   return { ...NOTHING_ERASED, deadLetters: meant.length, next }
 }
 
 async function eraseInTrail(tx: Transaction, request: EraseStepRequest): Promise<EraseStep> {
-  const hint = { ...hintOf(request), fromBucket: request.position.at, sinceMs: 0 }
+  const hint = { ...hintOf(request), fromBucket: request.position.at ?? Number.MAX_SAFE_INTEGER, sinceMs: 0 }
   const { rows, nextBucket } = await searchStep(tx.client, hint)
   for (const outcome of erasedInTrail(rows, request)) tx.trail.outcome(outcome)
-  const next = nextBucket === undefined ? undefined : { table: 'trail' as const, at: nextBucket }
+  const next = nextPosition(request.position, nextBucket)
   return { ...NOTHING_ERASED, next }
 }

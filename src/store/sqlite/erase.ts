@@ -1,12 +1,11 @@
 /** Erases events by their ids, one bounded step per transaction (core/erase.ts). */
 import {
   deadLettersOf,
-  ERASE_DEAD_LETTERS,
   ERASE_STEP_BATCHES,
-  ERASE_TRAIL,
   erasedInTrail,
   eraseFromBatch,
   isDeadLetterMeant,
+  nextPosition,
   NOTHING_ERASED,
   outcomeOfErased,
   type EraseStep,
@@ -29,15 +28,15 @@ export function createErase(tables: QueueTables): (request: EraseStepRequest) =>
   )
 
   function eraseBatches(request: EraseStepRequest): EraseStep {
-    const rows = selectNext.all(request.position.at)
+    const rows = selectNext.all(request.position.at ?? 0)
     let [queued, leased] = [0, 0]
     for (const row of rows) {
       const { batch_id: batchId } = row
       const found = eraseFromBatch(row, request, sealer)
       if (found === undefined) continue
-      const { erased, pendingCount, acknowledged, sealed, counts } = found
+      const { meantCount, erased, pendingCount, acknowledged, sealed, counts } = found
       if (leases.isHeld(batchId)) {
-        leased += erased.length
+        leased += meantCount
         continue
       }
       if (pendingCount === 0) remove.run(batchId)
@@ -46,27 +45,35 @@ export function createErase(tables: QueueTables): (request: EraseStepRequest) =>
       trail.outcome(outcomeOfErased(batchId, erased, request.nowMs))
       queued += erased.length
     }
-    const isLast = rows.length < ERASE_STEP_BATCHES
-    const next = isLast ? ERASE_DEAD_LETTERS : { table: 'batches' as const, at: rows.at(-1)!.batch_id }
-    return { ...NOTHING_ERASED, queued, leased, next }
+    const at = rows.length < ERASE_STEP_BATCHES ? undefined : rows.at(-1)!.batch_id
+    return { ...NOTHING_ERASED, queued, leased, next: nextPosition(request.position, at) }
   }
 
   function eraseDeadLetters(request: EraseStepRequest): EraseStep {
     const { rows, beforeId } = deadLetters.find(deadLettersOf(request))
     const meant = rows.filter((row) => isDeadLetterMeant(row, request, sealer))
     for (const row of meant) deadLetters.remove(row)
-    const next = beforeId === undefined ? ERASE_TRAIL : { table: 'dead_letters' as const, at: beforeId }
+    const next = nextPosition(request.position, beforeId)
     return { ...NOTHING_ERASED, deadLetters: meant.length, next }
   }
 
   function eraseInTrail(request: EraseStepRequest): EraseStep {
-    const hint = { ...hintOf(request), fromBucket: request.position.at, sinceMs: 0 }
+    const hint = {
+      ...hintOf(request),
+      fromBucket: request.position.at ?? Number.MAX_SAFE_INTEGER,
+      sinceMs: 0,
+    }
     const { rows, nextBucket } = trail.search(hint)
     for (const outcome of erasedInTrail(rows, request)) trail.outcome(outcome)
-    const next = nextBucket === undefined ? undefined : { table: 'trail' as const, at: nextBucket }
+    const next = nextPosition(request.position, nextBucket)
     return { ...NOTHING_ERASED, next }
   }
 
-  const erasers = { batches: eraseBatches, dead_letters: eraseDeadLetters, trail: eraseInTrail }
+  const erasers = {
+    dead_letters: eraseDeadLetters,
+    batches: eraseBatches,
+    died_meanwhile: eraseDeadLetters,
+    trail: eraseInTrail,
+  }
   return (request) => erasers[request.position.table](request)
 }
