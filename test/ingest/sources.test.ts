@@ -117,6 +117,21 @@ t.test('what is not to be sent is taken, told, and counted as filtered', async (
   ])
   const totals = (await guest.admin('GET', `/totals?ad_account_id=${guest.account}`)).body
   t.match(totals, { received: 3, filtered: 3, invalid: 0 })
+  const found = await guest.admin('GET', `/events?ad_account_id=${guest.account}&source=shop-4`)
+  const isFiltered = { outcome: 'filtered', source: 'shop-4', key_id: null, test: false }
+  const ofOrder = { event_name: 'checkout', order_id: '4711', event_time: String }
+  t.match(found.body['events'], [
+    { ...isFiltered, ...ofOrder, reason: 'cancelled', event_id: String(lastId) },
+    { ...isFiltered, ...ofOrder, reason: 'no_consent', event_id: String(lastId - 1) },
+    {
+      ...isFiltered,
+      reason: 'not_mapped',
+      event_name: null,
+      event_id: null,
+      order_id: null,
+      event_time: null,
+    },
+  ])
 })
 
 t.test('what cannot be read is taken all the same, and counted as invalid', async (t) => {
@@ -128,6 +143,11 @@ t.test('what cannot be read is taken all the same, and counted as invalid', asyn
   t.match(await webhooksOf(guest, 'shop-5'), [
     { outcome: 'invalid', reason: /^user_data: / },
     { outcome: 'invalid', reason: 'the body is no JSON object in UTF-8' },
+  ])
+  const found = await guest.admin('GET', `/events?ad_account_id=${guest.account}&outcome=invalid`)
+  t.match(found.body['events'], [
+    { source: 'shop-5', reason: 'no_identifier', event_id: String(lastId), order_id: '4711' },
+    { source: 'shop-5', reason: 'not_json', event_name: null, event_id: null, order_id: null },
   ])
   const tooLarge = `{"x":"${'x'.repeat(9 * 1024 * 1024)}"}`
   t.equal((await sendShopify(guest, 'shop-5', tooLarge).catch(() => ({ status: 413 }))).status, 413)

@@ -609,13 +609,13 @@ async function observe({ opened, adAccountId }: Real, auditLimit: number): Promi
   return { totals, outcomes, queued: own.reduce((sum, { events }) => sum + events, 0), deadLetters, audit }
 }
 
-/** Also learns the ids of dead letters that the model does not know yet. */
 function countBy(words: readonly string[]): Map<string, number> {
   const counts = new Map<string, number>()
   for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1)
   return counts
 }
 
+/** Also learns the ids of dead letters that the model does not know yet. */
 function matchAll({ totals, outcomes, queued, deadLetters, audit }: Observation, model: Model): void {
   assertSame(totals, model.totals, 'totals')
   // A replay moves a dead letter's count, and begins another event in the trail.
