@@ -5,6 +5,7 @@
  */
 import { isObject } from './coerce/object.ts'
 import { sha256Hex } from './hash.ts'
+import { listOr } from './lists.ts'
 import { looksPersonal } from './personal-ids.ts'
 
 export interface TrailIds {
@@ -34,7 +35,7 @@ function isPersonal(id: string | undefined, userData: unknown): boolean {
   // A customer's number is no personal datum to those who do not know the shop, and some send the order's for it.
   const { external_id: _, ...others } = userData
   const values = Object.values(others)
-    .flat()
+    .flatMap(listOr)
     .filter((value) => typeof value === 'string' || typeof value === 'number')
     .map((value) => String(value).toLowerCase())
   const runs: readonly string[] = folded.match(PHONE_DIGITS) ?? []

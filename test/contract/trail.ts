@@ -111,6 +111,12 @@ function testOutcomes(t: Test, layGround: LayGround): void {
     t.match(await find(store, { eventId: 'bad' }), [
       { outcome: 'invalid', reason: 'missing_field', eventName: undefined, warnings: ['late_event'] },
     ])
+    await store.countInvalid({
+      ...LIVE,
+      invalidCount: 1,
+      trail: { ...post.trail!, events: [{ ...INVALID, eventName: 'jane@example.com', eventId: 'named' }] },
+    })
+    t.match(await find(store, { eventId: 'named' }), [{ eventName: undefined }])
     t.match(await find(store, { eventId: 'bot' }), [
       { outcome: 'filtered', reason: 'bot_user_agent', eventTimeS: NOW_S - 3 },
     ])
@@ -394,11 +400,11 @@ function testErasure(t: Test, layGround: LayGround): void {
       const end = { delivered: [], dead: [makeDead(0)], acknowledgedAtMs: NOW_MS }
       await store.acknowledge([{ ...end, batchId: died! }])
       const [waited] = await Promise.all([
-      store.erase({ eventId: 'a', nowMs: NOW_MS }),
-      store.replay({ limit: 10, oldestEventTimeS: 0, nowMs: NOW_MS }),
-    ])
-    t.match(waited, { queued: 0, deadLetters: 1 })
-    const [erased] = await Promise.all([
+        store.erase({ eventId: 'a', nowMs: NOW_MS }),
+        store.replay({ limit: 10, oldestEventTimeS: 0, nowMs: NOW_MS }),
+      ])
+      t.match(waited, { queued: 0, deadLetters: 1 })
+      const [erased] = await Promise.all([
         store.erase({ eventId: 'b', nowMs: NOW_MS }),
         store.acknowledge([{ ...end, batchId: dies! }]),
       ])

@@ -1,5 +1,6 @@
 /** What a row of the event trail holds, as JSON in lists, compressed where that makes it smaller. */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { looksPersonal } from '../../events/personal-ids.ts'
 import type { HistoryEntry } from '../store.ts'
 import type { Outcome, PostedEvent } from '../trail.ts'
 
@@ -60,7 +61,9 @@ export interface Entries {
 export function packEvent(event: PostedEvent, outcome: Outcome, receivedAtMs: number): PackedEvent {
   const { eventName, eventId, orderId, eventTimeS, reason = 0, warnings } = event
   const ageS = eventTimeS === undefined ? null : Math.floor(receivedAtMs / 1000) - eventTimeS
-  const known = [eventName ?? 0, eventId ?? 0, orderId ?? 0, ageS] as const
+  // Senders may name events as they like.
+  const name = eventName === undefined || looksPersonal(eventName) ? 0 : eventName
+  const known = [name, eventId ?? 0, orderId ?? 0, ageS] as const
   if (outcome === 'queued' && warnings.length === 0 && reason === 0) return known
   return [...known, outcome === 'queued' ? 0 : outcome, reason, warnings]
 }
