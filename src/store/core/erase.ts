@@ -12,7 +12,8 @@ import { addPosition, makeBitmap } from './bitmap.ts'
 import type { Changes } from './counters.ts'
 import { toQueue, type BatchRow, type DeadLetterRow } from './rows.ts'
 import { bindBatch, openDeadLetter, openSealed, readIdentity } from './sealed.ts'
-import { TRAIL_STEP_ROWS, eventsByBucket, isWanted, type TrailRow } from './trail-search.ts'
+import { postsByBucket } from './trail-posts.ts'
+import { TRAIL_STEP_ROWS, isWanted, type TrailRow } from './trail-search.ts'
 import type { TrailOutcome } from './trail.ts'
 
 const TABLES = ['dead_letters', 'batches', 'died_meanwhile', 'trail'] as const
@@ -126,8 +127,9 @@ export function isDeadLetterMeant(row: DeadLetterRow, request: EraseRequest, sea
 /** Of events that died before the erasure began, whose dead letters are gone now. */
 export function erasedInTrail(rows: readonly TrailRow[], request: EraseRequest): TrailOutcome[] {
   const { nowMs, ...filter } = request
-  const died = [...eventsByBucket(rows).values()]
+  const died = [...postsByBucket(rows).values()]
     .flat()
+    .flatMap((post) => post.events(request))
     .filter(
       (event) =>
         event.updatedAtMs <= nowMs &&

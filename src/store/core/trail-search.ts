@@ -1,17 +1,11 @@
 /**
- * Puts the rows of buckets together to events, and walks over the trail in bounded steps, so that no search keeps commits
+ * Walks over the trail in bounded steps, so that no search keeps commits
  * waiting. A step looks at some thousand rows for buckets that may have what is wanted, and opens those.
  */
-import type { HistoryEntry } from '../store.ts'
-import type { Outcome, TrailEvent, TrailFilter, TrailPage, TrailQuery } from '../trail.ts'
-import {
-  unpackEntries,
-  type PackedHistory,
-  type PackedOutcome,
-  type PackedPost,
-  type PackedWhole,
-} from './trail-entries.ts'
-import { BUCKET_BATCHES, idsOf, markOf } from './trail.ts'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { TrailEvent, TrailFilter, TrailPage, TrailQuery } from '../trail.ts'
+import { postsInTurns } from './trail-posts.ts'
+import { idsOf, markOf } from './trail.ts'
 
 export interface TrailRow {
   readonly bucket: number
@@ -22,6 +16,8 @@ export interface TrailRow {
 export const TRAIL_STEP_ROWS = 2000
 /** Buckets that one step opens. */
 export const TRAIL_STEP_BUCKETS = 8
+/** Some milliseconds' work. */
+const BUILT_PER_TURN = 500
 /** A search answers what it has by then. */
 const LONGEST_SEARCH_MS = 2000
 
@@ -88,21 +84,33 @@ export async function searchTrail(
   const { limit, sinceMs = 0 } = query
   const found: TrailEvent[] = []
   let [bucket, last] = readCursor(query.cursor)
+  let built = 0
   for (;;) {
     const { rows, nextBucket } = await step({ ...hintOf(query), fromBucket: bucket, sinceMs })
-    for (const [own, events] of eventsByBucket(rows)) {
-      const from = own === bucket ? Math.min(last, events.length - 1) : events.length - 1
-      for (let index = from; index >= 0; index--) {
-        const event = events[index]!
-        if (!isWanted(event, query)) continue
-        if (found.length === limit) return { events: found, cursor: `${own}.${index}` }
-        found.push(event)
+    for (const [own, posts] of await postsInTurns(rows)) {
+      let first = posts.reduce((sum, { eventCount }) => sum + eventCount, 0)
+      const from = own === bucket ? last : LAST
+      for (const post of posts.toReversed()) {
+        first -= post.eventCount
+        if (first > from) continue
+        const events = post.events(query)
+        for (const event of events.toReversed()) {
+          const at = first + event.place
+          if (at > from || !isWanted(event, query)) continue
+          if (found.length === limit) return { events: found, cursor: `${own}.${at}` }
+          found.push(event)
+        }
+        if (performance.now() > endMs) return { events: found, cursor: `${own}.${first - 1}` }
+        // Commits pass in between.
+        if ((built += events.length) >= BUILT_PER_TURN) {
+          built = 0
+          await nextTurn()
+        }
       }
     }
     if (nextBucket === undefined) return { events: found, cursor: undefined }
     bucket = nextBucket
     last = LAST
-    if (performance.now() > endMs) return { events: found, cursor: `${bucket}.${last}` }
   }
 }
 
@@ -130,133 +138,4 @@ export function isWanted(event: TrailEvent, filter: TrailFilter): boolean {
     event.receivedAtMs >= sinceMs &&
     event.receivedAtMs < untilMs
   )
-}
-
-/** An event, and where its batch has it: undefined for what was never stored. */
-export interface PlacedEvent extends TrailEvent {
-  readonly batchId: number
-  readonly index: number | undefined
-}
-
-/** Each bucket's oldest first. */
-export function eventsByBucket(rows: readonly TrailRow[]): Map<number, PlacedEvent[]> {
-  const byBucket = new Map<number, TrailRow[]>()
-  for (const row of rows) byBucket.set(row.bucket, [...(byBucket.get(row.bucket) ?? []), row])
-  return new Map([...byBucket].map(([bucket, own]) => [bucket, eventsOf(bucket, own)]))
-}
-
-interface Known {
-  readonly outcome: Outcome
-  readonly reason: string | undefined
-  readonly attempts: number
-  readonly atMs: number
-  readonly callId: string | undefined
-  readonly history: readonly HistoryEntry[]
-}
-
-/** Oldest first. */
-function eventsOf(bucket: number, rows: readonly TrailRow[]): PlacedEvent[] {
-  const read = rows.flatMap(({ entries }) => unpackEntries(entries) ?? [])
-  const outcomes = new Map<number, (PackedWhole | PackedOutcome)[]>()
-  for (const one of read.flatMap((entries) => entries.outcomes)) {
-    const [, , , places] = one
-    for (const place of typeof places === 'number' ? [places] : places) {
-      outcomes.set(place, [...(outcomes.get(place) ?? []), one])
-    }
-  }
-  return read.flatMap(({ committedAtMs, posts }) =>
-    posts.flatMap((post) => eventsOfPost(bucket, post, committedAtMs, outcomes.get(post[0]) ?? [])),
-  )
-}
-
-function eventsOfPost(
-  bucket: number,
-  [place, adAccountId, isTest, keyId, source, receivedAtMs, events]: PackedPost,
-  committedAtMs: number,
-  outcomes: readonly (PackedWhole | PackedOutcome)[],
-): PlacedEvent[] {
-  let stored = 0
-  return events.map(([eventName, eventId, orderId, ageS, status, reason, warnings = []]) => {
-    const isStored = !status
-    const index = isStored ? stored++ : undefined
-    const known: Known = {
-      outcome: status || 'queued',
-      reason: reason || undefined,
-      attempts: 0,
-      atMs: receivedAtMs,
-      callId: undefined,
-      history: [
-        { atMs: receivedAtMs, reason: reason && isStored ? reason : 'received' },
-        { atMs: committedAtMs, reason: 'committed' },
-      ],
-    }
-    const last = index === undefined ? known : outcomes.reduce((so, one) => follow(so, one, index), known)
-    return {
-      batchId: bucket * BUCKET_BATCHES + place,
-      index,
-      adAccountId,
-      isTest: isTest === 1,
-      eventName: eventName || undefined,
-      eventId: eventId || undefined,
-      orderId: orderId || undefined,
-      eventTimeS: ageS === null ? undefined : Math.floor(receivedAtMs / 1000) - ageS,
-      outcome: last.outcome,
-      reason: last.reason,
-      warnings,
-      attempts: last.attempts,
-      receivedAtMs,
-      updatedAtMs: last.atMs,
-      source: source || undefined,
-      keyId: keyId || undefined,
-      callId: last.callId,
-      history: last.history,
-    }
-  })
-}
-
-/** The first outcome counts, but what is erased is erased. */
-function follow(known: Known, one: PackedWhole | PackedOutcome, index: number): Known {
-  const [atMs, callId, startedAtMs] = one
-  const found = outcomeOf(one, index)
-  if (found === undefined || (known.outcome !== 'queued' && found.outcome !== 'erased')) return known
-  const called = callId === 0 ? [] : [{ atMs: startedAtMs, reason: 'called' }]
-  const failures = found.history.map(([failedAtMs, reason]) => ({ atMs: failedAtMs, reason }))
-  // A dead letter's history ends with what it died of.
-  const ends = failures.at(-1)?.atMs === atMs ? failures.slice(0, -1) : failures
-  return {
-    outcome: found.outcome,
-    reason: found.reason,
-    attempts: found.outcome === 'erased' ? known.attempts : found.attempts,
-    atMs,
-    callId: callId || known.callId,
-    history: [...known.history, ...ends, ...called, { atMs, reason: found.outcome }],
-  }
-}
-
-interface FoundOutcome {
-  readonly outcome: Outcome
-  readonly reason: string | undefined
-  readonly attempts: number
-  readonly history: PackedHistory
-}
-
-function outcomeOf(one: PackedWhole | PackedOutcome, index: number): FoundOutcome | undefined {
-  const delivered = { outcome: 'delivered', reason: undefined, attempts: 1, history: [] } as const
-  if (!isPartial(one)) return delivered
-  const [, , , , failures, positions, dead] = one
-  const died = dead.find(([position]) => position === index)
-  if (died !== undefined) {
-    const [, outcome, reason, diedAfter, ownHistory] = died
-    return { outcome, reason, attempts: diedAfter, history: ownHistory }
-  }
-  if (positions !== 0 && !positions.includes(index)) return undefined
-  return {
-    ...delivered,
-    attempts: 1 + failures.filter(([, reason]) => reason !== 'replayed').length,
-    history: failures,
-  }
-}
-
-function isPartial(one: PackedWhole | PackedOutcome): one is PackedOutcome {
-  return one.length > 4
 }

@@ -1,9 +1,12 @@
 /** What of the trail this process added to last, for those who follow it. It is asked for now and then, so nobody is told. */
-import type { TrailChanges } from '../trail.ts'
-import { eventsByBucket, type TrailRow } from './trail-search.ts'
+import type { TrailChanges, TrailEvent } from '../trail.ts'
+import { postsInTurns } from './trail-posts.ts'
+import type { TrailRow } from './trail-search.ts'
 
 /** What more is added between two questions is left out: nobody reads so fast. */
 const KEPT_BATCHES = 500
+/** The latest ones, and those of one post in any case. */
+const MOST_EVENTS = 1000
 
 export interface TrailTail {
   note(batchIds: ReadonlySet<number>): void
@@ -31,11 +34,23 @@ export function createTrailTail(): TrailTail {
   }
 }
 
+export interface FreshRows extends ReturnType<TrailTail['since']> {
+  /** Of the buckets of these batches. */
+  readonly rows: readonly TrailRow[]
+}
+
 /** The events of these batches, in their order. */
-export function showChanges(
-  { batchIds, position }: ReturnType<TrailTail['since']>,
-  rows: readonly TrailRow[],
-): TrailChanges {
-  const events = [...eventsByBucket(rows).values()].flat()
-  return { position, events: batchIds.flatMap((batchId) => events.filter((one) => one.batchId === batchId)) }
+export async function showChanges({ batchIds, position, rows }: FreshRows): Promise<TrailChanges> {
+  const found = [...(await postsInTurns(rows)).values()].flat()
+  const posts = Map.groupBy(found, ({ batchId }) => batchId)
+  const events: TrailEvent[][] = []
+  let count = 0
+  for (const batchId of batchIds.toReversed()) {
+    for (const post of posts.get(batchId) ?? []) {
+      count += post.eventCount
+      if (count > MOST_EVENTS && events.length > 0) break
+      events.push(post.events({}))
+    }
+  }
+  return { position, events: events.toReversed().flat() }
 }

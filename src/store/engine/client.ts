@@ -1,6 +1,7 @@
 /** The store's interface over the batcher: each method is one operation, or a few steps of one. */
 import { eraseAll } from '../core/erase.ts'
 import { searchTrail } from '../core/trail-search.ts'
+import { showChanges } from '../core/trail-tail.ts'
 import type { DeadLetter, Store } from '../store.ts'
 import type { Batcher } from './batcher.ts'
 import {
@@ -41,6 +42,7 @@ export function createStore(submit: Batcher['submit'], close: () => Promise<void
       return step.expired
     },
     events: (query) => searchTrail(query, (step) => submit('events', step)),
+    trailChanges: async (position) => showChanges(await submit('trailChanges', position)),
     erase: (request) => eraseAll(request, (step) => submit('erase', step)),
     async trimDedupe(seenBeforeMs) {
       let after: DedupePosition | undefined = 0

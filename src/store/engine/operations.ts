@@ -1,6 +1,7 @@
 /** The operations that the batcher gathers, and that SQLite or PostgreSQL runs in one transaction. */
 import type { EraseStep, EraseStepRequest } from '../core/erase.ts'
 import type { DeadLetterRow } from '../core/rows.ts'
+import type { FreshRows } from '../core/trail-tail.ts'
 import type { TrailStep, TrailStepRequest } from '../core/trail-search.ts'
 import type {
   DeadLetter,
@@ -97,7 +98,6 @@ export const PLAIN = [
   'purge',
   'trimDeadLetters',
   'trimTrail',
-  'trailChanges',
   'addAudit',
   'auditTrail',
 ] as const satisfies readonly (keyof Store)[]
@@ -112,6 +112,7 @@ export type Operations = {
   expire: { request: ExpireRequest; answer: ExpireStep }
   events: { request: TrailStepRequest; answer: TrailStep }
   erase: { request: EraseStepRequest; answer: EraseStep }
+  trailChanges: { request: number | undefined; answer: FreshRows }
   /** One step; answers where the next one starts, or undefined after the last. */
   trimDedupe: {
     request: { readonly seenBeforeMs: number; readonly after: DedupePosition }

@@ -6,7 +6,7 @@ import { createStore as createBatchingStore } from '../engine/client.ts'
 import type { AnswerOf, RequestOf } from '../engine/operations.ts'
 import { createCapacity } from '../core/capacity.ts'
 import { WATERMARK } from '../core/share.ts'
-import { showChanges, type TrailTail } from '../core/trail-tail.ts'
+import type { TrailTail } from '../core/trail-tail.ts'
 import { bucketOf } from '../core/trail.ts'
 import type { NewBatch, Store } from '../store.ts'
 import { withWriteProblem, type WriteWatch } from '../core/write-watch.ts'
@@ -43,7 +43,7 @@ export function createStore(options: StoreOptions): Store {
     events: (step) => searchStep(pool, step),
     async trailChanges(position) {
       const fresh = tail.since(position)
-      return showChanges(fresh, await readBuckets(pool, [...new Set(fresh.batchIds.map(bucketOf))]))
+      return { ...fresh, rows: await readBuckets(pool, [...new Set(fresh.batchIds.map(bucketOf))]) }
     },
   }
   const submit: Batcher['submit'] = (kind, request) =>

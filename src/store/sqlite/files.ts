@@ -17,7 +17,6 @@ import { createExpiry } from './expire.ts'
 import { addCheck, assertKeysOpen, createReseal } from './keys.ts'
 import { createLeasing } from './lease.ts'
 import { showDeadLetter } from '../core/dead-letters.ts'
-import { showChanges } from '../core/trail-tail.ts'
 import type { QueueSize, StoreProblem } from '../engine/operations.ts'
 import {
   inspectQueue,
@@ -194,7 +193,7 @@ function createQueueHandlers(tables: QueueTables, vaultDb: DatabaseSync, size: (
     events: (request) => trail.search(request),
     trailChanges: (position) => {
       const fresh = trail.tail.since(position)
-      return showChanges(fresh, trail.rowsOf(fresh.batchIds))
+      return { ...fresh, rows: trail.rowsOf(fresh.batchIds) }
     },
     trimTrail: (request) => trail.trim(request),
     erase: createErase(tables),

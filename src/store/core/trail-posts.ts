@@ -1,0 +1,184 @@
+/** Puts the rows of buckets together to posts, and their events when they are asked for. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { HistoryEntry } from '../store.ts'
+import type { Outcome, TrailEvent, TrailFilter } from '../trail.ts'
+import type { TrailRow } from './trail-search.ts'
+import {
+  unpackEntries,
+  type Entries,
+  type PackedHistory,
+  type PackedOutcome,
+  type PackedPost,
+  type PackedWhole,
+} from './trail-entries.ts'
+import { BUCKET_BATCHES } from './trail.ts'
+
+/** An event, its place in its post, and where its batch has it: undefined for what was never stored. */
+export interface PlacedEvent extends TrailEvent {
+  readonly batchId: number
+  readonly place: number
+  readonly index: number | undefined
+}
+
+/** Its events are put together when they are asked for. */
+export interface FoundPost {
+  readonly batchId: number
+  readonly eventCount: number
+  /** Those that these ids do not rule out. */
+  events(ids: Pick<TrailFilter, 'eventId' | 'orderId'>): PlacedEvent[]
+}
+
+/** Each bucket's oldest first. Yields between rows: some milliseconds' work each. */
+function* readPosts(rows: readonly TrailRow[]): Generator<void, Map<number, FoundPost[]>> {
+  const byBucket = new Map<number, FoundPost[]>()
+  for (const [bucket, own] of Map.groupBy(rows, (row) => row.bucket)) {
+    const read: Entries[] = []
+    for (const { entries } of own) {
+      const one = unpackEntries(entries)
+      if (one !== undefined) read.push(one)
+      yield
+    }
+    byBucket.set(bucket, postsOf(bucket, read))
+  }
+  return byBucket
+}
+
+export function postsByBucket(rows: readonly TrailRow[]): Map<number, FoundPost[]> {
+  const reading = readPosts(rows)
+  for (;;) {
+    const { done, value } = reading.next()
+    if (done === true) return value
+  }
+}
+
+/** Commits pass in between. */
+export async function postsInTurns(rows: readonly TrailRow[]): Promise<Map<number, FoundPost[]>> {
+  const reading = readPosts(rows)
+  for (;;) {
+    const { done, value } = reading.next()
+    if (done === true) return value
+    await nextTurn()
+  }
+}
+
+interface Known {
+  readonly outcome: Outcome
+  readonly reason: string | undefined
+  readonly attempts: number
+  readonly atMs: number
+  readonly callId: string | undefined
+  readonly history: readonly HistoryEntry[]
+}
+
+/** Oldest first. */
+function postsOf(bucket: number, read: readonly Entries[]): FoundPost[] {
+  const outcomes = new Map<number, (PackedWhole | PackedOutcome)[]>()
+  for (const one of read.flatMap((entries) => entries.outcomes)) {
+    const [, , , places] = one
+    for (const place of typeof places === 'number' ? [places] : places) {
+      outcomes.set(place, [...(outcomes.get(place) ?? []), one])
+    }
+  }
+  return read.flatMap(({ committedAtMs, posts }) =>
+    posts.map((post) => ({
+      batchId: bucket * BUCKET_BATCHES + post[0],
+      eventCount: post[6].length,
+      events: (ids) => eventsOfPost(bucket, post, committedAtMs, outcomes.get(post[0]) ?? [], ids),
+    })),
+  )
+}
+
+function eventsOfPost(
+  bucket: number,
+  [place, adAccountId, isTest, keyId, source, receivedAtMs, events]: PackedPost,
+  committedAtMs: number,
+  outcomes: readonly (PackedWhole | PackedOutcome)[],
+  ids: Pick<TrailFilter, 'eventId' | 'orderId'>,
+): PlacedEvent[] {
+  let stored = 0
+  return events.flatMap(([eventName, eventId, orderId, ageS, status, reason, warnings = []], at) => {
+    const isStored = !status
+    const index = isStored ? stored++ : undefined
+    if ((ids.eventId ?? eventId) !== eventId || (ids.orderId ?? orderId) !== orderId) return []
+    const known: Known = {
+      outcome: status || 'queued',
+      reason: reason || undefined,
+      attempts: 0,
+      atMs: receivedAtMs,
+      callId: undefined,
+      history: [
+        { atMs: receivedAtMs, reason: reason && isStored ? reason : 'received' },
+        { atMs: committedAtMs, reason: 'committed' },
+      ],
+    }
+    const last = index === undefined ? known : outcomes.reduce((so, one) => follow(so, one, index), known)
+    return {
+      batchId: bucket * BUCKET_BATCHES + place,
+      place: at,
+      index,
+      adAccountId,
+      isTest: isTest === 1,
+      eventName: eventName || undefined,
+      eventId: eventId || undefined,
+      orderId: orderId || undefined,
+      eventTimeS: ageS === null ? undefined : Math.floor(receivedAtMs / 1000) - ageS,
+      outcome: last.outcome,
+      reason: last.reason,
+      warnings,
+      attempts: last.attempts,
+      receivedAtMs,
+      updatedAtMs: last.atMs,
+      source: source || undefined,
+      keyId: keyId || undefined,
+      callId: last.callId,
+      history: last.history,
+    }
+  })
+}
+
+/** The first outcome counts, but what is erased is erased. */
+function follow(known: Known, one: PackedWhole | PackedOutcome, index: number): Known {
+  const [atMs, callId, startedAtMs] = one
+  const found = outcomeOf(one, index)
+  if (found === undefined || (known.outcome !== 'queued' && found.outcome !== 'erased')) return known
+  const called = callId === 0 ? [] : [{ atMs: startedAtMs, reason: 'called' }]
+  const failures = found.history.map(([failedAtMs, reason]) => ({ atMs: failedAtMs, reason }))
+  // A dead letter's history ends with what it died of.
+  const ends = failures.at(-1)?.atMs === atMs ? failures.slice(0, -1) : failures
+  return {
+    outcome: found.outcome,
+    reason: found.reason,
+    attempts: found.outcome === 'erased' ? known.attempts : found.attempts,
+    atMs,
+    callId: callId || known.callId,
+    history: [...known.history, ...ends, ...called, { atMs, reason: found.outcome }],
+  }
+}
+
+interface FoundOutcome {
+  readonly outcome: Outcome
+  readonly reason: string | undefined
+  readonly attempts: number
+  readonly history: PackedHistory
+}
+
+function outcomeOf(one: PackedWhole | PackedOutcome, index: number): FoundOutcome | undefined {
+  const delivered = { outcome: 'delivered', reason: undefined, attempts: 1, history: [] } as const
+  if (!isPartial(one)) return delivered
+  const [, , , , failures, positions, dead] = one
+  const died = dead.find(([position]) => position === index)
+  if (died !== undefined) {
+    const [, outcome, reason, diedAfter, ownHistory] = died
+    return { outcome, reason, attempts: diedAfter, history: ownHistory }
+  }
+  if (positions !== 0 && !positions.includes(index)) return undefined
+  return {
+    ...delivered,
+    attempts: 1 + failures.filter(([, reason]) => reason !== 'replayed').length,
+    history: failures,
+  }
+}
+
+function isPartial(one: PackedWhole | PackedOutcome): one is PackedOutcome {
+  return one.length > 4
+}

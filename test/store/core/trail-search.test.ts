@@ -1,0 +1,61 @@
+/** Searches of the event trail over posts of many events: they give way, and following shows the latest. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import t from 'tap'
+import { searchTrail } from '../../../src/store/core/trail-search.ts'
+import { showChanges } from '../../../src/store/core/trail-tail.ts'
+import { createTrailWriter } from '../../../src/store/core/trail.ts'
+import { LIVE, makePost, NOW_MS } from '../batches.ts'
+
+const POSTS = 8
+const EVENTS = 600
+
+/** One row each, of one bucket. */
+const rows = Array.from({ length: POSTS }, (_, batchId) => {
+  const writer = createTrailWriter(true)
+  const ids = Array.from({ length: EVENTS }, (_event, n) => `${batchId}-${n}`)
+  writer.post(batchId, LIVE, makePost(ids).trail!, [])
+  return writer.take(NOW_MS)[0]!
+})
+
+async function countTurns<T>(run: () => Promise<T>): Promise<readonly [turns: number, answer: T]> {
+  let turns = 0
+  let isOver = false
+  const counting = (async () => {
+    for (; !isOver; turns++) await nextTurn()
+  })()
+  const answer = await run()
+  isOver = true
+  await counting
+  return [turns, answer]
+}
+
+t.test(
+  'a search lets others run between the rows that it reads and the posts that it puts together',
+  async (t) => {
+    const query = { limit: 10, eventName: 'nothing' }
+    const [turns, page] = await countTurns(() =>
+      searchTrail(query, async () => ({ rows, nextBucket: undefined })),
+    )
+    t.same(page.events, [])
+    t.ok(turns >= 2 * POSTS, `${turns} turns`)
+  },
+)
+
+t.test('a page ends where the next one begins, also within a post', async (t) => {
+  const step = async () => ({ rows, nextBucket: undefined })
+  const ids: (string | undefined)[] = []
+  for (let cursor: string | undefined = '0.999'; cursor !== undefined;) {
+    const page = await searchTrail({ limit: 70, cursor }, step)
+    ids.push(...page.events.map(({ eventId }) => eventId))
+    cursor = page.cursor
+  }
+  t.same([ids.length, ids[0], ids[399], ids[400], ids.at(-1)], [1000, '1-399', '1-0', '0-599', '0-0'])
+})
+
+t.test('who follows gets the latest events of many, in their order', async (t) => {
+  const fresh = { batchIds: [3, 1, 2], position: 7, rows }
+  const [turns, { position, events }] = await countTurns(() => showChanges(fresh))
+  t.equal(position, 7)
+  t.same([events.length, events[0]?.eventId], [EVENTS, '2-0'])
+  t.ok(turns >= POSTS, `${turns} turns`)
+})
