@@ -681,7 +681,7 @@ for (const look of [
       ['accounts', '1 of 1'],
       ['keys', 'Remove'],
       ['sources', 'wrong_signature'],
-      [`events?ad_account_id=${stand.account}`, '33 events.'],
+      [`events?ad_account_id=${stand.account}`, 'page_visit'],
       ['dead-letters', '3 dead letters.'],
       ['explain', 'Nothing is sent or stored.'],
       ['quality', 'Only 0 %'],
