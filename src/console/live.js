@@ -69,6 +69,8 @@ export function createLive(query) {
   /** Of each range that was looked at. @type {Map<string, Sample[]>} */
   const known = new Map()
   let seenMs = 0
+  /** By the relay's clock: deadlines are. */
+  let relayMs = 0
   /** An answer that was overtaken by a newer question is thrown away. */
   let asked = 0
 
@@ -91,6 +93,7 @@ export function createLive(query) {
       const kept = [...samples, ...newer].slice(-SAMPLES_SHOWN)
       known.set(wanted, kept)
       seenMs = Date.now()
+      relayMs = 1000 * answer.at
       delete figures.dataset['stale']
       render(answer, short ?? { ...answer, samples: kept })
       if (ofAccount === undefined) plots.setAll(kept, answer.step_seconds, answer.at, SPANS_S[wanted] ?? 0)
@@ -175,7 +178,11 @@ export function createLive(query) {
     const shown = JSON.stringify([name, text, standing])
     if (banner.dataset['shown'] === shown) return
     Object.assign(banner.dataset, { state: name, shown })
-    fill(banner, h('p', {}, text), standing.length > 0 && h('ul', {}, ...standing.map(showStanding)))
+    fill(
+      banner,
+      h('p', {}, text),
+      standing.length > 0 && h('ul', {}, ...standing.map((one) => showStanding(one, relayMs))),
+    )
   }
 
   const end = poll(LOOK_EVERY_MS, look)
@@ -188,12 +195,12 @@ export function createLive(query) {
   }
 }
 
-/** @param {Standing} standing */
-function showStanding({ ad_account_id: id, label, means, offline_at: offline, expires_at: expires }) {
+/** @param {Standing} standing @param {number} nowMs */
+function showStanding({ ad_account_id: id, label, means, offline_at: offline, expires_at: expires }, nowMs) {
   const deadline =
     offline === null
       ? 'Nothing of it waits.'
-      : Date.parse(offline) > Date.now()
+      : Date.parse(offline) > nowMs
         ? `From ${time(offline)} its oldest event counts as offline.`
         : `At ${time(expires)} its oldest event becomes a dead letter.`
   return h('li', {}, h('a', { href: `#/accounts?id=${id}` }, label || id), `: ${means} ${deadline}`)
