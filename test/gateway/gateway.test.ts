@@ -128,36 +128,48 @@ void t.test("the relay's own answers pass as they are", { skip }, async (t) => {
   }
 })
 
-void t.test('nothing but /v5/ gets to the relay, whatever the spelling', { skip }, async (t) => {
-  const { gateway, seen } = await standBehindGateway(t, (_, answer) => answer.end('{"relay":true}'))
-  const paths = [
-    '/',
-    '/livez',
-    '/readyz',
-    '/metrics',
-    '/accounts',
-    '//accounts',
-    '/V5/ad_accounts/1/events',
-    '/v5',
-    '/v5/../accounts',
-    '/v5/%2e%2e/accounts',
-    '/v5/..%2faccounts',
-    '/v5/./../accounts',
-    '/v5//../../accounts',
-    '/v5/x/%2e%2e/%2E./accounts',
-    '/-/invalid',
-  ]
-  for (const path of paths) {
-    for (const host of ['shop.example', '127.0.0.1:8081', 'relay:8081']) {
-      const { statusLine, body } = await sendRaw(gateway.port, [`GET ${path} HTTP/1.1`, `Host: ${host}`])
-      t.match(statusLine, /^HTTP\/1\.1 (404|400) /, `${path} of ${host}`)
-      t.match(body, { code: /^(12|4196)$/, message: String })
-    }
-  }
-  const absolute = ['GET http://relay:8081/accounts HTTP/1.1', 'Host: relay:8081']
-  t.same((await sendRaw(gateway.port, absolute)).body, NOTHING_HERE)
-  t.same(seen, [])
+void t.test('webhooks of shops get to the relay', { skip }, async (t) => {
+  const { gateway } = await standBehindGateway(t, (_, answer) => answer.end('{"relay":true}'))
+  const head = ['GET /sources/my-shop HTTP/1.1', 'Host: shop.example']
+  t.match((await sendRaw(gateway.port, head)).body, { relay: true })
 })
+
+void t.test(
+  'nothing but posts and webhooks gets to the relay, whatever the spelling',
+  { skip },
+  async (t) => {
+    const { gateway, seen } = await standBehindGateway(t, (_, answer) => answer.end('{"relay":true}'))
+    const paths = [
+      '/',
+      '/livez',
+      '/readyz',
+      '/metrics',
+      '/accounts',
+      '//accounts',
+      '/V5/ad_accounts/1/events',
+      '/v5',
+      '/sources',
+      '/sources/../accounts',
+      '/v5/../accounts',
+      '/v5/%2e%2e/accounts',
+      '/v5/..%2faccounts',
+      '/v5/./../accounts',
+      '/v5//../../accounts',
+      '/v5/x/%2e%2e/%2E./accounts',
+      '/-/invalid',
+    ]
+    for (const path of paths) {
+      for (const host of ['shop.example', '127.0.0.1:8081', 'relay:8081']) {
+        const { statusLine, body } = await sendRaw(gateway.port, [`GET ${path} HTTP/1.1`, `Host: ${host}`])
+        t.match(statusLine, /^HTTP\/1\.1 (404|400) /, `${path} of ${host}`)
+        t.match(body, { code: /^(12|4196)$/, message: String })
+      }
+    }
+    const absolute = ['GET http://relay:8081/accounts HTTP/1.1', 'Host: relay:8081']
+    t.same((await sendRaw(gateway.port, absolute)).body, NOTHING_HERE)
+    t.same(seen, [])
+  },
+)
 
 void t.test('what is no HTTP gets a 400 in the form of Pinterest', { skip }, async (t) => {
   const { gateway, seen } = await standBehindGateway(t, (_, answer) => answer.end('{}'))
