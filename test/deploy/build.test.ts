@@ -5,7 +5,7 @@ import { resolve } from 'node:path'
 import t from 'tap'
 import { readSettings } from '../../src/settings.ts'
 import { placeOf } from '../../src/telemetry/log.ts'
-import { ACCOUNT, ADMIN_TOKEN } from '../support/constants.ts'
+import { ADMIN_TOKEN } from '../support/constants.ts'
 import { rawEvent } from '../support/events.ts'
 import { startNode } from '../support/node-process.ts'
 import { startProcess } from '../support/process.ts'
@@ -53,11 +53,7 @@ t.test('the compiled relay starts, takes a post, answers its command, and ends i
   )
   t.teardown(() => relay.kill())
   const key = await relay.register()
-  const posted = await fetch(`${relay.publicUrl}/v5/ad_accounts/${ACCOUNT}/events`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ data: [rawEvent()] }),
-  })
+  const posted = await relay.post(key, [rawEvent()])
   t.equal(posted.status, 200)
   t.match(await posted.json(), { num_events_received: 1, num_events_processed: 1 })
   for (const path of ['/', '/console/main.js', '/console/icon.svg', '/console/uplot.js']) {

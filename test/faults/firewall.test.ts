@@ -3,9 +3,10 @@
  * a token that is revoked, hold the queue and lose nothing.
  */
 import t, { type Test } from 'tap'
+import { registerAccounts } from '../support/admin.ts'
 import { rawEvent } from '../support/events.ts'
 import { setUp } from '../support/relay.ts'
-import { deadLettersOf, queueOf, register, totalsOf, until, untilDrained, untilQueueIs } from './observe.ts'
+import { deadLettersOf, queueOf, totalsOf, until, untilDrained, untilQueueIs } from './observe.ts'
 import { putToken } from './rows.ts'
 
 const STATUSES = [401, 402, 403, 404, 405, 406, 409, 415, 431, 451]
@@ -18,7 +19,7 @@ const accountOf = (status: number) => String(1000 + status)
 
 /** Posts are answered at once where the queue is held. */
 const stand = await setUp(t, { ANSWER_WAIT_MS: '200' })
-const key = await register(stand, [...STATUSES.map(accountOf), EVERYTHING, REVOKED, TEST_QUEUE])
+const key = await registerAccounts(stand.admin, [...STATUSES.map(accountOf), EVERYTHING, REVOKED, TEST_QUEUE])
 const PATIENT = { prefer: 'wait=30' }
 
 const idsOf = (count: number, prefix = 'event') => Array.from({ length: count }, (_, n) => `${prefix}-${n}`)

@@ -1,5 +1,4 @@
 /** What the tests of faults look at: an account's queue, its totals, and the dead letters. */
-import assert from 'node:assert/strict'
 import { until as untilAsked } from '../support/clock.ts'
 import type { Stand } from '../support/relay.ts'
 
@@ -48,16 +47,4 @@ export async function deadLettersOf({ admin }: Stand, account: string): Promise<
   return (await admin('GET', `/dead-letters?ad_account_id=${account}`)).body[
     'dead_letters'
   ] as readonly DeadLetter[]
-}
-
-/** Registers the accounts; answers a relay key for all of them. */
-export async function register({ admin }: Stand, accounts: readonly string[]): Promise<string> {
-  for (const account of accounts) {
-    const { status } = await admin('PUT', `/accounts/${account}`, {
-      access_token: `pina_TOKEN_OF_${account}`,
-    })
-    assert.equal(status, 201)
-  }
-  const { body } = await admin('POST', '/keys', { label: 'all', ad_account_ids: accounts })
-  return body['key'] as string
 }

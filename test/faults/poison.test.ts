@@ -1,8 +1,9 @@
 /** One event that makes Pinterest refuse its whole call without a word costs itself, and few calls. */
 import t from 'tap'
+import { registerAccounts } from '../support/admin.ts'
 import { rawEvent } from '../support/events.ts'
 import { setUp } from '../support/relay.ts'
-import { totalsOf, deadLettersOf, register, untilDrained } from './observe.ts'
+import { totalsOf, deadLettersOf, untilDrained } from './observe.ts'
 
 const CALLS_AT_MOST = 20
 
@@ -16,7 +17,7 @@ const LAST = '1003'
 const TOGETHER = '1004'
 const AT_ONCE = '1005'
 const stand = await setUp(t)
-const key = await register(stand, [FIRST, MIDDLE, LAST, TOGETHER, AT_ONCE])
+const key = await registerAccounts(stand.admin, [FIRST, MIDDLE, LAST, TOGETHER, AT_ONCE])
 
 const callsOf = (account: string) => stand.sandbox.journal.calls({ adAccountId: account }).length
 const post = (account: string, ids: readonly string[], prefer = 'wait=30') =>

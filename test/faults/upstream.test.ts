@@ -4,9 +4,10 @@
  */
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
+import { registerAccounts } from '../support/admin.ts'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, setUp, TOKEN, type Stand } from '../support/relay.ts'
-import { totalsOf, queueOf, deadLettersOf, register, until, untilDrained, untilQueueIs } from './observe.ts'
+import { totalsOf, queueOf, deadLettersOf, until, untilDrained, untilQueueIs } from './observe.ts'
 import {
   believedRows,
   hangRow,
@@ -29,7 +30,7 @@ const PATIENT = { headers: { prefer: 'wait=30' } }
 
 /** One relay for all faults, each on an account of its own. */
 const stand = await setUp(t, SETTINGS)
-const key = await register(stand, [...ROWS.map(accountOf), NEIGHBOUR])
+const key = await registerAccounts(stand.admin, [...ROWS.map(accountOf), NEIGHBOUR])
 
 async function playLasting(t: Test, row: LastingRow, account: string): Promise<void> {
   const { rule, queue, mend, longestS, says } = row

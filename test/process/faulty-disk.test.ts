@@ -101,11 +101,7 @@ t.test('every write fails: not ready after the first post, and ready again witho
   t.teardown(() => relay.kill())
   const key = await relay.register()
   const post = (eventId: string) =>
-    fetch(`${relay.publicUrl}/v5/ad_accounts/${ACCOUNT}/events`, {
-      method: 'POST',
-      headers: { ...LATER, authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ data: [eventId === 'bot' ? BOT : makeEvent(eventId)] }),
-    })
+    relay.post(key, [eventId === 'bot' ? BOT : makeEvent(eventId)], { headers: LATER })
   const isReady = async () => (await fetch(`${relay.publicUrl}/readyz`)).status === 200
   // So that no outcome waits to be written, which would be noticed in another way.
   await relay.admin('POST', `/accounts/${ACCOUNT}/pause`)

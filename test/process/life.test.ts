@@ -47,11 +47,7 @@ const client = createAdmin(() => relay.adminUrl, ADMIN_TOKEN)
 const admin: Accounts['admin'] = (method, path, body) => askAdmin(client, method, path, body)
 
 async function post(eventId: string, account = ACCOUNT): Promise<number> {
-  const response = await fetch(`${relay.publicUrl}/v5/ad_accounts/${account}/events`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ data: [rawEvent({ event_id: eventId })] }),
-  })
+  const response = await relay.post(key, [rawEvent({ event_id: eventId })], { account })
   await response.arrayBuffer()
   return response.status
 }

@@ -9,6 +9,8 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 const files = process.argv.slice(2)
+// What it started ends with it, at its `exit`.
+process.once('SIGTERM', () => process.exit(143))
 process.once('exit', () => process.stdout.write(`# CPU seconds: ${cpuSeconds().toFixed(1)}\n`))
 // tap derives the name of the run, and with it the folder of `t.testdir()`, from the script and its arguments: it must
 // differ between groups, and be no longer than a file's name may be.

@@ -9,6 +9,12 @@ export interface TestProcess extends RelayProcess {
   readonly admin: Admin
   /** Registers ACCOUNT and answers a relay key for it. */
   register(): Promise<string>
+  post(key: string, data: readonly object[], options?: PostOptions): Promise<Response>
+}
+
+export interface PostOptions {
+  readonly account?: string
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** Rejects with what it wrote to stderr when it ends instead of opening its ports. */
@@ -27,6 +33,12 @@ export async function startProcess(
     ...relay,
     stdout,
     admin,
+    post: (key, data, { account = ACCOUNT, headers = {} } = {}) =>
+      fetch(`${relay.publicUrl}/v5/ad_accounts/${account}/events`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
+        body: JSON.stringify({ data }),
+      }),
     register: () => registerAccounts(admin, [ACCOUNT], () => ({ access_token: TOKEN, country: 'US' })),
   }
 }

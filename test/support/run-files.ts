@@ -41,10 +41,13 @@ export async function runFiles(files: readonly string[], options: RunFilesOption
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, TAP_TIMEOUT: String(HANG_SECONDS), ...environment },
   })
+  const end = () => void child.kill('SIGTERM')
+  process.once('exit', end)
   const tests = readTests(child.stdout)
   let errors = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
   const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
+  process.removeListener('exit', end)
   const { passed, failures, skips, cpuSeconds, lastTest } = tests
   // 1 is how tap ends when a test failed; one that is unfinished says nothing of why the process ended.
   const isUnfinished = failures.some(({ details }) => details.includes('test unfinished'))
