@@ -498,9 +498,9 @@ t.test(
       `\ufeff${JSON.stringify(good())}\r\n${JSON.stringify(bad)}\r\n`,
     ]) {
       await writeFile(path, text)
-      const sent = await relay(`send ${path} --account ${account}`)
+      const sent = await relay(['send', path, '--account', account])
       t.match(sent, { code: 3, stdout: /^1 of 2 events taken\nevent 1: action_source: must be one of/ })
-      const explained = await relay(`explain ${path} --account ${account}`)
+      const explained = await relay(['explain', path, '--account', account])
       t.match(explained, {
         code: 3,
         stdout: /em +J•••\.•••@e••••••\.com +j•••\.•••@e••••••\.com +[0-9a-f]{12}…/,
@@ -526,7 +526,7 @@ t.test(
     for (const bytes of [utf16, Buffer.from(utf16).swap16(), utf16.subarray(2)]) {
       await writeFile(path, bytes)
       for (const command of ['send', 'explain']) {
-        const refused = await relay(`${command} ${path} --account ${account}`)
+        const refused = await relay([command, path, '--account', account])
         t.match(refused, { code: 2, stderr: /in UTF-16 .* Save it as UTF-8/ })
       }
     }
@@ -543,11 +543,11 @@ t.test(
       input: `${JSON.stringify(good())}\n{"em":"jane@`,
     })
     t.match(broken, { code: 2, stderr: 'Line 2 is not JSON.' })
-    t.match(await relay(`send ${path} --account ${account}`, { environment: { RELAY_KEY: '' } }), {
+    t.match(await relay(['send', path, '--account', account], { environment: { RELAY_KEY: '' } }), {
       code: 2,
       stderr: /RELAY_KEY/,
     })
-    t.match(await relay(`send ${path} --account ${account}`, { environment: { RELAY_KEY: 'wrong' } }), {
+    t.match(await relay(['send', path, '--account', account], { environment: { RELAY_KEY: 'wrong' } }), {
       code: 1,
       stderr: /answered 401/,
     })
