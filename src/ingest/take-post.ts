@@ -123,6 +123,7 @@ export function createTakePost(options: TakePostOptions): TakePost {
       arrivals.forget(request.raw)
       const { traceparent, tracestate } = request.headers
       const trace = tracing.beginPost({
+        route: (request.routeOptions.url ?? '').replaceAll(/:(\w+)/g, '{$1}'),
         adAccountId,
         isTest,
         traceparent: firstOf(traceparent),

@@ -38,17 +38,17 @@ export function createOtelTracing({ endpoint, serviceName, version, log }: OtelO
   const spans = new WeakMap<PostTrace, Span>()
 
   return {
-    beginPost({ adAccountId, isTest, traceparent, tracestate, elapsedMs }) {
+    beginPost({ route, adAccountId, isTest, traceparent, tracestate, elapsedMs }) {
       const carrier = { ...(traceparent && { traceparent }), ...(tracestate && { tracestate }) }
       const parent = propagator.extract(ROOT_CONTEXT, carrier, defaultTextMapGetter)
       const span = tracer.startSpan(
-        'POST /v5/ad_accounts/{ad_account_id}/events',
+        `POST ${route}`,
         {
           kind: SpanKind.SERVER,
           startTime: Date.now() - elapsedMs,
           attributes: {
             'http.request.method': 'POST',
-            'http.route': '/v5/ad_accounts/{ad_account_id}/events',
+            'http.route': route,
             'pinrelay.ad_account_id': adAccountId,
             'pinrelay.test': isTest,
           },

@@ -25,6 +25,8 @@ export interface CallTrace {
 }
 
 export interface PostStart {
+  /** With its parameters in braces. */
+  readonly route: string
   readonly adAccountId: string
   readonly isTest: boolean
   /** As the client sent it, or not. */

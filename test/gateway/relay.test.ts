@@ -5,6 +5,7 @@ import t from 'tap'
 import { request } from 'undici'
 import { ADMIN_TOKEN } from '../support/constants.ts'
 import { CONFIGURATION, gatewayMissing } from '../support/gateway.ts'
+import { shopifyHeaders, shopifyOrder } from '../support/shop-payloads.ts'
 import { sendRaw, type Answer } from './client.ts'
 import { BODY_LIMIT_BYTES } from './races.ts'
 import {
@@ -47,6 +48,17 @@ void t.test('a relay behind the gateway', { skip: gatewayMissing() }, async (t) 
   await t.test('a refusal before the body comes through, however large the body', (t) =>
     refuseUnread(t, behind, 4),
   )
+
+  await t.test("a shop's webhook keeps its signature on the way", async (t) => {
+    const secret = 'secret-of-a-shop-0123'
+    const source = { kind: 'shopify', ad_account_id: stand.account, secret }
+    await stand.admin('PUT', '/sources/shop-1', source)
+    const body = JSON.stringify(shopifyOrder(new Date(), { note: 'ünïcödé ' + 'x'.repeat(300_000) }))
+    const send = (headers: Record<string, string>) =>
+      fetch(`http://127.0.0.1:${gateway.port}/sources/shop-1`, { method: 'POST', headers, body })
+    t.equal((await send(shopifyHeaders(secret, body))).status, 200)
+    t.equal((await send(shopifyHeaders('another', body))).status, 401)
+  })
 
   await t.test('posts over kept connections, none reset', (t) => keepRelayConnections(t, behind, 200))
 
