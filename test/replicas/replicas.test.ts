@@ -2,6 +2,7 @@
 import t from 'tap'
 import { readMetrics } from '../support/admin.ts'
 import { rawEvent } from '../support/events.ts'
+import { shopifyHeaders, shopifyOrder } from '../support/shop-payloads.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { ACCOUNT, TOKEN } from '../support/relay.ts'
 import { until } from '../support/clock.ts'
@@ -56,6 +57,28 @@ t.test(
     t.match((await two.admin('GET', '/dead-letters')).body, { dead_letters: [{ reason: 'rejected_event' }] })
     t.equal(sandbox.conversions.summary(ACCOUNT).recorded, 1)
     t.match(await readMetrics(one.admin), /^pinrelay_replicas 2$/m)
+  },
+)
+
+t.test(
+  'a source that one relay was told of takes webhooks at the other; an order is sent once',
+  async (t) => {
+    const { replicas, sandbox } = stage
+    const [one, two] = replicas as [Replica, Replica]
+    sandbox.faults.set([])
+    const secret = 'secret-of-a-shop-0123'
+    await one.admin('PUT', '/sources/shop', { kind: 'shopify', ad_account_id: ACCOUNT, secret })
+    const body = JSON.stringify(shopifyOrder(new Date()))
+    const send = async ({ relay }: Replica) => {
+      const headers = shopifyHeaders(secret, body)
+      return (await fetch(`${relay.publicUrl}/sources/shop`, { method: 'POST', headers, body })).status
+    }
+    await until(async () => (await send(two)) === 200)
+    t.equal(await send(one), 200)
+    t.match((await one.admin('GET', '/sources/shop')).body, { webhooks: [{ outcome: 'duplicate' }] })
+    await until(async () => (await two.admin('GET', '/totals')).body['queued'] === 0)
+    await two.admin('DELETE', '/sources/shop')
+    await until(async () => (await send(one)) === 404)
   },
 )
 
