@@ -25,6 +25,8 @@ export interface SourcesOptions {
   readonly webhookLog: WebhookLog
   readonly metrics: Pick<Metrics, 'sourceBadSignatures'>
   readonly clock: Clock
+  /** Whether ages can be believed: see clock-watch.ts. */
+  readonly isClockTrusted: () => boolean
   readonly settings: Pick<Settings, 'ANSWER_WAIT_MS' | 'DEDUPE_HOURS'>
 }
 
@@ -135,8 +137,12 @@ export function routeSources(
 const NOBODYS_SECRET = randomBytes(32).toString('hex')
 
 /** Without its account it is taken all the same: events wait until the account is registered again. */
-function postedBy({ vault, clock, settings }: SourcesOptions, source: Source | undefined, headers: Headers) {
-  const oldestMs = clock.wallMs() - settings.DEDUPE_HOURS * HOUR_MS
+function postedBy(
+  { vault, clock, isClockTrusted, settings }: SourcesOptions,
+  source: Source | undefined,
+  headers: Headers,
+) {
+  const oldestMs = isClockTrusted() ? clock.wallMs() - settings.DEDUPE_HOURS * HOUR_MS : 0
   const account = source && vault.account(source.adAccountId)
   const preparing = account === undefined ? NO_ACCOUNT : preparingOf(account)
   const secrets = (source && vault.secretsOf(source.sourceId)) ?? [NOBODYS_SECRET]

@@ -3,7 +3,8 @@ import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { readMetrics } from '../support/admin.ts'
 import { rawEvent } from '../support/events.ts'
-import { setUp, type Answer } from '../support/relay.ts'
+import { ACCOUNT, setUp, type Answer } from '../support/relay.ts'
+import { shopifyHeaders, shopifyOrder } from '../support/shop-payloads.ts'
 
 const MINUTE_MS = 60_000
 const DAY_MS = 24 * 60 * MINUTE_MS
@@ -72,3 +73,21 @@ for (const wrongMs of [8 * DAY_MS, -2 * 60 * MINUTE_MS, 20 * 365 * DAY_MS]) {
     },
   )
 }
+
+t.test("a shop's order is not taken for a late repeat by a clock that was set", async (t) => {
+  const hand = handSet()
+  const stand = await setUp(t, {}, {}, { clock: hand.clock })
+  const secret = 'secret-of-a-shop-0123'
+  await stand.admin('PUT', '/sources/shop', { kind: 'shopify', ad_account_id: ACCOUNT, secret })
+  const send = async (id: number) => {
+    const body = JSON.stringify(shopifyOrder(new Date(hand.clock.wallMs() - hand.wrongMs), { id }))
+    const headers = shopifyHeaders(secret, body)
+    return (await fetch(`${stand.relay.publicUrl}/sources/shop`, { method: 'POST', headers, body })).status
+  }
+  t.equal(await send(1), 200)
+  hand.wrongMs = 2 * DAY_MS
+  t.equal(await send(2), 200, 'taken')
+  hand.wrongMs = 9 * DAY_MS
+  t.equal(await send(3), 503, 'too old, as it seems')
+  t.match((await stand.admin('GET', '/totals')).body, { received: 2, filtered: 0 })
+})
