@@ -1,5 +1,5 @@
 /** The form that says which dead letters are listed, counted, replayed and purged. */
-import { h } from './dom.js'
+import { filterChoice, filterField, h } from './dom.js'
 import { textOf } from './dialogs.js'
 import { accountField } from './account-field.js'
 
@@ -9,21 +9,12 @@ import { accountField } from './account-field.js'
 export function createFilter(query, onSubmit) {
   const given = (/** @type {string} */ name) => query.get(name) ?? ''
   const text = (/** @type {string} */ name, /** @type {string} */ label) =>
-    labelled(name, label, h('input', { id: `filter-${name}`, name, size: 14, value: given(name) }))
+    filterField(name, label, given(name))
   const choice = (
     /** @type {string} */ name,
     /** @type {string} */ label,
     /** @type {[string, string][]} */ options,
-  ) =>
-    labelled(
-      name,
-      label,
-      h(
-        'select',
-        { id: `filter-${name}`, name },
-        ...options.map(([value, shown]) => h('option', { value, selected: value === given(name) }, shown)),
-      ),
-    )
+  ) => filterChoice(name, label, given(name), options)
   const account = accountField('Ad account', {
     id: 'filter-ad_account_id',
     name: 'ad_account_id',
@@ -66,11 +57,6 @@ export function createFilter(query, onSubmit) {
       return Object.fromEntries(texts.filter(([, one]) => one !== ''))
     },
   }
-}
-
-/** @param {string} name @param {string} label @param {HTMLElement} control */
-function labelled(name, label, control) {
-  return h('p.field', {}, h('label', { for: `filter-${name}` }, label), control)
 }
 
 /** What a filter leaves, in words. @param {Filter} filter */

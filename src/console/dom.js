@@ -114,3 +114,23 @@ export const row = (...cells) => h('tr', { role: 'row' }, ...cells)
 
 /** @param {string} head what the column is called, for cards @param {...Child} children */
 export const cell = (head, ...children) => h('td', { role: 'cell', 'data-head': head }, ...children)
+
+/** A field of a form that filters. @param {string} name @param {string} label @param {HTMLElement} input */
+const filterItem = (name, label, input) =>
+  h('p.field', {}, h('label', { for: `filter-${name}` }, label), input)
+
+/** @param {string} name @param {string} label @param {string | null} value @param {number} [size] */
+export const filterField = (name, label, value, size = 14) =>
+  filterItem(name, label, h('input', { id: `filter-${name}`, name, size, value: value ?? '' }))
+
+/** @param {string} name @param {string} label @param {string | null} value @param {(readonly [string, string])[]} options */
+export const filterChoice = (name, label, value, options) =>
+  filterItem(
+    name,
+    label,
+    h(
+      'select',
+      { id: `filter-${name}`, name },
+      ...options.map(([own, text]) => h('option', { value: own, selected: own === value }, text)),
+    ),
+  )

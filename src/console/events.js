@@ -1,5 +1,5 @@
 /** Events: found by an id, followed as they come and change, each with its way and what the relay had to say of it. */
-import { fill, h, keyedRows } from './dom.js'
+import { fill, filterChoice, filterField, h, keyedRows } from './dom.js'
 import { textOf } from './dialogs.js'
 import { count, time } from './format.js'
 import { ask, follow } from './session.js'
@@ -40,28 +40,8 @@ const STEPS = {
 
 /** @param {URLSearchParams} query @returns {import('./main.js').View} */
 export function createEvents(query) {
-  const field = (/** @type {string} */ name, /** @type {string} */ label, size = 20) =>
-    h(
-      'p.field',
-      {},
-      h('label', { for: `events-${name}` }, label),
-      h('input', { id: `events-${name}`, name, size, value: query.get(name) ?? '' }),
-    )
-  const choice = (
-    /** @type {string} */ name,
-    /** @type {string} */ label,
-    /** @type {(readonly [string, string])[]} */ options,
-  ) =>
-    h(
-      'p.field',
-      {},
-      h('label', { for: `events-${name}` }, label),
-      h(
-        'select',
-        { id: `events-${name}`, name },
-        ...options.map(([value, text]) => h('option', { value, selected: value === query.get(name) }, text)),
-      ),
-    )
+  const field = (/** @type {string} */ name, /** @type {string} */ label, size = 14) =>
+    filterField(name, label, query.get(name), size)
   const form = /** @type {HTMLFormElement} */ (
     h(
       'form.bar',
@@ -73,13 +53,13 @@ export function createEvents(query) {
         },
       },
       field('id', 'Event id or order id', 36),
-      field('ad_account_id', 'Ad account'),
+      field('ad_account_id', 'Ad account', 20),
       field('event_name', 'Event name', 14),
-      choice('outcome', 'Outcome', [
+      filterChoice('outcome', 'Outcome', query.get('outcome'), [
         ['', 'any'],
         ...Object.keys(STATES).map((name) => /** @type {const} */ ([name, name])),
       ]),
-      choice('test', 'Queue', [
+      filterChoice('test', 'Queue', query.get('test'), [
         ['', 'both'],
         ['false', 'live'],
         ['true', 'test'],
