@@ -254,7 +254,9 @@ function bodyOf(event) {
       event.reason === null ? event.outcome : `${event.outcome}: ${event.reason.replaceAll('_', ' ')}`,
     ],
     ['Account', account],
-    event.source === null ? ['Relay key', event.key_id ?? '–'] : ['Source', event.source],
+    event.source === null
+      ? ['Relay key', event.key_id ?? '–']
+      : ['Source', h('a', { href: '#/sources' }, event.source)],
     ['Event time', time(event.event_time)],
     ['Attempts', count(event.attempts)],
     ['Call', event.call_id ?? '–'],

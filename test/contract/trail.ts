@@ -210,6 +210,16 @@ function testSearches(t: Test, layGround: LayGround): void {
     t.equal(await count({ eventName: 'checkout', eventId: 'id-7' }), 1)
     t.equal(await count({ eventId: 'id-' }), 0)
     t.equal(await count({ source: 'shop' }), 0)
+    await store.countInvalid({
+      ...LIVE,
+      adAccountId: '3',
+      invalidCount: 1,
+      trail: { ...POST, receivedAtMs: NOW_MS + 100, source: 'shop', events: [INVALID] },
+    })
+    t.equal(await count({ source: 'shop' }), 1)
+    t.equal(await count({ source: 'shop', outcome: 'invalid', adAccountId: '3' }), 1)
+    t.equal(await count({ source: 'shop', adAccountId: '2' }), 0)
+    t.equal(await count({ adAccountId: '3', outcome: 'delivered' }), 0)
     t.equal(await count({ sinceMs: NOW_MS + 140 }), 20)
     t.equal(await count({ untilMs: NOW_MS + 10 }), 20)
     t.equal(await count({ eventId: 'id-100', outcome: 'delivered' }), 1)
@@ -225,9 +235,7 @@ function testSearches(t: Test, layGround: LayGround): void {
     } while (cursor !== undefined)
     t.same(
       paged,
-      Array.from({ length: 150 }, (_, n) => [`id-${n}`, `more-${n}`])
-        .flat()
-        .toReversed(),
+      [...Array.from({ length: 150 }, (_, n) => [`id-${n}`, `more-${n}`]).flat(), 'bad'].toReversed(),
     )
   })
 

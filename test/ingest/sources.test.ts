@@ -54,6 +54,9 @@ t.test('a signed order is on its way when it is answered, hashed, once', async (
   t.match(sentOf(guest), [
     { event_name: 'checkout', event_id: '77001', user_data: { em: [/^[0-9a-f]{64}$/] } },
   ])
+  t.match((await guest.admin('GET', '/events?event_id=77001&source=shop-1')).body, {
+    events: [{ outcome: 'delivered', source: 'shop-1', key_id: null, order_id: /./ }],
+  })
   // The other topic, and the same delivery again.
   t.equal((await sendShopify(guest, 'shop-1', body, 'orders/paid')).status, 200)
   t.equal((await sendShopify(guest, 'shop-1', body)).status, 200)

@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TrailEvent, TrailFilter, TrailPage, TrailQuery } from '../trail.ts'
 import { postsInTurns } from './trail-posts.ts'
-import { idsOf, markOf } from './trail.ts'
+import { accountMark, idsOf, markOf, sourceMark } from './trail.ts'
 
 export interface TrailRow {
   readonly bucket: number
@@ -27,13 +27,15 @@ export interface TrailHint {
   readonly marks: number | undefined
 }
 
-export function hintOf({ eventId, orderId, outcome }: TrailFilter): TrailHint {
+export function hintOf({ eventId, orderId, outcome, adAccountId, source }: TrailFilter): TrailHint {
   const id = eventId ?? orderId
-  return {
-    ids: id === undefined ? undefined : idsOf([id]),
-    // With an id the outcome may be in another row than the id.
-    marks: id !== undefined || outcome === undefined ? undefined : markOf(outcome),
+  // Nearly every row has these two. With an id the outcome may be in another row than the id.
+  if (id === undefined && outcome !== undefined && outcome !== 'queued' && outcome !== 'delivered') {
+    return { ids: undefined, marks: markOf(outcome) }
   }
+  const account = adAccountId && accountMark(adAccountId)
+  const mark = id ?? (source === undefined ? account : sourceMark(source))
+  return { ids: mark === undefined ? undefined : idsOf([mark]), marks: undefined }
 }
 
 export interface TrailStepRequest extends TrailHint {

@@ -52,7 +52,7 @@ export interface TrailOutcome extends Pick<Acknowledgement, 'batchId' | 'deliver
 interface OpenRow {
   receivedAtMs: number
   marks: number
-  readonly ids: number[]
+  readonly ids: Set<number>
   readonly posts: PackedPost[]
   readonly outcomes: (PackedWhole | PackedOutcome)[]
 }
@@ -80,7 +80,7 @@ export function createTrailWriter(isOn: boolean): TrailWriter {
     const bucket = bucketOf(batchId)
     let row = rows.get(bucket)
     if (row === undefined) {
-      rows.set(bucket, (row = { receivedAtMs: 0, marks: 0, ids: [], posts: [], outcomes: [] }))
+      rows.set(bucket, (row = { receivedAtMs: 0, marks: 0, ids: new Set(), posts: [], outcomes: [] }))
     }
     return row
   }
@@ -111,9 +111,11 @@ export function createTrailWriter(isOn: boolean): TrailWriter {
         const isDuplicate = event.status === 'prepared' && repeated.has(prepared)
         const outcome = isDuplicate ? 'duplicate' : event.status === 'prepared' ? 'queued' : event.status
         row.marks |= markOf(outcome)
-        for (const id of [event.eventId, event.orderId]) if (id !== undefined) row.ids.push(hashId(id))
+        for (const id of [event.eventId, event.orderId]) if (id !== undefined) row.ids.add(hashId(id))
         return packEvent(event, outcome, receivedAtMs)
       })
+      row.ids.add(hashId(accountMark(adAccountId)))
+      if (source !== 0) row.ids.add(hashId(sourceMark(source)))
       const flag = isTest ? 1 : 0
       row.posts.push([placeOf(batchId), adAccountId, flag, keyId, source, receivedAtMs, events])
     },
@@ -139,7 +141,7 @@ export function createTrailWriter(isOn: boolean): TrailWriter {
         bucket,
         received_at_ms: row.receivedAtMs,
         marks: row.marks,
-        ids: idsOf(row.ids),
+        ids: idsOf([...row.ids]),
         entries: packEntries({ committedAtMs: nowMs, posts: row.posts, outcomes: row.outcomes }),
       }))
       rows.clear()
@@ -215,6 +217,10 @@ function hashId(id: string): number {
   }
   return hash >>> 0
 }
+
+/** Whose posts a row has, and by which source: among the ids, and like none of them. */
+export const accountMark = (adAccountId: string) => `account\n${adAccountId}`
+export const sourceMark = (source: string) => `source\n${source}`
 
 /** As it stands in `ids` of a row with this event. */
 export function idsOf(ids: readonly (number | string)[]): Uint8Array {
