@@ -423,6 +423,30 @@ function testErasure(t: Test, layGround: LayGround): void {
     },
   )
 
+  t.test(
+    'a dead letter is erased by an order id that is kept nowhere in the clear, and no other one',
+    async (t) => {
+      const { store } = await (await layGround(t)).open()
+      const orders = ['jane@example.com', 'joe@example.com']
+      const texts = orders.map((order_id, index) =>
+        JSON.stringify({
+          event_name: 'checkout',
+          event_time: NOW_S,
+          event_id: `e-${index}`,
+          custom_data: { order_id },
+        }),
+      )
+      const batch = { ...makePost(['e-0', 'e-1']), payload: Buffer.from(texts.join(',\n')) }
+      const batchId = await batchIdOf(store, batch)
+      await store.acknowledge([
+        { batchId, delivered: [], dead: [makeDead(0), makeDead(1)], acknowledgedAtMs: NOW_MS },
+      ])
+      const request = { orderId: 'jane@example.com', nowMs: NOW_MS }
+      t.same(await store.erase(request), { queued: 0, deadLetters: 1, leased: 0 })
+      t.match(await store.deadLetters({ limit: 10 }), [{ eventId: 'e-1', orderId: undefined }])
+    },
+  )
+
   t.test('by order id, a batch goes with its last event', async (t) => {
     const ground = await layGround(t)
     const { store } = await ground.open()
