@@ -272,7 +272,7 @@ function reportMetrics(options: RelayOptions, base: Base, sending: Sending, { vo
   const { metrics, isClockTrusted, shared } = base
   const { readiness, delivery } = sending
   metrics.collect('ready', () => Number(readiness.problem() === undefined))
-  metrics.collect('storeSilentSeconds', () => readiness.silentMs() / 1000)
+  metrics.collect('storeAnswered', () => readiness.answeredAtMs() / 1000)
   metrics.collect('clockInDoubt', () => Number(!isClockTrusted()))
   metrics.collect('callsInFlight', () => delivery.callsInFlight())
   metrics.collect('logLinesDropped', options.droppedLogLines ?? (() => 0))

@@ -14,7 +14,7 @@ const Body = Type.Object(
       Type.Boolean({ description: 'Whoever has the folder can then read everything in it.' }),
     ),
   },
-  closed,
+  { ...closed, examples: [{ folder: '/backup/2026-11-27' }] },
 )
 
 const Answer = Type.Object(

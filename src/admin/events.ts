@@ -71,7 +71,7 @@ const EraseBody = Type.Object(
     order_id: Type.Optional(Id),
     ad_account_id: Type.Optional(AdAccountId),
   },
-  closed,
+  { ...closed, examples: [{ order_id: '4711' }] },
 )
 const Erased = Type.Object(
   {

@@ -231,7 +231,10 @@ const WEBHOOK: Json = {
       schema: { type: 'string', pattern: '^[a-z0-9-]{1,64}$' },
     },
   ],
-  requestBody: { required: true, content: { '*/*': { schema: {} } } },
+  requestBody: {
+    required: true,
+    content: { 'application/json': { schema: {}, example: { id: 4711, email: 'customer@example.com' } } },
+  },
   responses: {
     200: {
       description: 'Its events are on disk, or there was nothing to send.',

@@ -18,8 +18,8 @@ export interface Readiness {
   isShuttingDown(): boolean
   /** Calls back when the store does not answer any more, if it is not called off by then. */
   onStall(listener: () => void): () => void
-  /** Since when the store has not answered; 0: it has. */
-  silentMs(): number
+  /** When the store last answered, since the epoch. */
+  answeredAtMs(): number
   /** From now on `/readyz` answers 503. */
   announceShutdown(): void
   close(): Promise<void>
@@ -46,18 +46,17 @@ export function createReadiness(options: {
   const loggedAtMs = new Map<string, number>()
   let isShuttingDown = false
   let cancel = () => {}
-  let askedAtMs: number | undefined
+  let answeredAtMs = clock.wallMs()
   const onStalled = new Set<() => void>()
   let checking = checkAgain()
 
   async function checkAgain(): Promise<void> {
-    askedAtMs = clock.monotonicMs()
     const cancelStall = clock.after(STALLED_MS, () => {
       become('store_stalled')
       for (const listener of onStalled) listener()
     })
     const problem = await findProblem()
-    askedAtMs = undefined
+    answeredAtMs = clock.wallMs()
     cancelStall()
     become(problem)
     cancel = clock.after(CHECK_EVERY_MS, () => {
@@ -112,7 +111,7 @@ export function createReadiness(options: {
       else onStalled.add(listener)
       return () => void onStalled.delete(listener)
     },
-    silentMs: () => (askedAtMs === undefined ? 0 : clock.monotonicMs() - askedAtMs),
+    answeredAtMs: () => answeredAtMs,
     announceShutdown: () => void (isShuttingDown = true),
     async close() {
       if (storeProblem !== 'store_stalled') await checking

@@ -155,9 +155,9 @@ export const METRICS = {
     help: 'Queues that had events while nothing would have asked for a call: found and asked once a minute. Stays 0, or the relay has a fault.',
   },
   ready: { name: 'pinrelay_ready', help: '1 while posts are taken.' },
-  storeSilentSeconds: {
-    name: 'pinrelay_store_silent_seconds',
-    help: 'For how long the store has not answered; it is asked once a second. After 10 posts are refused.',
+  storeAnswered: {
+    name: 'pinrelay_store_answered_timestamp_seconds',
+    help: 'When the store last answered; it is asked once a second. After 10 seconds without an answer posts are refused.',
   },
   replicas: {
     name: 'pinrelay_replicas',

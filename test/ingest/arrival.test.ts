@@ -69,7 +69,12 @@ async function openApp(t: Test, postsPerMinute = 0, postLimiter?: PostLimiter, e
   const app = await createPublicServer({
     vault: { authenticate: () => ({ keyId: 'k', adAccountIds: ['1'] }), account: () => account },
     postLimiter: postLimiter ?? createPostLimiter({ now: clock.monotonicMs }),
-    readiness: { check: () => undefined, isShuttingDown: () => false, problem: () => undefined },
+    readiness: {
+      check: () => undefined,
+      isShuttingDown: () => false,
+      problem: () => undefined,
+      onStall: () => () => undefined,
+    },
     metrics: createMetrics({ version: 'test' }),
     tracing: NO_TRACING,
     log: { info: () => undefined, error: () => undefined },
