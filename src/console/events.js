@@ -55,6 +55,7 @@ export function createEvents(query) {
       field('id', 'Event id or order id', 36),
       field('ad_account_id', 'Ad account', 20),
       field('event_name', 'Event name', 14),
+      field('source', 'Source', 14),
       filterChoice('outcome', 'Outcome', query.get('outcome'), [
         ['', 'any'],
         ...Object.keys(STATES).map((name) => /** @type {const} */ ([name, name])),

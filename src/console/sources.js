@@ -69,6 +69,7 @@ export function createSources() {
           button('Drop the old secret', name, () =>
             ask('PUT', `/sources/${id}`, { drop_previous_secret: true }).then(load),
           ),
+        h('a', { href: `#/events?source=${id}` }, 'Events'),
         button('Remove', name, async () => openRemove(id)),
       ),
     )

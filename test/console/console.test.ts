@@ -588,6 +588,11 @@ t.test('a shop is connected, its secret rotated, and its webhooks are told', asy
   await sendToSource(stand, 'my-shop', 'products/update', true)
   await page.getByRole('button', { name: 'Look again' }).click()
   await card.getByRole('cell', { name: 'not_mapped' }).waitFor()
+  await card.getByRole('link', { name: 'Events' }).click()
+  await page.locator('.dead_letters :text("filtered"):visible').first().waitFor()
+  t.equal(await page.getByLabel('Source').inputValue(), 'my-shop')
+  await page.getByRole('link', { name: 'Sources' }).click()
+  await card.waitFor()
 
   await card.getByRole('button', { name: /^Change or rotate/ }).click()
   await dialog.getByLabel('Secret').fill('another-secret-0123')
