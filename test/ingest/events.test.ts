@@ -207,7 +207,11 @@ t.test('bots: filter: their events are answered and counted, and never sent', as
   const person = (more: object = {}) => rawEvent({ user_data: { em: 'a@example.com' }, ...more })
   const totals = async () => (await admin('GET', `/totals?ad_account_id=${account}`)).body
   const counted = async () =>
-    Number(/outcome="filtered"\} (\d+)/.exec(String((await admin('GET', '/metrics')).body['text']))?.[1] ?? 0)
+    Number(
+      /pinrelay_events_total\{outcome="filtered"\} (\d+)/.exec(
+        String((await admin('GET', '/metrics')).body['text']),
+      )?.[1] ?? 0,
+    )
   t.equal((await post({ data: [bot('curl/8.5.0')] })).status, 200)
   t.equal(sandbox.conversions.summary(account).recorded, 1, 'send is the default')
   const before = await counted()
