@@ -44,14 +44,17 @@ async function caughtUp(standby: number, database: string): Promise<void> {
   })
 }
 
-/** Cancels whoever waits for the standby with this query, once somebody does. */
-async function cancelWait(query = 'COMMIT'): Promise<void> {
-  await until(async () => {
-    const cancelled = await cluster.ask(
-      `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE '${query}%'`,
-    )
-    return cancelled.length > 0
-  })
+/** Cancels whoever waits for the standby with this query; answers how many. */
+async function cancelWaits(query = 'COMMIT'): Promise<number> {
+  const cancelled = await cluster.ask(
+    `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE '${query}%'`,
+  )
+  return cancelled.length
+}
+
+/** Once somebody does. */
+async function cancelWait(query?: string): Promise<void> {
+  await until(async () => (await cancelWaits(query)) > 0)
 }
 
 void t.test(
@@ -175,8 +178,13 @@ void t.test(
     await until(() => isTaken(store.commit(makeBatch(['after']))))
     t.match(await store.totals({}), { received: 2, queued: 2 }, 'what is read comes from there as well')
 
-    const [started] = await Promise.all([open(t, url), cancelWait()])
-    t.match(await started.store.totals({}), { received: 2 })
+    let isOpen = false
+    const opening = open(t, url).finally(() => (isOpen = true))
+    await until(async () => {
+      await cancelWaits()
+      return isOpen
+    })
+    t.match(await (await opening).store.totals({}), { received: 2 })
   },
 )
 

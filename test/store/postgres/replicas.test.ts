@@ -119,7 +119,7 @@ t.test('one that was taken for dead goes on under a new number', async (t) => {
 
 t.test('heartbeats keep a replica alive, and takeovers go on while it runs', async (t) => {
   const ground = await layGround(t, server)
-  const watching = await ground.open({ ...WATCHFUL, name: 'watching' })
+  const watching = await ground.open({ ...WATCHFUL, feedPollMs: 20, name: 'watching' })
   const news: SharedChange[] = []
   watching.shared.onChange((change) => news.push(change))
   const doomed = await ground.open({ ...STILL, name: 'doomed' })
