@@ -118,15 +118,14 @@ function moneyOf(order: Json, { money }: SourceOptions) {
     )
     if (set === undefined) continue
     const value = firstText(order, `${set}.${kind}_money.amount`)
-    return {
-      kind,
-      value,
-      currency: firstText(order, `${set}.${kind}_money.currency_code`, 'currency'),
-    }
+    const otherwise = kind === 'shop' ? 'currency' : 'presentment_currency'
+    const currency = firstText(order, `${set}.${kind}_money.currency_code`, otherwise)
+    if (currency !== undefined) return { kind, value, currency }
   }
   // Checkouts have bare amounts.
   const currency = firstText(order, 'currency')
-  if (currency !== firstText(order, 'presentment_currency', 'currency')) return undefined
+  if (currency === undefined || currency !== firstText(order, 'presentment_currency', 'currency'))
+    return undefined
   return { kind: 'shop' as Money, value: firstText(order, 'current_total_price', 'total_price'), currency }
 }
 

@@ -128,6 +128,18 @@ t.test('money is of one kind', async (t) => {
     ['CAD', '76.85', undefined],
     "a bare price is the shop's",
   )
+  const uncoded = {
+    current_total_price_set: { shop_money: { amount: '56.20' }, presentment_money: { amount: '76.85' } },
+    total_price_set: null,
+  }
+  t.same(
+    money(uncoded, { money: 'presentment' }),
+    ['CAD', '76.85', '33.50'],
+    'not in the currency of the other',
+  )
+  t.same(money(uncoded), ['USD', '56.20', '24.50'])
+  const untold = { ...uncoded, currency: null, presentment_currency: null }
+  t.same(money(untold), [undefined, undefined, undefined], 'no value without its currency')
 })
 
 t.test('what is no conversion of an ad is not sent, and says why', async (t) => {
