@@ -6,6 +6,8 @@ import type { Headers, SourceOptions } from './source.ts'
 /** Countries whose states WooCommerce numbers or abbreviates in a way of its own. */
 const OWN_STATES: ReadonlySet<string> = new Set(['IR', 'MX', 'MY', 'NP'])
 
+const UNPAID_STATUSES: ReadonlySet<string> = new Set(['pending', 'on-hold'])
+
 export const woocommerce: ShopMapping = {
   isTest: () => false,
   read: (payload, topic, headers, options) =>
@@ -29,8 +31,7 @@ function whyNot(order: Json, { paidStatuses, pointOfSale, renewals }: SourceOpti
 function readOrder(order: Json, headers: Headers, options: SourceOptions): ShopEvent {
   const isOffline = isOfPointOfSale(order) || order['created_via'] === 'admin'
   const createdAt = utc(firstText(order, 'date_created_gmt'))
-  // Paid on delivery, an order is sent when it is placed.
-  const paidAt = order['payment_method'] === 'cod' ? undefined : utc(firstText(order, 'date_paid_gmt'))
+  const paidAt = isSentUnpaid(order, options) ? undefined : utc(firstText(order, 'date_paid_gmt'))
   return {
     id: firstText(order, 'id'),
     repeatableMs: msOf(paidAt ?? createdAt),
@@ -87,6 +88,11 @@ function readPerson(payload: Json, customerId: string | undefined): Json {
     // A guest is no customer of the shop's.
     external_id: customerId === '0' ? undefined : customerId,
   }
+}
+
+/** When it is placed: then its payment, days later, is no news. */
+function isSentUnpaid(order: Json, { paidStatuses }: SourceOptions): boolean {
+  return order['payment_method'] === 'cod' || paidStatuses.some((status) => UNPAID_STATUSES.has(status))
 }
 
 function isOfPointOfSale(order: Json): boolean {

@@ -70,6 +70,11 @@ t.test('an order that is completed days later is not sent again', async (t) => {
   // Paid on delivery: sent when it was placed.
   const onDelivery = { ...completed, date_paid_gmt: ago(0), payment_method: 'cod' }
   t.match(mapOrder(onDelivery, {}, 'order.updated'), { reason: 'late_repeat' })
+  // A transfer that was sent with its order, before it came in.
+  const transfer = { ...completed, date_paid_gmt: ago(0), payment_method: 'bacs' }
+  const alsoUnpaid = { paidStatuses: ['processing', 'completed', 'on-hold'] }
+  t.match(mapOrder(transfer, {}, 'order.updated'), { status: 'mapped' })
+  t.match(mapOrder(transfer, alsoUnpaid, 'order.updated'), { reason: 'late_repeat' })
 })
 
 t.test('guests, variations, and codes of its own', async (t) => {
