@@ -5,9 +5,11 @@
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
+import { ShuttingDown, TooBusy } from '../../errors.ts'
 import type { ExpressionRequest } from '../../sources/expression-thread.ts'
 import type { MappedPost, Webhook } from '../../sources/source.ts'
 
+/** Rejects with TOO_BUSY or SHUTTING_DOWN where it could not be run: the webhook is to come again. */
 export interface Expressions {
   map(sourceId: string, webhook: Webhook, payload: Uint8Array): Promise<MappedPost>
   /** What is wrong with an expression; undefined where it can be read. */
@@ -22,10 +24,10 @@ const LOOK_MS = 100
 const IDLE_MS = 60_000
 const LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16 }
 
-export function createExpressions(): Expressions {
+export function createExpressions(file = THREAD): Expressions {
   const threads = new Map<string, ReturnType<typeof createThread>>()
   function threadOf(sourceId: string) {
-    const thread = threads.get(sourceId) ?? createThread(() => void threads.delete(sourceId))
+    const thread = threads.get(sourceId) ?? createThread(file, () => void threads.delete(sourceId))
     threads.set(sourceId, thread)
     return thread
   }
@@ -53,24 +55,38 @@ export function createExpressions(): Expressions {
 const STOPPED = Symbol('stopped')
 
 /** `onEnd`: it was idle, and must not be asked again. */
-function createThread(onEnd: () => void) {
+function createThread(file: URL, onEnd: () => void) {
   let worker: Worker | undefined
+  let isEnded = false
   let idle: NodeJS.Timeout | undefined
   let last: Promise<unknown> = Promise.resolve()
 
   async function end(): Promise<void> {
     clearTimeout(idle)
+    isEnded = true
     onEnd()
     await worker?.terminate()
   }
 
+  async function startUnlessEnded(): Promise<Worker> {
+    if (isEnded) throw new ShuttingDown()
+    const started = await start(file)
+    // It may die between two webhooks.
+    started.once('exit', () => {
+      if (worker === started) worker = undefined
+    })
+    if (!isEnded) return started
+    await started.terminate()
+    throw new ShuttingDown()
+  }
+
   async function ask(request: ExpressionRequest): Promise<unknown> {
     clearTimeout(idle)
+    worker ??= await startUnlessEnded()
     const done = new AbortController()
     const { signal } = done
     let answer: unknown = STOPPED
     try {
-      worker ??= await start()
       const before = await worker.cpuUsage()
       worker.postMessage(request, [])
       answer = await Promise.race([
@@ -82,6 +98,7 @@ function createThread(onEnd: () => void) {
       // Its memory is full.
     }
     done.abort()
+    if (isEnded) throw new ShuttingDown()
     if (answer === STOPPED) {
       await worker?.terminate()
       worker = undefined
@@ -94,7 +111,7 @@ function createThread(onEnd: () => void) {
     end,
     ask(request: ExpressionRequest): Promise<unknown> {
       const answer = last.then(() => ask(request))
-      last = answer
+      last = answer.catch(() => undefined)
       return answer
     },
   }
@@ -108,11 +125,18 @@ async function spent(worker: Worker, before: NodeJS.CpuUsage, signal: AbortSigna
   }
 }
 
-/** Once it has loaded what it needs. */
-async function start(): Promise<Worker> {
-  const worker = new Worker(THREAD, { env: {}, resourceLimits: LIMITS })
-  // Also when nobody waits for an answer.
-  worker.on('error', () => undefined)
-  await once(worker, 'message')
-  return worker
+/** Once it has loaded what it needs. Rejects where there is no thread to be had: no expression is to blame for that. */
+async function start(file: URL): Promise<Worker> {
+  try {
+    const worker = new Worker(file, { env: {}, resourceLimits: LIMITS })
+    // Also when nobody waits for an answer.
+    worker.on('error', () => undefined)
+    const ended = once(worker, 'exit').then(([code]: unknown[]) => {
+      throw new Error(`exit ${String(code)}`)
+    })
+    await Promise.race([once(worker, 'message'), ended])
+    return worker
+  } catch (cause) {
+    throw new TooBusy({ cause })
+  }
 }

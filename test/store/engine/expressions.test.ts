@@ -1,4 +1,5 @@
 /** Expressions of custom sources: what does not end, or grows without end, costs nobody but its own source. */
+import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { createExpressions } from '../../../src/store/engine/expressions.ts'
 import type { Webhook } from '../../../src/sources/source.ts'
@@ -72,4 +73,33 @@ t.test('what is made is bounded', async (t) => {
   t.match(large, { status: 'invalid', message: /^the expression makes more than \d+ bytes$/ })
   t.equal(await expressions.findFault('body.id'), undefined)
   t.match(await expressions.findFault('body.['), /JSONata error S\d{4} at character/)
+})
+
+t.test('a webhook that no thread could read is not taken', async (t) => {
+  const missing = createExpressions(new URL('./no-such-thread.ts', import.meta.url))
+  t.teardown(() => missing.close())
+  await t.rejects(missing.map('one', webhook('body'), BODY), { code: 'TOO_BUSY' })
+  await t.rejects(missing.map('one', webhook('body'), BODY), { code: 'TOO_BUSY' }, 'nor the one after it')
+})
+
+t.test('a thread that dies between two webhooks costs neither', async (t) => {
+  const expressions = createExpressions(new URL('./fleeting-thread.ts', import.meta.url))
+  t.teardown(() => expressions.close())
+  for (const n of [1, 2]) {
+    t.same(await expressions.findFault('body'), 'answered', `webhook ${n}`)
+    await delay(200)
+  }
+})
+
+t.test('what is under way when the relay closes is not taken for a fault of the expression', async (t) => {
+  const expressions = createExpressions()
+  const results = ['one', 'two'].map((n) =>
+    expressions.map('one', webhook('$match(body.text, /^(a+)+$/)'), BODY).then(
+      () => `${n} taken`,
+      ({ code }: { code: string }) => code,
+    ),
+  )
+  await delay(300)
+  await expressions.close()
+  t.same(await Promise.all(results), ['SHUTTING_DOWN', 'SHUTTING_DOWN'])
 })
