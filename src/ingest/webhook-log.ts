@@ -22,6 +22,8 @@ export interface WebhookLog {
 }
 
 const KEPT = 20
+/** What anybody may send must not push out what the shop sent. */
+const KEPT_UNSIGNED = 10
 /** What a shop calls things; anything else is not shown. */
 const NAME = /^[\w./:-]{1,100}$/
 
@@ -32,10 +34,15 @@ export function createWebhookLog(): WebhookLog {
       const own = entries.get(sourceId) ?? []
       entries.set(sourceId, own)
       own.unshift(entry)
-      own.length = Math.min(own.length, KEPT)
+      if (own.length > KEPT) own.splice(oldestToForget(own), 1)
     },
     of: (sourceId) => entries.get(sourceId) ?? [],
   }
+}
+
+function oldestToForget(own: readonly WebhookEntry[]): number {
+  const isUnsigned = ({ outcome }: WebhookEntry) => outcome === 'refused' || outcome === 'ping'
+  return own.filter(isUnsigned).length > KEPT_UNSIGNED ? own.findLastIndex(isUnsigned) : own.length - 1
 }
 
 export function shownName(name: string | undefined): string | undefined {

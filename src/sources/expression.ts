@@ -60,7 +60,7 @@ function describe(error: unknown): string {
 }
 
 function readForm(contentType: string | undefined, payload: Uint8Array) {
-  if (contentType?.startsWith('application/x-www-form-urlencoded') !== true) return undefined
+  if (contentType?.toLowerCase().startsWith('application/x-www-form-urlencoded') !== true) return undefined
   const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('utf8')
   return Object.fromEntries(new URLSearchParams(text))
 }

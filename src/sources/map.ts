@@ -73,7 +73,8 @@ export function limited<Event extends { readonly custom_data?: unknown }>(event:
 export function parseJson(body: Uint8Array): unknown {
   if (!isUtf8(body)) return undefined
   try {
-    return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8'))
+    // Without a byte order mark, which some senders begin with.
+    return JSON.parse(new TextDecoder().decode(body))
   } catch {
     return undefined
   }

@@ -89,6 +89,19 @@ t.test(
   },
 )
 
+t.test('what anybody may send does not push out what the shop sent', async (t) => {
+  const guest = await enter(t)
+  await register(t, guest, 'shop-9', { kind: 'shopify' })
+  await sendShopify(guest, 'shop-9', order(), 'products/update')
+  for (let n = 0; n < 30; n++) await send(guest, 'shop-9', '{}', {})
+  const webhooks = await webhooksOf(guest, 'shop-9')
+  t.match([webhooks.length <= 20, webhooks.at(-1)], [true, { topic: 'products/update' }])
+  for (let n = 0; n < 15; n++) await sendShopify(guest, 'shop-9', order(), 'products/create')
+  const topics = (await webhooksOf(guest, 'shop-9')).map(({ topic }) => topic)
+  t.same(topics.slice(0, 15), Array<string>(15).fill('products/create'))
+  t.equal(topics.length, 20)
+})
+
 t.test('a secret is rotated: the one before it is valid until it is dropped', async (t) => {
   const guest = await enter(t)
   await register(t, guest, 'shop-3', { kind: 'shopify' })
@@ -262,6 +275,10 @@ t.test('custom: a form; consent; what the expression cannot read', async (t) => 
   await sendCustom(guest, 'custom-2', `id=f-${++lastId}&mail=a%40b.example&agreed=false`, form)
   await until(async () => sentOf(guest).length === 1)
   t.match(sentOf(guest), [{ event_name: 'lead', opt_out: true, custom_data: { opt_out_type: 'LDP' } }])
+  const bare = { 'content-type': 'Application/X-WWW-Form-Urlencoded' }
+  await sendCustom(guest, 'custom-2', `id=f-${++lastId}&mail=a%40b.example`, bare)
+  await sendCustom(guest, 'custom-2', `\ufeff{"id": "f-${++lastId}", "mail": "a@b.example"}`)
+  await until(async () => sentOf(guest).length === 3)
   await sendCustom(guest, 'custom-2', 'no json')
   t.match((await webhooksOf(guest, 'custom-2'))[0], {
     outcome: 'invalid',
