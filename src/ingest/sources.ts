@@ -34,6 +34,11 @@ interface SourceRoute {
   Params: { source_id: string }
 }
 
+/** Words for what other posts are told by a code. */
+const REFUSED_FOR: Readonly<Record<string, string>> = {
+  UNAUTHORIZED: 'wrong_signature',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'too_large',
+}
 const HOUR_MS = 3_600_000
 /** What WooCommerce sends, unsigned, when a webhook is saved: it wants a 200. */
 const PING = /^webhook_id=\d{1,20}$/
@@ -54,7 +59,7 @@ export function routeSources(
     scope.addHook('onResponse', (request, _reply, done) => {
       const { source, errorCode } = request
       if (source !== undefined && errorCode !== undefined)
-        note(source, request, 'refused', errorCode === 'UNAUTHORIZED' ? 'wrong_signature' : errorCode)
+        note(source, request, 'refused', REFUSED_FOR[errorCode] ?? errorCode.toLowerCase())
       done()
     })
     scope.post<SourceRoute>(

@@ -169,7 +169,7 @@ t.test('what cannot be read is taken all the same, and counted as invalid', asyn
   t.equal((await sendShopify(guest, 'shop-5', tooLarge).catch(() => ({ status: 413 }))).status, 413)
   t.match((await webhooksOf(guest, 'shop-5'))[0], {
     outcome: 'refused',
-    reason: 'FST_ERR_CTP_BODY_TOO_LARGE',
+    reason: 'too_large',
   })
 })
 
