@@ -52,7 +52,14 @@ export const SourceBody = Type.Object(
     kind: Type.Optional(Type.Enum([...SOURCE_KINDS])),
     ad_account_id: Type.Optional(AdAccountId),
     /** The one before it stays valid until it is dropped. */
-    secret: Type.Optional(Type.String({ minLength: 8, maxLength: 1024 })),
+    secret: Type.Optional(
+      Type.String({
+        minLength: 8,
+        maxLength: 1024,
+        pattern: '^\\S[^]*\\S$',
+        description: 'Without white space at its ends, which is easily pasted along and signs nothing.',
+      }),
+    ),
     drop_previous_secret: Type.Optional(Type.Boolean()),
     label: orDefault(Type.String({ maxLength: 200 })),
     events: orDefault(Events),

@@ -310,6 +310,7 @@ t.test('settings that make no sense are refused, by name', async (t) => {
   t.equal(await refused({ ...good, ad_account_id: '404' }), 'ad_account_id')
   t.equal(await refused({ ...good, secret: undefined }), 'secret')
   t.equal(await refused({ ...good, secret: 'short' }), 'secret')
+  t.equal(await refused({ ...good, secret: `${SECRET}\n` }), 'secret')
   t.equal(await refused({ ...good, event_id: 'no path' }), 'event_id')
   t.equal(await refused({ ...good, expression: '1' }), 'expression')
   t.equal(await refused({ ...good, paid_statuses: ['x'] }), 'paid_statuses')
