@@ -102,7 +102,9 @@ export async function searchTrail(
           if (found.length === limit) return { events: found, cursor: `${own}.${at}` }
           found.push(event)
         }
-        if (performance.now() > endMs) return { events: found, cursor: `${own}.${first - 1}` }
+        if (performance.now() > endMs) {
+          return { events: found, cursor: first > 0 ? `${own}.${first - 1}` : cursorFrom(own - 1) }
+        }
         // Commits pass in between.
         if ((built += events.length) >= BUILT_PER_TURN) {
           built = 0
@@ -111,12 +113,19 @@ export async function searchTrail(
       }
     }
     if (nextBucket === undefined) return { events: found, cursor: undefined }
+    // Also where nothing was opened: a walk over a long trail ends, too.
+    if (performance.now() > endMs) return { events: found, cursor: cursorFrom(nextBucket) }
     bucket = nextBucket
     last = LAST
   }
 }
 
 const LAST = 999_999_999
+
+/** At a bucket's latest event; undefined before the first bucket. */
+function cursorFrom(bucket: number): string | undefined {
+  return bucket < 0 ? undefined : `${bucket}.${LAST}`
+}
 
 /** A bucket, and an event of it, counted from the oldest: events that are added later move nothing. */
 function readCursor(cursor: string | undefined): readonly [bucket: number, last: number] {

@@ -1,7 +1,7 @@
 /** Searches of the event trail over posts of many events: they give way, and following shows the latest. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
-import { searchTrail } from '../../../src/store/core/trail-search.ts'
+import { isCursor, searchTrail, type TrailStepRequest } from '../../../src/store/core/trail-search.ts'
 import { showChanges } from '../../../src/store/core/trail-tail.ts'
 import { createTrailWriter } from '../../../src/store/core/trail.ts'
 import { LIVE, makePost, NOW_MS } from '../batches.ts'
@@ -51,6 +51,38 @@ t.test('a page ends where the next one begins, also within a post', async (t) =>
   }
   t.same([ids.length, ids[0], ids[399], ids[400], ids.at(-1)], [1000, '1-399', '1-0', '0-599', '0-0'])
 })
+
+t.test(
+  'a search that takes long goes on where it ended, post by post and where nothing is found',
+  async (t) => {
+    let nowMs = 0
+    t.intercept(performance, 'now', { value: () => (nowMs += 1500) })
+    const steps: number[] = []
+    const step = async ({ fromBucket }: TrailStepRequest) => {
+      const bucket = Math.min(fromBucket, 9)
+      steps.push(bucket)
+      // A bucket in three has something, most of them a post alone, as where posts come one at a time.
+      const own = bucket === 0 ? rows : bucket % 3 === 0 ? rows.slice(0, 1) : []
+      return {
+        rows: own.map(({ entries }) => ({ bucket, entries })),
+        nextBucket: bucket === 0 ? undefined : bucket - 1,
+      }
+    }
+    let pages = 0
+    let found = 0
+    let cursor: string | undefined
+    do {
+      const page = await searchTrail({ limit: 1000, ...(cursor === undefined ? {} : { cursor }) }, step)
+      found += page.events.length
+      cursor = page.cursor
+      pages += 1
+      t.ok(cursor === undefined || isCursor(cursor), `${cursor}`)
+    } while (cursor !== undefined && pages < 100)
+    t.equal(found, (POSTS + 3) * EVENTS)
+    t.ok(pages > 8, `${pages} pages`)
+    t.same([...new Set(steps)], [9, 8, 7, 6, 5, 4, 3, 2, 1, 0])
+  },
+)
 
 t.test('who follows gets the latest events of many, in their order', async (t) => {
   const fresh = { batchIds: [3, 1, 2], position: 7, rows }
