@@ -5,6 +5,7 @@
  */
 import { Type, type Static } from 'typebox'
 import { InvalidRequest } from '../errors.ts'
+import { MAX_EVENT_ID_LENGTH } from '../events/schema.ts'
 import type { DeadLetter as StoredDeadLetter, DeadLetterFilter } from '../store/store.ts'
 import { AdAccountId, answerOf, answers, closed, Count, NextCursor, orNull, Time } from './answers.ts'
 import { createGroups, DeadLetterGroup, DeadLetterStatus } from './dead-letter-groups.ts'
@@ -12,7 +13,8 @@ import type { AdminRoutes } from './options.ts'
 import { Cursor, idOfCursor, limitOf, PageLimit, takePage, toCursor } from './page.ts'
 
 const Word = Type.String({ minLength: 1, maxLength: 200 })
-const Id = Type.String({ minLength: 1, maxLength: 500 })
+/** As long as an event id may be. */
+const Id = Type.String({ minLength: 1, maxLength: MAX_EVENT_ID_LENGTH })
 
 const filter = {
   ad_account_id: Type.Optional(AdAccountId),

@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Type, type Static } from 'typebox'
 import { InvalidRequest } from '../errors.ts'
 import { looksPersonal } from '../events/personal-ids.ts'
+import { MAX_EVENT_ID_LENGTH } from '../events/schema.ts'
 import { WARNINGS, type WarningCode } from '../events/warning.ts'
 import { isCursor, isWanted } from '../store/core/trail-search.ts'
 import { OUTCOMES, type TrailEvent, type TrailFilter } from '../store/trail.ts'
@@ -13,7 +14,8 @@ import { AdAccountId, answerOf, answers, closed, Count, NextCursor, orNull, Time
 import type { AdminRoutes } from './options.ts'
 import { limitOf, PageLimit } from './page.ts'
 
-const Id = Type.String({ minLength: 1, maxLength: 500 })
+/** As long as an event id may be. */
+const Id = Type.String({ minLength: 1, maxLength: MAX_EVENT_ID_LENGTH })
 /** Seconds since the epoch, or ISO 8601. */
 const Instant = Type.String({
   pattern: '^(\\d{1,12}|\\d{4}-\\d\\d-\\d\\d(T[\\d:.]+(Z|[+-]\\d\\d:\\d\\d))?)$',

@@ -137,6 +137,10 @@ t.test('erasing takes what waits and what died, is audited, and leaves the total
   t.match((await admin('GET', '/audit?limit=2')).body, {
     entries: [{ action: 'erased', details: { event_id: 'waits', queued: 1 } }, { action: 'erase' }],
   })
+  const longest = 'i'.repeat(512)
+  t.match(await erase({ event_id: longest }), { queued: 0 }, 'as long as an event id may be')
+  t.same(await find(stand, `event_id=${longest}`), [])
+  t.match((await admin('GET', `/dead-letters?event_id=${longest}`)).status, 200)
   await erase({ event_id: 'jane@example.com' })
   t.notMatch(JSON.stringify((await admin('GET', '/audit?limit=5')).body), 'jane')
   t.match(await erase({}), { code: 'INVALID_REQUEST' })
