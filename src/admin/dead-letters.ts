@@ -63,7 +63,7 @@ const DeadLetter = Type.Object(
     ad_account_id: AdAccountId,
     is_test: Type.Boolean(),
     event_name: Type.String(),
-    event_id: Type.String(),
+    event_id: orNull(Type.String({ description: "The sender's own; null where it may be personal." })),
     order_id: orNull(Type.String()),
     status: DeadLetterStatus,
     reason: Type.String({ description: 'A stable word.' }),

@@ -5,9 +5,9 @@ import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Type, type Static } from 'typebox'
 import { InvalidRequest } from '../errors.ts'
-import { looksPersonal } from '../events/personal-ids.ts'
 import { MAX_EVENT_ID_LENGTH } from '../events/schema.ts'
 import { WARNINGS, type WarningCode } from '../events/warning.ts'
+import { tellId } from '../store/core/audit.ts'
 import { isCursor, isWanted } from '../store/core/trail-search.ts'
 import { OUTCOMES, type TrailEvent, type TrailFilter } from '../store/trail.ts'
 import { AdAccountId, answerOf, answers, closed, Count, NextCursor, orNull, Time } from './answers.ts'
@@ -178,8 +178,7 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock }) =
     if (eventId === undefined && orderId === undefined)
       throw new InvalidRequest('event_id, order_id: one of them is required.')
     const nowMs = clock.wallMs()
-    const known = (id: string | undefined) => (id !== undefined && looksPersonal(id) ? '[personal]' : id)
-    const what = { event_id: known(eventId), order_id: known(orderId), ad_account_id: adAccountId }
+    const what = { event_id: tellId(eventId), order_id: tellId(orderId), ad_account_id: adAccountId }
     // First: what is erased and not told would be worse than what is told and was not there.
     await store.addAudit({ atMs: nowMs, action: 'erase', details: what })
     const erased = await store.erase({

@@ -5,7 +5,7 @@ import { count, time } from './format.js'
 
 /**
  * @typedef {{
- *   id: number, ad_account_id: string, is_test: boolean, event_name: string, event_id: string, status: string,
+ *   id: number, ad_account_id: string, is_test: boolean, event_name: string, event_id: string | null, status: string,
  *   reason: string, message: string, attempts: number, first_seen_at: string, died_at: string,
  *   history: { at: string, reason: string }[],
  * }} DeadLetter
@@ -67,7 +67,7 @@ function showGroup(group, choose) {
  * @param {(id: number, isChosen: boolean) => void} choose
  */
 export function showDeadLetter(deadLetter, isChosen, choose) {
-  const name = `${deadLetter.event_name} ${deadLetter.event_id}`
+  const name = `${deadLetter.event_name} ${deadLetter.event_id ?? 'without an id'}`
   const facts = [
     ['Status', deadLetter.status],
     ['Attempts', count(deadLetter.attempts)],
@@ -92,7 +92,7 @@ export function showDeadLetter(deadLetter, isChosen, choose) {
         {},
         h('b', {}, deadLetter.event_name),
         ' ',
-        h('code', {}, deadLetter.event_id),
+        h('code', {}, deadLetter.event_id ?? '–'),
         ' ',
         h('span.state', { 'data-state': colorOf(deadLetter.status) }, deadLetter.reason),
         ' ',

@@ -147,8 +147,10 @@ export interface Totals {
   readonly invalid: number
 }
 
-export interface DeadLetter extends QueueKey, EventIdentity {
+export interface DeadLetter extends QueueKey, Omit<EventIdentity, 'eventId'> {
   readonly id: number
+  /** Undefined where it may be personal. */
+  readonly eventId: string | undefined
   /** Undefined where there is none, or where it may be personal. */
   readonly orderId: string | undefined
   readonly status: DeadStatus

@@ -1086,7 +1086,7 @@ function testTrim(t: Test, layGround: LayGround): void {
   t.test('of more dead letters than their part holds the oldest go, and each is told once', async (t) => {
     const storeLimitBytes = 600_000
     const { store } = await (await layGround(t)).open({ storeLimitBytes })
-    const idsOf = (round: number) => Array.from({ length: 20 }, (_, n) => `${round}-${n}-${'x'.repeat(800)}`)
+    const idsOf = (round: number) => Array.from({ length: 20 }, (_, n) => `${round}-${n}-${'x'.repeat(500)}`)
     for (let round = 0; round < 5; round++) {
       const ids = idsOf(round)
       await die(

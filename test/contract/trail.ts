@@ -424,7 +424,7 @@ function testErasure(t: Test, layGround: LayGround): void {
   )
 
   t.test(
-    'a dead letter is erased by an order id that is kept nowhere in the clear, and no other one',
+    'a dead letter is replayed and erased by an event id or order id that is kept nowhere in the clear, and no other one',
     async (t) => {
       const { store } = await (await layGround(t)).open()
       const orders = ['jane@example.com', 'joe@example.com']
@@ -444,6 +444,29 @@ function testErasure(t: Test, layGround: LayGround): void {
       const request = { orderId: 'jane@example.com', nowMs: NOW_MS }
       t.same(await store.erase(request), { queued: 0, deadLetters: 1, leased: 0 })
       t.match(await store.deadLetters({ limit: 10 }), [{ eventId: 'e-1', orderId: undefined }])
+
+      const address = 'jack@example.com'
+      const die = async (id: string) =>
+        store.acknowledge([
+          {
+            batchId: await batchIdOf(store, makePost([id])),
+            delivered: [],
+            dead: [makeDead(0)],
+            acknowledgedAtMs: NOW_MS,
+          },
+        ])
+      const ids = async () => (await store.deadLetters({ limit: 10 })).map(({ eventId }) => eventId)
+      const replaying = { limit: 10, oldestEventTimeS: 0, nowMs: NOW_MS }
+      await die(address)
+      await die('e-3')
+      t.same(await ids(), ['e-3', undefined, 'e-1'])
+      t.match(await store.replay({ ...replaying, eventId: address }), { replayed: 0 }, 'found by no column')
+      t.notMatch(JSON.stringify(await store.auditTrail({ limit: 10 })), 'jack')
+      t.same(await store.erase({ eventId: address, nowMs: NOW_MS }), { queued: 0, deadLetters: 1, leased: 0 })
+      t.same(await ids(), ['e-3', 'e-1'])
+      await die(address)
+      t.match(await store.replay(replaying), { replayed: 3 })
+      t.same((await store.commit(makePost([address]))).duplicates, [0], 'known again by its whole id')
     },
   )
 

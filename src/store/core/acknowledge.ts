@@ -98,7 +98,7 @@ export function makeDeadLetters(
       ad_account_id: queue.adAccountId,
       is_test: queue.isTest,
       event_name: toStoredText(eventName),
-      event_id: toStoredText(eventId),
+      event_id: looksPersonal(eventId) ? '' : toStoredText(eventId),
       order_id: orderId === '' || looksPersonal(orderId) ? null : toStoredText(orderId),
       event_time_s: eventTimeS,
       status,

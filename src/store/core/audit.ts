@@ -2,6 +2,7 @@
  * What operators did, as the audit trail has it. A run over dead letters has one entry: its first step makes it, the later
  * ones, which know its id, add their counts to it. In the step's transaction, so that nothing is done that is not told.
  */
+import { looksPersonal } from '../../events/personal-ids.ts'
 import type { AuditEntry } from '../audit.ts'
 import type { DeadLetterFilter, PurgeRequest, ReplayRequest, ReplayStep } from '../store.ts'
 
@@ -44,10 +45,15 @@ export function firstEntry({ action, filter, counts, nowMs }: AuditStep): Omit<A
     status,
     reason,
     event_name: eventName,
-    event_id: eventId,
-    order_id: orderId,
+    event_id: tellId(eventId),
+    order_id: tellId(orderId),
   }
   return { atMs: nowMs, action, details: { filter: told, ...counts } }
+}
+
+/** Of an id that operators filter by: what looks like a customer's is kept nowhere in the clear. */
+export function tellId(id: string | undefined): string | undefined {
+  return id !== undefined && looksPersonal(id) ? '[personal]' : id
 }
 
 /** A later step's details: its counts added to those that stand there. In JSON, as the rows have them. */

@@ -8,7 +8,7 @@ import type { DeadLetter, DeadLetterFilter, ReplayRequest, ReplayStep } from '..
 import type { Changes } from './counters.ts'
 import { packHistory, unpackHistory } from './history.ts'
 import { toQueue, uniqueQueues, type BatchRow, type DeadLetterRow, type Flag } from './rows.ts'
-import { bindBatch, dedupeKey, openDeadLetter } from './sealed.ts'
+import { bindBatch, dedupeKey, openDeadLetter, readIdentity } from './sealed.ts'
 import { trailOfStored } from './trail.ts'
 import type { PostTrail } from '../trail.ts'
 
@@ -53,7 +53,7 @@ export function showDeadLetter(row: DeadLetterRow, sealer: Sealer): DeadLetter {
     ...queue,
     id: row.id,
     eventName: row.event_name,
-    eventId: row.event_id,
+    eventId: row.event_id || undefined,
     eventTimeS: row.event_time_s,
     orderId: row.order_id ?? undefined,
     status: row.status,
@@ -89,9 +89,10 @@ export function raise(
   const content = openDeadLetter(sealer, queue, deadLetter.sealed)
   if (content === undefined) return 'unreadable'
   const payload = Buffer.from(content.json, 'utf8')
+  const { eventName, eventId } = readIdentity(content.json)
   return {
     deadLetter,
-    key: isTest ? undefined : dedupeKey(adAccountId, deadLetter.event_name, deadLetter.event_id),
+    key: isTest ? undefined : dedupeKey(adAccountId, eventName, eventId),
     batch: {
       batch_id: nextBatchId(),
       ad_account_id: adAccountId,

@@ -107,14 +107,14 @@ export function eraseFromBatch(
   }
 }
 
-/** Dead letters that may be meant. An order id that may be personal has no column. */
+/** Dead letters that may be meant. An id that may be personal has no column. */
 export function deadLettersOf(request: EraseStepRequest): DeadLetterQuery {
   const { adAccountId, eventId, orderId, position } = request
   return {
     limit: STEP_DEAD_LETTERS,
     ...(position.at === undefined ? {} : { beforeId: position.at }),
     ...(adAccountId === undefined ? {} : { adAccountId }),
-    ...(eventId === undefined ? {} : { eventId }),
+    ...(eventId === undefined || looksPersonal(eventId) ? {} : { eventId }),
     ...(orderId === undefined || looksPersonal(orderId) ? {} : { orderId }),
   }
 }

@@ -28,6 +28,7 @@ export interface BatchRow extends QueueRow {
 
 export interface NewDeadLetterRow extends QueueRow {
   readonly event_name: string
+  /** Empty where it may be personal: the sealed event has it. */
   readonly event_id: string
   /** Null where there is none, or where it may be personal. */
   readonly order_id: string | null

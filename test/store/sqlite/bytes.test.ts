@@ -44,8 +44,8 @@ t.test('dead letters take none of the room that posts have', async (t) => {
   }
   const before = await fill()
   const { store, close } = await ground.open({ storeLimitBytes })
-  for (let round = 0; round < 3; round++) {
-    const ids = Array.from({ length: 40 }, (_, n) => `dead-${round}-${n}-${'x'.repeat(700)}`)
+  for (let round = 0; round < 4; round++) {
+    const ids = Array.from({ length: 40 }, (_, n) => `dead-${round}-${n}-${'x'.repeat(480)}`)
     const { batchId } = (await store.commit(makeBatch(ids))).batch!
     const dead = ids.map((_, index) => makeDead(index))
     await store.acknowledge([{ batchId, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
