@@ -13,7 +13,7 @@ import type { Changes } from './counters.ts'
 import { toQueue, type BatchRow, type DeadLetterRow } from './rows.ts'
 import { bindBatch, openDeadLetter, openSealed, readIdentity } from './sealed.ts'
 import { postsByBucket } from './trail-posts.ts'
-import { TRAIL_STEP_ROWS, isWanted, type TrailRow } from './trail-search.ts'
+import { TRAIL_STEP_ROWS, hintOf, isWanted, type TrailRow, type TrailStepRequest } from './trail-search.ts'
 import type { TrailOutcome } from './trail.ts'
 
 const TABLES = ['dead_letters', 'batches', 'died_meanwhile', 'trail'] as const
@@ -122,6 +122,12 @@ export function deadLettersOf(request: EraseStepRequest): DeadLetterQuery {
 export function isDeadLetterMeant(row: DeadLetterRow, request: EraseRequest, sealer: Sealer): boolean {
   const content = openDeadLetter(sealer, toQueue(row), row.sealed)
   return content !== undefined && isMeant(content.json, row.ad_account_id, request)
+}
+
+/** One bucket: it may hold 64,000 events with this id, where a shop gives all its orders the same. */
+export function trailStepOf(request: EraseStepRequest): TrailStepRequest {
+  const fromBucket = request.position.at ?? Number.MAX_SAFE_INTEGER
+  return { ...hintOf(request), fromBucket, sinceMs: 0, mostBuckets: 1 }
 }
 
 /** Of events that died before the erasure began, whose dead letters are gone now. */

@@ -42,6 +42,8 @@ export interface TrailStepRequest extends TrailHint {
   /** Buckets up to this one, newest first. */
   readonly fromBucket: number
   readonly sinceMs: number
+  /** Buckets that it may open; TRAIL_STEP_BUCKETS unless they are read in a transaction. */
+  readonly mostBuckets?: number
 }
 
 export interface TrailStep {
@@ -56,9 +58,9 @@ export function toTrailStep(
   buckets: readonly number[],
   rows: readonly TrailRow[],
   end: { readonly bucket: number; readonly received_at_ms: number } | undefined,
-  sinceMs: number,
+  { sinceMs, mostBuckets = TRAIL_STEP_BUCKETS }: Pick<TrailStepRequest, 'sinceMs' | 'mostBuckets'>,
 ): TrailStep {
-  if (buckets.length === TRAIL_STEP_BUCKETS) return { rows, nextBucket: Math.min(...buckets) - 1 }
+  if (buckets.length === mostBuckets) return { rows, nextBucket: Math.min(...buckets) - 1 }
   const isPast = end === undefined || (end.received_at_ms > 0 && end.received_at_ms < sinceMs)
   return { rows, nextBucket: isPast ? undefined : end.bucket - 1 }
 }

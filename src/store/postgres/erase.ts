@@ -8,11 +8,11 @@ import {
   nextPosition,
   NOTHING_ERASED,
   outcomeOfErased,
+  trailStepOf,
   type EraseStep,
   type EraseStepRequest,
 } from '../core/erase.ts'
 import { toQueue, type BatchRow } from '../core/rows.ts'
-import { hintOf } from '../core/trail-search.ts'
 import { findDeadLetters, removeDeadLetters } from './dead-letters.ts'
 import { searchStep } from './trail.ts'
 import type { Transaction } from './transaction.ts'
@@ -65,8 +65,7 @@ async function eraseDeadLetters(tx: Transaction, request: EraseStepRequest): Pro
 }
 
 async function eraseInTrail(tx: Transaction, request: EraseStepRequest): Promise<EraseStep> {
-  const hint = { ...hintOf(request), fromBucket: request.position.at ?? Number.MAX_SAFE_INTEGER, sinceMs: 0 }
-  const { rows, nextBucket } = await searchStep(tx.client, hint)
+  const { rows, nextBucket } = await searchStep(tx.client, trailStepOf(request))
   for (const outcome of erasedInTrail(rows, request)) tx.trail.outcome(outcome)
   const next = nextPosition(request.position, nextBucket)
   return { ...NOTHING_ERASED, next }

@@ -39,7 +39,7 @@ export async function writeTrail({ client, trail, totals }: Transaction): Promis
 }
 
 export async function searchStep(client: Queryable, request: TrailStepRequest): Promise<TrailStep> {
-  const { fromBucket, sinceMs, marks = null, ids = null } = request
+  const { fromBucket, marks = null, ids = null, mostBuckets = TRAIL_STEP_BUCKETS } = request
   const ends = await client.query<{ bucket: number; received_at_ms: number }>(
     `SELECT bucket, received_at_ms FROM trail WHERE bucket <= $1
      ORDER BY bucket DESC, seq DESC LIMIT 1 OFFSET ${TRAIL_STEP_ROWS - 1}`,
@@ -49,11 +49,11 @@ export async function searchStep(client: Queryable, request: TrailStepRequest): 
   const { rows } = await client.query<{ bucket: number }>(
     `SELECT DISTINCT bucket FROM trail WHERE bucket >= $1 AND bucket <= $2
        AND ($3::integer IS NULL OR marks & $3 <> 0) AND ($4::bytea IS NULL OR position($4 IN ids) > 0)
-     ORDER BY bucket DESC LIMIT ${TRAIL_STEP_BUCKETS}`,
-    [end?.bucket ?? 0, fromBucket, marks, ids],
+     ORDER BY bucket DESC LIMIT $5`,
+    [end?.bucket ?? 0, fromBucket, marks, ids, mostBuckets],
   )
   const buckets = rows.map(({ bucket }) => bucket)
-  return toTrailStep(buckets, await readBuckets(client, buckets), end, sinceMs)
+  return toTrailStep(buckets, await readBuckets(client, buckets), end, request)
 }
 
 export async function readBuckets(client: Queryable, buckets: readonly number[]): Promise<TrailRow[]> {

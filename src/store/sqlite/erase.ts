@@ -8,11 +8,11 @@ import {
   nextPosition,
   NOTHING_ERASED,
   outcomeOfErased,
+  trailStepOf,
   type EraseStep,
   type EraseStepRequest,
 } from '../core/erase.ts'
 import { toQueue, type BatchRow } from '../core/rows.ts'
-import { hintOf } from '../core/trail-search.ts'
 import { prepare } from './connection.ts'
 import type { QueueTables } from './queue-tables.ts'
 
@@ -58,12 +58,7 @@ export function createErase(tables: QueueTables): (request: EraseStepRequest) =>
   }
 
   function eraseInTrail(request: EraseStepRequest): EraseStep {
-    const hint = {
-      ...hintOf(request),
-      fromBucket: request.position.at ?? Number.MAX_SAFE_INTEGER,
-      sinceMs: 0,
-    }
-    const { rows, nextBucket } = trail.search(hint)
+    const { rows, nextBucket } = trail.search(trailStepOf(request))
     for (const outcome of erasedInTrail(rows, request)) trail.outcome(outcome)
     const next = nextPosition(request.position, nextBucket)
     return { ...NOTHING_ERASED, next }

@@ -95,7 +95,8 @@ export function createTrail(db: DatabaseSync, totals: TotalCounts, isOn: boolean
     post: writer.post,
     outcome: writer.outcome,
 
-    search({ fromBucket, sinceMs, marks = null, ids = null }) {
+    search(request) {
+      const { fromBucket, marks = null, ids = null, mostBuckets = TRAIL_STEP_BUCKETS } = request
       // Beyond every bucket, and no number that a shift would break.
       const below = Math.min(fromBucket + 1, NO_BUCKET)
       const end = stepEnd.get(below)
@@ -103,9 +104,9 @@ export function createTrail(db: DatabaseSync, totals: TotalCounts, isOn: boolean
       const buckets = new Set<number>()
       for (const { bucket } of selectBuckets.iterate(bottom, below, marks, marks, ids, ids)) {
         buckets.add(bucket)
-        if (buckets.size === TRAIL_STEP_BUCKETS) break
+        if (buckets.size === mostBuckets) break
       }
-      return toTrailStep([...buckets], rowsOfBuckets([...buckets]), end, sinceMs)
+      return toTrailStep([...buckets], rowsOfBuckets([...buckets]), end, request)
     },
 
     rowsOf: (batchIds) => rowsOfBuckets([...new Set(batchIds.map(bucketOf))]),
