@@ -90,7 +90,6 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   refresher.look()
   quality.start()
   const parts = opened.move()
-
   return {
     publicUrl,
     adminUrl,
@@ -246,6 +245,7 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
     hosts: hostsOf(settings),
     metricsOpen: settings.METRICS_OPEN,
     docsOpen: settings.DOCS_OPEN,
+    trailHours: settings.TRAIL_HOURS,
     consentPageUrl: settings.PINTEREST_CONSENT_URL,
     publicUrl: () => settings.ADMIN_PUBLIC_URL ?? adminUrl,
   })

@@ -4,7 +4,7 @@
 import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Type, type Static } from 'typebox'
-import { InvalidRequest } from '../errors.ts'
+import { InvalidRequest, NoSuch } from '../errors.ts'
 import { MAX_EVENT_ID_LENGTH } from '../events/schema.ts'
 import { WARNINGS, type WarningCode } from '../events/warning.ts'
 import { tellId } from '../store/core/audit.ts'
@@ -64,7 +64,14 @@ const Event = Type.Object(
   },
   closed,
 )
-const Found = Type.Object({ events: Type.Array(Event), next_cursor: NextCursor }, closed)
+const Found = Type.Object(
+  {
+    events: Type.Array(Event),
+    next_cursor: NextCursor,
+    trail_hours: Type.Integer({ minimum: 0, description: 'TRAIL_HOURS; 0: there is no event trail.' }),
+  },
+  closed,
+)
 export type EventsAnswer = Static<typeof Found>
 
 const EraseBody = Type.Object(
@@ -94,7 +101,7 @@ const FOLLOW_EVERY_MS = 500
 /** Proxies end a connection that says nothing for a minute. */
 const SIGN_OF_LIFE_MS = 15_000
 
-export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock }) => {
+export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, trailHours }) => {
   const finding = {
     tags,
     summary: 'What became of events, newest first',
@@ -114,7 +121,7 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock }) =
       ...(cursor === undefined ? {} : { cursor }),
       limit: limitOf(limit, DEFAULT_PAGE),
     })
-    return answerOf(Found, { events: events.map(recordOf), nextCursor: next })
+    return answerOf(Found, { events: events.map(recordOf), nextCursor: next, trailHours })
   })
 
   let isClosing = false
@@ -133,6 +140,7 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock }) =
     response: answers({ 200: Type.String() }),
   }
   app.get('/events/live', { schema: following }, async (request, reply) => {
+    if (trailHours === 0) throw new NoSuch('event trail: TRAIL_HOURS is 0')
     const { limit = Infinity, ...filter } = request.query
     const stream = new AbortController()
     streams.add(stream)

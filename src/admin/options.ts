@@ -57,6 +57,8 @@ export interface AdminOptions {
   readonly hosts: readonly string[]
   readonly metricsOpen: boolean
   readonly docsOpen: boolean
+  /** 0: there is no event trail. */
+  readonly trailHours: number
   /** Pinterest's page where people consent. */
   readonly consentPageUrl: string
   /** Where browsers reach this port, without a trailing slash; asked once the port is open. */

@@ -32,6 +32,7 @@ const QUERY_NAMES = {
 } as const
 const DEFAULT_LIMIT = 100
 const PAGE_EVENTS = 1000
+const NO_TRAIL = 'there is no event trail: TRAIL_HOURS is 0'
 
 const events: Command = {
   name: 'events',
@@ -48,13 +49,13 @@ const events: Command = {
   },
   async run(invocation) {
     if (invocation.options['follow'] === true) return follow(invocation)
-    const { found, nextCursor } = await findEvents(
+    const { found, nextCursor, isOff } = await findEvents(
       invocation,
       readQuery(invocation.options),
       readLimit(invocation),
     )
     show(invocation, { events: found, next_cursor: nextCursor }, () =>
-      found.length === 0 ? 'no events' : renderTable(HEAD, found.map(cellsOfEvent)),
+      found.length === 0 ? (isOff ? NO_TRAIL : 'no events') : renderTable(HEAD, found.map(cellsOfEvent)),
     )
     if (nextCursor !== null) invocation.terminal.tell('there are more: --limit shows more of them')
     return EXIT.done
@@ -70,17 +71,20 @@ const event: Command = {
   async run(invocation) {
     const id = firstOf(invocation)
     const found: Event[] = []
+    let isTrailOff = false
     for (const name of ['event_id', 'order_id']) {
       const query = readQuery(invocation.options)
       query.set(name, id)
-      found.push(
-        ...(await findEvents(invocation, query, PAGE_EVENTS)).found.filter(
-          (one) => !found.some((known) => isSame(known, one)),
-        ),
-      )
+      const { found: more, isOff } = await findEvents(invocation, query, PAGE_EVENTS)
+      found.push(...more.filter((one) => !found.some((known) => isSame(known, one))))
+      isTrailOff = isOff
     }
     show(invocation, { events: found }, () =>
-      found.length === 0 ? 'no event with this id' : found.map(renderEvent).join('\n\n'),
+      found.length === 0
+        ? isTrailOff
+          ? NO_TRAIL
+          : 'no event with this id'
+        : found.map(renderEvent).join('\n\n'),
     )
     return found.length === 0 ? EXIT.partly : EXIT.done
   },
@@ -134,14 +138,16 @@ async function follow({ admin, options, isJson, terminal }: Invocation): Promise
 async function findEvents({ admin }: Invocation, query: URLSearchParams, limit: number) {
   const found: Event[] = []
   let nextCursor: string | null = null
+  let isOff: boolean
   do {
     query.set('limit', String(Math.min(PAGE_EVENTS, limit - found.length)))
     if (nextCursor !== null) query.set('cursor', nextCursor)
     const answer: EventsAnswer = await admin.get(`/events?${query.toString()}`)
     found.push(...answer.events)
     nextCursor = answer.next_cursor
+    isOff = answer.trail_hours === 0
   } while (nextCursor !== null && found.length < limit)
-  return { found, nextCursor }
+  return { found, nextCursor, isOff }
 }
 
 function readQuery(options: Invocation['options']): URLSearchParams {

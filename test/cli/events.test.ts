@@ -35,6 +35,15 @@ t.test('what happened to order 4711 is told in a line, and step by step', async 
   t.match(await relay('event none'), { code: 3, stdout: 'no event with this id' })
 })
 
+t.test('where the trail is off, no answer looks as if the event had not come', async (t) => {
+  const stand = await setUp(t, { TRAIL_HOURS: '0' })
+  const relay = createCommandLine(stand)
+  await stand.post({ data: [order('e-1', '4711')] })
+  t.match(await relay('events'), { code: 0, stdout: /^there is no event trail: TRAIL_HOURS is 0$/ })
+  t.match(await relay('event 4711'), { code: 3, stdout: /^there is no event trail: TRAIL_HOURS is 0$/ })
+  t.match(await relay('events --follow'), { code: 1, stderr: /no event trail: TRAIL_HOURS is 0/ })
+})
+
 t.test('events are followed as they come and change, until the relay ends', async (t) => {
   const stand = await setUp(t)
   const relay = createCommandLine(stand)
