@@ -22,15 +22,16 @@ for (const folder of ['src', 'sandbox']) rmSync(join(output, folder), { recursiv
 for (const path of globSync(['package.json', '{src,sandbox}/**/*.*'], { cwd: root })) {
   const source = join(root, path)
   if (path.endsWith('.d.ts') || path.endsWith('tsconfig.json')) continue
-  if (path.endsWith('.ts')) compile(source, join(output, path.replace(/\.ts$/, '.js')))
-  else cpSync(source, join(output, path))
+  const target = join(output, path.replace(/\.ts$/, '.js'))
+  if (path.endsWith('.ts')) compile(source, target)
+  else cpSync(source, target)
+  // For every user, whatever the umask of the clone: the image runs as one who owns nothing. cli.ts is executable.
+  chmodSync(target, (statSync(source).mode & 0o100) === 0 ? 0o644 : 0o755)
 }
 
 function compile(source: string, target: string): void {
   mkdirSync(dirname(target), { recursive: true })
   writeFileSync(target, withJsPaths(stripTypeScriptTypes(readFileSync(source, 'utf8'))))
-  // cli.ts is executable.
-  chmodSync(target, statSync(source).mode)
 }
 
 /** Imports, and the files that threads begin with. */

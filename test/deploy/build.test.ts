@@ -1,6 +1,6 @@
 /** `npm run build` makes what the image runs: the relay, its command and the sandbox without TypeScript. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import t from 'tap'
 import { readSettings } from '../../src/settings.ts'
@@ -28,6 +28,12 @@ t.test('every file of its own that a compiled file names is there, and none is T
     }
   }
   t.ok(count > 500)
+})
+
+t.test('every file can be read by every user, whatever the umask of the clone was', async (t) => {
+  const files = globSync(['package.json', '{src,sandbox}/**/*.*'], { cwd: folder })
+  const modes = new Set(files.map((path) => statSync(resolve(folder, path)).mode & 0o777))
+  t.same([...modes].toSorted(), [0o644, 0o755])
 })
 
 t.test('what the image and compose start is there', async (t) => {
