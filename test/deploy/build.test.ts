@@ -33,7 +33,10 @@ t.test('every file of its own that a compiled file names is there, and none is T
 t.test('every file can be read by every user, whatever the umask of the clone was', async (t) => {
   const files = globSync(['package.json', '{src,sandbox}/**/*.*'], { cwd: folder })
   const modes = new Set(files.map((path) => statSync(resolve(folder, path)).mode & 0o777))
-  t.same([...modes].toSorted(), [0o644, 0o755])
+  t.same(
+    [...modes].toSorted((a, b) => a - b),
+    [0o644, 0o755],
+  )
 })
 
 t.test('what the image and compose start is there', async (t) => {

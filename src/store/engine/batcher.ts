@@ -57,6 +57,8 @@ const WRITES_OF_POSTS: ReadonlySet<OperationKind> = new Set(['commit', ...RETRIE
 
 /** Bounds how long one transaction keeps those that come after it waiting. */
 const MAX_GROUP_OPERATIONS = 1000
+/** Of large commits: as much as one post of a thousand events, a few milliseconds. */
+export const LARGE_GROUP_BYTES = 1024 * 1024
 const FIRST_PAUSE_MS = 100
 const MAX_PAUSE_MS = 5000
 /** A process that is killed meanwhile sends the events again, as when it is killed during the transaction. */
@@ -181,14 +183,24 @@ function setNodeTimer(delayMs: number, callback: () => void): () => void {
   return () => clearTimeout(timer)
 }
 
-/** A large commit is a group of its own, in turns with what is small: a checkout waits for one of them at most. */
+/** Large commits are groups of their own, in turns with what is small: a checkout waits for one such group at most. */
 function takeGroup(pending: readonly Entry[], isLargeNext: boolean): { group: Entry[]; rest: Entry[] } {
-  const large = pending.find(isLargeCommit)
+  const large = pending.filter(isLargeCommit)
   const small = pending.filter((entry) => !isLargeCommit(entry))
-  const isLarge = large !== undefined && (isLargeNext || small.length === 0)
-  const group = isLarge ? [large] : small.slice(0, MAX_GROUP_OPERATIONS)
+  const isLarge = large.length > 0 && (isLargeNext || small.length === 0)
+  const group = isLarge ? firstLarge(large) : small.slice(0, MAX_GROUP_OPERATIONS)
   const taken = new Set(group)
   return { group, rest: pending.filter((entry) => !taken.has(entry)) }
+}
+
+/** At least one. */
+function firstLarge(large: readonly Entry[]): Entry[] {
+  let bytes = 0
+  const end = large.findIndex(
+    ({ operation: { request } }) =>
+      (bytes += (request as RequestOf<'commit'>).payload.byteLength) > LARGE_GROUP_BYTES,
+  )
+  return large.slice(0, end < 0 ? large.length : Math.max(1, end))
 }
 
 function isLargeCommit({ operation: { kind, request } }: Entry): boolean {

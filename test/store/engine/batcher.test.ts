@@ -5,6 +5,7 @@ import {
   type Batcher,
   type BatcherOptions,
   type GroupReport,
+  LARGE_GROUP_BYTES,
 } from '../../../src/store/engine/batcher.ts'
 import type { Operation, OperationKind, Outcome, TravelError } from '../../../src/store/engine/operations.ts'
 import type { Acknowledgement, NewBatch } from '../../../src/store/store.ts'
@@ -243,10 +244,10 @@ t.test('draining finishes what was asked for, tries once, and takes nothing more
   await t.resolves(drained)
 })
 
-t.test('a large commit leaves alone, in turns with what is small', async (t) => {
+t.test('large commits leave apart, in turns with what is small', async (t) => {
   const { batcher, sent, answer } = play()
-  const large = () => batcher.submit('commit', commit(new Uint8Array(LARGE_BYTES)))
-  const isLarge = (request: unknown) => (request as NewBatch).payload.byteLength === LARGE_BYTES
+  const large = () => batcher.submit('commit', commit(new Uint8Array(LARGE_GROUP_BYTES)))
+  const isLarge = (request: unknown) => (request as NewBatch).payload.byteLength >= LARGE_BYTES
   const all = [
     large(),
     large(),
@@ -274,5 +275,18 @@ t.test('a large commit leaves alone, in turns with what is small', async (t) => 
     [true],
   )
   await answer(DONE)
+  await Promise.all(all)
+})
+
+t.test('large commits share a group of bounded size', async (t) => {
+  const { batcher, sent, answer } = play()
+  const all = [0.4, 0.4, 0.4, 1].map((part) =>
+    batcher.submit('commit', commit(new Uint8Array(part * LARGE_GROUP_BYTES))),
+  )
+  await endOfTurn()
+  for (const [turn, count] of [2, 1, 1].entries()) {
+    t.equal(sent[turn]?.length, count)
+    await answer(...Array.from({ length: count }, () => DONE))
+  }
   await Promise.all(all)
 })
