@@ -307,7 +307,8 @@ t.test('dead letters of one cause are chosen together', async (t) => {
   const group = page.getByRole('table', { name: 'Groups' }).getByRole('row', { name: /another cause/ })
   t.match(await group.textContent(), /^2rejected_event/)
   await group.getByRole('button', { name: /^Choose/ }).click()
-  await page.getByRole('button', { name: 'Purge the 2 chosen' }).waitFor()
+  // The list is loaded anew before its boxes are chosen.
+  await page.getByRole('checkbox', { checked: true }).nth(1).waitFor()
   t.equal(await page.getByRole('checkbox', { checked: true }).count(), 2)
   await page.getByRole('button', { name: 'Purge the 2 chosen' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Purge' }).click()
