@@ -14,6 +14,9 @@ export interface TrailIds {
 }
 
 const PHONE_DIGITS = /\d{7,15}/g
+const SHORTEST_PHONE = 7
+/** What people write between a number's digits. */
+const BETWEEN_DIGITS = /(?<=\d)[-./() ]+(?=\d)/g
 /** Shorter values are part of most ids. */
 const SHORTEST_VALUE = 5
 const LONGEST_PHONE = 40
@@ -38,13 +41,19 @@ function isPersonal(id: string | undefined, userData: unknown): boolean {
     .flatMap(listOr)
     .filter((value) => typeof value === 'string' || typeof value === 'number')
     .map((value) => String(value).toLowerCase())
-  const runs: readonly string[] = folded.match(PHONE_DIGITS) ?? []
+  const runs = [folded, folded.replaceAll(BETWEEN_DIGITS, '')].flatMap(
+    (text) => text.match(PHONE_DIGITS) ?? [],
+  )
   const hashes = runs.map(sha256Hex)
   return values.some(
     (value) =>
       (value.length >= SHORTEST_VALUE && folded.includes(value)) ||
       hashes.includes(value) ||
       // With or without the code of its country.
-      runs.some((run) => value.length < LONGEST_PHONE && value.replaceAll(/\D/g, '').endsWith(run)),
+      (runs.length > 0 && value.length < LONGEST_PHONE && isNumberIn(runs, value.replaceAll(/\D/g, ''))),
   )
+}
+
+function isNumberIn(runs: readonly string[], digits: string): boolean {
+  return digits.length >= SHORTEST_PHONE && runs.some((run) => digits.endsWith(run) || run.endsWith(digits))
 }

@@ -44,6 +44,21 @@ async function caughtUp(standby: number, database: string): Promise<void> {
   })
 }
 
+/** A relay on the old one of two primaries, whose commits wait for a standby that is gone. */
+async function splitBrain(t: Test) {
+  const database = await cluster.createDatabase()
+  const other = await startStandby(t, cluster)
+  const [login] = cluster.base.split('@')
+  const url = `${login}@127.0.0.1:${cluster.port},127.0.0.1:${other}/${database}`
+  const { store, vaultStore } = await open(t, url, { commitStatementMs: 500 })
+  await store.commit(makeBatch(['before']))
+  await caughtUp(other, database)
+  await cluster.ask('SELECT pg_promote()', database, other)
+  await cluster.reload({ synchronous_standby_names: 'absent' })
+  t.teardown(() => cluster.reload({ synchronous_standby_names: '' }))
+  return { url, store, vaultStore, database, other }
+}
+
 /** Cancels whoever waits for the standby with this query; answers how many. */
 async function cancelWaits(query = 'COMMIT'): Promise<number> {
   const cancelled = await cluster.ask(
@@ -163,17 +178,7 @@ void t.test(
   'of two primaries the one that confirms its commits is used, by all connections and from the start',
   { skip },
   async (t) => {
-    const database = await cluster.createDatabase()
-    const other = await startStandby(t, cluster)
-    const [login] = cluster.base.split('@')
-    const url = `${login}@127.0.0.1:${cluster.port},127.0.0.1:${other}/${database}`
-    const { store } = await open(t, url, { commitStatementMs: 500 })
-    await store.commit(makeBatch(['before']))
-    await caughtUp(other, database)
-
-    await cluster.ask('SELECT pg_promote()', database, other)
-    await cluster.reload({ synchronous_standby_names: 'absent' })
-    t.teardown(() => cluster.reload({ synchronous_standby_names: '' }))
+    const { url, store } = await splitBrain(t)
     await t.rejects(store.commit(makeBatch(['in doubt'])), { code: 'STORE_UNAVAILABLE' })
     await until(() => isTaken(store.commit(makeBatch(['after']))))
     t.match(await store.totals({}), { received: 2, queued: 2 }, 'what is read comes from there as well')
@@ -192,17 +197,7 @@ void t.test(
   'a primary whose locks are held by a commit without its standby is left for the other one',
   { skip },
   async (t) => {
-    const database = await cluster.createDatabase()
-    const other = await startStandby(t, cluster)
-    const [login] = cluster.base.split('@')
-    const url = `${login}@127.0.0.1:${cluster.port},127.0.0.1:${other}/${database}`
-    const { store } = await open(t, url, { commitStatementMs: 500 })
-    await store.commit(makeBatch(['before']))
-    await caughtUp(other, database)
-
-    await cluster.ask('SELECT pg_promote()', database, other)
-    await cluster.reload({ synchronous_standby_names: 'absent' })
-    t.teardown(() => cluster.reload({ synchronous_standby_names: '' }))
+    const { store, database, other } = await splitBrain(t)
     // As the heartbeat before it does.
     const held = cluster.ask('UPDATE pinrelay.owners SET heartbeat_at = clock_timestamp()', database)
     await until(async () => {
@@ -215,6 +210,22 @@ void t.test(
     await Promise.all([held, cancelWait('')])
   },
 )
+
+void t.test('so it is where nobody posts', { skip }, async (t) => {
+  const { vaultStore, database, other } = await splitBrain(t)
+  const held = cluster.ask(
+    `INSERT INTO pinrelay.claims SELECT 'one', min(owner_id) FROM pinrelay.owners`,
+    database,
+  )
+  await until(async () => {
+    const sql = `SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'INSERT INTO pinrelay.claims%'`
+    return (await cluster.ask(sql)).length > 0
+  })
+  await t.rejects(vaultStore.claim('one'), { code: 'STORE_UNAVAILABLE' })
+  t.equal(await vaultStore.claim('one'), true)
+  t.equal((await cluster.ask('SELECT 1 FROM pinrelay.claims', database, other)).length, 1)
+  await Promise.all([held, cancelWait('')])
+})
 
 void t.test('a connection to a server that takes no writes any more is not kept', { skip }, async (t) => {
   const database = await cluster.createDatabase()
