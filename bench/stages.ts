@@ -6,7 +6,8 @@ import { hash } from 'node:crypto'
 import { prepareEvent, type PrepareContext } from '../src/events/prepare.ts'
 import { sha256Hex } from '../src/events/hash.ts'
 import { HASHED_FIELD_NAMES, normalizeField } from '../src/events/normalize/field.ts'
-import { regionOf, type RawUserData } from '../src/events/normalize/user-data.ts'
+import type { RawObject } from '../src/events/reading.ts'
+import { regionOf } from '../src/events/user-data.ts'
 import { readBody } from '../src/events/body.ts'
 import { median } from './measure.ts'
 import { createPosts } from './posts.ts'
@@ -21,7 +22,7 @@ export interface StageTime {
 const EVENTS = 1000
 
 interface RawEvent {
-  readonly user_data: RawUserData
+  readonly user_data: RawObject
 }
 
 /** Blocks for some 50 ms per round. */
@@ -46,11 +47,11 @@ export function measureStages(rounds: number): StageTime[] {
     return JSON.parse(one.json) as unknown
   })
 
-  function normalizeAll(userData: RawUserData): string[] {
+  function normalizeAll(userData: RawObject): string[] {
     return HASHED_FIELD_NAMES.flatMap((field) => {
       const value = userData[field]
       const spelling = value === undefined ? undefined : normalizeField(field, value, region)
-      return spelling?.status === 'normalized' ? [spelling.text] : []
+      return spelling?.status === 'read' ? [spelling.value] : []
     })
   }
 

@@ -109,7 +109,7 @@ t.test("the front does not load what prepares events: that is the engine's", asy
   const loaded = loadedFrom('main.ts')
   t.ok(loaded.has('ingest/post-events.ts') && loaded.has('store/engine/engine.ts'))
   const heavy =
-    /^sources\/(?!source)|^events\/(prepare|read-user-data|body)|^events\/normalize\/(?!country|fold|normalized|quotes|clean-text|nothing)|^store\/(sqlite|postgres)\//
+    /^sources\/(?!source)|^events\/(prepare|user-data|body)|^events\/normalize\/(?!country|fold|clean-text|nothing)|^store\/(sqlite|postgres)\//
   t.same(
     [...loaded].filter((path) => heavy.test(path)).filter((path) => !KNOWN_IN_FRONT.has(path)),
     [],

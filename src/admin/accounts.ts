@@ -128,8 +128,8 @@ function readSettings(
 /** Not normalized in silence: a wrong guess would misread phone numbers. */
 function demandCountryCode(country: string): void {
   const read = normalizeCountry(country)
-  if (read.status === 'normalized' && country.toLowerCase() === read.text) return
-  const suggestion = read.status === 'normalized' ? `; did you mean ${read.text.toUpperCase()}?` : '.'
+  if (read.status === 'read' && country.toLowerCase() === read.value) return
+  const suggestion = read.status === 'read' ? `; did you mean ${read.value.toUpperCase()}?` : '.'
   throw new InvalidRequest(`country: takes a code of ISO 3166-1 alpha-2, such as US${suggestion}`)
 }
 

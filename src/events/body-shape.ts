@@ -7,7 +7,7 @@
  * of what is around them.
  */
 import { InvalidRequest } from '../errors.ts'
-import { safeKey } from './normalize/path.ts'
+import { safeKey } from './report.ts'
 
 const DEEPEST = 32
 export const MOST_KEYS = 1000

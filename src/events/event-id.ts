@@ -3,9 +3,10 @@
  * `{{order.id}}`) is the same for every customer, so that all purchases but the first would be taken for duplicates: it counts
  * as missing.
  */
-import { ABSENT, type Reading, type Rule, read, invalid } from './coerce/reading.ts'
-import { text } from './coerce/text.ts'
-import { holdsTemplate, isTemplate, NOTHING_AS_ID } from './normalize/nothing.ts'
+import { text } from './coerce/scalars.ts'
+import { holdsTemplate } from './normalize/clean-text.ts'
+import { isTemplate, NOTHING_AS_ID } from './normalize/nothing.ts'
+import { ABSENT, invalid, PLACEHOLDER, read, type Reading } from './reading.ts'
 import { MAX_EVENT_ID_LENGTH } from './schema.ts'
 
 /** Absent if it stands for nothing, as PHP's `false` does. */
@@ -16,11 +17,9 @@ export function eventId(value: unknown): Reading<string> {
 }
 
 /** Dropped if it stands for nothing, since event ids are derived from it. */
-export const orderId: Rule<string> = (value) => {
+export function orderId(value: unknown): Reading<string> {
   const reading = text(value)
-  return reading.status === 'read' && isNoId(reading.value)
-    ? { status: 'dropped', code: 'placeholder' }
-    : reading
+  return reading.status === 'read' && isNoId(reading.value) ? PLACEHOLDER : reading
 }
 
 /**

@@ -2,8 +2,8 @@
  * Event names. Pinterest takes any text and lets advertisers define names of their own. The names that its browser tag, GA4 and
  * Meta have for the same events are mapped, or else they would count as custom events and not be deduplicated against the tag's.
  */
-import { type Reading, read } from './coerce/reading.ts'
 import { identifier, UNUSABLE_TEXT } from './event-id.ts'
+import { type Reading, read } from './reading.ts'
 import { MAX_EVENT_NAME_LENGTH } from './schema.ts'
 
 const KNOWN_EVENT_NAMES: readonly string[] = [

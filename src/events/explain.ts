@@ -1,24 +1,18 @@
 /**
  * What would become of one event: what was given and how it is normalized (both masked), its hashes, its warnings, and the
- * exact JSON that Pinterest would get. The event goes through `prepareEvent` as any other; the fields are then normalized
- * once more, by the same rules, since a hash does not tell what was hashed. Pure.
+ * exact JSON that Pinterest would get. The event goes through `prepareEvent` as any other; its customer data is then normalized
+ * once more, with somebody who looks on, since a hash does not tell what was hashed. Pure.
  */
-import { withClickId } from './click-id.ts'
-import { isObject, type RawObject, unpackEvent } from './coerce/object.ts'
+import { isObject, unpackEvent } from './coerce/object.ts'
 import { decodeEntities } from './entities.ts'
 import { FILTERED } from './filtered.ts'
 import { sha256Hex } from './hash.ts'
-import { listOr } from './lists.ts'
 import { maskValue } from './mask.ts'
-import {
-  createNormalizer,
-  HASHED_FIELD_NAMES,
-  type NormalizeValue,
-  TEXT_FIELD_NAMES,
-  type UserDataField,
-} from './normalize/field.ts'
-import { regionOf } from './normalize/user-data.ts'
+import { isHashedField, type NormalizedField, type UserDataField } from './normalize/field.ts'
 import { prepareEvent, type Prepared, type PrepareContext } from './prepare.ts'
+import type { RawObject } from './reading.ts'
+import { createReport } from './report.ts'
+import { normalizeUserData } from './user-data.ts'
 import { WARNINGS, type WarningCode } from './warning.ts'
 
 /** One value of a field of `user_data`. */
@@ -44,36 +38,41 @@ export interface ExplainedEvent {
   readonly reason: string | null
   readonly path: string | null
   readonly message: string | null
+  /** The exact text that Pinterest would get; null when the event is invalid or filtered. */
+  readonly json: string | null
   readonly warnings: readonly {
     readonly code: WarningCode
     readonly path: string
     readonly message: string
   }[]
   readonly fields: readonly ExplainedField[]
-  /** The exact text that Pinterest would get; null when the event is invalid or filtered. */
-  readonly json: string | null
 }
 
-/** As many values of one field as `prepareEvent` reads. */
-const MAX_VALUES = 20
 const MAX_TEXT_LENGTH = 200
 
 export function explainEvent(given: unknown, context: PrepareContext): ExplainedEvent {
   const raw = unpackEvent(given)
-  const userData: unknown = isObject(raw) ? raw['user_data'] : undefined
   const explained = explainPrepared(prepareEvent(raw, context))
+  if (!isObject(raw)) return explained
   return {
     ...explained,
-    event_name: explained.event_name ?? textOf(raw, 'event_name'),
-    event_id: explained.event_id ?? textOf(raw, 'event_id'),
-    fields: isObject(userData) ? explainUserData(complete(raw as RawObject, userData, context), context) : [],
+    event_name: explained.event_name ?? textOf(raw['event_name']),
+    event_id: explained.event_id ?? textOf(raw['event_id']),
+    fields: isObject(raw['user_data']) ? explainUserData(raw['user_data'], raw, context) : [],
   }
 }
 
 /** Without its fields. */
 export function explainPrepared(prepared: Prepared): ExplainedEvent {
-  return {
-    ...explainOutcome(prepared),
+  const { status, eventName = null } = prepared
+  const event = {
+    status,
+    event_name: eventName,
+    event_id: (status !== 'invalid' && prepared.eventId) || null,
+    reason: status === 'prepared' ? null : prepared.reason,
+    path: null,
+    message: null,
+    json: status === 'prepared' ? prepared.json : null,
     warnings: prepared.warnings.map(({ code, path, hint }) => ({
       code,
       path,
@@ -81,87 +80,30 @@ export function explainPrepared(prepared: Prepared): ExplainedEvent {
     })),
     fields: [],
   }
-}
-
-/** With the click id of the page's address, if it is missing. */
-function complete(
-  { event_source_url: url }: RawObject,
-  userData: RawObject,
-  context: PrepareContext,
-): RawObject {
-  return typeof url === 'string' ? withClickId(userData, decodeEntities(url), context) : userData
-}
-
-function explainOutcome(prepared: Prepared) {
-  const { status } = prepared
-  switch (prepared.status) {
-    case 'prepared': {
-      const { eventName, eventId, json } = prepared
-      return {
-        status,
-        event_name: eventName,
-        event_id: eventId,
-        reason: null,
-        path: null,
-        message: null,
-        json,
-      }
-    }
-    case 'filtered': {
-      const { eventName, eventId, reason } = prepared
-      const path = reason === 'bot_user_agent' ? 'user_data.client_user_agent' : null
-      const message = FILTERED[reason]
-      return {
-        status,
-        event_name: eventName ?? null,
-        event_id: eventId ?? null,
-        reason,
-        path,
-        message,
-        json: null,
-      }
-    }
-    case 'invalid': {
-      const { eventName = null, reason, path, message } = prepared
-      return { status, event_name: eventName, event_id: null, reason, path, message, json: null }
-    }
-  }
+  if (status === 'prepared') return event
+  if (status === 'invalid') return { ...event, path: prepared.path, message: prepared.message }
+  const path = prepared.reason === 'bot_user_agent' ? 'user_data.client_user_agent' : null
+  return { ...event, path, message: FILTERED[prepared.reason] }
 }
 
 /** An invalid event has the name and id that it came with, so that its sender finds it. */
-function textOf(raw: unknown, name: 'event_name' | 'event_id'): string | null {
-  const value: unknown = isObject(raw) ? raw[name] : undefined
-  return typeof value === 'string' || typeof value === 'number'
-    ? String(value).slice(0, MAX_TEXT_LENGTH)
-    : null
+function textOf(value: unknown): string | null {
+  const isText = typeof value === 'string' || typeof value === 'number'
+  return isText ? String(value).slice(0, MAX_TEXT_LENGTH) : null
 }
 
-function explainUserData(userData: RawObject, context: PrepareContext): ExplainedField[] {
-  const normalize = createNormalizer(regionOf(userData, context))
-  return [...HASHED_FIELD_NAMES, ...TEXT_FIELD_NAMES].flatMap((field) => {
-    const value = listOr(userData[field])
-    const path = `user_data.${field}`
-    if (!Array.isArray(value)) return isGiven(value) ? [explainValue(field, path, value, normalize)] : []
-    return (value as readonly unknown[])
-      .slice(0, MAX_VALUES)
-      .flatMap((one, index) =>
-        isGiven(one) ? [explainValue(field, `${path}[${index}]`, one, normalize)] : [],
-      )
-  })
+function explainUserData(userData: RawObject, event: RawObject, context: PrepareContext): ExplainedField[] {
+  const explained: ExplainedField[] = []
+  const url = event['event_source_url']
+  const page = typeof url === 'string' ? decodeEntities(url) : undefined
+  normalizeUserData(userData, page, context, createReport(), (field, path, value, normalized) =>
+    explained.push({ path, field, ...explainValue(field, value, normalized) }),
+  )
+  return explained
 }
 
-function isGiven(value: unknown): boolean {
-  return value !== null && value !== undefined
-}
-
-function explainValue(
-  field: UserDataField,
-  path: string,
-  value: unknown,
-  normalize: NormalizeValue,
-): ExplainedField {
-  const normalized = normalize(field, value)
-  const shown = { path, field, given: maskValue(value), normalized: null, hash: null }
+function explainValue(field: UserDataField, value: unknown, normalized: NormalizedField) {
+  const shown = { given: maskValue(value), normalized: null, hash: null }
   switch (normalized.status) {
     case 'hashed': {
       const { hash } = normalized
@@ -169,14 +111,11 @@ function explainValue(
     }
     case 'dropped':
       return { ...shown, note: WARNINGS[normalized.code].text }
-    case 'normalized': {
-      const { text, warning } = normalized
-      const isText = TEXT_NAMES.has(field)
-      const hash = isText ? null : sha256Hex(text)
-      const note = warning === undefined ? (isText ? 'Text, not hashed.' : null) : WARNINGS[warning].text
-      return { ...shown, normalized: maskValue(text), hash, note }
+    case 'read': {
+      const { value: text, warning } = normalized
+      const isHashed = isHashedField(field)
+      const note = warning === undefined ? (isHashed ? null : 'Text, not hashed.') : WARNINGS[warning].text
+      return { ...shown, normalized: maskValue(text), hash: isHashed ? sha256Hex(text) : null, note }
     }
   }
 }
-
-const TEXT_NAMES: ReadonlySet<string> = new Set(TEXT_FIELD_NAMES)

@@ -7,36 +7,25 @@
  * looked at. Money, counts and privacy choices that cannot be read make the event invalid; any other optional field that
  * Pinterest would not take is left out with a warning.
  */
-import { oneOf } from './coerce/choice.ts'
 import { currency } from './coerce/currency.ts'
-import {
-  isObject,
-  noteReading,
-  type RawObject,
-  readNested,
-  readObject,
-  unpackEvent,
-} from './coerce/object.ts'
-import { isAbsent, type Rule, invalid } from './coerce/reading.ts'
-import { APP_INFO, CUSTOM_DATA, DEVICE_INFO, EVENT_FIELDS } from './coerce/tables.ts'
+import { APP_INFO, CUSTOM_DATA, DEVICE_INFO, EVENT_FIELDS } from './coerce/fields.ts'
+import { isObject, noteReading, readNested, readObject, unpackEvent } from './coerce/object.ts'
+import { oneOf } from './coerce/scalars.ts'
 import { time } from './coerce/time.ts'
 import { isBotUserAgent } from './bots.ts'
 import type { FilteredReason } from './filtered.ts'
 import { deriveEventId, eventId, orderId } from './event-id.ts'
 import { eventName, type EventNames, isKnownEventName } from './event-name.ts'
 import { placeChoices } from './privacy.ts'
-import { readUserData } from './read-user-data.ts'
-import type { InvalidReason } from './invalid.ts'
+import type { Invalid } from './invalid.ts'
+import { invalid, isAbsent, type RawObject, type Rule } from './reading.ts'
 import { createReport, markInvalid, type Report, warn } from './report.ts'
 import { ACTION_SOURCES, type ActionSource, type CustomData, type PreparedEvent } from './schema.ts'
 import { trailIdsOf, type TrailIds } from './trail-ids.ts'
+import { type NormalizeContext, readUserData } from './user-data.ts'
 import type { Warning } from './warning.ts'
 
-export interface PrepareContext {
-  readonly nowMs: number
-  /** The country of the account, for events that name none. */
-  readonly accountCountry: string | undefined
-  readonly dobFormat: 'DMY' | 'MDY' | undefined
+export interface PrepareContext extends NormalizeContext {
   /** The account's own; each comes before any other meaning of the name. */
   readonly eventNames?: EventNames | undefined
   /** Older events are invalid; test events may have any age. */
@@ -46,44 +35,35 @@ export interface PrepareContext {
   readonly bots: 'send' | 'filter'
 }
 
+/** What there is of every event. */
+interface Known {
+  /** Of an invalid event one of Pinterest's own, or undefined: another is not repeated. */
+  readonly eventName: string | undefined
+  /** `event_time` in seconds since the epoch. */
+  readonly eventTimeS: number | undefined
+  readonly trailIds: TrailIds
+  readonly warnings: readonly Warning[]
+}
+
 export type Prepared =
-  | {
+  | (Known & {
       readonly status: 'prepared'
       readonly json: string
       readonly eventName: string
       readonly eventId: string
-      /** `event_time` in seconds since the epoch. */
       readonly eventTimeS: number
       /** By what Pinterest can tell who the customer is. */
       readonly identifiers: Identifiers
       /** Undefined where no identifier stands for one person alone. */
       readonly customer: Customer | undefined
-      readonly trailIds: TrailIds
-      readonly warnings: readonly Warning[]
-    }
-  | {
+    })
+  | (Known & {
       readonly status: 'filtered'
       /** Undefined for a webhook that is about no event. */
-      readonly eventName: string | undefined
       readonly eventId: string | undefined
-      readonly eventTimeS: number | undefined
-      readonly trailIds: TrailIds
       readonly reason: FilteredReason
-      readonly warnings: readonly Warning[]
-    }
-  | {
-      readonly status: 'invalid'
-      /** One of Pinterest's own; undefined for any other: an invalid one is not repeated. */
-      readonly eventName: string | undefined
-      readonly eventTimeS: number | undefined
-      readonly trailIds: TrailIds
-      readonly reason: InvalidReason
-      /** The field at fault; empty for the event itself. */
-      readonly path: string
-      /** Names path and rule, never a value. */
-      readonly message: string
-      readonly warnings: readonly Warning[]
-    }
+    })
+  | (Known & Invalid & { readonly status: 'invalid' })
 
 export interface Identifiers {
   readonly em: boolean
@@ -198,7 +178,10 @@ function readEvent(raw: RawObject, context: PrepareContext, report: Report): Pre
   const fields = readObject(raw, EVENT_FIELDS, '', report)
   if (report.invalid !== undefined || id === undefined) return undefined
 
-  const userData = readUserData(raw['user_data'], fields.event_source_url, context, report)
+  const rawUserData = raw['user_data']
+  if (isAbsent(rawUserData)) return markInvalid(report, 'missing_field', 'user_data', 'is missing')
+  if (!isObject(rawUserData)) return markInvalid(report, 'not_an_object', 'user_data', 'must be an object')
+  const userData = readUserData(rawUserData, fields.event_source_url, context, report)
   if (userData === undefined) return undefined
   const event: PreparedEvent = {
     event_name: name,

@@ -2,13 +2,11 @@
  * Privacy choices, which must not get lost with the field that they came in. One in the wrong place or in camel case is moved to
  * where Pinterest reads it; one in the words of another API makes the event invalid, since its meaning is not the same.
  */
-import { flag } from './coerce/choice.ts'
-import { isAbsent } from './coerce/reading.ts'
+import { flag } from './coerce/scalars.ts'
 import { listOr } from './lists.ts'
-import { safeKey } from './normalize/path.ts'
-import { markInvalid, type Report } from './report.ts'
+import { isAbsent, type RawObject } from './reading.ts'
+import { markInvalid, type Report, safeKey } from './report.ts'
 
-type RawObject = Readonly<Record<string, unknown>>
 type Choice = 'opt_out' | 'opt_out_type'
 
 const CHOICES: ReadonlyMap<string, Choice> = new Map([

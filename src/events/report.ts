@@ -29,3 +29,11 @@ export function warn({ warnings }: Report, path: string, code: WarningCode, hint
 export function markInvalid(report: Report, reason: InvalidReason, path: string, rule: string): undefined {
   report.invalid ??= { reason, path, message: `${path}: ${rule}` }
 }
+
+/**
+ * Keys in warnings. A storefront chooses the keys of its JSON, so that an unknown one may hold personal data or be
+ * megabytes long; only a key that looks like a field's name is shown.
+ */
+export function safeKey(key: string): string {
+  return /^[A-Za-z_][A-Za-z0-9_]{0,39}$/.test(key) ? key : '(unnamed)'
+}

@@ -1,5 +1,5 @@
 /** Reads values of a shop's payload by path, and fills templates with them. A path never leads to what was inherited. */
-import { flag } from '../events/coerce/choice.ts'
+import { flag } from '../events/coerce/scalars.ts'
 
 export type Json = Readonly<Record<string, unknown>>
 
@@ -28,6 +28,9 @@ function idOf({ id, admin_graphql_api_id: globalId }: Json): unknown {
   if (typeof id !== 'number' || Number.isSafeInteger(id)) return id
   return typeof globalId === 'string' ? /\d+$/.exec(globalId)?.[0] : undefined
 }
+
+/** Where addresses are relative. */
+export const ANY_SHOP = 'https://shop.invalid'
 
 /** Undefined for what is blank, or neither text nor a number. */
 export function textOf(value: unknown): string | undefined {
@@ -58,12 +61,6 @@ export function fillTemplate(template: string, payload: unknown): string | undef
 export function isTrueAt(payload: unknown, path: string): boolean {
   const reading = flag(valueAt(payload, path))
   return reading.status === 'read' && reading.value
-}
-
-/** Pinterest's click id in the address of the page that the visit began on. */
-export function clickIdOf(url: string | undefined): string | undefined {
-  if (url === undefined || !URL.canParse(url, 'https://shop.invalid')) return undefined
-  return new URL(url, 'https://shop.invalid').searchParams.get('epik') ?? undefined
 }
 
 /** Whole seconds. What is no time stays as it is, so that the event becomes invalid and says why. */

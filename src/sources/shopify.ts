@@ -2,9 +2,10 @@
  * Shopify's webhooks: orders, checkouts and customers in the form of its Admin API. What is about an order or a checkout is
  * read in one way, since they have the same fields.
  */
+import { clickIdOf } from '../events/click-id.ts'
 import type { ShopEvent, ShopMapping } from './shop.ts'
 import { contentsOf, type Line } from './shop.ts'
-import { clickIdOf, firstText, isJsonObject, msOf, secondsOf, valueAt, type Json } from './payload.ts'
+import { ANY_SHOP, firstText, isJsonObject, msOf, secondsOf, valueAt, type Json } from './payload.ts'
 import type { Headers, SourceOptions } from './source.ts'
 
 /** Without the customer's browser these are the merchant's own work: at the counter, on the phone. */
@@ -59,7 +60,7 @@ function readOrder(order: Json, topic: string, headers: Headers, options: Source
         client_user_agent: isOffline ? undefined : firstText(order, 'client_details.user_agent'),
         click_id:
           firstText(order, 'note_attributes._epik', 'note_attributes.epik') ??
-          clickIdOf(firstText(order, 'landing_site')),
+          clickIdOf(firstText(order, 'landing_site'), ANY_SHOP),
       },
       custom_data: {
         currency: money?.currency,

@@ -1,5 +1,6 @@
 /** WooCommerce's webhooks: orders and customers in the form of its REST API (v2 and v3). */
-import { clickIdOf, firstText, isJsonObject, msOf, secondsOf, valueAt, type Json } from './payload.ts'
+import { clickIdOf } from '../events/click-id.ts'
+import { ANY_SHOP, firstText, isJsonObject, msOf, secondsOf, valueAt, type Json } from './payload.ts'
 import { contentsOf, type Line, type ShopEvent, type ShopMapping } from './shop.ts'
 import type { Headers, SourceOptions } from './source.ts'
 
@@ -47,7 +48,7 @@ function readOrder(order: Json, headers: Headers, options: SourceOptions): ShopE
           : firstText(order, 'customer_user_agent', 'meta_data._wc_order_attribution_user_agent'),
         click_id:
           firstText(order, 'meta_data._epik', 'meta_data.epik') ??
-          clickIdOf(firstText(order, 'meta_data._wc_order_attribution_session_entry')),
+          clickIdOf(firstText(order, 'meta_data._wc_order_attribution_session_entry'), ANY_SHOP),
       },
       custom_data: {
         currency: firstText(order, 'currency'),

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import t from 'tap'
-import { CURRENCY_NUMBERS } from '../../src/events/coerce/currency-numbers.ts'
+import { CURRENCY_NUMBERS } from '../../src/events/coerce/currency.ts'
 import { AppInfoSchema, DeviceInfoSchema } from '../../src/events/schema.ts'
 import { prepareWith } from './raw-events.ts'
 

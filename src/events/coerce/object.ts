@@ -4,13 +4,10 @@
  * their depth nor their size matters.
  */
 import { listOr, objectOr } from '../lists.ts'
-import { safeKey } from '../normalize/path.ts'
 import { holdsChoice, noteChoice } from '../privacy.ts'
-import { markInvalid, type Report, warn } from '../report.ts'
-import { isBlank } from './number.ts'
-import { isAbsent, type Reading, type Rule } from './reading.ts'
-
-export type RawObject = Readonly<Record<string, unknown>>
+import { isAbsent, type RawObject, type Reading, type Rule } from '../reading.ts'
+import { markInvalid, type Report, safeKey, warn } from '../report.ts'
+import { isBlank } from './scalars.ts'
 
 /** One rule per key of the schema's object; `T` is that object's type. */
 export type Rules<T> = { readonly [Key in keyof T]-?: ListOf<T[Key]> | Rule<NonNullable<T[Key]>> }
@@ -140,10 +137,17 @@ export function noteReading(reading: Reading<unknown>, prefix: string, key: stri
   }
 }
 
-function warnOfUnknownKeys(raw: RawObject, known: ReadonlySet<string>, prefix: string, report: Report): void {
+export function warnOfUnknownKeys(
+  raw: RawObject,
+  known: ReadonlySet<string>,
+  prefix: string,
+  report: Report,
+): void {
+  const paths = new Set<string>()
   for (const key of Object.keys(raw)) {
     if (known.has(key) || isAbsent(raw[key])) continue
     const path = prefix + safeKey(key)
-    if (!noteChoice(key, raw[key], path, report)) warn(report, path, 'unknown_field')
+    if (!noteChoice(key, raw[key], path, report)) paths.add(path)
   }
+  for (const path of paths) warn(report, path, 'unknown_field')
 }

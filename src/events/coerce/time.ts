@@ -3,8 +3,8 @@
  * time zone. A date without time or zone is not guessed at: it could be half a day off, on the wrong side of an hour
  * that decides whether Pinterest can deduplicate.
  */
-import { toNumber } from './number.ts'
-import { read, type Reading, invalid } from './reading.ts'
+import { invalid, read, type Reading } from '../reading.ts'
+import { toNumber } from './scalars.ts'
 
 /** As seconds the year 5138, as milliseconds 1973: below it a number is seconds, from it on milliseconds. */
 const FIRST_MILLISECONDS = 1e11

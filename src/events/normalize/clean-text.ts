@@ -1,35 +1,36 @@
 /**
  * The steps that every value of `user_data` takes before its field's rule: text or a number, well-formed, HTML entities
- * decoded once, no unfilled template, no invisible
- * characters, NFC, trimmed. Also bounds the work that one value can cause.
+ * decoded once, no unfilled template, no invisible characters, NFC, trimmed. Also bounds the work that one value can cause.
  */
 import { decodeEntities } from '../entities.ts'
-import { dropped, normalizedAs, type Normalized, UNREADABLE } from './normalized.ts'
-import { holdsTemplate } from './nothing.ts'
+import { dropped, type Normalized, PLACEHOLDER, read, TOO_LONG, UNREADABLE, WRONG_TYPE } from '../reading.ts'
 
 /** No identifier is this long; user agents stay below 2,000. Keeps one value from stalling the loop. */
 const MAX_LENGTH = 4096
 
 export function cleanText(value: unknown): Normalized {
   const text = typeof value === 'number' ? writeNumber(value) : value
-  if (typeof text !== 'string') return dropped('wrong_type')
-  if (text.length > MAX_LENGTH) return dropped('too_long')
+  if (typeof text !== 'string') return WRONG_TYPE
+  if (text.length > MAX_LENGTH) return TOO_LONG
   if (CLEAN.test(text)) return orEmpty(text.trim())
   const decoded = decodeEntities(text)
-  if (holdsTemplate(decoded)) return dropped('placeholder')
-  if (isBroken(decoded)) return dropped('broken_text')
+  if (holdsTemplate(decoded)) return PLACEHOLDER
+  // A letter was lost on the way: half of a surrogate pair is missing, or U+FFFD stands in its place.
+  if (decoded.includes('\ufffd') || !decoded.isWellFormed()) return dropped('broken_text')
   const composed = toNfc(withoutInvisible(decoded))
   return composed === undefined ? UNREADABLE : orEmpty(trimWhiteSpace(composed))
-}
-
-/** A letter was lost on the way: half of a surrogate pair is missing, or U+FFFD stands in its place. */
-export function isBroken(text: string): boolean {
-  return text.includes('\ufffd') || !text.isWellFormed()
 }
 
 export function withoutInvisible(text: string): string {
   return text.replace(INVISIBLE, '')
 }
+
+/** Without the pair of quotes around a value that CSV exports and careless JSON leave there. */
+export function withoutQuotes(text: string): string {
+  return QUOTED.exec(text)?.[1]?.trim() ?? text
+}
+
+const QUOTED = /^["'`“”„‘’‚«»](.*)["'`“”„‘’«»]$/s
 
 /**
  * NFC, or undefined for text with more than 30 marks in a row. Sorting marks takes quadratic time, and Unicode's
@@ -39,6 +40,13 @@ export function toNfc(text: string): string | undefined {
   if (PLAIN_LATIN.test(text)) return text
   return TOO_MANY_MARKS.test(text) ? undefined : text.normalize('NFC')
 }
+
+/** A template without its value that is left within other text: `{{ customer.id }}-1`. */
+export function holdsTemplate(text: string): boolean {
+  return HELD_TEMPLATE.test(text)
+}
+
+const HELD_TEMPLATE = /\{\{[^{}]*\}\}|[$#]\{[^{}]*\}|\{%[^{}]*%\}|%%[^%]+%%|\*\|[^|]*\|\*|<%[^<>]*%>/
 
 /** Format and control characters but for white space, variation selectors, fillers, tags, the place of an embedded object. */
 const INVISIBLE =
@@ -58,21 +66,17 @@ const CLEAN = /^[\x20-\x24\x27-\x7a\x7d\x7e\u00c0-\u024f\u2018\u2019]*$/
 
 /** A whole number above 2^53 has already lost digits in JSON.parse: it would be somebody else's id. */
 function writeNumber(value: number): string | undefined {
-  if (!Number.isFinite(value) || Math.abs(value) > Number.MAX_SAFE_INTEGER) return undefined
-  return String(value)
+  return Math.abs(value) <= Number.MAX_SAFE_INTEGER ? String(value) : undefined
 }
 
 /** `trim` knows all of Unicode's white space but U+0085; a `\s+$` regexp would take quadratic time. */
 function trimWhiteSpace(text: string): string {
   let trimmed = text.trim()
-  while (trimmed.startsWith(NEXT_LINE) || trimmed.endsWith(NEXT_LINE)) {
-    const start = trimmed.startsWith(NEXT_LINE) ? 1 : 0
-    const end = trimmed.length - (trimmed.endsWith(NEXT_LINE) ? 1 : 0)
-    trimmed = trimmed.slice(start, Math.max(start, end)).trim()
-  }
+  while (trimmed.startsWith(NEXT_LINE)) trimmed = trimmed.slice(1).trimStart()
+  while (trimmed.endsWith(NEXT_LINE)) trimmed = trimmed.slice(0, -1).trimEnd()
   return trimmed
 }
 
 function orEmpty(text: string): Normalized {
-  return text === '' ? dropped('placeholder') : normalizedAs(text)
+  return text === '' ? PLACEHOLDER : read(text)
 }

@@ -2,14 +2,14 @@
  * Countries as ISO 3166-1 alpha-2 in lower case: from codes of any kind, from names in English and in the country's own
  * languages, and from the labels that shops and ISO make of these.
  */
+import { type Normalized, read, UNREADABLE } from '../reading.ts'
+import { withoutQuotes } from './clean-text.ts'
 import { countryOfCode, countryOfName, isCountry } from './country-names.ts'
 import { foldName } from './fold.ts'
-import { type Normalized, normalizedAs, UNREADABLE } from './normalized.ts'
-import { withoutQuotes } from './quotes.ts'
 
 export function normalizeCountry(text: string): Normalized {
   const country = text.length > MAX_LENGTH ? undefined : (readCountry(text) ?? readLabel(withoutQuotes(text)))
-  return country === undefined ? UNREADABLE : normalizedAs(country)
+  return country === undefined ? UNREADABLE : read(country)
 }
 
 /** Longer than any country's formal name. */

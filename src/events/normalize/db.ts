@@ -2,23 +2,23 @@
  * Dates of birth as `YYYYMMDD`: the date as it is written, without any shift of time zone. A date that can be read in
  * two ways is dropped unless the account says how it writes dates; two-digit years always are.
  */
-import { readNamedMonth } from './month-names.ts'
-import { dropped, type Region, type Normalized, normalizedAs, UNREADABLE } from './normalized.ts'
+import { dropped, type Normalized, read, UNREADABLE } from '../reading.ts'
+import type { Region } from './field.ts'
 
-export interface CalendarDate {
+interface CalendarDate {
   readonly year: number
   readonly month: number
   readonly day: number
 }
 
-export function normalizeDateOfBirth(text: string, region: Region): Normalized {
+export function normalizeDateOfBirth(text: string, { dobFormat, nowMs }: Region): Normalized {
   if (text.length > MAX_LENGTH) return UNREADABLE
   const written = text.length <= LONGEST_DATE ? text : text.replace(BASIC_TIME, '$1').replace(TIME, '')
-  const [first, second] = readings(written).filter((date) => isRealDate(date, region.nowMs))
+  const [first, second] = readings(written).filter((date) => isRealDate(date, nowMs))
   if (first === undefined) return UNREADABLE
-  if (second === undefined || first.day === second.day) return normalizedAs(render(first))
-  if (region.dobFormat === undefined) return dropped('ambiguous_date')
-  return normalizedAs(render(region.dobFormat === 'DMY' ? first : second))
+  if (second === undefined || first.day === second.day) return read(render(first))
+  if (dobFormat === undefined) return dropped('ambiguous_date')
+  return read(render(dobFormat === 'DMY' ? first : second))
 }
 
 /** The longest that was seen: `Wednesday, March 07 1990 00:00:00 GMT+0100 (Central European Standard Time)`. */
@@ -45,15 +45,12 @@ function readings(text: string): readonly CalendarDate[] {
     return [{ year, month, day }]
   }
   const eitherFirst = EITHER_FIRST.exec(text)
-  if (eitherFirst !== null) {
-    const [one, two, year] = numbersOf(eitherFirst)
-    return [
-      { year, month: two, day: one },
-      { year, month: one, day: two },
-    ]
-  }
-  const named = readNamedMonth(text)
-  return named === undefined ? [] : [named]
+  if (eitherFirst === null) return readNamedMonth(text)
+  const [one, two, year] = numbersOf(eitherFirst)
+  return [
+    { year, month: two, day: one },
+    { year, month: one, day: two },
+  ]
 }
 
 /** The three groups that matched, in the order of the text. */
@@ -61,6 +58,37 @@ function numbersOf(match: RegExpExecArray): readonly [number, number, number] {
   const groups = match.slice(1).filter((group: string | undefined) => group !== undefined)
   const [one = NaN, two = NaN, three = NaN] = groups.map(Number)
   return [one, two, three]
+}
+
+const SEPARATORS = /[\s,./-]+/
+const IS_LEFT_OUT = /^(?:of|the|)$/
+const WEEKDAY = /^(?:mon|tue|wed|thu|fri|sat|sun)(?:[a-z]*day)?$/
+const YEAR = /^\d{4}$/
+const DAY = /^(\d{1,2})(?:st|nd|rd|th)?$/
+/** Also in their first three letters, or four (`Sept`). */
+const MONTHS: ReadonlyMap<string, number> = new Map(
+  'january february march april may june july august september october november december'
+    .split(' ')
+    .flatMap((name, index) => [name, name.slice(0, 3), name.slice(0, 4)].map((word) => [word, index + 1])),
+)
+
+/** `March 7, 1990`, `7th of March 1990`, `07-Mar-1990`, `1990 Mar 7`, and JavaScript's own `Wed Mar 07 1990`. */
+function readNamedMonth(text: string): readonly CalendarDate[] {
+  const words = text
+    .toLowerCase()
+    .split(SEPARATORS)
+    .filter((word) => !IS_LEFT_OUT.test(word))
+  const [one = '', two = '', three = '', ...more] = WEEKDAY.test(words[0] ?? '') ? words.slice(1) : words
+  // Year first is followed by the month, as in ISO 8601; otherwise the year is last.
+  const [year, name, date] = YEAR.test(one)
+    ? [one, two, three]
+    : MONTHS.has(one)
+      ? [three, one, two]
+      : [three, two, one]
+  const month = MONTHS.get(name)
+  const day = DAY.exec(date)?.[1]
+  if (month === undefined || day === undefined || !YEAR.test(year) || more.length > 0) return []
+  return [{ year: Number(year), month, day: Number(day) }]
 }
 
 function isRealDate({ year, month, day }: CalendarDate, nowMs: number): boolean {

@@ -1,20 +1,17 @@
-/** Digits of every script as ASCII: customers type Arabic, Persian or full-width ones into phone and postcode fields. */
-function toAsciiDigits(text: string): string {
-  return text.replace(OTHER_DIGIT, digitValue)
-}
-
-/** After NFKC, which makes half of full-width digits; for ASCII, as nearly all of it is, both change nothing. */
+/**
+ * Digits of every script as ASCII: customers type Arabic, Persian or full-width ones into phone and postcode fields. NFKC makes
+ * half of full-width digits; for ASCII, as nearly all of it is, nothing changes.
+ */
 export function toPlainDigits(text: string): string {
-  return ASCII.test(text) ? text : toAsciiDigits(text.normalize('NFKC')).replace(LONG_VOWEL, '-')
+  if (ASCII.test(text)) return text
+  return text.normalize('NFKC').replace(OTHER_DIGIT, digitValue).replace(LONG_VOWEL, '-')
 }
-
-/** `１００ー０００１`: where a Japanese keyboard's long vowel is a letter to Unicode, it is a hyphen to who types it. */
-const LONG_VOWEL = /(?<=\d)\u30fc(?=\d)/g
 
 const ASCII = /^[\x20-\x7e]*$/
-
 const DIGIT = /^\p{Nd}$/u
 const OTHER_DIGIT = /(?![0-9])\p{Nd}/gu
+/** `１００ー０００１`: where a Japanese keyboard's long vowel is a letter to Unicode, it is a hyphen to who types it. */
+const LONG_VOWEL = /(?<=\d)\u30fc(?=\d)/g
 
 /** Unicode keeps each script's ten digits together and in order, so that a digit's value is its distance from the zero. */
 function digitValue(digit: string): string {

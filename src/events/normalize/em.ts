@@ -2,30 +2,25 @@
  * E-mail addresses: lower case, without white space. Dots and plus tags stay, since Pinterest hashes what the customer
  * registered with. Whatever is not plainly one address is dropped.
  */
-import { type Normalized, normalizedAs, UNREADABLE } from './normalized.ts'
+import { type Normalized, read, UNREADABLE } from '../reading.ts'
 
 /** 64 for the local part, the sign, 255 for the domain (RFC 5321). */
 const MAX_LENGTH = 320
 
 export function normalizeEmail(text: string): Normalized {
   const lower = text.toLowerCase()
-  if (isPlainAddress(lower)) return normalizedAs(lower)
-  const address = withoutMailto(toUsualWidth(text).replace(WHITE_SPACE, '').toLowerCase())
+  if (lower.length <= MAX_LENGTH && PLAIN_ADDRESS.test(lower)) return read(lower)
+  const address = toUsualWidth(text).replace(WHITE_SPACE, '').toLowerCase().replace(MAILTO, '$1')
   if (address.length > MAX_LENGTH || !LOOKS_LIKE_ADDRESS.test(address)) return UNREADABLE
-  const domain = address.slice(address.indexOf('@') + 1)
-  const labels = domain.split('.')
-  return labels.length > 1 && labels.every(isLabel) ? normalizedAs(address) : UNREADABLE
+  const labels = address.slice(address.indexOf('@') + 1).split('.')
+  return labels.length > 1 && labels.every((label) => LABEL.test(label)) ? read(address) : UNREADABLE
 }
 
 /** The common case, on which the other rules would change nothing. */
-function isPlainAddress(lower: string): boolean {
-  return lower.length <= MAX_LENGTH && PLAIN_ADDRESS.test(lower)
-}
-
 const PLAIN_ADDRESS = /^[a-z0-9._+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+$/
-
 const WHITE_SPACE = /[\s\u0085]+/g
-
+/** A mail link may carry a subject after `?`. */
+const MAILTO = /^mailto:([^?]*).*$/s
 /** One `@`; no quotes, brackets, commas, colons. An apostrophe may stand inside (`o'connor@`), not quote the whole. */
 const LOOKS_LIKE_ADDRESS = /^[^@"'`“”„«»‘’()<>[\]{},:;\\][^@"`“”„«»‘’()<>[\]{},:;\\]*@[^@]+$/u
 const LABEL = /^[\p{L}\p{M}\p{N}-]+$/u
@@ -36,14 +31,3 @@ function toUsualWidth(text: string): string {
 }
 
 const OTHER_WIDTH = /[\uff00-\uffef\ufe50-\ufe6f]+/g
-
-function isLabel(label: string): boolean {
-  return LABEL.test(label)
-}
-
-/** A mail link may carry a subject after `?`. */
-function withoutMailto(address: string): string {
-  if (!address.startsWith('mailto:')) return address
-  const query = address.indexOf('?')
-  return address.slice('mailto:'.length, query === -1 ? undefined : query)
-}

@@ -2,16 +2,14 @@
  * One value of one field: the steps that all fields share, in their binding order, around the field's own rule. This
  * is also what `explain` shows, since it stops before the hash.
  */
+import { dropped, type Normalized, PLACEHOLDER, read, TOO_LONG, UNREADABLE } from '../reading.ts'
 import { cleanText, toNfc } from './clean-text.ts'
 import { normalizeCountry } from './country.ts'
-import { normalizeCity } from './ct.ts'
 import { normalizeDateOfBirth } from './db.ts'
 import { normalizeEmail } from './em.ts'
-import { normalizeGender } from './ge.ts'
 import { recognizeHash } from './hashed.ts'
 import { normalizeIpAddress } from './ip.ts'
-import { normalizeAdvertisingId } from './maids.ts'
-import { normalizeName } from './names.ts'
+import { normalizeCity, normalizeName } from './names.ts'
 import {
   isNobodysId,
   type Nothing,
@@ -21,13 +19,22 @@ import {
   NOTHING_AS_PLACE,
 } from './nothing.ts'
 import { normalizePhone } from './ph.ts'
-import { dropped, type Region, type Rule, type Normalized, normalizedAs, UNREADABLE } from './normalized.ts'
 import { normalizeState } from './st.ts'
 import { normalizePostcode } from './zp.ts'
 
 export type HashedField = keyof typeof HASHED_FIELDS
 export type TextField = keyof typeof TEXT_FIELDS
 export type UserDataField = HashedField | TextField
+
+/** What the rules of `ph`, `zp`, `st` and `db` need to know beyond the value itself. */
+export interface Region {
+  /** ISO 3166-1 alpha-2 in lower case: the event's own, or the account's if the event names none. */
+  readonly country: string | undefined
+  /** How the account writes day and month where both readings are possible. */
+  readonly dobFormat: 'DMY' | 'MDY' | undefined
+  /** Today, for dates of birth: milliseconds since the epoch. */
+  readonly nowMs: number
+}
 
 /** A normalized value, or the hash that the storefront sent in its place. */
 export type NormalizedField = Normalized | { readonly status: 'hashed'; readonly hash: string }
@@ -38,11 +45,11 @@ export function normalizeField(field: UserDataField, value: unknown, region: Reg
   if (known !== undefined) return known
   const clean = cleanText(value)
   if (clean.status === 'dropped') return clean
-  if (!isHashedField(field)) return applyRule(TEXT_FIELDS[field], clean.text, region)
-  const hashed = passHash(field, clean.text)
+  if (!isHashedField(field)) return applyRule(TEXT_FIELDS[field], clean.value, region)
+  const hashed = passHash(field, clean.value)
   if (hashed !== undefined) return hashed
-  const normalized = applyRule(HASHED_FIELDS[field], clean.text, region)
-  const isFound = field === 'country' && normalized.status === 'normalized'
+  const normalized = applyRule(HASHED_FIELDS[field], clean.value, region)
+  const isFound = field === 'country' && normalized.status === 'read'
   if (isFound && COUNTRIES.size < MAX_COUNTRIES) COUNTRIES.set(value, normalized)
   return normalized
 }
@@ -62,23 +69,40 @@ export function createNormalizer(region: Region): NormalizeValue {
   let left = LETTERS_PER_EVENT
   return (field, value) => {
     const letters = typeof value === 'string' ? value.length : 0
-    if (letters > left) return dropped('too_long')
+    if (letters > left) return TOO_LONG
     const normalized = normalizeField(field, value, region)
-    if (normalized.status !== 'dropped' || normalized.code !== 'too_long') left -= letters
+    if (normalized !== TOO_LONG) left -= letters
     return normalized
   }
 }
 
 interface FieldRules {
-  readonly normalize: Rule
+  /** Pure, never throws, gets cleaned text that is not empty. */
+  readonly normalize: (text: string, region: Region) => Normalized
   readonly nothing: Nothing
 }
 
-/** Trimmed only, as every value is. */
-const asItIs: Rule = (text) => normalizedAs(text)
+/** Pinterest's one letter. The digits are ISO 5218; its 0 (not known) and 9 (not applicable) are nothing. */
+function normalizeGender(text: string): Normalized {
+  const letter = GENDERS.get(text.toLowerCase())
+  return letter === undefined ? UNREADABLE : read(letter)
+}
+
+const GENDERS: ReadonlyMap<string, string> = new Map(
+  ['f female woman girl w 2', 'm male man boy 1', 'n nonbinary non-binary x diverse'].flatMap((words) =>
+    words.split(' ').map((word) => [word, words[0]!]),
+  ),
+)
+
+/** A UUID in lower case. Both Apple's (upper case) and Google's (lower) come in. */
+function normalizeAdvertisingId(text: string): Normalized {
+  return UUID.test(text) ? read(text.toLowerCase()) : UNREADABLE
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /** An external id must equal what the browser tag sends. `--`, `{}`, `user-undefined` and `Guest User` are no id. */
-const asId: Rule = (text) => (isNobodysId(text) ? dropped('placeholder') : normalizedAs(text))
+const normalizeId = (text: string): Normalized => (isNobodysId(text) ? PLACEHOLDER : read(text))
 
 /** Sent as arrays of hashes, in this order. */
 const HASHED_FIELDS = {
@@ -92,24 +116,23 @@ const HASHED_FIELDS = {
   st: { normalize: normalizeState, nothing: NOTHING_AS_PLACE },
   zp: { normalize: normalizePostcode, nothing: NOTHING },
   country: { normalize: normalizeCountry, nothing: NOTHING_AS_PLACE },
-  external_id: { normalize: asId, nothing: NOTHING_AS_ID },
+  external_id: { normalize: normalizeId, nothing: NOTHING_AS_ID },
   hashed_maids: { normalize: normalizeAdvertisingId, nothing: NOTHING },
 } as const satisfies Record<string, FieldRules>
 
 /** Sent as text: what looks like a hash among them is an id like any other. */
 const TEXT_FIELDS = {
   client_ip_address: { normalize: normalizeIpAddress, nothing: NOTHING },
-  client_user_agent: { normalize: asItIs, nothing: NOTHING },
-  click_id: { normalize: asId, nothing: NOTHING },
-  partner_id: { normalize: asItIs, nothing: NOTHING },
+  client_user_agent: { normalize: read<string>, nothing: NOTHING },
+  partner_id: { normalize: read<string>, nothing: NOTHING },
+  click_id: { normalize: normalizeId, nothing: NOTHING },
 } as const satisfies Record<string, FieldRules>
 
 export const HASHED_FIELD_NAMES = Object.keys(HASHED_FIELDS) as readonly HashedField[]
-const HASHED_NAMES: ReadonlySet<string> = new Set(Object.keys(HASHED_FIELDS))
 export const TEXT_FIELD_NAMES = Object.keys(TEXT_FIELDS) as readonly TextField[]
 
-function isHashedField(field: UserDataField): field is HashedField {
-  return HASHED_NAMES.has(field)
+export function isHashedField(field: UserDataField): field is HashedField {
+  return field in HASHED_FIELDS
 }
 
 const UNPADDED_BASE64 = 43
@@ -120,17 +143,17 @@ function passHash(field: HashedField, text: string): NormalizedField | undefined
   if (found === undefined || (found.kind === 'other' && field === 'external_id')) return undefined
   if (found.kind === 'other') return dropped('wrong_hash')
   const { hex: hash } = found
-  if (HASHED_FIELDS[field].nothing.isHashed(hash)) return dropped('placeholder')
+  if (HASHED_FIELDS[field].nothing.isHashed(hash)) return PLACEHOLDER
   // Random ids of 32 bytes are written like this; a hash in Base64 that is to be an id has its padding or `sha256:`.
   return field === 'external_id' && text.length === UNPADDED_BASE64 ? undefined : { status: 'hashed', hash }
 }
 
 function applyRule({ normalize, nothing }: FieldRules, text: string, region: Region): Normalized {
-  if (nothing.is(text)) return dropped('placeholder')
+  if (nothing.is(text)) return PLACEHOLDER
   const normalized = normalize(text, region)
-  if (normalized.status === 'dropped' || normalized.text === text) return normalized
-  const composed = toNfc(normalized.text)
+  if (normalized.status === 'dropped' || normalized.value === text) return normalized
+  const composed = toNfc(normalized.value)
   if (composed === undefined || composed === '') return UNREADABLE
   // A rule may uncover a placeholder (`N-A` as a postcode), whose hash would be dropped if it came in again.
-  return nothing.is(composed) ? dropped('placeholder') : normalizedAs(composed, normalized.warning)
+  return nothing.is(composed) ? PLACEHOLDER : { ...normalized, value: composed }
 }

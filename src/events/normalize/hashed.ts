@@ -2,7 +2,7 @@
  * Tells hashes from raw values by their shape, whatever stands around them: quotes, `sha256:`, upper case, Base64 for
  * hex. SHA-256 passes; other hashes cannot be turned into it and would never match, so that they are dropped.
  */
-import { withoutQuotes } from './quotes.ts'
+import { withoutQuotes } from './clean-text.ts'
 
 /** `sha256`: in lower-case hex. */
 export type HashShape = { readonly kind: 'sha256'; readonly hex: string } | { readonly kind: 'other' }

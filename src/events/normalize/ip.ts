@@ -4,13 +4,13 @@
  */
 import ipaddr from 'ipaddr.js'
 import { isIPv4, isIPv6 } from 'node:net'
-import { dropped, type Normalized, normalizedAs, UNREADABLE } from './normalized.ts'
+import { dropped, type Normalized, read, UNREADABLE } from '../reading.ts'
 
 export function normalizeIpAddress(text: string): Normalized {
-  if (isPlainlyPublic(text)) return normalizedAs(text)
+  if (isPlainlyPublic(text)) return read(text)
   const addresses = text.split(',', MAX_HOPS).map(readAddress)
   const found = addresses.find((address) => address?.isPublic)
-  if (found !== undefined) return normalizedAs(found.text)
+  if (found !== undefined) return read(found.text)
   return addresses.some((address) => address !== undefined) ? dropped('not_public') : UNREADABLE
 }
 
@@ -23,18 +23,11 @@ interface Address {
 const MAX_HOPS = 32
 
 /** Ranges of ipaddr.js in which no customer is; its `reserved`, which passes, holds the documentation ranges. */
-const NOT_PUBLIC: ReadonlySet<string> = new Set([
-  'private',
-  'loopback',
-  'linkLocal',
-  'carrierGradeNat',
-  'unspecified',
-  'multicast',
-  'broadcast',
-  'uniqueLocal',
-  'deprecatedSiteLocal',
-  'discard',
-])
+const NOT_PUBLIC: ReadonlySet<string> = new Set(
+  'private loopback linkLocal carrierGradeNat unspecified multicast broadcast uniqueLocal deprecatedSiteLocal discard'.split(
+    ' ',
+  ),
+)
 
 /** First octets of IPv4 under which some of these ranges lie. */
 const OCTETS_IN_DOUBT: ReadonlySet<number> = new Set([0, 10, 100, 127, 169, 172, 192])
@@ -51,7 +44,7 @@ function isPlainlyPublic(text: string): boolean {
 const FIRST_OCTET_OF_FUTURE_USE = 240
 
 function readAddress(written: string): Address | undefined {
-  const host = withoutZone(withoutPort(written.trim()))
+  const host = written.trim().replace(BRACKETED, '$1').replace(PORT_OF_IPV4, '$1').replace(ZONE, '')
   if (isIPv4(host)) return fromIPv4(ipaddr.IPv4.parse(host))
   if (!isIPv6(host)) return undefined
   const address = ipaddr.IPv6.parse(host)
@@ -65,16 +58,6 @@ function fromIPv4(address: ipaddr.IPv4): Address {
 }
 
 /** `[2001:db8::1]:443`, `[2001:db8::1]`, `203.0.113.7:443`; a bare address with several colons has no port. */
-function withoutPort(written: string): string {
-  const bracketed = BRACKETED.exec(written)
-  if (bracketed !== null) return bracketed[1] ?? ''
-  return written.replace(PORT_OF_IPV4, '$1')
-}
-
 const BRACKETED = /^\[([^\]]*)\](?::\d{1,5})?$/
 const PORT_OF_IPV4 = /^([0-9.]+):\d{1,5}$/
-
-function withoutZone(host: string): string {
-  const zone = host.indexOf('%')
-  return zone === -1 ? host : host.slice(0, zone)
-}
+const ZONE = /%.*$/s

@@ -4,7 +4,7 @@
  * looking. If one got through, it would tie all the customers without that identifier together.
  */
 import { sha256Hex } from '../hash.ts'
-import { withoutQuotes } from './quotes.ts'
+import { withoutQuotes } from './clean-text.ts'
 
 export interface Nothing {
   /** Is the text, in any case, a placeholder of this field, or a template? */
@@ -18,20 +18,14 @@ export interface Nothing {
  * customers apart.
  */
 export function isNobodysId(id: string): boolean {
-  return (
-    !ASCII_DIGIT.test(id) &&
-    !DIGIT.test(id) &&
-    (WORD_OF_NOTHING.test(id) || GUEST.test(id) || !LETTER.test(id))
-  )
+  // Nearly all are spared the look-up of Unicode's classes.
+  if (/[0-9]/.test(id) || /\p{N}/u.test(id)) return false
+  return WORD_OF_NOTHING.test(id) || GUEST.test(id) || !/\p{L}/u.test(id)
 }
 
 const WORD_OF_NOTHING = /(?<![\p{L}\p{N}])(?:undefined|null|\[object object\])(?![\p{L}\p{N}])/iu
 const GUEST =
   /^\W?(?:(?:guest|anonymous|anon)(?:[\s_-]*(?:user|customer|shopper|buyer|visitor|checkout|order|account))?|(?:user|customer|visitor)[\s_-]*(?:guest|anonymous)|not[\s_-]*logged[\s_-]*in|not[\s_-]*set)\W?$/i
-/** Nearly all are spared the look-up of Unicode's classes. */
-const DIGIT = /\p{N}/u
-const ASCII_DIGIT = /[0-9]/
-const LETTER = /\p{L}/u
 
 /** A digest of zeros is what a buffer holds before a program hashes into it. */
 const ZERO_HASH = '0'.repeat(64)
@@ -40,28 +34,11 @@ const ZERO_HASH = '0'.repeat(64)
 const ZERO_ADVERTISING_ID = '00000000-0000-0000-0000-000000000000'
 
 /** What programs, data bases, spreadsheets and GA write for a value that is not there. `\n` is how MySQL exports a null. */
-const PLACEHOLDERS = [
-  'null',
-  'undefined',
-  'none',
-  'nan',
-  'nil',
-  'n/a',
-  '#n/a',
-  'n.a.',
-  'na',
-  '-',
-  '\\n',
-  'unknown',
-  'not set',
-  '[object object]',
-  '#ref!',
-  '#name?',
-  '#value!',
-  '#num!',
-  '#null!',
-  '#div/0!',
-]
+const PLACEHOLDERS =
+  'null,undefined,none,nan,nil,n/a,#n/a,n.a.,na,-,\\n,unknown,not set,[object object],#ref!,#name?,#value!,#num!,#null!,#div/0!'.split(
+    ',',
+  )
+const EVERY_PLACEHOLDER: ReadonlySet<string> = new Set(PLACEHOLDERS)
 
 /** In brackets nothing of it is a name. */
 const IN_BRACKETS = /^(?:\((.*)\)|<(.*)>)$/
@@ -79,16 +56,9 @@ export const NOTHING_AS_PLACE = createNothing(PLACEHOLDERS.filter((word) => word
 export const NOTHING = createNothing(PLACEHOLDERS)
 
 /** Of external_id: the guests of a shop are not one customer. */
-export const NOTHING_AS_ID = createNothing([
-  ...PLACEHOLDERS,
-  '0',
-  '-1',
-  'true',
-  'false',
-  'guest',
-  'anonymous',
-  'not logged in',
-])
+export const NOTHING_AS_ID = createNothing(
+  PLACEHOLDERS.concat('0', '-1', 'true', 'false', 'guest', 'anonymous', 'not logged in'),
+)
 
 /** A template without its value, as the whole text: Liquid, Twig, ERB, Mailchimp, Salesforce, Smarty, shells and others. */
 export function isTemplate(text: string): boolean {
@@ -98,22 +68,16 @@ export function isTemplate(text: string): boolean {
 const TEMPLATE =
   /^(?:\{\{.*\}\}|\{[%$!#].*\}|[$#]\{.*\}|\*\|.*\|\*|%%.*%%|%[\w.]+%|%7b%7b.*%7d%7d|<%.*%>|<\?.*\?>|\[\[.*\]\]|\[%.*%\]|\{[a-z_. -]*\}|\[[a-z_. -]*\]|<[a-z_. -]*>)$/is
 
-/** A template that is left within other text: `{{ customer.id }}-1`. */
-export function holdsTemplate(text: string): boolean {
-  return HELD_TEMPLATE.test(text)
-}
-
-const HELD_TEMPLATE = /\{\{[^{}]*\}\}|[$#]\{[^{}]*\}|\{%[^{}]*%\}|%%[^%]+%%|\*\|[^|]*\|\*|<%[^<>]*%>/
-
 function createNothing(placeholders: readonly string[]): Nothing {
   const words = new Set([...placeholders, ZERO_ADVERTISING_ID])
   const inBrackets = PLACEHOLDERS.flatMap((word) => [`(${word})`, `<${word}>`])
+  const titleCase = (word: string) => word.slice(0, 1).toUpperCase() + word.slice(1)
   const variants = [...words, ...inBrackets].flatMap((word) => [word, word.toUpperCase(), titleCase(word)])
   const hashes = new Set([ZERO_HASH, ...['', ' ', 'NaN', '[object Object]', ...variants].map(sha256Hex)])
   return {
     is: (text) => {
       if (text.length <= LONGEST_WORD && words.has(text.toLowerCase())) return true
-      if (!mayBeNothing(text)) return false
+      if (!MAY_BE_NOTHING.test(text)) return false
       return (text.length <= MAX_LENGTH && isNothing(text.toLowerCase(), words)) || isTemplate(text)
     },
     isHashed: (hash) => hashes.has(hash),
@@ -130,26 +94,8 @@ function isNothing(lower: string, words: ReadonlySet<string>): boolean {
   return isNothing(unquoted, words) || (unquoted !== 'na' && EVERY_PLACEHOLDER.has(unquoted))
 }
 
-const EVERY_PLACEHOLDER: ReadonlySet<string> = new Set(PLACEHOLDERS)
-
-function titleCase(word: string): string {
-  return word.slice(0, 1).toUpperCase() + word.slice(1)
-}
-
 /** Nearly every value is spared more than these two looks. */
 const LONGEST_WORD = 'undefined'.length
 const MAX_LENGTH = ZERO_ADVERTISING_ID.length
-
-/** By the first character, since a pattern for each value would be felt: a letter that begins a placeholder, a mark, a zero. */
-function mayBeNothing(text: string): boolean {
-  const code = text.charCodeAt(0)
-  const lower = code | CASE_BIT
-  if (lower >= LETTER_A && lower <= LETTER_Z) return lower === LETTER_N || lower === LETTER_U
-  if (code >= DIGIT_ZERO && code <= DIGIT_NINE) return code === DIGIT_ZERO && text.length === MAX_LENGTH
-  return MARK.test(text)
-}
-
-const CASE_BIT = 0x20
-const [LETTER_A, LETTER_N, LETTER_U, LETTER_Z] = [0x61, 0x6e, 0x75, 0x7a]
-const [DIGIT_ZERO, DIGIT_NINE] = [0x30, 0x39]
-const MARK = /^["'`“”„‘’‚«»(<[{$#*%\\-]/
+/** By the first character: a letter that begins a long placeholder, a mark, the id of zeros. */
+const MAY_BE_NOTHING = /^(?:[nu"'`“”„‘’‚«»(<[{$#*%\\-]|0{8}-)/i

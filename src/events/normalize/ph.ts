@@ -4,8 +4,9 @@
  */
 import { type CountryCode, isSupportedCountry, parsePhoneNumberFromString } from 'libphonenumber-js/max'
 import { toPlainDigits } from './digits.ts'
-import { callingCodeOf, judgeDialled, judgeInternational, type Judgement } from './phone-plan.ts'
-import { dropped, type Region, type Normalized, normalizedAs, UNREADABLE } from './normalized.ts'
+import { type Normalized, PLACEHOLDER, read, UNREADABLE } from '../reading.ts'
+import type { Region } from './field.ts'
+import { diallingOf, judgeDialled, judgeInternational } from './phone-plan.ts'
 
 export function normalizePhone(text: string, region: Region): Normalized {
   const dialled = readDialled(text)
@@ -13,7 +14,7 @@ export function normalizePhone(text: string, region: Region): Normalized {
   const { digits, hasPlus } = dialled
   const country = numberingCountry(region.country)
   const number = hasPlus ? international(digits) : withoutPlus(digits, country)
-  if (number !== undefined) return isFiller(number) ? dropped('placeholder') : normalizedAs(number)
+  if (number !== undefined) return isFiller(number) ? PLACEHOLDER : read(number)
   return hasPlus || country !== undefined ? UNREADABLE : withoutCountry(digits)
 }
 
@@ -38,7 +39,6 @@ interface Dialled {
 
 /** An exit code of five, a calling code of three and the seventeen digits that libphonenumber allows, and some. */
 const MAX_DIGITS = 32
-const PLAIN_NUMBER = /^\+?\d{1,32}$/
 
 /** As most numbers are typed: nothing in it can be an extension, a remark or a digit of another script. */
 const PUNCTUATED_NUMBER = /^\+?(?=.*\d)[\d ().-]{1,32}$/
@@ -60,10 +60,6 @@ const VANITY = /^(?:\d[^\p{L}\d]*){1,6}\p{L}{3}/u
 /** The digits of a typed number, without extension, and whether a `+` stood before the first. */
 function readDialled(typed: string): Dialled | undefined {
   const text = typed.endsWith('0') ? typed.replace(SPREADSHEET_TAIL, '') : typed
-  if (PLAIN_NUMBER.test(text)) {
-    const hasPlus = text.startsWith('+')
-    return { digits: hasPlus ? text.slice(1) : text, hasPlus }
-  }
   if (PUNCTUATED_NUMBER.test(text)) {
     return { digits: text.replace(NOT_DIGITS, ''), hasPlus: text.startsWith('+') }
   }
@@ -89,39 +85,29 @@ function withoutPlus(digits: string, country: CountryCode | undefined): string |
 function withoutCountry(digits: string): Normalized {
   const significant = digits.replace(/^0+/, '')
   const isLikely = !digits.startsWith('00') && significant.length >= 7 && significant.length <= 15
-  if (new Set(significant).size === 1) return dropped('placeholder')
-  return isLikely ? normalizedAs(significant, 'phone_without_country') : UNREADABLE
+  if (new Set(significant).size === 1) return PLACEHOLDER
+  return isLikely ? { ...read(significant), warning: 'phone_without_country' } : UNREADABLE
 }
 
-/** Shortcut of `parseInternational`, with the same answers. */
+/** With the shortcuts of phone-plan.ts, which have the same answers as the library. */
 export function international(digits: string): string | undefined {
-  const judgement = judgeInternational(digits)
-  return judgement.status === 'unsure' ? parseInternational(digits) : numberOf(judgement)
+  const number = judgeInternational(digits)
+  return number === undefined ? parsePossible(`+${digits}`) : (number ?? undefined)
 }
 
-/** Shortcut of `parseNational`, with the same answers. */
 export function national(digits: string, country: CountryCode): string | undefined {
-  const judgement = judgeDialled(digits, country)
-  return judgement.status === 'unsure' ? parseNational(digits, country) : numberOf(judgement)
+  const number = judgeDialled(digits, country)
+  return number === undefined ? parsePossible(digits, country) : (number ?? undefined)
 }
 
-function numberOf(judgement: Judgement): string | undefined {
-  return judgement.status === 'possible' ? judgement.number : undefined
-}
-
-export function parseInternational(digits: string): string | undefined {
-  const parsed = parsePhoneNumberFromString(`+${digits}`)
-  return parsed?.isPossible() ? parsed.number.slice(1) : undefined
-}
-
-export function parseNational(digits: string, country: CountryCode): string | undefined {
-  const parsed = parsePhoneNumberFromString(digits, country)
+export function parsePossible(dialled: string, country?: CountryCode): string | undefined {
+  const parsed = parsePhoneNumberFromString(dialled, country)
   return parsed?.isPossible() ? parsed.number.slice(1) : undefined
 }
 
 /** `14155552671` in the United States lacks the `+` alone. It must be valid, not just possible, to be read so. */
 function withOwnCallingCode(digits: string, country: CountryCode): string | undefined {
-  if (!digits.startsWith(callingCodeOf(country))) return undefined
+  if (!digits.startsWith(diallingOf(country).callingCode)) return undefined
   const parsed = parsePhoneNumberFromString(`+${digits}`)
   return parsed?.isValid() ? parsed.number.slice(1) : undefined
 }
@@ -139,5 +125,5 @@ function numberingCountry(country: string | undefined): CountryCode | undefined 
   return NUMBERING.get(country)
 }
 
-/** By codes that were normalizedAs, so it stays as small as the world. */
+/** By normalized codes, so it stays as small as the world. */
 const NUMBERING = new Map<string, CountryCode | undefined>()

@@ -1,16 +1,14 @@
 /**
  * A shortcut through libphonenumber's numbering plans for usual numbers. Parsing costs five to ten microseconds; for
  * most numbers only two things are in question: is a trunk prefix in front of the national number, and is its length
- * possible. Whatever is not beyond doubt is left to the library (`unsure`), so that both ways always agree (a property
+ * possible. Whatever is not beyond doubt is left to the library (undefined), so that both ways always agree (a property
  * test holds them to it).
  */
 import type { CountryCode } from 'libphonenumber-js/max'
 import metadata from 'libphonenumber-js/max/metadata'
 
-export type Judgement =
-  | { readonly status: 'possible'; readonly number: string }
-  | { readonly status: 'impossible' }
-  | { readonly status: 'unsure' }
+/** The number, or null if it is impossible; undefined where this is for the library to tell. */
+export type Judgement = string | null | undefined
 
 /** Digits that follow a `+`. */
 export function judgeInternational(digits: string): Judgement {
@@ -19,7 +17,7 @@ export function judgeInternational(digits: string): Judgement {
     const plan = PLANS.get(digits.slice(0, length))
     if (plan !== undefined) return judgeNational(digits.slice(length), plan, plan.main)
   }
-  return IMPOSSIBLE
+  return null
 }
 
 /** Digits as dialled inside a country; what may begin with an exit or calling code is left to the library. */
@@ -27,12 +25,8 @@ export function judgeDialled(digits: string, country: CountryCode): Judgement {
   const dialling = diallingOf(country)
   const plan = PLANS.get(dialling.callingCode)
   if (plan === undefined || digits.startsWith(dialling.callingCode) || dialling.exit.test(digits))
-    return UNSURE
+    return undefined
   return judgeNational(digits, plan, dialling)
-}
-
-export function callingCodeOf(country: CountryCode): string {
-  return diallingOf(country).callingCode
 }
 
 /** How numbers are dialled in one country. */
@@ -53,9 +47,6 @@ interface Plan {
   /** Lengths that any of them has. */
   readonly allLengths: ReadonlySet<number>
 }
-
-const IMPOSSIBLE: Judgement = { status: 'impossible' }
-const UNSURE: Judgement = { status: 'unsure' }
 
 // Places in libphonenumber-js's arrays: https://gitlab.com/catamphetamine/libphonenumber-js/-/blob/master/METADATA.md
 const CALLING_CODE = 0
@@ -94,17 +85,17 @@ function judgeNational(dialled: string, plan: Plan, { callingCode, trunk, patter
   // A pattern may match nothing at all, as Argentina's does: then it takes nothing away.
   if (prefix && prefix[0] !== '') {
     // A group that matched is a carrier's code or calls for a replacement.
-    if (prefix.length > 1 && prefix.at(-1)) return UNSURE
+    if (prefix.length > 1 && prefix.at(-1)) return undefined
     // A number that is complete with the prefix may have none: in Belarus 8 is a trunk prefix and begins numbers.
-    if (pattern.test(dialled)) return UNSURE
+    if (pattern.test(dialled)) return undefined
     digits = dialled.slice(prefix[0].length)
-    if (!plan.sharedLengths.has(digits.length)) return UNSURE
+    if (!plan.sharedLengths.has(digits.length)) return undefined
   }
-  if (plan.sharedLengths.has(digits.length)) return { status: 'possible', number: callingCode + digits }
-  return plan.allLengths.has(digits.length) ? UNSURE : IMPOSSIBLE
+  if (plan.sharedLengths.has(digits.length)) return callingCode + digits
+  return plan.allLengths.has(digits.length) ? undefined : null
 }
 
-function diallingOf(country: CountryCode): Dialling {
+export function diallingOf(country: CountryCode): Dialling {
   let dialling = DIALLING.get(country)
   if (dialling === undefined) {
     dialling = readDialling(metadata.countries[country] ?? [])

@@ -3,15 +3,15 @@
  * States, Canada and Australia are closed: there, nothing but their own codes comes out, from codes, names and traditional
  * abbreviations. Names elsewhere are dropped, since nobody could match them.
  */
+import { type Normalized, read, UNREADABLE } from '../reading.ts'
 import { isCountry } from './country-names.ts'
+import type { Region } from './field.ts'
 import { foldName } from './fold.ts'
-import { type Region, type Normalized, normalizedAs, UNREADABLE } from './normalized.ts'
-import { hasClosedList, isCodeOf, stateOf, stateOfAnyCountry } from './states.ts'
-import { usesUsZip } from './us-territories.ts'
+import { hasClosedList, isCodeOf, stateOf, stateOfAnyCountry, usesUsZip } from './states.ts'
 
 export function normalizeState(text: string, region: Region): Normalized {
   const state = text.length > MAX_LENGTH ? undefined : readState(text, listOf(region.country))
-  return state === undefined ? UNREADABLE : normalizedAs(state)
+  return state === undefined ? UNREADABLE : read(state)
 }
 
 /** Longer than any state's name. */

@@ -5,6 +5,11 @@
  */
 import { foldName } from './fold.ts'
 
+/** The territories with a country code of their own have ZIP codes, and are among the states. */
+export function usesUsZip(country: string): boolean {
+  return /^(?:us|pr|gu|vi|as|mp)$/.test(country)
+}
+
 export function hasClosedList(country: string): boolean {
   return LISTS.has(country)
 }

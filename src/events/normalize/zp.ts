@@ -2,10 +2,10 @@
  * Postcodes. In the United States and its territories five digits, whatever spreadsheets did to the leading zeros;
  * elsewhere the letters and digits alone, without the sign of the country before them.
  */
+import { type Normalized, PLACEHOLDER, read, UNREADABLE } from '../reading.ts'
 import { toPlainDigits } from './digits.ts'
-import { dropped, type Region, type Normalized, normalizedAs, UNREADABLE } from './normalized.ts'
-import { usesUsZip } from './us-territories.ts'
-import { signsOf } from './vehicle-signs.ts'
+import type { Region } from './field.ts'
+import { usesUsZip } from './states.ts'
 
 /** The longest postcode has ten characters. */
 const MAX_LENGTH = 32
@@ -21,9 +21,7 @@ export function normalizePostcode(text: string, { country }: Region): Normalized
         ? readZip(plain, ZIP)
         : readLetters(withoutSign(plain, country))
   if (postcode === undefined || postcode === '') return UNREADABLE
-  return postcode.startsWith('0') && ONLY_ZEROS.test(postcode)
-    ? dropped('placeholder')
-    : normalizedAs(postcode)
+  return postcode.startsWith('0') && ONLY_ZEROS.test(postcode) ? PLACEHOLDER : read(postcode)
 }
 
 /** `'02139`: spreadsheets take what follows for text. What they take for a number may get a fraction: `10115.0` is no `101150`. */
@@ -60,5 +58,23 @@ function withoutSign(text: string, country: string): string {
   const [whole = '', sign = ''] = WITH_SIGN.exec(text) ?? []
   const lower = sign.toLowerCase()
   if (lower === country && CODE_IN_POSTCODE.has(country)) return text
-  return lower === country || signsOf(country).includes(lower) ? text.slice(whole.length) : text
+  return lower === country || SIGNS.get(country)?.includes(lower) ? text.slice(whole.length) : text
 }
+
+/**
+ * Distinguishing signs of vehicles in international traffic (UNECE, Vienna Convention on Road Traffic, annex 3), former ones
+ * among them, beside the country's ISO code. People write them before postcodes.
+ */
+const SIGNS: ReadonlyMap<string, readonly string[]> = new Map(
+  `at A; ad AND; au AUS; ba BIH; be B; br BR; ca CDN; cl RCH; cu C; cy CY; cz CZ CS; de D; ee EST; es E; fi FIN SF; fo FR FO;
+  fr F; gb UK GB; gg GBG; gi GBZ; hk HK; hu H; ie IRL; il IL; im GBM; in IND; it I; je GBJ; jp J; kr ROK; li FL; lt LT; lu L;
+  mc MC; me MNE; mk NMK MK; mt M; mx MEX; my MAL; no N; nz NZ; ph RP; pt P; ru RUS; se S; si SLO; sm RSM; th T; tw RC;
+  va V; vn VN; ar RA; co CO; kz KZ; kg KG; tj TJ; tm TM; uy ROU; ec EC; pe PE; py PY; ve YV; za ZA; id RI; sg SGP; ge GE; xk RKS;
+  pr USA; us USA; ma MA; tn TN; dz DZ; eg ET; ir IR; iq IRQ; jo HKJ; kw KWT; lb RL; sa KSA; sy SYR; pk PK; bd BD; lk CL; np NEP;
+  kh K; la LAO; mm MYA; mn MGL; gr GR; md MD; ua UA; uz UZ`
+    .split(';')
+    .map((entry) => {
+      const [country = '', ...signs] = entry.trim().split(/\s+/)
+      return [country, signs.map((sign) => sign.toLowerCase())] as const
+    }),
+)

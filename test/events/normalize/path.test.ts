@@ -1,5 +1,5 @@
 import t from 'tap'
-import { safeKey } from '../../../src/events/normalize/path.ts'
+import { safeKey } from '../../../src/events/report.ts'
 
 t.test('a key that looks like a field’s name is shown', async (t) => {
   for (const key of ['email', '_x', 'Ab_9', 'constructor', '__proto__', 'a'.repeat(40)]) {

@@ -1,7 +1,6 @@
 /** Tables of what is typed and what it is normalized as. A dropped value shows as its code in brackets. */
-import type { NormalizedField, UserDataField } from '../../../src/events/normalize/field.ts'
+import type { NormalizedField, Region, UserDataField } from '../../../src/events/normalize/field.ts'
 import { normalizeField } from '../../../src/events/normalize/field.ts'
-import type { Region } from '../../../src/events/normalize/normalized.ts'
 
 export type Row = readonly [typed: unknown, expected: string]
 
@@ -31,8 +30,10 @@ export function checkTable(
 
 export function show(normalized: NormalizedField): string {
   switch (normalized.status) {
-    case 'normalized':
-      return normalized.warning === undefined ? normalized.text : `${normalized.text} (${normalized.warning})`
+    case 'read':
+      return normalized.warning === undefined
+        ? normalized.value
+        : `${normalized.value} (${normalized.warning})`
     case 'hashed':
       return `hash ${normalized.hash}`
     case 'dropped':

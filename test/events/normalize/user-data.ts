@@ -1,11 +1,9 @@
 /** What holds for all customer data, tried as often as asked for. */
 import assert from 'node:assert/strict'
 import { HASHED_FIELD_NAMES, TEXT_FIELD_NAMES } from '../../../src/events/normalize/field.ts'
-import {
-  normalizeUserData,
-  type NormalizedUserData,
-  type NormalizeContext,
-} from '../../../src/events/normalize/user-data.ts'
+import { createReport } from '../../../src/events/report.ts'
+import type { UserData } from '../../../src/events/schema.ts'
+import { normalizeUserData, type NormalizeContext } from '../../../src/events/user-data.ts'
 import { anyText } from '../../support/any-text.ts'
 import { NOW_MS } from './table.ts'
 import fc from '../../support/fast-check.ts'
@@ -13,7 +11,7 @@ import fc from '../../support/fast-check.ts'
 export const context: NormalizeContext = { accountCountry: undefined, dobFormat: undefined, nowMs: NOW_MS }
 
 export interface Normalized {
-  readonly data: NormalizedUserData
+  readonly data: Partial<UserData>
   readonly warnings: readonly string[]
 }
 
@@ -21,11 +19,9 @@ export function normalize(
   raw: Readonly<Record<string, unknown>>,
   more: Partial<NormalizeContext> = {},
 ): Normalized {
-  const warnings: string[] = []
-  const data = normalizeUserData(raw, { ...context, ...more }, (path, code) =>
-    warnings.push(`${path}: ${code}`),
-  )
-  return { data, warnings }
+  const report = createReport()
+  const data = normalizeUserData(raw, undefined, { ...context, ...more }, report)
+  return { data, warnings: report.warnings.map(({ path, code }) => `${path}: ${code}`) }
 }
 
 const key = fc.oneof(fc.constantFrom(...HASHED_FIELD_NAMES, ...TEXT_FIELD_NAMES), fc.string())

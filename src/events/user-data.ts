@@ -1,0 +1,163 @@
+/**
+ * Customer data as Pinterest wants it: every identifier normalized the one way that Pinterest hashes, and hashed. What cannot be
+ * normalized with confidence is left out with a warning; no raw value of a field that is hashed is kept. The event is invalid
+ * where nothing is left to tell the customer by.
+ */
+import { clickIdOf } from './click-id.ts'
+import { noteReading, warnOfUnknownKeys } from './coerce/object.ts'
+import { sha256Hex } from './hash.ts'
+import { listOr } from './lists.ts'
+import { countryOfHash } from './normalize/country-names.ts'
+import * as fields from './normalize/field.ts'
+import { isAbsent, type RawObject } from './reading.ts'
+import { markInvalid, type Report, warn } from './report.ts'
+import type { UserData } from './schema.ts'
+import { renderWarnings, type Warning } from './warning.ts'
+
+/** What the storefront's account adds to the event. */
+export interface NormalizeContext extends Omit<fields.Region, 'country'> {
+  /** ISO 3166-1, for events that say no country themselves. */
+  readonly accountCountry: string | undefined
+}
+
+/** Is told of each value that is read. */
+export type Observe = (
+  field: fields.UserDataField,
+  path: string,
+  value: unknown,
+  normalized: fields.NormalizedField,
+) => void
+
+/** Undefined once the event is invalid. `eventSourceUrl` is where a missing click id is looked for. */
+export function readUserData(
+  raw: RawObject,
+  eventSourceUrl: string | undefined,
+  context: NormalizeContext,
+  report: Report,
+): UserData | undefined {
+  const told = report.warnings.length
+  const userData = normalizeUserData(raw, eventSourceUrl, context, report)
+  const { em, hashed_maids, client_ip_address, client_user_agent } = userData
+  const hasBrowser = client_ip_address !== undefined && client_user_agent !== undefined
+  if (em !== undefined || hashed_maids !== undefined || hasBrowser) return userData
+  return markInvalid(report, 'no_identifier', 'user_data', whatIsMissing(report.warnings.slice(told)))
+}
+
+/** At most so many dropped values are named. */
+const MAX_TOLD = 16
+
+function whatIsMissing(warnings: readonly Warning[]): string {
+  const rule = 'needs em, or hashed_maids, or client_ip_address together with client_user_agent'
+  const dropped = warnings.filter(({ code }) => code !== 'phone_without_country').slice(0, MAX_TOLD)
+  return dropped.length === 0 ? rule : `${rule}; dropped were ${renderWarnings(dropped)}`
+}
+
+/** Nobody has twenty e-mail addresses; bounds the hashes that one event can ask for. */
+const MAX_VALUES = 20
+
+export function normalizeUserData(
+  raw: RawObject,
+  eventSourceUrl: string | undefined,
+  context: NormalizeContext,
+  report: Report,
+  observe?: Observe,
+): Partial<UserData> {
+  const normalize = fields.createNormalizer(regionOf(raw, context))
+  const data: Record<string, string | readonly string[]> = {}
+
+  /** Undefined for what is dropped. */
+  function readValue(field: fields.UserDataField, value: unknown, index: number | undefined) {
+    const normalized = normalize(field, value)
+    const isToTell =
+      normalized.status === 'dropped' || (normalized.status === 'read' && normalized.warning !== undefined)
+    // Its path is joined only where there is something to tell.
+    if (isToTell || observe !== undefined) {
+      const path = `user_data.${field}${index === undefined ? '' : `[${index}]`}`
+      if (normalized.status !== 'hashed') noteReading(normalized, path, '', report)
+      observe?.(field, path, value, normalized)
+    }
+    if (normalized.status === 'dropped') return undefined
+    if (normalized.status === 'hashed') return normalized.hash
+    return fields.isHashedField(field) ? hashOf(field, normalized.value) : normalized.value
+  }
+
+  function readValues(field: fields.UserDataField, given: unknown): readonly string[] {
+    const value = listOr(given)
+    if (!Array.isArray(value)) {
+      const only = readValue(field, value, undefined)
+      return only === undefined ? [] : [only]
+    }
+    const isHashed = fields.isHashedField(field)
+    // Which of two user agents is the customer's cannot be told, so that neither is sent.
+    const isOneTooMany = !isHashed && value.filter((one) => !isAbsent(one)).length > 1
+    if (isOneTooMany || value.length > MAX_VALUES) warn(report, `user_data.${field}`, 'too_many_values')
+    if (isOneTooMany) return []
+    const read: string[] = []
+    for (const [index, one] of value.slice(0, MAX_VALUES).entries()) {
+      const text = isAbsent(one) ? undefined : readValue(field, one, index)
+      if (text !== undefined) read.push(text)
+    }
+    return read.length > 1 ? [...new Set(read)] : read
+  }
+
+  for (const field of fields.HASHED_FIELD_NAMES) {
+    const hashes = isAbsent(raw[field]) ? NONE : readValues(field, raw[field])
+    if (hashes.length > 0) data[field] = hashes
+  }
+  for (const field of fields.TEXT_FIELD_NAMES) {
+    const [text] = isAbsent(raw[field]) ? NONE : readValues(field, raw[field])
+    if (text !== undefined) data[field] = text
+  }
+  if (data['click_id'] === undefined) {
+    const clickId = clickIdOf(eventSourceUrl)
+    const text = clickId === undefined ? undefined : readValue('click_id', clickId, undefined)
+    if (text !== undefined) data['click_id'] = text
+  }
+  warnOfUnknownKeys(raw, KNOWN_KEYS, 'user_data.', report)
+  return data
+}
+
+const NONE: readonly string[] = []
+const KNOWN_KEYS: ReadonlySet<string> = new Set([...fields.HASHED_FIELD_NAMES, ...fields.TEXT_FIELD_NAMES])
+
+/**
+ * What `ph`, `zp`, `st` and `db` are read in: the event's own country, also where it came hashed; the first of several that can
+ * be read. The account's is for events that name none: one that names a country which cannot be read has no region, and its
+ * phone is no number of the account's country.
+ */
+export function regionOf(raw: RawObject, context: NormalizeContext): fields.Region {
+  const { dobFormat, nowMs, accountCountry } = context
+  const nowhere = { country: undefined, dobFormat, nowMs }
+  const value = isAbsent(raw['country']) ? [] : listOr(raw['country'])
+  const given: readonly unknown[] = Array.isArray(value) ? value.slice(0, MAX_VALUES) : [value]
+  let isNamed = false
+  for (const one of given) {
+    const country = isAbsent(one) ? undefined : readCountry(one, nowhere)
+    if (typeof country === 'string') return { country, dobFormat, nowMs }
+    isNamed ||= country === false
+  }
+  const country = isNamed || accountCountry === undefined ? undefined : readCountry(accountCountry, nowhere)
+  return typeof country === 'string' ? { country, dobFormat, nowMs } : nowhere
+}
+
+/** False if it names one that cannot be read; undefined if it names none. */
+function readCountry(given: unknown, nowhere: fields.Region): string | false | undefined {
+  const normalized = fields.normalizeField('country', given, nowhere)
+  if (normalized.status === 'read') return normalized.value
+  if (normalized.status === 'hashed') return countryOfHash(normalized.hash) ?? false
+  return normalized.code === 'placeholder' ? undefined : false
+}
+
+/** A few hundred codes, which tell nobody apart: each is hashed once (a hash takes 0.5 µs). */
+const CODE_FIELDS: ReadonlySet<fields.HashedField> = new Set(['ge', 'st', 'country'])
+const CODE_HASHES = new Map<string, string>()
+const MAX_CODE_HASHES = 4096
+
+function hashOf(field: fields.HashedField, text: string): string {
+  if (!CODE_FIELDS.has(field)) return sha256Hex(text)
+  const known = CODE_HASHES.get(text)
+  if (known !== undefined) return known
+  const hash = sha256Hex(text)
+  if (CODE_HASHES.size < MAX_CODE_HASHES) CODE_HASHES.set(text, hash)
+  return hash
+}
