@@ -6,53 +6,45 @@
  *
  *   writable ──a write fails──> full | stuck ──a probe is committed──> writable
  */
+import { codeOf } from '../../telemetry/log.ts'
 import type { StoreSize } from '../store.ts'
 
 export type WriteProblem = 'full' | 'stuck'
 
-export interface WriteWatch<Failure> {
+export interface WriteWatch {
   /** Told why a write failed; most reasons are none. */
-  readonly failed: (failure: Failure) => void
-  probeWith(probe: () => Promise<void>): void
-  /** What is known now. Begins the next probe where something is wrong. */
-  problem(): WriteProblem | undefined
+  failed(error: unknown): void
+  /** The size as the store's files or tables have it, and what is known of writes. Begins the next probe. */
+  size(readSize: () => Promise<Omit<StoreSize, 'isWritable'>>): Promise<StoreSize>
 }
 
 /** As large as a post may well be: the last page of a table may have room for less. */
 export const PROBE_BYTES = 64 * 1024
 
-/** `judge`: undefined where the next write may well succeed, or where the store's size tells by itself. */
-export function createWriteWatch<Failure>(
-  judge: (failure: Failure) => WriteProblem | undefined,
-): WriteWatch<Failure> {
+export interface WriteWatchOptions {
+  /** By an error's code. Undefined where the next write may well succeed, or where the store's size tells by itself. */
+  readonly judge: (code: string) => WriteProblem | undefined
+  readonly probe: () => Promise<void>
+}
+
+export function createWriteWatch({ judge, probe }: WriteWatchOptions): WriteWatch {
   let problem: WriteProblem | undefined
-  let probe: (() => Promise<void>) | undefined
   let probing: Promise<void> | undefined
 
   return {
-    failed: (failure) => void (problem = judge(failure) ?? problem),
-    probeWith: (given) => void (probe = given),
-    problem() {
-      if (problem !== undefined) {
-        // A probe that fails is told like every other write.
-        probing ??= probe?.()
+    failed: (error) => void (problem = judge(codeOf(error)) ?? problem),
+    async size(readSize) {
+      const found = problem
+      if (found !== undefined) {
+        probing ??= probe()
           .then(
             () => void (problem = undefined),
             () => undefined,
           )
           .finally(() => (probing = undefined))
       }
-      return problem
+      const size = await readSize()
+      return { ...size, isFull: size.isFull || found === 'full', isWritable: found !== 'stuck' }
     },
   }
-}
-
-/** The size as the store's files or tables have it, and what is known of writes. */
-export async function withWriteProblem<Failure>(
-  writes: WriteWatch<Failure>,
-  readSize: () => Promise<Omit<StoreSize, 'isWritable'>>,
-): Promise<StoreSize> {
-  const problem = writes.problem()
-  const size = await readSize()
-  return { ...size, isFull: size.isFull || problem === 'full', isWritable: problem !== 'stuck' }
 }

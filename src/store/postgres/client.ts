@@ -20,16 +20,14 @@ export interface ConnectionOptions {
   readonly applicationName: string
   /** How long a statement may take. */
   readonly statementMs?: number
-  /** Told why a transaction failed. */
-  readonly onFailure?: (error: unknown) => void
+  /** Also where the only host takes no writes. */
+  readonly isForReads?: boolean
 }
 
-interface ClientSettings extends pg.ClientConfig {
-  readonly beginSql: string
-  /** Asked when a connection is made: a pool's go where the last one got through. */
-  readonly targetOf: () => Target
-  readonly passOver: (target: Target) => void
-  readonly passwordOf: () => string | undefined
+export interface ClientSettings extends pg.ClientConfig {
+  readonly target: Target
+  /** `pg` has a `connection` of its own. */
+  readonly relayOptions: ConnectionOptions
 }
 
 /** As it is asked; its own types know some of the types only. */
@@ -51,32 +49,42 @@ export class CommitInDoubt extends Error {
 }
 
 export class RelayClient extends pg.Client {
-  readonly target: Target
-  readonly #beginSql: string
-  /** The server is not to be trusted with writes: new connections begin with the next host. */
-  readonly passOver: () => void
+  readonly #settings: ClientSettings
+  #isChecked = false
 
   constructor(settings: ClientSettings) {
-    const { beginSql, targetOf, passwordOf, passOver, ...client } = settings
-    const target = targetOf()
-    const { host, port, ssl } = target
-    const password = passwordOf()
-    super({ ...client, host, port, ssl, ...(password === undefined ? {} : { password }) })
-    this.target = target
-    this.#beginSql = beginSql
-    this.passOver = () => passOver(target)
+    super(settings)
+    this.#settings = settings
   }
 
   /**
    * One round trip. Rejects where a commit would not be synced, by the server's setting or by what another client of a
-   * pooler left; and where the server takes no writes any more, if there is another host.
+   * pooler left, and where the server takes no writes.
    */
   async begin(): Promise<void> {
+    const { hosts, isForReads = false, statementMs = STATEMENT_MS } = this.#settings.relayOptions
+    const local = localSettings(statementMs)
+    // SHOW, since a SELECT would take the snapshot of a transaction that has its isolation still to set.
+    const sql = [
+      'BEGIN',
+      ...Object.entries(local).map(([name, value]) => `SET LOCAL ${name} = '${value}'`),
+      'SHOW synchronous_commit',
+      'SHOW transaction_read_only',
+    ]
     // Several statements have several results; pg's types know one.
-    const results = (await this.query(this.#beginSql)) as unknown as readonly pg.QueryResult<Shown>[]
-    const shown: Shown = Object.assign({}, ...results.map(({ rows }) => rows[0]))
-    assertSynced(shown.synchronous_commit)
-    if (shown.transaction_read_only === 'on') throw new StoreCannotOpen(READ_ONLY)
+    const results = (await this.query(sql.join('; '))) as unknown as readonly pg.QueryResult<object>[]
+    const shown = Object.assign({}, ...results.map(({ rows }) => rows[0])) as Record<string, string>
+    const { synchronous_commit: synchronousCommit, transaction_read_only: readOnly } = shown
+    if (!DURABLE.has(synchronousCommit!)) {
+      throw new StoreCannotOpen(
+        `PostgreSQL has synchronous_commit = ${synchronousCommit}: what it commits could be lost. It must be on, remote_apply, remote_write or local.`,
+      )
+    }
+    if (readOnly === 'on' && (hosts.count > 1 || !isForReads)) {
+      throw new StoreCannotOpen('PostgreSQL takes no writes here: it is a standby or read only.')
+    }
+    if (!this.#isChecked) await assertKeeps(this, local)
+    this.#isChecked = true
   }
 
   /**
@@ -93,9 +101,7 @@ export class RelayClient extends pg.Client {
     try {
       const { command } = await this.query('COMMIT')
       // COMMIT of a failed transaction rolls it back without an error.
-      if (isWarned || command !== 'COMMIT') {
-        throw new CommitInDoubt(IN_DOUBT)
-      }
+      if (isWarned || command !== 'COMMIT') throw new CommitInDoubt(IN_DOUBT)
     } catch (error) {
       const failure = isTimeout(error) ? new CommitInDoubt(IN_DOUBT, { cause: error }) : error
       if (failure instanceof CommitInDoubt) this.passOver()
@@ -104,39 +110,33 @@ export class RelayClient extends pg.Client {
       this.off('notice', onNotice)
     }
   }
-}
 
-interface Shown {
-  readonly synchronous_commit: string
-  /** Where it is asked for. */
-  readonly transaction_read_only?: string
+  /** The server is not to be trusted with writes: new connections begin with the next host. */
+  passOver(): void {
+    this.#settings.relayOptions.hosts.passOver(this.#settings.target)
+  }
 }
 
 const NO_WARNING_CLASS = '00'
 const IN_DOUBT = 'a commit was not confirmed: is the synchronous standby away?'
+
+/** `remote_write` and `local` sync this server's disk as well; the standby is what they are laxer about. */
+const DURABLE: ReadonlySet<string> = new Set(['on', 'remote_apply', 'remote_write', 'local'])
 
 /** The client's own. */
 function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === 'Query read timeout'
 }
 
-export function clientSettings(
-  { hosts, applicationName, statementMs = STATEMENT_MS }: ConnectionOptions,
-  targetOf: () => Target,
-): ClientSettings {
-  const { url, hasSeveral } = hosts
+export function clientSettings(relayOptions: ConnectionOptions, target: Target): ClientSettings {
   return {
-    beginSql: beginSql(statementMs, hasSeveral),
-    targetOf,
-    passwordOf: () => url.password,
-    passOver: (target) => hosts.passOver(target),
-    ...(url.user === undefined ? {} : { user: url.user }),
-    ...(url.database === undefined ? {} : { database: url.database }),
-    ...(url.options === undefined ? {} : { options: url.options }),
-    ...(url.ssl.isDirect ? { sslnegotiation: 'direct' as const } : {}),
-    application_name: url.applicationName ?? applicationName,
-    connectionTimeoutMillis: url.connectTimeoutMs ?? CONNECT_MS,
-    query_timeout: statementMs + PATIENCE_MS,
+    application_name: relayOptions.applicationName,
+    connectionTimeoutMillis: CONNECT_MS,
+    ...relayOptions.hosts.login,
+    host: target.host,
+    port: target.port,
+    ssl: target.ssl,
+    query_timeout: (relayOptions.statementMs ?? STATEMENT_MS) + PATIENCE_MS,
     keepAlive: true,
     types: {
       getTypeParser: ((oid: number, format: 'text') =>
@@ -144,6 +144,8 @@ export function clientSettings(
           ? Number
           : (pg.types.getTypeParser as GetParser)(oid, format)) as typeof pg.types.getTypeParser,
     },
+    relayOptions,
+    target,
   }
 }
 
@@ -160,55 +162,19 @@ function localSettings(statementMs: number): Readonly<Record<string, string>> {
   }
 }
 
-/** SHOW, since a SELECT would take the snapshot of a transaction that has its isolation still to set. */
-function beginSql(statementMs: number, hasSeveral: boolean): string {
-  const settings = Object.entries(localSettings(statementMs))
-  return [
-    'BEGIN',
-    ...settings.map(([name, value]) => `SET LOCAL ${name} = '${value}'`),
-    'SHOW synchronous_commit',
-    ...(hasSeveral ? ['SHOW transaction_read_only'] : []),
-  ].join('; ')
-}
-
-/** Only where there is another host; else the start, or each write, fails. */
-export async function assertTakesWrites({ hasSeveral }: Hosts, client: RelayClient): Promise<void> {
-  if (!hasSeveral) return
-  const { rows } = await client.query<Shown>('SHOW transaction_read_only')
-  if (rows[0]!.transaction_read_only === 'on') throw new StoreCannotOpen(READ_ONLY)
-}
-
-const READ_ONLY = 'PostgreSQL takes no writes here: it is a standby or read only.'
-
-/** A 2xx needs all of these settings: a server that loses commits in a power cut is refused. In a transaction. */
-export async function assertDurable(
-  client: Queryable,
-  { statementMs = STATEMENT_MS }: ConnectionOptions,
-): Promise<void> {
-  const wanted = localSettings(statementMs)
+/** A 2xx needs what a transaction has set, and a server that loses no commits in a power cut. */
+async function assertKeeps(client: Queryable, local: Readonly<Record<string, string>>): Promise<void> {
   const { rows } = await client.query<{ name: string; setting: string }>(
     'SELECT name, setting FROM pg_settings WHERE name = ANY($1)',
-    [[...Object.keys(wanted), 'fsync', 'synchronous_commit', 'transaction_read_only']],
+    [[...Object.keys(local), 'fsync']],
   )
   const found = new Map(rows.map(({ name, setting }) => [name, setting]))
-  if (found.get('transaction_read_only') === 'on') throw new StoreCannotOpen(READ_ONLY)
   if (found.get('fsync') !== 'on')
     throw new StoreCannotOpen('PostgreSQL has fsync off: what it commits could be lost. Turn it on.')
-  assertSynced(found.get('synchronous_commit')!)
-  const lost = Object.keys(wanted).find((name) => found.get(name) !== wanted[name])
+  const lost = Object.keys(local).find((name) => found.get(name) !== local[name])
   if (lost !== undefined) {
     throw new StoreCannotOpen(
       `PostgreSQL does not keep ${lost} for a transaction: what is between relay and server must pool sessions or transactions.`,
     )
   }
 }
-
-function assertSynced(synchronousCommit: string): void {
-  if (DURABLE.has(synchronousCommit)) return
-  throw new StoreCannotOpen(
-    `PostgreSQL has synchronous_commit = ${synchronousCommit}: what it commits could be lost. It must be on, remote_apply, remote_write or local.`,
-  )
-}
-
-/** `remote_write` and `local` sync this server's disk as well; the standby is what they are laxer about. */
-const DURABLE: ReadonlySet<string> = new Set(['on', 'remote_apply', 'remote_write', 'local'])

@@ -1,57 +1,49 @@
 /**
- * Connections: how they are made, and whose fault an error is. Every wait has an end: for a connection, a lock, a
+ * Pools of connections, their transactions, and whose fault an error is. Every wait has an end: for a connection, a lock, a
  * statement, and (on the server's side) for a client that stopped in the middle of a transaction. What a transaction
  * begins and ends with is in client.ts.
  */
 import pg from 'pg'
 import { StoreUnavailable } from '../../errors.ts'
-import {
-  assertTakesWrites,
-  clientSettings,
-  RelayClient,
-  type ConnectionOptions,
-  type Queryable,
-} from './client.ts'
+import type { WriteProblem } from '../core/write-watch.ts'
+import { clientSettings, RelayClient, type ConnectionOptions, type Queryable } from './client.ts'
 import type { Target } from './hosts.ts'
 
-export type Client = RelayClient
-export type PoolClient = Client & { release(error?: Error): void }
+type PoolClient = RelayClient & { release(error?: Error): void }
+
 export interface Pool extends Queryable {
   /** A client in a transaction. */
   begin(): Promise<PoolClient>
   end(): Promise<void>
-  readonly onFailure: (error: unknown) => void
 }
 
-/** For what needs no order. */
-export function createPool(options: ConnectionOptions, size: number): Pool {
-  const { hosts, onFailure = () => {} } = options
-  /** Where a new connection goes. */
-  let aim: Target
-  const pool = new pg.Pool({
-    ...clientSettings(options, () => aim),
-    // Its types know clients without settings of their own only.
-    Client: RelayClient as unknown as NonNullable<pg.PoolConfig['Client']>,
-    max: size,
-    allowExitOnIdle: true,
-  })
-  // A connection that ended is replaced when the next one is needed.
-  pool.on('error', () => undefined)
-  pool.on('connect', (client) => client.on('error', () => undefined))
+/** A database that is starting must not be asked for a connection by every post: the last answer holds for so long. */
+const REST_MS = 250
 
-  /** Connections that were idle during a failover lead to the old host, where a read would be stale. */
-  async function take(target: Target): Promise<PoolClient> {
-    for (let idle = size; ; idle--) {
-      aim = target
-      const client = (await pool.connect()) as unknown as PoolClient
-      // The pool may hand out a connection that was made for another client.
-      if (client.target.index === target.index || idle === 0) return client
-      client.release(new Error('It leads to another host.'))
-    }
+/** Of each host that is used, since what was idle during a failover leads to the old one, where a read would be stale. */
+export function createPool(options: ConnectionOptions, size: number): Pool {
+  const pools = new Map<Target, pg.Pool>()
+
+  function poolOf(target: Target): pg.Pool {
+    const known = pools.get(target)
+    if (known !== undefined) return known
+    const pool = new pg.Pool({
+      ...clientSettings(options, target),
+      // Its types know clients without settings of their own only.
+      Client: RelayClient as unknown as NonNullable<pg.PoolConfig['Client']>,
+      min: 1,
+      max: size,
+      allowExitOnIdle: true,
+    })
+    // A connection that ended is replaced when the next one is needed.
+    pool.on('error', () => undefined)
+    pool.on('connect', (client) => client.on('error', () => undefined))
+    pools.set(target, pool)
+    return pool
   }
 
   async function begin(target: Target): Promise<PoolClient> {
-    const client = await take(target)
+    const client = (await poolOf(target).connect()) as unknown as PoolClient
     try {
       await client.begin()
       return client
@@ -61,49 +53,27 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
     }
   }
 
+  let failed: { readonly atMs: number; readonly error: unknown } | undefined
   const own: Pool = {
-    begin: () =>
-      hosts.dial(begin).catch((error: unknown) => {
-        onFailure(error)
+    async begin() {
+      if (failed !== undefined && performance.now() - failed.atMs < REST_MS) throw failed.error
+      try {
+        return await options.hosts.dial(begin)
+      } catch (error) {
+        failed = { atMs: performance.now(), error }
         throw error
-      }),
+      }
+    },
     query: (sql, values) => inTransaction(own, (client) => client.query(sql, values)),
-    end: () => pool.end(),
-    onFailure,
+    end: async () => void (await Promise.all(Array.from(pools.values(), (pool) => pool.end()))),
   }
   return own
-}
-
-export async function connect(options: ConnectionOptions): Promise<Client> {
-  const { hosts } = options
-  return hosts.dial(async (target) => {
-    const client = new RelayClient(clientSettings(options, () => target))
-    client.on('error', () => undefined)
-    try {
-      await client.connect()
-      await assertTakesWrites(hosts, client)
-      return client
-    } catch (error) {
-      await endQuietly(client)
-      throw error
-    }
-  })
-}
-
-export async function endQuietly(client: Client): Promise<void> {
-  await client.end().catch(() => undefined)
-}
-
-/** Ends a dead client without waiting: its server may never answer. */
-export function drop(client: Client): void {
-  const { connection } = client as unknown as { connection: { stream: { destroy(): void } } }
-  connection.stream.destroy()
 }
 
 /** One transaction on a connection of the pool's. */
 export async function inTransaction<Result>(
   pool: Pool,
-  work: (client: PoolClient) => Promise<Result>,
+  work: (client: Queryable) => Promise<Result>,
 ): Promise<Result> {
   const client = await pool.begin()
   let failure: Error | undefined
@@ -112,10 +82,9 @@ export async function inTransaction<Result>(
     await client.commit()
     return result
   } catch (error) {
-    failure = error as Error
-    pool.onFailure(error)
     if (isTimedOut(error)) client.passOver()
-    if (!isPlaceAtFault(error)) {
+    failure = error as Error
+    if (!isConnectionLost(error)) {
       await client.query('ROLLBACK').then(
         () => (failure = undefined),
         () => undefined,
@@ -166,11 +135,21 @@ export function isConnectionLost(error: unknown): boolean {
  * A lock or a statement took too long. On a primary that was replaced, a commit that waits for its standby holds its
  * locks for good; the one that waits for such a lock never gets as far as a commit in doubt.
  */
-export function isTimedOut(error: unknown): boolean {
+function isTimedOut(error: unknown): boolean {
   return TIMED_OUT_STATES.has(sqlStateOf(error) ?? '')
 }
 
-export function sqlStateOf(error: unknown): string | undefined {
+/**
+ * What a failure's code says of the next write (core/write-watch.ts): a server with a full disk, with an absent synchronous
+ * standby, that has become read only or no longer syncs. Undefined where the next transaction may succeed, or where reads
+ * show that the database is away.
+ */
+export function judgeFailure(code: string): WriteProblem | undefined {
+  if (code === DISK_FULL) return 'full'
+  return STUCK_CODES.has(code) || STUCK_CLASSES.has(code.slice(0, 2)) ? 'stuck' : undefined
+}
+
+function sqlStateOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) && 'severity' in error
     ? error.code
@@ -179,8 +158,13 @@ export function sqlStateOf(error: unknown): string | undefined {
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const PLACE_CLASSES: ReadonlySet<string> = new Set(['08', '28', '3D', '40', '53', '57', '58', 'XX'])
-const LOST_STATES: ReadonlySet<string> = new Set(['25P03', '25006'])
+/** What the server lacks, and what its system answers. */
+const STUCK_CLASSES: ReadonlySet<string> = new Set(['53', '58'])
+const DISK_FULL = '53100'
+const READ_ONLY = '25006'
+const STUCK_CODES: ReadonlySet<string> = new Set([READ_ONLY, 'COMMIT_IN_DOUBT', 'STORE_CANNOT_OPEN'])
+/** A read-only server, a client that stopped. */
+const LOST_STATES: ReadonlySet<string> = new Set(['25P03', READ_ONLY])
 /** lock_timeout and statement_timeout. */
 const TIMED_OUT_STATES: ReadonlySet<string> = new Set(['55P03', '57014'])
-/** A lock that did not come, a read-only server, a client that stopped. */
-const PLACE_STATES: ReadonlySet<string> = new Set(['55P03', '25006', '25P03', '25P02'])
+const PLACE_STATES: ReadonlySet<string> = new Set([...LOST_STATES, '55P03', '25P02'])

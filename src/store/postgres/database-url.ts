@@ -4,10 +4,7 @@
  * the setting and the parameter, never a value, which may hold the password.
  * https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
  */
-import { parseIntoClientConfig } from 'pg-connection-string'
 import { BadSettings } from '../../errors.ts'
-
-export type SslMode = (typeof SSL_MODES)[number]
 
 export interface Host {
   /** A name, an address, or the folder of a socket. */
@@ -18,25 +15,26 @@ export interface Host {
 export interface DatabaseUrl {
   /** At least one, in the order in which they are tried. */
   readonly hosts: readonly Host[]
-  readonly user: string | undefined
-  readonly password: string | undefined
-  readonly database: string | undefined
-  readonly options: string | undefined
-  readonly applicationName: string | undefined
-  readonly connectTimeoutMs: number | undefined
-  readonly ssl: {
-    readonly mode: SslMode
-    readonly isDirect: boolean
-    /** Files in PEM. */
-    readonly rootCertPath: string | undefined
-    readonly certPath: string | undefined
-    readonly keyPath: string | undefined
+  /** As `pg` takes it; without what the URL leaves out. */
+  readonly login: {
+    readonly user?: string
+    readonly password?: string
+    readonly database?: string
+    readonly options?: string
+    readonly application_name?: string
+    readonly connectionTimeoutMillis?: number
+    readonly sslnegotiation?: 'postgres' | 'direct'
   }
+  readonly sslMode: SslMode
+  /** Files in PEM, by the parameters that name them. */
+  readonly sslFiles: Readonly<Record<string, string>>
 }
 
 const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
+type SslMode = (typeof SSL_MODES)[number]
+export const SSL_FILES = ['sslrootcert', 'sslcert', 'sslkey']
 const DEFAULT_PORT = 5432
-const PARTS = /^postgres(?:ql)?:\/\/(?:([^/]*)@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/
+const PARTS = /^postgres(?:ql)?:\/\/(?:([^/:]*)(?::([^/]*))?@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/
 const HOST_AND_PORT = /^(\[[^\]]+\]|[^:[\]]*)(?::(\d*))?$/
 /** Which values of a parameter can be had; undefined: any. Those that are only here change nothing for the relay. */
 const PARAMETERS: Readonly<Record<string, readonly string[] | undefined>> = {
@@ -70,12 +68,9 @@ const PARAMETERS: Readonly<Record<string, readonly string[] | undefined>> = {
 
 /** Throws BAD_SETTINGS. `setting` is where the URL comes from. */
 export function parseDatabaseUrl(url: string, setting: string): DatabaseUrl {
-  const fail = (problem: string): never => {
+  const fail: Fail = (problem) => {
     throw new BadSettings(`${setting} ${problem}`)
   }
-  const parts = PARTS.exec(url)
-  if (parts === null) return fail('must be postgres:// and a database')
-  const [, login = '', authority = '', path = '', query = ''] = parts
   const decode = (text: string): string => {
     try {
       return decodeURIComponent(text)
@@ -83,95 +78,72 @@ export function parseDatabaseUrl(url: string, setting: string): DatabaseUrl {
       return fail('has a % that is not part of an escape: write it as %25')
     }
   }
-
-  const given = new Map<string, string>()
-  for (const pair of query.split('&')) {
-    if (pair === '') continue
+  const parts = PARTS.exec(url) ?? fail('must be postgres:// and a database')
+  const [, user = '', password = '', authority = '', path = '', query = ''] = parts
+  const given: Record<string, string> = {}
+  for (const pair of query.split('&').filter(Boolean)) {
     const [, name = '', value = ''] = /^([^=]*)=?(.*)$/.exec(pair)!
     // The name may be part of a password that was not escaped: it is not shown.
     if (!Object.hasOwn(PARAMETERS, name)) {
       fail(`has a parameter that the relay does not know; it knows ${Object.keys(PARAMETERS).join(', ')}`)
     }
+    given[name] = decode(value)
     const allowed = PARAMETERS[name]
-    given.set(name, decode(value))
-    if (allowed !== undefined && !allowed.includes(given.get(name)!)) {
+    if (allowed?.includes(given[name]) === false)
       fail(`cannot be used: of ${name} the relay supports ${allowed.join(', ')}`)
-    }
   }
-
-  const ssl = readSsl(given, fail)
-  const hosts = readHosts(authority, given, decode, fail)
-  const [user = '', password = ''] = splitOnce(login, ':').map(decode)
-  const client = parseIntoClientConfig(clientUrl(user, password, given))
-  const database = given.get('dbname') ?? decode(path)
-  const timeoutS = Number(given.get('connect_timeout') ?? 0)
+  const timeoutS = Number(given['connect_timeout'] ?? 0)
+  const login = {
+    user: given['user'] ?? decode(user),
+    password: given['password'] ?? decode(password),
+    database: given['dbname'] ?? decode(path),
+    options: given['options'],
+    application_name: given['application_name'],
+    connectionTimeoutMillis: timeoutS > 0 ? timeoutS * 1000 : undefined,
+    sslnegotiation: given['sslnegotiation'],
+  }
   return {
-    hosts,
-    user: client.user || undefined,
-    password: typeof client.password === 'string' && client.password !== '' ? client.password : undefined,
-    database: database === '' ? undefined : database,
-    options: client.options,
-    applicationName: client.application_name,
-    connectTimeoutMs: timeoutS > 0 ? timeoutS * 1000 : undefined,
-    ssl,
+    hosts: readHosts(authority, given, decode, fail),
+    login: Object.fromEntries(
+      Object.entries(login).filter(([, value]) => value !== undefined && value !== ''),
+    ) as DatabaseUrl['login'],
+    sslMode: readSslMode(given, fail),
+    sslFiles: Object.fromEntries(Object.entries(given).filter(([name]) => SSL_FILES.includes(name))),
   }
 }
 
 type Fail = (problem: string) => never
+type Given = Readonly<Record<string, string>>
 
-function readSsl(given: ReadonlyMap<string, string>, fail: Fail): DatabaseUrl['ssl'] {
-  const isDirect = given.get('sslnegotiation') === 'direct'
-  const mode = (given.get('sslmode') ?? (given.has('ssl') ? 'require' : 'prefer')) as SslMode
-  const rootCertPath = given.get('sslrootcert')
-  if (mode === 'verify-ca' && rootCertPath === undefined) {
+function readSslMode(given: Given, fail: Fail): SslMode {
+  const mode = (given['sslmode'] ?? ('ssl' in given ? 'require' : 'prefer')) as SslMode
+  if (mode === 'verify-ca' && (given['sslrootcert'] ?? 'system') === 'system') {
     // With every public authority it would trust any server that has a certificate of one.
     fail(
       'cannot be used: sslmode=verify-ca needs sslrootcert; without a certificate of your own use verify-full',
     )
   }
-  if (isDirect && ['disable', 'allow', 'prefer'].includes(mode)) {
+  if (given['sslnegotiation'] === 'direct' && ['disable', 'allow', 'prefer'].includes(mode)) {
     fail('cannot be used: sslnegotiation=direct needs sslmode=require, verify-ca or verify-full')
   }
-  if (given.has('sslcert') !== given.has('sslkey')) fail('cannot be used: sslcert and sslkey go together')
-  return { mode, isDirect, rootCertPath, certPath: given.get('sslcert'), keyPath: given.get('sslkey') }
+  if ('sslcert' in given !== 'sslkey' in given) fail('cannot be used: sslcert and sslkey go together')
+  return mode
 }
 
-function readHosts(
-  authority: string,
-  given: ReadonlyMap<string, string>,
-  decode: (text: string) => string,
-  fail: Fail,
-): Host[] {
+function readHosts(authority: string, given: Given, decode: (text: string) => string, fail: Fail): Host[] {
   const inAuthority = authority.split(',').map((one) => {
     const [, host = '', port = ''] =
       HOST_AND_PORT.exec(one) ??
       fail('has a host or port that cannot be read: in a user name or password write / as %2F and @ as %40')
     return { host: decode(host), port }
   })
-  const hosts = given.get('host')?.split(',') ?? inAuthority.map(({ host }) => host)
-  const ports = given.get('port')?.split(',') ?? inAuthority.map(({ port }) => port)
+  const hosts = given['host']?.split(',') ?? inAuthority.map(({ host }) => host)
+  const ports = given['port']?.split(',') ?? inAuthority.map(({ port }) => port)
   // One port for all hosts, or none.
   if (ports.length !== 1 && ports.length !== hosts.length) fail('does not name one port for each host')
   return hosts.map((host, index) => {
-    const port = ports.length === 1 ? ports[0]! : ports[index]!
-    const number = port === '' ? DEFAULT_PORT : Number(port)
-    if (!Number.isInteger(number) || number < 1 || number > 65_535)
-      fail('has a port that is not from 1 to 65535')
-    return { host: host === '' ? 'localhost' : host.replace(/^\[(.+)\]$/, '$1'), port: number }
+    const port = Number((ports.length === 1 ? ports[0] : ports[index]) || DEFAULT_PORT)
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) fail('has a port that is not from 1 to 65535')
+    return { host: host === '' ? 'localhost' : host.replace(/^\[(.+)\]$/, '$1'), port }
   })
-}
-
-/** What is left for pg's own parser, in the one form that it and libpq read alike. */
-function clientUrl(user: string, password: string, given: ReadonlyMap<string, string>): string {
-  const login = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`
-  const rest = ['user', 'password', 'options', 'application_name'].flatMap((name) => {
-    const value = given.get(name)
-    return value === undefined ? [] : `${name}=${encodeURIComponent(value)}`
-  })
-  return `postgres://${login}@host/?${rest.join('&')}`
-}
-
-function splitOnce(text: string, separator: string): string[] {
-  const at = text.indexOf(separator)
-  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)]
 }

@@ -7,11 +7,11 @@
  * `allow` and `prefer` are two tries at the same host; the second one is made only where the first was refused for its
  * TLS, or the lack of it.
  */
-import { readFileSync } from 'node:fs'
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
+import { parse } from 'pg-connection-string'
 import { BadSettings } from '../../errors.ts'
 import { codeOf } from '../../telemetry/log.ts'
-import type { DatabaseUrl, Host } from './database-url.ts'
+import { SSL_FILES, type DatabaseUrl, type Host } from './database-url.ts'
 
 export interface Target extends Host {
   readonly ssl: false | TlsOptions
@@ -20,9 +20,9 @@ export interface Target extends Host {
 }
 
 export interface Hosts {
-  readonly url: DatabaseUrl
-  /** Whether there are several hosts: then one that takes no writes is passed over. */
-  readonly hasSeveral: boolean
+  readonly login: DatabaseUrl['login']
+  /** With several one that takes no writes is passed over. */
+  readonly count: number
   /** Tries every host once, beginning with the last one that worked. Rejects with the most useful of the errors. */
   dial<Result>(attempt: (target: Target) => Promise<Result>): Promise<Result>
   /** New connections begin with the host after this one. */
@@ -37,8 +37,8 @@ export function createHosts(url: DatabaseUrl, setting: string): Hosts {
   )
   let working = 0
   return {
-    url,
-    hasSeveral: url.hosts.length > 1,
+    login: url.login,
+    count: url.hosts.length,
     async dial(attempt) {
       const failures: unknown[] = []
       const passedOver = new Set<number>()
@@ -64,34 +64,25 @@ export function createHosts(url: DatabaseUrl, setting: string): Hosts {
   }
 }
 
-function readWays({ ssl }: DatabaseUrl, setting: string): (false | TlsOptions)[] {
-  const read = (name: string, path: string | undefined) => {
-    if (path === undefined) return undefined
-    try {
-      return readFileSync(path, 'utf8')
-    } catch (error) {
-      throw new BadSettings(`${setting}: the file that ${name} names cannot be read (${codeOf(error)})`)
-    }
-  }
-  if (ssl.mode === 'disable') return [false]
+function readWays({ sslMode, sslFiles }: DatabaseUrl, setting: string): (false | TlsOptions)[] {
+  if (sslMode === 'disable') return [false]
   // `system`: the authorities that Node knows, as it is without.
-  const ca = ssl.rootCertPath === 'system' ? undefined : read('sslrootcert', ssl.rootCertPath)
-  const cert = read('sslcert', ssl.certPath)
-  const key = read('sslkey', ssl.keyPath)
-  const own = { ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert, key: key! }) }
-  const unverified: TlsOptions = { ...own, rejectUnauthorized: false }
-  switch (ssl.mode) {
-    case 'allow':
-      return [false, unverified]
-    case 'prefer':
-      return [unverified, false]
-    case 'require':
-      // With an authority of one's own it is verify-ca, in libpq as well.
-      return [ca === undefined ? unverified : { ...own, checkServerIdentity: () => undefined }]
-    case 'verify-ca':
-      return [{ ...own, checkServerIdentity: () => undefined }]
-    case 'verify-full':
-      return [own]
+  const files = Object.entries(sslFiles).filter(([, path]) => path !== 'system')
+  // The library does not know `allow`.
+  const query = new URLSearchParams([...files, ['sslmode', sslMode === 'allow' ? 'prefer' : sslMode]])
+  try {
+    const { ssl } = parse(`postgres://host/?${query}`, { useLibpqCompat: true })
+    const tls = ssl as TlsOptions
+    switch (sslMode) {
+      case 'allow':
+        return [false, tls]
+      case 'prefer':
+        return [tls, false]
+      default:
+        return [tls]
+    }
+  } catch (error) {
+    throw new BadSettings(`${setting}: a file of ${SSL_FILES.join(', ')} cannot be read (${codeOf(error)})`)
   }
 }
 

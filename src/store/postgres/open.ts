@@ -8,9 +8,8 @@
  *   owner.ts       heartbeats, fencing numbers, taking over from the dead
  *   vault.ts       the vault's documents, changed by one replica at a time
  *   buckets.ts, feed.ts, breakers.ts   what `Shared` promises
- *   write-watch.ts   whether commits get through: a full disk, an absent standby
- *   database-url.ts, hosts.ts, connect.ts   which server, and with or without TLS
- *   client.ts      what a transaction begins and ends with
+ *   database-url.ts, hosts.ts   which server, and with or without TLS
+ *   client.ts, connect.ts   what a transaction begins and ends with, pools, whose fault an error is
  *   make-tables.ts, schema.ts, keys.ts   what a start needs
  *
  * Times between replicas are the database's. Opening rejects with STORE_TOO_NEW, WRONG_MASTER_KEY or STORE_CANNOT_OPEN,
@@ -26,10 +25,10 @@ import type { StoreProblem } from '../engine/operations.ts'
 import type { Store } from '../store.ts'
 import { createTrailTail } from '../core/trail-tail.ts'
 import { createTrailWriter } from '../core/trail.ts'
-import { createWriteWatch } from '../core/write-watch.ts'
+import { createWriteWatch, PROBE_BYTES } from '../core/write-watch.ts'
 import { createExchange } from './buckets.ts'
-import { assertDurable, CommitInDoubt, type ConnectionOptions } from './client.ts'
-import { connect, createPool, endQuietly, inTransaction } from './connect.ts'
+import { CommitInDoubt, type ConnectionOptions, type Queryable } from './client.ts'
+import { createPool, inTransaction, judgeFailure } from './connect.ts'
 import { parseDatabaseUrl } from './database-url.ts'
 import { createFeed } from './feed.ts'
 import { createBreakers } from './breakers.ts'
@@ -39,7 +38,6 @@ import { makeTables, TABLES_MS } from './make-tables.ts'
 import { registerOwner, type Owner } from './owner.ts'
 import { createStore } from './store.ts'
 import { createVaultStore } from './vault.ts'
-import { judgeFailure, probeWrite } from './write-watch.ts'
 import { createWriter } from './writer.ts'
 
 export interface PostgresOptions {
@@ -81,76 +79,60 @@ const COMMIT_STATEMENT_MS = 6000
 
 export async function openPostgres(options: PostgresOptions): Promise<OpenedPostgres> {
   const { url, masterKeys, name = 'pinrelay', heartbeatMs = HEARTBEAT_MS, leaseMs = LEASE_MS } = options
-  const writes = createWriteWatch(judgeFailure)
-  const connection: ConnectionOptions = {
-    hosts: createHosts(parseDatabaseUrl(url, 'DATABASE_URL'), 'DATABASE_URL'),
-    applicationName: name,
-    onFailure: (error) => writes.failed(error),
-  }
+  const { hasTrail = true, storeLimitBytes: limitBytes = Infinity } = options
+  const hosts = createHosts(parseDatabaseUrl(url, 'DATABASE_URL'), 'DATABASE_URL')
+  const connection: ConnectionOptions = { hosts, applicationName: name }
   const sealer = createSealer(masterKeys)
+  const trail = { writer: createTrailWriter(hasTrail), tail: createTrailTail() }
   await using parts = new AsyncDisposableStack()
-  const pool = parts.adopt(createPool(connection, POOL_SIZE), (open) => open.end())
+  const open = (also: Partial<ConnectionOptions>, size: number) =>
+    parts.adopt(createPool({ ...connection, ...also }, size), (pool) => pool.end())
+  const pool = open({ isForReads: true }, POOL_SIZE)
   // Apart from the operators' reads, which must not delay heartbeats and tokens.
-  const vital = parts.adopt(createPool(connection, VITAL_POOL_SIZE), (open) => open.end())
+  const vital = open({}, VITAL_POOL_SIZE)
+  const writes = createWriteWatch({
+    judge: judgeFailure,
+    probe: () => inTransaction(vital, (client) => probeWrite(client, owner.id)),
+  })
   async function begin(): Promise<Owner> {
-    await inTransaction(vital, (client) => assertDurable(client, connection))
-    const client = await connect({ ...connection, statementMs: TABLES_MS })
+    const once = createPool({ ...connection, statementMs: TABLES_MS }, 1)
     try {
-      await makeTables(client)
+      await inTransaction(once, makeTables)
     } finally {
-      await endQuietly(client)
+      await once.end()
     }
     await inTransaction(vital, async (client) => {
       await assertKeysOpen(client, sealer)
       await addChecks(client, sealer)
     })
-    return registerOwner({ pool: vital, name, keyId: sealer.keyId, heartbeatMs, leaseMs })
+    const { keyId } = sealer
+    return registerOwner({ pool: vital, name, keyId, heartbeatMs, leaseMs, onFailure: writes.failed })
   }
-  const owner = await explainOpening(() => atSomeHost(connection.hosts, begin))
+  const owner = await explainOpening(() => atSomeHost(hosts, begin))
   parts.defer(() => owner.close().catch(() => undefined))
-  const report = options.onProblem ?? (() => {})
-  const limitBytes = options.storeLimitBytes ?? Infinity
-  const trail = { writer: createTrailWriter(options.hasTrail ?? true), tail: createTrailTail() }
-  const writer = parts.adopt(
-    createWriter({
-      connection: { ...connection, statementMs: options.commitStatementMs ?? COMMIT_STATEMENT_MS },
-      sealer,
-      owner,
-      trail,
-      limitBytes,
-      report,
-    }),
-    (open) => open.close(),
-  )
+  const writer = createWriter({
+    pool: open({ statementMs: options.commitStatementMs ?? COMMIT_STATEMENT_MS }, 1),
+    sealer,
+    owner,
+    trail,
+    limitBytes,
+    report: options.onProblem ?? (() => {}),
+  })
   const batcher = createBatcher({
-    run: (operations) => writer.run(operations),
+    run: writer,
     onGroup: options.onGroup ?? (() => {}),
+    onWriteFailed: writes.failed,
   })
   parts.defer(() => batcher.drain())
   const breakers = createBreakers(vital, owner)
-  const feed = createFeed({
-    pool,
-    owner,
-    breakers,
-    pollMs: options.feedPollMs ?? FEED_POLL_MS,
-  })
+  const feed = createFeed({ pool, owner, breakers, pollMs: options.feedPollMs ?? FEED_POLL_MS })
   parts.defer(() => feed.close())
 
-  writes.probeWith(() => probeWrite(vital, owner.id))
-
-  const open = parts.move()
+  const opened = parts.move()
   let closing: Promise<void> | undefined
-  const close = () => (closing ??= open.disposeAsync())
+  const close = () => (closing ??= opened.disposeAsync())
   return {
-    store: createStore({
-      batcher,
-      pool,
-      sealer,
-      writes,
-      tail: trail.tail,
-      limitBytes,
-      close,
-    }),
+    store: createStore({ batcher, pool, sealer, writes, tail: trail.tail, limitBytes, close }),
     vaultStore: createVaultStore(pool, owner),
     shared: {
       exchange: createExchange(vital, owner),
@@ -163,9 +145,23 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   }
 }
 
+/**
+ * Writes new pages of the batches' table and waits for the same standby as a post. The row is deleted in the same
+ * transaction. Each replica has an id of its own for it.
+ */
+async function probeWrite(client: Queryable, ownerId: number): Promise<void> {
+  await client.query(
+    `INSERT INTO batches (batch_id, ad_account_id, is_test, is_replay, oldest_event_time_s, size_bytes, event_count,
+       pending_count, attempts, received_at_ms, owner_id, sealed)
+     VALUES ($1, '', true, false, 0, 0, 0, 0, 0, 0, $2, $3)`,
+    [-ownerId, ownerId, Buffer.alloc(PROBE_BYTES)],
+  )
+  await client.query('DELETE FROM batches WHERE batch_id = $1', [-ownerId])
+}
+
 /** A primary that was replaced confirms no commit: then the next host is tried. */
-async function atSomeHost<Result>({ url }: Hosts, begin: () => Promise<Result>): Promise<Result> {
-  for (let left = url.hosts.length - 1; ; left--) {
+async function atSomeHost<Result>({ count }: Hosts, begin: () => Promise<Result>): Promise<Result> {
+  for (let left = count - 1; ; left--) {
     try {
       return await begin()
     } catch (error) {

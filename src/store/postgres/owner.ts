@@ -24,6 +24,8 @@ export interface OwnerOptions {
   readonly heartbeatMs: number
   /** Without a heartbeat for so long an owner counts as dead. */
   readonly leaseMs: number
+  /** Told why a heartbeat failed. */
+  readonly onFailure: (error: unknown) => void
 }
 
 export interface Owner {
@@ -45,7 +47,7 @@ const FREED_AT_ONCE = 1000
 const GONE_AFTER_S = 300
 
 export async function registerOwner(options: OwnerOptions): Promise<Owner> {
-  const { pool, name, keyId, heartbeatMs, leaseMs } = options
+  const { pool, name, keyId, heartbeatMs, leaseMs, onFailure } = options
   const ids: number[] = []
   const listeners: (() => void)[] = []
   let registering: Promise<void> | undefined
@@ -90,7 +92,7 @@ export async function registerOwner(options: OwnerOptions): Promise<Owner> {
   await beat()
   const timer = setInterval(() => {
     beating ??= beat()
-      .catch(() => undefined)
+      .catch(onFailure)
       .finally(() => (beating = undefined))
   }, heartbeatMs)
   timer.unref()

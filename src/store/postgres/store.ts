@@ -9,7 +9,7 @@ import { WATERMARK } from '../core/share.ts'
 import type { TrailTail } from '../core/trail-tail.ts'
 import { bucketOf } from '../core/trail.ts'
 import type { NewBatch, Store } from '../store.ts'
-import { withWriteProblem, type WriteWatch } from '../core/write-watch.ts'
+import type { WriteWatch } from '../core/write-watch.ts'
 import { readAudit } from './audit.ts'
 import { readBacklog, readTotals, readBytes, readQueuedBytes, type StoredBytes } from './totals.ts'
 import type { Queryable } from './client.ts'
@@ -21,7 +21,7 @@ export interface StoreOptions {
   readonly batcher: Batcher
   readonly pool: Pool
   readonly sealer: Sealer
-  readonly writes: WriteWatch<unknown>
+  readonly writes: WriteWatch
   readonly tail: TrailTail
   readonly limitBytes: number
   readonly close: () => Promise<void>
@@ -61,7 +61,7 @@ export function createStore(options: StoreOptions): Store {
     },
     size: () =>
       orUnavailable(
-        withWriteProblem(writes, async () => {
+        writes.size(async () => {
           const usedBytes = await readUsedBytes(pool)
           // The free space of the server's disk is not known here.
           const diskFreeBytes = Math.max(0, Math.min(Number.MAX_SAFE_INTEGER, limitBytes - usedBytes))

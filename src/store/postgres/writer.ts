@@ -19,27 +19,18 @@ import type { Operation, Outcome, StoreProblem } from '../engine/operations.ts'
 import { toTravelError } from '../engine/operations.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { createBatchIds } from './batches.ts'
-import { assertDurable, CommitInDoubt, type ConnectionOptions } from './client.ts'
-import {
-  connect,
-  drop,
-  endQuietly,
-  isConflict,
-  isConnectionLost,
-  isPlaceAtFault,
-  isTimedOut,
-  type Client,
-} from './connect.ts'
-import { tellFeed } from './transaction.ts'
+import { CommitInDoubt, type Queryable } from './client.ts'
+import { inTransaction, isConflict, isConnectionLost, isPlaceAtFault, type Pool } from './connect.ts'
+import { tellFeed, type Transaction } from './transaction.ts'
 import { uniqueQueues, type QueueRow } from '../core/rows.ts'
 import { runOperations } from './run-operations.ts'
 import { writeTrail, type TrailParts } from './trail.ts'
 import type { Owner } from './owner.ts'
 import { createTotalCounts } from './totals.ts'
-import type { Transaction } from './transaction.ts'
 
 export interface WriterOptions {
-  readonly connection: ConnectionOptions
+  /** Of one connection. */
+  readonly pool: Pool
   readonly sealer: Sealer
   readonly owner: Owner
   readonly trail: TrailParts
@@ -47,11 +38,8 @@ export interface WriterOptions {
   readonly report: (problem: StoreProblem) => void
 }
 
-export interface Writer {
-  /** One group at a time. Never rejects. */
-  run(operations: readonly Operation[]): Promise<Outcome[]>
-  close(): Promise<void>
-}
+/** Runs one group at a time. Never rejects. */
+export type RunGroup = (operations: readonly Operation[]) => Promise<Outcome[]>
 
 type Outcomes = ReadonlyMap<Operation, Outcome>
 
@@ -62,8 +50,6 @@ interface Doubt {
 }
 
 const CONFLICTS_BORNE = 5
-/** After a failed connection, posts are refused at once for so long. */
-const REST_MS = 250
 
 class OwnerDead extends Error {
   readonly ownerId: number
@@ -73,76 +59,48 @@ class OwnerDead extends Error {
   }
 }
 
-export function createWriter(options: WriterOptions): Writer {
-  const { connection, sealer, owner, trail, limitBytes, report } = options
+export function createWriter(options: WriterOptions): RunGroup {
+  const { pool, sealer, owner, trail, limitBytes, report } = options
   const batchIds = createBatchIds()
   const parts = { sealer, trail: trail.writer, limitBytes, report, nextBatchId: () => batchIds.next() }
-  let client: Client | undefined
   let doubt: Doubt | undefined
   let commitNumber = 0
-  let lastFailureMs = -Infinity
   /** Of a group in doubt that was committed: what is asked again was done. */
   let known: Outcomes = new Map()
 
-  async function ready(): Promise<Client> {
-    if (client === undefined) {
-      if (performance.now() - lastFailureMs < REST_MS) throw new Error('The database cannot be reached.')
-      try {
-        client = await connectDurable(connection)
-      } catch (error) {
-        lastFailureMs = performance.now()
-        connection.onFailure?.(error)
-        throw error
-      }
-    }
-    if (doubt !== undefined) {
-      if (await wasCommitted(client, doubt)) known = doubt.outcomes
-      doubt = undefined
-    }
-    return client
-  }
-
-  function forget(): void {
-    if (client !== undefined) drop(client)
-    client = undefined
-    batchIds.forget()
-  }
-
-  async function transact(using: Client, operations: readonly Operation[]): Promise<Outcomes> {
+  async function transact(operations: readonly Operation[]): Promise<Outcomes> {
     commitNumber += 1
     const ownerId = owner.id
-    let commitSent: Outcomes | undefined
-    try {
-      await using.begin()
-      await batchIds.reserve(using, operations)
-      await stamp(using, ownerId, commitNumber)
+    let outcomes: Outcomes | undefined
+    async function work(client: Queryable): Promise<Outcomes> {
+      await batchIds.reserve(client, operations)
+      await stamp(client, ownerId, commitNumber)
       const totals = createTotalCounts()
       trail.writer.clear()
-      const tx: Transaction = { ...parts, client: using, totals, ownerId, ownerIds: owner.ids, commitNumber }
-      const outcomes = await runOperations(tx, operations)
+      const tx: Transaction = { ...parts, client, totals, ownerId, ownerIds: owner.ids, commitNumber }
+      const answers = await runOperations(tx, operations)
       await writeTrail(tx)
-      await totals.write(using, ownerId)
-      commitSent = outcomes
-      await using.commit()
+      await totals.write(client, ownerId)
+      return (outcomes = answers)
+    }
+    try {
+      const done = await inTransaction(pool, work)
       trail.tail.note(trail.writer.touched)
-      return outcomes
+      return done
     } catch (error) {
-      connection.onFailure?.(error)
       if (error instanceof CommitInDoubt) report({ problem: 'commit_in_doubt' })
-      if (isTimedOut(error)) using.passOver()
-      if (isConnectionLost(error) && !(error instanceof OwnerDead)) {
-        if (commitSent !== undefined) doubt = { ownerId, commitNumber, outcomes: commitSent }
-        forget()
-      } else await using.query('ROLLBACK').catch(forget)
+      if (isConnectionLost(error)) {
+        if (outcomes !== undefined) doubt = { ownerId, commitNumber, outcomes }
+        batchIds.forget()
+      }
       throw error
     }
   }
 
   async function attempt(operations: readonly Operation[]): Promise<Outcomes> {
-    const using = await ready()
     for (let conflicts = 0; ; conflicts++) {
       try {
-        return await transact(using, operations)
+        return await transact(operations)
       } catch (error) {
         if (conflicts >= CONFLICTS_BORNE) throw error
         if (error instanceof OwnerDead) await owner.registerAgain(error.ownerId)
@@ -167,44 +125,25 @@ export function createWriter(options: WriterOptions): Writer {
     return outcomes
   }
 
-  return {
-    async run(operations) {
-      if (doubt !== undefined) {
-        try {
-          await ready()
-        } catch (error) {
-          connection.onFailure?.(error)
-          // A transaction may be open on it.
-          forget()
-          return [...allOf(operations, 'unavailable', error).values()]
-        }
+  return async (operations) => {
+    const inDoubt = doubt
+    if (inDoubt !== undefined) {
+      try {
+        if (await inTransaction(pool, (client) => wasCommitted(client, inDoubt))) known = inDoubt.outcomes
+        doubt = undefined
+      } catch (error) {
+        return [...allOf(operations, 'unavailable', error).values()]
       }
-      const told = known
-      known = new Map()
-      const fresh = await runAll(operations.filter((operation) => !told.has(operation)))
-      return operations.map((operation) => told.get(operation) ?? fresh.get(operation)!)
-    },
-    async close() {
-      if (client !== undefined) await endQuietly(client)
-    },
-  }
-}
-
-async function connectDurable(connection: ConnectionOptions): Promise<Client> {
-  const client = await connect(connection)
-  try {
-    await client.begin()
-    await assertDurable(client, connection)
-    await client.commit()
-    return client
-  } catch (error) {
-    drop(client)
-    throw error
+    }
+    const told = known
+    known = new Map()
+    const fresh = await runAll(operations.filter((operation) => !told.has(operation)))
+    return operations.map((operation) => told.get(operation) ?? fresh.get(operation)!)
   }
 }
 
 /** Also waits for whoever is just declaring this owner dead. */
-async function stamp(client: Client, ownerId: number, commitNumber: number): Promise<void> {
+async function stamp(client: Queryable, ownerId: number, commitNumber: number): Promise<void> {
   const { rowCount } = await client.query(
     `UPDATE owners SET commit_number = $2, heartbeat_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL`,
     [ownerId, commitNumber],
@@ -212,25 +151,23 @@ async function stamp(client: Client, ownerId: number, commitNumber: number): Pro
   if (rowCount === 0) throw new OwnerDead(ownerId)
 }
 
-/** Resolves a doubt: batches that were committed without an answer wait, leased by nobody. */
-async function wasCommitted(client: Client, { ownerId, commitNumber }: Doubt): Promise<boolean> {
-  await client.begin()
+/**
+ * Resolves a doubt: batches that were committed without an answer wait, leased by nobody. The commit of this waits for the
+ * standby, too: once confirmed, the commits before it are on the standby.
+ */
+async function wasCommitted(client: Queryable, { ownerId, commitNumber }: Doubt): Promise<boolean> {
   const { rows } = await client.query<{ commit_number: number }>(
     'SELECT commit_number FROM owners WHERE owner_id = $1 FOR UPDATE',
     [ownerId],
   )
-  const isCommitted = rows[0]?.commit_number === commitNumber
-  if (isCommitted) {
-    const freed = await client.query<QueueRow>(
-      `UPDATE batches SET owner_id = NULL, lease_number = NULL WHERE owner_id = $1 AND lease_number = $2
-       RETURNING ad_account_id, is_test`,
-      [ownerId, commitNumber],
-    )
-    await tellFeed(client, null, { kind: 'queues', queues: uniqueQueues(freed.rows) })
-  }
-  // This commit waits for the standby, too: once confirmed, the commits before it are on the standby.
-  await client.commit()
-  return isCommitted
+  if (rows[0]?.commit_number !== commitNumber) return false
+  const freed = await client.query<QueueRow>(
+    `UPDATE batches SET owner_id = NULL, lease_number = NULL WHERE owner_id = $1 AND lease_number = $2
+     RETURNING ad_account_id, is_test`,
+    [ownerId, commitNumber],
+  )
+  await tellFeed(client, null, { kind: 'queues', queues: uniqueQueues(freed.rows) })
+  return true
 }
 
 function allOf(

@@ -10,7 +10,7 @@ import { StoreUnavailable } from '../../errors.ts'
 import { createSealer, type MasterKeys } from '../../vault/seal.ts'
 import type { VaultStore } from '../../vault/vault-store.ts'
 import type { Store } from '../store.ts'
-import { createWriteWatch, withWriteProblem } from '../core/write-watch.ts'
+import { createWriteWatch } from '../core/write-watch.ts'
 import { RESERVED_BYTES } from './reserved-space.ts'
 import { createBatcher, type GroupReport } from '../engine/batcher.ts'
 import { createStore } from '../engine/client.ts'
@@ -65,14 +65,15 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
     hasTrail: options.hasTrail ?? true,
     report: onProblem,
   })
-  const writes = createWriteWatch(judgeFailure)
+  const writes = createWriteWatch({
+    judge: judgeFailure,
+    probe: () => batcher.submit('probeWrite', undefined),
+  })
   const batcher = createBatcher({
     run: async (operations) => files.run(operations),
     onGroup,
     onWriteFailed: writes.failed,
   })
-  writes.probeWith(() => batcher.submit('probeWrite', undefined))
-
   const backups = createBackups(files, masterKeys.current)
   let closing: Promise<void> | undefined
   async function closeAll(): Promise<void> {
@@ -88,7 +89,7 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
   return {
     store: {
       ...createStore(batcher.submit, close),
-      size: () => withWriteProblem(writes, () => batcher.submit('size', undefined)),
+      size: () => writes.size(() => batcher.submit('size', undefined)),
     },
     vaultStore: files.vaultStore,
     async recover(name) {

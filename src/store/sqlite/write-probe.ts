@@ -1,21 +1,14 @@
 /** What SQLite's failures say of the next write (core/write-watch.ts), and the write that shows that it works again. */
 import type { DatabaseSync } from 'node:sqlite'
 import { PROBE_BYTES, type WriteProblem } from '../core/write-watch.ts'
-import type { TravelError } from '../engine/operations.ts'
 
 /**
  * Nothing else fails a write for the place's sake alone: the disk, its rights, its memory, or a file that cannot be replaced.
  * `STORE_FULL` is the relay's own, may be of one account, and is known by the store's size.
  */
-export function judgeFailure({ code }: TravelError): WriteProblem | undefined {
-  switch (code) {
-    case 'STORE_FULL':
-      return undefined
-    case 'DISK_FULL':
-      return 'full'
-    default:
-      return 'stuck'
-  }
+export function judgeFailure(code: string): WriteProblem | undefined {
+  if (code === 'STORE_FULL') return undefined
+  return code === 'DISK_FULL' ? 'full' : 'stuck'
 }
 
 /** No batch has this id. It is gone with the same commit, but its pages are written to the WAL. */

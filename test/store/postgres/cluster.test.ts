@@ -284,7 +284,7 @@ void t.test('sslmode', { skip }, async (t) => {
   t.equal(await byName('?sslmode=require'), true)
   await t.rejects(isEncrypted('?sslmode=verify-ca&sslrootcert=/nowhere'), {
     code: 'BAD_SETTINGS',
-    message: /^DATABASE_URL: the file that sslrootcert names cannot be read \(ENOENT\)$/,
+    message: /^DATABASE_URL: a file of sslrootcert, sslcert, sslkey cannot be read \(ENOENT\)$/,
   })
 })
 

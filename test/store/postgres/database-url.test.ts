@@ -5,20 +5,20 @@ import { parseDatabaseUrl } from '../../../src/store/postgres/database-url.ts'
 const parse = (url: string) => parseDatabaseUrl(url, 'DATABASE_URL')
 
 t.test('user, password and database are what was escaped, and a plus sign stays one', async (t) => {
-  t.match(parse('postgres://u:a+b%2Bc@h/db'), { user: 'u', password: 'a+b+c', database: 'db' })
-  t.match(parse('postgres://u%40x:p%25%2F%3A%20%23%3F@h/d%2B%2F'), {
+  t.match(parse('postgres://u:a+b%2Bc@h/db').login, { user: 'u', password: 'a+b+c', database: 'db' })
+  t.match(parse('postgres://u%40x:p%25%2F%3A%20%23%3F@h/d%2B%2F').login, {
     user: 'u@x',
     password: 'p%/: #?',
     database: 'd+/',
   })
-  t.match(parse('postgres://u:a:b@h/db'), { password: 'a:b' }, 'the first colon ends the user')
-  t.match(parse('postgres://u:a@b#?c@h/db'), { password: 'a@b#?c', hosts: [{ host: 'h' }] })
-  t.match(parse('postgresql:///db?user=u&password=x+%26'), { user: 'u', password: 'x+&' })
-  t.match(parse('postgres://h'), { user: undefined, password: undefined, database: undefined })
-  t.match(parse('postgres://h/db?options=-c%20geqo%3Doff&application_name=a+b&connect_timeout=2'), {
+  t.match(parse('postgres://u:a:b@h/db').login, { password: 'a:b' }, 'the first colon ends the user')
+  t.match(parse('postgres://u:a@b#?c@h/db'), { login: { password: 'a@b#?c' }, hosts: [{ host: 'h' }] })
+  t.match(parse('postgresql:///db?user=u&password=x+%26').login, { user: 'u', password: 'x+&' })
+  t.strictSame(parse('postgres://h').login, {})
+  t.match(parse('postgres://h/db?options=-c%20geqo%3Doff&application_name=a+b&connect_timeout=2').login, {
     options: '-c geqo=off',
-    applicationName: 'a+b',
-    connectTimeoutMs: 2000,
+    application_name: 'a+b',
+    connectionTimeoutMillis: 2000,
   })
 })
 
@@ -60,13 +60,13 @@ for (const [url, expected] of hosts) {
 }
 
 t.test('sslmode is libpq’s, and its default', async (t) => {
-  t.match(parse('postgres://h/db').ssl, { mode: 'prefer' })
+  t.match(parse('postgres://h/db'), { sslMode: 'prefer' })
   for (const mode of ['disable', 'allow', 'prefer', 'require', 'verify-full'])
-    t.match(parse(`postgres://h/db?sslmode=${mode}`).ssl, { mode })
-  t.match(parse('postgres://h/db?ssl=true').ssl, { mode: 'require' })
-  t.match(parse('postgres://h/db?sslmode=verify-ca&sslrootcert=/a+b.pem').ssl, {
-    mode: 'verify-ca',
-    rootCertPath: '/a+b.pem',
+    t.match(parse(`postgres://h/db?sslmode=${mode}`), { sslMode: mode })
+  t.match(parse('postgres://h/db?ssl=true'), { sslMode: 'require' })
+  t.match(parse('postgres://h/db?sslmode=verify-ca&sslrootcert=/a+b.pem'), {
+    sslMode: 'verify-ca',
+    sslFiles: { sslrootcert: '/a+b.pem' },
   })
 })
 
@@ -79,6 +79,7 @@ const wrong: [string, RegExp][] = [
   ['postgres://u:hunter2@h/db?hunter2=x', /does not know/],
   ['postgres://u:hunter2@h/db?sslmode=hunter2', /of sslmode the relay supports disable, allow,/],
   ['postgres://u:hunter2@h/db?sslmode=verify-ca', /needs sslrootcert/],
+  ['postgres://u:hunter2@h/db?sslmode=verify-ca&sslrootcert=system', /needs sslrootcert/],
   ['postgres://u:hunter2@h/db?target_session_attrs=standby', /supports any, read-write, primary/],
   ['postgres://u:hunter2@h/db?channel_binding=require', /channel_binding/],
   ['postgres://u:hunter2@h/db?gssencmode=require', /gssencmode/],

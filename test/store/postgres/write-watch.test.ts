@@ -1,18 +1,16 @@
 /** What turns a relay on PostgreSQL unready. */
 import t from 'tap'
 import { StoreCannotOpen } from '../../../src/errors.ts'
+import { codeOf } from '../../../src/telemetry/log.ts'
 import { CommitInDoubt } from '../../../src/store/postgres/client.ts'
-import { judgeFailure } from '../../../src/store/postgres/write-watch.ts'
-
-const databaseError = (code: string) => Object.assign(new Error('x'), { code, severity: 'ERROR' })
+import { judgeFailure } from '../../../src/store/postgres/connect.ts'
 
 t.test('which failures say that the next write fails as well', async (t) => {
-  t.equal(judgeFailure(databaseError('53100')), 'full')
-  for (const code of ['53200', '53300', '58030', '25006']) t.equal(judgeFailure(databaseError(code)), 'stuck')
-  t.equal(judgeFailure(new CommitInDoubt()), 'stuck')
-  t.equal(judgeFailure(new StoreCannotOpen('synchronous_commit = off')), 'stuck')
+  t.equal(judgeFailure('53100'), 'full')
+  for (const code of ['53200', '53300', '58030', '25006']) t.equal(judgeFailure(code), 'stuck')
+  t.equal(judgeFailure(codeOf(new CommitInDoubt())), 'stuck')
+  t.equal(judgeFailure(codeOf(new StoreCannotOpen('synchronous_commit = off'))), 'stuck')
   // A conflict, a lock, a statement's own fault, and a database that is away, which reads tell.
-  for (const code of ['40001', '55P03', '23505', '57P01'])
-    t.equal(judgeFailure(databaseError(code)), undefined)
-  t.equal(judgeFailure(Object.assign(new Error('x'), { code: 'ECONNREFUSED' })), undefined)
+  for (const code of ['40001', '55P03', '23505', '57P01', 'ECONNREFUSED', 'Error'])
+    t.equal(judgeFailure(code), undefined)
 })
