@@ -13,7 +13,7 @@ export type WriteProblem = 'full' | 'stuck'
 
 export interface WriteWatch {
   /** Told why a write failed; most reasons are none. */
-  failed(error: unknown): void
+  readonly failed: (error: unknown) => void
   /** The size as the store's files or tables have it, and what is known of writes. Begins the next probe. */
   size(readSize: () => Promise<Omit<StoreSize, 'isWritable'>>): Promise<StoreSize>
 }

@@ -71,16 +71,10 @@ function readWays({ sslMode, sslFiles }: DatabaseUrl, setting: string): (false |
   // The library does not know `allow`.
   const query = new URLSearchParams([...files, ['sslmode', sslMode === 'allow' ? 'prefer' : sslMode]])
   try {
-    const { ssl } = parse(`postgres://host/?${query}`, { useLibpqCompat: true })
+    const { ssl } = parse(`postgres://host/?${query.toString()}`, { useLibpqCompat: true })
     const tls = ssl as TlsOptions
-    switch (sslMode) {
-      case 'allow':
-        return [false, tls]
-      case 'prefer':
-        return [tls, false]
-      default:
-        return [tls]
-    }
+    if (sslMode === 'allow') return [false, tls]
+    return sslMode === 'prefer' ? [tls, false] : [tls]
   } catch (error) {
     throw new BadSettings(`${setting}: a file of ${SSL_FILES.join(', ')} cannot be read (${codeOf(error)})`)
   }

@@ -137,8 +137,11 @@ async function copy(db: DatabaseSync, path: string, signal: AbortSignal): Promis
 async function check(path: string, signal: AbortSignal): Promise<void> {
   const thread = new Worker(new URL('./backup-check.ts', import.meta.url), { workerData: path })
   try {
-    const [found] = (await once(thread, 'message', { signal })) as [string]
-    if (found !== 'ok') throw new BackupRefused(`The copy ${path} is damaged, as the store is: ${found}.`)
+    await once(thread, 'exit', { signal })
+  } catch (error) {
+    if (signal.aborted) throw error
+    const { message } = error as Error
+    throw new BackupRefused(`The copy ${path} is damaged, as the store is: ${message}.`)
   } finally {
     await thread.terminate()
   }

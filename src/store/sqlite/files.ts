@@ -18,13 +18,7 @@ import { addCheck, assertKeysOpen, createReseal } from './keys.ts'
 import { createLeasing } from './lease.ts'
 import { showDeadLetter } from '../core/dead-letters.ts'
 import type { QueueSize, StoreProblem } from '../engine/operations.ts'
-import {
-  inspectQueue,
-  isQueueCorrupt,
-  openQueueFile,
-  type QueueFile,
-  type RunOperations,
-} from './queue-file.ts'
+import { inspectQueue, openQueueFile, type RunOperations } from './queue-file.ts'
 import type { QueueTables } from './queue-tables.ts'
 import { createPurge, createReplay } from './replay.ts'
 import { createRestore } from './restore.ts'
@@ -33,7 +27,7 @@ import { VAULT_SCHEMA } from './schema.ts'
 import { createAcknowledgements } from './acknowledge.ts'
 import { createTransactions, type Handlers } from './transaction.ts'
 import { createVaultStore } from './vault.ts'
-import { createWriteProbe } from './write-probe.ts'
+import { PROBE_BYTES } from '../core/write-watch.ts'
 
 export interface FilesSettings {
   readonly queuePath: string
@@ -61,69 +55,57 @@ export interface SqliteFiles {
 
 /** Throws STORE_IN_USE, STORE_TOO_NEW, WRONG_MASTER_KEY or STORE_CANNOT_OPEN; nothing was changed then. */
 export function openSqliteFiles(settings: FilesSettings): SqliteFiles {
-  const { vaultDb, reservedSpace, queueFile } = openFiles(settings)
-  return {
-    run: queueFile.run,
-    vaultStore: createVaultStore(vaultDb, reservedSpace),
-    queueDb: () => queueFile.db(),
-    vaultDb,
-    close() {
-      try {
-        queueFile.close()
-      } finally {
-        closeFile(vaultDb)
-      }
-    },
-  }
-}
-
-interface Files {
-  readonly vaultDb: DatabaseSync
-  readonly reservedSpace: ReservedSpace
-  readonly queueFile: QueueFile
-}
-
-/** Both files are looked at before either is touched; last opened, first closed when the second one fails. */
-function openFiles(settings: FilesSettings): Files {
-  const { queuePath, vaultPath, reservedSpacePath, masterKeys, storeLimitBytes } = settings
-  const sealer = createSealer(masterKeys)
-
-  function inspectFiles(): boolean {
-    const isOurs = inspectVault(vaultPath, sealer)
-    // A file that was never this relay's queue is not moved.
-    if (isOurs) isQueueCorrupt(queuePath, sealer)
-    else inspectQueue(queuePath, sealer)
-    return isOurs
-  }
-
-  function openAll(isOurs: boolean): Files {
-    const [reservedSpace, reservedBytes] = translateOpenErrors(vaultPath, () => {
-      mkdirSync(dirname(queuePath), { recursive: true, mode: 0o700 })
-      const bytes = chooseReservedBytes(dirname(queuePath), settings.reservedBytes)
-      return [createReservedSpace(reservedSpacePath, bytes), bytes] as const
-    })
-    const vaultDb = openFile({ path: vaultPath, schema: VAULT_SCHEMA, limitBytes: Infinity })
-    try {
-      addCheck(vaultDb, sealer)
-      const createRun = (tables: QueueTables) => createQueueRun(tables, vaultDb, reservedSpace, settings)
-      const walBytes = chooseWalBytes(reservedBytes, storeLimitBytes)
-      const { openedAtMs, report, hasTrail } = settings
-      const limits = { limitBytes: storeLimitBytes, walBytes }
-      const options = { path: queuePath, ...limits, sealer, openedAtMs, report, hasTrail }
-      return { vaultDb, reservedSpace, queueFile: openQueueFile({ ...options, createRun }, isOurs) }
-    } catch (error) {
-      closeFile(vaultDb)
-      throw error
-    }
-  }
-
-  const open = () => translateOpenErrors(queuePath, () => openAll(inspectFiles()))
+  const open = () => translateOpenErrors(settings.queuePath, () => openFiles(settings))
   try {
     return open()
   } catch (error) {
     // On a full disk the relay starts as well, so that the queue can drain.
-    if (!isNoSpace(error) || !createReservedSpace(reservedSpacePath, 0).giveUp('all')) throw error
+    if (!isNoSpace(error) || !createReservedSpace(settings.reservedSpacePath, 0).giveUp('all')) throw error
     return open()
+  }
+}
+
+/** Both files are looked at before either is touched; last opened, first closed when the second one fails. */
+function openFiles(settings: FilesSettings): SqliteFiles {
+  const { queuePath, vaultPath, masterKeys, storeLimitBytes } = settings
+  const sealer = createSealer(masterKeys)
+  const found = inspectQueue(queuePath, sealer, inspectVault(vaultPath, sealer))
+  const [reservedSpace, reservedBytes] = translateOpenErrors(vaultPath, () => {
+    mkdirSync(dirname(queuePath), { recursive: true, mode: 0o700 })
+    const bytes = chooseReservedBytes(dirname(queuePath), settings.reservedBytes)
+    return [createReservedSpace(settings.reservedSpacePath, bytes), bytes] as const
+  })
+  const vaultDb = openFile({ path: vaultPath, schema: VAULT_SCHEMA, limitBytes: Infinity })
+  try {
+    addCheck(vaultDb, sealer)
+    const queueFile = openQueueFile(
+      {
+        ...settings,
+        path: queuePath,
+        limitBytes: storeLimitBytes,
+        // Small enough to be written back into the reserved space, and no large part of a small store.
+        walBytes: Math.min(WAL_BYTES, reservedBytes * 0.7, storeLimitBytes / 16),
+        sealer,
+        createRun: (tables) => createQueueRun(tables, vaultDb, reservedSpace, settings),
+      },
+      found,
+    )
+    return {
+      run: queueFile.run,
+      vaultStore: createVaultStore(vaultDb, reservedSpace),
+      queueDb: queueFile.db,
+      vaultDb,
+      close() {
+        try {
+          queueFile.close()
+        } finally {
+          closeFile(vaultDb)
+        }
+      },
+    }
+  } catch (error) {
+    closeFile(vaultDb)
+    throw error
   }
 }
 
@@ -133,11 +115,6 @@ export function inspectVault(vaultPath: string, sealer: Sealer): boolean {
     assertKeysOpen(db, sealer)
     assertSound(db)
   })
-}
-
-/** Small enough to be written back into the reserved space, and no large part of a small store. */
-function chooseWalBytes(reservedBytes: number, storeLimitBytes: number): number {
-  return Math.min(WAL_BYTES, reservedBytes * 0.7, storeLimitBytes / 16)
 }
 
 /** Runs a group's operations on the queue: refuses what there is no room for, and does the rest. */
@@ -204,5 +181,21 @@ function createQueueHandlers(tables: QueueTables, vaultDb: DatabaseSync, size: (
     recover: createRestore(tables),
     size,
     probeWrite: createWriteProbe(tables.db),
+  }
+}
+
+/** No batch has this id. It is gone with the same commit, but its pages are written to the WAL. */
+const PROBE_ID = -1
+
+function createWriteProbe(db: DatabaseSync): () => void {
+  const insert = db.prepare(
+    `INSERT INTO batches (batch_id, ad_account_id, is_test, is_replay, oldest_event_time_s, size_bytes, event_count,
+       pending_count, attempts, received_at_ms, sealed)
+     VALUES (${PROBE_ID}, '', 1, 0, 0, 0, 0, 0, 0, 0, zeroblob(${PROBE_BYTES}))`,
+  )
+  const remove = db.prepare(`DELETE FROM batches WHERE batch_id = ${PROBE_ID}`)
+  return () => {
+    insert.run()
+    remove.run()
   }
 }

@@ -10,16 +10,15 @@ import { StoreUnavailable } from '../../errors.ts'
 import { createSealer, type MasterKeys } from '../../vault/seal.ts'
 import type { VaultStore } from '../../vault/vault-store.ts'
 import type { Store } from '../store.ts'
-import { createWriteWatch } from '../core/write-watch.ts'
+import { createWriteWatch, type WriteProblem } from '../core/write-watch.ts'
 import { RESERVED_BYTES } from './reserved-space.ts'
 import { createBatcher, type GroupReport } from '../engine/batcher.ts'
 import { createStore } from '../engine/client.ts'
 import type { BackupReport, BackupRequest, RecoverReport, StoreProblem } from '../engine/operations.ts'
 import { createBackups } from './backup.ts'
 import { openSqliteFiles } from './files.ts'
-import { recoverFile } from './recover-file.ts'
+import { recoverFile } from './recover.ts'
 import { findQuarantined } from './quarantine.ts'
-import { judgeFailure } from './write-probe.ts'
 
 export interface SqliteOptions {
   /** The queue's file; the vault's and the reserved space stand beside it (`relay.vault.db`, `relay.reserved_space`). */
@@ -100,6 +99,15 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
     backUp: (request) => backups.make(request),
     close,
   }
+}
+
+/**
+ * Nothing else fails a write for the place's sake alone: the disk, its rights, its memory, or a file that cannot be replaced.
+ * `STORE_FULL` is the relay's own, may be of one account, and is known by the store's size.
+ */
+function judgeFailure(code: string): WriteProblem | undefined {
+  if (code === 'STORE_FULL') return undefined
+  return code === 'DISK_FULL' ? 'full' : 'stuck'
 }
 
 export function vaultBeside(queuePath: string): string {

@@ -33,9 +33,9 @@ export interface QueueFileOptions {
 export type RunOperations = (operations: readonly Operation[]) => Outcome[]
 
 export interface QueueFile {
-  run: RunOperations
+  readonly run: RunOperations
   /** Undefined while one that was quarantined is not replaced yet. */
-  db(): DatabaseSync | undefined
+  readonly db: () => DatabaseSync | undefined
   close(): void
 }
 
@@ -47,98 +47,76 @@ interface OpenQueue {
 /** A disk that damages every file must not be filled with quarantined ones. */
 const PAUSE_MS = 1000
 
-/** Reads only. Throws when the file is corrupt, or must not be opened for another reason. */
-export function inspectQueue(path: string, sealer: Sealer): void {
-  inspectFile(path, QUEUE_SCHEMA, (db) => assertKeysOpen(db, sealer))
-}
-
-/** Reads only. Throws when the file must not be opened for another reason. */
-export function isQueueCorrupt(path: string, sealer: Sealer): boolean {
+/**
+ * Reads only. `foreign` where no vault of ours is beside it: then damage is thrown, as is any reason for which the file must
+ * not be opened.
+ */
+export function inspectQueue(path: string, sealer: Sealer, isOurs: boolean): 'foreign' | 'sound' | 'corrupt' {
   try {
-    inspectQueue(path, sealer)
-    return false
+    inspectFile(path, QUEUE_SCHEMA, (db) => assertKeysOpen(db, sealer))
+    return isOurs ? 'sound' : 'foreign'
   } catch (error) {
-    if (isDamage(error)) return true
+    if (isOurs && isDamage(error)) return 'corrupt'
     throw error
   }
 }
 
-/** `isOurs`: there is a vault beside it that this relay's key opens. */
-export function openQueueFile(options: QueueFileOptions, isOurs: boolean): QueueFile {
+export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeof inspectQueue>): QueueFile {
   const { path, report } = options
   let lastId = 0
   let quarantinedAtMs = -Infinity
   let current: OpenQueue | undefined
 
-  /** It may be open still: whoever has it open keeps it. */
+  /** Renamed while it is open: closing deletes a WAL that still has its name. */
   function replace(): void {
-    const nowMs = Date.now()
-    const newPath = quarantine(path, nowMs)
+    const damaged = current
+    // Done once, whatever happens next.
+    current = undefined
+    if (damaged !== undefined) lastId = damaged.tables.nextBatchId()
+    const newPath = quarantine(path, Date.now())
     quarantinedAtMs = performance.now()
     report({ problem: 'queue_quarantined', path: newPath })
+    if (damaged !== undefined) closeQuietly(damaged.tables.db)
   }
 
   /** A late acknowledgement of the old file's batch must not hit a new one. */
-  function open(): OpenQueue {
-    const openedAtMs = Math.max(lastId === 0 ? options.openedAtMs : Date.now(), Math.ceil(lastId / 1000))
-    return openQueue({ ...options, openedAtMs })
+  function openFresh(): OpenQueue {
+    finishQuarantine(path)
+    return openQueue({ ...options, openedAtMs: Math.max(options.openedAtMs, Math.ceil(lastId / 1000)) })
   }
 
   function start(): OpenQueue {
-    if (!isOurs) return openQueue(options)
+    if (found === 'foreign') return openQueue(options)
     finishQuarantine(path)
-    if (isQueueCorrupt(path, options.sealer) || isWalDamaged(`${path}-wal`)) replace()
-    let isReplaced = false
-    const onDamage = () => {
-      replace()
-      isReplaced = true
-    }
+    if (found === 'corrupt' || isWalDamaged(`${path}-wal`)) replace()
     try {
-      return openQueue({ ...options, onDamage })
+      return openQueue({ ...options, onDamage: replace })
     } catch (error) {
-      if (!isReplaced) throw error
-      return open()
+      if (!isDamage(error)) throw error
+      return openFresh()
     }
   }
 
-  /** The old file is renamed while it is open: closing takes away a WAL that still has its name. */
-  function giveUp({ tables }: OpenQueue): void {
-    lastId = tables.nextBatchId()
-    // Done once, whatever happens next.
-    current = undefined
-    replace()
-    try {
-      tables.db.close()
-    } catch {
-      // It is corrupt, and nobody waits for it.
-    }
-  }
-
-  function runInFresh(operations: readonly Operation[]): Outcome[] {
-    if (current === undefined) {
-      finishQuarantine(path)
-      current = open()
-    }
-    return current.run(operations)
-  }
-
-  current = start()
-  return {
-    run(operations) {
+  function run(operations: readonly Operation[]): Outcome[] {
+    for (;;) {
       try {
-        return runInFresh(operations)
+        current ??= openFresh()
+        return current.run(operations)
       } catch (error) {
         if (!isDamage(error) || performance.now() - quarantinedAtMs < PAUSE_MS)
           return failAll(operations, error)
       }
       try {
-        if (current === undefined) replace()
-        else giveUp(current)
-        return runInFresh(operations)
+        replace()
       } catch (error) {
         return failAll(operations, error)
       }
-    },
+    }
+  }
+
+  current = start()
+  return {
+    run,
     db: () => current?.tables.db,
     close() {
       if (current !== undefined) closeFile(current.tables.db)
@@ -148,8 +126,8 @@ export function openQueueFile(options: QueueFileOptions, isOurs: boolean): Queue
 
 /** `onDamage` is called before a damaged file is closed. */
 function openQueue(options: QueueFileOptions & { readonly onDamage?: () => void }): OpenQueue {
-  const { path, limitBytes, walBytes, sealer, createRun, onDamage = () => {} } = options
-  const db = openFile({ path, schema: QUEUE_SCHEMA, limitBytes, walBytes, onDamage })
+  const { path, sealer, createRun, onDamage = () => {} } = options
+  const db = openFile({ ...options, schema: QUEUE_SCHEMA, onDamage })
   try {
     return translateOpenErrors(path, () => {
       addCheck(db, sealer)
@@ -165,7 +143,7 @@ function openQueue(options: QueueFileOptions & { readonly onDamage?: () => void 
 
 function closeQuietly(db: DatabaseSync): void {
   try {
-    closeFile(db)
+    db.close()
   } catch {
     // The first error is reported, not this one.
   }

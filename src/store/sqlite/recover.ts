@@ -8,21 +8,23 @@
  *   zeros over 8 pages 86 %, cut anywhere 39 %       the first page lost, frames of the WAL flipped 99 to 100 %
  * A walk over the tables by ever larger jumps behind each error brought back one in a hundred more, where five pages were lost.
  */
+import { mkdir, rm } from 'node:fs/promises'
+import { basename } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import type { Sealer } from '../../vault/seal.ts'
 import { listPositions } from '../core/bitmap.ts'
 import { toQueue, type BatchRow, type DeadLetterRow, type QueueRow } from '../core/rows.ts'
 import { bindBatch, bindDeadLetter, dedupeKeys, openSealed, readIdentity, type Bind } from '../core/sealed.ts'
 import { trailOfStored } from '../core/trail.ts'
-import type { RecoveredBatch } from '../engine/operations.ts'
+import type { Batcher } from '../engine/batcher.ts'
+import type { RecoverReport, RecoverRequest } from '../engine/operations.ts'
 import { omitEvents, splitEvents } from '../payload.ts'
+import { openViews } from './damaged-file.ts'
 
 /** What goes to the store in one transaction: small, so that commits pass in between. */
-export interface RecoverStep {
-  readonly batches: RecoveredBatch[]
+interface RecoverStep extends Omit<RecoverRequest, 'file'> {
+  readonly batches: RecoverRequest['batches'][number][]
   readonly deadLetters: DeadLetterRow[]
-  /** Rows that were found and cannot be taken; with the last step. */
-  readonly unreadable: number
 }
 
 const STEP_ITEMS = 100
@@ -30,6 +32,27 @@ const STEP_BYTES = 4 * 1024 * 1024
 
 /** A step ends after so many rows, whether they were known or not. */
 const STEP_ROWS = 2000
+
+/**
+ * From a quarantined file into the open queue, in small steps between which commits go on. What was taken from a file is
+ * remembered under its name. One at a time for each file.
+ */
+export async function recoverFile(batcher: Batcher, path: string, sealer: Sealer): Promise<RecoverReport> {
+  const sum = { batches: 0, events: 0, duplicates: 0, deadLetters: 0, unreadable: 0 }
+  const folder = `${path}.recovering`
+  // Removes the leftovers of a process that died.
+  await rm(folder, { recursive: true, force: true })
+  await mkdir(folder, { mode: 0o700 })
+  try {
+    for (const step of recover(openViews(path, folder), sealer)) {
+      const done = await batcher.submit('recover', { file: basename(path), ...step })
+      for (const name of Object.keys(sum) as (keyof RecoverReport)[]) sum[name] += done[name]
+    }
+    return sum
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
 
 /** An item comes from the first view that has it. */
 export function* recover(views: Iterable<DatabaseSync>, sealer: Sealer): Generator<RecoverStep> {
