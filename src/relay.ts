@@ -29,8 +29,7 @@ import { findAdminToken, findMasterKeys, openStore } from './store/open-store.ts
 import { createPinterest } from './pinterest/pinterest.ts'
 import { createBreakerTeller, joinReplicas, readBreakers } from './replicas.ts'
 import { keepHouse } from './store/housekeeping.ts'
-import { createSnapshots, waitingOf } from './store/snapshot.ts'
-import { reportStore } from './store/store-metrics.ts'
+import { createSnapshots, reportStore, waitingOf } from './store/snapshot.ts'
 import { createGranting } from './vault/granting.ts'
 import { createTokenHealth } from './vault/health.ts'
 import { createQualityFetcher } from './vault/quality.ts'
@@ -134,7 +133,7 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
   })
   opened.defer(() => engine.close())
   const { store, vaultStore, shared } = engine
-  const takeSnapshot = createSnapshots({ store, clock })
+  const takeSnapshot = createSnapshots(store, clock)
   const vault = await openVault({ vaultStore, sealer: createSealer(masterKeys), now: clock.wallMs })
   const recentStatistics = createRecentStatistics({
     clock,
@@ -284,7 +283,7 @@ function reportMetrics(options: RelayOptions, base: Base, sending: Sending, { vo
     return (await shared.replicas().catch(() => [])).length
   })
   reportTokens(base)
-  reportStore(base)
+  reportStore(metrics, base.takeSnapshot)
   reportVolume({ metrics, volumeWatch })
   reportQueues({ ...base, delivery })
 }

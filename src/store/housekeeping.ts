@@ -22,11 +22,12 @@ export interface HousekeepingOptions {
   readonly log: Log
 }
 
-/** Something to do again and again. */
+/** Something to do again and again, in steps between which commits go on. */
 interface Chore {
   readonly everyMs: number
   readonly failure: string
-  run(): Promise<void>
+  /** Answers how much it did; the next step follows until it is nothing. */
+  step(): Promise<number>
 }
 
 const HOUR_MS = 3_600_000
@@ -36,7 +37,6 @@ const EXPIRE_EVERY_MS = 60_000
 /** What passes their part of the store is deleted by then; SQLite does that itself. */
 const TRIM_EVERY_MS = 10_000
 const TOLD_EVERY_MS = 60_000
-/** In steps, between which commits go on. */
 const BATCHES_PER_STEP = 100
 const DEAD_LETTERS_PER_STEP = 500
 const TRAIL_ROWS_PER_STEP = 500
@@ -45,94 +45,97 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
   const { store, settings, metrics, isClockTrusted, clock, log } = options
   const cancels = new Set<() => void>()
   let isClosed = false
-
-  const forget: Chore = {
-    everyMs: FORGET_EVERY_MS,
-    failure: 'store cannot forget',
-    async run() {
-      // Read before the question: a clock that is set in between must not be believed.
-      const seenBeforeMs = clock.wallMs() - settings.DEDUPE_HOURS * HOUR_MS
-      if (isClockTrusted()) await store.trimDedupe(seenBeforeMs)
-    },
-  }
-
-  const expire: Chore = {
-    everyMs: EXPIRE_EVERY_MS,
-    failure: 'store cannot expire events',
-    async run() {
-      const oldestEventTimeS = Math.floor((clock.wallMs() - settings.MAX_EVENT_AGE_HOURS * HOUR_MS) / 1000)
-      while (!isClosed && isClockTrusted()) {
-        const limits = { oldestEventTimeS, limit: BATCHES_PER_STEP }
-        const expired = await store.expire({ ...limits, nowMs: clock.wallMs() })
-        if (expired === 0) return
-        metrics.events.inc({ outcome: 'expired' }, expired)
-        metrics.deadLetters.inc({ reason: 'too_old' }, expired)
-      }
-    },
-  }
-
   let untold = 0
   let toldAtMs = -Infinity
 
-  const trim: Chore = {
-    everyMs: TRIM_EVERY_MS,
-    failure: 'store cannot delete dead letters',
-    async run() {
-      while (!isClosed) {
-        // Read before the question, as above.
-        const tooOldMs = clock.wallMs() - settings.DEAD_LETTER_DAYS * 24 * HOUR_MS
-        const diedBeforeMs = isClockTrusted() ? tooOldMs : 0
+  /** Undefined while the clock is in doubt. Read before the question: a clock that is set in between must not be believed. */
+  function trustedBeforeMs(hours: number): number | undefined {
+    const beforeMs = clock.wallMs() - hours * HOUR_MS
+    return isClockTrusted() ? beforeMs : undefined
+  }
+
+  const chores: readonly Chore[] = [
+    {
+      everyMs: FORGET_EVERY_MS,
+      failure: 'store cannot forget',
+      async step() {
+        const seenBeforeMs = trustedBeforeMs(settings.DEDUPE_HOURS)
+        if (seenBeforeMs !== undefined) await store.trimDedupe(seenBeforeMs)
+        return 0
+      },
+    },
+    {
+      everyMs: EXPIRE_EVERY_MS,
+      failure: 'store cannot expire events',
+      async step() {
+        const beforeMs = trustedBeforeMs(settings.MAX_EVENT_AGE_HOURS)
+        if (beforeMs === undefined) return 0
+        const limits = { oldestEventTimeS: Math.floor(beforeMs / 1000), limit: BATCHES_PER_STEP }
+        const expired = await store.expire({ ...limits, nowMs: clock.wallMs() })
+        if (expired === 0) return 0
+        metrics.events.inc({ outcome: 'expired' }, expired)
+        metrics.deadLetters.inc({ reason: 'too_old' }, expired)
+        return expired
+      },
+    },
+    {
+      everyMs: TRIM_EVERY_MS,
+      failure: 'store cannot delete dead letters',
+      async step() {
+        const diedBeforeMs = trustedBeforeMs(settings.DEAD_LETTER_DAYS * 24) ?? 0
         const step = await store.trimDeadLetters({ diedBeforeMs, limit: DEAD_LETTERS_PER_STEP })
-        if (step.tooOld + step.overPart === 0) break
+        const deleted = step.tooOld + step.overPart
+        if (deleted === 0) {
+          tellOfDeadLetters()
+          return 0
+        }
         metrics.deadLettersDeleted.inc({ reason: 'too_old' }, step.tooOld)
         metrics.deadLettersDeleted.inc({ reason: 'store_part_full' }, step.overPart)
         untold += step.overPart
-      }
-      const nowMs = clock.monotonicMs()
-      if (untold === 0 || nowMs - toldAtMs < TOLD_EVERY_MS) return
-      log.warn(
-        { events: untold, reason: 'dead_letters_full' },
-        'the oldest dead letters were deleted: there are more than their part of STORE_LIMIT_BYTES holds',
-      )
-      untold = 0
-      toldAtMs = nowMs
+        return deleted
+      },
     },
+    {
+      everyMs: TRIM_EVERY_MS,
+      failure: 'store cannot delete old events of the trail',
+      step() {
+        const receivedBeforeMs = trustedBeforeMs(settings.TRAIL_HOURS) ?? 0
+        return store.trimTrail({ receivedBeforeMs, limit: TRAIL_ROWS_PER_STEP })
+      },
+    },
+  ]
+
+  function tellOfDeadLetters(): void {
+    const nowMs = clock.monotonicMs()
+    if (untold === 0 || nowMs - toldAtMs < TOLD_EVERY_MS) return
+    log.warn(
+      { events: untold, reason: 'dead_letters_full' },
+      'the oldest dead letters were deleted: there are more than their part of STORE_LIMIT_BYTES holds',
+    )
+    untold = 0
+    toldAtMs = nowMs
   }
 
-  const trimTrail: Chore = {
-    everyMs: TRIM_EVERY_MS,
-    failure: 'store cannot delete old events of the trail',
-    async run() {
-      let deleted = 0
-      do {
-        const tooOldMs = clock.wallMs() - settings.TRAIL_HOURS * HOUR_MS
-        const receivedBeforeMs = isClockTrusted() ? tooOldMs : 0
-        deleted = await store.trimTrail({ receivedBeforeMs, limit: TRAIL_ROWS_PER_STEP })
-      } while (deleted > 0 && !isClosed)
-    },
+  async function run(chore: Chore): Promise<void> {
+    try {
+      while (!isClosed && (await chore.step()) > 0);
+    } catch (error) {
+      // A store that closes lets a walk go at its next step.
+      if (!isClosed) log.error({ code: codeOf(error) }, chore.failure)
+    }
   }
 
   function doLater(chore: Chore, delayMs: number): void {
+    if (isClosed) return
     const cancel = clock.after(delayMs, () => {
       cancels.delete(cancel)
-      void chore
-        .run()
-        .catch((error: unknown) => {
-          // A store that closes lets a walk go at its next step.
-          if (!isClosed) log.error({ code: codeOf(error) }, chore.failure)
-        })
-        .then(() => {
-          if (!isClosed) doLater(chore, chore.everyMs)
-        })
+      void run(chore).then(() => doLater(chore, chore.everyMs))
     })
     cancels.add(cancel)
   }
 
-  // Soon after the start, for relays that are started again more often than this.
-  doLater(forget, FORGET_EVERY_MS / 10)
-  doLater(expire, EXPIRE_EVERY_MS)
-  doLater(trim, TRIM_EVERY_MS)
-  doLater(trimTrail, TRIM_EVERY_MS)
+  // Soon after the start, for relays that are started again more often than every ten minutes.
+  for (const chore of chores) doLater(chore, Math.min(chore.everyMs, EXPIRE_EVERY_MS))
 
   return {
     close() {

@@ -78,39 +78,29 @@ function besideStore(databasePath: string, name: string): string {
 }
 
 function reportProblem(problem: StoreProblem, log: Log, onFatal: (() => void) | undefined): void {
-  switch (problem.problem) {
-    case 'totals_wrong':
-      log.error(
-        { ad_account_id: problem.queue.adAccountId, reason: 'totals_wrong' },
-        'the totals disagree with the store',
-      )
-      return
-    case 'batch_unreadable':
-      log.error(
-        { ad_account_id: problem.queue.adAccountId, reason: 'unreadable' },
-        'a batch cannot be opened',
-      )
-      return
-    case 'dead_letter_unreadable':
-      log.error(
-        { ad_account_id: problem.queue.adAccountId, reason: 'unreadable' },
-        'a dead letter cannot be opened',
-      )
-      return
-    case 'queue_quarantined':
-      log.error(
-        { file: basename(problem.path), reason: 'queue_quarantined' },
-        'the queue was corrupt and is quarantined, a fresh one is in use: recover brings back what can be read',
-      )
-      return
-    case 'commit_in_doubt':
-      log.error(
-        { reason: 'commit_in_doubt' },
-        'a commit was not confirmed, posts are refused until one is: is the synchronous standby away?',
-      )
-      return
-    case 'engine_died':
-      log.error({ reason: 'engine_died' }, 'the store is gone, the relay must be started again')
-      onFatal?.()
-  }
+  const [reason, text] = PROBLEMS[problem.problem]
+  log.error(
+    {
+      reason,
+      ...('queue' in problem && { ad_account_id: problem.queue.adAccountId }),
+      ...('path' in problem && { file: basename(problem.path) }),
+    },
+    text,
+  )
+  if (problem.problem === 'engine_died') onFatal?.()
+}
+
+const PROBLEMS: Readonly<Record<StoreProblem['problem'], readonly [reason: string, text: string]>> = {
+  totals_wrong: ['totals_wrong', 'the totals disagree with the store'],
+  batch_unreadable: ['unreadable', 'a batch cannot be opened'],
+  dead_letter_unreadable: ['unreadable', 'a dead letter cannot be opened'],
+  queue_quarantined: [
+    'queue_quarantined',
+    'the queue was corrupt and is quarantined, a fresh one is in use: recover brings back what can be read',
+  ],
+  commit_in_doubt: [
+    'commit_in_doubt',
+    'a commit was not confirmed, posts are refused until one is: is the synchronous standby away?',
+  ],
+  engine_died: ['engine_died', 'the store is gone, the relay must be started again'],
 }

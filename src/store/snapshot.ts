@@ -4,6 +4,7 @@
  */
 import { orAfter, type Clock } from '../clock.ts'
 import { StoreUnavailable } from '../errors.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { Waiting } from '../telemetry/recent-statistics.ts'
 import type { Totals, QueueBacklog, FrontStore, StoreSize } from './store.ts'
 
@@ -19,13 +20,7 @@ export type TakeSnapshot = () => Promise<StoreSnapshot>
 const KEEP_MS = 2000
 const PATIENCE_MS = 5000
 
-export function createSnapshots({
-  store,
-  clock,
-}: {
-  readonly store: FrontStore
-  readonly clock: Clock
-}): TakeSnapshot {
+export function createSnapshots(store: FrontStore, clock: Clock): TakeSnapshot {
   let kept: { readonly atMs: number; readonly snapshot: Promise<StoreSnapshot> } | undefined
 
   async function takeAnew(): Promise<StoreSnapshot> {
@@ -54,4 +49,27 @@ export function waitingOf({ totals, backlog }: StoreSnapshot, clock: Pick<Clock,
     queued: totals.queued,
     oldestAgeS: oldest && Math.max(0, clock.wallMs() / 1000 - oldest.oldestEventTimeS),
   }
+}
+
+/** The store's size, the totals and the backlog: collected at scrape time. */
+export function reportStore(metrics: Metrics, takeSnapshot: TakeSnapshot): void {
+  metrics.collect('storeUsedBytes', async () => (await takeSnapshot()).size.usedBytes)
+  metrics.collect('diskFreeBytes', async () => (await takeSnapshot()).size.diskFreeBytes)
+  metrics.collect('deadLetterBytes', async () => (await takeSnapshot()).size.deadLetterBytes)
+  metrics.collect('storeFull', async () => Number((await takeSnapshot()).size.isFull))
+  metrics.collect('eventsQueued', async () => (await takeSnapshot()).totals.queued)
+  metrics.collect('totals', async () =>
+    Object.entries((await takeSnapshot()).totals).map(([entry, value]) => [{ entry }, Number(value)]),
+  )
+  // The oldest first, so that the series that are left out raise no alert.
+  metrics.collect('queueEvents', async () =>
+    (await takeSnapshot()).backlog.map((queue) => [labelsOf(queue), queue.events]),
+  )
+  metrics.collect('queueOldestEventTimestamp', async () =>
+    (await takeSnapshot()).backlog.map((queue) => [labelsOf(queue), queue.oldestEventTimeS]),
+  )
+}
+
+function labelsOf({ adAccountId, isTest }: QueueBacklog) {
+  return { ad_account_id: adAccountId, queue: isTest ? 'test' : 'live' }
 }

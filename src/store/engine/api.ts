@@ -1,7 +1,7 @@
 /** What the front and the engine ask of each other: see thread.ts and engine.ts. */
 import type { ExplainRequest } from './explain.ts'
 import type { MasterKeys } from '../../vault/seal.ts'
-import type { VaultChange, VaultDocument, VaultStore } from '../../vault/vault-store.ts'
+import type { DecideChange, VaultStore } from '../../vault/vault-store.ts'
 import type { Settings } from '../../settings.ts'
 import type { Shared, SharedChange } from '../shared.ts'
 import type { FrontStore, Store } from '../store.ts'
@@ -33,45 +33,20 @@ export interface OpenedStore {
   close(): Promise<void>
 }
 
-/** What the front asks of the store's parts, word for word. */
-export const FORWARDED = {
-  store: [
-    'acknowledge',
-    'lease',
-    'release',
-    'backlog',
-    'totals',
-    'deadLetters',
-    'replay',
-    'purge',
-    'expire',
-    'trimDeadLetters',
-    'events',
-    'trailChanges',
-    'trimTrail',
-    'erase',
-    'addAudit',
-    'auditTrail',
-    'trimDedupe',
-    'reseal',
-    'size',
-  ],
-  vaultStore: ['readVault', 'claim', 'unclaim'],
-  shared: ['exchange', 'putBreaker', 'breakers', 'replicas'],
-} as const satisfies {
-  readonly store: readonly (keyof FrontStore)[]
-  readonly vaultStore: readonly (keyof VaultStore)[]
-  readonly shared: readonly (keyof Shared)[]
+/** The methods of the store's parts, which the front asks for word for word. */
+export interface OpenedParts {
+  readonly store: readonly string[]
+  readonly vaultStore: readonly string[]
+  /** Undefined where one process owns the store. */
+  readonly shared: readonly string[] | undefined
 }
 
-type ForwardedVault = Pick<VaultStore, (typeof FORWARDED.vaultStore)[number]>
-type ForwardedShared = Pick<Shared, (typeof FORWARDED.shared)[number]>
-
 export type EngineApi = FrontStore &
-  ForwardedVault &
-  ForwardedShared & {
+  Omit<VaultStore, 'changeVault'> &
+  Omit<Shared, 'onChange'> &
+  Pick<OpenedStore, 'recover' | 'backUp' | 'close'> & {
     /** First, and once. Rejects as the store's opening does. */
-    open(settings: EngineSettings): Promise<{ readonly isShared: boolean }>
+    open(settings: EngineSettings): Promise<OpenedParts>
     takePost(post: Post): Promise<PostReceipt>
     withdrawPost(postId: number): void
     /** JSON in UTF-8. */
@@ -79,15 +54,11 @@ export type EngineApi = FrontStore &
     /** Of a custom source's expression; undefined where it can be read. */
     findFault(expression: string): Promise<string | undefined>
     /** Asks back with `decideChange`. */
-    changeVault(changeId: number): Promise<void>
-    recover: OpenedStore['recover']
-    backUp: OpenedStore['backUp']
-    /** Last. */
-    close(): Promise<void>
+    changeVault(): Promise<void>
   }
 
 export type FrontApi = {
-  decideChange(changeId: number, fresh: readonly VaultDocument[] | undefined): VaultChange
+  decideChange: DecideChange
   sharedChange(change: SharedChange): void
   problem(problem: StoreProblem): void
   group(report: GroupReport): void

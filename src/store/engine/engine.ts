@@ -6,12 +6,12 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { ShuttingDown, StoreCannotOpen, StoreUnavailable } from '../../errors.ts'
-import type { DecideChange, VaultChange, VaultStore } from '../../vault/vault-store.ts'
+import type { DecideChange, VaultStore } from '../../vault/vault-store.ts'
 import type { Shared, SharedChange } from '../shared.ts'
 import type { FrontStore } from '../store.ts'
-import { FORWARDED, type EngineApi, type EngineSettings, type FrontApi } from './api.ts'
+import type { EngineApi, EngineSettings, FrontApi } from './api.ts'
 import type { GroupReport } from './batcher.ts'
-import { connectCalls, type Api, type Calls } from './calls.ts'
+import { connectCalls, type Api } from './calls.ts'
 import type { StoreProblem } from './operations.ts'
 
 export interface Engine extends Pick<EngineApi, 'takePost' | 'explain' | 'findFault' | 'recover' | 'backUp'> {
@@ -43,10 +43,11 @@ export async function openEngine({
   onGroup,
 }: EngineOptions): Promise<Engine> {
   const worker = new Worker(thread)
-  const changes = createVaultChanges()
+  /** A change of the vault is decided here, while the engine holds the lock on its documents. One at a time. */
+  let decide: DecideChange
   const listeners: ((change: SharedChange) => void)[] = []
   const ours: FrontApi = {
-    decideChange: changes.decide,
+    decideChange: (fresh) => decide(fresh),
     sharedChange: (change) => listeners.forEach((listener) => listener(change)),
     problem: onProblem,
     group: onGroup,
@@ -73,11 +74,18 @@ export async function openEngine({
     return new StoreCannotOpen(`The store cannot be opened (${cause.message})`, { cause })
   }
 
-  const { isShared } = await engine.call('open', settings).catch(async (error: unknown) => {
+  const opened = await engine.call('open', settings).catch(async (error: unknown) => {
     await worker.terminate()
     throw error
   })
   isOpen = true
+  const forward = (names: readonly string[]): unknown =>
+    Object.fromEntries(
+      names.map((name) => [
+        name,
+        (...args: never[]) => engine.call(name as keyof EngineApi, ...(args as never)),
+      ]),
+    )
   async function closeAll(): Promise<void> {
     const closed = engine.call('close')
     isOpen = false
@@ -95,52 +103,18 @@ export async function openEngine({
     findFault: (expression) => engine.call('findFault', expression),
     recover: (name) => engine.call('recover', name),
     backUp: (request) => engine.call('backUp', request),
-    store: forward(engine, FORWARDED.store),
+    store: forward(opened.store) as FrontStore,
     vaultStore: {
-      ...forward(engine, FORWARDED.vaultStore),
-      changeVault: (decide) => changes.change(decide, (changeId) => engine.call('changeVault', changeId)),
+      ...(forward(opened.vaultStore) as VaultStore),
+      changeVault(given) {
+        decide = given
+        return engine.call('changeVault')
+      },
     },
-    shared: isShared
-      ? { ...forward(engine, FORWARDED.shared), onChange: (listener) => void listeners.push(listener) }
-      : undefined,
+    shared: opened.shared && {
+      ...(forward(opened.shared) as Shared),
+      onChange: (listener) => void listeners.push(listener),
+    },
     close: () => (closing ??= closeAll()),
-  }
-}
-
-function forward<Name extends keyof EngineApi>(
-  engine: Calls<EngineApi>,
-  names: readonly Name[],
-): Pick<EngineApi, Name> {
-  return Object.fromEntries(
-    names.map((name) => [name, (...args: never[]) => engine.call(name, ...(args as never))]),
-  ) as unknown as Pick<EngineApi, Name>
-}
-
-/** A change is decided here, where the vault is, while the engine holds the lock on its documents. */
-function createVaultChanges() {
-  const deciding = new Map<number, DecideChange>()
-  let lastId = 0
-  return {
-    decide: (changeId: number, fresh: Parameters<DecideChange>[0]) =>
-      deciding.get(changeId)!(fresh) as VaultChange,
-    async change(decide: DecideChange, run: (changeId: number) => Promise<void>): Promise<void> {
-      const changeId = ++lastId
-      // What it throws has to reach the caller as it is.
-      let refusal: { readonly error: unknown } | undefined
-      deciding.set(changeId, async (fresh) => {
-        try {
-          return await decide(fresh)
-        } catch (error) {
-          refusal = { error }
-          return { put: [], remove: [] }
-        }
-      })
-      try {
-        await run(changeId)
-      } finally {
-        deciding.delete(changeId)
-      }
-      if (refusal !== undefined) throw refusal.error
-    },
   }
 }

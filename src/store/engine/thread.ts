@@ -6,7 +6,7 @@ import { setImmediate as runAfterTurn } from 'node:timers'
 import { parentPort } from 'node:worker_threads'
 import { BackupRefused } from '../../errors.ts'
 import { connectCalls } from './calls.ts'
-import { FORWARDED, type EngineApi, type EngineSettings, type FrontApi, type OpenedStore } from './api.ts'
+import type { EngineApi, EngineSettings, FrontApi, OpenedParts, OpenedStore } from './api.ts'
 import { createExplain } from './explain.ts'
 import { createExpressions } from './expressions.ts'
 import { createPosts } from './posts.ts'
@@ -17,7 +17,7 @@ const port = parentPort!
 const handlers: Partial<EngineApi> = { open }
 const front = connectCalls<FrontApi>(port, handlers)
 
-async function open(settings: EngineSettings): Promise<{ readonly isShared: boolean }> {
+async function open(settings: EngineSettings): Promise<OpenedParts> {
   const opened = await openStore(settings)
   const { store, vaultStore, shared } = opened
   shared?.onChange((change) => front.tell('sharedChange', change))
@@ -29,14 +29,13 @@ async function open(settings: EngineSettings): Promise<{ readonly isShared: bool
   const expressions = createExpressions()
   const webhooks = createWebhooks({ work, expressions })
   const posts = createPosts({ store, work, webhooks, now, maxEventAgeMs, hasTrail })
-  Object.assign(handlers, forward(store, FORWARDED.store), forward(vaultStore, FORWARDED.vaultStore))
-  if (shared !== undefined) Object.assign(handlers, forward(shared, FORWARDED.shared))
+  Object.assign(handlers, store, vaultStore, shared)
   Object.assign(handlers, {
     takePost: (post) => posts.take(post),
     withdrawPost: (postId) => posts.withdraw(postId),
     explain: createExplain({ work, webhooks, maxEventAgeMs }),
     findFault: (expression) => expressions.findFault(expression),
-    changeVault: (changeId) => vaultStore.changeVault((fresh) => front.call('decideChange', changeId, fresh)),
+    changeVault: () => vaultStore.changeVault((fresh) => front.call('decideChange', fresh)),
     recover: (name) => opened.recover(name),
     backUp: (request) => opened.backUp(request),
     async close() {
@@ -46,7 +45,11 @@ async function open(settings: EngineSettings): Promise<{ readonly isShared: bool
       runAfterTurn(() => port.close())
     },
   } satisfies Partial<EngineApi>)
-  return { isShared: shared !== undefined }
+  return {
+    store: Object.keys(store),
+    vaultStore: Object.keys(vaultStore),
+    shared: shared && Object.keys(shared),
+  }
 }
 
 /** Only the one that is used is loaded. */
@@ -79,13 +82,4 @@ async function openStore(settings: EngineSettings): Promise<OpenedStore> {
       }
     }
   }
-}
-
-function forward<Part extends object>(part: Part, names: readonly (keyof Part)[]): Record<string, unknown> {
-  return Object.fromEntries(
-    names.map((name) => [
-      name,
-      (...args: unknown[]) => (part[name] as (...args: unknown[]) => unknown).apply(part, args),
-    ]),
-  )
 }

@@ -3,7 +3,7 @@ import { parentPort } from 'node:worker_threads'
 import { connectCalls } from '../../../src/store/engine/calls.ts'
 
 connectCalls(parentPort!, {
-  open: () => ({ isShared: false }),
+  open: () => ({ store: ['backlog', 'totals'], vaultStore: [] }),
   backlog: () =>
     new Promise(() => {
       setImmediate(() => {
