@@ -42,9 +42,41 @@ const DEAD_LETTERS_PER_STEP = 500
 const TRAIL_ROWS_PER_STEP = 500
 
 export function keepHouse(options: HousekeepingOptions): { close(): void } {
-  const { store, settings, metrics, isClockTrusted, clock, log } = options
+  const { clock, log } = options
   const cancels = new Set<() => void>()
   let isClosed = false
+
+  async function run(chore: Chore): Promise<void> {
+    try {
+      while (!isClosed && (await chore.step()) > 0);
+    } catch (error) {
+      // A store that closes lets a walk go at its next step.
+      if (!isClosed) log.error({ code: codeOf(error) }, chore.failure)
+    }
+  }
+
+  function doLater(chore: Chore, delayMs: number): void {
+    if (isClosed) return
+    const cancel = clock.after(delayMs, () => {
+      cancels.delete(cancel)
+      void run(chore).then(() => doLater(chore, chore.everyMs))
+    })
+    cancels.add(cancel)
+  }
+
+  // Soon after the start, for relays that are started again more often than every ten minutes.
+  for (const chore of listChores(options)) doLater(chore, Math.min(chore.everyMs, EXPIRE_EVERY_MS))
+
+  return {
+    close() {
+      isClosed = true
+      for (const cancel of cancels) cancel()
+    },
+  }
+}
+
+function listChores(options: HousekeepingOptions): readonly Chore[] {
+  const { store, settings, metrics, isClockTrusted, clock, log } = options
   let untold = 0
   let toldAtMs = -Infinity
 
@@ -54,7 +86,18 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
     return isClockTrusted() ? beforeMs : undefined
   }
 
-  const chores: readonly Chore[] = [
+  function tellOfDeadLetters(): void {
+    const nowMs = clock.monotonicMs()
+    if (untold === 0 || nowMs - toldAtMs < TOLD_EVERY_MS) return
+    log.warn(
+      { events: untold, reason: 'dead_letters_full' },
+      'the oldest dead letters were deleted: there are more than their part of STORE_LIMIT_BYTES holds',
+    )
+    untold = 0
+    toldAtMs = nowMs
+  }
+
+  return [
     {
       everyMs: FORGET_EVERY_MS,
       failure: 'store cannot forget',
@@ -104,43 +147,4 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
       },
     },
   ]
-
-  function tellOfDeadLetters(): void {
-    const nowMs = clock.monotonicMs()
-    if (untold === 0 || nowMs - toldAtMs < TOLD_EVERY_MS) return
-    log.warn(
-      { events: untold, reason: 'dead_letters_full' },
-      'the oldest dead letters were deleted: there are more than their part of STORE_LIMIT_BYTES holds',
-    )
-    untold = 0
-    toldAtMs = nowMs
-  }
-
-  async function run(chore: Chore): Promise<void> {
-    try {
-      while (!isClosed && (await chore.step()) > 0);
-    } catch (error) {
-      // A store that closes lets a walk go at its next step.
-      if (!isClosed) log.error({ code: codeOf(error) }, chore.failure)
-    }
-  }
-
-  function doLater(chore: Chore, delayMs: number): void {
-    if (isClosed) return
-    const cancel = clock.after(delayMs, () => {
-      cancels.delete(cancel)
-      void run(chore).then(() => doLater(chore, chore.everyMs))
-    })
-    cancels.add(cancel)
-  }
-
-  // Soon after the start, for relays that are started again more often than every ten minutes.
-  for (const chore of chores) doLater(chore, Math.min(chore.everyMs, EXPIRE_EVERY_MS))
-
-  return {
-    close() {
-      isClosed = true
-      for (const cancel of cancels) cancel()
-    },
-  }
 }

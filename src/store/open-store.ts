@@ -91,7 +91,6 @@ function reportProblem(problem: StoreProblem, log: Log, onFatal: (() => void) | 
 }
 
 const PROBLEMS: Readonly<Record<StoreProblem['problem'], readonly [reason: string, text: string]>> = {
-  totals_wrong: ['totals_wrong', 'the totals disagree with the store'],
   batch_unreadable: ['unreadable', 'a batch cannot be opened'],
   dead_letter_unreadable: ['unreadable', 'a dead letter cannot be opened'],
   queue_quarantined: [

@@ -48,13 +48,6 @@ export type SharedChange =
   /** This replica was taken for dead: what it leased waits for anybody, or is in other hands already. */
   | { readonly kind: 'leases_lost' }
 
-export interface Replica {
-  readonly ownerId: number
-  readonly name: string
-  readonly startedAtMs: number
-  readonly isSelf: boolean
-}
-
 export interface Shared {
   /** Answers in the order of the requests, which are of different buckets. Nothing is taken when it rejects, or it is lost. */
   exchange(requests: readonly BucketRequest[]): Promise<readonly BucketGrant[]>
@@ -66,6 +59,6 @@ export interface Shared {
   putBreaker(queue: QueueKey, breaker: SharedBreaker): Promise<void>
   /** Those that are open now. */
   breakers(): Promise<readonly { readonly queue: QueueKey; readonly breaker: SharedBreaker }[]>
-  /** Those that are alive, oldest first. */
-  replicas(): Promise<readonly Replica[]>
+  /** The names of those that are alive, oldest first. */
+  replicas(): Promise<readonly string[]>
 }

@@ -85,7 +85,7 @@ interface PolicyRule {
 
 /** For a change of endpoints to reach every node and ingress. */
 const PROPAGATION_MS = 5000
-/** How long a start may make the tables: src/store/postgres/make-tables.ts. */
+/** How long a start may make the tables: src/store/postgres/schema.ts. */
 const MIGRATION_S = 600
 
 const DATABASE = { store: 'postgres' }

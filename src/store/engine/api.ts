@@ -9,13 +9,21 @@ import type { GroupReport } from './batcher.ts'
 import type { Post, PostReceipt } from './posts.ts'
 import type { BackupReport, BackupRequest, RecoverReport, StoreProblem } from './operations.ts'
 
-export interface EngineSettings {
-  readonly database: Settings['database']
+/** What both stores are opened with. */
+export interface StoreOptions {
   readonly masterKeys: MasterKeys
-  readonly storeLimitBytes: number
+  /** Commits that would bring what is stored near this reject with STORE_UNAVAILABLE. */
+  readonly storeLimitBytes?: number
+  /** Whether the event trail is written. */
+  readonly hasTrail?: boolean
+  readonly onProblem?: (problem: StoreProblem) => void
+  readonly onGroup?: (report: GroupReport) => void
+}
+
+export interface EngineSettings extends Required<Omit<StoreOptions, 'onProblem' | 'onGroup'>> {
+  readonly database: Settings['database']
   readonly reservedBytes: number
   readonly maxEventAgeMs: number
-  readonly hasTrail: boolean
   /** Milliseconds since the epoch. */
   readonly openedAtMs: number
 }
@@ -26,10 +34,14 @@ export interface OpenedStore {
   readonly vaultStore: VaultStore
   /** With other replicas; undefined where one process owns the store. */
   readonly shared: Shared | undefined
-  /** Undefined where there is no file of that name that was quarantined. */
+  /**
+   * Brings back what can still be read of a queue that was quarantined, by its name; undefined when there is none of that
+   * name. The file is not changed, and what came back once does not come again.
+   */
   recover(name: string): Promise<RecoverReport | undefined>
-  /** Rejects with BACKUP_REFUSED. */
+  /** Copies the store while posts go on. Rejects with BACKUP_REFUSED. */
   backUp(request: BackupRequest): Promise<BackupReport>
+  /** Finishes what was asked for. The same as `store.close`. */
   close(): Promise<void>
 }
 

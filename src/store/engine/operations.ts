@@ -150,13 +150,6 @@ export interface TravelError {
 
 /** What an operator should hear about; the store goes on, except after `engine_died`. */
 export type StoreProblem =
-  /** The counter of queued events disagrees with the rows. */
-  | {
-      readonly problem: 'totals_wrong'
-      readonly queue: QueueKey
-      readonly counted: number
-      readonly found: number
-    }
   /** A payload that no key opens: its batch stays in the store and is not sent. */
   | { readonly problem: 'batch_unreadable'; readonly queue: QueueKey; readonly batchId: number }
   /** A dead letter that no key opens: it can be purged, but not replayed. */

@@ -6,7 +6,7 @@ import { setImmediate as runAfterTurn } from 'node:timers'
 import { parentPort } from 'node:worker_threads'
 import { BackupRefused } from '../../errors.ts'
 import { connectCalls } from './calls.ts'
-import type { EngineApi, EngineSettings, FrontApi, OpenedParts, OpenedStore } from './api.ts'
+import type { EngineApi, EngineSettings, FrontApi, OpenedParts, OpenedStore, StoreOptions } from './api.ts'
 import { createExplain } from './explain.ts'
 import { createExpressions } from './expressions.ts'
 import { createPosts } from './posts.ts'
@@ -54,23 +54,21 @@ async function open(settings: EngineSettings): Promise<OpenedParts> {
 
 /** Only the one that is used is loaded. */
 async function openStore(settings: EngineSettings): Promise<OpenedStore> {
-  const { database, masterKeys, storeLimitBytes, reservedBytes, openedAtMs, hasTrail } = settings
-  const common = {
-    masterKeys,
-    storeLimitBytes,
-    hasTrail,
-    onProblem: (problem: Parameters<FrontApi['problem']>[0]) => front.tell('problem', problem),
-    onGroup: (report: Parameters<FrontApi['group']>[0]) => front.tell('group', report),
+  const { database } = settings
+  const options: EngineSettings & StoreOptions = {
+    ...settings,
+    onProblem: (problem) => front.tell('problem', problem),
+    onGroup: (report) => front.tell('group', report),
   }
   switch (database.kind) {
     case 'sqlite': {
       const { openSqlite } = await import('../sqlite/open.ts')
-      const sqlite = await openSqlite({ ...common, path: database.path, reservedBytes, openedAtMs })
+      const sqlite = await openSqlite({ ...options, path: database.path })
       return { ...sqlite, shared: undefined }
     }
     case 'postgres': {
       const { openPostgres } = await import('../postgres/open.ts')
-      const postgres = await openPostgres({ ...common, url: database.url })
+      const postgres = await openPostgres({ ...options, url: database.url })
       return {
         ...postgres,
         recover: async () => undefined,

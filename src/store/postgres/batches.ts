@@ -1,7 +1,5 @@
-/** The rows of batches: how new ones are written, and the ids that they get. */
+/** The rows of batches: how new ones are written. */
 import { toQueue, type BatchRow } from '../core/rows.ts'
-import type { Operation, RequestOf } from '../engine/operations.ts'
-import type { Queryable } from './client.ts'
 import type { Transaction } from './transaction.ts'
 
 /** Leased by this transaction, or waiting. */
@@ -47,44 +45,4 @@ export async function holdBatches(
     [ownerId, commitNumber, batchIds],
   )
   return rows
-}
-
-export interface BatchIds {
-  /** Takes enough ids for these. */
-  reserve(client: Queryable, operations: readonly Operation[]): Promise<void>
-  next(): number
-  /** After a failover: the new primary may not know that these ids were given out. */
-  forget(): void
-}
-
-/** Taken from the sequence in blocks: most transactions do not query it. */
-const BLOCK_IDS = 1024
-/** Older ones are not given out: the event trail sorts the posts of all replicas by their ids. */
-const KEPT_MS = 5000
-
-export function createBatchIds(): BatchIds {
-  let ids: number[] = []
-  let takenAtMs = -Infinity
-  return {
-    async reserve(client, operations) {
-      const needed = operations.reduce((sum, { kind, request }) => {
-        if (kind === 'commit' || kind === 'countInvalid') return sum + 1
-        return kind === 'replay' ? sum + (request as RequestOf<'replay'>).limit : sum
-      }, 0)
-      if (performance.now() - takenAtMs > KEPT_MS) ids = []
-      const missing = needed - ids.length
-      if (missing <= 0) return
-      const { rows } = await client.query<{ block: number }>(
-        "SELECT nextval('batch_blocks') AS block FROM generate_series(1, $1)",
-        [Math.ceil(missing / BLOCK_IDS)],
-      )
-      const fresh = rows.flatMap(({ block }) =>
-        Array.from({ length: BLOCK_IDS }, (_, index) => block * BLOCK_IDS + index),
-      )
-      ids = [...ids, ...fresh]
-      takenAtMs = performance.now()
-    },
-    next: () => ids.shift()!,
-    forget: () => void (ids = []),
-  }
 }

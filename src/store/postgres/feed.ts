@@ -1,16 +1,18 @@
 /**
- * Learns what other replicas changed by polling, once a second, the table that each change is written to. Every pooler can be in
- * between: LISTEN would need a session of its own.
+ * What replicas tell each other: which circuit breakers are open, and what else changed. Each polls the table that changes
+ * are written to once a second. Every pooler can be in between: LISTEN would need a session of its own.
  *
  * Ids are given before their transaction is committed, so a later one may be seen first: every poll reads all of the last
  * seconds, and remembers what it reported. When polls failed for longer than that, everything is reported as changed.
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Shared, SharedChange } from '../shared.ts'
-import type { Pool } from './connect.ts'
-import type { Breakers } from './breakers.ts'
+import type { Shared, SharedBreaker, SharedChange } from '../shared.ts'
+import { inTransaction, orUnavailable, type Pool } from './connect.ts'
 import { toQueue, type QueueRow } from '../core/rows.ts'
 import type { Owner } from './owner.ts'
+import { tellFeed } from './transaction.ts'
+
+export type Breakers = Pick<Shared, 'putBreaker' | 'breakers'>
 
 export interface FeedOptions {
   readonly pool: Pool
@@ -85,5 +87,43 @@ async function tellAll(pool: Pool, breakers: Breakers, tell: (change: SharedChan
     'SELECT ad_account_id, is_test FROM totals GROUP BY ad_account_id, is_test HAVING SUM(batches) > 0',
   )
   tell({ kind: 'queues', queues: rows.map(toQueue) })
-  for (const { queue, breaker } of await breakers.all()) tell({ kind: 'breaker', queue, breaker })
+  for (const { queue, breaker } of await breakers.breakers()) tell({ kind: 'breaker', queue, breaker })
+}
+
+interface BreakerRow extends QueueRow {
+  readonly status: SharedBreaker['status']
+  readonly reason: string
+  readonly for_ms: number | null
+}
+
+/** Those that one replica opened, for the others; durations are counted by the database's clock. */
+export function createBreakers(pool: Pool, owner: Owner): Breakers {
+  return {
+    putBreaker: ({ adAccountId, isTest }, breaker) =>
+      orUnavailable(
+        inTransaction(pool, async (client) => {
+          const { status, reason, forMs } = breaker
+          await client.query(
+            `INSERT INTO breakers (ad_account_id, is_test, status, reason, until)
+             VALUES ($1, $2, $3, $4, clock_timestamp() + $5::float8 * interval '1 millisecond')
+             ON CONFLICT (ad_account_id, is_test)
+               DO UPDATE SET status = excluded.status, reason = excluded.reason, until = excluded.until`,
+            [adAccountId, isTest, status, reason, forMs ?? null],
+          )
+          await tellFeed(client, owner.id, { kind: 'breaker', queue: { adAccountId, isTest }, breaker })
+        }),
+      ),
+    async breakers() {
+      const open = pool.query<BreakerRow>(
+        `SELECT ad_account_id, is_test, status, reason,
+           ceil(extract(epoch FROM until - clock_timestamp()) * 1000)::bigint AS for_ms
+         FROM breakers WHERE status = 'open' AND (until IS NULL OR until > clock_timestamp())`,
+      )
+      const { rows } = await orUnavailable(open)
+      return rows.map((row) => ({
+        queue: toQueue(row),
+        breaker: { status: row.status, reason: row.reason, forMs: row.for_ms ?? undefined },
+      }))
+    },
+  }
 }

@@ -7,46 +7,38 @@
  *   ../core        what each operation decides, for both engines
  *   owner.ts       heartbeats, fencing numbers, taking over from the dead
  *   vault.ts       the vault's documents, changed by one replica at a time
- *   buckets.ts, feed.ts, breakers.ts   what `Shared` promises
+ *   buckets.ts, feed.ts   what `Shared` promises
  *   database-url.ts, hosts.ts   which server, and with or without TLS
  *   client.ts, connect.ts   what a transaction begins and ends with, pools, whose fault an error is
- *   make-tables.ts, schema.ts, keys.ts   what a start needs
+ *   schema.ts, keys.ts   what a start needs
  *
  * Times between replicas are the database's. Opening rejects with STORE_TOO_NEW, WRONG_MASTER_KEY or STORE_CANNOT_OPEN,
  * and has then changed nothing. While the database is away, posts get STORE_UNAVAILABLE and outcomes are kept
  * until they can be written; no restart is needed.
  */
 import { BadSettings, StoreCannotOpen, StoreTooNew, WrongMasterKey } from '../../errors.ts'
-import { createSealer, type MasterKeys } from '../../vault/seal.ts'
-import type { VaultStore } from '../../vault/vault-store.ts'
+import { createSealer } from '../../vault/seal.ts'
 import type { Shared } from '../shared.ts'
-import { createBatcher, type GroupReport } from '../engine/batcher.ts'
-import type { StoreProblem } from '../engine/operations.ts'
-import type { Store } from '../store.ts'
+import type { OpenedStore, StoreOptions } from '../engine/api.ts'
+import { createBatcher } from '../engine/batcher.ts'
 import { createTrailTail } from '../core/trail-tail.ts'
 import { createTrailWriter } from '../core/trail.ts'
 import { createWriteWatch, PROBE_BYTES } from '../core/write-watch.ts'
 import { createExchange } from './buckets.ts'
-import { CommitInDoubt, type ConnectionOptions, type Queryable } from './client.ts'
+import { CommitInDoubt, STATEMENT_MS, type ConnectionOptions, type Queryable } from './client.ts'
 import { createPool, inTransaction, judgeFailure } from './connect.ts'
 import { parseDatabaseUrl } from './database-url.ts'
-import { createFeed } from './feed.ts'
-import { createBreakers } from './breakers.ts'
+import { createBreakers, createFeed } from './feed.ts'
 import { createHosts, type Hosts } from './hosts.ts'
 import { addChecks, assertKeysOpen } from './keys.ts'
-import { makeTables, TABLES_MS } from './make-tables.ts'
+import { makeTables, TABLES_MS } from './schema.ts'
 import { registerOwner, type Owner } from './owner.ts'
 import { createStore } from './store.ts'
 import { createVaultStore } from './vault.ts'
 import { createWriter } from './writer.ts'
 
-export interface PostgresOptions {
+export interface PostgresOptions extends StoreOptions {
   readonly url: string
-  readonly masterKeys: MasterKeys
-  /** Commits that would bring the queued payloads near this reject with STORE_UNAVAILABLE. */
-  readonly storeLimitBytes?: number
-  /** Whether the event trail is written. */
-  readonly hasTrail?: boolean
   /** How replicas and `pg_stat_activity` call this process. */
   readonly name?: string
   readonly heartbeatMs?: number
@@ -55,16 +47,10 @@ export interface PostgresOptions {
   readonly feedPollMs?: number
   /** How long a statement of a group may take, its commit included. */
   readonly commitStatementMs?: number
-  readonly onProblem?: (problem: StoreProblem) => void
-  readonly onGroup?: (report: GroupReport) => void
 }
 
-export interface OpenedPostgres {
-  readonly store: Store
-  readonly vaultStore: VaultStore
+export interface OpenedPostgres extends Pick<OpenedStore, 'store' | 'vaultStore' | 'close'> {
   readonly shared: Shared
-  /** Finishes what was asked for, if the database can be reached. The same as `store.close`. */
-  close(): Promise<void>
 }
 
 const HEARTBEAT_MS = 2000
@@ -97,7 +83,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   async function begin(): Promise<Owner> {
     const once = createPool({ ...connection, statementMs: TABLES_MS }, 1)
     try {
-      await inTransaction(once, makeTables)
+      await inTransaction(once, (client) => makeTables(client, STATEMENT_MS))
     } finally {
       await once.end()
     }
@@ -137,8 +123,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     shared: {
       exchange: createExchange(vital, owner),
       onChange: feed.onChange,
-      putBreaker: breakers.put,
-      breakers: breakers.all,
+      ...breakers,
       replicas: owner.replicas,
     },
     close,

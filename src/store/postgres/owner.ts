@@ -105,18 +105,12 @@ export async function registerOwner(options: OwnerOptions): Promise<Owner> {
     registerAgain,
     onLost: (listener) => void listeners.push(listener),
     async replicas() {
-      const alive = pool.query<{ owner_id: number; name: string; started_ms: number }>(
-        `SELECT owner_id, name, floor(extract(epoch FROM started_at) * 1000)::bigint AS started_ms FROM owners
+      const alive = pool.query<{ name: string }>(
+        `SELECT name FROM owners
          WHERE dead_at IS NULL AND heartbeat_at > clock_timestamp() - $1 * interval '1 millisecond' ORDER BY owner_id`,
         [leaseMs],
       )
-      const { rows } = await orUnavailable(alive)
-      return rows.map((row) => ({
-        ownerId: row.owner_id,
-        name: row.name,
-        startedAtMs: row.started_ms,
-        isSelf: row.owner_id === ids.at(-1),
-      }))
+      return (await orUnavailable(alive)).rows.map((row) => row.name)
     },
     async close() {
       isClosed = true

@@ -13,22 +13,24 @@
  * buckets       levels in 1/60,000 of a token; `bucket_grants`: tokens handed out, neither used nor given back
  * feed          what changed, for the other replicas; rows of the last minutes only
  */
+import { StoreTooNew } from '../../errors.ts'
+import type { Queryable } from './client.ts'
+
 export const SCHEMA_NAME = 'pinrelay'
 
 /** Raised with every change of the tables: a relay that knows less does not start. */
-export const SCHEMA_VERSION = 1
+const SCHEMA_VERSION = 1
 
-export const TABLES = `
+const TABLES = `
   CREATE TABLE owners (
     owner_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL,
     key_id text NOT NULL,
     commit_number bigint NOT NULL DEFAULT 0,
-    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     heartbeat_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     dead_at timestamptz
   );
-  CREATE SEQUENCE batch_blocks;
+  CREATE SEQUENCE batch_ids;
   CREATE TABLE batches (
     batch_id bigint PRIMARY KEY,
     ad_account_id text NOT NULL,
@@ -155,3 +157,40 @@ export const TABLES = `
     change text NOT NULL
   );
   CREATE INDEX feed_by_time ON feed (at)`
+
+/** Any number that nobody else locks: "pinrelay" in ASCII, cut to what a double holds. */
+const TABLES_LOCK = 0x70696e72656c
+/** How long it may take, and how long the others wait for it. */
+export const TABLES_MS = 10 * 60_000
+
+/**
+ * In a transaction, under a lock that replicas which start at the same time wait for. Nothing is changed where the rights are
+ * missing or the tables are newer.
+ */
+export async function makeTables(client: Queryable, statementMs: number): Promise<void> {
+  await client.query(`SET LOCAL lock_timeout = ${TABLES_MS}`)
+  await client.query('SELECT pg_advisory_xact_lock($1)', [TABLES_LOCK])
+  const before = await readVersion(client)
+  if (before > SCHEMA_VERSION) {
+    throw new StoreTooNew(
+      `The database has schema ${before}, this relay knows ${SCHEMA_VERSION}: start a newer relay.`,
+    )
+  }
+  if (before === 0) {
+    await client.query(`CREATE SCHEMA IF NOT EXISTS ${SCHEMA_NAME}`)
+    await client.query('CREATE TABLE schema_version (version integer NOT NULL)')
+    await client.query('INSERT INTO schema_version VALUES ($1)', [SCHEMA_VERSION])
+    await client.query(TABLES)
+  }
+  // The commit may wait for a standby, and no longer than any other.
+  await client.query(`SET LOCAL statement_timeout = ${statementMs}`)
+}
+
+async function readVersion(client: Queryable): Promise<number> {
+  const found = await client.query<{ name: string | null }>('SELECT to_regclass($1)::text AS name', [
+    `${SCHEMA_NAME}.schema_version`,
+  ])
+  if (found.rows[0]!.name === null) return 0
+  const { rows } = await client.query<{ version: number }>('SELECT version FROM schema_version')
+  return rows[0]?.version ?? 0
+}

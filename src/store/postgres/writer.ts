@@ -15,10 +15,9 @@
  * lease in doubt took waits again as well. So nothing is lost, and no owner keeps a batch that it does not know of.
  * When this process dies in doubt, its batches are taken over like all that it leased.
  */
-import type { Operation, Outcome, StoreProblem } from '../engine/operations.ts'
+import type { Operation, Outcome, RequestOf, StoreProblem } from '../engine/operations.ts'
 import { toTravelError } from '../engine/operations.ts'
 import type { Sealer } from '../../vault/seal.ts'
-import { createBatchIds } from './batches.ts'
 import { CommitInDoubt, type Queryable } from './client.ts'
 import { inTransaction, isConflict, isConnectionLost, isPlaceAtFault, type Pool } from './connect.ts'
 import { tellFeed, type Transaction } from './transaction.ts'
@@ -61,8 +60,7 @@ class OwnerDead extends Error {
 
 export function createWriter(options: WriterOptions): RunGroup {
   const { pool, sealer, owner, trail, limitBytes, report } = options
-  const batchIds = createBatchIds()
-  const parts = { sealer, trail: trail.writer, limitBytes, report, nextBatchId: () => batchIds.next() }
+  const parts = { sealer, trail: trail.writer, limitBytes, report }
   let doubt: Doubt | undefined
   let commitNumber = 0
   /** Of a group in doubt that was committed: what is asked again was done. */
@@ -73,11 +71,11 @@ export function createWriter(options: WriterOptions): RunGroup {
     const ownerId = owner.id
     let outcomes: Outcomes | undefined
     async function work(client: Queryable): Promise<Outcomes> {
-      await batchIds.reserve(client, operations)
-      await stamp(client, ownerId, commitNumber)
+      const batchIds = await stamp(client, ownerId, commitNumber, idsFor(operations))
       const totals = createTotalCounts()
       trail.writer.clear()
-      const tx: Transaction = { ...parts, client, totals, ownerId, ownerIds: owner.ids, commitNumber }
+      const ids = { ownerId, ownerIds: owner.ids, commitNumber, nextBatchId: () => batchIds.shift()! }
+      const tx: Transaction = { ...parts, ...ids, client, totals }
       const answers = await runOperations(tx, operations)
       await writeTrail(tx)
       await totals.write(client, ownerId)
@@ -89,10 +87,7 @@ export function createWriter(options: WriterOptions): RunGroup {
       return done
     } catch (error) {
       if (error instanceof CommitInDoubt) report({ problem: 'commit_in_doubt' })
-      if (isConnectionLost(error)) {
-        if (outcomes !== undefined) doubt = { ownerId, commitNumber, outcomes }
-        batchIds.forget()
-      }
+      if (isConnectionLost(error) && outcomes !== undefined) doubt = { ownerId, commitNumber, outcomes }
       throw error
     }
   }
@@ -142,13 +137,27 @@ export function createWriter(options: WriterOptions): RunGroup {
   }
 }
 
-/** Also waits for whoever is just declaring this owner dead. */
-async function stamp(client: Queryable, ownerId: number, commitNumber: number): Promise<void> {
-  const { rowCount } = await client.query(
-    `UPDATE owners SET commit_number = $2, heartbeat_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL`,
-    [ownerId, commitNumber],
+/** Also waits for whoever is just declaring this owner dead. Answers so many ids for batches. */
+async function stamp(
+  client: Queryable,
+  ownerId: number,
+  commitNumber: number,
+  count: number,
+): Promise<number[]> {
+  const { rows } = await client.query<{ ids: number[] }>(
+    `UPDATE owners SET commit_number = $2, heartbeat_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL
+     RETURNING ARRAY(SELECT nextval('batch_ids')::float8 FROM generate_series(1, $3)) AS ids`,
+    [ownerId, commitNumber, count],
   )
-  if (rowCount === 0) throw new OwnerDead(ownerId)
+  if (rows[0] === undefined) throw new OwnerDead(ownerId)
+  return rows[0].ids
+}
+
+function idsFor(operations: readonly Operation[]): number {
+  return operations.reduce((sum, { kind, request }) => {
+    if (kind === 'commit' || kind === 'countInvalid') return sum + 1
+    return kind === 'replay' ? sum + (request as RequestOf<'replay'>).limit : sum
+  }, 0)
 }
 
 /**

@@ -8,10 +8,8 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { makeTables } from './connection.ts'
 import { QUEUE_SCHEMA } from './schema.ts'
-import { packWal, readWal, type Wal, type WalFrame } from './wal.ts'
+import { packWal, PAGE_BYTES, readWal, type Wal, type WalFrame } from './wal.ts'
 
-/** Nothing sets another size. */
-const PAGE_BYTES = 4096
 /** Where the first page says how many pages there are. */
 const COUNT_OFFSET = 28
 
@@ -26,8 +24,8 @@ export function* openViews(path: string, folder: string): Generator<DatabaseSync
   // SQLite does not read a WAL beside an empty file.
   if (size === 0) writeFileSync(linkPath, Buffer.alloc(PAGE_BYTES))
   else linkOrCopy(path, linkPath)
-  const wal = readWal(`${path}-wal`, PAGE_BYTES)
-  const frames = wal?.pageBytes === PAGE_BYTES ? listFrames(wal) : []
+  const wal = readWal(`${path}-wal`)
+  const frames = wal === undefined ? [] : listFrames(wal)
   const walBytes = frames.length === 0 ? Buffer.alloc(0) : readFileSync(`${path}-wal`)
   const lastCommit = frames.findLastIndex(({ isSound, commitPages }) => isSound && commitPages > 0)
   const sound = frames.slice(0, lastCommit + 1).filter(({ isSound }) => isSound)
@@ -42,7 +40,7 @@ export function* openViews(path: string, folder: string): Generator<DatabaseSync
     const pageCount = Math.max(1, Math.ceil(size / PAGE_BYTES), ...pages.keys())
     if (isFresh) pages.set(1, makeFirstPage(pageCount))
     for (const ending of ['-wal', '-shm']) rmSync(linkPath + ending, { force: true })
-    if (pages.size > 0) writeFileSync(`${linkPath}-wal`, packWal(pages, pageCount, PAGE_BYTES))
+    if (pages.size > 0) writeFileSync(`${linkPath}-wal`, packWal(pages, pageCount))
     using db = new DatabaseSync(linkPath, { readOnly: true, defensive: false })
     // A schema of which a row is broken, or a header that counts more pages than there are, is no reason to stop.
     db.exec('PRAGMA writable_schema = ON; PRAGMA trusted_schema = OFF')

@@ -17,9 +17,9 @@ import { createExpiry } from './expire.ts'
 import { addCheck, assertKeysOpen, createReseal } from './keys.ts'
 import { createLeasing } from './lease.ts'
 import { showDeadLetter } from '../core/dead-letters.ts'
-import type { QueueSize, StoreProblem } from '../engine/operations.ts'
+import type { QueueSize } from '../engine/operations.ts'
 import { inspectQueue, openQueueFile, type RunOperations } from './queue-file.ts'
-import type { QueueTables } from './queue-tables.ts'
+import type { QueueTables, QueueTablesOptions } from './queue-tables.ts'
 import { createPurge, createReplay } from './replay.ts'
 import { createRestore } from './restore.ts'
 import { createAdmission } from './capacity.ts'
@@ -29,17 +29,13 @@ import { createTransactions, type Handlers } from './transaction.ts'
 import { createVaultStore } from './vault.ts'
 import { PROBE_BYTES } from '../core/write-watch.ts'
 
-export interface FilesSettings {
+export interface FilesSettings extends Pick<QueueTablesOptions, 'openedAtMs' | 'report' | 'hasTrail'> {
   readonly queuePath: string
   readonly vaultPath: string
   readonly reservedSpacePath: string
   readonly masterKeys: MasterKeys
   readonly storeLimitBytes: number
   readonly reservedBytes: number
-  /** Milliseconds since the epoch. */
-  readonly openedAtMs: number
-  readonly report: (problem: StoreProblem) => void
-  readonly hasTrail: boolean
 }
 
 export interface SqliteFiles {

@@ -7,48 +7,27 @@
  */
 import { format, parse, resolve } from 'node:path'
 import { StoreUnavailable } from '../../errors.ts'
-import { createSealer, type MasterKeys } from '../../vault/seal.ts'
-import type { VaultStore } from '../../vault/vault-store.ts'
-import type { Store } from '../store.ts'
+import { createSealer } from '../../vault/seal.ts'
 import { createWriteWatch, type WriteProblem } from '../core/write-watch.ts'
 import { RESERVED_BYTES } from './reserved-space.ts'
-import { createBatcher, type GroupReport } from '../engine/batcher.ts'
+import type { OpenedStore, StoreOptions } from '../engine/api.ts'
+import { createBatcher } from '../engine/batcher.ts'
 import { createStore } from '../engine/client.ts'
-import type { BackupReport, BackupRequest, RecoverReport, StoreProblem } from '../engine/operations.ts'
 import { createBackups } from './backup.ts'
 import { openSqliteFiles } from './files.ts'
 import { recoverFile } from './recover.ts'
 import { findQuarantined } from './quarantine.ts'
 
-export interface SqliteOptions {
+export interface SqliteOptions extends StoreOptions {
   /** The queue's file; the vault's and the reserved space stand beside it (`relay.vault.db`, `relay.reserved_space`). */
   readonly path: string
-  readonly masterKeys: MasterKeys
-  /** The queue's file never grows past this; commits that would need more reject with STORE_UNAVAILABLE. */
-  readonly storeLimitBytes?: number
   /** Disk space that is kept for the day when the disk is full. */
   readonly reservedBytes?: number
   /** Milliseconds since the epoch, from which the ids of this run's batches begin. */
   readonly openedAtMs?: number
-  /** Whether the event trail is written. */
-  readonly hasTrail?: boolean
-  readonly onProblem?: (problem: StoreProblem) => void
-  readonly onGroup?: (report: GroupReport) => void
 }
 
-export interface OpenedSqlite {
-  readonly store: Store
-  readonly vaultStore: VaultStore
-  /**
-   * Brings back what can still be read of a queue that was quarantined, by its name; undefined when there is none of that
-   * name. The file is not changed, and what came back once does not come again.
-   */
-  recover(name: string): Promise<RecoverReport | undefined>
-  /** Copies both files while posts go on. Rejects with BACKUP_REFUSED. */
-  backUp(request: BackupRequest): Promise<BackupReport>
-  /** Finishes what was asked for and writes the WAL back. The same as `store.close`. */
-  close(): Promise<void>
-}
+export type OpenedSqlite = Omit<OpenedStore, 'shared'>
 
 export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> {
   const { masterKeys, onProblem = () => {}, onGroup = () => {} } = options

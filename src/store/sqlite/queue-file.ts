@@ -8,23 +8,17 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Sealer } from '../../vault/seal.ts'
-import { closeFile, inspectFile, openFile } from './connection.ts'
+import { closeFile, inspectFile, openFile, type OpenFileOptions } from './connection.ts'
 import { translateOpenErrors, isDamage } from './failures.ts'
 import { addCheck, assertKeysOpen } from './keys.ts'
-import { toTravelError, type Operation, type Outcome, type StoreProblem } from '../engine/operations.ts'
-import { createQueueTables, type QueueTables } from './queue-tables.ts'
+import { toTravelError, type Operation, type Outcome } from '../engine/operations.ts'
+import { createQueueTables, type QueueTables, type QueueTablesOptions } from './queue-tables.ts'
 import { QUEUE_SCHEMA } from './schema.ts'
 import { finishQuarantine, quarantine } from './quarantine.ts'
 import { isWalDamaged } from './wal.ts'
 
-export interface QueueFileOptions {
-  readonly path: string
-  readonly limitBytes: number
-  readonly walBytes: number
-  readonly sealer: Sealer
-  readonly openedAtMs: number
-  readonly report: (problem: StoreProblem) => void
-  readonly hasTrail: boolean
+export interface QueueFileOptions
+  extends Omit<QueueTablesOptions, 'db'>, Pick<OpenFileOptions, 'path' | 'limitBytes' | 'walBytes'> {
   /** Makes the runner of an open queue's operations. */
   readonly createRun: (tables: QueueTables) => RunOperations
 }

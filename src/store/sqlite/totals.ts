@@ -28,8 +28,6 @@ export interface TotalCounts {
   queuedBytes(adAccountId: string): number
   /** Accounts that have more than this queued. Flush first. */
   accountsAbove(bytes: number): string[]
-  /** Queues whose counter of queued events disagrees with their rows. */
-  audit(): { readonly queue: QueueKey; readonly counted: number; readonly found: number }[]
 }
 
 export interface Sizes {
@@ -75,12 +73,6 @@ export function createTotals(db: DatabaseSync): TotalCounts {
   const selectAbove = prepare<QueueRow>(
     db,
     `SELECT ad_account_id FROM totals WHERE batches > 0 GROUP BY ad_account_id HAVING ${queued} > ?`,
-  )
-  const selectWrong = prepare<QueueRow & { counted: number; found: number }>(
-    db,
-    `SELECT * FROM (SELECT ad_account_id, is_test, queued AS counted,
-         COALESCE((SELECT SUM(pending_count) FROM batches b WHERE ${ofQueue}), 0) AS found FROM totals t)
-     WHERE counted <> found`,
   )
   const counted = new Map<
     string,
@@ -133,7 +125,5 @@ export function createTotals(db: DatabaseSync): TotalCounts {
     },
     queuedBytes: (adAccountId) => selectQueued.get(adAccountId)!.bytes,
     accountsAbove: (bytes) => selectAbove.all(bytes).map((row) => row.ad_account_id),
-    audit: () =>
-      selectWrong.all().map(({ counted, found, ...row }) => ({ queue: toQueue(row), counted, found })),
   }
 }

@@ -17,11 +17,12 @@ export interface WalFrame {
 }
 
 export interface Wal {
-  readonly pageBytes: number
   readonly isHeaderSound: boolean
   readonly frames: readonly WalFrame[]
 }
 
+/** Nothing sets another size. */
+export const PAGE_BYTES = 4096
 const HEADER_BYTES = 32
 const FRAME_HEADER_BYTES = 24
 const MAGIC_LITTLE = 0x377f0682
@@ -29,8 +30,8 @@ const MAGIC_BIG = 0x377f0683
 const WAL_VERSION = 3007000
 const SALTS_BYTES = 8
 
-/** Undefined when there is none, or nothing in it. */
-export function readWal(path: string, defaultPageBytes = 4096): Wal | undefined {
+/** Undefined when there is none, nothing in it, or pages of another size. */
+export function readWal(path: string): Wal | undefined {
   let file: number
   try {
     file = openSync(path, 'r')
@@ -38,7 +39,7 @@ export function readWal(path: string, defaultPageBytes = 4096): Wal | undefined 
     return undefined
   }
   try {
-    return fstatSync(file).size > HEADER_BYTES ? readOpenWal(file, defaultPageBytes) : undefined
+    return fstatSync(file).size > HEADER_BYTES ? readOpenWal(file) : undefined
   } finally {
     closeSync(file)
   }
@@ -64,16 +65,16 @@ export function isWalDamaged(path: string): boolean {
   return false
 }
 
-function readOpenWal(file: number, defaultPageBytes: number): Wal {
+function readOpenWal(file: number): Wal | undefined {
   const header = Buffer.alloc(HEADER_BYTES)
   readSync(file, header, 0, HEADER_BYTES, 0)
   const isBig = header.readUInt32BE(0) === MAGIC_BIG
   const isMagic = isBig || header.readUInt32BE(0) === MAGIC_LITTLE
   const isHeaderSound = isMagic && isSame(sumUp([0, 0], header.subarray(0, 24), isBig), storedSum(header, 24))
-  const pageBytes = isHeaderSound ? header.readUInt32BE(8) : defaultPageBytes
+  if (isHeaderSound && header.readUInt32BE(8) !== PAGE_BYTES) return undefined
 
   const frames: WalFrame[] = []
-  const frame = Buffer.alloc(FRAME_HEADER_BYTES + pageBytes)
+  const frame = Buffer.alloc(FRAME_HEADER_BYTES + PAGE_BYTES)
   let salts = isHeaderSound ? Buffer.from(header.subarray(16, 16 + SALTS_BYTES)) : undefined
   let before = storedSum(header, 24)
   for (let offset = HEADER_BYTES; readSync(file, frame, 0, frame.length, offset) === frame.length;) {
@@ -94,18 +95,18 @@ function readOpenWal(file: number, defaultPageBytes: number): Wal {
     before = stored
     offset += frame.length
   }
-  return { pageBytes, isHeaderSound, frames }
+  return { isHeaderSound, frames }
 }
 
 /** A WAL of one transaction that sets these pages, of a file that has so many pages then. */
-export function packWal(pages: ReadonlyMap<number, Uint8Array>, count: number, pageBytes: number): Buffer {
+export function packWal(pages: ReadonlyMap<number, Uint8Array>, count: number): Buffer {
   const header = Buffer.alloc(HEADER_BYTES)
-  for (const [index, field] of [MAGIC_LITTLE, WAL_VERSION, pageBytes].entries())
+  for (const [index, field] of [MAGIC_LITTLE, WAL_VERSION, PAGE_BYTES].entries())
     header.writeUInt32BE(field, 4 * index)
   let sum = storeSum(sumUp([0, 0], header.subarray(0, 24), false), header, 24)
   const parts = [header]
   for (const [pageNumber, page] of pages) {
-    const frame = Buffer.alloc(FRAME_HEADER_BYTES + pageBytes)
+    const frame = Buffer.alloc(FRAME_HEADER_BYTES + PAGE_BYTES)
     frame.writeUInt32BE(pageNumber, 0)
     frame.set(page, FRAME_HEADER_BYTES)
     if (parts.push(frame) > pages.size) frame.writeUInt32BE(count, 4)

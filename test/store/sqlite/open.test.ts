@@ -127,19 +127,6 @@ t.test('nothing of a payload can be read in the files', async (t) => {
   t.notOk(isAnywhere('readable-id') || isAnywhere('203.0.113.7'), 'in the file')
 })
 
-t.test('totals that disagree with the rows are reported', async (t) => {
-  const ground = await layGround(t)
-  const first = await ground.open()
-  await first.store.commit(makeBatch(['a', 'b']))
-  await first.close()
-  const db = new DatabaseSync(ground.path)
-  db.exec('UPDATE totals SET queued = 5')
-  db.close()
-  const problems: unknown[] = []
-  await ground.open({ onProblem: (problem) => problems.push(problem) })
-  t.match(problems, [{ problem: 'totals_wrong', queue: { isTest: false }, counted: 5, found: 2 }])
-})
-
 /** A store whose process was killed, with a WAL that was never written back. */
 async function leaveKilledStore(t: Test, path: string): Promise<(message?: string) => void> {
   const child = startCommitter(path, randomBytes(32))
