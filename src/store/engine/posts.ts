@@ -82,15 +82,18 @@ export interface PostsOptions {
 
 export function createPosts(options: PostsOptions): Posts {
   const { store, work, webhooks, now, maxEventAgeMs, hasTrail } = options
-  /** By their ids: not begun yet, and whether they still have to be. */
-  const waiting = new Map<number, { isWithdrawn: boolean }>()
+  /** Ids of those that still have to be begun. */
+  const waiting = new Set<number>()
   const recentCustomers = createRecentCustomers()
 
   function begin(post: Post, open: OpenPost) {
-    const isWithdrawn = waiting.get(post.postId)?.isWithdrawn
-    waiting.delete(post.postId)
-    if (isWithdrawn === true) throw new SenderLeft()
+    if (!waiting.delete(post.postId)) throw new SenderLeft()
     return prepare(post, open, maxEventAgeMs)
+  }
+
+  async function prepareInTurn(post: Post): Promise<PreparedPost> {
+    const open = post.webhook === undefined ? openBody : await webhooks.open(post, post.webhook)
+    return work.run(post.payload.byteLength, () => begin(post, open))
   }
 
   async function commit(post: Post, preparedPost: PreparedPost): Promise<Receipt> {
@@ -102,26 +105,24 @@ export function createPosts(options: PostsOptions): Posts {
       void store.countInvalid({ adAccountId, isTest, invalidCount, trail }).catch(() => undefined)
       return NOTHING_COMMITTED
     }
-    const batch = {
+    const counts = { filteredCount, invalidCount }
+    return store.commit({
       adAccountId,
       isTest,
       payload: joined,
       events: valid,
       keys,
-      filteredCount,
-      invalidCount,
+      ...counts,
       receivedAtMs,
       trail,
-    }
-    return store.commit(batch)
+    })
   }
 
   return {
     async take(post) {
       const startedMs = now()
-      waiting.set(post.postId, { isWithdrawn: false })
-      const open = post.webhook === undefined ? openBody : await webhooks.open(post, post.webhook)
-      const preparedPost = await work.run(post.payload.byteLength, () => begin(post, open))
+      waiting.add(post.postId)
+      const preparedPost = await prepareInTurn(post).finally(() => waiting.delete(post.postId))
       const prepareMs = now() - startedMs
       const { isTest, filteredCount, invalidCount } = preparedPost
       // A wrong clock must not make an event invalid: the post comes again.
@@ -139,10 +140,7 @@ export function createPosts(options: PostsOptions): Posts {
         prepareMs,
       }
     },
-    withdraw(postId) {
-      const post = waiting.get(postId)
-      if (post !== undefined) post.isWithdrawn = true
-    },
+    withdraw: (postId) => void waiting.delete(postId),
   }
 }
 

@@ -17,7 +17,7 @@
 import { refill, type Bucket } from '../../limits/bucket.ts'
 import type { BucketGrant, BucketKind, BucketRequest, Shared } from '../shared.ts'
 import type { Queryable } from './client.ts'
-import { inTransaction, isConflict, orUnavailable, type Pool } from './connect.ts'
+import { inTransaction, orUnavailable, type Pool } from './connect.ts'
 import type { Owner } from './owner.ts'
 
 /** In the units of a level. */
@@ -51,12 +51,7 @@ export interface Exchanged {
 export function createExchange(pool: Pool, owner: Owner): Shared['exchange'] {
   return async (requests) => {
     if (requests.length === 0) return []
-    const ask = () => inTransaction(pool, (client) => exchange(client, owner.id, requests))
-    const asked = ask().catch((error: unknown) => {
-      if (isConflict(error)) return ask()
-      throw error
-    })
-    return orUnavailable(asked)
+    return orUnavailable(inTransaction(pool, (client) => exchange(client, owner.id, requests)))
   }
 }
 

@@ -12,25 +12,19 @@ import { toQueue, type QueueRow } from '../core/rows.ts'
 import type { Owner } from './owner.ts'
 import { tellFeed } from './transaction.ts'
 
-export type Breakers = Pick<Shared, 'putBreaker' | 'breakers'>
+type Breakers = Pick<Shared, 'putBreaker' | 'breakers'>
 
-export interface FeedOptions {
-  readonly pool: Pool
-  readonly owner: Owner
-  readonly breakers: Breakers
-  readonly pollMs: number
-}
-
-export interface Feed {
-  readonly onChange: Shared['onChange']
-  close(): Promise<void>
+export interface Feed extends Breakers, Pick<Shared, 'onChange'> {
+  readonly close: () => Promise<void>
 }
 
 /** No transaction takes so long: see the time limits of connect.ts. */
 const WINDOW_S = 60
 const KEPT_S = 180
 
-export function createFeed({ pool, owner, breakers, pollMs }: FeedOptions): Feed {
+/** `vital`: for breakers. */
+export function createFeed(pool: Pool, vital: Pool, owner: Owner, pollMs: number): Feed {
+  const breakers = createBreakers(vital, owner)
   const listeners: ((change: SharedChange) => void)[] = []
   const told = new Set<number>()
   const stop = new AbortController()
@@ -72,6 +66,7 @@ export function createFeed({ pool, owner, breakers, pollMs }: FeedOptions): Feed
   owner.onLost(() => tell({ kind: 'leases_lost' }))
   const running = poll()
   return {
+    ...breakers,
     onChange: (listener) => void listeners.push(listener),
     async close() {
       stop.abort()
@@ -97,7 +92,7 @@ interface BreakerRow extends QueueRow {
 }
 
 /** Those that one replica opened, for the others; durations are counted by the database's clock. */
-export function createBreakers(pool: Pool, owner: Owner): Breakers {
+function createBreakers(pool: Pool, owner: Owner): Breakers {
   return {
     putBreaker: ({ adAccountId, isTest }, breaker) =>
       orUnavailable(

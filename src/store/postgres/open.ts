@@ -28,7 +28,7 @@ import { createExchange } from './buckets.ts'
 import { CommitInDoubt, STATEMENT_MS, type ConnectionOptions, type Queryable } from './client.ts'
 import { createPool, inTransaction, judgeFailure } from './connect.ts'
 import { parseDatabaseUrl } from './database-url.ts'
-import { createBreakers, createFeed } from './feed.ts'
+import { createFeed } from './feed.ts'
 import { createHosts, type Hosts } from './hosts.ts'
 import { addChecks, assertKeysOpen } from './keys.ts'
 import { makeTables, TABLES_MS } from './schema.ts'
@@ -110,9 +110,8 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     onWriteFailed: writes.failed,
   })
   parts.defer(() => batcher.drain())
-  const breakers = createBreakers(vital, owner)
-  const feed = createFeed({ pool, owner, breakers, pollMs: options.feedPollMs ?? FEED_POLL_MS })
-  parts.defer(() => feed.close())
+  const { close: closeFeed, ...feed } = createFeed(pool, vital, owner, options.feedPollMs ?? FEED_POLL_MS)
+  parts.defer(closeFeed)
 
   const opened = parts.move()
   let closing: Promise<void> | undefined
@@ -121,9 +120,8 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     store: createStore({ batcher, pool, sealer, writes, tail: trail.tail, limitBytes, close }),
     vaultStore: createVaultStore(pool, owner),
     shared: {
+      ...feed,
       exchange: createExchange(vital, owner),
-      onChange: feed.onChange,
-      ...breakers,
       replicas: owner.replicas,
     },
     close,

@@ -44,10 +44,10 @@ function toTransactions(statements: readonly string[]): string[][] {
   return transactions
 }
 
-/** One that the feed has only begun has no COMMIT yet; the work's own are all done. */
+/** One that the feed had begun before, or has only begun, is not whole; the work's own are. */
 function leaveOutFeed(transaction: readonly string[]): readonly string[] {
-  const isOfFeed = transaction.some((statement) => OF_FEED.test(statement)) || !transaction.includes('COMMIT')
-  return isOfFeed ? [] : transaction
+  const isWhole = transaction[0]?.startsWith('BEGIN') === true && transaction.includes('COMMIT')
+  return isWhole && !transaction.some((statement) => OF_FEED.test(statement)) ? transaction : []
 }
 
 let round = 0
