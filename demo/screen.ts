@@ -2,9 +2,7 @@
  * The demo's page: headings, short paragraphs, tables and ticks, as wide as the terminal. Writes text and knows nothing
  * of what it says.
  */
-import { paint, type Style } from '../src/cli/paint.ts'
-import { layOut, type Cell } from '../src/cli/columns.ts'
-import { cellsOf } from '../src/cli/text-width.ts'
+import { cellsOf, layOut, paint, type Cell, type Style } from '../src/cli/columns.ts'
 
 export interface Screen {
   heading(text: string): void

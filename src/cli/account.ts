@@ -1,40 +1,143 @@
-/** `account …`: list, pause, resume, remove. */
+/** `account …`: set, list, verify, pause, resume, remove. A token comes from standard input, since `ps` and the shell's history show a command line. */
+import type { VerificationAnswer } from '../admin/account-actions.ts'
 import type { AccountAnswer } from '../admin/account-view.ts'
 import type { AccountsAnswer } from '../admin/accounts.ts'
-import { set } from './account-set.ts'
-import { verify } from './account-verify.ts'
-import { firstOf, pathOfAccount as pathOf, show, type Command } from './command.ts'
+import { verifyAll } from '../delivery/verify-all.ts'
+import { Refused, type AdminClient } from './admin-client.ts'
+import {
+  fieldsOf,
+  listing,
+  pathOf,
+  readSecret,
+  removal,
+  textOf,
+  type Command,
+  type Invocation,
+} from './command.ts'
 import { renderSeconds, renderTable } from './table.ts'
-import { EXIT } from './terminal.ts'
+import { misused } from './terminal.ts'
 
-const list: Command = {
-  name: 'account list',
-  words: '',
-  does: 'all accounts, their tokens (the last 4 characters) and the state of their queues',
-  positionals: 0,
+const set: Command = {
+  name: 'account set',
+  words:
+    'ID [--oauth|--keep-token] [--no-verify] [--label TEXT] [--country US] [--dob-format DMY|MDY] [--bots send|filter] [--event-names JSON] [--posts-per-minute N]',
+  does: 'registers an account, or rotates its token, which is read from standard input, and asks Pinterest whether it works; with --oauth as JSON {client_id, client_secret, refresh_token}; with --keep-token only the rest is set',
   async run(invocation) {
-    const answer = await invocation.admin.get<AccountsAnswer>('/accounts')
-    show(invocation, answer, () => renderAccounts(answer.accounts))
-    return EXIT.done
+    const { options, admin } = invocation
+    const body = { ...(await readToken(invocation)), ...readSettings(options) }
+    const account = await admin.send<AccountAnswer>('PUT', pathOf('account', invocation), body)
+    const { ad_account_id: id, token } = account
+    const hasToken = token.kind !== 'none'
+    const isAsked = hasToken && options['keep-token'] !== true && options['no-verify'] !== true
+    const verification = isAsked ? await verifyOne(admin, id) : null
+    const consentUrl = new URL(`/accounts/${id}/authorize`, admin.url).href
+    return {
+      answer: { ...account, verification },
+      text: [
+        `account ${id} is set${hasToken ? `, its token ends with ${token.last4}` : ''}`,
+        ...(hasToken ? [] : [`nothing is sent before somebody consents at ${consentUrl}`]),
+        ...(verification === null ? [] : [renderVerification(verification)]),
+      ].join('\n'),
+      isPartial: verification?.works === false,
+    }
   },
 }
 
-function renderAccounts(accounts: readonly AccountAnswer[]): string {
-  if (accounts.length === 0) return 'no accounts'
-  return renderTable(
-    ['account', 'label', 'token', 'ends with', 'age', 'expires in', 'queues', 'last failure'],
-    accounts.map(({ ad_account_id, label, token, queues, paused }) => [
-      ad_account_id,
-      label,
-      token.kind,
-      token.last4,
-      renderSeconds(token.age_seconds),
-      renderSeconds(token.expires_in_seconds),
-      queues.map(({ test, status }) => `${test ? 'test' : 'live'} ${status}`).join(', ') ||
-        (paused ? 'paused' : 'idle'),
-      token.last_failure && `${token.last_failure.reason} at ${token.last_failure.at}`,
-    ]),
-  )
+function renderVerification({ works, status, message }: VerificationAnswer): string {
+  if (works) return 'Pinterest took a test event: the token works'
+  return `Pinterest did not take a test event${status === null ? '' : ` (${status})`}: ${message}`
+}
+
+async function readToken({ options, terminal }: Invocation): Promise<object> {
+  if (options['keep-token'] === true) return {}
+  if (options['oauth'] !== true)
+    return { access_token: await readSecret(terminal, 'access token: ', 'token') }
+  try {
+    return { oauth: JSON.parse(await terminal.readInput()) as unknown }
+  } catch {
+    throw misused('Standard input must hold JSON {client_id, client_secret, refresh_token}.')
+  }
+}
+
+function readSettings(options: Invocation['options']): object {
+  const names = textOf(options['event-names'])
+  const postsPerMinute = textOf(options['posts-per-minute'])
+  if (postsPerMinute !== undefined && !/^\d+$/.test(postsPerMinute))
+    throw misused('--posts-per-minute takes a number.')
+  return {
+    ...fieldsOf(options),
+    ...(names !== undefined && { event_names: readNames(names) }),
+    ...(postsPerMinute !== undefined && { posts_per_minute: Number(postsPerMinute) }),
+  }
+}
+
+function readNames(json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch {
+    throw misused('--event-names takes JSON, such as {"Bestellung":"checkout"}.')
+  }
+}
+
+/** Accounts between two lines of progress: a second where Pinterest answers, half a minute where it does not. */
+const TOLD_EVERY = 20
+
+const verify: Command = {
+  name: 'account verify',
+  words: '[ID]',
+  does: 'asks Pinterest with a test event whether the token works; without an id for every account',
+  async run(invocation) {
+    const { positionals, admin } = invocation
+    const [id] = positionals
+    const results =
+      id === undefined
+        ? await verifyEach(invocation)
+        : [{ ad_account_id: id, ...(await verifyOne(admin, id)) }]
+    return {
+      answer: id === undefined ? { verifications: results } : results[0],
+      text: renderTable(
+        { account: 'ad_account_id', works: 'works', status: 'status', message: 'message' },
+        results,
+      ),
+      isPartial: !results.every(({ works }) => works),
+    }
+  },
+}
+
+/** A request per account, a few at once: one for all of them would outlast what fetch waits for an answer. */
+async function verifyEach({ admin, terminal }: Invocation) {
+  const { accounts } = await admin.get<AccountsAnswer>('/accounts')
+  const ids = accounts.map(({ ad_account_id }) => ad_account_id)
+  let verified = 0
+  let failure: unknown
+  return verifyAll(ids, async (id) => {
+    // The others would go on with the rest of a list that nobody waits for any more.
+    if (failure !== undefined) throw failure
+    try {
+      const verification = await verifyOrMiss(admin, id)
+      verified++
+      if (verified % TOLD_EVERY === 0 && verified < ids.length) {
+        terminal.tell(`${verified} of ${ids.length} verified`)
+      }
+      return verification
+    } catch (error) {
+      failure = error
+      throw error
+    }
+  })
+}
+
+export function verifyOne(admin: AdminClient, id: string): Promise<VerificationAnswer> {
+  return admin.send('POST', `/accounts/${encodeURIComponent(id)}/verify`)
+}
+
+async function verifyOrMiss(admin: AdminClient, id: string): Promise<VerificationAnswer> {
+  try {
+    return await verifyOne(admin, id)
+  } catch (error) {
+    if (!(error instanceof Refused) || error.status !== 404) throw error
+    return { works: false, status: null, message: 'The account was removed meanwhile.' }
+  }
 }
 
 function change(verb: 'pause' | 'resume', does: string): Command {
@@ -42,32 +145,41 @@ function change(verb: 'pause' | 'resume', does: string): Command {
     name: `account ${verb}`,
     words: 'ID',
     does,
-    positionals: 1,
     async run(invocation) {
-      const account = await invocation.admin.send('POST', `${pathOf(invocation)}/${verb}`)
-      show(invocation, account, () => `account ${firstOf(invocation)} is ${verb}d`)
-      return EXIT.done
+      const answer = await invocation.admin.send('POST', `${pathOf('account', invocation)}/${verb}`)
+      return { answer, text: `account ${invocation.positionals[0]} is ${verb}d` }
     },
   }
 }
 
-const remove: Command = {
-  name: 'account rm',
-  words: 'ID',
-  does: 'forgets the account and its token; what is queued stays until the account is set again',
-  positionals: 1,
-  async run(invocation) {
-    await invocation.admin.send('DELETE', pathOf(invocation))
-    show(invocation, {}, () => `account ${firstOf(invocation)} is removed`)
-    return EXIT.done
-  },
+export function lastFailureOf({ token: { last_failure: last } }: AccountAnswer) {
+  return last && `${last.reason} at ${last.at}`
 }
 
 export const accountCommands: readonly Command[] = [
   set,
-  list,
+  listing<AccountAnswer>(
+    'account',
+    'all accounts, their tokens (the last 4 characters) and the state of their queues',
+    {
+      account: 'ad_account_id',
+      label: 'label',
+      token: ({ token }) => token.kind,
+      'ends with': ({ token }) => token.last4,
+      age: ({ token }) => renderSeconds(token.age_seconds),
+      'expires in': ({ token }) => renderSeconds(token.expires_in_seconds),
+      queues: ({ queues, paused }) =>
+        queues.map(({ test, status }) => `${test ? 'test' : 'live'} ${status}`).join(', ') ||
+        (paused ? 'paused' : 'idle'),
+      'last failure': lastFailureOf,
+    },
+  ),
   verify,
   change('pause', 'stops its calls; posts are still taken'),
   change('resume', 'goes on with its calls'),
-  remove,
+  removal(
+    'account',
+    'ID',
+    'forgets the account and its token; what is queued stays until the account is set again',
+  ),
 ]

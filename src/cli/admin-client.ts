@@ -7,9 +7,8 @@ export interface AdminClient {
   readonly url: string
   /** `Answer`: what the route's schema says, in `src/admin/`. */
   get<Answer>(path: string): Promise<Answer>
-  send<Answer>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<Answer>
-  /** The body as it is. */
-  sendText<Answer>(method: 'POST', path: string, body: string): Promise<Answer>
+  /** A text is sent as it is. */
+  send<Answer>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: object | string): Promise<Answer>
   /** Server-sent events, until the relay ends them. */
   follow<Message>(path: string): AsyncIterable<Message>
 }
@@ -30,21 +29,21 @@ export function createAdminClient({ environment }: Pick<Terminal, 'environment'>
   const url =
     environment['ADMIN_URL'] ?? addressOf(environment['ADMIN_HOST'], environment['ADMIN_PORT'] ?? '8081')
 
-  async function request(method: string, path: string, body?: string): Promise<Response> {
+  async function request(method: string, path: string, body?: object | string): Promise<Response> {
     const authorization = `Bearer ${findToken(environment)}`
     const type = body === undefined ? {} : { 'content-type': 'application/json' }
     const response = await fetch(new URL(path, url), {
       method,
       headers: { authorization, ...type },
-      body: body ?? null,
+      body: typeof body === 'object' ? JSON.stringify(body) : (body ?? null),
     }).catch(failed)
     if (response.ok) return response
     throw new Refused(response.status, await readAnswer(response))
   }
 
   const readAnswer = async (response: Response) => parseAnswer(await response.text().catch(failed), url)
-  const ask = async (method: string, path: string, body?: string) =>
-    readAnswer(await request(method, path, body))
+  const send = async <Answer>(method: string, path: string, body?: object | string) =>
+    (await readAnswer(await request(method, path, body))) as Answer
 
   function failed(error: unknown): never {
     throw new CommandFailed(
@@ -56,11 +55,8 @@ export function createAdminClient({ environment }: Pick<Terminal, 'environment'>
 
   return {
     url,
-    get: async <Answer>(path: string) => (await ask('GET', path)) as Answer,
-    send: async <Answer>(method: string, path: string, body?: unknown) =>
-      (await ask(method, path, body === undefined ? undefined : JSON.stringify(body))) as Answer,
-    sendText: async <Answer>(method: string, path: string, body: string) =>
-      (await ask(method, path, body)) as Answer,
+    get: (path) => send('GET', path),
+    send,
     async *follow<Message>(path: string) {
       const response = await request('GET', path)
       let text = ''

@@ -2,22 +2,25 @@
  * Rows as columns that stand below one another, in a given width: columns are as wide as their longest cell, and when
  * they do not fit together the widest give way first. Pure; colours are put around the finished cells.
  */
-import { paint, type Style } from './paint.ts'
-import { cellsOf, fitCells } from './text-width.ts'
+import { styleText } from 'node:util'
+
+export type Style = 'bold' | 'dim' | 'green' | 'red' | 'yellow' | 'cyan'
+
+/** Whether the terminal has colours is the caller's to know. */
+export function paint(text: string, style: Style): string {
+  return styleText(style, text, { validateStream: false })
+}
 
 export interface Cell {
   readonly text: string
   readonly style?: Style
 }
 
-export interface TableOptions {
-  /** Of the whole line, in cells of the terminal. */
-  readonly width: number
-  readonly hasColours: boolean
-}
-
-/** One line of text per row, without trailing spaces. */
-export function layOut(rows: readonly (readonly Cell[])[], { width, hasColours }: TableOptions): string[] {
+/** `width`: of the whole line, in cells of the terminal. One line of text per row, without trailing spaces. */
+export function layOut(
+  rows: readonly (readonly Cell[])[],
+  { width = Infinity, hasColours = false } = {},
+): string[] {
   const count = Math.max(0, ...rows.map((row) => row.length))
   const natural = Array.from({ length: count }, (_, column) =>
     Math.max(...rows.map((row) => cellsOf(row[column]?.text ?? ''))),
@@ -49,4 +52,37 @@ function shrink(natural: readonly number[], available: number): number[] {
     widths[widest]! -= 1
   }
   return widths
+}
+
+const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
+
+/** Chinese, Japanese and Korean letters take two cells. An approximation: no terminal agrees with another on all of Unicode. */
+const WIDE =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\u3000-\u303f\uff01-\uff60\uffe0-\uffe6\p{Emoji_Presentation}]/u
+
+/** How many cells of a terminal a text takes. */
+export function cellsOf(text: string): number {
+  let cells = 0
+  for (const { segment } of graphemes.segment(text)) cells += widthOf(segment)
+  return cells
+}
+
+/** The text in exactly so many cells: filled up with spaces, or cut and ended with `…`. */
+export function fitCells(text: string, cells: number): string {
+  const missing = cells - cellsOf(text)
+  if (missing >= 0) return text + ' '.repeat(missing)
+  let kept = ''
+  let used = 0
+  for (const { segment } of graphemes.segment(text)) {
+    const width = widthOf(segment)
+    if (used + width > cells - 1) break
+    kept += segment
+    used += width
+  }
+  return `${kept}…${' '.repeat(cells - 1 - used)}`
+}
+
+function widthOf(grapheme: string): 0 | 1 | 2 {
+  if (/^[\p{M}\p{Cf}]+$/u.test(grapheme)) return 0
+  return WIDE.test(grapheme) ? 2 : 1
 }

@@ -1,45 +1,148 @@
-/** What each command is made of. */
-import type { ParseArgsConfig } from 'node:util'
+/** What each command is made of, and what several have in common. */
 import type { AdminClient } from './admin-client.ts'
-import type { Terminal } from './terminal.ts'
+import { renderTable, type Columns } from './table.ts'
+import { misused, type Terminal } from './terminal.ts'
 
 export interface Command {
   /** One or two words: `status`, `account list`. */
   readonly name: string
-  /** What comes behind the name, for `--help`. */
+  /** What comes behind the name, for `--help` and for the parser: `--label TEXT` takes a value, `--yes` does not. */
   readonly words: string
   readonly does: string
-  readonly options?: NonNullable<ParseArgsConfig['options']>
-  /** How many words must stand behind the name. */
-  readonly positionals: number
-  run(invocation: Invocation): Promise<number>
+  /** Undefined: it has printed everything. */
+  run(invocation: Invocation): Promise<Result | undefined>
+}
+
+export interface Result {
+  /** What `--json` prints. */
+  readonly answer: unknown
+  /** What people read. */
+  readonly text: string
+  /** A line on standard error behind it. */
+  readonly note?: string | false
+  /** Done in part: exit code 3. */
+  readonly isPartial?: boolean
 }
 
 export interface Invocation {
   readonly positionals: readonly string[]
-  readonly options: Readonly<Record<string, OptionValue>>
+  readonly options: Options
   readonly isJson: boolean
   readonly admin: AdminClient
   readonly terminal: Terminal
 }
 
-export type OptionValue = string | boolean | undefined | readonly (string | boolean)[]
+export type Options = Readonly<Record<string, string | boolean | undefined>>
+
+/** Options that are fields of a request, and what the admin port calls them. */
+const FIELDS: Readonly<Record<string, string>> = {
+  account: 'ad_account_id',
+  bots: 'bots',
+  country: 'country',
+  'dob-format': 'dob_format',
+  'drop-previous-secret': 'drop_previous_secret',
+  event: 'event_name',
+  'event-id': 'event_id',
+  headers: 'headers',
+  hours: 'hours',
+  kind: 'kind',
+  label: 'label',
+  order: 'order_id',
+  outcome: 'outcome',
+  reason: 'reason',
+  since: 'since',
+  source: 'source',
+  status: 'status',
+  test: 'test',
+  topic: 'topic',
+  until: 'until',
+}
+
+/** The fields that were given. */
+export function fieldsOf(options: Options): Readonly<Record<string, string | boolean>> {
+  if (options['test'] === true && options['live'] === true) throw misused('--test and --live are opposites.')
+  const fields = Object.entries(options).flatMap(([option, value]) => {
+    const name = FIELDS[option]
+    return name === undefined || value === undefined ? [] : [[name, value] as const]
+  })
+  return { ...Object.fromEntries(fields), ...(options['live'] === true && { test: false }) }
+}
+
+/** `?` and the fields, or nothing where there are none. */
+export function queryOf(fields: Readonly<Record<string, string | boolean | number>>): string {
+  const texts = Object.entries(fields).map(([name, value]) => [name, String(value)] as [string, string])
+  return texts.length === 0 ? '' : `?${new URLSearchParams(texts).toString()}`
+}
+
+type Family = 'account' | 'key' | 'source'
+
+/** Where the admin port has what the first word behind the command names. */
+export function pathOf(family: Family, { positionals: [id = ''] }: Invocation): string {
+  return `/${family}s/${encodeURIComponent(id)}`
+}
 
 /** An option's text; undefined when it is not given. */
-export function textOf(value: OptionValue): string | undefined {
+export function textOf(value: string | boolean | undefined): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-/** The first word behind the command's name. */
-export function firstOf({ positionals }: Invocation): string {
-  return positionals[0]!
+export async function readSecret(terminal: Terminal, prompt: string, what: 'token' | 'secret') {
+  const secret = (await terminal.readSecret(prompt)).trim()
+  if (secret === '') throw misused(`No ${what} came from standard input.`)
+  return secret
 }
 
-/** JSON for programs, or what people read. */
-export function show({ isJson, terminal }: Invocation, answer: unknown, forPeople: () => string): void {
-  terminal.print(isJson ? JSON.stringify(answer, null, 2) : forPeople())
+/** `… list`: all there are of a family. */
+export function listing<Row>(family: Family, does: string, columns: Columns<Row>): Command {
+  return {
+    name: `${family} list`,
+    words: '',
+    does,
+    async run({ admin }) {
+      const answer = await admin.get<Record<string, readonly Row[]>>(`/${family}s`)
+      return { answer, text: renderTable(columns, answer[`${family}s`]!, `no ${family}s`) }
+    },
+  }
 }
 
-export function pathOfAccount(invocation: Invocation): string {
-  return `/accounts/${encodeURIComponent(firstOf(invocation))}`
+/** `… rm`. */
+export function removal(family: Family, words: string, does: string): Command {
+  return {
+    name: `${family} rm`,
+    words,
+    does,
+    async run(invocation) {
+      await invocation.admin.send('DELETE', pathOf(family, invocation))
+      return { answer: {}, text: `${family} ${invocation.positionals[0]} is removed` }
+    },
+  }
 }
+
+export const DEFAULT_LIMIT = 100
+/** What one request may ask for. */
+const PAGE_ITEMS = 1000
+
+/** Page after page, up to `--limit`: a page may be short and still have a next one. */
+export async function readPages<Answer extends { readonly next_cursor: string | null }, Item>(
+  { admin, options }: Pick<Invocation, 'admin' | 'options'>,
+  path: string,
+  itemsOf: (answer: Answer) => readonly Item[],
+) {
+  const limitText = textOf(options['limit']) ?? String(DEFAULT_LIMIT)
+  if (!/^[1-9]\d{0,14}$/.test(limitText)) throw misused('--limit takes a number, 1 or more.')
+  const limit = Number(limitText)
+  const fields = fieldsOf(options)
+  const found: Item[] = []
+  for (let cursor: object = {}; ;) {
+    const query = queryOf({ ...fields, limit: Math.min(PAGE_ITEMS, limit - found.length), ...cursor })
+    const last = await admin.get<Answer>(path + query)
+    found.push(...itemsOf(last))
+    const { next_cursor: nextCursor } = last
+    if (nextCursor === null || found.length >= limit) {
+      return { found, last, nextCursor, note: nextCursor !== null && MORE }
+    }
+    cursor = { cursor: nextCursor }
+  }
+}
+
+const MORE = 'there are more: --limit shows more of them'

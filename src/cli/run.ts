@@ -2,20 +2,18 @@
 import { parseArgs } from 'node:util'
 import { accountCommands } from './account.ts'
 import { createAdminClient } from './admin-client.ts'
-import { backupCommands } from './backup.ts'
-import type { Command } from './command.ts'
+import type { Command, Options } from './command.ts'
 import { deadCommands } from './dead.ts'
 import { eventCommands } from './events.ts'
 import { explain } from './explain.ts'
 import { init } from './init.ts'
+import { quality, volume } from './insight.ts'
 import { keyCommands } from './key.ts'
-import { maintenanceCommands } from './maintenance.ts'
-import { quality } from './quality.ts'
 import { send } from './send.ts'
 import { settings } from './settings.ts'
 import { sourceCommands } from './source.ts'
 import { status } from './status.ts'
-import { volume } from './volume.ts'
+import { storeCommands } from './store.ts'
 import { CommandFailed, EXIT, misused, type Terminal } from './terminal.ts'
 
 export const COMMANDS: readonly Command[] = [
@@ -30,8 +28,7 @@ export const COMMANDS: readonly Command[] = [
   volume,
   ...eventCommands,
   ...deadCommands,
-  ...maintenanceCommands,
-  ...backupCommands,
+  ...storeCommands,
   settings,
 ]
 
@@ -68,43 +65,52 @@ async function run(words: readonly string[], terminal: Terminal): Promise<number
     )
   }
   const { positionals, values } = parse(command, words.slice(command.name.split(' ').length))
-  const { json: isJson, help, ...options } = values
+  const { json: isJson, help, ...options } = values as Options
   if (help === true) {
     terminal.print(renderUsage([command]))
     return EXIT.done
   }
-  if (command.positionals >= 0 && positionals.length !== command.positionals) {
-    // Never quoted: a token may be among them.
-    const wanted = command.positionals === 0 ? 'no words' : `one word, ${command.words.split(' ')[0]}`
-    const hint = command.name === 'account set' ? ' A token is read from standard input.' : ''
-    throw misused(`${command.name} takes ${wanted} behind it.${hint}`)
-  }
-  return command.run({
-    positionals,
-    options,
-    isJson: isJson === true,
-    admin: createAdminClient(terminal),
-    terminal,
-  })
+  checkCount(command, positionals.length)
+  const admin = createAdminClient(terminal)
+  const result = await command.run({ positionals, options, isJson: isJson === true, admin, terminal })
+  if (result === undefined) return EXIT.done
+  const { answer, text, note, isPartial } = result
+  terminal.print(isJson === true ? JSON.stringify(answer, null, 2) : text)
+  if (note) terminal.tell(note)
+  return isPartial === true ? EXIT.partly : EXIT.done
 }
 
-function parse(command: Command, words: readonly string[]) {
+/** What is wrong is never quoted: a token may be among the words. */
+function checkCount({ name, words }: Command, count: number): void {
+  const [first = ''] = words.split(' ')
+  const hint = name === 'account set' || name === 'init' ? ' A token is read from standard input.' : ''
+  if (first === '[ID]' && count > 1) throw misused(`${name} takes one id at most.${hint}`)
+  if (first === '[ID]' || first.includes('|--')) return
+  const isWanted = /^[A-Z]/.test(first)
+  if (count !== Number(isWanted))
+    throw misused(`${name} takes ${isWanted ? `one word, ${first}` : 'no words'} behind it.${hint}`)
+}
+
+function parse({ name, words }: Command, args: readonly string[]) {
+  const declared = words.matchAll(/--([a-z-]+)( [A-Za-z])?/g)
+  const options = Object.fromEntries(
+    Array.from(declared, ([, option, value]) => [
+      option!,
+      { type: value === undefined ? ('boolean' as const) : ('string' as const) },
+    ]),
+  )
   try {
     return parseArgs({
-      args: [...words],
+      args: [...args],
       allowPositionals: true,
-      options: {
-        ...command.options,
-        json: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
+      options: { ...options, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
     })
   } catch (error) {
     // Its texts name options, never what was given for one.
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     if (!code.startsWith('ERR_PARSE_ARGS')) throw error
     throw misused(
-      `${command.name}: ${code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? 'an option is unknown' : 'an option lacks its value, or takes none'}; --help shows them.`,
+      `${name}: ${code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? 'an option is unknown' : 'an option lacks its value, or takes none'}; --help shows them.`,
     )
   }
 }

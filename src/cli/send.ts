@@ -1,9 +1,9 @@
 /** `send FILE`: posts events to the public port, as a storefront would; for trying things out, and for what was left over. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { addressOf } from './admin-client.ts'
-import { firstOf, show, textOf, type Command } from './command.ts'
+import { textOf, type Command } from './command.ts'
 import { EVENTS_FILE, readEventsFile } from './events-file.ts'
-import { CommandFailed, EXIT, misused, type Terminal } from './terminal.ts'
+import { CommandFailed, misused, type Terminal } from './terminal.ts'
 
 interface EventAnswer {
   readonly status: string
@@ -30,15 +30,12 @@ export const send: Command = {
   name: 'send',
   words: 'FILE --account ID [--test]',
   does: `posts events to RELAY_URL with RELAY_KEY; what fails is listed by its place in the file. Safe to repeat: the same event ids are not sent twice. ${EVENTS_FILE}`,
-  positionals: 1,
-  options: { account: { type: 'string' }, test: { type: 'boolean' } },
-  async run(invocation) {
-    const { options, terminal } = invocation
+  async run({ positionals: [file = ''], options, terminal }) {
     const adAccountId = textOf(options['account'])
     if (adAccountId === undefined) throw misused('send needs --account ID.')
     const relayKey = terminal.environment['RELAY_KEY']
     if (!relayKey) throw misused('RELAY_KEY must be set: key create makes one.')
-    const events = await readEventsFile(terminal, firstOf(invocation))
+    const events = await readEventsFile(terminal, file)
     const url = new URL(
       `/v5/ad_accounts/${encodeURIComponent(adAccountId)}/events${options['test'] === true ? '?test=true' : ''}`,
       relayUrl(terminal.environment),
@@ -57,13 +54,14 @@ export const send: Command = {
       if (events.length > EVENTS_PER_POST) terminal.tell(`${start + data.length} of ${events.length} posted`)
     }
     const taken = events.length - failed.length
-    show(invocation, { events: events.length, taken, queued, failed }, () =>
-      [
+    return {
+      answer: { events: events.length, taken, queued, failed },
+      text: [
         `${taken} of ${events.length} events taken${queued > 0 ? `, ${queued} of them queued` : ''}`,
         ...failed.map(({ index, message }) => `event ${index}: ${message}`),
       ].join('\n'),
-    )
-    return failed.length === 0 ? EXIT.done : EXIT.partly
+      isPartial: failed.length > 0,
+    }
   },
 }
 

@@ -1,24 +1,18 @@
 /** `settings`: every setting with its value in this environment (in the relay's container: the relay's). No secret is shown. */
 import { BadSettings } from '../errors.ts'
 import { readSettings, SettingsSchema, textOfSetting } from '../settings.ts'
-import { show, type Command } from './command.ts'
+import type { Command } from './command.ts'
 import { renderTable } from './table.ts'
-import { CommandFailed, EXIT, type Terminal } from './terminal.ts'
+import { CommandFailed, type Terminal } from './terminal.ts'
 
 export const settings: Command = {
   name: 'settings',
   words: '',
   does: 'every setting, its value in force in this environment, whether that is the default, and what it does; secrets are masked',
-  positionals: 0,
-  async run(invocation) {
-    const rows = list(invocation.terminal.environment)
-    show(invocation, { settings: rows }, () =>
-      renderTable(
-        ['name', 'value', 'set', 'what it does'],
-        rows.map(({ name, value, is_set, description }) => [name, value, is_set, description]),
-      ),
-    )
-    return EXIT.done
+  async run({ terminal }) {
+    const rows = list(terminal.environment)
+    const columns = { name: 'name', value: 'value', set: 'is_set', 'what it does': 'description' } as const
+    return { answer: { settings: rows }, text: renderTable(columns, rows) }
   },
 }
 

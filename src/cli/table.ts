@@ -1,19 +1,39 @@
 /** A table for people: a head, and rows with numbers to the right, as wide as what is in them. */
-import { layOut } from './columns.ts'
-import { cellsOf } from './text-width.ts'
+import { cellsOf, layOut } from './columns.ts'
 
 export type Cell = string | number | boolean | null | undefined
 
-export function renderTable(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  const lines = [head.map((name) => name.toUpperCase()), ...rows.map((row) => row.map(toText))]
-  const isNumber = head.map(
-    (_, column) => rows.length > 0 && rows.every((row) => typeof row[column] === 'number'),
+type CellName<Row> = { [Name in keyof Row]: Row[Name] extends Cell ? Name : never }[keyof Row]
+
+/** By head: the field that the column shows, or how a row's cell is made. */
+export type Columns<Row> = Readonly<Record<string, CellName<Row> | ((row: Row) => Cell)>>
+
+/** `empty`: what stands there instead of a table without rows. */
+export function renderTable<Row>(columns: Columns<Row>, rows: readonly Row[], empty?: string): string {
+  if (rows.length === 0 && empty !== undefined) return empty
+  const cells = rows.map((row) =>
+    Object.values(columns).map((column) =>
+      typeof column === 'function' ? column(row) : (row[column] as Cell),
+    ),
   )
-  const widths = head.map((_, column) => Math.max(...lines.map((line) => cellsOf(line[column]!))))
-  const aligned = lines.map((line) =>
-    line.map((text, column) => ({ text: isNumber[column] ? text.padStart(widths[column]!) : text })),
+  const lines = [
+    Object.keys(columns).map((name) => name.toUpperCase()),
+    ...cells.map((row) => row.map(toText)),
+  ]
+  const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => cellsOf(line[column]!))))
+  const isNumber = lines[0]!.map(
+    (_, column) => cells.length > 0 && cells.every((row) => typeof row[column] === 'number'),
   )
-  return layOut(aligned, { width: Infinity, hasColours: false }).join('\n')
+  return renderRows(
+    lines.map((line) =>
+      line.map((text, column) => (isNumber[column] ? text.padStart(widths[column]!) : text)),
+    ),
+  )
+}
+
+/** Without a head. */
+export function renderRows(rows: readonly (readonly Cell[])[]): string {
+  return layOut(rows.map((row) => row.map((cell) => ({ text: toText(cell) })))).join('\n')
 }
 
 function toText(cell: Cell): string {
@@ -23,22 +43,21 @@ function toText(cell: Cell): string {
   return String(cell).replace(/[\p{Cc}\p{Cf}]/gu, ' ')
 }
 
+const UNITS = [
+  [86_400, 'd'],
+  [3600, 'h'],
+  [60, 'min'],
+  [1, 's'],
+] as const
+
 /** 93784 → `1 d 2 h`; negative is past. */
 export function renderSeconds(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined) return '-'
-  const past = seconds < 0 ? ' ago' : ''
-  const units = [
-    [86_400, 'd'],
-    [3600, 'h'],
-    [60, 'min'],
-    [1, 's'],
-  ] as const
   let rest = Math.abs(Math.round(seconds))
   const parts: string[] = []
-  for (const [size, unit] of units) {
-    const count = Math.floor(rest / size)
-    rest -= count * size
-    if (count > 0) parts.push(`${count} ${unit}`)
+  for (const [size, unit] of UNITS) {
+    if (rest >= size) parts.push(`${Math.floor(rest / size)} ${unit}`)
+    rest %= size
   }
-  return `${parts.slice(0, 2).join(' ') || '0 s'}${past}`
+  return `${parts.slice(0, 2).join(' ') || '0 s'}${seconds < 0 ? ' ago' : ''}`
 }

@@ -1,6 +1,5 @@
 import t from 'tap'
-import { layOut } from '../../src/cli/columns.ts'
-import { cellsOf, fitCells } from '../../src/cli/text-width.ts'
+import { cellsOf, fitCells, layOut } from '../../src/cli/columns.ts'
 
 for (const [text, cells] of [
   ['', 0],
