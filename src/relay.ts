@@ -31,11 +31,9 @@ import { createBreakerTeller, joinReplicas, readBreakers } from './replicas.ts'
 import { keepHouse } from './store/housekeeping.ts'
 import { createSnapshots, reportStore, waitingOf } from './store/snapshot.ts'
 import { createGranting } from './vault/granting.ts'
-import { createTokenHealth } from './vault/health.ts'
 import { createQualityFetcher } from './vault/quality.ts'
 import { createRefresher } from './vault/refresher.ts'
-import { reportTokens } from './vault/token-metrics.ts'
-import { createTokenWatch, needsConsent } from './vault/token-watch.ts'
+import { createTokenWatch, needsConsent, reportTokens } from './vault/token-watch.ts'
 import { openTracing } from './telemetry/open-tracing.ts'
 import { createSealer } from './vault/seal.ts'
 import { openVault } from './vault/vault.ts'
@@ -145,7 +143,7 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
   opened.defer(() => recentStatistics.close())
   const upstream = { settings, userAgent: `pinrelay/${version}` }
   const pinterest = createPinterest(upstream)
-  const oauth = createPinterestOauth(upstream)
+  const oauth = createPinterestOauth({ ...upstream, now: clock.wallMs })
   opened.defer(() => oauth.close())
   const sharedLimits = shared && createSharedLimits({ settings, shared, clock })
   opened.defer(() => sharedLimits?.close())
@@ -182,8 +180,7 @@ function openSending(base: Base, opened: AsyncDisposableStack) {
   })
   // `close` has waited for it by then: once more would pass LONGEST_CLOSE_MS.
   opened.defer(() => refresher.stop(0))
-  const tokenHealth = createTokenHealth(clock.wallMs)
-  const tokenWatch = createTokenWatch({ vault, refresher, health: tokenHealth, log })
+  const tokenWatch = createTokenWatch({ vault, refresher, now: clock.wallMs, log })
   const delivery = createDelivery({
     ...base,
     callsInFlight: settings.CALLS_IN_FLIGHT,
@@ -205,7 +202,7 @@ function openSending(base: Base, opened: AsyncDisposableStack) {
   opened.defer(() => housekeeping.close())
   const quality = createQualityFetcher(base)
   opened.defer(() => quality.close())
-  return { refresher, tokenHealth, tokenWatch, delivery, readiness, quality }
+  return { refresher, tokenWatch, delivery, readiness, quality }
 }
 
 /** The two servers. They take requests once `listen` is called. */
@@ -217,7 +214,7 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
   // Whichever replica deleted it.
   vault.onAccountChange((adAccountId) => {
     if (vault.account(adAccountId) !== undefined) return
-    for (const part of [postLimiter, sending.tokenHealth, matchQuality, volumeWatch]) part.forget(adAccountId)
+    for (const part of [postLimiter, sending.tokenWatch, matchQuality, volumeWatch]) part.forget(adAccountId)
   })
   const webhookLog = createWebhookLog()
   const publicApp = await createPublicServer({ ...base, ...sending, matchQuality, volumeWatch, webhookLog })

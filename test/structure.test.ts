@@ -36,9 +36,7 @@ const KNOWN_UPWARD: ReadonlySet<string> = new Set([
   'limits/shared-limits.ts → store/shared.ts',
   'settings.ts → store/postgres/database-url.ts',
   'vault/granting.ts → delivery/verify-all.ts',
-  'vault/demand.ts → delivery/verify.ts',
-  'vault/given-grant.ts → delivery/verify.ts',
-  'vault/granted.ts → delivery/scrub.ts',
+  'vault/granting.ts → delivery/verify.ts',
   'vault/token-watch.ts → delivery/token-watch.ts',
 ])
 

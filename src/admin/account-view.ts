@@ -2,7 +2,7 @@
 import { Type, type Static } from 'typebox'
 import { STATUSES, type AccountStatus } from '../delivery/queue-status.ts'
 import type { QueueState } from '../delivery/queue-state.ts'
-import type { TokenUse } from '../vault/health.ts'
+import type { TokenUse } from '../vault/token-watch.ts'
 import { NoSuch } from '../errors.ts'
 import { MAX_EVENT_NAME_LENGTH } from '../events/schema.ts'
 import { TOKEN_KINDS } from '../vault/records.ts'
@@ -94,7 +94,7 @@ export type AccountAnswer = Static<typeof AccountView>
 export type ShowAccount = (account: Account) => AccountAnswer
 
 export function createShowAccount(options: AdminOptions): ShowAccount {
-  const { vault, delivery, refresher, tokenHealth, readiness, clock } = options
+  const { vault, delivery, refresher, tokenWatch, readiness, clock } = options
   return (account) => {
     const { adAccountId, grantId } = account
     const grant = grantId === undefined ? undefined : vault.grant(grantId)
@@ -106,7 +106,7 @@ export function createShowAccount(options: AdminOptions): ShowAccount {
       country: account.country?.toUpperCase(),
       paused: account.isPaused,
       overShare,
-      token: tokenOf(account, grant, tokenHealth.of(adAccountId), nowMs),
+      token: tokenOf(account, grant, tokenWatch.useOf(adAccountId), nowMs),
       grant: grant && grantOf(grant, nowMs),
       problems: problemsOf(account, grant, overShare)
         .filter((status) => !queues.some((queue) => queue.status === status))

@@ -17,8 +17,8 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import type { RecentStatistics } from '../telemetry/recent-statistics.ts'
 import type { VolumeWatch } from '../telemetry/volume-watch.ts'
 import type { Granting } from '../vault/granting.ts'
-import type { TokenHealth } from '../vault/health.ts'
 import type { Refresher } from '../vault/refresher.ts'
+import type { KnownTokens } from '../vault/token-watch.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Refusals } from './refusals.ts'
 import type { Sessions } from './session.ts'
@@ -31,7 +31,7 @@ export interface AdminOptions {
   readonly verify: Verify
   readonly granting: Granting
   readonly refresher: Refresher
-  readonly tokenHealth: TokenHealth
+  readonly tokenWatch: KnownTokens
   readonly matchQuality: MatchQuality
   readonly volumeWatch: VolumeWatch
   readonly webhookLog: Pick<WebhookLog, 'of'>

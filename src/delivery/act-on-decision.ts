@@ -4,7 +4,7 @@ import type { DeliveryOptions } from './options.ts'
 import type { CallInFlight, Queue, RefusedCall } from './queue.ts'
 import { countEvents, cut, noteFailure, outcomeOf, type EventOutcome, type Slice } from './batch.ts'
 import { backoffMs } from './retry.ts'
-import { createScrub } from './scrub.ts'
+import { createScrub } from '../pinterest/scrub.ts'
 import {
   afterRefusal,
   afterSuccess,

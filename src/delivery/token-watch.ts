@@ -1,5 +1,5 @@
 import type { CallOutcome } from '../pinterest/outcome.ts'
-import { createScrub } from './scrub.ts'
+import { createScrub } from '../pinterest/scrub.ts'
 
 /** Learns whether Pinterest accepted an account's token. */
 export interface TokenWatch {

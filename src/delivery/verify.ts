@@ -3,7 +3,7 @@ import type { CallLimiter } from '../limits/call-limiter.ts'
 import type { Clock } from '../clock.ts'
 import type { Pinterest } from '../pinterest/outcome.ts'
 import type { Vault } from '../vault/vault.ts'
-import { createScrub } from './scrub.ts'
+import { createScrub } from '../pinterest/scrub.ts'
 import { canaryCall, decideCanary } from './canary.ts'
 import { tellTokenWatch, type TokenWatch } from './token-watch.ts'
 

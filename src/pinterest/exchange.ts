@@ -4,7 +4,7 @@
  * takes 38 µs per call instead of 23. Informational answers (1xx) are skipped, redirects are not followed.
  */
 import type { Dispatcher } from 'undici'
-import { headerOf } from './read-answer.ts'
+import type { Unanswered } from './outcome.ts'
 
 export type Exchanged =
   | {
@@ -14,8 +14,7 @@ export type Exchanged =
       readonly retryAfter: string | undefined
       readonly text: string
     }
-  | { readonly kind: 'timeout' | 'too_large' }
-  | { readonly kind: 'failed'; readonly error: unknown }
+  | Unanswered
 
 export interface ExchangeLimits {
   readonly timeoutMs: number
@@ -44,9 +43,11 @@ export function exchange(
       resolve(exchanged)
     }
 
-    function giveUp(kind: 'timeout' | 'too_large'): void {
-      end({ kind })
-      controller?.abort(new Error(kind))
+    const fail = (reason: Unanswered['reason']) => end({ kind: 'unanswered', reason })
+
+    function giveUp(reason: 'timeout' | 'too_large'): void {
+      fail(reason)
+      controller?.abort(new Error(reason))
     }
 
     const handler: Dispatcher.DispatchHandler = {
@@ -58,7 +59,7 @@ export function exchange(
       onResponseStart(_controller, statusCode, headers) {
         if (statusCode < 200) return
         status = statusCode
-        retryAfter = headerOf(headers['retry-after'])
+        ;[retryAfter] = [headers['retry-after']].flat()
       },
       onResponseData(_controller, chunk) {
         sizeBytes += chunk.length
@@ -69,12 +70,45 @@ export function exchange(
         const text = (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString('utf8')
         end({ kind: 'answered', status, retryAfter, text })
       },
-      onResponseError: (_controller, error) => end({ kind: 'failed', error }),
+      onResponseError: (_controller, error) => fail(reasonOf(error)),
     }
     try {
       dispatcher.dispatch({ ...request, headersTimeout: 0, bodyTimeout: 0 }, handler)
     } catch (error) {
-      end({ kind: 'failed', error })
+      fail(reasonOf(error))
     }
   })
+}
+
+function reasonOf(error: unknown): Unanswered['reason'] {
+  const { code } = (error ?? {}) as { code?: unknown }
+  switch (code) {
+    case 'UND_ERR_CONNECT_TIMEOUT':
+    case 'UND_ERR_HEADERS_TIMEOUT':
+    case 'UND_ERR_BODY_TIMEOUT':
+    case 'ETIMEDOUT':
+      return 'timeout'
+    case 'ECONNREFUSED':
+      return 'refused'
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'dns'
+    // A CONNECT that was not answered with 200, a connection or a certificate of the proxy's that failed.
+    case 'UND_ERR_ABORTED':
+    case 'UND_ERR_PRX_CONN':
+    case 'UND_ERR_PRX_TLS':
+      return 'proxy'
+    case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
+    case 'HPE_INVALID_EOF_STATE':
+      return 'truncated'
+    case 'UND_ERR_SOCKET':
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return 'reset'
+    default:
+      return typeof code === 'string' &&
+        /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code)
+        ? 'tls'
+        : 'other'
+  }
 }

@@ -5,26 +5,38 @@
  *
  * Source: Pinterest's OpenAPI description 5.23.0 (`oauth/token`, `oauth/conversion_token`, `conversion_eqs/list`).
  */
-import { asObject, parseJson, readLimited, reasonOf } from './read-answer.ts'
+import { asObject, parseJson } from './json.ts'
 import type { QualityScore } from './quality-score.ts'
+import { createScrub } from './scrub.ts'
 import { createUpstream, type UpstreamOptions } from './upstream.ts'
 
 export interface ClientCredentials {
   readonly clientId: string
+  /** Never log or answer it. */
   readonly clientSecret: string
 }
 
-export interface GrantedPair {
+/** A grant's two tokens. Never log, answer or store them open. */
+export interface TokenPair {
   readonly accessToken: string
-  /** Absent where Pinterest goes on taking the one that was sent (RFC 6749, section 6). */
-  readonly refreshToken: string | undefined
-  readonly scope: string
-  readonly lifeMs: number
-  readonly refreshLifeMs: number | undefined
+  readonly refreshToken: string
 }
 
+/** How long a pair lives, and for what. Times are milliseconds since the epoch, on the relay's clock. */
+export interface PairTerms {
+  /** As Pinterest writes it: a comma list. */
+  readonly scope: string
+  readonly issuedAtMs: number
+  readonly expiresAtMs: number
+  /** Undefined where Pinterest did not say. */
+  readonly refreshExpiresAtMs: number | undefined
+}
+
+/** What Pinterest granted. */
+export type IssuedPair = TokenPair & PairTerms
+
 export type OauthFailure =
-  /** Pinterest said no, and will say it again: somebody has to mend something. */
+  /** Pinterest said no, and will say it again: somebody has to mend something. `message`: scrubbed. */
   | { readonly kind: 'refused'; readonly status: number; readonly message: string }
   /**
    * May work later. `isAnswerLost`: the request may have been carried out all the same, and then its refresh token is
@@ -35,8 +47,9 @@ export type OauthFailure =
 export type Granted<Value> = { readonly kind: 'granted'; readonly value: Value } | OauthFailure
 
 export interface PinterestOauth {
-  exchangeCode(client: ClientCredentials, code: string, redirectUri: string): Promise<Granted<GrantedPair>>
-  refresh(client: ClientCredentials, refreshToken: string, scope: string): Promise<Granted<GrantedPair>>
+  exchangeCode(client: ClientCredentials, code: string, redirectUri: string): Promise<Granted<IssuedPair>>
+  /** The pair has the refresh token that was sent where Pinterest goes on taking it (RFC 6749, section 6). */
+  refresh(client: ClientCredentials, refreshToken: string, scope: string): Promise<Granted<IssuedPair>>
   /** A long-lived token that can send events and nothing else. */
   mintConversionToken(accessToken: string): Promise<Granted<string>>
   qualityScores(accessToken: string, adAccountId: string): Promise<Granted<readonly QualityScore[]>>
@@ -47,80 +60,72 @@ const CONNECTIONS = 8
 /** Token answers are short; a score has eleven components per event name. */
 const ANSWER_LIMIT_BYTES = 1024 * 1024
 
-interface WireRequest {
-  readonly method: 'GET' | 'POST'
-  readonly path: string
-  readonly authorization: string
-  readonly form?: Readonly<Record<string, string>>
+export interface PinterestOauthOptions extends UpstreamOptions {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
 }
 
-export function createPinterestOauth(options: UpstreamOptions): PinterestOauth {
-  const { settings, userAgent } = options
-  const callTimeoutMs = settings.CALL_TIMEOUT_MS
-  const { origin, basePath, dispatcher } = createUpstream(options, { connections: CONNECTIONS })
+export function createPinterestOauth({ now, ...options }: PinterestOauthOptions): PinterestOauth {
+  const upstream = createUpstream(options, { connections: CONNECTIONS, answerBytes: ANSWER_LIMIT_BYTES })
 
+  /** `secrets`: what of the request a refusal might quote. */
   async function ask<Value>(
-    { method, path, authorization, form }: WireRequest,
+    request: Parameters<typeof upstream.ask>[0],
+    secrets: readonly string[],
     read: (body: unknown) => Value | undefined,
   ): Promise<Granted<Value>> {
-    const deadline = new AbortController()
-    const timer = setTimeout(() => deadline.abort(), callTimeoutMs)
-    try {
-      const response = await dispatcher.request({
-        origin,
-        path: basePath + path,
-        method,
-        headers: {
-          authorization,
-          accept: 'application/json',
-          'user-agent': userAgent,
-          ...(form && { 'content-type': 'application/x-www-form-urlencoded' }),
-        },
-        body: form ? new URLSearchParams(form).toString() : null,
-        signal: deadline.signal,
-        headersTimeout: callTimeoutMs,
-        bodyTimeout: callTimeoutMs,
-      })
-      const text = await readLimited(response.body, ANSWER_LIMIT_BYTES)
-      return judge(response.statusCode, text === undefined ? undefined : parseJson(text), read)
-    } catch (error) {
-      const reason = deadline.signal.aborted ? 'timeout' : reasonOf(error)
-      return { kind: 'failed', reason, isAnswerLost: !NEVER_SENT.has(reason) }
-    } finally {
-      clearTimeout(timer)
-    }
+    const exchanged = await upstream.ask(request)
+    if (exchanged.kind === 'answered')
+      return judge(exchanged.status, parseJson(exchanged.text), secrets, read)
+    const { reason } = exchanged
+    return { kind: 'failed', reason, isAnswerLost: !NEVER_SENT.has(reason) }
   }
 
-  const askForPair = (client: ClientCredentials, form: Readonly<Record<string, string>>) =>
-    ask({ method: 'POST', path: '/oauth/token', authorization: basic(client), form }, readPair)
+  const askAs = (accessToken: string, method: 'GET' | 'POST', path: string) =>
+    ({ method, path, headers: { authorization: `Bearer ${accessToken}` } }) as const
+
+  /** `secret`: a code or a refresh token. */
+  function askForPair(
+    client: ClientCredentials,
+    secret: string,
+    form: Readonly<Record<string, string>>,
+    usedRefreshToken?: string,
+  ): Promise<Granted<IssuedPair>> {
+    const headers = {
+      authorization: basic(client),
+      'content-type': 'application/x-www-form-urlencoded',
+    }
+    const body = new URLSearchParams({ ...form, ...CONTINUOUS_REFRESH }).toString()
+    const request = { method: 'POST', path: '/oauth/token', headers, body } as const
+    return ask(request, [client.clientSecret, secret], (answer) => readPair(answer, usedRefreshToken, now()))
+  }
 
   return {
     exchangeCode: (client, code, redirectUri) =>
-      askForPair(client, {
-        grant_type: 'authorization_code',
-        code,
-        redirect_uri: redirectUri,
-        ...CONTINUOUS_REFRESH,
-      }),
+      askForPair(client, code, { grant_type: 'authorization_code', code, redirect_uri: redirectUri }),
     refresh: (client, refreshToken, scope) =>
-      askForPair(client, {
-        grant_type: 'refresh_token',
-        refresh_token: refreshToken,
-        scope,
-        ...CONTINUOUS_REFRESH,
-      }),
+      askForPair(
+        client,
+        refreshToken,
+        { grant_type: 'refresh_token', refresh_token: refreshToken, scope },
+        refreshToken,
+      ),
     mintConversionToken: (accessToken) =>
-      ask(
-        { method: 'POST', path: '/oauth/conversion_token', authorization: `Bearer ${accessToken}` },
-        (body) => tokenIn(asObject(body)?.['access_token']),
+      ask(askAs(accessToken, 'POST', '/oauth/conversion_token'), [accessToken], (body) =>
+        tokenIn(asObject(body)?.['access_token']),
       ),
     async qualityScores(accessToken, adAccountId) {
       const { readScores } = await import('./read-scores.ts')
       const path = `/ad_accounts/${adAccountId}/conversion_eqs?lookback_period=14d`
-      return ask({ method: 'GET', path, authorization: `Bearer ${accessToken}` }, readScores)
+      return ask(askAs(accessToken, 'GET', path), [accessToken], readScores)
     },
-    close: () => dispatcher.destroy(),
+    close: () => upstream.close(),
   }
+}
+
+/** Whether a token may do this. Pinterest writes commas; spaces are OAuth's own form. */
+export function hasScope(scope: string, wanted: 'ads:write' | 'ads:read'): boolean {
+  return scope.split(/[\s,]+/).includes(wanted)
 }
 
 /** Apps made before 2025-09-25 have to ask for refresh tokens that are renewed with each use. */
@@ -132,6 +137,7 @@ const NEVER_SENT: ReadonlySet<string> = new Set(['refused', 'dns', 'tls', 'proxy
 function judge<Value>(
   status: number,
   body: unknown,
+  secrets: readonly string[],
   read: (body: unknown) => Value | undefined,
 ): Granted<Value> {
   if (status === 200 || status === 201) {
@@ -142,7 +148,12 @@ function judge<Value>(
   // 408, 429 and 5xx pass; so may an address that is wrong for a while.
   const isRefusal = status === 400 || status === 401 || status === 403 || status === 422
   if (!isRefusal) return { kind: 'failed', reason: `status_${status}`, isAnswerLost: status >= 500 }
-  return { kind: 'refused', status, message: messageIn(asObject(body)) }
+  const message = messageIn(asObject(body))
+  return {
+    kind: 'refused',
+    status,
+    message: secrets.reduce((text, secret) => createScrub(secret)(text), message),
+  }
 }
 
 /** Pinterest's own form, or that of RFC 6749, section 5.2. */
@@ -152,18 +163,25 @@ function messageIn(body: Record<string, unknown> | undefined): string {
   return texts.join(': ')
 }
 
-function readPair(body: unknown): GrantedPair | undefined {
+function readPair(
+  body: unknown,
+  usedRefreshToken: string | undefined,
+  nowMs: number,
+): IssuedPair | undefined {
   const fields = asObject(body)
   const accessToken = tokenIn(fields?.['access_token'])
+  const refreshToken = tokenIn(fields?.['refresh_token']) ?? usedRefreshToken
   const lifeMs = lifeIn(fields?.['expires_in'])
+  const refreshLifeMs = lifeIn(fields?.['refresh_token_expires_in'])
   const scope = fields?.['scope']
-  if (accessToken === undefined || lifeMs === undefined || typeof scope !== 'string') return undefined
+  if (!accessToken || !refreshToken || !lifeMs || typeof scope !== 'string') return undefined
   return {
     accessToken,
-    refreshToken: tokenIn(fields?.['refresh_token']),
+    refreshToken,
     scope: scope.slice(0, SCOPE_LENGTH_LIMIT),
-    lifeMs,
-    refreshLifeMs: lifeIn(fields?.['refresh_token_expires_in']),
+    issuedAtMs: nowMs,
+    expiresAtMs: nowMs + lifeMs,
+    refreshExpiresAtMs: refreshLifeMs && nowMs + refreshLifeMs,
   }
 }
 

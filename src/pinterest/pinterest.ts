@@ -3,9 +3,9 @@
  * follows a redirect (a bearer token must not travel to where an answer points).
  */
 import type { Settings } from '../settings.ts'
-import { exchange } from './exchange.ts'
+import type { Exchanged } from './exchange.ts'
+import { asObject, parseJson } from './json.ts'
 import type { CallOutcome, EventResult, EventsCall, Pinterest } from './outcome.ts'
-import { asObject, parseObject, reasonOf } from './read-answer.ts'
 import { createUpstream, type UpstreamOptions } from './upstream.ts'
 
 export interface PinterestOptions extends UpstreamOptions {
@@ -16,52 +16,30 @@ export interface PinterestOptions extends UpstreamOptions {
 const ANSWER_LIMIT_BYTES = 4 * 1024 * 1024
 
 export function createPinterest(options: PinterestOptions): Pinterest {
-  const { settings, userAgent } = options
-  const limits = { timeoutMs: settings.CALL_TIMEOUT_MS, answerBytes: ANSWER_LIMIT_BYTES }
-  const { origin, basePath, dispatcher } = createUpstream(options, {
-    connections: settings.CALLS_IN_FLIGHT_TOTAL,
+  const upstream = createUpstream(options, {
+    answerBytes: ANSWER_LIMIT_BYTES,
+    connections: options.settings.CALLS_IN_FLIGHT_TOTAL,
     keepAliveTimeout: 20_000,
   })
 
   async function sendEvents({ adAccountId, isTest, token, body }: EventsCall): Promise<CallOutcome> {
-    const request = {
-      origin,
-      path: `${basePath}/ad_accounts/${adAccountId}/events${isTest ? '?test=true' : ''}`,
-      method: 'POST' as const,
-      headers: {
-        authorization: `Bearer ${token}`,
-        'content-type': 'application/json',
-        accept: 'application/json',
-        'user-agent': userAgent,
-      },
-      body,
-    }
-    const exchanged = await exchange(dispatcher, request, limits)
-    switch (exchanged.kind) {
-      case 'answered':
-        return readAnswer(exchanged.status, exchanged.retryAfter, exchanged.text)
-      case 'timeout':
-      case 'too_large':
-        return { kind: 'unanswered', reason: exchanged.kind }
-      case 'failed':
-        return { kind: 'unanswered', reason: reasonOf(exchanged.error) }
-    }
+    const path = `/ad_accounts/${adAccountId}/events${isTest ? '?test=true' : ''}`
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+    const exchanged = await upstream.ask({ method: 'POST', path, headers, body })
+    return exchanged.kind === 'answered' ? readAnswer(exchanged) : exchanged
   }
 
-  return { sendEvents, close: () => dispatcher.destroy() }
+  return { sendEvents, close: () => upstream.close() }
 }
 
-function readAnswer(status: number, retryAfter: string | undefined, text: string): CallOutcome {
-  const body = parseObject(text)
-  // A 200 carries the results itself, a 422 in its `details`.
-  const results = readResults(body) ?? readResults(asObject(body?.details))
+function readAnswer({ text, ...answered }: Extract<Exchanged, { kind: 'answered' }>): CallOutcome {
+  const body = asObject(parseJson(text))
   return {
-    kind: 'answered',
-    status,
+    ...answered,
     code: typeof body?.code === 'number' ? body.code : undefined,
     message: typeof body?.message === 'string' ? body.message : '',
-    retryAfter,
-    results,
+    // A 200 carries the results itself, a 422 in its `details`.
+    results: readResults(body) ?? readResults(asObject(body?.details)),
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { Agent, EnvHttpProxyAgent, Pool, type Dispatcher } from 'undici'
 import type { Settings } from '../settings.ts'
+import { exchange, type Exchanged } from './exchange.ts'
 
 export interface UpstreamOptions {
   readonly settings: Pick<
@@ -14,34 +15,59 @@ export interface UpstreamOptions {
 }
 
 export interface Upstream {
-  readonly origin: string
-  /** Without a slash at its end. */
-  readonly basePath: string
-  readonly dispatcher: Dispatcher
+  /** `path`: behind the address of the settings. Never rejects. */
+  ask(request: UpstreamRequest): Promise<Exchanged>
+  /** Ends all connections: what is under way resolves as unanswered. */
+  close(): Promise<void>
+}
+
+export interface UpstreamRequest {
+  readonly method: 'GET' | 'POST'
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: Uint8Array | string
 }
 
 export function createUpstream(
-  { settings }: UpstreamOptions,
-  more: { readonly connections: number; readonly keepAliveTimeout?: number },
+  { settings, userAgent }: UpstreamOptions,
+  { answerBytes, ...pool }: { answerBytes: number; connections: number; keepAliveTimeout?: number },
 ): Upstream {
-  const { PINTEREST_API_URL, CALL_TIMEOUT_MS, HTTPS_PROXY, HTTP_PROXY, NO_PROXY } = settings
-  const { origin, pathname, protocol } = new URL(PINTEREST_API_URL)
-  // `connectTimeout`, not `connect`: the connection to a proxy knows only this one.
-  const options = { ...more, pipelining: 1, connectTimeout: CALL_TIMEOUT_MS }
-  const proxy = protocol === 'https:' ? HTTPS_PROXY : HTTP_PROXY
+  const { origin, pathname, protocol } = new URL(settings.PINTEREST_API_URL)
+  const basePath = pathname.replace(/\/+$/, '')
+  const dispatcher = createDispatcher(settings, protocol, pool)
+  const limits = { timeoutMs: settings.CALL_TIMEOUT_MS, answerBytes }
   return {
-    origin,
-    basePath: pathname.replace(/\/+$/, ''),
-    dispatcher:
-      proxy === undefined
-        ? new Agent(options)
-        : new EnvHttpProxyAgent({
-            ...options,
-            httpProxy: proxy,
-            httpsProxy: proxy,
-            noProxy: NO_PROXY ?? '',
-            // A proxy that does not answer CONNECT would hold the connection for undici's five minutes.
-            clientFactory: (url, pool) => new Pool(url, { ...pool, headersTimeout: CALL_TIMEOUT_MS }),
-          }),
+    ask: ({ method, path, headers, body = null }) =>
+      exchange(
+        dispatcher,
+        {
+          origin,
+          path: basePath + path,
+          method,
+          headers: { ...headers, accept: 'application/json', 'user-agent': userAgent },
+          body,
+        },
+        limits,
+      ),
+    close: () => dispatcher.destroy(),
   }
+}
+
+function createDispatcher(
+  { CALL_TIMEOUT_MS, HTTPS_PROXY, HTTP_PROXY, NO_PROXY = '' }: UpstreamOptions['settings'],
+  protocol: string,
+  pool: object,
+): Dispatcher {
+  // `connectTimeout`, not `connect`: the connection to a proxy knows only this one.
+  const options = { ...pool, pipelining: 1, connectTimeout: CALL_TIMEOUT_MS }
+  const proxy = protocol === 'https:' ? HTTPS_PROXY : HTTP_PROXY
+  if (proxy === undefined) return new Agent(options)
+  return new EnvHttpProxyAgent({
+    ...options,
+    httpProxy: proxy,
+    httpsProxy: proxy,
+    noProxy: NO_PROXY,
+    // A proxy that does not answer CONNECT would hold the connection for undici's five minutes.
+    clientFactory: (url, pool) => new Pool(url, { ...pool, headersTimeout: CALL_TIMEOUT_MS }),
+  })
 }

@@ -1,19 +1,21 @@
 /** What a change makes of the vault's records: pure but for new ids. */
 import { createHash, randomUUID } from 'node:crypto'
 import { NoGrant } from '../errors.ts'
-import type {
-  Account,
-  AccountRecord,
-  Change,
-  Entry,
-  GrantRecord,
-  IssuedPair,
-  OauthClient,
-  VaultState,
+import type { ClientCredentials, IssuedPair } from '../pinterest/oauth.ts'
+import {
+  changeSettings,
+  type Account,
+  type AccountRecord,
+  type AccountSettings,
+  type Change,
+  type Entry,
+  type Given,
+  type GrantRecord,
+  type VaultState,
 } from './records.ts'
 
 export interface NewGrant {
-  readonly client: OauthClient
+  readonly client: ClientCredentials
   readonly pair: IssuedPair
   /** The refresh token that an operator gave, if one did. */
   readonly givenRefreshToken?: string | undefined
@@ -25,60 +27,45 @@ export type TokenChange =
   | { readonly kind: 'grant'; readonly grantId: string }
   | { readonly kind: 'new_grant'; readonly grant: NewGrant }
   /** Only names the app that will ask for consent: the token in use stays. */
-  | { readonly kind: 'client'; readonly client: OauthClient }
+  | { readonly kind: 'client'; readonly client: ClientCredentials }
 
-/** What is absent stays as it is; null goes back to the default. */
-export interface AccountChange {
+export interface AccountChange extends Given<AccountSettings> {
   readonly adAccountId: string
   /** Required for an account that is not there yet. */
   readonly token?: TokenChange | undefined
-  readonly label?: string | null | undefined
-  readonly country?: string | null | undefined
-  readonly dobFormat?: 'DMY' | 'MDY' | null | undefined
-  readonly bots?: 'send' | 'filter' | null | undefined
-  readonly eventNames?: Readonly<Record<string, string>> | null | undefined
-  readonly postsPerMinute?: number | null | undefined
 }
+
+const STANDARD: AccountSettings = {
+  label: '',
+  country: undefined,
+  dobFormat: undefined,
+  bots: 'send',
+  eventNames: {},
+  postsPerMinute: undefined,
+}
+
+const NO_TOKEN = {
+  isPaused: false,
+  tokenKind: 'none',
+  tokenLast4: '',
+  tokenSetAtMs: 0,
+  clientId: undefined,
+  grantId: undefined,
+} as const
 
 /** Throws NO_GRANT for a grant that is gone. `nowMs`: since the epoch. */
 export function changeAccount(
   state: VaultState,
-  { adAccountId, token, ...settings }: AccountChange,
+  { adAccountId, token, ...given }: AccountChange,
   nowMs: number,
 ): Change {
-  const before = state.account.get(adAccountId) ?? newAccount(adAccountId, nowMs)
+  const before: AccountRecord = state.account.get(adAccountId) ?? {
+    account: { adAccountId, ...STANDARD, ...NO_TOKEN, createdAtMs: nowMs },
+    token: undefined,
+  }
   const [record, others] = changeToken(state, before, token, nowMs)
-  const { label, country, dobFormat, bots, eventNames, postsPerMinute } = before.account
-  const account: Account = {
-    ...record.account,
-    label: choose(settings.label, label) ?? '',
-    country: choose(settings.country, country),
-    dobFormat: choose(settings.dobFormat, dobFormat),
-    bots: choose(settings.bots, bots) ?? 'send',
-    eventNames: choose(settings.eventNames, eventNames) ?? {},
-    postsPerMinute: choose(settings.postsPerMinute, postsPerMinute),
-  }
+  const account = { ...record.account, ...changeSettings(before.account, given, STANDARD) }
   return [['account', adAccountId, { ...record, account }], ...others]
-}
-
-function newAccount(adAccountId: string, nowMs: number): AccountRecord {
-  const account: Account = {
-    adAccountId,
-    label: '',
-    country: undefined,
-    dobFormat: undefined,
-    bots: 'send',
-    eventNames: {},
-    postsPerMinute: undefined,
-    isPaused: false,
-    tokenKind: 'none',
-    tokenLast4: '',
-    tokenSetAtMs: 0,
-    clientId: undefined,
-    grantId: undefined,
-    createdAtMs: nowMs,
-  }
-  return { account, token: undefined }
 }
 
 /** The account, and the records that have to go with it. */
@@ -161,29 +148,16 @@ export function renew({ grant, givenDigest }: GrantRecord, pair: IssuedPair, cli
 }
 
 function toGrant(
-  {
-    grantId,
-    clientId,
-    givenDigest,
-  }: Pick<GrantRecord, 'givenDigest'> & { grantId: string; clientId: string },
-  { accessToken, refreshToken, scope, issuedAtMs, expiresAtMs, refreshExpiresAtMs }: IssuedPair,
+  known: Pick<GrantRecord, 'givenDigest'> & Pick<GrantRecord['grant'], 'grantId' | 'clientId'>,
+  { accessToken, refreshToken, ...terms }: IssuedPair,
 ): GrantRecord {
-  const grant = {
-    grantId,
-    clientId,
-    accessTokenLast4: accessToken.slice(-4),
-    scope,
-    issuedAtMs,
-    expiresAtMs,
-    refreshExpiresAtMs,
-    askedAtMs: undefined,
-    refusedAtMs: undefined,
-    failure: undefined,
-  }
+  const { givenDigest, ...ids } = known
+  const unasked = { askedAtMs: undefined, refusedAtMs: undefined, failure: undefined }
+  const grant = { ...ids, accessTokenLast4: accessToken.slice(-4), ...terms, ...unasked }
   return { grant, pair: { accessToken, refreshToken }, givenDigest }
 }
 
-function putClient(client: OauthClient): Entry {
+function putClient(client: ClientCredentials): Entry {
   return ['client', client.clientId, client]
 }
 
@@ -191,33 +165,22 @@ function putClient(client: OauthClient): Entry {
  * Removes what nobody needs any more: grants that no account names, apps that neither accounts nor grants name, and
  * scores of accounts that are gone.
  */
-export function findOrphans({ account, grant, client, quality }: VaultState): Change {
-  const accounts = Array.from(account.values(), (record) => record.account)
+export function findOrphans(state: VaultState): Change {
+  const accounts = Array.from(state.account.values(), ({ account }) => account)
   const grantIds = new Set(accounts.map(({ grantId }) => grantId))
-  const used = Array.from(grant.values(), (record) => record.grant).filter(({ grantId }) =>
-    grantIds.has(grantId),
-  )
+  const grants = Array.from(state.grant.values(), ({ grant }) => grant)
+  const used = grants.filter(({ grantId }) => grantIds.has(grantId))
   const clientIds = new Set([...accounts, ...used].map(({ clientId }) => clientId))
-  const without = (
-    kind: 'grant' | 'client' | 'quality',
-    ids: Iterable<string>,
-    isNeeded: (id: string) => boolean,
-  ) =>
-    Array.from(ids)
-      .filter((id) => !isNeeded(id))
-      .map((id): Entry => [kind, id, undefined])
+  const without = (kind: 'grant' | 'client' | 'quality', needed: { has(id: string): boolean }) =>
+    [...state[kind].keys()].filter((id) => !needed.has(id)).map((id): Entry => [kind, id, undefined])
   return [
-    ...without('grant', grant.keys(), (id) => grantIds.has(id)),
-    ...without('client', client.keys(), (id) => clientIds.has(id)),
-    ...without('quality', quality.keys(), (id) => account.has(id)),
+    ...without('grant', grantIds),
+    ...without('client', clientIds),
+    ...without('quality', state.account),
   ]
 }
 
 /** Of a token that nobody can guess: a plain hash is enough. */
 export function digestOf(refreshToken: string): string {
   return createHash('sha256').update(refreshToken).digest('hex')
-}
-
-function choose<Value>(given: Value | null | undefined, known: Value | undefined): Value | undefined {
-  return given === undefined ? known : (given ?? undefined)
 }

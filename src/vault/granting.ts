@@ -4,16 +4,27 @@
  *
  * Throws INVALID_REQUEST, TOKEN_REFUSED, NO_GRANT or PINTEREST_UNAVAILABLE.
  */
-import { orAfter } from '../clock.ts'
+import { orAfter, type Clock } from '../clock.ts'
+import type { Verify } from '../delivery/verify.ts'
 import { verifyAll } from '../delivery/verify-all.ts'
-import { NoGrant, NotFound, PinterestUnavailable } from '../errors.ts'
-import type { PinterestOauth } from '../pinterest/oauth.ts'
-import { demand, demandScope, demandUse } from './demand.ts'
-import { createGivenGrants, type GivenGrant, type GivenGrantsOptions } from './given-grant.ts'
-import { toIssuedPair } from './granted.ts'
-import type { AccountChange } from './vault.ts'
+import { InvalidRequest, NoGrant, NotFound, PinterestUnavailable, TokenRefused } from '../errors.ts'
+import {
+  hasScope,
+  type ClientCredentials,
+  type Granted,
+  type IssuedPair,
+  type OauthFailure,
+  type PinterestOauth,
+} from '../pinterest/oauth.ts'
+import type { Refresher } from './refresher.ts'
+import type { AccountChange, TokenChange, Vault } from './vault.ts'
 
-export { SCOPE, type GivenGrant } from './given-grant.ts'
+/** What an operator gives of a grant. */
+export type GivenGrant =
+  | { readonly kind: 'refresh_token'; readonly client: ClientCredentials; readonly refreshToken: string }
+  /** Somebody will consent later; or the app has a new secret. */
+  | { readonly kind: 'client'; readonly client: ClientCredentials }
+  | { readonly kind: 'shared'; readonly adAccountId: string }
 
 export interface Granting {
   /** Registers or changes an account with what an operator gave. */
@@ -29,9 +40,16 @@ export interface Granting {
   ended(patienceMs: number): Promise<void>
 }
 
-export interface GrantingOptions extends GivenGrantsOptions {
+export interface GrantingOptions {
+  readonly vault: Vault
   readonly oauth: Pick<PinterestOauth, 'exchangeCode' | 'refresh' | 'mintConversionToken'>
+  readonly refresher: Refresher
+  readonly verify: Verify
+  readonly clock: Clock
 }
+
+/** Asked for with every consent, and of every refresh token that is given. */
+export const SCOPE = 'ads:write,ads:read'
 
 export function createGranting(options: GrantingOptions): Granting {
   const { vault, oauth, verify, clock } = options
@@ -70,11 +88,7 @@ export function createGranting(options: GrantingOptions): Granting {
         const client = clientId === undefined ? undefined : vault.clientOf(clientId)
         if (client === undefined) throw new NoGrant(NO_CLIENT)
         const answer = await oauth.exchangeCode(client, code, redirectUri)
-        const granted = demand(answer, 'code', [client.clientSecret, code])
-        if (granted.refreshToken === undefined) {
-          throw new PinterestUnavailable('code: Pinterest answered without the promised refresh_token.')
-        }
-        const pair = toIssuedPair(granted, granted.refreshToken, clock.wallMs())
+        const pair = demand(answer, 'code')
         demandScope(pair.scope)
         await demandUse(verify, adAccountId, pair.accessToken)
         const adAccountIds = [adAccountId, ...(await findMovers(adAccountId, pair.accessToken))]
@@ -89,7 +103,7 @@ export function createGranting(options: GrantingOptions): Granting {
         const pair = grantId === undefined ? undefined : vault.pairOf(grantId)
         if (pair === undefined) throw new NoGrant(NO_GRANT)
         const answer = await oauth.mintConversionToken(pair.accessToken)
-        const accessToken = demand(answer, 'conversion token', [pair.accessToken])
+        const accessToken = demand(answer, 'conversion token')
         await demandUse(verify, adAccountId, accessToken)
         await vault.putAccount({ adAccountId, token: { kind: 'conversion', accessToken } })
       }),
@@ -100,3 +114,119 @@ export function createGranting(options: GrantingOptions): Granting {
 
 export const NO_CLIENT = 'The account has no app: PUT oauth with client_id and client_secret first.'
 const NO_GRANT = 'The account has no grant: PUT oauth with a refresh_token, or authorize it.'
+
+/** A pair whose refresh token was used up by a request that then failed: good for the next try, and only in memory. */
+const SPARE_PAIRS_KEPT = 100
+
+/** What is given becomes an account's token; it is tried first. */
+function createGivenGrants({ vault, oauth, refresher, verify }: GrantingOptions) {
+  const spares = new Map<string, IssuedPair>()
+
+  async function joinGrant(adAccountId: string, grantId: string): Promise<TokenChange> {
+    if (vault.grant(grantId)?.refusedAtMs !== undefined) await demandRenewal(grantId)
+    await demandUse(verify, adAccountId, vault.pairOf(grantId)?.accessToken ?? '')
+    return { kind: 'grant', grantId }
+  }
+
+  async function useRefreshToken(
+    adAccountId: string,
+    { client, refreshToken }: Extract<GivenGrant, { kind: 'refresh_token' }>,
+  ): Promise<TokenChange> {
+    const known = vault.findGrant(refreshToken)
+    if (known !== undefined) {
+      if (known.clientId !== client.clientId) {
+        throw new InvalidRequest('oauth.client_id: is not the app that the refresh token was given to.')
+      }
+      await proveSecret(known.grantId, client)
+      return joinGrant(adAccountId, known.grantId)
+    }
+    const pair = spares.get(refreshToken) ?? demand(await oauth.refresh(client, refreshToken, SCOPE), 'oauth')
+    keepSpare(refreshToken, pair)
+    demandScope(pair.scope)
+    await demandUse(verify, adAccountId, pair.accessToken)
+    return { kind: 'new_grant', grant: { client, pair, givenRefreshToken: refreshToken } }
+  }
+
+  function keepSpare(refreshToken: string, pair: IssuedPair): void {
+    const [oldest] = spares.keys()
+    if (spares.size >= SPARE_PAIRS_KEPT && oldest !== undefined) spares.delete(oldest)
+    spares.set(refreshToken, pair)
+  }
+
+  /** A new secret is tried by a refresh where there is a grant to refresh; else the consent will show. */
+  async function useClient(adAccountId: string, client: ClientCredentials): Promise<TokenChange> {
+    const own = vault.grant(vault.account(adAccountId)?.grantId ?? '')
+    const isOwn = own?.clientId === client.clientId
+    const any = isOwn ? own : vault.grants().find(({ clientId }) => clientId === client.clientId)
+    if (any !== undefined) await proveSecret(any.grantId, client)
+    return { kind: 'client', client }
+  }
+
+  async function proveSecret(grantId: string, client: ClientCredentials): Promise<void> {
+    if (vault.clientOf(client.clientId)?.clientSecret === client.clientSecret) return
+    await demandRenewal(grantId, client.clientSecret)
+  }
+
+  async function demandRenewal(grantId: string, clientSecret?: string): Promise<void> {
+    const result = await refresher.refresh(grantId, clientSecret)
+    switch (result.kind) {
+      case 'renewed':
+        return
+      case 'unwritable':
+        throw new PinterestUnavailable('The vault cannot be written: nothing was asked of Pinterest.')
+      case 'gone':
+        throw new NotFound()
+      case 'failed':
+      case 'refused':
+        throw toError(result, 'oauth')
+    }
+  }
+
+  return {
+    async toToken(adAccountId: string, given: GivenGrant): Promise<TokenChange> {
+      switch (given.kind) {
+        case 'shared': {
+          const grantId = vault.account(given.adAccountId)?.grantId
+          if (grantId !== undefined) return joinGrant(adAccountId, grantId)
+          throw new InvalidRequest('oauth.shared_with: is no account that has a grant.')
+        }
+        case 'client':
+          return useClient(adAccountId, given.client)
+        case 'refresh_token':
+          return useRefreshToken(adAccountId, given)
+      }
+    },
+    /** It is in the vault now. */
+    kept(given: GivenGrant) {
+      if (given.kind === 'refresh_token') spares.delete(given.refreshToken)
+    },
+  }
+}
+
+/** What an operator's request needs of Pinterest. */
+function demand<Value>(answer: Granted<Value>, what: string): Value {
+  if (answer.kind === 'granted') return answer.value
+  throw toError(answer, what)
+}
+
+function demandScope(scope: string): void {
+  if (!hasScope(scope, 'ads:write')) {
+    throw new TokenRefused('oauth: the consent does not include ads:write, which sending events needs.')
+  }
+}
+
+/** No answer is no refusal: whether the token works will be seen by its first call. */
+async function demandUse(verify: Verify, adAccountId: string, accessToken: string): Promise<void> {
+  const { isRefused, message } = await verify(adAccountId, accessToken)
+  if (!isRefused) return
+  throw new TokenRefused(`oauth: Pinterest does not take the token for this ad account: ${message}`)
+}
+
+function toError(failure: OauthFailure, what: string): Error {
+  if (failure.kind === 'refused') {
+    const said = failure.message || 'it did not say why'
+    return new TokenRefused(`${what}: Pinterest answered ${failure.status}: ${said}`)
+  }
+  const lost = failure.isAnswerLost ? ' If it was carried out all the same, authorize the account again.' : ''
+  return new PinterestUnavailable(`${what}: Pinterest gave no usable answer (${failure.reason}).${lost}`)
+}

@@ -4,10 +4,9 @@
  */
 import type { Clock } from '../clock.ts'
 import { codeOf, type Log } from '../telemetry/log.ts'
-import type { PinterestOauth } from '../pinterest/oauth.ts'
+import { hasScope, type PinterestOauth } from '../pinterest/oauth.ts'
 import type { Quality } from './records.ts'
 import type { Vault } from './vault.ts'
-import { mayReadQuality, scrubFailure } from './granted.ts'
 
 export interface QualityFetcher {
   start(): void
@@ -36,7 +35,7 @@ export function createQualityFetcher({ vault, oauth, clock, random, log }: Quali
     const account = vault.account(adAccountId)
     const grant = vault.grant(account?.grantId ?? '')
     if (grant !== undefined) {
-      return mayReadQuality(grant.scope) ? vault.pairOf(grant.grantId)?.accessToken : undefined
+      return hasScope(grant.scope, 'ads:read') ? vault.pairOf(grant.grantId)?.accessToken : undefined
     }
     return account?.tokenKind === 'given' ? vault.tokenOf(adAccountId) : undefined
   }
@@ -59,9 +58,7 @@ export function createQualityFetcher({ vault, oauth, clock, random, log }: Quali
       await vault.putQuality({ adAccountId, fetchedAtMs: nowMs, scores, failure: undefined })
       return
     }
-    const failure = scrubFailure(answer, [token])
-    const reason =
-      failure.kind === 'failed' ? failure.reason : `${failure.status} ${failure.message}`.trimEnd()
+    const reason = answer.kind === 'failed' ? answer.reason : `${answer.status} ${answer.message}`.trimEnd()
     const before = { fetchedAtMs: known?.fetchedAtMs, scores: known?.scores ?? '[]' }
     await vault.putQuality({ adAccountId, ...before, failure: { atMs: nowMs, reason } })
   }

@@ -1,7 +1,8 @@
 /**
  * What the vault keeps, each record as one sealed document. Records hold open secrets: they live in memory, and leave it
- * through documents.ts alone.
+ * sealed, through open-records.ts alone.
  */
+import type { ClientCredentials, PairTerms, TokenPair } from '../pinterest/oauth.ts'
 import type { SourceOptions } from '../sources/source.ts'
 import type { StatisticsSample } from '../telemetry/recent-statistics.ts'
 
@@ -37,31 +38,27 @@ export interface Account {
   readonly createdAtMs: number
 }
 
-/** An app at Pinterest, through which accounts are authorized. */
-export interface OauthClient {
-  readonly clientId: string
-  /** Never log or answer it. */
-  readonly clientSecret: string
-}
+/** What operators set of an account. */
+export type AccountSettings = Pick<
+  Account,
+  'label' | 'country' | 'dobFormat' | 'bots' | 'eventNames' | 'postsPerMinute'
+>
 
-/** A grant's two tokens. Never log, answer or store them open. */
-export interface TokenPair {
-  readonly accessToken: string
-  readonly refreshToken: string
-}
+/** What is absent stays as it is; null goes back to the default. */
+export type Given<Settings> = { readonly [Name in keyof Settings]?: Settings[Name] | null | undefined }
 
-/** How long a pair lives, and for what. */
-export interface PairTerms {
-  /** As Pinterest writes it: a comma list. */
-  readonly scope: string
-  readonly issuedAtMs: number
-  readonly expiresAtMs: number
-  /** Undefined where Pinterest did not say. */
-  readonly refreshExpiresAtMs: number | undefined
+export function changeSettings<Settings extends object>(
+  before: Settings,
+  given: Given<Settings>,
+  standard: Settings,
+): Settings {
+  const names = Object.keys(standard) as (keyof Settings)[]
+  const chosen = names.map((name) => [
+    name,
+    given[name] === undefined ? before[name] : (given[name] ?? standard[name]),
+  ])
+  return Object.fromEntries(chosen) as Settings
 }
-
-/** What Pinterest granted, as it is first known. */
-export type IssuedPair = TokenPair & PairTerms
 
 /** What of an account counts when its events are prepared. An empty map is left out: it would cross with each post. */
 export function preparingOf({ country, dobFormat, bots, eventNames }: Account) {
@@ -145,7 +142,7 @@ export interface GrantRecord {
 /** By kind of document. A document's id is its record's; a relay key's is the SHA-256 of the key, in hex. */
 export interface Records {
   readonly account: AccountRecord
-  readonly client: OauthClient
+  readonly client: ClientCredentials
   readonly grant: GrantRecord
   readonly quality: Quality
   readonly key: RelayKey
@@ -160,30 +157,17 @@ export type VaultState = { readonly [K in Kind]: ReadonlyMap<string, Records[K]>
 export type Entry = { [K in Kind]: readonly [kind: K, id: string, record: Records[K] | undefined] }[Kind]
 export type Change = readonly Entry[]
 
-export function applyChange(state: VaultState, change: Change): VaultState {
-  const after: Record<Kind, Map<string, unknown>> = {
-    account: new Map(state.account),
-    client: new Map(state.client),
-    grant: new Map(state.grant),
-    quality: new Map(state.quality),
-    key: new Map(state.key),
-    source: new Map(state.source),
-    statistics: new Map(state.statistics),
-  }
-  for (const [kind, id, record] of change) {
-    if (record === undefined) after[kind].delete(id)
-    else after[kind].set(id, record)
-  }
-  // Each entry's record is of its kind.
-  return after as VaultState
-}
+const KINDS = ['account', 'client', 'grant', 'quality', 'key', 'source', 'statistics'] satisfies Kind[]
+// Each map's records are of its kind.
+export const EMPTY_STATE = Object.fromEntries(KINDS.map((kind) => [kind, new Map()])) as unknown as VaultState
 
-export const EMPTY_STATE: VaultState = {
-  account: new Map(),
-  client: new Map(),
-  grant: new Map(),
-  quality: new Map(),
-  key: new Map(),
-  source: new Map(),
-  statistics: new Map(),
+export function applyChange(state: VaultState, change: Change): VaultState {
+  const after = { ...state } as Record<Kind, ReadonlyMap<string, unknown>>
+  for (const kind of new Set(change.map(([kind]) => kind))) after[kind] = new Map(after[kind])
+  for (const [kind, id, record] of change) {
+    const records = after[kind] as Map<string, unknown>
+    if (record === undefined) records.delete(id)
+    else records.set(id, record)
+  }
+  return after as VaultState
 }

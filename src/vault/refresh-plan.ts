@@ -19,7 +19,7 @@ const REFUSED_AGAIN_MS = 5 * 60_000
 /** Another replica refreshes: by then it is done, or has at least asked. */
 const CLAIMED_AGAIN_MS = 3000
 
-export interface Plan {
+interface Plan {
   /** Of the pair that it is for: another replica may bring a new one. */
   readonly issuedAtMs: number
   /** By the pair's life; -Infinity once it has failed or was refused: as soon as no pause forbids it. */
@@ -31,19 +31,8 @@ export interface Plan {
   notBeforeMs: number
 }
 
-export interface Plans {
-  /** Made anew with each new pair; undefined for an unknown grant. */
-  of(grantId: string): Plan | undefined
-  msUntilDue(plan: Plan): number
-  failed(plan: Plan): void
-  refused(plan: Plan): void
-  claimedElsewhere(plan: Plan): void
-  renewed(grantId: string): void
-  forgetGone(): void
-}
-
-/** `random` is in [0, 1). */
-export function createPlans(vault: Vault, clock: Clock, random: () => number): Plans {
+/** By grant. `random` is in [0, 1). */
+export function createPlans(vault: Vault, clock: Clock, random: () => number) {
   const plans = new Map<string, Plan>()
 
   function pause(plan: Plan, ms: number): void {
@@ -55,6 +44,7 @@ export function createPlans(vault: Vault, clock: Clock, random: () => number): P
     pause(plan, REFUSED_RETRY_MS * (0.75 + random() / 2))
   }
 
+  /** Made anew with each new pair; undefined for an unknown grant. */
   function of(grantId: string): Plan | undefined {
     const grant = vault.grant(grantId)
     const known = plans.get(grantId)
@@ -77,19 +67,19 @@ export function createPlans(vault: Vault, clock: Clock, random: () => number): P
 
   return {
     of,
-    msUntilDue: ({ dueAtMs, pausedUntilMs }) =>
+    msUntilDue: ({ dueAtMs, pausedUntilMs }: Plan) =>
       Math.max(0, dueAtMs - clock.wallMs(), pausedUntilMs - clock.monotonicMs()),
-    failed(plan) {
+    failed(plan: Plan): void {
       plan.failures += 1
       const pauseMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(plan.failures - 1, 20))
       pause(plan, pauseMs * (0.5 + random() / 2))
     },
-    refused(plan) {
+    refused(plan: Plan): void {
       plan.failures += 1
       refused(plan)
     },
-    claimedElsewhere: (plan) => pause(plan, CLAIMED_AGAIN_MS),
-    renewed(grantId) {
+    claimedElsewhere: (plan: Plan) => pause(plan, CLAIMED_AGAIN_MS),
+    renewed(grantId: string): void {
       plans.delete(grantId)
       const plan = of(grantId)
       if (plan !== undefined) plan.notBeforeMs = clock.monotonicMs() + REFUSED_AGAIN_MS

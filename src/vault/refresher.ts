@@ -18,9 +18,18 @@
  *
  * Failing or refused, the access token goes on being used until Pinterest refuses that as well: a queue is held only then.
  */
-import { orAfter } from '../clock.ts'
-import { createRefresh, type RefreshOptions, type RefreshResult } from './refresh.ts'
+import { orAfter, type Clock } from '../clock.ts'
+import { codeOf, type Log } from '../telemetry/log.ts'
+import type { OauthFailure, PinterestOauth } from '../pinterest/oauth.ts'
 import { createPlans } from './refresh-plan.ts'
+import type { Grant, GrantNote, Vault } from './vault.ts'
+
+export type RefreshResult =
+  | { readonly kind: 'renewed' }
+  | OauthFailure
+  /** The vault cannot be written: nothing was asked. */
+  | { readonly kind: 'unwritable' }
+  | { readonly kind: 'gone' }
 
 export interface Refresher {
   /** Refreshes what is due, now and from now on; to be called again whenever there may be new grants. */
@@ -36,19 +45,25 @@ export interface Refresher {
   stop(patienceMs: number): Promise<void>
 }
 
-export interface RefresherOptions extends Omit<RefreshOptions, 'plans' | 'isStopped'> {
+export interface RefresherOptions {
+  readonly vault: Vault
+  readonly oauth: Pick<PinterestOauth, 'refresh'>
+  readonly clock: Clock
   readonly random: () => number
+  readonly log: Log
+  readonly onRefresh: (outcome: 'renewed' | 'failed' | 'refused') => void
   /** Whether the wall clock can be believed: see clock-watch.ts. */
   readonly isClockTrusted: () => boolean
 }
 
 /** The wall clock may be set: it is looked at again at least so often. */
 const LONGEST_SLEEP_MS = 15 * 60_000
+const COMMIT_AGAIN_MS = 1000
 
 export function createRefresher(options: RefresherOptions): Refresher {
   const { vault, clock, random, isClockTrusted } = options
   const plans = createPlans(vault, clock, random)
-  const ask = createRefresh({ ...options, plans, isStopped: () => isStopped })
+  const ask = createRefresh(options, plans, () => isStopped)
   const running = new Map<string, Promise<RefreshResult>>()
   let cancelSleep = () => {}
   let isStopped = false
@@ -105,5 +120,115 @@ export function createRefresher(options: RefresherOptions): Refresher {
       cancelSleep()
       await orAfter(clock, patienceMs, Promise.all(running.values()))
     },
+  }
+}
+
+/** One refresh of one grant: claimed, asked, and written down. What it makes never rejects. */
+function createRefresh(
+  { vault, oauth, clock, log, onRefresh }: RefresherOptions,
+  plans: ReturnType<typeof createPlans>,
+  isStopped: () => boolean,
+) {
+  async function isWritten(change: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await change()
+      return true
+    } catch (error) {
+      log.error({ code: codeOf(error) }, 'vault cannot be written')
+      return false
+    }
+  }
+  const note = (grantId: string, change: GrantNote) => isWritten(() => vault.noteGrant(grantId, change))
+
+  async function askClaimed(grantId: string, clientSecret: string | undefined): Promise<RefreshResult> {
+    const grant = vault.grant(grantId)
+    const pair = vault.pairOf(grantId)
+    const client = grant && vault.clientOf(grant.clientId)
+    const plan = plans.of(grantId)
+    if (!grant || !pair || !client || !plan) return { kind: 'gone' }
+    if (!(await note(grantId, { askedAtMs: clock.wallMs() }))) {
+      plans.failed(plan)
+      return { kind: 'unwritable' }
+    }
+    const asking = clientSecret === undefined ? client : { ...client, clientSecret }
+    const answer = await oauth.refresh(asking, pair.refreshToken, grant.scope)
+    if (answer.kind === 'granted') {
+      // The old refresh token is gone: this pair exists nowhere else.
+      while (!(await isWritten(() => vault.renewGrant(grantId, answer.value, clientSecret)))) {
+        if (isStopped()) return { kind: 'unwritable' }
+        await new Promise<void>((resolve) => void clock.after(COMMIT_AGAIN_MS, resolve))
+      }
+      plans.renewed(grantId)
+      report(grantId, 'renewed')
+      return { kind: 'renewed' }
+    }
+    // A secret that was only tried says nothing of the grant.
+    if (clientSecret !== undefined && answer.kind === 'refused') {
+      await note(grantId, { askedAtMs: grant.askedAtMs })
+      return answer
+    }
+    await note(grantId, failureNote(grant, answer, clock.wallMs()))
+    plans[answer.kind](plan)
+    report(grantId, answer.kind)
+    return answer
+  }
+
+  function report(grantId: string, outcome: keyof typeof REPORTS): void {
+    onRefresh(outcome)
+    const { level, reason, phrase } = REPORTS[outcome]
+    for (const adAccountId of vault.accountsOn(grantId)) {
+      log[level]({ ad_account_id: adAccountId, reason }, phrase)
+    }
+  }
+
+  return async function refresh(grantId: string, clientSecret?: string): Promise<RefreshResult> {
+    const plan = plans.of(grantId)
+    if (plan === undefined) return { kind: 'gone' }
+    let isClaimed = false
+    if (!(await isWritten(async () => (isClaimed = await vault.claimRefresh(grantId))))) {
+      plans.failed(plan)
+      return { kind: 'unwritable' }
+    }
+    if (!isClaimed) {
+      plans.claimedElsewhere(plan)
+      return { kind: 'failed', reason: 'refreshed_elsewhere', isAnswerLost: false }
+    }
+    try {
+      // Another replica was here first: its pair has a plan of its own.
+      const next = plans.of(grantId)
+      const isRenewed = next !== undefined && next !== plan
+      return isRenewed && clientSecret === undefined
+        ? { kind: 'renewed' }
+        : await askClaimed(grantId, clientSecret)
+    } finally {
+      // A claim that cannot be given back ends with this process.
+      await vault.endRefresh(grantId).catch(() => undefined)
+    }
+  }
+}
+
+const REPORTS = {
+  renewed: { level: 'info', reason: undefined, phrase: 'access token renewed' },
+  failed: { level: 'warn', reason: undefined, phrase: 'access token not renewed, it is tried again' },
+  refused: {
+    level: 'error',
+    reason: 'reauthorize',
+    phrase: 'grant refused, somebody has to authorize again',
+  },
+} as const
+
+/** What the grant's record says after a failure. */
+function failureNote(grant: Grant, failure: OauthFailure, nowMs: number): GrantNote {
+  const wasAsked = grant.askedAtMs !== undefined
+  if (failure.kind === 'failed') {
+    const askedAtMs = wasAsked || failure.isAnswerLost ? nowMs : undefined
+    return { askedAtMs, failure: { atMs: nowMs, reason: failure.reason } }
+  }
+  const said = `${failure.status} ${failure.message || 'without a word'}`
+  const reason = wasAsked ? `${said} (the answer to an earlier refresh was lost)` : said
+  return {
+    askedAtMs: undefined,
+    refusedAtMs: grant.refusedAtMs ?? nowMs,
+    failure: { atMs: nowMs, reason },
   }
 }

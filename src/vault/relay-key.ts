@@ -3,7 +3,8 @@
  * and stored as a SHA-256 (enough for a secret of that length: there is nothing to guess, so nothing to slow down).
  */
 import { hash, randomBytes, randomUUID } from 'node:crypto'
-import type { Change, RelayKey, VaultState } from './records.ts'
+import type { OpenRecords } from './open-records.ts'
+import type { RelayKey } from './records.ts'
 
 export interface RelayKeys {
   /** The key that this bearer value is, if it is one. */
@@ -16,14 +17,9 @@ export interface RelayKeys {
   deleteKey(keyId: string): Promise<boolean>
 }
 
-interface KeyRecords {
-  readonly state: () => VaultState
-  readonly change: <Result>(decide: () => readonly [Change, Result]) => Promise<Result>
-}
-
 const PREFIX = 'prl_'
 
-export function keepKeys({ change, state }: KeyRecords, now: () => number): RelayKeys {
+export function keepKeys({ change, state }: OpenRecords, now: () => number): RelayKeys {
   const usedAtMs = new Map<string, number>()
   return {
     // The look-up is by hash, so its timing tells nothing of a key.
@@ -34,10 +30,11 @@ export function keepKeys({ change, state }: KeyRecords, now: () => number): Rela
     },
     createKey: ({ label, adAccountIds }) =>
       change(() => {
-        const relayKey = makeRelayKey()
+        const relayKey = PREFIX + randomBytes(32).toString('base64url')
         const key: RelayKey = {
           keyId: randomUUID(),
-          prefix: prefixOf(relayKey),
+          // Of 256 bits it gives 24 away.
+          prefix: relayKey.slice(0, PREFIX.length + 4),
           label,
           adAccountIds: [...new Set(adAccountIds)],
           createdAtMs: now(),
@@ -55,15 +52,6 @@ export function keepKeys({ change, state }: KeyRecords, now: () => number): Rela
         return keyHash === undefined ? [[], false] : [[['key', keyHash, undefined]], true]
       }),
   }
-}
-
-/** Of 256 bits it gives 24 away. */
-function prefixOf(relayKey: string): string {
-  return relayKey.slice(0, PREFIX.length + 4)
-}
-
-function makeRelayKey(): string {
-  return PREFIX + randomBytes(32).toString('base64url')
 }
 
 /** As text, which is made faster than a buffer of its own: this runs for every post. */

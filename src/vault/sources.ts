@@ -1,6 +1,6 @@
 /** The vault's sources: shops whose webhooks are taken, and what they are signed with. */
-import type { Change, Source, VaultState } from './records.ts'
-import type { OpenRecords } from './vault.ts'
+import type { OpenRecords } from './open-records.ts'
+import type { Source } from './records.ts'
 
 export interface Sources {
   source(sourceId: string): Source | undefined
@@ -21,40 +21,28 @@ export interface SourceChange extends Pick<
   readonly dropsPreviousSecret: boolean
 }
 
-type Options = Pick<OpenRecords, 'state' | 'change' | 'remove'> & { readonly now: () => number }
-
-export function createSources({ state, change, remove, now }: Options): Sources {
+export function keepSources({ state, change, remove }: OpenRecords, now: () => number): Sources {
   return {
     source: (sourceId) => state().source.get(sourceId)?.source,
     sources: () => Array.from(state().source.values(), ({ source }) => source),
     secretsOf: (sourceId) => state().source.get(sourceId)?.secrets,
-    putSource: (sourceChange) =>
+    putSource: ({ secret, dropsPreviousSecret, ...settings }) =>
       change(() => {
-        const isKnown = state().source.has(sourceChange.sourceId)
-        const entries = changeSource(state(), sourceChange, now())
-        return entries === undefined ? [[], 'secret_missing'] : [entries, isKnown ? 'replaced' : 'added']
+        const before = state().source.get(settings.sourceId)
+        const known = before?.secrets ?? []
+        const isNew = secret !== undefined && secret !== known[0]
+        const all = isNew ? [secret, ...known] : known
+        const secrets = all.slice(0, dropsPreviousSecret ? 1 : 2)
+        if (secrets.length === 0) return [[], 'secret_missing']
+        const source: Source = {
+          ...settings,
+          secretSetAtMs: isNew || before === undefined ? now() : before.source.secretSetAtMs,
+          hasPreviousSecret: secrets.length > 1,
+          createdAtMs: before?.source.createdAtMs ?? now(),
+        }
+        const entry = ['source', source.sourceId, { source, secrets }] as const
+        return [[entry], before === undefined ? 'added' : 'replaced']
       }),
     deleteSource: (sourceId) => remove('source', sourceId),
   }
-}
-
-/** Undefined where a secret is missing. */
-function changeSource(
-  { source: sources }: VaultState,
-  { secret, dropsPreviousSecret, ...settings }: SourceChange,
-  nowMs: number,
-): Change | undefined {
-  const before = sources.get(settings.sourceId)
-  const known = before?.secrets ?? []
-  const isNew = secret !== undefined && secret !== known[0]
-  const all = isNew ? [secret, ...known] : known
-  const secrets = all.slice(0, dropsPreviousSecret ? 1 : 2)
-  if (secrets.length === 0) return undefined
-  const source: Source = {
-    ...settings,
-    secretSetAtMs: isNew || before === undefined ? nowMs : before.source.secretSetAtMs,
-    hasPreviousSecret: secrets.length > 1,
-    createdAtMs: before?.source.createdAtMs ?? nowMs,
-  }
-  return [['source', source.sourceId, { source, secrets }]]
 }

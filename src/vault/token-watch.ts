@@ -4,18 +4,38 @@
  */
 import type { TokenWatch } from '../delivery/token-watch.ts'
 import { codeOf, type Log } from '../telemetry/log.ts'
-import type { Vault } from './vault.ts'
-import type { TokenHealth } from './health.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { TokenFailure } from './records.ts'
 import type { Refresher } from './refresher.ts'
+import type { Vault } from './vault.ts'
+
+/** When the token was last accepted and last refused, since this process began. */
+export interface TokenUse {
+  readonly lastSuccessAtMs: number | undefined
+  readonly lastFailure: TokenFailure | undefined
+}
+
+export interface KnownTokens extends TokenWatch {
+  useOf(adAccountId: string): TokenUse
+  forget(adAccountId: string): void
+}
 
 export interface TokenWatchOptions {
   readonly vault: Vault
   readonly refresher: Refresher
-  readonly health: TokenHealth
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
   readonly log: Log
 }
 
-export function createTokenWatch({ vault, refresher, health, log }: TokenWatchOptions): TokenWatch {
+const UNUSED: TokenUse = { lastSuccessAtMs: undefined, lastFailure: undefined }
+
+export function createTokenWatch({ vault, refresher, now, log }: TokenWatchOptions): KnownTokens {
+  const uses = new Map<string, TokenUse>()
+  const useOf = (adAccountId: string) => uses.get(adAccountId) ?? UNUSED
+  const note = (adAccountId: string, use: Partial<TokenUse>) =>
+    void uses.set(adAccountId, { ...useOf(adAccountId), ...use })
+
   function fallBack(adAccountId: string, grantId: string): void {
     log.warn({ ad_account_id: adAccountId }, 'own token refused, using the grant')
     vault.putAccount({ adAccountId, token: { kind: 'grant', grantId } }).catch((error: unknown) => {
@@ -24,13 +44,13 @@ export function createTokenWatch({ vault, refresher, health, log }: TokenWatchOp
   }
 
   return {
-    accepted: (adAccountId) => health.accepted(adAccountId),
+    accepted: (adAccountId) => note(adAccountId, { lastSuccessAtMs: now() }),
 
     refused(adAccountId, { token, status, reason }) {
       const account = vault.account(adAccountId)
       // It was replaced meanwhile: that says nothing of the new one.
       if (account === undefined || vault.tokenOf(adAccountId) !== token) return
-      health.refused(adAccountId, reason)
+      note(adAccountId, { lastFailure: { atMs: now(), reason } })
       const { grantId, tokenKind } = account
       if (status !== 401 || grantId === undefined) return
       if (tokenKind === 'oauth') refresher.accessRefused(grantId)
@@ -41,12 +61,36 @@ export function createTokenWatch({ vault, refresher, health, log }: TokenWatchOp
       const grantId = vault.account(adAccountId)?.grantId
       return grantId !== undefined && refresher.isRefreshing(grantId)
     },
+
+    useOf,
+    forget: (adAccountId) => void uses.delete(adAccountId),
   }
 }
 
 /** Whether only a person's consent lets this account send again. */
 export function needsConsent(vault: Vault, adAccountId: string): boolean {
   const account = vault.account(adAccountId)
-  if (account?.tokenKind !== 'oauth') return false
-  return vault.grant(account.grantId!)?.refusedAtMs !== undefined
+  return account?.tokenKind === 'oauth' && vault.grant(account.grantId!)?.refusedAtMs !== undefined
+}
+
+/** For alerts: collected at scrape time, and only for accounts whose token expires. */
+export function reportTokens({ metrics, vault }: { readonly metrics: Metrics; readonly vault: Vault }): void {
+  // The soonest first: an alert for the thousandth comes in time when that is among them.
+  metrics.collect('tokenExpiryTimestamp', () =>
+    vault
+      .accounts()
+      .flatMap(({ adAccountId, tokenKind, grantId }) => {
+        const grant = tokenKind === 'oauth' ? vault.grant(grantId!) : undefined
+        return grant === undefined
+          ? []
+          : [[{ ad_account_id: adAccountId }, grant.expiresAtMs / 1000] as const]
+      })
+      .toSorted(([, one], [, other]) => one - other),
+  )
+  metrics.collect('accountNeedsConsent', () =>
+    vault
+      .accounts()
+      .filter(({ adAccountId }) => needsConsent(vault, adAccountId))
+      .map(({ adAccountId }) => [{ ad_account_id: adAccountId }, 1]),
+  )
 }

@@ -8,6 +8,8 @@
  * An account has a token of its own or uses its grant's. A grant is one person's consent to one app (an OAuth client),
  * and serves every account that names it; one that no account names any more is deleted, and so is an app.
  */
+import type { ClientCredentials, IssuedPair, TokenPair } from '../pinterest/oauth.ts'
+import type { StatisticsArchive } from '../telemetry/recent-statistics.ts'
 import {
   changeAccount,
   digestOf,
@@ -17,37 +19,15 @@ import {
   type AccountChange,
   type NewGrant,
 } from './changes.ts'
-import { createDocuments } from './documents.ts'
-import {
-  applyChange,
-  type Account,
-  type Change,
-  type Entry,
-  type Grant,
-  type IssuedPair,
-  type Kind,
-  type OauthClient,
-  type Quality,
-  type TokenPair,
-  type VaultState,
-} from './records.ts'
+import { openRecords } from './open-records.ts'
+import type { Account, Entry, Grant, Kind, Quality } from './records.ts'
 import { keepKeys, type RelayKeys } from './relay-key.ts'
-import type { StatisticsArchive } from '../telemetry/recent-statistics.ts'
 import type { Sealer } from './seal.ts'
-import { createSources, type Sources } from './sources.ts'
+import { keepSources, type Sources } from './sources.ts'
 import type { VaultStore } from './vault-store.ts'
 
-export type { AccountChange, NewGrant, TokenChange } from './changes.ts'
-export type {
-  Account,
-  Grant,
-  IssuedPair,
-  OauthClient,
-  Quality,
-  RelayKey,
-  Source,
-  TokenPair,
-} from './records.ts'
+export type { AccountChange, TokenChange } from './changes.ts'
+export type { Account, Grant, Quality, RelayKey, Source } from './records.ts'
 
 /** What a refresh leaves behind beside a new pair. */
 export type GrantNote = Partial<Pick<Grant, 'askedAtMs' | 'refusedAtMs' | 'failure'>>
@@ -67,7 +47,7 @@ export interface Vault extends RelayKeys, Sources {
   /** The accounts that may use a grant. */
   accountsOn(grantId: string): readonly string[]
   pairOf(grantId: string): TokenPair | undefined
-  clientOf(clientId: string): OauthClient | undefined
+  clientOf(clientId: string): ClientCredentials | undefined
   /** The grant whose refresh token this is or once was, as far as an operator can have it. */
   findGrant(refreshToken: string): Grant | undefined
   /** Gives these accounts a grant of their own; those that are gone meanwhile are left out. */
@@ -104,11 +84,12 @@ export interface VaultOptions {
 
 /** Opens every document once; rejects with CANNOT_OPEN if one cannot be opened by the master keys. */
 export async function openVault({ vaultStore, sealer, now }: VaultOptions): Promise<Vault> {
-  const records = await openRecords(vaultStore, sealer)
+  const records = await openRecords(vaultStore, sealer, findOrphans)
   const { change, remove, state, onAccountChange } = records
 
   return {
     ...keepKeys(records, now),
+    ...keepSources(records, now),
     account: (adAccountId) => state().account.get(adAccountId)?.account,
     accounts: () => Array.from(state().account.values(), ({ account }) => account),
     tokenOf(adAccountId) {
@@ -168,8 +149,6 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
       write: (range, samples) => change(() => [[['statistics', range, { samples }]], undefined]),
     },
 
-    ...createSources({ state, change, remove, now }),
-
     async reseal() {
       const stale = (await vaultStore.readVault()).filter(({ body }) => !sealer.isCurrent(body))
       if (stale.length === 0) return 0
@@ -184,86 +163,4 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
     reload: () => change(() => [[], undefined]),
     onAccountChange,
   }
-}
-
-type Listener = (adAccountId: string) => void
-
-export interface OpenRecords {
-  readonly state: () => VaultState
-  /** Commits what `decide` makes of the state, with what nobody needs after it; answers what `decide` says of it. */
-  readonly change: <Result>(decide: () => readonly [Change, Result]) => Promise<Result>
-  /** False where there is no such record. */
-  readonly remove: (kind: 'account' | 'source', id: string) => Promise<boolean>
-  readonly onAccountChange: (listener: Listener) => void
-}
-
-async function openRecords(vaultStore: VaultStore, sealer: Sealer): Promise<OpenRecords> {
-  const documents = createDocuments(sealer)
-  const listeners: Listener[] = []
-  let state = documents.open(await vaultStore.readVault())
-
-  function adopt(after: VaultState, isSame: (a: unknown, b: unknown) => boolean): void {
-    const before = state
-    state = after
-    for (const adAccountId of changedAccounts(before, after, isSame)) {
-      for (const listener of listeners) listener(adAccountId)
-    }
-  }
-
-  async function run<Result>(decide: () => readonly [Change, Result]): Promise<Result> {
-    let after = state
-    let answer: Result
-    await vaultStore.changeVault((fresh) => {
-      // What this process cannot open leaves it with what it knows: that still serves.
-      if (fresh !== undefined) adopt(documents.open(fresh), isSameText)
-      const [change, result] = decide()
-      answer = result
-      if (change.length === 0) {
-        after = state
-        return documents.seal([])
-      }
-      const changed = applyChange(state, change)
-      const orphans = findOrphans(changed)
-      after = applyChange(changed, orphans)
-      return documents.seal([...change, ...orphans])
-    })
-    adopt(after, Object.is)
-    return answer!
-  }
-
-  // One after the other, here and over all replicas: each is decided on the state that the one before it committed.
-  let last: Promise<unknown> = Promise.resolve()
-  function change<Result>(decide: () => readonly [Change, Result]): Promise<Result> {
-    const result = last.then(() => run(decide))
-    last = result.catch(() => undefined)
-    return result
-  }
-
-  return {
-    state: () => state,
-    change,
-    remove: (kind, id) => change(() => (state[kind].has(id) ? [[[kind, id, undefined]], true] : [[], false])),
-    onAccountChange: (listener) => void listeners.push(listener),
-  }
-}
-
-/** The accounts that are not the same, or whose grant's pair is not. */
-function changedAccounts(
-  before: VaultState,
-  after: VaultState,
-  isSame: (a: unknown, b: unknown) => boolean,
-): string[] {
-  const of = (state: VaultState, adAccountId: string) => {
-    const record = state.account.get(adAccountId)
-    return { record, pair: state.grant.get(record?.account.grantId ?? '')?.pair }
-  }
-  const ids = new Set([...before.account.keys(), ...after.account.keys()])
-  return [...ids].filter((adAccountId) => {
-    const [old, now] = [of(before, adAccountId), of(after, adAccountId)]
-    return !isSame(old.record, now.record) || !isSame(old.pair, now.pair)
-  })
-}
-
-function isSameText(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b)
 }

@@ -122,7 +122,7 @@ void t.test(
       PINTEREST_API_URL: `${tls.origin}/v5`,
       HTTPS_PROXY: withPassword(proxy.port),
     })
-    const oauth = createPinterestOauth({ settings, userAgent: 'test' })
+    const oauth = createPinterestOauth({ settings, userAgent: 'test', now: Date.now })
     t.teardown(() => oauth.close())
     const refresh = () => oauth.refresh({ clientId: 'app', clientSecret: 'secret' }, 'refresh', '')
     proxy.status = 403

@@ -75,10 +75,10 @@ t.test(
     t.match(vault.quality('1'), { scores: JSON.stringify([SCORE]), failure: { reason: 'status_503' } })
     const count = asked.length
     t.ok(count > 8, 'every hour')
-    answerWith({ kind: 'refused', status: 403, message: 'not for pina_access_1' })
+    answerWith({ kind: 'refused', status: 403, message: 'not for you' })
     await clock.advance(DAY_MS / 2)
     t.equal(asked.length, count + 1)
-    t.match(vault.quality('1'), { failure: { reason: '403 not for [removed]' } })
+    t.match(vault.quality('1'), { failure: { reason: '403 not for you' } })
   },
 )
 

@@ -1,6 +1,6 @@
 /** A vault over a store in memory, a clock that is set by hand, and a Pinterest whose answers the test gives. */
 import { createLog } from '../../src/telemetry/log.ts'
-import type { GrantedPair, Granted, PinterestOauth } from '../../src/pinterest/oauth.ts'
+import type { Granted, IssuedPair, PinterestOauth } from '../../src/pinterest/oauth.ts'
 import { createRefresher } from '../../src/vault/refresher.ts'
 import { createSealer } from '../../src/vault/seal.ts'
 import type { DocumentKey, VaultDocument, VaultStore } from '../../src/vault/vault-store.ts'
@@ -15,7 +15,7 @@ export interface AskedRefresh {
   readonly refreshToken: string
   readonly scope: string
   readonly askedAtMs: number
-  answer(answer: Granted<GrantedPair>): Promise<void>
+  answer(answer: Granted<IssuedPair>): Promise<void>
   /** The `n`th pair of this grant. */
   grant(n: number): Promise<void>
 }
@@ -45,13 +45,14 @@ export function createMemoryStore() {
 export type MemoryStore = ReturnType<typeof createMemoryStore>
 const masterKeys = { current: Buffer.alloc(32, 7) }
 
-export function pair(n: number): GrantedPair {
+export function pair(n: number, nowMs: number): IssuedPair {
   return {
     accessToken: `pina_access_${n}`,
     refreshToken: `pinr_refresh_${n}`,
     scope: 'ads:write,ads:read',
-    lifeMs: 30 * DAY_MS,
-    refreshLifeMs: 60 * DAY_MS,
+    issuedAtMs: nowMs,
+    expiresAtMs: nowMs + 30 * DAY_MS,
+    refreshExpiresAtMs: nowMs + 60 * DAY_MS,
   }
 }
 
@@ -69,11 +70,11 @@ export async function setStage(memory: MemoryStore = createMemoryStore(), clock 
   const oauth: Pick<PinterestOauth, 'refresh'> = {
     refresh: ({ clientSecret }, refreshToken, scope) =>
       new Promise((resolve) => {
-        const answer = (given: Granted<GrantedPair>) => {
+        const answer = (given: Granted<IssuedPair>) => {
           resolve(given)
           return runDue()
         }
-        const grant = (n: number) => answer({ kind: 'granted', value: pair(n) })
+        const grant = (n: number) => answer({ kind: 'granted', value: pair(n, clock.wallMs()) })
         asked.push({ clientSecret, refreshToken, scope, askedAtMs: clock.wallMs(), answer, grant })
       }),
   }
@@ -92,14 +93,7 @@ export async function setStage(memory: MemoryStore = createMemoryStore(), clock 
 
 /** Registers accounts on one grant, whose first pair it is; answers the grant's id. */
 export async function addGrant(vault: Vault, clock: { wallMs(): number }, ids: readonly string[]) {
-  const { lifeMs, refreshLifeMs, refreshToken, ...first } = pair(1)
-  const issued = {
-    ...first,
-    refreshToken: refreshToken!,
-    issuedAtMs: clock.wallMs(),
-    expiresAtMs: clock.wallMs() + lifeMs,
-    refreshExpiresAtMs: clock.wallMs() + refreshLifeMs!,
-  }
+  const issued = pair(1, clock.wallMs())
   const [first_, ...others] = ids
   const grant = { client: CLIENT, pair: issued, givenRefreshToken: issued.refreshToken }
   await vault.putAccount({ adAccountId: first_!, token: { kind: 'new_grant', grant } })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createScrub } from '../../src/delivery/scrub.ts'
+import { createScrub } from '../../src/pinterest/scrub.ts'
 import { anyText } from '../support/any-text.ts'
 import fc from '../support/fast-check.ts'
 

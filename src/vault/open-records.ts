@@ -1,0 +1,114 @@
+/**
+ * The vault's records in memory, written through to sealed documents: JSON, each bound to its kind and id, so that none
+ * can pass for another one.
+ */
+import { applyChange, EMPTY_STATE, type Change, type Entry, type VaultState } from './records.ts'
+import type { Sealer } from './seal.ts'
+import type { DocumentKey, VaultChange, VaultDocument, VaultStore } from './vault-store.ts'
+
+/** What a change does, and what its caller is told. */
+export type Decision<Result> = readonly [Change, Result]
+
+export interface OpenRecords {
+  readonly state: () => VaultState
+  /** Commits what `decide` makes of the state, with what nobody needs after it; answers what `decide` says of it. */
+  readonly change: <Result>(decide: () => Decision<Result>) => Promise<Result>
+  /** False where there is no such record. */
+  readonly remove: (kind: 'account' | 'source', id: string) => Promise<boolean>
+  readonly onAccountChange: (listener: (adAccountId: string) => void) => void
+}
+
+/** `findOrphans`: what nobody needs any more once a change is made. Rejects with CANNOT_OPEN. */
+export async function openRecords(
+  vaultStore: VaultStore,
+  sealer: Sealer,
+  findOrphans: (state: VaultState) => Change,
+): Promise<OpenRecords> {
+  const listeners: ((adAccountId: string) => void)[] = []
+  let state = openDocuments(sealer, await vaultStore.readVault())
+
+  function adopt(after: VaultState, isSame: (a: unknown, b: unknown) => boolean): void {
+    const before = state
+    state = after
+    for (const adAccountId of changedAccounts(before, after, isSame)) {
+      for (const listener of listeners) listener(adAccountId)
+    }
+  }
+
+  async function run<Result>(decide: () => Decision<Result>): Promise<Result> {
+    let after = state
+    let answer: Result
+    await vaultStore.changeVault((fresh) => {
+      // What this process cannot open leaves it with what it knows: that still serves.
+      if (fresh !== undefined) adopt(openDocuments(sealer, fresh), isSameText)
+      const [change, result] = decide()
+      answer = result
+      after = applyChange(state, change)
+      const orphans = change.length === 0 ? [] : findOrphans(after)
+      after = applyChange(after, orphans)
+      return sealChange(sealer, [...change, ...orphans])
+    })
+    adopt(after, Object.is)
+    return answer!
+  }
+
+  // One after the other, here and over all replicas: each is decided on the state that the one before it committed.
+  let last: Promise<unknown> = Promise.resolve()
+  function change<Result>(decide: () => Decision<Result>): Promise<Result> {
+    const result = last.then(() => run(decide))
+    last = result.catch(() => undefined)
+    return result
+  }
+
+  return {
+    state: () => state,
+    change,
+    remove: (kind, id) => change(() => (state[kind].has(id) ? [[[kind, id, undefined]], true] : [[], false])),
+    onAccountChange: (listener) => void listeners.push(listener),
+  }
+}
+
+/** Throws CANNOT_OPEN when no master key opens one of them. A kind that a newer relay wrote is left alone. */
+export function openDocuments(sealer: Sealer, documents: readonly VaultDocument[]): VaultState {
+  const known = documents.filter(({ kind }) => kind in EMPTY_STATE)
+  const entries = known.map(({ kind, id, body }) => {
+    const text = Buffer.from(sealer.open(body, bind({ kind, id }))).toString('utf8')
+    return [kind, id, JSON.parse(text) as unknown] as Entry
+  })
+  return applyChange(EMPTY_STATE, entries)
+}
+
+export function sealChange(sealer: Sealer, change: Change): VaultChange {
+  const put: VaultDocument[] = []
+  const remove: DocumentKey[] = []
+  for (const [kind, id, record] of change) {
+    if (record === undefined) remove.push({ kind, id })
+    else put.push({ kind, id, body: sealer.seal(Buffer.from(JSON.stringify(record)), bind({ kind, id })) })
+  }
+  return { put, remove }
+}
+
+function bind({ kind, id }: DocumentKey) {
+  return { purpose: `vault_${kind}`, owner: id }
+}
+
+/** The accounts that are not the same, or whose grant's pair is not. */
+function changedAccounts(
+  before: VaultState,
+  after: VaultState,
+  isSame: (a: unknown, b: unknown) => boolean,
+): string[] {
+  const of = (state: VaultState, adAccountId: string) => {
+    const record = state.account.get(adAccountId)
+    return { record, pair: state.grant.get(record?.account.grantId ?? '')?.pair }
+  }
+  const ids = new Set([...before.account.keys(), ...after.account.keys()])
+  return [...ids].filter((adAccountId) => {
+    const [old, now] = [of(before, adAccountId), of(after, adAccountId)]
+    return !isSame(old.record, now.record) || !isSame(old.pair, now.pair)
+  })
+}
+
+function isSameText(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
