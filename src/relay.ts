@@ -5,7 +5,6 @@
 import type { FastifyInstance } from 'fastify'
 import { setImmediate, setTimeout as delay } from 'node:timers/promises'
 import { createAdminApp } from './admin/app.ts'
-import { hostsOf } from './admin/host.ts'
 import { createPostLimiter } from './limits/post-limiter.ts'
 import { createCallLimiter } from './limits/call-limiter.ts'
 import { createSharedLimits } from './limits/shared-limits.ts'
@@ -235,14 +234,6 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
     matchQuality,
     volumeWatch,
     webhookLog,
-    callBurst: settings.CALL_BURST,
-    postsPerMinute: settings.POSTS_PER_MINUTE,
-    bodyLimitBytes: settings.BODY_LIMIT_BYTES,
-    hosts: hostsOf(settings),
-    metricsOpen: settings.METRICS_OPEN,
-    docsOpen: settings.DOCS_OPEN,
-    trailHours: settings.TRAIL_HOURS,
-    consentPageUrl: settings.PINTEREST_CONSENT_URL,
     publicUrl: () => settings.ADMIN_PUBLIC_URL ?? adminUrl,
   })
   opened.defer(() => endConnections(adminApp, adminApp.close()))

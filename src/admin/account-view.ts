@@ -17,42 +17,39 @@ import {
   orNull,
   queueStatus,
   Seconds,
+  sendOrFilter,
   Time,
 } from './answers.ts'
 import type { AdminOptions } from './options.ts'
 
-const TokenView = Type.Object(
-  {
-    kind: Type.Enum([...TOKEN_KINDS]),
-    last4: orNull(Type.String()),
-    age_seconds: Seconds,
-    expires_in_seconds: orNull(
-      Type.Integer({ description: 'Null where nobody knows: Pinterest says it of grants only.' }),
-    ),
-    last_success_at: orNull(Time),
-    last_failure: Failure,
-  },
-  closed,
-)
+const TokenView = closed({
+  kind: Type.Enum([...TOKEN_KINDS]),
+  last4: orNull(Type.String()),
+  age_seconds: Seconds,
+  expires_in_seconds: orNull(
+    Type.Integer({ description: 'Null where nobody knows: Pinterest says it of grants only.' }),
+  ),
+  last_success_at: orNull(Time),
+  last_failure: Failure,
+})
 
-const GrantView = Type.Object(
-  {
-    status: Type.Enum(['valid', 'reauthorize']),
-    scope: Type.String(),
-    ad_account_ids: Type.Array(AdAccountId),
-    issued_at: orNull(Time),
-    expires_in_seconds: Seconds,
-    refresh_expires_in_seconds: Seconds,
-    next_refresh_in_seconds: Seconds,
-    last_failure: Failure,
-  },
-  closed,
-)
+const GrantView = closed({
+  status: Type.Enum(['valid', 'reauthorize']),
+  scope: Type.String(),
+  ad_account_ids: Type.Array(AdAccountId),
+  issued_at: orNull(Time),
+  expires_in_seconds: Seconds,
+  refresh_expires_in_seconds: Seconds,
+  next_refresh_in_seconds: Seconds,
+  last_failure: Failure,
+})
 
-const QueueView = Type.Object(
-  { test: Type.Boolean(), ...queueStatus, next_try_in_seconds: Seconds, calls_in_flight: Count },
-  closed,
-)
+const QueueView = closed({
+  test: Type.Boolean(),
+  ...queueStatus,
+  next_try_in_seconds: Seconds,
+  calls_in_flight: Count,
+})
 
 /** As long as a name may be in an event. */
 const EventName = Type.String({
@@ -60,35 +57,32 @@ const EventName = Type.String({
   pattern: '^[^\\p{C}\\s](?:.*[^\\p{C}\\s])?$',
 })
 export const EventNames = Type.Record(EventName, EventName, {
-  ...closed,
+  additionalProperties: false,
   maxProperties: 100,
   description: "The account's own names for events, and the name that is sent for each.",
 })
 
-export const AccountView = Type.Object(
-  {
-    ad_account_id: AdAccountId,
-    label: Type.String(),
-    country: orNull(Type.String()),
-    dob_format: orNull(Type.Enum(['DMY', 'MDY'])),
-    bots: Type.Enum(['send', 'filter']),
-    event_names: EventNames,
-    posts_per_minute: orNull(Count),
-    paused: Type.Boolean(),
-    over_share: Type.Boolean({
-      description: 'Its posts get 503: more of its events wait than its share of the store holds.',
-    }),
-    token: TokenView,
-    grant: orNull(GrantView),
-    client_id: orNull(Type.String()),
-    created_at: Time,
-    problems: Type.Array(Type.Object(accountStatus, closed), {
-      description: 'Of the account as a whole, without those that are the status of one of its queues.',
-    }),
-    queues: Type.Array(QueueView),
-  },
-  closed,
-)
+export const AccountView = closed({
+  ad_account_id: AdAccountId,
+  label: Type.String(),
+  country: orNull(Type.String()),
+  dob_format: orNull(Type.Enum(['DMY', 'MDY'])),
+  bots: sendOrFilter(),
+  event_names: EventNames,
+  posts_per_minute: orNull(Count),
+  paused: Type.Boolean(),
+  over_share: Type.Boolean({
+    description: 'Its posts get 503: more of its events wait than its share of the store holds.',
+  }),
+  token: TokenView,
+  grant: orNull(GrantView),
+  client_id: orNull(Type.String()),
+  created_at: Time,
+  problems: Type.Array(closed(accountStatus), {
+    description: 'Of the account as a whole, without those that are the status of one of its queues.',
+  }),
+  queues: Type.Array(QueueView),
+})
 export type AccountAnswer = Static<typeof AccountView>
 
 export type ShowAccount = (account: Account) => AccountAnswer

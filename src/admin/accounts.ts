@@ -1,32 +1,35 @@
-/** Accounts: registered, changed, listed, removed. */
-import { Type, type Static, type TSchema } from 'typebox'
+/** Accounts: registered, changed, listed, removed; their tokens verified and minted, their calls paused. */
+import { Type, type Static } from 'typebox'
+import { verifyAll } from '../delivery/verify-all.ts'
 import { InvalidRequest, NoSuch } from '../errors.ts'
 import { normalizeCountry } from '../events/normalize/country.ts'
 import type { GivenGrant } from '../vault/granting.ts'
-import type { AccountChange } from '../vault/vault.ts'
 import { AccountView, createShowAccount, EventNames, findAccount } from './account-view.ts'
-import { AccountParams as Params, AdAccountId, answers, closed, NoContent, orNull } from './answers.ts'
+import {
+  AccountParams as Params,
+  AdAccountId,
+  answers,
+  camelOf,
+  closed,
+  NoContent,
+  orDefault,
+  orNull,
+  sendOrFilter,
+} from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
 /** As Pinterest gives it: what may stand in a header. */
 const Secret = Type.String({ minLength: 8, maxLength: 4096, pattern: '^[!-~]+$' })
-/** Absent: stays as it is. Null: back to the default. */
-function orDefault<Schema extends TSchema>(schema: Schema) {
-  return Type.Optional(orNull(schema))
-}
-const Oauth = Type.Object(
-  {
-    /** A colon would end it in HTTP Basic. */
-    client_id: Type.Optional(Type.String({ minLength: 1, maxLength: 200, pattern: '^[!-9;-~]+$' })),
-    client_secret: Type.Optional(Secret),
-    /** Absent: somebody will consent at /accounts/{id}/authorize, or the app has a new secret. */
-    refresh_token: Type.Optional(Secret),
-    /** The account whose grant this one uses as well. */
-    shared_with: Type.Optional(AdAccountId),
-  },
-  closed,
-)
-const AccountBody = Type.Object(
+const Oauth = closed({
+  /** A colon would end it in HTTP Basic. */
+  client_id: Type.Optional(Type.String({ minLength: 1, maxLength: 200, pattern: '^[!-9;-~]+$' })),
+  client_secret: Type.Optional(Secret),
+  /** Absent: somebody will consent at /accounts/{id}/authorize, or the app has a new secret. */
+  refresh_token: Type.Optional(Secret),
+  /** The account whose grant this one uses as well. */
+  shared_with: Type.Optional(AdAccountId),
+})
+const AccountBody = closed(
   {
     access_token: Type.Optional(Secret),
     oauth: Type.Optional(Oauth),
@@ -36,7 +39,7 @@ const AccountBody = Type.Object(
     ),
     dob_format: orDefault(Type.Enum(['DMY', 'MDY'])),
     bots: orDefault(
-      Type.Enum(['send', 'filter'], {
+      sendOrFilter({
         description: "Events whose user agent is a bot's: sent (the default), or only answered and counted.",
       }),
     ),
@@ -44,11 +47,19 @@ const AccountBody = Type.Object(
     /** 0 opens the account's post limiter. */
     posts_per_minute: orDefault(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
   },
-  { ...closed, examples: [{ access_token: 'pina_XXXXXXXXXXXX', label: 'My shop', country: 'US' }] },
+  { examples: [{ access_token: 'pina_XXXXXXXXXXXX', label: 'My shop', country: 'US' }] },
 )
 
-const Accounts = Type.Object({ accounts: Type.Array(AccountView) }, closed)
+const Accounts = closed({ accounts: Type.Array(AccountView) })
 export type AccountsAnswer = Static<typeof Accounts>
+const Verified = {
+  works: Type.Boolean(),
+  status: orNull(Type.Integer({ description: "Pinterest's HTTP status; null without an answer." })),
+  message: Type.String(),
+}
+const Verification = closed(Verified)
+export type VerificationAnswer = Static<typeof Verification>
+const VerifiedOne = closed({ ad_account_id: AdAccountId, ...Verified })
 const tags = ['accounts']
 const AccountNow = answers({ 200: AccountView })
 
@@ -66,8 +77,10 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
   }
   app.put('/accounts/:id', { schema: putting }, async (request, reply) => {
     const { id: adAccountId } = request.params
-    const { access_token: accessToken, oauth } = request.body
-    const settings = readSettings(adAccountId, request.body)
+    const { access_token: accessToken, oauth, ...given } = request.body
+    const { country } = given
+    if (typeof country === 'string') demandCountryCode(country)
+    const settings = { ...camelOf(given), adAccountId, country: country?.toLowerCase() ?? country }
     if (oauth !== undefined && accessToken !== undefined) {
       throw new InvalidRequest('oauth: cannot be given together with access_token.')
     }
@@ -109,19 +122,61 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
   })
 }
 
-function readSettings(
-  adAccountId: string,
-  { label, country, dob_format, bots, event_names, posts_per_minute }: Static<typeof AccountBody>,
-): Omit<AccountChange, 'token'> {
-  if (typeof country === 'string') demandCountryCode(country)
-  return {
-    adAccountId,
-    label,
-    country: country?.toLowerCase() ?? country,
-    dobFormat: dob_format,
-    bots,
-    eventNames: event_names,
-    postsPerMinute: posts_per_minute,
+/** What can be done with an account's token and calls. */
+export const accountActionRoutes: AdminRoutes = async (app, options) => {
+  const { vault, delivery, verify, granting } = options
+  const show = createShowAccount(options)
+
+  async function verifyOne(adAccountId: string) {
+    const { works, status, message } = await verify(adAccountId)
+    // A queue that was held for its token may continue.
+    if (works) delivery.goOn(adAccountId)
+    return { works, status, message }
+  }
+
+  const verifying = {
+    tags,
+    summary: 'Ask Pinterest, with an event that it does not record, whether the token works',
+    params: Params,
+    response: answers({ 200: Verification }),
+  }
+  app.post('/accounts/:id/verify', { config: { isAudited: false }, schema: verifying }, async (request) =>
+    verifyOne(findAccount(vault, request.params.id).adAccountId),
+  )
+
+  const verifyingAll = {
+    tags,
+    summary: 'The same for all accounts',
+    response: answers({ 200: closed({ verifications: Type.Array(VerifiedOne) }) }),
+  }
+  app.post('/accounts/verify', { schema: verifyingAll }, async () => ({
+    verifications: await verifyAll(
+      vault.accounts().map(({ adAccountId }) => adAccountId),
+      verifyOne,
+    ),
+  }))
+
+  const minting = {
+    tags,
+    summary: "Have a long-lived token minted with the account's grant, and use it from then on",
+    params: Params,
+    response: AccountNow,
+  }
+  app.post('/accounts/:id/conversion-token', { schema: minting }, async (request) => {
+    const { adAccountId } = findAccount(vault, request.params.id)
+    await granting.mint(adAccountId)
+    return show(findAccount(vault, adAccountId))
+  })
+
+  for (const [verb, isPaused, summary] of [
+    ['pause', true, "Stop the account's calls; posts are still taken"],
+    ['resume', false, 'Let them go on'],
+  ] as const) {
+    const schema = { tags, summary, params: Params, response: AccountNow }
+    app.post(`/accounts/:id/${verb}`, { schema }, async (request) => {
+      await vault.setPaused(request.params.id, isPaused)
+      return show(findAccount(vault, request.params.id))
+    })
   }
 }
 

@@ -1,13 +1,19 @@
 /** Parts that the schemas of several answers share, and how an answer is made from the relay's own records. */
-import { Type, type Static, type TSchema } from 'typebox'
+import { Type, type Static, type TProperties, type TSchema, type TSchemaOptions } from 'typebox'
 import { ACTIONS, STATUSES, type AccountStatus, type QueueStatus } from '../delivery/queue-status.ts'
 
 export const AdAccountId = Type.String({ pattern: '^\\d{1,18}$' })
 export const AccountParams = Type.Object({ id: AdAccountId })
 
-export const closed = { additionalProperties: false } as const
+/** An object with these fields and no others. */
+export function closed<Fields extends TProperties>(fields: Fields, options: object = {}) {
+  return Type.Object(fields, { additionalProperties: false, ...options })
+}
 
 export const orNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
+/** Of a setting. Absent: stays as it is. Null: back to the default. */
+export const orDefault = <Schema extends TSchema>(schema: Schema) => Type.Optional(orNull(schema))
+export const sendOrFilter = (options: TSchemaOptions = {}) => Type.Enum(['send', 'filter'], options)
 
 declare const isTime: unique symbol
 /** ISO 8601, UTC. */
@@ -18,13 +24,13 @@ export const Seconds = orNull(Type.Integer())
 export const NextCursor = orNull(
   Type.String({ description: '`cursor` of the request for what follows; null at the end.' }),
 )
+/** Of a query: only test events, or only live ones; both when absent. */
+export const IsTest = Type.Optional(Type.Enum(['true', 'false']))
 export const NoContent = Type.Null({ description: 'Done; no body.' })
+export const Redirect = Type.Null({ description: 'To where the browser goes on.' })
 
 export const Failure = orNull(
-  Type.Object(
-    { at: Time, reason: Type.String({ description: 'Never a token, never customer data.' }) },
-    closed,
-  ),
+  closed({ at: Time, reason: Type.String({ description: 'Never a token, never customer data.' }) }),
 )
 
 const statusFacts = {
@@ -46,12 +52,12 @@ export const accountStatus = { status: Type.Enum(ACCOUNT_STATUSES), ...statusFac
 export const queueStatus = { status: Type.Enum(QUEUE_STATUSES), ...statusFacts }
 
 /** Of every refusal. */
-export const ErrorAnswer = Type.Object(
+export const ErrorAnswer = closed(
   {
     code: Type.String({ description: 'A stable word: the contract.' }),
     message: Type.String({ description: 'For people; may change. Names fields, never their values.' }),
   },
-  { ...closed, description: 'What went wrong.' },
+  { description: 'What went wrong.' },
 )
 
 /**
@@ -65,6 +71,29 @@ export function answers(byStatus: Readonly<Record<number, TSchema>>): unknown {
 type Camel<Name extends string> = Name extends `${infer Head}_${infer Tail}`
   ? `${Head}${Capitalize<Camel<Tail>>}`
   : Name
+
+type CamelOf<Fields> = {
+  readonly [Name in keyof Fields as Camel<Name & string>]: Fields[Name]
+}
+
+/** What a request has, as the relay names it: in camelCase. */
+export function camelOf<Fields extends object>(fields: Fields): CamelOf<Fields> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [toCamel(name), value as unknown]),
+  ) as CamelOf<Fields>
+}
+
+/** What a query asks for, with `test` as a flag. */
+export function filterOf<Fields extends { readonly test?: boolean | 'true' | 'false' }>({
+  test,
+  ...fields
+}: Fields): CamelOf<Omit<Fields, 'test'>> & { readonly isTest?: boolean } {
+  return { ...camelOf(fields), ...(test !== undefined && { isTest: String(test) === 'true' }) }
+}
+
+function toCamel(name: string): string {
+  return name.replace(/_(\w)/g, (_, initial: string) => initial.toUpperCase())
+}
 
 /** The record that an answer is made of: names in camelCase, times as `…Ms` since the epoch, undefined for null. */
 export type RecordOf<Answer> = Answer extends IsoTime
@@ -106,7 +135,7 @@ function convert(schema: Described, value: unknown): unknown {
   if (properties === undefined) return value
   return Object.fromEntries(
     Object.entries(properties).map(([name, property]) => {
-      const camel = name.replace(/_(\w)/g, (_, initial: string) => initial.toUpperCase())
+      const camel = toCamel(name)
       const isInstant = withoutNull(property).format === 'date-time'
       const record = value as Readonly<Record<string, unknown>>
       return [name, convert(property, record[isInstant ? `${camel}Ms` : camel])]

@@ -10,24 +10,59 @@ import { Compile, type XSchema } from 'typebox/schema'
 import { NotFound, Unauthorized, WrongHost } from '../errors.ts'
 import { bearerOf } from '../ingest/auth.ts'
 import { codeOf } from '../telemetry/log.ts'
-import { isSame } from './admin-token.ts'
-import { auditChanges } from './audit.ts'
+import { accountActionRoutes, accountRoutes } from './accounts.ts'
+import { auditChanges, auditRoutes } from './audit.ts'
+import { consentRoutes } from './consent.ts'
+import { consoleRoutes } from './console.ts'
+import { deadLetterRoutes } from './dead-letters.ts'
+import { eventRoutes } from './events.ts'
+import { explainRoutes } from './explain.ts'
 import { createHostCheck } from './host.ts'
 import { notice, sendPage, wantsHtml } from './html.ts'
-import { describeRoutes } from './openapi.ts'
-import type { AdminOptions } from './options.ts'
+import { keyRoutes } from './keys.ts'
+import { liveRoutes } from './live.ts'
+import { matchQualityRoutes } from './match-quality.ts'
+import { metricsRoutes } from './metrics.ts'
+import { describeRoutes, openapiRoutes } from './openapi.ts'
+import type { AdminOptions, AdminRoutes } from './options.ts'
+import { qualityRoutes } from './quality.ts'
 import { createRefusals, LONGEST_DELAY_MS } from './refusals.ts'
-import { ROUTES } from './routes.ts'
-import { createSessions, SESSION_KEY_HEADER } from './session.ts'
+import { createSessions, isSame, SESSION_KEY_HEADER, sessionRoutes } from './session.ts'
+import { sourceRoutes } from './sources.ts'
+import { backupRoutes, recoverRoutes, resealRoutes } from './store-care.ts'
+import { totalsRoutes } from './totals.ts'
+import { volumeRoutes } from './volume.ts'
+
+/** In the order of the description. */
+const ROUTES: readonly AdminRoutes[] = [
+  metricsRoutes,
+  accountRoutes,
+  accountActionRoutes,
+  sessionRoutes,
+  consentRoutes,
+  qualityRoutes,
+  matchQualityRoutes,
+  volumeRoutes,
+  keyRoutes,
+  sourceRoutes,
+  totalsRoutes,
+  eventRoutes,
+  deadLetterRoutes,
+  explainRoutes,
+  resealRoutes,
+  backupRoutes,
+  recoverRoutes,
+  auditRoutes,
+  liveRoutes,
+  consoleRoutes,
+  openapiRoutes,
+]
 
 const BODY_LIMIT_BYTES = 64 * 1024
 
 export async function createAdminApp(options: AdminOptions): Promise<FastifyInstance> {
   const { log, adminToken } = options
-  const sessions = createSessions({
-    nowMs: options.clock.monotonicMs,
-    isSecure: options.publicUrl().startsWith('https:'),
-  })
+  const sessions = createSessions(options.clock.monotonicMs, options.publicUrl().startsWith('https:'))
   const app = Fastify({
     logger: false,
     bodyLimit: BODY_LIMIT_BYTES,
@@ -51,7 +86,7 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
   })
 
   const refusals = createRefusals(options)
-  const isKnownHost = createHostCheck(options.hosts)
+  const isKnownHost = createHostCheck(options.settings)
 
   app.addHook('onRequest', async (request) => {
     if (!isKnownHost(request.headers.host)) throw new WrongHost()

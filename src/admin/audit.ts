@@ -7,7 +7,7 @@ import { Type } from 'typebox'
 import { codeOf } from '../telemetry/log.ts'
 import { answerOf, answers, closed, NextCursor, Time } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
-import { Cursor, idOfCursor, limitOf, PageLimit, takePage } from './page.ts'
+import { Cursor, PageLimit, readPage } from './page.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -16,48 +16,50 @@ declare module 'fastify' {
   }
 }
 
-const Query = Type.Object({ limit: Type.Optional(PageLimit), cursor: Type.Optional(Cursor) }, closed)
+const Query = closed({ limit: Type.Optional(PageLimit), cursor: Type.Optional(Cursor) })
 
-const Entry = Type.Object(
-  {
-    id: Type.Integer(),
-    at: Time,
-    action: Type.String({ description: 'A route, `replay`, `purge`, `erase` or `erased`.' }),
-    details: Type.Record(Type.String(), Type.Unknown()),
-  },
-  closed,
-)
-
-const DEFAULT_PAGE = 100
+const Entry = closed({
+  id: Type.Integer(),
+  at: Time,
+  action: Type.String({ description: 'A route, `replay`, `purge`, `erase` or `erased`.' }),
+  details: Type.Record(Type.String(), Type.Unknown()),
+})
 
 export const auditRoutes: AdminRoutes = async (app, { store }) => {
   const schema = {
     tags: ['store'],
     summary: 'What was changed through this port, newest first',
     querystring: Query,
-    response: answers({ 200: Type.Object({ entries: Type.Array(Entry), next_cursor: NextCursor }, closed) }),
+    response: answers({ 200: closed({ entries: Type.Array(Entry), next_cursor: NextCursor }) }),
   }
   app.get('/audit', { schema }, async (request) => {
-    const limit = limitOf(request.query.limit, DEFAULT_PAGE)
-    const trail = await store.auditTrail({ ...idOfCursor(request.query.cursor), limit: limit + 1 })
-    const { page, nextCursor } = takePage(trail, limit)
+    const { page, nextCursor } = await readPage(request.query, (query) => store.auditTrail(query))
     return { entries: page.map((entry) => answerOf(Entry, entry)), next_cursor: nextCursor }
   })
 }
 
 /** Must be called before the routes are registered. */
-export function auditChanges(app: FastifyInstance, { store, clock, log }: AdminOptions): void {
+export function auditChanges(app: FastifyInstance, options: AuditOptions): void {
   app.decorateRequest('madeKeyId', undefined)
   app.addHook('onSend', async (request, reply) => {
-    const action = `${request.method} ${request.routeOptions.url ?? ''}`
     if (!mayHaveChanged(request, reply)) return
-    try {
-      await store.addAudit({ atMs: clock.wallMs(), action, details: tell(request, reply) })
-    } catch (error) {
-      // The change is done: its answer must not be lost as well.
-      log.error({ code: codeOf(error), route: request.routeOptions.url }, 'audit entry not written')
-    }
+    await writeAudit(options, `${request.method} ${request.routeOptions.url ?? ''}`, tell(request, reply))
   })
+}
+
+type AuditOptions = Pick<AdminOptions, 'store' | 'clock' | 'log'>
+
+/** The change is done: its answer must not be lost as well, so a failure is only logged. */
+export async function writeAudit(
+  { store, clock, log }: AuditOptions,
+  action: string,
+  details: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  try {
+    await store.addAudit({ atMs: clock.wallMs(), action, details })
+  } catch (error) {
+    log.error({ code: codeOf(error), route: action.split(' ').at(-1) }, 'audit entry not written')
+  }
 }
 
 /** What was refused changed nothing; what failed may have. */

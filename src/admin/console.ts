@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { extname } from 'node:path'
+import type { FastifyReply } from 'fastify'
 import type { AdminRoutes } from './options.ts'
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -33,34 +34,24 @@ const HEADERS = {
   'cache-control': 'no-cache',
 }
 
-interface ConsoleFile {
-  readonly type: string
-  readonly content: Buffer
-}
-
 export const consoleRoutes: AdminRoutes = async (app) => {
   const files = readFiles()
   const open = { config: { isOpen: true }, schema: { hide: true } } as const
 
-  app.get('/', open, async (_request, reply) => {
-    const { type, content } = files.get('index.html')!
-    return reply.headers(HEADERS).type(type).send(content)
-  })
-
-  app.get('/docs', open, async (_request, reply) => {
-    const { type, content } = files.get('docs.html')!
-    return reply.headers(HEADERS).type(type).send(content)
-  })
-
-  app.get<{ Params: { file: string } }>('/console/:file', open, async (request, reply) => {
-    const file = files.get(request.params.file)
+  const send = (reply: FastifyReply, name: string) => {
+    const file = files.get(name)
     if (file === undefined) return reply.callNotFound()
     return reply.headers(HEADERS).type(file.type).send(file.content)
-  })
+  }
+  app.get('/', open, async (_request, reply) => send(reply, 'index.html'))
+  app.get('/docs', open, async (_request, reply) => send(reply, 'docs.html'))
+  app.get<{ Params: { file: string } }>('/console/:file', open, async (request, reply) =>
+    send(reply, request.params.file),
+  )
 }
 
 /** Everything at once and by name: no path of a request ever meets the disk. */
-function readFiles(): ReadonlyMap<string, ConsoleFile> {
+function readFiles() {
   const folder = new URL('../console/', import.meta.url)
   const names = readdirSync(folder).filter((name) => extname(name) in TYPES)
   const own = names.map((name) => [name, new URL(name, folder)] as const)

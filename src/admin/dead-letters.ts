@@ -6,12 +6,23 @@
 import { Type, type Static } from 'typebox'
 import { InvalidRequest } from '../errors.ts'
 import { MAX_EVENT_ID_LENGTH } from '../events/schema.ts'
-import type { DeadLetter as StoredDeadLetter, DeadLetterFilter } from '../store/store.ts'
-import { AdAccountId, answerOf, answers, closed, Count, NextCursor, orNull, Time } from './answers.ts'
-import { createGroups, DeadLetterGroup, DeadLetterStatus } from './dead-letter-groups.ts'
+import type { DeadLetter as StoredDeadLetter, DeadLetterFilter, DeadStatus } from '../store/store.ts'
+import {
+  AdAccountId,
+  answerOf,
+  answers,
+  closed,
+  Count,
+  filterOf,
+  IsTest,
+  NextCursor,
+  orNull,
+  Time,
+} from './answers.ts'
 import type { AdminRoutes } from './options.ts'
-import { Cursor, idOfCursor, limitOf, PageLimit, takePage, toCursor } from './page.ts'
+import { Cursor, idOfCursor, PageLimit, readPage, toCursor } from './page.ts'
 
+const DeadLetterStatus = Type.Enum(['rejected', 'expired'] satisfies DeadStatus[])
 const Word = Type.String({ minLength: 1, maxLength: 200 })
 /** As long as an event id may be. */
 const Id = Type.String({ minLength: 1, maxLength: MAX_EVENT_ID_LENGTH })
@@ -26,13 +37,12 @@ const filter = {
 }
 const query = {
   ...filter,
-  /** Only test events, or only live ones; both when absent. */
-  test: Type.Optional(Type.Enum(['true', 'false'])),
+  test: IsTest,
   cursor: Type.Optional(Cursor),
 }
-const GroupQuery = Type.Object(query, closed)
-const Query = Type.Object({ ...query, limit: Type.Optional(PageLimit) }, closed)
-const Filter = Type.Object({ ...filter, test: Type.Optional(Type.Boolean()) }, closed)
+const GroupQuery = closed(query)
+const Query = closed({ ...query, limit: Type.Optional(PageLimit) })
+const Filter = closed({ ...filter, test: Type.Optional(Type.Boolean()) })
 
 /** `limit`: how many dead letters one request handles at most. */
 const body = {
@@ -46,54 +56,57 @@ const body = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
   cursor: Type.Optional(Cursor),
 }
-const Body = Type.Object(body, { ...closed, examples: [{ filter: { ad_account_id: '549755885175' } }] })
-const ReplayBody = Type.Object(
+const Body = closed(body, { examples: [{ filter: { ad_account_id: '549755885175' } }] })
+const ReplayBody = closed(
   {
     ...body,
     dry_run: Type.Optional(
       Type.Boolean({ description: 'Only counts what would be queued; `duplicates` are not known before.' }),
     ),
   },
-  { ...closed, examples: [{ filter: { reason: 'rejected_event', test: false }, dry_run: true }] },
+  { examples: [{ filter: { reason: 'rejected_event', test: false }, dry_run: true }] },
 )
 
-const DeadLetter = Type.Object(
-  {
-    id: Type.Integer(),
-    ad_account_id: AdAccountId,
-    is_test: Type.Boolean(),
-    event_name: Type.String(),
-    event_id: orNull(Type.String({ description: "The sender's own; null where it may be personal." })),
-    order_id: orNull(Type.String()),
-    status: DeadLetterStatus,
-    reason: Type.String({ description: 'A stable word.' }),
-    message: Type.String({ description: "Pinterest's text, without the event's own values." }),
-    attempts: Count,
-    first_seen_at: Time,
-    died_at: Time,
-    history: Type.Array(Type.Object({ at: Time, reason: Type.String() }, closed)),
-  },
-  closed,
-)
+const DeadLetter = closed({
+  id: Type.Integer(),
+  ad_account_id: AdAccountId,
+  is_test: Type.Boolean(),
+  event_name: Type.String(),
+  event_id: orNull(Type.String({ description: "The sender's own; null where it may be personal." })),
+  order_id: orNull(Type.String()),
+  status: DeadLetterStatus,
+  reason: Type.String({ description: 'A stable word.' }),
+  message: Type.String({ description: "Pinterest's text, without the event's own values." }),
+  attempts: Count,
+  first_seen_at: Time,
+  died_at: Time,
+  history: Type.Array(closed({ at: Time, reason: Type.String() })),
+})
 
-const Listed = Type.Object({ dead_letters: Type.Array(DeadLetter), next_cursor: NextCursor }, closed)
-const Groups = Type.Object(
-  { groups: Type.Array(DeadLetterGroup), dead_letters: Count, next_cursor: NextCursor },
-  closed,
-)
+const Listed = closed({ dead_letters: Type.Array(DeadLetter), next_cursor: NextCursor })
+const DeadLetterGroup = closed({
+  status: DeadLetterStatus,
+  reason: Type.String(),
+  message: Type.String(),
+  dead_letters: Count,
+  accounts: Count,
+  too_old: Type.Integer({ minimum: 0, description: 'Of these, a replay would leave so many.' }),
+  oldest_died_at: Time,
+  newest_died_at: Time,
+})
+const Groups = closed({ groups: Type.Array(DeadLetterGroup), dead_letters: Count, next_cursor: NextCursor })
 export type DeadLetterGroupsAnswer = Static<typeof Groups>
-const Replayed = Type.Object(
-  { replayed: Count, duplicates: Count, too_old: Count, next_cursor: NextCursor },
-  closed,
-)
-const Purged = Type.Object({ purged: Count, next_cursor: NextCursor }, closed)
+const Replayed = closed({ replayed: Count, duplicates: Count, too_old: Count, next_cursor: NextCursor })
+const Purged = closed({ purged: Count, next_cursor: NextCursor })
 export type DeadLettersAnswer = Static<typeof Listed>
 
 const tags = ['dead letters']
 /** Each step writes its own audit entry, in the transaction of what it does. */
 const config = { isAudited: false }
 
-const DEFAULT_PAGE = 100
+/** Messages are Pinterest's own texts: those beyond so many are counted under their reason. */
+const MOST_GROUPS = 200
+const OTHER_MESSAGES = '(other messages)'
 const DEFAULT_RUN_DEAD_LETTERS = 10_000
 const STEP_DEAD_LETTERS = 200
 /** Opened and counted by one request: half a second's work. */
@@ -114,15 +127,10 @@ export const deadLetterRoutes: AdminRoutes = async (app, options) => {
     response: answers({ 200: Listed }),
   }
   app.get('/dead-letters', { schema: listing }, async (request) => {
-    const { limit: limitText, cursor } = request.query
-    const limit = limitOf(limitText, DEFAULT_PAGE)
-    // One more than asked for tells whether there are more.
-    const deadLetters = await store.deadLetters({
-      ...filterOfQuery(request.query),
-      ...idOfCursor(cursor),
-      limit: limit + 1,
-    })
-    const { page, nextCursor } = takePage(deadLetters, limit)
+    const { limit, cursor, ...filter } = request.query
+    const { page, nextCursor } = await readPage({ limit, cursor }, (query) =>
+      store.deadLetters({ ...filterOf(filter), ...query }),
+    )
     return answerOf(Listed, { deadLetters: page, nextCursor })
   })
 
@@ -133,19 +141,21 @@ export const deadLetterRoutes: AdminRoutes = async (app, options) => {
     response: answers({ 200: Groups }),
   }
   app.get('/dead-letters/groups', { schema: grouping }, async (request) => {
-    const groups = createGroups(isTooOld)
-    let at = idOfCursor(request.query.cursor)
-    let left = GROUPED_DEAD_LETTERS
-    for (let isOver = false; !isOver && left > 0; left -= GROUP_PAGE) {
-      const found = await store.deadLetters({ ...filterOfQuery(request.query), ...at, limit: GROUP_PAGE })
-      for (const deadLetter of found) groups.add(deadLetter)
-      const last = found.at(-1)
+    const { cursor, ...filter } = request.query
+    const deadLetters: StoredDeadLetter[] = []
+    let at = idOfCursor(cursor)
+    for (let isOver = false; !isOver && deadLetters.length < GROUPED_DEAD_LETTERS;) {
+      const found = await store.deadLetters({ ...filterOf(filter), ...at, limit: GROUP_PAGE })
+      // Without what fills the memory.
+      deadLetters.push(...found.map((deadLetter) => ({ ...deadLetter, history: [] })))
       isOver = found.length < GROUP_PAGE
-      at = isOver || last === undefined ? {} : { beforeId: last.id }
+      at = isOver ? {} : { beforeId: found.at(-1)!.id }
     }
-    const list = groups.list()
-    const deadLetters = list.reduce((sum, group) => sum + group.deadLetters, 0)
-    return answerOf(Groups, { groups: list, deadLetters, nextCursor: toCursor(at.beforeId) })
+    return answerOf(Groups, {
+      groups: groupsOf(deadLetters, isTooOld),
+      deadLetters: deadLetters.length,
+      nextCursor: toCursor(at.beforeId),
+    })
   })
 
   const replaying = {
@@ -234,30 +244,33 @@ async function run(
 /** Everything is an empty filter, and said so: a body that was forgotten must not purge it all. */
 function readFilter({ ids, filter }: Static<typeof Body>): DeadLetterFilter {
   if (ids !== undefined && filter === undefined) return { ids }
-  if (filter !== undefined && ids === undefined) return toFilter(filter)
+  if (filter !== undefined && ids === undefined) return filterOf(filter)
   throw new InvalidRequest('ids, filter: exactly one of them is required; an empty filter means all.')
 }
 
-function filterOfQuery({ test, ...rest }: Static<typeof GroupQuery>): DeadLetterFilter {
-  return toFilter(test === undefined ? rest : { ...rest, test: test === 'true' })
-}
-
-function toFilter({
-  ad_account_id: adAccountId,
-  test: isTest,
-  status,
-  reason,
-  event_name: eventName,
-  event_id: eventId,
-  order_id: orderId,
-}: Static<typeof Filter>): DeadLetterFilter {
-  return {
-    ...(adAccountId === undefined ? {} : { adAccountId }),
-    ...(isTest === undefined ? {} : { isTest }),
-    ...(status === undefined ? {} : { status }),
-    ...(reason === undefined ? {} : { reason }),
-    ...(eventName === undefined ? {} : { eventName }),
-    ...(eventId === undefined ? {} : { eventId }),
-    ...(orderId === undefined ? {} : { orderId }),
-  }
+/** By why they died: what one cause did is repaired, replayed or deleted together. `deadLetters`: from new to old. */
+function groupsOf(
+  deadLetters: readonly StoredDeadLetter[],
+  isTooOld: (deadLetter: StoredDeadLetter) => boolean,
+) {
+  const names = new Set<string>()
+  const groups = Map.groupBy(deadLetters, ({ status, reason, message }) => {
+    const name = JSON.stringify([status, reason, message])
+    if (names.size < MOST_GROUPS) names.add(name)
+    return names.has(name) ? name : JSON.stringify([status, reason, OTHER_MESSAGES])
+  })
+  return Array.from(groups, ([name, members]) => {
+    const [, , message] = JSON.parse(name) as [string, string, string]
+    const [newest] = members
+    return {
+      status: newest!.status,
+      reason: newest!.reason,
+      message,
+      deadLetters: members.length,
+      accounts: new Set(members.map(({ adAccountId }) => adAccountId)).size,
+      tooOld: members.filter(isTooOld).length,
+      oldestDiedAtMs: members.at(-1)!.diedAtMs,
+      newestDiedAtMs: newest!.diedAtMs,
+    }
+  }).toSorted((one, other) => other.deadLetters - one.deadLetters)
 }

@@ -10,9 +10,21 @@ import { WARNINGS, type WarningCode } from '../events/warning.ts'
 import { tellId } from '../store/core/audit.ts'
 import { isCursor, isWanted } from '../store/core/trail-search.ts'
 import { OUTCOMES, type TrailEvent, type TrailFilter } from '../store/trail.ts'
-import { AdAccountId, answerOf, answers, closed, Count, NextCursor, orNull, Time } from './answers.ts'
+import {
+  AdAccountId,
+  answerOf,
+  answers,
+  camelOf,
+  closed,
+  Count,
+  filterOf,
+  IsTest,
+  NextCursor,
+  orNull,
+  Time,
+} from './answers.ts'
 import type { AdminRoutes } from './options.ts'
-import { limitOf, PageLimit } from './page.ts'
+import { DEFAULT_PAGE, PageLimit } from './page.ts'
 
 /** As long as an event id may be. */
 const Id = Type.String({ minLength: 1, maxLength: MAX_EVENT_ID_LENGTH })
@@ -25,83 +37,72 @@ const filters = {
   event_id: Type.Optional(Id),
   order_id: Type.Optional(Id),
   ad_account_id: Type.Optional(AdAccountId),
-  test: Type.Optional(Type.Enum(['true', 'false'])),
+  test: IsTest,
   event_name: Type.Optional(Id),
   outcome: Type.Optional(Type.Enum([...OUTCOMES])),
   source: Type.Optional(Id),
 }
-const Query = Type.Object(
-  {
-    ...filters,
-    since: Type.Optional(Instant),
-    until: Type.Optional(Instant),
-    limit: Type.Optional(PageLimit),
-    cursor: Type.Optional(Type.String({ maxLength: 32 })),
-  },
-  closed,
-)
-const LiveQuery = Type.Object({ ...filters, limit: Type.Optional(PageLimit) }, closed)
+const Query = closed({
+  ...filters,
+  since: Type.Optional(Instant),
+  until: Type.Optional(Instant),
+  limit: Type.Optional(PageLimit),
+  cursor: Type.Optional(Type.String({ maxLength: 32 })),
+})
+const LiveQuery = closed({ ...filters, limit: Type.Optional(PageLimit) })
 
-const Event = Type.Object(
-  {
-    ad_account_id: AdAccountId,
-    test: Type.Boolean(),
-    event_name: orNull(Type.String()),
-    event_id: orNull(Type.String({ description: "The sender's own; null where it may be personal." })),
-    order_id: orNull(Type.String()),
-    outcome: Type.Enum([...OUTCOMES]),
-    reason: orNull(Type.String({ description: 'A stable word.' })),
-    warnings: Type.Array(Type.String({ description: 'A stable word.' })),
-    warnings_mean: Type.Array(Type.String({ description: 'The same, for people.' })),
-    attempts: Count,
-    event_time: orNull(Time),
-    received_at: Time,
-    updated_at: Time,
-    source: orNull(Type.String()),
-    key_id: orNull(Type.String()),
-    call_id: orNull(Type.String({ description: 'As the log has it.' })),
-    history: Type.Array(Type.Object({ at: Time, reason: Type.String() }, closed)),
-  },
-  closed,
-)
-const Found = Type.Object(
-  {
-    events: Type.Array(Event),
-    next_cursor: NextCursor,
-    trail_hours: Type.Integer({ minimum: 0, description: 'TRAIL_HOURS; 0: there is no event trail.' }),
-  },
-  closed,
-)
+const Event = closed({
+  ad_account_id: AdAccountId,
+  test: Type.Boolean(),
+  event_name: orNull(Type.String()),
+  event_id: orNull(Type.String({ description: "The sender's own; null where it may be personal." })),
+  order_id: orNull(Type.String()),
+  outcome: Type.Enum([...OUTCOMES]),
+  reason: orNull(Type.String({ description: 'A stable word.' })),
+  warnings: Type.Array(Type.String({ description: 'A stable word.' })),
+  warnings_mean: Type.Array(Type.String({ description: 'The same, for people.' })),
+  attempts: Count,
+  event_time: orNull(Time),
+  received_at: Time,
+  updated_at: Time,
+  source: orNull(Type.String()),
+  key_id: orNull(Type.String()),
+  call_id: orNull(Type.String({ description: 'As the log has it.' })),
+  history: Type.Array(closed({ at: Time, reason: Type.String() })),
+})
+const Found = closed({
+  events: Type.Array(Event),
+  next_cursor: NextCursor,
+  trail_hours: Type.Integer({ minimum: 0, description: 'TRAIL_HOURS; 0: there is no event trail.' }),
+})
 export type EventsAnswer = Static<typeof Found>
 
-const EraseBody = Type.Object(
+const EraseBody = closed(
   {
     event_id: Type.Optional(Id),
     order_id: Type.Optional(Id),
     ad_account_id: Type.Optional(AdAccountId),
   },
-  { ...closed, examples: [{ order_id: '4711' }] },
+  { examples: [{ order_id: '4711' }] },
 )
-const Erased = Type.Object(
-  {
-    queued: Count,
-    dead_letters: Count,
-    leased: Type.Integer({
-      minimum: 0,
-      description: 'Being sent, or about to be: left alone. Ask again in a minute, until it is 0.',
-    }),
-  },
-  closed,
-)
+const Erased = closed({
+  queued: Count,
+  dead_letters: Count,
+  leased: Type.Integer({
+    minimum: 0,
+    description: 'Being sent, or about to be: left alone. Ask again in a minute, until it is 0.',
+  }),
+})
 export type ErasedAnswer = Static<typeof Erased>
 
 const tags = ['events']
-const DEFAULT_PAGE = 100
 const FOLLOW_EVERY_MS = 500
 /** Proxies end a connection that says nothing for a minute. */
 const SIGN_OF_LIFE_MS = 15_000
 
-export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, trailHours }) => {
+export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, settings }) => {
+  const { TRAIL_HOURS: trailHours } = settings
+
   const finding = {
     tags,
     summary: 'What became of events, newest first',
@@ -115,11 +116,11 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, tra
     if (cursor !== undefined && !isCursor(cursor))
       throw new InvalidRequest('cursor: is not one of this route.')
     const { events, cursor: next } = await store.events({
-      ...toFilter(rest),
+      ...filterOf(rest),
       ...(since === undefined ? {} : { sinceMs: readInstant('since', since) }),
       ...(until === undefined ? {} : { untilMs: readInstant('until', until) }),
       ...(cursor === undefined ? {} : { cursor }),
-      limit: limitOf(limit, DEFAULT_PAGE),
+      limit: Number(limit ?? DEFAULT_PAGE),
     })
     return answerOf(Found, { events: events.map(recordOf), nextCursor: next, trailHours })
   })
@@ -149,7 +150,7 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, tra
     reply.header('content-type', 'text/event-stream; charset=utf-8').header('cache-control', 'no-store')
     // A proxy must not gather what comes.
     reply.header('x-accel-buffering', 'no')
-    const lines = follow(toFilter(filter), Number(limit), stream.signal)
+    const lines = follow(filterOf(filter), Number(limit), stream.signal)
     return reply.send(Readable.from(lines).once('close', () => streams.delete(stream)))
   })
 
@@ -182,19 +183,14 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, tra
     response: answers({ 200: Erased }),
   }
   app.post('/events/erase', { config: { isAudited: false }, schema: erasing }, async (request) => {
-    const { event_id: eventId, order_id: orderId, ad_account_id: adAccountId } = request.body
-    if (eventId === undefined && orderId === undefined)
+    const ids = request.body
+    if (ids.event_id === undefined && ids.order_id === undefined)
       throw new InvalidRequest('event_id, order_id: one of them is required.')
     const nowMs = clock.wallMs()
-    const what = { event_id: tellId(eventId), order_id: tellId(orderId), ad_account_id: adAccountId }
+    const what = { ...ids, event_id: tellId(ids.event_id), order_id: tellId(ids.order_id) }
     // First: what is erased and not told would be worse than what is told and was not there.
     await store.addAudit({ atMs: nowMs, action: 'erase', details: what })
-    const erased = await store.erase({
-      ...(eventId === undefined ? {} : { eventId }),
-      ...(orderId === undefined ? {} : { orderId }),
-      ...(adAccountId === undefined ? {} : { adAccountId }),
-      nowMs,
-    })
+    const erased = await store.erase({ ...camelOf(ids), nowMs })
     metrics.events.inc({ outcome: 'filtered' }, erased.queued)
     const counts = answerOf(Erased, erased)
     await store.addAudit({ atMs: clock.wallMs(), action: 'erased', details: { ...what, ...counts } })
@@ -216,19 +212,4 @@ function readInstant(name: string, text: string): number {
   const atMs = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text)
   if (Number.isNaN(atMs)) throw new InvalidRequest(`${name}: is no time.`)
   return atMs
-}
-
-function toFilter(query: Omit<Static<typeof LiveQuery>, 'limit'>): TrailFilter {
-  const { event_id: eventId, order_id: orderId, ad_account_id: adAccountId, test } = query
-  const { event_name: eventName, outcome, source } = query
-  const filter = {
-    eventId,
-    orderId,
-    adAccountId,
-    isTest: test === undefined ? undefined : test === 'true',
-    eventName,
-    outcome,
-    source,
-  }
-  return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined))
 }

@@ -10,29 +10,26 @@ import { preparingOf } from '../vault/records.ts'
 import type { Source } from '../vault/vault.ts'
 import { findAccount } from './account-view.ts'
 import { EXAMPLE_EVENT } from '../ingest/describe.ts'
-import { AdAccountId, answers, closed, orNull } from './answers.ts'
+import { AdAccountId, answers, closed, IsTest, orNull } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 import { SourceId } from './source-settings.ts'
 import { findSource } from './sources.ts'
 
-const Query = Type.Object(
-  {
-    ad_account_id: Type.Optional(AdAccountId),
-    source: Type.Optional(SourceId),
-    topic: Type.Optional(
-      Type.String({ maxLength: 100, description: 'With `source`: what the shop calls the webhook.' }),
-    ),
-    headers: Type.Optional(
-      Type.String({
-        maxLength: 8192,
-        description: 'With `source`: more headers of the webhook, as a JSON object.',
-      }),
-    ),
-    /** As test events, which may have any age. */
-    test: Type.Optional(Type.Enum(['true', 'false'])),
-  },
-  closed,
-)
+const Query = closed({
+  ad_account_id: Type.Optional(AdAccountId),
+  source: Type.Optional(SourceId),
+  topic: Type.Optional(
+    Type.String({ maxLength: 100, description: 'With `source`: what the shop calls the webhook.' }),
+  ),
+  headers: Type.Optional(
+    Type.String({
+      maxLength: 8192,
+      description: 'With `source`: more headers of the webhook, as a JSON object.',
+    }),
+  ),
+  /** As test events, which may have any age. */
+  test: IsTest,
+})
 
 /** Read in the engine; described here. */
 const Body = Type.Object(
@@ -44,45 +41,35 @@ const Body = Type.Object(
 )
 
 const text = () => orNull(Type.String())
-const Explained = Type.Object(
-  {
-    index: Type.Integer({ minimum: 0 }),
-    status: Type.Enum(['prepared', 'filtered', 'invalid']),
-    event_name: text(),
-    event_id: text(),
-    reason: text(),
-    path: text(),
-    message: text(),
-    warnings: Type.Array(
-      Type.Object({ code: Type.String(), path: Type.String(), message: Type.String() }, closed),
-    ),
-    fields: Type.Array(
-      Type.Object(
-        {
-          path: Type.String(),
-          field: Type.String(),
-          given: Type.String({ description: 'Masked.' }),
-          normalized: orNull(
-            Type.String({ description: 'Masked; null when it is dropped, or came hashed.' }),
-          ),
-          hash: orNull(Type.String({ description: 'What is sent; null when dropped, or sent as text.' })),
-          note: text(),
-        },
-        closed,
-      ),
-    ),
-    json: orNull(
-      Type.String({ description: 'The exact text that Pinterest would get; null when invalid or filtered.' }),
-    ),
-  },
-  closed,
-)
+const Explained = closed({
+  index: Type.Integer({ minimum: 0 }),
+  status: Type.Enum(['prepared', 'filtered', 'invalid']),
+  event_name: text(),
+  event_id: text(),
+  reason: text(),
+  path: text(),
+  message: text(),
+  warnings: Type.Array(closed({ code: Type.String(), path: Type.String(), message: Type.String() })),
+  fields: Type.Array(
+    closed({
+      path: Type.String(),
+      field: Type.String(),
+      given: Type.String({ description: 'Masked.' }),
+      normalized: orNull(Type.String({ description: 'Masked; null when it is dropped, or came hashed.' })),
+      hash: orNull(Type.String({ description: 'What is sent; null when dropped, or sent as text.' })),
+      note: text(),
+    }),
+  ),
+  json: orNull(
+    Type.String({ description: 'The exact text that Pinterest would get; null when invalid or filtered.' }),
+  ),
+})
 
-const Answer = Type.Object({ ad_account_id: AdAccountId, events: Type.Array(Explained) }, closed)
+const Answer = closed({ ad_account_id: AdAccountId, events: Type.Array(Explained) })
 export type ExplainAnswer = Static<typeof Answer>
 
 export const explainRoutes: AdminRoutes = async (app, options) => {
-  const { vault, clock, explain, bodyLimitBytes } = options
+  const { vault, clock, explain, settings } = options
 
   const schema = {
     tags: ['events'],
@@ -101,7 +88,7 @@ export const explainRoutes: AdminRoutes = async (app, options) => {
     {
       config: { isAudited: false },
       schema,
-      bodyLimit: bodyLimitBytes,
+      bodyLimit: settings.BODY_LIMIT_BYTES,
       // The engine reads the body.
       validatorCompiler: (part) =>
         part.httpPart === 'body' ? (value: unknown) => ({ value }) : TypeBoxValidatorCompiler(part as never),

@@ -6,23 +6,19 @@
 import { isIP } from 'node:net'
 import type { Settings } from '../settings.ts'
 
-/** `names`: beside localhost; addresses among them do no harm. */
-export function createHostCheck(names: readonly string[]): (host: string | undefined) => boolean {
-  const known = new Set(['localhost', ...names.map((name) => name.toLowerCase())])
+/** Beside localhost: where it is bound, where browsers reach it, and what else it was told. Addresses among them do no harm. */
+export function createHostCheck({
+  ADMIN_HOST,
+  ADMIN_PUBLIC_URL,
+  ADMIN_HOSTS,
+}: Pick<Settings, 'ADMIN_HOST' | 'ADMIN_PUBLIC_URL' | 'ADMIN_HOSTS'>): (host: string | undefined) => boolean {
+  const browsers = ADMIN_PUBLIC_URL === undefined ? [] : [new URL(ADMIN_PUBLIC_URL).hostname]
+  const names = ['localhost', ADMIN_HOST, ...browsers, ...ADMIN_HOSTS]
+  const known = new Set(names.map((name) => name.toLowerCase()))
   return (host) => {
     // HTTP/1.0, which no browser speaks.
     if (host === undefined) return true
     const [, name = ''] = /^(\[[^\]]*\]|[^:]*)(?::\d+)?$/.exec(host.toLowerCase()) ?? []
     return known.has(name) || isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0
   }
-}
-
-/** What the admin port is called: where it is bound, where browsers reach it, and what else it was told. */
-export function hostsOf({
-  ADMIN_HOST,
-  ADMIN_PUBLIC_URL,
-  ADMIN_HOSTS,
-}: Pick<Settings, 'ADMIN_HOST' | 'ADMIN_PUBLIC_URL' | 'ADMIN_HOSTS'>): string[] {
-  const browsers = ADMIN_PUBLIC_URL === undefined ? [] : [new URL(ADMIN_PUBLIC_URL).hostname]
-  return [ADMIN_HOST, ...browsers, ...ADMIN_HOSTS]
 }

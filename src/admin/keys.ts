@@ -4,12 +4,12 @@ import { InvalidRequest, NoSuch } from '../errors.ts'
 import { AdAccountId, answerOf, answers, closed, NoContent, orNull, Time } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
-const KeyBody = Type.Object(
+const KeyBody = closed(
   {
     label: Type.String({ minLength: 1, maxLength: 200 }),
     ad_account_ids: Type.Array(AdAccountId, { minItems: 1, maxItems: 1000 }),
   },
-  { ...closed, examples: [{ label: 'My shop', ad_account_ids: ['549755885175'] }] },
+  { examples: [{ label: 'My shop', ad_account_ids: ['549755885175'] }] },
 )
 const Params = Type.Object({ key_id: Type.String({ maxLength: 64 }) })
 
@@ -21,18 +21,15 @@ const known = {
   created_at: Time,
 }
 const used = { last_used_at: orNull(Time) }
-const Keys = Type.Object(
-  {
-    keys: Type.Array(
-      Type.Object(
-        { ...known, ...used },
-        { ...closed, description: '`last_used_at`: null when not since this process started.' },
-      ),
+const Keys = closed({
+  keys: Type.Array(
+    closed(
+      { ...known, ...used },
+      { description: '`last_used_at`: null when not since this process started.' },
     ),
-  },
-  closed,
-)
-const MadeKey = Type.Object({ ...known, key: Type.String({ description: 'Shown this once.' }) }, closed)
+  ),
+})
+const MadeKey = closed({ ...known, key: Type.String({ description: 'Shown this once.' }) })
 export type KeysAnswer = Static<typeof Keys>
 export type MadeKeyAnswer = Static<typeof MadeKey>
 

@@ -6,13 +6,23 @@ import { Type, type Static } from 'typebox'
 import { STATUSES } from '../delivery/queue-status.ts'
 import type { QueueState } from '../delivery/queue-state.ts'
 import type { Readiness } from '../ingest/health.ts'
-import type { QueueBacklog, QueueKey } from '../store/store.ts'
+import { ON_TIME_S, type QueueBacklog, type QueueKey } from '../store/store.ts'
 import { waitingOf } from '../store/snapshot.ts'
 import { RANGES, type Range, type StatisticsSample } from '../telemetry/recent-statistics.ts'
-import { describeQueue } from './account-view.ts'
-import { AdAccountId, answerOf, answers, closed, Count, orNull, queueStatus } from './answers.ts'
-import type { AdminRoutes } from './options.ts'
-import { findStanding, StandingAccount } from './standing.ts'
+import type { Account } from '../vault/vault.ts'
+import { describeQueue, problemsOf } from './account-view.ts'
+import {
+  accountStatus,
+  AdAccountId,
+  answerOf,
+  answers,
+  closed,
+  Count,
+  orNull,
+  queueStatus,
+  Time,
+} from './answers.ts'
+import type { AdminOptions, AdminRoutes } from './options.ts'
 import { Totals } from './totals.ts'
 
 type Problem = NonNullable<ReturnType<Readiness['problem']>>
@@ -24,85 +34,81 @@ const PROBLEMS: Readonly<Record<Problem, string>> = {
   store_full: 'Posts get 503: the store or its disk is full. See which queues do not drain, or make room.',
 }
 
-const Query = Type.Object(
-  {
-    /** Only steps that ended after this, in seconds since the epoch. */
-    since: Type.Optional(Type.String({ pattern: '^\\d{1,12}(\\.\\d{1,6})?$' })),
-    range: Type.Optional(Type.Enum(Object.keys(RANGES) as Range[])),
-  },
-  closed,
-)
+const Query = closed({
+  /** Only steps that ended after this, in seconds since the epoch. */
+  since: Type.Optional(Type.String({ pattern: '^\\d{1,12}(\\.\\d{1,6})?$' })),
+  range: Type.Optional(Type.Enum(Object.keys(RANGES) as Range[])),
+})
 
 const seconds = () => orNull(Type.Number({ minimum: 0 }))
-const Sample = Type.Object(
-  {
-    at: Type.Number({ description: 'When the step ended, in seconds since the epoch.' }),
-    posts: Count,
-    turned_away: Type.Integer({ minimum: 0, description: 'Answered with 429 or 5xx.' }),
-    delivered: Count,
-    rejected: Count,
-    expired: Count,
-    filtered: Count,
-    invalid: Count,
-    duplicate: Count,
-    calls: Count,
-    calls_failed: Count,
-    post_p50_seconds: seconds(),
-    post_p99_seconds: seconds(),
-    call_p99_seconds: seconds(),
-    queued: orNull(Count),
-    oldest_age_seconds: seconds(),
-  },
-  closed,
-)
+const Sample = closed({
+  at: Type.Number({ description: 'When the step ended, in seconds since the epoch.' }),
+  posts: Count,
+  turned_away: Type.Integer({ minimum: 0, description: 'Answered with 429 or 5xx.' }),
+  delivered: Count,
+  rejected: Count,
+  expired: Count,
+  filtered: Count,
+  invalid: Count,
+  duplicate: Count,
+  calls: Count,
+  calls_failed: Count,
+  post_p50_seconds: seconds(),
+  post_p99_seconds: seconds(),
+  call_p99_seconds: seconds(),
+  queued: orNull(Count),
+  oldest_age_seconds: seconds(),
+})
 
-const Bucket = Type.Object(
-  { level: orNull(Type.Integer({ description: 'Null before the first use.' })), capacity: Count },
-  closed,
-)
-const Size = Type.Object({ used_bytes: Count, disk_free_bytes: Count, full: Type.Boolean() }, closed)
-const Queue = Type.Object(
-  {
-    ad_account_id: AdAccountId,
-    label: Type.String(),
-    test: Type.Boolean(),
-    ...queueStatus,
-    next_try_in_seconds: orNull(Count),
-    calls_in_flight: Count,
-    queued: Count,
-    oldest_age_seconds: orNull(Count),
-    call_limiter: Bucket,
-    post_limiter: Bucket,
-  },
-  closed,
-)
+const Bucket = closed({
+  level: orNull(Type.Integer({ description: 'Null before the first use.' })),
+  capacity: Count,
+})
+const Size = closed({ used_bytes: Count, disk_free_bytes: Count, full: Type.Boolean() })
+const Queue = closed({
+  ad_account_id: AdAccountId,
+  label: Type.String(),
+  test: Type.Boolean(),
+  ...queueStatus,
+  next_try_in_seconds: orNull(Count),
+  calls_in_flight: Count,
+  queued: Count,
+  oldest_age_seconds: orNull(Count),
+  call_limiter: Bucket,
+  post_limiter: Bucket,
+})
 
-const Live = Type.Object(
-  {
-    at: Type.Number(),
-    problem: orNull(Type.Enum(Object.keys(PROBLEMS) as Problem[])),
-    problem_means: orNull(Type.String()),
-    step_seconds: Type.Number(),
-    samples: Type.Array(Sample),
-    totals: orNull(Totals),
-    store: orNull(Size),
-    calls_in_flight: Count,
-    accounts: Count,
-    queue_count: Count,
-    oldest_age_seconds: orNull(Type.Integer({ description: 'Of the live event that has waited longest.' })),
-    paused_accounts: Count,
-    accounts_standing: Type.Integer({
-      minimum: 0,
-      description: 'They need a person, and nobody paused them.',
-    }),
-    standing: Type.Array(StandingAccount, {
-      description:
-        'The first of them, the earliest deadline first: from `offline_at` Pinterest counts the oldest live event as offline, at `expires_at` it becomes a dead letter.',
-    }),
-    queues: Type.Array(Queue),
-  },
-  closed,
-)
+const StandingAccount = closed({
+  ad_account_id: AdAccountId,
+  label: Type.String(),
+  ...accountStatus,
+  offline_at: orNull(Time),
+  expires_at: orNull(Time),
+})
+
+const Live = closed({
+  at: Type.Number(),
+  problem: orNull(Type.Enum(Object.keys(PROBLEMS) as Problem[])),
+  problem_means: orNull(Type.String()),
+  step_seconds: Type.Number(),
+  samples: Type.Array(Sample),
+  totals: orNull(Totals),
+  store: orNull(Size),
+  calls_in_flight: Count,
+  accounts: Count,
+  queue_count: Count,
+  oldest_age_seconds: orNull(Type.Integer({ description: 'Of the live event that has waited longest.' })),
+  paused_accounts: Count,
+  accounts_standing: Type.Integer({
+    minimum: 0,
+    description: 'They need a person, and nobody paused them.',
+  }),
+  standing: Type.Array(StandingAccount, {
+    description:
+      'The first of them, the earliest deadline first: from `offline_at` Pinterest counts the oldest live event as offline, at `expires_at` it becomes a dead letter.',
+  }),
+  queues: Type.Array(Queue),
+})
 
 export type LiveAnswer = Static<typeof Live>
 
@@ -129,10 +135,7 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
       ({ key }) => vault.account(key.adAccountId) !== undefined,
     )
     const problem = readiness.problem()
-    const standing = findStanding(
-      options,
-      queues.map(({ key, state, backlog }) => ({ key, ...state, ...backlog })),
-    )
+    const standing = findStanding(options, queues)
     const oldestAgeS = stored && waitingOf(stored, clock).oldestAgeS
     return answerOf(Live, {
       at,
@@ -165,13 +168,54 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
       ...describeQueue(state),
       queued: backlog?.events ?? 0,
       oldestAgeSeconds: backlog && Math.max(0, Math.round(nowS - backlog.oldestEventTimeS)),
-      callLimiter: { level: options.callLimiter.level(adAccountId), capacity: options.callBurst },
+      callLimiter: { level: options.callLimiter.level(adAccountId), capacity: options.settings.CALL_BURST },
       postLimiter: {
         level: options.postLimiter.level(adAccountId),
-        capacity: account?.postsPerMinute ?? options.postsPerMinute,
+        capacity: account?.postsPerMinute ?? options.settings.POSTS_PER_MINUTE,
       },
     }
   }
+}
+
+/**
+ * Accounts that need a person now, the one with the earliest deadline first. Not those that a person paused: somebody knows of
+ * them.
+ */
+function findStanding(
+  { vault, readiness, maxEventAgeMs }: Pick<AdminOptions, 'vault' | 'readiness' | 'maxEventAgeMs'>,
+  queues: readonly QueueNow[],
+) {
+  const byAccount = Map.groupBy(queues, ({ key }) => key.adAccountId)
+  const overShare = readiness.overShare()
+
+  function show(account: Account) {
+    const { adAccountId, label, grantId } = account
+    const own = byAccount.get(adAccountId) ?? []
+    const grant = grantId === undefined ? undefined : vault.grant(grantId)
+    const status = [
+      ...own.map(({ state }) => state.status),
+      ...problemsOf(account, grant, overShare.has(adAccountId)),
+    ].find((one) => STATUSES[one].urgency === 3)
+    if (status === undefined) return []
+    const times = own.flatMap(({ key, backlog }) => (key.isTest ? [] : (backlog?.oldestEventTimeS ?? [])))
+    const oldestMs = times.length === 0 ? undefined : 1000 * Math.min(...times)
+    return [
+      {
+        adAccountId,
+        label,
+        status,
+        ...STATUSES[status],
+        offlineAtMs: oldestMs && oldestMs + 1000 * ON_TIME_S,
+        expiresAtMs: oldestMs && oldestMs + maxEventAgeMs,
+      },
+    ]
+  }
+
+  return vault
+    .accounts()
+    .filter(({ isPaused }) => !isPaused)
+    .flatMap(show)
+    .toSorted((one, other) => (one.expiresAtMs ?? Infinity) - (other.expiresAtMs ?? Infinity))
 }
 
 interface QueueNow {

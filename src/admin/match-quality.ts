@@ -7,13 +7,10 @@ import type { Counted } from '../telemetry/tally.ts'
 import { AdAccountId, answerOf, answers, closed, Count } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
-const Query = Type.Object(
-  {
-    ad_account_id: Type.Optional(AdAccountId),
-    hours: Type.Optional(Type.String({ pattern: '^\\d{1,2}$' })),
-  },
-  closed,
-)
+const Query = closed({
+  ad_account_id: Type.Optional(AdAccountId),
+  hours: Type.Optional(Type.String({ pattern: '^\\d{1,2}$' })),
+})
 const MOST_WORDS = 5
 /** Those with the most events: more than a person reads. */
 const MOST_ROWS = 1000
@@ -31,36 +28,30 @@ const SHARES: Readonly<Record<Counted, { readonly label: string; readonly isBad?
 }
 const SHARE_NAMES = Object.keys(SHARES) as Counted[]
 
-const Column = Type.Object(
-  {
-    name: Type.Enum(SHARE_NAMES),
-    label: Type.String(),
-    is_bad: Type.Boolean({ description: 'A high share is bad.' }),
-  },
-  closed,
-)
+const Column = closed({
+  name: Type.Enum(SHARE_NAMES),
+  label: Type.String(),
+  is_bad: Type.Boolean({ description: 'A high share is bad.' }),
+})
 const COLUMNS = SHARE_NAMES.map((name) => ({
   name,
   label: SHARES[name].label,
   is_bad: SHARES[name].isBad ?? false,
 }))
 
-const Counts = Type.Object(
-  {
-    ad_account_id: AdAccountId,
-    event_name: Type.String(),
-    events: Count,
-    top_warnings: Type.Array(Type.Object({ code: Type.String(), count: Count }, closed)),
-    top_invalid_reasons: Type.Array(Type.Object({ reason: Type.String(), count: Count }, closed)),
-    advice: Type.Array(Type.Object({ code: Type.String(), message: Type.String() }, closed)),
-  },
-  closed,
-)
+const Counts = closed({
+  ad_account_id: AdAccountId,
+  event_name: Type.String(),
+  events: Count,
+  top_warnings: Type.Array(closed({ code: Type.String(), count: Count })),
+  top_invalid_reasons: Type.Array(closed({ reason: Type.String(), count: Count })),
+  advice: Type.Array(closed({ code: Type.String(), message: Type.String() })),
+})
 const Shares = Type.Unsafe<Record<Counted, number>>(
   Type.Record(Type.Enum(SHARE_NAMES), Type.Number({ minimum: 0, maximum: 1 })),
 )
-const Row = Type.Object({ ...Counts.properties, shares: Shares }, closed)
-const Answer = Type.Object({ hours: Count, columns: Type.Array(Column), rows: Type.Array(Row) }, closed)
+const Row = closed({ ...Counts.properties, shares: Shares })
+const Answer = closed({ hours: Count, columns: Type.Array(Column), rows: Type.Array(Row) })
 export type MatchQualityAnswer = Static<typeof Answer>
 
 export const matchQualityRoutes: AdminRoutes = async (app, { matchQuality }) => {

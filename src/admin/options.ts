@@ -7,6 +7,7 @@ import type { Readiness } from '../ingest/health.ts'
 import type { WebhookLog } from '../ingest/webhook-log.ts'
 import type { CallLimiter } from '../limits/call-limiter.ts'
 import type { PostLimiter } from '../limits/post-limiter.ts'
+import type { Settings } from '../settings.ts'
 import type { Engine } from '../store/engine/engine.ts'
 import type { TakeSnapshot } from '../store/snapshot.ts'
 import type { RecoverReport } from '../store/engine/operations.ts'
@@ -40,9 +41,6 @@ export interface AdminOptions {
   readonly readiness: Readiness
   readonly postLimiter: PostLimiter
   readonly callLimiter: CallLimiter
-  /** CALL_BURST and POSTS_PER_MINUTE: what full buckets hold. */
-  readonly callBurst: number
-  readonly postsPerMinute: number
   readonly metrics: Metrics
   readonly log: Log
   readonly clock: Clock
@@ -50,17 +48,20 @@ export interface AdminOptions {
   readonly maxEventAgeMs: number
   readonly explain: Engine['explain']
   readonly findFault: Engine['findFault']
-  /** Of a post: as large a one can be explained. */
-  readonly bodyLimitBytes: number
   readonly adminToken: string
-  /** Names that it answers to, beside localhost and addresses. */
-  readonly hosts: readonly string[]
-  readonly metricsOpen: boolean
-  readonly docsOpen: boolean
-  /** 0: there is no event trail. */
-  readonly trailHours: number
-  /** Pinterest's page where people consent. */
-  readonly consentPageUrl: string
+  readonly settings: Pick<
+    Settings,
+    | 'ADMIN_HOST'
+    | 'ADMIN_HOSTS'
+    | 'ADMIN_PUBLIC_URL'
+    | 'BODY_LIMIT_BYTES'
+    | 'CALL_BURST'
+    | 'DOCS_OPEN'
+    | 'METRICS_OPEN'
+    | 'PINTEREST_CONSENT_URL'
+    | 'POSTS_PER_MINUTE'
+    | 'TRAIL_HOURS'
+  >
   /** Where browsers reach this port, without a trailing slash; asked once the port is open. */
   readonly publicUrl: () => string
   readonly backUp: Engine['backUp']

@@ -5,10 +5,7 @@ import { Type } from 'typebox'
 export const Cursor = Type.String({ pattern: '^[1-9]\\d{0,14}$' })
 /** 1 to 1,000, as a query has it. */
 export const PageLimit = Type.String({ pattern: '^([1-9]\\d{0,2}|1000)$' })
-
-export function limitOf(text: string | undefined, otherwise: number): number {
-  return text === undefined ? otherwise : Number(text)
-}
+export const DEFAULT_PAGE = 100
 
 export function idOfCursor(cursor: string | undefined): { readonly beforeId?: number } {
   return cursor === undefined ? {} : { beforeId: Number(cursor) }
@@ -18,8 +15,13 @@ export function toCursor(id: number | undefined): string | null {
   return id === undefined ? null : String(id)
 }
 
-/** `found`: one more than the limit where there are more. */
-export function takePage<Item extends { readonly id: number }>(found: readonly Item[], limit: number) {
+/** `find` is asked for one more than the limit, which tells whether there are more. */
+export async function readPage<Item extends { readonly id: number }>(
+  { limit: limitText, cursor }: { readonly limit?: string | undefined; readonly cursor?: string | undefined },
+  find: (query: { readonly limit: number; readonly beforeId?: number }) => Promise<readonly Item[]>,
+) {
+  const limit = Number(limitText ?? DEFAULT_PAGE)
+  const found = await find({ ...idOfCursor(cursor), limit: limit + 1 })
   const page = found.slice(0, limit)
   return { page, nextCursor: found.length > limit ? toCursor(page.at(-1)?.id) : null }
 }

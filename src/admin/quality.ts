@@ -5,14 +5,11 @@ import { Score, type QualityScore } from '../pinterest/quality-score.ts'
 import { AccountParams, AdAccountId, answerOf, answers, closed, Failure, orNull, Time } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
-const Fetched = Type.Object({ fetched_at: orNull(Time), last_failure: Failure }, closed)
-const Answer = Type.Object(
-  {
-    ad_account_id: AdAccountId,
-    pinterest: Type.Object({ ...Fetched.properties, scores: Type.Array(Score) }, closed),
-  },
-  closed,
-)
+const Fetched = closed({ fetched_at: orNull(Time), last_failure: Failure })
+const Answer = closed({
+  ad_account_id: AdAccountId,
+  pinterest: closed({ ...Fetched.properties, scores: Type.Array(Score) }),
+})
 
 export const qualityRoutes: AdminRoutes = async (app, { vault }) => {
   const schema = {

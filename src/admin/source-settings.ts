@@ -1,15 +1,14 @@
 /** What operators may set of a source, and what it means for one that is there already. */
-import { Type, type Static, type TSchema } from 'typebox'
+import { Type, type Static } from 'typebox'
 import { InvalidRequest } from '../errors.ts'
 import { MAX_EVENT_NAME_LENGTH } from '../events/schema.ts'
 import { defaultOptions, SOURCE_KINDS, type SourceKind, type SourceOptions } from '../sources/source.ts'
+import { changeSettings } from '../vault/records.ts'
 import type { Source } from '../vault/vault.ts'
-import { AdAccountId, closed, orNull } from './answers.ts'
+import { AdAccountId, camelOf, closed, orDefault, orNull, sendOrFilter } from './answers.ts'
 
 export const SourceId = Type.String({ pattern: '^[a-z0-9-]{1,64}$' })
 
-/** Absent: stays as it is. Null: back to the default. */
-const orDefault = <Schema extends TSchema>(schema: Schema) => Type.Optional(orNull(schema))
 const Path = Type.String({ minLength: 1, maxLength: 200 })
 const Template = Type.String({
   maxLength: 400,
@@ -22,32 +21,25 @@ export const Events = Type.Record(
   { maxProperties: 100, description: 'By topic: the event that it becomes; null: none.' },
 )
 const SEND = Type.Enum(['send'])
-export const Consent = Type.Union(
-  [SEND, Type.Object({ require: Path }, closed), Type.Object({ limit: Path }, closed)],
-  {
-    description:
-      '`require`, a path: where that field of the payload is not true, nothing is sent. `limit`: it is sent with limited data processing.',
-  },
-)
-export const sendOrFilter = () => Type.Enum(['send', 'filter'])
+export const Consent = Type.Union([SEND, closed({ require: Path }), closed({ limit: Path })], {
+  description:
+    '`require`, a path: where that field of the payload is not true, nothing is sent. `limit`: it is sent with limited data processing.',
+})
 const HeaderName = Type.String({ pattern: '^[A-Za-z0-9-]{1,100}$' })
-const SignatureBody = Type.Object(
-  {
-    header: HeaderName,
-    algorithm: Type.Optional(
-      Type.Enum(['sha256', 'sha1', 'none'], {
-        description: 'Of the HMAC; `none`: the header holds the secret itself.',
-      }),
-    ),
-    encoding: Type.Optional(Type.Enum(['hex', 'base64'])),
-    prefix: Type.Optional(Type.String({ maxLength: 50 })),
-    timestamp_header: orDefault(HeaderName),
-    tolerance_seconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 86_400 })),
-  },
-  closed,
-)
+const SignatureBody = closed({
+  header: HeaderName,
+  algorithm: Type.Optional(
+    Type.Enum(['sha256', 'sha1', 'none'], {
+      description: 'Of the HMAC; `none`: the header holds the secret itself.',
+    }),
+  ),
+  encoding: Type.Optional(Type.Enum(['hex', 'base64'])),
+  prefix: Type.Optional(Type.String({ maxLength: 50 })),
+  timestamp_header: orDefault(HeaderName),
+  tolerance_seconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 86_400 })),
+})
 
-export const SourceBody = Type.Object(
+export const SourceBody = closed(
   {
     kind: Type.Optional(Type.Enum([...SOURCE_KINDS])),
     ad_account_id: Type.Optional(AdAccountId),
@@ -78,7 +70,6 @@ export const SourceBody = Type.Object(
     expression: Type.Optional(Type.String({ minLength: 1, maxLength: 16_384 })),
   },
   {
-    ...closed,
     examples: [{ kind: 'shopify', ad_account_id: '549755885175', secret: 'the secret of the webhooks' }],
   },
 )
@@ -111,29 +102,23 @@ export function readSettings(body: Body, before: Source | undefined) {
   if (adAccountId === undefined) throw new InvalidRequest('ad_account_id: is required for a new source.')
   return {
     adAccountId,
-    label: choose(body.label, before?.label ?? '', ''),
-    bots: choose(body.bots, before?.bots, undefined),
+    ...changeSettings({ label: before?.label ?? '', bots: before?.bots }, body, STANDARD),
     options: readOptions(kind, body, before?.options),
   }
 }
 
+const STANDARD: Pick<Source, 'label' | 'bots'> = { label: '', bots: undefined }
+
 function readOptions(kind: SourceKind, body: Body, before: SourceOptions | undefined): SourceOptions {
-  const standard = defaultOptions(kind)
-  const known = before ?? standard
-  const options: SourceOptions = {
-    kind,
-    events: choose(body.events, known.events, standard.events),
-    eventId: choose(body.event_id, known.eventId, undefined),
-    contentId: choose(body.content_id, known.contentId, undefined),
-    consent: body.consent === undefined ? known.consent : readConsent(body.consent),
-    isTest: choose(body.test, known.isTest, standard.isTest),
-    pointOfSale: choose(body.point_of_sale, known.pointOfSale, standard.pointOfSale),
-    renewals: choose(body.renewals, known.renewals, standard.renewals),
-    money: choose(body.money, known.money, standard.money),
-    paidStatuses: choose(body.paid_statuses, known.paidStatuses, standard.paidStatuses),
-    signature: body.signature === undefined ? known.signature : readSignature(body.signature),
-    expression: body.expression ?? known.expression,
+  const { consent, signature, test: isTest, ...rest } = body
+  const given = {
+    ...camelOf(rest),
+    isTest,
+    consent: consent && readConsent(consent),
+    signature: signature && readSignature(signature),
   }
+  const standard = defaultOptions(kind)
+  const options = changeSettings(before ?? standard, given, standard)
   if (kind === 'custom') {
     if (options.signature === undefined) throw new InvalidRequest('signature: is required for a new source.')
     if (options.expression === undefined)
@@ -142,12 +127,8 @@ function readOptions(kind: SourceKind, body: Body, before: SourceOptions | undef
   return options
 }
 
-function choose<Value>(given: Value | null | undefined, known: Value, otherwise: Value): Value {
-  return given === undefined ? known : (given ?? otherwise)
-}
-
-function readConsent(consent: Static<typeof Consent> | null): SourceOptions['consent'] {
-  if (consent === null || typeof consent === 'string') return undefined
+function readConsent(consent: Static<typeof Consent>): SourceOptions['consent'] | null {
+  if (typeof consent === 'string') return null
   return 'require' in consent
     ? { unless: 'filter', path: consent.require }
     : { unless: 'limit', path: consent.limit }

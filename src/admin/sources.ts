@@ -3,64 +3,65 @@ import { Type, type Static } from 'typebox'
 import { InvalidRequest, NotFound } from '../errors.ts'
 import { DEFAULT_EVENTS, SOURCE_KINDS } from '../sources/source.ts'
 import type { Source } from '../vault/vault.ts'
-import { AdAccountId, answerOf, answers, closed, Count, NoContent, orNull, Time } from './answers.ts'
+import {
+  AdAccountId,
+  answerOf,
+  answers,
+  closed,
+  Count,
+  NoContent,
+  orNull,
+  sendOrFilter,
+  Time,
+} from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
-import { Consent, Events, readSettings, sendOrFilter, SourceBody, SourceId } from './source-settings.ts'
+import { Consent, Events, readSettings, SourceBody, SourceId } from './source-settings.ts'
 
 const Params = Type.Object({ source_id: SourceId })
 
-const Webhook = Type.Object(
-  {
-    at: Time,
-    topic: orNull(Type.String()),
-    delivery_id: orNull(Type.String()),
-    outcome: Type.String({
-      description: 'queued, delivered, rejected, expired, filtered, duplicate, invalid, refused or ping.',
+const Webhook = closed({
+  at: Time,
+  topic: orNull(Type.String()),
+  delivery_id: orNull(Type.String()),
+  outcome: Type.String({
+    description: 'queued, delivered, rejected, expired, filtered, duplicate, invalid, refused or ping.',
+  }),
+  reason: orNull(Type.String({ description: 'Never a value of the payload.' })),
+  events: Count,
+})
+const SourceView = closed({
+  id: SourceId,
+  kind: Type.Enum([...SOURCE_KINDS]),
+  ad_account_id: AdAccountId,
+  label: Type.String(),
+  path: Type.String({ description: 'On the public port: the address to give to the shop.' }),
+  secret_set_at: Time,
+  previous_secret: Type.Boolean({ description: 'Whether the secret before it is valid, too.' }),
+  events: Events,
+  event_id: orNull(Type.String()),
+  content_id: orNull(Type.String()),
+  consent: Consent,
+  bots: orNull(sendOrFilter()),
+  test: Type.Boolean(),
+  point_of_sale: sendOrFilter(),
+  renewals: sendOrFilter(),
+  money: Type.Enum(['shop', 'presentment']),
+  paid_statuses: Type.Array(Type.String()),
+  signature: orNull(
+    closed({
+      header: Type.String(),
+      algorithm: Type.String(),
+      encoding: Type.String(),
+      prefix: Type.String(),
+      timestamp_header: orNull(Type.String()),
+      tolerance_seconds: Type.Integer(),
     }),
-    reason: orNull(Type.String({ description: 'Never a value of the payload.' })),
-    events: Count,
-  },
-  closed,
-)
-const SourceView = Type.Object(
-  {
-    id: SourceId,
-    kind: Type.Enum([...SOURCE_KINDS]),
-    ad_account_id: AdAccountId,
-    label: Type.String(),
-    path: Type.String({ description: 'On the public port: the address to give to the shop.' }),
-    secret_set_at: Time,
-    previous_secret: Type.Boolean({ description: 'Whether the secret before it is valid, too.' }),
-    events: Events,
-    event_id: orNull(Type.String()),
-    content_id: orNull(Type.String()),
-    consent: Consent,
-    bots: orNull(sendOrFilter()),
-    test: Type.Boolean(),
-    point_of_sale: sendOrFilter(),
-    renewals: sendOrFilter(),
-    money: Type.Enum(['shop', 'presentment']),
-    paid_statuses: Type.Array(Type.String()),
-    signature: orNull(
-      Type.Object(
-        {
-          header: Type.String(),
-          algorithm: Type.String(),
-          encoding: Type.String(),
-          prefix: Type.String(),
-          timestamp_header: orNull(Type.String()),
-          tolerance_seconds: Type.Integer(),
-        },
-        closed,
-      ),
-    ),
-    expression: orNull(Type.String()),
-    created_at: Time,
-    webhooks: Type.Array(Webhook, { description: 'The last ones that this process took, newest first.' }),
-  },
-  closed,
-)
-const Sources = Type.Object({ sources: Type.Array(SourceView) }, closed)
+  ),
+  expression: orNull(Type.String()),
+  created_at: Time,
+  webhooks: Type.Array(Webhook, { description: 'The last ones that this process took, newest first.' }),
+})
+const Sources = closed({ sources: Type.Array(SourceView) })
 export type SourceAnswer = Static<typeof SourceView>
 export type SourcesAnswer = Static<typeof Sources>
 

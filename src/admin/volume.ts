@@ -5,29 +5,23 @@ import { AdAccountId, answerOf, answers, closed, Count, orNull, Time } from './a
 import type { AdminRoutes } from './options.ts'
 
 const MOST_HOURS = 168
-const Query = Type.Object(
-  {
-    ad_account_id: Type.Optional(AdAccountId),
-    /** 24 unless told otherwise. */
-    hours: Type.Optional(Type.String({ pattern: '^\\d{1,3}$' })),
-  },
-  closed,
-)
+const Query = closed({
+  ad_account_id: Type.Optional(AdAccountId),
+  /** 24 unless told otherwise. */
+  hours: Type.Optional(Type.String({ pattern: '^\\d{1,3}$' })),
+})
 
-const Row = Type.Object(
-  {
-    ad_account_id: AdAccountId,
-    event_name: Type.String(),
-    state: Type.Enum(['learning', 'normal', 'drop', 'surge']),
-    since: Time,
-    observed: Type.Integer({ minimum: 0, description: 'Events within `window_minutes`.' }),
-    expected: orNull(Type.Number({ minimum: 0, description: 'Null while learning.' })),
-    window_minutes: Count,
-    hours: Type.Array(Count, { maxItems: MOST_HOURS, description: 'Events per hour, the latest last.' }),
-  },
-  closed,
-)
-const Answer = Type.Object({ volume: Type.Array(Row) }, closed)
+const Row = closed({
+  ad_account_id: AdAccountId,
+  event_name: Type.String(),
+  state: Type.Enum(['learning', 'normal', 'drop', 'surge']),
+  since: Time,
+  observed: Type.Integer({ minimum: 0, description: 'Events within `window_minutes`.' }),
+  expected: orNull(Type.Number({ minimum: 0, description: 'Null while learning.' })),
+  window_minutes: Count,
+  hours: Type.Array(Count, { maxItems: MOST_HOURS, description: 'Events per hour, the latest last.' }),
+})
+const Answer = closed({ volume: Type.Array(Row) })
 export type VolumeAnswer = Static<typeof Answer>
 
 export const volumeRoutes: AdminRoutes = async (app, { volumeWatch }) => {

@@ -1,7 +1,6 @@
 /** `account …`: set, list, verify, pause, resume, remove. A token comes from standard input, since `ps` and the shell's history show a command line. */
-import type { VerificationAnswer } from '../admin/account-actions.ts'
 import type { AccountAnswer } from '../admin/account-view.ts'
-import type { AccountsAnswer } from '../admin/accounts.ts'
+import type { AccountsAnswer, VerificationAnswer } from '../admin/accounts.ts'
 import { verifyAll } from '../delivery/verify-all.ts'
 import { Refused, type AdminClient } from './admin-client.ts'
 import {

@@ -1,9 +1,7 @@
 /** Care of the store: `reseal`, `recover FILE`, `backup DIR` by the relay; `restore DIR` by this process while the relay is stopped. */
 import { copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import type { BackupAnswer } from '../admin/backup.ts'
-import type { RecoverAnswer } from '../admin/recover.ts'
-import type { ResealAnswer } from '../admin/reseal.ts'
+import type { BackupAnswer, RecoverAnswer, ResealAnswer } from '../admin/store-care.ts'
 import { codeOf } from '../telemetry/log.ts'
 import type { Command } from './command.ts'
 import { readEnvironment } from './settings.ts'

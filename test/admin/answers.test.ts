@@ -3,16 +3,13 @@ import { Type } from 'typebox'
 import { answerOf, closed, orNull, Time } from '../../src/admin/answers.ts'
 import { ACCOUNT, enter, postHeld, setUp } from '../support/relay.ts'
 
-const Answer = Type.Object(
-  {
-    ad_account_id: Type.String(),
-    created_at: Time,
-    last_failure: orNull(Type.Object({ at: Time, reason: Type.String() }, closed)),
-    history: Type.Array(Type.Object({ at: Time }, closed)),
-    limit: orNull(Type.Integer()),
-  },
-  closed,
-)
+const Answer = closed({
+  ad_account_id: Type.String(),
+  created_at: Time,
+  last_failure: orNull(closed({ at: Time, reason: Type.String() })),
+  history: Type.Array(closed({ at: Time })),
+  limit: orNull(Type.Integer()),
+})
 
 t.test(
   'an answer has the fields of its schema and no others: times in ISO 8601, null for undefined',

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { createConsents, CONSENT_LIFE_MS } from '../../src/vault/consent.ts'
+import { createTickets } from '../../src/admin/tickets.ts'
 import { createBrowser, type Browser } from '../support/browser.ts'
 import { rawEvent } from '../support/events.ts'
 import { ADMIN_TOKEN, postHeld, shareRelay, TOKEN, type Guest } from '../support/relay.ts'
@@ -320,16 +320,17 @@ t.test('a state is good once, in the session that began it, and cannot be made u
   t.match(json, { status: 400, body: { code: 'CONSENT_INVALID', message: /state/ } })
 })
 
-t.test('a state ends with its first use, or after ten minutes', async (t) => {
+t.test('a ticket ends when it is told to, or after its life', async (t) => {
   let nowMs = 0
-  const consents = createConsents(() => nowMs)
-  const [early, late] = [1, 2].map(() => consents.begin({ adAccountId: '1', sessionId: 's' }))
-  nowMs = CONSENT_LIFE_MS - 1
-  t.equal(consents.finish(early!, 'another'), undefined)
-  t.equal(consents.finish(early!, 's'), '1')
-  t.equal(consents.finish(early!, 's'), undefined)
-  nowMs = CONSENT_LIFE_MS
-  t.equal(consents.finish(late!, 's'), undefined)
+  const tickets = createTickets<number>(() => nowMs, 1000)
+  const [early, late] = [1, 2].map((value) => tickets.issue(value))
+  nowMs = 999
+  t.equal(tickets.find(early!), 1)
+  tickets.end(early!)
+  t.equal(tickets.find(early!), undefined)
+  t.equal(tickets.find(late!), 2)
+  nowMs = 1000
+  t.equal(tickets.find(late!), undefined)
 })
 
 t.test('consent that is denied, of the wrong person, or with a used code changes nothing', async (t) => {

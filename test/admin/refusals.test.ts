@@ -98,7 +98,11 @@ t.test('a guesser, by token or login, keeps nobody with the right token out', as
 t.test(
   'the admin port answers to its names and to addresses, and to no name that a web page may bring',
   async (t) => {
-    const isKnown = createHostCheck(['Relay.internal', '10.0.0.1'])
+    const isKnown = createHostCheck({
+      ADMIN_HOST: '10.0.0.1',
+      ADMIN_PUBLIC_URL: 'https://Console.internal/',
+      ADMIN_HOSTS: ['Relay.internal'],
+    })
     const known = [
       'localhost',
       'LOCALHOST:8081',
@@ -107,6 +111,7 @@ t.test(
       '[fd00::1]',
       '10.2.3.4:80',
       'relay.internal:8081',
+      'console.internal',
       undefined,
     ]
     for (const host of known) t.ok(isKnown(host), String(host))

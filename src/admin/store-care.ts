@@ -1,0 +1,100 @@
+/** What operators do with the store as a whole: back it up, seal it anew, recover what was quarantined. */
+import { Type, type Static } from 'typebox'
+import { NoSuch, RecoverRunning } from '../errors.ts'
+import { answerOf, answers, closed, Count } from './answers.ts'
+import type { AdminRoutes } from './options.ts'
+
+const tags = ['store']
+
+const Resealed = closed({ records: Count, payloads: Count })
+export type ResealAnswer = Static<typeof Resealed>
+/** Commits go on between the steps. */
+const PAYLOADS_PER_STEP = 500
+
+/** The vault first. After the answer, the previous key is no longer needed. Safe to repeat at any time. */
+export const resealRoutes: AdminRoutes = async (app, { vault, store }) => {
+  const schema = {
+    tags,
+    summary: 'Seal again with MASTER_KEY what MASTER_KEY_PREVIOUS sealed',
+    response: answers({ 200: Resealed }),
+  }
+  app.post('/reseal', { schema }, async () => {
+    const records = await vault.reseal()
+    let payloads = 0
+    for (;;) {
+      const resealed = await store.reseal(PAYLOADS_PER_STEP)
+      payloads += resealed
+      if (resealed === 0) return { records, payloads }
+    }
+  })
+}
+
+const BackupBody = closed(
+  {
+    folder: Type.String({
+      minLength: 1,
+      maxLength: 4096,
+      description: "Absolute, as the relay's process sees it; empty, or made.",
+    }),
+    with_master_key: Type.Optional(
+      Type.Boolean({ description: 'Whoever has the folder can then read everything in it.' }),
+    ),
+  },
+  { examples: [{ folder: '/backup/2026-11-27' }] },
+)
+const BackedUp = closed({
+  files: Type.Array(closed({ file: Type.String(), bytes: Count })),
+  with_master_key: Type.Boolean(),
+})
+export type BackupAnswer = Static<typeof BackedUp>
+
+export const backupRoutes: AdminRoutes = async (app, { backUp }) => {
+  const schema = {
+    tags,
+    summary: 'Copy vault and queue into a folder while posts go on (SQLite)',
+    body: BackupBody,
+    response: answers({ 200: BackedUp }),
+  }
+  app.post('/backup', { schema }, async ({ body: { folder, with_master_key: withMasterKey = false } }) => {
+    const { files } = await backUp({ folder, withMasterKey })
+    return { files: [...files], with_master_key: withMasterKey }
+  })
+}
+
+const RecoverBody = closed(
+  { file: Type.String({ minLength: 1, maxLength: 255 }) },
+  { examples: [{ file: 'relay.db.corrupt-1767225600000' }] },
+)
+const Recovered = closed({
+  batches: Count,
+  events: Count,
+  duplicates: Count,
+  dead_letters: Count,
+  unreadable: Count,
+})
+export type RecoverAnswer = Static<typeof Recovered>
+
+/** Only by its name: the file lies beside the store. Safe to repeat at any time, also when an answer was lost. */
+export const recoverRoutes: AdminRoutes = async (app, { recover, store, delivery }) => {
+  let isRunning = false
+
+  const schema = {
+    tags,
+    summary: 'Bring back what can be read of a queue that was quarantined',
+    body: RecoverBody,
+    response: answers({ 200: Recovered }),
+  }
+  app.post('/recover', { schema }, async (request) => {
+    if (isRunning) throw new RecoverRunning()
+    isRunning = true
+    try {
+      const report = await recover(request.body.file)
+      if (report === undefined) throw new NoSuch('quarantined queue of this name')
+      return answerOf(Recovered, report)
+    } finally {
+      isRunning = false
+      // Also after a failure: what was recovered before it can be sent.
+      for (const queue of await store.backlog()) delivery.wake(queue)
+    }
+  })
+}
