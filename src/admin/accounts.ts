@@ -60,7 +60,6 @@ const Verified = {
 const Verification = closed(Verified)
 export type VerificationAnswer = Static<typeof Verification>
 const VerifiedOne = closed({ ad_account_id: AdAccountId, ...Verified })
-const tags = ['accounts']
 const AccountNow = answers({ 200: AccountView })
 
 export const accountRoutes: AdminRoutes = async (app, options) => {
@@ -68,7 +67,6 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
   const show = createShowAccount(options)
 
   const putting = {
-    tags,
     summary: 'Register an account, rotate its token, or change its settings',
     description: 'What is absent stays as it is; null goes back to the default. Held events go on at once.',
     params: Params,
@@ -98,23 +96,17 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
   })
 
   const listing = {
-    tags,
     summary: 'All accounts: where the token comes from and whether it works, and the state of each queue',
     response: answers({ 200: Accounts }),
   }
   app.get('/accounts', { schema: listing }, async () => ({ accounts: vault.accounts().map(show) }))
 
-  const reading = { tags, summary: 'One account', params: Params, response: AccountNow }
+  const reading = { summary: 'One account', params: Params, response: AccountNow }
   app.get('/accounts/:id', { schema: reading }, async (request) =>
     show(findAccount(vault, request.params.id)),
   )
 
-  const removing = {
-    tags,
-    summary: 'Remove an account',
-    params: Params,
-    response: answers({ 204: NoContent }),
-  }
+  const removing = { summary: 'Remove an account', params: Params, response: answers({ 204: NoContent }) }
   app.delete('/accounts/:id', { schema: removing }, async (request, reply) => {
     const { id } = request.params
     if (!(await vault.deleteAccount(id))) throw new NoSuch(`account ${id}`)
@@ -135,7 +127,6 @@ export const accountActionRoutes: AdminRoutes = async (app, options) => {
   }
 
   const verifying = {
-    tags,
     summary: 'Ask Pinterest, with an event that it does not record, whether the token works',
     params: Params,
     response: answers({ 200: Verification }),
@@ -145,7 +136,6 @@ export const accountActionRoutes: AdminRoutes = async (app, options) => {
   )
 
   const verifyingAll = {
-    tags,
     summary: 'The same for all accounts',
     response: answers({ 200: closed({ verifications: Type.Array(VerifiedOne) }) }),
   }
@@ -157,7 +147,6 @@ export const accountActionRoutes: AdminRoutes = async (app, options) => {
   }))
 
   const minting = {
-    tags,
     summary: "Have a long-lived token minted with the account's grant, and use it from then on",
     params: Params,
     response: AccountNow,
@@ -172,7 +161,7 @@ export const accountActionRoutes: AdminRoutes = async (app, options) => {
     ['pause', true, "Stop the account's calls; posts are still taken"],
     ['resume', false, 'Let them go on'],
   ] as const) {
-    const schema = { tags, summary, params: Params, response: AccountNow }
+    const schema = { summary, params: Params, response: AccountNow }
     app.post(`/accounts/:id/${verb}`, { schema }, async (request) => {
       await vault.setPaused(request.params.id, isPaused)
       return show(findAccount(vault, request.params.id))

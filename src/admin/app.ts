@@ -33,29 +33,29 @@ import { backupRoutes, recoverRoutes, resealRoutes } from './store-care.ts'
 import { totalsRoutes } from './totals.ts'
 import { volumeRoutes } from './volume.ts'
 
-/** In the order of the description. */
-const ROUTES: readonly AdminRoutes[] = [
-  metricsRoutes,
-  accountRoutes,
-  accountActionRoutes,
-  sessionRoutes,
-  consentRoutes,
-  qualityRoutes,
-  matchQualityRoutes,
-  volumeRoutes,
-  keyRoutes,
-  sourceRoutes,
-  totalsRoutes,
-  eventRoutes,
-  deadLetterRoutes,
-  explainRoutes,
-  resealRoutes,
-  backupRoutes,
-  recoverRoutes,
-  auditRoutes,
-  liveRoutes,
-  consoleRoutes,
-  openapiRoutes,
+/** In the order of the description, each with its tag there. */
+const ROUTES: readonly (readonly [tag: string, routes: AdminRoutes])[] = [
+  ['insight', metricsRoutes],
+  ['accounts', accountRoutes],
+  ['accounts', accountActionRoutes],
+  ['consent', sessionRoutes],
+  ['consent', consentRoutes],
+  ['insight', qualityRoutes],
+  ['insight', matchQualityRoutes],
+  ['insight', volumeRoutes],
+  ['keys', keyRoutes],
+  ['sources', sourceRoutes],
+  ['events', totalsRoutes],
+  ['events', eventRoutes],
+  ['dead letters', deadLetterRoutes],
+  ['events', explainRoutes],
+  ['store', resealRoutes],
+  ['store', backupRoutes],
+  ['store', recoverRoutes],
+  ['store', auditRoutes],
+  ['insight', liveRoutes],
+  ['console', consoleRoutes],
+  ['descriptions', openapiRoutes],
 ]
 
 const BODY_LIMIT_BYTES = 64 * 1024
@@ -112,7 +112,12 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
   auditChanges(app, options)
   await describeRoutes(app, options)
 
-  for (const routes of ROUTES) await app.register(routes, { ...options, sessions, refusals })
+  for (const [tag, routes] of ROUTES) {
+    await app.register(async (tagged) => {
+      tagged.addHook('onRoute', (route) => void (route.schema = { ...route.schema, tags: [tag] }))
+      await tagged.register(routes, { ...options, sessions, refusals })
+    })
+  }
   return app
 }
 

@@ -27,7 +27,6 @@ const Entry = closed({
 
 export const auditRoutes: AdminRoutes = async (app, { store }) => {
   const schema = {
-    tags: ['store'],
     summary: 'What was changed through this port, newest first',
     querystring: Query,
     response: answers({ 200: closed({ entries: Type.Array(Entry), next_cursor: NextCursor }) }),

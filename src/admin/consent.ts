@@ -24,7 +24,6 @@ const Callback = Type.Object({
   error: Type.Optional(Type.String({ maxLength: 200 })),
 })
 const Authorized = closed({ ad_account_id: AdAccountId, authorized: Type.Array(AdAccountId) })
-const tags = ['consent']
 const CONSENT_LIFE_MINUTES = 10
 
 export const consentRoutes: AdminRoutes = async (app, options) => {
@@ -48,7 +47,6 @@ export const consentRoutes: AdminRoutes = async (app, options) => {
   const open = { config: { takesSession: true } } as const
 
   const authorizing = {
-    tags,
     summary: "Lead a browser to Pinterest's consent page",
     params: AccountParams,
     response: answers({ 302: Redirect }),
@@ -90,7 +88,6 @@ export const consentRoutes: AdminRoutes = async (app, options) => {
   }
 
   const returning = {
-    tags,
     summary: 'Where Pinterest leads the browser back to',
     querystring: Callback,
     response: answers({ 200: Authorized }),

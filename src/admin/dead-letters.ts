@@ -35,11 +35,7 @@ const filter = {
   event_id: Type.Optional(Id),
   order_id: Type.Optional(Id),
 }
-const query = {
-  ...filter,
-  test: IsTest,
-  cursor: Type.Optional(Cursor),
-}
+const query = { ...filter, test: IsTest, cursor: Type.Optional(Cursor) }
 const GroupQuery = closed(query)
 const Query = closed({ ...query, limit: Type.Optional(PageLimit) })
 const Filter = closed({ ...filter, test: Type.Optional(Type.Boolean()) })
@@ -100,7 +96,6 @@ const Replayed = closed({ replayed: Count, duplicates: Count, too_old: Count, ne
 const Purged = closed({ purged: Count, next_cursor: NextCursor })
 export type DeadLettersAnswer = Static<typeof Listed>
 
-const tags = ['dead letters']
 /** Each step writes its own audit entry, in the transaction of what it does. */
 const config = { isAudited: false }
 
@@ -121,7 +116,6 @@ export const deadLetterRoutes: AdminRoutes = async (app, options) => {
   const isTooOld = ({ isTest, eventTimeS }: StoredDeadLetter) => !isTest && eventTimeS < oldestEventTimeS()
 
   const listing = {
-    tags,
     summary: 'What Pinterest rejected or what grew too old, newest first',
     querystring: Query,
     response: answers({ 200: Listed }),
@@ -135,7 +129,6 @@ export const deadLetterRoutes: AdminRoutes = async (app, options) => {
   })
 
   const grouping = {
-    tags,
     summary: 'Dead letters by reason and message, the largest group first',
     querystring: GroupQuery,
     response: answers({ 200: Groups }),
@@ -159,7 +152,6 @@ export const deadLetterRoutes: AdminRoutes = async (app, options) => {
   })
 
   const replaying = {
-    tags,
     summary: 'Queue dead letters again, or count what would be queued',
     body: ReplayBody,
     response: answers({ 200: Replayed }),
@@ -194,12 +186,7 @@ export const deadLetterRoutes: AdminRoutes = async (app, options) => {
     return { ...counts, next_cursor: toCursor(beforeId) }
   })
 
-  const purging = {
-    tags,
-    summary: 'Delete dead letters for good',
-    body: Body,
-    response: answers({ 200: Purged }),
-  }
+  const purging = { summary: 'Delete dead letters for good', body: Body, response: answers({ 200: Purged }) }
   app.post('/dead-letters/purge', { config, schema: purging }, async (request) => {
     let purged = 0
     const filter = readFilter(request.body)

@@ -95,7 +95,6 @@ const Erased = closed({
 })
 export type ErasedAnswer = Static<typeof Erased>
 
-const tags = ['events']
 const FOLLOW_EVERY_MS = 500
 /** Proxies end a connection that says nothing for a minute. */
 const SIGN_OF_LIFE_MS = 15_000
@@ -104,7 +103,6 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, set
   const { TRAIL_HOURS: trailHours } = settings
 
   const finding = {
-    tags,
     summary: 'What became of events, newest first',
     description:
       'An answer may hold fewer events than asked for and still have a `next_cursor`: a search that takes long goes on with it.',
@@ -133,7 +131,6 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, set
   })
 
   const following = {
-    tags,
     summary: 'Events as they come and change, as server-sent events, of this process',
     description: 'Each message is one event as `GET /events` has it. `limit`: the stream ends after so many.',
     querystring: LiveQuery,
@@ -177,7 +174,6 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, set
   }
 
   const erasing = {
-    tags,
     summary: 'Erase the payloads of events by their ids, from the queue and from the dead letters',
     body: EraseBody,
     response: answers({ 200: Erased }),

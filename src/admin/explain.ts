@@ -72,7 +72,6 @@ export const explainRoutes: AdminRoutes = async (app, options) => {
   const { vault, clock, explain, settings } = options
 
   const schema = {
-    tags: ['events'],
     summary: 'What would be sent for these events, or a webhook of a source; sends and stores nothing',
     querystring: Query,
     body: Body,

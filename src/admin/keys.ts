@@ -34,9 +34,7 @@ export type KeysAnswer = Static<typeof Keys>
 export type MadeKeyAnswer = Static<typeof MadeKey>
 
 export const keyRoutes: AdminRoutes = async (app, { vault }) => {
-  const tags = ['keys']
-
-  const making = { tags, summary: 'Make a relay key', body: KeyBody, response: answers({ 201: MadeKey }) }
+  const making = { summary: 'Make a relay key', body: KeyBody, response: answers({ 201: MadeKey }) }
   app.post('/keys', { schema: making }, async (request, reply) => {
     const { label, ad_account_ids: adAccountIds } = request.body
     const unknown = adAccountIds.find((id) => vault.account(id) === undefined)
@@ -46,11 +44,7 @@ export const keyRoutes: AdminRoutes = async (app, { vault }) => {
     return reply.code(201).send(answerOf(MadeKey, { ...key, id: key.keyId, key: relayKey }))
   })
 
-  const listing = {
-    tags,
-    summary: 'All relay keys, without the keys themselves',
-    response: answers({ 200: Keys }),
-  }
+  const listing = { summary: 'All relay keys, without the keys themselves', response: answers({ 200: Keys }) }
   app.get('/keys', { schema: listing }, async () =>
     answerOf(Keys, {
       keys: vault
@@ -59,12 +53,7 @@ export const keyRoutes: AdminRoutes = async (app, { vault }) => {
     }),
   )
 
-  const removing = {
-    tags,
-    summary: 'Remove a relay key',
-    params: Params,
-    response: answers({ 204: NoContent }),
-  }
+  const removing = { summary: 'Remove a relay key', params: Params, response: answers({ 204: NoContent }) }
   app.delete('/keys/:key_id', { schema: removing }, async (request, reply) => {
     const { key_id: keyId } = request.params
     if (!(await vault.deleteKey(keyId))) throw new NoSuch('key with this id')

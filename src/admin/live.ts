@@ -120,7 +120,6 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
   const { vault, delivery, recentStatistics, takeSnapshot, readiness, clock } = options
 
   const schema = {
-    tags: ['insight'],
     summary:
       'Recent statistics of this process, accounts that need a person, and the queues that matter most',
     querystring: Query,

@@ -56,7 +56,6 @@ export type MatchQualityAnswer = Static<typeof Answer>
 
 export const matchQualityRoutes: AdminRoutes = async (app, { matchQuality }) => {
   const schema = {
-    tags: ['insight'],
     summary: 'By what Pinterest can match events with people, per event name, and what to improve first',
     querystring: Query,
     response: answers({ 200: Answer }),

@@ -3,7 +3,6 @@ import type { AdminRoutes } from './options.ts'
 
 export const metricsRoutes: AdminRoutes = async (app, { metrics, settings }) => {
   const schema = {
-    tags: ['insight'],
     summary: 'For Prometheus; without the admin token when METRICS_OPEN=true',
     response: { 200: { type: 'string' } },
   }

@@ -60,14 +60,12 @@ function operationIdOf(method: string, url: string): string {
 }
 
 const Document = Type.Record(Type.String(), Type.Unknown(), { description: 'An OpenAPI document.' })
-const tags = ['descriptions']
 
 export const openapiRoutes: AdminRoutes = async (app, { version, settings }) => {
-  const own = { tags, summary: 'This description', response: answers({ 200: Document }) }
+  const own = { summary: 'This description', response: answers({ 200: Document }) }
   app.get('/openapi.json', { schema: own }, async () => app.swagger() as unknown as Record<string, unknown>)
 
   const publicPort = {
-    tags,
     summary: 'The description of the public port; without the admin token when DOCS_OPEN=true',
     response: answers({ 200: Document }),
   }

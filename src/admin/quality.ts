@@ -13,7 +13,6 @@ const Answer = closed({
 
 export const qualityRoutes: AdminRoutes = async (app, { vault }) => {
   const schema = {
-    tags: ['insight'],
     summary: "Pinterest's own Event Quality Score, fetched daily",
     params: AccountParams,
     response: answers({ 200: Answer }),

@@ -75,7 +75,6 @@ const Session = closed({
   session_key: Type.String({ description: 'To be sent as `x-pinrelay-session-key`, beside the cookie.' }),
   expires_in_seconds: Type.Integer(),
 })
-const tags = ['consent']
 
 const LOGIN_LIMIT_BYTES = 4096
 
@@ -91,7 +90,6 @@ export const sessionRoutes: AdminRoutes = async (app, options) => {
   )
 
   const beginning = {
-    tags,
     summary: 'Begin a browser session with the admin token',
     body: Login,
     response: answers({ 200: Session, 303: Redirect }),
@@ -109,7 +107,7 @@ export const sessionRoutes: AdminRoutes = async (app, options) => {
     return { session_key: sessionKey, expires_in_seconds: SESSION_LIFE_S }
   })
 
-  const ending = { tags, summary: 'End the browser session', response: answers({ 204: NoContent }) }
+  const ending = { summary: 'End the browser session', response: answers({ 204: NoContent }) }
   app.delete('/session', { ...open, schema: ending }, async (request, reply) => {
     sessions.end(sessions.find(request.headers.cookie) ?? '')
     return reply.header('set-cookie', sessions.cookieOf(undefined)).code(204).send()

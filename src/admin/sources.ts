@@ -67,11 +67,9 @@ export type SourcesAnswer = Static<typeof Sources>
 
 export const sourceRoutes: AdminRoutes = async (app, options) => {
   const { vault, findFault } = options
-  const tags = ['sources']
   const show = (sourceId: string) => showSource(findSource(options, sourceId), options)
 
   const putting = {
-    tags,
     summary: 'Register a source, rotate its secret, or change its settings',
     description: 'What is absent stays as it is; null goes back to the default.',
     params: Params,
@@ -99,20 +97,15 @@ export const sourceRoutes: AdminRoutes = async (app, options) => {
     return reply.code(outcome === 'added' ? 201 : 200).send(show(sourceId))
   })
 
-  const listing = {
-    tags,
-    summary: 'All sources, with their last webhooks',
-    response: answers({ 200: Sources }),
-  }
+  const listing = { summary: 'All sources, with their last webhooks', response: answers({ 200: Sources }) }
   app.get('/sources', { schema: listing }, async () => ({
     sources: vault.sources().map((source) => showSource(source, options)),
   }))
 
-  const reading = { tags, summary: 'One source', params: Params, response: answers({ 200: SourceView }) }
+  const reading = { summary: 'One source', params: Params, response: answers({ 200: SourceView }) }
   app.get('/sources/:source_id', { schema: reading }, async (request) => show(request.params.source_id))
 
   const removing = {
-    tags,
     summary: 'Remove a source: its webhooks get 404 from then on',
     params: Params,
     response: answers({ 204: NoContent }),

@@ -4,8 +4,6 @@ import { NoSuch, RecoverRunning } from '../errors.ts'
 import { answerOf, answers, closed, Count } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
-const tags = ['store']
-
 const Resealed = closed({ records: Count, payloads: Count })
 export type ResealAnswer = Static<typeof Resealed>
 /** Commits go on between the steps. */
@@ -14,7 +12,6 @@ const PAYLOADS_PER_STEP = 500
 /** The vault first. After the answer, the previous key is no longer needed. Safe to repeat at any time. */
 export const resealRoutes: AdminRoutes = async (app, { vault, store }) => {
   const schema = {
-    tags,
     summary: 'Seal again with MASTER_KEY what MASTER_KEY_PREVIOUS sealed',
     response: answers({ 200: Resealed }),
   }
@@ -50,7 +47,6 @@ export type BackupAnswer = Static<typeof BackedUp>
 
 export const backupRoutes: AdminRoutes = async (app, { backUp }) => {
   const schema = {
-    tags,
     summary: 'Copy vault and queue into a folder while posts go on (SQLite)',
     body: BackupBody,
     response: answers({ 200: BackedUp }),
@@ -79,7 +75,6 @@ export const recoverRoutes: AdminRoutes = async (app, { recover, store, delivery
   let isRunning = false
 
   const schema = {
-    tags,
     summary: 'Bring back what can be read of a queue that was quarantined',
     body: RecoverBody,
     response: answers({ 200: Recovered }),

@@ -3,10 +3,7 @@ import { Type, type Static } from 'typebox'
 import { AdAccountId, answers, closed, Count, filterOf, IsTest } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
-const Query = closed({
-  ad_account_id: Type.Optional(AdAccountId),
-  test: IsTest,
-})
+const Query = closed({ ad_account_id: Type.Optional(AdAccountId), test: IsTest })
 
 /** Events, since the store began. */
 export const Totals = closed({
@@ -26,7 +23,6 @@ export type TotalsAnswer = Static<typeof Totals>
 
 export const totalsRoutes: AdminRoutes = async (app, { store }) => {
   const schema = {
-    tags: ['events'],
     summary: 'The totals: received = delivered + rejected + expired + filtered + queued + duplicate',
     querystring: Query,
     response: answers({ 200: Totals }),

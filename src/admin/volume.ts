@@ -26,7 +26,6 @@ export type VolumeAnswer = Static<typeof Answer>
 
 export const volumeRoutes: AdminRoutes = async (app, { volumeWatch }) => {
   const schema = {
-    tags: ['insight'],
     summary: 'Whether each account sends as many events of each name as it used to; drops and surges first',
     querystring: Query,
     response: answers({ 200: Answer }),
