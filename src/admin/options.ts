@@ -22,7 +22,7 @@ import type { Refresher } from '../vault/refresher.ts'
 import type { KnownTokens } from '../vault/token-watch.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Refusals } from './refusals.ts'
-import type { Sessions } from './session.ts'
+import type { createSessions } from './session.ts'
 
 export interface AdminOptions {
   readonly version: string
@@ -69,8 +69,8 @@ export interface AdminOptions {
   readonly recover: (file: string) => Promise<RecoverReport | undefined>
 }
 
-export interface RouteOptions extends AdminOptions {
-  readonly sessions: Sessions
+interface RouteOptions extends AdminOptions {
+  readonly sessions: ReturnType<typeof createSessions>
   readonly refusals: Refusals
 }
 

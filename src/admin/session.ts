@@ -15,27 +15,17 @@ import { loginForm, sendPage, wantsHtml } from './html.ts'
 import type { AdminRoutes } from './options.ts'
 import { createTickets } from './tickets.ts'
 
-export interface Sessions {
-  begin(): { readonly sessionId: string; readonly sessionKey: string }
-  /** The id of the session that a request's `Cookie` header belongs to. */
-  find(cookie: string | undefined): string | undefined
-  /** Whether both halves are there and belong together: as good as the admin token. */
-  opens(cookie: string | undefined, sessionKey: string): boolean
-  end(sessionId: string): void
-  /** The `Set-Cookie` value for a session, or for none. */
-  cookieOf(sessionId: string | undefined): string
-}
-
 export const SESSION_KEY_HEADER = 'x-pinrelay-session-key'
 export const SESSION_COOKIE = 'pinrelay_session'
 const SESSION_LIFE_S = 12 * 3600
 
 /** `nowMs`: monotonic. `isSecure`: browsers reach the port by https, so the cookie must not travel otherwise. */
-export function createSessions(nowMs: () => number, isSecure: boolean): Sessions {
+export function createSessions(nowMs: () => number, isSecure: boolean) {
   const keys = createTickets<string>(nowMs, SESSION_LIFE_S * 1000)
   // Lax, not Strict: the way back from Pinterest's consent page comes from another site.
   const attributes = `Path=/; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`
 
+  /** The id of the session that a request's `Cookie` header belongs to. */
   function find(cookie = ''): string | undefined {
     const [, sessionId = ''] = new RegExp(`(?:^|;\\s*)${SESSION_COOKIE}=([\\w-]+)`).exec(cookie) ?? []
     return keys.find(sessionId) === undefined ? undefined : sessionId
@@ -47,11 +37,13 @@ export function createSessions(nowMs: () => number, isSecure: boolean): Sessions
       return { sessionId: keys.issue(sessionKey), sessionKey }
     },
     find,
-    opens(cookie, sessionKey) {
+    /** Whether both halves are there and belong together: as good as the admin token. */
+    opens(cookie: string | undefined, sessionKey: string): boolean {
       const known = keys.find(find(cookie) ?? '')
       return known !== undefined && isSame(sessionKey, known)
     },
-    end: (sessionId) => keys.end(sessionId),
+    end: keys.end,
+    /** The `Set-Cookie` value for a session, or for none. */
     cookieOf: (sessionId = '') =>
       `${SESSION_COOKIE}=${sessionId}; Max-Age=${sessionId === '' ? 0 : SESSION_LIFE_S}; ${attributes}`,
   }

@@ -1,4 +1,7 @@
-/** `account …`: set, list, verify, pause, resume, remove. A token comes from standard input, since `ps` and the shell's history show a command line. */
+/**
+ * `account …`: set, list, verify, pause, resume, remove. A token comes from standard input, since `ps` and the shell's
+ * history show a command line.
+ */
 import type { AccountAnswer } from '../admin/account-view.ts'
 import type { AccountsAnswer, VerificationAnswer } from '../admin/accounts.ts'
 import { verifyAll } from '../delivery/verify-all.ts'
@@ -6,6 +9,7 @@ import { Refused, type AdminClient } from './admin-client.ts'
 import {
   fieldsOf,
   listing,
+  parseJson,
   pathOf,
   readSecret,
   removal,
@@ -51,12 +55,11 @@ async function readToken({ options, terminal }: Invocation): Promise<object> {
   if (options['keep-token'] === true) return {}
   if (options['oauth'] !== true)
     return { access_token: await readSecret(terminal, 'access token: ', 'token') }
-  try {
-    return { oauth: JSON.parse(await terminal.readInput()) as unknown }
-  } catch {
-    throw misused('Standard input must hold JSON {client_id, client_secret, refresh_token}.')
-  }
+  const complaint = 'Standard input must hold JSON {client_id, client_secret, refresh_token}.'
+  return { oauth: parseJson(await terminal.readInput(), complaint) }
 }
+
+const NAMES_COMPLAINT = '--event-names takes JSON, such as {"Bestellung":"checkout"}.'
 
 function readSettings(options: Invocation['options']): object {
   const names = textOf(options['event-names'])
@@ -65,16 +68,8 @@ function readSettings(options: Invocation['options']): object {
     throw misused('--posts-per-minute takes a number.')
   return {
     ...fieldsOf(options),
-    ...(names !== undefined && { event_names: readNames(names) }),
+    ...(names !== undefined && { event_names: parseJson(names, NAMES_COMPLAINT) }),
     ...(postsPerMinute !== undefined && { posts_per_minute: Number(postsPerMinute) }),
-  }
-}
-
-function readNames(json: string): unknown {
-  try {
-    return JSON.parse(json)
-  } catch {
-    throw misused('--event-names takes JSON, such as {"Bestellung":"checkout"}.')
   }
 }
 

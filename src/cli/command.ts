@@ -92,6 +92,15 @@ export async function readSecret(terminal: Terminal, prompt: string, what: 'toke
   return secret
 }
 
+/** `complaint`: what a text that is no JSON gets. */
+export function parseJson(text: string, complaint: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw misused(complaint)
+  }
+}
+
 /** `… list`: all there are of a family. */
 export function listing<Row>(family: Family, does: string, columns: Columns<Row>): Command {
   return {
@@ -118,7 +127,7 @@ export function removal(family: Family, words: string, does: string): Command {
   }
 }
 
-export const DEFAULT_LIMIT = 100
+const DEFAULT_LIMIT = 100
 /** What one request may ask for. */
 const PAGE_ITEMS = 1000
 

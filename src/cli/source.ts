@@ -3,6 +3,7 @@ import type { SourceAnswer, SourcesAnswer } from '../admin/sources.ts'
 import {
   fieldsOf,
   listing,
+  parseJson,
   pathOf,
   readSecret,
   removal,
@@ -36,11 +37,7 @@ const set: Command = {
 async function readSettings({ options, terminal }: Invocation): Promise<object> {
   const file = textOf(options['settings'])
   if (file === undefined) return {}
-  try {
-    return JSON.parse(await readTextFile(terminal, file)) as object
-  } catch (error) {
-    throw error instanceof SyntaxError ? misused('--settings takes a file of JSON.') : error
-  }
+  return parseJson(await readTextFile(terminal, file), '--settings takes a file of JSON.') as object
 }
 
 const tryFile: Command = {

@@ -6,7 +6,7 @@
  * Source: Pinterest's OpenAPI description 5.23.0 (`oauth/token`, `oauth/conversion_token`, `conversion_eqs/list`).
  */
 import { asObject, parseJson } from './json.ts'
-import type { QualityScore } from './quality-score.ts'
+import { loadScoreReader, type QualityScore } from './quality-score.ts'
 import { createScrub } from './scrub.ts'
 import { createUpstream, type UpstreamOptions } from './upstream.ts'
 
@@ -115,9 +115,8 @@ export function createPinterestOauth({ now, ...options }: PinterestOauthOptions)
         tokenIn(asObject(body)?.['access_token']),
       ),
     async qualityScores(accessToken, adAccountId) {
-      const { readScores } = await import('./read-scores.ts')
       const path = `/ad_accounts/${adAccountId}/conversion_eqs?lookback_period=14d`
-      return ask(askAs(accessToken, 'GET', path), [accessToken], readScores)
+      return ask(askAs(accessToken, 'GET', path), [accessToken], await loadScoreReader())
     },
     close: () => upstream.close(),
   }

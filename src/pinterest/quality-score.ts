@@ -29,6 +29,19 @@ export const Score = Type.Object({
   ),
 })
 
-export const Scores = Type.Array(Score, { maxItems: 100 })
+const Scores = Type.Array(Score, { maxItems: 100 })
 
 export type QualityScore = Static<typeof Score>
+
+/**
+ * Reads scores: what is promised is checked, what is not is left out, so that nothing unforeseen is kept or shown. Loaded
+ * when scores are asked for, since `typebox/value` takes longer to load than the rest of TypeBox.
+ */
+export async function loadScoreReader() {
+  const { Value } = await import('typebox/value')
+  /** Undefined where the answer is not what Pinterest promises. */
+  return (body: unknown): readonly QualityScore[] | undefined => {
+    const cleaned = Value.Clean(Scores, structuredClone(body))
+    return Value.Check(Scores, cleaned) ? cleaned : undefined
+  }
+}

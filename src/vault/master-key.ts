@@ -6,10 +6,11 @@
  * Errors name the setting or the file, never the value.
  */
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises'
+import { link, mkdir, open, readFile, stat, unlink, writeFile } from 'node:fs/promises'
 import { platform } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { BadSettings } from '../errors.ts'
+import { codeOf } from '../telemetry/log.ts'
 import { MASTER_KEY_BYTES } from './seal.ts'
 
 /** 32 bytes in base64 or base64url, padded or not: 43 digits and perhaps one `=`. */
@@ -52,7 +53,7 @@ async function readSecretFile(path: string): Promise<string | undefined> {
     if (text === '') throw new BadSettings(`${path} is empty; put the secret back.`)
     return text
   } catch (error) {
-    if (isErrorWithCode(error, 'ENOENT')) return undefined
+    if (codeOf(error) === 'ENOENT') return undefined
     if (error instanceof BadSettings) throw error
     throw new BadSettings(`${path} cannot be read (${codeOf(error)}).`, { cause: error })
   }
@@ -63,12 +64,10 @@ async function placeSecretFile(path: string, text: string): Promise<void> {
   const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}`)
   try {
     await mkdir(folder, { recursive: true })
-    await using file = await open(temporary, 'wx', 0o600)
-    await file.writeFile(`${text}\n`)
-    await file.sync()
+    await writeFile(temporary, `${text}\n`, { flag: 'wx', mode: 0o600, flush: true })
     // A link, not a rename: it fails where another start was faster, instead of replacing that start's secret.
     await link(temporary, path).catch((error: unknown) => {
-      if (!isErrorWithCode(error, 'EEXIST')) throw error
+      if (codeOf(error) !== 'EEXIST') throw error
     })
     await unlink(temporary)
     await using entry = await open(folder, 'r')
@@ -77,12 +76,4 @@ async function placeSecretFile(path: string, text: string): Promise<void> {
     await unlink(temporary).catch(() => undefined)
     throw new BadSettings(`${path} cannot be made (${codeOf(error)}).`, { cause: error })
   }
-}
-
-function isErrorWithCode(error: unknown, code: string): boolean {
-  return codeOf(error) === code
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
 }

@@ -2,19 +2,31 @@
  * The vault's records in memory, written through to sealed documents: JSON, each bound to its kind and id, so that none
  * can pass for another one.
  */
-import { applyChange, EMPTY_STATE, type Change, type Entry, type VaultState } from './records.ts'
+import {
+  applyChange,
+  EMPTY_STATE,
+  type Change,
+  type Entry,
+  type Kind,
+  type Records,
+  type VaultState,
+} from './records.ts'
 import type { Sealer } from './seal.ts'
 import type { DocumentKey, VaultChange, VaultDocument, VaultStore } from './vault-store.ts'
 
 /** What a change does, and what its caller is told. */
-export type Decision<Result> = readonly [Change, Result]
+type Decision<Result> = readonly [Change, Result]
 
 export interface OpenRecords {
   readonly state: () => VaultState
   /** Commits what `decide` makes of the state, with what nobody needs after it; answers what `decide` says of it. */
   readonly change: <Result>(decide: () => Decision<Result>) => Promise<Result>
-  /** False where there is no such record. */
-  readonly remove: (kind: 'account' | 'source', id: string) => Promise<boolean>
+  /** Changes what goes with a record; false where there is no such record. */
+  readonly edit: <K extends Kind>(
+    kind: K,
+    id: string,
+    decide: (known: Records[K]) => Change,
+  ) => Promise<boolean>
   readonly onAccountChange: (listener: (adAccountId: string) => void) => void
 }
 
@@ -63,7 +75,11 @@ export async function openRecords(
   return {
     state: () => state,
     change,
-    remove: (kind, id) => change(() => (state[kind].has(id) ? [[[kind, id, undefined]], true] : [[], false])),
+    edit: (kind, id, decide) =>
+      change(() => {
+        const known = state[kind].get(id)
+        return known === undefined ? [[], false] : [decide(known), true]
+      }),
     onAccountChange: (listener) => void listeners.push(listener),
   }
 }

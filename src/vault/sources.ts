@@ -21,7 +21,7 @@ export interface SourceChange extends Pick<
   readonly dropsPreviousSecret: boolean
 }
 
-export function keepSources({ state, change, remove }: OpenRecords, now: () => number): Sources {
+export function keepSources({ state, change, edit }: OpenRecords, now: () => number): Sources {
   return {
     source: (sourceId) => state().source.get(sourceId)?.source,
     sources: () => Array.from(state().source.values(), ({ source }) => source),
@@ -43,6 +43,6 @@ export function keepSources({ state, change, remove }: OpenRecords, now: () => n
         const entry = ['source', source.sourceId, { source, secrets }] as const
         return [[entry], before === undefined ? 'added' : 'replaced']
       }),
-    deleteSource: (sourceId) => remove('source', sourceId),
+    deleteSource: (sourceId) => edit('source', sourceId, () => [['source', sourceId, undefined]]),
   }
 }

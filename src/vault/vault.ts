@@ -55,7 +55,7 @@ export interface Vault extends RelayKeys, Sources {
   /** Replaces a grant's pair, and its app's secret if one is given; false when the grant is gone. */
   renewGrant(grantId: string, pair: IssuedPair, clientSecret?: string): Promise<boolean>
   /** What is absent stays, what is undefined goes. */
-  noteGrant(grantId: string, note: GrantNote): Promise<void>
+  noteGrant(grantId: string, note: GrantNote): Promise<boolean>
   /**
    * Only who has the claim may use a grant's refresh token: false while another living replica has it. With it the grant
    * is as whoever had it before left it.
@@ -85,7 +85,7 @@ export interface VaultOptions {
 /** Opens every document once; rejects with CANNOT_OPEN if one cannot be opened by the master keys. */
 export async function openVault({ vaultStore, sealer, now }: VaultOptions): Promise<Vault> {
   const records = await openRecords(vaultStore, sealer, findOrphans)
-  const { change, remove, state, onAccountChange } = records
+  const { change, edit, state, onAccountChange } = records
 
   return {
     ...keepKeys(records, now),
@@ -103,13 +103,11 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
         if (!isKnown && accountChange.token === undefined) return [[], 'token_missing']
         return [changeAccount(state(), accountChange, now()), isKnown ? 'replaced' : 'added']
       }),
-    setPaused: (adAccountId, isPaused) =>
-      change(() => {
-        const known = state().account.get(adAccountId)
-        if (known === undefined) return [[], false]
-        return [[['account', adAccountId, { ...known, account: { ...known.account, isPaused } }]], true]
-      }),
-    deleteAccount: (adAccountId) => remove('account', adAccountId),
+    setPaused: (id, isPaused) =>
+      edit('account', id, (known) => [
+        ['account', id, { ...known, account: { ...known.account, isPaused } }],
+      ]),
+    deleteAccount: (id) => edit('account', id, () => [['account', id, undefined]]),
 
     grant: (grantId) => state().grant.get(grantId)?.grant,
     grants: () => Array.from(state().grant.values(), ({ grant }) => grant),
@@ -124,17 +122,9 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
       )?.grant
     },
     addGrant: (grant, adAccountIds) => change(() => [giveGrant(state(), grant, adAccountIds), undefined]),
-    renewGrant: (grantId, pair, clientSecret) =>
-      change(() => {
-        const known = state().grant.get(grantId)
-        return known === undefined ? [[], false] : [renew(known, pair, clientSecret), true]
-      }),
-    noteGrant: (grantId, note) =>
-      change(() => {
-        const known = state().grant.get(grantId)
-        if (known === undefined) return [[], undefined]
-        return [[['grant', grantId, { ...known, grant: { ...known.grant, ...note } }]], undefined]
-      }),
+    renewGrant: (id, pair, clientSecret) => edit('grant', id, (known) => renew(known, pair, clientSecret)),
+    noteGrant: (id, note) =>
+      edit('grant', id, (known) => [['grant', id, { ...known, grant: { ...known.grant, ...note } }]]),
     async claimRefresh(grantId) {
       if (!(await vaultStore.claim(grantId))) return false
       await change(() => [[], undefined])

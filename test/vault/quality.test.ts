@@ -1,7 +1,6 @@
 import t from 'tap'
-import { readScores } from '../../src/pinterest/read-scores.ts'
 import type { Granted } from '../../src/pinterest/oauth.ts'
-import type { QualityScore } from '../../src/pinterest/quality-score.ts'
+import { loadScoreReader, type QualityScore } from '../../src/pinterest/quality-score.ts'
 import { createQualityFetcher } from '../../src/vault/quality.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { addGrant, DAY_MS, setStage } from './stage.ts'
@@ -85,6 +84,7 @@ t.test(
 t.test(
   'an answer is kept as far as Pinterest promises it, and not at all where it breaks the promise',
   async (t) => {
+    const readScores = await loadScoreReader()
     t.same(readScores([{ ...SCORE, surprise: 1 }]), [SCORE])
     t.same(readScores([]), [])
     for (const bad of [
