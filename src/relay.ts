@@ -186,7 +186,7 @@ function openSending(base: Base, opened: AsyncDisposableStack) {
     callsInFlightTotal: settings.CALLS_IN_FLIGHT_TOTAL,
     tokenWatch,
     needsConsent: (adAccountId) => needsConsent(vault, adAccountId),
-    onBreaker: createBreakerTeller(shared),
+    onBreaker: shared && createBreakerTeller(shared),
   })
   // In this order backwards: calls that are still out end with their connections, then the last outcomes are written.
   opened.defer(() => delivery.close())

@@ -1,10 +1,8 @@
 /** What the parts of this relay learn from its other replicas, and they from it. */
 import type { Clock } from './clock.ts'
 import type { Delivery } from './delivery/delivery.ts'
-import { isOpenReason, type LearnedBreaker } from './delivery/breaker.ts'
 import { codeOf, type Log } from './telemetry/log.ts'
-import type { Shared, SharedBreaker } from './store/shared.ts'
-import type { QueueKey } from './store/store.ts'
+import type { Shared } from './store/shared.ts'
 import type { Vault } from './vault/vault.ts'
 
 export interface ReplicasOptions {
@@ -35,11 +33,8 @@ export function joinReplicas({ shared, vault, delivery, log, clock }: ReplicasOp
       case 'queues':
         for (const queue of change.queues) delivery.wake(queue)
         return
-      case 'breaker': {
-        const learned = toLearned(change.breaker)
-        if (learned !== undefined) delivery.learn(toTarget(change.queue), learned)
-        return
-      }
+      case 'breaker':
+        return delivery.learn(change.queue, change.breaker)
       case 'leases_lost':
         log.error(
           { reason: 'leases_lost' },
@@ -54,36 +49,14 @@ export function joinReplicas({ shared, vault, delivery, log, clock }: ReplicasOp
 
 /** What others learned before this relay came. */
 export async function readBreakers(shared: Shared, delivery: Delivery): Promise<void> {
-  for (const { queue, breaker } of await shared.breakers()) {
-    const learned = toLearned(breaker)
-    if (learned !== undefined) delivery.learn(toTarget(queue), learned)
-  }
+  for (const { queue, breaker } of await shared.breakers()) delivery.learn(queue, breaker)
 }
 
 /** Told in the background: a store that is away must not hold an outcome up, and the others find out by themselves. */
-export function createBreakerTeller(
-  shared: Shared | undefined,
-): (target: QueueKey | 'all', breaker: LearnedBreaker) => void {
+export function createBreakerTeller(shared: Shared): (...told: Parameters<Shared['putBreaker']>) => void {
   // One after the other: a closing must not be overtaken by the opening before it.
-  let last: Promise<unknown> = Promise.resolve()
-  return (target, breaker) => {
-    const told: SharedBreaker =
-      breaker.status === 'closed' ? { status: 'closed', reason: '', forMs: 0 } : { ...breaker }
-    if (shared === undefined) return
-    const queue = target === 'all' ? ALL_QUEUES : target
-    last = last.then(() => shared.putBreaker(queue, told)).catch(() => undefined)
+  let last = Promise.resolve()
+  return (...told) => {
+    last = last.then(() => shared.putBreaker(...told)).catch(() => undefined)
   }
-}
-
-/** No account has an empty name. */
-const ALL_QUEUES: QueueKey = { adAccountId: '', isTest: false }
-
-function toTarget(queue: QueueKey): QueueKey | 'all' {
-  return queue.adAccountId === ALL_QUEUES.adAccountId ? 'all' : queue
-}
-
-/** A word that this version does not know is of a newer one. */
-function toLearned({ status, reason, forMs = 0 }: SharedBreaker): LearnedBreaker | undefined {
-  if (status === 'closed') return { status }
-  return isOpenReason(reason) ? { status, reason, forMs } : undefined
 }

@@ -37,7 +37,6 @@ const KNOWN_UPWARD: ReadonlySet<string> = new Set([
   'settings.ts → store/postgres/database-url.ts',
   'vault/granting.ts → delivery/verify-all.ts',
   'vault/granting.ts → delivery/verify.ts',
-  'vault/token-watch.ts → delivery/token-watch.ts',
 ])
 
 interface Import {

@@ -1,7 +1,6 @@
 /** What operators see of an account: never a token, only where it comes from and whether it works. */
 import { Type, type Static } from 'typebox'
-import { STATUSES, type AccountStatus } from '../delivery/queue-status.ts'
-import type { QueueState } from '../delivery/queue-state.ts'
+import { STATUSES, type AccountStatus, type QueueState } from '../delivery/queue-status.ts'
 import type { TokenUse } from '../vault/token-watch.ts'
 import { NoSuch } from '../errors.ts'
 import { MAX_EVENT_NAME_LENGTH } from '../events/schema.ts'

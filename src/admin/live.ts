@@ -3,8 +3,7 @@
  * accounts need a person, and the most urgent queues. Of this process; with several relays each has its own.
  */
 import { Type, type Static } from 'typebox'
-import { STATUSES } from '../delivery/queue-status.ts'
-import type { QueueState } from '../delivery/queue-state.ts'
+import { STATUSES, type QueueState } from '../delivery/queue-status.ts'
 import type { Readiness } from '../ingest/health.ts'
 import { ON_TIME_S, type QueueBacklog, type QueueKey } from '../store/store.ts'
 import { waitingOf } from '../store/snapshot.ts'

@@ -10,13 +10,11 @@ import type { CallReference } from '../store/trail.ts'
 import { note, withEntry, type EventOutcome, type Slice } from './batch.ts'
 import type { Background } from './background.ts'
 import type { DeliveryOptions } from './options.ts'
-import type { WaitingPosts } from './waiting-posts.ts'
+import type { Prefetch } from './prefetch.ts'
+import type { Queue } from './queue.ts'
 
-export interface AcknowledgementsOptions extends Pick<
-  DeliveryOptions,
-  'store' | 'clock' | 'metrics' | 'log'
-> {
-  readonly waitingPosts: WaitingPosts
+export interface AcknowledgementsOptions extends DeliveryOptions {
+  readonly prefetch: Prefetch
   readonly background: Background
   /** Called when the backlog of acknowledgements has drained. */
   readonly onCaughtUp: () => void
@@ -28,24 +26,15 @@ export interface Decided {
   readonly outcomes: readonly EventOutcome[]
 }
 
-/** `reason`: a stable word, for events that are not delivered. `call`: where the outcomes come from. */
-export type Acknowledge = (decided: readonly Decided[], reason: string, call?: CallReference) => void
-
-export interface Acknowledgements {
-  readonly acknowledge: Acknowledge
-  /** Outcomes wait too long to be written, or too many do: no call should leave. */
-  isBehind(): boolean
-  /** Outcomes wait too long to be written: no post should be taken. */
-  isStuck(): boolean
-}
+export type Acknowledgements = ReturnType<typeof createAcknowledgements>
 
 /** No slow disk takes longer. */
 const STUCK_AFTER_MS = 5000
 /** So many calls' outcomes may be unwritten. */
 const MOST_UNWRITTEN = 64
 
-export function createAcknowledgements(options: AcknowledgementsOptions): Acknowledgements {
-  const { store, waitingPosts, background, clock, metrics, log, onCaughtUp } = options
+export function createAcknowledgements(options: AcknowledgementsOptions) {
+  const { store, prefetch, background, clock, metrics, log, onCaughtUp } = options
   /** When each write began, oldest first. */
   const unwritten = new Map<object, number>()
   let wasBehind = false
@@ -53,44 +42,42 @@ export function createAcknowledgements(options: AcknowledgementsOptions): Acknow
   /** Notes and counts; answers what the store has to write. */
   function decide({ slice, outcomes }: Decided, reason: string, call?: CallReference): Acknowledgement {
     const { batch, positions, attempts, history } = slice
+    const { batchId, adAccountId } = batch
+    const atMs = clock.wallMs()
     const delivered: number[] = []
     const dead: DeadEvent[] = []
-    outcomes.forEach((outcome, place) => {
+    for (const [place, outcome] of outcomes.entries()) {
       const index = positions[place]!
       note(batch, index, outcome)
       if (outcome.status === 'delivered') delivered.push(index)
-      if (outcome.status === 'rejected' || outcome.status === 'expired') {
+      else if (outcome.status !== 'queued') {
         const { status, errorMessage: message } = outcome
+        const tried = attempts + Number(status === 'rejected')
         dead.push({
           index,
           status,
           reason,
           message,
-          attempts: attempts + Number(status === 'rejected'),
-          history: withEntry(history, { atMs: clock.wallMs(), reason }),
+          attempts: tried,
+          history: withEntry(history, { atMs, reason }),
         })
+        metrics.countEvents(adAccountId, status, 1)
       }
-    })
-    metrics.countEvents(batch.adAccountId, 'delivered', delivered.length)
-    for (const { status } of dead) metrics.countEvents(batch.adAccountId, status, 1)
+    }
+    metrics.countEvents(adAccountId, 'delivered', delivered.length)
     if (dead.length > 0) metrics.deadLetters.inc({ reason }, dead.length)
     const isWhole = positions.length === batch.outcomes.length
-    const { batchId } = batch
-    return {
-      batchId,
-      delivered: isWhole ? 'rest' : delivered,
-      dead,
-      acknowledgedAtMs: clock.wallMs(),
-      call,
-      failures: history,
-    }
+    const rest = { dead, acknowledgedAtMs: atMs, call, failures: history }
+    return { batchId, delivered: isWhole ? 'rest' : delivered, ...rest }
   }
 
+  /** Outcomes wait too long to be written: no post should be taken. */
   function isStuck(): boolean {
     const [oldestMs = Infinity] = unwritten.values()
     return oldestMs + STUCK_AFTER_MS < clock.monotonicMs()
   }
 
+  /** Outcomes wait too long to be written, or too many do: no call should leave. */
   function isBehind(): boolean {
     const isLate = isStuck()
     if (!isLate && unwritten.size < MOST_UNWRITTEN) return false
@@ -100,28 +87,34 @@ export function createAcknowledgements(options: AcknowledgementsOptions): Acknow
   }
 
   async function write(acknowledgements: readonly Acknowledgement[]): Promise<void> {
-    const began = {}
-    unwritten.set(began, clock.monotonicMs())
-    const isWritten = await background.persist('store cannot acknowledge', () =>
-      store.acknowledge(acknowledgements),
-    )
+    const persist = (some: readonly Acknowledgement[]) =>
+      background.persist('store cannot acknowledge', () => store.acknowledge(some))
+    unwritten.set(acknowledgements, clock.monotonicMs())
     // One by one: a faulty one must not fail the others.
-    if (!isWritten && acknowledgements.length > 1) {
-      for (const one of acknowledgements)
-        await background.persist('store cannot acknowledge', () => store.acknowledge([one]))
+    if (!(await persist(acknowledgements)) && acknowledgements.length > 1) {
+      for (const one of acknowledgements) await persist([one])
     }
-    unwritten.delete(began)
+    unwritten.delete(acknowledgements)
     if (!wasBehind || isBehind()) return
     wasBehind = false
     onCaughtUp()
   }
 
-  function acknowledge(decided: readonly Decided[], reason: string, call?: CallReference): void {
-    const acknowledgements = decided.map((one) => decide(one, reason, call))
-    background.add(write(acknowledgements))
+  /** `reason`: a stable word, for events that are not delivered. `call`: where the outcomes come from. */
+  function acknowledge(
+    queue: Queue,
+    decided: readonly Decided[],
+    reason: string,
+    call?: CallReference,
+  ): void {
+    background.add(write(decided.map((one) => decide(one, reason, call))))
+    prefetch.replace(
+      queue,
+      decided.map(({ slice }) => slice),
+      [],
+    )
     // After the write: a corrected post must not find the rejected event in the dedupe index.
-    for (const { slice } of decided)
-      if (slice.batch.pendingCount === 0) waitingPosts.done(slice.batch.batchId)
+    for (const { batch } of decided.map(({ slice }) => slice)) if (batch.pendingCount === 0) batch.endWait?.()
   }
 
   return { acknowledge, isBehind, isStuck }

@@ -1,26 +1,21 @@
 /** Promises that are not awaited where they begin: `close` awaits them here. */
 import { codeOf, type Log } from '../telemetry/log.ts'
 
-export interface Background {
-  /** `work` must never reject. */
-  add(work: Promise<void>): void
-  /**
-   * A write that the store retries until it is done (store.ts). Answers false where the write itself is at fault, or the
-   * store is closed or broken. Never rejects.
-   */
-  persist(phrase: string, write: () => Promise<void>): Promise<boolean>
-  /** Resolves when nothing runs, including work that was added meanwhile. */
-  close(): Promise<void>
-}
+export type Background = ReturnType<typeof createBackground>
 
-export function createBackground({ log }: { readonly log: Log }): Background {
+export function createBackground({ log }: { readonly log: Log }) {
   const works = new Set<Promise<void>>()
   return {
-    add(work) {
+    /** `work` must never reject. */
+    add(work: Promise<void>): void {
       works.add(work)
-      void work.finally(() => works.delete(work))
+      void work.then(() => works.delete(work))
     },
-    async persist(phrase, write) {
+    /**
+     * A write that the store retries until it is done (store.ts). Answers false where the write itself is at fault, or the
+     * store is closed or broken. Never rejects.
+     */
+    async persist(phrase: string, write: () => Promise<void>): Promise<boolean> {
       try {
         await write()
         return true
@@ -29,7 +24,8 @@ export function createBackground({ log }: { readonly log: Log }): Background {
         return false
       }
     },
-    async close() {
+    /** Resolves when nothing runs, including work that was added meanwhile. */
+    async close(): Promise<void> {
       while (works.size > 0) await Promise.all(works)
     },
   }

@@ -35,8 +35,8 @@ export interface Batch extends QueueKey {
   pendingCount: number
   /** Its lease was lost: another replica may send it. */
   isLost: boolean
-  /** Its post waits for the outcome. */
-  isAwaited: boolean
+  /** While its post waits for the outcome: ends the wait. */
+  endWait: (() => void) | undefined
 }
 
 /** Events of one batch that travel together. */
@@ -71,7 +71,7 @@ export function batchOf(
     outcomes: Array.from({ length: eventCount }, () => QUEUED),
     pendingCount: positions.length,
     isLost: false,
-    isAwaited: false,
+    endWait: undefined,
   }
   const { oldestEventTimeS, attempts, history } = leased
   const payload = acknowledged.size === 0 ? leased.payload : pickEvents(leased.payload, positions)

@@ -12,6 +12,7 @@
  * (canary.ts).
  */
 import type { CallOutcome } from '../pinterest/outcome.ts'
+import type { SharedBreaker } from '../store/shared.ts'
 import { backoffMs, limitedMs } from './retry.ts'
 import type { CanaryDecision } from './canary.ts'
 import { HOLD_REASONS, type CallDecision, type HoldReason } from './decision.ts'
@@ -29,11 +30,6 @@ export type Breaker =
       /** Failures that opened it, and failed trials: the pauses grow with it. */
       readonly failures: number
     }
-
-/** A breaker as replicas tell each other; `forMs`: how long it stays open. */
-export type LearnedBreaker =
-  | { readonly status: 'closed' }
-  | { readonly status: 'open'; readonly reason: OpenReason; readonly forMs: number }
 
 export type CallResult =
   | { readonly kind: 'answered' }
@@ -126,19 +122,23 @@ export function allowTrial(breaker: Breaker, nowMs: number): Breaker {
 }
 
 /** Another replica's call counts as much as one of this replica. */
-export function learn(breaker: Breaker, learned: LearnedBreaker, nowMs: number): Breaker {
-  if (learned.status === 'closed') return breaker.status === 'closed' ? breaker : CLOSED
-  const untilMs = nowMs + Math.max(0, learned.forMs)
+export function learn(breaker: Breaker, learned: SharedBreaker, nowMs: number): Breaker {
+  const { status, reason, forMs = 0 } = learned
+  if (status === 'closed') return breaker.status === 'closed' ? breaker : CLOSED
+  const untilMs = nowMs + Math.max(0, forMs)
   if (breaker.status === 'open' && breaker.untilMs >= untilMs) return breaker
-  return { status: 'open', reason: learned.reason, untilMs, failures: Math.max(1, breaker.failures) }
+  // A word that this version does not know is of a newer one.
+  if (!isOpenReason(reason)) return breaker
+  return { status, reason, untilMs, failures: Math.max(1, breaker.failures) }
 }
 
-export function learnedOf(breaker: Breaker, nowMs: number): LearnedBreaker {
-  if (breaker.status === 'closed') return { status: 'closed' }
-  return { status: 'open', reason: breaker.reason, forMs: Math.max(0, Math.round(breaker.untilMs - nowMs)) }
+export function learnedOf(breaker: Breaker, nowMs: number): SharedBreaker {
+  if (breaker.status === 'closed') return { status: 'closed', reason: '', forMs: 0 }
+  const { status, reason, untilMs } = breaker
+  return { status, reason, forMs: Math.max(0, Math.round(untilMs - nowMs)) }
 }
 
-export function isOpenReason(word: string): word is OpenReason {
+function isOpenReason(word: string): word is OpenReason {
   return (OPEN_REASONS as readonly string[]).includes(word)
 }
 

@@ -3,6 +3,7 @@
  * available"). breaker.ts decides their states; here changes are logged, told to other replicas, and the queues asked again.
  */
 import type { CallOutcome } from '../pinterest/outcome.ts'
+import type { SharedBreaker } from '../store/shared.ts'
 import type { QueueKey } from '../store/store.ts'
 import {
   afterCall,
@@ -15,7 +16,6 @@ import {
   resultOf,
   type Breaker,
   type CallResult,
-  type LearnedBreaker,
 } from './breaker.ts'
 import type { CanaryDecision } from './canary.ts'
 import type { CallDecision } from './decision.ts'
@@ -27,31 +27,24 @@ export interface BreakersOptions extends Pick<DeliveryOptions, 'clock' | 'random
   readonly onChangeForAll: () => void
 }
 
-export interface Breakers {
-  readonly forAll: Breaker
-  /** `saysNothing` about the queue: its token was replaced during the call, or only one event is concerned. */
-  ended(
-    call: CallInFlight,
-    outcome: CallOutcome,
-    decision: CallDecision | CanaryDecision,
-    saysNothing: boolean,
-  ): void
-  /** Another replica learned this by a call of its own. */
-  learn(target: Queue | 'all', learned: LearnedBreaker): void
-  allowTrial(queue: Queue): void
-}
+export type Breakers = ReturnType<typeof createBreakers>
 
+/** A queue, or all of them. */
 interface Holder {
-  readonly key: QueueKey | 'all'
+  readonly key: QueueKey
   breaker: Breaker
   /** Called when it closes. */
   wakeAll?(): void
 }
 
-export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }: BreakersOptions): Breakers {
-  const all: Holder = { key: 'all', breaker: CLOSED }
+/** Stands for all queues: no account has an empty name. */
+export const ALL_QUEUES: QueueKey = { adAccountId: '', isTest: false }
 
-  function move(holder: Holder, result: CallResult, wasTrial: boolean): void {
+export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }: BreakersOptions) {
+  const all: Holder = { key: ALL_QUEUES, breaker: CLOSED }
+
+  function move(holder: Holder, result: CallResult | undefined, wasTrial: boolean): void {
+    if (result === undefined) return
     const before = holder.breaker
     const nowMs = clock.monotonicMs()
     become(holder, afterCall(before, result, wasTrial, nowMs, random()))
@@ -69,36 +62,40 @@ export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }
     if (holder === all) onChangeForAll()
   }
 
-  function report({ key, breaker }: Holder, before: Breaker): void {
-    if (key === 'all' && before.status === 'open' && breaker.status === 'closed') {
-      log.warn({ reason: 'pinterest_down' }, 'all queues go on')
-    }
-    if (before.status === 'open' || breaker.status === 'closed') return
-    const delayMs = Math.round(breaker.untilMs - clock.monotonicMs())
-    if (key === 'all') {
-      log.error({ reason: 'pinterest_down', delay_ms: delayMs }, 'all queues wait')
+  function report(holder: Holder, before: Breaker): void {
+    const { key, breaker } = holder
+    if (breaker.status === 'closed') {
+      if (holder === all && before.status === 'open')
+        log.warn({ reason: 'pinterest_down' }, 'all queues go on')
       return
     }
+    if (before.status === 'open') return
+    const delay_ms = Math.round(breaker.untilMs - clock.monotonicMs())
+    if (holder === all) return log.error({ reason: 'pinterest_down', delay_ms }, 'all queues wait')
     const { reason } = breaker
-    const fields = { ad_account_id: key.adAccountId, is_test: key.isTest, reason, delay_ms: delayMs }
+    const fields = { ad_account_id: key.adAccountId, is_test: key.isTest, reason, delay_ms }
     if (isHold(reason)) log.error(fields, 'queue held: Pinterest refuses the canary too')
     else log.warn(fields, 'queue waits')
   }
 
   return {
-    get forAll() {
-      return all.breaker
+    all: all as Readonly<Holder>,
+    /** `saysNothing` about the queue: its token was replaced during the call, or only one event is concerned. */
+    ended(
+      { queue, isTrial, isTrialForAll }: CallInFlight,
+      outcome: CallOutcome,
+      decision: CallDecision | CanaryDecision,
+      saysNothing: boolean,
+    ): void {
+      move(all, resultForAll(outcome, decision, isTrialForAll), isTrialForAll)
+      if (!saysNothing) move(queue, resultOf(decision), isTrial)
     },
-    ended({ queue, isTrial, isTrialForAll }, outcome, decision, saysNothing) {
-      const result = resultForAll(outcome, decision, isTrialForAll)
-      if (result) move(all, result, isTrialForAll)
-      const resultForQueue = saysNothing ? undefined : resultOf(decision)
-      if (resultForQueue) move(queue, resultForQueue, isTrial)
-    },
-    learn(target, learned) {
-      const holder = target === 'all' ? all : target
+    /** Another replica learned this by a call of its own. */
+    learn(holder: Holder, learned: SharedBreaker): void {
       become(holder, learn(holder.breaker, learned, clock.monotonicMs()))
     },
-    allowTrial: (queue) => void (queue.breaker = allowTrial(queue.breaker, clock.monotonicMs())),
+    allowTrial(queue: Queue): void {
+      queue.breaker = allowTrial(queue.breaker, clock.monotonicMs())
+    },
   }
 }

@@ -18,26 +18,22 @@ export interface CallerOptions extends ConcludeOptions {
   readonly onChange: (queue: Queue) => void
 }
 
-export interface Caller {
-  /** The promise resolves when the call has ended. */
-  readonly inFlight: ReadonlyMap<CallInFlight, Promise<void>>
-  /** Sends what the queue has ready, without what is lost or too old; or the canary. Its token is taken already. */
-  start(queue: Queue): void
-}
+export type Caller = ReturnType<typeof createCaller>
 
-export function createCaller(options: CallerOptions): Caller {
+export function createCaller(options: CallerOptions) {
   const { pinterest, callLimiter, vault, clock, breakers, prefetch } = options
+  /** The promise resolves when the call has ended. */
   const inFlight = new Map<CallInFlight, Promise<void>>()
   const nextCallId = createCallIds()
 
+  /** Sends what the queue has ready, without what is lost or too old; or the canary. Its token is taken already. */
   function start(queue: Queue): void {
     const { adAccountId } = queue.key
     const asking = queue.needsCanary ? queue.takeAsking() : undefined
     const group = asking ? groupOf([]) : takeGroup(queue)
     if (!asking && group.slices.length === 0) {
       callLimiter.finished(adAccountId)
-      for (const slice of membersOf(group)) queue.add(slice)
-      return
+      return queue.addMembers(group)
     }
     const call: CallInFlight = {
       reference: { id: nextCallId(), startedAtMs: clock.wallMs() },
@@ -46,7 +42,7 @@ export function createCaller(options: CallerOptions): Caller {
       token: vault.tokenOf(adAccountId) ?? '',
       eventCount: asking ? 1 : countEvents(group.slices),
       isTrial: queue.breaker.status === 'open',
-      isTrialForAll: breakers.forAll.status === 'open',
+      isTrialForAll: breakers.all.breaker.status === 'open',
       asking,
     }
     const ended = make(call)
@@ -106,11 +102,13 @@ export function createCaller(options: CallerOptions): Caller {
     const slices = group.slices.flatMap((slice) => {
       if (slice.oldestEventTimeS >= oldestS || !options.isClockTrusted()) return [slice]
       const { expired, kept } = expireEvents(slice, oldestS)
-      prefetch.replace(queue, [slice], kept ? [kept] : [])
+      const parts = [expired, kept].filter((part) => part !== undefined)
+      prefetch.replace(queue, [slice], parts)
       if (expired) {
         const { message: errorMessage, reason } = TOO_OLD
         const outcome: EventOutcome = { status: 'expired', errorMessage, warningMessage: '' }
-        options.acknowledge([{ slice: expired, outcomes: expired.positions.map(() => outcome) }], reason)
+        const outcomes = expired.positions.map(() => outcome)
+        options.acknowledge(queue, [{ slice: expired, outcomes }], reason)
       }
       return kept ? [kept] : []
     })

@@ -1,20 +1,49 @@
 /** Ends a call: logs and counts its outcome, updates the breakers, and acts on the decision about its events. */
 import { codeOf, placeOf } from '../telemetry/log.ts'
 import type { CallOutcome } from '../pinterest/outcome.ts'
-import { actOnCanary, actOnDecision, startOver, type ActOptions } from './act-on-decision.ts'
-import { noteFailure } from './batch.ts'
-import { groupOf, membersOf } from './bisect.ts'
+import { splitEvents } from '../store/payload.ts'
+import type { Acknowledgements } from './acknowledgements.ts'
+import { countEvents, cut, noteFailure, outcomeOf, type EventOutcome, type Slice } from './batch.ts'
+import {
+  afterRefusal,
+  afterSuccess,
+  again,
+  groupOf,
+  isBisect,
+  isSingleEvent,
+  membersOf,
+  trusted,
+  type Cut,
+  type Group,
+} from './bisect.ts'
 import type { Breakers } from './breakers.ts'
-import { decideCanary, isAboutEvent, judgeLimit, noteCanary, type CanaryDecision } from './canary.ts'
-import { decide, type CallDecision } from './decision.ts'
+import {
+  afterCanary,
+  afterRefusedCall,
+  decideCanary,
+  isAboutEvent,
+  judgeLimit,
+  noteCanary,
+  type CanaryDecision,
+} from './canary.ts'
+import { decide, type CallDecision, type Refusal } from './decision.ts'
 import type { DeliveryOptions } from './options.ts'
-import type { CallInFlight, RefusedCall } from './queue.ts'
+import type { Prefetch } from './prefetch.ts'
+import type { CallInFlight, Queue, RefusedCall } from './queue.ts'
 import { backoffMs } from './retry.ts'
-import { tellTokenWatch } from './token-watch.ts'
+import { createScrub } from '../pinterest/scrub.ts'
+import { tellTokenWatch } from './verify.ts'
 
-export interface ConcludeOptions extends DeliveryOptions, ActOptions {
+export interface ConcludeOptions extends DeliveryOptions, Pick<Acknowledgements, 'acknowledge'> {
   readonly breakers: Breakers
+  readonly prefetch: Prefetch
 }
+
+/** After so many failed calls with the same events, one of the events may be the cause. */
+const ATTEMPTS_TOGETHER = 3
+
+/** For example, a firewall's page of HTML. */
+const NO_REASON = 'Pinterest rejected the event, without a reason that the relay can read.'
 
 /** Never throws. */
 export function conclude(
@@ -23,44 +52,25 @@ export function conclude(
   outcome: CallOutcome,
   durationMs: number,
 ): void {
-  if (call.asking) concludeCanary(options, call, call.asking, outcome, durationMs)
-  else concludeEvents(options, call, outcome, durationMs)
-}
-
-function concludeEvents(
-  options: ConcludeOptions,
-  call: CallInFlight,
-  outcome: CallOutcome,
-  durationMs: number,
-): void {
-  const { eventCount, queue, group } = call
-  const { clock } = options
-  const answer = decide(outcome, eventCount, clock.wallMs())
-  const decision = judgeLimit(queue, group, answer, clock.monotonicMs())
+  const { clock, metrics, tokenWatch, breakers } = options
+  const { queue, group, eventCount, token, asking } = call
+  const { adAccountId } = queue.key
+  if (asking === undefined) {
+    const answer = decide(outcome, eventCount, clock.wallMs())
+    const decision = judgeLimit(queue, group, answer, clock.monotonicMs())
+    report(options, call, outcome, decision, durationMs)
+    metrics.callEvents.observe(eventCount)
+    if (decision.action === 'acknowledge') tokenWatch.accepted(adAccountId)
+    breakers.ended(call, outcome, decision, isAboutEvent(decision, group))
+    attempt(options, call, () => actOnDecision(options, call, decision))
+    return
+  }
+  const decision = decideCanary(outcome, clock.wallMs())
   report(options, call, outcome, decision, durationMs)
-  options.metrics.callEvents.observe(eventCount)
-  if (decision.action === 'acknowledge') options.tokenWatch.accepted(queue.key.adAccountId)
-  options.breakers.ended(call, outcome, decision, isAboutEvent(decision, group))
-  attempt(options, call, () => {
-    if (decision.action === 'ask' && isOutdated(options, call)) startOver(call)
-    else actOnDecision(options, call, decision)
-  })
-}
-
-function concludeCanary(
-  options: ConcludeOptions,
-  canary: CallInFlight,
-  asking: readonly RefusedCall[],
-  outcome: CallOutcome,
-  durationMs: number,
-): void {
-  const { token, queue } = canary
-  const decision = decideCanary(outcome, options.clock.wallMs())
-  report(options, canary, outcome, decision, durationMs)
-  options.metrics.canaries.inc({ decision: decision.action })
-  noteCanary(queue, decision, options.clock.monotonicMs())
-  tellTokenWatch(options.tokenWatch, { adAccountId: queue.key.adAccountId, token }, outcome)
-  options.breakers.ended(canary, outcome, decision, decision.action === 'hold' && isOutdated(options, canary))
+  metrics.canaries.inc({ decision: decision.action })
+  noteCanary(queue, decision, clock.monotonicMs())
+  tellTokenWatch(tokenWatch, { adAccountId, token }, outcome)
+  breakers.ended(call, outcome, decision, decision.action === 'hold' && isOutdated(options, call))
   for (const refused of asking) {
     attempt(options, refused.call, () => actOnCanary(options, refused, decision, token))
   }
@@ -96,21 +106,140 @@ function report(
 }
 
 /** `act` should never throw. If it does, the events are retried after a pause: a duplicate is better than a lost event. */
-function attempt(
-  { log, clock, random }: ConcludeOptions,
-  { queue, group }: CallInFlight,
-  act: () => void,
-): void {
+function attempt(options: ConcludeOptions, { queue, group }: CallInFlight, act: () => void): void {
   try {
     act()
   } catch (error) {
     const { adAccountId, isTest } = queue.key
     const fields = { ad_account_id: adAccountId, is_test: isTest, code: codeOf(error), at: placeOf(error) }
-    log.error(fields, 'a call could not be concluded')
+    options.log.error(fields, 'a call could not be concluded')
     const slices = membersOf(group).filter(({ batch }) => batch.pendingCount > 0)
     if (slices.length === 0) return
-    for (const slice of slices) noteFailure(slice, { atMs: clock.wallMs(), reason: 'relay_failed' })
-    const attempts = Math.max(...slices.map((slice) => slice.attempts))
-    queue.rest(groupOf(slices), clock.monotonicMs() + backoffMs(attempts, random()), false)
+    const attempts = fail(options, slices, 'relay_failed')
+    queue.rest(groupOf(slices), retryAtMs(options, attempts), false)
   }
+}
+
+function actOnDecision(options: ConcludeOptions, call: CallInFlight, decision: CallDecision): void {
+  const { queue, group } = call
+  switch (decision.action) {
+    case 'acknowledge': {
+      acknowledgeAll(options, call, decision)
+      const next = afterSuccess(group, cutIn(options, queue))
+      if (next) queue.addGroup(next)
+      return
+    }
+    case 'ask':
+      // Sent as new ones where the token was replaced.
+      if (isOutdated(options, call)) return queue.addMembers(group)
+      return actOnRefusal(options, call, decision)
+    case 'bisect':
+      return actOnRefusal(options, call, decision)
+    case 'retry':
+      return retry(options, call, decision.reason)
+    case 'pause':
+      if (isBisect(group)) queue.addGroup(group)
+      else queue.addMembers(group)
+  }
+}
+
+function actOnRefusal(options: ConcludeOptions, call: CallInFlight, refusal: Refusal): void {
+  switch (afterRefusedCall(refusal, call.group)) {
+    case 'ask':
+      return call.queue.ask({ call, refusal })
+    case 'again':
+      return callAgain(options, call.queue, call.group)
+    case 'bisect':
+      return bisect(options, call, refusal)
+  }
+}
+
+/** `token`: the canary's. */
+function actOnCanary(
+  options: ConcludeOptions,
+  { call, refusal }: RefusedCall,
+  decision: CanaryDecision,
+  token: string,
+): void {
+  const { queue, group } = call
+  switch (decision.action) {
+    case 'acknowledge':
+      if (call.token !== token) return queue.addMembers(group)
+      if (afterCanary(refusal, group) === 'again') return callAgain(options, queue, trusted(group))
+      return bisect(options, { ...call, group: trusted(group) }, refusal)
+    case 'hold':
+      return queue.addMembers(group)
+    case 'pause':
+    case 'retry':
+      return actOnDecision(options, call, decision)
+  }
+}
+
+/** After a pause: a refusal that passes does not pass at once. */
+function callAgain(options: ConcludeOptions, queue: Queue, group: Group): void {
+  queue.rest(again(group), retryAtMs(options, 2), true)
+}
+
+function bisect(options: ConcludeOptions, call: CallInFlight, { message, reason }: Refusal): void {
+  const { queue, token, reference } = call
+  const { culprit, next } = afterRefusal(call.group, cutIn(options, queue))
+  if (culprit) {
+    const errorMessage = createScrub(token, splitEvents(culprit.payload)[0])(message) || NO_REASON
+    const outcome: EventOutcome = { status: 'rejected', errorMessage, warningMessage: '' }
+    options.acknowledge(queue, [{ slice: culprit, outcomes: [outcome] }], reason, reference)
+  }
+  if (next) queue.addGroup(next)
+}
+
+/** Cuts, and updates the prefetch's accounting. */
+function cutIn({ prefetch }: ConcludeOptions, queue: Queue): Cut {
+  return (slices, firstCount) => {
+    const parts = cut(slices, firstCount)
+    prefetch.replace(queue, slices, parts.flat())
+    return parts
+  }
+}
+
+function acknowledgeAll(
+  { acknowledge }: ConcludeOptions,
+  { queue, group, token, reference }: CallInFlight,
+  { results }: Extract<CallDecision, { action: 'acknowledge' }>,
+): void {
+  let next = 0
+  const decided = group.slices.map((slice) => {
+    const own = results.slice(next, (next += slice.positions.length))
+    // An event's JSON is needed only to scrub a text of its values: most results have none.
+    const isSilent = own.every(({ errorMessage, warningMessage }) => !errorMessage && !warningMessage)
+    const events = isSilent ? [] : splitEvents(slice.payload)
+    return {
+      slice,
+      outcomes: own.map((result, place) => outcomeOf(result, createScrub(token, events[place]))),
+    }
+  })
+  acknowledge(queue, decided, 'rejected_event', reference)
+}
+
+/**
+ * Slices that failed in one call are retried in one call. After several failures one of the events may be the cause: they
+ * are retried in halves, and a bisect no longer waits for them.
+ */
+function retry(options: ConcludeOptions, { queue, group }: CallInFlight, reason: string): void {
+  const { slices } = group
+  const attempts = fail(options, slices, reason)
+  if (attempts < ATTEMPTS_TOGETHER) return queue.rest(group, retryAtMs(options, attempts), isBisect(group))
+  queue.addMembers({ ...group, slices: [] })
+  const parts = isSingleEvent(slices)
+    ? [slices]
+    : cutIn(options, queue)(slices, Math.ceil(countEvents(slices) / 2))
+  for (const part of parts) queue.rest(groupOf(part), retryAtMs(options, attempts), true)
+}
+
+/** Answers how often the slice that failed most often did. */
+function fail({ clock }: ConcludeOptions, slices: readonly Slice[], reason: string): number {
+  for (const slice of slices) noteFailure(slice, { atMs: clock.wallMs(), reason })
+  return Math.max(...slices.map(({ attempts }) => attempts))
+}
+
+function retryAtMs({ clock, random }: ConcludeOptions, failures: number): number {
+  return clock.monotonicMs() + backoffMs(failures, random())
 }

@@ -6,24 +6,24 @@
  *   call.ts         one call with up to 1,000 events, and its answer
  *   decision.ts     what the answer means; breakers.ts: whether the next call may leave
  *   canary.ts       whether a refusal is about the call's events or about the account
- *   act-on-decision.ts, bisect.ts   outcomes, or another try
+ *   conclude.ts, bisect.ts   outcomes, or another try
  *   acknowledgements.ts   outcomes are written to the store, and `send` resolves with them
  */
 import { orAfter } from '../clock.ts'
+import type { SharedBreaker } from '../store/shared.ts'
 import type { QueueKey, LeasedBatch } from '../store/store.ts'
 import type { PostTrace } from '../telemetry/tracing.ts'
 import { createAcknowledgements } from './acknowledgements.ts'
 import { createBackground } from './background.ts'
 import { batchOf, type EventOutcome } from './batch.ts'
-import type { LearnedBreaker } from './breaker.ts'
-import { createBreakers } from './breakers.ts'
+import { ALL_QUEUES, createBreakers } from './breakers.ts'
 import { createCaller } from './call.ts'
 import type { DeliveryOptions } from './options.ts'
-import { createPrefetch } from './prefetch.ts'
+import { Prefetch } from './prefetch.ts'
 import { Queues, slicesOf, type Queue } from './queue.ts'
-import { stateOf, type QueueState } from './queue-state.ts'
+import { stateOf, type QueueState } from './queue-status.ts'
 import { createScheduler, stopOf } from './scheduler.ts'
-import { createStallSweep } from './stall-sweep.ts'
+import { sweepStalls } from './stall-sweep.ts'
 import { createWaitingPosts } from './waiting-posts.ts'
 
 export interface Delivery {
@@ -38,8 +38,8 @@ export interface Delivery {
   wake(queue: QueueKey): void
   /** An account was registered, rotated, paused, resumed or removed. */
   goOn(adAccountId: string): void
-  /** Another replica learned this of a queue, or of Pinterest as a whole. */
-  learn(queue: QueueKey | 'all', breaker: LearnedBreaker): void
+  /** Another replica learned this of a queue, or of Pinterest as a whole (`ALL_QUEUES`). */
+  learn(queue: QueueKey, breaker: SharedBreaker): void
   /** Every lease was lost: other replicas may send these batches, this one must not. Their posts are answered "queued". */
   dropLeases(): void
   /** Of one account, or all. */
@@ -62,30 +62,22 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const background = createBackground(options)
   const waitingPosts = createWaitingPosts(clock)
   const shared = { ...options, isPaused, waitingPosts, background, onChange: ask }
-  const acknowledgements = createAcknowledgements({ ...shared, onCaughtUp: () => scheduler.goOn() })
-  const { acknowledge } = acknowledgements
-  const prefetch = createPrefetch({ ...shared, onLeased: (queue, count) => stallSweep.leased(queue, count) })
+  const prefetch = new Prefetch(shared)
+  const acknowledgements = createAcknowledgements({ ...shared, prefetch, onCaughtUp: () => scheduler.goOn() })
+  const { acknowledge, isBehind, isStuck } = acknowledgements
   const breakers = createBreakers({ ...options, onChangeForAll: () => [...queues].forEach(ask) })
   const caller = createCaller({ ...shared, breakers, prefetch, acknowledge })
-  const scheduler = createScheduler({
-    ...shared,
-    breakers,
-    prefetch,
-    caller,
-    isStoreBehind: () => acknowledgements.isBehind(),
-    onAsk: (queue) => stallSweep.asked(queue),
-  })
-  const stallSweep = createStallSweep({
-    ...options,
-    queues,
-    isForgotten: (queue) => scheduler.isForgotten(queue),
-    ask,
-  })
+  const scheduler = createScheduler({ ...shared, breakers, prefetch, caller, isStoreBehind: isBehind })
+  let endSweep = () => {}
   options.callLimiter.onRefill((adAccountId) => queues.ofAccount(adAccountId).forEach(ask))
 
   function isPaused({ key }: Queue): boolean {
     // Without its account a queue has no token; its events stay for when the account is registered again.
     return options.vault.account(key.adAccountId)?.isPaused !== false
+  }
+
+  function conditionsOf(queue: Queue) {
+    return { isPaused: isPaused(queue), breakerForAll: breakers.all.breaker, nowMs: clock.monotonicMs() }
   }
 
   function wake(key: QueueKey): void {
@@ -96,24 +88,16 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
   /** No decision can come within the wait: the post is answered at once, instead of holding a connection for nothing. */
   function isHopeless(queue: Queue, waitMs: number): boolean {
-    const stop = stopOf(queue, { isPaused: isPaused(queue), breakerForAll: breakers.forAll })
-    if (stop === undefined || stop.untilMs <= clock.monotonicMs() + waitMs) return false
+    const conditions = conditionsOf(queue)
+    const stop = stopOf(queue, conditions)
+    if (stop === undefined || stop.untilMs <= conditions.nowMs + waitMs) return false
     return stop.reason === 'paused' || !tokenWatch.isReplacing(queue.key.adAccountId)
-  }
-
-  function showState(queue: Queue): QueueState {
-    return stateOf(queue, {
-      isPaused: isPaused(queue),
-      breakerForAll: breakers.forAll,
-      needsConsent: options.needsConsent(queue.key.adAccountId),
-      nowMs: clock.monotonicMs(),
-    })
   }
 
   return {
     async start() {
       for (const queue of await store.backlog()) wake(queue)
-      stallSweep.start()
+      endSweep = sweepStalls({ ...options, queues, scheduler })
     },
     wake,
     async send(leased, waitMs, trace) {
@@ -132,18 +116,16 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       }
     },
     learn(key, learned) {
-      if (key === 'all') return breakers.learn('all', learned)
+      if (key.adAccountId === ALL_QUEUES.adAccountId) return breakers.learn(breakers.all, learned)
       const queue = queues.of(key)
       breakers.learn(queue, learned)
       prefetch.parkIfStopped(queue)
       ask(queue)
     },
     dropLeases() {
-      for (const call of caller.inFlight.keys()) {
-        for (const { batch } of slicesOf(call)) {
-          batch.isLost = true
-          waitingPosts.done(batch.batchId)
-        }
+      for (const { batch } of [...caller.inFlight.keys()].flatMap(slicesOf)) {
+        batch.isLost = true
+        batch.endWait?.()
       }
       for (const queue of queues) {
         prefetch.abandon(queue)
@@ -151,13 +133,15 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       }
     },
     queues: (adAccountId) =>
-      (adAccountId === undefined ? [...queues] : queues.ofAccount(adAccountId)).map(showState),
+      (adAccountId === undefined ? [...queues] : queues.ofAccount(adAccountId)).map((queue) =>
+        stateOf(queue, { ...conditionsOf(queue), needsConsent: options.needsConsent(queue.key.adAccountId) }),
+      ),
     callsInFlight: () => caller.inFlight.size,
-    isStuck: () => acknowledgements.isStuck(),
+    isStuck,
     async stop(patienceMs) {
       scheduler.stop()
       prefetch.stop()
-      stallSweep.close()
+      endSweep()
       await orAfter(clock, patienceMs, Promise.all(caller.inFlight.values()))
     },
     endWaiting: () => waitingPosts.endAll(),

@@ -4,11 +4,11 @@ import type { Clock } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Pinterest } from '../pinterest/outcome.ts'
+import type { SharedBreaker } from '../store/shared.ts'
 import type { QueueKey, FrontStore } from '../store/store.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
+import type { TokenWatch } from '../vault/token-watch.ts'
 import type { Vault } from '../vault/vault.ts'
-import type { LearnedBreaker } from './breaker.ts'
-import type { TokenWatch } from './token-watch.ts'
 
 export interface DeliveryOptions {
   readonly store: FrontStore
@@ -29,6 +29,6 @@ export interface DeliveryOptions {
   readonly log: Log
   readonly metrics: Metrics
   readonly tracing: Tracing
-  /** For other replicas: the circuit breaker of a queue, or the one for all accounts, from now on. */
-  readonly onBreaker?: (queue: QueueKey | 'all', breaker: LearnedBreaker) => void
+  /** For other replicas: the circuit breaker of a queue, or the one for all accounts (`ALL_QUEUES`), from now on. */
+  readonly onBreaker?: ((queue: QueueKey, breaker: SharedBreaker) => void) | undefined
 }

@@ -7,7 +7,6 @@
  * that may not call for a while keeps nothing in memory.
  */
 import { codeOf } from '../telemetry/log.ts'
-import type { LeasedBatch } from '../store/store.ts'
 import { isHeld, isPassable, type Breaker } from './breaker.ts'
 import type { DeliveryOptions } from './options.ts'
 import { EVENTS_PER_CALL, type Queue } from './queue.ts'
@@ -15,35 +14,13 @@ import { batchOf, type Slice } from './batch.ts'
 import type { Background } from './background.ts'
 import type { WaitingPosts } from './waiting-posts.ts'
 
-export interface PrefetchOptions extends Pick<DeliveryOptions, 'store' | 'clock' | 'log'> {
+export interface PrefetchOptions extends DeliveryOptions {
   readonly waitingPosts: WaitingPosts
   readonly background: Background
   /** An operator paused it, or its account is gone. */
   readonly isPaused: (queue: Queue) => boolean
   /** The queue has more, or may have: ask it again whether a call may leave. */
   readonly onChange: (queue: Queue) => void
-  /** A lease ended; `leasedCount`: what it brought. */
-  readonly onLeased: (queue: Queue, leasedCount: number) => void
-}
-
-export interface Prefetch {
-  /** Takes a committed batch into memory, or releases it where there is no room or the queue is stopped. */
-  take(queue: Queue, slice: Slice): void
-  /** Leases more from the store if the queue runs low. */
-  refill(queue: Queue, nowMs: number): void
-  /** The queue leases once others have, or once there is room. */
-  waitsForTurn(queue: Queue): boolean
-  /** Replaces slices by those that were cut from them; by none when their events have an outcome. */
-  replace(queue: Queue, before: readonly Slice[], after: readonly Slice[]): void
-  /**
-   * Releases the batches of a queue that may not call for a while. Does nothing while a call is in flight: a batch must
-   * be released whole.
-   */
-  parkIfStopped(queue: Queue): void
-  /** The queue's leases were lost: drops its batches, and answers their posts "queued". */
-  abandon(queue: Queue): void
-  /** Leases no more. */
-  stop(): void
 }
 
 const QUEUE_LIMIT_BYTES = 8 * 1024 * 1024
@@ -62,32 +39,84 @@ const LEASES_AT_ONCE = 2
 /** During shorter pauses the batches stay in memory. */
 const PARK_FROM_MS = 5000
 
-export function createPrefetch(options: PrefetchOptions): Prefetch {
-  const { store, waitingPosts, background, clock, log, isPaused, onChange, onLeased } = options
+export class Prefetch {
+  readonly #options: PrefetchOptions
   /** Queues that may lease as soon as there is room and it is their turn. */
-  const queueing = new Set<Queue>()
-  let leases = 0
-  let bytesInMemory = 0
-  let isStopped = false
+  readonly #queueing = new Set<Queue>()
+  #leases = 0
+  #bytesInMemory = 0
+  #isStopped = false
+
+  constructor(options: PrefetchOptions) {
+    this.#options = options
+  }
+
+  /** Takes a committed batch into memory, or releases it where there is no room or the queue is stopped. */
+  take(queue: Queue, slice: Slice): void {
+    if (this.#hasNoRoom(queue, slice.batch.endWait !== undefined) || this.#mayPark(queue)) {
+      this.#giveBack(queue, [slice])
+    } else this.#accept(queue, slice)
+  }
+
+  /** Leases more from the store if the queue runs low. */
+  refill(queue: Queue, nowMs: number): void {
+    if (!this.#mayLease(queue, nowMs)) return
+    if (this.#isTurn()) this.#beginLease(queue)
+    else this.#queueing.add(queue)
+  }
+
+  /** The queue leases once others have, or once there is room. */
+  waitsForTurn(queue: Queue): boolean {
+    return this.#queueing.has(queue) && !this.#isTurn()
+  }
+
+  /** Replaces slices by those that were cut from them; by none when their events have an outcome. */
+  replace(queue: Queue, before: readonly Slice[], after: readonly Slice[]): void {
+    for (const slice of before) this.#weigh(queue, slice, -1)
+    for (const slice of after) this.#weigh(queue, slice, 1)
+    this.#leaseNext()
+  }
+
+  /**
+   * Releases the batches of a queue that may not call for a while. Does nothing while a call is in flight: a batch must
+   * be released whole.
+   */
+  parkIfStopped(queue: Queue): void {
+    if (this.#mayPark(queue)) this.#giveBack(queue, this.#drain(queue))
+  }
+
+  /** The queue's leases were lost: drops its batches, and answers their posts "queued". */
+  abandon(queue: Queue): void {
+    for (const { batch } of this.#drain(queue)) {
+      batch.isLost = true
+      batch.endWait?.()
+    }
+  }
+
+  /** Leases no more. */
+  stop(): void {
+    this.#isStopped = true
+  }
 
   /** Counts the bytes of a slice that comes into memory (1) or leaves it (-1). */
-  function weigh(queue: Queue, { payload }: Slice, sign: 1 | -1): void {
+  #weigh(queue: Queue, { payload }: Slice, sign: 1 | -1): void {
     queue.bytesInMemory += sign * payload.byteLength
-    bytesInMemory += sign * payload.byteLength
+    this.#bytesInMemory += sign * payload.byteLength
   }
 
-  function accept(queue: Queue, slice: Slice): void {
+  #accept(queue: Queue, slice: Slice): void {
     queue.add(slice)
-    weigh(queue, slice, 1)
+    this.#weigh(queue, slice, 1)
   }
 
-  function acceptLeased(queue: Queue, leased: LeasedBatch): void {
-    const { slice } = batchOf(leased)
-    const awaited = waitingPosts.find(leased.batchId)
-    accept(queue, awaited ? { ...slice, batch: awaited } : slice)
+  #drain(queue: Queue): readonly Slice[] {
+    const slices = queue.drain()
+    this.replace(queue, slices, [])
+    return slices
   }
 
-  async function lease(queue: Queue): Promise<void> {
+  async #lease(queue: Queue): Promise<void> {
+    const { store, clock, log, waitingPosts, onChange } = this.#options
     let leasedCount = 0
     try {
       queue.hasMoreInStore = false
@@ -97,114 +126,85 @@ export function createPrefetch(options: PrefetchOptions): Prefetch {
       // Only an empty answer proves that there are no more.
       if (leased.length > 0) queue.hasMoreInStore = true
       leasedCount = leased.length
-      for (const batch of leased) acceptLeased(queue, batch)
+      for (const one of leased) {
+        const { batch, slice } = batchOf(one)
+        this.#accept(queue, { ...slice, batch: waitingPosts.find(one.batchId) ?? batch })
+      }
     } catch (error) {
       queue.hasMoreInStore = true
       log.error({ code: codeOf(error) }, 'store cannot lease')
       queue.leaseAgainMs = clock.monotonicMs() + STORE_RETRY_MS
     } finally {
       queue.isLeasing = false
-      leases -= 1
-      onLeased(queue, leasedCount)
+      this.#leases -= 1
+      queue.onLeased?.(leasedCount)
+      queue.onLeased = undefined
       onChange(queue)
-      leaseNext()
+      this.#leaseNext()
     }
   }
 
-  function beginLease(queue: Queue): void {
-    queueing.delete(queue)
-    leases += 1
+  #beginLease(queue: Queue): void {
+    this.#queueing.delete(queue)
+    this.#leases += 1
     queue.isLeasing = true
-    background.add(lease(queue))
+    this.#options.background.add(this.#lease(queue))
   }
 
-  function isTurn(): boolean {
-    return leases < LEASES_AT_ONCE && bytesInMemory + leases * LEASE_BYTES < TOTAL_LIMIT_BYTES
+  #isTurn(): boolean {
+    return (
+      this.#leases < LEASES_AT_ONCE && this.#bytesInMemory + this.#leases * LEASE_BYTES < TOTAL_LIMIT_BYTES
+    )
   }
 
   /**
    * Longest waiting first, while there is room. A queue that may no longer lease (it was paused, for example) must not use
    * up the turn of the next one.
    */
-  function leaseNext(): void {
-    const nowMs = clock.monotonicMs()
-    for (const queue of queueing) {
-      if (!isTurn()) return
-      if (mayLease(queue, nowMs)) beginLease(queue)
+  #leaseNext(): void {
+    for (const queue of this.#queueing) {
+      if (!this.#isTurn()) return
+      if (this.#mayLease(queue, this.#options.clock.monotonicMs())) this.#beginLease(queue)
       else {
-        queueing.delete(queue)
-        onChange(queue)
+        this.#queueing.delete(queue)
+        this.#options.onChange(queue)
       }
     }
   }
 
-  function mayLease(queue: Queue, nowMs: number): boolean {
-    if (!queue.hasMoreInStore || queue.isLeasing || isStopped || isPaused(queue)) return false
+  #mayLease(queue: Queue, nowMs: number): boolean {
+    if (!queue.hasMoreInStore || queue.isLeasing || this.#isStopped || this.#options.isPaused(queue))
+      return false
     if (!isPassable(queue.breaker, nowMs) || queue.leaseAgainMs > nowMs) return false
     if (queue.bytesInMemory >= QUEUE_LIMIT_BYTES) return false
     return queue.eventsReady < EVENTS_PER_CALL || queue.callsSinceLease >= CALLS_PER_LEASE
   }
 
   /** Whether a batch that was just committed must go back to the store at once. */
-  function hasNoRoom(queue: Queue, isAwaited: boolean): boolean {
+  #hasNoRoom(queue: Queue, isAwaited: boolean): boolean {
     const more = isAwaited ? AWAITED_BYTES : 0
     const isQueueFull = queue.bytesInMemory >= QUEUE_LIMIT_BYTES - LEASE_BYTES + more
-    return isQueueFull || bytesInMemory >= TOTAL_LIMIT_BYTES + more
+    return isQueueFull || this.#bytesInMemory >= TOTAL_LIMIT_BYTES + more
   }
 
-  function mayPark(queue: Queue): boolean {
+  #mayPark(queue: Queue): boolean {
+    const { isPaused, clock } = this.#options
     return queue.calls.size === 0 && (isPaused(queue) || isLongOpen(queue.breaker, clock.monotonicMs()))
   }
 
-  function giveBack(queue: Queue, slices: readonly Slice[]): void {
+  #giveBack(queue: Queue, slices: readonly Slice[]): void {
     if (slices.length === 0) return
-    const batches = [...mostTried(slices)].map(([batchId, { attempts, history }]) => ({
-      batchId,
-      attempts,
-      history,
-    }))
+    const { background, store, onChange } = this.#options
+    const batches = Array.from(mostTried(slices), ([batchId, { attempts, history }]) => {
+      return { batchId, attempts, history }
+    })
+    const given = background.persist('store cannot take batches back', () => store.release(batches))
     background.add(
-      background
-        .persist('store cannot take batches back', () => store.release(batches))
-        .then(() => {
-          queue.hasMoreInStore = true
-          onChange(queue)
-        }),
+      given.then(() => {
+        queue.hasMoreInStore = true
+        onChange(queue)
+      }),
     )
-  }
-
-  return {
-    take(queue, slice) {
-      if (hasNoRoom(queue, slice.batch.isAwaited) || mayPark(queue)) giveBack(queue, [slice])
-      else accept(queue, slice)
-    },
-    refill(queue, nowMs) {
-      if (!mayLease(queue, nowMs)) return
-      if (isTurn()) beginLease(queue)
-      else queueing.add(queue)
-    },
-    waitsForTurn: (queue) => queueing.has(queue) && !isTurn(),
-    replace(queue, before, after) {
-      for (const slice of before) weigh(queue, slice, -1)
-      for (const slice of after) weigh(queue, slice, 1)
-      leaseNext()
-    },
-    parkIfStopped(queue) {
-      if (!mayPark(queue)) return
-      const slices = queue.drain()
-      for (const slice of slices) weigh(queue, slice, -1)
-      giveBack(queue, slices)
-      leaseNext()
-    },
-    abandon(queue) {
-      for (const slice of queue.drain()) {
-        weigh(queue, slice, -1)
-        slice.batch.isLost = true
-        waitingPosts.done(slice.batch.batchId)
-      }
-      leaseNext()
-    },
-    stop: () => void (isStopped = true),
   }
 }
 

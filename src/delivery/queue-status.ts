@@ -1,5 +1,8 @@
 /** The statuses of queues and accounts that operators see: how urgent each is, what it means, and what to do about it. */
+import type { QueueKey } from '../store/store.ts'
 import type { OpenReason } from './breaker.ts'
+import type { Queue } from './queue.ts'
+import { stopOf, type StopConditions } from './scheduler.ts'
 
 /** Of a queue, the most urgent one that applies. `reauthorize`: the token and the grant that it came from are refused. */
 export type QueueStatus = 'sending' | 'asking' | 'paused' | 'pinterest_down' | 'reauthorize' | OpenReason
@@ -7,6 +10,31 @@ export type QueueStatus = 'sending' | 'asking' | 'paused' | 'pinterest_down' | '
 export type AccountStatus = QueueStatus | 'over_share' | 'no_token'
 
 export const ACTIONS = ['resume', 'token', 'consent', 'verify'] as const
+
+/** What operators see of a queue. */
+export interface QueueState extends QueueKey {
+  readonly status: QueueStatus
+  /** When the relay tries again by itself: milliseconds from now; undefined where only slots and the call limiter hold it up. */
+  readonly nextTryMs: number | undefined
+  readonly callsInFlight: number
+}
+
+/** `needsConsent`: the account gets a new token only when a person consents. */
+export function stateOf(
+  queue: Queue,
+  conditions: StopConditions & { readonly needsConsent: boolean; readonly nowMs: number },
+): QueueState {
+  const stop = stopOf(queue, conditions)
+  const inMs = (stop?.untilMs ?? Infinity) - conditions.nowMs
+  const usual = queue.isAsking || queue.isCanaryOut ? 'asking' : 'sending'
+  const needsConsent = stop?.reason === 'unauthorized' && conditions.needsConsent
+  return {
+    ...queue.key,
+    status: needsConsent ? 'reauthorize' : (stop?.reason ?? usual),
+    nextTryMs: inMs < Infinity ? Math.max(0, Math.round(inMs)) : undefined,
+    callsInFlight: queue.calls.size,
+  }
+}
 
 export interface StatusFacts {
   /** From 2 a person has to act. 0: calls leave; 1: the relay tries again by itself; 2: an operator paused it; 3: it fails. */

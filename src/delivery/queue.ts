@@ -73,12 +73,18 @@ export class Queue {
   /** Batches wait in the store that are not here. */
   hasMoreInStore = false
   isLeasing = false
+  /** The stall sweep's: nothing asked the queue since the sweep before. */
+  isSuspected = false
+  /** The stall sweep's: what the next lease brought. */
+  onLeased: ((leasedCount: number) => unknown) | undefined
   /** Monotonic: the store could not lease, and is not asked before. */
   leaseAgainMs = -Infinity
   callsSinceLease = 0
   /** The scheduler's: whether the queue has a turn to come, and the number of its last one. */
   isScheduled = false
   servedNumber = 0
+  /** The scheduler's: of the timer that will ask it. */
+  cancelTimer: (() => void) | undefined
   /** Monotonic: since when its next call waits for the call limiter; undefined: it does not. */
   waitsForCallLimiterSinceMs: number | undefined
   /** Of the slices here, those in flight included. */
@@ -104,6 +110,11 @@ export class Queue {
   add(slice: Slice): void {
     this.eventsReady += slice.positions.length
     this.#queueOf(slice).push(slice)
+  }
+
+  /** All of a group, each for itself. */
+  addMembers(group: Group): void {
+    for (const slice of membersOf(group)) this.add(slice)
   }
 
   /** Leaves as one call of its own. */
@@ -143,7 +154,7 @@ export class Queue {
   wakeAll(): void {
     const groups = this.#groups.splice(0)
     while (this.#resting.length > 0) groups.push(this.#resting.pop()!.group)
-    for (const slice of groups.flatMap(membersOf)) this.add(slice)
+    for (const group of groups) this.addMembers(group)
   }
 
   /** What has rested until `nowMs` may leave again. */
@@ -151,7 +162,7 @@ export class Queue {
     while (this.restsUntilMs <= nowMs) {
       const { group, isGroup } = this.#resting.pop()!
       if (isGroup) this.addGroup(group)
-      else for (const slice of membersOf(group)) this.add(slice)
+      else this.addMembers(group)
     }
   }
 
@@ -211,12 +222,14 @@ export class Queue {
 
   #queueOf({ batch }: Slice): TinyQueue<Slice> {
     if (batch.isReplay) return this.#replays
-    return batch.isAwaited ? this.#awaited : this.#onTime
+    return batch.endWait ? this.#awaited : this.#onTime
   }
 
   /** Moves events whose post no longer waits, and those that became late: each is at the head of its order. */
   #sortOut(wallMs: number): void {
-    while (this.#awaited.peek()?.batch.isAwaited === false) this.#onTime.push(this.#awaited.pop()!)
+    while (this.#awaited.length > 0 && !this.#awaited.peek()!.batch.endWait) {
+      this.#onTime.push(this.#awaited.pop()!)
+    }
     const edgeS = wallMs / 1000 - ON_TIME_S
     while ((this.#onTime.peek()?.oldestEventTimeS ?? Infinity) <= edgeS) this.#late.push(this.#onTime.pop()!)
   }

@@ -17,7 +17,6 @@
  * leave together in the next.
  */
 import TinyQueue from 'tinyqueue'
-import type { Clock } from '../clock.ts'
 import { isHold, type Breaker, type OpenReason } from './breaker.ts'
 import type { Breakers } from './breakers.ts'
 import type { Caller } from './call.ts'
@@ -113,42 +112,35 @@ function isTrialOut(inFlight: Iterable<CallInFlight>): boolean {
 }
 
 export interface SchedulerOptions extends DeliveryOptions {
-  readonly breakers: Pick<Breakers, 'forAll'>
+  readonly breakers: Breakers
   readonly prefetch: Prefetch
   readonly caller: Caller
   readonly isPaused: (queue: Queue) => boolean
   readonly isStoreBehind: () => boolean
-  readonly onAsk: (queue: Queue) => void
 }
 
-export interface Scheduler {
-  /** The queue may be able to call: it gets a turn. */
-  ask(queue: Queue): void
-  /** Calls may be possible again, for every queue. */
-  goOn(): void
-  /** Whether the queue may call, or will be able to, and nothing will ask it. See stall-sweep.ts. */
-  isForgotten(queue: Queue): boolean
-  /** No call leaves from now on. */
-  stop(): void
-}
+export type Scheduler = ReturnType<typeof createScheduler>
 
-export function createScheduler(options: SchedulerOptions): Scheduler {
-  const { clock, metrics, callLimiter, callsInFlight, callsInFlightTotal, prefetch, caller } = options
-  const timers = createTimers(clock, ask)
+export function createScheduler(options: SchedulerOptions) {
+  const { clock, callsInFlight, callsInFlightTotal, breakers, prefetch, caller } = options
   const turns = new TinyQueue<Queue>([], (a, b) => a.servedNumber - b.servedNumber)
   let turn = 0
   let isDue = false
   let isStopped = false
 
+  /** The queue may be able to call: it gets a turn. */
   function ask(queue: Queue): void {
-    if (!queue.isScheduled) {
+    if (!queue.isScheduled && (queue.hasWork || queue.isLeasing)) {
       queue.isScheduled = true
       turns.push(queue)
     }
     goOn()
   }
 
-  /** After the microtasks of this turn of the loop: batches that were committed together leave together. */
+  /**
+   * Calls may be possible again, for every queue. After the microtasks of this turn of the loop: batches that were committed
+   * together leave together.
+   */
   function goOn(): void {
     if (isDue || isStopped) return
     isDue = true
@@ -157,44 +149,39 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   function serve(): void {
     isDue = false
-    while (!isStopped && !isHeldUp()) {
-      const queue = turns.pop()
-      if (!queue) return
+    for (let queue = turns.peek(); queue && !isStopped; queue = turns.peek()) {
+      // One reading of the clock: a pause that ends between two readings would refuse without a timer.
+      const conditions = conditionsOf(queue)
+      if (refusalOfAll(conditions)) return
+      turns.pop()
       queue.isScheduled = false
-      const nowMs = clock.monotonicMs()
-      const refusal = judge(queue, nowMs)
+      const refusal = judge(queue, conditions)
       if (!refusal) {
         caller.start(queue)
         queue.servedNumber = ++turn
         ask(queue)
-      } else if (refusal.untilMs < Infinity) timers.set(queue, refusal.untilMs - nowMs)
+      } else if (refusal.untilMs < Infinity) askIn(queue, refusal.untilMs - conditions.nowMs)
     }
   }
 
-  /** One reading of the clock: a pause that ends between two readings would refuse without a timer. */
-  function judge(queue: Queue, nowMs: number): Refusal | undefined {
-    options.onAsk(queue)
+  function judge(queue: Queue, conditions: Conditions): Refusal | undefined {
+    const { nowMs } = conditions
+    queue.isSuspected = false
     queue.endRests(nowMs)
     prefetch.refill(queue, nowMs)
-    const refusal = refusalOf(queue, conditionsOf(queue, nowMs))
-    if (refusal === undefined) return takeToken(queue, nowMs)
+    const refusal = refusalOf(queue, conditions)
+    if (refusal === undefined) return takeToken(options, queue, nowMs)
     queue.waitsForCallLimiterSinceMs = undefined
     // Also what a lease brought after the queue was stopped.
     prefetch.parkIfStopped(queue)
     return refusal
   }
 
-  function takeToken(queue: Queue, nowMs: number): Refusal | undefined {
-    const waitMs = callLimiter.take(queue.key.adAccountId)
-    queue.waitsForCallLimiterSinceMs ??= nowMs
-    if (waitMs > 0) return { reason: 'call_limiter', untilMs: nowMs + waitMs }
-    metrics.callLimiterSeconds.observe((nowMs - queue.waitsForCallLimiterSinceMs) / 1000)
-    queue.waitsForCallLimiterSinceMs = undefined
-    return undefined
-  }
-
-  function conditionsOfAll() {
+  function conditionsOf(queue: Queue): Conditions {
     return {
+      nowMs: clock.monotonicMs(),
+      isPaused: options.isPaused(queue),
+      breakerForAll: breakers.all.breaker,
       inFlight: caller.inFlight,
       callsInFlight,
       callsInFlightTotal,
@@ -202,53 +189,42 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     }
   }
 
-  function conditionsOf(queue: Queue, nowMs: number): Conditions {
-    return {
-      ...conditionsOfAll(),
-      nowMs,
-      isPaused: options.isPaused(queue),
-      breakerForAll: options.breakers.forAll,
-    }
-  }
-
-  function isHeldUp(): boolean {
-    return refusalOfAll(conditionsOfAll()) !== undefined
+  /** At most one timer per queue. */
+  function askIn(queue: Queue, delayMs: number): void {
+    queue.cancelTimer?.()
+    queue.cancelTimer = clock.after(Math.max(0, delayMs), () => {
+      queue.cancelTimer = undefined
+      ask(queue)
+    })
   }
 
   return {
     ask,
     goOn,
-    isForgotten(queue) {
-      if (queue.isScheduled) return !isDue && !isHeldUp()
-      if (prefetch.waitsForTurn(queue) || timers.has(queue) || queue.calls.size > 0) return false
-      const refusal = refusalOf(queue, conditionsOf(queue, clock.monotonicMs()))
+    /** Whether the queue may call, or will be able to, and nothing will ask it. See stall-sweep.ts. */
+    isForgotten(queue: Queue): boolean {
+      const conditions = conditionsOf(queue)
+      if (queue.isScheduled) return !isDue && refusalOfAll(conditions) === undefined
+      if (prefetch.waitsForTurn(queue) || queue.cancelTimer || queue.calls.size > 0) return false
+      const refusal = refusalOf(queue, conditions)
       if (refusal?.reason === 'paused' || refusal?.reason === 'leasing') return false
       // Without `untilMs`, the end of the trial for all asks it.
       return refusal?.reason !== 'pinterest_down' || refusal.untilMs < Infinity
     },
-    stop() {
-      isStopped = true
-      timers.clear()
-    },
+    /** No call leaves from now on. */
+    stop: () => void (isStopped = true),
   }
 }
 
-/** At most one timer per queue: a new one replaces the old one. */
-function createTimers({ after }: Clock, onDue: (queue: Queue) => void) {
-  const cancels = new Map<Queue, () => void>()
-  return {
-    has: (queue: Queue) => cancels.has(queue),
-    set(queue: Queue, delayMs: number): void {
-      cancels.get(queue)?.()
-      const cancel = after(Math.max(0, delayMs), () => {
-        cancels.delete(queue)
-        onDue(queue)
-      })
-      cancels.set(queue, cancel)
-    },
-    clear(): void {
-      for (const cancel of cancels.values()) cancel()
-      cancels.clear()
-    },
-  }
+function takeToken(
+  { callLimiter, metrics }: SchedulerOptions,
+  queue: Queue,
+  nowMs: number,
+): Refusal | undefined {
+  const waitMs = callLimiter.take(queue.key.adAccountId)
+  queue.waitsForCallLimiterSinceMs ??= nowMs
+  if (waitMs > 0) return { reason: 'call_limiter', untilMs: nowMs + waitMs }
+  metrics.callLimiterSeconds.observe((nowMs - queue.waitsForCallLimiterSinceMs) / 1000)
+  queue.waitsForCallLimiterSinceMs = undefined
+  return undefined
 }

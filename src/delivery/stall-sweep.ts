@@ -7,36 +7,28 @@
  *   in the store only: suspected at one sweep, since what is listed there may be leased, or be on its way here; asked if it
  *   still is at the next one; counted if a lease brings something then
  */
-import { codeOf } from '../telemetry/log.ts'
 import type { DeliveryOptions } from './options.ts'
 import type { Queue, Queues } from './queue.ts'
+import type { Scheduler } from './scheduler.ts'
 
-export interface StallSweepOptions extends Pick<DeliveryOptions, 'clock' | 'log' | 'store' | 'metrics'> {
+export interface StallSweepOptions extends DeliveryOptions {
   readonly queues: Queues
-  readonly isForgotten: (queue: Queue) => boolean
-  /** Asks the queue. */
-  readonly ask: (queue: Queue) => void
-}
-
-export interface StallSweep {
-  start(): void
-  /** A lease of the queue ended, and brought so much. */
-  leased(queue: Queue, leasedCount: number): void
-  /** Something asked the queue. */
-  asked(queue: Queue): void
-  close(): void
+  readonly scheduler: Pick<Scheduler, 'ask' | 'isForgotten'>
 }
 
 const SWEEP_EVERY_MS = 60_000
 
-export function createStallSweep(options: StallSweepOptions): StallSweep {
-  const { clock, log, store, queues, isForgotten, ask, metrics } = options
-  /** Of the sweep before: nothing asked them since. */
-  const suspected = new Set<Queue>()
-  /** Asked by a sweep; what their next lease brings was forgotten. */
-  const probed = new Set<Queue>()
-  let cancel = () => {}
-  let isClosed = false
+/** Answers how to end it. */
+export function sweepStalls({
+  clock,
+  log,
+  store,
+  queues,
+  scheduler,
+  metrics,
+}: StallSweepOptions): () => void {
+  let isOver = false
+  let cancel = clock.after(SWEEP_EVERY_MS, sweep)
 
   function report({ key: { adAccountId, isTest } }: Queue): void {
     metrics.queuesStalled.inc()
@@ -45,22 +37,22 @@ export function createStallSweep(options: StallSweepOptions): StallSweep {
 
   function sweepMemory(): void {
     for (const queue of queues) {
-      if (!queue.hasWork || !isForgotten(queue)) continue
+      if (!queue.hasWork || !scheduler.isForgotten(queue)) continue
       report(queue)
-      ask(queue)
+      scheduler.ask(queue)
     }
   }
 
   async function sweepStore(): Promise<void> {
-    const listed = await store.backlog()
-    const idle = listed.map((key) => queues.of(key)).filter(isForgotten)
-    const found = idle.filter((queue) => suspected.has(queue))
-    suspected.clear()
-    for (const queue of idle) suspected.add(queue)
-    for (const queue of found) {
-      probed.add(queue)
-      queue.hasMoreInStore = true
-      ask(queue)
+    const listed = new Set((await store.backlog()).map((key) => queues.of(key)))
+    for (const queue of queues) {
+      const isIdle = listed.has(queue) && scheduler.isForgotten(queue)
+      if (isIdle && queue.isSuspected) {
+        queue.onLeased = (leasedCount) => leasedCount > 0 && report(queue)
+        queue.hasMoreInStore = true
+        scheduler.ask(queue)
+      }
+      queue.isSuspected = isIdle
     }
   }
 
@@ -68,21 +60,14 @@ export function createStallSweep(options: StallSweepOptions): StallSweep {
     sweepMemory()
     void sweepStore()
       // The store is away: the next sweep looks again.
-      .catch((error: unknown) => log.debug({ code: codeOf(error) }, 'backlog cannot be read'))
+      .catch(() => undefined)
       .then(() => {
-        if (!isClosed) cancel = clock.after(SWEEP_EVERY_MS, sweep)
+        if (!isOver) cancel = clock.after(SWEEP_EVERY_MS, sweep)
       })
   }
 
-  return {
-    start: () => void (cancel = clock.after(SWEEP_EVERY_MS, sweep)),
-    asked: (queue) => void suspected.delete(queue),
-    leased(queue, leasedCount) {
-      if (probed.delete(queue) && leasedCount > 0) report(queue)
-    },
-    close() {
-      isClosed = true
-      cancel()
-    },
+  return () => {
+    isOver = true
+    cancel()
   }
 }

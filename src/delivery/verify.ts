@@ -1,11 +1,9 @@
 /** Asks Pinterest whether an account's token works, with a canary. Takes a call limiter token like any other call. */
-import type { CallLimiter } from '../limits/call-limiter.ts'
-import type { Clock } from '../clock.ts'
-import type { Pinterest } from '../pinterest/outcome.ts'
-import type { Vault } from '../vault/vault.ts'
+import type { CallOutcome } from '../pinterest/outcome.ts'
 import { createScrub } from '../pinterest/scrub.ts'
+import type { TokenWatch } from '../vault/token-watch.ts'
 import { canaryCall, decideCanary } from './canary.ts'
-import { tellTokenWatch, type TokenWatch } from './token-watch.ts'
+import type { DeliveryOptions } from './options.ts'
 
 export interface Verification {
   readonly works: boolean
@@ -19,13 +17,10 @@ export interface Verification {
 /** `candidate`: a token to try instead of the one in use. */
 export type Verify = (adAccountId: string, candidate?: string) => Promise<Verification>
 
-export interface VerifyOptions {
-  readonly pinterest: Pinterest
-  readonly callLimiter: CallLimiter
-  readonly vault: Vault
-  readonly clock: Clock
-  readonly tokenWatch: TokenWatch
-}
+export type VerifyOptions = Pick<
+  DeliveryOptions,
+  'pinterest' | 'callLimiter' | 'vault' | 'clock' | 'tokenWatch'
+>
 
 export function createVerify({ pinterest, callLimiter, vault, clock, tokenWatch }: VerifyOptions): Verify {
   return async (adAccountId, candidate) => {
@@ -38,12 +33,7 @@ export function createVerify({ pinterest, callLimiter, vault, clock, tokenWatch 
     callLimiter.finished(adAccountId)
     if (candidate === undefined) tellTokenWatch(tokenWatch, { adAccountId, token }, outcome)
     if (outcome.kind === 'unanswered') {
-      return {
-        works: false,
-        isRefused: false,
-        status: null,
-        message: `Pinterest did not answer: ${outcome.reason}.`,
-      }
+      return { ...NO_ANSWER, message: `Pinterest did not answer: ${outcome.reason}.` }
     }
     // A refused event still means an accepted token.
     const works = decideCanary(outcome, clock.wallMs()).action === 'acknowledge'
@@ -54,9 +44,19 @@ export function createVerify({ pinterest, callLimiter, vault, clock, tokenWatch 
   }
 }
 
-const NO_TOKEN: Verification = {
-  works: false,
-  isRefused: false,
-  status: null,
-  message: 'The account has no token yet: it waits for consent.',
+const NO_ANSWER = { works: false, isRefused: false, status: null }
+const NO_TOKEN = { ...NO_ANSWER, message: 'The account has no token yet: it waits for consent.' }
+
+/** Tells it of a call with the relay's own event: one with a customer's may be refused for the event. */
+export function tellTokenWatch(
+  tokenWatch: TokenWatch,
+  { adAccountId, token }: { readonly adAccountId: string; readonly token: string },
+  outcome: CallOutcome,
+): void {
+  if (outcome.kind === 'unanswered') return
+  const { status, message } = outcome
+  if (status === 200 || status === 422) tokenWatch.accepted(adAccountId)
+  if (status !== 401 && status !== 403) return
+  const reason = createScrub(token)(message) || `status ${status}`
+  tokenWatch.refused(adAccountId, { token, status, reason })
 }

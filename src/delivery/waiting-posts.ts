@@ -5,39 +5,31 @@
 import type { Clock } from '../clock.ts'
 import type { Batch } from './batch.ts'
 
-export interface WaitingPosts {
-  /** Resolves when `done` is called for the batch, after `waitMs`, or when all waits end. */
-  waitFor(batch: Batch, waitMs: number): Promise<void>
-  /** The batch that a post waits for. */
-  find(batchId: number): Batch | undefined
-  done(batchId: number): void
-  /** Ends every wait, now and from now on. */
-  endAll(): void
-}
+export type WaitingPosts = ReturnType<typeof createWaitingPosts>
 
-export function createWaitingPosts(clock: Clock): WaitingPosts {
-  const waitingPosts = new Map<number, { readonly batch: Batch; readonly end: () => void }>()
+export function createWaitingPosts(clock: Clock) {
+  const batches = new Map<number, Batch>()
   let areOver = false
   return {
-    waitFor(batch, waitMs) {
-      if (areOver || waitMs <= 0) return Promise.resolve()
-      return new Promise((resolve) => {
-        const end = () => {
-          batch.isAwaited = false
-          waitingPosts.delete(batch.batchId)
-          cancel()
-          resolve()
-        }
-        const cancel = clock.after(waitMs, end)
-        batch.isAwaited = true
-        waitingPosts.set(batch.batchId, { batch, end })
-      })
+    /** Resolves when the batch's `endWait` is called, after `waitMs`, or when all waits end. */
+    async waitFor(batch: Batch, waitMs: number): Promise<void> {
+      if (areOver || waitMs <= 0) return
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const cancel = clock.after(waitMs, () => batch.endWait?.())
+      batches.set(batch.batchId, batch)
+      batch.endWait = () => {
+        batch.endWait = undefined
+        batches.delete(batch.batchId)
+        cancel()
+        resolve()
+      }
+      await promise
     },
-    find: (batchId) => waitingPosts.get(batchId)?.batch,
-    done: (batchId) => waitingPosts.get(batchId)?.end(),
-    endAll() {
+    find: (batchId: number) => batches.get(batchId),
+    /** Now and from now on. */
+    endAll(): void {
       areOver = true
-      for (const { end } of waitingPosts.values()) end()
+      for (const { endWait } of batches.values()) endWait?.()
     },
   }
 }

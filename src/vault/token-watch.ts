@@ -2,7 +2,6 @@
  * What follows from how Pinterest took a token: it is remembered, and a refused one is replaced where the relay can do so
  * by itself, by a refresh or, for a token of the account's own, by its grant's.
  */
-import type { TokenWatch } from '../delivery/token-watch.ts'
 import { codeOf, type Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { TokenFailure } from './records.ts'
@@ -18,6 +17,23 @@ export interface TokenUse {
 export interface KnownTokens extends TokenWatch {
   useOf(adAccountId: string): TokenUse
   forget(adAccountId: string): void
+}
+
+/** Learns whether Pinterest accepted an account's token. */
+export interface TokenWatch {
+  accepted(adAccountId: string): void
+  refused(adAccountId: string, refusal: TokenRefusal): void
+  /** A new token is on its way: a hold for the old one will end soon. */
+  isReplacing(adAccountId: string): boolean
+}
+
+export interface TokenRefusal {
+  /** The one that was refused. */
+  readonly token: string
+  /** 401: it is not good any more; 403: not for this account. */
+  readonly status: 401 | 403
+  /** Scrubbed. */
+  readonly reason: string
 }
 
 export interface TokenWatchOptions {

@@ -61,8 +61,8 @@ t.test(
     t.match(learn(breaker, { ...held, reason: 'rate_limited', forMs: 9000 }, 1000), {
       reason: 'rate_limited',
     })
-    t.equal(learn(breaker, { status: 'closed' }, 2000), CLOSED)
-    t.equal(learn(CLOSED, { status: 'closed' }, 2000), CLOSED)
+    t.equal(learn(breaker, { status: 'closed', reason: '', forMs: 0 }, 2000), CLOSED)
+    t.equal(learn(CLOSED, { status: 'closed', reason: '', forMs: 0 }, 2000), CLOSED)
     t.same(learnedOf(breaker, 2000), { ...held, forMs: 4000 })
     t.same(learnedOf(breaker, 9000), { ...held, forMs: 0 })
   },

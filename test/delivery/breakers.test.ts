@@ -1,11 +1,11 @@
 import t from 'tap'
 import { groupOf } from '../../src/delivery/bisect.ts'
-import type { LearnedBreaker } from '../../src/delivery/breaker.ts'
-import { createBreakers, type Breakers } from '../../src/delivery/breakers.ts'
+import { ALL_QUEUES, createBreakers, type Breakers } from '../../src/delivery/breakers.ts'
 import type { CanaryDecision } from '../../src/delivery/canary.ts'
 import type { CallDecision } from '../../src/delivery/decision.ts'
 import { Queue, type CallInFlight } from '../../src/delivery/queue.ts'
 import type { CallOutcome } from '../../src/pinterest/outcome.ts'
+import type { SharedBreaker } from '../../src/store/shared.ts'
 import type { QueueKey } from '../../src/store/store.ts'
 import { createManualClock } from '../support/clock.ts'
 
@@ -17,7 +17,7 @@ function answered(status: number, code?: number): CallOutcome {
 
 function setStage() {
   const clock = createManualClock()
-  const told: { target: QueueKey | 'all'; breaker: LearnedBreaker }[] = []
+  const told: { target: QueueKey; breaker: SharedBreaker }[] = []
   const lines: unknown[] = []
   let changes = 0
   const log = (fields: object, phrase: string) => void lines.push({ ...fields, phrase })
@@ -39,7 +39,7 @@ function callOf(breakers: Breakers, queue: Queue): CallInFlight {
     token: '',
     eventCount: 1,
     isTrial: queue.breaker.status === 'open',
-    isTrialForAll: breakers.forAll.status === 'open',
+    isTrialForAll: breakers.all.breaker.status === 'open',
     asking: undefined,
   }
 }
@@ -53,11 +53,11 @@ t.test('three answers with code 4197 open the breaker for all accounts, whicheve
   const { breakers, lines, changes, told } = setStage()
   for (let n = 0; n < 2; n++) fail(breakers, 4197)
   fail(breakers)
-  t.equal(breakers.forAll.status, 'closed', 'other failures do not count')
+  t.equal(breakers.all.breaker.status, 'closed', 'other failures do not count')
   fail(breakers, 4197)
-  t.match(breakers.forAll, { status: 'open', reason: 'failing' })
+  t.match(breakers.all.breaker, { status: 'open', reason: 'failing' })
   t.match(lines, [{ reason: 'pinterest_down', delay_ms: Number, phrase: 'all queues wait' }])
-  t.match(told, [{ target: 'all', breaker: { status: 'open', forMs: Number } }])
+  t.match(told, [{ target: ALL_QUEUES, breaker: { status: 'open', forMs: Number } }])
   const changed = changes()
   fail(breakers)
   t.equal(changes(), changed + 1, 'a trial that fails in another way: every queue learns of the new pause')
@@ -66,10 +66,10 @@ t.test('three answers with code 4197 open the breaker for all accounts, whicheve
 t.test('replicas learn of it and of its end from each other, and do not echo it', async (t) => {
   const [one, two] = [setStage(), setStage()]
   for (let n = 0; n < 3; n++) fail(one.breakers, 4197)
-  two.breakers.learn('all', one.told[0]!.breaker)
-  t.same(two.breakers.forAll, { ...one.breakers.forAll, failures: 1 })
-  two.breakers.learn('all', { status: 'closed' })
-  t.equal(two.breakers.forAll.status, 'closed')
+  two.breakers.learn(two.breakers.all, one.told[0]!.breaker)
+  t.same(two.breakers.all.breaker, { ...one.breakers.all.breaker, failures: 1 })
+  two.breakers.learn(two.breakers.all, { status: 'closed', reason: '', forMs: 0 })
+  t.equal(two.breakers.all.breaker.status, 'closed')
   t.equal(two.changes(), 2)
   t.same(two.told, [])
 })

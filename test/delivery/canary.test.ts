@@ -430,7 +430,7 @@ t.test(
     t.match(released, [{ batchId: 1 }])
     await clock.advance(60_000)
     t.ok(calls[2]!.isCanary)
-    delivery.learn(queue, { status: 'closed' })
+    delivery.learn(queue, { status: 'closed', reason: '', forMs: 0 })
     await calls[2]!.deliver()
     await runDue()
     t.strictSame(calls[3]!.ids, ['a'])

@@ -2,6 +2,7 @@
 import t, { type Test } from 'tap'
 import { createCallLimiter } from '../../src/limits/call-limiter.ts'
 import type { Clock } from '../../src/clock.ts'
+import { ALL_QUEUES } from '../../src/delivery/breakers.ts'
 import { createDelivery } from '../../src/delivery/delivery.ts'
 import { StoreUnavailable } from '../../src/errors.ts'
 import type { Log } from '../../src/telemetry/log.ts'
@@ -296,7 +297,7 @@ t.test('an outage and a busy store hold queues up, and nothing is counted', asyn
   await delivery.start()
   await clock.advance(5 * 60_000)
   t.equal(await stage.stalled(), 0, 'two wait for their lease, three for their turn')
-  delivery.learn('all', { status: 'open', reason: 'failing', forMs: 10 * 60_000 })
+  delivery.learn(ALL_QUEUES, { status: 'open', reason: 'failing', forMs: 10 * 60_000 })
   answer()
   await clock.advance(5 * 60_000)
   t.equal(delivered.size, 0)
