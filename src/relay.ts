@@ -19,21 +19,19 @@ import { createPublicServer } from './ingest/server.ts'
 import { createWebhookLog } from './ingest/webhook-log.ts'
 import { createMatchQuality } from './telemetry/match-quality.ts'
 import { createRecentStatistics } from './telemetry/recent-statistics.ts'
-import { reportVolume } from './telemetry/volume-metrics.ts'
-import { createVolumeWatch } from './telemetry/volume-watch.ts'
+import { createVolumeWatch, reportVolume } from './telemetry/volume-watch.ts'
 import type { Log } from './telemetry/log.ts'
 import { createMetrics } from './telemetry/metrics.ts'
 import { createPinterestOauth } from './pinterest/oauth.ts'
 import { findAdminToken, findMasterKeys, openStore } from './store/open-store.ts'
 import { createPinterest } from './pinterest/pinterest.ts'
-import { createBreakerTeller, joinReplicas, readBreakers } from './replicas.ts'
+import { createBreakerTeller, joinReplicas } from './replicas.ts'
 import { keepHouse } from './store/housekeeping.ts'
 import { createSnapshots, reportStore, waitingOf } from './store/snapshot.ts'
 import { createGranting } from './vault/granting.ts'
 import { createQualityFetcher } from './vault/quality.ts'
 import { createRefresher } from './vault/refresher.ts'
 import { createTokenWatch, needsConsent, reportTokens } from './vault/token-watch.ts'
-import { openTracing } from './telemetry/open-tracing.ts'
 import { createSealer } from './vault/seal.ts'
 import { openVault } from './vault/vault.ts'
 
@@ -75,13 +73,12 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const base = await openBase(options, opened)
   const sending = openSending(base, opened)
   const ports = await openPorts(base, sending, opened)
-  reportMetrics(options, base, sending, ports)
+  reportMetrics(base, sending, ports)
 
   const { shared } = base
   const { delivery, refresher, readiness, quality } = sending
-  if (shared !== undefined) joinReplicas({ ...base, shared, delivery })
+  if (shared !== undefined) await joinReplicas({ ...base, shared, delivery })
   await delivery.start()
-  if (shared !== undefined) await readBreakers(shared, delivery)
   const { adminUrl, publicUrl } = await ports.listen()
   refresher.look()
   quality.start()
@@ -114,8 +111,12 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
   const masterKeys = await findMasterKeys(settings)
   const adminToken = await findAdminToken(settings)
   const metrics = createMetrics({ version })
-  const tracing = await openTracing(settings, { version, log })
-  opened.defer(() => tracing.close(TRACES_PATIENCE_MS))
+  metrics.collect('logLinesDropped', options.droppedLogLines ?? (() => 0))
+  // The SDK is loaded only where there is somewhere to send spans to.
+  const endpoint = settings.OTEL_EXPORTER_OTLP_ENDPOINT
+  const tracer = endpoint === undefined ? undefined : await import('./telemetry/tracing.ts')
+  const tracing = tracer?.createTracing({ ...options, endpoint: endpoint! })
+  opened.defer(() => tracing?.close(TRACES_PATIENCE_MS))
   const engine = await openStore({
     settings,
     masterKeys,
@@ -255,14 +256,12 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
 }
 
 /** Collected when the metrics are scraped. */
-function reportMetrics(options: RelayOptions, base: Base, sending: Sending, { volumeWatch }: Ports): void {
+function reportMetrics(base: Base, { readiness, delivery }: Sending, { volumeWatch }: Ports): void {
   const { metrics, isClockTrusted, shared } = base
-  const { readiness, delivery } = sending
   metrics.collect('ready', () => Number(readiness.problem() === undefined))
   metrics.collect('storeAnswered', () => readiness.answeredAtMs() / 1000)
   metrics.collect('clockInDoubt', () => Number(!isClockTrusted()))
   metrics.collect('callsInFlight', () => delivery.callsInFlight())
-  metrics.collect('logLinesDropped', options.droppedLogLines ?? (() => 0))
   metrics.collect('accountOverShare', () =>
     Array.from(readiness.overShare(), (adAccountId) => [{ ad_account_id: adAccountId }, 1]),
   )
@@ -272,7 +271,7 @@ function reportMetrics(options: RelayOptions, base: Base, sending: Sending, { vo
   })
   reportTokens(base)
   reportStore(metrics, base.takeSnapshot)
-  reportVolume({ metrics, volumeWatch })
+  reportVolume(metrics, volumeWatch)
   reportQueues({ ...base, delivery })
 }
 

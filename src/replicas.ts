@@ -15,8 +15,9 @@ export interface ReplicasOptions {
 
 const RELOAD_AGAIN_MS = 1000
 
-/** From now on until the store is closed. */
-export function joinReplicas({ shared, vault, delivery, log, clock }: ReplicasOptions): void {
+/** From now on until the store is closed, and with what others learned before this relay came. */
+export async function joinReplicas(options: ReplicasOptions): Promise<void> {
+  const { shared, vault, delivery, log, clock } = options
   /** Until it works: the news does not come a second time. */
   function reload(): void {
     vault.reload().catch((error: unknown) => {
@@ -28,27 +29,20 @@ export function joinReplicas({ shared, vault, delivery, log, clock }: ReplicasOp
   shared.onChange((change) => {
     switch (change.kind) {
       case 'vault':
-        reload()
-        return
+        return reload()
       case 'queues':
-        for (const queue of change.queues) delivery.wake(queue)
-        return
+        return change.queues.forEach((queue) => delivery.wake(queue))
       case 'breaker':
         return delivery.learn(change.queue, change.breaker)
-      case 'leases_lost':
-        log.error(
-          { reason: 'leases_lost' },
-          'the store did not hear of this relay for long, others took over',
-        )
+      case 'leases_lost': {
+        const phrase = 'the store did not hear of this relay for long, others took over'
+        log.error({ reason: 'leases_lost' }, phrase)
         delivery.dropLeases()
+      }
     }
   })
   // What changed while this relay started was told to nobody here.
   reload()
-}
-
-/** What others learned before this relay came. */
-export async function readBreakers(shared: Shared, delivery: Delivery): Promise<void> {
   for (const { queue, breaker } of await shared.breakers()) delivery.learn(queue, breaker)
 }
 

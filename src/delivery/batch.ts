@@ -11,7 +11,7 @@ import {
   type LeasedBatch,
 } from '../store/store.ts'
 import { pickEvents, splitEvents } from '../store/payload.ts'
-import { NO_POST_TRACE, type PostTrace } from '../telemetry/tracing.ts'
+import type { PostTrace } from '../telemetry/tracing.ts'
 
 /** What became of one event so far. */
 export type EventOutcome =
@@ -25,7 +25,7 @@ export type EventOutcome =
 
 export interface Batch extends QueueKey {
   /** The post's; none for a batch from the store. */
-  readonly trace: PostTrace
+  readonly trace: PostTrace | undefined
   readonly batchId: number
   /** One entry per event of the stored payload. */
   readonly outcomes: EventOutcome[]
@@ -54,10 +54,7 @@ export interface Slice {
 
 const QUEUED: EventOutcome = { status: 'queued' }
 
-export function batchOf(
-  leased: LeasedBatch,
-  trace: PostTrace = NO_POST_TRACE,
-): { batch: Batch; slice: Slice } {
+export function batchOf(leased: LeasedBatch, trace?: PostTrace): { batch: Batch; slice: Slice } {
   const { batchId, adAccountId, isTest, isReplay, eventCount } = leased
   const acknowledged = new Set(leased.acknowledged)
   const positions: number[] = []

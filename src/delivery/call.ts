@@ -56,12 +56,11 @@ export function createCaller(options: CallerOptions) {
     const { queue, group, token, eventCount } = call
     const { adAccountId, isTest } = queue.key
     const startedMs = clock.monotonicMs()
-    const trace = options.tracing.beginCall({
-      adAccountId,
-      isTest,
-      events: eventCount,
-      posts: () => [...new Set(group.slices.map(({ batch }) => batch.trace))],
-    })
+    const endTrace = options.tracing?.beginCall(
+      queue.key,
+      eventCount,
+      new Set(group.slices.flatMap(({ batch }) => batch.trace ?? [])),
+    )
     const outcome = await pinterest.sendEvents(
       call.asking
         ? canaryCall(adAccountId, token, clock.wallMs())
@@ -70,11 +69,8 @@ export function createCaller(options: CallerOptions) {
     inFlight.delete(call)
     queue.calls.delete(call)
     callLimiter.finished(adAccountId)
-    trace.end(
-      outcome.kind === 'answered'
-        ? { status: outcome.status, outcome: outcome.kind }
-        : { status: undefined, outcome: outcome.reason },
-    )
+    const isAnswered = outcome.kind === 'answered'
+    endTrace?.(isAnswered ? outcome.status : undefined, isAnswered ? outcome.kind : outcome.reason)
     const durationMs = clock.monotonicMs() - startedMs
     conclude(options, call, outcome, durationMs)
     prefetch.parkIfStopped(queue)

@@ -28,7 +28,7 @@ export interface DeliveryOptions {
   readonly needsConsent: (adAccountId: string) => boolean
   readonly log: Log
   readonly metrics: Metrics
-  readonly tracing: Tracing
+  readonly tracing: Tracing | undefined
   /** For other replicas: the circuit breaker of a queue, or the one for all accounts (`ALL_QUEUES`), from now on. */
   readonly onBreaker?: ((queue: QueueKey, breaker: SharedBreaker) => void) | undefined
 }

@@ -13,7 +13,8 @@ import type { Post, PostReceipt } from '../store/engine/posts.ts'
 import type { LeasedBatch, QueueKey } from '../store/store.ts'
 import type { MatchQuality } from '../telemetry/match-quality.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { NO_POST_TRACE, type PostTrace, type Tracing } from '../telemetry/tracing.ts'
+import { isInvalidReason, isWarning, wordsOf } from '../telemetry/tally.ts'
+import type { PostTrace, Tracing } from '../telemetry/tracing.ts'
 import type { VolumeWatch } from '../telemetry/volume-watch.ts'
 import { createAdmission } from './admission.ts'
 import { createArrivals } from './arrival.ts'
@@ -25,7 +26,7 @@ export interface TakePostOptions {
   readonly metrics: Metrics
   readonly matchQuality: Pick<MatchQuality, 'note'>
   readonly volumeWatch: Pick<VolumeWatch, 'note'>
-  readonly tracing: Tracing
+  readonly tracing: Tracing | undefined
   readonly clock: Clock
   /** Whether ages can be believed: see clock-watch.ts. */
   readonly isClockTrusted: () => boolean
@@ -43,10 +44,18 @@ export interface TakePost {
     request: FastifyRequest,
     body: Buffer,
     posted: Posted,
-    trace: PostTrace,
+    trace: PostTrace | undefined,
   ) => Promise<PostReceipt>
-  readonly deliver: (batch: LeasedBatch, waitMs: number, trace: PostTrace) => Promise<readonly EventOutcome[]>
-  readonly beginTrace: (request: FastifyRequest, reply: FastifyReply, queue: QueueKey) => PostTrace
+  readonly deliver: (
+    batch: LeasedBatch,
+    waitMs: number,
+    trace: PostTrace | undefined,
+  ) => Promise<readonly EventOutcome[]>
+  readonly beginTrace: (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    queue: QueueKey,
+  ) => PostTrace | undefined
 }
 
 export function createTakePost(options: TakePostOptions): TakePost {
@@ -59,7 +68,7 @@ export function createTakePost(options: TakePostOptions): TakePost {
     request: FastifyRequest,
     body: Buffer,
     posted: Posted,
-    trace: PostTrace,
+    trace: PostTrace | undefined,
   ): Promise<PostReceipt> {
     // The raw body leaves this thread.
     request.body = undefined
@@ -85,9 +94,9 @@ export function createTakePost(options: TakePostOptions): TakePost {
     }
   }
 
-  function endStage(stage: 'prepare' | 'commit', durationMs: number, trace: PostTrace): void {
+  function endStage(stage: 'prepare' | 'commit', durationMs: number, trace: PostTrace | undefined): void {
     metrics.postStageSeconds.observe({ stage }, durationMs / 1000)
-    trace.stage(stage, durationMs)
+    trace?.stage(stage, durationMs)
   }
 
   return {
@@ -119,25 +128,15 @@ export function createTakePost(options: TakePostOptions): TakePost {
         metrics.postStageSeconds.observe({ stage: 'outcome' }, (clock.monotonicMs() - beganMs) / 1000)
       return outcomes
     },
-    beginTrace(request, reply, { adAccountId, isTest }) {
+    beginTrace(request, reply, queue) {
       arrivals.forget(request.raw)
-      const { traceparent, tracestate } = request.headers
-      const trace = tracing.beginPost({
-        route: (request.routeOptions.url ?? '').replaceAll(/:(\w+)/g, '{$1}'),
-        adAccountId,
-        isTest,
-        traceparent: firstOf(traceparent),
-        tracestate: firstOf(tracestate),
-        elapsedMs: reply.elapsedTime,
-      })
-      if (trace === NO_POST_TRACE) return trace
+      if (tracing === undefined) return undefined
+      const { headers } = request
+      const route = (request.routeOptions.url ?? '').replaceAll(/:(\w+)/g, '{$1}')
+      const trace = tracing.beginPost({ route, queue, headers, elapsedMs: reply.elapsedTime })
       // Not only when it is answered: a client may leave first.
       reply.raw.once('close', () =>
-        trace.end({
-          status: reply.statusCode,
-          code: request.errorCode,
-          events: request.answer?.counts.events,
-        }),
+        trace?.end(reply.statusCode, request.errorCode, request.answer?.counts.events),
       )
       return trace
     },
@@ -162,16 +161,14 @@ function count(
   metrics.countEvents(adAccountId, 'filtered', receipt.filteredCount)
   metrics.countEvents(adAccountId, 'duplicate', receipt.duplicates.length)
   for (const tally of receipt.tallies) {
-    for (const [code, n] of tally.warnings) metrics.eventWarnings.inc({ code }, n)
-    for (const [reason, n] of tally.invalidReasons) metrics.eventsInvalid.inc({ reason }, n)
+    for (const [word, n] of wordsOf(tally.counts)) {
+      if (isWarning(word)) metrics.eventWarnings.inc({ code: word }, n)
+      else if (isInvalidReason(word)) metrics.eventsInvalid.inc({ reason: word }, n)
+    }
     if (receipt.isTest) continue
     matchQuality.note(adAccountId, tally)
     volumeWatch.note(adAccountId, tally)
   }
-}
-
-function firstOf(header: string | string[] | undefined): string | undefined {
-  return typeof header === 'string' ? header : header?.[0]
 }
 
 export function checkEncoding(encoding: string | undefined): void {

@@ -1,11 +1,22 @@
 /**
  * By what Pinterest can match an account's events with people: shares of live events per event name, over the last hours, as
  * they are prepared. In memory and since the start of the process: it says what a storefront sends now, and is no record.
- * Each stream takes two KiB; those that were silent for a day make room for others (streams.ts).
+ * Each stream takes about 150 bytes for each hour with events; those that were silent for a day make room for others
+ * (streams.ts).
  */
+import type { InvalidReason } from '../events/invalid.ts'
 import type { WarningCode } from '../events/warning.ts'
 import { createStreams } from './streams.ts'
-import { COUNTED, type Counted, type EventTally } from './tally.ts'
+import {
+  addCount,
+  COUNTED,
+  isInvalidReason,
+  isWarning,
+  wordsOf,
+  type Counted,
+  type Counts,
+  type EventTally,
+} from './tally.ts'
 
 export interface MatchQuality {
   note(adAccountId: string, events: EventTally): void
@@ -26,70 +37,53 @@ export interface MatchQualityRow {
   readonly shares: Readonly<Record<Counted, number>>
   /** How often each came, the most frequent first. */
   readonly warnings: readonly (readonly [code: WarningCode, count: number])[]
-  readonly invalidReasons: readonly (readonly [reason: string, count: number])[]
+  readonly invalidReasons: readonly (readonly [reason: InvalidReason, count: number])[]
 }
 
 export const MOST_HOURS = 24
 const HOUR_MS = 3_600_000
 
-/** A row of counters: one for each hour of the last day, at `hour % MOST_HOURS`. */
-type Row = Uint32Array
-
-interface Stream {
-  /** Which hour each place holds. */
-  readonly hours: Float64Array
-  readonly events: Row
-  readonly counts: Readonly<Record<Counted, Row>>
-  /** By code and by reason: few of the many that there are. */
-  readonly warnings: Map<WarningCode, Row>
-  readonly invalidReasons: Map<string, Row>
-  lastHour: number
+interface Hour {
+  /** Since the epoch. */
+  readonly hour: number
+  events: number
+  readonly counts: Counts
 }
 
 export function createMatchQuality(wallMs: () => number): MatchQuality {
   const hourNow = () => Math.floor(wallMs() / HOUR_MS)
-  const streams = createStreams<Stream>({
-    create: () => ({
-      hours: new Float64Array(MOST_HOURS),
-      events: makeRow(),
-      counts: rowsOfCounted(),
-      warnings: new Map(),
-      invalidReasons: new Map(),
-      lastHour: 0,
-    }),
-    isIdle: ({ lastHour }) => lastHour <= hourNow() - MOST_HOURS,
+  /** Of each the hours with events, oldest first. */
+  const streams = createStreams<Hour[]>({
+    create: () => [],
+    isIdle: (hours) => (hours.at(-1)?.hour ?? 0) <= hourNow() - MOST_HOURS,
   })
 
-  /** The place of this hour, emptied of what was there a day ago. */
-  function placeOf(stream: Stream): number {
+  function latestOf(hours: Hour[]): Hour {
     const hour = hourNow()
-    const place = hour % MOST_HOURS
-    if (stream.hours[place] === hour) return place
-    stream.hours[place] = hour
-    stream.lastHour = hour
-    for (const row of allRows(stream)) row[place] = 0
-    dropUnused(stream.warnings)
-    dropUnused(stream.invalidReasons)
-    return place
+    let latest = hours.at(-1)
+    if (latest?.hour !== hour) hours.push((latest = { hour, events: 0, counts: {} }))
+    while (hours[0]!.hour <= hour - MOST_HOURS) hours.shift()
+    return latest
   }
 
   return {
-    note(adAccountId, { eventName, events, counts, warnings, invalidReasons }) {
-      const stream = streams.of(adAccountId, eventName)
-      if (stream === undefined) return
-      const place = placeOf(stream)
-      stream.events[place]! += events
-      for (const [index, name] of COUNTED.entries()) stream.counts[name][place]! += counts[index]!
-      for (const [code, n] of warnings) countWord(stream.warnings, code, place, n)
-      for (const [reason, n] of invalidReasons) countWord(stream.invalidReasons, reason, place, n)
+    note(adAccountId, { eventName, events, counts }) {
+      const hours = streams.of(adAccountId, eventName)
+      if (hours === undefined) return
+      const latest = latestOf(hours)
+      latest.events += events
+      for (const [word, count] of wordsOf(counts)) addCount(latest.counts, word, count)
     },
 
-    rows({ adAccountId, hours }) {
-      const oldest = hourNow() - hours
+    rows({ adAccountId, hours: wanted }) {
+      const oldest = hourNow() - wanted
       return streams
         .list(adAccountId)
-        .filter(([, , { lastHour }]) => lastHour > oldest)
-        .map(([id, eventName, stream]) => ({ adAccountId: id, eventName, ...sumUp(stream, oldest) }))
+        .map(([id, eventName, hours]) => {
+          const summed = sumUp(hours.filter(({ hour }) => hour > oldest))
+          return { adAccountId: id, eventName, ...summed }
+        })
+        .filter(({ events }) => events > 0)
         .toSorted((one, other) => other.events - one.events)
     },
 
@@ -97,43 +91,25 @@ export function createMatchQuality(wallMs: () => number): MatchQuality {
   }
 }
 
-function sumUp(stream: Stream, oldestHour: number): Omit<MatchQualityRow, 'adAccountId' | 'eventName'> {
-  const places = Array.from(stream.hours.keys()).filter((place) => stream.hours[place]! > oldestHour)
-  const sum = (row: Row) => places.reduce((total, place) => total + row[place]!, 0)
-  const events = sum(stream.events)
-  const sent = events - sum(stream.counts.invalid) - sum(stream.counts.filtered)
+function sumUp(hours: readonly Hour[]): Omit<MatchQualityRow, 'adAccountId' | 'eventName'> {
+  const sums: Counts = {}
+  let events = 0
+  for (const hour of hours) {
+    events += hour.events
+    for (const [word, count] of wordsOf(hour.counts)) addCount(sums, word, count)
+  }
+  const sent = events - (sums.invalid ?? 0) - (sums.filtered ?? 0)
   const shares = Object.fromEntries(
     COUNTED.map((name) => {
       const whole = name === 'invalid' || name === 'filtered' ? events : sent
-      return [name, whole === 0 ? 0 : sum(stream.counts[name]) / whole]
+      return [name, whole === 0 ? 0 : (sums[name] ?? 0) / whole]
     }),
   ) as Record<Counted, number>
-  const words = <Word>(rows: ReadonlyMap<Word, Row>) =>
-    [...rows]
-      .map(([word, row]) => [word, sum(row)] as const)
-      .filter(([, count]) => count > 0)
-      .toSorted(([, one], [, other]) => other - one)
-  return { events, shares, warnings: words(stream.warnings), invalidReasons: words(stream.invalidReasons) }
-}
-
-function countWord<Word>(words: Map<Word, Row>, word: Word, place: number, count: number): void {
-  let row = words.get(word)
-  if (row === undefined) words.set(word, (row = makeRow()))
-  row[place]! += count
-}
-
-function dropUnused<Word>(words: Map<Word, Row>): void {
-  for (const [word, row] of words) if (row.every((count) => count === 0)) words.delete(word)
-}
-
-function allRows({ events, counts, warnings, invalidReasons }: Stream): Row[] {
-  return [events, ...Object.values(counts), ...warnings.values(), ...invalidReasons.values()]
-}
-
-function makeRow(): Row {
-  return new Uint32Array(MOST_HOURS)
-}
-
-function rowsOfCounted(): Record<Counted, Row> {
-  return Object.fromEntries(COUNTED.map((name) => [name, makeRow()])) as Record<Counted, Row>
+  const words = wordsOf(sums).toSorted(([, one], [, other]) => other - one)
+  return {
+    events,
+    shares,
+    warnings: words.flatMap(([word, count]) => (isWarning(word) ? [[word, count] as const] : [])),
+    invalidReasons: words.flatMap(([word, count]) => (isInvalidReason(word) ? [[word, count] as const] : [])),
+  }
 }

@@ -1,8 +1,9 @@
 /** What there is to count of a post's events, one entry for each event name: few numbers cross to the thread that counts. */
 import type { Prepared } from '../events/prepare.ts'
 import type { InvalidReason } from '../events/invalid.ts'
-import type { WarningCode } from '../events/warning.ts'
+import { WARNINGS, type WarningCode } from '../events/warning.ts'
 
+/** All but `filtered` and `invalid` count events to be sent. */
 export const COUNTED = [
   'em',
   'ph',
@@ -16,59 +17,53 @@ export const COUNTED = [
 ] as const
 export type Counted = (typeof COUNTED)[number]
 
+/** By what is counted, code of a warning, or reason why an event is invalid: no two of these words are alike. */
+export type Counts = { [Word in Counted | WarningCode | InvalidReason]?: number }
+
 export interface EventTally {
   /** Undefined for events without a name that may be repeated. */
   readonly eventName: string | undefined
   /** Invalid ones included. */
   readonly events: number
-  /** In the order of `COUNTED`. All but `filtered` and `invalid` count events to be sent. */
-  readonly counts: readonly number[]
-  readonly warnings: ReadonlyMap<WarningCode, number>
-  readonly invalidReasons: ReadonlyMap<InvalidReason, number>
+  readonly counts: Readonly<Counts>
 }
 
-const PLACES = Object.fromEntries(COUNTED.map((name, place) => [name, place])) as Record<Counted, number>
+const IDENTIFIERS = ['em', 'ph', 'external_id', 'click_id', 'ip_and_user_agent'] as const
 
 export function tallyEvents(prepared: readonly Prepared[]): EventTally[] {
-  const tallies = new Map<string | undefined, ReturnType<typeof createTally>>()
+  const tallies = new Map<
+    string | undefined,
+    { eventName: string | undefined; events: number; counts: Counts }
+  >()
   for (const event of prepared) {
-    const { eventName } = event
+    const { eventName, status, warnings } = event
     let tally = tallies.get(eventName)
-    if (tally === undefined) tallies.set(eventName, (tally = createTally(eventName)))
+    if (tally === undefined) tallies.set(eventName, (tally = { eventName, events: 0, counts: {} }))
     tally.events += 1
-    for (const { code } of event.warnings) countWord(tally.warnings, code)
-    if (event.status === 'prepared') addCounts(tally.counts, event)
-    else tally.counts[PLACES[event.status]]! += 1
-    if (event.status === 'invalid') countWord(tally.invalidReasons, event.reason)
+    const count = (word: keyof Counts) => addCount(tally.counts, word, 1)
+    for (const { code } of warnings) count(code)
+    if (status !== 'prepared') count(status)
+    if (status === 'invalid') count(event.reason)
+    if (status !== 'prepared') continue
+    for (const name of IDENTIFIERS) if (event.identifiers[name]) count(name)
+    if (warnings.length > 0) count('warned')
+    if (warnings.some(({ code }) => code === 'late_event')) count('late')
   }
   return [...tallies.values()]
 }
 
-function createTally(eventName: string | undefined) {
-  return {
-    eventName,
-    events: 0,
-    counts: COUNTED.map(() => 0),
-    warnings: new Map<WarningCode, number>(),
-    invalidReasons: new Map<InvalidReason, number>(),
-  }
+export function addCount(counts: Counts, word: keyof Counts, count: number): void {
+  counts[word] = (counts[word] ?? 0) + count
 }
 
-function addCounts(
-  counts: number[],
-  { identifiers, warnings }: Extract<Prepared, { status: 'prepared' }>,
-): void {
-  const { em, ph, external_id, click_id, ip_and_user_agent } = identifiers
-  if (em) counts[PLACES.em]! += 1
-  if (ph) counts[PLACES.ph]! += 1
-  if (external_id) counts[PLACES.external_id]! += 1
-  if (click_id) counts[PLACES.click_id]! += 1
-  if (ip_and_user_agent) counts[PLACES.ip_and_user_agent]! += 1
-  if (warnings.length === 0) return
-  counts[PLACES.warned]! += 1
-  if (warnings.some(({ code }) => code === 'late_event')) counts[PLACES.late]! += 1
+export function wordsOf(counts: Readonly<Counts>): (readonly [word: keyof Counts, count: number])[] {
+  return Object.entries(counts) as [keyof Counts, number][]
 }
 
-function countWord<Word>(words: Map<Word, number>, word: Word): void {
-  words.set(word, (words.get(word) ?? 0) + 1)
+export function isWarning(word: keyof Counts): word is WarningCode {
+  return Object.hasOwn(WARNINGS, word)
+}
+
+export function isInvalidReason(word: keyof Counts): word is InvalidReason {
+  return !isWarning(word) && !(COUNTED as readonly string[]).includes(word)
 }

@@ -16,8 +16,13 @@
  * Before two days are known there is one rule: an hour without any event after three with twenty each at least.
  */
 
+export type VolumeMark = 'drop' | 'surge'
 /** `learning`: too little is known to call anything unusual but silence. */
-export type VolumeState = 'learning' | 'normal' | 'drop' | 'surge'
+export type VolumeState = 'learning' | 'normal' | VolumeMark
+
+export function isMark(state: VolumeState | undefined): state is VolumeMark {
+  return state === 'drop' || state === 'surge'
+}
 
 export interface VolumeJudgement {
   readonly state: VolumeState
@@ -39,7 +44,7 @@ export const SLOT_MINUTES = 15
 export const DAY_SLOTS = (24 * 60) / SLOT_MINUTES
 /** The longest stretch, seven days ago. */
 export const HISTORY_SLOTS = 8 * DAY_SLOTS
-const HOUR_SLOTS = 60 / SLOT_MINUTES
+export const HOUR_SLOTS = 60 / SLOT_MINUTES
 const WINDOWS = [HOUR_SLOTS, 6 * HOUR_SLOTS, DAY_SLOTS] as const
 
 const DAYS_COMPARED = 7
@@ -62,11 +67,11 @@ const SPREAD = 0.3
 const SILENCE_AFTER_EVENTS = 20
 
 export function judgeVolume(history: VolumeHistory, before: VolumeJudgement | undefined): VolumeJudgement {
-  if (before?.state === 'drop' || before?.state === 'surge') {
+  if (before && isMark(before.state)) {
     const now = compare(history, before.windowSlots)
     if (now === undefined) {
       // Silence that was marked while learning: one event ends it.
-      if (sum(history, 0, before.windowSlots) === 0) return before
+      if (sumSlots(history, 0, before.windowSlots) === 0) return before
     } else if (!hasEnded(before.state, now)) return { ...now.judgement, state: before.state }
   }
   const compared = WINDOWS.flatMap((windowSlots) => compare(history, windowSlots) ?? [])
@@ -89,14 +94,14 @@ function compare(history: VolumeHistory, windowSlots: number): Compared | undefi
   const days: number[] = []
   for (let day = 1; day <= DAYS_COMPARED; day++) {
     if (history.knownSlots < day * DAY_SLOTS + windowSlots) break
-    days.push(sum(history, day * DAY_SLOTS, windowSlots))
+    days.push(sumSlots(history, day * DAY_SLOTS, windowSlots))
   }
   if (days.length < DAYS_TO_KNOW) return undefined
   days.sort((one, other) => one - other)
   const aside = days.length >= DAYS_TO_DISTRUST ? 1 : 0
   const judgement = {
     state: 'normal',
-    observed: sum(history, 0, windowSlots),
+    observed: sumSlots(history, 0, windowSlots),
     expected: median(days),
     windowSlots,
   } as const
@@ -120,13 +125,13 @@ function stateOf({ judgement, lowest, highest, isWholeWeek }: Compared): VolumeS
   return isHigh && chanceBound(observed, usual) < CHANCE ? 'surge' : 'normal'
 }
 
-function hasEnded(state: 'drop' | 'surge', { judgement: { observed }, lowest, highest }: Compared): boolean {
+function hasEnded(state: VolumeState, { judgement: { observed }, lowest, highest }: Compared): boolean {
   return state === 'drop' ? observed >= DROP_ENDS_SHARE * lowest : observed <= SURGE_ENDS_TIMES * highest
 }
 
 function learn(history: VolumeHistory): VolumeJudgement {
-  const observed = sum(history, 0, HOUR_SLOTS)
-  const hoursBefore = [1, 2, 3].map((hour) => sum(history, hour * HOUR_SLOTS, HOUR_SLOTS))
+  const observed = sumSlots(history, 0, HOUR_SLOTS)
+  const hoursBefore = [1, 2, 3].map((hour) => sumSlots(history, hour * HOUR_SLOTS, HOUR_SLOTS))
   const isSilent =
     observed === 0 &&
     history.knownSlots >= 4 * HOUR_SLOTS &&
@@ -139,7 +144,7 @@ function learn(history: VolumeHistory): VolumeJudgement {
   }
 }
 
-function sum({ countOf }: VolumeHistory, fromSlotsAgo: number, slots: number): number {
+export function sumSlots({ countOf }: VolumeHistory, fromSlotsAgo: number, slots: number): number {
   let total = 0
   for (let slot = fromSlotsAgo; slot < fromSlotsAgo + slots; slot++) total += countOf(slot)
   return total

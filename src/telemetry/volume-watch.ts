@@ -9,25 +9,21 @@
 import type { Clock } from '../clock.ts'
 import { isKnownEventName } from '../events/event-name.ts'
 import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
 import { createStreams } from './streams.ts'
 import type { EventTally } from './tally.ts'
 import {
-  DAY_SLOTS,
   HISTORY_SLOTS,
+  HOUR_SLOTS,
+  isMark,
   judgeVolume,
   SLOT_MINUTES,
+  sumSlots,
   type VolumeHistory,
   type VolumeJudgement,
 } from './volume-judge.ts'
 
-export interface VolumeWatch {
-  /** Events of one name came. */
-  note(adAccountId: string, events: Pick<EventTally, 'eventName' | 'events'>): void
-  /** Marked ones first, then those with the most events in the last 24 hours. */
-  rows(query?: VolumeQuery): readonly VolumeRow[]
-  forget(adAccountId: string): void
-  close(): void
-}
+export type VolumeWatch = ReturnType<typeof createVolumeWatch>
 
 export interface VolumeQuery {
   readonly adAccountId?: string | undefined
@@ -56,9 +52,8 @@ interface Stream {
 }
 
 const SLOT_MS = SLOT_MINUTES * 60_000
-const HOUR_SLOTS = 60 / SLOT_MINUTES
 
-export function createVolumeWatch({ clock, log }: { readonly clock: Clock; readonly log: Log }): VolumeWatch {
+export function createVolumeWatch({ clock, log }: { readonly clock: Clock; readonly log: Log }) {
   const startedMs = clock.monotonicMs()
   let isTold = false
   /** The one that is being filled. */
@@ -98,9 +93,8 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
       event_name: isKnownEventName(eventName) ? eventName : undefined,
       reason: state,
     }
-    if (state === 'drop' || state === 'surge') log.warn(fields, 'volume is not as usual')
-    else if (before?.state === 'drop' || before?.state === 'surge')
-      log.info(fields, 'volume is as usual again')
+    if (isMark(state)) log.warn(fields, 'volume is not as usual')
+    else if (isMark(before?.state)) log.info(fields, 'volume is as usual again')
   }
 
   function historyOf({ counts, firstSlot }: Stream): VolumeHistory {
@@ -113,31 +107,28 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
   }
 
   function show(adAccountId: string, eventName: string, stream: Stream, mostHours: number): VolumeRow {
-    const { knownSlots, countOf } = historyOf(stream)
+    const history = historyOf(stream)
     const { state, observed, expected, windowSlots } = stream.judgement ?? NOT_JUDGED
-    const hours = Math.min(mostHours, Math.floor(knownSlots / HOUR_SLOTS))
+    const hours = Math.min(mostHours, Math.floor(history.knownSlots / HOUR_SLOTS))
     // While learning, too, what came since is seen: the slot that is being filled counts.
-    const current = stream.counts[slot % HISTORY_SLOTS]!
-    const latest = Array.from({ length: HOUR_SLOTS - 1 }, (_, ago) => countOf(ago))
+    const sinceThen = stream.counts[slot % HISTORY_SLOTS]! + sumSlots(history, 0, HOUR_SLOTS - 1)
     return {
       adAccountId,
       eventName,
       state,
-      observed: state === 'learning' ? latest.reduce((sum, count) => sum + count, current) : observed,
+      observed: state === 'learning' ? sinceThen : observed,
       expected,
       windowMinutes: windowSlots * SLOT_MINUTES,
       sinceMs: stream.sinceMs,
-      hours: Array.from({ length: hours }, (_, index) => {
-        const firstAgo = (hours - 1 - index) * HOUR_SLOTS
-        let count = 0
-        for (let ago = firstAgo; ago < firstAgo + HOUR_SLOTS; ago++) count += countOf(ago)
-        return count
-      }),
+      hours: Array.from({ length: hours }, (_, index) =>
+        sumSlots(history, (hours - 1 - index) * HOUR_SLOTS, HOUR_SLOTS),
+      ),
     }
   }
 
   return {
-    note(adAccountId, { eventName, events }) {
+    /** Events of one name came. */
+    note(adAccountId: string, { eventName, events }: Pick<EventTally, 'eventName' | 'events'>): void {
       const stream = streams.of(adAccountId, eventName)
       if (stream === undefined) {
         if (!isTold)
@@ -148,25 +139,37 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
       stream.counts[slot % HISTORY_SLOTS]! += events
       stream.lastSlot = slot
     },
-
-    rows: ({ adAccountId, hours = 24 } = {}) =>
+    /** Marked ones first, then those with the most events in the last 24 hours. */
+    rows: ({ adAccountId, hours = 24 }: VolumeQuery = {}): readonly VolumeRow[] =>
       streams
         .list(adAccountId)
         .map(([id, eventName, stream]) => show(id, eventName, stream, hours))
         .toSorted((one, other) => weightOf(other) - weightOf(one)),
-    forget: (adAccountId) => streams.forget(adAccountId),
+    forget: (adAccountId: string) => streams.forget(adAccountId),
     close: () => cancel(),
   }
+}
+
+/** Marked streams as a metric. Event names are a storefront's own text: only those that Pinterest knows become labels. */
+export function reportVolume(metrics: Metrics, volumeWatch: VolumeWatch): void {
+  metrics.collect('volumeMark', () =>
+    volumeWatch.rows().flatMap(({ adAccountId, eventName, state }) => {
+      if (!isMark(state)) return []
+      const event_name = isKnownEventName(eventName) ? eventName : 'other'
+      return [[{ ad_account_id: adAccountId, event_name, direction: state }, 1] as const]
+    }),
+  )
+  metrics.collect('volumeStreams', () => volumeWatch.rows().length)
 }
 
 const NOT_JUDGED: VolumeJudgement = {
   state: 'learning',
   observed: 0,
   expected: undefined,
-  windowSlots: DAY_SLOTS / 24,
+  windowSlots: HOUR_SLOTS,
 }
 
 function weightOf({ state, hours }: VolumeRow): number {
   const events = hours.reduce((sum, count) => sum + count, 0)
-  return state === 'drop' || state === 'surge' ? 1e12 + events : events
+  return isMark(state) ? 1e12 + events : events
 }

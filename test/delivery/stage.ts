@@ -11,7 +11,6 @@ import type {
   Acknowledgement,
   Store,
 } from '../../src/store/store.ts'
-import { NO_TRACING } from '../../src/telemetry/tracing.ts'
 import type { Account, Vault } from '../../src/vault/vault.ts'
 import { createManualClock, runDue, type ManualClock } from '../support/clock.ts'
 import { joinEvents } from '../support/payload.ts'
@@ -172,7 +171,7 @@ export function setStage(
     },
     clock,
     random: () => 0.5,
-    tracing: NO_TRACING,
+    tracing: undefined,
     callsInFlight: overrides.callsInFlight ?? 2,
     callsInFlightTotal: overrides.callsInFlightTotal ?? 64,
     maxEventAgeMs: 7 * 24 * 3_600_000,

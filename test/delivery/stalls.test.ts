@@ -8,7 +8,6 @@ import { StoreUnavailable } from '../../src/errors.ts'
 import type { Log } from '../../src/telemetry/log.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import type { LeasedBatch, LeaseRequest, Store } from '../../src/store/store.ts'
-import { NO_TRACING } from '../../src/telemetry/tracing.ts'
 import type { Account, Vault } from '../../src/vault/vault.ts'
 import { createManualClock, runDue, type ManualClock } from '../support/clock.ts'
 import { joinEvents } from '../support/payload.ts'
@@ -86,7 +85,7 @@ function setStage(t: Test, queues: number, bend: (clock: ManualClock) => Clock =
     }),
     clock: bent,
     random: () => 0.5,
-    tracing: NO_TRACING,
+    tracing: undefined,
     callsInFlight: 2,
     callsInFlightTotal: 64,
     maxEventAgeMs: 7 * 24 * 3_600_000,

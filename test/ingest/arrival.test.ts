@@ -9,7 +9,6 @@ import { createArrivals, LOWEST_BYTES_PER_S, type Arriving } from '../../src/ing
 import type { TakePostOptions } from '../../src/ingest/take-post.ts'
 import { createPublicServer, type PublicServerOptions } from '../../src/ingest/server.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
-import { NO_TRACING } from '../../src/telemetry/tracing.ts'
 import { createManualClock } from '../support/clock.ts'
 
 function setUpArrivals() {
@@ -76,7 +75,7 @@ async function openApp(t: Test, postsPerMinute = 0, postLimiter?: PostLimiter, e
       onStall: () => () => undefined,
     },
     metrics: createMetrics({ version: 'test' }),
-    tracing: NO_TRACING,
+    tracing: undefined,
     log: { info: () => undefined, error: () => undefined },
     engine,
     isClockTrusted: () => true,

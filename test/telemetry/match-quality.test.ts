@@ -1,9 +1,10 @@
 import t from 'tap'
 import { prepareEvent, type PrepareContext } from '../../src/events/prepare.ts'
+import { WARNINGS } from '../../src/events/warning.ts'
 import { advise } from '../../src/telemetry/advice.ts'
 import { createMatchQuality, type MatchQualityRow } from '../../src/telemetry/match-quality.ts'
 import { OTHER } from '../../src/telemetry/streams.ts'
-import { tallyEvents } from '../../src/telemetry/tally.ts'
+import { COUNTED, tallyEvents } from '../../src/telemetry/tally.ts'
 
 const NOW_MS = Date.UTC(2026, 0, 15, 12)
 const HOUR_MS = 3_600_000
@@ -69,6 +70,10 @@ t.test('shares are those of what Pinterest gets, not of what was tried', async (
       ['late_event', 1],
     ]),
   )
+})
+
+t.test('a word that is counted is no code of a warning', async (t) => {
+  for (const word of COUNTED) t.notOk(Object.hasOwn(WARNINGS, word), word)
 })
 
 t.test('filtered events are a share of all, and of nothing else', async (t) => {
