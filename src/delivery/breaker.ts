@@ -14,8 +14,7 @@
 import type { CallOutcome } from '../pinterest/outcome.ts'
 import type { SharedBreaker } from '../store/shared.ts'
 import { backoffMs, limitedMs } from './retry.ts'
-import type { CanaryDecision } from './canary.ts'
-import { HOLD_REASONS, type CallDecision, type HoldReason } from './decision.ts'
+import { HOLD_REASONS, type HoldReason } from './decision.ts'
 
 const OPEN_REASONS = [...HOLD_REASONS, 'failing', 'rate_limited'] as const
 export type OpenReason = (typeof OPEN_REASONS)[number]
@@ -31,11 +30,11 @@ export type Breaker =
       readonly failures: number
     }
 
+/** What was decided of a call, as far as a breaker is concerned. `ask` says nothing before the canary's answer. */
 export type CallResult =
-  | { readonly kind: 'answered' }
-  | { readonly kind: 'failed' }
-  | { readonly kind: 'limited'; readonly delayMs: number | undefined }
-  | { readonly kind: 'held'; readonly reason: HoldReason }
+  | { readonly action: 'acknowledge' | 'bisect' | 'ask' | 'retry' }
+  | { readonly action: 'pause'; readonly delayMs: number | undefined }
+  | { readonly action: 'hold'; readonly reason: HoldReason }
 
 export const CLOSED: Breaker = { status: 'closed', failures: 0 }
 
@@ -59,41 +58,25 @@ export function afterCall(
 ): Breaker {
   if (breaker.status === 'open' && !wasTrial) return breaker
   const failures = breaker.failures + 1
-  switch (result.kind) {
-    case 'answered':
-      return CLOSED
-    case 'failed':
-      if (breaker.status === 'closed' && failures < FAILURES_TO_OPEN) return { status: 'closed', failures }
-      return { status: 'open', reason: 'failing', untilMs: nowMs + backoffMs(failures, random), failures }
-    case 'limited':
-      return {
-        status: 'open',
-        reason: 'rate_limited',
-        untilMs: nowMs + limitedMs(result.delayMs, failures, random),
-        failures,
-      }
-    case 'held': {
-      // With jitter, so that a thousand queues held by one outage do not probe together.
-      const untilMs = nowMs + PROBE_MS * (0.75 + random / 2)
-      return { status: 'open', reason: result.reason, untilMs, failures }
-    }
-  }
-}
-
-/** What a call's answer says about its queue; undefined: nothing before the canary's. */
-export function resultOf(decision: CallDecision | CanaryDecision): CallResult | undefined {
-  switch (decision.action) {
+  const opened = { status: 'open', failures } as const
+  switch (result.action) {
     case 'acknowledge':
     case 'bisect':
-      return { kind: 'answered' }
+      return CLOSED
     case 'ask':
-      return undefined
+      return breaker
     case 'retry':
-      return { kind: 'failed' }
+      if (breaker.status === 'closed' && failures < FAILURES_TO_OPEN) return { status: 'closed', failures }
+      return { ...opened, reason: 'failing', untilMs: nowMs + backoffMs(failures, random) }
     case 'pause':
-      return { kind: 'limited', delayMs: decision.delayMs }
+      return {
+        ...opened,
+        reason: 'rate_limited',
+        untilMs: nowMs + limitedMs(result.delayMs, failures, random),
+      }
     case 'hold':
-      return { kind: 'held', reason: decision.reason }
+      // With jitter, so that a thousand queues held by one outage do not probe together.
+      return { ...opened, reason: result.reason, untilMs: nowMs + PROBE_MS * (0.75 + random / 2) }
   }
 }
 
@@ -101,17 +84,13 @@ export function resultOf(decision: CallDecision | CanaryDecision): CallResult | 
 const SERVICE_UNAVAILABLE_CODE = 4197
 
 /**
- * What a call says about Pinterest as a whole; undefined: nothing. Only code 4197 counts as a failure, since one account's
- * timeouts say nothing about the others; for a trial, every failure counts.
+ * What a call says about Pinterest as a whole. Only code 4197 counts as a failure, since one account's timeouts say nothing
+ * about the others; for a trial, every failure counts.
  */
-export function resultForAll(
-  outcome: CallOutcome,
-  { action }: CallDecision | CanaryDecision,
-  wasTrial: boolean,
-): CallResult | undefined {
-  if (action !== 'retry') return { kind: 'answered' }
+export function resultForAll(outcome: CallOutcome, { action }: CallResult, wasTrial: boolean): CallResult {
+  if (action !== 'retry') return { action: 'acknowledge' }
   const isDown = outcome.kind === 'answered' && outcome.code === SERVICE_UNAVAILABLE_CODE
-  return isDown || wasTrial ? { kind: 'failed' } : undefined
+  return { action: isDown || wasTrial ? 'retry' : 'ask' }
 }
 
 /** After an operator's change a trial may leave now; not while Pinterest asked to wait. */

@@ -13,12 +13,9 @@ import {
   learn,
   learnedOf,
   resultForAll,
-  resultOf,
   type Breaker,
   type CallResult,
 } from './breaker.ts'
-import type { CanaryDecision } from './canary.ts'
-import type { CallDecision } from './decision.ts'
 import type { DeliveryOptions } from './options.ts'
 import type { CallInFlight, Queue } from './queue.ts'
 
@@ -43,8 +40,7 @@ export const ALL_QUEUES: QueueKey = { adAccountId: '', isTest: false }
 export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }: BreakersOptions) {
   const all: Holder = { key: ALL_QUEUES, breaker: CLOSED }
 
-  function move(holder: Holder, result: CallResult | undefined, wasTrial: boolean): void {
-    if (result === undefined) return
+  function move(holder: Holder, result: CallResult, wasTrial: boolean): void {
     const before = holder.breaker
     const nowMs = clock.monotonicMs()
     become(holder, afterCall(before, result, wasTrial, nowMs, random()))
@@ -84,11 +80,11 @@ export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }
     ended(
       { queue, isTrial, isTrialForAll }: CallInFlight,
       outcome: CallOutcome,
-      decision: CallDecision | CanaryDecision,
+      result: CallResult,
       saysNothing: boolean,
     ): void {
-      move(all, resultForAll(outcome, decision, isTrialForAll), isTrialForAll)
-      if (!saysNothing) move(queue, resultOf(decision), isTrial)
+      move(all, resultForAll(outcome, result, isTrialForAll), isTrialForAll)
+      if (!saysNothing) move(queue, result, isTrial)
     },
     /** Another replica learned this by a call of its own. */
     learn(holder: Holder, learned: SharedBreaker): void {

@@ -56,12 +56,6 @@ export function refill(bucket: Bucket, nowMs: number): Bucket {
   return { ...bucket, level: Math.min(bucket.capacity * TOKEN, bucket.level + gained), atMs }
 }
 
-/** The bucket with other limits from now on; what it held is kept as far as it fits. */
-export function resize(bucket: Bucket, capacity: number, refillPerMinute: number, nowMs: number): Bucket {
-  const { level, atMs } = refill(bucket, nowMs)
-  return { capacity, refillPerMinute, level: Math.min(level, capacity * TOKEN), atMs }
-}
-
 /** Whole tokens that could be taken now. */
 export function tokensIn(bucket: Bucket, nowMs: number): number {
   return Math.floor(refill(bucket, nowMs).level / TOKEN)

@@ -46,28 +46,30 @@ export function createCallLimiter({ settings, now }: CallLimiterOptions): CallLi
     return budget
   }
 
+  /** With the room that calls in flight leave. */
+  function roomOf({ bucket, inFlight }: AccountBudget): Bucket {
+    return { ...bucket, capacity: callBurst - inFlight }
+  }
+
   return {
     take(adAccountId) {
       const budget = budgetOf(adAccountId)
-      const room = { ...budget.bucket, capacity: callBurst - budget.inFlight }
-      const { bucket, isTaken, waitMs } = take(room, 1, now())
+      const { bucket, isTaken, waitMs } = take(roomOf(budget), 1, now())
       budget.bucket = bucket
-      if (!isTaken) return waitMs
-      budget.inFlight += 1
-      return 0
+      budget.inFlight += Number(isTaken)
+      return waitMs
     },
     finished(adAccountId) {
       const budget = budgetOf(adAccountId)
       // Refilled at the old capacity first: until now only what was free could refill.
-      const room = { ...budget.bucket, capacity: callBurst - budget.inFlight }
-      budget.bucket = refill(room, now())
+      budget.bucket = refill(roomOf(budget), now())
       budget.inFlight = Math.max(0, budget.inFlight - 1)
     },
     // What `take` answers is exact here.
     onRefill: () => {},
     level(adAccountId) {
       const budget = budgets.get(adAccountId)
-      return budget && tokensIn({ ...budget.bucket, capacity: callBurst - budget.inFlight }, now())
+      return budget && tokensIn(roomOf(budget), now())
     },
   }
 }

@@ -4,8 +4,9 @@
  * Pinterest states its limit as 5,000 calls a minute, so a post limiter bucket has that capacity and that refill, and begins
  * full. It is asked after the key was checked: only accounts of the vault have a bucket, so their number is bounded.
  */
+import { callbackify } from 'node:util'
 import type { FastifyRateLimitStore, FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
-import { fullBucket, msUntilFull, resize, take, tokensIn, type Bucket } from './bucket.ts'
+import { fullBucket, msUntilFull, refill, take, tokensIn, type Bucket } from './bucket.ts'
 
 export interface PostLimiterOptions {
   /** Monotonic milliseconds. */
@@ -28,29 +29,26 @@ export interface PostLimiter {
 }
 
 /** A post limiter whose buckets are here. */
-export interface LocalPostLimiter extends PostLimiter {
-  take(adAccountId: string, postsPerMinute: number): PostLimiterAnswer
-}
-
-export function createPostLimiter({ now }: PostLimiterOptions): LocalPostLimiter {
+export function createPostLimiter({ now }: PostLimiterOptions) {
   const buckets = new Map<string, Bucket>()
   return {
-    take(adAccountId, postsPerMinute) {
+    take(adAccountId: string, postsPerMinute: number): PostLimiterAnswer {
       const nowMs = now()
       const known = buckets.get(adAccountId) ?? fullBucket(postsPerMinute, postsPerMinute, nowMs)
-      const current =
-        known.capacity === postsPerMinute ? known : resize(known, postsPerMinute, postsPerMinute, nowMs)
-      const { bucket, isTaken, waitMs } = take(current, 1, nowMs)
+      // What the bucket got until now is by the limit that the account had.
+      const refilled = refill(known, nowMs)
+      const limits = { capacity: postsPerMinute, refillPerMinute: postsPerMinute }
+      const { bucket, isTaken, waitMs } = take({ ...refilled, ...limits }, 1, nowMs)
       buckets.set(adAccountId, bucket)
       if (!isTaken) return { current: postsPerMinute + 1, ttl: waitMs }
       return { current: postsPerMinute - tokensIn(bucket, nowMs), ttl: msUntilFull(bucket) }
     },
-    level(adAccountId) {
+    level(adAccountId: string): number | undefined {
       const bucket = buckets.get(adAccountId)
       return bucket && tokensIn(bucket, now())
     },
-    forget: (adAccountId) => void buckets.delete(adAccountId),
-  }
+    forget: (adAccountId: string) => void buckets.delete(adAccountId),
+  } satisfies PostLimiter
 }
 
 /** The class that @fastify/rate-limit wants to construct itself, for each route, around one shared post limiter. */
@@ -58,30 +56,16 @@ export function rateLimitStore(postLimiter: PostLimiter): FastifyRateLimitStoreC
   return class PostLimiterStore implements FastifyRateLimitStore {
     incr(
       adAccountId: string,
-      callback: (error: Error | null, answer?: { current: number; ttl: number }) => void,
+      callback: (error: Error | null, answer?: PostLimiterAnswer) => void,
       _timeWindow?: number,
       postsPerMinute = 1,
     ): void {
       const answer = postLimiter.take(adAccountId, postsPerMinute)
-      if (!(answer instanceof Promise)) {
-        callback(null, answer)
-        return
-      }
-      void tellLater(answer, callback)
+      if (answer instanceof Promise) callbackify(() => answer)(callback)
+      else callback(null, answer)
     }
     child(): PostLimiterStore {
       return this
     }
-  }
-}
-
-async function tellLater(
-  answer: Promise<PostLimiterAnswer>,
-  callback: (error: Error | null, answer?: PostLimiterAnswer) => void,
-): Promise<void> {
-  try {
-    callback(null, await answer)
-  } catch (error) {
-    callback(error as Error)
   }
 }

@@ -21,12 +21,6 @@ export interface SharedLimitsOptions {
   readonly clock: Clock
 }
 
-export interface SharedLimits {
-  readonly postLimiter: PostLimiter
-  readonly callLimiter: CallLimiter
-  close(): void
-}
-
 const LIFE_MS = 1000
 /** Where the store is away, or nobody listens; much shorter than the life of what it grants. */
 const ASK_AGAIN_MS = 250
@@ -59,11 +53,10 @@ interface QuotaLease {
   waiters: PromiseWithResolvers<void>[]
 }
 
-export function createSharedLimits({ shared, settings, clock }: SharedLimitsOptions): SharedLimits {
-  const refillListeners: ((adAccountId: string) => void)[] = []
-  const leases = createQuotaLeases(shared, clock, (adAccountId) => {
-    for (const listener of refillListeners) listener(adAccountId)
-  })
+export function createSharedLimits(options: SharedLimitsOptions) {
+  const { settings, clock } = options
+  let onRefill = (_adAccountId: string) => {}
+  const leases = createQuotaLeases(options, (adAccountId) => onRefill(adAccountId))
   const { CALLS_PER_MINUTE: callsPerMinute, CALL_BURST: callBurst } = settings
   const callLease = (adAccountId: string) =>
     leases.of('call_limiter', adAccountId, callBurst, callsPerMinute - callBurst)
@@ -86,7 +79,7 @@ export function createSharedLimits({ shared, settings, clock }: SharedLimitsOpti
       lease.inUse = Math.max(0, lease.inUse - 1)
     },
     level: (adAccountId) => leases.level('call_limiter', adAccountId),
-    onRefill: (listener) => void refillListeners.push(listener),
+    onRefill: (listener) => void (onRefill = listener),
   }
 
   const postLimiter: PostLimiter = {
@@ -110,37 +103,28 @@ export function createSharedLimits({ shared, settings, clock }: SharedLimitsOpti
     forget: (adAccountId) => leases.forget('post_limiter', adAccountId),
   }
 
-  return { callLimiter, postLimiter, close: () => leases.close() }
+  return { callLimiter, postLimiter, close: leases.close }
 }
 
 /** The leases, and the exchange of tokens with the store. `onGranted`: an account may make calls again. */
-function createQuotaLeases(
-  shared: Pick<Shared, 'exchange'>,
-  clock: Clock,
-  onGranted: (adAccountId: string) => void,
-) {
+function createQuotaLeases({ shared, clock }: SharedLimitsOptions, onGranted: (adAccountId: string) => void) {
   const leases = new Map<string, QuotaLease>()
   const due = new Set<QuotaLease>()
   let isAsking = false
-  let isScheduled = false
   let isClosed = false
   let cancelAgain = () => {}
   let cancelTick = clock.after(LIFE_MS, tick)
 
   /** With what else becomes due in this turn of the loop. */
   function ask(): void {
-    if (isAsking || isScheduled || isClosed || due.size === 0) return
-    isScheduled = true
-    setImmediate(() => {
-      isScheduled = false
-      if (!isClosed) void exchange()
-    })
+    if (isAsking || isClosed || due.size === 0) return
+    isAsking = true
+    setImmediate(() => !isClosed && void exchange())
   }
 
   async function exchange(): Promise<void> {
     const asked = [...due]
     due.clear()
-    isAsking = true
     const requests = asked.map(requestOf)
     const askedMs = clock.monotonicMs()
     try {
@@ -184,9 +168,17 @@ function createQuotaLeases(
   return {
     of(kind: BucketKind, adAccountId: string, capacity: number, refillPerMinute: number): QuotaLease {
       const key = keyOf(kind, adAccountId)
-      const lease = leases.get(key) ?? newLease(kind, adAccountId, capacity, refillPerMinute)
+      const limits = { capacity, refillPerMinute }
+      const lease = leases.get(key) ?? {
+        kind,
+        adAccountId,
+        ...limits,
+        ...NOTHING,
+        left: capacity,
+        waiters: [],
+      }
       leases.set(key, lease)
-      return Object.assign(lease, { capacity, refillPerMinute })
+      return Object.assign(lease, limits)
     },
     take(lease: QuotaLease): boolean {
       putAside(lease, clock.monotonicMs())
@@ -205,7 +197,7 @@ function createQuotaLeases(
       return lease && levelOf(lease)
     },
     forget: (kind: BucketKind, adAccountId: string) => void leases.delete(keyOf(kind, adAccountId)),
-    close() {
+    close: () => {
       isClosed = true
       cancelTick()
       cancelAgain()
@@ -217,15 +209,16 @@ function keyOf(kind: BucketKind, adAccountId: string): string {
   return `${kind} ${adAccountId}`
 }
 
-function newLease(
-  kind: BucketKind,
-  adAccountId: string,
-  capacity: number,
-  refillPerMinute: number,
-): QuotaLease {
-  const none = { atHand: 0, inUse: 0, taken: 0, takenBefore: 0, known: 0, unused: 0, isWanted: false }
-  const times = { grantedMs: -Infinity, emptyUntilMs: -Infinity }
-  return { kind, adAccountId, capacity, refillPerMinute, ...none, ...times, left: capacity, waiters: [] }
+const NOTHING = {
+  atHand: 0,
+  grantedMs: -Infinity,
+  inUse: 0,
+  taken: 0,
+  takenBefore: 0,
+  known: 0,
+  unused: 0,
+  isWanted: false,
+  emptyUntilMs: -Infinity,
 }
 
 function levelOf({ left, atHand }: QuotaLease): number {
