@@ -27,6 +27,8 @@ export type PackedPost = readonly [
   keyId: Packed<string>,
   source: Packed<string>,
   receivedAtMs: number,
+  /** After it was received. */
+  committedMs: number,
   events: readonly PackedEvent[],
 ]
 export type PackedDead = readonly [
@@ -53,7 +55,6 @@ export type PackedOutcome = readonly [
   dead: readonly PackedDead[],
 ]
 export interface Entries {
-  readonly committedAtMs: number
   readonly posts: readonly PackedPost[]
   readonly outcomes: readonly (PackedWhole | PackedOutcome)[]
 }
@@ -74,8 +75,8 @@ export function packHistory(history: readonly HistoryEntry[]): PackedHistory {
 
 const ZSTD = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
 
-export function packEntries({ committedAtMs, posts, outcomes }: Entries): Uint8Array {
-  const bytes = Buffer.from(JSON.stringify([committedAtMs, posts, outcomes]))
+export function packEntries({ posts, outcomes }: Entries): Uint8Array {
+  const bytes = Buffer.from(JSON.stringify([posts, outcomes]))
   return bytes.byteLength < COMPRESSED_FROM_BYTES ? bytes : zstdCompressSync(bytes, ZSTD)
 }
 
@@ -85,12 +86,11 @@ const OPENING_BRACKET = 0x5b
 export function unpackEntries(bytes: Uint8Array): Entries | undefined {
   try {
     const text = bytes[0] === OPENING_BRACKET ? bytes : zstdDecompressSync(bytes)
-    const [committedAtMs, posts, outcomes] = JSON.parse(Buffer.from(text).toString()) as [
-      number,
+    const [posts, outcomes] = JSON.parse(Buffer.from(text).toString()) as [
       Entries['posts'],
       Entries['outcomes'],
     ]
-    return { committedAtMs, posts, outcomes }
+    return { posts, outcomes }
   } catch {
     return undefined
   }

@@ -79,19 +79,18 @@ function postsOf(bucket: number, read: readonly Entries[]): FoundPost[] {
       outcomes.set(place, [...(outcomes.get(place) ?? []), one])
     }
   }
-  return read.flatMap(({ committedAtMs, posts }) =>
+  return read.flatMap(({ posts }) =>
     posts.map((post) => ({
       batchId: bucket * BUCKET_BATCHES + post[0],
-      eventCount: post[6].length,
-      events: (ids) => eventsOfPost(bucket, post, committedAtMs, outcomes.get(post[0]) ?? [], ids),
+      eventCount: post[7].length,
+      events: (ids) => eventsOfPost(bucket, post, outcomes.get(post[0]) ?? [], ids),
     })),
   )
 }
 
 function eventsOfPost(
   bucket: number,
-  [place, adAccountId, isTest, keyId, source, receivedAtMs, events]: PackedPost,
-  committedAtMs: number,
+  [place, adAccountId, isTest, keyId, source, receivedAtMs, committedMs, events]: PackedPost,
   outcomes: readonly (PackedWhole | PackedOutcome)[],
   ids: Pick<TrailFilter, 'eventId' | 'orderId'>,
 ): PlacedEvent[] {
@@ -108,7 +107,7 @@ function eventsOfPost(
       callId: undefined,
       history: [
         { atMs: receivedAtMs, reason: reason && isStored ? reason : 'received' },
-        { atMs: committedAtMs, reason: 'committed' },
+        { atMs: receivedAtMs + committedMs, reason: 'committed' },
       ],
     }
     const last = index === undefined ? known : outcomes.reduce((so, one) => follow(so, one, index), known)

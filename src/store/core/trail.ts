@@ -1,7 +1,7 @@
 /**
  * The event trail's rows: what a transaction adds, and how a search puts it together again.
  *
- * A row has what one transaction says of the posts of one bucket, 64 consecutive batch ids: the posts that it took, and
+ * A row has what transactions say of the posts of one bucket, 64 consecutive batch ids: the posts that they took, and
  * outcomes. So a bucket's rows are all that is known of its events, in one place of the table, and a transaction writes one
  * row, seldom more. Per event, measured with groups of 30 posts: 35 bytes, and 8 for its ids; 130 million events (72 hours, 500 per
  * second) take 6 GB. They are found by a walk, newest first: `ids` has four bytes per id, so that a row is opened only
@@ -50,9 +50,6 @@ export interface TrailOutcome extends Pick<Acknowledgement, 'batchId' | 'deliver
 }
 
 interface OpenRow {
-  receivedAtMs: number
-  marks: number
-  readonly ids: Set<number>
   readonly posts: PackedPost[]
   readonly outcomes: (PackedWhole | PackedOutcome)[]
 }
@@ -61,27 +58,28 @@ export interface TrailWriter {
   /** `duplicates`: positions among the prepared events. */
   readonly post: (batchId: number, queue: QueueKey, trail: PostTrail, duplicates: readonly number[]) => void
   readonly outcome: (outcome: TrailOutcome) => void
-  /** What was added, and begins anew. */
-  take(nowMs: number): NewTrailRow[]
   /** Batches that were added to, for those who follow the trail. */
-  readonly touched: ReadonlySet<number>
-  clear(): void
+  readonly touched: Set<number>
+  /** What was added since it was opened, and what it was opened with. */
+  rows(): NewTrailRow[]
+  /** How many events and outcomes these rows have. */
+  size(): number
+  /** The same rows, for `open`. */
+  text(): string
+  /** Begins anew, with these rows or none. */
+  open(text?: string): void
 }
 
-/** Gathers what one transaction says; nothing where the trail is off. */
-export function createTrailWriter(isOn: boolean): TrailWriter {
-  if (!isOn) return NO_TRAIL
-
-  const rows = new Map<number, OpenRow>()
+/** Gathers what one transaction says, or several; nothing more where the trail is off. */
+export function createTrailWriter(isOn: boolean, wallMs: () => number): TrailWriter {
+  let rows = new Map<number, OpenRow>()
   const touched = new Set<number>()
 
   function rowOf(batchId: number): OpenRow {
     touched.add(batchId)
     const bucket = bucketOf(batchId)
     let row = rows.get(bucket)
-    if (row === undefined) {
-      rows.set(bucket, (row = { receivedAtMs: 0, marks: 0, ids: new Set(), posts: [], outcomes: [] }))
-    }
+    if (row === undefined) rows.set(bucket, (row = { posts: [], outcomes: [] }))
     return row
   }
 
@@ -101,31 +99,26 @@ export function createTrailWriter(isOn: boolean): TrailWriter {
   return {
     touched,
     post(batchId, { adAccountId, isTest }, trail, duplicates) {
+      if (!isOn) return
       const { keyId = 0, source = 0, receivedAtMs } = trail
-      const row = rowOf(batchId)
-      row.receivedAtMs = Math.max(row.receivedAtMs, receivedAtMs)
       const repeated = new Set(duplicates)
       let prepared = -1
       const events = trail.events.map((event) => {
         if (event.status === 'prepared') prepared += 1
         const isDuplicate = event.status === 'prepared' && repeated.has(prepared)
         const outcome = isDuplicate ? 'duplicate' : event.status === 'prepared' ? 'queued' : event.status
-        row.marks |= markOf(outcome)
-        for (const id of [event.eventId, event.orderId]) if (id !== undefined) row.ids.add(hashId(id))
         return packEvent(event, outcome, receivedAtMs)
       })
-      row.ids.add(hashId(accountMark(adAccountId)))
-      if (source !== 0) row.ids.add(hashId(sourceMark(source)))
       const flag = isTest ? 1 : 0
-      row.posts.push([placeOf(batchId), adAccountId, flag, keyId, source, receivedAtMs, events])
+      const committedMs = wallMs() - receivedAtMs
+      const place = placeOf(batchId)
+      rowOf(batchId).posts.push([place, adAccountId, flag, keyId, source, receivedAtMs, committedMs, events])
     },
     outcome({ batchId, atMs, call, failures, delivered, dead }) {
-      if (delivered !== 'rest' && delivered.length + dead.length === 0) return
+      if (!isOn || (delivered !== 'rest' && delivered.length + dead.length === 0)) return
       const row = rowOf(batchId)
-      if (delivered === 'rest' || delivered.length > 0) row.marks |= markOf('delivered')
       if (delivered === 'rest' && dead.length === 0 && failures.length === 0)
         return addWhole(row, placeOf(batchId), atMs, call)
-      for (const { status } of dead) row.marks |= markOf(status)
       row.outcomes.push([
         atMs,
         call?.id ?? 0,
@@ -136,22 +129,39 @@ export function createTrailWriter(isOn: boolean): TrailWriter {
         dead.map((one) => [one.index, one.status, one.reason, one.attempts, packHistory(one.history)]),
       ])
     },
-    take(nowMs) {
-      const taken = [...rows].map(([bucket, row]) => ({
-        bucket,
-        received_at_ms: row.receivedAtMs,
-        marks: row.marks,
-        ids: idsOf([...row.ids]),
-        entries: packEntries({ committedAtMs: nowMs, posts: row.posts, outcomes: row.outcomes }),
-      }))
-      rows.clear()
-      return taken
+    rows: () => Array.from(rows, ([bucket, row]) => toRow(bucket, row)),
+    size: () => {
+      let size = 0
+      for (const { posts, outcomes } of rows.values())
+        size = posts.reduce((sum, [, , , , , , , { length }]) => sum + length, size + outcomes.length)
+      return size
     },
-    clear() {
-      rows.clear()
-      touched.clear()
+    text: () => (rows.size === 0 ? '' : JSON.stringify([...rows])),
+    open(text = '') {
+      rows = new Map(text === '' ? [] : (JSON.parse(text) as [number, OpenRow][]))
     },
   }
+}
+
+function toRow(bucket: number, { posts, outcomes }: OpenRow): NewTrailRow {
+  const ids = new Set<number>()
+  let [receivedAtMs, marks] = [0, 0]
+  for (const [, adAccountId, , , source, atMs, , events] of posts) {
+    receivedAtMs = Math.max(receivedAtMs, atMs)
+    ids.add(hashId(accountMark(adAccountId)))
+    if (source !== 0) ids.add(hashId(sourceMark(source)))
+    for (const [, eventId, orderId, , outcome] of events) {
+      marks |= markOf(outcome || 'queued')
+      for (const id of [eventId, orderId]) if (id !== 0) ids.add(hashId(id))
+    }
+  }
+  for (const one of outcomes) {
+    const [, , , , , delivered = 0, dead = []] = one
+    if (delivered === 0 || delivered.length > 0) marks |= markOf('delivered')
+    for (const [, status] of dead) marks |= markOf(status)
+  }
+  const entries = packEntries({ posts, outcomes })
+  return { bucket, received_at_ms: receivedAtMs, marks, ids: idsOf([...ids]), entries }
 }
 
 /** Of an acknowledgement that was taken: `died` are those of its dead that had no outcome yet. */
@@ -191,14 +201,6 @@ export function bucketOf(batchId: number): number {
 
 function placeOf(batchId: number): number {
   return batchId % BUCKET_BATCHES
-}
-
-const NO_TRAIL: TrailWriter = {
-  touched: new Set(),
-  post() {},
-  outcome() {},
-  take: () => [],
-  clear() {},
 }
 
 export function markOf(outcome: Outcome): number {

@@ -16,11 +16,13 @@ export interface StoreOptions {
   readonly storeLimitBytes?: number
   /** Whether the event trail is written. */
   readonly hasTrail?: boolean
+  /** For the event trail. */
+  readonly wallMs?: () => number
   readonly onProblem?: (problem: StoreProblem) => void
   readonly onGroup?: (report: GroupReport) => void
 }
 
-export interface EngineSettings extends Required<Omit<StoreOptions, 'onProblem' | 'onGroup'>> {
+export interface EngineSettings extends Required<Omit<StoreOptions, 'wallMs' | 'onProblem' | 'onGroup'>> {
   readonly database: Settings['database']
   readonly reservedBytes: number
   readonly maxEventAgeMs: number

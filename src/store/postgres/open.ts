@@ -65,11 +65,11 @@ const COMMIT_STATEMENT_MS = 6000
 
 export async function openPostgres(options: PostgresOptions): Promise<OpenedPostgres> {
   const { url, masterKeys, name = 'pinrelay', heartbeatMs = HEARTBEAT_MS, leaseMs = LEASE_MS } = options
-  const { hasTrail = true, storeLimitBytes: limitBytes = Infinity } = options
+  const { hasTrail = true, wallMs = Date.now, storeLimitBytes: limitBytes = Infinity } = options
   const hosts = createHosts(parseDatabaseUrl(url, 'DATABASE_URL'), 'DATABASE_URL')
   const connection: ConnectionOptions = { hosts, applicationName: name }
   const sealer = createSealer(masterKeys)
-  const trail = { writer: createTrailWriter(hasTrail), tail: createTrailTail() }
+  const trail = { writer: createTrailWriter(hasTrail, wallMs), tail: createTrailTail() }
   await using parts = new AsyncDisposableStack()
   const open = (also: Partial<ConnectionOptions>, size: number) =>
     parts.adopt(createPool({ ...connection, ...also }, size), (pool) => pool.end())

@@ -22,7 +22,7 @@ export interface TrailParts {
 }
 
 export async function writeTrail({ client, trail, totals }: Transaction): Promise<void> {
-  const rows = trail.take(Date.now())
+  const rows = trail.rows()
   if (rows.length === 0) return
   await client.query(
     `INSERT INTO trail (bucket, received_at_ms, marks, ids, entries)

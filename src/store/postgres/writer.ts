@@ -73,7 +73,8 @@ export function createWriter(options: WriterOptions): RunGroup {
     async function work(client: Queryable): Promise<Outcomes> {
       const batchIds = await stamp(client, ownerId, commitNumber, idsFor(operations))
       const totals = createTotalCounts()
-      trail.writer.clear()
+      trail.writer.open()
+      trail.writer.touched.clear()
       const ids = { ownerId, ownerIds: owner.ids, commitNumber, nextBatchId: () => batchIds.shift()! }
       const tx: Transaction = { ...parts, ...ids, client, totals }
       const answers = await runOperations(tx, operations)

@@ -29,7 +29,10 @@ import { createTransactions, type Handlers } from './transaction.ts'
 import { createVaultStore } from './vault.ts'
 import { PROBE_BYTES } from '../core/write-watch.ts'
 
-export interface FilesSettings extends Pick<QueueTablesOptions, 'openedAtMs' | 'report' | 'hasTrail'> {
+export interface FilesSettings extends Pick<
+  QueueTablesOptions,
+  'openedAtMs' | 'report' | 'hasTrail' | 'wallMs'
+> {
   readonly queuePath: string
   readonly vaultPath: string
   readonly reservedSpacePath: string

@@ -41,6 +41,7 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
     reservedBytes: options.reservedBytes ?? RESERVED_BYTES,
     openedAtMs: options.openedAtMs ?? Date.now(),
     hasTrail: options.hasTrail ?? true,
+    wallMs: options.wallMs ?? Date.now,
     report: onProblem,
   })
   const writes = createWriteWatch({

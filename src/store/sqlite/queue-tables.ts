@@ -1,5 +1,6 @@
 /** The open queue file with what its operations share, and the one place where these parts are made. */
 import type { DatabaseSync } from 'node:sqlite'
+import { createTrailWriter } from '../core/trail.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import type { StoreProblem } from '../engine/operations.ts'
 import { createBatches, type Batches } from './batches.ts'
@@ -18,6 +19,7 @@ export interface QueueTablesOptions {
   readonly report: (problem: StoreProblem) => void
   /** Whether the event trail is written. */
   readonly hasTrail: boolean
+  readonly wallMs: () => number
 }
 
 export interface QueueTables extends QueueTablesOptions {
@@ -46,7 +48,7 @@ export function createQueueTables(options: QueueTablesOptions): QueueTables {
     batches: createBatches(db),
     deadLetters: createDeadLetters(db, totals),
     dedupe: createDedupe(db),
-    trail: createTrail(db, totals, options.hasTrail),
+    trail: createTrail(db, totals, createTrailWriter(options.hasTrail, options.wallMs)),
     nextBatchId: () => ++batchId,
   }
 }

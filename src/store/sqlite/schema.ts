@@ -10,7 +10,9 @@
  * totals        the totals of each queue, how many batches and events wait, and the bytes of these payloads and of dead letters
  * dead_letters  ids are never given twice, so that a walk from new to old meets no dead letter that died after it began;
  *               no index but the id and the time of death: every search is a walk in bounded steps
- * trail         what became of each event, as core/trail.ts packs it: one row per transaction and bucket of posts, sorted by bucket
+ * trail         what became of each event, as core/trail.ts packs it: one row per bucket of posts and transaction, or several small
+ *               transactions, sorted by bucket. Their rows are gathered in `totals.open_trail`, of the row without account:
+ *               nearly every transaction writes that page anyway
  * audit         what operators did; `details` is JSON of ids, filters and counts
  * recovered     what was taken of which file that was quarantined
  * documents     the vault's records, sealed as a whole
@@ -33,6 +35,7 @@ export const QUEUE_SCHEMA: Schema = {
     ad_account_id TEXT NOT NULL,
     is_test INTEGER NOT NULL,
     ${COUNTERS.map((name) => `${name} INTEGER NOT NULL`).join(', ')},
+    open_trail TEXT,
     PRIMARY KEY (ad_account_id, is_test)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE batches (

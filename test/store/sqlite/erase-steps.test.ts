@@ -1,7 +1,7 @@
 /** Erasing looks through the event trail in transactions, between which posts are stored: each opens one bucket. */
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
-import { BUCKET_BATCHES } from '../../../src/store/core/trail.ts'
+import { BUCKET_BATCHES, createTrailWriter } from '../../../src/store/core/trail.ts'
 import type { ErasePosition } from '../../../src/store/core/erase.ts'
 import { createErase } from '../../../src/store/sqlite/erase.ts'
 import { QUEUE_SCHEMA } from '../../../src/store/sqlite/schema.ts'
@@ -18,7 +18,7 @@ t.test('where all events have the same order id, each step opens one bucket', as
     count: () => undefined,
     sizes: () => ({ trailBytes: 0 }),
   } as unknown as QueueTables['totals']
-  const trail = createTrail(db, totals, true)
+  const trail = createTrail(db, totals, createTrailWriter(true, Date.now))
   for (let bucket = 0; bucket < BUCKETS; bucket++) {
     trail.post(bucket * BUCKET_BATCHES, LIVE, makePost([`e-${bucket}`], { orderIds: ['none'] }).trail!, [])
   }

@@ -1,0 +1,62 @@
+/** The event trail's rows: small transactions gather theirs in one that is not in the table yet, and nothing of it is lost. */
+import { DatabaseSync } from 'node:sqlite'
+import t from 'tap'
+import type { Store } from '../../../src/store/store.ts'
+import { makeBatch, makePost, NOW_MS } from '../batches.ts'
+import { layGround } from './ground.ts'
+
+const outcomesOf = async (store: Store) =>
+  Object.fromEntries(
+    (await store.events({ limit: 1000 })).events.map(({ eventId, outcome }) => [eventId!, outcome]),
+  )
+
+t.test(
+  'posts one at a time write a row of the trail now and then, and are found after a crash',
+  async (t) => {
+    const ground = await layGround(t)
+    const { store } = await ground.open()
+    const ids = Array.from({ length: 20 }, (_, n) => `e-${n}`)
+    for (const id of ids) {
+      const { batchId } = (await store.commit(makePost([id]))).batch!
+      if (id !== 'e-19')
+        await store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
+    }
+    const wanted = Object.fromEntries(ids.map((id) => [id, id === 'e-19' ? 'queued' : 'delivered']))
+    t.same(await outcomesOf(store), wanted)
+    await ground.crash()
+    const db = new DatabaseSync(ground.path, { readOnly: true })
+    const { rows } = db.prepare('SELECT COUNT(*) AS rows FROM trail').get() as { rows: number }
+    db.close()
+    t.ok(rows > 0 && rows <= 10, `${rows} rows`)
+    const again = (await ground.open()).store
+    t.same(await outcomesOf(again), wanted)
+    t.match(await again.events({ eventId: 'e-19', limit: 1 }), { events: [{ outcome: 'queued' }] })
+  },
+)
+
+t.test('what a rolled back transaction said of events is not in the trail', async (t) => {
+  const { store } = await (await layGround(t)).open()
+  await store.commit(makePost(['a']))
+  const batchId = (await store.commit(makePost(['b']))).batch!.batchId
+  // Names an event that the batch does not have.
+  const wrong = { batchId, delivered: [0, 7], dead: [], acknowledgedAtMs: NOW_MS }
+  await t.rejects(store.acknowledge([wrong]))
+  t.same(await outcomesOf(store), { a: 'queued', b: 'queued' })
+})
+
+t.test('rows that a bad disk made unreadable cost nothing but themselves', async (t) => {
+  const ground = await layGround(t)
+  const { store, close } = await ground.open()
+  await store.commit(makePost(['a']))
+  await close()
+  for (const text of ['[[1,{}]]', '[[1', '{}']) {
+    const db = new DatabaseSync(ground.path)
+    db.exec(`UPDATE totals SET open_trail = '${text}' WHERE ad_account_id = ''`)
+    db.close()
+    const { store: again, close } = await ground.open()
+    await again.commit(makePost([`b-${text}`]))
+    await again.commit(makeBatch([`c-${text}`]))
+    t.same(await outcomesOf(again), { [`b-${text}`]: 'queued' })
+    await close()
+  }
+})
