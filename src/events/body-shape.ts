@@ -16,6 +16,8 @@ export const MOST_VALUES = 20_000
 export const MOST_BYTES = 1024 * 1024
 /** Of all events together: a thousand have some two hundred values each. */
 const MOST_VALUES_IN_ALL = 1_000_000
+/** Of a webhook, which is parsed at once: an order of 500 lines has some 30,000. */
+export const MOST_VALUES_OF_WEBHOOK = 100_000
 
 /** From the first byte to the one after the last. */
 export interface Range {
@@ -42,6 +44,7 @@ interface Scan {
   readonly opened: Uint8Array
   readonly keys: Uint32Array
   readonly events: Range[]
+  readonly mostValues: number
   /** Where the present event begins; -1 between events. */
   eventStart: number
   bytesOfEvents: number
@@ -59,13 +62,17 @@ interface Scan {
  * texts, in their order.
  * Yields between steps of bounded work. Throws INVALID_REQUEST.
  */
-export function* findEvents(body: Uint8Array): Generator<void, readonly Range[]> {
+export function* findEvents(
+  body: Uint8Array,
+  mostValues = MOST_VALUES_IN_ALL,
+): Generator<void, readonly Range[]> {
   const scan: Scan = {
     at: 0,
     depth: 0,
     opened: new Uint8Array(DEEPEST + 1),
     keys: new Uint32Array(DEEPEST + 1),
     events: [],
+    mostValues,
     eventStart: -1,
     bytesOfEvents: 0,
     values: 0,
@@ -137,7 +144,7 @@ function endEvent(scan: Scan, start: number, end: number, values: number): Probl
   scan.bytesOfEvents += end - start
   scan.valuesOfEvents += values
   if (end - start > MOST_BYTES) return 'bytes'
-  return scan.valuesOfEvents > MOST_VALUES_IN_ALL ? 'values_in_all' : undefined
+  return scan.valuesOfEvents > scan.mostValues ? 'values_in_all' : undefined
 }
 
 function findTooLarge({ at, eventStart, bytesOfEvents }: Scan): Problem | undefined {
@@ -157,7 +164,7 @@ function tell(problem: Problem, body: Uint8Array, scan: Scan): string {
     case 'values':
       return `${of(place)} must hold at most ${MOST_VALUES} values.`
     case 'values_in_all':
-      return `The body must hold at most ${MOST_VALUES_IN_ALL} values.`
+      return `The body must hold at most ${scan.mostValues} values.`
     case 'depth':
       return `${of(place)} must not be nested deeper than ${DEEPEST} levels.`
     case 'bytes':

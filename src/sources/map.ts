@@ -1,8 +1,7 @@
 /**
  * What a shop's webhook becomes: an event, or why there is none. Pure; the signature was checked before. Of custom sources
- * expression.ts makes the events.
+ * expression.ts makes the events. Runs wherever JavaScript does: the client package has it, too.
  */
-import { isUtf8 } from 'node:buffer'
 import type { FilteredReason } from '../events/filtered.ts'
 import { fillTemplate, isJsonObject, isTrueAt, type Json } from './payload.ts'
 import type { ShopEvent, ShopMapping } from './shop.ts'
@@ -19,18 +18,26 @@ export const NOT_JSON = {
 } as const
 
 /** Yields between its two steps: an order of a thousand lines takes some milliseconds for each. */
-export function* mapWebhook(
-  { options, headers, oldestMs }: Webhook,
-  body: Uint8Array,
-): Generator<void, Mapped> {
-  const { kind, events, consent } = options
-  if (kind === 'custom') throw new Error('A custom source has no mapping of its own.')
-  const topic = namesOf(kind, headers).topic ?? ''
-  const names = { ...DEFAULT_EVENTS[kind], ...events }
-  const eventName = Object.hasOwn(names, topic) ? (names[topic] ?? undefined) : undefined
-  if (eventName === undefined) return NOT_MAPPED
+export function* mapWebhook(webhook: Webhook, body: Uint8Array): Generator<void, Mapped> {
+  if (findEventName(webhook) === undefined) return NOT_MAPPED
   const payload = parseJson(body)
   yield
+  return mapPayload(webhook, payload)
+}
+
+function findEventName({ options: { kind, events }, headers }: Pick<Webhook, 'options' | 'headers'>) {
+  const topic = namesOf(kind, headers).topic ?? ''
+  const names = { ...DEFAULT_EVENTS[kind], ...events }
+  return Object.hasOwn(names, topic) ? (names[topic] ?? undefined) : undefined
+}
+
+export function mapPayload(webhook: Omit<Webhook, 'secrets'>, payload: unknown): Mapped {
+  const { options, headers, oldestMs } = webhook
+  const { kind, consent } = options
+  if (kind === 'custom') throw new Error('A custom source has no mapping of its own.')
+  const topic = namesOf(kind, headers).topic ?? ''
+  const eventName = findEventName(webhook)
+  if (eventName === undefined) return NOT_MAPPED
   if (!isJsonObject(payload)) return NOT_JSON
   const shop = SHOPS[kind]
   const isTest = options.isTest || shop.isTest(payload, headers)
@@ -71,10 +78,9 @@ export function limited<Event extends { readonly custom_data?: unknown }>(event:
 
 /** JSON.parse's own errors quote the text that they failed on. */
 export function parseJson(body: Uint8Array): unknown {
-  if (!isUtf8(body)) return undefined
   try {
     // Without a byte order mark, which some senders begin with.
-    return JSON.parse(new TextDecoder().decode(body))
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
   } catch {
     return undefined
   }

@@ -33,7 +33,7 @@ export async function installAndUse(t: Test, flags: readonly string[]): Promise<
 
   const page = await readFile(join(ROOT, 'client/README.md'), 'utf8')
   const blocks = [...page.matchAll(/```ts\n([^]*?)```/g)].map(([, code]) => code!)
-  t.equal(blocks.length, 4)
+  t.equal(blocks.length, 5)
   const imports = blocks.flatMap((code) => code.match(/^import .*$/gm) ?? [])
   const code = blocks.map((block) => block.replace(/^import .*$/gm, '')).join('\n')
   await writeFile(join(folder, 'shop.ts'), `${imports.join('\n')}\n${code}`)
@@ -57,5 +57,5 @@ export async function installAndUse(t: Test, flags: readonly string[]): Promise<
   })
   t.equal(`${stdout}${stderr}`, '')
   const { body } = await stand.admin('GET', `/totals?ad_account_id=${ACCOUNT}`)
-  t.match(body, { received: 3, invalid: 0 })
+  t.match(body, { received: 4, invalid: 0 })
 }

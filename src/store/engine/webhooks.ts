@@ -3,6 +3,7 @@
  * cannot be mapped is one invalid event, and what is not to be sent a filtered one: both are counted, and the shop gets a 2xx.
  */
 import { InvalidRequest, Unauthorized } from '../../errors.ts'
+import { findEvents, MOST_VALUES_OF_WEBHOOK } from '../../events/body-shape.ts'
 import { readBody } from '../../events/body.ts'
 import { isObject } from '../../events/coerce/object.ts'
 import { readKnown, type Prepared } from '../../events/prepare.ts'
@@ -48,9 +49,13 @@ export function createWebhooks(options: {
     const made =
       webhook.options.kind === 'custom' ? await expressions.map(sourceId, webhook, payload) : undefined
     return function* ({ isTest }) {
-      if (made === undefined) return opened(yield* mapWebhook(webhook, payload), isTest)
-      if (made.status !== 'mapped') return opened(made, isTest)
+      if (made !== undefined && made.status !== 'mapped') return opened(made, isTest)
       try {
+        if (made === undefined) {
+          // Parsed at once, and nobody else is served meanwhile.
+          yield* findEvents(payload, MOST_VALUES_OF_WEBHOOK)
+          return opened(yield* mapWebhook(webhook, payload), isTest)
+        }
         return yield* openBody({ payload: made.payload, isTest })
       } catch (error) {
         if (!(error instanceof InvalidRequest)) throw error
