@@ -46,8 +46,9 @@ function make(
   payload: unknown,
   topic: string,
   headers: Readonly<Record<string, string | undefined>>,
-  { shopUrl: _, topic: __, eventName, ...own }: ShopOptions,
+  given: ShopOptions,
 ): MadeEvent {
+  const { shopUrl: _, topic: __, eventName, ...own } = given
   const events = eventName === undefined ? {} : { [topic]: eventName }
   const options = { ...defaultOptions(kind), ...own, events }
   const mapped = mapPayload(

@@ -187,7 +187,7 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, set
     // First: what is erased and not told would be worse than what is told and was not there.
     await store.addAudit({ atMs: nowMs, action: 'erase', details: what })
     const erased = await store.erase({ ...camelOf(ids), nowMs })
-    metrics.events.inc({ outcome: 'filtered' }, erased.queued)
+    metrics.countEvents(ids.ad_account_id ?? 'other', 'filtered', erased.queued)
     const counts = answerOf(Erased, erased)
     await store.addAudit({ atMs: clock.wallMs(), action: 'erased', details: { ...what, ...counts } })
     return counts

@@ -1,7 +1,7 @@
 /** Sources: shops whose webhooks are taken. Registered, changed, listed, removed; what became of their last webhooks. */
 import { Type, type Static } from 'typebox'
 import { InvalidRequest, NotFound } from '../errors.ts'
-import { DEFAULT_EVENTS, SOURCE_KINDS } from '../sources/source.ts'
+import { DEFAULT_EVENTS, EXPRESSION_STOPPED, SOURCE_KINDS } from '../sources/source.ts'
 import type { Source } from '../vault/vault.ts'
 import {
   AdAccountId,
@@ -59,6 +59,7 @@ const SourceView = closed({
   ),
   expression: orNull(Type.String()),
   created_at: Time,
+  problems: Type.Array(Type.String(), { description: 'In words; none: nothing is to be done.' }),
   webhooks: Type.Array(Webhook, { description: 'The last ones that this process took, newest first.' }),
 })
 const Sources = closed({ sources: Type.Array(SourceView) })
@@ -122,7 +123,35 @@ export function findSource({ vault }: Pick<AdminOptions, 'vault'>, sourceId: str
   return source
 }
 
-function showSource(source: Source, { webhookLog }: AdminOptions): SourceAnswer {
+function problemsOf(
+  { sourceId, adAccountId, options }: Source,
+  { vault, webhookLog }: Pick<AdminOptions, 'vault' | 'webhookLog'>,
+): string[] {
+  const problems: string[] = []
+  const others = vault
+    .sources()
+    .filter(
+      (other) =>
+        options.kind === 'woocommerce' &&
+        other.options.kind === options.kind &&
+        other.adAccountId === adAccountId &&
+        other.sourceId !== sourceId &&
+        other.options.eventId === undefined,
+    )
+  if (options.eventId === undefined && others.length > 0) {
+    const names = others.map((other) => other.sourceId).join(', ')
+    problems.push(
+      `its event ids are the numbers of orders, as those of ${names}: orders with one number would be taken for duplicates. Set event_id, such as "${sourceId}-{id}"`,
+    )
+  }
+  const last = webhookLog.of(sourceId).find(({ outcome }) => outcome !== 'refused' && outcome !== 'ping')
+  if (last?.reason === EXPRESSION_STOPPED)
+    problems.push(`${EXPRESSION_STOPPED}; its webhooks wait for one another. Change it`)
+  return problems
+}
+
+function showSource(source: Source, base: AdminOptions): SourceAnswer {
+  const { webhookLog } = base
   const { sourceId, options } = source
   const { consent } = options
   return answerOf(SourceView, {
@@ -139,6 +168,7 @@ function showSource(source: Source, { webhookLog }: AdminOptions): SourceAnswer 
           ? { require: consent.path }
           : { limit: consent.path },
     test: options.isTest,
+    problems: problemsOf(source, base),
     webhooks: webhookLog.of(sourceId),
   })
 }

@@ -13,6 +13,7 @@ import {
 } from './command.ts'
 import { readTextFile } from './events-file.ts'
 import { explainBody } from './explain.ts'
+import { renderTable } from './table.ts'
 import { misused } from './terminal.ts'
 
 const set: Command = {
@@ -30,7 +31,26 @@ const set: Command = {
       ...(options['keep-secret'] !== true && { secret: await readSecret(terminal, 'secret: ', 'secret') }),
     })
     const text = `source ${answer.id} is set: give the shop the address https://YOUR-RELAY${answer.path}`
-    return { answer, text }
+    const note = answer.problems.map((problem) => `source ${answer.id}: ${problem}`).join('\n')
+    return { answer, text, note }
+  },
+}
+
+const webhooks: Command = {
+  name: 'source webhooks',
+  words: 'ID',
+  does: 'the last webhooks of a source, newest first, and what became of each',
+  async run(invocation) {
+    const { webhooks: answer } = await invocation.admin.get<SourceAnswer>(pathOf('source', invocation))
+    const columns = {
+      at: 'at',
+      topic: 'topic',
+      delivery: 'delivery_id',
+      events: 'events',
+      outcome: 'outcome',
+      reason: 'reason',
+    } as const
+    return { answer, text: renderTable(columns, answer, 'no webhook came since the relay started') }
   },
 }
 
@@ -68,6 +88,7 @@ export const sourceCommands: readonly Command[] = [
       reason: ({ webhooks: [last] }) => last?.reason,
     },
   ),
+  webhooks,
   removal('source', 'ID', 'forgets the source and its secret; its webhooks get 404'),
   tryFile,
 ]

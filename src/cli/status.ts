@@ -2,6 +2,7 @@
 import type { AccountAnswer } from '../admin/account-view.ts'
 import type { AccountsAnswer } from '../admin/accounts.ts'
 import type { LiveAnswer } from '../admin/live.ts'
+import type { SourcesAnswer } from '../admin/sources.ts'
 import type { TotalsAnswer } from '../admin/totals.ts'
 import type { VolumeAnswer } from '../admin/volume.ts'
 import { lastFailureOf } from './account.ts'
@@ -18,16 +19,20 @@ const LIVE = `/live?since=${10 ** 12 - 1}`
 export const status: Command = {
   name: 'status',
   words: '',
-  does: 'whether posts are taken, accounts and queues that do not send and what to do about them, unusual volume, and the totals; exit code 3 when posts are refused or something needs a person',
+  does: 'whether posts are taken, accounts and queues that do not send and what to do about them, problems of sources, unusual volume, and the totals; exit code 3 when posts are refused or something needs a person',
   async run({ admin }) {
     const live = await admin.get<LiveAnswer>(LIVE)
     const { problem } = live
-    const [{ accounts }, totals, { volume }] = await Promise.all([
+    const [{ accounts }, totals, { volume }, { sources }] = await Promise.all([
       admin.get<AccountsAnswer>('/accounts'),
       // A store that is away must not fail the whole command.
       problem === null ? admin.get<TotalsAnswer>('/totals') : live.totals,
       admin.get<VolumeAnswer>('/volume'),
+      admin.get<SourcesAnswer>('/sources'),
     ])
+    const ofSources = sources.flatMap(({ id, problems }) =>
+      problems.map((problem) => ({ source: id, problem })),
+    )
     const marked = volume.filter(isMarked)
     const paused = accounts.filter((account) => account.paused).length
     const troubles = findTroubles(accounts)
@@ -41,6 +46,7 @@ export const status: Command = {
         paused_accounts: paused,
         accounts_over_share: overShare,
         accounts_in_trouble: inTrouble,
+        source_problems: ofSources,
         totals,
         unusual_volume: marked,
         needs_person: needsPerson,
@@ -48,6 +54,7 @@ export const status: Command = {
       text: [
         `${renderProblem(live, overShare)}\naccounts: ${accounts.length}, paused: ${paused}, in trouble: ${inTrouble}`,
         renderTroubles(troubles),
+        ...ofSources.slice(0, TROUBLES_SHOWN).map(({ source, problem }) => `source ${source}: ${problem}`),
         ...(marked.length === 0 ? [] : [`unusual volume:\n${renderVolume(marked)}`]),
         totals === null ? 'the totals cannot be read' : renderTotals(totals),
       ].join('\n\n'),

@@ -60,6 +60,7 @@ export function createSources() {
           `set ${time(source.secret_set_at)}${source.previous_secret ? '; the one before it is valid, too' : ''}`,
         ),
       ),
+      ...source.problems.map((/** @type {string} */ problem) => h('p.problem', {}, problem)),
       showWebhooks(name, webhooks),
       h(
         'div.actions',
@@ -137,7 +138,7 @@ export function createSources() {
           ...given,
           ...signature,
         })
-        speak(`${source.id} is ${isNew ? 'connected' : 'changed'}.`)
+        speak([`${source.id} is ${isNew ? 'connected' : 'changed'}.`, ...source.problems].join(' '))
         await load()
         if (isNew) showAddress(source.path)
       },

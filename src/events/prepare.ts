@@ -33,6 +33,8 @@ export interface PrepareContext extends NormalizeContext {
   readonly isTest: boolean
   /** What the account wants done with events whose user agent is a bot's. */
   readonly bots: 'send' | 'filter'
+  /** Whether `trailIds` are wanted. */
+  readonly hasTrail: boolean
 }
 
 /** What there is of every event. */
@@ -106,7 +108,9 @@ export function prepareEvent(given: unknown, context: PrepareContext): Prepared 
     eventName: event.event_name,
     eventId: event.event_id,
     eventTimeS: event.event_time,
-    trailIds: trailIdsOf(event.event_id, event.custom_data?.order_id, (raw as RawObject)['user_data']),
+    trailIds: context.hasTrail
+      ? trailIdsOf(event.event_id, event.custom_data?.order_id, (raw as RawObject)['user_data'])
+      : NO_IDS,
   }
   const isFromBot = isBot(event)
   if (isFromBot) warn(report, 'user_data.client_user_agent', 'bot_user_agent')
@@ -159,6 +163,7 @@ function customerOf({ em, external_id, ph }: PreparedEvent['user_data']): Custom
   return ph?.length === 1 ? { kind: 'ph', hash: ph[0]! } : undefined
 }
 
+const NO_IDS = { eventId: undefined, orderId: undefined } as const
 const NOT_AN_OBJECT = { reason: 'not_an_object', path: '', message: 'the event must be an object' } as const
 const HOUR_MS = 3_600_000
 

@@ -20,6 +20,7 @@ const BETWEEN_DIGITS = /(?<=\d)[-./() ]+(?=\d)/g
 /** Shorter values are part of most ids. */
 const SHORTEST_VALUE = 5
 const LONGEST_PHONE = 40
+const HASH_LENGTH = 64
 
 /** `userData`: as it came. */
 export function trailIdsOf(
@@ -27,30 +28,32 @@ export function trailIdsOf(
   orderId: string | undefined,
   userData: unknown,
 ): TrailIds {
-  const [event, order] = [eventId, orderId].map((id) => (isPersonal(id, userData) ? undefined : id))
+  const values = isObject(userData) ? valuesOf(userData) : []
+  const [event, order] = [eventId, orderId].map((id) =>
+    id === undefined || looksPersonal(id) || isOfCustomer(id.toLowerCase(), values) ? undefined : id,
+  )
   return { eventId: event, orderId: order }
 }
 
-function isPersonal(id: string | undefined, userData: unknown): boolean {
-  if (id === undefined || looksPersonal(id)) return true
-  if (!isObject(userData)) return false
-  const folded = id.toLowerCase()
+function valuesOf(userData: Readonly<Record<string, unknown>>): readonly string[] {
   // A customer's number is no personal datum to those who do not know the shop, and some send the order's for it.
   const { external_id: _, ...others } = userData
-  const values = Object.values(others)
+  return Object.values(others)
     .flatMap(listOr)
     .filter((value) => typeof value === 'string' || typeof value === 'number')
     .map((value) => String(value).toLowerCase())
-  const runs = [folded, folded.replaceAll(BETWEEN_DIGITS, '')].flatMap(
-    (text) => text.match(PHONE_DIGITS) ?? [],
-  )
-  const hashes = runs.map(sha256Hex)
+}
+
+function isOfCustomer(id: string, values: readonly string[]): boolean {
+  if (values.some((value) => value.length >= SHORTEST_VALUE && id.includes(value))) return true
+  const runs = [id, id.replaceAll(BETWEEN_DIGITS, '')].flatMap((text) => text.match(PHONE_DIGITS) ?? [])
+  if (runs.length === 0) return false
+  const hashes = values.some(({ length }) => length === HASH_LENGTH) ? [...new Set(runs)].map(sha256Hex) : []
   return values.some(
     (value) =>
-      (value.length >= SHORTEST_VALUE && folded.includes(value)) ||
       hashes.includes(value) ||
       // With or without the code of its country.
-      (runs.length > 0 && value.length < LONGEST_PHONE && isNumberIn(runs, value.replaceAll(/\D/g, ''))),
+      (value.length < LONGEST_PHONE && isNumberIn(runs, value.replaceAll(/\D/g, ''))),
   )
 }
 

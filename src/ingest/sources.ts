@@ -9,6 +9,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunc
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { NotFound, Unauthorized } from '../errors.ts'
+import type { PostLimiter } from '../limits/post-limiter.ts'
 import type { Settings } from '../settings.ts'
 import { defaultOptions, namesOf, type Headers, type SourceOptions } from '../sources/source.ts'
 import type { PostReceipt } from '../store/engine/posts.ts'
@@ -24,6 +25,7 @@ export interface SourcesOptions {
   readonly readiness: Readiness
   readonly webhookLog: WebhookLog
   readonly metrics: Pick<Metrics, 'sourceBadSignatures'>
+  readonly postLimiter: PostLimiter
   readonly clock: Clock
   /** Whether ages can be believed: see clock-watch.ts. */
   readonly isClockTrusted: () => boolean
@@ -42,7 +44,7 @@ const REFUSED_FOR: Readonly<Record<string, string>> = {
 const HOUR_MS = 3_600_000
 /** What WooCommerce sends, unsigned, when a webhook is saved: it wants a 200. */
 const PING = /^webhook_id=\d{1,20}$/
-/** The address of a source is no secret: wrong signatures must not use up the account's own posts. */
+/** Of the source, so that a shop's webhooks do not use up its account's own posts. */
 const limitKeyOf = (sourceId: string) => `source/${sourceId}`
 
 /** Where the post limiter is registered already. */
@@ -80,7 +82,11 @@ export function routeSources(
 
         const taking = take(request, body, posted, trace)
         const receipt = await orStall(readiness, reply, taking).catch((error: unknown) => {
-          throw source === undefined && error instanceof Unauthorized ? new NotFound() : error
+          if (!(error instanceof Unauthorized)) throw error
+          if (source === undefined) throw new NotFound()
+          // Anybody may send these: the shop's own posts must pass.
+          options.postLimiter.giveBack(request.limited!.key)
+          throw error
         })
         const { outcome, reason } = outcomeOf(receipt)
         const entry = note(source!, request, outcome, reason, receipt.eventCount)

@@ -34,7 +34,7 @@ export function emptyBucket(capacity: number, refillPerMinute: number, nowMs: nu
   return { capacity, refillPerMinute, level: 0, atMs: Math.floor(nowMs) }
 }
 
-/** Takes `n` tokens, or none. */
+/** Takes `n` tokens, or none; gives some back where it is negative. */
 export function take(bucket: Bucket, n: number, nowMs: number): Taken {
   const refilled = refill(bucket, nowMs)
   const missing = n * TOKEN - refilled.level

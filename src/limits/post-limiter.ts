@@ -23,6 +23,8 @@ export interface PostLimiterAnswer {
 export interface PostLimiter {
   /** Rejects where the buckets are shared and the store is away. */
   take(adAccountId: string, postsPerMinute: number): PostLimiterAnswer | Promise<PostLimiterAnswer>
+  /** What was taken for a post that was of somebody else. */
+  giveBack(adAccountId: string): void
   /** Posts that would pass now; undefined before the first post. */
   level(adAccountId: string): number | undefined
   forget(adAccountId: string): void
@@ -42,6 +44,10 @@ export function createPostLimiter({ now }: PostLimiterOptions) {
       buckets.set(adAccountId, bucket)
       if (!isTaken) return { current: postsPerMinute + 1, ttl: waitMs }
       return { current: postsPerMinute - tokensIn(bucket, nowMs), ttl: msUntilFull(bucket) }
+    },
+    giveBack(adAccountId: string): void {
+      const bucket = buckets.get(adAccountId)
+      if (bucket !== undefined) buckets.set(adAccountId, take(bucket, -1, now()).bucket)
     },
     level(adAccountId: string): number | undefined {
       const bucket = buckets.get(adAccountId)

@@ -78,7 +78,7 @@ export function createSharedLimits(options: SharedLimitsOptions) {
       const lease = callLease(adAccountId)
       lease.inUse = Math.max(0, lease.inUse - 1)
     },
-    level: (adAccountId) => leases.level('call_limiter', adAccountId),
+    level: (adAccountId) => levelOf(leases.find('call_limiter', adAccountId)),
     onRefill: (listener) => void (onRefill = listener),
   }
 
@@ -87,7 +87,7 @@ export function createSharedLimits(options: SharedLimitsOptions) {
       const lease = leases.of('post_limiter', adAccountId, postsPerMinute, postsPerMinute)
       for (;;) {
         if (leases.take(lease)) {
-          const missing = postsPerMinute - levelOf(lease)
+          const missing = postsPerMinute - lease.left - lease.atHand
           const ttl = Math.max(0, Math.ceil((missing / postsPerMinute) * 60_000))
           return { current: Math.max(0, missing), ttl }
         }
@@ -99,7 +99,11 @@ export function createSharedLimits(options: SharedLimitsOptions) {
         await granted.promise
       }
     },
-    level: (adAccountId) => leases.level('post_limiter', adAccountId),
+    giveBack(adAccountId) {
+      const lease = leases.find('post_limiter', adAccountId)
+      if (lease !== undefined) lease.unused += 1
+    },
+    level: (adAccountId) => levelOf(leases.find('post_limiter', adAccountId)),
     forget: (adAccountId) => leases.forget('post_limiter', adAccountId),
   }
 
@@ -192,10 +196,7 @@ function createQuotaLeases({ shared, clock }: SharedLimitsOptions, onGranted: (a
       due.add(lease)
       ask()
     },
-    level(kind: BucketKind, adAccountId: string): number | undefined {
-      const lease = leases.get(keyOf(kind, adAccountId))
-      return lease && levelOf(lease)
-    },
+    find: (kind: BucketKind, adAccountId: string) => leases.get(keyOf(kind, adAccountId)),
     forget: (kind: BucketKind, adAccountId: string) => void leases.delete(keyOf(kind, adAccountId)),
     close: () => {
       isClosed = true
@@ -221,8 +222,8 @@ const NOTHING = {
   emptyUntilMs: -Infinity,
 }
 
-function levelOf({ left, atHand }: QuotaLease): number {
-  return left + atHand
+function levelOf(lease: QuotaLease | undefined): number | undefined {
+  return lease && lease.left + lease.atHand
 }
 
 /** Tokens that are too old are not used any more. */

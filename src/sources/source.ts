@@ -4,6 +4,9 @@ import type { FilteredReason } from '../events/filtered.ts'
 export const SOURCE_KINDS = ['shopify', 'woocommerce', 'custom'] as const
 export type SourceKind = (typeof SOURCE_KINDS)[number]
 
+/** Why a webhook is invalid whose expression did not end. */
+export const EXPRESSION_STOPPED = 'the expression took too long or too much memory'
+
 /** The topics that are mapped unless a source's `events` say otherwise. */
 export const DEFAULT_EVENTS: Readonly<Record<SourceKind, Readonly<Record<string, string>>>> = {
   shopify: {

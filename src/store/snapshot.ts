@@ -55,6 +55,7 @@ export function waitingOf({ totals, backlog }: StoreSnapshot, clock: Pick<Clock,
 export function reportStore(metrics: Metrics, takeSnapshot: TakeSnapshot): void {
   metrics.collect('storeUsedBytes', async () => (await takeSnapshot()).size.usedBytes)
   metrics.collect('diskFreeBytes', async () => (await takeSnapshot()).size.diskFreeBytes)
+  metrics.collect('trailBytes', async () => (await takeSnapshot()).size.trailBytes)
   metrics.collect('deadLetterBytes', async () => (await takeSnapshot()).size.deadLetterBytes)
   metrics.collect('storeFull', async () => Number((await takeSnapshot()).size.isFull))
   metrics.collect('eventsQueued', async () => (await takeSnapshot()).totals.queued)

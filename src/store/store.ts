@@ -240,6 +240,7 @@ export interface StoreSize {
   /** Of payloads that are queued. */
   readonly queuedBytes: number
   readonly deadLetterBytes: number
+  readonly trailBytes: number
   /** Free bytes of the disk that the store is on, as far as this process may use them. */
   readonly diskFreeBytes: number
   /** Commits are refused until some of what is queued has gone, or until the disk has room again. */

@@ -30,7 +30,7 @@ const COUNT_BUCKETS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000]
 export const METRICS = {
   accountEvents: {
     name: 'pinrelay_account_events_total',
-    help: 'Events by account and outcome (delivered, rejected, expired, filtered, duplicate; or invalid) since this process began, of the first 1,000 accounts; those of others are under other.',
+    help: 'Events by account and outcome (delivered, rejected, expired, filtered, duplicate; or invalid) since this process began, of the first 1,000 accounts; those of others are under other, and so are erased ones, filtered, where no account was named.',
     labels: ['ad_account_id', 'outcome'],
   },
   accountNeedsConsent: {
@@ -84,6 +84,7 @@ export const METRICS = {
     help: '1 while nothing expires because the wall clock was set.',
   },
   deadLetterBytes: { name: 'pinrelay_dead_letters_bytes', help: 'Bytes of dead letters in the store.' },
+  trailBytes: { name: 'pinrelay_trail_bytes', help: 'Bytes of the event trail in the store.' },
   deadLettersDeleted: {
     name: 'pinrelay_dead_letters_deleted_total',
     help: 'Dead letters that the relay deleted, by reason: too_old (DEAD_LETTER_DAYS), store_part_full.',

@@ -125,6 +125,18 @@ t.test('a source is set, tried, listed and removed; its secret is never shown', 
   })
   t.match(tried, { code: 0, stdout: /^event 0: lead i\n/ })
   t.match((await relay('source list')).stdout, /cli-own +custom/)
+  t.match(await relay('source webhooks cli-own'), { code: 0, stdout: /^no webhook came/ })
+  for (const id of ['cli-wc-1', 'cli-wc-2'])
+    t.match(
+      await relay(`source set ${id} --kind woocommerce --account ${stand.account}`, {
+        input: 'a secret of wc',
+      }),
+      { code: 0, stderr: id === 'cli-wc-1' ? '' : /^source cli-wc-2: its event ids are/ },
+    )
+  await fetch(`${stand.relay.publicUrl}/sources/cli-wc-1`, { method: 'POST', body: '{}' })
+  t.match(await relay('source webhooks cli-wc-1'), { stdout: /refused +wrong_signature/ })
+  t.match((await relay('status')).stdout, /source cli-wc-1: its event ids are/)
+  for (const id of ['cli-wc-1', 'cli-wc-2']) t.match(await relay(`source rm ${id}`), { code: 0 })
   t.match(await relay('source set cli-own', { input: '' }), { code: 2, stderr: /No secret/ })
   t.match(await relay(`source set cli-own --keep-secret --settings ${expression}`), {
     code: 2,
@@ -265,6 +277,7 @@ t.test('status of ten thousand accounts is a screen, whatever happens to them', 
       '/accounts': { accounts },
       '/totals': { received: 4711 },
       '/volume': { volume: [] },
+      '/sources': { sources: [] },
       '/live': live,
     }
     const ADMIN_URL = await listen(

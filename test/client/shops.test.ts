@@ -29,7 +29,7 @@ t.test("an order becomes what the relay makes of the shop's webhook", async (t) 
     ],
   ] as const
   for (const [made, mapped] of rows) {
-    if (made.status !== 'mapped') return t.fail(JSON.stringify(made))
+    if (made.status !== 'mapped') throw new Error(JSON.stringify(made))
     t.same(JSON.parse(JSON.stringify(made.event)), eventOf(mapped))
     t.match(prepareEvent(made.event, CONTEXT), { status: 'prepared' })
   }

@@ -432,7 +432,7 @@ function testErasure(t: Test, layGround: LayGround): void {
       const orders = ['jane@example.com', 'joe@example.com']
       const texts = orders.map((order_id, index) =>
         JSON.stringify({
-          event_name: 'checkout',
+          event_name: ['checkout', 'joe@example.com'][index],
           event_time: NOW_S,
           event_id: `e-${index}`,
           custom_data: { order_id },
@@ -445,7 +445,7 @@ function testErasure(t: Test, layGround: LayGround): void {
       ])
       const request = { orderId: 'jane@example.com', nowMs: NOW_MS }
       t.same(await store.erase(request), { queued: 0, deadLetters: 1, leased: 0 })
-      t.match(await store.deadLetters({ limit: 10 }), [{ eventId: 'e-1', orderId: undefined }])
+      t.match(await store.deadLetters({ limit: 10 }), [{ eventName: '', eventId: 'e-1', orderId: undefined }])
 
       const address = 'jack@example.com'
       const die = async (id: string) =>

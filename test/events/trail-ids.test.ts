@@ -63,6 +63,9 @@ t.test(
     const event = { ...PLAIN, event_id: 'e-1', custom_data: { order_id: 4711 } }
     const trailIds = { eventId: 'e-1', orderId: '4711' }
     t.match(prepareEvent(event, LIVE), { status: 'prepared', trailIds })
+    t.match(prepareEvent(event, { ...LIVE, hasTrail: false }), {
+      trailIds: { eventId: undefined, orderId: undefined },
+    })
     const invalid = prepareEvent({ ...event, action_source: 'fax' }, LIVE)
     t.match(invalid, { status: 'invalid', trailIds, eventName: 'checkout', eventTimeS: Number })
     t.match(prepareEvent(7, LIVE), {

@@ -134,6 +134,7 @@ t.test('who leaves while the post limiter asks the database holds no room', asyn
   const postLimiter: PostLimiter = {
     take: () => (asked.length === 2 ? passed : new Promise((resolve) => asked.push(() => resolve(passed)))),
     level: () => undefined,
+    giveBack: () => undefined,
     forget: () => undefined,
   }
   const { app, begin, statusOf } = await openApp(t, 60, postLimiter)

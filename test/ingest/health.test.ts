@@ -9,6 +9,7 @@ t.test('an account over its share is refused alone, and told once a minute', asy
     usedBytes: 0,
     queuedBytes: 0,
     deadLetterBytes: 0,
+    trailBytes: 0,
     diskFreeBytes: 1,
     isFull: false,
     isWritable: true,

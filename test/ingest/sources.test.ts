@@ -165,6 +165,14 @@ t.test('what cannot be read is taken all the same, and counted as invalid', asyn
     { source: 'shop-5', reason: 'no_identifier', event_id: String(lastId), order_id: '4711' },
     { source: 'shop-5', reason: 'not_json', event_name: null, event_id: null, order_id: null },
   ])
+  const values = JSON.stringify({ line_items: Array.from({ length: 60 }, () => Array(2000).fill(1)) })
+  for (const [body, reason] of [
+    [`{"x":${'['.repeat(40)}${']'.repeat(40)}}`, 'x[0]: must not be nested deeper than 32 levels.'],
+    [values, 'The body must hold at most 100000 values.'],
+  ] as const) {
+    t.equal((await sendShopify(guest, 'shop-5', body)).status, 200)
+    t.match((await webhooksOf(guest, 'shop-5'))[0], { outcome: 'invalid', reason })
+  }
   const tooLarge = `{"x":"${'x'.repeat(9 * 1024 * 1024)}"}`
   t.equal((await sendShopify(guest, 'shop-5', tooLarge).catch(() => ({ status: 413 }))).status, 413)
   t.match((await webhooksOf(guest, 'shop-5'))[0], {
@@ -218,13 +226,14 @@ t.test('the answer comes from the disk, not from Pinterest, and needs no account
   t.equal((await sendShopify(guest, 'shop-7')).status, 200, 'the source is kept')
 })
 
-t.test('wrong signatures do not use up the posts of the account', async (t) => {
+t.test('wrong signatures use up the posts of nobody, webhooks those of their source', async (t) => {
   const guest = await enter(t)
   await guest.admin('PUT', `/accounts/${guest.account}`, { posts_per_minute: 2 })
   await register(t, guest, 'shop-8', { kind: 'shopify' })
   const statuses = []
   for (let n = 0; n < 4; n++) statuses.push((await send(guest, 'shop-8', '{}', {})).status)
-  t.same(statuses, [401, 401, 429, 429])
+  for (let n = 0; n < 3; n++) statuses.push((await sendShopify(guest, 'shop-8')).status)
+  t.same(statuses, [401, 401, 401, 401, 200, 200, 429])
   t.equal((await guest.post({ data: [] })).status, 400, 'not 429')
 })
 
@@ -297,6 +306,24 @@ t.test('custom: a form; consent; what the expression cannot read', async (t) => 
     { reason: 'the expression makes something that is no event' },
     { outcome: 'filtered', reason: 'no_consent' },
   ])
+})
+
+t.test('a source says what is wrong with it', async (t) => {
+  const guest = await enter(t)
+  const problemsOf = async (id: string) => (await guest.admin('GET', `/sources/${id}`)).body['problems']
+  await register(t, guest, 'wc-1', { kind: 'woocommerce' })
+  t.same(await problemsOf('wc-1'), [])
+  await register(t, guest, 'wc-2', { kind: 'woocommerce' })
+  t.match(await problemsOf('wc-2'), [/as those of wc-1: .*Set event_id, such as "wc-2-\{id\}"/])
+  await guest.admin('PUT', '/sources/wc-2', { event_id: 'wc-2-{id}' })
+  t.same([await problemsOf('wc-1'), await problemsOf('wc-2')], [[], []])
+
+  await register(t, guest, 'endless', { ...CUSTOM, expression: '($f := function() { $f() }; $f())' })
+  t.equal((await sendCustom(guest, 'endless', '{}')).status, 200)
+  t.match(await problemsOf('endless'), [/^the expression took too long or too much memory; /])
+  await guest.admin('PUT', '/sources/endless', { expression: 'null' })
+  t.equal((await sendCustom(guest, 'endless', '{}')).status, 200)
+  t.same(await problemsOf('endless'), [], 'the last webhook counts')
 })
 
 t.test('settings that make no sense are refused, by name', async (t) => {

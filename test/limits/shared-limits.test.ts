@@ -102,6 +102,14 @@ t.test('while the store is away calls wait and posts are refused; nothing is tol
   for (const { holding, unused } of asked) t.equal(holding + unused, 0)
 })
 
+t.test('what is given back goes to the store, for whoever wants it', async (t) => {
+  const { postLimiter, asked, clock } = setUp(all)
+  await postLimiter.take('1', 60)
+  postLimiter.giveBack('1')
+  await clock.advance(1000)
+  t.match(asked.at(-1), { holding: 0, unused: 1 })
+})
+
 t.test('a post limiter refuses with the time until the next token, and tells what is left', async (t) => {
   let granted = 2
   const { postLimiter } = setUp(({ wanted }) => {

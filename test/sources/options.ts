@@ -18,6 +18,7 @@ export const CONTEXT: PrepareContext = {
   maxEventAgeMs: 6e8,
   isTest: false,
   bots: 'send',
+  hasTrail: true,
 }
 
 export function map(

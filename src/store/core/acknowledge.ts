@@ -97,7 +97,7 @@ export function makeDeadLetters(
     const row: NewDeadLetterRow = {
       ad_account_id: queue.adAccountId,
       is_test: queue.isTest,
-      event_name: toStoredText(eventName),
+      event_name: looksPersonal(eventName) ? '' : toStoredText(eventName),
       event_id: looksPersonal(eventId) ? '' : toStoredText(eventId),
       order_id: orderId === '' || looksPersonal(orderId) ? null : toStoredText(orderId),
       event_time_s: eventTimeS,

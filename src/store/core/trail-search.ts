@@ -18,6 +18,11 @@ export const TRAIL_STEP_ROWS = 2000
 export const TRAIL_STEP_BUCKETS = 8
 /** Some milliseconds' work. */
 const BUILT_PER_TURN = 500
+/**
+ * Rows of replicas are in the order of ids that were taken some seconds apart, with clocks that may differ, and a row has its
+ * newest post's arrival.
+ */
+const DISORDER_MS = 60_000
 /** A search answers what it has by then. */
 const LONGEST_SEARCH_MS = 2000
 
@@ -61,7 +66,7 @@ export function toTrailStep(
   { sinceMs, mostBuckets = TRAIL_STEP_BUCKETS }: Pick<TrailStepRequest, 'sinceMs' | 'mostBuckets'>,
 ): TrailStep {
   if (buckets.length === mostBuckets) return { rows, nextBucket: Math.min(...buckets) - 1 }
-  const isPast = end === undefined || (end.received_at_ms > 0 && end.received_at_ms < sinceMs)
+  const isPast = end === undefined || (end.received_at_ms > 0 && end.received_at_ms < sinceMs - DISORDER_MS)
   return { rows, nextBucket: isPast ? undefined : end.bucket - 1 }
 }
 

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { ShuttingDown, TooBusy } from '../../errors.ts'
 import type { ExpressionRequest } from '../../sources/expression-thread.ts'
-import type { MappedPost, Webhook } from '../../sources/source.ts'
+import { EXPRESSION_STOPPED, type MappedPost, type Webhook } from '../../sources/source.ts'
 
 /** Rejects with TOO_BUSY or SHUTTING_DOWN where it could not be run: the webhook is to come again. */
 export interface Expressions {
@@ -35,11 +35,7 @@ export function createExpressions(file = THREAD): Expressions {
     async map(sourceId, { options, headers }, payload) {
       const answer = await threadOf(`source ${sourceId}`).ask({ webhook: { options, headers }, payload })
       return answer === STOPPED
-        ? {
-            status: 'invalid',
-            reason: 'mapping_failed',
-            message: 'the expression took too long or too much memory',
-          }
+        ? { status: 'invalid', reason: 'mapping_failed', message: EXPRESSION_STOPPED }
         : (answer as MappedPost)
     },
     async findFault(expression) {

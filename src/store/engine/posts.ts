@@ -81,14 +81,14 @@ export interface PostsOptions {
 }
 
 export function createPosts(options: PostsOptions): Posts {
-  const { store, work, webhooks, now, maxEventAgeMs, hasTrail } = options
+  const { store, work, webhooks, now, hasTrail } = options
   /** Ids of those that still have to be begun. */
   const waiting = new Set<number>()
   const recentCustomers = createRecentCustomers()
 
   function begin(post: Post, open: OpenPost) {
     if (!waiting.delete(post.postId)) throw new SenderLeft()
-    return prepare(post, open, maxEventAgeMs)
+    return prepare(post, open, options)
   }
 
   async function prepareInTurn(post: Post): Promise<PreparedPost> {
@@ -144,10 +144,14 @@ export function createPosts(options: PostsOptions): Posts {
   }
 }
 
-function* prepare(post: Post, open: OpenPost, maxEventAgeMs: number): Generator<void, PreparedPost> {
+function* prepare(
+  post: Post,
+  open: OpenPost,
+  { maxEventAgeMs, hasTrail }: Pick<PostsOptions, 'maxEventAgeMs' | 'hasTrail'>,
+): Generator<void, PreparedPost> {
   const { receivedAtMs, adAccountId, account } = post
   const { events, isTest, withheld } = yield* open(post)
-  const context = { ...account, nowMs: receivedAtMs, maxEventAgeMs, isTest }
+  const context = { ...account, nowMs: receivedAtMs, maxEventAgeMs, isTest, hasTrail }
   const prepared: Prepared[] = withheld === undefined ? [] : [withheld]
   for (const event of events()) {
     prepared.push(prepareEvent(event, context))

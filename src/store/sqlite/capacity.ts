@@ -96,13 +96,14 @@ export function createAdmission(
   return {
     size() {
       look()
-      const { bytes, deadBytes } = totals.sizes()
+      const { bytes, deadBytes, trailBytes } = totals.sizes()
       const overShare = accountsOverShare()
       const { isFull } = capacity
       return {
         usedBytes,
         queuedBytes: bytes,
         deadLetterBytes: deadBytes,
+        trailBytes,
         diskFreeBytes,
         isFull,
         overShare,

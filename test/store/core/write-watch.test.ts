@@ -6,6 +6,7 @@ const READ = {
   usedBytes: 1,
   queuedBytes: 1,
   deadLetterBytes: 0,
+  trailBytes: 0,
   diskFreeBytes: 1,
   isFull: false,
   overShare: [],

@@ -1,6 +1,6 @@
 /** What is counted in bytes in a file that others share. */
 import t from 'tap'
-import { makeDead, makeBatch, NOW_MS } from '../batches.ts'
+import { makeDead, makeBatch, makePost, NOW_MS } from '../batches.ts'
 import { layGround } from './ground.ts'
 
 t.test('the bytes of what is queued and of dead letters are known after a restart', async (t) => {
@@ -18,6 +18,15 @@ t.test('the bytes of what is queued and of dead letters are known after a restar
   t.match(await store.size(), { queuedBytes, deadLetterBytes })
   t.match(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 1, limit: 9 }), { tooOld: 4 })
   t.match(await store.size(), { deadLetterBytes: 0 })
+})
+
+t.test('the bytes of the event trail are known', async (t) => {
+  const { store } = await (await layGround(t)).open()
+  t.match(await store.size(), { trailBytes: 0 })
+  await store.commit(makePost(Array.from({ length: 50 }, (_, n) => `e-${n}`)))
+  t.ok((await store.size()).trailBytes > 500)
+  await store.trimTrail({ receivedBeforeMs: NOW_MS + 1, limit: 9 })
+  t.match(await store.size(), { trailBytes: 0 })
 })
 
 t.test('dead letters take none of the room that posts have', async (t) => {
