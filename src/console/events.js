@@ -94,6 +94,8 @@ export function createEvents(query) {
   /** @type {AbortController | undefined} */
   let following
   let lastKey = 0
+  /** How long the trail goes back; 0: there is none. */
+  let trailHours = 0
 
   /** One question each for the event id and the order id: nobody knows which one a person has. */
   function readQuestions() {
@@ -131,6 +133,7 @@ export function createEvents(query) {
         return [next]
       })
       questions = left
+      trailHours = answers[0].trail_hours
       for (const event of answers.flatMap(({ events }) => events)) put(event, false)
       render()
     } catch (error) {
@@ -149,8 +152,8 @@ export function createEvents(query) {
       questions.length > 0
         ? `The newest ${found}; there may be more.`
         : shown.length > 0
-          ? `${found}.`
-          : 'No event. The relay keeps them for TRAIL_HOURS; what looks like a person’s address is not kept as an id.',
+          ? `${found}. ${toldOf(trailHours)}`
+          : `No event. ${toldOf(trailHours)} What looks like a person’s address is not kept as an id.`,
     )
   }
 
@@ -191,6 +194,12 @@ export function createEvents(query) {
       following?.abort()
     },
   }
+}
+
+/** @param {number} hours */
+function toldOf(hours) {
+  if (hours === 0) return 'There is no event trail: TRAIL_HOURS is 0.'
+  return `The trail goes back ${count(hours)} hours (TRAIL_HOURS), or less where it fills its part of the store.`
 }
 
 /** @param {TrailEvent} one @param {TrailEvent} other */
