@@ -1,5 +1,4 @@
 /** Reads values of a shop's payload by path, and fills templates with them. A path never leads to what was inherited. */
-import { flag } from '../events/coerce/scalars.ts'
 
 export type Json = Readonly<Record<string, unknown>>
 
@@ -58,9 +57,11 @@ export function fillTemplate(template: string, payload: unknown): string | undef
   return isWhole ? filled : undefined
 }
 
+/** `true`, 1, or one of them as text. */
 export function isTrueAt(payload: unknown, path: string): boolean {
-  const reading = flag(valueAt(payload, path))
-  return reading.status === 'read' && reading.value
+  const value = valueAt(payload, path)
+  const text = value === true ? 'true' : textOf(value)
+  return text !== undefined && ['true', '1'].includes(text.trim().toLowerCase())
 }
 
 /** Whole seconds. What is no time stays as it is, so that the event becomes invalid and says why. */
