@@ -137,9 +137,10 @@ const MOST_PLACES_TOLD = 20
 /** Texts of errors that are not the relay's own may quote what was sent; those are not passed on. */
 function tell(error: FastifyError): { status: number; message: string } {
   if (error.validation) {
-    const places = error.validation.map(
-      ({ instancePath, message }) => `${instancePath.slice(1).replaceAll('/', '.') || 'body'}: ${message}`,
-    )
+    const places = error.validation.map(({ instancePath, keyword, params, message }) => {
+      const rule = keyword === 'enum' ? `must be one of ${String(params['allowedValues'])}` : message
+      return `${instancePath.slice(1).replaceAll('/', '.') || 'body'}: ${rule}`
+    })
     return { status: 400, message: [...new Set(places)].slice(0, MOST_PLACES_TOLD).join('; ') }
   }
   const status = error.statusCode ?? 500

@@ -1,4 +1,5 @@
 /** What there is to count of a post's events, one entry for each event name: few numbers cross to the thread that counts. */
+import { looksPersonal } from '../events/personal-ids.ts'
 import type { Prepared } from '../events/prepare.ts'
 import type { InvalidReason } from '../events/invalid.ts'
 import { WARNINGS, type WarningCode } from '../events/warning.ts'
@@ -36,7 +37,8 @@ export function tallyEvents(prepared: readonly Prepared[]): EventTally[] {
     { eventName: string | undefined; events: number; counts: Counts }
   >()
   for (const event of prepared) {
-    const { eventName, status, warnings } = event
+    const { status, warnings } = event
+    const eventName = looksPersonal(event.eventName ?? '') ? undefined : event.eventName
     let tally = tallies.get(eventName)
     if (tally === undefined) tallies.set(eventName, (tally = { eventName, events: 0, counts: {} }))
     tally.events += 1

@@ -58,6 +58,11 @@ t.test('events are followed as they come and change, until the relay ends', asyn
   t.equal(code, 0)
   t.equal(stdout.split('\n').length, 2)
   t.match(stdout, /followed-\d+ {2}o-\d+ {2}delivered/)
+  t.match(await relay('events --outcome lost'), {
+    code: 1,
+    stderr: /^The relay answered 400: outcome: must be one of queued,delivered,.*,erased$/,
+  })
+  t.match(await relay('events --since monday'), { code: 1, stderr: /since: must be seconds .* as 2026-\S+$/ })
   t.match(await relay('events --follow --since 2026-01-01'), { code: 2, stderr: /--follow begins now/ })
   const endless = relay('events --follow --json')
   await stand.relay.close()

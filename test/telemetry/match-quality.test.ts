@@ -73,6 +73,11 @@ t.test('shares are those of what Pinterest gets, not of what was tried', async (
   )
 })
 
+t.test("an event name that looks like a customer's is counted without it", async (t) => {
+  t.equal(prepared({ em: 'a@example.com' }, { event_name: 'lead of jane@example.com' }).eventName, undefined)
+  t.equal(prepared({ em: 'a@example.com' }, { event_name: 'first order' }).eventName, 'first order')
+})
+
 t.test('a word that is counted is no code of a warning', async (t) => {
   for (const word of COUNTED) t.notOk(Object.hasOwn(WARNINGS, word), word)
 })
