@@ -369,7 +369,7 @@ t.test('an event is found by its order, shown with its way, and followed as othe
   await page.getByLabel('Ad account').fill(stand.account)
   await page.getByLabel('Event id or order id').fill('4711')
   await page.keyboard.press('Enter')
-  await page.getByText('1 event.').waitFor()
+  await page.getByText('1 event. The trail goes back 72 hours').waitFor()
   const event = page.getByRole('article', { name: 'checkout e-4711' })
   await event.getByText('delivered', { exact: true }).first().waitFor()
   await event.locator('summary').click()
@@ -604,6 +604,17 @@ t.test('a shop is connected, its secret rotated, and its webhooks are told', asy
   await renamed.getByText('is valid, too').waitFor({ state: 'detached' })
   t.match((await stand.admin('GET', '/sources/my-shop')).body, { kind: 'shopify', previous_secret: false })
   t.notMatch(await page.content(), /another-secret/)
+  for (const id of ['wc-1', 'wc-2'])
+    await stand.admin('PUT', `/sources/${id}`, {
+      kind: 'woocommerce',
+      ad_account_id: stand.account,
+      secret: SHOP_SECRET,
+    })
+  await page.getByRole('button', { name: 'Look again' }).click()
+  await page.getByRole('article', { name: 'wc-2' }).getByText('as those of wc-1').waitFor()
+  t.same(await violationsOf(page), [])
+  for (const id of ['wc-1', 'wc-2']) await stand.admin('DELETE', `/sources/${id}`)
+  await page.getByRole('button', { name: 'Look again' }).click()
   await renamed.getByRole('button', { name: /^Remove/ }).click()
   await dialog.getByRole('button', { name: 'Remove' }).click()
   await page.getByText('No source yet.').waitFor()

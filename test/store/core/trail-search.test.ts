@@ -1,7 +1,12 @@
 /** Searches of the event trail over posts of many events: they give way, and following shows the latest. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
-import { isCursor, searchTrail, type TrailStepRequest } from '../../../src/store/core/trail-search.ts'
+import {
+  isCursor,
+  searchTrail,
+  toTrailStep,
+  type TrailStepRequest,
+} from '../../../src/store/core/trail-search.ts'
 import { showChanges } from '../../../src/store/core/trail-tail.ts'
 import { createTrailWriter } from '../../../src/store/core/trail.ts'
 import { LIVE, makePost, NOW_MS } from '../batches.ts'
@@ -42,6 +47,12 @@ t.test(
     t.ok(turns >= 2 * POSTS, `${turns} turns`)
   },
 )
+
+t.test('a walk goes on for a minute before its beginning, since the clocks of replicas differ', async (t) => {
+  const step = (received_at_ms: number) =>
+    toTrailStep([], [], { bucket: 7, received_at_ms }, { sinceMs: NOW_MS }).nextBucket
+  t.same([step(NOW_MS), step(NOW_MS - 5000), step(0), step(NOW_MS - 61_000)], [6, 6, 6, undefined])
+})
 
 t.test('a page ends where the next one begins, also within a post', async (t) => {
   const step = async () => ({ rows, nextBucket: undefined })
