@@ -30,6 +30,8 @@ export const RANGES = {
 } as const
 export type Range = keyof typeof RANGES
 const ARCHIVED: readonly Range[] = ['6h', '7d']
+/** The shortest of the steps. */
+const TICK_MS = 5000
 const ARCHIVE_EVERY_MS = 900_000
 
 /** Some hundred KiB. */
@@ -49,67 +51,52 @@ interface StatisticsOptions {
 }
 
 export function createRecentStatistics(options: StatisticsOptions): RecentStatistics {
-  const { clock, archive } = options
-  const series = Object.fromEntries(
-    (Object.keys(RANGES) as Range[]).map((range) => [
-      range,
-      createSeries(options, RANGES[range], ARCHIVED.includes(range) ? (archive?.read(range) ?? []) : []),
-    ]),
-  ) as Record<Range, ReturnType<typeof createSeries>>
-  let cancel = archive === undefined ? () => {} : clock.after(ARCHIVE_EVERY_MS, archiveAgain)
-
-  function archiveAgain(): void {
-    cancel = clock.after(ARCHIVE_EVERY_MS, archiveAgain)
-    void archiveAll()
-  }
-
-  async function archiveAll(): Promise<void> {
-    // What cannot be written is written with the next.
-    for (const range of ARCHIVED) await archive?.write(range, series[range].samples()).catch(() => {})
-  }
-
-  return {
-    samples: (afterS, range = '15m') => series[range].samples().filter(({ atS }) => atS > afterS),
-    async close() {
-      cancel()
-      await Promise.all(Object.values(series).map((one) => one.close()))
-      await archiveAll()
-    },
-  }
-}
-
-function createSeries(
-  { clock, metrics, waiting }: StatisticsOptions,
-  { stepMs, steps }: (typeof RANGES)[Range],
-  archived: readonly StatisticsSample[],
-) {
-  const kept = [...archived]
-  let before: Reading = new Map()
+  const { clock, metrics, waiting, archive } = options
+  const series = (Object.keys(RANGES) as Range[]).map((range) => ({
+    range,
+    kept: [...((ARCHIVED.includes(range) && archive?.read(range)) || [])],
+    before: new Map() as Reading,
+    dueMs: clock.monotonicMs() + RANGES[range].stepMs,
+  }))
+  let archiveDueMs = clock.monotonicMs() + ARCHIVE_EVERY_MS
   let isClosed = false
-  let cancel = clock.after(stepMs, step)
+  let cancel = clock.after(TICK_MS, tick)
 
-  function step(): void {
-    void takeSample().then(() => {
-      if (!isClosed) cancel = clock.after(stepMs, step)
-    })
-  }
-
-  async function takeSample(): Promise<void> {
+  /** Takes a step of the series that are due, or of all. */
+  async function takeStep(isLast: boolean): Promise<void> {
     const atS = clock.wallMs() / 1000
     const asked = waiting().catch((): Waiting => ({ queued: undefined, oldestAgeS: undefined }))
     const [now, queued] = await Promise.all([readAll(metrics), asked])
-    kept.push({ atS, ...compare(before, now), ...queued })
-    before = now
-    const oldestS = atS - (stepMs * steps) / 1000
-    while (kept.length > steps || kept[0]!.atS < oldestS) kept.shift()
+    const nowMs = clock.monotonicMs()
+    for (const one of series.filter(({ dueMs }) => isLast || dueMs <= nowMs)) {
+      const { stepMs, steps } = RANGES[one.range]
+      const { kept } = one
+      kept.push({ atS, ...compare(one.before, now), ...queued })
+      while (kept.length > steps || kept[0]!.atS < atS - (stepMs * steps) / 1000) kept.shift()
+      one.before = now
+      one.dueMs = nowMs + stepMs
+    }
+    if (!isLast && archiveDueMs > nowMs) return
+    archiveDueMs = nowMs + ARCHIVE_EVERY_MS
+    // What cannot be written is written with the next.
+    const archived = series.filter(({ range }) => ARCHIVED.includes(range))
+    for (const { range, kept } of archived) await archive?.write(range, kept).catch(() => {})
+  }
+
+  function tick(): void {
+    void takeStep(false).then(() => {
+      if (!isClosed) cancel = clock.after(TICK_MS, tick)
+    })
   }
 
   return {
-    samples: (): readonly StatisticsSample[] => kept,
-    close() {
+    samples(afterS, range = '15m') {
+      return series.find((one) => one.range === range)!.kept.filter(({ atS }) => atS > afterS)
+    },
+    async close() {
       isClosed = true
       cancel()
-      return takeSample()
+      await takeStep(true)
     },
   }
 }
