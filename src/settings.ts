@@ -20,6 +20,8 @@ const number = (value: number, minimum: number, maximum: number, description: st
   })
 const text = (rule: string, pattern: string, description: string, value?: string) =>
   Type.String({ pattern, rule, description, ...(value === undefined ? {} : { default: value }) })
+const flag = (meaning: string) =>
+  Type.Enum(['true', 'false'], { default: 'false', rule: 'true or false', description: `true: ${meaning}` })
 const secret = (rule: string, pattern: string, description: string) =>
   Type.Optional(Type.String({ pattern, rule, description, isSecret: true }))
 const masterKey = (description: string) =>
@@ -128,16 +130,8 @@ export const SettingsSchema = Type.Object({
       'gateways whose X-Forwarded-* headers are believed',
     ),
   ),
-  METRICS_OPEN: Type.Enum(['true', 'false'], {
-    default: 'false',
-    rule: 'true or false',
-    description: 'true: GET /metrics needs no token',
-  }),
-  DOCS_OPEN: Type.Enum(['true', 'false'], {
-    default: 'false',
-    rule: 'true or false',
-    description: 'true: the description of the public port (/docs on the admin port) needs no token',
-  }),
+  METRICS_OPEN: flag('GET /metrics needs no token'),
+  DOCS_OPEN: flag('the description of the public port (/docs on the admin port) needs no token'),
   OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
     text(...URL_RULE, 'where traces are sent, over OTLP/HTTP (/v1/traces is added); unset: no traces'),
   ),
@@ -202,9 +196,8 @@ export function readSettings(environment: Environment): Settings {
   if (settings.MASTER_KEY_PREVIOUS && !settings.MASTER_KEY) {
     problems.push('MASTER_KEY must be set where MASTER_KEY_PREVIOUS is')
   }
-  const database = readDatabase(settings)
+  const database = readDatabase(settings, problems)
   if (database.kind === 'postgres') {
-    problems.push(...problemsOfUrl(database.url))
     // Each replica would make its own.
     for (const name of ['MASTER_KEY', 'ADMIN_TOKEN'] as const) {
       if (settings[name] === undefined)
@@ -228,19 +221,14 @@ function readList(list = ''): string[] {
   return list.split(',').flatMap((item) => item.trim() || [])
 }
 
-function readDatabase({ DATABASE_URL: url }: GivenSettings): DatabaseConfig {
-  return url.startsWith('sqlite:')
-    ? { kind: 'sqlite', path: url.slice('sqlite:'.length) }
-    : { kind: 'postgres', url }
-}
-
-function problemsOfUrl(url: string): string[] {
+function readDatabase({ DATABASE_URL: url }: GivenSettings, problems: string[]): DatabaseConfig {
+  if (url.startsWith('sqlite:')) return { kind: 'sqlite', path: url.slice('sqlite:'.length) }
   try {
     parseDatabaseUrl(url, 'DATABASE_URL')
-    return []
   } catch (error) {
-    return [(error as Error).message]
+    problems.push((error as Error).message)
   }
+  return { kind: 'postgres', url }
 }
 
 /** As the environment has it; empty where it is unset. */

@@ -29,19 +29,13 @@ export function reportQueues(options: {
   metrics.collect('queueStopped', () =>
     delivery
       .queues()
-      .filter(
-        ({ status, adAccountId }) => STATUSES[status].urgency > 0 && vault.account(adAccountId) !== undefined,
-      )
-      .toSorted((one, other) => STATUSES[other.status].urgency - STATUSES[one.status].urgency)
-      .map(({ adAccountId, isTest, status }) => [
-        {
-          ad_account_id: adAccountId,
-          queue: isTest ? 'test' : 'live',
-          status,
-          urgency: String(STATUSES[status].urgency),
-        },
-        1,
-      ]),
+      .map((state) => ({ ...state, urgency: STATUSES[state.status].urgency }))
+      .filter(({ urgency, adAccountId }) => urgency > 0 && vault.account(adAccountId) !== undefined)
+      .toSorted((one, other) => other.urgency - one.urgency)
+      .map(({ adAccountId, isTest, status, urgency }) => {
+        const queue = isTest ? 'test' : 'live'
+        return [{ ad_account_id: adAccountId, queue, status, urgency: String(urgency) }, 1]
+      }),
   )
   metrics.collect('callLimiterAvailable', () => levels(callLimiter))
   metrics.collect('postLimiterAvailable', () => levels(postLimiter))

@@ -49,12 +49,9 @@ export type LogFields = { readonly [Name in (typeof TEXTS)[number]]?: string | u
   readonly [Name in (typeof NUMBERS)[number]]?: number | undefined
 } & { readonly is_test?: boolean | undefined }
 
-export interface Log {
-  debug(fields: LogFields, phrase: string): void
-  info(fields: LogFields, phrase: string): void
-  warn(fields: LogFields, phrase: string): void
-  error(fields: LogFields, phrase: string): void
-}
+export type Log = Readonly<
+  Record<'debug' | 'info' | 'warn' | 'error', (fields: LogFields, phrase: string) => void>
+>
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
