@@ -64,7 +64,7 @@ export const matchQualityRoutes: AdminRoutes = async (app, { matchQuality }) => 
     const hours = Number(request.query.hours ?? MOST_HOURS)
     if (hours < 1 || hours > MOST_HOURS) throw new InvalidRequest(`hours: must be 1 to ${MOST_HOURS}.`)
     const rows = matchQuality
-      .rows({ adAccountId: request.query.ad_account_id, hours })
+      .rows(hours, request.query.ad_account_id)
       .slice(0, MOST_ROWS)
       .map((row) => ({
         ...answerOf(Counts, {

@@ -10,16 +10,7 @@ import { constants, fstatSync, openSync, write, writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import type { Clock } from '../clock.ts'
 
-export interface LogOutput {
-  /** Takes one line with its line break. */
-  write(line: string): void
-  /** Writes what was gathered now. */
-  flush(): void
-  /** For the end of the process: writes what the output takes within `patienceMs`, and drops the rest. */
-  flushSync(patienceMs: number): void
-  /** Lines so far that are not in the output. */
-  dropped(): number
-}
+export type LogOutput = ReturnType<typeof createLogOutput>
 
 export interface LogOutputOptions {
   readonly fd: number
@@ -57,7 +48,7 @@ export function openStandardOutput(clock: Clock): LogOutput {
   return createLogOutput({ fd, isNonBlocking, clock })
 }
 
-export function createLogOutput({ fd, isNonBlocking, clock }: LogOutputOptions): LogOutput {
+export function createLogOutput({ fd, isNonBlocking, clock }: LogOutputOptions) {
   let text = ''
   /** What is being written. */
   let chunk: Uint8Array = NOTHING
@@ -125,14 +116,17 @@ export function createLogOutput({ fd, isNonBlocking, clock }: LogOutputOptions):
   }
 
   return {
-    write(line) {
+    /** Takes one line with its line break. */
+    write(line: string): void {
       if (chunk.length + text.length + line.length > LONGEST_WAITING) dropped += 1
       else text += line
       if (text.length >= GATHER_LENGTH) pump()
       else if (cancelTimer === undefined && !isWriting) pumpIn(GATHER_MS)
     },
+    /** Writes what was gathered now. */
     flush: pump,
-    flushSync(patienceMs) {
+    /** For the end of the process: writes what the output takes within `patienceMs`, and drops the rest. */
+    flushSync(patienceMs: number): void {
       cancelTimer?.()
       cancelTimer = undefined
       // What a thread is writing it finishes before the process is gone.
@@ -153,6 +147,7 @@ export function createLogOutput({ fd, isNonBlocking, clock }: LogOutputOptions):
         }
       }
     },
+    /** Lines so far that are not in the output. */
     dropped: () => dropped,
   }
 }

@@ -18,15 +18,7 @@ import {
   type EventTally,
 } from './tally.ts'
 
-export interface MatchQuality {
-  note(adAccountId: string, events: EventTally): void
-  /** Those with the most events first. `hours`: the present one, and so many before as make it up. */
-  rows(query: {
-    readonly adAccountId?: string | undefined
-    readonly hours: number
-  }): readonly MatchQualityRow[]
-  forget(adAccountId: string): void
-}
+export type MatchQuality = ReturnType<typeof createMatchQuality>
 
 export interface MatchQualityRow {
   readonly adAccountId: string
@@ -50,13 +42,13 @@ interface Hour {
   readonly counts: Counts
 }
 
-export function createMatchQuality(wallMs: () => number): MatchQuality {
+export function createMatchQuality(wallMs: () => number) {
   const hourNow = () => Math.floor(wallMs() / HOUR_MS)
   /** Of each the hours with events, oldest first. */
-  const streams = createStreams<Hour[]>({
-    create: () => [],
-    isIdle: (hours) => (hours.at(-1)?.hour ?? 0) <= hourNow() - MOST_HOURS,
-  })
+  const streams = createStreams<Hour[]>(
+    () => [],
+    (hours) => (hours.at(-1)?.hour ?? 0) <= hourNow() - MOST_HOURS,
+  )
 
   function latestOf(hours: Hour[]): Hour {
     const hour = hourNow()
@@ -67,7 +59,7 @@ export function createMatchQuality(wallMs: () => number): MatchQuality {
   }
 
   return {
-    note(adAccountId, { eventName, events, counts }) {
+    note(adAccountId: string, { eventName, events, counts }: EventTally): void {
       const hours = streams.of(adAccountId, eventName)
       if (hours === undefined) return
       const latest = latestOf(hours)
@@ -75,8 +67,9 @@ export function createMatchQuality(wallMs: () => number): MatchQuality {
       for (const [word, count] of wordsOf(counts)) addCount(latest.counts, word, count)
     },
 
-    rows({ adAccountId, hours: wanted }) {
-      const oldest = hourNow() - wanted
+    /** Those with the most events first, of the present hour and those before it. */
+    rows(mostHours: number, adAccountId?: string): readonly MatchQualityRow[] {
+      const oldest = hourNow() - mostHours
       return streams
         .list(adAccountId)
         .map(([id, eventName, hours]) => {
@@ -87,7 +80,7 @@ export function createMatchQuality(wallMs: () => number): MatchQuality {
         .toSorted((one, other) => other.events - one.events)
     },
 
-    forget: (adAccountId) => streams.forget(adAccountId),
+    forget: (adAccountId: string) => streams.forget(adAccountId),
   }
 }
 

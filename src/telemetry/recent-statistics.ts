@@ -15,12 +15,7 @@ export interface Waiting {
   readonly oldestAgeS: number | undefined
 }
 
-export interface RecentStatistics {
-  /** Those after `afterS`, oldest first. */
-  samples(afterS: number, range?: Range): readonly StatisticsSample[]
-  /** Takes the step that is not over, and archives. */
-  close(): Promise<void>
-}
+export type RecentStatistics = ReturnType<typeof createRecentStatistics>
 
 /** Kept in memory, and from `ARCHIVED` on over a restart. */
 export const RANGES = {
@@ -50,8 +45,7 @@ interface StatisticsOptions {
   readonly archive?: StatisticsArchive | undefined
 }
 
-export function createRecentStatistics(options: StatisticsOptions): RecentStatistics {
-  const { clock, metrics, waiting, archive } = options
+export function createRecentStatistics({ clock, metrics, waiting, archive }: StatisticsOptions) {
   const series = (Object.keys(RANGES) as Range[]).map((range) => ({
     range,
     kept: [...((ARCHIVED.includes(range) && archive?.read(range)) || [])],
@@ -90,10 +84,12 @@ export function createRecentStatistics(options: StatisticsOptions): RecentStatis
   }
 
   return {
-    samples(afterS, range = '15m') {
+    /** Those after `afterS`, oldest first. */
+    samples(afterS: number, range: Range = '15m'): readonly StatisticsSample[] {
       return series.find((one) => one.range === range)!.kept.filter(({ atS }) => atS > afterS)
     },
-    async close() {
+    /** Takes the step that is not over, and archives. */
+    async close(): Promise<void> {
       isClosed = true
       cancel()
       await takeStep(true)

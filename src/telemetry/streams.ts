@@ -10,22 +10,7 @@ export const OTHER = '(other)'
 const MOST_STREAMS = 5000
 const MOST_EVENT_NAMES = 50
 
-export interface Streams<S> {
-  /** Undefined when there is no room for one more. */
-  of(adAccountId: string, eventName: string | undefined): S | undefined
-  /** Of one account, or of all. */
-  list(adAccountId?: string): readonly (readonly [adAccountId: string, eventName: string, stream: S])[]
-  dropIdle(): void
-  forget(adAccountId: string): void
-}
-
-export function createStreams<S>({
-  create,
-  isIdle,
-}: {
-  readonly create: () => S
-  readonly isIdle: (stream: S) => boolean
-}): Streams<S> {
+export function createStreams<S>(create: () => S, isIdle: (stream: S) => boolean) {
   const accounts = new Map<string, Map<string, S>>()
   let count = 0
 
@@ -41,7 +26,8 @@ export function createStreams<S>({
   }
 
   return {
-    of(adAccountId, eventName) {
+    /** Undefined when there is no room for one more. */
+    of(adAccountId: string, eventName: string | undefined): S | undefined {
       const own = accounts.get(adAccountId)
       const wanted = eventName || OTHER
       const name = own === undefined || own.has(wanted) || own.size < MOST_EVENT_NAMES ? wanted : OTHER
@@ -58,12 +44,13 @@ export function createStreams<S>({
       else names.set(name, stream)
       return stream
     },
-    list: (adAccountId) =>
+    /** Of one account, or of all. */
+    list: (adAccountId?: string) =>
       [...accounts]
         .filter(([id]) => adAccountId === undefined || id === adAccountId)
         .flatMap(([id, own]) => Array.from(own, ([name, stream]) => [id, name, stream] as const)),
     dropIdle,
-    forget(adAccountId) {
+    forget(adAccountId: string): void {
       count -= accounts.get(adAccountId)?.size ?? 0
       accounts.delete(adAccountId)
     },

@@ -59,16 +59,16 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
   /** The one that is being filled. */
   let slot = 0
   let cancel = clock.after(SLOT_MS, turn)
-  const streams = createStreams<Stream>({
-    create: () => ({
+  const streams = createStreams<Stream>(
+    () => ({
       counts: new Uint32Array(HISTORY_SLOTS),
       firstSlot: slot,
       lastSlot: slot,
       judgement: undefined,
       sinceMs: clock.wallMs(),
     }),
-    isIdle: ({ lastSlot }) => slot - lastSlot >= HISTORY_SLOTS,
-  })
+    ({ lastSlot }) => slot - lastSlot >= HISTORY_SLOTS,
+  )
 
   /** Ends slots until the clock is caught up with: a busy loop or a sleeping machine may have missed some. */
   function turn(): void {

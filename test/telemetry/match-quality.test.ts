@@ -47,7 +47,7 @@ t.test('shares are those of what Pinterest gets, not of what was tried', async (
   quality.note('1', prepared({ ...BROWSER }, { event_time: NOW_MS / 1000 - 7200 }))
   quality.note('1', prepared({ em: 'c@example.com', client_ip_address: '203.0.113.7' }))
   quality.note('1', prepared({}))
-  const [row] = quality.rows({ hours: 1 })
+  const [row] = quality.rows(1)
   t.match(row, {
     adAccountId: '1',
     eventName: 'checkout',
@@ -89,7 +89,7 @@ t.test('filtered events are a share of all, and of nothing else', async (t) => {
   quality.note('1', prepared({ ph: '+1 415 555 2671' }, {}, 'filter'))
   quality.note('1', prepared({}, {}, 'filter'))
   quality.note('1', prepared({ em: 'a@example.com' }, {}, 'filter'))
-  const [row] = quality.rows({ hours: 1 })
+  const [row] = quality.rows(1)
   t.match(row, {
     events: 4,
     shares: { em: 1, ip_and_user_agent: 0, filtered: 0.25, invalid: 0.5 },
@@ -105,7 +105,7 @@ t.test('hours go by, accounts and names stand apart, and an account that is gone
   quality.note('2', prepared({ em: 'a@example.com' }))
   quality.note('2', prepared({ em: 'a@example.com' }))
   const names = (hours: number, adAccountId?: string) =>
-    quality.rows({ hours, adAccountId }).map((row) => `${row.adAccountId} ${row.eventName} ${row.events}`)
+    quality.rows(hours, adAccountId).map((row) => `${row.adAccountId} ${row.eventName} ${row.events}`)
   t.same(names(1), ['2 checkout 2', '1 signup 1'])
   t.same(names(2), ['2 checkout 2', '1 checkout 1', '1 signup 1'])
   t.same(names(2, '1'), ['1 checkout 1', '1 signup 1'])
@@ -126,7 +126,7 @@ t.test(
     quality.note('1', tallyEvents([prepareEvent(null, CONTEXT)])[0]!)
     quality.note('1', tallyEvents([prepareEvent({ event_name: 'own_1' }, CONTEXT)])[0]!)
     quality.note('1', tallyEvents([prepareEvent({ event_name: 'signup' }, CONTEXT)])[0]!)
-    const rows = quality.rows({ hours: 1 })
+    const rows = quality.rows(1)
     t.equal(rows.length, 51)
     t.match(rows[0], { eventName: OTHER, events: 53, shares: { invalid: 3 / 53 } })
     t.match(
@@ -200,11 +200,11 @@ t.test('streams are bounded, and those that were silent for a day make room', as
   const { quality, advance } = setUp()
   const event = prepared({ em: 'a@example.com' })
   for (let account = 0; account < 6000; account++) quality.note(String(account), event)
-  t.equal(quality.rows({ hours: 24 }).length, 5000)
+  t.equal(quality.rows(24).length, 5000)
   advance(25)
   quality.note('7000', event)
-  t.equal(quality.rows({ adAccountId: '7000', hours: 1 }).length, 1)
-  t.equal(quality.rows({ hours: 24 }).length, 1)
+  t.equal(quality.rows(1, '7000').length, 1)
+  t.equal(quality.rows(24).length, 1)
 })
 
 t.test('an hour of yesterday does not count again today', async (t) => {
@@ -214,5 +214,5 @@ t.test('an hour of yesterday does not count again today', async (t) => {
   quality.note('1', warned)
   advance(24)
   quality.note('1', prepared({ em: 'a@example.com' }))
-  t.match(quality.rows({ hours: 24 }), [{ events: 1, warnings: { length: 0 }, shares: { warned: 0, em: 1 } }])
+  t.match(quality.rows(24), [{ events: 1, warnings: { length: 0 }, shares: { warned: 0, em: 1 } }])
 })
