@@ -74,10 +74,7 @@ export function createLogOutput({ fd, isNonBlocking, clock }: LogOutputOptions) 
     if (chunk.length === 0) chunk = takeText()
     if (chunk.length === 0) return
     isWriting = true
-    if (!isNonBlocking) {
-      write(fd, chunk, written)
-      return
-    }
+    if (!isNonBlocking) return write(fd, chunk, written)
     try {
       written(null, writeSync(fd, chunk))
     } catch (error) {
