@@ -12,7 +12,7 @@ import { watchClock } from './clock-watch.ts'
 import { systemClock, type Clock } from './clock.ts'
 import type { Settings } from './settings.ts'
 import { createDelivery } from './delivery/delivery.ts'
-import { reportQueues } from './delivery/queue-metrics.ts'
+import { reportQueues } from './delivery/queue-status.ts'
 import { createVerify } from './delivery/verify.ts'
 import { createReadiness } from './ingest/health.ts'
 import { createPublicServer } from './ingest/server.ts'
@@ -272,7 +272,7 @@ function reportMetrics(base: Base, { readiness, delivery }: Sending, { volumeWat
   reportTokens(base)
   reportStore(metrics, base.takeSnapshot)
   reportVolume(metrics, volumeWatch)
-  reportQueues({ ...base, delivery })
+  reportQueues(base, delivery, base.postLimiter)
 }
 
 /** Waits for posts that are being answered. A closing server has no time limit for connections that never finish a post. */

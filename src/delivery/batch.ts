@@ -56,22 +56,23 @@ const QUEUED: EventOutcome = { status: 'queued' }
 
 export function batchOf(leased: LeasedBatch, trace?: PostTrace): { batch: Batch; slice: Slice } {
   const { batchId, adAccountId, isTest, isReplay, eventCount } = leased
+  const outcomes = Array.from({ length: eventCount }, () => QUEUED)
   const acknowledged = new Set(leased.acknowledged)
-  const positions: number[] = []
-  for (let index = 0; index < eventCount; index++) if (!acknowledged.has(index)) positions.push(index)
+  const positions = Array.from(outcomes.keys()).filter((index) => !acknowledged.has(index))
   const batch: Batch = {
     trace,
     batchId,
     adAccountId,
     isTest,
     isReplay,
-    outcomes: Array.from({ length: eventCount }, () => QUEUED),
+    outcomes,
     pendingCount: positions.length,
     isLost: false,
     endWait: undefined,
   }
   const { oldestEventTimeS, attempts, history } = leased
-  const payload = acknowledged.size === 0 ? leased.payload : pickEvents(leased.payload, positions)
+  const isWhole = positions.length === eventCount
+  const payload = isWhole ? leased.payload : pickEvents(leased.payload, positions)
   return { batch, slice: { batch, positions, payload, oldestEventTimeS, attempts, history } }
 }
 

@@ -127,11 +127,6 @@ const CLOSING = Buffer.from(']}')
 
 /** The join of the slices' bytes: nothing is parsed or serialized again. */
 function bodyOf(slices: readonly Slice[]): Uint8Array {
-  const parts: Uint8Array[] = [OPENING]
-  for (const { payload } of slices) {
-    if (parts.length > 1) parts.push(SEPARATOR)
-    parts.push(payload)
-  }
-  parts.push(CLOSING)
-  return Buffer.concat(parts)
+  const parts = slices.flatMap(({ payload }) => [SEPARATOR, payload])
+  return Buffer.concat([OPENING, ...parts.slice(1), CLOSING])
 }

@@ -1,6 +1,10 @@
 /** The statuses of queues and accounts that operators see: how urgent each is, what it means, and what to do about it. */
+import type { CallLimiter } from '../limits/call-limiter.ts'
+import type { PostLimiter } from '../limits/post-limiter.ts'
 import type { QueueKey } from '../store/store.ts'
 import type { OpenReason } from './breaker.ts'
+import type { Delivery } from './delivery.ts'
+import type { DeliveryOptions } from './options.ts'
 import type { Queue } from './queue.ts'
 import { stopOf, type StopConditions } from './scheduler.ts'
 
@@ -123,4 +127,36 @@ export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
     action: null,
     remedy: 'repair its queues (account verify, set, resume), or raise STORE_LIMIT_BYTES',
   },
+}
+
+/** Queues that do not call, and how much of their limits accounts have left: collected at scrape time. */
+export function reportQueues(
+  { metrics, vault, callLimiter }: Pick<DeliveryOptions, 'metrics' | 'vault' | 'callLimiter'>,
+  delivery: Delivery,
+  postLimiter: PostLimiter,
+): void {
+  /** The fewest first, without accounts that have no bucket yet. */
+  function levels(limiter: Pick<CallLimiter | PostLimiter, 'level'>) {
+    return vault
+      .accounts()
+      .flatMap(({ adAccountId }) => {
+        const level = limiter.level(adAccountId)
+        return level === undefined ? [] : [[{ ad_account_id: adAccountId }, level] as const]
+      })
+      .toSorted(([, one], [, other]) => one - other)
+  }
+
+  metrics.collect('queueStopped', () =>
+    delivery
+      .queues()
+      .map((state) => ({ ...state, urgency: STATUSES[state.status].urgency }))
+      .filter(({ urgency, adAccountId }) => urgency > 0 && vault.account(adAccountId) !== undefined)
+      .toSorted((one, other) => other.urgency - one.urgency)
+      .map(({ adAccountId, isTest, status, urgency }) => {
+        const queue = isTest ? 'test' : 'live'
+        return [{ ad_account_id: adAccountId, queue, status, urgency: String(urgency) }, 1]
+      }),
+  )
+  metrics.collect('callLimiterAvailable', () => levels(callLimiter))
+  metrics.collect('postLimiterAvailable', () => levels(postLimiter))
 }

@@ -237,27 +237,22 @@ export class Queue {
 
 /** Every queue that this process knows. */
 export class Queues {
-  readonly #byName = new Map<string, Queue>()
+  readonly #live = new Map<string, Queue>()
+  readonly #test = new Map<string, Queue>()
 
   of({ adAccountId, isTest }: QueueKey): Queue {
-    const name = nameOf(adAccountId, isTest)
-    let queue = this.#byName.get(name)
-    if (!queue) {
-      queue = new Queue({ adAccountId, isTest })
-      this.#byName.set(name, queue)
-    }
+    const queues = isTest ? this.#test : this.#live
+    let queue = queues.get(adAccountId)
+    if (!queue) queues.set(adAccountId, (queue = new Queue({ adAccountId, isTest })))
     return queue
   }
 
   ofAccount(adAccountId: string): readonly Queue[] {
-    return [false, true].flatMap((isTest) => this.#byName.get(nameOf(adAccountId, isTest)) ?? [])
+    return [this.#live, this.#test].flatMap((queues) => queues.get(adAccountId) ?? [])
   }
 
-  [Symbol.iterator](): Iterator<Queue> {
-    return this.#byName.values()
+  *[Symbol.iterator](): Iterator<Queue> {
+    yield* this.#live.values()
+    yield* this.#test.values()
   }
-}
-
-function nameOf(adAccountId: string, isTest: boolean): string {
-  return `${adAccountId}/${isTest ? 'test' : 'live'}`
 }
