@@ -84,24 +84,21 @@ export const AccountView = closed({
 })
 export type AccountAnswer = Static<typeof AccountView>
 
-export type ShowAccount = (account: Account) => AccountAnswer
-
-export function createShowAccount(options: AdminOptions): ShowAccount {
+export function createShowAccount(options: AdminOptions): (account: Account) => AccountAnswer {
   const { vault, delivery, refresher, tokenWatch, readiness, clock } = options
   return (account) => {
-    const { adAccountId, grantId } = account
-    const grant = grantId === undefined ? undefined : vault.grant(grantId)
+    const { adAccountId } = account
+    const grant = vault.grantOf(adAccountId)
     const nowMs = clock.wallMs()
-    const overShare = readiness.overShare().has(adAccountId)
     const queues = delivery.queues(adAccountId)
     return answerOf(AccountView, {
       ...account,
       country: account.country?.toUpperCase(),
       paused: account.isPaused,
-      overShare,
+      overShare: readiness.overShare().has(adAccountId),
       token: tokenOf(account, grant, tokenWatch.useOf(adAccountId), nowMs),
       grant: grant && grantOf(grant, nowMs),
-      problems: problemsOf(account, grant, overShare)
+      problems: problemsOf(account, options)
         .filter((status) => !queues.some((queue) => queue.status === status))
         .map((status) => ({ status, ...STATUSES[status] })),
       queues: queues.map((queue) => ({ test: queue.isTest, ...describeQueue(queue) })),
@@ -128,15 +125,14 @@ export function describeQueue(queue: Pick<QueueState, 'status' | 'nextTryMs' | '
 }
 
 export function problemsOf(
-  account: Account,
-  grant: Grant | undefined,
-  isOverShare: boolean,
+  { adAccountId, isPaused, tokenKind }: Account,
+  { vault, readiness }: Pick<AdminOptions, 'vault' | 'readiness'>,
 ): AccountStatus[] {
   return [
-    ...(isOverShare ? ['over_share' as const] : []),
-    ...(account.isPaused ? ['paused' as const] : []),
-    ...(account.tokenKind === 'none' ? ['no_token' as const] : []),
-    ...(grant?.refusedAtMs === undefined ? [] : ['reauthorize' as const]),
+    ...(readiness.overShare().has(adAccountId) ? ['over_share' as const] : []),
+    ...(isPaused ? ['paused' as const] : []),
+    ...(tokenKind === 'none' ? ['no_token' as const] : []),
+    ...(vault.grantOf(adAccountId)?.refusedAtMs === undefined ? [] : ['reauthorize' as const]),
   ]
 }
 

@@ -5,7 +5,7 @@
 import { Type, type Static } from 'typebox'
 import { STATUSES, type QueueState } from '../delivery/queue-status.ts'
 import type { Readiness } from '../ingest/health.ts'
-import { ON_TIME_S, type QueueBacklog, type QueueKey } from '../store/store.ts'
+import { ON_TIME_S, type QueueBacklog } from '../store/store.ts'
 import { waitingOf } from '../store/snapshot.ts'
 import { RANGES, type Range, type StatisticsSample } from '../telemetry/recent-statistics.ts'
 import type { Account } from '../vault/vault.ts'
@@ -117,6 +117,7 @@ const STANDING_SHOWN = 5
 
 export const liveRoutes: AdminRoutes = async (app, options) => {
   const { vault, delivery, recentStatistics, takeSnapshot, readiness, clock } = options
+  const { callLimiter, postLimiter, settings } = options
 
   const schema = {
     summary:
@@ -130,7 +131,7 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
     // The page must show that the store is away, so it cannot fail with it.
     const stored = await takeSnapshot().catch(() => undefined)
     const queues = queuesNow(delivery.queues(), stored?.backlog ?? []).filter(
-      ({ key }) => vault.account(key.adAccountId) !== undefined,
+      ({ adAccountId }) => vault.account(adAccountId) !== undefined,
     )
     const problem = readiness.problem()
     const standing = findStanding(options, queues)
@@ -157,20 +158,18 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
     })
   })
 
-  function queueOf({ key: { adAccountId, isTest }, state, backlog }: QueueNow, nowS: number) {
-    const account = vault.account(adAccountId)
+  function queueOf(queue: QueueNow, nowS: number) {
+    const { adAccountId, isTest, events = 0, oldestEventTimeS } = queue
+    const { label = '', postsPerMinute = settings.POSTS_PER_MINUTE } = vault.account(adAccountId) ?? {}
     return {
       adAccountId,
-      label: account?.label ?? '',
+      label,
       test: isTest,
-      ...describeQueue(state),
-      queued: backlog?.events ?? 0,
-      oldestAgeSeconds: backlog && Math.max(0, Math.round(nowS - backlog.oldestEventTimeS)),
-      callLimiter: { level: options.callLimiter.level(adAccountId), capacity: options.settings.CALL_BURST },
-      postLimiter: {
-        level: options.postLimiter.level(adAccountId),
-        capacity: account?.postsPerMinute ?? options.settings.POSTS_PER_MINUTE,
-      },
+      ...describeQueue(queue),
+      queued: events,
+      oldestAgeSeconds: oldestEventTimeS && Math.max(0, Math.round(nowS - oldestEventTimeS)),
+      callLimiter: { level: callLimiter.level(adAccountId), capacity: settings.CALL_BURST },
+      postLimiter: { level: postLimiter.level(adAccountId), capacity: postsPerMinute },
     }
   }
 }
@@ -180,70 +179,53 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
  * them.
  */
 function findStanding(
-  { vault, readiness, maxEventAgeMs }: Pick<AdminOptions, 'vault' | 'readiness' | 'maxEventAgeMs'>,
+  options: Pick<AdminOptions, 'vault' | 'readiness' | 'maxEventAgeMs'>,
   queues: readonly QueueNow[],
 ) {
-  const byAccount = Map.groupBy(queues, ({ key }) => key.adAccountId)
-  const overShare = readiness.overShare()
+  const byAccount = Map.groupBy(queues, ({ adAccountId }) => adAccountId)
 
   function show(account: Account) {
-    const { adAccountId, label, grantId } = account
+    const { adAccountId, label } = account
     const own = byAccount.get(adAccountId) ?? []
-    const grant = grantId === undefined ? undefined : vault.grant(grantId)
-    const status = [
-      ...own.map(({ state }) => state.status),
-      ...problemsOf(account, grant, overShare.has(adAccountId)),
-    ].find((one) => STATUSES[one].urgency === 3)
+    const statuses = [...own.map((queue) => queue.status), ...problemsOf(account, options)]
+    const status = statuses.find((one) => STATUSES[one].urgency === 3)
     if (status === undefined) return []
-    const times = own.flatMap(({ key, backlog }) => (key.isTest ? [] : (backlog?.oldestEventTimeS ?? [])))
+    const times = own.flatMap(({ isTest, oldestEventTimeS }) => (isTest ? [] : (oldestEventTimeS ?? [])))
     const oldestMs = times.length === 0 ? undefined : 1000 * Math.min(...times)
-    return [
-      {
-        adAccountId,
-        label,
-        status,
-        ...STATUSES[status],
-        offlineAtMs: oldestMs && oldestMs + 1000 * ON_TIME_S,
-        expiresAtMs: oldestMs && oldestMs + maxEventAgeMs,
-      },
-    ]
+    const deadlines = {
+      offlineAtMs: oldestMs && oldestMs + 1000 * ON_TIME_S,
+      expiresAtMs: oldestMs && oldestMs + options.maxEventAgeMs,
+    }
+    return [{ adAccountId, label, status, ...STATUSES[status], ...deadlines }]
   }
 
-  return vault
+  return options.vault
     .accounts()
     .filter(({ isPaused }) => !isPaused)
     .flatMap(show)
     .toSorted((one, other) => (one.expiresAtMs ?? Infinity) - (other.expiresAtMs ?? Infinity))
 }
 
-interface QueueNow {
-  readonly key: QueueKey
-  readonly state: Pick<QueueState, 'status' | 'nextTryMs' | 'callsInFlight'>
-  readonly backlog: QueueBacklog | undefined
-}
+/** Without a backlog where nothing waits. */
+type QueueNow = QueueState & Partial<QueueBacklog>
 
 /** Of a queue that is only in the store: this process has not called for it. */
-const UNKNOWN: QueueNow['state'] = { status: 'sending', nextTryMs: undefined, callsInFlight: 0 }
+const UNKNOWN = { status: 'sending', nextTryMs: undefined, callsInFlight: 0 } as const
 
 /** Each queue that this process knows, and each that has something in the store. */
 function queuesNow(states: readonly QueueState[], backlogs: readonly QueueBacklog[]): QueueNow[] {
-  const nameOf = ({ adAccountId, isTest }: QueueKey) => `${adAccountId}/${isTest}`
-  const waiting = new Map(backlogs.map((backlog) => [nameOf(backlog), backlog]))
-  const known = states.map((state) => {
-    const backlog = waiting.get(nameOf(state))
-    waiting.delete(nameOf(state))
-    return { key: state, state, backlog }
-  })
-  return [...known, ...Array.from(waiting.values(), (backlog) => ({ key: backlog, state: UNKNOWN, backlog }))]
-}
-
-function urgencyOf({ state }: QueueNow): number {
-  return STATUSES[state.status].urgency
+  const queues = new Map<string, QueueNow>()
+  for (const part of [...states, ...backlogs]) {
+    const name = `${part.adAccountId}/${part.isTest}`
+    queues.set(name, { ...(queues.get(name) ?? UNKNOWN), ...part })
+  }
+  return [...queues.values()]
 }
 
 /** The most urgent first, then those with the most events. */
 function byUrgency(one: QueueNow, other: QueueNow): number {
-  return urgencyOf(other) - urgencyOf(one) || (other.backlog?.events ?? 0) - (one.backlog?.events ?? 0)
+  const urgency = STATUSES[other.status].urgency - STATUSES[one.status].urgency
+  return urgency || (other.events ?? 0) - (one.events ?? 0)
 }
 
 function sampleOf(sample: StatisticsSample) {

@@ -1,6 +1,5 @@
 /** `quality`: by what Pinterest can match events with people. `volume`: whether as many events come as used to. */
-import type { MatchQualityAnswer } from '../admin/match-quality.ts'
-import type { VolumeAnswer } from '../admin/volume.ts'
+import type { MatchQualityAnswer, VolumeAnswer } from '../admin/insight.ts'
 import { fieldsOf, queryOf, type Command } from './command.ts'
 import { renderTable, type Columns } from './table.ts'
 

@@ -1,10 +1,10 @@
 /** `status`: one screen. Does everything work, and if not, what does not? */
 import type { AccountAnswer } from '../admin/account-view.ts'
 import type { AccountsAnswer } from '../admin/accounts.ts'
+import type { VolumeAnswer } from '../admin/insight.ts'
 import type { LiveAnswer } from '../admin/live.ts'
 import type { SourcesAnswer } from '../admin/sources.ts'
 import type { TotalsAnswer } from '../admin/totals.ts'
-import type { VolumeAnswer } from '../admin/volume.ts'
 import { lastFailureOf } from './account.ts'
 import type { Command } from './command.ts'
 import { isMarked, renderVolume } from './insight.ts'

@@ -64,9 +64,10 @@ export function createGranting(options: GrantingOptions): Granting {
 
   /** Others keep what they have unless the new grant works for them, or theirs is refused anyhow. */
   async function findMovers(adAccountId: string, accessToken: string): Promise<string[]> {
-    const grantId = vault.account(adAccountId)?.grantId
-    const others = grantId === undefined ? [] : vault.accountsOn(grantId).filter((id) => id !== adAccountId)
-    const isRefused = grantId !== undefined && vault.grant(grantId)?.refusedAtMs !== undefined
+    const grant = vault.grantOf(adAccountId)
+    if (grant === undefined) return []
+    const others = vault.accountsOn(grant.grantId).filter((id) => id !== adAccountId)
+    const isRefused = grant.refusedAtMs !== undefined
     const verifications = await verifyAll(others, (other) => verify(other, accessToken))
     return verifications
       .filter((one) => one.works || (isRefused && !one.isRefused))
@@ -84,13 +85,11 @@ export function createGranting(options: GrantingOptions): Granting {
 
     useCode: (adAccountId, code, redirectUri) =>
       inOrder(async () => {
-        const clientId = vault.account(adAccountId)?.clientId
-        const client = clientId === undefined ? undefined : vault.clientOf(clientId)
+        const client = vault.clientOf(vault.account(adAccountId)?.clientId ?? '')
         if (client === undefined) throw new NoGrant(NO_CLIENT)
         const answer = await oauth.exchangeCode(client, code, redirectUri)
         const pair = demand(answer, 'code')
-        demandScope(pair.scope)
-        await demandUse(verify, adAccountId, pair.accessToken)
+        await demandUse(verify, adAccountId, pair.accessToken, pair.scope)
         const adAccountIds = [adAccountId, ...(await findMovers(adAccountId, pair.accessToken))]
         await vault.addGrant({ client, pair }, adAccountIds)
         if (vault.account(adAccountId) === undefined) throw new NotFound()
@@ -99,8 +98,7 @@ export function createGranting(options: GrantingOptions): Granting {
 
     mint: (adAccountId) =>
       inOrder(async () => {
-        const grantId = vault.account(adAccountId)?.grantId
-        const pair = grantId === undefined ? undefined : vault.pairOf(grantId)
+        const pair = vault.pairOf(vault.grantOf(adAccountId)?.grantId ?? '')
         if (pair === undefined) throw new NoGrant(NO_GRANT)
         const answer = await oauth.mintConversionToken(pair.accessToken)
         const accessToken = demand(answer, 'conversion token')
@@ -142,8 +140,7 @@ function createGivenGrants({ vault, oauth, refresher, verify }: GrantingOptions)
     }
     const pair = spares.get(refreshToken) ?? demand(await oauth.refresh(client, refreshToken, SCOPE), 'oauth')
     keepSpare(refreshToken, pair)
-    demandScope(pair.scope)
-    await demandUse(verify, adAccountId, pair.accessToken)
+    await demandUse(verify, adAccountId, pair.accessToken, pair.scope)
     return { kind: 'new_grant', grant: { client, pair, givenRefreshToken: refreshToken } }
   }
 
@@ -155,7 +152,7 @@ function createGivenGrants({ vault, oauth, refresher, verify }: GrantingOptions)
 
   /** A new secret is tried by a refresh where there is a grant to refresh; else the consent will show. */
   async function useClient(adAccountId: string, client: ClientCredentials): Promise<TokenChange> {
-    const own = vault.grant(vault.account(adAccountId)?.grantId ?? '')
+    const own = vault.grantOf(adAccountId)
     const isOwn = own?.clientId === client.clientId
     const any = isOwn ? own : vault.grants().find(({ clientId }) => clientId === client.clientId)
     if (any !== undefined) await proveSecret(any.grantId, client)
@@ -186,8 +183,8 @@ function createGivenGrants({ vault, oauth, refresher, verify }: GrantingOptions)
     async toToken(adAccountId: string, given: GivenGrant): Promise<TokenChange> {
       switch (given.kind) {
         case 'shared': {
-          const grantId = vault.account(given.adAccountId)?.grantId
-          if (grantId !== undefined) return joinGrant(adAccountId, grantId)
+          const grant = vault.grantOf(given.adAccountId)
+          if (grant !== undefined) return joinGrant(adAccountId, grant.grantId)
           throw new InvalidRequest('oauth.shared_with: is no account that has a grant.')
         }
         case 'client':
@@ -209,14 +206,16 @@ function demand<Value>(answer: Granted<Value>, what: string): Value {
   throw toError(answer, what)
 }
 
-function demandScope(scope: string): void {
+/** No answer is no refusal: whether the token works will be seen by its first call. */
+async function demandUse(
+  verify: Verify,
+  adAccountId: string,
+  accessToken: string,
+  scope = SCOPE,
+): Promise<void> {
   if (!hasScope(scope, 'ads:write')) {
     throw new TokenRefused('oauth: the consent does not include ads:write, which sending events needs.')
   }
-}
-
-/** No answer is no refusal: whether the token works will be seen by its first call. */
-async function demandUse(verify: Verify, adAccountId: string, accessToken: string): Promise<void> {
   const { isRefused, message } = await verify(adAccountId, accessToken)
   if (!isRefused) return
   throw new TokenRefused(`oauth: Pinterest does not take the token for this ad account: ${message}`)

@@ -33,7 +33,7 @@ export function createQualityFetcher({ vault, oauth, clock, random, log }: Quali
   /** A conversion token can send events and nothing else. */
   function readingToken(adAccountId: string): string | undefined {
     const account = vault.account(adAccountId)
-    const grant = vault.grant(account?.grantId ?? '')
+    const grant = vault.grantOf(adAccountId)
     if (grant !== undefined) {
       return hasScope(grant.scope, 'ads:read') ? vault.pairOf(grant.grantId)?.accessToken : undefined
     }

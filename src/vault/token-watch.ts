@@ -67,10 +67,10 @@ export function createTokenWatch({ vault, refresher, now, log }: TokenWatchOptio
       // It was replaced meanwhile: that says nothing of the new one.
       if (account === undefined || vault.tokenOf(adAccountId) !== token) return
       note(adAccountId, { lastFailure: { atMs: now(), reason } })
-      const { grantId, tokenKind } = account
-      if (status !== 401 || grantId === undefined) return
-      if (tokenKind === 'oauth') refresher.accessRefused(grantId)
-      else if (vault.grant(grantId)?.refusedAtMs === undefined) fallBack(adAccountId, grantId)
+      const grant = vault.grantOf(adAccountId)
+      if (status !== 401 || grant === undefined) return
+      if (account.tokenKind === 'oauth') refresher.accessRefused(grant.grantId)
+      else if (grant.refusedAtMs === undefined) fallBack(adAccountId, grant.grantId)
     },
 
     isReplacing(adAccountId) {
@@ -85,8 +85,8 @@ export function createTokenWatch({ vault, refresher, now, log }: TokenWatchOptio
 
 /** Whether only a person's consent lets this account send again. */
 export function needsConsent(vault: Vault, adAccountId: string): boolean {
-  const account = vault.account(adAccountId)
-  return account?.tokenKind === 'oauth' && vault.grant(account.grantId!)?.refusedAtMs !== undefined
+  const isOauth = vault.account(adAccountId)?.tokenKind === 'oauth'
+  return isOauth && vault.grantOf(adAccountId)?.refusedAtMs !== undefined
 }
 
 /** For alerts: collected at scrape time, and only for accounts whose token expires. */
@@ -95,8 +95,8 @@ export function reportTokens({ metrics, vault }: { readonly metrics: Metrics; re
   metrics.collect('tokenExpiryTimestamp', () =>
     vault
       .accounts()
-      .flatMap(({ adAccountId, tokenKind, grantId }) => {
-        const grant = tokenKind === 'oauth' ? vault.grant(grantId!) : undefined
+      .flatMap(({ adAccountId, tokenKind }) => {
+        const grant = tokenKind === 'oauth' ? vault.grantOf(adAccountId) : undefined
         return grant === undefined
           ? []
           : [[{ ad_account_id: adAccountId }, grant.expiresAtMs / 1000] as const]

@@ -44,6 +44,8 @@ export interface Vault extends RelayKeys, Sources {
 
   grant(grantId: string): Grant | undefined
   grants(): readonly Grant[]
+  /** The grant that an account may use. */
+  grantOf(adAccountId: string): Grant | undefined
   /** The accounts that may use a grant. */
   accountsOn(grantId: string): readonly string[]
   pairOf(grantId: string): TokenPair | undefined
@@ -110,6 +112,8 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions): Prom
     deleteAccount: (id) => edit('account', id, () => [['account', id, undefined]]),
 
     grant: (grantId) => state().grant.get(grantId)?.grant,
+    grantOf: (adAccountId) =>
+      state().grant.get(state().account.get(adAccountId)?.account.grantId ?? '')?.grant,
     grants: () => Array.from(state().grant.values(), ({ grant }) => grant),
     accountsOn: (grantId) =>
       [...state().account].filter(([, { account }]) => account.grantId === grantId).map(([id]) => id),

@@ -1,0 +1,173 @@
+/** How well events do: match quality, Pinterest's own Event Quality Score, their volume, and the metrics. */
+import { Type, type Static } from 'typebox'
+import { InvalidRequest } from '../errors.ts'
+import { Score, type QualityScore } from '../pinterest/quality-score.ts'
+import { advise } from '../telemetry/advice.ts'
+import { MOST_HOURS } from '../telemetry/match-quality.ts'
+import type { Counted } from '../telemetry/tally.ts'
+import { findAccount } from './account-view.ts'
+import {
+  AccountParams,
+  AdAccountId,
+  answerOf,
+  answers,
+  closed,
+  Count,
+  Failure,
+  orNull,
+  Time,
+} from './answers.ts'
+import type { AdminRoutes } from './options.ts'
+
+/** `otherwise`: unless told. */
+function readHours(text: string | undefined, otherwise: number, most: number): number {
+  const hours = Number(text ?? otherwise)
+  if (hours < 1 || hours > most) throw new InvalidRequest(`hours: must be 1 to ${most}.`)
+  return hours
+}
+
+/** By what Pinterest can match an account's events with people, and what to improve first. */
+const MatchQuery = closed({
+  ad_account_id: Type.Optional(AdAccountId),
+  hours: Type.Optional(Type.String({ pattern: '^\\d{1,2}$' })),
+})
+const MOST_WORDS = 5
+/** Those with the most events: more than a person reads. */
+const MOST_ROWS = 1000
+
+const SHARES: Readonly<Record<Counted, { readonly label: string; readonly isBad?: true }>> = {
+  em: { label: 'E-mail' },
+  ph: { label: 'Phone' },
+  external_id: { label: 'External id' },
+  click_id: { label: 'Click id' },
+  ip_and_user_agent: { label: 'IP and agent' },
+  late: { label: 'Late', isBad: true },
+  warned: { label: 'Warned', isBad: true },
+  filtered: { label: 'Filtered', isBad: true },
+  invalid: { label: 'Invalid', isBad: true },
+}
+const SHARE_NAMES = Object.keys(SHARES) as Counted[]
+
+const Column = closed({
+  name: Type.Enum(SHARE_NAMES),
+  label: Type.String(),
+  is_bad: Type.Boolean({ description: 'A high share is bad.' }),
+})
+const COLUMNS = SHARE_NAMES.map((name) => ({
+  name,
+  label: SHARES[name].label,
+  is_bad: SHARES[name].isBad ?? false,
+}))
+
+const Counts = closed({
+  ad_account_id: AdAccountId,
+  event_name: Type.String(),
+  events: Count,
+  top_warnings: Type.Array(closed({ code: Type.String(), count: Count })),
+  top_invalid_reasons: Type.Array(closed({ reason: Type.String(), count: Count })),
+  advice: Type.Array(closed({ code: Type.String(), message: Type.String() })),
+})
+const Shares = Type.Unsafe<Record<Counted, number>>(
+  Type.Record(Type.Enum(SHARE_NAMES), Type.Number({ minimum: 0, maximum: 1 })),
+)
+const MatchRow = closed({ ...Counts.properties, shares: Shares })
+const MatchQuality = closed({ hours: Count, columns: Type.Array(Column), rows: Type.Array(MatchRow) })
+export type MatchQualityAnswer = Static<typeof MatchQuality>
+
+export const matchQualityRoutes: AdminRoutes = async (app, { matchQuality }) => {
+  const schema = {
+    summary: 'By what Pinterest can match events with people, per event name, and what to improve first',
+    querystring: MatchQuery,
+    response: answers({ 200: MatchQuality }),
+  }
+  app.get('/match-quality', { schema }, async (request) => {
+    const hours = readHours(request.query.hours, MOST_HOURS, MOST_HOURS)
+    const rows = matchQuality
+      .rows(hours, request.query.ad_account_id)
+      .slice(0, MOST_ROWS)
+      .map((row) => ({
+        ...answerOf(Counts, {
+          ...row,
+          topWarnings: row.warnings.slice(0, MOST_WORDS).map(([code, count]) => ({ code, count })),
+          topInvalidReasons: row.invalidReasons
+            .slice(0, MOST_WORDS)
+            .map(([reason, count]) => ({ reason, count })),
+          advice: advise(row),
+        }),
+        shares: Object.fromEntries(
+          Object.entries(row.shares).map(([name, share]) => [name, Number(share.toFixed(4))]),
+        ),
+      }))
+    return { hours, columns: COLUMNS, rows }
+  })
+}
+
+/** Fetched once a day, and kept. */
+const Fetched = closed({ fetched_at: orNull(Time), last_failure: Failure })
+const Quality = closed({
+  ad_account_id: AdAccountId,
+  pinterest: closed({ ...Fetched.properties, scores: Type.Array(Score) }),
+})
+
+export const qualityRoutes: AdminRoutes = async (app, { vault }) => {
+  const schema = {
+    summary: "Pinterest's own Event Quality Score, fetched daily",
+    params: AccountParams,
+    response: answers({ 200: Quality }),
+  }
+  app.get('/accounts/:id/quality', { schema }, async (request) => {
+    const { id: adAccountId } = request.params
+    const quality = vault.quality(findAccount(vault, adAccountId).adAccountId)
+    return {
+      ad_account_id: adAccountId,
+      pinterest: {
+        ...answerOf(Fetched, { fetchedAtMs: quality?.fetchedAtMs, lastFailure: quality?.failure }),
+        scores: JSON.parse(quality?.scores ?? '[]') as QualityScore[],
+      },
+    }
+  })
+}
+
+/** Whether each account sends as many events of each name as it used to. */
+const MOST_VOLUME_HOURS = 168
+const VolumeQuery = closed({
+  ad_account_id: Type.Optional(AdAccountId),
+  /** 24 unless told otherwise. */
+  hours: Type.Optional(Type.String({ pattern: '^\\d{1,3}$' })),
+})
+
+const VolumeRow = closed({
+  ad_account_id: AdAccountId,
+  event_name: Type.String(),
+  state: Type.Enum(['learning', 'normal', 'drop', 'surge']),
+  since: Time,
+  observed: Type.Integer({ minimum: 0, description: 'Events within `window_minutes`.' }),
+  expected: orNull(Type.Number({ minimum: 0, description: 'Null while learning.' })),
+  window_minutes: Count,
+  hours: Type.Array(Count, { maxItems: MOST_VOLUME_HOURS, description: 'Events per hour, the latest last.' }),
+})
+const Volume = closed({ volume: Type.Array(VolumeRow) })
+export type VolumeAnswer = Static<typeof Volume>
+
+export const volumeRoutes: AdminRoutes = async (app, { volumeWatch }) => {
+  const schema = {
+    summary: 'Whether each account sends as many events of each name as it used to; drops and surges first',
+    querystring: VolumeQuery,
+    response: answers({ 200: Volume }),
+  }
+  app.get('/volume', { schema }, async (request) => {
+    const { ad_account_id: adAccountId, hours: hoursText } = request.query
+    const hours = readHours(hoursText, 24, MOST_VOLUME_HOURS)
+    return answerOf(Volume, { volume: volumeWatch.rows({ adAccountId, hours }) })
+  })
+}
+
+export const metricsRoutes: AdminRoutes = async (app, { metrics, settings }) => {
+  const schema = {
+    summary: 'For Prometheus; without the admin token when METRICS_OPEN=true',
+    response: { 200: { type: 'string' } },
+  }
+  app.get('/metrics', { config: { isOpen: settings.METRICS_OPEN }, schema }, async (_request, reply) =>
+    reply.type(metrics.contentType).send(await metrics.render()),
+  )
+}
