@@ -67,7 +67,7 @@ function readSettings(options: Invocation['options']): object {
   if (postsPerMinute !== undefined && !/^\d+$/.test(postsPerMinute))
     throw misused('--posts-per-minute takes a number.')
   return {
-    ...fieldsOf(options),
+    ...fieldsOf(options, ['oauth', 'keep-token', 'no-verify']),
     ...(names !== undefined && { event_names: parseJson(names, NAMES_COMPLAINT) }),
     ...(postsPerMinute !== undefined && { posts_per_minute: Number(postsPerMinute) }),
   }

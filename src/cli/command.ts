@@ -34,38 +34,25 @@ export interface Invocation {
 
 export type Options = Readonly<Record<string, string | boolean | undefined>>
 
-/** Options that are fields of a request, and what the admin port calls them. */
+/** Where an option has a shorter name than the field. */
 const FIELDS: Readonly<Record<string, string>> = {
   account: 'ad_account_id',
-  bots: 'bots',
-  country: 'country',
-  'dob-format': 'dob_format',
-  'drop-previous-secret': 'drop_previous_secret',
   event: 'event_name',
-  'event-id': 'event_id',
-  headers: 'headers',
-  hours: 'hours',
-  kind: 'kind',
-  label: 'label',
   order: 'order_id',
-  outcome: 'outcome',
-  reason: 'reason',
-  since: 'since',
-  source: 'source',
-  status: 'status',
-  test: 'test',
-  topic: 'topic',
-  until: 'until',
 }
 
-/** The fields that were given. */
-export function fieldsOf(options: Options): Readonly<Record<string, string | boolean>> {
-  if (options['test'] === true && options['live'] === true) throw misused('--test and --live are opposites.')
-  const fields = Object.entries(options).flatMap(([option, value]) => {
-    const name = FIELDS[option]
-    return name === undefined || value === undefined ? [] : [[name, value] as const]
-  })
-  return { ...Object.fromEntries(fields), ...(options['live'] === true && { test: false }) }
+/** The options that were given, as the admin port calls them; `--live` and `--test` are its `test`. `own`: are no fields. */
+export function fieldsOf(
+  { live, ...options }: Options,
+  own: readonly string[] = [],
+): Readonly<Record<string, string | boolean>> {
+  if (options['test'] === true && live === true) throw misused('--test and --live are opposites.')
+  const fields = Object.entries(options).flatMap(([option, value]) =>
+    value === undefined || own.includes(option)
+      ? []
+      : [[FIELDS[option] ?? option.replaceAll('-', '_'), value] as const],
+  )
+  return { ...Object.fromEntries(fields), ...(live === true && { test: false }) }
 }
 
 /** `?` and the fields, or nothing where there are none. */
@@ -140,10 +127,13 @@ export async function readPages<Answer extends { readonly next_cursor: string | 
   const limitText = textOf(options['limit']) ?? String(DEFAULT_LIMIT)
   if (!/^[1-9]\d{0,14}$/.test(limitText)) throw misused('--limit takes a number, 1 or more.')
   const limit = Number(limitText)
-  const fields = fieldsOf(options)
   const found: Item[] = []
   for (let cursor: object = {}; ;) {
-    const query = queryOf({ ...fields, limit: Math.min(PAGE_ITEMS, limit - found.length), ...cursor })
+    const query = queryOf({
+      ...fieldsOf(options),
+      limit: Math.min(PAGE_ITEMS, limit - found.length),
+      ...cursor,
+    })
     const last = await admin.get<Answer>(path + query)
     found.push(...itemsOf(last))
     const { next_cursor: nextCursor } = last

@@ -113,7 +113,7 @@ async function runThrough(
 
 /** All dead letters only with --all: a forgotten filter must not purge everything. */
 function readWhat(positionals: readonly string[], options: Invocation['options']): object {
-  const filter = fieldsOf(options)
+  const filter = fieldsOf(options, ['all', 'yes'])
   const isFiltered = Object.keys(filter).length > 0
   if (positionals.length === 0) {
     if (!isFiltered && options['all'] !== true) throw misused('Give ids, a filter, or --all.')

@@ -1,13 +1,12 @@
 /** `events`, `event ID`, `erase`: what became of events, as it was or as it comes, and erasing what waits of them. */
 import type { ErasedAnswer, EventsAnswer } from '../admin/events.ts'
-import { fieldsOf, queryOf, readPages, textOf, type Command, type Invocation } from './command.ts'
+import { fieldsOf, queryOf, readPages, type Command, type Invocation } from './command.ts'
 import { renderRows, renderTable, type Cell, type Columns } from './table.ts'
 import { misused } from './terminal.ts'
 
 type Event = EventsAnswer['events'][number]
 
-/** Each option as text, for a request of our own. */
-const ALL_OF_AN_ID = { limit: '1000' }
+const EVENTS_OF_AN_ID = '1000'
 const NO_TRAIL = 'there is no event trail: TRAIL_HOURS is 0'
 
 const accountOf = ({ ad_account_id: id, test }: Event) => (test ? `${id} (test)` : id)
@@ -42,7 +41,7 @@ const event: Command = {
   words: 'ID [--account ID]',
   does: 'what became of the event with this event id, or of the events of this order, step by step',
   async run({ admin, options, positionals: [id] }) {
-    const ask = (by: object) => findEvents({ admin, options: { ...options, ...ALL_OF_AN_ID, ...by } })
+    const ask = (by: object) => findEvents({ admin, options: { ...options, limit: EVENTS_OF_AN_ID, ...by } })
     const byId = await ask({ 'event-id': id })
     const byOrder = await ask({ order: id })
     const more = byOrder.found.filter((one) => !byId.found.some((known) => isSame(known, one)))
@@ -61,7 +60,7 @@ const erase: Command = {
   words: '--order ID|--event-id ID [--account ID] --yes',
   does: 'deletes what waits of events, in the queue and as dead letters, for good: they are not sent',
   async run({ options, admin }) {
-    const fields = fieldsOf(options)
+    const fields = fieldsOf(options, ['yes'])
     if (!('order_id' in fields) && !('event_id' in fields)) throw misused('Give --order or --event-id.')
     if (options['yes'] !== true) throw misused('erase deletes for good: add --yes.')
     const answer = await admin.send<ErasedAnswer>('POST', '/events/erase', fields)
@@ -81,8 +80,7 @@ async function follow({ admin, options, isJson, terminal }: Invocation): Promise
   if (options['since'] !== undefined || options['until'] !== undefined) {
     throw misused('--follow begins now: leave --since and --until out.')
   }
-  const limit = textOf(options['limit'])
-  const query = queryOf({ ...fieldsOf(options), ...(limit !== undefined && { limit }) })
+  const query = queryOf(fieldsOf(options, ['follow']))
   for await (const one of admin.follow<Event>(`/events/live${query}`)) {
     const cells = Object.values(COLUMNS).map((column) => column(one) ?? '-')
     terminal.print(isJson ? JSON.stringify(one) : cells.join('  '))

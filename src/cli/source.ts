@@ -26,7 +26,7 @@ const set: Command = {
     const expression = textOf(options['expression'])
     const answer = await admin.send<SourceAnswer>('PUT', pathOf('source', invocation), {
       ...(await readSettings(invocation)),
-      ...fieldsOf(options),
+      ...fieldsOf(options, ['settings', 'keep-secret']),
       ...(expression !== undefined && { expression: await readTextFile(terminal, expression) }),
       ...(options['keep-secret'] !== true && { secret: await readSecret(terminal, 'secret: ', 'secret') }),
     })

@@ -6,29 +6,19 @@ import { hash, randomBytes, randomUUID } from 'node:crypto'
 import type { OpenRecords } from './open-records.ts'
 import type { RelayKey } from './records.ts'
 
-export interface RelayKeys {
-  /** The key that this bearer value is, if it is one. */
-  authenticate(relayKey: string): RelayKey | undefined
-  /** Answers the key itself, this once. */
-  createKey(key: { label: string; adAccountIds: readonly string[] }): Promise<RelayKey & { relayKey: string }>
-  keys(): readonly RelayKey[]
-  /** When this process was last posted to with the key; undefined: not since it started. */
-  keyUsedAtMs(keyId: string): number | undefined
-  deleteKey(keyId: string): Promise<boolean>
-}
-
 const PREFIX = 'prl_'
 
-export function keepKeys({ change, state }: OpenRecords, now: () => number): RelayKeys {
+export function keepKeys({ change, state }: OpenRecords, now: () => number) {
   const usedAtMs = new Map<string, number>()
   return {
-    // The look-up is by hash, so its timing tells nothing of a key.
-    authenticate(relayKey) {
+    /** The key that this bearer value is, if it is one. The look-up is by hash, so its timing tells nothing of a key. */
+    authenticate(relayKey: string): RelayKey | undefined {
       const key = state().key.get(hashRelayKey(relayKey))
       if (key !== undefined) usedAtMs.set(key.keyId, now())
       return key
     },
-    createKey: ({ label, adAccountIds }) =>
+    /** Answers the key itself, this once. */
+    createKey: ({ label, adAccountIds }: Pick<RelayKey, 'label' | 'adAccountIds'>) =>
       change(() => {
         const relayKey = PREFIX + randomBytes(32).toString('base64url')
         const key: RelayKey = {
@@ -45,9 +35,10 @@ export function keepKeys({ change, state }: OpenRecords, now: () => number): Rel
       [...state().key.values()].toSorted(
         (a, b) => a.createdAtMs - b.createdAtMs || (a.keyId < b.keyId ? -1 : 1),
       ),
-    keyUsedAtMs: (keyId) => usedAtMs.get(keyId),
-    deleteKey: (keyId) =>
-      change(() => {
+    /** When this process was last posted to with the key; undefined: not since it started. */
+    keyUsedAtMs: (keyId: string) => usedAtMs.get(keyId),
+    deleteKey: (keyId: string) =>
+      change<boolean>(() => {
         const [keyHash] = [...state().key].find(([, key]) => key.keyId === keyId) ?? []
         return keyHash === undefined ? [[], false] : [[['key', keyHash, undefined]], true]
       }),

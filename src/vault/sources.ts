@@ -2,32 +2,21 @@
 import type { OpenRecords } from './open-records.ts'
 import type { Source } from './records.ts'
 
-export interface Sources {
-  source(sourceId: string): Source | undefined
-  sources(): readonly Source[]
-  /** The current one first. Never log, answer or store them. */
-  secretsOf(sourceId: string): readonly string[] | undefined
-  /** Registers a source or replaces its settings; its secret, too, if one is given. */
-  putSource(change: SourceChange): Promise<'added' | 'replaced' | 'secret_missing'>
-  deleteSource(sourceId: string): Promise<boolean>
-}
-
-export interface SourceChange extends Pick<
-  Source,
-  'sourceId' | 'adAccountId' | 'label' | 'bots' | 'options'
-> {
+interface SourceChange extends Pick<Source, 'sourceId' | 'adAccountId' | 'label' | 'bots' | 'options'> {
   /** Replaces the one in use, which stays valid; undefined: the one in use stays. */
   readonly secret: string | undefined
   readonly dropsPreviousSecret: boolean
 }
 
-export function keepSources({ state, change, edit }: OpenRecords, now: () => number): Sources {
+export function keepSources({ state, change, edit }: OpenRecords, now: () => number) {
   return {
-    source: (sourceId) => state().source.get(sourceId)?.source,
+    source: (sourceId: string) => state().source.get(sourceId)?.source,
     sources: () => Array.from(state().source.values(), ({ source }) => source),
-    secretsOf: (sourceId) => state().source.get(sourceId)?.secrets,
-    putSource: ({ secret, dropsPreviousSecret, ...settings }) =>
-      change(() => {
+    /** The current one first. Never log, answer or store them. */
+    secretsOf: (sourceId: string) => state().source.get(sourceId)?.secrets,
+    /** Registers a source or replaces its settings; its secret, too, if one is given. */
+    putSource: ({ secret, dropsPreviousSecret, ...settings }: SourceChange) =>
+      change<'added' | 'replaced' | 'secret_missing'>(() => {
         const before = state().source.get(settings.sourceId)
         const known = before?.secrets ?? []
         const isNew = secret !== undefined && secret !== known[0]
@@ -43,6 +32,6 @@ export function keepSources({ state, change, edit }: OpenRecords, now: () => num
         const entry = ['source', source.sourceId, { source, secrets }] as const
         return [[entry], before === undefined ? 'added' : 'replaced']
       }),
-    deleteSource: (sourceId) => edit('source', sourceId, () => [['source', sourceId, undefined]]),
+    deleteSource: (sourceId: string) => edit('source', sourceId, () => [['source', sourceId, undefined]]),
   }
 }
