@@ -84,10 +84,11 @@ export const AccountView = closed({
 })
 export type AccountAnswer = Static<typeof AccountView>
 
-export function createShowAccount(options: AdminOptions): (account: Account) => AccountAnswer {
+/** Throws NOT_FOUND. */
+export function createShowAccount(options: AdminOptions): (adAccountId: string) => AccountAnswer {
   const { vault, delivery, refresher, tokenWatch, readiness, clock } = options
-  return (account) => {
-    const { adAccountId } = account
+  return (adAccountId) => {
+    const account = findAccount(vault, adAccountId)
     const grant = vault.grantOf(adAccountId)
     const nowMs = clock.wallMs()
     const queues = delivery.queues(adAccountId)

@@ -92,19 +92,19 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
     if (outcome === 'token_missing') {
       throw new InvalidRequest('access_token: is required for a new account, or oauth.')
     }
-    return reply.code(outcome === 'added' ? 201 : 200).send(show(findAccount(vault, adAccountId)))
+    return reply.code(outcome === 'added' ? 201 : 200).send(show(adAccountId))
   })
 
   const listing = {
     summary: 'All accounts: where the token comes from and whether it works, and the state of each queue',
     response: answers({ 200: Accounts }),
   }
-  app.get('/accounts', { schema: listing }, async () => ({ accounts: vault.accounts().map(show) }))
+  app.get('/accounts', { schema: listing }, async () => ({
+    accounts: vault.accounts().map(({ adAccountId }) => show(adAccountId)),
+  }))
 
   const reading = { summary: 'One account', params: Params, response: AccountNow }
-  app.get('/accounts/:id', { schema: reading }, async (request) =>
-    show(findAccount(vault, request.params.id)),
-  )
+  app.get('/accounts/:id', { schema: reading }, async (request) => show(request.params.id))
 
   const removing = { summary: 'Remove an account', params: Params, response: answers({ 204: NoContent }) }
   app.delete('/accounts/:id', { schema: removing }, async (request, reply) => {
@@ -154,7 +154,7 @@ export const accountActionRoutes: AdminRoutes = async (app, options) => {
   app.post('/accounts/:id/conversion-token', { schema: minting }, async (request) => {
     const { adAccountId } = findAccount(vault, request.params.id)
     await granting.mint(adAccountId)
-    return show(findAccount(vault, adAccountId))
+    return show(adAccountId)
   })
 
   for (const [verb, isPaused, summary] of [
@@ -164,7 +164,7 @@ export const accountActionRoutes: AdminRoutes = async (app, options) => {
     const schema = { summary, params: Params, response: AccountNow }
     app.post(`/accounts/:id/${verb}`, { schema }, async (request) => {
       await vault.setPaused(request.params.id, isPaused)
-      return show(findAccount(vault, request.params.id))
+      return show(request.params.id)
     })
   }
 }

@@ -1,5 +1,6 @@
 /** Parts that the schemas of several answers share, and how an answer is made from the relay's own records. */
 import { Type, type Static, type TProperties, type TSchema, type TSchemaOptions } from 'typebox'
+import { MAX_EVENT_ID_LENGTH } from '../events/schema.ts'
 import { ACTIONS, STATUSES, type AccountStatus, type QueueStatus } from '../delivery/queue-status.ts'
 
 export const AdAccountId = Type.String({ pattern: '^\\d{1,18}$' })
@@ -26,6 +27,8 @@ export const NextCursor = orNull(
 )
 /** Of a query: only test events, or only live ones; both when absent. */
 export const IsTest = Type.Optional(Type.Enum(['true', 'false']))
+/** As long as an event id may be. */
+export const EventId = Type.String({ minLength: 1, maxLength: MAX_EVENT_ID_LENGTH })
 export const NoContent = Type.Null({ description: 'Done; no body.' })
 export const Redirect = Type.Null({ description: 'To where the browser goes on.' })
 

@@ -5,7 +5,6 @@
  */
 import { Type, type Static } from 'typebox'
 import { InvalidRequest } from '../errors.ts'
-import { MAX_EVENT_ID_LENGTH } from '../events/schema.ts'
 import type { DeadLetter as StoredDeadLetter, DeadLetterFilter, DeadStatus } from '../store/store.ts'
 import {
   AdAccountId,
@@ -13,6 +12,7 @@ import {
   answers,
   closed,
   Count,
+  EventId,
   filterOf,
   IsTest,
   NextCursor,
@@ -24,16 +24,14 @@ import { Cursor, idOfCursor, PageLimit, readPage, toCursor } from './page.ts'
 
 const DeadLetterStatus = Type.Enum(['rejected', 'expired'] satisfies DeadStatus[])
 const Word = Type.String({ minLength: 1, maxLength: 200 })
-/** As long as an event id may be. */
-const Id = Type.String({ minLength: 1, maxLength: MAX_EVENT_ID_LENGTH })
 
 const filter = {
   ad_account_id: Type.Optional(AdAccountId),
   status: Type.Optional(DeadLetterStatus),
   reason: Type.Optional(Word),
   event_name: Type.Optional(Word),
-  event_id: Type.Optional(Id),
-  order_id: Type.Optional(Id),
+  event_id: Type.Optional(EventId),
+  order_id: Type.Optional(EventId),
 }
 const query = { ...filter, test: IsTest, cursor: Type.Optional(Cursor) }
 const GroupQuery = closed(query)

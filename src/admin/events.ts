@@ -5,7 +5,6 @@ import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Type, type Static } from 'typebox'
 import { InvalidRequest, NoSuch } from '../errors.ts'
-import { MAX_EVENT_ID_LENGTH } from '../events/schema.ts'
 import { WARNINGS, type WarningCode } from '../events/warning.ts'
 import { tellId } from '../store/core/audit.ts'
 import { isCursor, isWanted } from '../store/core/trail-search.ts'
@@ -17,6 +16,7 @@ import {
   camelOf,
   closed,
   Count,
+  EventId,
   filterOf,
   IsTest,
   NextCursor,
@@ -26,19 +26,17 @@ import {
 import type { AdminRoutes } from './options.ts'
 import { DEFAULT_PAGE, PageLimit } from './page.ts'
 
-/** As long as an event id may be. */
-const Id = Type.String({ minLength: 1, maxLength: MAX_EVENT_ID_LENGTH })
 const INSTANT = /^(\d{1,12}|\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d))?)$/
 const Instant = Type.String({ maxLength: 40, description: 'Seconds since the epoch, or ISO 8601.' })
 
 const filters = {
-  event_id: Type.Optional(Id),
-  order_id: Type.Optional(Id),
+  event_id: Type.Optional(EventId),
+  order_id: Type.Optional(EventId),
   ad_account_id: Type.Optional(AdAccountId),
   test: IsTest,
-  event_name: Type.Optional(Id),
+  event_name: Type.Optional(EventId),
   outcome: Type.Optional(Type.Enum([...OUTCOMES])),
-  source: Type.Optional(Id),
+  source: Type.Optional(EventId),
 }
 const Query = closed({
   ...filters,
@@ -77,8 +75,8 @@ export type EventsAnswer = Static<typeof Found>
 
 const EraseBody = closed(
   {
-    event_id: Type.Optional(Id),
-    order_id: Type.Optional(Id),
+    event_id: Type.Optional(EventId),
+    order_id: Type.Optional(EventId),
     ad_account_id: Type.Optional(AdAccountId),
   },
   { examples: [{ order_id: '4711' }] },

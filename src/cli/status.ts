@@ -78,8 +78,8 @@ function findTroubles(accounts: readonly AccountAnswer[]): readonly Trouble[] {
       .filter(({ urgency }) => urgency > 0)
       .map((queue) => ({ ...queue, account, queue: queue.test ? ('test' as const) : ('live' as const) })),
   ])
-  const needsPerson = ({ urgency }: Trouble) => urgency >= 2
-  return [...troubles.filter(needsPerson), ...troubles.filter((trouble) => !needsPerson(trouble))]
+  const needsPerson = ({ urgency }: Trouble) => Number(urgency >= 2)
+  return troubles.toSorted((one, other) => needsPerson(other) - needsPerson(one))
 }
 
 function renderProblem({ problem, problem_means: means }: LiveAnswer, overShare: number): string {
