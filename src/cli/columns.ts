@@ -56,7 +56,7 @@ function shrink(natural: readonly number[], available: number): number[] {
 
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
 
-/** Chinese, Japanese and Korean letters take two cells. An approximation: no terminal agrees with another on all of Unicode. */
+/** Chinese, Japanese and Korean characters take two cells. An approximation: no terminal agrees with another on all of Unicode. */
 const WIDE =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\u3000-\u303f\uff01-\uff60\uffe0-\uffe6\p{Emoji_Presentation}]/u
 

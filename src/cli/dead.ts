@@ -14,8 +14,8 @@ const list: Command = {
   words: `${FILTER} [--limit N]`,
   does: 'events that Pinterest rejected, or that grew too old, newest first',
   async run(invocation) {
-    const lettersOf = (answer: DeadLettersAnswer) => answer.dead_letters
-    const { found, nextCursor, note } = await readPages(invocation, '/dead-letters', lettersOf)
+    const itemsOf = (answer: DeadLettersAnswer) => answer.dead_letters
+    const { found, nextCursor, note } = await readPages(invocation, '/dead-letters', itemsOf)
     const text = renderTable(
       {
         id: 'id',
