@@ -182,12 +182,15 @@ export interface DeadLetterQuery extends DeadLetterFilter {
   readonly beforeId?: number
 }
 
-export interface ReplayRequest extends DeadLetterQuery {
+export interface PurgeRequest extends DeadLetterQuery {
   /** The audit entry that the step belongs to; undefined for the first step, which makes it. */
   readonly auditId?: number
+  readonly nowMs: number
+}
+
+export interface ReplayRequest extends PurgeRequest {
   /** Live events from before are left where they are: they would die again. Seconds since the epoch. */
   readonly oldestEventTimeS: number
-  readonly nowMs: number
 }
 
 export interface ReplayStep {
@@ -200,11 +203,6 @@ export interface ReplayStep {
   readonly queues: readonly QueueKey[]
   /** Where the next step starts; undefined after the last. */
   readonly beforeId: number | undefined
-}
-
-export interface PurgeRequest extends DeadLetterQuery {
-  readonly auditId?: number
-  readonly nowMs: number
 }
 
 export interface PurgeStep {

@@ -61,8 +61,6 @@ export function connectCalls<Theirs extends Api>(
   let calls: Call[] = []
   let answers: Answer[] = []
   let lastId = 0
-  let isCallDue = false
-  let isAnswerDue = false
   let failure: Error | undefined
 
   function send(): void {
@@ -77,25 +75,18 @@ export function connectCalls<Theirs extends Api>(
     port.postMessage(message, handOver(holders.flatMap(payloadsOf)))
   }
 
+  const sendAfterTurn = onceUntilRun(runAfterTurn, send)
+  /** What a transaction answers together leaves together, and before the next one begins. */
+  const sendSoon = onceUntilRun(queueMicrotask, send)
+
   function push(call: Call): void {
     calls.push(call)
-    if (isCallDue) return
-    isCallDue = true
-    runAfterTurn(() => {
-      isCallDue = false
-      send()
-    })
+    sendAfterTurn()
   }
 
-  /** As a microtask: what a transaction answers together leaves together, and before the next one begins. */
   function answer(one: Answer): void {
     answers.push(one)
-    if (isAnswerDue) return
-    isAnswerDue = true
-    queueMicrotask(() => {
-      isAnswerDue = false
-      send()
-    })
+    sendSoon()
   }
 
   async function serve({ id, name, args }: Call): Promise<void> {
@@ -135,6 +126,18 @@ export function connectCalls<Theirs extends Api>(
       for (const { reject } of waiting.values()) reject(error)
       waiting.clear()
     },
+  }
+}
+
+function onceUntilRun(schedule: (run: () => void) => void, run: () => void): () => void {
+  let isDue = false
+  return () => {
+    if (isDue) return
+    isDue = true
+    schedule(() => {
+      isDue = false
+      run()
+    })
   }
 }
 

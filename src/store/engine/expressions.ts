@@ -64,21 +64,15 @@ function createThread(file: URL, onEnd: () => void) {
     await worker?.terminate()
   }
 
-  async function startUnlessEnded(): Promise<Worker> {
-    if (isEnded) throw new ShuttingDown()
-    const started = await start(file)
-    // It may die between two webhooks.
-    started.once('exit', () => {
-      if (worker === started) worker = undefined
-    })
-    if (!isEnded) return started
-    await started.terminate()
-    throw new ShuttingDown()
-  }
-
   async function ask(request: ExpressionRequest): Promise<unknown> {
     clearTimeout(idle)
-    worker ??= await startUnlessEnded()
+    if (isEnded) throw new ShuttingDown()
+    // It may die between two webhooks.
+    worker ??= (await start(file)).once('exit', () => void (worker = undefined))
+    if (isEnded) {
+      await worker.terminate()
+      throw new ShuttingDown()
+    }
     const done = new AbortController()
     const { signal } = done
     let answer: unknown = STOPPED

@@ -14,16 +14,13 @@ import type { Shared } from '../shared.ts'
 import { COUNTERS } from '../core/counters.ts'
 import type { Queryable } from './client.ts'
 import { inTransaction, orUnavailable, type Pool } from './connect.ts'
+import type { PostgresOptions } from './open.ts'
 import { tellFeed } from './transaction.ts'
 import { uniqueQueues, type QueueRow } from '../core/rows.ts'
 
-export interface OwnerOptions {
+export interface OwnerOptions extends Required<Pick<PostgresOptions, 'name' | 'heartbeatMs' | 'leaseMs'>> {
   readonly pool: Pool
-  readonly name: string
   readonly keyId: string
-  readonly heartbeatMs: number
-  /** Without a heartbeat for so long an owner counts as dead. */
-  readonly leaseMs: number
   /** Told why a heartbeat failed. */
   readonly onFailure: (error: unknown) => void
 }

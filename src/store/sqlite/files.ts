@@ -134,7 +134,7 @@ function createQueueRun(
     return true
   }
   const handlers = createQueueHandlers(tables, vaultDb, size)
-  const transact = createTransactions({ tables, handlers, makeRoom })
+  const transact = createTransactions(tables, handlers, makeRoom)
   return (operations) => admission.run(operations, transact)
 }
 

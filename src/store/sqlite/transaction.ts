@@ -25,14 +25,8 @@ export type Handlers = {
 /** The reserved space is not given up for these. The probe shows whether a commit would be taken. */
 const REFUSABLE: ReadonlySet<OperationKind> = new Set(['commit', 'probeWrite'])
 
-export interface TransactionOptions {
-  readonly tables: QueueTables
-  readonly handlers: Handlers
-  /** The disk is full: frees some of it for what cannot wait; answers whether it could. */
-  readonly makeRoom: () => boolean
-}
-
-export function createTransactions({ tables, handlers, makeRoom }: TransactionOptions) {
+/** `makeRoom`: the disk is full; frees some of it for what cannot wait, and answers whether it could. */
+export function createTransactions(tables: QueueTables, handlers: Handlers, makeRoom: () => boolean) {
   const { db, totals, leases, deadLetters, dedupe, trail } = tables
   const parts = [leases, dedupe, deadLetters, trail]
   const begin = db.prepare('BEGIN IMMEDIATE')
