@@ -3,7 +3,7 @@
  * start and kept beside its files, with PostgreSQL they are given, the same to every replica.
  */
 import { existsSync } from 'node:fs'
-import { basename, join, parse } from 'node:path'
+import { basename } from 'node:path'
 import type { Settings } from '../settings.ts'
 import { BadSettings } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -11,6 +11,7 @@ import { openEngine, type Engine, type EngineOptions } from './engine/engine.ts'
 import type { StoreProblem } from './engine/operations.ts'
 import { loadOrMakeMasterKey, loadOrMakeSecretFile, parseMasterKey } from '../vault/master-key.ts'
 import type { MasterKeys } from '../vault/seal.ts'
+import { besideQueue, vaultBeside } from './paths.ts'
 
 export interface OpenStoreOptions extends Pick<EngineOptions, 'onGroup' | 'thread'> {
   readonly settings: Settings
@@ -45,7 +46,7 @@ export async function findAdminToken(settings: Settings): Promise<string> {
 /** Used where ADMIN_TOKEN is unset. */
 export function adminTokenFile({ database }: Settings): string {
   if (database.kind === 'postgres') throw new BadSettings('ADMIN_TOKEN must be set')
-  return besideStore(database.path, 'admin-token')
+  return besideQueue(database.path, '.admin-token')
 }
 
 export async function findMasterKeys(settings: Settings): Promise<MasterKeys> {
@@ -60,7 +61,7 @@ export async function findMasterKeys(settings: Settings): Promise<MasterKeys> {
 async function findMasterKeyFile({ database }: Settings): Promise<Uint8Array> {
   if (database.kind === 'postgres') throw new BadSettings('MASTER_KEY must be set')
   const path = masterKeyFile(database.path)
-  if (!existsSync(path) && existsSync(besideStore(database.path, 'vault.db'))) {
+  if (!existsSync(path) && existsSync(vaultBeside(database.path))) {
     throw new BadSettings(`The master key file ${path} is missing: put it back, or set MASTER_KEY.`)
   }
   return loadOrMakeMasterKey(path)
@@ -68,13 +69,7 @@ async function findMasterKeyFile({ database }: Settings): Promise<Uint8Array> {
 
 /** Used where MASTER_KEY is unset. */
 export function masterKeyFile(databasePath: string): string {
-  return besideStore(databasePath, 'master-key')
-}
-
-/** What is made once is kept beside the store: `relay.db` has `relay.master-key` and `relay.admin-token`. */
-function besideStore(databasePath: string, name: string): string {
-  const { dir, name: stem } = parse(databasePath)
-  return join(dir, `${stem}.${name}`)
+  return besideQueue(databasePath, '.master-key')
 }
 
 function reportProblem(problem: StoreProblem, log: Log, onFatal: (() => void) | undefined): void {

@@ -5,10 +5,11 @@
  * Opening rejects with STORE_IN_USE, STORE_TOO_NEW, WRONG_MASTER_KEY or STORE_CANNOT_OPEN, and has then changed nothing.
  * A corrupt queue is no reason: see `queue-file.ts`.
  */
-import { format, parse, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { StoreUnavailable } from '../../errors.ts'
 import { createSealer } from '../../vault/seal.ts'
 import { createWriteWatch, type WriteProblem } from '../core/write-watch.ts'
+import { besideQueue, vaultBeside } from '../paths.ts'
 import { RESERVED_BYTES } from './reserved-space.ts'
 import type { OpenedStore, StoreOptions } from '../engine/api.ts'
 import { createBatcher } from '../engine/batcher.ts'
@@ -35,7 +36,7 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
   const files = openSqliteFiles({
     queuePath,
     vaultPath: vaultBeside(queuePath),
-    reservedSpacePath: reservedSpaceBeside(queuePath),
+    reservedSpacePath: besideQueue(queuePath, '.reserved_space'),
     masterKeys,
     storeLimitBytes: options.storeLimitBytes ?? Infinity,
     reservedBytes: options.reservedBytes ?? RESERVED_BYTES,
@@ -88,14 +89,4 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
 function judgeFailure(code: string): WriteProblem | undefined {
   if (code === 'STORE_FULL') return undefined
   return code === 'DISK_FULL' ? 'full' : 'stuck'
-}
-
-export function vaultBeside(queuePath: string): string {
-  const { dir, name, ext } = parse(queuePath)
-  return format({ dir, name: `${name}.vault`, ext })
-}
-
-function reservedSpaceBeside(queuePath: string): string {
-  const { dir, name } = parse(queuePath)
-  return format({ dir, name, ext: '.reserved_space' })
 }

@@ -12,7 +12,7 @@ import { assertSound, inspectFile } from './connection.ts'
 import { isDamage } from './failures.ts'
 import { inspectVault } from './files.ts'
 import { assertKeysOpen } from './keys.ts'
-import { vaultBeside } from './open.ts'
+import { vaultBeside } from '../paths.ts'
 import { syncPath } from './quarantine.ts'
 import { QUEUE_SCHEMA } from './schema.ts'
 

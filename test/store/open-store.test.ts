@@ -1,0 +1,28 @@
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { readSettings } from '../../src/settings.ts'
+import { findMasterKeys } from '../../src/store/open-store.ts'
+
+for (const [queue, vault] of [
+  ['relay.db', 'relay.vault.db'],
+  ['relay.sqlite', 'relay.vault.sqlite'],
+] as const) {
+  t.test(`beside ${queue}: no new master key is made for a vault that is there`, async (t) => {
+    const folder = t.testdir()
+    const settings = readSettings({ DATABASE_URL: `sqlite:${join(folder, queue)}` })
+    writeFileSync(join(folder, vault), '')
+    await t.rejects(findMasterKeys(settings), {
+      code: 'BAD_SETTINGS',
+      message: /relay\.master-key is missing/,
+    })
+    t.strictSame(readdirSync(folder), [vault])
+  })
+}
+
+t.test('a new store gets one', async (t) => {
+  const path = join(t.testdir(), 'relay.db')
+  const { current } = await findMasterKeys(readSettings({ DATABASE_URL: `sqlite:${path}` }))
+  t.equal(current.byteLength, 32)
+  t.ok(existsSync(join(path, '..', 'relay.master-key')))
+})
