@@ -1,7 +1,7 @@
 /**
- * What the store needs now and then: it forgets what was seen longer ago than DEDUPE_HOURS, makes dead letters of waiting
- * events that grew too old, and deletes what is too old itself, or too much, of dead letters and of the event trail. What
- * destroys by the clock is not done while that is in doubt.
+ * Periodic work on the store: trims the dedupe index to DEDUPE_HOURS, makes dead letters of waiting events that are too old, and
+ * deletes dead letters and rows of the event trail that are too old or too many. Nothing is deleted by age while the wall
+ * clock is in doubt.
  */
 import type { Clock } from '../clock.ts'
 import { codeOf, type Log } from '../telemetry/log.ts'
@@ -16,25 +16,25 @@ export interface HousekeepingOptions {
     'DEDUPE_HOURS' | 'MAX_EVENT_AGE_HOURS' | 'DEAD_LETTER_DAYS' | 'TRAIL_HOURS'
   >
   readonly metrics: Pick<Metrics, 'events' | 'deadLetters' | 'deadLettersDeleted'>
-  /** False while the wall clock is in doubt: what is not done now is done the next time. */
+  /** False while the wall clock is in doubt. */
   readonly isClockTrusted: () => boolean
   readonly clock: Clock
   readonly log: Log
 }
 
-/** Something to do again and again, in steps between which commits go on. */
+/** Done periodically, in steps between which commits go on. */
 interface Chore {
   readonly everyMs: number
   readonly failure: string
-  /** Answers how much it did; the next step follows until it is nothing. */
+  /** Returns how much it did; steps are repeated until that is 0. */
   step(): Promise<number>
 }
 
 const HOUR_MS = 3_600_000
-/** Each time the store walks over all that was seen; a little late costs nothing but room. */
+/** Each run walks over the whole dedupe index; a delay costs only space. */
 const FORGET_EVERY_MS = 10 * 60_000
 const EXPIRE_EVERY_MS = 60_000
-/** What passes their part of the store is deleted by then; SQLite does that itself. */
+/** PostgreSQL exceeds the part of dead letters for at most so long; SQLite never does. */
 const TRIM_EVERY_MS = 10_000
 const TOLD_EVERY_MS = 60_000
 const BATCHES_PER_STEP = 100
@@ -50,7 +50,7 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
     try {
       while (!isClosed && (await chore.step()) > 0);
     } catch (error) {
-      // A store that closes lets a walk go at its next step.
+      // A store that closes ends a walk at its next step.
       if (!isClosed) log.error({ code: codeOf(error) }, chore.failure)
     }
   }
@@ -80,7 +80,7 @@ function listChores(options: HousekeepingOptions): readonly Chore[] {
   let untold = 0
   let toldAtMs = -Infinity
 
-  /** Undefined while the clock is in doubt. Read before the question: a clock that is set in between must not be believed. */
+  /** Undefined while the clock is in doubt. The time is read first: a clock that is set in between must not be used. */
   function trustedBeforeMs(hours: number): number | undefined {
     const beforeMs = clock.wallMs() - hours * HOUR_MS
     return isClockTrusted() ? beforeMs : undefined

@@ -6,7 +6,7 @@ export const EVENT_SEPARATOR = ',\n'
 
 const SEPARATOR = Buffer.from(EVENT_SEPARATOR)
 
-/** In steps, one event each: all at once, some megabytes beyond Latin take tens of milliseconds. */
+/** One event a step: some megabytes of non-Latin text take tens of milliseconds. */
 export function* joinInSteps(events: readonly string[]): Generator<void, Uint8Array> {
   const parts: Uint8Array[] = []
   for (const event of events) {

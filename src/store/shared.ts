@@ -1,7 +1,7 @@
 /**
- * What replicas share beside the store and the vault: token buckets, breakers, and the news that something changed. Only a
- * store for several replicas has it. Whoever uses it goes on without: while the database is away `exchange` and `putBreaker`
- * reject with STORE_UNAVAILABLE, and no news come until everything is told anew.
+ * What replicas share beside the store and the vault: token buckets, breakers, and notices of changes. Only a
+ * store for several replicas has it. While the database is away `exchange` and `putBreaker` reject with
+ * STORE_UNAVAILABLE and no changes arrive; afterwards all of them are reported.
  */
 import type { QueueKey } from './store.ts'
 
@@ -30,7 +30,7 @@ export interface BucketGrant {
   readonly waitMs: number
 }
 
-/** A queue's circuit breaker, for the replicas that did not find out themselves. */
+/** A queue's circuit breaker, as other replicas see it. */
 export interface SharedBreaker {
   readonly status: 'closed' | 'open'
   /** A stable word. */
@@ -52,8 +52,8 @@ export interface Shared {
   /** Answers in the order of the requests, which are of different buckets. Nothing is taken when it rejects, or it is lost. */
   exchange(requests: readonly BucketRequest[]): Promise<readonly BucketGrant[]>
   /**
-   * Told of what others changed, within two seconds, at least once: the same news may come twice. After the database was
-   * away everything is told again. A listener must not throw.
+   * Called for each change of another replica, within two seconds and at least once. After the database was away everything
+   * is reported as changed. A listener must not throw.
    */
   onChange(listener: (change: SharedChange) => void): void
   putBreaker(queue: QueueKey, breaker: SharedBreaker): Promise<void>

@@ -1,6 +1,6 @@
 /**
- * A look at the store for those who only watch: its size, the totals and what waits. One look serves everybody who comes within
- * two seconds: neither a scrape nor an open console must be a load. Nor do they wait for a store that does not answer.
+ * A consistent read of the store's size, totals and backlog for metrics and the console. One read serves two seconds, so that
+ * scrapes and open consoles cause no load; a store that does not answer is not waited for.
  */
 import { orAfter, type Clock } from '../clock.ts'
 import { StoreUnavailable } from '../errors.ts'
@@ -62,7 +62,7 @@ export function reportStore(metrics: Metrics, takeSnapshot: TakeSnapshot): void 
   metrics.collect('totals', async () =>
     Object.entries((await takeSnapshot()).totals).map(([entry, value]) => [{ entry }, Number(value)]),
   )
-  // The oldest first, so that the series that are left out raise no alert.
+  // The oldest first: alerts hang on these, and the number of series is limited.
   metrics.collect('queueEvents', async () =>
     (await takeSnapshot()).backlog.map((queue) => [labelsOf(queue), queue.events]),
   )

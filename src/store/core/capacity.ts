@@ -1,22 +1,22 @@
 /**
- * Whether the store has room for a commit: none above the watermark, and per account its share (share.ts). What drains the
- * queue, or only reads, is never asked. How much room is left is what the engines measure.
+ * Whether the store has room for a commit: none above the watermark, and per account its share (share.ts). Operations
+ * that drain the queue or only read need no room. The engines measure how much room is left.
  */
 import { mayQueue, shareOf, TAKEN_AGAIN, WATERMARK } from './share.ts'
 
 export interface Capacity {
   readonly isFull: boolean
-  /** What was admitted is in the measure now. */
+  /** The engine has measured again: what was admitted is included now. */
   look(): void
   /** Takes it out of the room that is left; `queuedBytes`: what its account has queued. */
   admits(bytes: number, queuedBytes: number): boolean
-  /** The same of several accounts, which an operator answers for. */
+  /** For batches of several accounts, which an operator recovers. */
   admitsAny(bytes: number): boolean
   /** An account that has more queued is over its share; `Infinity` while all are refused. */
   share(): number
 }
 
-/** `leftBelow`: bytes that commits may still bring until this part of the store is used, as of the last look. */
+/** `leftBelow`: bytes that commits may add until this part of the store is used, as last measured. */
 export function createCapacity(leftBelow: (part: number) => number): Capacity {
   let isFull = false
   let admittedBytes = 0

@@ -1,4 +1,4 @@
-/** What is counted of each queue: events by outcome, and what it holds in batches and bytes. Columns of both engines. */
+/** The counters of each queue: events by outcome, batches and bytes. Columns in both engines. */
 import type { Totals } from '../store.ts'
 
 export const COUNTERS = [

@@ -1,4 +1,4 @@
-/** What went wrong with an event on its way, as one column keeps it: null for nothing, which is most of them. */
+/** The history of an event or a batch in one column: null while it is empty, as nearly all are. */
 import { HISTORY_LIMIT, type HistoryEntry } from '../store.ts'
 
 export function packHistory(history: readonly HistoryEntry[]): string | null {

@@ -1,4 +1,4 @@
-/** Rows as both engines keep them: the tables' columns have the same names. SQLite's booleans are 0 and 1. */
+/** Rows of both engines, whose columns have the same names. SQLite's booleans are 0 and 1. */
 import type { DeadStatus, QueueKey } from '../store.ts'
 
 export type Flag = boolean | number

@@ -11,7 +11,7 @@ import type { NewDeadLetterRow } from './rows.ts'
 
 /** Above this part of what the store may use commits are refused, while there is still room to drain. */
 export const WATERMARK = 0.8
-/** Once full it must fall to this, or every acknowledgement would let one post in. */
+/** A full store takes posts again below this part; at the watermark each acknowledgement would admit one post. */
 export const TAKEN_AGAIN = 0.75
 /** Of what the store may use, besides the room for posts. */
 export const DEAD_LETTER_PART = 0.1
@@ -19,14 +19,14 @@ export const DEAD_LETTER_PART = 0.1
 export const DEAD_LETTER_BYTES_SQL = `(octet_length(sealed) + octet_length(event_name) + octet_length(event_id)
   + COALESCE(octet_length(order_id), 0) + COALESCE(octet_length(history), 0) + 256)`
 
-/** As it is in its row. The rest of the row, and its index, are about the same for all. */
+/** The texts and the sealed event, and 256 for the rest of the row and its index. */
 export function bytesOfDeadLetter(row: NewDeadLetterRow): number {
   const texts = [row.event_name, row.event_id, row.order_id ?? '', row.history ?? '']
   return texts.reduce((sum, text) => sum + Buffer.byteLength(text), row.sealed.byteLength + 256)
 }
 
 const SHARE_OF_FREE = 8
-/** An account counts as over its share a little before it is: the last post that did not fit need not be a small one. */
+/** An account counts as over its share a little early: a large post did not fit before. */
 const NEARLY = 7 / 8
 
 /** What an account with so much queued may still add; both in bytes. */

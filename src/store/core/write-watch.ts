@@ -1,8 +1,8 @@
 /**
  * Whether writes get through. A store on a full disk, on one that fails its writes, or on a server that has become read
- * only or whose synchronous standby is absent still answers reads, and would seem well. A failed write that is not the
- * operation's own fault is noted; from then on a probe writes as much as a post may, once per look, until it is
- * committed. So a relay that gets no posts, since it is not ready, finds out by itself.
+ * only or whose synchronous standby is absent still answers reads. After a failed write that is not the operation's own
+ * fault, each read of the size begins a probe that writes as much as a large post, until one is committed. So a relay that is not
+ * ready, and gets no posts, becomes ready by itself.
  *
  *   writable ──a write fails──> full | stuck ──a probe is committed──> writable
  */
@@ -12,17 +12,17 @@ import type { StoreSize } from '../store.ts'
 export type WriteProblem = 'full' | 'stuck'
 
 export interface WriteWatch {
-  /** Told why a write failed; most reasons are none. */
+  /** Called with the reason of each failed write; most reasons do not matter. */
   readonly failed: (error: unknown) => void
-  /** The size as the store's files or tables have it, and what is known of writes. Begins the next probe. */
+  /** Adds to the size what is known of writes. Begins the next probe. */
   size(readSize: () => Promise<Omit<StoreSize, 'isWritable'>>): Promise<StoreSize>
 }
 
-/** As large as a post may well be: the last page of a table may have room for less. */
+/** More than the last page of a table may still hold. */
 export const PROBE_BYTES = 64 * 1024
 
 export interface WriteWatchOptions {
-  /** By an error's code. Undefined where the next write may well succeed, or where the store's size tells by itself. */
+  /** What an error's code says of the next write. Undefined where it may succeed, or where the size shows the problem. */
   readonly judge: (code: string) => WriteProblem | undefined
   readonly probe: () => Promise<void>
 }

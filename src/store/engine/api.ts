@@ -47,7 +47,7 @@ export interface OpenedStore {
   close(): Promise<void>
 }
 
-/** The methods of the store's parts, which the front asks for word for word. */
+/** The names of the methods that the front may call. */
 export interface OpenedParts {
   readonly store: readonly string[]
   readonly vaultStore: readonly string[]

@@ -13,7 +13,7 @@
  * committed, so that both share a transaction and its sync: half of the transactions. Reads that go through here come
  * after it.
  *
- * What must not be lost is tried again, in its order and before anything newer, until it is done or the store closes:
+ * What must not be lost is retried, in order and before anything newer, until it is done or the store closes:
  * acknowledgements, releases and counts. Everything else rejects with STORE_UNAVAILABLE and can be asked for again.
  */
 import { setImmediate as runAfterTurn } from 'node:timers'
@@ -33,9 +33,9 @@ export interface BatcherOptions {
   /** One transaction: an outcome for each operation, in their order. One at a time. Never rejects. */
   readonly run: (operations: readonly Operation[]) => Promise<readonly Outcome[]>
   readonly onGroup: (report: GroupReport) => void
-  /** A write that a post leads to failed, and not by its own fault. */
+  /** A write of a post failed because of the disk or the database. */
   readonly onWriteFailed?: (error: TravelError) => void
-  /** Node's own, which keeps the process alive: what is held or tried again is not written yet. */
+  /** By default Node's own, which keeps the process alive until what is held or retried is written. */
   readonly setTimer?: SetTimer
 }
 
@@ -52,12 +52,12 @@ interface Entry {
 }
 
 const RETRIED: ReadonlySet<OperationKind> = new Set(['acknowledge', 'release', 'countInvalid'])
-/** What a post leads to, and what is written in its stead. Reads, and the vault's file, say nothing of that. */
+/** Only the failures of these tell whether posts can be written. */
 const WRITES_OF_POSTS: ReadonlySet<OperationKind> = new Set(['commit', ...RETRIED, 'probeWrite'])
 
-/** Bounds how long one transaction keeps those that come after it waiting. */
+/** Bounds how long the next group waits. */
 const MAX_GROUP_OPERATIONS = 1000
-/** Of large commits: as much as one post of a thousand events, a few milliseconds. */
+/** Of large commits: about one post of 1,000 events, which takes a few milliseconds. */
 export const LARGE_GROUP_BYTES = 1024 * 1024
 const FIRST_PAUSE_MS = 100
 const MAX_PAUSE_MS = 5000
@@ -70,9 +70,9 @@ export function createBatcher(options: BatcherOptions): Batcher {
   let isBusy = false
   let isScheduled = false
   let pauseMs = FIRST_PAUSE_MS
-  /** Of what is held or tried again; never of both, since only what comes to an empty queue is held. */
+  /** Of the held or the retried group; never both, since only an operation that meets an empty queue is held. */
   let cancelTimer = () => {}
-  /** In the last group that had any. */
+  /** Of the last group that had commits. */
   let commitCount = 0
   let isLargeNext = false
   let refusal: Error | undefined
@@ -91,7 +91,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
     })
   }
 
-  /** While posts come together, holding would part them: those whose calls end together are posted again together. */
+  /** Not while posts come together: holding would spread them over several groups. */
   function isHeld(): boolean {
     const [first, ...others] = pending
     return others.length === 0 && commitCount <= 1 && isAcknowledgementOfOne(first!.operation)
@@ -134,7 +134,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
     pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)
   }
 
-  /** Answers a group; gives back what is to be tried again. */
+  /** Answers a group; returns what has to be retried. */
   function conclude(entries: readonly Entry[], outcomes: readonly Outcome[]): Entry[] {
     const again: Entry[] = []
     for (const [index, entry] of entries.entries()) {
@@ -183,7 +183,7 @@ function setNodeTimer(delayMs: number, callback: () => void): () => void {
   return () => clearTimeout(timer)
 }
 
-/** Large commits are groups of their own, in turns with what is small: a checkout waits for one such group at most. */
+/** Large commits get groups of their own, alternating with small ones: a checkout waits for one such group at most. */
 function takeGroup(pending: readonly Entry[], isLargeNext: boolean): { group: Entry[]; rest: Entry[] } {
   const large = pending.filter(isLargeCommit)
   const small = pending.filter((entry) => !isLargeCommit(entry))
@@ -193,7 +193,7 @@ function takeGroup(pending: readonly Entry[], isLargeNext: boolean): { group: En
   return { group, rest: pending.filter((entry) => !taken.has(entry)) }
 }
 
-/** At least one. */
+/** At least one commit. */
 function firstLarge(large: readonly Entry[]): Entry[] {
   let bytes = 0
   const end = large.findIndex(

@@ -1,16 +1,16 @@
 /**
  * Calls between two threads, in both directions, over one message port. The calls of one turn of the loop travel in one
- * message, and so do the answers that become known together. Bytes change hands instead of being copied: the `payload` of a
- * call's first argument, and of an answer, its batch or its entries. Whoever gives them away must not use them any more.
+ * message, and so do the answers of one turn. Bytes are transferred instead of copied: the `payload` of a call's first argument,
+ * and of an answer, its batch or its entries. The sender must not use them afterwards.
  *
- * Errors lose their class on the way: those of the table (errors.ts) get it back, any other keeps its code and its place.
+ * Errors of errors.ts arrive with their class, all others with code, message and stack.
  */
 import { setImmediate as runAfterTurn } from 'node:timers'
 import type { MessagePort, Worker } from 'node:worker_threads'
 import * as errors from '../../errors.ts'
 import { toTravelError, type TravelError } from './operations.ts'
 
-/** What one side can be asked for. */
+/** The functions that one side offers. */
 export type Api<Names extends string = string> = Record<Names, (...args: never[]) => unknown>
 
 export interface Calls<Theirs extends Api> {
@@ -76,7 +76,7 @@ export function connectCalls<Theirs extends Api>(
   }
 
   const sendAfterTurn = onceUntilRun(runAfterTurn, send)
-  /** What a transaction answers together leaves together, and before the next one begins. */
+  /** The answers of one transaction leave together, before the next transaction begins. */
   const sendSoon = onceUntilRun(queueMicrotask, send)
 
   function push(call: Call): void {
@@ -156,7 +156,7 @@ function hasPayload(value: unknown): value is PayloadHolder {
   return typeof value === 'object' && value !== null && 'payload' in value
 }
 
-/** Buffers of their own change hands. What is a view of a larger one, which would be copied whole, gets one with the others. */
+/** Whole buffers are transferred. Views of a larger buffer, which would be copied as a whole, share a new one. */
 function handOver(holders: readonly PayloadHolder[]): ArrayBuffer[] {
   const views = holders.filter(({ payload }) => payload.byteLength < payload.buffer.byteLength)
   const shared = new ArrayBuffer(views.reduce((sum, { payload }) => sum + payload.byteLength, 0))

@@ -1,7 +1,6 @@
 /**
- * The front's side of the engine: starts its thread, and answers with what the relay uses of it. Opening rejects with the
- * errors of the store's opening; whatever the front asks for later, with STORE_UNAVAILABLE once the thread has died, and with
- * SHUTTING_DOWN once it has closed.
+ * The front's side of the engine: starts its thread and calls it. Opening rejects with the errors of the store's opening; later
+ * calls reject with STORE_UNAVAILABLE once the thread has died, and with SHUTTING_DOWN once it has closed.
  */
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
@@ -14,7 +13,9 @@ import type { GroupReport } from './batcher.ts'
 import { connectCalls, type Api } from './calls.ts'
 import type { StoreProblem } from './operations.ts'
 
-export interface Engine extends Pick<EngineApi, 'takePost' | 'explain' | 'findFault' | 'recover' | 'backUp'> {
+const CALLED = ['takePost', 'explain', 'findFault', 'recover', 'backUp'] as const
+
+export interface Engine extends Pick<EngineApi, (typeof CALLED)[number]> {
   /** May come too late, and changes nothing then. */
   withdrawPost(postId: number): void
   readonly store: FrontStore
@@ -67,7 +68,7 @@ export async function openEngine({
     onProblem({ problem: 'engine_died', message: cause.message })
   })
 
-  /** Of whatever is still asked for, once the thread has ended. */
+  /** For calls that are unanswered when the thread ends. */
   function errorOf(cause: Error): Error {
     if (isOpen) return new StoreUnavailable({ cause })
     if (closing !== undefined) return new ShuttingDown()
@@ -97,12 +98,8 @@ export async function openEngine({
     }
   }
   return {
-    takePost: (post) => engine.call('takePost', post),
+    ...(forward(CALLED) as Pick<EngineApi, (typeof CALLED)[number]>),
     withdrawPost: (postId) => engine.tell('withdrawPost', postId),
-    explain: (request) => engine.call('explain', request),
-    findFault: (expression) => engine.call('findFault', expression),
-    recover: (name) => engine.call('recover', name),
-    backUp: (request) => engine.call('backUp', request),
     store: forward(opened.store) as FrontStore,
     vaultStore: {
       ...(forward(opened.vaultStore) as VaultStore),

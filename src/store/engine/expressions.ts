@@ -1,6 +1,6 @@
 /**
- * Runs the expressions of custom sources, each source's in a thread of its own: one that does not end, or fills its memory,
- * stalls and costs nobody but itself. A thread starts with a source's first webhook and ends when it was idle for a while.
+ * Runs the expressions of custom sources, each source's in a thread of its own: an endless or memory-hungry expression affects
+ * no other source. A thread starts with a source's first webhook and ends when idle.
  */
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -50,7 +50,7 @@ export function createExpressions(file = THREAD): Expressions {
 
 const STOPPED = Symbol('stopped')
 
-/** `onEnd`: it was idle, and must not be asked again. */
+/** `onEnd`: the thread was idle and takes no more requests. */
 function createThread(file: URL, onEnd: () => void) {
   let worker: Worker | undefined
   let isEnded = false
@@ -85,7 +85,7 @@ function createThread(file: URL, onEnd: () => void) {
         spent(worker, before, signal),
       ])
     } catch {
-      // Its memory is full.
+      // The thread has run out of memory.
     }
     done.abort()
     if (isEnded) throw new ShuttingDown()
@@ -115,11 +115,11 @@ async function spent(worker: Worker, before: NodeJS.CpuUsage, signal: AbortSigna
   }
 }
 
-/** Once it has loaded what it needs. Rejects where there is no thread to be had: no expression is to blame for that. */
+/** Resolves when the thread has loaded its code. Rejects with TOO_BUSY when none can be started. */
 async function start(file: URL): Promise<Worker> {
   try {
     const worker = new Worker(file, { env: {}, resourceLimits: LIMITS })
-    // Also when nobody waits for an answer.
+    // Without a listener an error would end the process.
     worker.on('error', () => undefined)
     const ended = once(worker, 'exit').then(([code]: unknown[]) => {
       throw new Error(`exit ${String(code)}`)

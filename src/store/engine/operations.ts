@@ -1,4 +1,5 @@
 /** The operations that the batcher gathers, and that SQLite or PostgreSQL runs in one transaction. */
+import { codeOf } from '../../telemetry/log.ts'
 import type { EraseStep, EraseStepRequest } from '../core/erase.ts'
 import type { DeadLetterRow } from '../core/rows.ts'
 import type { FreshRows } from '../core/trail-tail.ts'
@@ -13,7 +14,7 @@ import type {
   StoreSize,
 } from '../store.ts'
 
-/** Where a walk over the dedupe index stopped: SQLite's blocks go by number, what is in a table by key. */
+/** Where a walk over the dedupe index stopped: a block's number in SQLite, a key elsewhere. */
 export type DedupePosition = number | Uint8Array
 
 export interface ResealPosition {
@@ -39,7 +40,7 @@ export interface DeadLetterPage {
   readonly beforeId: number | undefined
 }
 
-/** What the files say; whether they take writes is known where the answers arrive. */
+/** Without what core/write-watch.ts adds. */
 export type QueueSize = Omit<StoreSize, 'isWritable'>
 
 export interface ExpireStep {
@@ -69,7 +70,7 @@ export interface RecoverRequest {
 export interface RecoverReport {
   readonly batches: number
   readonly events: number
-  /** Events and dead letters that are there already, or were delivered. */
+  /** Events and dead letters that are in the store already, or were delivered. */
   readonly duplicates: number
   readonly deadLetters: number
   readonly unreadable: number
@@ -121,7 +122,7 @@ export type Operations = {
   reseal: { request: ResealRequest; answer: ResealStep }
   recover: { request: RecoverRequest; answer: RecoverReport }
   size: { request: undefined; answer: QueueSize }
-  /** Writes as much as a post may, and takes it away. */
+  /** Writes as much as a large post, and deletes it. */
   probeWrite: { request: undefined; answer: void }
 }
 
@@ -148,7 +149,7 @@ export interface TravelError {
   readonly message: string
 }
 
-/** What an operator should hear about; the store goes on, except after `engine_died`. */
+/** Logged for the operator; the store continues, except after `engine_died`. */
 export type StoreProblem =
   /** A payload that no key opens: its batch stays in the store and is not sent. */
   | { readonly problem: 'batch_unreadable'; readonly queue: QueueKey; readonly batchId: number }
@@ -162,6 +163,5 @@ export type StoreProblem =
   | { readonly problem: 'engine_died'; readonly message: string }
 
 export function toTravelError(error: unknown): TravelError {
-  if (!(error instanceof Error)) return { code: 'UNKNOWN', message: String(error) }
-  return { code: 'code' in error ? String(error.code) : error.name, message: error.message }
+  return { code: codeOf(error), message: error instanceof Error ? error.message : String(error) }
 }

@@ -19,10 +19,10 @@ import type { Work } from './work.ts'
 export interface Post extends QueueKey {
   /** The body as it came. */
   readonly payload: Uint8Array
-  /** The caller's, to withdraw it by. */
+  /** Chosen by the caller, for `withdraw`. */
   readonly postId: number
   readonly receivedAtMs: number
-  /** Whether ages can be believed: see clock-watch.ts. */
+  /** Whether ages can be computed: see clock-watch.ts. */
   readonly isClockTrusted: boolean
   readonly account: Pick<PrepareContext, 'accountCountry' | 'dobFormat' | 'bots' | 'eventNames'>
   /** The relay key that it came with; undefined for a source's. */
@@ -33,7 +33,7 @@ export interface Post extends QueueKey {
   readonly webhook?: Webhook | undefined
 }
 
-/** What the answer says of an event before Pinterest does. */
+/** What the answer contains of an event before Pinterest's result. */
 export interface EventRemark {
   /** Position in the post. */
   readonly index: number
@@ -47,9 +47,9 @@ export interface EventRemark {
 }
 
 export interface PostReceipt extends Receipt {
-  /** A webhook may say so itself. */
+  /** Also where a webhook declares itself a test. */
   readonly isTest: boolean
-  /** Of the post, whatever became of them. */
+  /** All events of the post. */
   readonly eventCount: number
   readonly invalidCount: number
   readonly filteredCount: number
@@ -66,7 +66,7 @@ export interface Posts {
    * nothing taken (but see `Store.commit`).
    */
   take(post: Post): Promise<PostReceipt>
-  /** Its sender is gone and will send it again: it is not begun, if it was not yet. */
+  /** Its sender has disconnected and will retry: if it was not begun, it never is. */
   withdraw(postId: number): void
 }
 
@@ -82,7 +82,7 @@ export interface PostsOptions {
 
 export function createPosts(options: PostsOptions): Posts {
   const { store, work, webhooks, now, hasTrail } = options
-  /** Ids of those that still have to be begun. */
+  /** Ids of posts that were not begun. */
   const waiting = new Set<number>()
   const recentCustomers = createRecentCustomers()
 
@@ -159,7 +159,7 @@ function* prepare(
   }
   const valid = prepared.filter((event) => event.status === 'prepared')
   const filteredCount = prepared.filter(({ status }) => status === 'filtered').length
-  // Here, and not in the transaction, which holds up all others: of 1,000 events a third of its time.
+  // Not in the transaction, which others wait for: with 1,000 events it is a third of its time.
   const keys: Uint8Array[] = []
   for (const { eventName, eventId } of isTest ? [] : valid) {
     keys.push(dedupeKey(adAccountId, eventName, eventId))

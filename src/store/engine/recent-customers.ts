@@ -1,10 +1,10 @@
 /**
- * Tells when one event id comes with different customers: a page cache that kept the id makes duplicates of purchases, and
+ * Detects one event id with different customers: a page cache that kept the id makes duplicates of purchases, and
  * their sender sees nothing but "duplicate". Only the relay can tell, since to Pinterest these are one event.
  *
  * A table of one MiB: for each of the last events, some 100,000, 32 bits of its id and 30 of its customer. A newer event takes
- * the place of an older one with the same hash, so a repeat may go unnoticed, but no honest one is told (but for one in a
- * billion). In memory and of this process alone: it is a hint to the sender, and no record.
+ * the place of an older one with the same hash, so a repeat may go unnoticed, but false warnings are one in a
+ * billion. In the memory of this process: a hint to the sender, not a record.
  */
 import type { Customer, Prepared } from '../../events/prepare.ts'
 
@@ -21,7 +21,7 @@ const PLACES = 2 ** 17
 const KINDS: readonly Customer['kind'][] = ['em', 'external_id', 'ph']
 
 export function createRecentCustomers(): RecentCustomers {
-  /** By twos: of the id, of the customer. */
+  /** Pairs: hash of the id, fingerprint of the customer. */
   const table = new Uint32Array(2 * PLACES)
   return {
     note(adAccountId, { eventName, eventId, customer }) {

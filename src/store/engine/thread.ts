@@ -1,6 +1,5 @@
 /**
- * The engine's thread: what costs CPU or waits for a disk. It owns the store, prepares posts and explains events. It opens
- * when it is asked to, and ends when it has closed.
+ * The engine's thread, for what costs CPU or waits for a disk. It owns the store, prepares posts and explains events.
  */
 import { setImmediate as runAfterTurn } from 'node:timers'
 import { parentPort } from 'node:worker_threads'
@@ -52,7 +51,7 @@ async function open(settings: EngineSettings): Promise<OpenedParts> {
   }
 }
 
-/** Only the one that is used is loaded. */
+/** Loads the code of the used store only. */
 async function openStore(settings: EngineSettings): Promise<OpenedStore> {
   const { database } = settings
   const options: EngineSettings & StoreOptions = {

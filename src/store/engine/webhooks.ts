@@ -17,7 +17,7 @@ import type { Work } from './work.ts'
 export interface OpenedPost {
   readonly events: () => Iterable<unknown>
   readonly isTest: boolean
-  /** What a webhook becomes that is no event to be sent. */
+  /** The invalid or filtered event of a webhook of which nothing is sent. */
   readonly withheld: Prepared | undefined
 }
 

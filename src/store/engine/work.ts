@@ -1,10 +1,9 @@
 /**
- * Shares the engine's thread among posts: work is a generator that yields between its steps, each of bounded work, and is
- * let go on for a few milliseconds of a turn of the loop. What waits for the disk, and what comes meanwhile, comes between.
+ * Shares the engine's thread among posts: work is a generator that yields after each bounded step and runs for a few
+ * milliseconds of each turn of the loop. I/O and new messages are handled in between.
  *
- * Small posts are done first, in their order, and can be committed before a large one moves on: by one slice a turn, one
- * after the other, since the events of one, prepared, take some times its bytes. So one storefront's import does not hold up
- * another one's checkouts.
+ * Small posts go first, in their order. Large ones get one slice a turn, one post after the other, since prepared events take
+ * several times the bytes of their post. So one storefront's import does not delay another one's checkouts.
  */
 export interface Work {
   /** Rejects as the work throws. */
@@ -14,7 +13,7 @@ export interface Work {
 export interface WorkOptions {
   /** Monotonic milliseconds. */
   readonly now: () => number
-  /** Calls back with the next turn of the loop. */
+  /** Calls back in the next turn of the loop. */
   readonly nextTurn: (run: () => void) => void
 }
 
@@ -22,10 +21,10 @@ export interface WorkOptions {
 export const LARGE_BYTES = 64 * 1024
 /** Of a turn, for small posts: what is prepared together is committed together. */
 const SMALL_MS = 8
-/** Of a turn, for a large one: small posts wait for no more than this. */
+/** Of a turn, for a large post: the longest delay of a small one. */
 const LARGE_MS = 3
 
-/** Goes on until a time, or to its end: answers whether it is there. */
+/** Runs until a time or to its end; returns whether it has ended. */
 type Job = (untilMs: number) => boolean
 
 export function createWork({ now, nextTurn }: WorkOptions): Work {
@@ -42,7 +41,7 @@ export function createWork({ now, nextTurn }: WorkOptions): Work {
 
   function turn(): void {
     isDue = false
-    // Every second turn at the latest, so that small ones, however many, do not hold it up for ever.
+    // At least every second turn, however many small ones wait.
     if (small.length === 0 || (isLargeNext && large.length > 0)) {
       isLargeNext = false
       if (large[0]?.(now() + LARGE_MS) === true) large.shift()

@@ -22,9 +22,9 @@ import type { Owner } from './owner.ts'
 
 /** In the units of a level. */
 const TOKEN = 60_000
-/** Steps of less are the usual jitter of `clock_timestamp`. */
+/** Smaller steps back are the usual jitter of `clock_timestamp`. */
 const SET_BACK_MS = 1000
-/** A replica that has to wait asks again after a tenth of a second. */
+/** A replica that has to wait asks again after 100 ms. */
 const LOTS_PER_MINUTE = 600
 
 interface BucketRow {
@@ -40,10 +40,10 @@ interface Held {
 }
 
 export interface Exchanged {
-  /** As it is written down. */
+  /** As stored. */
   readonly level: number
   readonly atMs: number
-  /** This replica's. */
+  /** Of this replica. */
   readonly outstanding: number
   readonly grant: BucketGrant
 }
@@ -127,7 +127,7 @@ export function exchangeOne(
   const levelNow = Math.min(room, refilled.level + givenBack * TOKEN)
   const granted = Math.max(0, Math.min(wanted, Math.floor(levelNow / TOKEN)))
   const after = levelNow - granted * TOKEN
-  // Not for each token: that would be a transaction per token when there are none.
+  // Several tokens at a time: otherwise an empty bucket would cost a transaction per token.
   const lot = Math.max(1, Math.min(wanted - granted, Math.floor(refillPerMinute / LOTS_PER_MINUTE)))
   const missing = lot * TOKEN - after
   const waitMs =

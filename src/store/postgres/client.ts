@@ -20,7 +20,7 @@ export interface ConnectionOptions {
   readonly applicationName: string
   /** How long a statement may take. */
   readonly statementMs?: number
-  /** Also where the only host takes no writes. */
+  /** Connect also to an only host that takes no writes. */
   readonly isForReads?: boolean
 }
 
@@ -30,13 +30,13 @@ export interface ClientSettings extends pg.ClientConfig {
   readonly relayOptions: ConnectionOptions
 }
 
-/** As it is asked; its own types know some of the types only. */
+/** The types of `pg` list some ids only. */
 type GetParser = (oid: number, format: string) => (text: string) => unknown
 
 const CONNECT_MS = 3000
 const LOCK_MS = 5000
 export const STATEMENT_MS = 20_000
-/** Beyond the server's own limit of a statement: only a dead connection takes so long. */
+/** Beyond the server's own limit: only a dead connection takes so long. */
 const PATIENCE_MS = 2000
 /** Less than LOCK_MS: a suspended replica's locks must be free before others give up. */
 const STOPPED_CLIENT_MS = 3000
@@ -71,7 +71,7 @@ export class RelayClient extends pg.Client {
       'SHOW synchronous_commit',
       'SHOW transaction_read_only',
     ]
-    // Several statements have several results; pg's types know one.
+    // Several statements have several results, of which pg's types know one.
     const results = (await this.query(sql.join('; '))) as unknown as readonly pg.QueryResult<object>[]
     const shown = Object.assign({}, ...results.map(({ rows }) => rows[0])) as Record<string, string>
     const { synchronous_commit: synchronousCommit, transaction_read_only: readOnly } = shown
@@ -111,7 +111,7 @@ export class RelayClient extends pg.Client {
     }
   }
 
-  /** The server is not to be trusted with writes: new connections begin with the next host. */
+  /** The server did not confirm a write: new connections begin with the next host. */
   passOver(): void {
     this.#settings.relayOptions.hosts.passOver(this.#settings.target)
   }
@@ -120,10 +120,10 @@ export class RelayClient extends pg.Client {
 const NO_WARNING_CLASS = '00'
 const IN_DOUBT = 'a commit was not confirmed: is the synchronous standby away?'
 
-/** `remote_write` and `local` sync this server's disk as well; the standby is what they are laxer about. */
+/** `remote_write` and `local` sync this server's disk as well; they differ in what they ask of the standby. */
 const DURABLE: ReadonlySet<string> = new Set(['on', 'remote_apply', 'remote_write', 'local'])
 
-/** The client's own. */
+/** Thrown by `pg`. */
 function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === 'Query read timeout'
 }
@@ -149,7 +149,7 @@ export function clientSettings(relayOptions: ConnectionOptions, target: Target):
   }
 }
 
-/** Settings of the role, the database or another client of a pooler must not apply. */
+/** They override settings of the role, the database and other clients of a pooler. */
 function localSettings(statementMs: number): Readonly<Record<string, string>> {
   return {
     transaction_isolation: 'read committed',
@@ -162,7 +162,7 @@ function localSettings(statementMs: number): Readonly<Record<string, string>> {
   }
 }
 
-/** A 2xx needs what a transaction has set, and a server that loses no commits in a power cut. */
+/** Throws where the pooler drops the settings, or where the server may lose commits in a power cut. */
 async function assertKeeps(client: Queryable, local: Readonly<Record<string, string>>): Promise<void> {
   const { rows } = await client.query<{ name: string; setting: string }>(
     'SELECT name, setting FROM pg_settings WHERE name = ANY($1)',

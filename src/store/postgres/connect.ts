@@ -1,10 +1,11 @@
 /**
- * Pools of connections, their transactions, and whose fault an error is. Every wait has an end: for a connection, a lock, a
+ * Pools of connections, their transactions, and the classes of errors. Every wait has an end: for a connection, a lock, a
  * statement, and (on the server's side) for a client that stopped in the middle of a transaction. What a transaction
  * begins and ends with is in client.ts.
  */
 import pg from 'pg'
 import { StoreUnavailable } from '../../errors.ts'
+import { codeOf } from '../../telemetry/log.ts'
 import type { WriteProblem } from '../core/write-watch.ts'
 import { clientSettings, RelayClient, type ConnectionOptions, type Queryable } from './client.ts'
 import type { Target } from './hosts.ts'
@@ -17,10 +18,10 @@ export interface Pool extends Queryable {
   end(): Promise<void>
 }
 
-/** A database that is starting must not be asked for a connection by every post: the last answer holds for so long. */
+/** After a failure nothing connects for so long: a database that is starting must not be flooded with connections. */
 const REST_MS = 250
 
-/** Of each host that is used, since what was idle during a failover leads to the old one, where a read would be stale. */
+/** One pool per host: after a failover, idle connections lead to the old host, where a read would be stale. */
 export function createPool(options: ConnectionOptions, size: number): Pool {
   const pools = new Map<Target, pg.Pool>()
 
@@ -29,7 +30,7 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
     if (known !== undefined) return known
     const pool = new pg.Pool({
       ...clientSettings(options, target),
-      // Its types know clients without settings of their own only.
+      // Its types do not allow a client with more settings.
       Client: RelayClient as unknown as NonNullable<pg.PoolConfig['Client']>,
       min: 1,
       max: size,
@@ -70,7 +71,7 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
   return own
 }
 
-/** One transaction on a connection of the pool's. */
+/** Runs `work` in one transaction. */
 export async function inTransaction<Result>(
   pool: Pool,
   work: (client: Queryable) => Promise<Result>,
@@ -97,8 +98,8 @@ export async function inTransaction<Result>(
 }
 
 /**
- * The server, the connection or another transaction is at fault, not the statement: a retry may succeed. Errors without an
- * SQLSTATE are the connection's, but for an acknowledgement of an event that its batch does not have.
+ * The server, the connection or another transaction is at fault: a retry may succeed. Errors without an SQLSTATE come from the
+ * connection, except the RangeError of an acknowledgement whose event its batch does not have.
  */
 export function isPlaceAtFault(error: unknown): boolean {
   if (error instanceof RangeError) return false
@@ -113,7 +114,7 @@ export async function orUnavailable<Result>(asked: Promise<Result>): Promise<Res
   })
 }
 
-/** Two transactions waited for each other, or one for too long. */
+/** A deadlock or a serialization failure. */
 export function isConflict(error: unknown): boolean {
   return sqlStateOf(error)?.startsWith('40') ?? false
 }
@@ -133,7 +134,7 @@ export function isConnectionLost(error: unknown): boolean {
 
 /**
  * A lock or a statement took too long. On a primary that was replaced, a commit that waits for its standby holds its
- * locks for good; the one that waits for such a lock never gets as far as a commit in doubt.
+ * locks for ever; a transaction that waits for such a lock never reaches a commit in doubt.
  */
 function isTimedOut(error: unknown): boolean {
   return TIMED_OUT_STATES.has(sqlStateOf(error) ?? '')
@@ -150,10 +151,8 @@ export function judgeFailure(code: string): WriteProblem | undefined {
 }
 
 function sqlStateOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined
-  return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) && 'severity' in error
-    ? error.code
-    : undefined
+  const code = codeOf(error)
+  return error instanceof Error && 'severity' in error && /^[0-9A-Z]{5}$/.test(code) ? code : undefined
 }
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */

@@ -36,7 +36,7 @@ export const SSL_FILES = ['sslrootcert', 'sslcert', 'sslkey']
 const DEFAULT_PORT = 5432
 const PARTS = /^postgres(?:ql)?:\/\/(?:([^/:]*)(?::([^/]*))?@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/
 const HOST_AND_PORT = /^(\[[^\]]+\]|[^:[\]]*)(?::(\d*))?$/
-/** Which values of a parameter can be had; undefined: any. Those that are only here change nothing for the relay. */
+/** Supported values of each parameter; undefined: any. Parameters that are read nowhere else have no effect. */
 const PARAMETERS: Readonly<Record<string, readonly string[] | undefined>> = {
   host: undefined,
   port: undefined,
@@ -46,7 +46,7 @@ const PARAMETERS: Readonly<Record<string, readonly string[] | undefined>> = {
   options: undefined,
   application_name: undefined,
   connect_timeout: undefined,
-  // Ignored: the relay writes, so a host that takes no writes is always passed over.
+  // Without effect: a host that takes no writes is always passed over.
   target_session_attrs: ['any', 'read-write', 'primary'],
   load_balance_hosts: ['disable'],
   sslmode: SSL_MODES,
@@ -118,7 +118,7 @@ type Given = Readonly<Record<string, string>>
 function readSslMode(given: Given, fail: Fail): SslMode {
   const mode = (given['sslmode'] ?? ('ssl' in given ? 'require' : 'prefer')) as SslMode
   if (mode === 'verify-ca' && (given['sslrootcert'] ?? 'system') === 'system') {
-    // With every public authority it would trust any server that has a certificate of one.
+    // With the public authorities it would trust any server that has a certificate of one.
     fail(
       'cannot be used: sslmode=verify-ca needs sslrootcert; without a certificate of your own use verify-full',
     )
@@ -139,7 +139,7 @@ function readHosts(authority: string, given: Given, decode: (text: string) => st
   })
   const hosts = given['host']?.split(',') ?? inAuthority.map(({ host }) => host)
   const ports = given['port']?.split(',') ?? inAuthority.map(({ port }) => port)
-  // One port for all hosts, or none.
+  // One port may serve for all hosts.
   if (ports.length !== 1 && ports.length !== hosts.length) fail('does not name one port for each host')
   return hosts.map((host, index) => {
     const port = Number((ports.length === 1 ? ports[0] : ports[index]) || DEFAULT_PORT)

@@ -1,6 +1,6 @@
 /**
  * What replicas tell each other: which circuit breakers are open, and what else changed. Each polls the table that changes
- * are written to once a second. Every pooler can be in between: LISTEN would need a session of its own.
+ * are written to once a second. LISTEN would need a session of its own, which poolers do not keep.
  *
  * Ids are given before their transaction is committed, so a later one may be seen first: every poll reads all of the last
  * seconds, and remembers what it reported. When polls failed for longer than that, everything is reported as changed.
@@ -43,9 +43,9 @@ export function createFeed(pool: Pool, vital: Pool, owner: Owner, pollMs: number
     for (const id of told) if (!present.has(id)) told.delete(id)
     const fresh = rows.filter(({ id }) => !told.has(id))
     for (const { id } of fresh) told.add(id)
-    // What was there before this process read everything itself.
+    // At the start this process reads everything by other means.
     if (!isFirst && wasAway) await tellAll(pool, breakers, tell)
-    // Afterwards: if that failed, the next look reports it.
+    // Last: if the above failed, the next look repeats it.
     lookedAtMs = performance.now()
     if (isFirst || wasAway) return
     for (const { owner_id: ownerId, change } of fresh) {
@@ -75,7 +75,7 @@ export function createFeed(pool: Pool, vital: Pool, owner: Owner, pollMs: number
   }
 }
 
-/** Everything may have changed. */
+/** Reports everything as changed. */
 async function tellAll(pool: Pool, breakers: Breakers, tell: (change: SharedChange) => void): Promise<void> {
   tell({ kind: 'vault' })
   const { rows } = await pool.query<QueueRow>(
@@ -91,7 +91,7 @@ interface BreakerRow extends QueueRow {
   readonly for_ms: number | null
 }
 
-/** Those that one replica opened, for the others; durations are counted by the database's clock. */
+/** Circuit breakers that any replica opened; durations are by the database's clock. */
 function createBreakers(pool: Pool, owner: Owner): Breakers {
   return {
     putBreaker: ({ adAccountId, isTest }, breaker) =>

@@ -1,11 +1,10 @@
 /**
- * Which of DATABASE_URL's hosts is in use, and whether with TLS: known to all connections of a process. Each new
- * connection begins with what worked last, and goes on to the next host when that one cannot be reached or takes no writes.
- * A host that does not confirm a commit, or gives no lock, comes last from then on: it may be a primary that was replaced
- * and came back.
+ * Which of DATABASE_URL's hosts is in use, and whether with TLS, for all connections of a process. Each new connection tries the
+ * host that worked last, then the others. A host that does not confirm a commit, or on which a lock timed out, is tried last
+ * from then on: it may be a primary that was replaced and came back.
  *
- * `allow` and `prefer` are two tries at the same host; the second one is made only where the first was refused for its
- * TLS, or the lack of it.
+ * `allow` and `prefer` are two tries at the same host; the second is made only where the server refused the first for its
+ * TLS or the lack of it.
  */
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import { parse } from 'pg-connection-string'
@@ -21,7 +20,7 @@ export interface Target extends Host {
 
 export interface Hosts {
   readonly login: DatabaseUrl['login']
-  /** With several one that takes no writes is passed over. */
+  /** With several, a host that takes no writes is passed over. */
   readonly count: number
   /** Tries every host once, beginning with the last one that worked. Rejects with the most useful of the errors. */
   dial<Result>(attempt: (target: Target) => Promise<Result>): Promise<Result>
@@ -66,7 +65,7 @@ export function createHosts(url: DatabaseUrl, setting: string): Hosts {
 
 function readWays({ sslMode, sslFiles }: DatabaseUrl, setting: string): (false | TlsOptions)[] {
   if (sslMode === 'disable') return [false]
-  // `system`: the authorities that Node knows, as it is without.
+  // `system`: Node's authorities, the default.
   const files = Object.entries(sslFiles).filter(([, path]) => path !== 'system')
   // The library does not know `allow`.
   const query = new URLSearchParams([...files, ['sslmode', sslMode === 'allow' ? 'prefer' : sslMode]])

@@ -1,8 +1,8 @@
 /**
  * The store for several replicas: one PostgreSQL database, in a schema of its own. Nothing above `store/` knows of it.
  *
- *   store.ts       reads beside, changes through the batcher (the one that SQLite uses), so that they keep their order
- *   writer.ts      one connection, one transaction per group; what becomes of a COMMIT whose answer was lost
+ *   store.ts       reads go to the pool, changes through the batcher, in order
+ *   writer.ts      one transaction per group of changes; COMMITs without an answer
  *   run-operations.ts  one statement for many: commit.ts, acknowledge.ts; one each: lease.ts, dead-letters.ts …
  *   ../core        what each operation decides, for both engines
  *   owner.ts       heartbeats, fencing numbers, taking over from the dead
@@ -60,7 +60,7 @@ const FEED_POLL_MS = 1000
 const POOL_SIZE = 6
 /** Heartbeats, tokens, breakers. */
 const VITAL_POOL_SIZE = 3
-/** Posts wait for it: a connection that drops every packet must not hold them longer. */
+/** Posts wait no longer for a connection that drops every packet. */
 const COMMIT_STATEMENT_MS = 6000
 
 export async function openPostgres(options: PostgresOptions): Promise<OpenedPostgres> {
@@ -142,7 +142,7 @@ async function probeWrite(client: Queryable, ownerId: number): Promise<void> {
   await client.query('DELETE FROM batches WHERE batch_id = $1', [-ownerId])
 }
 
-/** A primary that was replaced confirms no commit: then the next host is tried. */
+/** Tries the next host where a commit is not confirmed, as on a primary that was replaced. */
 async function atSomeHost<Result>({ count }: Hosts, begin: () => Promise<Result>): Promise<Result> {
   for (let left = count - 1; ; left--) {
     try {

@@ -21,7 +21,7 @@ import { uniqueQueues, type QueueRow } from '../core/rows.ts'
 export interface OwnerOptions extends Required<Pick<PostgresOptions, 'name' | 'heartbeatMs' | 'leaseMs'>> {
   readonly pool: Pool
   readonly keyId: string
-  /** Told why a heartbeat failed. */
+  /** Called with the reason of a failed heartbeat. */
   readonly onFailure: (error: unknown) => void
 }
 
@@ -29,7 +29,7 @@ export interface Owner {
   readonly id: number
   /** Every number this process had, this one included. */
   readonly ids: readonly number[]
-  /** Under a new number, since this one was declared dead; does nothing when that was done already. */
+  /** Takes a new number, since this one was declared dead; does nothing if that was done already. */
   registerAgain(deadId: number): Promise<void>
   replicas: Shared['replicas']
   /** Called when this process gets a new number: it has lost every lease. */
@@ -62,7 +62,7 @@ export async function registerOwner(options: OwnerOptions): Promise<Owner> {
     ids.push(rows[0]!.owner_id)
   }
 
-  /** Once for each death: a second number would get no heartbeats, and what it leases would be taken over. */
+  /** Once for each death: a second new number would get no heartbeats, and its leases would be taken over. */
   async function registerAgain(deadId: number): Promise<void> {
     if (isClosed || ids.at(-1) !== deadId) return
     registering ??= register()
@@ -124,7 +124,7 @@ export async function registerOwner(options: OwnerOptions): Promise<Owner> {
 
 /**
  * Only an owner that had heartbeats for so long may do it: after an outage of the database, the first heartbeat must not
- * declare all others dead. An owner within a transaction is alive, or the server will end the transaction.
+ * declare all others dead. An owner in a transaction is alive: the server ends transactions of stopped clients.
  */
 async function declareDead(pool: Pool, leaseMs: number): Promise<void> {
   await pool.query(
@@ -138,7 +138,7 @@ async function declareDead(pool: Pool, leaseMs: number): Promise<void> {
   )
 }
 
-/** Frees what the dead lease, in steps; several replicas may do it at once. */
+/** Frees the leases of dead owners, in steps; several replicas may do it at once. */
 async function takeOver(pool: Pool): Promise<void> {
   for (;;) {
     const freed = await inTransaction(pool, async (client) => {
@@ -158,7 +158,7 @@ async function takeOver(pool: Pool): Promise<void> {
   await inTransaction(pool, mergeDeadOwners)
 }
 
-/** Adds up the totals of the dead, and forgets those that are dead for long. */
+/** Merges the totals of dead owners, and deletes owners that are dead for long. */
 async function mergeDeadOwners(client: Queryable): Promise<void> {
   const { rows } = await client.query<{ owner_id: number; is_gone: boolean }>(
     `SELECT owner_id, dead_at < clock_timestamp() - interval '${GONE_AFTER_S} seconds' AS is_gone FROM owners o

@@ -1,7 +1,7 @@
 /**
  * Runs the operations of one transaction: all acknowledgements, releases and commits share their statements, however many they
- * are. What is in a group was asked for at the same time, so the kinds may have an order: acknowledgements before commits,
- * since an event that died may be posted again, and both before what reads.
+ * are. Operations of a group were submitted at the same time, so they may run by kind: acknowledgements before commits, since an
+ * event that died may be posted again, and reads last.
  */
 import type { AnswerOf, Operation, OperationKind, Outcome, RequestOf } from '../engine/operations.ts'
 import { acknowledgeAll, releaseAll } from './acknowledge.ts'

@@ -78,9 +78,8 @@ type Reads = {
 }
 
 /**
- * Counts the queued payloads of all replicas, not the size of the tables: PostgreSQL uses the room of what was deleted
- * again, but rarely gives it back. A transaction in progress is missed until the next count: it is
- * small beside the room that is left. How much of the room an account may take: core/share.ts.
+ * Counts the queued payloads of all replicas, not the size of the tables: PostgreSQL reuses the space of deleted rows
+ * but rarely returns it. A transaction in progress is missed until the next count: it is small beside the room that is left. How much of the room an account may take: core/share.ts.
  */
 function createAdmission(pool: Pool, limitBytes: number) {
   let lookedAtMs = -Infinity
@@ -94,7 +93,7 @@ function createAdmission(pool: Pool, limitBytes: number) {
     const stored = await readBytes(pool)
     queuedBytes = stored.queuedBytes
     capacity.look()
-    // Long before one account can have its share, since nobody looks again for a second.
+    // Well below any account's share, since the next look is a second later.
     const isLow = queuedBytes < LOW_PART * WATERMARK * limitBytes
     queuedOf = isLow ? new Map() : await readQueuedBytes(pool)
     lookedAtMs = performance.now()
@@ -103,7 +102,7 @@ function createAdmission(pool: Pool, limitBytes: number) {
 
   function lookIfStale(): void {
     if (limitBytes === Infinity || performance.now() - lookedAtMs < LOOK_MS) return
-    // Commits tell it themselves when the database is away.
+    // While the database is away the commit itself fails.
     looking ??= look()
       .then(
         () => undefined,
@@ -113,7 +112,7 @@ function createAdmission(pool: Pool, limitBytes: number) {
   }
 
   return {
-    /** By what the last look found and was admitted since: no post waits for a look. */
+    /** By the last look and what was admitted since, so that no post waits for a query. */
     admits(adAccountId: string, bytes: number): boolean {
       lookIfStale()
       const ownBytes = queuedOf.get(adAccountId) ?? 0

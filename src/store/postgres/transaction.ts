@@ -11,10 +11,10 @@ export interface Transaction {
   readonly sealer: Sealer
   readonly totals: TotalCounts
   readonly trail: TrailWriter
-  /** What the store may use. */
+  /** STORE_LIMIT_BYTES. */
   readonly limitBytes: number
   readonly ownerId: number
-  /** Every number this process had: what it leased under an older one is still its own if nobody took it over. */
+  /** Every number this process had: leases under an older one are still its own if nobody took them over. */
   readonly ownerIds: readonly number[]
   /** Names the transaction; see `writer.ts`. */
   readonly commitNumber: number

@@ -1,5 +1,5 @@
 /**
- * Runs groups of operations on a connection of its own, each in one transaction: all of a group is synced by one COMMIT.
+ * Runs each group of operations in one transaction, which one COMMIT syncs.
  *
  *   connected ──COMMIT answered──> done
  *       │  └──the connection dies before COMMIT is sent──> nothing was taken
@@ -63,7 +63,7 @@ export function createWriter(options: WriterOptions): RunGroup {
   const parts = { sealer, trail: trail.writer, limitBytes, report }
   let doubt: Doubt | undefined
   let commitNumber = 0
-  /** Of a group in doubt that was committed: what is asked again was done. */
+  /** Of a group in doubt that was committed: its operations are not run again when they are retried. */
   let known: Outcomes = new Map()
 
   async function transact(operations: readonly Operation[]): Promise<Outcomes> {
@@ -138,7 +138,7 @@ export function createWriter(options: WriterOptions): RunGroup {
   }
 }
 
-/** Also waits for whoever is just declaring this owner dead. Answers so many ids for batches. */
+/** Waits for a replica that is declaring this owner dead. Returns `count` new ids of batches. */
 async function stamp(
   client: Queryable,
   ownerId: number,

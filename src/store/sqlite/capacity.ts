@@ -1,10 +1,10 @@
 /**
- * Refuses what the queue has no room for, before it is tried. The size is read for every group with commits, so that no
- * burst passes the watermark between two readings.
+ * Refuses commits without room before they run. The size is read for every group with commits, so that no burst passes the
+ * watermark between two readings.
  *
  * The watermark is a part of what the store may use: STORE_LIMIT_BYTES, or what the disk has for it (its own size and
- * what is free) if that is less. Not a part of the whole disk: a large one that others fill to 80 % still has room for
- * a queue. Dead letters and the event trail have parts of their own and are not counted.
+ * what is free) if that is less. Not a part of the whole disk: a large disk that others fill to 80 % has room for a
+ * queue. Dead letters and the event trail have parts of their own and are not counted.
  */
 import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -30,7 +30,7 @@ const REFUSED: Outcome = {
   status: 'unavailable',
   error: { code: 'STORE_FULL', message: 'the store is full, or the share of the account' },
 }
-/** What is committed lies in the WAL first, and in the file once that is written back. */
+/** In the WAL first, then in the file. */
 const DISK_COPIES = 2
 const PAGE_BYTES = 4096
 
@@ -46,8 +46,6 @@ export function createAdmission(
   )
   let usedBytes = 0
   let diskFreeBytes = 0
-  /** From the last reading, of accounts that had to be looked up. */
-  const queuedOf = new Map<string, number>()
   const capacity = createCapacity((part) => {
     const { deadBytes, trailBytes } = totals.sizes()
     const takenBytes = Math.max(0, usedBytes - deadBytes - trailBytes)
@@ -58,23 +56,15 @@ export function createAdmission(
   /** Pages in use, and the WAL, which the disk has to hold as well. */
   function look(): void {
     const { pages, free } = selectPages.get()!
-    // SQLite believes its header: a flipped bit in this count would make the store look full for good.
+    // SQLite trusts its header: a flipped bit in this count would make the store look full for ever.
     if (free < 0 || free >= pages) throw new StoreDamaged('more pages are free than there are')
     const walBytes = statSync(`${queuePath}-wal`, { throwIfNoEntry: false })?.size ?? 0
     usedBytes = (pages - free) * pageBytes + walBytes
     diskFreeBytes = freeBytes(dirname(queuePath))
-    queuedOf.clear()
     capacity.look()
     const mayUse = Math.min(limitBytes, usedBytes + diskFreeBytes)
     deadLetters.keepBelow(DEAD_LETTER_PART * mayUse)
     trail.keepBelow(TRAIL_PART * mayUse)
-  }
-
-  /** Without the group's own events, which are few beside it. */
-  function queuedBytes(adAccountId: string): number {
-    const queued = queuedOf.get(adAccountId) ?? totals.queuedBytes(adAccountId)
-    queuedOf.set(adAccountId, queued)
-    return queued
   }
 
   function admits({ kind, request }: Operation): boolean {
@@ -82,8 +72,8 @@ export function createAdmission(
     if (kind !== 'commit') return true
     const commit = request as NewBatch
     const bytes = bytesOfCommit(commit)
-    // Nearly always the whole queue is less than one account may have: then none has to be looked up.
-    return capacity.admits(bytes, usedBytes) || capacity.admits(bytes, queuedBytes(commit.adAccountId))
+    // Usually the whole queue is within one account's share: then no account is looked up. Without the group's own events.
+    return capacity.admits(bytes, usedBytes) || capacity.admits(bytes, totals.queuedBytes(commit.adAccountId))
   }
 
   function accountsOverShare(): string[] {

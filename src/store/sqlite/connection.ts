@@ -1,6 +1,6 @@
 /**
- * Opens a SQLite file the one way that keeps the promises: WAL, every commit synced, nobody else in the file. It
- * looks at a file before it touches it, so that a store which must not be opened here is left exactly as it is.
+ * Opens a SQLite file the only way that keeps the promises: WAL, every commit synced, locked. It inspects a file before it
+ * changes it, so that a store which must not be opened is left exactly as it is.
  *
  * The lock is SQLite's own, on the file, and ends with the process. It ends early when this process opens and closes
  * the file by other means (a rule of POSIX locks): never read a store's file while it is open.
@@ -9,6 +9,7 @@ import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { StoreTooNew } from '../../errors.ts'
+import { codeOf } from '../../telemetry/log.ts'
 import { isDamage, isNoSpace, StoreDamaged, translateOpenErrors } from './failures.ts'
 
 /** The tables of a file. */
@@ -21,7 +22,7 @@ export interface Schema {
 export interface OpenFileOptions {
   readonly path: string
   readonly schema: Schema
-  /** The file never grows past this: the last line of defence, behind the store's own watermark. */
+  /** The file never grows past this, which is well above the store's watermark. */
   readonly limitBytes: number
   /** Its WAL is written back when it has grown to this. */
   readonly walBytes?: number
@@ -72,7 +73,7 @@ export function openFile(options: OpenFileOptions): DatabaseSync {
   })
 }
 
-/** Writes the whole WAL back into the file and lets the file go. What finds no room stays in the WAL, and is not lost. */
+/** Writes the WAL back and closes the file. On a full disk the WAL stays, and nothing is lost. */
 export function closeFile(db: DatabaseSync): void {
   try {
     writeBackWal(db)
@@ -83,7 +84,7 @@ export function closeFile(db: DatabaseSync): void {
   }
 }
 
-/** The WAL is empty afterwards: what it takes of the disk is free. */
+/** The WAL is empty afterwards, and its space free. */
 export function writeBackWal(db: DatabaseSync): void {
   db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
 }
@@ -100,7 +101,7 @@ export function prepare<Row extends object>(db: DatabaseSync, sql: string): RowQ
   return db.prepare(sql) as unknown as RowQuery<Row>
 }
 
-/** There will never be so many schemas: a larger number has a flipped bit. */
+/** A larger number has a flipped bit. */
 const LAST_VERSION = 255
 
 /**
@@ -115,7 +116,7 @@ const CACHE_KIB = 8 * 1024
 const WAL_GROWTH = 4
 
 function setPragmas(db: DatabaseSync): void {
-  // First of all: with it the WAL needs no shared memory, and the first read takes the lock for good.
+  // First: then the WAL needs no shared memory, and the first read takes the lock until the file is closed.
   db.exec('PRAGMA locking_mode = EXCLUSIVE')
   db.exec('PRAGMA journal_mode = WAL')
   db.exec('PRAGMA synchronous = FULL')
@@ -154,11 +155,11 @@ export function makeTables(db: DatabaseSync, { version, tables }: Schema): void 
   db.exec(`BEGIN IMMEDIATE; ${tables}; PRAGMA user_version = ${version}; COMMIT`)
 }
 
-/** SQLite gives its WAL the rights of the file; a file that is there is not opened here, for the lock's sake. */
+/** SQLite gives its WAL the permissions of the file. An existing file is not opened here, which could end its lock. */
 function makeEmptyFile(path: string): void {
   try {
     closeSync(openSync(path, 'wx', 0o600))
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    if (codeOf(error) !== 'EEXIST') throw error
   }
 }

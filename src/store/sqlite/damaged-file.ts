@@ -1,7 +1,6 @@
 /**
- * Opens a damaged queue for reading through SQLite, and changes nothing in it. SQLite gets a hard link to the file, in a
- * folder of its own, and beside it a WAL that is written here: the frames of the real one with checksums that fit, since
- * SQLite itself stops at the first broken frame and would lose all later commits.
+ * Opens a damaged queue for reading through SQLite, without changing it. SQLite gets a hard link to the file in a folder of its
+ * own, and beside it a copy of the WAL with new checksums: it stops at the first broken frame and would lose all later commits.
  */
 import { constants, copyFileSync, linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -42,7 +41,7 @@ export function* openViews(path: string, folder: string): Generator<DatabaseSync
     for (const ending of ['-wal', '-shm']) rmSync(linkPath + ending, { force: true })
     if (pages.size > 0) writeFileSync(`${linkPath}-wal`, packWal(pages, pageCount))
     using db = new DatabaseSync(linkPath, { readOnly: true, defensive: false })
-    // A schema of which a row is broken, or a header that counts more pages than there are, is no reason to stop.
+    // Otherwise SQLite refuses a broken row of the schema, or a header that counts too many pages.
     db.exec('PRAGMA writable_schema = ON; PRAGMA trusted_schema = OFF')
     yield db
   }
@@ -55,7 +54,7 @@ export function* openViews(path: string, folder: string): Generator<DatabaseSync
 function listFrames({ frames }: Wal): WalFrame[] {
   const ofThisRun = frames.slice(0, frames.findLastIndex(({ isOfThisRun }) => isOfThisRun) + 1)
   const pages = Math.max(0, ...ofThisRun.filter(({ isSound }) => isSound).map((frame) => frame.commitPages))
-  // A flipped bit in the number must not make a file of a billion pages.
+  // A flipped bit in the number would make a file of a billion pages.
   const isPlausible = ({ isSound, pageNumber }: WalFrame) =>
     isSound || (pageNumber > 0 && pageNumber <= pages + frames.length)
   return ofThisRun.filter(isPlausible)

@@ -1,6 +1,5 @@
 /**
- * Opens the queue's file and the vault's, and runs groups of operations on them. No other thread or process opens them
- * meanwhile.
+ * Opens the queue's file and the vault's, which are locked meanwhile, and runs groups of operations on them.
  */
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -17,11 +16,12 @@ import { createExpiry } from './expire.ts'
 import { addCheck, assertKeysOpen, createReseal } from './keys.ts'
 import { createLeasing } from './lease.ts'
 import { showDeadLetter } from '../core/dead-letters.ts'
+import { besideQueue, vaultBeside } from '../paths.ts'
 import type { QueueSize } from '../engine/operations.ts'
 import { inspectQueue, openQueueFile, type RunOperations } from './queue-file.ts'
 import type { QueueTables, QueueTablesOptions } from './queue-tables.ts'
 import { createPurge, createReplay } from './replay.ts'
-import { createRestore } from './restore.ts'
+import { createRestore } from './recover.ts'
 import { createAdmission } from './capacity.ts'
 import { VAULT_SCHEMA } from './schema.ts'
 import { createAcknowledgements } from './acknowledge.ts'
@@ -34,8 +34,6 @@ export interface FilesSettings extends Pick<
   'openedAtMs' | 'report' | 'hasTrail' | 'wallMs'
 > {
   readonly queuePath: string
-  readonly vaultPath: string
-  readonly reservedSpacePath: string
   readonly masterKeys: MasterKeys
   readonly storeLimitBytes: number
   readonly reservedBytes: number
@@ -58,21 +56,26 @@ export function openSqliteFiles(settings: FilesSettings): SqliteFiles {
   try {
     return open()
   } catch (error) {
-    // On a full disk the relay starts as well, so that the queue can drain.
-    if (!isNoSpace(error) || !createReservedSpace(settings.reservedSpacePath, 0).giveUp('all')) throw error
+    // The relay has to start on a full disk too, so that the queue can drain.
+    if (
+      !isNoSpace(error) ||
+      !createReservedSpace(besideQueue(settings.queuePath, '.reserved_space'), 0).giveUp('all')
+    )
+      throw error
     return open()
   }
 }
 
-/** Both files are looked at before either is touched; last opened, first closed when the second one fails. */
+/** Inspects both files before it changes either. */
 function openFiles(settings: FilesSettings): SqliteFiles {
-  const { queuePath, vaultPath, masterKeys, storeLimitBytes } = settings
+  const { queuePath, masterKeys, storeLimitBytes } = settings
+  const vaultPath = vaultBeside(queuePath)
   const sealer = createSealer(masterKeys)
   const found = inspectQueue(queuePath, sealer, inspectVault(vaultPath, sealer))
   const [reservedSpace, reservedBytes] = translateOpenErrors(vaultPath, () => {
     mkdirSync(dirname(queuePath), { recursive: true, mode: 0o700 })
     const bytes = chooseReservedBytes(dirname(queuePath), settings.reservedBytes)
-    return [createReservedSpace(settings.reservedSpacePath, bytes), bytes] as const
+    return [createReservedSpace(besideQueue(queuePath, '.reserved_space'), bytes), bytes] as const
   })
   const vaultDb = openFile({ path: vaultPath, schema: VAULT_SCHEMA, limitBytes: Infinity })
   try {
@@ -108,7 +111,7 @@ function openFiles(settings: FilesSettings): SqliteFiles {
   }
 }
 
-/** Answers whether there is a vault and it is ours. It is small: it can be read as a whole before it is trusted. */
+/** Whether there is a vault that this key opens. It is small enough to be checked as a whole. */
 export function inspectVault(vaultPath: string, sealer: Sealer): boolean {
   return inspectFile(vaultPath, VAULT_SCHEMA, (db) => {
     assertKeysOpen(db, sealer)
@@ -116,7 +119,7 @@ export function inspectVault(vaultPath: string, sealer: Sealer): boolean {
   })
 }
 
-/** Runs a group's operations on the queue: refuses what there is no room for, and does the rest. */
+/** Runs a group's operations on the queue; refuses those without room. */
 function createQueueRun(
   tables: QueueTables,
   vaultDb: DatabaseSync,
@@ -183,7 +186,7 @@ function createQueueHandlers(tables: QueueTables, vaultDb: DatabaseSync, size: (
   }
 }
 
-/** No batch has this id. It is gone with the same commit, but its pages are written to the WAL. */
+/** No batch has this id. It is deleted in the same transaction, but its pages are written to the WAL. */
 const PROBE_ID = -1
 
 function createWriteProbe(db: DatabaseSync): () => void {

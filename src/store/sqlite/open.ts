@@ -1,15 +1,13 @@
 /**
- * The store for one machine: two SQLite files, written by the thread that opens them (in the relay the engine's, so that
- * neither sealing nor syncing blocks HTTP).
+ * The store for one machine: two SQLite files, written by the thread that opens them, the engine's.
  *
  * Opening rejects with STORE_IN_USE, STORE_TOO_NEW, WRONG_MASTER_KEY or STORE_CANNOT_OPEN, and has then changed nothing.
- * A corrupt queue is no reason: see `queue-file.ts`.
+ * A corrupt queue does not stop it: see `queue-file.ts`.
  */
 import { resolve } from 'node:path'
 import { StoreUnavailable } from '../../errors.ts'
 import { createSealer } from '../../vault/seal.ts'
 import { createWriteWatch, type WriteProblem } from '../core/write-watch.ts'
-import { besideQueue, vaultBeside } from '../paths.ts'
 import { RESERVED_BYTES } from './reserved-space.ts'
 import type { OpenedStore, StoreOptions } from '../engine/api.ts'
 import { createBatcher } from '../engine/batcher.ts'
@@ -35,8 +33,6 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
   const queuePath = resolve(options.path)
   const files = openSqliteFiles({
     queuePath,
-    vaultPath: vaultBeside(queuePath),
-    reservedSpacePath: besideQueue(queuePath, '.reserved_space'),
     masterKeys,
     storeLimitBytes: options.storeLimitBytes ?? Infinity,
     reservedBytes: options.reservedBytes ?? RESERVED_BYTES,
@@ -83,8 +79,8 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
 }
 
 /**
- * Nothing else fails a write for the place's sake alone: the disk, its rights, its memory, or a file that cannot be replaced.
- * `STORE_FULL` is the relay's own, may be of one account, and is known by the store's size.
+ * An operation is unavailable because of the disk, its permissions, memory, or a file that cannot be replaced. `STORE_FULL` is
+ * the relay's own refusal, perhaps of one account, and shows in the store's size.
  */
 function judgeFailure(code: string): WriteProblem | undefined {
   if (code === 'STORE_FULL') return undefined

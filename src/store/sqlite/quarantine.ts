@@ -1,5 +1,5 @@
 /**
- * Moves a corrupt queue out of the way, under a name that tells when, and never over another file:
+ * Renames a corrupt queue, with the time in its name and never over another file:
  * `relay.db.corrupt-20260115T120000Z` with its WAL, `…Z-wal`. Nothing in it is changed; `recover` reads it.
  */
 import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync } from 'node:fs'
@@ -7,11 +7,11 @@ import { basename, dirname, join } from 'node:path'
 
 const STAMP = String.raw`\.corrupt-\d{8}T\d{6}Z(-\d+)?`
 
-/** Answers the new path. May be called while the file is open: whoever has it open keeps it. */
+/** Returns the new path. May be called while the file is open. */
 export function quarantine(queuePath: string, nowMs: number): string {
   const path = freePath(queuePath, nowMs)
   renameSync(queuePath, path)
-  // Only now: without its queue a WAL waits for the next start, a queue without its WAL would look whole.
+  // Afterwards: the next start finds a WAL without its queue, but a queue without its WAL would look whole.
   if (existsSync(`${queuePath}-wal`)) renameSync(`${queuePath}-wal`, `${path}-wal`)
   syncPath(dirname(queuePath))
   return path

@@ -1,10 +1,10 @@
 /**
- * The queue's file from its opening to its close, and what happens when it turns out to be corrupt: it is quarantined by
- * its name and a fresh one is begun in its place. What was asked for meanwhile is done in the fresh one, since nothing
- * of it was answered: commits are taken, and outcomes on batches that are gone change nothing.
+ * The queue's file. When it turns out to be corrupt it is quarantined under another name and a fresh one is begun. The group that
+ * met the damage runs again in the fresh one, since none of it was answered: commits are taken, and outcomes of batches that are
+ * gone change nothing.
  *
- * Only a file's content is a reason. A wrong key, a missing right, a newer schema, another process or a full disk are
- * not, nor is a file beside which there is no vault of ours: that was never this relay's queue.
+ * Only a file's content counts as damage: no wrong key, missing permission, newer schema, other process or full disk. A file
+ * without a vault of ours beside it was never this relay's queue, and is not moved.
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Sealer } from '../../vault/seal.ts'
@@ -64,7 +64,7 @@ export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeo
   /** Renamed while it is open: closing deletes a WAL that still has its name. */
   function replace(): void {
     const damaged = current
-    // Done once, whatever happens next.
+    // First, so that it is done once, whatever fails below.
     current = undefined
     if (damaged !== undefined) lastId = damaged.tables.nextBatchId()
     const newPath = quarantine(path, Date.now())

@@ -1,4 +1,4 @@
-/** The open queue file with what its operations share, and the one place where these parts are made. */
+/** The open queue file and the parts that its operations share. */
 import type { DatabaseSync } from 'node:sqlite'
 import { createTrailWriter } from '../core/trail.ts'
 import type { Sealer } from '../../vault/seal.ts'
@@ -30,8 +30,8 @@ export interface QueueTables extends QueueTablesOptions {
   readonly dedupe: Dedupe
   readonly trail: Trail
   /**
-   * Never used before, so that a late acknowledgement cannot hit a stranger: not in this run, nor in an earlier one, nor in a
-   * queue file that this one replaced. Microseconds since the epoch begin each run; none takes a million a second.
+   * Never used before, in this run, an earlier one or a queue file that this one replaced: a late acknowledgement must not hit
+   * another batch. Each run begins with the microseconds since the epoch; none takes a million ids a second.
    */
   readonly nextBatchId: () => number
 }

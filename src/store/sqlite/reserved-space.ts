@@ -1,9 +1,9 @@
 /**
- * A file that only takes space. When others have filled the disk to the last byte, no outcome could be written, and nothing
- * would ever free room: then this file is deleted, and made again once there is plenty.
+ * A file that reserves space. On a full disk no outcome could be written and no space be freed: then this file is truncated,
+ * and made again once there is plenty.
  *
- * Its bytes are random, so that no file system can keep them in less room. They are not synced: what counts is that
- * the disk has set the room aside, and a file that a crash left too short is made again.
+ * Its bytes are random, so that no file system compresses them. They are not synced: a file that a crash left too short is made
+ * again.
  */
 import { randomBytes } from 'node:crypto'
 import {
@@ -48,7 +48,7 @@ export function chooseReservedBytes(folder: string, reservedBytes: number): numb
 }
 
 export function createReservedSpace(path: string, sizeBytes: number): ReservedSpace {
-  // Left by a process that died while it made one.
+  // From a process that died while it made one.
   rmSync(`${path}.new`, { force: true })
   let isThere = sizeOf(path) >= sizeBytes
 
@@ -77,7 +77,7 @@ export function createReservedSpace(path: string, sizeBytes: number): ReservedSp
         make()
         isThere = true
       } catch {
-        // Others took the room first, perhaps: it is tried again.
+        // Others may have taken the space: it is retried.
         rmSync(`${path}.new`, { force: true })
       }
     },

@@ -9,7 +9,7 @@
  *                                         then with the room that can be made, and then one by one: what needs
  *                                         no room must not wait for what does
  *
- * A damaged file is thrown: nothing can be done in it any more.
+ * Damage of the file is thrown.
  *
  * An answer leaves only after COMMIT. A rollback also undoes changes in memory: leases, counts, the dedupe index.
  */
@@ -22,7 +22,7 @@ export type Handlers = {
   [Kind in OperationKind]: (request: RequestOf<Kind>) => AnswerOf<Kind>
 }
 
-/** The reserved space is not given up for these. The probe shows whether a commit would be taken. */
+/** The reserved space is not given up for these; the probe must fail where a commit would. */
 const REFUSABLE: ReadonlySet<OperationKind> = new Set(['commit', 'probeWrite'])
 
 /** `makeRoom`: the disk is full; frees some of it for what cannot wait, and answers whether it could. */
@@ -61,7 +61,7 @@ export function createTransactions(tables: QueueTables, handlers: Handlers, make
     try {
       if (db.isTransaction) rollback.run()
     } catch {
-      // The error before it is reported.
+      // The first error is reported.
     }
   }
 

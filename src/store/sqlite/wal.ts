@@ -1,12 +1,12 @@
 /**
- * Reads a write-ahead log as https://www.sqlite.org/fileformat2.html#walformat has it, without SQLite: for that one ends
- * at the first frame that does not fit, and says nothing of what stood behind it.
+ * Reads a write-ahead log as https://www.sqlite.org/fileformat2.html#walformat has it, since SQLite stops at the
+ * first broken frame and does not say what follows it.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 
 export interface WalFrame {
   readonly pageNumber: number
-  /** Where its page stands in the file. */
+  /** Of its page in the file. */
   readonly offset: number
   /** The queue's size in pages after a commit; 0 for a frame that ends no transaction. */
   readonly commitPages: number
@@ -46,8 +46,8 @@ export function readWal(path: string): Wal | undefined {
 }
 
 /**
- * Whether transactions that were synced are out of SQLite's reach. A power cut may leave frames of the last transaction
- * broken, since nobody was told of it yet; nothing of this run can stand behind a transaction that was cut.
+ * Whether SQLite would lose transactions that were synced. A power cut may break frames of the last transaction, which was not
+ * answered yet; then no later frame of this run follows.
  */
 export function isWalDamaged(path: string): boolean {
   const wal = readWal(path)
@@ -81,7 +81,7 @@ function readOpenWal(file: number): Wal | undefined {
     salts ??= Buffer.from(frame.subarray(8, 8 + SALTS_BYTES))
     const stored = storedSum(frame, 16)
     const isOfThisRun = salts.equals(frame.subarray(8, 8 + SALTS_BYTES))
-    // No checksum for older frames.
+    // Older frames need no checksum.
     const sum = isOfThisRun
       ? sumUp(sumUp(before, frame.subarray(0, 8), isBig), frame.subarray(24), isBig)
       : stored
