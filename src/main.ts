@@ -3,6 +3,7 @@
  * second signal. A start that fails says why in one line and exits with 1.
  */
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { systemClock } from './clock.ts'
 import { LONGEST_CLOSE_MS, readSettings } from './settings.ts'
 import { openStandardOutput } from './telemetry/log-output.ts'
@@ -34,7 +35,8 @@ try {
   })
   log.info({ host: settings.HOST, port: Number(new URL(relay.publicUrl).port), version }, 'public port open')
   log.info({ host: settings.ADMIN_HOST, port: Number(new URL(relay.adminUrl).port) }, 'admin port open')
-  const guide = guideOf(relay, settings, import.meta.url.endsWith('.js'))
+  // Docker names a container by its host name, too.
+  const guide = guideOf(relay, settings, import.meta.url.endsWith('.js') ? hostname() : undefined)
   log.info(guide, 'started')
   output.flush()
   // Standard output holds the log alone: for programs.

@@ -6,13 +6,13 @@ import type { LogFields } from './telemetry/log.ts'
 
 type Guide = Required<Pick<LogFields, 'console' | 'admin_token_in' | 'posts_to'>> & Pick<LogFields, 'next'>
 
-/** `isImage`: the built relay, which has the command in its path. */
+/** `container`: where the built relay runs, which has the command in its path. */
 export function guideOf(
   relay: Pick<Relay, 'publicUrl' | 'adminUrl' | 'hasAccounts'>,
   settings: Settings,
-  isImage: boolean,
+  container?: string,
 ): Guide {
-  const init = isImage ? 'docker exec -it CONTAINER relay init' : 'npm run relay -- init'
+  const init = container === undefined ? 'npm run relay -- init' : `docker exec -it ${container} relay init`
   return {
     console: `${settings.ADMIN_PUBLIC_URL ?? relay.adminUrl}/`,
     admin_token_in: settings.ADMIN_TOKEN === undefined ? adminTokenFile(settings) : 'ADMIN_TOKEN',
@@ -28,7 +28,7 @@ export function renderGuide({ console, admin_token_in: token, posts_to: posts, n
     `posts        ${posts}`,
     ...(next === undefined
       ? []
-      : [`next         ${next}`, '             registers an ad account and makes a key for the shop']),
+      : [`next         ${next}`, '             registers an ad account and connects a shop']),
   ]
   return `\nPinrelay is running.\n\n${lines.map((line) => `  ${line}\n`).join('')}\n`
 }

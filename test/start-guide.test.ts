@@ -8,7 +8,7 @@ const relay = { publicUrl: 'http://127.0.0.1:8080', adminUrl: 'http://127.0.0.1:
 
 t.test('a first start names the console, the place of its token and the next step', async (t) => {
   const settings = readSettings({ DATABASE_URL: 'sqlite:./data/relay.db' })
-  const guide = guideOf(relay, settings, false)
+  const guide = guideOf(relay, settings)
   t.strictSame(guide, {
     console: 'http://127.0.0.1:8081/',
     admin_token_in: 'data/relay.admin-token',
@@ -17,12 +17,12 @@ t.test('a first start names the console, the place of its token and the next ste
   })
   const shown = renderGuide(guide)
   for (const text of Object.values(guide)) t.match(shown, text)
-  t.equal(guideOf(relay, settings, true).next, 'docker exec -it CONTAINER relay init')
+  t.equal(guideOf(relay, settings, 'c0ffee').next, 'docker exec -it c0ffee relay init')
 })
 
 t.test('a later start has no next step, and a token that is given is not shown', async (t) => {
   const settings = readSettings({ ADMIN_TOKEN, ADMIN_PUBLIC_URL: 'https://relay.example' })
-  const guide = guideOf({ ...relay, hasAccounts: true }, settings, true)
+  const guide = guideOf({ ...relay, hasAccounts: true }, settings, 'c0ffee')
   t.match(guide, { console: 'https://relay.example/', admin_token_in: 'ADMIN_TOKEN', next: undefined })
   t.notMatch(renderGuide(guide), /init|undefined/)
   t.notMatch(renderGuide(guide), ADMIN_TOKEN)

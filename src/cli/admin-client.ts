@@ -96,18 +96,22 @@ function parseAnswer(text: string, url: string): object {
 
 /** ADMIN_TOKEN, or what the relay made and keeps beside its store. */
 function findToken(environment: Terminal['environment']): string {
-  const given = environment['ADMIN_TOKEN']
-  if (given) return given
-  const database = environment['DATABASE_URL'] ?? DEFAULT_DATABASE
-  if (database.startsWith('sqlite:')) {
-    const { dir, name } = parse(database.slice('sqlite:'.length))
-    try {
-      return readFileSync(join(dir, `${name}.admin-token`), 'utf8').trim()
-    } catch {
-      // The error below names the variable, which most people set.
-    }
+  const file = adminTokenFile(environment)
+  try {
+    const token = file === undefined ? environment['ADMIN_TOKEN'] : readFileSync(file, 'utf8').trim()
+    if (token) return token
+  } catch {
+    // The error below names the variable, which most people set.
   }
   throw misused(
     'ADMIN_TOKEN must be set, or DATABASE_URL lead to the store beside which the relay keeps the token.',
   )
+}
+
+/** Undefined where ADMIN_TOKEN is set, or must be. */
+export function adminTokenFile(environment: Terminal['environment']): string | undefined {
+  const database = environment['DATABASE_URL'] ?? DEFAULT_DATABASE
+  if (environment['ADMIN_TOKEN'] || !database.startsWith('sqlite:')) return undefined
+  const { dir, name } = parse(database.slice('sqlite:'.length))
+  return join(dir, `${name}.admin-token`)
 }

@@ -1,26 +1,41 @@
-/** `init`: from a relay that was just started to a request that works. Asks for what the command line does not have. */
+/** `init`: from a relay that was just started to a request or a webhook that works. Asks for what the command line does not have. */
+import { randomBytes } from 'node:crypto'
 import type { MadeKeyAnswer } from '../admin/keys.ts'
+import type { SourceAnswer } from '../admin/sources.ts'
 import { verifyOne } from './account.ts'
-import { fieldsOf, readSecret, textOf, type Command } from './command.ts'
+import { adminTokenFile } from './admin-client.ts'
+import { readSecret, textOf, type Command, type Invocation } from './command.ts'
 import { relayUrl } from './send.ts'
+import { renderSetUp } from './source.ts'
 import { misused } from './terminal.ts'
+
+const SHOPS = ['shopify', 'woocommerce']
 
 export const init: Command = {
   name: 'init',
-  words: '[ID] [--country US] [--label TEXT]',
-  does: 'first steps: registers an ad account with the token from standard input, has Pinterest check it with a test event, makes a key and prints a curl that posts with it; asks for what is not given',
-  async run({ positionals, options, admin, terminal }) {
+  words: '[ID] [--country US] [--source shopify|woocommerce] [--label TEXT]',
+  does: "first steps: registers an ad account with the token from standard input, has Pinterest check it with a test event, and connects a shop: with a key and a curl that posts with it, or with --source, which says what to enter in the shop (Shopify's secret is the second line of standard input). Asks for what is not given",
+  async run(invocation) {
+    const { positionals, options, admin, terminal } = invocation
     // Nobody should type a token for a relay that is not there.
     await admin.get('/totals')
     const id = positionals[0] ?? (await terminal.ask('ad account ID, from Ads Manager: '))
     if (id === '') throw misused('init takes the ad account ID where nobody can be asked.')
     const country =
       textOf(options['country']) ?? (await terminal.ask("the shop's country, such as US (Enter: none): "))
-    const token = await readSecret(terminal, "Pinterest's access token (not shown): ", 'token')
+    const shop =
+      textOf(options['source']) ??
+      (await terminal.ask('the shop: shopify or woocommerce (Enter: a key for your own code): '))
+    if (shop !== '' && !SHOPS.includes(shop))
+      throw misused(`The shop is ${SHOPS.join(' or ')}; any other: docs/custom-sources.md.`)
+    const given = await readSecret(terminal, "Pinterest's access token (not shown): ", 'token')
+    const [token, second] = given.split(/\s*\n\s*/)
+    const secret = shop === 'shopify' ? (second ?? (await readShopifySecret(invocation))) : makeSecret()
+    const label = textOf(options['label'])
 
     await admin.send('PUT', `/accounts/${encodeURIComponent(id)}`, {
-      ...fieldsOf(options),
       access_token: token,
+      ...(label !== undefined && { label }),
       ...(country !== '' && { country }),
     })
     const verification = await verifyOne(admin, id)
@@ -28,27 +43,63 @@ export const init: Command = {
       const text = `Account ${id} is registered, but its token does not work: ${verification.message}\nRun init again.`
       return { answer: { verification }, text, isPartial: true }
     }
-    const { key } = await admin.send<MadeKeyAnswer>('POST', '/keys', {
-      label: options['label'] ?? 'made by relay init',
-      ad_account_ids: [id],
-    })
-    const url = new URL(`/v5/ad_accounts/${id}/events`, relayUrl(terminal.environment)).href
-    const curl = curlFor(`${url}?test=true`, key)
+    const { answer, lines } =
+      shop === ''
+        ? await makeKey(invocation, id, label)
+        : await makeSource(invocation, { kind: shop, ad_account_id: id, secret, label: label ?? '' })
+    const { environment } = terminal
+    const console = new URL(environment['ADMIN_PUBLIC_URL'] || admin.url).href
     return {
-      answer: { ad_account_id: id, verification, key, url, curl },
+      answer: { ad_account_id: id, verification, ...answer },
       text: [
         `Account ${id} works: Pinterest took a test event.`,
-        `The shop's key, which is not shown again: ${key}`,
+        ...lines,
         '',
-        'Post an event that Pinterest checks and does not record (without ?test=true it counts):',
-        '',
-        curl,
-        '',
-        `Any client of Pinterest's API works with the base URL ${new URL('/v5', url).href} and this key as its access token.`,
-        `Console: ${new URL('/', admin.url).href}`,
+        `Console: ${console}, with the token in ${adminTokenFile(environment) ?? 'ADMIN_TOKEN'}`,
       ].join('\n'),
     }
   },
+}
+
+async function makeKey({ admin, terminal }: Invocation, id: string, label = 'made by relay init') {
+  const { key } = await admin.send<MadeKeyAnswer>('POST', '/keys', { label, ad_account_ids: [id] })
+  const url = new URL(`/v5/ad_accounts/${id}/events`, relayUrl(terminal.environment)).href
+  const curl = curlFor(`${url}?test=true`, key)
+  const lines = [
+    `The shop's key, which is not shown again: ${key}`,
+    '',
+    'Post an event that Pinterest checks and does not record (without ?test=true it counts):',
+    '',
+    curl,
+    '',
+    `Any client of Pinterest's API works with the base URL ${new URL('/v5', url).href} and this key as its access token.`,
+  ]
+  return { answer: { key, url, curl }, lines }
+}
+
+/** Its name is not to be guessed: anybody may post to its address. Shopify has made the secret itself. */
+async function makeSource(
+  { admin }: Invocation,
+  body: { readonly kind: string; readonly secret: string } & object,
+) {
+  const name = `${body.kind}-${randomBytes(4).toString('hex')}`
+  const source = await admin.send<SourceAnswer>('PUT', `/sources/${name}`, body)
+  if (body.kind === 'shopify') return { answer: { source }, lines: renderSetUp(source) }
+  const { secret } = body
+  return {
+    answer: { source, secret },
+    lines: [...renderSetUp(source), `Secret, which is not shown again: ${secret}`],
+  }
+}
+
+const makeSecret = () => randomBytes(32).toString('hex')
+
+async function readShopifySecret({ terminal }: Invocation): Promise<string> {
+  const secret = (
+    await terminal.readSecret("the secret below Shopify's list of webhooks (not shown): ")
+  ).trim()
+  if (secret === '') throw misused("Shopify's secret is the second line of standard input.")
+  return secret
 }
 
 /** The shell fills in the time, so that it can be pasted again and again. */

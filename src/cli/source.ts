@@ -30,7 +30,7 @@ const set: Command = {
       ...(expression !== undefined && { expression: await readTextFile(terminal, expression) }),
       ...(options['keep-secret'] !== true && { secret: await readSecret(terminal, 'secret: ', 'secret') }),
     })
-    const text = `source ${answer.id} is set: give the shop the address https://YOUR-RELAY${answer.path}`
+    const text = [`source ${answer.id} is set`, ...renderSetUp(answer)].join('\n')
     const note = answer.problems.map((problem) => `source ${answer.id}: ${problem}`).join('\n')
     return { answer, text, note }
   },
@@ -52,6 +52,23 @@ const webhooks: Command = {
     } as const
     return { answer, text: renderTable(columns, answer, 'no webhook came since the relay started') }
   },
+}
+
+const IN_THE_SHOP: Readonly<Record<SourceAnswer['kind'], string>> = {
+  shopify:
+    'In Shopify: Settings, Notifications, Webhooks, Create webhook: event Order creation, format JSON, this URL. Again for Order payment. Then Send test notification.',
+  woocommerce:
+    'In WordPress: WooCommerce, Settings, Advanced, Webhooks, Add webhook: status Active, topic Order created, this delivery URL, the secret. Again for Order updated.',
+  custom: 'Have the shop post its webhooks there.',
+}
+
+/** What to enter in the shop. */
+export function renderSetUp({ path, kind }: SourceAnswer): string[] {
+  return [
+    `Address: https://YOUR-RELAY${path} (YOUR-RELAY: the name that leads to the relay, with TLS)`,
+    IN_THE_SHOP[kind],
+    'relay source list shows the webhooks that came.',
+  ]
 }
 
 async function readSettings({ options, terminal }: Invocation): Promise<object> {

@@ -2,6 +2,7 @@ import { execFile, spawnSync } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { ACCOUNT, enter, setUp } from '../support/relay.ts'
+import { shopifyHeaders, wooHeaders } from '../support/shop-payloads.ts'
 import { createCommandLine } from './stage.ts'
 
 const TOKEN = 'pina_A_TOKEN_THAT_NOBODY_MAY_SEE_4711'
@@ -13,7 +14,7 @@ t.test('asks for what it needs, and ends with a curl that works', async (t) => {
   const { code, stdout, stderr } = await createCommandLine(stand)('init', { typed, input: `${TOKEN}\n` })
   t.equal(code, 0, stderr)
   t.match(stdout, /^Account 549755885199 works: Pinterest took a test event\.$/m)
-  t.match(stdout, `Console: ${stand.relay.adminUrl}/`)
+  t.match(stdout, `Console: ${stand.relay.adminUrl}/, with the token in ADMIN_TOKEN`)
   t.match(stdout, `base URL ${stand.relay.publicUrl}/v5 `)
   t.notMatch(stdout + stderr, TOKEN)
   t.match(await stand.admin('GET', '/accounts/549755885199'), { body: { country: 'US' } })
@@ -35,6 +36,31 @@ t.test('asks nothing that the command line says, and answers as JSON', async (t)
   t.match(await stand.admin('GET', '/accounts/549755885198'), { body: { label: 'My shop', country: 'DE' } })
   const { keys } = (await stand.admin('GET', '/keys')).body as { keys: { label: string }[] }
   t.ok(keys.some((key) => key.label === 'My shop'))
+})
+
+t.test('connects a shop that posts webhooks, and says what to enter there', async (t) => {
+  const stand = await enter(t)
+  const relay = createCommandLine(stand)
+  const post = async (printed: string, secret: string, headersOf: typeof shopifyHeaders) => {
+    const [, path] = /^Address: https:\/\/YOUR-RELAY(\/sources\/[a-z]+-[0-9a-f]{8}) /m.exec(printed) ?? []
+    const request = { method: 'POST', headers: headersOf(secret, '{}'), body: '{}' }
+    return (await fetch(`${stand.relay.publicUrl}${path}`, request)).status
+  }
+  const shopify = await relay('init 549755885197 --country US --source shopify', {
+    input: `${TOKEN}\nthe-secret-of-shopify\n`,
+  })
+  t.match(shopify, { code: 0, stdout: /^In Shopify: .*Order creation/m })
+  t.notMatch(shopify.stdout, /the-secret-of-shopify/)
+  t.equal(await post(shopify.stdout, 'the-secret-of-shopify', shopifyHeaders), 200)
+
+  const woo = await relay('init', { typed: ['549755885196', 'US', 'woocommerce'], input: TOKEN })
+  t.match(woo, { code: 0, stdout: /^In WordPress: .*Order created/m })
+  const [, secret = ''] = /^Secret, which is not shown again: (\w+)$/m.exec(woo.stdout) ?? []
+  t.equal(await post(woo.stdout, secret, wooHeaders), 200)
+  t.equal(await post(woo.stdout, 'another', wooHeaders), 401)
+
+  t.match(await relay('init 1 --source shopify', { input: TOKEN }), { code: 2, stderr: /second line/ })
+  t.match(await relay('init 1 --source magento', { input: TOKEN }), { code: 2, stderr: /custom-sources/ })
 })
 
 t.test('a token that Pinterest refuses gets no key', async (t) => {

@@ -23,6 +23,7 @@ export function createCommandLine(stand?: Guest): Relay {
   return async (words, { environment = {}, input = '', typed = [] } = {}) => {
     const [stdout, stderr]: [string[], string[]] = [[], []]
     const answers = typed.values()
+    let unread = input
     const code = await runCommandLine(typeof words === 'string' ? words.split(' ').filter(Boolean) : words, {
       version: '1.2.3',
       environment: {
@@ -38,7 +39,11 @@ export function createCommandLine(stand?: Guest): Relay {
       tell: (text) => void stderr.push(text),
       ask: async () => answers.next().value ?? '',
       readInput: async () => input,
-      readSecret: async () => input,
+      readSecret: async () => {
+        const secret = unread
+        unread = ''
+        return secret
+      },
       readFile: (path) => readFile(path, 'utf8'),
     })
     return { code, stdout: stdout.join('\n'), stderr: stderr.join('\n') }
