@@ -1,12 +1,9 @@
-/**
- * Renders the chart as `helm template` does, where no helm can be had: by Go's own template engine, without Helm's functions. Those that the
- * chart uses (include, quote, toYaml with nindent, .Files.Get with indent) are replaced before.
- */
-import { parse as execute } from '@evertdespiegeleer/go-template'
+/** The chart as `helm template` makes manifests of it. .github/workflows/ci.yml does so with helm itself. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Check } from 'typebox/schema'
-import { parse, parseAllDocuments, stringify } from 'yaml'
+import { parse, parseAllDocuments } from 'yaml'
+import { renderTemplate } from './template.ts'
 
 export interface Manifest {
   readonly kind: string
@@ -33,48 +30,29 @@ export function isValid(values: Values): boolean {
   return Check(SCHEMA, values)
 }
 
-export async function render(given: Values = {}): Promise<readonly Manifest[]> {
+export function render(given: Values = {}): readonly Manifest[] {
   const values = withDefaults(given)
   if (!isValid(values)) throw new Error('the schema refuses these values')
   const files = readdirSync(`${FOLDER}templates`).filter((name) => name.endsWith('.yaml'))
-  const texts = await Promise.all(files.map((name) => renderText(read(`templates/${name}`), values)))
-  return texts.flatMap((text) =>
-    parseAllDocuments(text).flatMap((document) => {
+  return files.flatMap((name) => {
+    const text = renderText(read(`templates/${name}`), values)
+    return parseAllDocuments(text).flatMap((document) => {
       if (document.errors.length > 0) throw new Error(`${String(document.errors[0])}\n${text}`)
       const manifest = document.toJS() as Manifest | null
       return manifest === null ? [] : [manifest]
-    }),
-  )
+    })
+  })
 }
 
 export const readNotes = () => renderText(read('templates/NOTES.txt'), DEFAULTS)
 
-function renderText(template: string, values: Values): Promise<string> {
-  const release = { Name: 'shop', Namespace: 'relays', Service: 'Helm' }
-  const chart = { Name: CHART['name'], Version: CHART['version'], AppVersion: CHART['appVersion'] }
-  const data = { Values: values, Release: release, Chart: chart }
-  return execute(withoutHelm(NAMES + template, values), data)
-}
-
-function withoutHelm(template: string, values: Values): string {
-  const indent = (text: string, count: string) => text.replaceAll(/^(?=.)/gm, ' '.repeat(Number(count)))
-  const asText = (text: string) => text.replaceAll('{{', '{{ "{{" }}')
-  return template
-    .replaceAll(/\{\{-? include ("\w+") \. \| quote \}\}/g, '"{{ template $1 . }}"')
-    .replaceAll(/\{\{ include ("\w+") \. \}\}/g, '{{ template $1 . }}')
-    .replaceAll('| quote }}', '| printf "%q" }}')
-    .replaceAll(
-      /\s*\{\{- toYaml \.Values\.([\w.]+) \| nindent (\d+) \}\}/g,
-      (_, path: string, count: string) => {
-        const value = path
-          .split('.')
-          .reduce<unknown>((part, key) => (part as Record<string, unknown>)[key], values)
-        return `\n${indent(asText(stringify(value).trimEnd()), count)}`
-      },
-    )
-    .replaceAll(/\{\{ \.Files\.Get "([\w./]+)" \| indent (\d+) \}\}/g, (_, path: string, count: string) =>
-      asText(indent(read(path).trimEnd(), count)),
-    )
+function renderText(template: string, values: Values): string {
+  return renderTemplate(NAMES + template, {
+    Values: values,
+    Release: { Name: 'shop', Namespace: 'relays', Service: 'Helm' },
+    Chart: { Name: CHART['name'], Version: CHART['version'], AppVersion: CHART['appVersion'] },
+    Files: { Get: (path: string) => read(path).trimEnd() },
+  })
 }
 
 function merge(base: unknown, given: unknown): unknown {

@@ -106,8 +106,8 @@ const ALL = {
 /** With everything but the autoscaler, which leaves the replicas out. */
 const shared = prepare()
 
-async function prepare() {
-  const manifests = await render({ ...ALL, autoscaling: { enabled: false } })
+function prepare() {
+  const manifests = render({ ...ALL, autoscaling: { enabled: false } })
   const specOf = specsIn(manifests)
   const deployment = specOf('Deployment', 'shop') as Deployment['spec']
   const { spec: pod } = deployment.template
@@ -127,7 +127,7 @@ function specsIn(manifests: readonly Manifest[]) {
 const kindsOf = (given: readonly Manifest[]) => given.map(({ kind }) => kind).toSorted()
 
 t.test('by default one relay with a volume, and nothing that a cluster may not know', async (t) => {
-  const small = await render()
+  const small = render()
   t.strictSame(kindsOf(small), ['Service', 'Service', 'StatefulSet'])
   const set = specsIn(small)('StatefulSet', 'shop') as Deployment['spec']
   t.match(set, {
@@ -139,14 +139,11 @@ t.test('by default one relay with a volume, and nothing that a cluster may not k
   const { containers } = set.template.spec
   t.match(containers[0]!.volumeMounts, [{ mountPath: '/tmp' }, { name: 'data', mountPath: '/data' }])
   t.equal(containers[0]!.env.find(({ name }) => name === 'DATABASE_URL')?.value, 'sqlite:/data/relay.db')
-  t.match(
-    await readNotes(),
-    /port-forward service\/shop-admin 8081[^]*exec -it statefulset\/shop -- relay init/,
-  )
+  t.match(readNotes(), /port-forward service\/shop-admin 8081[^]*exec -it statefulset\/shop -- relay init/)
 })
 
 t.test('replicas on PostgreSQL, with all that may be had', async (t) => {
-  const { manifests, specOf } = await shared
+  const { manifests, specOf } = shared
   const kinds = ['Ingress', 'NetworkPolicy', 'PodDisruptionBudget', 'PrometheusRule', 'ServiceMonitor']
   t.strictSame(kindsOf(manifests), ['Deployment', ...kinds, 'Service', 'Service'].toSorted())
   t.match(specOf('Ingress', 'shop'), {
@@ -154,7 +151,7 @@ t.test('replicas on PostgreSQL, with all that may be had', async (t) => {
     tls: [{ hosts: ['relay.example'], secretName: 'relay-tls' }],
     rules: [{ host: 'relay.example', http: { paths: [{ path: '/v5/' }, { path: '/sources/' }] } }],
   })
-  const scaled = await render(ALL)
+  const scaled = render(ALL)
   t.notOk(
     Object.hasOwn(specsIn(scaled)('Deployment', 'shop') as Deployment['spec'], 'replicas'),
     'left to the autoscaler',
@@ -166,7 +163,7 @@ t.test('replicas on PostgreSQL, with all that may be had', async (t) => {
 })
 
 t.test('the alerts are those of deploy/monitoring, and find the job', async (t) => {
-  const { manifests, specOf } = await shared
+  const { manifests, specOf } = shared
   const alerts = readFileSync(new URL('../../deploy/monitoring/alerts.yml', import.meta.url), 'utf8')
   const { groups } = specOf('PrometheusRule', 'shop') as { spec: { groups: readonly object[] } }['spec']
   t.strictSame(groups.slice(0, -1), (parse(alerts) as { groups: object[] }).groups)
@@ -195,18 +192,18 @@ t.test('the schema takes the defaults, and refuses what would not work', async (
 })
 
 t.test('an image by digest, else by tag, else by the version of the chart', async (t) => {
-  const imageOf = async (image: object) =>
-    (specsIn(await render({ image }))('StatefulSet', 'shop') as Deployment['spec']).template.spec
-      .containers[0]!.image
+  const imageOf = (image: object) =>
+    (specsIn(render({ image }))('StatefulSet', 'shop') as Deployment['spec']).template.spec.containers[0]!
+      .image
   const digest = `sha256:${'0'.repeat(64)}`
-  t.equal(await imageOf({ repository: 'a/b', tag: '1', digest }), `a/b@${digest}`)
-  t.equal(await imageOf({ repository: 'a/b', tag: '1' }), 'a/b:1')
-  t.equal(await imageOf({ repository: 'a/b' }), `a/b:${CHART['appVersion']}`)
+  t.equal(imageOf({ repository: 'a/b', tag: '1', digest }), `a/b@${digest}`)
+  t.equal(imageOf({ repository: 'a/b', tag: '1' }), 'a/b:1')
+  t.equal(imageOf({ repository: 'a/b' }), `a/b:${CHART['appVersion']}`)
   t.equal(CHART['appVersion'], CHART['version'])
 })
 
 t.test('the settings are those of the relay, with values that it takes', async (t) => {
-  const { relay } = await shared
+  const { relay } = shared
   const plain = relay.env.map(({ name, value }) => [name, value] as const)
   t.equal(new Set(plain.map(([name]) => name)).size, plain.length, 'each is set once')
   for (const [name, value] of plain) {
@@ -219,7 +216,7 @@ t.test('the settings are those of the relay, with values that it takes', async (
 })
 
 t.test('what is secret comes from a secret that is not here', async (t) => {
-  const { manifests, relay } = await shared
+  const { manifests, relay } = shared
   t.notOk(manifests.some(({ kind }) => kind === 'Secret'))
   for (const { name, valueFrom } of relay.env) if (valueFrom) t.equal(valueFrom.secretKeyRef.key, name)
   t.ok(relay.env.every(({ value, valueFrom }) => (value === undefined) !== (valueFrom === undefined)))
@@ -229,7 +226,7 @@ t.test('what is secret comes from a secret that is not here', async (t) => {
 })
 
 t.test('a pod is not root, writes nowhere but to memory, and has no rights', async (t) => {
-  const { pod, relay } = await shared
+  const { pod, relay } = shared
   t.match(pod, {
     automountServiceAccountToken: false,
     securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } },
@@ -249,7 +246,7 @@ t.test('a pod is not root, writes nowhere but to memory, and has no rights', asy
 })
 
 t.test('two replicas on two nodes, and never fewer while they are replaced', async (t) => {
-  const { specOf, deployment, pod } = await shared
+  const { specOf, deployment, pod } = shared
   t.ok(deployment.replicas >= 2)
   t.strictSame(deployment.strategy, {
     type: 'RollingUpdate',
@@ -266,7 +263,7 @@ t.test('two replicas on two nodes, and never fewer while they are replaced', asy
 })
 
 t.test('a relay is given the time that it takes to start and to end', async (t) => {
-  const { deployment, pod, relay } = await shared
+  const { deployment, pod, relay } = shared
   const { startupProbe, livenessProbe, readinessProbe } = relay
   const drainMs = Number(relay.env.find(({ name }) => name === 'DRAIN_MS')?.value)
   const unreadyMs = readinessProbe.periodSeconds * readinessProbe.failureThreshold * 1000
@@ -285,7 +282,7 @@ t.test('a relay is given the time that it takes to start and to end', async (t) 
 })
 
 t.test('the admin port has a service of its own, and only monitoring gets there', async (t) => {
-  const { specOf, deployment, relay } = await shared
+  const { specOf, deployment, relay } = shared
   const valueOf = (name: string) => relay.env.find((one) => one.name === name)?.value
   t.strictSame(relay.ports, [
     { name: 'public', containerPort: Number(valueOf('PORT')) },
@@ -320,7 +317,7 @@ t.test('the admin port has a service of its own, and only monitoring gets there'
 })
 
 t.test('a relay gets to names, the database, and Pinterest, and nowhere else', async (t) => {
-  const { specOf } = await shared
+  const { specOf } = shared
   const { egress } = specOf('NetworkPolicy', 'shop') as Policy['spec']
   t.strictSame(
     egress.map(({ ports }) => ports.map(({ protocol, port }) => `${protocol} ${port}`)),

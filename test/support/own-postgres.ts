@@ -10,6 +10,7 @@ import {
   cpSync,
   existsSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statfsSync,
@@ -141,9 +142,13 @@ async function findBinaries(folder: string, { uid }: Identity): Promise<string> 
   }
   const programs = dirname(postgres)
   if (uid === undefined || isOpenToAll(programs)) return programs
-  cpSync(dirname(programs), join(folder, 'native'), { recursive: true, verbatimSymlinks: true })
-  chmodSync(join(folder, 'native'), 0o755)
-  return join(folder, 'native', 'bin')
+  const native = join(folder, 'native')
+  cpSync(dirname(programs), native, { recursive: true, verbatimSymlinks: true })
+  // `npm ci` under a umask such as 077 makes files that only this user may read.
+  chmodSync(native, 0o755)
+  for (const file of readdirSync(native, { recursive: true, withFileTypes: true }))
+    if (!file.isSymbolicLink()) chmodSync(join(file.parentPath, file.name), 0o755)
+  return join(native, 'bin')
 }
 
 function freeBytes(path: string): number {
