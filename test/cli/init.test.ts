@@ -53,7 +53,10 @@ t.test('connects a shop that posts webhooks, and says what to enter there', asyn
   t.notMatch(shopify.stdout, /the-secret-of-shopify/)
   t.equal(await post(shopify.stdout, 'the-secret-of-shopify', shopifyHeaders), 200)
 
-  const woo = await relay('init', { typed: ['549755885196', 'US', 'woocommerce'], input: TOKEN })
+  const environment = { ADMIN_PUBLIC_URL: 'https://console.example' }
+  const typed = ['549755885196', 'US', 'woocommerce']
+  const woo = await relay('init', { environment, typed, input: TOKEN })
+  t.match(woo.stdout, /^Console: https:\/\/console\.example\/, /m)
   t.match(woo, { code: 0, stdout: /^In WordPress: .*Order created/m })
   const [, secret = ''] = /^Secret, which is not shown again: (\w+)$/m.exec(woo.stdout) ?? []
   t.equal(await post(woo.stdout, secret, wooHeaders), 200)
