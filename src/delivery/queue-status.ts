@@ -105,7 +105,7 @@ export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
   },
   wrong_address: {
     urgency: 3,
-    means: 'The address answers as something else than Pinterest: see PINTEREST_API_URL.',
+    means: 'What answers at PINTEREST_API_URL is not Pinterest.',
     action: 'verify',
     remedy: 'correct PINTEREST_API_URL of the relay',
   },
