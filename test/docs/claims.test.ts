@@ -98,7 +98,10 @@ t.test('every compose command names files, profiles, services and relay commands
       const names = rest.filter((word) => !word.startsWith('-'))
       t.ok(['up', 'exec', 'run', 'cp', 'ps'].includes(verb!), command)
       if (verb === 'up') for (const name of names) t.ok(Object.hasOwn(services, name), command)
-      if (verb === 'cp') t.ok(Object.hasOwn(services, names[0]!.split(':')[0]!), command)
+      if (verb === 'cp') {
+        const [service] = names.find((name) => name.includes(':'))?.split(':') ?? ['']
+        t.ok(Object.hasOwn(services, service!), command)
+      }
       if (verb === 'exec' || verb === 'run') {
         const [service, program, ...more] = names
         t.ok(Object.hasOwn(services, service!), command)
