@@ -30,7 +30,8 @@ const set: Command = {
       ...(expression !== undefined && { expression: await readTextFile(terminal, expression) }),
       ...(options['keep-secret'] !== true && { secret: await readSecret(terminal, 'secret: ', 'secret') }),
     })
-    const text = [`source ${answer.id} is set`, ...renderSetUp(answer)].join('\n')
+    const setUp = options['keep-secret'] === true ? [] : renderSetUp(answer)
+    const text = [`source ${answer.id} is set`, ...setUp].join('\n')
     const note = answer.problems.map((problem) => `source ${answer.id}: ${problem}`).join('\n')
     return { answer, text, note }
   },

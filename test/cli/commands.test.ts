@@ -100,7 +100,10 @@ t.test('a source is set, tried, listed and removed; its secret is never shown', 
     { input: `${SECRET}\n` },
   )
   t.match(set, { code: 0, stdout: /^Address: https:\/\/YOUR-RELAY\/sources\/cli-shop .*\nIn Shopify: /m })
-  t.match(await relay('source set cli-shop --keep-secret --drop-previous-secret --label other'), { code: 0 })
+  t.match(await relay('source set cli-shop --keep-secret --drop-previous-secret --label other'), {
+    code: 0,
+    stdout: 'source cli-shop is set',
+  })
   t.match(JSON.parse((await relay('source list --json')).stdout), {
     sources: [{ id: 'cli-shop', label: 'other', event_id: '{checkout_token}', renewals: 'send' }],
   })

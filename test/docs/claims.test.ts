@@ -24,6 +24,12 @@ t.test('the README and its picture are small', async (t) => {
   t.ok(statSync(locate('docs/console.png')).size < 120 * 1024)
 })
 
+t.test('the first screen of the README says how to connect a shop', async (t) => {
+  const screen = read('README.md').split('\n').slice(0, 40).join('\n')
+  for (const text of ['npm start', 'npm run relay -- init', '[Shopify]', '[WooCommerce]', '[your own code]'])
+    t.match(screen, text)
+})
+
 t.test('compose passes every setting on, but for what the image and its networks fix', async (t) => {
   const { services } = parse(read('docker-compose.yml')) as Compose
   const fixed = ['HOST', 'PORT', 'ADMIN_PORT', 'DATABASE_URL']
