@@ -9,6 +9,7 @@ import { once } from 'node:events'
 import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { backup, type DatabaseSync } from 'node:sqlite'
+import { setImmediate } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { BackupRefused, StoreUnavailable } from '../../errors.ts'
 import type { BackupReport, BackupRequest } from '../engine/operations.ts'
@@ -33,6 +34,8 @@ type Databases = Pick<SqliteFiles, 'queueDb' | 'vaultDb'>
 const SPARE_BYTES = 64 * 1024 ** 2
 /** 25 MB. What is not synced until the last step is synced in it, and the queue's commits wait for that. */
 const STEPS_PER_SYNC = 64
+/** Each is one look at whether a transaction is open. */
+const MOST_TRIES = 10_000
 
 export function createBackups(databases: Databases, masterKey: Uint8Array): Backups {
   const stopping = new AbortController()
@@ -108,17 +111,25 @@ async function copy(db: DatabaseSync, path: string, signal: AbortSignal): Promis
   let syncing: Promise<void> | undefined
   let steps = 0
   try {
-    await backup(db, path, {
-      progress() {
+    const progress = () => {
+      signal.throwIfAborted()
+      if (++steps % STEPS_PER_SYNC !== 0) return
+      syncing ??= file
+        .datasync()
+        // The last step syncs, and reports it.
+        .catch(() => undefined)
+        .finally(() => (syncing = undefined))
+    }
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await backup(db, path, { progress })
+        break
+      } catch (error) {
+        if (!isLocked(error) || tries === MOST_TRIES) throw error
         signal.throwIfAborted()
-        if (++steps % STEPS_PER_SYNC !== 0) return
-        syncing ??= file
-          .datasync()
-          // The last step syncs, and reports it.
-          .catch(() => undefined)
-          .finally(() => (syncing = undefined))
-      },
-    })
+        await setImmediate()
+      }
+    }
     await syncing
     await check(path, signal)
     await file.sync()
@@ -145,6 +156,11 @@ async function check(path: string, signal: AbortSignal): Promise<void> {
   } finally {
     await thread.terminate()
   }
+}
+
+/** A transaction was open at the first step. Node waits for it at later ones only, and throws an error without an error's code. */
+function isLocked(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === 0
 }
 
 function reasonOf(error: unknown): string {

@@ -1,7 +1,19 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { createBackups } from '../../../src/store/sqlite/backup.ts'
 import { restoreBackup } from '../../../src/store/sqlite/restore-backup.ts'
 import { openSqlite, type OpenedSqlite } from '../../../src/store/sqlite/open.ts'
 import { mountSmallDisk } from '../../support/small-disk.ts'
@@ -110,6 +122,24 @@ t.test(
     )
   },
 )
+
+t.test('a transaction that is open when the copy begins is waited for', async (t) => {
+  const folder = makeFolder(t)
+  const db = new DatabaseSync(join(folder, 'some.db'))
+  t.teardown(() => db.close())
+  db.exec(
+    'PRAGMA journal_mode = WAL; CREATE TABLE some (number); BEGIN IMMEDIATE; INSERT INTO some VALUES (1)',
+  )
+  const backups = createBackups({ queueDb: () => db, vaultDb: db }, masterKeys.current)
+  let isOver = false
+  const made = backups.make({ folder: join(folder, 'backup'), withMasterKey: false })
+  void made.catch(() => undefined).then(() => (isOver = true))
+  while (!existsSync(join(folder, 'backup', 'queue.db'))) await setImmediate()
+  for (let turn = 0; turn < 1000 && !isOver; turn++) await setImmediate()
+  t.notOk(isOver)
+  db.exec('COMMIT')
+  t.match(await made, { files: [{ file: 'queue.db' }, { file: 'vault.db' }] })
+})
 
 t.test('the master key is in it only where that is asked for', async (t) => {
   const folder = makeFolder(t)
