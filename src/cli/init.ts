@@ -77,11 +77,15 @@ async function makeKey({ admin, terminal }: Invocation, id: string, label = 'mad
   return { answer: { key, url, curl }, lines }
 }
 
+interface NewSource {
+  readonly kind: string
+  readonly ad_account_id: string
+  readonly secret: string
+  readonly label: string
+}
+
 /** Its name is not to be guessed: anybody may post to its address. Shopify has made the secret itself. */
-async function makeSource(
-  { admin }: Invocation,
-  body: { readonly kind: string; readonly secret: string } & object,
-) {
+async function makeSource({ admin }: Invocation, body: NewSource) {
   const name = `${body.kind}-${randomBytes(4).toString('hex')}`
   const source = await admin.send<SourceAnswer>('PUT', `/sources/${name}`, body)
   if (body.kind === 'shopify') return { answer: { source }, lines: renderSetUp(source) }
