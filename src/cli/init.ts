@@ -40,7 +40,7 @@ export const init: Command = {
     })
     const verification = await verifyOne(admin, id)
     if (!verification.works) {
-      const text = `Account ${id} is registered, but its token does not work: ${verification.message}\nRun init again.`
+      const text = `Account ${id} is registered, but no test event was taken: ${verification.message}\nRun init again.`
       return { answer: { verification }, text, isPartial: true }
     }
     const { answer, lines } =

@@ -70,7 +70,7 @@ t.test('a token that Pinterest refuses gets no key', async (t) => {
   const stand = await setUp(t, {}, { tokens: [] })
   const { code, stdout } = await createCommandLine(stand)(`init ${ACCOUNT}`, { input: TOKEN })
   t.equal(code, 3)
-  t.match(stdout, /^Account \d+ is registered, but its token does not work: .*\nRun init again\.$/)
+  t.match(stdout, /^Account \d+ is registered, but no test event was taken: .*\nRun init again\.$/)
   t.match(await stand.admin('GET', '/keys'), { body: { keys: { length: 1 } } })
 })
 
