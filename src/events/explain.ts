@@ -3,14 +3,14 @@
  * exact JSON that Pinterest would get. The event goes through `prepareEvent` as any other; its customer data is then normalized
  * once more, with somebody who looks on, since a hash does not tell what was hashed. Pure.
  */
-import { isObject, unpackEvent } from './coerce/object.ts'
 import { decodeEntities } from './entities.ts'
 import { FILTERED } from './filtered.ts'
 import { sha256Hex } from './hash.ts'
+import { unpackEvent } from './lists.ts'
 import { maskValue } from './mask.ts'
 import { isHashedField, type NormalizedField, type UserDataField } from './normalize/field.ts'
 import { prepareEvent, type Prepared, type PrepareContext } from './prepare.ts'
-import type { RawObject } from './reading.ts'
+import { isObject, type RawObject } from './reading.ts'
 import { createReport } from './report.ts'
 import { normalizeUserData } from './user-data.ts'
 import { WARNINGS, type WarningCode } from './warning.ts'

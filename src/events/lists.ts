@@ -2,6 +2,7 @@
  * Lists and objects as shops send them: PHP's `array_filter` leaves an object with whole numbers as keys for a list, and tag
  * managers write the JSON of either as text. What looks like neither comes back as it is.
  */
+import { isAbsent, isObject } from './reading.ts'
 
 /** Longer text is not parsed: its values would escape the bounds on an event's size. */
 const MAX_JSON_LENGTH = 32 * 1024
@@ -23,6 +24,21 @@ export function objectOr(value: unknown): unknown {
   const one: unknown = Array.isArray(list) && list.length === 1 ? list[0] : list
   return typeof one === 'string' && one.startsWith('{') ? (parse(one, '}') ?? one) : one
 }
+
+/** The event, whose own objects may come as JSON or in a list of one. */
+export function unpackEvent(raw: unknown): unknown {
+  if (!isObject(raw)) return raw
+  let event = raw
+  for (const key of OBJECTS_OF_EVENT) {
+    const value = raw[key]
+    if (isAbsent(value) || isObject(value)) continue
+    const object = objectOr(value)
+    if (object !== value) event = { ...event, [key]: object }
+  }
+  return event
+}
+
+export const OBJECTS_OF_EVENT = ['user_data', 'custom_data', 'app_info', 'device_info'] as const
 
 function isNumbered(value: object): boolean {
   let count = 0

@@ -9,19 +9,20 @@
  */
 import { currency } from './coerce/currency.ts'
 import { APP_INFO, CUSTOM_DATA, DEVICE_INFO, EVENT_FIELDS } from './coerce/fields.ts'
-import { isObject, noteReading, readNested, readObject, unpackEvent } from './coerce/object.ts'
-import { oneOf } from './coerce/scalars.ts'
+import { noteReading, readNested, readObject } from './coerce/object.ts'
+import { demanded, oneOf } from './coerce/scalars.ts'
 import { time } from './coerce/time.ts'
 import { isBotUserAgent } from './bots.ts'
 import type { FilteredReason } from './filtered.ts'
 import { deriveEventId, eventId, orderId } from './event-id.ts'
 import { eventName, type EventNames, isKnownEventName } from './event-name.ts'
 import { placeChoices } from './privacy.ts'
+import { unpackEvent } from './lists.ts'
 import type { Invalid } from './invalid.ts'
-import { invalid, isAbsent, type RawObject, type Rule } from './reading.ts'
+import { ABSENT, isAbsent, isObject, type RawObject, type Reading, type Rule } from './reading.ts'
 import { createReport, markInvalid, type Report, warn } from './report.ts'
-import { ACTION_SOURCES, type ActionSource, type CustomData, type PreparedEvent } from './schema.ts'
-import { trailIdsOf, type TrailIds } from './trail-ids.ts'
+import { ACTION_SOURCES, type CustomData, type PreparedEvent } from './schema.ts'
+import { trailIdsOf, type TrailIds } from './personal-ids.ts'
 import { type NormalizeContext, readUserData } from './user-data.ts'
 import type { Warning } from './warning.ts'
 
@@ -131,19 +132,23 @@ export function prepareEvent(given: unknown, context: PrepareContext): Prepared 
 export function readKnown(raw: unknown) {
   const event: RawObject = isObject(raw) ? raw : {}
   const customData: RawObject = isObject(event['custom_data']) ? event['custom_data'] : {}
-  const name = valueOf(eventName, event['event_name'])
-  const eventTimeS = valueOf(time, event['event_time'])
-  const ids = [valueOf(eventId, event['event_id']), valueOf(orderId, customData['order_id'])] as const
+  const name = valueOf(readOne(event['event_name'], eventName))
+  const eventTimeS = valueOf(readOne(event['event_time'], time))
+  const id = valueOf(readOne(event['event_id'], eventId))
+  const order = valueOf(readOne(customData['order_id'], orderId))
   return {
     eventName: name !== undefined && isKnownEventName(name) ? name : undefined,
     eventTimeS,
-    trailIds: trailIdsOf(...ids, event['user_data']),
+    trailIds: trailIdsOf(id, order, event['user_data']),
   }
 }
 
-function valueOf<T>(rule: Rule<T>, value: unknown): T | undefined {
-  const reading = isAbsent(value) ? undefined : rule(value)
-  return reading?.status === 'read' ? reading.value : undefined
+function readOne<T>(value: unknown, rule: Rule<T>): Reading<T> {
+  return isAbsent(value) ? ABSENT : rule(value)
+}
+
+function valueOf<T>(reading: Reading<T>): T | undefined {
+  return reading.status === 'read' ? reading.value : undefined
 }
 
 function identifiersOf(userData: PreparedEvent['user_data']): Identifiers {
@@ -170,9 +175,9 @@ const HOUR_MS = 3_600_000
 /** Undefined once the event is invalid. What is cheap to check comes first, the hashing last. */
 function readEvent(raw: RawObject, context: PrepareContext, report: Report): PreparedEvent | undefined {
   const name = readRequired(raw, 'event_name', (value) => eventName(value, context.eventNames), report)
-  const actionSource = readRequired(raw, 'action_source', readActionSource, report)
+  const source = readRequired(raw, 'action_source', actionSource, report)
   const eventTimeS = readRequired(raw, 'event_time', time, report)
-  if (name === undefined || actionSource === undefined || eventTimeS === undefined) return undefined
+  if (name === undefined || source === undefined || eventTimeS === undefined) return undefined
   checkAge(eventTimeS, context, report)
 
   const customData = readNested(raw['custom_data'], CUSTOM_DATA, 'custom_data', report)
@@ -190,7 +195,7 @@ function readEvent(raw: RawObject, context: PrepareContext, report: Report): Pre
   if (userData === undefined) return undefined
   const event: PreparedEvent = {
     event_name: name,
-    action_source: actionSource,
+    action_source: source,
     event_time: eventTimeS,
     event_id: id,
     user_data: userData,
@@ -208,22 +213,17 @@ function isBot({ action_source, user_data: { client_user_agent } }: PreparedEven
 }
 
 function readRequired<T>(raw: RawObject, key: string, rule: Rule<T>, report: Report): T | undefined {
-  const value = raw[key]
-  const reading = isAbsent(value) ? undefined : rule(value)
-  if (reading === undefined || reading.status === 'absent') {
-    return markInvalid(report, 'missing_field', key, 'is missing')
-  }
+  const reading = readOne(raw[key], rule)
+  if (reading.status === 'absent') return markInvalid(report, 'missing_field', key, 'is missing')
   noteReading(reading, key, '', report)
-  return reading.status === 'read' ? reading.value : undefined
+  return valueOf(reading)
 }
 
-const actionSourceWord = oneOf(ACTION_SOURCES)
-const UNKNOWN_ACTION_SOURCE = invalid('unknown_action_source', `must be one of ${ACTION_SOURCES.join(', ')}`)
-
-const readActionSource: Rule<ActionSource> = (value) => {
-  const reading = actionSourceWord(value)
-  return reading.status === 'dropped' ? UNKNOWN_ACTION_SOURCE : reading
-}
+const actionSource = demanded(
+  oneOf(ACTION_SOURCES),
+  'unknown_action_source',
+  `one of ${ACTION_SOURCES.join(', ')}`,
+)
 
 function checkAge(
   eventTimeS: number,
@@ -256,17 +256,15 @@ function holdsMoney({ value, predicted_ltv, contents }: CustomData): boolean {
 }
 
 function readEventId(raw: RawObject, name: string, customData: CustomData | undefined, report: Report) {
-  const own = isAbsent(raw['event_id']) ? undefined : eventId(raw['event_id'])
-  if (own !== undefined && own.status !== 'absent') return readRequired(raw, 'event_id', eventId, report)
+  const own = readOne(raw['event_id'], eventId)
   const order = customData?.order_id
-  if (order === undefined) {
-    return markInvalid(
-      report,
-      'missing_field',
-      'event_id',
-      'is missing or stands for nothing, and there is no order_id to derive it from',
-    )
+  if (own.status === 'absent' && order === undefined) {
+    const rule = 'is missing or stands for nothing, and there is no order_id to derive it from'
+    return markInvalid(report, 'missing_field', 'event_id', rule)
   }
-  warn(report, 'event_id', 'event_id_derived')
-  return readRequired({ event_id: deriveEventId(name, order) }, 'event_id', eventId, report)
+  const isDerived = own.status === 'absent'
+  if (isDerived) warn(report, 'event_id', 'event_id_derived')
+  const id = isDerived ? eventId(deriveEventId(name, order!)) : own
+  noteReading(id, 'event_id', '', report)
+  return valueOf(id)
 }

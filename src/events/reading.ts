@@ -55,3 +55,8 @@ export const PLACEHOLDER = dropped('placeholder')
 export function isAbsent(value: unknown): value is null | undefined {
   return value === null || value === undefined
 }
+
+/** JSON's objects; PHP writes an empty one as `[]`. */
+export function isObject(value: unknown): value is RawObject {
+  return typeof value === 'object' && value !== null && (!Array.isArray(value) || value.length === 0)
+}

@@ -11,106 +11,62 @@ export interface Warning {
   readonly hint?: string
 }
 
-/** `lost`: the value was dropped, so that Pinterest can match less. */
-interface WarningMeaning {
-  readonly severity: 'lost' | 'note'
-  readonly text: string
-}
+/** The value was dropped, so that Pinterest can match less. */
+const lost = (text: string) => ({ severity: 'lost', text }) as const
+const note = (text: string) => ({ severity: 'note', text }) as const
 
 export const WARNINGS = {
-  unknown_field: {
-    severity: 'lost',
-    text: 'Pinterest has no field of this name; it is left out. Check the name for a typing error.',
-  },
-  wrong_type: {
-    severity: 'lost',
-    text: 'The field does not take this kind of value; it is left out.',
-  },
-  out_of_range: {
-    severity: 'lost',
-    text: 'The value is outside the bounds that Pinterest sets; it is left out.',
-  },
+  unknown_field: lost(
+    'Pinterest has no field of this name; it is left out. Check the name for a typing error.',
+  ),
+  wrong_type: lost('The field does not take this kind of value; it is left out.'),
+  out_of_range: lost('The value is outside the bounds that Pinterest sets; it is left out.'),
   /** Half of a surrogate pair, or U+FFFD. */
-  broken_text: {
-    severity: 'lost',
-    text: 'A letter of the text was lost on the way here (a wrong character encoding); it is left out.',
-  },
+  broken_text: lost(
+    'A letter of the text was lost on the way here (a wrong character encoding); it is left out.',
+  ),
   /** `null`, `n/a`, `{{customer.email}}`, …, or a hash of nothing. */
-  placeholder: {
-    severity: 'lost',
-    text: 'The value stands for "nothing"; it is left out. Send no value instead.',
-  },
+  placeholder: lost('The value stands for "nothing"; it is left out. Send no value instead.'),
   /** As many hex digits as MD5, SHA-1, SHA-384 or SHA-512 have, or their Base64. */
-  wrong_hash: {
-    severity: 'lost',
-    text: 'The value is a hash other than SHA-256, which Pinterest cannot match; it is left out. Send SHA-256 or the raw value.',
-  },
-  unreadable: {
-    severity: 'lost',
-    text: 'The value cannot be normalized as Pinterest wants it; it is left out.',
-  },
-  ambiguous_date: {
-    severity: 'lost',
-    text: 'Day and month cannot be told apart; it is left out. Set dob_format of the account, or send YYYY-MM-DD.',
-  },
+  wrong_hash: lost(
+    'The value is a hash other than SHA-256, which Pinterest cannot match; it is left out. Send SHA-256 or the raw value.',
+  ),
+  unreadable: lost('The value cannot be normalized as Pinterest wants it; it is left out.'),
+  ambiguous_date: lost(
+    'Day and month cannot be told apart; it is left out. Set dob_format of the account, or send YYYY-MM-DD.',
+  ),
   /** Of the field, or keys of user_data as a whole. */
-  too_many_values: {
-    severity: 'note',
-    text: 'There are more values than one customer has; the rest is left out.',
-  },
+  too_many_values: note('There are more values than one customer has; the rest is left out.'),
   /** Dropped unread. */
-  too_long: {
-    severity: 'lost',
-    text: 'The value is longer than any real one; it is left out.',
-  },
+  too_long: lost('The value is longer than any real one; it is left out.'),
   /** Private, loopback or otherwise not an address of a customer. */
-  not_public: {
-    severity: 'lost',
-    text: 'This is no address of a customer, perhaps that of your own proxy; it is left out.',
-  },
-  phone_without_country: {
-    severity: 'note',
-    text: 'Sent, but the calling code may be missing: send the country, or a number that begins with +.',
-  },
+  not_public: lost('This is no address of a customer, perhaps that of your own proxy; it is left out.'),
+  phone_without_country: note(
+    'Sent, but the calling code may be missing: send the country, or a number that begins with +.',
+  ),
   /** Milliseconds, a fraction or ISO 8601. */
-  event_time_converted: {
-    severity: 'note',
-    text: 'The time was not in whole seconds since the epoch; it is converted.',
-  },
-  event_id_derived: {
-    severity: 'note',
-    text: 'There was no event_id, or one that stands for nothing; one is made of the order id. The browser tag must use the same one.',
-  },
+  event_time_converted: note('The time was not in whole seconds since the epoch; it is converted.'),
+  event_id_derived: note(
+    'There was no event_id, or one that stands for nothing; one is made of the order id. The browser tag must use the same one.',
+  ),
   /** The hint is the name that is sent. */
-  event_name_mapped: {
-    severity: 'note',
-    text: "The name is that of Pinterest's tag, of GA4 or of Meta; Pinterest's own name for the event is sent.",
-  },
+  event_name_mapped: note(
+    "The name is that of Pinterest's tag, of GA4 or of Meta; Pinterest's own name for the event is sent.",
+  ),
   /** The hint names a known one. */
-  unknown_event_name: {
-    severity: 'note',
-    text: 'Pinterest does not list this event name; it is not changed.',
-  },
+  unknown_event_name: note('Pinterest does not list this event name; it is not changed.'),
   /** A privacy choice. */
-  moved: {
-    severity: 'note',
-    text: 'The privacy choice does not belong here; it is sent in its place.',
-  },
+  moved: note('The privacy choice does not belong here; it is sent in its place.'),
   /** Beside `duplicate`: see store/engine/recent-customers.ts. */
-  event_id_shared: {
-    severity: 'note',
-    text: 'Another customer came with this event_id before, so the event counts as a duplicate and is not sent. A page cache may have kept the id.',
-  },
-  late_event: {
-    severity: 'note',
-    text: 'The event is older than an hour: Pinterest counts it as offline and cannot deduplicate it.',
-  },
-  bot_user_agent: {
-    severity: 'note',
-    text: "The user agent is that of a bot or of software, not of a customer's browser.",
-  },
-  more_warnings: { severity: 'note', text: 'There were more warnings than are shown.' },
-} as const satisfies Readonly<Record<string, WarningMeaning>>
+  event_id_shared: note(
+    'Another customer came with this event_id before, so the event counts as a duplicate and is not sent. A page cache may have kept the id.',
+  ),
+  late_event: note(
+    'The event is older than an hour: Pinterest counts it as offline and cannot deduplicate it.',
+  ),
+  bot_user_agent: note("The user agent is that of a bot or of software, not of a customer's browser."),
+  more_warnings: note('There were more warnings than are shown.'),
+} as const
 
 export type WarningCode = keyof typeof WARNINGS
 

@@ -67,8 +67,14 @@ export function answerPost(
     if (outcome.status === 'rejected') counts.rejected++
     return answerEvent(outcome, warnings)
   })
-  const { status, body } = render(events)
-  return { status: status === 200 && knows202 && counts.queued > 0 ? 202 : status, body, counts }
+  const failed = events.filter(({ status }) => status === 'failed').length
+  const results = { num_events_received: eventCount, num_events_processed: eventCount - failed, events }
+  if (failed === 0) {
+    return { status: knows202 && counts.queued > 0 ? 202 : 200, body: JSON.stringify(results), counts }
+  }
+  const message = `${failed} of ${eventCount} events are invalid or rejected; see details.events.`
+  const body = { code: PINTEREST_CODES.partlyProcessed, message, details: results }
+  return { status: 422, body: JSON.stringify(body), counts }
 }
 
 const NO_REMARK = { status: 'prepared', error: '', warnings: '' } as const
@@ -90,51 +96,10 @@ function answerEvent(outcome: EventOutcome, warnings: string): EventAnswer {
   }
 }
 
-/** An event that Pinterest took, and of which there is nothing to say. */
-const PROCESSED: EventAnswer = { status: 'processed', error_message: '', warning_message: '' }
-
 function processed(message: string, warnings: string): EventAnswer {
-  return message === '' && warnings === ''
-    ? PROCESSED
-    : { status: 'processed', error_message: '', warning_message: join(message, warnings) }
+  return { status: 'processed', error_message: '', warning_message: join(message, warnings) }
 }
 
 function join(message: string, warnings: string): string {
   return message === '' || warnings === '' ? message + warnings : `${message}; ${warnings}`
-}
-
-interface Rendered {
-  readonly status: 200 | 422
-  readonly body: string
-}
-
-function render(events: readonly EventAnswer[]): Rendered {
-  if (events.every((event) => event === PROCESSED)) return allProcessed(events.length)
-  const failed = events.filter(({ status }) => status === 'failed').length
-  const results = {
-    num_events_received: events.length,
-    num_events_processed: events.length - failed,
-    events,
-  }
-  if (failed > 0) {
-    const message = `${failed} of ${events.length} events are invalid or rejected; see details.events.`
-    const body = { code: PINTEREST_CODES.partlyProcessed, message, details: results }
-    return { status: 422, body: JSON.stringify(body) }
-  }
-  return { status: 200, body: JSON.stringify(results) }
-}
-
-/** Nearly every answer is one of these, and the same for the same number of events. */
-const ALL_PROCESSED = new Map<number, string>()
-/** Larger ones are rendered each time: a thousand of them, kept, would be some 35 MB. */
-const LARGEST_KEPT_ANSWER = 32
-
-function allProcessed(count: number): Rendered {
-  let body = ALL_PROCESSED.get(count)
-  if (body === undefined) {
-    const events = Array.from({ length: count }, () => PROCESSED)
-    body = JSON.stringify({ num_events_received: count, num_events_processed: count, events })
-    if (count <= LARGEST_KEPT_ANSWER) ALL_PROCESSED.set(count, body)
-  }
-  return { status: 200, body }
 }

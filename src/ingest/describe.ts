@@ -27,12 +27,9 @@ export function describePublicPort(version: string): Record<string, unknown> {
     paths: {
       '/v5/ad_accounts/{ad_account_id}/events': { post: POST },
       '/sources/{source_id}': { post: WEBHOOK },
-      '/livez': { get: health('livez', 'Whether the process works', 'It does.') },
+      '/livez': { get: health('livez', 'Whether the process works', { 200: 'It does.' }) },
       '/readyz': {
-        get: {
-          ...health('readyz', 'Whether posts are taken', 'They are.'),
-          responses: { 200: { description: 'They are.' }, 503: { description: 'They are not.' } },
-        },
+        get: health('readyz', 'Whether posts are taken', { 200: 'They are.', 503: 'They are not.' }),
       },
     },
   }
@@ -59,61 +56,49 @@ function eventAsPosted(): Json {
   return schema
 }
 
-const CLOSED = { additionalProperties: false }
+const closed = (properties: Parameters<typeof Type.Object>[0]) =>
+  Type.Object(properties, { additionalProperties: false })
+const ref = (name: 'Event' | 'Answer' | 'Error') => Type.Unsafe({ $ref: `#/components/schemas/${name}` })
 
-const EVENT_ANSWER = Type.Object(
-  {
-    status: Type.Unsafe({ type: 'string', enum: ['processed', 'failed'] }),
-    error_message: Type.String(),
-    warning_message: Type.String({ description: "The relay's own warnings join Pinterest's." }),
-  },
-  CLOSED,
-)
-const ANSWER = Type.Object(
-  {
-    num_events_received: Type.Integer(),
-    num_events_processed: Type.Integer(),
-    events: Type.Array(EVENT_ANSWER, { description: 'One entry per event, in the order of the post.' }),
-  },
-  CLOSED,
-)
-const ERROR = Type.Object({ code: Type.Integer(), message: Type.String() }, CLOSED)
-const PARTLY = Type.Object(
-  {
-    code: Type.Unsafe({ const: PINTEREST_CODES.partlyProcessed }),
-    message: Type.String(),
-    details: Type.Unsafe({ $ref: '#/components/schemas/Answer' }),
-  },
-  CLOSED,
-)
+const EVENT_ANSWER = closed({
+  status: Type.Unsafe({ type: 'string', enum: ['processed', 'failed'] }),
+  error_message: Type.String(),
+  warning_message: Type.String({ description: "The relay's own warnings join Pinterest's." }),
+})
+const ANSWER = closed({
+  num_events_received: Type.Integer(),
+  num_events_processed: Type.Integer(),
+  events: Type.Array(EVENT_ANSWER, { description: 'One entry per event, in the order of the post.' }),
+})
+const ERROR = closed({ code: Type.Integer(), message: Type.String() })
+const PARTLY = closed({
+  code: Type.Unsafe({ const: PINTEREST_CODES.partlyProcessed }),
+  message: Type.String(),
+  details: ref('Answer'),
+})
 
 const json = (schema: object, example?: unknown) => ({
   'application/json': { schema, ...(example !== undefined && { example }) },
 })
-const refusal = (description: string, headers?: Json, example?: unknown) => ({
+const header = (name: string, description: string, schema: object) => ({ [name]: { description, schema } })
+const refusal = (description: string, example?: unknown) => ({
   description,
-  ...(headers && { headers }),
-  content: json({ $ref: '#/components/schemas/Error' }, example),
+  // Where it makes sense to come again.
+  ...(/Code (8|4197)/.test(description) && {
+    headers: header('Retry-After', 'Seconds to wait.', { type: 'integer', minimum: 1 }),
+  }),
+  content: json(ref('Error'), example),
 })
-const RETRY_AFTER = {
-  'Retry-After': { description: 'Seconds to wait.', schema: { type: 'integer', minimum: 1 } },
-}
-const RELAY_QUEUED = {
-  'Relay-Queued': {
-    description: "How many of the post's events are on disk and wait for Pinterest. Absent when none does.",
-    schema: { type: 'integer', minimum: 1 },
-  },
-}
-const PREFERENCE_APPLIED = {
-  'Preference-Applied': { description: 'What of `Prefer` was applied.', schema: { type: 'string' } },
-}
-const answer = (
-  description: string,
-  example: unknown,
-  schema: object = { $ref: '#/components/schemas/Answer' },
-) => ({
+const answer = (description: string, example: unknown, schema: object = ref('Answer')) => ({
   description,
-  headers: { ...RELAY_QUEUED, ...PREFERENCE_APPLIED },
+  headers: {
+    ...header(
+      'Relay-Queued',
+      "How many of the post's events are on disk and wait for Pinterest. Absent when none does.",
+      { type: 'integer', minimum: 1 },
+    ),
+    ...header('Preference-Applied', 'What of `Prefer` was applied.', { type: 'string' }),
+  },
   content: json(schema, example),
 })
 
@@ -141,18 +126,23 @@ const WAITS = {
 }
 const MISSING = { ...PROCESSED, status: 'failed', error_message: 'action_source: is required' }
 
+/** Of storefronts and of shops. */
+const REFUSALS = {
+  408: refusal('The body came too slowly. Code 4196.'),
+  413: refusal('The body is over BODY_LIMIT_BYTES. Code 4196.'),
+  429: refusal("Over the account's posts per minute. Code 8.", {
+    code: PINTEREST_CODES.rateLimited,
+    message: 'Over 5000 posts per minute for this ad account.',
+  }),
+}
+
 const POST: Json = {
   operationId: 'events/create',
   summary: 'Post conversions',
   description:
     'Each event is checked, normalized, hashed, stored and delivered on its own. A 2xx means that none is lost.',
   parameters: [
-    {
-      name: 'ad_account_id',
-      in: 'path',
-      required: true,
-      schema: { type: 'string', pattern: '^\\d+$', maxLength: 18 },
-    },
+    inPath('ad_account_id', { type: 'string', pattern: '^\\d+$', maxLength: 18 }),
     {
       name: 'test',
       in: 'query',
@@ -173,7 +163,7 @@ const POST: Json = {
     required: true,
     content: json(
       Type.Object({
-        data: Type.Array(Type.Unsafe({ $ref: '#/components/schemas/Event' }), {
+        data: Type.Array(ref('Event'), {
           minItems: 1,
           maxItems: 1000,
           description:
@@ -194,8 +184,7 @@ const POST: Json = {
     ),
     401: refusal('The relay key is not known. Code 2.'),
     403: refusal('The key is not for this account, or the account has no token. Code 29.'),
-    408: refusal('The body came too slowly. Code 4196.'),
-    413: refusal('The body is over BODY_LIMIT_BYTES. Code 4196.'),
+    ...REFUSALS,
     415: refusal('Not application/json in UTF-8, or encoded. Code 4196.'),
     422: answer(
       'Some or all events are invalid, or Pinterest rejected them; the others are on their way.',
@@ -206,13 +195,8 @@ const POST: Json = {
       },
       PARTLY,
     ),
-    429: refusal("Over the account's posts per minute. Code 8.", RETRY_AFTER, {
-      code: PINTEREST_CODES.rateLimited,
-      message: 'Over 5000 posts per minute for this ad account.',
-    }),
     503: refusal(
       'Nothing was taken: the store cannot take it, or the clock of the relay was just set and calls an event too old or of the future. Code 4197.',
-      RETRY_AFTER,
     ),
   },
 }
@@ -223,33 +207,26 @@ const WEBHOOK: Json = {
   description:
     "For Shopify, WooCommerce or any other shop that is registered as a source. Signed over the raw body, in the source's own way. The body is the shop's own.",
   security: [],
-  parameters: [
-    {
-      name: 'source_id',
-      in: 'path',
-      required: true,
-      schema: { type: 'string', pattern: '^[a-z0-9-]{1,64}$' },
-    },
-  ],
-  requestBody: {
-    required: true,
-    content: { 'application/json': { schema: {}, example: { id: 4711, email: 'customer@example.com' } } },
-  },
+  parameters: [inPath('source_id', { type: 'string', pattern: '^[a-z0-9-]{1,64}$' })],
+  requestBody: { required: true, content: json({}, { id: 4711, email: 'customer@example.com' }) },
   responses: {
     200: {
       description: 'Its events are on disk, or there was nothing to send.',
-      content: json(Type.Object({ status: Type.Unsafe({ const: 'taken' }) }, CLOSED)),
+      content: json(closed({ status: Type.Unsafe({ const: 'taken' }) })),
     },
     401: refusal('The signature is none of this source. Code 2.'),
     404: refusal('There is no such source. Code 12.'),
-    408: refusal('The body came too slowly. Code 4196.'),
-    413: refusal('The body is over BODY_LIMIT_BYTES. Code 4196.'),
+    ...REFUSALS,
     415: refusal('The body is encoded. Code 4196.'),
-    429: refusal("Over the account's posts per minute. Code 8.", RETRY_AFTER),
-    503: refusal('Nothing was taken: the store cannot take it. Code 4197.', RETRY_AFTER),
+    503: refusal('Nothing was taken: the store cannot take it. Code 4197.'),
   },
 }
 
-function health(operationId: string, summary: string, description: string): Json {
-  return { operationId, summary, security: [], responses: { 200: { description } } }
+function inPath(name: string, schema: object) {
+  return { name, in: 'path', required: true, schema }
+}
+
+function health(operationId: string, summary: string, texts: Readonly<Record<number, string>>): Json {
+  const responses = Object.entries(texts).map(([status, description]) => [status, { description }])
+  return { operationId, summary, security: [], responses: Object.fromEntries(responses) as Json }
 }

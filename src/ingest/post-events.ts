@@ -6,20 +6,11 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import { InvalidRequest } from '../errors.ts'
-import type { Settings } from '../settings.ts'
 import { preparingOf } from '../vault/records.ts'
-import type { Vault } from '../vault/vault.ts'
 import { answerPost, type PostAnswer } from './answers.ts'
 import { authenticate } from './auth.ts'
-import type { Readiness } from './health.ts'
 import { readPrefer } from './prefer.ts'
-import { checkEncoding, orStall, type TakePost } from './take-post.ts'
-
-export interface PostEventsOptions {
-  readonly vault: Vault
-  readonly readiness: Readiness
-  readonly settings: Pick<Settings, 'ANSWER_WAIT_MS'>
-}
+import { checkEncoding, type IngestOptions, type TakePost } from './take-post.ts'
 
 interface EventsRoute {
   Params: { ad_account_id: string }
@@ -29,7 +20,7 @@ interface EventsRoute {
 /** Where the post limiter is registered already. */
 export function routePostEvents(
   app: FastifyInstance,
-  { vault, readiness, settings }: PostEventsOptions,
+  { vault, readiness, settings }: IngestOptions,
   { admitBody, beginTrace, take, deliver }: TakePost,
 ): void {
   app.post<EventsRoute>(
@@ -44,7 +35,7 @@ export function routePostEvents(
       if (!Buffer.isBuffer(body)) throw new InvalidRequest('The body is empty.')
 
       const posted = { ...queue, keyId: key.keyId, account: preparingOf(account) }
-      const receipt = await orStall(readiness, reply, take(request, body, posted, trace))
+      const receipt = await take(request, reply, body, posted, trace)
       const patienceMs = reply.sent ? 0 : waitMs
       const outcomes = receipt.batch === undefined ? [] : await deliver(receipt.batch, patienceMs, trace)
       if (reply.sent) return reply

@@ -2,6 +2,7 @@
  * The public port: Pinterest's own events endpoint (post-events.ts), webhooks of shops (sources.ts) and two health checks. Here are its server,
  * what every answer has, and how errors are answered.
  */
+import rateLimit from '@fastify/rate-limit'
 import Fastify, {
   type FastifyError,
   type FastifyInstance,
@@ -9,27 +10,21 @@ import Fastify, {
   type FastifyRequest,
 } from 'fastify'
 import { randomUUID } from 'node:crypto'
-import { NotFound, UnsupportedMedia } from '../errors.ts'
+import { NotFound, TooManyPosts, UnsupportedMedia } from '../errors.ts'
+import { rateLimitStore } from '../limits/post-limiter.ts'
 import type { Settings } from '../settings.ts'
 import { codeOf, placeOf, type Log } from '../telemetry/log.ts'
 import type { PostAnswer } from './answers.ts'
 import type { Source } from '../vault/vault.ts'
 import type { Sender } from './auth.ts'
 import { answerError, refuseMalformed } from './error-answer.ts'
-import { limitPosts, type LimitPostsOptions } from './limit-posts.ts'
-import { routePostEvents, type PostEventsOptions } from './post-events.ts'
-import { routeSources, type SourcesOptions } from './sources.ts'
-import { createTakePost, type TakePostOptions } from './take-post.ts'
+import { routePostEvents } from './post-events.ts'
+import { routeSources } from './sources.ts'
+import { createTakePost, type IngestOptions } from './take-post.ts'
 
-export interface PublicServerOptions
-  extends LimitPostsOptions, PostEventsOptions, SourcesOptions, TakePostOptions {
+export interface PublicServerOptions extends IngestOptions {
   readonly log: Log
-  readonly metrics: TakePostOptions['metrics']
-  readonly settings: LimitPostsOptions['settings'] &
-    PostEventsOptions['settings'] &
-    SourcesOptions['settings'] &
-    TakePostOptions['settings'] &
-    Pick<Settings, 'TRUST_PROXY'>
+  readonly settings: IngestOptions['settings'] & Pick<Settings, 'POSTS_PER_MINUTE' | 'TRUST_PROXY'>
 }
 
 declare module 'fastify' {
@@ -116,7 +111,17 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
     const problem = readiness.problem()
     return reply.code(problem ? 503 : 200).send({ status: problem ?? 'ready' })
   })
-  await limitPosts(app, options)
+  const limitOf = ({ limited }: FastifyRequest) => limited!.postsPerMinute ?? settings.POSTS_PER_MINUTE
+  // For routes that ask for it with `app.rateLimit()`, after the sender is known. A limit of 0 lets every post through.
+  await app.register(rateLimit, {
+    global: false,
+    enableDraftSpec: true,
+    store: rateLimitStore(options.postLimiter),
+    keyGenerator: (request) => request.limited!.key,
+    max: limitOf,
+    allowList: (request) => limitOf(request) === 0,
+    errorResponseBuilder: (_request, { max }) => new TooManyPosts(max),
+  })
   const takePost = createTakePost(options)
   routePostEvents(app, options, takePost)
   routeSources(app, options, takePost)

@@ -7,30 +7,13 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import { randomBytes } from 'node:crypto'
-import type { Clock } from '../clock.ts'
 import { NotFound, Unauthorized } from '../errors.ts'
-import type { PostLimiter } from '../limits/post-limiter.ts'
-import type { Settings } from '../settings.ts'
 import { defaultOptions, namesOf, type Headers, type SourceOptions } from '../sources/source.ts'
 import type { PostReceipt } from '../store/engine/posts.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
 import { preparingOf } from '../vault/records.ts'
-import type { Source, Vault } from '../vault/vault.ts'
-import type { Readiness } from './health.ts'
-import { checkEncoding, orStall, type TakePost } from './take-post.ts'
-import { shownName, type WebhookEntry, type WebhookLog } from './webhook-log.ts'
-
-export interface SourcesOptions {
-  readonly vault: Vault
-  readonly readiness: Readiness
-  readonly webhookLog: WebhookLog
-  readonly metrics: Pick<Metrics, 'sourceBadSignatures'>
-  readonly postLimiter: PostLimiter
-  readonly clock: Clock
-  /** Whether ages can be believed: see clock-watch.ts. */
-  readonly isClockTrusted: () => boolean
-  readonly settings: Pick<Settings, 'ANSWER_WAIT_MS' | 'DEDUPE_HOURS'>
-}
+import type { Source } from '../vault/vault.ts'
+import { checkEncoding, type IngestOptions, type TakePost } from './take-post.ts'
+import { shownName, type WebhookEntry } from './webhook-log.ts'
 
 interface SourceRoute {
   Params: { source_id: string }
@@ -44,13 +27,11 @@ const REFUSED_FOR: Readonly<Record<string, string>> = {
 const HOUR_MS = 3_600_000
 /** What WooCommerce sends, unsigned, when a webhook is saved: it wants a 200. */
 const PING = /^webhook_id=\d{1,20}$/
-/** Of the source, so that a shop's webhooks do not use up its account's own posts. */
-const limitKeyOf = (sourceId: string) => `source/${sourceId}`
 
 /** Where the post limiter is registered already. */
 export function routeSources(
   app: FastifyInstance,
-  options: SourcesOptions,
+  options: IngestOptions,
   { admitBody, beginTrace, take, deliver }: TakePost,
 ): void {
   const { vault, readiness, webhookLog, metrics, clock, settings } = options
@@ -80,8 +61,7 @@ export function routeSources(
         const trace = beginTrace(request, reply, queue)
         const posted = { ...queue, ...postedBy(options, source, headers) }
 
-        const taking = take(request, body, posted, trace)
-        const receipt = await orStall(readiness, reply, taking).catch((error: unknown) => {
+        const receipt = await take(request, reply, body, posted, trace).catch((error: unknown) => {
           if (!(error instanceof Unauthorized)) throw error
           if (source === undefined) throw new NotFound()
           // Anybody may send these: the shop's own posts must pass.
@@ -111,10 +91,9 @@ export function routeSources(
     const source = vault.source(request.params.source_id)
     request.source = source
     const account = source && vault.account(source.adAccountId)
-    request.limited = {
-      key: limitKeyOf(source?.sourceId ?? ''),
-      postsPerMinute: account?.postsPerMinute,
-    }
+    // The address of a source is no secret: wrong signatures must not use up the account's own posts.
+    const key = `source/${source?.sourceId ?? ''}`
+    request.limited = { key, postsPerMinute: account?.postsPerMinute }
     readiness.check(source?.adAccountId ?? '')
     checkEncoding(request.headers['content-encoding'])
     done()
@@ -131,16 +110,14 @@ export function routeSources(
     const names = outcome === 'refused' ? undefined : namesOf(kind, headersOf(request))
     // From 0 on: a rise is only seen after a first value.
     metrics.sourceBadSignatures.inc({ source: sourceId }, reason === 'wrong_signature' ? 1 : 0)
-    const entry = {
+    return webhookLog.note(sourceId, {
       atMs: clock.wallMs(),
       topic: shownName(names?.topic),
       deliveryId: shownName(names?.deliveryId),
       outcome,
       reason,
       events,
-    }
-    webhookLog.note(sourceId, entry)
-    return entry
+    })
   }
 }
 
@@ -149,7 +126,7 @@ const NOBODYS_SECRET = randomBytes(32).toString('hex')
 
 /** Without its account it is taken all the same: events wait until the account is registered again. */
 function postedBy(
-  { vault, clock, isClockTrusted, settings }: SourcesOptions,
+  { vault, clock, isClockTrusted, settings }: IngestOptions,
   source: Source | undefined,
   headers: Headers,
 ) {
@@ -185,10 +162,7 @@ function isPing({ kind }: SourceOptions, headers: Headers, body: Buffer): boolea
 }
 
 /** One text each. */
-function headersOf({ headers }: Pick<FastifyRequest, 'headers'>): Headers {
-  const texts = Object.entries(headers).map(([name, value]) => [
-    name,
-    Array.isArray(value) ? value[0] : value,
-  ])
-  return Object.fromEntries(texts) as Headers
+function headersOf({ headers }: FastifyRequest): Headers {
+  const entries = Object.entries(headers)
+  return Object.fromEntries(entries.map(([name, value]) => [name, [value].flat()[0]]))
 }

@@ -7,6 +7,7 @@ import type { Clock } from '../clock.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { EventOutcome } from '../delivery/batch.ts'
 import { SenderLeft, StoreUnavailable, TooSlow, UnsupportedMedia } from '../errors.ts'
+import type { PostLimiter } from '../limits/post-limiter.ts'
 import type { Settings } from '../settings.ts'
 import type { Engine } from '../store/engine/engine.ts'
 import type { Post, PostReceipt } from '../store/engine/posts.ts'
@@ -16,13 +17,20 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { isInvalidReason, isWarning, wordsOf } from '../telemetry/tally.ts'
 import type { PostTrace, Tracing } from '../telemetry/tracing.ts'
 import type { VolumeWatch } from '../telemetry/volume-watch.ts'
+import type { Vault } from '../vault/vault.ts'
 import { createAdmission } from './admission.ts'
 import { createArrivals } from './arrival.ts'
 import type { Readiness } from './health.ts'
+import type { WebhookLog } from './webhook-log.ts'
 
-export interface TakePostOptions {
+/** What the routes of the public port work with. */
+export interface IngestOptions {
+  readonly vault: Vault
+  readonly readiness: Readiness
   readonly engine: Pick<Engine, 'takePost' | 'withdrawPost'>
   readonly delivery: Delivery
+  readonly postLimiter: PostLimiter
+  readonly webhookLog: WebhookLog
   readonly metrics: Metrics
   readonly matchQuality: Pick<MatchQuality, 'note'>
   readonly volumeWatch: Pick<VolumeWatch, 'note'>
@@ -30,130 +38,105 @@ export interface TakePostOptions {
   readonly clock: Clock
   /** Whether ages can be believed: see clock-watch.ts. */
   readonly isClockTrusted: () => boolean
-  readonly settings: Pick<Settings, 'BODY_LIMIT_BYTES'>
+  readonly settings: Pick<Settings, 'ANSWER_WAIT_MS' | 'BODY_LIMIT_BYTES' | 'DEDUPE_HOURS'>
 }
 
 /** Whose post it is, and how the engine reads it. */
-export type Posted = Omit<Post, 'payload' | 'postId' | 'receivedAtMs' | 'isClockTrusted'>
+type Posted = Omit<Post, 'payload' | 'postId' | 'receivedAtMs' | 'isClockTrusted'>
 
-export interface TakePost {
-  /** A hook: lets the body be read once there is room for it, and sees to it that the room is given back. */
-  readonly admitBody: (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) => void
-  /** Prepares, commits and counts. Rejects with what the post is refused for; nothing was taken then. */
-  readonly take: (
-    request: FastifyRequest,
-    body: Buffer,
-    posted: Posted,
-    trace: PostTrace | undefined,
-  ) => Promise<PostReceipt>
-  readonly deliver: (
-    batch: LeasedBatch,
-    waitMs: number,
-    trace: PostTrace | undefined,
-  ) => Promise<readonly EventOutcome[]>
-  readonly beginTrace: (
-    request: FastifyRequest,
-    reply: FastifyReply,
-    queue: QueueKey,
-  ) => PostTrace | undefined
-}
+export type TakePost = ReturnType<typeof createTakePost>
 
-export function createTakePost(options: TakePostOptions): TakePost {
-  const { engine, delivery, metrics, tracing, clock, settings } = options
+export function createTakePost(options: IngestOptions) {
+  const { readiness, engine, delivery, metrics, tracing, clock, settings } = options
   const arrivals = createArrivals(clock)
   const admission = createAdmission(settings.BODY_LIMIT_BYTES, clock)
   let lastPostId = 0
-
-  async function commit(
-    request: FastifyRequest,
-    body: Buffer,
-    posted: Posted,
-    trace: PostTrace | undefined,
-  ): Promise<PostReceipt> {
-    // The raw body leaves this thread.
-    request.body = undefined
-    if (request.raw.socket.destroyed) throw new SenderLeft()
-    const postId = ++lastPostId
-    const withdraw = () => engine.withdrawPost(postId)
-    // Not every shop sends a webhook again.
-    if (posted.webhook === undefined) request.raw.socket.once('close', withdraw)
-    const beganMs = clock.monotonicMs()
-    try {
-      const receipt = await engine.takePost({
-        ...posted,
-        payload: body,
-        postId,
-        receivedAtMs: clock.wallMs(),
-        isClockTrusted: options.isClockTrusted(),
-      })
-      endStage('prepare', receipt.prepareMs, trace)
-      endStage('commit', clock.monotonicMs() - beganMs - receipt.prepareMs, trace)
-      return receipt
-    } finally {
-      request.raw.socket.off('close', withdraw)
-    }
-  }
 
   function endStage(stage: 'prepare' | 'commit', durationMs: number, trace: PostTrace | undefined): void {
     metrics.postStageSeconds.observe({ stage }, durationMs / 1000)
     trace?.stage(stage, durationMs)
   }
 
-  return {
-    admitBody(request, reply, done) {
-      // While the post limiter of several replicas asked the database: no `close` would give the room back any more.
-      if (request.raw.destroyed) return done(new SenderLeft())
-      request.leave = admission.enter(request, request.limited!.key, (error) => {
-        if (error === undefined) {
-          arrivals.watch(request.raw, () => {
-            // The rest of the body is not read: the connection ends with the answer.
-            reply.header('connection', 'close').send(new TooSlow())
-          })
-        }
-        done(error)
-      })
-      // Not only when it is answered: a client may leave first.
-      reply.raw.once('close', request.leave)
-    },
-    async take(request, body, posted, trace) {
-      const receipt = await commit(request, body, posted, trace)
+  /** A hook: lets the body be read once there is room for it, and sees to it that the room is given back. */
+  function admitBody(request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
+    // While the post limiter of several replicas asked the database: no `close` would give the room back any more.
+    if (request.raw.destroyed) return done(new SenderLeft())
+    request.leave = admission.enter(request, request.limited!.key, (error) => {
+      if (error === undefined) {
+        arrivals.watch(request.raw, () => {
+          // The rest of the body is not read: the connection ends with the answer.
+          reply.header('connection', 'close').send(new TooSlow())
+        })
+      }
+      done(error)
+    })
+    // Not only when it is answered: a client may leave first.
+    reply.raw.once('close', request.leave)
+  }
+
+  /** Prepares, commits and counts. Rejects with what the post is refused for; nothing was taken then. */
+  async function take(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    body: Buffer,
+    posted: Posted,
+    trace: PostTrace | undefined,
+  ): Promise<PostReceipt> {
+    const { socket } = request.raw
+    // The raw body leaves this thread.
+    request.body = undefined
+    if (socket.destroyed) throw new SenderLeft()
+    const postId = ++lastPostId
+    const withdraw = () => engine.withdrawPost(postId)
+    // Not every shop sends a webhook again.
+    if (posted.webhook === undefined) socket.once('close', withdraw)
+    // Where the store hangs, the post is answered; what is committed in the end is delivered all the same.
+    const ignoreStall = readiness.onStall(() => void reply.send(new StoreUnavailable()))
+    const beganMs = clock.monotonicMs()
+    try {
+      const time = { receivedAtMs: clock.wallMs(), isClockTrusted: options.isClockTrusted() }
+      const receipt = await engine.takePost({ ...posted, ...time, payload: body, postId })
+      endStage('prepare', receipt.prepareMs, trace)
+      endStage('commit', clock.monotonicMs() - beganMs - receipt.prepareMs, trace)
       request.leave?.()
       count(options, posted.adAccountId, receipt)
       return receipt
-    },
-    async deliver(batch, waitMs, trace) {
-      const beganMs = clock.monotonicMs()
-      const outcomes = await delivery.send(batch, waitMs, trace)
-      if (waitMs > 0)
-        metrics.postStageSeconds.observe({ stage: 'outcome' }, (clock.monotonicMs() - beganMs) / 1000)
-      return outcomes
-    },
-    beginTrace(request, reply, queue) {
-      arrivals.forget(request.raw)
-      if (tracing === undefined) return undefined
-      const { headers } = request
-      const route = (request.routeOptions.url ?? '').replaceAll(/:(\w+)/g, '{$1}')
-      const trace = tracing.beginPost({ route, queue, headers, elapsedMs: reply.elapsedTime })
-      // Not only when it is answered: a client may leave first.
-      reply.raw.once('close', () =>
-        trace?.end(reply.statusCode, request.errorCode, request.answer?.counts.events),
-      )
-      return trace
-    },
+    } finally {
+      ignoreStall()
+      socket.off('close', withdraw)
+    }
   }
-}
 
-/** Where the store hangs, the post is answered; what is committed in the end is delivered all the same. */
-export function orStall<T>(
-  readiness: Pick<Readiness, 'onStall'>,
-  reply: FastifyReply,
-  taking: Promise<T>,
-): Promise<T> {
-  return taking.finally(readiness.onStall(() => void reply.send(new StoreUnavailable())))
+  async function deliver(
+    batch: LeasedBatch,
+    waitMs: number,
+    trace: PostTrace | undefined,
+  ): Promise<readonly EventOutcome[]> {
+    const beganMs = clock.monotonicMs()
+    const outcomes = await delivery.send(batch, waitMs, trace)
+    if (waitMs > 0)
+      metrics.postStageSeconds.observe({ stage: 'outcome' }, (clock.monotonicMs() - beganMs) / 1000)
+    return outcomes
+  }
+
+  function beginTrace(request: FastifyRequest, reply: FastifyReply, queue: QueueKey): PostTrace | undefined {
+    arrivals.forget(request.raw)
+    if (tracing === undefined) return undefined
+    const { headers } = request
+    const route = (request.routeOptions.url ?? '').replaceAll(/:(\w+)/g, '{$1}')
+    const trace = tracing.beginPost({ route, queue, headers, elapsedMs: reply.elapsedTime })
+    // Not only when it is answered: a client may leave first.
+    reply.raw.once('close', () =>
+      trace?.end(reply.statusCode, request.errorCode, request.answer?.counts.events),
+    )
+    return trace
+  }
+
+  return { admitBody, take, deliver, beginTrace }
 }
 
 function count(
-  { metrics, matchQuality, volumeWatch }: TakePostOptions,
+  { metrics, matchQuality, volumeWatch }: IngestOptions,
   adAccountId: string,
   receipt: PostReceipt,
 ): void {

@@ -15,8 +15,8 @@ export interface WebhookEntry {
 }
 
 export interface WebhookLog {
-  /** The entry may change later, when its outcome is known. */
-  note(sourceId: string, entry: WebhookEntry): void
+  /** Answers the entry, which may change later, when its outcome is known. */
+  note(sourceId: string, entry: WebhookEntry): WebhookEntry
   /** Newest first. */
   of(sourceId: string): readonly WebhookEntry[]
 }
@@ -35,6 +35,7 @@ export function createWebhookLog(): WebhookLog {
       entries.set(sourceId, own)
       own.unshift(entry)
       if (own.length > KEPT) own.splice(oldestToForget(own), 1)
+      return entry
     },
     of: (sourceId) => entries.get(sourceId) ?? [],
   }

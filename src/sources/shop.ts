@@ -1,6 +1,6 @@
 /** What the mappings of shops have in common. */
 import type { FilteredReason } from '../events/filtered.ts'
-import { fillTemplate, textOf, valueAt, type Json } from './payload.ts'
+import { fillTemplate, isJsonObject, textOf, valueAt, type Json } from './payload.ts'
 import type { Headers, SourceOptions } from './source.ts'
 
 /** What a payload says. Never throws, whatever it holds. */
@@ -28,6 +28,11 @@ export interface Line {
   readonly quantity: unknown
   readonly name: string | undefined
   readonly price: unknown
+}
+
+export function linesOf(order: Json): readonly Json[] {
+  const lines = order['line_items']
+  return Array.isArray(lines) ? lines.filter(isJsonObject) : []
 }
 
 /** Without the lines of which nothing was bought. `otherwise`: the field to take where the template leads to nothing. */

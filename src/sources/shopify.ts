@@ -4,8 +4,8 @@
  */
 import { clickIdOf } from '../events/click-id.ts'
 import type { ShopEvent, ShopMapping } from './shop.ts'
-import { contentsOf, type Line } from './shop.ts'
-import { ANY_SHOP, firstText, isJsonObject, msOf, secondsOf, valueAt, type Json } from './payload.ts'
+import { contentsOf, type Line, linesOf } from './shop.ts'
+import { ANY_SHOP, firstText, msOf, secondsOf, valueAt, type Json } from './payload.ts'
 import type { Headers, SourceOptions } from './source.ts'
 
 /** Without the customer's browser these are the merchant's own work: at the counter, on the phone. */
@@ -17,8 +17,7 @@ export const shopify: ShopMapping = {
   read(payload, topic, headers, options) {
     if (topic.startsWith('customers/')) return readCustomer(payload, headers)
     const reason = topic.startsWith('orders/') ? whyNot(payload, options) : undefined
-    if (reason !== undefined) return { ...readOrder(payload, topic, headers, options), reason }
-    return readOrder(payload, topic, headers, options)
+    return { ...readOrder(payload, topic, headers, options), reason }
   },
 }
 
@@ -128,11 +127,6 @@ function moneyOf(order: Json, { money }: SourceOptions) {
   if (currency === undefined || currency !== firstText(order, 'presentment_currency', 'currency'))
     return undefined
   return { kind: 'shop' as Money, value: firstText(order, 'current_total_price', 'total_price'), currency }
-}
-
-function linesOf(order: Json): readonly Json[] {
-  const lines = order['line_items']
-  return Array.isArray(lines) ? lines.filter(isJsonObject) : []
 }
 
 /** What is left of it after the order was edited. */

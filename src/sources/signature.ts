@@ -14,43 +14,29 @@ export function isSigned(
   { headers, body }: Signed,
   nowMs: number,
 ): boolean {
-  const { header, prefix, timestampHeader, toleranceSeconds } = signature
+  const { header, prefix, timestampHeader, toleranceSeconds, algorithm, encoding } = signature
   const value = headers[header] ?? ''
   const timestamp = timestampHeader === undefined ? undefined : (headers[timestampHeader] ?? '')
-  const given = readGiven(signature, value.startsWith(prefix) ? value.slice(prefix.length) : '')
+  const text = value.startsWith(prefix) ? value.slice(prefix.length) : ''
+  const given = sha256(algorithm === 'none' ? text : Buffer.from(text, encoding))
   let isRight = false
   // Each is compared, whichever is right.
   for (const secret of secrets) {
-    const wanted = digestOf(signature, secret, timestamp, body)
-    const isEqual = timingSafeEqual(wanted, given.byteLength === wanted.byteLength ? given : flipped(wanted))
-    isRight = isEqual || isRight
+    const wanted = algorithm === 'none' ? secret : hmacOf(algorithm, secret, timestamp, body)
+    isRight = timingSafeEqual(sha256(wanted), given) || isRight
   }
   return isRight && (timestamp === undefined || isFresh(timestamp, toleranceSeconds, nowMs))
 }
 
-function digestOf(
-  { algorithm }: Signature,
-  secret: string,
-  timestamp: string | undefined,
-  body: Uint8Array,
-): Buffer {
-  if (algorithm === 'none') return sha256(secret)
+function hmacOf(algorithm: string, secret: string, timestamp: string | undefined, body: Uint8Array): Buffer {
   const hmac = createHmac(algorithm, secret)
   if (timestamp !== undefined) hmac.update(`${timestamp}.`)
   return hmac.update(body).digest()
 }
 
-function readGiven({ algorithm, encoding }: Signature, text: string): Buffer {
-  return algorithm === 'none' ? sha256(text) : Buffer.from(text, encoding)
-}
-
-/** So that secrets of any length are compared in the same time. */
-function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
-}
-
-function flipped(digest: Buffer): Buffer {
-  return Buffer.from(digest.map((byte) => byte ^ 0xff))
+/** So that what is compared has one length, whatever was given. */
+function sha256(value: string | Uint8Array): Buffer {
+  return createHash('sha256').update(value).digest()
 }
 
 function isFresh(timestamp: string, toleranceSeconds: number, nowMs: number): boolean {

@@ -111,9 +111,29 @@ export type MappedPost =
   | { readonly status: 'mapped'; readonly payload: Uint8Array }
   | Exclude<Mapped, { status: 'mapped' }>
 
+interface ShopHeaders {
+  readonly signature: string
+  readonly topic: string
+  /** The first that is there. */
+  readonly deliveryId: readonly string[]
+}
+
+const HEADERS: Readonly<Record<Exclude<SourceKind, 'custom'>, ShopHeaders>> = {
+  shopify: {
+    signature: 'x-shopify-hmac-sha256',
+    topic: 'x-shopify-topic',
+    deliveryId: ['x-shopify-webhook-id', 'x-shopify-event-id'],
+  },
+  woocommerce: {
+    signature: 'x-wc-webhook-signature',
+    topic: 'x-wc-webhook-topic',
+    deliveryId: ['x-wc-webhook-delivery-id'],
+  },
+}
+
 /** Shopify and WooCommerce sign alike. */
 export function signatureOf({ kind, signature }: SourceOptions): Signature {
-  const header = kind === 'shopify' ? 'x-shopify-hmac-sha256' : 'x-wc-webhook-signature'
+  const header = kind === 'custom' ? '' : HEADERS[kind].signature
   return signature ?? { ...BASE64_SHA256, header }
 }
 
@@ -125,32 +145,16 @@ const BASE64_SHA256 = {
   toleranceSeconds: 0,
 } as const
 
-/** The header that names the topic. */
-const TOPIC_HEADERS: Readonly<Record<Exclude<SourceKind, 'custom'>, string>> = {
-  shopify: 'x-shopify-topic',
-  woocommerce: 'x-wc-webhook-topic',
-}
-
 export function namedTopic(kind: SourceKind, topic: string): Headers {
-  return kind === 'custom' ? {} : { [TOPIC_HEADERS[kind]]: topic }
-}
-
-interface Named {
-  readonly topic: string | undefined
-  readonly deliveryId: string | undefined
+  return kind === 'custom' ? {} : { [HEADERS[kind].topic]: topic }
 }
 
 /** What a webhook calls itself. */
-export function namesOf(kind: SourceKind, headers: Headers): Named {
-  switch (kind) {
-    case 'shopify':
-      return {
-        topic: headers[TOPIC_HEADERS.shopify],
-        deliveryId: headers['x-shopify-webhook-id'] ?? headers['x-shopify-event-id'],
-      }
-    case 'woocommerce':
-      return { topic: headers[TOPIC_HEADERS.woocommerce], deliveryId: headers['x-wc-webhook-delivery-id'] }
-    case 'custom':
-      return { topic: undefined, deliveryId: undefined }
+export function namesOf(kind: SourceKind, headers: Headers) {
+  if (kind === 'custom') return { topic: undefined, deliveryId: undefined }
+  const { topic, deliveryId } = HEADERS[kind]
+  return {
+    topic: headers[topic],
+    deliveryId: deliveryId.map((name) => headers[name]).find((id) => id !== undefined),
   }
 }

@@ -1,7 +1,7 @@
 /** WooCommerce's webhooks: orders and customers in the form of its REST API (v2 and v3). */
 import { clickIdOf } from '../events/click-id.ts'
-import { ANY_SHOP, firstText, isJsonObject, msOf, secondsOf, valueAt, type Json } from './payload.ts'
-import { contentsOf, type Line, type ShopEvent, type ShopMapping } from './shop.ts'
+import { ANY_SHOP, firstText, msOf, secondsOf, valueAt, type Json } from './payload.ts'
+import { contentsOf, type Line, linesOf, type ShopEvent, type ShopMapping } from './shop.ts'
 import type { Headers, SourceOptions } from './source.ts'
 
 /** Countries whose states WooCommerce numbers or abbreviates in a way of its own. */
@@ -98,11 +98,6 @@ function isSentUnpaid(order: Json, { paidStatuses }: SourceOptions): boolean {
 
 function isOfPointOfSale(order: Json): boolean {
   return order['created_via'] === 'pos-rest-api'
-}
-
-function linesOf(order: Json): readonly Json[] {
-  const lines = order['line_items']
-  return Array.isArray(lines) ? lines.filter(isJsonObject) : []
 }
 
 /** A variation that is none has the id 0. */

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { sha256Hex } from '../../src/events/hash.ts'
 import { prepareEvent } from '../../src/events/prepare.ts'
-import { trailIdsOf } from '../../src/events/trail-ids.ts'
+import { trailIdsOf } from '../../src/events/personal-ids.ts'
 import { LIVE, PLAIN } from './raw-events.ts'
 
 const keeps = (id: string, userData: unknown = {}) => trailIdsOf(id, undefined, userData).eventId === id

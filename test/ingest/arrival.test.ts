@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { InvalidRequest } from '../../src/errors.ts'
 import { createPostLimiter, type PostLimiter } from '../../src/limits/post-limiter.ts'
 import { createArrivals, LOWEST_BYTES_PER_S, type Arriving } from '../../src/ingest/arrival.ts'
-import type { TakePostOptions } from '../../src/ingest/take-post.ts'
+import type { IngestOptions } from '../../src/ingest/take-post.ts'
 import { createPublicServer, type PublicServerOptions } from '../../src/ingest/server.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { createManualClock } from '../support/clock.ts'
@@ -57,7 +57,7 @@ t.test('what is there, was given up, or is forgotten is not asked about, and no 
   t.equal(next.told.tooSlow, 1, 'it looks again once there is something to look at')
 })
 
-const NOT_JSON: TakePostOptions['engine'] = {
+const NOT_JSON: IngestOptions['engine'] = {
   takePost: () => Promise.reject(new InvalidRequest('The body is no JSON.')),
   withdrawPost: () => undefined,
 }

@@ -50,7 +50,7 @@ function ruleOf(schema: FieldSchema): Rule<unknown> | ListRule<unknown> {
   return schema.maxLength === undefined ? scalars.text : scalars.textUpTo(schema.maxLength)
 }
 
-const { count, decodedText, privacyChoice } = scalars
+const { count, decodedText, demanded } = scalars
 
 const CONTENT = createTable<Content>({
   ...rulesOf<Content>(ContentSchema.properties),
@@ -70,7 +70,8 @@ export const CUSTOM_DATA = createTable<CustomData>({
   content_category: decodedText,
   content_brand: decodedText,
   search_string: decodedText,
-  opt_out_type: privacyChoice(scalars.text, 'text such as LDP'),
+  // Leaving out what cannot be read could undo the choice.
+  opt_out_type: demanded(scalars.text, 'unreadable_opt_out', 'text such as LDP'),
 })
 
 export const APP_INFO = createTable<AppInfo>({
@@ -89,7 +90,7 @@ export const EVENT_FIELDS = createTable<EventFields>(
   {
     ...rulesOf<EventFields>(EventFieldsSchema.properties),
     event_source_url: decodedText,
-    opt_out: privacyChoice(scalars.flag, 'true or false'),
+    opt_out: demanded(scalars.flag, 'unreadable_opt_out', 'true or false'),
   },
   Object.keys(EventSchema.properties),
 )

@@ -5,7 +5,7 @@
  */
 import { listOr, objectOr } from '../lists.ts'
 import { holdsChoice, noteChoice } from '../privacy.ts'
-import { isAbsent, type RawObject, type Reading, type Rule } from '../reading.ts'
+import { isAbsent, isObject, type RawObject, type Reading, type Rule } from '../reading.ts'
 import { markInvalid, type Report, safeKey, warn } from '../report.ts'
 import { isBlank } from './scalars.ts'
 
@@ -36,26 +36,6 @@ export function createTable<T>(rules: Rules<T>, alsoKnown: readonly string[] = [
   }))
   return { fields, keys: new Set([...fields.map(({ key }) => key), ...alsoKnown]) }
 }
-
-/** JSON's objects; PHP writes an empty one as `[]`. */
-export function isObject(value: unknown): value is RawObject {
-  return typeof value === 'object' && value !== null && (!Array.isArray(value) || value.length === 0)
-}
-
-/** The event, whose own objects may come as JSON or in a list of one. */
-export function unpackEvent(raw: unknown): unknown {
-  if (!isObject(raw)) return raw
-  let event = raw
-  for (const key of OBJECTS_OF_EVENT) {
-    const value = raw[key]
-    if (isAbsent(value) || isObject(value)) continue
-    const object = objectOr(value)
-    if (object !== value) event = { ...event, [key]: object }
-  }
-  return event
-}
-
-const OBJECTS_OF_EVENT = ['user_data', 'custom_data', 'app_info', 'device_info'] as const
 
 /** `prefix` is what the object's keys are appended to in paths, such as `custom_data.`. */
 export function readObject<T>(raw: RawObject, table: Table<T>, prefix: string, report: Report): T {

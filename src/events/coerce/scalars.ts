@@ -3,6 +3,7 @@
  * not matter; blank text is absent.
  */
 import { decodeEntities } from '../entities.ts'
+import type { InvalidReason } from '../invalid.ts'
 import { withoutInvisible } from '../normalize/clean-text.ts'
 import {
   ABSENT,
@@ -46,9 +47,9 @@ export function oneOf<Word extends string>(words: readonly Word[]): Rule<Word> {
   }
 }
 
-/** For privacy choices: what cannot be read costs the event, since leaving it out could undo the choice. */
-export function privacyChoice<T>(rule: Rule<T>, expected: string): Rule<T> {
-  const unreadable = invalid('unreadable_opt_out', `must be ${expected}`)
+/** Where what cannot be read costs the event. */
+export function demanded<T>(rule: Rule<T>, reason: InvalidReason, expected: string): Rule<T> {
+  const unreadable = invalid(reason, `must be ${expected}`)
   return (value) => {
     const reading = rule(value)
     return reading.status === 'dropped' ? unreadable : reading

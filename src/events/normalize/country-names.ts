@@ -5,9 +5,8 @@
 import { createRequire } from 'node:module'
 // The codes alone: the package's usual entry reads all of its languages.
 import countries from 'i18n-iso-countries/index.js'
-import { ALSO_CALLED } from './country-labels.ts'
-import { countriesByLanguage } from './country-languages.ts'
 import { sha256Hex } from '../hash.ts'
+import { countriesByLanguage, otherNames } from './country-data.ts'
 import { foldName } from './fold.ts'
 
 /** Is it an ISO 3166-1 alpha-2 code in lower case, or Kosovo's `xk`? */
@@ -54,12 +53,7 @@ const CODES: ReadonlyMap<string, string> = new Map(
 function createNames(): ReadonlyMap<string, string> {
   // Gives its languages to what is imported above.
   createRequire(import.meta.url)('i18n-iso-countries')
-  const english = collectNames([
-    ...namesIn('en', [...ALPHA_2]),
-    ...Object.entries(ALSO_CALLED).flatMap(([country, names]) =>
-      names.map((name) => [name, country] as const),
-    ),
-  ])
+  const english = collectNames([...namesIn('en', [...ALPHA_2]), ...otherNames()])
   const local = collectNames(countriesByLanguage().flatMap(([language, spoken]) => namesIn(language, spoken)))
   return new Map([...local, ...english])
 }

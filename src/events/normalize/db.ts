@@ -27,37 +27,27 @@ const MAX_LENGTH = 100
 const LONGEST_DATE = 10
 const BASIC_TIME = /^(\d{8})T\d{4}.*$/i
 const TIME = /(?:T|\s|,\s?)\d{1,2}:\d{2}(?:[:.,\s].*|Z|[+-].*|[ap]m)?$/i
-const EIGHT_DIGITS = /^(\d{4})(\d{2})(\d{2})$/
-const YEAR_FIRST = /^(\d{4})(?:-(\d{1,2})-|\/(\d{1,2})\/|\.\s?(\d{1,2})\.\s?)(\d{1,2})\.?$/
-const DAY_FIRST = /^(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})\.?$/
-const EITHER_FIRST = /^(\d{1,2})(?:-(\d{1,2})-|\/(\d{1,2})\/)(\d{4})$/
+/** What can be read in two ways is read as day-month first. */
+const SHAPES: readonly (readonly [shape: RegExp, orders: readonly ('YMD' | 'DMY' | 'MDY')[]])[] = [
+  [/^(\d{4})(\d{2})(\d{2})$/, ['YMD']],
+  [/^(\d{4})(?:-(\d{1,2})-|\/(\d{1,2})\/|\.\s?(\d{1,2})\.\s?)(\d{1,2})\.?$/, ['YMD']],
+  [/^(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})\.?$/, ['DMY']],
+  [/^(\d{1,2})(?:-(\d{1,2})-|\/(\d{1,2})\/)(\d{4})$/, ['DMY', 'MDY']],
+]
 
-/** Every way to read the date; where there are two, day-month comes before month-day. */
+/** Every way to read the date. */
 function readings(text: string): readonly CalendarDate[] {
-  const yearFirst = EIGHT_DIGITS.exec(text) ?? YEAR_FIRST.exec(text)
-  if (yearFirst !== null) {
-    const [year, month, day] = numbersOf(yearFirst)
-    return [{ year, month, day }]
+  for (const [shape, orders] of SHAPES) {
+    const parts = shape.exec(text)?.slice(1).filter(Boolean)
+    if (parts === undefined) continue
+    const part = (order: string, letter: string) => Number(parts[order.indexOf(letter)])
+    return orders.map((order) => ({
+      year: part(order, 'Y'),
+      month: part(order, 'M'),
+      day: part(order, 'D'),
+    }))
   }
-  const dayFirst = DAY_FIRST.exec(text)
-  if (dayFirst !== null) {
-    const [day, month, year] = numbersOf(dayFirst)
-    return [{ year, month, day }]
-  }
-  const eitherFirst = EITHER_FIRST.exec(text)
-  if (eitherFirst === null) return readNamedMonth(text)
-  const [one, two, year] = numbersOf(eitherFirst)
-  return [
-    { year, month: two, day: one },
-    { year, month: one, day: two },
-  ]
-}
-
-/** The three groups that matched, in the order of the text. */
-function numbersOf(match: RegExpExecArray): readonly [number, number, number] {
-  const groups = match.slice(1).filter((group: string | undefined) => group !== undefined)
-  const [one = NaN, two = NaN, three = NaN] = groups.map(Number)
-  return [one, two, three]
+  return readNamedMonth(text)
 }
 
 const SEPARATORS = /[\s,./-]+/

@@ -139,10 +139,9 @@ const UNPADDED_BASE64 = 43
 
 /** What is to become of a value that looks hashed, or undefined if it does not. */
 function passHash(field: HashedField, text: string): NormalizedField | undefined {
-  const found = recognizeHash(text)
-  if (found === undefined || (found.kind === 'other' && field === 'external_id')) return undefined
-  if (found.kind === 'other') return dropped('wrong_hash')
-  const { hex: hash } = found
+  const hash = recognizeHash(text)
+  if (hash === undefined || (hash === null && field === 'external_id')) return undefined
+  if (hash === null) return dropped('wrong_hash')
   if (HASHED_FIELDS[field].nothing.isHashed(hash)) return PLACEHOLDER
   // Random ids of 32 bytes are written like this; a hash in Base64 that is to be an id has its padding or `sha256:`.
   return field === 'external_id' && text.length === UNPADDED_BASE64 ? undefined : { status: 'hashed', hash }

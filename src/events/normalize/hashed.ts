@@ -4,11 +4,11 @@
  */
 import { withoutQuotes } from './clean-text.ts'
 
-/** `sha256`: in lower-case hex. */
-export type HashShape = { readonly kind: 'sha256'; readonly hex: string } | { readonly kind: 'other' }
+/** SHA-256 in lower-case hex; null for any other hash. */
+type Hash = string | null
 
 /** Undefined for what is no hash. Nearly all values are told by their length and first character. */
-export function recognizeHash(text: string): HashShape | undefined {
+export function recognizeHash(text: string): Hash | undefined {
   if (LENGTHS.has(text.length)) return hashOfText(text)
   if (text.length < SHORTEST || text.length > LONGEST || !WRAPPED.test(text)) return undefined
   return hashOfText(withoutQuotes(text).replace(PREFIX, ''))
@@ -22,24 +22,16 @@ const WRAPPED = /^(?:["'`“”„‘’‚«»]|sha-?256|0x|\\x)/i
 const PREFIX = /^\s*(?:sha-?256\s*[:=_-]\s*|0x|\\x)/i
 const HEX = /^[0-9a-f]+$/i
 
-function hashOfText(text: string): HashShape | undefined {
-  return HEX.test(text) ? hashOfHex(text) : hashOfBase64(text)
-}
-
-function hashOfHex(text: string): HashShape | undefined {
-  if (text.length === 64) return { kind: 'sha256', hex: text.toLowerCase() }
-  return OTHER_LENGTHS.has(text.length) ? { kind: 'other' } : undefined
-}
-
 const OTHER_LENGTHS: ReadonlySet<number> = new Set([32, 40, 56, 96, 128])
-
 /** The last of 43 characters stands for four bits, so that it is one of sixteen. Both alphabets of RFC 4648. */
 const BASE64_OF_32_BYTES = /^[\w+/-]{42}[AEIMQUYcgkosw048]=?$/
 const BASE64_OF_16_OR_20_BYTES = /^(?:[A-Za-z0-9+/]{22}==|[A-Za-z0-9+/]{27}=)$/
 
-function hashOfBase64(text: string): HashShape | undefined {
-  if (BASE64_OF_32_BYTES.test(text)) {
-    return { kind: 'sha256', hex: Buffer.from(text, 'base64').toString('hex') }
+function hashOfText(text: string): Hash | undefined {
+  if (HEX.test(text)) {
+    if (text.length === 64) return text.toLowerCase()
+    return OTHER_LENGTHS.has(text.length) ? null : undefined
   }
-  return BASE64_OF_16_OR_20_BYTES.test(text) ? { kind: 'other' } : undefined
+  if (BASE64_OF_32_BYTES.test(text)) return Buffer.from(text, 'base64').toString('hex')
+  return BASE64_OF_16_OR_20_BYTES.test(text) ? null : undefined
 }

@@ -7,7 +7,7 @@ import { type Normalized, read, UNREADABLE } from '../reading.ts'
 import { isCountry } from './country-names.ts'
 import type { Region } from './field.ts'
 import { foldName } from './fold.ts'
-import { hasClosedList, isCodeOf, stateOf, stateOfAnyCountry, usesUsZip } from './states.ts'
+import { CLOSED_LISTS, usesUsZip } from './states.ts'
 
 export function normalizeState(text: string, region: Region): Normalized {
   const state = text.length > MAX_LENGTH ? undefined : readState(text, listOf(region.country))
@@ -34,10 +34,38 @@ function readState(text: string, country: string | undefined): string | undefine
   if (list === undefined) {
     return stateOfAnyCountry(foldName(rest), rest.includes('.')) ?? codeOf(rest, undefined)
   }
-  return hasClosedList(list)
+  return CLOSED_LISTS.has(list)
     ? (closedStateOf(list, foldName(rest)) ?? stateOfLabel(list, rest))
     : codeOf(rest, list)
 }
+
+/** Is it one of the country's own codes, in lower case? False where the list is not closed. */
+function isCodeOf(country: string, code: string): boolean {
+  return CLOSED_LISTS.get(country)?.get(code) === code
+}
+
+/** From a code, a name or an abbreviation, folded. */
+function stateOf(country: string, folded: string): string | undefined {
+  const list = CLOSED_LISTS.get(country)!
+  return list.get(folded) ?? list.get(folded.replace(AROUND_A_NAME, ''))
+}
+
+/** `State of New York`, `Washington State`, `Commonwealth of Massachusetts`, `Province de Québec`. */
+const AROUND_A_NAME =
+  /^(?:state|commonwealth|province|territory)of(?:the)?|^province(?:de|du)|(?:state|province)$/
+
+/** Where no country is known. `QUE` may be Querétaro: so short, it has to be written as an abbreviation. */
+function stateOfAnyCountry(folded: string, isAbbreviated: boolean): string | undefined {
+  if (folded.length <= LONGEST_CODE && !isAbbreviated && !KNOWN_ALONE.has(folded)) return undefined
+  const found = [...CLOSED_LISTS.keys()].map((list) =>
+    isCodeOf(list, folded) ? undefined : stateOf(list, folded),
+  )
+  return found.find((state) => state !== undefined)
+}
+
+const LONGEST_CODE = 3
+/** No codes of any country. */
+const KNOWN_ALONE: ReadonlySet<string> = new Set(['fla', 'nwt', 'ont', 'pei', 'pq', 'tex'])
 
 /** WooCommerce writes `US:CA`. */
 function closedStateOf(country: string, folded: string): string | undefined {

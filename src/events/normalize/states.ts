@@ -10,49 +10,6 @@ export function usesUsZip(country: string): boolean {
   return /^(?:us|pr|gu|vi|as|mp)$/.test(country)
 }
 
-export function hasClosedList(country: string): boolean {
-  return LISTS.has(country)
-}
-
-/** Is it one of the country's own codes, in lower case? False where the list is not closed. */
-export function isCodeOf(country: string, code: string): boolean {
-  return LISTS.get(country)?.codes.has(code) ?? false
-}
-
-/** From a code, a name or an abbreviation, folded by `foldName`. */
-export function stateOf(country: string, folded: string): string | undefined {
-  return findState(LISTS.get(country)!, folded)
-}
-
-/** Where no country is known. `QUE` may be Querétaro: so short, it has to be written as an abbreviation. */
-export function stateOfAnyCountry(folded: string, isAbbreviated: boolean): string | undefined {
-  if (folded.length <= LONGEST_CODE && !isAbbreviated && !KNOWN_ALONE.has(folded)) return undefined
-  for (const list of LISTS.values()) {
-    const state = list.codes.has(folded) ? undefined : findState(list, folded)
-    if (state !== undefined) return state
-  }
-  return undefined
-}
-
-interface StateList {
-  readonly codes: ReadonlySet<string>
-  /** By folded names and codes. */
-  readonly states: ReadonlyMap<string, string>
-}
-
-const LONGEST_CODE = 3
-
-/** No codes of any country. */
-const KNOWN_ALONE: ReadonlySet<string> = new Set(['fla', 'nwt', 'ont', 'pei', 'pq', 'tex'])
-
-function findState({ states }: StateList, folded: string): string | undefined {
-  return states.get(folded) ?? states.get(folded.replace(AROUND_A_NAME, ''))
-}
-
-/** `State of New York`, `Washington State`, `Commonwealth of Massachusetts`, `Province de Québec`. */
-const AROUND_A_NAME =
-  /^(?:state|commonwealth|province|territory)of(?:the)?|^province(?:de|du)|(?:state|province)$/
-
 /** Abbreviations of the Government Publishing Office's Style Manual, the Associated Press and older post offices. */
 const UNITED_STATES = `
   al Alabama, Ala.; ak Alaska, Alas.; az Arizona, Ariz.; ar Arkansas, Ark.; ca California, Calif., Cal.;
@@ -97,20 +54,19 @@ const AUSTRALIA = `
   nt Northern Territory, N. Territory, Nth Territory, N. Terr., Northern Terr.;
   act Australian Capital Territory, Aust. Capital Territory, A. Capital Territory`
 
-const LISTS: ReadonlyMap<string, StateList> = new Map([
+/** By country: the code for each code and folded name. */
+export const CLOSED_LISTS: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map([
   ['us', createList(UNITED_STATES)],
   ['ca', createList(CANADA)],
   ['au', createList(AUSTRALIA)],
 ])
 
-function createList(written: string): StateList {
-  const entries = written.split(';').map((entry) => {
-    const [first = '', ...names] = entry.split(',').map((name) => name.trim().replace(/\s+/g, ' '))
-    const [code = '', ...name] = first.split(' ')
-    return { code, names: [name.join(' '), ...names] }
+function createList(written: string): ReadonlyMap<string, string> {
+  const states = written.split(';').flatMap((entry) => {
+    const [first = '', ...names] = entry.split(',')
+    const [code = '', ...name] = first.trim().split(/\s+/)
+    return [code, name.join(' '), ...names].map((known) => [foldName(known), code] as const)
   })
-  const codes = new Set(entries.map(({ code }) => code))
-  const states = new Map([...codes].map((code) => [code, code]))
-  for (const { code, names } of entries) for (const name of names) states.set(foldName(name), code)
-  return { codes, states }
+  // The codes last: none means another state than its own.
+  return new Map([...states, ...states.map(([, code]) => [code, code] as const)])
 }
