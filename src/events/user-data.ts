@@ -93,8 +93,8 @@ export function normalizeUserData(
     if (isOneTooMany || value.length > MAX_VALUES) warn(report, `user_data.${field}`, 'too_many_values')
     if (isOneTooMany) return []
     const read: string[] = []
-    for (const [index, one] of value.slice(0, MAX_VALUES).entries()) {
-      const text = isAbsent(one) ? undefined : readValue(field, one, index)
+    for (let index = 0; index < Math.min(value.length, MAX_VALUES); index++) {
+      const text = isAbsent(value[index]) ? undefined : readValue(field, value[index], index)
       if (text !== undefined) read.push(text)
     }
     return read.length > 1 ? [...new Set(read)] : read

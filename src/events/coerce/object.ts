@@ -123,11 +123,12 @@ export function warnOfUnknownKeys(
   prefix: string,
   report: Report,
 ): void {
-  const paths = new Set<string>()
+  let lastPath = ''
   for (const key of Object.keys(raw)) {
     if (known.has(key) || isAbsent(raw[key])) continue
     const path = prefix + safeKey(key)
-    if (!noteChoice(key, raw[key], path, report)) paths.add(path)
+    // Keys without a name that can be shown come in dozens.
+    if (!noteChoice(key, raw[key], path, report) && path !== lastPath) warn(report, path, 'unknown_field')
+    lastPath = path
   }
-  for (const path of paths) warn(report, path, 'unknown_field')
 }

@@ -108,8 +108,9 @@ const TOO_MANY_DIGITS = invalid('not_a_number', `must be a number of at most ${M
 export function decimal(value: unknown): Reading<string> {
   const number = toNumber(value)
   if (number === undefined) return isBlank(value) ? ABSENT : NOT_A_NUMBER
-  const text = typeof value === 'string' ? value.trim() : ''
-  if (PLAIN_DECIMAL.test(text)) return read(number === 0 && text.startsWith('-') ? text.slice(1) : text)
+  const text = typeof value === 'string' ? value.trim() : undefined
+  if (text !== undefined && PLAIN_DECIMAL.test(text))
+    return read(number === 0 && text.startsWith('-') ? text.slice(1) : text)
   const plain = writePlain(number)
   return plain === undefined ? TOO_MANY_DIGITS : read(plain)
 }
@@ -148,9 +149,10 @@ export function toNumber(value: unknown): number | undefined {
 /** Decimal notation without exponent, with the fewest digits that give the same double; undefined if they are too many. */
 export function writePlain(number: number): string | undefined {
   const shortest = String(number === 0 ? 0 : number)
-  const [, exponent] = shortest.split('e')
-  if (exponent === undefined) return shortest
-  return Math.abs(Number(exponent)) > MAX_ZEROS ? undefined : WITHOUT_EXPONENT.format(number)
+  const mark = shortest.indexOf('e')
+  if (mark === -1) return shortest
+  const exponent = Math.abs(Number(shortest.slice(mark + 1)))
+  return exponent > MAX_ZEROS ? undefined : WITHOUT_EXPONENT.format(number)
 }
 
 const WITHOUT_EXPONENT = new Intl.NumberFormat('en', { useGrouping: false, maximumSignificantDigits: 21 })

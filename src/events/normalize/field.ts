@@ -129,10 +129,11 @@ const TEXT_FIELDS = {
 } as const satisfies Record<string, FieldRules>
 
 export const HASHED_FIELD_NAMES = Object.keys(HASHED_FIELDS) as readonly HashedField[]
+const HASHED_NAMES: ReadonlySet<string> = new Set(HASHED_FIELD_NAMES)
 export const TEXT_FIELD_NAMES = Object.keys(TEXT_FIELDS) as readonly TextField[]
 
 export function isHashedField(field: UserDataField): field is HashedField {
-  return field in HASHED_FIELDS
+  return HASHED_NAMES.has(field)
 }
 
 const UNPADDED_BASE64 = 43
