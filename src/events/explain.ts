@@ -13,39 +13,14 @@ import { prepareEvent, type Prepared, type PrepareContext } from './prepare.ts'
 import { isObject, type RawObject } from './reading.ts'
 import { createReport } from './report.ts'
 import { normalizeUserData } from './user-data.ts'
-import { WARNINGS, type WarningCode } from './warning.ts'
+import { WARNINGS } from './warning.ts'
 
-/** One value of a field of `user_data`. */
-export interface ExplainedField {
-  /** With an index where the field came as a list. */
+/** In the form of the admin port's answer: see admin/explain.ts. */
+export type ExplainedEvent = ReturnType<typeof explainPrepared>
+
+interface ExplainedField extends ReturnType<typeof explainValue> {
   readonly path: string
-  readonly field: string
-  /** Masked. */
-  readonly given: string
-  /** Masked; null when it is dropped, or came hashed. */
-  readonly normalized: string | null
-  /** What is sent for it; null when it is dropped, or sent as text. */
-  readonly hash: string | null
-  /** Null when there is nothing to say. */
-  readonly note: string | null
-}
-
-export interface ExplainedEvent {
-  readonly status: Prepared['status']
-  readonly event_name: string | null
-  readonly event_id: string | null
-  /** Why it is invalid or filtered: a stable word, the field at fault, and both in a sentence. */
-  readonly reason: string | null
-  readonly path: string | null
-  readonly message: string | null
-  /** The exact text that Pinterest would get; null when the event is invalid or filtered. */
-  readonly json: string | null
-  readonly warnings: readonly {
-    readonly code: WarningCode
-    readonly path: string
-    readonly message: string
-  }[]
-  readonly fields: readonly ExplainedField[]
+  readonly field: UserDataField
 }
 
 const MAX_TEXT_LENGTH = 200
@@ -63,27 +38,31 @@ export function explainEvent(given: unknown, context: PrepareContext): Explained
 }
 
 /** Without its fields. */
-export function explainPrepared(prepared: Prepared): ExplainedEvent {
-  const { status, eventName = null } = prepared
-  const event = {
+export function explainPrepared(prepared: Prepared) {
+  const { status, eventName = null, warnings } = prepared
+  const fields: readonly ExplainedField[] = []
+  return {
     status,
     event_name: eventName,
-    event_id: (status !== 'invalid' && prepared.eventId) || null,
-    reason: status === 'prepared' ? null : prepared.reason,
-    path: null,
-    message: null,
+    event_id: status === 'invalid' ? null : (prepared.eventId ?? null),
+    ...explainReason(prepared),
     json: status === 'prepared' ? prepared.json : null,
-    warnings: prepared.warnings.map(({ code, path, hint }) => ({
+    warnings: warnings.map(({ code, path, hint }) => ({
       code,
       path,
       message: WARNINGS[code].text + (hint === undefined ? '' : ` (${hint})`),
     })),
-    fields: [],
+    fields,
   }
-  if (status === 'prepared') return event
-  if (status === 'invalid') return { ...event, path: prepared.path, message: prepared.message }
-  const path = prepared.reason === 'bot_user_agent' ? 'user_data.client_user_agent' : null
-  return { ...event, path, message: FILTERED[prepared.reason] }
+}
+
+/** Why it is invalid or filtered: a stable word, the field at fault, and both in a sentence. */
+function explainReason(prepared: Prepared) {
+  if (prepared.status === 'prepared') return { reason: null, path: null, message: null }
+  const { reason } = prepared
+  if (prepared.status === 'invalid') return { reason, path: prepared.path, message: prepared.message }
+  const path = reason === 'bot_user_agent' ? 'user_data.client_user_agent' : null
+  return { reason, path, message: FILTERED[prepared.reason] }
 }
 
 /** An invalid event has the name and id that it came with, so that its sender finds it. */
@@ -102,7 +81,17 @@ function explainUserData(userData: RawObject, event: RawObject, context: Prepare
   return explained
 }
 
-function explainValue(field: UserDataField, value: unknown, normalized: NormalizedField) {
+/** Values are masked. `normalized` is null when it is dropped, or came hashed; `hash` when it is dropped, or sent as text. */
+function explainValue(
+  field: UserDataField,
+  value: unknown,
+  normalized: NormalizedField,
+): {
+  readonly given: string
+  readonly normalized: string | null
+  readonly hash: string | null
+  readonly note: string | null
+} {
   const shown = { given: maskValue(value), normalized: null, hash: null }
   switch (normalized.status) {
     case 'hashed': {

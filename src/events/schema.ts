@@ -44,7 +44,7 @@ const texts = (maxItems?: number) =>
     ...(maxItems !== undefined && { maxItems }),
   }) as const
 const hashes = { type: 'array', items: { type: 'string', pattern: SHA256 }, minItems: 1 } as const
-const oneOf = <const Words extends readonly string[]>(words: Words) => ({ enum: words })
+const wordsOf = (words: string) => ({ enum: words.split(' ') })
 
 /** One of `em`, `hashed_maids` or the pair of address and user agent is required. */
 export const UserDataSchema = closed(
@@ -122,32 +122,13 @@ export const DeviceInfoSchema = closed({
   cpu_cores: integer(0, 1152),
   external_storage_free_space: integer(0, 1_048_576),
   external_storage_size: integer(0, 1_048_576),
-  form_factor: oneOf([
-    'desktop',
-    'laptop',
-    'cellphone',
-    'tablet',
-    'smartwatch',
-    'tv',
-    'vr',
-    'console',
-    'other',
-  ]),
+  form_factor: wordsOf('desktop laptop cellphone tablet smartwatch tv vr console other'),
   kernel_version: text(100),
   languages: texts(100),
   locale: text(35),
   model: text(100),
-  network_type: oneOf([
-    'wifi',
-    'cellular_2g',
-    'cellular_3g',
-    'cellular_4g',
-    'cellular_5g',
-    'cellular_6g',
-    'ethernet',
-    'unknown',
-  ]),
-  os_family: oneOf(['ios', 'android', 'macos', 'windows', 'linux', 'bsd', 'other']),
+  network_type: wordsOf('wifi cellular_2g cellular_3g cellular_4g cellular_5g cellular_6g ethernet unknown'),
+  os_family: wordsOf('ios android macos windows linux bsd other'),
   os_name: text(100),
   os_release_name: text(100),
   os_version: text(100),
@@ -181,7 +162,7 @@ export const EventFieldsSchema = closed({
 export const EventSchema = {
   ...closed({
     event_name: { type: 'string', minLength: 1, maxLength: MAX_EVENT_NAME_LENGTH },
-    action_source: oneOf(ACTION_SOURCES),
+    action_source: { enum: ACTION_SOURCES },
     event_time: integer(0),
     event_id: { type: 'string', minLength: 1, maxLength: MAX_EVENT_ID_LENGTH },
     user_data: UserDataSchema,

@@ -53,10 +53,10 @@ function readOrder(order: Json, topic: string, headers: Headers, options: Source
       user_data: {
         ...readPerson(order),
         // At the counter they are those of the shop.
-        client_ip_address: isOffline
-          ? undefined
-          : firstText(order, 'client_details.browser_ip', 'browser_ip'),
-        client_user_agent: isOffline ? undefined : firstText(order, 'client_details.user_agent'),
+        ...(!isOffline && {
+          client_ip_address: firstText(order, 'client_details.browser_ip', 'browser_ip'),
+          client_user_agent: firstText(order, 'client_details.user_agent'),
+        }),
         click_id:
           firstText(order, 'note_attributes._epik', 'note_attributes.epik') ??
           clickIdOf(firstText(order, 'landing_site'), ANY_SHOP),

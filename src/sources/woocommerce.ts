@@ -42,10 +42,14 @@ function readOrder(order: Json, headers: Headers, options: SourceOptions): ShopE
       event_source_url: headers['x-wc-webhook-source'],
       user_data: {
         ...readPerson(order, firstText(order, 'customer_id')),
-        client_ip_address: isOffline ? undefined : firstText(order, 'customer_ip_address'),
-        client_user_agent: isOffline
-          ? undefined
-          : firstText(order, 'customer_user_agent', 'meta_data._wc_order_attribution_user_agent'),
+        ...(!isOffline && {
+          client_ip_address: firstText(order, 'customer_ip_address'),
+          client_user_agent: firstText(
+            order,
+            'customer_user_agent',
+            'meta_data._wc_order_attribution_user_agent',
+          ),
+        }),
         click_id:
           firstText(order, 'meta_data._epik', 'meta_data.epik') ??
           clickIdOf(firstText(order, 'meta_data._wc_order_attribution_session_entry'), ANY_SHOP),
