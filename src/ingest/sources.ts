@@ -57,9 +57,8 @@ export function routeSources(
           note(source, request, 'ping', undefined)
           return TAKEN
         }
-        const queue = { adAccountId: source?.adAccountId ?? '', isTest: source?.options.isTest ?? false }
-        const trace = beginTrace(request, reply, queue)
-        const posted = { ...queue, ...postedBy(options, source, headers) }
+        const posted = postedBy(options, source ?? NOBODY, headers)
+        const trace = beginTrace(request, reply, posted)
 
         const receipt = await take(request, reply, body, posted, trace).catch((error: unknown) => {
           if (!(error instanceof Unauthorized)) throw error
@@ -121,23 +120,28 @@ export function routeSources(
   }
 }
 
-/** Compared with for a source that does not exist: its 404 takes as long as another one's 401. */
+/** In place of a source that does not exist. */
+const NOBODY = { sourceId: '', adAccountId: '', bots: undefined, options: defaultOptions('shopify') }
+/** Compared with for it: its 404 takes as long as another one's 401. */
 const NOBODYS_SECRET = randomBytes(32).toString('hex')
+const NO_ACCOUNT = { accountCountry: undefined, dobFormat: undefined, bots: 'send' } as const
 
 /** Without its account it is taken all the same: events wait until the account is registered again. */
 function postedBy(
   { vault, clock, isClockTrusted, settings }: IngestOptions,
-  source: Source | undefined,
+  { sourceId, adAccountId, bots, options }: Pick<Source, keyof typeof NOBODY>,
   headers: Headers,
 ) {
   const oldestMs = isClockTrusted() ? clock.wallMs() - settings.DEDUPE_HOURS * HOUR_MS : 0
-  const account = source && vault.account(source.adAccountId)
+  const account = vault.account(adAccountId)
   const preparing = account === undefined ? NO_ACCOUNT : preparingOf(account)
-  const secrets = (source && vault.secretsOf(source.sourceId)) ?? [NOBODYS_SECRET]
+  const secrets = vault.secretsOf(sourceId) ?? [NOBODYS_SECRET]
   return {
-    source: source?.sourceId,
-    account: { ...preparing, bots: source?.bots ?? preparing.bots },
-    webhook: { options: source?.options ?? NO_SOURCE, secrets, headers, oldestMs },
+    adAccountId,
+    isTest: options.isTest,
+    source: sourceId,
+    account: { ...preparing, bots: bots ?? preparing.bots },
+    webhook: { options, secrets, headers, oldestMs },
   }
 }
 
@@ -149,8 +153,6 @@ function outcomeOf({ invalidCount, filteredCount, duplicates, remarks }: PostRec
 }
 
 const TAKEN = { status: 'taken' }
-const NO_ACCOUNT = { accountCountry: undefined, dobFormat: undefined, bots: 'send' } as const
-const NO_SOURCE = defaultOptions('shopify')
 
 function isPing({ kind }: SourceOptions, headers: Headers, body: Buffer): boolean {
   return (

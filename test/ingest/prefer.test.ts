@@ -1,5 +1,5 @@
 import t from 'tap'
-import { readPrefer } from '../../src/ingest/prefer.ts'
+import { readPrefer } from '../../src/ingest/post-events.ts'
 
 const rows: [string | string[] | undefined, number, string | undefined][] = [
   [undefined, 4000, undefined],
