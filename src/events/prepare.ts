@@ -8,8 +8,8 @@
  * Pinterest would not take is left out with a warning.
  */
 import { currency } from './coerce/currency.ts'
-import { APP_INFO, CUSTOM_DATA, DEVICE_INFO, EVENT_FIELDS } from './coerce/fields.ts'
-import { noteReading, readNested, readObject } from './coerce/object.ts'
+import { EVENT_FIELDS } from './coerce/fields.ts'
+import { noteReading, readObject } from './coerce/object.ts'
 import { demanded, oneOf } from './coerce/scalars.ts'
 import { time } from './coerce/time.ts'
 import { isBotUserAgent } from './bots.ts'
@@ -180,12 +180,9 @@ function readEvent(raw: RawObject, context: PrepareContext, report: Report): Pre
   if (name === undefined || source === undefined || eventTimeS === undefined) return undefined
   checkAge(eventTimeS, context, report)
 
-  const customData = readNested(raw['custom_data'], CUSTOM_DATA, 'custom_data', report)
-  checkCurrency(raw['custom_data'], customData, report)
-  const id = readEventId(raw, name, customData, report)
-  const appInfo = readNested(raw['app_info'], APP_INFO, 'app_info', report)
-  const deviceInfo = readNested(raw['device_info'], DEVICE_INFO, 'device_info', report)
   const fields = readObject(raw, EVENT_FIELDS, '', report)
+  checkCurrency(raw['custom_data'], fields.custom_data, report)
+  const id = readEventId(raw, name, fields.custom_data, report)
   if (report.invalid !== undefined || id === undefined) return undefined
 
   const rawUserData = raw['user_data']
@@ -193,17 +190,14 @@ function readEvent(raw: RawObject, context: PrepareContext, report: Report): Pre
   if (!isObject(rawUserData)) return markInvalid(report, 'not_an_object', 'user_data', 'must be an object')
   const userData = readUserData(rawUserData, fields.event_source_url, context, report)
   if (userData === undefined) return undefined
-  const event: PreparedEvent = {
+  return {
     event_name: name,
     action_source: source,
     event_time: eventTimeS,
     event_id: id,
     user_data: userData,
+    ...fields,
   }
-  if (customData !== undefined) event.custom_data = customData
-  if (appInfo !== undefined) event.app_info = appInfo
-  if (deviceInfo !== undefined) event.device_info = deviceInfo
-  return Object.assign(event, fields)
 }
 
 /** An app's own HTTP client (okhttp) is the customer's. */

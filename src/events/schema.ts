@@ -14,7 +14,6 @@ export type CustomData = XStatic<typeof CustomDataSchema>
 export type Content = XStatic<typeof ContentSchema>
 export type AppInfo = XStatic<typeof AppInfoSchema>
 export type DeviceInfo = XStatic<typeof DeviceInfoSchema>
-export type EventFields = XStatic<typeof EventFieldsSchema>
 export type ActionSource = (typeof ACTION_SOURCES)[number]
 
 export const ACTION_SOURCES = ['app_android', 'app_ios', 'web', 'offline'] as const

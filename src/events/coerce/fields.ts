@@ -13,9 +13,9 @@ import {
   CustomDataSchema,
   type DeviceInfo,
   DeviceInfoSchema,
-  type EventFields,
   EventFieldsSchema,
   EventSchema,
+  type PreparedEvent,
 } from '../schema.ts'
 import { currency } from './currency.ts'
 import { createTable, type ListRule, type Rules } from './object.ts'
@@ -60,7 +60,7 @@ const CONTENT = createTable<Content>({
   quantity: count,
 })
 
-export const CUSTOM_DATA = createTable<CustomData>({
+const CUSTOM_DATA = createTable<CustomData>({
   ...rulesOf<CustomData>(CustomDataSchema.properties),
   currency,
   num_items: count,
@@ -74,7 +74,7 @@ export const CUSTOM_DATA = createTable<CustomData>({
   opt_out_type: demanded(scalars.text, 'unreadable_opt_out', 'text such as LDP'),
 })
 
-export const APP_INFO = createTable<AppInfo>({
+const APP_INFO = createTable<AppInfo>({
   ...rulesOf<AppInfo>(AppInfoSchema.properties),
   install_time: (value) => {
     if (scalars.isBlank(value)) return ABSENT
@@ -83,12 +83,18 @@ export const APP_INFO = createTable<AppInfo>({
   },
 })
 
-export const DEVICE_INFO = createTable<DeviceInfo>(rulesOf<DeviceInfo>(DeviceInfoSchema.properties))
+/** What an event has beside the fields that `prepareEvent` reads one by one. */
+type EventFields = Omit<
+  PreparedEvent,
+  'event_name' | 'action_source' | 'event_time' | 'event_id' | 'user_data'
+>
 
-/** The event's own fields but for those that `prepareEvent` reads one by one. */
 export const EVENT_FIELDS = createTable<EventFields>(
   {
-    ...rulesOf<EventFields>(EventFieldsSchema.properties),
+    custom_data: CUSTOM_DATA,
+    app_info: APP_INFO,
+    device_info: createTable<DeviceInfo>(rulesOf<DeviceInfo>(DeviceInfoSchema.properties)),
+    ...rulesOf<Omit<EventFields, 'custom_data' | 'app_info' | 'device_info'>>(EventFieldsSchema.properties),
     event_source_url: decodedText,
     opt_out: demanded(scalars.flag, 'unreadable_opt_out', 'true or false'),
   },

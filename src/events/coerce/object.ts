@@ -10,7 +10,9 @@ import { markInvalid, type Report, safeKey, warn } from '../report.ts'
 import { isBlank } from './scalars.ts'
 
 /** One rule per key of the schema's object; `T` is that object's type. */
-export type Rules<T> = { readonly [Key in keyof T]-?: ListOf<T[Key]> | Rule<NonNullable<T[Key]>> }
+export type Rules<T> = {
+  readonly [Key in keyof T]-?: ListOf<T[Key]> | Rule<NonNullable<T[Key]>> | Table<NonNullable<T[Key]>>
+}
 
 /** A list, or a lone value, which counts as a list of one; what is wrong with an item costs only that item. */
 export interface ListRule<Item> {
@@ -26,7 +28,7 @@ export interface Table<T> {
 }
 
 type ListOf<T> = NonNullable<T> extends readonly (infer Item)[] ? ListRule<Item> : never
-type AnyRule = Rule<unknown> | ListRule<unknown>
+type AnyRule = Rule<unknown> | ListRule<unknown> | Table<unknown>
 
 /** `alsoKnown`: keys that the caller reads itself. */
 export function createTable<T>(rules: Rules<T>, alsoKnown: readonly string[] = []): Table<T> {
@@ -47,6 +49,9 @@ export function readObject<T>(raw: RawObject, table: Table<T>, prefix: string, r
       const reading = rule(value)
       if (reading.status === 'read') object[key] = reading.value
       noteReading(reading, prefix, key, report)
+    } else if ('fields' in rule) {
+      const nested = readNested(value, rule, `${prefix}${key}`, report)
+      if (nested !== undefined) object[key] = nested
     } else {
       const list = readList(listOr(value), rule, `${prefix}${key}`, report)
       if (list.length > 0) object[key] = list
@@ -57,7 +62,7 @@ export function readObject<T>(raw: RawObject, table: Table<T>, prefix: string, r
 }
 
 /** An object below another one. Not an object: dropped. Nothing in it: absent. */
-export function readNested<T>(given: unknown, table: Table<T>, path: string, report: Report): T | undefined {
+function readNested<T>(given: unknown, table: Table<T>, path: string, report: Report): T | undefined {
   if (isAbsent(given) || isBlank(given)) return undefined
   const value = isObject(given) ? given : objectOr(given)
   if (!isObject(value)) {
