@@ -123,7 +123,7 @@ t.test('the database keeps what it committed, and is reached by relays only', as
 t.test('the gateway finds both relays by one name, and no admin port', async (t) => {
   t.ok(gateway.volumes!.includes('./deploy/gateway:/etc/gateway:ro'))
   t.ok(gateway.volumes!.includes('./deploy/gateway/replicas.conf:/etc/gateway/relay.conf:ro'))
-  t.match(read('deploy/gateway/replicas.conf'), /^server relay:8080 resolve\b/m)
+  t.match(read('deploy/gateway/replicas.conf'), /^ *server relay:8080 resolve\b/m)
   t.strictSame(networksOf(gateway), ['front', 'inside'])
   t.equal(networks['inside']!.internal, true)
   for (const relay of relays) {

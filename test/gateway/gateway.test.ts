@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import Fastify from 'fastify'
 import t from 'tap'
 import { parse } from 'yaml'
-import { CONFIGURATION, gatewayMissing, startGateway } from '../support/gateway.ts'
+import { SHIPPED, gatewayMissing, startGateway } from '../support/gateway.ts'
 import { findFreePort } from '../support/ports.ts'
 import { CLIENT_ADDRESS, createClient, EVENTS, sendRaw } from './client.ts'
 import { BODY_LIMIT_BYTES, keepConnections, refuseEarly, refuseLargeBodies } from './races.ts'
@@ -63,14 +63,15 @@ void t.test('keep-alive connections serve many posts without a reset', { skip },
 )
 
 void t.test('whoever sends gives up an idle connection first', async (t) => {
-  const configuration = await readFile(CONFIGURATION, 'utf8')
-  const [toRelay, toClient] = [...configuration.matchAll(/^\s*keepalive_timeout (\d+)s(?: (\d+)s)?;/gm)]
+  const readTimeouts = async (name: string) =>
+    /^\s*keepalive_timeout (\d+)s(?: (\d+)s)?;/m.exec(await readFile(SHIPPED + name, 'utf8'))
+  const [toRelay, toClient] = [await readTimeouts('keepalive.conf'), await readTimeouts('nginx.conf')]
   t.ok(Number(toRelay?.[1]) < RELAY_KEEP_ALIVE_S, 'the gateway before the relay')
   t.ok(Number(toClient?.[2]) < Number(toClient?.[1]), 'the client, which is told, before the gateway')
 })
 
 void t.test('an answer that takes as long as the relay may wait is not cut', { skip }, async (t) => {
-  const configuration = await readFile(CONFIGURATION, 'utf8')
+  const configuration = await readFile(`${SHIPPED}nginx.conf`, 'utf8')
   const readTimeoutS = Number(/proxy_read_timeout (\d+)s/.exec(configuration)?.[1])
   t.ok(readTimeoutS >= LONGEST_WAIT_S + 5, `proxy_read_timeout is ${readTimeoutS} s`)
 
@@ -211,7 +212,7 @@ void t.test('the log names no address, no query, no key and no body', { skip }, 
   })
   await gateway.close()
   const [line = ''] = gateway.log().split('\n')
-  t.match(JSON.parse(line), { path: EVENTS, status: 200, relay_status: '200' })
+  t.match(JSON.parse(line), { path: EVENTS, status: 200, cell: 'relay', relay_status: '200' })
   t.notMatch(line, /secret|bearer/i)
   t.notMatch(line, CLIENT_ADDRESS)
 })

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { request } from 'undici'
 import { ADMIN_TOKEN } from '../support/constants.ts'
-import { CONFIGURATION, gatewayMissing } from '../support/gateway.ts'
+import { SHIPPED, gatewayMissing } from '../support/gateway.ts'
 import { shopifyHeaders, shopifyOrder } from '../support/shop-payloads.ts'
 import { sendRaw, type Answer } from './client.ts'
 import { BODY_LIMIT_BYTES } from './races.ts'
@@ -66,9 +66,7 @@ void t.test('a relay behind the gateway', { skip: gatewayMissing() }, async (t) 
     const { headers, body } = await request(`${stand.relay.publicUrl}/livez`)
     await body.dump()
     const relayS = Number(/timeout=(\d+)/.exec(String(headers['keep-alive']))?.[1])
-    const upstream = /upstream relay \{[^}]*keepalive_timeout (\d+)s;/.exec(
-      await readFile(CONFIGURATION, 'utf8'),
-    )
+    const upstream = /^keepalive_timeout (\d+)s;/m.exec(await readFile(`${SHIPPED}keepalive.conf`, 'utf8'))
     const gatewayS = Number(upstream?.[1])
     t.ok(gatewayS + 5 <= relayS, `the gateway gives up after ${gatewayS} s, the relay after ${relayS} s`)
   })

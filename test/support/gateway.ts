@@ -1,7 +1,6 @@
 /**
- * The real gateway for tests: the machine's nginx with the very configuration that compose mounts. Only the two files
- * that name addresses are written anew, into a folder of its own. Throws nothing away: what nginx has to say about a
- * failed start is in the error.
+ * The real gateway for tests: the machine's nginx with the very configuration that compose mounts. Only the files that
+ * name addresses are written anew, into a folder of its own. What nginx says about a failed start is in the error.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -17,11 +16,13 @@ export interface Gateway {
   readonly port: number
   /** What it wrote to its log; complete once it is closed. */
   readonly log: () => string
+  /** Writes placed.conf, and has nginx read its configuration again; what is under way goes on as it began. */
+  readonly place: (lines: string) => Promise<void>
   readonly close: () => Promise<void>
 }
 
-export const CONFIGURATION = fileURLToPath(new URL('../../deploy/gateway/nginx.conf', import.meta.url))
-const REPLICAS = fileURLToPath(new URL('../../deploy/gateway/replicas.conf', import.meta.url))
+/** Of the files that compose mounts. */
+export const SHIPPED = fileURLToPath(new URL('../../deploy/gateway/', import.meta.url))
 
 const START_ATTEMPTS = 3
 // Debian keeps nginx where only root's path leads.
@@ -33,28 +34,44 @@ export function gatewayMissing(): string | false {
 }
 
 export async function startGateway(relayPort: number): Promise<Gateway> {
-  return start(`server 127.0.0.1:${relayPort};\n`)
+  return start('relay.conf', [['relay', [relayPort]]])
 }
 
-/**
- * With compose's lines for several relays; only how they are found is other here: by address, since there is no name
- * server, and Debian's nginx cannot look names up again.
- */
 export async function startGatewayToReplicas(relayPorts: readonly number[]): Promise<Gateway> {
-  const replicas = await readFile(REPLICAS, 'utf8')
+  return start('replicas.conf', [['relay', relayPorts]])
+}
+
+/** `placed`: the lines of placed.conf. */
+export async function startGatewayToCells(ports: readonly [number, number], placed = ''): Promise<Gateway> {
+  const [one, two] = ports
   return start(
-    replicas
-      .replaceAll(/^resolver.*$/gm, '')
-      .replace(/^server relay:8080 resolve (.*)$/m, (_, rest: string) =>
-        relayPorts.map((port) => `server 127.0.0.1:${port} ${rest}`).join('\n'),
-      ),
+    'cells.conf',
+    [
+      ['cell-1', [one]],
+      ['cell-2', [two]],
+    ],
+    placed,
   )
 }
 
-async function start(relayConfiguration: string): Promise<Gateway> {
+/**
+ * With compose's lines; only how relays are found is other here: by address, since there is no name server, and Debian's
+ * nginx cannot look names up again.
+ */
+async function start(
+  name: string,
+  relays: readonly (readonly [host: string, ports: readonly number[]])[],
+  placed = '',
+): Promise<Gateway> {
+  let relayConfiguration = (await readFile(join(SHIPPED, name), 'utf8')).replaceAll(/^ *resolver.*$/gm, '')
+  for (const [host, ports] of relays)
+    relayConfiguration = relayConfiguration.replace(
+      new RegExp(`^ *server ${host}:8080(?: resolve)?(.*;)$`, 'm'),
+      (_, rest: string) => ports.map((port) => `server 127.0.0.1:${port}${rest}`).join('\n'),
+    )
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await startOnce(relayConfiguration)
+      return await startOnce(relayConfiguration, placed)
     } catch (error) {
       // The free port may have been taken by another test between the look and the start.
       if (attempt === START_ATTEMPTS) throw error
@@ -62,14 +79,15 @@ async function start(relayConfiguration: string): Promise<Gateway> {
   }
 }
 
-async function startOnce(relayConfiguration: string): Promise<Gateway> {
+async function startOnce(relayConfiguration: string, placed: string): Promise<Gateway> {
   const port = await findFreePort()
   const folder = await mkdtemp(join(tmpdir(), 'pinrelay-gateway-'))
   // As root, nginx's workers are another user, who must get to the folder that large posts wait in.
   await chmod(folder, 0o755)
-  await symlink(CONFIGURATION, join(folder, 'nginx.conf'))
+  for (const name of ['nginx.conf', 'keepalive.conf']) await symlink(join(SHIPPED, name), join(folder, name))
   await writeFile(join(folder, 'listen.conf'), `listen 127.0.0.1:${port};\n`)
   await writeFile(join(folder, 'relay.conf'), relayConfiguration)
+  await writeFile(join(folder, 'placed.conf'), placed)
 
   // A file and not a pipe: nginx opens /dev/stdout by name, which a socket does not allow.
   const logPath = join(folder, 'log')
@@ -88,8 +106,12 @@ async function startOnce(relayConfiguration: string): Promise<Gateway> {
     await rm(folder, { recursive: true, force: true })
   }
   const close = () => (closing ??= end())
+  const place = async (lines: string) => {
+    await writeFile(join(folder, 'placed.conf'), lines)
+    nginx.kill('SIGHUP')
+  }
 
-  if (await isListening(nginx, port)) return { port, log: () => written, close }
+  if (await isListening(nginx, port)) return { port, log: () => written, place, close }
   await close()
   throw new Error(`nginx did not start on port ${port}: ${written}`)
 }
