@@ -2,6 +2,7 @@
 /** The operator's command (`npm run --silent relay -- COMMAND`, in the image `relay COMMAND`): talks to a relay's admin port. */
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
 import { text } from 'node:stream/consumers'
 import { Writable } from 'node:stream'
 import { misused, type Terminal } from './cli/terminal.ts'
@@ -19,6 +20,7 @@ const terminal: Terminal = {
   readInput: () => text(process.stdin),
   ask: async (question) => (process.stdin.isTTY ? readLine(question, true) : ''),
   readSecret: async (prompt) => (process.stdin.isTTY ? readLine(prompt, false) : text(process.stdin)),
+  wait: (ms) => delay(ms),
   async readFile(path) {
     try {
       return await readFile(path, 'utf8')

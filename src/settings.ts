@@ -39,6 +39,13 @@ const proxy = (description: string) =>
 const URL_RULE = ['an http or https URL without query or fragment', '^https?://[^\\s?#]+$'] as const
 
 export const SettingsSchema = Type.Object({
+  CELL: Type.Optional(
+    text(
+      'lower-case letters, digits and hyphens',
+      '^[a-z0-9-]{1,63}$',
+      'the name of its cell, where the gateway spreads accounts over several (docs/scaling.md)',
+    ),
+  ),
   HOST: text('an address', '^\\S+$', 'address of the public port; 0.0.0.0 in the image', '127.0.0.1'),
   PORT: number(8080, 0, 65_535, 'public port; 0: any free one'),
   ADMIN_HOST: text('an address', '^\\S+$', 'address of the admin port', '127.0.0.1'),

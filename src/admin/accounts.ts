@@ -60,6 +60,13 @@ const Verified = {
 const Verification = closed(Verified)
 export type VerificationAnswer = Static<typeof Verification>
 const VerifiedOne = closed({ ad_account_id: AdAccountId, ...Verified })
+const Copy = closed(
+  { sealed: Type.String({ pattern: '^[A-Za-z0-9+/]+=*$' }) },
+  { examples: [{ sealed: 'AbcdEFG=' }] },
+)
+export type AccountCopy = Static<typeof Copy>
+/** Of hundreds of sources with long expressions. */
+const COPY_LIMIT_BYTES = 16 * 1024 ** 2
 const AccountNow = answers({ 200: AccountView })
 
 export const accountRoutes: AdminRoutes = async (app, options) => {
@@ -167,6 +174,30 @@ export const accountActionRoutes: AdminRoutes = async (app, options) => {
       return show(request.params.id)
     })
   }
+
+  const copying = {
+    summary:
+      "A sealed copy of the account for another cell, with its token, its sources and its keys' hashes",
+    description: 'It shows nothing, and opens where the same master key is known.',
+    params: Params,
+    response: answers({ 200: Copy }),
+  }
+  app.get('/accounts/:id/copy', { schema: copying }, async (request) => {
+    const { adAccountId } = findAccount(vault, request.params.id)
+    return { sealed: vault.copyAccount(adAccountId)! }
+  })
+
+  const adopting = {
+    summary: 'Register the account of a sealed copy, or bring it up to date, and pause it',
+    params: Params,
+    body: Copy,
+    response: AccountNow,
+  }
+  const adopt = { schema: adopting, bodyLimit: COPY_LIMIT_BYTES }
+  app.put('/accounts/:id/copy', adopt, async ({ params: { id }, body }) => {
+    await vault.adoptAccount(id, body.sealed)
+    return show(findAccount(vault, id))
+  })
 }
 
 /** Not normalized in silence: a wrong guess would misread phone numbers. */

@@ -87,6 +87,7 @@ const StandingAccount = closed({
 
 const Live = closed({
   at: Type.Number(),
+  cell: orNull(Type.String({ description: 'CELL of its settings.' })),
   problem: orNull(Type.Enum(Object.keys(PROBLEMS) as Problem[])),
   problem_means: orNull(Type.String()),
   step_seconds: Type.Number(),
@@ -138,6 +139,7 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
     const oldestAgeS = stored && waitingOf(stored, clock).oldestAgeS
     return answerOf(Live, {
       at,
+      cell: options.settings.CELL,
       problem,
       problemMeans: problem && PROBLEMS[problem],
       stepSeconds: RANGES[range].stepMs / 1000,

@@ -7,11 +7,11 @@ import type { Readiness } from '../ingest/health.ts'
 import type { WebhookLog } from '../ingest/webhook-log.ts'
 import type { CallLimiter } from '../limits/call-limiter.ts'
 import type { PostLimiter } from '../limits/post-limiter.ts'
-import type { Settings } from '../settings.ts'
 import type { Engine } from '../store/engine/engine.ts'
 import type { TakeSnapshot } from '../store/snapshot.ts'
 import type { RecoverReport } from '../store/engine/operations.ts'
 import type { FrontStore } from '../store/store.ts'
+import type { Settings } from '../settings.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { MatchQuality } from '../telemetry/match-quality.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -51,6 +51,7 @@ export interface AdminOptions {
   readonly adminToken: string
   readonly settings: Pick<
     Settings,
+    | 'CELL'
     | 'ADMIN_HOST'
     | 'ADMIN_HOSTS'
     | 'ADMIN_PUBLIC_URL'

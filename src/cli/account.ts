@@ -5,6 +5,7 @@
 import type { AccountAnswer } from '../admin/account-view.ts'
 import type { AccountsAnswer, VerificationAnswer } from '../admin/accounts.ts'
 import { verifyAll } from '../delivery/verify-all.ts'
+import { move } from './account-move.ts'
 import { Refused, type AdminClient } from './admin-client.ts'
 import {
   fieldsOf,
@@ -171,6 +172,7 @@ export const accountCommands: readonly Command[] = [
   verify,
   change('pause', 'stops its calls; posts are still taken'),
   change('resume', 'goes on with its calls'),
+  move,
   removal(
     'account',
     'ID',

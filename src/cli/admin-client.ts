@@ -25,10 +25,13 @@ export class Refused extends CommandFailed {
 
 const DEFAULT_DATABASE = 'sqlite:./data/relay.db'
 
-export function createAdminClient({ environment }: Pick<Terminal, 'environment'>): AdminClient {
-  const url =
-    environment['ADMIN_URL'] ?? addressOf(environment['ADMIN_HOST'], environment['ADMIN_PORT'] ?? '8081')
+/** Of the admin ports: several where ADMIN_URL names several cells. */
+export function addressesOf(environment: Terminal['environment']): readonly string[] {
+  const { ADMIN_URL: given, ADMIN_HOST: host, ADMIN_PORT: port = '8081' } = environment
+  return given === undefined ? [addressOf(host, port)] : given.split(',').map((url) => url.trim())
+}
 
+export function createAdminClient({ environment }: Pick<Terminal, 'environment'>, url: string): AdminClient {
   async function request(method: string, path: string, body?: object | string): Promise<Response> {
     const authorization = `Bearer ${findToken(environment)}`
     const type = body === undefined ? {} : { 'content-type': 'application/json' }

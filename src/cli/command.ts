@@ -28,7 +28,10 @@ export interface Invocation {
   readonly positionals: readonly string[]
   readonly options: Options
   readonly isJson: boolean
+  /** Of the relay that the command is for: the one of ADMIN_URL, or of --cell. */
   readonly admin: AdminClient
+  /** Of all addresses of ADMIN_URL. */
+  readonly admins: readonly AdminClient[]
   readonly terminal: Terminal
 }
 

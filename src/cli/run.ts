@@ -1,7 +1,8 @@
 /** Finds the command of a command line and runs it. Resolves with the exit code, and never rejects for what is expected. */
 import { parseArgs } from 'node:util'
 import { accountCommands } from './account.ts'
-import { createAdminClient } from './admin-client.ts'
+import { addressesOf, createAdminClient } from './admin-client.ts'
+import { cells, findCell, findCells } from './cells.ts'
 import type { Command, Options } from './command.ts'
 import { deadCommands } from './dead.ts'
 import { eventCommands } from './events.ts'
@@ -19,6 +20,7 @@ import { CommandFailed, EXIT, misused, type Terminal } from './terminal.ts'
 export const COMMANDS: readonly Command[] = [
   init,
   status,
+  cells,
   ...accountCommands,
   ...keyCommands,
   ...sourceCommands,
@@ -65,14 +67,25 @@ async function run(words: readonly string[], terminal: Terminal): Promise<number
     )
   }
   const { positionals, values } = parse(command, words.slice(command.name.split(' ').length))
-  const { json: isJson, help, ...options } = values as Options
+  const { json: isJson, help, cell, ...options } = values as Options
   if (help === true) {
     terminal.print(renderUsage([command]))
     return EXIT.done
   }
   checkCount(command, positionals.length)
-  const admin = createAdminClient(terminal)
-  const result = await command.run({ positionals, options, isJson: isJson === true, admin, terminal })
+  const admins = addressesOf(terminal.environment).map((url) => createAdminClient(terminal, url))
+  const chosen = typeof cell === 'string' ? findCell(await findCells(admins), cell).admin : undefined
+  const result = await command.run({
+    positionals,
+    options,
+    isJson: isJson === true,
+    get admin() {
+      if (chosen !== undefined || admins.length === 1) return chosen ?? admins[0]!
+      throw misused('ADMIN_URL names several cells: say which, with --cell NAME.')
+    },
+    admins,
+    terminal,
+  })
   if (result === undefined) return EXIT.done
   const { answer, text, note, isPartial } = result
   terminal.print(isJson === true ? JSON.stringify(answer, null, 2) : text)
@@ -103,7 +116,12 @@ function parse({ name, words }: Command, args: readonly string[]) {
     return parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { ...options, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+      options: {
+        ...options,
+        json: { type: 'boolean' },
+        cell: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
     })
   } catch (error) {
     // Its texts name options, never what was given for one.
@@ -120,12 +138,13 @@ function renderUsage(commands: readonly Command[]): string {
     `  ${`${name} ${words}`.trimEnd()}`,
     `      ${does}`,
   ])
-  return `usage: relay COMMAND [--json], relay --version
+  return `usage: relay COMMAND [--json] [--cell NAME], relay --version
 
 ${lines.join('\n')}
 
 environment:
-  ADMIN_URL     where the admin port is (without it: ADMIN_HOST and ADMIN_PORT, or http://127.0.0.1:8081)
+  ADMIN_URL     where the admin port is (without it: ADMIN_HOST and ADMIN_PORT, or http://127.0.0.1:8081); of several
+                cells a comma list, one address each, all with the same ADMIN_TOKEN; --cell NAME then says which
   ADMIN_TOKEN   the admin token; without it, the one that the relay keeps beside the store of DATABASE_URL
   RELAY_URL     where send posts to (without it: HOST and PORT, or http://127.0.0.1:8080)
   RELAY_KEY     the relay key that it posts with

@@ -14,7 +14,7 @@ import { renderSeconds, renderTable } from './table.ts'
 const TROUBLES_SHOWN = 50
 
 /** Later than every step: no samples are answered. */
-const LIVE = `/live?since=${10 ** 12 - 1}`
+export const LIVE = `/live?since=${10 ** 12 - 1}`
 
 export const status: Command = {
   name: 'status',
@@ -42,6 +42,7 @@ export const status: Command = {
     return {
       answer: {
         accounts,
+        cell: live.cell,
         problem,
         paused_accounts: paused,
         accounts_over_share: overShare,
@@ -52,7 +53,7 @@ export const status: Command = {
         needs_person: needsPerson,
       },
       text: [
-        `${renderProblem(live, overShare)}\naccounts: ${accounts.length}, paused: ${paused}, in trouble: ${inTrouble}`,
+        `${live.cell === null ? '' : `cell ${live.cell}: `}${renderProblem(live, overShare)}\naccounts: ${accounts.length}, paused: ${paused}, in trouble: ${inTrouble}`,
         renderTroubles(troubles),
         ...ofSources.slice(0, TROUBLES_SHOWN).map(({ source, problem }) => `source ${source}: ${problem}`),
         ...(marked.length === 0 ? [] : [`unusual volume:\n${renderVolume(marked)}`]),

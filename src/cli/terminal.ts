@@ -14,6 +14,7 @@ export interface Terminal {
   /** One line of standard input, not shown where a person types it. */
   readSecret(prompt: string): Promise<string>
   readFile(path: string): Promise<string>
+  wait(ms: number): Promise<void>
 }
 
 /** 0 done; 1 refused or not reached; 2 the command line is wrong; 3 done in part. */

@@ -10,6 +10,7 @@
  */
 import type { IssuedPair } from '../pinterest/oauth.ts'
 import type { StatisticsArchive } from '../telemetry/recent-statistics.ts'
+import { adoptAccount, copyAccount } from './account-copy.ts'
 import {
   changeAccount,
   digestOf,
@@ -57,6 +58,10 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions) {
     ...keepSources(records, now),
     ...keepAccounts(records, now),
     ...keepGrants(records),
+    /** Sealed, for another cell: see account-copy.ts. Undefined for an account that is not there. */
+    copyAccount: (id: string) => copyAccount(state(), id, sealer),
+    adoptAccount: (id: string, copy: string) =>
+      change(() => [adoptAccount(state(), id, copy, sealer), undefined]),
     /**
      * Only who has the claim may use a grant's refresh token: false while another living replica has it. With it the grant
      * is as whoever had it before left it.

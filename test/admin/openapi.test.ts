@@ -160,6 +160,8 @@ t.test('what each route answers is what its description says', async (t) => {
   await visit('GET', '/accounts/8/authorize')
   await visit('POST', '/accounts/7/pause')
   await visit('POST', '/accounts/7/resume')
+  await visit('PUT', '/accounts/7/copy', await visit('GET', '/accounts/7/copy'))
+  await visit('POST', '/accounts/7/resume')
   await visit('POST', '/accounts/7/verify')
   await visit('POST', '/accounts/verify')
   await visit('POST', '/session', { admin_token: ADMIN_TOKEN })

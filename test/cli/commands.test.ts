@@ -281,7 +281,7 @@ t.test('status of ten thousand accounts is a screen, whatever happens to them', 
       '/totals': { received: 4711 },
       '/volume': { volume: [] },
       '/sources': { sources: [] },
-      '/live': live,
+      '/live': { cell: null, ...live },
     }
     const ADMIN_URL = await listen(
       t,

@@ -14,13 +14,15 @@ export interface Line {
   readonly input?: string
   /** What a person types to the questions, in their order. */
   readonly typed?: readonly string[]
+  /** What happens while the command waits. */
+  readonly wait?: (ms: number) => Promise<void>
 }
 
 /** As a line, or as the words of one that has spaces in them. */
 export type Relay = (words: string | readonly string[], line?: Line) => Promise<Ended>
 
 export function createCommandLine(stand?: Guest): Relay {
-  return async (words, { environment = {}, input = '', typed = [] } = {}) => {
+  return async (words, { environment = {}, input = '', typed = [], wait = async () => {} } = {}) => {
     const [stdout, stderr]: [string[], string[]] = [[], []]
     const answers = typed.values()
     let unread = input
@@ -45,6 +47,7 @@ export function createCommandLine(stand?: Guest): Relay {
         return secret
       },
       readFile: (path) => readFile(path, 'utf8'),
+      wait,
     })
     return { code, stdout: stdout.join('\n'), stderr: stderr.join('\n') }
   }

@@ -15,7 +15,8 @@ export function createManualClock(wallStartMs = Date.UTC(2026, 0, 15, 12)): Manu
   let wallOffset = wallStartMs - monotonic
   let timers: { atMs: number; callback: () => void }[] = []
   return {
-    wallMs: () => monotonic + wallOffset,
+    // Whole, as of a real one: timers may be of fractions.
+    wallMs: () => Math.floor(monotonic + wallOffset),
     monotonicMs: () => monotonic,
     after(delayMs, callback) {
       const timer = { atMs: monotonic + Math.max(0, delayMs), callback }

@@ -1,0 +1,101 @@
+/**
+ * `account move`: takes an account to another cell while its shop goes on posting. Drain, switch, call: the new cell takes posts
+ * and keeps them until the old one has sent all that it has and has made no call for a minute. So no event is lost, and the two
+ * never call within the same minute. It can be ended and begun again at any point.
+ */
+import type { AccountAnswer } from '../admin/account-view.ts'
+import type { AccountCopy } from '../admin/accounts.ts'
+import type { SourcesAnswer } from '../admin/sources.ts'
+import type { TotalsAnswer } from '../admin/totals.ts'
+import { findCell, findCells, havingAccount, keyOfSource } from './cells.ts'
+import type { AdminClient } from './admin-client.ts'
+import { pathOf, textOf, type Command } from './command.ts'
+import { CommandFailed, misused, type Terminal } from './terminal.ts'
+
+/** Pinterest counts calls over 60; the rest is for the last call's way. */
+const QUIET_SECONDS = 65
+
+export const move: Command = {
+  name: 'account move',
+  words: 'ID --to CELL',
+  does: 'takes an account with its token, sources and relay keys to another cell of ADMIN_URL, while posts come in; says when to change the gateway. Dead letters, totals and what dedupe knows stay',
+  async run(invocation) {
+    const { options, terminal, positionals } = invocation
+    const id = positionals[0]!
+    const path = pathOf('account', invocation)
+    const name = textOf(options['to'])
+    if (name === undefined) throw misused('account move needs --to CELL.')
+    const all = await findCells(invocation.admins)
+    const to = findCell(all, name)
+    const [from, ...more] = (await havingAccount(all, id)).filter((cell) => cell !== to)
+    if (more.length > 0) throw new CommandFailed(`${from!.name} and ${more[0]!.name} have the account.`)
+    if (from === undefined) {
+      // As a run left it that ended before its last step.
+      await to.admin.send('POST', `${path}/resume`)
+    } else {
+      const { paused } = await from.admin.get<AccountAnswer>(path)
+      if (paused)
+        throw new CommandFailed(`The account is paused in ${from.name}: resume it, so that it can drain.`)
+      const sources = await copy(from.admin, to.admin, id)
+      const keys = new Set([id, ...sources.map(keyOfSource)])
+      terminal.tell(`now change placed.conf of every gateway, and reload them:`)
+      for (const key of keys) terminal.tell(`  ${key} ${name};`)
+      await handOver(from.admin, to.admin, id, terminal)
+      await to.admin.send('POST', `${path}/resume`)
+    }
+    return { answer: { ad_account_id: id, cell: name }, text: `account ${id} is in ${name}` }
+  },
+}
+
+/** Answers the ids of its sources. */
+async function copy(from: AdminClient, to: AdminClient, id: string): Promise<readonly string[]> {
+  const { sources } = await from.get<SourcesAnswer>('/sources')
+  await to.send('PUT', `/accounts/${id}/copy`, await from.get<AccountCopy>(`/accounts/${id}/copy`))
+  return sources.filter((source) => source.ad_account_id === id).map((source) => source.id)
+}
+
+/** Resolves once the old cell has neither the account nor an event of it, and made no call for a minute. */
+async function handOver(from: AdminClient, to: AdminClient, id: string, terminal: Terminal): Promise<void> {
+  const path = `/accounts/${id}`
+  for (;;) {
+    const quiet = await untilQuiet(from, id, terminal)
+    await from.send('POST', `${path}/pause`)
+    // Anew: a token may have been refreshed since, a source or a key been added.
+    const copied = await from.get<AccountCopy>(`${path}/copy`)
+    const sources = await copy(from, to, id)
+    await from.send('DELETE', path)
+    await terminal.wait(1000)
+    if ((await readTotals(from, id)).text === quiet) {
+      for (const source of sources) await from.send('DELETE', `/sources/${encodeURIComponent(source)}`)
+      return
+    }
+    // A post came between: the old cell sends its events, too, before the new one may call.
+    terminal.tell('a post came at the last moment: once more')
+    await from.send('PUT', `${path}/copy`, copied)
+    await from.send('POST', `${path}/resume`)
+  }
+}
+
+/** Until nothing was queued and no total changed for as long; answers the totals. */
+async function untilQuiet(from: AdminClient, id: string, terminal: Terminal): Promise<string> {
+  let before = ''
+  let seconds = 0
+  let told = ''
+  for (;;) {
+    const { text, queued } = await readTotals(from, id)
+    seconds = text === before && queued === 0 ? seconds + 1 : 0
+    if (seconds > QUIET_SECONDS) return text
+    before = text
+    const news =
+      seconds > 0
+        ? `waits until nothing came for ${QUIET_SECONDS} s`
+        : `posts or calls go on, ${queued} queued`
+    if (told !== news) terminal.tell((told = news))
+    await terminal.wait(1000)
+  }
+}
+
+async function readTotals(from: AdminClient, id: string) {
+  const totals = await from.get<TotalsAnswer>(`/totals?ad_account_id=${id}`)
+  return { text: JSON.stringify(totals), queued: totals.queued }
+}

@@ -1,0 +1,49 @@
+import t from 'tap'
+import { findFreePort } from '../support/ports.ts'
+import { ACCOUNT, setUp } from '../support/relay.ts'
+import { createCommandLine } from './stage.ts'
+
+t.test('cells are listed, one that is away too, and a command for one says which', async (t) => {
+  const stand = await setUp(t, { CELL: 'cell-1' })
+  const away = `http://127.0.0.1:${await findFreePort()}`
+  const alone = createCommandLine(stand)
+  const relay = (words: string) =>
+    alone(words, { environment: { ADMIN_URL: `${stand.relay.adminUrl},${away}` } })
+
+  const listed = await relay('cells')
+  t.equal(listed.code, 3)
+  t.match(listed.stdout, /^cell-1 .* 1 +-$/m)
+  t.match(listed.stdout, /away$/m)
+  t.match(JSON.parse((await alone('cells --json')).stdout), { cells: [{ cell: 'cell-1', accounts: 1 }] })
+  const found = await relay(`cells ${ACCOUNT}`)
+  t.match(found.stdout, /^cell-1 /m)
+  t.match(found.stderr, 'may have the account')
+  t.equal((await alone('cells 77')).stdout, 'no cell has the account')
+
+  t.equal((await alone('cells --map')).stdout, `${ACCOUNT} cell-1;`)
+  t.match(
+    await relay('cells --map'),
+    { code: 1, stdout: '' },
+    'the map would lack the accounts of the one that is away',
+  )
+
+  t.match(await relay('status'), { code: 2, stderr: /--cell NAME/ })
+  t.match((await relay('status --cell cell-1')).stdout, /^cell cell-1: posts are taken/)
+  t.match(await relay('status --cell cell-2'), { code: 1, stderr: /cell-2/ })
+})
+
+t.test('an account that is paused cannot drain, so it does not move', async (t) => {
+  const [one, two] = [await setUp(t, { CELL: 'cell-1' }), await setUp(t, { CELL: 'cell-2' })]
+  await two.admin('DELETE', `/accounts/${ACCOUNT}`)
+  await one.admin('POST', `/accounts/${ACCOUNT}/pause`)
+  const relay = (words: string) =>
+    createCommandLine(one)(words, {
+      environment: { ADMIN_URL: `${one.relay.adminUrl},${two.relay.adminUrl}` },
+    })
+  t.match(await relay(`account move ${ACCOUNT} --to cell-2`), { code: 1, stderr: /paused in cell-1/ })
+  await one.admin('POST', `/accounts/${ACCOUNT}/resume`)
+  t.match(await relay(`account move ${ACCOUNT} --to cell-2`), { code: 1, stderr: /MASTER_KEY_PREVIOUS/ })
+  t.match((await one.admin('GET', `/accounts/${ACCOUNT}`)).body, { paused: false })
+  t.match(await relay(`account move ${ACCOUNT} --to cell-3`), { code: 1, stderr: /cell-3/ })
+  t.match(await relay('account move 77 --to cell-2'), { code: 1, stderr: /no account 77/ })
+})
