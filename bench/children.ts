@@ -4,7 +4,7 @@ import { startNode, type NodeProcess } from '../test/support/node-process.ts'
 
 export interface Child extends Pick<
   NodeProcess,
-  'cpuSeconds' | 'peakMebibytes' | 'residentMebibytes' | 'forgetPeak'
+  'pid' | 'cpuSeconds' | 'peakMebibytes' | 'residentMebibytes' | 'forgetPeak'
 > {
   /** The port that it printed. */
   readonly port: number

@@ -14,6 +14,7 @@ import { areRivalsInstalled, openStage, type Contender } from './contenders.ts'
 import { measureRound, toMedian, type Round } from './measure.ts'
 import { FULL, nameScenario, SHORT, USUAL, type Scenario } from './scenarios.ts'
 import { compareReplicas, renderReplicas } from './replicas.ts'
+import { compareCores, renderCores } from './cores.ts'
 import { runSoak } from './soak.ts'
 import { measureStages } from './stages.ts'
 import { renderResult, renderStages, renderTargets } from './table.ts'
@@ -24,6 +25,7 @@ const USAGE = `usage: npm run bench -- [options]
   --short         the loads that the targets name, about five minutes
   --full          every load of the matrix, about an hour and a half
   --replicas      one and two replicas on PostgreSQL beside SQLite, and what the database is asked
+  --cores N       the relay pinned to one core, two, up to N, and the load to the others
   --soak MINUTES  the relay alone, for so long: memory, and whether everything arrives
   --seconds N     one round of one contender (3)
   --rounds N      rounds of each contender under each load (3; --short 2)
@@ -46,6 +48,7 @@ if (options.help === true) {
 
 async function run(): Promise<object> {
   if (options.replicas === true) return replicas()
+  if (options.cores !== undefined) return cores(Number(options.cores))
   return options.soak === undefined ? compare() : soak(Number(options.soak))
 }
 
@@ -56,6 +59,13 @@ async function replicas() {
   return result
 }
 
+async function cores(most: number) {
+  const rounds = Number(options.rounds ?? 3)
+  const result = await compareCores(most, { rounds, seconds: Number(options.seconds), tell })
+  print(renderCores(result))
+  return { cores: result }
+}
+
 function readWords() {
   return parseArgs({
     options: {
@@ -63,6 +73,7 @@ function readWords() {
       short: { type: 'boolean' },
       full: { type: 'boolean' },
       replicas: { type: 'boolean' },
+      cores: { type: 'string' },
       soak: { type: 'string' },
       seconds: { type: 'string', default: '3' },
       rounds: { type: 'string' },

@@ -26,7 +26,7 @@ export interface Round {
 }
 
 export async function measureRound(
-  stage: Stage,
+  stage: Omit<Stage, keyof AsyncDisposable>,
   { child, headers, isQueue }: Contender,
   scenario: Scenario,
   seconds: number,

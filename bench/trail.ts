@@ -4,25 +4,20 @@
  *
  *   node bench/trail.ts [events]
  */
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openSqlite } from '../src/store/sqlite/open.ts'
-import { dedupeKeys } from '../src/store/core/sealed.ts'
-import type { NewBatch } from '../src/store/store.ts'
-import type { PostedEvent } from '../src/store/trail.ts'
-import { joinEvents } from '../test/support/payload.ts'
+import { makePost } from './batch.ts'
 import { median } from './measure.ts'
 
-const EVENT_BYTES = 700
 const ROUNDS = 5
 const LOADS = [
   { eventsPerPost: 1, connections: 100 },
   { eventsPerPost: 1, connections: 1 },
   { eventsPerPost: 100, connections: 20 },
 ]
-const KEY_ID = randomUUID()
 const eventCount = Number(process.argv[2] ?? 20_000)
 
 interface Cost {
@@ -58,7 +53,7 @@ async function measure(
   let calls = 0
   const connection = async () => {
     while (left-- > 0) {
-      const { batchId } = (await opened.store.commit(makePost(eventsPerPost, hasTrail))).batch!
+      const { batchId } = (await opened.store.commit(makePost(eventsPerPost, Date.now(), hasTrail))).batch!
       waiting.push(batchId)
       if (waiting.length >= connections / 4) {
         const call = { id: `call-${++calls}`, startedAtMs: Date.now() }
@@ -76,35 +71,6 @@ async function measure(
   const storedBytes = statSync(path).size / count
   rmSync(folder, { recursive: true })
   return { perSecond: count / seconds, cpuUs: (user + system) / count, writtenBytes, storedBytes }
-}
-
-function makePost(count: number, hasTrail: boolean): NewBatch {
-  const eventTimeS = Math.floor(Date.now() / 1000)
-  const events = Array.from({ length: count }, () => ({
-    eventName: 'checkout',
-    eventId: randomUUID(),
-    eventTimeS,
-  }))
-  const texts = events.map(({ eventId }) => {
-    const text = JSON.stringify({ event_id: eventId, em: '' })
-    return text.replace('""', `"${'0'.repeat(EVENT_BYTES - text.length)}"`)
-  })
-  const receivedAtMs = Date.now()
-  const posted = events.map((event): PostedEvent => {
-    const orderId = String(Math.floor(Math.random() * 1e9))
-    return { ...event, orderId, status: 'prepared', reason: undefined, warnings: [] }
-  })
-  const queue = { adAccountId: '549755885175', isTest: false }
-  return {
-    ...queue,
-    payload: joinEvents(texts),
-    events,
-    keys: dedupeKeys(queue, events),
-    invalidCount: 0,
-    filteredCount: 0,
-    receivedAtMs,
-    trail: hasTrail ? { receivedAtMs, keyId: KEY_ID, source: undefined, events: posted } : undefined,
-  }
 }
 
 function bytesWritten(): number {
