@@ -23,6 +23,9 @@ export class Refused extends CommandFailed {
   }
 }
 
+/** Later than every step: no samples are answered. */
+export const LIVE = `/live?since=${10 ** 12 - 1}`
+
 const DEFAULT_DATABASE = 'sqlite:./data/relay.db'
 
 /** Of the admin ports: several where ADMIN_URL names several cells. */

@@ -2,9 +2,8 @@
 import type { AccountsAnswer } from '../admin/accounts.ts'
 import type { LiveAnswer } from '../admin/live.ts'
 import type { SourcesAnswer } from '../admin/sources.ts'
-import { Refused, type AdminClient } from './admin-client.ts'
+import { LIVE, Refused, type AdminClient } from './admin-client.ts'
 import type { Command } from './command.ts'
-import { LIVE } from './status.ts'
 import { renderTable } from './table.ts'
 import { CommandFailed } from './terminal.ts'
 

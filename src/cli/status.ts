@@ -6,15 +6,13 @@ import type { LiveAnswer } from '../admin/live.ts'
 import type { SourcesAnswer } from '../admin/sources.ts'
 import type { TotalsAnswer } from '../admin/totals.ts'
 import { lastFailureOf } from './account.ts'
+import { LIVE } from './admin-client.ts'
 import type { Command } from './command.ts'
 import { isMarked, renderVolume } from './insight.ts'
 import { renderSeconds, renderTable } from './table.ts'
 
 /** A screenful: when Pinterest is down, no queue sends. */
 const TROUBLES_SHOWN = 50
-
-/** Later than every step: no samples are answered. */
-export const LIVE = `/live?since=${10 ** 12 - 1}`
 
 export const status: Command = {
   name: 'status',
