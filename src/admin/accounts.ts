@@ -196,7 +196,7 @@ export const accountActionRoutes: AdminRoutes = async (app, options) => {
   const adopt = { schema: adopting, bodyLimit: COPY_LIMIT_BYTES }
   app.put('/accounts/:id/copy', adopt, async ({ params: { id }, body }) => {
     await vault.adoptAccount(id, body.sealed)
-    return show(findAccount(vault, id))
+    return show(id)
   })
 }
 
