@@ -158,7 +158,7 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
     pinterest,
     oauth,
     callLimiter: sharedLimits?.callLimiter ?? createCallLimiter({ settings, now: clock.monotonicMs }),
-    postLimiter: sharedLimits?.postLimiter ?? createPostLimiter({ now: clock.monotonicMs }),
+    postLimiter: sharedLimits?.postLimiter ?? createPostLimiter(clock.monotonicMs),
     takeSnapshot,
     recentStatistics,
     metrics,

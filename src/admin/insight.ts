@@ -158,7 +158,7 @@ export const volumeRoutes: AdminRoutes = async (app, { volumeWatch }) => {
   app.get('/volume', { schema }, async (request) => {
     const { ad_account_id: adAccountId, hours: hoursText } = request.query
     const hours = readHours(hoursText, 24, MOST_VOLUME_HOURS)
-    return answerOf(Volume, { volume: volumeWatch.rows({ adAccountId, hours }) })
+    return answerOf(Volume, { volume: volumeWatch.rows(hours, adAccountId) })
   })
 }
 

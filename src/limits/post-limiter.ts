@@ -8,11 +8,6 @@ import { callbackify } from 'node:util'
 import type { FastifyRateLimitStore, FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
 import { fullBucket, msUntilFull, refill, take, tokensIn, type Bucket } from './bucket.ts'
 
-export interface PostLimiterOptions {
-  /** Monotonic milliseconds. */
-  readonly now: () => number
-}
-
 export interface PostLimiterAnswer {
   /** @fastify/rate-limit's terms: posts counted so far; over `max` means refused. */
   readonly current: number
@@ -30,8 +25,8 @@ export interface PostLimiter {
   forget(adAccountId: string): void
 }
 
-/** A post limiter whose buckets are here. */
-export function createPostLimiter({ now }: PostLimiterOptions) {
+/** A post limiter whose buckets are here. `now`: monotonic milliseconds. */
+export function createPostLimiter(now: () => number) {
   const buckets = new Map<string, Bucket>()
   return {
     take(adAccountId: string, postsPerMinute: number): PostLimiterAnswer {

@@ -54,7 +54,7 @@ interface QuotaLease {
 }
 
 export function createSharedLimits(options: SharedLimitsOptions) {
-  const { settings, clock } = options
+  const { settings } = options
   let onRefill = (_adAccountId: string) => {}
   const leases = createQuotaLeases(options, (adAccountId) => onRefill(adAccountId))
   const { CALLS_PER_MINUTE: callsPerMinute, CALL_BURST: callBurst } = settings
@@ -64,15 +64,10 @@ export function createSharedLimits(options: SharedLimitsOptions) {
   const callLimiter: CallLimiter = {
     take(adAccountId) {
       const lease = callLease(adAccountId)
-      if (leases.take(lease)) {
-        lease.inUse += 1
-        return 0
-      }
-      const waitMs = lease.emptyUntilMs - clock.monotonicMs()
-      if (waitMs > 0) return waitMs
-      leases.want(lease)
+      const waitMs = leases.take(lease)
+      if (waitMs === 0) lease.inUse += 1
       // `onRefill` comes sooner; without it the caller is back before what was granted is too old.
-      return ASK_AGAIN_MS
+      return waitMs ?? ASK_AGAIN_MS
     },
     finished(adAccountId) {
       const lease = callLease(adAccountId)
@@ -86,16 +81,15 @@ export function createSharedLimits(options: SharedLimitsOptions) {
     async take(adAccountId, postsPerMinute) {
       const lease = leases.of('post_limiter', adAccountId, postsPerMinute, postsPerMinute)
       for (;;) {
-        if (leases.take(lease)) {
+        const waitMs = leases.take(lease)
+        if (waitMs === 0) {
           const missing = postsPerMinute - lease.left - lease.atHand
           const ttl = Math.max(0, Math.ceil((missing / postsPerMinute) * 60_000))
           return { current: Math.max(0, missing), ttl }
         }
-        const waitMs = lease.emptyUntilMs - clock.monotonicMs()
-        if (waitMs > 0) return { current: postsPerMinute + 1, ttl: Math.ceil(waitMs) }
+        if (waitMs !== undefined) return { current: postsPerMinute + 1, ttl: Math.ceil(waitMs) }
         const granted = Promise.withResolvers<void>()
         lease.waiters.push(granted)
-        leases.want(lease)
         await granted.promise
       }
     },
@@ -184,17 +178,20 @@ function createQuotaLeases({ shared, clock }: SharedLimitsOptions, onGranted: (a
       leases.set(key, lease)
       return Object.assign(lease, limits)
     },
-    take(lease: QuotaLease): boolean {
-      putAside(lease, clock.monotonicMs())
-      if (lease.atHand === 0) return false
-      lease.atHand -= 1
-      lease.taken += 1
-      return true
-    },
-    want(lease: QuotaLease): void {
+    /** 0: taken. Else the milliseconds until the store has one; undefined: it was asked. */
+    take(lease: QuotaLease): number | undefined {
+      const nowMs = clock.monotonicMs()
+      putAside(lease, nowMs)
+      if (lease.atHand > 0) {
+        lease.atHand -= 1
+        lease.taken += 1
+        return 0
+      }
+      if (lease.emptyUntilMs > nowMs) return lease.emptyUntilMs - nowMs
       lease.isWanted = true
       due.add(lease)
       ask()
+      return undefined
     },
     find: (kind: BucketKind, adAccountId: string) => leases.get(keyOf(kind, adAccountId)),
     forget: (kind: BucketKind, adAccountId: string) => void leases.delete(keyOf(kind, adAccountId)),

@@ -10,8 +10,6 @@ import { constants, fstatSync, openSync, write, writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import type { Clock } from '../clock.ts'
 
-export type LogOutput = ReturnType<typeof createLogOutput>
-
 export interface LogOutputOptions {
   readonly fd: number
   /** O_NONBLOCK is set, so that a write never waits for a reader. */
@@ -30,7 +28,7 @@ const FULL_RETRY_MS = 20
 const FAILED_RETRY_MS = 1000
 
 /** The process's own output. */
-export function openStandardOutput(clock: Clock): LogOutput {
+export function openStandardOutput(clock: Clock) {
   const fd = 1
   if (isatty(fd)) {
     try {

@@ -25,12 +25,6 @@ import {
 
 export type VolumeWatch = ReturnType<typeof createVolumeWatch>
 
-export interface VolumeQuery {
-  readonly adAccountId?: string | undefined
-  /** How many are answered of each stream. */
-  readonly hours?: number
-}
-
 export interface VolumeRow extends Pick<VolumeJudgement, 'state' | 'observed' | 'expected'> {
   readonly adAccountId: string
   readonly eventName: string
@@ -139,11 +133,11 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
       stream.counts[slot % HISTORY_SLOTS]! += events
       stream.lastSlot = slot
     },
-    /** Marked ones first, then those with the most events in the last 24 hours. */
-    rows: ({ adAccountId, hours = 24 }: VolumeQuery = {}): readonly VolumeRow[] =>
+    /** Marked ones first, then those with the most events. `mostHours`: how many are answered of each stream. */
+    rows: (mostHours = 24, adAccountId?: string): readonly VolumeRow[] =>
       streams
         .list(adAccountId)
-        .map(([id, eventName, stream]) => show(id, eventName, stream, hours))
+        .map(([id, eventName, stream]) => show(id, eventName, stream, mostHours))
         .toSorted((one, other) => weightOf(other) - weightOf(one)),
     forget: (adAccountId: string) => streams.forget(adAccountId),
     close: () => cancel(),

@@ -67,7 +67,7 @@ async function openApp(t: Test, postsPerMinute = 0, postLimiter?: PostLimiter, e
   const account = { adAccountId: '1', tokenKind: 'fixed', postsPerMinute, eventNames: {} }
   const app = await createPublicServer({
     vault: { authenticate: () => ({ keyId: 'k', adAccountIds: ['1'] }), account: () => account },
-    postLimiter: postLimiter ?? createPostLimiter({ now: clock.monotonicMs }),
+    postLimiter: postLimiter ?? createPostLimiter(clock.monotonicMs),
     readiness: {
       check: () => undefined,
       isShuttingDown: () => false,

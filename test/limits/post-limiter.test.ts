@@ -6,7 +6,7 @@ import fc from '../support/fast-check.ts'
 
 t.test('the 5,001st post of an instant burst is refused, with a Retry-After that is true', async (t) => {
   let nowMs = 0
-  const postLimiter = createPostLimiter({ now: () => nowMs })
+  const postLimiter = createPostLimiter(() => nowMs)
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(rateLimit, {
@@ -45,7 +45,7 @@ t.test(
         (postsPerMinute, steps) => {
           let clockMs = 0
           let longestMs = 0
-          const postLimiter = createPostLimiter({ now: () => clockMs })
+          const postLimiter = createPostLimiter(() => clockMs)
           postLimiter.take('1', postsPerMinute)
           let passed = 1
           for (const [gapMs, posts] of steps) {
@@ -63,7 +63,7 @@ t.test(
 )
 
 t.test('an account whose limit changes keeps what fits of its bucket', async (t) => {
-  const postLimiter = createPostLimiter({ now: () => 0 })
+  const postLimiter = createPostLimiter(() => 0)
   t.equal(postLimiter.take('1', 10).current, 1)
   t.equal(postLimiter.take('1', 5).current, 1)
   t.equal(postLimiter.level('1'), 4)

@@ -40,7 +40,7 @@ t.test(
     ])
     const stoppedMs = clock.wallMs()
     await pass(clock, 6, visits)
-    const [first] = watch.rows({ adAccountId: '1' })
+    const [first] = watch.rows(24, '1')
     t.match(first, {
       adAccountId: '1',
       eventName: 'checkout',
@@ -104,8 +104,8 @@ t.test('names and streams are bounded, and a removed account is forgotten', asyn
   t.match(lines[0], 'volume is not watched')
   watch.forget('1')
   watch.note('9999', { eventName: 'checkout', events: 1 })
-  t.equal(watch.rows({ adAccountId: '1' }).length, 0)
-  t.equal(watch.rows({ adAccountId: '9999' }).length, 1)
+  t.equal(watch.rows(24, '1').length, 0)
+  t.equal(watch.rows(24, '9999').length, 1)
   watch.close()
   t.equal(clock.pendingTimers(), 0)
 })
