@@ -3,15 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join, parse } from 'node:path'
 import { CommandFailed, EXIT, misused, type Terminal } from './terminal.ts'
 
-export interface AdminClient {
-  readonly url: string
-  /** `Answer`: what the route's schema says, in `src/admin/`. */
-  get<Answer>(path: string): Promise<Answer>
-  /** A text is sent as it is. */
-  send<Answer>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: object | string): Promise<Answer>
-  /** Server-sent events, until the relay ends them. */
-  follow<Message>(path: string): AsyncIterable<Message>
-}
+export type AdminClient = ReturnType<typeof createAdminClient>
 
 /** The relay answered, with a status that is no success. */
 export class Refused extends CommandFailed {
@@ -34,7 +26,7 @@ export function addressesOf(environment: Terminal['environment']): readonly stri
   return given === undefined ? [addressOf(host, port)] : given.split(',').map((url) => url.trim())
 }
 
-export function createAdminClient({ environment }: Pick<Terminal, 'environment'>, url: string): AdminClient {
+export function createAdminClient({ environment }: Pick<Terminal, 'environment'>, url: string) {
   async function request(method: string, path: string, body?: object | string): Promise<Response> {
     const authorization = `Bearer ${findToken(environment)}`
     const type = body === undefined ? {} : { 'content-type': 'application/json' }
@@ -48,8 +40,12 @@ export function createAdminClient({ environment }: Pick<Terminal, 'environment'>
   }
 
   const readAnswer = async (response: Response) => parseAnswer(await response.text().catch(failed), url)
-  const send = async <Answer>(method: string, path: string, body?: object | string) =>
-    (await readAnswer(await request(method, path, body))) as Answer
+  /** `Answer`: what the route's schema says, in `src/admin/`. A text is sent as it is. */
+  const send = async <Answer>(
+    method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+    path: string,
+    body?: object | string,
+  ) => (await readAnswer(await request(method, path, body))) as Answer
 
   function failed(error: unknown): never {
     throw new CommandFailed(
@@ -61,9 +57,10 @@ export function createAdminClient({ environment }: Pick<Terminal, 'environment'>
 
   return {
     url,
-    get: (path) => send('GET', path),
+    get: <Answer>(path: string) => send<Answer>('GET', path),
     send,
-    async *follow<Message>(path: string) {
+    /** Server-sent events, until the relay ends them. */
+    async *follow<Message>(path: string): AsyncIterable<Message> {
       const response = await request('GET', path)
       let text = ''
       for await (const part of response.body!.pipeThrough(new TextDecoderStream())) {

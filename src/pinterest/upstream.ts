@@ -4,7 +4,8 @@
  */
 import { Agent, EnvHttpProxyAgent, Pool, type Dispatcher } from 'undici'
 import type { Settings } from '../settings.ts'
-import { exchange, type Exchanged } from './exchange.ts'
+import { codeOf } from '../telemetry/log.ts'
+import type { Unanswered } from './outcome.ts'
 
 export interface UpstreamOptions {
   readonly settings: Pick<
@@ -14,14 +15,24 @@ export interface UpstreamOptions {
   readonly userAgent: string
 }
 
-export interface Upstream {
+export type Exchanged =
+  | {
+      readonly kind: 'answered'
+      readonly status: number
+      /** The header as it came. */
+      readonly retryAfter: string | undefined
+      readonly text: string
+    }
+  | Unanswered
+
+interface Upstream {
   /** `path`: behind the address of the settings. Never rejects. */
   ask(request: UpstreamRequest): Promise<Exchanged>
   /** Ends all connections: what is under way resolves as unanswered. */
   close(): Promise<void>
 }
 
-export interface UpstreamRequest {
+interface UpstreamRequest {
   readonly method: 'GET' | 'POST'
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
@@ -35,7 +46,6 @@ export function createUpstream(
   const { origin, pathname, protocol } = new URL(settings.PINTEREST_API_URL)
   const basePath = pathname.replace(/\/+$/, '')
   const dispatcher = createDispatcher(settings, protocol, pool)
-  const limits = { timeoutMs: settings.CALL_TIMEOUT_MS, answerBytes }
   return {
     ask: ({ method, path, headers, body = null }) =>
       exchange(
@@ -47,7 +57,8 @@ export function createUpstream(
           headers: { ...headers, accept: 'application/json', 'user-agent': userAgent },
           body,
         },
-        limits,
+        settings.CALL_TIMEOUT_MS,
+        answerBytes,
       ),
     close: () => dispatcher.destroy(),
   }
@@ -70,4 +81,95 @@ function createDispatcher(
     // A proxy that does not answer CONNECT would hold the connection for undici's five minutes.
     clientFactory: (url, pool) => new Pool(url, { ...pool, headersTimeout: CALL_TIMEOUT_MS }),
   })
+}
+
+/**
+ * One request and its whole answer, within one deadline: a slow drip of an answer would pass timeouts that start anew
+ * with each byte. Over undici's `dispatch`: its `request` makes a stream and listens to a signal for each answer, which
+ * takes 38 µs per call instead of 23. Informational answers (1xx) are skipped, redirects are not followed.
+ *
+ * Never rejects. The connection of an answer that is not read to its end is closed.
+ */
+function exchange(
+  dispatcher: Dispatcher,
+  request: Dispatcher.DispatchOptions,
+  timeoutMs: number,
+  answerBytes: number,
+): Promise<Exchanged> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = []
+    let controller: Dispatcher.DispatchController | undefined
+    let status = 0
+    let retryAfter: string | undefined
+    let sizeBytes = 0
+    let isOver = false
+    const timer = setTimeout(() => giveUp('timeout'), timeoutMs)
+
+    function end(exchanged: Exchanged): void {
+      if (isOver) return
+      isOver = true
+      clearTimeout(timer)
+      resolve(exchanged)
+    }
+
+    const fail = (reason: Unanswered['reason']) => end({ kind: 'unanswered', reason })
+
+    function giveUp(reason: 'timeout' | 'too_large'): void {
+      fail(reason)
+      controller?.abort(new Error(reason))
+    }
+
+    const handler: Dispatcher.DispatchHandler = {
+      onRequestStart(started) {
+        controller = started
+        // Its deadline passed before there was a connection for it.
+        if (isOver) started.abort(new Error('timeout'))
+      },
+      onResponseStart(_controller, statusCode, headers) {
+        if (statusCode < 200) return
+        status = statusCode
+        ;[retryAfter] = [headers['retry-after']].flat()
+      },
+      onResponseData(_controller, chunk) {
+        sizeBytes += chunk.length
+        if (sizeBytes > answerBytes) giveUp('too_large')
+        else chunks.push(chunk)
+      },
+      onResponseEnd() {
+        const text = (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString('utf8')
+        end({ kind: 'answered', status, retryAfter, text })
+      },
+      onResponseError: (_controller, error) => fail(reasonOf(error)),
+    }
+    try {
+      dispatcher.dispatch({ ...request, headersTimeout: 0, bodyTimeout: 0 }, handler)
+    } catch (error) {
+      fail(reasonOf(error))
+    }
+  })
+}
+
+const REASONS: Readonly<Record<string, Unanswered['reason']>> = {
+  UND_ERR_CONNECT_TIMEOUT: 'timeout',
+  UND_ERR_HEADERS_TIMEOUT: 'timeout',
+  UND_ERR_BODY_TIMEOUT: 'timeout',
+  ETIMEDOUT: 'timeout',
+  ECONNREFUSED: 'refused',
+  ENOTFOUND: 'dns',
+  EAI_AGAIN: 'dns',
+  // A CONNECT that was not answered with 200, a connection or a certificate of the proxy's that failed.
+  UND_ERR_ABORTED: 'proxy',
+  UND_ERR_PRX_CONN: 'proxy',
+  UND_ERR_PRX_TLS: 'proxy',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'truncated',
+  HPE_INVALID_EOF_STATE: 'truncated',
+  UND_ERR_SOCKET: 'reset',
+  ECONNRESET: 'reset',
+  EPIPE: 'reset',
+}
+const TLS_CODES = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/
+
+function reasonOf(error: unknown): Unanswered['reason'] {
+  const code = codeOf(error)
+  return REASONS[code] ?? (TLS_CODES.test(code) ? 'tls' : 'other')
 }

@@ -26,21 +26,9 @@ export type GivenGrant =
   | { readonly kind: 'client'; readonly client: ClientCredentials }
   | { readonly kind: 'shared'; readonly adAccountId: string }
 
-export interface Granting {
-  /** Registers or changes an account with what an operator gave. */
-  putAccount(settings: Omit<AccountChange, 'token'>, given: GivenGrant): Promise<'added' | 'replaced'>
-  /**
-   * Somebody consented: `code` becomes a grant of this account, and of the others on its grant that it works for.
-   * Answers them all.
-   */
-  useCode(adAccountId: string, code: string, redirectUri: string): Promise<readonly string[]>
-  /** Has a long-lived token for conversions minted, which becomes the account's own. */
-  mint(adAccountId: string): Promise<void>
-  /** Resolves when what is under way has ended, or after `patienceMs`: a pair that is not kept yet would be lost. */
-  ended(patienceMs: number): Promise<void>
-}
+export type Granting = ReturnType<typeof createGranting>
 
-export interface GrantingOptions {
+interface GrantingOptions {
   readonly vault: Vault
   readonly oauth: Pick<PinterestOauth, 'exchangeCode' | 'refresh' | 'mintConversionToken'>
   readonly refresher: Refresher
@@ -51,7 +39,7 @@ export interface GrantingOptions {
 /** Asked for with every consent, and of every refresh token that is given. */
 export const SCOPE = 'ads:write,ads:read'
 
-export function createGranting(options: GrantingOptions): Granting {
+export function createGranting(options: GrantingOptions) {
   const { vault, oauth, verify, clock } = options
   const givenGrants = createGivenGrants(options)
   // One at a time: two that use the same refresh token up would lose the grant.
@@ -75,15 +63,20 @@ export function createGranting(options: GrantingOptions): Granting {
   }
 
   return {
-    putAccount: (settings, given) =>
+    /** Registers or changes an account with what an operator gave. */
+    putAccount: (settings: Omit<AccountChange, 'token'>, given: GivenGrant) =>
       inOrder(async () => {
         const token = await givenGrants.toToken(settings.adAccountId, given)
         const outcome = await vault.putAccount({ ...settings, token })
         givenGrants.kept(given)
-        return outcome === 'added' ? 'added' : 'replaced'
+        return outcome
       }),
 
-    useCode: (adAccountId, code, redirectUri) =>
+    /**
+     * Somebody consented: `code` becomes a grant of this account, and of the others on its grant that it works for.
+     * Answers them all.
+     */
+    useCode: (adAccountId: string, code: string, redirectUri: string) =>
       inOrder(async () => {
         const client = vault.clientOf(vault.account(adAccountId)?.clientId ?? '')
         if (client === undefined) throw new NoGrant(NO_CLIENT)
@@ -96,7 +89,8 @@ export function createGranting(options: GrantingOptions): Granting {
         return adAccountIds
       }),
 
-    mint: (adAccountId) =>
+    /** Has a long-lived token for conversions minted, which becomes the account's own. */
+    mint: (adAccountId: string) =>
       inOrder(async () => {
         const pair = vault.pairOf(vault.grantOf(adAccountId)?.grantId ?? '')
         if (pair === undefined) throw new NoGrant(NO_GRANT)
@@ -106,7 +100,8 @@ export function createGranting(options: GrantingOptions): Granting {
         await vault.putAccount({ adAccountId, token: { kind: 'conversion', accessToken } })
       }),
 
-    ended: (patienceMs) => orAfter(clock, patienceMs, last),
+    /** Resolves when what is under way has ended, or after `patienceMs`: a pair that is not kept yet would be lost. */
+    ended: (patienceMs: number) => orAfter(clock, patienceMs, last),
   }
 }
 

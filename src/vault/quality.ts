@@ -8,12 +8,7 @@ import { hasScope, type PinterestOauth } from '../pinterest/oauth.ts'
 import type { Quality } from './records.ts'
 import type { Vault } from './vault.ts'
 
-export interface QualityFetcher {
-  start(): void
-  close(): void
-}
-
-export interface QualityOptions {
+interface QualityOptions {
   readonly vault: Vault
   readonly oauth: Pick<PinterestOauth, 'qualityScores'>
   readonly clock: Clock
@@ -26,7 +21,7 @@ const DAY_MS = 24 * 3600_000
 const AGAIN_MS = 3600_000
 const LOOK_EVERY_MS = 10 * 60_000
 
-export function createQualityFetcher({ vault, oauth, clock, random, log }: QualityOptions): QualityFetcher {
+export function createQualityFetcher({ vault, oauth, clock, random, log }: QualityOptions) {
   let cancel = () => {}
   let isClosed = false
 
