@@ -41,7 +41,7 @@ const URL_RULE = ['an http or https URL without query or fragment', '^https?://[
 export const SettingsSchema = Type.Object({
   CELL: Type.Optional(
     text(
-      'lower-case letters, digits and hyphens',
+      'a to z, digits and hyphens',
       '^[a-z0-9-]{1,63}$',
       'the name of its cell, where the gateway spreads accounts over several (docs/scaling.md)',
     ),

@@ -5,13 +5,99 @@
 import { looksPersonal } from '../../events/personal-ids.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { splitEvents } from '../payload.ts'
-import type { Acknowledgement, DeadEvent } from '../store.ts'
+import type { Acknowledgement, DeadEvent, ReleasedBatch } from '../store.ts'
 import { addPosition, makeBitmap } from './bitmap.ts'
 import type { Changes } from './counters.ts'
 import { packHistory } from './history.ts'
-import { toQueue, type BatchRow, type NewDeadLetterRow } from './rows.ts'
+import { addDeadLetters } from './dead-letters.ts'
+import { toQueue, type BatchRow, type NewDeadLetterRow, type QueueRow } from './rows.ts'
 import { bindBatch, bindDeadLetter, dedupeKey, packDeadLetter, readIdentity } from './sealed.ts'
-import { bytesOfDeadLetter } from './share.ts'
+import { query, update, type Steps } from './sql.ts'
+import { outcomeOf } from './trail.ts'
+import { MAY_ACKNOWLEDGE, type Transaction } from './transaction.ts'
+
+/**
+ * A few statements for all of a transaction. Batches that are gone, or that another replica leases, are left alone. Throws a
+ * RangeError where one of them is itself at fault.
+ */
+export function* acknowledgeAll(tx: Transaction, acknowledgements: readonly Acknowledgement[]): Steps<void> {
+  const ofBatch = Map.groupBy(acknowledgements, ({ batchId }) => batchId)
+  const isAlone = (one: Acknowledgement) => isWhole(one) && ofBatch.get(one.batchId)!.length === 1
+  yield* acknowledgeWhole(tx, acknowledgements.filter(isAlone))
+  const others = acknowledgements.filter((one) => !isAlone(one))
+  if (others.length === 0) return
+  const locked = yield* lockBatches(tx, others)
+  const batches = new Map(locked)
+  const deadLetters: (NewDeadLetter & { readonly batchId: number })[] = []
+  for (const acknowledgement of others) {
+    const { batchId, acknowledgedAtMs } = acknowledgement
+    const row = batches.get(batchId)
+    if (row === undefined || row.pending_count === 0) continue
+    const { pendingCount, acknowledged, died, counts } = acknowledgeBatch(row, acknowledgement)
+    batches.set(batchId, { ...row, pending_count: pendingCount, acknowledged })
+    tx.totals.count(toQueue(row), counts)
+    tx.trail.outcome(outcomeOf(acknowledgement, died))
+    const made = makeDeadLetters(row, died, acknowledgedAtMs, tx.sealer)
+    deadLetters.push(...made.map((one) => ({ ...one, batchId })))
+  }
+  yield* addDeadLetters(
+    tx,
+    deadLetters.map(({ row }) => row),
+  )
+  yield* tx.dedupe.forget(
+    deadLetters.flatMap(({ key, batchId }) => (key === undefined ? [] : [{ key, batchId }])),
+  )
+  const changed = [...batches.values()].filter((row) => row !== locked.get(row.batch_id))
+  const gone = changed.filter((row) => row.pending_count === 0).map((row) => row.batch_id)
+  if (gone.length > 0) yield* query('DELETE FROM batches WHERE batch_id = ANY($1)', [gone])
+  tx.leases.end(gone)
+  yield* update(
+    'batches',
+    'batch_id',
+    changed
+      .filter((row) => row.pending_count > 0)
+      .map(({ batch_id, pending_count, acknowledged }) => ({ batch_id, pending_count, acknowledged })),
+  )
+}
+
+/** Nearly every batch. */
+function* acknowledgeWhole(tx: Transaction, whole: readonly Acknowledgement[]): Steps<void> {
+  if (whole.length === 0) return
+  const rows = yield* query<QueueRow & Pick<BatchRow, 'batch_id' | 'pending_count' | 'size_bytes'>>(
+    `DELETE FROM batches WHERE ${MAY_ACKNOWLEDGE} AND batch_id = ANY($2)
+     RETURNING batch_id, ad_account_id, is_test, pending_count, size_bytes`,
+    [tx.ownerIds, whole.map(({ batchId }) => batchId)],
+  )
+  const gone = new Set(rows.map((row) => row.batch_id))
+  tx.leases.end([...gone])
+  for (const row of rows) tx.totals.count(toQueue(row), countWhole(row))
+  for (const one of whole) if (gone.has(one.batchId)) tx.trail.outcome(outcomeOf(one, []))
+}
+
+/** The payload is read only where an event died: rarely. */
+function* lockBatches(
+  tx: Transaction,
+  acknowledgements: readonly Acknowledgement[],
+): Steps<Map<number, BatchRow>> {
+  const rows = yield* query<BatchRow>(
+    `SELECT batch_id, ad_account_id, is_test, event_count, size_bytes, pending_count, acknowledged, received_at_ms,
+       CASE WHEN batch_id = ANY($3) THEN sealed END AS sealed
+     FROM batches WHERE ${MAY_ACKNOWLEDGE} AND batch_id = ANY($2) ORDER BY batch_id FOR UPDATE`,
+    [
+      tx.ownerIds,
+      acknowledgements.map(({ batchId }) => batchId),
+      acknowledgements.filter(({ dead }) => dead.length > 0).map(({ batchId }) => batchId),
+    ],
+  )
+  return new Map(rows.map((row) => [row.batch_id, row]))
+}
+
+/** Each batch at most once. */
+export function* releaseAll(tx: Transaction, released: readonly ReleasedBatch[]): Steps<void> {
+  if (released.length > 0) {
+    yield* tx.leases.release([...new Map(released.map((one) => [one.batchId, one])).values()])
+  }
+}
 
 /** A batch without its payload. */
 export type PendingBatch = Pick<
@@ -75,7 +161,6 @@ export interface NewDeadLetter {
   readonly row: NewDeadLetterRow
   /** To be forgotten, so that a corrected event goes through; undefined for a test event. */
   readonly key: Uint8Array | undefined
-  readonly counts: Changes
 }
 
 /**
@@ -112,7 +197,6 @@ export function makeDeadLetters(
     return {
       row,
       key: queue.isTest ? undefined : dedupeKey(queue.adAccountId, eventName, eventId),
-      counts: { dead_bytes: bytesOfDeadLetter(row) },
     }
   })
 }

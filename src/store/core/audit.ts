@@ -3,8 +3,9 @@
  * ones, which know its id, add their counts to it. In the step's transaction, so that nothing is done that is not told.
  */
 import { looksPersonal } from '../../events/personal-ids.ts'
-import type { AuditEntry } from '../audit.ts'
+import type { AuditEntry, AuditQuery } from '../audit.ts'
 import type { DeadLetterFilter, PurgeRequest, ReplayRequest, ReplayStep } from '../store.ts'
+import { query, type Steps } from './sql.ts'
 
 export type AuditDetails = AuditEntry['details']
 
@@ -63,7 +64,7 @@ export function addCounts(packed: string, { counts }: AuditStep): string {
   return JSON.stringify({ ...details, ...(Object.fromEntries(sums) as Record<string, number>) })
 }
 
-export interface AuditRow {
+interface AuditRow {
   readonly id: number
   readonly at_ms: number
   readonly action: string
@@ -71,6 +72,36 @@ export interface AuditRow {
   readonly details: string
 }
 
-export function toAuditEntry({ id, at_ms: atMs, action, details }: AuditRow): AuditEntry {
-  return { id, atMs, action, details: JSON.parse(details) as AuditDetails }
+/** Answers the entry's id. */
+export function* addAudit({ atMs, action, details }: Omit<AuditEntry, 'id'>): Steps<number> {
+  const [row] = yield* query<{ id: number }>(
+    'INSERT INTO audit (at_ms, action, details) VALUES ($1, $2, $3) RETURNING id',
+    [atMs, action, JSON.stringify(details)],
+  )
+  return row!.id
+}
+
+/** One step of a run over dead letters; answers the id of the run's entry. */
+export function* countInAudit(step: AuditStep): Steps<number> {
+  const { auditId } = step
+  const [before] = yield* query<Pick<AuditRow, 'details'>>(
+    'SELECT details FROM audit WHERE id = $1 FOR UPDATE',
+    [auditId ?? 0],
+  )
+  if (auditId === undefined || before === undefined) return yield* addAudit(firstEntry(step))
+  yield* query('UPDATE audit SET details = $1 WHERE id = $2', [addCounts(before.details, step), auditId])
+  return auditId
+}
+
+export function* readAudit({ limit, beforeId = Number.MAX_SAFE_INTEGER }: AuditQuery): Steps<AuditEntry[]> {
+  const rows = yield* query<AuditRow>('SELECT * FROM audit WHERE id < $1 ORDER BY id DESC LIMIT $2', [
+    beforeId,
+    limit,
+  ])
+  return rows.map(({ id, at_ms: atMs, action, details }) => ({
+    id,
+    atMs,
+    action,
+    details: JSON.parse(details) as AuditDetails,
+  }))
 }

@@ -4,11 +4,40 @@
  */
 import type { Sealer } from '../../vault/seal.ts'
 import { omitEvents } from '../payload.ts'
-import type { LeasedBatch, NewBatch } from '../store.ts'
+import type { LeasedBatch, NewBatch, Receipt } from '../store.ts'
 import type { Changes } from './counters.ts'
 import { toLeased } from './lease.ts'
 import type { BatchRow } from './rows.ts'
 import { bindBatch } from './sealed.ts'
+import type { Steps } from './sql.ts'
+import type { Transaction } from './transaction.ts'
+
+export function* commitAll(tx: Transaction, given: readonly NewBatch[]): Steps<readonly Receipt[]> {
+  if (given.length === 0) return []
+  const candidates = given.map((one) => ({ given: one, batchId: tx.nextBatchId() }))
+  const isNew = (yield* tx.dedupe.claim(
+    candidates.flatMap(({ given: { receivedAtMs: seenAtMs, keys }, batchId }) =>
+      keys.map((key) => ({ key, batchId, seenAtMs })),
+    ),
+  )).values()
+  const planned = candidates.map(({ given: one, batchId }) => {
+    const duplicates = one.keys.flatMap((_, index) => (isNew.next().value === true ? [] : [index]))
+    const { stored, counts } = planCommit(one, batchId, duplicates, tx.sealer)
+    tx.totals.count(one, counts)
+    if (one.trail) tx.trail.post(batchId, one, one.trail, duplicates)
+    return { stored, batchId, duplicates, repeated: duplicates.map((index) => one.keys[index]!) }
+  })
+  yield* tx.leases.insert(
+    planned.flatMap(({ stored }) => stored?.row ?? []),
+    'leased',
+  )
+  const pendingIn = (yield* tx.dedupe.pendingOf(planned.flatMap(({ repeated }) => repeated))).values()
+  return planned.map(({ stored, batchId, duplicates, repeated }) => {
+    // A duplicate within its own batch repeats no earlier event.
+    const pending = repeated.filter(() => ![undefined, batchId].includes(pendingIn.next().value))
+    return { batch: stored?.batch, duplicates, pendingDuplicates: pending.length }
+  })
+}
 
 export interface CommitPlan {
   /** Undefined when every event is a duplicate. */

@@ -1,5 +1,6 @@
 /** The counters of each queue: events by outcome, batches and bytes. Columns in both engines. */
-import type { Totals } from '../store.ts'
+import type { QueueKey, Totals } from '../store.ts'
+import { nameOfQueue } from './rows.ts'
 
 export const COUNTERS = [
   'received',
@@ -31,4 +32,31 @@ export function addChanges(counts: Record<Counter, number>, changes: Changes): v
 export function toTotals(row: Counts): Totals {
   const { batches: _, bytes: __, dead_bytes: ___, trail_bytes: ____, ...totals } = row
   return totals
+}
+
+/** Gathers what a transaction counts, to be written by one statement at its end, with the rows that it counts. */
+export interface TotalCounts {
+  readonly count: (queue: QueueKey, changes: Changes) => void
+  /** Counted, but not taken yet. */
+  readonly sum: (counter: Counter) => number
+  /** Begins anew. */
+  readonly take: () => (readonly [QueueKey, Counts])[]
+}
+
+export function createTotalCounts(): TotalCounts {
+  const counted = new Map<string, readonly [QueueKey, Record<Counter, number>]>()
+  return {
+    count(queue, changes) {
+      const name = nameOfQueue(queue)
+      let entry = counted.get(name)
+      if (entry === undefined) counted.set(name, (entry = [queue, makeCounts()]))
+      addChanges(entry[1], changes)
+    },
+    sum: (counter) => [...counted.values()].reduce((all, [, counts]) => all + counts[counter], 0),
+    take() {
+      const taken = [...counted.values()]
+      counted.clear()
+      return taken
+    },
+  }
 }

@@ -4,10 +4,34 @@
  * commits waiting.
  */
 import type { Sealer } from '../../vault/seal.ts'
-import type { DeadLetter, DeadLetterFilter, ReplayRequest, ReplayStep } from '../store.ts'
+import type { DeadLetterPage } from '../engine/operations.ts'
+import type {
+  DeadLetter,
+  DeadLetterFilter,
+  DeadLetterQuery,
+  PurgeRequest,
+  PurgeStep,
+  ReplayRequest,
+  ReplayStep,
+  TrimRequest,
+  TrimStep,
+} from '../store.ts'
+import { countInAudit, purgeStep, replayStep } from './audit.ts'
 import type { Changes } from './counters.ts'
 import { packHistory, unpackHistory } from './history.ts'
-import { toQueue, uniqueQueues, type BatchRow, type DeadLetterRow, type Flag } from './rows.ts'
+import {
+  toQueue,
+  uniqueQueues,
+  type BatchRow,
+  type DeadLetterRow,
+  type Flag,
+  type NewDeadLetterRow,
+  type QueueRow,
+} from './rows.ts'
+import { bytesOfDeadLetter, DEAD_LETTER_BYTES_SQL } from './share.ts'
+import { insert, query, type Steps } from './sql.ts'
+import { readBytes } from './totals.ts'
+import type { Transaction } from './transaction.ts'
 import { bindBatch, dedupeKey, openDeadLetter, readIdentity } from './sealed.ts'
 import { trailOfStored } from './trail.ts'
 import type { PostTrail } from '../trail.ts'
@@ -38,13 +62,45 @@ export function conditionsOf(filter: DeadLetterFilter): (readonly [column: strin
   )
 }
 
-/** `endId`: the last row that the step looked at; undefined when it looked at all. */
-export function toRows(
-  rows: readonly DeadLetterRow[],
-  limit: number,
-  endId: number | undefined,
-): DeadLetterRows {
-  return { rows, beforeId: rows.length === limit ? rows.at(-1)?.id : endId }
+export function* addDeadLetters(
+  { totals }: Pick<Transaction, 'totals'>,
+  rows: readonly NewDeadLetterRow[],
+): Steps<void> {
+  yield* insert('dead_letters', rows)
+  for (const row of rows) totals.count(toQueue(row), { dead_bytes: bytesOfDeadLetter(row) })
+}
+
+/** One step, from new to old. */
+export function* findDeadLetters(
+  { limit, beforeId = Number.MAX_SAFE_INTEGER, ids, ...filter }: DeadLetterQuery,
+  lock: '' | 'FOR UPDATE',
+): Steps<DeadLetterRows> {
+  const [end] =
+    ids === undefined
+      ? yield* query<{ id: number }>(
+          `SELECT id FROM dead_letters WHERE id < $1 ORDER BY id DESC LIMIT 1 OFFSET ${STEP_ROWS - 1}`,
+          [beforeId],
+        )
+      : []
+  const conditions = conditionsOf(filter)
+  const sql = conditions.map(([column], index) => `AND ${column} = $${index + 4}`)
+  if (ids !== undefined) sql.push(`AND id = ANY($${conditions.length + 4})`)
+  const rows = yield* query<DeadLetterRow>(
+    `SELECT * FROM dead_letters WHERE id < $1 AND id >= $2 ${sql.join(' ')} ORDER BY id DESC LIMIT $3 ${lock}`,
+    [
+      beforeId,
+      end?.id ?? 0,
+      limit,
+      ...conditions.map(([, value]) => value),
+      ...(ids === undefined ? [] : [ids]),
+    ],
+  )
+  return { rows, beforeId: rows.length === limit ? rows.at(-1)?.id : end?.id }
+}
+
+export function* searchDeadLetters(sealer: Sealer, request: DeadLetterQuery): Steps<DeadLetterPage> {
+  const { rows, beforeId } = yield* findDeadLetters(request, '')
+  return { deadLetters: rows.map((row) => showDeadLetter(row, sealer)), beforeId }
 }
 
 export function showDeadLetter(row: DeadLetterRow, sealer: Sealer): DeadLetter {
@@ -64,6 +120,105 @@ export function showDeadLetter(row: DeadLetterRow, sealer: Sealer): DeadLetter {
     diedAtMs: row.died_at_ms,
     history: unpackHistory(row.history),
   }
+}
+
+/** A dead letter is gone and its batch is there, and both are counted and told in the audit, or none of it. */
+export function* replay(tx: Transaction, request: ReplayRequest): Steps<ReplayStep> {
+  const { rows, beforeId } = yield* findDeadLetters(request, 'FOR UPDATE')
+  const decided = rows.map((row) => {
+    const raised = raise(row, request, tx.sealer, tx.nextBatchId)
+    if (raised === 'unreadable') {
+      tx.report({ problem: 'dead_letter_unreadable', queue: toQueue(row), deadLetterId: row.id })
+    }
+    return raised
+  })
+  const raised = decided.filter((one) => typeof one !== 'string')
+  const isNew = (yield* tx.dedupe.claim(
+    raised.flatMap(({ key, batch: { batch_id: batchId } }) =>
+      key === undefined ? [] : [{ key, batchId, seenAtMs: request.nowMs }],
+    ),
+  )).values()
+  const queued = new Set(raised.filter(({ key }) => key === undefined || isNew.next().value === true))
+  yield* removeDeadLetters(
+    tx,
+    raised.map(({ deadLetter }) => deadLetter),
+  )
+  yield* tx.leases.insert(
+    [...queued].map(({ batch }) => batch),
+    'waiting',
+  )
+  for (const one of raised) {
+    const { batch, deadLetter } = one
+    const isQueued = queued.has(one)
+    tx.totals.count(toQueue(batch), countRaised(one, isQueued))
+    const posted = trailOfReplay(deadLetter, request.nowMs)
+    tx.trail.post(batch.batch_id, toQueue(batch), posted, isQueued ? [] : [0])
+  }
+  const summary = summarizeReplay(decided, queued)
+  yield* tx.tellQueues(summary.queues)
+  return { auditId: yield* countInAudit(replayStep(request, summary)), ...summary, beforeId }
+}
+
+/** Also what no key opens. */
+export function* purge(tx: Transaction, request: PurgeRequest): Steps<PurgeStep> {
+  const { rows, beforeId } = yield* findDeadLetters(request, 'FOR UPDATE')
+  yield* removeDeadLetters(tx, rows)
+  const auditId = yield* countInAudit(purgeStep(request, rows.length))
+  return { auditId, purged: rows.length, beforeId }
+}
+
+export function* removeDeadLetters(tx: Transaction, rows: readonly DeadLetterRow[]): Steps<void> {
+  if (rows.length === 0) return
+  yield* query('DELETE FROM dead_letters WHERE id = ANY($1)', [rows.map(({ id }) => id)])
+  countRemoved(
+    tx,
+    rows.map((row) => ({ ...row, bytes: bytesOfDeadLetter(row) })),
+  )
+}
+
+/** Any number that nobody else locks: "dead letter" in ASCII. */
+export const TRIM_LOCK = 0x6c6574746572
+
+/** One replica at a time: two would both remove rows for the same bytes. */
+export function* trimDeadLetters(tx: Transaction, { diedBeforeMs, limit }: TrimRequest): Steps<TrimStep> {
+  if (!(yield* tx.tryLock(TRIM_LOCK))) return { tooOld: 0, overPart: 0 }
+  const old = yield* query<RemovedRow>(
+    // Materialized: a subquery may run once per row, each time with other rows within its LIMIT.
+    `WITH old AS MATERIALIZED (
+       SELECT id FROM dead_letters WHERE died_at_ms < $1 ORDER BY died_at_ms, id LIMIT $2 FOR UPDATE SKIP LOCKED)
+     DELETE FROM dead_letters WHERE id IN (SELECT id FROM old) ${RETURNING}`,
+    [diedBeforeMs, limit],
+  )
+  countRemoved(tx, old)
+  return { tooOld: old.length, overPart: yield* removeOverPart(tx, limit - old.length) }
+}
+
+/** The oldest, so that the rest keep to their part of the store; answers how many. */
+export function* removeOverPart(tx: Transaction, limit: number): Steps<number> {
+  if (limit === 0) return 0
+  const overBytes =
+    (yield* readBytes()).deadLetterBytes + tx.totals.sum('dead_bytes') - tx.limits.deadLetterBytes
+  if (overBytes <= 0) return 0
+  // Each of which those before it do not make enough room.
+  const over = yield* query<RemovedRow>(
+    `WITH oldest AS MATERIALIZED (
+       SELECT id, died_at_ms, ${DEAD_LETTER_BYTES_SQL} AS bytes FROM dead_letters ORDER BY died_at_ms, id LIMIT $2
+       FOR UPDATE SKIP LOCKED)
+     DELETE FROM dead_letters WHERE id IN (
+       SELECT id FROM (SELECT id, SUM(bytes) OVER (ORDER BY died_at_ms, id) - bytes AS before FROM oldest) AS summed
+       WHERE before < $1) ${RETURNING}`,
+    [overBytes, limit],
+  )
+  countRemoved(tx, over)
+  return over.length
+}
+
+type RemovedRow = QueueRow & { readonly bytes: number }
+
+const RETURNING = `RETURNING ad_account_id, is_test, ${DEAD_LETTER_BYTES_SQL} AS bytes`
+
+function countRemoved({ totals }: Transaction, rows: readonly RemovedRow[]): void {
+  for (const row of rows) totals.count(toQueue(row), { dead_bytes: -row.bytes })
 }
 
 /** Left where it is: too old, or no key opens it. */

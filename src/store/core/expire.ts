@@ -1,20 +1,60 @@
-/** Which events of a waiting batch are too old, and what becomes of the batch. */
+/** Makes dead letters of live events that grew too old while their batches waited. The holder of a leased batch checks its age itself. */
 import type { Sealer } from '../../vault/seal.ts'
 import { splitEvents } from '../payload.ts'
+import type { ExpireStep } from '../engine/operations.ts'
 import type { Acknowledgement, DeadEvent, ExpireRequest } from '../store.ts'
+import { acknowledgeAll } from './acknowledge.ts'
 import { listPositions } from './bitmap.ts'
 import { unpackHistory } from './history.ts'
 import { toQueue, type BatchRow } from './rows.ts'
 import { bindBatch, openSealed, readEventTimeS } from './sealed.ts'
+import { query, update, type Steps } from './sql.ts'
+import type { Transaction } from './transaction.ts'
 
 /** A step ends after so many events, even when they are those of a few batches: some 20 ms. */
-export const EXPIRE_STEP_EVENTS = 1000
+const EXPIRE_STEP_EVENTS = 1000
 
 /** Of every event that expires, here or in delivery, which looks at what it has leased. */
 export const TOO_OLD = {
   reason: 'too_old',
   message: 'The event grew too old before Pinterest took it.',
 } as const
+
+export function* expire(tx: Transaction, request: ExpireRequest): Steps<ExpireStep> {
+  const { oldestEventTimeS, limit } = request
+  const waiting = yield* tx.leases.olderThan(oldestEventTimeS, limit)
+  let events = 0
+  const chosen = waiting.filter((row) => {
+    if (events >= EXPIRE_STEP_EVENTS) return false
+    events += row.pending_count
+    return true
+  })
+  const rows = yield* query<BatchRow>(
+    'SELECT * FROM batches WHERE batch_id = ANY($1) ORDER BY oldest_event_time_s, batch_id',
+    [chosen.map((row) => row.batch_id)],
+  )
+  const acknowledgements: Acknowledgement[] = []
+  const moved: object[] = []
+  const unreadable: number[] = []
+  for (const row of rows) {
+    const { batch_id } = row
+    const expired = expireBatch(row, request, tx.sealer)
+    if (expired === undefined) {
+      unreadable.push(batch_id)
+      tx.report({ problem: 'batch_unreadable', queue: toQueue(row), batchId: batch_id })
+      continue
+    }
+    const { acknowledgement, oldestS } = expired
+    acknowledgements.push(acknowledgement)
+    if (oldestS !== undefined) moved.push({ batch_id, oldest_event_time_s: oldestS })
+  }
+  yield* acknowledgeAll(tx, acknowledgements)
+  yield* update('batches', 'batch_id', moved)
+  // They stay in the store, marked as leased.
+  if (unreadable.length > 0) yield* tx.leases.take(unreadable)
+  const expired = acknowledgements.reduce((sum, { dead }) => sum + dead.length, 0)
+  return { expired, hasMore: chosen.length < waiting.length || waiting.length === limit }
+}
 
 export interface Expired {
   readonly acknowledgement: Acknowledgement

@@ -9,6 +9,67 @@ import { listPositions } from './bitmap.ts'
 import { unpackHistory } from './history.ts'
 import { toQueue, type BatchRow } from './rows.ts'
 import { bindBatch, openSealed } from './sealed.ts'
+import { query, type Steps } from './sql.ts'
+import type { Transaction } from './transaction.ts'
+
+/** Rows per query; most leases need one query. */
+const CHUNK_ROWS = 500
+
+type Choice = Pick<BatchRow, 'batch_id' | 'oldest_event_time_s' | 'pending_count' | 'size_bytes'>
+
+/** Rows that another replica is just leasing are passed over, not waited for. */
+export function* lease(tx: Transaction, request: LeaseRequest): Steps<LeasedBatch[]> {
+  const { adAccountId, isTest } = request
+  const batches: LeasedBatch[] = []
+  for (;;) {
+    const room = createRoom(request)
+    for (const { eventCount, acknowledged, payload } of batches) {
+      room.take({ pending_count: eventCount - acknowledged.length, size_bytes: payload.byteLength })
+    }
+    const chosen = yield* chooseWaiting(tx, request, room)
+    const rows = new Map((yield* tx.leases.take(chosen)).map((row) => [row.batch_id, row]))
+    const opened = chosen.map((batchId) => openBatch(rows.get(batchId)!, tx.sealer))
+    for (const [index, batch] of opened.entries()) {
+      if (batch !== undefined) batches.push(batch)
+      // It stays in the store, marked as leased: it must not stop the batches behind it.
+      else tx.report({ problem: 'batch_unreadable', queue: { adAccountId, isTest }, batchId: chosen[index]! })
+    }
+    // Unreadable batches are out of the way now: read more in their place.
+    if (!opened.includes(undefined)) return batches
+  }
+}
+
+function* chooseWaiting(
+  { leases }: Transaction,
+  { adAccountId, isTest, maxEvents, nowMs }: LeaseRequest,
+  room: Room,
+): Steps<number[]> {
+  const chosen: number[] = []
+  // Each has an event at least; one more shows that it does not fit.
+  const limit = Math.min(CHUNK_ROWS, maxEvents + 1)
+  for (const range of listRanges(nowMs)) {
+    for (let after = [range.aboveS, Number.MAX_SAFE_INTEGER]; ;) {
+      const values = [adAccountId, isTest, ...after, range.uptoS, limit]
+      const rows = yield* query<Choice>(waitingSql(range), values)
+      for (const row of rows) {
+        if (leases.isHeld(row.batch_id)) continue
+        if (!room.take(row)) return chosen
+        chosen.push(row.batch_id)
+      }
+      const last = rows.at(-1)
+      if (last === undefined || rows.length < limit) break
+      after = [last.oldest_event_time_s, last.batch_id]
+    }
+  }
+  return chosen
+}
+
+export function waitingSql({ isReplay }: Pick<LeaseRange, 'isReplay'>): string {
+  return `SELECT batch_id, oldest_event_time_s, pending_count, size_bytes FROM batches
+    WHERE owner_id IS NULL AND ad_account_id = $1 AND is_test = $2 AND is_replay = ${isReplay}
+      AND (oldest_event_time_s, batch_id) > ($3, $4) AND oldest_event_time_s <= $5
+    ORDER BY oldest_event_time_s, batch_id LIMIT $6 FOR UPDATE SKIP LOCKED`
+}
 
 export interface LeaseRange {
   readonly isReplay: boolean

@@ -5,13 +5,15 @@
  */
 import { WrongMasterKey } from '../../errors.ts'
 import { KEY_ID_BYTES, KEY_ID_OFFSET, type SealBinding, type Sealer } from '../../vault/seal.ts'
-import type { ResealPosition, ResealStep } from '../engine/operations.ts'
+import type { ResealPosition, ResealRequest, ResealStep } from '../engine/operations.ts'
 import { toQueue, type QueueRow } from './rows.ts'
 import { bindBatch, bindDeadLetter, openSealed, type Bind } from './sealed.ts'
+import { insert, query, update, type Steps } from './sql.ts'
+import type { Transaction } from './transaction.ts'
 
 const BINDING: SealBinding = { purpose: 'master_key_check', owner: '' }
 
-export function makeKeyCheck(sealer: Sealer): Uint8Array {
+function makeKeyCheck(sealer: Sealer): Uint8Array {
   return sealer.seal(Buffer.from('pinrelay'), BINDING)
 }
 
@@ -27,6 +29,73 @@ export function assertCheckOpens(check: Uint8Array, sealer: Sealer): void {
   }
 }
 
+export interface KeyCheck {
+  readonly key_id: string
+  readonly sealed: Uint8Array
+}
+
+export const readKeyChecks = (): Steps<KeyCheck[]> => query<KeyCheck>('SELECT key_id, sealed FROM key_checks')
+
+type Place = 'queue' | 'vault'
+
+/** Called before the current key seals anything. */
+export function* addKeyChecks(sealer: Sealer, places: readonly Place[]): Steps<void> {
+  const sealed = makeKeyCheck(sealer)
+  const rows = places.map((place) => ({ place, key_id: sealer.keyId, sealed }))
+  yield* insert('key_checks', rows, 'ON CONFLICT DO NOTHING')
+}
+
+export function* reseal(tx: Transaction, { limit, position }: ResealRequest): Steps<ResealStep> {
+  const { sealer } = tx
+  const inUse = yield* tx.keyIdsInUse()
+  yield* tx.inVault(dropVaultChecks(sealer, inUse))
+  if (!(yield* hasOlderChecks(sealer, 'queue'))) return { resealed: 0, position: undefined }
+  const { name, id, bind } = RESEALED_TABLES[position.table]!
+  const [end] = yield* query<{ id: number }>(
+    `SELECT ${id} AS id FROM ${name} WHERE ${id} > $1 ORDER BY ${id} LIMIT 1 OFFSET ${RESEAL_STEP_ROWS - 1}`,
+    [position.afterId],
+  )
+  const rows = yield* query<SealedRow>(
+    `SELECT ${id} AS id, ad_account_id, is_test, sealed FROM ${name} WHERE ${id} > $1 AND ${id} <= $2
+       AND substr(sealed, ${KEY_ID_PLACE.join(', ')}) <> $3 ORDER BY ${id} LIMIT $4 FOR UPDATE`,
+    [position.afterId, end?.id ?? Number.MAX_SAFE_INTEGER, Buffer.from(sealer.keyId, 'hex'), limit],
+  )
+  const resealed = resealRows(rows, bind, sealer)
+  yield* update(
+    name,
+    id,
+    resealed.map((row) => ({ [id]: row.id, sealed: row.sealed })),
+  )
+  const step = nextReseal(resealed.length, position, rows.length === limit ? rows.at(-1)?.id : end?.id)
+  if (step.position === undefined) yield* dropOlderChecks(sealer, 'queue', inUse)
+  return step
+}
+
+function* hasOlderChecks(sealer: Sealer, place: Place): Steps<boolean> {
+  const older = yield* query('SELECT key_id FROM key_checks WHERE place = $1 AND key_id <> $2 LIMIT 1', [
+    place,
+    sealer.keyId,
+  ])
+  return older.length > 0
+}
+
+/** Only when nothing needs an older key any more, and no living replica seals with it. */
+function* dropOlderChecks(sealer: Sealer, place: Place, inUse: readonly string[]): Steps<void> {
+  yield* query('DELETE FROM key_checks WHERE place = $1 AND NOT key_id = ANY($2)', [
+    place,
+    [...inUse, sealer.keyId],
+  ])
+}
+
+/** The vault seals its documents again itself; this checks that it has. */
+function* dropVaultChecks(sealer: Sealer, inUse: readonly string[]): Steps<void> {
+  if (!(yield* hasOlderChecks(sealer, 'vault'))) return
+  const documents = yield* query<{ body: Uint8Array }>('SELECT body FROM documents')
+  if (documents.every(({ body }) => sealer.isCurrent(body))) {
+    yield* dropOlderChecks(sealer, 'vault', inUse)
+  }
+}
+
 interface ResealedTable {
   readonly name: string
   readonly id: string
@@ -34,16 +103,16 @@ interface ResealedTable {
 }
 
 /** In this order. */
-export const RESEALED_TABLES: readonly ResealedTable[] = [
+const RESEALED_TABLES: readonly ResealedTable[] = [
   { name: 'batches', id: 'batch_id', bind: bindBatch },
   { name: 'dead_letters', id: 'id', bind: bindDeadLetter },
 ]
 /** A step looks at so many rows at most, so that commits pass in between. */
-export const RESEAL_STEP_ROWS = 2000
+const RESEAL_STEP_ROWS = 2000
 /** The first byte, counted from 1 as SQL does, and their number. */
-export const KEY_ID_PLACE = [KEY_ID_OFFSET + 1, KEY_ID_BYTES] as const
+const KEY_ID_PLACE = [KEY_ID_OFFSET + 1, KEY_ID_BYTES] as const
 
-export interface SealedRow extends QueueRow {
+interface SealedRow extends QueueRow {
   readonly id: number
   readonly sealed: Uint8Array
 }

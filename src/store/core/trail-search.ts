@@ -70,21 +70,6 @@ export function toTrailStep(
   return { rows, nextBucket: isPast ? undefined : end.bucket - 1 }
 }
 
-/** Of the oldest rows: as many as are too old, or are over the trail's part. */
-export function countToTrim(
-  oldest: readonly { readonly received_at_ms: number; readonly bytes: number }[],
-  receivedBeforeMs: number,
-  overBytes: number,
-): number {
-  let leftOver = overBytes
-  const end = oldest.findIndex(({ received_at_ms: atMs, bytes }) => {
-    if (atMs >= receivedBeforeMs && leftOver <= 0) return true
-    leftOver -= bytes
-    return false
-  })
-  return end < 0 ? oldest.length : end
-}
-
 export async function searchTrail(
   query: TrailQuery,
   step: (request: TrailStepRequest) => Promise<TrailStep>,

@@ -1,33 +1,22 @@
 /**
- * Live events that were delivered or are queued, by key. Keys are inserted in sorted order, so that two replicas with
- * the same events do not deadlock. The first insert of a key wins: the other replica waits for that transaction, and then
- * finds a duplicate, or has the key itself if it was rolled back.
+ * The dedupe index, a table. Keys are inserted in sorted order, so that two replicas with the same events do not deadlock. The
+ * first insert of a key wins: the other replica waits for that transaction, and then finds a duplicate, or has the key itself
+ * if it was rolled back.
  */
-import type { DedupePosition, RequestOf } from '../engine/operations.ts'
-import type { Queryable } from './client.ts'
-import type { Transaction } from './transaction.ts'
+import { query } from '../core/sql.ts'
+import type { Dedupe, DedupeKey } from '../core/transaction.ts'
+import type { DedupePosition } from '../engine/operations.ts'
 
-export interface DedupeKey {
-  readonly key: Uint8Array
-  readonly batchId: number
-  readonly seenAtMs: number
-}
-
-export interface ClaimedKeys {
-  /** Whether the key was new, for whoever brought it first and asks first. */
-  take(key: Uint8Array): boolean
-}
-
-export async function claimKeys(client: Queryable, keys: readonly DedupeKey[]): Promise<ClaimedKeys> {
-  const fresh = new Set<string>()
-  const firsts = new Map<string, DedupeKey>()
-  for (const one of keys) {
-    const name = nameOf(one.key)
-    if (!firsts.has(name)) firsts.set(name, one)
-  }
-  if (firsts.size > 0) {
+export const DEDUPE: Dedupe = {
+  *claim(keys) {
+    const firsts = new Map<string, DedupeKey>()
+    for (const one of keys) {
+      const name = nameOf(one.key)
+      if (!firsts.has(name)) firsts.set(name, one)
+    }
+    if (firsts.size === 0) return []
     const sorted = [...firsts].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one)
-    const { rows } = await client.query<{ key: Buffer }>(
+    const rows = yield* query<{ key: Buffer }>(
       `INSERT INTO dedupe (key, batch_id, seen_at_ms)
          SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bigint[])
        ON CONFLICT (key) DO NOTHING RETURNING key`,
@@ -37,60 +26,46 @@ export async function claimKeys(client: Queryable, keys: readonly DedupeKey[]): 
         sorted.map(({ seenAtMs }) => seenAtMs),
       ],
     )
-    for (const { key } of rows) fresh.add(nameOf(key))
-  }
-  return { take: (key) => fresh.delete(nameOf(key)) }
-}
+    const fresh = new Set(rows.map(({ key }) => nameOf(key)))
+    return keys.map(({ key }) => fresh.delete(nameOf(key)))
+  },
 
-/** The batches that brought these keys and still wait for an outcome. */
-export async function findPending(
-  client: Queryable,
-  keys: readonly Uint8Array[],
-): Promise<(key: Uint8Array) => number | undefined> {
-  if (keys.length === 0) return () => undefined
-  const { rows } = await client.query<{ key: Buffer; batch_id: number }>(
-    'SELECT key, batch_id FROM dedupe JOIN batches USING (batch_id) WHERE key = ANY($1)',
-    [keys],
-  )
-  const found = new Map(rows.map(({ key, batch_id: batchId }) => [nameOf(key), batchId]))
-  return (key) => found.get(nameOf(key))
-}
+  *pendingOf(keys) {
+    if (keys.length === 0) return []
+    const rows = yield* query<{ key: Buffer; batch_id: number }>(
+      'SELECT key, batch_id FROM dedupe JOIN batches USING (batch_id) WHERE key = ANY($1)',
+      [keys],
+    )
+    const found = new Map(rows.map(({ key, batch_id: batchId }) => [nameOf(key), batchId]))
+    return keys.map((key) => found.get(nameOf(key)))
+  },
 
-/** So that a corrected event goes through. Only the keys of these very batches. */
-export async function forgetKeys(
-  client: Queryable,
-  keys: readonly { readonly key: Uint8Array; readonly batchId: number }[],
-): Promise<void> {
-  if (keys.length === 0) return
-  await client.query(
-    `DELETE FROM dedupe USING unnest($1::bytea[], $2::bigint[]) AS gone (key, batch_id)
-     WHERE dedupe.key = gone.key AND dedupe.batch_id = gone.batch_id`,
-    [keys.map(({ key }) => key), keys.map(({ batchId }) => batchId)],
-  )
-}
+  *forget(keys) {
+    if (keys.length === 0) return
+    yield* query(
+      `DELETE FROM dedupe USING unnest($1::bytea[], $2::bigint[]) AS gone (key, batch_id)
+       WHERE dedupe.key = gone.key AND dedupe.batch_id = gone.batch_id`,
+      [keys.map(({ key }) => key), keys.map(({ batchId }) => batchId)],
+    )
+  },
 
-/**
- * One step over the dedupe index, oldest first; answers where the next one starts (a time and a key, packed), or undefined
- * after the last. What is still queued is passed over.
- */
-export async function trimDedupe(
-  { client }: Transaction,
-  { seenBeforeMs, after }: RequestOf<'trimDedupe'>,
-): Promise<Uint8Array | undefined> {
-  const [afterMs, afterKey] = unpackWalk(after)
-  const { rows } = await client.query<{ key: Buffer; seen_at_ms: number }>(
-    `SELECT key, seen_at_ms FROM dedupe WHERE seen_at_ms < $1 AND (seen_at_ms, key) > ($2, $3)
-     ORDER BY seen_at_ms, key LIMIT ${STEP_KEYS}`,
-    [seenBeforeMs, afterMs, afterKey],
-  )
-  const last = rows.at(-1)
-  if (last === undefined) return undefined
-  await client.query(
-    `DELETE FROM dedupe WHERE key = ANY($1) AND seen_at_ms < $2
-       AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.batch_id = dedupe.batch_id)`,
-    [rows.map(({ key }) => key), seenBeforeMs],
-  )
-  return rows.length < STEP_KEYS ? undefined : packWalk(last.seen_at_ms, last.key)
+  /** Oldest first; the position is a time and a key, packed. */
+  *trim({ seenBeforeMs, after }) {
+    const [afterMs, afterKey] = unpackWalk(after)
+    const rows = yield* query<{ key: Buffer; seen_at_ms: number }>(
+      `SELECT key, seen_at_ms FROM dedupe WHERE seen_at_ms < $1 AND (seen_at_ms, key) > ($2, $3)
+       ORDER BY seen_at_ms, key LIMIT ${STEP_KEYS}`,
+      [seenBeforeMs, afterMs, afterKey],
+    )
+    const last = rows.at(-1)
+    if (last === undefined) return undefined
+    yield* query(
+      `DELETE FROM dedupe WHERE key = ANY($1) AND seen_at_ms < $2
+         AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.batch_id = dedupe.batch_id)`,
+      [rows.map(({ key }) => key), seenBeforeMs],
+    )
+    return rows.length < STEP_KEYS ? undefined : packWalk(last.seen_at_ms, last.key)
+  },
 }
 
 const STEP_KEYS = 2048

@@ -3,14 +3,14 @@
  *
  *   store.ts       reads go to the pool, changes through the batcher, in order
  *   writer.ts      one transaction per group of changes; COMMITs without an answer
- *   run-operations.ts  one statement for many: commit.ts, acknowledge.ts; one each: lease.ts, dead-letters.ts …
- *   ../core        what each operation decides, for both engines
+ *   ../core        the operations, for both engines; run.ts runs their statements
+ *   transaction.ts, leases.ts, dedupe.ts   what the operations of a transaction share, and do here in a way of their own
  *   owner.ts       heartbeats, fencing numbers, taking over from the dead
  *   vault.ts       the vault's documents, changed by one replica at a time
  *   buckets.ts, feed.ts   what `Shared` promises
  *   database-url.ts, hosts.ts   which server, and with or without TLS
  *   client.ts, connect.ts   what a transaction begins and ends with, pools, whose fault an error is
- *   schema.ts, keys.ts   what a start needs
+ *   schema.ts   what a start needs
  *
  * Times between replicas are the database's. Opening rejects with STORE_TOO_NEW, WRONG_MASTER_KEY or STORE_CANNOT_OPEN,
  * and has then changed nothing. While the database is away, posts get STORE_UNAVAILABLE and outcomes are kept
@@ -30,7 +30,8 @@ import { createPool, inTransaction, judgeFailure } from './connect.ts'
 import { parseDatabaseUrl } from './database-url.ts'
 import { createFeed } from './feed.ts'
 import { createHosts, type Hosts } from './hosts.ts'
-import { addChecks, assertKeysOpen } from './keys.ts'
+import { addKeyChecks, assertCheckOpens, readKeyChecks } from '../core/reseal.ts'
+import { run } from './run.ts'
 import { makeTables, TABLES_MS } from './schema.ts'
 import { registerOwner, type Owner } from './owner.ts'
 import { createStore } from './store.ts'
@@ -88,8 +89,8 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
       await once.end()
     }
     await inTransaction(vital, async (client) => {
-      await assertKeysOpen(client, sealer)
-      await addChecks(client, sealer)
+      for (const { sealed } of await run(client, readKeyChecks())) assertCheckOpens(sealed, sealer)
+      await run(client, addKeyChecks(sealer, ['queue', 'vault']))
     })
     const { keyId } = sealer
     return registerOwner({ pool: vital, name, keyId, heartbeatMs, leaseMs, onFailure: writes.failed })

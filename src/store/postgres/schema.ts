@@ -1,19 +1,16 @@
 /**
- * The tables, in a PostgreSQL schema of their own (`pinrelay`).
+ * The tables, in a PostgreSQL schema of their own (`pinrelay`): those of core/tables.ts, and
  *
  * owners        the replicas. `owner_id` is the fencing number: a process that was taken for dead goes on under a new one.
  *               `commit_number` is the last transaction of its writer, which tells what became of a COMMIT whose answer was lost
- * batches       one row per batch, with its sealed payload: nearly all are inserted once and deleted once. `owner_id` is who
- *               leases it, null while it waits; `lease_number` the transaction in which it was leased
- * dedupe        live events that were delivered or are queued, by 16 bytes of SHA-256. Vacuumed early: whoever looks for the
- *               oldest passes over all that were deleted since
- * totals         counters per queue and owner: no row is written by two replicas; those of the dead are added to owner 0
- * documents     the vault's records, sealed as a whole; vault_version is raised with each change of them
- * dead_letters, trail, audit   as in SQLite
+ * vault_version is raised with each change of the documents
  * buckets       levels in 1/60,000 of a token; `bucket_grants`: tokens handed out, neither used nor given back
  * feed          what changed, for the other replicas; rows of the last minutes only
+ *
+ * `dedupe` is vacuumed early: whoever looks for the oldest passes over all that were deleted since.
  */
 import { StoreTooNew } from '../../errors.ts'
+import { ALL_TABLES } from '../core/tables.ts'
 import type { Queryable } from './client.ts'
 
 export const SCHEMA_NAME = 'pinrelay'
@@ -31,99 +28,17 @@ const TABLES = `
     dead_at timestamptz
   );
   CREATE SEQUENCE batch_ids;
-  CREATE TABLE batches (
-    batch_id bigint PRIMARY KEY,
-    ad_account_id text NOT NULL,
-    is_test boolean NOT NULL,
-    is_replay boolean NOT NULL,
-    oldest_event_time_s bigint NOT NULL,
-    size_bytes integer NOT NULL,
-    event_count integer NOT NULL,
-    pending_count integer NOT NULL,
-    attempts integer NOT NULL,
-    received_at_ms bigint NOT NULL,
-    owner_id bigint,
-    lease_number bigint,
-    acknowledged bytea,
-    history text,
-    sealed bytea NOT NULL
-  );
+  ${ALL_TABLES}
   ALTER TABLE batches ALTER COLUMN sealed SET STORAGE EXTERNAL;
+  ALTER TABLE trail ALTER COLUMN ids SET STORAGE EXTERNAL, ALTER COLUMN entries SET STORAGE EXTERNAL;
+  ALTER TABLE dedupe SET (autovacuum_vacuum_scale_factor = 0.02);
+  ALTER TABLE totals SET (fillfactor = 50);
   CREATE INDEX batches_waiting ON batches
     (ad_account_id, is_test, is_replay, oldest_event_time_s, batch_id) WHERE owner_id IS NULL;
   CREATE INDEX batches_aging ON batches (oldest_event_time_s, batch_id) WHERE owner_id IS NULL AND NOT is_test;
-  CREATE INDEX batches_leased ON batches (owner_id, batch_id) WHERE owner_id IS NOT NULL;
-  CREATE TABLE dedupe (
-    key bytea PRIMARY KEY,
-    batch_id bigint NOT NULL,
-    seen_at_ms bigint NOT NULL
-  ) WITH (autovacuum_vacuum_scale_factor = 0.02);
   CREATE INDEX dedupe_by_time ON dedupe (seen_at_ms, key);
-  CREATE TABLE totals (
-    ad_account_id text NOT NULL,
-    is_test boolean NOT NULL,
-    owner_id bigint NOT NULL,
-    received bigint NOT NULL,
-    delivered bigint NOT NULL,
-    rejected bigint NOT NULL,
-    expired bigint NOT NULL,
-    filtered bigint NOT NULL,
-    queued bigint NOT NULL,
-    duplicate bigint NOT NULL,
-    invalid bigint NOT NULL,
-    batches bigint NOT NULL,
-    bytes bigint NOT NULL,
-    dead_bytes bigint NOT NULL,
-    trail_bytes bigint NOT NULL,
-    PRIMARY KEY (ad_account_id, is_test, owner_id)
-  ) WITH (fillfactor = 50);
-  CREATE TABLE dead_letters (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    ad_account_id text NOT NULL,
-    is_test boolean NOT NULL,
-    event_name text NOT NULL,
-    event_id text NOT NULL,
-    order_id text,
-    event_time_s bigint NOT NULL,
-    status text NOT NULL,
-    reason text NOT NULL,
-    attempts integer NOT NULL,
-    first_seen_at_ms bigint NOT NULL,
-    died_at_ms bigint NOT NULL,
-    history text,
-    sealed bytea NOT NULL
-  );
-  CREATE INDEX dead_letters_by_death ON dead_letters (died_at_ms, id);
-  CREATE TABLE trail (
-    bucket bigint NOT NULL,
-    seq bigint GENERATED ALWAYS AS IDENTITY,
-    received_at_ms bigint NOT NULL,
-    marks integer NOT NULL,
-    ids bytea NOT NULL,
-    entries bytea NOT NULL,
-    PRIMARY KEY (bucket, seq)
-  );
-  ALTER TABLE trail ALTER COLUMN ids SET STORAGE EXTERNAL, ALTER COLUMN entries SET STORAGE EXTERNAL;
-  CREATE TABLE audit (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    at_ms bigint NOT NULL,
-    action text NOT NULL,
-    details text NOT NULL
-  );
-  CREATE TABLE key_checks (
-    place text NOT NULL,
-    key_id text NOT NULL,
-    sealed bytea NOT NULL,
-    PRIMARY KEY (place, key_id)
-  );
   CREATE TABLE vault_version (version bigint NOT NULL);
   INSERT INTO vault_version VALUES (1);
-  CREATE TABLE documents (
-    kind text NOT NULL,
-    id text NOT NULL,
-    body bytea NOT NULL,
-    PRIMARY KEY (kind, id)
-  );
   CREATE TABLE claims (
     name text PRIMARY KEY,
     owner_id bigint NOT NULL

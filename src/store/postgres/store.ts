@@ -3,19 +3,16 @@ import { StoreUnavailable } from '../../errors.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import type { Batcher } from '../engine/batcher.ts'
 import { createStore as createBatchingStore } from '../engine/client.ts'
-import type { AnswerOf, RequestOf } from '../engine/operations.ts'
 import { createCapacity } from '../core/capacity.ts'
 import { WATERMARK } from '../core/share.ts'
 import type { TrailTail } from '../core/trail-tail.ts'
-import { bucketOf } from '../core/trail.ts'
+import { readFor } from '../core/run-operations.ts'
+import { readBytes, type StoredBytes } from '../core/totals.ts'
 import type { NewBatch, Store } from '../store.ts'
 import type { WriteWatch } from '../core/write-watch.ts'
-import { readAudit } from './audit.ts'
-import { readBacklog, readTotals, readBytes, readQueuedBytes, type StoredBytes } from './totals.ts'
 import type { Queryable } from './client.ts'
 import { orUnavailable, type Pool } from './connect.ts'
-import { searchDeadLetters } from './dead-letters.ts'
-import { readBuckets, searchStep } from './trail.ts'
+import { run } from './run.ts'
 
 export interface StoreOptions {
   readonly batcher: Batcher
@@ -35,21 +32,10 @@ const LOW_PART = 0.25
 export function createStore(options: StoreOptions): Store {
   const { batcher, pool, sealer, writes, tail, limitBytes, close } = options
   const admission = createAdmission(pool, limitBytes)
-  const reads: Reads = {
-    backlog: () => readBacklog(pool),
-    totals: (filter) => readTotals(pool, filter),
-    deadLetters: (query) => searchDeadLetters(pool, sealer, query),
-    auditTrail: (query) => readAudit(pool, query),
-    events: (step) => searchStep(pool, step),
-    async trailChanges(position) {
-      const fresh = tail.since(position)
-      return { ...fresh, rows: await readBuckets(pool, [...new Set(fresh.batchIds.map(bucketOf))]) }
-    },
+  const submit: Batcher['submit'] = (kind, request) => {
+    const read = readFor(kind, { sealer, tail }, request)
+    return read === undefined ? batcher.submit(kind, request) : orUnavailable(run(pool, read))
   }
-  const submit: Batcher['submit'] = (kind, request) =>
-    kind in reads
-      ? orUnavailable((reads[kind as keyof Reads] as (request: unknown) => Promise<never>)(request))
-      : batcher.submit(kind, request)
   const batched = createBatchingStore(submit, close)
 
   return {
@@ -71,12 +57,6 @@ export function createStore(options: StoreOptions): Store {
   }
 }
 
-type Reads = {
-  readonly [K in 'backlog' | 'totals' | 'deadLetters' | 'auditTrail' | 'events' | 'trailChanges']: (
-    request: RequestOf<K>,
-  ) => Promise<AnswerOf<K>>
-}
-
 /**
  * Counts the queued payloads of all replicas, not the size of the tables: PostgreSQL reuses the space of deleted rows
  * but rarely returns it. A transaction in progress is missed until the next count: it is small beside the room that is left. How much of the room an account may take: core/share.ts.
@@ -90,7 +70,7 @@ function createAdmission(pool: Pool, limitBytes: number) {
   const capacity = createCapacity((part) => part * limitBytes - queuedBytes)
 
   async function look(): Promise<StoredBytes> {
-    const stored = await readBytes(pool)
+    const stored = await run(pool, readBytes())
     queuedBytes = stored.queuedBytes
     capacity.look()
     // Well below any account's share, since the next look is a second later.
@@ -135,4 +115,13 @@ async function readUsedBytes(client: Queryable): Promise<number> {
      WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace`,
   )
   return rows[0]!.bytes
+}
+
+/** Queued payloads, of each account that has some. */
+async function readQueuedBytes(client: Queryable): Promise<Map<string, number>> {
+  const { rows } = await client.query<{ ad_account_id: string; bytes: number }>(
+    `SELECT ad_account_id, SUM(bytes)::bigint AS bytes FROM totals
+     GROUP BY ad_account_id HAVING SUM(bytes) > 0`,
+  )
+  return new Map(rows.map((row) => [row.ad_account_id, row.bytes]))
 }

@@ -1,29 +1,49 @@
 /** What the operations of one transaction share. */
-import type { Sealer } from '../../vault/seal.ts'
-import type { StoreProblem } from '../engine/operations.ts'
+import { query } from '../core/sql.ts'
+import type { Transaction } from '../core/transaction.ts'
+import { createTotalCounts } from '../core/counters.ts'
+import { DEAD_LETTER_PART } from '../core/share.ts'
+import { TRAIL_PART } from '../core/trail.ts'
 import type { SharedChange } from '../shared.ts'
-import type { TrailWriter } from '../core/trail.ts'
 import type { Queryable } from './client.ts'
-import type { TotalCounts } from './totals.ts'
+import { DEDUPE } from './dedupe.ts'
+import { createLeases } from './leases.ts'
+import type { Owner } from './owner.ts'
 
-export interface Transaction {
-  readonly client: Queryable
-  readonly sealer: Sealer
-  readonly totals: TotalCounts
-  readonly trail: TrailWriter
-  /** STORE_LIMIT_BYTES. */
-  readonly limitBytes: number
-  readonly ownerId: number
-  /** Every number this process had: leases under an older one are still its own if nobody took them over. */
-  readonly ownerIds: readonly number[]
-  /** Names the transaction; see `writer.ts`. */
-  readonly commitNumber: number
-  readonly nextBatchId: () => number
-  readonly report: (problem: StoreProblem) => void
+/** `commitNumber` names it; see `writer.ts`. */
+export function createTransaction(
+  parts: Pick<Transaction, 'sealer' | 'trail' | 'report' | 'nextBatchId'> & { readonly limitBytes: number },
+  { id: ownerId, ids: ownerIds }: Pick<Owner, 'id' | 'ids'>,
+  commitNumber: number,
+): Transaction {
+  const { limitBytes } = parts
+  const tellQueues: Transaction['tellQueues'] = function* tell(queues) {
+    if (queues.length > 0) yield* query(TELL, [ownerId, JSON.stringify({ kind: 'queues', queues })])
+  }
+  return {
+    ...parts,
+    totals: createTotalCounts(),
+    limits: { deadLetterBytes: DEAD_LETTER_PART * limitBytes, trailBytes: TRAIL_PART * limitBytes },
+    ownerIds,
+    leases: createLeases({ ownerIds, tellQueues }, ownerId, commitNumber),
+    dedupe: DEDUPE,
+    tellQueues,
+    *tryLock(lock) {
+      const [row] = yield* query<{ is_mine: boolean }>('SELECT pg_try_advisory_xact_lock($1) AS is_mine', [
+        lock,
+      ])
+      return row!.is_mine
+    },
+    inVault: (steps) => steps,
+    *closeTrail() {},
+    *keyIdsInUse() {
+      const rows = yield* query<{ key_id: string }>('SELECT key_id FROM owners WHERE dead_at IS NULL')
+      return rows.map((row) => row.key_id)
+    },
+  }
 }
 
-/** `owner_id` of those that this process may acknowledge: its own, and what waits. $1 are its numbers. */
-export const MAY_ACKNOWLEDGE = '(owner_id IS NULL OR owner_id = ANY($1))'
+const TELL = 'INSERT INTO feed (owner_id, change) VALUES ($1, $2)'
 
 /**
  * Notes a change for other replicas, in the transaction that makes it: both are committed, or neither. `ownerId`: the
@@ -35,5 +55,5 @@ export async function tellFeed(
   change: SharedChange,
 ): Promise<void> {
   if (change.kind === 'queues' && change.queues.length === 0) return
-  await client.query('INSERT INTO feed (owner_id, change) VALUES ($1, $2)', [ownerId, JSON.stringify(change)])
+  await client.query(TELL, [ownerId, JSON.stringify(change)])
 }

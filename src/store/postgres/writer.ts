@@ -20,19 +20,25 @@ import { toTravelError } from '../engine/operations.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { CommitInDoubt, type Queryable } from './client.ts'
 import { inTransaction, isConflict, isConnectionLost, isPlaceAtFault, type Pool } from './connect.ts'
-import { tellFeed, type Transaction } from './transaction.ts'
 import { uniqueQueues, type QueueRow } from '../core/rows.ts'
-import { runOperations } from './run-operations.ts'
-import { writeTrail, type TrailParts } from './trail.ts'
+import { runChanges } from '../core/run-operations.ts'
+import type { Steps } from '../core/sql.ts'
+import { writeTotals } from '../core/totals.ts'
+import { writeTrail } from '../core/trail-rows.ts'
+import type { TrailTail } from '../core/trail-tail.ts'
+import type { TrailWriter } from '../core/trail.ts'
+import type { Transaction } from '../core/transaction.ts'
 import type { Owner } from './owner.ts'
-import { createTotalCounts } from './totals.ts'
+import { run } from './run.ts'
+import { createTransaction, tellFeed } from './transaction.ts'
 
 export interface WriterOptions {
   /** Of one connection. */
   readonly pool: Pool
   readonly sealer: Sealer
   readonly owner: Owner
-  readonly trail: TrailParts
+  /** What a transaction says, and for those who follow the trail, what was committed last. */
+  readonly trail: { readonly writer: TrailWriter; readonly tail: TrailTail }
   readonly limitBytes: number
   readonly report: (problem: StoreProblem) => void
 }
@@ -72,15 +78,11 @@ export function createWriter(options: WriterOptions): RunGroup {
     let outcomes: Outcomes | undefined
     async function work(client: Queryable): Promise<Outcomes> {
       const batchIds = await stamp(client, ownerId, commitNumber, idsFor(operations))
-      const totals = createTotalCounts()
       trail.writer.open()
       trail.writer.touched.clear()
-      const ids = { ownerId, ownerIds: owner.ids, commitNumber, nextBatchId: () => batchIds.shift()! }
-      const tx: Transaction = { ...parts, ...ids, client, totals }
-      const answers = await runOperations(tx, operations)
-      await writeTrail(tx)
-      await totals.write(client, ownerId)
-      return (outcomes = answers)
+      const nextBatchId = () => batchIds.shift()!
+      const tx = createTransaction({ ...parts, nextBatchId }, { id: ownerId, ids: owner.ids }, commitNumber)
+      return (outcomes = await run(client, perform(tx, ownerId, operations)))
     }
     try {
       const done = await inTransaction(pool, work)
@@ -136,6 +138,13 @@ export function createWriter(options: WriterOptions): RunGroup {
     const fresh = await runAll(operations.filter((operation) => !told.has(operation)))
     return operations.map((operation) => told.get(operation) ?? fresh.get(operation)!)
   }
+}
+
+function* perform(tx: Transaction, ownerId: number, operations: readonly Operation[]): Steps<Outcomes> {
+  const answers = yield* runChanges(tx, operations)
+  yield* writeTrail(tx)
+  yield* writeTotals(tx.totals, ownerId)
+  return new Map(operations.map((one) => [one, { status: 'done', answer: answers.get(one) }]))
 }
 
 /** Waits for a replica that is declaring this owner dead. Returns `count` new ids of batches. */

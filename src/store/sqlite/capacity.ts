@@ -35,7 +35,7 @@ const DISK_COPIES = 2
 const PAGE_BYTES = 4096
 
 export function createAdmission(
-  { db, totals, deadLetters, trail }: QueueTables,
+  { db, totals, limits }: QueueTables,
   queuePath: string,
   limitBytes: number,
 ): Admission {
@@ -47,8 +47,8 @@ export function createAdmission(
   let usedBytes = 0
   let diskFreeBytes = 0
   const capacity = createCapacity((part) => {
-    const { deadBytes, trailBytes } = totals.sizes()
-    const takenBytes = Math.max(0, usedBytes - deadBytes - trailBytes)
+    const { deadLetterBytes, trailBytes } = totals.sizes()
+    const takenBytes = Math.max(0, usedBytes - deadLetterBytes - trailBytes)
     const leftOfDisk = (part * (usedBytes + diskFreeBytes) - takenBytes) / DISK_COPIES
     return Math.min(part * limitBytes - takenBytes, leftOfDisk)
   })
@@ -63,8 +63,8 @@ export function createAdmission(
     diskFreeBytes = freeBytes(dirname(queuePath))
     capacity.look()
     const mayUse = Math.min(limitBytes, usedBytes + diskFreeBytes)
-    deadLetters.keepBelow(DEAD_LETTER_PART * mayUse)
-    trail.keepBelow(TRAIL_PART * mayUse)
+    limits.deadLetterBytes = DEAD_LETTER_PART * mayUse
+    limits.trailBytes = TRAIL_PART * mayUse
   }
 
   function admits({ kind, request }: Operation): boolean {
@@ -78,7 +78,6 @@ export function createAdmission(
 
   function accountsOverShare(): string[] {
     if (usedBytes <= capacity.share()) return []
-    totals.flush()
     return totals.accountsAbove(capacity.share())
   }
 
@@ -86,18 +85,8 @@ export function createAdmission(
   return {
     size() {
       look()
-      const { bytes, deadBytes, trailBytes } = totals.sizes()
-      const overShare = accountsOverShare()
       const { isFull } = capacity
-      return {
-        usedBytes,
-        queuedBytes: bytes,
-        deadLetterBytes: deadBytes,
-        trailBytes,
-        diskFreeBytes,
-        isFull,
-        overShare,
-      }
+      return { ...totals.sizes(), usedBytes, diskFreeBytes, isFull, overShare: accountsOverShare() }
     },
     run(operations, run) {
       if (operations.some(({ kind }) => kind === 'commit' || kind === 'recover')) look()

@@ -7,12 +7,10 @@ import { prepare } from './connection.ts'
 import { DEDUPE_KEY_BYTES as KEY_BYTES } from '../core/sealed.ts'
 
 export interface DedupeTree {
-  /** Queried only when it has rows. */
-  isEmpty(): boolean
   /** Whether the key is new; then it belongs to this batch. */
   add(key: Uint8Array, batchId: number, seenAtMs: number): boolean
-  has(key: Uint8Array): boolean
-  isPending(key: Uint8Array): boolean
+  /** The key's batch; undefined where it has no such key. */
+  ownerOf(key: Uint8Array): number | undefined
   forget(key: Uint8Array, batchId: number): void
   /** Answers where the next step starts, or undefined after the last. */
   forgetStep(seenBeforeMs: number, afterKey: Uint8Array): Uint8Array | undefined
@@ -29,9 +27,8 @@ export function createDedupeTree(db: DatabaseSync): DedupeTree {
   const insert = db.prepare(
     'INSERT INTO dedupe (key, batch_id, seen_at_ms) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING',
   )
-  const select = prepare<object>(db, 'SELECT 1 FROM dedupe WHERE key = ?')
+  const select = prepare<{ batch_id: number }>(db, 'SELECT batch_id FROM dedupe WHERE key = ?')
   const remove = db.prepare('DELETE FROM dedupe WHERE key = ? AND batch_id = ?')
-  const findPending = prepare<object>(db, 'SELECT 1 FROM dedupe JOIN batches USING (batch_id) WHERE key = ?')
   const stepEnd = prepare<{ key: Uint8Array }>(
     db,
     `SELECT key FROM dedupe WHERE key > ? ORDER BY key LIMIT 1 OFFSET ${STEP_KEYS - 1}`,
@@ -46,15 +43,13 @@ export function createDedupeTree(db: DatabaseSync): DedupeTree {
   let wasWalked = false
 
   return {
-    isEmpty: () => !hasKeys,
     add(key, batchId, seenAtMs) {
       hasKeys = true
       return insert.run(key, batchId, seenAtMs).changes === 1
     },
-    has: (key) => select.get(key) !== undefined,
-    isPending: (key) => findPending.get(key) !== undefined,
+    ownerOf: (key) => (hasKeys ? select.get(key)?.batch_id : undefined),
     forget(key, batchId) {
-      remove.run(key, batchId)
+      if (hasKeys) remove.run(key, batchId)
     },
     forgetStep(seenBeforeMs, afterKey) {
       const end = stepEnd.get(afterKey)?.key

@@ -19,21 +19,14 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { DEDUPE_KEY_BYTES as KEY_BYTES } from '../core/sealed.ts'
+import type { Dedupe, DedupeKey } from '../core/transaction.ts'
 import type { DedupePosition } from '../engine/operations.ts'
 import { prepare } from './connection.ts'
 import { createDedupeIndex, type DedupeIndex } from './dedupe-index.ts'
 import { createDedupeTree } from './dedupe-tree.ts'
 import { StoreDamaged } from './failures.ts'
 
-export interface Dedupe {
-  /** Whether the key is new; then it belongs to this batch. */
-  add(key: Uint8Array, batchId: number, seenAtMs: number): boolean
-  /** Whether the key's batch still waits for an outcome. */
-  isPending(key: Uint8Array): boolean
-  /** So that a corrected event goes through. */
-  forget(key: Uint8Array, batchId: number): void
-  /** Answers where the next step starts, or undefined after the last. */
-  forgetStep(seenBeforeMs: number, after: DedupePosition): DedupePosition | undefined
+export interface BlockDedupe extends Dedupe {
   /** Writes what was added. */
   flush(): void
   keep(): void
@@ -58,7 +51,7 @@ interface Change {
   readonly isAdded: boolean
 }
 
-export function createDedupe(db: DatabaseSync, index: DedupeIndex = createDedupeIndex()): Dedupe {
+export function createDedupe(db: DatabaseSync, index: DedupeIndex = createDedupeIndex()): BlockDedupe {
   const insert = db.prepare('INSERT INTO dedupe_blocks (block_id, seen_at_ms, entries) VALUES (?, ?, ?)')
   const select = prepare<{ entries: Uint8Array }>(db, 'SELECT entries FROM dedupe_blocks WHERE block_id = ?')
   const update = db.prepare('UPDATE dedupe_blocks SET entries = ? WHERE block_id = ?')
@@ -156,33 +149,35 @@ export function createDedupe(db: DatabaseSync, index: DedupeIndex = createDedupe
     return old.length === 0 ? new Uint8Array(0) : old.at(-1)![0]
   }
 
+  function add({ key, batchId, seenAtMs }: DedupeKey): boolean {
+    if (findOwner(key) !== undefined) return false
+    if (tree.ownerOf(key) !== undefined) return false
+    // A key that shares its 8 bytes with another one is told from it by the tree.
+    if (index.isFull(block) || index.find(key) !== undefined) return tree.add(key, batchId, seenAtMs)
+    change(key, block, true)
+    newestMs = Math.max(newestMs, seenAtMs)
+    write({ key, batchId })
+    return true
+  }
+
   return {
-    add(key, batchId, seenAtMs) {
-      if (findOwner(key) !== undefined) return false
-      if (!tree.isEmpty() && tree.has(key)) return false
-      // A key that shares its 8 bytes with another one is told from it by the tree.
-      if (index.isFull(block) || index.find(key) !== undefined) return tree.add(key, batchId, seenAtMs)
-      change(key, block, true)
-      newestMs = Math.max(newestMs, seenAtMs)
-      write({ key, batchId })
-      return true
+    *claim(keys) {
+      return keys.map(add)
     },
-
-    isPending(key) {
-      const owner = findOwner(key)
-      if (owner === undefined) return !tree.isEmpty() && tree.isPending(key)
-      return isQueued(owner.batchId)
+    *pendingOf(keys) {
+      const ownerOf = (key: Uint8Array) => findOwner(key)?.batchId ?? tree.ownerOf(key)
+      return keys.map(ownerOf).map((batchId) => (isQueued(batchId ?? 0) ? batchId : undefined))
     },
-
-    forget(key, batchId) {
-      if (!tree.isEmpty()) tree.forget(key, batchId)
-      const owner = findOwner(key)
-      if (owner?.batchId !== batchId) return
-      change(key, owner.block, false)
-      write({ key, batchId: -batchId })
+    *forget(keys) {
+      for (const { key, batchId } of keys) {
+        tree.forget(key, batchId)
+        const owner = findOwner(key)
+        if (owner?.batchId !== batchId) continue
+        change(key, owner.block, false)
+        write({ key, batchId: -batchId })
+      }
     },
-
-    forgetStep(seenBeforeMs, after) {
+    *trim({ seenBeforeMs, after }) {
       return typeof after === 'number'
         ? forgetBlocks(seenBeforeMs, after)
         : tree.forgetStep(seenBeforeMs, after)

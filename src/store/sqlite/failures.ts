@@ -39,64 +39,25 @@ function extendedCodeOf(error: unknown): number {
   return error instanceof Error && 'errcode' in error ? Number(error.errcode) : SQLITE_OK
 }
 
-// Primary result codes, https://www.sqlite.org/rescode.html
+/** https://www.sqlite.org/rescode.html */
 const SQLITE_OK = 0
 const SQLITE_ERROR = 1
-const SQLITE_PERM = 3
 const SQLITE_BUSY = 5
-const SQLITE_NOMEM = 7
 const SQLITE_READONLY = 8
-const SQLITE_IOERR = 10
-const SQLITE_CORRUPT = 11
 const SQLITE_FULL = 13
-const SQLITE_CANTOPEN = 14
-const SQLITE_NOTADB = 26
-// Extended ones.
-const SQLITE_IOERR_SHORT_READ = 522
-const SQLITE_IOERR_WRITE = 778
-const SQLITE_IOERR_SHMOPEN = 4618
-const SQLITE_IOERR_SHMSIZE = 4874
-const SQLITE_IOERR_SHMMAP = 5386
-const SQLITE_IOERR_DATA = 8202
-const SQLITE_IOERR_CORRUPTFS = 8458
-const SQLITE_CONSTRAINT_PRIMARYKEY = 1555
-const SQLITE_CONSTRAINT_UNIQUE = 2067
-const SQLITE_CONSTRAINT_ROWID = 2579
+const CONTENT = { CORRUPT: 11, NOTADB: 26 }
+const CONTENT_READ = { IOERR_SHORT_READ: 522, IOERR_DATA: 8202, IOERR_CORRUPTFS: 8458 }
+const TWICE = { CONSTRAINT_PRIMARYKEY: 1555, CONSTRAINT_UNIQUE: 2067, CONSTRAINT_ROWID: 2579 }
+const PLACE = { PERM: 3, NOMEM: 7, IOERR: 10, CANTOPEN: 14, ...CONTENT }
+/** Writing, or making the memory that is shared beside the file. */
+const NO_SPACE = { IOERR_WRITE: 778, IOERR_SHMOPEN: 4618, IOERR_SHMSIZE: 4874, IOERR_SHMMAP: 5386 }
 
 /** The store makes each key itself and only where none is: one that is there twice means rows that disagree. */
-const DAMAGE_ERRORS: ReadonlySet<number> = new Set([
-  SQLITE_CORRUPT,
-  SQLITE_NOTADB,
-  SQLITE_IOERR_SHORT_READ,
-  SQLITE_IOERR_DATA,
-  SQLITE_IOERR_CORRUPTFS,
-  SQLITE_CONSTRAINT_PRIMARYKEY,
-  SQLITE_CONSTRAINT_UNIQUE,
-  SQLITE_CONSTRAINT_ROWID,
-])
-
-/** Writing, or making the memory that is shared beside the file. */
-const NO_SPACE_IOERRS: ReadonlySet<number> = new Set([
-  SQLITE_IOERR_WRITE,
-  SQLITE_IOERR_SHMOPEN,
-  SQLITE_IOERR_SHMSIZE,
-  SQLITE_IOERR_SHMMAP,
-])
-
+const DAMAGE_ERRORS = new Set(Object.values({ ...CONTENT, ...CONTENT_READ, ...TWICE }))
+const NO_SPACE_IOERRS = new Set(Object.values(NO_SPACE))
 const NO_SPACE_CODES: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
-
 /** The disk, the file or the machine is at fault, not the statement. */
-const PLACE_ERRORS: ReadonlySet<number> = new Set([
-  SQLITE_PERM,
-  SQLITE_BUSY,
-  SQLITE_NOMEM,
-  SQLITE_READONLY,
-  SQLITE_IOERR,
-  SQLITE_CORRUPT,
-  SQLITE_FULL,
-  SQLITE_CANTOPEN,
-  SQLITE_NOTADB,
-])
+const PLACE_ERRORS = new Set([...Object.values(PLACE), SQLITE_BUSY, SQLITE_READONLY, SQLITE_FULL])
 
 /** Errors that already say what is wrong. */
 const OPENING_ERRORS = [StoreTooNew, WrongMasterKey, StoreInUse, StoreCannotOpen]

@@ -6,26 +6,19 @@ import { dirname } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { createSealer, type MasterKeys, type Sealer } from '../../vault/seal.ts'
 import type { VaultStore } from '../../vault/vault-store.ts'
-import { createAudit } from './audit.ts'
 import { chooseReservedBytes, createReservedSpace, type ReservedSpace } from './reserved-space.ts'
-import { createCommit } from './commit.ts'
 import { assertSound, closeFile, inspectFile, openFile, WAL_BYTES, writeBackWal } from './connection.ts'
 import { translateOpenErrors, isNoSpace } from './failures.ts'
-import { createErase } from './erase.ts'
-import { createExpiry } from './expire.ts'
-import { addCheck, assertKeysOpen, createReseal } from './keys.ts'
-import { createLeasing } from './lease.ts'
-import { showDeadLetter } from '../core/dead-letters.ts'
+import { addKeyChecks } from '../core/reseal.ts'
+import { assertKeysOpen } from './keys.ts'
 import { besideQueue, vaultBeside } from '../paths.ts'
 import type { QueueSize } from '../engine/operations.ts'
 import { inspectQueue, openQueueFile, type RunOperations } from './queue-file.ts'
 import type { QueueTables, QueueTablesOptions } from './queue-tables.ts'
-import { createPurge, createReplay } from './replay.ts'
-import { createRestore } from './recover.ts'
 import { createAdmission } from './capacity.ts'
 import { VAULT_SCHEMA } from './schema.ts'
-import { createAcknowledgements } from './acknowledge.ts'
-import { createTransactions, type Handlers } from './transaction.ts'
+import { createRunner } from './run.ts'
+import { createTransactions } from './transaction.ts'
 import { createVaultStore } from './vault.ts'
 import { PROBE_BYTES } from '../core/write-watch.ts'
 
@@ -79,16 +72,17 @@ function openFiles(settings: FilesSettings): SqliteFiles {
   })
   const vaultDb = openFile({ path: vaultPath, schema: VAULT_SCHEMA, limitBytes: Infinity })
   try {
-    addCheck(vaultDb, sealer)
+    createRunner(vaultDb)(addKeyChecks(sealer, ['vault']))
     const queueFile = openQueueFile(
       {
         ...settings,
         path: queuePath,
+        vaultDb,
         limitBytes: storeLimitBytes,
         // Small enough to be written back into the reserved space, and no large part of a small store.
         walBytes: Math.min(WAL_BYTES, reservedBytes * 0.7, storeLimitBytes / 16),
         sealer,
-        createRun: (tables) => createQueueRun(tables, vaultDb, reservedSpace, settings),
+        createRun: (tables) => createQueueRun(tables, reservedSpace, settings),
       },
       found,
     )
@@ -122,7 +116,6 @@ export function inspectVault(vaultPath: string, sealer: Sealer): boolean {
 /** Runs a group's operations on the queue; refuses those without room. */
 function createQueueRun(
   tables: QueueTables,
-  vaultDb: DatabaseSync,
   reservedSpace: ReservedSpace,
   { queuePath, storeLimitBytes }: FilesSettings,
 ): RunOperations {
@@ -136,54 +129,9 @@ function createQueueRun(
     writeBackWal(tables.db)
     return true
   }
-  const handlers = createQueueHandlers(tables, vaultDb, size)
-  const transact = createTransactions(tables, handlers, makeRoom)
+  const probeWrite = createWriteProbe(tables.db)
+  const transact = createTransactions({ tables, size, probeWrite, makeRoom })
   return (operations) => admission.run(operations, transact)
-}
-
-function createQueueHandlers(tables: QueueTables, vaultDb: DatabaseSync, size: () => QueueSize): Handlers {
-  const { totals, deadLetters, dedupe, trail, sealer } = tables
-  const acknowledgements = createAcknowledgements(tables)
-  const audit = createAudit(tables.db)
-  return {
-    commit: createCommit(tables),
-    countInvalid(request) {
-      totals.count(request, { invalid: request.invalidCount })
-      if (request.trail) trail.post(tables.nextBatchId(), request, request.trail, [])
-    },
-    ...acknowledgements,
-    lease: createLeasing(tables),
-    backlog() {
-      totals.flush()
-      return totals.backlog()
-    },
-    totals(filter) {
-      totals.flush()
-      return totals.totals(filter)
-    },
-    deadLetters(query) {
-      const { rows, beforeId } = deadLetters.find(query)
-      return { deadLetters: rows.map((row) => showDeadLetter(row, sealer)), beforeId }
-    },
-    replay: createReplay(tables, audit),
-    purge: createPurge(tables, audit),
-    expire: createExpiry(tables, acknowledgements),
-    trimDeadLetters: (request) => deadLetters.trim(request),
-    events: (request) => trail.search(request),
-    trailChanges: (position) => {
-      const fresh = trail.tail.since(position)
-      return { ...fresh, rows: trail.rowsOf(fresh.batchIds) }
-    },
-    trimTrail: (request) => trail.trim(request),
-    erase: createErase(tables),
-    addAudit: (entry) => void audit.add(entry),
-    auditTrail: (query) => audit.trail(query),
-    trimDedupe: ({ seenBeforeMs, after }) => dedupe.forgetStep(seenBeforeMs, after),
-    reseal: createReseal(tables, vaultDb),
-    recover: createRestore(tables),
-    size,
-    probeWrite: createWriteProbe(tables.db),
-  }
 }
 
 /** No batch has this id. It is deleted in the same transaction, but its pages are written to the WAL. */

@@ -10,9 +10,11 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Sealer } from '../../vault/seal.ts'
 import { closeFile, inspectFile, openFile, type OpenFileOptions } from './connection.ts'
 import { translateOpenErrors, isDamage } from './failures.ts'
-import { addCheck, assertKeysOpen } from './keys.ts'
+import { addKeyChecks } from '../core/reseal.ts'
+import { assertKeysOpen } from './keys.ts'
 import { toTravelError, type Operation, type Outcome } from '../engine/operations.ts'
 import { createQueueTables, type QueueTables, type QueueTablesOptions } from './queue-tables.ts'
+import { createRunner } from './run.ts'
 import { QUEUE_SCHEMA } from './schema.ts'
 import { finishQuarantine, quarantine } from './quarantine.ts'
 import { isWalDamaged } from './wal.ts'
@@ -124,7 +126,7 @@ function openQueue(options: QueueFileOptions & { readonly onDamage?: () => void 
   const db = openFile({ ...options, schema: QUEUE_SCHEMA, onDamage })
   try {
     return translateOpenErrors(path, () => {
-      addCheck(db, sealer)
+      createRunner(db)(addKeyChecks(sealer, ['queue']))
       const tables = createQueueTables({ ...options, db })
       return { tables, run: createRun(tables) }
     })

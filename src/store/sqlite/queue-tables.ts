@@ -1,15 +1,16 @@
-/** The open queue file and the parts that its operations share. */
+/** The open queue file with what its operations share, and the one place where these parts are made. */
 import type { DatabaseSync } from 'node:sqlite'
-import { createTrailWriter } from '../core/trail.ts'
 import type { Sealer } from '../../vault/seal.ts'
+import { query } from '../core/sql.ts'
+import { createTrailTail, type TrailTail } from '../core/trail-tail.ts'
+import { createTrailWriter } from '../core/trail.ts'
+import type { Transaction } from '../core/transaction.ts'
 import type { StoreProblem } from '../engine/operations.ts'
-import { createBatches, type Batches } from './batches.ts'
-import { prepare } from './connection.ts'
-import { createDeadLetters, type DeadLetters } from './dead-letters.ts'
-import { createDedupe, type Dedupe } from './dedupe.ts'
-import { createLeases, type Leases } from './leases.ts'
-import { createTotals, type TotalCounts } from './totals.ts'
-import { createTrail, type Trail } from './trail.ts'
+import { createDedupe, type BlockDedupe } from './dedupe.ts'
+import { createLeases, type MemoryLeases } from './leases.ts'
+import { createOpenTrail, type OpenTrail } from './open-trail.ts'
+import { createRunner, type Run } from './run.ts'
+import { createTotals, type QueueTotals } from './totals.ts'
 
 export interface QueueTablesOptions {
   readonly db: DatabaseSync
@@ -20,35 +21,60 @@ export interface QueueTablesOptions {
   /** Whether the event trail is written. */
   readonly hasTrail: boolean
   readonly wallMs: () => number
+  readonly vaultDb: DatabaseSync
 }
 
-export interface QueueTables extends QueueTablesOptions {
-  readonly totals: TotalCounts
-  readonly leases: Leases
-  readonly batches: Batches
-  readonly deadLetters: DeadLetters
-  readonly dedupe: Dedupe
-  readonly trail: Trail
+export interface QueueTables extends Transaction {
+  readonly db: DatabaseSync
+  readonly run: Run
+  readonly tail: TrailTail
+  readonly openTrail: OpenTrail
+  readonly totals: QueueTotals
+  readonly leases: MemoryLeases
+  readonly dedupe: BlockDedupe
+  /** None until they are set. */
+  readonly limits: { deadLetterBytes: number; trailBytes: number }
   /**
-   * Never used before, in this run, an earlier one or a queue file that this one replaced: a late acknowledgement must not hit
-   * another batch. Each run begins with the microseconds since the epoch; none takes a million ids a second.
+   * Never used before, so that a late acknowledgement cannot hit a stranger: not in this run, nor in an earlier one, nor in a
+   * queue file that this one replaced. Microseconds since the epoch begin each run; none takes a million a second.
    */
   readonly nextBatchId: () => number
 }
 
 export function createQueueTables(options: QueueTablesOptions): QueueTables {
-  const { db, openedAtMs } = options
-  const totals = createTotals(db)
-  const last = prepare<{ id: number }>(db, 'SELECT COALESCE(MAX(batch_id), 0) AS id FROM batches').get()!
-  let batchId = Math.max(last.id, Math.floor(openedAtMs) * 1000)
+  const { db, sealer, openedAtMs, report } = options
+  const run = createRunner(db)
+  const runInVault = createRunner(options.vaultDb)
+  const totals = createTotals(run)
+  const trail = createTrailWriter(options.hasTrail, options.wallMs)
+  const openTrail = createOpenTrail({ trail, totals }, run)
+  const [last] = run(query<{ id: number }>('SELECT COALESCE(MAX(batch_id), 0) AS id FROM batches'))
+  let batchId = Math.max(last!.id, Math.floor(openedAtMs) * 1000)
   return {
-    ...options,
+    db,
+    run,
+    sealer,
+    report,
     totals,
+    tail: createTrailTail(),
+    trail,
+    openTrail,
+    closeTrail: openTrail.close,
+    limits: { deadLetterBytes: Infinity, trailBytes: Infinity },
     leases: createLeases(),
-    batches: createBatches(db),
-    deadLetters: createDeadLetters(db, totals),
     dedupe: createDedupe(db),
-    trail: createTrail(db, totals, createTrailWriter(options.hasTrail, options.wallMs)),
     nextBatchId: () => ++batchId,
+    ownerIds: [],
+    // Nobody else has the file.
+    *tryLock() {
+      return true
+    },
+    *tellQueues() {},
+    *inVault(steps) {
+      return runInVault(steps)
+    },
+    *keyIdsInUse() {
+      return []
+    },
   }
 }

@@ -16,12 +16,14 @@ import { listPositions } from '../core/bitmap.ts'
 import { toQueue, type BatchRow, type DeadLetterRow, type QueueRow } from '../core/rows.ts'
 import { bindBatch, bindDeadLetter, dedupeKeys, openSealed, readIdentity, type Bind } from '../core/sealed.ts'
 import { trailOfStored } from '../core/trail.ts'
+import { commitAll } from '../core/commit.ts'
+import { addDeadLetters } from '../core/dead-letters.ts'
+import { query, type Steps } from '../core/sql.ts'
+import type { Transaction } from '../core/transaction.ts'
 import type { Batcher } from '../engine/batcher.ts'
 import type { RecoverReport, RecoverRequest } from '../engine/operations.ts'
 import { omitEvents, splitEvents } from '../payload.ts'
-import { createCommit } from './commit.ts'
 import { openViews } from './damaged-file.ts'
-import type { QueueTables } from './queue-tables.ts'
 
 /** What goes to the store in one transaction: small, so that commits pass in between. */
 interface RecoverStep extends Omit<RecoverRequest, 'file'> {
@@ -197,31 +199,52 @@ function isCount(value: unknown): value is number {
  * duplicates, as in any post. Each step records what was taken of which file, so that a file can be recovered again:
  * nothing comes twice, and what could not be read before may come then.
  */
-export function createRestore(tables: QueueTables): (request: RecoverRequest) => RecoverReport {
-  const { db, totals, leases, deadLetters } = tables
-  const commit = createCommit(tables)
-  const remember = db.prepare('INSERT OR IGNORE INTO recovered (file, kind, id) VALUES (?, ?, ?)')
-
-  return function restore({ file, batches, deadLetters: found, unreadable }) {
-    const isNew = (kind: 'batch' | 'dead_letter', id: number) => remember.run(file, kind, id).changes === 1
-    const report = { batches: 0, events: 0, duplicates: 0, deadLetters: 0, unreadable }
-    for (const { batchId, batch } of batches) {
-      const restored = isNew('batch', batchId) ? commit(batch).batch : undefined
-      const events = restored?.eventCount ?? 0
-      report.events += events
-      report.duplicates += batch.events.length - events
-      if (restored === undefined) continue
-      report.batches += 1
-      leases.end(restored.batchId)
-    }
-    for (const { id, ...row } of found) {
-      if (isNew('dead_letter', id)) {
-        deadLetters.add(row)
-        // The totals count it as before: received, and rejected or expired.
-        totals.count(toQueue(row), { received: 1, [row.status]: 1 })
-        report.deadLetters += 1
-      } else report.duplicates += 1
-    }
-    return report
+export function* restore(
+  tx: Transaction,
+  { file, batches, deadLetters, unreadable }: RecoverRequest,
+): Steps<RecoverReport> {
+  const newBatches = yield* remember(file, 'batch', batches, ({ batchId }) => batchId)
+  const newDeadLetters = yield* remember(file, 'dead_letter', deadLetters, ({ id }) => id)
+  const receipts = yield* commitAll(
+    tx,
+    newBatches.map(({ batch }) => batch),
+  )
+  const stored = receipts.flatMap(({ batch }) => batch ?? [])
+  tx.leases.end(stored.map(({ batchId }) => batchId))
+  yield* addDeadLetters(
+    tx,
+    newDeadLetters.map((row) => {
+      const { id: _, ...rest } = row
+      return rest
+    }),
+  )
+  // In the totals it is what it was: received, and rejected or expired.
+  for (const row of newDeadLetters) tx.totals.count(toQueue(row), { received: 1, [row.status]: 1 })
+  const events = stored.reduce((sum, { eventCount }) => sum + eventCount, 0)
+  const found = batches.reduce((sum, { batch }) => sum + batch.events.length, 0)
+  return {
+    batches: stored.length,
+    events,
+    duplicates: found - events + deadLetters.length - newDeadLetters.length,
+    deadLetters: newDeadLetters.length,
+    unreadable,
   }
+}
+
+/** Those that were not taken of this file before. */
+function* remember<Item>(
+  file: string,
+  kind: 'batch' | 'dead_letter',
+  items: readonly Item[],
+  idOf: (item: Item) => number,
+): Steps<Item[]> {
+  const fresh: Item[] = []
+  for (const item of items) {
+    const added = yield* query(
+      'INSERT INTO recovered (file, kind, id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING id',
+      [file, kind, idOf(item)],
+    )
+    if (added.length > 0) fresh.push(item)
+  }
+  return fresh
 }

@@ -13,55 +13,110 @@
  *
  * An answer leaves only after COMMIT. A rollback also undoes changes in memory: leases, counts, the dedupe index.
  */
-import type { AnswerOf, Operation, OperationKind, Outcome, RequestOf } from '../engine/operations.ts'
-import { toTravelError } from '../engine/operations.ts'
+import type { DatabaseSync } from 'node:sqlite'
+import { removeOverPart } from '../core/dead-letters.ts'
+import { readFor, runChanges, type Answers } from '../core/run-operations.ts'
+import type { Steps } from '../core/sql.ts'
+import { writeTotals } from '../core/totals.ts'
+import { trimTrail } from '../core/trail-rows.ts'
+import {
+  toTravelError,
+  type Operation,
+  type OperationKind,
+  type Outcome,
+  type QueueSize,
+  type RequestOf,
+} from '../engine/operations.ts'
+import type { TrimStep } from '../store.ts'
 import { isDamage, isFull, isNoSpace, isPlaceAtFault } from './failures.ts'
 import type { QueueTables } from './queue-tables.ts'
+import { restore } from './recover.ts'
 
-export type Handlers = {
-  [Kind in OperationKind]: (request: RequestOf<Kind>) => AnswerOf<Kind>
-}
-
-/** The reserved space is not given up for these; the probe must fail where a commit would. */
+/** The reserved space is not given up for these. The probe shows whether a commit would be taken. */
 const REFUSABLE: ReadonlySet<OperationKind> = new Set(['commit', 'probeWrite'])
 
-/** `makeRoom`: the disk is full; frees some of it for what cannot wait, and answers whether it could. */
-export function createTransactions(tables: QueueTables, handlers: Handlers, makeRoom: () => boolean) {
-  const { db, totals, leases, deadLetters, dedupe, trail } = tables
-  const parts = [leases, dedupe, deadLetters, trail]
+export interface TransactionOptions {
+  readonly tables: QueueTables
+  readonly size: () => QueueSize
+  readonly probeWrite: () => void
+  /** The disk is full: frees some of it for what cannot wait; answers whether it could. */
+  readonly makeRoom: () => boolean
+}
+
+/** Of the trail, in one transaction for the newer rows' sake; the rest is left to `trimTrail`. */
+const TRIMMED_ROWS = 32
+/** The same of dead letters, for each that is added. */
+const REMOVED_PER_DEAD_LETTER = 16
+/** SQLite keeps no owners: every count is this process's. */
+const OWNER_ID = 0
+
+export function createTransactions({ tables, size, probeWrite, makeRoom }: TransactionOptions) {
+  const { db, run, totals, leases, dedupe, trail, tail, openTrail, limits } = tables
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')
-  const rollback = db.prepare('ROLLBACK')
+  /** Dead letters that were removed for the newer ones' sake and not reported yet; `removed`: once this transaction is committed. */
+  let removed = 0
+  let untold = 0
 
-  function perform({ kind, request }: Operation): Outcome {
-    const handle = handlers[kind] as (request: unknown) => AnswerOf<OperationKind>
-    return { status: 'done', answer: handle(request) }
+  function* perform(operations: readonly Operation[]): Steps<Answers> {
+    const answers = yield* runChanges(tables, operations)
+    for (const operation of operations) {
+      if (operation.kind === 'probeWrite') probeWrite()
+      if (operation.kind === 'recover') {
+        answers.set(operation, yield* restore(tables, operation.request as RequestOf<'recover'>))
+      }
+    }
+    yield* openTrail.write()
+    yield* keepWithin(operations, answers)
+    yield* writeTotals(totals, OWNER_ID)
+    for (const operation of operations) {
+      const { kind, request } = operation
+      if (kind === 'size') answers.set(operation, size())
+      const read = readFor(kind, tables, request)
+      if (read !== undefined) answers.set(operation, yield* read)
+    }
+    return answers
+  }
+
+  /** In the transaction that adds to them: a burst of rejected events must not fill the file before housekeeping runs. */
+  function* keepWithin(operations: readonly Operation[], answers: Answers): Steps<void> {
+    removed = untold
+    for (const operation of operations) {
+      if (operation.kind !== 'trimDeadLetters') continue
+      const step = answers.get(operation) as TrimStep
+      answers.set(operation, { ...step, overPart: step.overPart + removed })
+      removed = 0
+    }
+    if (totals.sizes().deadLetterBytes > limits.deadLetterBytes) {
+      const added = totals.sum('rejected') + totals.sum('expired')
+      removed += yield* removeOverPart(tables, REMOVED_PER_DEAD_LETTER * Math.max(0, added))
+    }
+    if (totals.sizes().trailBytes > limits.trailBytes) {
+      yield* trimTrail(tables, { receivedBeforeMs: 0, limit: TRIMMED_ROWS })
+    }
   }
 
   function transact(operations: readonly Operation[]): Outcome[] {
     try {
       begin.run()
-      const outcomes = operations.map(perform)
-      trail.flush()
-      totals.flush()
+      const answers = run(perform(operations))
       dedupe.flush()
       commit.run()
-      for (const part of parts) part.keep()
-      return outcomes
+      untold = removed
+      tail.note(trail.touched)
+      openTrail.keep()
+      leases.keep()
+      dedupe.keep()
+      return operations.map((one) => ({ status: 'done', answer: answers.get(one) }))
     } catch (error) {
-      for (const part of parts) part.undo()
+      openTrail.undo()
+      leases.undo()
+      dedupe.undo()
       totals.forget()
-      rollBack()
+      rollBack(db)
       throw error
-    }
-  }
-
-  /** SQLite may have rolled back by itself, for example when the disk is full. */
-  function rollBack(): void {
-    try {
-      if (db.isTransaction) rollback.run()
-    } catch {
-      // The first error is reported.
+    } finally {
+      trail.touched.clear()
     }
   }
 
@@ -91,6 +146,15 @@ export function createTransactions(tables: QueueTables, handlers: Handlers, make
   }
 
   return runGroup
+}
+
+/** SQLite may have rolled back by itself, for example when the disk is full. */
+function rollBack(db: DatabaseSync): void {
+  try {
+    if (db.isTransaction) db.exec('ROLLBACK')
+  } catch {
+    // The error before it is reported.
+  }
 }
 
 function toOutcome(error: unknown): Outcome {

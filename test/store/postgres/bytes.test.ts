@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
-import { TRIM_LOCK } from '../../../src/store/postgres/dead-letters.ts'
+import { TRIM_LOCK } from '../../../src/store/core/dead-letters.ts'
 import { startPostgres } from '../../support/postgres.ts'
 import { makeDead, makeBatch, NOW_MS } from '../batches.ts'
 import { layGround } from './ground.ts'

@@ -1,7 +1,7 @@
 /** Several replicas on one database: who wins, who takes over, and what a broken wire leaves behind. */
 import t from 'tap'
 import type { SharedChange } from '../../../src/store/shared.ts'
-import { waitingSql } from '../../../src/store/postgres/lease.ts'
+import { waitingSql } from '../../../src/store/core/lease.ts'
 import { until } from '../../support/clock.ts'
 import { startPostgres, startStoppablePostgres } from '../../support/postgres.ts'
 import { askAll, LIVE, makeDead, makeBatch, NOW_MS, NOW_S, TEST } from '../batches.ts'

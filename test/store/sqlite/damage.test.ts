@@ -227,7 +227,7 @@ t.test('a number that JavaScript cannot hold is damage', async (t) => {
 t.test('a key check that was changed is damage, and not a wrong key', async (t) => {
   const path = copy(pattern.closed)
   const db = new DatabaseSync(path)
-  db.exec("UPDATE meta SET value = zeroblob(60) WHERE name GLOB 'check:*'")
+  db.exec('UPDATE key_checks SET sealed = zeroblob(60)')
   db.close()
   t.equal((await open(t, path)).asides().length, 1)
 })

@@ -2,7 +2,8 @@ import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
 import { QUEUE_SCHEMA } from '../../../src/store/sqlite/schema.ts'
 import { createDedupeIndex } from '../../../src/store/sqlite/dedupe-index.ts'
-import { createDedupe, type Dedupe } from '../../../src/store/sqlite/dedupe.ts'
+import { createDedupe, type BlockDedupe } from '../../../src/store/sqlite/dedupe.ts'
+import type { Steps } from '../../../src/store/core/sql.ts'
 import fc from '../../support/fast-check.ts'
 
 /** `hint`: the 8 bytes that the index keeps. */
@@ -99,19 +100,19 @@ t.test('whatever is added, forgotten, rolled back and started again: it knows wh
           switch (operation.kind) {
             case 'add': {
               const [name, batchId] = [nameOf(operation.key), operation.batchId]
-              const isNew = dedupe.add(toKey(operation.key), batchId, nowMs)
+              const isNew = add(dedupe, toKey(operation.key), batchId, nowMs)
               if (isNew === owners.has(name)) throw new Error(`${name} is ${isNew ? 'new' : 'known'}`)
               if (!isNew) break
               owners.set(name, { batchId, seenAtMs: nowMs })
               queued.add(batchId)
               db.prepare(
-                `INSERT OR IGNORE INTO batches VALUES (?, '1', 0, 0, 0, 1, 1, 1, 0, 0, NULL, NULL, x'00')`,
+                `INSERT OR IGNORE INTO batches VALUES (?, '1', 0, 0, 0, 1, 1, 1, 0, 0, NULL, NULL, NULL, NULL, x'00')`,
               ).run(batchId)
               break
             }
             case 'forget': {
               const name = nameOf(operation.key)
-              dedupe.forget(toKey(operation.key), operation.batchId)
+              done(dedupe.forget([{ key: toKey(operation.key), batchId: operation.batchId }]))
               if (owners.get(name)?.batchId === operation.batchId) owners.delete(name)
               break
             }
@@ -145,7 +146,8 @@ t.test('whatever is added, forgotten, rolled back and started again: it knows wh
           }
           if (isLast) dedupe = start()
           for (const [name, { batchId }] of model.owners) {
-            if (dedupe.isPending(toKey(JSON.parse(name) as Key)) !== model.queued.has(batchId))
+            const [pendingIn] = done(dedupe.pendingOf([toKey(JSON.parse(name) as Key)]))
+            if ((pendingIn !== undefined) !== model.queued.has(batchId))
               throw new Error(`${name}: pending is wrong`)
           }
         }
@@ -161,17 +163,28 @@ t.test('what is in the table by key at the start is known, until it is old', asy
   db.exec(QUEUE_SCHEMA.tables)
   db.prepare('INSERT INTO dedupe VALUES (?, 7, 1000)').run(keyOf(1))
   const dedupe = createDedupe(db)
-  t.notOk(dedupe.add(keyOf(1), 8, 2000))
-  t.ok(dedupe.add(keyOf(2), 8, 2000))
+  t.notOk(add(dedupe, keyOf(1), 8, 2000))
+  t.ok(add(dedupe, keyOf(2), 8, 2000))
   forgetOld(dedupe, 1001)
   dedupe.keep()
-  t.ok(dedupe.add(keyOf(1), 9, 3000))
-  t.notOk(dedupe.add(keyOf(2), 9, 3000))
+  t.ok(add(dedupe, keyOf(1), 9, 3000))
+  t.notOk(add(dedupe, keyOf(2), 9, 3000))
 })
 
-function forgetOld(dedupe: Dedupe, seenBeforeMs: number): void {
-  let after: Parameters<Dedupe['forgetStep']>[1] | undefined = 0
-  while (after !== undefined) after = dedupe.forgetStep(seenBeforeMs, after)
+function add(dedupe: BlockDedupe, key: Uint8Array, batchId: number, seenAtMs: number): boolean {
+  return done(dedupe.claim([{ key, batchId, seenAtMs }]))[0]!
+}
+
+function forgetOld(dedupe: BlockDedupe, seenBeforeMs: number): void {
+  let after: Parameters<BlockDedupe['trim']>[0]['after'] | undefined = 0
+  while (after !== undefined) after = done(dedupe.trim({ seenBeforeMs, after }))
+}
+
+/** It yields no statements: it has its own. */
+function done<Result>(steps: Steps<Result>): Result {
+  const step = steps.next()
+  if (step.done !== true) throw new Error('a statement')
+  return step.value
 }
 
 function nameOf(key: Key): string {

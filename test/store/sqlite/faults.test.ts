@@ -20,7 +20,7 @@ t.test(
   async (t) => {
     const ground = await layGround(t)
     let groups = 0
-    const storeLimitBytes = 500_000
+    const storeLimitBytes = 510_000
     const { store } = await ground.open({ storeLimitBytes, onGroup: () => groups++ })
     const large = (id: string) => makeBatch([`${id}-${'x'.repeat(100_000)}`])
     const { batchId } = (await store.commit(large('first'))).batch!

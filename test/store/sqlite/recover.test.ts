@@ -69,7 +69,7 @@ t.test('behind leaves that are lost the others are found by the index, and aroun
   const middle = pages.length >> 1
   for (const [places, roots] of [
     [[1, middle, pages.length - 1], []],
-    [[middle], ['batches_in_order']],
+    [[middle], ['batches_waiting']],
   ] as const) {
     const path = copy(pattern.closed)
     spoilRoots(path, roots)

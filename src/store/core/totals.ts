@@ -1,0 +1,78 @@
+/** Reads and writes the totals of each queue: one row per queue and owner, summed when they are read. */
+import type { QueueBacklog, Totals } from '../store.ts'
+import { COUNTERS, toTotals, type Counts, type TotalCounts } from './counters.ts'
+import { toQueue, type QueueRow } from './rows.ts'
+import { insert, query, type Steps } from './sql.ts'
+
+/** Called once, at the transaction's end. */
+export function* writeTotals(totals: TotalCounts, ownerId: number): Steps<void> {
+  const rows = totals.take().map(([{ adAccountId, isTest }, counts]) => ({
+    ad_account_id: adAccountId,
+    is_test: isTest,
+    owner_id: ownerId,
+    ...counts,
+  }))
+  yield* insert('totals', rows, ADD)
+}
+
+const ADD = `ON CONFLICT (ad_account_id, is_test, owner_id) DO UPDATE SET
+  ${COUNTERS.map((name) => `${name} = totals.${name} + excluded.${name}`).join(', ')}`
+
+export function* readTotals({
+  adAccountId,
+  isTest,
+}: {
+  readonly adAccountId?: string
+  readonly isTest?: boolean
+}): Steps<Totals> {
+  const [row] = yield* query<Counts>(
+    `SELECT ${COUNTERS.map((name) => `COALESCE(SUM(${name}), 0)::bigint AS ${name}`).join(', ')} FROM totals
+     WHERE ($1::text IS NULL OR ad_account_id = $1) AND ($2::boolean IS NULL OR is_test = $2)`,
+    [adAccountId ?? null, isTest ?? null],
+  )
+  return toTotals(row!)
+}
+
+type BacklogRow = QueueRow &
+  Pick<Counts, 'batches' | 'queued'> &
+  Readonly<Record<`oldest_${1 | 2 | 3}`, number | null>>
+
+/** The oldest of a queue is the first row of the waiting index, or a leased one. */
+export function* readBacklog(): Steps<QueueBacklog[]> {
+  const oldestWaiting = (isReplay: boolean) =>
+    `(SELECT MIN(oldest_event_time_s) FROM batches b WHERE owner_id IS NULL AND b.ad_account_id = queues.ad_account_id
+        AND b.is_test = queues.is_test AND is_replay = ${isReplay})`
+  const rows = yield* query<BacklogRow>(
+    `WITH queues AS (
+       SELECT ad_account_id, is_test, SUM(batches)::bigint AS batches, SUM(queued)::bigint AS queued FROM totals
+       GROUP BY ad_account_id, is_test HAVING SUM(batches) > 0),
+     leased AS (
+       SELECT ad_account_id, is_test, MIN(oldest_event_time_s) AS oldest FROM batches WHERE owner_id IS NOT NULL
+       GROUP BY ad_account_id, is_test)
+     SELECT queues.ad_account_id, queues.is_test, batches, queued, leased.oldest AS oldest_1,
+       ${oldestWaiting(false)} AS oldest_2, ${oldestWaiting(true)} AS oldest_3
+     FROM queues LEFT JOIN leased ON leased.ad_account_id = queues.ad_account_id AND leased.is_test = queues.is_test
+     ORDER BY queues.ad_account_id, queues.is_test`,
+  )
+  return rows.map((row) => ({
+    ...toQueue(row),
+    batches: row.batches,
+    events: row.queued,
+    oldestEventTimeS: Math.min(...[row.oldest_1, row.oldest_2, row.oldest_3].flatMap((one) => one ?? [])),
+  }))
+}
+
+export interface StoredBytes {
+  /** Of payloads that are queued. */
+  readonly queuedBytes: number
+  readonly deadLetterBytes: number
+  readonly trailBytes: number
+}
+
+export function* readBytes(): Steps<StoredBytes> {
+  const [row] = yield* query<StoredBytes>(
+    `SELECT COALESCE(SUM(bytes), 0)::bigint AS "queuedBytes", COALESCE(SUM(dead_bytes), 0)::bigint AS "deadLetterBytes",
+       COALESCE(SUM(trail_bytes), 0)::bigint AS "trailBytes" FROM totals`,
+  )
+  return row!
+}

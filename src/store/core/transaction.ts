@@ -1,0 +1,67 @@
+/** What the operations of one transaction share, and what the engines do each in their own way. */
+import type { Sealer } from '../../vault/seal.ts'
+import type { DedupePosition, RequestOf, StoreProblem } from '../engine/operations.ts'
+import type { QueueKey, ReleasedBatch } from '../store.ts'
+import type { TotalCounts } from './counters.ts'
+import type { BatchRow } from './rows.ts'
+import type { Steps } from './sql.ts'
+import type { TrailWriter } from './trail.ts'
+
+export interface Transaction {
+  readonly sealer: Sealer
+  readonly totals: TotalCounts
+  readonly trail: TrailWriter
+  /** Parts of what the store may use. */
+  readonly limits: { readonly deadLetterBytes: number; readonly trailBytes: number }
+  /** Every number that this process had: what it leased under an older one is still its own if nobody took it over. */
+  readonly ownerIds: readonly number[]
+  readonly nextBatchId: () => number
+  readonly report: (problem: StoreProblem) => void
+  readonly leases: Leases
+  readonly dedupe: Dedupe
+  /** False where another replica has it: then this one does nothing. Until the end of the transaction. */
+  tryLock(lock: number): Steps<boolean>
+  /** For the other replicas: there is more to lease. */
+  tellQueues(queues: readonly QueueKey[]): Steps<void>
+  /** Runs the steps where the vault's documents are. */
+  inVault<Result>(steps: Steps<Result>): Steps<Result>
+  /** Writes rows of the trail that are gathered elsewhere. */
+  closeTrail(): Steps<void>
+  /** Master keys that living replicas seal with. */
+  keyIdsInUse(): Steps<readonly string[]>
+}
+
+/** A batch that no lease holds has `owner_id` null, and is not held: PostgreSQL keeps leases in the rows, SQLite in memory. */
+export interface Leases {
+  isHeld(batchId: number): boolean
+  readonly heldCount: number
+  insert(rows: readonly BatchRow[], state: 'leased' | 'waiting'): Steps<void>
+  /** Answers the rows, in any order. */
+  take(batchIds: readonly number[]): Steps<BatchRow[]>
+  release(batches: readonly ReleasedBatch[]): Steps<void>
+  /** Batches that are gone. */
+  end(batchIds: readonly number[]): void
+  /** Waiting live batches with older events, the oldest first where that costs nothing. */
+  olderThan(eventTimeS: number, limit: number): Steps<Pick<BatchRow, 'batch_id' | 'pending_count'>[]>
+}
+
+export interface DedupeKey {
+  readonly key: Uint8Array
+  readonly batchId: number
+  readonly seenAtMs: number
+}
+
+/** Live events that were delivered or are queued, by key. */
+export interface Dedupe {
+  /** Whether each key was new: then it belongs to its batch. */
+  claim(keys: readonly DedupeKey[]): Steps<readonly boolean[]>
+  /** The batches that brought these keys and still wait for an outcome. */
+  pendingOf(keys: readonly Uint8Array[]): Steps<readonly (number | undefined)[]>
+  /** So that a corrected event goes through. Only the keys of these very batches. */
+  forget(keys: readonly Omit<DedupeKey, 'seenAtMs'>[]): Steps<void>
+  /** One step; what is still queued is passed over. Answers where the next one starts, or undefined after the last. */
+  trim(request: RequestOf<'trimDedupe'>): Steps<DedupePosition | undefined>
+}
+
+/** A condition: batches that this process may acknowledge, its own and what waits. $1 are its numbers. */
+export const MAY_ACKNOWLEDGE = '(owner_id IS NULL OR owner_id = ANY($1))'

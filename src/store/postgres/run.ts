@@ -1,0 +1,31 @@
+/** Runs the steps of an operation (core/sql.ts) on a client in a transaction, or on the pool. */
+import type { Step, Steps } from '../core/sql.ts'
+import { COLUMN_TYPES } from '../core/tables.ts'
+import type { Queryable } from './client.ts'
+
+export async function run<Result>(client: Queryable, steps: Steps<Result>): Promise<Result> {
+  let step = steps.next()
+  while (step.done !== true) {
+    const { rows } = await client.query(...toStatement(step.value))
+    step = steps.next(rows)
+  }
+  return step.value
+}
+
+/** Many rows are one statement: an array for each column. */
+function toStatement(step: Step): [sql: string, values: unknown[]] {
+  if (step.kind === 'query') return [step.text, [...step.values]]
+  const { table, rows } = step
+  const columns = Object.keys(rows[0]!)
+  const names = columns.join(', ')
+  const types = columns.map((name, index) => `$${index + 1}::${COLUMN_TYPES.get(name)}[]`)
+  const given = `unnest(${types.join(', ')}) WITH ORDINALITY AS new (${names}, nth)`
+  const values = columns.map((name) => rows.map((row) => row[name]))
+  if (step.kind === 'insert') {
+    const select = `SELECT ${names} FROM ${given} ORDER BY nth`
+    return [`INSERT INTO ${table} (${names}) ${select} ${step.onConflict}`, values]
+  }
+  const changed = columns.filter((name) => name !== step.key).map((name) => `${name} = new.${name}`)
+  const where = `${table}.${step.key} = new.${step.key}`
+  return [`UPDATE ${table} SET ${changed.join(', ')} FROM ${given} WHERE ${where}`, values]
+}

@@ -1,0 +1,76 @@
+/**
+ * Small transactions gather the event trail in the totals' row of the trail, whose page they write anyway; larger ones, and what
+ * was gathered, go to its table.
+ */
+import { COUNTERS } from '../core/counters.ts'
+import { query, type Steps } from '../core/sql.ts'
+import { writeTrail } from '../core/trail-rows.ts'
+import { TRAIL_QUEUE } from '../core/trail.ts'
+import type { Transaction } from '../core/transaction.ts'
+import type { Run } from './run.ts'
+
+export interface OpenTrail {
+  /** At the end of a transaction. */
+  write(): Steps<void>
+  /** Before rows are deleted. */
+  close(): Steps<void>
+  keep(): void
+  undo(): void
+}
+
+/** What stays open: as much as a row of `totals` holds without a page more. */
+const OPEN_LENGTH = 850
+const OPEN_EVENTS = 12
+const KEY = [TRAIL_QUEUE.adAccountId, TRAIL_QUEUE.isTest] as const
+
+export function createOpenTrail(
+  { trail, totals }: Pick<Transaction, 'trail' | 'totals'>,
+  run: Run,
+): OpenTrail {
+  const [stored] = run(
+    query<{ open_trail: string | null }>(
+      'SELECT open_trail FROM totals WHERE ad_account_id = $1 AND is_test = $2',
+      KEY,
+    ),
+  )
+  let text = stored?.open_trail ?? ''
+  let keptText = text
+  try {
+    trail.open(text)
+    trail.rows()
+  } catch {
+    // Damaged on the disk: they are lost, and written over.
+    text = keptText = ''
+    trail.open()
+  }
+
+  function* set(to: string): Steps<void> {
+    if (to !== text) yield* query(SET, [...KEY, to])
+    text = to
+  }
+
+  function* close(): Steps<void> {
+    yield* writeTrail({ trail, totals })
+    trail.open()
+    yield* set('')
+  }
+
+  return {
+    close,
+    *write() {
+      if (trail.touched.size === 0) return
+      const fresh = trail.size() > OPEN_EVENTS ? undefined : trail.text()
+      if (fresh !== undefined && fresh.length <= OPEN_LENGTH) yield* set(fresh)
+      else yield* close()
+    },
+    keep: () => void (keptText = text),
+    undo() {
+      text = keptText
+      trail.open(text)
+    },
+  }
+}
+
+const SET = `INSERT INTO totals (ad_account_id, is_test, owner_id, ${COUNTERS.join(', ')}, open_trail)
+  VALUES ($1, $2, 0, ${COUNTERS.map(() => 0).join(', ')}, $3)
+  ON CONFLICT (ad_account_id, is_test, owner_id) DO UPDATE SET open_trail = excluded.open_trail`

@@ -1,0 +1,59 @@
+/** Runs the steps of an operation (core/sql.ts) on a file, at once. */
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import type { Row, Step, Steps } from '../core/sql.ts'
+
+export type Run = <Result>(steps: Steps<Result>) => Result
+
+/** What PostgreSQL says otherwise. */
+const REWRITTEN: readonly (readonly [RegExp, string])[] = [
+  [/\$(\d+)/g, '?$1'],
+  [/= ANY\((\?\d+)\)/g, 'IN (SELECT value FROM json_each($1))'],
+  [/position\((\?\d+) IN (\w+)\)/g, 'instr($2, $1)'],
+  [/::\w+(\[\])?/g, ''],
+  [/ FOR UPDATE( SKIP LOCKED)?/g, ''],
+  // A bare parameter is looked at when the statement is planned: SQLite would plan it anew each time, 65 µs.
+  [/LIMIT (\?\d+)/g, 'LIMIT ($1 + 0)'],
+]
+
+/** Its statements are prepared once. */
+export function createRunner(db: DatabaseSync): Run {
+  const statements = new Map<string, StatementSync>()
+
+  function prepare(text: string): StatementSync {
+    let statement = statements.get(text)
+    if (statement === undefined) {
+      statement = db.prepare(REWRITTEN.reduce((sql, [from, to]) => sql.replaceAll(from, to), text))
+      statements.set(text, statement)
+    }
+    return statement
+  }
+
+  function perform(step: Step): readonly Row[] {
+    if (step.kind === 'query') return prepare(step.text).all(...step.values.map(toInput))
+    const columns = Object.keys(step.rows[0]!)
+    const statement = prepare(step.kind === 'insert' ? insertSql(step, columns) : updateSql(step, columns))
+    for (const row of step.rows) statement.run(...columns.map((name) => toInput(row[name])))
+    return []
+  }
+
+  return function run(steps) {
+    let step = steps.next()
+    while (step.done !== true) step = steps.next(perform(step.value))
+    return step.value
+  }
+}
+
+function insertSql({ table, onConflict }: Step & { kind: 'insert' }, columns: readonly string[]): string {
+  const values = columns.map((_, index) => `$${index + 1}`).join(', ')
+  return `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${values}) ${onConflict}`
+}
+
+function updateSql({ table, key }: Step & { kind: 'update' }, columns: readonly string[]): string {
+  const set = columns.flatMap((name, index) => (name === key ? [] : [`${name} = $${index + 1}`]))
+  return `UPDATE ${table} SET ${set.join(', ')} WHERE ${key} = $${columns.indexOf(key) + 1}`
+}
+
+function toInput(value: unknown): SQLInputValue {
+  if (typeof value === 'boolean') return Number(value)
+  return Array.isArray(value) ? JSON.stringify(value) : (value as SQLInputValue)
+}
