@@ -90,7 +90,7 @@ export function routeSources(
     const source = vault.source(request.params.source_id)
     request.source = source
     const account = source && vault.account(source.adAccountId)
-    // The address of a source is no secret: wrong signatures must not use up the account's own posts.
+    // Of the source, so that a shop's webhooks do not use up its account's own posts.
     const key = `source/${source?.sourceId ?? ''}`
     request.limited = { key, postsPerMinute: account?.postsPerMinute }
     readiness.check(source?.adAccountId ?? '')
