@@ -59,7 +59,7 @@ export function createQueueTables(options: QueueTablesOptions): QueueTables {
     tail: createTrailTail(),
     trail,
     openTrail,
-    closeTrail: openTrail.close,
+    closeTrail: () => openTrail.close(),
     limits: { deadLetterBytes: Infinity, trailBytes: Infinity },
     leases: createLeases(),
     dedupe: createDedupe(db),
