@@ -2,7 +2,7 @@
  * The files of a store on one machine, beside the queue: `relay.db` has `relay.vault.db`, `relay.reserved_space`,
  * `relay.master-key` and `relay.admin-token`.
  */
-import { format, parse } from 'node:path'
+import { join, parse } from 'node:path'
 
 export function vaultBeside(queuePath: string): string {
   const { ext } = parse(queuePath)
@@ -14,5 +14,5 @@ export function besideQueue(
   ending: `.vault${string}` | '.reserved_space' | '.master-key' | '.admin-token',
 ): string {
   const { dir, name } = parse(queuePath)
-  return format({ dir, base: name + ending })
+  return join(dir, name + ending)
 }

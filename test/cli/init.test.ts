@@ -40,6 +40,10 @@ t.test('asks nothing that the command line says, and answers as JSON', async (t)
 
 t.test('connects a shop that posts webhooks, and says what to enter there', async (t) => {
   const stand = await enter(t)
+  t.teardown(async () => {
+    const { sources } = (await stand.admin('GET', '/sources')).body as { sources: { id: string }[] }
+    await Promise.all(sources.map(({ id }) => stand.admin('DELETE', `/sources/${id}`)))
+  })
   const relay = createCommandLine(stand)
   const post = async (printed: string, secret: string, headersOf: typeof shopifyHeaders) => {
     const [, path] = /^Address: https:\/\/YOUR-RELAY(\/sources\/[a-z]+-[0-9a-f]{8}) /m.exec(printed) ?? []
