@@ -29,6 +29,7 @@ const GROUPS: readonly (readonly string[])[] = [
   ['store/postgres'],
   ['admin', 'delivery', 'ingest', 'telemetry'],
   ['gateway', 'replicas', 'demo', 'docs'],
+  ['store'],
   [],
   ['process'],
   ['faults'],

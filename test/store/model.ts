@@ -214,7 +214,7 @@ const plainPlan: fc.Arbitrary<Plan> = fc.oneof(
   { weight: 1, arbitrary: fc.tuple(filter, start).map((values) => purge(...values)) },
   {
     weight: 2,
-    arbitrary: fc.tuple(cutoffS, fc.integer({ min: 1, max: 3 })).map((values) => expire(...values)),
+    arbitrary: cutoffS.map(expire),
   },
   { weight: 1, arbitrary: fc.nat(9).map(audit) },
   {
@@ -407,18 +407,15 @@ function purge(
   })
 }
 
-function expire(oldestEventTimeS: number, limit: number): Plan {
-  return plan(`expire ${limit} from before ${NOW_S - oldestEventTimeS}`, () => ({
-    ask: (store) => store.expire({ oldestEventTimeS, limit, nowMs: NOW_MS }),
+/** Of all batches in one step: which of them a smaller one takes first is the engine's choice. */
+function expire(oldestEventTimeS: number): Plan {
+  return plan(`expire from before ${NOW_S - oldestEventTimeS}`, () => ({
+    ask: (store) => store.expire({ oldestEventTimeS, limit: 1000, nowMs: NOW_MS }),
     apply(model, answer) {
-      let expired = 0
-      let old: ModelBatch[]
-      do {
-        old = model.batches
-          .filter((batch) => !batch.isTest && !batch.isHeld && batch.oldestEventTimeS < oldestEventTimeS)
-          .toSorted((a, b) => a.oldestEventTimeS - b.oldestEventTimeS || a.serial - b.serial)
-        for (const batch of old.slice(0, limit)) expired += expireOne(model, batch, oldestEventTimeS)
-      } while (expired === 0 && old.length > limit)
+      const expired = model.batches
+        .filter((batch) => !batch.isTest && !batch.isHeld && batch.oldestEventTimeS < oldestEventTimeS)
+        .toSorted((a, b) => a.oldestEventTimeS - b.oldestEventTimeS || a.serial - b.serial)
+        .reduce((sum, batch) => sum + expireOne(model, batch, oldestEventTimeS), 0)
       if (answer !== undefined) assertSame(answer.value, expired, 'expired')
     },
   }))
@@ -500,14 +497,32 @@ function reopen(): Command {
 
 type Pause = 'none' | 'turn' | 'answer'
 
+/** What shares a transaction is done in this order of kinds; all others follow. */
+const ORDER_IN_GROUP = ['acknowledge', 'release', 'commit']
+
+/** Between two waits, in the order in which one transaction does them: so they are the same in one and in several. */
+function asInGroups(steps: readonly (readonly [Plan, Pause])[]): typeof steps {
+  const rank = ([{ text }]: readonly [Plan, Pause]) => {
+    const index = ORDER_IN_GROUP.indexOf(text.split(' ', 1)[0]!)
+    return index === -1 ? ORDER_IN_GROUP.length : index
+  }
+  const ends = steps.flatMap(([, pause], index) => (pause === 'answer' ? [index + 1] : []))
+  return [...ends, steps.length].flatMap((end, index) => {
+    const group = steps.slice(ends[index - 1] ?? 0, end)
+    const plans = group.toSorted((a, b) => rank(a) - rank(b))
+    return plans.map(([step], place) => [step, group[place]![1]] as const)
+  })
+}
+
 /** Asks for one after the other without waiting, dies beside one of them, and finds out how far it came. */
-function crash(steps: readonly (readonly [Plan, Pause])[], where: number): Command {
+function crash(asked: readonly (readonly [Plan, Pause])[], where: number): Command {
+  const steps = asInGroups(asked)
   const text = steps.map(([{ text }, pause]) => `${text} (${pause})`).join('; ')
   return command(`crash at ${where % steps.length} in [${text}]`, async (model, real) => {
     const { opened, ground, adAccountId } = real
     const operations: Operation[] = []
     const answers: ({ readonly value: unknown } | undefined)[] = []
-    const asked: Promise<unknown>[] = []
+    const answered: Promise<unknown>[] = []
     let crashing: Promise<void> | undefined
     let acknowledged = 0
     for (const [index, [{ make }, pause]] of steps.entries()) {
@@ -522,12 +537,12 @@ function crash(steps: readonly (readonly [Plan, Pause])[], where: number): Comma
         (value) => void (answers[place] = { value }),
         (error: unknown) => assertGone(error),
       )
-      asked.push(answer)
+      answered.push(answer)
       if (pause === 'turn') await turn()
       if (pause === 'answer') await answer
     }
     await crashing
-    await Promise.all(asked)
+    await Promise.all(answered)
     real.opened = await ground.open()
     adopt(model, await findOut(model, real, operations, answers, acknowledged))
   })

@@ -37,16 +37,14 @@ export async function runModel(runs: number, { seed, print }: LongRunOptions): P
   // Most of the work is the stores', each of which has a thread of its own.
   const workers = Math.max(1, Math.min(runs, availableParallelism()))
   print(`${runs} runs of ${workers} workers, seed ${seed}`)
-  try {
-    await Promise.all(
-      Array.from({ length: workers }, (_, worker) => {
-        const share = Math.floor(runs / workers) + Number(worker < runs % workers)
-        return testAgainstModel({ layGround, runs: share, seed: seed + worker, onRun })
-      }),
-    )
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  const ended = await Promise.allSettled(
+    Array.from({ length: workers }, (_, worker) => {
+      const share = Math.floor(runs / workers) + Number(worker < runs % workers)
+      return testAgainstModel({ layGround, runs: share, seed: seed + worker, onRun })
+    }),
+  )
+  await rm(folder, { recursive: true, force: true })
+  for (const end of ended) if (end.status === 'rejected') throw end.reason
 }
 
 if (import.meta.main) {
