@@ -4,7 +4,7 @@
  * begins and ends with is in client.ts.
  */
 import pg from 'pg'
-import { StoreUnavailable } from '../../errors.ts'
+import { CannotOpen, StoreUnavailable } from '../../errors.ts'
 import { codeOf } from '../../telemetry/log.ts'
 import type { WriteProblem } from '../core/write-watch.ts'
 import { clientSettings, RelayClient, type ConnectionOptions, type Queryable } from './client.ts'
@@ -99,12 +99,17 @@ export async function inTransaction<Result>(
 
 /**
  * The server, the connection or another transaction is at fault: a retry may succeed. Errors without an SQLSTATE come from the
- * connection, except the RangeError of an acknowledgement whose event its batch does not have.
+ * connection, except an operation's own.
  */
 export function isPlaceAtFault(error: unknown): boolean {
-  if (error instanceof RangeError) return false
+  if (isOperationAtFault(error)) return false
   const code = sqlStateOf(error)
   return code === undefined || PLACE_CLASSES.has(code.slice(0, 2)) || PLACE_STATES.has(code)
+}
+
+/** An acknowledgement names an event that its batch does not have, or a dead one of a batch that no key opens. */
+function isOperationAtFault(error: unknown): boolean {
+  return error instanceof RangeError || error instanceof CannotOpen
 }
 
 /** Rejects with STORE_UNAVAILABLE then. */
@@ -121,7 +126,7 @@ export function isConflict(error: unknown): boolean {
 
 /** The connection has died, leads to a server that takes no writes or gives no lock, or is in an unknown state. */
 export function isConnectionLost(error: unknown): boolean {
-  if (error instanceof RangeError) return false
+  if (isOperationAtFault(error)) return false
   const code = sqlStateOf(error)
   return (
     code === undefined ||

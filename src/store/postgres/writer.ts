@@ -52,6 +52,7 @@ interface Doubt {
   readonly ownerId: number
   readonly commitNumber: number
   readonly outcomes: Outcomes
+  readonly error: unknown
 }
 
 const CONFLICTS_BORNE = 5
@@ -90,7 +91,8 @@ export function createWriter(options: WriterOptions): RunGroup {
       return done
     } catch (error) {
       if (error instanceof CommitInDoubt) report({ problem: 'commit_in_doubt' })
-      if (isConnectionLost(error) && outcomes !== undefined) doubt = { ownerId, commitNumber, outcomes }
+      if (isConnectionLost(error) && outcomes !== undefined)
+        doubt = { ownerId, commitNumber, outcomes, error }
       throw error
     }
   }
@@ -118,7 +120,12 @@ export function createWriter(options: WriterOptions): RunGroup {
     }
     const outcomes = new Map<Operation, Outcome>()
     for (const operation of operations) {
-      for (const [, outcome] of await runAll([operation])) outcomes.set(operation, outcome)
+      // A later transaction would overwrite the number by which a doubt is resolved.
+      const [outcome] =
+        doubt === undefined
+          ? (await runAll([operation])).values()
+          : allOf([operation], 'unavailable', doubt.error).values()
+      outcomes.set(operation, outcome!)
     }
     return outcomes
   }

@@ -1,4 +1,5 @@
 /** Several replicas on one database: who wins, who takes over, and what a broken wire leaves behind. */
+import pg from 'pg'
 import t from 'tap'
 import type { SharedChange } from '../../../src/store/shared.ts'
 import { waitingSql } from '../../../src/store/core/lease.ts'
@@ -296,4 +297,54 @@ function flatten(node: PlanNode): PlanNode[] {
 async function waiting(ground: PostgresGround): Promise<number> {
   const rows = await ground.ask('SELECT 1 FROM pinrelay.batches WHERE owner_id IS NULL')
   return rows.length
+}
+
+t.test('one by one, nothing runs after a commit in doubt: its batch waits for anybody then', async (t) => {
+  const ground = await layGround(t, server)
+  const { store } = await ground.open(STILL)
+  const { batchId } = (await store.commit(makeBatch(['a']))).batch!
+  const [refused, inDoubt, after] = await loseAnswerToCommit(ground, () =>
+    Promise.allSettled([
+      store.acknowledge([{ batchId, delivered: [9], dead: [], acknowledgedAtMs: NOW_MS }]),
+      store.commit(makeBatch(['in doubt'])),
+      store.commit(makeBatch(['after'])),
+    ]),
+  )
+  t.match(refused, { status: 'rejected', reason: { message: /has no event 9/ } })
+  t.match(inDoubt, { status: 'rejected', reason: { code: 'STORE_UNAVAILABLE' } })
+  t.match(after, { status: 'rejected', reason: { code: 'STORE_UNAVAILABLE' } })
+  t.equal((await store.lease(askAll())).length, 1, 'the one that was committed')
+})
+
+t.test('an outcome of a batch that no key opens is refused, and holds nobody up', async (t) => {
+  const ground = await layGround(t, server)
+  const { store } = await ground.open(STILL)
+  const { batchId } = (await store.commit(makeBatch(['a']))).batch!
+  await ground.ask(`UPDATE pinrelay.batches SET sealed = 'x'`)
+  const acknowledgement = { batchId, delivered: [], dead: [makeDead(0)], acknowledgedAtMs: NOW_MS }
+  await t.rejects(store.acknowledge([acknowledgement]), { code: 'CANNOT_OPEN' })
+  t.ok((await store.commit(makeBatch(['b']))).batch)
+})
+
+/** The next COMMIT reaches the server; then the connection ends. */
+async function loseAnswerToCommit<Result>(
+  { url }: PostgresGround,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const { query } = pg.Client.prototype
+  const database = new URL(url).pathname.slice(1)
+  let isLost = false
+  pg.Client.prototype.query = function lossy(this: pg.Client, ...values: unknown[]) {
+    const answer: unknown = Reflect.apply(query, this, values)
+    if (isLost || this.database !== database || values[0] !== 'COMMIT') return answer as never
+    isLost = true
+    return (answer as Promise<unknown>).then(() => {
+      throw new Error('Connection terminated unexpectedly')
+    }) as never
+  }
+  try {
+    return await work()
+  } finally {
+    pg.Client.prototype.query = query
+  }
 }
