@@ -34,7 +34,6 @@ export interface Transaction {
 /** A batch that no lease holds has `owner_id` null, and is not held: PostgreSQL keeps leases in the rows, SQLite in memory. */
 export interface Leases {
   isHeld(batchId: number): boolean
-  readonly heldCount: number
   insert(rows: readonly BatchRow[], state: 'leased' | 'waiting'): Steps<void>
   /** Answers the rows, in any order. */
   take(batchIds: readonly number[]): Steps<BatchRow[]>

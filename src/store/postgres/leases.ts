@@ -14,7 +14,6 @@ export function createLeases(
   const WAITING = { owner_id: null, lease_number: null }
   return {
     isHeld: () => false,
-    heldCount: 0,
     end() {},
     *insert(rows, state) {
       const lease = state === 'leased' ? LEASED : WAITING

@@ -29,9 +29,6 @@ export function createLeases(): MemoryLeases {
 
   return {
     isHeld: (batchId) => held.has(batchId),
-    get heldCount() {
-      return held.size
-    },
     *insert(rows, state) {
       yield* insert('batches', rows)
       if (state === 'leased') for (const row of rows) change(row.batch_id, true)
