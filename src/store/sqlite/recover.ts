@@ -160,22 +160,35 @@ function takeBatch(step: RecoverStep, row: Row, sealer: Sealer): number | undefi
   return payload.byteLength
 }
 
-const TEXTS = ['event_name', 'event_id', 'status', 'reason'] as const
+const TEXTS = ['event_name', 'event_id', 'reason'] as const
 const COUNTS = ['event_time_s', 'attempts', 'first_seen_at_ms', 'died_at_ms'] as const
 
 function takeDeadLetter(step: RecoverStep, row: Row, sealer: Sealer): number | undefined {
   const content = open(row, bindDeadLetter, sealer)
   const isSound =
-    TEXTS.every((name) => typeof row[name] === 'string') && COUNTS.every((name) => isCount(row[name]))
+    (row['status'] === 'rejected' || row['status'] === 'expired') &&
+    TEXTS.every((name) => typeof row[name] === 'string') &&
+    COUNTS.every((name) => isCount(row[name]))
   if (content === undefined || !isSound) return undefined
   const deadLetter = row as unknown as DeadLetterRow
+  const { adAccountId, isTest } = toQueue(deadLetter)
   // Sealed again, since an older master key may have sealed it.
-  const sealed = sealer.seal(content, bindDeadLetter(toQueue(deadLetter)))
-  const { order_id: orderId, history } = deadLetter
+  const sealed = sealer.seal(content, bindDeadLetter({ adAccountId, isTest }))
+  // Column by column: the names of a damaged file's columns may be anything, and those of this row become SQL.
   step.deadLetters.push({
-    ...deadLetter,
-    order_id: textOrNull(orderId),
-    history: textOrNull(history),
+    id: deadLetter.id,
+    ad_account_id: adAccountId,
+    is_test: isTest,
+    event_name: deadLetter.event_name,
+    event_id: deadLetter.event_id,
+    order_id: textOrNull(row['order_id']),
+    event_time_s: deadLetter.event_time_s,
+    status: deadLetter.status,
+    reason: deadLetter.reason,
+    attempts: deadLetter.attempts,
+    first_seen_at_ms: deadLetter.first_seen_at_ms,
+    died_at_ms: deadLetter.died_at_ms,
+    history: textOrNull(row['history']),
     sealed,
   })
   return sealed.byteLength

@@ -283,3 +283,24 @@ function listLeaves(path: string): number[] {
   const pages = db.prepare("SELECT pageno FROM dbstat WHERE pagetype <> 'internal' AND pageno > 1").all()
   return pages.map(({ pageno }) => Number(pageno))
 }
+
+for (const [what, sql, found] of [
+  [
+    'a damaged name of a column costs its values',
+    'ALTER TABLE dead_letters RENAME COLUMN history TO hastory',
+    [2, 0],
+  ],
+  ['a damaged outcome costs its dead letter', "UPDATE dead_letters SET status = 'rejectee'", [0, 2]],
+] as const) {
+  t.test(what, async (t) => {
+    const path = copy(pattern.closed)
+    const db = new DatabaseSync(path)
+    db.exec(sql)
+    db.close()
+    renameSync(path, `${path}.corrupt-20260101T000000Z`)
+    const { recover, store } = await open(t, path)
+    const [deadLetters, unreadable] = found
+    t.match(await recover('relay.db.corrupt-20260101T000000Z'), { deadLetters, unreadable })
+    t.equal((await store.deadLetters({ limit: 10 })).length, deadLetters)
+  })
+}
