@@ -7,7 +7,7 @@ import type { AccountAnswer } from '../admin/account-view.ts'
 import type { AccountCopy } from '../admin/accounts.ts'
 import type { SourcesAnswer } from '../admin/sources.ts'
 import type { TotalsAnswer } from '../admin/totals.ts'
-import { findCell, findCells, havingAccount, keyOfSource } from './cells.ts'
+import { findCell, findCells, havingAccount, keyOfSource, type Cell } from './cells.ts'
 import type { AdminClient } from './admin-client.ts'
 import { pathOf, textOf, type Command } from './command.ts'
 import { CommandFailed, misused, type Terminal } from './terminal.ts'
@@ -27,10 +27,14 @@ export const move: Command = {
     if (name === undefined) throw misused('account move needs --to CELL.')
     const all = await findCells(invocation.admins)
     const to = findCell(all, name)
-    const [from, ...more] = (await havingAccount(all, id)).filter((cell) => cell !== to)
+    const away = all.find(({ live }) => live === undefined)
+    if (away !== undefined) throw new CommandFailed(`${away.name} does not answer: it may have the account.`)
+    const others = all.filter((cell) => cell !== to)
+    const [from, ...more] = await havingAccount(others, id)
     if (more.length > 0) throw new CommandFailed(`${from!.name} and ${more[0]!.name} have the account.`)
     if (from === undefined) {
       // As a run left it that ended before its last step.
+      for (const other of others) await demandDrained(other, id)
       await to.admin.send('POST', `${path}/resume`)
     } else {
       const { paused } = await from.admin.get<AccountAnswer>(path)
@@ -93,6 +97,14 @@ async function untilQuiet(from: AdminClient, id: string, terminal: Terminal): Pr
     if (told !== news) terminal.tell((told = news))
     await terminal.wait(1000)
   }
+}
+
+async function demandDrained({ name, admin }: Cell, id: string): Promise<void> {
+  const { queued } = await readTotals(admin, id)
+  if (queued === 0) return
+  throw new CommandFailed(
+    `${name} has ${queued} event(s) of the account queued: register it there again, and move it once more.`,
+  )
 }
 
 async function readTotals(from: AdminClient, id: string) {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { rawEvent } from '../support/events.ts'
 import { findFreePort } from '../support/ports.ts'
 import { ACCOUNT, setUp } from '../support/relay.ts'
 import { createCommandLine } from './stage.ts'
@@ -47,3 +48,28 @@ t.test('an account that is paused cannot drain, so it does not move', async (t) 
   t.match(await relay(`account move ${ACCOUNT} --to cell-3`), { code: 1, stderr: /cell-3/ })
   t.match(await relay('account move 77 --to cell-2'), { code: 1, stderr: /no account 77/ })
 })
+
+t.test(
+  'begun again, a move ends only where no other cell can have the account or an event of it',
+  async (t) => {
+    const [one, two] = [await setUp(t, { CELL: 'cell-1' }), await setUp(t, { CELL: 'cell-2' })]
+    const path = `/accounts/${ACCOUNT}`
+    await two.admin('POST', `${path}/pause`)
+    const isPaused = async () => (await two.admin('GET', path)).body
+    const move = (url: string) =>
+      createCommandLine(two)(`account move ${ACCOUNT} --to cell-2`, {
+        environment: { ADMIN_URL: `${two.relay.adminUrl},${url}` },
+      })
+    const away = `http://127.0.0.1:${await findFreePort()}`
+    t.match(await move(away), { code: 1, stderr: /does not answer: it may have the account/ })
+    t.match(await isPaused(), { paused: true })
+
+    const source = { kind: 'shopify', ad_account_id: ACCOUNT, secret: 'shpss_0123456789abcdef' }
+    t.equal((await one.admin('PUT', `/sources/${ACCOUNT}-shop`, source)).status, 201)
+    await one.admin('POST', `${path}/pause`)
+    await one.post({ data: [rawEvent()] }, { headers: { prefer: 'respond-async' } })
+    await one.admin('DELETE', path)
+    t.match(await move(one.relay.adminUrl), { code: 1, stderr: /cell-1 has 1 event\(s\) of the account/ })
+    t.match(await isPaused(), { paused: true })
+  },
+)
