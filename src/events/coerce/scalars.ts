@@ -147,7 +147,7 @@ export function toNumber(value: unknown): number | undefined {
 }
 
 /** Decimal notation without exponent, with the fewest digits that give the same double; undefined if they are too many. */
-export function writePlain(number: number): string | undefined {
+function writePlain(number: number): string | undefined {
   const shortest = String(number === 0 ? 0 : number)
   const mark = shortest.indexOf('e')
   if (mark === -1) return shortest

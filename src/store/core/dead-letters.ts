@@ -266,7 +266,7 @@ export function raise(
   }
 }
 
-export function trailOfReplay(row: DeadLetterRow, nowMs: number): PostTrail {
+function trailOfReplay(row: DeadLetterRow, nowMs: number): PostTrail {
   const { event_name: eventName, event_id: eventId, order_id: orderId, event_time_s: eventTimeS } = row
   return trailOfStored([{ eventName, eventId, orderId, eventTimeS }], nowMs, 'replayed')
 }

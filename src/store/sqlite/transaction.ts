@@ -11,7 +11,7 @@
  *
  * Damage of the file is thrown.
  *
- * An answer leaves only after COMMIT. A rollback also undoes changes in memory: leases, counts, the dedupe index.
+ * An answer leaves only after COMMIT. A rollback also undoes changes in memory: leases, counts, the dedupe index, the open trail.
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { removeOverPart } from '../core/dead-letters.ts'
@@ -54,9 +54,10 @@ export function createTransactions({ tables, size, probeWrite, makeRoom }: Trans
   const { db, run, totals, leases, dedupe, trail, tail, openTrail, limits } = tables
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')
-  /** Dead letters that were removed for the newer ones' sake and not reported yet; `removed`: once this transaction is committed. */
-  let removed = 0
+  /** Dead letters that were removed for the newer ones' sake, and that no trim has reported yet. */
   let untold = 0
+  /** The same, once this transaction is committed. */
+  let removed = 0
 
   function* perform(operations: readonly Operation[]): Steps<Answers> {
     const answers = yield* runChanges(tables, operations)
