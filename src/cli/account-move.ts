@@ -14,6 +14,8 @@ import { CommandFailed, misused, type Terminal } from './terminal.ts'
 
 /** Pinterest counts calls over 60; the rest is for the last call's way. */
 const QUIET_SECONDS = 65
+/** The old cell's replicas ask once a second what changed. */
+const REPLICAS_LEARN_MS = 3000
 
 export const move: Command = {
   name: 'account move',
@@ -68,7 +70,7 @@ async function handOver(from: AdminClient, to: AdminClient, id: string, terminal
     const copied = await from.get<AccountCopy>(`${path}/copy`)
     const sources = await copy(from, to, id)
     await from.send('DELETE', path)
-    await terminal.wait(1000)
+    await terminal.wait(REPLICAS_LEARN_MS)
     if ((await readTotals(from, id)).text === quiet) {
       for (const source of sources) await from.send('DELETE', `/sources/${encodeURIComponent(source)}`)
       return

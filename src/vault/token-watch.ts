@@ -52,11 +52,13 @@ export function createTokenWatch({ vault, refresher, now, log }: TokenWatchOptio
   const note = (adAccountId: string, use: Partial<TokenUse>) =>
     void uses.set(adAccountId, { ...useOf(adAccountId), ...use })
 
-  function fallBack(adAccountId: string, grantId: string): void {
-    log.warn({ ad_account_id: adAccountId }, 'own token refused, using the grant')
-    vault.putAccount({ adAccountId, token: { kind: 'grant', grantId } }).catch((error: unknown) => {
+  async function fallBack(adAccountId: string, token: string): Promise<void> {
+    try {
+      if (await vault.replaceByGrant(adAccountId, token))
+        log.warn({ ad_account_id: adAccountId }, 'own token refused, using the grant')
+    } catch (error) {
       log.error({ ad_account_id: adAccountId, code: codeOf(error) }, 'vault cannot be written')
-    })
+    }
   }
 
   return {
@@ -70,7 +72,7 @@ export function createTokenWatch({ vault, refresher, now, log }: TokenWatchOptio
       const grant = vault.grantOf(adAccountId)
       if (status !== 401 || grant === undefined) return
       if (account.tokenKind === 'oauth') refresher.accessRefused(grant.grantId)
-      else if (grant.refusedAtMs === undefined) fallBack(adAccountId, grant.grantId)
+      else if (grant.refusedAtMs === undefined) void fallBack(adAccountId, token)
     },
 
     isReplacing(adAccountId) {

@@ -113,6 +113,15 @@ function keepAccounts({ change, edit, state }: OpenRecords, now: () => number) {
         if (!isKnown && accountChange.token === undefined) return [[], 'token_missing']
         return [changeAccount(state(), accountChange, now()), isKnown ? 'replaced' : 'added']
       }),
+    /** The grant in place of the account's own token, if it still has that one: answers whether. */
+    replaceByGrant: (adAccountId: string, refusedToken: string) =>
+      change(() => {
+        const known = state().account.get(adAccountId)
+        const { grantId, tokenKind } = known?.account ?? {}
+        if (grantId === undefined || tokenKind === 'oauth' || known?.token !== refusedToken)
+          return [[], false]
+        return [changeAccount(state(), { adAccountId, token: { kind: 'grant', grantId } }, now()), true]
+      }),
     setPaused: (id: string, isPaused: boolean) =>
       edit('account', id, (known) => [
         ['account', id, { ...known, account: { ...known.account, isPaused } }],

@@ -56,3 +56,19 @@ t.test('what a change could not commit has not happened', async (t) => {
   memory.state.isBroken = false
   t.ok(await vault.deleteAccount('1'), 'and the next change works')
 })
+
+t.test(
+  'a grant takes the place of the token that was refused, not of the one that replaced it',
+  async (t) => {
+    const { vault, clock } = await setStage()
+    const grantId = await addGrant(vault, clock, ['1'])
+    const tokenAfter = async (refused: string) => {
+      await vault.replaceByGrant('1', refused)
+      return vault.tokenOf('1')
+    }
+    await vault.putAccount({ adAccountId: '1', token: { kind: 'conversion', accessToken: 'pina_new' } })
+    t.equal(await tokenAfter('pina_old'), 'pina_new')
+    t.not(await tokenAfter('pina_new'), 'pina_new')
+    t.match(vault.account('1'), { tokenKind: 'oauth', grantId })
+  },
+)
