@@ -153,6 +153,14 @@ t.test(
       rejected: 1,
       duplicate: 0,
     })
+    const found = await admin('GET', `/events?ad_account_id=${account}&event_id=a&outcome=delivered`)
+    const [{ history }] = found.body['events'] as [{ history: { reason: string }[] }]
+    const way = ['rejected_event', 'replayed', 'committed', 'called', 'delivered']
+    t.strictSame(
+      history.map(({ reason }) => reason),
+      way,
+      'with what it died of before, in the order of time',
+    )
   },
 )
 

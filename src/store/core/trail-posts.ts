@@ -150,8 +150,15 @@ function follow(known: Known, one: PackedWhole | PackedOutcome, index: number): 
     attempts: found.outcome === 'erased' ? known.attempts : found.attempts,
     atMs,
     callId: callId || known.callId,
-    history: [...known.history, ...ends, ...called, { atMs, reason: found.outcome }],
+    history: [...inOrder(known.history, ends), ...called, { atMs, reason: found.outcome }],
   }
+}
+
+/** A replayed event brings what its dead letter went through, the replay itself included. */
+function inOrder(known: readonly HistoryEntry[], more: readonly HistoryEntry[]): HistoryEntry[] {
+  const isKnown = (one: HistoryEntry) =>
+    known.some(({ atMs, reason }) => atMs === one.atMs && reason === one.reason)
+  return [...known, ...more.filter((one) => !isKnown(one))].toSorted((a, b) => a.atMs - b.atMs)
 }
 
 interface FoundOutcome {
