@@ -27,8 +27,10 @@ export const NextCursor = orNull(
 )
 /** Of a query: only test events, or only live ones; both when absent. */
 export const IsTest = Type.Optional(Type.Enum(['true', 'false']))
+/** No stored text holds control characters, and PostgreSQL refuses to look for U+0000. */
+export const PLAIN_TEXT = '^[^\\u0000-\\u001f\\u007f]*$'
 /** As long as an event id may be. */
-export const EventId = Type.String({ minLength: 1, maxLength: MAX_EVENT_ID_LENGTH })
+export const EventId = Type.String({ minLength: 1, maxLength: MAX_EVENT_ID_LENGTH, pattern: PLAIN_TEXT })
 export const NoContent = Type.Null({ description: 'Done; no body.' })
 export const Redirect = Type.Null({ description: 'To where the browser goes on.' })
 

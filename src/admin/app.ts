@@ -4,7 +4,13 @@
  * `/metrics` or the description of the public port. Answers never hold a
  * token or a stored key.
  */
-import Fastify, { type FastifyError, type FastifyInstance, type FastifySchemaCompiler } from 'fastify'
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifySchemaCompiler,
+} from 'fastify'
+import type { FastifySchemaValidationError } from 'fastify/types/schema.js'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Compile, type XSchema } from 'typebox/schema'
 import { NotFound, Unauthorized, WrongHost } from '../errors.ts'
@@ -64,6 +70,7 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
     logger: false,
     bodyLimit: BODY_LIMIT_BYTES,
     routerOptions: { maxParamLength: 200 },
+    frameworkErrors: (error, _request, reply) => refuseMalformed(error, reply),
     forceCloseConnections: 'idle',
   })
     .withTypeProvider<TypeBoxTypeProvider>()
@@ -128,20 +135,37 @@ const compileSchema: FastifySchemaCompiler<XSchema> = ({ schema }) => {
   }
 }
 
+/** Of a path that leads to no route; Fastify's own answer would quote it. */
+function refuseMalformed(error: FastifyError, reply: FastifyReply): void {
+  const { status, message } = tell(error)
+  void reply.code(status).send({ code: error.code, message })
+}
+
 /** A body of unknown keys must not make an answer many times its size. */
 const MOST_PLACES_TOLD = 20
 
 /** Texts of errors that are not the relay's own may quote what was sent; those are not passed on. */
 function tell(error: FastifyError): { status: number; message: string } {
   if (error.validation) {
-    const places = error.validation.map(({ instancePath, keyword, params, message }) => {
-      const rule = keyword === 'enum' ? `must be one of ${String(params['allowedValues'])}` : message
-      return `${instancePath.slice(1).replaceAll('/', '.') || 'body'}: ${rule}`
+    const telling = error.validation.filter((one) => !isEcho(one))
+    const places = (telling.length > 0 ? telling : error.validation).map((one) => {
+      return `${one.instancePath.slice(1).replaceAll('/', '.') || 'body'}: ${ruleOf(one)}`
     })
     return { status: 400, message: [...new Set(places)].slice(0, MOST_PLACES_TOLD).join('; ') }
   }
   const status = error.statusCode ?? 500
+  if (status === 413) return { status, message: `The body is over ${BODY_LIMIT_BYTES} bytes.` }
   if (error.code?.startsWith('FST_')) return { status, message: 'The request is malformed.' }
   if (error.statusCode === undefined) return { status, message: 'The relay failed.' }
   return { status, message: error instanceof SyntaxError ? 'The body is not JSON.' : error.message }
+}
+
+/** What says again, of the whole, what another says of its place: that a setting is neither null nor what it must be. */
+function isEcho({ keyword, params }: FastifySchemaValidationError): boolean {
+  return ['anyOf', 'additionalProperties'].includes(keyword) || params['type'] === 'null'
+}
+
+function ruleOf({ keyword, params, message }: FastifySchemaValidationError): string | undefined {
+  if (keyword === 'enum') return `must be one of ${String(params['allowedValues'])}`
+  return keyword === 'boolean' ? 'is not known here' : message
 }

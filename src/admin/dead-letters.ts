@@ -17,13 +17,14 @@ import {
   IsTest,
   NextCursor,
   orNull,
+  PLAIN_TEXT,
   Time,
 } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 import { Cursor, idOfCursor, PageLimit, readPage, toCursor } from './page.ts'
 
 const DeadLetterStatus = Type.Enum(['rejected', 'expired'] satisfies DeadStatus[])
-const Word = Type.String({ minLength: 1, maxLength: 200 })
+const Word = Type.String({ minLength: 1, maxLength: 200, pattern: PLAIN_TEXT })
 
 const filter = {
   ad_account_id: Type.Optional(AdAccountId),

@@ -1,6 +1,6 @@
 /** Sources: shops whose webhooks are taken. Registered, changed, listed, removed; what became of their last webhooks. */
 import { Type, type Static } from 'typebox'
-import { InvalidRequest, NotFound } from '../errors.ts'
+import { InvalidRequest, NoSuch } from '../errors.ts'
 import { DEFAULT_EVENTS, EXPRESSION_STOPPED, SOURCE_KINDS } from '../sources/source.ts'
 import type { Source } from '../vault/vault.ts'
 import {
@@ -112,14 +112,15 @@ export const sourceRoutes: AdminRoutes = async (app, options) => {
     response: answers({ 204: NoContent }),
   }
   app.delete('/sources/:source_id', { schema: removing }, async (request, reply) => {
-    if (!(await vault.deleteSource(request.params.source_id))) throw new NotFound()
+    const { source_id: id } = request.params
+    if (!(await vault.deleteSource(id))) throw new NoSuch(`source ${id}`)
     return reply.code(204).send()
   })
 }
 
 export function findSource({ vault }: Pick<AdminOptions, 'vault'>, sourceId: string): Source {
   const source = vault.source(sourceId)
-  if (source === undefined) throw new NotFound()
+  if (source === undefined) throw new NoSuch(`source ${sourceId}`)
   return source
 }
 
