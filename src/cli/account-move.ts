@@ -42,6 +42,10 @@ export const move: Command = {
       const { paused } = await from.admin.get<AccountAnswer>(path)
       if (paused)
         throw new CommandFailed(`The account is paused in ${from.name}: resume it, so that it can drain.`)
+      // A copy that a move left is paused.
+      const [known] = await havingAccount([to], id)
+      if (known !== undefined && !(await to.admin.get<AccountAnswer>(path)).paused)
+        throw new CommandFailed(`${name} has the account, too, and sends: remove it from one of the two.`)
       const sources = await copy(from.admin, to.admin, id)
       const keys = new Set([id, ...sources.map(keyOfSource)])
       terminal.tell(`now change placed.conf of every gateway, and reload them:`)

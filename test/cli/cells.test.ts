@@ -33,14 +33,15 @@ t.test('cells are listed, one that is away too, and a command for one says which
   t.match(await relay('status --cell cell-2'), { code: 1, stderr: /cell-2/ })
 })
 
-t.test('an account that is paused cannot drain, so it does not move', async (t) => {
+t.test('an account that is paused, or sends in the other cell, too, does not move', async (t) => {
   const [one, two] = [await setUp(t, { CELL: 'cell-1' }), await setUp(t, { CELL: 'cell-2' })]
-  await two.admin('DELETE', `/accounts/${ACCOUNT}`)
-  await one.admin('POST', `/accounts/${ACCOUNT}/pause`)
   const relay = (words: string) =>
     createCommandLine(one)(words, {
       environment: { ADMIN_URL: `${one.relay.adminUrl},${two.relay.adminUrl}` },
     })
+  t.match(await relay(`account move ${ACCOUNT} --to cell-2`), { code: 1, stderr: /cell-2 has the account/ })
+  await two.admin('DELETE', `/accounts/${ACCOUNT}`)
+  await one.admin('POST', `/accounts/${ACCOUNT}/pause`)
   t.match(await relay(`account move ${ACCOUNT} --to cell-2`), { code: 1, stderr: /paused in cell-1/ })
   await one.admin('POST', `/accounts/${ACCOUNT}/resume`)
   t.match(await relay(`account move ${ACCOUNT} --to cell-2`), { code: 1, stderr: /MASTER_KEY_PREVIOUS/ })
