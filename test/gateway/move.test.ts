@@ -65,6 +65,8 @@ void t.test(
       }
       const before = taken.length
       while (taken.length < before + POSTS_A_SECOND) await delay(PACE_MS)
+      // The clock waits for both stores, or one would seem to hang.
+      await Promise.all([one, two].map(({ admin }) => admin('GET', '/totals')))
       await clock.advance(ms)
     }
     const moved = await relay(`account move ${ACCOUNT} --to cell-2`, { wait })
