@@ -22,39 +22,55 @@ const SHORTEST_VALUE = 5
 const LONGEST_PHONE = 40
 const HASH_LENGTH = 64
 
-/** `userData`: as it came. */
+/** `userData`: as it came. Each event pays for this. */
 export function trailIdsOf(
   eventId: string | undefined,
   orderId: string | undefined,
   userData: unknown,
 ): TrailIds {
   const values = isObject(userData) ? valuesOf(userData) : []
-  const [event, order] = [eventId, orderId].map((id) =>
-    id === undefined || looksPersonal(id) || isOfCustomer(id.toLowerCase(), values) ? undefined : id,
-  )
-  return { eventId: event, orderId: order }
+  const known = (id: string | undefined) =>
+    id === undefined || looksPersonal(id) || isOfCustomer(id.toLowerCase(), values) ? undefined : id
+  return { eventId: known(eventId), orderId: known(orderId) }
 }
 
 function valuesOf(userData: Readonly<Record<string, unknown>>): readonly string[] {
-  // A customer's number is no personal datum to those who do not know the shop, and some send the order's for it.
-  const { external_id: _, ...others } = userData
-  return Object.values(others)
-    .flatMap(listOr)
-    .filter((value) => typeof value === 'string' || typeof value === 'number')
-    .map((value) => String(value).toLowerCase())
+  const values: string[] = []
+  const add = (value: unknown) => {
+    if (typeof value !== 'string' && typeof value !== 'number') return
+    const text = String(value).toLowerCase()
+    if (text.length >= SHORTEST_VALUE) values.push(text)
+  }
+  for (const key in userData) {
+    // A customer's number is no personal datum to those who do not know the shop, and some send the order's for it.
+    if (key === 'external_id') continue
+    const value = listOr(userData[key])
+    if (Array.isArray(value)) for (const one of value) add(one)
+    else add(value)
+  }
+  return values
 }
 
 function isOfCustomer(id: string, values: readonly string[]): boolean {
-  if (values.some((value) => value.length >= SHORTEST_VALUE && id.includes(value))) return true
-  const runs = [id, id.replaceAll(BETWEEN_DIGITS, '')].flatMap((text) => text.match(PHONE_DIGITS) ?? [])
+  if (values.some((value) => id.includes(value))) return true
+  const runs = runsOf(id)
   if (runs.length === 0) return false
-  const hashes = values.some(({ length }) => length === HASH_LENGTH) ? [...new Set(runs)].map(sha256Hex) : []
+  const hashes = values.some(({ length }) => length === HASH_LENGTH) ? runs.map(sha256Hex) : []
   return values.some(
     (value) =>
       hashes.includes(value) ||
       // With or without the code of its country.
-      (value.length < LONGEST_PHONE && isNumberIn(runs, value.replaceAll(/\D/g, ''))),
+      (value.length >= SHORTEST_PHONE &&
+        value.length < LONGEST_PHONE &&
+        isNumberIn(runs, value.replaceAll(/\D/g, ''))),
   )
+}
+
+/** Digits that may be a phone's, as they stand and without what is between them; each once. */
+function runsOf(id: string): readonly string[] {
+  const joined = id.replaceAll(BETWEEN_DIGITS, '')
+  const runs = joined.match(PHONE_DIGITS) ?? []
+  return joined === id ? runs : [...new Set([...runs, ...(id.match(PHONE_DIGITS) ?? [])])]
 }
 
 function isNumberIn(runs: readonly string[], digits: string): boolean {
