@@ -21,8 +21,10 @@ export type Counter = (typeof COUNTERS)[number]
 export type Counts = Readonly<Record<Counter, number>>
 export type Changes = Partial<Counts>
 
+const ZEROS = Object.fromEntries(COUNTERS.map((name) => [name, 0])) as Record<Counter, number>
+
 export function makeCounts(): Record<Counter, number> {
-  return Object.fromEntries(COUNTERS.map((name) => [name, 0])) as Record<Counter, number>
+  return { ...ZEROS }
 }
 
 export function addChanges(counts: Record<Counter, number>, changes: Changes): void {

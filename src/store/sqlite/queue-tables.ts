@@ -12,6 +12,9 @@ import { createOpenTrail, type OpenTrail } from './open-trail.ts'
 import { createRunner, type Run } from './run.ts'
 import { createTotals, type QueueTotals } from './totals.ts'
 
+/** SQLite keeps no owners: every count is this process's. */
+export const OWNER_ID = 0
+
 export interface QueueTablesOptions {
   readonly db: DatabaseSync
   readonly sealer: Sealer
@@ -64,7 +67,7 @@ export function createQueueTables(options: QueueTablesOptions): QueueTables {
     leases: createLeases(),
     dedupe: createDedupe(db),
     nextBatchId: () => ++batchId,
-    ownerIds: [],
+    ownerIds: [OWNER_ID],
     // Nobody else has the file.
     *tryLock() {
       return true

