@@ -30,6 +30,7 @@ export interface OpenedStore {
 export interface OpenOptions {
   readonly masterKeys?: MasterKeys
   readonly storeLimitBytes?: number
+  readonly wallMs?: () => number
 }
 
 export interface Ground {

@@ -46,7 +46,7 @@ export function testTrail(t: Test, layGround: LayGround): void {
 
 function testOutcomes(t: Test, layGround: LayGround): void {
   t.test('every event of a post is found by its id, with what became of it', async (t) => {
-    const { store } = await (await layGround(t)).open()
+    const { store } = await (await layGround(t)).open({ wallMs: () => NOW_MS })
     await store.commit(makePost(['seen']))
     const post = makePost(['a', 'seen', 'b', 'c', 'd'], {
       orderIds: ['4711'],
