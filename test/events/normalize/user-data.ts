@@ -74,7 +74,10 @@ export function hashesAlone(runs: number): void {
       }
       for (const field of TEXT_FIELD_NAMES) assert.ok(data[field] !== '')
       for (const warning of warnings)
-        assert.match(warning, /^user_data(\.(\(unnamed\)|[A-Za-z_]\w*)(\[\d+\])?)?: \w+$/)
+        assert.match(
+          warning,
+          /^(user_data(\.(\(unnamed\)|[A-Za-z_]\w*)(\[\d+\])?)?: \w+|event: more_warnings)$/,
+        )
       assert.deepEqual(JSON.parse(JSON.stringify(data)), data)
     }),
     { numRuns: runs },
