@@ -36,7 +36,12 @@ export const move: Command = {
     if (more.length > 0) throw new CommandFailed(`${from!.name} and ${more[0]!.name} have the account.`)
     if (from === undefined) {
       // As a run left it that ended before its last step.
-      for (const other of others) await demandDrained(other, id)
+      for (const other of others) {
+        await demandDrained(other, id)
+        await untilQuiet(other.admin, id, terminal)
+        const { sources } = await other.admin.get<SourcesAnswer>('/sources')
+        await removeSources(other.admin, sourcesOf(sources, id))
+      }
       await to.admin.send('POST', `${path}/resume`)
     } else {
       const { paused } = await from.admin.get<AccountAnswer>(path)
@@ -61,7 +66,15 @@ export const move: Command = {
 async function copy(from: AdminClient, to: AdminClient, id: string): Promise<readonly string[]> {
   const { sources } = await from.get<SourcesAnswer>('/sources')
   await to.send('PUT', `/accounts/${id}/copy`, await from.get<AccountCopy>(`/accounts/${id}/copy`))
+  return sourcesOf(sources, id)
+}
+
+function sourcesOf(sources: SourcesAnswer['sources'], id: string): readonly string[] {
   return sources.filter((source) => source.ad_account_id === id).map((source) => source.id)
+}
+
+async function removeSources(from: AdminClient, ids: readonly string[]): Promise<void> {
+  for (const id of ids) await from.send('DELETE', `/sources/${encodeURIComponent(id)}`)
 }
 
 /** Resolves once the old cell has neither the account nor an event of it, and made no call for a minute. */
@@ -75,10 +88,7 @@ async function handOver(from: AdminClient, to: AdminClient, id: string, terminal
     const sources = await copy(from, to, id)
     await from.send('DELETE', path)
     await terminal.wait(REPLICAS_LEARN_MS)
-    if ((await readTotals(from, id)).text === quiet) {
-      for (const source of sources) await from.send('DELETE', `/sources/${encodeURIComponent(source)}`)
-      return
-    }
+    if ((await readTotals(from, id)).text === quiet) return removeSources(from, sources)
     // A post came between: the old cell sends its events, too, before the new one may call.
     terminal.tell('a post came at the last moment: once more')
     await from.send('PUT', `${path}/copy`, copied)

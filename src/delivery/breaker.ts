@@ -75,7 +75,7 @@ export function afterCall(
         untilMs: nowMs + limitedMs(result.delayMs, failures, random),
       }
     case 'hold':
-      // With jitter, so that a thousand queues held by one outage do not probe together.
+      // With jitter, so that a thousand queues that one failure opened do not probe together.
       return { ...opened, reason: result.reason, untilMs: nowMs + PROBE_MS * (0.75 + random / 2) }
   }
 }

@@ -45,6 +45,10 @@ export function copyAccount(state: VaultState, adAccountId: string, sealer: Seal
 export function adoptAccount(state: VaultState, adAccountId: string, copy: string, sealer: Sealer): Change {
   const copied = applyChange(EMPTY_STATE, openCopy(adAccountId, copy, sealer))
   const { account, token } = copied.account.get(adAccountId)!
+  for (const id of copied.source.keys()) {
+    const known = state.source.get(id)?.source.adAccountId ?? adAccountId
+    if (known !== adAccountId) throw new InvalidRequest(`sealed: the source ${id} is another account's here.`)
+  }
   const grants = [...copied.grant].filter(([id, { grant }]) => {
     const known = state.grant.get(id)
     // Both cells may have refreshed it: the newer pair is the one that works.

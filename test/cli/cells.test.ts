@@ -1,7 +1,8 @@
 import t from 'tap'
 import { rawEvent } from '../support/events.ts'
 import { findFreePort } from '../support/ports.ts'
-import { ACCOUNT, setUp } from '../support/relay.ts'
+import { until } from '../support/clock.ts'
+import { ACCOUNT, setUp, TOKEN } from '../support/relay.ts'
 import { createCommandLine } from './stage.ts'
 
 t.test('cells are listed, one that is away too, and a command for one says which', async (t) => {
@@ -72,5 +73,21 @@ t.test(
     await one.admin('DELETE', path)
     t.match(await move(one.relay.adminUrl), { code: 1, stderr: /cell-1 has 1 event\(s\) of the account/ })
     t.match(await isPaused(), { paused: true })
+
+    // As it is told: registered again, so that it drains; and a run that ended after the old cell forgot the account.
+    await one.admin('PUT', path, { access_token: TOKEN })
+    await one.admin('POST', `${path}/resume`)
+    const queued = async () => (await one.admin('GET', `/totals?ad_account_id=${ACCOUNT}`)).body['queued']
+    await until(async () => (await queued()) === 0)
+    await one.admin('DELETE', path)
+    let waited = 0
+    const ended = await createCommandLine(two)(`account move ${ACCOUNT} --to cell-2`, {
+      environment: { ADMIN_URL: `${two.relay.adminUrl},${one.relay.adminUrl}` },
+      wait: async (ms) => void (waited += ms),
+    })
+    t.match(ended, { code: 0, stdout: /is in cell-2/ })
+    t.ok(waited > 60_000, 'the old cell may have called a moment ago')
+    t.match(await isPaused(), { paused: false })
+    t.match((await one.admin('GET', '/sources')).body, { sources: [] })
   },
 )

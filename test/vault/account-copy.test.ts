@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { adoptAccount, copyAccount } from '../../src/vault/account-copy.ts'
 import { applyChange, EMPTY_STATE, type AccountRecord, type GrantRecord } from '../../src/vault/records.ts'
-import type { Change, RelayKey } from '../../src/vault/records.ts'
+import type { Change, RelayKey, SourceRecord } from '../../src/vault/records.ts'
 import { createSealer } from '../../src/vault/seal.ts'
 
 const [oldKey, newKey] = [randomBytes(32), randomBytes(32)]
@@ -72,4 +72,18 @@ t.test('a grant that other accounts use, or that is being refreshed, does not go
   t.equal(after.grant.size, 0)
   const asked = stateOf(account('1', onGrant), grant(1, 'a', 5), client)
   t.throws(() => copyAccount(asked, '1', oldCell), { code: 'NO_GRANT' })
+})
+
+t.test("a copy does not take a source that is another account's where it arrives", (t) => {
+  const source = (adAccountId: string) =>
+    [
+      'source',
+      'web-shop',
+      { source: { sourceId: 'web-shop', adAccountId }, secrets: [] } as unknown as SourceRecord,
+    ] as const
+  const sealed = copyAccount(stateOf(account('1'), source('1')), '1', oldCell)!
+  const adopt = (there: Parameters<typeof adoptAccount>[0]) => adoptAccount(there, '1', sealed, newCell)
+  t.throws(() => adopt(stateOf(account('2'), source('2'))), { code: 'INVALID_REQUEST', message: /web-shop/ })
+  t.ok(applyChange(EMPTY_STATE, adopt(stateOf(account('1'), source('1')))).source.has('web-shop'), 'again')
+  t.end()
 })
