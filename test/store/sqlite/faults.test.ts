@@ -153,6 +153,30 @@ t.test('an operation at fault is undone alone: its rows, its counts, its leases'
   t.match(await store.backlog(), [{ events: 1 }, { adAccountId: 'new-account', batches: 2, events: 2 }])
 })
 
+t.test('what shares a transaction with a commit that fails is counted once', async (t) => {
+  const { store } = await (await layGround(t)).open()
+  const { batchId } = (await store.commit(makeBatch(['a', 'b']))).batch!
+  const results = await Promise.allSettled([
+    store.acknowledge([{ batchId, delivered: [0], dead: [makeDead(1)], acknowledgedAtMs: NOW_MS }]),
+    store.commit(makeBatch(['broken'], { eventTimesS: [1.5] })),
+  ])
+  t.same(
+    results.map(({ status }) => status),
+    ['fulfilled', 'rejected'],
+  )
+  await store.commit(makeBatch(['c']))
+  t.match(await store.totals({}), { received: 3, delivered: 1, rejected: 1, queued: 1 })
+})
+
+t.test('a release that fails leaves every lease of it', async (t) => {
+  const { store } = await (await layGround(t)).open()
+  const ids: number[] = []
+  for (const id of ['a', 'b']) ids.push((await store.commit(makeBatch([id]))).batch!.batchId)
+  const released = ids.map((batchId, index) => ({ batchId, attempts: index + 0.5, history: [] }))
+  await t.rejects(store.release([{ ...released[0]!, attempts: 0 }, released[1]!]))
+  t.same(await store.lease(askAll()), [], 'neither may be sent by somebody else')
+})
+
 t.test('a payload that no key opens is reported, kept, and does not stop those behind it', async (t) => {
   const ground = await layGround(t)
   const first = await ground.open()

@@ -41,7 +41,23 @@ t.test('what a rolled back transaction said of events is not in the trail', asyn
   // Names an event that the batch does not have.
   const wrong = { batchId, delivered: [0, 7], dead: [], acknowledgedAtMs: NOW_MS }
   await t.rejects(store.acknowledge([wrong]))
-  t.same(await outcomesOf(store), { a: 'queued', b: 'queued' })
+  // Fails once its event was noted, and what shares its transaction.
+  const results = await Promise.allSettled([
+    store.acknowledge([{ ...wrong, delivered: [0] }]),
+    store.commit(makePost(['c'], { eventTimesS: [1.5] })),
+  ])
+  t.same(
+    results.map(({ status }) => status),
+    ['fulfilled', 'rejected'],
+  )
+  await store.commit(makePost(['d']))
+  t.same(await outcomesOf(store), { a: 'queued', b: 'delivered', d: 'queued' })
+  const { events } = await store.events({ eventId: 'b', limit: 1 })
+  t.same(
+    events[0]!.history.map(({ reason }) => reason),
+    ['received', 'committed', 'delivered'],
+    'said once',
+  )
 })
 
 t.test('rows that a bad disk made unreadable cost nothing but themselves', async (t) => {
