@@ -743,6 +743,26 @@ function testExpiry(t: Test, layGround: LayGround): void {
   const DAY_S = 24 * 3600
   const askExpire = { oldestEventTimeS: NOW_S - DAY_S, limit: 100, nowMs: NOW_MS + 7 }
 
+  t.test('of a batch only what grew too old expires, not what is on the edge', async (t) => {
+    const ground = await layGround(t)
+    const first = await ground.open()
+    await first.store.commit(makeBatch(['old', 'edge'], { eventTimesS: [NOW_S - DAY_S - 1, NOW_S - DAY_S] }))
+    await first.close()
+    const { store } = await ground.open()
+    t.equal(await store.expire(askExpire), 1)
+    t.match(await store.totals({}), { expired: 1, queued: 1 })
+  })
+
+  t.test('an event that died is new to what is posted beside its outcome', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    const { batchId } = (await store.commit(makeBatch(['a']))).batch!
+    const [again] = await Promise.all([
+      store.commit(makeBatch(['a'])),
+      store.acknowledge([{ batchId, delivered: [], dead: [makeDead(0)], acknowledgedAtMs: NOW_MS }]),
+    ])
+    t.same(again.duplicates, [])
+  })
+
   t.test('waiting live events that grew too old become dead letters, the oldest first', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
