@@ -4,11 +4,15 @@ import { button } from './actions.js'
 import { accountChoice } from './account-field.js'
 import { field, openForm, openNotice, textOf } from './dialogs.js'
 import { time } from './format.js'
+import { createMore } from './more.js'
 import { ask } from './session.js'
 
 /** @returns {import('./main.js').View} */
 export function createKeys() {
   const body = h('tbody')
+  /** @type {any[]} */
+  let keys = []
+  const more = createMore('shown', () => render())
   const note = h('p.quiet', { role: 'status' })
   const make = button('Make a key', '', openMake)
   make.className = 'main'
@@ -17,16 +21,21 @@ export function createKeys() {
     {},
     h('div.bar', {}, note, make),
     table('Relay keys', ['Label', 'Begins with', 'Ad accounts', 'Made', 'Last used', 'Action'], body),
+    more.element,
   )
 
   async function load() {
     try {
-      const { keys } = await ask('GET', '/keys')
-      fill(body, ...keys.map(showKey))
+      keys = (await ask('GET', '/keys')).keys
+      render()
       fill(note, keys.length === 0 ? 'No key yet. A storefront posts with one as its access token.' : '')
     } catch (error) {
       fill(note, /** @type {Error} */ (error).message)
     }
+  }
+
+  function render() {
+    fill(body, ...more.take(keys).map(showKey))
   }
 
   /** @param {{ id: string, prefix: string, label: string, ad_account_ids: string[], created_at: string, last_used_at: string | null }} key */

@@ -3,6 +3,7 @@ import { cell, fill, h, row, speak, table } from './dom.js'
 import { button } from './actions.js'
 import { field, openForm, openNotice, textOf } from './dialogs.js'
 import { count, time } from './format.js'
+import { createMore } from './more.js'
 import { ask } from './session.js'
 
 const KINDS = 'shopify=Shopify|woocommerce=WooCommerce|custom=Another shop (JSONata)'
@@ -12,6 +13,9 @@ const BAD = new Set(['invalid', 'refused', 'rejected', 'expired'])
 /** @returns {import('./main.js').View} */
 export function createSources() {
   const list = h('div.cards')
+  /** @type {any[]} */
+  let sources = []
+  const more = createMore('shown', () => render())
   const note = h('p.quiet', { role: 'status' })
   const element = h(
     'div',
@@ -24,12 +28,17 @@ export function createSources() {
       h('button.main', { type: 'button', onclick: () => openSet(undefined) }, 'Connect a shop'),
     ),
     list,
+    more.element,
   )
+
+  function render() {
+    fill(list, ...more.take(sources).map(showSource))
+  }
 
   async function load() {
     try {
-      const { sources } = await ask('GET', '/sources')
-      fill(list, ...sources.map(showSource))
+      sources = (await ask('GET', '/sources')).sources
+      render()
       fill(
         note,
         sources.length === 0

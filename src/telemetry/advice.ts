@@ -43,7 +43,8 @@ export function advise({ events, shares, warnings, invalidReasons }: MatchQualit
   ] as const
   for (const [field, enough, what] of wanted) {
     if (shares[field] >= enough) continue
-    advice.push({ code: `send_${field}`, message: `Only ${percent(shares[field])} have ${what}.` })
+    const few = shares[field] === 0 ? 'None has' : `Only ${percent(shares[field])} have`
+    advice.push({ code: `send_${field}`, message: `${few} ${what}.` })
   }
   // Only who came by an ad of Pinterest's has one: a share says little, its absence much.
   if (shares.click_id === 0) {

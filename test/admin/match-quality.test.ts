@@ -48,7 +48,7 @@ t.test(
     }
     const shown = await createCommandLine(stand)('quality --hours 1')
     t.match(shown, { code: 0, stdout: new RegExp(`${account} +signup +30 +0 %`) })
-    t.match(shown.stdout, `${account} signup: Only 0 % have the e-mail address`)
+    t.match(shown.stdout, `${account} signup: None has the e-mail address`)
     await admin('DELETE', `/accounts/${account}`)
     t.same((await admin('GET', '/match-quality')).body['rows'], [])
   },

@@ -487,7 +487,7 @@ t.test('explain shows how values are normalized; match quality what to mend', as
   t.match((await stand.admin('GET', '/totals')).body, { queued: 0 }, 'nothing was sent')
 
   await page.getByRole('link', { name: 'Match quality' }).click()
-  await page.getByText('Only 0 % have the e-mail address').waitFor()
+  await page.getByText('None has the e-mail address').waitFor()
   const visits = page.getByRole('table', { name: 'Match quality' }).getByRole('row', { name: /page_visit/ })
   t.match(await visits.textContent(), /25/)
   await page
@@ -527,6 +527,10 @@ t.test('a thousand accounts are shown in part, and looking again leaves rows and
   await page.route(/\/accounts$/, (route) =>
     route.fulfill({ json: { accounts: ids.map((id) => ({ ad_account_id: id, label: `shop ${id}` })) } }),
   )
+  await page.route(/\/keys$/, (route) => {
+    const made = { prefix: 'prl_abcd', label: '', created_at: '2026-01-02T03:04:05.000Z', last_used_at: null }
+    return route.fulfill({ json: { keys: ids.map((id) => ({ ...made, id, ad_account_ids: [id] })) } })
+  })
   await page.route(/\/live\?/, async (route) => {
     const answer = await (await route.fetch()).json()
     const [first] = makeUpLive(Date.now() / 1000).standing
@@ -551,6 +555,10 @@ t.test('a thousand accounts are shown in part, and looking again leaves rows and
   await page.evaluate(`document.dispatchEvent(new Event('visibilitychange'))`)
   await page.locator('#kept').getByText('31', { exact: true }).waitFor()
   t.equal(await page.evaluate(`document.activeElement.localName`), 'summary')
+
+  await page.getByRole('link', { name: 'Keys' }).click()
+  await page.getByText('The 20 shown of 1,000.').waitFor()
+  t.equal(await page.getByRole('table', { name: 'Relay keys' }).getByRole('row').count(), 21)
 
   await page.getByRole('link', { name: 'Explain' }).click()
   await page.locator('datalist option').first().waitFor({ state: 'attached' })
@@ -701,7 +709,7 @@ for (const look of [
       [`events?ad_account_id=${stand.account}`, 'page_visit'],
       ['dead-letters', '3 dead letters.'],
       ['explain', 'Nothing is sent or stored.'],
-      ['quality', 'Only 0 %'],
+      ['quality', 'None has'],
       ['audit', 'entries'],
     ] as const) {
       const name = `${path} ${look.colorScheme}`
