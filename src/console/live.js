@@ -154,20 +154,22 @@ export function createLive(query) {
 
   /** @param {any} answer */
   function renderNotice({
+    cell,
     problem_means: problem,
     accounts_standing: standing,
     standing: first,
     paused_accounts: paused,
   }) {
     const rest = paused === 0 ? '' : `, but for ${accounts(paused)} that a person paused`
-    if (problem) renderBanner('bad', problem, first)
+    const where = cell === null ? '' : `${cell}: `
+    if (problem) renderBanner('bad', `${where}${problem}`, first)
     else if (standing === 0)
-      renderBanner('good', `Posts are taken, and every queue goes on by itself${rest}.`)
+      renderBanner('good', `${where}Posts are taken, and every queue goes on by itself${rest}.`)
     else {
       const others = standing - first.length
       renderBanner(
         'warn',
-        `Posts are taken. ${accounts(standing)} ${standing === 1 ? 'needs' : 'need'} a person${others > 0 ? `; the first ${first.length}` : ''}:`,
+        `${where}Posts are taken. ${accounts(standing)} ${standing === 1 ? 'needs' : 'need'} a person${others > 0 ? `; the first ${first.length}` : ''}:`,
         first,
       )
     }

@@ -174,7 +174,7 @@ t.test('the live view says what is true: pauses, limits, ages, and figures that 
     if (isAway) return route.abort()
     const answer = (await (await route.fetch()).json()) as { queues: object[] }
     const queues = answer.queues.map((queue) => ({ ...queue, urgency: 0, post_limiter: limiter }))
-    return route.fulfill({ json: { ...answer, queues } })
+    return route.fulfill({ json: { ...answer, cell: 'cell-2', queues } })
   })
   const row = page.getByRole('row', { name: /live/ })
   await row.getByText('post limit reached').waitFor()
@@ -186,7 +186,7 @@ t.test('the live view says what is true: pauses, limits, ages, and figures that 
     .waitFor()
   t.equal(await page.locator('[data-stale] .tiles').count(), 1)
   isAway = false
-  await page.getByText('Posts are taken, and every queue').waitFor()
+  await page.getByText('cell-2: Posts are taken, and every queue').waitFor()
   t.equal(await page.locator('[data-stale]').count(), 0)
   await stand.admin('POST', `/accounts/${account}/resume`)
   t.same(problems, [])

@@ -94,6 +94,7 @@ export function makeUpLive(nowSeconds: number) {
   const delivered = 4_182_930
   return {
     at: nowSeconds,
+    cell: null,
     problem: null,
     problem_means: null,
     step_seconds: STEP_SECONDS,
