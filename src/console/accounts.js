@@ -41,7 +41,7 @@ export function createAccounts(query) {
       accounts = (await ask('GET', '/accounts')).accounts
       if (isClosed) return
       render()
-      await first.look(accounts)
+      await first.refresh(accounts)
     } catch (error) {
       fill(note, /** @type {Error} */ (error).message)
     }

@@ -1,4 +1,4 @@
-/** What a person can do about an account, as buttons; the same wherever they stand. */
+/** What a person can do about an account, as buttons; the same on every view. */
 import { h, speak } from './dom.js'
 import { field, openForm, openNotice, textOf } from './dialogs.js'
 import { ask, isLoggedIn } from './session.js'

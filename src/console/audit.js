@@ -44,9 +44,9 @@ export function createAudit() {
 
 /** @param {{ at: string, action: string, details: Record<string, unknown> }} entry */
 function showEntry({ at, action, details }) {
-  const told = Object.entries(details).map(
+  const shown = Object.entries(details).map(
     ([name, value]) =>
       `${name.replaceAll('_', ' ')} ${typeof value === 'string' ? value : JSON.stringify(value)}`,
   )
-  return row(cell('When', time(at)), cell('What', h('code', {}, action)), cell('Details', told.join(', ')))
+  return row(cell('When', time(at)), cell('What', h('code', {}, action)), cell('Details', shown.join(', ')))
 }

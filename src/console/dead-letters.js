@@ -1,4 +1,4 @@
-/** Dead letters: filtered, grouped by cause, looked into, replayed after a count, purged. */
+/** Dead letters: filtered, grouped by cause, opened, replayed after a count, purged. */
 import { fill, h, speak } from './dom.js'
 import { createFilter, nameOf } from './dead-letter-filter.js'
 import { createGroups, showDeadLetter } from './dead-letter-rows.js'
@@ -7,7 +7,7 @@ import { count } from './format.js'
 import { ask } from './session.js'
 
 const PAGE = 50
-/** Dead letters that one request handles: the pace at which progress is told. */
+/** Dead letters that one request handles: progress is shown after each request. */
 const STEP = 200
 /** What one request may name. */
 const IDS_AT_ONCE = 1000
@@ -168,7 +168,7 @@ export function createDeadLetters(query) {
       '/dead-letters/replay',
       wanted.map((one) => ({ ...one, dry_run: true })),
       {
-        tell: (sum) => `${count(sumOf(sum))} counted.`,
+        describe: (sum) => `${count(sumOf(sum))} counted.`,
       },
     )
     if (dry === undefined) return
@@ -191,7 +191,7 @@ export function createDeadLetters(query) {
   async function replay(wanted, total) {
     const isDone = await inSteps('/dead-letters/replay', wanted, {
       total,
-      tell: (sum) =>
+      describe: (sum) =>
         `${count(sum['replayed'])} queued again, ${count(sum['duplicates'])} were posted again meanwhile, ${count(sum['too_old'])} are too old.`,
     })
     if (isDone) await load()
@@ -214,7 +214,7 @@ export function createDeadLetters(query) {
   /** @param {Selection[]} wanted */
   async function purge(wanted) {
     const isDone = await inSteps('/dead-letters/purge', wanted, {
-      tell: (sum) => `${count(sum['purged'])} purged.`,
+      describe: (sum) => `${count(sum['purged'])} purged.`,
     })
     if (isDone) await load()
   }
@@ -222,10 +222,10 @@ export function createDeadLetters(query) {
   /**
    * @param {string} path
    * @param {object[]} requests
-   * @param {{ total?: number, tell: (sum: Sum) => string }} options
+   * @param {{ total?: number, describe: (sum: Sum) => string }} options
    * @returns {Promise<Sum | undefined>} undefined: it failed, or the page was left
    */
-  async function inSteps(path, requests, { total, tell }) {
+  async function inSteps(path, requests, { total, describe }) {
     isStopped = false
     /** @type {Sum} */
     const sum = {}
@@ -248,16 +248,18 @@ export function createDeadLetters(query) {
           })
           for (const [name, value] of Object.entries(counts)) sum[name] = (sum[name] ?? 0) + Number(value)
           if (total !== undefined) Object.assign(bar, { value: sumOf(sum) })
-          fill(text, tell(sum))
+          fill(text, describe(sum))
           next = next_cursor
         } while (next !== null && !isStopped && !isClosed)
         left -= 1
         if (isStopped || isClosed) break
       }
       const isWhole = next === null && left === 0
-      const told = isWhole ? tell(sum) : `Stopped${isClosed ? ', since the page was left' : ''}. ${tell(sum)}`
-      fill(progress, h('p', {}, told))
-      speak(told)
+      const result = isWhole
+        ? describe(sum)
+        : `Stopped${isClosed ? ', since the page was left' : ''}. ${describe(sum)}`
+      fill(progress, h('p', {}, result))
+      speak(result)
       return isClosed ? undefined : sum
     } catch (error) {
       fill(progress, h('p.problem', {}, /** @type {Error} */ (error).message))

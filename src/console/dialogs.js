@@ -56,7 +56,7 @@ export function closeDialogs() {
   for (const dialog of document.querySelectorAll('dialog')) end(dialog)
 }
 
-/** Gone at once, with what it showed: the browser tells of its close only later. @param {HTMLDialogElement} dialog */
+/** Gone at once, with what it showed: its close event comes later. @param {HTMLDialogElement} dialog */
 function end(dialog) {
   dialog.close()
   dialog.remove()

@@ -83,7 +83,7 @@ export function keyedRows(parent, keyOf, make) {
       let row = rows.get(key)
       if (row === undefined) rows.set(key, (row = make(item)))
       row.update(item)
-      // Moving a row takes the focus out of it: only those move that stand elsewhere.
+      // Moving a row takes the focus out of it: only those move that are elsewhere.
       if (parent.children[place] !== row.element)
         parent.insertBefore(row.element, parent.children[place] ?? null)
     })

@@ -25,9 +25,9 @@ const STATES = {
   filtered: 'waits',
   duplicate: 'waits',
   erased: 'waits',
-  rejected: 'stands',
-  expired: 'stands',
-  invalid: 'stands',
+  rejected: 'bad',
+  expired: 'waits',
+  invalid: 'bad',
 }
 /** @type {Record<string, string>} */
 const STEPS = {
@@ -152,8 +152,8 @@ export function createEvents(query) {
       questions.length > 0
         ? `The newest ${found}; there may be more.`
         : shown.length > 0
-          ? `${found}. ${toldOf(trailHours)}`
-          : `No event. ${toldOf(trailHours)} What looks like a person’s address is not kept as an id.`,
+          ? `${found}. ${describeTrail(trailHours)}`
+          : `No event. ${describeTrail(trailHours)} What looks like a person’s address is not kept as an id.`,
     )
   }
 
@@ -197,7 +197,7 @@ export function createEvents(query) {
 }
 
 /** @param {number} hours */
-function toldOf(hours) {
+function describeTrail(hours) {
   if (hours === 0) return 'There is no event trail: TRAIL_HOURS is 0.'
   return `The trail goes back ${count(hours)} hours (TRAIL_HOURS), or less where it fills its part of the store.`
 }
@@ -221,14 +221,14 @@ function makeRow(first) {
   const summary = h('summary')
   const body = h('div')
   const element = h('article.dead_letter', { 'aria-label': name }, h('details', {}, summary, body))
-  let told = ''
+  let shown = ''
   return {
     element,
     /** @param {Shown} item */
     update({ event }) {
       const text = JSON.stringify(event)
-      if (text === told) return
-      told = text
+      if (text === shown) return
+      shown = text
       fill(summary, ...summaryOf(event))
       fill(body, ...bodyOf(event))
     },

@@ -9,7 +9,7 @@ export function createFirstSteps() {
   return {
     element,
     /** @param {readonly any[]} accounts */
-    async look(accounts) {
+    async refresh(accounts) {
       const [{ keys }, { received }] = await Promise.all([ask('GET', '/keys'), ask('GET', '/totals')])
       const [id = '549755885175'] = accounts.map((account) => account.ad_account_id)
       element.hidden = accounts.length > 0 && keys.length > 0 && received > 0

@@ -12,7 +12,7 @@ import { ask } from './session.js'
  * @typedef {{ ad_account_id: string, label: string, means: string, offline_at: string | null, expires_at: string | null }} Standing
  */
 
-const LOOK_EVERY_MS = 2500
+const REFRESH_EVERY_MS = 2500
 /** As many steps of five seconds make up "now". */
 const NOW_STEPS = 6
 const RANGES = /** @type {const} */ ([
@@ -38,17 +38,17 @@ export function createLive(query) {
   const range = /** @type {HTMLSelectElement} */ (
     h(
       'select',
-      { id: 'range', onchange: () => void look() },
+      { id: 'range', onchange: () => void refresh() },
       ...RANGES.map(([value, text]) => h('option', { value }, text)),
     )
   )
   const account = accountField(
     'Ad account',
     { id: 'live-account', value: query.get('ad_account_id') ?? '' },
-    () => look(),
+    () => refresh(),
   )
   const plots = createLivePlots()
-  const queues = createQueues(look)
+  const queues = createQueues(refresh)
   const totals = h('dl.totals')
   const figures = h(
     'div',
@@ -66,7 +66,7 @@ export function createLive(query) {
   )
   const element = h('div', {}, banner, figures)
 
-  /** Of each range that was looked at. @type {Map<string, Sample[]>} */
+  /** Of each range that was shown. @type {Map<string, Sample[]>} */
   const known = new Map()
   let seenMs = 0
   /** By the relay's clock: deadlines are. */
@@ -74,7 +74,7 @@ export function createLive(query) {
   /** An answer that was overtaken by a newer question is thrown away. */
   let asked = 0
 
-  async function look() {
+  async function refresh() {
     const mine = ++asked
     const wanted = range.value
     const id = account.value()
@@ -187,7 +187,7 @@ export function createLive(query) {
     )
   }
 
-  const end = poll(LOOK_EVERY_MS, look)
+  const end = poll(REFRESH_EVERY_MS, refresh)
   return {
     element,
     close() {

@@ -5,14 +5,14 @@ import { count } from './format.js'
 const SHOWN = 20
 const MORE = 100
 
-/** The first rows, and the others on demand. @param {string} which @param {() => void} look */
-export function createMore(which, look) {
+/** The first rows, and the others on demand. @param {string} which @param {() => void} refresh */
+export function createMore(which, refresh) {
   let most = SHOWN
   const note = h('span.quiet')
   const more = h('button', { type: 'button' }, `Show ${MORE} more`)
   more.addEventListener('click', () => {
     most += MORE
-    look()
+    refresh()
   })
   const element = h('div.actions', {}, note, more)
   return {

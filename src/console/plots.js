@@ -88,11 +88,11 @@ export function createPlot({ title, lines, show, isWhole = false }) {
             label: name,
             stroke: color(property),
             width: 2,
-            // A line needs two values: one that stands alone is drawn as a point.
+            // A line needs two values: a single one is drawn as a point.
             points: {
               show: false,
               filter: (/** @type {uPlot} */ _plot, /** @type {number} */ index) =>
-                standingAlone(data[index] ?? []),
+                singleValues(data[index] ?? []),
               size: 5,
               fill: color(property),
             },
@@ -144,7 +144,7 @@ export function createPlot({ title, lines, show, isWhole = false }) {
 }
 
 /** The places of values with none before and none after. @param {(number | null)[]} values */
-function standingAlone(values) {
+function singleValues(values) {
   const isGap = (/** @type {number} */ place) => (values[place] ?? null) === null
   return values.flatMap((_, place) => (!isGap(place) && isGap(place - 1) && isGap(place + 1) ? [place] : []))
 }

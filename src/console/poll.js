@@ -2,17 +2,17 @@
 
 /**
  * @param {number} everyMs
- * @param {() => Promise<void>} look what it throws is for it to show
+ * @param {() => Promise<void>} refresh what it throws is for it to show
  * @returns {() => void} ends it
  */
-export function poll(everyMs, look) {
+export function poll(everyMs, refresh) {
   let isClosed = false
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer
   async function turn() {
     clearTimeout(timer)
     if (isClosed || document.hidden) return
-    await look()
+    await refresh()
     if (!isClosed) timer = setTimeout(turn, everyMs)
   }
   const seen = () => void (document.hidden || turn())

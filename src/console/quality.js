@@ -8,7 +8,7 @@ import { ask } from './session.js'
 
 /** @typedef {{ name: string, label: string, is_bad: boolean }} Column */
 
-const LOOK_EVERY_MS = 15_000
+const REFRESH_EVERY_MS = 15_000
 const ADVICE_SHOWN = 6
 /** Lines of advice. */
 const ADVICE_KEPT = 100
@@ -18,7 +18,7 @@ export function createQuality(query) {
   const hours = /** @type {HTMLSelectElement} */ (
     h(
       'select',
-      { id: 'hours', onchange: () => void look() },
+      { id: 'hours', onchange: () => void refresh() },
       ...[24, 6, 1].map((value) =>
         h('option', { value: String(value) }, value === 1 ? 'the last hour' : `the last ${value} hours`),
       ),
@@ -27,7 +27,7 @@ export function createQuality(query) {
   const account = accountField(
     'Ad account',
     { id: 'quality-account', value: query.get('ad_account_id') ?? '' },
-    () => look(),
+    () => refresh(),
   )
   /** By account. @type {ReadonlyMap<string, string>} */
   let labels = new Map()
@@ -37,12 +37,12 @@ export function createQuality(query) {
   let columns = []
   const showRows = keyedRows(rows, nameOf, (row) => createShares(row, columns, showAccount(row)))
   const shares = h('div')
-  const moreRows = createMore('with the most events', () => void look())
+  const moreRows = createMore('with the most events', () => void refresh())
   const advice = createAdvice()
   const volumeRows = h('tbody')
   const showVolumes = keyedRows(volumeRows, nameOf, (volume) => createVolume(volume, showAccount(volume)))
   const volumeNote = h('p.quiet')
-  const moreVolumes = createMore('that matter most', () => void look())
+  const moreVolumes = createMore('that matter most', () => void refresh())
   const element = h(
     'div',
     {},
@@ -74,7 +74,7 @@ export function createQuality(query) {
   /** An answer that was overtaken by a newer question is thrown away. */
   let asked = 0
 
-  async function look() {
+  async function refresh() {
     const mine = ++asked
     try {
       const accounts = await account.loaded
@@ -116,7 +116,7 @@ export function createQuality(query) {
     return label ? h('div', {}, label, h('small', {}, id)) : id
   }
 
-  const end = poll(LOOK_EVERY_MS, look)
+  const end = poll(REFRESH_EVERY_MS, refresh)
   return { element, close: end }
 }
 

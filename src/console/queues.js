@@ -22,14 +22,14 @@ import { createMore } from './more.js'
  * @property {Bucket} post_limiter
  */
 
-/** @param {() => Promise<void>} look after an action */
-export function createQueues(look) {
+/** @param {() => Promise<void>} refresh after an action */
+export function createQueues(refresh) {
   const body = h('tbody')
   const note = h('p.quiet')
   /** @type {readonly Queue[]} */
   let known = []
   const more = createMore('that matter most', () => show(more.take(known)))
-  const show = keyedRows(body, queueName, (queue) => createQueueRow(queue, look))
+  const show = keyedRows(body, queueName, (queue) => createQueueRow(queue, refresh))
   return {
     element: h(
       'section',
@@ -59,8 +59,8 @@ export function createQueues(look) {
   }
 }
 
-/** @param {Queue} first @param {() => Promise<void>} look */
-function createQueueRow(first, look) {
+/** @param {Queue} first @param {() => Promise<void>} refresh */
+function createQueueRow(first, refresh) {
   const state = h('span.state')
   const means = h('small')
   const waiting = h('span')
@@ -111,7 +111,7 @@ function createQueueRow(first, look) {
       postLimiter.set(queue.post_limiter)
       if (queue.action === shownAction) return
       shownAction = queue.action
-      fill(action, act(queue.ad_account_id, queue.action, look))
+      fill(action, act(queue.ad_account_id, queue.action, refresh))
     },
   }
 }

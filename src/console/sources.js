@@ -7,7 +7,7 @@ import { createMore } from './more.js'
 import { ask } from './session.js'
 
 const KINDS = 'shopify=Shopify|woocommerce=WooCommerce|custom=Another shop (JSONata)'
-/** What needs somebody to look. */
+/** What needs a person. */
 const BAD = new Set(['invalid', 'refused', 'rejected', 'expired'])
 
 /** @returns {import('./main.js').View} */
@@ -24,7 +24,7 @@ export function createSources() {
       'div.bar',
       {},
       note,
-      h('button', { type: 'button', onclick: () => void load() }, 'Look again'),
+      h('button', { type: 'button', onclick: () => void load() }, 'Refresh'),
       h('button.main', { type: 'button', onclick: () => openSet(undefined) }, 'Connect a shop'),
     ),
     list,

@@ -595,7 +595,7 @@ t.test('a shop is connected, its secret rotated, and its webhooks are told', asy
   const card = page.getByRole('article', { name: 'my-shop' })
   await card.getByText('No webhook came').waitFor()
   await sendToSource(stand, 'my-shop', 'products/update', true)
-  await page.getByRole('button', { name: 'Look again' }).click()
+  await page.getByRole('button', { name: 'Refresh' }).click()
   await card.getByRole('cell', { name: 'not_mapped' }).waitFor()
   await card.getByRole('link', { name: 'Events' }).click()
   await page.locator('.dead_letters :text("filtered"):visible').first().waitFor()
@@ -618,11 +618,11 @@ t.test('a shop is connected, its secret rotated, and its webhooks are told', asy
       ad_account_id: stand.account,
       secret: SHOP_SECRET,
     })
-  await page.getByRole('button', { name: 'Look again' }).click()
+  await page.getByRole('button', { name: 'Refresh' }).click()
   await page.getByRole('article', { name: 'wc-2' }).getByText('as those of wc-1').waitFor()
   t.same(await violationsOf(page), [])
   for (const id of ['wc-1', 'wc-2']) await stand.admin('DELETE', `/sources/${id}`)
-  await page.getByRole('button', { name: 'Look again' }).click()
+  await page.getByRole('button', { name: 'Refresh' }).click()
   await renamed.getByRole('button', { name: /^Remove/ }).click()
   await dialog.getByRole('button', { name: 'Remove' }).click()
   await page.getByText('No source yet.').waitFor()
