@@ -1,19 +1,19 @@
 /**
- * Leads from the first 8 of a key's 16 bytes to the number of its block, in 12 bytes, by open addressing. Two keys may share
- * those 8 bytes: the number is a hint, and the block decides.
+ * Leads from the first 8 of a key's 16 bytes to the number of its row, in 12 bytes, by open addressing. Two keys may share
+ * those 8 bytes: the number is a hint, and the row decides.
  *
  * It never takes more than `maxSlots`: then it is full, until keys are removed.
  */
 export interface DedupeIndex {
   readonly size: number
-  /** No more keys, or no more blocks, fit. */
-  isFull(block: number): boolean
-  /** The block that the key may be in. */
+  /** No more keys, or no more rows, fit. */
+  isFull(row: number): boolean
+  /** The row that the key may be in. */
   find(key: Uint8Array): number | undefined
   /** The key must not be there, and the index not be full. */
-  add(key: Uint8Array, block: number): void
-  /** Nothing happens when the key is not there under this block. */
-  remove(key: Uint8Array, block: number): void
+  add(key: Uint8Array, row: number): void
+  /** Nothing happens when the key is not there under this row. */
+  remove(key: Uint8Array, row: number): void
 }
 
 const FREE = 0
@@ -26,28 +26,28 @@ const MAX_SLOTS = 1 << 21
 
 export function createDedupeIndex(maxSlots: number = MAX_SLOTS): DedupeIndex {
   let slots = Math.min(FIRST_SLOTS, maxSlots)
-  /** Three places a slot: the 8 bytes of the key, and the block. */
+  /** Three places a slot: the 8 bytes of the key, and the row. */
   let table = new Uint32Array(3 * slots)
   let size = 0
   /** Slots that a search does not end at. */
   let used = 0
 
   /** The slot of the key, or -1. */
-  function search(high: number, low: number, block?: number): number {
+  function search(high: number, low: number, row?: number): number {
     for (let slot = high & (slots - 1); ; slot = (slot + 1) & (slots - 1)) {
       const found = table[3 * slot + 2]!
       if (found === FREE) return -1
       if (table[3 * slot] !== high || table[3 * slot + 1] !== low || found === REMOVED) continue
-      if (block === undefined || found === block) return slot
+      if (row === undefined || found === row) return slot
     }
   }
 
-  function put(high: number, low: number, block: number): void {
+  function put(high: number, low: number, row: number): void {
     let slot = high & (slots - 1)
     while (table[3 * slot + 2] !== FREE) slot = (slot + 1) & (slots - 1)
     table[3 * slot] = high
     table[3 * slot + 1] = low
-    table[3 * slot + 2] = block
+    table[3 * slot + 2] = row
     size += 1
     used += 1
   }
@@ -60,8 +60,8 @@ export function createDedupeIndex(maxSlots: number = MAX_SLOTS): DedupeIndex {
     size = 0
     used = 0
     for (let at = 0; at < before.length; at += 3) {
-      const block = before[at + 2]!
-      if (block !== FREE && block !== REMOVED) put(before[at]!, before[at + 1]!, block)
+      const row = before[at + 2]!
+      if (row !== FREE && row !== REMOVED) put(before[at]!, before[at + 1]!, row)
     }
     // Freed at once: the garbage collector seldom runs on this thread, and this may be 12 MiB.
     before.buffer.transfer(0)
@@ -71,17 +71,17 @@ export function createDedupeIndex(maxSlots: number = MAX_SLOTS): DedupeIndex {
     get size() {
       return size
     },
-    isFull: (block) => block >= REMOVED || size >= Math.floor(LOAD * maxSlots),
+    isFull: (row) => row >= REMOVED || size >= Math.floor(LOAD * maxSlots),
     find(key) {
       const slot = search(readHigh(key), readLow(key))
       return slot < 0 ? undefined : table[3 * slot + 2]
     },
-    add(key, block) {
+    add(key, row) {
       if (used + 1 > LOAD * slots) rebuild()
-      put(readHigh(key), readLow(key), block)
+      put(readHigh(key), readLow(key), row)
     },
-    remove(key, block) {
-      const slot = search(readHigh(key), readLow(key), block)
+    remove(key, row) {
+      const slot = search(readHigh(key), readLow(key), row)
       if (slot < 0) return
       table[3 * slot + 2] = REMOVED
       size -= 1

@@ -1,244 +1,210 @@
 /**
  * Knows the live events that were delivered or are queued, by 16 bytes of SHA-256 each.
  *
- * A transaction appends its new keys as blocks, 24 bytes an event; an index in memory, rebuilt from them at the start, leads
- * from a key to its block. A table by key dirties a page per event. Measured with a million
- * keys there, commits of 600 bytes an event included, per event:
+ * The keys of a batch are one row, and an index in memory, built from the rows at the start, leads from a key to its row. A table
+ * by key dirties a page per event. Measured with a million keys there, commits of 600 bytes an event included, per event:
  *
- *                         blocks and index                     a table by key (WITHOUT ROWID)
+ *                         rows and index                       a table by key (WITHOUT ROWID)
  *   posts of 1 event      13 µs CPU, 1.6 KB written            30 µs, 9.7 KB
  *   posts of 100 events    4 µs,     0.7 KB, 92,000 a second   20 µs, 8.9 KB, 13,000 a second
  *   memory                12 bytes a key, at most 25 MiB       the page cache
  *
- * The table is left for the keys that the index has no room for.
- *
- *   add, forget ──> block of this transaction ──flush──> row of `dedupe_blocks` ──old──> gone, but for what is queued
- *      └──(index full)──> row of `dedupe`
- *
- * The index follows the transaction: `flush` before its commit, `keep` after it, `undo` when it is rolled back.
+ * The table by key is left for what the index has no room for.
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { DEDUPE_KEY_BYTES as KEY_BYTES } from '../core/sealed.ts'
 import type { Dedupe, DedupeKey } from '../core/transaction.ts'
-import type { DedupePosition } from '../engine/operations.ts'
 import { prepare } from './connection.ts'
 import { createDedupeIndex, type DedupeIndex } from './dedupe-index.ts'
-import { createDedupeTree } from './dedupe-tree.ts'
 import { StoreDamaged } from './failures.ts'
 
-export interface BlockDedupe extends Dedupe {
-  /** Writes what was added. */
-  flush(): void
-  keep(): void
-  undo(): void
+interface KeysRow {
+  /** From 1. */
+  readonly row_id: number
+  readonly batch_id: number
+  readonly seen_at_ms: number
+  /** One after the other. */
+  readonly keys: Uint8Array
 }
 
-/** In a block: 16 bytes of key and 8 of batch id. A negative one says that the key was forgotten for that batch. */
-interface Entry {
-  readonly key: Uint8Array
-  readonly batchId: number
-}
+/** That one step of forgetting looks at: a few milliseconds. */
+const STEP_KEYS = 1024
+/** Greater than every key: bytes compare like text, and the longer one is greater. */
+const PAST_EVERY_KEY = new Uint8Array(KEY_BYTES + 1).fill(0xff)
+const NOT_QUEUED = 'batch_id NOT IN (SELECT batch_id FROM batches)'
 
-const ENTRY_BYTES = KEY_BYTES + 8
-/** A block is searched from its end when a duplicate comes. */
-const MAX_BLOCK_ENTRIES = 4096
-/** Entries that one step of forgetting looks at, or a block's: a few milliseconds. */
-const STEP_ENTRIES = 2048
-
-interface Change {
-  readonly key: Uint8Array
-  readonly block: number
-  readonly isAdded: boolean
-}
-
-export function createDedupe(db: DatabaseSync, index: DedupeIndex = createDedupeIndex()): BlockDedupe {
-  const insert = db.prepare('INSERT INTO dedupe_blocks (block_id, seen_at_ms, entries) VALUES (?, ?, ?)')
-  const select = prepare<{ entries: Uint8Array }>(db, 'SELECT entries FROM dedupe_blocks WHERE block_id = ?')
-  const update = db.prepare('UPDATE dedupe_blocks SET entries = ? WHERE block_id = ?')
-  const remove = db.prepare('DELETE FROM dedupe_blocks WHERE block_id = ?')
-  const selectOld = prepare<{ block_id: number; seen_at_ms: number; entries: Uint8Array }>(
+/** `undo`: what a rollback has to do, the last first. */
+export function createDedupe(
+  db: DatabaseSync,
+  undo: (() => void)[],
+  index: DedupeIndex = createDedupeIndex(),
+): Dedupe {
+  const table = createTable(db)
+  const listAfter = prepare<KeysRow>(db, 'SELECT * FROM dedupe_rows WHERE row_id > ? ORDER BY row_id')
+  const select = prepare<KeysRow>(db, 'SELECT * FROM dedupe_rows WHERE row_id = ?')
+  const insert = db.prepare(
+    'INSERT INTO dedupe_rows (row_id, batch_id, seen_at_ms, keys) VALUES (?, ?, ?, ?)',
+  )
+  const update = db.prepare('UPDATE dedupe_rows SET keys = ? WHERE row_id = ?')
+  const remove = prepare<KeysRow>(
     db,
-    'SELECT block_id, seen_at_ms, entries FROM dedupe_blocks WHERE block_id > ? ORDER BY block_id',
+    `DELETE FROM dedupe_rows WHERE row_id > ? AND row_id <= ? AND ${NOT_QUEUED} RETURNING *`,
   )
   const selectQueued = prepare<object>(db, 'SELECT 1 FROM batches WHERE batch_id = ?')
-  const isQueued = (batchId: number) => selectQueued.get(batchId) !== undefined
-  const tree = createDedupeTree(db)
 
-  /** The block that is being filled, in this transaction. */
-  let block = 1
-  let entries: Entry[] = []
-  let newestMs = 0
-  /** The row that was read last: a repeated post needs the same one again. */
-  let last: { readonly block: number; readonly bytes: Uint8Array } | undefined
-  const changes: Change[] = []
+  /** What is claimed now: a row once all its keys are known. */
+  let fresh = { row_id: 1, batch_id: 0, keys: [] as Uint8Array[] }
+  /** What was read last: the events of a repeated post are in the same row. */
+  let last: KeysRow | undefined
 
-  for (const { block_id: blockId, seen_at_ms: seenAtMs, entries: bytes } of selectOld.iterate(0)) {
-    block = blockId + 1
-    for (const { key, batchId } of listEntries(bytes)) {
-      const found = index.find(key)
-      if (batchId > 0) {
-        // Full only where it was larger when they were written.
-        if (index.isFull(blockId)) tree.add(key, batchId, seenAtMs)
-        else index.add(key, blockId)
-      } else if (found !== undefined) index.remove(key, found)
+  for (const row of listAfter.iterate(0)) {
+    fresh.row_id = row.row_id + 1
+    for (const key of keysOf(row)) {
+      // Full only where it was larger when they were written.
+      if (index.isFull(row.row_id)) table.add(key, row.batch_id, row.seen_at_ms)
+      else index.add(key, row.row_id)
     }
   }
 
-  function read(blockId: number): Uint8Array {
-    if (last?.block === blockId) return last.bytes
-    const bytes = select.get(blockId)?.entries ?? new Uint8Array(0)
-    last = { block: blockId, bytes }
-    return bytes
+  function read(rowId: number): KeysRow | undefined {
+    return last?.row_id === rowId ? last : (last = select.get(rowId))
   }
 
-  /** Undefined when the key is in no block, whatever the index says. */
-  function findOwner(key: Uint8Array): { readonly block: number; readonly batchId: number } | undefined {
-    const found = index.find(key)
-    if (found === undefined) return undefined
-    const own = found === block ? entries.findLast((entry) => isSame(entry.key, key)) : undefined
-    const batchId = own?.batchId ?? findBatch(read(found), key) ?? 0
-    return batchId > 0 ? { block: found, batchId } : undefined
-  }
-
-  function change(key: Uint8Array, changed: number, isAdded: boolean): void {
-    if (isAdded) index.add(key, changed)
-    else index.remove(key, changed)
-    changes.push({ key, block: changed, isAdded })
-  }
-
-  function write(entry: Entry): void {
-    entries.push(entry)
-    if (entries.length === MAX_BLOCK_ENTRIES) flush()
-  }
-
-  function flush(): void {
-    if (entries.length === 0) return
-    insert.run(block, newestMs, packEntries(entries))
-    entries = []
-    newestMs = 0
-    block += 1
-    // It may have been looked for before it was there.
-    last = undefined
-  }
-
-  /** What is queued stays, however old: its row is written anew with that alone. */
-  function forgetBlock(blockId: number, bytes: Uint8Array): void {
-    // The last entry of a key counts: a forgotten key must not come back without the entry that removes it.
-    const latest = new Map(Array.from(listEntries(bytes), (entry) => [nameOf(entry.key), entry]))
-    const owned = [...latest.values()].filter(
-      ({ key, batchId }) => batchId > 0 && index.find(key) === blockId,
-    )
-    const queued = new Set([...new Set(owned.map(({ batchId }) => batchId))].filter(isQueued))
-    const kept = owned.filter(({ batchId }) => queued.has(batchId))
-    for (const { key, batchId } of owned) if (!queued.has(batchId)) change(key, blockId, false)
-    last = undefined
-    if (kept.length === 0) remove.run(blockId)
-    else if (kept.length * ENTRY_BYTES < bytes.byteLength) update.run(packEntries(kept), blockId)
-  }
-
-  function forgetBlocks(seenBeforeMs: number, afterId: number): DedupePosition {
-    flush()
-    const old: (readonly [number, Uint8Array])[] = []
-    let count = 0
-    for (const { block_id: blockId, seen_at_ms: seenAtMs, entries: bytes } of selectOld.iterate(afterId)) {
-      if (seenAtMs >= seenBeforeMs || count >= STEP_ENTRIES) break
-      old.push([blockId, bytes])
-      count += bytes.byteLength / ENTRY_BYTES
+  /** The key's batch. The index knows only the first half of a key. */
+  function ownerOf(key: Uint8Array): number | undefined {
+    const rowId = index.find(key)
+    if (rowId === undefined) return table.ownerOf(key)
+    if (rowId === fresh.row_id) {
+      const isHere = fresh.keys.findLast((one) => Buffer.compare(one, key) === 0) !== undefined
+      return isHere ? fresh.batch_id : table.ownerOf(key)
     }
-    for (const [blockId, bytes] of old) forgetBlock(blockId, bytes)
-    return old.length === 0 ? new Uint8Array(0) : old.at(-1)![0]
+    const row = read(rowId)
+    return row !== undefined && findKey(row, key) >= 0 ? row.batch_id : table.ownerOf(key)
   }
 
-  function add({ key, batchId, seenAtMs }: DedupeKey): boolean {
-    if (findOwner(key) !== undefined) return false
-    if (tree.ownerOf(key) !== undefined) return false
-    // A key that shares its 8 bytes with another one is told from it by the tree.
-    if (index.isFull(block) || index.find(key) !== undefined) return tree.add(key, batchId, seenAtMs)
-    change(key, block, true)
-    newestMs = Math.max(newestMs, seenAtMs)
-    write({ key, batchId })
+  function claim({ key, batchId, seenAtMs }: DedupeKey): boolean {
+    if (ownerOf(key) !== undefined) return false
+    // Two keys with the same first half: the table tells them apart.
+    if (index.isFull(fresh.row_id) || index.find(key) !== undefined) table.add(key, batchId, seenAtMs)
+    else {
+      index.add(key, fresh.row_id)
+      fresh.keys.push(key)
+    }
     return true
+  }
+
+  function claimOfBatch(keys: readonly DedupeKey[]): boolean[] {
+    const { batchId, seenAtMs } = keys[0]!
+    const { row_id: rowId } = fresh
+    const added: Uint8Array[] = []
+    fresh = { row_id: rowId, batch_id: batchId, keys: added }
+    undo.push(() => {
+      for (const key of added) index.remove(key, rowId)
+      fresh.keys = []
+      last = undefined
+    })
+    const isNew = keys.map(claim)
+    if (added.length > 0) {
+      insert.run(rowId, batchId, seenAtMs, Buffer.concat(added))
+      fresh = { row_id: rowId + 1, batch_id: 0, keys: [] }
+    }
+    return isNew
+  }
+
+  function removeFromIndex({ row_id: rowId }: KeysRow, keys: readonly Uint8Array[]): void {
+    last = undefined
+    for (const key of keys) index.remove(key, rowId)
+    undo.push(() => {
+      for (const key of keys) index.add(key, rowId)
+      last = undefined
+    })
   }
 
   return {
     *claim(keys) {
-      return keys.map(add)
+      return [...Map.groupBy(keys, ({ batchId }) => batchId).values()].flatMap(claimOfBatch)
     },
     *pendingOf(keys) {
-      const ownerOf = (key: Uint8Array) => findOwner(key)?.batchId ?? tree.ownerOf(key)
-      return keys.map(ownerOf).map((batchId) => (isQueued(batchId ?? 0) ? batchId : undefined))
+      return keys.map(ownerOf).map((batchId) => (selectQueued.get(batchId ?? 0) ? batchId : undefined))
     },
     *forget(keys) {
-      for (const { key, batchId } of keys) {
-        tree.forget(key, batchId)
-        const owner = findOwner(key)
-        if (owner?.batchId !== batchId) continue
-        change(key, owner.block, false)
-        write({ key, batchId: -batchId })
+      for (const { key, batchId } of keys) table.forget(key, batchId)
+      for (const [rowId, named] of Map.groupBy(keys, ({ key }) => index.find(key) ?? 0)) {
+        const row = read(rowId)
+        const own = named.filter(({ key, batchId }) => row?.batch_id === batchId && findKey(row, key) >= 0)
+        if (row === undefined || own.length === 0) continue
+        const gone = new Set(own.map(({ key }) => findKey(row, key)))
+        const kept = keysOf(row).filter((_, nth) => !gone.has(nth * KEY_BYTES))
+        update.run(Buffer.concat(kept), rowId)
+        removeFromIndex(
+          row,
+          own.map(({ key }) => key),
+        )
       }
     },
     *trim({ seenBeforeMs, after }) {
-      return typeof after === 'number'
-        ? forgetBlocks(seenBeforeMs, after)
-        : tree.forgetStep(seenBeforeMs, after)
-    },
-
-    flush,
-
-    undo() {
-      for (const { key, block: changed, isAdded } of changes.toReversed()) {
-        if (isAdded) index.remove(key, changed)
-        else index.add(key, changed)
+      if (typeof after !== 'number') return table.trim(seenBeforeMs, after)
+      let [end, count] = [after, 0]
+      for (const row of listAfter.iterate(after)) {
+        if (row.seen_at_ms >= seenBeforeMs || count >= STEP_KEYS) break
+        end = row.row_id
+        // A row whose keys were all forgotten counts, too.
+        count += 1 + row.keys.byteLength / KEY_BYTES
       }
-      changes.length = 0
-      entries = []
-      newestMs = 0
-      last = undefined
-    },
-    keep() {
-      changes.length = 0
-      tree.keep()
+      for (const row of remove.all(after, end)) removeFromIndex(row, keysOf(row))
+      return count === 0 ? new Uint8Array(0) : end
     },
   }
 }
 
-function packEntries(entries: readonly Entry[]): Uint8Array {
-  const bytes = new Uint8Array(ENTRY_BYTES * entries.length)
-  const view = new DataView(bytes.buffer)
-  for (const [index, { key, batchId }] of entries.entries()) {
-    bytes.set(key, ENTRY_BYTES * index)
-    view.setFloat64(ENTRY_BYTES * index + KEY_BYTES, batchId)
+/**
+ * The keys that the index had no room for, by key. Each new one dirties a page of its own, which is 5 µs and 8 KiB written: hence
+ * the rows.
+ */
+function createTable(db: DatabaseSync) {
+  const insert = db.prepare('INSERT INTO dedupe (key, batch_id, seen_at_ms) VALUES (?, ?, ?)')
+  const select = prepare<{ batch_id: number }>(db, 'SELECT batch_id FROM dedupe WHERE key = ?')
+  const remove = db.prepare('DELETE FROM dedupe WHERE key = ? AND batch_id = ?')
+  const stepEnd = prepare<{ key: Uint8Array }>(
+    db,
+    `SELECT key FROM dedupe WHERE key > ? ORDER BY key LIMIT 1 OFFSET ${STEP_KEYS - 1}`,
+  )
+  const removeOld = db.prepare(
+    `DELETE FROM dedupe WHERE key > ? AND key <= ? AND seen_at_ms < ? AND ${NOT_QUEUED}`,
+  )
+  /** Most stores never have one: then it is not searched. */
+  let isUsed = prepare<object>(db, 'SELECT 1 FROM dedupe LIMIT 1').get() !== undefined
+
+  return {
+    add(key: Uint8Array, batchId: number, seenAtMs: number): void {
+      isUsed = true
+      insert.run(key, batchId, seenAtMs)
+    },
+    ownerOf: (key: Uint8Array) => (isUsed ? select.get(key)?.batch_id : undefined),
+    forget(key: Uint8Array, batchId: number): void {
+      if (isUsed) remove.run(key, batchId)
+    },
+    /** Answers where the next step starts, or undefined after the last. */
+    trim(seenBeforeMs: number, after: Uint8Array): Uint8Array | undefined {
+      const end = stepEnd.get(after)?.key
+      removeOld.run(after, end ?? PAST_EVERY_KEY, seenBeforeMs)
+      return end
+    },
   }
-  return bytes
 }
 
-/** Views of the same bytes. */
-function* listEntries(bytes: Uint8Array): Generator<Entry> {
-  assertBytes(bytes)
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  for (let at = 0; at + ENTRY_BYTES <= bytes.byteLength; at += ENTRY_BYTES) {
-    yield { key: bytes.subarray(at, at + KEY_BYTES), batchId: view.getFloat64(at + KEY_BYTES) }
-  }
+/** Views of the same bytes. SQLite does not check types when it reads: a damaged page can have NULL in a NOT NULL column. */
+function keysOf({ keys }: KeysRow): Uint8Array[] {
+  if (!((keys as unknown) instanceof Uint8Array)) throw new StoreDamaged('keys of seen events are no keys')
+  const count = Math.floor(keys.byteLength / KEY_BYTES)
+  return Array.from({ length: count }, (_, nth) => keys.subarray(nth * KEY_BYTES, (nth + 1) * KEY_BYTES))
 }
 
-/** Of the key's last entry; undefined when it has none. */
-function findBatch(bytes: Uint8Array, key: Uint8Array): number | undefined {
-  assertBytes(bytes)
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  let at = buffer.lastIndexOf(key)
-  while (at >= 0 && at % ENTRY_BYTES !== 0) at = at === 0 ? -1 : buffer.lastIndexOf(key, at - 1)
-  return at < 0 ? undefined : buffer.readDoubleBE(at + KEY_BYTES)
-}
-
-/** SQLite does not check types when it reads: a damaged page can have NULL in a NOT NULL column. */
-function assertBytes(value: unknown): asserts value is Uint8Array {
-  if (!(value instanceof Uint8Array)) throw new StoreDamaged('a block of seen events is no block')
-}
-
-function nameOf(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
-}
-
-function isSame(one: Uint8Array, other: Uint8Array): boolean {
-  return Buffer.compare(one, other) === 0
+/** Its place among the row's bytes, or -1. */
+function findKey({ keys }: KeysRow, key: Uint8Array): number {
+  if (!((keys as unknown) instanceof Uint8Array)) throw new StoreDamaged('keys of seen events are no keys')
+  const bytes = Buffer.from(keys.buffer, keys.byteOffset, keys.byteLength)
+  let at = bytes.indexOf(key)
+  while (at % KEY_BYTES > 0) at = bytes.indexOf(key, at + 1)
+  return at
 }

@@ -1,21 +1,15 @@
 /**
  * Which batches are leased, in memory only: with SQLite a lease ends with the process that holds it, and by no clock. Only
- * leased batches are listed, so a long queue costs nothing here. It follows the transaction: `keep` or `undo` at its end.
+ * leased batches are listed, so a long queue costs nothing here.
  */
 import { packHistory } from '../core/history.ts'
 import type { BatchRow } from '../core/rows.ts'
 import { insert, query } from '../core/sql.ts'
 import type { Leases } from '../core/transaction.ts'
 
-export interface MemoryLeases extends Leases {
-  undo(): void
-  keep(): void
-}
-
-export function createLeases(): MemoryLeases {
+/** `undo`: what a rollback has to do, the last first. */
+export function createLeases(undo: (() => void)[]): Leases {
   const held = new Set<number>()
-  /** As it was before the transaction, of those that it changed. */
-  const before = new Map<number, boolean>()
 
   function set(batchId: number, isHeld: boolean): void {
     if (isHeld) held.add(batchId)
@@ -23,7 +17,9 @@ export function createLeases(): MemoryLeases {
   }
 
   function change(batchId: number, isHeld: boolean): void {
-    if (!before.has(batchId)) before.set(batchId, held.has(batchId))
+    const wasHeld = held.has(batchId)
+    if (wasHeld === isHeld) return
+    undo.push(() => set(batchId, wasHeld))
     set(batchId, isHeld)
   }
 
@@ -62,10 +58,5 @@ export function createLeases(): MemoryLeases {
       )
       return rows.filter((row) => !held.has(row.batch_id)).slice(0, limit)
     },
-    undo() {
-      for (const [batchId, wasHeld] of before) set(batchId, wasHeld)
-      before.clear()
-    },
-    keep: () => before.clear(),
   }
 }

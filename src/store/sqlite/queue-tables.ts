@@ -6,8 +6,8 @@ import { createTrailTail, type TrailTail } from '../core/trail-tail.ts'
 import { createTrailWriter } from '../core/trail.ts'
 import type { Transaction } from '../core/transaction.ts'
 import type { StoreProblem } from '../engine/operations.ts'
-import { createDedupe, type BlockDedupe } from './dedupe.ts'
-import { createLeases, type MemoryLeases } from './leases.ts'
+import { createDedupe } from './dedupe.ts'
+import { createLeases } from './leases.ts'
 import { createOpenTrail, type OpenTrail } from './open-trail.ts'
 import { createRunner, type Run } from './run.ts'
 import { createTotals, type QueueTotals } from './totals.ts'
@@ -33,8 +33,8 @@ export interface QueueTables extends Transaction {
   readonly tail: TrailTail
   readonly openTrail: OpenTrail
   readonly totals: QueueTotals
-  readonly leases: MemoryLeases
-  readonly dedupe: BlockDedupe
+  /** What a rollback has to do in memory, the last first. */
+  readonly undo: (() => void)[]
   /** None until they are set. */
   readonly limits: { deadLetterBytes: number; trailBytes: number }
   /**
@@ -47,6 +47,7 @@ export interface QueueTables extends Transaction {
 export function createQueueTables(options: QueueTablesOptions): QueueTables {
   const { db, sealer, openedAtMs, report } = options
   const run = createRunner(db)
+  const undo: (() => void)[] = []
   const runInVault = createRunner(options.vaultDb)
   const totals = createTotals(run)
   const trail = createTrailWriter(options.hasTrail, options.wallMs)
@@ -64,8 +65,9 @@ export function createQueueTables(options: QueueTablesOptions): QueueTables {
     openTrail,
     closeTrail: () => openTrail.close(),
     limits: { deadLetterBytes: Infinity, trailBytes: Infinity },
-    leases: createLeases(),
-    dedupe: createDedupe(db),
+    undo,
+    leases: createLeases(undo),
+    dedupe: createDedupe(db, undo),
     nextBatchId: () => ++batchId,
     ownerIds: [OWNER_ID],
     // Nobody else has the file.

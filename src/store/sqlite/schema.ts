@@ -1,8 +1,7 @@
 /**
  * The tables of the two files: those of core/tables.ts, in SQLite's words, and
  *
- * dedupe_blocks the keys of live events that were delivered or are queued, with their batches, as dedupe.ts packs them:
- *               one row per transaction
+ * dedupe_rows   the keys of live events that were delivered or are queued (dedupe.ts): one row per batch
  * totals.open_trail   rows of the trail that are not in its table yet (open-trail.ts), of the row without account
  * recovered     what was taken of which file that was quarantined
  *
@@ -38,10 +37,11 @@ export const QUEUE_SCHEMA: Schema = {
     id INTEGER NOT NULL,
     PRIMARY KEY (file, kind, id)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE dedupe_blocks (
-    block_id INTEGER PRIMARY KEY,
+  CREATE TABLE dedupe_rows (
+    row_id INTEGER PRIMARY KEY,
+    batch_id INTEGER NOT NULL,
     seen_at_ms INTEGER NOT NULL,
-    entries BLOB NOT NULL
+    keys BLOB NOT NULL
   ) STRICT`,
 }
 

@@ -49,7 +49,7 @@ const TRIMMED_ROWS = 32
 const REMOVED_PER_DEAD_LETTER = 16
 
 export function createTransactions({ tables, size, probeWrite, makeRoom }: TransactionOptions) {
-  const { db, run, totals, leases, dedupe, trail, tail, openTrail, limits } = tables
+  const { db, run, totals, trail, tail, openTrail, undo, limits } = tables
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')
   /** Dead letters that were removed for the newer ones' sake, and that no trim has reported yet. */
@@ -99,22 +99,19 @@ export function createTransactions({ tables, size, probeWrite, makeRoom }: Trans
     try {
       begin.run()
       const answers = run(perform(operations))
-      dedupe.flush()
       commit.run()
       untold = removed
       tail.note(trail.touched)
       openTrail.keep()
-      leases.keep()
-      dedupe.keep()
       return operations.map((one) => ({ status: 'done', answer: answers.get(one) }))
     } catch (error) {
       openTrail.undo()
-      leases.undo()
-      dedupe.undo()
+      for (const step of undo.toReversed()) step()
       totals.forget()
       rollBack(db)
       throw error
     } finally {
+      undo.length = 0
       trail.touched.clear()
     }
   }

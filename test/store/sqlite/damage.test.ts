@@ -199,11 +199,11 @@ t.test('a value of a kind that its column does not allow is damage', async (t) =
   // As a flipped bit does it: SQLite looks at the types of what is written only.
   const alter = (from: string, to: string) =>
     db.exec(`PRAGMA writable_schema = ON;
-      UPDATE sqlite_schema SET sql = replace(sql, '${from}', '${to}') WHERE name = 'dedupe_blocks';
+      UPDATE sqlite_schema SET sql = replace(sql, '${from}', '${to}') WHERE name = 'dedupe_rows';
       PRAGMA writable_schema = RESET`)
-  alter('entries BLOB NOT NULL', 'entries BLOB')
-  db.exec('UPDATE dedupe_blocks SET entries = NULL WHERE block_id = 2')
-  alter('entries BLOB', 'entries BLOB NOT NULL')
+  alter('keys BLOB NOT NULL', 'keys BLOB')
+  db.exec('UPDATE dedupe_rows SET keys = NULL WHERE row_id = 2')
+  alter('keys BLOB', 'keys BLOB NOT NULL')
   db.close()
   const opened = await open(t, path)
   t.equal(opened.asides().length, 1)

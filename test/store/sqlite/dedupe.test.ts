@@ -2,8 +2,9 @@ import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
 import { QUEUE_SCHEMA } from '../../../src/store/sqlite/schema.ts'
 import { createDedupeIndex } from '../../../src/store/sqlite/dedupe-index.ts'
-import { createDedupe, type BlockDedupe } from '../../../src/store/sqlite/dedupe.ts'
+import { createDedupe } from '../../../src/store/sqlite/dedupe.ts'
 import type { Steps } from '../../../src/store/core/sql.ts'
+import type { Dedupe } from '../../../src/store/core/transaction.ts'
 import fc from '../../support/fast-check.ts'
 
 /** `hint`: the 8 bytes that the index keeps. */
@@ -30,7 +31,7 @@ t.test('an index finds what was added and not removed, and says when it is full'
   )
   t.equal(index.find(keyOf(63)), undefined)
   index.remove(keys[7]!, 1)
-  t.equal(index.find(keys[7]!), 8, 'of another block')
+  t.equal(index.find(keys[7]!), 8, 'of another row')
   for (let round = 0; round < 100; round++) {
     index.remove(keys[7]!, 8)
     t.equal(index.find(keys[7]!), undefined)
@@ -38,7 +39,7 @@ t.test('an index finds what was added and not removed, and says when it is full'
   }
   t.equal(index.find(keys[50]!), 51, 'what was removed does not hide what is behind it')
   t.equal(index.size, 51)
-  t.ok(createDedupeIndex().isFull(0xffff_ffff), 'a block that has no number left')
+  t.ok(createDedupeIndex().isFull(0xffff_ffff), 'a row that has no number left')
 })
 
 t.test('an index grows, and keeps everything', async (t) => {
@@ -90,7 +91,8 @@ t.test('whatever is added, forgotten, rolled back and started again: it knows wh
       (transactions, slots) => {
         const db = new DatabaseSync(':memory:')
         db.exec(QUEUE_SCHEMA.tables)
-        const start = () => createDedupe(db, createDedupeIndex(slots))
+        const undo: (() => void)[] = []
+        const start = () => createDedupe(db, undo, createDedupeIndex(slots))
         let dedupe = start()
         let model: Model = { owners: new Map(), queued: new Set() }
         let nowMs = 0
@@ -122,7 +124,7 @@ t.test('whatever is added, forgotten, rolled back and started again: it knows wh
               break
             case 'forgetOld':
               forgetOld(dedupe, nowMs - operation.ageMs)
-              // What is newer than the block's newest is kept longer; what is queued is kept.
+              // What is queued is kept.
               for (const [name, { batchId, seenAtMs }] of owners) {
                 if (seenAtMs < nowMs - operation.ageMs && !queued.has(batchId)) owners.delete(name)
               }
@@ -136,14 +138,13 @@ t.test('whatever is added, forgotten, rolled back and started again: it knows wh
           db.exec('BEGIN')
           for (const operation of operations) run(operation)
           if (isRolledBack) {
-            dedupe.undo()
+            for (const step of undo.toReversed()) step()
             db.exec('ROLLBACK')
             model = before
           } else {
-            dedupe.flush()
             db.exec('COMMIT')
-            dedupe.keep()
           }
+          undo.length = 0
           if (isLast) dedupe = start()
           for (const [name, { batchId }] of model.owners) {
             const [pendingIn] = done(dedupe.pendingOf([toKey(JSON.parse(name) as Key)]))
@@ -162,21 +163,20 @@ t.test('what is in the table by key at the start is known, until it is old', asy
   const db = new DatabaseSync(':memory:')
   db.exec(QUEUE_SCHEMA.tables)
   db.prepare('INSERT INTO dedupe VALUES (?, 7, 1000)').run(keyOf(1))
-  const dedupe = createDedupe(db)
+  const dedupe = createDedupe(db, [])
   t.notOk(add(dedupe, keyOf(1), 8, 2000))
   t.ok(add(dedupe, keyOf(2), 8, 2000))
   forgetOld(dedupe, 1001)
-  dedupe.keep()
   t.ok(add(dedupe, keyOf(1), 9, 3000))
   t.notOk(add(dedupe, keyOf(2), 9, 3000))
 })
 
-function add(dedupe: BlockDedupe, key: Uint8Array, batchId: number, seenAtMs: number): boolean {
+function add(dedupe: Dedupe, key: Uint8Array, batchId: number, seenAtMs: number): boolean {
   return done(dedupe.claim([{ key, batchId, seenAtMs }]))[0]!
 }
 
-function forgetOld(dedupe: BlockDedupe, seenBeforeMs: number): void {
-  let after: Parameters<BlockDedupe['trim']>[0]['after'] | undefined = 0
+function forgetOld(dedupe: Dedupe, seenBeforeMs: number): void {
+  let after: Parameters<Dedupe['trim']>[0]['after'] | undefined = 0
   while (after !== undefined) after = done(dedupe.trim({ seenBeforeMs, after }))
 }
 
