@@ -19,6 +19,7 @@ import { readFresh, searchTrailStep, trimTrail } from './trail-rows.ts'
 import type { TrailTail } from './trail-tail.ts'
 import type { TrailWriter } from './trail.ts'
 import type { Transaction } from './transaction.ts'
+import { probeWrite } from './write-watch.ts'
 
 type Handler<Context, K extends OperationKind> = (
   context: Context,
@@ -42,6 +43,7 @@ const CHANGES: { readonly [K in OperationKind]?: Handler<Transaction, K> } = {
     yield* addAudit(entry)
   },
   trimDedupe: ({ dedupe }, request) => dedupe.trim(request),
+  probeWrite: () => probeWrite(-1),
 }
 
 interface ReadContext {

@@ -8,6 +8,8 @@
  */
 import { codeOf } from '../../telemetry/log.ts'
 import type { StoreSize } from '../store.ts'
+import type { BatchRow } from './rows.ts'
+import { insert, query, type Steps } from './sql.ts'
 
 export type WriteProblem = 'full' | 'stuck'
 
@@ -19,7 +21,28 @@ export interface WriteWatch {
 }
 
 /** More than the last page of a table may still hold. */
-export const PROBE_BYTES = 64 * 1024
+const PROBE_BYTES = 64 * 1024
+
+/** Writes as much as a large post, in a transaction that ends with it. No batch has this id. */
+export function* probeWrite(batchId: number): Steps<void> {
+  const row: BatchRow = {
+    batch_id: batchId,
+    ad_account_id: '',
+    is_test: true,
+    is_replay: false,
+    oldest_event_time_s: 0,
+    size_bytes: 0,
+    event_count: 0,
+    pending_count: 0,
+    attempts: 0,
+    received_at_ms: 0,
+    acknowledged: null,
+    history: null,
+    sealed: Buffer.alloc(PROBE_BYTES),
+  }
+  yield* insert('batches', [row])
+  yield* query('DELETE FROM batches WHERE batch_id = $1', [batchId])
+}
 
 export interface WriteWatchOptions {
   /** What an error's code says of the next write. Undefined where it may succeed, or where the size shows the problem. */

@@ -23,9 +23,9 @@ import type { OpenedStore, StoreOptions } from '../engine/api.ts'
 import { createBatcher } from '../engine/batcher.ts'
 import { createTrailTail } from '../core/trail-tail.ts'
 import { createTrailWriter } from '../core/trail.ts'
-import { createWriteWatch, PROBE_BYTES } from '../core/write-watch.ts'
+import { createWriteWatch, probeWrite } from '../core/write-watch.ts'
 import { createExchange } from './buckets.ts'
-import { CommitInDoubt, STATEMENT_MS, type ConnectionOptions, type Queryable } from './client.ts'
+import { CommitInDoubt, STATEMENT_MS, type ConnectionOptions } from './client.ts'
 import { createPool, inTransaction, judgeFailure } from './connect.ts'
 import { parseDatabaseUrl } from './database-url.ts'
 import { createFeed } from './feed.ts'
@@ -79,7 +79,8 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   const vital = open({}, VITAL_POOL_SIZE)
   const writes = createWriteWatch({
     judge: judgeFailure,
-    probe: () => inTransaction(vital, (client) => probeWrite(client, owner.id)),
+    // Waits for the same standby as a post. Each replica has an id of its own for it.
+    probe: () => inTransaction(vital, (client) => run(client, probeWrite(-owner.id))),
   })
   async function begin(): Promise<Owner> {
     const once = createPool({ ...connection, statementMs: TABLES_MS }, 1)
@@ -127,20 +128,6 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     },
     close,
   }
-}
-
-/**
- * Writes new pages of the batches' table and waits for the same standby as a post. The row is deleted in the same
- * transaction. Each replica has an id of its own for it.
- */
-async function probeWrite(client: Queryable, ownerId: number): Promise<void> {
-  await client.query(
-    `INSERT INTO batches (batch_id, ad_account_id, is_test, is_replay, oldest_event_time_s, size_bytes, event_count,
-       pending_count, attempts, received_at_ms, owner_id, sealed)
-     VALUES ($1, '', true, false, 0, 0, 0, 0, 0, 0, $2, $3)`,
-    [-ownerId, ownerId, Buffer.alloc(PROBE_BYTES)],
-  )
-  await client.query('DELETE FROM batches WHERE batch_id = $1', [-ownerId])
 }
 
 /** Tries the next host where a commit is not confirmed, as on a primary that was replaced. */

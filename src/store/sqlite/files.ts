@@ -20,7 +20,6 @@ import { VAULT_SCHEMA } from './schema.ts'
 import { createRunner } from './run.ts'
 import { createTransactions } from './transaction.ts'
 import { createVaultStore } from './vault.ts'
-import { PROBE_BYTES } from '../core/write-watch.ts'
 
 export interface FilesSettings extends Pick<
   QueueTablesOptions,
@@ -129,23 +128,6 @@ function createQueueRun(
     writeBackWal(tables.db)
     return true
   }
-  const probeWrite = createWriteProbe(tables.db)
-  const transact = createTransactions({ tables, size, probeWrite, makeRoom })
+  const transact = createTransactions({ tables, size, makeRoom })
   return (operations) => admission.run(operations, transact)
-}
-
-/** No batch has this id. It is deleted in the same transaction, but its pages are written to the WAL. */
-const PROBE_ID = -1
-
-function createWriteProbe(db: DatabaseSync): () => void {
-  const insert = db.prepare(
-    `INSERT INTO batches (batch_id, ad_account_id, is_test, is_replay, oldest_event_time_s, size_bytes, event_count,
-       pending_count, attempts, received_at_ms, sealed)
-     VALUES (${PROBE_ID}, '', 1, 0, 0, 0, 0, 0, 0, 0, zeroblob(${PROBE_BYTES}))`,
-  )
-  const remove = db.prepare(`DELETE FROM batches WHERE batch_id = ${PROBE_ID}`)
-  return () => {
-    insert.run()
-    remove.run()
-  }
 }

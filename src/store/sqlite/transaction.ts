@@ -38,7 +38,6 @@ const REFUSABLE: ReadonlySet<OperationKind> = new Set(['commit', 'probeWrite'])
 export interface TransactionOptions {
   readonly tables: QueueTables
   readonly size: () => QueueSize
-  readonly probeWrite: () => void
   /** The disk is full: frees some of it for what cannot wait; answers whether it could. */
   readonly makeRoom: () => boolean
 }
@@ -48,7 +47,7 @@ const TRIMMED_ROWS = 32
 /** The same of dead letters, for each that is added. */
 const REMOVED_PER_DEAD_LETTER = 16
 
-export function createTransactions({ tables, size, probeWrite, makeRoom }: TransactionOptions) {
+export function createTransactions({ tables, size, makeRoom }: TransactionOptions) {
   const { db, run, totals, trail, tail, openTrail, undo, limits } = tables
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')
@@ -60,7 +59,6 @@ export function createTransactions({ tables, size, probeWrite, makeRoom }: Trans
   function* perform(operations: readonly Operation[]): Steps<Answers> {
     const answers = yield* runChanges(tables, operations)
     for (const operation of operations) {
-      if (operation.kind === 'probeWrite') probeWrite()
       if (operation.kind === 'recover') {
         answers.set(operation, yield* restore(tables, operation.request as RequestOf<'recover'>))
       }
