@@ -258,7 +258,7 @@ export interface Store extends TrailStore {
    * posts the same one again and again. Commits that are asked for at the same time share one synced transaction. Rejects
    * with STORE_UNAVAILABLE when it cannot write: nothing was taken, or, where a database did not live to say so, what was
    * taken waits like any other batch, and the same post again is a duplicate. It also rejects where the account alone has
-   * too much queued (core/share.ts).
+   * too much queued (core/capacity.ts).
    */
   commit(batch: NewBatch): Promise<Receipt>
   /** For a post of which nothing else is committed. Tried again until it is written; rejects when the store closes first. */

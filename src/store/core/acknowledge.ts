@@ -11,10 +11,10 @@ import type { Changes } from './counters.ts'
 import { packHistory } from './history.ts'
 import { addDeadLetters } from './dead-letters.ts'
 import { toQueue, type BatchRow, type NewDeadLetterRow, type QueueRow } from './rows.ts'
-import { bindBatch, bindDeadLetter, dedupeKey, packDeadLetter, readIdentity } from './sealed.ts'
+import { bindBatch, bindDeadLetter, dedupeKeys, packDeadLetter, readIdentity } from './sealed.ts'
 import { query, update, type Steps } from './sql.ts'
 import { outcomeOf } from './trail.ts'
-import { MAY_ACKNOWLEDGE, type Transaction } from './transaction.ts'
+import { MAY_ACKNOWLEDGE, type DedupeKey, type Transaction } from './transaction.ts'
 
 /**
  * A few statements for all of a transaction. Batches that are gone, or that another replica leases, are left alone. Throws a
@@ -28,7 +28,8 @@ export function* acknowledgeAll(tx: Transaction, acknowledgements: readonly Ackn
   if (others.length === 0) return
   const locked = yield* lockBatches(tx, others)
   const batches = new Map(locked)
-  const deadLetters: (NewDeadLetter & { readonly batchId: number })[] = []
+  const deadLetters: NewDeadLetterRow[] = []
+  const forgotten: Omit<DedupeKey, 'seenAtMs'>[] = []
   for (const acknowledgement of others) {
     const { batchId, acknowledgedAtMs } = acknowledgement
     const row = batches.get(batchId)
@@ -37,26 +38,31 @@ export function* acknowledgeAll(tx: Transaction, acknowledgements: readonly Ackn
     batches.set(batchId, { ...row, pending_count: pendingCount, acknowledged })
     tx.totals.count(toQueue(row), counts)
     tx.trail.outcome(outcomeOf(acknowledgement, died))
-    const made = makeDeadLetters(row, died, acknowledgedAtMs, tx.sealer)
-    deadLetters.push(...made.map((one) => ({ ...one, batchId })))
+    const { rows, keys } = makeDeadLetters(row, died, acknowledgedAtMs, tx.sealer)
+    deadLetters.push(...rows)
+    forgotten.push(...keys.map((key) => ({ key, batchId })))
   }
-  yield* addDeadLetters(
-    tx,
-    deadLetters.map(({ row }) => row),
-  )
-  yield* tx.dedupe.forget(
-    deadLetters.flatMap(({ key, batchId }) => (key === undefined ? [] : [{ key, batchId }])),
-  )
+  yield* addDeadLetters(tx, deadLetters)
+  yield* tx.dedupe.forget(forgotten)
   const changed = [...batches.values()].filter((row) => row !== locked.get(row.batch_id))
+  yield* writeBatches(
+    tx,
+    changed.map(({ batch_id, pending_count, acknowledged }) => ({ batch_id, pending_count, acknowledged })),
+  )
+}
+
+/** Those without a pending event go. */
+export function* writeBatches(
+  tx: Transaction,
+  changed: readonly Pick<BatchRow, 'batch_id' | 'pending_count'>[],
+): Steps<void> {
   const gone = changed.filter((row) => row.pending_count === 0).map((row) => row.batch_id)
   if (gone.length > 0) yield* query('DELETE FROM batches WHERE batch_id = ANY($1)', [gone])
   tx.leases.end(gone)
   yield* update(
     'batches',
     'batch_id',
-    changed
-      .filter((row) => row.pending_count > 0)
-      .map(({ batch_id, pending_count, acknowledged }) => ({ batch_id, pending_count, acknowledged })),
+    changed.filter((row) => row.pending_count > 0),
   )
 }
 
@@ -105,41 +111,43 @@ export type PendingBatch = Pick<
   'batch_id' | 'size_bytes' | 'event_count' | 'pending_count' | 'acknowledged'
 >
 
-export interface Acknowledged {
+/** An erased event is one that the account did not want sent. */
+type Died = Pick<DeadEvent, 'index'> & { readonly status: DeadEvent['status'] | 'erased' }
+
+export interface Acknowledged<Dead> {
   /** None: the batch goes. */
   readonly pendingCount: number
   readonly acknowledged: Uint8Array
-  /** To be made dead letters. */
-  readonly died: readonly DeadEvent[]
+  /** Those of `dead` that were pending. */
+  readonly died: readonly Dead[]
   readonly counts: Changes
 }
 
 /** Throws a RangeError where the acknowledgement names an event that the batch does not have. */
-export function acknowledgeBatch(batch: PendingBatch, { delivered, dead }: Acknowledgement): Acknowledged {
-  const {
-    batch_id: batchId,
-    event_count: eventCount,
-    pending_count: pendingBefore,
-    size_bytes: bytes,
-  } = batch
+export function acknowledgeBatch<Dead extends Died>(
+  batch: PendingBatch,
+  { delivered, dead }: Pick<Acknowledgement, 'delivered'> & { readonly dead: readonly Dead[] },
+): Acknowledged<Dead> {
+  const { event_count: eventCount, pending_count: pendingBefore } = batch
   const acknowledged =
     batch.acknowledged === null ? makeBitmap(eventCount) : Uint8Array.from(batch.acknowledged)
   const mark = (position: number): boolean => {
     if (!(position >= 0 && position < eventCount)) {
-      throw new RangeError(`Batch ${batchId} has no event ${position}.`)
+      throw new RangeError(`Batch ${batch.batch_id} has no event ${position}.`)
     }
     return addPosition(acknowledged, position)
   }
   const died = dead.filter(({ index }) => mark(index))
+  const countOf = (status: Died['status']) => died.filter((one) => one.status === status).length
   const deliveredCount = delivered === 'rest' ? pendingBefore - died.length : delivered.filter(mark).length
   const pendingCount = pendingBefore - died.length - deliveredCount
-  const rejected = died.filter(({ status }) => status === 'rejected').length
   const counts = {
     delivered: deliveredCount,
-    rejected,
-    expired: died.length - rejected,
+    rejected: countOf('rejected'),
+    expired: countOf('expired'),
+    filtered: countOf('erased'),
     queued: pendingCount - pendingBefore,
-    ...(pendingCount === 0 ? { batches: -1, bytes: -bytes } : {}),
+    ...(pendingCount === 0 ? { batches: -1, bytes: -batch.size_bytes } : {}),
   }
   return { pendingCount, acknowledged, died, counts }
 }
@@ -157,10 +165,10 @@ export function countWhole({
   return { delivered: pending, queued: -pending, batches: -1, bytes: -bytes }
 }
 
-export interface NewDeadLetter {
-  readonly row: NewDeadLetterRow
-  /** To be forgotten, so that a corrected event goes through; undefined for a test event. */
-  readonly key: Uint8Array | undefined
+export interface NewDeadLetters {
+  readonly rows: readonly NewDeadLetterRow[]
+  /** To be forgotten, so that a corrected event goes through; none of test events. */
+  readonly keys: readonly Uint8Array[]
 }
 
 /**
@@ -172,14 +180,14 @@ export function makeDeadLetters(
   died: readonly DeadEvent[],
   diedAtMs: number,
   sealer: Sealer,
-): NewDeadLetter[] {
-  if (died.length === 0) return []
+): NewDeadLetters {
+  if (died.length === 0) return { rows: [], keys: [] }
   const queue = toQueue(batch)
-  const events = splitEvents(sealer.open(batch.sealed, bindBatch(queue)))
-  return died.map(({ index, status, reason, message, attempts, history }) => {
-    const json = events[index]!
-    const { eventName, eventId, orderId, eventTimeS } = readIdentity(json)
-    const row: NewDeadLetterRow = {
+  const texts = splitEvents(sealer.open(batch.sealed, bindBatch(queue)))
+  const identities = died.map(({ index }) => readIdentity(texts[index]!))
+  const rows = died.map(({ index, status, reason, message, attempts, history }, nth): NewDeadLetterRow => {
+    const { eventName, eventId, orderId, eventTimeS } = identities[nth]!
+    return {
       ad_account_id: queue.adAccountId,
       is_test: queue.isTest,
       event_name: looksPersonal(eventName) ? '' : toStoredText(eventName),
@@ -192,13 +200,10 @@ export function makeDeadLetters(
       first_seen_at_ms: batch.received_at_ms,
       died_at_ms: diedAtMs,
       history: packHistory(history),
-      sealed: sealer.seal(packDeadLetter(message, json), bindDeadLetter(queue)),
-    }
-    return {
-      row,
-      key: queue.isTest ? undefined : dedupeKey(queue.adAccountId, eventName, eventId),
+      sealed: sealer.seal(packDeadLetter(message, texts[index]!), bindDeadLetter(queue)),
     }
   })
+  return { rows, keys: dedupeKeys(queue, identities) }
 }
 
 /** PostgreSQL's text holds any character but this one. */

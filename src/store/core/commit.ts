@@ -60,14 +60,16 @@ export function planCommit(
     invalid: invalidCount,
   }
   const payload = omitEvents(given.payload, duplicates)
-  const count = events.length - duplicates.length
+  const omitted = new Set(duplicates)
+  const kept = events.filter((_, index) => !omitted.has(index))
+  const count = kept.length
   if (payload === undefined || count === 0) return { stored: undefined, counts }
   const row: BatchRow = {
     batch_id: batchId,
     ad_account_id: adAccountId,
     is_test: isTest,
     is_replay: false,
-    oldest_event_time_s: findOldest(events, duplicates),
+    oldest_event_time_s: Math.min(...kept.map(({ eventTimeS }) => eventTimeS)),
     size_bytes: payload.byteLength,
     event_count: count,
     pending_count: count,
@@ -81,13 +83,4 @@ export function planCommit(
     stored: { row, batch: toLeased(row, payload) },
     counts: { ...counts, queued: count, batches: 1, bytes: payload.byteLength },
   }
-}
-
-function findOldest(events: NewBatch['events'], duplicates: readonly number[]): number {
-  const omitted = new Set(duplicates)
-  let oldest = Infinity
-  for (const [index, { eventTimeS }] of events.entries()) {
-    if (eventTimeS < oldest && !omitted.has(index)) oldest = eventTimeS
-  }
-  return oldest
 }

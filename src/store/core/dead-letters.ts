@@ -7,7 +7,6 @@ import type { Sealer } from '../../vault/seal.ts'
 import type { DeadLetterPage } from '../engine/operations.ts'
 import type {
   DeadLetter,
-  DeadLetterFilter,
   DeadLetterQuery,
   PurgeRequest,
   PurgeStep,
@@ -16,25 +15,14 @@ import type {
   TrimRequest,
   TrimStep,
 } from '../store.ts'
-import { countInAudit, purgeStep, replayStep } from './audit.ts'
-import type { Changes } from './counters.ts'
+import { countInAudit } from './audit.ts'
 import { packHistory, unpackHistory } from './history.ts'
-import {
-  toQueue,
-  uniqueQueues,
-  type BatchRow,
-  type DeadLetterRow,
-  type Flag,
-  type NewDeadLetterRow,
-  type QueueRow,
-} from './rows.ts'
-import { bytesOfDeadLetter, DEAD_LETTER_BYTES_SQL } from './share.ts'
+import { toQueue, uniqueQueues, type BatchRow, type DeadLetterRow, type NewDeadLetterRow } from './rows.ts'
 import { insert, query, type Steps } from './sql.ts'
 import { readBytes } from './totals.ts'
 import type { Transaction } from './transaction.ts'
-import { bindBatch, dedupeKey, openDeadLetter, readIdentity } from './sealed.ts'
+import { bindBatch, dedupeKeys, openDeadLetter, readIdentity } from './sealed.ts'
 import { trailOfStored } from './trail.ts'
-import type { PostTrail } from '../trail.ts'
 
 /** A few milliseconds' walk. */
 export const STEP_ROWS = 5000
@@ -45,32 +33,22 @@ export interface DeadLetterRows {
   readonly beforeId: number | undefined
 }
 
-/** Columns that must have these values. Those of `ids` are found without a walk. */
-export function conditionsOf(filter: DeadLetterFilter): (readonly [column: string, value: string | Flag])[] {
-  const { adAccountId, isTest, status, reason, eventName, eventId, orderId } = filter
-  const conditions = {
-    ad_account_id: adAccountId,
-    is_test: isTest,
-    status,
-    reason,
-    event_name: eventName,
-    event_id: eventId,
-    order_id: orderId,
-  }
-  return Object.entries(conditions).flatMap(([column, value]) =>
-    value === undefined ? [] : [[column, value] as const],
-  )
-}
-
 export function* addDeadLetters(
   { totals }: Pick<Transaction, 'totals'>,
-  rows: readonly NewDeadLetterRow[],
+  made: readonly NewDeadLetterRow[],
 ): Steps<void> {
+  const rows = made.map((row) => ({ ...row, size_bytes: bytesOf(row) }))
   yield* insert('dead_letters', rows)
-  for (const row of rows) totals.count(toQueue(row), { dead_bytes: bytesOfDeadLetter(row) })
+  for (const row of rows) totals.count(toQueue(row), { dead_bytes: row.size_bytes })
 }
 
-/** One step, from new to old. */
+/** The texts and the sealed event, and 256 for the rest of the row and its index. */
+function bytesOf(row: NewDeadLetterRow): number {
+  const texts = [row.event_name, row.event_id, row.order_id ?? '', row.history ?? '']
+  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), row.sealed.byteLength + 256)
+}
+
+/** One step, from new to old. Those of `ids` are found without a walk. */
 export function* findDeadLetters(
   { limit, beforeId = Number.MAX_SAFE_INTEGER, ids, ...filter }: DeadLetterQuery,
   lock: '' | 'FOR UPDATE',
@@ -82,18 +60,20 @@ export function* findDeadLetters(
           [beforeId],
         )
       : []
-  const conditions = conditionsOf(filter)
-  const sql = conditions.map(([column], index) => `AND ${column} = $${index + 4}`)
-  if (ids !== undefined) sql.push(`AND id = ANY($${conditions.length + 4})`)
+  const conditions = Object.entries({
+    'ad_account_id = $': filter.adAccountId,
+    'is_test = $': filter.isTest,
+    'status = $': filter.status,
+    'reason = $': filter.reason,
+    'event_name = $': filter.eventName,
+    'event_id = $': filter.eventId,
+    'order_id = $': filter.orderId,
+    'id = ANY($)': ids,
+  }).filter(([, value]) => value !== undefined)
+  const sql = conditions.map(([condition], index) => `AND ${condition.replace('$', `$$${index + 4}`)}`)
   const rows = yield* query<DeadLetterRow>(
     `SELECT * FROM dead_letters WHERE id < $1 AND id >= $2 ${sql.join(' ')} ORDER BY id DESC LIMIT $3 ${lock}`,
-    [
-      beforeId,
-      end?.id ?? 0,
-      limit,
-      ...conditions.map(([, value]) => value),
-      ...(ids === undefined ? [] : [ids]),
-    ],
+    [beforeId, end?.id ?? 0, limit, ...conditions.map(([, value]) => value)],
   )
   return { rows, beforeId: rows.length === limit ? rows.at(-1)?.id : end?.id }
 }
@@ -103,7 +83,7 @@ export function* searchDeadLetters(sealer: Sealer, request: DeadLetterQuery): St
   return { deadLetters: rows.map((row) => showDeadLetter(row, sealer)), beforeId }
 }
 
-export function showDeadLetter(row: DeadLetterRow, sealer: Sealer): DeadLetter {
+function showDeadLetter(row: DeadLetterRow, sealer: Sealer): DeadLetter {
   const queue = toQueue(row)
   return {
     ...queue,
@@ -122,136 +102,80 @@ export function showDeadLetter(row: DeadLetterRow, sealer: Sealer): DeadLetter {
   }
 }
 
-/** A dead letter is gone and its batch is there, and both are counted and told in the audit, or none of it. */
+/**
+ * A dead letter is gone and its batch is there, and both are counted and told in the audit, or none of it. Its event is not
+ * queued where it was posted again meanwhile: then its key cannot be claimed.
+ */
 export function* replay(tx: Transaction, request: ReplayRequest): Steps<ReplayStep> {
+  const { oldestEventTimeS, nowMs } = request
   const { rows, beforeId } = yield* findDeadLetters(request, 'FOR UPDATE')
-  const decided = rows.map((row) => {
-    const raised = raise(row, request, tx.sealer, tx.nextBatchId)
-    if (raised === 'unreadable') {
-      tx.report({ problem: 'dead_letter_unreadable', queue: toQueue(row), deadLetterId: row.id })
-    }
-    return raised
-  })
-  const raised = decided.filter((one) => typeof one !== 'string')
+  const isOld = (row: DeadLetterRow) => !row.is_test && row.event_time_s < oldestEventTimeS
+  const raised = rows.filter((row) => !isOld(row)).flatMap((row) => raise(tx, row, nowMs) ?? [])
   const isNew = (yield* tx.dedupe.claim(
-    raised.flatMap(({ key, batch: { batch_id: batchId } }) =>
-      key === undefined ? [] : [{ key, batchId, seenAtMs: request.nowMs }],
+    raised.flatMap(({ keys, batch: { batch_id: batchId } }) =>
+      keys.map((key) => ({ key, batchId, seenAtMs: nowMs })),
     ),
   )).values()
-  const queued = new Set(raised.filter(({ key }) => key === undefined || isNew.next().value === true))
+  const queued: BatchRow[] = []
+  for (const { deadLetter, keys, batch } of raised) {
+    const isQueued = keys.length === 0 || isNew.next().value === true
+    const queue = toQueue(batch)
+    if (isQueued) queued.push(batch)
+    // In the totals the event is no longer rejected or expired, but queued or a duplicate.
+    const became = isQueued ? { queued: 1, batches: 1, bytes: batch.size_bytes } : { duplicate: 1 }
+    tx.totals.count(queue, { [deadLetter.status]: -1, ...became })
+    const {
+      event_name: eventName,
+      event_id: eventId,
+      order_id: orderId,
+      event_time_s: eventTimeS,
+    } = deadLetter
+    const posted = trailOfStored([{ eventName, eventId, orderId, eventTimeS }], nowMs, 'replayed')
+    tx.trail.post(batch.batch_id, queue, posted, isQueued ? [] : [0])
+  }
   yield* removeDeadLetters(
     tx,
     raised.map(({ deadLetter }) => deadLetter),
   )
-  yield* tx.leases.insert(
-    [...queued].map(({ batch }) => batch),
-    'waiting',
-  )
-  for (const one of raised) {
-    const { batch, deadLetter } = one
-    const isQueued = queued.has(one)
-    tx.totals.count(toQueue(batch), countRaised(one, isQueued))
-    const posted = trailOfReplay(deadLetter, request.nowMs)
-    tx.trail.post(batch.batch_id, toQueue(batch), posted, isQueued ? [] : [0])
-  }
-  const summary = summarizeReplay(decided, queued)
-  yield* tx.tellQueues(summary.queues)
-  return { auditId: yield* countInAudit(replayStep(request, summary)), ...summary, beforeId }
+  yield* tx.leases.insert(queued, 'waiting')
+  const queues = uniqueQueues(queued)
+  yield* tx.tellQueues(queues)
+  const [replayed, duplicates, tooOld] = [
+    queued.length,
+    raised.length - queued.length,
+    rows.filter(isOld).length,
+  ]
+  const auditId = yield* countInAudit('replay', request, { replayed, duplicates, too_old: tooOld })
+  return { auditId, replayed, duplicates, tooOld, queues, beforeId }
 }
 
-/** Also what no key opens. */
-export function* purge(tx: Transaction, request: PurgeRequest): Steps<PurgeStep> {
-  const { rows, beforeId } = yield* findDeadLetters(request, 'FOR UPDATE')
-  yield* removeDeadLetters(tx, rows)
-  const auditId = yield* countInAudit(purgeStep(request, rows.length))
-  return { auditId, purged: rows.length, beforeId }
-}
-
-export function* removeDeadLetters(tx: Transaction, rows: readonly DeadLetterRow[]): Steps<void> {
-  if (rows.length === 0) return
-  yield* query('DELETE FROM dead_letters WHERE id = ANY($1)', [rows.map(({ id }) => id)])
-  countRemoved(
-    tx,
-    rows.map((row) => ({ ...row, bytes: bytesOfDeadLetter(row) })),
-  )
-}
-
-/** Any number that nobody else locks: "dead letter" in ASCII. */
-export const TRIM_LOCK = 0x6c6574746572
-
-/** One replica at a time: two would both remove rows for the same bytes. */
-export function* trimDeadLetters(tx: Transaction, { diedBeforeMs, limit }: TrimRequest): Steps<TrimStep> {
-  if (!(yield* tx.tryLock(TRIM_LOCK))) return { tooOld: 0, overPart: 0 }
-  const old = yield* query<RemovedRow>(
-    // Materialized: a subquery may run once per row, each time with other rows within its LIMIT.
-    `WITH old AS MATERIALIZED (
-       SELECT id FROM dead_letters WHERE died_at_ms < $1 ORDER BY died_at_ms, id LIMIT $2 FOR UPDATE SKIP LOCKED)
-     DELETE FROM dead_letters WHERE id IN (SELECT id FROM old) ${RETURNING}`,
-    [diedBeforeMs, limit],
-  )
-  countRemoved(tx, old)
-  return { tooOld: old.length, overPart: yield* removeOverPart(tx, limit - old.length) }
-}
-
-/** The oldest, so that the rest keep to their part of the store; answers how many. */
-export function* removeOverPart(tx: Transaction, limit: number): Steps<number> {
-  if (limit === 0) return 0
-  const overBytes =
-    (yield* readBytes()).deadLetterBytes + tx.totals.sum('dead_bytes') - tx.limits.deadLetterBytes
-  if (overBytes <= 0) return 0
-  // Each of which those before it do not make enough room.
-  const over = yield* query<RemovedRow>(
-    `WITH oldest AS MATERIALIZED (
-       SELECT id, died_at_ms, ${DEAD_LETTER_BYTES_SQL} AS bytes FROM dead_letters ORDER BY died_at_ms, id LIMIT $2
-       FOR UPDATE SKIP LOCKED)
-     DELETE FROM dead_letters WHERE id IN (
-       SELECT id FROM (SELECT id, SUM(bytes) OVER (ORDER BY died_at_ms, id) - bytes AS before FROM oldest) AS summed
-       WHERE before < $1) ${RETURNING}`,
-    [overBytes, limit],
-  )
-  countRemoved(tx, over)
-  return over.length
-}
-
-type RemovedRow = QueueRow & { readonly bytes: number }
-
-const RETURNING = `RETURNING ad_account_id, is_test, ${DEAD_LETTER_BYTES_SQL} AS bytes`
-
-function countRemoved({ totals }: Transaction, rows: readonly RemovedRow[]): void {
-  for (const row of rows) totals.count(toQueue(row), { dead_bytes: -row.bytes })
-}
-
-/** Left where it is: too old, or no key opens it. */
-export type Left = 'too_old' | 'unreadable'
-
-/** Goes, and is queued again unless its event was posted again meanwhile: then its key cannot be claimed. */
-export interface Raised {
+interface Raised {
   readonly deadLetter: DeadLetterRow
-  /** Undefined for a test event, which is never compared. */
-  readonly key: Uint8Array | undefined
+  /** None for a test event, which is never compared. */
+  readonly keys: readonly Uint8Array[]
   readonly batch: BatchRow
 }
 
-export function raise(
+/** Undefined where no key opens it: it is left where it is. */
+function raise(
+  { sealer, nextBatchId, report }: Transaction,
   deadLetter: DeadLetterRow,
-  { oldestEventTimeS, nowMs }: ReplayRequest,
-  sealer: Sealer,
-  nextBatchId: () => number,
-): Raised | Left {
+  nowMs: number,
+): Raised | undefined {
   const queue = toQueue(deadLetter)
-  const { adAccountId, isTest } = queue
-  if (!isTest && deadLetter.event_time_s < oldestEventTimeS) return 'too_old'
   const content = openDeadLetter(sealer, queue, deadLetter.sealed)
-  if (content === undefined) return 'unreadable'
+  if (content === undefined) {
+    report({ problem: 'dead_letter_unreadable', queue, deadLetterId: deadLetter.id })
+    return undefined
+  }
   const payload = Buffer.from(content.json, 'utf8')
-  const { eventName, eventId } = readIdentity(content.json)
   return {
     deadLetter,
-    key: isTest ? undefined : dedupeKey(adAccountId, eventName, eventId),
+    keys: dedupeKeys(queue, [readIdentity(content.json)]),
     batch: {
       batch_id: nextBatchId(),
-      ad_account_id: adAccountId,
-      is_test: isTest,
+      ad_account_id: queue.adAccountId,
+      is_test: queue.isTest,
       is_replay: true,
       oldest_event_time_s: deadLetter.event_time_s,
       size_bytes: payload.byteLength,
@@ -266,28 +190,57 @@ export function raise(
   }
 }
 
-function trailOfReplay(row: DeadLetterRow, nowMs: number): PostTrail {
-  const { event_name: eventName, event_id: eventId, order_id: orderId, event_time_s: eventTimeS } = row
-  return trailOfStored([{ eventName, eventId, orderId, eventTimeS }], nowMs, 'replayed')
+/** Also what no key opens. */
+export function* purge(tx: Transaction, request: PurgeRequest): Steps<PurgeStep> {
+  const { rows, beforeId } = yield* findDeadLetters(request, 'FOR UPDATE')
+  yield* removeDeadLetters(tx, rows)
+  const auditId = yield* countInAudit('purge', request, { purged: rows.length })
+  return { auditId, purged: rows.length, beforeId }
 }
 
-/** In the totals the event is no longer rejected or expired, but queued or a duplicate. */
-export function countRaised({ deadLetter: { status }, batch }: Raised, isQueued: boolean): Changes {
-  return isQueued
-    ? { [status]: -1, queued: 1, batches: 1, bytes: batch.size_bytes }
-    : { [status]: -1, duplicate: 1 }
+export function* removeDeadLetters(tx: Transaction, rows: readonly DeadLetterRow[]): Steps<void> {
+  if (rows.length === 0) return
+  yield* query('DELETE FROM dead_letters WHERE id = ANY($1)', [rows.map(({ id }) => id)])
+  countRemoved(tx, rows)
 }
 
-/** `queued`: those of `raised` that could claim their keys. */
-export function summarizeReplay(
-  decided: readonly (Raised | Left)[],
-  queued: ReadonlySet<Raised>,
-): Pick<ReplayStep, 'replayed' | 'duplicates' | 'tooOld' | 'queues'> {
-  const raised = decided.filter((one) => typeof one !== 'string')
-  return {
-    replayed: queued.size,
-    duplicates: raised.length - queued.size,
-    tooOld: decided.filter((one) => one === 'too_old').length,
-    queues: uniqueQueues([...queued].map(({ batch }) => batch)),
-  }
+/** Any number that nobody else locks: "dead letter" in ASCII. */
+export const TRIM_LOCK = 0x6c6574746572
+
+/** One replica at a time: two would both remove rows for the same bytes. */
+export function* trimDeadLetters(tx: Transaction, { diedBeforeMs, limit }: TrimRequest): Steps<TrimStep> {
+  if (!(yield* tx.tryLock(TRIM_LOCK))) return { tooOld: 0, overPart: 0 }
+  const old = yield* query<DeadLetterRow>(
+    // Materialized: a subquery may run once per row, each time with other rows within its LIMIT.
+    `WITH old AS MATERIALIZED (
+       SELECT id FROM dead_letters WHERE died_at_ms < $1 ORDER BY died_at_ms, id LIMIT $2 FOR UPDATE SKIP LOCKED)
+     DELETE FROM dead_letters WHERE id IN (SELECT id FROM old) RETURNING ad_account_id, is_test, size_bytes`,
+    [diedBeforeMs, limit],
+  )
+  countRemoved(tx, old)
+  return { tooOld: old.length, overPart: yield* removeOverPart(tx, limit - old.length) }
+}
+
+/** The oldest, so that the rest keep to their part of the store; answers how many. */
+export function* removeOverPart(tx: Transaction, limit: number): Steps<number> {
+  if (limit === 0) return 0
+  const overBytes =
+    (yield* readBytes()).deadLetterBytes + tx.totals.sum('dead_bytes') - tx.limits.deadLetterBytes
+  if (overBytes <= 0) return 0
+  // Each of which those before it do not make enough room.
+  const over = yield* query<DeadLetterRow>(
+    `WITH oldest AS MATERIALIZED (
+       SELECT id, died_at_ms, size_bytes FROM dead_letters ORDER BY died_at_ms, id LIMIT $2 FOR UPDATE SKIP LOCKED)
+     DELETE FROM dead_letters WHERE id IN (
+       SELECT id FROM (SELECT id, SUM(size_bytes) OVER (ORDER BY died_at_ms, id) - size_bytes AS before FROM oldest)
+         AS summed
+       WHERE before < $1) RETURNING ad_account_id, is_test, size_bytes`,
+    [overBytes, limit],
+  )
+  countRemoved(tx, over)
+  return over.length
+}
+
+function countRemoved({ totals }: Transaction, rows: readonly DeadLetterRow[]): void {
+  for (const row of rows) totals.count(toQueue(row), { dead_bytes: -row.size_bytes })
 }

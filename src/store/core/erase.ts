@@ -8,12 +8,11 @@ import type { Sealer } from '../../vault/seal.ts'
 import { EVENT_SEPARATOR, splitEvents } from '../payload.ts'
 import type { DeadLetterQuery } from '../store.ts'
 import type { Erased, EraseRequest } from '../trail.ts'
-import { addPosition, makeBitmap } from './bitmap.ts'
-import type { Changes } from './counters.ts'
+import { acknowledgeBatch, writeBatches } from './acknowledge.ts'
 import { findDeadLetters, removeDeadLetters } from './dead-letters.ts'
 import { toQueue, type BatchRow, type DeadLetterRow } from './rows.ts'
 import { bindBatch, openDeadLetter, openSealed, readIdentity } from './sealed.ts'
-import { query, update, type Steps } from './sql.ts'
+import { query, type Steps } from './sql.ts'
 import { postsByBucket } from './trail-posts.ts'
 import { searchTrailStep } from './trail-rows.ts'
 import { TRAIL_STEP_ROWS, hintOf, isWanted, type TrailRow, type TrailStepRequest } from './trail-search.ts'
@@ -72,25 +71,30 @@ function* eraseBatches(tx: Transaction, request: EraseStepRequest): Steps<EraseS
     [request.position.at ?? 0],
   )
   let [queued, leased] = [0, 0]
-  const gone: number[] = []
-  const kept: object[] = []
+  const changed: Pick<BatchRow, 'batch_id' | 'pending_count' | 'acknowledged' | 'sealed'>[] = []
   for (const row of rows) {
     const { batch_id } = row
-    const found = eraseFromBatch(row, request, tx.sealer)
-    if (found === undefined) continue
-    const { meantCount, erased, pendingCount, acknowledged, sealed, counts } = found
+    const queue = toQueue(row)
+    const payload = openSealed(tx.sealer, row.sealed, bindBatch(queue))
+    const events = payload === undefined ? [] : splitEvents(payload)
+    const meant = new Set(
+      Array.from(events.keys()).filter((index) => isMeant(events[index]!, queue.adAccountId, request)),
+    )
+    if (meant.size === 0) continue
     if (row.owner_id !== null || tx.leases.isHeld(batch_id)) {
-      leased += meantCount
+      leased += meant.size
       continue
     }
-    if (pendingCount === 0) gone.push(batch_id)
-    else kept.push({ batch_id, pending_count: pendingCount, acknowledged, sealed })
-    tx.totals.count(toQueue(row), counts)
-    tx.trail.outcome(outcomeOfErased(batch_id, erased, request.nowMs))
-    queued += erased.length
+    const dead = [...meant].map((index) => ({ index, ...ERASED }))
+    const { pendingCount, acknowledged, died, counts } = acknowledgeBatch(row, { delivered: [], dead })
+    const kept = events.map((json, index) => (meant.has(index) ? '{}' : json)).join(EVENT_SEPARATOR)
+    const sealed = tx.sealer.seal(Buffer.from(kept), bindBatch(queue))
+    changed.push({ batch_id, pending_count: pendingCount, acknowledged, sealed })
+    tx.totals.count(queue, counts)
+    tx.trail.outcome(outcomeOfErased(batch_id, died, request.nowMs))
+    queued += died.length
   }
-  if (gone.length > 0) yield* query('DELETE FROM batches WHERE batch_id = ANY($1)', [gone])
-  yield* update('batches', 'batch_id', kept)
+  yield* writeBatches(tx, changed)
   const at = rows.length < ERASE_STEP_BATCHES ? undefined : rows.at(-1)!.batch_id
   return { ...NOTHING_ERASED, queued, leased, next: nextPosition(request.position, at) }
 }
@@ -113,47 +117,6 @@ function nextPosition({ table }: ErasePosition, at: number | undefined): ErasePo
   if (at !== undefined) return { table, at }
   const next = TABLES[TABLES.indexOf(table) + 1]
   return next && { table: next, at }
-}
-
-interface ErasedBatch {
-  /** Those that are meant, delivered ones of a batch with others included. */
-  readonly meantCount: number
-  /** Positions that were pending. */
-  readonly erased: readonly number[]
-  /** None: the batch goes. */
-  readonly pendingCount: number
-  readonly acknowledged: Uint8Array
-  readonly sealed: Uint8Array
-  readonly counts: Changes
-}
-
-/** Undefined where nothing of the batch is meant. */
-function eraseFromBatch(row: BatchRow, request: EraseRequest, sealer: Sealer): ErasedBatch | undefined {
-  const queue = toQueue(row)
-  const payload = openSealed(sealer, row.sealed, bindBatch(queue))
-  if (payload === undefined) return undefined
-  const events = splitEvents(payload)
-  const meant = new Set(
-    Array.from(events.keys()).filter((index) => isMeant(events[index]!, queue.adAccountId, request)),
-  )
-  if (meant.size === 0) return undefined
-  const acknowledged =
-    row.acknowledged === null ? makeBitmap(row.event_count) : Uint8Array.from(row.acknowledged)
-  const erased = [...meant].filter((index) => addPosition(acknowledged, index))
-  const pendingCount = row.pending_count - erased.length
-  const kept = events.map((json, index) => (meant.has(index) ? '{}' : json))
-  return {
-    meantCount: meant.size,
-    erased,
-    pendingCount,
-    acknowledged,
-    sealed: sealer.seal(Buffer.from(kept.join(EVENT_SEPARATOR)), bindBatch(queue)),
-    counts: {
-      filtered: erased.length,
-      queued: -erased.length,
-      ...(pendingCount === 0 ? { batches: -1, bytes: -row.size_bytes } : {}),
-    },
-  }
 }
 
 /** Dead letters that may be meant. An id that may be personal has no column. */
@@ -192,13 +155,13 @@ function erasedInTrail(rows: readonly TrailRow[], request: EraseRequest): TrailO
         isWanted(event, filter),
     )
   return died.flatMap(({ batchId, index }) =>
-    index === undefined ? [] : outcomeOfErased(batchId, [index], nowMs),
+    index === undefined ? [] : outcomeOfErased(batchId, [{ index, ...ERASED }], nowMs),
   )
 }
 
-function outcomeOfErased(batchId: number, positions: readonly number[], atMs: number): TrailOutcome {
-  const erased = { status: 'erased', reason: 'erased', attempts: 0, history: [] } as const
-  const dead = positions.map((index) => ({ index, ...erased }))
+const ERASED = { status: 'erased', reason: 'erased', attempts: 0, history: [] } as const
+
+function outcomeOfErased(batchId: number, dead: TrailOutcome['dead'], atMs: number): TrailOutcome {
   return { batchId, atMs, call: undefined, failures: [], delivered: [], dead }
 }
 

@@ -5,7 +5,7 @@
  */
 import { WrongMasterKey } from '../../errors.ts'
 import { KEY_ID_BYTES, KEY_ID_OFFSET, type SealBinding, type Sealer } from '../../vault/seal.ts'
-import type { ResealPosition, ResealRequest, ResealStep } from '../engine/operations.ts'
+import type { ResealRequest, ResealStep } from '../engine/operations.ts'
 import { toQueue, type QueueRow } from './rows.ts'
 import { bindBatch, bindDeadLetter, openSealed, type Bind } from './sealed.ts'
 import { insert, query, update, type Steps } from './sql.ts'
@@ -60,15 +60,21 @@ export function* reseal(tx: Transaction, { limit, position }: ResealRequest): St
        AND substr(sealed, ${KEY_ID_PLACE.join(', ')}) <> $3 ORDER BY ${id} LIMIT $4 FOR UPDATE`,
     [position.afterId, end?.id ?? Number.MAX_SAFE_INTEGER, Buffer.from(sealer.keyId, 'hex'), limit],
   )
-  const resealed = resealRows(rows, bind, sealer)
-  yield* update(
-    name,
-    id,
-    resealed.map((row) => ({ [id]: row.id, sealed: row.sealed })),
-  )
-  const step = nextReseal(resealed.length, position, rows.length === limit ? rows.at(-1)?.id : end?.id)
-  if (step.position === undefined) yield* dropOlderChecks(sealer, 'queue', inUse)
-  return step
+  // What no key opens is left as it is.
+  const resealed = rows.flatMap((row) => {
+    const binding = bind(toQueue(row))
+    const plain = openSealed(sealer, row.sealed, binding)
+    return plain === undefined ? [] : [{ [id]: row.id, sealed: sealer.seal(plain, binding) }]
+  })
+  yield* update(name, id, resealed)
+  const lastId = rows.length === limit ? rows.at(-1)?.id : end?.id
+  if (lastId !== undefined) {
+    return { resealed: resealed.length, position: { table: position.table, afterId: lastId } }
+  }
+  const table = position.table + 1
+  if (table < RESEALED_TABLES.length) return { resealed: resealed.length, position: { table, afterId: 0 } }
+  yield* dropOlderChecks(sealer, 'queue', inUse)
+  return { resealed: resealed.length, position: undefined }
 }
 
 function* hasOlderChecks(sealer: Sealer, place: Place): Steps<boolean> {
@@ -96,14 +102,8 @@ function* dropVaultChecks(sealer: Sealer, inUse: readonly string[]): Steps<void>
   }
 }
 
-interface ResealedTable {
-  readonly name: string
-  readonly id: string
-  readonly bind: Bind
-}
-
 /** In this order. */
-const RESEALED_TABLES: readonly ResealedTable[] = [
+const RESEALED_TABLES: readonly { readonly name: string; readonly id: string; readonly bind: Bind }[] = [
   { name: 'batches', id: 'batch_id', bind: bindBatch },
   { name: 'dead_letters', id: 'id', bind: bindDeadLetter },
 ]
@@ -115,28 +115,4 @@ const KEY_ID_PLACE = [KEY_ID_OFFSET + 1, KEY_ID_BYTES] as const
 interface SealedRow extends QueueRow {
   readonly id: number
   readonly sealed: Uint8Array
-}
-
-/** What no key opens is left as it is. */
-export function resealRows(
-  rows: readonly SealedRow[],
-  bind: Bind,
-  sealer: Sealer,
-): { readonly id: number; readonly sealed: Uint8Array }[] {
-  return rows.flatMap((row) => {
-    const binding = bind(toQueue(row))
-    const plain = openSealed(sealer, row.sealed, binding)
-    return plain === undefined ? [] : [{ id: row.id, sealed: sealer.seal(plain, binding) }]
-  })
-}
-
-/** `lastId`: where this step stopped in its table; undefined at its end. No position: all is done. */
-export function nextReseal(
-  resealed: number,
-  { table }: ResealPosition,
-  lastId: number | undefined,
-): ResealStep {
-  if (lastId !== undefined) return { resealed, position: { table, afterId: lastId } }
-  const isLast = table + 1 === RESEALED_TABLES.length
-  return { resealed, position: isLast ? undefined : { table: table + 1, afterId: 0 } }
 }

@@ -44,6 +44,8 @@ export interface NewDeadLetterRow extends QueueRow {
 
 export interface DeadLetterRow extends NewDeadLetterRow {
   readonly id: number
+  /** What it counts in its part of the store. */
+  readonly size_bytes: number
 }
 
 export function toQueue({ ad_account_id: adAccountId, is_test: isTest }: QueueRow): QueueKey {

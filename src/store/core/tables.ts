@@ -66,6 +66,7 @@ const QUEUE_TABLES = `
     attempts integer NOT NULL,
     first_seen_at_ms bigint NOT NULL,
     died_at_ms bigint NOT NULL,
+    size_bytes integer NOT NULL,
     history text,
     sealed bytea NOT NULL
   );

@@ -1,7 +1,7 @@
 /** The operations that the batcher gathers, and that SQLite or PostgreSQL runs in one transaction. */
 import { codeOf } from '../../telemetry/log.ts'
 import type { EraseStep, EraseStepRequest } from '../core/erase.ts'
-import type { DeadLetterRow } from '../core/rows.ts'
+import type { NewDeadLetterRow } from '../core/rows.ts'
 import type { FreshRows } from '../core/trail-tail.ts'
 import type { TrailStep, TrailStepRequest } from '../core/trail-search.ts'
 import type {
@@ -61,7 +61,7 @@ export interface RecoverRequest {
   readonly file: string
   readonly batches: readonly RecoveredBatch[]
   /** Their rows in that file: with their ids there. */
-  readonly deadLetters: readonly DeadLetterRow[]
+  readonly deadLetters: readonly (NewDeadLetterRow & { readonly id: number })[]
   /** Batches and dead letters that were found, and of which too much is lost. */
   readonly unreadable: number
 }

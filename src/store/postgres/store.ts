@@ -3,8 +3,7 @@ import { StoreUnavailable } from '../../errors.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import type { Batcher } from '../engine/batcher.ts'
 import { createStore as createBatchingStore } from '../engine/client.ts'
-import { createCapacity } from '../core/capacity.ts'
-import { WATERMARK } from '../core/share.ts'
+import { createCapacity, WATERMARK } from '../core/capacity.ts'
 import type { TrailTail } from '../core/trail-tail.ts'
 import { readFor } from '../core/run-operations.ts'
 import { readBytes, type StoredBytes } from '../core/totals.ts'
@@ -59,7 +58,7 @@ export function createStore(options: StoreOptions): Store {
 
 /**
  * Counts the queued payloads of all replicas, not the size of the tables: PostgreSQL reuses the space of deleted rows
- * but rarely returns it. A transaction in progress is missed until the next count: it is small beside the room that is left. How much of the room an account may take: core/share.ts.
+ * but rarely returns it. A transaction in progress is missed until the next count: it is small beside the room that is left. How much of the room an account may take: core/capacity.ts.
  */
 function createAdmission(pool: Pool, limitBytes: number) {
   let lookedAtMs = -Infinity

@@ -2,7 +2,7 @@
 import { query } from '../core/sql.ts'
 import type { Transaction } from '../core/transaction.ts'
 import { createTotalCounts } from '../core/counters.ts'
-import { DEAD_LETTER_PART } from '../core/share.ts'
+import { DEAD_LETTER_PART } from '../core/capacity.ts'
 import { TRAIL_PART } from '../core/trail.ts'
 import type { SharedChange } from '../shared.ts'
 import type { Queryable } from './client.ts'

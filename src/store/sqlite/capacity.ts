@@ -8,8 +8,7 @@
  */
 import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { createCapacity } from '../core/capacity.ts'
-import { DEAD_LETTER_PART } from '../core/share.ts'
+import { createCapacity, DEAD_LETTER_PART } from '../core/capacity.ts'
 import { TRAIL_PART } from '../core/trail.ts'
 import type { Operation, Outcome, QueueSize, RecoverRequest } from '../engine/operations.ts'
 import type { NewBatch } from '../store.ts'

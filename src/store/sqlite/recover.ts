@@ -28,7 +28,7 @@ import { openViews } from './damaged-file.ts'
 /** What goes to the store in one transaction: small, so that commits pass in between. */
 interface RecoverStep extends Omit<RecoverRequest, 'file'> {
   readonly batches: RecoverRequest['batches'][number][]
-  readonly deadLetters: DeadLetterRow[]
+  readonly deadLetters: RecoverRequest['deadLetters'][number][]
 }
 
 const STEP_ITEMS = 100
@@ -170,27 +170,16 @@ function takeDeadLetter(step: RecoverStep, row: Row, sealer: Sealer): number | u
     TEXTS.every((name) => typeof row[name] === 'string') &&
     COUNTS.every((name) => isCount(row[name]))
   if (content === undefined || !isSound) return undefined
-  const deadLetter = row as unknown as DeadLetterRow
-  const { adAccountId, isTest } = toQueue(deadLetter)
-  // Sealed again, since an older master key may have sealed it.
-  const sealed = sealer.seal(content, bindDeadLetter({ adAccountId, isTest }))
   // Column by column: the names of a damaged file's columns may be anything, and those of this row become SQL.
-  step.deadLetters.push({
-    id: deadLetter.id,
-    ad_account_id: adAccountId,
-    is_test: isTest,
-    event_name: deadLetter.event_name,
-    event_id: deadLetter.event_id,
-    order_id: textOrNull(row['order_id']),
-    event_time_s: deadLetter.event_time_s,
-    status: deadLetter.status,
-    reason: deadLetter.reason,
-    attempts: deadLetter.attempts,
-    first_seen_at_ms: deadLetter.first_seen_at_ms,
-    died_at_ms: deadLetter.died_at_ms,
-    history: textOrNull(row['history']),
-    sealed,
-  })
+  const { id, event_name, event_id, event_time_s, status, reason } = row as unknown as DeadLetterRow
+  const { attempts, first_seen_at_ms, died_at_ms } = row as unknown as DeadLetterRow
+  const { adAccountId: ad_account_id, isTest: is_test } = toQueue(row as unknown as QueueRow)
+  const [order_id, history] = [textOrNull(row['order_id']), textOrNull(row['history'])]
+  // Sealed again, since an older master key may have sealed it.
+  const sealed = sealer.seal(content, bindDeadLetter({ adAccountId: ad_account_id, isTest: is_test }))
+  const times = { event_time_s, first_seen_at_ms, died_at_ms }
+  const texts = { event_name, event_id, order_id, status, reason, history }
+  step.deadLetters.push({ id, ad_account_id, is_test, ...texts, ...times, attempts, sealed })
   return sealed.byteLength
 }
 
@@ -226,10 +215,7 @@ export function* restore(
   tx.leases.end(stored.map(({ batchId }) => batchId))
   yield* addDeadLetters(
     tx,
-    newDeadLetters.map((row) => {
-      const { id: _, ...rest } = row
-      return rest
-    }),
+    newDeadLetters.map(({ id: _, ...row }) => row),
   )
   // In the totals it is what it was: received, and rejected or expired.
   for (const row of newDeadLetters) tx.totals.count(toQueue(row), { received: 1, [row.status]: 1 })

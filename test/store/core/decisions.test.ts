@@ -2,23 +2,13 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { acknowledgeBatch, countWhole, makeDeadLetters } from '../../../src/store/core/acknowledge.ts'
-import { addCounts, firstEntry, purgeStep, replayStep } from '../../../src/store/core/audit.ts'
 import { listPositions } from '../../../src/store/core/bitmap.ts'
 import { planCommit } from '../../../src/store/core/commit.ts'
 import { addChanges, makeCounts } from '../../../src/store/core/counters.ts'
-import {
-  conditionsOf,
-  countRaised,
-  raise,
-  showDeadLetter,
-  summarizeReplay,
-  type Raised,
-} from '../../../src/store/core/dead-letters.ts'
 import { expireBatch } from '../../../src/store/core/expire.ts'
 import { createRoom, listRanges, openBatch } from '../../../src/store/core/lease.ts'
-import { nextReseal, resealRows } from '../../../src/store/core/reseal.ts'
-import type { BatchRow, DeadLetterRow } from '../../../src/store/core/rows.ts'
-import { bindBatch, dedupeKey } from '../../../src/store/core/sealed.ts'
+import type { BatchRow } from '../../../src/store/core/rows.ts'
+import { dedupeKey, openDeadLetter } from '../../../src/store/core/sealed.ts'
 import { splitEvents } from '../../../src/store/payload.ts'
 import type { Acknowledgement } from '../../../src/store/store.ts'
 import { createSealer } from '../../../src/vault/seal.ts'
@@ -40,11 +30,6 @@ function plan(
 
 function batchOf(ids: readonly string[], queue = LIVE, eventTimesS?: readonly number[]): BatchRow {
   return plan(ids, queue, [], eventTimesS as number[] | undefined).row!
-}
-
-function deadLetterOf(queue = LIVE, index = 0): DeadLetterRow {
-  const [made] = makeDeadLetters(batchOf(['a', 'b'], queue), [makeDead(index)], NOW_MS, sealer)
-  return { id: 3, ...made!.row }
 }
 
 function acknowledgement(changes: Partial<Acknowledgement>): Acknowledgement {
@@ -110,13 +95,13 @@ t.test(
 )
 
 t.test('a dead letter keeps its event sealed; the key of a live one is forgotten', async (t) => {
-  const [made] = makeDeadLetters(batchOf(['a', 'b']), [makeDead(1)], NOW_MS + 5, sealer)
-  t.match(made!.row, { event_id: 'b', status: 'rejected', first_seen_at_ms: NOW_MS, died_at_ms: NOW_MS + 5 })
-  t.match(showDeadLetter({ id: 1, ...made!.row }, sealer), { eventId: 'b', message: makeDead(1).message })
-  t.same(made!.key, makeBatch(['b']).keys[0])
-  t.equal(makeDeadLetters(batchOf(['a'], TEST), [makeDead(0)], NOW_MS, sealer)[0]!.key, undefined)
-  const [nul] = makeDeadLetters(batchOf(['a\0']), [makeDead(0)], NOW_MS, sealer)
-  t.equal(nul!.row.event_id, 'a\uFFFD', 'which PostgreSQL cannot hold')
+  const { rows, keys } = makeDeadLetters(batchOf(['a', 'b']), [makeDead(1)], NOW_MS + 5, sealer)
+  t.match(rows, [{ event_id: 'b', status: 'rejected', first_seen_at_ms: NOW_MS, died_at_ms: NOW_MS + 5 }])
+  t.match(openDeadLetter(sealer, LIVE, rows[0]!.sealed), { message: makeDead(1).message, json: /"b"/ })
+  t.same(keys, makeBatch(['b']).keys)
+  t.same(makeDeadLetters(batchOf(['a'], TEST), [makeDead(0)], NOW_MS, sealer).keys, [])
+  const { rows: nul } = makeDeadLetters(batchOf(['a\0']), [makeDead(0)], NOW_MS, sealer)
+  t.equal(nul[0]!.event_id, 'a\uFFFD', 'which PostgreSQL cannot hold')
 })
 
 t.test(
@@ -164,66 +149,4 @@ t.test('what is sealed for one queue opens for no other', async (t) => {
   t.match(openBatch(row, sealer), { ...LIVE, batchId: 7, acknowledged: [], history: [] })
   t.equal(openBatch({ ...row, is_test: true }, sealer), undefined)
   t.equal(openBatch({ ...row, ad_account_id: '1' }, sealer), undefined)
-})
-
-t.test('a replay leaves what is too old or unreadable, and queues the rest with its past', async (t) => {
-  const request = { limit: 9, oldestEventTimeS: NOW_S, nowMs: NOW_MS }
-  const nextBatchId = () => 9
-  const row = deadLetterOf()
-  const raised = raise(row, request, sealer, nextBatchId) as Raised
-  t.match(raised.batch, { batch_id: 9, is_replay: true, event_count: 1, attempts: row.attempts })
-  t.match(openBatch(raised.batch, sealer)!.history.at(-1), { atMs: NOW_MS, reason: 'replayed' })
-  t.same(raised.key, makeBatch(['a']).keys[0])
-  t.match(countRaised(raised, true), { rejected: -1, queued: 1, batches: 1, bytes: raised.batch.size_bytes })
-  t.same(countRaised(raised, false), { rejected: -1, duplicate: 1 })
-  const late = { ...request, oldestEventTimeS: NOW_S + 1 }
-  t.equal(raise(row, late, sealer, nextBatchId), 'too_old')
-  t.equal(
-    (raise(deadLetterOf(TEST), late, sealer, nextBatchId) as Raised).key,
-    undefined,
-    'a test is never too old',
-  )
-  t.equal(raise({ ...row, sealed: new Uint8Array(90) }, request, sealer, nextBatchId), 'unreadable')
-  const other = { ...raised, batch: { ...raised.batch, ad_account_id: '2' } }
-  t.same(summarizeReplay([raised, 'too_old', 'unreadable', other], new Set([raised])), {
-    replayed: 1,
-    duplicates: 1,
-    tooOld: 1,
-    queues: [LIVE],
-  })
-})
-
-t.test('a filter is about columns; a step tells where the next one starts', async (t) => {
-  t.same(conditionsOf({ adAccountId: '1', isTest: false, reason: 'r' }), [
-    ['ad_account_id', '1'],
-    ['is_test', false],
-    ['reason', 'r'],
-  ])
-})
-
-t.test('a run over dead letters is audited as one entry', async (t) => {
-  const request = { limit: 9, oldestEventTimeS: 0, nowMs: NOW_MS, reason: 'r', isTest: true }
-  const step = replayStep(request, { replayed: 1, duplicates: 2, tooOld: 3 })
-  const first = firstEntry(step)
-  t.match(first, { atMs: NOW_MS, action: 'replay', details: { replayed: 1, duplicates: 2, too_old: 3 } })
-  t.same(JSON.parse(JSON.stringify(first.details.filter)), { test: true, reason: 'r' })
-  t.match(JSON.parse(addCounts(JSON.stringify(first.details), step)), {
-    replayed: 2,
-    too_old: 6,
-    filter: { test: true },
-  })
-  t.match(firstEntry(purgeStep({ limit: 1, nowMs: NOW_MS }, 4)), { action: 'purge', details: { purged: 4 } })
-})
-
-t.test('what an older key sealed is sealed again, table by table; what no key opens is left', async (t) => {
-  const next = createSealer({ current: randomBytes(32), previous: current })
-  const { sealed, ...row } = batchOf(['a'])
-  const rows = [sealed, new Uint8Array(90)].map((bytes, id) => ({ ...row, id, sealed: bytes }))
-  const [resealed, ...others] = resealRows(rows, bindBatch, next)
-  t.ok(next.isCurrent(resealed!.sealed))
-  t.equal(openBatch({ ...row, sealed: resealed!.sealed }, next)?.batchId, 7)
-  t.same(others, [])
-  t.same(nextReseal(1, { table: 0, afterId: 0 }, 5).position, { table: 0, afterId: 5 })
-  t.same(nextReseal(1, { table: 0, afterId: 5 }, undefined).position, { table: 1, afterId: 0 })
-  t.equal(nextReseal(1, { table: 1, afterId: 5 }, undefined).position, undefined)
 })

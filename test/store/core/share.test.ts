@@ -1,5 +1,5 @@
 import t from 'tap'
-import { mayQueue, shareOf } from '../../../src/store/core/share.ts'
+import { mayQueue, shareOf } from '../../../src/store/core/capacity.ts'
 import fc from '../../support/fast-check.ts'
 
 const ROOM = 1_000_000

@@ -25,8 +25,9 @@ t.test('a filter that matches little in a long list is walked in steps, to its e
   db.exec(`
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000)
     INSERT INTO dead_letters (ad_account_id, is_test, event_name, event_id, event_time_s, status, reason, attempts,
-      first_seen_at_ms, died_at_ms, sealed)
-    SELECT ad_account_id, is_test, event_name, event_id, event_time_s, status, reason, attempts, first_seen_at_ms, died_at_ms, sealed
+      first_seen_at_ms, died_at_ms, size_bytes, sealed)
+    SELECT ad_account_id, is_test, event_name, event_id, event_time_s, status, reason, attempts, first_seen_at_ms, died_at_ms,
+      size_bytes, sealed
     FROM dead_letters, n WHERE id = 2`)
   db.close()
 
