@@ -23,7 +23,7 @@ export interface Taken {
 }
 
 /** One token, in the units of `Bucket.level`: with these, R tokens a minute are R units a millisecond. */
-const TOKEN = 60_000
+export const TOKEN = 60_000
 
 export function fullBucket(capacity: number, refillPerMinute: number, nowMs: number): Bucket {
   return { capacity, refillPerMinute, level: capacity * TOKEN, atMs: Math.floor(nowMs) }

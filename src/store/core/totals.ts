@@ -15,7 +15,8 @@ export function* writeTotals(totals: TotalCounts, ownerId: number): Steps<void> 
   yield* insert('totals', rows, ADD)
 }
 
-const ADD = `ON CONFLICT (ad_account_id, is_test, owner_id) DO UPDATE SET
+/** To the counters that a row has already. */
+export const ADD = `ON CONFLICT (ad_account_id, is_test, owner_id) DO UPDATE SET
   ${COUNTERS.map((name) => `${name} = totals.${name} + excluded.${name}`).join(', ')}`
 
 export function* readTotals({

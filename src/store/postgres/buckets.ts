@@ -14,44 +14,29 @@
  * The arithmetic is that of src/limits/bucket.ts. Rows are locked in sorted order, so that replicas that exchange for many
  * accounts at once do not deadlock.
  */
-import { refill, type Bucket } from '../../limits/bucket.ts'
-import type { BucketGrant, BucketKind, BucketRequest, Shared } from '../shared.ts'
-import type { Queryable } from './client.ts'
-import { inTransaction, orUnavailable, type Pool } from './connect.ts'
+import { refill, take, TOKEN, type Bucket } from '../../limits/bucket.ts'
+import type { BucketGrant, BucketRequest, Shared } from '../shared.ts'
+import type { Pool, Queryable } from './connect.ts'
+import { orUnavailable } from './failures.ts'
 import type { Owner } from './owner.ts'
 
-/** In the units of a level. */
-const TOKEN = 60_000
 /** Smaller steps back are the usual jitter of `clock_timestamp`. */
 const SET_BACK_MS = 1000
 /** A replica that has to wait asks again after 100 ms. */
 const LOTS_PER_MINUTE = 600
+/** Whole milliseconds, as the buckets count. */
+const NOW_MS = 'floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
 
-interface BucketRow {
-  readonly kind: BucketKind
-  readonly ad_account_id: string
-  readonly level: number
-  readonly at_ms: number
-}
-
+/** Outstanding tokens of one bucket. */
 interface Held {
   readonly all: number
   readonly own: number
 }
 
-export interface Exchanged {
-  /** As stored. */
-  readonly level: number
-  readonly atMs: number
-  /** Of this replica. */
-  readonly outstanding: number
-  readonly grant: BucketGrant
-}
-
 export function createExchange(pool: Pool, owner: Owner): Shared['exchange'] {
   return async (requests) => {
     if (requests.length === 0) return []
-    return orUnavailable(inTransaction(pool, (client) => exchange(client, owner.id, requests)))
+    return orUnavailable(pool.transact((client) => exchange(client, owner.id, requests)))
   }
 }
 
@@ -60,62 +45,60 @@ async function exchange(
   ownerId: number,
   requests: readonly BucketRequest[],
 ): Promise<BucketGrant[]> {
-  const kinds = requests.map(({ kind }) => kind)
-  const accounts = requests.map(({ adAccountId }) => adAccountId)
+  const names = [requests.map(({ kind }) => kind), requests.map(({ adAccountId }) => adAccountId)]
   await client.query(
     `INSERT INTO buckets (kind, ad_account_id, level, at_ms)
      SELECT kind, account, level, ${NOW_MS} FROM unnest($1::text[], $2::text[], $3::bigint[]) AS new (kind, account, level)
      ORDER BY kind, account ON CONFLICT DO NOTHING`,
     // A call bucket begins empty, since it is unknown what was sent before; a post bucket begins full.
-    [kinds, accounts, requests.map(({ kind, capacity }) => (kind === 'post_limiter' ? capacity * TOKEN : 0))],
+    [...names, requests.map(({ kind, capacity }) => (kind === 'post_limiter' ? capacity * TOKEN : 0))],
   )
-  const locked = await client.query<BucketRow>(
-    `SELECT * FROM buckets WHERE (kind, ad_account_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+  await client.query(
+    `SELECT FROM buckets WHERE (kind, ad_account_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
      ORDER BY kind, ad_account_id FOR UPDATE`,
-    [kinds, accounts],
+    names,
   )
   // Read after the lock, which the exchange may have waited for.
-  const held = await client.query<BucketRow & { held: number; own: number; now_ms: number }>(
-    `SELECT kind, ad_account_id, ${NOW_MS} AS now_ms, COALESCE(SUM(outstanding), 0)::bigint AS held,
-       COALESCE(SUM(outstanding) FILTER (WHERE owner_id = $3), 0)::bigint AS own
-     FROM unnest($1::text[], $2::text[]) AS asked (kind, ad_account_id)
-     LEFT JOIN bucket_grants USING (kind, ad_account_id) GROUP BY kind, ad_account_id`,
-    [kinds, accounts, ownerId],
+  const { rows } = await client.query<{ level: number; at_ms: number; now_ms: number } & Held>(
+    `SELECT level, at_ms, ${NOW_MS} AS now_ms, held.*
+     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (kind, ad_account_id, nth)
+     JOIN buckets USING (kind, ad_account_id)
+     CROSS JOIN LATERAL (
+       SELECT COALESCE(SUM(outstanding), 0)::bigint AS "all",
+         COALESCE(SUM(outstanding) FILTER (WHERE owner_id = $3), 0)::bigint AS own
+       FROM bucket_grants g WHERE g.kind = asked.kind AND g.ad_account_id = asked.ad_account_id) AS held
+     ORDER BY nth`,
+    [...names, ownerId],
   )
-  const nowMs = held.rows[0]!.now_ms
-  const rows = new Map(locked.rows.map((row) => [nameOf(row.kind, row.ad_account_id), row]))
-  const holdings = new Map(held.rows.map((row) => [nameOf(row.kind, row.ad_account_id), row]))
-  const exchanged = requests.map((request) => {
-    const name = nameOf(request.kind, request.adAccountId)
-    const { level, at_ms: atMs } = rows.get(name)!
-    const { held: all, own } = holdings.get(name)!
-    return exchangeOne({ level, atMs }, { all, own }, request, nowMs)
+  const exchanged = requests.map((request, index) => {
+    const { level, at_ms: atMs, now_ms: nowMs, ...held } = rows[index]!
+    return exchangeOne({ level, atMs }, held, request, nowMs)
   })
   await client.query(
     `UPDATE buckets SET level = new.level, at_ms = new.at_ms
      FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS new (kind, account, level, at_ms)
      WHERE buckets.kind = new.kind AND ad_account_id = new.account`,
-    [kinds, accounts, exchanged.map(({ level }) => level), exchanged.map(({ atMs }) => atMs)],
+    [...names, exchanged.map(({ level }) => level), exchanged.map(({ atMs }) => atMs)],
   )
   await client.query(
     `INSERT INTO bucket_grants (kind, ad_account_id, owner_id, outstanding)
      SELECT kind, account, $4, outstanding FROM unnest($1::text[], $2::text[], $3::bigint[]) AS new (kind, account, outstanding)
      ON CONFLICT (kind, ad_account_id, owner_id) DO UPDATE SET outstanding = excluded.outstanding`,
-    [kinds, accounts, exchanged.map(({ outstanding }) => outstanding), ownerId],
+    [...names, exchanged.map(({ outstanding }) => outstanding), ownerId],
   )
   return exchanged.map(({ grant }) => grant)
 }
 
-/** Whole milliseconds, as the buckets count. */
-const NOW_MS = 'floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
-
-/** Pure. Refills first and gives back afterwards: what was outstanding meanwhile was not refilled. */
+/**
+ * Pure. Answers the bucket as stored afterwards, what this replica then has outstanding, and what it is granted. Refills first
+ * and gives back afterwards: what was outstanding meanwhile was not refilled.
+ */
 export function exchangeOne(
   bucket: Pick<Bucket, 'level' | 'atMs'>,
   { all, own }: Held,
   { capacity, refillPerMinute, wanted, holding, unused }: BucketRequest,
   nowMs: number,
-): Exchanged {
+) {
   let { level, atMs } = bucket
   const free = Math.max(0, capacity - all)
   // The database's clock was set back: the bucket begins empty.
@@ -129,21 +112,11 @@ export function exchangeOne(
   const after = levelNow - granted * TOKEN
   // Several tokens at a time: otherwise an empty bucket would cost a transaction per token.
   const lot = Math.max(1, Math.min(wanted - granted, Math.floor(refillPerMinute / LOTS_PER_MINUTE)))
-  const missing = lot * TOKEN - after
-  const waitMs =
-    granted === wanted
-      ? 0
-      : refillPerMinute > 0
-        ? Math.max(1, Math.ceil(missing / refillPerMinute))
-        : Infinity
+  const { waitMs } = take({ capacity, refillPerMinute, level: after, atMs: nowMs }, lot, nowMs)
   return {
     level: after,
     atMs: refilled.atMs,
     outstanding: holding + granted,
-    grant: { granted, waitMs, left: Math.floor(after / TOKEN) },
+    grant: { granted, waitMs: granted === wanted ? 0 : waitMs, left: Math.floor(after / TOKEN) },
   }
-}
-
-function nameOf(kind: string, adAccountId: string): string {
-  return `${kind} ${adAccountId}`
 }

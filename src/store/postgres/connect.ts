@@ -1,37 +1,70 @@
 /**
- * Pools of connections, their transactions, and the classes of errors. Every wait has an end: for a connection, a lock, a
- * statement, and (on the server's side) for a client that stopped in the middle of a transaction. What a transaction
- * begins and ends with is in client.ts.
+ * Connections, and what their transactions begin and end with. Every wait has an end: for a connection, a lock, a statement,
+ * and (on the server's side) for a client that stopped in the middle of a transaction.
+ *
+ * A pooler between relay and server (PgBouncer) may hand out another session for each transaction. So nothing is set for
+ * a session, no startup parameter is used that a pooler refuses, and every transaction sets what it needs (`begin`). Only
+ * `commit` knows what was committed.
  */
 import pg from 'pg'
-import { CannotOpen, StoreUnavailable } from '../../errors.ts'
-import { codeOf } from '../../telemetry/log.ts'
-import type { WriteProblem } from '../core/write-watch.ts'
-import { clientSettings, RelayClient, type ConnectionOptions, type Queryable } from './client.ts'
-import type { Target } from './hosts.ts'
+import { StoreCannotOpen } from '../../errors.ts'
+import { CommitInDoubt, isConnectionLost, isTimedOut, ofDatabase } from './failures.ts'
+import type { Hosts, Target } from './hosts.ts'
+import { SCHEMA_NAME } from './schema.ts'
 
-type PoolClient = RelayClient & { release(error?: Error): void }
+/** A client in a transaction, or the pool, where each statement is a transaction of its own. */
+export interface Queryable {
+  query<Row extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<pg.QueryResult<Row>>
+}
 
 export interface Pool extends Queryable {
-  /** A client in a transaction. */
-  begin(): Promise<PoolClient>
+  /** Runs `work` in one transaction. */
+  transact<Result>(work: (client: Queryable) => Promise<Result>): Promise<Result>
   end(): Promise<void>
 }
 
+export interface ConnectionOptions {
+  readonly hosts: Hosts
+  readonly applicationName: string
+  /** How long a statement may take. */
+  readonly statementMs?: number
+  /** Connect also to an only host that takes no writes. */
+  readonly isForReads?: boolean
+}
+
+const CONNECT_MS = 3000
 /** After a failure nothing connects for so long: a database that is starting must not be flooded with connections. */
 const REST_MS = 250
+const LOCK_MS = 5000
+export const STATEMENT_MS = 20_000
+/** Beyond the server's own limit: only a dead connection takes so long. */
+const PATIENCE_MS = 2000
+/** Less than LOCK_MS: a suspended replica's locks must be free before others give up. */
+const STOPPED_CLIENT_MS = 3000
+
+const types = new pg.TypeOverrides()
+// bigint: ids and times stay far below 2^53.
+types.setTypeParser(pg.types.builtins.INT8, Number)
 
 /** One pool per host: after a failover, idle connections lead to the old host, where a read would be stale. */
 export function createPool(options: ConnectionOptions, size: number): Pool {
+  const { hosts, applicationName, statementMs = STATEMENT_MS } = options
   const pools = new Map<Target, pg.Pool>()
 
   function poolOf(target: Target): pg.Pool {
     const known = pools.get(target)
     if (known !== undefined) return known
+    const { host, port, ssl } = target
     const pool = new pg.Pool({
-      ...clientSettings(options, target),
-      // Its types do not allow a client with more settings.
-      Client: RelayClient as unknown as NonNullable<pg.PoolConfig['Client']>,
+      application_name: applicationName,
+      connectionTimeoutMillis: CONNECT_MS,
+      ...hosts.login,
+      host,
+      port,
+      ssl,
+      query_timeout: statementMs + PATIENCE_MS,
+      keepAlive: true,
+      types,
       min: 1,
       max: size,
       allowExitOnIdle: true,
@@ -43,11 +76,11 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
     return pool
   }
 
-  async function begin(target: Target): Promise<PoolClient> {
-    const client = (await poolOf(target).connect()) as unknown as PoolClient
+  async function connect(target: Target) {
+    const client = await poolOf(target).connect()
     try {
-      await client.begin()
-      return client
+      await begin(client, options)
+      return { client, target }
     } catch (error) {
       client.release(error as Error)
       throw error
@@ -55,120 +88,129 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
   }
 
   let failed: { readonly atMs: number; readonly error: unknown } | undefined
+  async function dial() {
+    if (failed !== undefined && performance.now() - failed.atMs < REST_MS) throw failed.error
+    try {
+      return await ofDatabase(hosts.dial(connect))
+    } catch (error) {
+      failed = { atMs: performance.now(), error }
+      throw error
+    }
+  }
+
   const own: Pool = {
-    async begin() {
-      if (failed !== undefined && performance.now() - failed.atMs < REST_MS) throw failed.error
+    async transact(work) {
+      const { client, target } = await dial()
+      let failure: Error | undefined
       try {
-        return await options.hosts.dial(begin)
+        const result = await work({ query: (sql, values) => ofDatabase(client.query(sql, values)) })
+        await ofDatabase(commit(client))
+        return result
       } catch (error) {
-        failed = { atMs: performance.now(), error }
+        if (isTimedOut(error) || error instanceof CommitInDoubt) hosts.passOver(target)
+        failure = error as Error
+        if (!isConnectionLost(error)) {
+          await client.query('ROLLBACK').then(
+            () => (failure = undefined),
+            () => undefined,
+          )
+        }
         throw error
+      } finally {
+        client.release(failure)
       }
     },
-    query: (sql, values) => inTransaction(own, (client) => client.query(sql, values)),
+    query: (sql, values) => own.transact((client) => client.query(sql, values)),
     end: async () => void (await Promise.all(Array.from(pools.values(), (pool) => pool.end()))),
   }
   return own
 }
 
-/** Runs `work` in one transaction. */
-export async function inTransaction<Result>(
-  pool: Pool,
-  work: (client: Queryable) => Promise<Result>,
-): Promise<Result> {
-  const client = await pool.begin()
-  let failure: Error | undefined
-  try {
-    const result = await work(client)
-    await client.commit()
-    return result
-  } catch (error) {
-    if (isTimedOut(error)) client.passOver()
-    failure = error as Error
-    if (!isConnectionLost(error)) {
-      await client.query('ROLLBACK').then(
-        () => (failure = undefined),
-        () => undefined,
-      )
-    }
-    throw error
-  } finally {
-    client.release(failure)
+/** `remote_write` and `local` sync this server's disk as well; they differ in what they ask of the standby. */
+const DURABLE: ReadonlySet<string> = new Set(['on', 'remote_apply', 'remote_write', 'local'])
+const checked = new WeakSet<pg.PoolClient>()
+
+/**
+ * One round trip. Rejects where a commit would not be synced, by the server's setting or by what another client of a
+ * pooler left, and where the server takes no writes.
+ */
+async function begin(
+  client: pg.PoolClient,
+  { hosts, isForReads = false, statementMs = STATEMENT_MS }: ConnectionOptions,
+): Promise<void> {
+  /** They override settings of the role, the database and other clients of a pooler. */
+  const local: Readonly<Record<string, string>> = {
+    transaction_isolation: 'read committed',
+    search_path: SCHEMA_NAME,
+    statement_timeout: String(statementMs),
+    lock_timeout: String(LOCK_MS),
+    idle_in_transaction_session_timeout: String(STOPPED_CLIENT_MS),
+    // Or the warning of a commit in doubt is not sent.
+    client_min_messages: 'notice',
+  }
+  // SHOW, since a SELECT would take the snapshot of a transaction that has its isolation still to set.
+  const sql = [
+    'BEGIN',
+    ...Object.entries(local).map(([name, value]) => `SET LOCAL ${name} = '${value}'`),
+    'SHOW synchronous_commit',
+    'SHOW transaction_read_only',
+  ]
+  // Several statements have several results, of which pg's types know one.
+  const results = (await client.query(sql.join('; '))) as unknown as readonly pg.QueryResult<object>[]
+  const shown = Object.assign({}, ...results.map(({ rows }) => rows[0])) as Record<string, string>
+  const { synchronous_commit: synchronousCommit, transaction_read_only: readOnly } = shown
+  if (!DURABLE.has(synchronousCommit!)) {
+    throw new StoreCannotOpen(
+      `PostgreSQL has synchronous_commit = ${synchronousCommit}: what it commits could be lost. It must be on, remote_apply, remote_write or local.`,
+    )
+  }
+  if (readOnly === 'on' && (hosts.count > 1 || !isForReads)) {
+    throw new StoreCannotOpen('PostgreSQL takes no writes here: it is a standby or read only.')
+  }
+  if (!checked.has(client)) await assertKeeps(client, local)
+  checked.add(client)
+}
+
+/** Throws where the pooler drops the settings, or where the server may lose commits in a power cut. */
+async function assertKeeps(client: Queryable, local: Readonly<Record<string, string>>): Promise<void> {
+  const { rows } = await client.query<{ name: string; setting: string }>(
+    'SELECT name, setting FROM pg_settings WHERE name = ANY($1)',
+    [[...Object.keys(local), 'fsync']],
+  )
+  const found = new Map(rows.map(({ name, setting }) => [name, setting]))
+  if (found.get('fsync') !== 'on')
+    throw new StoreCannotOpen('PostgreSQL has fsync off: what it commits could be lost. Turn it on.')
+  const lost = Object.keys(local).find((name) => found.get(name) !== local[name])
+  if (lost !== undefined) {
+    throw new StoreCannotOpen(
+      `PostgreSQL does not keep ${lost} for a transaction: what is between relay and server must pool sessions or transactions.`,
+    )
   }
 }
 
-/**
- * The server, the connection or another transaction is at fault: a retry may succeed. Errors without an SQLSTATE come from the
- * connection, except an operation's own.
- */
-export function isPlaceAtFault(error: unknown): boolean {
-  if (isOperationAtFault(error)) return false
-  const code = sqlStateOf(error)
-  return code === undefined || PLACE_CLASSES.has(code.slice(0, 2)) || PLACE_STATES.has(code)
-}
-
-/** An acknowledgement names an event that its batch does not have, or a dead one of a batch that no key opens. */
-function isOperationAtFault(error: unknown): boolean {
-  return error instanceof RangeError || error instanceof CannotOpen
-}
-
-/** Rejects with STORE_UNAVAILABLE then. */
-export async function orUnavailable<Result>(asked: Promise<Result>): Promise<Result> {
-  return asked.catch((error: unknown) => {
-    throw isPlaceAtFault(error) ? new StoreUnavailable({ cause: error }) : error
-  })
-}
-
-/** A deadlock or a serialization failure. */
-export function isConflict(error: unknown): boolean {
-  return sqlStateOf(error)?.startsWith('40') ?? false
-}
-
-/** The connection has died, leads to a server that takes no writes or gives no lock, or is in an unknown state. */
-export function isConnectionLost(error: unknown): boolean {
-  if (isOperationAtFault(error)) return false
-  const code = sqlStateOf(error)
-  return (
-    code === undefined ||
-    code.startsWith('08') ||
-    code.startsWith('57P') ||
-    LOST_STATES.has(code) ||
-    isTimedOut(error)
-  )
-}
+const NO_WARNING_CLASS = '00'
+const IN_DOUBT = 'a commit was not confirmed: is the synchronous standby away?'
 
 /**
- * A lock or a statement took too long. On a primary that was replaced, a commit that waits for its standby holds its
- * locks for ever; a transaction that waits for such a lock never reaches a commit in doubt.
+ * Rejects with COMMIT_IN_DOUBT where it succeeds with a warning, or is not answered in time. PostgreSQL gives a warning,
+ * and no error, when somebody cancels the wait for a synchronous standby (`SyncRepWaitForLSN`); its own time limits do
+ * not end that wait.
  */
-function isTimedOut(error: unknown): boolean {
-  return TIMED_OUT_STATES.has(sqlStateOf(error) ?? '')
+async function commit(client: pg.PoolClient): Promise<void> {
+  let isWarned = false
+  const onNotice = ({ code = '' }: { code?: string | undefined }) => {
+    if (!code.startsWith(NO_WARNING_CLASS)) isWarned = true
+  }
+  client.on('notice', onNotice)
+  try {
+    const { command } = await client.query('COMMIT')
+    // COMMIT of a failed transaction rolls it back without an error.
+    if (isWarned || command !== 'COMMIT') throw new CommitInDoubt(IN_DOUBT)
+  } catch (error) {
+    // Thrown by `pg`.
+    const isTimeout = error instanceof Error && error.message === 'Query read timeout'
+    throw isTimeout ? new CommitInDoubt(IN_DOUBT, { cause: error }) : error
+  } finally {
+    client.off('notice', onNotice)
+  }
 }
-
-/**
- * What a failure's code says of the next write (core/write-watch.ts): a server with a full disk, with an absent synchronous
- * standby, that has become read only or no longer syncs. Undefined where the next transaction may succeed, or where reads
- * show that the database is away.
- */
-export function judgeFailure(code: string): WriteProblem | undefined {
-  if (code === DISK_FULL) return 'full'
-  return STUCK_CODES.has(code) || STUCK_CLASSES.has(code.slice(0, 2)) ? 'stuck' : undefined
-}
-
-function sqlStateOf(error: unknown): string | undefined {
-  const code = codeOf(error)
-  return error instanceof Error && 'severity' in error && /^[0-9A-Z]{5}$/.test(code) ? code : undefined
-}
-
-/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const PLACE_CLASSES: ReadonlySet<string> = new Set(['08', '28', '3D', '40', '53', '57', '58', 'XX'])
-/** What the server lacks, and what its system answers. */
-const STUCK_CLASSES: ReadonlySet<string> = new Set(['53', '58'])
-const DISK_FULL = '53100'
-const READ_ONLY = '25006'
-const STUCK_CODES: ReadonlySet<string> = new Set([READ_ONLY, 'COMMIT_IN_DOUBT', 'STORE_CANNOT_OPEN'])
-/** A read-only server, a client that stopped. */
-const LOST_STATES: ReadonlySet<string> = new Set(['25P03', READ_ONLY])
-/** lock_timeout and statement_timeout. */
-const TIMED_OUT_STATES: ReadonlySet<string> = new Set(['55P03', '57014'])
-const PLACE_STATES: ReadonlySet<string> = new Set([...LOST_STATES, '55P03', '25P02'])

@@ -4,6 +4,7 @@
  * the setting and the parameter, never a value, which may hold the password.
  * https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
  */
+import type { ClientConfig } from 'pg'
 import { BadSettings } from '../../errors.ts'
 
 export interface Host {
@@ -16,15 +17,7 @@ export interface DatabaseUrl {
   /** At least one, in the order in which they are tried. */
   readonly hosts: readonly Host[]
   /** As `pg` takes it; without what the URL leaves out. */
-  readonly login: {
-    readonly user?: string
-    readonly password?: string
-    readonly database?: string
-    readonly options?: string
-    readonly application_name?: string
-    readonly connectionTimeoutMillis?: number
-    readonly sslnegotiation?: 'postgres' | 'direct'
-  }
+  readonly login: Readonly<ClientConfig>
   readonly sslMode: SslMode
   /** Files in PEM, by the parameters that name them. */
   readonly sslFiles: Readonly<Record<string, string>>
@@ -106,7 +99,7 @@ export function parseDatabaseUrl(url: string, setting: string): DatabaseUrl {
     hosts: readHosts(authority, given, decode, fail),
     login: Object.fromEntries(
       Object.entries(login).filter(([, value]) => value !== undefined && value !== ''),
-    ) as DatabaseUrl['login'],
+    ),
     sslMode: readSslMode(given, fail),
     sslFiles: Object.fromEntries(Object.entries(given).filter(([name]) => SSL_FILES.includes(name))),
   }

@@ -4,27 +4,17 @@
  * if it was rolled back.
  */
 import { query } from '../core/sql.ts'
-import type { Dedupe, DedupeKey } from '../core/transaction.ts'
-import type { DedupePosition } from '../engine/operations.ts'
+import type { Dedupe } from '../core/transaction.ts'
 
 export const DEDUPE: Dedupe = {
   *claim(keys) {
-    const firsts = new Map<string, DedupeKey>()
-    for (const one of keys) {
-      const name = nameOf(one.key)
-      if (!firsts.has(name)) firsts.set(name, one)
-    }
-    if (firsts.size === 0) return []
-    const sorted = [...firsts].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one)
+    if (keys.length === 0) return []
     const rows = yield* query<{ key: Buffer }>(
       `INSERT INTO dedupe (key, batch_id, seen_at_ms)
-         SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bigint[])
+         SELECT key, batch_id, seen_at_ms FROM unnest($1::bytea[], $2::bigint[], $3::bigint[]) WITH ORDINALITY
+           AS new (key, batch_id, seen_at_ms, nth) ORDER BY key, nth
        ON CONFLICT (key) DO NOTHING RETURNING key`,
-      [
-        sorted.map(({ key }) => key),
-        sorted.map(({ batchId }) => batchId),
-        sorted.map(({ seenAtMs }) => seenAtMs),
-      ],
+      [keys.map(({ key }) => key), keys.map(({ batchId }) => batchId), keys.map(({ seenAtMs }) => seenAtMs)],
     )
     const fresh = new Set(rows.map(({ key }) => nameOf(key)))
     return keys.map(({ key }) => fresh.delete(nameOf(key)))
@@ -49,40 +39,23 @@ export const DEDUPE: Dedupe = {
     )
   },
 
-  /** Oldest first; the position is a time and a key, packed. */
+  /** Oldest first. A step ends between two milliseconds: the position is the last one of the step. */
   *trim({ seenBeforeMs, after }) {
-    const [afterMs, afterKey] = unpackWalk(after)
-    const rows = yield* query<{ key: Buffer; seen_at_ms: number }>(
-      `SELECT key, seen_at_ms FROM dedupe WHERE seen_at_ms < $1 AND (seen_at_ms, key) > ($2, $3)
-       ORDER BY seen_at_ms, key LIMIT ${STEP_KEYS}`,
-      [seenBeforeMs, afterMs, afterKey],
+    const [end] = yield* query<{ seen_at_ms: number }>(
+      `SELECT seen_at_ms FROM dedupe WHERE seen_at_ms > $1 AND seen_at_ms < $2
+       ORDER BY seen_at_ms LIMIT 1 OFFSET ${STEP_KEYS - 1}`,
+      [after, seenBeforeMs],
     )
-    const last = rows.at(-1)
-    if (last === undefined) return undefined
     yield* query(
-      `DELETE FROM dedupe WHERE key = ANY($1) AND seen_at_ms < $2
+      `DELETE FROM dedupe WHERE seen_at_ms > $1 AND seen_at_ms < $2
          AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.batch_id = dedupe.batch_id)`,
-      [rows.map(({ key }) => key), seenBeforeMs],
+      [after, end === undefined ? seenBeforeMs : end.seen_at_ms + 1],
     )
-    return rows.length < STEP_KEYS ? undefined : packWalk(last.seen_at_ms, last.key)
+    return end?.seen_at_ms
   },
 }
 
 const STEP_KEYS = 2048
-const TIME_BYTES = 8
-
-function packWalk(seenAtMs: number, key: Uint8Array): Uint8Array {
-  const packed = Buffer.alloc(TIME_BYTES + key.byteLength)
-  packed.writeDoubleBE(seenAtMs)
-  packed.set(key, TIME_BYTES)
-  return packed
-}
-
-function unpackWalk(walk: DedupePosition): [seenAtMs: number, key: Buffer] {
-  if (typeof walk === 'number') return [Number.MIN_SAFE_INTEGER, Buffer.alloc(0)]
-  const packed = Buffer.from(walk.buffer, walk.byteOffset, walk.byteLength)
-  return [packed.readDoubleBE(), packed.subarray(TIME_BYTES)]
-}
 
 function nameOf(key: Uint8Array): string {
   return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('hex')

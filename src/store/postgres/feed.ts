@@ -7,10 +7,12 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Shared, SharedBreaker, SharedChange } from '../shared.ts'
-import { inTransaction, orUnavailable, type Pool } from './connect.ts'
 import { toQueue, type QueueRow } from '../core/rows.ts'
+import type { Pool } from './connect.ts'
+import { orUnavailable } from './failures.ts'
 import type { Owner } from './owner.ts'
-import { tellFeed } from './transaction.ts'
+import { run } from './run.ts'
+import { tell } from './transaction.ts'
 
 type Breakers = Pick<Shared, 'putBreaker' | 'breakers'>
 
@@ -96,7 +98,7 @@ function createBreakers(pool: Pool, owner: Owner): Breakers {
   return {
     putBreaker: ({ adAccountId, isTest }, breaker) =>
       orUnavailable(
-        inTransaction(pool, async (client) => {
+        pool.transact(async (client) => {
           const { status, reason, forMs } = breaker
           await client.query(
             `INSERT INTO breakers (ad_account_id, is_test, status, reason, until)
@@ -105,7 +107,7 @@ function createBreakers(pool: Pool, owner: Owner): Breakers {
                DO UPDATE SET status = excluded.status, reason = excluded.reason, until = excluded.until`,
             [adAccountId, isTest, status, reason, forMs ?? null],
           )
-          await tellFeed(client, owner.id, { kind: 'breaker', queue: { adAccountId, isTest }, breaker })
+          await run(client, tell(owner.id, { kind: 'breaker', queue: { adAccountId, isTest }, breaker }))
         }),
       ),
     async breakers() {

@@ -4,12 +4,12 @@
  *   store.ts       reads go to the pool, changes through the batcher, in order
  *   writer.ts      one transaction per group of changes; COMMITs without an answer
  *   ../core        the operations, for both engines; run.ts runs their statements
- *   transaction.ts, leases.ts, dedupe.ts   what the operations of a transaction share, and do here in a way of their own
+ *   transaction.ts, dedupe.ts   what the operations of a transaction share, and do here in a way of their own
  *   owner.ts       heartbeats, fencing numbers, taking over from the dead
  *   vault.ts       the vault's documents, changed by one replica at a time
  *   buckets.ts, feed.ts   what `Shared` promises
  *   database-url.ts, hosts.ts   which server, and with or without TLS
- *   client.ts, connect.ts   what a transaction begins and ends with, pools, whose fault an error is
+ *   connect.ts   pools, and what a transaction begins and ends with; failures.ts: whose fault an error is
  *   schema.ts   what a start needs
  *
  * Times between replicas are the database's. Opening rejects with STORE_TOO_NEW, WRONG_MASTER_KEY or STORE_CANNOT_OPEN,
@@ -25,9 +25,9 @@ import { createTrailTail } from '../core/trail-tail.ts'
 import { createTrailWriter } from '../core/trail.ts'
 import { createWriteWatch, probeWrite } from '../core/write-watch.ts'
 import { createExchange } from './buckets.ts'
-import { CommitInDoubt, STATEMENT_MS, type ConnectionOptions } from './client.ts'
-import { createPool, inTransaction, judgeFailure } from './connect.ts'
+import { createPool, STATEMENT_MS, type ConnectionOptions } from './connect.ts'
 import { parseDatabaseUrl } from './database-url.ts'
+import { CommitInDoubt, judgeFailure } from './failures.ts'
 import { createFeed } from './feed.ts'
 import { createHosts, type Hosts } from './hosts.ts'
 import { addKeyChecks, assertCheckOpens, readKeyChecks } from '../core/reseal.ts'
@@ -80,16 +80,16 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   const writes = createWriteWatch({
     judge: judgeFailure,
     // Waits for the same standby as a post. Each replica has an id of its own for it.
-    probe: () => inTransaction(vital, (client) => run(client, probeWrite(-owner.id))),
+    probe: () => vital.transact((client) => run(client, probeWrite(-owner.id))),
   })
   async function begin(): Promise<Owner> {
     const once = createPool({ ...connection, statementMs: TABLES_MS }, 1)
     try {
-      await inTransaction(once, (client) => makeTables(client, STATEMENT_MS))
+      await once.transact((client) => makeTables(client, STATEMENT_MS))
     } finally {
       await once.end()
     }
-    await inTransaction(vital, async (client) => {
+    await vital.transact(async (client) => {
       for (const { sealed } of await run(client, readKeyChecks())) assertCheckOpens(sealed, sealer)
       await run(client, addKeyChecks(sealer, ['queue', 'vault']))
     })

@@ -12,11 +12,13 @@
  */
 import type { Shared } from '../shared.ts'
 import { COUNTERS } from '../core/counters.ts'
-import type { Queryable } from './client.ts'
-import { inTransaction, orUnavailable, type Pool } from './connect.ts'
-import type { PostgresOptions } from './open.ts'
-import { tellFeed } from './transaction.ts'
 import { uniqueQueues, type QueueRow } from '../core/rows.ts'
+import { ADD } from '../core/totals.ts'
+import type { Pool, Queryable } from './connect.ts'
+import { orUnavailable } from './failures.ts'
+import type { PostgresOptions } from './open.ts'
+import { run } from './run.ts'
+import { tell } from './transaction.ts'
 
 export interface OwnerOptions extends Required<Pick<PostgresOptions, 'name' | 'heartbeatMs' | 'leaseMs'>> {
   readonly pool: Pool
@@ -141,7 +143,7 @@ async function declareDead(pool: Pool, leaseMs: number): Promise<void> {
 /** Frees the leases of dead owners, in steps; several replicas may do it at once. */
 async function takeOver(pool: Pool): Promise<void> {
   for (;;) {
-    const freed = await inTransaction(pool, async (client) => {
+    const freed = await pool.transact(async (client) => {
       const { rows } = await client.query<QueueRow>(
         // Materialized, or PostgreSQL may run it once per row and free more than a step.
         `WITH left_behind AS MATERIALIZED (
@@ -150,12 +152,12 @@ async function takeOver(pool: Pool): Promise<void> {
          UPDATE batches SET owner_id = NULL, lease_number = NULL WHERE batch_id IN (SELECT batch_id FROM left_behind)
          RETURNING ad_account_id, is_test`,
       )
-      await tellFeed(client, null, { kind: 'queues', queues: uniqueQueues(rows) })
+      await run(client, tell(null, { kind: 'queues', queues: uniqueQueues(rows) }))
       return rows.length
     })
     if (freed < FREED_AT_ONCE) break
   }
-  await inTransaction(pool, mergeDeadOwners)
+  await pool.transact(mergeDeadOwners)
 }
 
 /** Merges the totals of dead owners, and deletes owners that are dead for long. */
@@ -170,13 +172,12 @@ async function mergeDeadOwners(client: Queryable): Promise<void> {
   await client.query('DELETE FROM claims WHERE owner_id = ANY($1)', [ids])
   const names = COUNTERS.join(', ')
   const sums = COUNTERS.map((name) => `SUM(${name})::bigint`).join(', ')
-  const added = COUNTERS.map((name) => `${name} = totals.${name} + excluded.${name}`).join(', ')
   await client.query(
     `WITH gone AS (DELETE FROM totals WHERE owner_id = ANY($1) RETURNING *)
      INSERT INTO totals (ad_account_id, is_test, owner_id, ${names})
        SELECT ad_account_id, is_test, 0, ${sums} FROM gone GROUP BY ad_account_id, is_test
        ORDER BY ad_account_id, is_test
-     ON CONFLICT (ad_account_id, is_test, owner_id) DO UPDATE SET ${added}`,
+     ${ADD}`,
     [ids],
   )
   const goneIds = rows.filter((row) => row.is_gone).map((row) => row.owner_id)

@@ -1,7 +1,7 @@
 /** Runs the steps of an operation (core/sql.ts) on a client in a transaction, or on the pool. */
 import type { Step, Steps } from '../core/sql.ts'
 import { COLUMN_TYPES } from '../core/tables.ts'
-import type { Queryable } from './client.ts'
+import type { Queryable } from './connect.ts'
 
 export async function run<Result>(client: Queryable, steps: Steps<Result>): Promise<Result> {
   let step = steps.next()

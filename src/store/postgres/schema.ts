@@ -11,7 +11,7 @@
  */
 import { StoreTooNew } from '../../errors.ts'
 import { ALL_TABLES } from '../core/tables.ts'
-import type { Queryable } from './client.ts'
+import type { Queryable } from './connect.ts'
 
 export const SCHEMA_NAME = 'pinrelay'
 
@@ -36,7 +36,7 @@ const TABLES = `
   CREATE INDEX batches_waiting ON batches
     (ad_account_id, is_test, is_replay, oldest_event_time_s, batch_id) WHERE owner_id IS NULL;
   CREATE INDEX batches_aging ON batches (oldest_event_time_s, batch_id) WHERE owner_id IS NULL AND NOT is_test;
-  CREATE INDEX dedupe_by_time ON dedupe (seen_at_ms, key);
+  CREATE INDEX dedupe_by_time ON dedupe (seen_at_ms);
   CREATE TABLE vault_version (version bigint NOT NULL);
   INSERT INTO vault_version VALUES (1);
   CREATE TABLE claims (

@@ -3,14 +3,14 @@ import { StoreUnavailable } from '../../errors.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import type { Batcher } from '../engine/batcher.ts'
 import { createStore as createBatchingStore } from '../engine/client.ts'
-import { createCapacity, WATERMARK } from '../core/capacity.ts'
-import type { TrailTail } from '../core/trail-tail.ts'
+import { createCapacity } from '../core/capacity.ts'
 import { readFor } from '../core/run-operations.ts'
-import { readBytes, type StoredBytes } from '../core/totals.ts'
+import { readBytes } from '../core/totals.ts'
+import type { TrailTail } from '../core/trail-tail.ts'
 import type { NewBatch, Store } from '../store.ts'
 import type { WriteWatch } from '../core/write-watch.ts'
-import type { Queryable } from './client.ts'
-import { orUnavailable, type Pool } from './connect.ts'
+import type { Pool } from './connect.ts'
+import { orUnavailable } from './failures.ts'
 import { run } from './run.ts'
 
 export interface StoreOptions {
@@ -25,8 +25,6 @@ export interface StoreOptions {
 
 /** The queued bytes are counted again after so long. */
 const LOOK_MS = 1000
-/** Of the capacity: with less queued no account is looked up. */
-const LOW_PART = 0.25
 
 export function createStore(options: StoreOptions): Store {
   const { batcher, pool, sealer, writes, tail, limitBytes, close } = options
@@ -37,6 +35,17 @@ export function createStore(options: StoreOptions): Store {
   }
   const batched = createBatchingStore(submit, close)
 
+  async function readSize() {
+    const { rows } = await pool.query<{ bytes: number }>(
+      `SELECT COALESCE(SUM(pg_total_relation_size(oid)), 0)::bigint AS bytes FROM pg_class
+       WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace`,
+    )
+    const usedBytes = rows[0]!.bytes
+    // The free space of the server's disk is not known here.
+    const diskFreeBytes = Math.max(0, Math.min(Number.MAX_SAFE_INTEGER, limitBytes - usedBytes))
+    return { usedBytes, diskFreeBytes, ...(await run(pool, readBytes())), ...(await admission.state()) }
+  }
+
   return {
     ...batched,
     commit(batch: NewBatch) {
@@ -44,49 +53,39 @@ export function createStore(options: StoreOptions): Store {
         return Promise.reject(new StoreUnavailable())
       return batched.commit(batch)
     },
-    size: () =>
-      orUnavailable(
-        writes.size(async () => {
-          const usedBytes = await readUsedBytes(pool)
-          // The free space of the server's disk is not known here.
-          const diskFreeBytes = Math.max(0, Math.min(Number.MAX_SAFE_INTEGER, limitBytes - usedBytes))
-          return { usedBytes, diskFreeBytes, ...(await admission.state()) }
-        }),
-      ),
+    size: () => orUnavailable(writes.size(readSize)),
   }
 }
 
 /**
  * Counts the queued payloads of all replicas, not the size of the tables: PostgreSQL reuses the space of deleted rows
- * but rarely returns it. A transaction in progress is missed until the next count: it is small beside the room that is left. How much of the room an account may take: core/capacity.ts.
+ * but rarely returns it. A transaction in progress is missed until the next count: it is small beside the room that is
+ * left. How much of the room an account may take: core/capacity.ts.
  */
 function createAdmission(pool: Pool, limitBytes: number) {
   let lookedAtMs = -Infinity
   let looking: Promise<void> | undefined
   let queuedBytes = 0
-  /** Of each account; while little is queued only what was admitted since the last look. */
+  /** Of each account that has some. */
   let queuedOf = new Map<string, number>()
   const capacity = createCapacity((part) => part * limitBytes - queuedBytes)
 
-  async function look(): Promise<StoredBytes> {
-    const stored = await run(pool, readBytes())
-    queuedBytes = stored.queuedBytes
+  async function look(): Promise<void> {
+    const { rows } = await pool.query<{ ad_account_id: string; bytes: number }>(
+      `SELECT ad_account_id, SUM(bytes)::bigint AS bytes FROM totals
+       GROUP BY ad_account_id HAVING SUM(bytes) > 0`,
+    )
+    queuedOf = new Map(rows.map((row) => [row.ad_account_id, row.bytes]))
+    queuedBytes = rows.reduce((sum, { bytes }) => sum + bytes, 0)
     capacity.look()
-    // Well below any account's share, since the next look is a second later.
-    const isLow = queuedBytes < LOW_PART * WATERMARK * limitBytes
-    queuedOf = isLow ? new Map() : await readQueuedBytes(pool)
     lookedAtMs = performance.now()
-    return stored
   }
 
   function lookIfStale(): void {
     if (limitBytes === Infinity || performance.now() - lookedAtMs < LOOK_MS) return
     // While the database is away the commit itself fails.
     looking ??= look()
-      .then(
-        () => undefined,
-        () => undefined,
-      )
+      .catch(() => undefined)
       .finally(() => (looking = undefined))
   }
 
@@ -100,27 +99,9 @@ function createAdmission(pool: Pool, limitBytes: number) {
       return true
     },
     async state() {
-      const stored = await look()
-      const { isFull } = capacity
+      await look()
       const over = [...queuedOf].filter(([, bytes]) => bytes > capacity.share())
-      return { ...stored, isFull, overShare: over.map(([adAccountId]) => adAccountId) }
+      return { isFull: capacity.isFull, overShare: over.map(([adAccountId]) => adAccountId) }
     },
   }
-}
-
-async function readUsedBytes(client: Queryable): Promise<number> {
-  const { rows } = await client.query<{ bytes: number }>(
-    `SELECT COALESCE(SUM(pg_total_relation_size(oid)), 0)::bigint AS bytes FROM pg_class
-     WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace`,
-  )
-  return rows[0]!.bytes
-}
-
-/** Queued payloads, of each account that has some. */
-async function readQueuedBytes(client: Queryable): Promise<Map<string, number>> {
-  const { rows } = await client.query<{ ad_account_id: string; bytes: number }>(
-    `SELECT ad_account_id, SUM(bytes)::bigint AS bytes FROM totals
-     GROUP BY ad_account_id HAVING SUM(bytes) > 0`,
-  )
-  return new Map(rows.map((row) => [row.ad_account_id, row.bytes]))
 }

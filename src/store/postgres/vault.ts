@@ -3,11 +3,12 @@
  * them, which ends with the transaction, whatever happens to this process. The version tells whether another replica
  * changed something since they were read.
  */
-import type { VaultChange, VaultDocument, VaultStore } from '../../vault/vault-store.ts'
-import type { Queryable } from './client.ts'
-import { inTransaction, orUnavailable, type Pool } from './connect.ts'
-import { tellFeed } from './transaction.ts'
+import type { VaultDocument, VaultStore } from '../../vault/vault-store.ts'
+import type { Pool } from './connect.ts'
+import { orUnavailable } from './failures.ts'
 import type { Owner } from './owner.ts'
+import { run } from './run.ts'
+import { tell } from './transaction.ts'
 
 /** "vault" in ASCII. */
 const VAULT_LOCK = 0x7661756c74
@@ -17,45 +18,34 @@ export function createVaultStore(pool: Pool, owner: Owner): VaultStore {
   /** 0: not known. */
   let knownVersion = 0
 
-  /** Answers the version after the transaction. Rejects only with the database's errors. */
-  async function changeIn(
-    client: Queryable,
-    knownVersion: number,
-    decide: (fresh: readonly VaultDocument[] | undefined) => Promise<VaultChange | undefined>,
-  ): Promise<number> {
-    await client.query('SELECT pg_advisory_xact_lock($1)', [VAULT_LOCK])
-    const { rows } = await client.query<{ version: number }>('SELECT version FROM vault_version')
-    const { version } = rows[0]!
-    const fresh = version === knownVersion ? undefined : (await client.query<VaultDocument>(READ_ALL)).rows
-    const change = await decide(fresh)
-    if (change === undefined || change.put.length + change.remove.length === 0) return version
-    await write(client, change)
-    await client.query('UPDATE vault_version SET version = $1', [version + 1])
-    await tellFeed(client, owner.id, { kind: 'vault' })
-    return version + 1
-  }
-
   return {
     readVault: async () => (await orUnavailable(pool.query<VaultDocument>(READ_ALL))).rows,
 
     async changeVault(decide) {
-      let refusal: { readonly error: unknown } | undefined
       const before = knownVersion
       // After a failure it is unknown what was committed: read again.
       knownVersion = 0
-      const changed = inTransaction(pool, (client) =>
-        changeIn(client, before, async (fresh) => {
-          try {
-            return await decide(fresh)
-          } catch (error) {
-            refusal = { error }
-            return undefined
-          }
-        }),
-      )
-      const version = await orUnavailable(changed)
-      if (refusal !== undefined) throw refusal.error
-      knownVersion = version
+      const changed = pool.transact(async (client) => {
+        await client.query('SELECT pg_advisory_xact_lock($1)', [VAULT_LOCK])
+        const { rows } = await client.query<{ version: number }>('SELECT version FROM vault_version')
+        const { version } = rows[0]!
+        const fresh = version === before ? undefined : (await client.query<VaultDocument>(READ_ALL)).rows
+        const { put, remove } = await decide(fresh)
+        if (put.length + remove.length === 0) return version
+        await client.query(
+          `INSERT INTO documents (kind, id, body) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])
+           ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body`,
+          [put.map(({ kind }) => kind), put.map(({ id }) => id), put.map(({ body }) => body)],
+        )
+        await client.query(
+          `DELETE FROM documents WHERE (kind, id) IN (SELECT * FROM unnest($1::text[], $2::text[]))`,
+          [remove.map(({ kind }) => kind), remove.map(({ id }) => id)],
+        )
+        await client.query('UPDATE vault_version SET version = $1', [version + 1])
+        await run(client, tell(owner.id, { kind: 'vault' }))
+        return version + 1
+      })
+      knownVersion = await orUnavailable(changed)
     },
 
     async claim(name) {
@@ -76,16 +66,4 @@ export function createVaultStore(pool: Pool, owner: Owner): VaultStore {
       )
     },
   }
-}
-
-async function write(client: Queryable, { put, remove }: VaultChange): Promise<void> {
-  await client.query(
-    `INSERT INTO documents (kind, id, body) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])
-     ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body`,
-    [put.map(({ kind }) => kind), put.map(({ id }) => id), put.map(({ body }) => body)],
-  )
-  await client.query(
-    `DELETE FROM documents WHERE (kind, id) IN (SELECT * FROM unnest($1::text[], $2::text[]))`,
-    [remove.map(({ kind }) => kind), remove.map(({ id }) => id)],
-  )
 }

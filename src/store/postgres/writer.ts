@@ -18,8 +18,8 @@
 import type { Operation, Outcome, RequestOf, StoreProblem } from '../engine/operations.ts'
 import { toTravelError } from '../engine/operations.ts'
 import type { Sealer } from '../../vault/seal.ts'
-import { CommitInDoubt, type Queryable } from './client.ts'
-import { inTransaction, isConflict, isConnectionLost, isPlaceAtFault, type Pool } from './connect.ts'
+import type { Pool, Queryable } from './connect.ts'
+import { CommitInDoubt, isConflict, isConnectionLost, isPlaceAtFault } from './failures.ts'
 import { uniqueQueues, type QueueRow } from '../core/rows.ts'
 import { runChanges } from '../core/run-operations.ts'
 import type { Steps } from '../core/sql.ts'
@@ -30,7 +30,7 @@ import type { TrailWriter } from '../core/trail.ts'
 import type { Transaction } from '../core/transaction.ts'
 import type { Owner } from './owner.ts'
 import { run } from './run.ts'
-import { createTransaction, tellFeed } from './transaction.ts'
+import { createTransaction, tell } from './transaction.ts'
 
 export interface WriterOptions {
   /** Of one connection. */
@@ -86,7 +86,7 @@ export function createWriter(options: WriterOptions): RunGroup {
       return (outcomes = await run(client, perform(tx, ownerId, operations)))
     }
     try {
-      const done = await inTransaction(pool, work)
+      const done = await pool.transact(work)
       trail.tail.note(trail.writer.touched)
       return done
     } catch (error) {
@@ -134,7 +134,7 @@ export function createWriter(options: WriterOptions): RunGroup {
     const inDoubt = doubt
     if (inDoubt !== undefined) {
       try {
-        if (await inTransaction(pool, (client) => wasCommitted(client, inDoubt))) known = inDoubt.outcomes
+        if (await pool.transact((client) => wasCommitted(client, inDoubt))) known = inDoubt.outcomes
         doubt = undefined
       } catch (error) {
         return [...allOf(operations, 'unavailable', error).values()]
@@ -192,7 +192,7 @@ async function wasCommitted(client: Queryable, { ownerId, commitNumber }: Doubt)
      RETURNING ad_account_id, is_test`,
     [ownerId, commitNumber],
   )
-  await tellFeed(client, null, { kind: 'queues', queues: uniqueQueues(freed.rows) })
+  await run(client, tell(null, { kind: 'queues', queues: uniqueQueues(freed.rows) }))
   return true
 }
 

@@ -326,6 +326,32 @@ t.test('an outcome of a batch that no key opens is refused, and holds nobody up'
   t.ok((await store.commit(makeBatch(['b']))).batch)
 })
 
+t.test(
+  "a mistake of the relay's own is refused at once, and costs neither the connection nor a host",
+  async (t) => {
+    const ground = await layGround(t, server)
+    const { store, vaultStore } = await ground.open(STILL)
+    const connections = async () =>
+      ground.ask(
+        `SELECT pid FROM pg_stat_activity
+       WHERE datname = current_database() AND application_name LIKE 'test%' ORDER BY pid`,
+      )
+    await store.commit(makeBatch(['a']))
+    await vaultStore.changeVault(() => ({ put: [], remove: [] }))
+    const before = await connections()
+    await t.rejects(store.acknowledge([undefined as never]), { code: 'TypeError' })
+    const thrown = new TypeError('in decide')
+    await t.rejects(
+      vaultStore.changeVault(() => {
+        throw thrown
+      }),
+      thrown,
+    )
+    t.ok((await store.commit(makeBatch(['b']))).batch)
+    t.same(await connections(), before)
+  },
+)
+
 /** The next COMMIT reaches the server; then the connection ends. */
 async function loseAnswerToCommit<Result>(
   { url }: PostgresGround,

@@ -2,8 +2,7 @@
 import t from 'tap'
 import { StoreCannotOpen } from '../../../src/errors.ts'
 import { codeOf } from '../../../src/telemetry/log.ts'
-import { CommitInDoubt } from '../../../src/store/postgres/client.ts'
-import { judgeFailure } from '../../../src/store/postgres/connect.ts'
+import { CommitInDoubt, judgeFailure } from '../../../src/store/postgres/failures.ts'
 
 t.test('which failures say that the next write fails as well', async (t) => {
   t.equal(judgeFailure('53100'), 'full')
