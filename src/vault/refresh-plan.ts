@@ -19,7 +19,7 @@ const REFUSED_AGAIN_MS = 5 * 60_000
 /** Another replica refreshes: by then it is done, or has at least asked. */
 const CLAIMED_AGAIN_MS = 3000
 
-interface Plan {
+export interface Plan {
   /** Of the pair that it is for: another replica may bring a new one. */
   readonly issuedAtMs: number
   /** By the pair's life; -Infinity once it has failed or was refused: as soon as no pause forbids it. */

@@ -21,31 +21,19 @@
 import { orAfter, type Clock } from '../clock.ts'
 import { codeOf, type Log } from '../telemetry/log.ts'
 import type { OauthFailure, PinterestOauth } from '../pinterest/oauth.ts'
-import { createPlans } from './refresh-plan.ts'
-import type { Grant, GrantNote, Vault } from './vault.ts'
+import { createPlans, type Plan } from './refresh-plan.ts'
+import type { Grant, GrantNote, GrantToAsk, Vault } from './vault.ts'
 
-export type RefreshResult =
+type RefreshResult =
   | { readonly kind: 'renewed' }
   | OauthFailure
   /** The vault cannot be written: nothing was asked. */
   | { readonly kind: 'unwritable' }
   | { readonly kind: 'gone' }
 
-export interface Refresher {
-  /** Refreshes what is due, now and from now on; to be called again whenever there may be new grants. */
-  look(): void
-  /** Joins a refresh that is under way. `clientSecret`: to be tried, and kept if it works. */
-  refresh(grantId: string, clientSecret?: string): Promise<RefreshResult>
-  /** Pinterest refused this grant's access token. Asks anew, unless that was just done or is due anyhow. */
-  accessRefused(grantId: string): void
-  isRefreshing(grantId: string): boolean
-  /** Milliseconds since the epoch; undefined for an unknown grant. */
-  nextRefreshAtMs(grantId: string): number | undefined
-  /** No refresh begins from now on; resolves when those under way have ended, or after `patienceMs`. */
-  stop(patienceMs: number): Promise<void>
-}
+export type Refresher = ReturnType<typeof createRefresher>
 
-export interface RefresherOptions {
+interface RefresherOptions {
   readonly vault: Vault
   readonly oauth: Pick<PinterestOauth, 'refresh'>
   readonly clock: Clock
@@ -60,7 +48,7 @@ export interface RefresherOptions {
 const LONGEST_SLEEP_MS = 15 * 60_000
 const COMMIT_AGAIN_MS = 1000
 
-export function createRefresher(options: RefresherOptions): Refresher {
+export function createRefresher(options: RefresherOptions) {
   const { vault, clock, random, isClockTrusted } = options
   const plans = createPlans(vault, clock, random)
   const ask = createRefresh(options, plans, () => isStopped)
@@ -100,9 +88,12 @@ export function createRefresher(options: RefresherOptions): Refresher {
   }
 
   return {
+    /** Refreshes what is due, now and from now on; to be called again whenever there may be new grants. */
     look,
+    /** Joins a refresh that is under way. `clientSecret`: to be tried, and kept if it works. */
     refresh,
-    accessRefused(grantId) {
+    /** Pinterest refused this grant's access token. Asks anew, unless that was just done or is due anyhow. */
+    accessRefused(grantId: string): void {
       const plan = plans.of(grantId)
       if (plan === undefined || running.has(grantId)) return
       // While it fails or is refused, the plan says when it is asked again.
@@ -110,12 +101,14 @@ export function createRefresher(options: RefresherOptions): Refresher {
       if (isPlanned || clock.monotonicMs() < plan.notBeforeMs) return
       void refresh(grantId)
     },
-    isRefreshing: (grantId) => running.has(grantId),
-    nextRefreshAtMs(grantId) {
+    isRefreshing: (grantId: string) => running.has(grantId),
+    /** Milliseconds since the epoch; undefined for an unknown grant. */
+    nextRefreshAtMs(grantId: string): number | undefined {
       const plan = plans.of(grantId)
       return plan && clock.wallMs() + plans.msUntilDue(plan)
     },
-    async stop(patienceMs) {
+    /** No refresh begins from now on; resolves when those under way have ended, or after `patienceMs`. */
+    async stop(patienceMs: number): Promise<void> {
       isStopped = true
       cancelSleep()
       await orAfter(clock, patienceMs, Promise.all(running.values()))
@@ -129,32 +122,28 @@ function createRefresh(
   plans: ReturnType<typeof createPlans>,
   isStopped: () => boolean,
 ) {
-  async function isWritten(change: () => Promise<unknown>): Promise<boolean> {
+  /** Undefined where the vault cannot be written. */
+  async function written<Result>(change: Promise<Result>): Promise<Result | undefined> {
     try {
-      await change()
-      return true
+      return await change
     } catch (error) {
       log.error({ code: codeOf(error) }, 'vault cannot be written')
-      return false
+      return undefined
     }
   }
-  const note = (grantId: string, change: GrantNote) => isWritten(() => vault.noteGrant(grantId, change))
+  const note = (grantId: string, change: GrantNote) => written(vault.noteGrant(grantId, change))
 
-  async function askClaimed(grantId: string, clientSecret: string | undefined): Promise<RefreshResult> {
-    const grant = vault.grant(grantId)
-    const pair = vault.pairOf(grantId)
-    const client = grant && vault.clientOf(grant.clientId)
-    const plan = plans.of(grantId)
-    if (!grant || !pair || !client || !plan) return { kind: 'gone' }
-    if (!(await note(grantId, { askedAtMs: clock.wallMs() }))) {
-      plans.failed(plan)
-      return { kind: 'unwritable' }
-    }
+  async function ask(
+    { grant, pair, client }: GrantToAsk,
+    plan: Plan,
+    clientSecret: string | undefined,
+  ): Promise<RefreshResult> {
+    const { grantId } = grant
     const asking = clientSecret === undefined ? client : { ...client, clientSecret }
     const answer = await oauth.refresh(asking, pair.refreshToken, grant.scope)
     if (answer.kind === 'granted') {
       // The old refresh token is gone: this pair exists nowhere else.
-      while (!(await isWritten(() => vault.renewGrant(grantId, answer.value, clientSecret)))) {
+      while ((await written(vault.renewGrant(grantId, answer.value, clientSecret))) === undefined) {
         if (isStopped()) return { kind: 'unwritable' }
         await new Promise<void>((resolve) => void clock.after(COMMIT_AGAIN_MS, resolve))
       }
@@ -184,22 +173,22 @@ function createRefresh(
   return async function refresh(grantId: string, clientSecret?: string): Promise<RefreshResult> {
     const plan = plans.of(grantId)
     if (plan === undefined) return { kind: 'gone' }
-    let isClaimed = false
-    if (!(await isWritten(async () => (isClaimed = await vault.claimRefresh(grantId))))) {
-      plans.failed(plan)
-      return { kind: 'unwritable' }
-    }
-    if (!isClaimed) {
-      plans.claimedElsewhere(plan)
-      return { kind: 'failed', reason: 'refreshed_elsewhere', isAnswerLost: false }
-    }
+    // A secret is tried whoever was here first.
+    const issuedAtMs = clientSecret === undefined ? plan.issuedAtMs : undefined
     try {
-      // Another replica was here first: its pair has a plan of its own.
-      const next = plans.of(grantId)
-      const isRenewed = next !== undefined && next !== plan
-      return isRenewed && clientSecret === undefined
-        ? { kind: 'renewed' }
-        : await askClaimed(grantId, clientSecret)
+      const begun = await written(vault.beginRefresh(grantId, issuedAtMs, clock.wallMs()))
+      switch (begun) {
+        case undefined:
+          plans.failed(plan)
+          return { kind: 'unwritable' }
+        case 'elsewhere':
+          plans.claimedElsewhere(plan)
+          return { kind: 'failed', reason: 'refreshed_elsewhere', isAnswerLost: false }
+        case 'renewed':
+        case 'gone':
+          return { kind: begun }
+      }
+      return await ask(begun, plans.of(grantId) ?? plan, clientSecret)
     } finally {
       // A claim that cannot be given back ends with this process.
       await vault.endRefresh(grantId).catch(() => undefined)

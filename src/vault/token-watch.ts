@@ -14,10 +14,7 @@ export interface TokenUse {
   readonly lastFailure: TokenFailure | undefined
 }
 
-export interface KnownTokens extends TokenWatch {
-  useOf(adAccountId: string): TokenUse
-  forget(adAccountId: string): void
-}
+export type KnownTokens = ReturnType<typeof createTokenWatch>
 
 /** Learns whether Pinterest accepted an account's token. */
 export interface TokenWatch {
@@ -27,7 +24,7 @@ export interface TokenWatch {
   isReplacing(adAccountId: string): boolean
 }
 
-export interface TokenRefusal {
+interface TokenRefusal {
   /** The one that was refused. */
   readonly token: string
   /** 401: it is not good any more; 403: not for this account. */
@@ -36,7 +33,7 @@ export interface TokenRefusal {
   readonly reason: string
 }
 
-export interface TokenWatchOptions {
+interface TokenWatchOptions {
   readonly vault: Vault
   readonly refresher: Refresher
   /** Milliseconds since the epoch. */
@@ -46,7 +43,7 @@ export interface TokenWatchOptions {
 
 const UNUSED: TokenUse = { lastSuccessAtMs: undefined, lastFailure: undefined }
 
-export function createTokenWatch({ vault, refresher, now, log }: TokenWatchOptions): KnownTokens {
+export function createTokenWatch({ vault, refresher, now, log }: TokenWatchOptions) {
   const uses = new Map<string, TokenUse>()
   const useOf = (adAccountId: string) => uses.get(adAccountId) ?? UNUSED
   const note = (adAccountId: string, use: Partial<TokenUse>) =>
@@ -81,8 +78,8 @@ export function createTokenWatch({ vault, refresher, now, log }: TokenWatchOptio
     },
 
     useOf,
-    forget: (adAccountId) => void uses.delete(adAccountId),
-  }
+    forget: (adAccountId: string) => void uses.delete(adAccountId),
+  } satisfies TokenWatch & Record<string, unknown>
 }
 
 /** Whether only a person's consent lets this account send again. */

@@ -8,7 +8,8 @@
  * An account has a token of its own or uses its grant's. A grant is one person's consent to one app (an OAuth client),
  * and serves every account that names it; one that no account names any more is deleted, and so is an app.
  */
-import type { IssuedPair } from '../pinterest/oauth.ts'
+import { hash, randomBytes, randomUUID } from 'node:crypto'
+import type { ClientCredentials, IssuedPair } from '../pinterest/oauth.ts'
 import type { StatisticsArchive } from '../telemetry/recent-statistics.ts'
 import { adoptAccount, copyAccount } from './account-copy.ts'
 import {
@@ -21,10 +22,8 @@ import {
   type NewGrant,
 } from './changes.ts'
 import { openRecords, type OpenRecords } from './open-records.ts'
-import type { Entry, Grant, Kind, Quality } from './records.ts'
-import { keepKeys } from './relay-key.ts'
+import type { Entry, Grant, GrantRecord, Kind, Quality, RelayKey, Source } from './records.ts'
 import type { Sealer } from './seal.ts'
-import { keepSources } from './sources.ts'
 import type { VaultStore } from './vault-store.ts'
 
 export type { AccountChange, TokenChange } from './changes.ts'
@@ -32,6 +31,11 @@ export type { Account, Grant, Quality, RelayKey, Source } from './records.ts'
 
 /** What a refresh leaves behind beside a new pair. */
 export type GrantNote = Partial<Pick<Grant, 'askedAtMs' | 'refusedAtMs' | 'failure'>>
+
+/** A grant as it was before its refresh, and what it is asked with. */
+export interface GrantToAsk extends Pick<GrantRecord, 'grant' | 'pair'> {
+  readonly client: ClientCredentials
+}
 
 export type Vault = Awaited<ReturnType<typeof openVault>>
 
@@ -63,13 +67,21 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions) {
     adoptAccount: (id: string, copy: string) =>
       change(() => [adoptAccount(state(), id, copy, sealer), undefined]),
     /**
-     * Only who has the claim may use a grant's refresh token: false while another living replica has it. With it the grant
-     * is as whoever had it before left it.
+     * Claims a grant for one refresh and notes that it is asked for. Only who has the claim may use the refresh token, and
+     * with it the grant is as whoever had it before left it. `elsewhere`: another living replica has it; `renewed`: the pair
+     * is not any more the one that was issued then.
      */
-    async claimRefresh(grantId: string): Promise<boolean> {
-      if (!(await vaultStore.claim(grantId))) return false
-      await reload()
-      return true
+    async beginRefresh(grantId: string, issuedAtMs: number | undefined, askedAtMs: number) {
+      if (!(await vaultStore.claim(grantId))) return 'elsewhere'
+      return change<GrantToAsk | 'renewed' | 'gone'>(() => {
+        const known = state().grant.get(grantId)
+        const client = state().client.get(known?.grant.clientId ?? '')
+        if (known === undefined || client === undefined) return [[], 'gone']
+        const { grant, pair } = known
+        if (issuedAtMs !== undefined && issuedAtMs !== grant.issuedAtMs) return [[], 'renewed']
+        const asked = { ...known, grant: { ...grant, askedAtMs } }
+        return [[['grant', grantId, asked]], { grant, pair, client }]
+      })
     },
     endRefresh: (grantId: string) => vaultStore.unclaim(grantId),
 
@@ -161,5 +173,89 @@ function keepGrants({ change, edit, state }: OpenRecords) {
     /** What is absent stays, what is undefined goes. */
     noteGrant: (id: string, note: GrantNote) =>
       edit('grant', id, (known) => [['grant', id, { ...known, grant: { ...known.grant, ...note } }]]),
+  }
+}
+
+/** How relay keys begin: 256 random bits follow. */
+const PREFIX = 'prl_'
+
+/**
+ * What storefronts present as their access token, shown once and stored as a SHA-256 (enough for a secret of that length:
+ * there is nothing to guess, so nothing to slow down).
+ */
+function keepKeys({ change, state }: OpenRecords, now: () => number) {
+  const usedAtMs = new Map<string, number>()
+  return {
+    /** The key that this bearer value is, if it is one. The look-up is by hash, so its timing tells nothing of a key. */
+    authenticate(relayKey: string): RelayKey | undefined {
+      const key = state().key.get(hashRelayKey(relayKey))
+      if (key !== undefined) usedAtMs.set(key.keyId, now())
+      return key
+    },
+    /** Answers the key itself, this once. */
+    createKey: ({ label, adAccountIds }: Pick<RelayKey, 'label' | 'adAccountIds'>) =>
+      change(() => {
+        const relayKey = PREFIX + randomBytes(32).toString('base64url')
+        const key: RelayKey = {
+          keyId: randomUUID(),
+          // Of 256 bits it gives 24 away.
+          prefix: relayKey.slice(0, PREFIX.length + 4),
+          label,
+          adAccountIds: [...new Set(adAccountIds)],
+          createdAtMs: now(),
+        }
+        return [[['key', hashRelayKey(relayKey), key]], { ...key, relayKey }]
+      }),
+    keys: () =>
+      [...state().key.values()].toSorted(
+        (a, b) => a.createdAtMs - b.createdAtMs || (a.keyId < b.keyId ? -1 : 1),
+      ),
+    /** When this process was last posted to with the key; undefined: not since it started. */
+    keyUsedAtMs: (keyId: string) => usedAtMs.get(keyId),
+    deleteKey: (keyId: string) =>
+      change<boolean>(() => {
+        const [keyHash] = [...state().key].find(([, key]) => key.keyId === keyId) ?? []
+        return keyHash === undefined ? [[], false] : [[['key', keyHash, undefined]], true]
+      }),
+  }
+}
+
+/** As text, which is made faster than a buffer of its own: this runs for every post. */
+function hashRelayKey(relayKey: string): string {
+  return hash('sha256', relayKey, 'hex')
+}
+
+interface SourceChange extends Pick<Source, 'sourceId' | 'adAccountId' | 'label' | 'bots' | 'options'> {
+  /** Replaces the one in use, which stays valid; undefined: the one in use stays. */
+  readonly secret: string | undefined
+  readonly dropsPreviousSecret: boolean
+}
+
+/** Shops whose webhooks are taken, and what they are signed with. */
+function keepSources({ state, change, edit }: OpenRecords, now: () => number) {
+  return {
+    source: (sourceId: string) => state().source.get(sourceId)?.source,
+    sources: () => Array.from(state().source.values(), ({ source }) => source),
+    /** The current one first. Never log, answer or store them. */
+    secretsOf: (sourceId: string) => state().source.get(sourceId)?.secrets,
+    /** Registers a source or replaces its settings; its secret, too, if one is given. */
+    putSource: ({ secret, dropsPreviousSecret, ...settings }: SourceChange) =>
+      change<'added' | 'replaced' | 'secret_missing'>(() => {
+        const before = state().source.get(settings.sourceId)
+        const known = before?.secrets ?? []
+        const isNew = secret !== undefined && secret !== known[0]
+        const all = isNew ? [secret, ...known] : known
+        const secrets = all.slice(0, dropsPreviousSecret ? 1 : 2)
+        if (secrets.length === 0) return [[], 'secret_missing']
+        const source: Source = {
+          ...settings,
+          secretSetAtMs: isNew || before === undefined ? now() : before.source.secretSetAtMs,
+          hasPreviousSecret: secrets.length > 1,
+          createdAtMs: before?.source.createdAtMs ?? now(),
+        }
+        const entry = ['source', source.sourceId, { source, secrets }] as const
+        return [[entry], before === undefined ? 'added' : 'replaced']
+      }),
+    deleteSource: (sourceId: string) => edit('source', sourceId, () => [['source', sourceId, undefined]]),
   }
 }

@@ -88,24 +88,25 @@ t.test('only one replica at a time may refresh a grant, and the next one finds i
   const [one, two] = [await openReplica(ground), await openReplica(ground)]
   const grantId = await putGrant(one)
   await two.reload()
-  const claims = await Promise.all([one.claimRefresh(grantId), two.claimRefresh(grantId)])
-  t.not(claims[0], claims[1])
-  const [holder, other] = claims[0] ? [one, two] : [two, one]
-  t.equal(await holder.claimRefresh(grantId), true, 'it has it already')
+  const begin = (vault: Vault) => vault.beginRefresh(grantId, undefined, NOW_MS)
+  const begun = await Promise.all([begin(one), begin(two)])
+  t.equal(begun.filter((one) => one === 'elsewhere').length, 1)
+  const [holder, other] = begun[1] === 'elsewhere' ? [one, two] : [two, one]
+  t.match(await begin(holder), { pair: { refreshToken: 'refresh-1' } }, 'it has it already')
   await holder.renewGrant(grantId, { ...PAIR, refreshToken: 'refresh-2', issuedAtMs: NOW_MS + 5 })
   await holder.endRefresh(grantId)
-  t.equal(await other.claimRefresh(grantId), true)
-  t.equal(other.pairOf(grantId)?.refreshToken, 'refresh-2')
+  t.equal(await other.beginRefresh(grantId, NOW_MS, NOW_MS), 'renewed')
+  t.match(await begin(other), { pair: { refreshToken: 'refresh-2' } })
 })
 
 t.test('a claim ends with its holder', async (t) => {
   const ground = await layGround(t, server)
   const one = await openReplica(ground)
   const grantId = await putGrant(one)
-  await one.claimRefresh(grantId)
+  await one.beginRefresh(grantId, undefined, NOW_MS)
   await ground.crash()
   const two = await openReplica(ground)
-  t.equal(await two.claimRefresh(grantId), true)
+  t.match(await two.beginRefresh(grantId, undefined, NOW_MS), { grant: { grantId } })
 })
 
 t.test('a change fails while the database is away, and memory stays with what is committed', async (t) => {
