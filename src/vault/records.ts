@@ -75,7 +75,10 @@ export interface Grant extends PairTerms {
   readonly askedAtMs: number | undefined
   /** Pinterest refused the refresh token: somebody has to consent again. */
   readonly refusedAtMs: number | undefined
+  /** Of the last try; undefined once one succeeded. */
   readonly failure: TokenFailure | undefined
+  /** In a row; absent: none. */
+  readonly failures?: number | undefined
 }
 
 export interface TokenFailure {

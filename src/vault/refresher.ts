@@ -21,7 +21,7 @@
 import { orAfter, type Clock } from '../clock.ts'
 import { codeOf, type Log } from '../telemetry/log.ts'
 import type { OauthFailure, PinterestOauth } from '../pinterest/oauth.ts'
-import { createPlans, type Plan } from './refresh-plan.ts'
+import { digestOf } from './changes.ts'
 import type { Grant, GrantNote, GrantToAsk, Vault } from './vault.ts'
 
 type RefreshResult =
@@ -37,41 +37,85 @@ interface RefresherOptions {
   readonly vault: Vault
   readonly oauth: Pick<PinterestOauth, 'refresh'>
   readonly clock: Clock
-  readonly random: () => number
   readonly log: Log
   readonly onRefresh: (outcome: 'renewed' | 'failed' | 'refused') => void
   /** Whether the wall clock can be believed: see clock-watch.ts. */
   readonly isClockTrusted: () => boolean
 }
 
+/** Of an access token's life: early enough for weeks of failures (30 days leave six), late enough to be rare. */
+const REFRESH_AT = 4 / 5
+/** So that a hundred grants of one afternoon are not refreshed in one minute. */
+const JITTER = 1 / 50
+const FIRST_RETRY_MS = 5000
+const LONGEST_RETRY_MS = 15 * 60_000
+/** A refusal is for a person to mend, but may have been Pinterest's own mistake: it is asked again now and then. */
+const REFUSED_RETRY_MS = 3600_000
+/** Pinterest may refuse a token that it gave a moment ago; more tokens do not help then. */
+const REFUSED_AGAIN_MS = 5 * 60_000
+/** Another replica refreshes: by then it is done, or has at least asked. */
+const CLAIMED_AGAIN_MS = 3000
 /** The wall clock may be set: it is looked at again at least so often. */
 const LONGEST_SLEEP_MS = 15 * 60_000
 const COMMIT_AGAIN_MS = 1000
 
+/** Pure. When a grant is asked for, in milliseconds since the epoch, and whether only since its token is old. */
+function planRefresh(grant: Grant, nowMs: number): { readonly dueAtMs: number; readonly isByAge: boolean } {
+  const { grantId, issuedAtMs, expiresAtMs, askedAtMs, refusedAtMs, failure, failures = 1 } = grant
+  // In [0, 1): the same in every replica and at every look.
+  const share = Number.parseInt(digestOf(grantId).slice(0, 8), 16) / 2 ** 32
+  if (failure === undefined && askedAtMs === undefined) {
+    const lifeMs = expiresAtMs - issuedAtMs
+    return { dueAtMs: issuedAtMs + lifeMs * (REFRESH_AT - JITTER * share), isByAge: true }
+  }
+  const failedAtMs = failure?.atMs ?? -Infinity
+  // Asked: a process died, or a disk failed, between question and answer. Find out at once what is still good.
+  const isOpen = askedAtMs !== undefined && askedAtMs > failedAtMs
+  // A time far ahead was written while the clock was wrong: waiting for it could take years.
+  if (isOpen || failedAtMs > nowMs + LONGEST_RETRY_MS) return { dueAtMs: -Infinity, isByAge: false }
+  const backoffMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 20))
+  const pauseMs =
+    refusedAtMs === undefined ? backoffMs * (0.75 + share / 4) : REFUSED_RETRY_MS * (0.75 + share / 2)
+  return { dueAtMs: failedAtMs + pauseMs, isByAge: false }
+}
+
 export function createRefresher(options: RefresherOptions) {
-  const { vault, clock, random, isClockTrusted } = options
-  const plans = createPlans(vault, clock, random)
-  const ask = createRefresh(options, plans, () => isStopped)
+  const { vault, clock, isClockTrusted } = options
+  /** By grant, monotonic: after what its record does not say. */
+  const pausedUntilMs = new Map<string, number>()
+  const renewedMs = new Map<string, number>()
+  const ask = createRefresh(options, {
+    pause: (grantId, ms) => void pausedUntilMs.set(grantId, clock.monotonicMs() + ms),
+    renewed: (grantId) => void renewedMs.set(grantId, clock.monotonicMs()),
+    isStopped: () => isStopped,
+  })
   const running = new Map<string, Promise<RefreshResult>>()
   let cancelSleep = () => {}
   let isStopped = false
 
+  function msUntilDue(grantId: string, dueAtMs: number): number {
+    const pauseMs = (pausedUntilMs.get(grantId) ?? -Infinity) - clock.monotonicMs()
+    return Math.max(0, dueAtMs - clock.wallMs(), pauseMs)
+  }
+
+  /** Refreshes what is due, now and from now on; to be called again whenever there may be new grants. */
   function look(): void {
     if (isStopped) return
-    plans.forgetGone()
     let wakeInMs = LONGEST_SLEEP_MS
-    for (const { grantId } of vault.grants()) {
-      const plan = plans.of(grantId)!
-      const inMs = plans.msUntilDue(plan)
+    for (const grant of vault.grants()) {
+      const { grantId } = grant
+      const { dueAtMs, isByAge } = planRefresh(grant, clock.wallMs())
+      const inMs = msUntilDue(grantId, dueAtMs)
       if (running.has(grantId)) continue
       if (inMs > 0) wakeInMs = Math.min(wakeInMs, inMs)
       // A clock that was just set may call any token old: it has days left when its time has come.
-      else if (plan.dueAtMs === -Infinity || isClockTrusted()) void refresh(grantId)
+      else if (!isByAge || isClockTrusted()) void refresh(grantId)
     }
     cancelSleep()
     cancelSleep = clock.after(wakeInMs, look)
   }
 
+  /** Joins a refresh that is under way. `clientSecret`: to be tried, and kept if it works. */
   function refresh(grantId: string, clientSecret?: string): Promise<RefreshResult> {
     const current = running.get(grantId)
     if (current !== undefined) {
@@ -87,25 +131,28 @@ export function createRefresher(options: RefresherOptions) {
     return asked
   }
 
+  /** Pinterest refused this grant's access token. Asks anew, unless that was just done or is due anyhow. */
+  function accessRefused(grantId: string): void {
+    const grant = vault.grant(grantId)
+    const isNew = clock.monotonicMs() < (renewedMs.get(grantId) ?? -Infinity) + REFUSED_AGAIN_MS
+    // While it fails or is refused, it is asked again anyhow.
+    if (isStopped || grant === undefined || grant.failure !== undefined || isNew) return
+    if (running.has(grantId) || msUntilDue(grantId, -Infinity) > 0) return
+    void refresh(grantId).then(({ kind }) => {
+      if (kind === 'unwritable') clock.after(FIRST_RETRY_MS, () => accessRefused(grantId))
+    })
+  }
+
   return {
-    /** Refreshes what is due, now and from now on; to be called again whenever there may be new grants. */
     look,
-    /** Joins a refresh that is under way. `clientSecret`: to be tried, and kept if it works. */
     refresh,
-    /** Pinterest refused this grant's access token. Asks anew, unless that was just done or is due anyhow. */
-    accessRefused(grantId: string): void {
-      const plan = plans.of(grantId)
-      if (plan === undefined || running.has(grantId)) return
-      // While it fails or is refused, the plan says when it is asked again.
-      const isPlanned = plan.failures > 0 || vault.grant(grantId)?.refusedAtMs !== undefined
-      if (isPlanned || clock.monotonicMs() < plan.notBeforeMs) return
-      void refresh(grantId)
-    },
+    accessRefused,
     isRefreshing: (grantId: string) => running.has(grantId),
     /** Milliseconds since the epoch; undefined for an unknown grant. */
     nextRefreshAtMs(grantId: string): number | undefined {
-      const plan = plans.of(grantId)
-      return plan && clock.wallMs() + plans.msUntilDue(plan)
+      const grant = vault.grant(grantId)
+      const nowMs = clock.wallMs()
+      return grant && nowMs + msUntilDue(grantId, planRefresh(grant, nowMs).dueAtMs)
     },
     /** No refresh begins from now on; resolves when those under way have ended, or after `patienceMs`. */
     async stop(patienceMs: number): Promise<void> {
@@ -116,38 +163,39 @@ export function createRefresher(options: RefresherOptions) {
   }
 }
 
+interface Told {
+  /** Nothing that is due is asked for so long. */
+  readonly pause: (grantId: string, ms: number) => void
+  readonly renewed: (grantId: string) => void
+  readonly isStopped: () => boolean
+}
+
 /** One refresh of one grant: claimed, asked, and written down. What it makes never rejects. */
-function createRefresh(
-  { vault, oauth, clock, log, onRefresh }: RefresherOptions,
-  plans: ReturnType<typeof createPlans>,
-  isStopped: () => boolean,
-) {
+function createRefresh({ vault, oauth, clock, log, onRefresh }: RefresherOptions, told: Told) {
   /** Undefined where the vault cannot be written. */
-  async function written<Result>(change: Promise<Result>): Promise<Result | undefined> {
+  async function written<Result>(grantId: string, change: Promise<Result>): Promise<Result | undefined> {
     try {
       return await change
     } catch (error) {
       log.error({ code: codeOf(error) }, 'vault cannot be written')
+      told.pause(grantId, FIRST_RETRY_MS)
       return undefined
     }
   }
-  const note = (grantId: string, change: GrantNote) => written(vault.noteGrant(grantId, change))
+  const note = (grantId: string, change: GrantNote) => written(grantId, vault.noteGrant(grantId, change))
 
-  async function ask(
-    { grant, pair, client }: GrantToAsk,
-    plan: Plan,
-    clientSecret: string | undefined,
-  ): Promise<RefreshResult> {
+  async function ask({ grant, pair, client }: GrantToAsk, clientSecret?: string): Promise<RefreshResult> {
     const { grantId } = grant
     const asking = clientSecret === undefined ? client : { ...client, clientSecret }
     const answer = await oauth.refresh(asking, pair.refreshToken, grant.scope)
     if (answer.kind === 'granted') {
+      const renew = () => written(grantId, vault.renewGrant(grantId, answer.value, clientSecret))
       // The old refresh token is gone: this pair exists nowhere else.
-      while ((await written(vault.renewGrant(grantId, answer.value, clientSecret))) === undefined) {
-        if (isStopped()) return { kind: 'unwritable' }
+      while ((await renew()) === undefined) {
+        if (told.isStopped()) return { kind: 'unwritable' }
         await new Promise<void>((resolve) => void clock.after(COMMIT_AGAIN_MS, resolve))
       }
-      plans.renewed(grantId)
+      told.renewed(grantId)
       report(grantId, 'renewed')
       return { kind: 'renewed' }
     }
@@ -157,7 +205,6 @@ function createRefresh(
       return answer
     }
     await note(grantId, failureNote(grant, answer, clock.wallMs()))
-    plans[answer.kind](plan)
     report(grantId, answer.kind)
     return answer
   }
@@ -171,24 +218,22 @@ function createRefresh(
   }
 
   return async function refresh(grantId: string, clientSecret?: string): Promise<RefreshResult> {
-    const plan = plans.of(grantId)
-    if (plan === undefined) return { kind: 'gone' }
     // A secret is tried whoever was here first.
-    const issuedAtMs = clientSecret === undefined ? plan.issuedAtMs : undefined
+    const issuedAtMs = clientSecret === undefined ? vault.grant(grantId)?.issuedAtMs : undefined
     try {
-      const begun = await written(vault.beginRefresh(grantId, issuedAtMs, clock.wallMs()))
+      const beginning = vault.beginRefresh(grantId, issuedAtMs, clock.wallMs())
+      const begun = await written(grantId, beginning)
       switch (begun) {
         case undefined:
-          plans.failed(plan)
           return { kind: 'unwritable' }
         case 'elsewhere':
-          plans.claimedElsewhere(plan)
+          told.pause(grantId, CLAIMED_AGAIN_MS)
           return { kind: 'failed', reason: 'refreshed_elsewhere', isAnswerLost: false }
         case 'renewed':
         case 'gone':
           return { kind: begun }
       }
-      return await ask(begun, plans.of(grantId) ?? plan, clientSecret)
+      return await ask(begun, clientSecret)
     } finally {
       // A claim that cannot be given back ends with this process.
       await vault.endRefresh(grantId).catch(() => undefined)
@@ -209,15 +254,17 @@ const REPORTS = {
 /** What the grant's record says after a failure. */
 function failureNote(grant: Grant, failure: OauthFailure, nowMs: number): GrantNote {
   const wasAsked = grant.askedAtMs !== undefined
+  const failures = (grant.failures ?? 0) + 1
   if (failure.kind === 'failed') {
     const askedAtMs = wasAsked || failure.isAnswerLost ? nowMs : undefined
-    return { askedAtMs, failure: { atMs: nowMs, reason: failure.reason } }
+    return { askedAtMs, failures, failure: { atMs: nowMs, reason: failure.reason } }
   }
   const said = `${failure.status} ${failure.message || 'without a word'}`
   const reason = wasAsked ? `${said} (the answer to an earlier refresh was lost)` : said
   return {
     askedAtMs: undefined,
     refusedAtMs: grant.refusedAtMs ?? nowMs,
+    failures,
     failure: { atMs: nowMs, reason },
   }
 }

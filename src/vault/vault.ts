@@ -30,7 +30,7 @@ export type { AccountChange, TokenChange } from './changes.ts'
 export type { Account, Grant, Quality, RelayKey, Source } from './records.ts'
 
 /** What a refresh leaves behind beside a new pair. */
-export type GrantNote = Partial<Pick<Grant, 'askedAtMs' | 'refusedAtMs' | 'failure'>>
+export type GrantNote = Partial<Pick<Grant, 'askedAtMs' | 'refusedAtMs' | 'failure' | 'failures'>>
 
 /** A grant as it was before its refresh, and what it is asked with. */
 export interface GrantToAsk extends Pick<GrantRecord, 'grant' | 'pair'> {

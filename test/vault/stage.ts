@@ -82,7 +82,6 @@ export async function setStage(memory: MemoryStore = createMemoryStore(), clock 
     vault,
     oauth,
     clock,
-    random: () => 0.5,
     isClockTrusted: () => trust.isClockTrusted,
     log: createLog({ level: 'trace', destination: { write: (line) => void logLines.push(line) } }),
     onRefresh: (outcome) => void outcomes.push(outcome),
