@@ -30,28 +30,31 @@ const STALE_MS = 5000
 const MOST_AT_HAND = 100
 
 /** What this replica has of one bucket. */
-interface QuotaLease {
-  readonly kind: BucketKind
-  readonly adAccountId: string
-  capacity: number
-  refillPerMinute: number
-  atHand: number
-  /** Monotonic: when the newest of them came. */
-  grantedMs: number
-  inUse: number
-  /** Taken in this second, and in the one before. */
-  taken: number
-  takenBefore: number
-  /** What the store has written down that this replica holds; undefined: unknown. */
-  known: number | undefined
-  /** To be given back with the next request. */
-  unused: number
-  isWanted: boolean
-  /** Monotonic; before it the store has none. */
-  emptyUntilMs: number
-  left: number
-  waiters: PromiseWithResolvers<void>[]
+function createLease(kind: BucketKind, adAccountId: string, capacity: number, refillPerMinute: number) {
+  return {
+    kind,
+    adAccountId,
+    capacity,
+    refillPerMinute,
+    atHand: 0,
+    /** Monotonic: when the newest of them came. */
+    grantedMs: -Infinity,
+    inUse: 0,
+    /** Taken in this second, and in the one before. */
+    taken: 0,
+    takenBefore: 0,
+    /** What the store has written down that this replica holds; undefined: unknown. */
+    known: 0 as number | undefined,
+    /** To be given back with the next request. */
+    unused: 0,
+    isWanted: false,
+    /** Monotonic; before it the store has none. */
+    emptyUntilMs: -Infinity,
+    left: capacity,
+    waiters: [] as PromiseWithResolvers<void>[],
+  }
 }
+type QuotaLease = ReturnType<typeof createLease>
 
 export function createSharedLimits(options: SharedLimitsOptions) {
   const { settings } = options
@@ -166,17 +169,9 @@ function createQuotaLeases({ shared, clock }: SharedLimitsOptions, onGranted: (a
   return {
     of(kind: BucketKind, adAccountId: string, capacity: number, refillPerMinute: number): QuotaLease {
       const key = keyOf(kind, adAccountId)
-      const limits = { capacity, refillPerMinute }
-      const lease = leases.get(key) ?? {
-        kind,
-        adAccountId,
-        ...limits,
-        ...NOTHING,
-        left: capacity,
-        waiters: [],
-      }
+      const lease = leases.get(key) ?? createLease(kind, adAccountId, capacity, refillPerMinute)
       leases.set(key, lease)
-      return Object.assign(lease, limits)
+      return Object.assign(lease, { capacity, refillPerMinute })
     },
     /** 0: taken. Else the milliseconds until the store has one; undefined: it was asked. */
     take(lease: QuotaLease): number | undefined {
@@ -205,18 +200,6 @@ function createQuotaLeases({ shared, clock }: SharedLimitsOptions, onGranted: (a
 
 function keyOf(kind: BucketKind, adAccountId: string): string {
   return `${kind} ${adAccountId}`
-}
-
-const NOTHING = {
-  atHand: 0,
-  grantedMs: -Infinity,
-  inUse: 0,
-  taken: 0,
-  takenBefore: 0,
-  known: 0,
-  unused: 0,
-  isWanted: false,
-  emptyUntilMs: -Infinity,
 }
 
 function levelOf(lease: QuotaLease | undefined): number | undefined {

@@ -17,7 +17,6 @@
 import { refill, take, TOKEN, type Bucket } from '../../limits/bucket.ts'
 import type { BucketGrant, BucketRequest, Shared } from '../shared.ts'
 import type { Pool, Queryable } from './connect.ts'
-import { orUnavailable } from './failures.ts'
 import type { Owner } from './owner.ts'
 
 /** Smaller steps back are the usual jitter of `clock_timestamp`. */
@@ -34,10 +33,7 @@ interface Held {
 }
 
 export function createExchange(pool: Pool, owner: Owner): Shared['exchange'] {
-  return async (requests) => {
-    if (requests.length === 0) return []
-    return orUnavailable(pool.transact((client) => exchange(client, owner.id, requests)))
-  }
+  return (requests) => pool.transact((client) => exchange(client, owner.id, requests))
 }
 
 async function exchange(

@@ -65,6 +65,16 @@ export async function orUnavailable<Result>(asked: Promise<Result>): Promise<Res
   })
 }
 
+/** The same functions, which reject so. */
+export function allOrUnavailable<Api extends object>(api: Api): Api {
+  type Call = (...args: readonly unknown[]) => Promise<unknown>
+  const calls = Object.entries(api).map(([name, call]: [string, Call]) => [
+    name,
+    (...args: readonly unknown[]) => orUnavailable(call(...args)),
+  ])
+  return Object.fromEntries(calls) as Api
+}
+
 /**
  * What a failure's code says of the next write (core/write-watch.ts): a server with a full disk, with an absent synchronous
  * standby, that has become read only or no longer syncs. Undefined where the next transaction may succeed, or where reads

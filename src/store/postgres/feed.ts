@@ -9,31 +9,28 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Shared, SharedBreaker, SharedChange } from '../shared.ts'
 import { toQueue, type QueueRow } from '../core/rows.ts'
 import type { Pool } from './connect.ts'
-import { orUnavailable } from './failures.ts'
 import type { Owner } from './owner.ts'
 import { run } from './run.ts'
 import { tell } from './transaction.ts'
-
-type Breakers = Pick<Shared, 'putBreaker' | 'breakers'>
-
-export interface Feed extends Breakers, Pick<Shared, 'onChange'> {
-  readonly close: () => Promise<void>
-}
 
 /** No transaction takes so long: see the time limits of connect.ts. */
 const WINDOW_S = 60
 const KEPT_S = 180
 
+interface BreakerRow extends QueueRow {
+  readonly status: SharedBreaker['status']
+  readonly reason: string
+  readonly for_ms: number | null
+}
+
 /** `vital`: for breakers. */
-export function createFeed(pool: Pool, vital: Pool, owner: Owner, pollMs: number): Feed {
-  const breakers = createBreakers(vital, owner)
+export function createFeed(pool: Pool, vital: Pool, owner: Owner, pollMs: number) {
   const listeners: ((change: SharedChange) => void)[] = []
-  const told = new Set<number>()
+  const report = (change: SharedChange) => listeners.forEach((listener) => listener(change))
+  let reported: ReadonlySet<number> = new Set()
   const stop = new AbortController()
   let lookedAtMs: number | undefined
   let looks = 0
-
-  const tell = (change: SharedChange) => listeners.forEach((listener) => listener(change))
 
   async function look(): Promise<void> {
     const { rows } = await pool.query<{ id: number; owner_id: number | null; change: string }>(
@@ -41,22 +38,56 @@ export function createFeed(pool: Pool, vital: Pool, owner: Owner, pollMs: number
     )
     const isFirst = lookedAtMs === undefined
     const wasAway = lookedAtMs !== undefined && performance.now() - lookedAtMs > (WINDOW_S / 2) * 1000
-    const present = new Set(rows.map(({ id }) => id))
-    for (const id of told) if (!present.has(id)) told.delete(id)
-    const fresh = rows.filter(({ id }) => !told.has(id))
-    for (const { id } of fresh) told.add(id)
-    // At the start this process reads everything by other means.
-    if (!isFirst && wasAway) await tellAll(pool, breakers, tell)
+    const fresh = rows.filter(({ id }) => !reported.has(id))
+    reported = new Set(rows.map(({ id }) => id))
+    if (wasAway) await reportAll()
     // Last: if the above failed, the next look repeats it.
     lookedAtMs = performance.now()
+    // At the start this process reads everything by other means.
     if (isFirst || wasAway) return
     for (const { owner_id: ownerId, change } of fresh) {
-      if (ownerId === null || !owner.ids.includes(ownerId)) tell(JSON.parse(change) as SharedChange)
+      if (ownerId === null || !owner.ids.includes(ownerId)) report(JSON.parse(change) as SharedChange)
     }
     if (++looks % 60 === 0) {
       await pool.query(`DELETE FROM feed WHERE at < clock_timestamp() - interval '${KEPT_S} seconds'`)
     }
   }
+
+  /** Everything as changed. */
+  async function reportAll(): Promise<void> {
+    report({ kind: 'vault' })
+    const { rows } = await pool.query<QueueRow>(
+      'SELECT ad_account_id, is_test FROM totals GROUP BY ad_account_id, is_test HAVING SUM(batches) > 0',
+    )
+    report({ kind: 'queues', queues: rows.map(toQueue) })
+    for (const open of await breakers()) report({ kind: 'breaker', ...open })
+  }
+
+  /** Circuit breakers that any replica opened; durations are by the database's clock. */
+  const breakers: Shared['breakers'] = async () => {
+    const { rows } = await vital.query<BreakerRow>(
+      `SELECT ad_account_id, is_test, status, reason,
+         ceil(extract(epoch FROM until - clock_timestamp()) * 1000)::bigint AS for_ms
+       FROM breakers WHERE status = 'open' AND (until IS NULL OR until > clock_timestamp())`,
+    )
+    return rows.map((row) => ({
+      queue: toQueue(row),
+      breaker: { status: row.status, reason: row.reason, forMs: row.for_ms ?? undefined },
+    }))
+  }
+
+  const putBreaker: Shared['putBreaker'] = ({ adAccountId, isTest }, breaker) =>
+    vital.transact(async (client) => {
+      const { status, reason, forMs } = breaker
+      await client.query(
+        `INSERT INTO breakers (ad_account_id, is_test, status, reason, until)
+         VALUES ($1, $2, $3, $4, clock_timestamp() + $5::float8 * interval '1 millisecond')
+         ON CONFLICT (ad_account_id, is_test)
+           DO UPDATE SET status = excluded.status, reason = excluded.reason, until = excluded.until`,
+        [adAccountId, isTest, status, reason, forMs ?? null],
+      )
+      await run(client, tell(owner.id, { kind: 'breaker', queue: { adAccountId, isTest }, breaker }))
+    })
 
   async function poll(): Promise<void> {
     while (!stop.signal.aborted) {
@@ -65,62 +96,15 @@ export function createFeed(pool: Pool, vital: Pool, owner: Owner, pollMs: number
     }
   }
 
-  owner.onLost(() => tell({ kind: 'leases_lost' }))
-  const running = poll()
+  owner.onLost(() => report({ kind: 'leases_lost' }))
+  const polling = poll()
   return {
-    ...breakers,
-    onChange: (listener) => void listeners.push(listener),
-    async close() {
+    putBreaker,
+    breakers,
+    onChange: (listener: (change: SharedChange) => void) => void listeners.push(listener),
+    close: async () => {
       stop.abort()
-      await running
-    },
-  }
-}
-
-/** Reports everything as changed. */
-async function tellAll(pool: Pool, breakers: Breakers, tell: (change: SharedChange) => void): Promise<void> {
-  tell({ kind: 'vault' })
-  const { rows } = await pool.query<QueueRow>(
-    'SELECT ad_account_id, is_test FROM totals GROUP BY ad_account_id, is_test HAVING SUM(batches) > 0',
-  )
-  tell({ kind: 'queues', queues: rows.map(toQueue) })
-  for (const { queue, breaker } of await breakers.breakers()) tell({ kind: 'breaker', queue, breaker })
-}
-
-interface BreakerRow extends QueueRow {
-  readonly status: SharedBreaker['status']
-  readonly reason: string
-  readonly for_ms: number | null
-}
-
-/** Circuit breakers that any replica opened; durations are by the database's clock. */
-function createBreakers(pool: Pool, owner: Owner): Breakers {
-  return {
-    putBreaker: ({ adAccountId, isTest }, breaker) =>
-      orUnavailable(
-        pool.transact(async (client) => {
-          const { status, reason, forMs } = breaker
-          await client.query(
-            `INSERT INTO breakers (ad_account_id, is_test, status, reason, until)
-             VALUES ($1, $2, $3, $4, clock_timestamp() + $5::float8 * interval '1 millisecond')
-             ON CONFLICT (ad_account_id, is_test)
-               DO UPDATE SET status = excluded.status, reason = excluded.reason, until = excluded.until`,
-            [adAccountId, isTest, status, reason, forMs ?? null],
-          )
-          await run(client, tell(owner.id, { kind: 'breaker', queue: { adAccountId, isTest }, breaker }))
-        }),
-      ),
-    async breakers() {
-      const open = pool.query<BreakerRow>(
-        `SELECT ad_account_id, is_test, status, reason,
-           ceil(extract(epoch FROM until - clock_timestamp()) * 1000)::bigint AS for_ms
-         FROM breakers WHERE status = 'open' AND (until IS NULL OR until > clock_timestamp())`,
-      )
-      const { rows } = await orUnavailable(open)
-      return rows.map((row) => ({
-        queue: toQueue(row),
-        breaker: { status: row.status, reason: row.reason, forMs: row.for_ms ?? undefined },
-      }))
+      await polling
     },
   }
 }

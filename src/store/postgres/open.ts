@@ -27,7 +27,7 @@ import { createWriteWatch, probeWrite } from '../core/write-watch.ts'
 import { createExchange } from './buckets.ts'
 import { createPool, STATEMENT_MS, type ConnectionOptions } from './connect.ts'
 import { parseDatabaseUrl } from './database-url.ts'
-import { CommitInDoubt, judgeFailure } from './failures.ts'
+import { allOrUnavailable, CommitInDoubt, judgeFailure } from './failures.ts'
 import { createFeed } from './feed.ts'
 import { createHosts, type Hosts } from './hosts.ts'
 import { addKeyChecks, assertCheckOpens, readKeyChecks } from '../core/reseal.ts'
@@ -112,7 +112,11 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     onWriteFailed: writes.failed,
   })
   parts.defer(() => batcher.drain())
-  const { close: closeFeed, ...feed } = createFeed(pool, vital, owner, options.feedPollMs ?? FEED_POLL_MS)
+  const {
+    close: closeFeed,
+    onChange,
+    ...breakers
+  } = createFeed(pool, vital, owner, options.feedPollMs ?? FEED_POLL_MS)
   parts.defer(closeFeed)
 
   const opened = parts.move()
@@ -120,11 +124,10 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   const close = () => (closing ??= opened.disposeAsync())
   return {
     store: createStore({ batcher, pool, sealer, writes, tail: trail.tail, limitBytes, close }),
-    vaultStore: createVaultStore(pool, owner),
+    vaultStore: allOrUnavailable(createVaultStore(pool, owner)),
     shared: {
-      ...feed,
-      exchange: createExchange(vital, owner),
-      replicas: owner.replicas,
+      onChange,
+      ...allOrUnavailable({ ...breakers, exchange: createExchange(vital, owner), replicas: owner.replicas }),
     },
     close,
   }

@@ -10,42 +10,29 @@
  * counts only as long as nobody else leases it. Its tokens stay counted until it is gone: a suspended process
  * may continue. The counters of dead owners are merged into row 0.
  */
-import type { Shared } from '../shared.ts'
 import { COUNTERS } from '../core/counters.ts'
 import { uniqueQueues, type QueueRow } from '../core/rows.ts'
 import { ADD } from '../core/totals.ts'
 import type { Pool, Queryable } from './connect.ts'
-import { orUnavailable } from './failures.ts'
 import type { PostgresOptions } from './open.ts'
 import { run } from './run.ts'
 import { tell } from './transaction.ts'
 
-export interface OwnerOptions extends Required<Pick<PostgresOptions, 'name' | 'heartbeatMs' | 'leaseMs'>> {
+interface OwnerOptions extends Required<Pick<PostgresOptions, 'name' | 'heartbeatMs' | 'leaseMs'>> {
   readonly pool: Pool
   readonly keyId: string
   /** Called with the reason of a failed heartbeat. */
   readonly onFailure: (error: unknown) => void
 }
 
-export interface Owner {
-  readonly id: number
-  /** Every number this process had, this one included. */
-  readonly ids: readonly number[]
-  /** Takes a new number, since this one was declared dead; does nothing if that was done already. */
-  registerAgain(deadId: number): Promise<void>
-  replicas: Shared['replicas']
-  /** Called when this process gets a new number: it has lost every lease. */
-  onLost(listener: () => void): void
-  /** Its leased batches wait again. */
-  close(): Promise<void>
-}
+export type Owner = Awaited<ReturnType<typeof registerOwner>>
 
 /** Batches that one transaction frees. */
 const FREED_AT_ONCE = 1000
 /** A suspended process may still use its tokens. */
 const GONE_AFTER_S = 300
 
-export async function registerOwner(options: OwnerOptions): Promise<Owner> {
+export async function registerOwner(options: OwnerOptions) {
   const { pool, name, keyId, heartbeatMs, leaseMs, onFailure } = options
   const ids: number[] = []
   const listeners: (() => void)[] = []
@@ -64,7 +51,7 @@ export async function registerOwner(options: OwnerOptions): Promise<Owner> {
     ids.push(rows[0]!.owner_id)
   }
 
-  /** Once for each death: a second new number would get no heartbeats, and its leases would be taken over. */
+  /** Takes a new number. Once for each death: a second one would get no heartbeats, and its leases would be taken over. */
   async function registerAgain(deadId: number): Promise<void> {
     if (isClosed || ids.at(-1) !== deadId) return
     registering ??= register()
@@ -97,21 +84,24 @@ export async function registerOwner(options: OwnerOptions): Promise<Owner> {
   timer.unref()
 
   return {
-    get id() {
+    get id(): number {
       return ids.at(-1)!
     },
-    ids,
+    /** Every number this process had, this one included. */
+    ids: ids as readonly number[],
     registerAgain,
-    onLost: (listener) => void listeners.push(listener),
-    async replicas() {
-      const alive = pool.query<{ name: string }>(
+    /** Called when this process gets a new number: it has lost every lease. */
+    onLost: (listener: () => void) => void listeners.push(listener),
+    replicas: async (): Promise<readonly string[]> => {
+      const { rows } = await pool.query<{ name: string }>(
         `SELECT name FROM owners
          WHERE dead_at IS NULL AND heartbeat_at > clock_timestamp() - $1 * interval '1 millisecond' ORDER BY owner_id`,
         [leaseMs],
       )
-      return (await orUnavailable(alive)).rows.map((row) => row.name)
+      return rows.map((row) => row.name)
     },
-    async close() {
+    /** Its leased batches wait again. */
+    async close(): Promise<void> {
       isClosed = true
       clearInterval(timer)
       await beating

@@ -5,7 +5,6 @@
  */
 import type { VaultDocument, VaultStore } from '../../vault/vault-store.ts'
 import type { Pool } from './connect.ts'
-import { orUnavailable } from './failures.ts'
 import type { Owner } from './owner.ts'
 import { run } from './run.ts'
 import { tell } from './transaction.ts'
@@ -19,13 +18,13 @@ export function createVaultStore(pool: Pool, owner: Owner): VaultStore {
   let knownVersion = 0
 
   return {
-    readVault: async () => (await orUnavailable(pool.query<VaultDocument>(READ_ALL))).rows,
+    readVault: async () => (await pool.query<VaultDocument>(READ_ALL)).rows,
 
     async changeVault(decide) {
       const before = knownVersion
       // After a failure it is unknown what was committed: read again.
       knownVersion = 0
-      const changed = pool.transact(async (client) => {
+      knownVersion = await pool.transact(async (client) => {
         await client.query('SELECT pg_advisory_xact_lock($1)', [VAULT_LOCK])
         const { rows } = await client.query<{ version: number }>('SELECT version FROM vault_version')
         const { version } = rows[0]!
@@ -45,25 +44,20 @@ export function createVaultStore(pool: Pool, owner: Owner): VaultStore {
         await run(client, tell(owner.id, { kind: 'vault' }))
         return version + 1
       })
-      knownVersion = await orUnavailable(changed)
     },
 
     async claim(name) {
-      const { rowCount } = await orUnavailable(
-        pool.query(
-          `INSERT INTO claims (name, owner_id) VALUES ($1, $2)
-           ON CONFLICT (name) DO UPDATE SET owner_id = excluded.owner_id
-             WHERE claims.owner_id = excluded.owner_id
-               OR NOT EXISTS (SELECT 1 FROM owners WHERE owners.owner_id = claims.owner_id AND dead_at IS NULL)`,
-          [name, owner.id],
-        ),
+      const { rowCount } = await pool.query(
+        `INSERT INTO claims (name, owner_id) VALUES ($1, $2)
+         ON CONFLICT (name) DO UPDATE SET owner_id = excluded.owner_id
+           WHERE claims.owner_id = excluded.owner_id
+             OR NOT EXISTS (SELECT 1 FROM owners WHERE owners.owner_id = claims.owner_id AND dead_at IS NULL)`,
+        [name, owner.id],
       )
       return rowCount === 1
     },
     async unclaim(name) {
-      await orUnavailable(
-        pool.query('DELETE FROM claims WHERE name = $1 AND owner_id = ANY($2)', [name, owner.ids]),
-      )
+      await pool.query('DELETE FROM claims WHERE name = $1 AND owner_id = ANY($2)', [name, owner.ids])
     },
   }
 }
