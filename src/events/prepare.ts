@@ -8,8 +8,7 @@
  * Pinterest would not take is left out with a warning.
  */
 import { currency } from './coerce/currency.ts'
-import { EVENT_FIELDS } from './coerce/fields.ts'
-import { noteReading, readObject } from './coerce/object.ts'
+import { noteReading, readFields } from './coerce/object.ts'
 import { demanded, oneOf } from './coerce/scalars.ts'
 import { time } from './coerce/time.ts'
 import { isBotUserAgent } from './bots.ts'
@@ -180,7 +179,7 @@ function readEvent(raw: RawObject, context: PrepareContext, report: Report): Pre
   if (name === undefined || source === undefined || eventTimeS === undefined) return undefined
   checkAge(eventTimeS, context, report)
 
-  const fields = readObject(raw, EVENT_FIELDS, '', report)
+  const fields = readFields(raw, report)
   checkCurrency(raw['custom_data'], fields.custom_data, report)
   const id = readEventId(raw, name, fields.custom_data, report)
   if (report.invalid !== undefined || id === undefined) return undefined

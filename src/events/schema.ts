@@ -3,7 +3,7 @@
  * key or one wrong type with a 400 for the whole call, so nothing else may leave the relay.
  *
  * Facts from release 5.23.0 of Pinterest's OpenAPI description; tighter where the relay itself sees to more (hashes,
- * decimals, no empty lists, no nulls). The tables in `coerce/` read their bounds from here. Plain JSON Schema: the engine loads
+ * decimals, no empty lists, no nulls). `coerce/object.ts` reads events by it. Plain JSON Schema: the engine loads
  * this file, and typebox would cost its thread 300 modules.
  */
 import type { XStatic } from 'typebox/schema'
@@ -11,10 +11,6 @@ import type { XStatic } from 'typebox/schema'
 export type PreparedEvent = XStatic<typeof EventSchema>
 export type UserData = XStatic<typeof UserDataSchema>
 export type CustomData = XStatic<typeof CustomDataSchema>
-export type Content = XStatic<typeof ContentSchema>
-export type AppInfo = XStatic<typeof AppInfoSchema>
-export type DeviceInfo = XStatic<typeof DeviceInfoSchema>
-export type ActionSource = (typeof ACTION_SOURCES)[number]
 
 export const ACTION_SOURCES = ['app_android', 'app_ios', 'web', 'offline'] as const
 
@@ -74,7 +70,7 @@ export const UserDataSchema = closed(
   },
 )
 
-export const ContentSchema = closed({
+const ContentSchema = closed({
   id: text(),
   item_name: text(),
   item_category: text(),
@@ -83,7 +79,7 @@ export const ContentSchema = closed({
   quantity: integer(),
 })
 
-export const CustomDataSchema = closed({
+const CustomDataSchema = closed({
   currency: { type: 'string', pattern: '^[A-Z]{3}$' },
   value: decimal,
   num_items: integer(),
@@ -141,23 +137,6 @@ export const DeviceInfoSchema = closed({
   type: text(100),
 })
 
-/** The event's fields that are neither required nor objects of their own. */
-export const EventFieldsSchema = closed({
-  event_source_url: text(),
-  opt_out: flag,
-  partner_name: text(),
-  app_id: text(),
-  app_name: text(),
-  app_version: text(),
-  device_brand: text(),
-  device_carrier: text(),
-  device_model: text(),
-  device_type: text(),
-  os_version: text(),
-  wifi: flag,
-  language: text(),
-})
-
 export const EventSchema = {
   ...closed({
     event_name: { type: 'string', minLength: 1, maxLength: MAX_EVENT_NAME_LENGTH },
@@ -168,7 +147,19 @@ export const EventSchema = {
     custom_data: CustomDataSchema,
     app_info: AppInfoSchema,
     device_info: DeviceInfoSchema,
-    ...EventFieldsSchema.properties,
+    event_source_url: text(),
+    opt_out: flag,
+    partner_name: text(),
+    app_id: text(),
+    app_name: text(),
+    app_version: text(),
+    device_brand: text(),
+    device_carrier: text(),
+    device_model: text(),
+    device_type: text(),
+    os_version: text(),
+    wifi: flag,
+    language: text(),
   }),
   required: ['event_name', 'action_source', 'event_time', 'event_id', 'user_data'],
 } as const

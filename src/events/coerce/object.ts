@@ -1,69 +1,141 @@
 /**
- * Walks one object of the event by a table of rules, in the table's order, into a fresh object: same input, same bytes.
- * Keys that are not in the table are dropped with a warning. Values under them are never looked at, so that neither
- * their depth nor their size matters.
+ * Walks one object of the event by the schema that it has to fit, in the schema's order, into a fresh object: same input, same
+ * bytes. Bounds are written once, in the schema; a wrong value costs only its field. Keys that the schema does not have are
+ * dropped with a warning. Values under them are never looked at, so that neither their depth nor their size matters.
  */
+import { orderId } from '../event-id.ts'
 import { listOr, objectOr } from '../lists.ts'
 import { holdsChoice, noteChoice } from '../privacy.ts'
-import { isAbsent, isObject, type RawObject, type Reading, type Rule } from '../reading.ts'
+import {
+  ABSENT,
+  isAbsent,
+  isObject,
+  type RawObject,
+  type Reading,
+  type Rule,
+  WRONG_TYPE,
+} from '../reading.ts'
 import { markInvalid, type Report, safeKey, warn } from '../report.ts'
-import { isBlank } from './scalars.ts'
+import { EventSchema, type PreparedEvent } from '../schema.ts'
+import { currency } from './currency.ts'
+import * as scalars from './scalars.ts'
+import { time } from './time.ts'
 
-/** One rule per key of the schema's object; `T` is that object's type. */
-export type Rules<T> = {
-  readonly [Key in keyof T]-?: ListOf<T[Key]> | Rule<NonNullable<T[Key]>> | Table<NonNullable<T[Key]>>
+const { count, decodedText, demanded, isBlank } = scalars
+
+/** By path. Every other field's rule follows from its schema. */
+const OWN_RULES: Readonly<Record<string, Rule<unknown>>> = {
+  event_source_url: decodedText,
+  // Leaving out what cannot be read could undo the choice.
+  opt_out: demanded(scalars.flag, 'unreadable_opt_out', 'true or false'),
+  'custom_data.opt_out_type': demanded(scalars.text, 'unreadable_opt_out', 'text such as LDP'),
+  'custom_data.currency': currency,
+  'custom_data.num_items': count,
+  'custom_data.order_id': orderId,
+  'custom_data.content_name': decodedText,
+  'custom_data.content_category': decodedText,
+  'custom_data.content_brand': decodedText,
+  'custom_data.search_string': decodedText,
+  'custom_data.contents.item_name': decodedText,
+  'custom_data.contents.item_category': decodedText,
+  'custom_data.contents.item_brand': decodedText,
+  'custom_data.contents.quantity': count,
+  'app_info.install_time': (value) => {
+    if (isBlank(value)) return ABSENT
+    const reading = time(value)
+    return reading.status === 'invalid' ? WRONG_TYPE : reading
+  },
 }
 
 /** A list, or a lone value, which counts as a list of one; what is wrong with an item costs only that item. */
-export interface ListRule<Item> {
-  readonly items: Rule<Item> | Table<Item>
+interface ListRule {
+  readonly items: AnyRule
   readonly maxItems: number
 }
 
-export interface Table<T> {
+interface Table {
   readonly keys: ReadonlySet<string>
   readonly fields: readonly { readonly key: string; readonly rule: AnyRule }[]
-  /** Makes it impossible to use one object's table for another. Never set. */
-  readonly of?: T
 }
 
-type ListOf<T> = NonNullable<T> extends readonly (infer Item)[] ? ListRule<Item> : never
-type AnyRule = Rule<unknown> | ListRule<unknown> | Table<unknown>
+type AnyRule = Rule<unknown> | ListRule | Table
 
-/** `alsoKnown`: keys that the caller reads itself. */
-export function createTable<T>(rules: Rules<T>, alsoKnown: readonly string[] = []): Table<T> {
-  const fields = Object.entries<AnyRule>(rules as Readonly<Record<string, AnyRule>>).map(([key, rule]) => ({
+/** The keywords of `schema.ts` that are read here. */
+interface Schema {
+  readonly properties?: Readonly<Record<string, Schema>>
+  readonly items?: Schema
+  readonly maxItems?: number
+  readonly enum?: readonly string[]
+  /** Absent beside `enum`. */
+  readonly type?: string
+  /** Of decimals. */
+  readonly pattern?: string
+  readonly maxLength?: number
+  readonly minimum?: number
+  readonly maximum?: number
+}
+
+function ruleOf(schema: Schema, path: string): AnyRule {
+  if (OWN_RULES[path] !== undefined) return OWN_RULES[path]
+  if (schema.properties !== undefined) return tableOf(schema.properties, `${path}.`)
+  if (schema.items !== undefined) {
+    return { items: ruleOf(schema.items, path), maxItems: schema.maxItems ?? Infinity }
+  }
+  if (schema.enum !== undefined) return scalars.oneOf(schema.enum)
+  if (schema.type === 'boolean') return scalars.flag
+  if (schema.type === 'integer') return scalars.integerBetween(schema.minimum!, schema.maximum!)
+  if (schema.pattern !== undefined) return scalars.decimal
+  return schema.maxLength === undefined ? scalars.text : scalars.textUpTo(schema.maxLength)
+}
+
+function tableOf(properties: Readonly<Record<string, Schema>>, prefix: string): Table {
+  const fields = Object.entries(properties).map(([key, schema]) => ({
     key,
-    rule,
+    rule: ruleOf(schema, prefix + key),
   }))
-  return { fields, keys: new Set([...fields.map(({ key }) => key), ...alsoKnown]) }
+  return { fields, keys: new Set(Object.keys(properties)) }
+}
+
+const EVENT = tableOf(EventSchema.properties, '')
+const READ_BY_CALLER = ['event_name', 'action_source', 'event_time', 'event_id', 'user_data'] as const
+const OTHERS = {
+  ...EVENT,
+  fields: EVENT.fields.filter(({ key }) => !READ_BY_CALLER.some((name) => name === key)),
+}
+
+/** Every field of the event but those that are required, which `prepareEvent` reads one by one. */
+export function readFields(raw: RawObject, report: Report) {
+  return readObject(raw, OTHERS, '', report) as Omit<PreparedEvent, (typeof READ_BY_CALLER)[number]>
 }
 
 /** `prefix` is what the object's keys are appended to in paths, such as `custom_data.`. */
-export function readObject<T>(raw: RawObject, table: Table<T>, prefix: string, report: Report): T {
+function readObject(raw: RawObject, table: Table, prefix: string, report: Report): Record<string, unknown> {
   const object: Record<string, unknown> = {}
   for (const { key, rule } of table.fields) {
-    const value = raw[key]
-    if (isAbsent(value)) continue
-    if (typeof rule === 'function') {
-      const reading = rule(value)
-      if (reading.status === 'read') object[key] = reading.value
-      noteReading(reading, prefix, key, report)
-    } else if ('fields' in rule) {
-      const nested = readNested(value, rule, `${prefix}${key}`, report)
-      if (nested !== undefined) object[key] = nested
-    } else {
-      const list = readList(listOr(value), rule, `${prefix}${key}`, report)
-      if (list.length > 0) object[key] = list
-    }
+    const value = readAny(raw[key], rule, prefix, key, report)
+    if (value !== undefined) object[key] = value
   }
   warnOfUnknownKeys(raw, table.keys, prefix, report)
-  return object as T
+  return object
+}
+
+/** Undefined where there is nothing to send. The path comes in two parts: it is seldom needed, and costs a copy. */
+function readAny(value: unknown, rule: AnyRule, prefix: string, key: string, report: Report): unknown {
+  if (isAbsent(value)) return undefined
+  if (typeof rule === 'function') {
+    const reading = rule(value)
+    noteReading(reading, prefix, key, report)
+    return reading.status === 'read' ? reading.value : undefined
+  }
+  const path = prefix + key
+  return 'fields' in rule
+    ? readNested(value, rule, path, report)
+    : readList(listOr(value), rule, path, report)
 }
 
 /** An object below another one. Not an object: dropped. Nothing in it: absent. */
-function readNested<T>(given: unknown, table: Table<T>, path: string, report: Report): T | undefined {
-  if (isAbsent(given) || isBlank(given)) return undefined
+function readNested(given: unknown, table: Table, path: string, report: Report): unknown {
+  if (isBlank(given)) return undefined
   const value = isObject(given) ? given : objectOr(given)
   if (!isObject(value)) {
     warn(report, path, 'wrong_type')
@@ -72,22 +144,16 @@ function readNested<T>(given: unknown, table: Table<T>, path: string, report: Re
     return undefined
   }
   const object = readObject(value, table, `${path}.`, report)
-  return isEmpty(object) ? undefined : object
+  for (const _ in object) return object
+  return undefined
 }
 
-function isEmpty(object: unknown): boolean {
-  for (const _ in object as object) return false
-  return true
-}
-
-function readList<Item>(value: unknown, rule: ListRule<Item>, path: string, report: Report): Item[] {
-  const list: Item[] = []
-  if (!Array.isArray(value)) {
-    const item = readItem(value, rule.items, path, report)
-    return item === undefined ? list : [item]
-  }
-  for (let index = 0; index < value.length; index++) {
-    const item = readItem(value[index], rule.items, `${path}[${index}]`, report)
+function readList(given: unknown, rule: ListRule, path: string, report: Report): unknown[] | undefined {
+  const isList = Array.isArray(given)
+  const values: readonly unknown[] = isList ? given : [given]
+  const list: unknown[] = []
+  for (let index = 0; index < values.length; index++) {
+    const item = readAny(values[index], rule.items, isList ? `${path}[${index}]` : path, '', report)
     if (item === undefined) continue
     if (list.length === rule.maxItems) {
       warn(report, path, 'too_many_values')
@@ -95,18 +161,9 @@ function readList<Item>(value: unknown, rule: ListRule<Item>, path: string, repo
     }
     list.push(item)
   }
-  return list
+  return list.length > 0 ? list : undefined
 }
 
-function readItem<Item>(raw: unknown, rule: Rule<Item> | Table<Item>, path: string, report: Report) {
-  if (isAbsent(raw)) return undefined
-  if (typeof rule !== 'function') return readNested(raw, rule, path, report)
-  const reading = rule(raw)
-  noteReading(reading, path, '', report)
-  return reading.status === 'read' ? reading.value : undefined
-}
-
-/** The path comes in two parts so that nothing is joined for the many values with which nothing is wrong. */
 export function noteReading(reading: Reading<unknown>, prefix: string, key: string, report: Report): void {
   switch (reading.status) {
     case 'absent':
