@@ -5,8 +5,7 @@
 import type { SettingsSchema } from '../../src/settings.ts'
 import { HOLD_REASONS } from '../../src/delivery/decision.ts'
 import { STATUSES, type StatusFacts } from '../../src/delivery/queue-status.ts'
-import { FILTERED } from '../../src/events/filtered.ts'
-import { WARNINGS } from '../../src/events/warning.ts'
+import { FILTERED, WARNINGS } from '../../src/events/reasons.ts'
 import { typeOf, type Metric } from '../../src/telemetry/metrics.ts'
 import { renderApi, type OpenApi } from './api.ts'
 

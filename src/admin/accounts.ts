@@ -1,6 +1,6 @@
 /** Accounts: registered, changed, listed, removed; their tokens verified and minted, their calls paused. */
 import { Type, type Static } from 'typebox'
-import { verifyAll } from '../delivery/verify-all.ts'
+import { verifyAll } from '../delivery/verify.ts'
 import { InvalidRequest, NoSuch } from '../errors.ts'
 import { normalizeCountry } from '../events/normalize/country.ts'
 import type { GivenGrant } from '../vault/granting.ts'

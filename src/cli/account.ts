@@ -4,7 +4,7 @@
  */
 import type { AccountAnswer } from '../admin/account-view.ts'
 import type { AccountsAnswer, VerificationAnswer } from '../admin/accounts.ts'
-import { verifyAll } from '../delivery/verify-all.ts'
+import { verifyAll } from '../delivery/verify.ts'
 import { move } from './account-move.ts'
 import { Refused, type AdminClient } from './admin-client.ts'
 import {

@@ -117,7 +117,6 @@ export class Prefetch {
 
   async #lease(queue: Queue): Promise<void> {
     const { store, clock, log, waitingPosts, onChange } = this.#options
-    let leasedCount = 0
     try {
       queue.hasMoreInStore = false
       queue.callsSinceLease = 0
@@ -125,7 +124,6 @@ export class Prefetch {
       const leased = await store.lease({ ...queue.key, ...limits, nowMs: clock.wallMs() })
       // Only an empty answer proves that there are no more.
       if (leased.length > 0) queue.hasMoreInStore = true
-      leasedCount = leased.length
       for (const one of leased) {
         const { batch, slice } = batchOf(one)
         this.#accept(queue, { ...slice, batch: waitingPosts.find(one.batchId) ?? batch })
@@ -137,8 +135,6 @@ export class Prefetch {
     } finally {
       queue.isLeasing = false
       this.#leases -= 1
-      queue.onLeased?.(leasedCount)
-      queue.onLeased = undefined
       onChange(queue)
       this.#leaseNext()
     }

@@ -73,10 +73,6 @@ export class Queue {
   /** Batches wait in the store that are not here. */
   hasMoreInStore = false
   isLeasing = false
-  /** The stall sweep's: nothing asked the queue since the sweep before. */
-  isSuspected = false
-  /** The stall sweep's: what the next lease brought. */
-  onLeased: ((leasedCount: number) => unknown) | undefined
   /** Monotonic: the store could not lease, and is not asked before. */
   leaseAgainMs = -Infinity
   callsSinceLease = 0

@@ -166,7 +166,6 @@ export function createScheduler(options: SchedulerOptions) {
 
   function judge(queue: Queue, conditions: Conditions): Refusal | undefined {
     const { nowMs } = conditions
-    queue.isSuspected = false
     queue.endRests(nowMs)
     prefetch.refill(queue, nowMs)
     const refusal = refusalOf(queue, conditions)

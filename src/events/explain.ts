@@ -3,8 +3,8 @@
  * exact JSON that Pinterest would get. The event goes through `prepareEvent` as any other; its customer data is then normalized
  * once more, with somebody who looks on, since a hash does not tell what was hashed. Pure.
  */
-import { decodeEntities } from './entities.ts'
-import { FILTERED } from './filtered.ts'
+import { decodeEntities } from './normalize/clean-text.ts'
+import { FILTERED, WARNINGS } from './reasons.ts'
 import { sha256Hex } from './hash.ts'
 import { unpackEvent } from './lists.ts'
 import { maskValue } from './mask.ts'
@@ -13,7 +13,6 @@ import { prepareEvent, type Prepared, type PrepareContext } from './prepare.ts'
 import { isObject, type RawObject } from './reading.ts'
 import { createReport } from './report.ts'
 import { normalizeUserData } from './user-data.ts'
-import { WARNINGS } from './warning.ts'
 
 /** In the form of the admin port's answer: see admin/explain.ts. */
 export type ExplainedEvent = ReturnType<typeof explainPrepared>

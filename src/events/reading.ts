@@ -1,6 +1,5 @@
 /** What a rule made of one value. A rule is pure, never throws, knows no path, and never gets null or undefined. */
-import type { InvalidReason } from './invalid.ts'
-import type { WarningCode } from './warning.ts'
+import type { InvalidReason, WarningCode } from './reasons.ts'
 
 export type RawObject = Readonly<Record<string, unknown>>
 

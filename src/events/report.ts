@@ -2,8 +2,7 @@
  * What came up while one event was read: its warnings, at most a few dozen, and the first reason why it is invalid. Rules
  * return values and faults; only the code that walks an object knows paths and writes here.
  */
-import type { Invalid, InvalidReason } from './invalid.ts'
-import type { Warning, WarningCode } from './warning.ts'
+import type { Invalid, InvalidReason, Warning, WarningCode } from './reasons.ts'
 
 export interface Report {
   readonly warnings: Warning[]

@@ -12,7 +12,7 @@ import * as fields from './normalize/field.ts'
 import { isAbsent, type RawObject } from './reading.ts'
 import { markInvalid, type Report, warn } from './report.ts'
 import type { UserData } from './schema.ts'
-import { renderWarnings, type Warning } from './warning.ts'
+import { renderWarnings, type Warning } from './reasons.ts'
 
 /** What the storefront's account adds to the event. */
 export interface NormalizeContext extends Omit<fields.Region, 'country'> {

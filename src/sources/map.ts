@@ -2,7 +2,7 @@
  * What a shop's webhook becomes: an event, or why there is none. Pure; the signature was checked before. Of custom sources
  * expression.ts makes the events. Runs wherever JavaScript does: the client package has it, too.
  */
-import type { FilteredReason } from '../events/filtered.ts'
+import type { FilteredReason } from '../events/reasons.ts'
 import { fillTemplate, isJsonObject, isTrueAt, type Json } from './payload.ts'
 import type { ShopEvent, ShopMapping } from './shop.ts'
 import { shopify } from './shopify.ts'

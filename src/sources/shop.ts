@@ -1,5 +1,5 @@
 /** What the mappings of shops have in common. */
-import type { FilteredReason } from '../events/filtered.ts'
+import type { FilteredReason } from '../events/reasons.ts'
 import { fillTemplate, isJsonObject, textOf, valueAt, type Json } from './payload.ts'
 import type { Headers, SourceOptions } from './source.ts'
 

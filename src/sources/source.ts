@@ -1,5 +1,5 @@
 /** What a source is, and what its webhooks become. No code, so that the front can know it without loading a mapping. */
-import type { FilteredReason } from '../events/filtered.ts'
+import type { FilteredReason } from '../events/reasons.ts'
 
 export const SOURCE_KINDS = ['shopify', 'woocommerce', 'custom'] as const
 export type SourceKind = (typeof SOURCE_KINDS)[number]

@@ -1,5 +1,5 @@
 /** What to mend first, so that Pinterest can match more of an account's events. Pure; what costs most comes first. */
-import { WARNINGS } from '../events/warning.ts'
+import { WARNINGS } from '../events/reasons.ts'
 import type { MatchQualityRow } from './match-quality.ts'
 
 export interface Advice {

@@ -4,8 +4,7 @@
  * Each stream takes about 150 bytes for each hour with events; those that were silent for a day make room for others
  * (streams.ts).
  */
-import type { InvalidReason } from '../events/invalid.ts'
-import type { WarningCode } from '../events/warning.ts'
+import type { InvalidReason, WarningCode } from '../events/reasons.ts'
 import { createStreams } from './streams.ts'
 import {
   addCount,

@@ -1,8 +1,7 @@
 /** What there is to count of a post's events, one entry for each event name: few numbers cross to the thread that counts. */
 import { looksPersonal } from '../events/personal-ids.ts'
 import type { Prepared } from '../events/prepare.ts'
-import type { InvalidReason } from '../events/invalid.ts'
-import { WARNINGS, type WarningCode } from '../events/warning.ts'
+import { type InvalidReason, WARNINGS, type WarningCode } from '../events/reasons.ts'
 
 /** All but `filtered` and `invalid` count events to be sent. */
 export const COUNTED = [

@@ -5,8 +5,7 @@
  * Throws INVALID_REQUEST, TOKEN_REFUSED, NO_GRANT or PINTEREST_UNAVAILABLE.
  */
 import { orAfter, type Clock } from '../clock.ts'
-import type { Verify } from '../delivery/verify.ts'
-import { verifyAll } from '../delivery/verify-all.ts'
+import { type Verify, verifyAll } from '../delivery/verify.ts'
 import { InvalidRequest, NoGrant, NotFound, PinterestUnavailable, TokenRefused } from '../errors.ts'
 import {
   hasScope,

@@ -256,16 +256,16 @@ t.test('a queue that may call again, which nobody said, is found, asked and coun
   t.equal(await stage.stalled(), 3, 'once each')
 })
 
-t.test('what is in the store and nobody told of is found, asked and counted', async (t) => {
+t.test('what is in the store and nobody told of is found and asked', async (t) => {
   const stage = setStage(t, 0)
   const { clock, delivery, delivered, stored } = stage
   await delivery.start()
   stored.set('account-7', storedBatch(clock, 7))
-  await clock.advance(70_000)
-  t.equal(delivered.size, 0, 'it may be on its way here')
-  await clock.advance(60_000)
+  await clock.advance(58_000)
+  t.equal(delivered.size, 0)
+  await clock.advance(12_000)
   t.same(delivered, new Set(['account-7']))
-  t.equal(await stage.stalled(), 1)
+  t.equal(await stage.stalled(), 0, 'it might have been on its way here')
 })
 
 t.test(

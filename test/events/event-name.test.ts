@@ -1,6 +1,6 @@
 import t from 'tap'
 import { eventName, isKnownEventName } from '../../src/events/event-name.ts'
-import { renderWarnings } from '../../src/events/warning.ts'
+import { renderWarnings } from '../../src/events/reasons.ts'
 import { prepareEvent } from '../../src/events/prepare.ts'
 import { LIVE, PLAIN } from './raw-events.ts'
 

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import t from 'tap'
 import { explainEvent } from '../../src/events/explain.ts'
 import { prepareEvent, type PrepareContext } from '../../src/events/prepare.ts'
-import { WARNINGS } from '../../src/events/warning.ts'
+import { WARNINGS } from '../../src/events/reasons.ts'
 import { LIVE, PLAIN } from './raw-events.ts'
 
 const NOW_MS = Date.UTC(2026, 0, 15, 12)

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { prepareEvent, type PrepareContext } from '../../src/events/prepare.ts'
-import { WARNINGS } from '../../src/events/warning.ts'
+import { WARNINGS } from '../../src/events/reasons.ts'
 import { advise } from '../../src/telemetry/advice.ts'
 import { createMatchQuality, type MatchQualityRow } from '../../src/telemetry/match-quality.ts'
 import { OTHER } from '../../src/telemetry/streams.ts'

@@ -2,9 +2,8 @@
  * Rules of single values: flags and words, text, and numbers, which are read by one strict grammar. Case and white space around do
  * not matter; blank text is absent.
  */
-import { decodeEntities } from '../entities.ts'
-import type { InvalidReason } from '../invalid.ts'
-import { withoutInvisible } from '../normalize/clean-text.ts'
+import type { InvalidReason } from '../reasons.ts'
+import { decodeEntities, withoutInvisible } from '../normalize/clean-text.ts'
 import {
   ABSENT,
   invalid,

@@ -2,7 +2,7 @@
  * The steps that every value of `user_data` takes before its field's rule: text or a number, well-formed, HTML entities
  * decoded once, no unfilled template, no invisible characters, NFC, trimmed. Also bounds the work that one value can cause.
  */
-import { decodeEntities } from '../entities.ts'
+import { decodeHTMLStrict } from 'entities/decode'
 import { dropped, type Normalized, PLACEHOLDER, read, TOO_LONG, UNREADABLE, WRONG_TYPE } from '../reading.ts'
 
 /** No identifier is this long; user agents stay below 2,000. Keeps one value from stalling the loop. */
@@ -79,4 +79,17 @@ function trimWhiteSpace(text: string): string {
 
 function orEmpty(text: string): Normalized {
   return text === '' ? PLACEHOLDER : read(text)
+}
+
+/**
+ * HTML entities: shops store and send what their forms escaped. Decoded once, as the page would show it. Only those that end in a
+ * semicolon: `?a=1&copy=2` is an address with two parameters.
+ */
+export function decodeEntities(text: string): string {
+  return text.includes(';') && text.includes('&') ? decodeHTMLStrict(text) : text
+}
+
+/** Still escaped after it was decoded once: escaped twice, so that nobody knows what was typed. */
+export function hasEntity(text: string): boolean {
+  return text.includes('&') && decodeHTMLStrict(text) !== text
 }

@@ -1,5 +1,5 @@
 /** Names of people (fn, ln) and of cities (ct). Without a letter it is no name: `.` and `--` fill in what a form requires. */
-import { hasEntity } from '../entities.ts'
+import { hasEntity } from './clean-text.ts'
 import { type Normalized, read, UNREADABLE } from '../reading.ts'
 
 /**

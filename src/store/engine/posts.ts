@@ -3,9 +3,8 @@
  * here: what leaves are the bytes that Pinterest will get, and for each event what the answer needs.
  */
 import { ClockInDoubt, SenderLeft } from '../../errors.ts'
-import { isForItsAge } from '../../events/invalid.ts'
+import { isForItsAge, renderWarnings } from '../../events/reasons.ts'
 import { prepareEvent, type Prepared, type PrepareContext } from '../../events/prepare.ts'
-import { renderWarnings } from '../../events/warning.ts'
 import type { Webhook } from '../../sources/source.ts'
 import { tallyEvents, type EventTally } from '../../telemetry/tally.ts'
 import { dedupeKey } from '../core/sealed.ts'

@@ -1,8 +1,9 @@
 /**
- * What the relay says of an event that it takes all the same: each code with its text, for people, and whether the value
- * was lost. Answers to storefronts carry path and code alone. A warning never holds the value: warnings reach answers,
- * logs and metrics.
+ * The stable words for what the relay says of an event: warnings, why it is invalid, and why it is filtered. Answers, logs, metrics
+ * and lists use them, so none comes with a value.
  */
+
+/** Of an event that the relay takes all the same. Answers to storefronts carry path and code alone. */
 export interface Warning {
   /** For example `user_data.em[1]` or `custom_data.value`. */
   readonly path: string
@@ -76,3 +77,58 @@ export function renderWarnings(warnings: readonly Warning[]): string {
     .map(({ path, code, hint }) => `${path}: ${code}${hint === undefined ? '' : ` (${hint})`}`)
     .join('; ')
 }
+
+/** Why the relay takes no part of an event. The words are stable: answers, metrics and filters use them. */
+export type InvalidReason =
+  /** The event or its `user_data` is not an object. */
+  | 'not_an_object'
+  | 'missing_field'
+  /** `event_name` or `event_id` is no text, not well-formed, too long, or holds control characters. */
+  | 'unusable_text'
+  | 'unknown_action_source'
+  /** `event_time` is neither seconds, milliseconds nor ISO 8601 with a time zone. */
+  | 'unreadable_time'
+  | 'future_event'
+  | 'too_old'
+  /** Money or a count that is no number. */
+  | 'not_a_number'
+  /** Of an event with money: without a currency Pinterest takes the advertiser's own. */
+  | 'unreadable_currency'
+  /** `opt_out` or `opt_out_type` cannot be read; or the choice is in another API's words; leaving it out could undo it. */
+  | 'unreadable_opt_out'
+  /** Nothing is left by which Pinterest could tell who the customer is. */
+  | 'no_identifier'
+  /** A webhook's body, or what its source's expression makes of it. */
+  | 'not_json'
+  | 'mapping_failed'
+
+/** Whether the event is invalid for nothing but the relay's own clock. */
+export function isForItsAge(reason: InvalidReason): boolean {
+  return reason === 'future_event' || reason === 'too_old'
+}
+
+/** Names the path and the rule, never the value. */
+export interface Invalid {
+  readonly reason: InvalidReason
+  /** For example `custom_data.contents[3].item_price`; empty for the event itself. */
+  readonly path: string
+  /** Begins with the path. */
+  readonly message: string
+}
+
+/** Why the relay does not send an event that it could send. The words are stable: answers and lists use them. */
+export const FILTERED = {
+  bot_user_agent: "user_data.client_user_agent: is a bot's, and the account has such events filtered",
+  // Of webhooks: see sources/.
+  no_consent: 'the field that consent requires is not true',
+  not_mapped: 'no event is set for this topic',
+  not_paid: 'the status of the order is none of the paid ones',
+  cancelled: 'the order is cancelled, voided or refunded',
+  empty_order: 'the order has no item with a quantity',
+  renewal: 'the order renews a subscription',
+  point_of_sale: 'the order is of a point of sale',
+  late_repeat: 'what it is about is older than DEDUPE_HOURS, so it may be a repeat of what was sent then',
+  no_event: 'the expression makes no event of it',
+} as const
+
+export type FilteredReason = keyof typeof FILTERED
