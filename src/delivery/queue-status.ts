@@ -28,16 +28,22 @@ export function stateOf(
   queue: Queue,
   conditions: StopConditions & { readonly needsConsent: boolean; readonly nowMs: number },
 ): QueueState {
-  const stop = stopOf(queue, conditions)
+  const isAsking = queue.isAsking || queue.isCanaryOut
+  const stop = stopOf(queue, conditions) ?? (isAsking ? undefined : restOf(queue))
   const inMs = (stop?.untilMs ?? Infinity) - conditions.nowMs
-  const usual = queue.isAsking || queue.isCanaryOut ? 'asking' : 'sending'
   const needsConsent = stop?.reason === 'unauthorized' && conditions.needsConsent
   return {
     ...queue.key,
-    status: needsConsent ? 'reauthorize' : (stop?.reason ?? usual),
+    status: needsConsent ? 'reauthorize' : (stop?.reason ?? (isAsking ? 'asking' : 'sending')),
     nextTryMs: inMs < Infinity ? Math.max(0, Math.round(inMs)) : undefined,
     callsInFlight: queue.calls.size,
   }
+}
+
+/** All that is here waits after failed calls, too few to open the breaker. */
+function restOf({ hasReady, calls, restsUntilMs: untilMs }: Queue) {
+  const isResting = untilMs < Infinity && !hasReady && calls.size === 0
+  return isResting ? { reason: 'failing' as const, untilMs } : undefined
 }
 
 export interface StatusFacts {

@@ -77,10 +77,11 @@ t.test('a failed call is tried again after its backoff, with the same event', as
 })
 
 t.test('what failed in one call comes back in one call', async (t) => {
-  const { clock, post, calls } = setStage(t)
+  const { clock, delivery, post, calls } = setStage(t)
   for (const n of [1, 2, 3]) void post(n, [`e${n}`])
   await runDue()
   await calls[0]?.answer(refused(500))
+  t.match(delivery.queues(), [{ status: 'failing', nextTryMs: 250 }], 'the pause is named with its end')
   await clock.advance(500)
   t.strictSame(calls[1]?.ids, ['e1', 'e2', 'e3'])
 })
