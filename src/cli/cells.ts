@@ -27,6 +27,9 @@ export const cells: Command = {
       return { answer: Object.fromEntries(map), text: lines.join('\n') }
     }
     const shown = adAccountId === undefined ? all : await havingAccount(all, adAccountId)
+    const isOneAway = all.some(({ live }) => live === undefined)
+    if (shown.length === 0)
+      throw new CommandFailed(`No cell ${isOneAway ? 'that answers ' : ''}has an account ${adAccountId}.`)
     const rows = shown.map(({ name, admin, live }) => ({
       cell: name,
       address: admin.url,
@@ -41,11 +44,8 @@ export const cells: Command = {
     } as const
     return {
       answer: { cells: rows },
-      text: renderTable(columns, rows, 'no cell has the account'),
-      note:
-        adAccountId !== undefined &&
-        all.some(({ live }) => live === undefined) &&
-        'a cell does not answer: it may have the account',
+      text: renderTable(columns, rows),
+      note: adAccountId !== undefined && isOneAway && 'a cell does not answer: it may have the account',
       isPartial: all.some(({ live }) => live?.problem !== null),
     }
   },

@@ -20,7 +20,8 @@ t.test('cells are listed, one that is away too, and a command for one says which
   const found = await relay(`cells ${ACCOUNT}`)
   t.match(found.stdout, /^cell-1 /m)
   t.match(found.stderr, 'may have the account')
-  t.equal((await alone('cells 77')).stdout, 'no cell has the account')
+  t.match(await alone('cells 77'), { code: 1, stdout: '', stderr: 'No cell has an account 77.' })
+  t.match(await relay('cells 77'), { code: 1, stderr: 'No cell that answers has an account 77.' })
 
   t.equal((await alone('cells --map')).stdout, `${ACCOUNT} cell-1;`)
   t.match(
