@@ -17,6 +17,7 @@ import {
   queueStatus,
   Seconds,
   sendOrFilter,
+  textOf,
   Time,
 } from './answers.ts'
 import type { AdminOptions } from './options.ts'
@@ -51,10 +52,11 @@ const QueueView = closed({
 })
 
 /** As long as a name may be in an event. */
-const EventName = Type.String({
-  maxLength: MAX_EVENT_NAME_LENGTH,
-  pattern: '^[^\\p{C}\\s](?:.*[^\\p{C}\\s])?$',
-})
+const EventName = textOf(
+  '^[^\\p{C}\\s](?:.*[^\\p{C}\\s])?$',
+  'must be a name without white space at its ends',
+  { maxLength: MAX_EVENT_NAME_LENGTH },
+)
 export const EventNames = Type.Record(EventName, EventName, {
   additionalProperties: false,
   maxProperties: 100,

@@ -11,18 +11,25 @@ import {
   answers,
   camelOf,
   closed,
+  Label,
   NoContent,
   orDefault,
   orNull,
   sendOrFilter,
+  textOf,
 } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
 /** As Pinterest gives it: what may stand in a header. */
-const Secret = Type.String({ minLength: 8, maxLength: 4096, pattern: '^[!-~]+$' })
+const Secret = textOf('^[!-~]+$', 'must be visible ASCII characters', { minLength: 8, maxLength: 4096 })
 const Oauth = closed({
   /** A colon would end it in HTTP Basic. */
-  client_id: Type.Optional(Type.String({ minLength: 1, maxLength: 200, pattern: '^[!-9;-~]+$' })),
+  client_id: Type.Optional(
+    textOf('^[!-9;-~]+$', 'must be visible ASCII characters without a colon', {
+      minLength: 1,
+      maxLength: 200,
+    }),
+  ),
   client_secret: Type.Optional(Secret),
   /** Absent: somebody will consent at /accounts/{id}/authorize, or the app has a new secret. */
   refresh_token: Type.Optional(Secret),
@@ -33,7 +40,7 @@ const AccountBody = closed(
   {
     access_token: Type.Optional(Secret),
     oauth: Type.Optional(Oauth),
-    label: orDefault(Type.String({ maxLength: 200 })),
+    label: orDefault(Label),
     country: orDefault(
       Type.String({ maxLength: 200, description: 'A code of ISO 3166-1 alpha-2, such as US.' }),
     ),
@@ -61,7 +68,7 @@ const Verification = closed(Verified)
 export type VerificationAnswer = Static<typeof Verification>
 const VerifiedOne = closed({ ad_account_id: AdAccountId, ...Verified })
 const Copy = closed(
-  { sealed: Type.String({ pattern: '^[A-Za-z0-9+/]+=*$' }) },
+  { sealed: textOf('^[A-Za-z0-9+/]+=*$', 'must be base64') },
   { examples: [{ sealed: 'AbcdEFG=' }] },
 )
 export type AccountCopy = Static<typeof Copy>

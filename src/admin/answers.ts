@@ -3,7 +3,17 @@ import { Type, type Static, type TProperties, type TSchema, type TSchemaOptions 
 import { MAX_EVENT_ID_LENGTH } from '../events/schema.ts'
 import { ACTIONS, STATUSES, type AccountStatus, type QueueStatus } from '../delivery/queue-status.ts'
 
-export const AdAccountId = Type.String({ pattern: '^\\d{1,18}$' })
+/** By pattern, for people: what a text must be. */
+const RULES = new Map<unknown, string>()
+export const ruleOfPattern = (pattern: unknown) => RULES.get(pattern)
+
+/** A text of this pattern; a refusal says the rule instead. */
+export function textOf(pattern: string, rule: string, options: TSchemaOptions = {}) {
+  RULES.set(pattern, rule)
+  return Type.String({ pattern, ...options })
+}
+
+export const AdAccountId = textOf('^\\d{1,18}$', 'must be the number of an ad account')
 export const AccountParams = Type.Object({ id: AdAccountId })
 
 /** An object with these fields and no others. */
@@ -28,9 +38,11 @@ export const NextCursor = orNull(
 /** Of a query: only test events, or only live ones; both when absent. */
 export const IsTest = Type.Optional(Type.Enum(['true', 'false']))
 /** No stored text holds control characters, and PostgreSQL refuses to look for U+0000. */
-export const PLAIN_TEXT = '^[^\\u0000-\\u001f\\u007f]*$'
+export const plainText = (options: { readonly minLength?: number; readonly maxLength: number }) =>
+  textOf('^[^\\u0000-\\u001f\\u007f-\\u009f]*$', 'must not hold control characters', options)
 /** As long as an event id may be. */
-export const EventId = Type.String({ minLength: 1, maxLength: MAX_EVENT_ID_LENGTH, pattern: PLAIN_TEXT })
+export const EventId = plainText({ minLength: 1, maxLength: MAX_EVENT_ID_LENGTH })
+export const Label = plainText({ maxLength: 200 })
 export const NoContent = Type.Null({ description: 'Done; no body.' })
 export const Redirect = Type.Null({ description: 'To where the browser goes on.' })
 

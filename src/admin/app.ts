@@ -17,6 +17,7 @@ import { NotFound, Unauthorized, WrongHost } from '../errors.ts'
 import { bearerOf } from '../ingest/auth.ts'
 import { codeOf } from '../telemetry/log.ts'
 import { accountActionRoutes, accountRoutes } from './accounts.ts'
+import { closed, ruleOfPattern } from './answers.ts'
 import { auditChanges, auditRoutes } from './audit.ts'
 import { consentRoutes } from './consent.ts'
 import { consoleRoutes } from './console.ts'
@@ -118,7 +119,10 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
 
   for (const [tag, routes] of ROUTES) {
     await app.register(async (tagged) => {
-      tagged.addHook('onRoute', (route) => void (route.schema = { ...route.schema, tags: [tag] }))
+      tagged.addHook('onRoute', (route) => {
+        const querystring = route.schema?.hide === true ? {} : { querystring: closed({}) }
+        route.schema = { ...querystring, ...route.schema, tags: [tag] }
+      })
       await tagged.register(routes, { ...options, sessions, refusals })
     })
   }
@@ -167,5 +171,6 @@ function isEcho({ keyword, params }: FastifySchemaValidationError): boolean {
 
 function ruleOf({ keyword, params, message }: FastifySchemaValidationError): string | undefined {
   if (keyword === 'enum') return `must be one of ${String(params['allowedValues'])}`
-  return keyword === 'boolean' ? 'is not known here' : message
+  if (keyword === 'boolean') return 'is not known here'
+  return ruleOfPattern(params['pattern']) ?? message
 }

@@ -11,7 +11,7 @@ import { ConsentInvalid, InvalidRequest, NoGrant, TokenRefused, Unauthorized } f
 import { bearerOf } from '../ingest/auth.ts'
 import { NO_CLIENT, SCOPE } from '../vault/granting.ts'
 import { findAccount } from './account-view.ts'
-import { AccountParams, AdAccountId, answers, closed, Redirect } from './answers.ts'
+import { AccountParams, AdAccountId, answers, closed, Redirect, textOf } from './answers.ts'
 import { writeAudit } from './audit.ts'
 import { loginForm, notice, sendPage, wantsHtml } from './html.ts'
 import type { AdminRoutes } from './options.ts'
@@ -20,7 +20,7 @@ import { createTickets } from './tickets.ts'
 
 const Callback = Type.Object({
   state: Type.Optional(Type.String({ maxLength: 200 })),
-  code: Type.Optional(Type.String({ minLength: 1, maxLength: 2048, pattern: '^[!-~]+$' })),
+  code: Type.Optional(textOf('^[!-~]+$', 'must be visible ASCII characters', { maxLength: 2048 })),
   error: Type.Optional(Type.String({ maxLength: 200 })),
 })
 const Authorized = closed({ ad_account_id: AdAccountId, authorized: Type.Array(AdAccountId) })

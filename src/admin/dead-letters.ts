@@ -17,14 +17,14 @@ import {
   IsTest,
   NextCursor,
   orNull,
-  PLAIN_TEXT,
+  plainText,
   Time,
 } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 import { Cursor, idOfCursor, PageLimit, readPage, toCursor } from './page.ts'
 
 const DeadLetterStatus = Type.Enum(['rejected', 'expired'] satisfies DeadStatus[])
-const Word = Type.String({ minLength: 1, maxLength: 200, pattern: PLAIN_TEXT })
+const Word = plainText({ minLength: 1, maxLength: 200 })
 
 const filter = {
   ad_account_id: Type.Optional(AdAccountId),

@@ -15,6 +15,7 @@ import {
   Count,
   Failure,
   orNull,
+  textOf,
   Time,
 } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
@@ -26,10 +27,12 @@ function readHours(text: string | undefined, otherwise: number, most: number): n
   return hours
 }
 
+const NUMBER = 'must be a whole number'
+
 /** By what Pinterest can match an account's events with people, and what to improve first. */
 const MatchQuery = closed({
   ad_account_id: Type.Optional(AdAccountId),
-  hours: Type.Optional(Type.String({ pattern: '^\\d{1,2}$' })),
+  hours: Type.Optional(textOf('^\\d{1,2}$', NUMBER)),
 })
 const MOST_WORDS = 5
 /** Those with the most events: more than a person reads. */
@@ -133,7 +136,7 @@ const MOST_VOLUME_HOURS = 168
 const VolumeQuery = closed({
   ad_account_id: Type.Optional(AdAccountId),
   /** 24 unless told otherwise. */
-  hours: Type.Optional(Type.String({ pattern: '^\\d{1,3}$' })),
+  hours: Type.Optional(textOf('^\\d{1,3}$', NUMBER)),
 })
 
 const VolumeRow = closed({

@@ -19,6 +19,7 @@ import {
   Count,
   orNull,
   queueStatus,
+  textOf,
   Time,
 } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
@@ -35,7 +36,7 @@ const PROBLEMS: Readonly<Record<Problem, string>> = {
 
 const Query = closed({
   /** Only steps that ended after this, in seconds since the epoch. */
-  since: Type.Optional(Type.String({ pattern: '^\\d{1,12}(\\.\\d{1,6})?$' })),
+  since: Type.Optional(textOf('^\\d{1,12}(\\.\\d{1,6})?$', 'must be seconds since the epoch')),
   range: Type.Optional(Type.Enum(Object.keys(RANGES) as Range[])),
 })
 

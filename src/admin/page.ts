@@ -1,10 +1,10 @@
 /** Pages of long lists, newest first: a cursor is the id of the last one that was listed. */
-import { Type } from 'typebox'
+import { textOf } from './answers.ts'
 
 /** Below 2^53. */
-export const Cursor = Type.String({ pattern: '^[1-9]\\d{0,14}$' })
+export const Cursor = textOf('^[1-9]\\d{0,14}$', 'is not one of this route')
 /** 1 to 1,000, as a query has it. */
-export const PageLimit = Type.String({ pattern: '^([1-9]\\d{0,2}|1000)$' })
+export const PageLimit = textOf('^([1-9]\\d{0,2}|1000)$', 'must be 1 to 1000')
 export const DEFAULT_PAGE = 100
 
 export function idOfCursor(cursor: string | undefined): { readonly beforeId?: number } {

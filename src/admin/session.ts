@@ -10,7 +10,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { Unauthorized } from '../errors.ts'
-import { answers, closed, NoContent, Redirect } from './answers.ts'
+import { answers, closed, NoContent, Redirect, textOf } from './answers.ts'
 import { loginForm, sendPage, wantsHtml } from './html.ts'
 import type { AdminRoutes } from './options.ts'
 import { createTickets } from './tickets.ts'
@@ -59,7 +59,7 @@ const Login = closed(
   {
     admin_token: Type.String({ maxLength: 512 }),
     /** Only where a session is of use: no open redirect. */
-    next: Type.Optional(Type.String({ pattern: '^/accounts/\\d{1,18}/authorize$' })),
+    next: Type.Optional(textOf('^/accounts/\\d{1,18}/authorize$', 'must be /accounts/{id}/authorize')),
   },
   { examples: [{ admin_token: 'of ADMIN_TOKEN' }] },
 )

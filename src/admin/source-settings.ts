@@ -5,14 +5,13 @@ import { MAX_EVENT_NAME_LENGTH } from '../events/schema.ts'
 import { defaultOptions, SOURCE_KINDS, type SourceKind, type SourceOptions } from '../sources/source.ts'
 import { changeSettings } from '../vault/records.ts'
 import type { Source } from '../vault/vault.ts'
-import { AdAccountId, camelOf, closed, orDefault, orNull, sendOrFilter } from './answers.ts'
+import { AdAccountId, camelOf, closed, Label, orDefault, orNull, sendOrFilter, textOf } from './answers.ts'
 
-export const SourceId = Type.String({ pattern: '^[a-z0-9-]{1,64}$' })
+export const SourceId = textOf('^[a-z0-9-]{1,64}$', 'must be a to z, digits and hyphens, 64 at most')
 
 const Path = Type.String({ minLength: 1, maxLength: 200 })
-const Template = Type.String({
+const Template = textOf('\\{[^{}]+\\}', 'must hold a path in braces', {
   maxLength: 400,
-  pattern: '\\{[^{}]+\\}',
   description: 'Paths of the payload in braces, such as `{id}` or `{note_attributes.event_id}`.',
 })
 export const Events = Type.Record(
@@ -25,7 +24,7 @@ export const Consent = Type.Union([SEND, closed({ require: Path }), closed({ lim
   description:
     '`require`, a path: where that field of the payload is not true, nothing is sent. `limit`: it is sent with limited data processing.',
 })
-const HeaderName = Type.String({ pattern: '^[A-Za-z0-9-]{1,100}$' })
+const HeaderName = textOf('^[A-Za-z0-9-]{1,100}$', 'must be the name of a header')
 const SignatureBody = closed({
   header: HeaderName,
   algorithm: Type.Optional(
@@ -45,15 +44,14 @@ export const SourceBody = closed(
     ad_account_id: Type.Optional(AdAccountId),
     /** The one before it stays valid until it is dropped. */
     secret: Type.Optional(
-      Type.String({
+      textOf('^\\S[^]*\\S$', 'must not have white space at its ends', {
         minLength: 8,
         maxLength: 1024,
-        pattern: '^\\S[^]*\\S$',
         description: 'Without white space at its ends, which is easily pasted along and signs nothing.',
       }),
     ),
     drop_previous_secret: Type.Optional(Type.Boolean()),
-    label: orDefault(Type.String({ maxLength: 200 })),
+    label: orDefault(Label),
     events: orDefault(Events),
     event_id: orDefault(Template),
     content_id: orDefault(Template),

@@ -69,6 +69,11 @@ const badAccounts: [string, unknown, RegExp][] = [
   ],
   ['a country that is none', { access_token: 'pina_0123456789', country: 'Germany' }, /country/],
   ['a format that is none', { access_token: 'pina_0123456789', dob_format: 'YMD' }, /dob_format/],
+  [
+    'a label with a control character',
+    { label: 'a\u001b[31mb' },
+    /^label: must not hold control characters$/,
+  ],
   ['a limit below nothing', { access_token: 'pina_0123456789', posts_per_minute: -1 }, /posts_per_minute/],
   ['no object', [1], /body/],
 ]
@@ -181,6 +186,18 @@ t.test('a refusal says what is wrong, once, and never quotes what was sent', asy
   for (const [method, path, body, status, message] of [
     ['PUT', settings, { colour: 1 }, 400, 'colour: is not known here'],
     ['GET', '/events?colour=1', undefined, 400, 'colour: is not known here'],
+    ['GET', '/accounts?colour=1', undefined, 400, 'colour: is not known here'],
+    ['GET', '/keys?colour=1', undefined, 400, 'colour: is not known here'],
+    [
+      'POST',
+      '/keys',
+      { label: '\u0085', ad_account_ids: ['1'] },
+      400,
+      'label: must not hold control characters',
+    ],
+    ['PUT', '/sources/shop', { label: 'a\nb' }, 400, 'label: must not hold control characters'],
+    ['PUT', '/accounts/me', {}, 400, 'id: must be the number of an ad account'],
+    ['GET', '/events?limit=0', undefined, 400, 'limit: must be 1 to 1000'],
     ['PUT', settings, { posts_per_minute: -1 }, 400, 'posts_per_minute: must be >= 0'],
     ['PUT', settings, { dob_format: 'x' }, 400, 'dob_format: must be one of DMY,MDY'],
     ['PUT', settings, { label: 'x'.repeat(70_000) }, 413, 'The body is over 65536 bytes.'],

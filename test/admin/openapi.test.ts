@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import type { TSchema } from 'typebox'
 import { Value } from 'typebox/value'
+import { ruleOfPattern } from '../../src/admin/answers.ts'
 import { makeHistory } from '../console/stage.ts'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, ADMIN_TOKEN, enter, postHeld, setUp, type Guest } from '../support/relay.ts'
@@ -126,6 +127,17 @@ t.test('every operation has an id, every body an example that the relay takes', 
   const { data } = content['application/json']!.example as { data: object[] }
   const now = { event_time: Math.floor(Date.now() / 1000) }
   t.match(await stand.post({ data: data.map((event) => ({ ...event, ...now })) }), { status: 200 })
+})
+
+t.test('of each pattern of a request a refusal says in words what is wanted', async (t) => {
+  const stand = await enter(t)
+  const patterns = new Set<string>()
+  JSON.stringify(await readDocument(stand), (name, value: unknown) => {
+    if (name === 'pattern' && typeof value === 'string') patterns.add(value)
+    return value
+  })
+  t.ok(patterns.size > 10)
+  for (const pattern of patterns) t.match(ruleOfPattern(pattern), /^(must|is) /, pattern)
 })
 
 t.test('DOCS_OPEN opens the description of the public port, and nothing else', async (t) => {
