@@ -2,7 +2,8 @@
  * The demo's page: headings, short paragraphs, tables and ticks, as wide as the terminal. Writes text and knows nothing
  * of what it says.
  */
-import { cellsOf, layOut, paint, type Cell, type Style } from '../src/cli/columns.ts'
+import { cellsOf } from '../src/cli/table.ts'
+import { layOut, paint, type Cell, type Style } from './columns.ts'
 
 export interface Screen {
   heading(text: string): void

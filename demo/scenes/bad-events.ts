@@ -2,7 +2,7 @@
 import type { Demo, Scene } from '../demo.ts'
 import { sampleEvent } from '../sample.ts'
 import { tick } from '../screen.ts'
-import type { Cell } from '../../src/cli/columns.ts'
+import type { Cell } from '../columns.ts'
 import { arrivalsOf } from '../wire.ts'
 
 type Expected = 'delivered' | 'invalid' | 'rejected'

@@ -6,7 +6,7 @@ import { isJson, sha256 } from '../order.ts'
 import { sampleEvent } from '../sample.ts'
 import { tick } from '../screen.ts'
 import { showHash } from '../show.ts'
-import type { Cell } from '../../src/cli/columns.ts'
+import type { Cell } from '../columns.ts'
 import { arrivalsOf } from '../wire.ts'
 
 const EVENT_ID = 'demo-hashed-1'

@@ -18,7 +18,7 @@ import { makeOrders } from '../orders.ts'
 import { tick } from '../screen.ts'
 import { count, showHash, showRaw } from '../show.ts'
 import type { EventAnswer } from '../stage.ts'
-import type { Cell } from '../../src/cli/columns.ts'
+import type { Cell } from '../columns.ts'
 import { arrivalsOf } from '../wire.ts'
 
 export const ordersScene: Scene = {

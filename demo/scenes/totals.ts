@@ -3,7 +3,7 @@ import type { Scene } from '../demo.ts'
 import { tick } from '../screen.ts'
 import { finalTotals } from '../final-totals.ts'
 import type { Totals } from '../stage.ts'
-import type { Cell } from '../../src/cli/columns.ts'
+import type { Cell } from '../columns.ts'
 
 export const totalsScene: Scene = {
   title: 'The totals',

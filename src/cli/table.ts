@@ -1,6 +1,4 @@
 /** A table for people: a head, and rows with numbers to the right, as wide as what is in them. */
-import { cellsOf, layOut } from './columns.ts'
-
 export type Cell = string | number | boolean | null | undefined
 
 type CellName<Row> = { [Name in keyof Row]: Row[Name] extends Cell ? Name : never }[keyof Row]
@@ -20,20 +18,46 @@ export function renderTable<Row>(columns: Columns<Row>, rows: readonly Row[], em
     Object.keys(columns).map((name) => name.toUpperCase()),
     ...cells.map((row) => row.map(toText)),
   ]
-  const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => cellsOf(line[column]!))))
   const isNumber = lines[0]!.map(
     (_, column) => cells.length > 0 && cells.every((row) => typeof row[column] === 'number'),
   )
-  return renderRows(
-    lines.map((line) =>
-      line.map((text, column) => (isNumber[column] ? text.padStart(widths[column]!) : text)),
-    ),
-  )
+  return layOut(lines, isNumber)
 }
 
 /** Without a head. */
 export function renderRows(rows: readonly (readonly Cell[])[]): string {
-  return layOut(rows.map((row) => row.map((cell) => ({ text: toText(cell) })))).join('\n')
+  return layOut(rows.map((row) => row.map(toText)))
+}
+
+/** Columns are as wide as their longest cell; `isNumber`: to the right. */
+function layOut(rows: readonly (readonly string[])[], isNumber: readonly boolean[] = []): string {
+  const count = Math.max(0, ...rows.map((row) => row.length))
+  const widths = Array.from({ length: count }, (_, column) =>
+    Math.max(...rows.map((row) => cellsOf(row[column] ?? ''))),
+  )
+  const fill = (text: string, column: number) => {
+    const blank = ' '.repeat(widths[column]! - cellsOf(text))
+    return isNumber[column] ? blank + text : text + blank
+  }
+  return rows.map((row) => row.map(fill).join('  ').trimEnd()).join('\n')
+}
+
+export const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
+
+/** Chinese, Japanese and Korean characters take two cells. An approximation: no terminal agrees with another on all of Unicode. */
+const WIDE =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\u3000-\u303f\uff01-\uff60\uffe0-\uffe6\p{Emoji_Presentation}]/u
+
+/** How many cells of a terminal a text takes. */
+export function cellsOf(text: string): number {
+  let cells = 0
+  for (const { segment } of graphemes.segment(text)) cells += widthOf(segment)
+  return cells
+}
+
+function widthOf(grapheme: string): 0 | 1 | 2 {
+  if (/^[\p{M}\p{Cf}]+$/u.test(grapheme)) return 0
+  return WIDE.test(grapheme) ? 2 : 1
 }
 
 function toText(cell: Cell): string {

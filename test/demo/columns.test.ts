@@ -1,5 +1,6 @@
 import t from 'tap'
-import { cellsOf, fitCells, layOut } from '../../src/cli/columns.ts'
+import { fitCells, layOut } from '../../demo/columns.ts'
+import { cellsOf } from '../../src/cli/table.ts'
 
 for (const [text, cells] of [
   ['', 0],

@@ -3,6 +3,7 @@
  * they do not fit together the widest give way first. Pure; colours are put around the finished cells.
  */
 import { styleText } from 'node:util'
+import { cellsOf, graphemes } from '../src/cli/table.ts'
 
 export type Style = 'bold' | 'dim' | 'green' | 'red' | 'yellow' | 'cyan'
 
@@ -54,19 +55,6 @@ function shrink(natural: readonly number[], available: number): number[] {
   return widths
 }
 
-const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
-
-/** Chinese, Japanese and Korean characters take two cells. An approximation: no terminal agrees with another on all of Unicode. */
-const WIDE =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\u3000-\u303f\uff01-\uff60\uffe0-\uffe6\p{Emoji_Presentation}]/u
-
-/** How many cells of a terminal a text takes. */
-export function cellsOf(text: string): number {
-  let cells = 0
-  for (const { segment } of graphemes.segment(text)) cells += widthOf(segment)
-  return cells
-}
-
 /** The text in exactly so many cells: filled up with spaces, or cut and ended with `…`. */
 export function fitCells(text: string, cells: number): string {
   const missing = cells - cellsOf(text)
@@ -74,15 +62,10 @@ export function fitCells(text: string, cells: number): string {
   let kept = ''
   let used = 0
   for (const { segment } of graphemes.segment(text)) {
-    const width = widthOf(segment)
+    const width = cellsOf(segment)
     if (used + width > cells - 1) break
     kept += segment
     used += width
   }
   return `${kept}…${' '.repeat(cells - 1 - used)}`
-}
-
-function widthOf(grapheme: string): 0 | 1 | 2 {
-  if (/^[\p{M}\p{Cf}]+$/u.test(grapheme)) return 0
-  return WIDE.test(grapheme) ? 2 : 1
 }
