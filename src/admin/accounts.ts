@@ -1,6 +1,5 @@
 /** Accounts: registered, changed, listed, removed; their tokens verified and minted, their calls paused. */
 import { Type, type Static } from 'typebox'
-import { verifyAll } from '../delivery/verify.ts'
 import { InvalidRequest, NoSuch } from '../errors.ts'
 import { normalizeCountry } from '../events/normalize/country.ts'
 import type { GivenGrant } from '../vault/granting.ts'
@@ -59,14 +58,12 @@ const AccountBody = closed(
 
 const Accounts = closed({ accounts: Type.Array(AccountView) })
 export type AccountsAnswer = Static<typeof Accounts>
-const Verified = {
+const Verification = closed({
   works: Type.Boolean(),
   status: orNull(Type.Integer({ description: "Pinterest's HTTP status; null without an answer." })),
   message: Type.String(),
-}
-const Verification = closed(Verified)
+})
 export type VerificationAnswer = Static<typeof Verification>
-const VerifiedOne = closed({ ad_account_id: AdAccountId, ...Verified })
 const Copy = closed(
   { sealed: textOf('^[A-Za-z0-9+/]+=*$', 'must be base64') },
   { examples: [{ sealed: 'AbcdEFG=' }] },
@@ -133,32 +130,18 @@ export const accountActionRoutes: AdminRoutes = async (app, options) => {
   const { vault, delivery, verify, granting } = options
   const show = createShowAccount(options)
 
-  async function verifyOne(adAccountId: string) {
-    const { works, status, message } = await verify(adAccountId)
-    // A queue that was held for its token may continue.
-    if (works) delivery.goOn(adAccountId)
-    return { works, status, message }
-  }
-
   const verifying = {
     summary: 'Ask Pinterest, with an event that it does not record, whether the token works',
     params: Params,
     response: answers({ 200: Verification }),
   }
-  app.post('/accounts/:id/verify', { config: { isAudited: false }, schema: verifying }, async (request) =>
-    verifyOne(findAccount(vault, request.params.id).adAccountId),
-  )
-
-  const verifyingAll = {
-    summary: 'The same for all accounts',
-    response: answers({ 200: closed({ verifications: Type.Array(VerifiedOne) }) }),
-  }
-  app.post('/accounts/verify', { schema: verifyingAll }, async () => ({
-    verifications: await verifyAll(
-      vault.accounts().map(({ adAccountId }) => adAccountId),
-      verifyOne,
-    ),
-  }))
+  app.post('/accounts/:id/verify', { config: { isAudited: false }, schema: verifying }, async (request) => {
+    const { adAccountId } = findAccount(vault, request.params.id)
+    const { works, status, message } = await verify(adAccountId)
+    // A queue that was held for its token may continue.
+    if (works) delivery.goOn(adAccountId)
+    return { works, status, message }
+  })
 
   const minting = {
     summary: "Have a long-lived token minted with the account's grant, and use it from then on",

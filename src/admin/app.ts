@@ -4,6 +4,7 @@
  * `/metrics` or the description of the public port. Answers never hold a
  * token or a stored key.
  */
+import { isIP } from 'node:net'
 import Fastify, {
   type FastifyError,
   type FastifyInstance,
@@ -19,14 +20,12 @@ import { codeOf } from '../telemetry/log.ts'
 import { accountActionRoutes, accountRoutes } from './accounts.ts'
 import { closed, ruleOfPattern } from './answers.ts'
 import { auditChanges, auditRoutes } from './audit.ts'
-import { consentRoutes } from './consent.ts'
+import { consentRoutes, sendPage, wantsHtml } from './consent.ts'
 import { consoleRoutes } from './console.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
 import { eventRoutes } from './events.ts'
 import { explainRoutes } from './explain.ts'
-import { createHostCheck } from './host.ts'
-import { notice, sendPage, wantsHtml } from './html.ts'
-import { matchQualityRoutes, metricsRoutes, qualityRoutes, volumeRoutes } from './insight.ts'
+import { matchQualityRoutes, metricsRoutes, qualityRoutes, totalsRoutes, volumeRoutes } from './insight.ts'
 import { keyRoutes } from './keys.ts'
 import { liveRoutes } from './live.ts'
 import { describeRoutes, openapiRoutes } from './openapi.ts'
@@ -35,7 +34,6 @@ import { createRefusals, LONGEST_DELAY_MS } from './refusals.ts'
 import { createSessions, isSame, SESSION_KEY_HEADER, sessionRoutes } from './session.ts'
 import { sourceRoutes } from './sources.ts'
 import { backupRoutes, recoverRoutes, resealRoutes } from './store-care.ts'
-import { totalsRoutes } from './totals.ts'
 
 /** In the order of the description, each with its tag there. */
 const ROUTES: readonly (readonly [tag: string, routes: AdminRoutes])[] = [
@@ -82,7 +80,7 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
     if (status >= 500) log.error({ code: codeOf(error) }, 'admin request failed')
     if (status === 429) reply.header('retry-after', LONGEST_DELAY_MS / 1000)
     if (request.routeOptions.config.takesSession === true && wantsHtml(request)) {
-      return sendPage(reply, status, notice('That did not work', message))
+      return sendPage(reply, status, 'That did not work', message)
     }
     return reply.code(status).send({ code: codeOf(error), message })
   })
@@ -173,4 +171,27 @@ function ruleOf({ keyword, params, message }: FastifySchemaValidationError): str
   if (keyword === 'enum') return `must be one of ${String(params['allowedValues'])}`
   if (keyword === 'boolean') return 'is not known here'
   return ruleOfPattern(params['pattern']) ?? message
+}
+
+/**
+ * Which names the admin port answers to, beside localhost. A web page may have its own name lead to this machine (DNS
+ * rebinding), and its scripts then read this port as if it were theirs; but the browser still sends that name as Host. An
+ * address cannot be rebound, so any will do: monitoring finds replicas by theirs.
+ */
+export function createHostCheck({
+  ADMIN_HOST,
+  ADMIN_PUBLIC_URL,
+  ADMIN_HOSTS,
+}: Pick<AdminOptions['settings'], 'ADMIN_HOST' | 'ADMIN_PUBLIC_URL' | 'ADMIN_HOSTS'>): (
+  host: string | undefined,
+) => boolean {
+  const browsers = ADMIN_PUBLIC_URL === undefined ? [] : [new URL(ADMIN_PUBLIC_URL).hostname]
+  const names = ['localhost', ADMIN_HOST, ...browsers, ...ADMIN_HOSTS]
+  const known = new Set(names.map((name) => name.toLowerCase()))
+  return (host) => {
+    // HTTP/1.0, which no browser speaks.
+    if (host === undefined) return true
+    const [, name = ''] = /^(\[[^\]]*\]|[^:]*)(?::\d+)?$/.exec(host.toLowerCase()) ?? []
+    return known.has(name) || isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0
+  }
 }

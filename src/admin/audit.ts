@@ -5,9 +5,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { codeOf } from '../telemetry/log.ts'
-import { answerOf, answers, closed, NextCursor, Time } from './answers.ts'
+import { answerOf, answers, closed, NextCursor, Time, Cursor, PageLimit, readPage } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
-import { Cursor, PageLimit, readPage } from './page.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -13,10 +13,8 @@ import { NO_CLIENT, SCOPE } from '../vault/granting.ts'
 import { findAccount } from './account-view.ts'
 import { AccountParams, AdAccountId, answers, closed, Redirect, textOf } from './answers.ts'
 import { writeAudit } from './audit.ts'
-import { loginForm, notice, sendPage, wantsHtml } from './html.ts'
 import type { AdminRoutes } from './options.ts'
-import { isSame } from './session.ts'
-import { createTickets } from './tickets.ts'
+import { createTickets, isSame } from './session.ts'
 
 const Callback = Type.Object({
   state: Type.Optional(Type.String({ maxLength: 200 })),
@@ -58,7 +56,8 @@ export const consentRoutes: AdminRoutes = async (app, options) => {
     if (sessionId === undefined) {
       await refusals.note(Boolean(request.headers.authorization))
       if (!wantsHtml(request)) throw new Unauthorized()
-      return sendPage(reply, 401, loginForm(`/accounts/${adAccountId}/authorize`), url.origin)
+      // The console leads back here after its login.
+      return reply.redirect(`/?next=/accounts/${adAccountId}/authorize`, 302)
     }
     const { clientId } = findAccount(vault, adAccountId)
     if (clientId === undefined) throw new NoGrant(NO_CLIENT)
@@ -106,6 +105,39 @@ export const consentRoutes: AdminRoutes = async (app, options) => {
     await writeAudit(options, 'GET /oauth/callback', details)
     if (!wantsHtml(request)) return { ad_account_id: adAccountId, authorized }
     const text = `Authorized: ${authorized.join(', ')}. What waited goes on now. POST /accounts/${adAccountId}/conversion-token makes sending independent of refreshes.`
-    return sendPage(reply, 200, notice('Done', text))
+    return sendPage(reply, 200, 'Done', text)
   })
+}
+
+export function wantsHtml({ headers }: FastifyRequest): boolean {
+  return /\btext\/html\b/.test(headers.accept ?? '')
+}
+
+/** No scripts, nothing from elsewhere. */
+export function sendPage(reply: FastifyReply, status: number, title: string, text: string): FastifyReply {
+  return reply.code(status).headers({
+    'content-type': 'text/html; charset=utf-8',
+    'cache-control': 'no-store',
+    'referrer-policy': 'no-referrer',
+    'x-content-type-options': 'nosniff',
+    'content-security-policy': `default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'`,
+  }).send(`<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Pinrelay</title>
+<style>
+  :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
+  body { max-width: 34rem; margin: 4rem auto; padding: 0 1rem }
+</style>
+<main>
+<h1>${escapeHtml(title)}</h1>
+<p>${escapeHtml(text)}</p>
+</main>
+</html>
+`)
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }

@@ -19,9 +19,13 @@ import {
   orNull,
   plainText,
   Time,
+  Cursor,
+  idOfCursor,
+  PageLimit,
+  readPage,
+  toCursor,
 } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
-import { Cursor, idOfCursor, PageLimit, readPage, toCursor } from './page.ts'
 
 const DeadLetterStatus = Type.Enum(['rejected', 'expired'] satisfies DeadStatus[])
 const Word = plainText({ minLength: 1, maxLength: 200 })

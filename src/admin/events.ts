@@ -22,9 +22,10 @@ import {
   NextCursor,
   orNull,
   Time,
+  DEFAULT_PAGE,
+  PageLimit,
 } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
-import { DEFAULT_PAGE, PageLimit } from './page.ts'
 
 const INSTANT = /^(\d{1,12}|\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d))?)$/
 const Instant = Type.String({ maxLength: 40, description: 'Seconds since the epoch, or ISO 8601.' })

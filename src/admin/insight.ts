@@ -1,4 +1,4 @@
-/** How well events do: match quality, Pinterest's own Event Quality Score, their volume, and the metrics. */
+/** How events do: the totals, match quality, Pinterest's own Event Quality Score, their volume, and the metrics. */
 import { Type, type Static } from 'typebox'
 import { InvalidRequest } from '../errors.ts'
 import { Score, type QualityScore } from '../pinterest/quality-score.ts'
@@ -14,6 +14,8 @@ import {
   closed,
   Count,
   Failure,
+  filterOf,
+  IsTest,
   orNull,
   textOf,
   Time,
@@ -163,6 +165,33 @@ export const volumeRoutes: AdminRoutes = async (app, { volumeWatch }) => {
     const hours = readHours(hoursText, 24, MOST_VOLUME_HOURS)
     return answerOf(Volume, { volume: volumeWatch.rows(hours, adAccountId) })
   })
+}
+
+const TotalsQuery = closed({ ad_account_id: Type.Optional(AdAccountId), test: IsTest })
+
+/** In events, since the store began. */
+export const Totals = closed({
+  received: Count,
+  delivered: Count,
+  rejected: Count,
+  expired: Count,
+  filtered: Type.Integer({
+    minimum: 0,
+    description: 'Not sent, as the account wants it, or erased by an operator.',
+  }),
+  queued: Count,
+  duplicate: Count,
+  invalid: Type.Integer({ minimum: 0, description: 'By the relay itself; not part of `received`.' }),
+})
+export type TotalsAnswer = Static<typeof Totals>
+
+export const totalsRoutes: AdminRoutes = async (app, { store }) => {
+  const schema = {
+    summary: 'The totals: received = delivered + rejected + expired + filtered + queued + duplicate',
+    querystring: TotalsQuery,
+    response: answers({ 200: Totals }),
+  }
+  app.get('/totals', { schema }, async (request) => store.totals(filterOf(request.query)))
 }
 
 export const metricsRoutes: AdminRoutes = async (app, { metrics, settings }) => {

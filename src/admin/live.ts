@@ -23,7 +23,7 @@ import {
   Time,
 } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
-import { Totals } from './totals.ts'
+import { Totals } from './insight.ts'
 
 type Problem = NonNullable<ReturnType<Readiness['problem']>>
 

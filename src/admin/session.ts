@@ -7,13 +7,10 @@
  * it, in a header that no other origin can set or read.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { Unauthorized } from '../errors.ts'
-import { answers, closed, NoContent, Redirect, textOf } from './answers.ts'
-import { loginForm, sendPage, wantsHtml } from './html.ts'
+import { answers, closed, NoContent } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
-import { createTickets } from './tickets.ts'
 
 export const SESSION_KEY_HEADER = 'x-pinrelay-session-key'
 export const SESSION_COOKIE = 'pinrelay_session'
@@ -49,6 +46,27 @@ export function createSessions(nowMs: () => number, isSecure: boolean) {
   }
 }
 
+const TICKETS_KEPT = 1000
+
+/** What is kept for a while under a name that nobody can guess: in memory, so a restart ends it all. `nowMs`: monotonic. */
+export function createTickets<Value>(nowMs: () => number, lifeMs: number) {
+  const kept = new Map<string, { readonly value: Value; readonly untilMs: number }>()
+  return {
+    issue(value: Value): string {
+      const [oldest] = kept.keys()
+      if (kept.size >= TICKETS_KEPT && oldest !== undefined) kept.delete(oldest)
+      const ticket = randomBytes(32).toString('base64url')
+      kept.set(ticket, { value, untilMs: nowMs() + lifeMs })
+      return ticket
+    },
+    find(ticket: string): Value | undefined {
+      const found = kept.get(ticket)
+      return found !== undefined && nowMs() < found.untilMs ? found.value : undefined
+    },
+    end: (ticket: string) => void kept.delete(ticket),
+  }
+}
+
 /** Compares in constant time, whatever the lengths. */
 export function isSame(given: string, expected: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest()
@@ -56,11 +74,7 @@ export function isSame(given: string, expected: string): boolean {
 }
 
 const Login = closed(
-  {
-    admin_token: Type.String({ maxLength: 512 }),
-    /** Only where a session is of use: no open redirect. */
-    next: Type.Optional(textOf('^/accounts/\\d{1,18}/authorize$', 'must be /accounts/{id}/authorize')),
-  },
+  { admin_token: Type.String({ maxLength: 512 }) },
   { examples: [{ admin_token: 'of ADMIN_TOKEN' }] },
 )
 const Session = closed({
@@ -68,34 +82,22 @@ const Session = closed({
   expires_in_seconds: Type.Integer(),
 })
 
-const LOGIN_LIMIT_BYTES = 4096
-
 export const sessionRoutes: AdminRoutes = async (app, options) => {
-  const { adminToken, settings, sessions, refusals } = options
-  const consentOrigin = new URL(settings.PINTEREST_CONSENT_URL).origin
+  const { adminToken, sessions, refusals } = options
   const open = { config: { takesSession: true } } as const
-
-  app.addContentTypeParser(
-    'application/x-www-form-urlencoded',
-    { parseAs: 'string', bodyLimit: LOGIN_LIMIT_BYTES },
-    async (_request: FastifyRequest, body: string) => Object.fromEntries(new URLSearchParams(body)),
-  )
 
   const beginning = {
     summary: 'Begin a browser session with the admin token',
     body: Login,
-    response: answers({ 200: Session, 303: Redirect }),
+    response: answers({ 200: Session }),
   }
   app.post('/session', { ...open, schema: beginning }, async (request, reply) => {
-    const { admin_token, next } = request.body
-    if (!isSame(admin_token, adminToken)) {
+    if (!isSame(request.body.admin_token, adminToken)) {
       await refusals.note(true)
-      if (!wantsHtml(request) || next === undefined) throw new Unauthorized()
-      return sendPage(reply, 401, loginForm(next, 'That is not the admin token.'), consentOrigin)
+      throw new Unauthorized()
     }
     const { sessionId, sessionKey } = sessions.begin()
     reply.headers({ 'set-cookie': sessions.cookieOf(sessionId), 'cache-control': 'no-store' })
-    if (next !== undefined) return reply.redirect(next, 303)
     return { session_key: sessionKey, expires_in_seconds: SESSION_LIFE_S }
   })
 

@@ -6,7 +6,7 @@
 import type { AccountAnswer } from '../admin/account-view.ts'
 import type { AccountCopy } from '../admin/accounts.ts'
 import type { SourcesAnswer } from '../admin/sources.ts'
-import type { TotalsAnswer } from '../admin/totals.ts'
+import type { TotalsAnswer } from '../admin/insight.ts'
 import { findCell, findCells, havingAccount, keyOfSource, type Cell } from './cells.ts'
 import type { AdminClient } from './admin-client.ts'
 import { pathOf, textOf, type Command } from './command.ts'

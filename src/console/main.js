@@ -88,7 +88,11 @@ function showLogin() {
       onsubmit(event) {
         event.preventDefault()
         logIn(token.value).then(
-          () => show(true),
+          () => {
+            const [, next] = /^\?next=(\/accounts\/\d+\/authorize)$/.exec(location.search) ?? []
+            if (next === undefined) show(true)
+            else location.assign(next)
+          },
           (/** @type {Error & { status?: number }} */ error) =>
             fill(problem, error.status === 401 ? 'That is not the admin token.' : error.message),
         )

@@ -1,6 +1,6 @@
 import { request } from 'node:http'
 import t, { type Test } from 'tap'
-import { createHostCheck } from '../../src/admin/host.ts'
+import { createHostCheck } from '../../src/admin/app.ts'
 import { createRefusals, LONGEST_DELAY_MS } from '../../src/admin/refusals.ts'
 import { createManualClock, runDue } from '../support/clock.ts'
 import { ACCOUNT, ADMIN_TOKEN, setUp } from '../support/relay.ts'

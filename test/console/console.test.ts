@@ -276,6 +276,25 @@ t.test(
   },
 )
 
+t.test('who is led to consent without a session logs in first, and goes on to Pinterest', async (t) => {
+  const stand = await enter(t)
+  const { page } = await openPage(t)
+  const oauth = { client_id: '1234', client_secret: 'secret-of-the-app' }
+  await stand.admin('PUT', '/accounts/7', { oauth })
+  await page.goto(`${stand.relay.adminUrl}/accounts/7/authorize`)
+  await page.getByLabel('Admin token').fill(ADMIN_TOKEN)
+  await page.keyboard.press('Enter')
+  await page.waitForURL((url) => url.searchParams.get('client_id') === '1234')
+  for (const next of ['https://evil.example/', '//evil.example', '/metrics']) {
+    await page.goto(`${stand.relay.adminUrl}/?next=${next}`)
+    await page.evaluate('localStorage.clear()')
+    await page.reload()
+    await page.getByLabel('Admin token').fill(ADMIN_TOKEN)
+    await page.keyboard.press('Enter')
+    await page.getByRole('navigation').waitFor()
+  }
+})
+
 t.test('a new relay leads through its first steps', async (t) => {
   const stand = await enter(t)
   const { page } = await openPage(t)

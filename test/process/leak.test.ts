@@ -145,7 +145,7 @@ t.test('no personal data, token or key in any output, answer, metric or file', a
         body: { message: `bad: ${refreshToken} canary-client-secret` },
       },
     ])
-    await admin('POST', '/accounts/verify')
+    for (const id of [ACCOUNT, '22', '33']) await admin('POST', `/accounts/${id}/verify`)
     await admin('PUT', '/accounts/22', { oauth: { ...client, client_secret: 'canary-client-secret-2' } })
     await admin('GET', '/accounts/22/authorize')
     await admin('GET', '/oauth/callback?state=canary-query&code=code_canary')

@@ -2,6 +2,8 @@
 export interface Browser {
   get(url: string): Promise<BrowserAnswer>
   submit(url: string, form: Readonly<Record<string, string>>): Promise<BrowserAnswer>
+  /** As a page's script does. */
+  send(url: string, body: object): Promise<BrowserAnswer>
 }
 
 export interface BrowserAnswer {
@@ -17,7 +19,11 @@ export function createBrowser(): Browser {
   async function ask(url: string, init: RequestInit): Promise<BrowserAnswer> {
     const { origin } = new URL(url)
     const cookie = cookies.get(origin)
-    const headers = { accept: 'text/html,application/xhtml+xml', ...(cookie && { cookie }) }
+    const headers = {
+      accept: 'text/html,application/xhtml+xml',
+      ...(cookie && { cookie }),
+      ...(typeof init.body === 'string' && { 'content-type': 'application/json' }),
+    }
     const response = await fetch(url, { ...init, headers, redirect: 'manual' })
     const [set] = response.headers.getSetCookie()
     if (set !== undefined) cookies.set(origin, set.split(';')[0]!)
@@ -33,5 +39,6 @@ export function createBrowser(): Browser {
   return {
     get: (url) => ask(url, {}),
     submit: (url, form) => ask(url, { method: 'POST', body: new URLSearchParams(form) }),
+    send: (url, body) => ask(url, { method: 'POST', body: JSON.stringify(body) }),
   }
 }
