@@ -261,7 +261,6 @@ function reportMetrics(base: Base, { readiness, delivery }: Sending, { volumeWat
   metrics.collect('ready', () => Number(readiness.problem() === undefined))
   metrics.collect('storeAnswered', () => readiness.answeredAtMs() / 1000)
   metrics.collect('clockInDoubt', () => Number(!isClockTrusted()))
-  metrics.collect('callsInFlight', () => delivery.callsInFlight())
   metrics.collect('accountOverShare', () =>
     Array.from(readiness.overShare(), (adAccountId) => [{ ad_account_id: adAccountId }, 1]),
   )

@@ -33,7 +33,7 @@ import type { AdminOptions, AdminRoutes } from './options.ts'
 import { createRefusals, LONGEST_DELAY_MS } from './refusals.ts'
 import { createSessions, isSame, SESSION_KEY_HEADER, sessionRoutes } from './session.ts'
 import { sourceRoutes } from './sources.ts'
-import { backupRoutes, recoverRoutes, resealRoutes } from './store-care.ts'
+import { storeRoutes } from './store-care.ts'
 
 /** In the order of the description, each with its tag there. */
 const ROUTES: readonly (readonly [tag: string, routes: AdminRoutes])[] = [
@@ -51,9 +51,7 @@ const ROUTES: readonly (readonly [tag: string, routes: AdminRoutes])[] = [
   ['events', eventRoutes],
   ['dead letters', deadLetterRoutes],
   ['events', explainRoutes],
-  ['store', resealRoutes],
-  ['store', backupRoutes],
-  ['store', recoverRoutes],
+  ['store', storeRoutes],
   ['store', auditRoutes],
   ['insight', liveRoutes],
   ['console', consoleRoutes],
@@ -127,11 +125,11 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
   return app
 }
 
-/** Nothing is converted: every part of a path or query is declared as text. */
+/** Nothing is converted: every part of a path or query is declared as text. Bytes are the engine's to read. */
 const compileSchema: FastifySchemaCompiler<XSchema> = ({ schema }) => {
   const validator = Compile(schema)
   return (value: unknown) => {
-    if (validator.Check(value)) return { value }
+    if (Buffer.isBuffer(value) || validator.Check(value)) return { value }
     const [, error] = validator.Errors(value)
     return { error }
   }

@@ -2,7 +2,6 @@
  * What would be sent to Pinterest for these events. Nothing is sent, stored or logged; the answer holds hashes, masked
  * values, and the JSON as Pinterest would get it.
  */
-import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import { Type, type Static } from 'typebox'
 import { InvalidRequest } from '../errors.ts'
 import { namedTopic } from '../sources/source.ts'
@@ -82,35 +81,25 @@ export const explainRoutes: AdminRoutes = async (app, options) => {
     done(null, body),
   )
 
-  app.post(
-    '/explain',
-    {
-      config: { isAudited: false },
-      schema,
-      bodyLimit: settings.BODY_LIMIT_BYTES,
-      // The engine reads the body.
-      validatorCompiler: (part) =>
-        part.httpPart === 'body' ? (value: unknown) => ({ value }) : TypeBoxValidatorCompiler(part as never),
-    },
-    async (request, reply) => {
-      const { source: sourceId, test } = request.query
-      const source = sourceId === undefined ? undefined : findSource(options, sourceId)
-      const ad_account_id = source?.adAccountId ?? request.query.ad_account_id
-      if (ad_account_id === undefined) throw new InvalidRequest('ad_account_id: is required, or source.')
-      const account = findAccount(vault, ad_account_id)
-      const body: unknown = request.body
-      if (!Buffer.isBuffer(body)) throw new InvalidRequest('The body is empty.')
-      const context = { ...preparingOf(account), nowMs: clock.wallMs(), isTest: test === 'true' }
-      const { payload: events } = await explain({
-        ...context,
-        payload: body,
-        ...(source && asWebhook(source, request.query)),
-      })
-      const head = Buffer.from(`{"ad_account_id":${JSON.stringify(ad_account_id)},"events":`)
-      const answer = Buffer.concat([head, events, Buffer.from('}')])
-      return reply.type('application/json; charset=utf-8').send(answer)
-    },
-  )
+  const route = { config: { isAudited: false }, schema, bodyLimit: settings.BODY_LIMIT_BYTES }
+  app.post('/explain', route, async (request, reply) => {
+    const { source: sourceId, test } = request.query
+    const source = sourceId === undefined ? undefined : findSource(options, sourceId)
+    const ad_account_id = source?.adAccountId ?? request.query.ad_account_id
+    if (ad_account_id === undefined) throw new InvalidRequest('ad_account_id: is required, or source.')
+    const account = findAccount(vault, ad_account_id)
+    const body: unknown = request.body
+    if (!Buffer.isBuffer(body)) throw new InvalidRequest('The body is empty.')
+    const context = { ...preparingOf(account), nowMs: clock.wallMs(), isTest: test === 'true' }
+    const { payload: events } = await explain({
+      ...context,
+      payload: body,
+      ...(source && asWebhook(source, request.query)),
+    })
+    const head = Buffer.from(`{"ad_account_id":${JSON.stringify(ad_account_id)},"events":`)
+    const answer = Buffer.concat([head, events, Buffer.from('}')])
+    return reply.type('application/json; charset=utf-8').send(answer)
+  })
 }
 
 /** As if it had come just now, signed. */

@@ -93,10 +93,8 @@ export const matchQualityRoutes: AdminRoutes = async (app, { matchQuality }) => 
       .map((row) => ({
         ...answerOf(Counts, {
           ...row,
-          topWarnings: row.warnings.slice(0, MOST_WORDS).map(([code, count]) => ({ code, count })),
-          topInvalidReasons: row.invalidReasons
-            .slice(0, MOST_WORDS)
-            .map(([reason, count]) => ({ reason, count })),
+          topWarnings: row.warnings.slice(0, MOST_WORDS),
+          topInvalidReasons: row.invalidReasons.slice(0, MOST_WORDS),
           advice: advise(row),
         }),
         shares: Object.fromEntries(

@@ -7,7 +7,7 @@ import { STATUSES, type QueueState } from '../delivery/queue-status.ts'
 import type { Readiness } from '../ingest/health.ts'
 import { ON_TIME_S, type QueueBacklog } from '../store/store.ts'
 import { waitingOf } from '../store/snapshot.ts'
-import { RANGES, type Range, type StatisticsSample } from '../telemetry/recent-statistics.ts'
+import { RANGES, type Range } from '../telemetry/recent-statistics.ts'
 import type { Account } from '../vault/vault.ts'
 import { describeQueue, problemsOf } from './account-view.ts'
 import {
@@ -137,20 +137,20 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
     )
     const problem = readiness.problem()
     const standing = findStanding(options, queues)
-    const oldestAgeS = stored && waitingOf(stored, clock).oldestAgeS
+    const oldestAge = stored && waitingOf(stored, clock).oldestAgeSeconds
     return answerOf(Live, {
       at,
       cell: options.settings.CELL,
       problem,
       problemMeans: problem && PROBLEMS[problem],
       stepSeconds: RANGES[range].stepMs / 1000,
-      samples: recentStatistics.samples(Number(since), range).map(sampleOf),
+      samples: recentStatistics.samples(Number(since), range),
       totals: stored?.totals,
       store: stored && { ...stored.size, full: stored.size.isFull },
       callsInFlight: delivery.callsInFlight(),
       accounts: vault.accounts().length,
       queueCount: queues.length,
-      oldestAgeSeconds: oldestAgeS === undefined ? null : Math.round(oldestAgeS),
+      oldestAgeSeconds: oldestAge === undefined ? null : Math.round(oldestAge),
       pausedAccounts: vault.accounts().filter(({ isPaused }) => isPaused).length,
       accountsStanding: standing.length,
       standing: standing.slice(0, STANDING_SHOWN),
@@ -229,15 +229,4 @@ function queuesNow(states: readonly QueueState[], backlogs: readonly QueueBacklo
 function byUrgency(one: QueueNow, other: QueueNow): number {
   const urgency = STATUSES[other.status].urgency - STATUSES[one.status].urgency
   return urgency || (other.events ?? 0) - (one.events ?? 0)
-}
-
-function sampleOf(sample: StatisticsSample) {
-  return {
-    ...sample,
-    at: sample.atS,
-    postP50Seconds: sample.postP50S,
-    postP99Seconds: sample.postP99S,
-    callP99Seconds: sample.callP99S,
-    oldestAgeSeconds: sample.oldestAgeS,
-  }
 }

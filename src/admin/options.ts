@@ -1,34 +1,27 @@
 /** What the routes of the admin port are given. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { Clock } from '../clock.ts'
-import type { Delivery } from '../delivery/delivery.ts'
+import type { DeliveryOptions } from '../delivery/options.ts'
 import type { Verify } from '../delivery/verify.ts'
-import type { Readiness } from '../ingest/health.ts'
+import type { IngestOptions } from '../ingest/take-post.ts'
 import type { WebhookLog } from '../ingest/webhook-log.ts'
-import type { CallLimiter } from '../limits/call-limiter.ts'
-import type { PostLimiter } from '../limits/post-limiter.ts'
 import type { Engine } from '../store/engine/engine.ts'
 import type { TakeSnapshot } from '../store/snapshot.ts'
-import type { RecoverReport } from '../store/engine/operations.ts'
-import type { FrontStore } from '../store/store.ts'
 import type { Settings } from '../settings.ts'
-import type { Log } from '../telemetry/log.ts'
 import type { MatchQuality } from '../telemetry/match-quality.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
 import type { RecentStatistics } from '../telemetry/recent-statistics.ts'
 import type { VolumeWatch } from '../telemetry/volume-watch.ts'
 import type { Granting } from '../vault/granting.ts'
 import type { Refresher } from '../vault/refresher.ts'
 import type { KnownTokens } from '../vault/token-watch.ts'
-import type { Vault } from '../vault/vault.ts'
 import type { Refusals } from './refusals.ts'
 import type { createSessions } from './session.ts'
 
-export interface AdminOptions {
+export interface AdminOptions
+  extends
+    Pick<IngestOptions, 'vault' | 'delivery' | 'readiness' | 'postLimiter' | 'metrics' | 'clock'>,
+    Pick<DeliveryOptions, 'store' | 'callLimiter' | 'log' | 'maxEventAgeMs'>,
+    Pick<Engine, 'explain' | 'findFault' | 'backUp' | 'recover'> {
   readonly version: string
-  readonly vault: Vault
-  readonly store: FrontStore
-  readonly delivery: Delivery
   readonly verify: Verify
   readonly granting: Granting
   readonly refresher: Refresher
@@ -38,16 +31,6 @@ export interface AdminOptions {
   readonly webhookLog: Pick<WebhookLog, 'of'>
   readonly recentStatistics: RecentStatistics
   readonly takeSnapshot: TakeSnapshot
-  readonly readiness: Readiness
-  readonly postLimiter: PostLimiter
-  readonly callLimiter: CallLimiter
-  readonly metrics: Metrics
-  readonly log: Log
-  readonly clock: Clock
-  /** Live events older than this are not queued again. */
-  readonly maxEventAgeMs: number
-  readonly explain: Engine['explain']
-  readonly findFault: Engine['findFault']
   readonly adminToken: string
   readonly settings: Pick<
     Settings,
@@ -65,9 +48,6 @@ export interface AdminOptions {
   >
   /** Where browsers reach this port, without a trailing slash; asked once the port is open. */
   readonly publicUrl: () => string
-  readonly backUp: Engine['backUp']
-  /** Undefined when no queue of that name was quarantined. */
-  readonly recover: (file: string) => Promise<RecoverReport | undefined>
 }
 
 interface RouteOptions extends AdminOptions {

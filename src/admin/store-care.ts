@@ -9,23 +9,6 @@ export type ResealAnswer = Static<typeof Resealed>
 /** Commits go on between the steps. */
 const PAYLOADS_PER_STEP = 500
 
-/** The vault first. After the answer, the previous key is no longer needed. Safe to repeat at any time. */
-export const resealRoutes: AdminRoutes = async (app, { vault, store }) => {
-  const schema = {
-    summary: 'Seal again with MASTER_KEY what MASTER_KEY_PREVIOUS sealed',
-    response: answers({ 200: Resealed }),
-  }
-  app.post('/reseal', { schema }, async () => {
-    const records = await vault.reseal()
-    let payloads = 0
-    for (;;) {
-      const resealed = await store.reseal(PAYLOADS_PER_STEP)
-      payloads += resealed
-      if (resealed === 0) return { records, payloads }
-    }
-  })
-}
-
 const BackupBody = closed(
   {
     folder: Type.String({
@@ -45,18 +28,6 @@ const BackedUp = closed({
 })
 export type BackupAnswer = Static<typeof BackedUp>
 
-export const backupRoutes: AdminRoutes = async (app, { backUp }) => {
-  const schema = {
-    summary: 'Copy vault and queue into a folder while posts go on (SQLite)',
-    body: BackupBody,
-    response: answers({ 200: BackedUp }),
-  }
-  app.post('/backup', { schema }, async ({ body: { folder, with_master_key: withMasterKey = false } }) => {
-    const { files } = await backUp({ folder, withMasterKey })
-    return { files: [...files], with_master_key: withMasterKey }
-  })
-}
-
 const RecoverBody = closed(
   { file: Type.String({ minLength: 1, maxLength: 255 }) },
   { examples: [{ file: 'relay.db.corrupt-1767225600000' }] },
@@ -70,16 +41,45 @@ const Recovered = closed({
 })
 export type RecoverAnswer = Static<typeof Recovered>
 
-/** Only by its name: the file lies beside the store. Safe to repeat at any time, also when an answer was lost. */
-export const recoverRoutes: AdminRoutes = async (app, { recover, store, delivery }) => {
+export const storeRoutes: AdminRoutes = async (app, { vault, store, delivery, backUp, recover }) => {
+  /** The vault first. After the answer, the previous key is no longer needed. Safe to repeat at any time. */
+  const resealing = {
+    summary: 'Seal again with MASTER_KEY what MASTER_KEY_PREVIOUS sealed',
+    response: answers({ 200: Resealed }),
+  }
+  app.post('/reseal', { schema: resealing }, async () => {
+    const records = await vault.reseal()
+    let payloads = 0
+    for (;;) {
+      const resealed = await store.reseal(PAYLOADS_PER_STEP)
+      payloads += resealed
+      if (resealed === 0) return { records, payloads }
+    }
+  })
+
+  const backingUp = {
+    summary: 'Copy vault and queue into a folder while posts go on (SQLite)',
+    body: BackupBody,
+    response: answers({ 200: BackedUp }),
+  }
+  app.post(
+    '/backup',
+    { schema: backingUp },
+    async ({ body: { folder, with_master_key: withMasterKey = false } }) => {
+      const { files } = await backUp({ folder, withMasterKey })
+      return { files: [...files], with_master_key: withMasterKey }
+    },
+  )
+
+  /** Only by its name: the file lies beside the store. Safe to repeat at any time, also when an answer was lost. */
   let isRunning = false
 
-  const schema = {
+  const recovering = {
     summary: 'Bring back what can be read of a queue that was quarantined',
     body: RecoverBody,
     response: answers({ 200: Recovered }),
   }
-  app.post('/recover', { schema }, async (request) => {
+  app.post('/recover', { schema: recovering }, async (request) => {
     if (isRunning) throw new RecoverRunning()
     isRunning = true
     try {

@@ -47,7 +47,7 @@ export function waitingOf({ totals, backlog }: StoreSnapshot, clock: Pick<Clock,
   const oldest = backlog.find(({ isTest }) => !isTest)
   return {
     queued: totals.queued,
-    oldestAgeS: oldest && Math.max(0, clock.wallMs() / 1000 - oldest.oldestEventTimeS),
+    oldestAgeSeconds: oldest && Math.max(0, clock.wallMs() / 1000 - oldest.oldestEventTimeS),
   }
 }
 

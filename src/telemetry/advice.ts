@@ -19,8 +19,8 @@ export function advise({ events, shares, warnings, invalidReasons }: MatchQualit
   const advice: Advice[] = []
   const [worst] = invalidReasons
   if (worst !== undefined && shares.invalid >= NOTABLE) {
-    const message = `${percent(shares.invalid)} are invalid and never reach Pinterest, most as ${worst[0]}: relay explain shows the field.`
-    advice.push({ code: `fix_invalid:${worst[0]}`, message })
+    const message = `${percent(shares.invalid)} are invalid and never reach Pinterest, most as ${worst.reason}: relay explain shows the field.`
+    advice.push({ code: `fix_invalid:${worst.reason}`, message })
   }
   if (shares.filtered >= MANY) {
     const message = `${percent(shares.filtered)} are filtered as events of bots. If they are orders of customers, client_user_agent is that of your own software: send the browser's.`
@@ -52,7 +52,7 @@ export function advise({ events, shares, warnings, invalidReasons }: MatchQualit
       'None has a click id: keep epik from the address of the first page, or send event_source_url with it.'
     advice.push({ code: 'send_click_id', message })
   }
-  for (const [code, count] of warnings) {
+  for (const { code, count } of warnings) {
     const { severity, text } = WARNINGS[code]
     if (severity !== 'lost' || count / events < MANY) continue
     advice.push({ code: `fix_warning:${code}`, message: `${count} values: ${text}` })

@@ -27,8 +27,8 @@ export interface MatchQualityRow {
   /** Of 1. `filtered` and `invalid` are shares of all events, the others of those that were taken to be sent. */
   readonly shares: Readonly<Record<Counted, number>>
   /** How often each came, the most frequent first. */
-  readonly warnings: readonly (readonly [code: WarningCode, count: number])[]
-  readonly invalidReasons: readonly (readonly [reason: InvalidReason, count: number])[]
+  readonly warnings: readonly { readonly code: WarningCode; readonly count: number }[]
+  readonly invalidReasons: readonly { readonly reason: InvalidReason; readonly count: number }[]
 }
 
 export const MOST_HOURS = 24
@@ -101,7 +101,7 @@ function sumUp(hours: readonly Hour[]): Omit<MatchQualityRow, 'adAccountId' | 'e
   return {
     events,
     shares,
-    warnings: words.flatMap(([word, count]) => (isWarning(word) ? [[word, count] as const] : [])),
-    invalidReasons: words.flatMap(([word, count]) => (isInvalidReason(word) ? [[word, count] as const] : [])),
+    warnings: words.flatMap(([word, count]) => (isWarning(word) ? { code: word, count } : [])),
+    invalidReasons: words.flatMap(([word, count]) => (isInvalidReason(word) ? { reason: word, count } : [])),
   }
 }

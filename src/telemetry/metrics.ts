@@ -68,7 +68,6 @@ export const METRICS = {
     help: 'How long each call to Pinterest waited for the limit of its account, 0 included.',
     buckets: CALL_LIMITER_BUCKETS,
   },
-  callsInFlight: { name: 'pinrelay_calls_in_flight', help: 'Calls to Pinterest in flight.' },
   calls: {
     name: 'pinrelay_calls_total',
     help: 'Calls to Pinterest, by outcome: an HTTP status, or why there was none.',
@@ -210,10 +209,6 @@ export const METRICS = {
     name: 'pinrelay_volume_mark',
     help: '1 for each account and event name with a sudden drop or surge against its own past. At most 1,000.',
     labels: ['ad_account_id', 'event_name', 'direction'],
-  },
-  volumeStreams: {
-    name: 'pinrelay_volume_streams_watched',
-    help: 'Pairs of account and event name whose volume is watched; at most 5,000.',
   },
 } as const satisfies Readonly<Record<string, Metric>>
 

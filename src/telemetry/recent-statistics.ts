@@ -6,13 +6,13 @@
 import type { Clock } from '../clock.ts'
 import type { Metrics } from './metrics.ts'
 
-/** One step, which ended at `atS` seconds since the epoch. */
-export type StatisticsSample = { readonly atS: number } & Readonly<ReturnType<typeof compare>> & Waiting
+/** One step, which ended at `at` seconds since the epoch. */
+export type StatisticsSample = { readonly at: number } & Readonly<ReturnType<typeof compare>> & Waiting
 
 /** Events on disk at the end of the step, and the age of the oldest; `queued` is undefined when the store did not answer. */
 export interface Waiting {
   readonly queued: number | undefined
-  readonly oldestAgeS: number | undefined
+  readonly oldestAgeSeconds: number | undefined
 }
 
 export type RecentStatistics = ReturnType<typeof createRecentStatistics>
@@ -58,15 +58,15 @@ export function createRecentStatistics({ clock, metrics, waiting, archive }: Sta
 
   /** Takes a step of the series that are due, or of all. */
   async function takeStep(isLast: boolean): Promise<void> {
-    const atS = clock.wallMs() / 1000
-    const asked = waiting().catch((): Waiting => ({ queued: undefined, oldestAgeS: undefined }))
+    const at = clock.wallMs() / 1000
+    const asked = waiting().catch((): Waiting => ({ queued: undefined, oldestAgeSeconds: undefined }))
     const [now, queued] = await Promise.all([readAll(metrics), asked])
     const nowMs = clock.monotonicMs()
     for (const one of series.filter(({ dueMs }) => isLast || dueMs <= nowMs)) {
       const { stepMs, steps } = RANGES[one.range]
       const { kept } = one
-      kept.push({ atS, ...compare(one.before, now), ...queued })
-      while (kept.length > steps || kept[0]!.atS < atS - (stepMs * steps) / 1000) kept.shift()
+      kept.push({ at, ...compare(one.before, now), ...queued })
+      while (kept.length > steps || kept[0]!.at < at - (stepMs * steps) / 1000) kept.shift()
       one.before = now
       one.dueMs = nowMs + stepMs
     }
@@ -86,7 +86,7 @@ export function createRecentStatistics({ clock, metrics, waiting, archive }: Sta
   return {
     /** Those after `afterS`, oldest first. */
     samples(afterS: number, range: Range = '15m'): readonly StatisticsSample[] {
-      return series.find((one) => one.range === range)!.kept.filter(({ atS }) => atS > afterS)
+      return series.find((one) => one.range === range)!.kept.filter(({ at }) => at > afterS)
     },
     /** Takes the step that is not over, and archives. */
     async close(): Promise<void> {
@@ -147,9 +147,9 @@ function compare(before: Reading, now: Reading) {
     duplicate: events('duplicate'),
     calls: rise('calls', () => true),
     callsFailed: rise('calls', (outcome) => outcome !== '200' && outcome !== '422'),
-    postP50S: percentile('postSeconds', 0.5),
-    postP99S: percentile('postSeconds', 0.99),
-    callP99S: percentile('callSeconds', 0.99),
+    postP50Seconds: percentile('postSeconds', 0.5),
+    postP99Seconds: percentile('postSeconds', 0.99),
+    callP99Seconds: percentile('callSeconds', 0.99),
   }
 }
 

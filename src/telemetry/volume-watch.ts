@@ -153,7 +153,6 @@ export function reportVolume(metrics: Metrics, volumeWatch: VolumeWatch): void {
       return [[{ ad_account_id: adAccountId, event_name, direction: state }, 1] as const]
     }),
   )
-  metrics.collect('volumeStreams', () => volumeWatch.rows().length)
 }
 
 const NOT_JUDGED: VolumeJudgement = {

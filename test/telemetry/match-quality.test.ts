@@ -62,10 +62,10 @@ t.test('shares are those of what Pinterest gets, not of what was tried', async (
       warned: 0.5,
       invalid: 0.2,
     },
-    invalidReasons: [['no_identifier', 1]],
+    invalidReasons: [{ reason: 'no_identifier', count: 1 }],
   })
   t.same(
-    new Map(row!.warnings),
+    new Map(row!.warnings.map(({ code, count }) => [code, count])),
     new Map([
       ['placeholder', 1],
       ['late_event', 1],
@@ -93,7 +93,7 @@ t.test('filtered events are a share of all, and of nothing else', async (t) => {
   t.match(row, {
     events: 4,
     shares: { em: 1, ip_and_user_agent: 0, filtered: 0.25, invalid: 0.5 },
-    warnings: [['bot_user_agent', 1]],
+    warnings: [{ code: 'bot_user_agent', count: 1 }],
   })
 })
 
@@ -171,11 +171,11 @@ t.test('what costs most is told first, and what is good is not told', async (t) 
     invalid: 0.3,
   }
   const warnings = [
-    ['late_event', 400],
-    ['unreadable', 60],
-    ['unknown_field', 49],
+    { code: 'late_event', count: 400 },
+    { code: 'unreadable', count: 60 },
+    { code: 'unknown_field', count: 49 },
   ] as const
-  t.same(codesOf({ shares: bad, warnings, invalidReasons: [['missing_field', 300]] }), [
+  t.same(codesOf({ shares: bad, warnings, invalidReasons: [{ reason: 'missing_field', count: 300 }] }), [
     'fix_invalid:missing_field',
     'check_user_agent',
     'send_earlier',
@@ -186,9 +186,16 @@ t.test('what costs most is told first, and what is good is not told', async (t) 
     'send_click_id',
     'fix_warning:unreadable',
   ])
-  t.same(codesOf({ events: 19, shares: bad, invalidReasons: [['missing_field', 6]] }), [], 'too few to tell')
   t.same(
-    codesOf({ shares: { ...bad, filtered: 0, invalid: 1 }, invalidReasons: [['no_identifier', 1000]] }),
+    codesOf({ events: 19, shares: bad, invalidReasons: [{ reason: 'missing_field', count: 6 }] }),
+    [],
+    'too few to tell',
+  )
+  t.same(
+    codesOf({
+      shares: { ...bad, filtered: 0, invalid: 1 },
+      invalidReasons: [{ reason: 'no_identifier', count: 1000 }],
+    }),
     ['fix_invalid:no_identifier'],
     'of what is never sent nothing else can be said',
   )

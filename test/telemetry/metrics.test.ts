@@ -5,16 +5,16 @@ t.test('values are collected at each scrape, and what is gone has no series', as
   const metrics = createMetrics({ version: 'test' })
   let accounts = ['1', '2']
   metrics.collect('accountOverShare', () => accounts.map((ad_account_id) => [{ ad_account_id }, 1]))
-  metrics.collect('callsInFlight', async () => accounts.length)
+  metrics.collect('eventsQueued', async () => accounts.length)
   metrics.collect('logLinesDropped', () => 7)
   const first = await metrics.render()
   t.match(first, /^pinrelay_account_over_share\{ad_account_id="1"\} 1$/m)
-  t.match(first, /^pinrelay_calls_in_flight 2$/m)
+  t.match(first, /^pinrelay_events_queued 2$/m)
   accounts = ['2']
   const second = await metrics.render()
   t.notMatch(second, 'ad_account_id="1"')
   t.match(second, /^pinrelay_account_over_share\{ad_account_id="2"\} 1$/m)
-  t.match(second, /^pinrelay_calls_in_flight 1$/m)
+  t.match(second, /^pinrelay_events_queued 1$/m)
   t.match(second, /^pinrelay_log_lines_dropped_total 7$/m, 'absolute, not added to the first scrape')
 })
 

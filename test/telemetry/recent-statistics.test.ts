@@ -10,11 +10,11 @@ import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { createManualClock } from '../support/clock.ts'
 
 const STEP_MS = RANGES['15m'].stepMs
-const NOTHING = async (): Promise<Waiting> => ({ queued: 0, oldestAgeS: undefined })
+const NOTHING = async (): Promise<Waiting> => ({ queued: 0, oldestAgeSeconds: undefined })
 
 t.test('each step has the counts of its own time', async (t) => {
   const clock = createManualClock()
-  let waiting: () => Promise<Waiting> = async () => ({ queued: 3, oldestAgeS: 12 })
+  let waiting: () => Promise<Waiting> = async () => ({ queued: 3, oldestAgeSeconds: 12 })
   const metrics = createMetrics({ version: 'test' })
   const recentStatistics = createRecentStatistics({ clock, metrics, waiting: () => waiting() })
   metrics.posts.inc({ status: '200' })
@@ -44,13 +44,13 @@ t.test('each step has the counts of its own time', async (t) => {
     callsFailed: 1,
     queued: 3,
   })
-  t.equal(first?.oldestAgeS, 12)
-  t.ok(first!.callP99S! > 9 && first!.callP99S! < 11)
-  t.ok(first!.postP50S! <= 0.001 && first!.postP99S! > 0.009)
+  t.equal(first?.oldestAgeSeconds, 12)
+  t.ok(first!.callP99Seconds! > 9 && first!.callP99Seconds! < 11)
+  t.ok(first!.postP50Seconds! <= 0.001 && first!.postP99Seconds! > 0.009)
   t.match(second, { posts: 1, turnedAway: 1, delivered: 0, calls: 0 })
-  t.equal(second?.callP99S, undefined)
+  t.equal(second?.callP99Seconds, undefined)
   t.equal(second?.queued, undefined, 'a store that is away leaves a gap')
-  t.equal(recentStatistics.samples(first!.atS).length, 1)
+  t.equal(recentStatistics.samples(first!.at).length, 1)
   await recentStatistics.close()
   t.equal(clock.pendingTimers(), 0)
 })
