@@ -21,7 +21,24 @@ const number = (value: number, minimum: number, maximum: number, description: st
 const text = (rule: string, pattern: string, description: string, value?: string) =>
   Type.String({ pattern, rule, description, ...(value === undefined ? {} : { default: value }) })
 const flag = (meaning: string) =>
-  Type.Enum(['true', 'false'], { default: 'false', rule: 'true or false', description: `true: ${meaning}` })
+  Type.Unsafe<boolean>(
+    Type.Enum(['true', 'false'], {
+      default: 'false',
+      rule: 'true or false',
+      description: `true: ${meaning}`,
+      read: (text: string) => text === 'true',
+    }),
+  )
+const list = (rule: string, pattern: string, description: string, isItem = (_: string) => true) =>
+  Type.Unsafe<readonly string[]>(
+    Type.String({
+      pattern,
+      rule: `a comma list of ${rule}`,
+      description,
+      default: '',
+      read: (text: string) => readList(text, isItem),
+    }),
+  )
 const secret = (rule: string, pattern: string, description: string) =>
   Type.Optional(Type.String({ pattern, rule, description, isSecret: true }))
 const masterKey = (description: string) =>
@@ -34,6 +51,7 @@ const proxy = (description: string) =>
       rule: 'host:port, or an http or https URL without path',
       description,
       isLowerCaseToo: true,
+      read: proxyUrl,
     }),
   )
 const URL_RULE = ['an http or https URL without query or fragment', '^https?://[^\\s?#]+$'] as const
@@ -50,12 +68,10 @@ export const SettingsSchema = Type.Object({
   PORT: number(8080, 0, 65_535, 'public port; 0: any free one'),
   ADMIN_HOST: text('an address', '^\\S+$', 'address of the admin port', '127.0.0.1'),
   ADMIN_PORT: number(8081, 0, 65_535, 'admin port; 0: any free one'),
-  ADMIN_HOSTS: Type.Optional(
-    text(
-      'a comma list of host names',
-      '^[A-Za-z0-9._ ,-]+$',
-      'names that the admin port answers to, beside localhost, ADMIN_HOST, the host of ADMIN_PUBLIC_URL and any address',
-    ),
+  ADMIN_HOSTS: list(
+    'host names',
+    '^[A-Za-z0-9._ ,-]*$',
+    'names that the admin port answers to, beside localhost, ADMIN_HOST, the host of ADMIN_PUBLIC_URL and any address',
   ),
   ADMIN_TOKEN: secret(
     'at least 16 visible ASCII characters',
@@ -130,12 +146,11 @@ export const SettingsSchema = Type.Object({
     'SQLite: disk space reserved for the day when the disk is full (less on a small disk); bounds the WAL, too',
   ),
   BODY_LIMIT_BYTES: number(8 * 1024 ** 2, 1024, 64 * 1024 ** 2, 'largest body of a post'),
-  TRUST_PROXY: Type.Optional(
-    text(
-      'a comma list of addresses or CIDR blocks',
-      '^[0-9a-fA-F:.,/ ]+$',
-      'gateways whose X-Forwarded-* headers are believed',
-    ),
+  TRUST_PROXY: list(
+    'addresses or CIDR blocks',
+    '^[0-9a-fA-F:.,/ ]*$',
+    'gateways whose X-Forwarded-* headers are believed',
+    isAddressBlock,
   ),
   METRICS_OPEN: flag('GET /metrics needs no token'),
   DOCS_OPEN: flag('the description of the public port (/docs on the admin port) needs no token'),
@@ -153,21 +168,7 @@ export const SettingsSchema = Type.Object({
 /** The most that a relay takes to end, after DRAIN_MS: supervisors must give it more. relay.ts has its parts. */
 export const LONGEST_CLOSE_MS = 10_000
 
-export type GivenSettings = Readonly<Static<typeof SettingsSchema>>
-
-export interface Settings extends Omit<
-  GivenSettings,
-  'ADMIN_HOSTS' | 'TRUST_PROXY' | 'METRICS_OPEN' | 'DOCS_OPEN' | 'HTTPS_PROXY' | 'HTTP_PROXY'
-> {
-  /** Names that the admin port answers to, beside localhost, its own and addresses. */
-  readonly ADMIN_HOSTS: readonly string[]
-  /** Addresses and CIDR blocks of the gateways whose X-Forwarded-* count. */
-  readonly TRUST_PROXY: readonly string[]
-  readonly METRICS_OPEN: boolean
-  readonly DOCS_OPEN: boolean
-  /** URLs, perhaps with a password: never log them. */
-  readonly HTTPS_PROXY: string | undefined
-  readonly HTTP_PROXY: string | undefined
+export interface Settings extends Readonly<Static<typeof SettingsSchema>> {
   /** From DATABASE_URL. */
   readonly database: DatabaseConfig
 }
@@ -177,27 +178,33 @@ export type DatabaseConfig =
   /** With its password: never log it. */
   | { readonly kind: 'postgres'; readonly url: string }
 
+type SettingSchema = TSchema & {
+  readonly type?: string
+  readonly rule?: string
+  readonly default?: unknown
+  /** Of a text that follows the pattern; undefined where it follows no rule. */
+  readonly read?: (text: string) => unknown
+}
+
 type Environment = Readonly<Record<string, string | undefined>>
 
 /** Throws BAD_SETTINGS with one line per problem. */
 export function readSettings(environment: Environment): Settings {
   const problems: string[] = []
-  const read: Record<string, unknown> = {}
-  for (const [name, schema] of Object.entries<TSchema>(SettingsSchema.properties)) {
-    if ('default' in schema) read[name] = schema.default
-    const value = readValue(schema, textOfSetting(environment, name, schema))
-    if (value === undefined) continue
-    if (Check(schema, value)) read[name] = value
-    else problems.push(`${name} must be ${ruleOf(schema)}`)
+  const values: Record<string, unknown> = {}
+  for (const [name, schema] of Object.entries<SettingSchema>(SettingsSchema.properties)) {
+    const { default: standard, read = (text: string) => text, rule } = schema
+    const convert = (value: unknown) => (typeof value === 'string' ? read(value) : value)
+    if (standard !== undefined) values[name] = convert(standard)
+    const text = textOfSetting(environment, name, schema)
+    // An empty setting is an unset one: compose files and manifests pass empty texts for what is not set.
+    if (text === '') continue
+    const given = schema.type === 'integer' && /^\d{1,15}$/.test(text) ? Number(text) : text
+    const value = Check(schema, given) ? convert(given) : undefined
+    if (value === undefined) problems.push(`${name} must be ${rule}`)
+    else values[name] = value
   }
-  const settings = read as GivenSettings
-  for (const name of ['HTTPS_PROXY', 'HTTP_PROXY'] as const) {
-    if (settings[name] !== undefined && proxyUrl(settings[name]) === undefined)
-      problems.push(`${name} must be ${ruleOf(SettingsSchema.properties[name])}`)
-  }
-  const gateways = readList(settings.TRUST_PROXY)
-  if (!gateways.every(isAddressBlock))
-    problems.push(`TRUST_PROXY must be ${ruleOf(SettingsSchema.properties.TRUST_PROXY)}`)
+  const settings = values as Static<typeof SettingsSchema>
   if (settings.CALL_BURST >= settings.CALLS_PER_MINUTE)
     problems.push('CALL_BURST must be below CALLS_PER_MINUTE')
   if (settings.MASTER_KEY_PREVIOUS && !settings.MASTER_KEY) {
@@ -211,24 +218,19 @@ export function readSettings(environment: Environment): Settings {
         problems.push(`${name} must be set with PostgreSQL, the same for all replicas`)
     }
   }
-  if (problems.length > 0) throw new BadSettings([...new Set(problems)].join('\n'))
-  return Object.freeze({
-    ...settings,
-    ADMIN_HOSTS: readList(settings.ADMIN_HOSTS),
-    TRUST_PROXY: gateways,
-    METRICS_OPEN: settings.METRICS_OPEN === 'true',
-    DOCS_OPEN: settings.DOCS_OPEN === 'true',
-    HTTPS_PROXY: proxyUrl(settings.HTTPS_PROXY),
-    HTTP_PROXY: proxyUrl(settings.HTTP_PROXY),
-    database,
-  })
+  if (problems.length > 0) throw new BadSettings(problems.join('\n'))
+  return Object.freeze({ ...settings, database })
 }
 
-function readList(list = ''): string[] {
-  return list.split(',').flatMap((item) => item.trim() || [])
+function readList(list: string, isItem: (item: string) => boolean): string[] | undefined {
+  const items = list.split(',').flatMap((item) => item.trim() || [])
+  return items.every(isItem) ? items : undefined
 }
 
-function readDatabase({ DATABASE_URL: url }: GivenSettings, problems: string[]): DatabaseConfig {
+function readDatabase(
+  { DATABASE_URL: url }: Pick<Settings, 'DATABASE_URL'>,
+  problems: string[],
+): DatabaseConfig {
   if (url.startsWith('sqlite:')) return { kind: 'sqlite', path: url.slice('sqlite:'.length) }
   try {
     parseDatabaseUrl(url, 'DATABASE_URL')
@@ -245,25 +247,15 @@ export function textOfSetting(environment: Environment, name: string, schema: TS
 }
 
 /** Undefined for what is no URL of a proxy. */
-function proxyUrl(text: string | undefined): string | undefined {
+function proxyUrl(text: string): string | undefined {
   try {
-    const url = new URL(text?.includes('://') ? text : `http://${text}`)
+    const url = new URL(text.includes('://') ? text : `http://${text}`)
     // undici decodes both, and throws where they cannot be.
     for (const part of [url.username, url.password]) decodeURIComponent(part)
-    return text && url.href
+    return url.href
   } catch {
     return undefined
   }
-}
-
-/** An empty setting is an unset one: compose files and manifests pass empty texts for what is not set. */
-function readValue(schema: TSchema, value: string): unknown {
-  if (value === '') return undefined
-  return 'type' in schema && schema.type === 'integer' && /^\d{1,15}$/.test(value) ? Number(value) : value
-}
-
-function ruleOf(schema: TSchema): string {
-  return 'rule' in schema ? String(schema.rule) : 'something else'
 }
 
 function isAddressBlock(block: string): boolean {

@@ -76,7 +76,7 @@ function renderSettings(settings: Facts['settings']): string {
     ['name', 'default', 'must be', 'what it does'],
     Object.entries(settings).map(([name, schema]) => {
       const { rule, description } = schema as { readonly rule?: string; readonly description?: string }
-      const fallback = 'default' in schema ? `\`${String(schema.default)}\`` : ''
+      const fallback = 'default' in schema && schema.default !== '' ? `\`${String(schema.default)}\`` : ''
       return [`\`${name}\``, fallback, rule?.replace('a whole number from ', '') ?? '', description ?? '']
     }),
   )
