@@ -23,6 +23,7 @@ import { createVolumeWatch, reportVolume } from './telemetry/volume-watch.ts'
 import type { Log } from './telemetry/log.ts'
 import { createMetrics } from './telemetry/metrics.ts'
 import { createPinterestOauth } from './pinterest/oauth.ts'
+import type { EngineOptions } from './store/engine/engine.ts'
 import { findAdminToken, findMasterKeys, openStore } from './store/open-store.ts'
 import { createPinterest } from './pinterest/pinterest.ts'
 import { createBreakerTeller, joinReplicas } from './replicas.ts'
@@ -52,8 +53,8 @@ export interface RelayOptions {
   readonly log: Log
   readonly version: string
   readonly clock?: Clock
-  /** Another engine's, for tests. */
-  readonly engineThread?: URL
+  /** Another engine, for tests. */
+  readonly startThread?: EngineOptions['startThread']
   /** The relay cannot go on and must be started again; called at most once. */
   readonly onFatal?: () => void
   /** Log lines so far that the output did not take. */
@@ -127,7 +128,7 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
       metrics.commitOperations.observe(operationCount)
     },
     onFatal,
-    ...(options.engineThread && { thread: options.engineThread }),
+    ...(options.startThread && { startThread: options.startThread }),
   })
   opened.defer(() => engine.close())
   const { store, vaultStore, shared } = engine

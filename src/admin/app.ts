@@ -13,7 +13,7 @@ import Fastify, {
 } from 'fastify'
 import type { FastifySchemaValidationError } from 'fastify/types/schema.js'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import { Compile, type XSchema } from 'typebox/schema'
+import { Compile, type Validator, type XSchema } from 'typebox/schema'
 import { NotFound, Unauthorized, WrongHost } from '../errors.ts'
 import { bearerOf } from '../ingest/auth.ts'
 import { codeOf } from '../telemetry/log.ts'
@@ -125,11 +125,13 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
   return app
 }
 
-/** Nothing is converted: every part of a path or query is declared as text. Bytes are the engine's to read. */
+/** Nothing is converted: every part of a path or query is declared as text. Bytes are the engine's to read. Compiled at the first request: most are never asked. */
 const compileSchema: FastifySchemaCompiler<XSchema> = ({ schema }) => {
-  const validator = Compile(schema)
+  let validator: Validator | undefined
   return (value: unknown) => {
-    if (Buffer.isBuffer(value) || validator.Check(value)) return { value }
+    if (Buffer.isBuffer(value)) return { value }
+    validator ??= Compile(schema)
+    if (validator.Check(value)) return { value }
     const [, error] = validator.Errors(value)
     return { error }
   }

@@ -13,7 +13,7 @@ import { loadOrMakeMasterKey, loadOrMakeSecretFile, parseMasterKey } from '../va
 import type { MasterKeys } from '../vault/seal.ts'
 import { besideQueue, vaultBeside } from './paths.ts'
 
-export interface OpenStoreOptions extends Pick<EngineOptions, 'onGroup' | 'thread'> {
+export interface OpenStoreOptions extends Pick<EngineOptions, 'onGroup' | 'startThread'> {
   readonly settings: Settings
   readonly masterKeys: MasterKeys
   readonly log: Log
@@ -22,7 +22,7 @@ export interface OpenStoreOptions extends Pick<EngineOptions, 'onGroup' | 'threa
 }
 
 export function openStore(options: OpenStoreOptions): Promise<Engine> {
-  const { settings, masterKeys, log, openedAtMs, onGroup, onFatal, thread } = options
+  const { settings, masterKeys, log, openedAtMs, onGroup, onFatal, startThread } = options
   return openEngine({
     settings: {
       database: settings.database,
@@ -35,7 +35,7 @@ export function openStore(options: OpenStoreOptions): Promise<Engine> {
     },
     onProblem: (problem) => reportProblem(problem, log, onFatal),
     onGroup,
-    ...(thread && { thread }),
+    ...(startThread && { startThread }),
   })
 }
 

@@ -1,6 +1,7 @@
 /** The engine's thread hangs, as on a disk whose sync does not return: nobody waits for it for ever, and nothing is lost. */
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import { createAfter, systemClock, type Clock } from '../../src/clock.ts'
 import { until } from '../support/clock.ts'
@@ -22,9 +23,9 @@ t.test(
   'a store that hangs turns readiness off, and posts get 503; when it answers all goes on',
   async (t) => {
     const file = join(t.testdir(), 'hang')
-    const engineThread = new URL('./blocking-thread.ts', import.meta.url)
+    const startThread = () => new Worker(new URL('./blocking-thread.ts', import.meta.url))
     process.env['HANG_WHILE'] = file
-    const stand = await setUp(t, {}, {}, { clock: fastClock, engineThread })
+    const stand = await setUp(t, {}, {}, { clock: fastClock, startThread })
     t.teardown(() => rmSync(file, { force: true }))
     const { relay, sandbox, logLines, admin } = stand
     const ready = async () => (await fetch(`${relay.publicUrl}/readyz`)).json()

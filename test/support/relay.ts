@@ -1,9 +1,13 @@
 /** A relay with its own sandbox and a throw-away store, in this process, for tests of the whole way. */
 import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { MessageChannel } from 'node:worker_threads'
 import tap, { type Test } from 'tap'
+import type { EngineThread } from '../../src/store/engine/engine.ts'
+import { serveEngine } from '../../src/store/engine/serve.ts'
 import { readSettings } from '../../src/settings.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { startRelay, type Relay, type RelayOptions } from '../../src/relay.ts'
@@ -61,16 +65,16 @@ export interface Answer {
   readonly body: AnswerBody
 }
 
-type More = Pick<RelayOptions, 'clock' | 'engineThread'>
+type More = Pick<RelayOptions, 'clock' | 'startThread'>
 
-/** Starts everything; the test's teardown ends it. */
+/** Starts everything; the test's teardown ends it. The engine has no thread of its own: starting one takes longer than most tests. */
 export async function setUp(
   t: Test,
   settings: Record<string, string> = {},
   sandboxOptions: SandboxOptions = {},
   more: More = {},
 ): Promise<Stand> {
-  const running = await run(settings, sandboxOptions, more)
+  const running = await run(settings, sandboxOptions, { startThread: startEngineHere, ...more })
   t.teardown(() => running.close())
   const { sandbox, folder, logLines } = running
   return withRelay(running, {
@@ -80,6 +84,22 @@ export async function setUp(
     logLines,
     restart: running.restart,
   })
+}
+
+/** Behind a port like a thread's, so that all that is exchanged is copied. */
+function startEngineHere(): EngineThread {
+  const { port1: port, port2 } = new MessageChannel()
+  serveEngine(port2)
+  const thread: EngineThread = Object.assign(new EventEmitter(), {
+    postMessage: port.postMessage.bind(port),
+    async terminate() {
+      port.close()
+      thread.emit('exit', 0)
+      return 0
+    },
+  })
+  port.on('message', (message) => thread.emit('message', message))
+  return thread
 }
 
 export type Enter = (t: Test) => Promise<Guest>

@@ -6,7 +6,8 @@
  * Errors of errors.ts arrive with their class, all others with code, message and stack.
  */
 import { setImmediate as runAfterTurn } from 'node:timers'
-import type { MessagePort, Worker } from 'node:worker_threads'
+import type { MessagePort } from 'node:worker_threads'
+import type { EngineThread } from './engine.ts'
 import * as errors from '../../errors.ts'
 import { toTravelError, type TravelError } from './operations.ts'
 
@@ -54,7 +55,7 @@ interface Waiting {
 
 /** `ours` may be filled later, but before anything of it is asked for. */
 export function connectCalls<Theirs extends Api>(
-  port: MessagePort | Worker,
+  port: MessagePort | EngineThread,
   ours: Partial<Api>,
 ): Calls<Theirs> {
   const waiting = new Map<number, Waiting>()

@@ -2,7 +2,7 @@
  * The front's side of the engine: starts its thread and calls it. Opening rejects with the errors of the store's opening; later
  * calls reject with STORE_UNAVAILABLE once the thread has died, and with SHUTTING_DOWN once it has closed.
  */
-import { once } from 'node:events'
+import { once, type EventEmitter } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { ShuttingDown, StoreCannotOpen, StoreUnavailable } from '../../errors.ts'
 import type { DecideChange, VaultStore } from '../../vault/vault-store.ts'
@@ -26,10 +26,12 @@ export interface Engine extends Pick<EngineApi, (typeof CALLED)[number]> {
   close(): Promise<void>
 }
 
+export type EngineThread = EventEmitter & Pick<Worker, 'postMessage' | 'terminate'>
+
 export interface EngineOptions {
   readonly settings: EngineSettings
-  /** Another thread, for tests. */
-  readonly thread?: URL
+  /** Another thread, or none, for tests. */
+  readonly startThread?: () => EngineThread
   readonly onProblem: (problem: StoreProblem) => void
   /** What each transaction carried. */
   readonly onGroup: (report: GroupReport) => void
@@ -39,11 +41,11 @@ const THREAD = new URL('./thread.ts', import.meta.url)
 
 export async function openEngine({
   settings,
-  thread = THREAD,
+  startThread = () => new Worker(THREAD),
   onProblem,
   onGroup,
 }: EngineOptions): Promise<Engine> {
-  const worker = new Worker(thread)
+  const worker = startThread()
   /** A change of the vault is decided here, while the engine holds the lock on its documents. One at a time. */
   let decide: DecideChange
   const listeners: ((change: SharedChange) => void)[] = []

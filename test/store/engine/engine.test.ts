@@ -1,11 +1,12 @@
 /** The engine as the front has it: its thread, from opening to its end. */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
 import { openEngine, type EngineOptions } from '../../../src/store/engine/engine.ts'
 import type { StoreProblem } from '../../../src/store/engine/operations.ts'
 
-const open = (t: Test, more: Pick<EngineOptions, 'onProblem' | 'thread'>) =>
+const open = (t: Test, more: Pick<EngineOptions, 'onProblem' | 'startThread'>) =>
   openEngine({
     settings: {
       database: { kind: 'sqlite', path: join(t.testdir(), 'relay.db') },
@@ -29,8 +30,8 @@ t.test('what is asked for after it closed is refused as by a relay that shuts do
 
 t.test('when its thread dies that is told once, and everything rejects, then and later', async (t) => {
   const problems: StoreProblem[] = []
-  const thread = new URL('./dying-thread.ts', import.meta.url)
-  const engine = await open(t, { thread, onProblem: (problem) => void problems.push(problem) })
+  const startThread = () => new Worker(new URL('./dying-thread.ts', import.meta.url))
+  const engine = await open(t, { startThread, onProblem: (problem) => void problems.push(problem) })
   await t.rejects(engine.store.backlog(), { code: 'STORE_UNAVAILABLE' })
   await t.rejects(engine.store.totals({}), { code: 'STORE_UNAVAILABLE' })
   t.same(problems, [{ problem: 'engine_died', message: 'the disk is gone' }])

@@ -1,0 +1,84 @@
+/**
+ * The engine, for what costs CPU or waits for a disk: it owns the store, prepares posts and explains events. It serves whoever
+ * has the other end of the port.
+ */
+import { setImmediate as runAfterTurn } from 'node:timers'
+import type { MessagePort } from 'node:worker_threads'
+import { BackupRefused } from '../../errors.ts'
+import { connectCalls, type Calls } from './calls.ts'
+import type { EngineApi, EngineSettings, FrontApi, OpenedParts, OpenedStore, StoreOptions } from './api.ts'
+import { createExplain } from './explain.ts'
+import { createExpressions } from './expressions.ts'
+import { createPosts } from './posts.ts'
+import { createWebhooks } from './webhooks.ts'
+import { createWork } from './work.ts'
+
+export function serveEngine(port: MessagePort): void {
+  const handlers: Partial<EngineApi> = { open }
+  const front = connectCalls<FrontApi>(port, handlers)
+
+  async function open(settings: EngineSettings): Promise<OpenedParts> {
+    const opened = await openStore(settings, front)
+    const { store, vaultStore, shared } = opened
+    shared?.onChange((change) => front.tell('sharedChange', change))
+    const now = () => performance.now()
+    // After the commits that a turn leads to: those are scheduled when it ends.
+    const nextTurn = (run: () => void) => void runAfterTurn(() => runAfterTurn(run))
+    const work = createWork({ now, nextTurn })
+    const { maxEventAgeMs, hasTrail } = settings
+    const expressions = createExpressions()
+    const webhooks = createWebhooks({ work, expressions })
+    const posts = createPosts({ store, work, webhooks, now, maxEventAgeMs, hasTrail })
+    Object.assign(handlers, store, vaultStore, shared)
+    Object.assign(handlers, {
+      takePost: (post) => posts.take(post),
+      withdrawPost: (postId) => posts.withdraw(postId),
+      explain: createExplain({ work, webhooks, maxEventAgeMs }),
+      findFault: (expression) => expressions.findFault(expression),
+      changeVault: () => vaultStore.changeVault((fresh) => front.call('decideChange', fresh)),
+      recover: (name) => opened.recover(name),
+      backUp: (request) => opened.backUp(request),
+      async close() {
+        await expressions.close()
+        await opened.close()
+        // After the answer has left.
+        runAfterTurn(() => port.close())
+      },
+    } satisfies Partial<EngineApi>)
+    return {
+      store: Object.keys(store),
+      vaultStore: Object.keys(vaultStore),
+      shared: shared && Object.keys(shared),
+    }
+  }
+}
+
+/** Loads the code of the used store only. */
+async function openStore(settings: EngineSettings, front: Calls<FrontApi>): Promise<OpenedStore> {
+  const { database } = settings
+  const options: EngineSettings & StoreOptions = {
+    ...settings,
+    onProblem: (problem) => front.tell('problem', problem),
+    onGroup: (report) => front.tell('group', report),
+  }
+  switch (database.kind) {
+    case 'sqlite': {
+      const { openSqlite } = await import('../sqlite/open.ts')
+      const sqlite = await openSqlite({ ...options, path: database.path })
+      return { ...sqlite, shared: undefined }
+    }
+    case 'postgres': {
+      const { openPostgres } = await import('../postgres/open.ts')
+      const postgres = await openPostgres({ ...options, url: database.url })
+      return {
+        ...postgres,
+        recover: async () => undefined,
+        async backUp() {
+          throw new BackupRefused(
+            'The store is PostgreSQL: back it up with its own tools, see docs/postgres.md.',
+          )
+        },
+      }
+    }
+  }
+}
