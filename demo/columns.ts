@@ -3,7 +3,7 @@
  * they do not fit together the widest give way first. Pure; colours are put around the finished cells.
  */
 import { styleText } from 'node:util'
-import { cellsOf, graphemes } from '../src/cli/table.ts'
+import { cellsOf, graphemesOf } from '../src/cli/table.ts'
 
 export type Style = 'bold' | 'dim' | 'green' | 'red' | 'yellow' | 'cyan'
 
@@ -61,7 +61,7 @@ export function fitCells(text: string, cells: number): string {
   if (missing >= 0) return text + ' '.repeat(missing)
   let kept = ''
   let used = 0
-  for (const { segment } of graphemes.segment(text)) {
+  for (const { segment } of graphemesOf(text)) {
     const width = cellsOf(segment)
     if (used + width > cells - 1) break
     kept += segment

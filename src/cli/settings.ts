@@ -1,6 +1,6 @@
 /** `settings`: every setting with its value in this environment (in the relay's container: the relay's). No secret is shown. */
 import { BadSettings } from '../errors.ts'
-import { readSettings, SettingsSchema, textOfSetting } from '../settings.ts'
+import type { Settings } from '../settings.ts'
 import type { Command } from './command.ts'
 import { renderTable } from './table.ts'
 import { CommandFailed, type Terminal } from './terminal.ts'
@@ -10,14 +10,15 @@ export const settings: Command = {
   words: '',
   does: 'every setting, its value in force in this environment, whether that is the default, and what it does; secrets are masked',
   async run({ terminal }) {
-    const rows = list(terminal.environment)
+    const rows = await list(terminal.environment)
     const columns = { name: 'name', value: 'value', set: 'is_set', 'what it does': 'description' } as const
     return { answer: { settings: rows }, text: renderTable(columns, rows) }
   },
 }
 
-function list(environment: Terminal['environment']) {
-  const inForce = readEnvironment(environment)
+async function list(environment: Terminal['environment']) {
+  const { SettingsSchema, textOfSetting } = await import('../settings.ts')
+  const inForce = await readEnvironment(environment)
   return Object.entries(SettingsSchema.properties).map(([name, schema]) => {
     const value = String(inForce[name as keyof typeof SettingsSchema.properties] ?? '')
     return {
@@ -29,7 +30,9 @@ function list(environment: Terminal['environment']) {
   })
 }
 
-export function readEnvironment(environment: Terminal['environment']) {
+/** The schema takes longer to load than all commands. */
+export async function readEnvironment(environment: Terminal['environment']): Promise<Settings> {
+  const { readSettings } = await import('../settings.ts')
   try {
     return readSettings(environment)
   } catch (error) {

@@ -2,7 +2,6 @@
 import { copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import type { BackupAnswer, RecoverAnswer, ResealAnswer } from '../admin/store-care.ts'
-import { codeOf } from '../telemetry/log.ts'
 import type { Command } from './command.ts'
 import { readEnvironment } from './settings.ts'
 import { CommandFailed } from './terminal.ts'
@@ -71,12 +70,13 @@ const DAMAGED =
   'The copy of the queue is damaged: the relay will quarantine it, and relay recover brings back what can be read.'
 
 async function restoreFrom(folder: string, environment: Parameters<typeof readEnvironment>[0]) {
-  const settings = readEnvironment(environment)
+  const settings = await readEnvironment(environment)
   const { database } = settings
   if (database.kind === 'postgres') {
     throw new CommandFailed('The store is PostgreSQL: restore it with its own tools, see docs/postgres.md.')
   }
   // No other command needs the store's code.
+  const { codeOf } = await import('../telemetry/log.ts')
   const { findMasterKeys, masterKeyFile } = await import('../store/open-store.ts')
   const { BACKUP_KEY_FILE } = await import('../store/sqlite/backup.ts')
   const { restoreBackup } = await import('../store/sqlite/restore-backup.ts')

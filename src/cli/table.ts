@@ -42,7 +42,12 @@ function layOut(rows: readonly (readonly string[])[], isNumber: readonly boolean
   return rows.map((row) => row.map(fill).join('  ').trimEnd()).join('\n')
 }
 
-export const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
+let segmenter: Intl.Segmenter | undefined
+
+/** Loaded only for what is not ASCII: its data takes longer than all commands. */
+export function graphemesOf(text: string): Intl.Segments {
+  return (segmenter ??= new Intl.Segmenter('en', { granularity: 'grapheme' })).segment(text)
+}
 
 /** Chinese, Japanese and Korean characters take two cells. An approximation: no terminal agrees with another on all of Unicode. */
 const WIDE =
@@ -50,8 +55,9 @@ const WIDE =
 
 /** How many cells of a terminal a text takes. */
 export function cellsOf(text: string): number {
+  if (/^[ -~]*$/.test(text)) return text.length
   let cells = 0
-  for (const { segment } of graphemes.segment(text)) cells += widthOf(segment)
+  for (const { segment } of graphemesOf(text)) cells += widthOf(segment)
   return cells
 }
 
