@@ -119,7 +119,7 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
         const querystring = route.schema?.hide === true ? {} : { querystring: closed({}) }
         route.schema = { ...querystring, ...route.schema, tags: [tag] }
       })
-      await tagged.register(routes, { ...options, sessions, refusals })
+      await routes(tagged, { ...options, sessions, refusals })
     })
   }
   return app

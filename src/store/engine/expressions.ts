@@ -24,10 +24,10 @@ const LOOK_MS = 100
 const IDLE_MS = 60_000
 const LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16 }
 
-export function createExpressions(file = THREAD): Expressions {
+export function createExpressions({ file = THREAD, mostCpuUs = MOST_CPU_US } = {}): Expressions {
   const threads = new Map<string, ReturnType<typeof createThread>>()
   function threadOf(sourceId: string) {
-    const thread = threads.get(sourceId) ?? createThread(file, () => void threads.delete(sourceId))
+    const thread = threads.get(sourceId) ?? createThread(file, mostCpuUs, () => void threads.delete(sourceId))
     threads.set(sourceId, thread)
     return thread
   }
@@ -51,7 +51,7 @@ export function createExpressions(file = THREAD): Expressions {
 const STOPPED = Symbol('stopped')
 
 /** `onEnd`: the thread was idle and takes no more requests. */
-function createThread(file: URL, onEnd: () => void) {
+function createThread(file: URL, mostCpuUs: number, onEnd: () => void) {
   let worker: Worker | undefined
   let isEnded = false
   let idle: NodeJS.Timeout | undefined
@@ -82,7 +82,7 @@ function createThread(file: URL, onEnd: () => void) {
       answer = await Promise.race([
         once(worker, 'message', { signal }).then(([value]: unknown[]) => value),
         once(worker, 'exit', { signal }).then(() => STOPPED),
-        spent(worker, before, signal),
+        spent(worker, { before, mostCpuUs, signal }),
       ])
     } catch {
       // The thread has run out of memory.
@@ -107,11 +107,17 @@ function createThread(file: URL, onEnd: () => void) {
   }
 }
 
-async function spent(worker: Worker, before: NodeJS.CpuUsage, signal: AbortSignal): Promise<typeof STOPPED> {
+interface Allowance {
+  readonly before: NodeJS.CpuUsage
+  readonly mostCpuUs: number
+  readonly signal: AbortSignal
+}
+
+async function spent(worker: Worker, { before, mostCpuUs, signal }: Allowance): Promise<typeof STOPPED> {
   for (;;) {
     await delay(LOOK_MS, undefined, { signal })
     const { user, system } = await worker.cpuUsage(before)
-    if (user + system > MOST_CPU_US) return STOPPED
+    if (user + system > mostCpuUs) return STOPPED
   }
 }
 

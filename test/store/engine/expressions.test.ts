@@ -14,7 +14,7 @@ const webhook = (expression: string): Webhook => ({
 const BODY = Buffer.from(JSON.stringify({ id: 7, text: `${'a'.repeat(40)}!` }))
 
 t.test('an expression that does not end, in any way, is stopped', async (t) => {
-  const expressions = createExpressions()
+  const expressions = createExpressions({ mostCpuUs: 300_000 })
   t.teardown(() => expressions.close())
   const ask = (name: string, expression: string) => expressions.map(name, webhook(expression), BODY)
   const endless = {
@@ -76,14 +76,14 @@ t.test('what is made is bounded', async (t) => {
 })
 
 t.test('a webhook that no thread could read is not taken', async (t) => {
-  const missing = createExpressions(new URL('./no-such-thread.ts', import.meta.url))
+  const missing = createExpressions({ file: new URL('./no-such-thread.ts', import.meta.url) })
   t.teardown(() => missing.close())
   await t.rejects(missing.map('one', webhook('body'), BODY), { code: 'TOO_BUSY' })
   await t.rejects(missing.map('one', webhook('body'), BODY), { code: 'TOO_BUSY' }, 'nor the one after it')
 })
 
 t.test('a thread that dies between two webhooks costs neither', async (t) => {
-  const expressions = createExpressions(new URL('./fleeting-thread.ts', import.meta.url))
+  const expressions = createExpressions({ file: new URL('./fleeting-thread.ts', import.meta.url) })
   t.teardown(() => expressions.close())
   for (const n of [1, 2]) {
     t.same(await expressions.findFault('body'), 'answered', `webhook ${n}`)
