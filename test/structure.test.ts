@@ -112,6 +112,26 @@ t.test("the front does not load what prepares events: that is the engine's", asy
   )
 })
 
+t.test(
+  'a command loads its own code: schemas and logs take longer to load than most commands to run',
+  async (t) => {
+    const others = [...loadedFrom('cli.ts')].filter((path) => !/^cli[./]/.test(path))
+    t.same(others.toSorted(), ['delivery/verify-all.ts', 'errors.ts'])
+  },
+)
+
+t.test(
+  "only types come from Fastify's TypeBox package: it loads ajv and a second compiler of schemas",
+  async (t) => {
+    const wholly = globSync('**/*.ts', { cwd: src }).filter((path) =>
+      /^import (?!type\b)[^'"]* from '@fastify\/type-provider-typebox'/m.test(
+        readFileSync(join(src, path), 'utf8'),
+      ),
+    )
+    t.same(wholly, [])
+  },
+)
+
 t.test('only the entries touch the process', async (t) => {
   const touching = globSync('**/*.ts', { cwd: src }).filter((path) =>
     /\bprocess\.(env|argv|exit|exitCode|on)\b/.test(readFileSync(join(src, path), 'utf8')),
