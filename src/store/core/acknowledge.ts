@@ -66,12 +66,14 @@ export function* writeBatches(
   )
 }
 
+const DELETE_WHOLE = `DELETE FROM batches WHERE ${MAY_ACKNOWLEDGE} AND batch_id = ANY($2)
+  RETURNING batch_id, ad_account_id, is_test, pending_count, size_bytes`
+
 /** Nearly every batch. */
 function* acknowledgeWhole(tx: Transaction, whole: readonly Acknowledgement[]): Steps<void> {
   if (whole.length === 0) return
   const rows = yield* query<QueueRow & Pick<BatchRow, 'batch_id' | 'pending_count' | 'size_bytes'>>(
-    `DELETE FROM batches WHERE ${MAY_ACKNOWLEDGE} AND batch_id = ANY($2)
-     RETURNING batch_id, ad_account_id, is_test, pending_count, size_bytes`,
+    DELETE_WHOLE,
     [tx.ownerIds, whole.map(({ batchId }) => batchId)],
   )
   const gone = new Set(rows.map((row) => row.batch_id))

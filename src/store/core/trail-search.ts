@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TrailEvent, TrailFilter, TrailPage, TrailQuery } from '../trail.ts'
 import { postsInTurns } from './trail-posts.ts'
-import { accountMark, idsOf, markOf, sourceMark } from './trail.ts'
+import { accountMark, markOf, packId, sourceMark } from './trail.ts'
 
 export interface TrailRow {
   readonly bucket: number
@@ -40,7 +40,7 @@ export function hintOf({ eventId, orderId, outcome, adAccountId, source }: Trail
   }
   const account = adAccountId && accountMark(adAccountId)
   const mark = id ?? (source === undefined ? account : sourceMark(source))
-  return { ids: mark === undefined ? undefined : idsOf([mark]), marks: undefined }
+  return { ids: mark === undefined ? undefined : packId(mark), marks: undefined }
 }
 
 export interface TrailStepRequest extends TrailHint {

@@ -163,7 +163,7 @@ function toRow(bucket: number, { posts, outcomes }: OpenRow): NewTrailRow {
     for (const [, status] of dead) marks |= markOf(status)
   }
   const entries = packEntries({ posts, outcomes })
-  return { bucket, received_at_ms: receivedAtMs, marks, ids: idsOf([...ids]), entries }
+  return { bucket, received_at_ms: receivedAtMs, marks, ids: packIds(ids), entries }
 }
 
 /** Of an acknowledgement that was taken: `died` are those of its dead that had no outcome yet. */
@@ -231,11 +231,14 @@ function hashId(id: string): number {
 export const accountMark = (adAccountId: string) => `account\n${adAccountId}`
 export const sourceMark = (source: string) => `source\n${source}`
 
-/** As it stands in `ids` of a row with this event. */
-export function idsOf(ids: readonly (number | string)[]): Uint8Array {
-  const bytes = Buffer.alloc(4 * ids.length)
-  for (const [index, id] of ids.entries()) {
-    bytes.writeInt32BE(typeof id === 'number' ? id : hashId(id), 4 * index)
-  }
+function packIds(hashes: ReadonlySet<number>): Uint8Array {
+  const bytes = Buffer.allocUnsafe(4 * hashes.size)
+  let at = 0
+  for (const hash of hashes) at = bytes.writeInt32BE(hash, at)
   return bytes
+}
+
+/** As it stands in `ids` of a row with this event. */
+export function packId(id: string): Uint8Array {
+  return packIds(new Set([hashId(id)]))
 }

@@ -39,10 +39,9 @@ export function createAdmission(
   limitBytes: number,
 ): Admission {
   const pageBytes = Number(readPragma(db, 'page_size'))
-  const selectPages = prepare<{ pages: number; free: number }>(
-    db,
-    'SELECT page_count AS pages, freelist_count AS free FROM pragma_page_count, pragma_freelist_count',
-  )
+  // Not as tables, which SQLite would prepare anew each time.
+  const selectPages = prepare<{ page_count: number }>(db, 'PRAGMA page_count')
+  const selectFreePages = prepare<{ freelist_count: number }>(db, 'PRAGMA freelist_count')
   let usedBytes = 0
   let diskFreeBytes = 0
   const capacity = createCapacity((part) => {
@@ -54,7 +53,8 @@ export function createAdmission(
 
   /** Pages in use, and the WAL, which the disk has to hold as well. */
   function look(): void {
-    const { pages, free } = selectPages.get()!
+    const pages = selectPages.get()!.page_count
+    const free = selectFreePages.get()!.freelist_count
     // SQLite trusts its header: a flipped bit in this count would make the store look full for ever.
     if (free < 0 || free >= pages) throw new StoreDamaged('more pages are free than there are')
     const walBytes = statSync(`${queuePath}-wal`, { throwIfNoEntry: false })?.size ?? 0

@@ -15,10 +15,18 @@ const REWRITTEN: readonly (readonly [RegExp, string])[] = [
   [/LIMIT (\?\d+)/g, 'LIMIT ($1 + 0)'],
 ]
 
+interface WriteStatement {
+  readonly columns: readonly string[]
+  readonly onConflict: string
+  readonly statement: StatementSync
+}
+
 /** Its statements are prepared once. */
 export function createRunner(db: DatabaseSync): Run {
   const statements = new Map<string, StatementSync>()
   const ofLoneValues = new Map<string, StatementSync>()
+  /** By their table: building the text each time takes as long as running it. */
+  const writes = { insert: new Map<string, WriteStatement[]>(), update: new Map<string, WriteStatement[]>() }
 
   function prepare(text: string, areLone = false): StatementSync {
     const prepared = areLone ? ofLoneValues : statements
@@ -37,10 +45,22 @@ export function createRunner(db: DatabaseSync): Run {
       const areLone = step.values.every((value) => !Array.isArray(value) || value.length === 1)
       return prepare(step.text, areLone).all(...step.values.map(areLone ? toLoneInput : toInput))
     }
-    const columns = Object.keys(step.rows[0]!)
-    const statement = prepare(step.kind === 'insert' ? insertSql(step, columns) : updateSql(step, columns))
+    const { columns, statement } = prepareWrite(step)
     for (const row of step.rows) statement.run(...columns.map((name) => toInput(row[name])))
     return []
+  }
+
+  function prepareWrite(step: Exclude<Step, { kind: 'query' }>): WriteStatement {
+    const columns = Object.keys(step.rows[0]!)
+    const onConflict = step.kind === 'insert' ? step.onConflict : ''
+    let known = writes[step.kind].get(step.table)
+    if (known === undefined) writes[step.kind].set(step.table, (known = []))
+    let found = known.find((one) => one.onConflict === onConflict && areSame(one.columns, columns))
+    if (found === undefined) {
+      const statement = prepare(step.kind === 'insert' ? insertSql(step, columns) : updateSql(step, columns))
+      known.push((found = { columns, onConflict, statement }))
+    }
+    return found
   }
 
   return function run(steps) {
@@ -48,6 +68,10 @@ export function createRunner(db: DatabaseSync): Run {
     while (step.done !== true) step = steps.next(perform(step.value))
     return step.value
   }
+}
+
+function areSame(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((name, index) => name === other[index])
 }
 
 function insertSql({ table, onConflict }: Step & { kind: 'insert' }, columns: readonly string[]): string {
