@@ -45,18 +45,19 @@ interface Known {
   readonly warnings: readonly Warning[]
 }
 
-export type Prepared =
-  | (Known & {
-      readonly status: 'prepared'
-      readonly json: string
-      readonly eventName: string
-      readonly eventId: string
-      readonly eventTimeS: number
-      /** By what Pinterest can tell who the customer is. */
-      readonly identifiers: Identifiers
-      /** Undefined where no identifier stands for one person alone. */
-      readonly customer: Customer | undefined
-    })
+export interface ValidEvent extends Known {
+  readonly status: 'prepared'
+  readonly eventName: string
+  readonly eventId: string
+  readonly eventTimeS: number
+  /** By what Pinterest can tell who the customer is. */
+  readonly identifiers: Identifiers
+  /** Undefined where no identifier stands for one person alone. */
+  readonly customer: Customer | undefined
+}
+
+/** An event of which nothing is sent. */
+export type WithheldEvent =
   | (Known & {
       readonly status: 'filtered'
       /** Undefined for a webhook that is about no event. */
@@ -64,6 +65,8 @@ export type Prepared =
       readonly reason: FilteredReason
     })
   | (Known & Invalid & { readonly status: 'invalid' })
+
+export type Prepared = (ValidEvent & { readonly json: string }) | WithheldEvent
 
 export interface Identifiers {
   readonly em: boolean

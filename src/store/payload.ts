@@ -6,15 +6,41 @@ export const EVENT_SEPARATOR = ',\n'
 
 const SEPARATOR = Buffer.from(EVENT_SEPARATOR)
 
-/** One event a step: some megabytes of non-Latin text take tens of milliseconds. */
-export function* joinInSteps(events: readonly string[]): Generator<void, Uint8Array> {
-  const parts: Uint8Array[] = []
-  for (const event of events) {
-    parts.push(Buffer.from(event, 'utf8'))
-    yield
+/** Joins events as they are made, so that their texts need not be kept. `sizeBytes`: about as much as is expected. */
+export function createJoin(sizeBytes: number) {
+  let bytes = EMPTY
+  let length = 0
+
+  function makeRoom(more: number): void {
+    if (length + more <= bytes.byteLength) return
+    // Unlike `allocUnsafe`, never a part of a shared one: what is not written to takes no memory.
+    const larger = Buffer.allocUnsafeSlow(Math.max(sizeBytes, 2 * length + more))
+    larger.set(bytes.subarray(0, length))
+    bytes = larger
   }
-  return joinBytes(parts)
+
+  return {
+    add(event: string): void {
+      if (length === 0) {
+        bytes = Buffer.from(event)
+        length = bytes.byteLength
+        return
+      }
+      makeRoom(SEPARATOR.byteLength + MOST_BYTES_PER_UNIT * event.length)
+      length += SEPARATOR.copy(bytes, length)
+      length += bytes.write(event, length)
+    },
+    /** Ends it. */
+    bytes(): Uint8Array {
+      if (length === bytes.byteLength) return bytes
+      return new Uint8Array(bytes.buffer.transfer(length))
+    },
+  }
 }
+
+/** UTF-8 of a UTF-16 code unit. */
+const MOST_BYTES_PER_UNIT = 3
+const EMPTY = Buffer.alloc(0)
 
 export function splitEvents(payload: Uint8Array): string[] {
   return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)

@@ -1,6 +1,6 @@
 /** What there is to count of a post's events, one entry for each event name: few numbers cross to the thread that counts. */
 import { looksPersonal } from '../events/personal-ids.ts'
-import type { Prepared } from '../events/prepare.ts'
+import type { ValidEvent, WithheldEvent } from '../events/prepare.ts'
 import { type InvalidReason, WARNINGS, type WarningCode } from '../events/reasons.ts'
 
 /** All but `filtered` and `invalid` count events to be sent. */
@@ -30,7 +30,7 @@ export interface EventTally {
 
 const IDENTIFIERS = ['em', 'ph', 'external_id', 'click_id', 'ip_and_user_agent'] as const
 
-export function tallyEvents(prepared: readonly Prepared[]): EventTally[] {
+export function tallyEvents(prepared: readonly (ValidEvent | WithheldEvent)[]): EventTally[] {
   const tallies = new Map<
     string | undefined,
     { eventName: string | undefined; events: number; counts: Counts }

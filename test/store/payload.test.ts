@@ -1,5 +1,5 @@
 import t from 'tap'
-import { joinInSteps, omitEvents, pickEvents, splitEvents } from '../../src/store/payload.ts'
+import { createJoin, omitEvents, pickEvents, splitEvents } from '../../src/store/payload.ts'
 import fc from '../support/fast-check.ts'
 import { joinEvents } from '../support/payload.ts'
 
@@ -9,17 +9,16 @@ const events = fc.array(
   { minLength: 1, maxLength: 8 },
 )
 
-t.test('what is joined, in steps or at once, is cut at its separators again', async () => {
+t.test('what is joined, one by one or at once, is cut at its separators again', async () => {
   fc.assert(
-    fc.property(events, fc.infiniteStream(fc.boolean()), (texts, choice) => {
+    fc.property(events, fc.infiniteStream(fc.boolean()), fc.nat(200), (texts, choice, size) => {
       const payload = joinEvents(texts)
       const positions = texts.flatMap((_, index) => (choice.next().value ? [index] : []))
-      const steps = joinInSteps(texts)
-      let step = steps.next()
-      while (step.done !== true) step = steps.next()
+      const join = createJoin(size)
+      for (const one of texts) join.add(one)
       const picked = positions.length === 0 ? '' : text(pickEvents(payload, positions.toReversed()))
       return (
-        text(step.value) === text(payload) &&
+        text(join.bytes()) === text(payload) &&
         splitEvents(payload).join() === texts.join() &&
         picked === text(joinEvents(positions.toReversed().map((position) => texts[position]!))) &&
         text(omitEvents(payload, positions)) ===

@@ -4,13 +4,18 @@
  */
 import { ClockInDoubt, SenderLeft } from '../../errors.ts'
 import { isForItsAge, renderWarnings } from '../../events/reasons.ts'
-import { prepareEvent, type Prepared, type PrepareContext } from '../../events/prepare.ts'
+import {
+  prepareEvent,
+  type PrepareContext,
+  type ValidEvent,
+  type WithheldEvent,
+} from '../../events/prepare.ts'
 import type { Webhook } from '../../sources/source.ts'
 import { tallyEvents, type EventTally } from '../../telemetry/tally.ts'
 import { dedupeKey } from '../core/sealed.ts'
-import { joinInSteps } from '../payload.ts'
+import { createJoin } from '../payload.ts'
 import type { QueueKey, Receipt, Store } from '../store.ts'
-import type { PostTrail } from '../trail.ts'
+import type { PostedEvent } from '../trail.ts'
 import { createRecentCustomers, type RecentCustomers } from './recent-customers.ts'
 import { openBody, type OpenPost, type Webhooks } from './webhooks.ts'
 import type { Work } from './work.ts'
@@ -32,11 +37,14 @@ export interface Post extends QueueKey {
   readonly webhook?: Webhook | undefined
 }
 
+/** Its JSON stands in the batch's payload alone: a thousand texts would be most of what garbage collection copies. */
+type JudgedEvent = ValidEvent | WithheldEvent
+
 /** What the answer contains of an event before Pinterest's result. */
 export interface EventRemark {
   /** Position in the post. */
   readonly index: number
-  readonly status: Prepared['status']
+  readonly status: JudgedEvent['status']
   /** A stable word: why it is invalid or filtered; undefined where it is neither. */
   readonly reason: string | undefined
   /** Why it is invalid; empty where it is not. */
@@ -80,7 +88,7 @@ export interface PostsOptions {
 }
 
 export function createPosts(options: PostsOptions): Posts {
-  const { store, work, webhooks, now, hasTrail } = options
+  const { store, work, webhooks, now } = options
   /** Ids of posts that were not begun. */
   const waiting = new Set<number>()
   const recentCustomers = createRecentCustomers()
@@ -95,47 +103,39 @@ export function createPosts(options: PostsOptions): Posts {
     return work.run(post.payload.byteLength, () => begin(post, open))
   }
 
-  async function commit(post: Post, preparedPost: PreparedPost): Promise<Receipt> {
-    const { adAccountId, receivedAtMs } = post
-    const { isTest, prepared, valid, keys, joined, filteredCount, invalidCount } = preparedPost
-    const trail = hasTrail ? trailOf(post, prepared) : undefined
-    if (invalidCount === prepared.length) {
+  async function commit(
+    { adAccountId, receivedAtMs, keyId, source }: Post,
+    { isTest, judged, valid, trailed, payload, keys, filteredCount, invalidCount }: PreparedPost,
+  ): Promise<Receipt> {
+    const trail = trailed && { receivedAtMs, keyId, source, events: trailed }
+    if (invalidCount === judged.length) {
       // Only a count: it shares the next commit, and the answer does not depend on it.
       void store.countInvalid({ adAccountId, isTest, invalidCount, trail }).catch(() => undefined)
       return NOTHING_COMMITTED
     }
     const counts = { filteredCount, invalidCount }
-    return store.commit({
-      adAccountId,
-      isTest,
-      payload: joined,
-      events: valid,
-      keys,
-      ...counts,
-      receivedAtMs,
-      trail,
-    })
+    return store.commit({ adAccountId, isTest, payload, events: valid, keys, ...counts, receivedAtMs, trail })
   }
 
   return {
     async take(post) {
       const startedMs = now()
       waiting.add(post.postId)
-      const preparedPost = await prepareInTurn(post).finally(() => waiting.delete(post.postId))
+      const prepared = await prepareInTurn(post).finally(() => waiting.delete(post.postId))
       const prepareMs = now() - startedMs
-      const { isTest, filteredCount, invalidCount } = preparedPost
+      const { isTest, filteredCount, invalidCount } = prepared
       // A wrong clock must not make an event invalid: the post comes again.
-      if (!post.isClockTrusted && preparedPost.prepared.some(isInvalidForItsAge)) throw new ClockInDoubt()
-      const receipt = await commit(post, preparedPost)
-      const prepared = warnOfSharedIds(recentCustomers, post, preparedPost, receipt)
+      if (!post.isClockTrusted && prepared.judged.some(isInvalidForItsAge)) throw new ClockInDoubt()
+      const receipt = await commit(post, prepared)
+      const judged = warnOfSharedIds(recentCustomers, post, prepared, receipt)
       return {
         ...receipt,
         isTest,
-        eventCount: prepared.length,
+        eventCount: judged.length,
         filteredCount,
         invalidCount,
-        remarks: remarksOf(prepared),
-        tallies: tallyEvents(prepared),
+        remarks: remarksOf(judged),
+        tallies: tallyEvents(judged),
         prepareMs,
       }
     },
@@ -143,6 +143,7 @@ export function createPosts(options: PostsOptions): Posts {
   }
 }
 
+/** All that takes time in proportion to the events, so that little of it is left for the transaction, which others wait for. */
 function* prepare(
   post: Post,
   open: OpenPost,
@@ -151,38 +152,55 @@ function* prepare(
   const { receivedAtMs, adAccountId, account } = post
   const { events, isTest, withheld } = yield* open(post)
   const context = { ...account, nowMs: receivedAtMs, maxEventAgeMs, isTest, hasTrail }
-  const prepared: Prepared[] = withheld === undefined ? [] : [withheld]
-  for (const event of events()) {
-    prepared.push(prepareEvent(event, context))
-    yield
-  }
-  const valid = prepared.filter((event) => event.status === 'prepared')
-  const filteredCount = prepared.filter(({ status }) => status === 'filtered').length
-  // Not in the transaction, which others wait for: with 1,000 events it is a third of its time.
+  const judged: JudgedEvent[] = []
+  const trailed: PostedEvent[] = []
+  const valid: ValidEvent[] = []
   const keys: Uint8Array[] = []
-  for (const { eventName, eventId } of isTest ? [] : valid) {
-    keys.push(dedupeKey(adAccountId, eventName, eventId))
+  const join = createJoin(post.payload.byteLength)
+  function add(event: JudgedEvent): void {
+    judged.push(event)
+    if (hasTrail) trailed.push(toTrail(event))
+  }
+  if (withheld !== undefined) add(withheld)
+  for (const event of events()) {
+    const prepared = prepareEvent(event, context)
+    if (prepared.status === 'prepared') {
+      const { json, ...one } = prepared
+      join.add(json)
+      valid.push(one)
+      add(one)
+      if (!isTest) keys.push(dedupeKey(adAccountId, one.eventName, one.eventId))
+    } else add(prepared)
     yield
   }
+  free(post.payload)
   return {
     isTest,
-    prepared,
+    judged,
     valid,
-    filteredCount,
-    invalidCount: prepared.length - valid.length - filteredCount,
+    trailed: hasTrail ? trailed : undefined,
+    filteredCount: judged.filter(({ status }) => status === 'filtered').length,
+    invalidCount: judged.filter(({ status }) => status === 'invalid').length,
     keys,
-    joined: yield* joinInSteps(valid.map(({ json }) => json)),
+    payload: join.bytes(),
   }
 }
 
 interface PreparedPost {
   readonly isTest: boolean
-  readonly prepared: readonly Prepared[]
-  readonly valid: readonly Extract<Prepared, { status: 'prepared' }>[]
-  readonly filteredCount: number
+  /** All events, in the order of the post. */
+  readonly judged: readonly JudgedEvent[]
+  readonly valid: readonly ValidEvent[]
+  readonly trailed: readonly PostedEvent[] | undefined
   readonly invalidCount: number
+  readonly filteredCount: number
   readonly keys: readonly Uint8Array[]
-  readonly joined: Uint8Array
+  readonly payload: Uint8Array
+}
+
+/** At once: until garbage is collected, bodies that were read add up to tens of megabytes. A part of a shared buffer stays. */
+function free({ buffer, byteLength }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }
 
 const NOTHING_COMMITTED: Receipt = { batch: undefined, duplicates: [], pendingDuplicates: 0 }
@@ -191,50 +209,49 @@ const NOTHING_COMMITTED: Receipt = { batch: undefined, duplicates: [], pendingDu
 function warnOfSharedIds(
   recentCustomers: RecentCustomers,
   { adAccountId }: Post,
-  { isTest, prepared, valid }: PreparedPost,
+  { isTest, judged, valid }: PreparedPost,
   { duplicates }: Receipt,
-): readonly Prepared[] {
-  if (isTest) return prepared
+): readonly JudgedEvent[] {
+  if (isTest) return judged
   const repeated = new Set(duplicates)
   for (const [index, event] of valid.entries()) {
     if (!repeated.has(index)) recentCustomers.note(adAccountId, event)
   }
-  const shared = new Set<Prepared>(
+  const shared = new Set<JudgedEvent>(
     duplicates
       .map((index) => valid[index]!)
       .filter((event) => recentCustomers.isOfAnother(adAccountId, event)),
   )
-  if (shared.size === 0) return prepared
+  if (shared.size === 0) return judged
   const warning = { path: 'event_id', code: 'event_id_shared' } as const
-  return prepared.map((event) =>
+  return judged.map((event) =>
     shared.has(event) ? { ...event, warnings: [...event.warnings, warning] } : event,
   )
 }
 
-function isInvalidForItsAge(event: Prepared): boolean {
+function isInvalidForItsAge(event: JudgedEvent): boolean {
   return event.status === 'invalid' && isForItsAge(event.reason)
 }
 
-function trailOf({ receivedAtMs, keyId, source }: Post, prepared: readonly Prepared[]): PostTrail {
-  const events = prepared.map((event) => ({
-    eventName: event.eventName,
+function toTrail(event: JudgedEvent): PostedEvent {
+  const { eventName, trailIds, eventTimeS, status, warnings } = event
+  return {
+    eventName,
     // Without a spread, which takes as long as all the rest.
-    eventId: event.trailIds.eventId,
-    orderId: event.trailIds.orderId,
-    eventTimeS: event.eventTimeS,
-    status: event.status,
+    eventId: trailIds.eventId,
+    orderId: trailIds.orderId,
+    eventTimeS,
+    status,
     reason: event.status === 'prepared' ? undefined : event.reason,
-    warnings:
-      event.warnings.length === 0 ? NO_WARNINGS : [...new Set(event.warnings.map(({ code }) => code))],
-  }))
-  return { receivedAtMs, keyId, source, events }
+    warnings: warnings.length === 0 ? NO_WARNINGS : [...new Set(warnings.map(({ code }) => code))],
+  }
 }
 
 const NO_WARNINGS: readonly string[] = []
 
-function remarksOf(prepared: readonly Prepared[]): EventRemark[] {
+function remarksOf(judged: readonly JudgedEvent[]): EventRemark[] {
   const remarks: EventRemark[] = []
-  for (const [index, event] of prepared.entries()) {
+  for (const [index, event] of judged.entries()) {
     const { status, warnings } = event
     if (status === 'prepared' && warnings.length === 0) continue
     const error = status === 'invalid' ? event.message : ''

@@ -6,9 +6,9 @@
  * the place of an older one with the same hash, so a repeat may go unnoticed, but false warnings are one in a
  * billion. In the memory of this process: a hint to the sender, not a record.
  */
-import type { Customer, Prepared } from '../../events/prepare.ts'
+import type { Customer, ValidEvent } from '../../events/prepare.ts'
 
-type Taken = Pick<Extract<Prepared, { status: 'prepared' }>, 'eventName' | 'eventId' | 'customer'>
+type Taken = Pick<ValidEvent, 'eventName' | 'eventId' | 'customer'>
 
 export interface RecentCustomers {
   /** The event was taken as the first one of its id. */

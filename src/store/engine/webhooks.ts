@@ -5,7 +5,7 @@
 import { InvalidRequest, Unauthorized } from '../../errors.ts'
 import { findEvents, MOST_VALUES_OF_WEBHOOK } from '../../events/body-shape.ts'
 import { readBody } from '../../events/body.ts'
-import { readKnown, type Prepared } from '../../events/prepare.ts'
+import { readKnown, type WithheldEvent } from '../../events/prepare.ts'
 import { isObject } from '../../events/reading.ts'
 import { mapWebhook } from '../../sources/map.ts'
 import { isSigned } from '../../sources/signature.ts'
@@ -18,7 +18,7 @@ export interface OpenedPost {
   readonly events: () => Iterable<unknown>
   readonly isTest: boolean
   /** The invalid or filtered event of a webhook of which nothing is sent. */
-  readonly withheld: Prepared | undefined
+  readonly withheld: WithheldEvent | undefined
 }
 
 /** Yields between steps of bounded work. Throws INVALID_REQUEST. */
@@ -89,7 +89,7 @@ function opened(mapped: Mapped, isTest: boolean): OpenedPost {
   return { events: () => [], isTest, withheld: withhold(mapped) }
 }
 
-function withhold(mapped: Exclude<Mapped, { status: 'mapped' }>): Prepared {
+function withhold(mapped: Exclude<Mapped, { status: 'mapped' }>): WithheldEvent {
   if (mapped.status === 'invalid') return { ...mapped, ...readKnown(undefined), path: '', warnings: [] }
   const { event, ...rest } = mapped
   const known = readKnown(isObject(event) ? { ...event, event_id: rest.eventId } : undefined)
