@@ -46,10 +46,10 @@ t.test('small work is done in its order, as much as a turn has time for', async 
 
 t.test('a large one moves on by a slice a turn, and small ones pass it by', async (t) => {
   const { work, told, steps, nextTurn } = setUp()
-  const first = work.run(LARGE_BYTES, steps('first', 4, 2))
-  const second = work.run(10 * LARGE_BYTES, steps('second', 1, 2))
+  const first = work.run(LARGE_BYTES, steps('first', 4, 0.6))
+  const second = work.run(10 * LARGE_BYTES, steps('second', 1, 0.6))
   await nextTurn()
-  t.same(told, ['first', 'first'], '3 ms are over after two steps')
+  t.same(told, ['first', 'first'], 'a millisecond is over after two steps')
   const small = work.run(10, steps('small', 1, 3))
   await nextTurn()
   t.same(told.slice(2), ['small'], 'it can be committed before the large one goes on')
@@ -82,7 +82,7 @@ t.test('what throws, also at once, costs nobody else its turn', async (t) => {
   const throwing = work.run(10, () => {
     throw new Error('gone')
   })
-  const next = work.run(LARGE_BYTES, steps('done', 1, 1))
+  const next = work.run(LARGE_BYTES, steps('done', 1, 0))
   const outcomes = Promise.allSettled([failing, throwing, next])
   for (let n = 0; n < 3; n++) await nextTurn()
   t.match(await outcomes, [
