@@ -29,7 +29,12 @@ const flag = (meaning: string) =>
       read: (text: string) => text === 'true',
     }),
   )
-const list = (rule: string, pattern: string, description: string, isItem = (_: string) => true) =>
+const list = (
+  rule: string,
+  pattern: string,
+  description: string,
+  isItem: (item: string) => boolean = () => true,
+) =>
   Type.Unsafe<readonly string[]>(
     Type.String({
       pattern,

@@ -89,9 +89,9 @@ function showLogin() {
         event.preventDefault()
         logIn(token.value).then(
           () => {
-            const [, next] = /^\?next=(\/accounts\/\d+\/authorize)$/.exec(location.search) ?? []
-            if (next === undefined) show(true)
-            else location.assign(next)
+            const [, path] = /^\?next=(\/accounts\/\d+\/authorize)$/.exec(location.search) ?? []
+            if (path === undefined) show(true)
+            else location.assign(path)
           },
           (/** @type {Error & { status?: number }} */ error) =>
             fill(problem, error.status === 401 ? 'That is not the admin token.' : error.message),

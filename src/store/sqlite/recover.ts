@@ -215,7 +215,7 @@ export function* restore(
   tx.leases.end(stored.map(({ batchId }) => batchId))
   yield* addDeadLetters(
     tx,
-    newDeadLetters.map(({ id: _, ...row }) => row),
+    newDeadLetters.map(({ id: _id, ...row }) => row),
   )
   // In the totals it is what it was: received, and rejected or expired.
   for (const row of newDeadLetters) tx.totals.count(toQueue(row), { received: 1, [row.status]: 1 })
