@@ -89,7 +89,7 @@ export function* findEvents(
   }
 }
 
-const TOO_MANY_KEYS = `must hold at most ${MOST_KEYS} keys.`
+const TOO_MANY_KEYS = `must hold at most ${MOST_KEYS} keys per object.`
 const TOO_MANY_VALUES = `must hold at most ${MOST_VALUES} values.`
 const TOO_DEEP = `must not be nested deeper than ${DEEPEST} levels.`
 const TOO_LARGE = `must be at most ${MOST_BYTES} bytes.`

@@ -246,10 +246,10 @@ t.test('a hundred events of which each is refused, and the canary is not', async
 
 t.test('a canary without a usable answer decides nothing', async (t) => {
   for (const [answer, word] of [
-    [refused(503), 'sending'],
-    [refused(200), 'sending'],
+    [refused(503), 'failing'],
+    [refused(200), 'failing'],
     [refused(429, { retryAfter: '3' }), 'rate_limited'],
-    [{ kind: 'unanswered', reason: 'timeout' }, 'sending'],
+    [{ kind: 'unanswered', reason: 'timeout' }, 'failing'],
   ] as const) {
     const stage = setStage(t)
     const outcomes = stage.post(1, ['a'])
