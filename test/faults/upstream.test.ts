@@ -189,7 +189,7 @@ t.test('an address that leads nowhere: all is kept until the relay starts with t
           .filter(({ phrase }) => phrase === 'call not taken')
           .map(({ reason }) => reason ?? '')
       // Three of each queue open its breaker.
-      await until(() => reasons().length >= 6)
+      await until(async () => reasons().length >= 6)
       await untilQueueIs(stand, one, 'failing')
       await untilQueueIs(stand, other, 'failing')
       t.strictSame(
