@@ -13,15 +13,7 @@ export interface Host {
   readonly port: number
 }
 
-export interface DatabaseUrl {
-  /** At least one, in the order in which they are tried. */
-  readonly hosts: readonly Host[]
-  /** As `pg` takes it; without what the URL leaves out. */
-  readonly login: Readonly<ClientConfig>
-  readonly sslMode: SslMode
-  /** Files in PEM, by the parameters that name them. */
-  readonly sslFiles: Readonly<Record<string, string>>
-}
+export type DatabaseUrl = ReturnType<typeof parseDatabaseUrl>
 
 const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
 type SslMode = (typeof SSL_MODES)[number]
@@ -60,7 +52,7 @@ const PARAMETERS: Readonly<Record<string, readonly string[] | undefined>> = {
 }
 
 /** Throws BAD_SETTINGS. `setting` is where the URL comes from. */
-export function parseDatabaseUrl(url: string, setting: string): DatabaseUrl {
+export function parseDatabaseUrl(url: string, setting: string) {
   const fail: Fail = (problem) => {
     throw new BadSettings(`${setting} ${problem}`)
   }
@@ -86,7 +78,7 @@ export function parseDatabaseUrl(url: string, setting: string): DatabaseUrl {
       fail(`cannot be used: of ${name} the relay supports ${allowed.join(', ')}`)
   }
   const timeoutS = Number(given['connect_timeout'] ?? 0)
-  const login = {
+  const login: Record<string, unknown> = {
     user: given['user'] ?? decode(user),
     password: given['password'] ?? decode(password),
     database: given['dbname'] ?? decode(path),
@@ -96,11 +88,12 @@ export function parseDatabaseUrl(url: string, setting: string): DatabaseUrl {
     sslnegotiation: given['sslnegotiation'],
   }
   return {
+    /** At least one, in the order in which they are tried. */
     hosts: readHosts(authority, given, decode, fail),
-    login: Object.fromEntries(
-      Object.entries(login).filter(([, value]) => value !== undefined && value !== ''),
-    ),
+    /** As `pg` takes it; without what the URL leaves out. */
+    login: Object.fromEntries(Object.entries(login).filter(([, value]) => Boolean(value))) as ClientConfig,
     sslMode: readSslMode(given, fail),
+    /** Files in PEM, by the parameters that name them. */
     sslFiles: Object.fromEntries(Object.entries(given).filter(([name]) => SSL_FILES.includes(name))),
   }
 }

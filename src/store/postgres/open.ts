@@ -1,7 +1,7 @@
 /**
  * The store for several replicas: one PostgreSQL database, in a schema of its own. Nothing above `store/` knows of it.
  *
- *   store.ts       reads go to the pool, changes through the batcher, in order
+ *   capacity.ts    how much may be queued
  *   writer.ts      one transaction per group of changes; COMMITs without an answer
  *   ../core        the operations, for both engines; run.ts runs their statements
  *   transaction.ts, dedupe.ts   what the operations of a transaction share, and do here in a way of their own
@@ -16,25 +16,28 @@
  * and has then changed nothing. While the database is away, posts get STORE_UNAVAILABLE and outcomes are kept
  * until they can be written; no restart is needed.
  */
-import { BadSettings, StoreCannotOpen, StoreTooNew, WrongMasterKey } from '../../errors.ts'
+import { BadSettings, StoreCannotOpen, StoreTooNew, StoreUnavailable, WrongMasterKey } from '../../errors.ts'
 import { createSealer } from '../../vault/seal.ts'
 import type { Shared } from '../shared.ts'
 import type { OpenedStore, StoreOptions } from '../engine/api.ts'
-import { createBatcher } from '../engine/batcher.ts'
+import { createBatcher, type Batcher } from '../engine/batcher.ts'
+import { createStore } from '../engine/client.ts'
+import { readFor } from '../core/run-operations.ts'
+import { readBytes } from '../core/totals.ts'
 import { createTrailTail } from '../core/trail-tail.ts'
 import { createTrailWriter } from '../core/trail.ts'
 import { createWriteWatch, probeWrite } from '../core/write-watch.ts'
 import { createExchange } from './buckets.ts'
-import { createPool, STATEMENT_MS, type ConnectionOptions } from './connect.ts'
+import { createAdmission } from './capacity.ts'
+import { createPool, STATEMENT_MS, type ConnectionOptions, type Pool } from './connect.ts'
 import { parseDatabaseUrl } from './database-url.ts'
-import { allOrUnavailable, CommitInDoubt, judgeFailure } from './failures.ts'
+import { allOrUnavailable, CommitInDoubt, judgeFailure, orUnavailable } from './failures.ts'
 import { createFeed } from './feed.ts'
 import { createHosts, type Hosts } from './hosts.ts'
 import { addKeyChecks, assertCheckOpens, readKeyChecks } from '../core/reseal.ts'
 import { run } from './run.ts'
 import { makeTables, TABLES_MS } from './schema.ts'
 import { registerOwner, type Owner } from './owner.ts'
-import { createStore } from './store.ts'
 import { createVaultStore } from './vault.ts'
 import { createWriter } from './writer.ts'
 
@@ -119,11 +122,31 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   } = createFeed(pool, vital, owner, options.feedPollMs ?? FEED_POLL_MS)
   parts.defer(closeFeed)
 
+  const admission = createAdmission(pool, limitBytes)
+  /** Changes go through the batcher, in order; reads do not. */
+  const submit: Batcher['submit'] = (kind, request) => {
+    const read = readFor(kind, { sealer, tail: trail.tail }, request)
+    return read === undefined ? batcher.submit(kind, request) : orUnavailable(run(pool, read))
+  }
   const opened = parts.move()
   let closing: Promise<void> | undefined
   const close = () => (closing ??= opened.disposeAsync())
+  const store = createStore(submit, close)
   return {
-    store: createStore({ batcher, pool, sealer, writes, tail: trail.tail, limitBytes, close }),
+    store: {
+      ...store,
+      async commit(batch) {
+        if (!admission.admits(batch.adAccountId, batch.payload.byteLength)) throw new StoreUnavailable()
+        return store.commit(batch)
+      },
+      size: () =>
+        orUnavailable(
+          writes.size(async () => ({
+            ...(await readBytesUsed(pool, limitBytes)),
+            ...(await admission.state()),
+          })),
+        ),
+    },
     vaultStore: allOrUnavailable(createVaultStore(pool, owner)),
     shared: {
       onChange,
@@ -131,6 +154,17 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     },
     close,
   }
+}
+
+async function readBytesUsed(pool: Pool, limitBytes: number) {
+  const { rows } = await pool.query<{ bytes: number }>(
+    `SELECT COALESCE(SUM(pg_total_relation_size(oid)), 0)::bigint AS bytes FROM pg_class
+     WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace`,
+  )
+  const usedBytes = rows[0]!.bytes
+  // The free space of the server's disk is not known here.
+  const diskFreeBytes = Math.max(0, Math.min(Number.MAX_SAFE_INTEGER, limitBytes - usedBytes))
+  return { usedBytes, diskFreeBytes, ...(await run(pool, readBytes())) }
 }
 
 /** Tries the next host where a commit is not confirmed, as on a primary that was replaced. */
