@@ -18,18 +18,10 @@ export interface Target extends Host {
   readonly index: number
 }
 
-export interface Hosts {
-  readonly login: DatabaseUrl['login']
-  /** With several, a host that takes no writes is passed over. */
-  readonly count: number
-  /** Tries every host once, beginning with the last one that worked. Rejects with the most useful of the errors. */
-  dial<Result>(attempt: (target: Target) => Promise<Result>): Promise<Result>
-  /** New connections begin with the host after this one. */
-  passOver(target: Target): void
-}
+export type Hosts = ReturnType<typeof createHosts>
 
 /** Reads the files that the URL names. */
-export function createHosts(url: DatabaseUrl, setting: string): Hosts {
+export function createHosts(url: DatabaseUrl, setting: string) {
   const ways = readWays(url, setting)
   const targets = url.hosts.flatMap((host, index) =>
     (host.host.startsWith('/') ? [false as const] : ways).map((ssl) => ({ ...host, ssl, index })),
@@ -37,8 +29,10 @@ export function createHosts(url: DatabaseUrl, setting: string): Hosts {
   let working = 0
   return {
     login: url.login,
+    /** With several, a host that takes no writes is passed over. */
     count: url.hosts.length,
-    async dial(attempt) {
+    /** Tries every host once, beginning with the last one that worked. Rejects with the most useful of the errors. */
+    async dial<Result>(attempt: (target: Target) => Promise<Result>): Promise<Result> {
       const failures: unknown[] = []
       const passedOver = new Set<number>()
       for (const next of [...targets.slice(working), ...targets.slice(0, working)]) {
@@ -54,7 +48,8 @@ export function createHosts(url: DatabaseUrl, setting: string): Hosts {
       }
       throw failures.find((error) => !isOfNetwork(error)) ?? failures[0]
     },
-    passOver({ index }) {
+    /** New connections begin with the host after this one. */
+    passOver({ index }: Target): void {
       // Others may have passed it over already.
       if (targets[working]!.index !== index) return
       const next = (index + 1) % url.hosts.length

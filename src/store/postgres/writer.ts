@@ -15,6 +15,7 @@
  * lease in doubt took waits again as well. So nothing is lost, and no owner keeps a batch that it does not know of.
  * When this process dies in doubt, its batches are taken over like all that it leased.
  */
+import type { BatcherOptions } from '../engine/batcher.ts'
 import type { Operation, Outcome, RequestOf, StoreProblem } from '../engine/operations.ts'
 import { toTravelError } from '../engine/operations.ts'
 import type { Sealer } from '../../vault/seal.ts'
@@ -43,15 +44,10 @@ export interface WriterOptions {
   readonly report: (problem: StoreProblem) => void
 }
 
-/** Runs one group at a time. Never rejects. */
-export type RunGroup = (operations: readonly Operation[]) => Promise<Outcome[]>
-
-type Outcomes = ReadonlyMap<Operation, Outcome>
-
 interface Doubt {
   readonly ownerId: number
   readonly commitNumber: number
-  readonly outcomes: Outcomes
+  readonly outcomes: ReadonlyMap<Operation, Outcome>
   readonly error: unknown
 }
 
@@ -65,19 +61,20 @@ class OwnerDead extends Error {
   }
 }
 
-export function createWriter(options: WriterOptions): RunGroup {
+/** Runs one group at a time. Never rejects. */
+export function createWriter(options: WriterOptions): BatcherOptions['run'] {
   const { pool, sealer, owner, trail, limitBytes, report } = options
   const parts = { sealer, trail: trail.writer, limitBytes, report }
   let doubt: Doubt | undefined
   let commitNumber = 0
   /** Of a group in doubt that was committed: its operations are not run again when they are retried. */
-  let known: Outcomes = new Map()
+  let known: Doubt['outcomes'] = new Map()
 
-  async function transact(operations: readonly Operation[]): Promise<Outcomes> {
+  async function transact(operations: readonly Operation[]): Promise<Outcome[]> {
     commitNumber += 1
     const ownerId = owner.id
-    let outcomes: Outcomes | undefined
-    async function work(client: Queryable): Promise<Outcomes> {
+    let outcomes: Outcome[] | undefined
+    async function work(client: Queryable): Promise<Outcome[]> {
       const batchIds = await stamp(client, ownerId, commitNumber, idsFor(operations))
       trail.writer.open()
       trail.writer.touched.clear()
@@ -91,13 +88,15 @@ export function createWriter(options: WriterOptions): RunGroup {
       return done
     } catch (error) {
       if (error instanceof CommitInDoubt) report({ problem: 'commit_in_doubt' })
-      if (isConnectionLost(error) && outcomes !== undefined)
-        doubt = { ownerId, commitNumber, outcomes, error }
+      if (isConnectionLost(error) && outcomes !== undefined) {
+        const named = operations.map((operation, index) => [operation, outcomes![index]!] as const)
+        doubt = { ownerId, commitNumber, outcomes: new Map(named), error }
+      }
       throw error
     }
   }
 
-  async function attempt(operations: readonly Operation[]): Promise<Outcomes> {
+  async function attempt(operations: readonly Operation[]): Promise<Outcome[]> {
     for (let conflicts = 0; ; conflicts++) {
       try {
         return await transact(operations)
@@ -110,22 +109,19 @@ export function createWriter(options: WriterOptions): RunGroup {
   }
 
   /** Together, or one by one when one of them is at fault. */
-  async function runAll(operations: readonly Operation[]): Promise<Outcomes> {
-    if (operations.length === 0) return new Map()
+  async function runAll(operations: readonly Operation[]): Promise<Outcome[]> {
+    if (operations.length === 0) return []
     try {
       return await attempt(operations)
     } catch (error) {
-      if (isPlaceAtFault(error)) return allOf(operations, 'unavailable', error)
-      if (operations.length === 1) return allOf(operations, 'refused', error)
+      if (isPlaceAtFault(error)) return operations.map(() => failed('unavailable', error))
+      if (operations.length === 1) return [failed('refused', error)]
     }
-    const outcomes = new Map<Operation, Outcome>()
+    const outcomes: Outcome[] = []
     for (const operation of operations) {
       // A later transaction would overwrite the number by which a doubt is resolved.
-      const [outcome] =
-        doubt === undefined
-          ? (await runAll([operation])).values()
-          : allOf([operation], 'unavailable', doubt.error).values()
-      outcomes.set(operation, outcome!)
+      if (doubt === undefined) outcomes.push(...(await runAll([operation])))
+      else outcomes.push(failed('unavailable', doubt.error))
     }
     return outcomes
   }
@@ -137,21 +133,21 @@ export function createWriter(options: WriterOptions): RunGroup {
         if (await pool.transact((client) => wasCommitted(client, inDoubt))) known = inDoubt.outcomes
         doubt = undefined
       } catch (error) {
-        return [...allOf(operations, 'unavailable', error).values()]
+        return operations.map(() => failed('unavailable', error))
       }
     }
     const told = known
     known = new Map()
-    const fresh = await runAll(operations.filter((operation) => !told.has(operation)))
-    return operations.map((operation) => told.get(operation) ?? fresh.get(operation)!)
+    const fresh = (await runAll(operations.filter((operation) => !told.has(operation)))).values()
+    return operations.map((operation) => told.get(operation) ?? fresh.next().value!)
   }
 }
 
-function* perform(tx: Transaction, ownerId: number, operations: readonly Operation[]): Steps<Outcomes> {
+function* perform(tx: Transaction, ownerId: number, operations: readonly Operation[]): Steps<Outcome[]> {
   const answers = yield* runChanges(tx, operations)
   yield* writeTrail(tx)
   yield* writeTotals(tx.totals, ownerId)
-  return new Map(operations.map((one) => [one, { status: 'done', answer: answers.get(one) }]))
+  return operations.map((one) => ({ status: 'done', answer: answers.get(one) }))
 }
 
 /** Waits for a replica that is declaring this owner dead. Returns `count` new ids of batches. */
@@ -196,10 +192,6 @@ async function wasCommitted(client: Queryable, { ownerId, commitNumber }: Doubt)
   return true
 }
 
-function allOf(
-  operations: readonly Operation[],
-  status: 'unavailable' | 'refused',
-  error: unknown,
-): Map<Operation, Outcome> {
-  return new Map(operations.map((operation) => [operation, { status, error: toTravelError(error) }]))
+function failed(status: 'unavailable' | 'refused', error: unknown): Outcome {
+  return { status, error: toTravelError(error) }
 }
