@@ -227,6 +227,36 @@ t.test(
   },
 )
 
+t.test('the pause after a failure goes on in the next process', async (t) => {
+  const { vault, clock, memory, refresher, asked } = await setStage()
+  await addGrant(vault, clock, ['1'])
+  refresher.look()
+  await clock.advance(24 * DAY_MS)
+  for (let n = 0; n < 8; n++) {
+    await asked.at(-1)!.answer(UNSENT)
+    const count = asked.length
+    while (asked.length === count) await clock.advance(10_000)
+  }
+  await asked.at(-1)!.answer(UNSENT)
+  const next = await restart(memory, clock)
+  await clock.advance(10 * 60_000)
+  t.equal(next.asked.length, 0)
+  await clock.advance(5 * 60_000)
+  t.equal(next.asked.length, 1)
+})
+
+t.test('grants of one moment are refreshed over half a day', async (t) => {
+  const { vault, clock, refresher } = await setStage()
+  const nowMs = clock.wallMs()
+  const due: number[] = []
+  for (let n = 0; n < 30; n++) {
+    const grantId = await addGrant(vault, clock, [`${n}`])
+    due.push(refresher.nextRefreshAtMs(grantId)! - nowMs)
+  }
+  t.ok(Math.min(...due) >= 23.4 * DAY_MS && Math.max(...due) <= 24 * DAY_MS)
+  t.ok(Math.max(...due) - Math.min(...due) > 0.3 * DAY_MS)
+})
+
 t.test('killed after the new pair was written: it is the one in use', async (t) => {
   const { vault, clock, memory, refresher, asked } = await setStage()
   const grantId = await addGrant(vault, clock, ['1'])

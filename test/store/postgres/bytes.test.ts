@@ -19,6 +19,22 @@ t.test('what was seen is vacuumed early', async (t) => {
   t.same(options, [{ reloptions: ['autovacuum_vacuum_scale_factor=0.02'] }])
 })
 
+t.test('what was seen is forgotten in steps, however many keys share a millisecond', async (t) => {
+  const ground = await layGround(t, server)
+  const { store } = await ground.open()
+  const { batchId } = (await store.commit(makeBatch(['queued']))).batch!
+  await ground.ask(
+    `INSERT INTO pinrelay.dedupe SELECT decode(md5(n::text), 'hex'), CASE n % 100 WHEN 0 THEN $1 ELSE 0 END, 1 + n / 700
+     FROM generate_series(1, 10000) AS n`,
+    [batchId],
+  )
+  await store.trimDedupe(1 + 9100 / 700)
+  const left = await ground.ask<{ count: number }>(
+    `SELECT count(*)::integer AS count FROM pinrelay.dedupe WHERE seen_at_ms < 100 GROUP BY batch_id = 0 ORDER BY 1`,
+  )
+  t.same(left, [{ count: 100 }, { count: 901 - 10 }], 'what is queued, and what is newer')
+})
+
 t.test('an account is over its share whichever replica took its posts, and refused by all', async (t) => {
   const ground = await layGround(t, server)
   const limit = { storeLimitBytes: 200_000 }
