@@ -51,8 +51,13 @@ if (files.length === 0) {
   process.stdout.write('no test file has that name\n0 passed, 0 failed\n')
   process.exit(1)
 }
-// The server ends with this process, which a signal alone would not tell.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+const reports: Report[] = []
+// The server ends with this process, which a signal alone would not tell; what has failed until then is shown.
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => {
+    showReports()
+    process.exit(130)
+  })
 const server = files.some(needsPostgres) ? await startPostgres() : undefined
 try {
   const environment = {
@@ -60,8 +65,8 @@ try {
     TEST_SEED: String(TEST_SEED),
     ...(server && { PINRELAY_TEST_POSTGRES: server.url }),
   }
-  const reports = await runAll(groupFiles(files), Number(options.jobs), environment)
-  process.stdout.write(`${formatReports(reports, { showTimes: options.times, seed: TEST_SEED })}\n`)
+  await runAll(groupFiles(files), Number(options.jobs), environment)
+  showReports()
   process.exitCode = reports.every(({ failures }) => failures.length === 0) ? 0 : 1
 } finally {
   await server?.close()
@@ -103,9 +108,8 @@ async function runAll(
   groups: readonly string[][],
   jobs: number,
   environment: Readonly<Record<string, string>>,
-): Promise<Report[]> {
+): Promise<void> {
   const waiting = [...groups]
-  const reports: Report[] = []
   const work = async () => {
     for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) {
       const report = await runFiles(group, { root: ROOT, environment })
@@ -114,5 +118,8 @@ async function runAll(
     }
   }
   await Promise.all(Array.from({ length: jobs }, work))
-  return reports
+}
+
+function showReports(): void {
+  process.stdout.write(`${formatReports(reports, { showTimes: options.times, seed: TEST_SEED })}\n`)
 }
