@@ -1,4 +1,4 @@
-/** On a cluster of its own: a standby that is away, hosts that take no writes, TLS, sockets, a full tablespace. */
+/** On a cluster that its tests may change: a standby that is away, hosts that take no writes, TLS, sockets, a full tablespace. */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -12,13 +12,11 @@ import { startPostgres } from '../../support/postgres.ts'
 import { ACCOUNT, setUp } from '../../support/relay.ts'
 import { mountSmallDisk } from '../../support/small-disk.ts'
 import { makeBatch } from '../batches.ts'
-import { giveTo, startCluster, startStandby } from './cluster.ts'
+import { giveTo, shareCluster, startStandby } from './cluster.ts'
 
 const skip = debianPostgresMissing()
 // Nobody asks for it where all is skipped.
-const cluster = skip
-  ? (undefined as never)
-  : await startCluster(t, ['max_wal_senders=2', 'wal_level=replica'])
+const cluster = skip ? (undefined as never) : await shareCluster()
 
 const masterKeys = { current: randomBytes(32) }
 const STILL = { heartbeatMs: 3_600_000, leaseMs: 3_600_000, feedPollMs: 3_600_000 }

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
-import type { Test } from 'tap'
+import tap, { type Test } from 'tap'
 import { makeFolder } from '../../support/own-postgres.ts'
 import { debianPostgres, debianPostgresMissing } from '../../support/debian-postgres.ts'
 
@@ -37,7 +37,14 @@ export interface Cluster {
   reload(settings: Readonly<Record<string, string>>): Promise<void>
 }
 
-export async function startCluster(t: Test, flags: readonly string[] = []): Promise<Cluster> {
+let ofProcess: Promise<Cluster> | undefined
+
+/** One for all files of the process: making it takes longer than most tests. Who changes a setting resets it. */
+export function shareCluster(): Promise<Cluster> {
+  return (ofProcess ??= startCluster(tap))
+}
+
+async function startCluster(t: Pick<Test, 'teardown'>): Promise<Cluster> {
   const user = whoRuns()
   const folder = makeFolder(user)
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
@@ -47,6 +54,7 @@ export async function startCluster(t: Test, flags: readonly string[] = []): Prom
   giveTo(user, passwordFile)
   const initdb = ['-D', data, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`]
   await run(debianPostgres('initdb'), [...initdb, '--no-sync', '--encoding=UTF8', '--locale=C'], user)
+  const flags = ['max_wal_senders=2', 'wal_level=replica']
   const port = await startServer(t, { data, folder, user, flags })
   const base = `postgres://postgres:${ESCAPED_PASSWORD}@127.0.0.1:${port}`
 
@@ -120,7 +128,10 @@ interface ServerOptions {
   readonly flags: readonly string[]
 }
 
-async function startServer(t: Test, { data, folder, user, flags }: ServerOptions): Promise<number> {
+async function startServer(
+  t: Pick<Test, 'teardown'>,
+  { data, folder, user, flags }: ServerOptions,
+): Promise<number> {
   const port = await freePort()
   const options = [
     `-p ${port} -k '${folder}' -c listen_addresses=127.0.0.1 -c shared_buffers=8MB -c max_connections=60`,

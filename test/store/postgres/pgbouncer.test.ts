@@ -5,11 +5,11 @@ import t, { type Test } from 'tap'
 import type { SharedChange } from '../../../src/store/shared.ts'
 import { openPostgres, type OpenedPostgres } from '../../../src/store/postgres/open.ts'
 import { askAll, makeBatch, NOW_MS } from '../batches.ts'
-import { pgBouncerMissing, startCluster, startPgBouncer } from './cluster.ts'
+import { pgBouncerMissing, shareCluster, startPgBouncer } from './cluster.ts'
 
 const skip = pgBouncerMissing()
 // Nobody asks for it where all is skipped.
-const cluster = skip ? (undefined as never) : await startCluster(t)
+const cluster = skip ? (undefined as never) : await shareCluster()
 
 const masterKeys = { current: randomBytes(32) }
 const queue = { adAccountId: '1', isTest: false }
