@@ -76,11 +76,13 @@ t.test('marks are counted from the beginning of a run, with the same answers', a
   )
 })
 
-t.test('of every code point of Unicode, what nobody sees goes and the rest stays', async (t) => {
+t.test('of the code points of Unicode, what nobody sees goes and the rest stays', async (t) => {
   const goes =
     /[\p{gc=Cf}\p{VS}\u034f\u115f\u1160\u3164\uffa0\ufffc\u{e0000}-\u{e007f}]|(?!\p{White_Space})\p{gc=Cc}/u
   const wrong: string[] = []
-  for (let code = 0; code <= 0x10ffff; code++) {
+  // Beyond the first two planes and the tags are ideographs, private and unassigned ones: every 61st.
+  const isDense = (code: number) => code < 0x20000 || (code >= 0xdf000 && code < 0xe1000)
+  for (let code = 0; code <= 0x10ffff; code += isDense(code) ? 1 : 61) {
     const character = String.fromCodePoint(code)
     // U+FFFD and surrogates are broken text, and an ampersand may begin an entity.
     if (character === '\ufffd' || !character.isWellFormed()) continue
