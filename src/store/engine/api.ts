@@ -1,4 +1,4 @@
-/** What the front and the engine ask of each other: see thread.ts and engine.ts. */
+/** What the front and the engine ask of each other: see serve.ts and engine.ts. */
 import type { ExplainRequest } from './explain.ts'
 import type { MasterKeys } from '../../vault/seal.ts'
 import type { DecideChange, VaultStore } from '../../vault/vault-store.ts'
