@@ -73,7 +73,15 @@ export function packHistory(history: readonly HistoryEntry[]): PackedHistory {
   return history.map(({ atMs, reason }) => [atMs, reason] as const)
 }
 
-const ZSTD = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
+/** A row is small: with zstd's own window and tables most of the time goes into their memory. */
+const ZSTD = {
+  params: {
+    [constants.ZSTD_c_compressionLevel]: 1,
+    [constants.ZSTD_c_windowLog]: 14,
+    [constants.ZSTD_c_hashLog]: 12,
+  },
+  chunkSize: 4096,
+}
 
 export function packEntries({ posts, outcomes }: Entries): Uint8Array {
   const bytes = Buffer.from(JSON.stringify([posts, outcomes]))

@@ -3,8 +3,9 @@ import type { TrailChanges, TrailEvent } from '../trail.ts'
 import { postsInTurns } from './trail-posts.ts'
 import type { TrailRow } from './trail-search.ts'
 
-/** What more is added between two questions is left out: nobody reads so fast. */
+/** What more is added between two questions is left out: nobody reads so fast. A post is added to twice, most of the time. */
 const KEPT_BATCHES = 500
+const KEPT_ADDITIONS = 2 * KEPT_BATCHES
 /** The latest ones, and those of one post in any case. */
 const MOST_EVENTS = 1000
 
@@ -15,21 +16,23 @@ export interface TrailTail {
 }
 
 export function createTrailTail(): TrailTail {
-  /** By its batch; a batch that was added to again moves to the end. */
-  const last = new Map<number, number>()
+  /** Of the last transactions, whose positions follow on one another. Nobody may ever ask, so noting costs next to nothing. */
+  const last: number[][] = []
+  let kept = 0
   let position = 0
   return {
     note(batchIds) {
+      if (batchIds.size === 0) return
       position += 1
-      for (const batchId of batchIds) {
-        last.delete(batchId)
-        last.set(batchId, position)
-        if (last.size > KEPT_BATCHES) last.delete(last.keys().next().value!)
-      }
+      last.push([...batchIds])
+      kept += batchIds.size
+      while (kept - last[0]!.length >= KEPT_ADDITIONS) kept -= last.shift()!.length
     },
     since(from = position) {
-      const fresh = [...last].filter(([, at]) => at > from)
-      return { batchIds: fresh.map(([batchId]) => batchId), position }
+      const fresh = from >= position ? [] : last.slice(from - position).flat()
+      // A batch that was added to again is where it was added to last.
+      const batchIds = [...new Set(fresh.toReversed())].toReversed()
+      return { batchIds: batchIds.slice(-KEPT_BATCHES), position }
     },
   }
 }
