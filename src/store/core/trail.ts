@@ -144,19 +144,22 @@ export function createTrailWriter(isOn: boolean, wallMs: () => number): TrailWri
 }
 
 function toRow(bucket: number, { posts, outcomes }: OpenRow): NewTrailRow {
-  const ids = new Set<number>()
+  const senders = new Set<string>()
+  /** Few are there twice. */
+  const ids: number[] = []
   let [receivedAtMs, marks] = [0, 0]
   for (const [, adAccountId, , , source, atMs, , events] of posts) {
     receivedAtMs = Math.max(receivedAtMs, atMs)
-    ids.add(hashId(accountMark(adAccountId)))
-    if (source !== 0) ids.add(hashId(sourceMark(source)))
+    senders.add(accountMark(adAccountId))
+    if (source !== 0) senders.add(sourceMark(source))
     // By index: a third of the time that taking them apart takes.
     for (const event of events) {
       marks |= markOf(event[4] || 'queued')
-      if (event[1] !== 0) ids.add(hashId(event[1]))
-      if (event[2] !== 0) ids.add(hashId(event[2]))
+      if (event[1] !== 0) ids.push(hashId(event[1]))
+      if (event[2] !== 0) ids.push(hashId(event[2]))
     }
   }
+  for (const sender of senders) ids.push(hashId(sender))
   for (const one of outcomes) {
     const [, , , , , delivered = 0, dead = []] = one
     if (delivered === 0 || delivered.length > 0) marks |= markOf('delivered')
@@ -231,8 +234,8 @@ function hashId(id: string): number {
 export const accountMark = (adAccountId: string) => `account\n${adAccountId}`
 export const sourceMark = (source: string) => `source\n${source}`
 
-function packIds(hashes: ReadonlySet<number>): Uint8Array {
-  const bytes = Buffer.allocUnsafe(4 * hashes.size)
+function packIds(hashes: readonly number[]): Uint8Array {
+  const bytes = Buffer.allocUnsafe(4 * hashes.length)
   let at = 0
   for (const hash of hashes) at = bytes.writeInt32BE(hash, at)
   return bytes
@@ -240,5 +243,5 @@ function packIds(hashes: ReadonlySet<number>): Uint8Array {
 
 /** As it stands in `ids` of a row with this event. */
 export function packId(id: string): Uint8Array {
-  return packIds(new Set([hashId(id)]))
+  return packIds([hashId(id)])
 }
