@@ -19,8 +19,11 @@ export interface WorkOptions {
 
 /** Some 80 events. */
 export const LARGE_BYTES = 64 * 1024
-/** Of a turn, for small posts: what is prepared together is committed together. */
-const SMALL_MS = 8
+/**
+ * Of a turn, for small posts: what is prepared together is committed together, and leaves in one call. It is long enough for the
+ * 100 posts that come together where both cores are busy: with 8 ms they made 15 % more transactions and calls.
+ */
+const SMALL_MS = 16
 /** Of a turn, for a large post: how long a small one waits for it. A turn without work takes 4 µs. */
 const LARGE_MS = 1
 

@@ -33,7 +33,7 @@ function setUp() {
 
 t.test('small work is done in its order, as much as a turn has time for', async (t) => {
   const { work, told, steps, nextTurn } = setUp()
-  const all = ['a', 'b', 'c', 'd', 'e'].map((name) => work.run(10, steps(name, 1, 3)))
+  const all = ['a', 'b', 'c', 'd', 'e'].map((name) => work.run(10, steps(name, 1, 6)))
   t.same(told, [], 'what comes in the same turn is prepared together')
   await nextTurn()
   t.same(told, ['a', 'b', 'c'], 'the third one begins while there is time left')
@@ -66,7 +66,7 @@ t.test('a large one moves on by a slice a turn, and small ones pass it by', asyn
 
 t.test('however many small ones come, a large one moves on every second turn', async (t) => {
   const { work, told, steps, nextTurn } = setUp()
-  for (let n = 0; n < 10; n++) void work.run(10, steps('small', 1, 5))
+  for (let n = 0; n < 10; n++) void work.run(10, steps('small', 1, 9))
   void work.run(LARGE_BYTES, steps('large', 1, 0))
   await nextTurn()
   await nextTurn()
