@@ -87,29 +87,19 @@ export const AccountView = closed({
 export type AccountAnswer = Static<typeof AccountView>
 
 /** Throws NOT_FOUND. */
-export function createShowAccount(options: AdminOptions): (adAccountId: string) => AccountAnswer {
+export function showAccount(options: AdminOptions, adAccountId: string): AccountAnswer {
   const { vault, delivery, refresher, tokenWatch, readiness, clock } = options
-  return (adAccountId) => {
-    const account = findAccount(vault, adAccountId)
-    const grant = vault.grantOf(adAccountId)
-    const nowMs = clock.wallMs()
-    const queues = delivery.queues(adAccountId)
-    return answerOf(AccountView, {
-      ...account,
-      country: account.country?.toUpperCase(),
-      paused: account.isPaused,
-      overShare: readiness.overShare().has(adAccountId),
-      token: tokenOf(account, grant, tokenWatch.useOf(adAccountId), nowMs),
-      grant: grant && grantOf(grant, nowMs),
-      problems: problemsOf(account, options)
-        .filter((status) => !queues.some((queue) => queue.status === status))
-        .map((status) => ({ status, ...STATUSES[status] })),
-      queues: queues.map((queue) => ({ test: queue.isTest, ...describeQueue(queue) })),
-    })
-  }
-
-  function grantOf(grant: Grant, nowMs: number) {
-    return {
+  const account = findAccount(vault, adAccountId)
+  const grant = vault.grantOf(adAccountId)
+  const nowMs = clock.wallMs()
+  const queues = delivery.queues(adAccountId)
+  return answerOf(AccountView, {
+    ...account,
+    country: account.country?.toUpperCase(),
+    paused: account.isPaused,
+    overShare: readiness.overShare().has(adAccountId),
+    token: tokenOf(account, grant, tokenWatch.useOf(adAccountId), nowMs),
+    grant: grant && {
       ...grant,
       status: grant.refusedAtMs === undefined ? ('valid' as const) : ('reauthorize' as const),
       adAccountIds: [...vault.accountsOn(grant.grantId)],
@@ -117,8 +107,12 @@ export function createShowAccount(options: AdminOptions): (adAccountId: string) 
       refreshExpiresInSeconds: secondsUntil(grant.refreshExpiresAtMs, nowMs),
       nextRefreshInSeconds: secondsUntil(refresher.nextRefreshAtMs(grant.grantId), nowMs),
       lastFailure: grant.failure,
-    }
-  }
+    },
+    problems: problemsOf(account, options)
+      .filter((status) => !queues.some((queue) => queue.status === status))
+      .map((status) => ({ status, ...STATUSES[status] })),
+    queues: queues.map((queue) => ({ test: queue.isTest, ...describeQueue(queue) })),
+  })
 }
 
 export function describeQueue(queue: Pick<QueueState, 'status' | 'nextTryMs' | 'callsInFlight'>) {

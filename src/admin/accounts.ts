@@ -3,7 +3,7 @@ import { Type, type Static } from 'typebox'
 import { InvalidRequest, NoSuch } from '../errors.ts'
 import { normalizeCountry } from '../events/normalize/country.ts'
 import type { GivenGrant } from '../vault/granting.ts'
-import { AccountView, createShowAccount, EventNames, findAccount } from './account-view.ts'
+import { AccountView, showAccount, EventNames, findAccount } from './account-view.ts'
 import {
   AccountParams as Params,
   AdAccountId,
@@ -75,7 +75,7 @@ const AccountNow = answers({ 200: AccountView })
 
 export const accountRoutes: AdminRoutes = async (app, options) => {
   const { vault, granting } = options
-  const show = createShowAccount(options)
+  const show = (adAccountId: string) => showAccount(options, adAccountId)
 
   const putting = {
     summary: 'Register an account, rotate its token, or change its settings',
@@ -128,7 +128,7 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
 /** What can be done with an account's token and calls. */
 export const accountActionRoutes: AdminRoutes = async (app, options) => {
   const { vault, delivery, verify, granting } = options
-  const show = createShowAccount(options)
+  const show = (adAccountId: string) => showAccount(options, adAccountId)
 
   const verifying = {
     summary: 'Ask Pinterest, with an event that it does not record, whether the token works',

@@ -25,7 +25,7 @@ import { consoleRoutes } from './console.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
 import { eventRoutes } from './events.ts'
 import { explainRoutes } from './explain.ts'
-import { matchQualityRoutes, metricsRoutes, qualityRoutes, totalsRoutes, volumeRoutes } from './insight.ts'
+import { insightRoutes, totalsRoutes } from './insight.ts'
 import { keyRoutes } from './keys.ts'
 import { liveRoutes } from './live.ts'
 import { describeRoutes, openapiRoutes } from './openapi.ts'
@@ -37,14 +37,11 @@ import { storeRoutes } from './store-care.ts'
 
 /** In the order of the description, each with its tag there. */
 const ROUTES: readonly (readonly [tag: string, routes: AdminRoutes])[] = [
-  ['insight', metricsRoutes],
+  ['insight', insightRoutes],
   ['accounts', accountRoutes],
   ['accounts', accountActionRoutes],
   ['consent', sessionRoutes],
   ['consent', consentRoutes],
-  ['insight', qualityRoutes],
-  ['insight', matchQualityRoutes],
-  ['insight', volumeRoutes],
   ['keys', keyRoutes],
   ['sources', sourceRoutes],
   ['events', totalsRoutes],

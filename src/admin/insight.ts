@@ -79,57 +79,12 @@ const MatchRow = closed({ ...Counts.properties, shares: Shares })
 const MatchQuality = closed({ hours: Count, columns: Type.Array(Column), rows: Type.Array(MatchRow) })
 export type MatchQualityAnswer = Static<typeof MatchQuality>
 
-export const matchQualityRoutes: AdminRoutes = async (app, { matchQuality }) => {
-  const schema = {
-    summary: 'By what Pinterest can match events with people, per event name, and what to improve first',
-    querystring: MatchQuery,
-    response: answers({ 200: MatchQuality }),
-  }
-  app.get('/match-quality', { schema }, async (request) => {
-    const hours = readHours(request.query.hours, MOST_HOURS, MOST_HOURS)
-    const rows = matchQuality
-      .rows(hours, request.query.ad_account_id)
-      .slice(0, MOST_ROWS)
-      .map((row) => ({
-        ...answerOf(Counts, {
-          ...row,
-          topWarnings: row.warnings.slice(0, MOST_WORDS),
-          topInvalidReasons: row.invalidReasons.slice(0, MOST_WORDS),
-          advice: advise(row),
-        }),
-        shares: Object.fromEntries(
-          Object.entries(row.shares).map(([name, share]) => [name, Number(share.toFixed(4))]),
-        ),
-      }))
-    return { hours, columns: COLUMNS, rows }
-  })
-}
-
 /** Fetched once a day, and kept. */
 const Fetched = closed({ fetched_at: orNull(Time), last_failure: Failure })
 const Quality = closed({
   ad_account_id: AdAccountId,
   pinterest: closed({ ...Fetched.properties, scores: Type.Array(Score) }),
 })
-
-export const qualityRoutes: AdminRoutes = async (app, { vault }) => {
-  const schema = {
-    summary: "Pinterest's own Event Quality Score, fetched daily",
-    params: AccountParams,
-    response: answers({ 200: Quality }),
-  }
-  app.get('/accounts/:id/quality', { schema }, async (request) => {
-    const { id: adAccountId } = request.params
-    const quality = vault.quality(findAccount(vault, adAccountId).adAccountId)
-    return {
-      ad_account_id: adAccountId,
-      pinterest: {
-        ...answerOf(Fetched, { fetchedAtMs: quality?.fetchedAtMs, lastFailure: quality?.failure }),
-        scores: JSON.parse(quality?.scores ?? '[]') as QualityScore[],
-      },
-    }
-  })
-}
 
 /** Whether each account sends as many events of each name as it used to. */
 const MOST_VOLUME_HOURS = 168
@@ -151,19 +106,6 @@ const VolumeRow = closed({
 })
 const Volume = closed({ volume: Type.Array(VolumeRow) })
 export type VolumeAnswer = Static<typeof Volume>
-
-export const volumeRoutes: AdminRoutes = async (app, { volumeWatch }) => {
-  const schema = {
-    summary: 'Whether each account sends as many events of each name as it used to; drops and surges first',
-    querystring: VolumeQuery,
-    response: answers({ 200: Volume }),
-  }
-  app.get('/volume', { schema }, async (request) => {
-    const { ad_account_id: adAccountId, hours: hoursText } = request.query
-    const hours = readHours(hoursText, 24, MOST_VOLUME_HOURS)
-    return answerOf(Volume, { volume: volumeWatch.rows(hours, adAccountId) })
-  })
-}
 
 const TotalsQuery = closed({ ad_account_id: Type.Optional(AdAccountId), test: IsTest })
 
@@ -192,12 +134,68 @@ export const totalsRoutes: AdminRoutes = async (app, { store }) => {
   app.get('/totals', { schema }, async (request) => store.totals(filterOf(request.query)))
 }
 
-export const metricsRoutes: AdminRoutes = async (app, { metrics, settings }) => {
-  const schema = {
+export const insightRoutes: AdminRoutes = async (app, options) => {
+  const { vault, matchQuality, volumeWatch, metrics, settings } = options
+
+  const scraping = {
     summary: 'For Prometheus; without the admin token when METRICS_OPEN=true',
     response: { 200: { type: 'string' } },
   }
-  app.get('/metrics', { config: { isOpen: settings.METRICS_OPEN }, schema }, async (_request, reply) =>
-    reply.type(metrics.contentType).send(await metrics.render()),
+  app.get(
+    '/metrics',
+    { config: { isOpen: settings.METRICS_OPEN }, schema: scraping },
+    async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()),
   )
+
+  const scoring = {
+    summary: "Pinterest's own Event Quality Score, fetched daily",
+    params: AccountParams,
+    response: answers({ 200: Quality }),
+  }
+  app.get('/accounts/:id/quality', { schema: scoring }, async (request) => {
+    const { id: adAccountId } = request.params
+    const quality = vault.quality(findAccount(vault, adAccountId).adAccountId)
+    return {
+      ad_account_id: adAccountId,
+      pinterest: {
+        ...answerOf(Fetched, { fetchedAtMs: quality?.fetchedAtMs, lastFailure: quality?.failure }),
+        scores: JSON.parse(quality?.scores ?? '[]') as QualityScore[],
+      },
+    }
+  })
+
+  const matching = {
+    summary: 'By what Pinterest can match events with people, per event name, and what to improve first',
+    querystring: MatchQuery,
+    response: answers({ 200: MatchQuality }),
+  }
+  app.get('/match-quality', { schema: matching }, async (request) => {
+    const hours = readHours(request.query.hours, MOST_HOURS, MOST_HOURS)
+    const rows = matchQuality
+      .rows(hours, request.query.ad_account_id)
+      .slice(0, MOST_ROWS)
+      .map((row) => ({
+        ...answerOf(Counts, {
+          ...row,
+          topWarnings: row.warnings.slice(0, MOST_WORDS),
+          topInvalidReasons: row.invalidReasons.slice(0, MOST_WORDS),
+          advice: advise(row),
+        }),
+        shares: Object.fromEntries(
+          Object.entries(row.shares).map(([name, share]) => [name, Number(share.toFixed(4))]),
+        ),
+      }))
+    return { hours, columns: COLUMNS, rows }
+  })
+
+  const watching = {
+    summary: 'Whether each account sends as many events of each name as it used to; drops and surges first',
+    querystring: VolumeQuery,
+    response: answers({ 200: Volume }),
+  }
+  app.get('/volume', { schema: watching }, async (request) => {
+    const { ad_account_id: adAccountId, hours: hoursText } = request.query
+    const hours = readHours(hoursText, 24, MOST_VOLUME_HOURS)
+    return answerOf(Volume, { volume: volumeWatch.rows(hours, adAccountId) })
+  })
 }
