@@ -72,9 +72,6 @@ export const AccountView = closed({
   event_names: EventNames,
   posts_per_minute: orNull(Count),
   paused: Type.Boolean(),
-  over_share: Type.Boolean({
-    description: 'Its posts get 503: more of its events wait than its share of the store holds.',
-  }),
   token: TokenView,
   grant: orNull(GrantView),
   client_id: orNull(Type.String()),
@@ -88,7 +85,7 @@ export type AccountAnswer = Static<typeof AccountView>
 
 /** Throws NOT_FOUND. */
 export function showAccount(options: AdminOptions, adAccountId: string): AccountAnswer {
-  const { vault, delivery, refresher, tokenWatch, readiness, clock } = options
+  const { vault, delivery, refresher, tokenWatch, clock } = options
   const account = findAccount(vault, adAccountId)
   const grant = vault.grantOf(adAccountId)
   const nowMs = clock.wallMs()
@@ -97,7 +94,6 @@ export function showAccount(options: AdminOptions, adAccountId: string): Account
     ...account,
     country: account.country?.toUpperCase(),
     paused: account.isPaused,
-    overShare: readiness.overShare().has(adAccountId),
     token: tokenOf(account, grant, tokenWatch.useOf(adAccountId), nowMs),
     grant: grant && {
       ...grant,

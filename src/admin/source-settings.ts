@@ -108,11 +108,10 @@ export function readSettings(body: Body, before: Source | undefined) {
 const STANDARD: Pick<Source, 'label' | 'bots'> = { label: '', bots: undefined }
 
 function readOptions(kind: SourceKind, body: Body, before: SourceOptions | undefined): SourceOptions {
-  const { consent, signature, test: isTest, ...rest } = body
+  const { signature, test: isTest, ...rest } = body
   const given = {
     ...camelOf(rest),
     isTest,
-    consent: consent && readConsent(consent),
     signature: signature && readSignature(signature),
   }
   const standard = defaultOptions(kind)
@@ -123,13 +122,6 @@ function readOptions(kind: SourceKind, body: Body, before: SourceOptions | undef
       throw new InvalidRequest('expression: is required for a new source.')
   }
   return options
-}
-
-function readConsent(consent: Static<typeof Consent>): SourceOptions['consent'] | null {
-  if (typeof consent === 'string') return null
-  return 'require' in consent
-    ? { unless: 'filter', path: consent.require }
-    : { unless: 'limit', path: consent.limit }
 }
 
 function readSignature(signature: Static<typeof SignatureBody>): SourceOptions['signature'] {

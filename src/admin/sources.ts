@@ -154,7 +154,6 @@ function problemsOf(
 function showSource(source: Source, base: AdminOptions): SourceAnswer {
   const { webhookLog } = base
   const { sourceId, options } = source
-  const { consent } = options
   return answerOf(SourceView, {
     ...source,
     ...options,
@@ -162,12 +161,6 @@ function showSource(source: Source, base: AdminOptions): SourceAnswer {
     path: `/sources/${sourceId}`,
     previousSecret: source.hasPreviousSecret,
     events: { ...DEFAULT_EVENTS[options.kind], ...options.events },
-    consent:
-      consent === undefined
-        ? 'send'
-        : consent.unless === 'filter'
-          ? { require: consent.path }
-          : { limit: consent.path },
     test: options.isTest,
     problems: problemsOf(source, base),
     webhooks: webhookLog.of(sourceId),

@@ -34,7 +34,7 @@ export const status: Command = {
     const marked = volume.filter(isMarked)
     const paused = accounts.filter((account) => account.paused).length
     const troubles = findTroubles(accounts)
-    const overShare = accounts.filter((account) => account.over_share).length
+    const overShare = troubles.filter(({ status }) => status === 'over_share').length
     const inTrouble = new Set(troubles.map(({ account }) => account)).size
     const needsPerson = troubles.some(({ urgency }) => urgency >= 2)
     return {

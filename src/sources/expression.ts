@@ -3,7 +3,7 @@
  * whoever runs it (store/engine/expressions.ts): JSONata cannot stop a regular expression.
  */
 import jsonata from 'jsonata'
-import { isTrueAt, isJsonObject } from './payload.ts'
+import { consentIn, isJsonObject } from './payload.ts'
 import { limited, parseJson } from './map.ts'
 import type { MappedPost, Webhook } from './source.ts'
 
@@ -27,14 +27,14 @@ export async function evaluate(
   const body = parseJson(payload) ?? readForm(headers['content-type'], payload)
   if (body === undefined)
     return { status: 'invalid', reason: 'not_json', message: 'the body is neither JSON nor a form' }
-  const isConsented = consent === undefined || isTrueAt(body, consent.path)
-  if (!isConsented && consent.unless === 'filter') return filtered('no_consent')
+  const consented = consentIn(body, consent)
+  if (consented === 'withheld') return filtered('no_consent')
   try {
     const made: unknown = await jsonata(expression, LIMITS).evaluate({ headers, body })
     const events = Array.isArray(made) ? made : made === undefined || made === null ? [] : [made]
     if (events.length === 0) return filtered('no_event')
     if (!events.every(isJsonObject)) return failed('makes something that is no event')
-    const data = isConsented ? events : events.map((event) => limited(event))
+    const data = consented === 'limited' ? events.map((event) => limited(event)) : events
     const json = Buffer.from(JSON.stringify({ data }))
     return json.byteLength > MOST_BYTES
       ? failed(`makes more than ${MOST_BYTES} bytes`)

@@ -3,7 +3,7 @@
  * expression.ts makes the events. Runs wherever JavaScript does: the client package has it, too.
  */
 import type { FilteredReason } from '../events/reasons.ts'
-import { fillTemplate, isJsonObject, isTrueAt, type Json } from './payload.ts'
+import { consentIn, fillTemplate, isJsonObject, type Json } from './payload.ts'
 import type { ShopEvent, ShopMapping } from './shop.ts'
 import { shopify } from './shopify.ts'
 import { DEFAULT_EVENTS, namesOf, type Mapped, type SourceOptions, type Webhook } from './source.ts'
@@ -53,10 +53,10 @@ export function mapPayload(webhook: Omit<Webhook, 'secrets'>, payload: unknown):
   if (read.reason !== undefined) return withheld(read.reason)
   if (!isTest && read.repeatableMs !== undefined && read.repeatableMs < oldestMs)
     return withheld('late_repeat')
-  const isConsented = consent === undefined || isTrueAt(payload, consent.path)
-  if (!isConsented && consent.unless === 'filter') return withheld('no_consent')
+  const consented = consentIn(payload, consent)
+  if (consented === 'withheld') return withheld('no_consent')
   const event = { ...read.event, event_name: eventName, event_id: eventId }
-  return { status: 'mapped', events: [isConsented ? event : limited(event)], isTest }
+  return { status: 'mapped', events: [consented === 'limited' ? limited(event) : event], isTest }
 }
 
 const NOT_MAPPED: Mapped = {

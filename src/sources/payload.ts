@@ -1,5 +1,7 @@
 /** Reads values of a shop's payload by path, and fills templates with them. A path never leads to what was inherited. */
 
+import type { Consent } from './source.ts'
+
 export type Json = Readonly<Record<string, unknown>>
 
 export function isJsonObject(value: unknown): value is Json {
@@ -57,11 +59,13 @@ export function fillTemplate(template: string, payload: unknown): string | undef
   return isWhole ? filled : undefined
 }
 
-/** `true`, 1, or one of them as text. */
-export function isTrueAt(payload: unknown, path: string): boolean {
-  const value = valueAt(payload, path)
+/** Consent is `true`, 1, or one of them as text. */
+export function consentIn(payload: unknown, consent: Consent): 'given' | 'withheld' | 'limited' {
+  if (consent === 'send') return 'given'
+  const value = valueAt(payload, 'require' in consent ? consent.require : consent.limit)
   const text = value === true ? 'true' : textOf(value)
-  return text !== undefined && ['true', '1'].includes(text.trim().toLowerCase())
+  if (text !== undefined && ['true', '1'].includes(text.trim().toLowerCase())) return 'given'
+  return 'require' in consent ? 'withheld' : 'limited'
 }
 
 /** Whole seconds. What is no time stays as it is, so that the event becomes invalid and says why. */

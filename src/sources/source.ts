@@ -41,7 +41,7 @@ export interface SourceOptions {
   /** Templates with paths in braces; undefined: the kind's own. */
   readonly eventId: string | undefined
   readonly contentId: string | undefined
-  readonly consent: Consent | undefined
+  readonly consent: Consent
   readonly isTest: boolean
   readonly pointOfSale: 'send' | 'filter'
   readonly renewals: 'send' | 'filter'
@@ -62,7 +62,7 @@ export function defaultOptions(kind: SourceKind): SourceOptions {
     events: {},
     eventId: undefined,
     contentId: undefined,
-    consent: undefined,
+    consent: 'send',
     isTest: false,
     pointOfSale: 'send',
     // No ad led to them.
@@ -74,11 +74,8 @@ export function defaultOptions(kind: SourceKind): SourceOptions {
   }
 }
 
-/** `path` leads to a field of the payload. Where it is not true: nothing is sent, or with limited data processing. */
-export interface Consent {
-  readonly unless: 'filter' | 'limit'
-  readonly path: string
-}
+/** A path leads to a field of the payload. Where it is not true: nothing is sent, or with limited data processing. */
+export type Consent = 'send' | { readonly require: string } | { readonly limit: string }
 
 /** By name, in lower case. */
 export type Headers = Readonly<Record<string, string | undefined>>

@@ -223,7 +223,8 @@ t.test('status names the account that is over its share, which alone is refused'
     const data = Array.from({ length: size }, () => rawEvent())
     const { status } = await stand.post({ data }, { headers: { prefer: 'wait=0' } })
     if (status === 503) size = Math.ceil(size / 2)
-    isOver = (await stand.admin('GET', `/accounts/${ACCOUNT}`)).body['over_share'] === true
+    const { problems } = (await stand.admin('GET', `/accounts/${ACCOUNT}`)).body as { problems: object[] }
+    isOver = problems.some((problem) => 'status' in problem && problem.status === 'over_share')
   }
   t.match(await stand.post({ data: [rawEvent()] }), { status: 503, body: { code: 4197 } })
   t.match(await stand.post({ data: [rawEvent()] }, { ...other, headers: { prefer: 'wait=0' } }), {

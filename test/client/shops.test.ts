@@ -39,7 +39,7 @@ t.test('options are those of a source, and the event may have another name', asy
   const made = shopifyEvent(shopifyOrder(NOW), { eventName: 'first_order', eventId: 'order-{id}' })
   t.match(made, { event: { event_name: 'first_order', event_id: 'order-5678901234567' }, isTest: false })
   t.match(shopifyEvent(shopifyOrder(NOW, { test: true })), { status: 'mapped', isTest: true })
-  const consent = { unless: 'filter', path: 'buyer_accepts_marketing' } as const
+  const consent = { require: 'buyer_accepts_marketing' }
   const refusing = shopifyOrder(NOW, { buyer_accepts_marketing: false })
   t.same(shopifyEvent(refusing, { consent }), { status: 'filtered', reason: 'no_consent' })
 })

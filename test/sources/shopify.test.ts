@@ -184,7 +184,9 @@ t.test('ids: a template, else the id with all its digits', async (t) => {
 })
 
 t.test('consent: a field of the payload that must be true', async (t) => {
-  const at = (path: string, unless: 'filter' | 'limit') => ({ consent: { path, unless } })
+  const at = (path: string, unless: 'filter' | 'limit') => ({
+    consent: unless === 'filter' ? { require: path } : { limit: path },
+  })
   t.match(map(order(), 'orders/create', at('buyer_accepts_marketing', 'filter')), { status: 'mapped' })
   t.match(map(order(), 'orders/create', at('note_attributes.marketing_consent', 'filter')), {
     status: 'mapped',
