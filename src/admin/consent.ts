@@ -8,13 +8,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { ConsentInvalid, InvalidRequest, NoGrant, TokenRefused, Unauthorized } from '../errors.ts'
-import { bearerOf } from '../ingest/auth.ts'
 import { NO_CLIENT, SCOPE } from '../vault/granting.ts'
 import { findAccount } from './account-view.ts'
 import { AccountParams, AdAccountId, answers, closed, Redirect, textOf } from './answers.ts'
 import { writeAudit } from './audit.ts'
 import type { AdminRoutes } from './options.ts'
-import { createTickets, isSame } from './session.ts'
+import { createTickets } from './session.ts'
 
 const Callback = Type.Object({
   state: Type.Optional(Type.String({ maxLength: 200 })),
@@ -25,22 +24,12 @@ const Authorized = closed({ ad_account_id: AdAccountId, authorized: Type.Array(A
 const CONSENT_LIFE_MINUTES = 10
 
 export const consentRoutes: AdminRoutes = async (app, options) => {
-  const { vault, granting, clock, adminToken, settings, publicUrl, sessions, refusals } = options
+  const { vault, granting, clock, settings, publicUrl, sessions } = options
   const consents = createTickets<{ readonly adAccountId: string; readonly sessionId: string }>(
     clock.monotonicMs,
     CONSENT_LIFE_MINUTES * 60_000,
   )
   const redirectUri = () => `${publicUrl()}/oauth/callback`
-
-  /** The request's session; one begins with the bearer token. */
-  function sessionOf(request: FastifyRequest, reply: FastifyReply): string | undefined {
-    const known = sessions.find(request.headers.cookie)
-    if (known !== undefined) return known
-    if (!isSame(bearerOf(request.headers.authorization) ?? '', adminToken)) return undefined
-    const { sessionId } = sessions.begin()
-    reply.header('set-cookie', sessions.cookieOf(sessionId))
-    return sessionId
-  }
 
   const open = { config: { takesSession: true } } as const
 
@@ -52,9 +41,8 @@ export const consentRoutes: AdminRoutes = async (app, options) => {
   app.get('/accounts/:id/authorize', { ...open, schema: authorizing }, async (request, reply) => {
     const { id: adAccountId } = request.params
     const url = new URL(settings.PINTEREST_CONSENT_URL)
-    const sessionId = sessionOf(request, reply)
+    const sessionId = sessions.find(request.headers.cookie)
     if (sessionId === undefined) {
-      await refusals.note(Boolean(request.headers.authorization))
       if (!wantsHtml(request)) throw new Unauthorized()
       // The console leads back here after its login.
       return reply.redirect(`/?next=/accounts/${adAccountId}/authorize`, 302)

@@ -348,11 +348,11 @@ t.test('consent that is denied, of the wrong person, or with a used code changes
 t.test('the page of consent needs an app, an account and a login', async (t) => {
   const stand = await enter(t)
   const { account } = stand
-  t.match(await stand.admin('GET', `/accounts/${account}/authorize`), {
-    status: 409,
-    body: { code: 'NO_GRANT' },
-  })
-  t.equal((await stand.admin('GET', '/accounts/404/authorize')).status, 404)
+  const browser = createBrowser()
+  await browser.send(`${stand.relay.adminUrl}/session`, { admin_token: ADMIN_TOKEN })
+  const authorize = (id: string) => browser.get(`${stand.relay.adminUrl}/accounts/${id}/authorize`)
+  t.match(await authorize(account), { status: 409, text: /client_id/ })
+  t.match(await authorize('404'), { status: 404 })
   const bare = await fetch(`${stand.relay.adminUrl}/accounts/${account}/authorize`)
   t.equal(bare.status, 401)
   t.match(await bare.json(), { code: 'UNAUTHORIZED' })

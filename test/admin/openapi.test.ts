@@ -232,7 +232,7 @@ t.test('what each route answers is what its description says', async (t) => {
   const all = Object.entries(paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   )
-  // One needs a browser that consents (test/admin/oauth.test.ts), one a queue that broke (test/store/sqlite/damage.test.ts).
-  const elsewhere = ['GET /oauth/callback', 'POST /recover']
+  // Two need a browser that consents (test/admin/oauth.test.ts), one a queue that broke (test/store/sqlite/damage.test.ts).
+  const elsewhere = ['GET /accounts/{id}/authorize', 'GET /oauth/callback', 'POST /recover']
   t.strictSame(all.filter((name) => !visited.has(name)).toSorted(), elsewhere)
 })
