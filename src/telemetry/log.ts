@@ -3,7 +3,7 @@
  * cannot be logged, by type and again at run time: bodies, tokens, keys, addresses and the URLs of requests have no field
  * here.
  */
-import { pino, type DestinationStream } from 'pino'
+import { pino, stdTimeFunctions, type DestinationStream } from 'pino'
 
 const TEXTS = [
   'ad_account_id',
@@ -63,7 +63,7 @@ export function createLog(options: {
     {
       level: options.level,
       base: null,
-      timestamp: createTimestamp(),
+      timestamp: stdTimeFunctions.isoTime,
       messageKey: 'phrase',
       formatters: {
         level: (label) => ({ level: label }),
@@ -72,20 +72,6 @@ export function createLog(options: {
     },
     options.destination,
   )
-}
-
-/** Many lines share a millisecond; the text of one is made once. */
-function createTimestamp(): () => string {
-  let atMs = 0
-  let text = ''
-  return () => {
-    const nowMs = Date.now()
-    if (nowMs !== atMs) {
-      atMs = nowMs
-      text = `,"time":"${new Date(nowMs).toISOString()}"`
-    }
-    return text
-  }
 }
 
 function allowedOnly(fields: Record<string, unknown>): Record<string, unknown> {
