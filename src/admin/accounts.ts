@@ -7,6 +7,7 @@ import { AccountView, showAccount, EventNames, findAccount } from './account-vie
 import {
   AccountParams as Params,
   AdAccountId,
+  answerOf,
   answers,
   camelOf,
   closed,
@@ -137,10 +138,10 @@ export const accountActionRoutes: AdminRoutes = async (app, options) => {
   }
   app.post('/accounts/:id/verify', { config: { isAudited: false }, schema: verifying }, async (request) => {
     const { adAccountId } = findAccount(vault, request.params.id)
-    const { works, status, message } = await verify(adAccountId)
+    const verification = await verify(adAccountId)
     // A queue that was held for its token may continue.
-    if (works) delivery.goOn(adAccountId)
-    return { works, status, message }
+    if (verification.works) delivery.goOn(adAccountId)
+    return answerOf(Verification, verification)
   })
 
   const minting = {

@@ -1,6 +1,5 @@
 /** How events do: the totals, match quality, Pinterest's own Event Quality Score, their volume, and the metrics. */
 import { Type, type Static } from 'typebox'
-import { InvalidRequest } from '../errors.ts'
 import { Score, type QualityScore } from '../pinterest/quality-score.ts'
 import { advise } from '../telemetry/advice.ts'
 import { MOST_HOURS } from '../telemetry/match-quality.ts'
@@ -22,19 +21,10 @@ import {
 } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
-/** `otherwise`: unless told. */
-function readHours(text: string | undefined, otherwise: number, most: number): number {
-  const hours = Number(text ?? otherwise)
-  if (hours < 1 || hours > most) throw new InvalidRequest(`hours: must be 1 to ${most}.`)
-  return hours
-}
-
-const NUMBER = 'must be a whole number'
-
 /** By what Pinterest can match an account's events with people, and what to improve first. */
 const MatchQuery = closed({
   ad_account_id: Type.Optional(AdAccountId),
-  hours: Type.Optional(textOf('^\\d{1,2}$', NUMBER)),
+  hours: Type.Optional(textOf('^([1-9]|1\\d|2[0-4])$', 'must be 1 to 24')),
 })
 const MOST_WORDS = 5
 /** Those with the most events: more than a person reads. */
@@ -87,11 +77,10 @@ const Quality = closed({
 })
 
 /** Whether each account sends as many events of each name as it used to. */
-const MOST_VOLUME_HOURS = 168
 const VolumeQuery = closed({
   ad_account_id: Type.Optional(AdAccountId),
   /** 24 unless told otherwise. */
-  hours: Type.Optional(textOf('^\\d{1,3}$', NUMBER)),
+  hours: Type.Optional(textOf('^([1-9]\\d?|1[0-5]\\d|16[0-8])$', 'must be 1 to 168')),
 })
 
 const VolumeRow = closed({
@@ -102,7 +91,7 @@ const VolumeRow = closed({
   observed: Type.Integer({ minimum: 0, description: 'Events within `window_minutes`.' }),
   expected: orNull(Type.Number({ minimum: 0, description: 'Null while learning.' })),
   window_minutes: Count,
-  hours: Type.Array(Count, { maxItems: MOST_VOLUME_HOURS, description: 'Events per hour, the latest last.' }),
+  hours: Type.Array(Count, { maxItems: 168, description: 'Events per hour, the latest last.' }),
 })
 const Volume = closed({ volume: Type.Array(VolumeRow) })
 export type VolumeAnswer = Static<typeof Volume>
@@ -170,7 +159,7 @@ export const insightRoutes: AdminRoutes = async (app, options) => {
     response: answers({ 200: MatchQuality }),
   }
   app.get('/match-quality', { schema: matching }, async (request) => {
-    const hours = readHours(request.query.hours, MOST_HOURS, MOST_HOURS)
+    const hours = Number(request.query.hours ?? MOST_HOURS)
     const rows = matchQuality
       .rows(hours, request.query.ad_account_id)
       .slice(0, MOST_ROWS)
@@ -194,8 +183,7 @@ export const insightRoutes: AdminRoutes = async (app, options) => {
     response: answers({ 200: Volume }),
   }
   app.get('/volume', { schema: watching }, async (request) => {
-    const { ad_account_id: adAccountId, hours: hoursText } = request.query
-    const hours = readHours(hoursText, 24, MOST_VOLUME_HOURS)
-    return answerOf(Volume, { volume: volumeWatch.rows(hours, adAccountId) })
+    const { ad_account_id: adAccountId, hours = 24 } = request.query
+    return answerOf(Volume, { volume: volumeWatch.rows(Number(hours), adAccountId) })
   })
 }

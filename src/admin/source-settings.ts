@@ -124,14 +124,14 @@ function readOptions(kind: SourceKind, body: Body, before: SourceOptions | undef
   return options
 }
 
-function readSignature(signature: Static<typeof SignatureBody>): SourceOptions['signature'] {
-  const { header, algorithm = 'sha256', encoding = 'hex', prefix = '', tolerance_seconds = 300 } = signature
+function readSignature(given: Static<typeof SignatureBody>): SourceOptions['signature'] {
   return {
-    header: header.toLowerCase(),
-    algorithm,
-    encoding,
-    prefix,
-    timestampHeader: signature.timestamp_header?.toLowerCase(),
-    toleranceSeconds: tolerance_seconds,
+    algorithm: 'sha256',
+    encoding: 'hex',
+    prefix: '',
+    toleranceSeconds: 300,
+    ...camelOf(given),
+    header: given.header.toLowerCase(),
+    timestampHeader: given.timestamp_header?.toLowerCase(),
   }
 }

@@ -1,5 +1,4 @@
 /** `send FILE`: posts events to the public port, as a storefront would; for trying things out, and for what was left over. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { addressOf } from './admin-client.ts'
 import { textOf, type Command } from './command.ts'
 import { EVENTS_FILE, readEventsFile } from './events-file.ts'
@@ -15,11 +14,6 @@ interface PostAnswer {
   readonly message?: string
   readonly events?: readonly EventAnswer[]
   readonly details?: { readonly events?: readonly EventAnswer[] }
-}
-
-interface Posted {
-  readonly answer: PostAnswer
-  readonly queued: number
 }
 
 const EVENTS_PER_POST = 1000
@@ -70,12 +64,7 @@ export function relayUrl(environment: Terminal['environment']): string {
 }
 
 /** 429 and 503 took nothing: the same post is tried again when the relay says. */
-async function post(
-  url: URL,
-  relayKey: string,
-  data: readonly unknown[],
-  terminal: Terminal,
-): Promise<Posted> {
+async function post(url: URL, relayKey: string, data: readonly unknown[], terminal: Terminal) {
   for (let tries = 1; ; tries++) {
     let response: Response
     let answer: PostAnswer
@@ -97,6 +86,6 @@ async function post(
     }
     const pauseS = Math.min(LONGEST_PAUSE_S, Number(response.headers.get('retry-after')) || tries)
     terminal.tell(`the relay answered ${response.status}; again in ${pauseS} s`)
-    await sleep(1000 * pauseS)
+    await terminal.wait(1000 * pauseS)
   }
 }

@@ -20,7 +20,7 @@ export type VolumeMark = 'drop' | 'surge'
 /** `learning`: too little is known to call anything unusual but silence. */
 export type VolumeState = 'learning' | 'normal' | VolumeMark
 
-export function isMark(state: VolumeState | undefined): state is VolumeMark {
+export function isMark(state: VolumeState): state is VolumeMark {
   return state === 'drop' || state === 'surge'
 }
 

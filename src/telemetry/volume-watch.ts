@@ -41,7 +41,7 @@ interface Stream {
   readonly firstSlot: number
   /** Of its latest event. */
   lastSlot: number
-  judgement: VolumeJudgement | undefined
+  judgement: VolumeJudgement
   sinceMs: number
 }
 
@@ -58,7 +58,7 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
       counts: new Uint32Array(HISTORY_SLOTS),
       firstSlot: slot,
       lastSlot: slot,
-      judgement: undefined,
+      judgement: NOT_JUDGED,
       sinceMs: clock.wallMs(),
     }),
     ({ lastSlot }) => slot - lastSlot >= HISTORY_SLOTS,
@@ -80,7 +80,7 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
     const before = stream.judgement
     stream.judgement = judgeVolume(historyOf(stream), before)
     const { state } = stream.judgement
-    if (state === (before?.state ?? 'learning')) return
+    if (state === before.state) return
     stream.sinceMs = clock.wallMs()
     const fields = {
       ad_account_id: adAccountId,
@@ -88,7 +88,7 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
       reason: state,
     }
     if (isMark(state)) log.warn(fields, 'volume is not as usual')
-    else if (isMark(before?.state)) log.info(fields, 'volume is as usual again')
+    else if (isMark(before.state)) log.info(fields, 'volume is as usual again')
   }
 
   function historyOf({ counts, firstSlot }: Stream): VolumeHistory {
@@ -102,7 +102,7 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
 
   function show(adAccountId: string, eventName: string, stream: Stream, mostHours: number): VolumeRow {
     const history = historyOf(stream)
-    const { state, observed, expected, windowSlots } = stream.judgement ?? NOT_JUDGED
+    const { state, observed, expected, windowSlots } = stream.judgement
     const hours = Math.min(mostHours, Math.floor(history.knownSlots / HOUR_SLOTS))
     // While learning, too, what came since is seen: the slot that is being filled counts.
     const sinceThen = stream.counts[slot % HISTORY_SLOTS]! + sumSlots(history, 0, HOUR_SLOTS - 1)
