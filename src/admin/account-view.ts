@@ -37,7 +37,6 @@ const GrantView = closed({
   status: Type.Enum(['valid', 'reauthorize']),
   scope: Type.String(),
   ad_account_ids: Type.Array(AdAccountId),
-  issued_at: orNull(Time),
   expires_in_seconds: Seconds,
   refresh_expires_in_seconds: Seconds,
   next_refresh_in_seconds: Seconds,

@@ -90,7 +90,6 @@ const DeadLetterGroup = closed({
   dead_letters: Count,
   accounts: Count,
   too_old: Type.Integer({ minimum: 0, description: 'Of these, a replay would leave so many.' }),
-  oldest_died_at: Time,
   newest_died_at: Time,
 })
 const Groups = closed({ groups: Type.Array(DeadLetterGroup), dead_letters: Count, next_cursor: NextCursor })
@@ -259,7 +258,6 @@ function groupsOf(
       deadLetters: members.length,
       accounts: new Set(members.map(({ adAccountId }) => adAccountId)).size,
       tooOld: members.filter(isTooOld).length,
-      oldestDiedAtMs: members.at(-1)!.diedAtMs,
       newestDiedAtMs: newest!.diedAtMs,
     }
   }).toSorted((one, other) => other.deadLetters - one.deadLetters)

@@ -52,7 +52,6 @@ const Sample = closed({
   invalid: Count,
   duplicate: Count,
   calls: Count,
-  calls_failed: Count,
   post_p50_seconds: seconds(),
   post_p99_seconds: seconds(),
   call_p99_seconds: seconds(),

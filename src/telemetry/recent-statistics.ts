@@ -146,7 +146,6 @@ function compare(before: Reading, now: Reading) {
     invalid: events('invalid'),
     duplicate: events('duplicate'),
     calls: rise('calls', () => true),
-    callsFailed: rise('calls', (outcome) => outcome !== '200' && outcome !== '422'),
     postP50Seconds: percentile('postSeconds', 0.5),
     postP99Seconds: percentile('postSeconds', 0.99),
     callP99Seconds: percentile('callSeconds', 0.99),

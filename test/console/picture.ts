@@ -82,7 +82,6 @@ export function makeUpLive(nowSeconds: number) {
       invalid: random.chance(0.03) ? 9 : 0,
       duplicate: Math.round(posts * 0.11),
       calls: Math.round(posts * (isSlow ? 0.18 : 0.42)),
-      calls_failed: 0,
       post_p50_seconds: jitter(call * 0.8),
       post_p99_seconds: jitter(call * 1.9),
       call_p99_seconds: jitter(call * 1.3),

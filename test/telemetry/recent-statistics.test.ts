@@ -41,7 +41,6 @@ t.test('each step has the counts of its own time', async (t) => {
     rejected: 1,
     filtered: 2,
     calls: 2,
-    callsFailed: 1,
     queued: 3,
   })
   t.equal(first?.oldestAgeSeconds, 12)
