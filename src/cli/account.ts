@@ -2,9 +2,9 @@
  * `account …`: set, list, verify, pause, resume, remove. A token comes from standard input, since `ps` and the shell's
  * history show a command line.
  */
+import { Readable } from 'node:stream'
 import type { AccountAnswer } from '../admin/account-view.ts'
 import type { AccountsAnswer, VerificationAnswer } from '../admin/accounts.ts'
-import { verifyAll } from '../delivery/verify.ts'
 import { move } from './account-move.ts'
 import { Refused, type AdminClient } from './admin-client.ts'
 import {
@@ -100,18 +100,21 @@ const verify: Command = {
 }
 
 /** A request per account, a few at once: one for all of them would outlast what fetch waits for an answer. */
-async function verifyEach({ admin, terminal }: Invocation) {
+async function verifyEach({
+  admin,
+  terminal,
+}: Invocation): Promise<(VerificationAnswer & { readonly ad_account_id: string })[]> {
   const { accounts } = await admin.get<AccountsAnswer>('/accounts')
-  const ids = accounts.map(({ ad_account_id }) => ad_account_id)
   let verified = 0
-  return verifyAll(ids, async (id) => {
+  const verify = async ({ ad_account_id: id }: AccountAnswer) => {
     const verification = await verifyOrMiss(admin, id)
     verified++
-    if (verified % TOLD_EVERY === 0 && verified < ids.length) {
-      terminal.tell(`${verified} of ${ids.length} verified`)
+    if (verified % TOLD_EVERY === 0 && verified < accounts.length) {
+      terminal.tell(`${verified} of ${accounts.length} verified`)
     }
-    return verification
-  })
+    return { ad_account_id: id, ...verification }
+  }
+  return Readable.from(accounts).map(verify, { concurrency: 8 }).toArray()
 }
 
 export function verifyOne(admin: AdminClient, id: string): Promise<VerificationAnswer> {
