@@ -1,6 +1,6 @@
 /**
  * Every error that the relay answers or stops with, in one table. The code is the contract; texts may change. The public
- * port answers them in Pinterest's form, with Pinterest's codes (ingest/error-answer.ts).
+ * port answers them in Pinterest's form, with Pinterest's codes (ingest/server.ts).
  */
 import createError from '@fastify/error'
 

@@ -26,36 +26,9 @@ import { createScheduler, stopOf } from './scheduler.ts'
 import { sweepStalls } from './stall-sweep.ts'
 import { createWaitingPosts } from './waiting-posts.ts'
 
-export interface Delivery {
-  /** Takes over what waits in the store. */
-  start(): Promise<void>
-  /**
-   * Takes over a committed batch with its lease. Resolves with what became of each event of it (in the stored order)
-   * once all have a final decision, or after `waitMs`, whichever is first; delivery goes on either way.
-   */
-  send(leased: LeasedBatch, waitMs: number, trace?: PostTrace): Promise<readonly EventOutcome[]>
-  /** Batches of the queue were added in the store, by something else than `send`. */
-  wake(queue: QueueKey): void
-  /** An account was registered, rotated, paused, resumed or removed. */
-  goOn(adAccountId: string): void
-  /** Another replica learned this of a queue, or of Pinterest as a whole (`ALL_QUEUES`). */
-  learn(queue: QueueKey, breaker: SharedBreaker): void
-  /** Every lease was lost: other replicas may send these batches, this one must not. Their posts are answered "queued". */
-  dropLeases(): void
-  /** Of one account, or all. */
-  queues(adAccountId?: string): readonly QueueState[]
-  callsInFlight(): number
-  /** A decision has waited too long for the store: no post should be taken. */
-  isStuck(): boolean
-  /** No call leaves from now on; resolves when those in flight have ended, or after `patienceMs`. */
-  stop(patienceMs: number): Promise<void>
-  /** Ends every post's wait with what is known, now and from now on. */
-  endWaiting(): void
-  /** After `stop`, when no call is in flight: writes the last decisions. Queued events stay in the store. */
-  close(): Promise<void>
-}
+export type Delivery = ReturnType<typeof createDelivery>
 
-export function createDelivery(options: DeliveryOptions): Delivery {
+export function createDelivery(options: DeliveryOptions) {
   const { store, clock, tokenWatch } = options
   const queues = new Queues()
   const ask = (queue: Queue) => scheduler.ask(queue)
@@ -80,6 +53,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     return { isPaused: isPaused(queue), breakerForAll: breakers.all.breaker, nowMs: clock.monotonicMs() }
   }
 
+  /** Batches of the queue were added in the store, by something else than `send`. */
   function wake(key: QueueKey): void {
     const queue = queues.of(key)
     queue.hasMoreInStore = true
@@ -95,12 +69,17 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   }
 
   return {
-    async start() {
+    /** Takes over what waits in the store. */
+    async start(): Promise<void> {
       for (const queue of await store.backlog()) wake(queue)
       endSweep = sweepStalls({ ...options, queues, scheduler })
     },
     wake,
-    async send(leased, waitMs, trace) {
+    /**
+     * Takes over a committed batch with its lease. Resolves with what became of each event of it (in the stored order)
+     * once all have a final decision, or after `waitMs`, whichever is first; delivery goes on either way.
+     */
+    async send(leased: LeasedBatch, waitMs: number, trace?: PostTrace): Promise<readonly EventOutcome[]> {
       const queue = queues.of(leased)
       const { batch, slice } = batchOf(leased, trace)
       const done = waitingPosts.waitFor(batch, isHopeless(queue, waitMs) ? 0 : waitMs)
@@ -109,20 +88,23 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       await done
       return batch.outcomes
     },
-    goOn(adAccountId) {
+    /** An account was registered, rotated, paused, resumed or removed. */
+    goOn(adAccountId: string): void {
       for (const queue of queues.ofAccount(adAccountId)) {
         breakers.allowTrial(queue)
         ask(queue)
       }
     },
-    learn(key, learned) {
+    /** Another replica learned this of a queue, or of Pinterest as a whole (`ALL_QUEUES`). */
+    learn(key: QueueKey, learned: SharedBreaker): void {
       if (key.adAccountId === ALL_QUEUES.adAccountId) return breakers.learn(breakers.all, learned)
       const queue = queues.of(key)
       breakers.learn(queue, learned)
       prefetch.parkIfStopped(queue)
       ask(queue)
     },
-    dropLeases() {
+    /** Every lease was lost: other replicas may send these batches, this one must not. Their posts are answered "queued". */
+    dropLeases(): void {
       for (const { batch } of [...caller.inFlight.keys()].flatMap(slicesOf)) {
         batch.isLost = true
         batch.endWait?.()
@@ -132,19 +114,23 @@ export function createDelivery(options: DeliveryOptions): Delivery {
         wake(queue.key)
       }
     },
-    queues: (adAccountId) =>
+    /** Of one account, or all. */
+    queues: (adAccountId?: string): readonly QueueState[] =>
       (adAccountId === undefined ? [...queues] : queues.ofAccount(adAccountId)).map((queue) =>
         stateOf(queue, { ...conditionsOf(queue), needsConsent: options.needsConsent(queue.key.adAccountId) }),
       ),
     callsInFlight: () => caller.inFlight.size,
     isStuck,
-    async stop(patienceMs) {
+    /** No call leaves from now on; resolves when those in flight have ended, or after `patienceMs`. */
+    async stop(patienceMs: number): Promise<void> {
       scheduler.stop()
       prefetch.stop()
       endSweep()
       await orAfter(clock, patienceMs, Promise.all(caller.inFlight.values()))
     },
+    /** Ends every post's wait with what is known, now and from now on. */
     endWaiting: () => waitingPosts.endAll(),
+    /** After `stop`, when no call is in flight: writes the last decisions. Queued events stay in the store. */
     close: () => background.close(),
   }
 }

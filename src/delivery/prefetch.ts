@@ -7,7 +7,7 @@
  * that may not call for a while keeps nothing in memory.
  */
 import { codeOf } from '../telemetry/log.ts'
-import { isHeld, isPassable, type Breaker } from './breaker.ts'
+import { isHeld, isPassable, type Breaker } from './breakers.ts'
 import type { DeliveryOptions } from './options.ts'
 import { EVENTS_PER_CALL, type Queue } from './queue.ts'
 import { batchOf, type Slice } from './batch.ts'

@@ -2,7 +2,7 @@
 import type { CallLimiter } from '../limits/call-limiter.ts'
 import type { PostLimiter } from '../limits/post-limiter.ts'
 import type { QueueKey } from '../store/store.ts'
-import type { OpenReason } from './breaker.ts'
+import type { OpenReason } from './breakers.ts'
 import type { Delivery } from './delivery.ts'
 import type { DeliveryOptions } from './options.ts'
 import type { Queue } from './queue.ts'

@@ -12,7 +12,7 @@
 import type { CallReference } from '../store/trail.ts'
 import TinyQueue from 'tinyqueue'
 import { ON_TIME_S, type QueueKey } from '../store/store.ts'
-import { CLOSED, isHeld, type Breaker } from './breaker.ts'
+import { CLOSED, isHeld, type Breaker } from './breakers.ts'
 import type { Slice } from './batch.ts'
 import { groupOf, membersOf, type Group } from './bisect.ts'
 import { asksForLimit } from './canary.ts'

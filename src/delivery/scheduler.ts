@@ -17,8 +17,7 @@
  * leave together in the next.
  */
 import TinyQueue from 'tinyqueue'
-import { isHold, type Breaker, type OpenReason } from './breaker.ts'
-import type { Breakers } from './breakers.ts'
+import { isHold, type Breaker, type OpenReason, type Breakers } from './breakers.ts'
 import type { Caller } from './call.ts'
 import type { DeliveryOptions } from './options.ts'
 import type { Prefetch } from './prefetch.ts'

@@ -4,8 +4,8 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { InvalidRequest } from '../errors.ts'
-import { findEvents, type Range } from './body-shape.ts'
 import { numberedOr } from './lists.ts'
+import { safeKey } from './report.ts'
 
 const EVENTS_PER_POST = 1000
 
@@ -68,4 +68,178 @@ function parse(text: string): unknown {
   } catch {
     throw new InvalidRequest('The body is not JSON.')
   }
+}
+
+/**
+ * Finds where each event of a post begins and ends, without building anything, and bounds what is parsed at once: one event,
+ * or what stands around all of them. JSON.parse cannot be interrupted, and some shapes cost it seconds (700,000 keys in one
+ * object: four), so no single parse may be large. No honest post comes near these bounds.
+ *
+ * It reads brackets, quotes, commas and colons only. Whether the text is JSON is for JSON.parse to tell, of each event and
+ * of what is around them.
+ */
+const DEEPEST = 32
+export const MOST_KEYS = 1000
+/** Of one event; an order of 2,000 items has some 15,000. */
+export const MOST_VALUES = 20_000
+export const MOST_BYTES = 1024 * 1024
+/** Of all events together: a thousand have some two hundred values each. */
+const MOST_VALUES_IN_ALL = 1_000_000
+/** Of a webhook, which is parsed at once: an order of 500 lines has some 30,000. */
+export const MOST_VALUES_OF_WEBHOOK = 100_000
+
+/** From the first byte to the one after the last. */
+export interface Range {
+  readonly start: number
+  readonly end: number
+}
+
+/** As much as is read in some tenths of a millisecond. */
+const STEP_BYTES = 256 * 1024
+/** Where events are: in an array (2) of the root object (1), or in the object that PHP makes of a list with gaps. */
+const EVENTS_DEPTH = 2
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const COMMA = 0x2c
+const COLON = 0x3a
+const OPEN_ARRAY = 0x5b
+const CLOSE_ARRAY = 0x5d
+
+/** How far it has read. One object, so that the loop over the bytes has its own copies: twice as fast. */
+interface Scan {
+  at: number
+  depth: number
+  /** By depth: the bracket that opened it, and the keys so far. */
+  readonly opened: Uint8Array
+  readonly keys: Uint32Array
+  readonly events: Range[]
+  readonly mostValues: number
+  /** Where the present event begins; -1 between events. */
+  eventStart: number
+  bytesOfEvents: number
+  /** Of the present event, or of what stands around all of them. */
+  values: number
+  valuesAround: number
+  valuesOfEvents: number
+  /** The last text in the root object, which names the array that follows, and the position in that array. */
+  name: Range
+  index: number
+}
+
+/**
+ * The ranges of all objects and arrays that stand directly in an array or object in the root object, and of such an array's
+ * texts, in their order.
+ * Yields between steps of bounded work. Throws INVALID_REQUEST.
+ */
+export function* findEvents(
+  body: Uint8Array,
+  mostValues = MOST_VALUES_IN_ALL,
+): Generator<void, readonly Range[]> {
+  const scan: Scan = {
+    at: 0,
+    depth: 0,
+    opened: new Uint8Array(DEEPEST + 1),
+    keys: new Uint32Array(DEEPEST + 1),
+    events: [],
+    mostValues,
+    eventStart: -1,
+    bytesOfEvents: 0,
+    values: 0,
+    valuesAround: 0,
+    valuesOfEvents: 0,
+    name: { start: 0, end: 0 },
+    index: 0,
+  }
+  for (;;) {
+    const broken = read(body, scan, Math.min(body.length, scan.at + STEP_BYTES)) ?? findTooLarge(scan)
+    if (broken !== undefined) throw new InvalidRequest(placeOf(broken, body, scan) + broken)
+    if (scan.at >= body.length) return scan.events
+    yield
+  }
+}
+
+const TOO_MANY_KEYS = `must hold at most ${MOST_KEYS} keys per object.`
+const TOO_MANY_VALUES = `must hold at most ${MOST_VALUES} values.`
+const TOO_DEEP = `must not be nested deeper than ${DEEPEST} levels.`
+const TOO_LARGE = `must be at most ${MOST_BYTES} bytes.`
+const WHOLE = 'The body'
+const TOO_LARGE_AROUND = `${WHOLE} must hold at most ${MOST_BYTES} bytes beside its events.`
+
+/** Reads on to `end`, or to the end of a text that begins before it. Answers the bound that is passed at `scan.at`. */
+function read(body: Uint8Array, scan: Scan, end: number): string | undefined {
+  const { opened, keys } = scan
+  let { at, depth, eventStart, values } = scan
+  let broken: string | undefined
+  for (; at < end && broken === undefined; at++) {
+    const byte = body[at]!
+    // Brackets and braces differ in one bit: [ and { open, ] and } close.
+    const bracket = byte & ~0x20
+    if (byte === QUOTE) {
+      const start = at
+      at = findClosingQuote(body, at + 1, Math.min(body.length, at + MOST_BYTES))
+      if (depth === 1) scan.name = { start, end: at + 1 }
+      else if (depth === EVENTS_DEPTH && eventStart < 0 && opened[depth] === OPEN_ARRAY) {
+        broken = endEvent(scan, start, at + 1, 0)
+      }
+    } else if (byte === COMMA) {
+      if (depth === EVENTS_DEPTH && eventStart < 0) scan.index++
+      if (++values > MOST_VALUES) broken = TOO_MANY_VALUES
+    } else if (byte === COLON) {
+      if (++keys[depth]! > MOST_KEYS) broken = TOO_MANY_KEYS
+    } else if (bracket === OPEN_ARRAY) {
+      if (depth === EVENTS_DEPTH && eventStart < 0) {
+        eventStart = at
+        scan.valuesAround = values
+        values = 0
+      }
+      if (++values > MOST_VALUES) broken = TOO_MANY_VALUES
+      if (depth === DEEPEST) broken = TOO_DEEP
+      else {
+        depth++
+        opened[depth] = byte
+        keys[depth] = 0
+        if (depth === EVENTS_DEPTH) scan.index = 0
+      }
+    } else if (bracket === CLOSE_ARRAY) {
+      if (depth > 0) depth--
+      if (depth === EVENTS_DEPTH && eventStart >= 0) {
+        broken = endEvent(scan, eventStart, at + 1, values)
+        eventStart = -1
+        values = scan.valuesAround
+      }
+    }
+  }
+  Object.assign(scan, { at, depth, eventStart, values })
+  return broken
+}
+
+function endEvent(scan: Scan, start: number, end: number, values: number): string | undefined {
+  scan.events.push({ start, end })
+  scan.bytesOfEvents += end - start
+  scan.valuesOfEvents += values
+  if (end - start > MOST_BYTES) return TOO_LARGE
+  return scan.valuesOfEvents > scan.mostValues
+    ? `${WHOLE} must hold at most ${scan.mostValues} values.`
+    : undefined
+}
+
+function findTooLarge({ at, eventStart, bytesOfEvents }: Scan): string | undefined {
+  if (eventStart >= 0) return at - eventStart > MOST_BYTES ? TOO_LARGE : undefined
+  return at - bytesOfEvents > MOST_BYTES ? TOO_LARGE_AROUND : undefined
+}
+
+/** `data[3]: `. Never a value: a name that does not look like a field's is not shown. */
+function placeOf(broken: string, body: Uint8Array, { depth, opened, name, index }: Scan): string {
+  if (broken.startsWith(WHOLE)) return ''
+  if (depth < EVENTS_DEPTH) return `${WHOLE} `
+  const key = body.subarray(name.start + 1, Math.min(name.end - 1, name.start + 64))
+  const position = opened[EVENTS_DEPTH] === OPEN_ARRAY ? `[${index}]` : ''
+  return `${safeKey(Buffer.from(key).toString('latin1'))}${position}: `
+}
+
+/** Where the text ends that begins here. A loop of its own: it takes 1.1 instead of 2.3 ms for 0.8 MB. */
+function findClosingQuote(body: Uint8Array, start: number, limit: number): number {
+  let at = start
+  for (let byte = body[at]; at < limit && byte !== QUOTE; byte = body[at]) at += byte === BACKSLASH ? 2 : 1
+  return at
 }

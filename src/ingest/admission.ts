@@ -2,24 +2,13 @@
  * Admission of bodies: how many bytes may be read, or wait to be parsed, at once. A large body waits unread: its sender's
  * socket is full then, and nothing of it is held here. Small bodies have a space of their own, so that none waits behind
  * large ones. An account may take half of the space for large ones and a quarter of that for small ones: a storefront whose
- * uploads stand still (`arrival.ts` ends them) holds up nobody else's. What does not fit is refused before it is read.
+ * uploads stand still (`createArrivals` ends them) holds up nobody else's. What does not fit is refused before it is read.
  */
 import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
 import { LARGE_BYTES } from '../store/engine/work.ts'
 import { TooBusy } from '../errors.ts'
-
-export interface Admission {
-  /**
-   * Calls back when the post's body may be read, or with TOO_BUSY; a large body may wait first. The function that it answers
-   * gives the space back, or the place in the line, and may be called more than once.
-   */
-  enter(
-    request: Pick<FastifyRequest, 'headers'>,
-    adAccountId: string,
-    onEntered: (error?: Error) => void,
-  ): () => void
-}
+import type { IncomingMessage } from 'node:http'
 
 /** Bodies of the largest size that fit at the same time: of an account, one is read while another is parsed. */
 const LARGE_BODIES = 4
@@ -35,7 +24,7 @@ interface Waiting {
   readonly enter: () => void
 }
 
-export function createAdmission(bodyLimitBytes: number, { after }: Pick<Clock, 'after'>): Admission {
+export function createAdmission(bodyLimitBytes: number, { after }: Pick<Clock, 'after'>) {
   const small = createSpace(SMALL_BODIES * bodyLimitBytes, SMALL_BODIES_OF_ONE * bodyLimitBytes)
   const large = createSpace(LARGE_BODIES * bodyLimitBytes, LARGE_BODIES_OF_ONE * bodyLimitBytes)
   const line = new Set<Waiting>()
@@ -81,7 +70,15 @@ export function createAdmission(bodyLimitBytes: number, { after }: Pick<Clock, '
   }
 
   return {
-    enter({ headers }, adAccountId, onEntered) {
+    /**
+     * Calls back when the post's body may be read, or with TOO_BUSY; a large body may wait first. The function that it answers
+     * gives the space back, or the place in the line, and may be called more than once.
+     */
+    enter(
+      { headers }: Pick<FastifyRequest, 'headers'>,
+      adAccountId: string,
+      onEntered: (error?: Error) => void,
+    ): () => void {
       // Without a length (chunked) it may become as large as is allowed. Over the limit it is refused unread.
       const announced = Number(headers['content-length'] ?? bodyLimitBytes)
       const sizeBytes = announced <= bodyLimitBytes ? announced : 0
@@ -116,5 +113,53 @@ function createSpace(totalBytes: number, shareBytes: number) {
       if (leftBytes > 0) takenBytes.set(adAccountId, leftBytes)
       else takenBytes.delete(adAccountId)
     },
+  }
+}
+
+/**
+ * Ends posts whose body comes too slowly: it holds room in admission as long as it takes. After a grace of some seconds
+ * it must have come at a lowest rate; what is below is asked about once a second.
+ */
+/** What is looked at of a request. `bytesRead` counts its head, too, which does no harm. */
+export type Arriving = Pick<IncomingMessage, 'complete' | 'destroyed'> & {
+  readonly socket: { readonly bytesRead: number }
+}
+
+const LOOK_EVERY_MS = 1000
+const GRACE_MS = 5000
+/** A 60 KB body has 9 s at most; one of 8 MiB must be faster anyway to come within the time limit of a request. */
+export const LOWEST_BYTES_PER_S = 16 * 1024
+
+export function createArrivals({ monotonicMs, after }: Pick<Clock, 'monotonicMs' | 'after'>) {
+  const arriving = new Map<Arriving, { startedMs: number; startBytes: number; onTooSlow: () => void }>()
+  let isLooking = false
+
+  function look(): void {
+    const nowMs = monotonicMs()
+    for (const [request, { startedMs, startBytes, onTooSlow }] of arriving) {
+      const dueBytes = ((nowMs - startedMs - GRACE_MS) / 1000) * LOWEST_BYTES_PER_S
+      const isOver = request.complete || request.destroyed
+      if (!isOver && request.socket.bytesRead - startBytes >= dueBytes) continue
+      arriving.delete(request)
+      if (!isOver) onTooSlow()
+    }
+    isLooking = false
+    lookLater()
+  }
+
+  function lookLater(): void {
+    if (isLooking || arriving.size === 0) return
+    isLooking = true
+    after(LOOK_EVERY_MS, look)
+  }
+
+  return {
+    /** The body may come now. Calls back at most once, when it came too slowly. */
+    watch(request: Arriving, onTooSlow: () => void): void {
+      arriving.set(request, { startedMs: monotonicMs(), startBytes: request.socket.bytesRead, onTooSlow })
+      lookLater()
+    },
+    /** It is there, or nobody waits for it any more. */
+    forget: (request: Arriving) => void arriving.delete(request),
   }
 }

@@ -8,23 +8,7 @@ import type { Clock } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { FrontStore } from '../store/store.ts'
 
-export interface Readiness {
-  /** A word for the first thing that is wrong. */
-  problem(): 'shutting_down' | StoreProblem | undefined
-  /** Accounts whose posts alone are refused. */
-  overShare(): ReadonlySet<string>
-  /** Throws STORE_UNAVAILABLE where this account may not post. A relay that shuts down takes posts as long as they reach it. */
-  check(adAccountId: string): void
-  isShuttingDown(): boolean
-  /** Calls back when the store does not answer any more, if it is not called off by then. */
-  onStall(listener: () => void): () => void
-  /** When the store last answered, since the epoch. */
-  answeredAtMs(): number
-  /** From now on `/readyz` answers 503. */
-  announceShutdown(): void
-  close(): Promise<void>
-}
-
+export type Readiness = ReturnType<typeof createReadiness>
 type StoreProblem = 'store_unavailable' | 'store_stalled' | 'store_full'
 
 const CHECK_EVERY_MS = 1000
@@ -38,7 +22,7 @@ export function createReadiness(options: {
   readonly isStuck: () => boolean
   readonly clock: Clock
   readonly log: Log
-}): Readiness {
+}) {
   const { store, isStuck, clock, log } = options
   let storeProblem: StoreProblem | undefined
   let overShare: ReadonlySet<string> = new Set()
@@ -100,20 +84,26 @@ export function createReadiness(options: {
   }
 
   return {
+    /** A word for the first thing that is wrong. */
     problem: () => (isShuttingDown ? 'shutting_down' : storeProblem),
+    /** Accounts whose posts alone are refused. */
     overShare: () => overShare,
-    check(adAccountId) {
+    /** Throws STORE_UNAVAILABLE where this account may not post. A relay that shuts down takes posts as long as they reach it. */
+    check(adAccountId: string): void {
       if (storeProblem || overShare.has(adAccountId)) throw new StoreUnavailable()
     },
     isShuttingDown: () => isShuttingDown,
-    onStall(listener) {
+    /** Calls back when the store does not answer any more, if it is not called off by then. */
+    onStall(listener: () => void): () => void {
       if (storeProblem === 'store_stalled') listener()
       else onStalled.add(listener)
       return () => void onStalled.delete(listener)
     },
+    /** When the store last answered, since the epoch. */
     answeredAtMs: () => answeredAtMs,
+    /** From now on `/readyz` answers 503. */
     announceShutdown: () => void (isShuttingDown = true),
-    async close() {
+    async close(): Promise<void> {
       if (storeProblem !== 'store_stalled') await checking
       cancel()
     },

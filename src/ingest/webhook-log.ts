@@ -14,12 +14,7 @@ export interface WebhookEntry {
   readonly events: number
 }
 
-export interface WebhookLog {
-  /** Answers the entry, which may change later, when its outcome is known. */
-  note(sourceId: string, entry: WebhookEntry): WebhookEntry
-  /** Newest first. */
-  of(sourceId: string): readonly WebhookEntry[]
-}
+export type WebhookLog = ReturnType<typeof createWebhookLog>
 
 const KEPT = 20
 /** What anybody may send must not push out what the shop sent. */
@@ -27,17 +22,19 @@ const KEPT_UNSIGNED = 10
 /** What a shop calls things; anything else is not shown. */
 const NAME = /^[\w./:-]{1,100}$/
 
-export function createWebhookLog(): WebhookLog {
+export function createWebhookLog() {
   const entries = new Map<string, WebhookEntry[]>()
   return {
-    note(sourceId, entry) {
+    /** Answers the entry, which may change later, when its outcome is known. */
+    note(sourceId: string, entry: WebhookEntry): WebhookEntry {
       const own = entries.get(sourceId) ?? []
       entries.set(sourceId, own)
       own.unshift(entry)
       if (own.length > KEPT) own.splice(oldestToForget(own), 1)
       return entry
     },
-    of: (sourceId) => entries.get(sourceId) ?? [],
+    /** Newest first. */
+    of: (sourceId: string): readonly WebhookEntry[] => entries.get(sourceId) ?? [],
   }
 }
 

@@ -5,10 +5,9 @@
  *
  * Source: Pinterest's OpenAPI description 5.23.0 (`oauth/token`, `oauth/conversion_token`, `conversion_eqs/list`).
  */
-import { asObject, parseJson } from './json.ts'
+import { asObject, parseJson, createUpstream, type UpstreamOptions } from './upstream.ts'
 import { loadScoreReader, type QualityScore } from './quality-score.ts'
 import { createScrub } from './scrub.ts'
-import { createUpstream, type UpstreamOptions } from './upstream.ts'
 
 export interface ClientCredentials {
   readonly clientId: string
@@ -46,15 +45,7 @@ export type OauthFailure =
 
 export type Granted<Value> = { readonly kind: 'granted'; readonly value: Value } | OauthFailure
 
-export interface PinterestOauth {
-  exchangeCode(client: ClientCredentials, code: string, redirectUri: string): Promise<Granted<IssuedPair>>
-  /** The pair has the refresh token that was sent where Pinterest goes on taking it (RFC 6749, section 6). */
-  refresh(client: ClientCredentials, refreshToken: string, scope: string): Promise<Granted<IssuedPair>>
-  /** A long-lived token that can send events and nothing else. */
-  mintConversionToken(accessToken: string): Promise<Granted<string>>
-  qualityScores(accessToken: string, adAccountId: string): Promise<Granted<readonly QualityScore[]>>
-  close(): Promise<void>
-}
+export type PinterestOauth = ReturnType<typeof createPinterestOauth>
 
 const CONNECTIONS = 8
 /** Token answers are short; a score has eleven components per event name. */
@@ -65,7 +56,7 @@ export interface PinterestOauthOptions extends UpstreamOptions {
   readonly now: () => number
 }
 
-export function createPinterestOauth({ now, ...options }: PinterestOauthOptions): PinterestOauth {
+export function createPinterestOauth({ now, ...options }: PinterestOauthOptions) {
   const upstream = createUpstream(options, { connections: CONNECTIONS, answerBytes: ANSWER_LIMIT_BYTES })
 
   /** `secrets`: what of the request a refusal might quote. */
@@ -101,20 +92,22 @@ export function createPinterestOauth({ now, ...options }: PinterestOauthOptions)
   }
 
   return {
-    exchangeCode: (client, code, redirectUri) =>
+    exchangeCode: (client: ClientCredentials, code: string, redirectUri: string) =>
       askForPair(client, code, { grant_type: 'authorization_code', code, redirect_uri: redirectUri }),
-    refresh: (client, refreshToken, scope) =>
+    /** The pair has the refresh token that was sent where Pinterest goes on taking it (RFC 6749, section 6). */
+    refresh: (client: ClientCredentials, refreshToken: string, scope: string) =>
       askForPair(
         client,
         refreshToken,
         { grant_type: 'refresh_token', refresh_token: refreshToken, scope },
         refreshToken,
       ),
-    mintConversionToken: (accessToken) =>
+    /** A long-lived token that can send events and nothing else. */
+    mintConversionToken: (accessToken: string) =>
       ask(askAs(accessToken, 'POST', '/oauth/conversion_token'), [accessToken], (body) =>
         tokenIn(asObject(body)?.['access_token']),
       ),
-    async qualityScores(accessToken, adAccountId) {
+    async qualityScores(accessToken: string, adAccountId: string): Promise<Granted<readonly QualityScore[]>> {
       const path = `/ad_accounts/${adAccountId}/conversion_eqs?lookback_period=14d`
       return ask(askAs(accessToken, 'GET', path), [accessToken], await loadScoreReader())
     },

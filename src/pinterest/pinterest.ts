@@ -3,9 +3,8 @@
  * follows a redirect (a bearer token must not travel to where an answer points).
  */
 import type { Settings } from '../settings.ts'
-import { asObject, parseJson } from './json.ts'
+import { asObject, parseJson, createUpstream, type Exchanged, type UpstreamOptions } from './upstream.ts'
 import type { CallOutcome, EventResult, EventsCall, Pinterest } from './outcome.ts'
-import { createUpstream, type Exchanged, type UpstreamOptions } from './upstream.ts'
 
 export interface PinterestOptions extends UpstreamOptions {
   readonly settings: UpstreamOptions['settings'] & Pick<Settings, 'CALLS_IN_FLIGHT_TOTAL'>

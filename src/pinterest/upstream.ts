@@ -25,13 +25,6 @@ export type Exchanged =
     }
   | Unanswered
 
-interface Upstream {
-  /** `path`: behind the address of the settings. Never rejects. */
-  ask(request: UpstreamRequest): Promise<Exchanged>
-  /** Ends all connections: what is under way resolves as unanswered. */
-  close(): Promise<void>
-}
-
 interface UpstreamRequest {
   readonly method: 'GET' | 'POST'
   readonly path: string
@@ -42,12 +35,13 @@ interface UpstreamRequest {
 export function createUpstream(
   { settings, userAgent }: UpstreamOptions,
   { answerBytes, ...pool }: { answerBytes: number; connections: number; keepAliveTimeout?: number },
-): Upstream {
+) {
   const { origin, pathname, protocol } = new URL(settings.PINTEREST_API_URL)
   const basePath = pathname.replace(/\/+$/, '')
   const dispatcher = createDispatcher(settings, protocol, pool)
   return {
-    ask: ({ method, path, headers, body = null }) =>
+    /** `path`: behind the address of the settings. Never rejects. */
+    ask: ({ method, path, headers, body }: UpstreamRequest) =>
       exchange(
         dispatcher,
         {
@@ -55,12 +49,13 @@ export function createUpstream(
           path: basePath + path,
           method,
           headers: { ...headers, accept: 'application/json', 'user-agent': userAgent },
-          body,
+          body: body ?? null,
         },
         settings.CALL_TIMEOUT_MS,
         answerBytes,
       ),
-    close: () => dispatcher.destroy(),
+    /** Ends all connections: what is under way resolves as unanswered. */
+    close: (): Promise<void> => dispatcher.destroy(),
   }
 }
 
@@ -172,4 +167,19 @@ const TLS_CODES = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/
 function reasonOf(error: unknown): Unanswered['reason'] {
   const code = codeOf(error)
   return REASONS[code] ?? (TLS_CODES.test(code) ? 'tls' : 'other')
+}
+
+export function asObject(value: unknown): Record<string, unknown> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined
+}
+
+/** Undefined for what is no JSON. */
+export function parseJson(json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch {
+    return undefined
+  }
 }

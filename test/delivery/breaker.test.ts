@@ -1,5 +1,5 @@
 import t from 'tap'
-import { afterCall, learn, learnedOf, CLOSED, allowTrial, type Breaker } from '../../src/delivery/breaker.ts'
+import { afterCall, learn, learnedOf, CLOSED, allowTrial, type Breaker } from '../../src/delivery/breakers.ts'
 
 const fail = (breaker: Breaker, wasTrial = breaker.status === 'open') =>
   afterCall(breaker, { action: 'retry' }, wasTrial, 1000, 0.5)

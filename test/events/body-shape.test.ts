@@ -1,6 +1,12 @@
 import t from 'tap'
-import { findEvents, MOST_BYTES, MOST_KEYS, MOST_VALUES, type Range } from '../../src/events/body-shape.ts'
-import { readBody } from '../../src/events/body.ts'
+import {
+  findEvents,
+  MOST_BYTES,
+  MOST_KEYS,
+  MOST_VALUES,
+  type Range,
+  readBody,
+} from '../../src/events/body.ts'
 import { numberedOr } from '../../src/events/lists.ts'
 import { HOSTILE_BODIES } from '../support/hostile-bodies.ts'
 import { mutateBody } from '../support/mutate.ts'

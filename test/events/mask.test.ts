@@ -1,5 +1,5 @@
 import t from 'tap'
-import { maskValue } from '../../src/events/mask.ts'
+import { maskValue } from '../../src/events/explain.ts'
 import { anyText } from '../support/any-text.ts'
 import fc from '../support/fast-check.ts'
 

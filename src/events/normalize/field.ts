@@ -3,13 +3,11 @@
  * is also what `explain` shows, since it stops before the hash.
  */
 import { dropped, type Normalized, PLACEHOLDER, read, TOO_LONG, UNREADABLE } from '../reading.ts'
-import { cleanText, toNfc } from './clean-text.ts'
+import { cleanText, toNfc, hasEntity } from './clean-text.ts'
 import { normalizeCountry } from './country.ts'
 import { normalizeDateOfBirth } from './db.ts'
-import { normalizeEmail } from './em.ts'
 import { recognizeHash } from './hashed.ts'
 import { normalizeIpAddress } from './ip.ts'
-import { normalizeCity, normalizeName } from './names.ts'
 import {
   isNobodysId,
   type Nothing,
@@ -157,3 +155,72 @@ function applyRule({ normalize, nothing }: FieldRules, text: string, region: Reg
   // A rule may uncover a placeholder (`N-A` as a postcode), whose hash would be dropped if it came in again.
   return nothing.is(composed) ? PLACEHOLDER : { ...normalized, value: composed }
 }
+
+/** 64 for the local part, the sign, 255 for the domain (RFC 5321). */
+const MAX_LENGTH = 320
+
+/**
+ * E-mail addresses: lower case, without white space. Dots and plus tags stay, since Pinterest hashes what the customer
+ * registered with. Whatever is not plainly one address is dropped.
+ */
+function normalizeEmail(text: string): Normalized {
+  const lower = text.toLowerCase()
+  if (lower.length <= MAX_LENGTH && PLAIN_ADDRESS.test(lower)) return read(lower)
+  const address = toUsualWidth(text).replace(WHITE_SPACE, '').toLowerCase().replace(MAILTO, '$1')
+  if (address.length > MAX_LENGTH || !LOOKS_LIKE_ADDRESS.test(address)) return UNREADABLE
+  const labels = address.slice(address.indexOf('@') + 1).split('.')
+  return labels.length > 1 && labels.every((label) => LABEL.test(label)) ? read(address) : UNREADABLE
+}
+
+/** The common case, on which the other rules would change nothing. */
+const PLAIN_ADDRESS = /^[a-z0-9._+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+$/
+const WHITE_SPACE = /[\s\u0085]+/g
+/** A mail link may carry a subject after `?`. */
+const MAILTO = /^mailto:([^?]*).*$/s
+/** One `@`; no quotes, brackets, commas, colons. An apostrophe may stand inside (`o'connor@`), not quote the whole. */
+const LOOKS_LIKE_ADDRESS = /^[^@"'`“”„«»‘’()<>[\]{},:;\\][^@"`“”„«»‘’()<>[\]{},:;\\]*@[^@]+$/u
+const LABEL = /^[\p{L}\p{M}\p{N}-]+$/u
+
+/** Japanese and Chinese keyboards write `ｎａｍｅ＠ｅｘａｍｐｌｅ。ｃｏｍ`; mail knows none of these characters. */
+function toUsualWidth(text: string): string {
+  return text.replace(OTHER_WIDTH, (letters) => letters.normalize('NFKC')).replaceAll('\u3002', '.')
+}
+
+const OTHER_WIDTH = /[\uff00-\uffef\ufe50-\ufe6f]+/g
+
+/**
+ * Names of people: lower case, one kind of space, apostrophe and dash. Without a letter it is no name: `.` and `--` fill in what a
+ * form requires. Accents and all other punctuation stay, because they are part of the
+ * name; an accent alone between letters stands for an apostrophe.
+ */
+function normalizeName(text: string): Normalized {
+  const lower = text.toLowerCase()
+  if (PLAIN_NAME.test(lower)) return read(lower)
+  const name = lower
+    .replace(WHITE_SPACE, ' ')
+    .replace(APOSTROPHES, "'")
+    .replace(DASHES, '-')
+    .replace(ACCENTS_BETWEEN_LETTERS, "'")
+  return LETTER.test(name) && !hasEntity(name) ? read(name) : UNREADABLE
+}
+
+/**
+ * Letters, marks and digits of every script, and nothing else. Lower case comes first, since the form of a Greek sigma depends
+ * on the word's end.
+ */
+function normalizeCity(text: string): Normalized {
+  if (hasEntity(text)) return UNREADABLE
+  const city = text.toLowerCase().replace(NOT_PART_OF_A_CITY, '')
+  return LETTER.test(city) ? read(city) : UNREADABLE
+}
+
+const LETTER = /^[a-z]|\p{L}/u
+/** Curly ones and U+02BC, which Ukrainian and Breton keyboards write. */
+const APOSTROPHES = /[\u2018\u2019\u201B\u02BC]/g
+const ACCENTS_BETWEEN_LETTERS = /(?<=[\p{L}\p{M}])[\u00b4`](?=\p{L})/gu
+const DASHES = /[\p{Pd}\u2212]/gu
+const NOT_PART_OF_A_CITY = /[^\p{L}\p{M}\p{N}]+/gu
+
+/** Most names are Latin words with one space or hyphen between them, on which the replacements would change nothing. */
+const PLAIN_NAME =
+  /^[a-z\u00df-\u00f6\u00f8-\u024f][a-z0-9.'\u00c0-\u024f]*(?:[ -][a-z0-9.'\u00c0-\u024f]+)*$/

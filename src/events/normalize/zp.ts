@@ -5,7 +5,7 @@
 import { type Normalized, PLACEHOLDER, read, UNREADABLE } from '../reading.ts'
 import { toPlainDigits } from './digits.ts'
 import type { Region } from './field.ts'
-import { usesUsZip } from './states.ts'
+import { usesUsZip } from './st.ts'
 
 /** The longest postcode has ten characters. */
 const MAX_LENGTH = 32

@@ -3,8 +3,7 @@
  * cannot be mapped is one invalid event, and what is not to be sent a filtered one: both are counted, and the shop gets a 2xx.
  */
 import { InvalidRequest, Unauthorized } from '../../errors.ts'
-import { findEvents, MOST_VALUES_OF_WEBHOOK } from '../../events/body-shape.ts'
-import { readBody } from '../../events/body.ts'
+import { findEvents, MOST_VALUES_OF_WEBHOOK, readBody } from '../../events/body.ts'
 import { readKnown, type WithheldEvent } from '../../events/prepare.ts'
 import { isObject } from '../../events/reading.ts'
 import { mapWebhook } from '../../sources/map.ts'

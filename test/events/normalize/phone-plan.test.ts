@@ -3,8 +3,13 @@ import { type CountryCode, getCountries, getExampleNumber } from 'libphonenumber
 import examples from 'libphonenumber-js/mobile/examples'
 import metadata from 'libphonenumber-js/max/metadata'
 import t from 'tap'
-import { international, national, parsePossible } from '../../../src/events/normalize/ph.ts'
-import { judgeDialled, judgeInternational } from '../../../src/events/normalize/phone-plan.ts'
+import {
+  international,
+  national,
+  parsePossible,
+  judgeDialled,
+  judgeInternational,
+} from '../../../src/events/normalize/ph.ts'
 import fc from '../../support/fast-check.ts'
 
 const codes = [...Object.keys(metadata.country_calling_codes), ...Object.keys(metadata.nonGeographic)]
