@@ -56,34 +56,19 @@ export interface StatusFacts {
   readonly remedy: string | null
 }
 
+/** The relay tries again by itself. */
+const passing = (means: string): StatusFacts => ({ urgency: 1, means, action: null, remedy: null })
+
 export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
   sending: { urgency: 0, means: 'Calls leave.', action: null, remedy: null },
-  asking: {
-    urgency: 1,
-    means:
-      'Pinterest refused a call. An event of the relay itself, the canary, asks whether it refuses the account.',
-    action: null,
-    remedy: null,
-  },
-  failing: {
-    urgency: 1,
-    means: 'Pinterest does not answer. The relay tries again with growing pauses.',
-    action: null,
-    remedy: null,
-  },
-  pinterest_down: {
-    urgency: 1,
-    means: 'Pinterest says that it is down. One trial call leaves after each pause.',
-    action: null,
-    remedy: null,
-  },
-  rate_limited: {
-    urgency: 1,
-    means:
-      'Pinterest said 429. The queue waits as long as it asked for; every third time a canary tells whether it was about the account.',
-    action: null,
-    remedy: null,
-  },
+  asking: passing(
+    'Pinterest refused a call. An event of the relay itself, the canary, asks whether it refuses the account.',
+  ),
+  failing: passing('Pinterest does not answer. The relay tries again with growing pauses.'),
+  pinterest_down: passing('Pinterest says that it is down. One trial call leaves after each pause.'),
+  rate_limited: passing(
+    'Pinterest said 429. The queue waits as long as it asked for; every third time a canary tells whether it was about the account.',
+  ),
   paused: {
     urgency: 2,
     means: 'Paused by an operator. Posts are still taken.',
