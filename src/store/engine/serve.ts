@@ -45,6 +45,8 @@ export function serveEngine(port: MessagePort): void {
         runAfterTurn(() => port.close())
       },
     } satisfies Partial<EngineApi>)
+    // As main.ts does; after the answer has left.
+    runAfterTurn(() => globalThis.gc?.({ type: 'major', flavor: 'last-resort' }))
     return {
       store: Object.keys(store),
       vaultStore: Object.keys(vaultStore),
