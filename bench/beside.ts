@@ -1,46 +1,79 @@
 /**
- * `node bench/beside.ts [rounds]`: how long a post of one event takes alone, and beside eight clients that post 1,000 events
- * each for another account; answered once it is stored (async), and once Pinterest has answered (waiting).
+ * `node bench/beside.ts [rounds] [contender...]`: how long a post of one event takes alone, and beside eight clients that post
+ * 1,000 events each for another account. The ceiling and the proxy show what is left for any server here, which shares its cores
+ * with the clients and the sandbox. The large posts come from a thread of their own, so that they do not hold up the small one's clock.
  */
-import { openStage, type Contender, type Stage } from './contenders.ts'
-import { shoot } from './load.ts'
+import { once } from 'node:events'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { openStage, type Contender } from './contenders.ts'
+import { shoot, type Load, type LoadResult } from './load.ts'
 import { median } from './measure.ts'
-import { createPosts } from './posts.ts'
+import { createPosts, type PostKind } from './posts.ts'
+import { renderTable } from './table.ts'
 
 const SECONDS = 8
 const CLIENTS = 8
-const rounds = Number(process.argv[2] ?? 3)
+const LARGE_POST = 1000
+const HEADS = ['', 'alone p50 ms', 'p99', 'beside p50', 'p99', 'p99 to p99', 'large posts/s']
 
-await using stage = await openStage()
-for (const contender of stage.contenders.filter(({ name }) => name.startsWith('relay'))) {
-  // The first round warms up.
-  const alone = []
-  const beside = []
-  for (let round = 0; round <= rounds; round++) {
-    alone.push(await post(stage, contender, 1, 1, 0))
-    const [one, many] = await Promise.all([
-      post(stage, contender, 1, 1, 0),
-      post(stage, contender, CLIENTS, 1000, 1),
-    ])
-    beside.push({ ...one, largePerSecond: many.posts / many.seconds })
-    await stage.sandbox.forgetEvents()
-  }
-  const of = (values: readonly number[]) => median(values.slice(1)).toFixed(1)
-  process.stdout.write(
-    `${contender.name}: alone p50 ${of(alone.map(({ p50Ms }) => p50Ms))} ms, p99 ${of(alone.map(({ p99Ms }) => p99Ms))} ms; ` +
-      `beside p50 ${of(beside.map(({ p50Ms }) => p50Ms))} ms, p99 ${of(beside.map(({ p99Ms }) => p99Ms))} ms, ` +
-      `${of(beside.map(({ largePerSecond }) => largePerSecond))} large posts/s\n`,
+type Shooting = Omit<Load, 'posts'> & { readonly kind: PostKind; readonly eventsPerPost: number }
+
+if (isMainThread) await compare(Number(process.argv[2] ?? 3), process.argv.slice(3))
+else parentPort!.postMessage(await shootPosts(workerData as Shooting), [])
+
+async function compare(rounds: number, names: readonly string[]): Promise<void> {
+  await using stage = await openStage()
+  const contenders = stage.contenders.filter(({ name }) =>
+    names.length > 0
+      ? names.includes(name)
+      : name.startsWith('relay') || name === 'ceiling' || name === 'proxy',
   )
+  const measured = new Map(contenders.map(({ name }) => [name, [] as Measured[]]))
+  // The first round warms up.
+  for (let round = 0; round <= rounds; round++) {
+    for (const contender of contenders) {
+      const one = await measure(contender, stage.adAccountIds)
+      if (round > 0) measured.get(contender.name)!.push(one)
+      await stage.sandbox.forgetEvents()
+    }
+  }
+  const rows = Array.from(measured, ([name, all]) => {
+    const of = (pick: (one: Measured) => number) => median(all.map(pick)).toFixed(1)
+    const times = [of(({ alone }) => alone.p50Ms), of(({ alone }) => alone.p99Ms)]
+    const besides = [of(({ beside }) => beside.p50Ms), of(({ beside }) => beside.p99Ms)]
+    const ratio = of(({ alone, beside }) => beside.p99Ms / alone.p99Ms)
+    return [name, ...times, ...besides, ratio, of(({ large }) => large.posts / large.seconds)]
+  })
+  process.stdout.write(renderTable(HEADS, rows))
 }
 
-function post(
-  { adAccountIds }: Stage,
-  { child, headers }: Contender,
-  connections: number,
-  eventsPerPost: number,
-  account: number,
-) {
-  const posts = createPosts('raw', eventsPerPost)
-  const ids = [adAccountIds[account]!]
-  return shoot({ port: child.port, connections, seconds: SECONDS, posts, adAccountIds: ids, headers })
+interface Measured {
+  readonly alone: LoadResult
+  readonly beside: LoadResult
+  readonly large: LoadResult
+}
+
+async function measure({ name, child, headers }: Contender, ids: readonly string[]): Promise<Measured> {
+  const given = { port: child.port, seconds: SECONDS, headers }
+  // The proxy hands on what the storefront has hashed.
+  const kind = name.startsWith('relay') ? 'raw' : 'hashed'
+  const small = { ...given, kind, connections: 1, eventsPerPost: 1, adAccountIds: [ids[0]!] } as const
+  const alone = await shootPosts(small)
+  const many: Shooting = {
+    ...given,
+    kind,
+    connections: CLIENTS,
+    eventsPerPost: LARGE_POST,
+    adAccountIds: [ids[1]!],
+  }
+  const worker = new Worker(new URL(import.meta.url), { workerData: many })
+  const ended = once(worker, 'message')
+  await once(worker, 'online')
+  const beside = await shootPosts(small)
+  const [large] = (await ended) as [LoadResult]
+  return { alone, beside, large }
+}
+
+function shootPosts({ kind, eventsPerPost, ...load }: Shooting): Promise<LoadResult> {
+  return shoot({ ...load, posts: createPosts(kind, eventsPerPost) })
 }
