@@ -64,3 +64,18 @@ export const StoreCannotOpen = createError('STORE_CANNOT_OPEN', '%s')
 
 /** A ciphertext that no known master key opens, or that was changed or moved. */
 export const CannotOpen = createError('CANNOT_OPEN', 'A sealed value cannot be opened.')
+
+/** What is safe to say of an error: its code, never its message (which may quote what it failed on). */
+export function codeOf(error: unknown): string {
+  if (typeof error === 'object' && error !== null) {
+    if ('code' in error && typeof error.code === 'string') return error.code
+    if (error instanceof Error) return error.name
+  }
+  return 'UNKNOWN'
+}
+
+/** The innermost place in the relay's own code that an error passed: its stack without its message. */
+export function placeOf(error: unknown): string | undefined {
+  const frames = error instanceof Error ? (error.stack ?? '').split('\n') : []
+  return /\bsrc\/[\w/.-]+:\d+:\d+/.exec(frames.filter((line) => /^ +at /.test(line)).join('\n'))?.[0]
+}

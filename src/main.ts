@@ -4,10 +4,11 @@
  */
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { codeOf, placeOf } from './errors.ts'
 import { systemClock } from './clock.ts'
 import { LONGEST_CLOSE_MS, readSettings } from './settings.ts'
 import { openStandardOutput } from './telemetry/log-output.ts'
-import { codeOf, createLog, placeOf } from './telemetry/log.ts'
+import { createLog } from './telemetry/log.ts'
 import { startRelay } from './relay.ts'
 import { guideOf, renderGuide } from './start-guide.ts'
 

@@ -1,7 +1,8 @@
 /** What the parts of this relay learn from its other replicas, and they from it. */
+import { codeOf } from './errors.ts'
 import type { Clock } from './clock.ts'
 import type { Delivery } from './delivery/delivery.ts'
-import { codeOf, type Log } from './telemetry/log.ts'
+import type { Log } from './telemetry/log.ts'
 import type { Shared } from './store/shared.ts'
 import type { Vault } from './vault/vault.ts'
 

@@ -112,6 +112,14 @@ t.test("the front does not load what prepares events: that is the engine's", asy
   )
 })
 
+t.test('the engine loads no log: what it has to say, the front writes', async (t) => {
+  const loaded = ['store/engine/thread.ts', 'store/sqlite/open.ts', 'store/postgres/open.ts'].flatMap(
+    (entry) => [...loadedFrom(entry)],
+  )
+  t.ok(loaded.length > 50)
+  t.notOk(loaded.includes('telemetry/log.ts'))
+})
+
 t.test(
   'a command starts without schemas and logs, whose packages take longer to load than most commands',
   async (t) => {

@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { codeOf } from '../telemetry/log.ts'
+import { codeOf } from '../errors.ts'
 import { answerOf, answers, closed, NextCursor, Time, Cursor, PageLimit, readPage } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
 

@@ -1,6 +1,7 @@
 /** Care of the store: `reseal`, `recover FILE`, `backup DIR` by the relay; `restore DIR` by this process while the relay is stopped. */
 import { copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
+import { codeOf } from '../errors.ts'
 import type { BackupAnswer, RecoverAnswer, ResealAnswer } from '../admin/store-care.ts'
 import type { Command } from './command.ts'
 import { readEnvironment } from './settings.ts'
@@ -76,7 +77,6 @@ async function restoreFrom(folder: string, environment: Parameters<typeof readEn
     throw new CommandFailed('The store is PostgreSQL: restore it with its own tools, see docs/postgres.md.')
   }
   // No other command needs the store's code.
-  const { codeOf } = await import('../telemetry/log.ts')
   const { findMasterKeys, masterKeyFile } = await import('../store/open-store.ts')
   const { BACKUP_KEY_FILE } = await import('../store/sqlite/backup.ts')
   const { restoreBackup } = await import('../store/sqlite/restore-backup.ts')

@@ -1,5 +1,6 @@
 /** Promises that are not awaited where they begin: `close` awaits them here. */
-import { codeOf, type Log } from '../telemetry/log.ts'
+import { codeOf } from '../errors.ts'
+import type { Log } from '../telemetry/log.ts'
 
 export type Background = ReturnType<typeof createBackground>
 

@@ -1,5 +1,5 @@
 /** Ends a call: logs and counts its outcome, updates the breakers, and acts on the decision about its events. */
-import { codeOf, placeOf } from '../telemetry/log.ts'
+import { codeOf, placeOf } from '../errors.ts'
 import type { CallOutcome } from '../pinterest/outcome.ts'
 import { splitEvents } from '../store/payload.ts'
 import type { Acknowledgements } from './acknowledgements.ts'

@@ -6,7 +6,7 @@
  * any case, and room is kept for it. Queues take turns to lease, a few at a time, so that commits pass in between. A queue
  * that may not call for a while keeps nothing in memory.
  */
-import { codeOf } from '../telemetry/log.ts'
+import { codeOf } from '../errors.ts'
 import { isHeld, isPassable, type Breaker } from './breakers.ts'
 import type { DeliveryOptions } from './options.ts'
 import { EVENTS_PER_CALL, type Queue } from './queue.ts'

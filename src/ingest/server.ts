@@ -10,10 +10,10 @@ import Fastify, {
   type FastifyRequest,
 } from 'fastify'
 import { randomUUID } from 'node:crypto'
-import { NotFound, TooManyPosts, UnsupportedMedia, PINTEREST_CODES } from '../errors.ts'
+import { NotFound, PINTEREST_CODES, TooManyPosts, UnsupportedMedia, codeOf, placeOf } from '../errors.ts'
 import { rateLimitStore } from '../limits/post-limiter.ts'
 import type { Settings } from '../settings.ts'
-import { codeOf, placeOf, type Log } from '../telemetry/log.ts'
+import type { Log } from '../telemetry/log.ts'
 import type { PostAnswer } from './answers.ts'
 import type { Source } from '../vault/vault.ts'
 import type { Sender } from './auth.ts'

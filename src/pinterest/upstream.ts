@@ -3,8 +3,8 @@
  * settings counts: undici's own look at the environment is off. No proxy for Pinterest: a plain agent, as cheap as ever.
  */
 import { Agent, EnvHttpProxyAgent, Pool, type Dispatcher } from 'undici'
+import { codeOf } from '../errors.ts'
 import type { Settings } from '../settings.ts'
-import { codeOf } from '../telemetry/log.ts'
 import type { Unanswered } from './outcome.ts'
 
 export interface UpstreamOptions {

@@ -3,8 +3,9 @@
  * deletes dead letters and rows of the event trail that are too old or too many. Nothing is deleted by age while the wall
  * clock is in doubt.
  */
+import { codeOf } from '../errors.ts'
 import type { Clock } from '../clock.ts'
-import { codeOf, type Log } from '../telemetry/log.ts'
+import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Settings } from '../settings.ts'
 import type { FrontStore } from './store.ts'

@@ -9,8 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { link, mkdir, open, readFile, stat, unlink, writeFile } from 'node:fs/promises'
 import { platform } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { BadSettings } from '../errors.ts'
-import { codeOf } from '../telemetry/log.ts'
+import { BadSettings, codeOf } from '../errors.ts'
 import { MASTER_KEY_BYTES } from './seal.ts'
 
 /** 32 bytes in base64 or base64url, padded or not: 43 digits and perhaps one `=`. */

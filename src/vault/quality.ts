@@ -2,8 +2,9 @@
  * Pinterest's own Event Quality Score of each account: fetched once a day where some token of the account may read it,
  * and kept. One account after the other: nobody waits for it.
  */
+import { codeOf } from '../errors.ts'
 import type { Clock } from '../clock.ts'
-import { codeOf, type Log } from '../telemetry/log.ts'
+import type { Log } from '../telemetry/log.ts'
 import { hasScope, type PinterestOauth } from '../pinterest/oauth.ts'
 import type { Quality } from './records.ts'
 import type { Vault } from './vault.ts'

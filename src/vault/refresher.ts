@@ -18,8 +18,9 @@
  *
  * Failing or refused, the access token goes on being used until Pinterest refuses that as well: a queue is held only then.
  */
+import { codeOf } from '../errors.ts'
 import { orAfter, type Clock } from '../clock.ts'
-import { codeOf, type Log } from '../telemetry/log.ts'
+import type { Log } from '../telemetry/log.ts'
 import type { OauthFailure, PinterestOauth } from '../pinterest/oauth.ts'
 import { digestOf } from './changes.ts'
 import type { Grant, GrantNote, GrantToAsk, Vault } from './vault.ts'

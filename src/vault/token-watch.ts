@@ -2,7 +2,8 @@
  * What follows from how Pinterest took a token: it is remembered, and a refused one is replaced where the relay can do so
  * by itself, by a refresh or, for a token of the account's own, by its grant's.
  */
-import { codeOf, type Log } from '../telemetry/log.ts'
+import { codeOf } from '../errors.ts'
+import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { TokenFailure } from './records.ts'
 import type { Refresher } from './refresher.ts'

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { codeOf, createLog, placeOf, type LogFields } from '../../src/telemetry/log.ts'
+import { codeOf, placeOf } from '../../src/errors.ts'
+import { createLog, type LogFields } from '../../src/telemetry/log.ts'
 
 function collect() {
   const lines: string[] = []

@@ -6,7 +6,7 @@
  *
  *   writable ──a write fails──> full | stuck ──a probe is committed──> writable
  */
-import { codeOf } from '../../telemetry/log.ts'
+import { codeOf } from '../../errors.ts'
 import type { StoreSize } from '../store.ts'
 import type { BatchRow } from './rows.ts'
 import { insert, query, type Steps } from './sql.ts'

@@ -1,5 +1,5 @@
 /** The operations that the batcher gathers, and that SQLite or PostgreSQL runs in one transaction. */
-import { codeOf } from '../../telemetry/log.ts'
+import { codeOf } from '../../errors.ts'
 import type { EraseStep, EraseStepRequest } from '../core/erase.ts'
 import type { NewDeadLetterRow } from '../core/rows.ts'
 import type { FreshRows } from '../core/trail-tail.ts'

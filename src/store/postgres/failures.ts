@@ -4,8 +4,7 @@
  * them, are the operation's, which would fail again.
  */
 import pg from 'pg'
-import { StoreUnavailable } from '../../errors.ts'
-import { codeOf } from '../../telemetry/log.ts'
+import { StoreUnavailable, codeOf } from '../../errors.ts'
 import type { WriteProblem } from '../core/write-watch.ts'
 
 /** It is unknown whether the transaction was committed, or whether the synchronous standby has it. */

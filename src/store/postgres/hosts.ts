@@ -8,8 +8,7 @@
  */
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import { parse } from 'pg-connection-string'
-import { BadSettings } from '../../errors.ts'
-import { codeOf } from '../../telemetry/log.ts'
+import { BadSettings, codeOf } from '../../errors.ts'
 import { SSL_FILES, type DatabaseUrl, type Host } from './database-url.ts'
 
 export interface Target extends Host {

@@ -8,8 +8,7 @@
 import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
-import { StoreTooNew } from '../../errors.ts'
-import { codeOf } from '../../telemetry/log.ts'
+import { StoreTooNew, codeOf } from '../../errors.ts'
 import { isDamage, isNoSpace, StoreDamaged, translateOpenErrors } from './failures.ts'
 
 /** The tables of a file. */

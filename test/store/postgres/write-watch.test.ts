@@ -1,7 +1,6 @@
 /** What turns a relay on PostgreSQL unready. */
 import t from 'tap'
-import { StoreCannotOpen } from '../../../src/errors.ts'
-import { codeOf } from '../../../src/telemetry/log.ts'
+import { StoreCannotOpen, codeOf } from '../../../src/errors.ts'
 import { CommitInDoubt, judgeFailure } from '../../../src/store/postgres/failures.ts'
 
 t.test('which failures say that the next write fails as well', async (t) => {
