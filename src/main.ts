@@ -39,7 +39,7 @@ try {
   // Docker names a container by its host name, too.
   const guide = guideOf(relay, settings, import.meta.url.endsWith('.js') ? hostname() : undefined)
   log.info(guide, 'started')
-  // With --expose-gc: what loading the code has left behind, 15 to 25 MiB, which V8 would keep until there is load.
+  // With --expose-gc: what loading the code has left behind, 23 MiB, which V8 would keep until there is load.
   globalThis.gc?.({ type: 'major', flavor: 'last-resort' })
   output.flush()
   // Standard output holds the log alone: for programs.
