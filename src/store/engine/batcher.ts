@@ -76,7 +76,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
   let commitCount = 0
   let isLargeNext = false
   let refusal: Error | undefined
-  let onDrained: (() => void) | undefined
+  let onDrained = () => {}
 
   function schedule(): void {
     if (isBusy || isScheduled) return
@@ -100,10 +100,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
   function flush(): void {
     cancelTimer()
     if (isBusy) return
-    if (pending.length === 0) {
-      onDrained?.()
-      return
-    }
+    if (pending.length === 0) return onDrained()
     const { group, rest } = takeGroup(pending, isLargeNext)
     isLargeNext = !isLargeNext && rest.some(isLargeCommit)
     pending = rest
@@ -119,43 +116,35 @@ export function createBatcher(options: BatcherOptions): Batcher {
     const outcomes = await run(operations)
     isBusy = false
     onGroup({ operationCount: entries.length, durationMs: performance.now() - startedMs })
-    const again = conclude(entries, outcomes)
-    if (again.length === 0) {
-      pauseMs = FIRST_PAUSE_MS
-      if (pending.length > 0) schedule()
-      else onDrained?.()
+    const again = entries.filter((entry, index) => !answer(entry, outcomes[index]!))
+    const isQuiet = pending.length === 0
+    // In front: a later acknowledgement of the same batch must not overtake an earlier one.
+    pending = [...again, ...pending]
+    if (again.length === 0) pauseMs = FIRST_PAUSE_MS
+    else if (isQuiet) {
+      cancelTimer = setTimer(pauseMs, flush)
+      pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)
       return
     }
-    // In front: a later acknowledgement of the same batch must not overtake an earlier one.
-    const isQuiet = pending.length === 0
-    pending = [...again, ...pending]
-    if (!isQuiet) return schedule()
-    cancelTimer = setTimer(pauseMs, flush)
-    pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)
+    if (pending.length > 0) schedule()
+    else onDrained()
   }
 
-  /** Answers a group; returns what has to be retried. */
-  function conclude(entries: readonly Entry[], outcomes: readonly Outcome[]): Entry[] {
-    const again: Entry[] = []
-    for (const [index, entry] of entries.entries()) {
-      const outcome = outcomes[index]!
-      switch (outcome.status) {
-        case 'done':
-          entry.resolve(outcome.answer as never)
-          break
-        case 'refused':
-          entry.reject(Object.assign(new Error(outcome.error.message), { code: outcome.error.code }))
-          break
-        case 'unavailable': {
-          if (WRITES_OF_POSTS.has(entry.operation.kind)) onWriteFailed(outcome.error)
-          const isRetried = RETRIED.has(entry.operation.kind) && refusal === undefined
-          if (isRetried) again.push(entry)
-          else entry.reject(new StoreUnavailable({ cause: outcome.error }))
-          break
-        }
-      }
+  /** False for what has to be retried. */
+  function answer({ operation: { kind }, resolve, reject }: Entry, outcome: Outcome): boolean {
+    switch (outcome.status) {
+      case 'done':
+        resolve(outcome.answer as never)
+        return true
+      case 'refused':
+        reject(Object.assign(new Error(outcome.error.message), { code: outcome.error.code }))
+        return true
+      case 'unavailable':
+        if (WRITES_OF_POSTS.has(kind)) onWriteFailed(outcome.error)
+        if (RETRIED.has(kind) && refusal === undefined) return false
+        reject(new StoreUnavailable({ cause: outcome.error }))
+        return true
     }
-    return again
   }
 
   return {
@@ -169,11 +158,10 @@ export function createBatcher(options: BatcherOptions): Batcher {
 
     async drain() {
       refusal ??= new ShuttingDown()
-      const drained = new Promise<void>((resolve) => {
-        onDrained = resolve
-      })
+      const drained = Promise.withResolvers<void>()
+      onDrained = drained.resolve
       flush()
-      await drained
+      await drained.promise
     },
   }
 }
