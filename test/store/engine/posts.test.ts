@@ -86,6 +86,18 @@ t.test('other work can come between any two events, and within megabytes before 
   t.ok(steps() > 100 + 5, `${steps()} steps`)
 })
 
+t.test('a body is freed once it is read, but not the others of a buffer that it shares', async (t) => {
+  const { take } = setUp()
+  const body = new TextEncoder().encode(JSON.stringify({ data: [PLAIN] }))
+  const own = Uint8Array.from(body)
+  await take('', { payload: own })
+  t.equal(own.buffer.detached, true)
+  const shared = new Uint8Array(2 * body.byteLength)
+  shared.set(body)
+  await take('', { payload: shared.subarray(0, body.byteLength) })
+  t.equal(shared.buffer.detached, false)
+})
+
 t.test('a clock in doubt refuses no event for its age', async (t) => {
   const { take, committed } = setUp()
   const old = { ...PLAIN, event_time: LIVE.nowMs / 1000 - LIVE.maxEventAgeMs / 1000 - 60 }
