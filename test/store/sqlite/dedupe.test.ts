@@ -171,6 +171,24 @@ t.test('what is in the table by key at the start is known, until it is old', asy
   t.notOk(add(dedupe, keyOf(2), 9, 3000))
 })
 
+t.test(
+  'a start with an index that is smaller than before knows all the same, and so does the next one',
+  async (t) => {
+    const db = new DatabaseSync(':memory:')
+    db.exec(QUEUE_SCHEMA.tables)
+    const keys = Array.from({ length: 30 }, (_, n) => keyOf(n))
+    done(createDedupe(db, []).claim(keys.map((key) => ({ key, batchId: 7, seenAtMs: 1000 }))))
+    for (const start of ['first', 'second']) {
+      const dedupe = createDedupe(db, [], createDedupeIndex(8))
+      t.same(
+        keys.filter((key) => add(dedupe, key, 8, 2000)),
+        [],
+        start,
+      )
+    }
+  },
+)
+
 function add(dedupe: Dedupe, key: Uint8Array, batchId: number, seenAtMs: number): boolean {
   return done(dedupe.claim([{ key, batchId, seenAtMs }]))[0]!
 }
