@@ -59,6 +59,7 @@ const CLAIMED_AGAIN_MS = 3000
 /** The wall clock may be set: it is looked at again at least so often. */
 const LONGEST_SLEEP_MS = 15 * 60_000
 const COMMIT_AGAIN_MS = 1000
+const ELSEWHERE = 'refreshed_elsewhere'
 
 /** Pure. When a grant is asked for, in milliseconds since the epoch, and whether only since its token is old. */
 function planRefresh(grant: Grant, nowMs: number): { readonly dueAtMs: number; readonly isByAge: boolean } {
@@ -139,8 +140,13 @@ export function createRefresher(options: RefresherOptions) {
     // While it fails or is refused, it is asked again anyhow.
     if (isStopped || grant === undefined || grant.failure !== undefined || isNew) return
     if (running.has(grantId) || msUntilDue(grantId, -Infinity) > 0) return
-    void refresh(grantId).then(({ kind }) => {
-      if (kind === 'unwritable') clock.after(FIRST_RETRY_MS, () => accessRefused(grantId))
+    void refresh(grantId).then((result) => {
+      // Its record says nothing of this: another replica may die before it has asked, or with the answer.
+      const isUntold = result.kind === 'unwritable' || ('reason' in result && result.reason === ELSEWHERE)
+      if (!isUntold) return
+      clock.after(FIRST_RETRY_MS, () => {
+        if (vault.grant(grantId)?.issuedAtMs === grant.issuedAtMs) accessRefused(grantId)
+      })
     })
   }
 
@@ -229,7 +235,7 @@ function createRefresh({ vault, oauth, clock, log, onRefresh }: RefresherOptions
           return { kind: 'unwritable' }
         case 'elsewhere':
           told.pause(grantId, CLAIMED_AGAIN_MS)
-          return { kind: 'failed', reason: 'refreshed_elsewhere', isAnswerLost: false }
+          return { kind: 'failed', reason: ELSEWHERE, isAnswerLost: false }
         case 'renewed':
         case 'gone':
           return { kind: begun }

@@ -1,6 +1,6 @@
 /** Several replicas over one vault: each with a refresher of its own. */
 import t from 'tap'
-import { createManualClock, type ManualClock } from '../support/clock.ts'
+import { createManualClock, runDue, type ManualClock } from '../support/clock.ts'
 import { addGrant, createMemoryStore, DAY_MS, setStage, type MemoryStore } from './stage.ts'
 
 /** What PostgreSQL does: fresh documents before each change, and one holder for each name. */
@@ -81,4 +81,35 @@ t.test('a replica that fails leaves the refresh to whoever comes next', async (t
   await holder.asked[0]!.answer({ kind: 'failed', reason: 'status_503', isAnswerLost: false })
   await clock.advance(60_000)
   t.ok(one.asked.length + two.asked.length >= 2)
+})
+
+t.test('a token that Pinterest refused is renewed soon after the replica that asked has died', async (t) => {
+  const { clock, one, two, grantId, claims } = await setReplicas()
+  one.refresher.accessRefused(grantId)
+  await runDue()
+  t.equal(one.asked.length, 1)
+  two.refresher.accessRefused(grantId)
+  await runDue()
+  await clock.advance(15_000)
+  t.equal(two.asked.length, 0)
+  claims.clear()
+  await clock.advance(10_000)
+  t.equal(two.asked.length, 1)
+  await two.asked[0]!.grant(2)
+  await clock.advance(60_000)
+  t.equal(two.asked.length, 1)
+  t.equal(two.vault.tokenOf('1'), 'pina_access_2')
+})
+
+t.test('a token that another replica renewed after a refusal is not renewed again', async (t) => {
+  const { clock, one, two, grantId } = await setReplicas()
+  await clock.advance(1000)
+  one.refresher.accessRefused(grantId)
+  two.refresher.accessRefused(grantId)
+  await runDue()
+  const [holder, other] = one.asked.length > 0 ? [one, two] : [two, one]
+  await holder.asked[0]!.grant(2)
+  await other.vault.reload()
+  await clock.advance(60_000)
+  t.equal(one.asked.length + two.asked.length, 1)
 })
