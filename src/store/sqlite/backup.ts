@@ -14,7 +14,6 @@ import { Worker } from 'node:worker_threads'
 import { BackupRefused, StoreUnavailable } from '../../errors.ts'
 import type { BackupReport, BackupRequest } from '../engine/operations.ts'
 import { readPragma } from './connection.ts'
-import type { SqliteFiles } from './files.ts'
 import { freeBytes } from './reserved-space.ts'
 
 /** In this order. A folder without the last of them was not finished. */
@@ -28,7 +27,11 @@ export interface Backups {
   stop(): Promise<void>
 }
 
-type Databases = Pick<SqliteFiles, 'queueDb' | 'vaultDb'>
+export interface Databases {
+  /** Undefined while a queue that was quarantined is not replaced yet. */
+  readonly queueDb: () => DatabaseSync | undefined
+  readonly vaultDb: DatabaseSync
+}
 
 /** Left free beside the copy. */
 const SPARE_BYTES = 64 * 1024 ** 2

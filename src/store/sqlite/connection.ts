@@ -5,11 +5,13 @@
  * The lock is SQLite's own, on the file, and ends with the process. It ends early when this process opens and closes
  * the file by other means (a rule of POSIX locks): never read a store's file while it is open.
  */
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { StoreTooNew, codeOf } from '../../errors.ts'
+import type { Sealer } from '../../vault/seal.ts'
+import { assertCheckOpens, readKeyChecks } from '../core/reseal.ts'
 import { isDamage, isNoSpace, StoreDamaged, translateOpenErrors } from './failures.ts'
+import { createRunner } from './run.ts'
 
 /** The tables of a file. */
 export interface Schema {
@@ -30,10 +32,11 @@ export interface OpenFileOptions {
 }
 
 /**
- * Throws, before anything is touched, when the file is in use, too new, or fails `check`. Answers whether there is a
- * store in it: false when there is no file, or one that was never begun.
+ * Throws, before anything is touched, when the file is in use, too new or damaged, or has the check of a master key that the
+ * sealer does not have. Reads the `whole` file, or its head. Answers whether there is a store in it: false when there is no file,
+ * or one that was never begun.
  */
-export function inspectFile(path: string, schema: Schema, check: (db: DatabaseSync) => void): boolean {
+export function inspectFile(path: string, schema: Schema, sealer: Sealer, part: 'whole' | 'head'): boolean {
   if (!existsSync(path)) return false
   return translateOpenErrors(path, () => {
     using db = new DatabaseSync(path, { readOnly: true, timeout: 0 })
@@ -44,15 +47,28 @@ export function inspectFile(path: string, schema: Schema, check: (db: DatabaseSy
       )
     }
     if (version > LAST_VERSION || version < 0) throw new StoreDamaged(`schema ${version} was never made`)
-    if (version > 0) check(db)
-    return version > 0
+    if (version === 0) return false
+    assertKeysOpen(db, sealer)
+    if (part === 'whole') assertSound(db)
+    return true
   })
 }
 
-export function openFile(options: OpenFileOptions): DatabaseSync {
+function assertKeysOpen(db: DatabaseSync, sealer: Sealer): void {
+  for (const { key_id: keyId, sealed } of createRunner(db)(readKeyChecks())) {
+    try {
+      assertCheckOpens(sealed, sealer)
+    } catch (error) {
+      if (!sealer.keyIds.includes(keyId)) throw error
+      throw new StoreDamaged('the check of the master key was changed', { cause: error })
+    }
+  }
+}
+
+/** `begin` is the last step of opening: the file is closed when it throws. */
+export function openFile<Begun>(options: OpenFileOptions, begin: (db: DatabaseSync) => Begun): Begun {
   const { path, schema, limitBytes, walBytes = WAL_BYTES, onDamage } = options
   return translateOpenErrors(path, () => {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     makeEmptyFile(path)
     const db = new DatabaseSync(path, { timeout: 0 })
     try {
@@ -63,13 +79,22 @@ export function openFile(options: OpenFileOptions): DatabaseSync {
       db.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(limitBytes / pageBytes))}`)
       db.exec(`PRAGMA wal_autocheckpoint = ${Math.max(1, Math.floor(walBytes / pageBytes))}`)
       db.exec(`PRAGMA journal_size_limit = ${Math.floor(WAL_GROWTH * walBytes)}`)
-      return db
+      return begin(db)
     } catch (error) {
       if (isDamage(error)) onDamage?.()
-      db.close()
+      closeQuietly(db)
       throw error
     }
   })
+}
+
+/** The first error is reported, not that of the closing. */
+export function closeQuietly(db: DatabaseSync): void {
+  try {
+    db.close()
+  } catch {
+    // A damaged file may fail here, too.
+  }
 }
 
 /** Writes the WAL back and closes the file. On a full disk the WAL stays, and nothing is lost. */

@@ -5,17 +5,27 @@
  * A corrupt queue does not stop it: see `queue-file.ts`.
  */
 import { resolve } from 'node:path'
+import type { DatabaseSync } from 'node:sqlite'
 import { StoreUnavailable } from '../../errors.ts'
-import { createSealer } from '../../vault/seal.ts'
+import { createSealer, type Sealer } from '../../vault/seal.ts'
+import { addKeyChecks } from '../core/reseal.ts'
 import { createWriteWatch, type WriteProblem } from '../core/write-watch.ts'
-import { RESERVED_BYTES } from './reserved-space.ts'
 import type { OpenedStore, StoreOptions } from '../engine/api.ts'
 import { createBatcher } from '../engine/batcher.ts'
 import { createStore } from '../engine/client.ts'
+import { besideQueue, vaultBeside } from '../paths.ts'
 import { createBackups } from './backup.ts'
-import { openSqliteFiles } from './files.ts'
-import { recoverFile } from './recover.ts'
+import { closeFile, inspectFile, openFile, WAL_BYTES } from './connection.ts'
+import { isNoSpace, translateOpenErrors } from './failures.ts'
 import { findQuarantined } from './quarantine.ts'
+import { inspectQueue, openQueueFile, type QueueFile } from './queue-file.ts'
+import type { QueueTables } from './queue-tables.ts'
+import { recoverFile } from './recover.ts'
+import { createReservedSpace, RESERVED_BYTES, shrink, type ReservedSpace } from './reserved-space.ts'
+import { createRunner } from './run.ts'
+import { VAULT_SCHEMA } from './schema.ts'
+import { createQueueRun } from './transaction.ts'
+import { createVaultStore } from './vault.ts'
 
 export interface SqliteOptions extends StoreOptions {
   /** The queue's file; the vault's and the reserved space stand beside it (`relay.vault.db`, `relay.reserved_space`). */
@@ -29,34 +39,36 @@ export interface SqliteOptions extends StoreOptions {
 export type OpenedSqlite = Omit<OpenedStore, 'shared'>
 
 export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> {
-  const { masterKeys, onProblem = () => {}, onGroup = () => {} } = options
-  const queuePath = resolve(options.path)
-  const files = openSqliteFiles({
-    queuePath,
-    masterKeys,
-    storeLimitBytes: options.storeLimitBytes ?? Infinity,
-    reservedBytes: options.reservedBytes ?? RESERVED_BYTES,
-    openedAtMs: options.openedAtMs ?? Date.now(),
-    hasTrail: options.hasTrail ?? true,
-    wallMs: options.wallMs ?? Date.now,
-    report: onProblem,
-  })
+  const settings = {
+    storeLimitBytes: Infinity,
+    reservedBytes: RESERVED_BYTES,
+    openedAtMs: Date.now(),
+    hasTrail: true,
+    wallMs: Date.now,
+    onProblem: () => {},
+    onGroup: () => {},
+    ...options,
+    path: resolve(options.path),
+  }
+  const { masterKeys, onGroup } = settings
+  const sealer = createSealer(masterKeys)
+  const { queueFile, vaultDb, reservedSpace } = openFiles(settings, sealer)
   const writes = createWriteWatch({
     judge: judgeFailure,
     probe: () => batcher.submit('probeWrite', undefined),
   })
   const batcher = createBatcher({
-    run: async (operations) => files.run(operations),
+    run: async (operations) => queueFile.run(operations),
     onGroup,
     onWriteFailed: writes.failed,
   })
-  const backups = createBackups(files, masterKeys.current)
+  const backups = createBackups({ queueDb: queueFile.db, vaultDb }, masterKeys.current)
   let closing: Promise<void> | undefined
   async function closeAll(): Promise<void> {
     await backups.stop()
     await batcher.drain()
     try {
-      files.close()
+      closeFiles(queueFile, vaultDb)
     } catch (cause) {
       throw new StoreUnavailable({ cause })
     }
@@ -67,14 +79,71 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
       ...createStore(batcher.submit, close),
       size: () => writes.size(() => batcher.submit('size', undefined)),
     },
-    vaultStore: files.vaultStore,
+    vaultStore: createVaultStore(vaultDb, reservedSpace),
     async recover(name) {
-      const path = findQuarantined(queuePath, name)
-      if (path === undefined) return undefined
-      return recoverFile(batcher, path, createSealer(masterKeys))
+      const path = findQuarantined(settings.path, name)
+      return path === undefined ? undefined : recoverFile(batcher, path, sealer)
     },
     backUp: (request) => backups.make(request),
     close,
+  }
+}
+
+interface OpenFiles {
+  readonly queueFile: QueueFile
+  readonly vaultDb: DatabaseSync
+  readonly reservedSpace: ReservedSpace
+}
+
+type OpenOptions = Required<SqliteOptions>
+
+/** The relay has to start on a full disk too, so that the queue can drain. */
+function openFiles(options: OpenOptions, sealer: Sealer): OpenFiles {
+  try {
+    return tryToOpenFiles(options, sealer)
+  } catch (error) {
+    if (!isNoSpace(error) || !shrink(besideQueue(options.path, '.reserved_space'), 0)) throw error
+    return tryToOpenFiles(options, sealer)
+  }
+}
+
+/** Inspects both files before it changes either. */
+function tryToOpenFiles(options: OpenOptions, sealer: Sealer): OpenFiles {
+  const { path, reservedBytes, storeLimitBytes: limitBytes, onProblem } = options
+  const vaultPath = vaultBeside(path)
+  // The vault is small enough to be read as a whole.
+  const found = inspectQueue(path, sealer, inspectFile(vaultPath, VAULT_SCHEMA, sealer, 'whole'))
+  const reservedSpace = translateOpenErrors(vaultPath, () =>
+    createReservedSpace(besideQueue(path, '.reserved_space'), reservedBytes),
+  )
+  const vaultDb = openFile({ path: vaultPath, schema: VAULT_SCHEMA, limitBytes: Infinity }, (db) => {
+    createRunner(db)(addKeyChecks(sealer, ['vault']))
+    return db
+  })
+  try {
+    const queueOptions = {
+      ...options,
+      vaultDb,
+      sealer,
+      limitBytes,
+      report: onProblem,
+      // Small enough to be written back into the reserved space, and no large part of a small store.
+      walBytes: Math.min(WAL_BYTES, reservedSpace.sizeBytes * 0.7, limitBytes / 16),
+    }
+    const createRun = (tables: QueueTables) => createQueueRun(tables, { reservedSpace, path, limitBytes })
+    return { queueFile: openQueueFile({ ...queueOptions, createRun }, found), vaultDb, reservedSpace }
+  } catch (error) {
+    closeFile(vaultDb)
+    throw error
+  }
+}
+
+/** Both, also when the first one fails, whose error is thrown then. */
+function closeFiles(queueFile: QueueFile, vaultDb: DatabaseSync): void {
+  try {
+    queueFile.close()
+  } finally {
+    closeFile(vaultDb)
   }
 }
 

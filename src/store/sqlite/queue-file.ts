@@ -8,19 +8,17 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Sealer } from '../../vault/seal.ts'
-import { closeFile, inspectFile, openFile, type OpenFileOptions } from './connection.ts'
-import { translateOpenErrors, isDamage } from './failures.ts'
 import { addKeyChecks } from '../core/reseal.ts'
-import { assertKeysOpen } from './keys.ts'
 import { toTravelError, type Operation, type Outcome } from '../engine/operations.ts'
-import { createQueueTables, type QueueTables, type QueueTablesOptions } from './queue-tables.ts'
-import { createRunner } from './run.ts'
-import { QUEUE_SCHEMA } from './schema.ts'
+import { closeFile, closeQuietly, inspectFile, openFile, type OpenFileOptions } from './connection.ts'
+import { isDamage } from './failures.ts'
 import { finishQuarantine, quarantine } from './quarantine.ts'
+import { createQueueTables, type QueueTables, type QueueTablesOptions } from './queue-tables.ts'
+import { QUEUE_SCHEMA } from './schema.ts'
 import { isWalDamaged } from './wal.ts'
 
 export interface QueueFileOptions
-  extends Omit<QueueTablesOptions, 'db'>, Pick<OpenFileOptions, 'path' | 'limitBytes' | 'walBytes'> {
+  extends Omit<QueueTablesOptions, 'db'>, Omit<OpenFileOptions, 'schema' | 'onDamage'> {
   /** Makes the runner of an open queue's operations. */
   readonly createRun: (tables: QueueTables) => RunOperations
 }
@@ -49,7 +47,7 @@ const PAUSE_MS = 1000
  */
 export function inspectQueue(path: string, sealer: Sealer, isOurs: boolean): 'foreign' | 'sound' | 'corrupt' {
   try {
-    inspectFile(path, QUEUE_SCHEMA, (db) => assertKeysOpen(db, sealer))
+    inspectFile(path, QUEUE_SCHEMA, sealer, 'head')
     return isOurs ? 'sound' : 'foreign'
   } catch (error) {
     if (isOurs && isDamage(error)) return 'corrupt'
@@ -75,18 +73,26 @@ export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeo
     if (damaged !== undefined) closeQuietly(damaged.tables.db)
   }
 
+  function open(more: { readonly openedAtMs?: number; readonly onDamage?: () => void } = {}): OpenQueue {
+    return openFile({ ...options, ...more, schema: QUEUE_SCHEMA }, (db) => {
+      const tables = createQueueTables({ ...options, ...more, db })
+      tables.run(addKeyChecks(options.sealer, ['queue']))
+      return { tables, run: options.createRun(tables) }
+    })
+  }
+
   /** A late acknowledgement of the old file's batch must not hit a new one. */
   function openFresh(): OpenQueue {
     finishQuarantine(path)
-    return openQueue({ ...options, openedAtMs: Math.max(options.openedAtMs, Math.ceil(lastId / 1000)) })
+    return open({ openedAtMs: Math.max(options.openedAtMs, Math.ceil(lastId / 1000)) })
   }
 
   function start(): OpenQueue {
-    if (found === 'foreign') return openQueue(options)
+    if (found === 'foreign') return open()
     finishQuarantine(path)
     if (found === 'corrupt' || isWalDamaged(`${path}-wal`)) replace()
     try {
-      return openQueue({ ...options, onDamage: replace })
+      return open({ onDamage: replace })
     } catch (error) {
       if (!isDamage(error)) throw error
       return openFresh()
@@ -117,31 +123,6 @@ export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeo
     close() {
       if (current !== undefined) closeFile(current.tables.db)
     },
-  }
-}
-
-/** `onDamage` is called before a damaged file is closed. */
-function openQueue(options: QueueFileOptions & { readonly onDamage?: () => void }): OpenQueue {
-  const { path, sealer, createRun, onDamage = () => {} } = options
-  const db = openFile({ ...options, schema: QUEUE_SCHEMA, onDamage })
-  try {
-    return translateOpenErrors(path, () => {
-      createRunner(db)(addKeyChecks(sealer, ['queue']))
-      const tables = createQueueTables({ ...options, db })
-      return { tables, run: createRun(tables) }
-    })
-  } catch (error) {
-    if (isDamage(error)) onDamage()
-    closeQuietly(db)
-    throw error
-  }
-}
-
-function closeQuietly(db: DatabaseSync): void {
-  try {
-    db.close()
-  } catch {
-    // The first error is reported, not this one.
   }
 }
 

@@ -8,6 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import {
   closeSync,
+  mkdirSync,
   openSync,
   renameSync,
   rmSync,
@@ -19,11 +20,10 @@ import {
 import { dirname } from 'node:path'
 
 export interface ReservedSpace {
-  /**
-   * `most` leaves a little for the next start, which has to find room before it can drain; that start gives up `all`.
-   * Answers whether there was something to give up.
-   */
-  giveUp(share: 'most' | 'all'): boolean
+  /** The WAL is bounded below it, since it has to find room when it is written back. */
+  readonly sizeBytes: number
+  /** But for a little, since the next start has to find room before it can drain. Answers whether there was something to give up. */
+  giveUp(): boolean
   /** Makes it again if there is plenty of room; does nothing when it is there. */
   keep(): void
 }
@@ -38,16 +38,11 @@ const PLENTY = 3
 /** For a start: the shared memory and the empty WAL of both files. */
 const START_BYTES = 256 * 1024
 
-/**
- * `reservedBytes`, or less on the small disk that `folder` is on. The WAL is bounded below it, since it has to find room when it
- * is written back.
- */
-export function chooseReservedBytes(folder: string, reservedBytes: number): number {
-  const { blocks, bsize } = statfsSync(folder)
-  return Math.min(reservedBytes, Math.floor(blocks * bsize * DISK_SHARE))
-}
-
-export function createReservedSpace(path: string, sizeBytes: number): ReservedSpace {
+/** Makes the folder. `reservedBytes`: less on a small disk. */
+export function createReservedSpace(path: string, reservedBytes: number): ReservedSpace {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const { blocks, bsize } = statfsSync(dirname(path))
+  const sizeBytes = Math.min(reservedBytes, Math.floor(blocks * bsize * DISK_SHARE))
   // From a process that died while it made one.
   rmSync(`${path}.new`, { force: true })
   let isThere = sizeOf(path) >= sizeBytes
@@ -64,12 +59,10 @@ export function createReservedSpace(path: string, sizeBytes: number): ReservedSp
   }
 
   return {
-    giveUp(share) {
-      const left = share === 'all' ? 0 : Math.min(START_BYTES, sizeBytes / 2)
+    sizeBytes,
+    giveUp() {
       isThere = false
-      if (sizeOf(path) <= left) return false
-      truncateSync(path, left)
-      return true
+      return shrink(path, Math.min(START_BYTES, sizeBytes / 2))
     },
     keep() {
       if (isThere || freeBytes(dirname(path)) < PLENTY * sizeBytes) return
@@ -82,6 +75,13 @@ export function createReservedSpace(path: string, sizeBytes: number): ReservedSp
       }
     },
   }
+}
+
+/** Answers whether it was larger. */
+export function shrink(path: string, toBytes: number): boolean {
+  if (sizeOf(path) <= toBytes) return false
+  truncateSync(path, toBytes)
+  return true
 }
 
 function sizeOf(path: string): number {

@@ -8,13 +8,11 @@ import { dirname, join, resolve } from 'node:path'
 import { BackupRefused } from '../../errors.ts'
 import { createSealer, type MasterKeys, type Sealer } from '../../vault/seal.ts'
 import { BACKUP_FILES } from './backup.ts'
-import { assertSound, inspectFile } from './connection.ts'
+import { inspectFile, type Schema } from './connection.ts'
 import { isDamage } from './failures.ts'
-import { inspectVault } from './files.ts'
-import { assertKeysOpen } from './keys.ts'
 import { vaultBeside } from '../paths.ts'
 import { syncPath } from './quarantine.ts'
-import { QUEUE_SCHEMA } from './schema.ts'
+import { QUEUE_SCHEMA, VAULT_SCHEMA } from './schema.ts'
 
 export interface Restored {
   /** The relay quarantines it when it meets the damage, and `recover` brings back what can be read. */
@@ -37,9 +35,8 @@ export function restoreBackup(folder: string, databasePath: string, masterKeys: 
   try {
     mkdirSync(dirname(queuePath), { recursive: true, mode: 0o700 })
     for (const { from, trial } of files) copyFileSync(from, trial, constants.COPYFILE_FICLONE)
-    if (!isSound(() => inspectVault(vault.trial, sealer)))
-      throw new BackupRefused(`${vault.from} is damaged.`)
-    const isQueueDamaged = !isSound(() => inspectWholeQueue(queue.trial, sealer))
+    if (!isSound(vault.trial, VAULT_SCHEMA, sealer)) throw new BackupRefused(`${vault.from} is damaged.`)
+    const isQueueDamaged = !isSound(queue.trial, QUEUE_SCHEMA, sealer)
     for (const { trial, to } of files) {
       syncPath(trial)
       renameSync(trial, to)
@@ -53,17 +50,10 @@ export function restoreBackup(folder: string, databasePath: string, masterKeys: 
   }
 }
 
-function inspectWholeQueue(path: string, sealer: Sealer): boolean {
-  return inspectFile(path, QUEUE_SCHEMA, (db) => {
-    assertKeysOpen(db, sealer)
-    assertSound(db)
-  })
-}
-
 /** False for a file that was never begun, too. */
-function isSound(inspect: () => boolean): boolean {
+function isSound(path: string, schema: Schema, sealer: Sealer): boolean {
   try {
-    return inspect()
+    return inspectFile(path, schema, sealer, 'whole')
   } catch (error) {
     if (isDamage(error)) return false
     throw error

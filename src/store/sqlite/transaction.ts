@@ -24,31 +24,36 @@ import {
   type Operation,
   type OperationKind,
   type Outcome,
-  type QueueSize,
   type RequestOf,
 } from '../engine/operations.ts'
 import type { TrimStep } from '../store.ts'
+import { createAdmission } from './capacity.ts'
+import { writeBackWal } from './connection.ts'
 import { isDamage, isFull, isNoSpace, isPlaceAtFault } from './failures.ts'
+import type { RunOperations } from './queue-file.ts'
 import { OWNER_ID, type QueueTables } from './queue-tables.ts'
 import { restore } from './recover.ts'
+import type { ReservedSpace } from './reserved-space.ts'
 
 /** The reserved space is not given up for these. The probe shows whether a commit would be taken. */
 const REFUSABLE: ReadonlySet<OperationKind> = new Set(['commit', 'probeWrite'])
-
-export interface TransactionOptions {
-  readonly tables: QueueTables
-  readonly size: () => QueueSize
-  /** The disk is full: frees some of it for what cannot wait; answers whether it could. */
-  readonly makeRoom: () => boolean
-}
 
 /** Of the trail, in one transaction for the newer rows' sake; the rest is left to `trimTrail`. */
 const TRIMMED_ROWS = 32
 /** The same of dead letters, for each that is added. */
 const REMOVED_PER_DEAD_LETTER = 16
 
-export function createTransactions({ tables, size, makeRoom }: TransactionOptions) {
+export interface RunOptions {
+  readonly reservedSpace: ReservedSpace
+  readonly path: string
+  readonly limitBytes: number
+}
+
+/** Refuses what there is no room for, and runs the rest. */
+export function createQueueRun(tables: QueueTables, options: RunOptions): RunOperations {
   const { db, run, totals, trail, tail, openTrail, undo, limits } = tables
+  const { reservedSpace, path, limitBytes } = options
+  const admission = createAdmission(tables, path, limitBytes)
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')
   /** Dead letters that were removed for the newer ones' sake, and that no trim has reported yet. */
@@ -68,7 +73,10 @@ export function createTransactions({ tables, size, makeRoom }: TransactionOption
     yield* writeTotals(totals, OWNER_ID)
     for (const operation of operations) {
       const { kind, request } = operation
-      if (kind === 'size') answers.set(operation, size())
+      if (kind === 'size') {
+        reservedSpace.keep()
+        answers.set(operation, admission.size())
+      }
       const read = readFor(kind, tables, request)
       if (read !== undefined) answers.set(operation, yield* read)
     }
@@ -135,11 +143,14 @@ export function createTransactions({ tables, size, makeRoom }: TransactionOption
       const outcomes = runGroup(others).values()
       return operations.map(({ kind }) => (REFUSABLE.has(kind) ? toOutcome(error) : outcomes.next().value!))
     }
-    if (isNoSpace(error) && makeRoom()) return runGroup(operations)
+    if (isNoSpace(error) && reservedSpace.giveUp()) {
+      writeBackWal(db)
+      return runGroup(operations)
+    }
     return operations.length > 1 ? runOneByOne(operations) : [toOutcome(error)]
   }
 
-  return runGroup
+  return (operations) => admission.run(operations, runGroup)
 }
 
 /** SQLite may have rolled back by itself, for example when the disk is full. */

@@ -18,7 +18,7 @@ export function createVaultStore(db: DatabaseSync, reservedSpace: ReservedSpace)
       // A full disk may have rolled back already.
       if (db.isOpen && db.isTransaction) db.exec('ROLLBACK')
       // An operator's change, such as a new token, may be what lets the queue drain.
-      if (isNoSpace(error) && reservedSpace.giveUp('most')) return attempt(work)
+      if (isNoSpace(error) && reservedSpace.giveUp()) return attempt(work)
       throw isPlaceAtFault(error) ? new StoreUnavailable({ cause: error }) : error
     }
   }

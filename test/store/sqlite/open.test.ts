@@ -37,7 +37,7 @@ t.test('both files are private, in a folder that is made', async (t) => {
 
 t.test('every commit is synced, and the file is locked', async (t) => {
   const path = join(t.testdir(), 'relay.db')
-  const db = openFile({ path, schema: QUEUE_SCHEMA, limitBytes: Infinity })
+  const db = openFile({ path, schema: QUEUE_SCHEMA, limitBytes: Infinity }, (opened) => opened)
   t.teardown(() => db.close())
   t.equal(readPragma(db, 'journal_mode'), 'wal')
   t.equal(readPragma(db, 'synchronous'), 2)
