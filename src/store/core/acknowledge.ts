@@ -6,11 +6,17 @@ import { looksPersonal } from '../../events/personal-ids.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { splitEvents } from '../payload.ts'
 import type { Acknowledgement, DeadEvent, ReleasedBatch } from '../store.ts'
-import { addPosition, makeBitmap } from './bitmap.ts'
 import type { Changes } from './counters.ts'
-import { packHistory } from './history.ts'
 import { addDeadLetters } from './dead-letters.ts'
-import { toQueue, type BatchRow, type NewDeadLetterRow, type QueueRow } from './rows.ts'
+import {
+  addPosition,
+  type BatchRow,
+  makeBitmap,
+  type NewDeadLetterRow,
+  packHistory,
+  type QueueRow,
+  toQueue,
+} from './rows.ts'
 import { bindBatch, bindDeadLetter, dedupeKeys, packDeadLetter, readIdentity } from './sealed.ts'
 import { query, update, type Steps } from './sql.ts'
 import { outcomeOf } from './trail.ts'

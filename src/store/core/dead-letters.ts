@@ -16,8 +16,15 @@ import type {
   TrimStep,
 } from '../store.ts'
 import { countInAudit } from './audit.ts'
-import { packHistory, unpackHistory } from './history.ts'
-import { toQueue, uniqueQueues, type BatchRow, type DeadLetterRow, type NewDeadLetterRow } from './rows.ts'
+import {
+  type BatchRow,
+  type DeadLetterRow,
+  type NewDeadLetterRow,
+  packHistory,
+  toQueue,
+  uniqueQueues,
+  unpackHistory,
+} from './rows.ts'
 import { insert, query, type Steps } from './sql.ts'
 import { readBytes } from './totals.ts'
 import type { Transaction } from './transaction.ts'

@@ -5,9 +5,7 @@
  */
 import type { Sealer } from '../../vault/seal.ts'
 import { ON_TIME_S, type LeasedBatch, type LeaseRequest } from '../store.ts'
-import { listPositions } from './bitmap.ts'
-import { unpackHistory } from './history.ts'
-import { toQueue, type BatchRow } from './rows.ts'
+import { type BatchRow, listPositions, toQueue, unpackHistory } from './rows.ts'
 import { bindBatch, openSealed } from './sealed.ts'
 import { query, type Steps } from './sql.ts'
 import type { Transaction } from './transaction.ts'

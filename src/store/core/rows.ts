@@ -1,5 +1,5 @@
 /** Rows of both engines, whose columns have the same names. SQLite's booleans are 0 and 1. */
-import type { DeadStatus, QueueKey } from '../store.ts'
+import { HISTORY_LIMIT, type DeadStatus, type HistoryEntry, type QueueKey } from '../store.ts'
 
 export type Flag = boolean | number
 
@@ -21,7 +21,7 @@ export interface BatchRow extends QueueRow {
   readonly received_at_ms: number
   /** One bit per event; null while all are pending. */
   readonly acknowledged: Uint8Array | null
-  /** See history.ts. */
+  /** See `packHistory`. */
   readonly history: string | null
   readonly sealed: Uint8Array
 }
@@ -58,4 +58,37 @@ export function nameOfQueue({ adAccountId, isTest }: QueueKey): string {
 
 export function uniqueQueues(rows: readonly QueueRow[]): QueueKey[] {
   return [...new Map(rows.map(toQueue).map((queue) => [nameOfQueue(queue), queue])).values()]
+}
+
+/** The history of an event or a batch in one column: null while it is empty, as nearly all are. */
+export function packHistory(history: readonly HistoryEntry[]): string | null {
+  if (history.length === 0) return null
+  return JSON.stringify(history.slice(-HISTORY_LIMIT).map(({ atMs, reason }) => [atMs, reason]))
+}
+
+export function unpackHistory(packed: string | null): HistoryEntry[] {
+  if (packed === null) return []
+  return (JSON.parse(packed) as [atMs: number, reason: string][]).map(([atMs, reason]) => ({ atMs, reason }))
+}
+
+/** Which events of a batch are acknowledged: one bit per position. */
+export function makeBitmap(count: number): Uint8Array {
+  return new Uint8Array(Math.ceil(count / 8))
+}
+
+/** Answers whether the position is new in it. */
+export function addPosition(bitmap: Uint8Array, position: number): boolean {
+  const bit = 1 << (position & 7)
+  const bits = bitmap[position >> 3]!
+  bitmap[position >> 3] = bits | bit
+  return (bits & bit) === 0
+}
+
+/** Ascending. */
+export function listPositions(bitmap: Uint8Array): number[] {
+  const positions: number[] = []
+  for (let position = 0; position < bitmap.length * 8; position++) {
+    if ((bitmap[position >> 3]! & (1 << (position & 7))) !== 0) positions.push(position)
+  }
+  return positions
 }

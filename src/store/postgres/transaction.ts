@@ -1,6 +1,5 @@
 /** What the operations of one transaction share. */
-import { packHistory } from '../core/history.ts'
-import { uniqueQueues, type BatchRow, type QueueRow } from '../core/rows.ts'
+import { packHistory, uniqueQueues, type BatchRow, type QueueRow } from '../core/rows.ts'
 import { insert, query, type Steps } from '../core/sql.ts'
 import { MAY_ACKNOWLEDGE, type Leases, type Transaction } from '../core/transaction.ts'
 import { createTotalCounts } from '../core/counters.ts'

@@ -2,7 +2,7 @@
  * Opens a damaged queue for reading through SQLite, without changing it. SQLite gets a hard link to the file in a folder of its
  * own, and beside it a copy of the WAL with new checksums: it stops at the first broken frame and would lose all later commits.
  */
-import { constants, copyFileSync, linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { constants, copyFileSync, linkSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { makeTables } from './connection.ts'
@@ -25,7 +25,6 @@ export function* openViews(path: string, folder: string): Generator<DatabaseSync
   else linkOrCopy(path, linkPath)
   const wal = readWal(`${path}-wal`)
   const frames = wal === undefined ? [] : listFrames(wal)
-  const walBytes = frames.length === 0 ? Buffer.alloc(0) : readFileSync(`${path}-wal`)
   const lastCommit = frames.findLastIndex(({ isSound, commitPages }) => isSound && commitPages > 0)
   const sound = frames.slice(0, lastCommit + 1).filter(({ isSound }) => isSound)
 
@@ -33,9 +32,7 @@ export function* openViews(path: string, folder: string): Generator<DatabaseSync
     [frames, false],
     [sound, true],
   ] as const) {
-    const pages = new Map<number, Uint8Array>(
-      chosen.map(({ pageNumber, offset }) => [pageNumber, walBytes.subarray(offset, offset + PAGE_BYTES)]),
-    )
+    const pages = new Map(chosen.map(({ pageNumber, page }) => [pageNumber, page]))
     const pageCount = Math.max(1, Math.ceil(size / PAGE_BYTES), ...pages.keys())
     if (isFresh) pages.set(1, makeFirstPage(pageCount))
     for (const ending of ['-wal', '-shm']) rmSync(linkPath + ending, { force: true })

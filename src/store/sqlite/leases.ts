@@ -2,8 +2,7 @@
  * Which batches are leased, in memory only: with SQLite a lease ends with the process that holds it, and by no clock. Only
  * leased batches are listed, so a long queue costs nothing here.
  */
-import { packHistory } from '../core/history.ts'
-import type { BatchRow } from '../core/rows.ts'
+import { type BatchRow, packHistory } from '../core/rows.ts'
 import { insert, query } from '../core/sql.ts'
 import type { Leases } from '../core/transaction.ts'
 

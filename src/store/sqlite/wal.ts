@@ -2,12 +2,11 @@
  * Reads a write-ahead log as https://www.sqlite.org/fileformat2.html#walformat has it, since SQLite stops at the
  * first broken frame and does not say what follows it.
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 
 export interface WalFrame {
   readonly pageNumber: number
-  /** Of its page in the file. */
-  readonly offset: number
+  readonly page: Uint8Array
   /** The queue's size in pages after a commit; 0 for a frame that ends no transaction. */
   readonly commitPages: number
   /** Has the header's salt; other frames are older and were written back. */
@@ -23,8 +22,9 @@ export interface Wal {
 
 /** Nothing sets another size. */
 export const PAGE_BYTES = 4096
-const HEADER_BYTES = 32
+export const HEADER_BYTES = 32
 const FRAME_HEADER_BYTES = 24
+export const FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES
 const MAGIC_LITTLE = 0x377f0682
 const MAGIC_BIG = 0x377f0683
 const WAL_VERSION = 3007000
@@ -32,17 +32,35 @@ const SALTS_BYTES = 8
 
 /** Undefined when there is none, nothing in it, or pages of another size. */
 export function readWal(path: string): Wal | undefined {
-  let file: number
+  let bytes: Buffer
   try {
-    file = openSync(path, 'r')
+    bytes = readFileSync(path)
   } catch {
     return undefined
   }
-  try {
-    return fstatSync(file).size > HEADER_BYTES ? readOpenWal(file) : undefined
-  } finally {
-    closeSync(file)
+  if (bytes.byteLength <= HEADER_BYTES) return undefined
+  const isBig = bytes.readUInt32BE(0) === MAGIC_BIG
+  const isMagic = isBig || bytes.readUInt32BE(0) === MAGIC_LITTLE
+  const isHeaderSound = isMagic && isSame(sumUp([0, 0], bytes.subarray(0, 24), isBig), storedSum(bytes, 24))
+  if (isHeaderSound && bytes.readUInt32BE(8) !== PAGE_BYTES) return undefined
+
+  const frames: WalFrame[] = []
+  const saltsOf = (header: Buffer, at: number) => header.subarray(at, at + SALTS_BYTES)
+  const salts = isHeaderSound ? saltsOf(bytes, 16) : saltsOf(bytes, HEADER_BYTES + 8)
+  let before = storedSum(bytes, 24)
+  for (let at = HEADER_BYTES; at + FRAME_BYTES <= bytes.byteLength; at += FRAME_BYTES) {
+    const frame = bytes.subarray(at, at + FRAME_BYTES)
+    const page = frame.subarray(FRAME_HEADER_BYTES)
+    const stored = storedSum(frame, 16)
+    const isOfThisRun = salts.equals(saltsOf(frame, 8))
+    // Older frames need no checksum.
+    const isSound =
+      isOfThisRun && isSame(sumUp(sumUp(before, frame.subarray(0, 8), isBig), page, isBig), stored)
+    const [pageNumber, commitPages] = [frame.readUInt32BE(0), frame.readUInt32BE(4)]
+    frames.push({ pageNumber, page, commitPages, isOfThisRun, isSound })
+    before = stored
   }
+  return { isHeaderSound, frames }
 }
 
 /**
@@ -65,39 +83,6 @@ export function isWalDamaged(path: string): boolean {
   return false
 }
 
-function readOpenWal(file: number): Wal | undefined {
-  const header = Buffer.alloc(HEADER_BYTES)
-  readSync(file, header, 0, HEADER_BYTES, 0)
-  const isBig = header.readUInt32BE(0) === MAGIC_BIG
-  const isMagic = isBig || header.readUInt32BE(0) === MAGIC_LITTLE
-  const isHeaderSound = isMagic && isSame(sumUp([0, 0], header.subarray(0, 24), isBig), storedSum(header, 24))
-  if (isHeaderSound && header.readUInt32BE(8) !== PAGE_BYTES) return undefined
-
-  const frames: WalFrame[] = []
-  const frame = Buffer.alloc(FRAME_HEADER_BYTES + PAGE_BYTES)
-  let salts = isHeaderSound ? Buffer.from(header.subarray(16, 16 + SALTS_BYTES)) : undefined
-  let before = storedSum(header, 24)
-  for (let offset = HEADER_BYTES; readSync(file, frame, 0, frame.length, offset) === frame.length;) {
-    salts ??= Buffer.from(frame.subarray(8, 8 + SALTS_BYTES))
-    const stored = storedSum(frame, 16)
-    const isOfThisRun = salts.equals(frame.subarray(8, 8 + SALTS_BYTES))
-    // Older frames need no checksum.
-    const sum = isOfThisRun
-      ? sumUp(sumUp(before, frame.subarray(0, 8), isBig), frame.subarray(24), isBig)
-      : stored
-    frames.push({
-      pageNumber: frame.readUInt32BE(0),
-      offset: offset + FRAME_HEADER_BYTES,
-      commitPages: frame.readUInt32BE(4),
-      isOfThisRun,
-      isSound: isOfThisRun && isSame(sum, stored),
-    })
-    before = stored
-    offset += frame.length
-  }
-  return { isHeaderSound, frames }
-}
-
 /** A WAL of one transaction that sets these pages, of a file that has so many pages then. */
 export function packWal(pages: ReadonlyMap<number, Uint8Array>, count: number): Buffer {
   const header = Buffer.alloc(HEADER_BYTES)
@@ -106,7 +91,7 @@ export function packWal(pages: ReadonlyMap<number, Uint8Array>, count: number): 
   let sum = storeSum(sumUp([0, 0], header.subarray(0, 24), false), header, 24)
   const parts = [header]
   for (const [pageNumber, page] of pages) {
-    const frame = Buffer.alloc(FRAME_HEADER_BYTES + PAGE_BYTES)
+    const frame = Buffer.alloc(FRAME_BYTES)
     frame.writeUInt32BE(pageNumber, 0)
     frame.set(page, FRAME_HEADER_BYTES)
     if (parts.push(frame) > pages.size) frame.writeUInt32BE(count, 4)

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import { openSqlite, type OpenedSqlite, type SqliteOptions } from '../../../src/store/sqlite/open.ts'
-import { isWalDamaged, readWal } from '../../../src/store/sqlite/wal.ts'
+import { FRAME_BYTES, HEADER_BYTES, isWalDamaged, readWal } from '../../../src/store/sqlite/wal.ts'
 import type { Ground } from '../../contract/store.ts'
 
 /** Enough for the WAL of a test. The default would write some gigabytes in a run of all tests. */
@@ -107,7 +107,7 @@ async function copyFiles(from: string, to: string): Promise<void> {
 function cutWal(path: string): void {
   if (!isWalDamaged(path)) return
   const { frames } = readWal(path)!
-  truncateSync(path, frames.find(({ isSound }) => !isSound)!.offset)
+  truncateSync(path, HEADER_BYTES + FRAME_BYTES * frames.findIndex(({ isSound }) => !isSound))
 }
 
 const run = promisify(execFile)

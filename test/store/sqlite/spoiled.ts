@@ -9,7 +9,7 @@ import type { Test } from 'tap'
 import { splitEvents } from '../../../src/store/payload.ts'
 import { openViews } from '../../../src/store/sqlite/damaged-file.ts'
 import { recover } from '../../../src/store/sqlite/recover.ts'
-import { readWal } from '../../../src/store/sqlite/wal.ts'
+import { FRAME_BYTES, HEADER_BYTES, readWal, type WalFrame } from '../../../src/store/sqlite/wal.ts'
 import { createSealer } from '../../../src/vault/seal.ts'
 import { copyStore, createDice, type Pattern } from './damaged.ts'
 
@@ -42,6 +42,10 @@ export function readDamaged({ masterKeys }: Pattern, path: string): Recovered {
     rmSync(folder, { recursive: true })
   }
   return { groups, isTest, deadLetters, unreadable }
+}
+
+function offsetOf(frames: readonly WalFrame[], frame: WalFrame): number {
+  return HEADER_BYTES + FRAME_BYTES * frames.indexOf(frame)
 }
 
 function eventIdOf(json: string): string {
@@ -101,7 +105,7 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
       const frame = frames[dice(frames.length)]!
       const spoiled = Buffer.from(bytes)
       // Anywhere in the frame, its own header as well.
-      spoiled[frame.offset - 24 + dice(4096 + 24)]! ^= 1 << dice(8)
+      spoiled[offsetOf(frames, frame) + dice(FRAME_BYTES)]! ^= 1 << dice(8)
       writeFileSync(`${path}-wal`, spoiled)
       const { groups } = read(path)
       for (const batchId of pattern.pending.keys()) {
@@ -128,7 +132,7 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
       const frame = frames.findLast(({ pageNumber }) => pageNumber === leaf)!
       const bytes = readFileSync(walPath)
       // The end of the page is the end of a row.
-      bytes[frame.offset + 4095]! ^= 1
+      bytes[offsetOf(frames, frame) + FRAME_BYTES - 1]! ^= 1
       writeFileSync(`${path}-wal`, bytes)
       const { groups } = read(path)
       const lost = [...pattern.pending.keys()].filter((id) => !groups.has(id))
@@ -147,7 +151,7 @@ export function testSpoiled(t: Test, { pattern, folder, rounds, seed, nthPage }:
     const frame = frames.at(-1)!
     for (const claimed of payloadPages) {
       const spoiled = Buffer.from(bytes)
-      spoiled.writeUInt32BE(claimed, frame.offset - 24)
+      spoiled.writeUInt32BE(claimed, offsetOf(frames, frame))
       writeFileSync(`${path}-wal`, spoiled)
       const { groups } = read(path)
       const lost = [...pattern.pending.keys()].filter(
