@@ -37,8 +37,6 @@ export interface Capacity {
   look(): void
   /** Takes it out of the room that is left; `queuedBytes`: what its account has queued. */
   admits(bytes: number, queuedBytes: number): boolean
-  /** For batches of several accounts, which an operator recovers. */
-  admitsAny(bytes: number): boolean
   /** An account that has more queued is over its share; `Infinity` while all are refused. */
   share(): number
 }
@@ -49,12 +47,6 @@ export function createCapacity(leftBelow: (part: number) => number): Capacity {
   let admittedBytes = 0
   const left = () => leftBelow(WATERMARK) - admittedBytes
 
-  function admit(bytes: number, fits: boolean): boolean {
-    if (isFull || !fits) return false
-    admittedBytes += bytes
-    return true
-  }
-
   return {
     get isFull() {
       return isFull
@@ -63,8 +55,11 @@ export function createCapacity(leftBelow: (part: number) => number): Capacity {
       admittedBytes = 0
       isFull = leftBelow(isFull ? TAKEN_AGAIN : WATERMARK) < 0
     },
-    admits: (bytes, queuedBytes) => admit(bytes, mayQueue(queuedBytes, bytes, left())),
-    admitsAny: (bytes) => admit(bytes, bytes <= left()),
+    admits(bytes, queuedBytes) {
+      if (isFull || !mayQueue(queuedBytes, bytes, left())) return false
+      admittedBytes += bytes
+      return true
+    },
     share: () => (isFull ? Infinity : shareOf(left())),
   }
 }

@@ -31,25 +31,22 @@ export function* expire(tx: Transaction, request: ExpireRequest): Steps<ExpireSt
     'SELECT * FROM batches WHERE batch_id = ANY($1) ORDER BY oldest_event_time_s, batch_id',
     [chosen.map((row) => row.batch_id)],
   )
-  const acknowledgements: Acknowledgement[] = []
-  const moved: object[] = []
-  const unreadable: number[] = []
-  for (const row of rows) {
-    const { batch_id } = row
-    const expired = expireBatch(row, request, tx.sealer)
-    if (expired === undefined) {
-      unreadable.push(batch_id)
-      tx.report({ problem: 'batch_unreadable', queue: toQueue(row), batchId: batch_id })
-      continue
-    }
-    const { acknowledgement, oldestS } = expired
-    acknowledgements.push(acknowledgement)
-    if (oldestS !== undefined) moved.push({ batch_id, oldest_event_time_s: oldestS })
-  }
+  const found = rows.map((row) => [row, expireBatch(row, request, tx.sealer)] as const)
+  const acknowledgements = found.flatMap(([, expired]) => expired?.acknowledgement ?? [])
   yield* acknowledgeAll(tx, acknowledgements)
-  yield* update('batches', 'batch_id', moved)
+  yield* update(
+    'batches',
+    'batch_id',
+    found.flatMap(([{ batch_id }, expired]) =>
+      expired?.oldestS === undefined ? [] : [{ batch_id, oldest_event_time_s: expired.oldestS }],
+    ),
+  )
+  const unreadable = found.flatMap(([row, expired]) => (expired === undefined ? [row] : []))
+  for (const row of unreadable) {
+    tx.report({ problem: 'batch_unreadable', queue: toQueue(row), batchId: row.batch_id })
+  }
   // They stay in the store, marked as leased.
-  if (unreadable.length > 0) yield* tx.leases.take(unreadable)
+  yield* tx.leases.take(unreadable.map((row) => row.batch_id))
   const expired = acknowledgements.reduce((sum, { dead }) => sum + dead.length, 0)
   return { expired, hasMore: chosen.length < waiting.length || waiting.length === limit }
 }

@@ -18,30 +18,23 @@ type Choice = Pick<BatchRow, 'batch_id' | 'oldest_event_time_s' | 'pending_count
 /** Rows that another replica is just leasing are passed over, not waited for. */
 export function* lease(tx: Transaction, request: LeaseRequest): Steps<LeasedBatch[]> {
   const { adAccountId, isTest } = request
-  const batches: LeasedBatch[] = []
   for (;;) {
-    const room = createRoom(request)
-    for (const { eventCount, acknowledged, payload } of batches) {
-      room.take({ pending_count: eventCount - acknowledged.length, size_bytes: payload.byteLength })
-    }
-    const chosen = yield* chooseWaiting(tx, request, room)
+    const chosen = yield* chooseWaiting(tx, request)
     const rows = new Map((yield* tx.leases.take(chosen)).map((row) => [row.batch_id, row]))
     const opened = chosen.map((batchId) => openBatch(rows.get(batchId)!, tx.sealer))
-    for (const [index, batch] of opened.entries()) {
-      if (batch !== undefined) batches.push(batch)
-      // It stays in the store, marked as leased: it must not stop the batches behind it.
-      else tx.report({ problem: 'batch_unreadable', queue: { adAccountId, isTest }, batchId: chosen[index]! })
+    // What is unreadable stays in the store, marked as leased: it must not stop the batches behind it.
+    for (const [index, batchId] of chosen.entries()) {
+      if (opened[index] === undefined)
+        tx.report({ problem: 'batch_unreadable', queue: { adAccountId, isTest }, batchId })
     }
-    // Unreadable batches are out of the way now: read more in their place.
-    if (!opened.includes(undefined)) return batches
+    const batches = opened.flatMap((batch) => batch ?? [])
+    if (batches.length > 0 || chosen.length === 0) return batches
   }
 }
 
-function* chooseWaiting(
-  { leases }: Transaction,
-  { adAccountId, isTest, maxEvents, nowMs }: LeaseRequest,
-  room: Room,
-): Steps<number[]> {
+function* chooseWaiting({ leases }: Transaction, request: LeaseRequest): Steps<number[]> {
+  const { adAccountId, isTest, maxEvents, nowMs } = request
+  const room = createRoom(request)
   const chosen: number[] = []
   // Each has an event at least; one more shows that it does not fit.
   const limit = Math.min(CHUNK_ROWS, maxEvents + 1)

@@ -13,10 +13,6 @@ import type { Transaction } from './transaction.ts'
 
 const BINDING: SealBinding = { purpose: 'master_key_check', owner: '' }
 
-function makeKeyCheck(sealer: Sealer): Uint8Array {
-  return sealer.seal(Buffer.from('pinrelay'), BINDING)
-}
-
 /** Throws WRONG_MASTER_KEY. */
 export function assertCheckOpens(check: Uint8Array, sealer: Sealer): void {
   try {
@@ -29,18 +25,14 @@ export function assertCheckOpens(check: Uint8Array, sealer: Sealer): void {
   }
 }
 
-export interface KeyCheck {
-  readonly key_id: string
-  readonly sealed: Uint8Array
-}
-
-export const readKeyChecks = (): Steps<KeyCheck[]> => query<KeyCheck>('SELECT key_id, sealed FROM key_checks')
+export const readKeyChecks = () =>
+  query<{ readonly key_id: string; readonly sealed: Uint8Array }>('SELECT key_id, sealed FROM key_checks')
 
 type Place = 'queue' | 'vault'
 
 /** Called before the current key seals anything. */
 export function* addKeyChecks(sealer: Sealer, places: readonly Place[]): Steps<void> {
-  const sealed = makeKeyCheck(sealer)
+  const sealed = sealer.seal(Buffer.from('pinrelay'), BINDING)
   const rows = places.map((place) => ({ place, key_id: sealer.keyId, sealed }))
   yield* insert('key_checks', rows, 'ON CONFLICT DO NOTHING')
 }

@@ -12,6 +12,7 @@ import { backup, type DatabaseSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { BackupRefused, StoreUnavailable } from '../../errors.ts'
+import { codeOf } from '../../telemetry/log.ts'
 import type { BackupReport, BackupRequest } from '../engine/operations.ts'
 import { readPragma } from './connection.ts'
 import { freeBytes } from './reserved-space.ts'
@@ -67,8 +68,8 @@ async function makeBackup(
   const { vaultDb } = databases
   const queueDb = databases.queueDb()
   if (queueDb === undefined) throw new StoreUnavailable()
-  await prepareFolder(folder, sizeOf(queueDb) + sizeOf(vaultDb) + SPARE_BYTES)
   try {
+    await prepareFolder(folder, sizeOf(queueDb) + sizeOf(vaultDb) + SPARE_BYTES)
     const files = [
       { file: BACKUP_FILES.queue, bytes: await copy(queueDb, join(folder, BACKUP_FILES.queue), signal) },
       { file: BACKUP_FILES.vault, bytes: await copy(vaultDb, join(folder, BACKUP_FILES.vault), signal) },
@@ -83,20 +84,15 @@ async function makeBackup(
   } catch (error) {
     if (signal.aborted) throw new BackupRefused('The relay is shutting down; there is no backup.')
     if (error instanceof BackupRefused) throw error
-    throw new BackupRefused(`${folder} cannot be written (${reasonOf(error)}); there is no backup.`)
+    throw new BackupRefused(`${folder} cannot be written (${codeOf(error)}); there is no backup.`)
   }
 }
 
 async function prepareFolder(folder: string, neededBytes: number): Promise<void> {
   if (!isAbsolute(folder))
     throw new BackupRefused('The folder must be an absolute path, as the relay sees it.')
-  try {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
-    if ((await readdir(folder)).length > 0) throw new BackupRefused(`${folder} is not empty.`)
-  } catch (error) {
-    if (error instanceof BackupRefused) throw error
-    throw new BackupRefused(`${folder} cannot be written (${reasonOf(error)}).`)
-  }
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  if ((await readdir(folder)).length > 0) throw new BackupRefused(`${folder} is not empty.`)
   if (freeBytes(folder) < neededBytes) {
     throw new BackupRefused(
       `${folder} has no room: a backup takes ${Math.ceil(neededBytes / 1024 ** 2)} MiB.`,
@@ -164,8 +160,4 @@ async function check(path: string, signal: AbortSignal): Promise<void> {
 /** A transaction was open at the first step. Node waits for it at later ones only, and throws an error without an error's code. */
 function isLocked(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && error.errcode === 0
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
 }

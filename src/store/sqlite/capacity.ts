@@ -67,7 +67,8 @@ export function createAdmission(
   }
 
   function admits({ kind, request }: Operation): boolean {
-    if (kind === 'recover') return capacity.admitsAny(bytesOfRecover(request as RecoverRequest))
+    // Of several accounts, none of which is asked for its share.
+    if (kind === 'recover') return capacity.admits(bytesOfRecover(request as RecoverRequest), 0)
     if (kind !== 'commit') return true
     const commit = request as NewBatch
     const bytes = bytesOfCommit(commit)

@@ -13,7 +13,6 @@ t.test('commits are refused above the watermark, until it has fallen well below'
   const { used, capacity } = open(801)
   t.ok(capacity.isFull)
   t.notOk(capacity.admits(1, 0))
-  t.notOk(capacity.admitsAny(1))
   t.equal(capacity.share(), Infinity, 'no account alone is to blame')
   used.bytes = 790
   capacity.look()
@@ -26,13 +25,13 @@ t.test('commits are refused above the watermark, until it has fallen well below'
 
 t.test('what was admitted is gone from the room until the next look', async (t) => {
   const { used, capacity } = open(700)
-  t.ok(capacity.admitsAny(60))
-  t.notOk(capacity.admitsAny(41))
-  t.ok(capacity.admitsAny(40))
-  used.bytes = 780
+  t.ok(capacity.admits(55, 0))
+  t.notOk(capacity.admits(41, 0), 'of 45, an eighth of what is left then')
+  t.ok(capacity.admits(40, 0))
+  used.bytes = 755
   capacity.look()
-  t.notOk(capacity.admitsAny(21))
-  t.ok(capacity.admitsAny(20))
+  t.notOk(capacity.admits(41, 0))
+  t.ok(capacity.admits(40, 0))
 })
 
 t.test(
