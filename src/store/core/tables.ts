@@ -6,8 +6,6 @@
  *               leases it, null while it waits, and always in SQLite, whose leases end with the process; `lease_number` the
  *               transaction in which it was leased. `sealed` is the last column, since SQLite reads a row up to the column
  *               that is asked for
- * dedupe        live events that were delivered or are queued, by 16 bytes of SHA-256; in SQLite only those that the index in
- *               memory had no room for
  * totals        counters per queue and owner: no row is written by two replicas; those of the dead are added to owner 0
  * dead_letters  ids are never given twice, so that a walk from new to old meets no dead letter that died after it began;
  *               no index but the id and the time of death: every search is a walk in bounded steps
@@ -41,11 +39,6 @@ const QUEUE_TABLES = `
     sealed bytea NOT NULL
   );
   CREATE INDEX batches_leased ON batches (owner_id, batch_id) WHERE owner_id IS NOT NULL;
-  CREATE TABLE dedupe (
-    key bytea PRIMARY KEY,
-    batch_id bigint NOT NULL,
-    seen_at_ms bigint NOT NULL
-  );
   CREATE TABLE totals (
     ad_account_id text NOT NULL,
     is_test boolean NOT NULL,

@@ -7,7 +7,6 @@ import type { Batcher } from './batcher.ts'
 import {
   PLAIN,
   type DeadLetterPage,
-  type DedupePosition,
   type ExpireStep,
   type PlainKind,
   type RequestOf,
@@ -45,7 +44,7 @@ export function createStore(submit: Batcher['submit'], close: () => Promise<void
     trailChanges: async (position) => showChanges(await submit('trailChanges', position)),
     erase: (request) => eraseAll(request, (step) => submit('erase', step)),
     async trimDedupe(seenBeforeMs) {
-      let after: DedupePosition | undefined = 0
+      let after: number | undefined = 0
       while (after !== undefined) after = await submit('trimDedupe', { seenBeforeMs, after })
     },
     async reseal(limit) {

@@ -14,9 +14,6 @@ import type {
   StoreSize,
 } from '../store.ts'
 
-/** Where a walk over the dedupe index stopped: a block's number in SQLite, a key elsewhere. */
-export type DedupePosition = number | Uint8Array
-
 export interface ResealPosition {
   readonly table: number
   readonly afterId: number
@@ -116,8 +113,8 @@ export type Operations = {
   trailChanges: { request: number | undefined; answer: FreshRows }
   /** One step; answers where the next one starts, or undefined after the last. */
   trimDedupe: {
-    request: { readonly seenBeforeMs: number; readonly after: DedupePosition }
-    answer: DedupePosition | undefined
+    request: { readonly seenBeforeMs: number; readonly after: number }
+    answer: number | undefined
   }
   reseal: { request: ResealRequest; answer: ResealStep }
   recover: { request: RecoverRequest; answer: RecoverReport }

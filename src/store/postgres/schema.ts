@@ -3,6 +3,7 @@
  *
  * owners        the replicas. `owner_id` is the fencing number: a process that was taken for dead goes on under a new one.
  *               `commit_number` is the last transaction of its writer, which tells what became of a COMMIT whose answer was lost
+ * dedupe        live events that were delivered or are queued, by 16 bytes of SHA-256
  * vault_version is raised with each change of the documents
  * buckets       levels in 1/60,000 of a token; `bucket_grants`: tokens handed out, neither used nor given back
  * feed          what changed, for the other replicas; rows of the last minutes only
@@ -29,6 +30,11 @@ const TABLES = `
   );
   CREATE SEQUENCE batch_ids;
   ${ALL_TABLES}
+  CREATE TABLE dedupe (
+    key bytea PRIMARY KEY,
+    batch_id bigint NOT NULL,
+    seen_at_ms bigint NOT NULL
+  );
   ALTER TABLE batches ALTER COLUMN sealed SET STORAGE EXTERNAL;
   ALTER TABLE trail ALTER COLUMN ids SET STORAGE EXTERNAL, ALTER COLUMN entries SET STORAGE EXTERNAL;
   ALTER TABLE dedupe SET (autovacuum_vacuum_scale_factor = 0.02);

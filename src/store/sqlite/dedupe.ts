@@ -9,7 +9,7 @@
  *   posts of 100 events    4 µs,     0.7 KB, 92,000 a second   20 µs, 8.9 KB, 13,000 a second
  *   memory                12 bytes a key, at most 25 MiB       the page cache
  *
- * The table by key is left for what the index has no room for.
+ * What the index has no room for it leaves to a table by key.
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { DEDUPE_KEY_BYTES as KEY_BYTES } from '../core/sealed.ts'
@@ -29,9 +29,6 @@ interface KeysRow {
 
 /** That one step of forgetting looks at: a few milliseconds. */
 const STEP_KEYS = 1024
-/** Greater than every key: bytes compare like text, and the longer one is greater. */
-const PAST_EVERY_KEY = new Uint8Array(KEY_BYTES + 1).fill(0xff)
-const NOT_QUEUED = 'batch_id NOT IN (SELECT batch_id FROM batches)'
 
 /** `undo`: what a rollback has to do, the last first. */
 export function createDedupe(
@@ -39,7 +36,7 @@ export function createDedupe(
   undo: (() => void)[],
   index: DedupeIndex = createDedupeIndex(),
 ): Dedupe {
-  const table = createTable(db)
+  const overflow = createOverflow(db)
   const listAfter = prepare<KeysRow>(db, 'SELECT * FROM dedupe_rows WHERE row_id > ? ORDER BY row_id')
   // As text: of each blob a buffer is made, which takes twice as long as the rest. A million rows: 3 s instead of 5.
   const listHex = prepare<{ row_id: number; hex: string | null }>(
@@ -53,51 +50,51 @@ export function createDedupe(
   const update = db.prepare('UPDATE dedupe_rows SET keys = ? WHERE row_id = ?')
   const remove = prepare<KeysRow>(
     db,
-    `DELETE FROM dedupe_rows WHERE row_id > ? AND row_id <= ? AND ${NOT_QUEUED} RETURNING *`,
+    `DELETE FROM dedupe_rows WHERE row_id > ? AND row_id <= ?
+       AND batch_id NOT IN (SELECT batch_id FROM batches) RETURNING *`,
   )
   const selectQueued = prepare<object>(db, 'SELECT 1 FROM batches WHERE batch_id = ?')
 
   /** What is claimed now: a row once all its keys are known. */
-  let fresh = { row_id: 1, batch_id: 0, keys: [] as Uint8Array[] }
+  let fresh = { row_id: 1, keys: [] as Uint8Array[] }
   /** What was read last: the events of a repeated post are in the same row. */
   let last: KeysRow | undefined
 
   for (const { row_id: rowId, hex } of listHex.iterate()) {
     fresh.row_id = rowId + 1
-    for (const key of keysOf({ keys: hex === null ? hex : Buffer.from(hex, 'hex') })) {
-      if (!index.isFull(rowId)) index.add(key, rowId)
-      else {
-        // It was larger when they were written.
-        const { batch_id: batchId, seen_at_ms: seenAtMs } = read(rowId)!
-        table.add(key, batchId, seenAtMs)
-      }
-    }
+    for (const key of keysOf({ keys: hex === null ? hex : Buffer.from(hex, 'hex') }))
+      if (overflow.rowOf(key) === undefined) addKey(key, rowId)
   }
 
   function read(rowId: number): KeysRow | undefined {
     return last?.row_id === rowId ? last : (last = select.get(rowId))
   }
 
-  /** The key's batch. The index knows only the first half of a key. */
-  function ownerOf(key: Uint8Array): number | undefined {
-    const rowId = index.find(key)
-    if (rowId === undefined) return table.ownerOf(key)
-    if (rowId === fresh.row_id) {
-      const isHere = fresh.keys.findLast((one) => Buffer.compare(one, key) === 0) !== undefined
-      return isHere ? fresh.batch_id : table.ownerOf(key)
-    }
-    const row = read(rowId)
-    return row !== undefined && findKey(row, key) >= 0 ? row.batch_id : table.ownerOf(key)
+  function addKey(key: Uint8Array, rowId: number): void {
+    // Of two keys with the same first half the index knows one.
+    if (index.isFull(rowId) || index.find(key) !== undefined) overflow.add(key, rowId)
+    else index.add(key, rowId)
   }
 
-  function claim({ key, batchId, seenAtMs }: DedupeKey): boolean {
-    if (ownerOf(key) !== undefined) return false
-    // Two keys with the same first half: the table tells them apart.
-    if (index.isFull(fresh.row_id) || index.find(key) !== undefined) table.add(key, batchId, seenAtMs)
-    else {
-      index.add(key, fresh.row_id)
-      fresh.keys.push(key)
-    }
+  /** The index knows only the first half of a key: the row tells whether it is this one. */
+  function rowOf(key: Uint8Array): number | undefined {
+    const rowId = index.find(key)
+    if (rowId === undefined) return overflow.rowOf(key)
+    const isHere =
+      rowId === fresh.row_id
+        ? fresh.keys.findLast((one) => Buffer.compare(one, key) === 0) !== undefined
+        : findKey(read(rowId), key) >= 0
+    return isHere ? rowId : overflow.rowOf(key)
+  }
+
+  function batchOf(key: Uint8Array): number {
+    return read(rowOf(key) ?? 0)?.batch_id ?? 0
+  }
+
+  function claim({ key }: DedupeKey): boolean {
+    if (rowOf(key) !== undefined) return false
+    addKey(key, fresh.row_id)
+    fresh.keys.push(key)
     return true
   }
 
@@ -105,7 +102,7 @@ export function createDedupe(
     const { batchId, seenAtMs } = keys[0]!
     const { row_id: rowId } = fresh
     const added: Uint8Array[] = []
-    fresh = { row_id: rowId, batch_id: batchId, keys: added }
+    fresh = { row_id: rowId, keys: added }
     undo.push(() => {
       for (const key of added) index.remove(key, rowId)
       fresh.keys = []
@@ -114,16 +111,17 @@ export function createDedupe(
     const isNew = keys.map(claim)
     if (added.length > 0) {
       insert.run(rowId, batchId, seenAtMs, Buffer.concat(added))
-      fresh = { row_id: rowId + 1, batch_id: 0, keys: [] }
+      fresh = { row_id: rowId + 1, keys: [] }
     }
     return isNew
   }
 
-  function removeFromIndex({ row_id: rowId }: KeysRow, keys: readonly Uint8Array[]): void {
+  function removeKeys(rowId: number, keys: readonly Uint8Array[]): void {
     last = undefined
-    for (const key of keys) index.remove(key, rowId)
+    const inIndex = keys.filter((key) => !overflow.remove(key))
+    for (const key of inIndex) index.remove(key, rowId)
     undo.push(() => {
-      for (const key of keys) index.add(key, rowId)
+      for (const key of inIndex) index.add(key, rowId)
       last = undefined
     })
   }
@@ -133,25 +131,22 @@ export function createDedupe(
       return [...Map.groupBy(keys, ({ batchId }) => batchId).values()].flatMap(claimOfBatch)
     },
     *pendingOf(keys) {
-      return keys.map(ownerOf).map((batchId) => (selectQueued.get(batchId ?? 0) ? batchId : undefined))
+      return keys.map(batchOf).map((batchId) => (selectQueued.get(batchId) ? batchId : undefined))
     },
     *forget(keys) {
-      for (const { key, batchId } of keys) table.forget(key, batchId)
-      for (const [rowId, named] of Map.groupBy(keys, ({ key }) => index.find(key) ?? 0)) {
+      const own = keys.filter(({ key, batchId }) => batchOf(key) === batchId)
+      for (const [rowId, forgotten] of Map.groupBy(own, ({ key }) => rowOf(key)!)) {
         const row = read(rowId)
-        const own = named.filter(({ key, batchId }) => row?.batch_id === batchId && findKey(row, key) >= 0)
-        if (row === undefined || own.length === 0) continue
-        const gone = new Set(own.map(({ key }) => findKey(row, key)))
-        const kept = keysOf(row).filter((_, nth) => !gone.has(nth * KEY_BYTES))
+        const gone = new Set(forgotten.map(({ key }) => findKey(row, key)))
+        const kept = keysOf(row!).filter((_, nth) => !gone.has(nth * KEY_BYTES))
         update.run(Buffer.concat(kept), rowId)
-        removeFromIndex(
-          row,
-          own.map(({ key }) => key),
+        removeKeys(
+          rowId,
+          forgotten.map(({ key }) => key),
         )
       }
     },
     *trim({ seenBeforeMs, after }) {
-      if (typeof after !== 'number') return table.trim(seenBeforeMs, after)
       let [end, count] = [after, 0]
       for (const row of listAfter.iterate(after)) {
         if (row.seen_at_ms >= seenBeforeMs || count >= STEP_KEYS) break
@@ -159,48 +154,28 @@ export function createDedupe(
         // A row whose keys were all forgotten counts, too.
         count += 1 + row.keys.byteLength / KEY_BYTES
       }
-      for (const row of remove.all(after, end)) removeFromIndex(row, keysOf(row))
-      return count === 0 ? new Uint8Array(0) : end
+      for (const row of remove.all(after, end)) removeKeys(row.row_id, keysOf(row))
+      return count === 0 ? undefined : end
     },
   }
 }
 
-/**
- * The keys that the index had no room for, by key. Each new one dirties a page of its own, which is 5 µs and 8 KiB written: hence
- * the rows.
- */
-function createTable(db: DatabaseSync) {
-  // At each start with a smaller index the same keys come again.
-  const insert = db.prepare(
-    'INSERT INTO dedupe (key, batch_id, seen_at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
-  )
-  const select = prepare<{ batch_id: number }>(db, 'SELECT batch_id FROM dedupe WHERE key = ?')
-  const remove = db.prepare('DELETE FROM dedupe WHERE key = ? AND batch_id = ?')
-  const stepEnd = prepare<{ key: Uint8Array }>(
-    db,
-    `SELECT key FROM dedupe WHERE key > ? ORDER BY key LIMIT 1 OFFSET ${STEP_KEYS - 1}`,
-  )
-  const removeOld = db.prepare(
-    `DELETE FROM dedupe WHERE key > ? AND key <= ? AND seen_at_ms < ? AND ${NOT_QUEUED}`,
-  )
+/** Each key that is added dirties a page of its own, which is 5 µs and 8 KiB written. */
+function createOverflow(db: DatabaseSync) {
+  const insert = db.prepare('INSERT INTO dedupe_overflow (key, row_id) VALUES (?, ?)')
+  const select = prepare<KeysRow>(db, 'SELECT row_id FROM dedupe_overflow WHERE key = ?')
+  const remove = db.prepare('DELETE FROM dedupe_overflow WHERE key = ?')
   /** Most stores never have one: then it is not searched. */
-  let isUsed = prepare<object>(db, 'SELECT 1 FROM dedupe LIMIT 1').get() !== undefined
+  let isUsed = prepare<object>(db, 'SELECT 1 FROM dedupe_overflow LIMIT 1').get() !== undefined
 
   return {
-    add(key: Uint8Array, batchId: number, seenAtMs: number): void {
+    add(key: Uint8Array, rowId: number): void {
       isUsed = true
-      insert.run(key, batchId, seenAtMs)
+      insert.run(key, rowId)
     },
-    ownerOf: (key: Uint8Array) => (isUsed ? select.get(key)?.batch_id : undefined),
-    forget(key: Uint8Array, batchId: number): void {
-      if (isUsed) remove.run(key, batchId)
-    },
-    /** Answers where the next step starts, or undefined after the last. */
-    trim(seenBeforeMs: number, after: Uint8Array): Uint8Array | undefined {
-      const end = stepEnd.get(after)?.key
-      removeOld.run(after, end ?? PAST_EVERY_KEY, seenBeforeMs)
-      return end
-    },
+    rowOf: (key: Uint8Array) => (isUsed ? select.get(key)?.row_id : undefined),
+    /** Answers whether it was there. */
+    remove: (key: Uint8Array) => isUsed && remove.run(key).changes > 0,
   }
 }
 
@@ -213,7 +188,9 @@ function keysOf({ keys }: { readonly keys: Uint8Array | null }): Uint8Array[] {
 }
 
 /** Its place among the row's bytes, or -1. */
-function findKey({ keys }: KeysRow, key: Uint8Array): number {
+function findKey(row: KeysRow | undefined, key: Uint8Array): number {
+  if (row === undefined) return -1
+  const { keys } = row
   if (!((keys as unknown) instanceof Uint8Array)) throw new StoreDamaged('keys of seen events are no keys')
   const bytes = Buffer.from(keys.buffer, keys.byteOffset, keys.byteLength)
   let at = bytes.indexOf(key)

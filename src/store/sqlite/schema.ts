@@ -2,6 +2,7 @@
  * The tables of the two files: those of core/tables.ts, in SQLite's words, and
  *
  * dedupe_rows   the keys of live events that were delivered or are queued (dedupe.ts): one row per batch
+ * dedupe_overflow   of the keys that the index in memory has no room for, the row of each
  * totals.open_trail   rows of the trail that are not in its table yet (open-trail.ts), of the row without account
  * recovered     what was taken of which file that was quarantined
  *
@@ -19,7 +20,7 @@ const REWRITTEN: readonly (readonly [RegExp, string])[] = [
   [/\bbytea\b/g, 'BLOB'],
   [/\btext\b/g, 'TEXT'],
   // What has a key of more than one number is sorted by it.
-  [/^( {4}(PRIMARY KEY \(.*\)|key BLOB PRIMARY KEY,[^;]*?))\n {2}\);/gm, '$1\n  ) STRICT, WITHOUT ROWID;'],
+  [/^( {4}(PRIMARY KEY \(.*\)))\n {2}\);/gm, '$1\n  ) STRICT, WITHOUT ROWID;'],
   [/^ {2}\);/gm, '  ) STRICT;'],
 ]
 
@@ -42,7 +43,11 @@ export const QUEUE_SCHEMA: Schema = {
     batch_id INTEGER NOT NULL,
     seen_at_ms INTEGER NOT NULL,
     keys BLOB NOT NULL
-  ) STRICT`,
+  ) STRICT;
+  CREATE TABLE dedupe_overflow (
+    key BLOB PRIMARY KEY,
+    row_id INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID`,
 }
 
 export const VAULT_SCHEMA: Schema = { version: 1, tables: toSqlite(VAULT_TABLES) }

@@ -159,18 +159,6 @@ t.test('whatever is added, forgotten, rolled back and started again: it knows wh
   )
 })
 
-t.test('what is in the table by key at the start is known, until it is old', async (t) => {
-  const db = new DatabaseSync(':memory:')
-  db.exec(QUEUE_SCHEMA.tables)
-  db.prepare('INSERT INTO dedupe VALUES (?, 7, 1000)').run(keyOf(1))
-  const dedupe = createDedupe(db, [])
-  t.notOk(add(dedupe, keyOf(1), 8, 2000))
-  t.ok(add(dedupe, keyOf(2), 8, 2000))
-  forgetOld(dedupe, 1001)
-  t.ok(add(dedupe, keyOf(1), 9, 3000))
-  t.notOk(add(dedupe, keyOf(2), 9, 3000))
-})
-
 t.test(
   'a start with an index that is smaller than before knows all the same, and so does the next one',
   async (t) => {
@@ -194,7 +182,7 @@ function add(dedupe: Dedupe, key: Uint8Array, batchId: number, seenAtMs: number)
 }
 
 function forgetOld(dedupe: Dedupe, seenBeforeMs: number): void {
-  let after: Parameters<Dedupe['trim']>[0]['after'] | undefined = 0
+  let after: number | undefined = 0
   while (after !== undefined) after = done(dedupe.trim({ seenBeforeMs, after }))
 }
 
