@@ -28,33 +28,42 @@ import { MAY_ACKNOWLEDGE, type DedupeKey, type Transaction } from './transaction
  */
 export function* acknowledgeAll(tx: Transaction, acknowledgements: readonly Acknowledgement[]): Steps<void> {
   const ofBatch = Map.groupBy(acknowledgements, ({ batchId }) => batchId)
-  const isAlone = (one: Acknowledgement) => isWhole(one) && ofBatch.get(one.batchId)!.length === 1
+  const isAlone = ({ batchId, delivered, dead }: Acknowledgement) =>
+    delivered === 'rest' && dead.length === 0 && ofBatch.get(batchId)!.length === 1
   yield* acknowledgeWhole(tx, acknowledgements.filter(isAlone))
   const others = acknowledgements.filter((one) => !isAlone(one))
   if (others.length === 0) return
-  const locked = yield* lockBatches(tx, others)
-  const batches = new Map(locked)
+  // The payload is read only where an event died: rarely.
+  const rows = yield* query<BatchRow>(
+    `SELECT batch_id, ad_account_id, is_test, event_count, size_bytes, pending_count, acknowledged, received_at_ms,
+       CASE WHEN batch_id = ANY($3) THEN sealed END AS sealed
+     FROM batches WHERE ${MAY_ACKNOWLEDGE} AND batch_id = ANY($2) ORDER BY batch_id FOR UPDATE`,
+    [
+      tx.ownerIds,
+      others.map(({ batchId }) => batchId),
+      others.filter(({ dead }) => dead.length > 0).map(({ batchId }) => batchId),
+    ],
+  )
+  const locked = new Map(rows.map((row) => [row.batch_id, row]))
+  const changed = new Map<number, Pick<BatchRow, 'batch_id' | 'pending_count' | 'acknowledged'>>()
   const deadLetters: NewDeadLetterRow[] = []
   const forgotten: Omit<DedupeKey, 'seenAtMs'>[] = []
   for (const acknowledgement of others) {
     const { batchId, acknowledgedAtMs } = acknowledgement
-    const row = batches.get(batchId)
+    const found = locked.get(batchId)
+    const row = found && { ...found, ...changed.get(batchId) }
     if (row === undefined || row.pending_count === 0) continue
     const { pendingCount, acknowledged, died, counts } = acknowledgeBatch(row, acknowledgement)
-    batches.set(batchId, { ...row, pending_count: pendingCount, acknowledged })
+    changed.set(batchId, { batch_id: batchId, pending_count: pendingCount, acknowledged })
     tx.totals.count(toQueue(row), counts)
     tx.trail.outcome(outcomeOf(acknowledgement, died))
-    const { rows, keys } = makeDeadLetters(row, died, acknowledgedAtMs, tx.sealer)
-    deadLetters.push(...rows)
+    const { rows: made, keys } = makeDeadLetters(row, died, acknowledgedAtMs, tx.sealer)
+    deadLetters.push(...made)
     forgotten.push(...keys.map((key) => ({ key, batchId })))
   }
   yield* addDeadLetters(tx, deadLetters)
   yield* tx.dedupe.forget(forgotten)
-  const changed = [...batches.values()].filter((row) => row !== locked.get(row.batch_id))
-  yield* writeBatches(
-    tx,
-    changed.map(({ batch_id, pending_count, acknowledged }) => ({ batch_id, pending_count, acknowledged })),
-  )
+  yield* writeBatches(tx, [...changed.values()])
 }
 
 /** Those without a pending event go. */
@@ -75,7 +84,7 @@ export function* writeBatches(
 const DELETE_WHOLE = `DELETE FROM batches WHERE ${MAY_ACKNOWLEDGE} AND batch_id = ANY($2)
   RETURNING batch_id, ad_account_id, is_test, pending_count, size_bytes`
 
-/** Nearly every batch. */
+/** Of nearly every batch all events are delivered by one call. */
 function* acknowledgeWhole(tx: Transaction, whole: readonly Acknowledgement[]): Steps<void> {
   if (whole.length === 0) return
   const rows = yield* query<QueueRow & Pick<BatchRow, 'batch_id' | 'pending_count' | 'size_bytes'>>(
@@ -84,26 +93,11 @@ function* acknowledgeWhole(tx: Transaction, whole: readonly Acknowledgement[]): 
   )
   const gone = new Set(rows.map((row) => row.batch_id))
   tx.leases.end([...gone])
-  for (const row of rows) tx.totals.count(toQueue(row), countWhole(row))
+  for (const row of rows) {
+    const { pending_count: pending, size_bytes: bytes } = row
+    tx.totals.count(toQueue(row), { delivered: pending, queued: -pending, batches: -1, bytes: -bytes })
+  }
   for (const one of whole) if (gone.has(one.batchId)) tx.trail.outcome(outcomeOf(one, []))
-}
-
-/** The payload is read only where an event died: rarely. */
-function* lockBatches(
-  tx: Transaction,
-  acknowledgements: readonly Acknowledgement[],
-): Steps<Map<number, BatchRow>> {
-  const rows = yield* query<BatchRow>(
-    `SELECT batch_id, ad_account_id, is_test, event_count, size_bytes, pending_count, acknowledged, received_at_ms,
-       CASE WHEN batch_id = ANY($3) THEN sealed END AS sealed
-     FROM batches WHERE ${MAY_ACKNOWLEDGE} AND batch_id = ANY($2) ORDER BY batch_id FOR UPDATE`,
-    [
-      tx.ownerIds,
-      acknowledgements.map(({ batchId }) => batchId),
-      acknowledgements.filter(({ dead }) => dead.length > 0).map(({ batchId }) => batchId),
-    ],
-  )
-  return new Map(rows.map((row) => [row.batch_id, row]))
 }
 
 /** Each batch at most once. */
@@ -158,19 +152,6 @@ export function acknowledgeBatch<Dead extends Died>(
     ...(pendingCount === 0 ? { batches: -1, bytes: -batch.size_bytes } : {}),
   }
   return { pendingCount, acknowledged, died, counts }
-}
-
-/** Of nearly every batch all events are delivered by one call. */
-export function isWhole({ delivered, dead }: Acknowledgement): boolean {
-  return delivered === 'rest' && dead.length === 0
-}
-
-/** What such a batch counts. */
-export function countWhole({
-  pending_count: pending,
-  size_bytes: bytes,
-}: Pick<BatchRow, 'pending_count' | 'size_bytes'>): Changes {
-  return { delivered: pending, queued: -pending, batches: -1, bytes: -bytes }
 }
 
 export interface NewDeadLetters {

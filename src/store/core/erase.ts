@@ -4,18 +4,17 @@
  * positions: `{}` stands where an erased event was. What is leased is only counted, since a call may be made of it.
  */
 import { looksPersonal } from '../../events/personal-ids.ts'
-import type { Sealer } from '../../vault/seal.ts'
 import { EVENT_SEPARATOR, splitEvents } from '../payload.ts'
 import type { DeadLetterQuery } from '../store.ts'
 import type { Erased, EraseRequest } from '../trail.ts'
 import { acknowledgeBatch, writeBatches } from './acknowledge.ts'
 import { findDeadLetters, removeDeadLetters } from './dead-letters.ts'
-import { toQueue, type BatchRow, type DeadLetterRow } from './rows.ts'
+import { toQueue, type BatchRow } from './rows.ts'
 import { bindBatch, openDeadLetter, openSealed, readIdentity } from './sealed.ts'
 import { query, type Steps } from './sql.ts'
 import { postsByBucket } from './trail-posts.ts'
 import { searchTrailStep } from './trail-rows.ts'
-import { TRAIL_STEP_ROWS, hintOf, isWanted, type TrailRow, type TrailStepRequest } from './trail-search.ts'
+import { TRAIL_STEP_ROWS, hintOf, isWanted } from './trail-search.ts'
 import type { Transaction } from './transaction.ts'
 import type { TrailOutcome } from './trail.ts'
 
@@ -100,16 +99,39 @@ function* eraseBatches(tx: Transaction, request: EraseStepRequest): Steps<EraseS
 }
 
 function* eraseDeadLetters(tx: Transaction, request: EraseStepRequest): Steps<EraseStep> {
-  const { rows, beforeId } = yield* findDeadLetters(deadLettersOf(request), 'FOR UPDATE')
-  const meant = rows.filter((row) => isDeadLetterMeant(row, request, tx.sealer))
+  const { adAccountId, eventId, orderId, position } = request
+  // An id that may be personal has no column.
+  const wanted: DeadLetterQuery = {
+    limit: STEP_DEAD_LETTERS,
+    ...(position.at === undefined ? {} : { beforeId: position.at }),
+    ...(adAccountId === undefined ? {} : { adAccountId }),
+    ...(eventId === undefined || looksPersonal(eventId) ? {} : { eventId }),
+    ...(orderId === undefined || looksPersonal(orderId) ? {} : { orderId }),
+  }
+  const { rows, beforeId } = yield* findDeadLetters(wanted, 'FOR UPDATE')
+  const meant = rows.filter((row) => {
+    const content = openDeadLetter(tx.sealer, toQueue(row), row.sealed)
+    return content !== undefined && isMeant(content.json, row.ad_account_id, request)
+  })
   yield* removeDeadLetters(tx, meant)
-  return { ...NOTHING_ERASED, deadLetters: meant.length, next: nextPosition(request.position, beforeId) }
+  return { ...NOTHING_ERASED, deadLetters: meant.length, next: nextPosition(position, beforeId) }
 }
 
+/** Of events that died before the erasure began, whose dead letters are gone now. */
 function* eraseInTrail(tx: Transaction, request: EraseStepRequest): Steps<EraseStep> {
-  const { rows, nextBucket } = yield* searchTrailStep(trailStepOf(request), tx.trail.rows())
-  for (const outcome of erasedInTrail(rows, request)) tx.trail.outcome(outcome)
-  return { ...NOTHING_ERASED, next: nextPosition(request.position, nextBucket) }
+  const { nowMs, position, ...filter } = request
+  const fromBucket = position.at ?? Number.MAX_SAFE_INTEGER
+  // One bucket: it may hold 64,000 events with this id, where a shop gives all its orders the same.
+  const step = { ...hintOf(request), fromBucket, sinceMs: 0, mostBuckets: 1 }
+  const { rows, nextBucket } = yield* searchTrailStep(step, tx.trail.rows())
+  const events = [...postsByBucket(rows).values()].flat().flatMap((post) => post.events(request))
+  for (const event of events) {
+    const { batchId, index, outcome, updatedAtMs } = event
+    const isDead = updatedAtMs <= nowMs && (outcome === 'rejected' || outcome === 'expired')
+    if (!isDead || index === undefined || !isWanted(event, filter)) continue
+    tx.trail.outcome(outcomeOfErased(batchId, [{ index, ...ERASED }], nowMs))
+  }
+  return { ...NOTHING_ERASED, next: nextPosition(position, nextBucket) }
 }
 
 /** `at`: where the table goes on; undefined when it is done. */
@@ -117,46 +139,6 @@ function nextPosition({ table }: ErasePosition, at: number | undefined): ErasePo
   if (at !== undefined) return { table, at }
   const next = TABLES[TABLES.indexOf(table) + 1]
   return next && { table: next, at }
-}
-
-/** Dead letters that may be meant. An id that may be personal has no column. */
-function deadLettersOf(request: EraseStepRequest): DeadLetterQuery {
-  const { adAccountId, eventId, orderId, position } = request
-  return {
-    limit: STEP_DEAD_LETTERS,
-    ...(position.at === undefined ? {} : { beforeId: position.at }),
-    ...(adAccountId === undefined ? {} : { adAccountId }),
-    ...(eventId === undefined || looksPersonal(eventId) ? {} : { eventId }),
-    ...(orderId === undefined || looksPersonal(orderId) ? {} : { orderId }),
-  }
-}
-
-function isDeadLetterMeant(row: DeadLetterRow, request: EraseRequest, sealer: Sealer): boolean {
-  const content = openDeadLetter(sealer, toQueue(row), row.sealed)
-  return content !== undefined && isMeant(content.json, row.ad_account_id, request)
-}
-
-/** One bucket: it may hold 64,000 events with this id, where a shop gives all its orders the same. */
-function trailStepOf(request: EraseStepRequest): TrailStepRequest {
-  const fromBucket = request.position.at ?? Number.MAX_SAFE_INTEGER
-  return { ...hintOf(request), fromBucket, sinceMs: 0, mostBuckets: 1 }
-}
-
-/** Of events that died before the erasure began, whose dead letters are gone now. */
-function erasedInTrail(rows: readonly TrailRow[], request: EraseRequest): TrailOutcome[] {
-  const { nowMs, ...filter } = request
-  const died = [...postsByBucket(rows).values()]
-    .flat()
-    .flatMap((post) => post.events(request))
-    .filter(
-      (event) =>
-        event.updatedAtMs <= nowMs &&
-        ['rejected', 'expired'].includes(event.outcome) &&
-        isWanted(event, filter),
-    )
-  return died.flatMap(({ batchId, index }) =>
-    index === undefined ? [] : outcomeOfErased(batchId, [{ index, ...ERASED }], nowMs),
-  )
 }
 
 const ERASED = { status: 'erased', reason: 'erased', attempts: 0, history: [] } as const

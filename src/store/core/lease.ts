@@ -33,9 +33,9 @@ export function* lease(tx: Transaction, request: LeaseRequest): Steps<LeasedBatc
 }
 
 function* chooseWaiting({ leases }: Transaction, request: LeaseRequest): Steps<number[]> {
-  const { adAccountId, isTest, maxEvents, nowMs } = request
-  const room = createRoom(request)
+  const { adAccountId, isTest, maxEvents, maxBytes, nowMs } = request
   const chosen: number[] = []
+  let [events, bytes] = [0, 0]
   // Each has an event at least; one more shows that it does not fit.
   const limit = Math.min(CHUNK_ROWS, maxEvents + 1)
   for (const range of listRanges(nowMs)) {
@@ -44,7 +44,10 @@ function* chooseWaiting({ leases }: Transaction, request: LeaseRequest): Steps<n
       const rows = yield* query<Choice>(waitingSql(range), values)
       for (const row of rows) {
         if (leases.isHeld(row.batch_id)) continue
-        if (!room.take(row)) return chosen
+        events += row.pending_count
+        bytes += row.size_bytes
+        // The first one always fits.
+        if (chosen.length > 0 && (events > maxEvents || bytes > maxBytes)) return chosen
         chosen.push(row.batch_id)
       }
       const last = rows.at(-1)
@@ -78,23 +81,6 @@ export function listRanges(nowMs: number): LeaseRange[] {
     { isReplay: false, aboveS: first, uptoS: edgeS },
     { isReplay: true, aboveS: first, uptoS: last },
   ]
-}
-
-export interface Room {
-  /** Takes the batch out of the room that is left; the first one always fits. */
-  take(row: Pick<BatchRow, 'pending_count' | 'size_bytes'>): boolean
-}
-
-export function createRoom({ maxEvents, maxBytes }: LeaseRequest): Room {
-  let [events, bytes] = [0, 0]
-  return {
-    take({ pending_count: count, size_bytes: size }) {
-      if (events > 0 && (events + count > maxEvents || bytes + size > maxBytes)) return false
-      events += count
-      bytes += size
-      return true
-    },
-  }
 }
 
 /** Undefined when no key opens it. */

@@ -1,16 +1,15 @@
 /**
- * Leads from the first 8 of a key's 16 bytes to the number of its row, in 12 bytes, by open addressing. Two keys may share
- * those 8 bytes: the number is a hint, and the row decides.
+ * Leads from the first 8 of a key's 16 bytes to the number of its row, in 12 bytes, by open addressing. Of keys that share those
+ * 8 bytes it has one at most, and which of them it is only the row tells.
  *
  * It never takes more than `maxSlots`: then it is full, until keys are removed.
  */
 export interface DedupeIndex {
-  readonly size: number
   /** No more keys, or no more rows, fit. */
   isFull(row: number): boolean
   /** The row that the key may be in. */
   find(key: Uint8Array): number | undefined
-  /** The key must not be there, and the index not be full. */
+  /** Nothing must be found for the key, and the index not be full. */
   add(key: Uint8Array, row: number): void
   /** Nothing happens when the key is not there under this row. */
   remove(key: Uint8Array, row: number): void
@@ -33,12 +32,12 @@ export function createDedupeIndex(maxSlots: number = MAX_SLOTS): DedupeIndex {
   let used = 0
 
   /** The slot of the key, or -1. */
-  function search(high: number, low: number, row?: number): number {
+  function search(key: Uint8Array): number {
+    const [high, low] = [readHigh(key), readLow(key)]
     for (let slot = high & (slots - 1); ; slot = (slot + 1) & (slots - 1)) {
       const found = table[3 * slot + 2]!
       if (found === FREE) return -1
-      if (table[3 * slot] !== high || table[3 * slot + 1] !== low || found === REMOVED) continue
-      if (row === undefined || found === row) return slot
+      if (table[3 * slot] === high && table[3 * slot + 1] === low && found !== REMOVED) return slot
     }
   }
 
@@ -68,12 +67,9 @@ export function createDedupeIndex(maxSlots: number = MAX_SLOTS): DedupeIndex {
   }
 
   return {
-    get size() {
-      return size
-    },
     isFull: (row) => row >= REMOVED || size >= Math.floor(LOAD * maxSlots),
     find(key) {
-      const slot = search(readHigh(key), readLow(key))
+      const slot = search(key)
       return slot < 0 ? undefined : table[3 * slot + 2]
     },
     add(key, row) {
@@ -81,8 +77,8 @@ export function createDedupeIndex(maxSlots: number = MAX_SLOTS): DedupeIndex {
       put(readHigh(key), readLow(key), row)
     },
     remove(key, row) {
-      const slot = search(readHigh(key), readLow(key), row)
-      if (slot < 0) return
+      const slot = search(key)
+      if (slot < 0 || table[3 * slot + 2] !== row) return
       table[3 * slot + 2] = REMOVED
       size -= 1
     },

@@ -24,7 +24,6 @@ t.test('an index finds what was added and not removed, and says when it is full'
     index.add(key, n + 1)
   }
   t.ok(index.isFull(1))
-  t.equal(index.size, 51)
   t.same(
     keys.map((key) => index.find(key)),
     keys.map((_, n) => n + 1),
@@ -38,7 +37,6 @@ t.test('an index finds what was added and not removed, and says when it is full'
     index.add(keys[7]!, 8)
   }
   t.equal(index.find(keys[50]!), 51, 'what was removed does not hide what is behind it')
-  t.equal(index.size, 51)
   t.ok(createDedupeIndex().isFull(0xffff_ffff), 'a row that has no number left')
 })
 
