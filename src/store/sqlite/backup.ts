@@ -14,7 +14,7 @@ import { Worker } from 'node:worker_threads'
 import { BackupRefused, StoreUnavailable } from '../../errors.ts'
 import { codeOf } from '../../telemetry/log.ts'
 import type { BackupReport, BackupRequest } from '../engine/operations.ts'
-import { readPragma } from './connection.ts'
+import { PAGE_BYTES, readPragma } from './connection.ts'
 import { freeBytes } from './reserved-space.ts'
 
 /** In this order. A folder without the last of them was not finished. */
@@ -101,7 +101,7 @@ async function prepareFolder(folder: string, neededBytes: number): Promise<void>
 }
 
 function sizeOf(db: DatabaseSync): number {
-  return Number(readPragma(db, 'page_count')) * Number(readPragma(db, 'page_size'))
+  return Number(readPragma(db, 'page_count')) * PAGE_BYTES
 }
 
 /** Answers its bytes. What it leaves behind is whole, or damaged as the store is; nothing when it is stopped. */

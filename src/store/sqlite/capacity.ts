@@ -12,18 +12,12 @@ import { createCapacity, DEAD_LETTER_PART } from '../core/capacity.ts'
 import { TRAIL_PART } from '../core/trail.ts'
 import type { Operation, Outcome, QueueSize, RecoverRequest } from '../engine/operations.ts'
 import type { NewBatch } from '../store.ts'
-import { prepare, readPragma } from './connection.ts'
+import { PAGE_BYTES, prepare } from './connection.ts'
 import { StoreDamaged } from './failures.ts'
 import type { RunOperations } from './queue-file.ts'
 import type { QueueTables } from './queue-tables.ts'
 import { freeBytes } from './reserved-space.ts'
 import { BATCH_BYTES, EVENT_BYTES } from './totals.ts'
-
-export interface Admission {
-  size(): QueueSize
-  /** Refuses what there is no room for, and runs the rest. */
-  run(operations: readonly Operation[], run: RunOperations): Outcome[]
-}
 
 const REFUSED: Outcome = {
   status: 'unavailable',
@@ -31,14 +25,8 @@ const REFUSED: Outcome = {
 }
 /** In the WAL first, then in the file. */
 const DISK_COPIES = 2
-const PAGE_BYTES = 4096
 
-export function createAdmission(
-  { db, totals, limits }: QueueTables,
-  queuePath: string,
-  limitBytes: number,
-): Admission {
-  const pageBytes = Number(readPragma(db, 'page_size'))
+export function createAdmission({ db, totals, limits }: QueueTables, queuePath: string, limitBytes: number) {
   // Not as tables, which SQLite would prepare anew each time.
   const selectPages = prepare<{ page_count: number }>(db, 'PRAGMA page_count')
   const selectFreePages = prepare<{ freelist_count: number }>(db, 'PRAGMA freelist_count')
@@ -58,7 +46,7 @@ export function createAdmission(
     // SQLite trusts its header: a flipped bit in this count would make the store look full for ever.
     if (free < 0 || free >= pages) throw new StoreDamaged('more pages are free than there are')
     const walBytes = statSync(`${queuePath}-wal`, { throwIfNoEntry: false })?.size ?? 0
-    usedBytes = (pages - free) * pageBytes + walBytes
+    usedBytes = (pages - free) * PAGE_BYTES + walBytes
     diskFreeBytes = freeBytes(dirname(queuePath))
     capacity.look()
     const mayUse = Math.min(limitBytes, usedBytes + diskFreeBytes)
@@ -67,8 +55,16 @@ export function createAdmission(
   }
 
   function admits({ kind, request }: Operation): boolean {
-    // Of several accounts, none of which is asked for its share.
-    if (kind === 'recover') return capacity.admits(bytesOfRecover(request as RecoverRequest), 0)
+    if (kind === 'recover') {
+      const { batches, deadLetters } = request as RecoverRequest
+      const batchBytes = batches.reduce((sum, { batch }) => sum + bytesOfCommit(batch), 0)
+      const deadLetterBytes = deadLetters.reduce(
+        (sum, { sealed }) => sum + sealed.byteLength + BATCH_BYTES,
+        0,
+      )
+      // Of several accounts, none of which is asked for its share.
+      return capacity.admits(batchBytes + deadLetterBytes, 0)
+    }
     if (kind !== 'commit') return true
     const commit = request as NewBatch
     const bytes = bytesOfCommit(commit)
@@ -76,30 +72,23 @@ export function createAdmission(
     return capacity.admits(bytes, usedBytes) || capacity.admits(bytes, totals.queuedBytes(commit.adAccountId))
   }
 
-  function accountsOverShare(): string[] {
-    if (usedBytes <= capacity.share()) return []
-    return totals.accountsAbove(capacity.share())
-  }
-
   look()
   return {
-    size() {
+    size(): QueueSize {
       look()
       const { isFull } = capacity
-      return { ...totals.sizes(), usedBytes, diskFreeBytes, isFull, overShare: accountsOverShare() }
+      const share = capacity.share()
+      const overShare = usedBytes <= share ? [] : totals.accountsAbove(share)
+      return { ...totals.sizes(), usedBytes, diskFreeBytes, isFull, overShare }
     },
-    run(operations, run) {
+    /** Refuses what there is no room for, and runs the rest. */
+    run(operations: readonly Operation[], run: RunOperations): Outcome[] {
       if (operations.some(({ kind }) => kind === 'commit' || kind === 'recover')) look()
       const isAdmitted = operations.map(admits)
       const outcomes = run(operations.filter((_, index) => isAdmitted[index])).values()
       return isAdmitted.map((admitted) => (admitted ? outcomes.next().value! : REFUSED))
     },
   }
-}
-
-function bytesOfRecover({ batches, deadLetters }: RecoverRequest): number {
-  const batchBytes = batches.reduce((sum, { batch }) => sum + bytesOfCommit(batch), 0)
-  return deadLetters.reduce((sum, { sealed }) => sum + sealed.byteLength + BATCH_BYTES, batchBytes)
 }
 
 function bytesOfCommit({ payload, events }: NewBatch): number {

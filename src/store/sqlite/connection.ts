@@ -13,6 +13,9 @@ import { assertCheckOpens, readKeyChecks } from '../core/reseal.ts'
 import { isDamage, isNoSpace, StoreDamaged, translateOpenErrors } from './failures.ts'
 import { createRunner } from './run.ts'
 
+/** SQLite's own; nothing sets another size. */
+export const PAGE_BYTES = 4096
+
 /** The tables of a file. */
 export interface Schema {
   /** Of these tables; goes into the file's user_version, which is 0 for a file that was never begun. */
@@ -74,10 +77,8 @@ export function openFile<Begun>(options: OpenFileOptions, begin: (db: DatabaseSy
     try {
       setPragmas(db)
       makeTables(db, schema)
-      // The page size is fixed once there are tables.
-      const pageBytes = Number(readPragma(db, 'page_size'))
-      db.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(limitBytes / pageBytes))}`)
-      db.exec(`PRAGMA wal_autocheckpoint = ${Math.max(1, Math.floor(walBytes / pageBytes))}`)
+      db.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(limitBytes / PAGE_BYTES))}`)
+      db.exec(`PRAGMA wal_autocheckpoint = ${Math.max(1, Math.floor(walBytes / PAGE_BYTES))}`)
       db.exec(`PRAGMA journal_size_limit = ${Math.floor(WAL_GROWTH * walBytes)}`)
       return begin(db)
     } catch (error) {
@@ -134,7 +135,7 @@ const LAST_VERSION = 255
  * but take four times the disk, and a start after a crash has to read them. Caches of 8 and
  * 32 MiB could not be told apart, with a million events waiting and as many seen.
  */
-export const WAL_BYTES = 4000 * 4096
+export const WAL_BYTES = 4000 * PAGE_BYTES
 const CACHE_KIB = 8 * 1024
 /** A WAL that one huge group or a slow disk made larger than so many times its size shrinks to that again. */
 const WAL_GROWTH = 4

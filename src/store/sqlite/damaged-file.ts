@@ -5,9 +5,9 @@
 import { constants, copyFileSync, linkSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { makeTables } from './connection.ts'
+import { makeTables, PAGE_BYTES } from './connection.ts'
 import { QUEUE_SCHEMA } from './schema.ts'
-import { packWal, PAGE_BYTES, readWal, type Wal, type WalFrame } from './wal.ts'
+import { packWal, readWal, type Wal, type WalFrame } from './wal.ts'
 
 /** Where the first page says how many pages there are. */
 const COUNT_OFFSET = 28

@@ -3,6 +3,7 @@
  * first broken frame and does not say what follows it.
  */
 import { readFileSync } from 'node:fs'
+import { PAGE_BYTES } from './connection.ts'
 
 export interface WalFrame {
   readonly pageNumber: number
@@ -20,8 +21,6 @@ export interface Wal {
   readonly frames: readonly WalFrame[]
 }
 
-/** Nothing sets another size. */
-export const PAGE_BYTES = 4096
 export const HEADER_BYTES = 32
 const FRAME_HEADER_BYTES = 24
 export const FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES
