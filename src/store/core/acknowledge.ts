@@ -20,7 +20,7 @@ import {
 import { bindBatch, bindDeadLetter, dedupeKeys, packDeadLetter, readIdentity } from './sealed.ts'
 import { query, update, type Steps } from './sql.ts'
 import { outcomeOf } from './trail.ts'
-import { MAY_ACKNOWLEDGE, type DedupeKey, type Transaction } from './transaction.ts'
+import { MAY_ACKNOWLEDGE, type ForgottenKey, type Transaction } from './transaction.ts'
 
 /**
  * A few statements for all of a transaction. Batches that are gone, or that another replica leases, are left alone. Throws a
@@ -47,7 +47,7 @@ export function* acknowledgeAll(tx: Transaction, acknowledgements: readonly Ackn
   const locked = new Map(rows.map((row) => [row.batch_id, row]))
   const changed = new Map<number, Pick<BatchRow, 'batch_id' | 'pending_count' | 'acknowledged'>>()
   const deadLetters: NewDeadLetterRow[] = []
-  const forgotten: Omit<DedupeKey, 'seenAtMs'>[] = []
+  const forgotten: ForgottenKey[] = []
   for (const acknowledgement of others) {
     const { batchId, acknowledgedAtMs } = acknowledgement
     const found = locked.get(batchId)

@@ -15,13 +15,11 @@ import type { Transaction } from './transaction.ts'
 export function* commitAll(tx: Transaction, given: readonly NewBatch[]): Steps<readonly Receipt[]> {
   if (given.length === 0) return []
   const candidates = given.map((one) => ({ given: one, batchId: tx.nextBatchId() }))
-  const isNew = (yield* tx.dedupe.claim(
-    candidates.flatMap(({ given: { receivedAtMs: seenAtMs, keys }, batchId }) =>
-      keys.map((key) => ({ key, batchId, seenAtMs })),
-    ),
-  )).values()
-  const planned = candidates.map(({ given: one, batchId }) => {
-    const duplicates = one.keys.flatMap((_, index) => (isNew.next().value === true ? [] : [index]))
+  const known = yield* tx.dedupe.claim(
+    candidates.map(({ given: { receivedAtMs: seenAtMs, keys }, batchId }) => ({ batchId, seenAtMs, keys })),
+  )
+  const planned = candidates.map(({ given: one, batchId }, nth) => {
+    const duplicates = known[nth]!
     const { stored, counts } = planCommit(one, batchId, duplicates, tx.sealer)
     tx.totals.count(one, counts)
     if (one.trail) tx.trail.post(batchId, one, one.trail, duplicates)

@@ -118,14 +118,12 @@ export function* replay(tx: Transaction, request: ReplayRequest): Steps<ReplaySt
   const { rows, beforeId } = yield* findDeadLetters(request, 'FOR UPDATE')
   const isOld = (row: DeadLetterRow) => !row.is_test && row.event_time_s < oldestEventTimeS
   const raised = rows.filter((row) => !isOld(row)).flatMap((row) => raise(tx, row, nowMs) ?? [])
-  const isNew = (yield* tx.dedupe.claim(
-    raised.flatMap(({ keys, batch: { batch_id: batchId } }) =>
-      keys.map((key) => ({ key, batchId, seenAtMs: nowMs })),
-    ),
-  )).values()
+  const known = yield* tx.dedupe.claim(
+    raised.map(({ keys, batch }) => ({ batchId: batch.batch_id, seenAtMs: nowMs, keys })),
+  )
   const queued: BatchRow[] = []
-  for (const { deadLetter, keys, batch } of raised) {
-    const isQueued = keys.length === 0 || isNew.next().value === true
+  for (const [nth, { deadLetter, batch }] of raised.entries()) {
+    const isQueued = known[nth]!.length === 0
     const queue = toQueue(batch)
     if (isQueued) queued.push(batch)
     // In the totals the event is no longer rejected or expired, but queued or a duplicate.

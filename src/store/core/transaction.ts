@@ -44,20 +44,27 @@ export interface Leases {
   olderThan(eventTimeS: number, limit: number): Steps<Pick<BatchRow, 'batch_id' | 'pending_count'>[]>
 }
 
-export interface DedupeKey {
-  readonly key: Uint8Array
+/** The keys of a batch's events. */
+export interface Claim {
   readonly batchId: number
   readonly seenAtMs: number
+  readonly keys: readonly Uint8Array[]
+}
+
+export interface ForgottenKey {
+  readonly key: Uint8Array
+  /** Whose key it must be. */
+  readonly batchId: number
 }
 
 /** Live events that were delivered or are queued, by key. */
 export interface Dedupe {
-  /** Whether each key was new: then it belongs to its batch. */
-  claim(keys: readonly DedupeKey[]): Steps<readonly boolean[]>
+  /** New keys belong to their batch. Answers for each batch the positions of the others, ascending. */
+  claim(claims: readonly Claim[]): Steps<readonly (readonly number[])[]>
   /** The batches that brought these keys and still wait for an outcome. */
   pendingOf(keys: readonly Uint8Array[]): Steps<readonly (number | undefined)[]>
-  /** So that a corrected event goes through. Only the keys of these very batches. */
-  forget(keys: readonly Omit<DedupeKey, 'seenAtMs'>[]): Steps<void>
+  /** So that a corrected event goes through. */
+  forget(keys: readonly ForgottenKey[]): Steps<void>
   /** One step; what is still queued is passed over. Answers where the next one starts, or undefined after the last. */
   trim(request: RequestOf<'trimDedupe'>): Steps<number | undefined>
 }

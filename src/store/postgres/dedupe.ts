@@ -7,17 +7,22 @@ import { query } from '../core/sql.ts'
 import type { Dedupe } from '../core/transaction.ts'
 
 export const DEDUPE: Dedupe = {
-  *claim(keys) {
-    if (keys.length === 0) return []
+  *claim(claims) {
+    const all = claims.flatMap(({ batchId, seenAtMs, keys }) =>
+      keys.map((key) => ({ key, batchId, seenAtMs })),
+    )
+    if (all.length === 0) return claims.map(() => [])
     const rows = yield* query<{ key: Buffer }>(
       `INSERT INTO dedupe (key, batch_id, seen_at_ms)
          SELECT key, batch_id, seen_at_ms FROM unnest($1::bytea[], $2::bigint[], $3::bigint[]) WITH ORDINALITY
            AS new (key, batch_id, seen_at_ms, nth) ORDER BY key, nth
        ON CONFLICT (key) DO NOTHING RETURNING key`,
-      [keys.map(({ key }) => key), keys.map(({ batchId }) => batchId), keys.map(({ seenAtMs }) => seenAtMs)],
+      [all.map(({ key }) => key), all.map(({ batchId }) => batchId), all.map(({ seenAtMs }) => seenAtMs)],
     )
     const fresh = new Set(rows.map(({ key }) => nameOf(key)))
-    return keys.map(({ key }) => fresh.delete(nameOf(key)))
+    return claims.map(({ keys }) =>
+      keys.flatMap((key, position) => (fresh.delete(nameOf(key)) ? [] : [position])),
+    )
   },
 
   *pendingOf(keys) {

@@ -13,7 +13,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { DEDUPE_KEY_BYTES as KEY_BYTES } from '../core/sealed.ts'
-import type { Dedupe, DedupeKey } from '../core/transaction.ts'
+import type { Claim, Dedupe } from '../core/transaction.ts'
 import { prepare } from './connection.ts'
 import { createDedupeIndex, type DedupeIndex } from './dedupe-index.ts'
 import { StoreDamaged } from './failures.ts'
@@ -91,15 +91,7 @@ export function createDedupe(
     return read(rowOf(key) ?? 0)?.batch_id ?? 0
   }
 
-  function claim({ key }: DedupeKey): boolean {
-    if (rowOf(key) !== undefined) return false
-    addKey(key, fresh.row_id)
-    fresh.keys.push(key)
-    return true
-  }
-
-  function claimOfBatch(keys: readonly DedupeKey[]): boolean[] {
-    const { batchId, seenAtMs } = keys[0]!
+  function claim({ batchId, seenAtMs, keys }: Claim): number[] {
     const { row_id: rowId } = fresh
     const added: Uint8Array[] = []
     fresh = { row_id: rowId, keys: added }
@@ -108,12 +100,18 @@ export function createDedupe(
       fresh.keys = []
       last = undefined
     })
-    const isNew = keys.map(claim)
+    const known: number[] = []
+    for (const [position, key] of keys.entries()) {
+      if (rowOf(key) === undefined) {
+        addKey(key, rowId)
+        added.push(key)
+      } else known.push(position)
+    }
     if (added.length > 0) {
       insert.run(rowId, batchId, seenAtMs, Buffer.concat(added))
       fresh = { row_id: rowId + 1, keys: [] }
     }
-    return isNew
+    return known
   }
 
   function removeKeys(rowId: number, keys: readonly Uint8Array[]): void {
@@ -127,8 +125,8 @@ export function createDedupe(
   }
 
   return {
-    *claim(keys) {
-      return [...Map.groupBy(keys, ({ batchId }) => batchId).values()].flatMap(claimOfBatch)
+    *claim(claims) {
+      return claims.map(claim)
     },
     *pendingOf(keys) {
       return keys.map(batchOf).map((batchId) => (selectQueued.get(batchId) ? batchId : undefined))

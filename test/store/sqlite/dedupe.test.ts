@@ -176,7 +176,7 @@ t.test(
 )
 
 function add(dedupe: Dedupe, key: Uint8Array, batchId: number, seenAtMs: number): boolean {
-  return done(dedupe.claim([{ key, batchId, seenAtMs }]))[0]!
+  return done(dedupe.claim([{ batchId, seenAtMs, keys: [key] }]))[0]!.length === 0
 }
 
 function forgetOld(dedupe: Dedupe, seenBeforeMs: number): void {
