@@ -13,7 +13,6 @@
  *
  * An answer leaves only after COMMIT. A rollback also undoes changes in memory: leases, counts, the dedupe index, the open trail.
  */
-import type { DatabaseSync } from 'node:sqlite'
 import { removeOverPart } from '../core/dead-letters.ts'
 import { readFor, runChanges, type Answers } from '../core/run-operations.ts'
 import type { Steps } from '../core/sql.ts'
@@ -111,10 +110,7 @@ export function createQueueRun(tables: QueueTables, options: RunOptions): RunOpe
       openTrail.keep()
       return operations.map((one) => ({ status: 'done', answer: answers.get(one) }))
     } catch (error) {
-      openTrail.undo()
-      for (const step of undo.toReversed()) step()
-      totals.forget()
-      rollBack(db)
+      rollBack(tables)
       throw error
     } finally {
       undo.length = 0
@@ -153,9 +149,12 @@ export function createQueueRun(tables: QueueTables, options: RunOptions): RunOpe
   return (operations) => admission.run(operations, runGroup)
 }
 
-/** SQLite may have rolled back by itself, for example when the disk is full. */
-function rollBack(db: DatabaseSync): void {
+function rollBack({ db, openTrail, undo, totals }: QueueTables): void {
+  openTrail.undo()
+  for (const step of undo.toReversed()) step()
+  totals.forget()
   try {
+    // SQLite may have rolled back by itself, for example when the disk is full.
     if (db.isTransaction) db.exec('ROLLBACK')
   } catch {
     // The error before it is reported.
