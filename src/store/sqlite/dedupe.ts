@@ -61,11 +61,14 @@ export function createDedupe(
   /** What was read last: the events of a repeated post are in the same row. */
   let last: KeysRow | undefined
 
+  // One transaction: an index that is smaller than before writes each key that it has no room for.
+  db.exec('BEGIN')
   for (const { row_id: rowId, hex } of listHex.iterate()) {
     fresh.row_id = rowId + 1
     for (const key of keysOf({ keys: hex === null ? hex : Buffer.from(hex, 'hex') }))
       if (overflow.rowOf(key) === undefined) addKey(key, rowId)
   }
+  db.exec('COMMIT')
 
   function read(rowId: number): KeysRow | undefined {
     return last?.row_id === rowId ? last : (last = select.get(rowId))

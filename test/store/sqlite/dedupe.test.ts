@@ -163,7 +163,7 @@ t.test(
     const db = new DatabaseSync(':memory:')
     db.exec(QUEUE_SCHEMA.tables)
     const keys = Array.from({ length: 30 }, (_, n) => keyOf(n))
-    done(createDedupe(db, []).claim(keys.map((key) => ({ key, batchId: 7, seenAtMs: 1000 }))))
+    done(createDedupe(db, []).claim([{ batchId: 7, seenAtMs: 1000, keys }]))
     for (const start of ['first', 'second']) {
       const dedupe = createDedupe(db, [], createDedupeIndex(8))
       t.same(
