@@ -1,7 +1,14 @@
 /** What turns a relay on PostgreSQL unready. */
+import pg from 'pg'
 import t from 'tap'
 import { StoreCannotOpen, codeOf } from '../../../src/errors.ts'
-import { CommitInDoubt, judgeFailure } from '../../../src/store/postgres/failures.ts'
+import {
+  CommitInDoubt,
+  isConnectionLost,
+  isPlaceAtFault,
+  judgeFailure,
+  ofDatabase,
+} from '../../../src/store/postgres/failures.ts'
 
 t.test('which failures say that the next write fails as well', async (t) => {
   t.equal(judgeFailure('53100'), 'full')
@@ -12,3 +19,22 @@ t.test('which failures say that the next write fails as well', async (t) => {
   for (const code of ['40001', '55P03', '23505', '57P01', 'ECONNREFUSED', 'Error'])
     t.equal(judgeFailure(code), undefined)
 })
+
+t.test(
+  "an error is the database's only where a statement rejected with it, and not the value that it was given",
+  async (t) => {
+    const ofState = (code: string) => Object.assign(new pg.DatabaseError('', 0, 'error'), { code })
+    for (const [error, isPlace, isLost] of [
+      [new Error('Connection terminated unexpectedly'), true, true],
+      [ofState('57P01'), true, true],
+      [ofState('40001'), true, false],
+      [ofState('23505'), false, false],
+      [new TypeError('Converting circular structure to JSON'), false, false],
+      [new RangeError('Invalid array length'), false, false],
+    ] as const) {
+      t.notOk(isPlaceAtFault(error), 'nothing rejected with it')
+      await ofDatabase(Promise.reject(error)).catch(() => undefined)
+      t.same([isPlaceAtFault(error), isConnectionLost(error)], [isPlace, isLost], error.message || error.name)
+    }
+  },
+)
