@@ -66,18 +66,6 @@ t.test('valid events are committed as one batch; invalid ones are told by their 
   t.same(counted, [])
 })
 
-t.test("a body's memory is freed once it is read, unless it is a part of something larger", async (t) => {
-  const { take, committed } = setUp()
-  const json = new TextEncoder().encode(JSON.stringify({ data: [PLAIN] }))
-  const shared = new Uint8Array(json.byteLength + 1)
-  shared.set(json)
-  await take('', { payload: shared.subarray(0, json.byteLength) })
-  t.equal(shared.byteLength, json.byteLength + 1)
-  await take('', { payload: json })
-  t.equal(json.byteLength, 0)
-  t.equal(committed.length, 2)
-})
-
 t.test('a post without a valid event is counted only', async (t) => {
   const { take, committed, counted } = setUp()
   t.match(await take([1, 2]), { batch: undefined, invalidCount: 2, tallies: [{ events: 2 }] })
