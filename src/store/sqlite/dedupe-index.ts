@@ -11,8 +11,8 @@ export interface DedupeIndex {
   find(key: Uint8Array): number | undefined
   /** Nothing must be found for the key, and the index not be full. */
   add(key: Uint8Array, row: number): void
-  /** Nothing happens when the key is not there under this row. */
-  remove(key: Uint8Array, row: number): void
+  /** Answers whether the key was there under this row. */
+  remove(key: Uint8Array, row: number): boolean
 }
 
 const FREE = 0
@@ -78,9 +78,10 @@ export function createDedupeIndex(maxSlots: number = MAX_SLOTS): DedupeIndex {
     },
     remove(key, row) {
       const slot = search(key)
-      if (slot < 0 || table[3 * slot + 2] !== row) return
+      if (slot < 0 || table[3 * slot + 2] !== row) return false
       table[3 * slot + 2] = REMOVED
       size -= 1
+      return true
     },
   }
 }

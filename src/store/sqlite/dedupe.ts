@@ -28,6 +28,9 @@ interface KeysRow {
   readonly keys: Uint8Array
 }
 
+/** Rows from here on were written while the index was full: all their keys are in the overflow table, and no start reads them. */
+const FIRST_OVERFLOW_ROW = 2 ** 32
+
 /** That one step of forgetting looks at: a few milliseconds. */
 const STEP_KEYS = 1024
 
@@ -42,8 +45,10 @@ export function createDedupe(
   // As text: of each blob a buffer is made, which takes twice as long as the rest. A million rows: 3 s instead of 5.
   const listHex = prepare<{ row_id: number; hex: string | null }>(
     db,
-    `SELECT row_id, CASE typeof(keys) WHEN 'blob' THEN hex(keys) END AS hex FROM dedupe_rows ORDER BY row_id`,
+    `SELECT row_id, CASE typeof(keys) WHEN 'blob' THEN hex(keys) END AS hex
+     FROM dedupe_rows WHERE row_id < ${FIRST_OVERFLOW_ROW} ORDER BY row_id`,
   )
+  const selectLast = prepare<{ row_id: number | null }>(db, 'SELECT MAX(row_id) AS row_id FROM dedupe_rows')
   const select = prepare<KeysRow>(db, 'SELECT * FROM dedupe_rows WHERE row_id = ?')
   const insert = db.prepare(
     'INSERT INTO dedupe_rows (row_id, batch_id, seen_at_ms, keys) VALUES (?, ?, ?, ?)',
@@ -56,17 +61,18 @@ export function createDedupe(
   )
   const selectQueued = prepare<object>(db, 'SELECT 1 FROM batches WHERE batch_id = ?')
 
+  let nextRow = 1
+  let nextOverflowRow = Math.max(FIRST_OVERFLOW_ROW, (selectLast.get()?.row_id ?? 0) + 1)
   /** What is claimed now: a row once all its keys are known. */
-  let fresh = { row_id: 1, keys: [] as Uint8Array[] }
+  let fresh = { row_id: 0, keys: [] as Uint8Array[] }
   /** What was read last: the events of a repeated post are in the same row. */
   let last: KeysRow | undefined
 
   // One transaction: an index that is smaller than before writes each key that it has no room for.
   db.exec('BEGIN')
   for (const { row_id: rowId, hex } of listHex.iterate()) {
-    fresh.row_id = rowId + 1
-    for (const key of keysOf({ keys: hex === null ? hex : Buffer.from(hex, 'hex') }))
-      if (overflow.rowOf(key) === undefined) addKey(key, rowId)
+    nextRow = rowId + 1
+    for (const key of keysOf({ keys: hex === null ? hex : Buffer.from(hex, 'hex') })) addKey(key, rowId)
   }
   db.exec('COMMIT')
 
@@ -96,12 +102,12 @@ export function createDedupe(
   }
 
   function claim({ batchId, seenAtMs, keys }: Claim): number[] {
-    const { row_id: rowId } = fresh
+    const isOverflow = index.isFull(nextRow)
+    const rowId = isOverflow ? nextOverflowRow : nextRow
     const added: Uint8Array[] = []
     fresh = { row_id: rowId, keys: added }
     undo.push(() => {
       for (const key of added) index.remove(key, rowId)
-      fresh.keys = []
       last = undefined
     })
     const known: number[] = []
@@ -113,15 +119,17 @@ export function createDedupe(
     }
     if (added.length > 0) {
       insert.run(rowId, batchId, seenAtMs, Buffer.concat(added))
-      fresh = { row_id: rowId + 1, keys: [] }
+      if (isOverflow) nextOverflowRow++
+      else nextRow++
     }
+    fresh = { row_id: 0, keys: [] }
     return known
   }
 
   function removeKeys(rowId: number, keys: readonly Uint8Array[]): void {
     last = undefined
-    const inIndex = keys.filter((key) => !overflow.remove(key))
-    for (const key of inIndex) index.remove(key, rowId)
+    const inIndex = keys.filter((key) => index.remove(key, rowId))
+    for (const key of keys) overflow.remove(key)
     undo.push(() => {
       for (const key of inIndex) index.add(key, rowId)
       last = undefined
@@ -157,14 +165,16 @@ export function createDedupe(
         count += 1 + row.keys.byteLength / KEY_BYTES
       }
       for (const row of remove.all(after, end)) removeKeys(row.row_id, keysOf(row))
-      return count === 0 ? undefined : end
+      if (count > 0) return end
+      return after < FIRST_OVERFLOW_ROW - 1 ? FIRST_OVERFLOW_ROW - 1 : undefined
     },
   }
 }
 
 /** Each key that is added dirties a page of its own, which is 5 µs and 8 KiB written. */
 function createOverflow(db: DatabaseSync) {
-  const insert = db.prepare('INSERT INTO dedupe_overflow (key, row_id) VALUES (?, ?)')
+  // At each start with a smaller index the same keys come again.
+  const insert = db.prepare('INSERT INTO dedupe_overflow (key, row_id) VALUES (?, ?) ON CONFLICT DO NOTHING')
   const select = prepare<KeysRow>(db, 'SELECT row_id FROM dedupe_overflow WHERE key = ?')
   const remove = db.prepare('DELETE FROM dedupe_overflow WHERE key = ?')
   /** Most stores never have one: then it is not searched. */
@@ -176,8 +186,9 @@ function createOverflow(db: DatabaseSync) {
       insert.run(key, rowId)
     },
     rowOf: (key: Uint8Array) => (isUsed ? select.get(key)?.row_id : undefined),
-    /** Answers whether it was there. */
-    remove: (key: Uint8Array) => isUsed && remove.run(key).changes > 0,
+    remove(key: Uint8Array): void {
+      if (isUsed) remove.run(key)
+    },
   }
 }
 

@@ -175,6 +175,27 @@ t.test(
   },
 )
 
+t.test(
+  'what came while the index was full is not read at a start, and known all the same until it is old',
+  async (t) => {
+    const db = new DatabaseSync(':memory:')
+    db.exec(QUEUE_SCHEMA.tables)
+    const start = (slots?: number) => createDedupe(db, [], createDedupeIndex(slots))
+    const keys = Array.from({ length: 30 }, (_, n) => keyOf(n))
+    const small = start(8)
+    for (const key of keys) t.ok(add(small, key, 7, 1000))
+    t.equal(
+      Number(db.prepare('SELECT COUNT(*) AS n FROM dedupe_rows WHERE row_id < 4294967296').get()!['n']),
+      6,
+    )
+    const dedupe = start()
+    for (const key of keys) t.notOk(add(dedupe, key, 8, 2000))
+    forgetOld(dedupe, 1001)
+    t.equal(db.prepare('SELECT COUNT(*) AS n FROM dedupe_overflow').get()!['n'], 0)
+    for (const key of keys) t.ok(add(dedupe, key, 8, 2000))
+  },
+)
+
 function add(dedupe: Dedupe, key: Uint8Array, batchId: number, seenAtMs: number): boolean {
   return done(dedupe.claim([{ batchId, seenAtMs, keys: [key] }]))[0]!.length === 0
 }
