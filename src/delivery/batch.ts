@@ -76,6 +76,12 @@ export function batchOf(leased: LeasedBatch, trace?: PostTrace): { batch: Batch;
   return { batch, slice: { batch, positions, payload, oldestEventTimeS, attempts, history } }
 }
 
+/** Another replica may send it: its post is answered "queued". */
+export function loseLease(batch: Batch): void {
+  batch.isLost = true
+  batch.endWait?.()
+}
+
 /** Counts a failed call. */
 export function noteFailure(slice: Slice, entry: HistoryEntry): void {
   slice.attempts += 1

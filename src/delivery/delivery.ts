@@ -15,7 +15,7 @@ import type { QueueKey, LeasedBatch } from '../store/store.ts'
 import type { PostTrace } from '../telemetry/tracing.ts'
 import { createAcknowledgements } from './acknowledgements.ts'
 import { createBackground } from './background.ts'
-import { batchOf, type EventOutcome } from './batch.ts'
+import { batchOf, loseLease, type EventOutcome } from './batch.ts'
 import { ALL_QUEUES, createBreakers } from './breakers.ts'
 import { createCaller } from './call.ts'
 import type { DeliveryOptions } from './options.ts'
@@ -32,6 +32,8 @@ export function createDelivery(options: DeliveryOptions) {
   const { store, clock, tokenWatch } = options
   const queues = new Queues()
   const ask = (queue: Queue) => scheduler.ask(queue)
+  // Without its account a queue has no token; its events stay for when the account is registered again.
+  const isPaused = ({ key }: Queue) => options.vault.account(key.adAccountId)?.isPaused !== false
   const background = createBackground(options)
   const waitingPosts = createWaitingPosts(clock)
   const shared = { ...options, isPaused, waitingPosts, background, onChange: ask }
@@ -43,11 +45,6 @@ export function createDelivery(options: DeliveryOptions) {
   const scheduler = createScheduler({ ...shared, breakers, prefetch, caller, isStoreBehind: isBehind })
   let endSweep = () => {}
   options.callLimiter.onRefill((adAccountId) => queues.ofAccount(adAccountId).forEach(ask))
-
-  function isPaused({ key }: Queue): boolean {
-    // Without its account a queue has no token; its events stay for when the account is registered again.
-    return options.vault.account(key.adAccountId)?.isPaused !== false
-  }
 
   function conditionsOf(queue: Queue) {
     return { isPaused: isPaused(queue), breakerForAll: breakers.all.breaker, nowMs: clock.monotonicMs() }
@@ -105,10 +102,7 @@ export function createDelivery(options: DeliveryOptions) {
     },
     /** Every lease was lost: other replicas may send these batches, this one must not. Their posts are answered "queued". */
     dropLeases(): void {
-      for (const { batch } of [...caller.inFlight.keys()].flatMap(slicesOf)) {
-        batch.isLost = true
-        batch.endWait?.()
-      }
+      for (const { batch } of [...caller.inFlight.keys()].flatMap(slicesOf)) loseLease(batch)
       for (const queue of queues) {
         prefetch.abandon(queue)
         wake(queue.key)

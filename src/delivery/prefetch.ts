@@ -10,7 +10,7 @@ import { codeOf } from '../errors.ts'
 import { isHeld, isPassable, type Breaker } from './breakers.ts'
 import type { DeliveryOptions } from './options.ts'
 import { EVENTS_PER_CALL, type Queue } from './queue.ts'
-import { batchOf, type Slice } from './batch.ts'
+import { batchOf, loseLease, type Slice } from './batch.ts'
 import type { Background } from './background.ts'
 import type { WaitingPosts } from './waiting-posts.ts'
 
@@ -87,10 +87,7 @@ export class Prefetch {
 
   /** The queue's leases were lost: drops its batches, and answers their posts "queued". */
   abandon(queue: Queue): void {
-    for (const { batch } of this.#drain(queue)) {
-      batch.isLost = true
-      batch.endWait?.()
-    }
+    for (const { batch } of this.#drain(queue)) loseLease(batch)
   }
 
   /** Leases no more. */
