@@ -12,7 +12,7 @@ export function createKeys() {
   const body = h('tbody')
   /** @type {any[]} */
   let keys = []
-  const more = createMore('shown', () => render())
+  const more = createMore('newest', () => render())
   const note = h('p.quiet', { role: 'status' })
   const make = button('Make a key', '', openMake)
   make.className = 'main'
@@ -27,6 +27,7 @@ export function createKeys() {
   async function load() {
     try {
       keys = (await ask('GET', '/keys')).keys
+      keys.sort((one, other) => other.created_at.localeCompare(one.created_at))
       render()
       fill(note, keys.length === 0 ? 'No key yet. A storefront posts with one as its access token.' : '')
     } catch (error) {

@@ -15,7 +15,7 @@ export function createSources() {
   const list = h('div.cards')
   /** @type {any[]} */
   let sources = []
-  const more = createMore('shown', () => render())
+  const more = createMore('newest', () => render())
   const note = h('p.quiet', { role: 'status' })
   const element = h(
     'div',
@@ -38,6 +38,7 @@ export function createSources() {
   async function load() {
     try {
       sources = (await ask('GET', '/sources')).sources
+      sources.sort((one, other) => other.secret_set_at.localeCompare(one.secret_set_at))
       render()
       fill(
         note,

@@ -576,7 +576,7 @@ t.test('a thousand accounts are shown in part, and looking again leaves rows and
   t.equal(await page.evaluate(`document.activeElement.localName`), 'summary')
 
   await page.getByRole('link', { name: 'Keys' }).click()
-  await page.getByText('The 20 shown of 1,000.').waitFor()
+  await page.getByText('The 20 newest of 1,000.').waitFor()
   t.equal(await page.getByRole('table', { name: 'Relay keys' }).getByRole('row').count(), 21)
 
   await page.getByRole('link', { name: 'Explain' }).click()
