@@ -16,7 +16,7 @@ const terminal: Terminal = {
   version,
   environment: process.env,
   print: (line) => void process.stdout.write(`${line}\n`),
-  tell: (line) => void process.stderr.write(`${line}\n`),
+  report: (line) => void process.stderr.write(`${line}\n`),
   readInput: () => text(process.stdin),
   ask: async (question) => (process.stdin.isTTY ? readLine(question, true) : ''),
   readSecret: async (prompt) => (process.stdin.isTTY ? readLine(prompt, false) : text(process.stdin)),

@@ -26,7 +26,7 @@ import { createPinterestOauth } from './pinterest/oauth.ts'
 import type { EngineOptions } from './store/engine/engine.ts'
 import { findAdminToken, findMasterKeys, openStore } from './store/open-store.ts'
 import { createPinterest } from './pinterest/pinterest.ts'
-import { createBreakerTeller, joinReplicas } from './replicas.ts'
+import { createBreakerPublisher, joinReplicas } from './replicas.ts'
 import { keepHouse } from './store/housekeeping.ts'
 import { createSnapshots, reportStore, waitingOf } from './store/snapshot.ts'
 import { createGranting } from './vault/granting.ts'
@@ -81,7 +81,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   if (shared !== undefined) await joinReplicas({ ...base, shared, delivery })
   await delivery.start()
   const { adminUrl, publicUrl } = await ports.listen()
-  refresher.look()
+  refresher.check()
   quality.start()
   const parts = opened.move()
   return {
@@ -188,14 +188,14 @@ function openSending(base: Base, opened: AsyncDisposableStack) {
     callsInFlightTotal: settings.CALLS_IN_FLIGHT_TOTAL,
     tokenWatch,
     needsConsent: (adAccountId) => needsConsent(vault, adAccountId),
-    onBreaker: shared && createBreakerTeller(shared),
+    onBreaker: shared && createBreakerPublisher(shared),
   })
   // In this order backwards: calls that are still out end with their connections, then the last outcomes are written.
   opened.defer(() => delivery.close())
   opened.defer(() => pinterest.close())
   vault.onAccountChange((adAccountId) => {
     delivery.goOn(adAccountId)
-    refresher.look()
+    refresher.check()
   })
   const readiness = createReadiness({ store, isStuck: () => delivery.isStuck(), clock, log })
   opened.defer(() => readiness.close())

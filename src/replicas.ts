@@ -48,10 +48,10 @@ export async function joinReplicas(options: ReplicasOptions): Promise<void> {
 }
 
 /** Told in the background: a store that is away must not hold an outcome up, and the others find out by themselves. */
-export function createBreakerTeller(shared: Shared): (...told: Parameters<Shared['putBreaker']>) => void {
+export function createBreakerPublisher(shared: Shared): (...change: Parameters<Shared['putBreaker']>) => void {
   // One after the other: a closing must not be overtaken by the opening before it.
   let last = Promise.resolve()
-  return (...told) => {
-    last = last.then(() => shared.putBreaker(...told)).catch(() => undefined)
+  return (...change) => {
+    last = last.then(() => shared.putBreaker(...change)).catch(() => undefined)
   }
 }

@@ -70,7 +70,7 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
     .setValidatorCompiler(compileSchema)
 
   app.setErrorHandler<FastifyError>((error, request, reply) => {
-    const { status, message } = tell(error)
+    const { status, message } = explain(error)
     if (status >= 500) log.error({ code: codeOf(error) }, 'admin request failed')
     if (status === 429) reply.header('retry-after', LONGEST_DELAY_MS / 1000)
     if (request.routeOptions.config.takesSession === true && wantsHtml(request)) {
@@ -135,21 +135,21 @@ const compileSchema: FastifySchemaCompiler<XSchema> = ({ schema }) => {
 
 /** Of a path that leads to no route; Fastify's own answer would quote it. */
 function refuseMalformed(error: FastifyError, reply: FastifyReply): void {
-  const { status, message } = tell(error)
+  const { status, message } = explain(error)
   void reply.code(status).send({ code: error.code, message })
 }
 
 /** A body of unknown keys must not make an answer many times its size. */
-const MOST_PLACES_TOLD = 20
+const MOST_PLACES = 20
 
 /** Texts of errors that are not the relay's own may quote what was sent; those are not passed on. */
-function tell(error: FastifyError): { status: number; message: string } {
+function explain(error: FastifyError): { status: number; message: string } {
   if (error.validation) {
-    const telling = error.validation.filter((one) => !isEcho(one))
-    const places = (telling.length > 0 ? telling : error.validation).map((one) => {
+    const specific = error.validation.filter((one) => !isEcho(one))
+    const places = (specific.length > 0 ? specific : error.validation).map((one) => {
       return `${one.instancePath.slice(1).replaceAll('/', '.') || 'body'}: ${ruleOf(one)}`
     })
-    return { status: 400, message: [...new Set(places)].slice(0, MOST_PLACES_TOLD).join('; ') }
+    return { status: 400, message: [...new Set(places)].slice(0, MOST_PLACES).join('; ') }
   }
   const status = error.statusCode ?? 500
   if (status === 413) return { status, message: `The body is over ${BODY_LIMIT_BYTES} bytes.` }

@@ -41,7 +41,7 @@ export function auditChanges(app: FastifyInstance, options: AuditOptions): void 
   app.decorateRequest('madeKeyId', undefined)
   app.addHook('onSend', async (request, reply) => {
     if (!mayHaveChanged(request, reply)) return
-    await writeAudit(options, `${request.method} ${request.routeOptions.url ?? ''}`, tell(request, reply))
+    await writeAudit(options, `${request.method} ${request.routeOptions.url ?? ''}`, detailsOf(request, reply))
   })
 }
 
@@ -67,7 +67,7 @@ function mayHaveChanged({ method, routeOptions }: FastifyRequest, { statusCode }
   return statusCode < 400 || statusCode >= 500
 }
 
-function tell({ params, madeKeyId }: FastifyRequest, { statusCode }: FastifyReply) {
+function detailsOf({ params, madeKeyId }: FastifyRequest, { statusCode }: FastifyReply) {
   const { id, key_id, source_id } = params as Readonly<Record<string, string | undefined>>
   return { ad_account_id: id, key_id: key_id ?? madeKeyId, source: source_id, status: statusCode }
 }

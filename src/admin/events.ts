@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Type, type Static } from 'typebox'
 import { InvalidRequest, NoSuch } from '../errors.ts'
 import { WARNINGS, type WarningCode } from '../events/reasons.ts'
-import { tellId } from '../store/core/audit.ts'
+import { auditedId } from '../store/core/audit.ts'
 import { isCursor, isWanted } from '../store/core/trail-search.ts'
 import { OUTCOMES, type TrailEvent, type TrailFilter } from '../store/trail.ts'
 import {
@@ -180,7 +180,7 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, set
     if (ids.event_id === undefined && ids.order_id === undefined)
       throw new InvalidRequest('event_id, order_id: one of them is required.')
     const nowMs = clock.wallMs()
-    const what = { ...ids, event_id: tellId(ids.event_id), order_id: tellId(ids.order_id) }
+    const what = { ...ids, event_id: auditedId(ids.event_id), order_id: auditedId(ids.order_id) }
     // First: what is erased and not told would be worse than what is told and was not there.
     await store.addAudit({ atMs: nowMs, action: 'erase', details: what })
     const erased = await store.erase({ ...camelOf(ids), nowMs })

@@ -77,7 +77,7 @@ const Queue = closed({
   post_limiter: Bucket,
 })
 
-const StandingAccount = closed({
+const BlockedAccount = closed({
   ad_account_id: AdAccountId,
   label: Type.String(),
   ...accountStatus,
@@ -99,11 +99,11 @@ const Live = closed({
   queue_count: Count,
   oldest_age_seconds: orNull(Type.Integer({ description: 'Of the live event that has waited longest.' })),
   paused_accounts: Count,
-  accounts_standing: Type.Integer({
+  accounts_blocked: Type.Integer({
     minimum: 0,
     description: 'They need a person, and nobody paused them.',
   }),
-  standing: Type.Array(StandingAccount, {
+  blocked: Type.Array(BlockedAccount, {
     description:
       'The first of them, the earliest deadline first: from `offline_at` Pinterest counts the oldest live event as offline, at `expires_at` it becomes a dead letter.',
   }),
@@ -114,7 +114,7 @@ export type LiveAnswer = Static<typeof Live>
 
 /** More than a person reads; metrics have a thousand. */
 const QUEUES_SHOWN = 200
-const STANDING_SHOWN = 5
+const BLOCKED_SHOWN = 5
 
 export const liveRoutes: AdminRoutes = async (app, options) => {
   const { vault, delivery, recentStatistics, takeSnapshot, readiness, clock } = options
@@ -135,7 +135,7 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
       ({ adAccountId }) => vault.account(adAccountId) !== undefined,
     )
     const problem = readiness.problem()
-    const standing = findStanding(options, queues)
+    const blocked = findBlocked(options, queues)
     const oldestAge = stored && waitingOf(stored, clock).oldestAgeSeconds
     return answerOf(Live, {
       at,
@@ -151,8 +151,8 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
       queueCount: queues.length,
       oldestAgeSeconds: oldestAge === undefined ? null : Math.round(oldestAge),
       pausedAccounts: vault.accounts().filter(({ isPaused }) => isPaused).length,
-      accountsStanding: standing.length,
-      standing: standing.slice(0, STANDING_SHOWN),
+      accountsBlocked: blocked.length,
+      blocked: blocked.slice(0, BLOCKED_SHOWN),
       queues: queues
         .toSorted(byUrgency)
         .slice(0, QUEUES_SHOWN)
@@ -180,7 +180,7 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
  * Accounts that need a person now, the one with the earliest deadline first. Not those that a person paused: somebody knows of
  * them.
  */
-function findStanding(
+function findBlocked(
   options: Pick<AdminOptions, 'vault' | 'readiness' | 'maxEventAgeMs'>,
   queues: readonly QueueNow[],
 ) {

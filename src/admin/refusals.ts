@@ -29,7 +29,7 @@ export function createRefusals({
   readonly log: Pick<Log, 'warn'>
 }): Refusals {
   // A line a minute at most: whoever guesses must not fill the disk.
-  let toldMs = -Infinity
+  let loggedMs = -Infinity
   /** When the last guess is answered, or would have been at this rate. */
   let answeredMs = -Infinity
 
@@ -45,8 +45,8 @@ export function createRefusals({
     async note(isGuess) {
       metrics.adminRefused.inc()
       const nowMs = monotonicMs()
-      if (nowMs - toldMs >= LINE_EVERY_MS) {
-        toldMs = nowMs
+      if (nowMs - loggedMs >= LINE_EVERY_MS) {
+        loggedMs = nowMs
         log.warn({ status: 401 }, 'admin requests without the token')
       }
       if (!isGuess) return

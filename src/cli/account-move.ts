@@ -53,8 +53,8 @@ export const move: Command = {
         throw new CommandFailed(`${name} has the account, too, and sends: remove it from one of the two.`)
       const sources = await copy(from.admin, to.admin, id)
       const keys = new Set([id, ...sources.map(keyOfSource)])
-      terminal.tell(`now change placed.conf of every gateway, and reload them:`)
-      for (const key of keys) terminal.tell(`  ${key} ${name};`)
+      terminal.report(`now change placed.conf of every gateway, and reload them:`)
+      for (const key of keys) terminal.report(`  ${key} ${name};`)
       await handOver(from.admin, to.admin, id, terminal)
       await to.admin.send('POST', `${path}/resume`)
     }
@@ -90,7 +90,7 @@ async function handOver(from: AdminClient, to: AdminClient, id: string, terminal
     await terminal.wait(REPLICAS_LEARN_MS)
     if ((await readTotals(from, id)).text === quiet) return removeSources(from, sources)
     // A post came between: the old cell sends its events, too, before the new one may call.
-    terminal.tell('a post came at the last moment: once more')
+    terminal.report('a post came at the last moment: once more')
     await from.send('PUT', `${path}/copy`, copied)
     await from.send('POST', `${path}/resume`)
   }
@@ -110,7 +110,7 @@ async function untilQuiet(from: AdminClient, id: string, terminal: Terminal): Pr
       seconds > 0
         ? `waits until nothing came for ${QUIET_SECONDS} s`
         : `posts or calls go on, ${queued} queued`
-    if (told !== news) terminal.tell((told = news))
+    if (told !== news) terminal.report((told = news))
     await terminal.wait(1000)
   }
 }

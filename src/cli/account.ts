@@ -110,7 +110,7 @@ async function verifyEach({
     const verification = await verifyOrMiss(admin, id)
     verified++
     if (verified % TOLD_EVERY === 0 && verified < accounts.length) {
-      terminal.tell(`${verified} of ${accounts.length} verified`)
+      terminal.report(`${verified} of ${accounts.length} verified`)
     }
     return { ad_account_id: id, ...verification }
   }

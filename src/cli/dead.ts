@@ -107,7 +107,7 @@ async function runThrough(
     if (typeof answer['next_cursor'] !== 'string') return total
     next = { cursor: answer['next_cursor'] }
     const counts = Object.entries(total).map(([name, count]) => `${name.replaceAll('_', ' ')} ${count}`)
-    terminal.tell(counts.join(', '))
+    terminal.report(counts.join(', '))
   }
 }
 

@@ -38,7 +38,7 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
   const [first = 'help'] = words
   if (first === 'help' || first === '--help' || first === '-h') {
     if (words.length > 0) terminal.print(renderUsage(COMMANDS))
-    else terminal.tell(renderUsage(COMMANDS))
+    else terminal.report(renderUsage(COMMANDS))
     return words.length > 0 ? EXIT.done : EXIT.usage
   }
   if (first === '--version') {
@@ -50,7 +50,7 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error
     const { message, code, exitCode } = error
-    terminal.tell(words.includes('--json') ? JSON.stringify({ error: { code, message } }) : message)
+    terminal.report(words.includes('--json') ? JSON.stringify({ error: { code, message } }) : message)
     return exitCode
   }
 }
@@ -89,7 +89,7 @@ async function run(words: readonly string[], terminal: Terminal): Promise<number
   if (result === undefined) return EXIT.done
   const { answer, text, note, isPartial } = result
   terminal.print(isJson === true ? JSON.stringify(answer, null, 2) : text)
-  if (note) terminal.tell(note)
+  if (note) terminal.report(note)
   return isPartial === true ? EXIT.partly : EXIT.done
 }
 

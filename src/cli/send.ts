@@ -45,7 +45,7 @@ export const send: Command = {
       for (const [index, event] of entries.entries()) {
         if (event.status === 'failed') failed.push({ index: start + index, message: event.error_message })
       }
-      if (events.length > EVENTS_PER_POST) terminal.tell(`${start + data.length} of ${events.length} posted`)
+      if (events.length > EVENTS_PER_POST) terminal.report(`${start + data.length} of ${events.length} posted`)
     }
     const taken = events.length - failed.length
     return {
@@ -85,7 +85,7 @@ async function post(url: URL, relayKey: string, data: readonly unknown[], termin
       throw new CommandFailed(`The relay answered ${response.status}: ${answer.message ?? ''}`)
     }
     const pauseS = Math.min(LONGEST_PAUSE_S, Number(response.headers.get('retry-after')) || tries)
-    terminal.tell(`the relay answered ${response.status}; again in ${pauseS} s`)
+    terminal.report(`the relay answered ${response.status}; again in ${pauseS} s`)
     await terminal.wait(1000 * pauseS)
   }
 }

@@ -6,7 +6,7 @@ export interface Terminal {
   /** The answer, for people or as JSON. */
   print(text: string): void
   /** Progress and complaints. */
-  tell(text: string): void
+  report(text: string): void
   /** All of standard input. */
   readInput(): Promise<string>
   /** One line that a person types; empty where nobody can be asked. */

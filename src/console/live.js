@@ -9,7 +9,7 @@ import { ask } from './session.js'
 
 /** @typedef {import('./live-plots.js').Sample} Sample */
 /**
- * @typedef {{ ad_account_id: string, label: string, means: string, offline_at: string | null, expires_at: string | null }} Standing
+ * @typedef {{ ad_account_id: string, label: string, means: string, offline_at: string | null, expires_at: string | null }} Blocked
  */
 
 const REFRESH_EVERY_MS = 2500
@@ -156,34 +156,34 @@ export function createLive(query) {
   function renderNotice({
     cell,
     problem_means: problem,
-    accounts_standing: standing,
-    standing: first,
+    accounts_blocked: blocked,
+    blocked: first,
     paused_accounts: paused,
   }) {
     const rest = paused === 0 ? '' : `, but for ${accounts(paused)} that a person paused`
     const where = cell === null ? '' : `${cell}: `
     if (problem) renderBanner('bad', `${where}${problem}`, first)
-    else if (standing === 0)
+    else if (blocked === 0)
       renderBanner('good', `${where}Posts are taken, and every queue goes on by itself${rest}.`)
     else {
-      const others = standing - first.length
+      const others = blocked - first.length
       renderBanner(
         'warn',
-        `${where}Posts are taken. ${accounts(standing)} ${standing === 1 ? 'needs' : 'need'} a person${others > 0 ? `; the first ${first.length}` : ''}:`,
+        `${where}Posts are taken. ${accounts(blocked)} ${blocked === 1 ? 'needs' : 'need'} a person${others > 0 ? `; the first ${first.length}` : ''}:`,
         first,
       )
     }
   }
 
-  /** @param {string} name @param {string} text @param {readonly Standing[]} [standing] */
-  function renderBanner(name, text, standing = []) {
-    const shown = JSON.stringify([name, text, standing])
+  /** @param {string} name @param {string} text @param {readonly Blocked[]} [blocked] */
+  function renderBanner(name, text, blocked = []) {
+    const shown = JSON.stringify([name, text, blocked])
     if (banner.dataset['shown'] === shown) return
     Object.assign(banner.dataset, { state: name, shown })
     fill(
       banner,
       h('p', {}, text),
-      standing.length > 0 && h('ul', {}, ...standing.map((one) => showStanding(one, relayMs))),
+      blocked.length > 0 && h('ul', {}, ...blocked.map((one) => showBlocked(one, relayMs))),
     )
   }
 
@@ -197,8 +197,8 @@ export function createLive(query) {
   }
 }
 
-/** @param {Standing} standing @param {number} nowMs */
-function showStanding({ ad_account_id: id, label, means, offline_at: offline, expires_at: expires }, nowMs) {
+/** @param {Blocked} blocked @param {number} nowMs */
+function showBlocked({ ad_account_id: id, label, means, offline_at: offline, expires_at: expires }, nowMs) {
   const deadline =
     offline === null
       ? 'Nothing of it waits.'

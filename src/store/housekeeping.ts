@@ -37,7 +37,7 @@ const FORGET_EVERY_MS = 10 * 60_000
 const EXPIRE_EVERY_MS = 60_000
 /** PostgreSQL exceeds the part of dead letters for at most so long; SQLite never does. */
 const TRIM_EVERY_MS = 10_000
-const TOLD_EVERY_MS = 60_000
+const LOG_EVERY_MS = 60_000
 const BATCHES_PER_STEP = 100
 const DEAD_LETTERS_PER_STEP = 500
 const TRAIL_ROWS_PER_STEP = 500
@@ -78,8 +78,8 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
 
 function listChores(options: HousekeepingOptions): readonly Chore[] {
   const { store, settings, metrics, isClockTrusted, clock, log } = options
-  let untold = 0
-  let toldAtMs = -Infinity
+  let unlogged = 0
+  let loggedAtMs = -Infinity
 
   /** Undefined while the clock is in doubt. The time is read first: a clock that is set in between must not be used. */
   function trustedBeforeMs(hours: number): number | undefined {
@@ -87,15 +87,15 @@ function listChores(options: HousekeepingOptions): readonly Chore[] {
     return isClockTrusted() ? beforeMs : undefined
   }
 
-  function tellOfDeadLetters(): void {
+  function logDeleted(): void {
     const nowMs = clock.monotonicMs()
-    if (untold === 0 || nowMs - toldAtMs < TOLD_EVERY_MS) return
+    if (unlogged === 0 || nowMs - loggedAtMs < LOG_EVERY_MS) return
     log.warn(
-      { events: untold, reason: 'dead_letters_full' },
+      { events: unlogged, reason: 'dead_letters_full' },
       'the oldest dead letters were deleted: there are more than their part of STORE_LIMIT_BYTES holds',
     )
-    untold = 0
-    toldAtMs = nowMs
+    unlogged = 0
+    loggedAtMs = nowMs
   }
 
   return [
@@ -130,12 +130,12 @@ function listChores(options: HousekeepingOptions): readonly Chore[] {
         const step = await store.trimDeadLetters({ diedBeforeMs, limit: DEAD_LETTERS_PER_STEP })
         const deleted = step.tooOld + step.overPart
         if (deleted === 0) {
-          tellOfDeadLetters()
+          logDeleted()
           return 0
         }
         metrics.deadLettersDeleted.inc({ reason: 'too_old' }, step.tooOld)
         metrics.deadLettersDeleted.inc({ reason: 'store_part_full' }, step.overPart)
-        untold += step.overPart
+        unlogged += step.overPart
         return deleted
       },
     },

@@ -20,7 +20,7 @@ interface QualityOptions {
 const DAY_MS = 24 * 3600_000
 /** A failed one is tried again sooner. */
 const AGAIN_MS = 3600_000
-const LOOK_EVERY_MS = 10 * 60_000
+const CHECK_EVERY_MS = 10 * 60_000
 
 export function createQualityFetcher({ vault, oauth, clock, random, log }: QualityOptions) {
   let cancel = () => {}
@@ -59,19 +59,19 @@ export function createQualityFetcher({ vault, oauth, clock, random, log }: Quali
     await vault.putQuality({ adAccountId, ...before, failure: { atMs: nowMs, reason } })
   }
 
-  function look(): void {
+  function check(): void {
     void fetchAll()
       .catch((error: unknown) => {
         if (!isClosed) log.error({ code: codeOf(error) }, 'quality scores cannot be kept')
       })
       .then(() => {
-        if (!isClosed) cancel = clock.after(LOOK_EVERY_MS, look)
+        if (!isClosed) cancel = clock.after(CHECK_EVERY_MS, check)
       })
   }
 
   return {
     // Not at once: relays that are started again and again should not ask each time.
-    start: () => void (cancel = clock.after(LOOK_EVERY_MS * random(), look)),
+    start: () => void (cancel = clock.after(CHECK_EVERY_MS * random(), check)),
     close() {
       isClosed = true
       cancel()

@@ -101,7 +101,7 @@ export function createRefresher(options: RefresherOptions) {
   }
 
   /** Refreshes what is due, now and from now on; to be called again whenever there may be new grants. */
-  function look(): void {
+  function check(): void {
     if (isStopped) return
     let wakeInMs = LONGEST_SLEEP_MS
     for (const grant of vault.grants()) {
@@ -114,7 +114,7 @@ export function createRefresher(options: RefresherOptions) {
       else if (!isByAge || isClockTrusted()) void refresh(grantId)
     }
     cancelSleep()
-    cancelSleep = clock.after(wakeInMs, look)
+    cancelSleep = clock.after(wakeInMs, check)
   }
 
   /** Joins a refresh that is under way. `clientSecret`: to be tried, and kept if it works. */
@@ -127,7 +127,7 @@ export function createRefresher(options: RefresherOptions) {
     if (isStopped) return Promise.resolve({ kind: 'failed', reason: 'shutting_down', isAnswerLost: false })
     const asked = ask(grantId, clientSecret).finally(() => {
       running.delete(grantId)
-      look()
+      check()
     })
     running.set(grantId, asked)
     return asked
@@ -151,7 +151,7 @@ export function createRefresher(options: RefresherOptions) {
   }
 
   return {
-    look,
+    check,
     refresh,
     accessRefused,
     isRefreshing: (grantId: string) => running.has(grantId),

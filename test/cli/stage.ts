@@ -38,7 +38,7 @@ export function createCommandLine(stand?: Guest): Relay {
         ...environment,
       },
       print: (text) => void stdout.push(text),
-      tell: (text) => void stderr.push(text),
+      report: (text) => void stderr.push(text),
       ask: async () => answers.next().value ?? '',
       readInput: async () => input,
       readSecret: async () => {

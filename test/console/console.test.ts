@@ -552,9 +552,9 @@ t.test('a thousand accounts are shown in part, and looking again leaves rows and
   })
   await page.route(/\/live\?/, async (route) => {
     const answer = await (await route.fetch()).json()
-    const [first] = makeUpLive(Date.now() / 1000).standing
-    const standing = Array.from({ length: 5 }, () => first)
-    await route.fulfill({ json: { ...answer, accounts_standing: 250, standing } })
+    const [first] = makeUpLive(Date.now() / 1000).blocked
+    const blocked = Array.from({ length: 5 }, () => first)
+    await route.fulfill({ json: { ...answer, accounts_blocked: 250, blocked } })
   })
   await logIn(page, stand)
   await page.getByText('250 accounts need a person; the first 5:').waitFor()

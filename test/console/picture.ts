@@ -114,8 +114,8 @@ export function makeUpLive(nowSeconds: number) {
     queue_count: QUEUES.length,
     oldest_age_seconds: 1140,
     paused_accounts: 0,
-    accounts_standing: 1,
-    standing: [
+    accounts_blocked: 1,
+    blocked: [
       {
         ad_account_id: '549761668041',
         label: 'Alder & Ash, Germany',

@@ -9,7 +9,7 @@ const UNSENT = { kind: 'failed', reason: 'dns', isAnswerLost: false } as const
 t.test('a grant is refreshed at four fifths of its life, and again at four fifths of the next', async (t) => {
   const { vault, clock, refresher, asked, outcomes } = await setStage()
   const grantId = await addGrant(vault, clock, ['1'])
-  refresher.look()
+  refresher.check()
   await clock.advance(23.3 * DAY_MS)
   t.equal(asked.length, 0)
   await clock.advance(0.7 * DAY_MS)
@@ -28,7 +28,7 @@ t.test('a grant is refreshed at four fifths of its life, and again at four fifth
 t.test('however many accounts and queues ask, one refresh token is used once', async (t) => {
   const { vault, clock, refresher, asked } = await setStage()
   const grantId = await addGrant(vault, clock, ['1', '2', '3'])
-  refresher.look()
+  refresher.check()
   for (let n = 0; n < 10; n++) refresher.accessRefused(grantId)
   const joined = Promise.all([refresher.refresh(grantId), refresher.refresh(grantId)])
   await clock.advance(25 * DAY_MS)
@@ -41,7 +41,7 @@ t.test('however many accounts and queues ask, one refresh token is used once', a
 t.test('a 401 asks at once, but not again for a token that was just given', async (t) => {
   const { vault, clock, refresher, asked } = await setStage()
   const grantId = await addGrant(vault, clock, ['1'])
-  refresher.look()
+  refresher.check()
   refresher.accessRefused(grantId)
   await runDue()
   await asked[0]!.grant(2)
@@ -61,7 +61,7 @@ t.test(
   async (t) => {
     const { vault, clock, refresher, asked, outcomes, logLines } = await setStage()
     const grantId = await addGrant(vault, clock, ['1', '2'])
-    refresher.look()
+    refresher.check()
     refresher.accessRefused(grantId)
     await runDue()
     await asked[0]!.answer(REFUSED)
@@ -82,7 +82,7 @@ t.test(
 t.test('temporary failures back off to a quarter of an hour, and the token in use stays', async (t) => {
   const { vault, clock, refresher, asked } = await setStage()
   const grantId = await addGrant(vault, clock, ['1'])
-  refresher.look()
+  refresher.check()
   await clock.advance(24 * DAY_MS)
   const pauses: number[] = []
   for (let n = 0; n < 14; n++) {
@@ -133,7 +133,7 @@ t.test('a pair that cannot be written is kept until it can be, and is not used b
 t.test('a clock that was just set renews no token, but one that Pinterest refuses is renewed', async (t) => {
   const { vault, clock, refresher, asked, trust } = await setStage()
   const grantId = await addGrant(vault, clock, ['1'])
-  refresher.look()
+  refresher.check()
   const beforeMs = clock.wallMs()
   clock.setWall(beforeMs + 29 * DAY_MS)
   trust.isClockTrusted = false
@@ -154,7 +154,7 @@ t.test('a clock that was just set renews no token, but one that Pinterest refuse
 t.test('a token whose time has come in doubt is renewed when the clock is believed again', async (t) => {
   const { vault, clock, refresher, asked, trust } = await setStage()
   await addGrant(vault, clock, ['1'])
-  refresher.look()
+  refresher.check()
   trust.isClockTrusted = false
   await clock.advance(24 * DAY_MS)
   t.equal(asked.length, 0)
@@ -167,7 +167,7 @@ t.test('the pause after a failure does not grow when the clock is set back', asy
   for (const answer of [UNSENT, REFUSED]) {
     const { vault, clock, refresher, asked } = await setStage()
     const grantId = await addGrant(vault, clock, ['1'])
-    refresher.look()
+    refresher.check()
     refresher.accessRefused(grantId)
     await runDue()
     await asked[0]!.answer(answer)
@@ -184,7 +184,7 @@ async function restart(
   clock: Awaited<ReturnType<typeof setStage>>['clock'],
 ) {
   const next = await setStage(memory, clock)
-  next.refresher.look()
+  next.refresher.check()
   await runDue()
   return next
 }
@@ -230,7 +230,7 @@ t.test(
 t.test('the pause after a failure goes on in the next process', async (t) => {
   const { vault, clock, memory, refresher, asked } = await setStage()
   await addGrant(vault, clock, ['1'])
-  refresher.look()
+  refresher.check()
   await clock.advance(24 * DAY_MS)
   for (let n = 0; n < 8; n++) {
     await asked.at(-1)!.answer(UNSENT)
@@ -304,7 +304,7 @@ t.test('an app secret that does not work changes nothing; one that does is kept'
 t.test('stop waits for a refresh under way, and lets none begin', async (t) => {
   const { vault, clock, refresher, asked } = await setStage()
   const grantId = await addGrant(vault, clock, ['1'])
-  refresher.look()
+  refresher.check()
   void refresher.refresh(grantId)
   await runDue()
   let isStopped = false
@@ -324,7 +324,7 @@ t.test(
   async (t) => {
     const { vault, clock, refresher, asked } = await setStage()
     const grantId = await addGrant(vault, clock, ['1'])
-    refresher.look()
+    refresher.check()
     clock.setWall(clock.wallMs() + 25 * DAY_MS)
     await clock.advance(15 * 60_000)
     t.equal(asked.length, 1)

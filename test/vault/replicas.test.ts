@@ -33,8 +33,8 @@ async function setReplicas() {
   const one = await setStage(seenBy('one', memory, claims), clock)
   const grantId = await addGrant(one.vault, clock, ['1'])
   const two = await setStage(seenBy('two', memory, claims), clock)
-  one.refresher.look()
-  two.refresher.look()
+  one.refresher.check()
+  two.refresher.check()
   return { clock, one, two, grantId, claims }
 }
 

@@ -86,7 +86,7 @@ export async function setStage(memory: MemoryStore = createMemoryStore(), clock 
     log: createLog({ level: 'trace', destination: { write: (line) => void logLines.push(line) } }),
     onRefresh: (outcome) => void outcomes.push(outcome),
   })
-  vault.onAccountChange(() => refresher.look())
+  vault.onAccountChange(() => refresher.check())
   return { memory, clock, vault, refresher, asked, outcomes, logLines, trust }
 }
 

@@ -32,7 +32,7 @@ export function* countInAudit(
     auditId ?? 0,
   ])
   if (auditId === undefined || before === undefined) {
-    return yield* addAudit({ atMs: nowMs, action, details: { filter: tellFilter(request), ...counts } })
+    return yield* addAudit({ atMs: nowMs, action, details: { filter: auditedFilter(request), ...counts } })
   }
   const details = JSON.parse(before.details) as AuditEntry['details']
   const sums = Object.entries(counts).map(([name, count]) => [name, Number(details[name]) + count] as const)
@@ -42,7 +42,7 @@ export function* countInAudit(
 }
 
 /** In the words of the admin port, and nothing that the query holds besides. */
-function tellFilter({ ids, ...filter }: DeadLetterFilter): Readonly<Record<string, unknown>> {
+function auditedFilter({ ids, ...filter }: DeadLetterFilter): Readonly<Record<string, unknown>> {
   return {
     ids,
     ad_account_id: filter.adAccountId,
@@ -50,13 +50,13 @@ function tellFilter({ ids, ...filter }: DeadLetterFilter): Readonly<Record<strin
     status: filter.status,
     reason: filter.reason,
     event_name: filter.eventName,
-    event_id: tellId(filter.eventId),
-    order_id: tellId(filter.orderId),
+    event_id: auditedId(filter.eventId),
+    order_id: auditedId(filter.orderId),
   }
 }
 
 /** Of an id that operators filter by: what looks like a customer's is kept nowhere in the clear. */
-export function tellId(id: string | undefined): string | undefined {
+export function auditedId(id: string | undefined): string | undefined {
   return id !== undefined && looksPersonal(id) ? '[personal]' : id
 }
 

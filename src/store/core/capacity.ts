@@ -34,7 +34,7 @@ export function shareOf(freeBytes: number): number {
 export interface Capacity {
   readonly isFull: boolean
   /** The engine has measured again: what was admitted is included now. */
-  look(): void
+  refresh(): void
   /** Takes it out of the room that is left; `queuedBytes`: what its account has queued. */
   admits(bytes: number, queuedBytes: number): boolean
   /** An account that has more queued is over its share; `Infinity` while all are refused. */
@@ -51,7 +51,7 @@ export function createCapacity(leftBelow: (part: number) => number): Capacity {
     get isFull() {
       return isFull
     },
-    look() {
+    refresh() {
       admittedBytes = 0
       isFull = leftBelow(isFull ? TAKEN_AGAIN : WATERMARK) < 0
     },

@@ -144,7 +144,7 @@ export function* replay(tx: Transaction, request: ReplayRequest): Steps<ReplaySt
   )
   yield* tx.leases.insert(queued, 'waiting')
   const queues = uniqueQueues(queued)
-  yield* tx.tellQueues(queues)
+  yield* tx.publishQueues(queues)
   const [replayed, duplicates, tooOld] = [
     queued.length,
     raised.length - queued.length,

@@ -22,7 +22,7 @@ export interface Transaction {
   /** False where another replica has it: then this one does nothing. Until the end of the transaction. */
   tryLock(lock: number): Steps<boolean>
   /** For the other replicas: there is more to lease. */
-  tellQueues(queues: readonly QueueKey[]): Steps<void>
+  publishQueues(queues: readonly QueueKey[]): Steps<void>
   /** Runs the steps where the vault's documents are. */
   inVault<Result>(steps: Steps<Result>): Steps<Result>
   /** Writes rows of the trail that are gathered elsewhere. */

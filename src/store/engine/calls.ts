@@ -20,7 +20,7 @@ export interface Calls<Theirs extends Api> {
     ...args: Parameters<Theirs[Name]>
   ): Promise<Awaited<ReturnType<Theirs[Name]>>>
   /** Without an answer. */
-  tell<Name extends keyof Theirs & string>(name: Name, ...args: Parameters<Theirs[Name]>): void
+  notify<Name extends keyof Theirs & string>(name: Name, ...args: Parameters<Theirs[Name]>): void
   /** The other side is gone: everything rejects, now and later. */
   fail(error: Error): void
 }
@@ -119,7 +119,7 @@ export function connectCalls<Theirs extends Api>(
         waiting.set(lastId, { resolve, reject })
         push({ id: lastId, name, args })
       }),
-    tell(name, ...args) {
+    notify(name, ...args) {
       if (failure === undefined) push({ id: 0, name, args })
     },
     fail(error) {

@@ -101,7 +101,7 @@ export async function openEngine({
   }
   return {
     ...(forward(CALLED) as Pick<EngineApi, (typeof CALLED)[number]>),
-    withdrawPost: (postId) => engine.tell('withdrawPost', postId),
+    withdrawPost: (postId) => engine.notify('withdrawPost', postId),
     store: forward(opened.store) as FrontStore,
     vaultStore: {
       ...(forward(opened.vaultStore) as VaultStore),

@@ -20,7 +20,7 @@ export function serveEngine(port: MessagePort): void {
   async function open(settings: EngineSettings): Promise<OpenedParts> {
     const opened = await openStore(settings, front)
     const { store, vaultStore, shared } = opened
-    shared?.onChange((change) => front.tell('sharedChange', change))
+    shared?.onChange((change) => front.notify('sharedChange', change))
     const now = () => performance.now()
     // After the commits that a turn leads to: those are scheduled when it ends.
     const nextTurn = (run: () => void) => void runAfterTurn(() => runAfterTurn(run))
@@ -60,8 +60,8 @@ async function openStore(settings: EngineSettings, front: Calls<FrontApi>): Prom
   const { database } = settings
   const options: EngineSettings & StoreOptions = {
     ...settings,
-    onProblem: (problem) => front.tell('problem', problem),
-    onGroup: (report) => front.tell('group', report),
+    onProblem: (problem) => front.notify('problem', problem),
+    onGroup: (report) => front.notify('group', report),
   }
   switch (database.kind) {
     case 'sqlite': {

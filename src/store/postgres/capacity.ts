@@ -3,7 +3,7 @@ import { createCapacity } from '../core/capacity.ts'
 import type { Pool } from './connect.ts'
 
 /** The queued bytes are counted again after so long. */
-const LOOK_MS = 1000
+const STALE_MS = 1000
 
 /**
  * Counts the queued payloads of all replicas, not the size of the tables: PostgreSQL reuses the space of deleted rows
@@ -11,43 +11,43 @@ const LOOK_MS = 1000
  * left. How much of the room an account may take: core/capacity.ts.
  */
 export function createAdmission(pool: Pool, limitBytes: number) {
-  let lookedAtMs = -Infinity
-  let looking: Promise<void> | undefined
+  let measuredAtMs = -Infinity
+  let measuring: Promise<void> | undefined
   let queuedBytes = 0
   /** Of each account that has some. */
   let queuedOf = new Map<string, number>()
   const capacity = createCapacity((part) => part * limitBytes - queuedBytes)
 
-  async function look(): Promise<void> {
+  async function measure(): Promise<void> {
     const { rows } = await pool.query<{ ad_account_id: string; bytes: number }>(
       `SELECT ad_account_id, SUM(bytes)::bigint AS bytes FROM totals
        GROUP BY ad_account_id HAVING SUM(bytes) > 0`,
     )
     queuedOf = new Map(rows.map((row) => [row.ad_account_id, row.bytes]))
     queuedBytes = rows.reduce((sum, { bytes }) => sum + bytes, 0)
-    capacity.look()
-    lookedAtMs = performance.now()
+    capacity.refresh()
+    measuredAtMs = performance.now()
   }
 
-  function lookIfStale(): void {
-    if (limitBytes === Infinity || performance.now() - lookedAtMs < LOOK_MS) return
+  function measureIfStale(): void {
+    if (limitBytes === Infinity || performance.now() - measuredAtMs < STALE_MS) return
     // While the database is away the commit itself fails.
-    looking ??= look()
+    measuring ??= measure()
       .catch(() => undefined)
-      .finally(() => (looking = undefined))
+      .finally(() => (measuring = undefined))
   }
 
   return {
-    /** By the last look and what was admitted since, so that no post waits for a query. */
+    /** By the last count and what was admitted since, so that no post waits for a query. */
     admits(adAccountId: string, bytes: number): boolean {
-      lookIfStale()
+      measureIfStale()
       const ownBytes = queuedOf.get(adAccountId) ?? 0
       if (!capacity.admits(bytes, ownBytes)) return false
       queuedOf.set(adAccountId, ownBytes + bytes)
       return true
     },
     async state() {
-      await look()
+      await measure()
       const over = [...queuedOf].filter(([, bytes]) => bytes > capacity.share())
       return { isFull: capacity.isFull, overShare: over.map(([adAccountId]) => adAccountId) }
     },

@@ -11,7 +11,7 @@ import { toQueue, type QueueRow } from '../core/rows.ts'
 import type { Pool } from './connect.ts'
 import type { Owner } from './owner.ts'
 import { run } from './run.ts'
-import { tell } from './transaction.ts'
+import { publish } from './transaction.ts'
 
 /** No transaction takes so long: see the time limits of connect.ts. */
 const WINDOW_S = 60
@@ -29,26 +29,26 @@ export function createFeed(pool: Pool, vital: Pool, owner: Owner, pollMs: number
   const report = (change: SharedChange) => listeners.forEach((listener) => listener(change))
   let reported: ReadonlySet<number> = new Set()
   const stop = new AbortController()
-  let lookedAtMs: number | undefined
-  let looks = 0
+  let readAtMs: number | undefined
+  let reads = 0
 
-  async function look(): Promise<void> {
+  async function read(): Promise<void> {
     const { rows } = await pool.query<{ id: number; owner_id: number | null; change: string }>(
       `SELECT id, owner_id, change FROM feed WHERE at > clock_timestamp() - interval '${WINDOW_S} seconds' ORDER BY id`,
     )
-    const isFirst = lookedAtMs === undefined
-    const wasAway = lookedAtMs !== undefined && performance.now() - lookedAtMs > (WINDOW_S / 2) * 1000
+    const isFirst = readAtMs === undefined
+    const wasAway = readAtMs !== undefined && performance.now() - readAtMs > (WINDOW_S / 2) * 1000
     const fresh = rows.filter(({ id }) => !reported.has(id))
     reported = new Set(rows.map(({ id }) => id))
     if (wasAway) await reportAll()
-    // Last: if the above failed, the next look repeats it.
-    lookedAtMs = performance.now()
+    // Last: if the above failed, the next poll repeats it.
+    readAtMs = performance.now()
     // At the start this process reads everything by other means.
     if (isFirst || wasAway) return
     for (const { owner_id: ownerId, change } of fresh) {
       if (ownerId === null || !owner.ids.includes(ownerId)) report(JSON.parse(change) as SharedChange)
     }
-    if (++looks % 60 === 0) {
+    if (++reads % 60 === 0) {
       await pool.query(`DELETE FROM feed WHERE at < clock_timestamp() - interval '${KEPT_S} seconds'`)
     }
   }
@@ -86,12 +86,12 @@ export function createFeed(pool: Pool, vital: Pool, owner: Owner, pollMs: number
            DO UPDATE SET status = excluded.status, reason = excluded.reason, until = excluded.until`,
         [adAccountId, isTest, status, reason, forMs ?? null],
       )
-      await run(client, tell(owner.id, { kind: 'breaker', queue: { adAccountId, isTest }, breaker }))
+      await run(client, publish(owner.id, { kind: 'breaker', queue: { adAccountId, isTest }, breaker }))
     })
 
   async function poll(): Promise<void> {
     while (!stop.signal.aborted) {
-      await look().catch(() => undefined)
+      await read().catch(() => undefined)
       await pause(pollMs, undefined, { signal: stop.signal, ref: false }).catch(() => undefined)
     }
   }

@@ -16,7 +16,7 @@ import { ADD } from '../core/totals.ts'
 import type { Pool, Queryable } from './connect.ts'
 import type { PostgresOptions } from './open.ts'
 import { run } from './run.ts'
-import { tell } from './transaction.ts'
+import { publish } from './transaction.ts'
 
 interface OwnerOptions extends Required<Pick<PostgresOptions, 'name' | 'heartbeatMs' | 'leaseMs'>> {
   readonly pool: Pool
@@ -142,7 +142,7 @@ async function takeOver(pool: Pool): Promise<void> {
          UPDATE batches SET owner_id = NULL, lease_number = NULL WHERE batch_id IN (SELECT batch_id FROM left_behind)
          RETURNING ad_account_id, is_test`,
       )
-      await run(client, tell(null, { kind: 'queues', queues: uniqueQueues(rows) }))
+      await run(client, publish(null, { kind: 'queues', queues: uniqueQueues(rows) }))
       return rows.length
     })
     if (freed < FREED_AT_ONCE) break

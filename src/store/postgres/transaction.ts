@@ -23,7 +23,7 @@ export function createTransaction(
     ownerIds: owner.ids,
     leases: createLeases(owner, commitNumber),
     dedupe: DEDUPE,
-    tellQueues: (queues) => tell(owner.id, { kind: 'queues', queues }),
+    publishQueues: (queues) => publish(owner.id, { kind: 'queues', queues }),
     *tryLock(lock) {
       const [row] = yield* query<{ is_mine: boolean }>('SELECT pg_try_advisory_xact_lock($1) AS is_mine', [
         lock,
@@ -70,7 +70,7 @@ function createLeases(owner: Pick<Owner, 'id' | 'ids'>, leaseNumber: number): Le
           batches.map(({ history }) => packHistory(history)),
         ],
       )
-      yield* tell(owner.id, { kind: 'queues', queues: uniqueQueues(rows) })
+      yield* publish(owner.id, { kind: 'queues', queues: uniqueQueues(rows) })
     },
     olderThan: (eventTimeS, limit) =>
       query(
@@ -86,7 +86,7 @@ function createLeases(owner: Pick<Owner, 'id' | 'ids'>, leaseNumber: number): Le
  * Notes a change for other replicas, in the transaction that makes it: both are committed, or neither. `ownerId`: the
  * replica that knows already; null: none does.
  */
-export function* tell(ownerId: number | null, change: SharedChange): Steps<void> {
+export function* publish(ownerId: number | null, change: SharedChange): Steps<void> {
   if (change.kind === 'queues' && change.queues.length === 0) return
   yield* query('INSERT INTO feed (owner_id, change) VALUES ($1, $2)', [ownerId, JSON.stringify(change)])
 }

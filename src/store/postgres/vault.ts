@@ -7,7 +7,7 @@ import type { VaultDocument, VaultStore } from '../../vault/vault-store.ts'
 import type { Pool } from './connect.ts'
 import type { Owner } from './owner.ts'
 import { run } from './run.ts'
-import { tell } from './transaction.ts'
+import { publish } from './transaction.ts'
 
 /** "vault" in ASCII. */
 const VAULT_LOCK = 0x7661756c74
@@ -41,7 +41,7 @@ export function createVaultStore(pool: Pool, owner: Owner): VaultStore {
           [remove.map(({ kind }) => kind), remove.map(({ id }) => id)],
         )
         await client.query('UPDATE vault_version SET version = $1', [version + 1])
-        await run(client, tell(owner.id, { kind: 'vault' }))
+        await run(client, publish(owner.id, { kind: 'vault' }))
         return version + 1
       })
     },

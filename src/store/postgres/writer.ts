@@ -31,7 +31,7 @@ import type { TrailWriter } from '../core/trail.ts'
 import type { Transaction } from '../core/transaction.ts'
 import type { Owner } from './owner.ts'
 import { run } from './run.ts'
-import { createTransaction, tell } from './transaction.ts'
+import { createTransaction, publish } from './transaction.ts'
 
 export interface WriterOptions {
   /** Of one connection. */
@@ -188,7 +188,7 @@ async function wasCommitted(client: Queryable, { ownerId, commitNumber }: Doubt)
      RETURNING ad_account_id, is_test`,
     [ownerId, commitNumber],
   )
-  await run(client, tell(null, { kind: 'queues', queues: uniqueQueues(freed.rows) }))
+  await run(client, publish(null, { kind: 'queues', queues: uniqueQueues(freed.rows) }))
   return true
 }
 

@@ -40,15 +40,15 @@ export function createAdmission({ db, totals, limits }: QueueTables, queuePath: 
   })
 
   /** Pages in use, and the WAL, which the disk has to hold as well. */
-  function look(): void {
+  function measure(): void {
     const pages = selectPages.get()!.page_count
     const free = selectFreePages.get()!.freelist_count
-    // SQLite trusts its header: a flipped bit in this count would make the store look full for ever.
+    // SQLite trusts its header: a flipped bit in this count would make the store full for ever.
     if (free < 0 || free >= pages) throw new StoreDamaged('more pages are free than there are')
     const walBytes = statSync(`${queuePath}-wal`, { throwIfNoEntry: false })?.size ?? 0
     usedBytes = (pages - free) * PAGE_BYTES + walBytes
     diskFreeBytes = freeBytes(dirname(queuePath))
-    capacity.look()
+    capacity.refresh()
     const mayUse = Math.min(limitBytes, usedBytes + diskFreeBytes)
     limits.deadLetterBytes = DEAD_LETTER_PART * mayUse
     limits.trailBytes = TRAIL_PART * mayUse
@@ -68,14 +68,14 @@ export function createAdmission({ db, totals, limits }: QueueTables, queuePath: 
     if (kind !== 'commit') return true
     const commit = request as NewBatch
     const bytes = bytesOfCommit(commit)
-    // Usually the whole queue is within one account's share: then no account is looked up. Without the group's own events.
+    // Usually the whole queue is within one account's share: then no account is read. Without the group's own events.
     return capacity.admits(bytes, usedBytes) || capacity.admits(bytes, totals.queuedBytes(commit.adAccountId))
   }
 
-  look()
+  measure()
   return {
     size(): QueueSize {
-      look()
+      measure()
       const { isFull } = capacity
       const share = capacity.share()
       const overShare = usedBytes <= share ? [] : totals.accountsAbove(share)
@@ -83,7 +83,7 @@ export function createAdmission({ db, totals, limits }: QueueTables, queuePath: 
     },
     /** Refuses what there is no room for, and runs the rest. */
     run(operations: readonly Operation[], run: RunOperations): Outcome[] {
-      if (operations.some(({ kind }) => kind === 'commit' || kind === 'recover')) look()
+      if (operations.some(({ kind }) => kind === 'commit' || kind === 'recover')) measure()
       const isAdmitted = operations.map(admits)
       const outcomes = run(operations.filter((_, index) => isAdmitted[index])).values()
       return isAdmitted.map((admitted) => (admitted ? outcomes.next().value! : REFUSED))

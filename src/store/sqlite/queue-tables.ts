@@ -74,7 +74,7 @@ export function createQueueTables(options: QueueTablesOptions): QueueTables {
     *tryLock() {
       return true
     },
-    *tellQueues() {},
+    *publishQueues() {},
     *inVault(steps) {
       return runInVault(steps)
     },

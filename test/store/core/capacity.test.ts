@@ -5,7 +5,7 @@ import { createCapacity } from '../../../src/store/core/capacity.ts'
 function open(usedBytes = 0) {
   const used = { bytes: usedBytes }
   const capacity = createCapacity((part) => part * 1000 - used.bytes)
-  capacity.look()
+  capacity.refresh()
   return { used, capacity }
 }
 
@@ -15,10 +15,10 @@ t.test('commits are refused above the watermark, until it has fallen well below'
   t.notOk(capacity.admits(1, 0))
   t.equal(capacity.share(), Infinity, 'no account alone is to blame')
   used.bytes = 790
-  capacity.look()
+  capacity.refresh()
   t.ok(capacity.isFull)
   used.bytes = 750
-  capacity.look()
+  capacity.refresh()
   t.notOk(capacity.isFull)
   t.ok(capacity.admits(1, 0))
 })
@@ -29,7 +29,7 @@ t.test('what was admitted is gone from the room until the next look', async (t) 
   t.notOk(capacity.admits(41, 0), 'of 45, an eighth of what is left then')
   t.ok(capacity.admits(40, 0))
   used.bytes = 755
-  capacity.look()
+  capacity.refresh()
   t.notOk(capacity.admits(41, 0))
   t.ok(capacity.admits(40, 0))
 })
