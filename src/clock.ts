@@ -17,7 +17,7 @@ export type SetTimer = (delayMs: number, callback: () => void) => () => void
 /**
  * Makes a clock's `after` of timers that may fire early: each is set again until the clock that callers compare with says
  * that the time has come. Node's fire up to a millisecond early by `performance.now()`, and none is longer than 24 days. A
- * callback that is told "not yet" by its own clock, and does not ask again, would wait for ever.
+ * callback that runs too early by its own clock, and does not ask again, would wait for ever.
  */
 export function createAfter(monotonicMs: () => number, setTimer: SetTimer): Clock['after'] {
   return (delayMs, callback) => {

@@ -47,7 +47,7 @@ export const TooManyPosts = createError(
 export const StoreUnavailable = createError('STORE_UNAVAILABLE', 'The relay cannot store events now.', 503)
 export const ClockInDoubt = createError(
   'CLOCK_IN_DOUBT',
-  "The relay's clock was just set, so it cannot tell how old an event of this post is. Post it again later.",
+  "The relay's clock was just set, so it does not know how old an event of this post is. Post it again later.",
   503,
 )
 export const SenderLeft = createError('SENDER_LEFT', 'The sender left before its post was taken.', 400)

@@ -55,7 +55,7 @@ export interface RelayOptions {
   readonly clock?: Clock
   /** Another engine, for tests. */
   readonly startThread?: EngineOptions['startThread']
-  /** The relay cannot go on and must be started again; called at most once. */
+  /** The relay cannot continue and must be started again; called at most once. */
   readonly onFatal?: () => void
   /** Log lines so far that the output did not take. */
   readonly droppedLogLines?: () => number
@@ -90,11 +90,11 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     adminToken: base.adminToken,
     hasAccounts: [...base.vault.accounts()].length > 0,
     async close() {
-      // Gateways look every few seconds, and send posts until they have seen it.
+      // Gateways ask every few seconds, and send posts until they have seen it.
       readiness.announceShutdown()
       await delay(settings.DRAIN_MS)
       await ports.stopListening()
-      // Posts that are in go on: they are committed, and answered by Pinterest's word if their call is in flight.
+      // Posts that are in are still committed, and answered by Pinterest's word if their call is in flight.
       await Promise.all([delivery.stop(CALLS_PATIENCE_MS), refresher.stop(CALLS_PATIENCE_MS)])
       delivery.endWaiting()
       await parts.disposeAsync()
@@ -106,7 +106,7 @@ type Base = Awaited<ReturnType<typeof openBase>>
 type Sending = ReturnType<typeof openSending>
 type Ports = Awaited<ReturnType<typeof openPorts>>
 
-/** What everything else stands on: the store and the vault, the ways to Pinterest, the limits, the metrics. */
+/** What everything else needs: the store and the vault, the ways to Pinterest, the limits, the metrics. */
 async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
   const { settings, log, version, clock = systemClock, onFatal } = options
   const masterKeys = await findMasterKeys(settings)

@@ -19,7 +19,7 @@ const RELOAD_AGAIN_MS = 1000
 /** From now on until the store is closed, and with what others learned before this relay came. */
 export async function joinReplicas(options: ReplicasOptions): Promise<void> {
   const { shared, vault, delivery, log, clock } = options
-  /** Until it works: the news does not come a second time. */
+  /** Until it works: the change is reported once only. */
   function reload(): void {
     vault.reload().catch((error: unknown) => {
       log.error({ code: codeOf(error) }, 'vault cannot be read')
@@ -42,13 +42,15 @@ export async function joinReplicas(options: ReplicasOptions): Promise<void> {
       }
     }
   })
-  // What changed while this relay started was told to nobody here.
+  // What changed while this relay started was not reported here.
   reload()
   for (const { queue, breaker } of await shared.breakers()) delivery.learn(queue, breaker)
 }
 
-/** Told in the background: a store that is away must not hold an outcome up, and the others find out by themselves. */
-export function createBreakerPublisher(shared: Shared): (...change: Parameters<Shared['putBreaker']>) => void {
+/** In the background: an outcome must not wait for a store that is away, and the others find out by themselves. */
+export function createBreakerPublisher(
+  shared: Shared,
+): (...change: Parameters<Shared['putBreaker']>) => void {
   // One after the other: a closing must not be overtaken by the opening before it.
   let last = Promise.resolve()
   return (...change) => {

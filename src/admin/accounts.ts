@@ -20,7 +20,7 @@ import {
 } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
-/** As Pinterest gives it: what may stand in a header. */
+/** As Pinterest gives it: what a header may hold. */
 const Secret = textOf('^[!-~]+$', 'must be visible ASCII characters', { minLength: 8, maxLength: 4096 })
 const Oauth = closed({
   /** A colon would end it in HTTP Basic. */
@@ -31,7 +31,7 @@ const Oauth = closed({
     }),
   ),
   client_secret: Type.Optional(Secret),
-  /** Absent: somebody will consent at /accounts/{id}/authorize, or the app has a new secret. */
+  /** Absent: a person will consent at /accounts/{id}/authorize, or the app has a new secret. */
   refresh_token: Type.Optional(Secret),
   /** The account whose grant this one uses as well. */
   shared_with: Type.Optional(AdAccountId),
@@ -80,7 +80,8 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
 
   const putting = {
     summary: 'Register an account, rotate its token, or change its settings',
-    description: 'What is absent stays as it is; null goes back to the default. Held events go on at once.',
+    description:
+      'What is absent stays as it is; null goes back to the default. Held events are sent at once.',
     params: Params,
     body: AccountBody,
     response: answers({ 200: AccountView, 201: AccountView }),
@@ -157,7 +158,7 @@ export const accountActionRoutes: AdminRoutes = async (app, options) => {
 
   for (const [verb, isPaused, summary] of [
     ['pause', true, "Stop the account's calls; posts are still taken"],
-    ['resume', false, 'Let them go on'],
+    ['resume', false, 'Let them continue'],
   ] as const) {
     const schema = { summary, params: Params, response: AccountNow }
     app.post(`/accounts/:id/${verb}`, { schema }, async (request) => {
@@ -202,7 +203,8 @@ function demandCountryCode(country: string): void {
 function readGrant(oauth: Static<typeof Oauth>): GivenGrant {
   const { client_id, client_secret, refresh_token, shared_with } = oauth
   if (shared_with !== undefined) {
-    if (Object.keys(oauth).length > 1) throw new InvalidRequest('oauth.shared_with: stands alone.')
+    if (Object.keys(oauth).length > 1)
+      throw new InvalidRequest('oauth.shared_with: excludes all other settings.')
     return { kind: 'shared', adAccountId: shared_with }
   }
   if (client_id === undefined) throw new InvalidRequest('oauth.client_id: is required.')

@@ -43,14 +43,14 @@ export const DEFAULT_PAGE = 100
 
 /** Of a query: only test events, or only live ones; both when absent. */
 export const IsTest = Type.Optional(Type.Enum(['true', 'false']))
-/** No stored text holds control characters, and PostgreSQL refuses to look for U+0000. */
+/** No stored text holds control characters, and PostgreSQL refuses to search for U+0000. */
 export const plainText = (options: { readonly minLength?: number; readonly maxLength: number }) =>
   textOf('^[^\\u0000-\\u001f\\u007f-\\u009f]*$', 'must not hold control characters', options)
 /** As long as an event id may be. */
 export const EventId = plainText({ minLength: 1, maxLength: MAX_EVENT_ID_LENGTH })
 export const Label = plainText({ maxLength: 200 })
 export const NoContent = Type.Null({ description: 'Done; no body.' })
-export const Redirect = Type.Null({ description: 'To where the browser goes on.' })
+export const Redirect = Type.Null({ description: 'To the page that follows.' })
 
 export const Failure = orNull(
   closed({ at: Time, reason: Type.String({ description: 'Never a token, never customer data.' }) }),
@@ -178,7 +178,7 @@ export function toCursor(id: number | undefined): string | null {
   return id === undefined ? null : String(id)
 }
 
-/** `find` is asked for one more than the limit, which tells whether there are more. */
+/** `find` is asked for one more than the limit, to know whether there are more. */
 export async function readPage<Item extends { readonly id: number }>(
   { limit: limitText, cursor }: { readonly limit?: string | undefined; readonly cursor?: string | undefined },
   find: (query: { readonly limit: number; readonly beforeId?: number }) => Promise<readonly Item[]>,

@@ -10,7 +10,7 @@ import type { AdminOptions, AdminRoutes } from './options.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The key that the request made, which its address cannot tell. */
+    /** The key that the request made: its path does not name it. */
     madeKeyId: string | undefined
   }
 }
@@ -41,7 +41,11 @@ export function auditChanges(app: FastifyInstance, options: AuditOptions): void 
   app.decorateRequest('madeKeyId', undefined)
   app.addHook('onSend', async (request, reply) => {
     if (!mayHaveChanged(request, reply)) return
-    await writeAudit(options, `${request.method} ${request.routeOptions.url ?? ''}`, detailsOf(request, reply))
+    await writeAudit(
+      options,
+      `${request.method} ${request.routeOptions.url ?? ''}`,
+      detailsOf(request, reply),
+    )
   })
 }
 

@@ -92,7 +92,7 @@ export const consentRoutes: AdminRoutes = async (app, options) => {
     const details = { ad_account_id: adAccountId, authorized, status: 200 }
     await writeAudit(options, 'GET /oauth/callback', details)
     if (!wantsHtml(request)) return { ad_account_id: adAccountId, authorized }
-    const text = `Authorized: ${authorized.join(', ')}. What waited goes on now. POST /accounts/${adAccountId}/conversion-token makes sending independent of refreshes.`
+    const text = `Authorized: ${authorized.join(', ')}. What waited is sent now. POST /accounts/${adAccountId}/conversion-token makes sending independent of refreshes.`
     return sendPage(reply, 200, 'Done', text)
   })
 }

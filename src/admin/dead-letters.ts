@@ -1,6 +1,6 @@
 /**
- * Dead letters: listed, queued again, deleted. Replays and purges go on in small steps, between which commits pass, and
- * stop after a bounded number: `next_cursor` says where to go on. What dies again meanwhile is newer, and not met again.
+ * Dead letters: listed, queued again, deleted. Replays and purges run in small steps, between which commits pass, and
+ * stop after a bounded number: `next_cursor` says where to continue. What dies again meanwhile is newer, and not met again.
  * A dry run of a replay takes the same steps, and only counts.
  */
 import { Type, type Static } from 'typebox'

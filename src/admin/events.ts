@@ -102,7 +102,7 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, set
   const finding = {
     summary: 'What became of events, newest first',
     description:
-      'An answer may hold fewer events than asked for and still have a `next_cursor`: a search that takes long goes on with it.',
+      'An answer may hold fewer events than asked for and still have a `next_cursor`: a search that takes long continues with it.',
     querystring: Query,
     response: answers({ 200: Found }),
   }
@@ -181,7 +181,7 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, set
       throw new InvalidRequest('event_id, order_id: one of them is required.')
     const nowMs = clock.wallMs()
     const what = { ...ids, event_id: auditedId(ids.event_id), order_id: auditedId(ids.order_id) }
-    // First: what is erased and not told would be worse than what is told and was not there.
+    // First: an erasure without an entry would be worse than an entry without an erasure.
     await store.addAudit({ atMs: nowMs, action: 'erase', details: what })
     const erased = await store.erase({ ...camelOf(ids), nowMs })
     metrics.countEvents(ids.ad_account_id ?? 'other', 'filtered', erased.queued)

@@ -79,7 +79,7 @@ const Quality = closed({
 /** Whether each account sends as many events of each name as it used to. */
 const VolumeQuery = closed({
   ad_account_id: Type.Optional(AdAccountId),
-  /** 24 unless told otherwise. */
+  /** 24 by default. */
   hours: Type.Optional(textOf('^([1-9]\\d?|1[0-5]\\d|16[0-8])$', 'must be 1 to 168')),
 })
 

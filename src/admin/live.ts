@@ -177,8 +177,7 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
 }
 
 /**
- * Accounts that need a person now, the one with the earliest deadline first. Not those that a person paused: somebody knows of
- * them.
+ * Accounts that need a person now, the one with the earliest deadline first. Not those that a person paused.
  */
 function findBlocked(
   options: Pick<AdminOptions, 'vault' | 'readiness' | 'maxEventAgeMs'>,

@@ -60,7 +60,7 @@ export type AdminRoutes = FastifyPluginAsyncTypebox<RouteOptions>
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The route looks for the browser's session itself. */
+    /** The route checks the browser's session itself. */
     readonly takesSession?: boolean
     /** Anybody may ask. */
     readonly isOpen?: boolean

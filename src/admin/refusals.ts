@@ -16,7 +16,7 @@ const LINE_EVERY_MS = 60_000
 /** As many typing errors, or requests of a script with an old token, are answered at once. */
 const GUESSES_AT_ONCE = 20
 const GUESS_EVERY_MS = 1000
-/** What would wait longer is told so at once: few sockets are held. */
+/** What would wait longer is answered at once: few sockets are held. */
 export const LONGEST_DELAY_MS = 10_000
 
 export function createRefusals({

@@ -6,7 +6,7 @@ import type { AdminRoutes } from './options.ts'
 
 const Resealed = closed({ records: Count, payloads: Count })
 export type ResealAnswer = Static<typeof Resealed>
-/** Commits go on between the steps. */
+/** Commits run between the steps. */
 const PAYLOADS_PER_STEP = 500
 
 const BackupBody = closed(
@@ -58,7 +58,7 @@ export const storeRoutes: AdminRoutes = async (app, { vault, store, delivery, ba
   })
 
   const backingUp = {
-    summary: 'Copy vault and queue into a folder while posts go on (SQLite)',
+    summary: 'Copy vault and queue into a folder while posts are taken (SQLite)',
     body: BackupBody,
     response: answers({ 200: BackedUp }),
   }
@@ -71,7 +71,7 @@ export const storeRoutes: AdminRoutes = async (app, { vault, store, delivery, ba
     },
   )
 
-  /** Only by its name: the file lies beside the store. Safe to repeat at any time, also when an answer was lost. */
+  /** Only by its name: the file is beside the store. Safe to repeat at any time, also when an answer was lost. */
   let isRunning = false
 
   const recovering = {

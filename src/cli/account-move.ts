@@ -1,5 +1,5 @@
 /**
- * `account move`: takes an account to another cell while its shop goes on posting. Drain, switch, call: the new cell takes posts
+ * `account move`: takes an account to another cell while its shop posts. Drain, switch, call: the new cell takes posts
  * and keeps them until the old one has sent all that it has and has made no call for a minute. So no event is lost, and the two
  * never call within the same minute. It can be ended and begun again at any point.
  */
@@ -89,7 +89,7 @@ async function handOver(from: AdminClient, to: AdminClient, id: string, terminal
     await from.send('DELETE', path)
     await terminal.wait(REPLICAS_LEARN_MS)
     if ((await readTotals(from, id)).text === quiet) return removeSources(from, sources)
-    // A post came between: the old cell sends its events, too, before the new one may call.
+    // A post came between: the old cell sends its events too before the new one may call.
     terminal.report('a post came at the last moment: once more')
     await from.send('PUT', `${path}/copy`, copied)
     await from.send('POST', `${path}/resume`)
@@ -100,7 +100,7 @@ async function handOver(from: AdminClient, to: AdminClient, id: string, terminal
 async function untilQuiet(from: AdminClient, id: string, terminal: Terminal): Promise<string> {
   let before = ''
   let seconds = 0
-  let told = ''
+  let reported = ''
   for (;;) {
     const { text, queued } = await readTotals(from, id)
     seconds = text === before && queued === 0 ? seconds + 1 : 0
@@ -109,8 +109,8 @@ async function untilQuiet(from: AdminClient, id: string, terminal: Terminal): Pr
     const news =
       seconds > 0
         ? `waits until nothing came for ${QUIET_SECONDS} s`
-        : `posts or calls go on, ${queued} queued`
-    if (told !== news) terminal.report((told = news))
+        : `posts or calls still happen, ${queued} queued`
+    if (reported !== news) terminal.report((reported = news))
     await terminal.wait(1000)
   }
 }

@@ -166,7 +166,7 @@ export const accountCommands: readonly Command[] = [
   ),
   verify,
   change('pause', 'stops its calls; posts are still taken'),
-  change('resume', 'goes on with its calls'),
+  change('resume', 'makes its calls again'),
   move,
   removal(
     'account',

@@ -6,7 +6,7 @@ import { misused } from './terminal.ts'
 
 const FILTER =
   '[--account ID] [--reason WORD] [--event NAME] [--event-id ID] [--order ID] [--status rejected|expired] [--live|--test]'
-/** Dead letters per request of a long run: a second or so, then progress is told. */
+/** Dead letters per request of a long run: a second or so, then progress is reported. */
 const RUN_DEAD_LETTERS = 5000
 
 const list: Command = {
@@ -90,7 +90,7 @@ const purge: Command = {
 
 export const deadCommands: readonly Command[] = [list, groups, replay, purge]
 
-/** Repeats the request until nothing is left; adds up what each did, and tells it. */
+/** Repeats the request until nothing is left; adds up what each did, and reports it. */
 async function runThrough(
   { admin, terminal, positionals, options }: Invocation,
   path: string,

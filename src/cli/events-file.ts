@@ -33,7 +33,7 @@ function isUtf16(text: string): boolean {
   return /^(?:\ufffd\ufffd|[^\0]?\0)/.test(text)
 }
 
-/** `npm run relay` runs in the folder of package.json, and tells in which one it was typed. */
+/** `npm run relay` runs in the folder of package.json, and passes on in which one it was typed. */
 function resolveFile(environment: Terminal['environment'], path: string): string {
   const typedIn = environment['npm_lifecycle_event'] === 'relay' ? environment['INIT_CWD'] : undefined
   return typedIn === undefined ? path : resolve(typedIn, path)

@@ -45,7 +45,8 @@ export const send: Command = {
       for (const [index, event] of entries.entries()) {
         if (event.status === 'failed') failed.push({ index: start + index, message: event.error_message })
       }
-      if (events.length > EVENTS_PER_POST) terminal.report(`${start + data.length} of ${events.length} posted`)
+      if (events.length > EVENTS_PER_POST)
+        terminal.report(`${start + data.length} of ${events.length} posted`)
     }
     const taken = events.length - failed.length
     return {

@@ -35,7 +35,7 @@ const recover: Command = {
 const backup: Command = {
   name: 'backup',
   words: 'DIR [--with-master-key]',
-  does: "copies vault and queue into an empty folder of the relay's machine while posts go on; the master key, without which nobody can read them, is not among them unless asked for",
+  does: "copies vault and queue into an empty folder of the relay's machine while posts are taken; the master key, without which nobody can read them, is not among them unless asked for",
   async run({ positionals: [path = ''], options, admin }) {
     const folder = resolve(path)
     const body = { folder, with_master_key: options['with-master-key'] === true }

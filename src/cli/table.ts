@@ -6,7 +6,7 @@ type CellName<Row> = { [Name in keyof Row]: Row[Name] extends Cell ? Name : neve
 /** By head: the field that the column shows, or how a row's cell is made. */
 export type Columns<Row> = Readonly<Record<string, CellName<Row> | ((row: Row) => Cell)>>
 
-/** `empty`: what stands there instead of a table without rows. */
+/** `empty`: printed instead of a table without rows. */
 export function renderTable<Row>(columns: Columns<Row>, rows: readonly Row[], empty?: string): string {
   if (rows.length === 0 && empty !== undefined) return empty
   const cells = rows.map((row) =>

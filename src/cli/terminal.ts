@@ -5,7 +5,7 @@ export interface Terminal {
   readonly environment: Readonly<Record<string, string | undefined>>
   /** The answer, for people or as JSON. */
   print(text: string): void
-  /** Progress and complaints. */
+  /** Progress and errors. */
   report(text: string): void
   /** All of standard input. */
   readInput(): Promise<string>

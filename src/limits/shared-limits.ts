@@ -7,7 +7,7 @@
  *        └──none left: not asked for again before the store said there would be one
  *
  * While the store is away nothing is granted: calls wait, and posts get 503. A token at hand may be used for a second at most,
- * so that a process that was stopped does not go on with tokens of another time; it is given back, not kept.
+ * so that a process that was stopped does not use tokens of another time; it is given back, not kept.
  */
 import type { Clock } from '../clock.ts'
 import type { Settings } from '../settings.ts'
@@ -227,7 +227,7 @@ function requestOf(lease: QuotaLease): BucketRequest {
   }
 }
 
-/** `isStale`: the process stood still while the answer was there. Its tokens are of another time and go back unused. */
+/** `isStale`: the process was stopped while the answer waited. Its tokens are of another time and are given back unused. */
 function receive(
   lease: QuotaLease,
   request: BucketRequest,

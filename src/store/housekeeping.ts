@@ -23,7 +23,7 @@ export interface HousekeepingOptions {
   readonly log: Log
 }
 
-/** Done periodically, in steps between which commits go on. */
+/** Done periodically, in steps, so that commits run in between. */
 interface Chore {
   readonly everyMs: number
   readonly failure: string

@@ -57,7 +57,7 @@ export async function findMasterKeys(settings: Settings): Promise<MasterKeys> {
   return { current, previous: parseMasterKey('MASTER_KEY_PREVIOUS', MASTER_KEY_PREVIOUS) }
 }
 
-/** A key is made for a new store only: an old one's cannot be replaced, and must not look as if it had been. */
+/** A key is made for a new store only: that of an old one cannot be replaced. */
 async function findMasterKeyFile({ database }: Settings): Promise<Uint8Array> {
   if (database.kind === 'postgres') throw new BadSettings('MASTER_KEY must be set')
   const path = masterKeyFile(database.path)

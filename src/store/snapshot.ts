@@ -25,12 +25,12 @@ export function createSnapshots(store: FrontStore, clock: Clock): TakeSnapshot {
 
   async function takeAnew(): Promise<StoreSnapshot> {
     let snapshot: StoreSnapshot | undefined
-    const look = Promise.all([store.size(), store.totals({}), store.backlog()])
-    const looked = look.then(([size, totals, backlog]) => {
+    const reading = Promise.all([store.size(), store.totals({}), store.backlog()])
+    const taken = reading.then(([size, totals, backlog]) => {
       const inOrder = backlog.toSorted((one, other) => one.oldestEventTimeS - other.oldestEventTimeS)
       snapshot = { size, totals, backlog: inOrder }
     })
-    await orAfter(clock, PATIENCE_MS, looked)
+    await orAfter(clock, PATIENCE_MS, taken)
     if (snapshot === undefined) throw new StoreUnavailable()
     return snapshot
   }

@@ -176,7 +176,7 @@ export interface DeadLetterFilter {
 
 /** A step over the dead letters of a filter, newest first. */
 export interface DeadLetterQuery extends DeadLetterFilter {
-  /** At most this many are looked at. */
+  /** At most this many are read. */
   readonly limit: number
   /** Only those with a smaller id: where the step before stopped. */
   readonly beforeId?: number
@@ -214,7 +214,7 @@ export interface PurgeStep {
 export interface ExpireRequest {
   /** Live events from before are too old. Seconds since the epoch. */
   readonly oldestEventTimeS: number
-  /** At most this many batches are looked at. */
+  /** At most this many batches are read. */
   readonly limit: number
   readonly nowMs: number
 }

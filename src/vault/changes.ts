@@ -86,7 +86,7 @@ function changeToken(
         tokenKind: kind,
         tokenLast4: accessToken.slice(-4),
         tokenSetAtMs: nowMs,
-        // A minted token comes from the grant, which goes on serving for another one; a given one replaces it.
+        // A minted token comes from the grant, which stays for the next one; a given one replaces it.
         grantId: kind === 'conversion' ? before.account.grantId : undefined,
       }
       return [{ account, token: accessToken }, []]
@@ -121,7 +121,7 @@ export function giveGrant(state: VaultState, grant: NewGrant, adAccountIds: read
   const accounts = adAccountIds.flatMap((adAccountId): Entry[] => {
     const before = state.account.get(adAccountId)
     if (before === undefined) return []
-    // A minted token goes on: the grant is only its way back.
+    // A minted token stays in use: the grant only makes the next one.
     const isMinted = before.account.tokenKind === 'conversion'
     const after = isMinted
       ? { ...before, account: { ...before.account, clientId, grantId } }

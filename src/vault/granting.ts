@@ -21,7 +21,7 @@ import type { AccountChange, TokenChange, Vault } from './vault.ts'
 /** What an operator gives of a grant. */
 export type GivenGrant =
   | { readonly kind: 'refresh_token'; readonly client: ClientCredentials; readonly refreshToken: string }
-  /** Somebody will consent later; or the app has a new secret. */
+  /** A person will consent later; or the app has a new secret. */
   | { readonly kind: 'client'; readonly client: ClientCredentials }
   | { readonly kind: 'shared'; readonly adAccountId: string }
 
@@ -72,7 +72,7 @@ export function createGranting(options: GrantingOptions) {
       }),
 
     /**
-     * Somebody consented: `code` becomes a grant of this account, and of the others on its grant that it works for.
+     * A person consented: `code` becomes a grant of this account, and of the others on its grant that it works for.
      * Answers them all.
      */
     useCode: (adAccountId: string, code: string, redirectUri: string) =>

@@ -14,7 +14,7 @@ import {
 import type { Sealer } from './seal.ts'
 import type { DocumentKey, VaultChange, VaultDocument, VaultStore } from './vault-store.ts'
 
-/** What a change does, and what its caller is told. */
+/** What a change does, and what its caller gets. */
 type Decision<Result> = readonly [Change, Result]
 
 export interface OpenRecords {

@@ -102,7 +102,7 @@ export interface StatisticsRecord {
 
 export interface RelayKey {
   readonly keyId: string
-  /** How the key begins, so that people tell theirs. */
+  /** How the key begins, so that people recognize theirs. */
   readonly prefix: string
   readonly label: string
   readonly adAccountIds: readonly string[]

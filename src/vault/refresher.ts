@@ -14,9 +14,9 @@
  *     token is still good for a fifth of its life. After the commit: the new pair is good.
  *
  * With several replicas only the one that claims a grant asks, from before `asked` until what came of it is written: two
- * that use the same refresh token would lose the grant. The others look again a little later, and find it renewed.
+ * that use the same refresh token would lose the grant. The others check again a little later, and find it renewed.
  *
- * Failing or refused, the access token goes on being used until Pinterest refuses that as well: a queue is held only then.
+ * While refreshes fail or are refused, the access token is used until Pinterest refuses it as well: only then is a queue held.
  */
 import { codeOf } from '../errors.ts'
 import { orAfter, type Clock } from '../clock.ts'
@@ -50,13 +50,13 @@ const REFRESH_AT = 4 / 5
 const JITTER = 1 / 50
 const FIRST_RETRY_MS = 5000
 const LONGEST_RETRY_MS = 15 * 60_000
-/** A refusal is for a person to mend, but may have been Pinterest's own mistake: it is asked again now and then. */
+/** A refusal needs a person, but may have been Pinterest's own mistake: it is retried hourly. */
 const REFUSED_RETRY_MS = 3600_000
 /** Pinterest may refuse a token that it gave a moment ago; more tokens do not help then. */
 const REFUSED_AGAIN_MS = 5 * 60_000
 /** Another replica refreshes: by then it is done, or has at least asked. */
 const CLAIMED_AGAIN_MS = 3000
-/** The wall clock may be set: it is looked at again at least so often. */
+/** The wall clock may be set: it is read again at least so often. */
 const LONGEST_SLEEP_MS = 15 * 60_000
 const COMMIT_AGAIN_MS = 1000
 const ELSEWHERE = 'refreshed_elsewhere'
@@ -64,7 +64,7 @@ const ELSEWHERE = 'refreshed_elsewhere'
 /** Pure. When a grant is asked for, in milliseconds since the epoch, and whether only since its token is old. */
 function planRefresh(grant: Grant, nowMs: number): { readonly dueAtMs: number; readonly isByAge: boolean } {
   const { grantId, issuedAtMs, expiresAtMs, askedAtMs, refusedAtMs, failure, failures = 1 } = grant
-  // In [0, 1): the same in every replica and at every look.
+  // In [0, 1): the same in every replica and at every check.
   const share = Number.parseInt(digestOf(grantId).slice(0, 8), 16) / 2 ** 32
   if (failure === undefined && askedAtMs === undefined) {
     const lifeMs = expiresAtMs - issuedAtMs
@@ -142,8 +142,8 @@ export function createRefresher(options: RefresherOptions) {
     if (running.has(grantId) || msUntilDue(grantId, -Infinity) > 0) return
     void refresh(grantId).then((result) => {
       // Its record says nothing of this: another replica may die before it has asked, or with the answer.
-      const isUntold = result.kind === 'unwritable' || ('reason' in result && result.reason === ELSEWHERE)
-      if (!isUntold) return
+      const isUnrecorded = result.kind === 'unwritable' || ('reason' in result && result.reason === ELSEWHERE)
+      if (!isUnrecorded) return
       clock.after(FIRST_RETRY_MS, () => {
         if (vault.grant(grantId)?.issuedAtMs === grant.issuedAtMs) accessRefused(grantId)
       })
@@ -170,7 +170,7 @@ export function createRefresher(options: RefresherOptions) {
   }
 }
 
-interface Told {
+interface RefreshState {
   /** Nothing that is due is asked for so long. */
   readonly pause: (grantId: string, ms: number) => void
   readonly renewed: (grantId: string) => void
@@ -178,14 +178,14 @@ interface Told {
 }
 
 /** One refresh of one grant: claimed, asked, and written down. What it makes never rejects. */
-function createRefresh({ vault, oauth, clock, log, onRefresh }: RefresherOptions, told: Told) {
+function createRefresh({ vault, oauth, clock, log, onRefresh }: RefresherOptions, state: RefreshState) {
   /** Undefined where the vault cannot be written. */
   async function written<Result>(grantId: string, change: Promise<Result>): Promise<Result | undefined> {
     try {
       return await change
     } catch (error) {
       log.error({ code: codeOf(error) }, 'vault cannot be written')
-      told.pause(grantId, FIRST_RETRY_MS)
+      state.pause(grantId, FIRST_RETRY_MS)
       return undefined
     }
   }
@@ -199,10 +199,10 @@ function createRefresh({ vault, oauth, clock, log, onRefresh }: RefresherOptions
       const renew = () => written(grantId, vault.renewGrant(grantId, answer.value, clientSecret))
       // The old refresh token is gone: this pair exists nowhere else.
       while ((await renew()) === undefined) {
-        if (told.isStopped()) return { kind: 'unwritable' }
+        if (state.isStopped()) return { kind: 'unwritable' }
         await new Promise<void>((resolve) => void clock.after(COMMIT_AGAIN_MS, resolve))
       }
-      told.renewed(grantId)
+      state.renewed(grantId)
       report(grantId, 'renewed')
       return { kind: 'renewed' }
     }
@@ -234,7 +234,7 @@ function createRefresh({ vault, oauth, clock, log, onRefresh }: RefresherOptions
         case undefined:
           return { kind: 'unwritable' }
         case 'elsewhere':
-          told.pause(grantId, CLAIMED_AGAIN_MS)
+          state.pause(grantId, CLAIMED_AGAIN_MS)
           return { kind: 'failed', reason: ELSEWHERE, isAnswerLost: false }
         case 'renewed':
         case 'gone':

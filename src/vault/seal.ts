@@ -39,7 +39,7 @@ export interface Sealer {
   open(sealed: Uint8Array, binding: SealBinding): Uint8Array
   /** Whether the current master key sealed it. */
   isCurrent(sealed: Uint8Array): boolean
-  /** Names the current master key: 8 hex digits that tell nothing about it. */
+  /** Names the current master key: 8 hex digits that reveal nothing of it. */
   readonly keyId: string
   /** Of every key that opens, the current one first. */
   readonly keyIds: readonly string[]
@@ -47,7 +47,7 @@ export interface Sealer {
 
 export const MASTER_KEY_BYTES = 32
 
-/** Where the key id stands in a sealed value, for those who look for what an older key sealed. */
+/** Where a sealed value has the key id, to search for what an older key sealed. */
 export const KEY_ID_OFFSET = 1
 export const KEY_ID_BYTES = 4
 

@@ -101,7 +101,7 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions) {
         return [entries, entries.length]
       })
     },
-    /** Another replica changed something: reads it. What is not told is found out before the next change. */
+    /** Another replica changed something: reads it. A change that was not reported is found before the next one. */
     reload,
     /** Called after each committed change of an account or of the token that it uses, whoever made it. */
     onAccountChange,
@@ -186,7 +186,7 @@ const PREFIX = 'prl_'
 function keepKeys({ change, state }: OpenRecords, now: () => number) {
   const usedAtMs = new Map<string, number>()
   return {
-    /** The key that this bearer value is, if it is one. The look-up is by hash, so its timing tells nothing of a key. */
+    /** The key that this bearer value is, if it is one. Found by its hash, so that timing reveals nothing of a key. */
     authenticate(relayKey: string): RelayKey | undefined {
       const key = state().key.get(hashRelayKey(relayKey))
       if (key !== undefined) usedAtMs.set(key.keyId, now())

@@ -112,7 +112,7 @@ const badGrants: [name: string, oauth: object, status: number, pattern: RegExp][
   ['a token of another', { ...CLIENT, refresh_token: 'BENS' }, 400, /not permitted/],
   ['too small a scope', { ...CLIENT, refresh_token: 'READ_ONLY' }, 400, /scope|ads:write/],
   ['no account to share with', { shared_with: '99' }, 400, /oauth.shared_with/],
-  ['sharing and more', { shared_with: '99', ...CLIENT }, 400, /stands alone/],
+  ['sharing and more', { shared_with: '99', ...CLIENT }, 400, /excludes all other settings/],
   ['an unknown field', { ...CLIENT, refreshtoken: 'x' }, 400, /is not known here$/],
   ['a colon in the id', { client_id: 'a:b', client_secret: 'long-enough' }, 400, /client_id/],
 ]

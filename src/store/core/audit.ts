@@ -1,6 +1,6 @@
 /**
  * What operators did, as the audit trail has it. A run over dead letters has one entry: its first step makes it, the later
- * ones, which know its id, add their counts to it. In the step's transaction, so that nothing is done that is not told.
+ * ones, which know its id, add their counts to it. In the step's transaction, so that nothing is done that is not in the trail.
  */
 import { looksPersonal } from '../../events/personal-ids.ts'
 import type { AuditEntry, AuditQuery } from '../audit.ts'

@@ -1,5 +1,5 @@
 /**
- * Dead letters: which of them a filter means, how they are shown, and what a replay makes of them. A step looks at a bounded
+ * Dead letters: which of them a filter means, how they are shown, and what a replay makes of them. A step reads a bounded
  * number of rows, from new to old, whether they match or not: a filter that matches little in a long list must not keep
  * commits waiting.
  */
@@ -110,7 +110,7 @@ function showDeadLetter(row: DeadLetterRow, sealer: Sealer): DeadLetter {
 }
 
 /**
- * A dead letter is gone and its batch is there, and both are counted and told in the audit, or none of it. Its event is not
+ * In one transaction the dead letter is deleted, its batch added, and both are counted and audited. Its event is not
  * queued where it was posted again meanwhile: then its key cannot be claimed.
  */
 export function* replay(tx: Transaction, request: ReplayRequest): Steps<ReplayStep> {

@@ -1,7 +1,7 @@
 /**
- * Erases events by their ids, in bounded steps. Dead letters are looked at before the queue, since one may be replayed
- * meanwhile, and after it, since an event may die meanwhile; then the event trail is told. A payload keeps its
- * positions: `{}` stands where an erased event was. What is leased is only counted, since a call may be made of it.
+ * Erases events by their ids, in bounded steps. Dead letters are erased before the queue, since one may be replayed
+ * meanwhile, and after it, since an event may become one; the event trail is last. A payload keeps its positions:
+ * an erased event becomes `{}`. What is leased is only counted, since a call may be made of it.
  */
 import { looksPersonal } from '../../events/personal-ids.ts'
 import { EVENT_SEPARATOR, splitEvents } from '../payload.ts'
@@ -134,7 +134,7 @@ function* eraseInTrail(tx: Transaction, request: EraseStepRequest): Steps<EraseS
   return { ...NOTHING_ERASED, next: nextPosition(position, nextBucket) }
 }
 
-/** `at`: where the table goes on; undefined when it is done. */
+/** `at`: where the table continues; undefined when it is done. */
 function nextPosition({ table }: ErasePosition, at: number | undefined): ErasePosition | undefined {
   if (at !== undefined) return { table, at }
   const next = TABLES[TABLES.indexOf(table) + 1]

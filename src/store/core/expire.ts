@@ -12,7 +12,7 @@ import type { Transaction } from './transaction.ts'
 /** A step ends after so many events, even when they are those of a few batches: some 20 ms. */
 const EXPIRE_STEP_EVENTS = 1000
 
-/** Of every event that expires, here or in delivery, which looks at what it has leased. */
+/** Of every event that expires, here or in delivery, which checks what it has leased. */
 export const TOO_OLD = {
   reason: 'too_old',
   message: 'The event grew too old before Pinterest took it.',
@@ -85,7 +85,7 @@ export function expireBatch(
   }
 }
 
-/** What has no time that can be read counts as the oldest: it is looked at once, and not forever. */
+/** What has no readable time counts as the oldest, so that it is read once and not at every step. */
 function readTimes(row: BatchRow, sealer: Sealer): number[] | undefined {
   const payload = openSealed(sealer, row.sealed, bindBatch(toQueue(row)))
   if (payload === undefined) return undefined

@@ -1,5 +1,5 @@
 /**
- * Tells a wrong master key before it does harm, and seals again what an older one sealed. Each store keeps one sealed check
+ * Detects a wrong master key before it does harm, and seals again what an older one sealed. Each store keeps one sealed check
  * per master key that may still seal something in it; a start needs all of these keys, as MASTER_KEY or
  * MASTER_KEY_PREVIOUS. When everything was sealed again under the current key, the checks of the older ones go.
  */
@@ -99,7 +99,7 @@ const RESEALED_TABLES: readonly { readonly name: string; readonly id: string; re
   { name: 'batches', id: 'batch_id', bind: bindBatch },
   { name: 'dead_letters', id: 'id', bind: bindDeadLetter },
 ]
-/** A step looks at so many rows at most, so that commits pass in between. */
+/** A step reads so many rows at most, so that commits run in between. */
 const RESEAL_STEP_ROWS = 2000
 /** The first byte, counted from 1 as SQL does, and their number. */
 const KEY_ID_PLACE = [KEY_ID_OFFSET + 1, KEY_ID_BYTES] as const

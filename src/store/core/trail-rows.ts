@@ -21,7 +21,7 @@ export function* writeTrail({ trail, totals }: Pick<Transaction, 'trail' | 'tota
   for (const row of rows) totals.count(TRAIL_QUEUE, { trail_bytes: bytesOfTrailRow(row) })
 }
 
-/** Looks at some thousand rows for buckets that may have what is wanted, and reads those. `open`: rows that are not written yet. */
+/** Scans some thousand rows for buckets that may have what is wanted, and reads those. `open`: rows that are not written yet. */
 export function* searchTrailStep(request: TrailStepRequest, open: readonly NewTrailRow[]): Steps<TrailStep> {
   const { fromBucket, marks, ids, mostBuckets = TRAIL_STEP_BUCKETS } = request
   const [end] = yield* query<{ bucket: number; received_at_ms: number }>(

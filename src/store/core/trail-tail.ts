@@ -1,4 +1,4 @@
-/** What of the trail this process added to last, for those who follow it. It is asked for now and then, so nobody is told. */
+/** What of the trail this process added to last, for those who follow it by polling. */
 import type { TrailChanges, TrailEvent } from '../trail.ts'
 import { postsInTurns } from './trail-posts.ts'
 import type { TrailRow } from './trail-search.ts'

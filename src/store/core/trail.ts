@@ -241,7 +241,7 @@ function packIds(hashes: readonly number[]): Uint8Array {
   return bytes
 }
 
-/** As it stands in `ids` of a row with this event. */
+/** As in `ids` of a row with this event. */
 export function packId(id: string): Uint8Array {
   return packIds([hashId(id)])
 }

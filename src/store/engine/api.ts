@@ -41,7 +41,7 @@ export interface OpenedStore {
    * name. The file is not changed, and what came back once does not come again.
    */
   recover(name: string): Promise<RecoverReport | undefined>
-  /** Copies the store while posts go on. Rejects with BACKUP_REFUSED. */
+  /** Copies the store while posts are taken. Rejects with BACKUP_REFUSED. */
   backUp(request: BackupRequest): Promise<BackupReport>
   /** Finishes what was asked for. The same as `store.close`. */
   close(): Promise<void>

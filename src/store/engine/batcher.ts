@@ -52,7 +52,7 @@ interface Entry {
 }
 
 const RETRIED: ReadonlySet<OperationKind> = new Set(['acknowledge', 'release', 'countInvalid'])
-/** Only the failures of these tell whether posts can be written. */
+/** Only the failures of these show that posts cannot be written. */
 const WRITES_OF_POSTS: ReadonlySet<OperationKind> = new Set(['commit', ...RETRIED, 'probeWrite'])
 
 /** Bounds how long the next group waits. */

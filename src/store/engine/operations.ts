@@ -152,7 +152,7 @@ export type StoreProblem =
   | { readonly problem: 'batch_unreadable'; readonly queue: QueueKey; readonly batchId: number }
   /** A dead letter that no key opens: it can be purged, but not replayed. */
   | { readonly problem: 'dead_letter_unreadable'; readonly queue: QueueKey; readonly deadLetterId: number }
-  /** The queue was corrupt: it lies at `path` now, and a fresh one is in use. */
+  /** The queue was corrupt: it is at `path` now, and a fresh one is in use. */
   | { readonly problem: 'queue_quarantined'; readonly path: string }
   /** PostgreSQL did not confirm a commit, most likely since its synchronous standby is away: posts are refused. */
   | { readonly problem: 'commit_in_doubt' }

@@ -37,7 +37,7 @@ export interface Post extends QueueKey {
   readonly webhook?: Webhook | undefined
 }
 
-/** Its JSON stands in the batch's payload alone: a thousand texts would be most of what garbage collection copies. */
+/** Its JSON is in the batch's payload alone: a thousand texts would be most of what garbage collection copies. */
 type JudgedEvent = ValidEvent | WithheldEvent
 
 /** What the answer contains of an event before Pinterest's result. */
@@ -124,7 +124,7 @@ export function createPosts(options: PostsOptions): Posts {
       const prepared = await prepareInTurn(post).finally(() => waiting.delete(post.postId))
       const prepareMs = now() - startedMs
       const { isTest, filteredCount, invalidCount } = prepared
-      // A wrong clock must not make an event invalid: the post comes again.
+      // A wrong clock must not make an event invalid: the sender retries the post.
       if (!post.isClockTrusted && prepared.judged.some(isInvalidForItsAge)) throw new ClockInDoubt()
       const receipt = await commit(post, prepared)
       const judged = warnOfSharedIds(recentCustomers, post, prepared, receipt)

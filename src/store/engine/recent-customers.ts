@@ -1,6 +1,6 @@
 /**
  * Detects one event id with different customers: a page cache that kept the id makes duplicates of purchases, and
- * their sender sees nothing but "duplicate". Only the relay can tell, since to Pinterest these are one event.
+ * their sender sees nothing but "duplicate". Only the relay can notice: to Pinterest these are one event.
  *
  * A table of one MiB: for each of the last events, some 100,000, 32 bits of its id and 30 of its customer. A newer event takes
  * the place of an older one with the same hash, so a repeat may go unnoticed, but false warnings are one in a

@@ -1,5 +1,5 @@
 /**
- * What replicas tell each other: which circuit breakers are open, and what else changed. Each polls the table that changes
+ * What replicas publish to each other: which circuit breakers are open, and what else changed. Each polls the table that changes
  * are written to once a second. LISTEN would need a session of its own, which poolers do not keep.
  *
  * Ids are given before their transaction is committed, so a later one may be seen first: every poll reads all of the last

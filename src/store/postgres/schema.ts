@@ -1,14 +1,14 @@
 /**
  * The tables, in a PostgreSQL schema of their own (`pinrelay`): those of core/tables.ts, and
  *
- * owners        the replicas. `owner_id` is the fencing number: a process that was taken for dead goes on under a new one.
- *               `commit_number` is the last transaction of its writer, which tells what became of a COMMIT whose answer was lost
+ * owners        the replicas. `owner_id` is the fencing number: a process that was taken for dead gets a new one.
+ *               `commit_number` is the last transaction of its writer, which shows whether a COMMIT without an answer was done
  * dedupe        live events that were delivered or are queued, by 16 bytes of SHA-256
  * vault_version is raised with each change of the documents
  * buckets       levels in 1/60,000 of a token; `bucket_grants`: tokens handed out, neither used nor given back
  * feed          what changed, for the other replicas; rows of the last minutes only
  *
- * `dedupe` is vacuumed early: whoever looks for the oldest passes over all that were deleted since.
+ * `dedupe` is vacuumed early: a query for the oldest rows reads past all that were deleted since.
  */
 import { StoreTooNew } from '../../errors.ts'
 import { ALL_TABLES } from '../core/tables.ts'

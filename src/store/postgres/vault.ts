@@ -1,6 +1,6 @@
 /**
  * The vault's documents. A change is decided on documents that no other replica changes meanwhile: one lock for all of
- * them, which ends with the transaction, whatever happens to this process. The version tells whether another replica
+ * them, which ends with the transaction, whatever happens to this process. The version shows whether another replica
  * changed something since they were read.
  */
 import type { VaultDocument, VaultStore } from '../../vault/vault-store.ts'

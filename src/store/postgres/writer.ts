@@ -10,7 +10,7 @@
  * A COMMIT that PostgreSQL answers with a warning, since the wait for a standby was cancelled, is in doubt as well.
  * Whatever dies, commits answer STORE_UNAVAILABLE at once. Doubt is resolved by the owner's row, which every transaction
  * stamps with its number first: reading it under a lock waits for a transaction that the server still works on. A batch
- * of a commit in doubt is not deleted but waits for anybody: its sender was told 503, but another post of the same event
+ * of a commit in doubt is not deleted but waits for any replica: its sender got 503, but another post of the same event
  * may have been answered 202 meanwhile, as its duplicate. It will be sent; the sender's next try is a duplicate. What a
  * lease in doubt took waits again as well. So nothing is lost, and no owner keeps a batch that it does not know of.
  * When this process dies in doubt, its batches are taken over like all that it leased.
@@ -136,10 +136,10 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
         return operations.map(() => failed('unavailable', error))
       }
     }
-    const told = known
+    const answered = known
     known = new Map()
-    const fresh = (await runAll(operations.filter((operation) => !told.has(operation)))).values()
-    return operations.map((operation) => told.get(operation) ?? fresh.next().value!)
+    const fresh = (await runAll(operations.filter((operation) => !answered.has(operation)))).values()
+    return operations.map((operation) => answered.get(operation) ?? fresh.next().value!)
   }
 }
 

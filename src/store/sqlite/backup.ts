@@ -1,5 +1,5 @@
 /**
- * `backup`: copies both files while posts go on, with SQLite's online backup over the connections that write: what is
+ * `backup`: copies both files while posts are taken, with SQLite's online backup over the connections that write: what is
  * committed meanwhile reaches the copy too. The vault is copied after the queue, so that it has every account and key that
  * the queue's copy needs. Each copy is checked as a whole, in a thread of its own, and synced before it is answered.
  *
@@ -37,7 +37,7 @@ export interface Databases {
 const SPARE_BYTES = 64 * 1024 ** 2
 /** 25 MB. What is not synced until the last step is synced in it, and the queue's commits wait for that. */
 const STEPS_PER_SYNC = 64
-/** Each is one look at whether a transaction is open. */
+/** Each checks once whether a transaction is open. */
 const MOST_TRIES = 10_000
 
 export function createBackups(databases: Databases, masterKey: Uint8Array): Backups {

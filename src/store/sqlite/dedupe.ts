@@ -31,7 +31,7 @@ interface KeysRow {
 /** Rows from here on were written while the index was full: all their keys are in the overflow table, and no start reads them. */
 const FIRST_OVERFLOW_ROW = 2 ** 32
 
-/** That one step of forgetting looks at: a few milliseconds. */
+/** That one step of trimming reads: a few milliseconds. */
 const STEP_KEYS = 1024
 
 /** `undo`: what a rollback has to do, the last first. */
@@ -86,7 +86,7 @@ export function createDedupe(
     else index.add(key, rowId)
   }
 
-  /** The index knows only the first half of a key: the row tells whether it is this one. */
+  /** The index knows only the first half of a key: the row shows whether it is this one. */
   function rowOf(key: Uint8Array): number | undefined {
     const rowId = index.find(key)
     if (rowId === undefined) return overflow.rowOf(key)

@@ -25,7 +25,7 @@ export function isFull(error: unknown): boolean {
   return resultCodeOf(error) === SQLITE_FULL
 }
 
-/** A write found no room. A quota has no code of its own: it looks like a failed write, as does a failing disk. */
+/** A write found no room. A quota has no code of its own: its error is that of a failed write, as with a failing disk. */
 export function isNoSpace(error: unknown): boolean {
   if (error instanceof StoreCannotOpen) return isNoSpace(error.cause)
   return isFull(error) || NO_SPACE_IOERRS.has(extendedCodeOf(error))

@@ -28,7 +28,7 @@ import { createQueueRun } from './transaction.ts'
 import { createVaultStore } from './vault.ts'
 
 export interface SqliteOptions extends StoreOptions {
-  /** The queue's file; the vault's and the reserved space stand beside it (`relay.vault.db`, `relay.reserved_space`). */
+  /** The queue's file; the vault's and the reserved space are beside it (`relay.vault.db`, `relay.reserved_space`). */
   readonly path: string
   /** Disk space that is kept for the day when the disk is full. */
   readonly reservedBytes?: number

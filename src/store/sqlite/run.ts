@@ -11,7 +11,7 @@ const REWRITTEN: readonly (readonly [RegExp, string])[] = [
   [/position\((\?\d+) IN (\w+)\)/g, 'instr($2, $1)'],
   [/::\w+(\[\])?/g, ''],
   [/ FOR UPDATE( SKIP LOCKED)?/g, ''],
-  // A bare parameter is looked at when the statement is planned: SQLite would plan it anew each time, 65 µs.
+  // With a bare parameter SQLite would plan the statement anew each time: 65 µs.
   [/LIMIT (\?\d+)/g, 'LIMIT ($1 + 0)'],
 ]
 

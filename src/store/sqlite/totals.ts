@@ -24,7 +24,7 @@ const QUEUED = `COALESCE(SUM(bytes + ${BATCH_BYTES} * batches + ${EVENT_BYTES} *
 
 export function createTotals(run: Run): QueueTotals {
   const counts = createTotalCounts()
-  /** Undefined after a rollback, until somebody asks. */
+  /** Undefined after a rollback, until it is asked for. */
   let sizes: StoredBytes | undefined
 
   return {
