@@ -33,7 +33,7 @@ const terminal: Terminal = {
 process.exitCode = await runCommandLine(process.argv.slice(2), terminal)
 
 async function readLine(question: string, isShown: boolean): Promise<string> {
-  // Readline echoes what is typed to its output: nowhere, where it must not be shown.
+  // Readline echoes what is typed to its output: a secret goes nowhere.
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
   const output = isShown ? process.stderr : nowhere
   const lines = createInterface({ input: process.stdin, output, terminal: true, prompt: question })

@@ -1,26 +1,25 @@
 /**
- * Whether ages can be believed: notices when the wall clock was set. Limits and pauses do not use that clock, but what is too
- * old does, and what is given up for its age does not come back.
+ * Whether ages can be believed: notices when the wall clock was set. Limits and pauses do not use that clock, but ages do, and
+ * what expired does not come back.
  *
  *   believed ──differs from the monotonic clock by over a minute more than at the last check──> in doubt
  *   in doubt ──15 minutes without another such jump──> believed, whatever it shows
  *
- * While it is in doubt nothing is given up for its age:
+ * While it is in doubt nothing expires:
  *   - a post with an event that this clock calls too old, or of the future, gets 503, to be retried; any other is taken
  *   - what waits does not become a dead letter, and no event id is forgotten; both are done later
  *   - no token is renewed because its time has come; one that Pinterest refuses is
- *   - `/readyz` stays on: the usual jump corrects a clock, and the posts of that moment are good
+ *   - `/readyz` stays ready: the usual jump corrects a clock, and the posts of that moment are good
  *
- * Nothing here knows which of two clocks is right: the one before the jump may have been the wrong one. So doubt ends by
- * time, which leaves whoever set a clock wrong (`pinrelay_clock_in_doubt`, an alert) a quarter of an hour to notice; and not
- * by what an answer's `Date` says, which any proxy on the way may have written.
+ * The time before the jump may have been the wrong one. So doubt ends after a quarter of an hour, in which an operator can
+ * correct a wrong clock (`pinrelay_clock_in_doubt`, an alert); and not by an answer's `Date`, which any proxy may have written.
  */
 import type { Clock } from './clock.ts'
 import type { Log } from './telemetry/log.ts'
 
 /** More than a clock that is being slewed, or a process that was stopped for a moment, is off between two checks. */
 const JUMP_MS = 60_000
-/** Long enough for whoever set the clock wrong to notice. */
+/** Long enough to notice a clock that was set wrong. */
 const TRUST_AFTER_MS = 15 * 60_000
 
 /** Answers whether ages can be believed. Ask at least once a minute: a jump is seen at the first check after it. */

@@ -17,10 +17,10 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 }
 const output = openStandardOutput(systemClock)
 
-/** A log that nobody reads must not hold the exit up. */
+/** A log that nobody reads must not delay the exit. */
 const LAST_LINES_MS = 500
 
-// Unheard, it would end the process. SIGUSR1 is Node's own: `--disable-sigusr1` keeps it from opening a debugger.
+// Without a listener it would end the process. SIGUSR1 is Node's own: `--disable-sigusr1` keeps it from opening a debugger.
 process.on('SIGUSR2', () => undefined)
 
 try {
@@ -39,14 +39,14 @@ try {
   // Docker names a container by its host name, too.
   const guide = guideOf(relay, settings, import.meta.url.endsWith('.js') ? hostname() : undefined)
   log.info(guide, 'started')
-  // With --expose-gc: what loading the code has left behind, 23 MiB, which V8 would keep until there is load.
+  // With --expose-gc: frees 23 MiB of garbage from loading the code, which V8 would keep until there is load.
   globalThis.gc?.({ type: 'major', flavor: 'last-resort' })
   output.flush()
   // Standard output holds the log alone: for programs.
   if (process.stderr.isTTY) process.stderr.write(renderGuide(guide))
 
-  // What nobody foresaw ends the process: what was answered is in the store, and the next one takes it up. The error's
-  // own text is not shown, since it may quote what it failed on.
+  // An unexpected error ends the process: what was answered is in the store, and the next process continues with it. The
+  // error's text is not shown, since it may quote what it failed on.
   process.on('uncaughtException', (error) => {
     log.error({ code: codeOf(error), at: placeOf(error) }, 'unexpected failure, exiting')
     leave(1)
@@ -84,7 +84,7 @@ try {
   process.exitCode = 1
 }
 
-/** The relay's own errors are made to be read; of others only what cannot hold a secret is shown. */
+/** The relay's own errors are written for people; of others only what cannot hold a secret is shown. */
 function describe(error: unknown): string {
   if (error instanceof Error && 'statusCode' in error) return error.message
   const { address, port } = (error ?? {}) as { address?: string; port?: number }

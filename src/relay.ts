@@ -61,7 +61,7 @@ export interface RelayOptions {
   readonly droppedLogLines?: () => number
 }
 
-/** Of LONGEST_CLOSE_MS, calls in flight may take these. What the patiences leave is the store's. */
+/** Of LONGEST_CLOSE_MS, for calls in flight. What these limits leave is for the store. */
 const CALLS_PATIENCE_MS = 5000
 /** And the answers to posts, whose waits have ended by then. */
 const ANSWERS_PATIENCE_MS = 1000
@@ -190,7 +190,7 @@ function openSending(base: Base, opened: AsyncDisposableStack) {
     needsConsent: (adAccountId) => needsConsent(vault, adAccountId),
     onBreaker: shared && createBreakerPublisher(shared),
   })
-  // In this order backwards: calls that are still out end with their connections, then the last outcomes are written.
+  // Closed in reverse order: calls in flight end with their connections, then the last outcomes are written.
   opened.defer(() => delivery.close())
   opened.defer(() => pinterest.close())
   vault.onAccountChange((adAccountId) => {
@@ -247,8 +247,8 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
       return { adminUrl, publicUrl }
     },
     async stopListening() {
-      // The kernel resets connections that were not accepted yet: so right after the loop has accepted those that wait. Few
-      // posts remain that it resets unread; gateways send them to another relay.
+      // Closing resets connections that were not accepted yet: so right after the loop has accepted those that wait. Gateways
+      // send the few posts that are still reset unread to another relay.
       await setImmediate()
       publicApp.server.close()
       void closePublicApp()

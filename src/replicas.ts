@@ -16,7 +16,7 @@ export interface ReplicasOptions {
 
 const RELOAD_AGAIN_MS = 1000
 
-/** From now on until the store is closed, and with what others learned before this relay came. */
+/** Until the store is closed; begins with what the others learned before. */
 export async function joinReplicas(options: ReplicasOptions): Promise<void> {
   const { shared, vault, delivery, log, clock } = options
   /** Until it works: the change is reported once only. */
@@ -51,7 +51,7 @@ export async function joinReplicas(options: ReplicasOptions): Promise<void> {
 export function createBreakerPublisher(
   shared: Shared,
 ): (...change: Parameters<Shared['putBreaker']>) => void {
-  // One after the other: a closing must not be overtaken by the opening before it.
+  // One after the other: an opening must not overwrite the closing after it.
   let last = Promise.resolve()
   return (...change) => {
     last = last.then(() => shared.putBreaker(...change)).catch(() => undefined)

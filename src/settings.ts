@@ -48,7 +48,7 @@ const secret = (rule: string, pattern: string, description: string) =>
   Type.Optional(Type.String({ pattern, rule, description, isSecret: true }))
 const masterKey = (description: string) =>
   secret('32 bytes in base64', '^[A-Za-z0-9+/_-]{43}=?$', description)
-/** As programs agree on it: in upper or in lower case, with or without a scheme, with a user and a password or none. */
+/** By convention: in upper or in lower case, with or without a scheme, with a user and a password or none. */
 const proxy = (description: string) =>
   Type.Optional(
     Type.String({

@@ -1,8 +1,7 @@
 /**
- * The admin port: for the people and machines that operate the relay. Every route asks for the admin token or a session
- * that began with it, but for the console's own files and, when METRICS_OPEN or DOCS_OPEN is set,
- * `/metrics` or the description of the public port. Answers never hold a
- * token or a stored key.
+ * The admin port: for the people and machines that operate the relay. Every route requires the admin token or a session
+ * that began with it, except the console's own files and, when METRICS_OPEN or DOCS_OPEN is set, `/metrics` or the
+ * description of the public port. Answers never hold a token or a stored key.
  */
 import { isIP } from 'node:net'
 import Fastify, {
@@ -93,13 +92,13 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
     if (isSame(bearerOf(authorization) ?? '', adminToken)) return
     const sessionKey = request.headers[SESSION_KEY_HEADER]
     if (typeof sessionKey === 'string' && sessions.opens(request.headers.cookie, sessionKey)) return
-    // An old session's key is none: pages ask with it until somebody logs in again, and nobody guesses 256 bits.
+    // The key of an ended session is no guess: pages send it until the next login.
     await refusals.note(Boolean(authorization))
     throw new Unauthorized()
   })
   app.addHook('onResponse', (request, reply, done) => {
     const { method, routeOptions } = request
-    // What changes something is worth a line; a scrape every few seconds is not.
+    // Changes are logged; a scrape every few seconds is not.
     if (method !== 'GET') {
       log.info({ method, route: routeOptions.url, status: reply.statusCode }, 'admin request answered')
     }
@@ -133,7 +132,7 @@ const compileSchema: FastifySchemaCompiler<XSchema> = ({ schema }) => {
   }
 }
 
-/** Of a path that leads to no route; Fastify's own answer would quote it. */
+/** A path of no route; Fastify's own answer would quote it. */
 function refuseMalformed(error: FastifyError, reply: FastifyReply): void {
   const { status, message } = explain(error)
   void reply.code(status).send({ code: error.code, message })
@@ -158,7 +157,7 @@ function explain(error: FastifyError): { status: number; message: string } {
   return { status, message: error instanceof SyntaxError ? 'The body is not JSON.' : error.message }
 }
 
-/** What says again, of the whole, what another says of its place: that a setting is neither null nor what it must be. */
+/** Repeats of the whole what another error says of its place: that a setting is neither null nor what it must be. */
 function isEcho({ keyword, params }: FastifySchemaValidationError): boolean {
   return ['anyOf', 'additionalProperties'].includes(keyword) || params['type'] === 'null'
 }
@@ -170,9 +169,9 @@ function ruleOf({ keyword, params, message }: FastifySchemaValidationError): str
 }
 
 /**
- * Which names the admin port answers to, beside localhost. A web page may have its own name lead to this machine (DNS
- * rebinding), and its scripts then read this port as if it were theirs; but the browser still sends that name as Host. An
- * address cannot be rebound, so any will do: monitoring finds replicas by theirs.
+ * Which names the admin port answers to, beside localhost. A web page may have its own name resolve to this machine (DNS
+ * rebinding), so that its scripts can read this port; but the browser still sends that name as Host. An address cannot be
+ * rebound, so any is accepted: monitoring finds replicas by theirs.
  */
 export function createHostCheck({
   ADMIN_HOST,

@@ -2,8 +2,8 @@
  * Consent through the browser: `/accounts/{id}/authorize` leads to Pinterest's consent page, which leads back to
  * `/oauth/callback`. Begun and finished in one session (session.ts); only these routes take its cookie alone.
  *
- * Each has a `state` that nobody can guess: good once, for ten minutes, and only in the session that began it, so that no
- * page can slip somebody else's consent in.
+ * Each has a random `state`: valid once, for ten minutes, and only in the session that began it, so that no page can
+ * inject another person's consent.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
@@ -44,7 +44,7 @@ export const consentRoutes: AdminRoutes = async (app, options) => {
     const sessionId = sessions.find(request.headers.cookie)
     if (sessionId === undefined) {
       if (!wantsHtml(request)) throw new Unauthorized()
-      // The console leads back here after its login.
+      // The console returns here after its login.
       return reply.redirect(`/?next=/accounts/${adAccountId}/authorize`, 302)
     }
     const { clientId } = findAccount(vault, adAccountId)
@@ -88,7 +88,7 @@ export const consentRoutes: AdminRoutes = async (app, options) => {
     }
     if (code === undefined) throw new InvalidRequest('code: is missing.')
     const authorized = await granting.useCode(adAccountId, code, redirectUri())
-    // The address is read, so the audit of changes does not see it.
+    // The audit hook skips a GET.
     const details = { ad_account_id: adAccountId, authorized, status: 200 }
     await writeAudit(options, 'GET /oauth/callback', details)
     if (!wantsHtml(request)) return { ad_account_id: adAccountId, authorized }

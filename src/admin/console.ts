@@ -1,6 +1,6 @@
 /**
- * Serves the console and the reference of the API (`/docs`): pages, their style sheet and their scripts (`src/console/`), as they lie there. They hold nothing that
- * needs a login; what they show they ask of the other routes. The policy lets a browser load from here and nowhere else.
+ * Serves the console and the reference of the API (`/docs`): the files of `src/console/`, unchanged. They need no
+ * login; what they show comes from the other routes. The policy lets a browser load from here and nowhere else.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { extname } from 'node:path'
@@ -50,7 +50,7 @@ export const consoleRoutes: AdminRoutes = async (app) => {
   )
 }
 
-/** Everything at once and by name: no path of a request ever meets the disk. */
+/** All at the start, by name: no path of a request reaches the disk. */
 function readFiles() {
   const folder = new URL('../console/', import.meta.url)
   const names = readdirSync(folder).filter((name) => extname(name) in TYPES)

@@ -109,7 +109,7 @@ const STEP_DEAD_LETTERS = 200
 /** Opened and counted by one request: half a second's work. */
 const GROUPED_DEAD_LETTERS = 20_000
 const GROUP_PAGE = 1000
-/** A filter that matches little costs steps and handles no dead letters: a run ends with them, too. */
+/** Bounds a run whose filter matches little. */
 const RUN_STEPS = 500
 
 export const deadLetterRoutes: AdminRoutes = async (app, options) => {
@@ -230,7 +230,7 @@ async function run(
   return at.beforeId
 }
 
-/** Everything is an empty filter, and said so: a body that was forgotten must not purge it all. */
+/** An empty filter must be explicit: a forgotten body must not purge everything. */
 function readFilter({ ids, filter }: Static<typeof Body>): DeadLetterFilter {
   if (ids !== undefined && filter === undefined) return { ids }
   if (filter !== undefined && ids === undefined) return filterOf(filter)

@@ -93,7 +93,7 @@ const Erased = closed({
 export type ErasedAnswer = Static<typeof Erased>
 
 const FOLLOW_EVERY_MS = 500
-/** Proxies end a connection that says nothing for a minute. */
+/** Proxies end a connection that is silent for a minute. */
 const SIGN_OF_LIFE_MS = 15_000
 
 export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, settings }) => {
@@ -142,7 +142,7 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, set
     if (isClosing) stream.abort()
     request.raw.once('close', () => stream.abort())
     reply.header('content-type', 'text/event-stream; charset=utf-8').header('cache-control', 'no-store')
-    // A proxy must not gather what comes.
+    // A proxy must not buffer the stream.
     reply.header('x-accel-buffering', 'no')
     const lines = follow(filterOf(filter), Number(limit), stream.signal)
     return reply.send(Readable.from(lines).once('close', () => streams.delete(stream)))

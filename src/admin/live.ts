@@ -129,7 +129,7 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
   app.get('/live', { schema }, async (request) => {
     const { since = 0, range = '15m' } = request.query
     const at = clock.wallMs() / 1000
-    // The page must show that the store is away, so it cannot fail with it.
+    // The page shows that the store is away, so it must not fail then.
     const stored = await takeSnapshot().catch(() => undefined)
     const queues = queuesNow(delivery.queues(), stored?.backlog ?? []).filter(
       ({ adAccountId }) => vault.account(adAccountId) !== undefined,
@@ -176,9 +176,7 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
   }
 }
 
-/**
- * Accounts that need a person now, the one with the earliest deadline first. Not those that a person paused.
- */
+/** Accounts that need a person now, the one with the earliest deadline first. Not those that a person paused. */
 function findBlocked(
   options: Pick<AdminOptions, 'vault' | 'readiness' | 'maxEventAgeMs'>,
   queues: readonly QueueNow[],

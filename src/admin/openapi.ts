@@ -1,5 +1,5 @@
 /**
- * `GET /openapi.json` describes this port, from the very schemas that its routes validate with; `GET /openapi/public.json`
+ * `GET /openapi.json` describes this port, from the schemas that its routes validate with; `GET /openapi/public.json`
  * the public one. A route appears by being registered after `describeRoutes`, and its answers are described but not shaped:
  * what a handler sends is what a client gets.
  */

@@ -1,6 +1,6 @@
 /**
  * Requests and logins without the admin token: counted, logged once a minute at most, and wrong tokens slowed. Only answers to
- * wrong ones wait: the right token is compared at once, however many guesses there are, so no guesser locks anybody out.
+ * wrong ones wait: the right token is compared at once, however many guesses there are, so guessing locks nobody out.
  */
 import type { Clock } from '../clock.ts'
 import { TooManyGuesses } from '../errors.ts'

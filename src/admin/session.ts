@@ -3,7 +3,7 @@
  * process, so that no page keeps the token itself.
  *
  * A browser sends the cookie by itself, also when another site or another port of the same host makes it: alone it opens
- * only the routes of consent, which a browser has to reach by its address bar. Everything else wants the session's key beside
+ * only the routes of consent, which a browser has to reach by its address bar. Everything else requires the session's key beside
  * it, in a header that no other origin can set or read.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'

@@ -12,9 +12,9 @@ import type { AdminClient } from './admin-client.ts'
 import { pathOf, textOf, type Command } from './command.ts'
 import { CommandFailed, misused, type Terminal } from './terminal.ts'
 
-/** Pinterest counts calls over 60; the rest is for the last call's way. */
+/** Pinterest counts calls over 60; the rest is for the last call's travel. */
 const QUIET_SECONDS = 65
-/** The old cell's replicas ask once a second what changed. */
+/** Replicas poll for changes once a second. */
 const REPLICAS_LEARN_MS = 3000
 
 export const move: Command = {
@@ -35,7 +35,7 @@ export const move: Command = {
     const [from, ...more] = await havingAccount(others, id)
     if (more.length > 0) throw new CommandFailed(`${from!.name} and ${more[0]!.name} have the account.`)
     if (from === undefined) {
-      // As a run left it that ended before its last step.
+      // An earlier run ended before its last step.
       for (const other of others) {
         await demandDrained(other, id)
         await untilQuiet(other.admin, id, terminal)
@@ -83,7 +83,7 @@ async function handOver(from: AdminClient, to: AdminClient, id: string, terminal
   for (;;) {
     const quiet = await untilQuiet(from, id, terminal)
     await from.send('POST', `${path}/pause`)
-    // Anew: a token may have been refreshed since, a source or a key been added.
+    // Again: a token may have been refreshed since, or a source or a key added.
     const copied = await from.get<AccountCopy>(`${path}/copy`)
     const sources = await copy(from, to, id)
     await from.send('DELETE', path)

@@ -99,7 +99,7 @@ const verify: Command = {
   },
 }
 
-/** A request per account, a few at once: one for all of them would outlast what fetch waits for an answer. */
+/** A request per account, a few at once: one for all of them could take longer than fetch waits. */
 async function verifyEach({
   admin,
   terminal,

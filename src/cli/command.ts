@@ -6,7 +6,7 @@ import { misused, type Terminal } from './terminal.ts'
 export interface Command {
   /** One or two words: `status`, `account list`. */
   readonly name: string
-  /** What comes behind the name, for `--help` and for the parser: `--label TEXT` takes a value, `--yes` does not. */
+  /** What follows the name, for `--help` and for the parser: `--label TEXT` takes a value, `--yes` does not. */
   readonly words: string
   readonly does: string
   /** Undefined: it has printed everything. */
@@ -18,7 +18,7 @@ export interface Result {
   readonly answer: unknown
   /** What people read. */
   readonly text: string
-  /** A line on standard error behind it. */
+  /** A line on standard error after it. */
   readonly note?: string | false
   /** Done in part: exit code 3. */
   readonly isPartial?: boolean
@@ -66,7 +66,7 @@ export function queryOf(fields: Readonly<Record<string, string | boolean | numbe
 
 type Family = 'account' | 'key' | 'source'
 
-/** Where the admin port has what the first word behind the command names. */
+/** The route of what the first argument names. */
 export function pathOf(family: Family, { positionals: [id = ''] }: Invocation): string {
   return `/${family}s/${encodeURIComponent(id)}`
 }

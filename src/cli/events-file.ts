@@ -28,7 +28,7 @@ export async function readTextFile(terminal: Terminal, path: string): Promise<st
 /** Windows programs begin UTF-8 files with it; JSON must not. */
 const BYTE_ORDER_MARK = '\ufeff'
 
-/** Read as UTF-8, every other character of it is a zero, and its byte order mark is two replacement characters. */
+/** UTF-16 that was read as UTF-8: every other character is a zero, and the byte order mark two replacement characters. */
 function isUtf16(text: string): boolean {
   return /^(?:\ufffd\ufffd|[^\0]?\0)/.test(text)
 }

@@ -84,7 +84,7 @@ interface NewSource {
   readonly label: string
 }
 
-/** Its name is not to be guessed: anybody may post to its address. Shopify has made the secret itself. */
+/** Its name is random, since anybody may post to its address. Shopify makes the secret itself. */
 async function makeSource({ admin }: Invocation, body: NewSource) {
   const name = `${body.kind}-${randomBytes(4).toString('hex')}`
   const source = await admin.send<SourceAnswer>('PUT', `/sources/${name}`, body)

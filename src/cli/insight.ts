@@ -1,4 +1,4 @@
-/** `quality`: by what Pinterest can match events with people. `volume`: whether as many events come as used to. */
+/** `quality`: by what Pinterest can match events with people. `volume`: whether fewer events come than before. */
 import type { MatchQualityAnswer, VolumeAnswer } from '../admin/insight.ts'
 import { fieldsOf, queryOf, type Command } from './command.ts'
 import { renderTable, type Columns } from './table.ts'

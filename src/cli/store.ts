@@ -93,7 +93,7 @@ async function restoreFrom(folder: string, environment: Parameters<typeof readEn
     if (!hasKey) copyFileSync(keyCopy, keyFile)
     return { path: database.path, ...restored }
   } catch (error) {
-    // The relay's own errors are made to be read.
+    // The relay's own errors are written for people.
     const isOurs = error instanceof Error && 'statusCode' in error
     throw new CommandFailed(isOurs ? error.message : `Nothing was restored (${codeOf(error)}).`)
   }

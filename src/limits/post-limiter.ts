@@ -18,7 +18,7 @@ export interface PostLimiterAnswer {
 export interface PostLimiter {
   /** Rejects where the buckets are shared and the store is away. */
   take(adAccountId: string, postsPerMinute: number): PostLimiterAnswer | Promise<PostLimiterAnswer>
-  /** What was taken for a post that was of somebody else. */
+  /** Gives back what a post took that proved to be another sender's. */
   giveBack(adAccountId: string): void
   /** Posts that would pass now; undefined before the first post. */
   level(adAccountId: string): number | undefined

@@ -26,7 +26,7 @@ const LIFE_MS = 1000
 const ASK_AGAIN_MS = 250
 /** Far less than the minutes after which the store forgets what a dead replica held, far more than an answer takes. */
 const STALE_MS = 5000
-/** A second's worth of 5,000 a minute is 83: nobody keeps more from the others. */
+/** A second's worth of 5,000 a minute is 83: no replica keeps more from the others. */
 const MOST_AT_HAND = 100
 
 /** What this replica has of one bucket. */
@@ -69,7 +69,7 @@ export function createSharedLimits(options: SharedLimitsOptions) {
       const lease = callLease(adAccountId)
       const waitMs = leases.take(lease)
       if (waitMs === 0) lease.inUse += 1
-      // `onRefill` comes sooner; without it the caller is back before what was granted is too old.
+      // `onRefill` comes sooner; without it the caller retries before what was granted is too old.
       return waitMs ?? ASK_AGAIN_MS
     },
     finished(adAccountId) {

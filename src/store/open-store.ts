@@ -1,5 +1,5 @@
 /**
- * Opens the engine that DATABASE_URL asks for, and finds the secrets that go with it: with SQLite they are made at the first
+ * Opens the engine that DATABASE_URL asks for, and finds its secrets: with SQLite they are made at the first
  * start and kept beside its files, with PostgreSQL they are given, the same to every replica.
  */
 import { existsSync } from 'node:fs'

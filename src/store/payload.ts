@@ -1,6 +1,6 @@
 /**
- * A batch's payload: its events' JSON texts in UTF-8, joined so that the bytes fit into a JSON array as they
- * are. JSON never holds a raw line feed inside a text, so a payload can be cut at its separators without parsing.
+ * A batch's payload: its events' JSON texts in UTF-8, joined so that the bytes fit into a JSON array. JSON
+ * never holds a raw line feed inside a text, so a payload can be cut at its separators without parsing.
  */
 export const EVENT_SEPARATOR = ',\n'
 

@@ -45,11 +45,11 @@ export type SharedChange =
   /** Batches wait again: given back, taken over from a dead replica, or replayed. */
   | { readonly kind: 'queues'; readonly queues: readonly QueueKey[] }
   | { readonly kind: 'breaker'; readonly queue: QueueKey; readonly breaker: SharedBreaker }
-  /** This replica was taken for dead: what it leased waits for anybody, or is in other hands already. */
+  /** This replica was taken for dead: what it leased waits, or is leased by another replica. */
   | { readonly kind: 'leases_lost' }
 
 export interface Shared {
-  /** Answers in the order of the requests, which are of different buckets. Nothing is taken when it rejects, or it is lost. */
+  /** Answers in the order of the requests, which are of different buckets. When it rejects, nothing was taken, or what was taken is lost. */
   exchange(requests: readonly BucketRequest[]): Promise<readonly BucketGrant[]>
   /**
    * Called for each change of another replica, within two seconds and at least once. After the database was away everything

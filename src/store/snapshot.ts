@@ -62,7 +62,7 @@ export function reportStore(metrics: Metrics, takeSnapshot: TakeSnapshot): void 
   metrics.collect('totals', async () =>
     Object.entries((await takeSnapshot()).totals).map(([entry, value]) => [{ entry }, Number(value)]),
   )
-  // The oldest first: alerts hang on these, and the number of series is limited.
+  // The oldest first: alerts need these, and the number of series is limited.
   metrics.collect('queueEvents', async () =>
     (await takeSnapshot()).backlog.map((queue) => [labelsOf(queue), queue.events]),
   )

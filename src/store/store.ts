@@ -12,7 +12,7 @@
  * Only the holder of a lease acknowledges or releases. A lease ends with its holder, not by a clock. With several replicas
  * a holder that the database has not heard of for the lease's length counts as gone: its batches wait again, and what it
  * says of one that another replica leases changes nothing. What waits too long expires; a replay makes a waiting batch of
- * a dead letter. A row goes only after a final outcome for each of its events. Methods that change something resolve after
+ * a dead letter. A row is deleted only after a final outcome for each of its events. Methods that change something resolve after
  * a synced commit. Times are milliseconds since the epoch and come from the caller.
  */
 

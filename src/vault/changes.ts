@@ -93,7 +93,7 @@ function changeToken(
     }
     case 'grant': {
       const record = grants.get(change.grantId)
-      // Its last account was deleted while somebody asked to share it.
+      // Its last account was deleted after the request to share it.
       if (record === undefined) throw new NoGrant('The grant is gone.')
       return [useGrant(before, record), []]
     }
@@ -180,7 +180,7 @@ export function findOrphans(state: VaultState): Change {
   ]
 }
 
-/** Of a token that nobody can guess: a plain hash is enough. */
+/** A plain hash is enough for a random token. */
 export function digestOf(refreshToken: string): string {
   return createHash('sha256').update(refreshToken).digest('hex')
 }

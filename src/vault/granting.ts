@@ -1,5 +1,5 @@
 /**
- * How accounts come to grants and tokens when an operator asks for it. Each way tries the token for the account before
+ * How accounts get grants and tokens when an operator asks for it. Each way tries the token for the account before
  * anything is kept: what Pinterest refuses changes nothing that worked before, and the operator gets the reason.
  *
  * Throws INVALID_REQUEST, TOKEN_REFUSED, NO_GRANT or PINTEREST_UNAVAILABLE.

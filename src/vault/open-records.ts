@@ -19,7 +19,7 @@ type Decision<Result> = readonly [Change, Result]
 
 export interface OpenRecords {
   readonly state: () => VaultState
-  /** Commits what `decide` makes of the state, with what nobody needs after it; answers what `decide` says of it. */
+  /** Commits what `decide` makes of the state, and deletes what is no longer needed; answers the result of `decide`. */
   readonly change: <Result>(decide: () => Decision<Result>) => Promise<Result>
   /** Changes what goes with a record; false where there is no such record. */
   readonly edit: <K extends Kind>(
@@ -51,7 +51,7 @@ export async function openRecords(
     let after = state
     let answer: Result
     await vaultStore.changeVault((fresh) => {
-      // What this process cannot open leaves it with what it knows: that still serves.
+      // Where this process cannot open it, it continues with what it knows.
       if (fresh !== undefined) adopt(openDocuments(sealer, fresh), isSameText)
       const [change, result] = decide()
       answer = result

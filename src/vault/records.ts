@@ -8,7 +8,7 @@ import type { StatisticsSample } from '../telemetry/recent-statistics.ts'
 
 /**
  * What an account calls Pinterest with: a token that an operator gave, a conversion token that the relay had minted, its
- * grant's access token, or nothing yet (it waits for somebody's consent).
+ * grant's access token, or nothing yet (it waits for consent).
  */
 export const TOKEN_KINDS = ['given', 'conversion', 'oauth', 'none'] as const
 export type TokenKind = (typeof TOKEN_KINDS)[number]
@@ -66,14 +66,14 @@ export function preparingOf({ country, dobFormat, bots, eventNames }: Account) {
   return { accountCountry: country, dobFormat, bots, eventNames: own }
 }
 
-/** Somebody's consent: a pair of tokens that is replaced as a whole, for as many accounts as that person may use. */
+/** A person's consent: a pair of tokens that is replaced as a whole, for as many accounts as that person may use. */
 export interface Grant extends PairTerms {
   readonly grantId: string
   readonly clientId: string
   readonly accessTokenLast4: string
   /** A refresh was sent and its answer is not written yet: the refresh token may be used up. */
   readonly askedAtMs: number | undefined
-  /** Pinterest refused the refresh token: somebody has to consent again. */
+  /** Pinterest refused the refresh token: a person has to consent again. */
   readonly refusedAtMs: number | undefined
   /** Of the last try; undefined once one succeeded. */
   readonly failure: TokenFailure | undefined
@@ -95,7 +95,7 @@ export interface Quality {
   readonly failure: TokenFailure | undefined
 }
 
-/** Recent statistics of a range: nothing secret, but kept where every restart finds them. */
+/** Recent statistics of a range: not secret, but every restart needs them. */
 export interface StatisticsRecord {
   readonly samples: readonly StatisticsSample[]
 }
@@ -138,7 +138,7 @@ export interface AccountRecord {
 export interface GrantRecord {
   readonly grant: Grant
   readonly pair: TokenPair
-  /** SHA-256 in hex of the refresh token that an operator gave: it names the grant even when it is long used up. */
+  /** SHA-256 in hex of the refresh token that an operator gave: it identifies the grant even after it was used up. */
   readonly givenDigest: string | undefined
 }
 

@@ -7,13 +7,13 @@
  *     └──────── fails: again after a pause ────────┘   └──refused──> refused ──(every hour)──> asked
  *
  * A refresh token is used up by its use, so nothing may be lost around it:
- *   - `asked` is committed before the question leaves. Where the vault cannot be written, nothing is asked.
- *   - The new pair is committed before it is used, and is tried to be committed until it is.
- *   - A process that dies before the question: the old pair is good. Between question and commit: the refresh token may
- *     be used up. The next process asks at once, which shows what became of it: granted, or refused while the access
- *     token is still good for a fifth of its life. After the commit: the new pair is good.
+ *   - `asked` is committed before the request is sent. Where the vault cannot be written, nothing is asked.
+ *   - The new pair is committed before it is used; the commit is retried until it succeeds.
+ *   - A process that dies before the request: the old pair is valid. Between request and commit: the refresh token may be
+ *     used up. The next process asks at once, and is granted or refused while the access token is still valid for a fifth
+ *     of its life. After the commit: the new pair is valid.
  *
- * With several replicas only the one that claims a grant asks, from before `asked` until what came of it is written: two
+ * With several replicas only the one that claims a grant asks, from before `asked` until the result is written: two
  * that use the same refresh token would lose the grant. The others check again a little later, and find it renewed.
  *
  * While refreshes fail or are refused, the access token is used until Pinterest refuses it as well: only then is a queue held.
@@ -71,7 +71,7 @@ function planRefresh(grant: Grant, nowMs: number): { readonly dueAtMs: number; r
     return { dueAtMs: issuedAtMs + lifeMs * (REFRESH_AT - JITTER * share), isByAge: true }
   }
   const failedAtMs = failure?.atMs ?? -Infinity
-  // Asked: a process died, or a disk failed, between question and answer. Find out at once what is still good.
+  // Asked: a process died, or a disk failed, between request and answer. Find out at once what is still valid.
   const isOpen = askedAtMs !== undefined && askedAtMs > failedAtMs
   // A time far ahead was written while the clock was wrong: waiting for it could take years.
   if (isOpen || failedAtMs > nowMs + LONGEST_RETRY_MS) return { dueAtMs: -Infinity, isByAge: false }
@@ -110,7 +110,7 @@ export function createRefresher(options: RefresherOptions) {
       const inMs = msUntilDue(grantId, dueAtMs)
       if (running.has(grantId)) continue
       if (inMs > 0) wakeInMs = Math.min(wakeInMs, inMs)
-      // A clock that was just set may call any token old: it has days left when its time has come.
+      // By a clock that was just set any token may seem old; when it is, it still has days left.
       else if (!isByAge || isClockTrusted()) void refresh(grantId)
     }
     cancelSleep()
@@ -121,7 +121,7 @@ export function createRefresher(options: RefresherOptions) {
   function refresh(grantId: string, clientSecret?: string): Promise<RefreshResult> {
     const current = running.get(grantId)
     if (current !== undefined) {
-      // With another secret it is another question, to be asked when this one is answered.
+      // With another secret it is another request, to be sent when this one is answered.
       return clientSecret === undefined ? current : current.then(() => refresh(grantId, clientSecret))
     }
     if (isStopped) return Promise.resolve({ kind: 'failed', reason: 'shutting_down', isAnswerLost: false })
@@ -225,7 +225,7 @@ function createRefresh({ vault, oauth, clock, log, onRefresh }: RefresherOptions
   }
 
   return async function refresh(grantId: string, clientSecret?: string): Promise<RefreshResult> {
-    // A secret is tried whoever was here first.
+    // A secret is tried in any case.
     const issuedAtMs = clientSecret === undefined ? vault.grant(grantId)?.issuedAtMs : undefined
     try {
       const beginning = vault.beginRefresh(grantId, issuedAtMs, clock.wallMs())

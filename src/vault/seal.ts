@@ -1,12 +1,12 @@
 /**
- * Seals what must not lie on disk in the clear, with AES-256-GCM. A sealed value opens only under a known master key
+ * Seals what must not be on disk in the clear, with AES-256-GCM. A sealed value opens only under a known master key
  * and in the place that it was sealed for: it cannot be changed, nor moved to another owner or field.
  *
  *   version (1) | key id (4) | salt (16) | nonce (12) | ciphertext | tag (16)
  *
  * The data key is HKDF-SHA256(master key, salt). Each sealer draws its salt once, at random, and then counts its nonces:
- * random nonces under one key may only be used about 2^32 times, counted ones never repeat. What this leaves to others:
- * keeping the master key, and sealing again what an older key sealed.
+ * random nonces under one key may only be used about 2^32 times, counted ones never repeat. Not here: keeping
+ * the master key, and sealing again what an older key sealed.
  */
 import {
   createCipheriv,

@@ -1,6 +1,6 @@
 /**
- * What follows from how Pinterest took a token: it is remembered, and a refused one is replaced where the relay can do so
- * by itself, by a refresh or, for a token of the account's own, by its grant's.
+ * Whether Pinterest accepted a token: it is remembered, and a refused one is replaced where the relay can do so by itself,
+ * by a refresh or, for a token of the account's own, by its grant's.
  */
 import { codeOf } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -28,7 +28,7 @@ export interface TokenWatch {
 interface TokenRefusal {
   /** The one that was refused. */
   readonly token: string
-  /** 401: it is not good any more; 403: not for this account. */
+  /** 401: it is no longer valid; 403: not for this account. */
   readonly status: 401 | 403
   /** Scrubbed. */
   readonly reason: string

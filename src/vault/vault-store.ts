@@ -1,5 +1,5 @@
 /**
- * Where the vault's documents are kept, apart from the queue: a queue that breaks takes no token with it. Documents
+ * Where the vault's documents are kept, apart from the queue: a broken queue loses no token. Documents
  * arrive here sealed and are never opened.
  */
 export interface DocumentKey {
@@ -27,7 +27,7 @@ export interface VaultStore {
   /**
    * Commits what `decide` answers, all of it or nothing, and resolves after the sync. No other replica changes the vault
    * meanwhile; `fresh` are the documents if another one may have changed them since this store last gave them to a
-   * `decide`. One at a time: the caller sees to that.
+   * `decide`. One at a time: the caller ensures that.
    */
   changeVault(decide: DecideChange): Promise<void>
   /** Whether this name is this process's now: false while another living replica has it. Ends with `unclaim` or the process. */

@@ -29,7 +29,7 @@ import type { VaultStore } from './vault-store.ts'
 export type { AccountChange, TokenChange } from './changes.ts'
 export type { Account, Grant, Quality, RelayKey, Source } from './records.ts'
 
-/** What a refresh leaves behind beside a new pair. */
+/** What a refresh notes besides a new pair. */
 export type GrantNote = Partial<Pick<Grant, 'askedAtMs' | 'refusedAtMs' | 'failure' | 'failures'>>
 
 /** A grant as it was before its refresh, and what it is asked with. */
@@ -67,9 +67,9 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions) {
     adoptAccount: (id: string, copy: string) =>
       change(() => [adoptAccount(state(), id, copy, sealer), undefined]),
     /**
-     * Claims a grant for one refresh and notes that it is asked for. Only who has the claim may use the refresh token, and
-     * with it the grant is as whoever had it before left it. `elsewhere`: another living replica has it; `renewed`: the pair
-     * is not any more the one that was issued then.
+     * Claims a grant for one refresh and notes that it is asked for. Only its holder may use the refresh token, and
+     * sees the grant as the holder before left it. `elsewhere`: another living replica has it; `renewed`: the pair is no
+     * longer the one that was issued then.
      */
     async beginRefresh(grantId: string, issuedAtMs: number | undefined, askedAtMs: number) {
       if (!(await vaultStore.claim(grantId))) return 'elsewhere'
@@ -103,7 +103,7 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions) {
     },
     /** Another replica changed something: reads it. A change that was not reported is found before the next one. */
     reload,
-    /** Called after each committed change of an account or of the token that it uses, whoever made it. */
+    /** Called after each committed change of an account or of the token that it uses, by any replica. */
     onAccountChange,
   }
 }
@@ -180,8 +180,7 @@ function keepGrants({ change, edit, state }: OpenRecords) {
 const PREFIX = 'prl_'
 
 /**
- * What storefronts present as their access token, shown once and stored as a SHA-256 (enough for a secret of that length:
- * there is nothing to guess, so nothing to slow down).
+ * What storefronts present as their access token, shown once and stored as a SHA-256 (enough for 256 random bits).
  */
 function keepKeys({ change, state }: OpenRecords, now: () => number) {
   const usedAtMs = new Map<string, number>()

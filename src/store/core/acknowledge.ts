@@ -1,6 +1,6 @@
 /**
- * What an acknowledgement leaves of a batch, and which dead letters it makes. An event is acknowledged once: what comes
- * again, or too late, changes nothing. The batch goes with its last event.
+ * What an acknowledgement leaves of a batch, and which dead letters it makes. An event is acknowledged once: a
+ * repeated or late acknowledgement changes nothing. The batch is deleted with its last event.
  */
 import { looksPersonal } from '../../events/personal-ids.ts'
 import type { Sealer } from '../../vault/seal.ts'
@@ -33,7 +33,7 @@ export function* acknowledgeAll(tx: Transaction, acknowledgements: readonly Ackn
   yield* acknowledgeWhole(tx, acknowledgements.filter(isAlone))
   const others = acknowledgements.filter((one) => !isAlone(one))
   if (others.length === 0) return
-  // The payload is read only where an event died: rarely.
+  // The payload is read only where an event became a dead letter: rarely.
   const rows = yield* query<BatchRow>(
     `SELECT batch_id, ad_account_id, is_test, event_count, size_bytes, pending_count, acknowledged, received_at_ms,
        CASE WHEN batch_id = ANY($3) THEN sealed END AS sealed
@@ -66,7 +66,7 @@ export function* acknowledgeAll(tx: Transaction, acknowledgements: readonly Ackn
   yield* writeBatches(tx, [...changed.values()])
 }
 
-/** Those without a pending event go. */
+/** Deletes those without a pending event. */
 export function* writeBatches(
   tx: Transaction,
   changed: readonly Pick<BatchRow, 'batch_id' | 'pending_count'>[],
@@ -117,7 +117,7 @@ export type PendingBatch = Pick<
 type Died = Pick<DeadEvent, 'index'> & { readonly status: DeadEvent['status'] | 'erased' }
 
 export interface Acknowledged<Dead> {
-  /** None: the batch goes. */
+  /** None: the batch is deleted. */
   readonly pendingCount: number
   readonly acknowledged: Uint8Array
   /** Those of `dead` that were pending. */
@@ -161,8 +161,8 @@ export interface NewDeadLetters {
 }
 
 /**
- * The event is sealed, and with it Pinterest's text on it: that was scrubbed, but nobody can promise that it says nothing of
- * a customer. Death is rare: only then is the payload opened and read.
+ * Pinterest's message is sealed with the event: it was scrubbed, but may still say something of a customer. Dead letters are
+ * rare: only for them the payload is opened and read.
  */
 export function makeDeadLetters(
   batch: Pick<BatchRow, 'ad_account_id' | 'is_test' | 'received_at_ms' | 'sealed'>,

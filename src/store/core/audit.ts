@@ -41,7 +41,7 @@ export function* countInAudit(
   return auditId
 }
 
-/** In the words of the admin port, and nothing that the query holds besides. */
+/** With the admin port's names, and nothing else of the query. */
 function auditedFilter({ ids, ...filter }: DeadLetterFilter): Readonly<Record<string, unknown>> {
   return {
     ids,

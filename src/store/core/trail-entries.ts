@@ -4,7 +4,7 @@ import { looksPersonal } from '../../events/personal-ids.ts'
 import type { HistoryEntry } from '../store.ts'
 import type { Outcome, PostedEvent } from '../trail.ts'
 
-/** Smaller ones do not get smaller. */
+/** Shorter rows do not compress. */
 const COMPRESSED_FROM_BYTES = 512
 
 type Packed<T> = T | 0
@@ -73,7 +73,7 @@ export function packHistory(history: readonly HistoryEntry[]): PackedHistory {
   return history.map(({ atMs, reason }) => [atMs, reason] as const)
 }
 
-/** A row is small: with zstd's own window and tables most of the time goes into their memory. */
+/** A row is small: with zstd's own window and tables most of the time is spent on their memory. */
 const ZSTD = {
   params: {
     [constants.ZSTD_c_compressionLevel]: 1,

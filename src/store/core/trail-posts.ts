@@ -142,7 +142,7 @@ function follow(known: Known, one: PackedWhole | PackedOutcome, index: number): 
   if (found === undefined || (known.outcome !== 'queued' && found.outcome !== 'erased')) return known
   const called = callId === 0 ? [] : [{ atMs: startedAtMs, reason: 'called' }]
   const failures = found.history.map(([failedAtMs, reason]) => ({ atMs: failedAtMs, reason }))
-  // A dead letter's history ends with what it died of.
+  // A dead letter's history ends with its reason.
   const ends = failures.at(-1)?.atMs === atMs ? failures.slice(0, -1) : failures
   return {
     outcome: found.outcome,
@@ -154,7 +154,7 @@ function follow(known: Known, one: PackedWhole | PackedOutcome, index: number): 
   }
 }
 
-/** A replayed event brings what its dead letter went through, the replay itself included. */
+/** A replayed event keeps the history of its dead letter, the replay included. */
 function inOrder(known: readonly HistoryEntry[], more: readonly HistoryEntry[]): HistoryEntry[] {
   const isKnown = (one: HistoryEntry) =>
     known.some(({ atMs, reason }) => atMs === one.atMs && reason === one.reason)

@@ -1,6 +1,6 @@
 /**
- * Walks over the trail in bounded steps, so that no search keeps commits waiting. A step
- * scans some thousand rows for buckets that may have what is wanted, and opens those.
+ * Walks over the trail in bounded steps, so that no search keeps commits waiting. A step scans some thousand rows for
+ * buckets that may have what is wanted, and opens those.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TrailEvent, TrailFilter, TrailPage, TrailQuery } from '../trail.ts'

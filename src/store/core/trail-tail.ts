@@ -3,7 +3,7 @@ import type { TrailChanges, TrailEvent } from '../trail.ts'
 import { postsInTurns } from './trail-posts.ts'
 import type { TrailRow } from './trail-search.ts'
 
-/** What more is added between two questions is left out: nobody reads so fast. A post is added to twice, most of the time. */
+/** What is added beyond this between two polls is left out: nobody reads so fast. Most posts are added to twice. */
 const KEPT_BATCHES = 500
 const KEPT_ADDITIONS = 2 * KEPT_BATCHES
 /** The latest ones, and those of one post in any case. */
@@ -11,12 +11,12 @@ const MOST_EVENTS = 1000
 
 export interface TrailTail {
   note(batchIds: ReadonlySet<number>): void
-  /** Each batch once, and where the next question begins. */
+  /** Each batch once, and where the next poll begins. */
   since(position: number | undefined): { readonly batchIds: readonly number[]; readonly position: number }
 }
 
 export function createTrailTail(): TrailTail {
-  /** Of the last transactions, whose positions follow on one another. Nobody may ever ask, so noting costs next to nothing. */
+  /** Of the last transactions, whose positions follow on one another. Noting must be cheap, since nobody may ever ask. */
   const last: number[][] = []
   let kept = 0
   let position = 0

@@ -31,9 +31,9 @@ export const TRAIL_QUEUE: QueueKey = { adAccountId: '', isTest: false }
 
 export interface NewTrailRow {
   readonly bucket: number
-  /** The newest post's arrival; 0 of a row that has outcomes alone, which goes with its neighbours. */
+  /** The newest post's arrival; 0 of a row that has outcomes alone, which is deleted with its neighbours. */
   readonly received_at_ms: number
-  /** One bit per outcome that it brings, as `OUTCOMES` has them. */
+  /** One bit per outcome in it, as `OUTCOMES` has them. */
   readonly marks: number
   readonly ids: Uint8Array
   readonly entries: Uint8Array
@@ -221,7 +221,7 @@ export function bytesOfTrailRow({ ids, entries }: Pick<NewTrailRow, 'ids' | 'ent
   return TRAIL_ROW_BYTES + ids.byteLength + entries.byteLength
 }
 
-/** FNV-1a: it has to be quick and to spread, nothing more. */
+/** FNV-1a: fast and well distributed is enough. */
 function hashId(id: string): number {
   let hash = 0x811c9dc5 | 0
   for (let index = 0; index < id.length; index++) {

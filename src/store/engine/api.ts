@@ -37,8 +37,8 @@ export interface OpenedStore {
   /** With other replicas; undefined where one process owns the store. */
   readonly shared: Shared | undefined
   /**
-   * Brings back what can still be read of a queue that was quarantined, by its name; undefined when there is none of that
-   * name. The file is not changed, and what came back once does not come again.
+   * Recovers what can still be read of a queue that was quarantined, by its name; undefined when there is none of that
+   * name. The file is not changed, and nothing is recovered twice.
    */
   recover(name: string): Promise<RecoverReport | undefined>
   /** Copies the store while posts are taken. Rejects with BACKUP_REFUSED. */

@@ -9,7 +9,7 @@ import { ShuttingDown, TooBusy } from '../../errors.ts'
 import type { ExpressionRequest } from '../../sources/expression-thread.ts'
 import { EXPRESSION_STOPPED, type MappedPost, type Webhook } from '../../sources/source.ts'
 
-/** Rejects with TOO_BUSY or SHUTTING_DOWN where it could not be run: the webhook is to come again. */
+/** Rejects with TOO_BUSY or SHUTTING_DOWN where it could not be run: the webhook is to be sent again. */
 export interface Expressions {
   map(sourceId: string, webhook: Webhook, payload: Uint8Array): Promise<MappedPost>
   /** What is wrong with an expression; undefined where it can be read. */

@@ -63,7 +63,7 @@ export interface RecoverRequest {
   readonly unreadable: number
 }
 
-/** What came back of a file that was quarantined. */
+/** What was recovered of a file that was quarantined. */
 export interface RecoverReport {
   readonly batches: number
   readonly events: number

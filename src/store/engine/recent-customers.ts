@@ -44,7 +44,7 @@ function fingerprint(customer: Customer | undefined): number {
   return (Number.parseInt(customer.hash.slice(0, 7), 16) * 4 + KINDS.indexOf(customer.kind) + 1) >>> 0
 }
 
-/** FNV-1a, twice with different beginnings: fast, and nobody gains by finding two ids of one hash. */
+/** FNV-1a, twice with different beginnings: fast; a collision that is made on purpose gains nothing. */
 function hash(...texts: readonly string[]): { place: number; check: number } {
   let one = 0x811c9dc5
   let other = 0x9747b28c

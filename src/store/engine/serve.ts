@@ -1,6 +1,6 @@
 /**
- * The engine, for what costs CPU or waits for a disk: it owns the store, prepares posts and explains events. It serves whoever
- * has the other end of the port.
+ * The engine, for what costs CPU or waits for a disk: it owns the store, prepares posts and explains events. It serves the
+ * other end of the port.
  */
 import { setImmediate as runAfterTurn } from 'node:timers'
 import type { MessagePort } from 'node:worker_threads'
@@ -22,7 +22,7 @@ export function serveEngine(port: MessagePort): void {
     const { store, vaultStore, shared } = opened
     shared?.onChange((change) => front.notify('sharedChange', change))
     const now = () => performance.now()
-    // After the commits that a turn leads to: those are scheduled when it ends.
+    // After the commits of this turn, which are scheduled at its end.
     const nextTurn = (run: () => void) => void runAfterTurn(() => runAfterTurn(run))
     const work = createWork({ now, nextTurn })
     const { maxEventAgeMs, hasTrail } = settings

@@ -51,7 +51,7 @@ export function createWebhooks(options: {
       if (made !== undefined && made.status !== 'mapped') return opened(made, isTest)
       try {
         if (made === undefined) {
-          // Parsed at once, and nobody else is served meanwhile.
+          // Parsed in one step: nothing else runs meanwhile.
           yield* findEvents(payload, MOST_VALUES_OF_WEBHOOK)
           return opened(yield* mapWebhook(webhook, payload), isTest)
         }

@@ -49,7 +49,7 @@ const startsWith = (code: string, codes: string) => codes.split('|').some((start
 /** The server, the connection or another transaction is at fault: a retry may succeed. */
 export const isPlaceAtFault = (error: unknown) => startsWith(sqlStateOf(error), AT_PLACE)
 
-/** The connection has died, leads to a server that takes no writes or gives no lock, or is in an unknown state. */
+/** The connection has died or is in an unknown state, or its server takes no writes or gives no lock. */
 export const isConnectionLost = (error: unknown) => startsWith(sqlStateOf(error), LOST)
 
 export const isTimedOut = (error: unknown) => startsWith(sqlStateOf(error), TIMED_OUT)

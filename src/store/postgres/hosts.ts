@@ -1,7 +1,7 @@
 /**
  * Which of DATABASE_URL's hosts is in use, and whether with TLS, for all connections of a process. Each new connection tries the
  * host that worked last, then the others. A host that does not confirm a commit, or on which a lock timed out, is tried last
- * from then on: it may be a primary that was replaced and came back.
+ * from then on: it may be a replaced primary that is up again.
  *
  * `allow` and `prefer` are two tries at the same host; the second is made only where the server refused the first for its
  * TLS or the lack of it.

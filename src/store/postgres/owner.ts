@@ -1,7 +1,7 @@
 /**
  * Who this process is among the replicas. All times are the database's.
  *
- *   registered ──heartbeat every 2 s──> alive ──none for 15 s, whoever notices──> dead ──(5 minutes)──> gone
+ *   registered ──heartbeat every 2 s──> alive ──none for 15 s, seen by any──────> dead ──(5 minutes)──> gone
  *        ▲                                │                                         │
  *        └──────── a new number ──────────┼────── finds itself declared dead ───────┘
  *                                         └──close──> dead

@@ -103,7 +103,7 @@ function sizeOf(db: DatabaseSync): number {
   return Number(readPragma(db, 'page_count')) * PAGE_BYTES
 }
 
-/** Answers its bytes. What it leaves behind is whole, or damaged as the store is; nothing when it is stopped. */
+/** Answers its bytes. The copy is whole, or damaged as the store is; none is left when it is stopped. */
 async function copy(db: DatabaseSync, path: string, signal: AbortSignal): Promise<number> {
   await using file = await open(path, 'wx', 0o600)
   let syncing: Promise<void> | undefined

@@ -1,5 +1,5 @@
 /**
- * Opens a SQLite file the only way that keeps the promises: WAL, every commit synced, locked. It inspects a file before it
+ * Opens a SQLite file durably: WAL, every commit synced, locked. It inspects a file before it
  * changes it, so that a store which must not be opened is left exactly as it is.
  *
  * The lock is SQLite's own, on the file, and ends with the process. It ends early when this process opens and closes
@@ -133,7 +133,7 @@ const LAST_VERSION = 255
  * Measured with one event per batch, 100 commits at a time: a WAL of 4,000 pages (16 MB) makes a quarter more commits
  * per second than SQLite's 1,000, since a page that changed many times is written back once; 16,000 make a tenth more,
  * but take four times the disk, and a start after a crash has to read them. Caches of 8 and
- * 32 MiB could not be told apart, with a million events waiting and as many seen.
+ * 32 MiB made no difference with a million events waiting and as many seen.
  */
 export const WAL_BYTES = 4000 * PAGE_BYTES
 const CACHE_KIB = 8 * 1024

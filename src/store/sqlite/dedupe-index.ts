@@ -1,5 +1,5 @@
 /**
- * Leads from the first 8 of a key's 16 bytes to the number of its row, in 12 bytes, by open addressing. Of keys that share those
+ * Maps the first 8 of a key's 16 bytes to the number of its row, in 12 bytes, by open addressing. Of keys that share those
  * 8 bytes it has one at most; only the row shows which.
  *
  * It never takes more than `maxSlots`: then it is full, until keys are removed.

@@ -1,7 +1,7 @@
 /**
  * Knows the live events that were delivered or are queued, by 16 bytes of SHA-256 each.
  *
- * The keys of a batch are one row, and an index in memory, built from the rows at the start, leads from a key to its row. A table
+ * The keys of a batch are one row, and an index in memory, built from the rows at the start, maps a key to its row. A table
  * by key dirties a page per event. Measured with a million keys there and a row per transaction, which takes the same CPU time;
  * commits of 600 bytes an event included, per event:
  *
@@ -10,7 +10,7 @@
  *   posts of 100 events    4 µs,     0.7 KB, 92,000 a second   20 µs, 8.9 KB, 13,000 a second
  *   memory                12 bytes a key, at most 25 MiB       the page cache
  *
- * What the index has no room for it leaves to a table by key.
+ * Keys that do not fit into the index are in a table by key.
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { DEDUPE_KEY_BYTES as KEY_BYTES } from '../core/sealed.ts'
@@ -173,7 +173,7 @@ export function createDedupe(
 
 /** Each key that is added dirties a page of its own, which is 5 µs and 8 KiB written. */
 function createOverflow(db: DatabaseSync) {
-  // At each start with a smaller index the same keys come again.
+  // Each start with a smaller index adds the same keys again.
   const insert = db.prepare('INSERT INTO dedupe_overflow (key, row_id) VALUES (?, ?) ON CONFLICT DO NOTHING')
   const select = prepare<KeysRow>(db, 'SELECT row_id FROM dedupe_overflow WHERE key = ?')
   const remove = db.prepare('DELETE FROM dedupe_overflow WHERE key = ?')

@@ -11,7 +11,7 @@ const STAMP = String.raw`\.corrupt-\d{8}T\d{6}Z(-\d+)?`
 export function quarantine(queuePath: string, nowMs: number): string {
   const path = freePath(queuePath, nowMs)
   renameSync(queuePath, path)
-  // Afterwards: the next start finds a WAL without its queue, but a queue without its WAL would look whole.
+  // Afterwards: the next start finds a WAL without its queue, but a queue without its WAL would pass as whole.
   if (existsSync(`${queuePath}-wal`)) renameSync(`${queuePath}-wal`, `${path}-wal`)
   syncPath(dirname(queuePath))
   return path
