@@ -32,7 +32,7 @@ const LONGEST_DELAY_MS = 30_000
 export function planRetry(failure: Failure, { tries, patienceMs }: RetryOptions): number | undefined {
   const { status, retryAfterMs = 0, tried, elapsedMs, random } = failure
   if (!WORTH_ANOTHER_TRY.has(status) || tried >= tries) return undefined
-  // Full jitter: storefronts that failed together must not come again together.
+  // Full jitter: storefronts that failed together must not retry together.
   const backoffMs = random * Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (tried - 1))
   const delayMs = Math.max(retryAfterMs, backoffMs)
   return elapsedMs + delayMs > patienceMs ? undefined : delayMs
