@@ -22,7 +22,7 @@ COPY --from=build /relay/dist /relay/LICENSE ./
 # `docker compose exec relay relay status`: it finds the relay and its admin token by the same settings.
 RUN ["ln", "-s", "/relay/src/cli.js", "/usr/local/bin/relay"]
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 DATABASE_URL=sqlite:/data/relay.db
-# A number, so that Kubernetes' runAsNonRoot can tell that it is not root.
+# A number, so that Kubernetes' runAsNonRoot can check that it is not root.
 USER 1000:1000
 EXPOSE 8080
 # /livez and not /readyz: a relay that is shutting down or short of disk is unready, and restarting it would not help.

@@ -6,7 +6,7 @@
  *
  *   node bench/bloat.ts [events] [window] [rate] [naptime]      # of each run; within DEDUPE_HOURS; a second; in seconds
  *
- * Without a naptime autovacuum looks at the tables as often in that clock as by default, once a minute: right for what
+ * Without a naptime autovacuum checks the tables as often in that clock as by default, once a minute: right for what
  * waits. A day has 1,440 such minutes, so for what was seen the naptime is to be as short as it can be: 1.
  *
  * Not made smaller: the pauses that autovacuum makes for others, which therefore slow it more than they would. A server of
@@ -29,7 +29,7 @@ const POSTS = 200
 /** A day has so many times ten minutes, which is how often the relay forgets. */
 const FORGETS_PER_WINDOW = 144
 const TABLES = ['dedupe', 'batches', 'totals', 'owners']
-const LOOKS_PER_RUN = 40
+const SAMPLES_PER_RUN = 40
 const DEAD_ROWS = 1_000_000
 
 const eventCount = Number(process.argv[2] ?? 1_000_000)
@@ -61,20 +61,20 @@ async function measure(
     if (settings === 'server') await resetTables(on, url)
     const most = new Map<string, { dead: number; bytes: number }>()
     const forgetMs: number[] = []
-    const look = async () => {
-      for (const { name, dead, bytes } of await lookAt(on, url)) {
+    const sample = async () => {
+      for (const { name, dead, bytes } of await sampleTables(on, url)) {
         const known = most.get(name) ?? { dead: 0, bytes: 0 }
         most.set(name, { dead: Math.max(known.dead, dead), bytes: Math.max(known.bytes, bytes) })
       }
     }
-    const heldRate = await churn(store, forgetMs, look)
+    const heldRate = await churn(store, forgetMs, sample)
     const late = forgetMs.slice(-FORGETS_PER_WINDOW)
     const run = {
       'events per second': Math.round(heldRate),
       'ms to forget, mean': Math.round(late.reduce((sum, ms) => sum + ms, 0) / late.length),
       'ms to forget, most': Math.round(Math.max(...late)),
     }
-    const tables = (await lookAt(on, url)).map((table) => ({ ...table, most: most.get(table.name) }))
+    const tables = (await sampleTables(on, url)).map((table) => ({ ...table, most: most.get(table.name) }))
     return [run, ...tables, ...(await indexesOf(on, url))]
   } finally {
     await opened.close()
@@ -82,8 +82,8 @@ async function measure(
 }
 
 /**
- * Who looks for what to forget begins with the oldest, and passes over what was deleted since the last vacuum: the first
- * time by looking at each row, as after a failover, later by marks in the index.
+ * The search for what to forget begins with the oldest and skips what was deleted since the last vacuum: the first
+ * time by reading each row, as after a failover, later by marks in the index.
  */
 async function passOverDead(on: PostgresServer): Promise<Record<string, unknown>> {
   const url = await on.createDatabase()
@@ -98,7 +98,7 @@ async function passOverDead(on: PostgresServer): Promise<Record<string, unknown>
     )
     await on.ask('DELETE FROM pinrelay.dedupe', [], url)
     const times = []
-    for (let look = 0; look < 3; look += 1) {
+    for (let round = 0; round < 3; round += 1) {
       const askedMs = performance.now()
       await store.trimDedupe(DEAD_ROWS)
       times.push(Math.round(performance.now() - askedMs))
@@ -110,12 +110,12 @@ async function passOverDead(on: PostgresServer): Promise<Record<string, unknown>
 }
 
 /** Answers the rate that was held. */
-async function churn(store: Store, forgetMs: number[], look: () => Promise<void>): Promise<number> {
+async function churn(store: Store, forgetMs: number[], sample: () => Promise<void>): Promise<number> {
   const startedMs = performance.now()
   const firstMs = Date.now() - (eventCount / EVENTS_PER_S) * 1000
   const every = (events: number) => Math.max(POSTS, Math.round(events / POSTS) * POSTS)
   const forgetEvery = every(windowEvents / FORGETS_PER_WINDOW)
-  const lookEvery = every(eventCount / LOOKS_PER_RUN)
+  const sampleEvery = every(eventCount / SAMPLES_PER_RUN)
   let waiting: number[] = []
   for (let done = 0; done < eventCount; done += POSTS) {
     const nowMs = firstMs + (done / EVENTS_PER_S) * 1000
@@ -132,7 +132,7 @@ async function churn(store: Store, forgetMs: number[], look: () => Promise<void>
       await store.trimDedupe(nowMs - (windowEvents / EVENTS_PER_S) * 1000)
       forgetMs.push(performance.now() - askedMs)
     }
-    if (done % lookEvery === 0) await look()
+    if (done % sampleEvery === 0) await sample()
     await delay(Math.max(0, startedMs + (done / rate) * 1000 - performance.now()))
   }
   return eventCount / ((performance.now() - startedMs) / 1000)
@@ -169,7 +169,7 @@ async function resetTables(on: PostgresServer, url: string): Promise<void> {
   }
 }
 
-interface Look {
+interface TableSample {
   readonly name: string
   readonly live: number
   readonly dead: number
@@ -178,8 +178,8 @@ interface Look {
   readonly autovacuums: number
 }
 
-async function lookAt(on: PostgresServer, url: string): Promise<Look[]> {
-  return on.ask<Look & Record<string, unknown>>(
+async function sampleTables(on: PostgresServer, url: string): Promise<TableSample[]> {
+  return on.ask<TableSample & Record<string, unknown>>(
     `SELECT relname AS name, n_live_tup::float AS live, n_dead_tup::float AS dead,
        pg_total_relation_size(relid)::float AS bytes, autovacuum_count::float AS autovacuums
      FROM pg_stat_user_tables WHERE schemaname = 'pinrelay' AND relname = ANY($1) ORDER BY relname`,

@@ -26,14 +26,14 @@ const WARM_UP_SECONDS = 2
 
 export async function compareCores(
   most: number,
-  { rounds, seconds, tell }: { rounds: number; seconds: number; tell: (text: string) => void },
+  { rounds, seconds, report }: { rounds: number; seconds: number; report: (text: string) => void },
 ): Promise<readonly CoresResult[]> {
   const all = Array.from({ length: cpus().length }, (_, core) => core)
   if (!(most >= 1 && most <= all.length)) throw new Error(`--cores takes 1 to ${all.length} on this machine`)
   const results: CoresResult[] = []
   for (let cores = 1; cores <= most; cores++) {
     const others = all.slice(cores)
-    tell(`${cores} for the relay, ${others.length === 0 ? 'the same ones' : others.length} for the load`)
+    report(`${cores} for the relay, ${others.length === 0 ? 'the same ones' : others.length} for the load`)
     await using stack = new AsyncDisposableStack()
     const folder = await mkdtemp(join(tmpdir(), 'pinrelay-cores-'))
     stack.defer(() => rm(folder, { recursive: true }))

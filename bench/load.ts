@@ -96,7 +96,7 @@ function readAnswer(socket: Socket): Promise<number> {
       answer = answer === undefined ? chunk : Buffer.concat([answer, chunk])
       if (!isWhole(answer)) return
       finish()
-      // HTTP/1.1 200: the status stands at a fixed place.
+      // HTTP/1.1 200: the status is at a fixed place.
       resolve(Number(answer.toString('latin1', 9, 12)))
     }
     const onClose = () => {

@@ -42,8 +42,8 @@ if (options.help === true) {
 } else {
   // What the contenders print would end with this process; they must not outlive it either.
   process.once('SIGINT', () => process.exit(130))
-  const report = await run()
-  write({ machine: { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version }, ...report })
+  const figures = await run()
+  write({ machine: { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version }, ...figures })
 }
 
 async function run(): Promise<object> {
@@ -54,14 +54,14 @@ async function run(): Promise<object> {
 
 async function replicas() {
   const rounds = Number(options.rounds ?? 3)
-  const result = await compareReplicas({ rounds, seconds: Number(options.seconds), tell })
+  const result = await compareReplicas({ rounds, seconds: Number(options.seconds), report })
   print(renderReplicas(result.rates, result.statements))
   return result
 }
 
 async function cores(most: number) {
   const rounds = Number(options.rounds ?? 3)
-  const result = await compareCores(most, { rounds, seconds: Number(options.seconds), tell })
+  const result = await compareCores(most, { rounds, seconds: Number(options.seconds), report })
   print(renderCores(result))
   return { cores: result }
 }
@@ -87,13 +87,13 @@ async function compare() {
   const rounds = Number(options.rounds ?? (options.short === true ? 2 : 3))
   const seconds = Number(options.seconds)
   if (!areRivalsInstalled()) {
-    tell('graphile-worker and pg-boss are left out: npm ci --prefix bench/rivals installs them')
+    report('graphile-worker and pg-boss are left out: npm ci --prefix bench/rivals installs them')
   }
   const idleMebibytes = await measureIdle()
   const results: Result[] = []
   const all: { scenario: Scenario; rounds: Record<string, Round[]> }[] = []
   for (const scenario of scenarios) {
-    tell(nameScenario(scenario))
+    report(nameScenario(scenario))
     const measured = await runScenario(scenario, { rounds, seconds })
     const medians = Object.fromEntries(
       Object.entries(measured).map(([name, own]) => [name, toMedian(own)]),
@@ -140,7 +140,7 @@ function rotate(contenders: readonly Contender[], round: number): Contender[] {
 
 async function soak(minutes: number) {
   await using stage = await openStage()
-  const result = await runSoak(stage, minutes, tell)
+  const result = await runSoak(stage, minutes, report)
   const { posts, arrived, refused, growthMebibytesPerMinute, peakMebibytes } = result
   print(
     `${posts} posts, ${arrived} events arrived, ${refused} refused; peak ${peakMebibytes} MiB, ` +
@@ -149,17 +149,17 @@ async function soak(minutes: number) {
   return { soak: result }
 }
 
-function write(report: object): void {
+function write(figures: object): void {
   const path = resolve(options.out)
   mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(path, `${JSON.stringify(report, null, 2)}\n`)
-  tell(`all figures: ${path}`)
+  writeFileSync(path, `${JSON.stringify(figures, null, 2)}\n`)
+  report(`all figures: ${path}`)
 }
 
 function print(text: string): void {
   process.stdout.write(`${text}\n\n`)
 }
 
-function tell(text: string): void {
+function report(text: string): void {
   process.stderr.write(`${text}\n`)
 }

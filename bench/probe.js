@@ -15,6 +15,6 @@ if (isMainThread && process.send !== undefined) {
     if (message === 'reset') delay.reset()
     if (message === 'read') process.send(Math.max(0, delay.percentile(99) / 1e6 - RESOLUTION_MS))
   })
-  // A process that is told to stop must not stay for this.
+  // A process that gets a signal to stop must not stay for this.
   process.channel?.unref()
 }

@@ -62,12 +62,12 @@ const GROWTH = [
 export async function compareReplicas(options: {
   readonly rounds: number
   readonly seconds: number
-  readonly tell: (text: string) => void
+  readonly report: (text: string) => void
 }): Promise<{ readonly rates: readonly ReplicaRow[]; readonly statements: readonly StatementRow[] }> {
   const server = await startStoppablePostgres({ isOnDisk: true })
   try {
     const rates = await measureRates(server, options)
-    options.tell('statements as accounts and backlog grow')
+    options.report('statements as accounts and backlog grow')
     return { rates, statements: await countStatements(server) }
   } finally {
     await server.close()
@@ -77,7 +77,7 @@ export async function compareReplicas(options: {
 /** Waiting for the outcome, as shipped. */
 async function measureRates(
   server: StoppablePostgres,
-  { rounds, seconds, tell }: { rounds: number; seconds: number; tell: (text: string) => void },
+  { rounds, seconds, report }: { rounds: number; seconds: number; report: (text: string) => void },
 ): Promise<ReplicaRow[]> {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'pinrelay-bench-'))
@@ -107,7 +107,7 @@ async function measureRates(
       for (let turn = 0; turn < contenders.length; turn++) {
         const index = (turn + Math.max(round, 0)) % contenders.length
         const { name, relays } = contenders[index]!
-        tell(`${load}, ${name}, ${round < 0 ? 'warm-up' : `round ${round + 1}`}`)
+        report(`${load}, ${name}, ${round < 0 ? 'warm-up' : `round ${round + 1}`}`)
         const cpuBefore = readCpu(relays, sandbox, server)
         const results = await Promise.all(
           relays.map(({ child, headers, adAccountIds }) =>

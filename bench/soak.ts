@@ -1,6 +1,6 @@
 /**
  * Ten minutes of single-event posts with raw data, as many as the machine takes: does memory stay flat, and does
- * everything arrive? The sandbox is told to forget now and then, so that it is not what fills the memory.
+ * everything arrive? The sandbox is cleared now and then, so that it is not what fills the memory.
  */
 import type { Stage } from './contenders.ts'
 import { shoot } from './load.ts'
@@ -21,7 +21,7 @@ export interface Soak {
 const STEP_SECONDS = 10
 const CONNECTIONS = 100
 
-export async function runSoak(stage: Stage, minutes: number, tell: (text: string) => void): Promise<Soak> {
+export async function runSoak(stage: Stage, minutes: number, report: (text: string) => void): Promise<Soak> {
   const { child, headers } = stage.contenders.find(({ name }) => name === 'relay')!
   const adAccountIds = stage.adAccountIds.slice(0, 1)
   const posts = createPosts('raw', 1)
@@ -43,7 +43,7 @@ export async function runSoak(stage: Stage, minutes: number, tell: (text: string
     arrived += await stage.sandbox.countEvents(adAccountIds)
     await stage.sandbox.forgetEvents()
     residentMebibytes.push(child.residentMebibytes())
-    tell(
+    report(
       `soak: ${(step + 1) * STEP_SECONDS} s, ${Math.round(result.posts / result.seconds)} posts/s, ${residentMebibytes.at(-1)} MiB`,
     )
   }

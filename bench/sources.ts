@@ -11,7 +11,7 @@ import { CONTEXT, OPTIONS, run } from '../test/sources/options.ts'
 import { shopifyHeaders, shopifyLine, shopifyOrder } from '../test/support/shop-payloads.ts'
 
 const ROUNDS = 60
-/** The processor's time is told in milliseconds. */
+/** CPU time is measured in milliseconds. */
 const LEAST_LINES_PER_ROUND = 1000
 const NOW = new Date()
 const SECRET = 'a-secret'

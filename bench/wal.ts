@@ -43,11 +43,11 @@ async function measure(on: PostgresServer, eventsPerPost: number): Promise<Recor
     )
     // From here on the first change of each page writes the whole page to the log.
     await on.ask('CHECKPOINT', [], url)
-    const before = await look(on, url)
+    const before = await readCosts(on, url)
     const batchIds = await commitAll(store, eventsPerPost)
-    const committed = await look(on, url)
+    const committed = await readCosts(on, url)
     await acknowledgeAll(store, batchIds)
-    const acknowledged = await look(on, url)
+    const acknowledged = await readCosts(on, url)
     const [seen] = await on.ask<{ bytes: string }>(
       `SELECT pg_total_relation_size('pinrelay.dedupe') AS bytes`,
       [],
@@ -117,7 +117,7 @@ function makeBatch(eventsPerPost: number): NewBatch {
   }
 }
 
-async function look(
+async function readCosts(
   on: PostgresServer,
   url: string,
 ): Promise<{ walBytes: number; cpuS: number; ownUs: number }> {

@@ -82,7 +82,7 @@ interface Driven {
   readonly answers: readonly { readonly status: string; readonly durationMs: number }[]
 }
 
-/** Starts the relay, posts meanwhile, and looks at what was called: for so long, or until nothing is queued. */
+/** Starts the relay, posts meanwhile, and records the calls: for so long, or until nothing is queued. */
 async function drive(
   context: Context,
   stage: Stage,
@@ -110,15 +110,15 @@ async function drive(
     maxCallsInWindow: await sandbox.maxCallsInWindow(stage.accounts[0]!),
     answers,
   }
-  say(context, relay, driven)
+  report(context, relay, driven)
   return driven
 }
 
-function say({ say: tell }: Context, process: RelayProcess, { relay, calls, answers }: Driven): void {
+function report({ say }: Context, process: RelayProcess, { relay, calls, answers }: Driven): void {
   const tookS = spanMs(calls) / 1000
   const events = eventsIn(calls)
   const times = answers.map(({ durationMs }) => durationMs)
-  tell(
+  say(
     `${count(events / tookS)} events/s in ${count(calls.length)} calls over ${tookS.toFixed(1)} s ` +
       `(${(calls.length / tookS).toFixed(1)} calls/s); ready after ${count(relay.readyMs)} ms, ` +
       `peak ${relay.peakMebibytes} MiB, cpu ${process.cpuSeconds().toFixed(1)} s; ` +
@@ -153,7 +153,7 @@ function claimsOf(context: Context, when: string, { relay, calls, answers }: Dri
   ]
 }
 
-/** The short form runs on whatever machine CI has, beside whatever else it does: there such a figure is told, not claimed. */
+/** The short form runs on whatever machine CI has, beside whatever else it does: there such a figure is reported, not claimed. */
 function timed({ isShort }: Context, holds: boolean, text: string): readonly Claim[] {
   return isShort ? [] : [claim(holds, text)]
 }

@@ -1,5 +1,5 @@
 /**
- * Every call that reached the sandbox, as far as it takes to tell why an event was recorded twice. A second recording is
+ * Every call that reached the sandbox, with what explains why an event was recorded twice. A second recording is
  * honest when the relay cannot have known of the first: it was killed while the call was out or its outcome not yet on
  * disk, or a fault kept the outcome from it. Any other is the relay's own.
  */

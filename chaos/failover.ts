@@ -5,7 +5,7 @@
  * there: nothing that it takes may be answered 2xx. In every other round the new primary is restarted meanwhile, which leads
  * the relay with two hosts to the old one, too. Then the address moves, and the old primary becomes the new standby.
  *
- * What was answered is delivered or a dead letter, the totals balance, the call limit holds, and both relays go on
+ * What was answered is delivered or a dead letter, the totals balance, the call limit holds, and both relays continue
  * without a restart. Events reach Pinterest twice only where a call was out, or its outcome not yet written, when the
  * database went away.
  */

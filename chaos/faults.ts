@@ -4,7 +4,7 @@ import type { Random } from '../test/support/random.ts'
 
 /**
  * An opaque 400 is not among them: for everything it holds the queue, for most it makes dead letters of good events. A 401, 403,
- * 302 or 404 may: of an event that it meets four times, one after the other, while the canary is taken. What Pinterest refuses is told by `refusals`.
+ * 302 or 404 may: of an event that it meets four times, one after the other, while the canary is taken. `refusals` says what Pinterest refuses.
  */
 export function randomFaults(
   random: Random,

@@ -1,6 +1,6 @@
 /**
- * The harness' own totals: what clients posted and what they were told. Knows nothing of the relay's inside; at the end it
- * is held against the sandbox's record and the relay's totals.
+ * The harness' own totals: what clients posted and how they were answered. Knows nothing of the relay's internals; at the end it
+ * is compared with the sandbox's record and the relay's totals.
  */
 import type { ChaosEvent } from './events.ts'
 import type { Answered, Unanswered } from './post.ts'

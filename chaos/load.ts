@@ -18,7 +18,7 @@ export interface LoadOptions {
   readonly clientCount: number
   readonly random: Random
   readonly ledger: Ledger
-  /** Told before the event is posted for the first time, so that Pinterest can be told too. */
+  /** Called before the event is posted for the first time, so that the sandbox can be set to refuse it. */
   readonly onBadEvent?: (event: ChaosEvent) => void
   /** Of all events; 0: none that Pinterest refuses. */
   readonly badEvents?: Partial<Readonly<Record<Exclude<Kind, 'good'>, number>>>

@@ -57,7 +57,7 @@ for (const name of names) {
 process.stdout.write(`chaos: ${count(claims)} claims, ${count(broken)} broken\n`)
 process.exit(broken === 0 ? 0 : 1)
 
-/** A scenario that cannot go on is a broken claim, not the end of the others. */
+/** A scenario that fails is a broken claim, not the end of the others. */
 async function run(name: string, say: (text: string) => void): Promise<readonly Claim[]> {
   try {
     return await SCENARIOS[name]!({ isShort: values.short, seed, random: createRandom(seed), say })

@@ -149,7 +149,7 @@ async function createServer({ folder, user }: Place, name: string): Promise<OwnS
     return child?.pid !== undefined && child.exitCode === null && child.signalCode === null
   }
 
-  /** Its children end by themselves without it, but only when they look. */
+  /** Its children end without it, but only when they check. */
   async function kill(): Promise<void> {
     if (!isRunning()) return
     const ended = once(child!, 'exit')

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import * as harness from '../test/support/relay-process.ts'
 import { nowMs } from './now.ts'
 
-/** A death lies between these two. */
+/** The process died between these two. */
 export interface Kill {
   readonly fromMs: number
   readonly untilMs: number

@@ -1,5 +1,5 @@
 /**
- * Three replicas on one PostgreSQL under load: one is killed, one stands still for longer than its lease and goes on, and the
+ * Three replicas on one PostgreSQL under load: one is killed, one is suspended for longer than its lease and resumed, and the
  * database is stopped and started. Nothing answered may be lost, no account may get more calls than its limit over all of
  * them, and the totals balance.
  */
@@ -136,7 +136,7 @@ async function strike(
   const kills: Kill[] = []
   for (let round = 0; round < rounds; round++) {
     await delay(3000)
-    say('one replica stands still')
+    say('one replica is suspended')
     spread.takeOut(relays[2]!.port)
     relays[2]!.signal('SIGSTOP')
     await delay(2000)
@@ -153,7 +153,7 @@ async function strike(
     await delay(2000)
     await replicas.startAgain(1)
     await delay(Math.max(0, STILL_MS - 10_000 - DATABASE_AWAY_MS))
-    say('the one that stood still goes on')
+    say('the suspended replica resumes')
     relays[2]!.signal('SIGCONT')
     await delay(1000)
     spread.putBack(relays[2]!.port)

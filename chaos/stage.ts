@@ -29,7 +29,7 @@ export interface Stage {
   killWhileStarting(afterMs: number): Promise<Kill>
   admin<Body>(method: string, path: string, body?: unknown): Promise<Body>
   totals(adAccountId?: string): Promise<Totals>
-  /** Registers the accounts' tokens again, as an operator would: what was held for them goes on. */
+  /** Registers the accounts' tokens again, as an operator would: held queues are released. */
   registerAccounts(): Promise<void>
   close(): Promise<void>
 }

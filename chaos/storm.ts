@@ -20,7 +20,7 @@ export interface StormOptions extends Pick<
   readonly accountCount: number
   /** Another stage than one relay on SQLite: then errors in logs are meant. */
   readonly openStage?: (settings: Readonly<Record<string, string>>) => Promise<Stage>
-  /** Not with replicas that are stopped and go on: what they send twice is told of nowhere. */
+  /** Not with replicas that are suspended and resumed: what they send twice is recorded nowhere. */
   readonly explainsRepeats?: boolean
   readonly settings?: Readonly<Record<string, string>>
   /** From 0 (none) to 1. */
@@ -79,7 +79,7 @@ interface Weather {
   end(): Promise<void>
 }
 
-/** Changes the faults every few hundred milliseconds, and plays the operator who mends what holds a queue. */
+/** Changes the faults every few hundred milliseconds, and plays the operator who fixes what holds a queue. */
 function makeWeather({ random }: Context, stage: Stage, strength: number): Weather {
   const { sandbox, accounts } = stage
   const invalid = { failing: [] as string[], poison: [] as string[] }
@@ -229,7 +229,7 @@ function claimLimit({ sandbox }: Stage, limit: number): Claim {
   )
 }
 
-/** A held queue and an outage of Pinterest are told of as errors, and are meant to be. */
+/** A held queue and an outage of Pinterest are logged as errors on purpose. */
 const MEANT = ['queue held: Pinterest refuses the canary too', 'all queues wait']
 
 function claimQuietLog(stage: Stage): Claim {

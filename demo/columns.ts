@@ -1,5 +1,5 @@
 /**
- * Rows as columns that stand below one another, in a given width: columns are as wide as their longest cell, and when
+ * Rows with aligned columns, in a given width: columns are as wide as their longest cell, and when
  * they do not fit together the widest give way first. Pure; colours are put around the finished cells.
  */
 import { styleText } from 'node:util'
@@ -26,7 +26,7 @@ export function layOut(
   const natural = Array.from({ length: count }, (_, column) =>
     Math.max(...rows.map((row) => cellsOf(row[column]?.text ?? ''))),
   )
-  // What is one cell wide is a tick: it stands close to what it is about.
+  // What is one cell wide is a tick: it is close to what it is about.
   const gaps = natural.map((cells, column) => (column === count - 1 ? '' : cells === 1 ? ' ' : '  '))
   const widths = shrink(natural, width - gaps.join('').length)
   return rows.map((row) =>

@@ -1,4 +1,4 @@
-/** What `--keep` adds: where everything is, a request to try, and orders that go on. */
+/** What `--keep` adds: where everything is, a request to try, and orders that continue. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { curlFor } from '../src/cli/init.ts'
 import { sampleEvent } from './sample.ts'
@@ -8,7 +8,7 @@ import type { Stage } from './stage.ts'
 export function showAddresses(stage: Stage, screen: Screen): void {
   const { publicUrl, adminUrl, adminToken, sandbox, folder, shops } = stage
   const { adAccountId, relayKey } = shops.main
-  screen.heading('Everything is left running, and orders go on; Ctrl-C ends it and removes the store')
+  screen.heading('Everything is left running, and orders continue; Ctrl-C ends it and removes the store')
   const lines = [
     ['console', `${adminUrl}/ (asks for the admin token)`],
     ['admin token', adminToken],

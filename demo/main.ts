@@ -15,7 +15,7 @@ const INTERRUPTED = 130
 
 const interrupted = new Promise<'interrupted'>((resolve) => {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve('interrupted'))
-  // The reader left (`| head`): nobody looks any more.
+  // The reader left (`| head`): nobody reads any more.
   stdout.on('error', () => resolve('interrupted'))
 })
 

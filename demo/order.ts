@@ -16,7 +16,7 @@ export type Fate =
   /** Nothing arrives, and nothing is said: there was nothing. */
   | { readonly kind: 'nothing' }
 
-/** Where it stands in the event (`user_data` is left out), what the shop sends, its fate. */
+/** Where it is in the event (`user_data` is left out), what the shop sends, its fate. */
 export type Line = readonly [path: string, raw: unknown, fate: Fate]
 
 export interface Order {

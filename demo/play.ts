@@ -11,7 +11,7 @@ export async function play(stage: Stage, screen: Screen, claims: Claims): Promis
   const startedMs = performance.now()
   const demo = createDemo({ stage, screen, claims })
   screen.prose(
-    'Pinrelay stands between storefronts and the Pinterest Conversions API: it normalizes, hashes, limits, and loses nothing. ' +
+    'Pinrelay runs between storefronts and the Pinterest Conversions API: it normalizes, hashes, limits, and loses nothing. ' +
       'What follows is a real relay in its own process with a store that is thrown away, and a strict stand-in for ' +
       'Pinterest, the sandbox. Every ✓ is checked against the bytes that the sandbox received.',
   )

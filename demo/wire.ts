@@ -25,7 +25,7 @@ export function arrivalsOf(sandbox: Sandbox, shop: Shop, eventId: string): Arriv
   return arrivals(sandbox, shop).filter(({ event }) => event['event_id'] === eventId)
 }
 
-/** False when it is not so in time: a claim fails then, and the demo goes on. */
+/** False when it is not so in time: a claim fails then, and the demo continues. */
 export async function isSoon(sandbox: Sandbox, timeMs: number, isTrue: () => boolean): Promise<boolean> {
   const late = new AbortController()
   const never = delay(timeMs, false, { signal: late.signal }).catch(() => false)

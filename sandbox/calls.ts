@@ -1,6 +1,6 @@
 /**
  * `POST /v5/ad_accounts/{id}/events`, from the first byte to the last: counts the call, plays the fault that is on
- * demand for it (the order of things stands in `faults.ts`), notes it in the journal, answers.
+ * demand for it (`faults.ts` has the order), notes it in the journal, answers.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -23,7 +23,7 @@ export interface CallOptions {
   readonly bodyLimitBytes: number
   /** Ends delays and answers that are still being sent. */
   readonly signal: AbortSignal
-  /** Called when a call stands in the journal, before it is answered. */
+  /** Called when a call is in the journal, before it is answered. */
   readonly onCall: () => void
 }
 
@@ -99,7 +99,7 @@ export function createCallHandler(options: CallOptions): HandleCall {
   }
 }
 
-/** What the journal is told of a call. */
+/** What the journal records of a call. */
 interface Noted {
   /** Of the answer; undefined when there is none. */
   readonly status?: number | undefined

@@ -10,7 +10,7 @@ export interface ConversionSummary {
   readonly distinct: number
   /** `recorded` − `distinct`: conversions that had been recorded before under the same event id. */
   readonly repeated: number
-  /** Conversions that were recorded without being told apart. */
+  /** Conversions that were recorded without a check for repeats. */
   readonly uncounted: number
 }
 

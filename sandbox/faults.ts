@@ -41,7 +41,7 @@ export interface FaultCall {
   readonly endpoint?: Endpoint
   readonly adAccountId: string
   readonly isTest: boolean
-  /** Before the body is read there are no events to tell by. */
+  /** Before the body is read the events are unknown. */
   readonly moment: 'head' | 'body'
   readonly events: readonly unknown[]
 }
@@ -240,7 +240,7 @@ const faultProperties = {
     eventIds: Texts,
     status: Type.Optional(Type.Integer({ minimum: 400, maximum: 499 })),
   },
-  /** `text`: as it stands in the JSON of an event; absent: every call. */
+  /** `text`: as it is in the JSON of an event; absent: every call. */
   firewall: {
     kind: Type.Literal('firewall'),
     text: Type.Optional(Type.String({ minLength: 1 })),

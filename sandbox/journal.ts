@@ -1,7 +1,7 @@
 /**
  * The calls that were received, newest last, bounded by their number and by the size of their bodies: whichever is
  * reached first lets the oldest call go. Bodies stay bytes until somebody reads them, since parsed events that nobody
- * looks at would keep the garbage collector busy. Never holds a whole token. With `maxCalls: 0` it keeps nothing.
+ * reads would keep the garbage collector busy. Never holds a whole token. With `maxCalls: 0` it keeps nothing.
  */
 import type { Fault } from './faults.ts'
 import { findEvents } from './read-call.ts'

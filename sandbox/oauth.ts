@@ -49,7 +49,7 @@ const INVALID_GRANT_CODE = 283
 export function createOauth({ tokens, grants, clients, now }: OauthOptions): Oauth {
   const stats = { exchanges: 0, refreshes: 0, reuses: 0, minted: 0 }
 
-  function tell(responseType: 'authorization_code' | 'refresh_token', answer: GrantAnswer): Answer {
+  function answerGrant(responseType: 'authorization_code' | 'refresh_token', answer: GrantAnswer): Answer {
     if ('refusal' in answer) {
       const [status, message] = REFUSALS[answer.refusal]
       return answerJson(status, { code: INVALID_GRANT_CODE, message })
@@ -73,7 +73,7 @@ export function createOauth({ tokens, grants, clients, now }: OauthOptions): Oau
     if (code === null) return answerError(400, "'code' is a required property")
     if (redirectUri === null) return answerError(400, "'redirect_uri' is a required property")
     stats.exchanges += 1
-    return tell('authorization_code', grants.exchangeCode(code, clientId, redirectUri))
+    return answerGrant('authorization_code', grants.exchangeCode(code, clientId, redirectUri))
   }
 
   function refresh(form: URLSearchParams, clientId: string): Answer {
@@ -82,7 +82,7 @@ export function createOauth({ tokens, grants, clients, now }: OauthOptions): Oau
     const answer = grants.refresh(refreshToken, clientId, form.get('scope') ?? undefined)
     stats.refreshes += 1
     if ('refusal' in answer && answer.refusal === 'used') stats.reuses += 1
-    return tell('refresh_token', answer)
+    return answerGrant('refresh_token', answer)
   }
 
   return {

@@ -1,7 +1,7 @@
 /**
  * `GET /v5/ad_accounts/{id}/conversion_eqs`: an Event Quality Score out of what the sandbox recorded of the account. The
  * coverages are counted; the overall status is a guess of the sandbox's own, since Pinterest does not say how it comes to
- * its. Counting costs a call little and is bounded: a fixed number of events per account is looked at.
+ * its. Counting costs a call little and is bounded: a fixed number of events per account is read.
  */
 import { answerError, answerJson } from './answer.ts'
 import type { Answer } from './answer.ts'

@@ -72,7 +72,7 @@ export interface SandboxOptions {
   /** Per ad account, in any 60 seconds; 0: no limit. */
   readonly callsPerMinute?: number
   readonly journal?: Partial<JournalOptions>
-  /** Event ids that are told apart, over all accounts. */
+  /** Event ids that are remembered, over all accounts. */
   readonly maxEventIds?: number
   readonly bodyLimitBytes?: number
   /** Milliseconds since the epoch; must not go backwards. */
@@ -151,7 +151,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     now,
     bodyLimitBytes: options.bodyLimitBytes ?? BODY_LIMIT_BYTES,
     signal: closing.signal,
-    onCall: watch.look,
+    onCall: watch.check,
   })
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -195,7 +195,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
 
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
     route(request, response).catch(() => {
-      // The other side left, or the sandbox closes while it answers slowly: there is nobody to tell.
+      // The other side left, or the sandbox closes while it answers slowly: nobody reads an answer.
       if (response.headersSent || closing.signal.aborted) response.destroy()
       else send(response, answerError(500))
     })

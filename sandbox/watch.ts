@@ -1,7 +1,7 @@
 /** Lets a test wait until something is so, without polling. */
 export interface Watch {
-  /** Asks again whoever still waits. */
-  readonly look: () => void
+  /** Checks again each condition that is waited for. */
+  readonly check: () => void
   until(isTrue: () => boolean): Promise<void>
   /** Whoever still waits is rejected. */
   close(): void
@@ -10,7 +10,7 @@ export interface Watch {
 export function createWatch(): Watch {
   const waiting = new Set<Waiting>()
   return {
-    look() {
+    check() {
       for (const entry of waiting) {
         if (!entry.isTrue()) continue
         waiting.delete(entry)

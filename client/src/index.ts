@@ -156,7 +156,7 @@ export interface ClientOptions {
   readonly fetch?: typeof fetch
   /** For one try. Longer than the relay may wait for the outcome. */
   readonly timeoutMs?: number
-  /** 5 tries within 60 s by default. */
+  /** Default: 5 tries within 60 s. */
   readonly retry?: Partial<RetryOptions>
   /** Tests set time and chance by hand. */
   readonly sleep?: (delayMs: number) => Promise<void>

@@ -1,4 +1,4 @@
-/** The scenes in their order. The last two look back at all the others. */
+/** The scenes in their order. The last two check all the others. */
 import type { Scene } from '../demo.ts'
 import { badEventsScene } from './bad-events.ts'
 import { totalsScene } from './totals.ts'

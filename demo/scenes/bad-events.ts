@@ -24,8 +24,8 @@ export const badEventsScene: Scene = {
     screen.prose(
       'Pinterest answers 400 to a whole call for one key that it does not know. Here one post carries ' +
         `${samples.length} events: ${countOf('invalid')} that nobody can use, and one that Pinterest itself ` +
-        'refuses (the sandbox was told to). The good ones must not suffer for it, and each bad one must be told its reason ' +
-        'at its own index.',
+        'refuses (the sandbox is set to). The good ones must be delivered, and each bad one must be answered with its ' +
+        'reason at its own index.',
     )
     screen.blank()
     stage.sandbox.faults.set([
@@ -40,14 +40,14 @@ export const badEventsScene: Scene = {
     const rows = samples.map(({ what, event, expected, reason = '' }, index): readonly Cell[] => {
       const entry = entries[index]
       const isBad = expected !== 'delivered'
-      const isTold =
+      const isAnswered =
         entry?.status === (isBad ? 'failed' : 'processed') &&
         entry.error_message.startsWith(reason) &&
         (entry.error_message !== '') === isBad
       const times = arrivalsOf(stage.sandbox, main, idOf(event)).length
       const holds = claims.check(
         `bad events: ${what} is ${expected}`,
-        isTold && times === (expected === 'invalid' ? 0 : 1),
+        isAnswered && times === (expected === 'invalid' ? 0 : 1),
       )
       return [
         { text: tick(holds), style: holds ? 'green' : 'red' },

@@ -1,4 +1,4 @@
-/** A firewall in front of Pinterest: the canary tells whether a 403 is about an event or about the account. */
+/** A firewall in front of Pinterest: the canary shows whether a 403 is about an event or about the account. */
 import type { Scene } from '../demo.ts'
 import { sampleEvent } from '../sample.ts'
 import { count } from '../show.ts'

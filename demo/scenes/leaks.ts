@@ -5,7 +5,7 @@ import type { Scene } from '../demo.ts'
 import { count } from '../show.ts'
 import { leavesOf } from '../wire.ts'
 
-/** Shorter ones (`us`, `SP`, `63101`) are looked for as whole values: as a part they stand in anything. */
+/** Shorter ones (`us`, `SP`, `63101`) are searched for as whole values: as a part they are in anything. */
 const LONG = 8
 
 export const leaksScene: Scene = {
@@ -16,7 +16,7 @@ export const leaksScene: Scene = {
     const long = all.filter((secret) => secret.length >= LONG)
     screen.prose(
       `The demo has posted ${count(all.length, 'raw identifier')}, counting each as it was typed and as it is normalized. ` +
-        'It now looks for them in all that the sandbox received, in the log of the relay, and byte by byte on its disk.',
+        'It now searches for them in all that the sandbox received, in the log of the relay, and byte by byte on its disk.',
     )
     screen.blank()
     const calls = sandbox.journal.calls()

@@ -89,10 +89,10 @@ function showOrder(
   claim('it arrived once, and holds exactly this and nothing else', isExact)
   const warnings = expectedWarningsOf(order)
   if (warnings.length === 0) return
-  const told = (answer?.warning_message ?? '').split('; ')
+  const warned = (answer?.warning_message ?? '').split('; ')
   claim(
-    `the shop was told: ${warnings.join('; ')}`,
-    warnings.length === told.length && warnings.every((warning) => told.includes(warning)),
+    `the answer warns: ${warnings.join('; ')}`,
+    warnings.length === warned.length && warnings.every((warning) => warned.includes(warning)),
   )
 }
 

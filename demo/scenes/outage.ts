@@ -19,8 +19,8 @@ export const outageScene: Scene = {
     const { quiet } = shops
     const eventIds = Array.from({ length: POSTS }, (_, index) => `demo-outage-${index}`)
     screen.prose(
-      'From here on Pinterest answers 503 or drops the connection. Orders go on coming in; with Prefer: wait=1 the shop ' +
-        "waits at most one second for Pinterest's word. Then the relay's process is killed (kill -9) and started again, " +
+      'From here on Pinterest answers 503 or drops the connection. Orders keep arriving; with Prefer: wait=1 the shop ' +
+        "waits at most one second for Pinterest's answer. Then the relay's process is killed (kill -9) and started again, " +
         'and only then does Pinterest come back.',
     )
     screen.blank()

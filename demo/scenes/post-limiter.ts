@@ -17,7 +17,7 @@ export const postLimiterScene: Scene = {
     screen.prose(
       'Pinterest lets an ad account make 5,000 calls a minute; so many posts pass the post limiter of an account by default. ' +
         `To keep this short, "${busy.label}" got a post limiter of its own with ${perMinute} a minute. It now sends ${POSTS} posts ` +
-        `in one moment, while "${quiet.label}" next door goes on selling.`,
+        `in one moment, while "${quiet.label}" continues to sell.`,
     )
     screen.blank()
     const startedMs = performance.now()
@@ -53,7 +53,7 @@ export const postLimiterScene: Scene = {
     await delay(waitS * 1000)
     const later = await stage.post(busy, [sampleEvent('demo-burst-later')])
     ledger.received += 1
-    claim(`after waiting ${count(waitS, 'second')} as told, the next post passes`, later.status === 200)
+    claim(`after waiting ${count(waitS, 'second')} as answered, the next post passes`, later.status === 200)
   },
 }
 

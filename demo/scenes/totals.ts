@@ -44,6 +44,6 @@ export const totalsScene: Scene = {
       `${received} = ${delivered} + ${rejected} + ${expired} + ${filtered} + ${queued} + ${duplicate}: the totals balance`,
       received === delivered + rejected + expired + filtered + queued + duplicate,
     )
-    claim('Pinterest refused exactly the events that it was told to refuse', failed === ledger.rejected)
+    claim('Pinterest refused exactly the events that it was set to refuse', failed === ledger.rejected)
   },
 }

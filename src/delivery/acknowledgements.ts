@@ -2,7 +2,7 @@
  * Final outcomes: noted in the batch, counted, written to the store, and given to the post that waits for them.
  *
  * An event that was delivered without an acknowledgement in the store is sent again after a restart. So calls stop soon
- * when the store cannot write (`isBehind`). Posts go on: many unwritten outcomes are usual where many accounts call, and
+ * when the store cannot write (`isBehind`). Posts are still accepted: many unwritten outcomes are usual where many accounts call, and
  * the next commit writes them. Posts stop only when one has waited for seconds (`isStuck`).
  */
 import type { DeadEvent, Acknowledgement } from '../store/store.ts'

@@ -4,7 +4,7 @@
  *   a call of n events is refused ──> half of them is called alone, the other half is suspected
  *      refused:  the culprit is among them; those suspected before are cleared
  *      accepted: the culprit is among the suspects, which are halved in their turn
- *   one event stands alone and is refused: it is the culprit; all that were cleared leave together, in one call
+ *   one event alone is refused: it is the culprit; all that were cleared leave together, in one call
  *
  * One culprit among 1,000 costs 13 calls at most: the first, one for each of 10 halvings, itself, and the cleared.
  * Cutting both halves down, as one would at first, costs 21. A further culprit is found when the cleared are refused.

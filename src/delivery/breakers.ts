@@ -1,6 +1,7 @@
 /**
  * The circuit breakers of this process: one per queue, and one for all accounts, which code 4197 opens ("the service is not
- * available"). Their states are decided at the end of this file, purely; changes are logged, told to other replicas, and the queues asked again.
+ * available"). Their states are decided at the end of this file, purely; changes are logged and published to other replicas, and the
+ * scheduler runs again.
  */
 import type { CallOutcome } from '../pinterest/outcome.ts'
 import type { SharedBreaker } from '../store/shared.ts'
@@ -25,7 +26,7 @@ interface Holder {
   wakeAll?(): void
 }
 
-/** Stands for all queues: no account has an empty name. */
+/** Means all queues: no account has an empty name. */
 export const ALL_QUEUES: QueueKey = { adAccountId: '', isTest: false }
 
 export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }: BreakersOptions) {
@@ -53,7 +54,7 @@ export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }
     const { key, breaker } = holder
     if (breaker.status === 'closed') {
       if (holder === all && before.status === 'open')
-        log.warn({ reason: 'pinterest_down' }, 'all queues go on')
+        log.warn({ reason: 'pinterest_down' }, 'all queues continue')
       return
     }
     if (before.status === 'open') return

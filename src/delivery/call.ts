@@ -114,7 +114,7 @@ export function createCaller(options: CallerOptions) {
   return { inFlight, start }
 }
 
-/** Told apart between runs and replicas; short, since the log and the event trail have one for each call. */
+/** Unique across runs and replicas; short, since the log and the event trail have one for each call. */
 function createCallIds(): () => string {
   const run = randomBytes(4).toString('hex')
   let last = 0

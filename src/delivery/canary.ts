@@ -1,6 +1,6 @@
 /**
  * The canary: one event of the relay's own, without customer data, sent with `?test=true` and the account's token. Its
- * answer tells whether a refusal is about the events of a call or about the account. Pure, but for the event's id; the
+ * answer shows whether a refusal is about the events of a call or about the account. Pure, but for the event's id; the
  * caller sends it.
  *
  *   a call is refused
@@ -8,7 +8,7 @@
  *                                     (or the canary), and this is not the third culprit since; else ask the canary
  *     any other refusal               ask the canary, before the bisect and again before a dead letter. It may pass: so
  *                                     all events are called once more, within a second, before the bisect, and the one
- *                                     that stands alone three times, within seconds, before it becomes a dead letter
+ *                                     that is alone three times, within seconds, before it becomes a dead letter
  *
  *   a call is limited (429)
  *     the queue pauses, the third time until the canary's answer, too. It is taken: a further 429 within a minute is no

@@ -32,7 +32,7 @@ import type { Prefetch } from './prefetch.ts'
 import type { CallInFlight, Queue, RefusedCall } from './queue.ts'
 import { backoffMs } from './retry.ts'
 import { createScrub } from '../pinterest/scrub.ts'
-import { tellTokenWatch } from './verify.ts'
+import { noteTokenOutcome } from './verify.ts'
 
 export interface ConcludeOptions extends DeliveryOptions, Pick<Acknowledgements, 'acknowledge'> {
   readonly breakers: Breakers
@@ -69,7 +69,7 @@ export function conclude(
   report(options, call, outcome, decision, durationMs)
   metrics.canaries.inc({ decision: decision.action })
   noteCanary(queue, decision, clock.monotonicMs())
-  tellTokenWatch(tokenWatch, { adAccountId, token }, outcome)
+  noteTokenOutcome(tokenWatch, { adAccountId, token }, outcome)
   breakers.ended(call, outcome, decision, decision.action === 'hold' && isOutdated(options, call))
   for (const refused of asking) {
     attempt(options, refused.call, () => actOnCanary(options, refused, decision, token))

@@ -5,8 +5,8 @@
  * |---|---|
  * | 2xx or 422 with one result per event | acknowledge: delivered or rejected, event by event |
  * | 400, 413, or 422 without usable results | bisect: one event of the call is refused |
- * | 401, 403, 3xx, 404, 405 and every other status | ask: the canary tells whether the account is refused, or an event |
- * | 429 | pause: not an attempt; the canary tells when it comes again and again |
+ * | 401, 403, 3xx, 404, 405 and every other status | ask: the canary shows whether the account is refused, or an event |
+ * | 429 | pause: not an attempt; the canary is sent when it comes again and again |
  * | 408, 5xx, no answer, unreadable 2xx | retry |
  */
 import { readRetryAfter } from './retry.ts'

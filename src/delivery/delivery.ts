@@ -74,7 +74,7 @@ export function createDelivery(options: DeliveryOptions) {
     wake,
     /**
      * Takes over a committed batch with its lease. Resolves with what became of each event of it (in the stored order)
-     * once all have a final decision, or after `waitMs`, whichever is first; delivery goes on either way.
+     * once all have a final decision, or after `waitMs`, whichever is first; delivery continues either way.
      */
     async send(leased: LeasedBatch, waitMs: number, trace?: PostTrace): Promise<readonly EventOutcome[]> {
       const queue = queues.of(leased)

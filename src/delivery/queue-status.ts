@@ -67,7 +67,7 @@ export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
   failing: passing('Pinterest does not answer. The relay tries again with growing pauses.'),
   pinterest_down: passing('Pinterest says that it is down. One trial call leaves after each pause.'),
   rate_limited: passing(
-    'Pinterest said 429. The queue waits as long as it asked for; every third time a canary tells whether it was about the account.',
+    'Pinterest said 429. The queue waits as long as it asked for; every third time a canary checks whether it was about the account.',
   ),
   paused: {
     urgency: 2,
@@ -79,7 +79,7 @@ export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
     urgency: 3,
     means: 'Pinterest does not know the token.',
     action: 'token',
-    remedy: 'account verify tells why; account set takes a new token',
+    remedy: 'account verify shows why; account set takes a new token',
   },
   forbidden: {
     urgency: 3,

@@ -22,9 +22,9 @@ const BACKOFF_CAP_MS = 60_000
 /** The shortest pause after a 429, whatever Retry-After says. */
 const RATE_LIMIT_FLOOR_MS = 1000
 
-/** How long a queue waits after a 429: as long as it was told, or else for a growing pause. */
-export function limitedMs(toldMs: number | undefined, failures: number, random: number): number {
-  return Math.max(RATE_LIMIT_FLOOR_MS, toldMs ?? backoffMs(failures, random))
+/** How long a queue waits after a 429: as long as Pinterest asked for, or else with a growing backoff. */
+export function limitedMs(askedMs: number | undefined, failures: number, random: number): number {
+  return Math.max(RATE_LIMIT_FLOOR_MS, askedMs ?? backoffMs(failures, random))
 }
 
 /**

@@ -42,7 +42,7 @@ export function sweepStalls(options: StallSweepOptions): () => void {
       scheduler.ask(queue)
     }
     void sweepStore()
-      // The store is away: the next sweep looks again.
+      // The store is away: the next sweep retries.
       .catch(() => undefined)
       .then(() => {
         if (!isOver) cancel = clock.after(SWEEP_EVERY_MS, sweep)

@@ -32,7 +32,7 @@ export function createVerify({ pinterest, callLimiter, vault, clock, tokenWatch 
     }
     const outcome = await pinterest.sendEvents(canaryCall(adAccountId, token, clock.wallMs()))
     callLimiter.finished(adAccountId)
-    if (candidate === undefined) tellTokenWatch(tokenWatch, { adAccountId, token }, outcome)
+    if (candidate === undefined) noteTokenOutcome(tokenWatch, { adAccountId, token }, outcome)
     if (outcome.kind === 'unanswered') {
       return { ...NO_ANSWER, message: `Pinterest did not answer: ${outcome.reason}.` }
     }
@@ -48,8 +48,8 @@ export function createVerify({ pinterest, callLimiter, vault, clock, tokenWatch 
 const NO_ANSWER = { works: false, isRefused: false, status: null }
 const NO_TOKEN = { ...NO_ANSWER, message: 'The account has no token yet: it waits for consent.' }
 
-/** Tells it of a call with the relay's own event: one with a customer's may be refused for the event. */
-export function tellTokenWatch(
+/** Only a call with the relay's own event counts: one with a customer's may be refused for the event. */
+export function noteTokenOutcome(
   tokenWatch: TokenWatch,
   { adAccountId, token }: { readonly adAccountId: string; readonly token: string },
   outcome: CallOutcome,

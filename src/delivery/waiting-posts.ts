@@ -2,7 +2,7 @@
  * Posts that wait for the outcomes of their batch. A batch may leave memory while its post waits (its bytes go back
  * to the store); it is found again here by its id.
  *
- * The waits that end in one turn of the loop go on together after it, so that their answers are written back to back: a tenth less
+ * The waits that end in one turn of the loop resume together after it, so that their answers are written back to back: a tenth less
  * CPU per post where each post is a call (100 accounts).
  */
 import { setImmediate as runAfterTurn } from 'node:timers'

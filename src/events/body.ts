@@ -1,5 +1,5 @@
 /**
- * Reads a post's body, event by event: none is parsed before it is asked for, and all of them never stand in memory parsed.
+ * Reads a post's body event by event. Each is parsed only when it is asked for, so that the parsed events are never all in memory.
  * JSON.parse's own errors quote the text they failed on, so none of them goes further than here.
  */
 import { isUtf8 } from 'node:buffer'
@@ -10,7 +10,7 @@ import { safeKey } from './report.ts'
 const EVENTS_PER_POST = 1000
 
 export interface ReadBody {
-  /** The body's object, with a stand-in for each event. */
+  /** The body's object, with a placeholder for each event. */
   readonly envelope: Readonly<Record<string, unknown>>
   /** 1 to 1,000 unknown values, each parsed when it is asked for, which throws INVALID_REQUEST if it is no JSON. */
   readonly events: () => Iterable<unknown>
@@ -35,7 +35,7 @@ export function* readBody(body: Buffer): Generator<void, ReadBody> {
 
 /**
  * The body with `[n]` in place of the nth range. It is JSON, and each range is, exactly when the whole body is. All arrays at
- * that place are ranges themselves, so an array that is found there again is a stand-in.
+ * that place are ranges themselves, so an array that is found there again is a placeholder.
  */
 function textAround(body: Buffer, ranges: readonly Range[]): string {
   const isMarked = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf
@@ -72,11 +72,11 @@ function parse(text: string): unknown {
 
 /**
  * Finds where each event of a post begins and ends, without building anything, and bounds what is parsed at once: one event,
- * or what stands around all of them. JSON.parse cannot be interrupted, and some shapes cost it seconds (700,000 keys in one
+ * or what is around all of them. JSON.parse cannot be interrupted, and some shapes cost it seconds (700,000 keys in one
  * object: four), so no single parse may be large. No honest post comes near these bounds.
  *
- * It reads brackets, quotes, commas and colons only. Whether the text is JSON is for JSON.parse to tell, of each event and
- * of what is around them.
+ * It reads brackets, quotes, commas and colons only. JSON.parse checks whether each event, and what is
+ * around them, is JSON.
  */
 const DEEPEST = 32
 export const MOST_KEYS = 1000
@@ -117,7 +117,7 @@ interface Scan {
   /** Where the present event begins; -1 between events. */
   eventStart: number
   bytesOfEvents: number
-  /** Of the present event, or of what stands around all of them. */
+  /** Of the present event, or of what is around all of them. */
   values: number
   valuesAround: number
   valuesOfEvents: number
@@ -127,7 +127,7 @@ interface Scan {
 }
 
 /**
- * The ranges of all objects and arrays that stand directly in an array or object in the root object, and of such an array's
+ * The ranges of all objects and arrays that are directly in an array or object in the root object, and of such an array's
  * texts, in their order.
  * Yields between steps of bounded work. Throws INVALID_REQUEST.
  */

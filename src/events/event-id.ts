@@ -1,5 +1,5 @@
 /**
- * Event ids, by which Pinterest and the relay tell events apart. An id that stands for nothing (`undefined`, `order-null`,
+ * Event ids, by which Pinterest and the relay identify events. An id that means nothing (`undefined`, `order-null`,
  * `{{order.id}}`) is the same for every customer, so that all purchases but the first would be taken for duplicates: it counts
  * as missing.
  */
@@ -9,14 +9,14 @@ import { isTemplate, NOTHING_AS_ID } from './normalize/nothing.ts'
 import { ABSENT, invalid, PLACEHOLDER, read, type Reading } from './reading.ts'
 import { MAX_EVENT_ID_LENGTH } from './schema.ts'
 
-/** Absent if it stands for nothing, as PHP's `false` does. */
+/** Absent if it means nothing, as PHP's `false` does. */
 export function eventId(value: unknown): Reading<string> {
   if (typeof value === 'boolean') return ABSENT
   const reading = identifier(value, MAX_EVENT_ID_LENGTH)
   return reading.status === 'read' && isNoId(reading.value) ? ABSENT : reading
 }
 
-/** Dropped if it stands for nothing, since event ids are derived from it. */
+/** Dropped if it means nothing, since event ids are derived from it. */
 export function orderId(value: unknown): Reading<string> {
   const reading = text(value)
   return reading.status === 'read' && isNoId(reading.value) ? PLACEHOLDER : reading
@@ -31,7 +31,7 @@ export function deriveEventId(eventName: string, orderId: string): string {
 }
 
 export const UNUSABLE_TEXT = invalid('unusable_text', 'must be well-formed text without control characters')
-// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+// oxlint-disable-next-line no-control-regex -- it matches control characters
 const CONTROL = /[\u0000-\u001f\u007f]/
 
 /** Ids and names are stored in the clear, and not every database stores U+0000. */
@@ -48,7 +48,7 @@ export function identifier(value: unknown, maxLength: number): Reading<string> {
 /** Nearly all ids have a digit, and no bracket or quote. */
 const PLAIN_ID = /^(?!-1$)(?=[^1-9]*[1-9])[\w.:-]*$/
 const NO_LETTER_OR_DIGIT = /^(?:0|[^\p{L}\p{N}])*$/u
-/** `order-undefined`, `null_null`: a program had no value. With a digit, the rest may tell events apart. */
+/** `order-undefined`, `null_null`: a program had no value. With a digit, the rest may identify an event. */
 const WRITTEN_OF_NOTHING =
   /^\P{N}*(?<![\p{L}\p{N}])(?:undefined|null|nan|none|nil|false|unknown|\[object object\])(?![\p{L}\p{N}])\P{N}*$/iu
 

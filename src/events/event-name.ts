@@ -58,7 +58,7 @@ function fold(name: string): string {
   return name.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '')
 }
 
-/** A known name that fewer than half of the letters tell from this one. */
+/** A known name that differs from this one in fewer than half of its letters. */
 function nearestName(name: string): string | undefined {
   const folded = fold(name)
   let nearest: string | undefined

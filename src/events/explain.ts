@@ -1,7 +1,7 @@
 /**
  * What would become of one event: what was given and how it is normalized (both masked), its hashes, its warnings, and the
  * exact JSON that Pinterest would get. The event goes through `prepareEvent` as any other; its customer data is then normalized
- * once more, with somebody who looks on, since a hash does not tell what was hashed. Pure.
+ * once more with an observer, since a hash does not show what was hashed. Pure.
  */
 import { decodeEntities } from './normalize/clean-text.ts'
 import { FILTERED, WARNINGS } from './reasons.ts'

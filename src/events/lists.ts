@@ -1,6 +1,6 @@
 /**
  * Lists and objects as shops send them: PHP's `array_filter` leaves an object with whole numbers as keys for a list, and tag
- * managers write the JSON of either as text. What looks like neither comes back as it is.
+ * managers write the JSON of either as text. What is neither is returned unchanged.
  */
 import { isAbsent, isObject } from './reading.ts'
 

@@ -1,6 +1,6 @@
 /**
  * The ids by which support finds an event: the sender's own, kept in the clear. Some shops send a customer's address or number
- * as an id: what looks like one, or holds what the event says of its customer, is left out, and the event is not found by it.
+ * as an id: what looks like one, or contains the event's customer data, is left out, and the event is not found by it.
  * A number alone may be an order's as well as a phone's: it is left out only where the event itself says that it is one.
  */
 import { sha256Hex } from './hash.ts'
@@ -69,7 +69,7 @@ function isAnyIn(values: readonly string[], id: string): boolean {
   return false
 }
 
-/** Digits that may be a phone's, as they stand and without what is between them. */
+/** Digits that may be a phone's, as written and without what is between them. */
 function runsOf(id: string): readonly string[] {
   const runs = id.match(PHONE_DIGITS) ?? []
   if (id.search(BETWEEN_DIGITS) < 0) return runs

@@ -4,7 +4,7 @@
  * the account does not want such events sent.
  *
  * Pure. Never throws, whatever JSON it gets, and takes time in proportion to it: values under unknown keys are never
- * looked at. Money, counts and privacy choices that cannot be read make the event invalid; any other optional field that
+ * read. Money, counts and privacy choices that cannot be read make the event invalid; any other optional field that
  * Pinterest would not take is left out with a warning.
  */
 import { currency } from './coerce/currency.ts'
@@ -50,9 +50,9 @@ export interface ValidEvent extends Known {
   readonly eventName: string
   readonly eventId: string
   readonly eventTimeS: number
-  /** By what Pinterest can tell who the customer is. */
+  /** By what Pinterest can identify the customer. */
   readonly identifiers: Identifiers
-  /** Undefined where no identifier stands for one person alone. */
+  /** Undefined where no identifier belongs to one person alone. */
   readonly customer: Customer | undefined
 }
 
@@ -253,7 +253,7 @@ function readEventId(raw: RawObject, name: string, customData: CustomData | unde
   const own = readOne(raw['event_id'], eventId)
   const order = customData?.order_id
   if (own.status === 'absent' && order === undefined) {
-    const rule = 'is missing or stands for nothing, and there is no order_id to derive it from'
+    const rule = 'is missing or means nothing, and there is no order_id to derive it from'
     return markInvalid(report, 'missing_field', 'event_id', rule)
   }
   const isDerived = own.status === 'absent'

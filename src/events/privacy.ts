@@ -24,7 +24,7 @@ const OF_OTHER_APIS: ReadonlySet<string> = new Set([
 
 const LONGEST_KEY = 40
 
-/** Is the unknown key a choice? Then it is noted, and is not left out as unknown. `path` is where it stands. */
+/** Is the unknown key a choice? Then it is noted, and is not left out as unknown. `path` is where it is. */
 export function noteChoice(key: string, value: unknown, path: string, report: Report): boolean {
   if (choiceOf(key) !== undefined) {
     report.misplacedChoice ??= path
@@ -47,7 +47,7 @@ function fold(key: string): string {
 function saysNothing(value: unknown): boolean {
   if (Array.isArray(value)) return value.every(saysNothing)
   const list = listOr(value)
-  // Of text, which may hold lists of any depth, only the first level is looked at.
+  // Of text, which may hold lists of any depth, only the first level is read.
   if (Array.isArray(list)) return list.every((one) => isAbsent(one) || isSwitchedOff(one))
   if (typeof list === 'object' && list !== null) return Object.keys(list).length === 0
   return isAbsent(value) || isSwitchedOff(value)
@@ -63,12 +63,12 @@ export function holdsChoice(value: unknown): boolean {
   return /opt[\s_-]*out/i.test(typeof value === 'string' ? value : JSON.stringify(value))
 }
 
-/** The event with each choice in its place, the paths at which they stood, and whether something gave way to one. */
+/** The event with each choice in its place, the paths at which they were, and whether something gave way to one. */
 export function placeChoices(raw: RawObject) {
   const found: Record<Choice, unknown[]> = { opt_out: [], opt_out_type: [] }
   const moved: string[] = []
 
-  /** The object without its choices. `prefix` is where it stands. */
+  /** The object without its choices. `prefix` is where it is. */
   function takeFrom(object: RawObject, prefix: string): Record<string, unknown> {
     const others = Object.entries(object).filter(([key, value]) => {
       const choice = choiceOf(key)

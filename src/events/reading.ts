@@ -11,7 +11,7 @@ export interface Read<T> {
   readonly hint?: string
 }
 
-/** The field is left out, the event goes on. */
+/** The field is left out, the event is kept. */
 export interface Dropped {
   readonly status: 'dropped'
   readonly code: WarningCode
@@ -50,7 +50,7 @@ export const TOO_LONG = dropped('too_long')
 export const UNREADABLE = dropped('unreadable')
 export const PLACEHOLDER = dropped('placeholder')
 
-/** Explicit nulls stand for absence at every level: official clients send one for every field that is not set. */
+/** Explicit nulls mean absence at every level: official clients send one for every field that is not set. */
 export function isAbsent(value: unknown): value is null | undefined {
   return value === null || value === undefined
 }

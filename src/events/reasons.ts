@@ -27,14 +27,14 @@ export const WARNINGS = {
     'A letter of the text was lost on the way here (a wrong character encoding); it is left out.',
   ),
   /** `null`, `n/a`, `{{customer.email}}`, …, or a hash of nothing. */
-  placeholder: lost('The value stands for "nothing"; it is left out. Send no value instead.'),
+  placeholder: lost('The value means "nothing"; it is left out. Send no value instead.'),
   /** As many hex digits as MD5, SHA-1, SHA-384 or SHA-512 have, or their Base64. */
   wrong_hash: lost(
     'The value is a hash other than SHA-256, which Pinterest cannot match; it is left out. Send SHA-256 or the raw value.',
   ),
   unreadable: lost('The value cannot be normalized as Pinterest wants it; it is left out.'),
   ambiguous_date: lost(
-    'Day and month cannot be told apart; it is left out. Set dob_format of the account, or send YYYY-MM-DD.',
+    'Day and month cannot be distinguished; it is left out. Set dob_format of the account, or send YYYY-MM-DD.',
   ),
   /** Of the field, or keys of user_data as a whole. */
   too_many_values: note('There are more values than one customer has; the rest is left out.'),
@@ -48,7 +48,7 @@ export const WARNINGS = {
   /** Milliseconds, a fraction or ISO 8601. */
   event_time_converted: note('The time was not in whole seconds since the epoch; it is converted.'),
   event_id_derived: note(
-    'There was no event_id, or one that stands for nothing; one is made of the order id. The browser tag must use the same one.',
+    'There was no event_id, or one that means nothing; one is made of the order id. The browser tag must use the same one.',
   ),
   /** The hint is the name that is sent. */
   event_name_mapped: note(
@@ -96,7 +96,7 @@ export type InvalidReason =
   | 'unreadable_currency'
   /** `opt_out` or `opt_out_type` cannot be read; or the choice is in another API's words; leaving it out could undo it. */
   | 'unreadable_opt_out'
-  /** Nothing is left by which Pinterest could tell who the customer is. */
+  /** Nothing is left by which Pinterest could identify the customer. */
   | 'no_identifier'
   /** A webhook's body, or what its source's expression makes of it. */
   | 'not_json'

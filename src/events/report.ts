@@ -7,7 +7,7 @@ import type { Invalid, InvalidReason, Warning, WarningCode } from './reasons.ts'
 export interface Report {
   readonly warnings: Warning[]
   invalid: Invalid | undefined
-  /** Where a privacy choice stands that belongs elsewhere. */
+  /** Where a privacy choice is that belongs elsewhere. */
   misplacedChoice: string | undefined
 }
 

@@ -1,7 +1,7 @@
 /**
  * Customer data as Pinterest wants it: every identifier normalized the one way that Pinterest hashes, and hashed. What cannot be
  * normalized with confidence is left out with a warning; no raw value of a field that is hashed is kept. The event is invalid
- * where nothing is left to tell the customer by.
+ * where nothing is left to identify the customer by.
  */
 import { clickIdOf } from './click-id.ts'
 import { noteReading, warnOfUnknownKeys } from './coerce/object.ts'
@@ -20,7 +20,7 @@ export interface NormalizeContext extends Omit<fields.Region, 'country'> {
   readonly accountCountry: string | undefined
 }
 
-/** Is told of each value that is read. */
+/** Called for each value that is read. */
 export type Observe = (
   field: fields.UserDataField,
   path: string,
@@ -28,27 +28,27 @@ export type Observe = (
   normalized: fields.NormalizedField,
 ) => void
 
-/** Undefined once the event is invalid. `eventSourceUrl` is where a missing click id is looked for. */
+/** Undefined once the event is invalid. `eventSourceUrl` may contain a missing click id. */
 export function readUserData(
   raw: RawObject,
   eventSourceUrl: string | undefined,
   context: NormalizeContext,
   report: Report,
 ): UserData | undefined {
-  const told = report.warnings.length
+  const warnedBefore = report.warnings.length
   const userData = normalizeUserData(raw, eventSourceUrl, context, report)
   const { em, hashed_maids, client_ip_address, client_user_agent } = userData
   const hasBrowser = client_ip_address !== undefined && client_user_agent !== undefined
   if (em !== undefined || hashed_maids !== undefined || hasBrowser) return userData
-  return markInvalid(report, 'no_identifier', 'user_data', whatIsMissing(report.warnings.slice(told)))
+  return markInvalid(report, 'no_identifier', 'user_data', whatIsMissing(report.warnings.slice(warnedBefore)))
 }
 
 /** At most so many dropped values are named. */
-const MAX_TOLD = 16
+const MAX_NAMED = 16
 
 function whatIsMissing(warnings: readonly Warning[]): string {
   const rule = 'needs em, or hashed_maids, or client_ip_address together with client_user_agent'
-  const dropped = warnings.filter(({ code }) => code !== 'phone_without_country').slice(0, MAX_TOLD)
+  const dropped = warnings.filter(({ code }) => code !== 'phone_without_country').slice(0, MAX_NAMED)
   return dropped.length === 0 ? rule : `${rule}; dropped were ${renderWarnings(dropped)}`
 }
 
@@ -68,10 +68,10 @@ export function normalizeUserData(
   /** Undefined for what is dropped. */
   function readValue(field: fields.UserDataField, value: unknown, index: number | undefined) {
     const normalized = normalize(field, value)
-    const isToTell =
+    const isToNote =
       normalized.status === 'dropped' || (normalized.status === 'read' && normalized.warning !== undefined)
-    // Its path is joined only where there is something to tell.
-    if (isToTell || observe !== undefined) {
+    // The path is joined only where it is used.
+    if (isToNote || observe !== undefined) {
       const path = `user_data.${field}${index === undefined ? '' : `[${index}]`}`
       if (normalized.status !== 'hashed') noteReading(normalized, path, '', report)
       observe?.(field, path, value, normalized)
@@ -88,7 +88,7 @@ export function normalizeUserData(
       return only === undefined ? [] : [only]
     }
     const isHashed = fields.isHashedField(field)
-    // Which of two user agents is the customer's cannot be told, so that neither is sent.
+    // Which of two user agents is the customer's is unknown, so that neither is sent.
     const isOneTooMany = !isHashed && value.filter((one) => !isAbsent(one)).length > 1
     if (isOneTooMany || value.length > MAX_VALUES) warn(report, `user_data.${field}`, 'too_many_values')
     if (isOneTooMany) return []
@@ -148,7 +148,7 @@ function readCountry(given: unknown, nowhere: fields.Region): string | false | u
   return normalized.code === 'placeholder' ? undefined : false
 }
 
-/** A few hundred codes, which tell nobody apart: each is hashed once (a hash takes 0.5 µs). */
+/** A few hundred codes, which identify nobody: each is hashed once (a hash takes 0.5 µs). */
 const CODE_FIELDS: ReadonlySet<fields.HashedField> = new Set(['ge', 'st', 'country'])
 const CODE_HASHES = new Map<string, string>()
 const MAX_CODE_HASHES = 4096

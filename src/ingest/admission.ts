@@ -2,7 +2,7 @@
  * Admission of bodies: how many bytes may be read, or wait to be parsed, at once. A large body waits unread: its sender's
  * socket is full then, and nothing of it is held here. Small bodies have a space of their own, so that none waits behind
  * large ones. An account may take half of the space for large ones and a quarter of that for small ones: a storefront whose
- * uploads stand still (`createArrivals` ends them) holds up nobody else's. What does not fit is refused before it is read.
+ * uploads stall (`createArrivals` ends them) delays nobody else's. What does not fit is refused before it is read.
  */
 import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
@@ -120,21 +120,21 @@ function createSpace(totalBytes: number, shareBytes: number) {
  * Ends posts whose body comes too slowly: it holds room in admission as long as it takes. After a grace of some seconds
  * it must have come at a lowest rate; what is below is asked about once a second.
  */
-/** What is looked at of a request. `bytesRead` counts its head, too, which does no harm. */
+/** What is read of a request. `bytesRead` counts its head, too, which does no harm. */
 export type Arriving = Pick<IncomingMessage, 'complete' | 'destroyed'> & {
   readonly socket: { readonly bytesRead: number }
 }
 
-const LOOK_EVERY_MS = 1000
+const CHECK_EVERY_MS = 1000
 const GRACE_MS = 5000
 /** A 60 KB body has 9 s at most; one of 8 MiB must be faster anyway to come within the time limit of a request. */
 export const LOWEST_BYTES_PER_S = 16 * 1024
 
 export function createArrivals({ monotonicMs, after }: Pick<Clock, 'monotonicMs' | 'after'>) {
   const arriving = new Map<Arriving, { startedMs: number; startBytes: number; onTooSlow: () => void }>()
-  let isLooking = false
+  let isScheduled = false
 
-  function look(): void {
+  function check(): void {
     const nowMs = monotonicMs()
     for (const [request, { startedMs, startBytes, onTooSlow }] of arriving) {
       const dueBytes = ((nowMs - startedMs - GRACE_MS) / 1000) * LOWEST_BYTES_PER_S
@@ -143,21 +143,21 @@ export function createArrivals({ monotonicMs, after }: Pick<Clock, 'monotonicMs'
       arriving.delete(request)
       if (!isOver) onTooSlow()
     }
-    isLooking = false
-    lookLater()
+    isScheduled = false
+    scheduleCheck()
   }
 
-  function lookLater(): void {
-    if (isLooking || arriving.size === 0) return
-    isLooking = true
-    after(LOOK_EVERY_MS, look)
+  function scheduleCheck(): void {
+    if (isScheduled || arriving.size === 0) return
+    isScheduled = true
+    after(CHECK_EVERY_MS, check)
   }
 
   return {
     /** The body may come now. Calls back at most once, when it came too slowly. */
     watch(request: Arriving, onTooSlow: () => void): void {
       arriving.set(request, { startedMs: monotonicMs(), startBytes: request.socket.bytesRead, onTooSlow })
-      lookLater()
+      scheduleCheck()
     },
     /** It is there, or nobody waits for it any more. */
     forget: (request: Arriving) => void arriving.delete(request),

@@ -2,7 +2,7 @@
  * The way of a post, from top to bottom: admit, prepare and commit (in the engine), deliver, respond.
  *
  * What can be refused without the body is refused before it is read. Once the good events are committed, the post is
- * answered with what is known of each event when the wait ends; delivery goes on either way.
+ * answered with what is known of each event when the wait ends; delivery continues either way.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import { InvalidRequest } from '../errors.ts'

@@ -1,7 +1,7 @@
 /**
  * `POST /sources/{id}`: signed webhooks of shops. They go the way of any post, with a signature for a key and a mapping before the
  * normalizer, both in the engine. A shop switches a webhook off that is refused: it gets a 2xx once its events are on disk,
- * also where nothing was to be sent, and what that was stands in the source's log.
+ * also where nothing was to be sent, and the source's log has what that was.
  *
  * A source that does not exist goes the same way, up to a signature that no secret matches.
  */
@@ -19,7 +19,7 @@ interface SourceRoute {
   Params: { source_id: string }
 }
 
-/** Words for what other posts are told by a code. */
+/** What other posts get as a code. */
 const REFUSED_FOR: Readonly<Record<string, string>> = {
   UNAUTHORIZED: 'wrong_signature',
   FST_ERR_CTP_BODY_TOO_LARGE: 'too_large',
@@ -146,9 +146,9 @@ function postedBy(
 }
 
 function outcomeOf({ invalidCount, filteredCount, duplicates, remarks }: PostReceipt) {
-  const told = (status: string) => remarks.find((remark) => remark.status === status)
-  if (invalidCount > 0) return { outcome: 'invalid', reason: told('invalid')?.error }
-  if (filteredCount > 0) return { outcome: 'filtered', reason: told('filtered')?.reason }
+  const firstOf = (status: string) => remarks.find((remark) => remark.status === status)
+  if (invalidCount > 0) return { outcome: 'invalid', reason: firstOf('invalid')?.error }
+  if (filteredCount > 0) return { outcome: 'filtered', reason: firstOf('filtered')?.reason }
   return { outcome: duplicates.length > 0 ? 'duplicate' : 'queued', reason: undefined }
 }
 

@@ -1,5 +1,5 @@
 /**
- * The last webhooks of each source, and what became of them: what somebody who connects a shop looks at. In memory and of
+ * The last webhooks of each source and their outcomes, for whoever connects a shop. In memory and of
  * this process alone; the events are in the store. Never a value of a payload.
  */
 export interface WebhookEntry {

@@ -35,7 +35,7 @@ export interface PairTerms {
 export type IssuedPair = TokenPair & PairTerms
 
 export type OauthFailure =
-  /** Pinterest said no, and will say it again: somebody has to mend something. `message`: scrubbed. */
+  /** Pinterest refused, and a retry would be refused too: an operator has to act. `message`: scrubbed. */
   | { readonly kind: 'refused'; readonly status: number; readonly message: string }
   /**
    * May work later. `isAnswerLost`: the request may have been carried out all the same, and then its refresh token is
@@ -94,7 +94,7 @@ export function createPinterestOauth({ now, ...options }: PinterestOauthOptions)
   return {
     exchangeCode: (client: ClientCredentials, code: string, redirectUri: string) =>
       askForPair(client, code, { grant_type: 'authorization_code', code, redirect_uri: redirectUri }),
-    /** The pair has the refresh token that was sent where Pinterest goes on taking it (RFC 6749, section 6). */
+    /** The pair has the refresh token that was sent where Pinterest still accepts it (RFC 6749, section 6). */
     refresh: (client: ClientCredentials, refreshToken: string, scope: string) =>
       askForPair(
         client,
@@ -179,7 +179,7 @@ function readPair(
 
 const SCOPE_LENGTH_LIMIT = 1000
 
-/** What may stand in a header. */
+/** What a header may contain. */
 function tokenIn(value: unknown): string | undefined {
   return typeof value === 'string' && /^[!-~]{8,4096}$/.test(value) ? value : undefined
 }

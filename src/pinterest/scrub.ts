@@ -1,7 +1,7 @@
 /**
  * Pinterest's texts, made fit to be stored, logged and shown: without tokens (a token error may echo the token) and
  * without the values of the event they speak of, whole or quoted in part. What it costs is bounded, whatever the event
- * holds: texts are cut, and an event with too many values to look for costs its texts instead.
+ * holds: texts are cut, and an event with too many values to search for loses its texts instead.
  */
 const REMOVED = '[removed]'
 const LENGTH_LIMIT = 500

@@ -1,6 +1,6 @@
 /**
  * Pinterest's address and the connections to it, directly or through the proxy that the settings name. Nothing but
- * settings counts: undici's own look at the environment is off. No proxy for Pinterest: a plain agent, as cheap as ever.
+ * settings counts: undici does not read the environment. No proxy for Pinterest: a plain agent, as cheap as ever.
  */
 import { Agent, EnvHttpProxyAgent, Pool, type Dispatcher } from 'undici'
 import { codeOf } from '../errors.ts'

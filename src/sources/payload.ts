@@ -1,4 +1,4 @@
-/** Reads values of a shop's payload by path, and fills templates with them. A path never leads to what was inherited. */
+/** Reads values of a shop's payload by path, and fills templates with them. Inherited properties are never read. */
 
 import type { Consent } from './source.ts'
 
@@ -39,7 +39,7 @@ export function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value.trim() !== '' ? value : undefined
 }
 
-/** The first path that leads to a text. */
+/** The text at the first path that has one. */
 export function firstText(payload: Json, ...paths: readonly string[]): string | undefined {
   for (const path of paths) {
     const text = textOf(valueAt(payload, path))
@@ -48,7 +48,7 @@ export function firstText(payload: Json, ...paths: readonly string[]): string | 
   return undefined
 }
 
-/** Undefined if one of its paths leads to nothing: an id with a hole in it would be that of several events. */
+/** Undefined if one of its paths has no value: an incomplete id would be that of several events. */
 export function fillTemplate(template: string, payload: unknown): string | undefined {
   let isWhole = true
   const filled = template.replace(/\{([^{}]+)\}/g, (_, path: string) => {

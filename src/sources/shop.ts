@@ -35,7 +35,7 @@ export function linesOf(order: Json): readonly Json[] {
   return Array.isArray(lines) ? lines.filter(isJsonObject) : []
 }
 
-/** Without the lines of which nothing was bought. `otherwise`: the field to take where the template leads to nothing. */
+/** Without the lines of which nothing was bought. `otherwise`: the field to take where the template has no value. */
 export function contentsOf(lines: readonly Line[], template: string, otherwise: string) {
   const bought = lines.filter(({ quantity }) => quantity !== 0)
   const contents = bought.map(({ line, quantity, name, price }) => ({

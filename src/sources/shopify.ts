@@ -110,7 +110,7 @@ function readPerson(order: Json): Json {
 
 type Money = 'shop' | 'presentment'
 
-/** Value and currency of one kind; undefined where they cannot be told to be. */
+/** Value and currency of one kind; undefined where that is not certain. */
 function moneyOf(order: Json, { money }: SourceOptions) {
   for (const kind of [money, 'shop'] as const) {
     const set = ['current_total_price_set', 'total_price_set'].find(

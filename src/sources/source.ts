@@ -74,7 +74,7 @@ export function defaultOptions(kind: SourceKind): SourceOptions {
   }
 }
 
-/** A path leads to a field of the payload. Where it is not true: nothing is sent, or with limited data processing. */
+/** The path of a field of the payload. Where the field is not true: nothing is sent, or with limited data processing. */
 export type Consent = 'send' | { readonly require: string } | { readonly limit: string }
 
 /** By name, in lower case. */

@@ -1,4 +1,4 @@
-/** What to mend first, so that Pinterest can match more of an account's events. Pure; what costs most comes first. */
+/** What to fix first, so that Pinterest can match more of an account's events. Pure; what costs most comes first. */
 import { WARNINGS } from '../events/reasons.ts'
 import type { MatchQualityRow } from './match-quality.ts'
 
@@ -8,7 +8,7 @@ export interface Advice {
   readonly message: string
 }
 
-/** From fewer nothing can be told. */
+/** Fewer prove nothing. */
 const ENOUGH_EVENTS = 20
 /** A share of that many is no accident. */
 const NOTABLE = 0.01

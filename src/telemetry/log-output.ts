@@ -1,5 +1,5 @@
 /**
- * Where log lines are written to: an output whose reader may be slow, stand still or be gone, or a file on a full disk. Lines
+ * Where log lines are written to: an output whose reader may be slow, stopped or gone, or a file on a full disk. Lines
  * are gathered and written in the background. What does not fit into a bounded memory, and what the output refuses, is
  * dropped and counted. Nothing here throws, waits without an end, or keeps the process alive.
  *

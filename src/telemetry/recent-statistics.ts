@@ -1,7 +1,7 @@
 /**
  * The last minutes, hours and days of this process in steps: what the console draws. Kept whether the console is open or not,
- * so that a person who opens it at night sees what led to an alert. Each step is the difference between two readings of the
- * metrics; accounts are not told apart. With an archive a restart loses nothing, a crash a quarter of an hour at most.
+ * so that a person who opens it at night sees what preceded an alert. Each step is the difference between two readings of the
+ * metrics; accounts are not distinguished. With an archive a restart loses nothing, a crash a quarter of an hour at most.
  */
 import type { Clock } from '../clock.ts'
 import type { Metrics } from './metrics.ts'

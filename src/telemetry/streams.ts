@@ -1,6 +1,6 @@
 /**
  * One value for each stream: an account and an event name. Event names may be a storefront's own text, so their number is
- * bounded: some names an account are told apart, and some thousand streams in all. Names that Pinterest does not know take
+ * bounded: some names an account are distinguished, and some thousand streams in all. Names that Pinterest does not know take
  * no more than half of them. Idle streams make room.
  */
 import { isKnownEventName } from '../events/event-name.ts'

@@ -1,6 +1,6 @@
 /**
  * Spans by OpenTelemetry's own SDK, sent over OTLP/HTTP in the background. A collector that is away costs spans, and neither
- * posts nor an orderly end; it is told of once until it is back. Loaded only when OTEL_EXPORTER_OTLP_ENDPOINT is set; the
+ * posts nor an orderly end; it is logged once until it is back. Loaded only when OTEL_EXPORTER_OTLP_ENDPOINT is set; the
  * SDK itself reads the other OTEL_ variables (headers, sampler, batch sizes).
  *
  * A post is a server span with its stages under it. A call carries batches of many posts: it is a client span under the first

@@ -9,7 +9,7 @@
  * A mark needs both a size (under two fifths of the lowest, over three times the highest; a fifth and five times before a
  * whole week is known, since weekends may be new) and a bound on chance: arrivals are
  * taken as Poisson around a rate that is 30 % off to the wrong side, and chance must explain what was seen at most once in
- * ten thousand times. So a trickle is judged over a day, a flood over an hour. A surge is not looked for over a day: an hour's
+ * ten thousand times. So a trickle is judged over a day, a flood over an hour. No surge is judged over a day: an hour's
  * backfill would stay one for as long. A mark ends when its own stretch is no longer
  * far off, which takes more than what began it took: it does not flap.
  *

@@ -49,7 +49,7 @@ const SLOT_MS = SLOT_MINUTES * 60_000
 
 export function createVolumeWatch({ clock, log }: { readonly clock: Clock; readonly log: Log }) {
   const startedMs = clock.monotonicMs()
-  let isTold = false
+  let isLogged = false
   /** The one that is being filled. */
   let slot = 0
   let cancel = clock.after(SLOT_MS, turn)
@@ -125,9 +125,9 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
     note(adAccountId: string, { eventName, events }: Pick<EventTally, 'eventName' | 'events'>): void {
       const stream = streams.of(adAccountId, eventName)
       if (stream === undefined) {
-        if (!isTold)
+        if (!isLogged)
           log.warn({ ad_account_id: adAccountId, reason: 'too_many_streams' }, 'volume is not watched')
-        isTold = true
+        isLogged = true
         return
       }
       stream.counts[slot % HISTORY_SLOTS]! += events

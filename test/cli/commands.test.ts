@@ -184,7 +184,7 @@ t.test('a token that does not work ends with 3, and status says who must mend wh
   await relay(`account rm ${OTHER}`)
   await postHeld(stand, 'unauthorized')
   const status = await relay('status')
-  t.match(status, { code: 3, stdout: /549755885175 +live +unauthorized .* account verify tells why/ })
+  t.match(status, { code: 3, stdout: /549755885175 +live +unauthorized .* account verify shows why/ })
   t.match(status.stdout, /RECEIVED +DELIVERED[^\n]+INVALID\n +1 +0 /)
   t.match(JSON.parse((await relay('status --json')).stdout), {
     needs_person: true,

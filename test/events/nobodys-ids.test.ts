@@ -17,7 +17,7 @@ interface Sent {
   readonly event: { readonly event_id: string; readonly custom_data?: object }
 }
 
-t.test('an event id that stands for nothing is derived from the order, or refused', async (t) => {
+t.test('an event id that means nothing is derived from the order, or refused', async (t) => {
   for (const id of NOTHING) {
     const derived = prepareWith({ event_id: id, custom_data: { order_id: 'A1' } })
     t.equal((derived as unknown as Sent).event.event_id, 'order-checkout-A1', String(id))
@@ -26,7 +26,7 @@ t.test('an event id that stands for nothing is derived from the order, or refuse
   }
 })
 
-t.test('no id is derived from an order id that stands for nothing', async (t) => {
+t.test('no id is derived from an order id that means nothing', async (t) => {
   for (const id of NOTHING) {
     t.match(
       prepareWith({ event_id: null, custom_data: { order_id: id } }),

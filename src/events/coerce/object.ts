@@ -1,7 +1,7 @@
 /**
  * Walks one object of the event by the schema that it has to fit, in the schema's order, into a fresh object: same input, same
  * bytes. Bounds are written once, in the schema; a wrong value costs only its field. Keys that the schema does not have are
- * dropped with a warning. Values under them are never looked at, so that neither their depth nor their size matters.
+ * dropped with a warning. Values under them are never read, so that neither their depth nor their size matters.
  */
 import { orderId } from '../event-id.ts'
 import { listOr, objectOr } from '../lists.ts'

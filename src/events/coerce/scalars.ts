@@ -65,7 +65,7 @@ export function textUpTo(maxLength: number): Rule<string> {
 
 /**
  * Trimmed. Numbers become text, since many shops have numeric ids; but a whole number beyond 2^53 lost digits when its JSON was
- * parsed, and would stand for somebody else's id.
+ * parsed, and would be another id.
  */
 export function text(value: unknown): Reading<string> {
   if (typeof value === 'number') return numberAsText(value)

@@ -15,7 +15,7 @@ export function cleanText(value: unknown): Normalized {
   if (CLEAN.test(text)) return orEmpty(text.trim())
   const decoded = decodeEntities(text)
   if (holdsTemplate(decoded)) return PLACEHOLDER
-  // A letter was lost on the way: half of a surrogate pair is missing, or U+FFFD stands in its place.
+  // A letter was lost on the way: half of a surrogate pair is missing, or U+FFFD is in its place.
   if (decoded.includes('\ufffd') || !decoded.isWellFormed()) return dropped('broken_text')
   const composed = toNfc(withoutInvisible(decoded))
   return composed === undefined ? UNREADABLE : orEmpty(trimWhiteSpace(composed))
@@ -51,7 +51,7 @@ const HELD_TEMPLATE = /\{\{[^{}]*\}\}|[$#]\{[^{}]*\}|\{%[^{}]*%\}|%%[^%]+%%|\*\|
 /** Format and control characters but for white space, variation selectors, fillers, tags, the place of an embedded object. */
 const INVISIBLE =
   /[\p{Cf}\p{Variation_Selector}\u034f\u115f\u1160\u3164\uffa0\ufffc\u{e0000}-\u{e007f}]|(?![\t-\r\x85])\p{Cc}/gu
-/** From the beginning of a run: from each of its marks, it would be looked at thirty times. */
+/** Anchored at the beginning of a run: from each of its marks, it would be read thirty times. */
 const TOO_MANY_MARKS = /(?:^|\P{M})\p{M}{31}/u
 const NEXT_LINE = '\u0085'
 

@@ -41,7 +41,7 @@ const NOT_IN_A_CODE = /[^\p{L}\p{M}\p{N}]+/gu
 const WITH_BRACKET = /^(.+?)\s*[([]([^()[\]]+)[)\]]$/
 const WITH_COMMA = /^([^,]+),\s*([^,]+)$/
 const TWO_SIDES = /^(.+?)(?:\s+[-\u2010-\u2015|/]\s+|\s*[:|]\s*)(.+)$|^([A-Z]{2,3})\s+(.+)$/
-/** What stands before the name in a formal one. A bare `Congo` and `Korea` mean no country, so that they stay unread. */
+/** What precedes the name in a formal one. `Congo` and `Korea` alone are ambiguous and are not read. */
 const FORM = 'republic|kingdom|states?|province|principality|commonwealth|union|sultanate|grand duchy|emirate'
 const FORMAL_NAME = new RegExp(`\\b(?:${FORM}) of (?:the )?(.+)$`, 'i')
 const FORM_ALONE = new RegExp(`\\b(?:${FORM})\\b.*\\bof(?: the)?$`, 'i')
@@ -77,10 +77,10 @@ function readWithAddition(base: string, addition: string): string | undefined {
   const country = readCountry(base) ?? readLabel(base)
   const named = readCountry(addition)
   if (named !== undefined) return country === named ? country : undefined
-  return TELLS_APART.test(addition) ? undefined : country
+  return DISTINGUISHES.test(addition) ? undefined : country
 }
 
-const TELLS_APART =
+const DISTINGUISHES =
   /\b(?:north|south|east|west|central|new|former|dutch|french|british|american|spanish|danish|u\.?s\.?|uk|republic)/i
 
 /** `Korea, Republic of`, `Bahamas, The`, `Germany, DE`. */

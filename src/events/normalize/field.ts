@@ -167,7 +167,7 @@ function normalizeEmail(text: string): Normalized {
   const lower = text.toLowerCase()
   if (lower.length <= MAX_LENGTH && PLAIN_ADDRESS.test(lower)) return read(lower)
   const address = toUsualWidth(text).replace(WHITE_SPACE, '').toLowerCase().replace(MAILTO, '$1')
-  if (address.length > MAX_LENGTH || !LOOKS_LIKE_ADDRESS.test(address)) return UNREADABLE
+  if (address.length > MAX_LENGTH || !ADDRESS_SHAPE.test(address)) return UNREADABLE
   const labels = address.slice(address.indexOf('@') + 1).split('.')
   return labels.length > 1 && labels.every((label) => LABEL.test(label)) ? read(address) : UNREADABLE
 }
@@ -177,8 +177,8 @@ const PLAIN_ADDRESS = /^[a-z0-9._+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+$/
 const WHITE_SPACE = /[\s\u0085]+/g
 /** A mail link may carry a subject after `?`. */
 const MAILTO = /^mailto:([^?]*).*$/s
-/** One `@`; no quotes, brackets, commas, colons. An apostrophe may stand inside (`o'connor@`), not quote the whole. */
-const LOOKS_LIKE_ADDRESS = /^[^@"'`“”„«»‘’()<>[\]{},:;\\][^@"`“”„«»‘’()<>[\]{},:;\\]*@[^@]+$/u
+/** One `@`; no quotes, brackets, commas, colons. An apostrophe may be inside (`o'connor@`), not quote the whole. */
+const ADDRESS_SHAPE = /^[^@"'`“”„«»‘’()<>[\]{},:;\\][^@"`“”„«»‘’()<>[\]{},:;\\]*@[^@]+$/u
 const LABEL = /^[\p{L}\p{M}\p{N}-]+$/u
 
 /** Japanese and Chinese keyboards write `ｎａｍｅ＠ｅｘａｍｐｌｅ。ｃｏｍ`; mail knows none of these characters. */
@@ -191,7 +191,7 @@ const OTHER_WIDTH = /[\uff00-\uffef\ufe50-\ufe6f]+/g
 /**
  * Names of people: lower case, one kind of space, apostrophe and dash. Without a letter it is no name: `.` and `--` fill in what a
  * form requires. Accents and all other punctuation stay, because they are part of the
- * name; an accent alone between letters stands for an apostrophe.
+ * name; an accent alone between letters is read as an apostrophe.
  */
 function normalizeName(text: string): Normalized {
   const lower = text.toLowerCase()

@@ -1,5 +1,5 @@
 /**
- * Folds a name to a key for look-ups, never for hashing: case, accents, punctuation, spaces and symbols are gone, so
+ * Folds a name to a key for lookups, never for hashing: case, accents, punctuation, spaces and symbols are gone, so
  * that `Côte d’Ivoire` finds `cote divoire`.
  */
 export function foldName(text: string): string {

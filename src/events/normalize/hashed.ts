@@ -1,5 +1,5 @@
 /**
- * Tells hashes from raw values by their shape, whatever stands around them: quotes, `sha256:`, upper case, Base64 for
+ * Recognizes hashes by their shape, whatever is around them: quotes, `sha256:`, upper case, Base64 for
  * hex. SHA-256 passes; other hashes cannot be turned into it and would never match, so that they are dropped.
  */
 import { withoutQuotes } from './clean-text.ts'
@@ -7,7 +7,7 @@ import { withoutQuotes } from './clean-text.ts'
 /** SHA-256 in lower-case hex; null for any other hash. */
 type Hash = string | null
 
-/** Undefined for what is no hash. Nearly all values are told by their length and first character. */
+/** Undefined for what is no hash. Length and first character decide for nearly all values. */
 export function recognizeHash(text: string): Hash | undefined {
   if (LENGTHS.has(text.length)) return hashOfText(text)
   if (text.length < SHORTEST || text.length > LONGEST || !WRAPPED.test(text)) return undefined
@@ -23,7 +23,7 @@ const PREFIX = /^\s*(?:sha-?256\s*[:=_-]\s*|0x|\\x)/i
 const HEX = /^[0-9a-f]+$/i
 
 const OTHER_LENGTHS: ReadonlySet<number> = new Set([32, 40, 56, 96, 128])
-/** The last of 43 characters stands for four bits, so that it is one of sixteen. Both alphabets of RFC 4648. */
+/** The last of 43 characters encodes four bits, so that it is one of sixteen. Both alphabets of RFC 4648. */
 const BASE64_OF_32_BYTES = /^[\w+/-]{42}[AEIMQUYcgkosw048]=?$/
 const BASE64_OF_16_OR_20_BYTES = /^(?:[A-Za-z0-9+/]{22}==|[A-Za-z0-9+/]{27}=)$/
 

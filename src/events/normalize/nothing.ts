@@ -1,7 +1,7 @@
 /**
- * Values that stand for "nothing": placeholders, which differ by field because Null and Na are names of people and
+ * Values that mean "nothing": placeholders, which differ by field because Null and Na are names of people and
  * places; templates that nobody filled in; and the hashes of placeholders, which clients send when they hash without
- * looking. If one got through, it would tie all the customers without that identifier together.
+ * a check. One that was sent would match all customers without that identifier as one person.
  */
 import { sha256Hex } from '../hash.ts'
 import { withoutQuotes } from './clean-text.ts'
@@ -14,11 +14,11 @@ export interface Nothing {
 }
 
 /**
- * An id in which a program wrote that it has none: `customer_undefined`, `Guest User`, `--`. With a digit, the rest may tell
- * customers apart.
+ * An id in which a program wrote that it has none: `customer_undefined`, `Guest User`, `--`. With a digit, the rest may identify
+ * a customer.
  */
 export function isNobodysId(id: string): boolean {
-  // Nearly all are spared the look-up of Unicode's classes.
+  // Nearly all need no match against Unicode's classes.
   if (/[0-9]/.test(id) || /\p{N}/u.test(id)) return false
   return WORD_OF_NOTHING.test(id) || GUEST.test(id) || !/\p{L}/u.test(id)
 }
@@ -94,7 +94,7 @@ function isNothing(lower: string, words: ReadonlySet<string>): boolean {
   return isNothing(unquoted, words) || (unquoted !== 'na' && EVERY_PLACEHOLDER.has(unquoted))
 }
 
-/** Nearly every value is spared more than these two looks. */
+/** Nearly every value needs no more than these two comparisons. */
 const LONGEST_WORD = 'undefined'.length
 const MAX_LENGTH = ZERO_ADVERTISING_ID.length
 /** By the first character: a letter that begins a long placeholder, a mark, the id of zeros. */

@@ -54,10 +54,10 @@ const MAX_LENGTH = 250
 /** Extension marks count after a digit only: `Fax 030…` has none. `~`, `int` and `доб` are libphonenumber's own. */
 const EXTENSION = /[x#~]|ext|;\s?[a-z]|int|доб/iu
 
-/** `1-800-FLOWERS`: letters that stand for digits. After seven digits they are a remark (`… home`). */
+/** `1-800-FLOWERS`: letters in place of digits. After seven digits they are a remark (`… home`). */
 const VANITY = /^(?:\d[^\p{L}\d]*){1,6}\p{L}{3}/u
 
-/** The digits of a typed number, without extension, and whether a `+` stood before the first. */
+/** The digits of a typed number, without extension, and whether a `+` precedes the first. */
 function readDialled(typed: string): Dialled | undefined {
   const text = typed.endsWith('0') ? typed.replace(SPREADSHEET_TAIL, '') : typed
   if (PUNCTUATED_NUMBER.test(text)) {
@@ -81,7 +81,7 @@ function withoutPlus(digits: string, country: CountryCode | undefined): string |
   return withOwnCallingCode(digits, country) ?? national(digits, country)
 }
 
-/** The calling code is missing or it is not: the customer's hash may match, and the storefront is told. */
+/** Whether the calling code is missing is unknown: the hash may match, and the storefront gets a warning. */
 function withoutCountry(digits: string): Normalized {
   const significant = digits.replace(/^0+/, '')
   const isLikely = !digits.startsWith('00') && significant.length >= 7 && significant.length <= 15
@@ -134,7 +134,7 @@ const NUMBERING = new Map<string, CountryCode | undefined>()
  * possible. Whatever is not beyond doubt is left to the library (undefined), so that both ways always agree (a property
  * test holds them to it).
  */
-/** The number, or null if it is impossible; undefined where this is for the library to tell. */
+/** The number, or null if it is impossible; undefined where the library has to decide. */
 export type Judgement = string | null | undefined
 
 /** Digits that follow a `+`. */

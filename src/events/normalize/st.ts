@@ -103,8 +103,8 @@ interface Prefixed {
 const WITH_COUNTRY = /^([a-z]{2})[-\u2010-\u2013_:](.+)$/i
 
 /**
- * `US-CA` without `US-`. A prefix other than the event's own country has to look like a code, or else a name such as
- * Al-Ain would be taken for a place in Albania.
+ * `US-CA` without `US-`. A prefix other than the event's own country has to have the form of a code, or else
+ * a name such as Al-Ain would be taken for a place in Albania.
  */
 function readPrefix(text: string, country: string | undefined): Prefixed | undefined {
   const [, prefix = '', rest = ''] = WITH_COUNTRY.exec(text) ?? []

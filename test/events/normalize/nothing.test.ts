@@ -1,4 +1,4 @@
-/** What stands for nothing, as programs, shops and people write it. */
+/** What means nothing, as programs, shops and people write it. */
 import t from 'tap'
 import { HASHED_FIELD_NAMES, TEXT_FIELD_NAMES } from '../../../src/events/normalize/field.ts'
 import { checkTable, type Row } from './table.ts'
