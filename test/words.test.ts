@@ -22,6 +22,10 @@ const REPLACED: Readonly<Record<string, RegExp>> = {
   prefetch: /\bsuppl(y|ies|ied)\b/,
   slice: /\bpieces?\b/,
   normalize: /\b(mis)?spell(s|ed|ing|ings)?\b|\bspelt\b|\b(un)?spellable\b/,
+  'show, report, or notify': /\b(tell|tells|told|telling)\b(?! apart)/,
+  'is, or is in': /\bst(and|ands|ood|anding)\b(?!-in|[- ]?by)/,
+  'fix, or repair': /\bmend(s|ed|ing)?\b/,
+  continue: /\bgo(es)? on\b/,
 }
 
 /** Characters of a text. */

@@ -75,7 +75,7 @@ function readSettings(options: Invocation['options']): object {
 }
 
 /** Accounts between two lines of progress: a second where Pinterest answers, half a minute where it does not. */
-const TOLD_EVERY = 20
+const REPORT_EVERY = 20
 
 const verify: Command = {
   name: 'account verify',
@@ -109,7 +109,7 @@ async function verifyEach({
   const verify = async ({ ad_account_id: id }: AccountAnswer) => {
     const verification = await verifyOrMiss(admin, id)
     verified++
-    if (verified % TOLD_EVERY === 0 && verified < accounts.length) {
+    if (verified % REPORT_EVERY === 0 && verified < accounts.length) {
       terminal.report(`${verified} of ${accounts.length} verified`)
     }
     return { ad_account_id: id, ...verification }

@@ -79,7 +79,7 @@ export function openDelete(adAccountId, afterwards) {
       h(
         'p',
         {},
-        'Its token is deleted and its posts get 403. Events that wait stay in the store, and go on when it is registered again.',
+        'Its token is deleted and its posts get 403. Events that wait stay in the store, and continue when it is registered again.',
       ),
     ],
     button: 'Remove',

@@ -201,7 +201,7 @@ export function createDeadLetters(query) {
     const wanted = selections()
     openForm({
       title: `Purge ${whatIsMeant()}?`,
-      content: [h('p', {}, 'They are deleted for good. The totals go on counting them.')],
+      content: [h('p', {}, 'They are deleted for good. The totals still count them.')],
       button: 'Purge',
       isDangerous: true,
       async send() {

@@ -164,7 +164,7 @@ export function createLive(query) {
     const where = cell === null ? '' : `${cell}: `
     if (problem) renderBanner('bad', `${where}${problem}`, first)
     else if (blocked === 0)
-      renderBanner('good', `${where}Posts are taken, and every queue goes on by itself${rest}.`)
+      renderBanner('good', `${where}Posts are taken, and every queue continues by itself${rest}.`)
     else {
       const others = blocked - first.length
       renderBanner(

@@ -38,7 +38,7 @@ export function createDelivery(options: DeliveryOptions) {
   const waitingPosts = createWaitingPosts(clock)
   const shared = { ...options, isPaused, waitingPosts, background, onChange: ask }
   const prefetch = new Prefetch(shared)
-  const acknowledgements = createAcknowledgements({ ...shared, prefetch, onCaughtUp: () => scheduler.goOn() })
+  const acknowledgements = createAcknowledgements({ ...shared, prefetch, onCaughtUp: () => scheduler.wake() })
   const { acknowledge, isBehind, isStuck } = acknowledgements
   const breakers = createBreakers({ ...options, onChangeForAll: () => [...queues].forEach(ask) })
   const caller = createCaller({ ...shared, breakers, prefetch, acknowledge })
@@ -86,7 +86,7 @@ export function createDelivery(options: DeliveryOptions) {
       return batch.outcomes
     },
     /** An account was registered, rotated, paused, resumed or removed. */
-    goOn(adAccountId: string): void {
+    accountChanged(adAccountId: string): void {
       for (const queue of queues.ofAccount(adAccountId)) {
         breakers.allowTrial(queue)
         ask(queue)

@@ -16,10 +16,10 @@ export function createWaitingPosts(clock: Clock) {
   let areOver = false
   const ended: (() => void)[] = []
 
-  function goOnAfterTurn(resolve: () => void): void {
+  function resolveAfterTurn(resolve: () => void): void {
     if (ended.push(resolve) > 1) return
     runAfterTurn(() => {
-      for (const goOn of ended.splice(0)) goOn()
+      for (const resolve of ended.splice(0)) resolve()
     })
   }
 
@@ -34,7 +34,7 @@ export function createWaitingPosts(clock: Clock) {
         batch.endWait = undefined
         batches.delete(batch.batchId)
         cancel()
-        goOnAfterTurn(resolve)
+        resolveAfterTurn(resolve)
       }
       await promise
     },

@@ -118,7 +118,7 @@ t.test('a queue that stands is seen, with what mends it, and goes on at once', a
   const { page, problems } = await openPage(t)
   await makeHistory(stand)
   await logIn(page, stand)
-  await page.getByText('Posts are taken, and every queue goes on by itself.').waitFor()
+  await page.getByText('Posts are taken, and every queue continues by itself.').waitFor()
   stand.sandbox.tokens.set([{ accessToken: 'pina_the_new_one_0123456789' }])
   await postHeld(stand, 'unauthorized')
   const banner = page.getByRole('status').filter({ hasText: 'Posts are taken.' })
@@ -156,14 +156,16 @@ t.test('the live view says what is true: pauses, limits, ages, and figures that 
   })
   await logIn(page, stand)
   t.equal(await page.evaluate('scrollY'), 0, 'the menu is in sight')
-  await page.getByText('Posts are taken, and every queue goes on by itself.').waitFor()
+  await page.getByText('Posts are taken, and every queue continues by itself.').waitFor()
   const { account } = stand
   const old = rawEvent({ event_time: Math.floor(Date.now() / 1000) - 5 * 86_400 })
   await stand.admin('POST', `/accounts/${account}/pause`)
   await stand.post({ data: [old] }, { query: '?test=true', headers: { prefer: 'wait=0' } })
   await stand.post({ data: [rawEvent()] }, { headers: { prefer: 'wait=0' } })
   await page
-    .getByText('Posts are taken, and every queue goes on by itself, but for 1 account that a person paused.')
+    .getByText(
+      'Posts are taken, and every queue continues by itself, but for 1 account that a person paused.',
+    )
     .waitFor()
   const age = page.locator('.tile', { hasText: 'Age of the oldest live event' })
   await age.getByText(/^\d+ (s|min)$/).waitFor()
@@ -721,7 +723,7 @@ for (const look of [
     await sendToSource(stand, 'shop-of-the-tour', 'a/topic', false)
     t.teardown(() => stand.admin('DELETE', '/sources/shop-of-the-tour'))
     for (const [path, ready] of [
-      ['', 'every queue goes on'],
+      ['', 'every queue continues'],
       ['accounts', '1 of 1'],
       ['keys', 'Remove'],
       ['sources', 'wrong_signature'],
