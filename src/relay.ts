@@ -194,7 +194,7 @@ function openSending(base: Base, opened: AsyncDisposableStack) {
   opened.defer(() => delivery.close())
   opened.defer(() => pinterest.close())
   vault.onAccountChange((adAccountId) => {
-    delivery.goOn(adAccountId)
+    delivery.accountChanged(adAccountId)
     refresher.look()
   })
   const readiness = createReadiness({ store, isStuck: () => delivery.isStuck(), clock, log })

@@ -140,7 +140,7 @@ export const accountActionRoutes: AdminRoutes = async (app, options) => {
     const { adAccountId } = findAccount(vault, request.params.id)
     const verification = await verify(adAccountId)
     // A queue that was held for its token may continue.
-    if (verification.works) delivery.goOn(adAccountId)
+    if (verification.works) delivery.accountChanged(adAccountId)
     return answerOf(Verification, verification)
   })
 

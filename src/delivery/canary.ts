@@ -61,7 +61,7 @@ export function asksForLimit({ limitedCalls }: Pick<Queue, 'limitedCalls'>): boo
   return limitedCalls >= LIMITED_CALLS
 }
 
-/** Notes a 429, and takes it for what it is. Slices keep the doubt in their history. */
+/** Decides what a 429 is about. The slices' history keeps the doubt. */
 export function judgeLimit(
   queue: Queue,
   { slices }: Group,

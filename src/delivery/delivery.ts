@@ -1,5 +1,5 @@
 /**
- * Delivery: takes committed batches to Pinterest. The way of a batch, downwards:
+ * Delivery: sends committed batches to Pinterest. The path of a batch, downwards:
  *
  *   send            it joins its queue, in memory or in the store (queue.ts, prefetch.ts)
  *   scheduler.ts    a call of the queue leaves as soon as it may
@@ -38,7 +38,7 @@ export function createDelivery(options: DeliveryOptions) {
   const waitingPosts = createWaitingPosts(clock)
   const shared = { ...options, isPaused, waitingPosts, background, onChange: ask }
   const prefetch = new Prefetch(shared)
-  const acknowledgements = createAcknowledgements({ ...shared, prefetch, onCaughtUp: () => scheduler.goOn() })
+  const acknowledgements = createAcknowledgements({ ...shared, prefetch, onCaughtUp: () => scheduler.wake() })
   const { acknowledge, isBehind, isStuck } = acknowledgements
   const breakers = createBreakers({ ...options, onChangeForAll: () => [...queues].forEach(ask) })
   const caller = createCaller({ ...shared, breakers, prefetch, acknowledge })
@@ -50,7 +50,7 @@ export function createDelivery(options: DeliveryOptions) {
     return { isPaused: isPaused(queue), breakerForAll: breakers.all.breaker, nowMs: clock.monotonicMs() }
   }
 
-  /** Batches of the queue were added in the store, by something else than `send`. */
+  /** Batches of the queue were added in the store, not by `send`. */
   function wake(key: QueueKey): void {
     const queue = queues.of(key)
     queue.hasMoreInStore = true
@@ -73,8 +73,8 @@ export function createDelivery(options: DeliveryOptions) {
     },
     wake,
     /**
-     * Takes over a committed batch with its lease. Resolves with what became of each event of it (in the stored order)
-     * once all have a final decision, or after `waitMs`, whichever is first; delivery continues either way.
+     * Takes over a committed batch with its lease. Resolves with its events' outcomes (in the stored order)
+     * once all are final, or after `waitMs`, whichever is first; delivery continues either way.
      */
     async send(leased: LeasedBatch, waitMs: number, trace?: PostTrace): Promise<readonly EventOutcome[]> {
       const queue = queues.of(leased)
@@ -86,13 +86,13 @@ export function createDelivery(options: DeliveryOptions) {
       return batch.outcomes
     },
     /** An account was registered, rotated, paused, resumed or removed. */
-    goOn(adAccountId: string): void {
+    accountChanged(adAccountId: string): void {
       for (const queue of queues.ofAccount(adAccountId)) {
         breakers.allowTrial(queue)
         ask(queue)
       }
     },
-    /** Another replica learned this of a queue, or of Pinterest as a whole (`ALL_QUEUES`). */
+    /** Applies a breaker of another replica: of a queue, or the one for all (`ALL_QUEUES`). */
     learn(key: QueueKey, learned: SharedBreaker): void {
       if (key.adAccountId === ALL_QUEUES.adAccountId) return breakers.learn(breakers.all, learned)
       const queue = queues.of(key)

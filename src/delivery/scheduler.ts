@@ -1,10 +1,10 @@
 /**
  * The scheduler: which queue may call next, and why another may not.
  *
- * `refusalOf` decides, purely. Each refusal ends in one way, and whoever ends it asks the queue again:
+ * `refusalOf` decides, purely. Each refusal ends in one way, and what ends it asks the queue again:
  *
  *   a moment is reached   `untilMs`: the queue's timer
- *   paused                the operator's change (`Delivery.goOn`)
+ *   paused                the operator's change (`Delivery.accountChanged`)
  *   leasing               the end of the lease
  *   canary_out            the end of the canary
  *   no_slot               the end of a call of the queue
@@ -133,14 +133,14 @@ export function createScheduler(options: SchedulerOptions) {
       queue.isScheduled = true
       turns.push(queue)
     }
-    goOn()
+    wake()
   }
 
   /**
    * Calls may be possible again, for every queue. After the microtasks of this turn of the loop: batches that were committed
    * together leave together.
    */
-  function goOn(): void {
+  function wake(): void {
     if (isDue || isStopped) return
     isDue = true
     setImmediate(serve)
@@ -170,7 +170,7 @@ export function createScheduler(options: SchedulerOptions) {
     const refusal = refusalOf(queue, conditions)
     if (refusal === undefined) return takeToken(options, queue, nowMs)
     queue.waitsForCallLimiterSinceMs = undefined
-    // Also what a lease brought after the queue was stopped.
+    // Includes what was leased after the queue was stopped.
     prefetch.parkIfStopped(queue)
     return refusal
   }
@@ -198,7 +198,7 @@ export function createScheduler(options: SchedulerOptions) {
 
   return {
     ask,
-    goOn,
+    wake,
     /** Whether the queue may call, or will be able to, and nothing will ask it. See stall-sweep.ts. */
     isForgotten(queue: Queue): boolean {
       const conditions = conditionsOf(queue)

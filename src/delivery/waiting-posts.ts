@@ -1,6 +1,6 @@
 /**
- * Posts that wait for the outcomes of their batch. A batch may leave memory while its post waits (its bytes go back
- * to the store); it is found again here by its id.
+ * Posts that wait for the outcomes of their batch. A batch may be released to the store while its post waits;
+ * it is found again here by its id.
  *
  * The waits that end in one turn of the loop resume together after it, so that their answers are written back to back: a tenth less
  * CPU per post where each post is a call (100 accounts).
@@ -16,10 +16,10 @@ export function createWaitingPosts(clock: Clock) {
   let areOver = false
   const ended: (() => void)[] = []
 
-  function goOnAfterTurn(resolve: () => void): void {
+  function resolveAfterTurn(resolve: () => void): void {
     if (ended.push(resolve) > 1) return
     runAfterTurn(() => {
-      for (const goOn of ended.splice(0)) goOn()
+      for (const end of ended.splice(0)) end()
     })
   }
 
@@ -34,7 +34,7 @@ export function createWaitingPosts(clock: Clock) {
         batch.endWait = undefined
         batches.delete(batch.batchId)
         cancel()
-        goOnAfterTurn(resolve)
+        resolveAfterTurn(resolve)
       }
       await promise
     },

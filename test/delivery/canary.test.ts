@@ -145,7 +145,7 @@ t.test('a new token asks the canary at once', async (t) => {
   const { vault, delivery, calls } = stage
   t.strictSame(stage.news, ['refused 401'])
   vault.token = 'pina_new'
-  delivery.goOn(ACCOUNT)
+  delivery.accountChanged(ACCOUNT)
   await runDue()
   t.match(calls[2], { isCanary: true, call: { token: 'pina_new' } })
   await play(stage, (call) => call.deliver(), 2)
@@ -160,7 +160,7 @@ t.test('a refusal of a token that was replaced meanwhile is no reason to ask', a
   void post(1, ['a'])
   await runDue()
   vault.token = 'pina_new'
-  delivery.goOn(ACCOUNT)
+  delivery.accountChanged(ACCOUNT)
   await calls[0]!.answer(refused(401))
   t.match(calls[1], { isCanary: false, call: { token: 'pina_new' } })
   t.strictSame(calls[1]!.ids, ['a'])
@@ -172,7 +172,7 @@ t.test('a canary that is refused with a token that was replaced meanwhile holds 
   await runDue()
   await stage.calls[0]!.answer(refused(401))
   stage.vault.token = 'pina_new'
-  stage.delivery.goOn(ACCOUNT)
+  stage.delivery.accountChanged(ACCOUNT)
   await stage.calls[1]!.answer(refused(401))
   await play(stage, (call) => call.deliver(), 2)
   t.match(await outcomes, [{ status: 'delivered' }])
@@ -410,7 +410,7 @@ t.test('a post whose batch went to the store and came back still gets its outcom
   const outcomes = stage.post(1, ['a'])
   await runDue()
   await play(stage, (call) => call.answer(refused(401)))
-  stage.delivery.goOn(ACCOUNT)
+  stage.delivery.accountChanged(ACCOUNT)
   await runDue()
   await play(stage, (call) => call.deliver(), 2)
   t.match(await outcomes, [{ status: 'delivered' }])
@@ -447,13 +447,13 @@ t.test(
     limiter.waitMs = 500
     await calls[0]!.answer(refused(403))
     paused.add(ACCOUNT)
-    delivery.goOn(ACCOUNT)
+    delivery.accountChanged(ACCOUNT)
     await runDue()
     t.match(released, [{ batchId: 1 }])
 
     paused.clear()
     limiter.waitMs = 0
-    delivery.goOn(ACCOUNT)
+    delivery.accountChanged(ACCOUNT)
     await runDue()
     await calls[1]!.answer(refused(403))
     t.ok(calls[2]!.isCanary)

@@ -497,7 +497,7 @@ t.test('a paused account makes no calls until it is resumed', async (t) => {
   t.match(delivery.queues(ACCOUNT), [{ status: 'paused' }])
   t.match(released, [{ batchId: 1 }], 'meanwhile its events are in the store alone')
   paused.clear()
-  delivery.goOn(ACCOUNT)
+  delivery.accountChanged(ACCOUNT)
   await runDue()
   t.equal(calls.length, 1)
 })
@@ -512,7 +512,7 @@ t.test('a pause is no wait for the call limiter', async (t) => {
   await clock.advance(3_600_000)
   paused.clear()
   limiter.waitMs = 0
-  delivery.goOn(ACCOUNT)
+  delivery.accountChanged(ACCOUNT)
   await runDue()
   t.equal(calls.length, 1)
   const { values } = await metrics.callLimiterSeconds.get()
