@@ -26,7 +26,7 @@ export interface StormOptions extends Pick<
   /** From 0 (none) to 1. */
   readonly faultStrength: number
   /** Disturbs the relay; the storm ends with it. Answers the kills. */
-  readonly strike: (stage: Stage, betweenKills: () => Promise<void>) => Promise<readonly Kill[]>
+  readonly strike: (stage: Stage, betweenFaults: () => Promise<void>) => Promise<readonly Kill[]>
 }
 
 export const CALL_TIMEOUT_MS = 1500

@@ -25,7 +25,7 @@ export interface Group {
   readonly trust: number
   /** Culprits found, less the calls that were taken; never below 0. */
   readonly culprits: number
-  /** Calls that were made again with the same slices, since a refusal may pass. */
+  /** Repeated calls with the same slices, since a refusal may be temporary. */
   readonly callsAgain: number
 }
 

@@ -34,7 +34,7 @@ export type CanaryDecision =
   | Exclude<CallDecision, Refusal>
   | { readonly action: 'hold'; readonly reason: HoldReason }
 
-/** If three calls in ten are refused at random, a good event becomes a dead letter 4 times in 1,000. */
+/** With three calls in ten refused at random, 4 good events in 1,000 become dead letters. */
 const CALLS_AGAIN = 3
 
 export function afterRefusedCall(

@@ -57,7 +57,7 @@ export function createDelivery(options: DeliveryOptions) {
     ask(queue)
   }
 
-  /** No decision can come within the wait: the post is answered at once, instead of holding a connection for nothing. */
+  /** No outcome is possible within the wait: the post is answered at once and frees its connection. */
   function isHopeless(queue: Queue, waitMs: number): boolean {
     const conditions = conditionsOf(queue)
     const stop = stopOf(queue, conditions)

@@ -146,7 +146,7 @@ export class Queue {
     this.#resting.push({ group, untilMs, isGroup })
   }
 
-  /** Ends every rest and every group, when calls succeed again. */
+  /** Ends every rest and every group once calls succeed again. */
   wakeAll(): void {
     const groups = this.#groups.splice(0)
     while (this.#resting.length > 0) groups.push(this.#resting.pop()!.group)
