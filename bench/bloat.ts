@@ -1,5 +1,5 @@
 /**
- * What deleted rows leave behind in PostgreSQL: sizes of tables and indexes, rows that are dead and not yet vacuumed, runs
+ * The cost of deleted rows in PostgreSQL: sizes of tables and indexes, rows that are dead and not yet vacuumed, runs
  * of autovacuum, and how long the store takes to forget. Days at 500 events per second, made smaller: the store's own code
  * commits and acknowledges single events at a higher rate and with a clock to match, and DEDUPE_HOURS is so short that its
  * events fit. Once with the server's defaults, once with what the store sets for its tables.
@@ -109,7 +109,7 @@ async function passOverDead(on: PostgresServer): Promise<Record<string, unknown>
   }
 }
 
-/** Answers the rate that was held. */
+/** Answers the rate that was reached. */
 async function churn(store: Store, forgetMs: number[], sample: () => Promise<void>): Promise<number> {
   const startedMs = performance.now()
   const firstMs = Date.now() - (eventCount / EVENTS_PER_S) * 1000

@@ -48,7 +48,7 @@ export interface Sandbox {
   countCalls(): Promise<number>
   /** Different events of these accounts that it took since `forgetEvents`. */
   countEvents(adAccountIds: readonly string[]): Promise<number>
-  /** What it keeps would slow down whoever comes later. */
+  /** What it keeps would slow down later contenders. */
   forgetEvents(): Promise<void>
 }
 

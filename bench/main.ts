@@ -1,8 +1,8 @@
 /**
  * `npm run bench`: the relay as shipped (durable store, keys, post limiter, call limiter, waiting for the outcome), as it
- * answers at once, and on PostgreSQL, beside what one would have instead: a bare proxy, a service that calls Pinterest from the
+ * answers at once, and on PostgreSQL, beside its alternatives: a bare proxy, a service that calls Pinterest from the
  * request, and one that queues with graphile-worker or pg-boss; and beside a route that does nothing. The same posts, the same
- * sandbox, one machine, one run; the contenders take turns in changing order. A rate without its rival says nothing.
+ * sandbox, one machine, one run; the contenders take turns in changing order. A rate alone means nothing.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -117,7 +117,7 @@ async function measureIdle(): Promise<number> {
   return stage.contenders.find(({ name }) => name === 'relay')!.child.residentMebibytes()
 }
 
-/** With processes of its own: what one load leaves behind is not the next one's burden. */
+/** With processes of its own, so that one load does not affect the next. */
 async function runScenario(scenario: Scenario, turns: { rounds: number; seconds: number }) {
   await using stage = await openStage()
   const { contenders, sandbox } = stage
@@ -132,7 +132,7 @@ async function runScenario(scenario: Scenario, turns: { rounds: number; seconds:
   return measured
 }
 
-/** Nobody is always the one behind the same rival. */
+/** No contender always follows the same rival. */
 function rotate(contenders: readonly Contender[], round: number): Contender[] {
   const start = round % contenders.length
   return [...contenders.slice(start), ...contenders.slice(0, start)]

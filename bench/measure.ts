@@ -1,4 +1,4 @@
-/** One round: one contender under one load, and what it cost everybody. */
+/** One round: one contender under one load, and its costs. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Contender, Sandbox, Stage } from './contenders.ts'
 import { shoot } from './load.ts'

@@ -20,7 +20,7 @@ export interface Duplicates {
   readonly inFlightAtKills: number
   /** Events that were recorded by calls whose outcome a fault kept back. */
   readonly outcomesLost: number
-  /** Repetitions for which there is neither excuse. */
+  /** Repetitions that neither explains. */
   readonly unexplained: readonly string[]
 }
 

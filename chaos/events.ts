@@ -18,7 +18,7 @@ let counter = 0
 export function makeEvent(random: Random, kind: Kind = 'good'): ChaosEvent {
   counter += 1
   const eventId = `${kind}-${process.pid}-${counter}`
-  // Some are late already: they travel behind the others.
+  // Some are late already: they are sent after the others.
   const ageS = random.chance(0.2) ? random.between(3600, 100_000) : random.between(0, 3000)
   const event = {
     event_name: 'checkout',

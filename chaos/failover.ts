@@ -1,9 +1,9 @@
 /**
  * Failover of a PostgreSQL with one synchronous standby, under load. Two relays: one reaches the primary through an
  * address that moves with it, the other one names both hosts. Each round the primary is killed and the standby promoted;
- * then the old primary comes back by itself, as a second primary that nobody has fenced, and the address still leads
- * there: nothing that it takes may be answered 2xx. In every other round the new primary is restarted meanwhile, which leads
- * the relay with two hosts to the old one, too. Then the address moves, and the old primary becomes the new standby.
+ * then the old primary restarts as a second primary that is not fenced, and the address still points
+ * to it: nothing that it takes may be answered 2xx. In every other round the new primary is restarted meanwhile, so that
+ * the relay with two hosts connects to the old one, too. Then the address moves, and the old primary becomes the new standby.
  *
  * What was answered is delivered or a dead letter, the totals balance, the call limit holds, and both relays continue
  * without a restart. Events reach Pinterest twice only where a call was out, or its outcome not yet written, when the

@@ -1,4 +1,4 @@
-/** Faults at random, as they come in life: several at once, for one account or for all, for a moment. */
+/** Random faults, as in production: several at once, for one account or for all, for a moment. */
 import type { FaultRule } from '../sandbox/faults.ts'
 import type { Random } from '../test/support/random.ts'
 

@@ -16,7 +16,7 @@ export async function runKills(context: Context): Promise<readonly Claim[]> {
     clientCount: 16,
     faultStrength: 0.6,
     badEvents: { invalid: 0.01, failing: 0.002, poison: 0.0005 },
-    strike: (stage, betweenBlows) => killOften(context, stage, betweenBlows, isShort ? 8 : 100, 1800),
+    strike: (stage, betweenFaults) => killOften(context, stage, betweenFaults, isShort ? 8 : 100, 1800),
   })
   say('the same with 60 calls a minute, and lives long enough for some to leave')
   const limited = await runStorm(context, {
@@ -24,7 +24,7 @@ export async function runKills(context: Context): Promise<readonly Claim[]> {
     clientCount: 12,
     settings: { CALLS_PER_MINUTE: '60', CALL_BURST: '10' },
     faultStrength: 0.2,
-    strike: (stage, betweenBlows) => killOften(context, stage, betweenBlows, isShort ? 8 : 40, 3000),
+    strike: (stage, betweenFaults) => killOften(context, stage, betweenFaults, isShort ? 8 : 40, 3000),
   })
   return [...storm, ...limited.map(({ holds, text }) => claim(holds, `with a low limit: ${text}`))]
 }
@@ -32,7 +32,7 @@ export async function runKills(context: Context): Promise<readonly Claim[]> {
 async function killOften(
   { random, say }: Context,
   stage: Stage,
-  betweenBlows: () => Promise<void>,
+  betweenFaults: () => Promise<void>,
   times: number,
   longestLifeMs: number,
 ): Promise<readonly Kill[]> {
@@ -40,7 +40,7 @@ async function killOften(
   while (kills.length < times) {
     await delay(random.between(50, longestLifeMs))
     kills.push(await stage.relay().kill())
-    await betweenBlows()
+    await betweenFaults()
     if (random.chance(0.15)) kills.push(await stage.killWhileStarting(random.between(50, 900)))
     await stage.restart()
     if (kills.length % 10 === 0) say(`killed ${kills.length} times`)

@@ -1,5 +1,5 @@
 /**
- * Clients as storefronts have them: single posts, batches up to a thousand, some that do not wait, events posted twice
+ * Clients that post as storefronts do: single posts, batches up to a thousand, some that do not wait, events posted twice
  * (in another post, or in the same one), posts that were not answered posted again, and now and then an event that is
  * no good.
  */

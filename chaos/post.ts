@@ -1,4 +1,4 @@
-/** One post over a kept-alive connection, and everything that may become of it. */
+/** One post over a kept-alive connection, and all its possible ends. */
 import { Agent, request as send } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 

@@ -47,7 +47,7 @@ async function storm(
     faultStrength,
     badEvents: { invalid: 0.01, failing: 0.002, poison: 0.0005 },
     openStage: async (all) => (replicas = await openReplicas(context, server, all)),
-    strike: async (_stage, betweenBlows) => strike(context, server, replicas!, betweenBlows),
+    strike: async (_stage, betweenFaults) => strike(context, server, replicas!, betweenFaults),
   })
 }
 
@@ -129,7 +129,7 @@ async function strike(
   { say, isShort }: Context,
   server: StoppablePostgres,
   replicas: Replicas,
-  betweenBlows: () => Promise<void>,
+  betweenFaults: () => Promise<void>,
 ): Promise<readonly Kill[]> {
   const { relays, spread } = replicas
   const rounds = isShort ? 1 : 3
@@ -143,7 +143,7 @@ async function strike(
     say('another is killed')
     spread.takeOut(relays[1]!.port)
     kills.push(await relays[1]!.kill())
-    await betweenBlows()
+    await betweenFaults()
     await delay(3000)
     say('the database is stopped')
     await server.stop()

@@ -8,11 +8,11 @@ export interface Claim {
 }
 
 export interface Context {
-  /** Bounded for CI; the long form is what the promises are proved with. */
+  /** Bounded for CI; the long form proves the promises. */
   readonly isShort: boolean
   readonly seed: number
   readonly random: Random
-  /** One line of what is going on. */
+  /** One line of progress. */
   readonly say: (text: string) => void
 }
 

@@ -1,4 +1,4 @@
-/** A balancer for connections, as a gateway with health checks would be: who is out gets none. */
+/** A balancer for connections, like a gateway with health checks: an unhealthy relay gets none. */
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 

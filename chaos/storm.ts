@@ -1,6 +1,6 @@
 /**
- * Load, faults and deaths together, then calm; and whether what was promised held. The one body of the scenarios that
- * differ in what strikes the relay.
+ * Load, faults and kills together, then a quiet period; then the promises are checked. Shared by the scenarios that
+ * differ in how the relay is disturbed.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Totals } from '../src/store/store.ts'
@@ -25,8 +25,8 @@ export interface StormOptions extends Pick<
   readonly settings?: Readonly<Record<string, string>>
   /** From 0 (none) to 1. */
   readonly faultStrength: number
-  /** What strikes the relay; the storm ends with it. Answers the deaths. */
-  readonly strike: (stage: Stage, betweenBlows: () => Promise<void>) => Promise<readonly Kill[]>
+  /** Disturbs the relay; the storm ends with it. Answers the kills. */
+  readonly strike: (stage: Stage, betweenFaults: () => Promise<void>) => Promise<readonly Kill[]>
 }
 
 export const CALL_TIMEOUT_MS = 1500

@@ -1,6 +1,6 @@
 /**
- * What the demo says of the relay, and whether it is so. The exit code is theirs: 0 when every claim holds, 1 when one
- * fails or when nothing was claimed at all.
+ * What the demo claims of the relay, and whether it holds. The exit code: 0 when every claim holds, 1 when one
+ * fails or when nothing was claimed.
  */
 export interface Claim {
   readonly text: string
@@ -8,7 +8,7 @@ export interface Claim {
 }
 
 export interface Claims {
-  /** Notes a claim, and gives back whether it holds. */
+  /** Notes a claim, and returns whether it holds. */
   readonly check: (text: string, holds: boolean) => boolean
   readonly all: readonly Claim[]
 }

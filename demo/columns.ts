@@ -1,13 +1,13 @@
 /**
  * Rows with aligned columns, in a given width: columns are as wide as their longest cell, and when
- * they do not fit together the widest give way first. Pure; colours are put around the finished cells.
+ * they do not fit together the widest shrink first. Pure; colours are put around the finished cells.
  */
 import { styleText } from 'node:util'
 import { cellsOf, graphemesOf } from '../src/cli/table.ts'
 
 export type Style = 'bold' | 'dim' | 'green' | 'red' | 'yellow' | 'cyan'
 
-/** Whether the terminal has colours is the caller's to know. */
+/** The caller knows whether the terminal has colours. */
 export function paint(text: string, style: Style): string {
   return styleText(style, text, { validateStream: false })
 }
@@ -41,7 +41,7 @@ export function layOut(
   )
 }
 
-/** A column cut down to less says nothing any more. */
+/** A narrower column is useless. */
 const NARROWEST = 8
 
 function shrink(natural: readonly number[], available: number): number[] {

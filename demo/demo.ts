@@ -1,4 +1,4 @@
-/** What every scene gets: the stage, the screen, and the two totals that the demo keeps of its own. */
+/** What every scene gets: the stage, the screen, and the demo's own two totals. */
 import type { Claims } from './claims.ts'
 import type { Screen } from './screen.ts'
 import type { Stage } from './stage.ts'
@@ -8,7 +8,7 @@ export interface Demo {
   readonly screen: Screen
   readonly claims: Claims
   readonly ledger: Ledger
-  /** Raw identifiers that were posted so far, and their spellings. */
+  /** Raw identifiers that were posted so far, and their normalized forms. */
   readonly secrets: Set<string>
   /** Notes a claim and shows it. */
   readonly claim: (text: string, holds: boolean) => void

@@ -1,6 +1,6 @@
 /**
- * `npm run demo`: shows what the relay does and checks that it is so. Exits with 0 when all of its claims hold, with 1
- * when one fails or it cannot be played to its end. With `--keep` everything is left running until Ctrl-C.
+ * `npm run demo`: shows what the relay does and checks it. Exits with 0 when all claims hold, with 1
+ * when one fails or the demo cannot be finished. With `--keep` everything is left running until Ctrl-C.
  */
 import { createClaims } from './claims.ts'
 import { sendOrders, showAddresses } from './keep.ts'

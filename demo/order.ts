@@ -1,13 +1,13 @@
 /**
  * An order of the demo: what the shop sends, value by value, beside what must become of it. From this come the raw
- * event and the exact event that has to arrive. What must arrive is written out by hand, and hashed here; nothing of
- * the relay's own code has a part in it.
+ * event and the exact event that has to arrive. What must arrive is written out by hand, and hashed here, without
+ * the relay's own code.
  */
 import { createHash } from 'node:crypto'
 
 /** What must become of a value. */
 export type Fate =
-  /** SHA-256 of this spelling arrives. */
+  /** SHA-256 of this normalized form arrives. */
   | { readonly kind: 'hashed'; readonly spelling: string }
   /** This arrives, unhashed; the relay's answer may say how it came about. */
   | { readonly kind: 'sent'; readonly value: string | number; readonly warning?: string }
@@ -81,7 +81,7 @@ function warningOf(path: string, fate: Fate): string[] {
   return warning === undefined ? [] : [`${path}: ${warning}`]
 }
 
-/** Everything about the customer that must not get past the relay: as it was typed and as it is normalized. */
+/** The customer's data that must not leave the relay: as it was typed and as it is normalized. */
 export function secretsOf({ customer }: Order): string[] {
   return customer.flatMap(([, raw, fate]) => {
     if (fate.kind === 'sent' || fate.kind === 'nothing') return []

@@ -1,4 +1,4 @@
-/** The demo from the first line to the last: an opening, the scenes, and how it went. */
+/** The whole demo: an introduction, the scenes, the result. */
 import type { Claims } from './claims.ts'
 import { judgeClaims } from './claims.ts'
 import { createDemo } from './demo.ts'
@@ -22,7 +22,7 @@ export async function play(stage: Stage, screen: Screen, claims: Claims): Promis
   return conclude(screen, claims, (performance.now() - startedMs) / 1000)
 }
 
-/** Says how it went; the exit code. */
+/** Prints the result; answers the exit code. */
 export function conclude(screen: Screen, claims: Claims, durationS: number): 0 | 1 {
   const { exitCode, held, failed } = judgeClaims(claims.all)
   screen.heading('How it went')

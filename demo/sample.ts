@@ -1,4 +1,4 @@
-/** Plain good events, for scenes that are not about what is in them. */
+/** Plain good events, for scenes in which their content does not matter. */
 import type { Json } from './order.ts'
 
 export function sampleEvent(eventId: string, more: Json = {}): Json {

@@ -1,6 +1,6 @@
 /**
- * The demo's page: headings, short paragraphs, tables and ticks, as wide as the terminal. Writes text and knows nothing
- * of what it says.
+ * The demo's page: headings, short paragraphs, tables and ticks, as wide as the terminal. It knows nothing of the
+ * texts' meaning.
  */
 import { cellsOf } from '../src/cli/table.ts'
 import { layOut, paint, type Cell, type Style } from './columns.ts'

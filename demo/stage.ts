@@ -95,7 +95,7 @@ export async function openStage(): Promise<Stage> {
       onLog: (line) => void logLines.push(line),
     })
   let relay = await start({ PORT: '0', ADMIN_PORT: '0' })
-  // Whoever still plays when the stage closes must not start a relay that nobody ends.
+  // A scene that still runs when the stage closes must not start a relay that nobody ends.
   const closing = new AbortController()
   let startingAgain: Promise<unknown> = Promise.resolve()
   opened.defer(async () => {

@@ -1,6 +1,6 @@
 /**
  * What really reached Pinterest: read from the sandbox's journal of the bytes that it received, never from the relay's
- * own words.
+ * answers.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { JournalEntry } from '../sandbox/journal.ts'
@@ -25,7 +25,7 @@ export function arrivalsOf(sandbox: Sandbox, shop: Shop, eventId: string): Arriv
   return arrivals(sandbox, shop).filter(({ event }) => event['event_id'] === eventId)
 }
 
-/** False when it is not so in time: a claim fails then, and the demo continues. */
+/** False when it is not true in time: a claim fails then, and the demo continues. */
 export async function isSoon(sandbox: Sandbox, timeMs: number, isTrue: () => boolean): Promise<boolean> {
   const late = new AbortController()
   const never = delay(timeMs, false, { signal: late.signal }).catch(() => false)

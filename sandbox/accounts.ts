@@ -1,7 +1,7 @@
 /**
- * What each ad account's calls come to: the limit, and the numbers that tests hold the relay's promises against. The
+ * The calls of each ad account: the limit, and the numbers against which tests check the relay's promises. The
  * limit counts the calls that it let through; `maxCallsInWindow` counts every call that arrived, also those that were
- * refused, reset or never answered, since that is what the relay must hold down.
+ * refused, reset or never answered, since that is what the relay must bound.
  */
 import { createRollingLog } from './rolling-log.ts'
 import type { RollingLog } from './rolling-log.ts'

@@ -1,5 +1,5 @@
 /**
- * Pinterest's consent page at `/oauth/`: says who asks for what, and leads back with a code or with a refusal. A form
+ * Pinterest's consent page at `/oauth/`: says who asks for what, and redirects back with a code or with a refusal. A form
  * field `user` chooses who consents, where the sandbox has several.
  */
 import type { Answer } from './answer.ts'

@@ -182,7 +182,7 @@ function readFilter(query: URLSearchParams): JournalFilter {
   }
 }
 
-/** Piece by piece, since a million event ids are much for one text. */
+/** In parts, since a million event ids are much for one text. */
 async function sendCounts(
   response: ServerResponse,
   conversions: Conversions,

@@ -1,6 +1,5 @@
 /**
- * Faults on demand. A fault rule says which calls it is for, how often, and what goes wrong with them. A call's way
- * through them:
+ * Faults on demand. A fault rule says which calls it is for, how often, and what goes wrong with them. The path of a call:
  *
  *   arrived ──reset beforeBody──> gone
  *      │ the body is read
@@ -13,7 +12,7 @@
  *      └─ truncated, drip, wrongCount, hugeAnswer, none ─> answered, in that shape
  *
  * The endpoints for tokens and scores know `latency`, `status`, `reset` and `hang`; there, recorded means that what was
- * asked for was done: a code or a refresh token is used up, whether anybody hears of it or not.
+ * asked for was done: a code or a refresh token is used up, even if the answer is lost.
  *
  * Of the rules that match a call, every `latency` and the first of the others apply: `pickFault` decides, without
  * touching anything; `createFaults` keeps the rules and counts how often each was used; `calls.ts` acts.

@@ -1,6 +1,6 @@
 /**
- * The calls that were received, newest last, bounded by their number and by the size of their bodies: whichever is
- * reached first lets the oldest call go. Bodies stay bytes until somebody reads them, since parsed events that nobody
+ * The calls that were received, newest last, bounded by their number and by the size of their bodies: past
+ * either bound the oldest call is dropped. Bodies stay bytes until somebody reads them, since parsed events that nobody
  * reads would keep the garbage collector busy. Never holds a whole token. With `maxCalls: 0` it keeps nothing.
  */
 import type { Fault } from './faults.ts'
@@ -51,11 +51,11 @@ export interface JournalOptions {
 
 export function createJournal({ maxCalls, maxBytes, keepsEvents }: JournalOptions): Journal {
   const pages: (Page | undefined)[] = []
-  // Pages before this one were let go; the array is cut now and then, since a shift per call would be slow.
+  // Pages before this one were dropped; the array is cut now and then, since a shift per call would be slow.
   let first = 0
   let sizeBytes = 0
 
-  function letOldestGo(): void {
+  function dropOldest(): void {
     sizeBytes -= sizeOf(pages[first])
     pages[first] = undefined
     first += 1
@@ -72,7 +72,7 @@ export function createJournal({ maxCalls, maxBytes, keepsEvents }: JournalOption
       pages.push(page)
       sizeBytes += sizeOf(page)
       while (pages.length - first > maxCalls || (sizeBytes > maxBytes && pages.length - first > 1))
-        letOldestGo()
+        dropOldest()
     },
     calls({ adAccountId, since = Number.NEGATIVE_INFINITY, limit = Number.POSITIVE_INFINITY } = {}) {
       const kept = pages

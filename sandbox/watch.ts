@@ -1,4 +1,4 @@
-/** Lets a test wait until something is so, without polling. */
+/** Lets a test wait for a condition without polling. */
 export interface Watch {
   /** Checks again each condition that is waited for. */
   readonly check: () => void

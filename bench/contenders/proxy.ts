@@ -1,4 +1,4 @@
-/** The rival: what one would put in front of Pinterest instead, a bare reverse proxy. Prints its port. */
+/** The rival: a bare reverse proxy in front of Pinterest. Prints its port. */
 import proxy from '@fastify/http-proxy'
 import Fastify from 'fastify'
 

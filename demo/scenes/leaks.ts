@@ -21,7 +21,7 @@ export const leaksScene: Scene = {
     screen.blank()
     const calls = sandbox.journal.calls()
     const leaves = new Set(leavesOf(calls).map((leaf) => leaf.toLowerCase()))
-    // A hash is no place to find a text in.
+    // A hash contains no text.
     const texts = [...leaves].filter((leaf) => !/^[0-9a-f]{64}$/.test(leaf))
     claim(
       `no raw identifier in any of the ${count(calls.length, 'call')} that the sandbox received`,

@@ -1,4 +1,4 @@
-/** A burst that meets the post limiter, and a neighbour who does not notice. */
+/** A burst that the post limiter refuses, and another shop that is not affected. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Scene } from '../demo.ts'
 import { sampleEvent } from '../sample.ts'

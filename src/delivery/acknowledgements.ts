@@ -1,5 +1,5 @@
 /**
- * Final outcomes: noted in the batch, counted, written to the store, and given to the post that waits for them.
+ * Final outcomes: noted in the batch, counted, written to the store, and returned to the post that waits for them.
  *
  * An event that was delivered without an acknowledgement in the store is sent again after a restart. So calls stop soon
  * when the store cannot write (`isBehind`). Posts are still accepted: many unwritten outcomes are usual where many accounts call, and

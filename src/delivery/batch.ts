@@ -1,6 +1,6 @@
 /**
- * Batches in memory. A batch comes in one slice; a refused call is split by cutting its batches into smaller slices.
- * The batch collects what becomes of its events.
+ * Batches in memory. A batch starts as one slice; a refused call is split by cutting its batches into smaller slices.
+ * The batch collects its events' outcomes.
  */
 import type { EventResult } from '../pinterest/outcome.ts'
 import {
@@ -13,7 +13,7 @@ import {
 import { pickEvents, splitEvents } from '../store/payload.ts'
 import type { PostTrace } from '../telemetry/tracing.ts'
 
-/** What became of one event so far. */
+/** The outcome of one event so far. */
 export type EventOutcome =
   | { readonly status: 'queued' }
   | { readonly status: 'delivered'; readonly warningMessage: string }
@@ -39,7 +39,7 @@ export interface Batch extends QueueKey {
   endWait: (() => void) | undefined
 }
 
-/** Events of one batch that travel together. */
+/** Events of one batch that are sent together. */
 export interface Slice {
   readonly batch: Batch
   /** Positions in the batch's stored payload, in the payload's order. */

@@ -7,7 +7,7 @@
  *   one event alone is refused: it is the culprit; all that were cleared leave together, in one call
  *
  * One culprit among 1,000 costs 13 calls at most: the first, one for each of 10 halvings, itself, and the cleared.
- * Cutting both halves down, as one would at first, costs 21. A further culprit is found when the cleared are refused.
+ * Halving both halves costs 21. A further culprit is found when the cleared are refused.
  *
  * Where many are culprits, a search for each would cost a thousand calls per hundred: so each culprit halves the part
  * that leaves next, and each call that is taken doubles it again. 100 culprits of 100 cost 135 calls instead of 673.
@@ -25,7 +25,7 @@ export interface Group {
   readonly trust: number
   /** Culprits found, less the calls that were taken; never below 0. */
   readonly culprits: number
-  /** Calls that were made again with the same slices, since a refusal may pass. */
+  /** Repeated calls with the same slices, since a refusal may be temporary. */
   readonly callsAgain: number
 }
 

@@ -78,7 +78,7 @@ export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }
       move(all, resultForAll(outcome, result, isTrialForAll), isTrialForAll)
       if (!saysNothing) move(queue, result, isTrial)
     },
-    /** Another replica learned this by a call of its own. */
+    /** Applies the breaker state that another replica got from its own call. */
     learn(holder: Holder, learned: SharedBreaker): void {
       become(holder, learn(holder.breaker, learned, clock.monotonicMs()))
     },
@@ -191,7 +191,7 @@ export function learn(breaker: Breaker, learned: SharedBreaker, nowMs: number): 
   if (status === 'closed') return breaker.status === 'closed' ? breaker : CLOSED
   const untilMs = nowMs + Math.max(0, forMs)
   if (breaker.status === 'open' && breaker.untilMs >= untilMs) return breaker
-  // A word that this version does not know is of a newer one.
+  // An unknown word comes from a newer version.
   if (!isOpenReason(reason)) return breaker
   return { status, reason, untilMs, failures: Math.max(1, breaker.failures) }
 }

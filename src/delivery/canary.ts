@@ -34,7 +34,7 @@ export type CanaryDecision =
   | Exclude<CallDecision, Refusal>
   | { readonly action: 'hold'; readonly reason: HoldReason }
 
-/** If three calls in ten are refused at random, a good event becomes a dead letter 4 times in 1,000. */
+/** With three calls in ten refused at random, 4 good events in 1,000 become dead letters. */
 const CALLS_AGAIN = 3
 
 export function afterRefusedCall(
@@ -61,7 +61,7 @@ export function asksForLimit({ limitedCalls }: Pick<Queue, 'limitedCalls'>): boo
   return limitedCalls >= LIMITED_CALLS
 }
 
-/** Notes a 429, and takes it for what it is. Slices keep the doubt in their history. */
+/** Decides what a 429 is about. The slices' history keeps the doubt. */
 export function judgeLimit(
   queue: Queue,
   { slices }: Group,

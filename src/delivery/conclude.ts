@@ -175,7 +175,7 @@ function actOnCanary(
   }
 }
 
-/** After a pause: a refusal that passes does not pass at once. */
+/** After a pause: a temporary refusal takes a while to end. */
 function callAgain(options: ConcludeOptions, queue: Queue, group: Group): void {
   queue.rest(again(group), retryAtMs(options, 2), true)
 }

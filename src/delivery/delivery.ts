@@ -1,5 +1,5 @@
 /**
- * Delivery: takes committed batches to Pinterest. The way of a batch, downwards:
+ * Delivery: sends committed batches to Pinterest. The path of a batch, downwards:
  *
  *   send            it joins its queue, in memory or in the store (queue.ts, prefetch.ts)
  *   scheduler.ts    a call of the queue leaves as soon as it may
@@ -50,14 +50,14 @@ export function createDelivery(options: DeliveryOptions) {
     return { isPaused: isPaused(queue), breakerForAll: breakers.all.breaker, nowMs: clock.monotonicMs() }
   }
 
-  /** Batches of the queue were added in the store, by something else than `send`. */
+  /** Batches of the queue were added in the store, not by `send`. */
   function wake(key: QueueKey): void {
     const queue = queues.of(key)
     queue.hasMoreInStore = true
     ask(queue)
   }
 
-  /** No decision can come within the wait: the post is answered at once, instead of holding a connection for nothing. */
+  /** No outcome is possible within the wait: the post is answered at once and frees its connection. */
   function isHopeless(queue: Queue, waitMs: number): boolean {
     const conditions = conditionsOf(queue)
     const stop = stopOf(queue, conditions)
@@ -73,8 +73,8 @@ export function createDelivery(options: DeliveryOptions) {
     },
     wake,
     /**
-     * Takes over a committed batch with its lease. Resolves with what became of each event of it (in the stored order)
-     * once all have a final decision, or after `waitMs`, whichever is first; delivery continues either way.
+     * Takes over a committed batch with its lease. Resolves with its events' outcomes (in the stored order)
+     * once all are final, or after `waitMs`, whichever is first; delivery continues either way.
      */
     async send(leased: LeasedBatch, waitMs: number, trace?: PostTrace): Promise<readonly EventOutcome[]> {
       const queue = queues.of(leased)
@@ -92,7 +92,7 @@ export function createDelivery(options: DeliveryOptions) {
         ask(queue)
       }
     },
-    /** Another replica learned this of a queue, or of Pinterest as a whole (`ALL_QUEUES`). */
+    /** Applies a breaker of another replica: of a queue, or the one for all (`ALL_QUEUES`). */
     learn(key: QueueKey, learned: SharedBreaker): void {
       if (key.adAccountId === ALL_QUEUES.adAccountId) return breakers.learn(breakers.all, learned)
       const queue = queues.of(key)

@@ -1,4 +1,4 @@
-/** What delivery is given; its parts take the same names. */
+/** Delivery's collaborators; its parts take the same names. */
 import type { CallLimiter } from '../limits/call-limiter.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'

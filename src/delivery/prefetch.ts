@@ -2,8 +2,8 @@
  * What queues hold in memory, and the traffic between it and the store. A queue and all queues together are bounded in
  * bytes; what does not fit stays in the store and is leased when there is room again.
  *
- * New batches must not keep older ones in the store for ever by filling the memory: so every few calls a lease is made in
- * any case, and room is kept for it. Queues take turns to lease, a few at a time, so that commits pass in between. A queue
+ * New batches that fill the memory must not starve older ones in the store: every few calls a lease is made in
+ * any case, and room is reserved for it. Queues take turns to lease, a few at a time, so that commits pass in between. A queue
  * that may not call for a while keeps nothing in memory.
  */
 import { codeOf } from '../errors.ts'
@@ -54,7 +54,7 @@ export class Prefetch {
   /** Takes a committed batch into memory, or releases it where there is no room or the queue is stopped. */
   take(queue: Queue, slice: Slice): void {
     if (this.#hasNoRoom(queue, slice.batch.endWait !== undefined) || this.#mayPark(queue)) {
-      this.#giveBack(queue, [slice])
+      this.#release(queue, [slice])
     } else this.#accept(queue, slice)
   }
 
@@ -82,7 +82,7 @@ export class Prefetch {
    * be released whole.
    */
   parkIfStopped(queue: Queue): void {
-    if (this.#mayPark(queue)) this.#giveBack(queue, this.#drain(queue))
+    if (this.#mayPark(queue)) this.#release(queue, this.#drain(queue))
   }
 
   /** The queue's leases were lost: drops its batches, and answers their posts "queued". */
@@ -90,7 +90,7 @@ export class Prefetch {
     for (const { batch } of this.#drain(queue)) loseLease(batch)
   }
 
-  /** Leases no more. */
+  /** No lease from now on. */
   stop(): void {
     this.#isStopped = true
   }
@@ -185,15 +185,15 @@ export class Prefetch {
     return queue.calls.size === 0 && (isPaused(queue) || isLongOpen(queue.breaker, clock.monotonicMs()))
   }
 
-  #giveBack(queue: Queue, slices: readonly Slice[]): void {
+  #release(queue: Queue, slices: readonly Slice[]): void {
     if (slices.length === 0) return
     const { background, store, onChange } = this.#options
     const batches = Array.from(mostTried(slices), ([batchId, { attempts, history }]) => {
       return { batchId, attempts, history }
     })
-    const given = background.persist('store cannot take batches back', () => store.release(batches))
+    const released = background.persist('store cannot release batches', () => store.release(batches))
     background.add(
-      given.then(() => {
+      released.then(() => {
         queue.hasMoreInStore = true
         onChange(queue)
       }),

@@ -40,7 +40,7 @@ export function stateOf(
   }
 }
 
-/** All that is here waits after failed calls, too few to open the breaker. */
+/** All slices here wait after failed calls, too few to open the breaker. */
 function restOf({ hasReady, calls, restsUntilMs: untilMs }: Queue) {
   const isResting = untilMs < Infinity && !hasReady && calls.size === 0
   return isResting ? { reason: 'failing' as const, untilMs } : undefined

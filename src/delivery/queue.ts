@@ -5,8 +5,8 @@
  * it is), `resting` until its next try, `asking` (refused, until the canary's answer), or in flight.
  *
  * The next call is the canary while a refusal or a third 429 asks for it, and while the queue is held. Any other call takes, in this
- * order: a group, since a split that waits would hold its events up twice; else up to half a call of
- * what a post is waiting for, so that a backlog does not cost the shop its answer; then what is on time, closest to its
+ * order: a group, since a split that waits would delay its events twice; else up to half a call of
+ * what a post is waiting for, so that a backlog does not delay the shop's answer; then what is on time, closest to its
  * hour first; then what is late, oldest first; then more of what is waited for; then replays, oldest first.
  */
 import type { CallReference } from '../store/trail.ts'
@@ -57,7 +57,7 @@ interface Resting {
   readonly untilMs: number
 }
 
-/** Of two events from one second, the one that was taken first. */
+/** Within one second, first come, first served. */
 function byEventTime(a: Slice, b: Slice): number {
   return a.oldestEventTimeS - b.oldestEventTimeS || a.batch.batchId - b.batch.batchId
 }
@@ -146,7 +146,7 @@ export class Queue {
     this.#resting.push({ group, untilMs, isGroup })
   }
 
-  /** Ends every rest and every group, when calls succeed again. */
+  /** Ends every rest and every group once calls succeed again. */
   wakeAll(): void {
     const groups = this.#groups.splice(0)
     while (this.#resting.length > 0) groups.push(this.#resting.pop()!.group)

@@ -29,7 +29,7 @@ export function limitedMs(askedMs: number | undefined, failures: number, random:
 
 /**
  * Exponential backoff with full jitter: a random moment of a span that doubles with each failure, so that what failed
- * together does not come back together. `failures` counts from 1; `random` is in [0, 1).
+ * together is not retried together. `failures` counts from 1; `random` is in [0, 1).
  */
 export function backoffMs(failures: number, random: number): number {
   const span = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** Math.min(failures - 1, 16))

@@ -1,7 +1,7 @@
 /**
  * The scheduler: which queue may call next, and why another may not.
  *
- * `refusalOf` decides, purely. Each refusal ends in one way, and whoever ends it asks the queue again:
+ * `refusalOf` decides, purely. Each refusal ends in one way, and what ends it asks the queue again:
  *
  *   a moment is reached   `untilMs`: the queue's timer
  *   paused                the operator's change (`Delivery.accountChanged`)
@@ -170,7 +170,7 @@ export function createScheduler(options: SchedulerOptions) {
     const refusal = refusalOf(queue, conditions)
     if (refusal === undefined) return takeToken(options, queue, nowMs)
     queue.waitsForCallLimiterSinceMs = undefined
-    // Also what a lease brought after the queue was stopped.
+    // Includes what was leased after the queue was stopped.
     prefetch.parkIfStopped(queue)
     return refusal
   }

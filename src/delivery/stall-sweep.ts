@@ -1,7 +1,7 @@
 /**
  * Checks the scheduler: each queue with events that may call has something pending that will ask it again (a timer, a
  * call, a lease, its turn). Once a minute a queue that has nothing is asked, logged and counted. A count above 0 means a
- * fault in the scheduler, which then costs a minute and not the queue.
+ * fault in the scheduler, which then delays the queue by a minute at most.
  */
 import type { DeliveryOptions } from './options.ts'
 import type { Queue, Queues } from './queue.ts'
@@ -22,10 +22,10 @@ export function sweepStalls(options: StallSweepOptions): () => void {
 
   function report({ key: { adAccountId, isTest } }: Queue): void {
     metrics.queuesStalled.inc()
-    log.error({ ad_account_id: adAccountId, is_test: isTest, reason: 'stalled' }, 'nothing asked this queue')
+    log.error({ ad_account_id: adAccountId, is_test: isTest, reason: 'stalled' }, 'queue stalled')
   }
 
-  /** What is listed may be leased elsewhere, or be on its way here: it is asked, and not counted. */
+  /** What is listed may be leased elsewhere, or is being leased here: the queue is asked, but not counted. */
   async function sweepStore(): Promise<void> {
     for (const key of await store.backlog()) {
       const queue = queues.of(key)

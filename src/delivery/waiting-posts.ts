@@ -1,6 +1,6 @@
 /**
- * Posts that wait for the outcomes of their batch. A batch may leave memory while its post waits (its bytes go back
- * to the store); it is found again here by its id.
+ * Posts that wait for the outcomes of their batch. A batch may be released to the store while its post waits;
+ * it is found again here by its id.
  *
  * The waits that end in one turn of the loop resume together after it, so that their answers are written back to back: a tenth less
  * CPU per post where each post is a call (100 accounts).
@@ -19,7 +19,7 @@ export function createWaitingPosts(clock: Clock) {
   function resolveAfterTurn(resolve: () => void): void {
     if (ended.push(resolve) > 1) return
     runAfterTurn(() => {
-      for (const resolve of ended.splice(0)) resolve()
+      for (const end of ended.splice(0)) end()
     })
   }
 

@@ -1,6 +1,6 @@
 /**
  * Reads a post's body event by event. Each is parsed only when it is asked for, so that the parsed events are never all in memory.
- * JSON.parse's own errors quote the text they failed on, so none of them goes further than here.
+ * JSON.parse's own errors quote the text they failed on, so none of them leaves this file.
  */
 import { isUtf8 } from 'node:buffer'
 import { InvalidRequest } from '../errors.ts'
@@ -24,7 +24,7 @@ export function* readBody(body: Buffer): Generator<void, ReadBody> {
   if (typeof envelope !== 'object' || envelope === null || Array.isArray(envelope)) {
     throw new InvalidRequest('The body must be a JSON object with the events in "data".')
   }
-  // An own property: a body may call itself `__proto__`, and must not get anything from there.
+  // An own property: a body may have a key `__proto__`, whose properties must not be read.
   const data = Object.hasOwn(envelope, 'data') ? numberedOr((envelope as { data: unknown }).data) : undefined
   if (!Array.isArray(data)) throw new InvalidRequest('data: must be an array of events.')
   if (data.length === 0 || data.length > EVENTS_PER_POST) {
@@ -73,7 +73,7 @@ function parse(text: string): unknown {
 /**
  * Finds where each event of a post begins and ends, without building anything, and bounds what is parsed at once: one event,
  * or what is around all of them. JSON.parse cannot be interrupted, and some shapes cost it seconds (700,000 keys in one
- * object: four), so no single parse may be large. No honest post comes near these bounds.
+ * object: four), so no single parse may be large. Real posts are far below these bounds.
  *
  * It reads brackets, quotes, commas and colons only. JSON.parse checks whether each event, and what is
  * around them, is JSON.

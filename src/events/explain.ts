@@ -1,5 +1,5 @@
 /**
- * What would become of one event: what was given and how it is normalized (both masked), its hashes, its warnings, and the
+ * What the relay would do with one event: its values as given and normalized (both masked), its hashes, its warnings, and the
  * exact JSON that Pinterest would get. The event goes through `prepareEvent` as any other; its customer data is then normalized
  * once more with an observer, since a hash does not show what was hashed. Pure.
  */
@@ -108,7 +108,7 @@ function explainValue(
 }
 
 /**
- * Shows enough of a customer's value to find a mistake by, and not who it is: the first letter or digit of each side of
+ * Shows enough of a customer's value to find a mistake, but not whose it is: the first letter or digit of each side of
  * an `@`, the ending of a domain, all punctuation and space, and how long it is. Short values show nothing but that.
  */
 const HIDDEN = '•'

@@ -86,7 +86,7 @@ function numbersOf(values: readonly string[]): readonly string[] {
   return numbers
 }
 
-/** Names and places have none, which an expression finds out in ten times as long. */
+/** Names and places have none; an expression takes ten times as long to find that. */
 function countDigits(value: string): number {
   let count = 0
   for (let index = 0; index < value.length; index++) {

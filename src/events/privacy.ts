@@ -99,7 +99,7 @@ const HOME: Readonly<Record<Choice, string>> = {
   opt_out_type: 'custom_data.opt_out_type',
 }
 
-/** An opting out counts wherever it is said; what cannot be read will make the event invalid. */
+/** An opt-out counts wherever it is; what cannot be read will make the event invalid. */
 function strictest(values: readonly unknown[]): unknown {
   const said = values.map((value) => {
     const reading = flag(value)

@@ -22,7 +22,7 @@ export type Reading<T> =
   | Dropped
   /** Nothing was said: blank text, an empty list. */
   | { readonly status: 'absent' }
-  /** The event cannot be sent without lying about it. `rule` completes "<path>: …" and never holds the value. */
+  /** The event cannot be sent without changing its meaning. `rule` completes "<path>: …" and never holds the value. */
   | { readonly status: 'invalid'; readonly reason: InvalidReason; readonly rule: string }
 
 export type Rule<T> = (value: unknown) => Reading<T>

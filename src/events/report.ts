@@ -1,5 +1,5 @@
 /**
- * What came up while one event was read: its warnings, at most a few dozen, and the first reason why it is invalid. Rules
+ * The findings while one event was read: its warnings, at most a few dozen, and the first reason why it is invalid. Rules
  * return values and faults; only the code that walks an object knows paths and writes here.
  */
 import type { Invalid, InvalidReason, Warning, WarningCode } from './reasons.ts'

@@ -29,7 +29,7 @@ export function createAdmission(bodyLimitBytes: number, { after }: Pick<Clock, '
   const large = createSpace(LARGE_BODIES * bodyLimitBytes, LARGE_BODIES_OF_ONE * bodyLimitBytes)
   const line = new Set<Waiting>()
 
-  /** In their order, but nobody waits behind another account that has its share. */
+  /** In order of arrival, but no account waits for another that has its share. */
   function admitWaiting(): void {
     const full = new Set<string>()
     for (const waiting of line) {
@@ -63,7 +63,7 @@ export function createAdmission(bodyLimitBytes: number, { after }: Pick<Clock, '
     return () => {
       stopWaiting()
       const isWaiting = line.delete(waiting)
-      if (isInside) large.giveBack(adAccountId, sizeBytes)
+      if (isInside) large.release(adAccountId, sizeBytes)
       if (isInside || isWaiting) admitWaiting()
       isInside = false
     }
@@ -71,8 +71,8 @@ export function createAdmission(bodyLimitBytes: number, { after }: Pick<Clock, '
 
   return {
     /**
-     * Calls back when the post's body may be read, or with TOO_BUSY; a large body may wait first. The function that it answers
-     * gives the space back, or the place in the line, and may be called more than once.
+     * Calls back when the post's body may be read, or with TOO_BUSY; a large body may wait first. The returned function
+     * releases the space, or the place in the line, and may be called more than once.
      */
     enter(
       { headers }: Pick<FastifyRequest, 'headers'>,
@@ -86,14 +86,14 @@ export function createAdmission(bodyLimitBytes: number, { after }: Pick<Clock, '
       let isInside = small.take(adAccountId, sizeBytes)
       onEntered(isInside ? undefined : new TooBusy())
       return () => {
-        if (isInside) small.giveBack(adAccountId, sizeBytes)
+        if (isInside) small.release(adAccountId, sizeBytes)
         isInside = false
       }
     },
   }
 }
 
-/** So many bytes, of which an account may take its share. */
+/** A number of bytes, of which an account may take its share. */
 function createSpace(totalBytes: number, shareBytes: number) {
   let freeBytes = totalBytes
   /** Of the accounts that have something inside. */
@@ -107,7 +107,7 @@ function createSpace(totalBytes: number, shareBytes: number) {
       takenBytes.set(adAccountId, takenByOne)
       return true
     },
-    giveBack(adAccountId: string, sizeBytes: number): void {
+    release(adAccountId: string, sizeBytes: number): void {
       freeBytes += sizeBytes
       const leftBytes = (takenBytes.get(adAccountId) ?? 0) - sizeBytes
       if (leftBytes > 0) takenBytes.set(adAccountId, leftBytes)
@@ -120,7 +120,7 @@ function createSpace(totalBytes: number, shareBytes: number) {
  * Ends posts whose body comes too slowly: it holds room in admission as long as it takes. After a grace of some seconds
  * it must have come at a lowest rate; what is below is asked about once a second.
  */
-/** What is read of a request. `bytesRead` counts its head, too, which does no harm. */
+/** What is read of a request. `bytesRead` includes its head, which is harmless. */
 export type Arriving = Pick<IncomingMessage, 'complete' | 'destroyed'> & {
   readonly socket: { readonly bytesRead: number }
 }
@@ -159,7 +159,7 @@ export function createArrivals({ monotonicMs, after }: Pick<Clock, 'monotonicMs'
       arriving.set(request, { startedMs: monotonicMs(), startBytes: request.socket.bytesRead, onTooSlow })
       scheduleCheck()
     },
-    /** It is there, or nobody waits for it any more. */
+    /** The body is complete, or its connection ended. */
     forget: (request: Arriving) => void arriving.delete(request),
   }
 }

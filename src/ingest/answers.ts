@@ -1,4 +1,4 @@
-/** The answers to posts whose body could be read: Pinterest's bodies, and no member more, since strict clients refuse it. */
+/** The answers to posts whose body could be read: Pinterest's bodies without further members, which strict clients refuse. */
 import type { EventOutcome } from '../delivery/batch.ts'
 import { PINTEREST_CODES } from '../errors.ts'
 import type { PostReceipt } from '../store/engine/posts.ts'
@@ -36,7 +36,7 @@ export function answerPost(
   knows202: boolean,
 ): PostAnswer {
   const { eventCount, remarks, duplicates, pendingDuplicates } = receipt
-  // A duplicate of an event that still waits is no more delivered than that one.
+  // A duplicate of a queued event is not delivered either.
   const counts = {
     events: eventCount,
     invalid: 0,
@@ -103,7 +103,7 @@ function answerEvent(outcome: EventOutcome, warnings: string): EventAnswer {
   }
 }
 
-/** An event that Pinterest took, and of which there is nothing to say. */
+/** A delivered event without warnings. */
 const PROCESSED: EventAnswer = { status: 'processed', error_message: '', warning_message: '' }
 
 function processed(message: string, warnings: string): EventAnswer {

@@ -1,5 +1,5 @@
 /**
- * Who may post to which account. A key without the account and an account without a token get one and the same answer,
+ * Who may post to which account. A key without the account and an account without a token get the same answer,
  * so that nobody can find out which accounts exist.
  */
 import type { FastifyRequest } from 'fastify'

@@ -1,7 +1,6 @@
 /**
- * The public port as an OpenAPI document, made of the schema that an event has when it leaves. What the relay takes is
- * wider (raw values, one value or several, numbers as text, nulls): the request says so in words, and the strict form is the
- * one to write new code against.
+ * The public port as an OpenAPI document, made from the schema of an event as it is sent. The relay accepts more (raw
+ * values, one value or several, numbers as text, nulls): the request's description says so; new code should use the strict form.
  */
 import { Type } from 'typebox'
 import { EventSchema } from '../events/schema.ts'
@@ -35,7 +34,7 @@ export function describePublicPort(version: string): Record<string, unknown> {
   }
 }
 
-/** The relay does not know under which name it is reached. */
+/** The relay does not know its public name. */
 export function serverAt(url: string, description: string) {
   return { url: '{origin}', description, variables: { origin: { default: url } } }
 }
@@ -83,7 +82,7 @@ const json = (schema: object, example?: unknown) => ({
 const header = (name: string, description: string, schema: object) => ({ [name]: { description, schema } })
 const refusal = (description: string, example?: unknown) => ({
   description,
-  // Where it makes sense to come again.
+  // Where a retry makes sense.
   ...(/Code (8|4197)/.test(description) && {
     headers: header('Retry-After', 'Seconds to wait.', { type: 'integer', minimum: 1 }),
   }),

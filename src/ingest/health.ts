@@ -67,7 +67,7 @@ export function createReadiness(options: {
     }
   }
 
-  /** An account may come and go with every batch that is acknowledged: logged once a minute. */
+  /** An account may enter and leave this state with every acknowledged batch: logged once a minute. */
   function noteOverShare(accounts: readonly string[]): void {
     const nowMs = clock.monotonicMs()
     for (const [adAccountId, atMs] of loggedAtMs)
@@ -93,7 +93,7 @@ export function createReadiness(options: {
       if (storeProblem || overShare.has(adAccountId)) throw new StoreUnavailable()
     },
     isShuttingDown: () => isShuttingDown,
-    /** Calls back when the store does not answer any more, if it is not called off by then. */
+    /** Calls back when the store no longer answers, unless cancelled before. */
     onStall(listener: () => void): () => void {
       if (storeProblem === 'store_stalled') listener()
       else onStalled.add(listener)

@@ -1,6 +1,6 @@
 /**
- * The public port: Pinterest's own events endpoint (post-events.ts), webhooks of shops (sources.ts) and two health checks. Here are its server,
- * what every answer has, and how errors are answered.
+ * The public port: Pinterest's own events endpoint (post-events.ts), webhooks of shops (sources.ts) and two health checks. This file has its server,
+ * what all answers share, and how errors are answered.
  */
 import rateLimit from '@fastify/rate-limit'
 import Fastify, {
@@ -34,7 +34,7 @@ declare module 'fastify' {
     /** Whose post limiter and admission count, and the limit where it is no default. */
     limited: { readonly key: string; readonly postsPerMinute: number | undefined } | undefined
     answer: PostAnswer | undefined
-    /** Gives back what admission holds for the body. */
+    /** Releases what admission holds for the body. */
     leave: (() => void) | undefined
     errorCode: string | undefined
   }
@@ -159,7 +159,7 @@ function logPost(log: Log, request: FastifyRequest, reply: FastifyReply): void {
 interface ErrorAnswer {
   readonly status: number
   readonly body: { readonly code: number; readonly message: string }
-  /** Whole seconds, where it makes sense to come again. */
+  /** Whole seconds, where a retry makes sense. */
   readonly retryAfterS: number | undefined
 }
 

@@ -1,9 +1,9 @@
 /**
- * `POST /sources/{id}`: signed webhooks of shops. They go the way of any post, with a signature for a key and a mapping before the
- * normalizer, both in the engine. A shop switches a webhook off that is refused: it gets a 2xx once its events are on disk,
+ * `POST /sources/{id}`: signed webhooks of shops. They are handled like posts, with a signature instead of a key and a mapping before the
+ * normalizer, both in the engine. A shop disables a webhook that is refused: it gets a 2xx once its events are on disk,
  * also where nothing was to be sent, and the source's log has what that was.
  *
- * A source that does not exist goes the same way, up to a signature that no secret matches.
+ * A source that does not exist is handled the same way, up to a signature that no secret matches.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import { randomBytes } from 'node:crypto'

@@ -1,5 +1,5 @@
 /**
- * What every post has in common, whoever sends it: its body is read once there is room for it, goes to the engine, is prepared
+ * The steps that all posts share: the body is read once it is admitted, goes to the engine, is prepared
  * and committed there, and is counted.
  */
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
@@ -56,9 +56,9 @@ export function createTakePost(options: IngestOptions) {
     trace?.stage(stage, durationMs)
   }
 
-  /** A hook: lets the body be read once there is room for it, and sees to it that the room is given back. */
+  /** A hook: reads the body once it is admitted, and releases its space afterwards. */
   function admitBody(request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
-    // While the post limiter of several replicas asked the database: no `close` would give the room back any more.
+    // The sender left while the post limiter asked the database: no `close` event would release the space.
     if (request.raw.destroyed) return done(new SenderLeft())
     request.leave = admission.enter(request, request.limited!.key, (error) => {
       if (error === undefined) {
@@ -89,7 +89,7 @@ export function createTakePost(options: IngestOptions) {
     const withdraw = () => engine.withdrawPost(postId)
     // Not every shop sends a webhook again.
     if (posted.webhook === undefined) socket.once('close', withdraw)
-    // Where the store hangs, the post is answered; what is committed in the end is delivered all the same.
+    // Where the store hangs, the post is answered; what is committed later is still delivered.
     const ignoreStall = readiness.onStall(() => void reply.send(new StoreUnavailable()))
     const beganMs = clock.monotonicMs()
     try {

@@ -17,9 +17,9 @@ export interface WebhookEntry {
 export type WebhookLog = ReturnType<typeof createWebhookLog>
 
 const KEPT = 20
-/** What anybody may send must not push out what the shop sent. */
+/** Unsigned requests must not displace those of the shop. */
 const KEPT_UNSIGNED = 10
-/** What a shop calls things; anything else is not shown. */
+/** The form of shops' topics; anything else is not shown. */
 const NAME = /^[\w./:-]{1,100}$/
 
 export function createWebhookLog() {

@@ -1,6 +1,6 @@
 /**
  * Pinterest's wire for tokens: exchanging a code, refreshing, minting a conversion token, reading the Event Quality
- * Score. One request, one outcome, no retries: who may ask again, and when, is for src/vault. Connections of its own:
+ * Score. One request, one outcome, no retries: src/vault decides when to retry. Connections of its own:
  * a refresh must not queue behind events.
  *
  * Source: Pinterest's OpenAPI description 5.23.0 (`oauth/token`, `oauth/conversion_token`, `conversion_eqs/list`).

@@ -1,4 +1,4 @@
-/** One call to Pinterest, and what became of it: no retries, no judgement (see delivery/decision.ts). */
+/** One call to Pinterest and its outcome: no retries, no decision (see delivery/decision.ts). */
 export interface EventsCall {
   readonly adAccountId: string
   readonly isTest: boolean
@@ -8,7 +8,7 @@ export interface EventsCall {
   readonly body: Uint8Array
 }
 
-/** Pinterest's word on one event; `''` where it said nothing. */
+/** Pinterest's message about one event; `''` without one. */
 export interface EventResult {
   readonly status: 'processed' | 'failed'
   readonly errorMessage: string

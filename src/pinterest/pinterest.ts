@@ -1,6 +1,6 @@
 /**
  * The only code that knows Pinterest's wire: one call, one outcome, no retries of its own. It never rejects and never
- * follows a redirect (a bearer token must not travel to where an answer points).
+ * follows a redirect (a bearer token must not be sent to another address).
  */
 import type { Settings } from '../settings.ts'
 import { asObject, parseJson, createUpstream, type Exchanged, type UpstreamOptions } from './upstream.ts'

@@ -34,7 +34,7 @@ const Scores = Type.Array(Score, { maxItems: 100 })
 export type QualityScore = Static<typeof Score>
 
 /**
- * Reads scores: what is promised is checked, what is not is left out, so that nothing unforeseen is kept or shown. Loaded
+ * Reads scores: documented fields are checked, others left out, so that nothing unknown is kept or shown. Loaded
  * when scores are asked for, since `typebox/value` takes longer to load than the rest of TypeBox.
  */
 export async function loadScoreReader() {

@@ -1,5 +1,5 @@
 /**
- * Pinterest's texts, made fit to be stored, logged and shown: without tokens (a token error may echo the token) and
+ * Pinterest's texts, scrubbed so that they can be stored, logged and shown: without tokens (a token error may echo the token) and
  * without the values of the event they speak of, whole or quoted in part. What it costs is bounded, whatever the event
  * holds: texts are cut, and an event with too many values to search for loses its texts instead.
  */
@@ -8,10 +8,10 @@ const LENGTH_LIMIT = 500
 /** More than the limit is scrubbed, so that removals do not uncover unscrubbed text. */
 const READ_LIMIT = 4 * LENGTH_LIMIT
 const VALUES_LIMIT = 5000
-/** A quotation may be cut short; this many characters of a value are enough to know it by. */
+/** A quotation may be cut short; this many characters of a value identify it. */
 const KNOWN_BY_LENGTH = 12
 
-/** Shapes that are somebody's secret or data whoever wrote them. */
+/** Shapes of secrets and personal data, whatever the event. */
 const SECRET_SHAPES = [
   /\bbearer\s+\S+/gi,
   /\bpin[a-z]_\w+/gi,

@@ -70,7 +70,7 @@ function idOf({ id }: ShopEvent, { eventId }: SourceOptions, payload: Json): str
   return (eventId === undefined ? undefined : fillTemplate(eventId, payload)) ?? id
 }
 
-/** What Pinterest may do no more with than the law of the person's place allows. */
+/** For limited data processing. */
 export function limited<Event extends { readonly custom_data?: unknown }>(event: Event) {
   const customData = isJsonObject(event.custom_data) ? event.custom_data : {}
   return { ...event, opt_out: true, custom_data: { ...customData, opt_out_type: 'LDP' } }

@@ -3,7 +3,7 @@ import type { FilteredReason } from '../events/reasons.ts'
 import { fillTemplate, isJsonObject, textOf, valueAt, type Json } from './payload.ts'
 import type { Headers, SourceOptions } from './source.ts'
 
-/** What a payload says. Never throws, whatever it holds. */
+/** What a payload contains. Never throws, whatever it holds. */
 export interface ShopMapping {
   isTest(payload: Json, headers: Headers): boolean
   read(payload: Json, topic: string, headers: Headers, options: SourceOptions): ShopEvent

@@ -34,7 +34,7 @@ function hmacOf(algorithm: string, secret: string, timestamp: string | undefined
   return hmac.update(body).digest()
 }
 
-/** So that what is compared has one length, whatever was given. */
+/** Hashed, so that both sides of the comparison have one length. */
 function sha256(value: string | Uint8Array): Buffer {
   return createHash('sha256').update(value).digest()
 }

@@ -1,4 +1,4 @@
-/** What a source is, and what its webhooks become. No code, so that the front can know it without loading a mapping. */
+/** Types and defaults of sources and of mapped webhooks. No mapping, so that the public port can load it alone. */
 import type { FilteredReason } from '../events/reasons.ts'
 
 export const SOURCE_KINDS = ['shopify', 'woocommerce', 'custom'] as const
@@ -65,7 +65,7 @@ export function defaultOptions(kind: SourceKind): SourceOptions {
     consent: 'send',
     isTest: false,
     pointOfSale: 'send',
-    // No ad led to them.
+    // No ad caused them.
     renewals: 'filter',
     money: 'shop',
     paidStatuses: ['processing', 'completed'],
@@ -86,7 +86,7 @@ export interface Webhook {
   /** One, or two while one is rotated. Never log them. */
   readonly secrets: readonly string[]
   readonly headers: Headers
-  /** What is about something from before may be a repeat of what was forgotten. Milliseconds since the epoch. */
+  /** A webhook about something older may repeat an event that was trimmed from the dedupe index. Milliseconds since the epoch. */
   readonly oldestMs: number
 }
 

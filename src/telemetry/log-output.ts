@@ -32,7 +32,7 @@ export function openStandardOutput(clock: Clock) {
   const fd = 1
   if (isatty(fd)) {
     try {
-      // Opened anew: others who share the terminal keep theirs as it is.
+      // A descriptor of its own: flags of the shared terminal stay unchanged.
       const flags = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY
       return createLogOutput({ fd: openSync(`/proc/self/fd/${fd}`, flags), isNonBlocking: true, clock })
     } catch {
@@ -124,7 +124,7 @@ export function createLogOutput({ fd, isNonBlocking, clock }: LogOutputOptions) 
     flushSync(patienceMs: number): void {
       cancelTimer?.()
       cancelTimer = undefined
-      // What a thread is writing it finishes before the process is gone.
+      // A write that a thread has begun ends before the process exits.
       if (isWriting) chunk = NOTHING
       for (let waitedMs = 0; chunk.length > 0 || text !== '';) {
         if (chunk.length === 0) chunk = takeText()

@@ -1,6 +1,6 @@
 /**
  * By what Pinterest can match an account's events with people: shares of live events per event name, over the last hours, as
- * they are prepared. In memory and since the start of the process: it says what a storefront sends now, and is no record.
+ * they are prepared. In memory, since the start of the process: the present state, not a history.
  * Each stream takes about 150 bytes for each hour with events; those that were silent for a day make room for others
  * (streams.ts).
  */

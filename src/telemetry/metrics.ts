@@ -237,7 +237,7 @@ export type Metrics = { readonly [K in Key]: Handle<Table[K]> } & {
   render(): Promise<string>
 }
 
-/** Per metric. Who sorts what alerts hang on first loses none of them. */
+/** Per metric. Callers put first what alerts use; the rest is cut. */
 const MOST_SERIES = 1000
 
 export function createMetrics({ version }: { readonly version: string }): Metrics {

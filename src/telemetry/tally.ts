@@ -1,4 +1,4 @@
-/** What there is to count of a post's events, one entry for each event name: few numbers cross to the thread that counts. */
+/** The counts of a post's events, one entry per event name: few numbers are passed to the thread that counts. */
 import { looksPersonal } from '../events/personal-ids.ts'
 import type { ValidEvent, WithheldEvent } from '../events/prepare.ts'
 import { type InvalidReason, WARNINGS, type WarningCode } from '../events/reasons.ts'

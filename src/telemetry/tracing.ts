@@ -75,7 +75,7 @@ export function createTracing({ endpoint, settings, version, log }: TracingOptio
     /** `posts`: of the events that the call carries, as far as they are known. Answers how to end it. */
     beginCall(queue: Queue, events: number, posts: ReadonlySet<PostTrace>) {
       const spans = Array.from(posts, ({ span }) => span)
-      // One that has ended already is no parent: its tree is closed.
+      // A span that has ended cannot be a parent.
       const parent = spans.find((span) => span.isRecording())
       const others = spans.filter((span) => span !== parent).slice(0, MOST_LINKS)
       const span = tracer.startSpan(
@@ -147,7 +147,7 @@ function endSpan(span: Span, status: number | undefined, error: string | undefin
   span.end()
 }
 
-/** Says once that spans are lost, and once that they are not any more; never with the address, which may hold a password. */
+/** Logs once that spans are lost and once that they are sent again; never the address, which may hold a password. */
 function withWarning(exporter: SpanExporter, log: Log): SpanExporter {
   let isFailing = false
   return {

@@ -1,9 +1,9 @@
 /**
- * Whether a stream of events (one account, one event name) comes as it used to: pure, from counts per quarter of an hour.
+ * Whether the volume of a stream (one account, one event name) is as before: pure, from counts per quarter of an hour.
  *
- * The last hour, six hours and day are each held against the same stretch of the seven days before, so that nights and lunch
+ * The last hour, six hours and day are each compared with the same stretch of the seven days before, so that nights and lunch
  * breaks are expected. Not against their mean but against the lowest and highest of them (the second lowest and highest
- * from four days on): weekends lie within, and one day of outage or one backfill neither blinds the watch nor sets it
+ * from four days on): weekends are within them, and one day of outage or one backfill neither blinds the watch nor sets it
  * off. What stays for two days is the new normal.
  *
  * A mark needs both a size (under two fifths of the lowest, over three times the highest; a fifth and five times before a

@@ -1,6 +1,6 @@
 /**
  * Watches how many live events of each name each account sends, and marks a sudden drop or surge (volume-judge.ts). A
- * storefront whose plugin broke says nothing; this is how it is noticed.
+ * storefront whose plugin broke reports nothing; this is how it is noticed.
  *
  * Invalid events count, too. In memory, since the start of the process: after a restart it learns anew. Slots follow the
  * monotonic clock, so that setting the wall clock makes no drop. Each stream takes three KiB; those that were silent for eight
@@ -64,7 +64,7 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
     ({ lastSlot }) => slot - lastSlot >= HISTORY_SLOTS,
   )
 
-  /** Ends slots until the clock is caught up with: a busy loop or a sleeping machine may have missed some. */
+  /** Ends all slots that are over: a busy loop or a sleeping machine may have missed some. */
   function turn(): void {
     const now = Math.floor((clock.monotonicMs() - startedMs) / SLOT_MS)
     while (slot < now) {

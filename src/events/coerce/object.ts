@@ -1,5 +1,5 @@
 /**
- * Walks one object of the event by the schema that it has to fit, in the schema's order, into a fresh object: same input, same
+ * Reads one object of the event by its schema, in the schema's order, into a new object: same input, same
  * bytes. Bounds are written once, in the schema; a wrong value costs only its field. Keys that the schema does not have are
  * dropped with a warning. Values under them are never read, so that neither their depth nor their size matters.
  */

@@ -133,7 +133,7 @@ export function count(value: unknown): Reading<number> {
   return reading === WRONG_TYPE ? NOT_A_NUMBER : reading
 }
 
-/** Says nothing: an empty column of a file, a space, a character that nobody sees. */
+/** Absent: an empty column of a file, a space, an invisible character. */
 export function isBlank(value: unknown): boolean {
   return typeof value === 'string' && value.length <= MAX_LENGTH && withoutInvisible(value).trim() === ''
 }

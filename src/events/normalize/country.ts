@@ -137,7 +137,7 @@ const CODES: ReadonlyMap<string, string> = new Map(
 
 /** English first: where another language gives the same name to another country, English keeps it. */
 function createNames(): ReadonlyMap<string, string> {
-  // Gives its languages to what is imported above.
+  // Registers its languages with the package imported above.
   createRequire(import.meta.url)('i18n-iso-countries')
   const english = collectNames([...namesIn('en', [...ALPHA_2]), ...otherNames()])
   const local = collectNames(countriesByLanguage().flatMap(([language, spoken]) => namesIn(language, spoken)))

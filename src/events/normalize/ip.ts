@@ -29,18 +29,18 @@ const NOT_PUBLIC: ReadonlySet<string> = new Set(
   ),
 )
 
-/** First octets of IPv4 under which some of these ranges lie. */
+/** First octets of IPv4 that some of these ranges have. */
 const OCTETS_IN_DOUBT: ReadonlySet<number> = new Set([0, 10, 100, 127, 169, 172, 192])
 const FIRST_OCTET_OF_MULTICAST = 224
 
-/** The common case, one IPv4 address as it is, is spared being compared with every range there is: 0.2 instead of 1 µs. */
+/** The common case, a plain IPv4 address, is not compared with every range: 0.2 instead of 1 µs. */
 function isPlainlyPublic(text: string): boolean {
   if (!isIPv4(text)) return false
   const octet = Number.parseInt(text, 10)
   return octet < FIRST_OCTET_OF_MULTICAST && !OCTETS_IN_DOUBT.has(octet)
 }
 
-/** 240.0.0.0/4 was never given out; ipaddr.js calls it `reserved` too. */
+/** 240.0.0.0/4 was never assigned; ipaddr.js calls it `reserved` too. */
 const FIRST_OCTET_OF_FUTURE_USE = 240
 
 function readAddress(written: string): Address | undefined {

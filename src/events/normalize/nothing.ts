@@ -14,7 +14,7 @@ export interface Nothing {
 }
 
 /**
- * An id in which a program wrote that it has none: `customer_undefined`, `Guest User`, `--`. With a digit, the rest may identify
+ * An id in which a program wrote that there is none: `customer_undefined`, `Guest User`, `--`. With a digit, the rest may identify
  * a customer.
  */
 export function isNobodysId(id: string): boolean {
@@ -33,7 +33,7 @@ const ZERO_HASH = '0'.repeat(64)
 /** What phones report whose owner forbids tracking. */
 const ZERO_ADVERTISING_ID = '00000000-0000-0000-0000-000000000000'
 
-/** What programs, data bases, spreadsheets and GA write for a value that is not there. `\n` is how MySQL exports a null. */
+/** What programs, databases, spreadsheets and GA write for a value that is not there. `\n` is how MySQL exports a null. */
 const PLACEHOLDERS =
   'null,undefined,none,nan,nil,n/a,#n/a,n.a.,na,-,\\n,unknown,not set,[object object],#ref!,#name?,#value!,#num!,#null!,#div/0!'.split(
     ',',

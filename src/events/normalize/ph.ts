@@ -1,6 +1,6 @@
 /**
  * Phone numbers as E.164 digits without the `+`. Reads what people type: digits of any script, extensions, trunk zeros
- * in brackets, exit codes. What libphonenumber does not hold for possible is dropped, vanity numbers among it.
+ * in brackets, exit codes. What libphonenumber calls impossible is dropped, vanity numbers included.
  */
 import { type CountryCode, isSupportedCountry, parsePhoneNumberFromString } from 'libphonenumber-js/max'
 import { toPlainDigits } from './digits.ts'
@@ -131,8 +131,8 @@ const NUMBERING = new Map<string, CountryCode | undefined>()
 /**
  * A shortcut through libphonenumber's numbering plans for usual numbers. Parsing costs five to ten microseconds; for
  * most numbers only two things are in question: is a trunk prefix in front of the national number, and is its length
- * possible. Whatever is not beyond doubt is left to the library (undefined), so that both ways always agree (a property
- * test holds them to it).
+ * possible. Doubtful cases are left to the library (undefined), so that both ways always agree (a property
+ * test checks that).
  */
 /** The number, or null if it is impossible; undefined where the library has to decide. */
 export type Judgement = string | null | undefined
