@@ -48,7 +48,9 @@ function make(
   headers: Readonly<Record<string, string | undefined>>,
   given: ShopOptions,
 ): MadeEvent {
-  const { shopUrl: _, topic: __, eventName, ...own } = given
+  const { shopUrl: _, topic: __, eventName, ...settings } = given
+  // Undefined and null are for the default, as in the settings of a source.
+  const own = Object.fromEntries(Object.entries(settings).filter(([, value]) => (value ?? null) !== null))
   const events = eventName === undefined ? {} : { [topic]: eventName }
   const options = { ...defaultOptions(kind), ...own, events }
   const mapped = mapPayload(

@@ -59,13 +59,15 @@ export function fillTemplate(template: string, payload: unknown): string | undef
   return isWhole ? filled : undefined
 }
 
-/** Consent is `true`, 1, or one of them as text. */
+/** Consent is `true`, 1, or one of them as text. What cannot be read, as of a client without types, withholds it. */
 export function consentIn(payload: unknown, consent: Consent): 'given' | 'withheld' | 'limited' {
   if (consent === 'send') return 'given'
-  const value = valueAt(payload, 'require' in consent ? consent.require : consent.limit)
+  const { require, limit }: { require?: unknown; limit?: unknown } = consent
+  const path = require ?? limit
+  const value = typeof path === 'string' ? valueAt(payload, path) : undefined
   const text = value === true ? 'true' : textOf(value)
   if (text !== undefined && ['true', '1'].includes(text.trim().toLowerCase())) return 'given'
-  return 'require' in consent ? 'withheld' : 'limited'
+  return path === limit && path !== undefined ? 'limited' : 'withheld'
 }
 
 /** Whole seconds. What is no time stays as it is, so that the event becomes invalid and says why. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { shopifyEvent, woocommerceEvent } from '../../client/src/shops.ts'
+import { shopifyEvent, type ShopOptions, woocommerceEvent } from '../../client/src/shops.ts'
 import { prepareEvent } from '../../src/events/prepare.ts'
 import { CONTEXT, eventOf, map, NOW } from '../sources/options.ts'
 import {
@@ -56,4 +56,16 @@ t.test('what is not to be sent says why, and nothing is thrown', async (t) => {
   t.same(shopifyEvent({}, { topic: 'app/uninstalled' }), { status: 'filtered', reason: 'not_mapped' })
   for (const payload of [undefined, null, 'text', [], 7])
     t.match(shopifyEvent(payload), { status: 'invalid', message: String })
+})
+
+t.test('an option that is not set is the default, and a consent that cannot be read withholds', async (t) => {
+  for (const unset of [undefined, null]) {
+    const options = { consent: unset, renewals: unset } as unknown as ShopOptions
+    t.match(shopifyEvent(shopifyOrder(NOW), options), { status: 'mapped' })
+    t.match(woocommerceEvent(wooOrder(NOW, { created_via: 'subscription' }), options), { reason: 'renewal' })
+  }
+  for (const consent of [{}, 'filter', true, { require: 7 }, { unless: 'filter', path: 'a' }]) {
+    const options = { consent } as unknown as ShopOptions
+    t.match(shopifyEvent(shopifyOrder(NOW), options), { status: 'filtered', reason: 'no_consent' })
+  }
 })
