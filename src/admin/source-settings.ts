@@ -19,11 +19,16 @@ export const Events = Type.Record(
   orNull(Type.String({ minLength: 1, maxLength: MAX_EVENT_NAME_LENGTH })),
   { maxProperties: 100, description: 'By topic: the event that it becomes; null: none.' },
 )
-const SEND = Type.Enum(['send'])
-export const Consent = Type.Union([SEND, closed({ require: Path }), closed({ limit: Path })], {
-  description:
-    '`require`, a path: where that field of the payload is not true, nothing is sent. `limit`: it is sent with limited data processing.',
-})
+const Field = closed(
+  { require: Type.Optional(Path), limit: Type.Optional(Path) },
+  { minProperties: 1, maxProperties: 1 },
+)
+export const Consent = Type.Unsafe<SourceOptions['consent']>(
+  Type.Union([Type.Enum(['send']), Field], {
+    description:
+      '`require`, a path: where that field of the payload is not true, nothing is sent. `limit`: it is sent with limited data processing.',
+  }),
+)
 const HeaderName = textOf('^[A-Za-z0-9-]{1,100}$', 'must be the name of a header')
 const SignatureBody = closed({
   header: HeaderName,

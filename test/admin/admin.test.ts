@@ -196,6 +196,13 @@ t.test('a refusal says what is wrong, once, and never quotes what was sent', asy
       'label: must not hold control characters',
     ],
     ['PUT', '/sources/shop', { label: 'a\nb' }, 400, 'label: must not hold control characters'],
+    [
+      'PUT',
+      '/sources/shop',
+      { consent: { require: 'a', limit: 'b' } },
+      400,
+      'consent: must be one of send; consent: must not have more than 1 properties',
+    ],
     ['PUT', '/accounts/me', {}, 400, 'id: must be the number of an ad account'],
     ['GET', '/events?limit=0', undefined, 400, 'limit: must be 1 to 1000'],
     ['PUT', settings, { posts_per_minute: -1 }, 400, 'posts_per_minute: must be >= 0'],
