@@ -91,7 +91,8 @@ function showLogin() {
           () => {
             const [, path] = /^\?next=(\/accounts\/\d+\/authorize)$/.exec(location.search) ?? []
             if (path === undefined) show(true)
-            else location.assign(path)
+            // Back does not lead to a login that would go there again.
+            else location.replace(path)
           },
           (/** @type {Error & { status?: number }} */ error) =>
             fill(problem, error.status === 401 ? 'That is not the admin token.' : error.message),

@@ -287,6 +287,8 @@ t.test('who is led to consent without a session logs in first, and goes on to Pi
   await page.getByLabel('Admin token').fill(ADMIN_TOKEN)
   await page.keyboard.press('Enter')
   await page.waitForURL((url) => url.searchParams.get('client_id') === '1234')
+  await page.goBack()
+  t.notMatch(page.url(), /next=/, 'back does not lead to the login')
   for (const next of ['https://evil.example/', '//evil.example', '/metrics']) {
     await page.goto(`${stand.relay.adminUrl}/?next=${next}`)
     await page.evaluate('localStorage.clear()')
