@@ -16,20 +16,18 @@ export interface DedupeIndex {
 }
 
 const FREE = 0
-const REMOVED = 0xffff_ffff
 const FIRST_SLOTS = 1 << 12
 /** Beyond it, runs of taken slots grow long. */
 const LOAD = 0.8
 /** 25 MiB, for 1.6 million keys: a day of 19 events a second. */
 const MAX_SLOTS = 1 << 21
+const MOST_ROWS = 0xffff_ffff
 
 export function createDedupeIndex(maxSlots: number = MAX_SLOTS): DedupeIndex {
   let slots = Math.min(FIRST_SLOTS, maxSlots)
   /** Three places a slot: the 8 bytes of the key, and the row. */
   let table = new Uint32Array(3 * slots)
   let size = 0
-  /** Slots that a search does not end at. */
-  let used = 0
 
   /** The slot of the key, or -1. */
   function search(key: Uint8Array): number {
@@ -37,7 +35,7 @@ export function createDedupeIndex(maxSlots: number = MAX_SLOTS): DedupeIndex {
     for (let slot = high & (slots - 1); ; slot = (slot + 1) & (slots - 1)) {
       const found = table[3 * slot + 2]!
       if (found === FREE) return -1
-      if (table[3 * slot] === high && table[3 * slot + 1] === low && found !== REMOVED) return slot
+      if (table[3 * slot] === high && table[3 * slot + 1] === low) return slot
     }
   }
 
@@ -48,39 +46,48 @@ export function createDedupeIndex(maxSlots: number = MAX_SLOTS): DedupeIndex {
     table[3 * slot + 1] = low
     table[3 * slot + 2] = row
     size += 1
-    used += 1
   }
 
-  /** Twice as large where keys were added, of the same size where many were removed. */
-  function rebuild(): void {
+  /** Fills the hole with what stands behind it and would be searched for from there: no mark stays, which searches would pass. */
+  function clear(slot: number): void {
+    const distance = (from: number, to: number) => (to - from) & (slots - 1)
+    let hole = slot
+    for (let next = (slot + 1) & (slots - 1); table[3 * next + 2] !== FREE; next = (next + 1) & (slots - 1)) {
+      if (distance(table[3 * next]!, next) < distance(hole, next)) continue
+      table.copyWithin(3 * hole, 3 * next, 3 * next + 3)
+      hole = next
+    }
+    table[3 * hole + 2] = FREE
+    size -= 1
+  }
+
+  function grow(): void {
     const before = table
-    if (size >= (LOAD * slots) / 2 && slots < maxSlots) slots *= 2
+    slots *= 2
     table = new Uint32Array(3 * slots)
     size = 0
-    used = 0
     for (let at = 0; at < before.length; at += 3) {
       const row = before[at + 2]!
-      if (row !== FREE && row !== REMOVED) put(before[at]!, before[at + 1]!, row)
+      if (row !== FREE) put(before[at]!, before[at + 1]!, row)
     }
     // Freed at once: the garbage collector seldom runs on this thread, and this may be 12 MiB.
     before.buffer.transfer(0)
   }
 
   return {
-    isFull: (row) => row >= REMOVED || size >= Math.floor(LOAD * maxSlots),
+    isFull: (row) => row > MOST_ROWS || size >= Math.floor(LOAD * maxSlots),
     find(key) {
       const slot = search(key)
       return slot < 0 ? undefined : table[3 * slot + 2]
     },
     add(key, row) {
-      if (used + 1 > LOAD * slots) rebuild()
+      if (size + 1 > LOAD * slots) grow()
       put(readHigh(key), readLow(key), row)
     },
     remove(key, row) {
       const slot = search(key)
       if (slot < 0 || table[3 * slot + 2] !== row) return false
-      table[3 * slot + 2] = REMOVED
-      size -= 1
+      clear(slot)
       return true
     },
   }

@@ -37,7 +37,7 @@ t.test('an index finds what was added and not removed, and says when it is full'
     index.add(keys[7]!, 8)
   }
   t.equal(index.find(keys[50]!), 51, 'what was removed does not hide what is behind it')
-  t.ok(createDedupeIndex().isFull(0xffff_ffff), 'a row that has no number left')
+  t.ok(createDedupeIndex().isFull(0x1_0000_0000), 'a row that has no number left')
 })
 
 t.test('an index grows, and keeps everything', async (t) => {
@@ -47,6 +47,35 @@ t.test('an index grows, and keeps everything', async (t) => {
   for (let n = 0; n < 100_000; n++) if (index.find(keyOf((n * 40_503) >>> 0)) !== n + 1) lost += 1
   t.equal(lost, 0)
 })
+
+t.test('a full index takes a key for each that was removed, without a new table', async (t) => {
+  const index = createDedupeIndex(256)
+  const known: number[] = []
+  for (let n = 0; !index.isFull(1); n++) {
+    index.add(keyOf(spread(n)), n + 1)
+    known.push(n)
+  }
+  const Table = Uint32Array
+  const world = globalThis as unknown as { Uint32Array: (length: number) => Uint32Array }
+  const tables = t.capture(world, 'Uint32Array', (length) => new Table(length))
+  for (let n = known.length; n < 5000; n++) {
+    const [gone] = known.splice((n * 7919) % known.length, 1)
+    t.ok(index.remove(keyOf(spread(gone!)), gone! + 1))
+    index.add(keyOf(spread(n)), n + 1)
+    known.push(n)
+  }
+  t.ok(index.isFull(1))
+  t.same(
+    known.map((n) => index.find(keyOf(spread(n)))),
+    known.map((n) => n + 1),
+  )
+  t.equal(tables().length, 0)
+})
+
+/** In clusters that go over the end of the table, too. */
+function spread(n: number): number {
+  return Math.imul(n, 40_503) >>> 0
+}
 
 // Few keys, some of which share the bytes that the index keeps; and an index for only a few of them.
 const aKey = fc.record({ hint: fc.integer({ min: 0, max: 7 }), rest: fc.integer({ min: 0, max: 1 }) })
