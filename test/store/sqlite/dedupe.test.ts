@@ -225,6 +225,45 @@ t.test(
   },
 )
 
+t.test('what came while the index was full is forgotten though a newer row is in the index', async (t) => {
+  const db = new DatabaseSync(':memory:')
+  db.exec(QUEUE_SCHEMA.tables)
+  const dedupe = createDedupe(db, [], createDedupeIndex(4))
+  for (let n = 0; n < 4; n++) t.ok(add(dedupe, keyOf(n), 7, 1000))
+  done(dedupe.forget([{ key: keyOf(2), batchId: 7 }]))
+  t.ok(add(dedupe, keyOf(4), 8, 2000))
+  forgetOld(dedupe, 1001)
+  t.ok(add(dedupe, keyOf(3), 9, 2000))
+  t.notOk(add(dedupe, keyOf(4), 9, 2000))
+})
+
+t.test(
+  'what is forgotten of a row stays so, unless that is rolled back, whatever was read between',
+  async (t) => {
+    const db = new DatabaseSync(':memory:')
+    db.exec(QUEUE_SCHEMA.tables)
+    const undo: (() => void)[] = []
+    const dedupe = createDedupe(db, undo)
+    const [first, second, third] = [keyOf(1), keyOf(2), keyOf(3)]
+    const forget = (key: Uint8Array) => done(dedupe.forget([{ key, batchId: 7 }]))
+    done(dedupe.claim([{ batchId: 7, seenAtMs: 1000, keys: [first, second, third] }]))
+    undo.length = 0
+    db.exec('BEGIN')
+    forget(first)
+    done(dedupe.pendingOf([second]))
+    for (const step of undo.toReversed()) step()
+    db.exec('ROLLBACK')
+    t.notOk(add(dedupe, first, 8, 2000), 'rolled back')
+    forget(first)
+    forget(second)
+    t.notOk(add(dedupe, third, 8, 2000))
+    const startedAgain = createDedupe(db, [])
+    t.ok(add(startedAgain, first, 8, 2000))
+    t.ok(add(startedAgain, second, 8, 2000))
+    t.notOk(add(startedAgain, third, 8, 2000))
+  },
+)
+
 function add(dedupe: Dedupe, key: Uint8Array, batchId: number, seenAtMs: number): boolean {
   return done(dedupe.claim([{ batchId, seenAtMs, keys: [key] }]))[0]!.length === 0
 }
