@@ -162,7 +162,7 @@ export function createDedupe(
         if (row.seen_at_ms >= seenBeforeMs || count >= STEP_KEYS) break
         end = row.row_id
         // A row whose keys were all forgotten counts, too.
-        count += 1 + row.keys.byteLength / KEY_BYTES
+        count += 1 + keysOf(row).length
       }
       for (const row of remove.all(after, end)) removeKeys(row.row_id, keysOf(row))
       if (count > 0) return end

@@ -264,6 +264,14 @@ t.test(
   },
 )
 
+t.test('a row without keys, which no start has read, is damage for the walk that forgets', async (t) => {
+  const db = new DatabaseSync(':memory:')
+  db.exec(QUEUE_SCHEMA.tables.replaceAll('keys BLOB NOT NULL', 'keys BLOB'))
+  db.exec('INSERT INTO dedupe_rows VALUES (4294967296, 7, 1000, NULL)')
+  const dedupe = createDedupe(db, [])
+  t.throws(() => forgetOld(dedupe, 1001), { message: 'keys of seen events are no keys' })
+})
+
 function add(dedupe: Dedupe, key: Uint8Array, batchId: number, seenAtMs: number): boolean {
   return done(dedupe.claim([{ batchId, seenAtMs, keys: [key] }]))[0]!.length === 0
 }
