@@ -31,3 +31,10 @@ t.test('what is joined, one by one or at once, is cut at its separators again', 
 function text(payload: Uint8Array | undefined): string {
   return payload === undefined ? '' : Buffer.from(payload).toString()
 }
+
+t.test('a join keeps an event whole that takes more bytes than characters', async (t) => {
+  const join = createJoin(1)
+  join.add('"a"')
+  join.add(JSON.stringify('\u20ac'.repeat(500)))
+  t.equal(text(join.bytes()), `"a",\n"${'\u20ac'.repeat(500)}"`)
+})
