@@ -35,7 +35,7 @@ const GROUPS: readonly (readonly string[])[] = [
   ['faults'],
 ]
 /** Beyond one for each core: most groups wait for browsers, databases and other processes half of their time. */
-const MORE_JOBS = 3
+const MORE_JOBS = 6
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,

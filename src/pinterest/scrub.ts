@@ -14,7 +14,7 @@ const KNOWN_BY_LENGTH = 12
 /** Shapes of secrets and personal data, whatever the event. */
 const SECRET_SHAPES = [
   /\bbearer\s+\S+/gi,
-  /\bpin[a-z]_\w+/gi,
+  /\bpin[a-z]_[\w.~+/=-]+/gi,
   /\bprl_[\w-]+/gi,
   /\b[0-9a-f]{32,}\b/gi,
   /[^\s@<>"']{1,64}@[^\s@<>"']{1,255}/g,

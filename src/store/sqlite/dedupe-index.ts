@@ -48,7 +48,7 @@ export function createDedupeIndex(maxSlots: number = MAX_SLOTS): DedupeIndex {
     size += 1
   }
 
-  /** Fills the hole with what stands behind it and would be searched for from there: no mark stays, which searches would pass. */
+  /** Fills the hole with what is behind it and would be searched for from there: no mark stays, which searches would pass. */
   function clear(slot: number): void {
     const distance = (from: number, to: number) => (to - from) & (slots - 1)
     let hole = slot
