@@ -86,11 +86,18 @@ async function playLost(t: Test, { rule, says }: Row, account: string): Promise<
   t.equal(answer.status, 200)
   t.match(answer.body, { num_events_processed: 2 })
   t.equal((await post(account, ['c'], PATIENT)).status, 200)
-  t.strictSame(recorded(stand, account), { a: 2, b: 2, c: 1 })
   await untilDrained(stand, account)
   t.match(await totalsOf(stand, account), totals({ received: 3, delivered: 3 }))
   t.equal((await queueOf(stand, account))?.status, 'sending')
   const lines = stand.logLines.filter((line) => line.includes(`"ad_account_id":"${account}"`))
+  const failed = lines.filter((line) => line.includes('"phrase":"call not taken"')).length
+  const { a = 0, b, c = 0 } = recorded(stand, account)
+  // One call failed; on a slow machine a short time limit may end another one.
+  t.ok(
+    a >= 2 && c >= 1 && a + c <= 2 + failed,
+    `a is there ${a} times, c ${c} times, after ${failed} failed calls`,
+  )
+  t.equal(a, b)
   if (says) t.ok(lines.some((line) => line.includes(`"reason":"${says}"`)))
 }
 
