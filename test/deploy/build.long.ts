@@ -84,12 +84,12 @@ t.test('the compiled relay starts, takes a post, answers its command, and ends i
 
 t.test('the place of an error is the same line and column as in the source', async (t) => {
   const compiled = (await import(`${folder}/src/settings.js`)) as { readSettings: typeof readSettings }
-  const log = (await import(`${folder}/src/telemetry/log.js`)) as { placeOf: typeof placeOf }
+  const errors = (await import(`${folder}/src/errors.js`)) as { placeOf: typeof placeOf }
   const placeIn = (read: typeof readSettings) => {
     try {
       read({ PORT: 'secret' })
     } catch (error) {
-      return log.placeOf(error)
+      return errors.placeOf(error)
     }
     return t.fail('it took the setting')
   }
