@@ -45,7 +45,7 @@ const A_VOWEL = new RegExp(
 )
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const inPackages = (path: string) => path.endsWith('node_modules')
+const isMade = (path: string) => /(^|\/)(node_modules|dist)$/.test(path)
 const paths = globSync(
   [
     '{src,docs,deploy,client}/**/*.{ts,js,css,html,md,yml,yaml,json,conf}',
@@ -53,7 +53,7 @@ const paths = globSync(
     'docker-compose*.yml',
     'Dockerfile',
   ],
-  { cwd: root, exclude: inPackages },
+  { cwd: root, exclude: isMade },
 )
 
 /** `lineOfLanes` and `LINE_OF_LANES` become words. */
@@ -81,7 +81,7 @@ t.test('no replaced word is used', async (t) => {
 t.test('no word stands twice, and none after the wrong article', async (t) => {
   for (const example of ['the the', 'a dead\n * dead letter']) t.match(example, TWICE)
   for (const example of ['a outcome', 'A\n// event']) t.match(example, A_VOWEL)
-  const others = globSync('{test,demo,chaos,sandbox,bench}/**/*.ts', { cwd: root, exclude: inPackages })
+  const others = globSync('{test,demo,chaos,sandbox,bench}/**/*.ts', { cwd: root, exclude: isMade })
   for (const path of [...paths, ...others]) {
     if (path === 'test/words.test.ts') continue
     const text = readFileSync(`${root}${path}`, 'utf8')
