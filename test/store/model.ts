@@ -9,6 +9,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import { splitEvents } from '../../src/store/payload.ts'
+import type { TrailEvent } from '../../src/store/trail.ts'
 import {
   HISTORY_LIMIT,
   type Totals,
@@ -614,14 +615,26 @@ async function observe({ opened, adAccountId }: Real, auditLimit: number): Promi
   const { store } = opened
   const [totals, trail, backlog, deadLetters, audit] = await Promise.all([
     store.totals({ adAccountId }),
-    store.events({ adAccountId, limit: 100_000 }),
+    readTrail(store, adAccountId),
     store.backlog(),
     store.deadLetters({ adAccountId, limit: 1000 }),
     store.auditTrail({ limit: auditLimit }),
   ])
   const own = backlog.filter((queue) => queue.adAccountId === adAccountId)
-  const outcomes = countBy(trail.events.map(({ outcome }) => outcome))
+  const outcomes = countBy(trail.map(({ outcome }) => outcome))
   return { totals, outcomes, queued: own.reduce((sum, { events }) => sum + events, 0), deadLetters, audit }
+}
+
+/** A search that takes long answers what it has found, with a cursor. */
+async function readTrail(store: Store, adAccountId: string): Promise<readonly TrailEvent[]> {
+  const found: TrailEvent[] = []
+  let cursor: string | undefined
+  do {
+    const page = await store.events({ adAccountId, limit: 100_000, ...(cursor !== undefined && { cursor }) })
+    found.push(...page.events)
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  return found
 }
 
 function countBy(words: readonly string[]): Map<string, number> {
