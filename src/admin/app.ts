@@ -120,11 +120,10 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
   return app
 }
 
-/** Nothing is converted: every part of a path or query is declared as text. Bytes are the engine's to read. Compiled at the first request: most are never asked. */
+/** Nothing is converted: every part of a path or query is declared as text. Compiled at the first request: most are never asked. */
 const compileSchema: FastifySchemaCompiler<XSchema> = ({ schema }) => {
   let validator: Validator | undefined
   return (value: unknown) => {
-    if (Buffer.isBuffer(value)) return { value }
     validator ??= Compile(schema)
     if (validator.Check(value)) return { value }
     const [, error] = validator.Errors(value)

@@ -2,6 +2,7 @@
  * What would be sent to Pinterest for these events. Nothing is sent, stored or logged; the answer holds hashes, masked
  * values, and the JSON as Pinterest would get it.
  */
+import type { FastifySchemaCompiler } from 'fastify'
 import { Type, type Static } from 'typebox'
 import { InvalidRequest } from '../errors.ts'
 import { namedTopic } from '../sources/source.ts'
@@ -81,7 +82,16 @@ export const explainRoutes: AdminRoutes = async (app, options) => {
     done(null, body),
   )
 
-  const route = { config: { isAudited: false }, schema, bodyLimit: settings.BODY_LIMIT_BYTES }
+  const route = {
+    config: { isAudited: false },
+    schema,
+    bodyLimit: settings.BODY_LIMIT_BYTES,
+    // The engine reads the body.
+    validatorCompiler: ((part) =>
+      part.httpPart === 'body'
+        ? (value: unknown) => ({ value })
+        : app.validatorCompiler!(part)) satisfies FastifySchemaCompiler<unknown>,
+  }
   app.post('/explain', route, async (request, reply) => {
     const { source: sourceId, test } = request.query
     const source = sourceId === undefined ? undefined : findSource(options, sourceId)

@@ -94,7 +94,7 @@ t.test('what cannot be read is refused before anything is answered', async (t) =
   const keys = Array.from({ length: 1001 }, (_, n) => `"k${n}":1`).join(',')
   const rows: [data: string, message: string][] = [
     [`${event},{"a":}`, 'The body is not JSON.'],
-    [`${event},{"user_data":{${keys}}}`, 'data[1]: must hold at most 1000 keys per object.'],
+    [`${event},{"user_data":{${keys}}}`, 'data[1].user_data: must hold at most 1000 keys.'],
   ]
   for (const [data, message] of rows) {
     const answer = await explain(data)

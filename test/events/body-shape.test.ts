@@ -97,20 +97,20 @@ t.test('what is refused is named by its place and rule, and never by what it hol
   const keys = (count: number) => Array.from({ length: count }, (_, n) => `"k${n}":1`).join(',')
   const tooMany = `{${keys(MOST_KEYS + 1)}}`
   const rows: [body: string, message: string][] = [
-    [`{"data":[{},{},${tooMany}]}`, 'data[2]: must hold at most 1000 keys per object.'],
-    [`{"data":[{"em":{},"custom_data":${tooMany}}]}`, 'data[0]: must hold at most 1000 keys per object.'],
+    [`{"data":[{},{},${tooMany}]}`, 'data[2]: must hold at most 1000 keys.'],
+    [`{"data":[{"em":{},"custom_data":${tooMany}}]}`, 'data[0].custom_data: must hold at most 1000 keys.'],
     [
       `{"data":[0,{"a":[1,2,{"a":[]}],"custom_data":{"contents":[{},[1],${tooMany}]}}]}`,
-      'data[1]: must hold at most 1000 keys per object.',
+      'data[1].custom_data.contents[2]: must hold at most 1000 keys.',
     ],
-    [`{"data":[{"jane@example.com":${tooMany}}]}`, 'data[0]: must hold at most 1000 keys per object.'],
-    [tooMany, 'The body must hold at most 1000 keys per object.'],
+    [`{"data":[{"jane@example.com":${tooMany}}]}`, 'data[0].(unnamed): must hold at most 1000 keys.'],
+    [tooMany, 'The body must hold at most 1000 keys.'],
     [`{"data":[{}],"x":[${'[],'.repeat(MOST_VALUES)}0]}`, 'x[19997]: must hold at most 20000 values.'],
     [`{"data":[{"em":[${'0,'.repeat(MOST_VALUES)}0]}]}`, 'data[0]: must hold at most 20000 values.'],
     [`{"data":[${`[${'0,'.repeat(19_900)}0],`.repeat(51)}0]}`, 'The body must hold at most 1000000 values.'],
     [`{"data":[{"a":${'['.repeat(40)}`, 'data[0]: must not be nested deeper than 32 levels.'],
     ['{"a":'.repeat(40), 'a: must not be nested deeper than 32 levels.'],
-    [`{"data":{"0":{},"2":{"custom_data":${tooMany}}}}`, 'data: must hold at most 1000 keys per object.'],
+    [`{"data":{"0":{},"2":{"custom_data":${tooMany}}}}`, 'data.custom_data: must hold at most 1000 keys.'],
     [`{"data":["${'x'.repeat(MOST_BYTES)}"]}`, 'data[0]: must be at most 1048576 bytes.'],
     [`{"data":[{"a":${'1'.repeat(MOST_BYTES)}}]}`, 'data[0]: must be at most 1048576 bytes.'],
     [`{"data":[{}]${' '.repeat(MOST_BYTES)}}`, 'The body must hold at most 1048576 bytes beside its events.'],
