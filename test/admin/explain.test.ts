@@ -101,6 +101,12 @@ t.test('what cannot be read is refused before anything is answered', async (t) =
     t.equal(answer.status, 400)
     t.same(await answer.json(), { code: 'INVALID_REQUEST', message })
   }
+  const withUnknown = await fetch(`${relay.adminUrl}/explain?ad_account_id=${ACCOUNT}&account=1`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' },
+    body: `{"data":[${event}]}`,
+  })
+  t.equal(withUnknown.status, 400, 'the query is checked, too')
   const answer = await explain(`${event},5,[${event}]`)
   t.match(answer.headers.get('content-type'), /^application\/json/)
   t.match(await answer.json(), {

@@ -669,6 +669,7 @@ function testReplay(t: Test, layGround: LayGround): void {
     ])
     const step = await store.replay(askReplay({ oldestEventTimeS: NOW_S - 100 }))
     t.match(step, { replayed: 1, duplicates: 0, tooOld: 1 })
+    t.match(await store.auditTrail({ limit: 1 }), [{ details: { replayed: 1, duplicates: 0, too_old: 1 } }])
     t.match(await store.deadLetters({ limit: 10 }), [{ eventId: 'old' }])
     t.same(await store.totals({}), { ...NO_TOTALS, received: 2, rejected: 1, queued: 1 })
     t.same((await store.commit(makeBatch(['old']))).duplicates, [], 'and may still be posted again')

@@ -3,7 +3,16 @@ import type { Test } from 'tap'
 import type { NewBatch, Store } from '../../src/store/store.ts'
 import type { PostedEvent, TrailEvent, TrailFilter } from '../../src/store/trail.ts'
 import { splitEvents } from '../../src/store/payload.ts'
-import { askAll, LIVE, makeDead, makePost, NOTHING_POSTED, NOW_MS, NOW_S } from '../store/batches.ts'
+import {
+  askAll,
+  LIVE,
+  makeDead,
+  makePost,
+  NOTHING_POSTED,
+  NOW_MS,
+  NOW_S,
+  readTrail,
+} from '../store/batches.ts'
 import type { LayGround } from './store.ts'
 
 const POST = { receivedAtMs: NOW_MS, keyId: 'key-1', source: undefined } as const
@@ -27,9 +36,7 @@ const FILTERED: PostedEvent = {
   reason: 'bot_user_agent',
 }
 
-async function find(store: Store, filter: TrailFilter = {}): Promise<readonly TrailEvent[]> {
-  return (await store.events({ limit: 100, ...filter })).events
-}
+const find = (store: Store, filter: TrailFilter = {}) => readTrail(store, filter)
 
 const shown = (events: readonly TrailEvent[]) => events.map((one) => [one.eventId, one.outcome])
 
@@ -201,7 +208,7 @@ function testSearches(t: Test, layGround: LayGround): void {
           { batchId, delivered: [0], dead: [makeDead(1)], acknowledgedAtMs: NOW_MS + n },
         ])
     }
-    const count = async (filter: TrailFilter) => (await store.events({ limit: 500, ...filter })).events.length
+    const count = async (filter: TrailFilter) => (await readTrail(store, filter)).length
     t.equal(await count({}), 300)
     t.equal(await count({ adAccountId: '1' }), 100)
     t.equal(await count({ isTest: true }), 150)
@@ -342,7 +349,7 @@ function testKept(t: Test, layGround: LayGround): void {
       }
       await store.commit(makePost(['last']))
       await trimAll(store, 0)
-      const { events: found } = await store.events({ limit: 100_000 })
+      const found = await readTrail(store)
       t.ok(found.length > 1000 && found.length < 40_000, String(found.length))
       t.match(found[0], { eventId: 'last' })
       const size = await store.size()

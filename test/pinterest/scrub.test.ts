@@ -9,6 +9,7 @@ const scrub = (text: string, token?: string, event?: object) =>
 t.test('the token and whatever looks like one goes', async (t) => {
   t.equal(scrub('token pina_ABC123 is bad', 'pina_ABC123'), 'token [removed] is bad')
   t.equal(scrub('an older one: pinr_-Qk_S8.t/V+m= is bad'), 'an older one: [removed] is bad')
+  t.equal(scrub('a relay key: prl_Ab-c_9 is none'), 'a relay key: [removed] is none')
   t.equal(scrub('header was: Bearer abc.def-ghi'), 'header was: [removed]')
   t.equal(scrub('tok/en$ echoed as tok%2Fen%24', 'tok/en$'), '[removed] echoed as [removed]')
 })

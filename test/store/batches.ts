@@ -1,7 +1,14 @@
 /** Batches for the store's tests: small, and with times that are easy to read. */
-import type { DeadEvent, HistoryEntry, QueueKey, LeaseRequest, NewBatch } from '../../src/store/store.ts'
+import type {
+  DeadEvent,
+  HistoryEntry,
+  QueueKey,
+  LeaseRequest,
+  NewBatch,
+  Store,
+} from '../../src/store/store.ts'
 import { dedupeKeys } from '../../src/store/core/sealed.ts'
-import type { PostedEvent } from '../../src/store/trail.ts'
+import type { PostedEvent, TrailEvent, TrailFilter } from '../../src/store/trail.ts'
 import { joinEvents } from '../support/payload.ts'
 
 export const NOW_MS = 1_700_000_000_000
@@ -77,4 +84,16 @@ export function makeDead(
 /** All that waits, unless told otherwise. */
 export function askAll(options: Partial<LeaseRequest> = {}): LeaseRequest {
   return { ...LIVE, maxEvents: 100_000, maxBytes: 100_000_000, nowMs: NOW_MS, ...options }
+}
+
+/** All of it: a search that takes long answers what it has found, with a cursor. */
+export async function readTrail(store: Store, filter: TrailFilter = {}): Promise<readonly TrailEvent[]> {
+  const found: TrailEvent[] = []
+  let cursor: string | undefined
+  do {
+    const page = await store.events({ ...filter, limit: 100_000, ...(cursor !== undefined && { cursor }) })
+    found.push(...page.events)
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  return found
 }

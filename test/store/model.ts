@@ -9,7 +9,6 @@
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import { splitEvents } from '../../src/store/payload.ts'
-import type { TrailEvent } from '../../src/store/trail.ts'
 import {
   HISTORY_LIMIT,
   type Totals,
@@ -24,7 +23,7 @@ import {
   type Store,
 } from '../../src/store/store.ts'
 import type { Ground, OpenedStore } from '../contract/store.ts'
-import { askAll, makeDead, makePost, NOW_MS, NOW_S } from './batches.ts'
+import { askAll, makeDead, makePost, NOW_MS, NOW_S, readTrail } from './batches.ts'
 import fc from '../support/fast-check.ts'
 
 /** `serial` is the order in which they came; ids of the real store are known once it told them. */
@@ -615,7 +614,7 @@ async function observe({ opened, adAccountId }: Real, auditLimit: number): Promi
   const { store } = opened
   const [totals, trail, backlog, deadLetters, audit] = await Promise.all([
     store.totals({ adAccountId }),
-    readTrail(store, adAccountId),
+    readTrail(store, { adAccountId }),
     store.backlog(),
     store.deadLetters({ adAccountId, limit: 1000 }),
     store.auditTrail({ limit: auditLimit }),
@@ -623,18 +622,6 @@ async function observe({ opened, adAccountId }: Real, auditLimit: number): Promi
   const own = backlog.filter((queue) => queue.adAccountId === adAccountId)
   const outcomes = countBy(trail.map(({ outcome }) => outcome))
   return { totals, outcomes, queued: own.reduce((sum, { events }) => sum + events, 0), deadLetters, audit }
-}
-
-/** A search that takes long answers what it has found, with a cursor. */
-async function readTrail(store: Store, adAccountId: string): Promise<readonly TrailEvent[]> {
-  const found: TrailEvent[] = []
-  let cursor: string | undefined
-  do {
-    const page = await store.events({ adAccountId, limit: 100_000, ...(cursor !== undefined && { cursor }) })
-    found.push(...page.events)
-    cursor = page.cursor
-  } while (cursor !== undefined)
-  return found
 }
 
 function countBy(words: readonly string[]): Map<string, number> {

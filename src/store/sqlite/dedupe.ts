@@ -108,7 +108,6 @@ export function createDedupe(
     fresh = { row_id: rowId, keys: added }
     undo.push(() => {
       for (const key of added) index.remove(key, rowId)
-      last = undefined
     })
     const known: number[] = []
     for (const [position, key] of keys.entries()) {

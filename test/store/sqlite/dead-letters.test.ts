@@ -1,4 +1,5 @@
 /** What only SQLite's own way of keeping dead letters and batches can get wrong. */
+import { randomBytes } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
@@ -68,6 +69,27 @@ t.test('a dead letter that no key opens is listed and purged, but not replayed',
   t.same(problems, [{ problem: 'dead_letter_unreadable', queue: LIVE, deadLetterId: 2 }])
   t.match(await store.totals({}), { received: 2, rejected: 1, queued: 1 })
   t.match(await store.purge({ limit: 10, nowMs: NOW_MS }), { purged: 1 })
+})
+
+t.test('what no key opens is left as it is when an older master key is replaced', async (t) => {
+  const ground = await layGround(t)
+  const older = randomBytes(32)
+  const first = await ground.open({ masterKeys: { current: older } })
+  for (const id of ['a', 'b']) await first.store.commit(makeBatch([id]))
+  await first.close()
+  const broken = Buffer.alloc(90, 7)
+  const db = new DatabaseSync(ground.path)
+  const { batch_id: id } = db.prepare('SELECT MIN(batch_id) AS batch_id FROM batches').get()!
+  db.prepare('UPDATE batches SET sealed = ? WHERE batch_id = ?').run(broken, id!)
+  db.close()
+
+  const second = await ground.open({ masterKeys: { current: randomBytes(32), previous: older } })
+  t.equal(await second.store.reseal(10), 1)
+  t.equal(await second.store.reseal(10), 0)
+  await second.close()
+  const after = new DatabaseSync(ground.path)
+  t.same(after.prepare('SELECT sealed FROM batches WHERE batch_id = ?').get(id!)!['sealed'], broken)
+  after.close()
 })
 
 t.test('a batch that no key opens is reported once, and stops no other from expiring', async (t) => {

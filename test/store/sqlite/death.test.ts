@@ -5,7 +5,7 @@ import t from 'tap'
 import { splitEvents } from '../../../src/store/payload.ts'
 import { openSqlite } from '../../../src/store/sqlite/open.ts'
 import type { StoreProblem } from '../../../src/store/engine/operations.ts'
-import { askAll } from '../batches.ts'
+import { askAll, readTrail } from '../batches.ts'
 import { startCommitter } from './child.ts'
 import { RESERVED_BYTES } from './ground.ts'
 
@@ -34,7 +34,7 @@ t.test('kill -9 loses nothing that was kept', async (t) => {
     })
     const batches = await store.lease(askAll())
     const totals = await store.totals({})
-    const { events } = await store.events({ limit: 100_000 })
+    const events = await readTrail(store, {})
     await close()
     const found = new Set(batches.flatMap(({ payload }) => splitEvents(payload)).map(readEventId))
     t.same([...kept].filter((id) => !acknowledged.has(id) && !found.has(id)).filter(isPlain), [])
