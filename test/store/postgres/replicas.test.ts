@@ -352,7 +352,7 @@ t.test(
   },
 )
 
-/** The next COMMIT reaches the server; then the connection ends. */
+/** The writer's next COMMIT reaches the server; then its connection ends. Other connections of the relay work on. */
 async function loseAnswerToCommit<Result>(
   { url }: PostgresGround,
   work: () => Promise<Result>,
@@ -360,9 +360,12 @@ async function loseAnswerToCommit<Result>(
   const { query } = pg.Client.prototype
   const database = new URL(url).pathname.slice(1)
   let isLost = false
+  const writers = new WeakSet<pg.Client>()
   pg.Client.prototype.query = function lossy(this: pg.Client, ...values: unknown[]) {
     const answer: unknown = Reflect.apply(query, this, values)
-    if (isLost || this.database !== database || values[0] !== 'COMMIT') return answer as never
+    if (String(values[0]).includes('SET commit_number')) writers.add(this)
+    if (isLost || this.database !== database || !writers.has(this) || values[0] !== 'COMMIT')
+      return answer as never
     isLost = true
     return (answer as Promise<unknown>).then(() => {
       throw new Error('Connection terminated unexpectedly')
