@@ -19,9 +19,9 @@ export function makePost(count: number, receivedAtMs: number, hasTrail = true): 
     const text = JSON.stringify({ event_id: eventId, em: '' })
     return text.replace('""', `"${'0'.repeat(EVENT_BYTES - text.length)}"`)
   })
-  const posted = events.map((event): PostedEvent => {
-    const orderId = String(Math.floor(Math.random() * 1e9))
-    return { ...event, orderId, status: 'prepared', reason: undefined, warnings: [] }
+  const posted = events.map(({ eventName, eventId }): PostedEvent => {
+    const trailIds = { eventId, orderId: String(Math.floor(Math.random() * 1e9)) }
+    return { eventName, trailIds, eventTimeS, status: 'prepared', warnings: [] }
   })
   const queue = { adAccountId: '549755885175', isTest: false }
   return {

@@ -2,6 +2,7 @@
  * The event trail, as the store's interface has it: what became of each event that was posted, found by its ids. Nothing in
  * it is personal: the ids are the sender's own, and those that may be personal are left out before (events/personal-ids.ts).
  */
+import type { WithheldEvent } from '../events/prepare.ts'
 import type { HistoryEntry, QueueKey } from './store.ts'
 
 export const OUTCOMES = [
@@ -17,17 +18,12 @@ export const OUTCOMES = [
 export type Outcome = (typeof OUTCOMES)[number]
 
 /** One event of a post, in the post's order. */
-export interface PostedEvent {
-  /** Undefined where it could not be read, or may be personal; so are the ids. */
-  readonly eventName: string | undefined
-  readonly eventId: string | undefined
-  readonly orderId: string | undefined
-  readonly eventTimeS: number | undefined
+export interface PostedEvent extends Pick<WithheldEvent, 'eventName' | 'eventTimeS' | 'trailIds'> {
   /** `prepared`: one of `NewBatch.events`, in their order. */
   readonly status: 'prepared' | 'filtered' | 'invalid'
   /** Why it is filtered or invalid: a stable word. */
-  readonly reason: string | undefined
-  readonly warnings: readonly string[]
+  readonly reason?: string | undefined
+  readonly warnings: readonly { readonly code: string }[]
 }
 
 /** What the trail keeps of a post. */

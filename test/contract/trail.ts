@@ -3,34 +3,24 @@ import type { Test } from 'tap'
 import type { NewBatch, Store } from '../../src/store/store.ts'
 import type { PostedEvent, TrailEvent, TrailFilter } from '../../src/store/trail.ts'
 import { splitEvents } from '../../src/store/payload.ts'
-import {
-  askAll,
-  LIVE,
-  makeDead,
-  makePost,
-  NOTHING_POSTED,
-  NOW_MS,
-  NOW_S,
-  readTrail,
-} from '../store/batches.ts'
+import { askAll, LIVE, makeDead, makePost, NOW_MS, NOW_S, readTrail } from '../store/batches.ts'
 import type { LayGround } from './store.ts'
 
 const POST = { receivedAtMs: NOW_MS, keyId: 'key-1', source: undefined } as const
 const CALL = { id: 'call-1', startedAtMs: NOW_MS + 20 }
 
 const INVALID: PostedEvent = {
-  ...NOTHING_POSTED,
   eventName: undefined,
-  eventId: 'bad',
+  trailIds: { eventId: 'bad', orderId: undefined },
   eventTimeS: undefined,
   status: 'invalid',
   reason: 'missing_field',
-  warnings: ['late_event'],
+  warnings: [{ code: 'late_event' }, { code: 'late_event' }],
 }
 const FILTERED: PostedEvent = {
   ...INVALID,
   eventName: 'checkout',
-  eventId: 'bot',
+  trailIds: { eventId: 'bot', orderId: undefined },
   eventTimeS: NOW_S - 3,
   status: 'filtered',
   reason: 'bot_user_agent',
@@ -121,7 +111,12 @@ function testOutcomes(t: Test, layGround: LayGround): void {
     await store.countInvalid({
       ...LIVE,
       invalidCount: 1,
-      trail: { ...post.trail!, events: [{ ...INVALID, eventName: 'jane@example.com', eventId: 'named' }] },
+      trail: {
+        ...post.trail!,
+        events: [
+          { ...INVALID, eventName: 'jane@example.com', trailIds: { eventId: 'named', orderId: undefined } },
+        ],
+      },
     })
     t.match(await find(store, { eventId: 'named' }), [{ eventName: undefined }])
     t.match(await find(store, { eventId: 'bot' }), [

@@ -54,8 +54,8 @@ export function makePost(
   const { beside = [], orderIds = [], receivedAtMs = NOW_MS } = options
   const batch = makeBatch(eventIds, options)
   const events = batch.events.map(({ eventName, eventId, eventTimeS }, index): PostedEvent => {
-    const orderId = orderIds[index]
-    return { ...NOTHING_POSTED, eventName, eventId, orderId, eventTimeS, status: 'prepared' }
+    const trailIds = { eventId, orderId: orderIds[index] }
+    return { eventName, trailIds, eventTimeS, status: 'prepared', warnings: [] }
   })
   return {
     ...batch,
@@ -63,7 +63,6 @@ export function makePost(
   }
 }
 
-export const NOTHING_POSTED = { orderId: undefined, reason: undefined, warnings: [] } as const
 export function makeEvent(eventId: string, eventTimeS = NOW_S): string {
   return JSON.stringify({
     event_name: 'checkout',

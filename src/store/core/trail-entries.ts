@@ -1,36 +1,40 @@
-/** What a row of the event trail holds, as JSON in lists, compressed where that makes it smaller. */
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+/**
+ * What a row of the event trail holds, as JSON in lists. Each word that many of its events share is there once. Not compressed:
+ * that would halve a row of random ids, but a compressor takes longer to set up than all the rest of a small row takes.
+ */
 import { looksPersonal } from '../../events/personal-ids.ts'
 import type { HistoryEntry } from '../store.ts'
 import type { Outcome, PostedEvent } from '../trail.ts'
 
-/** Shorter rows do not compress. */
-const COMPRESSED_FROM_BYTES = 512
-
-type Packed<T> = T | 0
+export type Packed<T> = T | 0
 export type PackedHistory = readonly (readonly [atMs: number, reason: string])[]
-/** The last three only where there is something to say. */
-export type PackedEvent = readonly [
-  eventName: Packed<string>,
-  eventId: Packed<string>,
-  orderId: Packed<string>,
-  /** Seconds before its post. */
-  ageS: number | null,
-  outcome?: Packed<Outcome>,
-  reason?: Packed<string>,
-  warnings?: readonly string[],
-]
-export type PackedPost = readonly [
-  place: number,
+export type PackedSender = readonly [
   adAccountId: string,
   isTest: 0 | 1,
   keyId: Packed<string>,
   source: Packed<string>,
+]
+/** Of the events that have more to say than that they are queued. */
+export type PackedNote = readonly [
+  at: number,
+  outcome: Packed<Outcome>,
+  reason: Packed<string>,
+  warnings: readonly string[],
+]
+export type PackedPost = readonly [
+  place: number,
+  /** Its place among the row's. */
+  sender: number,
   receivedAtMs: number,
   /** After it was received. */
   committedMs: number,
-  events: readonly PackedEvent[],
+  /** `EVENT_SIZE` of each: the place of its name, its id, its order's, and the seconds that it is older than its post. */
+  events: Packed<string | number | null>[],
+  notes: PackedNote[],
 ]
+export const EVENT_SIZE = 4
+const NO_NAME = -1
+
 export type PackedDead = readonly [
   index: number,
   status: Outcome,
@@ -55,50 +59,63 @@ export type PackedOutcome = readonly [
   dead: readonly PackedDead[],
 ]
 export interface Entries {
-  readonly posts: readonly PackedPost[]
-  readonly outcomes: readonly (PackedWhole | PackedOutcome)[]
+  readonly senders: PackedSender[]
+  readonly eventNames: string[]
+  readonly posts: PackedPost[]
+  readonly outcomes: (PackedWhole | PackedOutcome)[]
 }
 
-export function packEvent(event: PostedEvent, outcome: Outcome, receivedAtMs: number): PackedEvent {
-  const { eventName, eventId, orderId, eventTimeS, reason = 0, warnings } = event
+export const emptyEntries = (): Entries => ({ senders: [], eventNames: [], posts: [], outcomes: [] })
+
+export function addSender({ senders }: Entries, [account, isTest, keyId, source]: PackedSender): number {
+  const known = senders.findIndex(
+    (one) => one[0] === account && one[1] === isTest && one[2] === keyId && one[3] === source,
+  )
+  return known >= 0 ? known : senders.push([account, isTest, keyId, source]) - 1
+}
+
+export function addEvent(
+  { eventNames }: Entries,
+  [, , receivedAtMs, , events, notes]: PackedPost,
+  event: PostedEvent,
+  outcome: Outcome,
+): void {
+  const { eventName, trailIds, eventTimeS, reason = 0, warnings } = event
   const ageS = eventTimeS === undefined ? null : Math.floor(receivedAtMs / 1000) - eventTimeS
+  const isPlain = outcome === 'queued' && warnings.length === 0 && reason === 0
+  if (!isPlain) {
+    const codes = new Set(warnings.map(({ code }) => code))
+    notes.push([events.length / EVENT_SIZE, outcome === 'queued' ? 0 : outcome, reason, [...codes]])
+  }
+  events.push(addName(eventNames, eventName), trailIds.eventId ?? 0, trailIds.orderId ?? 0, ageS)
+}
+
+function addName(eventNames: string[], name: string | undefined): number {
+  if (name === undefined) return NO_NAME
+  const known = eventNames.indexOf(name)
+  if (known >= 0) return known
   // Senders may name events as they like.
-  const name = eventName === undefined || looksPersonal(eventName) ? 0 : eventName
-  const known = [name, eventId ?? 0, orderId ?? 0, ageS] as const
-  if (outcome === 'queued' && warnings.length === 0 && reason === 0) return known
-  return [...known, outcome === 'queued' ? 0 : outcome, reason, warnings]
+  return looksPersonal(name) ? NO_NAME : eventNames.push(name) - 1
 }
 
 export function packHistory(history: readonly HistoryEntry[]): PackedHistory {
   return history.map(({ atMs, reason }) => [atMs, reason] as const)
 }
 
-/** A row is small: with zstd's own window and tables most of the time is spent on their memory. */
-const ZSTD = {
-  params: {
-    [constants.ZSTD_c_compressionLevel]: 1,
-    [constants.ZSTD_c_windowLog]: 14,
-    [constants.ZSTD_c_hashLog]: 12,
-  },
-  chunkSize: 4096,
+export function packEntries({ senders, eventNames, posts, outcomes }: Entries): Uint8Array {
+  return Buffer.from(JSON.stringify([senders, eventNames, posts, outcomes]))
 }
-
-export function packEntries({ posts, outcomes }: Entries): Uint8Array {
-  const bytes = Buffer.from(JSON.stringify([posts, outcomes]))
-  return bytes.byteLength < COMPRESSED_FROM_BYTES ? bytes : zstdCompressSync(bytes, ZSTD)
-}
-
-const OPENING_BRACKET = 0x5b
 
 /** Undefined for a row that is damaged: the others can still be read. */
 export function unpackEntries(bytes: Uint8Array): Entries | undefined {
   try {
-    const text = bytes[0] === OPENING_BRACKET ? bytes : zstdDecompressSync(bytes)
-    const [posts, outcomes] = JSON.parse(Buffer.from(text).toString()) as [
+    const [senders, eventNames, posts, outcomes] = JSON.parse(Buffer.from(bytes).toString()) as [
+      Entries['senders'],
+      Entries['eventNames'],
       Entries['posts'],
       Entries['outcomes'],
     ]
-    return { posts, outcomes }
+    return { senders, eventNames, posts, outcomes }
   } catch {
     return undefined
   }

@@ -4,11 +4,13 @@ import type { HistoryEntry } from '../store.ts'
 import type { Outcome, TrailEvent, TrailFilter } from '../trail.ts'
 import type { TrailRow } from './trail-search.ts'
 import {
+  EVENT_SIZE,
   unpackEntries,
   type Entries,
   type PackedHistory,
   type PackedOutcome,
   type PackedPost,
+  type PackedSender,
   type PackedWhole,
 } from './trail-entries.ts'
 import { BUCKET_BATCHES } from './trail.ts'
@@ -79,26 +81,42 @@ function postsOf(bucket: number, read: readonly Entries[]): FoundPost[] {
       outcomes.set(place, [...(outcomes.get(place) ?? []), one])
     }
   }
-  return read.flatMap(({ posts }) =>
-    posts.map((post) => ({
-      batchId: bucket * BUCKET_BATCHES + post[0],
-      eventCount: post[7].length,
-      events: (ids) => eventsOfPost(bucket, post, outcomes.get(post[0]) ?? [], ids),
-    })),
+  return read.flatMap(({ senders, eventNames, posts }) =>
+    posts.map((post) => {
+      const [place, sender, , , events] = post
+      const known = { sender: senders[sender]!, eventNames, outcomes: outcomes.get(place) ?? [] }
+      return {
+        batchId: bucket * BUCKET_BATCHES + place,
+        eventCount: events.length / EVENT_SIZE,
+        events: (ids) => eventsOfPost(bucket, post, known, ids),
+      }
+    }),
   )
+}
+
+interface KnownOfPost {
+  readonly sender: PackedSender
+  /** Of its row. */
+  readonly eventNames: readonly string[]
+  readonly outcomes: readonly (PackedWhole | PackedOutcome)[]
 }
 
 function eventsOfPost(
   bucket: number,
-  [place, adAccountId, isTest, keyId, source, receivedAtMs, committedMs, events]: PackedPost,
-  outcomes: readonly (PackedWhole | PackedOutcome)[],
+  [place, , receivedAtMs, committedMs, events, notes]: PackedPost,
+  { sender: [adAccountId, isTest, keyId, source], eventNames, outcomes }: KnownOfPost,
   ids: Pick<TrailFilter, 'eventId' | 'orderId'>,
 ): PlacedEvent[] {
+  const noteOf = new Map(notes.map((note) => [note[0], note]))
+  const found: PlacedEvent[] = []
   let stored = 0
-  return events.flatMap(([eventName, eventId, orderId, ageS, status, reason, warnings = []], at) => {
+  for (let first = 0; first < events.length; first += EVENT_SIZE) {
+    const at = first / EVENT_SIZE
+    const [, status, reason, warnings = []] = noteOf.get(at) ?? []
     const isStored = !status
     const index = isStored ? stored++ : undefined
-    if ((ids.eventId ?? eventId) !== eventId || (ids.orderId ?? orderId) !== orderId) return []
+    const [eventId, orderId, ageS] = [events[first + 1], events[first + 2], events[first + 3]]
+    if ((ids.eventId ?? eventId) !== eventId || (ids.orderId ?? orderId) !== orderId) continue
     const known: Known = {
       outcome: status || 'queued',
       reason: reason || undefined,
@@ -111,16 +129,16 @@ function eventsOfPost(
       ],
     }
     const last = index === undefined ? known : outcomes.reduce((so, one) => follow(so, one, index), known)
-    return {
+    found.push({
       batchId: bucket * BUCKET_BATCHES + place,
       place: at,
       index,
       adAccountId,
       isTest: isTest === 1,
-      eventName: eventName || undefined,
-      eventId: eventId || undefined,
-      orderId: orderId || undefined,
-      eventTimeS: ageS === null ? undefined : Math.floor(receivedAtMs / 1000) - ageS,
+      eventName: eventNames[events[first] as number],
+      eventId: textOr(eventId),
+      orderId: textOr(orderId),
+      eventTimeS: typeof ageS === 'number' ? Math.floor(receivedAtMs / 1000) - ageS : undefined,
       outcome: last.outcome,
       reason: last.reason,
       warnings,
@@ -131,8 +149,13 @@ function eventsOfPost(
       keyId: keyId || undefined,
       callId: last.callId,
       history: last.history,
-    }
-  })
+    })
+  }
+  return found
+}
+
+function textOr(packed: string | number | null | undefined): string | undefined {
+  return typeof packed === 'string' ? packed : undefined
 }
 
 /** The first outcome counts, but what is erased is erased. */

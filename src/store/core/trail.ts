@@ -11,12 +11,14 @@ import type { Acknowledgement, DeadEvent, EventIdentity, HistoryEntry, QueueKey 
 import type { CallReference, Outcome, PostTrail } from '../trail.ts'
 import { OUTCOMES } from '../trail.ts'
 import {
+  addEvent,
+  addSender,
+  emptyEntries,
+  EVENT_SIZE,
   packEntries,
-  packEvent,
   packHistory,
-  type PackedOutcome,
+  type Entries,
   type PackedPost,
-  type PackedWhole,
 } from './trail-entries.ts'
 import { looksPersonal } from '../../events/personal-ids.ts'
 
@@ -49,11 +51,6 @@ export interface TrailOutcome extends Pick<Acknowledgement, 'batchId' | 'deliver
   })[]
 }
 
-interface OpenRow {
-  readonly posts: PackedPost[]
-  readonly outcomes: (PackedWhole | PackedOutcome)[]
-}
-
 export interface TrailWriter {
   /** `duplicates`: positions among the prepared events. */
   readonly post: (batchId: number, queue: QueueKey, trail: PostTrail, duplicates: readonly number[]) => void
@@ -72,20 +69,20 @@ export interface TrailWriter {
 
 /** Gathers what one transaction says, or several; nothing more where the trail is off. */
 export function createTrailWriter(isOn: boolean, wallMs: () => number): TrailWriter {
-  let rows = new Map<number, OpenRow>()
+  let rows = new Map<number, Entries>()
   const touched = new Set<number>()
 
-  function rowOf(batchId: number): OpenRow {
+  function rowOf(batchId: number): Entries {
     touched.add(batchId)
     const bucket = bucketOf(batchId)
     let row = rows.get(bucket)
-    if (row === undefined) rows.set(bucket, (row = { posts: [], outcomes: [] }))
+    if (row === undefined) rows.set(bucket, (row = emptyEntries()))
     return row
   }
 
   /** Batches that one call delivers whole are one entry: nearly all are. */
   function addWhole(
-    { outcomes }: OpenRow,
+    { outcomes }: Entries,
     place: number,
     atMs: number,
     call: CallReference | undefined,
@@ -101,18 +98,19 @@ export function createTrailWriter(isOn: boolean, wallMs: () => number): TrailWri
     post(batchId, { adAccountId, isTest }, trail, duplicates) {
       if (!isOn) return
       const { keyId = 0, source = 0, receivedAtMs } = trail
-      const repeated = new Set(duplicates)
-      let prepared = -1
-      const events = trail.events.map((event) => {
-        if (event.status === 'prepared') prepared += 1
-        const isDuplicate = event.status === 'prepared' && repeated.has(prepared)
-        const outcome = isDuplicate ? 'duplicate' : event.status === 'prepared' ? 'queued' : event.status
-        return packEvent(event, outcome, receivedAtMs)
-      })
-      const flag = isTest ? 1 : 0
-      const committedMs = wallMs() - receivedAtMs
-      const place = placeOf(batchId)
-      rowOf(batchId).posts.push([place, adAccountId, flag, keyId, source, receivedAtMs, committedMs, events])
+      const row = rowOf(batchId)
+      const sender = addSender(row, [adAccountId, isTest ? 1 : 0, keyId, source])
+      const post: PackedPost = [placeOf(batchId), sender, receivedAtMs, wallMs() - receivedAtMs, [], []]
+      const repeated = duplicates.values()
+      let next = repeated.next().value
+      let prepared = 0
+      for (const event of trail.events) {
+        const { status } = event
+        const isDuplicate = status === 'prepared' && prepared++ === next
+        if (isDuplicate) next = repeated.next().value
+        addEvent(row, post, event, isDuplicate ? 'duplicate' : status === 'prepared' ? 'queued' : status)
+      }
+      row.posts.push(post)
     },
     outcome({ batchId, atMs, call, failures, delivered, dead }) {
       if (!isOn || (delivered !== 'rest' && delivered.length + dead.length === 0)) return
@@ -133,40 +131,43 @@ export function createTrailWriter(isOn: boolean, wallMs: () => number): TrailWri
     size: () => {
       let size = 0
       for (const { posts, outcomes } of rows.values())
-        size = posts.reduce((sum, [, , , , , , , { length }]) => sum + length, size + outcomes.length)
+        size = posts.reduce(
+          (sum, [, , , , events]) => sum + events.length / EVENT_SIZE,
+          size + outcomes.length,
+        )
       return size
     },
     text: () => (rows.size === 0 ? '' : JSON.stringify([...rows])),
     open(text = '') {
-      rows = new Map(text === '' ? [] : (JSON.parse(text) as [number, OpenRow][]))
+      rows = new Map(text === '' ? [] : (JSON.parse(text) as [number, Entries][]))
     },
   }
 }
 
-function toRow(bucket: number, { posts, outcomes }: OpenRow): NewTrailRow {
-  const senders = new Set<string>()
+function toRow(bucket: number, row: Entries): NewTrailRow {
   /** Few are there twice. */
   const ids: number[] = []
   let [receivedAtMs, marks] = [0, 0]
-  for (const [, adAccountId, , , source, atMs, , events] of posts) {
-    receivedAtMs = Math.max(receivedAtMs, atMs)
-    senders.add(accountMark(adAccountId))
-    if (source !== 0) senders.add(sourceMark(source))
-    // By index: a third of the time that taking them apart takes.
-    for (const event of events) {
-      marks |= markOf(event[4] || 'queued')
-      if (event[1] !== 0) ids.push(hashId(event[1]))
-      if (event[2] !== 0) ids.push(hashId(event[2]))
-    }
+  for (const [adAccountId, , , source] of row.senders) {
+    ids.push(hashId(accountMark(adAccountId)))
+    if (source !== 0) ids.push(hashId(sourceMark(source)))
   }
-  for (const sender of senders) ids.push(hashId(sender))
-  for (const one of outcomes) {
+  for (const [, , atMs, , events, notes] of row.posts) {
+    receivedAtMs = Math.max(receivedAtMs, atMs)
+    for (let at = 0; at < events.length; at += EVENT_SIZE) {
+      const [eventId, orderId] = [events[at + 1], events[at + 2]]
+      if (typeof eventId === 'string') ids.push(hashId(eventId))
+      if (typeof orderId === 'string') ids.push(hashId(orderId))
+    }
+    if (EVENT_SIZE * notes.length < events.length) marks |= markOf('queued')
+    for (const [, outcome] of notes) marks |= markOf(outcome || 'queued')
+  }
+  for (const one of row.outcomes) {
     const [, , , , , delivered = 0, dead = []] = one
     if (delivered === 0 || delivered.length > 0) marks |= markOf('delivered')
     for (const [, status] of dead) marks |= markOf(status)
   }
-  const entries = packEntries({ posts, outcomes })
-  return { bucket, received_at_ms: receivedAtMs, marks, ids: packIds(ids), entries }
+  return { bucket, received_at_ms: receivedAtMs, marks, ids: packIds(ids), entries: packEntries(row) }
 }
 
 /** Of an acknowledgement that was taken: `died` are those of its dead that had no outcome yet. */
@@ -190,8 +191,7 @@ export function trailOfStored(
     source: undefined,
     events: events.map(({ eventName, eventId, orderId, eventTimeS }) => ({
       eventName,
-      eventId: known(eventId),
-      orderId: known(orderId),
+      trailIds: { eventId: known(eventId), orderId: known(orderId) },
       eventTimeS,
       status: 'prepared',
       reason,

@@ -15,7 +15,6 @@ import { tallyEvents, type EventTally } from '../../telemetry/tally.ts'
 import { dedupeKey } from '../core/sealed.ts'
 import { createJoin } from '../payload.ts'
 import type { QueueKey, Receipt, Store } from '../store.ts'
-import type { PostedEvent } from '../trail.ts'
 import { createRecentCustomers, type RecentCustomers } from './recent-customers.ts'
 import { openBody, type OpenPost, type Webhooks } from './webhooks.ts'
 import type { Work } from './work.ts'
@@ -88,7 +87,7 @@ export interface PostsOptions {
 }
 
 export function createPosts(options: PostsOptions): Posts {
-  const { store, work, webhooks, now } = options
+  const { store, work, webhooks, now, hasTrail } = options
   /** Ids of posts that were not begun. */
   const waiting = new Set<number>()
   const recentCustomers = createRecentCustomers()
@@ -105,9 +104,9 @@ export function createPosts(options: PostsOptions): Posts {
 
   async function commit(
     { adAccountId, receivedAtMs, keyId, source }: Post,
-    { isTest, judged, valid, trailed, payload, keys, filteredCount, invalidCount }: PreparedPost,
+    { isTest, judged, valid, payload, keys, filteredCount, invalidCount }: PreparedPost,
   ): Promise<Receipt> {
-    const trail = trailed && { receivedAtMs, keyId, source, events: trailed }
+    const trail = hasTrail ? { receivedAtMs, keyId, source, events: judged } : undefined
     if (invalidCount === judged.length) {
       // Only a count: it shares the next commit, and the answer does not depend on it.
       void store.countInvalid({ adAccountId, isTest, invalidCount, trail }).catch(() => undefined)
@@ -153,24 +152,19 @@ function* prepare(
   const { events, isTest, withheld } = yield* open(post)
   const context = { ...account, nowMs: receivedAtMs, maxEventAgeMs, isTest, hasTrail }
   const judged: JudgedEvent[] = []
-  const trailed: PostedEvent[] = []
   const valid: ValidEvent[] = []
   const keys: Uint8Array[] = []
   const join = createJoin(post.payload.byteLength)
-  function add(event: JudgedEvent): void {
-    judged.push(event)
-    if (hasTrail) trailed.push(toTrail(event))
-  }
-  if (withheld !== undefined) add(withheld)
+  if (withheld !== undefined) judged.push(withheld)
   for (const event of events()) {
     const prepared = prepareEvent(event, context)
     if (prepared.status === 'prepared') {
       const { json, ...one } = prepared
       join.add(json)
       valid.push(one)
-      add(one)
+      judged.push(one)
       if (!isTest) keys.push(dedupeKey(adAccountId, one.eventName, one.eventId))
-    } else add(prepared)
+    } else judged.push(prepared)
     yield
   }
   free(post.payload)
@@ -178,7 +172,6 @@ function* prepare(
     isTest,
     judged,
     valid,
-    trailed: hasTrail ? trailed : undefined,
     filteredCount: judged.filter(({ status }) => status === 'filtered').length,
     invalidCount: judged.filter(({ status }) => status === 'invalid').length,
     keys,
@@ -191,7 +184,6 @@ interface PreparedPost {
   /** All events, in the order of the post. */
   readonly judged: readonly JudgedEvent[]
   readonly valid: readonly ValidEvent[]
-  readonly trailed: readonly PostedEvent[] | undefined
   readonly invalidCount: number
   readonly filteredCount: number
   readonly keys: readonly Uint8Array[]
@@ -232,22 +224,6 @@ function warnOfSharedIds(
 function isInvalidForItsAge(event: JudgedEvent): boolean {
   return event.status === 'invalid' && isForItsAge(event.reason)
 }
-
-function toTrail(event: JudgedEvent): PostedEvent {
-  const { eventName, trailIds, eventTimeS, status, warnings } = event
-  return {
-    eventName,
-    // Without a spread, which takes as long as all the rest.
-    eventId: trailIds.eventId,
-    orderId: trailIds.orderId,
-    eventTimeS,
-    status,
-    reason: event.status === 'prepared' ? undefined : event.reason,
-    warnings: warnings.length === 0 ? NO_WARNINGS : [...new Set(warnings.map(({ code }) => code))],
-  }
-}
-
-const NO_WARNINGS: readonly string[] = []
 
 function remarksOf(judged: readonly JudgedEvent[]): EventRemark[] {
   const remarks: EventRemark[] = []
