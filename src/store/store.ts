@@ -39,6 +39,8 @@ export interface EventIdentity {
 export interface NewBatch extends QueueKey {
   /** The events' JSON, joined by `EVENT_SEPARATOR` (store/payload.ts): the very bytes inside the call's `data` array. */
   readonly payload: Uint8Array
+  /** The same, compressed before the transaction (core/sealed.ts): it is written where no event is a duplicate. */
+  readonly compressed?: Uint8Array | undefined
   /** One entry per event, in the payload's order, with its `event_name` and `event_id`; none where all is only counted. */
   readonly events: readonly EventIdentity[]
   /** For dedupe, one per event (core/sealed.ts); none of test events: a developer posts the same one again and again. */

@@ -2,7 +2,7 @@
  * What every store promises, as tests that run over any implementation. A ground is a place for one store that can be
  * opened, closed and opened again.
  */
-import { dedupeKeys } from '../../src/store/core/sealed.ts'
+import { compress, dedupeKeys } from '../../src/store/core/sealed.ts'
 import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
 import { splitEvents } from '../../src/store/payload.ts'
@@ -125,6 +125,37 @@ function testCommits(t: Test, layGround: LayGround): void {
       t.same(await after.backlog(), [{ ...LIVE, batches: 1, events: 1, oldestEventTimeS: NOW_S }])
     },
   )
+
+  t.test('a payload that was compressed before its commit is whole for everyone who reads it', async (t) => {
+    const ground = await layGround(t)
+    const older: MasterKeys = { current: randomBytes(32) }
+    const masterKeys: MasterKeys = { current: randomBytes(32), previous: older.current }
+    const first = await ground.open({ masterKeys: older })
+    const commit = async (ids: readonly string[], eventTimesS: readonly number[] = []) => {
+      const batch = makeBatch(ids, { eventTimesS })
+      return first.store.commit({ ...batch, compressed: await compress(batch.payload) })
+    }
+    const whole = await commit(['a', 'b', 'c', 'd'], [NOW_S, NOW_S, NOW_S, NOW_S - 11])
+    t.same(eventsOf(whole.batch!).length, 4)
+    const rest = await commit(['d', 'e'])
+    t.same(eventsOf(rest.batch!), [makeEvent('e')], 'a duplicate is not stored')
+    await first.close()
+
+    const { store } = await ground.open({ masterKeys })
+    t.equal(await store.reseal(10), 2)
+    t.equal(await store.expire({ oldestEventTimeS: NOW_S - 10, nowMs: NOW_MS, limit: 100 }), 1)
+    t.match(await store.erase({ eventId: 'b', nowMs: NOW_MS }), { queued: 1 })
+    const leased = await store.lease(askAll())
+    const [a, , c] = eventsOf(leased.find(({ batchId }) => batchId === whole.batch!.batchId)!)
+    t.same([a, c], [makeEvent('a'), makeEvent('c')])
+    await store.acknowledge([
+      { batchId: whole.batch!.batchId, delivered: [0], dead: [makeDead(2)], acknowledgedAtMs: NOW_MS },
+    ])
+    t.same(
+      (await store.deadLetters({ limit: 9 })).map(({ eventId }) => eventId),
+      ['c', 'd'],
+    )
+  })
 
   t.test('commits at the same time get batches of their own', async (t) => {
     const { store } = await (await layGround(t)).open()

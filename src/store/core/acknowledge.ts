@@ -17,7 +17,7 @@ import {
   type QueueRow,
   toQueue,
 } from './rows.ts'
-import { bindBatch, bindDeadLetter, dedupeKeys, packDeadLetter, readIdentity } from './sealed.ts'
+import { bindBatch, bindDeadLetter, decompress, dedupeKeys, packDeadLetter, readIdentity } from './sealed.ts'
 import { query, update, type Steps } from './sql.ts'
 import { outcomeOf } from './trail.ts'
 import { MAY_ACKNOWLEDGE, type ForgottenKey, type Transaction } from './transaction.ts'
@@ -172,7 +172,7 @@ export function makeDeadLetters(
 ): NewDeadLetters {
   if (died.length === 0) return { rows: [], keys: [] }
   const queue = toQueue(batch)
-  const texts = splitEvents(sealer.open(batch.sealed, bindBatch(queue)))
+  const texts = splitEvents(decompress(sealer.open(batch.sealed, bindBatch(queue))))
   const identities = died.map(({ index }) => readIdentity(texts[index]!))
   const rows = died.map(({ index, status, reason, message, attempts, history }, nth): NewDeadLetterRow => {
     const { eventName, eventId, orderId, eventTimeS } = identities[nth]!

@@ -75,7 +75,10 @@ export function planCommit(
     received_at_ms: given.receivedAtMs,
     acknowledged: null,
     history: null,
-    sealed: sealer.seal(payload, bindBatch(given)),
+    sealed: sealer.seal(
+      payload === given.payload ? (given.compressed ?? payload) : payload,
+      bindBatch(given),
+    ),
   }
   return {
     stored: { row, batch: toLeased(row, payload) },

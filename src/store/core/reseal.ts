@@ -7,7 +7,7 @@ import { WrongMasterKey } from '../../errors.ts'
 import { KEY_ID_BYTES, KEY_ID_OFFSET, type SealBinding, type Sealer } from '../../vault/seal.ts'
 import type { ResealRequest, ResealStep } from '../engine/operations.ts'
 import { toQueue, type QueueRow } from './rows.ts'
-import { bindBatch, bindDeadLetter, openSealed, type Bind } from './sealed.ts'
+import { bindBatch, bindDeadLetter, openCompressed, type Bind } from './sealed.ts'
 import { insert, query, update, type Steps } from './sql.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -55,7 +55,7 @@ export function* reseal(tx: Transaction, { limit, position }: ResealRequest): St
   // What no key opens is left as it is.
   const resealed = rows.flatMap((row) => {
     const binding = bind(toQueue(row))
-    const plain = openSealed(sealer, row.sealed, binding)
+    const plain = openCompressed(sealer, row.sealed, binding)
     return plain === undefined ? [] : [{ [id]: row.id, sealed: sealer.seal(plain, binding) }]
   })
   yield* update(name, id, resealed)

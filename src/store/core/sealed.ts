@@ -3,6 +3,8 @@
  * is and whether it is a test. And the key by which an event is known again.
  */
 import { hash } from 'node:crypto'
+import { promisify } from 'node:util'
+import { constants, zstdCompress, zstdDecompressSync } from 'node:zlib'
 import type { SealBinding, Sealer } from '../../vault/seal.ts'
 import type { EventIdentity, QueueKey } from '../store.ts'
 import { nameOfQueue } from './rows.ts'
@@ -38,11 +40,36 @@ export function dedupeKeys(
 
 /** Undefined when no key opens it. */
 export function openSealed(sealer: Sealer, sealed: Uint8Array, binding: SealBinding): Uint8Array | undefined {
+  const stored = openCompressed(sealer, sealed, binding)
+  return stored && decompress(stored)
+}
+
+/** The same, as it was sealed: perhaps compressed. */
+export function openCompressed(
+  sealer: Sealer,
+  sealed: Uint8Array,
+  binding: SealBinding,
+): Uint8Array | undefined {
   try {
     return sealer.open(sealed, binding)
   } catch {
     return undefined
   }
+}
+
+/** 3 ms of CPU for 1,000 events, to a quarter of their bytes. A larger window takes more memory and saves little. */
+const ZSTD = { params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_windowLog]: 17 } }
+/** Not UTF-8, and so never the beginning of what was not compressed. */
+const ZSTD_MAGIC = 0xfd2fb528
+
+/** On a thread of libuv's pool. */
+export const compress: (plain: Uint8Array) => Promise<Uint8Array> = async (plain) =>
+  promisify(zstdCompress)(plain, ZSTD)
+
+export function decompress(stored: Uint8Array): Uint8Array {
+  const { buffer, byteOffset, byteLength } = stored
+  const isCompressed = byteLength > 4 && new DataView(buffer, byteOffset).getUint32(0, true) === ZSTD_MAGIC
+  return isCompressed ? zstdDecompressSync(stored) : stored
 }
 
 /** The message, a line feed, the event's JSON: neither holds a line feed itself. */

@@ -12,12 +12,12 @@ import {
 } from '../../events/prepare.ts'
 import type { Webhook } from '../../sources/source.ts'
 import { tallyEvents, type EventTally } from '../../telemetry/tally.ts'
-import { dedupeKey } from '../core/sealed.ts'
+import { compress, dedupeKey } from '../core/sealed.ts'
 import { createJoin } from '../payload.ts'
 import type { QueueKey, Receipt, Store } from '../store.ts'
 import { createRecentCustomers, type RecentCustomers } from './recent-customers.ts'
 import { openBody, type OpenPost, type Webhooks } from './webhooks.ts'
-import type { Work } from './work.ts'
+import { LARGE_BYTES, type Work } from './work.ts'
 
 export interface Post extends QueueKey {
   /** The body as it came. */
@@ -112,8 +112,21 @@ export function createPosts(options: PostsOptions): Posts {
       void store.countInvalid({ adAccountId, isTest, invalidCount, trail }).catch(() => undefined)
       return NOTHING_COMMITTED
     }
+    // A transaction takes as long as its bytes, and small posts wait for it.
+    const compressed = payload.byteLength < LARGE_BYTES ? undefined : await compress(payload)
     const counts = { filteredCount, invalidCount }
-    return store.commit({ adAccountId, isTest, payload, events: valid, keys, ...counts, receivedAtMs, trail })
+    const batch = {
+      adAccountId,
+      isTest,
+      payload,
+      compressed,
+      events: valid,
+      keys,
+      ...counts,
+      receivedAtMs,
+      trail,
+    }
+    return store.commit(batch)
   }
 
   return {

@@ -1,8 +1,11 @@
 /** What the engine makes of a body, with a store that the test plays. */
 import t from 'tap'
 import { createPosts, type Post } from '../../../src/store/engine/posts.ts'
+import { decompress } from '../../../src/store/core/sealed.ts'
 import type { NewBatch, Receipt } from '../../../src/store/store.ts'
 import { LIVE, PLAIN } from '../../events/raw-events.ts'
+
+const LONG_URL = `https://shop.example/${'x'.repeat(1000)}`
 
 function setUp() {
   const committed: NewBatch[] = []
@@ -96,6 +99,18 @@ t.test('a body is freed once it is read, but not the others of a buffer that it 
   shared.set(body)
   await take('', { payload: shared.subarray(0, body.byteLength) })
   t.equal(shared.buffer.detached, false)
+})
+
+t.test('a large payload is compressed before its commit, a small one is not', async (t) => {
+  const { take, committed } = setUp()
+  await take(
+    Array.from({ length: 100 }, (_, n) => ({ ...PLAIN, event_id: `${n}`, event_source_url: LONG_URL })),
+  )
+  await take([PLAIN])
+  const [large, small] = committed
+  t.same(Buffer.from(decompress(large!.compressed!)), Buffer.from(large!.payload))
+  t.ok(large!.compressed!.byteLength < large!.payload.byteLength / 4)
+  t.equal(small!.compressed, undefined)
 })
 
 t.test('a clock in doubt refuses no event for its age', async (t) => {
