@@ -73,6 +73,29 @@ t.test('however many small ones come, a large one moves on every second turn', a
   t.same(told, ['small', 'small', 'large'])
 })
 
+t.test('under a full load of small ones a large one gets a quarter of the time', async (t) => {
+  const { work, told, steps, nextTurn } = setUp()
+  void work.run(LARGE_BYTES, steps('large', 1000, 0.5))
+  for (let n = 0; n < 200; n++) void work.run(10, steps('small', 1, 1.5))
+  for (let turn = 0; turn < 20; turn++) await nextTurn()
+  const largeMs = 0.5 * told.filter((name) => name === 'large').length
+  const smallMs = 1.5 * told.filter((name) => name === 'small').length
+  t.equal(smallMs, 10 * 16.5)
+  t.ok(largeMs >= smallMs / 3, `${largeMs} ms beside ${smallMs}`)
+  t.ok(largeMs < smallMs / 2)
+})
+
+t.test('a large one gets a millisecond beside single small ones', async (t) => {
+  const { work, told, steps, nextTurn } = setUp()
+  void work.run(LARGE_BYTES, steps('large', 1000, 0.5))
+  for (let turn = 0; turn < 10; turn++) {
+    void work.run(10, steps('small', 1, 1.5))
+    await nextTurn()
+    await nextTurn()
+  }
+  t.equal(told.filter((name) => name === 'large').length, 20)
+})
+
 t.test('what throws, also at once, costs nobody else its turn', async (t) => {
   const { work, steps, nextTurn } = setUp()
   const failing = work.run(LARGE_BYTES, function* (): Generator<void, string> {
