@@ -82,8 +82,10 @@ export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }
     learn(holder: Holder, learned: SharedBreaker): void {
       become(holder, learn(holder.breaker, learned, clock.monotonicMs()))
     },
+    /** Of one breaker, and of what rests after failures. */
     allowTrial(queue: Queue): void {
-      queue.breaker = allowTrial(queue.breaker, clock.monotonicMs())
+      queue.endRests(Infinity)
+      for (const holder of [all, queue]) holder.breaker = allowTrial(holder.breaker, clock.monotonicMs())
     },
   }
 }

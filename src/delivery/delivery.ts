@@ -85,7 +85,7 @@ export function createDelivery(options: DeliveryOptions) {
       await done
       return batch.outcomes
     },
-    /** An account was registered, rotated, paused, resumed or removed. */
+    /** An account was registered, rotated, paused, resumed or removed: what waits is tried at once, unless Pinterest asked to wait. */
     accountChanged(adAccountId: string): void {
       for (const queue of queues.ofAccount(adAccountId)) {
         breakers.allowTrial(queue)

@@ -155,7 +155,7 @@ export class Queue {
 
   /** What has rested until `nowMs` may leave again. */
   endRests(nowMs: number): void {
-    while (this.restsUntilMs <= nowMs) {
+    while (this.#resting.length > 0 && this.restsUntilMs <= nowMs) {
       const { group, isGroup } = this.#resting.pop()!
       if (isGroup) this.addGroup(group)
       else this.addMembers(group)

@@ -502,6 +502,31 @@ t.test('a paused account makes no calls until it is resumed', async (t) => {
   t.equal(calls.length, 1)
 })
 
+t.test('what waits after a failed call leaves at once when the account is resumed', async (t) => {
+  const { post, calls, delivery, clock } = setStage(t)
+  void post(1, ['a'])
+  await runDue()
+  for (let failures = 1; failures <= 4; failures++) {
+    t.equal(calls.length, failures)
+    await calls.at(-1)?.answer(refused(503, { code: 4197 }))
+    t.match(delivery.queues(ACCOUNT), [{ status: failures < 3 ? 'failing' : 'pinterest_down' }])
+    await runDue()
+    t.equal(calls.length, failures, 'nothing leaves by itself')
+    delivery.accountChanged(ACCOUNT)
+    await runDue()
+  }
+  await calls.at(-1)?.deliver()
+  t.match(delivery.queues(ACCOUNT), [{ status: 'sending' }])
+  void post(2, ['b'])
+  await runDue()
+  await calls.at(-1)?.answer(refused(429))
+  delivery.accountChanged(ACCOUNT)
+  await runDue()
+  t.equal(calls.length, 6, 'not while Pinterest asked to wait')
+  await clock.advance(60_000)
+  t.equal(calls.length, 7)
+})
+
 t.test('a pause is no wait for the call limiter', async (t) => {
   const { clock, post, calls, paused, delivery, metrics, limiter } = setStage(t)
   limiter.waitMs = 1000
