@@ -53,11 +53,11 @@ const QueueView = closed({
 /** As long as a name may be in an event. */
 const EventName = textOf(
   '^[^\\p{C}\\s](?:.*[^\\p{C}\\s])?$',
-  'must be a name without white space at its ends',
+  'must be a name without control characters, or white space at its ends',
   { maxLength: MAX_EVENT_NAME_LENGTH },
 )
-export const EventNames = Type.Record(EventName, EventName, {
-  additionalProperties: false,
+export const EventNames = Type.Record(Type.String(), EventName, {
+  propertyNames: EventName,
   maxProperties: 100,
   description: "The account's own names for events, and the name that is sent for each.",
 })

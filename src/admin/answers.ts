@@ -48,7 +48,14 @@ export const plainText = (options: { readonly minLength?: number; readonly maxLe
   textOf('^[^\\u0000-\\u001f\\u007f-\\u009f]*$', 'must not hold control characters', options)
 /** As long as an event id may be. */
 export const EventId = plainText({ minLength: 1, maxLength: MAX_EVENT_ID_LENGTH })
-export const Label = plainText({ maxLength: 200 })
+/** People read it beside others: nothing in it may turn the direction of the text around it. */
+export const labelOf = (options: { readonly minLength?: number } = {}) =>
+  textOf(
+    '^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]*$',
+    'must not hold control characters, marks of text direction or halves of characters',
+    { maxLength: 200, ...options },
+  )
+export const Label = labelOf()
 export const NoContent = Type.Null({ description: 'Done; no body.' })
 export const Redirect = Type.Null({ description: 'To the page that follows.' })
 

@@ -158,7 +158,7 @@ function explain(error: FastifyError): { status: number; message: string } {
 
 /** Repeats of the whole what another error says of its place: that a setting is neither null nor what it must be. */
 function isEcho({ keyword, params }: FastifySchemaValidationError): boolean {
-  return ['anyOf', 'additionalProperties'].includes(keyword) || params['type'] === 'null'
+  return ['anyOf', 'additionalProperties', 'propertyNames'].includes(keyword) || params['type'] === 'null'
 }
 
 function ruleOf({ keyword, params, message }: FastifySchemaValidationError): string | undefined {

@@ -1,12 +1,12 @@
 /** Relay keys: made, listed, removed. The key itself is shown in the answer that makes it and never again. */
 import { Type, type Static } from 'typebox'
 import { InvalidRequest, NoSuch } from '../errors.ts'
-import { AdAccountId, answerOf, answers, closed, NoContent, orNull, plainText, Time } from './answers.ts'
+import { AdAccountId, answerOf, answers, closed, labelOf, NoContent, orNull, Time } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
 const KeyBody = closed(
   {
-    label: plainText({ minLength: 1, maxLength: 200 }),
+    label: labelOf({ minLength: 1 }),
     ad_account_ids: Type.Array(AdAccountId, { minItems: 1, maxItems: 1000 }),
   },
   { examples: [{ label: 'My shop', ad_account_ids: ['549755885175'] }] },

@@ -69,14 +69,18 @@ const badAccounts: [string, unknown, RegExp][] = [
   ],
   ['a country that is none', { access_token: 'pina_0123456789', country: 'Germany' }, /country/],
   ['a format that is none', { access_token: 'pina_0123456789', dob_format: 'YMD' }, /dob_format/],
+  ['a label with a control character', { label: 'a\u001b[31mb' }, /^label: must not hold control characters/],
   [
-    'a label with a control character',
-    { label: 'a\u001b[31mb' },
-    /^label: must not hold control characters$/,
+    'a label that turns what follows it',
+    { label: 'a\u202eb' },
+    /^label: must not .* marks of text direction/,
   ],
+  ['a label with half a character', { label: 'a\ud83d' }, /^label: must not .* halves of characters$/],
   ['a limit below nothing', { access_token: 'pina_0123456789', posts_per_minute: -1 }, /posts_per_minute/],
   ['no object', [1], /body/],
 ]
+const NO_LABEL = 'label: must not hold control characters, marks of text direction or halves of characters'
+
 t.test('bad input is named by its field and changes nothing', async (t) => {
   const { account, admin } = await enter(t)
   for (const [name, body, pattern] of badAccounts) {
@@ -188,14 +192,10 @@ t.test('a refusal says what is wrong, once, and never quotes what was sent', asy
     ['GET', '/events?colour=1', undefined, 400, 'colour: is not known here'],
     ['GET', '/accounts?colour=1', undefined, 400, 'colour: is not known here'],
     ['GET', '/keys?colour=1', undefined, 400, 'colour: is not known here'],
-    [
-      'POST',
-      '/keys',
-      { label: '\u0085', ad_account_ids: ['1'] },
-      400,
-      'label: must not hold control characters',
-    ],
-    ['PUT', '/sources/shop', { label: 'a\nb' }, 400, 'label: must not hold control characters'],
+    ['POST', '/keys', { label: '\u0085', ad_account_ids: ['1'] }, 400, NO_LABEL],
+    ['POST', '/keys', { label: '\u2067x', ad_account_ids: ['1'] }, 400, NO_LABEL],
+    ['PUT', '/sources/shop', { label: 'a\nb' }, 400, NO_LABEL],
+    ['PUT', '/sources/shop', { label: '\udc00' }, 400, NO_LABEL],
     [
       'PUT',
       '/sources/shop',
@@ -213,6 +213,7 @@ t.test('a refusal says what is wrong, once, and never quotes what was sent', asy
   ] as const) {
     t.strictSame(await ask(method, path, body), { status, message }, `${method} ${path.slice(0, 40)}`)
   }
+  t.equal((await admin('PUT', settings, { label: 'Läden 👨‍👩‍👧 מעצבים' })).status, 200)
   const long = await admin('DELETE', `/keys/${'x'.repeat(300)}`)
   t.strictSame(Object.keys(long.body).toSorted(), ['code', 'message'])
   t.match(await ask('POST', '/events/erase', { event_id: 'a\u0000b' }), {

@@ -2,7 +2,9 @@ import t from 'tap'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, ADMIN_TOKEN, enter, setUp } from '../support/relay.ts'
 
-t.test('explain tells what would be sent, and sends, stores, logs and audits nothing', async (t) => {
+const NO_NAME = 'must be a name without control characters, or white space at its ends'
+
+t.test('explain shows what would be sent, and sends, stores, logs and audits nothing', async (t) => {
   const { account, admin, sandbox, logLines } = await enter(t)
   const data = [
     rawEvent({ user_data: { em: 'Jane.Roe@example.com', db: '1990-03-07' } }),
@@ -48,14 +50,19 @@ t.test('the account counts: its country, its limits, and that it is there', asyn
   t.match((await admin('POST', `/explain?ad_account_id=${account}`, own)).body, {
     events: [{ status: 'prepared', event_name: 'checkout', warnings: [] }],
   })
-  for (const names of [
-    { '': 'checkout' },
-    { Kauf: '' },
-    { Kauf: ' checkout' },
-    { Kauf: 'a\nb' },
-    { Kauf: 'x'.repeat(129) },
-  ])
-    t.equal((await admin('PUT', `/accounts/${account}`, { event_names: names })).status, 400)
+  for (const [names, message] of [
+    [{ '': 'checkout' }, NO_NAME],
+    [{ 'Kauf ': 'checkout' }, `event_names.Kauf : ${NO_NAME}`],
+    [{ 'a\nb': 'checkout' }, NO_NAME],
+    [{ ['x'.repeat(129)]: 'checkout' }, 'must not have more than 128 characters'],
+    [{ Kauf: '' }, `event_names.Kauf: ${NO_NAME}`],
+    [{ Kauf: ' checkout' }, `event_names.Kauf: ${NO_NAME}`],
+    [{ Kauf: 'a\nb' }, NO_NAME],
+    [{ Kauf: 'x'.repeat(129) }, 'event_names.Kauf: must not have more than 128 characters'],
+  ] as const) {
+    const refusal = await admin('PUT', `/accounts/${account}`, { event_names: names })
+    t.match(refusal, { status: 400, body: { message } })
+  }
   await admin('PUT', `/accounts/${account}`, { bots: 'filter' })
   const bot = rawEvent({ user_data: { em: 'a@example.com', client_user_agent: 'curl/8.5.0' } })
   t.match((await admin('POST', `/explain?ad_account_id=${account}`, { data: [bot, event] })).body, {
