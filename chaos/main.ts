@@ -23,19 +23,37 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   failover: runFailover,
 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { short: { type: 'boolean', default: false }, seed: { type: 'string' } },
-})
-const seed = values.seed === undefined ? Math.floor(Math.random() * 1e9) : Number(values.seed)
-const names = positionals.length === 0 ? Object.keys(SCENARIOS) : positionals
-const unknown = names.filter((name) => !Object.hasOwn(SCENARIOS, name))
-if (unknown.length > 0 || !Number.isInteger(seed)) {
-  process.stderr.write(
-    `chaos: the scenarios are ${Object.keys(SCENARIOS).join(', ')}; --seed is a whole number\n`,
-  )
-  process.exit(2)
+const USAGE = `usage: npm run chaos -- [NAME…] [options]
+
+  NAME      one or more of ${Object.keys(SCENARIOS).join(', ')} (all of them)
+  --short   three minutes instead of half an hour
+  --seed N  a whole number: the same choices as the run that printed it
+`
+
+function readOptions() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        short: { type: 'boolean', default: false },
+        seed: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    })
+    const { help, short: isShort, seed = Math.floor(Math.random() * 1e9) } = values
+    const names = positionals.length === 0 ? Object.keys(SCENARIOS) : positionals
+    const isRight = names.every((name) => Object.hasOwn(SCENARIOS, name)) && Number.isInteger(Number(seed))
+    if (help !== true && isRight) return { names, isShort, seed: Number(seed) }
+    process[help === true ? 'stdout' : 'stderr'].write(USAGE)
+    process.exit(help === true ? 0 : 2)
+  } catch {
+    // An option is unknown, or lacks its value.
+    process.stderr.write(USAGE)
+    process.exit(2)
+  }
 }
+
+const { names, isShort, seed } = readOptions()
 
 // An exit takes the relays with it, a signal alone would not.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
@@ -48,7 +66,7 @@ for (const name of names) {
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
     process.stdout.write(`${name} ${seconds.padStart(6)} s  ${text}\n`)
   }
-  say(`${values.short ? 'short' : 'long'} form, seed ${seed}`)
+  say(`${isShort ? 'short' : 'long'} form, seed ${seed}`)
   const found = await run(name, say)
   for (const { holds, text } of found) process.stdout.write(`${holds ? '  holds   ' : '  BROKEN  '}${text}\n`)
   claims += found.length
@@ -60,7 +78,7 @@ process.exit(broken === 0 ? 0 : 1)
 /** A scenario that fails is a broken claim, not the end of the others. */
 async function run(name: string, say: (text: string) => void): Promise<readonly Claim[]> {
   try {
-    return await SCENARIOS[name]!({ isShort: values.short, seed, random: createRandom(seed), say })
+    return await SCENARIOS[name]!({ isShort, seed, random: createRandom(seed), say })
   } catch (error) {
     return [
       { holds: false, text: `it ran to its end: ${error instanceof Error ? error.stack : String(error)}` },
