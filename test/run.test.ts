@@ -35,7 +35,7 @@ t.test('what failed is shown with its comments, and the seed that repeats it', a
 })
 
 t.test(
-  'teardowns wait for a file that prepares its tests; one that fails before its first is told of',
+  'teardowns wait for a file that prepares its tests; one that fails before its first is reported',
   async (t) => {
     const folder = t.testdir({
       'broken.ts': `await Promise.reject(new Error('no server'))`,
@@ -61,7 +61,7 @@ t.test('finds open what the file opened', async (t) => t.ok(isOpen))
   },
 )
 
-t.test('a process that was killed is told of, beside what failed before', async (t) => {
+t.test('a process that was killed is reported, beside what failed before', async (t) => {
   const folder = t.testdir({
     'killed.ts': `
 import t from 'tap'

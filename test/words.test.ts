@@ -64,21 +64,37 @@ function split(text: string): string {
     .toLowerCase()
 }
 
+function findReplaced(path: string, text: string): string[] {
+  let words = split(`${path}\n${text}`)
+  for (const [allowedIn, allowed] of ALLOWED) if (allowedIn.test(path)) words = words.replaceAll(allowed, '')
+  return Object.entries(REPLACED).flatMap(([better, replaced]) => {
+    const found = replaced.exec(words)
+    if (found === null) return []
+    const line = words.slice(0, found.index).split('\n').length - 1
+    return [`${path}:${line}: "${found[0]}": say ${better}`]
+  })
+}
+
 t.test('no replaced word is used', async (t) => {
   t.ok(paths.length > 250)
   for (const path of paths) {
-    let text = split(`${path}\n${readFileSync(`${root}${path}`, 'utf8')}`)
-    for (const [allowedIn, words] of ALLOWED) if (allowedIn.test(path)) text = text.replaceAll(words, '')
-    for (const [better, replaced] of Object.entries(REPLACED)) {
-      const found = replaced.exec(text)
-      if (found === null) continue
-      const line = text.slice(0, found.index).split('\n').length - 1
-      t.fail(`${path}:${line}: "${found[0]}": say ${better}`)
-    }
+    t.strictSame(findReplaced(path, readFileSync(`${root}${path}`, 'utf8')), [])
   }
 })
 
-t.test('no word stands twice, and none after the wrong article', async (t) => {
+t.test('no replaced word is used in a title of a test', async (t) => {
+  let titles = 0
+  for (const path of globSync('test/**/*.ts', { cwd: root })) {
+    const text = readFileSync(`${root}${path}`, 'utf8')
+    for (const [, , title = ''] of text.matchAll(/\btest\(\s*(['"`])(.*?)\1/gs)) {
+      titles += 1
+      t.strictSame(findReplaced(path.replace('test/', 'src/'), title), [], title)
+    }
+  }
+  t.ok(titles > 1000)
+})
+
+t.test('no word comes twice, and none after the wrong article', async (t) => {
   for (const example of ['the the', 'a dead\n * dead letter']) t.match(example, TWICE)
   for (const example of ['a outcome', 'A\n// event']) t.match(example, A_VOWEL)
   const others = globSync('{test,demo,chaos,sandbox,bench}/**/*.ts', { cwd: root, exclude: isMade })

@@ -5,7 +5,7 @@ import { ADMIN_TOKEN, enter, postHeld, shareRelay, TOKEN } from '../support/rela
 
 const enterOpen = shareRelay({ METRICS_OPEN: 'true' })
 
-t.test('without the admin token nothing is told, not even what exists', async (t) => {
+t.test('without the admin token nothing is shown, not even what exists', async (t) => {
   const { account, relay } = await enter(t)
   for (const authorization of ['', 'Bearer wrong', `Basic ${ADMIN_TOKEN}`, `Bearer ${ADMIN_TOKEN}x`]) {
     for (const path of [
@@ -110,7 +110,7 @@ t.test('a key is shown once, works for its accounts only, and no longer once it 
   t.equal((await admin('DELETE', `/keys/${String(made.body['id'])}`)).status, 404)
 })
 
-t.test('verify asks Pinterest and tells what it said, without the token', async (t) => {
+t.test('verify asks Pinterest and shows what it said, without the token', async (t) => {
   const { account, admin, sandbox } = await enter(t)
   t.match((await admin('POST', `/accounts/${account}/verify`)).body, { works: true, status: 200 })
   t.match(sandbox.journal.calls(), [{ isTest: true }])
@@ -137,7 +137,7 @@ t.test('a paused account takes posts and makes no calls; resumed, it delivers th
   await sandbox.until(() => sandbox.conversions.summary(account).recorded === 1)
 })
 
-t.test('a refused token holds the queue, and a new one lets it go on', async (t) => {
+t.test('a refused token holds the queue, and a new one ends the hold', async (t) => {
   const guest = await enter(t)
   const { account, admin, sandbox } = guest
   sandbox.faults.set([{ kind: 'status', status: 401 }])

@@ -18,7 +18,7 @@ async function trail({ admin }: Guest, query = ''): Promise<{ entries: Entry[]; 
 
 const actionsOf = (entries: readonly Entry[]) => entries.map(({ action }) => action)
 
-t.test('whatever changes something is told, by route and id, and never with its body', async (t) => {
+t.test('whatever changes something is audited, by route and id, and never with its body', async (t) => {
   const stand = await enter(t)
   const { admin } = stand
   const [before] = (await trail(stand)).entries
@@ -51,7 +51,7 @@ t.test('whatever changes something is told, by route and id, and never with its 
   for (const { at } of entries) t.ok(Math.abs(Date.parse(at) - Date.now()) < 60_000)
 })
 
-t.test('what only looks, or was refused, is not told', async (t) => {
+t.test('what only reads, or was refused, is not audited', async (t) => {
   const stand = await enter(t)
   const { account } = stand
   const before = (await trail(stand)).entries

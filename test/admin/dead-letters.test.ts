@@ -30,7 +30,7 @@ async function list(
 
 const idsOf = (deadLetters: readonly DeadLetter[]) => deadLetters.map(({ event_id }) => event_id)
 
-t.test('a dead letter tells what an operator needs, and nothing else of the event', async (t) => {
+t.test('a dead letter shows what an operator needs, and nothing else of the event', async (t) => {
   const stand = await enter(t)
   const { account } = stand
   await reject(stand, ['a'])
@@ -190,7 +190,7 @@ t.test('an event that was posted again is not sent twice', async (t) => {
   t.equal(stand.sandbox.conversions.summary(account).repeated, 0)
 })
 
-t.test('a replay or purge does its share, and goes on at its cursor', async (t) => {
+t.test('a replay or purge does its share, and continues at its cursor', async (t) => {
   const stand = await enter(t)
   const { account } = stand
   const { admin } = stand

@@ -3,7 +3,7 @@ import { createCommandLine } from '../cli/stage.ts'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, enter, postHeld, setUp } from '../support/relay.ts'
 
-t.test('the live view has the totals, the store, and what stands first', async (t) => {
+t.test('the live view has the totals, the store, and what is most urgent', async (t) => {
   const stand = await setUp(t)
   await stand.admin('PUT', '/accounts/7', { access_token: 'pina_seven_0123456789' })
   await stand.post({ data: [rawEvent()] })
@@ -65,7 +65,7 @@ t.test("the console's files are there for everybody, and nothing else is", async
   for (const path of ['/live', '/volume', '/accounts']) t.equal((await get(path)).status, 401, path)
 })
 
-t.test('volume is told over HTTP and by the command', async (t) => {
+t.test('volume is shown over HTTP and by the command', async (t) => {
   const stand = await enter(t)
   const { account } = stand
   await stand.post({ data: [rawEvent(), rawEvent({ event_name: 'signup' })] })

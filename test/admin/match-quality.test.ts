@@ -4,7 +4,7 @@ import { rawEvent } from '../support/events.ts'
 import { enter } from '../support/relay.ts'
 
 t.test(
-  'what a storefront sends is told per event name, with what to mend; test events do not count',
+  'what a storefront sends is shown per event name, with what to improve; test events do not count',
   async (t) => {
     const stand = await enter(t)
     const { account } = stand

@@ -209,7 +209,7 @@ t.test(
   },
 )
 
-t.test('a revoked grant holds the queues, keeps the events and tells; consent lets them go on', async (t) => {
+t.test('a revoked grant holds the queues and keeps the events until somebody consents', async (t) => {
   const stand = await enter(t)
   const { account } = stand
   const { refreshToken } = consented(stand)
@@ -314,7 +314,7 @@ t.test('a state is good once, in the session that began it, and cannot be made u
   t.match(json, { status: 400, body: { code: 'CONSENT_INVALID', message: /state/ } })
 })
 
-t.test('a ticket ends when it is told to, or after its life', async (t) => {
+t.test('a ticket ends by `end`, or after its life', async (t) => {
   let nowMs = 0
   const tickets = createTickets<number>(() => nowMs, 1000)
   const [early, late] = [1, 2].map((value) => tickets.issue(value))

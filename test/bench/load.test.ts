@@ -50,7 +50,7 @@ t.test('no two events of a load are the same, and every answer counts once', asy
   t.ok(result.p50Ms <= result.p99Ms)
 })
 
-t.test('a server that goes away is told of', async (t) => {
+t.test('a server that goes away is reported', async (t) => {
   const server = createServer((request) => request.socket.destroy())
   await once(server.listen(0, '127.0.0.1'), 'listening')
   t.teardown(() => server.close())

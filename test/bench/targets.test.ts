@@ -106,7 +106,7 @@ t.test('a median is the middle one, and what was refused is added up', async (t)
   })
 })
 
-t.test('the table tells loudly of posts that were refused', async (t) => {
+t.test('the table marks posts that were refused', async (t) => {
   const table = renderResult(result({ kind: 'raw' }, { proxy: { refused: { 422: 12 } } }))
   t.match(table, '### 1 event per post, 100 connections, raw data')
   t.match(table, '| proxy (refused: 12 x 422) | 100 | 1,000 (1,000 to 1,000) | 1.00 |')

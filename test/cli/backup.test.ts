@@ -5,7 +5,7 @@ import { rawEvent } from '../support/events.ts'
 import { postHeld, setUp } from '../support/relay.ts'
 import { createCommandLine } from './stage.ts'
 
-t.test('a backup is made while the relay runs, audited, restored, and goes on where it was', async (t) => {
+t.test('a backup is made while the relay runs, audited, restored, and continues where it was', async (t) => {
   const stand = await setUp(t)
   const relay = createCommandLine(stand)
   await stand.admin('POST', `/accounts/${stand.account}/pause`)

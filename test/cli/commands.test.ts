@@ -164,7 +164,7 @@ t.test('a token on the command line is refused, and not repeated', async (t) => 
   }
 })
 
-t.test('a token that does not work ends with 3, and status says who must mend what', async (t) => {
+t.test('a token that does not work ends with 3, and status says who must do what', async (t) => {
   const stand = await setUp(t)
   const relay = createCommandLine(stand)
   t.match(await relay('status'), {
@@ -239,7 +239,7 @@ t.test('status names the account that is over its share, which alone is refused'
   t.match(await readMetrics(stand.admin), `pinrelay_account_over_share{ad_account_id="${ACCOUNT}"} 1\n`)
 })
 
-t.test('status tells accounts in trouble that have no queue', async (t) => {
+t.test('status shows accounts in trouble that have no queue', async (t) => {
   const stand = await enter(t)
   const { account } = stand
   const relay = createCommandLine(stand)
@@ -318,7 +318,7 @@ t.test('status of ten thousand accounts is a screen, whatever happens to them', 
   })
 })
 
-t.test('all accounts are verified one by one, a few at once, and progress is told', async (t) => {
+t.test('all accounts are verified one by one, a few at once, and progress is reported', async (t) => {
   const stand = await setUp(t)
   const relay = createCommandLine(stand)
   const ids = Array.from({ length: 44 }, (_, n) => String(7000 + n))
@@ -402,7 +402,7 @@ t.test('keys are made, shown once, listed and removed', async (t) => {
   t.match(await relay('key rm 404'), { code: 1, stderr: /404: There is no key with this id\.$/ })
 })
 
-t.test('a country is told plainly, and never guessed', async (t) => {
+t.test('a country is checked, and never guessed', async (t) => {
   const relay = createCommandLine(await enter(t))
   const set = (country: string) =>
     relay(`account set ${OTHER} --no-verify --country ${country}`, { input: SECRET })
@@ -571,7 +571,7 @@ t.test(
   },
 )
 
-t.test('reseal says what it did; wrong tokens and wrong addresses are told', async (t) => {
+t.test('reseal says what it did; wrong tokens and wrong addresses are reported', async (t) => {
   const stand = await enter(t)
   const relay = createCommandLine(stand)
   t.match(await relay('reseal'), {
@@ -626,7 +626,7 @@ t.test('without ADMIN_TOKEN the token beside the store is used', async (t) => {
   t.match(await relay('key list', { environment: elsewhere }), { code: 2, stderr: /ADMIN_TOKEN must be set/ })
 })
 
-t.test('help tells every command, its options, the variables and the exit codes', async (t) => {
+t.test('help lists every command, its options, the variables and the exit codes', async (t) => {
   const relay = createCommandLine()
   const help = await relay('--help')
   t.equal(help.code, 0)

@@ -7,7 +7,7 @@ import { createCommandLine } from './stage.ts'
 
 const order = (event_id: string, order_id: string) => rawEvent({ event_id, custom_data: { order_id } })
 
-t.test('what happened to order 4711 is told in a line, and step by step', async (t) => {
+t.test('what happened to order 4711 is shown in a line, and step by step', async (t) => {
   const stand = await enter(t)
   const relay = createCommandLine(stand)
   const { account } = stand

@@ -113,7 +113,7 @@ t.test('accounts and keys are looked after from the page', async (t) => {
   t.same([...origins], [new URL(stand.relay.adminUrl).origin], 'nothing was asked of anybody else')
 })
 
-t.test('a queue that stands is seen, with what mends it, and goes on at once', async (t) => {
+t.test('a queue that is stopped is seen, with what repairs it, and continues at once', async (t) => {
   const stand = await enter(t)
   const { page, problems } = await openPage(t)
   await makeHistory(stand)
@@ -278,7 +278,7 @@ t.test(
   },
 )
 
-t.test('who is led to consent without a session logs in first, and goes on to Pinterest', async (t) => {
+t.test('who is led to consent without a session logs in first, and is led to Pinterest', async (t) => {
   const stand = await enter(t)
   const { page } = await openPage(t)
   const oauth = { client_id: '1234', client_secret: 'secret-of-the-app' }
@@ -486,7 +486,7 @@ t.test('purging asks first, and is stopped by its button or by leaving the page'
   t.same(problems, [])
 })
 
-t.test('explain shows how values are normalized; match quality what to mend', async (t) => {
+t.test('explain shows how values are normalized; match quality what to improve', async (t) => {
   const stand = await enter(t)
   const { page, problems } = await openPage(t)
   await makeHistory(stand)
@@ -596,7 +596,7 @@ t.test('a thousand accounts are shown in part, and looking again leaves rows and
   t.same(problems, [])
 })
 
-t.test('a shop is connected, its secret rotated, and its webhooks are told', async (t) => {
+t.test('a shop is connected, its secret rotated, and its webhooks are listed', async (t) => {
   const stand = await enter(t)
   const { page, problems } = await openPage(t)
   await logIn(page, stand)

@@ -502,7 +502,7 @@ function testLeases(t: Test, layGround: LayGround): void {
 }
 
 function testDeadLetters(t: Test, layGround: LayGround): void {
-  t.test('a dead letter tells who it was, why and when it died', async (t) => {
+  t.test('a dead letter has what it was, why and when it died', async (t) => {
     const ground = await layGround(t)
     const first = await ground.open()
     const { batchId } = (await first.store.commit(makeBatch(['a', 'b']))).batch!
@@ -706,7 +706,7 @@ function testReplay(t: Test, layGround: LayGround): void {
     t.same((await store.commit(makeBatch(['old']))).duplicates, [], 'and may still be posted again')
   })
 
-  t.test('a replay goes on in steps to the end, and meets each dead letter once', async (t) => {
+  t.test('a replay continues in steps to the end, and meets each dead letter once', async (t) => {
     const { store } = await (await layGround(t)).open()
     for (const [round, adAccountId] of ['1', '2', '3', '1'].entries()) {
       const ids = Array.from({ length: 5 }, (_, n) => `${round}-${n}`)
@@ -750,7 +750,7 @@ function testReplay(t: Test, layGround: LayGround): void {
 }
 
 function testPurge(t: Test, layGround: LayGround): void {
-  t.test('purged dead letters are gone, and the totals still tell what they were', async (t) => {
+  t.test('purged dead letters are gone, and the totals still count them', async (t) => {
     const { store } = await (await layGround(t)).open()
     await die(store, makeBatch(['a', 'b', 'c']), [makeDead(0), makeDead(1, 'expired'), makeDead(2)])
     const totals = await store.totals({})
@@ -915,7 +915,7 @@ function testAudit(t: Test, layGround: LayGround): void {
     ])
   })
 
-  t.test('a replay tells its filter and its counts, and nothing of any event', async (t) => {
+  t.test('a replay audits its filter and its counts, and nothing of any event', async (t) => {
     const { store } = await (await layGround(t)).open()
     await die(store, makeBatch(['secret-id']), [makeDead(0)])
     const filter = { adAccountId: LIVE.adAccountId, isTest: false, reason: 'invalid_value' }
@@ -1136,7 +1136,7 @@ function testTrim(t: Test, layGround: LayGround): void {
     t.match(await store.size(), { queuedBytes: batch.payload.byteLength, deadLetterBytes: 0 })
   })
 
-  t.test('of more dead letters than their part holds the oldest go, and each is told once', async (t) => {
+  t.test('of more dead letters than their part holds the oldest go, and each is reported once', async (t) => {
     const storeLimitBytes = 600_000
     const { store } = await (await layGround(t)).open({ storeLimitBytes })
     const idsOf = (round: number) => Array.from({ length: 20 }, (_, n) => `${round}-${n}-${'x'.repeat(500)}`)

@@ -403,7 +403,7 @@ function testErasure(t: Test, layGround: LayGround): void {
   )
 
   t.test(
-    'what dies or is replayed meanwhile is erased, too; what is delivered beside others is told',
+    'what dies or is replayed meanwhile is erased, too; what is delivered beside others is counted',
     async (t) => {
       const { store } = await (await layGround(t)).open()
       const [died, dies, others] = await Promise.all(

@@ -4,7 +4,7 @@ import { splitEvents } from '../../src/store/payload.ts'
 import { makeSlice, bisect, play, searchOne } from './one-culprit.ts'
 import fc from '../support/fast-check.ts'
 
-t.test('one culprit among 1,000 costs at most 13 calls, wherever it stands', async (t) =>
+t.test('one culprit among 1,000 costs at most 13 calls, wherever it is', async (t) =>
   searchOne(t, [0, 1, 2, 7, 124, 125, 333, 499, 500, 501, 611, 749, 750, 874, 937, 997, 998, 999]),
 )
 

@@ -56,7 +56,7 @@ t.test('a hold asks again after minutes, or at once when an operator changed som
 })
 
 t.test(
-  'what another replica learned counts like a call of our own, and the longer pause stands',
+  'what another replica learned counts like a call of our own, and the longer pause counts',
   async (t) => {
     const held = { status: 'open', reason: 'unauthorized', forMs: 5000 } as const
     const breaker = learn(CLOSED, held, 1000)

@@ -213,7 +213,7 @@ t.test('when everything is refused nothing becomes a dead letter, and few calls 
 })
 
 t.test(
-  'when Pinterest begins to refuse everything in the middle of a bisect, it is the third culprit that tells',
+  'when Pinterest begins to refuse everything in the middle of a bisect, the third culprit shows it',
   async (t) => {
     const stage = setStage(t)
     void stage.post(1, idsOf('e', 100))
@@ -276,8 +276,8 @@ async function live(stage: Stage, seconds: number, answer: (call: SentCall) => P
 
 for (const retryAfter of ['1', '60', undefined]) {
   const rest = retryAfter === undefined ? {} : { retryAfter }
-  const told = retryAfter === undefined ? 'without Retry-After' : `with Retry-After ${retryAfter}`
-  t.test(`a 429 ${told} for one event delays the others, and costs none`, async (t) => {
+  const asked = retryAfter === undefined ? 'without Retry-After' : `with Retry-After ${retryAfter}`
+  t.test(`a 429 ${asked} for one event delays the others, and costs none`, async (t) => {
     const stage = setStage(t)
     const outcomes = stage.post(1, idsOf('e', 64), { waitMs: 3_600_000 })
     const firewall = (call: SentCall) =>
@@ -395,8 +395,8 @@ t.test('canaries are in the log and in a metric', async (t) => {
   const { calls, clock, lines, metrics } = await hold(t, 403)
   await clock.advance(4 * 60_000)
   await calls[2]!.deliver()
-  const told = lines.filter(({ phrase }) => String(phrase).startsWith('canary'))
-  t.match(told, [
+  const asked = lines.filter(({ phrase }) => String(phrase).startsWith('canary'))
+  t.match(asked, [
     { ad_account_id: ACCOUNT, status: 403, reason: 'hold', phrase: 'canary not taken' },
     { ad_account_id: ACCOUNT, status: 200, reason: 'acknowledge', phrase: 'canary taken' },
   ])

@@ -54,7 +54,7 @@ t.test('no call has more than 1,000 events', async (t) => {
   )
 })
 
-t.test('a post whose decision takes too long is told so, and delivery goes on', async (t) => {
+t.test('a post whose decision takes too long is answered as queued, and delivery continues', async (t) => {
   const { clock, post, calls, acknowledged } = setStage(t)
   const outcomes = post(1, ['a'])
   await clock.advance(4000)
@@ -182,7 +182,7 @@ t.test('a queue that keeps failing sends one trial at a time, and everything onc
   t.strictSame(ids.sort(), ['e1', 'e2', 'e3', 'e4'])
 })
 
-t.test('an opaque refusal is split until the culprit stands alone; the others are delivered', async (t) => {
+t.test('an opaque refusal is split until the culprit is alone; the others are delivered', async (t) => {
   const { post, calls, acknowledged } = setStage(t)
   const ids = Array.from({ length: 100 }, (_, n) => `e${n}`)
   const outcomes = post(1, ids)
@@ -202,7 +202,7 @@ t.test('an opaque refusal is split until the culprit stands alone; the others ar
   t.ok(calls.length <= 10, `${calls.length} calls: the first, 7 halvings, the culprit alone, the rest`)
 })
 
-t.test('a bisect goes on where it was after failures and pauses', async (t) => {
+t.test('a bisect continues where it was after failures and pauses', async (t) => {
   const { clock, post, calls, acknowledged } = setStage(t)
   void post(1, idsOf('e', 100))
   await runDue()
@@ -312,7 +312,7 @@ t.test('queues take turns at the store, and memory stays bounded however many th
   t.equal(new Set(calls.flatMap(({ ids }) => ids)).size, 60, 'each queue had its turn')
 })
 
-t.test('a queue that Pinterest tells to wait long keeps nothing in memory', async (t) => {
+t.test('a queue that Pinterest asks to wait long keeps nothing in memory', async (t) => {
   const { clock, post, calls, released } = setStage(t)
   void post(1, ['a'])
   await runDue()
@@ -347,7 +347,7 @@ t.test('no call that is not full leaves while the store brings more', async (t) 
   t.match(calls, [{ ids: { length: 501 } }])
 })
 
-t.test('code 4197 stops all accounts, and one trial lets all go on', async (t) => {
+t.test('code 4197 stops all accounts, and one trial ends that', async (t) => {
   const { clock, post, calls, delivery } = setStage(t)
   const down = refused(503, { code: 4197 })
   for (let n = 0; n < 3; n++) void post(n, [`e${n}`], { adAccountId: `${n}` })
@@ -385,7 +385,7 @@ t.test('other failures of some accounts do not stop the others', async (t) => {
   t.ok(calls.some(({ ids }) => ids.includes('other')))
 })
 
-t.test('what failed is told in the history of a dead letter', async (t) => {
+t.test('what failed is in the history of a dead letter', async (t) => {
   const { clock, post, calls, acknowledged, released } = setStage(t)
   void post(1, ['a'])
   await runDue()
@@ -429,7 +429,7 @@ t.test('an event that grows too old in the queue is a dead letter, its companion
   ])
 })
 
-t.test('while the store writes no decisions calls stop, and go on once it does', async (t) => {
+t.test('while the store writes no decisions calls stop, and leave again once it does', async (t) => {
   const { clock, post, calls, writing, delivery, acknowledged } = setStage(t)
   const written = Promise.withResolvers<void>()
   writing.held = written.promise
@@ -581,7 +581,7 @@ t.test('after stop no call leaves, and posts are answered with what is known', a
 })
 
 t.test(
-  'what others took over is not sent again from here, and its posts are told that it is queued',
+  'what others took over is not sent again from here, and its posts are answered as queued',
   async (t) => {
     const { post, calls, acknowledged, released, delivery, clock } = setStage(t, { callsInFlight: 1 })
     const underWay = post(1, ['a'])

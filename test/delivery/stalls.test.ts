@@ -172,7 +172,7 @@ const clocks: readonly (readonly [string, (clock: ManualClock) => Clock])[] = [
 ]
 
 for (const [name, bend] of clocks) {
-  t.test(`${QUEUES} queues whose leases failed go on by themselves: ${name}`, async (t) => {
+  t.test(`${QUEUES} queues whose leases failed continue by themselves: ${name}`, async (t) => {
     const stage = setStage(t, QUEUES, bend)
     await failLeases(stage)
     t.equal(stage.delivered.size, QUEUES)
@@ -181,7 +181,7 @@ for (const [name, bend] of clocks) {
 }
 
 for (const [name, bend] of clocks) {
-  t.test(`${QUEUES} queues go on by themselves once Pinterest is no longer down: ${name}`, async (t) => {
+  t.test(`${QUEUES} queues continue by themselves once Pinterest is no longer down: ${name}`, async (t) => {
     const { clock, delivery, delivered, refusal, stalled } = setStage(t, QUEUES, bend)
     await clock.advance(60_000)
     refusal.isDown = true
@@ -256,7 +256,7 @@ t.test('a queue that may call again, which nobody said, is found, asked and coun
   t.equal(await stage.stalled(), 3, 'once each')
 })
 
-t.test('what is in the store and nobody told of is found and asked', async (t) => {
+t.test('what is in the store and was never reported is found and asked', async (t) => {
   const stage = setStage(t, 0)
   const { clock, delivery, delivered, stored } = stage
   await delivery.start()

@@ -24,7 +24,7 @@ t.test('a text is filled up or cut to exactly the cells that there are', async (
   t.equal(cellsOf(fitCells('千代田区', 5)), 5)
 })
 
-t.test('columns stand below one another, whatever is in them', async (t) => {
+t.test('columns are below one another, whatever is in them', async (t) => {
   const rows = [
     [{ text: 'ct' }, { text: '千代田区' }, { text: 'x' }],
     [{ text: 'country' }, { text: 'jp' }, { text: 'y' }],
@@ -42,7 +42,7 @@ t.test('in a narrow terminal the widest column gives way', async (t) => {
   t.match(line, /^em {2}a+… {2}b{20}$/)
 })
 
-t.test('a tick stands close to what it is about', async (t) => {
+t.test('a tick is close to what it is about', async (t) => {
   const rows = [[{ text: '✓' }, { text: 'em' }, { text: 'x' }]]
   t.strictSame(layOut(rows, { width: 80, hasColours: false }), ['✓ em  x'])
 })

@@ -97,7 +97,7 @@ t.test('every block is one that is run, an answer, or known to be tested elsewhe
 
 const hasCurl = spawnSync('curl', ['--version']).status === 0
 
-t.test('the commands work as they stand', { skip: !hasCurl && 'there is no curl here' }, async (t) => {
+t.test('the commands work as they are written', { skip: !hasCurl && 'there is no curl here' }, async (t) => {
   const shown = blocks.filter((block) => ['sh', 'json'].includes(block.language) && !isDocker(block))
   const commands = shown.filter(({ language }) => language === 'sh')
   t.match(commands[0]?.text, /^npm ci\n/, 'from a fresh clone')

@@ -120,7 +120,7 @@ t.test('what is refused is named by its place and rule, and never by what it hol
   t.equal(problemOf(`{"data":[${`[${'0,'.repeat(19_900)}0],`.repeat(50)}0]}`), undefined, 'at the bound')
 })
 
-t.test('what stands in a text is no structure', async (t) => {
+t.test('what is within a text is no structure', async (t) => {
   t.equal(problemOf(JSON.stringify({ data: ['['.repeat(100), '\\"[['.repeat(50)] })), undefined)
   t.equal(problemOf(`["${'\\\\'.repeat(40)}", [1]]`), undefined)
 })

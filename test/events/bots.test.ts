@@ -16,14 +16,14 @@ const BOTS = [
   'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/131.0.0.0 Safari/537.36',
 ] // prettier-ignore
 
-t.test('bots and software are told from browsers', async (t) => {
+t.test('bots and software are told apart from browsers', async (t) => {
   for (const agent of BROWSERS) t.notOk(isBotUserAgent(agent), agent)
   for (const agent of BOTS) t.ok(isBotUserAgent(agent), agent)
   for (let n = 0; n < 5000; n++) isBotUserAgent(`${BROWSERS[0]} ${n}`)
   for (const agent of [...BOTS, `curl/8.5.0 ${'x'.repeat(4000)}`]) t.ok(isBotUserAgent(agent))
 })
 
-t.test('an event of a bot is told as such, and sent', async (t) => {
+t.test('an event of a bot is marked as such, and sent', async (t) => {
   const prepare = (fields: object, agent: string) =>
     prepareEvent({ ...PLAIN, ...fields, user_data: { ...PLAIN.user_data, client_user_agent: agent } }, LIVE)
   t.match(prepare({}, BOTS[0]!), { status: 'prepared', warnings: [{ path: 'user_data.client_user_agent', code: 'bot_user_agent' }] }) // prettier-ignore

@@ -237,7 +237,7 @@ t.test('action_source: one of four, whatever its case', async (t) => {
   }
 })
 
-t.test('without anything to tell the customer by, the reason says what was dropped and why', async (t) => {
+t.test('without any identifier of the customer, the reason says what was dropped and why', async (t) => {
   t.match(prepareWith({ user_data: {} }), {
     reason: 'no_identifier',
     message: 'user_data: needs em, or hashed_maids, or client_ip_address together with client_user_agent',

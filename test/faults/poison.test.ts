@@ -80,7 +80,7 @@ t.test('three poison events in several batches: each dies alone', async (t) => {
   t.ok(callsOf(TOGETHER) <= 3 * CALLS_AT_MOST, `${callsOf(TOGETHER)} calls`)
 })
 
-t.test('three poison events in posts at the same time: each poster is told of its own', async (t) => {
+t.test('three poison events in posts at the same time: each post is answered with its own', async (t) => {
   const batches = ['p', 'q', 'r', 's'].map((prefix) => makeIds(50, prefix))
   const poison = ['p-7', 'q-0', 's-49']
   stand.sandbox.faults.set([{ kind: 'poison', eventIds: poison, status: 422 }])

@@ -155,7 +155,7 @@ t.test('a Retry-After beyond belief keeps nobody longer than five minutes', asyn
   })
 })
 
-t.test('503 with code 4197: all accounts wait, and all go on', async (t) => {
+t.test('503 with code 4197: all accounts wait, and all continue', async (t) => {
   stand.sandbox.faults.set([{ kind: 'status', status: 503 }])
   t.equal((await post(ACCOUNT, ['a'], { key: stand.relayKey })).status, 200)
   await untilQueueIs(stand, ACCOUNT, 'pinterest_down')

@@ -136,7 +136,7 @@ void t.test('webhooks of shops get to the relay', { skip }, async (t) => {
 })
 
 void t.test(
-  'nothing but posts and webhooks gets to the relay, whatever the spelling',
+  'nothing but posts and webhooks gets to the relay, however the path is written',
   { skip },
   async (t) => {
     const { gateway, seen } = await standBehindGateway(t, (_, answer) => answer.end('{"relay":true}'))

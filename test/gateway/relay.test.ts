@@ -71,7 +71,7 @@ void t.test('a relay behind the gateway', { skip: gatewayMissing() }, async (t) 
     t.ok(gatewayS + 5 <= relayS, `the gateway gives up after ${gatewayS} s, the relay after ${relayS} s`)
   })
 
-  await t.test('the admin port is out of reach, with the right token and any spelling', async (t) => {
+  await t.test('the admin port is out of reach, with the right token and any path', async (t) => {
     const authorization = `Authorization: Bearer ${ADMIN_TOKEN}`
     const adminPort = Number(new URL(stand.relay.adminUrl).port)
     const direct = await sendRaw(adminPort, ['GET /accounts HTTP/1.1', 'Host: localhost', authorization])

@@ -140,7 +140,7 @@ t.test('livez and readyz', async (t) => {
   t.equal((await fetch(`${relay.publicUrl}/readyz`)).status, 200)
 })
 
-t.test('the answer tells nobody which accounts exist', async (t) => {
+t.test('no answer shows which accounts exist', async (t) => {
   const { post, admin } = await enter(t)
   await admin('PUT', '/accounts/1', { access_token: 'pina_other_account' })
   const there = await post({ data: [rawEvent()] }, { account: '1' })

@@ -44,7 +44,7 @@ t.test('bad events cost nothing but themselves', async (t) => {
   t.equal(sandbox.conversions.summary(account).recorded, 2)
 })
 
-t.test('what Pinterest refuses is told with its reason, the rest of the post is delivered', async (t) => {
+t.test('what Pinterest refuses is answered with its reason, the rest of the post is delivered', async (t) => {
   const { account, post, sandbox, admin } = await enter(t)
   const events = [rawEvent(), rawEvent({ event_id: 'refuse-me' }), rawEvent()]
   sandbox.faults.set([{ kind: 'failEvents', eventIds: ['refuse-me'], message: 'event too strange' }])
@@ -76,7 +76,7 @@ t.test('a huge value that Pinterest complains about costs one event, and is not 
   t.notMatch(logLines.join(''), /CANARY/)
 })
 
-t.test('warnings of the relay and of Pinterest stand side by side', async (t) => {
+t.test('warnings of the relay and of Pinterest are side by side', async (t) => {
   const { post } = await enter(t)
   const event = rawEvent({ user_data: { em: ['person@example.com', 'not-an-email'] } })
   const { status, body } = await post({ data: [{ ...event, unheard_of: 1 }] })
@@ -187,7 +187,7 @@ t.test(
   },
 )
 
-t.test('a repeat of an event that still waits is not told to be delivered', async (t) => {
+t.test('a repeat of an event that still waits is not answered as delivered', async (t) => {
   const { account, post, sandbox } = await enter(t)
   sandbox.faults.set([{ kind: 'status', status: 503 }])
   const event = rawEvent({ event_id: 'waits' })

@@ -3,7 +3,7 @@ import { createReadiness } from '../../src/ingest/health.ts'
 import type { Store, StoreSize } from '../../src/store/store.ts'
 import { createManualClock } from '../support/clock.ts'
 
-t.test('an account over its share is refused alone, and told once a minute', async (t) => {
+t.test('an account over its share is refused alone, and logged once a minute', async (t) => {
   const clock = createManualClock()
   const size = {
     usedBytes: 0,

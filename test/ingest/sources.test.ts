@@ -120,7 +120,7 @@ t.test('a secret is rotated: the one before it is valid until it is dropped', as
   t.notMatch(JSON.stringify(await guest.admin('GET', '/sources')), next)
 })
 
-t.test('what is not to be sent is taken, told, and counted as filtered', async (t) => {
+t.test('what is not to be sent is taken, recorded, and counted as filtered', async (t) => {
   const guest = await enter(t)
   await register(t, guest, 'shop-4', { kind: 'shopify', consent: { require: 'buyer_accepts_marketing' } })
   t.equal((await sendShopify(guest, 'shop-4', order(), 'products/update')).status, 200)

@@ -20,7 +20,7 @@ const fastClock: Clock = {
 }
 
 t.test(
-  'a store that hangs turns readiness off, and posts get 503; when it answers all goes on',
+  'a store that hangs turns readiness off, and posts get 503; when it answers all continues',
   async (t) => {
     const file = join(t.testdir(), 'hang')
     const startThread = () => new Worker(new URL('./blocking-thread.ts', import.meta.url))

@@ -38,7 +38,7 @@ t.test('a smaller capacity keeps what fits, a larger one adds nothing by itself'
   t.equal(tokensIn({ ...fullBucket(4, 60, 0), capacity: 10 }, 0), 4)
 })
 
-t.test('the wait that is told is true and the shortest', async () => {
+t.test('the wait that is answered is true and the shortest', async () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 50 }),

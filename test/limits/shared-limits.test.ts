@@ -24,7 +24,7 @@ function setUp(answer: (request: BucketRequest) => BucketGrant) {
 
 const all = ({ wanted }: BucketRequest): BucketGrant => ({ granted: wanted, waitMs: 0, left: 5 })
 
-t.test('a call waits for a token of the store, and is told when it is there', async (t) => {
+t.test('a call waits for a token of the store, and is notified when it is there', async (t) => {
   const { callLimiter, asked } = setUp(all)
   const told: string[] = []
   callLimiter.onRefill((adAccountId) => told.push(adAccountId))
@@ -90,7 +90,7 @@ t.test('what a process had when it was stopped for a while it does not use', asy
   t.match(asked.at(-1), { holding: 1, unused: 2 })
 })
 
-t.test('while the store is away calls wait and posts are refused; nothing is told twice', async (t) => {
+t.test('while the store is away calls wait and posts are refused; nothing is reported twice', async (t) => {
   const { callLimiter, postLimiter, state, asked, clock } = setUp(all)
   state.isAway = true
   t.ok(callLimiter.take('1') > 0)
@@ -110,7 +110,7 @@ t.test('what is given back goes to the store, for whoever wants it', async (t) =
   t.match(asked.at(-1), { holding: 0, unused: 1 })
 })
 
-t.test('a post limiter refuses with the time until the next token, and tells what is left', async (t) => {
+t.test('a post limiter refuses with the time until the next token, and says what is left', async (t) => {
   let granted = 2
   const { postLimiter } = setUp(({ wanted }) => {
     const now = Math.min(granted, wanted)
@@ -144,7 +144,7 @@ t.test('who only waits, and is late by as much again, gets what was granted mean
   t.equal(callLimiter.take('1'), 0)
 })
 
-t.test('an answer that lay about while the process stood still is not used', async (t) => {
+t.test('an answer that waited while the process was stopped is not used', async (t) => {
   const clock = createManualClock()
   const asked: BucketRequest[] = []
   let answer = (_grants: BucketGrant[]) => {}

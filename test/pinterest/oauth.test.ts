@@ -21,7 +21,7 @@ async function answering(t: Test, status: number, body: object) {
   return oauth
 }
 
-t.test('Pinterest may go on with the same refresh token, but has to give one for a code', async (t) => {
+t.test('Pinterest may keep the same refresh token, but has to give one for a code', async (t) => {
   const pair = { access_token: 'pina_access_2', scope: 'ads:write', expires_in: 60 }
   const oauth = await answering(t, 200, pair)
   t.strictSame(await oauth.refresh(CLIENT, 'pinr_refresh_1', 'ads:write'), {

@@ -13,7 +13,7 @@ const { O_RDWR, O_WRONLY, O_NONBLOCK } = constants
 /** It ends in a second; one that does not end is what this is about. */
 const END_MS = 20_000
 
-void t.test('SIGTERM ends a relay whose log has a reader that stands still', async (t) => {
+void t.test('SIGTERM ends a relay whose log has a reader that stopped', async (t) => {
   const { reader, writer } = openPipe(t)
   fill(reader)
   const relay = await start(t, writer)

@@ -73,7 +73,7 @@ export async function checkRefreshes(t: Test, { sandbox, admin, post }: Accounts
     t.equal(await post('after', NOT_DONE), 200)
   })
 
-  await t.test('killed after it: told at once, and events go on with the token in use', async (t) => {
+  await t.test('killed after it: reported at once, and events leave with the token in use', async (t) => {
     t.match(await grantOf(DONE), {
       status: 'reauthorize',
       last_failure: { reason: /used before.*earlier refresh was lost/ },

@@ -61,7 +61,7 @@ t.test(
 )
 
 t.test(
-  'a source that one relay was told of takes webhooks at the other; an order is sent once',
+  'a source that was registered at one relay takes webhooks at the other; an order is sent once',
   async (t) => {
     const { replicas, sandbox } = stage
     const [one, two] = replicas as [Replica, Replica]

@@ -175,7 +175,7 @@ await t.test('on the wire', async (t) => {
     t.equal(recorded(), 1)
   })
 
-  await t.test('drip sends the whole answer in pieces', async (t) => {
+  await t.test('drip sends the whole answer in small parts', async (t) => {
     sandbox.faults.set([{ kind: 'drip', chunkBytes: 40, intervalMs: 2 }])
     const response = await postRaw(sandbox)
     const chunks: Uint8Array[] = []

@@ -16,7 +16,7 @@ const entry = (at: number, adAccountId = ACCOUNT) => ({
   recorded: 0,
 })
 
-await t.test('the journal tells what each call was', async (t) => {
+await t.test('the journal shows what each call was', async (t) => {
   const clock = { nowMs: 1000 }
   const sandbox = await createSandbox({ now: () => clock.nowMs })
   t.teardown(() => sandbox.close())
@@ -76,7 +76,7 @@ await t.test('the journal tells what each call was', async (t) => {
   t.equal(await count(''), 0)
 })
 
-await t.test('the journal tells what was recorded, and whether the answer left', async (t) => {
+await t.test('the journal shows what was recorded, and whether the answer left', async (t) => {
   const clock = { nowMs: 1000 }
   const sandbox = await createSandbox({ now: () => clock.nowMs })
   t.teardown(() => sandbox.close())
@@ -150,7 +150,7 @@ await t.test('conversions are counted per event id, test calls never', async (t)
   t.equal(sandbox.conversions.summary(ACCOUNT).recorded, 0)
 })
 
-await t.test('many event ids leave in pieces, and past the bound they are only counted', async (t) => {
+await t.test('many event ids leave in parts, and past the bound they are only counted', async (t) => {
   const sandbox = await createSandbox({ maxEventIds: 50_000 })
   t.teardown(() => sandbox.close())
   for (let index = 0; index < 50_001; index += 1) {

@@ -75,7 +75,7 @@ await t.test('the limit of an account holds in every rolling minute', async (t) 
   })
 })
 
-await t.test('5,000 calls a minute, unless told otherwise', async (t) => {
+await t.test('5,000 calls a minute, unless a setting says otherwise', async (t) => {
   const sandbox = await createSandbox({ now: () => 0 })
   t.teardown(() => sandbox.close())
   t.equal((await control(sandbox, 'GET', 'stats')).body['callsPerMinute'], 5000)

@@ -196,7 +196,7 @@ t.test('every ten seconds what is too old of the event trail is deleted, in step
 })
 
 t.test(
-  'dead letters that had to go for newer ones are told at most once a minute, all of them',
+  'dead letters that had to go for newer ones are reported at most once a minute, all of them',
   async (t) => {
     const { clock, steps, warned } = setUp(t)
     steps.push({ tooOld: 9, overPart: 0 })

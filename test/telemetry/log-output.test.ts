@@ -50,7 +50,7 @@ t.test('lines are gathered for half a second, or until there are many', async (t
 })
 
 t.test(
-  'a reader that stands still costs bounded memory, and gets all that waits when it goes on',
+  'a reader that stops for a while costs bounded memory, and gets all that waits when it reads again',
   async (t) => {
     const { output, clock, read } = await openPipe(t)
     const numbered = (n: number) => `${String(n).padStart(6)} ${'x'.repeat(992)}\n`

@@ -36,7 +36,7 @@ t.test('what is not on the list is not logged, even if the types were fooled', a
   t.strictSame(Object.keys(JSON.parse(lines[0]!) as object).toSorted(), ['level', 'phrase', 'status', 'time'])
 })
 
-t.test('of an error its code is told and its place, never its message', async (t) => {
+t.test('of an error its code is logged and its place, never its message', async (t) => {
   const error = Object.assign(new TypeError('cannot read secret@example.com'), { code: 'E_SOMETHING' })
   t.equal(codeOf(error), 'E_SOMETHING')
   t.equal(codeOf(new TypeError('secret')), 'TypeError')

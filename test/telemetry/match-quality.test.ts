@@ -97,7 +97,7 @@ t.test('filtered events are a share of all, and of nothing else', async (t) => {
   })
 })
 
-t.test('hours go by, accounts and names stand apart, and an account that is gone is forgotten', async (t) => {
+t.test('hours pass, accounts and names are separate, and an account that is gone is forgotten', async (t) => {
   const { quality, advance } = setUp()
   quality.note('1', prepared({ em: 'a@example.com' }))
   advance(1)
@@ -157,7 +157,7 @@ const GOOD: MatchQualityRow = {
 }
 const codesOf = (row: Partial<MatchQualityRow>) => advise({ ...GOOD, ...row }).map(({ code }) => code)
 
-t.test('what costs most is told first, and what is good is not told', async (t) => {
+t.test('what costs most comes first, and what is good is left out', async (t) => {
   t.same(codesOf({}), [])
   const bad = {
     em: 0.2,

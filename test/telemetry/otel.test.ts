@@ -112,7 +112,7 @@ t.test('what a collector gets of posts and calls', async (t) => {
     t.match(attributesOf(call), { 'http.response.status_code': 200, 'pinrelay.events': 2 })
   })
 
-  await t.test('the service is named, and nothing of a customer or a key is told', async (t) => {
+  await t.test('the service is named, and nothing of a customer or a key is sent', async (t) => {
     t.match(text(), 'relay-of-the-shop')
     t.match(text(), '/v1/traces')
     const secrets = ['person@example.com', '203.0.113.7', 'Mozilla', TOKEN, stand.relayKey, '127.0.0.1:8']
@@ -143,7 +143,7 @@ t.test('what a collector gets of posts and calls', async (t) => {
   })
 })
 
-t.test('a collector that is away costs neither posts nor an orderly end, and is told of once', async (t) => {
+t.test('a collector that is away costs neither posts nor an orderly end, and is logged once', async (t) => {
   const endpoint = 'http://user:password@127.0.0.1:1'
   const stand = await setUp(t, { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint })
   for (let n = 0; n < 3; n++) t.equal((await stand.post({ data: [rawEvent()] })).status, 200)

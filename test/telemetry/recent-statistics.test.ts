@@ -69,7 +69,7 @@ t.test('each range has steps of its own, as many as it takes', async (t) => {
   t.match(recentStatistics.samples(0, '7d'), [{ posts: 7 }], 'a step that is not over counts at the end')
 })
 
-t.test('a restart goes on with what was archived; what is older than its range goes', async (t) => {
+t.test('a restart continues with what was archived; what is older than its range goes', async (t) => {
   const clock = createManualClock()
   const metrics = createMetrics({ version: 'test' })
   const written = new Map<string, string>()

@@ -25,7 +25,7 @@ function times(count: number, act: () => void): void {
 }
 
 t.test(
-  'a stream that stops while another goes on is marked, logged once, and let go when it is back',
+  'a stream that stops while another continues is marked, logged once, and let go when it is back',
   async (t) => {
     const { clock, lines, watch } = setUp()
     const visits = () => times(40, () => watch.note('1', { eventName: 'page_visit', events: 1 }))

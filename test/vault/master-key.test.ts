@@ -82,7 +82,7 @@ t.test('a secret that everyone may read is refused; a group may have it', async 
   t.equal(await loadOrMakeSecretFile(path, 32), 'hush')
 })
 
-t.test('what cannot be read or made is told by its path', async (t) => {
+t.test('what cannot be read or made is named by its path', async (t) => {
   const folder = t.testdir({ file: 'x' })
   mkdirSync(join(folder, 'folder'))
   await t.rejects(loadOrMakeSecretFile(join(folder, 'file', 'secret'), 32), {

@@ -49,7 +49,7 @@ t.test('each score is fetched once a day, with a token that may read it, and kep
   t.equal(asked.length, 6)
 })
 
-t.test('a score that was fetched while the clock stood ahead does not wait for that time', async (t) => {
+t.test('a score that was fetched while the clock was ahead does not wait for that time', async (t) => {
   const { vault, clock, fetcher, asked } = await setUp()
   await addGrant(vault, clock, ['1'])
   clock.setWall(clock.wallMs() + 365 * DAY_MS)

@@ -57,7 +57,7 @@ t.test('a 401 asks at once, but not again for a token that was just given', asyn
 })
 
 t.test(
-  'a refusal is told once an hour at most, and ends by itself when Pinterest changes its mind',
+  'a refusal is reported once an hour at most, and ends by itself when Pinterest changes its mind',
   async (t) => {
     const { vault, clock, refresher, asked, outcomes, logLines } = await setStage()
     const grantId = await addGrant(vault, clock, ['1', '2'])
@@ -202,7 +202,7 @@ t.test(
 )
 
 t.test(
-  'killed with the question under way: the next process asks at once, and tells what came of it',
+  'killed with the question under way: the next process asks at once, and reports the result',
   async (t) => {
     for (const [name, isUsedUp] of [
       ['Pinterest never got it', false],
@@ -227,7 +227,7 @@ t.test(
   },
 )
 
-t.test('the pause after a failure goes on in the next process', async (t) => {
+t.test('the pause after a failure continues in the next process', async (t) => {
   const { vault, clock, memory, refresher, asked } = await setStage()
   await addGrant(vault, clock, ['1'])
   refresher.check()

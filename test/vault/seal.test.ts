@@ -83,7 +83,7 @@ t.test('more salts than are remembered still open', async (t) => {
   for (const value of [...sealed, ...sealed]) t.same(opener.open(value, PLACE), Buffer.from('x'))
 })
 
-t.test('an error tells neither the plain text nor a key', async (t) => {
+t.test('an error holds neither the plain text nor a key', async (t) => {
   const current = randomBytes(32)
   const sealer = createSealer({ current })
   const sealed = sealer.seal(Buffer.from('a bearer token'), PLACE)

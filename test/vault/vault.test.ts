@@ -35,7 +35,7 @@ t.test('a new consent serves the accounts that it is for, and leaves a minted to
   t.strictSame(vault.accountsOn(vault.account('1')!.grantId!), ['1', '2'])
 })
 
-t.test('a grant that went while somebody asked to share it is told of', async (t) => {
+t.test('a grant that went while somebody asked to share it is reported', async (t) => {
   const { vault, clock } = await setStage()
   const grantId = await addGrant(vault, clock, ['1'])
   await vault.deleteAccount('1')

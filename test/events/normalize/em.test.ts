@@ -18,7 +18,7 @@ t.test('an address is lower case and has no white space', async (t) => {
   ])
 })
 
-t.test('characters of another width are those that the keyboard stands for', async (t) => {
+t.test('characters of another width are those that the keyboard means', async (t) => {
   checkTable(t, 'em', [
     ['person＠example.com', 'person@example.com'],
     ['Ｐｅｒｓｏｎ．１＠ｅｘａｍｐｌｅ．ｃｏｍ', 'person.1@example.com'],

@@ -177,7 +177,7 @@ t.test('a long text is not read', async (t) => {
   ])
 })
 
-t.test('numbers that fill in a required field stand for nothing', async (t) => {
+t.test('numbers that fill in a required field mean nothing', async (t) => {
   const rows: Readonly<Record<string, readonly string[]>> = {
     us: ['0000000000', '1111111111', '2222222222', '5555555555', '9999999999', '+1 000 000 0000', '+11111111111', '(123) 456-7890', '012-345-6789',
       '415-055-2671', '415-155-2671', '1-023-555-2671', '14150552671'],

@@ -54,7 +54,7 @@ t.test('customer data is normalized, hashed and complete', async (t) => {
 })
 
 t.test(
-  'the region is the event’s country, spelled or hashed, or the account’s if it names none',
+  'the region is the event’s country, as text or hashed, or the account’s if it names none',
   async (t) => {
     // From sha256sum: us, de, gb.
     const us = '79adb2a2fce5c6ba215fe5f27f532d4e7edbac4b6a5e09e1ef3a08084a904621'
@@ -242,7 +242,7 @@ t.test('no text of the longest length takes long', async (t) => {
 
 t.test('nothing throws, and hashed fields hold hashes alone', async () => hashesAlone(100))
 
-t.test('spelling what was normalized changes nothing', async () => normalizesOnce(100))
+t.test('normalizing what was normalized changes nothing', async () => normalizesOnce(100))
 
 t.test('case, invisible characters and white space at the ends do not matter', async () => ignoresLooks(100))
 

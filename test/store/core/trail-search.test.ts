@@ -48,7 +48,7 @@ t.test(
   },
 )
 
-t.test('a walk goes on for a minute before its beginning, since the clocks of replicas differ', async (t) => {
+t.test('a walk covers the minute before its beginning, since the clocks of replicas differ', async (t) => {
   const step = (received_at_ms: number) =>
     toTrailStep([], [], { bucket: 7, received_at_ms }, { sinceMs: NOW_MS }).nextBucket
   t.same([step(NOW_MS), step(NOW_MS - 5000), step(0), step(NOW_MS - 61_000)], [6, 6, 6, undefined])
@@ -66,7 +66,7 @@ t.test('a page ends where the next one begins, also within a post', async (t) =>
 })
 
 t.test(
-  'a search that takes long goes on where it ended, post by post and where nothing is found',
+  'a search that takes long continues where it ended, post by post and where nothing is found',
   async (t) => {
     let nowMs = 0
     t.intercept(performance, 'now', { value: () => (nowMs += 1500) })

@@ -111,7 +111,7 @@ t.test(
   },
 )
 
-t.test('a failed write of a post is told; a failed read, and what is at fault itself, is not', async (t) => {
+t.test('a failed write of a post is logged; a failed read, or one that caused it, is not', async (t) => {
   const failures: TravelError[] = []
   const { batcher, answer } = play({ onWriteFailed: (error) => void failures.push(error) })
   const asked = [

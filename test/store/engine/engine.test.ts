@@ -28,7 +28,7 @@ t.test('what is asked for after it closed is refused as by a relay that shuts do
   await t.rejects(engine.store.backlog(), { code: 'SHUTTING_DOWN' })
 })
 
-t.test('when its thread dies that is told once, and everything rejects, then and later', async (t) => {
+t.test('when its thread dies that is reported once, and everything rejects, then and later', async (t) => {
   const problems: StoreProblem[] = []
   const startThread = () => new Worker(new URL('./dying-thread.ts', import.meta.url))
   const engine = await open(t, { startThread, onProblem: (problem) => void problems.push(problem) })

@@ -55,7 +55,7 @@ function setUp() {
   return { posts, take, committed, counted, steps: () => steps }
 }
 
-t.test('valid events are committed as one batch; invalid ones are told by their position', async (t) => {
+t.test('valid events are committed as one batch; invalid ones are named by their position', async (t) => {
   const { take, committed, counted } = setUp()
   const receipt = await take([PLAIN, 5, { ...PLAIN, event_id: 'two' }])
   t.match(receipt, {
@@ -132,7 +132,7 @@ t.test('a post whose sender left is not begun; one that is under way is finished
   t.equal(committed.length, 1)
 })
 
-t.test('a duplicate of another customer is told as one', async (t) => {
+t.test('a duplicate of another customer is reported as one', async (t) => {
   const { take } = setUp()
   const of = (em: string) => ({ ...PLAIN, user_data: { em } })
   await take([of('anna.lind@shop.example')])

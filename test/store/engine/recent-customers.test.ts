@@ -21,7 +21,7 @@ function differs(first: object, second: object, fields: object = {}, adAccountId
   return customers.isOfAnother(adAccountId, event(second, fields))
 }
 
-t.test('one id with different customers is told, by what both have', async (t) => {
+t.test('one id with different customers is reported, by what both have', async (t) => {
   t.ok(differs(anna, bea))
   t.ok(differs({ external_id: 'c-1' }, { external_id: 'c-2' }))
   t.ok(differs({ ph: '+14155552671' }, { ph: '+14155552672' }))
@@ -43,7 +43,7 @@ t.test('another name, id or account is none of it', async (t) => {
 })
 
 t.test(
-  'of 200,000 events with ids of their own, more than it has room for, none is told, and the latest are known',
+  'of 200,000 events with ids of their own, more than it has room for, none is reported, and the latest are known',
   async (t) => {
     const customers = createRecentCustomers()
     const of = (id: number, customer: number) => ({

@@ -91,7 +91,7 @@ t.test('one replica that uses its tokens at once gets what one bucket gives', as
   t.pass('held')
 })
 
-t.test('a database whose clock is set back begins with empty buckets, and goes on', async (t) => {
+t.test('a database whose clock is set back begins with empty buckets, and continues', async (t) => {
   const full = { level: CAPACITY * 60_000, atMs: 1_000_000 }
   const back = exchangeOne(full, { all: 0, own: 0 }, ask({ wanted: 5 }), 700_000)
   t.match(back, { level: 0, atMs: 700_000, grant: { granted: 0 } })

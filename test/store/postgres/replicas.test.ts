@@ -98,7 +98,7 @@ t.test('a dead replica loses its batches, and what it says too late changes noth
   t.match(await other.store.totals({}), { delivered: 2, queued: 0 })
 })
 
-t.test('one that was taken for dead goes on under a new number', async (t) => {
+t.test('one that was taken for dead continues under a new number', async (t) => {
   const ground = await layGround(t, server)
   const one = await ground.open(STILL)
   const numbers = async () => (await ground.ask('SELECT owner_id FROM pinrelay.owners')).length
@@ -115,7 +115,7 @@ t.test('one that was taken for dead goes on under a new number', async (t) => {
   )
 })
 
-t.test('heartbeats keep a replica alive, and takeovers go on while it runs', async (t) => {
+t.test('heartbeats keep a replica alive, and takeovers continue while it runs', async (t) => {
   const ground = await layGround(t, server)
   const watching = await ground.open({ ...WATCHFUL, feedPollMs: 20, name: 'watching' })
   const news: SharedChange[] = []
@@ -193,7 +193,7 @@ t.test('outcomes outlive an outage; posts are refused at once meanwhile', async 
   t.match(await store.lease(askAll()), [{ batchId: other.batch?.batchId, attempts: 2 }])
 })
 
-t.test('the database starts again, and the store goes on by itself', async (t) => {
+t.test('the database starts again, and the store continues by itself', async (t) => {
   const server = await startStoppablePostgres()
   t.teardown(() => server.close())
   const ground = await layGround(t, server)

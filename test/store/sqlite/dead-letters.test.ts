@@ -124,7 +124,7 @@ t.test('a batch with thousands of events expires in steps of its own', async (t)
   t.equal(await store.expire(request), 0)
 })
 
-t.test('batch ids go on where the clock is, also in a fresh file that replaces a broken one', async (t) => {
+t.test('batch ids follow the clock, also in a fresh file that replaces a broken one', async (t) => {
   const ground = await layGround(t)
   const commit = async (openedAtMs: number) => {
     const { store, close } = await ground.open({ openedAtMs })

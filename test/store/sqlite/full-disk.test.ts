@@ -45,7 +45,7 @@ t.test('a burst stops at the watermark, not at the end of the disk', async (t) =
 
 for (const fate of ['delivered', 'buried'] as const) {
   t.test(
-    `others fill the disk to the last byte: posts are refused, the rest goes on, all is ${fate}`,
+    `others fill the disk to the last byte: posts are refused, the rest continues, all is ${fate}`,
     async (t) => {
       // Dead letters need some room: a sixteenth of a disk that is much smaller is too little for them.
       const disk = mountSmallDisk(t, fate === 'buried' ? '24m' : '12m')
