@@ -12,7 +12,7 @@ import type { RecentStatistics } from '../telemetry/recent-statistics.ts'
 import type { VolumeWatch } from '../telemetry/volume-watch.ts'
 import type { Granting } from '../vault/granting.ts'
 import type { Refresher } from '../vault/refresher.ts'
-import type { KnownTokens } from '../vault/token-watch.ts'
+import type { TokenWatch } from '../vault/token-watch.ts'
 import type { Refusals } from './refusals.ts'
 import type { createSessions } from './session.ts'
 
@@ -25,7 +25,7 @@ export interface AdminOptions
   readonly verify: Verify
   readonly granting: Granting
   readonly refresher: Refresher
-  readonly tokenWatch: KnownTokens
+  readonly tokenWatch: TokenWatch
   readonly matchQuality: MatchQuality
   readonly volumeWatch: VolumeWatch
   readonly webhookLog: Pick<WebhookLog, 'of'>

@@ -23,7 +23,7 @@ export interface DeliveryOptions {
   readonly maxEventAgeMs: number
   /** Whether ages can be believed: the wall clock was not set a short while ago. */
   readonly isClockTrusted: () => boolean
-  readonly tokenWatch: TokenWatch
+  readonly tokenWatch: Pick<TokenWatch, 'accepted' | 'refused' | 'isReplacing'>
   /** The account gets a new token only when a person consents. */
   readonly needsConsent: (adAccountId: string) => boolean
   readonly log: Log

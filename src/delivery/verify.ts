@@ -1,8 +1,6 @@
 /** Asks Pinterest whether an account's token works, with a canary. Takes a call limiter token like any other call. */
-import { Readable } from 'node:stream'
 import type { CallOutcome } from '../pinterest/outcome.ts'
 import { createScrub } from '../pinterest/scrub.ts'
-import type { TokenWatch } from '../vault/token-watch.ts'
 import { canaryCall, decideCanary } from './canary.ts'
 import type { DeliveryOptions } from './options.ts'
 
@@ -50,7 +48,7 @@ const NO_TOKEN = { ...NO_ANSWER, message: 'The account has no token yet: it wait
 
 /** Only a call with the relay's own event counts: one with a customer's may be refused for the event. */
 export function noteTokenOutcome(
-  tokenWatch: TokenWatch,
+  tokenWatch: DeliveryOptions['tokenWatch'],
   { adAccountId, token }: { readonly adAccountId: string; readonly token: string },
   outcome: CallOutcome,
 ): void {
@@ -60,14 +58,4 @@ export function noteTokenOutcome(
   if (status !== 401 && status !== 403) return
   const reason = createScrub(token)(message) || `status ${status}`
   tokenWatch.refused(adAccountId, { token, status, reason })
-}
-
-/** Verifies many accounts, a few at a time: an agency's thousand must not become a thousand calls at once. */
-export function verifyAll<Result extends object>(
-  adAccountIds: readonly string[],
-  verifyOne: (adAccountId: string) => Promise<Result>,
-): Promise<(Result & { ad_account_id: string })[]> {
-  return Readable.from(adAccountIds)
-    .map(async (id: string) => ({ ad_account_id: id, ...(await verifyOne(id)) }), { concurrency: 8 })
-    .toArray()
 }

@@ -4,8 +4,8 @@
  *
  * Throws INVALID_REQUEST, TOKEN_REFUSED, NO_GRANT or PINTEREST_UNAVAILABLE.
  */
+import { Readable } from 'node:stream'
 import { orAfter, type Clock } from '../clock.ts'
-import { type Verify, verifyAll } from '../delivery/verify.ts'
 import { InvalidRequest, NoGrant, NotFound, PinterestUnavailable, TokenRefused } from '../errors.ts'
 import {
   hasScope,
@@ -24,6 +24,12 @@ export type GivenGrant =
   /** A person will consent later; or the app has a new secret. */
   | { readonly kind: 'client'; readonly client: ClientCredentials }
   | { readonly kind: 'shared'; readonly adAccountId: string }
+
+/** Whether Pinterest takes a token for an account; without an answer it is neither. */
+type Verify = (
+  adAccountId: string,
+  accessToken: string,
+) => Promise<{ readonly works: boolean; readonly isRefused: boolean; readonly message: string }>
 
 export type Granting = ReturnType<typeof createGranting>
 
@@ -49,16 +55,16 @@ export function createGranting(options: GrantingOptions) {
     return result
   }
 
-  /** Others keep what they have unless the new grant works for them, or theirs is refused anyhow. */
+  /** Others keep what they have unless the new grant works for them, or theirs is refused anyhow. A few are asked at once. */
   async function findMovers(adAccountId: string, accessToken: string): Promise<string[]> {
     const grant = vault.grantOf(adAccountId)
     if (grant === undefined) return []
+    const moves = async (other: string) => {
+      const { works, isRefused } = await verify(other, accessToken)
+      return works || (grant.refusedAtMs !== undefined && !isRefused)
+    }
     const others = vault.accountsOn(grant.grantId).filter((id) => id !== adAccountId)
-    const isRefused = grant.refusedAtMs !== undefined
-    const verifications = await verifyAll(others, (other) => verify(other, accessToken))
-    return verifications
-      .filter((one) => one.works || (isRefused && !one.isRefused))
-      .map(({ ad_account_id }) => ad_account_id)
+    return Readable.from(others).filter(moves, { concurrency: 8 }).toArray()
   }
 
   return {

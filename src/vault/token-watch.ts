@@ -15,15 +15,8 @@ export interface TokenUse {
   readonly lastFailure: TokenFailure | undefined
 }
 
-export type KnownTokens = ReturnType<typeof createTokenWatch>
-
 /** Learns whether Pinterest accepted an account's token. */
-export interface TokenWatch {
-  accepted(adAccountId: string): void
-  refused(adAccountId: string, refusal: TokenRefusal): void
-  /** A new token is on its way: a hold for the old one will end soon. */
-  isReplacing(adAccountId: string): boolean
-}
+export type TokenWatch = ReturnType<typeof createTokenWatch>
 
 interface TokenRefusal {
   /** The one that was refused. */
@@ -60,9 +53,9 @@ export function createTokenWatch({ vault, refresher, now, log }: TokenWatchOptio
   }
 
   return {
-    accepted: (adAccountId) => note(adAccountId, { lastSuccessAtMs: now() }),
+    accepted: (adAccountId: string) => note(adAccountId, { lastSuccessAtMs: now() }),
 
-    refused(adAccountId, { token, status, reason }) {
+    refused(adAccountId: string, { token, status, reason }: TokenRefusal): void {
       const account = vault.account(adAccountId)
       // It was replaced meanwhile: that says nothing of the new one.
       if (account === undefined || vault.tokenOf(adAccountId) !== token) return
@@ -73,14 +66,15 @@ export function createTokenWatch({ vault, refresher, now, log }: TokenWatchOptio
       else if (grant.refusedAtMs === undefined) void fallBack(adAccountId, token)
     },
 
-    isReplacing(adAccountId) {
+    /** A new token is on its way: a hold for the old one will end soon. */
+    isReplacing(adAccountId: string): boolean {
       const grantId = vault.account(adAccountId)?.grantId
       return grantId !== undefined && refresher.isRefreshing(grantId)
     },
 
     useOf,
     forget: (adAccountId: string) => void uses.delete(adAccountId),
-  } satisfies TokenWatch & Record<string, unknown>
+  }
 }
 
 /** Whether only a person's consent lets this account send again. */
