@@ -1,5 +1,7 @@
 /** Expressions of custom sources: what does not end, or grows without end, costs nobody but its own source. */
+import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Worker } from 'node:worker_threads'
 import t from 'tap'
 import { createExpressions } from '../../../src/store/engine/expressions.ts'
 import type { Webhook } from '../../../src/sources/source.ts'
@@ -86,8 +88,10 @@ t.test('a thread that dies between two webhooks costs neither', async (t) => {
   const expressions = createExpressions({ file: new URL('./fleeting-thread.ts', import.meta.url) })
   t.teardown(() => expressions.close())
   for (const n of [1, 2]) {
+    const started = once(process, 'worker')
     t.same(await expressions.findFault('body'), 'answered', `webhook ${n}`)
-    await delay(200)
+    const [worker] = (await started) as [Worker]
+    if (worker.threadId !== -1) await once(worker, 'exit')
   }
 })
 
