@@ -25,15 +25,17 @@ export type PackedPost = readonly [
   place: number,
   /** Its place among the row's. */
   sender: number,
-  receivedAtMs: number,
+  /** After the row was begun. */
+  receivedMs: number,
   /** After it was received. */
   committedMs: number,
   /** `EVENT_SIZE` of each: the place of its name, its id, its order's, and the seconds that it is older than its post. */
   events: Packed<string | number | null>[],
-  notes: PackedNote[],
+  notes?: readonly PackedNote[],
 ]
 export const EVENT_SIZE = 4
 const NO_NAME = -1
+const COMPARED_NAMES = 16
 
 export type PackedDead = readonly [
   index: number,
@@ -59,40 +61,62 @@ export type PackedOutcome = readonly [
   dead: readonly PackedDead[],
 ]
 export interface Entries {
+  readonly begunAtMs: number
   readonly senders: PackedSender[]
   readonly eventNames: string[]
   readonly posts: PackedPost[]
   readonly outcomes: (PackedWhole | PackedOutcome)[]
 }
 
-export const emptyEntries = (): Entries => ({ senders: [], eventNames: [], posts: [], outcomes: [] })
+export function createEntries(begunAtMs: number): Entries {
+  return { begunAtMs, senders: [], eventNames: [], posts: [], outcomes: [] }
+}
 
-export function addSender({ senders }: Entries, [account, isTest, keyId, source]: PackedSender): number {
+export interface NewPost {
+  readonly place: number
+  readonly sender: PackedSender
+  readonly receivedAtMs: number
+  readonly committedAtMs: number
+  readonly events: readonly PostedEvent[]
+  /** Positions among the prepared events, ascending. */
+  readonly duplicates: readonly number[]
+}
+
+export function addPost(entries: Entries, post: NewPost): void {
+  const { place, sender, receivedAtMs, committedAtMs, duplicates } = post
+  const receivedS = Math.floor(receivedAtMs / 1000)
+  const events: Packed<string | number | null>[] = []
+  const notes: PackedNote[] = []
+  let prepared = 0
+  let repeated = 0
+  for (const event of post.events) {
+    const { eventName, trailIds, eventTimeS, status, reason = 0, warnings } = event
+    const isDuplicate = status === 'prepared' && prepared++ === duplicates[repeated]
+    if (isDuplicate) repeated += 1
+    const outcome = isDuplicate ? 'duplicate' : status === 'prepared' ? 0 : status
+    if (outcome !== 0 || reason !== 0 || warnings.length > 0) {
+      const codes = new Set(warnings.map(({ code }) => code))
+      notes.push([events.length / EVENT_SIZE, outcome, reason, [...codes]])
+    }
+    const ageS = eventTimeS === undefined ? null : receivedS - eventTimeS
+    events.push(placeOfName(entries, eventName), trailIds.eventId ?? 0, trailIds.orderId ?? 0, ageS)
+  }
+  const times = [receivedAtMs - entries.begunAtMs, committedAtMs - receivedAtMs] as const
+  const packed = [place, placeOfSender(entries, sender), ...times, events] as const
+  entries.posts.push(notes.length === 0 ? packed : [...packed, notes])
+}
+
+function placeOfSender({ senders }: Entries, [account, isTest, keyId, source]: PackedSender): number {
   const known = senders.findIndex(
     (one) => one[0] === account && one[1] === isTest && one[2] === keyId && one[3] === source,
   )
   return known >= 0 ? known : senders.push([account, isTest, keyId, source]) - 1
 }
 
-export function addEvent(
-  { eventNames }: Entries,
-  [, , receivedAtMs, , events, notes]: PackedPost,
-  event: PostedEvent,
-  outcome: Outcome,
-): void {
-  const { eventName, trailIds, eventTimeS, reason = 0, warnings } = event
-  const ageS = eventTimeS === undefined ? null : Math.floor(receivedAtMs / 1000) - eventTimeS
-  const isPlain = outcome === 'queued' && warnings.length === 0 && reason === 0
-  if (!isPlain) {
-    const codes = new Set(warnings.map(({ code }) => code))
-    notes.push([events.length / EVENT_SIZE, outcome === 'queued' ? 0 : outcome, reason, [...codes]])
-  }
-  events.push(addName(eventNames, eventName), trailIds.eventId ?? 0, trailIds.orderId ?? 0, ageS)
-}
-
-function addName(eventNames: string[], name: string | undefined): number {
+function placeOfName({ eventNames }: Entries, name: string | undefined): number {
   if (name === undefined) return NO_NAME
-  const known = eventNames.indexOf(name)
+  // A post may have a thousand names: then those further back are written again.
+  const known = eventNames.indexOf(name, -COMPARED_NAMES)
   if (known >= 0) return known
   // Senders may name events as they like.
   return looksPersonal(name) ? NO_NAME : eventNames.push(name) - 1
@@ -102,20 +126,21 @@ export function packHistory(history: readonly HistoryEntry[]): PackedHistory {
   return history.map(({ atMs, reason }) => [atMs, reason] as const)
 }
 
-export function packEntries({ senders, eventNames, posts, outcomes }: Entries): Uint8Array {
-  return Buffer.from(JSON.stringify([senders, eventNames, posts, outcomes]))
+export function packEntries({ begunAtMs, senders, eventNames, posts, outcomes }: Entries): Uint8Array {
+  return Buffer.from(JSON.stringify([begunAtMs, senders, eventNames, posts, outcomes]))
 }
 
 /** Undefined for a row that is damaged: the others can still be read. */
 export function unpackEntries(bytes: Uint8Array): Entries | undefined {
   try {
-    const [senders, eventNames, posts, outcomes] = JSON.parse(Buffer.from(bytes).toString()) as [
+    const [begunAtMs, senders, eventNames, posts, outcomes] = JSON.parse(Buffer.from(bytes).toString()) as [
+      Entries['begunAtMs'],
       Entries['senders'],
       Entries['eventNames'],
       Entries['posts'],
       Entries['outcomes'],
     ]
-    return { senders, eventNames, posts, outcomes }
+    return { begunAtMs, senders, eventNames, posts, outcomes }
   } catch {
     return undefined
   }

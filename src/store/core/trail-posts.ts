@@ -10,7 +10,6 @@ import {
   type PackedHistory,
   type PackedOutcome,
   type PackedPost,
-  type PackedSender,
   type PackedWhole,
 } from './trail-entries.ts'
 import { BUCKET_BATCHES } from './trail.ts'
@@ -81,32 +80,27 @@ function postsOf(bucket: number, read: readonly Entries[]): FoundPost[] {
       outcomes.set(place, [...(outcomes.get(place) ?? []), one])
     }
   }
-  return read.flatMap(({ senders, eventNames, posts }) =>
-    posts.map((post) => {
-      const [place, sender, , , events] = post
-      const known = { sender: senders[sender]!, eventNames, outcomes: outcomes.get(place) ?? [] }
+  return read.flatMap((row) =>
+    row.posts.map((post) => {
+      const [place, , , , events] = post
       return {
         batchId: bucket * BUCKET_BATCHES + place,
         eventCount: events.length / EVENT_SIZE,
-        events: (ids) => eventsOfPost(bucket, post, known, ids),
+        events: (ids) => eventsOfPost(bucket, row, post, outcomes.get(place) ?? [], ids),
       }
     }),
   )
 }
 
-interface KnownOfPost {
-  readonly sender: PackedSender
-  /** Of its row. */
-  readonly eventNames: readonly string[]
-  readonly outcomes: readonly (PackedWhole | PackedOutcome)[]
-}
-
 function eventsOfPost(
   bucket: number,
-  [place, , receivedAtMs, committedMs, events, notes]: PackedPost,
-  { sender: [adAccountId, isTest, keyId, source], eventNames, outcomes }: KnownOfPost,
+  { begunAtMs, senders, eventNames }: Entries,
+  [place, sender, receivedMs, committedMs, events, notes = []]: PackedPost,
+  outcomes: readonly (PackedWhole | PackedOutcome)[],
   ids: Pick<TrailFilter, 'eventId' | 'orderId'>,
 ): PlacedEvent[] {
+  const [adAccountId, isTest, keyId, source] = senders[sender]!
+  const receivedAtMs = begunAtMs + receivedMs
   const noteOf = new Map(notes.map((note) => [note[0], note]))
   const found: PlacedEvent[] = []
   let stored = 0

@@ -11,14 +11,12 @@ import type { Acknowledgement, DeadEvent, EventIdentity, HistoryEntry, QueueKey 
 import type { CallReference, Outcome, PostTrail } from '../trail.ts'
 import { OUTCOMES } from '../trail.ts'
 import {
-  addEvent,
-  addSender,
-  emptyEntries,
+  addPost,
+  createEntries,
   EVENT_SIZE,
   packEntries,
   packHistory,
   type Entries,
-  type PackedPost,
 } from './trail-entries.ts'
 import { looksPersonal } from '../../events/personal-ids.ts'
 
@@ -52,7 +50,7 @@ export interface TrailOutcome extends Pick<Acknowledgement, 'batchId' | 'deliver
 }
 
 export interface TrailWriter {
-  /** `duplicates`: positions among the prepared events. */
+  /** `duplicates`: positions among the prepared events, ascending. */
   readonly post: (batchId: number, queue: QueueKey, trail: PostTrail, duplicates: readonly number[]) => void
   readonly outcome: (outcome: TrailOutcome) => void
   /** Batches that were added to, for those who follow the trail. */
@@ -76,7 +74,7 @@ export function createTrailWriter(isOn: boolean, wallMs: () => number): TrailWri
     touched.add(batchId)
     const bucket = bucketOf(batchId)
     let row = rows.get(bucket)
-    if (row === undefined) rows.set(bucket, (row = emptyEntries()))
+    if (row === undefined) rows.set(bucket, (row = createEntries(wallMs())))
     return row
   }
 
@@ -97,20 +95,10 @@ export function createTrailWriter(isOn: boolean, wallMs: () => number): TrailWri
     touched,
     post(batchId, { adAccountId, isTest }, trail, duplicates) {
       if (!isOn) return
-      const { keyId = 0, source = 0, receivedAtMs } = trail
-      const row = rowOf(batchId)
-      const sender = addSender(row, [adAccountId, isTest ? 1 : 0, keyId, source])
-      const post: PackedPost = [placeOf(batchId), sender, receivedAtMs, wallMs() - receivedAtMs, [], []]
-      const repeated = duplicates.values()
-      let next = repeated.next().value
-      let prepared = 0
-      for (const event of trail.events) {
-        const { status } = event
-        const isDuplicate = status === 'prepared' && prepared++ === next
-        if (isDuplicate) next = repeated.next().value
-        addEvent(row, post, event, isDuplicate ? 'duplicate' : status === 'prepared' ? 'queued' : status)
-      }
-      row.posts.push(post)
+      const { keyId = 0, source = 0, receivedAtMs, events } = trail
+      const sender = [adAccountId, isTest ? 1 : 0, keyId, source] as const
+      const times = { receivedAtMs, committedAtMs: wallMs() }
+      addPost(rowOf(batchId), { place: placeOf(batchId), sender, ...times, events, duplicates })
     },
     outcome({ batchId, atMs, call, failures, delivered, dead }) {
       if (!isOn || (delivered !== 'rest' && delivered.length + dead.length === 0)) return
@@ -152,8 +140,8 @@ function toRow(bucket: number, row: Entries): NewTrailRow {
     ids.push(hashId(accountMark(adAccountId)))
     if (source !== 0) ids.push(hashId(sourceMark(source)))
   }
-  for (const [, , atMs, , events, notes] of row.posts) {
-    receivedAtMs = Math.max(receivedAtMs, atMs)
+  for (const [, , receivedMs, , events, notes = []] of row.posts) {
+    receivedAtMs = Math.max(receivedAtMs, row.begunAtMs + receivedMs)
     for (let at = 0; at < events.length; at += EVENT_SIZE) {
       const [eventId, orderId] = [events[at + 1], events[at + 2]]
       if (typeof eventId === 'string') ids.push(hashId(eventId))
