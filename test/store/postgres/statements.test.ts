@@ -1,6 +1,9 @@
 /** What the database is asked: as much for many posts, accounts and waiting batches as for few. */
 import pg from 'pg'
 import t from 'tap'
+import { insert } from '../../../src/store/core/sql.ts'
+import type { Queryable } from '../../../src/store/postgres/connect.ts'
+import { run } from '../../../src/store/postgres/run.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { startPostgres } from '../../support/postgres.ts'
 import { askAll, makeBatch, NOW_MS, NOW_S } from '../batches.ts'
@@ -105,4 +108,24 @@ t.test('a long queue and many accounts change nothing of it', async (t) => {
      FROM generate_series(1, 5000) AS n`,
   )
   t.equal(await count(ground, work), few)
+})
+
+t.test('the payload of a post that is committed alone travels in binary', async (t) => {
+  const sent: unknown[][] = []
+  const client: Queryable = {
+    async query(_sql, values = []) {
+      sent.push(values)
+      return { rows: [] } as never
+    },
+  }
+  const rows = ['a', 'b'].map((text) => ({ batch_id: 1, sealed: Buffer.from(text) }))
+  await run(client, insert('batches', rows.slice(0, 1)))
+  await run(client, insert('batches', rows))
+  t.same(sent, [
+    [1, Buffer.from('a')],
+    [
+      [1, 1],
+      [Buffer.from('a'), Buffer.from('b')],
+    ],
+  ])
 })
