@@ -6,8 +6,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
-import { Type } from 'typebox'
-import { Compile } from 'typebox/compile'
+import { Type } from '../src/type.ts'
+import { Compile } from 'typebox/schema'
 
 import type { Accounts } from './accounts.ts'
 import { answerError, answerJson } from './answer.ts'

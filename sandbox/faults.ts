@@ -17,13 +17,13 @@
  * Of the rules that match a call, every `latency` and the first of the others apply: `pickFault` decides, without
  * touching anything; `createFaults` keeps the rules and counts how often each was used; `calls.ts` acts.
  */
-import { Type } from 'typebox'
-import { Compile } from 'typebox/compile'
+import { Type, type Static } from '../src/type.ts'
+import { Compile } from 'typebox/schema'
 
 import { describeRefusal } from './refusal.ts'
 
-export type Fault = Type.Static<typeof FaultSchema>
-export type FaultRule = Type.Static<typeof FaultRuleSchema>
+export type Fault = Static<typeof FaultSchema>
+export type FaultRule = Static<typeof FaultRuleSchema>
 
 /** A rule in use. */
 export interface ActiveRule {
@@ -33,7 +33,7 @@ export interface ActiveRule {
 }
 
 /** Which of Pinterest's endpoints a rule is about. */
-export type Endpoint = Type.Static<typeof EndpointSchema>
+export type Endpoint = Static<typeof EndpointSchema>
 
 export interface FaultCall {
   /** Absent: the events endpoint. */

@@ -2,7 +2,7 @@
  * What Pinterest says to the body of a call. A body that breaks the schema costs the whole call; what is wrong with an
  * event beyond its types costs that event alone. Pure; the answer's bytes are made in `answer.ts`.
  */
-import { Compile } from 'typebox/compile'
+import { Compile } from 'typebox/schema'
 
 import { describeRefusal } from './refusal.ts'
 import { EnvelopeSchema, EventSchema, HASHED_FIELDS } from './schema.ts'

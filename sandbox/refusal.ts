@@ -3,11 +3,11 @@
  * the texts seen live). Like that one it repeats the value at fault, so that whoever shows or stores such a text has to
  * scrub it first.
  */
-import type { Validator } from 'typebox/compile'
+import type { Validator } from 'typebox/schema'
 
 /** The first problem of a value that the validator refused. */
 export function describeRefusal(validator: Pick<Validator, 'Errors'>, value: unknown): string {
-  const errors = validator.Errors(value)
+  const [, errors] = validator.Errors(value)
   const unexpected = errors
     .filter(({ keyword }) => keyword === 'boolean')
     .map(({ instancePath }) => readPath(instancePath).at(-1) ?? '')

@@ -4,9 +4,9 @@
  * checks beyond its types is in `judge.ts`. Written apart from the relay's own schema on purpose: a mistake in one of
  * them shows up against the other.
  */
-import { Type } from 'typebox'
+import { Type, type Static } from '../src/type.ts'
 
-export type PinterestEvent = Type.Static<typeof EventSchema>
+export type PinterestEvent = Static<typeof EventSchema>
 
 export const MAX_EVENTS_PER_CALL = 1000
 

@@ -3,7 +3,7 @@
  * setting's name and never by its value.
  */
 import ipaddr from 'ipaddr.js'
-import { Type, type Static, type TSchema } from 'typebox'
+import { Type, type Static, type TSchema } from './type.ts'
 import { Check } from 'typebox/schema'
 import { BadSettings } from './errors.ts'
 import { LOG_LEVELS } from './telemetry/log.ts'

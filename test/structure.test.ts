@@ -29,6 +29,7 @@ const LAYERS: readonly string[] = [
   'events',
   'clock.ts',
   'errors.ts',
+  'type.ts',
 ]
 
 /** Each imports what is above it, and should not. */

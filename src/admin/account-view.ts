@@ -1,5 +1,5 @@
 /** What operators see of an account: never a token, only where it comes from and whether it works. */
-import { Type, type Static } from 'typebox'
+import { Type, type Static } from '../type.ts'
 import { STATUSES, type AccountStatus, type QueueState } from '../delivery/queue-status.ts'
 import type { TokenUse } from '../vault/token-watch.ts'
 import { NoSuch } from '../errors.ts'

@@ -1,5 +1,5 @@
 /** Accounts: registered, changed, listed, removed; their tokens verified and minted, their calls paused. */
-import { Type, type Static } from 'typebox'
+import { Type, type Static } from '../type.ts'
 import { InvalidRequest, NoSuch } from '../errors.ts'
 import { normalizeCountry } from '../events/normalize/country.ts'
 import type { GivenGrant } from '../vault/granting.ts'

@@ -1,5 +1,5 @@
 /** Parts that the schemas of several answers share, and how an answer is made from the relay's own records. */
-import { Type, type Static, type TProperties, type TSchema, type TSchemaOptions } from 'typebox'
+import { Type, type Static, type TProperties, type TSchema, type TSchemaOptions } from '../type.ts'
 import { MAX_EVENT_ID_LENGTH } from '../events/schema.ts'
 import { ACTIONS, STATUSES, type AccountStatus, type QueueStatus } from '../delivery/queue-status.ts'
 

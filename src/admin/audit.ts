@@ -3,7 +3,7 @@
  * Never a body: only which route, which account or key, and how it ended.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
+import { Type } from '../type.ts'
 import { codeOf } from '../errors.ts'
 import { answerOf, answers, closed, NextCursor, Time, Cursor, PageLimit, readPage } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'

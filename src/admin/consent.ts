@@ -6,7 +6,7 @@
  * inject another person's consent.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
+import { Type } from '../type.ts'
 import { ConsentInvalid, InvalidRequest, NoGrant, TokenRefused, Unauthorized } from '../errors.ts'
 import { NO_CLIENT, SCOPE } from '../vault/granting.ts'
 import { findAccount } from './account-view.ts'

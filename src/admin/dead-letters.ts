@@ -3,7 +3,7 @@
  * stop after a bounded number: `next_cursor` says where to continue. What dies again meanwhile is newer, and not met again.
  * A dry run of a replay takes the same steps, and only counts.
  */
-import { Type, type Static } from 'typebox'
+import { Type, type Static } from '../type.ts'
 import { InvalidRequest } from '../errors.ts'
 import type { DeadLetter as StoredDeadLetter, DeadLetterFilter, DeadStatus } from '../store/store.ts'
 import {

@@ -3,7 +3,7 @@
  */
 import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
-import { Type, type Static } from 'typebox'
+import { Type, type Static } from '../type.ts'
 import { InvalidRequest, NoSuch } from '../errors.ts'
 import { WARNINGS, type WarningCode } from '../events/reasons.ts'
 import { auditedId } from '../store/core/audit.ts'

@@ -3,7 +3,7 @@
  * values, and the JSON as Pinterest would get it.
  */
 import type { FastifySchemaCompiler } from 'fastify'
-import { Type, type Static } from 'typebox'
+import { Type, type Static } from '../type.ts'
 import { InvalidRequest } from '../errors.ts'
 import { namedTopic } from '../sources/source.ts'
 import { preparingOf } from '../vault/records.ts'

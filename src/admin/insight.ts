@@ -1,5 +1,5 @@
 /** How events do: the totals, match quality, Pinterest's own Event Quality Score, their volume, and the metrics. */
-import { Type, type Static } from 'typebox'
+import { Type, type Static } from '../type.ts'
 import { Score, type QualityScore } from '../pinterest/quality-score.ts'
 import { advise } from '../telemetry/advice.ts'
 import { MOST_HOURS } from '../telemetry/match-quality.ts'

@@ -1,5 +1,5 @@
 /** Relay keys: made, listed, removed. The key itself is shown in the answer that makes it and never again. */
-import { Type, type Static } from 'typebox'
+import { Type, type Static } from '../type.ts'
 import { InvalidRequest, NoSuch } from '../errors.ts'
 import { AdAccountId, answerOf, answers, closed, labelOf, NoContent, orNull, Time } from './answers.ts'
 import type { AdminRoutes } from './options.ts'

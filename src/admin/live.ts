@@ -2,7 +2,7 @@
  * What the console reads every few seconds: whether posts are taken, a range of recent statistics in steps, what is stored, which
  * accounts need a person, and the most urgent queues. Of this process; with several relays each has its own.
  */
-import { Type, type Static } from 'typebox'
+import { Type, type Static } from '../type.ts'
 import { STATUSES, type QueueState } from '../delivery/queue-status.ts'
 import type { Readiness } from '../ingest/health.ts'
 import { ON_TIME_S, type QueueBacklog } from '../store/store.ts'

@@ -5,7 +5,7 @@
  */
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
+import { Type } from '../type.ts'
 import { describePublicPort, serverAt } from '../ingest/describe.ts'
 import { answers, ErrorAnswer } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'

@@ -7,7 +7,7 @@
  * it, in a header that no other origin can set or read.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { Type } from 'typebox'
+import { Type } from '../type.ts'
 import { Unauthorized } from '../errors.ts'
 import { answers, closed, NoContent } from './answers.ts'
 import type { AdminRoutes } from './options.ts'

@@ -1,5 +1,5 @@
 /** What operators may set of a source, and what it means for one that is there already. */
-import { Type, type Static } from 'typebox'
+import { Type, type Static } from '../type.ts'
 import { InvalidRequest } from '../errors.ts'
 import { MAX_EVENT_NAME_LENGTH } from '../events/schema.ts'
 import { defaultOptions, SOURCE_KINDS, type SourceKind, type SourceOptions } from '../sources/source.ts'

@@ -1,5 +1,5 @@
 /** Sources: shops whose webhooks are taken. Registered, changed, listed, removed; what became of their last webhooks. */
-import { Type, type Static } from 'typebox'
+import { Type, type Static } from '../type.ts'
 import { InvalidRequest, NoSuch } from '../errors.ts'
 import { DEFAULT_EVENTS, EXPRESSION_STOPPED, SOURCE_KINDS } from '../sources/source.ts'
 import type { Source } from '../vault/vault.ts'

@@ -1,5 +1,5 @@
 /** What operators do with the store as a whole: back it up, seal it anew, recover what was quarantined. */
-import { Type, type Static } from 'typebox'
+import { Type, type Static } from '../type.ts'
 import { NoSuch, RecoverRunning } from '../errors.ts'
 import { answerOf, answers, closed, Count } from './answers.ts'
 import type { AdminRoutes } from './options.ts'

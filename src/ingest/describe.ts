@@ -2,7 +2,7 @@
  * The public port as an OpenAPI document, made from the schema of an event as it is sent. The relay accepts more (raw
  * values, one value or several, numbers as text, nulls): the request's description says so; new code should use the strict form.
  */
-import { Type } from 'typebox'
+import { Type } from '../type.ts'
 import { EventSchema } from '../events/schema.ts'
 import { PINTEREST_CODES } from '../errors.ts'
 

@@ -6,7 +6,7 @@
  * Source: Pinterest's OpenAPI description 5.23.0 (`oauth/token`, `oauth/conversion_token`, `conversion_eqs/list`).
  */
 import { asObject, parseJson, createUpstream, type UpstreamOptions } from './upstream.ts'
-import { loadScoreReader, type QualityScore } from './quality-score.ts'
+import { readScores, type QualityScore } from './quality-score.ts'
 import { createScrub } from './scrub.ts'
 
 export interface ClientCredentials {
@@ -109,7 +109,7 @@ export function createPinterestOauth({ now, ...options }: PinterestOauthOptions)
       ),
     async qualityScores(accessToken: string, adAccountId: string): Promise<Granted<readonly QualityScore[]>> {
       const path = `/ad_accounts/${adAccountId}/conversion_eqs?lookback_period=14d`
-      return ask(askAs(accessToken, 'GET', path), [accessToken], await loadScoreReader())
+      return ask(askAs(accessToken, 'GET', path), [accessToken], readScores)
     },
     close: () => upstream.close(),
   }

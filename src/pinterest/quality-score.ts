@@ -1,7 +1,8 @@
 /**
  * Pinterest's Event Quality Score as it answers it. Source: `conversion_eqs/list` in Pinterest's OpenAPI description 5.23.0.
  */
-import { Type, type Static } from 'typebox'
+import { Check } from 'typebox/schema'
+import { Type, type Static } from '../type.ts'
 
 const Issue = Type.Object({
   id: Type.String({ maxLength: 200 }),
@@ -33,15 +34,26 @@ const Scores = Type.Array(Score, { maxItems: 100 })
 
 export type QualityScore = Static<typeof Score>
 
-/**
- * Reads scores: documented fields are checked, others left out, so that nothing unknown is kept or shown. Loaded
- * when scores are asked for, since `typebox/value` takes longer to load than the rest of TypeBox.
- */
-export async function loadScoreReader() {
-  const { Value } = await import('typebox/value')
-  /** Undefined where the answer is not what Pinterest promises. */
-  return (body: unknown): readonly QualityScore[] | undefined => {
-    const cleaned = Value.Clean(Scores, structuredClone(body))
-    return Value.Check(Scores, cleaned) ? cleaned : undefined
-  }
+/** Documented fields are checked, others left out, so that nothing unknown is kept or shown. Undefined: not as Pinterest promises. */
+export function readScores(body: unknown): readonly QualityScore[] | undefined {
+  const known = withoutUnknown(Scores, body)
+  return Check(Scores, known) ? known : undefined
+}
+
+interface Described {
+  readonly type?: unknown
+  readonly items?: Described
+  readonly properties?: Readonly<Record<string, Described>>
+  readonly patternProperties?: Readonly<Record<string, Described>>
+}
+
+function withoutUnknown({ items, properties, patternProperties }: Described, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return items ? value.map((item) => withoutUnknown(items, item)) : value
+  const [ofAny] = Object.values(patternProperties ?? {})
+  const fields = Object.entries(value).flatMap(([name, field]) => {
+    const schema = ofAny ?? (Object.hasOwn(properties ?? {}, name) ? properties![name] : undefined)
+    return schema ? [[name, withoutUnknown(schema, field)] as const] : []
+  })
+  return Object.fromEntries(fields)
 }

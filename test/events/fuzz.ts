@@ -1,6 +1,6 @@
 /** Spoiled events, as many as asked for: fuzz.test.ts takes some, fuzz.long.ts many. */
 import type { Test } from 'tap'
-import { Compile } from 'typebox/compile'
+import { Compile } from 'typebox/schema'
 import { prepareEvent } from '../../src/events/prepare.ts'
 import { EventSchema } from '../../src/events/schema.ts'
 import { mutateValue } from '../support/mutate.ts'

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import t from 'tap'
-import { Compile } from 'typebox/compile'
+import { Compile } from 'typebox/schema'
 import { prepareEvent } from '../../src/events/prepare.ts'
 import { EventSchema } from '../../src/events/schema.ts'
 import { FULL, HOUR_S, LIVE, look, NOW_MS, NOW_S, PLAIN, prepareWith, SEED, TEST } from './raw-events.ts'

@@ -1,6 +1,6 @@
 /** What holds for every raw event, tried as often as asked for. */
 import type { Test } from 'tap'
-import { Compile } from 'typebox/compile'
+import { Compile } from 'typebox/schema'
 import { prepareEvent } from '../../src/events/prepare.ts'
 import { EventSchema } from '../../src/events/schema.ts'
 import { anyText } from '../support/any-text.ts'

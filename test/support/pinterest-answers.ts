@@ -3,7 +3,7 @@
  * that are generated from it (Go, Java) refuse a member that it does not name.
  */
 import { readFileSync } from 'node:fs'
-import { Compile } from 'typebox/compile'
+import { Compile } from 'typebox/schema'
 
 interface Shape {
   readonly type?: string
@@ -29,7 +29,8 @@ const ERROR = Compile(close(error))
 /** What of the body is not Pinterest's, by place; empty when all is. */
 export function differencesFromPinterest(status: number, body: unknown): string[] {
   const schema = status === 200 || status === 202 ? RESULTS : status === 422 ? PARTLY : ERROR
-  return schema.Errors(body).map(({ instancePath, message }) => `${status}: ${instancePath} ${message}`)
+  const [, errors] = schema.Errors(body)
+  return errors.map(({ instancePath, message }) => `${status}: ${instancePath} ${message}`)
 }
 
 function close(shape: Shape): Shape {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Granted } from '../../src/pinterest/oauth.ts'
-import { loadScoreReader, type QualityScore } from '../../src/pinterest/quality-score.ts'
+import { readScores, type QualityScore } from '../../src/pinterest/quality-score.ts'
 import { createQualityFetcher } from '../../src/vault/quality.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { addGrant, DAY_MS, setStage } from './stage.ts'
@@ -84,7 +84,6 @@ t.test(
 t.test(
   'an answer is kept as far as Pinterest promises it, and not at all where it breaks the promise',
   async (t) => {
-    const readScores = await loadScoreReader()
     t.same(readScores([{ ...SCORE, surprise: 1 }]), [SCORE])
     t.same(readScores([]), [])
     for (const bad of [
