@@ -47,6 +47,7 @@ export function createMatchQuality(wallMs: () => number) {
   const streams = createStreams<Hour[]>(
     () => [],
     (hours) => (hours.at(-1)?.hour ?? 0) <= hourNow() - MOST_HOURS,
+    hourNow,
   )
 
   function latestOf(hours: Hour[]): Hour {

@@ -10,11 +10,15 @@ export const OTHER = '(other)'
 const MOST_STREAMS = 5000
 const MOST_EVENT_NAMES = 50
 
-export function createStreams<S>(create: () => S, isIdle: (stream: S) => boolean) {
+/** `period`: of time. A stream becomes idle with a new one only, so that a full table is searched once in each. */
+export function createStreams<S>(create: () => S, isIdle: (stream: S) => boolean, period: () => number) {
   const accounts = new Map<string, Map<string, S>>()
   let count = 0
+  let searchedPeriod: number | undefined
 
   function dropIdle(): void {
+    if (searchedPeriod === period()) return
+    searchedPeriod = period()
     for (const [adAccountId, own] of accounts) {
       for (const [name, stream] of own) {
         if (!isIdle(stream)) continue
