@@ -84,6 +84,8 @@ t.test('a restart continues with what was archived; what is older than its range
   await clock.advance(900_000)
   t.strictSame([...written.keys()], ['6h', '7d'], 'written every quarter of an hour')
   await before.close()
+  // Most of the six hours without a relay: a running one makes thousands of steps in them.
+  await clock.advance(5 * 3_600_000)
 
   const after = createRecentStatistics({
     clock,
@@ -93,7 +95,7 @@ t.test('a restart continues with what was archived; what is older than its range
   })
   t.match(after.samples(0, '6h'), [{ posts: 5 }])
   t.same(after.samples(0), [], 'minutes are not kept')
-  await clock.advance(6 * 3_600_000)
+  await clock.advance(3_600_000)
   t.ok(after.samples(0, '6h').every(({ posts }) => posts === 0))
   t.equal(after.samples(0, '7d')[0]!.posts, 5)
   written.clear()

@@ -16,20 +16,27 @@ const webhook = (expression: string): Webhook => ({
 const BODY = Buffer.from(JSON.stringify({ id: 7, text: `${'a'.repeat(40)}!` }))
 
 t.test('an expression that does not end, in any way, is stopped', async (t) => {
-  const expressions = createExpressions({ mostCpuUs: 300_000 })
+  const expressions = createExpressions({ mostCpuUs: 150_000 })
   t.teardown(() => expressions.close())
   const ask = (name: string, expression: string) => expressions.map(name, webhook(expression), BODY)
   const endless = {
     recursion: '($f := function($n){$f($n + 1)}; $f(0))',
+    'a regular expression': '$match(body.text, /^(a+)+$/)',
+  }
+  // They end by themselves, so that one thread does for all.
+  const growing = {
     'deep recursion': '($f := function($n){1 + $f($n + 1)}; $f(0))',
     'a range': '$sum([0..9999999].($ * 2))',
     'a huge text': '$pad("", 500000000, "x")',
     'a text that doubles': '($f := function($s){$f($s & $s)}; $f("xxxxxxxx"))',
-    'a regular expression': '$match(body.text, /^(a+)+$/)',
   }
   const bystander = ask('bystander', '{"event_id": body.id}')
+  const asked = [
+    ...Object.entries(endless).map(([name, expression]) => [name, name, expression] as const),
+    ...Object.entries(growing).map(([name, expression]) => [name, 'growing', expression] as const),
+  ]
   const results = await Promise.all(
-    Object.entries(endless).map(async ([name, expression]) => [name, await ask(name, expression)] as const),
+    asked.map(async ([name, source, expression]) => [name, await ask(source, expression)] as const),
   )
   for (const [name, result] of results) {
     t.match(

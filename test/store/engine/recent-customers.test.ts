@@ -43,7 +43,7 @@ t.test('another name, id or account is none of it', async (t) => {
 })
 
 t.test(
-  'of 200,000 events with ids of their own, more than it has room for, none is reported, and the latest are known',
+  'of 150,000 events with ids of their own, more than it has room for, none is reported, and the latest are known',
   async (t) => {
     const customers = createRecentCustomers()
     const of = (id: number, customer: number) => ({
@@ -51,17 +51,17 @@ t.test(
       eventId: `order-${id}`,
       customer: {
         kind: 'em',
-        hash: customer.toString(16).padStart(64, '0').split('').reverse().join(''),
+        hash: Math.imul(customer, 0x9e3779b1).toString(16).replace('-', '').padStart(7, '0'),
       } as const,
     })
     let told = 0
-    for (let id = 0; id < 200_000; id++) {
+    for (let id = 0; id < 150_000; id++) {
       if (customers.isOfAnother('1', of(id, id))) told += 1
       customers.note('1', of(id, id))
     }
     t.ok(told === 0, `${told} told`)
     let known = 0
-    for (let id = 190_000; id < 200_000; id++) if (customers.isOfAnother('1', of(id, id + 1))) known += 1
+    for (let id = 140_000; id < 150_000; id++) if (customers.isOfAnother('1', of(id, id + 1))) known += 1
     t.ok(known > 9000, `${known} of the last 10,000`)
   },
 )
