@@ -98,7 +98,8 @@ function exchange(
     let retryAfter: string | undefined
     let sizeBytes = 0
     let isOver = false
-    const timer = setTimeout(() => giveUp('timeout'), timeoutMs)
+    // Not at once: timers run before I/O. After a pause of the process, answers that came meanwhile are read first.
+    const timer = setTimeout(() => setImmediate(() => isOver || giveUp('timeout')), timeoutMs)
 
     function end(exchanged: Exchanged): void {
       if (isOver) return
