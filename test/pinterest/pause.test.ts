@@ -31,10 +31,7 @@ t.test('an answer that came before the deadline is read, though the process read
   const [port] = (await once(server, 'message')) as [number]
   const deadlines = catchDeadlines(t, DEADLINE_MS)
   const settings = { PINTEREST_API_URL: `http://127.0.0.1:${port}/v5`, CALL_TIMEOUT_MS: DEADLINE_MS }
-  const upstream = createUpstream(
-    { settings: settings as never, userAgent: 'test' },
-    { answerBytes: 1000, connections: 1 },
-  )
+  const upstream = createUpstream({ settings, userAgent: 'test' }, { answerBytes: 1000, connections: 1 })
   t.teardown(() => upstream.close())
   const asked = upstream.ask({ method: 'GET', path: '/', headers: {} })
   while (states[ASKED] === 0) await new Promise(setImmediate)

@@ -1,3 +1,3 @@
 import { testModel } from './model.ts'
 
-testModel({ runs: 4, seed: 1 })
+testModel({ runs: 2, seed: 1 })
