@@ -5,6 +5,7 @@
  * when the store cannot write (`isBehind`). Posts are still accepted: many unwritten outcomes are usual where many accounts call, and
  * the next commit writes them. Posts stop only when one has waited for seconds (`isStuck`).
  */
+import { setImmediate as endOfTurn } from 'node:timers/promises'
 import type { DeadEvent, Acknowledgement } from '../store/store.ts'
 import type { CallReference } from '../store/trail.ts'
 import { note, withEntry, type EventOutcome, type Slice } from './batch.ts'
@@ -26,6 +27,14 @@ export interface Decided {
   readonly outcomes: readonly EventOutcome[]
 }
 
+/** What the calls that end in one turn of the loop decide is one operation of the store: fewer messages to its thread. */
+interface Group {
+  /** Monotonic. */
+  readonly sinceMs: number
+  readonly acknowledgements: Acknowledgement[]
+  callCount: number
+}
+
 export type Acknowledgements = ReturnType<typeof createAcknowledgements>
 
 /** No slow disk takes longer. */
@@ -35,8 +44,10 @@ const MOST_UNWRITTEN = 64
 
 export function createAcknowledgements(options: AcknowledgementsOptions) {
   const { store, prefetch, background, clock, metrics, log, onCaughtUp } = options
-  /** When each write began, oldest first. */
-  const unwritten = new Map<object, number>()
+  /** Oldest first. */
+  const unwritten = new Set<Group>()
+  let unwrittenCalls = 0
+  let gathering: Group | undefined
   let wasBehind = false
 
   /** Notes and counts; answers what the store has to write. */
@@ -73,28 +84,46 @@ export function createAcknowledgements(options: AcknowledgementsOptions) {
 
   /** Outcomes wait too long to be written: no post should be taken. */
   function isStuck(): boolean {
-    const [oldestMs = Infinity] = unwritten.values()
-    return oldestMs + STUCK_AFTER_MS < clock.monotonicMs()
+    const [oldest] = unwritten
+    return oldest !== undefined && oldest.sinceMs + STUCK_AFTER_MS < clock.monotonicMs()
   }
 
   /** Outcomes wait too long to be written, or too many do: no call should leave. */
   function isBehind(): boolean {
     const isLate = isStuck()
-    if (!isLate && unwritten.size < MOST_UNWRITTEN) return false
+    if (!isLate && unwrittenCalls < MOST_UNWRITTEN) return false
     if (!wasBehind && isLate) log.error({ reason: 'acknowledgements_unwritten' }, 'calls wait for the store')
     wasBehind = true
     return true
   }
 
-  async function write(acknowledgements: readonly Acknowledgement[]): Promise<void> {
+  function gather(): Group {
+    if (gathering === undefined) {
+      gathering = { sinceMs: clock.monotonicMs(), acknowledgements: [], callCount: 0 }
+      unwritten.add(gathering)
+      background.add(endOfTurn().then(flush))
+    }
+    gathering.callCount += 1
+    unwrittenCalls += 1
+    return gathering
+  }
+
+  /** Writes what was decided in this turn of the loop so far. */
+  function flush(): void {
+    if (gathering !== undefined) background.add(write(gathering))
+    gathering = undefined
+  }
+
+  async function write(group: Group): Promise<void> {
+    const { acknowledgements, callCount } = group
     const persist = (some: readonly Acknowledgement[]) =>
       background.persist('store cannot acknowledge', () => store.acknowledge(some))
-    unwritten.set(acknowledgements, clock.monotonicMs())
     // One by one: a faulty one must not fail the others.
     if (!(await persist(acknowledgements)) && acknowledgements.length > 1) {
       for (const one of acknowledgements) await persist([one])
     }
-    unwritten.delete(acknowledgements)
+    unwritten.delete(group)
+    unwrittenCalls -= callCount
     if (!wasBehind || isBehind()) return
     wasBehind = false
     onCaughtUp()
@@ -107,7 +136,8 @@ export function createAcknowledgements(options: AcknowledgementsOptions) {
     reason: string,
     call?: CallReference,
   ): void {
-    background.add(write(decided.map((one) => decide(one, reason, call))))
+    const acknowledgements = decided.map((one) => decide(one, reason, call))
+    gather().acknowledgements.push(...acknowledgements)
     prefetch.replace(
       queue,
       decided.map(({ slice }) => slice),
@@ -117,5 +147,5 @@ export function createAcknowledgements(options: AcknowledgementsOptions) {
     for (const { batch } of decided.map(({ slice }) => slice)) if (batch.pendingCount === 0) batch.endWait?.()
   }
 
-  return { acknowledge, isBehind, isStuck }
+  return { acknowledge, flush, isBehind, isStuck }
 }

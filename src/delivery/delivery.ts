@@ -37,7 +37,7 @@ export function createDelivery(options: DeliveryOptions) {
   const background = createBackground(options)
   const waitingPosts = createWaitingPosts(clock)
   const shared = { ...options, isPaused, waitingPosts, background, onChange: ask }
-  const prefetch = new Prefetch(shared)
+  const prefetch = new Prefetch({ ...shared, beforeRelease: () => acknowledgements.flush() })
   const acknowledgements = createAcknowledgements({ ...shared, prefetch, onCaughtUp: () => scheduler.wake() })
   const { acknowledge, isBehind, isStuck } = acknowledgements
   const breakers = createBreakers({ ...options, onChangeForAll: () => [...queues].forEach(ask) })

@@ -21,6 +21,8 @@ export interface PrefetchOptions extends DeliveryOptions {
   readonly isPaused: (queue: Queue) => boolean
   /** The queue has more, or may have: ask it again whether a call may leave. */
   readonly onChange: (queue: Queue) => void
+  /** Acknowledgements of the batches reach the store first. */
+  readonly beforeRelease: () => void
 }
 
 const QUEUE_LIMIT_BYTES = 8 * 1024 * 1024
@@ -187,7 +189,8 @@ export class Prefetch {
 
   #release(queue: Queue, slices: readonly Slice[]): void {
     if (slices.length === 0) return
-    const { background, store, onChange } = this.#options
+    const { background, store, onChange, beforeRelease } = this.#options
+    beforeRelease()
     const batches = Array.from(mostTried(slices), ([batchId, { attempts, history }]) => {
       return { batchId, attempts, history }
     })

@@ -451,6 +451,46 @@ t.test('while the store writes no decisions calls stop, and leave again once it 
   t.equal(acknowledged.length, 100)
 })
 
+t.test('the decisions of one turn of the loop are one write', async (t) => {
+  const { post, calls, writes } = setStage(t)
+  for (const [n, adAccountId] of ['1', '2', '3'].entries()) void post(n, [`e${n}`], { adAccountId })
+  await runDue()
+  await Promise.all(calls.map((call) => call.deliver()))
+  t.same(
+    writes.map(([operation, batchIds]) => [operation, batchIds.toSorted()]),
+    [['acknowledge', [0, 1, 2]]],
+  )
+})
+
+t.test('a decision is written before the rest of its batch is released', async (t) => {
+  const { clock, post, calls, paused, writes } = setStage(t, { callsInFlight: 1 })
+  void post(1, ['a', 'b'])
+  await runDue()
+  while (calls.at(-1)?.ids.length !== 1) {
+    await calls.at(-1)?.answer(refused(503))
+    await clock.advance(60_000)
+  }
+  paused.add(ACCOUNT)
+  await calls.at(-1)?.deliver()
+  t.strictSame(writes, [
+    ['acknowledge', [1]],
+    ['release', [1]],
+  ])
+})
+
+t.test('what a call decides that ends while delivery closes is written', async (t) => {
+  const { clock, post, calls, delivery, acknowledged } = setStage(t)
+  void post(1, ['a'])
+  await runDue()
+  const stopped = delivery.stop(0)
+  await clock.advance(1)
+  await stopped
+  const closed = delivery.close()
+  void calls[0]?.deliver()
+  await closed
+  t.equal(acknowledged.length, 1)
+})
+
 t.test('decisions that wait for seconds stop calls, however few they are', async (t) => {
   const { clock, post, calls, writing } = setStage(t)
   const written = Promise.withResolvers<void>()

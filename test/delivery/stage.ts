@@ -33,6 +33,8 @@ export interface Stage {
   readonly calls: SentCall[]
   readonly acknowledged: Acknowledgement[]
   readonly released: ReleasedBatch[]
+  /** What the store was asked to write, in this order: the operation and its batches. */
+  readonly writes: (readonly ['acknowledge' | 'release', readonly number[]])[]
   readonly stored: LeasedBatch[]
   readonly paused: Set<string>
   readonly vault: { token: string }
@@ -90,6 +92,7 @@ export function setStage(
   const metrics = createMetrics({ version: 'test' })
   const acknowledged: Acknowledgement[] = []
   const released: ReleasedBatch[] = []
+  const writes: Stage['writes'] = []
   const stored: LeasedBatch[] = []
   const paused = new Set<string>()
   const asked: LeaseRequest[] = []
@@ -100,6 +103,7 @@ export function setStage(
   const leasing: Stage['leasing'] = { held: undefined }
   const store: Pick<Store, 'acknowledge' | 'release' | 'lease' | 'backlog'> = {
     acknowledge: async (acknowledgements) => {
+      writes.push(['acknowledge', acknowledgements.map(({ batchId }) => batchId)])
       await writing.held
       if (
         acknowledgements.length > 1 &&
@@ -110,6 +114,7 @@ export function setStage(
       acknowledged.push(...acknowledgements)
     },
     release: async (batches) => {
+      writes.push(['release', batches.map(({ batchId }) => batchId)])
       released.push(...batches)
       for (const { batchId, attempts, history } of batches) {
         const leased = handedOver.get(batchId)
@@ -205,6 +210,7 @@ export function setStage(
     calls,
     acknowledged,
     released,
+    writes,
     stored,
     paused,
     vault: tokens,
