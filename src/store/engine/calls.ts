@@ -5,6 +5,7 @@
  *
  * Errors of errors.ts arrive with their class, all others with code, message and stack.
  */
+import { nextTick } from 'node:process'
 import { setImmediate as runAfterTurn } from 'node:timers'
 import type { MessagePort } from 'node:worker_threads'
 import type { EngineThread } from './engine.ts'
@@ -77,8 +78,11 @@ export function connectCalls<Theirs extends Api>(
   }
 
   const sendAfterTurn = onceUntilRun(runAfterTurn, send)
-  /** The answers of one transaction leave together, before the next transaction begins. */
-  const sendSoon = onceUntilRun(queueMicrotask, send)
+  /**
+   * The answers of one transaction leave together, before the next transaction begins: after all microtasks, since answers take
+   * differently many of them.
+   */
+  const sendSoon = onceUntilRun(nextTick, send)
 
   function push(call: Call): void {
     calls.push(call)

@@ -27,6 +27,20 @@ t.test('calls of one turn travel together, and each gets its answer', async (t) 
   t.equal(messages.length, 1)
 })
 
+t.test('answers that come without a wait travel together, however many steps each takes', async (t) => {
+  const { calls, port } = connect(t, {
+    now: () => 1,
+    async later() {
+      for (let step = 0; step < 10; step++) await undefined
+      return 2
+    },
+  })
+  let messages = 0
+  port.on('message', () => void messages++)
+  t.same(await Promise.all([call(calls, 'now'), call(calls, 'later')]), [1, 2])
+  t.equal(messages, 1)
+})
+
 t.test('only the bytes of a payload travel, not the pool that it is a view of', async (t) => {
   const seen: Uint8Array[] = []
   const { calls } = connect(t, {
