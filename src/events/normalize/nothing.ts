@@ -40,6 +40,9 @@ const PLACEHOLDERS =
   )
 const EVERY_PLACEHOLDER: ReadonlySet<string> = new Set(PLACEHOLDERS)
 
+/** With which a template begins, or a placeholder in quotes or brackets. */
+const MARKS = '"\'`“”„‘’‚«»(<[{$#*%'
+
 /** In brackets nothing of it is a name. */
 const IN_BRACKETS = /^(?:\((.*)\)|<(.*)>)$/
 const IN_LINE = /^(null|undefined|none|nil|n\/a|unknown|\[object object\])(?:[ ,]+\1)+$/
@@ -73,11 +76,14 @@ function createNothing(placeholders: readonly string[]): Nothing {
   const inBrackets = PLACEHOLDERS.flatMap((word) => [`(${word})`, `<${word}>`])
   const titleCase = (word: string) => word.slice(0, 1).toUpperCase() + word.slice(1)
   const variants = [...words, ...inBrackets].flatMap((word) => [word, word.toUpperCase(), titleCase(word)])
+  // Nearly every value begins otherwise, and needs no more than that.
+  const beginnings = new Set(
+    [...MARKS, ...words].flatMap((one) => [one.charCodeAt(0), one.toUpperCase().charCodeAt(0)]),
+  )
   const hashes = new Set([ZERO_HASH, ...['', ' ', 'NaN', '[object Object]', ...variants].map(sha256Hex)])
   return {
     is: (text) => {
-      if (text.length <= LONGEST_WORD && words.has(text.toLowerCase())) return true
-      if (!MAY_BE_NOTHING.test(text)) return false
+      if (!beginnings.has(text.charCodeAt(0))) return false
       return (text.length <= MAX_LENGTH && isNothing(text.toLowerCase(), words)) || isTemplate(text)
     },
     isHashed: (hash) => hashes.has(hash),
@@ -94,8 +100,4 @@ function isNothing(lower: string, words: ReadonlySet<string>): boolean {
   return isNothing(unquoted, words) || (unquoted !== 'na' && EVERY_PLACEHOLDER.has(unquoted))
 }
 
-/** Nearly every value needs no more than these two comparisons. */
-const LONGEST_WORD = 'undefined'.length
 const MAX_LENGTH = ZERO_ADVERTISING_ID.length
-/** By the first character: a letter that begins a long placeholder, a mark, the id of zeros. */
-const MAY_BE_NOTHING = /^(?:[nu"'`“”„‘’‚«»(<[{$#*%\\-]|0{8}-)/i
