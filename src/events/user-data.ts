@@ -78,7 +78,8 @@ export function normalizeUserData(
     }
     if (normalized.status === 'dropped') return undefined
     if (normalized.status === 'hashed') return normalized.hash
-    return fields.isHashedField(field) ? hashOf(field, normalized.value) : normalized.value
+    if (!fields.isHashedField(field)) return normalized.value
+    return normalized.hash ?? sha256Hex(normalized.value)
   }
 
   function readValues(field: fields.UserDataField, given: unknown): readonly string[] {
@@ -100,12 +101,19 @@ export function normalizeUserData(
     return read.length > 1 ? [...new Set(read)] : read
   }
 
+  let known = 0
   for (const field of fields.HASHED_FIELD_NAMES) {
-    const hashes = isAbsent(raw[field]) ? NONE : readValues(field, raw[field])
+    const given = raw[field]
+    if (given === undefined) continue
+    known += 1
+    const hashes = given === null ? NONE : readValues(field, given)
     if (hashes.length > 0) data[field] = hashes
   }
   for (const field of fields.TEXT_FIELD_NAMES) {
-    const [text] = isAbsent(raw[field]) ? NONE : readValues(field, raw[field])
+    const given = raw[field]
+    if (given === undefined) continue
+    known += 1
+    const text = given === null ? undefined : readValues(field, given)[0]
     if (text !== undefined) data[field] = text
   }
   if (data['click_id'] === undefined) {
@@ -113,7 +121,7 @@ export function normalizeUserData(
     const text = clickId === undefined ? undefined : readValue('click_id', clickId, undefined)
     if (text !== undefined) data['click_id'] = text
   }
-  warnOfUnknownKeys(raw, KNOWN_KEYS, 'user_data.', report)
+  if (Object.keys(raw).length > known) warnOfUnknownKeys(raw, KNOWN_KEYS, 'user_data.', report)
   return data
 }
 
@@ -146,18 +154,4 @@ function readCountry(given: unknown, nowhere: fields.Region): string | false | u
   if (normalized.status === 'read') return normalized.value
   if (normalized.status === 'hashed') return countryOfHash(normalized.hash) ?? false
   return normalized.code === 'placeholder' ? undefined : false
-}
-
-/** A few hundred codes, which identify nobody: each is hashed once (a hash takes 0.5 µs). */
-const CODE_FIELDS: ReadonlySet<fields.HashedField> = new Set(['ge', 'st', 'country'])
-const CODE_HASHES = new Map<string, string>()
-const MAX_CODE_HASHES = 4096
-
-function hashOf(field: fields.HashedField, text: string): string {
-  if (!CODE_FIELDS.has(field)) return sha256Hex(text)
-  const known = CODE_HASHES.get(text)
-  if (known !== undefined) return known
-  const hash = sha256Hex(text)
-  if (CODE_HASHES.size < MAX_CODE_HASHES) CODE_HASHES.set(text, hash)
-  return hash
 }

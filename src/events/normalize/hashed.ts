@@ -14,6 +14,12 @@ export function recognizeHash(text: string): Hash | undefined {
   return hashOfText(withoutQuotes(text).replace(PREFIX, ''))
 }
 
+/** As Pinterest wants it. */
+export function isSha256(value: unknown): value is string {
+  return typeof value === 'string' && value.length === 64 && LOWER_HEX.test(value)
+}
+
+const LOWER_HEX = /^[0-9a-f]+$/
 /** In hex: MD5, SHA-1, SHA-224, SHA-256, SHA-384, SHA-512. In Base64: MD5, SHA-1, SHA-256. */
 const LENGTHS: ReadonlySet<number> = new Set([32, 40, 56, 64, 96, 128, 24, 28, 43, 44])
 const SHORTEST = 26
