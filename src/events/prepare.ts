@@ -105,25 +105,33 @@ export function prepareEvent(given: unknown, context: PrepareContext): Prepared 
   if (event === undefined || report.invalid !== undefined) {
     return { status: 'invalid', ...(report.invalid ?? NOT_AN_OBJECT), warnings, ...readKnown(raw) }
   }
-  const known = {
-    eventName: event.event_name,
-    eventId: event.event_id,
-    eventTimeS: event.event_time,
-    trailIds: context.hasTrail
-      ? trailIdsOf(event.event_id, event.custom_data?.order_id, (raw as RawObject)['user_data'])
-      : NO_IDS,
-  }
+  const { event_name: eventName, event_id: eventId, event_time: eventTimeS, user_data: userData } = event
+  const trailIds = context.hasTrail
+    ? trailIdsOf(eventId, event.custom_data?.order_id, (raw as RawObject)['user_data'])
+    : NO_IDS
   const isFromBot = isBot(event)
   if (isFromBot) warn(report, 'user_data.client_user_agent', 'bot_user_agent')
   if (isFromBot && context.bots === 'filter') {
-    return { status: 'filtered', ...known, reason: 'bot_user_agent', warnings }
+    return {
+      status: 'filtered',
+      eventName,
+      eventId,
+      eventTimeS,
+      trailIds,
+      reason: 'bot_user_agent',
+      warnings,
+    }
   }
   return {
     status: 'prepared',
     json: JSON.stringify(event),
-    ...known,
-    identifiers: identifiersOf(event.user_data),
-    customer: customerOf(event.user_data),
+    // Without spreads, which take three times as long.
+    eventName,
+    eventId,
+    eventTimeS,
+    trailIds,
+    identifiers: identifiersOf(userData),
+    customer: customerOf(userData),
     warnings,
   }
 }

@@ -55,7 +55,8 @@ interface ListRule {
 
 interface Table {
   readonly keys: ReadonlySet<string>
-  readonly fields: readonly { readonly key: string; readonly rule: AnyRule }[]
+  /** Without a rule: read by the caller. */
+  readonly fields: readonly { readonly key: string; readonly rule: AnyRule | undefined }[]
 }
 
 type AnyRule = Rule<unknown> | ListRule | Table
@@ -100,7 +101,10 @@ const EVENT = tableOf(EventSchema.properties, '')
 const READ_BY_CALLER = ['event_name', 'action_source', 'event_time', 'event_id', 'user_data'] as const
 const OTHERS = {
   ...EVENT,
-  fields: EVENT.fields.filter(({ key }) => !READ_BY_CALLER.some((name) => name === key)),
+  fields: EVENT.fields.map(({ key, rule }) => ({
+    key,
+    rule: READ_BY_CALLER.some((name) => name === key) ? undefined : rule,
+  })),
 }
 
 /** Every field of the event but those that are required, which `prepareEvent` reads one by one. */
@@ -111,11 +115,15 @@ export function readFields(raw: RawObject, report: Report) {
 /** `prefix` is what the object's keys are appended to in paths, such as `custom_data.`. */
 function readObject(raw: RawObject, table: Table, prefix: string, report: Report): Record<string, unknown> {
   const object: Record<string, unknown> = {}
+  let known = 0
   for (const { key, rule } of table.fields) {
-    const value = readAny(raw[key], rule, prefix, key, report)
+    const given = raw[key]
+    if (given === undefined) continue
+    known += 1
+    const value = rule === undefined ? undefined : readAny(given, rule, prefix, key, report)
     if (value !== undefined) object[key] = value
   }
-  warnOfUnknownKeys(raw, table.keys, prefix, report)
+  if (Object.keys(raw).length > known) warnOfUnknownKeys(raw, table.keys, prefix, report)
   return object
 }
 
@@ -124,7 +132,7 @@ function readAny(value: unknown, rule: AnyRule, prefix: string, key: string, rep
   if (isAbsent(value)) return undefined
   if (typeof rule === 'function') {
     const reading = rule(value)
-    noteReading(reading, prefix, key, report)
+    if (reading.status !== 'read' || reading.warning !== undefined) noteReading(reading, prefix, key, report)
     return reading.status === 'read' ? reading.value : undefined
   }
   const path = prefix + key

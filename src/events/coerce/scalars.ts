@@ -89,6 +89,9 @@ function numberAsText(value: number): Reading<string> {
 }
 
 const NUMBER = /^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$/
+/** Finite. */
+const PLAIN_LENGTH = 32
+const PLAIN_AMOUNT = /^[0-9]+(?:\.[0-9]+)?$/
 const PLAIN_DECIMAL = /^-?[0-9]+(?:\.[0-9]+)?$/
 
 /** Above the longest double in plain notation; keeps one value from becoming megabytes of digits. */
@@ -105,6 +108,9 @@ const TOO_MANY_DIGITS = invalid('not_a_number', `must be a number of at most ${M
  * are not guessed at: `1,234` is a thousand in one country and about one in the next.
  */
 export function decimal(value: unknown): Reading<string> {
+  // The common case.
+  if (typeof value === 'string' && value.length <= PLAIN_LENGTH && PLAIN_AMOUNT.test(value))
+    return read(value)
   const number = toNumber(value)
   if (number === undefined) return isBlank(value) ? ABSENT : NOT_A_NUMBER
   const text = typeof value === 'string' ? value.trim() : undefined
