@@ -36,7 +36,6 @@ const LAYERS: readonly string[] = [
 const KNOWN_UPWARD: ReadonlySet<string> = new Set([
   'limits/shared-limits.ts → store/shared.ts',
   'settings.ts → store/postgres/database-url.ts',
-  'vault/granting.ts → delivery/verify.ts',
 ])
 
 interface Import {
