@@ -40,6 +40,14 @@ export function accountField(label, properties, onChange) {
   return { element, input, loaded, value: () => input.value.trim() }
 }
 
+/** Those whose number or label holds the text. @param {readonly any[]} accounts @param {string} text */
+export function matching(accounts, text) {
+  const wanted = text.trim().toLowerCase()
+  return accounts.filter(
+    ({ ad_account_id: id, label }) => id.includes(wanted) || label.toLowerCase().includes(wanted),
+  )
+}
+
 const LISTED = 50
 
 /** Chooses several of the registered accounts, found by number or label. @param {readonly any[]} accounts */
@@ -53,10 +61,7 @@ export function accountChoice(accounts) {
   const note = h('p.quiet', { role: 'status' })
 
   function render() {
-    const wanted = search.value.trim().toLowerCase()
-    const found = accounts.filter(
-      ({ ad_account_id: id, label }) => id.includes(wanted) || label.toLowerCase().includes(wanted),
-    )
+    const found = matching(accounts, search.value)
     fill(list, ...found.slice(0, LISTED).map(showAccount))
     const more = found.length - LISTED
     fill(

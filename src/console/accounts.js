@@ -1,6 +1,7 @@
 /** Accounts: how each one's token does, its queues, and what can be done about it. */
-import { fill, h } from './dom.js'
-import { act, button, openAccountForm, openDelete, setPaused, verify } from './actions.js'
+import { matching } from './account-field.js'
+import { factList, fill, h } from './dom.js'
+import { act, button, openAccountForm, removal, setPaused, verify } from './actions.js'
 import { span, stateOf, time } from './format.js'
 import { createFirstSteps } from './first-steps.js'
 import { ask } from './session.js'
@@ -48,10 +49,7 @@ export function createAccounts(query) {
   }
 
   function render() {
-    const wanted = search.value.trim().toLowerCase()
-    const found = accounts.filter(
-      ({ ad_account_id: id, label }) => id.includes(wanted) || label.toLowerCase().includes(wanted),
-    )
+    const found = matching(accounts, search.value)
     fill(list, ...found.slice(0, SHOWN).map(showAccount))
     fill(
       note,
@@ -73,23 +71,22 @@ export function createAccounts(query) {
       'article.card',
       { 'aria-label': label || id },
       h('h2', {}, label || id, ' ', paused ? h('span.state', { 'data-state': 'bad' }, 'paused') : null),
-      h(
-        'dl',
-        {},
-        fact('Number', id),
-        fact('Token', showToken(token)),
-        grant &&
-          fact(
-            'Grant',
-            grant.status === 'valid'
-              ? `valid, next refresh in ${span(grant.next_refresh_in_seconds)}`
-              : 'refused: consent again',
-          ),
-        token.last_failure &&
-          fact('Last failure', `${time(token.last_failure.at)}: ${token.last_failure.reason}`),
-        fact('Last success', time(token.last_success_at)),
-        fact('Country', account.country ?? '–'),
-      ),
+      factList([
+        ['Number', id],
+        ['Token', showToken(token)],
+        grant && [
+          'Grant',
+          grant.status === 'valid'
+            ? `valid, next refresh in ${span(grant.next_refresh_in_seconds)}`
+            : 'refused: consent again',
+        ],
+        token.last_failure && [
+          'Last failure',
+          `${time(token.last_failure.at)}: ${token.last_failure.reason}`,
+        ],
+        ['Last success', time(token.last_success_at)],
+        ['Country', account.country ?? '–'],
+      ]),
       ...troubles.map((/** @type {any} */ { test, status, urgency, means, action }) =>
         h(
           'p',
@@ -113,7 +110,13 @@ export function createAccounts(query) {
             ask('POST', `/accounts/${id}/conversion-token`).then(load),
           ),
         h('a', { href: `#/dead-letters?ad_account_id=${id}` }, 'Dead letters'),
-        button('Remove', id, async () => openDelete(id, load)),
+        removal({
+          name: id,
+          path: `/accounts/${id}`,
+          effect:
+            'Its token is deleted and its posts get 403. Events that wait stay in the store, and continue when it is registered again.',
+          afterwards: load,
+        }),
       ),
     )
   }
@@ -127,9 +130,4 @@ function showToken({ kind, last4, age_seconds: age, expires_in_seconds: expires 
   if (kind === 'none') return 'none: consent is missing'
   const end = expires === null ? '' : `, expires in ${span(expires)}`
   return `${kind}, ends in …${last4}, ${span(age)} old${end}`
-}
-
-/** @param {string} name @param {import('./dom.js').Child} value */
-function fact(name, value) {
-  return h('div', {}, h('dt', {}, name), h('dd', {}, value))
 }

@@ -71,25 +71,29 @@ export async function verify(adAccountId) {
   )
 }
 
-/** @param {string} adAccountId @param {() => Promise<void>} afterwards */
-export function openDelete(adAccountId, afterwards) {
-  openForm({
-    title: `Remove ${adAccountId}?`,
-    content: [
-      h(
-        'p',
-        {},
-        'Its token is deleted and its posts get 403. Events that wait stay in the store, and continue when it is registered again.',
-      ),
-    ],
-    button: 'Remove',
-    isDangerous: true,
-    async send() {
-      await ask('DELETE', `/accounts/${adAccountId}`)
-      speak(`${adAccountId} is removed.`)
-      await afterwards()
-    },
-  })
+/**
+ * A button that removes something once a person has confirmed it.
+ * @param {object} options
+ * @param {string} options.name
+ * @param {string} options.path of the admin port
+ * @param {string} options.effect what comes of it
+ * @param {() => Promise<void>} options.afterwards
+ * @param {string} [options.what] in words
+ */
+export function removal({ name, path, effect, afterwards, what = name }) {
+  return button('Remove', name, async () =>
+    openForm({
+      title: `Remove ${what}?`,
+      content: [h('p', {}, effect)],
+      button: 'Remove',
+      isDangerous: true,
+      async send() {
+        await ask('DELETE', path)
+        speak(`Removed: ${what}.`)
+        await afterwards()
+      },
+    }),
+  )
 }
 
 /**

@@ -1,5 +1,5 @@
 /** The form that says which dead letters are listed, counted, replayed and purged. */
-import { filterChoice, filterField, h } from './dom.js'
+import { filterChoice, filterField, filterQueue, h } from './dom.js'
 import { textOf } from './dialogs.js'
 import { accountField } from './account-field.js'
 
@@ -7,18 +7,12 @@ import { accountField } from './account-field.js'
 
 /** @param {URLSearchParams} query @param {() => void} onSubmit */
 export function createFilter(query, onSubmit) {
-  const given = (/** @type {string} */ name) => query.get(name) ?? ''
   const text = (/** @type {string} */ name, /** @type {string} */ label) =>
-    filterField(name, label, given(name))
-  const choice = (
-    /** @type {string} */ name,
-    /** @type {string} */ label,
-    /** @type {[string, string][]} */ options,
-  ) => filterChoice(name, label, given(name), options)
+    filterField(name, label, query.get(name))
   const account = accountField('Ad account', {
     id: 'filter-ad_account_id',
     name: 'ad_account_id',
-    value: given('ad_account_id'),
+    value: query.get('ad_account_id') ?? '',
   })
   const form = /** @type {HTMLFormElement} */ (
     h(
@@ -31,16 +25,12 @@ export function createFilter(query, onSubmit) {
         },
       },
       account.element,
-      choice('status', 'Status', [
+      filterChoice('status', 'Status', query.get('status'), [
         ['', 'any'],
         ['rejected', 'rejected'],
         ['expired', 'expired'],
       ]),
-      choice('test', 'Queue', [
-        ['', 'both'],
-        ['false', 'live'],
-        ['true', 'test'],
-      ]),
+      filterQueue(query.get('test')),
       text('reason', 'Reason'),
       text('event_name', 'Event name'),
       text('event_id', 'Event id'),

@@ -1,5 +1,5 @@
 /** Dead letters one by one, and in groups of one cause. What they hold is hashes and reasons. */
-import { cell, fill, h, row, table } from './dom.js'
+import { cell, factList, fill, h, row, table } from './dom.js'
 import { button } from './actions.js'
 import { count, time } from './format.js'
 
@@ -68,12 +68,6 @@ function showGroup(group, choose) {
  */
 export function showDeadLetter(deadLetter, isChosen, choose) {
   const name = `${deadLetter.event_name} ${deadLetter.event_id ?? 'without an id'}`
-  const facts = [
-    ['Status', deadLetter.status],
-    ['Attempts', count(deadLetter.attempts)],
-    ['First seen', time(deadLetter.first_seen_at)],
-    ['Died', time(deadLetter.died_at)],
-  ]
   const { ad_account_id: id, is_test: isTest, history } = deadLetter
   return h(
     'article.dead_letter',
@@ -99,7 +93,12 @@ export function showDeadLetter(deadLetter, isChosen, choose) {
         h('small', {}, `${id}${isTest ? ', test' : ''}, ${time(deadLetter.died_at)}`),
         h('span.message', {}, deadLetter.message || 'Pinterest gave no reason.'),
       ),
-      h('dl', {}, ...facts.map(([term, value]) => h('div', {}, h('dt', {}, term), h('dd', {}, value)))),
+      factList([
+        ['Status', deadLetter.status],
+        ['Attempts', count(deadLetter.attempts)],
+        ['First seen', time(deadLetter.first_seen_at)],
+        ['Died', time(deadLetter.died_at)],
+      ]),
       history.length > 0 &&
         h(
           'ol',

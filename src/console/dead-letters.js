@@ -182,19 +182,13 @@ export function createDeadLetters(query) {
       ],
       button: 'Replay',
       async send() {
-        void replay(wanted, replayed + tooOld)
+        void run('/dead-letters/replay', wanted, {
+          total: replayed + tooOld,
+          describe: (sum) =>
+            `${count(sum['replayed'])} queued again, ${count(sum['duplicates'])} were posted again meanwhile, ${count(sum['too_old'])} are too old.`,
+        })
       },
     })
-  }
-
-  /** @param {Selection[]} wanted @param {number} total */
-  async function replay(wanted, total) {
-    const isDone = await inSteps('/dead-letters/replay', wanted, {
-      total,
-      describe: (sum) =>
-        `${count(sum['replayed'])} queued again, ${count(sum['duplicates'])} were posted again meanwhile, ${count(sum['too_old'])} are too old.`,
-    })
-    if (isDone) await load()
   }
 
   function openPurge() {
@@ -205,18 +199,17 @@ export function createDeadLetters(query) {
       button: 'Purge',
       isDangerous: true,
       async send() {
-        // Not awaited: the dialog closes, and the page has the progress and the button that stops it.
-        void purge(wanted)
+        void run('/dead-letters/purge', wanted, { describe: (sum) => `${count(sum['purged'])} purged.` })
       },
     })
   }
 
-  /** @param {Selection[]} wanted */
-  async function purge(wanted) {
-    const isDone = await inSteps('/dead-letters/purge', wanted, {
-      describe: (sum) => `${count(sum['purged'])} purged.`,
-    })
-    if (isDone) await load()
+  /**
+   * Not awaited by the dialog, which closes: the page has the progress and the button that stops it.
+   * @param {Parameters<typeof inSteps>} given
+   */
+  async function run(...given) {
+    if (await inSteps(...given)) await load()
   }
 
   /**

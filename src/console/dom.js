@@ -115,6 +115,14 @@ export const row = (...cells) => h('tr', { role: 'row' }, ...cells)
 /** @param {string} head what the column is called, for cards @param {...Child} children */
 export const cell = (head, ...children) => h('td', { role: 'cell', 'data-head': head }, ...children)
 
+/** Terms and what each is; of some there is nothing to say. @param {readonly ([string, Child] | Child)[]} facts */
+export const factList = (facts) =>
+  h(
+    'dl',
+    {},
+    ...facts.map((fact) => Array.isArray(fact) && h('div', {}, h('dt', {}, fact[0]), h('dd', {}, fact[1]))),
+  )
+
 /** A field of a form that filters. @param {string} name @param {string} label @param {HTMLElement} input */
 const filterItem = (name, label, input) =>
   h('p.field', {}, h('label', { for: `filter-${name}` }, label), input)
@@ -134,3 +142,11 @@ export const filterChoice = (name, label, value, options) =>
       ...options.map(([own, text]) => h('option', { value: own, selected: own === value }, text)),
     ),
   )
+
+/** Live or test events. @param {string | null} value */
+export const filterQueue = (value) =>
+  filterChoice('test', 'Queue', value, [
+    ['', 'both'],
+    ['false', 'live'],
+    ['true', 'test'],
+  ])

@@ -1,5 +1,5 @@
 /** Events: found by an id, followed as they come and change, each with its way and what the relay had to say of it. */
-import { fill, filterChoice, filterField, h, keyedRows } from './dom.js'
+import { factList, fill, filterChoice, filterField, filterQueue, h, keyedRows } from './dom.js'
 import { textOf } from './dialogs.js'
 import { count, time } from './format.js'
 import { ask, follow } from './session.js'
@@ -60,11 +60,7 @@ export function createEvents(query) {
         ['', 'any'],
         ...Object.keys(STATES).map((name) => /** @type {const} */ ([name, name])),
       ]),
-      filterChoice('test', 'Queue', query.get('test'), [
-        ['', 'both'],
-        ['false', 'live'],
-        ['true', 'test'],
-      ]),
+      filterQueue(query.get('test')),
       h('button.main', { type: 'submit' }, 'Find'),
     )
   )
@@ -251,28 +247,25 @@ function summaryOf(event) {
 
 /** @param {TrailEvent} event */
 function bodyOf(event) {
-  const account = h('a', { href: `#/accounts?id=${event.ad_account_id}` }, event.ad_account_id)
   const isDead = event.outcome === 'rejected' || event.outcome === 'expired'
   const deadLetter = new URLSearchParams({
     ad_account_id: event.ad_account_id,
     event_id: event.event_id ?? '',
   })
-  /** @type {[string, import('./dom.js').Child][]} */
-  const facts = [
-    [
-      'Outcome',
-      event.reason === null ? event.outcome : `${event.outcome}: ${event.reason.replaceAll('_', ' ')}`,
-    ],
-    ['Account', account],
-    event.source === null
-      ? ['Relay key', event.key_id ?? '–']
-      : ['Source', h('a', { href: '#/sources' }, event.source)],
-    ['Event time', time(event.event_time)],
-    ['Attempts', count(event.attempts)],
-    ['Call', event.call_id ?? '–'],
-  ]
   return [
-    h('dl', {}, ...facts.map(([term, value]) => h('div', {}, h('dt', {}, term), h('dd', {}, value)))),
+    factList([
+      [
+        'Outcome',
+        event.reason === null ? event.outcome : `${event.outcome}: ${event.reason.replaceAll('_', ' ')}`,
+      ],
+      ['Account', h('a', { href: `#/accounts?id=${event.ad_account_id}` }, event.ad_account_id)],
+      event.source === null
+        ? ['Relay key', event.key_id ?? '–']
+        : ['Source', h('a', { href: '#/sources' }, event.source)],
+      ['Event time', time(event.event_time)],
+      ['Attempts', count(event.attempts)],
+      ['Call', event.call_id ?? '–'],
+    ]),
     h(
       'ol',
       { 'aria-label': 'Way' },

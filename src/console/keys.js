@@ -1,6 +1,6 @@
 /** Relay keys: what storefronts post with. A key is shown once, when it is made. */
 import { cell, fill, h, row, speak, table } from './dom.js'
-import { button } from './actions.js'
+import { button, removal } from './actions.js'
 import { accountChoice } from './account-field.js'
 import { field, openForm, openNotice, textOf } from './dialogs.js'
 import { time } from './format.js'
@@ -49,7 +49,13 @@ export function createKeys() {
       cell('Last used', key.last_used_at === null ? 'not since the relay started' : time(key.last_used_at)),
       cell(
         'Action',
-        button('Remove', key.label, async () => openRemove(key.id, key.label)),
+        removal({
+          name: key.label,
+          what: `the key ${key.label}`,
+          path: `/keys/${key.id}`,
+          effect: 'Whoever posts with it gets 401 from then on.',
+          afterwards: load,
+        }),
       ),
     )
   }
@@ -74,21 +80,6 @@ export function createKeys() {
         })
         await load()
         showOnce(made.key)
-      },
-    })
-  }
-
-  /** @param {string} id @param {string} label */
-  function openRemove(id, label) {
-    openForm({
-      title: `Remove the key ${label}?`,
-      content: [h('p', {}, 'Whoever posts with it gets 401 from then on.')],
-      button: 'Remove',
-      isDangerous: true,
-      async send() {
-        await ask('DELETE', `/keys/${id}`)
-        speak(`The key ${label} is removed.`)
-        await load()
       },
     })
   }

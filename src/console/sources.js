@@ -1,6 +1,6 @@
 /** Sources: shops whose webhooks the relay takes, the address to give to each, and what became of the last ones. */
-import { cell, fill, h, row, speak, table } from './dom.js'
-import { button } from './actions.js'
+import { cell, factList, fill, h, row, speak, table } from './dom.js'
+import { button, removal } from './actions.js'
 import { field, openForm, openNotice, textOf } from './dialogs.js'
 import { count, time } from './format.js'
 import { createMore } from './more.js'
@@ -59,17 +59,15 @@ export function createSources() {
       'article.card',
       { 'aria-label': name },
       h('h2', {}, name),
-      h(
-        'dl',
-        {},
-        fact('Kind', `${kind}${source.test ? ', test events only' : ''}`),
-        fact('Ad account', account),
-        fact('Path', h('code', {}, path)),
-        fact(
+      factList([
+        ['Kind', `${kind}${source.test ? ', test events only' : ''}`],
+        ['Ad account', account],
+        ['Path', h('code', {}, path)],
+        [
           'Secret',
           `set ${time(source.secret_set_at)}${source.previous_secret ? '; the one before it is valid, too' : ''}`,
-        ),
-      ),
+        ],
+      ]),
       ...source.problems.map((/** @type {string} */ problem) => h('p.problem', {}, problem)),
       showWebhooks(name, webhooks),
       h(
@@ -81,7 +79,13 @@ export function createSources() {
             ask('PUT', `/sources/${id}`, { drop_previous_secret: true }).then(load),
           ),
         h('a', { href: `#/events?source=${id}` }, 'Events'),
-        button('Remove', name, async () => openRemove(id)),
+        removal({
+          name,
+          what: id,
+          path: `/sources/${id}`,
+          effect: 'Its webhooks get 404 from then on, and the shop may switch them off.',
+          afterwards: load,
+        }),
       ),
     )
   }
@@ -155,21 +159,6 @@ export function createSources() {
     })
   }
 
-  /** @param {string} id */
-  function openRemove(id) {
-    openForm({
-      title: `Remove ${id}?`,
-      content: [h('p', {}, 'Its webhooks get 404 from then on, and the shop may switch them off.')],
-      button: 'Remove',
-      isDangerous: true,
-      async send() {
-        await ask('DELETE', `/sources/${id}`)
-        speak(`${id} is removed.`)
-        await load()
-      },
-    })
-  }
-
   void load()
   return { element, close() {} }
 }
@@ -201,9 +190,4 @@ function showAddress(path) {
     h('p', {}, h('code.secret', { tabindex: 0 }, `https://YOUR-RELAY${path}`)),
     h('p.quiet', {}, 'In place of YOUR-RELAY: the name under which the internet reaches the public port.'),
   )
-}
-
-/** @param {string} name @param {import('./dom.js').Child} value */
-function fact(name, value) {
-  return h('div', {}, h('dt', {}, name), h('dd', {}, value))
 }
