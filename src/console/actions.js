@@ -5,11 +5,15 @@ import { ask, isLoggedIn } from './session.js'
 
 /**
  * @param {string} adAccountId
- * @param {'resume' | 'token' | 'consent' | 'verify' | null} action as the status of a queue or account has it
+ * @param {'retry' | 'resume' | 'token' | 'consent' | 'verify' | null} action as the status of a queue or account has it
  * @param {() => Promise<void>} afterwards
  */
 export function act(adAccountId, action, afterwards) {
   switch (action) {
+    case 'retry':
+      return button('Try now', adAccountId, () =>
+        ask('POST', `/accounts/${adAccountId}/resume`).then(afterwards),
+      )
     case 'resume':
       return button('Resume', adAccountId, () => setPaused(adAccountId, false).then(afterwards))
     case 'token':

@@ -13,7 +13,7 @@ import { createMore } from './more.js'
  * @property {string} status
  * @property {number} urgency
  * @property {string} means
- * @property {'resume' | 'token' | 'consent' | 'verify' | null} action
+ * @property {'retry' | 'resume' | 'token' | 'consent' | 'verify' | null} action
  * @property {number | null} next_try_in_seconds
  * @property {number} calls_in_flight
  * @property {number} queued

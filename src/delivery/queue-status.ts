@@ -13,7 +13,7 @@ export type QueueStatus = 'sending' | 'asking' | 'paused' | 'pinterest_down' | '
 /** Of an account as a whole. */
 export type AccountStatus = QueueStatus | 'over_share' | 'no_token'
 
-export const ACTIONS = ['resume', 'token', 'consent', 'verify'] as const
+export const ACTIONS = ['retry', 'resume', 'token', 'consent', 'verify'] as const
 
 /** What operators see of a queue. */
 export interface QueueState extends QueueKey {
@@ -57,15 +57,17 @@ export interface StatusFacts {
 }
 
 /** The relay tries again by itself. */
-const passing = (means: string): StatusFacts => ({ urgency: 1, means, action: null, remedy: null })
+const passing = (means: string, action: StatusFacts['action'] = null): StatusFacts => {
+  return { urgency: 1, means, action, remedy: null }
+}
 
 export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
   sending: { urgency: 0, means: 'Calls leave.', action: null, remedy: null },
   asking: passing(
     'Pinterest refused a call. An event of the relay itself, the canary, asks whether it refuses the account.',
   ),
-  failing: passing('Pinterest does not answer. The relay tries again with growing pauses.'),
-  pinterest_down: passing('Pinterest says that it is down. One trial call leaves after each pause.'),
+  failing: passing('Pinterest does not answer. The relay tries again with growing pauses.', 'retry'),
+  pinterest_down: passing('Pinterest says that it is down. One trial call leaves after each pause.', 'retry'),
   rate_limited: passing(
     'Pinterest said 429. The queue waits as long as it asked for; every third time a canary checks whether it was about the account.',
   ),

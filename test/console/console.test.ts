@@ -140,6 +140,14 @@ t.test('a queue that is stopped is seen, with what repairs it, and continues at 
     country: 'US',
     label: 'test shop',
   })
+  stand.sandbox.faults.set([{ kind: 'status', status: 500 }])
+  await postHeld(stand, 'failing')
+  const asked = page.waitForRequest(/\/accounts\/\d+\/resume$/)
+  await row.getByRole('button', { name: /^Try now/ }).click()
+  await asked
+  stand.sandbox.faults.clear()
+  await stand.admin('POST', `/accounts/${stand.account}/resume`)
+  await row.getByText('sending').waitFor()
   // A step of the recent statistics is five seconds.
   await page.getByRole('img', { name: /Throughput.*now posts \d/ }).waitFor()
   t.ok(await page.locator('.canvas canvas').count(), 'plots are drawn')
