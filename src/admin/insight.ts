@@ -1,6 +1,6 @@
 /** How events do: the totals, match quality, Pinterest's own Event Quality Score, their volume, and the metrics. */
 import { Type, type Static } from '../type.ts'
-import { Score, type QualityScore } from '../pinterest/quality-score.ts'
+import { Score } from '../pinterest/quality-score.ts'
 import { advise } from '../telemetry/advice.ts'
 import { MOST_HOURS } from '../telemetry/match-quality.ts'
 import type { Counted } from '../telemetry/tally.ts'
@@ -148,7 +148,7 @@ export const insightRoutes: AdminRoutes = async (app, options) => {
       ad_account_id: adAccountId,
       pinterest: {
         ...answerOf(Fetched, { fetchedAtMs: quality?.fetchedAtMs, lastFailure: quality?.failure }),
-        scores: JSON.parse(quality?.scores ?? '[]') as QualityScore[],
+        scores: quality?.scores ?? [],
       },
     }
   })

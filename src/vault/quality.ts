@@ -50,12 +50,11 @@ export function createQualityFetcher({ vault, oauth, clock, random, log }: Quali
     const answer = await oauth.qualityScores(token, adAccountId)
     const nowMs = clock.wallMs()
     if (answer.kind === 'granted') {
-      const scores = JSON.stringify(answer.value)
-      await vault.putQuality({ adAccountId, fetchedAtMs: nowMs, scores, failure: undefined })
+      await vault.putQuality({ adAccountId, fetchedAtMs: nowMs, scores: answer.value, failure: undefined })
       return
     }
     const reason = answer.kind === 'failed' ? answer.reason : `${answer.status} ${answer.message}`.trimEnd()
-    const before = { fetchedAtMs: known?.fetchedAtMs, scores: known?.scores ?? '[]' }
+    const before = { fetchedAtMs: known?.fetchedAtMs, scores: known?.scores ?? [] }
     await vault.putQuality({ adAccountId, ...before, failure: { atMs: nowMs, reason } })
   }
 

@@ -3,6 +3,7 @@
  * sealed, through open-records.ts alone.
  */
 import type { ClientCredentials, PairTerms, TokenPair } from '../pinterest/oauth.ts'
+import type { QualityScore } from '../pinterest/quality-score.ts'
 import type { SourceOptions } from '../sources/source.ts'
 import type { StatisticsSample } from '../telemetry/recent-statistics.ts'
 
@@ -87,11 +88,11 @@ export interface TokenFailure {
   readonly reason: string
 }
 
-/** What Pinterest said of an account's events (Event Quality Score), as JSON that was checked. */
+/** What Pinterest said of an account's events (Event Quality Score). */
 export interface Quality {
   readonly adAccountId: string
   readonly fetchedAtMs: number | undefined
-  readonly scores: string
+  readonly scores: readonly QualityScore[]
   readonly failure: TokenFailure | undefined
 }
 

@@ -41,7 +41,7 @@ t.test('each score is fetched once a day, with a token that may read it, and kep
   fetcher.start()
   await clock.advance(DAY_MS / 2)
   t.strictSame(asked, ['1 pina_access_1', '2 pina_access_1', '3 pina_given_token'])
-  t.match(vault.quality('1'), { scores: JSON.stringify([SCORE]), failure: undefined })
+  t.match(vault.quality('1'), { scores: [SCORE], failure: undefined })
   await clock.advance(DAY_MS)
   t.equal(asked.length, 6)
   fetcher.close()
@@ -71,7 +71,7 @@ t.test(
     await clock.advance(DAY_MS / 2)
     answerWith({ kind: 'failed', reason: 'status_503', isAnswerLost: true })
     await clock.advance(DAY_MS)
-    t.match(vault.quality('1'), { scores: JSON.stringify([SCORE]), failure: { reason: 'status_503' } })
+    t.match(vault.quality('1'), { scores: [SCORE], failure: { reason: 'status_503' } })
     const count = asked.length
     t.ok(count > 8, 'every hour')
     answerWith({ kind: 'refused', status: 403, message: 'not for you' })
