@@ -51,31 +51,13 @@ export function createAcknowledgements(options: AcknowledgementsOptions) {
   let wasBehind = false
 
   /** Notes and counts; answers what the store has to write. */
-  function decide({ slice, outcomes }: Decided, reason: string, call?: CallReference): Acknowledgement {
-    const { batch, positions, attempts, history } = slice
+  function decide(decided: Decided, reason: string, call?: CallReference): Acknowledgement {
+    const { batch, positions, history } = decided.slice
     const { batchId, adAccountId } = batch
     const atMs = clock.wallMs()
-    const delivered: number[] = []
-    const dead: DeadEvent[] = []
-    for (const [place, outcome] of outcomes.entries()) {
-      const index = positions[place]!
-      note(batch, index, outcome)
-      if (outcome.status === 'delivered') delivered.push(index)
-      else if (outcome.status !== 'queued') {
-        const { status, errorMessage: message } = outcome
-        const tried = attempts + Number(status === 'rejected')
-        dead.push({
-          index,
-          status,
-          reason,
-          message,
-          attempts: tried,
-          history: withEntry(history, { atMs, reason }),
-        })
-        metrics.countEvents(adAccountId, status, 1)
-      }
-    }
+    const { delivered, dead } = noteAll(decided, reason, atMs)
     metrics.countEvents(adAccountId, 'delivered', delivered.length)
+    for (const { status } of dead) metrics.countEvents(adAccountId, status, 1)
     if (dead.length > 0) metrics.deadLetters.inc({ reason }, dead.length)
     const isWhole = positions.length === batch.outcomes.length
     const rest = { dead, acknowledgedAtMs: atMs, call, failures: history }
@@ -148,4 +130,28 @@ export function createAcknowledgements(options: AcknowledgementsOptions) {
   }
 
   return { acknowledge, flush, isBehind, isStuck }
+}
+
+function noteAll({ slice, outcomes }: Decided, reason: string, atMs: number) {
+  const { batch, positions, attempts, history } = slice
+  const delivered: number[] = []
+  const dead: DeadEvent[] = []
+  for (const [place, outcome] of outcomes.entries()) {
+    const index = positions[place]!
+    note(batch, index, outcome)
+    if (outcome.status === 'delivered') delivered.push(index)
+    else if (outcome.status !== 'queued') {
+      const { status, errorMessage: message } = outcome
+      const tried = attempts + Number(status === 'rejected')
+      dead.push({
+        index,
+        status,
+        reason,
+        message,
+        attempts: tried,
+        history: withEntry(history, { atMs, reason }),
+      })
+    }
+  }
+  return { delivered, dead }
 }

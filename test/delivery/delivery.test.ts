@@ -457,7 +457,7 @@ t.test('the decisions of one turn of the loop are one write', async (t) => {
   await runDue()
   await Promise.all(calls.map((call) => call.deliver()))
   t.same(
-    writes.map(([operation, batchIds]) => [operation, batchIds.toSorted()]),
+    writes.map(([operation, batchIds]) => [operation, batchIds.toSorted((a, b) => a - b)]),
     [['acknowledge', [0, 1, 2]]],
   )
 })

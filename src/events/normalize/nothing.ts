@@ -78,7 +78,7 @@ function createNothing(placeholders: readonly string[]): Nothing {
   const variants = [...words, ...inBrackets].flatMap((word) => [word, word.toUpperCase(), titleCase(word)])
   // Nearly every value begins otherwise, and needs no more than that.
   const beginnings = new Set(
-    [...MARKS, ...words].flatMap((one) => [one.charCodeAt(0), one.toUpperCase().charCodeAt(0)]),
+    [...MARKS.split(''), ...words].flatMap((one) => [one.charCodeAt(0), one.toUpperCase().charCodeAt(0)]),
   )
   const hashes = new Set([ZERO_HASH, ...['', ' ', 'NaN', '[object Object]', ...variants].map(sha256Hex)])
   return {

@@ -31,7 +31,7 @@ t.test('answers that come without a wait travel together, however many steps eac
   const { calls, port } = connect(t, {
     now: () => 1,
     async later() {
-      for (let step = 0; step < 10; step++) await undefined
+      for (let step = 0; step < 10; step++) await Promise.resolve()
       return 2
     },
   })
