@@ -13,7 +13,13 @@ import { askAll, LIVE, makeBatch, NOW_MS, TEST } from '../batches.ts'
 import { copyStore, createDice, OTHER, type Pattern } from './damaged.ts'
 import { RESERVED_BYTES } from './ground.ts'
 
-export const REPLACED_WITHIN_MS = 5000
+/** Of CPU: a machine that does much else, or whose disk syncs slowly, takes longer. */
+export const REPLACED_WITHIN_CPU_MS = 5000
+
+export function cpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
 
 /** Not what makes it a newer schema: its last byte cannot be told from one. */
 const VERSION_OFFSET = 63
@@ -59,14 +65,14 @@ export function testFlipped(t: Test, { pattern, folder, rounds, seed, vaultPages
         const ending = existsSync(`${path}-wal`) && dice(2) === 0 ? '-wal' : ''
         const what = damage(path + ending, dice)
         const name = `round ${round}, ${basename(from)}${ending}: ${what}`
-        const startedAt = performance.now()
+        const startedMs = cpuMs()
         const opened = await openDamaged(t, pattern, path)
         await useAll(opened).catch((error: unknown) => {
           // The store's own words say why; the round says where.
           const why = (error as Error).cause
           throw new Error(`${name}: ${String(why ?? error)}`, { cause: error })
         })
-        t.ok(performance.now() - startedAt < REPLACED_WITHIN_MS, name)
+        t.ok(cpuMs() - startedMs < REPLACED_WITHIN_CPU_MS, name)
         asides += opened.asides().length
         for (const aside of opened.asides()) t.ok(existsSync(aside), name)
         t.ok(opened.asides().length <= 1, 'once')
