@@ -33,6 +33,12 @@ const isTaken = (commit: Promise<unknown>) =>
     () => false,
   )
 
+/** Each post once. One that was refused may have been stored, and is a duplicate when it is posted again: so may one that a slow machine cuts off. */
+async function keepsOnce(t: Test, { store }: Pick<OpenedPostgres, 'store'>, queued: number): Promise<void> {
+  const totals = await store.totals({})
+  t.match(totals, { queued, received: queued + totals.duplicate })
+}
+
 /** The standby has all that was written. */
 async function caughtUp(standby: number, database: string): Promise<void> {
   const [written] = await cluster.ask<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn')
@@ -49,7 +55,7 @@ async function splitBrain(t: Test) {
   const [login] = cluster.base.split('@')
   const url = `${login}@127.0.0.1:${cluster.port},127.0.0.1:${other}/${database}`
   const { store, vaultStore } = await open(t, url, { commitStatementMs: 500 })
-  await store.commit(makeBatch(['before']))
+  await until(() => isTaken(store.commit(makeBatch(['before']))))
   await caughtUp(other, database)
   await cluster.ask('SELECT pg_promote()', database, other)
   await cluster.reload({ synchronous_standby_names: 'absent' })
@@ -125,7 +131,7 @@ void t.test('nor where nobody ends the wait but a time limit of the relay', { sk
   t.match(await store.size(), { isWritable: false }, 'and it is not ready')
   await cluster.reload({ synchronous_standby_names: '' })
   await until(() => isTaken(store.commit(makeBatch(['late']))))
-  t.match(await store.totals({}), { received: 2, queued: 1, duplicate: 1 })
+  await keepsOnce(t, { store }, 1)
 })
 
 void t.test(
@@ -179,7 +185,8 @@ void t.test(
     const { url, store } = await splitBrain(t)
     await t.rejects(store.commit(makeBatch(['in doubt'])), { code: 'STORE_UNAVAILABLE' })
     await until(() => isTaken(store.commit(makeBatch(['after']))))
-    t.match(await store.totals({}), { received: 2, queued: 2 }, 'what is read comes from there as well')
+    // What is read comes from there as well.
+    await keepsOnce(t, { store }, 2)
 
     let isOpen = false
     const opening = open(t, url).finally(() => (isOpen = true))
@@ -187,7 +194,7 @@ void t.test(
       await cancelWaits()
       return isOpen
     })
-    t.match(await (await opening).store.totals({}), { received: 2 })
+    await keepsOnce(t, await opening, 2)
   },
 )
 
@@ -236,7 +243,7 @@ void t.test('a connection to a server that takes no writes any more is not kept'
   await cluster.reload({ default_transaction_read_only: 'on' })
   t.teardown(() => cluster.reload({ default_transaction_read_only: 'off' }))
   await t.rejects(store.commit(makeBatch(['meanwhile'])), { code: 'STORE_UNAVAILABLE' })
-  await until(async () => (await connections()) === before - 1)
+  await until(async () => (await connections()) < before)
   t.match(await store.size(), { isWritable: false }, 'and it is not ready')
   await cluster.reload({ default_transaction_read_only: 'off' })
   await until(() => isTaken(store.commit(makeBatch(['after']))))
