@@ -28,6 +28,8 @@ export interface ConnectionOptions {
   readonly applicationName: string
   /** How long a statement may take. */
   readonly statementMs?: number
+  /** How long a client may stop within a transaction. */
+  readonly stoppedClientMs?: number
   /** Connect also to an only host that takes no writes. */
   readonly isForReads?: boolean
 }
@@ -136,7 +138,12 @@ const checked = new WeakSet<pg.PoolClient>()
  */
 async function begin(
   client: pg.PoolClient,
-  { hosts, isForReads = false, statementMs = STATEMENT_MS }: ConnectionOptions,
+  {
+    hosts,
+    isForReads = false,
+    statementMs = STATEMENT_MS,
+    stoppedClientMs = STOPPED_CLIENT_MS,
+  }: ConnectionOptions,
 ): Promise<void> {
   /** They override settings of the role, the database and other clients of a pooler. */
   const local: Readonly<Record<string, string>> = {
@@ -144,7 +151,7 @@ async function begin(
     search_path: SCHEMA_NAME,
     statement_timeout: String(statementMs),
     lock_timeout: String(LOCK_MS),
-    idle_in_transaction_session_timeout: String(STOPPED_CLIENT_MS),
+    idle_in_transaction_session_timeout: String(stoppedClientMs),
     // Or the warning of a commit in doubt is not sent.
     client_min_messages: 'notice',
   }

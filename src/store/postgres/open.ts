@@ -86,7 +86,8 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     probe: () => vital.transact((client) => run(client, probeWrite(-owner.id))),
   })
   async function begin(): Promise<Owner> {
-    const once = createPool({ ...connection, statementMs: TABLES_MS }, 1)
+    // The others wait for as long as the tables take: nothing is won by ending a start on a slow machine.
+    const once = createPool({ ...connection, statementMs: TABLES_MS, stoppedClientMs: STATEMENT_MS }, 1)
     try {
       await once.transact((client) => makeTables(client, STATEMENT_MS))
     } finally {

@@ -27,6 +27,23 @@ t.test('replicas that start at the same time make the tables once', async (t) =>
   t.equal((await opened[0].shared.replicas()).length, 4)
 })
 
+t.test('a process that is paused while it opens the database opens it all the same', async (t) => {
+  const ground = await layGround(t, server)
+  const { query } = pg.Client.prototype
+  t.teardown(() => void (pg.Client.prototype.query = query))
+  // Longer than any other transaction waits for its client.
+  const pause = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3500)
+  let pauses = 0
+  pg.Client.prototype.query = function paused(this: pg.Client, ...values: unknown[]) {
+    const answer = Reflect.apply(query, this, values) as Promise<unknown>
+    if (!String(values[0]).includes('pg_advisory_xact_lock') || pauses > 0) return answer as never
+    pauses += 1
+    return answer.finally(pause) as never
+  }
+  await t.resolves(ground.open())
+  t.equal(pauses, 1)
+})
+
 t.test('newer tables are left alone', async (t) => {
   const ground = await layGround(t, server)
   await (await ground.open()).close()
