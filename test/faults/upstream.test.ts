@@ -251,10 +251,10 @@ async function eachRow<R extends Row>(
   await Promise.all(tests)
 }
 
-/** Takes back the fault of one account. */
+/** Takes back the fault of one account. `set` begins to count anew: a rule that is used up must not apply again. */
 function lift({ sandbox }: Stand, account: string): void {
-  const rules = sandbox.faults.list().map(({ rule }) => rule)
-  sandbox.faults.set(rules.filter(({ adAccountId }) => adAccountId !== account))
+  const left = sandbox.faults.list().filter(({ rule, used }) => used < (rule.times ?? Infinity))
+  sandbox.faults.set(left.map(({ rule }) => rule).filter(({ adAccountId }) => adAccountId !== account))
 }
 
 function recorded({ sandbox }: Stand, account: string): Record<string, number> {
