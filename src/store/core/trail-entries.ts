@@ -1,10 +1,11 @@
-/**
- * What a row of the event trail holds, as JSON in lists. Each word that many of its events share is there once. Not compressed:
- * that would halve a row of random ids, but a compressor takes longer to set up than all the rest of a small row takes.
- */
+/** What a row of the event trail holds, as JSON in lists. Each word that many of its events share is there once. */
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { looksPersonal } from '../../events/personal-ids.ts'
 import type { HistoryEntry } from '../store.ts'
 import type { Outcome, PostedEvent } from '../trail.ts'
+
+/** A page of SQLite. To set a compressor up takes longer than all the rest of a smaller row. */
+const COMPRESSED_FROM_BYTES = 4096
 
 export type Packed<T> = T | 0
 export type PackedHistory = readonly (readonly [atMs: number, reason: string])[]
@@ -126,14 +127,29 @@ export function packHistory(history: readonly HistoryEntry[]): PackedHistory {
   return history.map(({ atMs, reason }) => [atMs, reason] as const)
 }
 
-export function packEntries({ begunAtMs, senders, eventNames, posts, outcomes }: Entries): Uint8Array {
-  return Buffer.from(JSON.stringify([begunAtMs, senders, eventNames, posts, outcomes]))
+/** With zstd's own window and tables most of the time is spent on their memory. */
+const ZSTD = {
+  params: {
+    [constants.ZSTD_c_compressionLevel]: 1,
+    [constants.ZSTD_c_windowLog]: 14,
+    [constants.ZSTD_c_hashLog]: 12,
+  },
+  chunkSize: 4096,
 }
+
+export function packEntries({ begunAtMs, senders, eventNames, posts, outcomes }: Entries): Uint8Array {
+  const bytes = Buffer.from(JSON.stringify([begunAtMs, senders, eventNames, posts, outcomes]))
+  if (bytes.byteLength < COMPRESSED_FROM_BYTES) return bytes
+  return zstdCompressSync(bytes, { ...ZSTD, pledgedSrcSize: bytes.byteLength })
+}
+
+const OPENING_BRACKET = 0x5b
 
 /** Undefined for a row that is damaged: the others can still be read. */
 export function unpackEntries(bytes: Uint8Array): Entries | undefined {
   try {
-    const [begunAtMs, senders, eventNames, posts, outcomes] = JSON.parse(Buffer.from(bytes).toString()) as [
+    const text = bytes[0] === OPENING_BRACKET ? bytes : zstdDecompressSync(bytes)
+    const [begunAtMs, senders, eventNames, posts, outcomes] = JSON.parse(Buffer.from(text).toString()) as [
       Entries['begunAtMs'],
       Entries['senders'],
       Entries['eventNames'],

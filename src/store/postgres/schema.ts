@@ -36,7 +36,7 @@ const TABLES = `
     seen_at_ms bigint NOT NULL
   );
   ALTER TABLE batches ALTER COLUMN sealed SET STORAGE EXTERNAL;
-  ALTER TABLE trail ALTER COLUMN ids SET STORAGE EXTERNAL;
+  ALTER TABLE trail ALTER COLUMN ids SET STORAGE EXTERNAL, ALTER COLUMN entries SET STORAGE EXTERNAL;
   ALTER TABLE dedupe SET (autovacuum_vacuum_scale_factor = 0.02);
   ALTER TABLE totals SET (fillfactor = 50);
   CREATE INDEX batches_waiting ON batches
