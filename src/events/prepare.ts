@@ -66,7 +66,8 @@ export type WithheldEvent =
     })
   | (Known & Invalid & { readonly status: 'invalid' })
 
-export type Prepared = (ValidEvent & { readonly json: string }) | WithheldEvent
+/** `json` is not read-only: whoever has written it need not keep it. */
+export type Prepared = (ValidEvent & { json: string }) | WithheldEvent
 
 export interface Identifiers {
   readonly em: boolean

@@ -3,7 +3,7 @@
  * is also what `explain` shows, since it stops before the hash.
  */
 import { sha256Hex } from '../hash.ts'
-import { dropped, type Normalized, PLACEHOLDER, read, TOO_LONG, UNREADABLE } from '../reading.ts'
+import { dropped, type Normalized, PLACEHOLDER, read, UNREADABLE } from '../reading.ts'
 import { cleanText, toNfc, hasEntity } from './clean-text.ts'
 import { normalizeCountry } from './country.ts'
 import { normalizeDateOfBirth } from './db.ts'
@@ -73,24 +73,6 @@ function readValue(rules: FieldRules, value: unknown, region: Region): Normalize
   const clean = cleanText(value)
   if (clean.status === 'dropped') return clean
   return (rules.isHashed ? passHash(rules, clean.value) : undefined) ?? applyRule(rules, clean.value, region)
-}
-
-/** For the values of one event. */
-export type NormalizeValue = (field: UserDataField, value: unknown) => NormalizedField
-
-/** A hundred letters for each of 320 values. Text beyond Latin takes up to 0.3 µs a letter: this much, 10 ms. */
-const LETTERS_PER_EVENT = 32 * 1024
-
-/** Bounds the work that one event can cause: what comes once its letters are spent is dropped unread. */
-export function createNormalizer(region: Region): NormalizeValue {
-  let left = LETTERS_PER_EVENT
-  return (field, value) => {
-    const letters = typeof value === 'string' ? value.length : 0
-    if (letters > left) return TOO_LONG
-    const normalized = normalizeField(field, value, region)
-    if (normalized !== TOO_LONG) left -= letters
-    return normalized
-  }
 }
 
 interface FieldRules {

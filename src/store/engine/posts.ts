@@ -172,12 +172,13 @@ function* prepare(
   for (const event of events()) {
     const prepared = prepareEvent(event, context)
     if (prepared.status === 'prepared') {
-      const { json, ...one } = prepared
-      join.add(json)
-      valid.push(one)
-      judged.push(one)
-      if (!isTest) keys.push(dedupeKey(adAccountId, one.eventName, one.eventId))
-    } else judged.push(prepared)
+      join.add(prepared.json)
+      // Kept no longer: a copy without it takes 0.3 µs.
+      prepared.json = ''
+      valid.push(prepared)
+      if (!isTest) keys.push(dedupeKey(adAccountId, prepared.eventName, prepared.eventId))
+    }
+    judged.push(prepared)
     yield
   }
   free(post.payload)
