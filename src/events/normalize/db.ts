@@ -27,25 +27,23 @@ const MAX_LENGTH = 100
 const LONGEST_DATE = 10
 const BASIC_TIME = /^(\d{8})T\d{4}.*$/i
 const TIME = /(?:T|\s|,\s?)\d{1,2}:\d{2}(?:[:.,\s].*|Z|[+-].*|[ap]m)?$/i
+type Parts = readonly number[]
+const YMD = ([year = 0, month = 0, day = 0]: Parts): CalendarDate => ({ year, month, day })
+const DMY = ([day = 0, month = 0, year = 0]: Parts): CalendarDate => ({ year, month, day })
+const MDY = ([month = 0, day = 0, year = 0]: Parts): CalendarDate => ({ year, month, day })
 /** What can be read in two ways is read as day-month first. */
-const SHAPES: readonly (readonly [shape: RegExp, orders: readonly ('YMD' | 'DMY' | 'MDY')[]])[] = [
-  [/^(\d{4})(\d{2})(\d{2})$/, ['YMD']],
-  [/^(\d{4})(?:-(\d{1,2})-|\/(\d{1,2})\/|\.\s?(\d{1,2})\.\s?)(\d{1,2})\.?$/, ['YMD']],
-  [/^(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})\.?$/, ['DMY']],
-  [/^(\d{1,2})(?:-(\d{1,2})-|\/(\d{1,2})\/)(\d{4})$/, ['DMY', 'MDY']],
-]
+const SHAPES = [
+  [/^(\d{4})(\d{2})(\d{2})$/, [YMD]],
+  [/^(\d{4})(?:-(\d{1,2})-|\/(\d{1,2})\/|\.\s?(\d{1,2})\.\s?)(\d{1,2})\.?$/, [YMD]],
+  [/^(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})\.?$/, [DMY]],
+  [/^(\d{1,2})(?:-(\d{1,2})-|\/(\d{1,2})\/)(\d{4})$/, [DMY, MDY]],
+] as const
 
 /** Every way to read the date. */
 function readings(text: string): readonly CalendarDate[] {
   for (const [shape, orders] of SHAPES) {
-    const parts = shape.exec(text)?.slice(1).filter(Boolean)
-    if (parts === undefined) continue
-    const part = (order: string, letter: string) => Number(parts[order.indexOf(letter)])
-    return orders.map((order) => ({
-      year: part(order, 'Y'),
-      month: part(order, 'M'),
-      day: part(order, 'D'),
-    }))
+    const parts = shape.exec(text)?.slice(1).filter(Boolean).map(Number)
+    if (parts !== undefined) return orders.map((order) => order(parts))
   }
   return readNamedMonth(text)
 }
