@@ -27,6 +27,21 @@ t.test('a hash passes in any case of letters, in every hashed field', async (t) 
   }
 })
 
+t.test('what was read in one country is read anew in another, and as often as it comes', async (t) => {
+  for (const country of ['us', 'de', 'us', undefined, 'de']) {
+    checkTable(t, 'zp', [['02139-1234', country === 'de' ? '021391234' : '02139']], { country })
+    checkTable(t, 'st', [['BY', country === 'us' ? '(unreadable)' : 'by']], { country })
+  }
+  const cities = Array.from({ length: 5000 }, (_, number) => `City ${number}`)
+  for (const _ of ['first', 'again']) {
+    checkTable(
+      t,
+      'ct',
+      cities.map((city): Row => [city, city.toLowerCase().replace(' ', '')]),
+    )
+  }
+})
+
 t.test('a hash of nothing is dropped', async (t) => {
   for (const field of HASHED_FIELD_NAMES) {
     const words = placeholdersOf[field] ?? everyPlaceholder
