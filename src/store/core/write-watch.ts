@@ -51,23 +51,33 @@ export interface WriteWatchOptions {
 }
 
 export function createWriteWatch({ judge, probe }: WriteWatchOptions): WriteWatch {
-  let problem: WriteProblem | undefined
+  /** A new object with each failure: a probe says nothing of those that came after its beginning. */
+  let last: { readonly problem: WriteProblem } | undefined
   let probing: Promise<void> | undefined
 
   return {
-    failed: (error) => void (problem = judge(codeOf(error)) ?? problem),
+    failed(error) {
+      const problem = judge(codeOf(error))
+      if (problem !== undefined) last = { problem }
+    },
     async size(readSize) {
-      const found = problem
+      const found = last
       if (found !== undefined) {
         probing ??= probe()
           .then(
-            () => void (problem = undefined),
+            () => {
+              if (last === found) last = undefined
+            },
             () => undefined,
           )
           .finally(() => (probing = undefined))
       }
       const size = await readSize()
-      return { ...size, isFull: size.isFull || found === 'full', isWritable: found !== 'stuck' }
+      return {
+        ...size,
+        isFull: size.isFull || found?.problem === 'full',
+        isWritable: found?.problem !== 'stuck',
+      }
     },
   }
 }
