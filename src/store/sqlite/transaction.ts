@@ -149,7 +149,8 @@ export function createQueueRun(tables: QueueTables, options: RunOptions): RunOpe
   return (operations) => admission.run(operations, runGroup)
 }
 
-function rollBack({ db, openTrail, undo, totals }: QueueTables): void {
+function rollBack({ db, leases, openTrail, undo, totals }: QueueTables): void {
+  leases.heldParts?.clear()
   openTrail.undo()
   for (const step of undo.toReversed()) step()
   totals.forget()
