@@ -122,7 +122,11 @@ export class Prefetch {
       const limits = { maxEvents: LEASE_EVENTS, maxBytes: LEASE_BYTES }
       const leased = await store.lease({ ...queue.key, ...limits, nowMs: clock.wallMs() })
       // Only an empty answer proves that there are no more.
-      if (leased.length > 0) queue.hasMoreInStore = true
+      if (leased.length > 0) {
+        queue.hasMoreInStore = true
+        queue.onFoundInStore?.()
+      }
+      queue.onFoundInStore = undefined
       for (const one of leased) {
         const { batch, slice } = batchOf(one)
         this.#accept(queue, { ...slice, batch: waitingPosts.find(one.batchId) ?? batch })

@@ -72,6 +72,8 @@ export class Queue {
   readonly calls = new Set<CallInFlight>()
   /** Batches wait in the store that are not here. */
   hasMoreInStore = false
+  /** Called when the next lease brings something. See stall-sweep.ts. */
+  onFoundInStore: (() => void) | undefined
   isLeasing = false
   /** Monotonic: the store could not lease, and is not asked before. */
   leaseAgainMs = -Infinity

@@ -13,6 +13,8 @@ export interface StallSweepOptions extends Pick<DeliveryOptions, 'clock' | 'log'
 }
 
 const SWEEP_EVERY_MS = 60_000
+/** Until then another replica's notice has arrived, of what it has just released. */
+const NOTICE_MS = 5000
 
 /** Answers how to end it. */
 export function sweepStalls(options: StallSweepOptions): () => void {
@@ -25,14 +27,20 @@ export function sweepStalls(options: StallSweepOptions): () => void {
     log.error({ ad_account_id: adAccountId, is_test: isTest, reason: 'stalled' }, 'queue stalled')
   }
 
-  /** What is listed may be leased elsewhere, or is being leased here: the queue is asked, but not counted. */
-  async function sweepStore(): Promise<void> {
-    for (const key of await store.backlog()) {
-      const queue = queues.of(key)
+  async function findInStore(): Promise<Queue[]> {
+    const backlog = await store.backlog()
+    return backlog.map((key) => queues.of(key)).filter((queue) => scheduler.isForgotten(queue))
+  }
+
+  /** What is listed may be leased elsewhere: the queue counts if a lease brings something. */
+  function askFound(found: readonly Queue[]): void {
+    for (const queue of found) {
       if (!scheduler.isForgotten(queue)) continue
       queue.hasMoreInStore = true
+      queue.onFoundInStore = () => report(queue)
       scheduler.ask(queue)
     }
+    cancel = clock.after(SWEEP_EVERY_MS - NOTICE_MS, sweep)
   }
 
   function sweep(): void {
@@ -41,11 +49,11 @@ export function sweepStalls(options: StallSweepOptions): () => void {
       report(queue)
       scheduler.ask(queue)
     }
-    void sweepStore()
+    void findInStore()
       // The store is away: the next sweep retries.
-      .catch(() => undefined)
-      .then(() => {
-        if (!isOver) cancel = clock.after(SWEEP_EVERY_MS, sweep)
+      .catch(() => [])
+      .then((found) => {
+        if (!isOver) cancel = clock.after(NOTICE_MS, () => askFound(found))
       })
   }
 

@@ -256,7 +256,7 @@ t.test('a queue that may call again, which nobody said, is found, asked and coun
   t.equal(await stage.stalled(), 3, 'once each')
 })
 
-t.test('what is in the store and was never reported is found and asked', async (t) => {
+t.test('what is in the store and was never reported is found, asked and counted', async (t) => {
   const stage = setStage(t, 0)
   const { clock, delivery, delivered, stored } = stage
   await delivery.start()
@@ -265,7 +265,23 @@ t.test('what is in the store and was never reported is found and asked', async (
   t.equal(delivered.size, 0)
   await clock.advance(12_000)
   t.same(delivered, new Set(['account-7']))
-  t.equal(await stage.stalled(), 0, 'it might have been on its way here')
+  t.equal(await stage.stalled(), 1)
+  await clock.advance(600_000)
+  t.equal(await stage.stalled(), 1)
+})
+
+t.test('a queue that another replica reports while it is being found is not counted', async (t) => {
+  const stage = setStage(t, 0)
+  const { clock, delivery, delivered, stored } = stage
+  await delivery.start()
+  stored.set('account-7', storedBatch(clock, 7))
+  await clock.advance(61_000)
+  t.equal(delivered.size, 0)
+  delivery.wake({ adAccountId: 'account-7', isTest: false })
+  await clock.advance(1000)
+  t.same(delivered, new Set(['account-7']))
+  await clock.advance(60_000)
+  t.equal(await stage.stalled(), 0)
 })
 
 t.test(
