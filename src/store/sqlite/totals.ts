@@ -25,32 +25,28 @@ const QUEUED = `COALESCE(SUM(bytes + ${BATCH_BYTES} * batches + ${EVENT_BYTES} *
 export function createTotals(run: Run): QueueTotals {
   const counts = createTotalCounts()
   /** Undefined after a rollback, until it is asked for. */
-  let sizes: StoredBytes | undefined
+  let written: StoredBytes | undefined
+
+  function sizes(): StoredBytes {
+    written ??= run(readBytes())
+    return {
+      queuedBytes: written.queuedBytes + counts.sum('bytes'),
+      deadLetterBytes: written.deadLetterBytes + counts.sum('dead_bytes'),
+      trailBytes: written.trailBytes + counts.sum('trail_bytes'),
+    }
+  }
 
   return {
-    count(queue, changes) {
-      counts.count(queue, changes)
-      if (sizes === undefined) return
-      sizes = {
-        queuedBytes: sizes.queuedBytes + (changes.bytes ?? 0),
-        deadLetterBytes: sizes.deadLetterBytes + (changes.dead_bytes ?? 0),
-        trailBytes: sizes.trailBytes + (changes.trail_bytes ?? 0),
-      }
-    },
+    count: counts.count,
     sum: counts.sum,
-    take: counts.take,
-    forget() {
-      sizes = undefined
-      counts.take()
+    sizes,
+    take() {
+      written = sizes()
+      return counts.take()
     },
-    sizes() {
-      if (sizes !== undefined) return sizes
-      const written = run(readBytes())
-      return (sizes = {
-        queuedBytes: written.queuedBytes + counts.sum('bytes'),
-        deadLetterBytes: written.deadLetterBytes + counts.sum('dead_bytes'),
-        trailBytes: written.trailBytes + counts.sum('trail_bytes'),
-      })
+    forget() {
+      written = undefined
+      counts.take()
     },
     queuedBytes(adAccountId) {
       const sql = `SELECT ${QUEUED} AS bytes FROM totals WHERE ad_account_id = $1`
