@@ -1,6 +1,10 @@
 /** What is counted in bytes in a file that others share. */
+import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
-import { makeDead, makeBatch, makePost, NOW_MS } from '../batches.ts'
+import { createRunner } from '../../../src/store/sqlite/run.ts'
+import { QUEUE_SCHEMA } from '../../../src/store/sqlite/schema.ts'
+import { createTotals } from '../../../src/store/sqlite/totals.ts'
+import { LIVE, makeDead, makeBatch, makePost, NOW_MS } from '../batches.ts'
 import { layGround } from './ground.ts'
 
 t.test('the bytes of what is queued and of dead letters are known after a restart', async (t) => {
@@ -18,6 +22,18 @@ t.test('the bytes of what is queued and of dead letters are known after a restar
   t.match(await store.size(), { queuedBytes, deadLetterBytes })
   t.match(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 1, limit: 9 }), { tooOld: 4 })
   t.match(await store.size(), { deadLetterBytes: 0 })
+})
+
+t.test('bytes of a transaction that is rolled back do not count, also where they were written', async (t) => {
+  using db = new DatabaseSync(':memory:')
+  db.exec(QUEUE_SCHEMA.tables)
+  const totals = createTotals(createRunner(db))
+  totals.count(LIVE, { bytes: 7 })
+  t.match(totals.sizes(), { queuedBytes: 7 })
+  totals.take()
+  t.match(totals.sizes(), { queuedBytes: 7 })
+  totals.forget()
+  t.match(totals.sizes(), { queuedBytes: 0 })
 })
 
 t.test('the bytes of the event trail are known', async (t) => {
