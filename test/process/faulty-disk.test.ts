@@ -1,5 +1,6 @@
 /** The whole relay on a disk that is full or fails its writes, and with a queue that is corrupt: what was answered arrives. */
 import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -17,8 +18,9 @@ const LATER = { prefer: 'respond-async' }
 const EVENTS_PER_POST = 20
 const SIZE = '10m'
 
+/** Random, since the store compresses what repeats. */
 const makeEvent = (eventId: string, userData: UserData = { em: 'person@example.com' }) => {
-  const event_source_url = `https://x.example/${'y'.repeat(4000)}`
+  const event_source_url = `https://x.example/${randomBytes(3000).toString('base64url')}`
   return rawEvent({ event_id: eventId, event_source_url, user_data: userData })
 }
 const BOT = makeEvent('bot', { em: 'person@example.com', client_user_agent: 'curl/8.5.0' })
