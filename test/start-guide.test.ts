@@ -2,7 +2,6 @@ import t from 'tap'
 import { readSettings } from '../src/settings.ts'
 import { guideOf, renderGuide } from '../src/start-guide.ts'
 import { ADMIN_TOKEN } from './support/constants.ts'
-import { startProcess } from './support/process.ts'
 
 const relay = { publicUrl: 'http://127.0.0.1:8080', adminUrl: 'http://127.0.0.1:8081', hasAccounts: false }
 
@@ -26,16 +25,4 @@ t.test('a later start has no next step, and a token that is given is not shown',
   t.match(guide, { console: 'https://relay.example/', admin_token_in: 'ADMIN_TOKEN', next: undefined })
   t.notMatch(renderGuide(guide), /init|undefined/)
   t.notMatch(renderGuide(guide), ADMIN_TOKEN)
-})
-
-t.test('the log says it in a line of JSON; without a terminal nothing else is written', async (t) => {
-  const process = await startProcess({ DATABASE_URL: `sqlite:${t.testdir()}/relay.db`, DRAIN_MS: '0' })
-  await process.register()
-  await process.end()
-  const started = process.stdout.map((line) => JSON.parse(line) as object)
-  t.match(
-    started.find((line) => 'phrase' in line && line.phrase === 'started'),
-    { console: `${process.adminUrl}/`, admin_token_in: 'ADMIN_TOKEN', next: /init$/ },
-  )
-  t.strictSame(process.stderr, [])
 })

@@ -92,6 +92,18 @@ async function untilUnready(t: Test): Promise<void> {
   t.equal(readiness, 503, 'readiness goes off while the port still answers')
 }
 
+await t.test(
+  'the log of a first start has the next step; without a terminal nothing else is written',
+  async (t) => {
+    const started = relay.stdout.map((line) => JSON.parse(line) as object)
+    t.match(
+      started.find((line) => 'phrase' in line && line.phrase === 'started'),
+      { console: `${relay.adminUrl}/`, admin_token_in: 'ADMIN_TOKEN', next: /init$/ },
+    )
+    t.strictSame(relay.stderr, [])
+  },
+)
+
 /** Each cause of a failed start has its own test at the part that finds it: settings, secrets, stores. */
 await t.test('a start that cannot be says why in one line, and exits with 1', async (t) => {
   const startInVain = (more: Record<string, string>) =>
