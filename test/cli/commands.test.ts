@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -17,6 +18,9 @@ type Respond = (response: ServerResponse, path: string) => void
 
 const OTHER = '549755885176'
 const SECRET = 'pina_A_TOKEN_THAT_NOBODY_MAY_SEE_4711'
+/** With text that does not compress. */
+const bulkyEvent = () =>
+  rawEvent({ event_source_url: `https://shop.example/${randomBytes(300).toString('base64url')}` })
 
 t.test(
   'an account is registered, listed, verified, paused, resumed and removed; its token is never shown',
@@ -198,7 +202,7 @@ t.test('status ends with 3 while posts are refused, and its first line says why'
   t.match(await relay('status'), { code: 0 })
   stand.sandbox.faults.set([{ kind: 'status', status: 500 }])
   for (let post = 0; post < 5; post++) {
-    const data = Array.from({ length: 500 }, () => rawEvent())
+    const data = Array.from({ length: 500 }, bulkyEvent)
     await stand.post({ data }, { headers: { prefer: 'wait=0' } })
   }
   await stand.restart({ STORE_LIMIT_BYTES: String(1024 ** 2) })
@@ -220,7 +224,7 @@ t.test('status names the account that is over its share, which alone is refused'
   const other = { account: OTHER, key: String(body['key']) }
   stand.sandbox.faults.set([{ kind: 'status', status: 500 }])
   for (let size = 500, isOver = false; !isOver;) {
-    const data = Array.from({ length: size }, () => rawEvent())
+    const data = Array.from({ length: size }, bulkyEvent)
     const { status } = await stand.post({ data }, { headers: { prefer: 'wait=0' } })
     if (status === 503) size = Math.ceil(size / 2)
     const { problems } = (await stand.admin('GET', `/accounts/${ACCOUNT}`)).body as { problems: object[] }

@@ -60,7 +60,7 @@ export function openCompressed(
 /** 4 ms of CPU for 1,000 events, to a quarter of their bytes. A larger window takes more memory and saves little. */
 const ZSTD = {
   params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_windowLog]: 17 },
-  // One step of the pool, as a rule: with Node's 16 KiB it asks the busy engine some 20 times to go on.
+  // One step of the pool, as a rule: with Node's 16 KiB it waits for the busy engine some 20 times.
   chunkSize: 512 * 1024,
 }
 /** Not UTF-8, and so never the beginning of what was not compressed. */

@@ -7,7 +7,7 @@
  */
 import { once } from 'node:events'
 import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises'
-import { isAbsolute, join } from 'node:path'
+import { dirname, isAbsolute, join } from 'node:path'
 import { backup, type DatabaseSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
@@ -90,12 +90,25 @@ async function makeBackup(
 async function prepareFolder(folder: string, neededBytes: number): Promise<void> {
   if (!isAbsolute(folder))
     throw new BackupRefused('The folder must be an absolute path, as the relay sees it.')
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeFolder(folder)
   if ((await readdir(folder)).length > 0) throw new BackupRefused(`${folder} is not empty.`)
   if (freeBytes(folder) < neededBytes) {
     throw new BackupRefused(
       `${folder} has no room: a backup takes ${Math.ceil(neededBytes / 1024 ** 2)} MiB.`,
     )
+  }
+}
+
+/** With those above it. Node's own `recursive` never ends below /proc, where nothing can be made. */
+async function makeFolder(folder: string): Promise<void> {
+  const make = async () => mkdir(folder, { mode: 0o700 })
+  try {
+    await make()
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return
+    if (codeOf(error) !== 'ENOENT') throw error
+    await makeFolder(dirname(folder))
+    await make()
   }
 }
 

@@ -158,6 +158,7 @@ t.test('one at a time, into an absolute and empty folder, and ended by a close',
   await t.rejects(backUp(opened, 'backup'), refused(/absolute/))
   await t.rejects(backUp(opened, folder), refused(/is not empty/))
   await t.rejects(backUp(opened, join(folder, 'relay.db', 'below')), refused(/cannot be written \(ENOTDIR\)/))
+  await t.rejects(backUp(opened, '/proc/backup'), refused(/cannot be written/))
   const running = backUp(opened, join(folder, 'backup'))
   t.throws(() => opened.backUp({ folder: join(folder, 'other'), withMasterKey: false }), refused(/running/))
   await Promise.all([t.rejects(running, refused(/shutting down/)), opened.close()])
