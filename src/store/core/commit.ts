@@ -12,11 +12,7 @@ import { bindBatch } from './sealed.ts'
 import type { Steps } from './sql.ts'
 import type { Transaction } from './transaction.ts'
 
-export function* commitAll(
-  tx: Transaction,
-  given: readonly NewBatch[],
-  state: 'leased' | 'waiting' = 'leased',
-): Steps<readonly Receipt[]> {
+export function* commitAll(tx: Transaction, given: readonly NewBatch[]): Steps<readonly Receipt[]> {
   if (given.length === 0) return []
   const candidates = given.map((one) => ({ given: one, batchId: tx.nextBatchId() }))
   const known = yield* tx.dedupe.claim(
@@ -31,7 +27,7 @@ export function* commitAll(
   })
   yield* tx.leases.insert(
     planned.flatMap(({ stored }) => stored?.row ?? []),
-    state,
+    'leased',
   )
   const pendingIn = (yield* tx.dedupe.pendingOf(planned.flatMap(({ repeated }) => repeated))).values()
   return planned.map(({ stored, batchId, duplicates, repeated }) => {

@@ -5,10 +5,10 @@
  */
 import type { Sealer } from '../../vault/seal.ts'
 import { ON_TIME_S, type LeasedBatch, type LeaseRequest } from '../store.ts'
-import { type BatchRow, listPositions, nameOfQueue, toQueue, unpackHistory } from './rows.ts'
+import { type BatchRow, listPositions, toQueue, unpackHistory } from './rows.ts'
 import { bindBatch, openSealed } from './sealed.ts'
 import { query, type Steps } from './sql.ts'
-import type { HeldPart, Transaction } from './transaction.ts'
+import type { Transaction } from './transaction.ts'
 
 /** Rows per query; most leases need one query. */
 const CHUNK_ROWS = 500
@@ -38,27 +38,21 @@ function* chooseWaiting({ leases }: Transaction, request: LeaseRequest): Steps<n
   let [events, bytes] = [0, 0]
   // Each has an event at least; one more shows that it does not fit.
   const limit = Math.min(CHUNK_ROWS, maxEvents + 1)
-  for (const [nth, range] of listRanges(nowMs).entries()) {
-    const name = `${nth} ${nameOfQueue(request)}`
-    const held = leases.heldParts?.get(name)
-    let after: HeldPart['end'] = [range.aboveS, Number.MAX_SAFE_INTEGER]
-    // The edge may be before its beginning (the clock was set back), or behind its end.
-    if (held !== undefined && held.aboveS <= range.aboveS && range.aboveS < held.end[0]) after = held.end
-    for (;;) {
+  for (const range of listRanges(nowMs)) {
+    for (let after = [range.aboveS, Number.MAX_SAFE_INTEGER]; ;) {
       const values = [adAccountId, isTest, ...after, range.uptoS, limit]
       const rows = yield* query<Choice>(waitingSql(range), values)
       for (const row of rows) {
-        if (!leases.isHeld(row.batch_id)) {
-          events += row.pending_count
-          bytes += row.size_bytes
-          // The first one always fits.
-          if (chosen.length > 0 && (events > maxEvents || bytes > maxBytes)) return chosen
-          chosen.push(row.batch_id)
-        }
-        after = [row.oldest_event_time_s, row.batch_id]
-        leases.heldParts?.set(name, { aboveS: range.aboveS, end: after })
+        if (leases.isHeld(row.batch_id)) continue
+        events += row.pending_count
+        bytes += row.size_bytes
+        // The first one always fits.
+        if (chosen.length > 0 && (events > maxEvents || bytes > maxBytes)) return chosen
+        chosen.push(row.batch_id)
       }
-      if (rows.length < limit) break
+      const last = rows.at(-1)
+      if (last === undefined || rows.length < limit) break
+      after = [last.oldest_event_time_s, last.batch_id]
     }
   }
   return chosen

@@ -31,17 +31,9 @@ export interface Transaction {
   keyIdsInUse(): Steps<readonly string[]>
 }
 
-/** All batches of a queue from its beginning to its end are held: event times, and the last one's id. */
-export interface HeldPart {
-  readonly aboveS: number
-  readonly end: readonly [oldestEventTimeS: number, batchId: number]
-}
-
 /** A batch that no lease holds has `owner_id` null, and is not held: PostgreSQL keeps leases in the rows, SQLite in memory. */
 export interface Leases {
   isHeld(batchId: number): boolean
-  /** By queue and range, so that no lease reads past the same rows again. Undefined where the rows show it. */
-  readonly heldParts: Map<string, HeldPart> | undefined
   insert(rows: readonly BatchRow[], state: 'leased' | 'waiting'): Steps<void>
   /** Answers the rows, in any order. */
   take(batchIds: readonly number[]): Steps<BatchRow[]>

@@ -45,7 +45,6 @@ function createLeases(owner: Pick<Owner, 'id' | 'ids'>, leaseNumber: number): Le
   const WAITING = { owner_id: null, lease_number: null }
   return {
     isHeld: () => false,
-    heldParts: undefined,
     end() {},
     insert: (rows, state) =>
       insert(

@@ -4,12 +4,11 @@
  */
 import { type BatchRow, packHistory } from '../core/rows.ts'
 import { insert, query } from '../core/sql.ts'
-import type { HeldPart, Leases } from '../core/transaction.ts'
+import type { Leases } from '../core/transaction.ts'
 
 /** `undo`: what a rollback has to do, the last first. */
 export function createLeases(undo: (() => void)[]): Leases {
   const held = new Set<number>()
-  const heldParts = new Map<string, HeldPart>()
 
   function set(batchId: number, isHeld: boolean): void {
     if (isHeld) held.add(batchId)
@@ -25,11 +24,9 @@ export function createLeases(undo: (() => void)[]): Leases {
 
   return {
     isHeld: (batchId) => held.has(batchId),
-    heldParts,
     *insert(rows, state) {
       yield* insert('batches', rows)
-      if (state === 'waiting') heldParts.clear()
-      else for (const row of rows) change(row.batch_id, true)
+      if (state === 'leased') for (const row of rows) change(row.batch_id, true)
     },
     *take(batchIds) {
       for (const batchId of batchIds) change(batchId, true)
@@ -37,7 +34,6 @@ export function createLeases(undo: (() => void)[]): Leases {
       return yield* query<BatchRow>('SELECT * FROM batches WHERE batch_id = ANY($1)', [batchIds])
     },
     *release(batches) {
-      heldParts.clear()
       for (const { batchId, attempts, history } of batches) {
         // A full prefetch releases batches that were not tried: then there is nothing to write.
         yield* query(

@@ -209,9 +209,9 @@ export function* restore(
   const receipts = yield* commitAll(
     tx,
     newBatches.map(({ batch }) => batch),
-    'waiting',
   )
   const stored = receipts.flatMap(({ batch }) => batch ?? [])
+  tx.leases.end(stored.map(({ batchId }) => batchId))
   yield* addDeadLetters(
     tx,
     newDeadLetters.map(({ id: _id, ...row }) => row),

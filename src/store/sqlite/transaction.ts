@@ -149,8 +149,7 @@ export function createQueueRun(tables: QueueTables, options: RunOptions): RunOpe
   return (operations) => admission.run(operations, runGroup)
 }
 
-function rollBack({ db, leases, openTrail, undo, totals }: QueueTables): void {
-  leases.heldParts?.clear()
+function rollBack({ db, openTrail, undo, totals }: QueueTables): void {
   openTrail.undo()
   for (const step of undo.toReversed()) step()
   totals.forget()
