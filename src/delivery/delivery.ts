@@ -53,7 +53,7 @@ export function createDelivery(options: DeliveryOptions) {
   /** Batches of the queue were added in the store, not by `send`. */
   function wake(key: QueueKey): void {
     const queue = queues.of(key)
-    queue.hasMoreInStore = true
+    queue.noteStored()
     ask(queue)
   }
 

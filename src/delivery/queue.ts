@@ -155,6 +155,12 @@ export class Queue {
     for (const group of groups) this.addMembers(group)
   }
 
+  /** Somebody says that the store has more of it: it is not forgotten. */
+  noteStored(): void {
+    this.hasMoreInStore = true
+    this.onFoundInStore = undefined
+  }
+
   /** What has rested until `nowMs` may leave again. */
   endRests(nowMs: number): void {
     while (this.#resting.length > 0 && this.restsUntilMs <= nowMs) {

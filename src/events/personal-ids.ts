@@ -20,6 +20,8 @@ const LONGEST_WRITTEN_PHONE = 40
 /** Shorter values are part of most ids. */
 const SHORTEST_VALUE = 5
 const HASH_LENGTH = 64
+/** Twenty of each field. */
+const MOST_VALUES = 320
 
 /** `userData`: as it came. Each event pays for this: some 2 µs, half of them for hashes where the sender hashes. */
 export function trailIdsOf(
@@ -30,6 +32,8 @@ export function trailIdsOf(
   const { texts, hashes } = isObject(userData)
     ? valuesOf(userData, Math.max(eventId?.length ?? 0, orderId?.length ?? 0))
     : NO_VALUES
+  // Nobody sends so many: comparing them all would take the time of others.
+  if (texts.length + hashes.length > MOST_VALUES) return { eventId: undefined, orderId: undefined }
   let numbers: readonly string[] | undefined
   /** Of many an order both ids end with its number. */
   const cleared: string[] = []
@@ -101,11 +105,11 @@ function runsOf(id: string): readonly string[] {
       const run = id.slice(from, at)
       if (run.length >= SHORTEST_PHONE) runs.push(run)
       joined += run
+      // Also where more follows: `415-555-2671-1`.
+      if (joined.length >= SHORTEST_PHONE && joined !== run) runs.push(joined)
       from = -1
     }
-    if (joined === '' || isBetweenDigits(code)) continue
-    if (joined.length >= SHORTEST_PHONE && joined !== runs.at(-1)) runs.push(joined)
-    joined = ''
+    if (!isBetweenDigits(code)) joined = ''
   }
   return runs
 }

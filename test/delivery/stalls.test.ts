@@ -284,6 +284,24 @@ t.test('a queue that another replica reports while it is being found is not coun
   t.equal(await stage.stalled(), 0)
 })
 
+t.test('nor is one that is reported while it is asked for', async (t) => {
+  const stage = setStage(t, 0)
+  const { clock, delivery, delivered, stored, leasing, takeStored } = stage
+  const held = Promise.withResolvers<void>()
+  leasing.answer = async (request) => {
+    await held.promise
+    return takeStored(request)
+  }
+  await delivery.start()
+  stored.set('account-7', storedBatch(clock, 7))
+  await clock.advance(70_000)
+  delivery.wake({ adAccountId: 'account-7', isTest: false })
+  held.resolve()
+  await clock.advance(1000)
+  t.same(delivered, new Set(['account-7']))
+  t.equal(await stage.stalled(), 0)
+})
+
 t.test(
   'queues that another replica leases, that are paused or wait for a timer, are not counted',
   async (t) => {

@@ -48,6 +48,7 @@ t.test('so is what the event says of its customer, as it came or hashed', async 
   t.notOk(keeps('order-1.415.555.2671', { ph: '(415) 555-2671' }), 'with its country')
   t.notOk(keeps('20241127-4155552671-1732700000', { ph: '(415) 555-2671' }), 'among other digits')
   t.notOk(keeps('415-555-2671', { ph: sha256Hex('4155552671') }))
+  t.notOk(keeps('415-555-2671-1', { ph: sha256Hex('4155552671') }), 'and more digits after it')
   t.notOk(keeps('order-4917012345', { ph: [sha256Hex('4917012345')] }))
   t.notOk(keeps('order-4917012345', { ph: sha256Hex('4917012345').toUpperCase() }))
   t.notOk(keeps(`id-${hashed}`, { em: [hashed.toUpperCase()] }))
@@ -60,6 +61,14 @@ t.test('so is what the event says of its customer, as it came or hashed', async 
   t.ok(keeps('415-555-2671', { ph: '+1 415 555 9999' }), 'it may be an order')
   t.ok(keeps('4711', { st: 'ca', fn: [7, null, { deep: 1 }], ph: 'none' }))
   t.ok(keeps('4711', 'no object'))
+})
+
+t.test('with more values than anybody sends no id is kept, and none is compared', async (t) => {
+  const numbers = (count: number) => ({
+    ph: JSON.stringify(Array.from({ length: count }, (_, n) => 9_000_000 + n)),
+  })
+  t.ok(keeps('order-1', numbers(320)))
+  t.notOk(keeps('order-1', numbers(321)))
 })
 
 t.test(

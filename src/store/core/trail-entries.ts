@@ -156,7 +156,11 @@ export function unpackEntries(bytes: Uint8Array): Entries | undefined {
       Entries['posts'],
       Entries['outcomes'],
     ]
-    return { begunAtMs, senders, eventNames, posts, outcomes }
+    // A flipped bit can leave JSON of another shape.
+    const isWhole =
+      posts.every(([, sender, , , events]) => Array.isArray(senders[sender]) && Array.isArray(events)) &&
+      outcomes.every(([, , , places]) => Array.isArray(places) || typeof places === 'number')
+    return isWhole ? { begunAtMs, senders, eventNames, posts, outcomes } : undefined
   } catch {
     return undefined
   }
