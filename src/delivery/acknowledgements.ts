@@ -125,7 +125,7 @@ export function createAcknowledgements(options: AcknowledgementsOptions) {
       decided.map(({ slice }) => slice),
       [],
     )
-    // After the write: a corrected post must not find the rejected event in the dedupe index.
+    // Posts are answered after the write (both end with the turn): a corrected one must not find the rejected event in the dedupe index.
     for (const { batch } of decided.map(({ slice }) => slice)) if (batch.pendingCount === 0) batch.endWait?.()
   }
 

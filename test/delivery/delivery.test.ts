@@ -462,6 +462,14 @@ t.test('the decisions of one turn of the loop are one write', async (t) => {
   )
 })
 
+t.test('a rejection is written before its post is answered', async (t) => {
+  const { post, calls, writes } = setStage(t)
+  const answered = post(0, ['bad']).then(() => writes.length)
+  await runDue()
+  await calls[0]?.deliver(['bad'])
+  t.equal(await answered, 1)
+})
+
 t.test('a decision is written before the rest of its batch is released', async (t) => {
   const { clock, post, calls, paused, writes } = setStage(t, { callsInFlight: 1 })
   void post(1, ['a', 'b'])
