@@ -6,8 +6,8 @@
  */
 import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
-import { LARGE_BYTES } from '../store/engine/work.ts'
 import { TooBusy } from '../errors.ts'
+import { LARGE_BYTES } from '../store/engine/work.ts'
 import type { IncomingMessage } from 'node:http'
 
 /** Bodies of the largest size that fit at the same time: of an account, one is read while another is parsed. */
@@ -116,11 +116,7 @@ function createSpace(totalBytes: number, shareBytes: number) {
   }
 }
 
-/**
- * Ends posts whose body comes too slowly: it holds room in admission as long as it takes. After a grace of some seconds
- * it must have come at a lowest rate; what is below is asked about once a second.
- */
-/** What is read of a request. `bytesRead` includes its head, which is harmless. */
+/** A post whose body is being read. `bytesRead` includes its head, which is harmless. */
 export type Arriving = Pick<IncomingMessage, 'complete' | 'destroyed'> & {
   readonly socket: { readonly bytesRead: number }
 }
@@ -130,6 +126,10 @@ const GRACE_MS = 5000
 /** A 60 KB body has 9 s at most; one of 8 MiB must be faster anyway to come within the time limit of a request. */
 export const LOWEST_BYTES_PER_S = 16 * 1024
 
+/**
+ * Ends posts whose body comes too slowly, since it holds space meanwhile. Checked once a second: after a grace of some
+ * seconds a body must have come at the lowest rate.
+ */
 export function createArrivals({ monotonicMs, after }: Pick<Clock, 'monotonicMs' | 'after'>) {
   const arriving = new Map<Arriving, { startedMs: number; startBytes: number; onTooSlow: () => void }>()
   let isScheduled = false
