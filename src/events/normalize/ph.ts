@@ -128,16 +128,17 @@ function numberingCountry(country: string | undefined): CountryCode | undefined 
 /** By normalized codes, so it stays as small as the world. */
 const NUMBERING = new Map<string, CountryCode | undefined>()
 
+/** The number, or null if it is impossible; undefined where the library has to decide. */
+export type Judgement = string | null | undefined
+
 /**
  * A shortcut through libphonenumber's numbering plans for usual numbers. Parsing costs five to ten microseconds; for
  * most numbers only two things are in question: is a trunk prefix in front of the national number, and is its length
  * possible. Doubtful cases are left to the library (undefined), so that both ways always agree (a property
  * test checks that).
+ *
+ * `digits` follow a `+`.
  */
-/** The number, or null if it is impossible; undefined where the library has to decide. */
-export type Judgement = string | null | undefined
-
-/** Digits that follow a `+`. */
 export function judgeInternational(digits: string): Judgement {
   // No calling code is the beginning of another.
   for (const length of CALLING_CODE_LENGTHS) {
