@@ -49,12 +49,7 @@ export const storeRoutes: AdminRoutes = async (app, { vault, store, delivery, ba
   }
   app.post('/reseal', { schema: resealing }, async () => {
     const records = await vault.reseal()
-    let payloads = 0
-    for (;;) {
-      const resealed = await store.reseal(PAYLOADS_PER_STEP)
-      payloads += resealed
-      if (resealed === 0) return { records, payloads }
-    }
+    return { records, payloads: await store.reseal(PAYLOADS_PER_STEP) }
   })
 
   const backingUp = {

@@ -291,7 +291,7 @@ export interface Store extends TrailStore {
   auditTrail(query: AuditQuery): Promise<readonly AuditEntry[]>
   /** Forgets what was seen before `seenBeforeMs`, but never an event that is still queued. */
   trimDedupe(seenBeforeMs: number): Promise<void>
-  /** Seals up to `limit` payloads again that an older master key sealed; answers how many it did. */
+  /** Seals the payloads again that an older master key sealed, at most `limit` in a transaction; answers how many. */
   reseal(limit: number): Promise<number>
   size(): Promise<StoreSize>
   close(): Promise<void>

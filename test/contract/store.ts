@@ -991,9 +991,7 @@ function testKeys(t: Test, layGround: LayGround): void {
     await t.rejects(ground.open({ masterKeys: { current: both.current } }), { code: 'WRONG_MASTER_KEY' })
 
     const third = await ground.open({ masterKeys: both })
-    t.equal(await third.store.reseal(2), 2)
-    t.equal(await third.store.reseal(10), 1)
-    t.equal(await third.store.reseal(10), 1, 'the dead letter')
+    t.equal(await third.store.reseal(2), 4, 'the dead letter is one of them')
     t.equal(await third.store.reseal(10), 0)
     await third.close()
 

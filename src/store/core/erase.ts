@@ -6,7 +6,8 @@
 import { looksPersonal } from '../../events/personal-ids.ts'
 import { EVENT_SEPARATOR, splitEvents } from '../payload.ts'
 import type { DeadLetterQuery } from '../store.ts'
-import type { Erased, EraseRequest } from '../trail.ts'
+import type { Erased } from '../trail.ts'
+import type { RequestOf } from '../engine/operations.ts'
 import { acknowledgeBatch, writeBatches } from './acknowledge.ts'
 import { findDeadLetters, removeDeadLetters } from './dead-letters.ts'
 import { toQueue, type BatchRow } from './rows.ts'
@@ -17,57 +18,27 @@ import { searchTrailStep } from './trail-rows.ts'
 import { TRAIL_STEP_ROWS, hintOf, isWanted } from './trail-search.ts'
 import type { Transaction } from './transaction.ts'
 import type { TrailOutcome } from './trail.ts'
+import { nextPosition, type WalkStep } from './walk.ts'
 
-const TABLES = ['dead_letters', 'batches', 'died_meanwhile', 'trail'] as const
+type Request = RequestOf<'erase'>
+type EraseStep = WalkStep<Erased>
 
-/** Where a step begins: at the batch after this one, the dead letter before it, or this bucket of the trail. */
-export interface ErasePosition {
-  readonly table: (typeof TABLES)[number]
-  /** Undefined: at the table's beginning. */
-  readonly at: number | undefined
-}
-
-export interface EraseStepRequest extends EraseRequest {
-  readonly position: ErasePosition
-}
-
-export interface EraseStep extends Erased {
-  readonly next: ErasePosition | undefined
-}
+/** In this order. Each step begins at the dead letter before its position, the batch after it, or this bucket of the trail. */
+export const ERASED_IN = [eraseDeadLetters, eraseBatches, eraseDeadLetters, eraseInTrail]
 
 const NOTHING_ERASED: Erased = { queued: 0, deadLetters: 0, leased: 0 }
 /** Batches that one step opens. */
 const ERASE_STEP_BATCHES = 32
 const STEP_DEAD_LETTERS = TRAIL_STEP_ROWS
 
-/** Steps are asked for until the last one. */
-export async function eraseAll(
-  request: EraseRequest,
-  step: (request: EraseStepRequest) => Promise<EraseStep>,
-): Promise<Erased> {
-  const sum = { ...NOTHING_ERASED }
-  for (
-    let position: ErasePosition | undefined = { table: TABLES[0], at: undefined };
-    position !== undefined;
-  ) {
-    const { next, ...erased }: EraseStep = await step({ ...request, position })
-    for (const name of ['queued', 'deadLetters', 'leased'] as const) sum[name] += erased[name]
-    position = next
-  }
-  return sum
+export function* erase(tx: Transaction, request: Request): Steps<EraseStep> {
+  return yield* ERASED_IN[request.from.table]!(tx, request)
 }
 
-export function* erase(tx: Transaction, request: EraseStepRequest): Steps<EraseStep> {
-  const { table } = request.position
-  if (table === 'batches') return yield* eraseBatches(tx, request)
-  if (table === 'trail') return yield* eraseInTrail(tx, request)
-  return yield* eraseDeadLetters(tx, request)
-}
-
-function* eraseBatches(tx: Transaction, request: EraseStepRequest): Steps<EraseStep> {
+function* eraseBatches(tx: Transaction, request: Request): Steps<EraseStep> {
   const rows = yield* query<BatchRow & { readonly owner_id: number | null }>(
     `SELECT * FROM batches WHERE batch_id > $1 ORDER BY batch_id LIMIT ${ERASE_STEP_BATCHES} FOR UPDATE`,
-    [request.position.at ?? 0],
+    [request.from.at ?? 0],
   )
   let [queued, leased] = [0, 0]
   const changed: Pick<BatchRow, 'batch_id' | 'pending_count' | 'acknowledged' | 'sealed'>[] = []
@@ -95,15 +66,15 @@ function* eraseBatches(tx: Transaction, request: EraseStepRequest): Steps<EraseS
   }
   yield* writeBatches(tx, changed)
   const at = rows.length < ERASE_STEP_BATCHES ? undefined : rows.at(-1)!.batch_id
-  return { ...NOTHING_ERASED, queued, leased, next: nextPosition(request.position, at) }
+  return { ...NOTHING_ERASED, queued, leased, next: nextPosition(request.from, at, ERASED_IN) }
 }
 
-function* eraseDeadLetters(tx: Transaction, request: EraseStepRequest): Steps<EraseStep> {
-  const { adAccountId, eventId, orderId, position } = request
+function* eraseDeadLetters(tx: Transaction, request: Request): Steps<EraseStep> {
+  const { adAccountId, eventId, orderId, from } = request
   // An id that may be personal has no column.
   const wanted: DeadLetterQuery = {
     limit: STEP_DEAD_LETTERS,
-    ...(position.at === undefined ? {} : { beforeId: position.at }),
+    ...(from.at === undefined ? {} : { beforeId: from.at }),
     ...(adAccountId === undefined ? {} : { adAccountId }),
     ...(eventId === undefined || looksPersonal(eventId) ? {} : { eventId }),
     ...(orderId === undefined || looksPersonal(orderId) ? {} : { orderId }),
@@ -114,13 +85,13 @@ function* eraseDeadLetters(tx: Transaction, request: EraseStepRequest): Steps<Er
     return content !== undefined && isMeant(content.json, row.ad_account_id, request)
   })
   yield* removeDeadLetters(tx, meant)
-  return { ...NOTHING_ERASED, deadLetters: meant.length, next: nextPosition(position, beforeId) }
+  return { ...NOTHING_ERASED, deadLetters: meant.length, next: nextPosition(from, beforeId, ERASED_IN) }
 }
 
 /** Of events that died before the erasure began, whose dead letters are gone now. */
-function* eraseInTrail(tx: Transaction, request: EraseStepRequest): Steps<EraseStep> {
-  const { nowMs, position, ...filter } = request
-  const fromBucket = position.at ?? Number.MAX_SAFE_INTEGER
+function* eraseInTrail(tx: Transaction, request: Request): Steps<EraseStep> {
+  const { nowMs, from, ...filter } = request
+  const fromBucket = from.at ?? Number.MAX_SAFE_INTEGER
   // One bucket: it may hold 64,000 events with this id, where a shop gives all its orders the same.
   const step = { ...hintOf(request), fromBucket, sinceMs: 0, mostBuckets: 1 }
   const { rows, nextBucket } = yield* searchTrailStep(step, tx.trail.rows())
@@ -131,14 +102,7 @@ function* eraseInTrail(tx: Transaction, request: EraseStepRequest): Steps<EraseS
     if (!isDead || index === undefined || !isWanted(event, filter)) continue
     tx.trail.outcome(outcomeOfErased(batchId, [{ index, ...ERASED }], nowMs))
   }
-  return { ...NOTHING_ERASED, next: nextPosition(position, nextBucket) }
-}
-
-/** `at`: where the table continues; undefined when it is done. */
-function nextPosition({ table }: ErasePosition, at: number | undefined): ErasePosition | undefined {
-  if (at !== undefined) return { table, at }
-  const next = TABLES[TABLES.indexOf(table) + 1]
-  return next && { table: next, at }
+  return { ...NOTHING_ERASED, next: nextPosition(from, nextBucket, ERASED_IN) }
 }
 
 const ERASED = { status: 'erased', reason: 'erased', attempts: 0, history: [] } as const
@@ -147,7 +111,7 @@ function outcomeOfErased(batchId: number, dead: TrailOutcome['dead'], atMs: numb
   return { batchId, atMs, call: undefined, failures: [], delivered: [], dead }
 }
 
-function isMeant(json: string, ofAccount: string, { eventId, orderId, adAccountId }: EraseRequest): boolean {
+function isMeant(json: string, ofAccount: string, { eventId, orderId, adAccountId }: Request): boolean {
   if (adAccountId !== undefined && adAccountId !== ofAccount) return false
   // Most are not meant: they are not parsed.
   if ([eventId, orderId].some((id) => id !== undefined && !json.includes(JSON.stringify(id)))) return false

@@ -1,7 +1,6 @@
 /** Makes dead letters of live events that grew too old while their batches waited. The holder of a leased batch checks its age itself. */
 import type { Sealer } from '../../vault/seal.ts'
 import { splitEvents } from '../payload.ts'
-import type { ExpireStep } from '../engine/operations.ts'
 import type { Acknowledgement, DeadEvent, ExpireRequest } from '../store.ts'
 import { acknowledgeAll } from './acknowledge.ts'
 import { type BatchRow, listPositions, toQueue, unpackHistory } from './rows.ts'
@@ -18,9 +17,21 @@ export const TOO_OLD = {
   message: 'The event grew too old before Pinterest took it.',
 } as const
 
-export function* expire(tx: Transaction, request: ExpireRequest): Steps<ExpireStep> {
-  const { oldestEventTimeS, limit } = request
-  const waiting = yield* tx.leases.olderThan(oldestEventTimeS, limit)
+/** Answers how many events; 0 when none is left. */
+export function* expire(tx: Transaction, request: ExpireRequest): Steps<number> {
+  for (;;) {
+    const waiting = yield* tx.leases.olderThan(request.oldestEventTimeS, request.limit)
+    const expired = yield* expireAll(tx, waiting, request)
+    // Of some batches the oldest events have their outcome already.
+    if (expired > 0 || waiting.length === 0) return expired
+  }
+}
+
+function* expireAll(
+  tx: Transaction,
+  waiting: readonly Pick<BatchRow, 'batch_id' | 'pending_count'>[],
+  request: ExpireRequest,
+): Steps<number> {
   let events = 0
   const chosen = waiting.filter((row) => {
     if (events >= EXPIRE_STEP_EVENTS) return false
@@ -47,8 +58,7 @@ export function* expire(tx: Transaction, request: ExpireRequest): Steps<ExpireSt
   }
   // They stay in the store, marked as leased.
   yield* tx.leases.take(unreadable.map((row) => row.batch_id))
-  const expired = acknowledgements.reduce((sum, { dead }) => sum + dead.length, 0)
-  return { expired, hasMore: chosen.length < waiting.length || waiting.length === limit }
+  return acknowledgements.reduce((sum, { dead }) => sum + dead.length, 0)
 }
 
 export interface Expired {

@@ -5,11 +5,12 @@
  */
 import { WrongMasterKey } from '../../errors.ts'
 import { KEY_ID_BYTES, KEY_ID_OFFSET, type SealBinding, type Sealer } from '../../vault/seal.ts'
-import type { ResealRequest, ResealStep } from '../engine/operations.ts'
+import type { AnswerOf, RequestOf } from '../engine/operations.ts'
 import { toQueue, type QueueRow } from './rows.ts'
 import { bindBatch, bindDeadLetter, openCompressed, type Bind } from './sealed.ts'
 import { insert, query, update, type Steps } from './sql.ts'
 import type { Transaction } from './transaction.ts'
+import { nextPosition } from './walk.ts'
 
 const BINDING: SealBinding = { purpose: 'master_key_check', owner: '' }
 
@@ -37,20 +38,21 @@ export function* addKeyChecks(sealer: Sealer, places: readonly Place[]): Steps<v
   yield* insert('key_checks', rows, 'ON CONFLICT DO NOTHING')
 }
 
-export function* reseal(tx: Transaction, { limit, position }: ResealRequest): Steps<ResealStep> {
+export function* reseal(tx: Transaction, { limit, from }: RequestOf<'reseal'>): Steps<AnswerOf<'reseal'>> {
   const { sealer } = tx
   const inUse = yield* tx.keyIdsInUse()
   yield* tx.inVault(dropVaultChecks(sealer, inUse))
-  if (!(yield* hasOlderChecks(sealer, 'queue'))) return { resealed: 0, position: undefined }
-  const { name, id, bind } = RESEALED_TABLES[position.table]!
+  if (!(yield* hasOlderChecks(sealer, 'queue'))) return { resealed: 0, next: undefined }
+  const { name, id, bind } = RESEALED_TABLES[from.table]!
+  const afterId = from.at ?? 0
   const [end] = yield* query<{ id: number }>(
     `SELECT ${id} AS id FROM ${name} WHERE ${id} > $1 ORDER BY ${id} LIMIT 1 OFFSET ${RESEAL_STEP_ROWS - 1}`,
-    [position.afterId],
+    [afterId],
   )
   const rows = yield* query<SealedRow>(
     `SELECT ${id} AS id, ad_account_id, is_test, sealed FROM ${name} WHERE ${id} > $1 AND ${id} <= $2
        AND substr(sealed, ${KEY_ID_PLACE.join(', ')}) <> $3 ORDER BY ${id} LIMIT $4 FOR UPDATE`,
-    [position.afterId, end?.id ?? Number.MAX_SAFE_INTEGER, Buffer.from(sealer.keyId, 'hex'), limit],
+    [afterId, end?.id ?? Number.MAX_SAFE_INTEGER, Buffer.from(sealer.keyId, 'hex'), limit],
   )
   // What no key opens is left as it is.
   const resealed = rows.flatMap((row) => {
@@ -60,13 +62,9 @@ export function* reseal(tx: Transaction, { limit, position }: ResealRequest): St
   })
   yield* update(name, id, resealed)
   const lastId = rows.length === limit ? rows.at(-1)?.id : end?.id
-  if (lastId !== undefined) {
-    return { resealed: resealed.length, position: { table: position.table, afterId: lastId } }
-  }
-  const table = position.table + 1
-  if (table < RESEALED_TABLES.length) return { resealed: resealed.length, position: { table, afterId: 0 } }
-  yield* dropOlderChecks(sealer, 'queue', inUse)
-  return { resealed: resealed.length, position: undefined }
+  const next = nextPosition(from, lastId, RESEALED_TABLES)
+  if (next === undefined) yield* dropOlderChecks(sealer, 'queue', inUse)
+  return { resealed: resealed.length, next }
 }
 
 function* hasOlderChecks(sealer: Sealer, place: Place): Steps<boolean> {

@@ -19,6 +19,7 @@ import { readFresh, searchTrailStep, trimTrail } from './trail-rows.ts'
 import type { TrailTail } from './trail-tail.ts'
 import type { TrailWriter } from './trail.ts'
 import type { Transaction } from './transaction.ts'
+import { nextPosition } from './walk.ts'
 import { probeWrite } from './write-watch.ts'
 
 type Handler<Context, K extends OperationKind> = (
@@ -42,7 +43,10 @@ const CHANGES: { readonly [K in OperationKind]?: Handler<Transaction, K> } = {
   *addAudit(_, entry) {
     yield* addAudit(entry)
   },
-  trimDedupe: ({ dedupe }, request) => dedupe.trim(request),
+  *trimDedupe({ dedupe }, { seenBeforeMs, from }) {
+    const after = yield* dedupe.trim({ seenBeforeMs, after: from.at ?? 0 })
+    return { next: nextPosition(from, after, ['dedupe']) }
+  },
   probeWrite: () => probeWrite(-1),
 }
 

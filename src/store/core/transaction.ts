@@ -1,6 +1,6 @@
 /** What the operations of one transaction share, and what the engines do each in their own way. */
 import type { Sealer } from '../../vault/seal.ts'
-import type { RequestOf, StoreProblem } from '../engine/operations.ts'
+import type { StoreProblem } from '../engine/operations.ts'
 import type { QueueKey, ReleasedBatch } from '../store.ts'
 import type { TotalCounts } from './counters.ts'
 import type { BatchRow } from './rows.ts'
@@ -66,7 +66,7 @@ export interface Dedupe {
   /** So that a corrected event goes through. */
   forget(keys: readonly ForgottenKey[]): Steps<void>
   /** One step; what is still queued is passed over. Answers where the next one starts, or undefined after the last. */
-  trim(request: RequestOf<'trimDedupe'>): Steps<number | undefined>
+  trim(request: { readonly seenBeforeMs: number; readonly after: number }): Steps<number | undefined>
 }
 
 /** A condition: batches that this process may acknowledge, its own and what waits. $1 are its numbers. */

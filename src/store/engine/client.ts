@@ -1,24 +1,13 @@
 /** The store's interface over the batcher: each method is one operation, or a few steps of one. */
-import { eraseAll } from '../core/erase.ts'
 import { searchTrail } from '../core/trail-search.ts'
 import { showChanges } from '../core/trail-tail.ts'
+import { walk } from '../core/walk.ts'
 import type { DeadLetter, Store } from '../store.ts'
 import type { Batcher } from './batcher.ts'
-import {
-  PLAIN,
-  type DeadLetterPage,
-  type ExpireStep,
-  type PlainKind,
-  type RequestOf,
-  type ResealPosition,
-  type ResealStep,
-} from './operations.ts'
-
-const START_POSITION: ResealPosition = { table: 0, afterId: 0 }
+import { PLAIN, type DeadLetterPage, type PlainKind, type RequestOf } from './operations.ts'
 
 /** All but the size, which the engines read differently. */
 export function createStore(submit: Batcher['submit'], close: () => Promise<void>): Omit<Store, 'size'> {
-  let resealFrom = START_POSITION
   const plain = PLAIN.map((kind) => [kind, (request: RequestOf<PlainKind>) => submit(kind, request as never)])
 
   return {
@@ -34,26 +23,14 @@ export function createStore(submit: Batcher['submit'], close: () => Promise<void
       }
       return deadLetters
     },
-    async expire(request) {
-      let step: ExpireStep
-      do step = await submit('expire', request)
-      while (step.expired === 0 && step.hasMore)
-      return step.expired
-    },
     events: (query) => searchTrail(query, (step) => submit('events', step)),
     trailChanges: async (position) => showChanges(await submit('trailChanges', position)),
-    erase: (request) => eraseAll(request, (step) => submit('erase', step)),
+    erase: (request) => walk((from) => submit('erase', { ...request, from })),
     async trimDedupe(seenBeforeMs) {
-      let after: number | undefined = 0
-      while (after !== undefined) after = await submit('trimDedupe', { seenBeforeMs, after })
+      await walk((from) => submit('trimDedupe', { seenBeforeMs, from }))
     },
     async reseal(limit) {
-      let step: ResealStep
-      do {
-        step = await submit('reseal', { limit, position: resealFrom })
-        resealFrom = step.position ?? START_POSITION
-      } while (step.resealed === 0 && step.position !== undefined)
-      return step.resealed
+      return (await walk((from) => submit('reseal', { limit, from }))).resealed
     },
     close,
   }

@@ -1,35 +1,11 @@
 /** The operations that the batcher gathers, and that SQLite or PostgreSQL runs in one transaction. */
 import { codeOf } from '../../errors.ts'
-import type { EraseStep, EraseStepRequest } from '../core/erase.ts'
 import type { NewDeadLetterRow } from '../core/rows.ts'
 import type { FreshRows } from '../core/trail-tail.ts'
 import type { TrailStep, TrailStepRequest } from '../core/trail-search.ts'
-import type {
-  DeadLetter,
-  DeadLetterQuery,
-  ExpireRequest,
-  NewBatch,
-  QueueKey,
-  Store,
-  StoreSize,
-} from '../store.ts'
-
-export interface ResealPosition {
-  readonly table: number
-  readonly afterId: number
-}
-
-export interface ResealRequest {
-  readonly limit: number
-  /** Where the step before stopped. */
-  readonly position: ResealPosition
-}
-
-export interface ResealStep {
-  readonly resealed: number
-  /** Where the next step starts; undefined when nothing is left that an older key sealed. */
-  readonly position: ResealPosition | undefined
-}
+import type { Position, WalkStep } from '../core/walk.ts'
+import type { DeadLetter, DeadLetterQuery, NewBatch, QueueKey, Store, StoreSize } from '../store.ts'
+import type { Erased, EraseRequest } from '../trail.ts'
 
 export interface DeadLetterPage {
   readonly deadLetters: readonly DeadLetter[]
@@ -39,13 +15,6 @@ export interface DeadLetterPage {
 
 /** Without what core/write-watch.ts adds. */
 export type QueueSize = Omit<StoreSize, 'isWritable'>
-
-export interface ExpireStep {
-  /** Events. */
-  readonly expired: number
-  /** Whether more may be too old. */
-  readonly hasMore: boolean
-}
 
 export interface RecoveredBatch {
   /** In the file that it comes from. */
@@ -94,6 +63,7 @@ export const PLAIN = [
   'totals',
   'replay',
   'purge',
+  'expire',
   'trimDeadLetters',
   'trimTrail',
   'addAudit',
@@ -102,21 +72,22 @@ export const PLAIN = [
 
 export type PlainKind = (typeof PLAIN)[number]
 
+/** One step of it. */
+interface WalkOf<Request, Counts> {
+  request: Request & { readonly from: Position }
+  answer: WalkStep<Counts>
+}
+
 /** Each operation: what it is given, and what it answers. */
 export type Operations = {
   [K in PlainKind]: { request: Parameters<Store[K]>[0]; answer: Awaited<ReturnType<Store[K]>> }
 } & {
   deadLetters: { request: DeadLetterQuery; answer: DeadLetterPage }
-  expire: { request: ExpireRequest; answer: ExpireStep }
   events: { request: TrailStepRequest; answer: TrailStep }
-  erase: { request: EraseStepRequest; answer: EraseStep }
   trailChanges: { request: number | undefined; answer: FreshRows }
-  /** One step; answers where the next one starts, or undefined after the last. */
-  trimDedupe: {
-    request: { readonly seenBeforeMs: number; readonly after: number }
-    answer: number | undefined
-  }
-  reseal: { request: ResealRequest; answer: ResealStep }
+  erase: WalkOf<EraseRequest, Erased>
+  trimDedupe: WalkOf<{ readonly seenBeforeMs: number }, object>
+  reseal: WalkOf<{ readonly limit: number }, { readonly resealed: number }>
   recover: { request: RecoverRequest; answer: RecoverReport }
   size: { request: undefined; answer: QueueSize }
   /** Writes as much as a large post, and deletes it. */

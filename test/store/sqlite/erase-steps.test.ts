@@ -3,10 +3,11 @@ import { randomBytes } from 'node:crypto'
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
 import { createSealer } from '../../../src/vault/seal.ts'
-import { erase, type ErasePosition } from '../../../src/store/core/erase.ts'
+import { erase, ERASED_IN } from '../../../src/store/core/erase.ts'
 import type { Steps } from '../../../src/store/core/sql.ts'
 import { writeTrail } from '../../../src/store/core/trail-rows.ts'
 import { BUCKET_BATCHES } from '../../../src/store/core/trail.ts'
+import type { Position } from '../../../src/store/core/walk.ts'
 import { createQueueTables } from '../../../src/store/sqlite/queue-tables.ts'
 import { QUEUE_SCHEMA } from '../../../src/store/sqlite/schema.ts'
 import { LIVE, makePost, NOW_MS } from '../batches.ts'
@@ -42,9 +43,9 @@ t.test('where all events have the same order id, each step opens one bucket', as
     }
     return step.value
   }
-  let position: ErasePosition | undefined = { table: 'trail', at: undefined }
-  while (position !== undefined) {
-    position = tables.run(watch(erase(tables, { orderId: 'none', nowMs: NOW_MS, position }))).next
+  let from: Position | undefined = { table: ERASED_IN.length - 1, at: undefined }
+  while (from !== undefined) {
+    from = tables.run(watch(erase(tables, { orderId: 'none', nowMs: NOW_MS, from }))).next
   }
   t.same(opened, [1, 1, 1, 1, 1])
 })
