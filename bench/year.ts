@@ -50,9 +50,9 @@ const { store, close } = await openSqlite({
   path,
   masterKeys: { current: randomBytes(32) },
   hasTrail: true,
+  wallMs: clock.wallMs,
   storeLimitBytes: settings.STORE_LIMIT_BYTES,
   reservedBytes: settings.RESERVED_BYTES,
-  openedAtMs: clock.wallMs(),
 })
 const log = createLog({ level: 'warn', destination: { write: (line) => void process.stderr.write(line) } })
 const metrics = createMetrics({ version: 'bench' })

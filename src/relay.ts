@@ -122,7 +122,6 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
     settings,
     masterKeys,
     log,
-    openedAtMs: clock.wallMs(),
     onGroup({ durationMs, operationCount }) {
       metrics.commitSeconds.observe(durationMs / 1000)
       metrics.commitOperations.observe(operationCount)

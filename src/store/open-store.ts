@@ -17,12 +17,11 @@ export interface OpenStoreOptions extends Pick<EngineOptions, 'onGroup' | 'start
   readonly settings: Settings
   readonly masterKeys: MasterKeys
   readonly log: Log
-  readonly openedAtMs: number
   readonly onFatal: (() => void) | undefined
 }
 
 export function openStore(options: OpenStoreOptions): Promise<Engine> {
-  const { settings, masterKeys, log, openedAtMs, onGroup, onFatal, startThread } = options
+  const { settings, masterKeys, log, onGroup, onFatal, startThread } = options
   return openEngine({
     settings: {
       database: settings.database,
@@ -31,7 +30,6 @@ export function openStore(options: OpenStoreOptions): Promise<Engine> {
       reservedBytes: settings.RESERVED_BYTES,
       maxEventAgeMs: settings.MAX_EVENT_AGE_HOURS * 3_600_000,
       hasTrail: settings.TRAIL_HOURS > 0,
-      openedAtMs,
     },
     onProblem: (problem) => reportProblem(problem, log, onFatal),
     onGroup,

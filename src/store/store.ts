@@ -16,7 +16,7 @@
  * a synced commit. Times are milliseconds since the epoch and come from the caller.
  */
 
-import type { AuditEntry, AuditQuery } from './audit.ts'
+import type { AuditEntry, AuditQuery } from './core/audit.ts'
 import type { CallReference, PostTrail, TrailStore } from './trail.ts'
 
 /** An event younger than this is on time: Pinterest counts later ones as offline and cannot deduplicate them. */
@@ -137,17 +137,19 @@ export interface QueueBacklog extends QueueKey {
 }
 
 /** Events, since the store began. received = delivered + rejected + expired + filtered + queued + duplicate. */
-export interface Totals {
-  readonly received: number
-  readonly delivered: number
-  readonly rejected: number
-  readonly expired: number
-  readonly filtered: number
-  readonly queued: number
-  readonly duplicate: number
-  /** What the relay found invalid; not part of `received`. */
-  readonly invalid: number
-}
+export type Totals = Readonly<Record<(typeof COUNTED_EVENTS)[number], number>>
+
+/** `invalid`: what the relay found invalid; not part of `received`. */
+export const COUNTED_EVENTS = [
+  'received',
+  'delivered',
+  'rejected',
+  'expired',
+  'filtered',
+  'queued',
+  'duplicate',
+  'invalid',
+] as const
 
 export interface DeadLetter extends QueueKey, Omit<EventIdentity, 'eventId'> {
   readonly id: number
@@ -251,8 +253,8 @@ export interface StoreSize {
   readonly overShare: readonly string[]
 }
 
-/** What the front uses: the engine commits and closes. */
-export type FrontStore = Omit<Store, 'commit' | 'countInvalid' | 'close'>
+/** What the front uses: the engine commits. */
+export type FrontStore = Omit<Store, 'commit' | 'countInvalid'>
 
 export interface Store extends TrailStore {
   /**
@@ -294,5 +296,4 @@ export interface Store extends TrailStore {
   /** Seals the payloads again that an older master key sealed, at most `limit` in a transaction; answers how many. */
   reseal(limit: number): Promise<number>
   size(): Promise<StoreSize>
-  close(): Promise<void>
 }

@@ -4,7 +4,7 @@ import t from 'tap'
 import { auditChanges } from '../../src/admin/audit.ts'
 import type { AdminOptions } from '../../src/admin/options.ts'
 import { StoreUnavailable } from '../../src/errors.ts'
-import type { AuditEntry } from '../../src/store/audit.ts'
+import type { AuditEntry } from '../../src/store/core/audit.ts'
 import { createManualClock } from '../support/clock.ts'
 
 t.test('an entry that cannot be written is logged, and the answer is not lost', async (t) => {

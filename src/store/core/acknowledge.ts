@@ -6,7 +6,7 @@ import { looksPersonal } from '../../events/personal-ids.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { splitEvents } from '../payload.ts'
 import type { Acknowledgement, DeadEvent, ReleasedBatch } from '../store.ts'
-import type { Changes } from './counters.ts'
+import type { Changes } from './totals.ts'
 import { addDeadLetters } from './dead-letters.ts'
 import {
   addPosition,

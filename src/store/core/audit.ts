@@ -3,9 +3,23 @@
  * ones, which know its id, add their counts to it. In the step's transaction, so that nothing is done that is not in the trail.
  */
 import { looksPersonal } from '../../events/personal-ids.ts'
-import type { AuditEntry, AuditQuery } from '../audit.ts'
 import type { DeadLetterFilter, PurgeRequest } from '../store.ts'
 import { query, type Steps } from './sql.ts'
+
+/** Something that an operator did. */
+export interface AuditEntry {
+  readonly id: number
+  readonly atMs: number
+  /** A stable word: `replay`, `purge`, or the route of another request that changed something. */
+  readonly action: string
+  /** What it was done to, and how many of them: ids, filters and counts. Never a token, a key or an event's content. */
+  readonly details: Readonly<Record<string, unknown>>
+}
+
+export interface AuditQuery {
+  readonly limit: number
+  readonly beforeId?: number
+}
 
 interface AuditRow extends Omit<AuditEntry, 'details'> {
   /** JSON. */

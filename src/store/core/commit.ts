@@ -5,7 +5,7 @@
 import type { Sealer } from '../../vault/seal.ts'
 import { omitEvents } from '../payload.ts'
 import type { LeasedBatch, NewBatch, Receipt } from '../store.ts'
-import type { Changes } from './counters.ts'
+import type { Changes } from './totals.ts'
 import { toLeased } from './lease.ts'
 import type { BatchRow } from './rows.ts'
 import { bindBatch } from './sealed.ts'

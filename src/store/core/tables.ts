@@ -16,7 +16,7 @@
  *
  * `history` is JSON of [at_ms, reason] pairs, null while there is none: stable words, never a text of Pinterest's.
  */
-import { COUNTERS } from './counters.ts'
+import { COUNTERS } from './totals.ts'
 
 const ID = 'bigint GENERATED ALWAYS AS IDENTITY'
 

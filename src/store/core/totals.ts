@@ -1,8 +1,44 @@
-/** Reads and writes the totals of each queue: one row per queue and owner, summed when they are read. */
-import type { QueueBacklog, Totals } from '../store.ts'
-import { COUNTERS, toTotals, type Counts, type TotalCounts } from './counters.ts'
-import { toQueue, type QueueRow } from './rows.ts'
+/** The totals of each queue: events by outcome, batches and bytes. One row per queue and owner, summed when they are read. */
+import type { RequestOf } from '../engine/operations.ts'
+import { COUNTED_EVENTS, type QueueBacklog, type QueueKey, type Totals } from '../store.ts'
+import { nameOfQueue, toQueue, type QueueRow } from './rows.ts'
 import { insert, query, type Steps } from './sql.ts'
+
+/** Columns in both engines. */
+export const COUNTERS = [...COUNTED_EVENTS, 'batches', 'bytes', 'dead_bytes', 'trail_bytes'] as const
+
+type Counter = (typeof COUNTERS)[number]
+type Counts = Readonly<Record<Counter, number>>
+export type Changes = Partial<Counts>
+
+const ZEROS = Object.fromEntries(COUNTERS.map((name) => [name, 0])) as Counts
+
+/** Gathers what a transaction counts, to be written by one statement at its end, with the rows that it counts. */
+export interface TotalCounts {
+  readonly count: (queue: QueueKey, changes: Changes) => void
+  /** Counted, but not taken yet. */
+  readonly sum: (counter: Counter) => number
+  /** Begins anew. */
+  readonly take: () => (readonly [QueueKey, Counts])[]
+}
+
+export function createTotalCounts(): TotalCounts {
+  const counted = new Map<string, readonly [QueueKey, Record<Counter, number>]>()
+  return {
+    count(queue, changes) {
+      const name = nameOfQueue(queue)
+      let entry = counted.get(name)
+      if (entry === undefined) counted.set(name, (entry = [queue, { ...ZEROS }]))
+      for (const counter in changes) entry[1][counter as Counter] += changes[counter as Counter]!
+    },
+    sum: (counter) => [...counted.values()].reduce((all, [, counts]) => all + counts[counter], 0),
+    take() {
+      const taken = [...counted.values()]
+      counted.clear()
+      return taken
+    },
+  }
+}
 
 /** Called once, at the transaction's end. */
 export function* writeTotals(totals: TotalCounts, ownerId: number): Steps<void> {
@@ -19,19 +55,13 @@ export function* writeTotals(totals: TotalCounts, ownerId: number): Steps<void> 
 export const ADD = `ON CONFLICT (ad_account_id, is_test, owner_id) DO UPDATE SET
   ${COUNTERS.map((name) => `${name} = totals.${name} + excluded.${name}`).join(', ')}`
 
-export function* readTotals({
-  adAccountId,
-  isTest,
-}: {
-  readonly adAccountId?: string
-  readonly isTest?: boolean
-}): Steps<Totals> {
-  const [row] = yield* query<Counts>(
-    `SELECT ${COUNTERS.map((name) => `COALESCE(SUM(${name}), 0)::bigint AS ${name}`).join(', ')} FROM totals
+export function* readTotals({ adAccountId, isTest }: RequestOf<'totals'>): Steps<Totals> {
+  const [row] = yield* query<Totals>(
+    `SELECT ${COUNTED_EVENTS.map((name) => `COALESCE(SUM(${name}), 0)::bigint AS ${name}`).join(', ')} FROM totals
      WHERE ($1::text IS NULL OR ad_account_id = $1) AND ($2::boolean IS NULL OR is_test = $2)`,
     [adAccountId ?? null, isTest ?? null],
   )
-  return toTotals(row!)
+  return { ...row! }
 }
 
 type BacklogRow = QueueRow &

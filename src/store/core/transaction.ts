@@ -2,7 +2,7 @@
 import type { Sealer } from '../../vault/seal.ts'
 import type { StoreProblem } from '../engine/operations.ts'
 import type { QueueKey, ReleasedBatch } from '../store.ts'
-import type { TotalCounts } from './counters.ts'
+import type { TotalCounts } from './totals.ts'
 import type { BatchRow } from './rows.ts'
 import type { Steps } from './sql.ts'
 import type { TrailWriter } from './trail.ts'

@@ -16,7 +16,7 @@ export interface StoreOptions {
   readonly storeLimitBytes?: number
   /** Whether the event trail is written. */
   readonly hasTrail?: boolean
-  /** For the event trail. */
+  /** For the event trail, and for the ids of batches. */
   readonly wallMs?: () => number
   readonly onProblem?: (problem: StoreProblem) => void
   readonly onGroup?: (report: GroupReport) => void
@@ -26,8 +26,6 @@ export interface EngineSettings extends Required<Omit<StoreOptions, 'wallMs' | '
   readonly database: Settings['database']
   readonly reservedBytes: number
   readonly maxEventAgeMs: number
-  /** Milliseconds since the epoch. */
-  readonly openedAtMs: number
 }
 
 /** As the engine's thread has it. */
@@ -43,7 +41,7 @@ export interface OpenedStore {
   recover(name: string): Promise<RecoverReport | undefined>
   /** Copies the store while posts are taken. Rejects with BACKUP_REFUSED. */
   backUp(request: BackupRequest): Promise<BackupReport>
-  /** Finishes what was asked for. The same as `store.close`. */
+  /** Finishes what was asked for. */
   close(): Promise<void>
 }
 

@@ -7,7 +7,7 @@ import type { Batcher } from './batcher.ts'
 import { PLAIN, type DeadLetterPage, type PlainKind, type RequestOf } from './operations.ts'
 
 /** All but the size, which the engines read differently. */
-export function createStore(submit: Batcher['submit'], close: () => Promise<void>): Omit<Store, 'size'> {
+export function createStore(submit: Batcher['submit']): Omit<Store, 'size'> {
   const plain = PLAIN.map((kind) => [kind, (request: RequestOf<PlainKind>) => submit(kind, request as never)])
 
   return {
@@ -32,6 +32,5 @@ export function createStore(submit: Batcher['submit'], close: () => Promise<void
     async reseal(limit) {
       return (await walk((from) => submit('reseal', { limit, from }))).resealed
     },
-    close,
   }
 }

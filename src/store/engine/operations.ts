@@ -28,8 +28,6 @@ export interface RecoverRequest {
   readonly batches: readonly RecoveredBatch[]
   /** Their rows in that file: with their ids there. */
   readonly deadLetters: readonly (NewDeadLetterRow & { readonly id: number })[]
-  /** Batches and dead letters that were found, and of which too much is lost. */
-  readonly unreadable: number
 }
 
 /** What was recovered of a file that was quarantined. */
@@ -39,6 +37,7 @@ export interface RecoverReport {
   /** Events and dead letters that are in the store already, or were delivered. */
   readonly duplicates: number
   readonly deadLetters: number
+  /** Batches and dead letters that were found, and of which too much is lost. */
   readonly unreadable: number
 }
 
@@ -88,7 +87,7 @@ export type Operations = {
   erase: WalkOf<EraseRequest, Erased>
   trimDedupe: WalkOf<{ readonly seenBeforeMs: number }, object>
   reseal: WalkOf<{ readonly limit: number }, { readonly resealed: number }>
-  recover: { request: RecoverRequest; answer: RecoverReport }
+  recover: { request: RecoverRequest; answer: Omit<RecoverReport, 'unreadable'> }
   size: { request: undefined; answer: QueueSize }
   /** Writes as much as a large post, and deletes it. */
   probeWrite: { request: undefined; answer: void }

@@ -132,7 +132,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   const opened = parts.move()
   let closing: Promise<void> | undefined
   const close = () => (closing ??= opened.disposeAsync())
-  const store = createStore(submit, close)
+  const store = createStore(submit)
   return {
     store: {
       ...store,

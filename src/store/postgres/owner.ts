@@ -10,9 +10,8 @@
  * counts only as long as nobody else leases it. Its tokens stay counted until it is gone: a suspended process
  * may continue. The counters of dead owners are merged into row 0.
  */
-import { COUNTERS } from '../core/counters.ts'
 import { uniqueQueues, type QueueRow } from '../core/rows.ts'
-import { ADD } from '../core/totals.ts'
+import { ADD, COUNTERS } from '../core/totals.ts'
 import type { Pool, Queryable } from './connect.ts'
 import type { PostgresOptions } from './open.ts'
 import { run } from './run.ts'

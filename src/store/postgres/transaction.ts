@@ -2,7 +2,7 @@
 import { packHistory, uniqueQueues, type BatchRow, type QueueRow } from '../core/rows.ts'
 import { insert, query, type Steps } from '../core/sql.ts'
 import { MAY_ACKNOWLEDGE, type Leases, type Transaction } from '../core/transaction.ts'
-import { createTotalCounts } from '../core/counters.ts'
+import { createTotalCounts } from '../core/totals.ts'
 import { DEAD_LETTER_PART } from '../core/capacity.ts'
 import { TRAIL_PART } from '../core/trail.ts'
 import type { SharedChange } from '../shared.ts'

@@ -12,12 +12,12 @@ import { createCapacity, DEAD_LETTER_PART } from '../core/capacity.ts'
 import { TRAIL_PART } from '../core/trail.ts'
 import type { Operation, Outcome, QueueSize, RecoverRequest } from '../engine/operations.ts'
 import type { NewBatch } from '../store.ts'
-import { PAGE_BYTES, prepare } from './connection.ts'
+import { PAGE_BYTES } from './connection.ts'
 import { StoreDamaged } from './failures.ts'
-import type { RunOperations } from './queue-file.ts'
 import type { QueueTables } from './queue-tables.ts'
 import { freeBytes } from './reserved-space.ts'
 import { BATCH_BYTES, EVENT_BYTES } from './totals.ts'
+import type { RunOperations } from './transaction.ts'
 
 const REFUSED: Outcome = {
   status: 'unavailable',
@@ -28,8 +28,8 @@ const DISK_COPIES = 2
 
 export function createAdmission({ db, totals, limits }: QueueTables, queuePath: string, limitBytes: number) {
   // Not as tables, which SQLite would prepare anew each time.
-  const selectPages = prepare<{ page_count: number }>(db, 'PRAGMA page_count')
-  const selectFreePages = prepare<{ freelist_count: number }>(db, 'PRAGMA freelist_count')
+  const selectPages = db.prepare('PRAGMA page_count')
+  const selectFreePages = db.prepare('PRAGMA freelist_count')
   let usedBytes = 0
   let diskFreeBytes = 0
   const capacity = createCapacity((part) => {
@@ -41,8 +41,8 @@ export function createAdmission({ db, totals, limits }: QueueTables, queuePath: 
 
   /** Pages in use, and the WAL, which the disk has to hold as well. */
   function measure(): void {
-    const pages = selectPages.get()!.page_count
-    const free = selectFreePages.get()!.freelist_count
+    const pages = Number(selectPages.get()!['page_count'])
+    const free = Number(selectFreePages.get()!['freelist_count'])
     // SQLite trusts its header: a flipped bit in this count would make the store full for ever.
     if (free < 0 || free >= pages) throw new StoreDamaged('more pages are free than there are')
     const walBytes = statSync(`${queuePath}-wal`, { throwIfNoEntry: false })?.size ?? 0
@@ -56,14 +56,10 @@ export function createAdmission({ db, totals, limits }: QueueTables, queuePath: 
 
   function admits({ kind, request }: Operation): boolean {
     if (kind === 'recover') {
-      const { batches, deadLetters } = request as RecoverRequest
+      const { batches } = request as RecoverRequest
       const batchBytes = batches.reduce((sum, { batch }) => sum + bytesOfCommit(batch), 0)
-      const deadLetterBytes = deadLetters.reduce(
-        (sum, { sealed }) => sum + sealed.byteLength + BATCH_BYTES,
-        0,
-      )
-      // Of several accounts, none of which is asked for its share.
-      return capacity.admits(batchBytes + deadLetterBytes, 0)
+      // Of several accounts, none of which is asked for its share. Dead letters have their own part.
+      return capacity.admits(batchBytes, 0)
     }
     if (kind !== 'commit') return true
     const commit = request as NewBatch

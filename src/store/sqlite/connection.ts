@@ -6,7 +6,7 @@
  * the file by other means (a rule of POSIX locks): never read a store's file while it is open.
  */
 import { closeSync, existsSync, openSync } from 'node:fs'
-import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
+import { DatabaseSync } from 'node:sqlite'
 import { StoreTooNew, codeOf } from '../../errors.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { assertCheckOpens, readKeyChecks } from '../core/reseal.ts'
@@ -112,18 +112,6 @@ export function closeFile(db: DatabaseSync): void {
 /** The WAL is empty afterwards, and its space free. */
 export function writeBackWal(db: DatabaseSync): void {
   db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
-}
-
-/** A query whose rows are known. */
-export interface RowQuery<Row> {
-  get(...values: SQLInputValue[]): Row | undefined
-  all(...values: SQLInputValue[]): Row[]
-  iterate(...values: SQLInputValue[]): Iterable<Row>
-}
-
-/** `Row`: what the query selects, which SQLite's own types do not know. */
-export function prepare<Row extends object>(db: DatabaseSync, sql: string): RowQuery<Row> {
-  return db.prepare(sql) as unknown as RowQuery<Row>
 }
 
 /** A larger number has a flipped bit. */

@@ -15,7 +15,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { DEDUPE_KEY_BYTES as KEY_BYTES } from '../core/sealed.ts'
 import type { Claim, Dedupe } from '../core/transaction.ts'
-import { prepare } from './connection.ts'
 import { createDedupeIndex, type DedupeIndex } from './dedupe-index.ts'
 import { StoreDamaged } from './failures.ts'
 
@@ -26,6 +25,11 @@ interface KeysRow {
   readonly seen_at_ms: number
   /** One after the other. */
   readonly keys: Uint8Array
+}
+
+interface HexRow {
+  readonly row_id: number
+  readonly hex: string | null
 }
 
 /** Rows from here on were written while the index was full: all their keys are in the overflow table, and no start reads them. */
@@ -41,28 +45,22 @@ export function createDedupe(
   index: DedupeIndex = createDedupeIndex(),
 ): Dedupe {
   const overflow = createOverflow(db)
-  const listAfter = prepare<KeysRow>(db, 'SELECT * FROM dedupe_rows WHERE row_id > ? ORDER BY row_id')
+  const listAfter = db.prepare('SELECT * FROM dedupe_rows WHERE row_id > ? ORDER BY row_id')
   // As text: of each blob a buffer is made, which takes twice as long as the rest. A million rows: 3 s instead of 5.
-  const listHex = prepare<{ row_id: number; hex: string | null }>(
-    db,
-    `SELECT row_id, CASE typeof(keys) WHEN 'blob' THEN hex(keys) END AS hex
-     FROM dedupe_rows WHERE row_id < ${FIRST_OVERFLOW_ROW} ORDER BY row_id`,
-  )
-  const selectLast = prepare<{ row_id: number | null }>(db, 'SELECT MAX(row_id) AS row_id FROM dedupe_rows')
-  const select = prepare<KeysRow>(db, 'SELECT * FROM dedupe_rows WHERE row_id = ?')
+  const listHex = db.prepare(`SELECT row_id, CASE typeof(keys) WHEN 'blob' THEN hex(keys) END AS hex
+     FROM dedupe_rows WHERE row_id < ${FIRST_OVERFLOW_ROW} ORDER BY row_id`)
+  const selectLast = db.prepare('SELECT MAX(row_id) AS row_id FROM dedupe_rows')
+  const select = db.prepare('SELECT * FROM dedupe_rows WHERE row_id = ?')
   const insert = db.prepare(
     'INSERT INTO dedupe_rows (row_id, batch_id, seen_at_ms, keys) VALUES (?, ?, ?, ?)',
   )
   const update = db.prepare('UPDATE dedupe_rows SET keys = ? WHERE row_id = ?')
-  const remove = prepare<KeysRow>(
-    db,
-    `DELETE FROM dedupe_rows WHERE row_id > ? AND row_id <= ?
-       AND batch_id NOT IN (SELECT batch_id FROM batches) RETURNING *`,
-  )
-  const selectQueued = prepare<object>(db, 'SELECT 1 FROM batches WHERE batch_id = ?')
+  const remove = db.prepare(`DELETE FROM dedupe_rows WHERE row_id > ? AND row_id <= ?
+       AND batch_id NOT IN (SELECT batch_id FROM batches) RETURNING *`)
+  const selectQueued = db.prepare('SELECT 1 FROM batches WHERE batch_id = ?')
 
   let nextRow = 1
-  let nextOverflowRow = Math.max(FIRST_OVERFLOW_ROW, (selectLast.get()?.row_id ?? 0) + 1)
+  let nextOverflowRow = Math.max(FIRST_OVERFLOW_ROW, Number(selectLast.get()!['row_id'] ?? 0) + 1)
   /** What is claimed now: a row once all its keys are known. */
   let fresh = { row_id: 0, keys: [] as Uint8Array[] }
   /** What was read last: the events of a repeated post are in the same row. */
@@ -70,14 +68,14 @@ export function createDedupe(
 
   // One transaction: an index that is smaller than before writes each key that it has no room for.
   db.exec('BEGIN')
-  for (const { row_id: rowId, hex } of listHex.iterate()) {
+  for (const { row_id: rowId, hex } of listHex.iterate() as Iterable<HexRow>) {
     nextRow = rowId + 1
     for (const key of keysOf({ keys: hex === null ? hex : Buffer.from(hex, 'hex') })) addKey(key, rowId)
   }
   db.exec('COMMIT')
 
   function read(rowId: number): KeysRow | undefined {
-    return last?.row_id === rowId ? last : (last = select.get(rowId))
+    return last?.row_id === rowId ? last : (last = select.get(rowId) as KeysRow | undefined)
   }
 
   function addKey(key: Uint8Array, rowId: number): void {
@@ -157,13 +155,13 @@ export function createDedupe(
     },
     *trim({ seenBeforeMs, after }) {
       let [end, count] = [after, 0]
-      for (const row of listAfter.iterate(after)) {
+      for (const row of listAfter.iterate(after) as Iterable<KeysRow>) {
         if (row.seen_at_ms >= seenBeforeMs || count >= STEP_KEYS) break
         end = row.row_id
         // A row whose keys were all forgotten counts, too.
         count += 1 + keysOf(row).length
       }
-      for (const row of remove.all(after, end)) removeKeys(row.row_id, keysOf(row))
+      for (const row of remove.all(after, end) as Iterable<KeysRow>) removeKeys(row.row_id, keysOf(row))
       if (count > 0) return end
       return after < FIRST_OVERFLOW_ROW - 1 ? FIRST_OVERFLOW_ROW - 1 : undefined
     },
@@ -174,17 +172,17 @@ export function createDedupe(
 function createOverflow(db: DatabaseSync) {
   // Each start with a smaller index adds the same keys again.
   const insert = db.prepare('INSERT INTO dedupe_overflow (key, row_id) VALUES (?, ?) ON CONFLICT DO NOTHING')
-  const select = prepare<KeysRow>(db, 'SELECT row_id FROM dedupe_overflow WHERE key = ?')
+  const select = db.prepare('SELECT row_id FROM dedupe_overflow WHERE key = ?')
   const remove = db.prepare('DELETE FROM dedupe_overflow WHERE key = ?')
   /** Most stores never have one: then it is not searched. */
-  let isUsed = prepare<object>(db, 'SELECT 1 FROM dedupe_overflow LIMIT 1').get() !== undefined
+  let isUsed = db.prepare('SELECT 1 FROM dedupe_overflow LIMIT 1').get() !== undefined
 
   return {
     add(key: Uint8Array, rowId: number): void {
       isUsed = true
       insert.run(key, rowId)
     },
-    rowOf: (key: Uint8Array) => (isUsed ? select.get(key)?.row_id : undefined),
+    rowOf: (key: Uint8Array) => (isUsed ? (select.get(key)?.['row_id'] as number | undefined) : undefined),
     remove(key: Uint8Array): void {
       if (isUsed) remove.run(key)
     },

@@ -2,7 +2,7 @@
  * Small transactions gather the event trail in the totals' row of the trail, whose page they write anyway; larger ones, and what
  * was gathered, go to its table.
  */
-import { COUNTERS } from '../core/counters.ts'
+import { COUNTERS } from '../core/totals.ts'
 import { query, type Steps } from '../core/sql.ts'
 import { writeTrail } from '../core/trail-rows.ts'
 import { TRAIL_QUEUE } from '../core/trail.ts'

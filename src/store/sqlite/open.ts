@@ -19,12 +19,10 @@ import { closeFile, inspectFile, openFile, WAL_BYTES } from './connection.ts'
 import { isNoSpace, translateOpenErrors } from './failures.ts'
 import { findQuarantined } from './quarantine.ts'
 import { inspectQueue, openQueueFile, type QueueFile } from './queue-file.ts'
-import type { QueueTables } from './queue-tables.ts'
 import { recoverFile } from './recover.ts'
 import { createReservedSpace, RESERVED_BYTES, shrink, type ReservedSpace } from './reserved-space.ts'
 import { createRunner } from './run.ts'
 import { VAULT_SCHEMA } from './schema.ts'
-import { createQueueRun } from './transaction.ts'
 import { createVaultStore } from './vault.ts'
 
 export interface SqliteOptions extends StoreOptions {
@@ -32,8 +30,6 @@ export interface SqliteOptions extends StoreOptions {
   readonly path: string
   /** Disk space that is kept for the day when the disk is full. */
   readonly reservedBytes?: number
-  /** Milliseconds since the epoch, from which the ids of this run's batches begin. */
-  readonly openedAtMs?: number
 }
 
 export type OpenedSqlite = Omit<OpenedStore, 'shared'>
@@ -42,7 +38,6 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
   const settings = {
     storeLimitBytes: Infinity,
     reservedBytes: RESERVED_BYTES,
-    openedAtMs: Date.now(),
     hasTrail: true,
     wallMs: Date.now,
     onProblem: () => {},
@@ -76,7 +71,7 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
   const close = () => (closing ??= closeAll())
   return {
     store: {
-      ...createStore(batcher.submit, close),
+      ...createStore(batcher.submit),
       size: () => writes.size(() => batcher.submit('size', undefined)),
     },
     vaultStore: createVaultStore(vaultDb, reservedSpace),
@@ -121,17 +116,10 @@ function tryToOpenFiles(options: OpenOptions, sealer: Sealer): OpenFiles {
     return db
   })
   try {
-    const queueOptions = {
-      ...options,
-      vaultDb,
-      sealer,
-      limitBytes,
-      report: onProblem,
-      // Small enough to be written back into the reserved space, and no large part of a small store.
-      walBytes: Math.min(WAL_BYTES, reservedSpace.sizeBytes * 0.7, limitBytes / 16),
-    }
-    const createRun = (tables: QueueTables) => createQueueRun(tables, { reservedSpace, path, limitBytes })
-    return { queueFile: openQueueFile({ ...queueOptions, createRun }, found), vaultDb, reservedSpace }
+    // Small enough to be written back into the reserved space, and no large part of a small store.
+    const walBytes = Math.min(WAL_BYTES, reservedSpace.sizeBytes * 0.7, limitBytes / 16)
+    const own = { vaultDb, sealer, limitBytes, walBytes, reservedSpace, report: onProblem }
+    return { queueFile: openQueueFile({ ...options, ...own }, found), vaultDb, reservedSpace }
   } catch (error) {
     closeFile(vaultDb)
     throw error

@@ -14,17 +14,15 @@ import { closeFile, closeQuietly, inspectFile, openFile, type OpenFileOptions } 
 import { isDamage } from './failures.ts'
 import { finishQuarantine, quarantine } from './quarantine.ts'
 import { createQueueTables, type QueueTables, type QueueTablesOptions } from './queue-tables.ts'
+import type { ReservedSpace } from './reserved-space.ts'
 import { QUEUE_SCHEMA } from './schema.ts'
+import { createQueueRun, type RunOperations } from './transaction.ts'
 import { isWalDamaged } from './wal.ts'
 
 export interface QueueFileOptions
-  extends Omit<QueueTablesOptions, 'db'>, Omit<OpenFileOptions, 'schema' | 'onDamage'> {
-  /** Makes the runner of an open queue's operations. */
-  readonly createRun: (tables: QueueTables) => RunOperations
+  extends Omit<QueueTablesOptions, 'db' | 'lastBatchId'>, Omit<OpenFileOptions, 'schema' | 'onDamage'> {
+  readonly reservedSpace: ReservedSpace
 }
-
-/** Throws, and has changed nothing, when the file is corrupt. */
-export type RunOperations = (operations: readonly Operation[]) => Outcome[]
 
 export interface QueueFile {
   readonly run: RunOperations
@@ -57,7 +55,8 @@ export function inspectQueue(path: string, sealer: Sealer, isOurs: boolean): 'fo
 
 export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeof inspectQueue>): QueueFile {
   const { path, report } = options
-  let lastId = 0
+  /** A late acknowledgement of the old file's batch must not hit a new one. */
+  let lastBatchId = 0
   let quarantinedAtMs = -Infinity
   let current: OpenQueue | undefined
 
@@ -66,25 +65,24 @@ export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeo
     const damaged = current
     // First, so that it is done once, whatever fails below.
     current = undefined
-    if (damaged !== undefined) lastId = damaged.tables.nextBatchId()
+    if (damaged !== undefined) lastBatchId = damaged.tables.nextBatchId()
     const newPath = quarantine(path, Date.now())
     quarantinedAtMs = performance.now()
     report({ problem: 'queue_quarantined', path: newPath })
     if (damaged !== undefined) closeQuietly(damaged.tables.db)
   }
 
-  function open(more: { readonly openedAtMs?: number; readonly onDamage?: () => void } = {}): OpenQueue {
-    return openFile({ ...options, ...more, schema: QUEUE_SCHEMA }, (db) => {
-      const tables = createQueueTables({ ...options, ...more, db })
+  function open(onDamage = () => {}): OpenQueue {
+    return openFile({ ...options, onDamage, schema: QUEUE_SCHEMA }, (db) => {
+      const tables = createQueueTables({ ...options, lastBatchId, db })
       tables.run(addKeyChecks(options.sealer, ['queue']))
-      return { tables, run: options.createRun(tables) }
+      return { tables, run: createQueueRun(tables, options) }
     })
   }
 
-  /** A late acknowledgement of the old file's batch must not hit a new one. */
   function openFresh(): OpenQueue {
     finishQuarantine(path)
-    return open({ openedAtMs: Math.max(options.openedAtMs, Math.ceil(lastId / 1000)) })
+    return open()
   }
 
   function start(): OpenQueue {
@@ -92,7 +90,7 @@ export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeo
     finishQuarantine(path)
     if (found === 'corrupt' || isWalDamaged(`${path}-wal`)) replace()
     try {
-      return open({ onDamage: replace })
+      return open(replace)
     } catch (error) {
       if (!isDamage(error)) throw error
       return openFresh()

@@ -18,8 +18,8 @@ export const OWNER_ID = 0
 export interface QueueTablesOptions {
   readonly db: DatabaseSync
   readonly sealer: Sealer
-  /** When it was opened, in milliseconds since the epoch. */
-  readonly openedAtMs: number
+  /** Of the queue file that this one replaces. */
+  readonly lastBatchId: number
   readonly report: (problem: StoreProblem) => void
   /** Whether the event trail is written. */
   readonly hasTrail: boolean
@@ -45,7 +45,7 @@ export interface QueueTables extends Transaction {
 }
 
 export function createQueueTables(options: QueueTablesOptions): QueueTables {
-  const { db, sealer, openedAtMs, report } = options
+  const { db, sealer, report } = options
   const run = createRunner(db)
   const undo: (() => void)[] = []
   const runInVault = createRunner(options.vaultDb)
@@ -53,7 +53,7 @@ export function createQueueTables(options: QueueTablesOptions): QueueTables {
   const trail = createTrailWriter(options.hasTrail, options.wallMs)
   const openTrail = createOpenTrail({ trail, totals }, run)
   const [last] = run(query<{ id: number }>('SELECT COALESCE(MAX(batch_id), 0) AS id FROM batches'))
-  let batchId = Math.max(last!.id, Math.floor(openedAtMs) * 1000)
+  let batchId = Math.max(last!.id, options.lastBatchId, Math.floor(options.wallMs()) * 1000)
   return {
     db,
     run,

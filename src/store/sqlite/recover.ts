@@ -20,7 +20,7 @@ import { addDeadLetters } from '../core/dead-letters.ts'
 import { query, type Steps } from '../core/sql.ts'
 import type { Transaction } from '../core/transaction.ts'
 import type { Batcher } from '../engine/batcher.ts'
-import type { RecoverReport, RecoverRequest } from '../engine/operations.ts'
+import type { AnswerOf, RecoverReport, RecoverRequest, RequestOf } from '../engine/operations.ts'
 import { omitEvents, splitEvents } from '../payload.ts'
 import { openViews } from './damaged-file.ts'
 
@@ -28,6 +28,8 @@ import { openViews } from './damaged-file.ts'
 interface RecoverStep extends Omit<RecoverRequest, 'file'> {
   readonly batches: RecoverRequest['batches'][number][]
   readonly deadLetters: RecoverRequest['deadLetters'][number][]
+  /** In all; of the last step. */
+  readonly unreadable: number
 }
 
 const STEP_ITEMS = 100
@@ -47,8 +49,8 @@ export async function recoverFile(batcher: Batcher, path: string, sealer: Sealer
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { mode: 0o700 })
   try {
-    for (const step of recover(openViews(path, folder), sealer)) {
-      const done = await batcher.submit('recover', { file: basename(path), ...step })
+    for (const { unreadable, ...found } of recover(openViews(path, folder), sealer)) {
+      const done = { unreadable, ...(await batcher.submit('recover', { file: basename(path), ...found })) }
       for (const name of Object.keys(sum) as (keyof RecoverReport)[]) sum[name] += done[name]
     }
     return sum
@@ -202,8 +204,8 @@ function isCount(value: unknown): value is number {
  */
 export function* restore(
   tx: Transaction,
-  { file, batches, deadLetters, unreadable }: RecoverRequest,
-): Steps<RecoverReport> {
+  { file, batches, deadLetters }: RequestOf<'recover'>,
+): Steps<AnswerOf<'recover'>> {
   const newBatches = yield* remember(file, 'batch', batches, ({ batchId }) => batchId)
   const newDeadLetters = yield* remember(file, 'dead_letter', deadLetters, ({ id }) => id)
   const receipts = yield* commitAll(
@@ -225,7 +227,6 @@ export function* restore(
     events,
     duplicates: found - events + deadLetters.length - newDeadLetters.length,
     deadLetters: newDeadLetters.length,
-    unreadable,
   }
 }
 

@@ -1,8 +1,7 @@
 /** The totals of each queue (core/totals.ts), and what of them is asked for with each commit. */
-import { createTotalCounts, type TotalCounts } from '../core/counters.ts'
 import type { QueueRow } from '../core/rows.ts'
 import { query } from '../core/sql.ts'
-import { readBytes, type StoredBytes } from '../core/totals.ts'
+import { createTotalCounts, readBytes, type StoredBytes, type TotalCounts } from '../core/totals.ts'
 import type { Run } from './run.ts'
 
 /** What a batch takes besides its payload: its row, index and seal; the keys of one event. */

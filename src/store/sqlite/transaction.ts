@@ -29,7 +29,6 @@ import type { TrimStep } from '../store.ts'
 import { createAdmission } from './capacity.ts'
 import { writeBackWal } from './connection.ts'
 import { isDamage, isFull, isNoSpace, isPlaceAtFault } from './failures.ts'
-import type { RunOperations } from './queue-file.ts'
 import { OWNER_ID, type QueueTables } from './queue-tables.ts'
 import { restore } from './recover.ts'
 import type { ReservedSpace } from './reserved-space.ts'
@@ -48,6 +47,9 @@ export interface RunOptions {
   readonly limitBytes: number
 }
 
+/** Throws, and has changed nothing, when the file is corrupt. */
+export type RunOperations = (operations: readonly Operation[]) => Outcome[]
+
 /** Refuses what there is no room for, and runs the rest. */
 export function createQueueRun(tables: QueueTables, options: RunOptions): RunOperations {
   const { db, run, totals, trail, tail, openTrail, undo, limits } = tables
@@ -56,8 +58,6 @@ export function createQueueRun(tables: QueueTables, options: RunOptions): RunOpe
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')
   /** Dead letters that were removed for the newer ones' sake, and that no trim has reported yet. */
-  let untold = 0
-  /** The same, once this transaction is committed. */
   let removed = 0
 
   function* perform(operations: readonly Operation[]): Steps<Answers> {
@@ -84,7 +84,8 @@ export function createQueueRun(tables: QueueTables, options: RunOptions): RunOpe
 
   /** In the transaction that adds to them: a burst of rejected events must not fill the file before housekeeping runs. */
   function* keepWithin(operations: readonly Operation[], answers: Answers): Steps<void> {
-    removed = untold
+    const before = removed
+    undo.push(() => void (removed = before))
     for (const operation of operations) {
       if (operation.kind !== 'trimDeadLetters') continue
       const step = answers.get(operation) as TrimStep
@@ -105,7 +106,6 @@ export function createQueueRun(tables: QueueTables, options: RunOptions): RunOpe
       begin.run()
       const answers = run(perform(operations))
       commit.run()
-      untold = removed
       tail.note(trail.touched)
       openTrail.keep()
       return operations.map((one) => ({ status: 'done', answer: answers.get(one) }))

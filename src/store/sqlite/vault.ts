@@ -2,12 +2,11 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { StoreUnavailable } from '../../errors.ts'
 import type { VaultDocument, VaultStore } from '../../vault/vault-store.ts'
-import { prepare } from './connection.ts'
 import { isNoSpace, isPlaceAtFault } from './failures.ts'
 import type { ReservedSpace } from './reserved-space.ts'
 
 export function createVaultStore(db: DatabaseSync, reservedSpace: ReservedSpace): VaultStore {
-  const select = prepare<VaultDocument>(db, 'SELECT kind, id, body FROM documents ORDER BY kind, id')
+  const select = db.prepare('SELECT kind, id, body FROM documents ORDER BY kind, id')
   const put = db.prepare('INSERT OR REPLACE INTO documents (kind, id, body) VALUES (?, ?, ?)')
   const remove = db.prepare('DELETE FROM documents WHERE kind = ? AND id = ?')
 
@@ -24,7 +23,7 @@ export function createVaultStore(db: DatabaseSync, reservedSpace: ReservedSpace)
   }
 
   return {
-    readVault: async () => attempt(() => select.all().map((row) => ({ ...row }))),
+    readVault: async () => attempt(() => select.all().map((row) => ({ ...row }) as unknown as VaultDocument)),
     async changeVault(decide) {
       const change = await decide(undefined)
       if (change.put.length + change.remove.length === 0) return

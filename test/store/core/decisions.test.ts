@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { acknowledgeBatch, makeDeadLetters } from '../../../src/store/core/acknowledge.ts'
 import { planCommit } from '../../../src/store/core/commit.ts'
-import { addChanges, makeCounts } from '../../../src/store/core/counters.ts'
+import { createTotalCounts } from '../../../src/store/core/totals.ts'
 import { expireBatch } from '../../../src/store/core/expire.ts'
 import { listRanges, openBatch } from '../../../src/store/core/lease.ts'
 import { type BatchRow, listPositions } from '../../../src/store/core/rows.ts'
@@ -62,15 +62,16 @@ t.test('acknowledgements in any order leave the same batch, and every event coun
   fc.assert(
     fc.property(fc.array(anAcknowledgement, { maxLength: 6 }), (all) => {
       let row = batchOf(['a', 'b', 'c', 'd', 'e', 'f'])
-      const sum = makeCounts()
+      const totals = createTotalCounts()
       for (const { delivered, dead } of all) {
         if (row.pending_count === 0) break
         const died = dead.map(({ index, isExpired }) => makeDead(index, isExpired ? 'expired' : 'rejected'))
         const done = acknowledgeBatch(row, acknowledgement({ delivered, dead: died }))
-        addChanges(sum, done.counts)
+        totals.count(LIVE, done.counts)
         row = { ...row, pending_count: done.pendingCount, acknowledged: done.acknowledged }
       }
-      const { delivered, rejected, expired, queued, batches, bytes } = sum
+      totals.count(LIVE, {})
+      const { delivered, rejected, expired, queued, batches, bytes } = totals.take()[0]![1]
       const isGone = row.pending_count === 0
       if (delivered + rejected + expired !== 6 - row.pending_count) throw new Error('an event counts twice')
       if (queued !== row.pending_count - 6 || batches !== (isGone ? -1 : 0)) throw new Error('queued')

@@ -15,7 +15,6 @@ const open = (t: Test, more: Pick<EngineOptions, 'onProblem' | 'startThread'>) =
       reservedBytes: 0,
       hasTrail: true,
       maxEventAgeMs: 3_600_000,
-      openedAtMs: Date.now(),
     },
     onGroup: () => {},
     ...more,

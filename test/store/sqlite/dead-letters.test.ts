@@ -126,9 +126,9 @@ t.test('a batch with thousands of events expires in steps of its own', async (t)
 
 t.test('batch ids follow the clock, also in a fresh file that replaces a broken one', async (t) => {
   const ground = await layGround(t)
-  const commit = async (openedAtMs: number) => {
-    const { store, close } = await ground.open({ openedAtMs })
-    const { batchId } = (await store.commit(makeBatch([`event-${openedAtMs}`]))).batch!
+  const commit = async (nowMs: number) => {
+    const { store, close } = await ground.open({ wallMs: () => nowMs })
+    const { batchId } = (await store.commit(makeBatch([`event-${nowMs}`]))).batch!
     await close()
     return batchId
   }
@@ -141,6 +141,6 @@ t.test('batch ids follow the clock, also in a fresh file that replaces a broken 
     'a clock that was set back gives none again',
   )
   t.ok(Number.isSafeInteger(await commit(Date.UTC(2200, 0))))
-  const { store } = await ground.open({ openedAtMs: NOW_MS })
+  const { store } = await ground.open({ wallMs: () => NOW_MS })
   t.equal((await store.lease(askAll())).length, 3)
 })

@@ -22,7 +22,7 @@ t.test('where all events have the same order id, each step opens one bucket', as
     db,
     vaultDb: db,
     sealer,
-    openedAtMs: NOW_MS,
+    lastBatchId: 0,
     hasTrail: true,
     wallMs: () => NOW_MS,
     report() {},

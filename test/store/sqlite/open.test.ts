@@ -169,6 +169,6 @@ function mayWrite(folder: string): boolean {
 t.test('closing twice closes once, and nothing is taken after it', async (t) => {
   const ground = await layGround(t)
   const opened = await ground.open()
-  await Promise.all([opened.close(), opened.store.close()])
+  await Promise.all([opened.close(), opened.close()])
   await t.rejects(opened.store.commit(makeBatch(['late'])), { code: 'SHUTTING_DOWN' })
 })
