@@ -53,22 +53,21 @@ export function waitingOf({ totals, backlog }: StoreSnapshot, clock: Pick<Clock,
 
 /** The store's size, the totals and the backlog: collected at scrape time. */
 export function reportStore(metrics: Metrics, takeSnapshot: TakeSnapshot): void {
-  metrics.collect('storeUsedBytes', async () => (await takeSnapshot()).size.usedBytes)
-  metrics.collect('diskFreeBytes', async () => (await takeSnapshot()).size.diskFreeBytes)
-  metrics.collect('trailBytes', async () => (await takeSnapshot()).size.trailBytes)
-  metrics.collect('deadLetterBytes', async () => (await takeSnapshot()).size.deadLetterBytes)
-  metrics.collect('storeFull', async () => Number((await takeSnapshot()).size.isFull))
+  const ofSize = (name: keyof StoreSize) => async () => Number((await takeSnapshot()).size[name])
+  metrics.collect('storeUsedBytes', ofSize('usedBytes'))
+  metrics.collect('diskFreeBytes', ofSize('diskFreeBytes'))
+  metrics.collect('trailBytes', ofSize('trailBytes'))
+  metrics.collect('deadLetterBytes', ofSize('deadLetterBytes'))
+  metrics.collect('storeFull', ofSize('isFull'))
   metrics.collect('eventsQueued', async () => (await takeSnapshot()).totals.queued)
   metrics.collect('totals', async () =>
-    Object.entries((await takeSnapshot()).totals).map(([entry, value]) => [{ entry }, Number(value)]),
+    Object.entries((await takeSnapshot()).totals).map(([entry, value]) => [{ entry }, value]),
   )
   // The oldest first: alerts need these, and the number of series is limited.
-  metrics.collect('queueEvents', async () =>
-    (await takeSnapshot()).backlog.map((queue) => [labelsOf(queue), queue.events]),
-  )
-  metrics.collect('queueOldestEventTimestamp', async () =>
-    (await takeSnapshot()).backlog.map((queue) => [labelsOf(queue), queue.oldestEventTimeS]),
-  )
+  const ofQueues = (name: 'events' | 'oldestEventTimeS') => async () =>
+    (await takeSnapshot()).backlog.map((queue) => [labelsOf(queue), queue[name]] as const)
+  metrics.collect('queueEvents', ofQueues('events'))
+  metrics.collect('queueOldestEventTimestamp', ofQueues('oldestEventTimeS'))
 }
 
 function labelsOf({ adAccountId, isTest }: QueueBacklog) {

@@ -45,20 +45,12 @@ export interface OpenedStore {
   close(): Promise<void>
 }
 
-/** The names of the methods that the front may call. */
-export interface OpenedParts {
-  readonly store: readonly string[]
-  readonly vaultStore: readonly string[]
-  /** Undefined where one process owns the store. */
-  readonly shared: readonly string[] | undefined
-}
-
 export type EngineApi = FrontStore &
   Omit<VaultStore, 'changeVault'> &
   Omit<Shared, 'onChange'> &
   Pick<OpenedStore, 'recover' | 'backUp' | 'close'> & {
-    /** First, and once. Rejects as the store's opening does. */
-    open(settings: EngineSettings): Promise<OpenedParts>
+    /** First, and once; answers the names of the others. Rejects as the store's opening does. */
+    open(settings: EngineSettings): Promise<readonly (keyof EngineApi)[]>
     takePost(post: Post): Promise<PostReceipt>
     withdrawPost(postId: number): void
     /** JSON in UTF-8. */

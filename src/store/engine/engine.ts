@@ -13,9 +13,7 @@ import type { GroupReport } from './batcher.ts'
 import { connectCalls, type Api } from './calls.ts'
 import type { StoreProblem } from './operations.ts'
 
-const CALLED = ['takePost', 'explain', 'findFault', 'recover', 'backUp'] as const
-
-export interface Engine extends Pick<EngineApi, (typeof CALLED)[number]> {
+export interface Engine extends Pick<EngineApi, 'takePost' | 'explain' | 'findFault' | 'recover' | 'backUp'> {
   /** May come too late, and changes nothing then. */
   withdrawPost(postId: number): void
   readonly store: FrontStore
@@ -77,18 +75,13 @@ export async function openEngine({
     return new StoreCannotOpen(`The store cannot be opened (${cause.message})`, { cause })
   }
 
-  const opened = await engine.call('open', settings).catch(async (error: unknown) => {
+  const names = await engine.call('open', settings).catch(async (error: unknown) => {
     await worker.terminate()
     throw error
   })
   isOpen = true
-  const forward = (names: readonly string[]): unknown =>
-    Object.fromEntries(
-      names.map((name) => [
-        name,
-        (...args: never[]) => engine.call(name as keyof EngineApi, ...(args as never)),
-      ]),
-    )
+  const calls = names.map((name) => [name, (...args: never[]) => engine.call(name, ...(args as never))])
+  const remote = Object.fromEntries(calls) as EngineApi
   async function closeAll(): Promise<void> {
     const closed = engine.call('close')
     isOpen = false
@@ -100,20 +93,20 @@ export async function openEngine({
     }
   }
   return {
-    ...(forward(CALLED) as Pick<EngineApi, (typeof CALLED)[number]>),
+    ...remote,
     withdrawPost: (postId) => engine.notify('withdrawPost', postId),
-    store: forward(opened.store) as FrontStore,
+    store: remote,
     vaultStore: {
-      ...(forward(opened.vaultStore) as VaultStore),
+      ...remote,
       changeVault(given) {
         decide = given
         return engine.call('changeVault')
       },
     },
-    shared: opened.shared && {
-      ...(forward(opened.shared) as Shared),
-      onChange: (listener) => void listeners.push(listener),
-    },
+    shared:
+      settings.database.kind === 'sqlite'
+        ? undefined
+        : { ...remote, onChange: (listener) => void listeners.push(listener) },
     close: () => (closing ??= closeAll()),
   }
 }

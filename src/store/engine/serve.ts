@@ -6,7 +6,7 @@ import { setImmediate as runAfterTurn } from 'node:timers'
 import type { MessagePort } from 'node:worker_threads'
 import { BackupRefused } from '../../errors.ts'
 import { connectCalls, type Calls } from './calls.ts'
-import type { EngineApi, EngineSettings, FrontApi, OpenedParts, OpenedStore, StoreOptions } from './api.ts'
+import type { EngineApi, EngineSettings, FrontApi, OpenedStore, StoreOptions } from './api.ts'
 import { createExplain } from './explain.ts'
 import { createExpressions } from './expressions.ts'
 import { createPosts } from './posts.ts'
@@ -17,7 +17,7 @@ export function serveEngine(port: MessagePort): void {
   const handlers: Partial<EngineApi> = { open }
   const front = connectCalls<FrontApi>(port, handlers)
 
-  async function open(settings: EngineSettings): Promise<OpenedParts> {
+  async function open(settings: EngineSettings): Promise<(keyof EngineApi)[]> {
     const opened = await openStore(settings, front)
     const { store, vaultStore, shared } = opened
     shared?.onChange((change) => front.notify('sharedChange', change))
@@ -47,11 +47,7 @@ export function serveEngine(port: MessagePort): void {
     } satisfies Partial<EngineApi>)
     // As main.ts does; after the answer has left.
     runAfterTurn(() => globalThis.gc?.({ type: 'major', flavor: 'last-resort' }))
-    return {
-      store: Object.keys(store),
-      vaultStore: Object.keys(vaultStore),
-      shared: shared && Object.keys(shared),
-    }
+    return Object.keys(handlers) as (keyof EngineApi)[]
   }
 }
 

@@ -27,12 +27,6 @@ export interface Backups {
   stop(): Promise<void>
 }
 
-export interface Databases {
-  /** Undefined while a queue that was quarantined is not replaced yet. */
-  readonly queueDb: () => DatabaseSync | undefined
-  readonly vaultDb: DatabaseSync
-}
-
 /** Left free beside the copy. */
 const SPARE_BYTES = 64 * 1024 ** 2
 /** 25 MB. What is not synced until the last step is synced in it, and the queue's commits wait for that. */
@@ -40,15 +34,21 @@ const STEPS_PER_SYNC = 64
 /** Each checks once whether a transaction is open. */
 const MOST_TRIES = 10_000
 
-export function createBackups(databases: Databases, masterKey: Uint8Array): Backups {
+/** `findQueue`: undefined while a queue that was quarantined is not replaced yet. */
+export function createBackups(
+  findQueue: () => DatabaseSync | undefined,
+  vaultDb: DatabaseSync,
+  masterKey: Uint8Array,
+): Backups {
   const stopping = new AbortController()
   let running: Promise<BackupReport> | undefined
   return {
     make(request) {
       if (running !== undefined) throw new BackupRefused('A backup is running already.')
-      running = makeBackup(databases, masterKey, request, stopping.signal).finally(
-        () => (running = undefined),
-      )
+      const queueDb = findQueue()
+      if (queueDb === undefined) throw new StoreUnavailable()
+      const making = makeBackup(queueDb, vaultDb, masterKey, request, stopping.signal)
+      running = making.finally(() => (running = undefined))
       return running
     },
     async stop() {
@@ -59,14 +59,12 @@ export function createBackups(databases: Databases, masterKey: Uint8Array): Back
 }
 
 async function makeBackup(
-  databases: Databases,
+  queueDb: DatabaseSync,
+  vaultDb: DatabaseSync,
   masterKey: Uint8Array,
   { folder, withMasterKey }: BackupRequest,
   signal: AbortSignal,
 ): Promise<BackupReport> {
-  const { vaultDb } = databases
-  const queueDb = databases.queueDb()
-  if (queueDb === undefined) throw new StoreUnavailable()
   try {
     await prepareFolder(folder, sizeOf(queueDb) + sizeOf(vaultDb) + SPARE_BYTES)
     const files = [

@@ -14,9 +14,8 @@ import type { Operation, Outcome, QueueSize, RecoverRequest } from '../engine/op
 import type { NewBatch } from '../store.ts'
 import { PAGE_BYTES } from './connection.ts'
 import { StoreDamaged } from './failures.ts'
-import type { QueueTables } from './queue-tables.ts'
+import { BATCH_BYTES, EVENT_BYTES, type QueueTables } from './queue-tables.ts'
 import { freeBytes } from './reserved-space.ts'
-import { BATCH_BYTES, EVENT_BYTES } from './totals.ts'
 import type { RunOperations } from './transaction.ts'
 
 const REFUSED: Outcome = {

@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { StoreCannotOpen, StoreInUse, StoreTooNew, WrongMasterKey } from '../../errors.ts'
 
 export function isPlaceAtFault(error: unknown): boolean {
-  return PLACE_ERRORS.has(resultCodeOf(error) ?? SQLITE_OK) || isDamage(error)
+  return PLACE_ERRORS.has(primaryCodeOf(error)) || isDamage(error)
 }
 
 /** What the file says of itself cannot be true. */
@@ -16,28 +16,27 @@ export function isDamage(error: unknown): boolean {
   if (error instanceof StoreCannotOpen) return isDamage(error.cause)
   // A number that JavaScript cannot hold was never written by the relay.
   if (error instanceof RangeError && error.message.startsWith('Value is too large')) return true
-  return DAMAGE_ERRORS.has(extendedCodeOf(error)) || DAMAGE_ERRORS.has(extendedCodeOf(error) & 0xff)
+  return [resultCodeOf(error), primaryCodeOf(error)].some((code) => DAMAGE_ERRORS.has(code))
 }
 
 /** The disk, or the file within its limit, has no room, and says so. */
 export function isFull(error: unknown): boolean {
   if (error instanceof Error && 'code' in error && NO_SPACE_CODES.has(String(error.code))) return true
-  return resultCodeOf(error) === SQLITE_FULL
+  return primaryCodeOf(error) === SQLITE_FULL
 }
 
 /** A write found no room. A quota has no code of its own: its error is that of a failed write, as with a failing disk. */
 export function isNoSpace(error: unknown): boolean {
   if (error instanceof StoreCannotOpen) return isNoSpace(error.cause)
-  return isFull(error) || NO_SPACE_IOERRS.has(extendedCodeOf(error))
+  return isFull(error) || NO_SPACE_IOERRS.has(resultCodeOf(error))
 }
 
-function resultCodeOf(error: unknown): number | undefined {
-  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined
-}
-
-function extendedCodeOf(error: unknown): number {
+/** The whole one; its last byte is the primary one, which says less. */
+function resultCodeOf(error: unknown): number {
   return error instanceof Error && 'errcode' in error ? Number(error.errcode) : SQLITE_OK
 }
+
+const primaryCodeOf = (error: unknown) => resultCodeOf(error) & 0xff
 
 /** https://www.sqlite.org/rescode.html */
 const SQLITE_OK = 0
@@ -75,7 +74,7 @@ export function translateOpenErrors<T>(path: string, opening: () => T): T {
  * may be written can be asked.
  */
 function doubt(path: string, error: unknown): unknown {
-  const code = resultCodeOf(error)
+  const code = primaryCodeOf(error)
   const isImpossible = code === SQLITE_ERROR || (code === SQLITE_READONLY && mayWrite(path))
   return isImpossible ? new StoreDamaged((error as Error).message, { cause: error }) : error
 }
@@ -92,7 +91,7 @@ function mayWrite(path: string): boolean {
 
 function explain(path: string, error: unknown): unknown {
   if (OPENING_ERRORS.some((OpeningError) => error instanceof OpeningError)) return error
-  if (resultCodeOf(error) === SQLITE_BUSY) {
+  if (primaryCodeOf(error) === SQLITE_BUSY) {
     return new StoreInUse(`The store ${path} is in use by another process.`, { cause: error })
   }
   if (isNoSpace(error)) {

@@ -57,13 +57,17 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
     onGroup,
     onWriteFailed: writes.failed,
   })
-  const backups = createBackups({ queueDb: queueFile.db, vaultDb }, masterKeys.current)
+  const backups = createBackups(queueFile.db, vaultDb, masterKeys.current)
   let closing: Promise<void> | undefined
   async function closeAll(): Promise<void> {
     await backups.stop()
     await batcher.drain()
     try {
-      closeFiles(queueFile, vaultDb)
+      try {
+        queueFile.close()
+      } finally {
+        closeFile(vaultDb)
+      }
     } catch (cause) {
       throw new StoreUnavailable({ cause })
     }
@@ -123,15 +127,6 @@ function tryToOpenFiles(options: OpenOptions, sealer: Sealer): OpenFiles {
   } catch (error) {
     closeFile(vaultDb)
     throw error
-  }
-}
-
-/** Both, also when the first one fails, whose error is thrown then. */
-function closeFiles(queueFile: QueueFile, vaultDb: DatabaseSync): void {
-  try {
-    queueFile.close()
-  } finally {
-    closeFile(vaultDb)
   }
 }
 

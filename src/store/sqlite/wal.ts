@@ -24,8 +24,8 @@ export interface Wal {
 export const HEADER_BYTES = 32
 const FRAME_HEADER_BYTES = 24
 export const FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES
-const MAGIC_LITTLE = 0x377f0682
-const MAGIC_BIG = 0x377f0683
+/** With checksums of little-endian numbers, which all machines write that the relay runs on. */
+const MAGIC = 0x377f0682
 const WAL_VERSION = 3007000
 const SALTS_BYTES = 8
 
@@ -38,9 +38,8 @@ export function readWal(path: string): Wal | undefined {
     return undefined
   }
   if (bytes.byteLength <= HEADER_BYTES) return undefined
-  const isBig = bytes.readUInt32BE(0) === MAGIC_BIG
-  const isMagic = isBig || bytes.readUInt32BE(0) === MAGIC_LITTLE
-  const isHeaderSound = isMagic && isSame(sumUp([0, 0], bytes.subarray(0, 24), isBig), storedSum(bytes, 24))
+  const isHeaderSound =
+    bytes.readUInt32BE(0) === MAGIC && isSame(sumUp([0, 0], bytes.subarray(0, 24)), storedSum(bytes, 24))
   if (isHeaderSound && bytes.readUInt32BE(8) !== PAGE_BYTES) return undefined
 
   const frames: WalFrame[] = []
@@ -53,8 +52,7 @@ export function readWal(path: string): Wal | undefined {
     const stored = storedSum(frame, 16)
     const isOfThisRun = salts.equals(saltsOf(frame, 8))
     // Older frames need no checksum.
-    const isSound =
-      isOfThisRun && isSame(sumUp(sumUp(before, frame.subarray(0, 8), isBig), page, isBig), stored)
+    const isSound = isOfThisRun && isSame(sumUp(sumUp(before, frame.subarray(0, 8)), page), stored)
     const [pageNumber, commitPages] = [frame.readUInt32BE(0), frame.readUInt32BE(4)]
     frames.push({ pageNumber, page, commitPages, isOfThisRun, isSound })
     before = stored
@@ -85,16 +83,16 @@ export function isWalDamaged(path: string): boolean {
 /** A WAL of one transaction that sets these pages, of a file that has so many pages then. */
 export function packWal(pages: ReadonlyMap<number, Uint8Array>, count: number): Buffer {
   const header = Buffer.alloc(HEADER_BYTES)
-  for (const [index, field] of [MAGIC_LITTLE, WAL_VERSION, PAGE_BYTES].entries())
+  for (const [index, field] of [MAGIC, WAL_VERSION, PAGE_BYTES].entries())
     header.writeUInt32BE(field, 4 * index)
-  let sum = storeSum(sumUp([0, 0], header.subarray(0, 24), false), header, 24)
+  let sum = storeSum(sumUp([0, 0], header.subarray(0, 24)), header, 24)
   const parts = [header]
   for (const [pageNumber, page] of pages) {
     const frame = Buffer.alloc(FRAME_BYTES)
     frame.writeUInt32BE(pageNumber, 0)
     frame.set(page, FRAME_HEADER_BYTES)
     if (parts.push(frame) > pages.size) frame.writeUInt32BE(count, 4)
-    sum = sumUp(sumUp(sum, frame.subarray(0, 8), false), frame.subarray(FRAME_HEADER_BYTES), false)
+    sum = sumUp(sumUp(sum, frame.subarray(0, 8)), frame.subarray(FRAME_HEADER_BYTES))
     storeSum(sum, frame, 16)
   }
   return Buffer.concat(parts)
@@ -102,11 +100,11 @@ export function packWal(pages: ReadonlyMap<number, Uint8Array>, count: number): 
 
 type Sum = readonly [number, number]
 
-function sumUp([first, second]: Sum, bytes: Buffer, isBig: boolean): Sum {
+function sumUp([first, second]: Sum, bytes: Buffer): Sum {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   for (let at = 0; at < bytes.byteLength; at += 8) {
-    first = (first + view.getUint32(at, !isBig) + second) >>> 0
-    second = (second + view.getUint32(at + 4, !isBig) + first) >>> 0
+    first = (first + view.getUint32(at, true) + second) >>> 0
+    second = (second + view.getUint32(at + 4, true) + first) >>> 0
   }
   return [first, second]
 }

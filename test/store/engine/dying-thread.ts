@@ -3,7 +3,7 @@ import { parentPort } from 'node:worker_threads'
 import { connectCalls } from '../../../src/store/engine/calls.ts'
 
 connectCalls(parentPort!, {
-  open: () => ({ store: ['backlog', 'totals'], vaultStore: [] }),
+  open: () => ['backlog', 'totals'],
   backlog: () =>
     new Promise(() => {
       setImmediate(() => {

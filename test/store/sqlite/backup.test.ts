@@ -130,7 +130,7 @@ t.test('a transaction that is open when the copy begins is waited for', async (t
   db.exec(
     'PRAGMA journal_mode = WAL; CREATE TABLE some (number); BEGIN IMMEDIATE; INSERT INTO some VALUES (1)',
   )
-  const backups = createBackups({ queueDb: () => db, vaultDb: db }, masterKeys.current)
+  const backups = createBackups(() => db, db, masterKeys.current)
   let isOver = false
   const made = backups.make({ folder: join(folder, 'backup'), withMasterKey: false })
   void made.catch(() => undefined).then(() => (isOver = true))

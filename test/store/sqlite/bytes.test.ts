@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
 import { createRunner } from '../../../src/store/sqlite/run.ts'
 import { QUEUE_SCHEMA } from '../../../src/store/sqlite/schema.ts'
-import { createTotals } from '../../../src/store/sqlite/totals.ts'
+import { createTotals } from '../../../src/store/sqlite/queue-tables.ts'
 import { LIVE, makeDead, makeBatch, makePost, NOW_MS } from '../batches.ts'
 import { layGround } from './ground.ts'
 
