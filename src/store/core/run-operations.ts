@@ -47,7 +47,7 @@ const CHANGES: { readonly [K in OperationKind]?: Handler<Transaction, K> } = {
     const after = yield* dedupe.trim({ seenBeforeMs, after: from.at ?? 0 })
     return { next: nextPosition(from, after, ['dedupe']) }
   },
-  probeWrite: () => probeWrite(-1),
+  probeWrite,
 }
 
 interface ReadContext {

@@ -6,10 +6,11 @@
  *
  *   writable ──a write fails──> full | stuck ──a probe is committed──> writable
  */
+import { randomBytes } from 'node:crypto'
 import { codeOf } from '../../errors.ts'
 import type { StoreSize } from '../store.ts'
-import type { BatchRow } from './rows.ts'
-import { insert, query, type Steps } from './sql.ts'
+import { addAudit } from './audit.ts'
+import { query, type Steps } from './sql.ts'
 
 export type WriteProblem = 'full' | 'stuck'
 
@@ -23,25 +24,11 @@ export interface WriteWatch {
 /** More than the last page of a table may still hold. */
 const PROBE_BYTES = 64 * 1024
 
-/** Writes as much as a large post, in a transaction that ends with it. No batch has this id. */
-export function* probeWrite(batchId: number): Steps<void> {
-  const row: BatchRow = {
-    batch_id: batchId,
-    ad_account_id: '',
-    is_test: true,
-    is_replay: false,
-    oldest_event_time_s: 0,
-    size_bytes: 0,
-    event_count: 0,
-    pending_count: 0,
-    attempts: 0,
-    received_at_ms: 0,
-    acknowledged: null,
-    history: null,
-    sealed: Buffer.alloc(PROBE_BYTES),
-  }
-  yield* insert('batches', [row])
-  yield* query('DELETE FROM batches WHERE batch_id = $1', [batchId])
+/** Writes as much as a large post, in a transaction that ends with it. Random: what compresses needs no room. */
+export function* probeWrite(): Steps<void> {
+  const details = { probe: randomBytes(PROBE_BYTES / 2).toString('hex') }
+  const id = yield* addAudit({ atMs: 0, action: 'probe', details })
+  yield* query('DELETE FROM audit WHERE id = $1', [id])
 }
 
 export interface WriteWatchOptions {

@@ -22,6 +22,14 @@ export interface StoreOptions {
   readonly onGroup?: (report: GroupReport) => void
 }
 
+export const DEFAULTS = {
+  storeLimitBytes: Infinity,
+  hasTrail: true,
+  wallMs: Date.now,
+  onProblem: () => {},
+  onGroup: () => {},
+} satisfies Omit<StoreOptions, 'masterKeys'>
+
 export interface EngineSettings extends Required<Omit<StoreOptions, 'wallMs' | 'onProblem' | 'onGroup'>> {
   readonly database: Settings['database']
   readonly reservedBytes: number

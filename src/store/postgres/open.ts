@@ -1,17 +1,6 @@
 /**
  * The store for several replicas: one PostgreSQL database, in a schema of its own. Nothing above `store/` knows of it.
  *
- *   capacity.ts    how much may be queued
- *   writer.ts      one transaction per group of changes; COMMITs without an answer
- *   ../core        the operations, for both engines; run.ts runs their statements
- *   transaction.ts, dedupe.ts   what the operations of a transaction share, and do here in a way of their own
- *   owner.ts       heartbeats, fencing numbers, taking over from the dead
- *   vault.ts       the vault's documents, changed by one replica at a time
- *   buckets.ts, feed.ts   what `Shared` promises
- *   database-url.ts, hosts.ts   which server, and with or without TLS
- *   connect.ts   pools, and what a transaction begins and ends with; failures.ts: whose fault an error is
- *   schema.ts   what a start needs
- *
  * Times between replicas are the database's. Opening rejects with STORE_TOO_NEW, WRONG_MASTER_KEY or STORE_CANNOT_OPEN,
  * and has then changed nothing. While the database is away, posts get STORE_UNAVAILABLE and outcomes are kept
  * until they can be written; no restart is needed.
@@ -19,7 +8,7 @@
 import { BadSettings, StoreCannotOpen, StoreTooNew, StoreUnavailable, WrongMasterKey } from '../../errors.ts'
 import { createSealer } from '../../vault/seal.ts'
 import type { Shared } from '../shared.ts'
-import type { OpenedStore, StoreOptions } from '../engine/api.ts'
+import { DEFAULTS, type OpenedStore, type StoreOptions } from '../engine/api.ts'
 import { createBatcher, type Batcher } from '../engine/batcher.ts'
 import { createStore } from '../engine/client.ts'
 import { readFor } from '../core/run-operations.ts'
@@ -69,7 +58,7 @@ const COMMIT_STATEMENT_MS = 6000
 
 export async function openPostgres(options: PostgresOptions): Promise<OpenedPostgres> {
   const { url, masterKeys, name = 'pinrelay', heartbeatMs = HEARTBEAT_MS, leaseMs = LEASE_MS } = options
-  const { hasTrail = true, wallMs = Date.now, storeLimitBytes: limitBytes = Infinity } = options
+  const { hasTrail, wallMs, storeLimitBytes: limitBytes, onProblem, onGroup } = { ...DEFAULTS, ...options }
   const hosts = createHosts(parseDatabaseUrl(url, 'DATABASE_URL'), 'DATABASE_URL')
   const connection: ConnectionOptions = { hosts, applicationName: name }
   const sealer = createSealer(masterKeys)
@@ -82,8 +71,8 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   const vital = open({}, VITAL_POOL_SIZE)
   const writes = createWriteWatch({
     judge: judgeFailure,
-    // Waits for the same standby as a post. Each replica has an id of its own for it.
-    probe: () => vital.transact((client) => run(client, probeWrite(-owner.id))),
+    // Waits for the same standby as a post.
+    probe: () => vital.transact((client) => run(client, probeWrite())),
   })
   async function begin(): Promise<Owner> {
     // The others wait for as long as the tables take: nothing is won by ending a start on a slow machine.
@@ -108,13 +97,9 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     owner,
     trail,
     limitBytes,
-    report: options.onProblem ?? (() => {}),
+    report: onProblem,
   })
-  const batcher = createBatcher({
-    run: writer,
-    onGroup: options.onGroup ?? (() => {}),
-    onWriteFailed: writes.failed,
-  })
+  const batcher = createBatcher({ run: writer, onGroup, onWriteFailed: writes.failed })
   parts.defer(() => batcher.drain())
   const {
     close: closeFeed,

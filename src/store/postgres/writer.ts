@@ -53,13 +53,8 @@ interface Doubt {
 
 const CONFLICTS_BORNE = 5
 
-class OwnerDead extends Error {
-  readonly ownerId: number
-  constructor(ownerId: number) {
-    super('This owner was declared dead.')
-    this.ownerId = ownerId
-  }
-}
+/** This process was declared dead. */
+class OwnerDead extends Error {}
 
 /** Runs one group at a time. Never rejects. */
 export function createWriter(options: WriterOptions): BatcherOptions['run'] {
@@ -70,9 +65,8 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
   /** Of a group in doubt that was committed: its operations are not run again when they are retried. */
   let known: Doubt['outcomes'] = new Map()
 
-  async function transact(operations: readonly Operation[]): Promise<Outcome[]> {
+  async function transact(operations: readonly Operation[], ownerId: number): Promise<Outcome[]> {
     commitNumber += 1
-    const ownerId = owner.id
     let outcomes: Outcome[] | undefined
     async function work(client: Queryable): Promise<Outcome[]> {
       const batchIds = await stamp(client, ownerId, commitNumber, idsFor(operations))
@@ -98,11 +92,12 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
 
   async function attempt(operations: readonly Operation[]): Promise<Outcome[]> {
     for (let conflicts = 0; ; conflicts++) {
+      const ownerId = owner.id
       try {
-        return await transact(operations)
+        return await transact(operations, ownerId)
       } catch (error) {
         if (conflicts >= CONFLICTS_BORNE) throw error
-        if (error instanceof OwnerDead) await owner.registerAgain(error.ownerId)
+        if (error instanceof OwnerDead) await owner.registerAgain(ownerId)
         else if (!isConflict(error)) throw error
       }
     }
@@ -162,7 +157,7 @@ async function stamp(
      RETURNING ARRAY(SELECT nextval('batch_ids')::float8 FROM generate_series(1, $3)) AS ids`,
     [ownerId, commitNumber, count],
   )
-  if (rows[0] === undefined) throw new OwnerDead(ownerId)
+  if (rows[0] === undefined) throw new OwnerDead()
   return rows[0].ids
 }
 

@@ -10,7 +10,7 @@ import { StoreUnavailable } from '../../errors.ts'
 import { createSealer, type Sealer } from '../../vault/seal.ts'
 import { addKeyChecks } from '../core/reseal.ts'
 import { createWriteWatch, type WriteProblem } from '../core/write-watch.ts'
-import type { OpenedStore, StoreOptions } from '../engine/api.ts'
+import { DEFAULTS, type OpenedStore, type StoreOptions } from '../engine/api.ts'
 import { createBatcher } from '../engine/batcher.ts'
 import { createStore } from '../engine/client.ts'
 import { besideQueue, vaultBeside } from '../paths.ts'
@@ -36,12 +36,8 @@ export type OpenedSqlite = Omit<OpenedStore, 'shared'>
 
 export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> {
   const settings = {
-    storeLimitBytes: Infinity,
+    ...DEFAULTS,
     reservedBytes: RESERVED_BYTES,
-    hasTrail: true,
-    wallMs: Date.now,
-    onProblem: () => {},
-    onGroup: () => {},
     ...options,
     path: resolve(options.path),
   }
