@@ -16,7 +16,7 @@ export interface HousekeepingOptions {
     Settings,
     'DEDUPE_HOURS' | 'MAX_EVENT_AGE_HOURS' | 'DEAD_LETTER_DAYS' | 'TRAIL_HOURS'
   >
-  readonly metrics: Pick<Metrics, 'events' | 'deadLetters' | 'deadLettersDeleted'>
+  readonly metrics: Pick<Metrics, 'countEvents' | 'deadLetters' | 'deadLettersDeleted'>
   /** False while the wall clock is in doubt. */
   readonly isClockTrusted: () => boolean
   readonly clock: Clock
@@ -117,7 +117,7 @@ function listChores(options: HousekeepingOptions): readonly Chore[] {
         const limits = { oldestEventTimeS: Math.floor(beforeMs / 1000), limit: BATCHES_PER_STEP }
         const expired = await store.expire({ ...limits, nowMs: clock.wallMs() })
         if (expired === 0) return 0
-        metrics.events.inc({ outcome: 'expired' }, expired)
+        metrics.countEvents('other', 'expired', expired)
         metrics.deadLetters.inc({ reason: 'too_old' }, expired)
         return expired
       },

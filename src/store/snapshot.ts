@@ -56,8 +56,6 @@ export function reportStore(metrics: Metrics, takeSnapshot: TakeSnapshot): void 
   const ofSize = (name: keyof StoreSize) => async () => Number((await takeSnapshot()).size[name])
   metrics.collect('storeUsedBytes', ofSize('usedBytes'))
   metrics.collect('diskFreeBytes', ofSize('diskFreeBytes'))
-  metrics.collect('trailBytes', ofSize('trailBytes'))
-  metrics.collect('deadLetterBytes', ofSize('deadLetterBytes'))
   metrics.collect('storeFull', ofSize('isFull'))
   metrics.collect('eventsQueued', async () => (await takeSnapshot()).totals.queued)
   metrics.collect('totals', async () =>

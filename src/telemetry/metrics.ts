@@ -30,7 +30,7 @@ const COUNT_BUCKETS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000]
 export const METRICS = {
   accountEvents: {
     name: 'pinrelay_account_events_total',
-    help: 'Events by account and outcome (delivered, rejected, expired, filtered, duplicate; or invalid) since this process began, of the first 1,000 accounts; those of others are under other, and so are erased ones, filtered, where no account was named.',
+    help: 'Events by account and outcome (delivered, rejected, expired, filtered, duplicate; or invalid) since this process began, of the first 1,000 accounts; those of others are under other, and so are those that expired while they waited, and erased ones, filtered, where no account was named. GET /totals counts since the store began.',
     labels: ['ad_account_id', 'outcome'],
   },
   accountNeedsConsent: {
@@ -82,8 +82,6 @@ export const METRICS = {
     name: 'pinrelay_clock_in_doubt',
     help: '1 while nothing expires because the wall clock was set.',
   },
-  deadLetterBytes: { name: 'pinrelay_dead_letters_bytes', help: 'Bytes of dead letters in the store.' },
-  trailBytes: { name: 'pinrelay_trail_bytes', help: 'Bytes of the event trail in the store.' },
   deadLettersDeleted: {
     name: 'pinrelay_dead_letters_deleted_total',
     help: 'Dead letters that the relay deleted, by reason: too_old (DEAD_LETTER_DAYS), store_part_full.',
@@ -105,11 +103,6 @@ export const METRICS = {
     labels: ['reason'],
   },
   eventsQueued: { name: 'pinrelay_events_queued', help: 'Events on disk that wait for their outcome.' },
-  events: {
-    name: 'pinrelay_events_total',
-    help: 'Events by outcome (delivered, rejected, expired, filtered, duplicate; or invalid) since this process began; GET /totals counts since the store began.',
-    labels: ['outcome'],
-  },
   logLinesDropped: {
     name: 'pinrelay_log_lines_dropped_total',
     help: 'Log lines that were not written: nobody reads the log, or its disk is full.',
@@ -231,7 +224,7 @@ type Values<L extends string> =
 export type Metrics = { readonly [K in Key]: Handle<Table[K]> } & {
   /** Read at each scrape; of a list, the first `MOST_SERIES`. */
   collect<K extends Key>(key: K, read: () => Values<Label<Table[K]>> | Promise<Values<Label<Table[K]>>>): void
-  /** In both metrics of events; of none, no series is made. */
+  /** Of none, no series is made. */
   countEvents(adAccountId: string, outcome: EventOutcome, events: number): void
   readonly contentType: string
   render(): Promise<string>
@@ -272,7 +265,6 @@ export function createMetrics({ version }: { readonly version: string }): Metric
       void readers.set(key, read),
     countEvents(adAccountId: string, outcome: EventOutcome, events: number) {
       if (events === 0) return
-      handles.events.inc({ outcome }, events)
       if (accounts.size < MOST_SERIES) accounts.add(adAccountId)
       handles.accountEvents.inc(
         { ad_account_id: accounts.has(adAccountId) ? adAccountId : 'other', outcome },

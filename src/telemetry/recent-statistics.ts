@@ -35,7 +35,7 @@ export interface StatisticsArchive {
   write(range: Range, samples: readonly StatisticsSample[]): Promise<void>
 }
 
-type Read = Pick<Metrics, 'posts' | 'events' | 'calls' | 'postSeconds' | 'callSeconds'>
+type Read = Pick<Metrics, 'posts' | 'accountEvents' | 'calls' | 'postSeconds' | 'callSeconds'>
 
 interface StatisticsOptions {
   readonly clock: Clock
@@ -97,19 +97,20 @@ export function createRecentStatistics({ clock, metrics, waiting, archive }: Sta
   }
 }
 
-/** Each counter's and bucket's value, by its metric and then by its one label. */
+/** Each counter's and bucket's value, by its metric and then by its last label. */
 type Reading = ReadonlyMap<keyof Read, ReadonlyMap<string, number>>
 
-async function readAll({ posts, events, calls, postSeconds, callSeconds }: Read): Promise<Reading> {
-  const read = Object.entries({ posts, events, calls, postSeconds, callSeconds }).map(
+async function readAll({ posts, accountEvents, calls, postSeconds, callSeconds }: Read): Promise<Reading> {
+  const read = Object.entries({ posts, accountEvents, calls, postSeconds, callSeconds }).map(
     async ([key, metric]) => {
       const { values } = await metric.get()
       // A histogram's sum and count have no label; its count is that of the last bucket, too.
-      const labelled = values.flatMap(({ labels, value }) => {
-        const [label] = Object.values(labels)
-        return label === undefined ? [] : [[String(label), value] as const]
-      })
-      return [key as keyof Read, new Map(labelled)] as const
+      const sums = new Map<string, number>()
+      for (const { labels, value } of values) {
+        const label = Object.values(labels).at(-1)
+        if (label !== undefined) sums.set(String(label), (sums.get(String(label)) ?? 0) + value)
+      }
+      return [key as keyof Read, sums] as const
     },
   )
   return new Map(await Promise.all(read))
@@ -124,7 +125,7 @@ function compare(before: Reading, now: Reading) {
     }
     return sum
   }
-  const events = (outcome: string) => rise('events', (label) => label === outcome)
+  const events = (outcome: string) => rise('accountEvents', (label) => label === outcome)
   const percentile = (key: keyof Read, share: number) => {
     const value = percentileOf(
       Array.from(now.get(key)!, ([bound]) => [

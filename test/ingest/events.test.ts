@@ -208,7 +208,7 @@ t.test('bots: filter: their events are answered and counted, and never sent', as
   const totals = async () => (await admin('GET', `/totals?ad_account_id=${account}`)).body
   const counted = async () =>
     Number(
-      /pinrelay_events_total\{outcome="filtered"\} (\d+)/.exec(
+      /pinrelay_account_events_total\{ad_account_id="\d+",outcome="filtered"\} (\d+)/.exec(
         String((await admin('GET', '/metrics')).body['text']),
       )?.[1] ?? 0,
     )
