@@ -43,6 +43,26 @@ export async function orAfter(clock: Clock, delayMs: number, promise: Promise<un
   cancel()
 }
 
+/** Runs `work`, which never rejects, and again so long after it has ended. The answer ends this. */
+export function repeat(
+  clock: Clock,
+  everyMs: number,
+  work: () => Promise<void>,
+  firstMs = everyMs,
+): () => void {
+  let isOver = false
+  let cancel = clock.after(firstMs, run)
+  function run(): void {
+    void work().then(() => {
+      if (!isOver) cancel = clock.after(everyMs, run)
+    })
+  }
+  return () => {
+    isOver = true
+    cancel()
+  }
+}
+
 const monotonicMs = () => performance.now()
 
 export const systemClock: Clock = {

@@ -4,7 +4,7 @@
  * clock is in doubt.
  */
 import { codeOf } from '../errors.ts'
-import type { Clock } from '../clock.ts'
+import { repeat, type Clock } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Settings } from '../settings.ts'
@@ -44,7 +44,6 @@ const TRAIL_ROWS_PER_STEP = 500
 
 export function keepHouse(options: HousekeepingOptions): { close(): void } {
   const { clock, log } = options
-  const cancels = new Set<() => void>()
   let isClosed = false
 
   async function run(chore: Chore): Promise<void> {
@@ -56,17 +55,10 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
     }
   }
 
-  function doLater(chore: Chore, delayMs: number): void {
-    if (isClosed) return
-    const cancel = clock.after(delayMs, () => {
-      cancels.delete(cancel)
-      void run(chore).then(() => doLater(chore, chore.everyMs))
-    })
-    cancels.add(cancel)
-  }
-
-  // Soon after the start, for relays that are started again more often than every ten minutes.
-  for (const chore of listChores(options)) doLater(chore, Math.min(chore.everyMs, EXPIRE_EVERY_MS))
+  const cancels = listChores(options).map((chore) =>
+    // Soon after the start, for relays that are started again more often than every ten minutes.
+    repeat(clock, chore.everyMs, () => run(chore), Math.min(chore.everyMs, EXPIRE_EVERY_MS)),
+  )
 
   return {
     close() {

@@ -3,7 +3,7 @@
  * so that a person who opens it at night sees what preceded an alert. Each step is the difference between two readings of the
  * metrics; accounts are not distinguished. With an archive a restart loses nothing, a crash a quarter of an hour at most.
  */
-import type { Clock } from '../clock.ts'
+import { repeat, type Clock } from '../clock.ts'
 import type { Metrics } from './metrics.ts'
 
 /** One step, which ended at `at` seconds since the epoch. */
@@ -53,8 +53,7 @@ export function createRecentStatistics({ clock, metrics, waiting, archive }: Sta
     dueMs: clock.monotonicMs() + RANGES[range].stepMs,
   }))
   let archiveDueMs = clock.monotonicMs() + ARCHIVE_EVERY_MS
-  let isClosed = false
-  let cancel = clock.after(TICK_MS, tick)
+  const cancel = repeat(clock, TICK_MS, () => takeStep(false))
 
   /** Takes a step of the series that are due, or of all. */
   async function takeStep(isLast: boolean): Promise<void> {
@@ -77,12 +76,6 @@ export function createRecentStatistics({ clock, metrics, waiting, archive }: Sta
     for (const { range, kept } of archived) await archive?.write(range, kept).catch(() => {})
   }
 
-  function tick(): void {
-    void takeStep(false).then(() => {
-      if (!isClosed) cancel = clock.after(TICK_MS, tick)
-    })
-  }
-
   return {
     /** Those after `afterS`, oldest first. */
     samples(afterS: number, range: Range = '15m'): readonly StatisticsSample[] {
@@ -90,7 +83,6 @@ export function createRecentStatistics({ clock, metrics, waiting, archive }: Sta
     },
     /** Takes the step that is not over, and archives. */
     async close(): Promise<void> {
-      isClosed = true
       cancel()
       await takeStep(true)
     },

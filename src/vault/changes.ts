@@ -1,5 +1,6 @@
 /** What a change makes of the vault's records: pure but for new ids. */
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
+import { sha256Hex } from '../events/hash.ts'
 import { NoGrant } from '../errors.ts'
 import type { ClientCredentials, IssuedPair } from '../pinterest/oauth.ts'
 import {
@@ -132,7 +133,7 @@ export function giveGrant(state: VaultState, grant: NewGrant, adAccountIds: read
 }
 
 function newGrant({ client, pair, givenRefreshToken }: NewGrant): readonly [GrantRecord, Change] {
-  const givenDigest = givenRefreshToken === undefined ? undefined : digestOf(givenRefreshToken)
+  const givenDigest = givenRefreshToken === undefined ? undefined : sha256Hex(givenRefreshToken)
   const record = toGrant({ grantId: randomUUID(), clientId: client.clientId, givenDigest }, pair)
   return [record, [['grant', record.grant.grantId, record], putClient(client)]]
 }
@@ -178,9 +179,4 @@ export function findOrphans(state: VaultState): Change {
     ...without('client', clientIds),
     ...without('quality', state.account),
   ]
-}
-
-/** A plain hash is enough for a random token. */
-export function digestOf(refreshToken: string): string {
-  return createHash('sha256').update(refreshToken).digest('hex')
 }

@@ -3,7 +3,7 @@
  * and kept. One account after the other: nobody waits for it.
  */
 import { codeOf } from '../errors.ts'
-import type { Clock } from '../clock.ts'
+import { repeat, type Clock } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
 import { hasScope, type PinterestOauth } from '../pinterest/oauth.ts'
 import type { Quality } from './records.ts'
@@ -37,12 +37,16 @@ export function createQualityFetcher({ vault, oauth, clock, random, log }: Quali
   }
 
   async function fetchAll(): Promise<void> {
-    for (const { adAccountId } of vault.accounts()) {
-      if (isClosed) return
-      const token = readingToken(adAccountId)
-      const known = vault.quality(adAccountId)
-      if (token === undefined || !isDue(known, clock.wallMs())) continue
-      await fetchOne(adAccountId, token, known)
+    try {
+      for (const { adAccountId } of vault.accounts()) {
+        if (isClosed) return
+        const token = readingToken(adAccountId)
+        const known = vault.quality(adAccountId)
+        if (token === undefined || !isDue(known, clock.wallMs())) continue
+        await fetchOne(adAccountId, token, known)
+      }
+    } catch (error) {
+      if (!isClosed) log.error({ code: codeOf(error) }, 'quality scores cannot be kept')
     }
   }
 
@@ -58,19 +62,9 @@ export function createQualityFetcher({ vault, oauth, clock, random, log }: Quali
     await vault.putQuality({ adAccountId, ...before, failure: { atMs: nowMs, reason } })
   }
 
-  function check(): void {
-    void fetchAll()
-      .catch((error: unknown) => {
-        if (!isClosed) log.error({ code: codeOf(error) }, 'quality scores cannot be kept')
-      })
-      .then(() => {
-        if (!isClosed) cancel = clock.after(CHECK_EVERY_MS, check)
-      })
-  }
-
   return {
     // Not at once: relays that are started again and again should not ask each time.
-    start: () => void (cancel = clock.after(CHECK_EVERY_MS * random(), check)),
+    start: () => void (cancel = repeat(clock, CHECK_EVERY_MS, fetchAll, CHECK_EVERY_MS * random())),
     close() {
       isClosed = true
       cancel()

@@ -22,7 +22,7 @@ import { codeOf } from '../errors.ts'
 import { orAfter, type Clock } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { OauthFailure, PinterestOauth } from '../pinterest/oauth.ts'
-import { digestOf } from './changes.ts'
+import { sha256Hex } from '../events/hash.ts'
 import type { Grant, GrantNote, GrantToAsk, Vault } from './vault.ts'
 
 type RefreshResult =
@@ -65,7 +65,7 @@ const ELSEWHERE = 'refreshed_elsewhere'
 function planRefresh(grant: Grant, nowMs: number): { readonly dueAtMs: number; readonly isByAge: boolean } {
   const { grantId, issuedAtMs, expiresAtMs, askedAtMs, refusedAtMs, failure, failures = 1 } = grant
   // In [0, 1): the same in every replica and at every check.
-  const share = Number.parseInt(digestOf(grantId).slice(0, 8), 16) / 2 ** 32
+  const share = Number.parseInt(sha256Hex(grantId).slice(0, 8), 16) / 2 ** 32
   if (failure === undefined && askedAtMs === undefined) {
     const lifeMs = expiresAtMs - issuedAtMs
     return { dueAtMs: issuedAtMs + lifeMs * (REFRESH_AT - JITTER * share), isByAge: true }

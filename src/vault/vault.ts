@@ -8,19 +8,12 @@
  * An account has a token of its own or uses its grant's. A grant is one person's consent to one app (an OAuth client),
  * and serves every account that names it; one that no account names any more is deleted, and so is an app.
  */
-import { hash, randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { sha256Hex } from '../events/hash.ts'
 import type { ClientCredentials, IssuedPair } from '../pinterest/oauth.ts'
 import type { StatisticsArchive } from '../telemetry/recent-statistics.ts'
 import { adoptAccount, copyAccount } from './account-copy.ts'
-import {
-  changeAccount,
-  digestOf,
-  findOrphans,
-  giveGrant,
-  renew,
-  type AccountChange,
-  type NewGrant,
-} from './changes.ts'
+import { changeAccount, findOrphans, giveGrant, renew, type AccountChange, type NewGrant } from './changes.ts'
 import { openRecords, type OpenRecords } from './open-records.ts'
 import type { Entry, Grant, GrantRecord, Kind, Quality, RelayKey, Source } from './records.ts'
 import type { Sealer } from './seal.ts'
@@ -159,7 +152,7 @@ function keepGrants({ change, edit, state }: OpenRecords) {
     clientOf: (clientId: string) => state().client.get(clientId),
     /** The grant whose refresh token this is or once was, as far as an operator can have it. */
     findGrant(refreshToken: string): Grant | undefined {
-      const digest = digestOf(refreshToken)
+      const digest = sha256Hex(refreshToken)
       return [...state().grant.values()].find(
         ({ givenDigest, pair }) => givenDigest === digest || pair.refreshToken === refreshToken,
       )?.grant
@@ -187,7 +180,7 @@ function keepKeys({ change, state }: OpenRecords, now: () => number) {
   return {
     /** The key that this bearer value is, if it is one. Found by its hash, so that timing reveals nothing of a key. */
     authenticate(relayKey: string): RelayKey | undefined {
-      const key = state().key.get(hashRelayKey(relayKey))
+      const key = state().key.get(sha256Hex(relayKey))
       if (key !== undefined) usedAtMs.set(key.keyId, now())
       return key
     },
@@ -203,7 +196,7 @@ function keepKeys({ change, state }: OpenRecords, now: () => number) {
           adAccountIds: [...new Set(adAccountIds)],
           createdAtMs: now(),
         }
-        return [[['key', hashRelayKey(relayKey), key]], { ...key, relayKey }]
+        return [[['key', sha256Hex(relayKey), key]], { ...key, relayKey }]
       }),
     keys: () =>
       [...state().key.values()].toSorted(
@@ -217,11 +210,6 @@ function keepKeys({ change, state }: OpenRecords, now: () => number) {
         return keyHash === undefined ? [[], false] : [[['key', keyHash, undefined]], true]
       }),
   }
-}
-
-/** As text, which is made faster than a buffer of its own: this runs for every post. */
-function hashRelayKey(relayKey: string): string {
-  return hash('sha256', relayKey, 'hex')
 }
 
 interface SourceChange extends Pick<Source, 'sourceId' | 'adAccountId' | 'label' | 'bots' | 'options'> {

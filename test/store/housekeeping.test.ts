@@ -49,7 +49,7 @@ function setUp(t: Test) {
       DEAD_LETTER_DAYS: 20_000 / 86_400_000,
     },
     metrics: {
-      events: { inc: (_labels: object, count: number) => void told.push(count) },
+      countEvents: (_account: string, _outcome: string, count: number) => void told.push(count),
       deadLetters: { inc() {} },
       deadLettersDeleted: {
         inc({ reason }: { reason: string }, count: number) {
