@@ -1,6 +1,6 @@
 /** The console in a real browser: every action, as a person does it. */
 import t from 'tap'
-import { CHROMIUM, openPage } from '../support/chromium.ts'
+import { CHROMIUM, forgetPast, openPage } from '../support/chromium.ts'
 import { rawEvent } from '../support/events.ts'
 import { ADMIN_TOKEN, enter, postHeld, TOKEN } from '../support/relay.ts'
 import { makeUpLive } from './picture.ts'
@@ -259,6 +259,7 @@ t.test(
       colorScheme: 'dark',
       viewport: { width: 390, height: 800 },
     })
+    await forgetPast(page)
     await page.goto(`${stand.relay.adminUrl}/docs`)
     await page.getByText('first: the descriptions need the admin token').waitFor()
     const known = await stand.admin('GET', '/openapi/public.json')
@@ -290,6 +291,7 @@ t.test('who is led to consent without a session logs in first, and is led to Pin
   const { page } = await openPage(t)
   const oauth = { client_id: '1234', client_secret: 'secret-of-the-app' }
   await stand.admin('PUT', '/accounts/7', { oauth })
+  await forgetPast(page)
   await page.goto(`${stand.relay.adminUrl}/accounts/7/authorize`)
   await page.getByLabel('Admin token').fill(ADMIN_TOKEN)
   await page.keyboard.press('Enter')
@@ -297,9 +299,8 @@ t.test('who is led to consent without a session logs in first, and is led to Pin
   await page.goBack()
   t.notMatch(page.url(), /next=/, 'back does not lead to the login')
   for (const next of ['https://evil.example/', '//evil.example', '/metrics']) {
+    await forgetPast(page)
     await page.goto(`${stand.relay.adminUrl}/?next=${next}`)
-    await page.evaluate('localStorage.clear()')
-    await page.reload()
     await page.getByLabel('Admin token').fill(ADMIN_TOKEN)
     await page.keyboard.press('Enter')
     await page.getByRole('navigation').waitFor()
@@ -673,6 +674,7 @@ t.test('all of it works without a mouse', async (t) => {
     }
     throw new Error(`The focus never came to ${name}`)
   }
+  await forgetPast(page)
   await page.goto(stand.relay.adminUrl)
   await tabTo(/^Admin token/)
   await page.keyboard.type(ADMIN_TOKEN)
@@ -717,45 +719,51 @@ t.test('all of it works without a mouse', async (t) => {
   await page.getByText('1 queued again').first().waitFor()
 })
 
-for (const look of [
-  { colorScheme: 'light', viewport: { width: 1280, height: 900 } },
-  { colorScheme: 'dark', viewport: { width: 390, height: 800 } },
-] as const) {
-  t.test(`every view is accessible, ${look.colorScheme}, ${look.viewport.width} wide`, async (t) => {
-    const stand = await enter(t)
-    await makeHistory(stand)
-    const { page, problems, origins } = await openPage(t, look)
-    await page.goto(stand.relay.adminUrl)
-    t.same(await violationsOf(page), [], 'login')
-    await logIn(page, stand)
-    await sendToSource(stand, 'shop-of-the-tour', 'orders/create', true)
-    await sendToSource(stand, 'shop-of-the-tour', 'a/topic', false)
-    t.teardown(() => stand.admin('DELETE', '/sources/shop-of-the-tour'))
-    for (const [path, ready] of [
-      ['', 'every queue continues'],
-      ['accounts', '1 of 1'],
-      ['keys', 'Remove'],
-      ['sources', 'wrong_signature'],
-      [`events?ad_account_id=${stand.account}`, 'page_visit'],
-      ['dead-letters', '3 dead letters.'],
-      ['explain', 'Nothing is sent or stored.'],
-      ['quality', 'None has'],
-      ['audit', 'entries'],
+t.test('every view is accessible, light and wide, dark and narrow', async (t) => {
+  const stand = await enter(t)
+  await makeHistory(stand)
+  const { page, problems, origins } = await openPage(t)
+  async function check(name: string): Promise<void> {
+    for (const { colorScheme, width } of [
+      { colorScheme: 'light', width: 1280 },
+      { colorScheme: 'dark', width: 390 },
     ] as const) {
-      const name = `${path} ${look.colorScheme}`
-      await page.goto(`${stand.relay.adminUrl}/#/${path}`)
-      await page.getByText(ready).first().waitFor()
-      t.same(await violationsOf(page), [], name)
+      await page.emulateMedia({ colorScheme })
+      await page.setViewportSize({ width, height: 800 })
+      t.same(await violationsOf(page), [], `${name} ${colorScheme}`)
       const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
-      t.ok(overflow <= 0, `${name}: nothing sticks out (${overflow})`)
+      t.ok(overflow <= 0, `${name} ${colorScheme}: nothing sticks out (${overflow})`)
     }
-    await page.goto(`${stand.relay.adminUrl}/#/accounts`)
-    await page.getByRole('button', { name: 'Register an account' }).click()
-    t.same(await violationsOf(page), [], 'dialog')
-    t.same(problems, [])
-    t.same([...origins], [new URL(stand.relay.adminUrl).origin])
-  })
-}
+  }
+  await forgetPast(page)
+  await page.goto(stand.relay.adminUrl)
+  await page.getByLabel('Admin token').waitFor()
+  await check('login')
+  await logIn(page, stand)
+  await sendToSource(stand, 'shop-of-the-tour', 'orders/create', true)
+  await sendToSource(stand, 'shop-of-the-tour', 'a/topic', false)
+  t.teardown(() => stand.admin('DELETE', '/sources/shop-of-the-tour'))
+  for (const [path, ready] of [
+    ['', 'every queue continues'],
+    ['accounts', '1 of 1'],
+    ['keys', 'Remove'],
+    ['sources', 'wrong_signature'],
+    [`events?ad_account_id=${stand.account}`, 'page_visit'],
+    ['dead-letters', '3 dead letters.'],
+    ['explain', 'Nothing is sent or stored.'],
+    ['quality', 'None has'],
+    ['audit', 'entries'],
+  ] as const) {
+    await page.goto(`${stand.relay.adminUrl}/#/${path}`)
+    await page.getByText(ready).first().waitFor()
+    await check(path)
+  }
+  await page.goto(`${stand.relay.adminUrl}/#/accounts`)
+  await page.getByRole('button', { name: 'Register an account' }).click()
+  await check('dialog')
+  t.same(problems, [])
+  t.same([...origins], [new URL(stand.relay.adminUrl).origin])
+})
 
 /** As a screen reader would say it. */
 const NAME_OF_FOCUSED = `(() => {
@@ -779,6 +787,8 @@ const PLOT_ONE_SAMPLE = `(async () => {
   document.body.append(plot.element)
   plot.set([1000, 1005, 1010], [[null, 1, null]])
   await new Promise(requestAnimationFrame)
+  plot.element.remove()
+  context.fillText = fillText
   const canvas = plot.element.querySelector('canvas')
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
   let coloured = 0

@@ -45,7 +45,10 @@ const USUAL: Look = { colorScheme: 'light', viewport: { width: 1280, height: 720
 
 let opening: Promise<Page> | undefined
 
-/** As a person without a past sees it. One page for all tests of the process: a window takes longer than most of them. */
+/**
+ * One page for all tests of the process: a window takes longer than most of them, and to load the console anew costs a third of a
+ * second of CPU. So it stays logged in, too; `forgetPast` makes it that of a person without a past.
+ */
 export async function openPage(t: Test, { colorScheme, viewport } = USUAL): Promise<WatchedPage> {
   const page = await (opening ??= launch())
   const problems: string[] = []
@@ -62,12 +65,16 @@ export async function openPage(t: Test, { colorScheme, viewport } = USUAL): Prom
   t.teardown(async () => {
     page.removeAllListeners()
     await page.unrouteAll({ behavior: 'ignoreErrors' })
-    await page.evaluate('localStorage.clear()')
-    await page.context().clearCookies()
-    // Ends what the page does. Of the same origin, since another one would be a new process of the browser.
-    await page.goto(new URL('/nothing', page.url()).href)
+    // Ends what the console's view does, and begins one that asks for nothing again.
+    await page.evaluate(`location.hash = '#/explain'`)
   })
   return { page, problems, origins }
+}
+
+/** To be followed by a page that is loaded, since the one that is open may still ask with the session that it had. */
+export async function forgetPast(page: Page): Promise<void> {
+  await page.evaluate('localStorage.clear()')
+  await page.context().clearCookies()
 }
 
 async function launch(): Promise<Page> {
