@@ -67,7 +67,7 @@ export interface Expired {
   readonly oldestS: number | undefined
 }
 
-/** Undefined when the batch cannot be read. */
+/** Undefined when the batch cannot be read, or has none of the events that its row counts. */
 export function expireBatch(
   row: BatchRow,
   { oldestEventTimeS, nowMs }: ExpireRequest,
@@ -89,6 +89,8 @@ export function expireBatch(
     .filter((index) => timesS[index]! < oldestEventTimeS)
     .map((index) => ({ index, ...why }))
   const keptTimesS = pending.map((index) => timesS[index]!).filter((timeS) => timeS >= oldestEventTimeS)
+  // A damaged row: each step would find it again.
+  if (dead.length === 0 && keptTimesS.length === 0) return undefined
   return {
     acknowledgement: { batchId: row.batch_id, delivered: [], dead, acknowledgedAtMs: nowMs },
     oldestS: keptTimesS.length === 0 ? undefined : Math.min(...keptTimesS),

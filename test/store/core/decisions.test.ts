@@ -115,6 +115,8 @@ t.test(
     t.equal(expired.acknowledgement.dead.length, 1)
     t.equal(expireBatch(row, { ...request, oldestEventTimeS: NOW_S + 1 }, sealer)!.oldestS, undefined)
     t.equal(expireBatch({ ...row, sealed: new Uint8Array(90) }, request, sealer), undefined)
+    const damaged = { ...row, acknowledged: Uint8Array.of(0b1111) }
+    t.equal(expireBatch(damaged, request, sealer), undefined, 'or every step would find it again')
   },
 )
 
