@@ -3,20 +3,44 @@
  * batch's keys in order finds doubles inside it, too: the second of two is a duplicate of the first.
  */
 import type { Sealer } from '../../vault/seal.ts'
-import { omitEvents } from '../payload.ts'
-import type { LeasedBatch, NewBatch, Receipt } from '../store.ts'
+import { omitEvents, splitEvents } from '../payload.ts'
+import type { LeasedBatch, NewBatch, QueueKey, Receipt } from '../store.ts'
 import type { Changes } from './totals.ts'
 import { toLeased } from './lease.ts'
 import type { BatchRow } from './rows.ts'
-import { bindBatch } from './sealed.ts'
+import { bindBatch, dedupeKeys, readIdentity } from './sealed.ts'
 import type { Steps } from './sql.ts'
 import type { Transaction } from './transaction.ts'
 
-export function* commitAll(tx: Transaction, given: readonly NewBatch[]): Steps<readonly Receipt[]> {
+/** A post's batch, or one of events that were stored before. */
+export interface GivenBatch extends NewBatch {
+  /** Where that is not when it was received. */
+  readonly seenAtMs?: number
+  readonly before?: Pick<BatchRow, 'is_replay' | 'attempts' | 'history'>
+}
+
+const NEVER_BEFORE = { is_replay: false, attempts: 0, history: null }
+
+/** Of events that were stored before. */
+export function batchOfStored(queue: QueueKey, payload: Uint8Array, receivedAtMs: number) {
+  const events = splitEvents(payload).map(readIdentity)
+  const keys = dedupeKeys(queue, events)
+  return { ...queue, payload, events, keys, invalidCount: 0, filteredCount: 0, receivedAtMs }
+}
+
+export function* commitAll(
+  tx: Transaction,
+  given: readonly GivenBatch[],
+  state: 'leased' | 'waiting' = 'leased',
+): Steps<readonly Receipt[]> {
   if (given.length === 0) return []
   const candidates = given.map((one) => ({ given: one, batchId: tx.nextBatchId() }))
   const known = yield* tx.dedupe.claim(
-    candidates.map(({ given: { receivedAtMs: seenAtMs, keys }, batchId }) => ({ batchId, seenAtMs, keys })),
+    candidates.map(({ given: { receivedAtMs, seenAtMs = receivedAtMs, keys }, batchId }) => ({
+      batchId,
+      seenAtMs,
+      keys,
+    })),
   )
   const planned = candidates.map(({ given: one, batchId }, nth) => {
     const duplicates = known[nth]!
@@ -27,7 +51,7 @@ export function* commitAll(tx: Transaction, given: readonly NewBatch[]): Steps<r
   })
   yield* tx.leases.insert(
     planned.flatMap(({ stored }) => stored?.row ?? []),
-    'leased',
+    state,
   )
   const pendingIn = (yield* tx.dedupe.pendingOf(planned.flatMap(({ repeated }) => repeated))).values()
   return planned.map(({ stored, batchId, duplicates, repeated }) => {
@@ -45,7 +69,7 @@ export interface CommitPlan {
 
 /** `duplicates`: positions, ascending. */
 export function planCommit(
-  given: NewBatch,
+  given: GivenBatch,
   batchId: number,
   duplicates: readonly number[],
   sealer: Sealer,
@@ -62,19 +86,20 @@ export function planCommit(
   const kept = events.filter((_, index) => !omitted.has(index))
   const count = kept.length
   if (payload === undefined || count === 0) return { stored: undefined, counts }
+  const { is_replay, attempts, history } = given.before ?? NEVER_BEFORE
   const row: BatchRow = {
     batch_id: batchId,
     ad_account_id: adAccountId,
     is_test: isTest,
-    is_replay: false,
+    is_replay,
     oldest_event_time_s: Math.min(...kept.map(({ eventTimeS }) => eventTimeS)),
     size_bytes: payload.byteLength,
     event_count: count,
     pending_count: count,
-    attempts: 0,
+    attempts,
     received_at_ms: given.receivedAtMs,
     acknowledged: null,
-    history: null,
+    history,
     sealed: sealer.seal(
       payload === given.payload ? (given.compressed ?? payload) : payload,
       bindBatch(given),

@@ -16,8 +16,8 @@ import type {
   TrimStep,
 } from '../store.ts'
 import { countInAudit } from './audit.ts'
+import { batchOfStored, commitAll, type GivenBatch } from './commit.ts'
 import {
-  type BatchRow,
   type DeadLetterRow,
   type NewDeadLetterRow,
   packHistory,
@@ -28,7 +28,7 @@ import {
 import { insert, query, type Steps } from './sql.ts'
 import { readBytes } from './totals.ts'
 import type { Transaction } from './transaction.ts'
-import { bindBatch, dedupeKeys, openDeadLetter, readIdentity } from './sealed.ts'
+import { openDeadLetter } from './sealed.ts'
 import { trailOfStored } from './trail.ts'
 
 /** A few milliseconds' walk. */
@@ -118,81 +118,46 @@ export function* replay(tx: Transaction, request: ReplayRequest): Steps<ReplaySt
   const { rows, beforeId } = yield* findDeadLetters(request, 'FOR UPDATE')
   const isOld = (row: DeadLetterRow) => !row.is_test && row.event_time_s < oldestEventTimeS
   const raised = rows.filter((row) => !isOld(row)).flatMap((row) => raise(tx, row, nowMs) ?? [])
-  const known = yield* tx.dedupe.claim(
-    raised.map(({ keys, batch }) => ({ batchId: batch.batch_id, seenAtMs: nowMs, keys })),
-  )
-  const queued: BatchRow[] = []
-  for (const [nth, { deadLetter, batch }] of raised.entries()) {
-    const isQueued = known[nth]!.length === 0
-    const queue = toQueue(batch)
-    if (isQueued) queued.push(batch)
-    // In the totals the event is no longer rejected or expired, but queued or a duplicate.
-    const became = isQueued ? { queued: 1, batches: 1, bytes: batch.size_bytes } : { duplicate: 1 }
-    tx.totals.count(queue, { [deadLetter.status]: -1, ...became })
-    const {
-      event_name: eventName,
-      event_id: eventId,
-      order_id: orderId,
-      event_time_s: eventTimeS,
-    } = deadLetter
-    const posted = trailOfStored([{ eventName, eventId, orderId, eventTimeS }], nowMs, 'replayed')
-    tx.trail.post(batch.batch_id, queue, posted, isQueued ? [] : [0])
-  }
-  yield* removeDeadLetters(
+  const deadLetters = raised.map(({ deadLetter }) => deadLetter)
+  yield* removeDeadLetters(tx, deadLetters)
+  // In the totals the event was received already, and is no longer rejected or expired.
+  for (const row of deadLetters) tx.totals.count(toQueue(row), { received: -1, [row.status]: -1 })
+  const receipts = yield* commitAll(
     tx,
-    raised.map(({ deadLetter }) => deadLetter),
+    raised.map(({ batch }) => batch),
+    'waiting',
   )
-  yield* tx.leases.insert(queued, 'waiting')
+  const queued = deadLetters.filter((_, nth) => receipts[nth]!.batch !== undefined)
   const queues = uniqueQueues(queued)
   yield* tx.publishQueues(queues)
-  const [replayed, duplicates, tooOld] = [
-    queued.length,
-    raised.length - queued.length,
-    rows.filter(isOld).length,
-  ]
-  const auditId = yield* countInAudit('replay', request, { replayed, duplicates, too_old: tooOld })
-  return { auditId, replayed, duplicates, tooOld, queues, beforeId }
+  const counts = { replayed: queued.length, duplicates: raised.length - queued.length }
+  const tooOld = rows.filter(isOld).length
+  const auditId = yield* countInAudit('replay', request, { ...counts, too_old: tooOld })
+  return { auditId, ...counts, tooOld, queues, beforeId }
 }
 
 interface Raised {
   readonly deadLetter: DeadLetterRow
-  /** None for a test event, which is never compared. */
-  readonly keys: readonly Uint8Array[]
-  readonly batch: BatchRow
+  readonly batch: GivenBatch
 }
 
 /** Undefined where no key opens it: it is left where it is. */
-function raise(
-  { sealer, nextBatchId, report }: Transaction,
-  deadLetter: DeadLetterRow,
-  nowMs: number,
-): Raised | undefined {
-  const queue = toQueue(deadLetter)
-  const content = openDeadLetter(sealer, queue, deadLetter.sealed)
+function raise({ sealer, report }: Transaction, row: DeadLetterRow, nowMs: number): Raised | undefined {
+  const queue = toQueue(row)
+  const content = openDeadLetter(sealer, queue, row.sealed)
   if (content === undefined) {
-    report({ problem: 'dead_letter_unreadable', queue, deadLetterId: deadLetter.id })
+    report({ problem: 'dead_letter_unreadable', queue, deadLetterId: row.id })
     return undefined
   }
-  const payload = Buffer.from(content.json, 'utf8')
-  return {
-    deadLetter,
-    keys: dedupeKeys(queue, [readIdentity(content.json)]),
-    batch: {
-      batch_id: nextBatchId(),
-      ad_account_id: queue.adAccountId,
-      is_test: queue.isTest,
-      is_replay: true,
-      oldest_event_time_s: deadLetter.event_time_s,
-      size_bytes: payload.byteLength,
-      event_count: 1,
-      pending_count: 1,
-      attempts: deadLetter.attempts,
-      received_at_ms: deadLetter.first_seen_at_ms,
-      acknowledged: null,
-      history: packHistory([...unpackHistory(deadLetter.history), { atMs: nowMs, reason: 'replayed' }]),
-      sealed: sealer.seal(payload, bindBatch(queue)),
-    },
+  const { event_name: eventName, event_id: eventId, order_id: orderId, event_time_s: eventTimeS } = row
+  const history = packHistory([...unpackHistory(row.history), { atMs: nowMs, reason: 'replayed' }])
+  const batch = {
+    ...batchOfStored(queue, Buffer.from(content.json), row.first_seen_at_ms),
+    seenAtMs: nowMs,
+    before: { is_replay: true, attempts: row.attempts, history },
+    trail: trailOfStored([{ eventName, eventId, orderId, eventTimeS }], nowMs, 'replayed'),
   }
+  return { deadLetter: row, batch }
 }
 
 /** Also what no key opens. */

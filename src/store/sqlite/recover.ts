@@ -13,15 +13,15 @@ import { basename } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import type { Sealer } from '../../vault/seal.ts'
 import { type BatchRow, type DeadLetterRow, listPositions, type QueueRow, toQueue } from '../core/rows.ts'
-import { bindBatch, bindDeadLetter, dedupeKeys, openSealed, readIdentity, type Bind } from '../core/sealed.ts'
+import { bindBatch, bindDeadLetter, openSealed, type Bind } from '../core/sealed.ts'
 import { trailOfStored } from '../core/trail.ts'
-import { commitAll } from '../core/commit.ts'
+import { batchOfStored, commitAll } from '../core/commit.ts'
 import { addDeadLetters } from '../core/dead-letters.ts'
 import { query, type Steps } from '../core/sql.ts'
 import type { Transaction } from '../core/transaction.ts'
 import type { Batcher } from '../engine/batcher.ts'
 import type { AnswerOf, RecoverReport, RecoverRequest, RequestOf } from '../engine/operations.ts'
-import { omitEvents, splitEvents } from '../payload.ts'
+import { omitEvents } from '../payload.ts'
 import { openViews } from './damaged-file.ts'
 
 /** What goes to the store in one transaction: small, so that commits pass in between. */
@@ -144,20 +144,10 @@ function takeBatch(step: RecoverStep, row: Row, sealer: Sealer): number | undefi
   const payload = omitEvents(content, acknowledged instanceof Uint8Array ? listPositions(acknowledged) : [])
   if (payload === undefined) return 0
   const queue = toQueue(row as unknown as QueueRow)
-  const events = splitEvents(payload).map(readIdentity)
   // Ids begin each run with the time, in microseconds.
   const atMs = isCount(receivedAtMs) ? receivedAtMs : Math.floor(batchId / 1000)
-  const batch = {
-    ...queue,
-    payload,
-    events,
-    keys: dedupeKeys(queue, events),
-    invalidCount: 0,
-    filteredCount: 0,
-    receivedAtMs: atMs,
-    trail: trailOfStored(events, atMs, 'recovered'),
-  }
-  step.batches.push({ batchId, batch })
+  const batch = batchOfStored(queue, payload, atMs)
+  step.batches.push({ batchId, batch: { ...batch, trail: trailOfStored(batch.events, atMs, 'recovered') } })
   return payload.byteLength
 }
 
@@ -211,9 +201,9 @@ export function* restore(
   const receipts = yield* commitAll(
     tx,
     newBatches.map(({ batch }) => batch),
+    'waiting',
   )
   const stored = receipts.flatMap(({ batch }) => batch ?? [])
-  tx.leases.end(stored.map(({ batchId }) => batchId))
   yield* addDeadLetters(
     tx,
     newDeadLetters.map(({ id: _id, ...row }) => row),
