@@ -3,8 +3,9 @@ import type { Sealer } from '../../vault/seal.ts'
 import { splitEvents } from '../payload.ts'
 import type { Acknowledgement, DeadEvent, ExpireRequest } from '../store.ts'
 import { acknowledgeAll } from './acknowledge.ts'
-import { type BatchRow, listPositions, toQueue, unpackHistory } from './rows.ts'
-import { bindBatch, openSealed, readEventTimeS } from './sealed.ts'
+import { openBatch } from './lease.ts'
+import { toQueue, type BatchRow } from './rows.ts'
+import { readIdentity } from './sealed.ts'
 import { query, update, type Steps } from './sql.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -73,17 +74,16 @@ export function expireBatch(
   { oldestEventTimeS, nowMs }: ExpireRequest,
   sealer: Sealer,
 ): Expired | undefined {
-  const timesS = readTimes(row, sealer)
+  const batch = openBatch(row, sealer)
+  const timesS = batch && readTimes(batch.payload)
   if (timesS === undefined) return undefined
-  const gone = new Set(row.acknowledged === null ? [] : listPositions(row.acknowledged))
-  const pending = Array.from({ length: row.event_count }, (_, index) => index).filter(
-    (index) => !gone.has(index),
-  )
+  const gone = new Set(batch!.acknowledged)
+  const pending = Array.from(timesS.keys()).filter((index) => !gone.has(index))
   const why = {
     status: 'expired' as const,
     ...TOO_OLD,
     attempts: row.attempts,
-    history: [...unpackHistory(row.history), { atMs: nowMs, reason: TOO_OLD.reason }],
+    history: [...batch!.history, { atMs: nowMs, reason: TOO_OLD.reason }],
   }
   const dead: DeadEvent[] = pending
     .filter((index) => timesS[index]! < oldestEventTimeS)
@@ -97,15 +97,10 @@ export function expireBatch(
   }
 }
 
-/** What has no readable time counts as the oldest, so that it is read once and not at every step. */
-function readTimes(row: BatchRow, sealer: Sealer): number[] | undefined {
-  const payload = openSealed(sealer, row.sealed, bindBatch(toQueue(row)))
-  if (payload === undefined) return undefined
+/** Where there is none it is 0: such an event expires, and is not read at every step. */
+function readTimes(payload: Uint8Array): number[] | undefined {
   try {
-    return splitEvents(payload).map(
-      (json) =>
-        readEventTimeS(JSON.parse(json) as Readonly<Record<string, unknown>>) ?? row.oldest_event_time_s,
-    )
+    return splitEvents(payload).map((json) => readIdentity(json).eventTimeS)
   } catch {
     return undefined
   }

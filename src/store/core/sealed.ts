@@ -102,16 +102,13 @@ export interface StoredIdentity extends EventIdentity {
 /** The relay wrote this JSON itself; a wrong field would be its own fault and must not stop an acknowledgement. */
 export function readIdentity(json: string): StoredIdentity {
   const event = JSON.parse(json) as Readonly<Record<string, unknown>>
+  const timeS = event['event_time']
   return {
     eventName: toText(event['event_name']),
     eventId: toText(event['event_id']),
     orderId: toText((event['custom_data'] as { readonly order_id?: unknown } | undefined)?.order_id),
-    eventTimeS: readEventTimeS(event) ?? 0,
+    eventTimeS: typeof timeS === 'number' ? Math.floor(timeS) : 0,
   }
-}
-
-export function readEventTimeS({ event_time: timeS }: Readonly<Record<string, unknown>>): number | undefined {
-  return typeof timeS === 'number' ? Math.floor(timeS) : undefined
 }
 
 function toText(value: unknown): string {

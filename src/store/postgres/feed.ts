@@ -8,6 +8,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Shared, SharedBreaker, SharedChange } from '../shared.ts'
 import { toQueue, type QueueRow } from '../core/rows.ts'
+import { readBacklog } from '../core/totals.ts'
 import type { Pool } from './connect.ts'
 import type { Owner } from './owner.ts'
 import { run } from './run.ts'
@@ -56,10 +57,7 @@ export function createFeed(pool: Pool, vital: Pool, owner: Owner, pollMs: number
   /** Everything as changed. */
   async function reportAll(): Promise<void> {
     report({ kind: 'vault' })
-    const { rows } = await pool.query<QueueRow>(
-      'SELECT ad_account_id, is_test FROM totals GROUP BY ad_account_id, is_test HAVING SUM(batches) > 0',
-    )
-    report({ kind: 'queues', queues: rows.map(toQueue) })
+    report({ kind: 'queues', queues: await run(pool, readBacklog()) })
     for (const open of await breakers()) report({ kind: 'breaker', ...open })
   }
 

@@ -31,11 +31,6 @@ export interface QueueFile {
   close(): void
 }
 
-interface OpenQueue {
-  readonly tables: QueueTables
-  readonly run: RunOperations
-}
-
 /** A disk that damages every file must not be filled with quarantined ones. */
 const PAUSE_MS = 1000
 
@@ -58,7 +53,7 @@ export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeo
   /** A late acknowledgement of the old file's batch must not hit a new one. */
   let lastBatchId = 0
   let quarantinedAtMs = -Infinity
-  let current: OpenQueue | undefined
+  let current: ReturnType<typeof open> | undefined
 
   /** Renamed while it is open: closing deletes a WAL that still has its name. */
   function replace(): void {
@@ -72,7 +67,7 @@ export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeo
     if (damaged !== undefined) closeQuietly(damaged.tables.db)
   }
 
-  function open(onDamage = () => {}): OpenQueue {
+  function open(onDamage = () => {}): { readonly tables: QueueTables; readonly run: RunOperations } {
     return openFile({ ...options, onDamage, schema: QUEUE_SCHEMA }, (db) => {
       const tables = createQueueTables({ ...options, lastBatchId, db })
       tables.run(addKeyChecks(options.sealer, ['queue']))
@@ -80,12 +75,12 @@ export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeo
     })
   }
 
-  function openFresh(): OpenQueue {
+  function openFresh() {
     finishQuarantine(path)
     return open()
   }
 
-  function start(): OpenQueue {
+  function start() {
     if (found === 'foreign') return open()
     finishQuarantine(path)
     if (found === 'corrupt' || isWalDamaged(`${path}-wal`)) replace()
