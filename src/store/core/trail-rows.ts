@@ -1,6 +1,7 @@
 /** The rows of the event trail (trail.ts): written at the end of a transaction, searched in bounded steps, trimmed. */
 import type { TrimTrailRequest } from '../trail.ts'
-import { insert, query, type Steps } from './sql.ts'
+import { query, type Steps } from './sql.ts'
+import { TRAIL_KEYS } from './tables.ts'
 import { readBytes } from './totals.ts'
 import {
   toTrailStep,
@@ -15,27 +16,38 @@ import type { FreshRows, TrailTail } from './trail-tail.ts'
 import { bucketOf, bytesOfTrailRow, TRAIL_QUEUE, TRAIL_ROW_BYTES, type NewTrailRow } from './trail.ts'
 import type { Transaction } from './transaction.ts'
 
-export function* writeTrail({ trail, totals }: Pick<Transaction, 'trail' | 'totals'>): Steps<void> {
+type TrailTables = Pick<Transaction, 'trail' | 'totals' | 'insertTrail'>
+type EndRow = { readonly bucket: number; readonly received_at_ms: number }
+
+/** Rows that a step finds; whole buckets of them are read. */
+const MOST_FOUND_ROWS = 64
+/** Conditions: rows of this bucket and of newer ones, or of older ones. */
+export const fromBucketOn = (bucket: string) => `seq >= ${bucket}::numeric * ${TRAIL_KEYS}`
+export const upToBucket = (bucket: string) => `seq < (${bucket}::numeric + 1) * ${TRAIL_KEYS}`
+const ROWS_OF_BUCKET = `SELECT bucket, entries FROM trail WHERE ${fromBucketOn('$1')} AND ${upToBucket('$1')} ORDER BY seq`
+
+export function* writeTrail({ trail, totals, insertTrail }: TrailTables): Steps<void> {
   const rows = trail.rows()
-  yield* insert('trail', rows)
+  yield* insertTrail(rows)
   for (const row of rows) totals.count(TRAIL_QUEUE, { trail_bytes: bytesOfTrailRow(row) })
 }
 
 /** Scans some thousand rows for buckets that may have what is wanted, and reads those. `open`: rows that are not written yet. */
 export function* searchTrailStep(request: TrailStepRequest, open: readonly NewTrailRow[]): Steps<TrailStep> {
   const { fromBucket, marks, ids, mostBuckets = TRAIL_STEP_BUCKETS } = request
-  const [end] = yield* query<{ bucket: number; received_at_ms: number }>(
-    `SELECT bucket, received_at_ms FROM trail WHERE bucket <= $1
-     ORDER BY bucket DESC, seq DESC LIMIT 1 OFFSET ${TRAIL_STEP_ROWS - 1}`,
+  const [lastScanned] = yield* query<EndRow>(
+    `SELECT bucket, received_at_ms FROM trail WHERE ${upToBucket('$1')}
+     ORDER BY seq DESC LIMIT 1 OFFSET ${TRAIL_STEP_ROWS - 1}`,
     [fromBucket],
   )
-  const bottom = end?.bucket ?? 0
-  const found = yield* query<{ bucket: number }>(
-    `SELECT DISTINCT bucket FROM trail WHERE bucket >= $1 AND bucket <= $2
+  const found = yield* query<EndRow>(
+    `SELECT bucket, received_at_ms FROM trail WHERE ${fromBucketOn('$1')} AND ${upToBucket('$2')}
        AND ($3::integer IS NULL OR marks & $3 <> 0) AND ($4::bytea IS NULL OR position($4 IN ids) > 0)
-     ORDER BY bucket DESC LIMIT $5`,
-    [bottom, fromBucket, marks ?? null, ids ?? null, mostBuckets],
+     ORDER BY seq DESC LIMIT ${MOST_FOUND_ROWS}`,
+    [lastScanned?.bucket ?? 0, fromBucket, marks ?? null, ids ?? null],
   )
+  const end = found.length < MOST_FOUND_ROWS ? lastScanned : found.at(-1)
+  const bottom = end?.bucket ?? 0
   const opened = open.filter(
     (row) => row.bucket >= bottom && row.bucket <= fromBucket && mayHave(row, request),
   )
@@ -55,13 +67,12 @@ export function* readFresh(
 }
 
 function* readBuckets(buckets: readonly number[], open: readonly NewTrailRow[]): Steps<TrailRow[]> {
-  if (buckets.length === 0) return []
-  const written = yield* query<TrailRow>(
-    'SELECT bucket, entries FROM trail WHERE bucket = ANY($1) ORDER BY bucket DESC, seq',
-    [buckets],
-  )
-  const added = open.filter((row) => buckets.includes(row.bucket))
-  return [...written, ...added].sort((one, other) => other.bucket - one.bucket)
+  const rows: TrailRow[] = []
+  for (const bucket of buckets.toSorted((one, other) => other - one)) {
+    const written = yield* query<TrailRow>(ROWS_OF_BUCKET, [bucket])
+    rows.push(...written, ...open.filter((row) => row.bucket === bucket))
+  }
+  return rows
 }
 
 function mayHave(row: NewTrailRow, { marks, ids }: TrailHint): boolean {
@@ -80,8 +91,8 @@ export function* trimTrail(tx: Transaction, { receivedBeforeMs, limit }: TrimTra
   if (!(yield* tx.tryLock(TRIM_LOCK))) return 0
   yield* tx.closeTrail()
   const bytes = `(octet_length(ids) + octet_length(entries) + ${TRAIL_ROW_BYTES})`
-  const oldest = yield* query<{ bucket: number; seq: number; received_at_ms: number; bytes: number }>(
-    `SELECT bucket, seq, received_at_ms, ${bytes} AS bytes FROM trail ORDER BY bucket, seq LIMIT $1`,
+  const oldest = yield* query<{ received_at_ms: number; bytes: number }>(
+    `SELECT received_at_ms, ${bytes} AS bytes FROM trail ORDER BY seq LIMIT $1`,
     [limit],
   )
   let overBytes = (yield* readBytes()).trailBytes + totals.sum('trail_bytes') - tx.limits.trailBytes
@@ -90,11 +101,11 @@ export function* trimTrail(tx: Transaction, { receivedBeforeMs, limit }: TrimTra
     overBytes -= row.bytes
     return false
   })
-  const last = kept < 0 ? oldest.at(-1) : oldest[kept - 1]
-  if (last === undefined) return 0
+  const count = kept < 0 ? oldest.length : kept
+  if (count === 0) return 0
   const gone = yield* query<{ bytes: number }>(
-    `DELETE FROM trail WHERE (bucket, seq) <= ($1, $2) RETURNING ${bytes} AS bytes`,
-    [last.bucket, last.seq],
+    `DELETE FROM trail WHERE seq IN (SELECT seq FROM trail ORDER BY seq LIMIT $1) RETURNING ${bytes} AS bytes`,
+    [count],
   )
   totals.count(TRAIL_QUEUE, { trail_bytes: -gone.reduce((sum, row) => sum + row.bytes, 0) })
   return gone.length

@@ -31,6 +31,7 @@ export function createTransaction(
       return row!.is_mine
     },
     inVault: (steps) => steps,
+    insertTrail: (rows) => insert('trail', rows),
     *closeTrail() {},
     *keyIdsInUse() {
       const rows = yield* query<{ key_id: string }>('SELECT key_id FROM owners WHERE dead_at IS NULL')

@@ -3,9 +3,10 @@
  * was gathered, go to its table.
  */
 import { COUNTERS } from '../core/totals.ts'
+import { TRAIL_KEYS } from '../core/tables.ts'
 import { query, type Steps } from '../core/sql.ts'
-import { writeTrail } from '../core/trail-rows.ts'
-import { TRAIL_QUEUE } from '../core/trail.ts'
+import { fromBucketOn, upToBucket, writeTrail } from '../core/trail-rows.ts'
+import { TRAIL_QUEUE, type NewTrailRow } from '../core/trail.ts'
 import type { Transaction } from '../core/transaction.ts'
 import type { Run } from './run.ts'
 
@@ -50,7 +51,7 @@ export function createOpenTrail(
   }
 
   function* close(): Steps<void> {
-    yield* writeTrail({ trail, totals })
+    yield* writeTrail({ trail, totals, insertTrail })
     trail.open()
     yield* set('')
   }
@@ -70,6 +71,16 @@ export function createOpenTrail(
     },
   }
 }
+
+/** After the bucket's other rows. */
+export function* insertTrail(rows: readonly NewTrailRow[]): Steps<void> {
+  for (const { bucket, received_at_ms: receivedAtMs, marks, ids, entries } of rows)
+    yield* query(INSERT, [bucket, receivedAtMs, marks, ids, entries])
+}
+
+const INSERT = `INSERT INTO trail (seq, bucket, received_at_ms, marks, ids, entries)
+  SELECT COALESCE(MAX(seq) + 1, $1 * ${TRAIL_KEYS}), $1, $2, $3, $4, $5 FROM trail
+  WHERE ${fromBucketOn('$1')} AND ${upToBucket('$1')}`
 
 const SET = `INSERT INTO totals (ad_account_id, is_test, owner_id, ${COUNTERS.join(', ')}, open_trail)
   VALUES ($1, $2, 0, ${COUNTERS.map(() => 0).join(', ')}, $3)

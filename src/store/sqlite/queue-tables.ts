@@ -9,7 +9,7 @@ import { createTrailWriter } from '../core/trail.ts'
 import type { Leases, Transaction } from '../core/transaction.ts'
 import type { StoreProblem } from '../engine/operations.ts'
 import { createDedupe } from './dedupe.ts'
-import { createOpenTrail, type OpenTrail } from './open-trail.ts'
+import { createOpenTrail, insertTrail, type OpenTrail } from './open-trail.ts'
 import { createRunner, type Run } from './run.ts'
 
 /** SQLite keeps no owners: every count is this process's. */
@@ -78,6 +78,7 @@ export function createQueueTables(options: QueueTablesOptions): QueueTables {
     tail: createTrailTail(),
     trail,
     openTrail,
+    insertTrail,
     closeTrail: () => openTrail.close(),
     limits: { deadLetterBytes: Infinity, trailBytes: Infinity },
     undo,

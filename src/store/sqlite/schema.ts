@@ -13,8 +13,7 @@ import { CHECKED_QUEUE_TABLES, VAULT_TABLES } from '../core/tables.ts'
 import type { Schema } from './connection.ts'
 
 const REWRITTEN: readonly (readonly [RegExp, string])[] = [
-  // Rows of the trail go from its beginning: no id of its last ones is used again too soon.
-  [/seq bigint GENERATED ALWAYS AS IDENTITY/g, 'seq INTEGER'],
+  [/nth .*\n +seq numeric GENERATED .* PRIMARY KEY/g, 'seq INTEGER PRIMARY KEY'],
   [/bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY/g, 'INTEGER PRIMARY KEY AUTOINCREMENT'],
   [/\b(bigint|integer|boolean)\b/g, 'INTEGER'],
   [/\bbytea\b/g, 'BLOB'],
