@@ -16,7 +16,6 @@ import type { FreshRows, TrailTail } from './trail-tail.ts'
 import { bucketOf, bytesOfTrailRow, TRAIL_QUEUE, TRAIL_ROW_BYTES, type NewTrailRow } from './trail.ts'
 import type { Transaction } from './transaction.ts'
 
-type TrailTables = Pick<Transaction, 'trail' | 'totals' | 'insertTrail'>
 type EndRow = { readonly bucket: number; readonly received_at_ms: number }
 
 /** Rows that a step finds; whole buckets of them are read. */
@@ -26,8 +25,10 @@ export const fromBucketOn = (bucket: string) => `seq >= ${bucket}::numeric * ${T
 export const upToBucket = (bucket: string) => `seq < (${bucket}::numeric + 1) * ${TRAIL_KEYS}`
 const ROWS_OF_BUCKET = `SELECT bucket, entries FROM trail WHERE ${fromBucketOn('$1')} AND ${upToBucket('$1')} ORDER BY seq`
 
-export function* writeTrail({ trail, totals, insertTrail }: TrailTables): Steps<void> {
-  const rows = trail.rows()
+export function* writeTrail(
+  { totals, insertTrail }: Pick<Transaction, 'totals' | 'insertTrail'>,
+  rows: readonly NewTrailRow[],
+): Steps<void> {
   yield* insertTrail(rows)
   for (const row of rows) totals.count(TRAIL_QUEUE, { trail_bytes: bytesOfTrailRow(row) })
 }

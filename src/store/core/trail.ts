@@ -57,6 +57,8 @@ export interface TrailWriter {
   readonly touched: Set<number>
   /** What was added since it was opened, and what it was opened with. */
   rows(): NewTrailRow[]
+  /** Takes out the rows that have posts. */
+  takePosts(): NewTrailRow[]
   /** How many events and outcomes these rows have. */
   size(): number
   /** The same rows, for `open`. */
@@ -116,6 +118,11 @@ export function createTrailWriter(isOn: boolean, wallMs: () => number): TrailWri
       ])
     },
     rows: () => Array.from(rows, ([bucket, row]) => toRow(bucket, row)),
+    takePosts() {
+      const taken = [...rows].filter(([, { posts }]) => posts.length > 0)
+      for (const [bucket] of taken) rows.delete(bucket)
+      return taken.map(([bucket, row]) => toRow(bucket, row))
+    },
     size: () => {
       let size = 0
       for (const { posts, outcomes } of rows.values())

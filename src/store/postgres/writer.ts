@@ -140,7 +140,7 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
 
 function* perform(tx: Transaction, ownerId: number, operations: readonly Operation[]): Steps<Outcome[]> {
   const answers = yield* runChanges(tx, operations)
-  yield* writeTrail(tx)
+  yield* writeTrail(tx, tx.trail.rows())
   yield* writeTotals(tx.totals, ownerId)
   return operations.map((one) => ({ status: 'done', answer: answers.get(one) }))
 }

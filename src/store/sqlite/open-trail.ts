@@ -1,6 +1,6 @@
 /**
- * Small transactions gather the event trail in the totals' row of the trail, whose page they write anyway; larger ones, and what
- * was gathered, go to its table.
+ * Small transactions gather the event trail in the totals' row of the trail, whose page they write anyway. What is too large goes
+ * to its table: posts first. Outcomes stay while they are few, since those of older buckets would each write a page more.
  */
 import { COUNTERS } from '../core/totals.ts'
 import { TRAIL_KEYS } from '../core/tables.ts'
@@ -51,18 +51,25 @@ export function createOpenTrail(
   }
 
   function* close(): Steps<void> {
-    yield* writeTrail({ trail, totals, insertTrail })
+    yield* writeTrail({ totals, insertTrail }, trail.rows())
     trail.open()
     yield* set('')
+  }
+
+  /** False where it is too large. */
+  function* stayOpen(): Steps<boolean> {
+    const fresh = trail.size() > OPEN_EVENTS ? undefined : trail.text()
+    if (fresh === undefined || fresh.length > OPEN_LENGTH) return false
+    yield* set(fresh)
+    return true
   }
 
   return {
     close,
     *write() {
-      if (trail.touched.size === 0) return
-      const fresh = trail.size() > OPEN_EVENTS ? undefined : trail.text()
-      if (fresh !== undefined && fresh.length <= OPEN_LENGTH) yield* set(fresh)
-      else yield* close()
+      if (trail.touched.size === 0 || (yield* stayOpen())) return
+      yield* writeTrail({ totals, insertTrail }, trail.takePosts())
+      if (!(yield* stayOpen())) yield* close()
     },
     keep: () => void (keptText = text),
     undo() {

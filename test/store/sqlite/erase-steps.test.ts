@@ -32,7 +32,7 @@ t.test('where all events have the same order id, each step opens one bucket', as
     const { trail } = makePost([`e-${bucket}`], { orderIds: ['none'] })
     tables.trail.post(bucket * BUCKET_BATCHES, LIVE, trail!, [])
   }
-  tables.run(writeTrail(tables))
+  tables.run(writeTrail(tables, tables.trail.rows()))
   const opened: number[] = []
   function* watch<Result>(steps: Steps<Result>): Steps<Result> {
     let step = steps.next()

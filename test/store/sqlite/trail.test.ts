@@ -1,8 +1,10 @@
 /** The event trail's rows: small transactions gather theirs in one that is not in the table yet, and nothing of it is lost. */
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
+import { TRAIL_KEYS } from '../../../src/store/core/tables.ts'
+import { BUCKET_BATCHES } from '../../../src/store/core/trail.ts'
 import type { Store } from '../../../src/store/store.ts'
-import { makeBatch, makePost, NOW_MS } from '../batches.ts'
+import { LIVE, makeBatch, makePost, NOW_MS } from '../batches.ts'
 import { layGround } from './ground.ts'
 
 const outcomesOf = async (store: Store) =>
@@ -75,4 +77,63 @@ t.test('rows that a bad disk made unreadable cost nothing but themselves', async
     t.same(await outcomesOf(again), { [`b-${text}`]: 'queued' })
     await close()
   }
+})
+
+t.test('rows of a bucket follow on one another, also those that are written later', async (t) => {
+  const ground = await layGround(t)
+  const { store, close } = await ground.open()
+  const ids = (post: number) => Array.from({ length: 13 }, (_, n) => `e-${post}-${n}`)
+  const batchIds: number[] = []
+  // More than a step finds, and of three buckets at least.
+  for (let post = 0; post < 150; post++)
+    batchIds.push((await store.commit(makePost(ids(post)))).batch!.batchId)
+  for (const batchId of batchIds.slice(0, 3))
+    await store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
+  await store.commit(makePost(ids(150)))
+  const { events } = await store.events({ adAccountId: LIVE.adAccountId, limit: 3000 })
+  t.same(
+    events.map(({ eventId }) => eventId),
+    Array.from({ length: 151 }, (_, post) => ids(post))
+      .flat()
+      .toReversed(),
+  )
+  t.equal(events.filter(({ outcome }) => outcome === 'delivered').length, 3 * 13)
+  await close()
+  const db = new DatabaseSync(ground.path, { readOnly: true })
+  const rows = db.prepare(
+    `SELECT bucket, seq / ${TRAIL_KEYS} AS range, seq % ${TRAIL_KEYS} AS nth FROM trail ORDER BY seq`,
+  )
+  const byBucket = Map.groupBy(
+    rows.all() as { bucket: number; range: number; nth: number }[],
+    (row) => row.bucket,
+  )
+  db.close()
+  for (const [bucket, own] of byBucket)
+    t.same(
+      own.map(({ range, nth }) => [range, nth]),
+      own.map((_, nth) => [bucket, nth]),
+    )
+})
+
+t.test('few outcomes write no row of their own beside large posts, and are found all the same', async (t) => {
+  const ground = await layGround(t)
+  const { store, close } = await ground.open()
+  // Each post in a bucket of its own.
+  const batchIds: number[] = []
+  for (let post = 0; post < 5; post++) {
+    const ids = Array.from({ length: 13 }, (_, n) => `e-${post}-${n}`)
+    batchIds.push((await store.commit(makePost(ids))).batch!.batchId)
+    for (let n = 1; n < BUCKET_BATCHES; n++) await store.commit(makeBatch([`other-${post}-${n}`]))
+  }
+  for (const [post, batchId] of batchIds.entries()) {
+    await store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
+    await store.commit(makePost(Array.from({ length: 13 }, (_, n) => `late-${post}-${n}`)))
+  }
+  const outcomes = await outcomesOf(store)
+  t.ok(Object.keys(outcomes).every((id) => outcomes[id] === (id.startsWith('e-') ? 'delivered' : 'queued')))
+  await close()
+  const db = new DatabaseSync(ground.path, { readOnly: true })
+  const { rows } = db.prepare('SELECT COUNT(*) AS rows FROM trail').get() as { rows: number }
+  db.close()
+  t.equal(rows, 10, 'one for each post')
 })
