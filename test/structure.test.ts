@@ -28,6 +28,7 @@ const LAYERS: readonly string[] = [
   'telemetry',
   'events',
   'clock.ts',
+  'slots.ts',
   'errors.ts',
   'type.ts',
 ]

@@ -45,7 +45,7 @@ const MOST_UNWRITTEN = 64
 export function createAcknowledgements(options: AcknowledgementsOptions) {
   const { store, prefetch, background, clock, metrics, log, onCaughtUp } = options
   /** Oldest first. */
-  const unwritten = new Set<Group>()
+  const unwritten: Group[] = []
   let unwrittenCalls = 0
   let gathering: Group | undefined
   let wasBehind = false
@@ -82,7 +82,7 @@ export function createAcknowledgements(options: AcknowledgementsOptions) {
   function gather(): Group {
     if (gathering === undefined) {
       gathering = { sinceMs: clock.monotonicMs(), acknowledgements: [], callCount: 0 }
-      unwritten.add(gathering)
+      unwritten.push(gathering)
       background.add(endOfTurn().then(flush))
     }
     gathering.callCount += 1
@@ -104,7 +104,7 @@ export function createAcknowledgements(options: AcknowledgementsOptions) {
     if (!(await persist(acknowledgements)) && acknowledgements.length > 1) {
       for (const one of acknowledgements) await persist([one])
     }
-    unwritten.delete(group)
+    unwritten.splice(unwritten.indexOf(group), 1)
     unwrittenCalls -= callCount
     if (!wasBehind || isBehind()) return
     wasBehind = false

@@ -1,16 +1,17 @@
 /** Promises that are not awaited where they begin: `close` awaits them here. */
 import { codeOf } from '../errors.ts'
+import { createSlots } from '../slots.ts'
 import type { Log } from '../telemetry/log.ts'
 
 export type Background = ReturnType<typeof createBackground>
 
 export function createBackground({ log }: { readonly log: Log }) {
-  const works = new Set<Promise<void>>()
+  const works = createSlots<Promise<void>>()
   return {
     /** `work` must never reject. */
     add(work: Promise<void>): void {
-      works.add(work)
-      void work.then(() => works.delete(work))
+      const slot = works.add(work)
+      void work.then(() => works.take(slot))
     },
     /**
      * A write that the store retries until it is done (store.ts). Answers false where the write itself is at fault, or the

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { TOO_OLD } from '../store/core/expire.ts'
+import { createSlots } from '../slots.ts'
 import { EVENT_SEPARATOR } from '../store/payload.ts'
 import type { Background } from './background.ts'
 import { countEvents, expireEvents, type EventOutcome, type Slice } from './batch.ts'
@@ -22,8 +23,7 @@ export type Caller = ReturnType<typeof createCaller>
 
 export function createCaller(options: CallerOptions) {
   const { pinterest, callLimiter, vault, clock, breakers, prefetch } = options
-  /** The promise resolves when the call has ended. */
-  const inFlight = new Map<CallInFlight, Promise<void>>()
+  const inFlight = createSlots<CallInFlight>()
   const nextCallId = createCallIds()
 
   /** Sends what the queue has ready, without what is lost or too old; or the canary. Its token is taken already. */
@@ -45,16 +45,16 @@ export function createCaller(options: CallerOptions) {
       isTrialForAll: breakers.all.breaker.status === 'open',
       asking,
     }
-    const ended = make(call)
-    queue.calls.add(call)
-    inFlight.set(call, ended)
-    options.background.add(ended)
+    call.ended = make(call)
+    options.background.add(call.ended)
   }
 
   /** Never rejects. */
   async function make(call: CallInFlight): Promise<void> {
     const { queue, group, token, eventCount } = call
     const { adAccountId, isTest } = queue.key
+    const slot = inFlight.add(call)
+    const slotInQueue = queue.calls.add(call)
     const startedMs = clock.monotonicMs()
     const endTrace = options.tracing?.beginCall(
       queue.key,
@@ -66,8 +66,8 @@ export function createCaller(options: CallerOptions) {
         ? canaryCall(adAccountId, token, clock.wallMs())
         : { adAccountId, isTest, token, body: bodyOf(group.slices) },
     )
-    inFlight.delete(call)
-    queue.calls.delete(call)
+    inFlight.take(slot)
+    queue.calls.take(slotInQueue)
     callLimiter.finished(adAccountId)
     const isAnswered = outcome.kind === 'answered'
     endTrace?.(isAnswered ? outcome.status : undefined, isAnswered ? outcome.kind : outcome.reason)

@@ -102,7 +102,7 @@ export function createDelivery(options: DeliveryOptions) {
     },
     /** Every lease was lost: other replicas may send these batches, this one must not. Their posts are answered "queued". */
     dropLeases(): void {
-      for (const { batch } of [...caller.inFlight.keys()].flatMap(slicesOf)) loseLease(batch)
+      for (const { batch } of [...caller.inFlight].flatMap(slicesOf)) loseLease(batch)
       for (const queue of queues) {
         prefetch.abandon(queue)
         wake(queue.key)
@@ -120,7 +120,7 @@ export function createDelivery(options: DeliveryOptions) {
       scheduler.stop()
       prefetch.stop()
       endSweep()
-      await orAfter(clock, patienceMs, Promise.all(caller.inFlight.values()))
+      await orAfter(clock, patienceMs, Promise.all(Array.from(caller.inFlight, ({ ended }) => ended)))
     },
     /** Ends every post's wait with what is known, now and from now on. */
     endWaiting: () => waitingPosts.endAll(),

@@ -127,9 +127,10 @@ export class Prefetch {
         queue.onFoundInStore?.()
       }
       queue.onFoundInStore = undefined
+      const waiting = waitingPosts.byId()
       for (const one of leased) {
         const { batch, slice } = batchOf(one)
-        this.#accept(queue, { ...slice, batch: waitingPosts.find(one.batchId) ?? batch })
+        this.#accept(queue, { ...slice, batch: waiting.get(one.batchId) ?? batch })
       }
     } catch (error) {
       queue.hasMoreInStore = true

@@ -11,6 +11,7 @@
  */
 import type { CallReference } from '../store/trail.ts'
 import TinyQueue from 'tinyqueue'
+import { createSlots } from '../slots.ts'
 import { ON_TIME_S, type QueueKey } from '../store/store.ts'
 import { CLOSED, isHeld, type Breaker } from './breakers.ts'
 import type { Slice } from './batch.ts'
@@ -38,6 +39,8 @@ export interface CallInFlight {
   readonly isTrialForAll: boolean
   /** The call is the canary, and these wait for its answer; undefined: a call with events. */
   readonly asking: readonly RefusedCall[] | undefined
+  /** Never rejects. */
+  ended?: Promise<void>
 }
 
 export interface RefusedCall {
@@ -69,7 +72,7 @@ function byArrival(a: Slice, b: Slice): number {
 export class Queue {
   readonly key: QueueKey
   breaker: Breaker = CLOSED
-  readonly calls = new Set<CallInFlight>()
+  readonly calls = createSlots<CallInFlight>()
   /** Batches wait in the store that are not here. */
   hasMoreInStore = false
   /** Called when the next lease brings something. See stall-sweep.ts. */

@@ -28,7 +28,7 @@ export interface Conditions {
   /** By an operator, or because the account is unknown. */
   readonly isPaused: boolean
   readonly breakerForAll: Breaker
-  readonly inFlight: { readonly size: number; keys(): Iterable<CallInFlight> }
+  readonly inFlight: Iterable<CallInFlight> & { readonly size: number }
   readonly callsInFlight: number
   readonly callsInFlightTotal: number
   /** Outcomes wait too long to be written, or too many do. */
@@ -81,7 +81,7 @@ export function refusalOf(queue: Queue, conditions: Conditions): Refusal | undef
   if (queue.calls.size >= (queue.breaker.status === 'open' ? 1 : conditions.callsInFlight)) {
     return { reason: 'no_slot', untilMs: Infinity }
   }
-  if (breakerForAll.status === 'open' && isTrialOut(inFlight.keys())) {
+  if (breakerForAll.status === 'open' && isTrialOut(inFlight)) {
     return { reason: 'pinterest_down', untilMs: Infinity }
   }
   return refusalOfAll(conditions)

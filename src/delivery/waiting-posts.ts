@@ -7,12 +7,13 @@
  */
 import { setImmediate as runAfterTurn } from 'node:timers'
 import type { Clock } from '../clock.ts'
+import { createSlots } from '../slots.ts'
 import type { Batch } from './batch.ts'
 
 export type WaitingPosts = ReturnType<typeof createWaitingPosts>
 
 export function createWaitingPosts(clock: Clock) {
-  const batches = new Map<number, Batch>()
+  const batches = createSlots<Batch>()
   let areOver = false
   const ended: (() => void)[] = []
 
@@ -29,20 +30,20 @@ export function createWaitingPosts(clock: Clock) {
       if (areOver || waitMs <= 0) return
       const { promise, resolve } = Promise.withResolvers<void>()
       const cancel = clock.after(waitMs, () => batch.endWait?.())
-      batches.set(batch.batchId, batch)
+      const slot = batches.add(batch)
       batch.endWait = () => {
         batch.endWait = undefined
-        batches.delete(batch.batchId)
+        batches.take(slot)
         cancel()
         resolveAfterTurn(resolve)
       }
       await promise
     },
-    find: (batchId: number) => batches.get(batchId),
+    byId: (): ReadonlyMap<number, Batch> => new Map(Array.from(batches, (batch) => [batch.batchId, batch])),
     /** Now and from now on. */
     endAll(): void {
       areOver = true
-      for (const { endWait } of batches.values()) endWait?.()
+      for (const { endWait } of batches) endWait?.()
     },
   }
 }

@@ -7,6 +7,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
 import { TooBusy } from '../errors.ts'
+import { createSlots } from '../slots.ts'
 import { LARGE_BYTES } from '../store/engine/work.ts'
 import type { IncomingMessage } from 'node:http'
 
@@ -121,6 +122,16 @@ export type Arriving = Pick<IncomingMessage, 'complete' | 'destroyed'> & {
   readonly socket: { readonly bytesRead: number }
 }
 
+interface Arrival {
+  readonly request: Arriving
+  readonly startedMs: number
+  readonly startBytes: number
+  readonly onTooSlow: () => void
+  slot: number
+}
+
+/** No slot. */
+const ENDED = -1
 const CHECK_EVERY_MS = 1000
 const GRACE_MS = 5000
 /** A 60 KB body has 9 s at most; one of 8 MiB must be faster anyway to come within the time limit of a request. */
@@ -131,20 +142,26 @@ export const LOWEST_BYTES_PER_S = 16 * 1024
  * seconds a body must have come at the lowest rate.
  */
 export function createArrivals({ monotonicMs, after }: Pick<Clock, 'monotonicMs' | 'after'>) {
-  const arriving = new Map<Arriving, { startedMs: number; startBytes: number; onTooSlow: () => void }>()
+  const arriving = createSlots<Arrival>()
   let isScheduled = false
 
   function check(): void {
     const nowMs = monotonicMs()
-    for (const [request, { startedMs, startBytes, onTooSlow }] of arriving) {
+    for (const arrival of arriving) {
+      const { request, startedMs, startBytes, onTooSlow } = arrival
       const dueBytes = ((nowMs - startedMs - GRACE_MS) / 1000) * LOWEST_BYTES_PER_S
       const isOver = request.complete || request.destroyed
       if (!isOver && request.socket.bytesRead - startBytes >= dueBytes) continue
-      arriving.delete(request)
+      end(arrival)
       if (!isOver) onTooSlow()
     }
     isScheduled = false
     scheduleCheck()
+  }
+
+  function end(arrival: Arrival): void {
+    arriving.take(arrival.slot)
+    arrival.slot = ENDED
   }
 
   function scheduleCheck(): void {
@@ -154,12 +171,16 @@ export function createArrivals({ monotonicMs, after }: Pick<Clock, 'monotonicMs'
   }
 
   return {
-    /** The body may come now. Calls back at most once, when it came too slowly. */
-    watch(request: Arriving, onTooSlow: () => void): void {
-      arriving.set(request, { startedMs: monotonicMs(), startBytes: request.socket.bytesRead, onTooSlow })
+    /**
+     * The body may come now. Calls back at most once, when it came too slowly. The returned function ends the watch: the body is
+     * complete.
+     */
+    watch(request: Arriving, onTooSlow: () => void): () => void {
+      const { bytesRead: startBytes } = request.socket
+      const arrival: Arrival = { request, startedMs: monotonicMs(), startBytes, onTooSlow, slot: 0 }
+      arrival.slot = arriving.add(arrival)
       scheduleCheck()
+      return () => end(arrival)
     },
-    /** The body is complete, or its connection ended. */
-    forget: (request: Arriving) => void arriving.delete(request),
   }
 }

@@ -5,6 +5,7 @@
  */
 import { StoreUnavailable } from '../errors.ts'
 import type { Clock } from '../clock.ts'
+import { createSlots } from '../slots.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { FrontStore } from '../store/store.ts'
 
@@ -31,7 +32,7 @@ export function createReadiness(options: {
   let isShuttingDown = false
   let cancel = () => {}
   let answeredAtMs = clock.wallMs()
-  const onStalled = new Set<() => void>()
+  const onStalled = createSlots<() => void>()
   let checking = checkAgain()
 
   async function checkAgain(): Promise<void> {
@@ -95,9 +96,12 @@ export function createReadiness(options: {
     isShuttingDown: () => isShuttingDown,
     /** Calls back when the store no longer answers, unless cancelled before. */
     onStall(listener: () => void): () => void {
-      if (storeProblem === 'store_stalled') listener()
-      else onStalled.add(listener)
-      return () => void onStalled.delete(listener)
+      if (storeProblem === 'store_stalled') {
+        listener()
+        return () => {}
+      }
+      const slot = onStalled.add(listener)
+      return () => void onStalled.take(slot)
     },
     /** When the store last answered, since the epoch. */
     answeredAtMs: () => answeredAtMs,

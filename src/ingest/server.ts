@@ -34,6 +34,8 @@ declare module 'fastify' {
     /** Whose post limiter and admission count, and the limit where it is no default. */
     limited: { readonly key: string; readonly postsPerMinute: number | undefined } | undefined
     answer: PostAnswer | undefined
+    /** To be called when the body is complete. */
+    arrived: (() => void) | undefined
     /** Releases what admission holds for the body. */
     leave: (() => void) | undefined
     errorCode: string | undefined
@@ -63,7 +65,7 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
   })
   // Each post listens for the end of its connection, and a client may send many before the first answer.
   app.server.on('connection', (socket) => void socket.setMaxListeners(0))
-  for (const name of ['sender', 'source', 'limited', 'answer', 'leave', 'errorCode'])
+  for (const name of ['sender', 'source', 'limited', 'answer', 'arrived', 'leave', 'errorCode'])
     app.decorateRequest(name, undefined)
 
   app.removeAllContentTypeParsers()

@@ -62,7 +62,7 @@ export function createTakePost(options: IngestOptions) {
     if (request.raw.destroyed) return done(new SenderLeft())
     request.leave = admission.enter(request, request.limited!.key, (error) => {
       if (error === undefined) {
-        arrivals.watch(request.raw, () => {
+        request.arrived = arrivals.watch(request.raw, () => {
           // The rest of the body is not read: the connection ends with the answer.
           reply.header('connection', 'close').send(new TooSlow())
         })
@@ -119,7 +119,7 @@ export function createTakePost(options: IngestOptions) {
   }
 
   function beginTrace(request: FastifyRequest, reply: FastifyReply, queue: QueueKey): PostTrace | undefined {
-    arrivals.forget(request.raw)
+    request.arrived?.()
     if (tracing === undefined) return undefined
     const { headers } = request
     const route = (request.routeOptions.url ?? '').replaceAll(/:(\w+)/g, '{$1}')

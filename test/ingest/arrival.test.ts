@@ -17,10 +17,10 @@ function setUpArrivals() {
   const begin = (bytesRead = 0) => {
     const request = { complete: false, destroyed: false, socket: { bytesRead } }
     const told = { tooSlow: 0 }
-    arrivals.watch(request satisfies Arriving, () => void (told.tooSlow += 1))
-    return { request, told }
+    const forget = arrivals.watch(request satisfies Arriving, () => void (told.tooSlow += 1))
+    return { request, told, forget }
   }
-  return { clock, arrivals, begin }
+  return { clock, begin }
 }
 
 t.test('after five seconds a body must have come at the lowest rate', async (t) => {
@@ -41,11 +41,11 @@ t.test('after five seconds a body must have come at the lowest rate', async (t) 
 })
 
 t.test('what is there, was given up, or is forgotten is not asked about, and no timer stays', async (t) => {
-  const { clock, arrivals, begin } = setUpArrivals()
+  const { clock, begin } = setUpArrivals()
   const posts = [begin(), begin(), begin()] as const
   posts[0].request.complete = true
   posts[1].request.destroyed = true
-  arrivals.forget(posts[2].request)
+  posts[2].forget()
   await clock.advance(60_000)
   t.same(
     posts.map(({ told }) => told.tooSlow),

@@ -10,6 +10,7 @@ import { setImmediate as runAfterTurn } from 'node:timers'
 import type { MessagePort } from 'node:worker_threads'
 import type { EngineThread } from './engine.ts'
 import * as errors from '../../errors.ts'
+import { createSlots } from '../../slots.ts'
 import { toTravelError, type TravelError } from './operations.ts'
 
 /** The functions that one side offers. */
@@ -27,8 +28,8 @@ export interface Calls<Theirs extends Api> {
 }
 
 interface Call {
-  /** 0: nobody waits for an answer. */
-  readonly id: number
+  /** Undefined: nobody waits for an answer. */
+  readonly id: number | undefined
   readonly name: string
   readonly args: readonly unknown[]
 }
@@ -59,10 +60,9 @@ export function connectCalls<Theirs extends Api>(
   port: MessagePort | EngineThread,
   ours: Partial<Api>,
 ): Calls<Theirs> {
-  const waiting = new Map<number, Waiting>()
+  const waiting = createSlots<Waiting>()
   let calls: Call[] = []
   let answers: Answer[] = []
-  let lastId = 0
   let failure: Error | undefined
 
   function send(): void {
@@ -97,15 +97,14 @@ export function connectCalls<Theirs extends Api>(
   async function serve({ id, name, args }: Call): Promise<void> {
     try {
       const value = await (ours[name] as (...args: readonly unknown[]) => unknown)(...args)
-      if (id !== 0) answer({ id, value })
+      if (id !== undefined) answer({ id, value })
     } catch (error) {
-      if (id !== 0) answer({ id, error: toThrownError(error) })
+      if (id !== undefined) answer({ id, error: toThrownError(error) })
     }
   }
 
   function conclude({ id, value, error }: Answer): void {
-    const caller = waiting.get(id)
-    waiting.delete(id)
+    const caller = waiting.take(id)
     if (error === undefined) caller?.resolve(value as never)
     else caller?.reject(reviveError(error))
   }
@@ -119,17 +118,14 @@ export function connectCalls<Theirs extends Api>(
     call: (name, ...args) =>
       new Promise((resolve, reject) => {
         if (failure !== undefined) return reject(failure)
-        lastId += 1
-        waiting.set(lastId, { resolve, reject })
-        push({ id: lastId, name, args })
+        push({ id: waiting.add({ resolve, reject }), name, args })
       }),
     notify(name, ...args) {
-      if (failure === undefined) push({ id: 0, name, args })
+      if (failure === undefined) push({ id: undefined, name, args })
     },
     fail(error) {
       failure = error
-      for (const { reject } of waiting.values()) reject(error)
-      waiting.clear()
+      for (const { reject } of waiting) reject(error)
     },
   }
 }
