@@ -43,6 +43,20 @@ export async function orAfter(clock: Clock, delayMs: number, promise: Promise<un
   cancel()
 }
 
+/** Works run one after the other, in the order in which they were added, whatever becomes of those before. */
+export function createSequence() {
+  let last: Promise<unknown> = Promise.resolve()
+  return {
+    run: <Result>(work: () => Promise<Result>): Promise<Result> => {
+      const result = last.then(work)
+      last = result.catch(() => undefined)
+      return result
+    },
+    /** Resolves when those that were added have ended. */
+    ended: () => last,
+  }
+}
+
 /** Runs `work`, which never rejects, and again so long after it has ended. The answer ends this. */
 export function repeat(
   clock: Clock,

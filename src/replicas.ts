@@ -1,6 +1,6 @@
 /** What the parts of this relay learn from its other replicas, and they from it. */
 import { codeOf } from './errors.ts'
-import type { Clock } from './clock.ts'
+import { createSequence, type Clock } from './clock.ts'
 import type { Delivery } from './delivery/delivery.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Shared } from './store/shared.ts'
@@ -52,8 +52,6 @@ export function createBreakerPublisher(
   shared: Shared,
 ): (...change: Parameters<Shared['putBreaker']>) => void {
   // One after the other: an opening must not overwrite the closing after it.
-  let last = Promise.resolve()
-  return (...change) => {
-    last = last.then(() => shared.putBreaker(...change)).catch(() => undefined)
-  }
+  const { run } = createSequence()
+  return (...change) => void run(() => shared.putBreaker(...change)).catch(() => undefined)
 }

@@ -7,10 +7,7 @@ import { TooManyGuesses } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 
-export interface Refusals {
-  /** Resolves when the refusal may be answered. `isGuess`: a token was given. Rejects with TOO_MANY_GUESSES. */
-  note(isGuess: boolean): Promise<void>
-}
+export type Refusals = ReturnType<typeof createRefusals>
 
 const LINE_EVERY_MS = 60_000
 /** As many typing errors, or requests of a script with an old token, are answered at once. */
@@ -27,7 +24,7 @@ export function createRefusals({
   readonly clock: Pick<Clock, 'monotonicMs' | 'after'>
   readonly metrics: { readonly adminRefused: Pick<Metrics['adminRefused'], 'inc'> }
   readonly log: Pick<Log, 'warn'>
-}): Refusals {
+}) {
   // A line a minute at most: whoever guesses must not fill the disk.
   let loggedMs = -Infinity
   /** When the last guess is answered, or would have been at this rate. */
@@ -42,7 +39,8 @@ export function createRefusals({
   }
 
   return {
-    async note(isGuess) {
+    /** Resolves when the refusal may be answered. `isGuess`: a token was given. Rejects with TOO_MANY_GUESSES. */
+    async note(isGuess: boolean): Promise<void> {
       metrics.adminRefused.inc()
       const nowMs = monotonicMs()
       if (nowMs - loggedMs >= LINE_EVERY_MS) {

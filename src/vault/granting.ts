@@ -5,7 +5,7 @@
  * Throws INVALID_REQUEST, TOKEN_REFUSED, NO_GRANT or PINTEREST_UNAVAILABLE.
  */
 import { Readable } from 'node:stream'
-import { orAfter, type Clock } from '../clock.ts'
+import { createSequence, orAfter, type Clock } from '../clock.ts'
 import { InvalidRequest, NoGrant, NotFound, PinterestUnavailable, TokenRefused } from '../errors.ts'
 import {
   hasScope,
@@ -48,12 +48,7 @@ export function createGranting(options: GrantingOptions) {
   const { vault, oauth, verify, clock } = options
   const givenGrants = createGivenGrants(options)
   // One at a time: two that use the same refresh token up would lose the grant.
-  let last: Promise<unknown> = Promise.resolve()
-  function inOrder<Result>(change: () => Promise<Result>): Promise<Result> {
-    const result = last.then(change)
-    last = result.catch(() => undefined)
-    return result
-  }
+  const { run: inOrder, ended } = createSequence()
 
   /** Others keep what they have unless the new grant works for them, or theirs is refused anyhow. A few are asked at once. */
   async function findMovers(adAccountId: string, accessToken: string): Promise<string[]> {
@@ -106,7 +101,7 @@ export function createGranting(options: GrantingOptions) {
       }),
 
     /** Resolves when what is under way has ended, or after `patienceMs`: a pair that is not kept yet would be lost. */
-    ended: (patienceMs: number) => orAfter(clock, patienceMs, last),
+    ended: (patienceMs: number) => orAfter(clock, patienceMs, ended()),
   }
 }
 

@@ -2,6 +2,8 @@
  * The vault's records in memory, written through to sealed documents: JSON, each bound to its kind and id, so that none
  * can pass for another one.
  */
+import { createSequence } from '../clock.ts'
+import { findOrphans } from './changes.ts'
 import {
   applyChange,
   EMPTY_STATE,
@@ -17,25 +19,10 @@ import type { DocumentKey, VaultChange, VaultDocument, VaultStore } from './vaul
 /** What a change does, and what its caller gets. */
 type Decision<Result> = readonly [Change, Result]
 
-export interface OpenRecords {
-  readonly state: () => VaultState
-  /** Commits what `decide` makes of the state, and deletes what is no longer needed; answers the result of `decide`. */
-  readonly change: <Result>(decide: () => Decision<Result>) => Promise<Result>
-  /** Changes what goes with a record; false where there is no such record. */
-  readonly edit: <K extends Kind>(
-    kind: K,
-    id: string,
-    decide: (known: Records[K]) => Change,
-  ) => Promise<boolean>
-  readonly onAccountChange: (listener: (adAccountId: string) => void) => void
-}
+export type OpenRecords = Awaited<ReturnType<typeof openRecords>>
 
-/** `findOrphans`: what nobody needs any more once a change is made. Rejects with CANNOT_OPEN. */
-export async function openRecords(
-  vaultStore: VaultStore,
-  sealer: Sealer,
-  findOrphans: (state: VaultState) => Change,
-): Promise<OpenRecords> {
+/** Rejects with CANNOT_OPEN. */
+export async function openRecords(vaultStore: VaultStore, sealer: Sealer) {
   const listeners: ((adAccountId: string) => void)[] = []
   let state = openDocuments(sealer, await vaultStore.readVault())
 
@@ -65,22 +52,20 @@ export async function openRecords(
   }
 
   // One after the other, here and over all replicas: each is decided on the state that the one before it committed.
-  let last: Promise<unknown> = Promise.resolve()
-  function change<Result>(decide: () => Decision<Result>): Promise<Result> {
-    const result = last.then(() => run(decide))
-    last = result.catch(() => undefined)
-    return result
-  }
+  const inOrder = createSequence()
+  /** Commits what `decide` makes of the state, and deletes what is no longer needed; answers the result of `decide`. */
+  const change = <Result>(decide: () => Decision<Result>) => inOrder.run(() => run(decide))
 
   return {
     state: () => state,
     change,
-    edit: (kind, id, decide) =>
-      change(() => {
+    /** Changes what goes with a record; false where there is no such record. */
+    edit: <K extends Kind>(kind: K, id: string, decide: (known: Records[K]) => Change) =>
+      change<boolean>(() => {
         const known = state[kind].get(id)
         return known === undefined ? [[], false] : [decide(known), true]
       }),
-    onAccountChange: (listener) => void listeners.push(listener),
+    onAccountChange: (listener: (adAccountId: string) => void) => void listeners.push(listener),
   }
 }
 

@@ -96,11 +96,6 @@ export interface Quality {
   readonly failure: TokenFailure | undefined
 }
 
-/** Recent statistics of a range: not secret, but every restart needs them. */
-export interface StatisticsRecord {
-  readonly samples: readonly StatisticsSample[]
-}
-
 export interface RelayKey {
   readonly keyId: string
   /** How the key begins, so that people recognize theirs. */
@@ -151,7 +146,8 @@ export interface Records {
   readonly quality: Quality
   readonly key: RelayKey
   readonly source: SourceRecord
-  readonly statistics: StatisticsRecord
+  /** Recent statistics of a range: not secret, but every restart needs them. */
+  readonly statistics: readonly StatisticsSample[]
 }
 
 export type Kind = keyof Records

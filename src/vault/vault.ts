@@ -13,7 +13,7 @@ import { sha256Hex } from '../events/hash.ts'
 import type { ClientCredentials, IssuedPair } from '../pinterest/oauth.ts'
 import type { StatisticsArchive } from '../telemetry/recent-statistics.ts'
 import { adoptAccount, copyAccount } from './account-copy.ts'
-import { changeAccount, findOrphans, giveGrant, renew, type AccountChange, type NewGrant } from './changes.ts'
+import { changeAccount, giveGrant, renew, type AccountChange, type NewGrant } from './changes.ts'
 import { openRecords, type OpenRecords } from './open-records.ts'
 import type { Entry, Grant, GrantRecord, Kind, Quality, RelayKey, Source } from './records.ts'
 import type { Sealer } from './seal.ts'
@@ -41,13 +41,13 @@ export interface VaultOptions {
 
 /** Opens every document once; rejects with CANNOT_OPEN if one cannot be opened by the master keys. */
 export async function openVault({ vaultStore, sealer, now }: VaultOptions) {
-  const records = await openRecords(vaultStore, sealer, findOrphans)
+  const records = await openRecords(vaultStore, sealer)
   const { change, state, onAccountChange } = records
   const put = (entry: Entry) => change(() => [[entry], undefined])
   const reload = () => change(() => [[], undefined])
   const statistics: StatisticsArchive = {
-    read: (range) => state().statistics.get(range)?.samples ?? [],
-    write: (range, samples) => put(['statistics', range, { samples }]),
+    read: (range) => state().statistics.get(range) ?? [],
+    write: (range, samples) => put(['statistics', range, samples]),
   }
 
   return {

@@ -5,6 +5,7 @@
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
+import { createSequence } from '../../clock.ts'
 import { ShuttingDown, TooBusy } from '../../errors.ts'
 import type { ExpressionRequest } from '../../sources/expression-thread.ts'
 import { EXPRESSION_STOPPED, type MappedPost, type Webhook } from '../../sources/source.ts'
@@ -55,7 +56,7 @@ function createThread(file: URL, mostCpuUs: number, onEnd: () => void) {
   let worker: Worker | undefined
   let isEnded = false
   let idle: NodeJS.Timeout | undefined
-  let last: Promise<unknown> = Promise.resolve()
+  const { run } = createSequence()
 
   async function end(): Promise<void> {
     clearTimeout(idle)
@@ -99,11 +100,7 @@ function createThread(file: URL, mostCpuUs: number, onEnd: () => void) {
 
   return {
     end,
-    ask(request: ExpressionRequest): Promise<unknown> {
-      const answer = last.then(() => ask(request))
-      last = answer.catch(() => undefined)
-      return answer
-    },
+    ask: (request: ExpressionRequest) => run(() => ask(request)),
   }
 }
 
