@@ -133,7 +133,8 @@ function tokenOf(account: Account, grant: Grant | undefined, use: TokenUse, nowM
   const setAtMs = isOauth ? grant?.issuedAtMs : account.tokenSetAtMs
   const hasToken = account.tokenKind !== 'none'
   return {
-    ...use,
+    lastSuccessAtMs: use.lastSuccessAtMs,
+    lastFailure: use.lastFailure,
     kind: account.tokenKind,
     last4: (isOauth ? grant?.accessTokenLast4 : account.tokenLast4) || null,
     ageSeconds: hasToken ? Math.max(0, Math.floor((nowMs - (setAtMs ?? nowMs)) / 1000)) : null,

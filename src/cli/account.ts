@@ -10,6 +10,7 @@ import { Refused, type AdminClient } from './admin-client.ts'
 import {
   fieldsOf,
   listing,
+  NO_TOKEN,
   parseJson,
   pathOf,
   readSecret,
@@ -55,7 +56,7 @@ function renderVerification({ works, status, message }: VerificationAnswer): str
 async function readToken({ options, terminal }: Invocation): Promise<object> {
   if (options['keep-token'] === true) return {}
   if (options['oauth'] !== true)
-    return { access_token: await readSecret(terminal, 'access token: ', 'token') }
+    return { access_token: await readSecret(terminal, 'access token: ', NO_TOKEN) }
   const complaint = 'Standard input must hold JSON {client_id, client_secret, refresh_token}.'
   return { oauth: parseJson(await terminal.readInput(), complaint) }
 }

@@ -76,11 +76,13 @@ export function textOf(value: string | boolean | undefined): string | undefined 
   return typeof value === 'string' ? value : undefined
 }
 
-export async function readSecret(terminal: Terminal, prompt: string, what: 'token' | 'secret') {
+export async function readSecret(terminal: Terminal, prompt: string, complaint: string): Promise<string> {
   const secret = (await terminal.readSecret(prompt)).trim()
-  if (secret === '') throw misused(`No ${what} came from standard input.`)
+  if (secret === '') throw misused(complaint)
   return secret
 }
+
+export const NO_TOKEN = 'No token came from standard input.'
 
 /** `complaint`: what a text that is no JSON gets. */
 export function parseJson(text: string, complaint: string): unknown {

@@ -4,7 +4,7 @@ import type { MadeKeyAnswer } from '../admin/keys.ts'
 import type { SourceAnswer } from '../admin/sources.ts'
 import { verifyOne } from './account.ts'
 import { adminTokenFile } from './admin-client.ts'
-import { readSecret, textOf, type Command, type Invocation } from './command.ts'
+import { NO_TOKEN, readSecret, textOf, type Command, type Invocation } from './command.ts'
 import { relayUrl } from './send.ts'
 import { renderSetUp } from './source.ts'
 import { misused } from './terminal.ts'
@@ -28,9 +28,12 @@ export const init: Command = {
       (await terminal.ask('the shop: shopify or woocommerce (Enter: a key for your own code): '))
     if (shop !== '' && !SHOPS.includes(shop))
       throw misused(`The shop is ${SHOPS.join(' or ')}; any other: docs/custom-sources.md.`)
-    const given = await readSecret(terminal, "Pinterest's access token (not shown): ", 'token')
+    const given = await readSecret(terminal, "Pinterest's access token (not shown): ", NO_TOKEN)
     const [token, second] = given.split(/\s*\n\s*/)
-    const secret = shop === 'shopify' ? (second ?? (await readShopifySecret(invocation))) : makeSecret()
+    const secret =
+      shop === 'shopify'
+        ? (second ?? (await readSecret(terminal, SECRET_PROMPT, NO_SECRET)))
+        : randomBytes(32).toString('hex')
     const label = textOf(options['label'])
 
     await admin.send('PUT', `/accounts/${encodeURIComponent(id)}`, {
@@ -46,7 +49,7 @@ export const init: Command = {
     const { answer, lines } =
       shop === ''
         ? await makeKey(invocation, id, label)
-        : await makeSource(invocation, { kind: shop, ad_account_id: id, secret, label: label ?? '' })
+        : await makeSource(invocation, shop, id, secret, label)
     const { environment } = terminal
     const console = new URL(environment['ADMIN_PUBLIC_URL'] || admin.url).href
     return {
@@ -77,34 +80,20 @@ async function makeKey({ admin, terminal }: Invocation, id: string, label = 'mad
   return { answer: { key, url, curl }, lines }
 }
 
-interface NewSource {
-  readonly kind: string
-  readonly ad_account_id: string
-  readonly secret: string
-  readonly label: string
-}
-
 /** Its name is random, since anybody may post to its address. Shopify makes the secret itself. */
-async function makeSource({ admin }: Invocation, body: NewSource) {
-  const name = `${body.kind}-${randomBytes(4).toString('hex')}`
+async function makeSource({ admin }: Invocation, kind: string, id: string, secret: string, label = '') {
+  const name = `${kind}-${randomBytes(4).toString('hex')}`
+  const body = { kind, ad_account_id: id, secret, label }
   const source = await admin.send<SourceAnswer>('PUT', `/sources/${name}`, body)
-  if (body.kind === 'shopify') return { answer: { source }, lines: renderSetUp(source) }
-  const { secret } = body
+  if (kind === 'shopify') return { answer: { source }, lines: renderSetUp(source) }
   return {
     answer: { source, secret },
     lines: [...renderSetUp(source), `Secret, which is not shown again: ${secret}`],
   }
 }
 
-const makeSecret = () => randomBytes(32).toString('hex')
-
-async function readShopifySecret({ terminal }: Invocation): Promise<string> {
-  const secret = (
-    await terminal.readSecret("the secret below Shopify's list of webhooks (not shown): ")
-  ).trim()
-  if (secret === '') throw misused("Shopify's secret is the second line of standard input.")
-  return secret
-}
+const SECRET_PROMPT = "the secret below Shopify's list of webhooks (not shown): "
+const NO_SECRET = "Shopify's secret is the second line of standard input."
 
 /** The shell fills in the time, so that it can be pasted again and again. */
 export function curlFor(url: string, relayKey: string): string {

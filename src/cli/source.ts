@@ -1,16 +1,6 @@
 /** `source …`: shops whose webhooks the relay takes. The secret comes from standard input, as a token does. */
 import type { SourceAnswer, SourcesAnswer } from '../admin/sources.ts'
-import {
-  fieldsOf,
-  listing,
-  parseJson,
-  pathOf,
-  readSecret,
-  removal,
-  textOf,
-  type Command,
-  type Invocation,
-} from './command.ts'
+import { fieldsOf, listing, parseJson, pathOf, readSecret, removal, textOf, type Command } from './command.ts'
 import { readTextFile } from './events-file.ts'
 import { explainBody } from './explain.ts'
 import { renderTable } from './table.ts'
@@ -23,12 +13,16 @@ const set: Command = {
   does: 'registers a source, or rotates its secret, which is read from standard input (the one before it stays valid until it is dropped); with --keep-secret only the rest is set. --settings is JSON as PUT /sources/{id} takes it, --expression JSONata',
   async run(invocation) {
     const { options, admin, terminal } = invocation
+    const settings = textOf(options['settings'])
     const expression = textOf(options['expression'])
     const answer = await admin.send<SourceAnswer>('PUT', pathOf('source', invocation), {
-      ...(await readSettings(invocation)),
+      ...(settings !== undefined &&
+        (parseJson(await readTextFile(terminal, settings), '--settings takes a file of JSON.') as object)),
       ...fieldsOf(options, ['settings', 'keep-secret']),
       ...(expression !== undefined && { expression: await readTextFile(terminal, expression) }),
-      ...(options['keep-secret'] !== true && { secret: await readSecret(terminal, 'secret: ', 'secret') }),
+      ...(options['keep-secret'] !== true && {
+        secret: await readSecret(terminal, 'secret: ', 'No secret came from standard input.'),
+      }),
     })
     const setUp = options['keep-secret'] === true ? [] : renderSetUp(answer)
     const text = [`source ${answer.id} is set`, ...setUp].join('\n')
@@ -70,12 +64,6 @@ export function renderSetUp({ path, kind }: SourceAnswer): string[] {
     IN_THE_SHOP[kind],
     'relay source list shows the webhooks that came.',
   ]
-}
-
-async function readSettings({ options, terminal }: Invocation): Promise<object> {
-  const file = textOf(options['settings'])
-  if (file === undefined) return {}
-  return parseJson(await readTextFile(terminal, file), '--settings takes a file of JSON.') as object
 }
 
 const tryFile: Command = {

@@ -86,11 +86,7 @@ export function createRefresher(options: RefresherOptions) {
   /** By grant, monotonic: after what its record does not say. */
   const pausedUntilMs = new Map<string, number>()
   const renewedMs = new Map<string, number>()
-  const ask = createRefresh(options, {
-    pause: (grantId, ms) => void pausedUntilMs.set(grantId, clock.monotonicMs() + ms),
-    renewed: (grantId) => void renewedMs.set(grantId, clock.monotonicMs()),
-    isStopped: () => isStopped,
-  })
+  const ask = createRefresh(options, { pausedUntilMs, renewedMs, isStopped: () => isStopped })
   const running = new Map<string, Promise<RefreshResult>>()
   let cancelSleep = () => {}
   let isStopped = false
@@ -170,22 +166,20 @@ export function createRefresher(options: RefresherOptions) {
   }
 }
 
-interface RefreshState {
-  /** Nothing that is due is asked for so long. */
-  readonly pause: (grantId: string, ms: number) => void
-  readonly renewed: (grantId: string) => void
-  readonly isStopped: () => boolean
-}
-
 /** One refresh of one grant: claimed, asked, and written down. What it makes never rejects. */
-function createRefresh({ vault, oauth, clock, log, onRefresh }: RefresherOptions, state: RefreshState) {
+function createRefresh(
+  { vault, oauth, clock, log, onRefresh }: RefresherOptions,
+  state: Record<'pausedUntilMs' | 'renewedMs', Map<string, number>> & { readonly isStopped: () => boolean },
+) {
+  const pause = (grantId: string, ms: number) => state.pausedUntilMs.set(grantId, clock.monotonicMs() + ms)
+
   /** Undefined where the vault cannot be written. */
   async function written<Result>(grantId: string, change: Promise<Result>): Promise<Result | undefined> {
     try {
       return await change
     } catch (error) {
       log.error({ code: codeOf(error) }, 'vault cannot be written')
-      state.pause(grantId, FIRST_RETRY_MS)
+      pause(grantId, FIRST_RETRY_MS)
       return undefined
     }
   }
@@ -202,7 +196,7 @@ function createRefresh({ vault, oauth, clock, log, onRefresh }: RefresherOptions
         if (state.isStopped()) return { kind: 'unwritable' }
         await new Promise<void>((resolve) => void clock.after(COMMIT_AGAIN_MS, resolve))
       }
-      state.renewed(grantId)
+      state.renewedMs.set(grantId, clock.monotonicMs())
       report(grantId, 'renewed')
       return { kind: 'renewed' }
     }
@@ -234,7 +228,7 @@ function createRefresh({ vault, oauth, clock, log, onRefresh }: RefresherOptions
         case undefined:
           return { kind: 'unwritable' }
         case 'elsewhere':
-          state.pause(grantId, CLAIMED_AGAIN_MS)
+          pause(grantId, CLAIMED_AGAIN_MS)
           return { kind: 'failed', reason: ELSEWHERE, isAnswerLost: false }
         case 'renewed':
         case 'gone':

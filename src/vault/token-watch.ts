@@ -11,8 +11,8 @@ import type { Vault } from './vault.ts'
 
 /** When the token was last accepted and last refused, since this process began. */
 export interface TokenUse {
-  readonly lastSuccessAtMs: number | undefined
-  readonly lastFailure: TokenFailure | undefined
+  readonly lastSuccessAtMs?: number
+  readonly lastFailure?: TokenFailure
 }
 
 /** Learns whether Pinterest accepted an account's token. */
@@ -35,12 +35,10 @@ interface TokenWatchOptions {
   readonly log: Log
 }
 
-const UNUSED: TokenUse = { lastSuccessAtMs: undefined, lastFailure: undefined }
-
 export function createTokenWatch({ vault, refresher, now, log }: TokenWatchOptions) {
   const uses = new Map<string, TokenUse>()
-  const useOf = (adAccountId: string) => uses.get(adAccountId) ?? UNUSED
-  const note = (adAccountId: string, use: Partial<TokenUse>) =>
+  const useOf = (adAccountId: string): TokenUse => uses.get(adAccountId) ?? {}
+  const note = (adAccountId: string, use: TokenUse) =>
     void uses.set(adAccountId, { ...useOf(adAccountId), ...use })
 
   async function fallBack(adAccountId: string, token: string): Promise<void> {
