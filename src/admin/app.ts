@@ -109,13 +109,15 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
   await describeRoutes(app, options)
 
   for (const [tag, routes] of ROUTES) {
-    await app.register(async (tagged) => {
+    const plugin = async (tagged: Parameters<AdminRoutes>[0]) => {
       tagged.addHook('onRoute', (route) => {
         const querystring = route.schema?.hide === true ? {} : { querystring: closed({}) }
         route.schema = { ...querystring, ...route.schema, tags: [tag] }
       })
       await routes(tagged, { ...options, sessions, refusals })
-    })
+    }
+    // A plugin without a name is looked for among all modules that are loaded, for a millisecond.
+    await app.register(Object.assign(plugin, { [Symbol.for('fastify.display-name')]: tag }))
   }
   return app
 }
