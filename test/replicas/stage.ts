@@ -5,7 +5,7 @@ import { readSettings } from '../../src/settings.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { startRelay, type Relay } from '../../src/relay.ts'
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/sandbox.ts'
-import { createAdmin, readBody, registerAccounts, type Admin } from '../support/admin.ts'
+import { ask, createAdmin, registerAccounts, type Admin } from '../support/admin.ts'
 import { until } from '../support/clock.ts'
 import type { PostgresServer } from '../support/postgres.ts'
 import { ACCOUNT, ADMIN_TOKEN, TOKEN } from '../support/relay.ts'
@@ -76,16 +76,12 @@ export async function setUpReplicas(
       logLines,
       admin: createAdmin(relay.adminUrl, ADMIN_TOKEN),
       async post(body, { headers = {} } = {}) {
-        const response = await fetch(`${relay.publicUrl}/v5/ad_accounts/${ACCOUNT}/events`, {
+        const answer = await ask(`${relay.publicUrl}/v5/ad_accounts/${ACCOUNT}/events`, {
           method: 'POST',
           headers: { authorization: `Bearer ${relayKey}`, 'content-type': 'application/json', ...headers },
           body: JSON.stringify(body),
         })
-        return {
-          status: response.status,
-          headers: response.headers,
-          body: (await readBody(response)) as Record<string, unknown>,
-        }
+        return { ...answer, body: answer.body as Record<string, unknown> }
       },
     }
   }

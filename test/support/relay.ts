@@ -12,7 +12,7 @@ import { readSettings } from '../../src/settings.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { startRelay, type Relay, type RelayOptions } from '../../src/relay.ts'
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/sandbox.ts'
-import { createAdmin, readBody, registerAccounts, type Admin } from './admin.ts'
+import { ask, createAdmin, registerAccounts, type Admin } from './admin.ts'
 import { until } from './clock.ts'
 import { ACCOUNT, ADMIN_TOKEN, RESERVED_BYTES, TOKEN } from './constants.ts'
 import { rawEvent } from './events.ts'
@@ -226,16 +226,14 @@ async function register({ relay }: Running, account: string) {
   const post: Guest['post'] = async (body, options = {}) => {
     const { query = '', headers = {}, key = relayKey } = options
     const path = `/v5/ad_accounts/${options.account ?? account}/events${query}`
-    const response = await fetch(relay().publicUrl + path, {
+    const answer = await ask(relay().publicUrl + path, {
       method: 'POST',
       headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
       body: typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body),
     })
-    const { status, headers: answered } = response
-    const answer = await readBody(response)
-    assert.deepEqual(differencesFromPinterest(status, answer), [])
-    assert.ok(status !== 202 || 'prefer' in headers, '202 without Prefer')
-    return { status, headers: answered, body: answer as AnswerBody }
+    assert.deepEqual(differencesFromPinterest(answer.status, answer.body), [])
+    assert.ok(answer.status !== 202 || 'prefer' in headers, '202 without Prefer')
+    return { ...answer, body: answer.body as AnswerBody }
   }
   return { account, relayKey, admin, post }
 }
