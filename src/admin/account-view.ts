@@ -43,7 +43,7 @@ const GrantView = closed({
   last_failure: Failure,
 })
 
-const QueueView = closed({
+export const QueueView = closed({
   test: Type.Boolean(),
   ...queueStatus,
   next_try_in_seconds: Seconds,
@@ -106,14 +106,14 @@ export function showAccount(options: AdminOptions, adAccountId: string): Account
     problems: problemsOf(account, options)
       .filter((status) => !queues.some((queue) => queue.status === status))
       .map((status) => ({ status, ...STATUSES[status] })),
-    queues: queues.map((queue) => ({ test: queue.isTest, ...describeQueue(queue) })),
+    queues: queues.map(describeQueue),
   })
 }
 
-export function describeQueue(queue: Pick<QueueState, 'status' | 'nextTryMs' | 'callsInFlight'>) {
-  const { status, nextTryMs, callsInFlight } = queue
+export function describeQueue(queue: Pick<QueueState, 'isTest' | 'status' | 'nextTryMs' | 'callsInFlight'>) {
+  const { isTest, status, nextTryMs, callsInFlight } = queue
   const nextTryInSeconds = nextTryMs === undefined ? null : Math.ceil(nextTryMs / 1000)
-  return { status, ...STATUSES[status], nextTryInSeconds, callsInFlight }
+  return { test: isTest, status, ...STATUSES[status], nextTryInSeconds, callsInFlight }
 }
 
 export function problemsOf(

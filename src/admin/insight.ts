@@ -3,7 +3,7 @@ import { Type, type Static } from '../type.ts'
 import { Score } from '../pinterest/quality-score.ts'
 import { advise } from '../telemetry/advice.ts'
 import { MOST_HOURS } from '../telemetry/match-quality.ts'
-import type { Counted } from '../telemetry/tally.ts'
+import { COUNTED, isIdentifier, type Counted } from '../telemetry/tally.ts'
 import { findAccount } from './account-view.ts'
 import {
   AccountParams,
@@ -30,29 +30,23 @@ const MOST_WORDS = 5
 /** Those with the most events: more than a person reads. */
 const MOST_ROWS = 1000
 
-const SHARES: Readonly<Record<Counted, { readonly label: string; readonly isBad?: true }>> = {
-  em: { label: 'E-mail' },
-  ph: { label: 'Phone' },
-  external_id: { label: 'External id' },
-  click_id: { label: 'Click id' },
-  ip_and_user_agent: { label: 'IP and agent' },
-  late: { label: 'Late', isBad: true },
-  warned: { label: 'Warned', isBad: true },
-  filtered: { label: 'Filtered', isBad: true },
-  invalid: { label: 'Invalid', isBad: true },
+const LABELS: Readonly<Record<Counted, string>> = {
+  em: 'E-mail',
+  ph: 'Phone',
+  external_id: 'External id',
+  click_id: 'Click id',
+  ip_and_user_agent: 'IP and agent',
+  late: 'Late',
+  warned: 'Warned',
+  filtered: 'Filtered',
+  invalid: 'Invalid',
 }
-const SHARE_NAMES = Object.keys(SHARES) as Counted[]
-
 const Column = closed({
-  name: Type.Enum(SHARE_NAMES),
+  name: Type.Enum([...COUNTED]),
   label: Type.String(),
   is_bad: Type.Boolean({ description: 'A high share is bad.' }),
 })
-const COLUMNS = SHARE_NAMES.map((name) => ({
-  name,
-  label: SHARES[name].label,
-  is_bad: SHARES[name].isBad ?? false,
-}))
+const COLUMNS = COUNTED.map((name) => ({ name, label: LABELS[name], is_bad: !isIdentifier(name) }))
 
 const Counts = closed({
   ad_account_id: AdAccountId,
@@ -63,7 +57,7 @@ const Counts = closed({
   advice: Type.Array(closed({ code: Type.String(), message: Type.String() })),
 })
 const Shares = Type.Unsafe<Record<Counted, number>>(
-  Type.Record(Type.Enum(SHARE_NAMES), Type.Number({ minimum: 0, maximum: 1 })),
+  Type.Record(Type.Enum([...COUNTED]), Type.Number({ minimum: 0, maximum: 1 })),
 )
 const MatchRow = closed({ ...Counts.properties, shares: Shares })
 const MatchQuality = closed({ hours: Count, columns: Type.Array(Column), rows: Type.Array(MatchRow) })

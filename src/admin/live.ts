@@ -9,7 +9,7 @@ import { ON_TIME_S, type QueueBacklog } from '../store/store.ts'
 import { waitingOf } from '../store/snapshot.ts'
 import { RANGES, type Range } from '../telemetry/recent-statistics.ts'
 import type { Account } from '../vault/vault.ts'
-import { describeQueue, problemsOf } from './account-view.ts'
+import { describeQueue, problemsOf, QueueView } from './account-view.ts'
 import {
   accountStatus,
   AdAccountId,
@@ -18,7 +18,6 @@ import {
   closed,
   Count,
   orNull,
-  queueStatus,
   textOf,
   Time,
 } from './answers.ts'
@@ -67,10 +66,7 @@ const Size = closed({ used_bytes: Count, disk_free_bytes: Count, full: Type.Bool
 const Queue = closed({
   ad_account_id: AdAccountId,
   label: Type.String(),
-  test: Type.Boolean(),
-  ...queueStatus,
-  next_try_in_seconds: orNull(Count),
-  calls_in_flight: Count,
+  ...QueueView.properties,
   queued: Count,
   oldest_age_seconds: orNull(Count),
   call_limiter: Bucket,
@@ -161,12 +157,11 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
   })
 
   function queueOf(queue: QueueNow, nowS: number) {
-    const { adAccountId, isTest, events = 0, oldestEventTimeS } = queue
+    const { adAccountId, events = 0, oldestEventTimeS } = queue
     const { label = '', postsPerMinute = settings.POSTS_PER_MINUTE } = vault.account(adAccountId) ?? {}
     return {
       adAccountId,
       label,
-      test: isTest,
       ...describeQueue(queue),
       queued: events,
       oldestAgeSeconds: oldestEventTimeS && Math.max(0, Math.round(nowS - oldestEventTimeS)),

@@ -51,7 +51,7 @@ export interface ValidEvent extends Known {
   readonly eventId: string
   readonly eventTimeS: number
   /** By what Pinterest can identify the customer. */
-  readonly identifiers: Identifiers
+  readonly identifiers: Readonly<ReturnType<typeof identifiersOf>>
   /** Undefined where no identifier belongs to one person alone. */
   readonly customer: Customer | undefined
 }
@@ -68,14 +68,6 @@ export type WithheldEvent =
 
 /** `json` is not read-only: whoever has written it need not keep it. */
 export type Prepared = (ValidEvent & { json: string }) | WithheldEvent
-
-export interface Identifiers {
-  readonly em: boolean
-  readonly ph: boolean
-  readonly external_id: boolean
-  readonly click_id: boolean
-  readonly ip_and_user_agent: boolean
-}
 
 /** The strongest identifier of which the event has a single one; two addresses or browsers may be one person's. */
 export interface Customer {
@@ -160,7 +152,7 @@ function valueOf<T>(reading: Reading<T>): T | undefined {
   return reading.status === 'read' ? reading.value : undefined
 }
 
-function identifiersOf(userData: PreparedEvent['user_data']): Identifiers {
+function identifiersOf(userData: PreparedEvent['user_data']) {
   const { em, ph, external_id, click_id, client_ip_address, client_user_agent } = userData
   return {
     em: em !== undefined,

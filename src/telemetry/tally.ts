@@ -3,18 +3,9 @@ import { looksPersonal } from '../events/personal-ids.ts'
 import type { ValidEvent, WithheldEvent } from '../events/prepare.ts'
 import { type InvalidReason, WARNINGS, type WarningCode } from '../events/reasons.ts'
 
+const IDENTIFIERS = ['em', 'ph', 'external_id', 'click_id', 'ip_and_user_agent'] as const
 /** All but `filtered` and `invalid` count events to be sent. */
-export const COUNTED = [
-  'em',
-  'ph',
-  'external_id',
-  'click_id',
-  'ip_and_user_agent',
-  'late',
-  'warned',
-  'filtered',
-  'invalid',
-] as const
+export const COUNTED = [...IDENTIFIERS, 'late', 'warned', 'filtered', 'invalid'] as const
 export type Counted = (typeof COUNTED)[number]
 
 /** By what is counted, code of a warning, or reason why an event is invalid: no two of these words are alike. */
@@ -28,7 +19,10 @@ export interface EventTally {
   readonly counts: Readonly<Counts>
 }
 
-const IDENTIFIERS = ['em', 'ph', 'external_id', 'click_id', 'ip_and_user_agent'] as const
+/** A high share of these is good, of the others bad. */
+export function isIdentifier(name: Counted): boolean {
+  return IDENTIFIERS.some((one) => one === name)
+}
 
 export function tallyEvents(prepared: readonly (ValidEvent | WithheldEvent)[]): EventTally[] {
   const tallies = new Map<
