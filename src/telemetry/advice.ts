@@ -2,21 +2,16 @@
 import { WARNINGS } from '../events/reasons.ts'
 import type { MatchQualityRow } from './match-quality.ts'
 
-export interface Advice {
-  /** Stable: `fix_invalid:missing_field`, `check_user_agent`, `send_em`, `fix_warning:unreadable`. */
-  readonly code: string
-  readonly message: string
-}
-
 /** Fewer prove nothing. */
 const ENOUGH_EVENTS = 20
 /** A share of that many is no accident. */
 const NOTABLE = 0.01
 const MANY = 0.05
 
-export function advise({ events, shares, warnings, invalidReasons }: MatchQualityRow): Advice[] {
-  if (events < ENOUGH_EVENTS) return []
-  const advice: Advice[] = []
+/** Codes are stable: `fix_invalid:missing_field`, `check_user_agent`, `send_em`, `fix_warning:unreadable`. */
+export function advise({ events, shares, warnings, invalidReasons }: MatchQualityRow) {
+  const advice: { readonly code: string; readonly message: string }[] = []
+  if (events < ENOUGH_EVENTS) return advice
   const [worst] = invalidReasons
   if (worst !== undefined && shares.invalid >= NOTABLE) {
     const message = `${percent(shares.invalid)} are invalid and never reach Pinterest, most as ${worst.reason}: relay explain shows the field.`

@@ -43,15 +43,14 @@ interface Hour {
 
 export function createMatchQuality(wallMs: () => number) {
   const hourNow = () => Math.floor(wallMs() / HOUR_MS)
+  let searchedHour = hourNow()
   /** Of each the hours with events, oldest first. */
   const streams = createStreams<Hour[]>(
     () => [],
     (hours) => (hours.at(-1)?.hour ?? 0) <= hourNow() - MOST_HOURS,
-    hourNow,
   )
 
-  function latestOf(hours: Hour[]): Hour {
-    const hour = hourNow()
+  function latestOf(hours: Hour[], hour: number): Hour {
     let latest = hours.at(-1)
     if (latest?.hour !== hour) hours.push((latest = { hour, events: 0, counts: {} }))
     while (hours[0]!.hour <= hour - MOST_HOURS) hours.shift()
@@ -60,9 +59,12 @@ export function createMatchQuality(wallMs: () => number) {
 
   return {
     note(adAccountId: string, { eventName, events, counts }: EventTally): void {
+      const hour = hourNow()
+      if (hour !== searchedHour) streams.dropIdle()
+      searchedHour = hour
       const hours = streams.of(adAccountId, eventName)
       if (hours === undefined) return
-      const latest = latestOf(hours)
+      const latest = latestOf(hours, hour)
       latest.events += events
       for (const [word, count] of wordsOf(counts)) addCount(latest.counts, word, count)
     },

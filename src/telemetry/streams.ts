@@ -10,15 +10,12 @@ export const OTHER = '(other)'
 const MOST_STREAMS = 5000
 const MOST_EVENT_NAMES = 50
 
-/** `period`: of time. A stream becomes idle with a new one only, so that a full table is searched once in each. */
-export function createStreams<S>(create: () => S, isIdle: (stream: S) => boolean, period: () => number) {
+/** `dropIdle` is for the caller to call as time passes: a full table takes no stream before. */
+export function createStreams<S>(create: () => S, isIdle: (stream: S) => boolean) {
   const accounts = new Map<string, Map<string, S>>()
   let count = 0
-  let searchedPeriod: number | undefined
 
   function dropIdle(): void {
-    if (searchedPeriod === period()) return
-    searchedPeriod = period()
     for (const [adAccountId, own] of accounts) {
       for (const [name, stream] of own) {
         if (!isIdle(stream)) continue
@@ -38,14 +35,11 @@ export function createStreams<S>(create: () => S, isIdle: (stream: S) => boolean
       const known = own?.get(name)
       if (known !== undefined) return known
       const most = isKnownEventName(name) ? MOST_STREAMS : MOST_STREAMS / 2
-      if (count >= most) dropIdle()
       if (count >= most) return undefined
       count += 1
       const stream = create()
-      // Not `own`: the account's last stream may just have made room.
-      const names = accounts.get(adAccountId)
-      if (names === undefined) accounts.set(adAccountId, new Map([[name, stream]]))
-      else names.set(name, stream)
+      if (own === undefined) accounts.set(adAccountId, new Map([[name, stream]]))
+      else own.set(name, stream)
       return stream
     },
     /** Of one account, or of all. */

@@ -62,7 +62,6 @@ export function createVolumeWatch({ clock, log }: { readonly clock: Clock; reado
       sinceMs: clock.wallMs(),
     }),
     ({ lastSlot }) => slot - lastSlot >= HISTORY_SLOTS,
-    () => slot,
   )
 
   /** Ends all slots that are over: a busy loop or a sleeping machine may have missed some. */
