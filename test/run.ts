@@ -31,8 +31,7 @@ const GROUPS: readonly (readonly string[])[] = [
   ['gateway', 'replicas', 'demo', 'docs'],
   ['store'],
   [],
-  ['process'],
-  ['faults'],
+  ['process', 'faults'],
 ]
 /** Beyond one for each core: most groups wait for browsers, databases and other processes half of their time. */
 const MORE_JOBS = 6
