@@ -78,7 +78,7 @@ export function expireBatch(
   const timesS = batch && readTimes(batch.payload)
   if (timesS === undefined) return undefined
   const gone = new Set(batch!.acknowledged)
-  const pending = Array.from(timesS.keys()).filter((index) => !gone.has(index))
+  const pending = Array.from(timesS.keys()).filter((index) => index < row.event_count && !gone.has(index))
   const why = {
     status: 'expired' as const,
     ...TOO_OLD,

@@ -117,6 +117,11 @@ t.test(
     t.equal(expireBatch({ ...row, sealed: new Uint8Array(90) }, request, sealer), undefined)
     const damaged = { ...row, acknowledged: Uint8Array.of(0b1111) }
     t.equal(expireBatch(damaged, request, sealer), undefined, 'or every step would find it again')
+    const short = expireBatch({ ...row, event_count: 1 }, request, sealer)
+    t.ok(
+      short!.acknowledgement.dead.every(({ index }) => index < 1),
+      'no event that its row does not count',
+    )
   },
 )
 
