@@ -120,7 +120,7 @@ export function createDelivery(options: DeliveryOptions) {
       scheduler.stop()
       prefetch.stop()
       endSweep()
-      await orAfter(clock, patienceMs, Promise.all(Array.from(caller.inFlight, ({ ended }) => ended)))
+      await orAfter(clock, patienceMs, Promise.all([...caller.inFlight].flatMap(({ ended }) => ended ?? [])))
     },
     /** Ends every post's wait with what is known, now and from now on. */
     endWaiting: () => waitingPosts.endAll(),
