@@ -4,8 +4,10 @@ import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import { until } from '../support/clock.ts'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, setUp, TOKEN } from '../support/relay.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
 
 interface Span {
   readonly traceId: string
@@ -62,10 +64,16 @@ t.test('without a collector nothing of the SDK is loaded', async (t) => {
 /** One relay for all posts: spans are there once it has closed. */
 t.test('what a collector gets of posts and calls', async (t) => {
   const { endpoint, spans, text } = await openCollector(t)
-  const stand = await setUp(t, {
+  const stand = await setUp(t)
+  const pinterest = new URL(stand.sandbox.url)
+  const wire = await startTcpProxy({ host: pinterest.hostname, port: Number(pinterest.port) })
+  t.teardown(() => wire.close())
+  pinterest.port = String(wire.port)
+  await stand.restart({
     OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
     OTEL_SERVICE_NAME: 'relay-of-the-shop',
     CALLS_IN_FLIGHT: '1',
+    PINTEREST_API_URL: pinterest.href,
   })
   t.ok(loadedOfSdk() > 0)
   const post = async (events: number, headers: Record<string, string> = {}) =>
@@ -78,8 +86,11 @@ t.test('what a collector gets of posts and calls', async (t) => {
   }
   const notSampled = '1af7651916cd43dd8448eb211c80319c'
   t.equal(await post(1, { traceparent: `00-${notSampled}-b7ad6b7169203331-00` }), 200)
-  stand.sandbox.faults.set([{ kind: 'latency', delayMs: 1000, times: 1 }])
-  await Promise.all(Array.from({ length: 6 }, () => post(1, { prefer: 'wait=30' })))
+  wire.stall()
+  const gathered = Array.from({ length: 6 }, () => post(1, { prefer: 'wait=30' }))
+  await until(async () => (await stand.admin('GET', '/totals')).body['queued'] === 6)
+  wire.flow()
+  await Promise.all(gathered)
   stand.sandbox.faults.set([{ kind: 'status', status: 503, times: 1 }])
   t.equal(await post(1, { prefer: 'wait=30' }), 200)
   await stand.relay.close()
