@@ -208,9 +208,9 @@ t.test('bots: filter: their events are answered and counted, and never sent', as
   const totals = async () => (await admin('GET', `/totals?ad_account_id=${account}`)).body
   const counted = async () =>
     Number(
-      /pinrelay_account_events_total\{ad_account_id="\d+",outcome="filtered"\} (\d+)/.exec(
-        String((await admin('GET', '/metrics')).body['text']),
-      )?.[1] ?? 0,
+      new RegExp(
+        `pinrelay_account_events_total\\{ad_account_id="${account}",outcome="filtered"\\} (\\d+)`,
+      ).exec(String((await admin('GET', '/metrics')).body['text']))?.[1] ?? 0,
     )
   t.equal((await post({ data: [bot('curl/8.5.0')] })).status, 200)
   t.equal(sandbox.conversions.summary(account).recorded, 1, 'send is the default')
