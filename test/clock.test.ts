@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createAfter, systemClock } from '../src/clock.ts'
+import { createAfter, repeat, systemClock } from '../src/clock.ts'
 import { createManualClock } from './support/clock.ts'
 import fc from './support/fast-check.ts'
 
@@ -61,4 +61,24 @@ t.test('a delay that is longer than any timer of the runtime waits all the same'
   await new Promise((resolve) => setImmediate(resolve))
   cancel()
   t.pass()
+})
+
+t.test('what is repeated starts again after its end, and not once it is cancelled', async (t) => {
+  const manual = createManualClock()
+  let runs = 0
+  let finish = () => {}
+  const cancel = repeat(manual, 1000, () => {
+    runs += 1
+    return new Promise<void>((resolve) => (finish = resolve))
+  })
+  await manual.advance(5000)
+  t.equal(runs, 1, 'the first one has not ended')
+  finish()
+  await manual.advance(1000)
+  t.equal(runs, 2)
+  cancel()
+  finish()
+  await manual.advance(5000)
+  t.equal(runs, 2)
+  t.equal(manual.pendingTimers(), 0)
 })

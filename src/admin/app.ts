@@ -116,7 +116,7 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
       })
       await routes(tagged, { ...options, sessions, refusals })
     }
-    // A plugin without a name is looked for among all modules that are loaded, for a millisecond.
+    // Of a plugin without a name Fastify searches the cache of all modules for one: a millisecond each.
     await app.register(Object.assign(plugin, { [Symbol.for('fastify.display-name')]: tag }))
   }
   return app

@@ -121,12 +121,12 @@ export class Prefetch {
       queue.callsSinceLease = 0
       const limits = { maxEvents: LEASE_EVENTS, maxBytes: LEASE_BYTES }
       const leased = await store.lease({ ...queue.key, ...limits, nowMs: clock.wallMs() })
-      // Only an empty answer proves that there are no more.
-      if (leased.length > 0) {
-        queue.hasMoreInStore = true
-        queue.onFoundInStore?.()
-      }
+      const onFound = queue.onFoundInStore
       queue.onFoundInStore = undefined
+      // Only an empty answer proves that there are no more.
+      if (leased.length === 0) return
+      queue.hasMoreInStore = true
+      onFound?.()
       const waiting = waitingPosts.byId()
       for (const one of leased) {
         const { batch, slice } = batchOf(one)

@@ -172,8 +172,8 @@ export function createArrivals({ monotonicMs, after }: Pick<Clock, 'monotonicMs'
 
   return {
     /**
-     * The body may come now. Calls back at most once, when it came too slowly. The returned function ends the watch: the body is
-     * complete.
+     * The body may come now. Calls back at most once, when it came too slowly. The returned function ends the watch, once the
+     * body is complete.
      */
     watch(request: Arriving, onTooSlow: () => void): () => void {
       const { bytesRead: startBytes } = request.socket

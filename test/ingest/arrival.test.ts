@@ -57,6 +57,17 @@ t.test('what is there, was given up, or is forgotten is not asked about, and no 
   t.equal(next.told.tooSlow, 1, 'it looks again once there is something to look at')
 })
 
+t.test('a watch that is over ends no later one', async (t) => {
+  const { clock, begin } = setUpArrivals()
+  const first = begin()
+  first.request.complete = true
+  await clock.advance(1000)
+  const second = begin()
+  first.forget()
+  await clock.advance(6000)
+  t.equal(second.told.tooSlow, 1)
+})
+
 const NOT_JSON: IngestOptions['engine'] = {
   takePost: () => Promise.reject(new InvalidRequest('The body is no JSON.')),
   withdrawPost: () => undefined,

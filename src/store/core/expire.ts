@@ -1,6 +1,7 @@
 /** Makes dead letters of live events that grew too old while their batches waited. The holder of a leased batch checks its age itself. */
 import type { Sealer } from '../../vault/seal.ts'
 import { splitEvents } from '../payload.ts'
+import type { ExpireStep } from '../engine/operations.ts'
 import type { Acknowledgement, DeadEvent, ExpireRequest } from '../store.ts'
 import { acknowledgeAll } from './acknowledge.ts'
 import { openBatch } from './lease.ts'
@@ -18,21 +19,10 @@ export const TOO_OLD = {
   message: 'The event grew too old before Pinterest took it.',
 } as const
 
-/** Answers how many events; 0 when none is left. */
-export function* expire(tx: Transaction, request: ExpireRequest): Steps<number> {
-  for (;;) {
-    const waiting = yield* tx.leases.olderThan(request.oldestEventTimeS, request.limit)
-    const expired = yield* expireAll(tx, waiting, request)
-    // Of some batches the oldest events have their outcome already.
-    if (expired > 0 || waiting.length === 0) return expired
-  }
-}
-
-function* expireAll(
-  tx: Transaction,
-  waiting: readonly Pick<BatchRow, 'batch_id' | 'pending_count'>[],
-  request: ExpireRequest,
-): Steps<number> {
+/** One step, of one transaction. A full one may expire nothing: of some batches the oldest events have their outcome already. */
+export function* expire(tx: Transaction, request: ExpireRequest): Steps<ExpireStep> {
+  const { oldestEventTimeS, limit } = request
+  const waiting = yield* tx.leases.olderThan(oldestEventTimeS, limit)
   let events = 0
   const chosen = waiting.filter((row) => {
     if (events >= EXPIRE_STEP_EVENTS) return false
@@ -59,7 +49,8 @@ function* expireAll(
   }
   // They stay in the store, marked as leased.
   yield* tx.leases.take(unreadable.map((row) => row.batch_id))
-  return acknowledgements.reduce((sum, { dead }) => sum + dead.length, 0)
+  const expired = acknowledgements.reduce((sum, { dead }) => sum + dead.length, 0)
+  return { expired, hasMore: chosen.length < waiting.length || waiting.length === limit }
 }
 
 export interface Expired {
@@ -68,7 +59,7 @@ export interface Expired {
   readonly oldestS: number | undefined
 }
 
-/** Undefined when the batch cannot be read, or has none of the events that its row counts. */
+/** Undefined when the batch cannot be read, or has other events than its row counts. */
 export function expireBatch(
   row: BatchRow,
   { oldestEventTimeS, nowMs }: ExpireRequest,
@@ -79,6 +70,8 @@ export function expireBatch(
   if (timesS === undefined) return undefined
   const gone = new Set(batch!.acknowledged)
   const pending = Array.from(timesS.keys()).filter((index) => index < row.event_count && !gone.has(index))
+  // A damaged row: its events would expire at every step.
+  if (pending.length === 0 || pending.length !== row.pending_count) return undefined
   const why = {
     status: 'expired' as const,
     ...TOO_OLD,
@@ -89,8 +82,6 @@ export function expireBatch(
     .filter((index) => timesS[index]! < oldestEventTimeS)
     .map((index) => ({ index, ...why }))
   const keptTimesS = pending.map((index) => timesS[index]!).filter((timeS) => timeS >= oldestEventTimeS)
-  // A damaged row: each step would find it again.
-  if (dead.length === 0 && keptTimesS.length === 0) return undefined
   return {
     acknowledgement: { batchId: row.batch_id, delivered: [], dead, acknowledgedAtMs: nowMs },
     oldestS: keptTimesS.length === 0 ? undefined : Math.min(...keptTimesS),

@@ -20,8 +20,8 @@
  */
 import { COUNTERS } from './totals.ts'
 
-/** More rows than a bucket ever has; times the largest bucket of SQLite it is still an integer of 64 bits. */
-export const TRAIL_KEYS = 2 ** 18
+/** A bucket has 128,064 rows at most; times SQLite's buckets it is an integer of 64 bits until the year 2112. */
+export const TRAIL_KEYS = 2 ** 17
 
 const ID = 'bigint GENERATED ALWAYS AS IDENTITY'
 

@@ -3,7 +3,6 @@
  * no other source. A thread starts with a source's first webhook and ends when idle.
  */
 import { once } from 'node:events'
-import { getCompileCacheDir } from 'node:module'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { createSequence } from '../../clock.ts'
@@ -122,10 +121,7 @@ async function spent(worker: Worker, { before, mostCpuUs, signal }: Allowance): 
 /** Resolves when the thread has loaded its code. Rejects with TOO_BUSY when none can be started. */
 async function start(file: URL): Promise<Worker> {
   try {
-    // Nothing of the relay's environment; with its cache, a start takes a third of the CPU.
-    const cache = getCompileCacheDir()
-    const env = cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }
-    const worker = new Worker(file, { env, resourceLimits: LIMITS })
+    const worker = new Worker(file, { env: {}, resourceLimits: LIMITS })
     // Without a listener an error would end the process.
     worker.on('error', () => undefined)
     const ended = once(worker, 'exit').then(([code]: unknown[]) => {

@@ -4,7 +4,15 @@ import type { NewDeadLetterRow } from '../core/rows.ts'
 import type { FreshRows } from '../core/trail-tail.ts'
 import type { TrailStep, TrailStepRequest } from '../core/trail-search.ts'
 import type { Position, WalkStep } from '../core/walk.ts'
-import type { DeadLetter, DeadLetterQuery, NewBatch, QueueKey, Store, StoreSize } from '../store.ts'
+import type {
+  DeadLetter,
+  DeadLetterQuery,
+  NewBatch,
+  QueueKey,
+  Store,
+  StoreSize,
+  ExpireRequest,
+} from '../store.ts'
 import type { Erased, EraseRequest } from '../trail.ts'
 
 export interface DeadLetterPage {
@@ -62,7 +70,6 @@ export const PLAIN = [
   'totals',
   'replay',
   'purge',
-  'expire',
   'trimDeadLetters',
   'trimTrail',
   'addAudit',
@@ -70,6 +77,13 @@ export const PLAIN = [
 ] as const satisfies readonly (keyof Store)[]
 
 export type PlainKind = (typeof PLAIN)[number]
+
+export interface ExpireStep {
+  /** Events. */
+  readonly expired: number
+  /** Whether more may be too old. */
+  readonly hasMore: boolean
+}
 
 /** One step of it. */
 interface WalkOf<Request, Counts> {
@@ -82,6 +96,7 @@ export type Operations = {
   [K in PlainKind]: { request: Parameters<Store[K]>[0]; answer: Awaited<ReturnType<Store[K]>> }
 } & {
   deadLetters: { request: DeadLetterQuery; answer: DeadLetterPage }
+  expire: { request: ExpireRequest; answer: ExpireStep }
   events: { request: TrailStepRequest; answer: TrailStep }
   trailChanges: { request: number | undefined; answer: FreshRows }
   erase: WalkOf<EraseRequest, Erased>
