@@ -11,16 +11,16 @@ t.test('a backup is made while the relay runs, audited, restored, and continues 
   await stand.admin('POST', `/accounts/${stand.account}/pause`)
   await postHeld(stand, 'paused', 3)
   const folder = join(stand.folder, 'backup')
-  const made = await relay(`backup ${folder}`)
+  const made = await relay(`backup '${folder}'`)
   t.match(made, {
     code: 0,
     stdout: /queue\.db \(\d+ bytes\), vault\.db \(\d+ bytes\)\nThe master key is not in it/,
   })
   t.match(await stand.admin('GET', '/audit?limit=1'), { body: { entries: [{ action: 'POST /backup' }] } })
-  t.match(await relay(`backup ${folder}`), { code: 1, stderr: /answered 409: .* is not empty/ })
+  t.match(await relay(`backup '${folder}'`), { code: 1, stderr: /answered 409: .* is not empty/ })
 
   const environment = { DATABASE_URL: `sqlite:${stand.folder}/new/relay.db` }
-  const restore = (words = `restore ${folder}`, more = {}) =>
+  const restore = (words = `restore '${folder}'`, more = {}) =>
     relay(words, { environment: { ...environment, ...more } })
   t.match(await restore(), {
     code: 1,
@@ -28,12 +28,15 @@ t.test('a backup is made while the relay runs, audited, restored, and continues 
   })
   t.notOk(readdirSync(stand.folder).includes('new'))
   const keyed = join(stand.folder, 'with-key')
-  const told = await relay(`backup ${keyed} --with-master-key --json`)
+  const told = await relay(`backup '${keyed}' --with-master-key --json`)
   t.match(JSON.parse(told.stdout), { folder: keyed, with_master_key: true, files: [{}, {}] })
-  const wrong = await restore(`restore ${keyed}`, { MASTER_KEY: Buffer.alloc(32).toString('base64') })
+  const wrong = await restore(`restore '${keyed}'`, { MASTER_KEY: Buffer.alloc(32).toString('base64') })
   t.match(wrong, { code: 1, stderr: /sealed with a master key that is neither/ })
-  t.match(await restore(`restore ${keyed}`), { code: 0, stdout: /new\/relay\.db and its vault are restored/ })
-  t.match(await restore(`restore ${keyed}`), { code: 1, stderr: /There is a store already/ })
+  t.match(await restore(`restore '${keyed}'`), {
+    code: 0,
+    stdout: /new\/relay\.db and its vault are restored/,
+  })
+  t.match(await restore(`restore '${keyed}'`), { code: 1, stderr: /There is a store already/ })
 
   await stand.restart(environment)
   t.match((await stand.admin('GET', '/totals')).body, { received: 3, queued: 3 })
@@ -45,10 +48,10 @@ t.test('a damaged queue is restored in part; PostgreSQL has tools of its own', a
   const stand = await setUp(t)
   const relay = createCommandLine(stand)
   const folder = join(stand.folder, 'backup')
-  t.match(await relay(`backup ${folder} --with-master-key`), { stdout: /whoever has this folder can read/ })
+  t.match(await relay(`backup '${folder}' --with-master-key`), { stdout: /whoever has this folder can read/ })
   writeFileSync(join(folder, 'queue.db'), '')
   const environment = { DATABASE_URL: `sqlite:${stand.folder}/new/relay.db` }
-  t.match(await relay(`restore ${folder}`, { environment }), {
+  t.match(await relay(`restore '${folder}'`, { environment }), {
     code: 3,
     stdout: /The copy of the queue is damaged/,
   })

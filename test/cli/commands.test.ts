@@ -96,7 +96,7 @@ t.test('a source is set, tried, listed and removed; its secret is never shown', 
   t.teardown(() => rm(folder, { recursive: true }))
   const file = async (name: string, text: string) => {
     await writeFile(join(folder, name), text)
-    return join(folder, name)
+    return `'${join(folder, name)}'`
   }
   const settings = await file('settings.json', '{"event_id": "{checkout_token}", "renewals": "send"}')
   const set = await relay(

@@ -18,7 +18,7 @@ export interface Line {
   readonly wait?: (ms: number) => Promise<void>
 }
 
-/** As a line, or as the words of one that has spaces in them. */
+/** As a line, in which single quotes hold words with spaces together, or as its words. */
 export type Relay = (words: string | readonly string[], line?: Line) => Promise<Ended>
 
 export function createCommandLine(stand?: Guest): Relay {
@@ -26,7 +26,7 @@ export function createCommandLine(stand?: Guest): Relay {
     const [stdout, stderr]: [string[], string[]] = [[], []]
     const answers = typed.values()
     let unread = input
-    const code = await runCommandLine(typeof words === 'string' ? words.split(' ').filter(Boolean) : words, {
+    const code = await runCommandLine(typeof words === 'string' ? split(words) : words, {
       version: '1.2.3',
       environment: {
         ...(stand && {
@@ -51,4 +51,8 @@ export function createCommandLine(stand?: Guest): Relay {
     })
     return { code, stdout: stdout.join('\n'), stderr: stderr.join('\n') }
   }
+}
+
+function split(line: string): string[] {
+  return (line.match(/'[^']*'|\S+/g) ?? []).map((word) => word.replaceAll("'", ''))
 }
