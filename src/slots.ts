@@ -1,5 +1,5 @@
 /**
- * What is under way: posts, calls, promises. Each has a slot, which is used again.
+ * What is under way: posts, calls, promises. Each has a slot, which is used again; there stay as many as were ever used at once.
  *
  * A Set or Map that is added to and deleted from all the time leaves its former tables behind. Each of them holds what was in it, and
  * the next table: once one of them is in V8's old generation, all that ever was in a later one stays until the next full garbage

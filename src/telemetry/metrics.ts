@@ -30,7 +30,7 @@ const COUNT_BUCKETS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000]
 export const METRICS = {
   accountEvents: {
     name: 'pinrelay_account_events_total',
-    help: 'Events by account and outcome (delivered, rejected, expired, filtered, duplicate; or invalid) since this process began, of the first 1,000 accounts; those of others are under other, and so are those that expired while they waited, and erased ones, filtered, where no account was named. GET /totals counts since the store began.',
+    help: 'Events by account and outcome (delivered, rejected, expired, filtered, duplicate; or invalid) since this process began, of the first 1,000 accounts. Under other: further accounts, what expired in the queue, and what was erased without naming an account (as filtered). GET /totals counts since the store began.',
     labels: ['ad_account_id', 'outcome'],
   },
   accountNeedsConsent: {

@@ -615,10 +615,12 @@ t.test('after stop no call leaves, and posts are answered with what is known', a
   const { clock, post, calls, delivery } = setStage(t)
   const first = post(1, ['a'])
   await runDue()
-  const stopped = delivery.stop(5000)
+  let isStopped = false
+  const stopped = delivery.stop(5000).then(() => (isStopped = true))
   const second = post(2, ['b'])
   await runDue()
   t.equal(calls.length, 1)
+  t.notOk(isStopped, 'a call is in flight')
   await calls[0]?.deliver()
   await stopped
   t.match(await first, [{ status: 'delivered' }])

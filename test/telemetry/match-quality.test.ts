@@ -223,3 +223,21 @@ t.test('an hour of yesterday does not count again today', async (t) => {
   quality.note('1', prepared({ em: 'a@example.com' }))
   t.match(quality.rows(24), [{ events: 1, warnings: { length: 0 }, shares: { warned: 0, em: 1 } }])
 })
+
+t.test('streams are searched for idle ones once an hour, and not at each post', async (t) => {
+  let [nowMs, readings] = [NOW_MS, 0]
+  const quality = createMatchQuality(() => {
+    readings += 1
+    return nowMs
+  })
+  const note = (adAccountId: string) => {
+    readings = 0
+    quality.note(adAccountId, prepared({}))
+    return readings
+  }
+  for (let account = 1; account <= 100; account++) note(String(account))
+  t.ok(note('1') < 100)
+  nowMs += HOUR_MS
+  t.ok(note('1') >= 100, 'each stream is asked for its age')
+  t.ok(note('1') < 100)
+})

@@ -57,7 +57,7 @@ export type EngineApi = FrontStore &
   Omit<VaultStore, 'changeVault'> &
   Omit<Shared, 'onChange'> &
   Pick<OpenedStore, 'recover' | 'backUp' | 'close'> & {
-    /** First, and once; answers the names of the others. Rejects as the store's opening does. */
+    /** First, and once; answers the names of all. Rejects as the store's opening does. */
     open(settings: EngineSettings): Promise<readonly (keyof EngineApi)[]>
     takePost(post: Post): Promise<PostReceipt>
     withdrawPost(postId: number): void

@@ -144,3 +144,41 @@ t.test('batch ids follow the clock, also in a fresh file that replaces a broken 
   const { store } = await ground.open({ wallMs: () => NOW_MS })
   t.equal((await store.lease(askAll())).length, 3)
 })
+
+t.test('an entry of an index that no row bears out keeps no step of expiry busy', async (t) => {
+  const ground = await layGround(t)
+  const first = await ground.open()
+  const { batchId } = (await first.store.commit(makeBatch(['a'], { eventTimesS: [NOW_S] }))).batch!
+  await first.store.release([{ batchId, attempts: 0, history: [] }])
+  await first.close()
+  // The batch is old; then it goes and comes again as a young one while the index is hidden.
+  const change = <Result>(act: (db: DatabaseSync) => Result): Result => {
+    const db = new DatabaseSync(ground.path, { defensive: false })
+    db.exec('PRAGMA writable_schema = ON')
+    const result = act(db)
+    db.close()
+    return result
+  }
+  const ofIndex = "FROM sqlite_master WHERE type = 'index' AND sql LIKE '%oldest_event_time_s%'"
+  const index = change((db) => {
+    db.exec(`UPDATE batches SET oldest_event_time_s = ${NOW_S - 1000}`)
+    const found = db.prepare(`SELECT * ${ofIndex}`).get()!
+    db.exec(`DELETE ${ofIndex}`)
+    return found
+  })
+  const row = change((db) => {
+    const found = db.prepare('SELECT * FROM batches').get()!
+    db.exec('DELETE FROM batches')
+    db.prepare('INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)').run(...Object.values(index))
+    return { ...found, oldest_event_time_s: NOW_S }
+  })
+  change((db) => {
+    const names = Object.keys(row)
+    const places = names.map(() => '?').join()
+    db.prepare(`INSERT INTO batches (${names.join()}) VALUES (${places})`).run(...Object.values(row))
+  })
+  const { store } = await ground.open()
+  const request = { oldestEventTimeS: NOW_S - 10, limit: 100, nowMs: NOW_MS }
+  t.equal(await store.expire(request), 0)
+  t.match(await store.totals({}), { queued: 1, expired: 0 })
+})
