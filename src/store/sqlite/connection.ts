@@ -10,7 +10,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { StoreTooNew, codeOf } from '../../errors.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { assertCheckOpens, readKeyChecks } from '../core/reseal.ts'
-import { isDamage, isNoSpace, StoreDamaged, translateOpenErrors } from './failures.ts'
+import { explainOpenError, isDamage, isNoSpace, StoreDamaged, translateOpenErrors } from './failures.ts'
 import { createRunner } from './run.ts'
 
 /** SQLite's own; nothing sets another size. */
@@ -82,9 +82,10 @@ export function openFile<Begun>(options: OpenFileOptions, begin: (db: DatabaseSy
       db.exec(`PRAGMA journal_size_limit = ${Math.floor(WAL_GROWTH * walBytes)}`)
       return begin(db)
     } catch (error) {
-      if (isDamage(error)) onDamage?.()
+      const explained = explainOpenError(path, error)
+      if (isDamage(explained)) onDamage?.()
       closeQuietly(db)
-      throw error
+      throw explained
     }
   })
 }

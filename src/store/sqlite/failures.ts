@@ -65,9 +65,12 @@ export function translateOpenErrors<T>(path: string, opening: () => T): T {
   try {
     return opening()
   } catch (error) {
-    throw explain(path, doubt(path, error))
+    throw explainOpenError(path, error)
   }
 }
+
+/** The error to show for a failed open; of damage, `isDamage` says so. */
+export const explainOpenError = (path: string, error: unknown) => explain(path, doubt(path, error))
 
 /**
  * During open, SQLITE_ERROR and SQLITE_READONLY can mean a corrupt file: the statements are always the same, and whether the file

@@ -65,6 +65,16 @@ t.test('a count of free pages that cannot be is damage, and does not make the st
   }
 })
 
+t.test('a file that says it must not be written is damaged, and replaced', async (t) => {
+  // The header's write version: SQLite opens a file with a larger number than it knows for reading only.
+  const path = copy(pattern.closed)
+  overwrite(path, 18, Buffer.from([6]))
+  const opened = await open(t, path)
+  t.equal(opened.asides().length, 1)
+  t.ok((await opened.store.commit(makeBatch(['writable'], LIVE))).batch?.batchId)
+  await opened.close()
+})
+
 t.test('recover brings all of it back through the dedupe, once', async (t) => {
   const path = copy(pattern.killed)
   // The page of the schema: nothing can be read by SQL.
