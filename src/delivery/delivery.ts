@@ -9,7 +9,7 @@
  *   conclude.ts, bisect.ts   outcomes, or another try
  *   acknowledgements.ts   outcomes are written to the store, and `send` resolves with them
  */
-import { orAfter } from '../clock.ts'
+import { orAfter, repeat } from '../clock.ts'
 import type { SharedBreaker } from '../store/shared.ts'
 import type { QueueKey, LeasedBatch } from '../store/store.ts'
 import type { PostTrace } from '../telemetry/tracing.ts'
@@ -23,10 +23,12 @@ import { Prefetch } from './prefetch.ts'
 import { Queues, slicesOf, type Queue } from './queue.ts'
 import { stateOf, type QueueState } from './queue-status.ts'
 import { createScheduler, stopOf } from './scheduler.ts'
-import { sweepStalls } from './stall-sweep.ts'
 import { createWaitingPosts } from './waiting-posts.ts'
 
 export type Delivery = ReturnType<typeof createDelivery>
+
+/** What nobody reported, such as the batches of a replica that died, waits no longer than this. */
+const POLL_EVERY_MS = 60_000
 
 export function createDelivery(options: DeliveryOptions) {
   const { store, clock, tokenWatch } = options
@@ -34,16 +36,15 @@ export function createDelivery(options: DeliveryOptions) {
   const ask = (queue: Queue) => scheduler.ask(queue)
   // Without its account a queue has no token; its events stay for when the account is registered again.
   const isPaused = ({ key }: Queue) => options.vault.account(key.adAccountId)?.isPaused !== false
-  const background = createBackground(options)
   const waitingPosts = createWaitingPosts(clock)
-  const shared = { ...options, isPaused, waitingPosts, background, onChange: ask }
+  const shared = { ...options, isPaused, waitingPosts, background: createBackground(options), onChange: ask }
   const prefetch = new Prefetch({ ...shared, beforeRelease: () => acknowledgements.flush() })
   const acknowledgements = createAcknowledgements({ ...shared, prefetch, onCaughtUp: () => scheduler.wake() })
   const { acknowledge, isBehind, isStuck } = acknowledgements
   const breakers = createBreakers({ ...options, onChangeForAll: () => [...queues].forEach(ask) })
   const caller = createCaller({ ...shared, breakers, prefetch, acknowledge })
   const scheduler = createScheduler({ ...shared, breakers, prefetch, caller, isStoreBehind: isBehind })
-  let endSweep = () => {}
+  let endPolling = () => {}
   options.callLimiter.onRefill((adAccountId) => queues.ofAccount(adAccountId).forEach(ask))
 
   function conditionsOf(queue: Queue) {
@@ -53,7 +54,7 @@ export function createDelivery(options: DeliveryOptions) {
   /** Batches of the queue were added in the store, not by `send`. */
   function wake(key: QueueKey): void {
     const queue = queues.of(key)
-    queue.noteStored()
+    queue.hasMoreInStore = true
     ask(queue)
   }
 
@@ -66,10 +67,11 @@ export function createDelivery(options: DeliveryOptions) {
   }
 
   return {
-    /** Takes over what waits in the store. */
+    /** Takes over what waits in the store, now and once a minute. */
     async start(): Promise<void> {
-      for (const queue of await store.backlog()) wake(queue)
-      endSweep = sweepStalls({ ...options, queues, scheduler })
+      const takeOver = async () => (await store.backlog()).forEach(wake)
+      await takeOver()
+      endPolling = repeat(clock, POLL_EVERY_MS, () => takeOver().catch(() => undefined))
     },
     wake,
     /**
@@ -119,12 +121,12 @@ export function createDelivery(options: DeliveryOptions) {
     async stop(patienceMs: number): Promise<void> {
       scheduler.stop()
       prefetch.stop()
-      endSweep()
+      endPolling()
       await orAfter(clock, patienceMs, Promise.all([...caller.inFlight].flatMap(({ ended }) => ended ?? [])))
     },
     /** Ends every post's wait with what is known, now and from now on. */
     endWaiting: () => waitingPosts.endAll(),
     /** After `stop`, when no call is in flight: writes the last decisions. Queued events stay in the store. */
-    close: () => background.close(),
+    close: () => shared.background.close(),
   }
 }

@@ -67,11 +67,6 @@ export class Prefetch {
     else this.#queueing.add(queue)
   }
 
-  /** The queue leases once others have, or once there is room. */
-  waitsForTurn(queue: Queue): boolean {
-    return this.#queueing.has(queue) && !this.#isTurn()
-  }
-
   /** Replaces slices by those that were cut from them; by none when their events have an outcome. */
   replace(queue: Queue, before: readonly Slice[], after: readonly Slice[]): void {
     for (const slice of before) this.#weigh(queue, slice, -1)
@@ -121,12 +116,9 @@ export class Prefetch {
       queue.callsSinceLease = 0
       const limits = { maxEvents: LEASE_EVENTS, maxBytes: LEASE_BYTES }
       const leased = await store.lease({ ...queue.key, ...limits, nowMs: clock.wallMs() })
-      const onFound = queue.onFoundInStore
-      queue.onFoundInStore = undefined
       // Only an empty answer proves that there are no more.
       if (leased.length === 0) return
       queue.hasMoreInStore = true
-      onFound?.()
       const waiting = waitingPosts.byId()
       for (const one of leased) {
         const { batch, slice } = batchOf(one)

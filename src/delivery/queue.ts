@@ -75,8 +75,6 @@ export class Queue {
   readonly calls = createSlots<CallInFlight>()
   /** Batches wait in the store that are not here. */
   hasMoreInStore = false
-  /** Called when the next lease brings something. See stall-sweep.ts. */
-  onFoundInStore: (() => void) | undefined
   isLeasing = false
   /** Monotonic: the store could not lease, and is not asked before. */
   leaseAgainMs = -Infinity
@@ -156,12 +154,6 @@ export class Queue {
     const groups = this.#groups.splice(0)
     while (this.#resting.length > 0) groups.push(this.#resting.pop()!.group)
     for (const group of groups) this.addMembers(group)
-  }
-
-  /** Somebody says that the store has more of it: it is not forgotten. */
-  noteStored(): void {
-    this.hasMoreInStore = true
-    this.onFoundInStore = undefined
   }
 
   /** What has rested until `nowMs` may leave again. */

@@ -199,16 +199,6 @@ export function createScheduler(options: SchedulerOptions) {
   return {
     ask,
     wake,
-    /** Whether the queue may call, or will be able to, and nothing will ask it. See stall-sweep.ts. */
-    isForgotten(queue: Queue): boolean {
-      const conditions = conditionsOf(queue)
-      if (queue.isScheduled) return !isDue && refusalOfAll(conditions) === undefined
-      if (prefetch.waitsForTurn(queue) || queue.cancelTimer || queue.calls.size > 0) return false
-      const refusal = refusalOf(queue, conditions)
-      if (refusal?.reason === 'paused' || refusal?.reason === 'leasing') return false
-      // Without `untilMs`, the end of the trial for all asks it.
-      return refusal?.reason !== 'pinterest_down' || refusal.untilMs < Infinity
-    },
     /** No call leaves from now on. */
     stop: () => void (isStopped = true),
   }

@@ -143,10 +143,6 @@ export const METRICS = {
     help: '1 for each queue that does not call, with its status and urgency as in GET /accounts (2 and 3: a person has to act). At most 1,000, the most urgent first.',
     labels: ['ad_account_id', 'queue', 'status', 'urgency'],
   },
-  queuesStalled: {
-    name: 'pinrelay_queues_stalled_total',
-    help: 'Queues that had events while nothing would have asked for a call: found and asked once a minute. Stays 0, or the relay has a fault.',
-  },
   ready: { name: 'pinrelay_ready', help: '1 while posts are taken.' },
   storeAnswered: {
     name: 'pinrelay_store_answered_timestamp_seconds',
