@@ -17,9 +17,8 @@ import { createVerify } from './delivery/verify.ts'
 import { createReadiness } from './ingest/health.ts'
 import { createPublicServer } from './ingest/server.ts'
 import { createWebhookLog } from './ingest/webhook-log.ts'
-import { createMatchQuality } from './telemetry/match-quality.ts'
 import { createRecentStatistics } from './telemetry/recent-statistics.ts'
-import { createVolumeWatch, reportVolume } from './telemetry/volume-watch.ts'
+import { createStreams, reportVolume } from './telemetry/streams.ts'
 import type { Log } from './telemetry/log.ts'
 import { createMetrics } from './telemetry/metrics.ts'
 import { createPinterestOauth } from './pinterest/oauth.ts'
@@ -208,16 +207,15 @@ function openSending(base: Base, opened: AsyncDisposableStack) {
 /** The two servers. They take requests once `listen` is called. */
 async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableStack) {
   const { settings, vault, postLimiter, log, clock } = base
-  const matchQuality = createMatchQuality(clock.wallMs)
-  const volumeWatch = createVolumeWatch({ clock, log })
-  opened.defer(() => volumeWatch.close())
+  const streams = createStreams({ clock, log })
+  opened.defer(() => streams.close())
   // Whichever replica deleted it.
   vault.onAccountChange((adAccountId) => {
     if (vault.account(adAccountId) !== undefined) return
-    for (const part of [postLimiter, sending.tokenWatch, matchQuality, volumeWatch]) part.forget(adAccountId)
+    for (const part of [postLimiter, sending.tokenWatch, streams]) part.forget(adAccountId)
   })
   const webhookLog = createWebhookLog()
-  const publicApp = await createPublicServer({ ...base, ...sending, matchQuality, volumeWatch, webhookLog })
+  const publicApp = await createPublicServer({ ...base, ...sending, streams, webhookLog })
   let closing: Promise<unknown> | undefined
   /** Resolves when every post that is in was answered. */
   const closePublicApp = () => (closing ??= publicApp.close())
@@ -232,14 +230,13 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
     ...sending,
     verify,
     granting,
-    matchQuality,
-    volumeWatch,
+    streams,
     webhookLog,
     publicUrl: () => settings.ADMIN_PUBLIC_URL ?? adminUrl,
   })
   opened.defer(() => endConnections(adminApp, adminApp.close()))
   return {
-    volumeWatch,
+    streams,
     async listen() {
       adminUrl = await adminApp.listen({ host: settings.ADMIN_HOST, port: settings.ADMIN_PORT })
       const publicUrl = await publicApp.listen({ host: settings.HOST, port: settings.PORT })
@@ -256,7 +253,7 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
 }
 
 /** Collected when the metrics are scraped. */
-function reportMetrics(base: Base, { readiness, delivery }: Sending, { volumeWatch }: Ports): void {
+function reportMetrics(base: Base, { readiness, delivery }: Sending, { streams }: Ports): void {
   const { metrics, isClockTrusted, shared } = base
   metrics.collect('ready', () => Number(readiness.problem() === undefined))
   metrics.collect('storeAnswered', () => readiness.answeredAtMs() / 1000)
@@ -270,7 +267,7 @@ function reportMetrics(base: Base, { readiness, delivery }: Sending, { volumeWat
   })
   reportTokens(base)
   reportStore(metrics, base.takeSnapshot)
-  reportVolume(metrics, volumeWatch)
+  reportVolume(metrics, streams)
   reportQueues(base, delivery, base.postLimiter)
 }
 

@@ -118,7 +118,7 @@ export const totalsRoutes: AdminRoutes = async (app, { store }) => {
 }
 
 export const insightRoutes: AdminRoutes = async (app, options) => {
-  const { vault, matchQuality, volumeWatch, metrics, settings } = options
+  const { vault, streams, metrics, settings } = options
 
   const scraping = {
     summary: 'For Prometheus; without the admin token when METRICS_OPEN=true',
@@ -154,8 +154,8 @@ export const insightRoutes: AdminRoutes = async (app, options) => {
   }
   app.get('/match-quality', { schema: matching }, async (request) => {
     const hours = Number(request.query.hours ?? MOST_HOURS)
-    const rows = matchQuality
-      .rows(hours, request.query.ad_account_id)
+    const rows = streams
+      .quality(hours, request.query.ad_account_id)
       .slice(0, MOST_ROWS)
       .map((row) => ({
         ...answerOf(Counts, {
@@ -178,6 +178,6 @@ export const insightRoutes: AdminRoutes = async (app, options) => {
   }
   app.get('/volume', { schema: watching }, async (request) => {
     const { ad_account_id: adAccountId, hours = 24 } = request.query
-    return answerOf(Volume, { volume: volumeWatch.rows(Number(hours), adAccountId) })
+    return answerOf(Volume, { volume: streams.volume(Number(hours), adAccountId) })
   })
 }

@@ -7,9 +7,8 @@ import type { WebhookLog } from '../ingest/webhook-log.ts'
 import type { Engine } from '../store/engine/engine.ts'
 import type { TakeSnapshot } from '../store/snapshot.ts'
 import type { Settings } from '../settings.ts'
-import type { MatchQuality } from '../telemetry/match-quality.ts'
 import type { RecentStatistics } from '../telemetry/recent-statistics.ts'
-import type { VolumeWatch } from '../telemetry/volume-watch.ts'
+import type { Streams } from '../telemetry/streams.ts'
 import type { Granting } from '../vault/granting.ts'
 import type { Refresher } from '../vault/refresher.ts'
 import type { TokenWatch } from '../vault/token-watch.ts'
@@ -26,8 +25,7 @@ export interface AdminOptions
   readonly granting: Granting
   readonly refresher: Refresher
   readonly tokenWatch: TokenWatch
-  readonly matchQuality: MatchQuality
-  readonly volumeWatch: VolumeWatch
+  readonly streams: Streams
   readonly webhookLog: Pick<WebhookLog, 'of'>
   readonly recentStatistics: RecentStatistics
   readonly takeSnapshot: TakeSnapshot

@@ -12,11 +12,10 @@ import type { Settings } from '../settings.ts'
 import type { Engine } from '../store/engine/engine.ts'
 import type { Post, PostReceipt } from '../store/engine/posts.ts'
 import type { LeasedBatch, QueueKey } from '../store/store.ts'
-import type { MatchQuality } from '../telemetry/match-quality.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { Streams } from '../telemetry/streams.ts'
 import { isInvalidReason, isWarning, wordsOf } from '../telemetry/tally.ts'
 import type { PostTrace, Tracing } from '../telemetry/tracing.ts'
-import type { VolumeWatch } from '../telemetry/volume-watch.ts'
 import type { Vault } from '../vault/vault.ts'
 import { createAdmission, createArrivals } from './admission.ts'
 import type { Readiness } from './health.ts'
@@ -31,8 +30,7 @@ export interface IngestOptions {
   readonly postLimiter: PostLimiter
   readonly webhookLog: WebhookLog
   readonly metrics: Metrics
-  readonly matchQuality: Pick<MatchQuality, 'note'>
-  readonly volumeWatch: Pick<VolumeWatch, 'note'>
+  readonly streams: Pick<Streams, 'note'>
   readonly tracing: Tracing | undefined
   readonly clock: Clock
   /** Whether ages can be believed: see clock-watch.ts. */
@@ -134,11 +132,7 @@ export function createTakePost(options: IngestOptions) {
   return { admitBody, take, deliver, beginTrace }
 }
 
-function count(
-  { metrics, matchQuality, volumeWatch }: IngestOptions,
-  adAccountId: string,
-  receipt: PostReceipt,
-): void {
+function count({ metrics, streams }: IngestOptions, adAccountId: string, receipt: PostReceipt): void {
   metrics.countEvents(adAccountId, 'invalid', receipt.invalidCount)
   metrics.countEvents(adAccountId, 'filtered', receipt.filteredCount)
   metrics.countEvents(adAccountId, 'duplicate', receipt.duplicates.length)
@@ -147,9 +141,7 @@ function count(
       if (isWarning(word)) metrics.eventWarnings.inc({ code: word }, n)
       else if (isInvalidReason(word)) metrics.eventsInvalid.inc({ reason: word }, n)
     }
-    if (receipt.isTest) continue
-    matchQuality.note(adAccountId, tally)
-    volumeWatch.note(adAccountId, tally)
+    if (!receipt.isTest) streams.note(adAccountId, tally)
   }
 }
 

@@ -1,11 +1,8 @@
 /**
- * By what Pinterest can match an account's events with people: shares of live events per event name, over the last hours, as
- * they are prepared. In memory, since the start of the process: the present state, not a history.
- * Each stream takes about 150 bytes for each hour with events; those that were silent for a day make room for others
- * (streams.ts).
+ * By what Pinterest can match an account's events with people: shares of the events of one name, over the last hours, as they are
+ * prepared. The present state, not a history. Kept by streams.ts.
  */
 import type { InvalidReason, WarningCode } from '../events/reasons.ts'
-import { createStreams } from './streams.ts'
 import {
   addCount,
   COUNTED,
@@ -16,8 +13,6 @@ import {
   type Counts,
   type EventTally,
 } from './tally.ts'
-
-export type MatchQuality = ReturnType<typeof createMatchQuality>
 
 export interface MatchQualityRow {
   readonly adAccountId: string
@@ -32,66 +27,35 @@ export interface MatchQualityRow {
 }
 
 export const MOST_HOURS = 24
-const HOUR_MS = 3_600_000
+export const HOUR_MS = 3_600_000
 
-interface Hour {
+export interface Hour {
   /** Since the epoch. */
   readonly hour: number
   events: number
   readonly counts: Counts
 }
 
-export function createMatchQuality(wallMs: () => number) {
-  const hourNow = () => Math.floor(wallMs() / HOUR_MS)
-  let searchedHour = hourNow()
-  /** Of each the hours with events, oldest first. */
-  const streams = createStreams<Hour[]>(
-    () => [],
-    (hours) => (hours.at(-1)?.hour ?? 0) <= hourNow() - MOST_HOURS,
-  )
-
-  function latestOf(hours: Hour[], hour: number): Hour {
-    let latest = hours.at(-1)
-    if (latest?.hour !== hour) hours.push((latest = { hour, events: 0, counts: {} }))
-    while (hours[0]!.hour <= hour - MOST_HOURS) hours.shift()
-    return latest
-  }
-
-  return {
-    note(adAccountId: string, { eventName, events, counts }: EventTally): void {
-      const hour = hourNow()
-      if (hour !== searchedHour) streams.dropIdle()
-      searchedHour = hour
-      const hours = streams.of(adAccountId, eventName)
-      if (hours === undefined) return
-      const latest = latestOf(hours, hour)
-      latest.events += events
-      for (const [word, count] of wordsOf(counts)) addCount(latest.counts, word, count)
-    },
-
-    /** Those with the most events first, of the present hour and those before it. */
-    rows(mostHours: number, adAccountId?: string): readonly MatchQualityRow[] {
-      const oldest = hourNow() - mostHours
-      return streams
-        .list(adAccountId)
-        .map(([id, eventName, hours]) => {
-          const summed = sumUp(hours.filter(({ hour }) => hour > oldest))
-          return { adAccountId: id, eventName, ...summed }
-        })
-        .filter(({ events }) => events > 0)
-        .toSorted((one, other) => other.events - one.events)
-    },
-
-    forget: (adAccountId: string) => streams.forget(adAccountId),
-  }
+/** Adds to the present hour, and drops those that are too old. */
+export function countHour(hours: Hour[], hour: number, { events, counts }: EventTally): void {
+  let latest = hours.at(-1)
+  if (latest?.hour !== hour) hours.push((latest = { hour, events: 0, counts: {} }))
+  while (hours[0]!.hour <= hour - MOST_HOURS) hours.shift()
+  latest.events += events
+  for (const [word, count] of wordsOf(counts)) addCount(latest.counts, word, count)
 }
 
-function sumUp(hours: readonly Hour[]): Omit<MatchQualityRow, 'adAccountId' | 'eventName'> {
+/** Of the hours after `oldest`. */
+export function qualityOf(
+  { adAccountId, eventName }: Pick<MatchQualityRow, 'adAccountId' | 'eventName'>,
+  hours: readonly Hour[],
+  oldest: number,
+): MatchQualityRow {
   const sums: Counts = {}
   let events = 0
-  for (const hour of hours) {
-    events += hour.events
-    for (const [word, count] of wordsOf(hour.counts)) addCount(sums, word, count)
+  for (const one of hours.filter(({ hour }) => hour > oldest)) {
+    events += one.events
+    for (const [word, count] of wordsOf(one.counts)) addCount(sums, word, count)
   }
   const sent = events - (sums.invalid ?? 0) - (sums.filtered ?? 0)
   const shares = Object.fromEntries(
@@ -102,6 +66,8 @@ function sumUp(hours: readonly Hour[]): Omit<MatchQualityRow, 'adAccountId' | 'e
   ) as Record<Counted, number>
   const words = wordsOf(sums).toSorted(([, one], [, other]) => other - one)
   return {
+    adAccountId,
+    eventName,
     events,
     shares,
     warnings: words.flatMap(([word, count]) => (isWarning(word) ? { code: word, count } : [])),

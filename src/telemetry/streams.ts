@@ -1,56 +1,215 @@
 /**
- * One value for each stream: an account and an event name. Event names may be a storefront's own text, so their number is
- * bounded: some names an account are distinguished, and some thousand streams in all. Names that Pinterest does not know take
- * no more than half of them. Idle streams make room.
+ * Live events, counted by stream: an account and an event name. Each stream has its volume per quarter of an hour, which is judged
+ * as each quarter ends (volume-judge.ts), and what match-quality.ts makes shares of. A storefront whose plugin broke reports
+ * nothing; a sudden drop is how it is noticed.
+ *
+ * Invalid events count, too. In memory, since the start of the process: after a restart it learns anew. Slots follow the
+ * monotonic clock, so that setting the wall clock makes no drop. A stream takes three KiB, and 150 bytes for each of the last 24 hours
+ * with events. Event names may be a storefront's own text, so their number is bounded: some names an account are distinguished, and
+ * some thousand streams in all. Names that Pinterest does not know take no more than half of them. Those that were silent for eight
+ * days make room, and one line in the log says when there is none.
  */
+import type { Clock } from '../clock.ts'
 import { isKnownEventName } from '../events/event-name.ts'
+import type { Log } from './log.ts'
+import { countHour, HOUR_MS, qualityOf, type Hour, type MatchQualityRow } from './match-quality.ts'
+import type { Metrics } from './metrics.ts'
+import type { EventTally } from './tally.ts'
+import {
+  HISTORY_SLOTS,
+  HOUR_SLOTS,
+  isMark,
+  judgeVolume,
+  SLOT_MINUTES,
+  sumSlots,
+  type VolumeHistory,
+  type VolumeJudgement,
+} from './volume-judge.ts'
+
+export type Streams = ReturnType<typeof createStreams>
+
+export interface VolumeRow extends Pick<VolumeJudgement, 'state' | 'observed' | 'expected'> {
+  readonly adAccountId: string
+  readonly eventName: string
+  readonly windowMinutes: number
+  /** When the state began, in milliseconds since the epoch. */
+  readonly sinceMs: number
+  /** Events in each of the last hours that are over, oldest first; fewer where fewer are known. */
+  readonly hours: readonly number[]
+}
+
+interface Stream {
+  readonly adAccountId: string
+  readonly eventName: string
+  /** A ring; `slot % HISTORY_SLOTS` is its place. */
+  readonly counts: Uint32Array
+  readonly firstSlot: number
+  /** Of its latest event. */
+  lastSlot: number
+  judgement: VolumeJudgement
+  sinceMs: number
+  /** Those with events, oldest first. */
+  readonly hours: Hour[]
+}
 
 /** The name of all beyond the bound, and of events without a readable name. */
 export const OTHER = '(other)'
 const MOST_STREAMS = 5000
 const MOST_EVENT_NAMES = 50
+const SLOT_MS = SLOT_MINUTES * 60_000
 
-/** `dropIdle` is for the caller to call as time passes: a full table takes no stream before. */
-export function createStreams<S>(create: () => S, isIdle: (stream: S) => boolean) {
-  const accounts = new Map<string, Map<string, S>>()
+export function createStreams({ clock, log }: { readonly clock: Clock; readonly log: Log }) {
+  const startedMs = clock.monotonicMs()
+  const accounts = new Map<string, Map<string, Stream>>()
   let count = 0
+  let isLogged = false
+  /** The one that is being filled. */
+  let slot = 0
+  let cancel = clock.after(SLOT_MS, turn)
 
-  function dropIdle(): void {
-    for (const [adAccountId, own] of accounts) {
-      for (const [name, stream] of own) {
-        if (!isIdle(stream)) continue
-        own.delete(name)
-        count -= 1
-      }
-      if (own.size === 0) accounts.delete(adAccountId)
+  /** Undefined when there is no room for one more. */
+  function streamOf(adAccountId: string, eventName: string | undefined): Stream | undefined {
+    const own = accounts.get(adAccountId) ?? new Map<string, Stream>()
+    const wanted = eventName || OTHER
+    const name = own.has(wanted) || own.size < MOST_EVENT_NAMES ? wanted : OTHER
+    const known = own.get(name)
+    if (known !== undefined) return known
+    if (count >= (isKnownEventName(name) ? MOST_STREAMS : MOST_STREAMS / 2)) return undefined
+    count += 1
+    const stream: Stream = {
+      adAccountId,
+      eventName: name,
+      counts: new Uint32Array(HISTORY_SLOTS),
+      firstSlot: slot,
+      lastSlot: slot,
+      judgement: NOT_JUDGED,
+      sinceMs: clock.wallMs(),
+      hours: [],
     }
+    accounts.set(adAccountId, own.set(name, stream))
+    return stream
+  }
+
+  /** Of one account, or of all. */
+  function list(adAccountId?: string): readonly Stream[] {
+    const some = adAccountId === undefined ? [...accounts.values()] : [accounts.get(adAccountId) ?? new Map()]
+    return some.flatMap((own: ReadonlyMap<string, Stream>) => [...own.values()])
+  }
+
+  function drop({ adAccountId, eventName }: Stream): void {
+    const own = accounts.get(adAccountId)
+    if (own?.delete(eventName)) count -= 1
+    if (own?.size === 0) accounts.delete(adAccountId)
+  }
+
+  /** Ends all slots that are over: a busy loop or a sleeping machine may have missed some. */
+  function turn(): void {
+    const now = Math.floor((clock.monotonicMs() - startedMs) / SLOT_MS)
+    while (slot < now) {
+      slot += 1
+      for (const stream of list()) {
+        stream.counts[slot % HISTORY_SLOTS] = 0
+        if (slot - stream.lastSlot >= HISTORY_SLOTS) drop(stream)
+        else judge(stream)
+      }
+    }
+    cancel = clock.after(startedMs + (slot + 1) * SLOT_MS - clock.monotonicMs(), turn)
+  }
+
+  function judge(stream: Stream): void {
+    const { adAccountId, eventName, judgement: before } = stream
+    stream.judgement = judgeVolume(historyOf(stream, slot), before)
+    const { state } = stream.judgement
+    if (state === before.state) return
+    stream.sinceMs = clock.wallMs()
+    const event_name = isKnownEventName(eventName) ? eventName : undefined
+    const fields = { ad_account_id: adAccountId, event_name, reason: state }
+    if (isMark(state)) log.warn(fields, 'volume is not as usual')
+    else if (isMark(before.state)) log.info(fields, 'volume is as usual again')
   }
 
   return {
-    /** Undefined when there is no room for one more. */
-    of(adAccountId: string, eventName: string | undefined): S | undefined {
-      const own = accounts.get(adAccountId)
-      const wanted = eventName || OTHER
-      const name = own === undefined || own.has(wanted) || own.size < MOST_EVENT_NAMES ? wanted : OTHER
-      const known = own?.get(name)
-      if (known !== undefined) return known
-      const most = isKnownEventName(name) ? MOST_STREAMS : MOST_STREAMS / 2
-      if (count >= most) return undefined
-      count += 1
-      const stream = create()
-      if (own === undefined) accounts.set(adAccountId, new Map([[name, stream]]))
-      else own.set(name, stream)
-      return stream
+    /** Events of one name came. */
+    note(adAccountId: string, tally: EventTally): void {
+      const stream = streamOf(adAccountId, tally.eventName)
+      if (stream !== undefined) {
+        stream.counts[slot % HISTORY_SLOTS]! += tally.events
+        stream.lastSlot = slot
+        countHour(stream.hours, hourOf(clock), tally)
+      } else if (!isLogged) {
+        isLogged = true
+        log.warn({ ad_account_id: adAccountId, reason: 'too_many_streams' }, 'events are not watched')
+      }
     },
-    /** Of one account, or of all. */
-    list: (adAccountId?: string) =>
-      [...accounts]
-        .filter(([id]) => adAccountId === undefined || id === adAccountId)
-        .flatMap(([id, own]) => Array.from(own, ([name, stream]) => [id, name, stream] as const)),
-    dropIdle,
-    forget(adAccountId: string): void {
-      count -= accounts.get(adAccountId)?.size ?? 0
-      accounts.delete(adAccountId)
-    },
+    /** Marked ones first, then those with the most events. `mostHours`: how many are answered of each stream. */
+    volume: (mostHours = 24, adAccountId?: string): readonly VolumeRow[] =>
+      list(adAccountId)
+        .map((stream) => volumeOf(stream, slot, mostHours))
+        .toSorted((one, other) => weightOf(other) - weightOf(one)),
+    /** Those with the most events first, of the present hour and those before it. */
+    quality: (mostHours: number, adAccountId?: string): readonly MatchQualityRow[] =>
+      list(adAccountId)
+        .map(({ hours, ...names }) => qualityOf(names, hours, hourOf(clock) - mostHours))
+        .filter(({ events }) => events > 0)
+        .toSorted((one, other) => other.events - one.events),
+    forget: (adAccountId: string) => list(adAccountId).forEach(drop),
+    close: () => cancel(),
   }
+}
+
+function hourOf({ wallMs }: Clock): number {
+  return Math.floor(wallMs() / HOUR_MS)
+}
+
+function historyOf({ counts, firstSlot }: Stream, slot: number): VolumeHistory {
+  return {
+    // The slot that is being filled takes the place of the oldest.
+    knownSlots: Math.min(slot - firstSlot, HISTORY_SLOTS - 1),
+    countOf: (slotsAgo) =>
+      slotsAgo < slot - firstSlot ? counts[(slot - 1 - slotsAgo + HISTORY_SLOTS) % HISTORY_SLOTS]! : 0,
+  }
+}
+
+function volumeOf(stream: Stream, slot: number, mostHours: number): VolumeRow {
+  const { adAccountId, eventName, sinceMs, counts, judgement } = stream
+  const history = historyOf(stream, slot)
+  const { state, observed, expected, windowSlots } = judgement
+  const hours = Math.min(mostHours, Math.floor(history.knownSlots / HOUR_SLOTS))
+  // While learning, too, what came since is seen: the slot that is being filled counts.
+  const sinceThen = counts[slot % HISTORY_SLOTS]! + sumSlots(history, 0, HOUR_SLOTS - 1)
+  return {
+    adAccountId,
+    eventName,
+    state,
+    observed: state === 'learning' ? sinceThen : observed,
+    expected,
+    windowMinutes: windowSlots * SLOT_MINUTES,
+    sinceMs,
+    hours: Array.from({ length: hours }, (_, index) =>
+      sumSlots(history, (hours - 1 - index) * HOUR_SLOTS, HOUR_SLOTS),
+    ),
+  }
+}
+
+/** Marked streams as a metric. Event names are a storefront's own text: only those that Pinterest knows become labels. */
+export function reportVolume(metrics: Metrics, streams: Pick<Streams, 'volume'>): void {
+  metrics.collect('volumeMark', () =>
+    streams.volume().flatMap(({ adAccountId, eventName, state }) => {
+      if (!isMark(state)) return []
+      const event_name = isKnownEventName(eventName) ? eventName : 'other'
+      return [[{ ad_account_id: adAccountId, event_name, direction: state }, 1] as const]
+    }),
+  )
+}
+
+const NOT_JUDGED: VolumeJudgement = {
+  state: 'learning',
+  observed: 0,
+  expected: undefined,
+  windowSlots: HOUR_SLOTS,
+}
+
+function weightOf({ state, hours }: VolumeRow): number {
+  const events = hours.reduce((sum, count) => sum + count, 0)
+  return isMark(state) ? 1e12 + events : events
 }

@@ -2,9 +2,11 @@ import t from 'tap'
 import { prepareEvent, type PrepareContext } from '../../src/events/prepare.ts'
 import { WARNINGS } from '../../src/events/reasons.ts'
 import { advise } from '../../src/telemetry/advice.ts'
-import { createMatchQuality, type MatchQualityRow } from '../../src/telemetry/match-quality.ts'
-import { OTHER } from '../../src/telemetry/streams.ts'
+import type { MatchQualityRow } from '../../src/telemetry/match-quality.ts'
+import { createLog } from '../../src/telemetry/log.ts'
+import { createStreams, OTHER } from '../../src/telemetry/streams.ts'
 import { COUNTED, tallyEvents } from '../../src/telemetry/tally.ts'
+import { createManualClock } from '../support/clock.ts'
 
 const NOW_MS = Date.UTC(2026, 0, 15, 12)
 const HOUR_MS = 3_600_000
@@ -30,24 +32,26 @@ function prepared(userData: object, more: object = {}, bots: PrepareContext['bot
 }
 
 function setUp() {
-  let nowMs = NOW_MS
+  const clock = createManualClock()
+  clock.setWall(NOW_MS)
+  const log = createLog({ level: 'silent', destination: { write: () => undefined } })
   return {
-    quality: createMatchQuality(() => nowMs),
-    advance: (hours: number) => void (nowMs += hours * HOUR_MS),
+    streams: createStreams({ clock, log }),
+    advance: (hours: number) => clock.setWall(clock.wallMs() + hours * HOUR_MS),
   }
 }
 
 t.test('shares are those of what Pinterest gets, not of what was tried', async (t) => {
-  const { quality } = setUp()
-  quality.note('1', prepared({ em: 'a@example.com', ph: 'n/a', ...BROWSER }))
-  quality.note(
+  const { streams } = setUp()
+  streams.note('1', prepared({ em: 'a@example.com', ph: 'n/a', ...BROWSER }))
+  streams.note(
     '1',
     prepared({ em: ['b@example.com'], ph: '+1 415 555 2671', external_id: 7, click_id: 'dj0y' }),
   )
-  quality.note('1', prepared({ ...BROWSER }, { event_time: NOW_MS / 1000 - 7200 }))
-  quality.note('1', prepared({ em: 'c@example.com', client_ip_address: '203.0.113.7' }))
-  quality.note('1', prepared({}))
-  const [row] = quality.rows(1)
+  streams.note('1', prepared({ ...BROWSER }, { event_time: NOW_MS / 1000 - 7200 }))
+  streams.note('1', prepared({ em: 'c@example.com', client_ip_address: '203.0.113.7' }))
+  streams.note('1', prepared({}))
+  const [row] = streams.quality(1)
   t.match(row, {
     adAccountId: '1',
     eventName: 'checkout',
@@ -83,13 +87,13 @@ t.test('a word that is counted is no code of a warning', async (t) => {
 })
 
 t.test('filtered events are a share of all, and of nothing else', async (t) => {
-  const { quality } = setUp()
+  const { streams } = setUp()
   const bot = { em: 'a@example.com', ...BROWSER, client_user_agent: 'curl/8.5.0' }
-  quality.note('1', prepared(bot, {}, 'filter'))
-  quality.note('1', prepared({ ph: '+1 415 555 2671' }, {}, 'filter'))
-  quality.note('1', prepared({}, {}, 'filter'))
-  quality.note('1', prepared({ em: 'a@example.com' }, {}, 'filter'))
-  const [row] = quality.rows(1)
+  streams.note('1', prepared(bot, {}, 'filter'))
+  streams.note('1', prepared({ ph: '+1 415 555 2671' }, {}, 'filter'))
+  streams.note('1', prepared({}, {}, 'filter'))
+  streams.note('1', prepared({ em: 'a@example.com' }, {}, 'filter'))
+  const [row] = streams.quality(1)
   t.match(row, {
     events: 4,
     shares: { em: 1, ip_and_user_agent: 0, filtered: 0.25, invalid: 0.5 },
@@ -98,20 +102,20 @@ t.test('filtered events are a share of all, and of nothing else', async (t) => {
 })
 
 t.test('hours pass, accounts and names are separate, and an account that is gone is forgotten', async (t) => {
-  const { quality, advance } = setUp()
-  quality.note('1', prepared({ em: 'a@example.com' }))
+  const { streams, advance } = setUp()
+  streams.note('1', prepared({ em: 'a@example.com' }))
   advance(1)
-  quality.note('1', prepared({ em: 'a@example.com' }, { event_name: 'signup' }))
-  quality.note('2', prepared({ em: 'a@example.com' }))
-  quality.note('2', prepared({ em: 'a@example.com' }))
+  streams.note('1', prepared({ em: 'a@example.com' }, { event_name: 'signup' }))
+  streams.note('2', prepared({ em: 'a@example.com' }))
+  streams.note('2', prepared({ em: 'a@example.com' }))
   const names = (hours: number, adAccountId?: string) =>
-    quality.rows(hours, adAccountId).map((row) => `${row.adAccountId} ${row.eventName} ${row.events}`)
+    streams.quality(hours, adAccountId).map((row) => `${row.adAccountId} ${row.eventName} ${row.events}`)
   t.same(names(1), ['2 checkout 2', '1 signup 1'])
   t.same(names(2), ['2 checkout 2', '1 checkout 1', '1 signup 1'])
   t.same(names(2, '1'), ['1 checkout 1', '1 signup 1'])
   advance(23)
   t.same(names(24), ['2 checkout 2', '1 signup 1'])
-  quality.forget('2')
+  streams.forget('2')
   t.same(names(24), ['1 signup 1'])
   advance(24)
   t.same(names(24), [])
@@ -120,13 +124,13 @@ t.test('hours pass, accounts and names are separate, and an account that is gone
 t.test(
   "names of a storefront's own are told apart up to a bound; nameless events count with the rest",
   async (t) => {
-    const { quality } = setUp()
+    const { streams } = setUp()
     for (let n = 0; n < 100; n++)
-      quality.note('1', prepared({ em: 'a@example.com' }, { event_name: `own_${n}` }))
-    quality.note('1', tallyEvents([prepareEvent(null, CONTEXT)])[0]!)
-    quality.note('1', tallyEvents([prepareEvent({ event_name: 'own_1' }, CONTEXT)])[0]!)
-    quality.note('1', tallyEvents([prepareEvent({ event_name: 'signup' }, CONTEXT)])[0]!)
-    const rows = quality.rows(1)
+      streams.note('1', prepared({ em: 'a@example.com' }, { event_name: `own_${n}` }))
+    streams.note('1', tallyEvents([prepareEvent(null, CONTEXT)])[0]!)
+    streams.note('1', tallyEvents([prepareEvent({ event_name: 'own_1' }, CONTEXT)])[0]!)
+    streams.note('1', tallyEvents([prepareEvent({ event_name: 'signup' }, CONTEXT)])[0]!)
+    const rows = streams.quality(1)
     t.equal(rows.length, 51)
     t.match(rows[0], { eventName: OTHER, events: 53, shares: { invalid: 3 / 53 } })
     t.match(
@@ -203,41 +207,12 @@ t.test('what costs most comes first, and what is good is left out', async (t) =>
   t.equal(first?.message, 'Only <1 % have the e-mail address, the strongest identifier there is.')
 })
 
-t.test('streams are bounded, and those that were silent for a day make room', async (t) => {
-  const { quality, advance } = setUp()
-  const event = prepared({ em: 'a@example.com' })
-  for (let account = 0; account < 6000; account++) quality.note(String(account), event)
-  t.equal(quality.rows(24).length, 5000)
-  advance(25)
-  quality.note('7000', event)
-  t.equal(quality.rows(1, '7000').length, 1)
-  t.equal(quality.rows(24).length, 1)
-})
-
 t.test('an hour of yesterday does not count again today', async (t) => {
-  const { quality, advance } = setUp()
+  const { streams, advance } = setUp()
   const warned = prepared({ em: 'a@example.com', ph: 'n/a' })
-  quality.note('1', warned)
-  quality.note('1', warned)
+  streams.note('1', warned)
+  streams.note('1', warned)
   advance(24)
-  quality.note('1', prepared({ em: 'a@example.com' }))
-  t.match(quality.rows(24), [{ events: 1, warnings: { length: 0 }, shares: { warned: 0, em: 1 } }])
-})
-
-t.test('streams are searched for idle ones once an hour, and not at each post', async (t) => {
-  let [nowMs, readings] = [NOW_MS, 0]
-  const quality = createMatchQuality(() => {
-    readings += 1
-    return nowMs
-  })
-  const note = (adAccountId: string) => {
-    readings = 0
-    quality.note(adAccountId, prepared({}))
-    return readings
-  }
-  for (let account = 1; account <= 100; account++) note(String(account))
-  t.ok(note('1') < 100)
-  nowMs += HOUR_MS
-  t.ok(note('1') >= 100, 'each stream is asked for its age')
-  t.ok(note('1') < 100)
+  streams.note('1', prepared({ em: 'a@example.com' }))
+  t.match(streams.quality(24), [{ events: 1, warnings: { length: 0 }, shares: { warned: 0, em: 1 } }])
 })
