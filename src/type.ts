@@ -2,9 +2,9 @@
  * JSON schemas with TypeBox's names and types: a package of 300 modules, which took a fifth of a start to load. What checks values
  * is TypeBox's own, `typebox/schema`. Only the kinds that are used; a test compares each with TypeBox's.
  */
-import type { Type as TypeBox } from 'typebox'
+import type { TProperties, TSchema, Type as TypeBox } from 'typebox'
 
-export type { Static, TProperties, TSchema, TSchemaOptions } from 'typebox'
+export type { Static, TSchema, TSchemaOptions } from 'typebox'
 
 interface Schema {
   readonly [keyword: string]: unknown
@@ -30,7 +30,7 @@ function optional(schema: Schema): Schema {
   return copy
 }
 
-export const Type = {
+const kinds = {
   Array: (items: Schema, options?: Schema) => ({ type: 'array', items, ...options }),
   Boolean: (options?: Schema) => ({ type: 'boolean', ...options }),
   Enum: (words: readonly string[], options?: Schema) => ({ enum: words, ...options }),
@@ -45,20 +45,28 @@ export const Type = {
   Union: (anyOf: readonly Schema[], options?: Schema) => ({ anyOf, ...options }),
   Unknown: (options?: Schema) => ({ ...options }),
   Unsafe: (schema: Schema) => schema,
-} as unknown as Pick<
-  typeof TypeBox,
-  | 'Array'
-  | 'Boolean'
-  | 'Enum'
-  | 'Integer'
-  | 'Literal'
-  | 'Null'
-  | 'Number'
-  | 'Object'
-  | 'Optional'
-  | 'Record'
-  | 'String'
-  | 'Union'
-  | 'Unknown'
-  | 'Unsafe'
->
+}
+const Json = kinds as unknown as Pick<typeof TypeBox, keyof typeof kinds>
+
+/** An object with these fields and no others. */
+function closed<Fields extends TProperties>(fields: Fields, options: object = {}) {
+  return Json.Object(fields, { additionalProperties: false, ...options })
+}
+
+const orNull = <Schema extends TSchema>(schema: Schema) => Json.Union([schema, Json.Null()])
+
+declare const isTime: unique symbol
+/** ISO 8601, UTC. */
+export type IsoTime = string & { readonly [isTime]: true }
+
+/** And what the descriptions of both ports are made of. */
+export const Type = {
+  ...Json,
+  Closed: closed,
+  Count: Json.Integer({ minimum: 0 }),
+  OrNull: orNull,
+  /** Of a setting. Absent: stays as it is. Null: back to the default. */
+  OrDefault: <Schema extends TSchema>(schema: Schema) => Json.Optional(orNull(schema)),
+  Seconds: orNull(Json.Integer()),
+  Time: Json.Unsafe<IsoTime>(Json.String({ format: 'date-time' })),
+}

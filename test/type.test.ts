@@ -5,7 +5,9 @@ import { Type } from '../src/type.ts'
 const options = { description: 'what it is' }
 
 /** As JSON, in which TypeBox's own marks are not. */
-function examples(make: typeof Type): Record<string, object> {
+function examples(
+  make: Pick<typeof Type, keyof typeof typebox.Type & keyof typeof Type>,
+): Record<string, object> {
   const text = make.String({ maxLength: 5, ...options })
   return {
     Array: make.Array(text, { maxItems: 3 }),

@@ -10,44 +10,39 @@ import {
   accountStatus,
   AdAccountId,
   answerOf,
-  closed,
-  Count,
   Failure,
-  orNull,
   queueStatus,
-  Seconds,
   sendOrFilter,
   textOf,
-  Time,
 } from './answers.ts'
 import type { AdminOptions } from './options.ts'
 
-const TokenView = closed({
+const TokenView = Type.Closed({
   kind: Type.Enum([...TOKEN_KINDS]),
-  last4: orNull(Type.String()),
-  age_seconds: Seconds,
-  expires_in_seconds: orNull(
+  last4: Type.OrNull(Type.String()),
+  age_seconds: Type.Seconds,
+  expires_in_seconds: Type.OrNull(
     Type.Integer({ description: 'Null where nobody knows: Pinterest says it of grants only.' }),
   ),
-  last_success_at: orNull(Time),
+  last_success_at: Type.OrNull(Type.Time),
   last_failure: Failure,
 })
 
-const GrantView = closed({
+const GrantView = Type.Closed({
   status: Type.Enum(['valid', 'reauthorize']),
   scope: Type.String(),
   ad_account_ids: Type.Array(AdAccountId),
-  expires_in_seconds: Seconds,
-  refresh_expires_in_seconds: Seconds,
-  next_refresh_in_seconds: Seconds,
+  expires_in_seconds: Type.Seconds,
+  refresh_expires_in_seconds: Type.Seconds,
+  next_refresh_in_seconds: Type.Seconds,
   last_failure: Failure,
 })
 
-export const QueueView = closed({
+export const QueueView = Type.Closed({
   test: Type.Boolean(),
   ...queueStatus,
-  next_try_in_seconds: Seconds,
-  calls_in_flight: Count,
+  next_try_in_seconds: Type.Seconds,
+  calls_in_flight: Type.Count,
 })
 
 /** As long as a name may be in an event. */
@@ -62,20 +57,20 @@ export const EventNames = Type.Record(Type.String(), EventName, {
   description: "The account's own names for events, and the name that is sent for each.",
 })
 
-export const AccountView = closed({
+export const AccountView = Type.Closed({
   ad_account_id: AdAccountId,
   label: Type.String(),
-  country: orNull(Type.String()),
-  dob_format: orNull(Type.Enum(['DMY', 'MDY'])),
+  country: Type.OrNull(Type.String()),
+  dob_format: Type.OrNull(Type.Enum(['DMY', 'MDY'])),
   bots: sendOrFilter(),
   event_names: EventNames,
-  posts_per_minute: orNull(Count),
+  posts_per_minute: Type.OrNull(Type.Count),
   paused: Type.Boolean(),
   token: TokenView,
-  grant: orNull(GrantView),
-  client_id: orNull(Type.String()),
-  created_at: Time,
-  problems: Type.Array(closed(accountStatus), {
+  grant: Type.OrNull(GrantView),
+  client_id: Type.OrNull(Type.String()),
+  created_at: Type.Time,
+  problems: Type.Array(Type.Closed(accountStatus), {
     description: 'Of the account as a whole, without those that are the status of one of its queues.',
   }),
   queues: Type.Array(QueueView),

@@ -10,11 +10,8 @@ import {
   answerOf,
   answers,
   camelOf,
-  closed,
   Label,
   NoContent,
-  orDefault,
-  orNull,
   sendOrFilter,
   textOf,
 } from './answers.ts'
@@ -22,7 +19,7 @@ import type { AdminRoutes } from './options.ts'
 
 /** As Pinterest gives it: what a header may hold. */
 const Secret = textOf('^[!-~]+$', 'must be visible ASCII characters', { minLength: 8, maxLength: 4096 })
-const Oauth = closed({
+const Oauth = Type.Closed({
   /** A colon would end it in HTTP Basic. */
   client_id: Type.Optional(
     textOf('^[!-9;-~]+$', 'must be visible ASCII characters without a colon', {
@@ -36,36 +33,36 @@ const Oauth = closed({
   /** The account whose grant this one uses as well. */
   shared_with: Type.Optional(AdAccountId),
 })
-const AccountBody = closed(
+const AccountBody = Type.Closed(
   {
     access_token: Type.Optional(Secret),
     oauth: Type.Optional(Oauth),
-    label: orDefault(Label),
-    country: orDefault(
+    label: Type.OrDefault(Label),
+    country: Type.OrDefault(
       Type.String({ maxLength: 200, description: 'A code of ISO 3166-1 alpha-2, such as US.' }),
     ),
-    dob_format: orDefault(Type.Enum(['DMY', 'MDY'])),
-    bots: orDefault(
+    dob_format: Type.OrDefault(Type.Enum(['DMY', 'MDY'])),
+    bots: Type.OrDefault(
       sendOrFilter({
         description: "Events whose user agent is a bot's: sent (the default), or only answered and counted.",
       }),
     ),
-    event_names: orDefault(EventNames),
+    event_names: Type.OrDefault(EventNames),
     /** 0 opens the account's post limiter. */
-    posts_per_minute: orDefault(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
+    posts_per_minute: Type.OrDefault(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
   },
   { examples: [{ access_token: 'pina_XXXXXXXXXXXX', label: 'My shop', country: 'US' }] },
 )
 
-const Accounts = closed({ accounts: Type.Array(AccountView) })
+const Accounts = Type.Closed({ accounts: Type.Array(AccountView) })
 export type AccountsAnswer = Static<typeof Accounts>
-const Verification = closed({
+const Verification = Type.Closed({
   works: Type.Boolean(),
-  status: orNull(Type.Integer({ description: "Pinterest's HTTP status; null without an answer." })),
+  status: Type.OrNull(Type.Integer({ description: "Pinterest's HTTP status; null without an answer." })),
   message: Type.String(),
 })
 export type VerificationAnswer = Static<typeof Verification>
-const Copy = closed(
+const Copy = Type.Closed(
   { sealed: textOf('^[A-Za-z0-9+/]+=*$', 'must be base64') },
   { examples: [{ sealed: 'AbcdEFG=' }] },
 )

@@ -1,5 +1,5 @@
 /** Parts that the schemas of several answers share, and how an answer is made from the relay's own records. */
-import { Type, type Static, type TProperties, type TSchema, type TSchemaOptions } from '../type.ts'
+import { Type, type IsoTime, type Static, type TSchema, type TSchemaOptions } from '../type.ts'
 import { MAX_EVENT_ID_LENGTH } from '../events/schema.ts'
 import { ACTIONS, STATUSES, type AccountStatus, type QueueStatus } from '../delivery/queue-status.ts'
 
@@ -16,23 +16,9 @@ export function textOf(pattern: string, rule: string, options: TSchemaOptions = 
 export const AdAccountId = textOf('^\\d{1,18}$', 'must be the number of an ad account')
 export const AccountParams = Type.Object({ id: AdAccountId })
 
-/** An object with these fields and no others. */
-export function closed<Fields extends TProperties>(fields: Fields, options: object = {}) {
-  return Type.Object(fields, { additionalProperties: false, ...options })
-}
-
-export const orNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
-/** Of a setting. Absent: stays as it is. Null: back to the default. */
-export const orDefault = <Schema extends TSchema>(schema: Schema) => Type.Optional(orNull(schema))
 export const sendOrFilter = (options: TSchemaOptions = {}) => Type.Enum(['send', 'filter'], options)
 
-declare const isTime: unique symbol
-/** ISO 8601, UTC. */
-export type IsoTime = string & { readonly [isTime]: true }
-export const Time = Type.Unsafe<IsoTime>(Type.String({ format: 'date-time' }))
-export const Count = Type.Integer({ minimum: 0 })
-export const Seconds = orNull(Type.Integer())
-export const NextCursor = orNull(
+export const NextCursor = Type.OrNull(
   Type.String({ description: '`cursor` of the request for what follows; null at the end.' }),
 )
 /** Of a long list, newest first: the id of the last one that was listed; below 2^53. */
@@ -59,8 +45,8 @@ export const Label = labelOf()
 export const NoContent = Type.Null({ description: 'Done; no body.' })
 export const Redirect = Type.Null({ description: 'To the page that follows.' })
 
-export const Failure = orNull(
-  closed({ at: Time, reason: Type.String({ description: 'Never a token, never customer data.' }) }),
+export const Failure = Type.OrNull(
+  Type.Closed({ at: Type.Time, reason: Type.String({ description: 'Never a token, never customer data.' }) }),
 )
 
 const statusFacts = {
@@ -71,8 +57,8 @@ const statusFacts = {
       '0: calls leave; 1: the relay tries again by itself; 2: paused by an operator; 3: it fails. From 2 a person has to act.',
   }),
   means: Type.String(),
-  action: orNull(Type.Enum([...ACTIONS])),
-  remedy: orNull(Type.String({ description: 'What to do; null where nothing has to be done.' })),
+  action: Type.OrNull(Type.Enum([...ACTIONS])),
+  remedy: Type.OrNull(Type.String({ description: 'What to do; null where nothing has to be done.' })),
 }
 const ACCOUNT_STATUSES = Object.keys(STATUSES) as AccountStatus[]
 const QUEUE_STATUSES = ACCOUNT_STATUSES.filter(
@@ -82,7 +68,7 @@ export const accountStatus = { status: Type.Enum(ACCOUNT_STATUSES), ...statusFac
 export const queueStatus = { status: Type.Enum(QUEUE_STATUSES), ...statusFacts }
 
 /** Of every refusal. */
-export const ErrorAnswer = closed(
+export const ErrorAnswer = Type.Closed(
   {
     code: Type.String({ description: 'A stable word: the contract.' }),
     message: Type.String({ description: 'For people; may change. Names fields, never their values.' }),

@@ -13,10 +13,11 @@ import Fastify, {
 import type { FastifySchemaValidationError } from 'fastify/types/schema.js'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Compile, type Validator, type XSchema } from 'typebox/schema'
+import { Type } from '../type.ts'
 import { NotFound, Unauthorized, WrongHost, codeOf } from '../errors.ts'
 import { bearerOf } from '../ingest/auth.ts'
 import { accountActionRoutes, accountRoutes } from './accounts.ts'
-import { closed, ruleOfPattern } from './answers.ts'
+import { ruleOfPattern } from './answers.ts'
 import { auditChanges, auditRoutes } from './audit.ts'
 import { consentRoutes, sendPage, wantsHtml } from './consent.ts'
 import { consoleRoutes } from './console.ts'
@@ -111,7 +112,7 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
   for (const [tag, routes] of ROUTES) {
     const plugin = async (tagged: Parameters<AdminRoutes>[0]) => {
       tagged.addHook('onRoute', (route) => {
-        const querystring = route.schema?.hide === true ? {} : { querystring: closed({}) }
+        const querystring = route.schema?.hide === true ? {} : { querystring: Type.Closed({}) }
         route.schema = { ...querystring, ...route.schema, tags: [tag] }
       })
       await routes(tagged, { ...options, sessions, refusals })

@@ -5,7 +5,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from '../type.ts'
 import { codeOf } from '../errors.ts'
-import { answerOf, answers, closed, NextCursor, Time, Cursor, PageLimit, readPage } from './answers.ts'
+import { answerOf, answers, NextCursor, Cursor, PageLimit, readPage } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
 
 declare module 'fastify' {
@@ -15,11 +15,11 @@ declare module 'fastify' {
   }
 }
 
-const Query = closed({ limit: Type.Optional(PageLimit), cursor: Type.Optional(Cursor) })
+const Query = Type.Closed({ limit: Type.Optional(PageLimit), cursor: Type.Optional(Cursor) })
 
-const Entry = closed({
+const Entry = Type.Closed({
   id: Type.Integer(),
-  at: Time,
+  at: Type.Time,
   action: Type.String({ description: 'A route, `replay`, `purge`, `erase` or `erased`.' }),
   details: Type.Record(Type.String(), Type.Unknown()),
 })
@@ -28,7 +28,7 @@ export const auditRoutes: AdminRoutes = async (app, { store }) => {
   const schema = {
     summary: 'What was changed through this port, newest first',
     querystring: Query,
-    response: answers({ 200: closed({ entries: Type.Array(Entry), next_cursor: NextCursor }) }),
+    response: answers({ 200: Type.Closed({ entries: Type.Array(Entry), next_cursor: NextCursor }) }),
   }
   app.get('/audit', { schema }, async (request) => {
     const { page, nextCursor } = await readPage(request.query, (query) => store.auditTrail(query))

@@ -10,7 +10,7 @@ import { Type } from '../type.ts'
 import { ConsentInvalid, InvalidRequest, NoGrant, TokenRefused, Unauthorized } from '../errors.ts'
 import { NO_CLIENT, SCOPE } from '../vault/granting.ts'
 import { findAccount } from './account-view.ts'
-import { AccountParams, AdAccountId, answers, closed, Redirect, textOf } from './answers.ts'
+import { AccountParams, AdAccountId, answers, Redirect, textOf } from './answers.ts'
 import { writeAudit } from './audit.ts'
 import type { AdminRoutes } from './options.ts'
 import { createTickets } from './session.ts'
@@ -20,7 +20,7 @@ const Callback = Type.Object({
   code: Type.Optional(textOf('^[!-~]+$', 'must be visible ASCII characters', { maxLength: 2048 })),
   error: Type.Optional(Type.String({ maxLength: 200 })),
 })
-const Authorized = closed({ ad_account_id: AdAccountId, authorized: Type.Array(AdAccountId) })
+const Authorized = Type.Closed({ ad_account_id: AdAccountId, authorized: Type.Array(AdAccountId) })
 const CONSENT_LIFE_MINUTES = 10
 
 export const consentRoutes: AdminRoutes = async (app, options) => {

@@ -10,15 +10,11 @@ import {
   AdAccountId,
   answerOf,
   answers,
-  closed,
-  Count,
   EventId,
   filterOf,
   IsTest,
   NextCursor,
-  orNull,
   plainText,
-  Time,
   Cursor,
   idOfCursor,
   PageLimit,
@@ -39,9 +35,9 @@ const filter = {
   order_id: Type.Optional(EventId),
 }
 const query = { ...filter, test: IsTest, cursor: Type.Optional(Cursor) }
-const GroupQuery = closed(query)
-const Query = closed({ ...query, limit: Type.Optional(PageLimit) })
-const Filter = closed({ ...filter, test: Type.Optional(Type.Boolean()) })
+const GroupQuery = Type.Closed(query)
+const Query = Type.Closed({ ...query, limit: Type.Optional(PageLimit) })
+const Filter = Type.Closed({ ...filter, test: Type.Optional(Type.Boolean()) })
 
 /** `limit`: how many dead letters one request handles at most. */
 const body = {
@@ -55,8 +51,8 @@ const body = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
   cursor: Type.Optional(Cursor),
 }
-const Body = closed(body, { examples: [{ filter: { ad_account_id: '549755885175' } }] })
-const ReplayBody = closed(
+const Body = Type.Closed(body, { examples: [{ filter: { ad_account_id: '549755885175' } }] })
+const ReplayBody = Type.Closed(
   {
     ...body,
     dry_run: Type.Optional(
@@ -66,36 +62,45 @@ const ReplayBody = closed(
   { examples: [{ filter: { reason: 'rejected_event', test: false }, dry_run: true }] },
 )
 
-const DeadLetter = closed({
+const DeadLetter = Type.Closed({
   id: Type.Integer(),
   ad_account_id: AdAccountId,
   is_test: Type.Boolean(),
   event_name: Type.String(),
-  event_id: orNull(Type.String({ description: "The sender's own; null where it may be personal." })),
-  order_id: orNull(Type.String()),
+  event_id: Type.OrNull(Type.String({ description: "The sender's own; null where it may be personal." })),
+  order_id: Type.OrNull(Type.String()),
   status: DeadLetterStatus,
   reason: Type.String({ description: 'A stable word.' }),
   message: Type.String({ description: "Pinterest's text, without the event's own values." }),
-  attempts: Count,
-  first_seen_at: Time,
-  died_at: Time,
-  history: Type.Array(closed({ at: Time, reason: Type.String() })),
+  attempts: Type.Count,
+  first_seen_at: Type.Time,
+  died_at: Type.Time,
+  history: Type.Array(Type.Closed({ at: Type.Time, reason: Type.String() })),
 })
 
-const Listed = closed({ dead_letters: Type.Array(DeadLetter), next_cursor: NextCursor })
-const DeadLetterGroup = closed({
+const Listed = Type.Closed({ dead_letters: Type.Array(DeadLetter), next_cursor: NextCursor })
+const DeadLetterGroup = Type.Closed({
   status: DeadLetterStatus,
   reason: Type.String(),
   message: Type.String(),
-  dead_letters: Count,
-  accounts: Count,
+  dead_letters: Type.Count,
+  accounts: Type.Count,
   too_old: Type.Integer({ minimum: 0, description: 'Of these, a replay would leave so many.' }),
-  newest_died_at: Time,
+  newest_died_at: Type.Time,
 })
-const Groups = closed({ groups: Type.Array(DeadLetterGroup), dead_letters: Count, next_cursor: NextCursor })
+const Groups = Type.Closed({
+  groups: Type.Array(DeadLetterGroup),
+  dead_letters: Type.Count,
+  next_cursor: NextCursor,
+})
 export type DeadLetterGroupsAnswer = Static<typeof Groups>
-const Replayed = closed({ replayed: Count, duplicates: Count, too_old: Count, next_cursor: NextCursor })
-const Purged = closed({ purged: Count, next_cursor: NextCursor })
+const Replayed = Type.Closed({
+  replayed: Type.Count,
+  duplicates: Type.Count,
+  too_old: Type.Count,
+  next_cursor: NextCursor,
+})
+const Purged = Type.Closed({ purged: Type.Count, next_cursor: NextCursor })
 export type DeadLettersAnswer = Static<typeof Listed>
 
 /** Each step writes its own audit entry, in the transaction of what it does. */

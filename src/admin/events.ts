@@ -14,14 +14,10 @@ import {
   answerOf,
   answers,
   camelOf,
-  closed,
-  Count,
   EventId,
   filterOf,
   IsTest,
   NextCursor,
-  orNull,
-  Time,
   DEFAULT_PAGE,
   PageLimit,
 } from './answers.ts'
@@ -39,42 +35,42 @@ const filters = {
   outcome: Type.Optional(Type.Enum([...OUTCOMES])),
   source: Type.Optional(EventId),
 }
-const Query = closed({
+const Query = Type.Closed({
   ...filters,
   since: Type.Optional(Instant),
   until: Type.Optional(Instant),
   limit: Type.Optional(PageLimit),
   cursor: Type.Optional(Type.String({ maxLength: 32 })),
 })
-const LiveQuery = closed({ ...filters, limit: Type.Optional(PageLimit) })
+const LiveQuery = Type.Closed({ ...filters, limit: Type.Optional(PageLimit) })
 
-const Event = closed({
+const Event = Type.Closed({
   ad_account_id: AdAccountId,
   test: Type.Boolean(),
-  event_name: orNull(Type.String()),
-  event_id: orNull(Type.String({ description: "The sender's own; null where it may be personal." })),
-  order_id: orNull(Type.String()),
+  event_name: Type.OrNull(Type.String()),
+  event_id: Type.OrNull(Type.String({ description: "The sender's own; null where it may be personal." })),
+  order_id: Type.OrNull(Type.String()),
   outcome: Type.Enum([...OUTCOMES]),
-  reason: orNull(Type.String({ description: 'A stable word.' })),
+  reason: Type.OrNull(Type.String({ description: 'A stable word.' })),
   warnings: Type.Array(Type.String({ description: 'A stable word.' })),
   warnings_mean: Type.Array(Type.String({ description: 'The same, for people.' })),
-  attempts: Count,
-  event_time: orNull(Time),
-  received_at: Time,
-  updated_at: Time,
-  source: orNull(Type.String()),
-  key_id: orNull(Type.String()),
-  call_id: orNull(Type.String({ description: 'As the log has it.' })),
-  history: Type.Array(closed({ at: Time, reason: Type.String() })),
+  attempts: Type.Count,
+  event_time: Type.OrNull(Type.Time),
+  received_at: Type.Time,
+  updated_at: Type.Time,
+  source: Type.OrNull(Type.String()),
+  key_id: Type.OrNull(Type.String()),
+  call_id: Type.OrNull(Type.String({ description: 'As the log has it.' })),
+  history: Type.Array(Type.Closed({ at: Type.Time, reason: Type.String() })),
 })
-const Found = closed({
+const Found = Type.Closed({
   events: Type.Array(Event),
   next_cursor: NextCursor,
   trail_hours: Type.Integer({ minimum: 0, description: 'TRAIL_HOURS; 0: there is no event trail.' }),
 })
 export type EventsAnswer = Static<typeof Found>
 
-const EraseBody = closed(
+const EraseBody = Type.Closed(
   {
     event_id: Type.Optional(EventId),
     order_id: Type.Optional(EventId),
@@ -82,9 +78,9 @@ const EraseBody = closed(
   },
   { examples: [{ order_id: '4711' }] },
 )
-const Erased = closed({
-  queued: Count,
-  dead_letters: Count,
+const Erased = Type.Closed({
+  queued: Type.Count,
+  dead_letters: Type.Count,
   leased: Type.Integer({
     minimum: 0,
     description: 'Being sent, or about to be: left alone. Ask again in a minute, until it is 0.',

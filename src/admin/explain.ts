@@ -10,12 +10,12 @@ import { preparingOf } from '../vault/records.ts'
 import type { Source } from '../vault/vault.ts'
 import { findAccount } from './account-view.ts'
 import { EXAMPLE_EVENT } from '../ingest/describe.ts'
-import { AdAccountId, answers, closed, IsTest, orNull } from './answers.ts'
+import { AdAccountId, answers, IsTest } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 import { SourceId } from './source-settings.ts'
 import { findSource } from './sources.ts'
 
-const Query = closed({
+const Query = Type.Closed({
   ad_account_id: Type.Optional(AdAccountId),
   source: Type.Optional(SourceId),
   topic: Type.Optional(
@@ -40,8 +40,8 @@ const Body = Type.Object(
   },
 )
 
-const text = () => orNull(Type.String())
-const Explained = closed({
+const text = () => Type.OrNull(Type.String())
+const Explained = Type.Closed({
   index: Type.Integer({ minimum: 0 }),
   status: Type.Enum(['prepared', 'filtered', 'invalid']),
   event_name: text(),
@@ -49,23 +49,25 @@ const Explained = closed({
   reason: text(),
   path: text(),
   message: text(),
-  warnings: Type.Array(closed({ code: Type.String(), path: Type.String(), message: Type.String() })),
+  warnings: Type.Array(Type.Closed({ code: Type.String(), path: Type.String(), message: Type.String() })),
   fields: Type.Array(
-    closed({
+    Type.Closed({
       path: Type.String(),
       field: Type.String(),
       given: Type.String({ description: 'Masked.' }),
-      normalized: orNull(Type.String({ description: 'Masked; null when it is dropped, or came hashed.' })),
-      hash: orNull(Type.String({ description: 'What is sent; null when dropped, or sent as text.' })),
+      normalized: Type.OrNull(
+        Type.String({ description: 'Masked; null when it is dropped, or came hashed.' }),
+      ),
+      hash: Type.OrNull(Type.String({ description: 'What is sent; null when dropped, or sent as text.' })),
       note: text(),
     }),
   ),
-  json: orNull(
+  json: Type.OrNull(
     Type.String({ description: 'The exact text that Pinterest would get; null when invalid or filtered.' }),
   ),
 })
 
-const Answer = closed({ ad_account_id: AdAccountId, events: Type.Array(Explained) })
+const Answer = Type.Closed({ ad_account_id: AdAccountId, events: Type.Array(Explained) })
 export type ExplainAnswer = Static<typeof Answer>
 
 export const explainRoutes: AdminRoutes = async (app, options) => {

@@ -10,19 +10,15 @@ import {
   AdAccountId,
   answerOf,
   answers,
-  closed,
-  Count,
   Failure,
   filterOf,
   IsTest,
-  orNull,
   textOf,
-  Time,
 } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
 /** By what Pinterest can match an account's events with people, and what to improve first. */
-const MatchQuery = closed({
+const MatchQuery = Type.Closed({
   ad_account_id: Type.Optional(AdAccountId),
   hours: Type.Optional(textOf('^([1-9]|1\\d|2[0-4])$', 'must be 1 to 24')),
 })
@@ -41,69 +37,73 @@ const LABELS: Readonly<Record<Counted, string>> = {
   filtered: 'Filtered',
   invalid: 'Invalid',
 }
-const Column = closed({
+const Column = Type.Closed({
   name: Type.Enum([...COUNTED]),
   label: Type.String(),
   is_bad: Type.Boolean({ description: 'A high share is bad.' }),
 })
 const COLUMNS = COUNTED.map((name) => ({ name, label: LABELS[name], is_bad: !isIdentifier(name) }))
 
-const Counts = closed({
+const Counts = Type.Closed({
   ad_account_id: AdAccountId,
   event_name: Type.String(),
-  events: Count,
-  top_warnings: Type.Array(closed({ code: Type.String(), count: Count })),
-  top_invalid_reasons: Type.Array(closed({ reason: Type.String(), count: Count })),
-  advice: Type.Array(closed({ code: Type.String(), message: Type.String() })),
+  events: Type.Count,
+  top_warnings: Type.Array(Type.Closed({ code: Type.String(), count: Type.Count })),
+  top_invalid_reasons: Type.Array(Type.Closed({ reason: Type.String(), count: Type.Count })),
+  advice: Type.Array(Type.Closed({ code: Type.String(), message: Type.String() })),
 })
 const Shares = Type.Unsafe<Record<Counted, number>>(
   Type.Record(Type.Enum([...COUNTED]), Type.Number({ minimum: 0, maximum: 1 })),
 )
-const MatchRow = closed({ ...Counts.properties, shares: Shares })
-const MatchQuality = closed({ hours: Count, columns: Type.Array(Column), rows: Type.Array(MatchRow) })
+const MatchRow = Type.Closed({ ...Counts.properties, shares: Shares })
+const MatchQuality = Type.Closed({
+  hours: Type.Count,
+  columns: Type.Array(Column),
+  rows: Type.Array(MatchRow),
+})
 export type MatchQualityAnswer = Static<typeof MatchQuality>
 
 /** Fetched once a day, and kept. */
-const Fetched = closed({ fetched_at: orNull(Time), last_failure: Failure })
-const Quality = closed({
+const Fetched = Type.Closed({ fetched_at: Type.OrNull(Type.Time), last_failure: Failure })
+const Quality = Type.Closed({
   ad_account_id: AdAccountId,
-  pinterest: closed({ ...Fetched.properties, scores: Type.Array(Score) }),
+  pinterest: Type.Closed({ ...Fetched.properties, scores: Type.Array(Score) }),
 })
 
 /** Whether each account sends as many events of each name as it used to. */
-const VolumeQuery = closed({
+const VolumeQuery = Type.Closed({
   ad_account_id: Type.Optional(AdAccountId),
   /** 24 by default. */
   hours: Type.Optional(textOf('^([1-9]\\d?|1[0-5]\\d|16[0-8])$', 'must be 1 to 168')),
 })
 
-const VolumeRow = closed({
+const VolumeRow = Type.Closed({
   ad_account_id: AdAccountId,
   event_name: Type.String(),
   state: Type.Enum(['learning', 'normal', 'drop', 'surge']),
-  since: Time,
+  since: Type.Time,
   observed: Type.Integer({ minimum: 0, description: 'Events within `window_minutes`.' }),
-  expected: orNull(Type.Number({ minimum: 0, description: 'Null while learning.' })),
-  window_minutes: Count,
-  hours: Type.Array(Count, { maxItems: 168, description: 'Events per hour, the latest last.' }),
+  expected: Type.OrNull(Type.Number({ minimum: 0, description: 'Null while learning.' })),
+  window_minutes: Type.Count,
+  hours: Type.Array(Type.Count, { maxItems: 168, description: 'Events per hour, the latest last.' }),
 })
-const Volume = closed({ volume: Type.Array(VolumeRow) })
+const Volume = Type.Closed({ volume: Type.Array(VolumeRow) })
 export type VolumeAnswer = Static<typeof Volume>
 
-const TotalsQuery = closed({ ad_account_id: Type.Optional(AdAccountId), test: IsTest })
+const TotalsQuery = Type.Closed({ ad_account_id: Type.Optional(AdAccountId), test: IsTest })
 
 /** In events, since the store began. */
-export const Totals = closed({
-  received: Count,
-  delivered: Count,
-  rejected: Count,
-  expired: Count,
+export const Totals = Type.Closed({
+  received: Type.Count,
+  delivered: Type.Count,
+  rejected: Type.Count,
+  expired: Type.Count,
   filtered: Type.Integer({
     minimum: 0,
     description: 'Not sent, as the account wants it, or erased by an operator.',
   }),
-  queued: Count,
-  duplicate: Count,
+  queued: Type.Count,
+  duplicate: Type.Count,
   invalid: Type.Integer({ minimum: 0, description: 'By the relay itself; not part of `received`.' }),
 })
 export type TotalsAnswer = Static<typeof Totals>

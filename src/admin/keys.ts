@@ -1,10 +1,10 @@
 /** Relay keys: made, listed, removed. The key itself is shown in the answer that makes it and never again. */
 import { Type, type Static } from '../type.ts'
 import { InvalidRequest, NoSuch } from '../errors.ts'
-import { AdAccountId, answerOf, answers, closed, labelOf, NoContent, orNull, Time } from './answers.ts'
+import { AdAccountId, answerOf, answers, labelOf, NoContent } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
-const KeyBody = closed(
+const KeyBody = Type.Closed(
   {
     label: labelOf({ minLength: 1 }),
     ad_account_ids: Type.Array(AdAccountId, { minItems: 1, maxItems: 1000 }),
@@ -18,18 +18,18 @@ const known = {
   prefix: Type.String({ description: 'How the key begins.' }),
   label: Type.String(),
   ad_account_ids: Type.Array(AdAccountId),
-  created_at: Time,
+  created_at: Type.Time,
 }
-const used = { last_used_at: orNull(Time) }
-const Keys = closed({
+const used = { last_used_at: Type.OrNull(Type.Time) }
+const Keys = Type.Closed({
   keys: Type.Array(
-    closed(
+    Type.Closed(
       { ...known, ...used },
       { description: '`last_used_at`: null when not since this process started.' },
     ),
   ),
 })
-const MadeKey = closed({ ...known, key: Type.String({ description: 'Shown this once.' }) })
+const MadeKey = Type.Closed({ ...known, key: Type.String({ description: 'Shown this once.' }) })
 export type KeysAnswer = Static<typeof Keys>
 export type MadeKeyAnswer = Static<typeof MadeKey>
 

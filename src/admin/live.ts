@@ -10,17 +10,7 @@ import { waitingOf } from '../store/snapshot.ts'
 import { RANGES, type Range } from '../telemetry/recent-statistics.ts'
 import type { Account } from '../vault/vault.ts'
 import { describeQueue, problemsOf, QueueView } from './account-view.ts'
-import {
-  accountStatus,
-  AdAccountId,
-  answerOf,
-  answers,
-  closed,
-  Count,
-  orNull,
-  textOf,
-  Time,
-} from './answers.ts'
+import { accountStatus, AdAccountId, answerOf, answers, textOf } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
 import { Totals } from './insight.ts'
 
@@ -33,68 +23,70 @@ const PROBLEMS: Readonly<Record<Problem, string>> = {
   store_full: 'Posts get 503: the store or its disk is full. See which queues do not drain, or make room.',
 }
 
-const Query = closed({
+const Query = Type.Closed({
   /** Only steps that ended after this, in seconds since the epoch. */
   since: Type.Optional(textOf('^\\d{1,12}(\\.\\d{1,6})?$', 'must be seconds since the epoch')),
   range: Type.Optional(Type.Enum(Object.keys(RANGES) as Range[])),
 })
 
-const seconds = () => orNull(Type.Number({ minimum: 0 }))
-const Sample = closed({
+const seconds = () => Type.OrNull(Type.Number({ minimum: 0 }))
+const Sample = Type.Closed({
   at: Type.Number({ description: 'When the step ended, in seconds since the epoch.' }),
-  posts: Count,
+  posts: Type.Count,
   turned_away: Type.Integer({ minimum: 0, description: 'Answered with 429 or 5xx.' }),
-  delivered: Count,
-  rejected: Count,
-  expired: Count,
-  filtered: Count,
-  invalid: Count,
-  duplicate: Count,
-  calls: Count,
+  delivered: Type.Count,
+  rejected: Type.Count,
+  expired: Type.Count,
+  filtered: Type.Count,
+  invalid: Type.Count,
+  duplicate: Type.Count,
+  calls: Type.Count,
   post_p50_seconds: seconds(),
   post_p99_seconds: seconds(),
   call_p99_seconds: seconds(),
-  queued: orNull(Count),
+  queued: Type.OrNull(Type.Count),
   oldest_age_seconds: seconds(),
 })
 
-const Bucket = closed({
-  level: orNull(Type.Integer({ description: 'Null before the first use.' })),
-  capacity: Count,
+const Bucket = Type.Closed({
+  level: Type.OrNull(Type.Integer({ description: 'Null before the first use.' })),
+  capacity: Type.Count,
 })
-const Size = closed({ used_bytes: Count, disk_free_bytes: Count, full: Type.Boolean() })
-const Queue = closed({
+const Size = Type.Closed({ used_bytes: Type.Count, disk_free_bytes: Type.Count, full: Type.Boolean() })
+const Queue = Type.Closed({
   ad_account_id: AdAccountId,
   label: Type.String(),
   ...QueueView.properties,
-  queued: Count,
-  oldest_age_seconds: orNull(Count),
+  queued: Type.Count,
+  oldest_age_seconds: Type.OrNull(Type.Count),
   call_limiter: Bucket,
   post_limiter: Bucket,
 })
 
-const BlockedAccount = closed({
+const BlockedAccount = Type.Closed({
   ad_account_id: AdAccountId,
   label: Type.String(),
   ...accountStatus,
-  offline_at: orNull(Time),
-  expires_at: orNull(Time),
+  offline_at: Type.OrNull(Type.Time),
+  expires_at: Type.OrNull(Type.Time),
 })
 
-const Live = closed({
+const Live = Type.Closed({
   at: Type.Number(),
-  cell: orNull(Type.String({ description: 'CELL of its settings.' })),
-  problem: orNull(Type.Enum(Object.keys(PROBLEMS) as Problem[])),
-  problem_means: orNull(Type.String()),
+  cell: Type.OrNull(Type.String({ description: 'CELL of its settings.' })),
+  problem: Type.OrNull(Type.Enum(Object.keys(PROBLEMS) as Problem[])),
+  problem_means: Type.OrNull(Type.String()),
   step_seconds: Type.Number(),
   samples: Type.Array(Sample),
-  totals: orNull(Totals),
-  store: orNull(Size),
-  calls_in_flight: Count,
-  accounts: Count,
-  queue_count: Count,
-  oldest_age_seconds: orNull(Type.Integer({ description: 'Of the live event that has waited longest.' })),
-  paused_accounts: Count,
+  totals: Type.OrNull(Totals),
+  store: Type.OrNull(Size),
+  calls_in_flight: Type.Count,
+  accounts: Type.Count,
+  queue_count: Type.Count,
+  oldest_age_seconds: Type.OrNull(
+    Type.Integer({ description: 'Of the live event that has waited longest.' }),
+  ),
+  paused_accounts: Type.Count,
   accounts_blocked: Type.Integer({
     minimum: 0,
     description: 'They need a person, and nobody paused them.',

@@ -9,7 +9,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { Type } from '../type.ts'
 import { Unauthorized } from '../errors.ts'
-import { answers, closed, NoContent } from './answers.ts'
+import { answers, NoContent } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
 export const SESSION_KEY_HEADER = 'x-pinrelay-session-key'
@@ -73,11 +73,11 @@ export function isSame(given: string, expected: string): boolean {
   return timingSafeEqual(digest(given), digest(expected))
 }
 
-const Login = closed(
+const Login = Type.Closed(
   { admin_token: Type.String({ maxLength: 512 }) },
   { examples: [{ admin_token: 'of ADMIN_TOKEN' }] },
 )
-const Session = closed({
+const Session = Type.Closed({
   session_key: Type.String({ description: 'To be sent as `x-pinrelay-session-key`, beside the cookie.' }),
   expires_in_seconds: Type.Integer(),
 })

@@ -5,7 +5,7 @@ import { MAX_EVENT_NAME_LENGTH } from '../events/schema.ts'
 import { defaultOptions, SOURCE_KINDS, type SourceKind, type SourceOptions } from '../sources/source.ts'
 import { changeSettings } from '../vault/records.ts'
 import type { Source } from '../vault/vault.ts'
-import { AdAccountId, camelOf, closed, Label, orDefault, orNull, sendOrFilter, textOf } from './answers.ts'
+import { AdAccountId, camelOf, Label, sendOrFilter, textOf } from './answers.ts'
 
 export const SourceId = textOf('^[a-z0-9-]{1,64}$', 'must be a to z, digits and hyphens, 64 at most')
 
@@ -16,10 +16,10 @@ const Template = textOf('\\{[^{}]+\\}', 'must hold a path in braces', {
 })
 export const Events = Type.Record(
   Type.String({ maxLength: 100 }),
-  orNull(Type.String({ minLength: 1, maxLength: MAX_EVENT_NAME_LENGTH })),
+  Type.OrNull(Type.String({ minLength: 1, maxLength: MAX_EVENT_NAME_LENGTH })),
   { maxProperties: 100, description: 'By topic: the event that it becomes; null: none.' },
 )
-const Field = closed(
+const Field = Type.Closed(
   { require: Type.Optional(Path), limit: Type.Optional(Path) },
   { minProperties: 1, maxProperties: 1 },
 )
@@ -30,7 +30,7 @@ export const Consent = Type.Unsafe<SourceOptions['consent']>(
   }),
 )
 const HeaderName = textOf('^[A-Za-z0-9-]{1,100}$', 'must be the name of a header')
-const SignatureBody = closed({
+const SignatureBody = Type.Closed({
   header: HeaderName,
   algorithm: Type.Optional(
     Type.Enum(['sha256', 'sha1', 'none'], {
@@ -39,11 +39,11 @@ const SignatureBody = closed({
   ),
   encoding: Type.Optional(Type.Enum(['hex', 'base64'])),
   prefix: Type.Optional(Type.String({ maxLength: 50 })),
-  timestamp_header: orDefault(HeaderName),
+  timestamp_header: Type.OrDefault(HeaderName),
   tolerance_seconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 86_400 })),
 })
 
-export const SourceBody = closed(
+export const SourceBody = Type.Closed(
   {
     kind: Type.Optional(Type.Enum([...SOURCE_KINDS])),
     ad_account_id: Type.Optional(AdAccountId),
@@ -56,17 +56,17 @@ export const SourceBody = closed(
       }),
     ),
     drop_previous_secret: Type.Optional(Type.Boolean()),
-    label: orDefault(Label),
-    events: orDefault(Events),
-    event_id: orDefault(Template),
-    content_id: orDefault(Template),
-    consent: orDefault(Consent),
-    bots: orDefault(sendOrFilter()),
-    test: orDefault(Type.Boolean({ description: 'Everything that it sends is a test event.' })),
-    point_of_sale: orDefault(sendOrFilter()),
-    renewals: orDefault(sendOrFilter()),
-    money: orDefault(Type.Enum(['shop', 'presentment'])),
-    paid_statuses: orDefault(
+    label: Type.OrDefault(Label),
+    events: Type.OrDefault(Events),
+    event_id: Type.OrDefault(Template),
+    content_id: Type.OrDefault(Template),
+    consent: Type.OrDefault(Consent),
+    bots: Type.OrDefault(sendOrFilter()),
+    test: Type.OrDefault(Type.Boolean({ description: 'Everything that it sends is a test event.' })),
+    point_of_sale: Type.OrDefault(sendOrFilter()),
+    renewals: Type.OrDefault(sendOrFilter()),
+    money: Type.OrDefault(Type.Enum(['shop', 'presentment'])),
+    paid_statuses: Type.OrDefault(
       Type.Array(Type.String({ minLength: 1, maxLength: 40 }), { minItems: 1, maxItems: 20 }),
     ),
     signature: Type.Optional(SignatureBody),

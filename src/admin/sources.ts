@@ -3,66 +3,56 @@ import { Type, type Static } from '../type.ts'
 import { InvalidRequest, NoSuch } from '../errors.ts'
 import { DEFAULT_EVENTS, EXPRESSION_STOPPED, SOURCE_KINDS } from '../sources/source.ts'
 import type { Source } from '../vault/vault.ts'
-import {
-  AdAccountId,
-  answerOf,
-  answers,
-  closed,
-  Count,
-  NoContent,
-  orNull,
-  sendOrFilter,
-  Time,
-} from './answers.ts'
+import { AdAccountId, answerOf, answers, NoContent, sendOrFilter } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
 import { Consent, Events, readSettings, SourceBody, SourceId } from './source-settings.ts'
 
 const Params = Type.Object({ source_id: SourceId })
 
-const Webhook = closed({
-  at: Time,
-  topic: orNull(Type.String()),
-  delivery_id: orNull(Type.String()),
+const Webhook = Type.Closed({
+  at: Type.Time,
+  topic: Type.OrNull(Type.String()),
+  delivery_id: Type.OrNull(Type.String()),
   outcome: Type.String({
     description: 'queued, delivered, rejected, expired, filtered, duplicate, invalid, refused or ping.',
   }),
-  reason: orNull(Type.String({ description: 'Never a value of the payload.' })),
-  events: Count,
+  reason: Type.OrNull(Type.String({ description: 'Never a value of the payload.' })),
+  events: Type.Count,
 })
-const SourceView = closed({
+const SourceView = Type.Closed({
   id: SourceId,
   kind: Type.Enum([...SOURCE_KINDS]),
   ad_account_id: AdAccountId,
   label: Type.String(),
   path: Type.String({ description: 'On the public port: the address to give to the shop.' }),
-  secret_set_at: Time,
+  secret_set_at: Type.Time,
   previous_secret: Type.Boolean({ description: 'Whether the secret before it is valid, too.' }),
   events: Events,
-  event_id: orNull(Type.String()),
-  content_id: orNull(Type.String()),
+  event_id: Type.OrNull(Type.String()),
+  content_id: Type.OrNull(Type.String()),
   consent: Consent,
-  bots: orNull(sendOrFilter()),
+  bots: Type.OrNull(sendOrFilter()),
   test: Type.Boolean(),
   point_of_sale: sendOrFilter(),
   renewals: sendOrFilter(),
   money: Type.Enum(['shop', 'presentment']),
   paid_statuses: Type.Array(Type.String()),
-  signature: orNull(
-    closed({
+  signature: Type.OrNull(
+    Type.Closed({
       header: Type.String(),
       algorithm: Type.String(),
       encoding: Type.String(),
       prefix: Type.String(),
-      timestamp_header: orNull(Type.String()),
+      timestamp_header: Type.OrNull(Type.String()),
       tolerance_seconds: Type.Integer(),
     }),
   ),
-  expression: orNull(Type.String()),
-  created_at: Time,
+  expression: Type.OrNull(Type.String()),
+  created_at: Type.Time,
   problems: Type.Array(Type.String(), { description: 'In words; none: nothing is to be done.' }),
   webhooks: Type.Array(Webhook, { description: 'The last ones that this process took, newest first.' }),
 })
-const Sources = closed({ sources: Type.Array(SourceView) })
+const Sources = Type.Closed({ sources: Type.Array(SourceView) })
 export type SourceAnswer = Static<typeof SourceView>
 export type SourcesAnswer = Static<typeof Sources>
 

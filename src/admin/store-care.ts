@@ -1,15 +1,15 @@
 /** What operators do with the store as a whole: back it up, seal it anew, recover what was quarantined. */
 import { Type, type Static } from '../type.ts'
 import { NoSuch, RecoverRunning } from '../errors.ts'
-import { answerOf, answers, closed, Count } from './answers.ts'
+import { answerOf, answers } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
-const Resealed = closed({ records: Count, payloads: Count })
+const Resealed = Type.Closed({ records: Type.Count, payloads: Type.Count })
 export type ResealAnswer = Static<typeof Resealed>
 /** Commits run between the steps. */
 const PAYLOADS_PER_STEP = 500
 
-const BackupBody = closed(
+const BackupBody = Type.Closed(
   {
     folder: Type.String({
       minLength: 1,
@@ -22,22 +22,22 @@ const BackupBody = closed(
   },
   { examples: [{ folder: '/backup/2026-11-27' }] },
 )
-const BackedUp = closed({
-  files: Type.Array(closed({ file: Type.String(), bytes: Count })),
+const BackedUp = Type.Closed({
+  files: Type.Array(Type.Closed({ file: Type.String(), bytes: Type.Count })),
   with_master_key: Type.Boolean(),
 })
 export type BackupAnswer = Static<typeof BackedUp>
 
-const RecoverBody = closed(
+const RecoverBody = Type.Closed(
   { file: Type.String({ minLength: 1, maxLength: 255 }) },
   { examples: [{ file: 'relay.db.corrupt-1767225600000' }] },
 )
-const Recovered = closed({
-  batches: Count,
-  events: Count,
-  duplicates: Count,
-  dead_letters: Count,
-  unreadable: Count,
+const Recovered = Type.Closed({
+  batches: Type.Count,
+  events: Type.Count,
+  duplicates: Type.Count,
+  dead_letters: Type.Count,
+  unreadable: Type.Count,
 })
 export type RecoverAnswer = Static<typeof Recovered>
 

@@ -55,22 +55,20 @@ function eventAsPosted(): Json {
   return schema
 }
 
-const closed = (properties: Parameters<typeof Type.Object>[0]) =>
-  Type.Object(properties, { additionalProperties: false })
 const ref = (name: 'Event' | 'Answer' | 'Error') => Type.Unsafe({ $ref: `#/components/schemas/${name}` })
 
-const EVENT_ANSWER = closed({
+const EVENT_ANSWER = Type.Closed({
   status: Type.Unsafe({ type: 'string', enum: ['processed', 'failed'] }),
   error_message: Type.String(),
   warning_message: Type.String({ description: "The relay's own warnings join Pinterest's." }),
 })
-const ANSWER = closed({
+const ANSWER = Type.Closed({
   num_events_received: Type.Integer(),
   num_events_processed: Type.Integer(),
   events: Type.Array(EVENT_ANSWER, { description: 'One entry per event, in the order of the post.' }),
 })
-const ERROR = closed({ code: Type.Integer(), message: Type.String() })
-const PARTLY = closed({
+const ERROR = Type.Closed({ code: Type.Integer(), message: Type.String() })
+const PARTLY = Type.Closed({
   code: Type.Unsafe({ const: PINTEREST_CODES.partlyProcessed }),
   message: Type.String(),
   details: ref('Answer'),
@@ -211,7 +209,7 @@ const WEBHOOK: Json = {
   responses: {
     200: {
       description: 'Its events are on disk, or there was nothing to send.',
-      content: json(closed({ status: Type.Unsafe({ const: 'taken' }) })),
+      content: json(Type.Closed({ status: Type.Unsafe({ const: 'taken' }) })),
     },
     401: refusal('The signature is none of this source. Code 2.'),
     404: refusal('There is no such source. Code 12.'),

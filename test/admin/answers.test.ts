@@ -1,14 +1,14 @@
 import t from 'tap'
-import { Type } from 'typebox'
-import { answerOf, closed, orNull, Time } from '../../src/admin/answers.ts'
+import { Type } from '../../src/type.ts'
+import { answerOf } from '../../src/admin/answers.ts'
 import { ACCOUNT, enter, postHeld, setUp } from '../support/relay.ts'
 
-const Answer = closed({
+const Answer = Type.Closed({
   ad_account_id: Type.String(),
-  created_at: Time,
-  last_failure: orNull(closed({ at: Time, reason: Type.String() })),
-  history: Type.Array(closed({ at: Time })),
-  limit: orNull(Type.Integer()),
+  created_at: Type.Time,
+  last_failure: Type.OrNull(Type.Closed({ at: Type.Time, reason: Type.String() })),
+  history: Type.Array(Type.Closed({ at: Type.Time })),
+  limit: Type.OrNull(Type.Integer()),
 })
 
 t.test(
