@@ -29,7 +29,7 @@ import { keyRoutes } from './keys.ts'
 import { liveRoutes } from './live.ts'
 import { describeRoutes, openapiRoutes } from './openapi.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
-import { createRefusals, LONGEST_DELAY_MS } from './refusals.ts'
+import { createRefusals, GUESS_AGAIN_S } from './refusals.ts'
 import { createSessions, isSame, SESSION_KEY_HEADER, sessionRoutes } from './session.ts'
 import { sourceRoutes } from './sources.ts'
 import { storeRoutes } from './store-care.ts'
@@ -72,7 +72,7 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
   app.setErrorHandler<FastifyError>((error, request, reply) => {
     const { status, message } = explain(error)
     if (status >= 500) log.error({ code: codeOf(error) }, 'admin request failed')
-    if (status === 429) reply.header('retry-after', LONGEST_DELAY_MS / 1000)
+    if (status === 429) reply.header('retry-after', GUESS_AGAIN_S)
     if (request.routeOptions.config.takesSession === true && wantsHtml(request)) {
       return sendPage(reply, status, 'That did not work', message)
     }
@@ -94,7 +94,7 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
     const sessionKey = request.headers[SESSION_KEY_HEADER]
     if (typeof sessionKey === 'string' && sessions.opens(request.headers.cookie, sessionKey)) return
     // The key of an ended session is no guess: pages send it until the next login.
-    await refusals.note(Boolean(authorization))
+    refusals.note(Boolean(authorization))
     throw new Unauthorized()
   })
   app.addHook('onResponse', (request, reply, done) => {

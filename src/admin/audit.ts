@@ -8,13 +8,6 @@ import { codeOf } from '../errors.ts'
 import { answerOf, answers, NextCursor, Cursor, PageLimit, readPage } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** The key that the request made: its path does not name it. */
-    madeKeyId: string | undefined
-  }
-}
-
 const Query = Type.Closed({ limit: Type.Optional(PageLimit), cursor: Type.Optional(Cursor) })
 
 const Entry = Type.Closed({
@@ -38,7 +31,6 @@ export const auditRoutes: AdminRoutes = async (app, { store }) => {
 
 /** Must be called before the routes are registered. */
 export function auditChanges(app: FastifyInstance, options: AuditOptions): void {
-  app.decorateRequest('madeKeyId', undefined)
   app.addHook('onSend', async (request, reply) => {
     if (!mayHaveChanged(request, reply)) return
     await writeAudit(
@@ -71,7 +63,7 @@ function mayHaveChanged({ method, routeOptions }: FastifyRequest, { statusCode }
   return statusCode < 400 || statusCode >= 500
 }
 
-function detailsOf({ params, madeKeyId }: FastifyRequest, { statusCode }: FastifyReply) {
+function detailsOf({ params }: FastifyRequest, { statusCode }: FastifyReply) {
   const { id, key_id, source_id } = params as Readonly<Record<string, string | undefined>>
-  return { ad_account_id: id, key_id: key_id ?? madeKeyId, source: source_id, status: statusCode }
+  return { ad_account_id: id, key_id, source: source_id, status: statusCode }
 }

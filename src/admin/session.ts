@@ -93,7 +93,7 @@ export const sessionRoutes: AdminRoutes = async (app, options) => {
   }
   app.post('/session', { ...open, schema: beginning }, async (request, reply) => {
     if (!isSame(request.body.admin_token, adminToken)) {
-      await refusals.note(true)
+      refusals.note(true)
       throw new Unauthorized()
     }
     const { sessionId, sessionKey } = sessions.begin()
