@@ -29,7 +29,7 @@ export interface FoundPost {
   events(ids: Pick<TrailFilter, 'eventId' | 'orderId'>): PlacedEvent[]
 }
 
-/** Each bucket's oldest first. Yields between rows: some milliseconds' work each. */
+/** Of each bucket by their ids. Yields between rows: some milliseconds' work each. */
 function* readPosts(rows: readonly TrailRow[]): Generator<void, Map<number, FoundPost[]>> {
   const byBucket = new Map<number, FoundPost[]>()
   for (const [bucket, own] of Map.groupBy(rows, (row) => row.bucket)) {
@@ -71,7 +71,7 @@ interface Known {
   readonly history: readonly HistoryEntry[]
 }
 
-/** Oldest first. */
+/** By their ids, oldest first: of several replicas the rows have another order. */
 function postsOf(bucket: number, read: readonly Entries[]): FoundPost[] {
   const outcomes = new Map<number, (PackedWhole | PackedOutcome)[]>()
   for (const one of read.flatMap((entries) => entries.outcomes)) {
@@ -80,8 +80,8 @@ function postsOf(bucket: number, read: readonly Entries[]): FoundPost[] {
       outcomes.set(place, [...(outcomes.get(place) ?? []), one])
     }
   }
-  return read.flatMap((row) =>
-    row.posts.map((post) => {
+  const posts = read.flatMap((row) =>
+    row.posts.map((post): FoundPost => {
       const [place, , , , events] = post
       return {
         batchId: bucket * BUCKET_BATCHES + place,
@@ -90,6 +90,7 @@ function postsOf(bucket: number, read: readonly Entries[]): FoundPost[] {
       }
     }),
   )
+  return posts.sort((one, other) => one.batchId - other.batchId)
 }
 
 function eventsOfPost(

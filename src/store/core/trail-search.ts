@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TrailEvent, TrailFilter, TrailPage, TrailQuery } from '../trail.ts'
 import { postsInTurns } from './trail-posts.ts'
-import { accountMark, markOf, packId, sourceMark } from './trail.ts'
+import { accountMark, BUCKET_BATCHES, markOf, packId, sourceMark } from './trail.ts'
 
 export interface TrailRow {
   readonly bucket: number
@@ -82,10 +82,9 @@ export async function searchTrail(
   for (;;) {
     const { rows, nextBucket } = await step({ ...hintOf(query), fromBucket: bucket, sinceMs })
     for (const [own, posts] of await postsInTurns(rows)) {
-      let first = posts.reduce((sum, { eventCount }) => sum + eventCount, 0)
       const from = own === bucket ? last : LAST
       for (const post of posts.toReversed()) {
-        first -= post.eventCount
+        const first = firstOf(post.batchId)
         if (first > from) continue
         const events = post.events(query)
         for (const event of events.toReversed()) {
@@ -119,7 +118,15 @@ function cursorFrom(bucket: number): string | undefined {
   return bucket < 0 ? undefined : `${bucket}.${LAST}`
 }
 
-/** A bucket, and an event of it, counted from the oldest: events that are added later move nothing. */
+/** Room for the events of a post, or of a replay. */
+const POST_PLACES = 1_000_000
+
+/** Where a batch's events begin in its bucket: by its id, since replicas may add posts before those that were read already. */
+function firstOf(batchId: number): number {
+  return (batchId % BUCKET_BATCHES) * POST_PLACES
+}
+
+/** A bucket, and an event of it: events that are added later move nothing. */
 function readCursor(cursor: string | undefined): readonly [bucket: number, last: number] {
   const [, bucket, last] = CURSOR.exec(cursor ?? '') ?? []
   return bucket === undefined ? [Number.MAX_SAFE_INTEGER, LAST] : [Number(bucket), Number(last)]

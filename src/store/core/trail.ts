@@ -20,7 +20,7 @@ import {
 } from './trail-entries.ts'
 import { looksPersonal } from '../../events/personal-ids.ts'
 
-/** Divides the block of ids that a replica takes at once, so no two replicas share one. */
+/** Replicas share a bucket: each of its rows is of one of them. */
 export const BUCKET_BATCHES = 64
 /** The trail's part of what the store may use. */
 export const TRAIL_PART = 0.05

@@ -57,12 +57,23 @@ t.test('a walk covers the minute before its beginning, since the clocks of repli
 t.test('a page ends where the next one begins, also within a post', async (t) => {
   const step = async () => ({ rows, nextBucket: undefined })
   const ids: (string | undefined)[] = []
-  for (let cursor: string | undefined = '0.999'; cursor !== undefined;) {
+  for (let cursor: string | undefined = '0.1000399'; cursor !== undefined;) {
     const page = await searchTrail({ limit: 70, cursor }, step)
     ids.push(...page.events.map(({ eventId }) => eventId))
     cursor = page.cursor
   }
   t.same([ids.length, ids[0], ids[399], ids[400], ids.at(-1)], [1000, '1-399', '1-0', '0-599', '0-0'])
+})
+
+t.test('a post of another replica that is added before those of a page moves no page after it', async (t) => {
+  let visible = [3, 1]
+  const step = async () => ({ rows: visible.map((batchId) => rows[batchId]!), nextBucket: undefined })
+  const first = await searchTrail({ limit: 800 }, step)
+  visible = [3, 1, 2, 0]
+  const second = await searchTrail({ limit: 1000, cursor: first.cursor! }, step)
+  const ids = [...first.events, ...second.events].map(({ eventId }) => eventId)
+  t.equal(new Set(ids).size, 1800, 'none twice')
+  t.same([ids[0], ids[599], ids[600], ids[1199], ids[1200]], ['3-599', '3-0', '1-599', '1-0', '0-599'])
 })
 
 t.test(
