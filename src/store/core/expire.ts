@@ -47,10 +47,17 @@ export function* expire(tx: Transaction, request: ExpireRequest): Steps<ExpireSt
   for (const row of unreadable) {
     tx.report({ problem: 'batch_unreadable', queue: toQueue(row), batchId: row.batch_id })
   }
-  // They stay in the store, marked as leased.
-  yield* tx.leases.take(unreadable.map((row) => row.batch_id))
+  const read = new Set(found.flatMap(([{ batch_id }, expired]) => (expired === undefined ? [] : [batch_id])))
+  // They stay in the store, marked as leased. So is what a damaged index alone still has: later steps pass it over.
+  const taken = chosen.map((row) => row.batch_id).filter((batchId) => !read.has(batchId))
+  yield* tx.leases.take(taken)
   const expired = acknowledgements.reduce((sum, { dead }) => sum + dead.length, 0)
-  return { expired, hasMore: chosen.length < waiting.length || waiting.length === limit }
+  // Young ones, which a damaged index has as old, would be found again and again.
+  const isFoundAgain = rows.every(
+    (row) => read.has(row.batch_id) && row.oldest_event_time_s >= oldestEventTimeS,
+  )
+  const hasMore = chosen.length < waiting.length || waiting.length === limit
+  return { expired, hasMore: hasMore && !(taken.length === 0 && isFoundAgain) }
 }
 
 export interface Expired {

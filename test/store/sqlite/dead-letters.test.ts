@@ -172,13 +172,16 @@ t.test('an entry of an index that no row bears out keeps no step of expiry busy'
     db.prepare('INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)').run(...Object.values(index))
     return { ...found, oldest_event_time_s: NOW_S }
   })
+  const request = { oldestEventTimeS: NOW_S - 10, nowMs: NOW_MS }
+  const gone = await ground.open()
+  for (const limit of [100, 1]) t.equal(await gone.store.expire({ ...request, limit }), 0)
+  await gone.close()
   change((db) => {
     const names = Object.keys(row)
     const places = names.map(() => '?').join()
     db.prepare(`INSERT INTO batches (${names.join()}) VALUES (${places})`).run(...Object.values(row))
   })
   const { store } = await ground.open()
-  const request = { oldestEventTimeS: NOW_S - 10, limit: 100, nowMs: NOW_MS }
-  t.equal(await store.expire(request), 0)
+  for (const limit of [100, 1]) t.equal(await store.expire({ ...request, limit }), 0, 'also of a full step')
   t.match(await store.totals({}), { queued: 1, expired: 0 })
 })
