@@ -8,9 +8,9 @@ import { EVENT_SEPARATOR, splitEvents } from '../payload.ts'
 import type { DeadLetterQuery } from '../store.ts'
 import type { Erased } from '../trail.ts'
 import type { RequestOf } from '../engine/operations.ts'
-import { acknowledgeBatch, writeBatches } from './acknowledge.ts'
+import { acknowledgeBatch, writeBatches, type PendingBatch } from './acknowledge.ts'
 import { findDeadLetters, removeDeadLetters } from './dead-letters.ts'
-import { toQueue, type BatchRow } from './rows.ts'
+import { addPosition, listPositions, makeBitmap, toQueue, type BatchRow } from './rows.ts'
 import { bindBatch, openDeadLetter, openSealed, readIdentity } from './sealed.ts'
 import { query, type Steps } from './sql.ts'
 import { postsByBucket } from './trail-posts.ts'
@@ -41,7 +41,8 @@ function* eraseBatches(tx: Transaction, request: Request): Steps<EraseStep> {
     [request.from.at ?? 0],
   )
   let [queued, leased] = [0, 0]
-  const changed: Pick<BatchRow, 'batch_id' | 'pending_count' | 'acknowledged' | 'sealed'>[] = []
+  const changed: Pick<BatchRow, 'batch_id' | 'event_count' | 'pending_count' | 'acknowledged' | 'sealed'>[] =
+    []
   for (const row of rows) {
     const { batch_id } = row
     const queue = toQueue(row)
@@ -56,10 +57,12 @@ function* eraseBatches(tx: Transaction, request: Request): Steps<EraseStep> {
       continue
     }
     const dead = [...meant].map((index) => ({ index, ...ERASED }))
-    const { pendingCount, acknowledged, died, counts } = acknowledgeBatch(row, { delivered: [], dead })
+    const counted = countAnew(row, events.length)
+    const { pendingCount, acknowledged, died, counts } = acknowledgeBatch(counted, { delivered: [], dead })
     const kept = events.map((json, index) => (meant.has(index) ? '{}' : json)).join(EVENT_SEPARATOR)
     const sealed = tx.sealer.seal(Buffer.from(kept), bindBatch(queue))
-    changed.push({ batch_id, pending_count: pendingCount, acknowledged, sealed })
+    const { event_count } = counted
+    changed.push({ batch_id, event_count, pending_count: pendingCount, acknowledged, sealed })
     tx.totals.count(queue, counts)
     tx.trail.outcome(outcomeOfErased(batch_id, died, request.nowMs))
     queued += died.length
@@ -67,6 +70,14 @@ function* eraseBatches(tx: Transaction, request: Request): Steps<EraseStep> {
   yield* writeBatches(tx, changed)
   const at = rows.length < ERASE_STEP_BATCHES ? undefined : rows.at(-1)!.batch_id
   return { ...NOTHING_ERASED, queued, leased, next: nextPosition(request.from, at, ERASED_IN) }
+}
+
+/** The counts of a damaged row may be wrong, those of a payload that a key opens are not: no event but those meant must go. */
+function countAnew(row: BatchRow, eventCount: number): PendingBatch {
+  const known = row.acknowledged === null ? [] : listPositions(row.acknowledged)
+  const acknowledged = makeBitmap(eventCount)
+  const gone = known.filter((position) => position < eventCount && addPosition(acknowledged, position))
+  return { ...row, event_count: eventCount, pending_count: eventCount - gone.length, acknowledged }
 }
 
 function* eraseDeadLetters(tx: Transaction, request: Request): Steps<EraseStep> {

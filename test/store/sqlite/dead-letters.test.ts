@@ -185,3 +185,31 @@ t.test('an entry of an index that no row bears out keeps no step of expiry busy'
   for (const limit of [100, 1]) t.equal(await store.expire({ ...request, limit }), 0, 'also of a full step')
   t.match(await store.totals({}), { queued: 1, expired: 0 })
 })
+
+t.test('erasing takes what is meant from a batch with damaged counts, and no other event', async (t) => {
+  for (const damage of [
+    'pending_count = 0',
+    'pending_count = 1',
+    'event_count = 1',
+    "acknowledged = x'00', event_count = 9",
+  ]) {
+    const ground = await layGround(t)
+    const first = await ground.open()
+    const { batchId } = (await first.store.commit(makeBatch(['a', 'b', 'c']))).batch!
+    await first.store.release([{ batchId, attempts: 0, history: [] }])
+    await first.close()
+    const db = new DatabaseSync(ground.path)
+    db.exec(`UPDATE batches SET ${damage}`)
+    db.close()
+    const { store } = await ground.open()
+    t.match(await store.erase({ eventId: 'b', nowMs: NOW_MS }), { queued: 1 }, damage)
+    t.match(await store.erase({ eventId: 'b', nowMs: NOW_MS }), { queued: 0 }, damage)
+    t.match(await store.totals({}), { queued: 2, filtered: 1 })
+    const [leased] = await store.lease(askAll())
+    t.match(leased, { eventCount: 3, acknowledged: [1] })
+    t.notMatch(String(Buffer.from(leased!.payload)), '"event_id":"b"')
+    await store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
+    t.match(await store.totals({}), { queued: 0, delivered: 2, filtered: 1 })
+    await ground.crash()
+  }
+})
