@@ -22,6 +22,8 @@ const SHORTEST_VALUE = 5
 const HASH_LENGTH = 64
 /** Twenty of each field. */
 const MOST_VALUES = 320
+/** Three groups of digits have three at most, eight groups some twenty. */
+const MOST_RUNS = 32
 
 /** `userData`: as it came. Each event pays for this: some 2 µs, half of them for hashes where the sender hashes. */
 export function trailIdsOf(
@@ -41,7 +43,9 @@ export function trailIdsOf(
     if (looksPersonal(id) || isAnyIn(texts, id)) return true
     numbers ??= numbersOf(texts)
     if (numbers.length + hashes.length === 0) return false
-    for (const run of runsOf(id)) {
+    const runs = runsOf(id)
+    if (runs.length > MOST_RUNS) return true
+    for (const run of runs) {
       if (cleared.includes(run)) continue
       if (isNumberOf(run, numbers) || isHashed(run, hashes)) return true
       cleared.push(run)
@@ -90,10 +94,14 @@ function isAnyIn(texts: readonly string[], id: string): boolean {
   return false
 }
 
-/** Digits that may hold a phone's, as written and without what people write between them. An expression takes five times as long. */
+/**
+ * Digits that may be a phone's: groups as written, and without what people write between them, from any group to any later one, since
+ * others may be joined to a number (`2026-415-555-2671-1`). An expression takes five times as long.
+ */
 function runsOf(id: string): readonly string[] {
   const runs: string[] = []
-  let joined = ''
+  /** Each from another group to the last one. */
+  let open: string[] = []
   let from = -1
   for (let at = 0; at <= id.length; at++) {
     const code = id.charCodeAt(at)
@@ -103,13 +111,12 @@ function runsOf(id: string): readonly string[] {
     }
     if (from >= 0) {
       const run = id.slice(from, at)
-      if (run.length >= SHORTEST_PHONE) runs.push(run)
-      joined += run
-      // Also where more follows: `415-555-2671-1`.
-      if (joined.length >= SHORTEST_PHONE && joined !== run) runs.push(joined)
       from = -1
+      open = open.length === 0 ? [run] : [...open.map((before) => before + run), run]
+      for (const one of open) if (one.length >= SHORTEST_PHONE) runs.push(one)
+      if (runs.length > MOST_RUNS) return runs
     }
-    if (!isBetweenDigits(code)) joined = ''
+    if (!isBetweenDigits(code)) open = []
   }
   return runs
 }

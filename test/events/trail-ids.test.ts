@@ -49,6 +49,13 @@ t.test('so is what the event says of its customer, as it came or hashed', async 
   t.notOk(keeps('20241127-4155552671-1732700000', { ph: '(415) 555-2671' }), 'among other digits')
   t.notOk(keeps('415-555-2671', { ph: sha256Hex('4155552671') }))
   t.notOk(keeps('415-555-2671-1', { ph: sha256Hex('4155552671') }), 'and more digits after it')
+  t.notOk(keeps('2026-415-555-1234', { ph: sha256Hex('4155551234') }), 'or before it')
+  t.notOk(keeps('2026-11-28-415-555-1234-1', { ph: sha256Hex('4155551234') }), 'and on both sides')
+  t.notOk(
+    keeps('1 '.repeat(100), { ph: sha256Hex('4155551234') }),
+    'nobody writes a number so: not all are compared',
+  )
+  t.ok(keeps('2026-11-28-4711-1', { ph: sha256Hex('4155551234') }))
   t.notOk(keeps('order-4917012345', { ph: [sha256Hex('4917012345')] }))
   t.notOk(keeps('order-4917012345', { ph: sha256Hex('4917012345').toUpperCase() }))
   t.notOk(keeps(`id-${hashed}`, { em: [hashed.toUpperCase()] }))
