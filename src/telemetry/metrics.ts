@@ -222,6 +222,8 @@ export type Metrics = { readonly [K in Key]: Handle<Table[K]> } & {
   collect<K extends Key>(key: K, read: () => Values<Label<Table[K]>> | Promise<Values<Label<Table[K]>>>): void
   /** Of none, no series is made. */
   countEvents(adAccountId: string, outcome: EventOutcome, events: number): void
+  /** Of all accounts: adding up their series would take a reading of thousands. */
+  readonly eventCounts: ReadonlyMap<EventOutcome, number>
   readonly contentType: string
   render(): Promise<string>
 }
@@ -255,18 +257,21 @@ export function createMetrics({ version }: { readonly version: string }): Metric
     Object.entries(METRICS).map(([key, metric]) => [key, create(key, metric)]),
   ) as unknown as { readonly [K in Key]: Handle<Table[K]> }
   const accounts = new Set<string>()
+  const eventCounts = new Map<EventOutcome, number>()
   const metrics = {
     ...handles,
     collect: (key: string, read: () => Values<string> | Promise<Values<string>>) =>
       void readers.set(key, read),
     countEvents(adAccountId: string, outcome: EventOutcome, events: number) {
       if (events === 0) return
+      eventCounts.set(outcome, (eventCounts.get(outcome) ?? 0) + events)
       if (accounts.size < MOST_SERIES) accounts.add(adAccountId)
       handles.accountEvents.inc(
         { ad_account_id: accounts.has(adAccountId) ? adAccountId : 'other', outcome },
         events,
       )
     },
+    eventCounts,
     contentType: registry.contentType,
     render: () => registry.metrics(),
   }

@@ -35,7 +35,9 @@ export interface StatisticsArchive {
   write(range: Range, samples: readonly StatisticsSample[]): Promise<void>
 }
 
-type Read = Pick<Metrics, 'posts' | 'accountEvents' | 'calls' | 'postSeconds' | 'callSeconds'>
+/** By these labels; `eventCounts` is by outcome. */
+const READ = { posts: 'status', calls: 'outcome', postSeconds: 'le', callSeconds: 'le' } as const
+type Read = Pick<Metrics, keyof typeof READ | 'eventCounts'>
 
 interface StatisticsOptions {
   readonly clock: Clock
@@ -89,23 +91,20 @@ export function createRecentStatistics({ clock, metrics, waiting, archive }: Sta
   }
 }
 
-/** Each counter's and bucket's value, by its metric and then by its last label. */
+/** Each counter's and bucket's value. */
 type Reading = ReadonlyMap<keyof Read, ReadonlyMap<string, number>>
 
-async function readAll({ posts, accountEvents, calls, postSeconds, callSeconds }: Read): Promise<Reading> {
-  const read = Object.entries({ posts, accountEvents, calls, postSeconds, callSeconds }).map(
-    async ([key, metric]) => {
-      const { values } = await metric.get()
-      // A histogram's sum and count have no label; its count is that of the last bucket, too.
-      const sums = new Map<string, number>()
-      for (const { labels, value } of values) {
-        const label = Object.values(labels).at(-1)
-        if (label !== undefined) sums.set(String(label), (sums.get(String(label)) ?? 0) + value)
-      }
-      return [key as keyof Read, sums] as const
-    },
-  )
-  return new Map(await Promise.all(read))
+async function readAll(metrics: Read): Promise<Reading> {
+  const read = Object.entries(READ).map(async ([key, name]) => {
+    const { values } = await metrics[key as keyof typeof READ].get()
+    // A histogram's sum and count have no label; its count is that of the last bucket, too.
+    const labelled = values.flatMap(({ labels, value }) => {
+      const label = (labels as Readonly<Record<string, string | number>>)[name]
+      return label === undefined ? [] : [[String(label), value] as const]
+    })
+    return [key as keyof Read, new Map(labelled)] as const
+  })
+  return new Map([['eventCounts', new Map(metrics.eventCounts)], ...(await Promise.all(read))])
 }
 
 /** Counts are of the step, not per second; durations are in seconds, undefined where nothing happened. */
@@ -117,7 +116,7 @@ function compare(before: Reading, now: Reading) {
     }
     return sum
   }
-  const events = (outcome: string) => rise('accountEvents', (label) => label === outcome)
+  const events = (outcome: string) => rise('eventCounts', (label) => label === outcome)
   const percentile = (key: keyof Read, share: number) => {
     const value = percentileOf(
       Array.from(now.get(key)!, ([bound]) => [
