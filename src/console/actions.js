@@ -11,9 +11,8 @@ import { ask, isLoggedIn } from './session.js'
 export function act(adAccountId, action, afterwards) {
   switch (action) {
     case 'retry':
-      return button('Try now', adAccountId, () =>
-        ask('POST', `/accounts/${adAccountId}/resume`).then(afterwards),
-      )
+      // A change of nothing has its queues tried. It leaves a pause that somebody else began meanwhile.
+      return button('Try now', adAccountId, () => ask('PUT', `/accounts/${adAccountId}`, {}).then(afterwards))
     case 'resume':
       return button('Resume', adAccountId, () => setPaused(adAccountId, false).then(afterwards))
     case 'token':

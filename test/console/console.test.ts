@@ -141,9 +141,14 @@ t.test('a queue that is stopped is seen, with what repairs it, and continues at 
   })
   stand.sandbox.faults.set([{ kind: 'status', status: 500 }])
   await postHeld(stand, 'failing')
-  const asked = page.waitForRequest(/\/accounts\/\d+\/resume$/)
+  // Somebody pauses the account after the page was drawn.
+  await page.route(/\/accounts\/\d+$/, async (route) => {
+    await stand.admin('POST', `/accounts/${stand.account}/pause`)
+    return route.continue()
+  })
+  const asked = page.waitForResponse(/\/accounts\/\d+$/)
   await row.getByRole('button', { name: /^Try now/ }).click()
-  await asked
+  t.match(await (await asked).json(), { paused: true })
   stand.sandbox.faults.clear()
   await stand.admin('POST', `/accounts/${stand.account}/resume`)
   await row.getByText('sending').waitFor()
