@@ -8,7 +8,7 @@ import { InvalidRequest, NoSuch } from '../errors.ts'
 import { WARNINGS, type WarningCode } from '../events/reasons.ts'
 import { auditedId } from '../store/core/audit.ts'
 import { isCursor, isWanted } from '../store/core/trail-search.ts'
-import { OUTCOMES, type TrailEvent, type TrailFilter } from '../store/trail.ts'
+import { OUTCOMES, type TrailEvent, type TrailFilter, type TrailStore } from '../store/trail.ts'
 import {
   AdAccountId,
   answerOf,
@@ -21,7 +21,7 @@ import {
   DEFAULT_PAGE,
   PageLimit,
 } from './answers.ts'
-import type { AdminRoutes } from './options.ts'
+import type { AdminOptions, AdminRoutes } from './options.ts'
 
 const INSTANT = /^(\d{1,12}|\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d))?)$/
 const Instant = Type.String({ maxLength: 40, description: 'Seconds since the epoch, or ISO 8601.' })
@@ -91,6 +91,9 @@ export type ErasedAnswer = Static<typeof Erased>
 const FOLLOW_EVERY_MS = 500
 /** Proxies end a connection that is silent for a minute. */
 const SIGN_OF_LIFE_MS = 15_000
+/** Who has more than that to read misses what comes meanwhile. */
+const MOST_UNREAD_BYTES = 1024 * 1024
+const GREETING = ': events follow\n\n'
 
 export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, settings }) => {
   const { TRAIL_HOURS: trailHours } = settings
@@ -116,12 +119,8 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, set
     return answerOf(Found, { events: events.map(recordOf), nextCursor: next, trailHours })
   })
 
-  let isClosing = false
-  const streams = new Set<AbortController>()
-  app.addHook('preClose', async () => {
-    isClosing = true
-    for (const stream of streams) stream.abort()
-  })
+  const followers = createFollowers({ store, clock })
+  app.addHook('preClose', () => followers.end())
 
   const following = {
     summary: 'Events as they come and change, as server-sent events, of this process',
@@ -133,38 +132,13 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, set
   app.get('/events/live', { schema: following }, async (request, reply) => {
     if (trailHours === 0) throw new NoSuch('event trail: TRAIL_HOURS is 0')
     const { limit = Infinity, ...filter } = request.query
-    const stream = new AbortController()
-    streams.add(stream)
-    if (isClosing) stream.abort()
-    request.raw.once('close', () => stream.abort())
     reply.header('content-type', 'text/event-stream; charset=utf-8').header('cache-control', 'no-store')
     // A proxy must not buffer the stream.
     reply.header('x-accel-buffering', 'no')
-    const lines = follow(filterOf(filter), Number(limit), stream.signal)
-    return reply.send(Readable.from(lines).once('close', () => streams.delete(stream)))
+    const stream = followers.add(filterOf(filter), Number(limit))
+    request.raw.once('close', () => stream.destroy())
+    return reply.send(stream)
   })
-
-  async function* follow(filter: TrailFilter, limit: number, signal: AbortSignal): AsyncGenerator<string> {
-    let left = limit
-    let { position } = await store.trailChanges(undefined)
-    let saidAtMs = clock.monotonicMs()
-    yield ': events follow\n\n'
-    while (left > 0 && !signal.aborted) {
-      await pause(FOLLOW_EVERY_MS, undefined, { signal }).catch(() => undefined)
-      if (signal.aborted) return
-      const changes = await store.trailChanges(position)
-      ;({ position } = changes)
-      const events = changes.events.filter((event) => isWanted(event, filter)).slice(0, left)
-      left -= events.length
-      if (events.length > 0) {
-        saidAtMs = clock.monotonicMs()
-        yield events.map((event) => `data: ${JSON.stringify(answerOf(Event, recordOf(event)))}\n\n`).join('')
-      } else if (clock.monotonicMs() - saidAtMs > SIGN_OF_LIFE_MS) {
-        saidAtMs = clock.monotonicMs()
-        yield ': no event\n\n'
-      }
-    }
-  }
 
   const erasing = {
     summary: 'Erase the payloads of events by their ids, from the queue and from the dead letters',
@@ -185,6 +159,85 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, set
     await store.addAudit({ atMs: clock.wallMs(), action: 'erased', details: { ...what, ...counts } })
     return counts
   })
+}
+
+interface Follower {
+  readonly stream: Readable
+  readonly filter: TrailFilter
+  left: number
+  saidAtMs: number
+}
+
+/** One reading of the store, and one text of each event, for all who follow: they must not cost the posts their time. */
+export function createFollowers({
+  store,
+  clock,
+}: {
+  readonly store: Pick<TrailStore, 'trailChanges'>
+  readonly clock: AdminOptions['clock']
+}) {
+  const followers = new Set<Follower>()
+  const ending = new AbortController()
+  /** Undefined while nobody follows, or before the first reading. */
+  let position: number | undefined
+  let serving: Promise<void> | undefined
+
+  function say(follower: Follower, text: string): void {
+    follower.saidAtMs = clock.monotonicMs()
+    follower.stream.push(text)
+  }
+
+  function tell(follower: Follower, messages: readonly (readonly [TrailEvent, string])[]): void {
+    const { stream, filter, left, saidAtMs } = follower
+    const wanted = messages.filter(([event]) => isWanted(event, filter)).slice(0, left)
+    if (wanted.length > 0 && stream.readableLength < MOST_UNREAD_BYTES) {
+      follower.left -= wanted.length
+      say(follower, wanted.map(([, text]) => text).join(''))
+    } else if (clock.monotonicMs() - saidAtMs > SIGN_OF_LIFE_MS) say(follower, ': no event\n\n')
+    if (follower.left > 0) return
+    followers.delete(follower)
+    stream.push(null)
+  }
+
+  async function serve(): Promise<void> {
+    try {
+      position = (await store.trailChanges(undefined)).position
+      for (const follower of followers) say(follower, GREETING)
+      while (followers.size > 0) {
+        await pause(FOLLOW_EVERY_MS, undefined, { signal: ending.signal })
+        const changes = await store.trailChanges(position)
+        ;({ position } = changes)
+        const messages = changes.events.map(
+          (event) => [event, `data: ${JSON.stringify(answerOf(Event, recordOf(event)))}\n\n`] as const,
+        )
+        for (const follower of followers) tell(follower, messages)
+      }
+    } catch (error) {
+      for (const { stream } of followers) {
+        if (ending.signal.aborted) stream.push(null)
+        else stream.destroy(error as Error)
+      }
+      followers.clear()
+    }
+    position = serving = undefined
+  }
+
+  return {
+    /** Ends after `limit` events. */
+    add(filter: TrailFilter, limit: number): Readable {
+      const stream = new Readable({ read() {} })
+      const follower = { stream, filter, left: limit, saidAtMs: clock.monotonicMs() }
+      stream.once('close', () => followers.delete(follower))
+      followers.add(follower)
+      if (position !== undefined) say(follower, GREETING)
+      serving ??= serve()
+      return stream
+    },
+    async end(): Promise<void> {
+      ending.abort()
+      await serving
+    },
+  }
 }
 
 function recordOf({ isTest, eventTimeS, warnings, ...event }: TrailEvent) {

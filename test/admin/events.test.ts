@@ -1,6 +1,9 @@
 /** The event trail on the admin port, over a whole relay: found, followed, erased. */
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
+import { createFollowers } from '../../src/admin/events.ts'
+import { systemClock } from '../../src/clock.ts'
+import type { TrailEvent } from '../../src/store/trail.ts'
 import { rawEvent } from '../support/events.ts'
 import { ADMIN_TOKEN, enter, setUp, type Guest } from '../support/relay.ts'
 
@@ -111,6 +114,53 @@ t.test('who follows the trail is sent events as they come and change, until the 
   await stand.relay.close()
   await reading
 })
+
+t.test(
+  'all who follow share one reading, and who does not read is left out of what is too much',
+  async (t) => {
+    let readings = 0
+    const some: TrailEvent = {
+      adAccountId: '1',
+      isTest: false,
+      eventName: 'checkout',
+      eventId: 'i'.repeat(500),
+      orderId: undefined,
+      eventTimeS: undefined,
+      outcome: 'queued',
+      reason: undefined,
+      warnings: [],
+      attempts: 0,
+      receivedAtMs: 0,
+      updatedAtMs: 0,
+      source: undefined,
+      keyId: undefined,
+      callId: undefined,
+      history: [],
+    }
+    const events = Array.from({ length: 1000 }, () => some)
+    const store = {
+      trailChanges: async (from: number | undefined) => {
+        readings += 1
+        return { events: from === undefined ? [] : events, position: readings }
+      },
+    }
+    const followers = createFollowers({ store, clock: systemClock })
+    const streams = Array.from({ length: 20 }, () => followers.add({}, Infinity))
+    const texts = streams.slice(1).map(async (stream) => {
+      let bytes = 0
+      for await (const part of stream) bytes += Buffer.byteLength(part as Buffer)
+      return bytes
+    })
+    await until(async () => readings >= 4 || undefined)
+    await followers.end()
+    const bytes = await Promise.all(texts)
+    t.ok(readings < 20, `${readings} readings`)
+    t.equal(new Set(bytes).size, 1, 'all have the same')
+    t.ok(streams[0]!.readableLength < bytes[0]!, 'but the one that does not read')
+    const late = followers.add({}, 1)
+    t.match(await late.toArray(), { length: 1 }, 'ends with the relay')
+  },
+)
 
 t.test('erasing takes what waits and what died, is audited, and leaves the totals right', async (t) => {
   const stand = await enter(t)
