@@ -17,14 +17,12 @@ export interface Waiting {
 
 export type RecentStatistics = ReturnType<typeof createRecentStatistics>
 
-/** Kept in memory, and from `ARCHIVED` on over a restart. */
 export const RANGES = {
   '15m': { stepMs: 5000, steps: 180 },
   '6h': { stepMs: 120_000, steps: 180 },
   '7d': { stepMs: 1_800_000, steps: 336 },
 } as const
 export type Range = keyof typeof RANGES
-const ARCHIVED: readonly Range[] = ['6h', '7d']
 /** The shortest of the steps. */
 const TICK_MS = 5000
 const ARCHIVE_EVERY_MS = 900_000
@@ -48,9 +46,11 @@ interface StatisticsOptions {
 }
 
 export function createRecentStatistics({ clock, metrics, waiting, archive }: StatisticsOptions) {
+  const isIn = (range: Range, atS: number) => (sample: StatisticsSample) =>
+    sample.at >= atS - (RANGES[range].stepMs * RANGES[range].steps) / 1000
   const series = (Object.keys(RANGES) as Range[]).map((range) => ({
     range,
-    kept: [...((ARCHIVED.includes(range) && archive?.read(range)) || [])],
+    kept: (archive?.read(range) ?? []).filter(isIn(range, clock.wallMs() / 1000)),
     before: new Map() as Reading,
     dueMs: clock.monotonicMs() + RANGES[range].stepMs,
   }))
@@ -65,17 +65,15 @@ export function createRecentStatistics({ clock, metrics, waiting, archive }: Sta
     const nowMs = clock.monotonicMs()
     for (const one of series.filter(({ dueMs }) => isLast || dueMs <= nowMs)) {
       const { stepMs, steps } = RANGES[one.range]
-      const { kept } = one
-      kept.push({ at, ...compare(one.before, now), ...queued })
-      while (kept.length > steps || kept[0]!.at < at - (stepMs * steps) / 1000) kept.shift()
+      one.kept.push({ at, ...compare(one.before, now), ...queued })
+      one.kept = one.kept.slice(-steps).filter(isIn(one.range, at))
       one.before = now
       one.dueMs = nowMs + stepMs
     }
     if (!isLast && archiveDueMs > nowMs) return
     archiveDueMs = nowMs + ARCHIVE_EVERY_MS
     // What cannot be written is written with the next.
-    const archived = series.filter(({ range }) => ARCHIVED.includes(range))
-    for (const { range, kept } of archived) await archive?.write(range, kept).catch(() => {})
+    for (const { range, kept } of series) await archive?.write(range, kept).catch(() => {})
   }
 
   return {
