@@ -724,8 +724,11 @@ t.test('all of it works without a mouse', async (t) => {
   await page.getByText('1 queued again').first().waitFor()
 })
 
-t.test('every view is accessible, light and wide, dark and narrow', async (t) => {
+t.test('every view is accessible, light and wide, dark and narrow, with labels of any length', async (t) => {
   const stand = await enter(t)
+  const label = `${'a'.repeat(100)} ${'long label '.repeat(9)}`
+  await stand.admin('PUT', `/accounts/${stand.account}`, { label })
+  await stand.admin('POST', '/keys', { label, ad_account_ids: [stand.account] })
   await makeHistory(stand)
   const { page, problems, origins } = await openPage(t)
   async function check(name: string): Promise<void> {
@@ -738,6 +741,8 @@ t.test('every view is accessible, light and wide, dark and narrow', async (t) =>
       t.same(await violationsOf(page), [], `${name} ${colorScheme}`)
       const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
       t.ok(overflow <= 0, `${name} ${colorScheme}: nothing sticks out (${overflow})`)
+      for (const button of await page.getByRole('button', { name: /^Remove/ }).all())
+        t.ok((await button.boundingBox())!.height < 50, `${name} ${colorScheme}: its buttons have one line`)
     }
   }
   await forgetPast(page)
