@@ -187,7 +187,7 @@ export function createFollowers({
     follower.stream.push(text)
   }
 
-  function tell(follower: Follower, messages: readonly (readonly [TrailEvent, string])[]): void {
+  function notify(follower: Follower, messages: readonly (readonly [TrailEvent, string])[]): void {
     const { stream, filter, left, saidAtMs } = follower
     const wanted = messages.filter(([event]) => isWanted(event, filter)).slice(0, left)
     if (wanted.length > 0 && stream.readableLength < MOST_UNREAD_BYTES) {
@@ -210,7 +210,7 @@ export function createFollowers({
         const messages = changes.events.map(
           (event) => [event, `data: ${JSON.stringify(answerOf(Event, recordOf(event)))}\n\n`] as const,
         )
-        for (const follower of followers) tell(follower, messages)
+        for (const follower of followers) notify(follower, messages)
       }
     } catch (error) {
       for (const { stream } of followers) {
