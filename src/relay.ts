@@ -31,7 +31,7 @@ import { createSnapshots, reportStore, waitingOf } from './store/snapshot.ts'
 import { createGranting } from './vault/granting.ts'
 import { createQualityFetcher } from './vault/quality.ts'
 import { createRefresher } from './vault/refresher.ts'
-import { createTokenWatch, needsConsent, reportTokens } from './vault/token-watch.ts'
+import { createTokenWatch, reportTokens } from './vault/token-watch.ts'
 import { createSealer } from './vault/seal.ts'
 import { openVault } from './vault/vault.ts'
 
@@ -185,7 +185,6 @@ function openSending(base: Base, opened: AsyncDisposableStack) {
     callsInFlight: settings.CALLS_IN_FLIGHT,
     callsInFlightTotal: settings.CALLS_IN_FLIGHT_TOTAL,
     tokenWatch,
-    needsConsent: (adAccountId) => needsConsent(vault, adAccountId),
     onBreaker: shared && createBreakerPublisher(shared),
   })
   // Closed in reverse order: calls in flight end with their connections, then the last outcomes are written.

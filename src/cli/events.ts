@@ -44,8 +44,8 @@ const event: Command = {
     const ask = (by: object) => findEvents({ admin, options: { ...options, limit: EVENTS_OF_AN_ID, ...by } })
     const byId = await ask({ 'event-id': id })
     const byOrder = await ask({ order: id })
-    const more = byOrder.found.filter((one) => !byId.found.some((known) => isSame(known, one)))
-    const found = [...byId.found, ...more]
+    const all = [...byId.found, ...byOrder.found]
+    const found = [...new Map(all.map((one) => [JSON.stringify(one), one])).values()]
     const none = byOrder.isOff ? NO_TRAIL : 'no event with this id'
     return {
       answer: { events: found },
@@ -90,12 +90,6 @@ async function follow({ admin, options, isJson, terminal }: Invocation): Promise
 async function findEvents(asked: Pick<Invocation, 'admin' | 'options'>) {
   const pages = await readPages(asked, '/events', (answer: EventsAnswer) => answer.events)
   return { ...pages, isOff: pages.last.trail_hours === 0 }
-}
-
-function isSame(one: Event, other: Event): boolean {
-  return (
-    one.event_id === other.event_id && one.received_at === other.received_at && one.outcome === other.outcome
-  )
 }
 
 function renderEvent(one: Event): string {

@@ -1,14 +1,9 @@
 /** `send FILE`: posts events to the public port, as a storefront would; for trying things out, and for what was left over. */
+import type { EventAnswer } from '../ingest/answers.ts'
 import { addressOf } from './admin-client.ts'
 import { textOf, type Command } from './command.ts'
 import { EVENTS_FILE, readEventsFile } from './events-file.ts'
 import { CommandFailed, misused, type Terminal } from './terminal.ts'
-
-interface EventAnswer {
-  readonly status: string
-  readonly error_message: string
-  readonly warning_message: string
-}
 
 interface PostAnswer {
   readonly message?: string

@@ -13,6 +13,7 @@ import { orAfter, repeat } from '../clock.ts'
 import type { SharedBreaker } from '../store/shared.ts'
 import type { QueueKey, LeasedBatch } from '../store/store.ts'
 import type { PostTrace } from '../telemetry/tracing.ts'
+import { needsConsent } from '../vault/token-watch.ts'
 import { createAcknowledgements } from './acknowledgements.ts'
 import { createBackground } from './background.ts'
 import { batchOf, loseLease, type EventOutcome } from './batch.ts'
@@ -113,7 +114,7 @@ export function createDelivery(options: DeliveryOptions) {
     /** Of one account, or all. */
     queues: (adAccountId?: string): readonly QueueState[] =>
       (adAccountId === undefined ? [...queues] : queues.ofAccount(adAccountId)).map((queue) =>
-        stateOf(queue, { ...conditionsOf(queue), needsConsent: options.needsConsent(queue.key.adAccountId) }),
+        stateOf(queue, conditionsOf(queue), needsConsent(options.vault, queue.key.adAccountId)),
       ),
     callsInFlight: () => caller.inFlight.size,
     isStuck,

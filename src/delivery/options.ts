@@ -24,8 +24,6 @@ export interface DeliveryOptions {
   /** Whether ages can be believed: the wall clock was not set a short while ago. */
   readonly isClockTrusted: () => boolean
   readonly tokenWatch: Pick<TokenWatch, 'accepted' | 'refused' | 'isReplacing'>
-  /** The account gets a new token only when a person consents. */
-  readonly needsConsent: (adAccountId: string) => boolean
   readonly log: Log
   readonly metrics: Metrics
   readonly tracing: Tracing | undefined

@@ -26,15 +26,16 @@ export interface QueueState extends QueueKey {
 /** `needsConsent`: the account gets a new token only when a person consents. */
 export function stateOf(
   queue: Queue,
-  conditions: StopConditions & { readonly needsConsent: boolean; readonly nowMs: number },
+  conditions: StopConditions & { readonly nowMs: number },
+  needsConsent: boolean,
 ): QueueState {
   const isAsking = queue.isAsking || queue.isCanaryOut
   const stop = stopOf(queue, conditions) ?? (isAsking ? undefined : restOf(queue))
   const inMs = (stop?.untilMs ?? Infinity) - conditions.nowMs
-  const needsConsent = stop?.reason === 'unauthorized' && conditions.needsConsent
+  const isRefused = stop?.reason === 'unauthorized' && needsConsent
   return {
     ...queue.key,
-    status: needsConsent ? 'reauthorize' : (stop?.reason ?? (isAsking ? 'asking' : 'sending')),
+    status: isRefused ? 'reauthorize' : (stop?.reason ?? (isAsking ? 'asking' : 'sending')),
     nextTryMs: inMs < Infinity ? Math.max(0, Math.round(inMs)) : undefined,
     callsInFlight: queue.calls.size,
   }

@@ -20,7 +20,7 @@ export interface PostAnswer {
 }
 
 /** What Pinterest's clients know of an event: only `processed` and `failed` exist for them. */
-interface EventAnswer {
+export interface EventAnswer {
   readonly status: 'processed' | 'failed'
   readonly error_message: string
   readonly warning_message: string

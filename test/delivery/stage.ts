@@ -186,7 +186,6 @@ export function setStage(
       refused: (_, { status }) => void news.push(`refused ${status}`),
       isReplacing: () => false,
     },
-    needsConsent: () => false,
     log: { debug: note, info: note, warn: note, error: note },
     metrics,
   })

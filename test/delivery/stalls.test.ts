@@ -87,7 +87,6 @@ function setStage(t: Test, queues: number, bend: (clock: ManualClock) => Clock =
     maxEventAgeMs: 7 * 24 * 3_600_000,
     isClockTrusted: () => true,
     tokenWatch: { accepted() {}, refused() {}, isReplacing: () => false },
-    needsConsent: () => false,
     log,
     metrics: createMetrics({ version: 'test' }),
   })
