@@ -386,7 +386,7 @@ function testErasure(t: Test, layGround: LayGround): void {
       t.same(await store.deadLetters({ limit: 10 }), [])
       t.match(await store.totals({}), { received: 6, delivered: 1, filtered: 1, rejected: 1, queued: 3 })
       t.match(await find(store, { eventId: 'a', adAccountId: LIVE.adAccountId, isTest: false }), [
-        { outcome: 'erased', updatedAtMs: NOW_MS + 3 },
+        { outcome: 'erased', reason: undefined, updatedAtMs: NOW_MS + 3 },
       ])
       t.match(await find(store, { eventId: 'a', isTest: true }), [{ outcome: 'queued' }])
       t.match(await find(store, { eventId: 'a', adAccountId: '2' }), [{ outcome: 'queued' }])

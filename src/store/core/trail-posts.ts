@@ -164,7 +164,8 @@ function follow(known: Known, one: PackedWhole | PackedOutcome, index: number): 
   const ends = failures.at(-1)?.atMs === atMs ? failures.slice(0, -1) : failures
   return {
     outcome: found.outcome,
-    reason: found.reason,
+    // Of what an operator erased the outcome says all.
+    reason: found.outcome === 'erased' ? undefined : found.reason,
     attempts: found.outcome === 'erased' ? known.attempts : found.attempts,
     atMs,
     callId: callId || known.callId,
