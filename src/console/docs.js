@@ -63,7 +63,7 @@ function showDocument(document) {
     'section',
     { 'aria-label': info.title },
     h('h2', {}, info.title),
-    h('p', {}, info.description),
+    h('p', {}, ...withCode(info.description)),
     server &&
       h('p', {}, `${server.description} By default `, h('code', {}, server.variables.origin.default), '.'),
     ...operations,
@@ -80,7 +80,7 @@ function showOperation(
     'details.operation.card',
     { id },
     h('summary', {}, h('code', {}, name), ` ${summary}`),
-    description && h('p', {}, description),
+    description && h('p', {}, ...withCode(description)),
     h('p.quiet', {}, `Operation ${id}.${security?.length === 0 ? ' Without a token.' : ''}`),
     parameters.length > 0 && h('h3', {}, 'Parameters'),
     parameters.length > 0 &&
@@ -94,7 +94,7 @@ function showOperation(
               {},
               h('code', {}, parameter),
               ` (${place}${required ? '' : ', optional'}): ${typeOf(schema, components)}`,
-              sentence(about),
+              ...sentence(about),
             ),
         ),
       ),
@@ -111,7 +111,7 @@ function showAnswer(status, { description, content }, components) {
   return h(
     'div',
     {},
-    h('p', {}, h('b', {}, status), ` ${about ?? ''}`),
+    h('p', {}, h('b', {}, status), ' ', ...withCode(about ?? '')),
     content && showContent(content, components),
   )
 }
@@ -144,7 +144,7 @@ function showFields(schema, components) {
         {},
         h('code', {}, name),
         `${required.includes(name) ? '' : ' (optional)'}: ${typeOf(seen, components)}`,
-        sentence(seen['description']),
+        ...sentence(seen['description']),
         objectIn(seen, components)?.['properties'] && showFields(seen, components),
       )
     }),
@@ -170,14 +170,24 @@ function typeOf(schema, components) {
   if (values) return values.join(' | ')
   if (only !== undefined) return String(only)
   const choices = anyOf ?? oneOf
-  if (choices) return choices.map((/** @type {Json} */ one) => typeOf(one, components)).join(' or ')
+  if (choices) {
+    const words = choices.map(
+      (/** @type {Json} */ one) => one['required']?.join(' and ') ?? typeOf(one, components),
+    )
+    return `${type === 'object' ? 'object with ' : ''}${words.join(' or ')}`
+  }
   if (items) return `list of ${typeOf(items, components)}`
   return `${type ?? 'anything'}${pattern ? ` like ${pattern}` : ''}`
 }
 
 /** @param {string | undefined} text */
 function sentence(text) {
-  return text === undefined ? '' : `. ${text}`
+  return text === undefined ? [] : ['. ', ...withCode(text)]
+}
+
+/** What is between backticks as code. @param {string} text */
+function withCode(text) {
+  return text.split('`').map((part, nth) => (nth % 2 === 1 ? h('code', {}, part) : part))
 }
 
 void show()

@@ -273,6 +273,13 @@ t.test(
     const post = page.locator('details', { hasText: 'POST /v5/ad_accounts/{ad_account_id}/events' })
     await post.locator('summary').click()
     await post.getByText('"event_id": "order-4711"').first().waitFor()
+    await post
+      .getByText('object with em or hashed_maids or client_ip_address and client_user_agent')
+      .waitFor()
+    await post
+      .locator('code', { hasText: /^respond-async$/ })
+      .first()
+      .waitFor()
     await page.getByText('for the description of the admin port.').waitFor()
     await page.unroute('**/openapi/public.json')
 
