@@ -92,7 +92,7 @@ async function passOverDead(on: PostgresServer): Promise<Record<string, unknown>
   try {
     await on.ask('ALTER TABLE pinrelay.dedupe SET (autovacuum_enabled = false)', [], url)
     await on.ask(
-      `INSERT INTO pinrelay.dedupe SELECT decode(md5(n::text), 'hex'), 0, n FROM generate_series(1, ${DEAD_ROWS}) AS n`,
+      `INSERT INTO pinrelay.dedupe SELECT md5(n::text)::uuid, 0, n FROM generate_series(1, ${DEAD_ROWS}) AS n`,
       [],
       url,
     )

@@ -37,7 +37,7 @@ async function measure(on: PostgresServer, eventsPerPost: number): Promise<Recor
   const { store } = opened
   try {
     await on.ask(
-      `INSERT INTO pinrelay.dedupe SELECT decode(md5(n::text), 'hex'), 0, 0 FROM generate_series(1, $1::bigint) AS n`,
+      `INSERT INTO pinrelay.dedupe SELECT md5(n::text)::uuid, 0, 0 FROM generate_series(1, $1::bigint) AS n`,
       [seenBefore],
       url,
     )

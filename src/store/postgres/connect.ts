@@ -4,7 +4,8 @@
  *
  * A pooler between relay and server (PgBouncer) may hand out another session for each transaction. So nothing is set for
  * a session, no startup parameter is used that a pooler refuses, and every transaction sets what it needs (`begin`). Only
- * `commit` knows what was committed.
+ * where the session is the connection's own, statements have names: the server parses and plans them once, which for a small post is
+ * half of its work. `commit` alone knows what was committed.
  */
 import pg from 'pg'
 import { StoreCannotOpen } from '../../errors.ts'
@@ -14,7 +15,12 @@ import { SCHEMA_NAME } from './schema.ts'
 
 /** A client in a transaction, or the pool, where each statement is a transaction of its own. */
 export interface Queryable {
-  query<Row extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<pg.QueryResult<Row>>
+  /** Sent at once, behind what is not answered yet. `isKept`: one of few texts, asked again and again, whose plan is kept. */
+  query<Row extends pg.QueryResultRow>(
+    sql: string,
+    values?: unknown[],
+    isKept?: boolean,
+  ): Promise<pg.QueryResult<Row>>
 }
 
 export interface Pool extends Queryable {
@@ -30,6 +36,8 @@ export interface ConnectionOptions {
   readonly statementMs?: number
   /** How long a client may stop within a transaction. */
   readonly stoppedClientMs?: number
+  /** A plan that is kept must suit a table that has grown since: never a scan of the whole. */
+  readonly keepsPlans?: boolean
   /** Connect also to an only host that takes no writes. */
   readonly isForReads?: boolean
 }
@@ -67,6 +75,8 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
       query_timeout: statementMs + PATIENCE_MS,
       keepAlive: true,
       types,
+      // Or each statement would wait for the answer of the one before.
+      pipeline: true,
       min: 1,
       max: size,
       allowExitOnIdle: true,
@@ -105,7 +115,14 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
       const { client, target } = await dial()
       let failure: Error | undefined
       try {
-        const result = await work({ query: (sql, values) => ofDatabase(client.query(sql, values)) })
+        const result = await work({
+          query: (text, values, isKept = false) =>
+            ofDatabase(
+              isKept && isOwn.get(client)
+                ? client.query({ name: nameOf(text), text, values: values ?? [] })
+                : client.query(text, values),
+            ),
+        })
         await ofDatabase(commit(client))
         return result
       } catch (error) {
@@ -130,7 +147,20 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
 
 /** `remote_write` and `local` sync this server's disk as well; they differ in what they ask of the standby. */
 const DURABLE: ReadonlySet<string> = new Set(['on', 'remote_apply', 'remote_write', 'local'])
-const checked = new WeakSet<pg.PoolClient>()
+/** Of a connection that was checked: whether its session serves nobody else, as it may behind a pooler. */
+const isOwn = new WeakMap<pg.PoolClient, boolean>()
+
+const names = new Map<string, string>()
+
+/** Begins as the text does: it is what can be seen of a statement on the wire and in `pg_prepared_statements`. */
+function nameOf(text: string): string {
+  const name = names.get(text) ?? `${text.trim().slice(0, NAME_LENGTH)} ${names.size}`
+  names.set(text, name)
+  return name
+}
+
+/** PostgreSQL cuts names at 63 bytes. */
+const NAME_LENGTH = 48
 
 /**
  * One round trip. Rejects where a commit would not be synced, by the server's setting or by what another client of a
@@ -141,6 +171,7 @@ async function begin(
   {
     hosts,
     isForReads = false,
+    keepsPlans = false,
     statementMs = STATEMENT_MS,
     stoppedClientMs = STOPPED_CLIENT_MS,
   }: ConnectionOptions,
@@ -154,6 +185,7 @@ async function begin(
     idle_in_transaction_session_timeout: String(stoppedClientMs),
     // Or the warning of a commit in doubt is not sent.
     client_min_messages: 'notice',
+    ...(keepsPlans && { enable_seqscan: 'off' }),
   }
   // SHOW, since a SELECT would take the snapshot of a transaction that has its isolation still to set.
   const sql = [
@@ -174,14 +206,18 @@ async function begin(
   if (readOnly === 'on' && (hosts.count > 1 || !isForReads)) {
     throw new StoreCannotOpen('PostgreSQL takes no writes here: it is a standby or read only.')
   }
-  if (!checked.has(client)) await assertKeeps(client, local)
-  checked.add(client)
+  if (!isOwn.has(client)) isOwn.set(client, (await assertKeeps(client, local)) === processOf(client))
 }
 
-/** Throws where the pooler drops the settings, or where the server may lose commits in a power cut. */
-async function assertKeeps(client: Queryable, local: Readonly<Record<string, string>>): Promise<void> {
-  const { rows } = await client.query<{ name: string; setting: string }>(
-    'SELECT name, setting FROM pg_settings WHERE name = ANY($1)',
+/** As the server said when it was connected to. A pooler says something else. */
+function processOf(client: pg.PoolClient): number {
+  return (client as unknown as { readonly processID: number }).processID
+}
+
+/** Throws where the pooler drops the settings, or where the server may lose commits in a power cut. Answers the server's process. */
+async function assertKeeps(client: Queryable, local: Readonly<Record<string, string>>): Promise<number> {
+  const { rows } = await client.query<{ name: string; setting: string; process: number }>(
+    'SELECT name, setting, pg_backend_pid() AS process FROM pg_settings WHERE name = ANY($1)',
     [[...Object.keys(local), 'fsync']],
   )
   const found = new Map(rows.map(({ name, setting }) => [name, setting]))
@@ -193,6 +229,7 @@ async function assertKeeps(client: Queryable, local: Readonly<Record<string, str
       `PostgreSQL does not keep ${lost} for a transaction: what is between relay and server must pool sessions or transactions.`,
     )
   }
+  return rows[0]!.process
 }
 
 const NO_WARNING_CLASS = '00'

@@ -5,6 +5,16 @@
  */
 import { query } from '../core/sql.ts'
 import type { Dedupe } from '../core/transaction.ts'
+import { packArray } from './arrays.ts'
+
+/** The keys that are new, and nothing where all are: a thousand rows would take the engine as long as preparing the events. */
+const CLAIM = `
+  WITH fresh AS (
+    INSERT INTO dedupe (key, batch_id, seen_at_ms)
+      SELECT key, batch_id, seen_at_ms FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) WITH ORDINALITY
+        AS new (key, batch_id, seen_at_ms, nth) ORDER BY key, nth
+    ON CONFLICT (key) DO NOTHING RETURNING key)
+  SELECT CASE WHEN count(*) < cardinality($1) THEN COALESCE(array_agg(key), '{}') END AS fresh FROM fresh`
 
 export const DEDUPE: Dedupe = {
   *claim(claims) {
@@ -12,14 +22,13 @@ export const DEDUPE: Dedupe = {
       keys.map((key) => ({ key, batchId, seenAtMs })),
     )
     if (all.length === 0) return claims.map(() => [])
-    const rows = yield* query<{ key: Buffer }>(
-      `INSERT INTO dedupe (key, batch_id, seen_at_ms)
-         SELECT key, batch_id, seen_at_ms FROM unnest($1::bytea[], $2::bigint[], $3::bigint[]) WITH ORDINALITY
-           AS new (key, batch_id, seen_at_ms, nth) ORDER BY key, nth
-       ON CONFLICT (key) DO NOTHING RETURNING key`,
-      [all.map(({ key }) => key), all.map(({ batchId }) => batchId), all.map(({ seenAtMs }) => seenAtMs)],
-    )
-    const fresh = new Set(rows.map(({ key }) => nameOf(key)))
+    const [row] = yield* query<{ fresh: string[] | null }>(CLAIM, [
+      packArray('uuid', all, ({ key }) => key),
+      packArray('bigint', all, ({ batchId }) => batchId),
+      packArray('bigint', all, ({ seenAtMs }) => seenAtMs),
+    ])
+    if (row!.fresh === null) return claims.map(() => [])
+    const fresh = new Set(row!.fresh)
     return claims.map(({ keys }) =>
       keys.flatMap((key, position) => (fresh.delete(nameOf(key)) ? [] : [position])),
     )
@@ -27,20 +36,20 @@ export const DEDUPE: Dedupe = {
 
   *pendingOf(keys) {
     if (keys.length === 0) return []
-    const rows = yield* query<{ key: Buffer; batch_id: number }>(
-      'SELECT key, batch_id FROM dedupe JOIN batches USING (batch_id) WHERE key = ANY($1)',
-      [keys],
+    const rows = yield* query<{ key: string; batch_id: number }>(
+      'SELECT key, batch_id FROM dedupe JOIN batches USING (batch_id) WHERE key = ANY($1::uuid[])',
+      [packArray('uuid', keys, (key) => key)],
     )
-    const found = new Map(rows.map(({ key, batch_id: batchId }) => [nameOf(key), batchId]))
+    const found = new Map(rows.map(({ key, batch_id: batchId }) => [key, batchId]))
     return keys.map((key) => found.get(nameOf(key)))
   },
 
   *forget(keys) {
     if (keys.length === 0) return
     yield* query(
-      `DELETE FROM dedupe USING unnest($1::bytea[], $2::bigint[]) AS gone (key, batch_id)
+      `DELETE FROM dedupe USING unnest($1::uuid[], $2::bigint[]) AS gone (key, batch_id)
        WHERE dedupe.key = gone.key AND dedupe.batch_id = gone.batch_id`,
-      [keys.map(({ key }) => key), keys.map(({ batchId }) => batchId)],
+      [packArray('uuid', keys, ({ key }) => key), keys.map(({ batchId }) => batchId)],
     )
   },
 
@@ -62,6 +71,8 @@ export const DEDUPE: Dedupe = {
 
 const STEP_KEYS = 2048
 
+/** As PostgreSQL writes it. */
 function nameOf(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('hex')
+  const hex = Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('hex')
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 }

@@ -92,7 +92,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   const owner = await explainOpening(() => atSomeHost(hosts, begin))
   parts.defer(() => owner.close().catch(() => undefined))
   const writer = createWriter({
-    pool: open({ statementMs: options.commitStatementMs ?? COMMIT_STATEMENT_MS }, 1),
+    pool: open({ statementMs: options.commitStatementMs ?? COMMIT_STATEMENT_MS, keepsPlans: true }, 1),
     sealer,
     owner,
     trail,

@@ -1,14 +1,18 @@
 /** Runs the steps of an operation (core/sql.ts) on a client in a transaction, or on the pool. */
 import type { Step, Steps } from '../core/sql.ts'
 import { COLUMN_TYPES } from '../core/tables.ts'
+import { packArray, type PackedType } from './arrays.ts'
 import type { Queryable } from './connect.ts'
 
-export async function run<Result>(client: Queryable, steps: Steps<Result>): Promise<Result> {
+/** What has no rows is not waited for before the next statement is sent. Rejects as the first that fails. */
+export async function run<Result>(client: Queryable, steps: Steps<Result>, isKept = false): Promise<Result> {
+  const sent: ReturnType<Queryable['query']>[] = []
   let step = steps.next()
   while (step.done !== true) {
-    const { rows } = await client.query(...toStatement(step.value))
-    step = steps.next(rows)
+    sent.push(client.query(...toStatement(step.value), isKept))
+    step = steps.next(step.value.kind === 'query' ? (await Promise.all(sent)).at(-1)!.rows : [])
   }
+  await Promise.all(sent)
   return step.value
 }
 
@@ -18,16 +22,15 @@ function toStatement(step: Step): [sql: string, values: unknown[]] {
   const { table, rows } = step
   const columns = Object.keys(rows[0]!)
   const names = columns.join(', ')
-  const type = (name: string) => COLUMN_TYPES.get(name)
+  const type = (name: string) => COLUMN_TYPES.get(name)!
   if (step.kind === 'insert' && rows.length === 1) {
-    // A value of its own travels in binary; in an array, as hexadecimal digits, a large payload takes ten times as long.
     const places = columns.map((name, index) => `$${index + 1}::${type(name)}`).join(', ')
     const sql = `INSERT INTO ${table} (${names}) VALUES (${places}) ${step.onConflict}`
     return [sql, columns.map((name) => rows[0]![name])]
   }
   const types = columns.map((name, index) => `$${index + 1}::${type(name)}[]`)
   const given = `unnest(${types.join(', ')}) WITH ORDINALITY AS new (${names}, nth)`
-  const values = columns.map((name) => rows.map((row) => row[name]))
+  const values = columns.map((name) => packArray(type(name) as PackedType, rows, (row) => row[name]))
   if (step.kind === 'insert') {
     const select = `SELECT ${names} FROM ${given} ORDER BY nth`
     return [`INSERT INTO ${table} (${names}) ${select} ${step.onConflict}`, values]

@@ -3,7 +3,8 @@
  *
  * owners        the replicas. `owner_id` is the fencing number: a process that was taken for dead gets a new one.
  *               `commit_number` is the last transaction of its writer, which shows whether a COMMIT without an answer was done
- * dedupe        live events that were delivered or are queued, by 16 bytes of SHA-256
+ * dedupe        live events that were delivered or are queued, by 16 bytes of SHA-256: as a `uuid` they are compared at once, and
+ *               not as bytes of any length
  * vault_version is raised with each change of the documents
  * buckets       levels in 1/60,000 of a token; `bucket_grants`: tokens handed out, neither used nor given back
  * feed          what changed, for the other replicas; rows of the last minutes only
@@ -31,7 +32,7 @@ const TABLES = `
   CREATE SEQUENCE batch_ids;
   ${ALL_TABLES}
   CREATE TABLE dedupe (
-    key bytea PRIMARY KEY,
+    key uuid PRIMARY KEY,
     batch_id bigint NOT NULL,
     seen_at_ms bigint NOT NULL
   );

@@ -16,7 +16,7 @@
  * When this process dies in doubt, its batches are taken over like all that it leased.
  */
 import type { BatcherOptions } from '../engine/batcher.ts'
-import type { Operation, Outcome, RequestOf, StoreProblem } from '../engine/operations.ts'
+import type { Operation, OperationKind, Outcome, RequestOf, StoreProblem } from '../engine/operations.ts'
 import { toTravelError } from '../engine/operations.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import type { Pool, Queryable } from './connect.ts'
@@ -53,6 +53,14 @@ interface Doubt {
 
 const CONFLICTS_BORNE = 5
 
+/** Their statements are few and find rows by their keys alone. */
+const OF_EVERY_POST: ReadonlySet<OperationKind> = new Set([
+  'commit',
+  'acknowledge',
+  'release',
+  'countInvalid',
+])
+
 /** This process was declared dead. */
 class OwnerDead extends Error {}
 
@@ -74,7 +82,8 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
       trail.writer.touched.clear()
       const nextBatchId = () => batchIds.shift()!
       const tx = createTransaction({ ...parts, nextBatchId }, { id: ownerId, ids: owner.ids }, commitNumber)
-      return (outcomes = await run(client, perform(tx, ownerId, operations)))
+      const isKept = operations.every(({ kind }) => OF_EVERY_POST.has(kind))
+      return (outcomes = await run(client, perform(tx, ownerId, operations), isKept))
     }
     try {
       const done = await pool.transact(work)
@@ -156,6 +165,7 @@ async function stamp(
     `UPDATE owners SET commit_number = $2, heartbeat_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL
      RETURNING ARRAY(SELECT nextval('batch_ids')::float8 FROM generate_series(1, $3)) AS ids`,
     [ownerId, commitNumber, count],
+    true,
   )
   if (rows[0] === undefined) throw new OwnerDead()
   return rows[0].ids

@@ -24,7 +24,7 @@ t.test('what was seen is forgotten in steps, however many keys share a milliseco
   const { store } = await ground.open()
   const { batchId } = (await store.commit(makeBatch(['queued']))).batch!
   await ground.ask(
-    `INSERT INTO pinrelay.dedupe SELECT decode(md5(n::text), 'hex'), CASE n % 100 WHEN 0 THEN $1 ELSE 0 END, 1 + n / 700
+    `INSERT INTO pinrelay.dedupe SELECT md5(n::text)::uuid, CASE n % 100 WHEN 0 THEN $1 ELSE 0 END, 1 + n / 700
      FROM generate_series(1, 10000) AS n`,
     [batchId],
   )

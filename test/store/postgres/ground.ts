@@ -75,3 +75,8 @@ export async function layGroundOn(server: PostgresServer): Promise<PostgresGroun
     },
   }
 }
+
+/** Of what `pg.Client.query` is asked: a statement with a name is an object. */
+export function textOf(asked: unknown): string {
+  return typeof asked === 'string' ? asked : (asked as { readonly text: string }).text
+}

@@ -6,7 +6,7 @@ import { waitingSql } from '../../../src/store/core/lease.ts'
 import { until } from '../../support/clock.ts'
 import { startPostgres, startStoppablePostgres } from '../../support/postgres.ts'
 import { askAll, LIVE, makeDead, makeBatch, NOW_MS, NOW_S, TEST } from '../batches.ts'
-import { layGround, type PostgresGround } from './ground.ts'
+import { layGround, textOf, type PostgresGround } from './ground.ts'
 
 const server = await startPostgres()
 t.teardown(() => server.close())
@@ -382,7 +382,7 @@ async function loseAnswerToCommit<Result>(
   const writers = new WeakSet<pg.Client>()
   pg.Client.prototype.query = function lossy(this: pg.Client, ...values: unknown[]) {
     const answer: unknown = Reflect.apply(query, this, values)
-    if (String(values[0]).includes('SET commit_number')) writers.add(this)
+    if (textOf(values[0]).includes('SET commit_number')) writers.add(this)
     if (isLost || this.database !== database || !writers.has(this) || values[0] !== 'COMMIT')
       return answer as never
     isLost = true

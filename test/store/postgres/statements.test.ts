@@ -2,12 +2,13 @@
 import pg from 'pg'
 import t from 'tap'
 import { insert } from '../../../src/store/core/sql.ts'
+import { packArray, type PackedType } from '../../../src/store/postgres/arrays.ts'
 import type { Queryable } from '../../../src/store/postgres/connect.ts'
 import { run } from '../../../src/store/postgres/run.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { startPostgres } from '../../support/postgres.ts'
 import { askAll, makeBatch, NOW_MS, NOW_S } from '../batches.ts'
-import { layGround, type PostgresGround } from './ground.ts'
+import { layGround, textOf, type PostgresGround } from './ground.ts'
 
 const server = await startPostgres()
 t.teardown(() => server.close())
@@ -24,7 +25,7 @@ async function count({ url }: PostgresGround, work: () => Promise<unknown>): Pro
     if (this.database === database) {
       const statements = statementsOf.get(this) ?? []
       statementsOf.set(this, statements)
-      statements.push(String(values[0]))
+      statements.push(textOf(values[0]))
     }
     return Reflect.apply(query, this, values) as never
   }
@@ -110,7 +111,27 @@ t.test('a long queue and many accounts change nothing of it', async (t) => {
   t.equal(await count(ground, work), few)
 })
 
-t.test('the payload of a post that is committed alone travels in binary', async (t) => {
+t.test('statements have names only where the session cannot be another one behind a pooler', async (t) => {
+  const ground = await layGround(t, server)
+  const database = new URL(ground.url).pathname.slice(1)
+  const { query } = pg.Client.prototype
+  t.teardown(() => void (pg.Client.prototype.query = query))
+  let named = 0
+  pg.Client.prototype.query = function watched(this: pg.Client, ...values: unknown[]) {
+    if (this.database === database && typeof values[0] === 'object') named += 1
+    return Reflect.apply(query, this, values) as never
+  }
+  await commitTo((await ground.open()).store, 1)
+  t.ok(named >= 4, `${named} of a commit's statements`)
+  // A pooler gives a number of its own.
+  Object.defineProperty(pg.Client.prototype, 'processID', { configurable: true, get: () => 1, set() {} })
+  t.teardown(() => Reflect.deleteProperty(pg.Client.prototype, 'processID'))
+  named = 0
+  await commitTo((await ground.open()).store, 1)
+  t.equal(named, 0)
+})
+
+t.test('payloads travel in binary, and not as hexadecimal digits', async (t) => {
   const sent: unknown[][] = []
   const client: Queryable = {
     async query(_sql, values = []) {
@@ -121,11 +142,25 @@ t.test('the payload of a post that is committed alone travels in binary', async 
   const rows = ['a', 'b'].map((text) => ({ batch_id: 1, sealed: Buffer.from(text) }))
   await run(client, insert('batches', rows.slice(0, 1)))
   await run(client, insert('batches', rows))
-  t.same(sent, [
-    [1, Buffer.from('a')],
-    [
-      [1, 1],
-      [Buffer.from('a'), Buffer.from('b')],
-    ],
-  ])
+  const lists = [packArray('bigint', [1, 1], Number), packArray('bytea', rows, ({ sealed }) => sealed)]
+  t.same(sent, [[1, Buffer.from('a')], lists])
+})
+
+t.test('PostgreSQL reads the arrays that are packed for it', async (t) => {
+  const ground = await layGround(t, server)
+  const key = Buffer.from('00112233445566778899aabbccddeeff', 'hex')
+  const lists = {
+    boolean: [[true, false, null], '{t,f,NULL}'],
+    bytea: [[Buffer.from('a'), null, Buffer.alloc(0)], String.raw`{"\\x61",NULL,"\\x"}`],
+    uuid: [[key], '{00112233-4455-6677-8899-aabbccddeeff}'],
+    text: [['ä', null, ''], '{ä,NULL,""}'],
+    integer: [[-1, null, 2 ** 31 - 1], '{-1,NULL,2147483647}'],
+    bigint: [[Number.MIN_SAFE_INTEGER, null, 2 ** 53], '{-9007199254740991,NULL,9007199254740992}'],
+  } as const
+  for (const [type, [values, text]] of Object.entries(lists)) {
+    const packed = packArray(type as PackedType, values as readonly unknown[], (value) => value)
+    t.same(await ground.ask(`SELECT $1::${type}[]::text AS text`, [packed]), [{ text }], type)
+  }
+  const empty = packArray('text', [], () => '')
+  t.same(await ground.ask('SELECT cardinality($1::text[]) AS count', [empty]), [{ count: 0 }])
 })
