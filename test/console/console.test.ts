@@ -1,5 +1,6 @@
 /** The console in a real browser: every action, as a person does it. */
 import t from 'tap'
+import { STATUSES } from '../../src/delivery/queue-status.ts'
 import { CHROMIUM, forgetPast, openPage } from '../support/chromium.ts'
 import { rawEvent } from '../support/events.ts'
 import { ADMIN_TOKEN, enter, postHeld, TOKEN } from '../support/relay.ts'
@@ -184,16 +185,23 @@ t.test('the live view says what is true: pauses, limits, ages, and figures that 
 
   let limiter = { level: 3, capacity: 5000 }
   let isAway = false
+  let blocked: object[] = []
   await page.route(/\/live\?/, async (route) => {
     if (isAway) return route.abort()
     const answer = (await (await route.fetch()).json()) as { queues: object[] }
     const queues = answer.queues.map((queue) => ({ ...queue, urgency: 0, post_limiter: limiter }))
-    return route.fulfill({ json: { ...answer, cell: 'cell-2', queues } })
+    const more = { cell: 'cell-2', queues, blocked, accounts_blocked: blocked.length }
+    return route.fulfill({ json: { ...answer, ...more } })
   })
   const row = page.getByRole('row', { name: /live/ })
   await row.getByText('post limit reached').waitFor()
   limiter = { level: 4000, capacity: 5000 }
   await row.getByText('Calls leave, but posts over the limit').waitFor({ state: 'detached' })
+  blocked = [{ ad_account_id: account, label: 'a'.repeat(200), ...STATUSES.unauthorized }]
+  await page.getByText('1 account needs a person:').waitFor()
+  const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
+  t.ok(overflow <= 0, `no label sticks out (${overflow})`)
+  blocked = []
   isAway = true
   await page
     .getByText(/^The relay does not answer\. The figures below are of \d\d \w+ \d{4}, \d\d:\d\d:\d\d /)
