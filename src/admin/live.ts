@@ -23,10 +23,12 @@ const PROBLEMS: Readonly<Record<Problem, string>> = {
   store_full: 'Posts get 503: the store or its disk is full. See which queues do not drain, or make room.',
 }
 
+const OfAccount = Type.String({ ...AdAccountId, description: 'Of the queues only those of this account.' })
 const Query = Type.Closed({
   /** Only steps that ended after this, in seconds since the epoch. */
   since: Type.Optional(textOf('^\\d{1,12}(\\.\\d{1,6})?$', 'must be seconds since the epoch')),
   range: Type.Optional(Type.Enum(Object.keys(RANGES) as Range[])),
+  ad_account_id: Type.Optional(OfAccount),
 })
 
 const seconds = () => Type.OrNull(Type.Number({ minimum: 0 }))
@@ -115,7 +117,7 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
     response: answers({ 200: Live }),
   }
   app.get('/live', { schema }, async (request) => {
-    const { since = 0, range = '15m' } = request.query
+    const { since = 0, range = '15m', ad_account_id: id } = request.query
     const at = clock.wallMs() / 1000
     // The page shows that the store is away, so it must not fail then.
     const stored = await takeSnapshot().catch(() => undefined)
@@ -142,6 +144,7 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
       accountsBlocked: blocked.length,
       blocked: blocked.slice(0, BLOCKED_SHOWN),
       queues: queues
+        .filter(({ adAccountId }) => adAccountId === (id ?? adAccountId))
         .toSorted(byUrgency)
         .slice(0, QUEUES_SHOWN)
         .map((queue) => queueOf(queue, at)),

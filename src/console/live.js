@@ -82,7 +82,10 @@ export function createLive(query) {
       const samples = known.get(wanted) ?? []
       const since = samples.at(-1)?.at ?? 0
       const [answer, ofAccount, short] = await Promise.all([
-        ask('GET', `/live?range=${wanted}&since=${since.toFixed(3)}`),
+        ask(
+          'GET',
+          `/live?range=${wanted}&since=${since.toFixed(3)}${id && `&ad_account_id=${encodeURIComponent(id)}`}`,
+        ),
         id === '' ? undefined : readAccount(id),
         wanted === RANGES[0][0]
           ? undefined
@@ -99,10 +102,7 @@ export function createLive(query) {
       if (ofAccount === undefined) plots.setAll(kept, answer.step_seconds, answer.at, SPANS_S[wanted] ?? 0)
       else plots.setAccount(ofAccount.volume, answer.at, wanted)
       renderTotals(ofAccount?.totals ?? answer.totals)
-      queues.set(
-        answer.queues.filter((/** @type {any} */ queue) => id === '' || queue.ad_account_id === id),
-        id === '' ? answer.queue_count : undefined,
-      )
+      queues.set(answer.queues, id === '' ? answer.queue_count : undefined)
     } catch (error) {
       if (mine !== asked) return
       figures.dataset['stale'] = ''

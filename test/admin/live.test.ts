@@ -36,6 +36,10 @@ t.test('the live view has the totals, the store, and what is most urgent', async
     ],
   })
   t.notMatch(JSON.stringify(body), /pina_|example\.com/)
+  const ofAccount = async (id: string) =>
+    (await stand.admin('GET', `/live?ad_account_id=${id}`)).body['queues']
+  t.match(await ofAccount(ACCOUNT), { length: 1 }, 'also of an account that is not among the first')
+  t.same(await ofAccount('7'), [])
   for (const query of ['since=x', 'since=-1', 'until=3']) {
     t.equal((await stand.admin('GET', `/live?${query}`)).status, 400, query)
   }
