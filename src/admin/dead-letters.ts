@@ -14,7 +14,6 @@ import {
   filterOf,
   IsTest,
   NextCursor,
-  plainText,
   Cursor,
   idOfCursor,
   PageLimit,
@@ -24,7 +23,7 @@ import {
 import type { AdminRoutes } from './options.ts'
 
 const DeadLetterStatus = Type.Enum(['rejected', 'expired'] satisfies DeadStatus[])
-const Word = plainText({ minLength: 1, maxLength: 200 })
+const Word = Type.String({ minLength: 1, maxLength: 200 })
 
 const filter = {
   ad_account_id: Type.Optional(AdAccountId),

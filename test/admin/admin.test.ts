@@ -216,11 +216,8 @@ t.test('a refusal says what is wrong, once, and never quotes what was sent', asy
   t.equal((await admin('PUT', settings, { label: 'Läden 👨‍👩‍👧 מעצבים' })).status, 200)
   const long = await admin('DELETE', `/keys/${'x'.repeat(300)}`)
   t.strictSame(Object.keys(long.body).toSorted(), ['code', 'message'])
-  t.match(await ask('POST', '/events/erase', { event_id: 'a\u0000b' }), {
-    status: 400,
-    message: /^event_id: /,
-  })
+  t.match(await ask('POST', '/events/erase', { order_id: 'a\u0000b' }), { status: 200 }, 'of any characters')
   for (const path of ['/events', '/dead-letters', '/dead-letters/groups']) {
-    t.match(await ask('GET', `${path}?event_id=%00`), { status: 400, message: /^event_id: / }, path)
+    t.match(await ask('GET', `${path}?order_id=%00`), { status: 200 }, path)
   }
 })

@@ -191,6 +191,13 @@ t.test('erasing takes what waits and what died, is audited, and leaves the total
   t.match(await erase({ event_id: longest }), { queued: 0 }, 'as long as an event id may be')
   t.same(await find(stand, `event_id=${longest}`), [])
   t.match((await admin('GET', `/dead-letters?event_id=${longest}`)).status, 200)
+  await stand.post({ data: [order('odd', '4711\t\0')] }, { headers: { prefer: 'respond-async' } })
+  t.match(await find(stand, 'order_id=4711%09%00'), [{ event_id: 'odd' }])
+  t.match(
+    await until(async () => ((await erase({ order_id: '4711\t\0' }))['leased'] === 0 ? true : undefined)),
+    true,
+  )
+  t.match(await find(stand, 'event_id=odd'), [{ outcome: 'erased' }])
   await erase({ event_id: 'jane@example.com' })
   t.notMatch(JSON.stringify((await admin('GET', '/audit?limit=5')).body), 'jane')
   t.match(await erase({}), { code: 'INVALID_REQUEST' })

@@ -474,6 +474,31 @@ function testErasure(t: Test, layGround: LayGround): void {
     },
   )
 
+  t.test('an order id of any characters finds and erases its events and dead letters', async (t) => {
+    const { store } = await (await layGround(t)).open()
+    const ids = ['nul\0x', 'tab\tid', 'a\nb', '\u0085', '\u202e4711', '😀', `'"%_\\`]
+    const texts = ids.map((order_id, n) =>
+      JSON.stringify({
+        event_name: 'checkout',
+        event_time: NOW_S,
+        event_id: `e-${n}`,
+        custom_data: { order_id },
+      }),
+    )
+    const post = makePost(
+      ids.map((_, n) => `e-${n}`),
+      { orderIds: ids },
+    )
+    const batchId = await batchIdOf(store, { ...post, payload: Buffer.from(texts.join(',\n')) })
+    const dead = ids.map((_, n) => makeDead(n))
+    await store.acknowledge([{ batchId, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
+    for (const [n, orderId] of ids.entries()) {
+      t.match(await find(store, { orderId }), [{ eventId: `e-${n}`, orderId, outcome: 'rejected' }])
+      t.match(await store.deadLetters({ limit: 10, orderId }), [{ eventId: `e-${n}` }])
+      t.match(await store.erase({ orderId, nowMs: NOW_MS }), { deadLetters: 1 })
+    }
+  })
+
   t.test('by order id, a batch goes with its last event', async (t) => {
     const ground = await layGround(t)
     const { store } = await ground.open()

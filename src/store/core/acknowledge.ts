@@ -16,6 +16,7 @@ import {
   packHistory,
   type QueueRow,
   toQueue,
+  toStoredText,
 } from './rows.ts'
 import { bindBatch, bindDeadLetter, decompress, dedupeKeys, packDeadLetter, readIdentity } from './sealed.ts'
 import { query, update, type Steps } from './sql.ts'
@@ -193,9 +194,4 @@ export function makeDeadLetters(
     }
   })
   return { rows, keys: dedupeKeys(queue, identities) }
-}
-
-/** PostgreSQL's text holds any character but this one. */
-function toStoredText(text: string): string {
-  return text.replaceAll('\0', '\uFFFD')
 }

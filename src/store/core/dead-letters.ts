@@ -22,6 +22,7 @@ import {
   type NewDeadLetterRow,
   packHistory,
   toQueue,
+  toStoredText,
   uniqueQueues,
   unpackHistory,
 } from './rows.ts'
@@ -80,7 +81,12 @@ export function* findDeadLetters(
   const sql = conditions.map(([condition], index) => `AND ${condition.replace('$', `$$${index + 4}`)}`)
   const rows = yield* query<DeadLetterRow>(
     `SELECT * FROM dead_letters WHERE id < $1 AND id >= $2 ${sql.join(' ')} ORDER BY id DESC LIMIT $3 ${lock}`,
-    [beforeId, end?.id ?? 0, limit, ...conditions.map(([, value]) => value)],
+    [
+      beforeId,
+      end?.id ?? 0,
+      limit,
+      ...conditions.map(([, value]) => (typeof value === 'string' ? toStoredText(value) : value)),
+    ],
   )
   return { rows, beforeId: rows.length === limit ? rows.at(-1)?.id : end?.id }
 }

@@ -52,6 +52,11 @@ export function toQueue({ ad_account_id: adAccountId, is_test: isTest }: QueueRo
   return { adAccountId, isTest: Boolean(isTest) }
 }
 
+/** PostgreSQL's text holds any character but this one. */
+export function toStoredText(text: string): string {
+  return text.replaceAll('\0', '\uFFFD')
+}
+
 export function nameOfQueue({ adAccountId, isTest }: QueueKey): string {
   return `${isTest ? 'test' : 'live'}/${adAccountId}`
 }
