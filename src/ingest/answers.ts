@@ -68,22 +68,15 @@ export function answerPost(
     return answerEvent(outcome, warnings)
   })
   const failed = events.filter(({ status }) => status === 'failed').length
-  const results = { num_events_received: eventCount, num_events_processed: eventCount - failed, events }
-  if (failed === 0) {
-    const isPlain = eventCount <= LARGEST_KEPT_ANSWER && events.every((event) => event === PROCESSED)
-    const body = (isPlain ? PLAIN_ANSWERS[eventCount] : undefined) ?? JSON.stringify(results)
-    if (isPlain) PLAIN_ANSWERS[eventCount] = body
-    return { status: knows202 && counts.queued > 0 ? 202 : 200, body, counts }
-  }
+  // By hand: most events have the same text.
+  const texts = events.map((event) => (event === PROCESSED ? PROCESSED_TEXT : JSON.stringify(event)))
+  const results = `{"num_events_received":${eventCount},"num_events_processed":${eventCount - failed},"events":[${texts.join(',')}]}`
+  if (failed === 0) return { status: knows202 && counts.queued > 0 ? 202 : 200, body: results, counts }
   const message = `${failed} of ${eventCount} events are invalid or rejected; see details.events.`
-  const body = { code: PINTEREST_CODES.partlyProcessed, message, details: results }
-  return { status: 422, body: JSON.stringify(body), counts }
+  const body = `{"code":${PINTEREST_CODES.partlyProcessed},"message":"${message}","details":${results}}`
+  return { status: 422, body, counts }
 }
 
-/** By the number of events: nearly every answer is one of these. To write one takes 1 µs, and 5 of ten events. */
-const PLAIN_ANSWERS: string[] = []
-/** Larger ones are rendered each time: a thousand of them, kept, would be some 35 MB. */
-const LARGEST_KEPT_ANSWER = 32
 const NO_REMARK = { status: 'prepared', error: '', warnings: '' } as const
 const QUEUED_WARNING = 'queued by the relay, not yet confirmed by Pinterest'
 
@@ -105,6 +98,7 @@ function answerEvent(outcome: EventOutcome, warnings: string): EventAnswer {
 
 /** A delivered event without warnings. */
 const PROCESSED: EventAnswer = { status: 'processed', error_message: '', warning_message: '' }
+const PROCESSED_TEXT = JSON.stringify(PROCESSED)
 
 function processed(message: string, warnings: string): EventAnswer {
   if (message === '' && warnings === '') return PROCESSED
