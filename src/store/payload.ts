@@ -6,15 +6,15 @@ export const EVENT_SEPARATOR = ',\n'
 
 const SEPARATOR = Buffer.from(EVENT_SEPARATOR)
 
-/** Joins events as they are made, so that their texts need not be kept. `sizeBytes`: about as much as is expected. */
-export function createJoin(sizeBytes: number) {
+/** Joins events as they are made, so that their texts need not be kept. `rawBytes`: of the post that they come from. */
+export function createJoin(rawBytes: number) {
   let bytes = EMPTY
   let length = 0
 
   function makeRoom(more: number): void {
     if (length + more <= bytes.byteLength) return
     // Unlike `allocUnsafe`, never a part of a shared one: what is not written to takes no memory.
-    const larger = Buffer.allocUnsafeSlow(Math.max(sizeBytes, 2 * length + more))
+    const larger = Buffer.allocUnsafeSlow(Math.max(Math.ceil(ROOM * rawBytes), 2 * length) + more)
     larger.set(bytes.subarray(0, length))
     bytes = larger
   }
@@ -38,6 +38,8 @@ export function createJoin(sizeBytes: number) {
   }
 }
 
+/** Hashes make raw events half as long again; what is already hashed stays as long. Growing leaves the smaller buffer as garbage. */
+const ROOM = 1.75
 /** UTF-8 of a UTF-16 code unit. */
 const MOST_BYTES_PER_UNIT = 3
 const EMPTY = Buffer.alloc(0)

@@ -58,17 +58,22 @@ export function openCompressed(
 }
 
 /** 4 ms of CPU for 1,000 events, to a quarter of their bytes. A larger window takes more memory and saves little. */
-const ZSTD = {
-  params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_windowLog]: 17 },
-  // One step of the pool, as a rule: with Node's 16 KiB it waits for the busy engine some 20 times.
-  chunkSize: 512 * 1024,
-}
+const ZSTD_PARAMS = { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_windowLog]: 17 }
+/**
+ * What is compressed gets so many bytes for each of its own: one step of the pool, as a rule. With Node's 16 KiB it waits for the
+ * busy engine some 20 times, and buffers that are larger than they need be make V8 collect all garbage more often.
+ */
+const ZSTD_ROOM = 0.3
 /** Not UTF-8, and so never the beginning of what was not compressed. */
 const ZSTD_MAGIC = 0xfd2fb528
 
 /** On a thread of libuv's pool. */
 export const compress: (plain: Uint8Array) => Promise<Uint8Array> = async (plain) =>
-  promisify(zstdCompress)(plain, ZSTD)
+  promisify(zstdCompress)(plain, {
+    params: ZSTD_PARAMS,
+    pledgedSrcSize: plain.byteLength,
+    chunkSize: Math.ceil(ZSTD_ROOM * plain.byteLength),
+  })
 
 export function decompress(stored: Uint8Array): Uint8Array {
   const { buffer, byteOffset, byteLength } = stored
