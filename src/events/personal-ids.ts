@@ -41,9 +41,10 @@ export function trailIdsOf(
   const cleared: string[] = []
   const isPersonal = (id: string) => {
     if (looksPersonal(id) || isAnyIn(texts, id)) return true
+    const runs = runsOf(id)
+    if (runs.length === 0) return false
     numbers ??= numbersOf(texts)
     if (numbers.length + hashes.length === 0) return false
-    const runs = runsOf(id)
     if (runs.length > MOST_RUNS) return true
     for (const run of runs) {
       if (cleared.includes(run)) continue
@@ -126,12 +127,13 @@ function numbersOf(texts: readonly string[]): readonly string[] {
   const numbers: string[] = []
   for (const text of texts) {
     if (text.length < SHORTEST_PHONE || text.length >= LONGEST_WRITTEN_PHONE) continue
-    let digits = ''
-    for (let at = 0; at < text.length; at++) if (isDigit(text.charCodeAt(at))) digits += text[at]
+    const digits = text.replace(NO_DIGITS, '')
     if (digits.length >= SHORTEST_PHONE) numbers.push(digits)
   }
   return numbers
 }
+
+const NO_DIGITS = /[^0-9]+/g
 
 function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39

@@ -81,13 +81,19 @@ function createNothing(placeholders: readonly string[]): Nothing {
     [...MARKS.split(''), ...words].flatMap((one) => [one.charCodeAt(0), one.toUpperCase().charCodeAt(0)]),
   )
   const hashes = new Set([ZERO_HASH, ...['', ' ', 'NaN', '[object Object]', ...variants].map(sha256Hex)])
+  // Nearly every hash begins otherwise: to look one up whole takes as long as to see that it is one.
+  const hashBeginnings = new Set([...hashes].map(beginningOf))
   return {
     is: (text) => {
       if (!beginnings.has(text.charCodeAt(0))) return false
       return (text.length <= MAX_LENGTH && isNothing(text.toLowerCase(), words)) || isTemplate(text)
     },
-    isHashed: (hash) => hashes.has(hash),
+    isHashed: (hash) => hashBeginnings.has(beginningOf(hash)) && hashes.has(hash),
   }
+}
+
+function beginningOf(hash: string): number {
+  return (hash.charCodeAt(0) << 16) | (hash.charCodeAt(1) << 8) | hash.charCodeAt(2)
 }
 
 function isNothing(lower: string, words: ReadonlySet<string>): boolean {
