@@ -37,6 +37,7 @@ export interface Identity {
 
 const run = promisify(execFile)
 const PASSWORD = 'test'
+const MEMORY = '/dev/shm'
 /** Far more than all the databases of a run. */
 const MEMORY_BYTES = 4 * 1024 ** 3
 const SETTINGS = ['shared_buffers=32MB', 'max_connections=300', 'deadlock_timeout=200ms']
@@ -120,15 +121,16 @@ export async function findIdentity(): Promise<Identity> {
   return { uid: Number(stdout), gid: Number(group.stdout) }
 }
 
+/** A disk in memory with room for a run: syncs cost nothing there. */
+export function findMemory(): string | undefined {
+  return freeBytes(MEMORY) > MEMORY_BYTES ? MEMORY : undefined
+}
+
 /** For a server's files. */
 export function makeFolder({ uid, gid }: Identity, isOnDisk = false): string {
-  // In memory where there is room: syncs cost nothing there. TMPDIR may lead where only this user may go.
-  const parents = [
-    ...(!isOnDisk && freeBytes('/dev/shm') > MEMORY_BYTES ? ['/dev/shm'] : []),
-    tmpdir(),
-    '/tmp',
-    '/var/tmp',
-  ]
+  const memory = isOnDisk ? undefined : findMemory()
+  // TMPDIR may lead where only this user may go.
+  const parents = [...(memory === undefined ? [] : [memory]), tmpdir(), '/tmp', '/var/tmp']
   const parent = parents.find((path) => uid === undefined || isOpenToAll(path)) ?? tmpdir()
   const folder = mkdtempSync(join(parent, 'pinrelay-postgres-'))
   if (uid !== undefined) chownSync(folder, uid, gid!)
