@@ -8,25 +8,38 @@ const STALE_MS = 1000
 /**
  * Counts the queued payloads of all replicas, not the size of the tables: PostgreSQL reuses the space of deleted rows
  * but rarely returns it. A transaction in progress is missed until the next count: it is small beside the room that is
- * left. How much of the room an account may take: core/capacity.ts.
+ * left. What is admitted during a count, which a busy server may take seconds for, stays counted apart until the next one.
+ * How much of the room an account may take: core/capacity.ts.
  */
-export function createAdmission(pool: Pool, limitBytes: number) {
+export function createAdmission(pool: Pick<Pool, 'query'>, limitBytes: number) {
   let measuredAtMs = -Infinity
   let measuring: Promise<void> | undefined
   let queuedBytes = 0
   /** Of each account that has some. */
   let queuedOf = new Map<string, number>()
+  /** Of each count under way: what was admitted since it began, by account. */
+  const admittedDuring = new Set<Map<string, number>>()
   const capacity = createCapacity((part) => part * limitBytes - queuedBytes)
 
   async function measure(): Promise<void> {
-    const { rows } = await pool.query<{ ad_account_id: string; bytes: number }>(
-      `SELECT ad_account_id, SUM(bytes)::bigint AS bytes FROM totals
-       GROUP BY ad_account_id HAVING SUM(bytes) > 0`,
-    )
-    queuedOf = new Map(rows.map((row) => [row.ad_account_id, row.bytes]))
-    queuedBytes = rows.reduce((sum, { bytes }) => sum + bytes, 0)
-    capacity.refresh()
-    measuredAtMs = performance.now()
+    const admitted = new Map<string, number>()
+    admittedDuring.add(admitted)
+    try {
+      const { rows } = await pool.query<{ ad_account_id: string; bytes: number }>(
+        `SELECT ad_account_id, SUM(bytes)::bigint AS bytes FROM totals
+         GROUP BY ad_account_id HAVING SUM(bytes) > 0`,
+      )
+      queuedOf = new Map(rows.map((row) => [row.ad_account_id, row.bytes]))
+      queuedBytes = rows.reduce((sum, { bytes }) => sum + bytes, 0)
+      for (const [adAccountId, bytes] of admitted) {
+        add(queuedOf, adAccountId, bytes)
+        queuedBytes += bytes
+      }
+      capacity.refresh()
+      measuredAtMs = performance.now()
+    } finally {
+      admittedDuring.delete(admitted)
+    }
   }
 
   function measureIfStale(): void {
@@ -43,7 +56,7 @@ export function createAdmission(pool: Pool, limitBytes: number) {
       measureIfStale()
       const ownBytes = queuedOf.get(adAccountId) ?? 0
       if (!capacity.admits(bytes, ownBytes)) return false
-      queuedOf.set(adAccountId, ownBytes + bytes)
+      for (const sums of [queuedOf, ...admittedDuring]) add(sums, adAccountId, bytes)
       return true
     },
     async state() {
@@ -52,4 +65,8 @@ export function createAdmission(pool: Pool, limitBytes: number) {
       return { isFull: capacity.isFull, overShare: over.map(([adAccountId]) => adAccountId) }
     },
   }
+}
+
+function add(sums: Map<string, number>, adAccountId: string, bytes: number): void {
+  sums.set(adAccountId, (sums.get(adAccountId) ?? 0) + bytes)
 }

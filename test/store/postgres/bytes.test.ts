@@ -1,7 +1,9 @@
 /** What is counted in bytes where several replicas bring it. */
+import { setImmediate } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
 import { TRIM_LOCK } from '../../../src/store/core/dead-letters.ts'
+import { createAdmission } from '../../../src/store/postgres/capacity.ts'
 import { until } from '../../support/clock.ts'
 import { startPostgres } from '../../support/postgres.ts'
 import { makeDead, makeBatch, NOW_MS } from '../batches.ts'
@@ -39,18 +41,34 @@ t.test('an account is over its share whichever replica took its posts, and refus
   const ground = await layGround(t, server)
   const limit = { storeLimitBytes: 200_000 }
   const [one, two] = [await ground.open(limit), await ground.open(limit)]
-  const post = (adAccountId: string, n: number) => makeBatch([`${n}-${'x'.repeat(5000)}`], { adAccountId })
+  // Beside larger ones there would be room for others before it is over its share.
+  const post = (adAccountId: string, n: number) => makeBatch([`${n}-${'x'.repeat(1500)}`], { adAccountId })
   for (let n = 0, isOver = false; !isOver; n++) {
-    isOver = await one.store.commit(post('1', n)).then(
-      () => false,
+    // Refused it may be before, by a count that another post crossed.
+    const isTaken = await one.store.commit(post('1', n)).then(
       () => true,
+      () => false,
     )
+    isOver = !isTaken && (await one.store.size()).overShare.length > 0
   }
   // The other one looks at most once a second, when a post comes.
   await until(async () => (await two.store.size()).overShare.length > 0)
   t.match(await two.store.size(), { isFull: false, overShare: ['1'] })
   await t.rejects(two.store.commit(post('1', -1)), { code: 'STORE_UNAVAILABLE' })
   await t.resolves(two.store.commit(post('2', -1)))
+})
+
+t.test('what is admitted while a busy server counts stays counted until the next count', async (t) => {
+  const slow = Promise.withResolvers<void>()
+  const query = () => slow.promise.then(() => ({ rows: [] }) as never)
+  const admission = createAdmission({ query }, 1000)
+  for (let n = 0; n < 3; n++) t.ok(admission.admits('1', 200))
+  t.notOk(admission.admits('1', 200), 'the room for posts is 800')
+  slow.resolve()
+  await setImmediate()
+  t.notOk(admission.admits('1', 200), 'their commits may be under way')
+  t.same(await admission.state(), { isFull: false, overShare: [] })
+  t.ok(admission.admits('1', 200), 'they are gone')
 })
 
 t.test(
