@@ -141,7 +141,7 @@ export function createScheduler(options: SchedulerOptions) {
    * together leave together.
    */
   function wake(): void {
-    if (isDue || isStopped) return
+    if (isDue || isStopped || turns.length === 0) return
     isDue = true
     setImmediate(serve)
   }

@@ -6,7 +6,7 @@
  * Errors of errors.ts arrive with their class, all others with code, message and stack.
  */
 import { nextTick } from 'node:process'
-import { setImmediate as runAfterTurn } from 'node:timers'
+import { clearImmediate, setImmediate as runAfterTurn } from 'node:timers'
 import type { MessagePort } from 'node:worker_threads'
 import type { EngineThread } from './engine.ts'
 import * as errors from '../../errors.ts'
@@ -64,8 +64,13 @@ export function connectCalls<Theirs extends Api>(
   let calls: Call[] = []
   let answers: Answer[] = []
   let failure: Error | undefined
+  let sendingAfterTurn: NodeJS.Immediate | undefined
+  let isSendingSoon = false
 
   function send(): void {
+    clearImmediate(sendingAfterTurn)
+    sendingAfterTurn = undefined
+    isSendingSoon = false
     if (calls.length + answers.length === 0) return
     const message: Message = { calls, answers }
     calls = []
@@ -77,21 +82,19 @@ export function connectCalls<Theirs extends Api>(
     port.postMessage(message, handOver(holders.flatMap(payloadsOf)))
   }
 
-  const sendAfterTurn = onceUntilRun(runAfterTurn, send)
+  function push(call: Call): void {
+    calls.push(call)
+    sendingAfterTurn ??= runAfterTurn(send)
+  }
+
   /**
    * The answers of one transaction leave together, before the next transaction begins: after all microtasks, since answers take
    * differently many of them.
    */
-  const sendSoon = onceUntilRun(nextTick, send)
-
-  function push(call: Call): void {
-    calls.push(call)
-    sendAfterTurn()
-  }
-
   function answer(one: Answer): void {
     answers.push(one)
-    sendSoon()
+    if (!isSendingSoon) nextTick(send)
+    isSendingSoon = true
   }
 
   async function serve({ id, name, args }: Call): Promise<void> {
@@ -127,18 +130,6 @@ export function connectCalls<Theirs extends Api>(
       failure = error
       for (const { reject } of waiting) reject(error)
     },
-  }
-}
-
-function onceUntilRun(schedule: (run: () => void) => void, run: () => void): () => void {
-  let isDue = false
-  return () => {
-    if (isDue) return
-    isDue = true
-    schedule(() => {
-      isDue = false
-      run()
-    })
   }
 }
 
