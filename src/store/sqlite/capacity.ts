@@ -1,6 +1,6 @@
 /**
- * Refuses commits without room before they run. The size is read for every group with commits, so that no burst passes the
- * watermark between two readings.
+ * Refuses commits without room before they run. What they add is counted until the size is read again, so that no burst passes the
+ * watermark; nothing is refused by an old reading.
  *
  * The watermark is a part of what the store may use: STORE_LIMIT_BYTES, or what the disk has for it (its own size and
  * what is free) if that is less. Not a part of the whole disk: a large disk that others fill to 80 % has room for a
@@ -24,6 +24,8 @@ const REFUSED: Outcome = {
 }
 /** In the WAL first, then in the file. */
 const DISK_COPIES = 2
+/** A reading takes up to 100 µs where posts come one at a time. */
+const MEASURE_EVERY_MS = 100
 
 export function createAdmission({ db, totals, limits }: QueueTables, queuePath: string, limitBytes: number) {
   // Not as tables, which SQLite would prepare anew each time.
@@ -31,6 +33,7 @@ export function createAdmission({ db, totals, limits }: QueueTables, queuePath: 
   const selectFreePages = db.prepare('PRAGMA freelist_count')
   let usedBytes = 0
   let diskFreeBytes = 0
+  let measuredMs = -Infinity
   const capacity = createCapacity((part) => {
     const { deadLetterBytes, trailBytes } = totals.sizes()
     const takenBytes = Math.max(0, usedBytes - deadLetterBytes - trailBytes)
@@ -47,6 +50,7 @@ export function createAdmission({ db, totals, limits }: QueueTables, queuePath: 
     const walBytes = statSync(`${queuePath}-wal`, { throwIfNoEntry: false })?.size ?? 0
     usedBytes = (pages - free) * PAGE_BYTES + walBytes
     diskFreeBytes = freeBytes(dirname(queuePath))
+    measuredMs = performance.now()
     capacity.refresh()
     const mayUse = Math.min(limitBytes, usedBytes + diskFreeBytes)
     limits.deadLetterBytes = DEAD_LETTER_PART * mayUse
@@ -78,8 +82,11 @@ export function createAdmission({ db, totals, limits }: QueueTables, queuePath: 
     },
     /** Refuses what there is no room for, and runs the rest. */
     run(operations: readonly Operation[], run: RunOperations): Outcome[] {
-      if (operations.some(({ kind }) => kind === 'commit' || kind === 'recover')) measure()
-      const isAdmitted = operations.map(admits)
+      let isAdmitted = operations.map(admits)
+      if (isAdmitted.includes(false) || performance.now() >= measuredMs + MEASURE_EVERY_MS) {
+        measure()
+        isAdmitted = operations.map(admits)
+      }
       const outcomes = run(operations.filter((_, index) => isAdmitted[index])).values()
       return isAdmitted.map((admitted) => (admitted ? outcomes.next().value! : REFUSED))
     },
