@@ -22,7 +22,7 @@ import { judge, type Result } from './targets.ts'
 
 const USAGE = `usage: npm run bench -- [options]
 
-  --short         the loads that the targets name, about five minutes
+  --short         the loads that the targets name, about seven minutes
   --full          every load of the matrix, about an hour and a half
   --replicas      one and two replicas on PostgreSQL beside SQLite, and what the database is asked
   --cores N       the relay pinned to one core, two, up to N, and the load to the others
@@ -31,7 +31,12 @@ const USAGE = `usage: npm run bench -- [options]
   --rounds N      rounds of each contender under each load (3; --short 2)
   --out FILE      all figures as JSON (bench/results/latest.json)
 `
-const WARM_UP_SECONDS = 2
+/**
+ * With many connections whatever the load is: V8 compiles a thread's code only after some ten thousand posts. At one connection two seconds
+ * are a tenth of that, and a contender with more code was measured while it was interpreted.
+ */
+const WARM_UP_SECONDS = 4
+const WARM_UP_CONNECTIONS = 100
 const STAGE_ROUNDS = 20
 /** After the start. */
 const IDLE_MS = 10_000
@@ -123,7 +128,8 @@ async function runScenario(scenario: Scenario, turns: { rounds: number; seconds:
   const { contenders, sandbox } = stage
   const measured: Record<string, Round[]> = Object.fromEntries(contenders.map(({ name }) => [name, []]))
   await sandbox.setLatency(scenario.latencyMs)
-  for (const contender of contenders) await measureRound(stage, contender, scenario, WARM_UP_SECONDS)
+  const warmUp = { ...scenario, connections: WARM_UP_CONNECTIONS }
+  for (const contender of contenders) await measureRound(stage, contender, warmUp, WARM_UP_SECONDS)
   for (let round = 0; round < turns.rounds; round++) {
     for (const contender of rotate(contenders, round)) {
       measured[contender.name]!.push(await measureRound(stage, contender, scenario, turns.seconds))
