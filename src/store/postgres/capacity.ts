@@ -11,7 +11,7 @@ const STALE_MS = 1000
  * left. What is admitted during a count, which a busy server may take seconds for, stays counted apart until the next one.
  * How much of the room an account may take: core/capacity.ts.
  */
-export function createAdmission(pool: Pick<Pool, 'query'>, limitBytes: number) {
+export function createCapacityCheck(pool: Pick<Pool, 'query'>, limitBytes: number) {
   let measuredAtMs = -Infinity
   let measuring: Promise<void> | undefined
   let queuedBytes = 0

@@ -10,14 +10,14 @@ import { createSealer } from '../../vault/seal.ts'
 import type { Shared } from '../shared.ts'
 import { DEFAULTS, type OpenedStore, type StoreOptions } from '../engine/api.ts'
 import { createBatcher, type Batcher } from '../engine/batcher.ts'
-import { createStore } from '../engine/client.ts'
+import { createStore } from '../engine/store.ts'
 import { readFor } from '../core/run-operations.ts'
 import { readBytes } from '../core/totals.ts'
 import { createTrailTail } from '../core/trail-tail.ts'
 import { createTrailWriter } from '../core/trail.ts'
 import { createWriteWatch, probeWrite } from '../core/write-watch.ts'
 import { createExchange } from './buckets.ts'
-import { createAdmission } from './capacity.ts'
+import { createCapacityCheck } from './capacity.ts'
 import { createPool, STATEMENT_MS, type ConnectionOptions, type Pool } from './connect.ts'
 import { parseDatabaseUrl } from './database-url.ts'
 import { allOrUnavailable, CommitInDoubt, judgeFailure, orUnavailable } from './failures.ts'
@@ -108,7 +108,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   } = createFeed(pool, vital, owner, options.feedPollMs ?? FEED_POLL_MS)
   parts.defer(closeFeed)
 
-  const admission = createAdmission(pool, limitBytes)
+  const capacityCheck = createCapacityCheck(pool, limitBytes)
   /** Changes go through the batcher, in order; reads do not. */
   const submit: Batcher['submit'] = (kind, request) => {
     const read = readFor(kind, { sealer, tail: trail.tail }, request)
@@ -122,14 +122,14 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     store: {
       ...store,
       async commit(batch) {
-        if (!admission.admits(batch.adAccountId, batch.payload.byteLength)) throw new StoreUnavailable()
+        if (!capacityCheck.admits(batch.adAccountId, batch.payload.byteLength)) throw new StoreUnavailable()
         return store.commit(batch)
       },
       size: () =>
         orUnavailable(
           writes.size(async () => ({
             ...(await readBytesUsed(pool, limitBytes)),
-            ...(await admission.state()),
+            ...(await capacityCheck.state()),
           })),
         ),
     },

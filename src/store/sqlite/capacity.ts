@@ -16,7 +16,7 @@ import { PAGE_BYTES } from './connection.ts'
 import { StoreDamaged } from './failures.ts'
 import { BATCH_BYTES, EVENT_BYTES, type QueueTables } from './queue-tables.ts'
 import { freeBytes } from './reserved-space.ts'
-import type { RunOperations } from './transaction.ts'
+import type { RunOperations } from './writer.ts'
 
 const REFUSED: Outcome = {
   status: 'unavailable',
@@ -27,7 +27,11 @@ const DISK_COPIES = 2
 /** A reading takes up to 100 µs where posts come one at a time. */
 const MEASURE_EVERY_MS = 100
 
-export function createAdmission({ db, totals, limits }: QueueTables, queuePath: string, limitBytes: number) {
+export function createCapacityCheck(
+  { db, totals, limits }: QueueTables,
+  queuePath: string,
+  limitBytes: number,
+) {
   // Not as tables, which SQLite would prepare anew each time.
   const selectPages = db.prepare('PRAGMA page_count')
   const selectFreePages = db.prepare('PRAGMA freelist_count')

@@ -16,7 +16,7 @@ import { finishQuarantine, quarantine } from './quarantine.ts'
 import { createQueueTables, type QueueTables, type QueueTablesOptions } from './queue-tables.ts'
 import type { ReservedSpace } from './reserved-space.ts'
 import { QUEUE_SCHEMA } from './schema.ts'
-import { createQueueRun, type RunOperations } from './transaction.ts'
+import { createWriter, type RunOperations } from './writer.ts'
 import { isWalDamaged } from './wal.ts'
 
 export interface QueueFileOptions
@@ -71,7 +71,7 @@ export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeo
     return openFile({ ...options, onDamage, schema: QUEUE_SCHEMA }, (db) => {
       const tables = createQueueTables({ ...options, lastBatchId, db })
       tables.run(addKeyChecks(options.sealer, ['queue']))
-      return { tables, run: createQueueRun(tables, options) }
+      return { tables, run: createWriter(tables, options) }
     })
   }
 

@@ -192,7 +192,7 @@ function isCount(value: unknown): value is number {
  * duplicates, as in any post. Each step records what was taken of which file, so that a file can be recovered again:
  * nothing comes twice, and what could not be read before may come then.
  */
-export function* restore(
+export function* addRecovered(
   tx: Transaction,
   { file, batches, deadLetters }: RequestOf<'recover'>,
 ): Steps<AnswerOf<'recover'>> {

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
 import { TRIM_LOCK } from '../../../src/store/core/dead-letters.ts'
-import { createAdmission } from '../../../src/store/postgres/capacity.ts'
+import { createCapacityCheck } from '../../../src/store/postgres/capacity.ts'
 import { until } from '../../support/clock.ts'
 import { startPostgres } from '../../support/postgres.ts'
 import { makeDead, makeBatch, NOW_MS } from '../batches.ts'
@@ -61,7 +61,7 @@ t.test('an account is over its share whichever replica took its posts, and refus
 t.test('what is admitted while a busy server counts stays counted until the next count', async (t) => {
   const slow = Promise.withResolvers<void>()
   const query = () => slow.promise.then(() => ({ rows: [] }) as never)
-  const admission = createAdmission({ query }, 1000)
+  const admission = createCapacityCheck({ query }, 1000)
   for (let n = 0; n < 3; n++) t.ok(admission.admits('1', 200))
   t.notOk(admission.admits('1', 200), 'the room for posts is 800')
   slow.resolve()

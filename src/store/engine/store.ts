@@ -1,4 +1,4 @@
-/** The store's interface over the batcher: each method is one operation, or a few steps of one. */
+/** The store's interface, made of operations: each method submits one, or takes it in a few steps. */
 import { searchTrail } from '../core/trail-search.ts'
 import { showChanges } from '../core/trail-tail.ts'
 import { walk } from '../core/walk.ts'
@@ -6,7 +6,7 @@ import type { DeadLetter, Store } from '../store.ts'
 import type { Batcher } from './batcher.ts'
 import { PLAIN, type DeadLetterPage, type ExpireStep, type PlainKind, type RequestOf } from './operations.ts'
 
-/** All but the size, which the engines read differently. */
+/** All but the size, which SQLite and PostgreSQL read differently. */
 export function createStore(submit: Batcher['submit']): Omit<Store, 'size'> {
   const plain = PLAIN.map((kind) => [kind, (request: RequestOf<PlainKind>) => submit(kind, request as never)])
 

@@ -26,11 +26,11 @@ import {
   type RequestOf,
 } from '../engine/operations.ts'
 import type { TrimStep } from '../store.ts'
-import { createAdmission } from './capacity.ts'
+import { createCapacityCheck } from './capacity.ts'
 import { writeBackWal } from './connection.ts'
 import { isDamage, isFull, isNoSpace, isPlaceAtFault } from './failures.ts'
 import { OWNER_ID, type QueueTables } from './queue-tables.ts'
-import { restore } from './recover.ts'
+import { addRecovered } from './recover.ts'
 import type { ReservedSpace } from './reserved-space.ts'
 
 /** The reserved space is not given up for these. The probe shows whether a commit would be taken. */
@@ -51,10 +51,10 @@ export interface RunOptions {
 export type RunOperations = (operations: readonly Operation[]) => Outcome[]
 
 /** Refuses what there is no room for, and runs the rest. */
-export function createQueueRun(tables: QueueTables, options: RunOptions): RunOperations {
+export function createWriter(tables: QueueTables, options: RunOptions): RunOperations {
   const { db, run, totals, trail, tail, openTrail, undo, limits } = tables
   const { reservedSpace, path, limitBytes } = options
-  const admission = createAdmission(tables, path, limitBytes)
+  const capacityCheck = createCapacityCheck(tables, path, limitBytes)
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')
   /** Dead letters that were removed for the newer ones' sake, and that no trim has reported yet. */
@@ -64,7 +64,7 @@ export function createQueueRun(tables: QueueTables, options: RunOptions): RunOpe
     const answers = yield* runChanges(tables, operations)
     for (const operation of operations) {
       if (operation.kind === 'recover') {
-        answers.set(operation, yield* restore(tables, operation.request as RequestOf<'recover'>))
+        answers.set(operation, yield* addRecovered(tables, operation.request as RequestOf<'recover'>))
       }
     }
     yield* openTrail.write()
@@ -74,7 +74,7 @@ export function createQueueRun(tables: QueueTables, options: RunOptions): RunOpe
       const { kind, request } = operation
       if (kind === 'size') {
         reservedSpace.keep()
-        answers.set(operation, admission.size())
+        answers.set(operation, capacityCheck.size())
       }
       const read = readFor(kind, tables, request)
       if (read !== undefined) answers.set(operation, yield* read)
@@ -146,7 +146,7 @@ export function createQueueRun(tables: QueueTables, options: RunOptions): RunOpe
     return operations.length > 1 ? runOneByOne(operations) : [toOutcome(error)]
   }
 
-  return (operations) => admission.run(operations, runGroup)
+  return (operations) => capacityCheck.run(operations, runGroup)
 }
 
 function rollBack({ db, openTrail, undo, totals }: QueueTables): void {
