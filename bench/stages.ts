@@ -91,5 +91,5 @@ function countEvents(body: Buffer): number {
   const reading = readBody(body)
   let step = reading.next()
   while (step.done !== true) step = reading.next()
-  return Array.from(step.value.events()).length
+  return Array.from(step.value()).length
 }

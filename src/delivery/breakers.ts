@@ -174,7 +174,7 @@ const SERVICE_UNAVAILABLE_CODE = 4197
  * What a call says about Pinterest as a whole. Only code 4197 counts as a failure, since one account's timeouts say nothing
  * about the others; for a trial, every failure counts.
  */
-export function resultForAll(outcome: CallOutcome, { action }: CallResult, wasTrial: boolean): CallResult {
+function resultForAll(outcome: CallOutcome, { action }: CallResult, wasTrial: boolean): CallResult {
   if (action !== 'retry') return { action: 'acknowledge' }
   const isDown = outcome.kind === 'answered' && outcome.code === SERVICE_UNAVAILABLE_CODE
   return { action: isDown || wasTrial ? 'retry' : 'ask' }

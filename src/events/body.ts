@@ -9,15 +9,11 @@ import { safeKey } from './report.ts'
 
 const EVENTS_PER_POST = 1000
 
-export interface ReadBody {
-  /** The body's object, with a placeholder for each event. */
-  readonly envelope: Readonly<Record<string, unknown>>
-  /** 1 to 1,000 unknown values, each parsed when it is asked for, which throws INVALID_REQUEST if it is no JSON. */
-  readonly events: () => Iterable<unknown>
-}
-
-/** Yields between steps of bounded work. Throws INVALID_REQUEST. */
-export function* readBody(body: Buffer): Generator<void, ReadBody> {
+/**
+ * Answers 1 to 1,000 unknown values, each parsed when it is asked for, which throws INVALID_REQUEST if it is no JSON. Yields
+ * between steps of bounded work. Throws INVALID_REQUEST.
+ */
+export function* readBody(body: Buffer): Generator<void, () => Iterable<unknown>> {
   if (!isUtf8(body)) throw new InvalidRequest('The body is not valid UTF-8.')
   const ranges = yield* findEvents(body)
   const envelope = parse(textAround(body, ranges))
@@ -30,7 +26,7 @@ export function* readBody(body: Buffer): Generator<void, ReadBody> {
   if (data.length === 0 || data.length > EVENTS_PER_POST) {
     throw new InvalidRequest(`data: must hold 1 to ${EVENTS_PER_POST} events, not ${data.length}.`)
   }
-  return { envelope: envelope as Record<string, unknown>, events: () => parseEach(body, ranges, data) }
+  return () => parseEach(body, ranges, data)
 }
 
 /**
@@ -128,8 +124,7 @@ interface Scan {
 
 /**
  * The ranges of all objects and arrays that are directly in an array or object in the root object, and of such an array's
- * texts, in their order.
- * Yields between steps of bounded work. Throws INVALID_REQUEST.
+ * texts, in their order. Yields between steps of bounded work. Throws INVALID_REQUEST.
  */
 export function* findEvents(
   body: Uint8Array,

@@ -11,7 +11,7 @@ import { woocommerce } from './woocommerce.ts'
 
 const SHOPS: Readonly<Record<'shopify' | 'woocommerce', ShopMapping>> = { shopify, woocommerce }
 
-export const NOT_JSON = {
+const NOT_JSON = {
   status: 'invalid',
   reason: 'not_json',
   message: 'the body is no JSON object in UTF-8',

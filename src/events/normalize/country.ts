@@ -100,12 +100,12 @@ export function isCountry(code: string): boolean {
 }
 
 /** From alpha-3 in lower case or three digits. */
-export function countryOfCode(code: string): string | undefined {
+function countryOfCode(code: string): string | undefined {
   return CODES.get(code)
 }
 
 /** From a name in English or in one of the country's languages, folded by `foldName`. */
-export function countryOfName(folded: string): string | undefined {
+function countryOfName(folded: string): string | undefined {
   names ??= createNames()
   return names.get(folded) ?? (folded.startsWith('the') ? names.get(folded.slice('the'.length)) : undefined)
 }

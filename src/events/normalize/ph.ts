@@ -223,7 +223,7 @@ function judgeNational(dialled: string, plan: Plan, { callingCode, trunk, patter
   return plan.allLengths.has(digits.length) ? undefined : null
 }
 
-export function diallingOf(country: CountryCode): Dialling {
+function diallingOf(country: CountryCode): Dialling {
   let dialling = DIALLING.get(country)
   if (dialling === undefined) {
     dialling = readDialling(metadata.countries[country] ?? [])

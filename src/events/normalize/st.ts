@@ -168,7 +168,7 @@ const AUSTRALIA = `
   act Australian Capital Territory, Aust. Capital Territory, A. Capital Territory`
 
 /** By country: the code for each code and folded name. */
-export const CLOSED_LISTS: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map([
+const CLOSED_LISTS: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map([
   ['us', createList(UNITED_STATES)],
   ['ca', createList(CANADA)],
   ['au', createList(AUSTRALIA)],

@@ -6,7 +6,7 @@ export interface Position {
   readonly at: number | undefined
 }
 
-export const START: Position = { table: 0, at: undefined }
+const START: Position = { table: 0, at: undefined }
 
 /** What a step counted, and where the next one starts; undefined after the last. */
 export type WalkStep<Counts> = Counts & { readonly next: Position | undefined }

@@ -34,7 +34,7 @@ export function* openBody({
   payload,
   isTest,
 }: Pick<Post, 'payload' | 'isTest'>): Generator<void, OpenedPost> {
-  const { events } = yield* readBody(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength))
+  const events = yield* readBody(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength))
   return { events, isTest, withheld: undefined }
 }
 
