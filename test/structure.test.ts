@@ -93,10 +93,10 @@ t.test('imports point downwards', async (t) => {
   compare(t, imports.filter(isUpward), KNOWN_UPWARD)
 })
 
-t.test('neither engine of the store imports the other, and what both use imports none', async (t) => {
-  const engineOf = (path: string) => /^store\/(sqlite|postgres|core)\//.exec(path)?.[1]
+t.test('neither SQLite nor PostgreSQL imports the other, and what both use imports neither', async (t) => {
+  const storeOf = (path: string) => /^store\/(sqlite|postgres|core)\//.exec(path)?.[1]
   const isAcross = ({ from, to }: Import) => {
-    const [one, other] = [engineOf(from), engineOf(to)]
+    const [one, other] = [storeOf(from), storeOf(to)]
     return one !== undefined && one !== other && (other === 'sqlite' || other === 'postgres')
   }
   t.same(imports.filter(isAcross).map(show), [])

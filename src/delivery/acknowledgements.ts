@@ -28,7 +28,7 @@ export interface Decided {
 }
 
 /** What the calls that end in one turn of the loop decide is one operation of the store: fewer messages to its thread. */
-interface Group {
+interface Gathered {
   /** Monotonic. */
   readonly sinceMs: number
   readonly acknowledgements: Acknowledgement[]
@@ -45,9 +45,9 @@ const MOST_UNWRITTEN = 64
 export function createAcknowledgements(options: AcknowledgementsOptions) {
   const { store, prefetch, background, clock, metrics, log, onCaughtUp } = options
   /** Oldest first. */
-  const unwritten: Group[] = []
+  const unwritten: Gathered[] = []
   let unwrittenCalls = 0
-  let gathering: Group | undefined
+  let gathering: Gathered | undefined
   let wasBehind = false
 
   /** Notes and counts; answers what the store has to write. */
@@ -79,7 +79,7 @@ export function createAcknowledgements(options: AcknowledgementsOptions) {
     return true
   }
 
-  function gather(): Group {
+  function gather(): Gathered {
     if (gathering === undefined) {
       gathering = { sinceMs: clock.monotonicMs(), acknowledgements: [], callCount: 0 }
       unwritten.push(gathering)
@@ -96,15 +96,15 @@ export function createAcknowledgements(options: AcknowledgementsOptions) {
     gathering = undefined
   }
 
-  async function write(group: Group): Promise<void> {
-    const { acknowledgements, callCount } = group
+  async function write(gathered: Gathered): Promise<void> {
+    const { acknowledgements, callCount } = gathered
     const persist = (some: readonly Acknowledgement[]) =>
       background.persist('store cannot acknowledge', () => store.acknowledge(some))
     // One by one: a faulty one must not fail the others.
     if (!(await persist(acknowledgements)) && acknowledgements.length > 1) {
       for (const one of acknowledgements) await persist([one])
     }
-    unwritten.splice(unwritten.indexOf(group), 1)
+    unwritten.splice(unwritten.indexOf(gathered), 1)
     unwrittenCalls -= callCount
     if (!wasBehind || isBehind()) return
     wasBehind = false

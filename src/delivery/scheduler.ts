@@ -1,7 +1,8 @@
 /**
  * The scheduler: which queue may call next, and why another may not.
  *
- * `refusalOf` decides, purely. Each refusal ends in one way, and what ends it asks the queue again:
+ * `blockerOf` says, purely, what blocks the next call of a queue. Each blocker ends in one way, and what ends it asks the queue
+ * again:
  *
  *   a moment is reached   `untilMs`: the queue's timer
  *   paused                the operator's change (`Delivery.accountChanged`)
@@ -37,11 +38,11 @@ export interface Conditions {
 
 export interface Stop {
   readonly reason: 'paused' | 'pinterest_down' | OpenReason
-  /** Monotonic: when the refusal ends; Infinity where time alone does not end it. */
+  /** Monotonic: when it ends; Infinity where time alone does not end it. */
   readonly untilMs: number
 }
 
-export interface Refusal {
+export interface Blocker {
   readonly reason:
     | Stop['reason']
     | 'nothing_ready'
@@ -69,7 +70,7 @@ export function stopOf({ breaker }: Queue, { isPaused, breakerForAll }: StopCond
 export type StopConditions = Pick<Conditions, 'isPaused' | 'breakerForAll'>
 
 /** Why no call of the queue may leave; undefined: one may. The call limiter is asked last, by whoever lets it leave. */
-export function refusalOf(queue: Queue, conditions: Conditions): Refusal | undefined {
+export function blockerOf(queue: Queue, conditions: Conditions): Blocker | undefined {
   const { nowMs, isPaused, breakerForAll, inFlight } = conditions
   const hasSome = queue.hasReady || queue.isAsking || queue.hasMoreInStore || queue.isLeasing
   if (!isPaused && !hasSome) return { reason: 'nothing_ready', untilMs: queue.restsUntilMs }
@@ -84,11 +85,11 @@ export function refusalOf(queue: Queue, conditions: Conditions): Refusal | undef
   if (breakerForAll.status === 'open' && isTrialOut(inFlight)) {
     return { reason: 'pinterest_down', untilMs: Infinity }
   }
-  return refusalOfAll(conditions)
+  return blockerOfAll(conditions)
 }
 
 /** Why no call with events of the queue may leave. */
-function unreadyOf(queue: Queue, nowMs: number): Refusal | undefined {
+function unreadyOf(queue: Queue, nowMs: number): Blocker | undefined {
   if (queue.isLeasing && !queue.fillsCall) return { reason: 'leasing', untilMs: queue.restsUntilMs }
   if (queue.hasReady) return undefined
   const leaseAgainMs = queue.leaseAgainMs > nowMs ? queue.leaseAgainMs : Infinity
@@ -96,9 +97,9 @@ function unreadyOf(queue: Queue, nowMs: number): Refusal | undefined {
 }
 
 /** Why no queue at all may call. */
-function refusalOfAll(
+function blockerOfAll(
   conditions: Pick<Conditions, 'inFlight' | 'callsInFlightTotal' | 'isStoreBehind'>,
-): Refusal | undefined {
+): Blocker | undefined {
   if (conditions.inFlight.size >= conditions.callsInFlightTotal) {
     return { reason: 'all_slots_busy', untilMs: Infinity }
   }
@@ -117,8 +118,6 @@ export interface SchedulerOptions extends DeliveryOptions {
   readonly isPaused: (queue: Queue) => boolean
   readonly isStoreBehind: () => boolean
 }
-
-export type Scheduler = ReturnType<typeof createScheduler>
 
 export function createScheduler(options: SchedulerOptions) {
   const { clock, callsInFlight, callsInFlightTotal, breakers, prefetch, caller } = options
@@ -151,28 +150,28 @@ export function createScheduler(options: SchedulerOptions) {
     for (let queue = turns.peek(); queue && !isStopped; queue = turns.peek()) {
       // One reading of the clock: a pause that ends between two readings would refuse without a timer.
       const conditions = conditionsOf(queue)
-      if (refusalOfAll(conditions)) return
+      if (blockerOfAll(conditions)) return
       turns.pop()
       queue.isScheduled = false
-      const refusal = judge(queue, conditions)
-      if (!refusal) {
+      const blocker = judge(queue, conditions)
+      if (!blocker) {
         caller.start(queue)
         queue.servedNumber = ++turn
         ask(queue)
-      } else if (refusal.untilMs < Infinity) askIn(queue, refusal.untilMs - conditions.nowMs)
+      } else if (blocker.untilMs < Infinity) askIn(queue, blocker.untilMs - conditions.nowMs)
     }
   }
 
-  function judge(queue: Queue, conditions: Conditions): Refusal | undefined {
+  function judge(queue: Queue, conditions: Conditions): Blocker | undefined {
     const { nowMs } = conditions
     queue.endRests(nowMs)
     prefetch.refill(queue, nowMs)
-    const refusal = refusalOf(queue, conditions)
-    if (refusal === undefined) return takeToken(options, queue, nowMs)
+    const blocker = blockerOf(queue, conditions)
+    if (blocker === undefined) return takeToken(options, queue, nowMs)
     queue.waitsForCallLimiterSinceMs = undefined
     // Includes what was leased after the queue was stopped.
     prefetch.parkIfStopped(queue)
-    return refusal
+    return blocker
   }
 
   function conditionsOf(queue: Queue): Conditions {
@@ -208,7 +207,7 @@ function takeToken(
   { callLimiter, metrics }: SchedulerOptions,
   queue: Queue,
   nowMs: number,
-): Refusal | undefined {
+): Blocker | undefined {
   const waitMs = callLimiter.take(queue.key.adAccountId)
   queue.waitsForCallLimiterSinceMs ??= nowMs
   if (waitMs > 0) return { reason: 'call_limiter', untilMs: nowMs + waitMs }

@@ -1,6 +1,6 @@
 /**
- * Opens the engine that DATABASE_URL asks for, and finds its secrets: with SQLite they are made at the first
- * start and kept beside its files, with PostgreSQL they are given, the same to every replica.
+ * Opens the store that DATABASE_URL names, and finds its secrets: with SQLite they are made at the first start and
+ * kept beside its files, with PostgreSQL they are given, the same to every replica.
  */
 import { existsSync } from 'node:fs'
 import { basename } from 'node:path'

@@ -3,7 +3,7 @@ import { batchOf } from '../../src/delivery/batch.ts'
 import { groupOf } from '../../src/delivery/bisect.ts'
 import { type Breaker, type OpenReason, CLOSED } from '../../src/delivery/breakers.ts'
 import { Queue, type CallInFlight } from '../../src/delivery/queue.ts'
-import { refusalOf, stopOf, type Conditions, type Refusal } from '../../src/delivery/scheduler.ts'
+import { blockerOf, stopOf, type Conditions, type Blocker } from '../../src/delivery/scheduler.ts'
 import { joinEvents } from '../support/payload.ts'
 
 const NOW = 1000
@@ -78,7 +78,7 @@ const trialOut = new Set([callOf(new Queue({ adAccountId: '2', isTest: false }),
 const down = open('failing', 1500)
 const over = open('failing', NOW)
 
-const cases: readonly (readonly [string, Given, Refusal | undefined])[] = [
+const cases: readonly (readonly [string, Given, Blocker | undefined])[] = [
   ['events are ready', {}, undefined],
   ['nothing waits', { events: 0 }, { reason: 'nothing_ready', untilMs: never }],
   ['all of it rests', { events: 0, restsUntilMs: 1200 }, { reason: 'nothing_ready', untilMs: 1200 }],
@@ -136,10 +136,10 @@ const cases: readonly (readonly [string, Given, Refusal | undefined])[] = [
   ['outcomes wait', { conditions: { isStoreBehind: true } }, { reason: 'store_behind', untilMs: never }],
 ]
 
-for (const [name, given, refusal] of cases) {
+for (const [name, given, blocker] of cases) {
   t.test(name, async (t) => {
     const { queue, conditions } = stage(given)
-    t.strictSame(refusalOf(queue, conditions), refusal)
+    t.strictSame(blockerOf(queue, conditions), blocker)
   })
 }
 

@@ -1,6 +1,6 @@
 /**
  * Whether the store has room for a commit: none above the watermark, and per account its share. Operations that drain the queue
- * or only read need no room. The engines measure how much room is left.
+ * or only read need no room. How much room is left, sqlite/capacity.ts and postgres/capacity.ts measure.
  *
  * One account may queue up to SHARE_OF_FREE times what is still free: alone it gets 8/9 of the room, and what it leaves stays for
  * the others; the more accounts do not drain, the less each may queue (n of them: 8 / (8n + 1) each). So no account that does not
@@ -12,9 +12,9 @@
  */
 
 /** Above this part of what the store may use commits are refused, while there is still room to drain. */
-export const WATERMARK = 0.8
+const WATERMARK = 0.8
 /** A full store takes posts again below this part; at the watermark each acknowledgement would admit one post. */
-export const TAKEN_AGAIN = 0.75
+const TAKEN_AGAIN = 0.75
 /** Of what the store may use, besides the room for posts. */
 export const DEAD_LETTER_PART = 0.1
 const SHARE_OF_FREE = 8

@@ -1,4 +1,4 @@
-/** Rows of both engines, whose columns have the same names. SQLite's booleans are 0 and 1. */
+/** Rows as SQLite and PostgreSQL both have them: columns have the same names. SQLite's booleans are 0 and 1. */
 import { HISTORY_LIMIT, type DeadStatus, type HistoryEntry, type QueueKey } from '../store.ts'
 
 export type Flag = boolean | number

@@ -1,7 +1,7 @@
 /**
- * How an operation asks either engine: a generator that yields statements and is resumed with their rows. SQLite runs each at
- * once, inside the group's transaction; PostgreSQL one round trip after the other. The texts are PostgreSQL's, with `$1` and
- * `= ANY($1)`; the few words that SQLite has otherwise its runner replaces (sqlite/run.ts).
+ * How an operation asks the database: a generator that yields statements and is resumed with their rows. sqlite/run.ts runs each
+ * at once, inside the group's transaction; postgres/run.ts one round trip after the other. The texts are PostgreSQL's, with `$1`
+ * and `= ANY($1)`; sqlite/run.ts replaces the few words that are others in SQLite.
  */
 export type Row = Readonly<Record<string, unknown>>
 

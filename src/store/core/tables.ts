@@ -1,5 +1,5 @@
 /**
- * The tables that both engines have, in PostgreSQL's words; sqlite/schema.ts and postgres/schema.ts add their own and the
+ * The tables that SQLite and PostgreSQL both have, in PostgreSQL's words; sqlite/schema.ts and postgres/schema.ts add their own and the
  * indexes.
  *
  * batches       one row per batch, with its sealed payload: nearly all are inserted once and deleted once. `owner_id` is who

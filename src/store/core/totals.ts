@@ -4,7 +4,7 @@ import { COUNTED_EVENTS, type QueueBacklog, type QueueKey, type Totals } from '.
 import { nameOfQueue, toQueue, type QueueRow } from './rows.ts'
 import { insert, query, type Steps } from './sql.ts'
 
-/** Columns in both engines. */
+/** Columns of the table, with SQLite and with PostgreSQL. */
 export const COUNTERS = [...COUNTED_EVENTS, 'batches', 'bytes', 'dead_bytes', 'trail_bytes'] as const
 
 type Counter = (typeof COUNTERS)[number]

@@ -1,4 +1,4 @@
-/** What the operations of one transaction share, and what the engines do each in their own way. */
+/** What the operations of one transaction share, and what SQLite (queue-tables.ts) and PostgreSQL (transaction.ts) do each in its own way. */
 import type { Sealer } from '../../vault/seal.ts'
 import type { StoreProblem } from '../engine/operations.ts'
 import type { QueueKey, ReleasedBatch } from '../store.ts'

@@ -1,4 +1,4 @@
-/** What the operations decide, without a database: what both engines load and save is the contract's (test/contract/store.ts). */
+/** What the operations decide, without a database: what SQLite and PostgreSQL load and save is the contract's (test/contract/store.ts). */
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { acknowledgeBatch, makeDeadLetters } from '../../../src/store/core/acknowledge.ts'
