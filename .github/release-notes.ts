@@ -1,5 +1,5 @@
 /**
- * `node .github/release-notes.ts v1.2.3`: prints the changelog's part of a version. Fails where the tag is not the version of the
+ * `npx node .github/release-notes.ts v1.2.3`: prints the changelog's part of a version. Fails where the tag is not the version of the
  * relay, the client and the chart, or where the changelog calls it not released.
  */
 import { readFileSync } from 'node:fs'

@@ -1,5 +1,5 @@
 /**
- * `node bench/beside.ts [rounds] [contender...]`: how long a post of one event takes alone, and beside eight clients that post
+ * `npx node bench/beside.ts [rounds] [contender...]`: how long a post of one event takes alone, and beside eight clients that post
  * 1,000 events each for another account. The ceiling and the proxy show what is left for any server here, which shares its cores
  * with the clients and the sandbox. The large posts come from a thread of their own, so that they do not hold up the small one's clock.
  */

@@ -4,7 +4,7 @@
  * commits and acknowledges single events at a higher rate and with a clock to match, and DEDUPE_HOURS is so short that its
  * events fit. Once with the server's defaults, once with what the store sets for its tables.
  *
- *   node bench/bloat.ts [events] [window] [rate] [naptime]      # of each run; within DEDUPE_HOURS; a second; in seconds
+ *   npx node bench/bloat.ts [events] [window] [rate] [naptime]      # of each run; within DEDUPE_HOURS; a second; in seconds
  *
  * Without a naptime autovacuum checks the tables as often in that clock as by default, once a minute: right for what
  * waits. A day has 1,440 such minutes, so for what was seen the naptime is to be as short as it can be: 1.

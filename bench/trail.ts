@@ -2,7 +2,7 @@
  * What the event trail costs SQLite: events per second, CPU and bytes written to the disk, and what stays there, with the trail
  * and without it, in turns. Commits and acknowledges through the store alone: no HTTP, no Pinterest. Linux only.
  *
- *   node bench/trail.ts [events]
+ *   npx node bench/trail.ts [events]
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'

@@ -2,7 +2,7 @@
  * What an event costs PostgreSQL: bytes of write-ahead log, CPU of the server's processes (Linux only) and of this one, and
  * what stays in the index of what was seen. No rates: ratios that hold on a busy machine too. Needs no Pinterest and no HTTP.
  *
- *   node bench/wal.ts [events] [seen]      # each row commits and acknowledges so many, after so many others were seen
+ *   npx node bench/wal.ts [events] [seen]      # each row commits and acknowledges so many, after so many others were seen
  *
  * DATABASE_URL_TEST names another server than one of its own.
  */

@@ -47,6 +47,13 @@ t.test('every npm script that a page names exists', async (t) => {
   }
 })
 
+t.test('no page runs a TypeScript file with whatever Node the shell has: it may be too old', async (t) => {
+  for (const page of PAGES) {
+    for (const [command] of read(page).matchAll(/(?:(?<=`)|(?<=^ {4}))node [\w./-]+\.ts/gm))
+      t.fail(`${page}: npx ${command}`)
+  }
+})
+
 t.test('every relay command that a page names exists', async (t) => {
   const names = new Set(COMMANDS.map(({ name }) => name))
   const families = new Set([...names].map((name) => name.split(' ')[0]!))

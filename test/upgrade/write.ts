@@ -1,5 +1,5 @@
 /**
- * `node test/upgrade/write.ts VERSION`, once for each release: a store with an account, a relay key and a source; an event
+ * `npx node test/upgrade/write.ts VERSION`, once for each release: a store with an account, a relay key and a source; an event
  * that was delivered, one that waits, and a dead letter. upgrade.test.ts opens what each release wrote.
  */
 import assert from 'node:assert/strict'
