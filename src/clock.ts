@@ -1,6 +1,6 @@
 /** Time, as an argument: tests set it by hand. */
 export interface Clock {
-  /** Milliseconds since the epoch: for what is stored, and for the age of events. May be set back or forth. */
+  /** Milliseconds since the epoch: for what is stored, and for the age of events. May be set back or forward. */
   readonly wallMs: () => number
   /** Milliseconds that only ever grow: for limits, waits and timeouts. */
   readonly monotonicMs: () => number

@@ -15,7 +15,7 @@ export const PINTEREST_CODES = {
   unavailable: 4197,
 } as const
 
-// What the public port answers.
+// What the two ports answer.
 export const InvalidRequest = createError('INVALID_REQUEST', '%s', 400)
 export const Unauthorized = createError('UNAUTHORIZED', 'Authentication failed.', 401)
 export const Forbidden = createError('FORBIDDEN', 'You are not permitted to access that resource.', 403)

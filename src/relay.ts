@@ -41,7 +41,7 @@ export interface Relay {
   readonly adminUrl: string
   /** The admin token in force. Never log it. */
   readonly adminToken: string
-  /** At the start. */
+  /** Whether any account was registered when the relay started. */
   readonly hasAccounts: boolean
   /** Ends everything in order; answered events that are not delivered yet stay in the store. */
   close(): Promise<void>
@@ -52,7 +52,7 @@ export interface RelayOptions {
   readonly log: Log
   readonly version: string
   readonly clock?: Clock
-  /** Another engine, for tests. */
+  /** Starts the engine in something other than its worker: for tests. */
   readonly startThread?: EngineOptions['startThread']
   /** The relay cannot continue and must be started again; called at most once. */
   readonly onFatal?: () => void
@@ -60,11 +60,11 @@ export interface RelayOptions {
   readonly droppedLogLines?: () => number
 }
 
-/** Of LONGEST_CLOSE_MS, for calls in flight. What these limits leave is for the store. */
+/** How long closing waits for calls in flight. With the two limits below it is part of LONGEST_CLOSE_MS; the rest is for the store. */
 const CALLS_PATIENCE_MS = 5000
-/** And the answers to posts, whose waits have ended by then. */
+/** How long it then waits for the answers to posts, whose own waits have ended. */
 const ANSWERS_PATIENCE_MS = 1000
-/** And the last spans. */
+/** How long it waits for the last spans to be sent. */
 const TRACES_PATIENCE_MS = 1000
 
 export async function startRelay(options: RelayOptions): Promise<Relay> {
@@ -251,7 +251,7 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
   }
 }
 
-/** Collected when the metrics are scraped. */
+/** Registers what is collected at scrape time. */
 function reportMetrics(base: Base, { readiness, delivery }: Sending, { streams }: Ports): void {
   const { metrics, isClockTrusted, shared } = base
   metrics.collect('ready', () => Number(readiness.problem() === undefined))

@@ -59,7 +59,7 @@ declare const isTime: unique symbol
 /** ISO 8601, UTC. */
 export type IsoTime = string & { readonly [isTime]: true }
 
-/** And what the descriptions of both ports are made of. */
+/** TypeBox's kinds, and what the schemas of both ports have in common. */
 export const Type = {
   ...Json,
   Closed: closed,

@@ -3,7 +3,7 @@ import { Type, type IsoTime, type Static, type TSchema, type TSchemaOptions } fr
 import { MAX_EVENT_ID_LENGTH } from '../events/schema.ts'
 import { ACTIONS, STATUSES, type AccountStatus, type QueueStatus } from '../delivery/queue-status.ts'
 
-/** By pattern, for people: what a text must be. */
+/** What a text of a pattern must be, in words for people. */
 const RULES = new Map<unknown, string>()
 export const ruleOfPattern = (pattern: unknown) => RULES.get(pattern)
 
@@ -64,7 +64,7 @@ const QUEUE_STATUSES = ACCOUNT_STATUSES.filter(
 export const accountStatus = { status: Type.Enum(ACCOUNT_STATUSES), ...statusFacts }
 export const queueStatus = { status: Type.Enum(QUEUE_STATUSES), ...statusFacts }
 
-/** Of every refusal. */
+/** The body of every refusal. */
 export const ErrorAnswer = Type.Closed(
   {
     code: Type.String({ description: 'A stable word: the contract.' }),

@@ -105,7 +105,7 @@ export type DeadLettersAnswer = Static<typeof Listed>
 /** Each step writes its own audit entry, in the transaction of what it does. */
 const config = { isAudited: false }
 
-/** Messages are Pinterest's own texts: those beyond so many are counted under their reason. */
+/** Messages are Pinterest's own texts, of any number: those of further groups are counted together, by reason. */
 const MOST_GROUPS = 200
 const OTHER_MESSAGES = '(other messages)'
 const DEFAULT_RUN_DEAD_LETTERS = 10_000

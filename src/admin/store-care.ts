@@ -1,4 +1,4 @@
-/** What operators do with the store as a whole: back it up, seal it anew, recover what was quarantined. */
+/** What operators do with the store as a whole: back it up, reseal it, recover what was quarantined. */
 import { Type, type Static } from '../type.ts'
 import { NoSuch, RecoverRunning } from '../errors.ts'
 import { answerOf, answers } from './answers.ts'
@@ -42,7 +42,7 @@ const Recovered = Type.Closed({
 export type RecoverAnswer = Static<typeof Recovered>
 
 export const storeRoutes: AdminRoutes = async (app, { vault, store, delivery, backUp, recover }) => {
-  /** The vault first. After the answer, the previous key is no longer needed. Safe to repeat at any time. */
+  /** Reseals the vault first, then the payloads. After the answer, the previous key is no longer needed. Safe to repeat at any time. */
   const resealing = {
     summary: 'Seal again with MASTER_KEY what MASTER_KEY_PREVIOUS sealed',
     response: answers({ 200: Resealed }),
@@ -66,9 +66,8 @@ export const storeRoutes: AdminRoutes = async (app, { vault, store, delivery, ba
     },
   )
 
-  /** Only by its name: the file is beside the store. Safe to repeat at any time, also when an answer was lost. */
   let isRunning = false
-
+  /** The request has the file's name only: it is beside the store. Safe to repeat at any time, also when an answer was lost. */
   const recovering = {
     summary: 'Bring back what can be read of a queue that was quarantined',
     body: RecoverBody,

@@ -71,7 +71,7 @@ export function findCell(all: readonly Cell[], name: string): Cell {
   return cell
 }
 
-/** Those that answer and have it. */
+/** The cells that answer and have the account. */
 export async function havingAccount(all: readonly Cell[], adAccountId: string): Promise<readonly Cell[]> {
   const found = await Promise.all(
     all.map(async ({ admin, live }) => {

@@ -24,7 +24,7 @@ export function renderTable<Row>(columns: Columns<Row>, rows: readonly Row[], em
   return layOut(lines, isNumber)
 }
 
-/** Without a head. */
+/** Rows alone, without a head. */
 export function renderRows(rows: readonly (readonly Cell[])[]): string {
   return layOut(rows.map((row) => row.map(toText)))
 }

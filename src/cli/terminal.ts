@@ -1,6 +1,6 @@
 /** What a command may use of the process it runs in; tests give it their own. */
 export interface Terminal {
-  /** Of this command. */
+  /** The version of this program; the relay's may be another. */
   readonly version: string
   readonly environment: Readonly<Record<string, string | undefined>>
   /** The answer, for people or as JSON. */

@@ -39,7 +39,7 @@ export type Acknowledgements = ReturnType<typeof createAcknowledgements>
 
 /** No slow disk takes longer. */
 const STUCK_AFTER_MS = 5000
-/** So many calls' outcomes may be unwritten. */
+/** Most calls whose outcomes may be unwritten before no further call leaves. */
 const MOST_UNWRITTEN = 64
 
 export function createAcknowledgements(options: AcknowledgementsOptions) {

@@ -119,7 +119,7 @@ export function countEvents(slices: readonly Slice[]): number {
   return slices.reduce((sum, { positions }) => sum + positions.length, 0)
 }
 
-/** Cuts slices in two: the first part has so many events. */
+/** Cuts slices in two: the first part has `firstCount` events. */
 export function cut(slices: readonly Slice[], firstCount: number): [Slice[], Slice[]] {
   const first: Slice[] = []
   const second: Slice[] = []

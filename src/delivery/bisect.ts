@@ -29,7 +29,7 @@ export interface Group {
   readonly callsAgain: number
 }
 
-/** Cuts slices in two, the first part with so many events; the driver also accounts for the cut. */
+/** Cuts slices in two, the first part with `firstCount` events; conclude.ts also accounts for the cut in the prefetch. */
 export type Cut = (
   slices: readonly Slice[],
   firstCount: number,

@@ -98,8 +98,8 @@ export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }
  *     ▲                                ▲ └── the trial fails: open again, for longer
  *     └──────── the trial succeeds ────┘
  *
- * Half-open is derived: open, and `untilMs` has passed. Only the result of a call changes a breaker, but for `allowTrial`
- * (an operator changed the token or the pause). While it is open only the trial's result counts: calls that were in
+ * Half-open is derived: open, and `untilMs` has passed. Only the result of a call, here or in another replica (`learn`),
+ * and `allowTrial` (an operator changed the token or the pause) change a breaker. While it is open only the trial's result counts: calls that were in
  * flight when it opened say nothing new. Only the canary holds a queue, and the trial of a held queue is a canary
  * (canary.ts).
  */

@@ -35,7 +35,7 @@ export function explainEvent(given: unknown, context: PrepareContext): Explained
   }
 }
 
-/** Without its fields. */
+/** The answer for an event, without its fields. */
 export function explainPrepared(prepared: Prepared) {
   const { status, eventName = null, warnings } = prepared
   const fields: readonly ExplainedField[] = []

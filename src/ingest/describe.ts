@@ -123,7 +123,7 @@ const WAITS = {
 }
 const MISSING = { ...PROCESSED, status: 'failed', error_message: 'action_source: is required' }
 
-/** Of storefronts and of shops. */
+/** Answers that posts of storefronts and webhooks of shops have in common. */
 const REFUSALS = {
   408: refusal('The body came too slowly. Code 4196.'),
   413: refusal('The body is over BODY_LIMIT_BYTES. Code 4196.'),

@@ -46,7 +46,7 @@ export function createCallLimiter({ settings, now }: CallLimiterOptions): CallLi
     return budget
   }
 
-  /** With the room that calls in flight leave. */
+  /** The bucket without the places that calls in flight occupy. */
   function roomOf({ bucket, inFlight }: AccountBudget): Bucket {
     return { ...bucket, capacity: callBurst - inFlight }
   }

@@ -59,7 +59,7 @@ export interface PinterestOauthOptions extends UpstreamOptions {
 export function createPinterestOauth({ now, ...options }: PinterestOauthOptions) {
   const upstream = createUpstream(options, { connections: CONNECTIONS, answerBytes: ANSWER_LIMIT_BYTES })
 
-  /** `secrets`: what of the request a refusal might quote. */
+  /** `secrets`: values of the request that a refusal might quote. */
   async function ask<Value>(
     request: Parameters<typeof upstream.ask>[0],
     secrets: readonly string[],

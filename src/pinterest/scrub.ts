@@ -66,7 +66,7 @@ function formsOf(value: string | undefined): string[] {
   return [...new Set([value, JSON.stringify(value).slice(1, -1), encodeURIComponent(value.toWellFormed())])]
 }
 
-/** Marks what equals a value, in any case and cut short at any place behind its beginning, and takes it out. */
+/** Removes each value, whatever its case, also where only its beginning is there, at least KNOWN_BY_LENGTH characters. */
 function removeAll(text: string, values: readonly string[]): string {
   const folded = fold(text)
   const marks = new Uint8Array(text.length)

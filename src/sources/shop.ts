@@ -16,7 +16,7 @@ export interface ShopEvent {
   readonly repeatableMs: number | undefined
   /** Why it is not sent. */
   readonly reason?: FilteredReason | undefined
-  /** But for its name and id. */
+  /** Without its name and id, which map.ts adds. */
   readonly event: {
     readonly custom_data?: Json
     readonly [field: string]: unknown
@@ -35,7 +35,7 @@ export function linesOf(order: Json): readonly Json[] {
   return Array.isArray(lines) ? lines.filter(isJsonObject) : []
 }
 
-/** Without the lines of which nothing was bought. `otherwise`: the field to take where the template has no value. */
+/** The items of an order, without lines whose quantity is 0. `otherwise`: the field to take where the template has no value. */
 export function contentsOf(lines: readonly Line[], template: string, otherwise: string) {
   const bought = lines.filter(({ quantity }) => quantity !== 0)
   const contents = bought.map(({ line, quantity, name, price }) => ({

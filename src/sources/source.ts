@@ -36,7 +36,7 @@ export interface Signature {
 /** How the webhooks of a source are read. */
 export interface SourceOptions {
   readonly kind: SourceKind
-  /** By topic; null: not sent. */
+  /** The event's name by topic; null: not sent. */
   readonly events: Readonly<Record<string, string | null>>
   /** Templates with paths in braces; undefined: the kind's own. */
   readonly eventId: string | undefined
@@ -45,17 +45,17 @@ export interface SourceOptions {
   readonly isTest: boolean
   readonly pointOfSale: 'send' | 'filter'
   readonly renewals: 'send' | 'filter'
-  /** Of Shopify: amounts in the shop's currency or in the customer's. */
+  /** Shopify: amounts in the shop's currency or in the customer's. */
   readonly money: 'shop' | 'presentment'
-  /** Of WooCommerce. */
+  /** WooCommerce: statuses of an order that count as paid. */
   readonly paidStatuses: readonly string[]
-  /** Of custom ones. */
+  /** Custom sources: how a webhook proves its sender. */
   readonly signature: Signature | undefined
-  /** JSONata, of custom ones. */
+  /** Custom sources: JSONata that makes the events. */
   readonly expression: string | undefined
 }
 
-/** Of a source that says no more than its kind. */
+/** The options of a source of which only the kind was given. */
 export function defaultOptions(kind: SourceKind): SourceOptions {
   return {
     kind,
@@ -80,7 +80,7 @@ export type Consent = 'send' | { readonly require: string } | { readonly limit: 
 /** By name, in lower case. */
 export type Headers = Readonly<Record<string, string | undefined>>
 
-/** A webhook as it came, but for its body. */
+/** A webhook without its body, as it came. */
 export interface Webhook {
   readonly options: SourceOptions
   /** One, or two while one is rotated. Never log them. */
@@ -98,7 +98,7 @@ export type Mapped =
       readonly reason: FilteredReason
       readonly eventName: string | undefined
       readonly eventId: string | undefined
-      /** But for its name and id; undefined for a webhook that is about no event. */
+      /** Without its name and id; undefined for a webhook that is about no event. */
       readonly event?: unknown
     }
   | { readonly status: 'invalid'; readonly reason: 'not_json' | 'mapping_failed'; readonly message: string }

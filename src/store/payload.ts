@@ -30,7 +30,7 @@ export function createJoin(rawBytes: number) {
       length += SEPARATOR.copy(bytes, length)
       length += bytes.write(event, length)
     },
-    /** Ends it. */
+    /** The joined bytes. Nothing may be added afterwards. */
     bytes(): Uint8Array {
       if (length === bytes.byteLength) return bytes
       return new Uint8Array(bytes.buffer.transfer(length))
@@ -64,7 +64,7 @@ export function omitEvents(payload: Uint8Array, positions: readonly number[]): U
   return kept.length === 0 ? undefined : joinBytes(kept)
 }
 
-/** As views: a large payload is never decoded. */
+/** Views of the payload's bytes: a large payload is never decoded. */
 function eventBytes(payload: Uint8Array): Uint8Array[] {
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
   const events: Uint8Array[] = []

@@ -233,7 +233,7 @@ export interface TrimRequest {
 
 export interface TrimStep {
   readonly tooOld: number
-  /** Removed for the newer ones' sake, those included that a store removed since the last step by itself. */
+  /** Deleted to make room for newer ones, including those that the store deleted by itself since the last step. */
   readonly overPart: number
 }
 

@@ -90,14 +90,14 @@ export interface TrailPage {
 export interface TrimTrailRequest {
   /** What was received before is deleted; milliseconds since the epoch. */
   readonly receivedBeforeMs: number
-  /** At most so many rows are deleted. */
+  /** At most this many rows are deleted. */
   readonly limit: number
 }
 
 /** What was added or has changed since somebody asked last. */
 export interface TrailChanges {
   readonly events: readonly TrailEvent[]
-  /** For the next question. */
+  /** To ask with next time. */
   readonly position: number
 }
 

@@ -42,11 +42,11 @@ interface Queue {
 }
 
 export interface PostStart {
-  /** With its parameters in braces. */
+  /** Its path, with parameters in braces. */
   readonly route: string
   readonly queue: Queue
   readonly headers: IncomingHttpHeaders
-  /** Of the post so far, when its span begins. */
+  /** How long ago the post came. */
   readonly elapsedMs: number
 }
 

@@ -110,7 +110,7 @@ function changeToken(
   }
 }
 
-/** The grant's app asks the next time too. */
+/** From now on the account uses the grant's token, and the grant's app asks when consent is needed again. */
 function useGrant({ account }: AccountRecord, { grant: { grantId, clientId } }: GrantRecord): AccountRecord {
   return { account: { ...account, tokenKind: 'oauth', tokenLast4: '', clientId, grantId }, token: undefined }
 }

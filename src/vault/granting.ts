@@ -188,7 +188,7 @@ function createGivenGrants({ vault, oauth, refresher, verify }: GrantingOptions)
           return useRefreshToken(adAccountId, given)
       }
     },
-    /** It is in the vault now. */
+    /** What was given is in the vault now: its spare pair is not needed any more. */
     kept(given: GivenGrant) {
       if (given.kind === 'refresh_token') spares.delete(given.refreshToken)
     },

@@ -61,7 +61,7 @@ export function changeSettings<Settings extends object>(
   return Object.fromEntries(chosen) as Settings
 }
 
-/** What of an account counts when its events are prepared. An empty map is left out: it would cross with each post. */
+/** What preparing an event needs of its account. An empty map is left out, since it would travel to the engine with each post. */
 export function preparingOf({ country, dobFormat, bots, eventNames }: Account) {
   const own = Object.keys(eventNames).length === 0 ? undefined : eventNames
   return { accountCountry: country, dobFormat, bots, eventNames: own }
@@ -76,9 +76,9 @@ export interface Grant extends PairTerms {
   readonly askedAtMs: number | undefined
   /** Pinterest refused the refresh token: a person has to consent again. */
   readonly refusedAtMs: number | undefined
-  /** Of the last try; undefined once one succeeded. */
+  /** Why the last refresh failed; undefined once one succeeded. */
   readonly failure: TokenFailure | undefined
-  /** In a row; absent: none. */
+  /** Failed refreshes in a row; absent: none. */
   readonly failures?: number | undefined
 }
 
@@ -114,7 +114,7 @@ export interface Source {
   readonly bots: Account['bots'] | undefined
   readonly options: SourceOptions
   readonly secretSetAtMs: number
-  /** Whether the secret before it is valid as well. */
+  /** Whether the secret before the current one is still valid. */
   readonly hasPreviousSecret: boolean
   readonly createdAtMs: number
 }

@@ -129,7 +129,7 @@ export function createRefresher(options: RefresherOptions) {
     return asked
   }
 
-  /** Pinterest refused this grant's access token. Asks anew, unless that was just done or is due anyhow. */
+  /** Pinterest refused this grant's access token. Asks for a new one, unless that was just done or is due anyway. */
   function accessRefused(grantId: string): void {
     const grant = vault.grant(grantId)
     const isNew = clock.monotonicMs() < (renewedMs.get(grantId) ?? -Infinity) + REFUSED_AGAIN_MS
@@ -219,7 +219,7 @@ function createRefresh(
   }
 
   return async function refresh(grantId: string, clientSecret?: string): Promise<RefreshResult> {
-    // A secret is tried in any case.
+    // A new secret is always tried.
     const issuedAtMs = clientSecret === undefined ? vault.grant(grantId)?.issuedAtMs : undefined
     try {
       const beginning = vault.beginRefresh(grantId, issuedAtMs, clock.wallMs())

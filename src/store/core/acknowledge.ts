@@ -101,7 +101,7 @@ function* acknowledgeWhole(tx: Transaction, whole: readonly Acknowledgement[]): 
   for (const one of whole) if (gone.has(one.batchId)) tx.trail.outcome(outcomeOf(one, []))
 }
 
-/** Each batch at most once. */
+/** Releases each batch once, however often it is named. */
 export function* releaseAll(tx: Transaction, released: readonly ReleasedBatch[]): Steps<void> {
   if (released.length > 0) {
     yield* tx.leases.release([...new Map(released.map((one) => [one.batchId, one])).values()])

@@ -21,7 +21,7 @@ export interface GivenBatch extends NewBatch {
 
 const NEVER_BEFORE = { is_replay: false, attempts: 0, history: null }
 
-/** Of events that were stored before. */
+/** A batch of events that were stored before: replayed or recovered. */
 export function batchOfStored(queue: QueueKey, payload: Uint8Array, receivedAtMs: number) {
   const events = splitEvents(payload).map(readIdentity)
   const keys = dedupeKeys(queue, events)

@@ -166,7 +166,7 @@ function raise({ sealer, report }: Transaction, row: DeadLetterRow, nowMs: numbe
   return { deadLetter: row, batch }
 }
 
-/** Also what no key opens. */
+/** One step of deleting dead letters, including those that no key opens. */
 export function* purge(tx: Transaction, request: PurgeRequest): Steps<PurgeStep> {
   const { rows, beforeId } = yield* findDeadLetters(request, 'FOR UPDATE')
   yield* removeDeadLetters(tx, rows)
@@ -203,7 +203,7 @@ export function* removeOverPart(tx: Transaction, limit: number): Steps<number> {
   const overBytes =
     (yield* readBytes()).deadLetterBytes + tx.totals.sum('dead_bytes') - tx.limits.deadLetterBytes
   if (overBytes <= 0) return 0
-  // Each of which those before it do not make enough room.
+  // Each whose predecessors do not make enough room: oldest first, and no more than needed.
   const over = yield* query<DeadLetterRow>(
     `WITH oldest AS MATERIALIZED (
        SELECT id, died_at_ms, size_bytes FROM dead_letters ORDER BY died_at_ms, id LIMIT $2 FOR UPDATE SKIP LOCKED)

@@ -36,7 +36,7 @@ function* chooseWaiting({ leases }: Transaction, request: LeaseRequest): Steps<n
   const { adAccountId, isTest, maxEvents, maxBytes, nowMs } = request
   const chosen: number[] = []
   let [events, bytes] = [0, 0]
-  // Each has an event at least; one more shows that it does not fit.
+  // A batch has at least one event, so at most `maxEvents` rows fit; one more shows that the next does not.
   const limit = Math.min(CHUNK_ROWS, maxEvents + 1)
   for (const range of listRanges(nowMs)) {
     for (let after = [range.aboveS, Number.MAX_SAFE_INTEGER]; ;) {
@@ -72,7 +72,7 @@ export interface LeaseRange {
   readonly uptoS: number
 }
 
-/** Each by its oldest event, then by its id. */
+/** In the order of a lease. Within a range the oldest event comes first, then the lower id. */
 export function listRanges(nowMs: number): LeaseRange[] {
   const [first, last] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
   const edgeS = Math.floor(nowMs / 1000) - ON_TIME_S

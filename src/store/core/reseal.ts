@@ -92,14 +92,14 @@ function* dropVaultChecks(sealer: Sealer, inUse: readonly string[]): Steps<void>
   }
 }
 
-/** In this order. */
+/** Resealed in this order. */
 const RESEALED_TABLES: readonly { readonly name: string; readonly id: string; readonly bind: Bind }[] = [
   { name: 'batches', id: 'batch_id', bind: bindBatch },
   { name: 'dead_letters', id: 'id', bind: bindDeadLetter },
 ]
-/** A step reads so many rows at most, so that commits run in between. */
+/** Most rows that a step reads, so that commits run in between. */
 const RESEAL_STEP_ROWS = 2000
-/** The first byte, counted from 1 as SQL does, and their number. */
+/** Of the key id in a sealed value: its first byte, counted from 1 as SQL does, and its length. */
 const KEY_ID_PLACE = [KEY_ID_OFFSET + 1, KEY_ID_BYTES] as const
 
 interface SealedRow extends QueueRow {

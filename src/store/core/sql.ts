@@ -17,7 +17,7 @@ export type Step =
 
 export type Steps<Result> = Generator<Step, Result, readonly Row[]>
 
-/** Also for a DELETE or an UPDATE, with RETURNING or without. */
+/** Any statement with parameters; answers its rows, none for a DELETE or an UPDATE without RETURNING. */
 export function* query<Found extends object>(text: string, values: readonly unknown[] = []): Steps<Found[]> {
   return (yield { kind: 'query', text, values }) as unknown as Found[]
 }

@@ -18,7 +18,7 @@ export interface TotalCounts {
   readonly count: (queue: QueueKey, changes: Changes) => void
   /** Counted, but not taken yet. */
   readonly sum: (counter: Counter) => number
-  /** Begins anew. */
+  /** Answers what was counted, and begins again with nothing. */
   readonly take: () => (readonly [QueueKey, Counts])[]
 }
 
@@ -51,7 +51,7 @@ export function* writeTotals(totals: TotalCounts, ownerId: number): Steps<void> 
   yield* insert('totals', rows, ADD)
 }
 
-/** To the counters that a row has already. */
+/** Adds to the counters that a row has already. */
 export const ADD = `ON CONFLICT (ad_account_id, is_test, owner_id) DO UPDATE SET
   ${COUNTERS.map((name) => `${name} = totals.${name} + excluded.${name}`).join(', ')}`
 

@@ -1,6 +1,6 @@
 /** Work on many rows, in bounded steps of one transaction each, so that commits run in between. */
 
-/** After which row of which table a step starts; `at` is undefined at the table's beginning. */
+/** Where a step starts: after this row of this table. `at` is undefined at the table's beginning. */
 export interface Position {
   readonly table: number
   readonly at: number | undefined

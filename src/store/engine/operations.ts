@@ -45,7 +45,7 @@ export interface RecoverReport {
   /** Events and dead letters that are in the store already, or were delivered. */
   readonly duplicates: number
   readonly deadLetters: number
-  /** Batches and dead letters that were found, and of which too much is lost. */
+  /** Batches and dead letters that were found, but are too damaged to bring back. */
   readonly unreadable: number
 }
 
@@ -59,7 +59,7 @@ export interface BackupReport {
   readonly files: readonly { readonly file: string; readonly bytes: number }[]
 }
 
-/** One operation each. */
+/** Methods of the store that are one operation each. */
 export const PLAIN = [
   'commit',
   'countInvalid',
@@ -85,7 +85,7 @@ export interface ExpireStep {
   readonly hasMore: boolean
 }
 
-/** One step of it. */
+/** An operation that is one step of a walk (core/walk.ts). */
 interface WalkOf<Request, Counts> {
   request: Request & { readonly from: Position }
   answer: WalkStep<Counts>

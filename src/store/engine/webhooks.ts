@@ -72,7 +72,7 @@ export function createWebhooks(options: {
   }
 }
 
-/** One step. */
+/** Work of a single step. */
 function* checkSignature(
   { payload, receivedAtMs }: Post,
   { options, secrets, headers }: Webhook,

@@ -15,7 +15,7 @@ export function createCapacityCheck(pool: Pick<Pool, 'query'>, limitBytes: numbe
   let measuredAtMs = -Infinity
   let measuring: Promise<void> | undefined
   let queuedBytes = 0
-  /** Of each account that has some. */
+  /** Queued bytes of each account that has some. */
   let queuedOf = new Map<string, number>()
   /** Of each count under way: what was admitted since it began, by account. */
   const admittedDuring = new Set<Map<string, number>>()

@@ -43,7 +43,7 @@ export interface ConnectionOptions {
 }
 
 const CONNECT_MS = 3000
-/** After a failure nothing connects for so long: a database that is starting must not be flooded with connections. */
+/** How long nothing connects after a failure: a database that is starting must not be flooded with connections. */
 const REST_MS = 250
 const LOCK_MS = 5000
 export const STATEMENT_MS = 20_000

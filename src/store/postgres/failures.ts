@@ -64,7 +64,7 @@ export async function orUnavailable<Result>(asked: Promise<Result>): Promise<Res
   })
 }
 
-/** The same functions, which reject so. */
+/** The same functions, each rejecting as `orUnavailable` does. */
 export function allOrUnavailable<Api extends object>(api: Api): Api {
   type Call = (...args: readonly unknown[]) => Promise<unknown>
   const calls = Object.entries(api).map(([name, call]: [string, Call]) => [

@@ -35,10 +35,10 @@ export interface PostgresOptions extends StoreOptions {
   /** How replicas and `pg_stat_activity` call this process. */
   readonly name?: string
   readonly heartbeatMs?: number
-  /** Without a heartbeat for so long a replica counts as dead, and what it leases is leased anew. */
+  /** A replica without a heartbeat for this long counts as dead, and others lease what it had leased. */
   readonly leaseMs?: number
   readonly feedPollMs?: number
-  /** How long a statement of a group may take, its commit included. */
+  /** How long a statement of a group may take, COMMIT included. */
   readonly commitStatementMs?: number
 }
 

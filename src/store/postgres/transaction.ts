@@ -1,4 +1,4 @@
-/** What the operations of one transaction share. */
+/** What the operations of one transaction share (core/transaction.ts), as PostgreSQL does it. */
 import { packHistory, uniqueQueues, type BatchRow, type QueueRow } from '../core/rows.ts'
 import { insert, query, type Steps } from '../core/sql.ts'
 import { MAY_ACKNOWLEDGE, type Leases, type Transaction } from '../core/transaction.ts'

@@ -21,7 +21,7 @@ export const BACKUP_FILES = { queue: 'queue.db', vault: 'vault.db' } as const
 export const BACKUP_KEY_FILE = 'master-key'
 
 export interface Backups {
-  /** Rejects with BACKUP_REFUSED; the folder is then as it was, but for a copy that is damaged. */
+  /** Rejects with BACKUP_REFUSED; the folder is then as it was, except that a damaged copy stays. */
   make(request: BackupRequest): Promise<BackupReport>
   /** Ends one that runs. */
   stop(): Promise<void>

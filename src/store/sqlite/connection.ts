@@ -126,7 +126,7 @@ const LAST_VERSION = 255
  */
 export const WAL_BYTES = 4000 * PAGE_BYTES
 const CACHE_KIB = 8 * 1024
-/** A WAL that one huge group or a slow disk made larger than so many times its size shrinks to that again. */
+/** Where one huge group or a slow disk made the WAL larger than this many times its size, it shrinks to that again. */
 const WAL_GROWTH = 4
 
 function setPragmas(db: DatabaseSync): void {
@@ -153,7 +153,7 @@ export function readPragma(db: DatabaseSync, name: string): unknown {
   return Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0]
 }
 
-/** Reads the file as a whole, but for the contents of its indexes. */
+/** Reads the whole file, except for the contents of its indexes. */
 export function assertSound(db: DatabaseSync): void {
   const found = readPragma(db, 'quick_check(1)')
   if (found !== 'ok') throw new StoreDamaged(String(found))

@@ -23,7 +23,7 @@ interface KeysRow {
   readonly row_id: number
   readonly batch_id: number
   readonly seen_at_ms: number
-  /** One after the other. */
+  /** The keys' bytes, one after the other. */
   readonly keys: Uint8Array
 }
 
@@ -35,7 +35,7 @@ interface HexRow {
 /** Rows from here on were written while the index was full: all their keys are in the overflow table, and no start reads them. */
 const FIRST_OVERFLOW_ROW = 2 ** 32
 
-/** That one step of trimming reads: a few milliseconds. */
+/** Keys that one step of trimming reads: a few milliseconds. */
 const STEP_KEYS = 1024
 
 /** `undo`: what a rollback has to do, the last first. */
@@ -197,7 +197,7 @@ function keysOf({ keys }: { readonly keys: Uint8Array | null }): Uint8Array[] {
   return all
 }
 
-/** Its place among the row's bytes, or -1. */
+/** Where the key begins among the row's bytes, or -1. */
 function findKey(row: KeysRow | undefined, key: Uint8Array): number {
   if (row === undefined) return -1
   const { keys } = row

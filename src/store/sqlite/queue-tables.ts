@@ -18,7 +18,7 @@ export const OWNER_ID = 0
 export interface QueueTablesOptions {
   readonly db: DatabaseSync
   readonly sealer: Sealer
-  /** Of the queue file that this one replaces. */
+  /** The last batch id of the queue file that this one replaces. */
   readonly lastBatchId: number
   readonly report: (problem: StoreProblem) => void
   /** Whether the event trail is written. */
@@ -32,7 +32,7 @@ export const BATCH_BYTES = 512
 export const EVENT_BYTES = 64
 
 export interface QueueTotals extends TotalCounts {
-  /** After a rollback. */
+  /** Drops what a transaction counted, after its rollback. */
   forget(): void
   /** Over all queues, including what is not written yet. */
   sizes(): StoredBytes
@@ -50,7 +50,7 @@ export interface QueueTables extends Transaction {
   readonly totals: QueueTotals
   /** What a rollback has to do in memory, the last first. */
   readonly undo: (() => void)[]
-  /** None until they are set. */
+  /** Infinite until sqlite/capacity.ts has measured. */
   readonly limits: { deadLetterBytes: number; trailBytes: number }
   /**
    * Never used before, so that a late acknowledgement cannot hit a stranger: not in this run, nor in an earlier one, nor in a

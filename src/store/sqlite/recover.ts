@@ -28,14 +28,14 @@ import { openViews } from './damaged-file.ts'
 interface RecoverStep extends Omit<RecoverRequest, 'file'> {
   readonly batches: RecoverRequest['batches'][number][]
   readonly deadLetters: RecoverRequest['deadLetters'][number][]
-  /** In all; of the last step. */
+  /** In all so far: only the last step's counts. */
   readonly unreadable: number
 }
 
 const STEP_ITEMS = 100
 const STEP_BYTES = 4 * 1024 * 1024
 
-/** A step ends after so many rows, whether they are known or not. */
+/** Most rows that a step reads, whether they are known already or not. */
 const STEP_ROWS = 2000
 
 /**
@@ -189,7 +189,7 @@ function isCount(value: unknown): value is number {
 
 /**
  * Puts what was recovered into the queue, one bounded step per transaction: events that are there or were delivered are
- * duplicates, as in any post. Each step records what was taken of which file, so that a file can be recovered again:
+ * duplicates, as in any post. Each step records what was taken from which file, so that a file can be recovered again:
  * nothing comes twice, and what could not be read before may come then.
  */
 export function* addRecovered(
@@ -220,7 +220,7 @@ export function* addRecovered(
   }
 }
 
-/** Those that were not taken of this file before. */
+/** Answers the items that were not taken from this file before, and records that they are now. */
 function* remember<Item>(
   file: string,
   kind: 'batch' | 'dead_letter',

@@ -22,18 +22,18 @@ import { dirname } from 'node:path'
 export interface ReservedSpace {
   /** The WAL is bounded below it, since it has to find room when it is written back. */
   readonly sizeBytes: number
-  /** But for a little, since the next start has to find room before it can drain. Answers whether there was something to give up. */
+  /** Truncates the file, except for what the next start needs before it can drain. Answers whether there was anything to give up. */
   giveUp(): boolean
   /** Makes it again if there is plenty of room; does nothing when it is there. */
   keep(): void
 }
 
-/** The default of RESERVED_BYTES. */
+/** As the setting's default: for tests and benchmarks, which open a store without settings. */
 export const RESERVED_BYTES = 24 * 1024 * 1024
-/** Of a small disk. */
+/** No more of the disk than this is reserved. */
 const DISK_SHARE = 1 / 16
 const CHUNK_BYTES = 1024 * 1024
-/** So many times its size must be free before it is made again. */
+/** This many times its size must be free before it is made again. */
 const PLENTY = 3
 /** For a start: the shared memory and the empty WAL of both files. */
 const START_BYTES = 256 * 1024

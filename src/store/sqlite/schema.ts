@@ -4,7 +4,7 @@
  * dedupe_rows   the keys of live events that were delivered or are queued (dedupe.ts): one row per batch
  * dedupe_overflow   of the keys that the index in memory has no room for, the row of each
  * totals.open_trail   rows of the trail that are not in its table yet (open-trail.ts), of the row without account
- * recovered     what was taken of which file that was quarantined
+ * recovered     what was recovered from which quarantined file
  *
  * Each file has the version of its tables; a relay that knows less does not open it. The index of batches is the order in which
  * a queue is leased, replays last, and counts what is pending without reading a row.

@@ -80,7 +80,7 @@ export function isWalDamaged(path: string): boolean {
   return false
 }
 
-/** A WAL of one transaction that sets these pages, of a file that has so many pages then. */
+/** Makes a WAL of one transaction that sets these pages, after which the file has `count` pages. */
 export function packWal(pages: ReadonlyMap<number, Uint8Array>, count: number): Buffer {
   const header = Buffer.alloc(HEADER_BYTES)
   for (const [index, field] of [MAGIC, WAL_VERSION, PAGE_BYTES].entries())

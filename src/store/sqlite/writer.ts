@@ -36,9 +36,9 @@ import type { ReservedSpace } from './reserved-space.ts'
 /** The reserved space is not given up for these. The probe shows whether a commit would be taken. */
 const REFUSABLE: ReadonlySet<OperationKind> = new Set(['commit', 'probeWrite'])
 
-/** Of the trail, in one transaction for the newer rows' sake; the rest is left to `trimTrail`. */
+/** Most trail rows that a transaction deletes to make room for newer ones; `trimTrail` deletes the rest. */
 const TRIMMED_ROWS = 32
-/** The same of dead letters, for each that is added. */
+/** Most dead letters that a transaction deletes for each that it adds. */
 const REMOVED_PER_DEAD_LETTER = 16
 
 export interface RunOptions {
@@ -57,7 +57,7 @@ export function createWriter(tables: QueueTables, options: RunOptions): RunOpera
   const capacityCheck = createCapacityCheck(tables, path, limitBytes)
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')
-  /** Dead letters that were removed for the newer ones' sake, and that no trim has reported yet. */
+  /** Dead letters that were deleted to make room for newer ones, and that no `trimDeadLetters` has reported yet. */
   let removed = 0
 
   function* perform(operations: readonly Operation[]): Steps<Answers> {
