@@ -1,5 +1,5 @@
 /** Random sequences of operations, deaths among them, against a store that is too simple to be wrong. */
-import { runModel } from '../test/store/sqlite/model-long.ts'
+import { runModel } from '../test/store/sqlite/run-model.ts'
 import { claim, count, type Claim, type Context } from './scenario.ts'
 
 export async function runModelScenario({ isShort, seed, say }: Context): Promise<readonly Claim[]> {

@@ -87,6 +87,22 @@ t.test('every part of src has a place in the order', async (t) => {
   for (const part of LAYERS) t.ok(parts.has(part), `${part} is gone: take it off`)
 })
 
+t.test("CONTRIBUTING's map has every folder of src, in the order of the imports", async (t) => {
+  const map =
+    /^## The house$([^]*?)^## /m.exec(readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8'))?.[1] ?? ''
+  const rows = map.split('\n').filter((line) => line.startsWith('| `'))
+  const named = rows.flatMap((row) =>
+    Array.from(row.split('|')[1]!.matchAll(/`([\w.-]+)`/g), ([, name]) => name!),
+  )
+  const folders = LAYERS.filter((part) => !part.endsWith('.ts'))
+  t.strictSame(
+    named.filter((name) => folders.includes(name)),
+    folders,
+  )
+  for (const name of named) t.ok(existsSync(join(src, name)), name)
+  t.ok(named.includes('console'))
+})
+
 t.test('imports point downwards', async (t) => {
   const isUpward = ({ from, to }: Import) =>
     partOf(from) !== partOf(to) && LAYERS.indexOf(partOf(to)) <= LAYERS.indexOf(partOf(from))

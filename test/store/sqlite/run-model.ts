@@ -1,7 +1,7 @@
 /**
- * The model test, for as long as one likes. The seed, which it prints, brings a failure back.
+ * The model test, as many runs as are asked for. The seed, which it prints, brings a failure back.
  *
- *   [TEST_SEED=…] node test/store/sqlite/model-long.ts [RUNS]
+ *   [TEST_SEED=…] npx node test/store/sqlite/run-model.ts [RUNS]
  */
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
