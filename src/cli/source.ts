@@ -58,11 +58,11 @@ const IN_THE_SHOP: Readonly<Record<SourceAnswer['kind'], string>> = {
 }
 
 /** What to enter in the shop. */
-export function renderSetUp({ path, kind }: SourceAnswer): string[] {
+export function renderSetUp({ id, path, kind }: SourceAnswer): string[] {
   return [
     `Address: https://YOUR-RELAY${path} (YOUR-RELAY: the name that leads to the relay, with TLS)`,
     IN_THE_SHOP[kind],
-    'relay source list shows the webhooks that came.',
+    `relay source webhooks ${id} shows the webhooks that came, and what became of each.`,
   ]
 }
 

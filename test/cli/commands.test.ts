@@ -104,6 +104,8 @@ t.test('a source is set, tried, listed and removed; its secret is never shown', 
     { input: `${SECRET}\n` },
   )
   t.match(set, { code: 0, stdout: /^Address: https:\/\/YOUR-RELAY\/sources\/cli-shop .*\nIn Shopify: /m })
+  const [, next = ''] = /^relay (source [a-z]+ cli-shop) shows/m.exec(set.stdout) ?? []
+  t.match(await relay(next), { code: 0, stdout: 'no webhook came since the relay started' })
   t.match(await relay('source set cli-shop --keep-secret --drop-previous-secret --label other'), {
     code: 0,
     stdout: 'source cli-shop is set',
