@@ -31,6 +31,8 @@ export interface OpenOptions {
   readonly masterKeys?: MasterKeys
   readonly storeLimitBytes?: number
   readonly wallMs?: () => number
+  /** `crash` may follow. */
+  readonly willCrash?: boolean
 }
 
 export interface Ground {
@@ -104,7 +106,7 @@ function testCommits(t: Test, layGround: LayGround): void {
     'filtered events are received and counted, with events beside them or without, also by a crash',
     async (t) => {
       const ground = await layGround(t)
-      const { store } = await ground.open()
+      const { store } = await ground.open({ willCrash: true })
       const [beside, alone, twice] = await Promise.all([
         store.commit(makeBatch(['a'], { filteredCount: 2, invalidCount: 1 })),
         store.commit(makeBatch([], { filteredCount: 3 })),
@@ -934,7 +936,7 @@ function testAudit(t: Test, layGround: LayGround): void {
 function testCrash(t: Test, layGround: LayGround): void {
   t.test('a crash loses nothing that was acknowledged', async (t) => {
     const ground = await layGround(t)
-    const { store } = await ground.open()
+    const { store } = await ground.open({ willCrash: true })
     await store.commit(makeBatch(['a', 'b']))
     await die(store, makeBatch(['c', 'd']), [makeDead(0), makeDead(1)])
     const [deadLetter] = await store.deadLetters({ limit: 1 })

@@ -282,7 +282,7 @@ function testSearches(t: Test, layGround: LayGround): void {
 function testKept(t: Test, layGround: LayGround): void {
   t.test('the trail and the totals agree after a crash', async (t) => {
     const ground = await layGround(t)
-    const { store } = await ground.open()
+    const { store } = await ground.open({ willCrash: true })
     const batchIds = await Promise.all(
       ['a', 'b', 'c'].map((id) => batchIdOf(store, makePost([id, `${id}2`]))),
     )
@@ -501,7 +501,7 @@ function testErasure(t: Test, layGround: LayGround): void {
 
   t.test('by order id, a batch goes with its last event', async (t) => {
     const ground = await layGround(t)
-    const { store } = await ground.open()
+    const { store } = await ground.open({ willCrash: true })
     const json = JSON.stringify({
       event_name: 'checkout',
       event_time: NOW_S,

@@ -115,7 +115,7 @@ export async function testAgainstModel({ layGround, runs, seed, onRun }: ModelOp
       if (run % RUNS_PER_GROUND === 0) await leave()
       if (stand === undefined) {
         const ground = await layGround()
-        stand = { ground, opened: await ground.open() }
+        stand = { ground, opened: await ground.open({ willCrash: true }) }
       }
       const real: Real = { ...stand, adAccountId: String(++run) }
       try {
@@ -490,7 +490,7 @@ function trimDedupe(): Command {
 function reopen(): Command {
   return command('reopen', async (model, real) => {
     await real.opened.close()
-    real.opened = await real.ground.open()
+    real.opened = await real.ground.open({ willCrash: true })
     for (const batch of model.batches) batch.isHeld = false
   })
 }
@@ -543,7 +543,7 @@ function crash(asked: readonly (readonly [Plan, Pause])[], where: number): Comma
     }
     await crashing
     await Promise.all(answered)
-    real.opened = await ground.open()
+    real.opened = await ground.open({ willCrash: true })
     adopt(model, await findOut(model, real, operations, answers, acknowledged))
   })
 }

@@ -1,19 +1,19 @@
 /**
- * A database for one test's store, empty and its own until the test ends, over a wire that can be cut. A crash cuts it for good, ends what the server
- * still has of that process, and has its owner declared dead.
+ * A database for one test's store, empty and its own until the test ends; with `willCrash` over a wire that can be cut. A crash cuts it
+ * for good, ends what the server still has of that process, and has its owner declared dead.
  */
 import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
 import { openPostgres, type OpenedPostgres, type PostgresOptions } from '../../../src/store/postgres/open.ts'
-import type { Ground } from '../../contract/store.ts'
+import type { Ground, OpenOptions } from '../../contract/store.ts'
 import type { PostgresServer } from '../../support/postgres.ts'
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
 
 export interface PostgresGround extends Ground {
   /** Straight to the database. */
   readonly url: string
-  open(options?: Partial<PostgresOptions>): Promise<OpenedPostgres>
-  /** The wire of the process that was opened last. */
+  open(options?: Partial<PostgresOptions> & Pick<OpenOptions, 'willCrash'>): Promise<OpenedPostgres>
+  /** The wire of the process that was opened last with `willCrash`. */
   readonly proxy: TcpProxy
   ask: PostgresServer['ask']
   close(): Promise<void>
@@ -31,6 +31,7 @@ export async function layGroundOn(server: PostgresServer): Promise<PostgresGroun
   const masterKeys = { current: randomBytes(32) }
   const opened = new Set<OpenedPostgres>()
   const proxies: TcpProxy[] = []
+  let openings = 0
   let last: { readonly opened: OpenedPostgres; readonly name: string; readonly proxy: TcpProxy } | undefined
   const ask: PostgresServer['ask'] = (sql, values, at = url) => server.ask(sql, values, at)
 
@@ -40,17 +41,19 @@ export async function layGroundOn(server: PostgresServer): Promise<PostgresGroun
     get proxy() {
       return last!.proxy
     },
-    async open(options) {
-      const { hostname, port } = new URL(url)
-      const proxy = await startTcpProxy({ host: hostname, port: Number(port) })
-      proxies.push(proxy)
-      const wired = new URL(url)
-      wired.hostname = '127.0.0.1'
-      wired.port = String(proxy.port)
-      const name = `test ${proxies.length}`
-      const one = await openPostgres({ url: wired.href, masterKeys, name, feedPollMs: 100_000, ...options })
+    async open({ willCrash = false, ...options } = {}) {
+      const name = `test ${++openings}`
+      const at = new URL(url)
+      // All that goes through it is copied once more.
+      const proxy = willCrash ? await startTcpProxy({ host: at.hostname, port: Number(at.port) }) : undefined
+      if (proxy !== undefined) {
+        proxies.push(proxy)
+        at.hostname = '127.0.0.1'
+        at.port = String(proxy.port)
+      }
+      const one = await openPostgres({ url: at.href, masterKeys, name, feedPollMs: 100_000, ...options })
       opened.add(one)
-      last = { opened: one, name, proxy }
+      last = proxy && { opened: one, name, proxy }
       return one
     },
     async crash() {

@@ -171,7 +171,7 @@ t.test(
   'a commit whose answer is lost is refused, and what it stored is neither lost nor stuck',
   async (t) => {
     const ground = await layGround(t, server)
-    const { store } = await ground.open(STILL)
+    const { store } = await ground.open({ ...STILL, willCrash: true })
     await store.commit(makeBatch(['before']))
     ground.proxy.cutAnswerTo('COMMIT', 'UPDATE owners SET commit_number')
     const invalid = await Promise.allSettled([
@@ -188,7 +188,7 @@ t.test(
 
 t.test('a lease whose answer is lost is handed out again', async (t) => {
   const ground = await layGround(t, server)
-  const first = await ground.open(STILL)
+  const first = await ground.open({ ...STILL, willCrash: true })
   const { batchId } = (await first.store.commit(makeBatch(['a']))).batch!
   await first.store.release([{ batchId, attempts: 1, history: [] }])
   ground.proxy.cutAnswerTo('COMMIT', 'UPDATE owners SET commit_number')
@@ -198,7 +198,7 @@ t.test('a lease whose answer is lost is handed out again', async (t) => {
 
 t.test('outcomes outlive an outage; posts are refused at once meanwhile', async (t) => {
   const ground = await layGround(t, server)
-  const { store } = await ground.open(STILL)
+  const { store } = await ground.open({ ...STILL, willCrash: true })
   const { batchId } = (await store.commit(makeBatch(['a']))).batch!
   const other = await store.commit(makeBatch(['b']))
   ground.proxy.cut()

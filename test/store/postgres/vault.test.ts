@@ -19,8 +19,8 @@ const PAIR = {
   refreshExpiresAtMs: undefined,
 }
 
-async function openReplica(ground: PostgresGround): Promise<Vault> {
-  const { vaultStore } = await ground.open({ masterKeys })
+async function openReplica(ground: PostgresGround, willCrash = false): Promise<Vault> {
+  const { vaultStore } = await ground.open({ masterKeys, willCrash })
   return openVault({ vaultStore, sealer: createSealer(masterKeys), now: () => NOW_MS })
 }
 
@@ -101,7 +101,7 @@ t.test('only one replica at a time may refresh a grant, and the next one finds i
 
 t.test('a claim ends with its holder', async (t) => {
   const ground = await layGround(t, server)
-  const one = await openReplica(ground)
+  const one = await openReplica(ground, true)
   const grantId = await putGrant(one)
   await one.beginRefresh(grantId, undefined, NOW_MS)
   await ground.crash()
@@ -111,7 +111,7 @@ t.test('a claim ends with its holder', async (t) => {
 
 t.test('a change fails while the database is away, and memory stays with what is committed', async (t) => {
   const ground = await layGround(t, server)
-  const vault = await openReplica(ground)
+  const vault = await openReplica(ground, true)
   await vault.putAccount({
     adAccountId: '1',
     label: 'before',
