@@ -91,6 +91,7 @@ export function createPosts(options: PostsOptions): Posts {
   /** Ids of posts that were not begun. */
   const waiting = new Set<number>()
   const recentCustomers = createRecentCustomers()
+  const gathering = createGathering()
 
   function begin(post: Post, open: OpenPost) {
     if (!waiting.delete(post.postId)) throw new SenderLeft()
@@ -99,7 +100,9 @@ export function createPosts(options: PostsOptions): Posts {
 
   async function prepareInTurn(post: Post): Promise<PreparedPost> {
     const open = post.webhook === undefined ? openBody : await webhooks.open(post, post.webhook)
-    return work.run(post.payload.byteLength, () => begin(post, open))
+    const { byteLength } = post.payload
+    const prepared = work.run(byteLength, () => begin(post, open))
+    return byteLength < LARGE_BYTES ? prepared : gathering.expect(prepared)
   }
 
   async function commit(
@@ -112,8 +115,12 @@ export function createPosts(options: PostsOptions): Posts {
       void store.countInvalid({ adAccountId, isTest, invalidCount, trail }).catch(() => undefined)
       return NOTHING_COMMITTED
     }
-    // A transaction takes as long as its bytes, and small posts wait for it.
-    const compressed = payload.byteLength < LARGE_BYTES ? undefined : await compress(payload)
+    let compressed: Uint8Array | undefined
+    if (payload.byteLength >= LARGE_BYTES) {
+      // A transaction takes as long as its bytes, and small posts wait for it.
+      compressed = await compress(payload)
+      await gathering.join(payload.byteLength)
+    }
     const counts = { filteredCount, invalidCount }
     const batch = {
       adAccountId,
@@ -190,6 +197,42 @@ function* prepare(
     invalidCount: judged.filter(({ status }) => status === 'invalid').length,
     keys,
     payload: join.bytes(),
+  }
+}
+
+/**
+ * Large posts are prepared one after the other, and would each have a transaction, a sync of the disk and a call of its own. So they
+ * wait for each other: until these are enough bytes, which are some milliseconds' work, or no large post is being prepared.
+ */
+const GATHERED_BYTES = 512 * 1024
+
+function createGathering() {
+  let expected = 0
+  let bytes = 0
+  let gathered = Promise.withResolvers<void>()
+
+  function leave(): void {
+    bytes = 0
+    gathered.resolve()
+    gathered = Promise.withResolvers()
+  }
+
+  return {
+    async expect<T>(preparing: Promise<T>): Promise<T> {
+      expected += 1
+      try {
+        return await preparing
+      } finally {
+        expected -= 1
+        if (expected === 0) leave()
+      }
+    },
+    async join(more: number): Promise<void> {
+      const { promise } = gathered
+      bytes += more
+      if (expected === 0 || bytes >= GATHERED_BYTES) leave()
+      await promise
+    },
   }
 }
 

@@ -1,13 +1,14 @@
 /** What the engine makes of a body, with a store that the test plays. */
 import t from 'tap'
 import { createPosts, type Post } from '../../../src/store/engine/posts.ts'
+import { createWork, type Work } from '../../../src/store/engine/work.ts'
 import { decompress } from '../../../src/store/core/sealed.ts'
 import type { NewBatch, Receipt } from '../../../src/store/store.ts'
 import { LIVE, PLAIN } from '../../events/raw-events.ts'
 
 const LONG_URL = `https://shop.example/${'x'.repeat(1000)}`
 
-function setUp() {
+function setUp(work?: Work) {
   const committed: NewBatch[] = []
   const counted: number[] = []
   const seen = new Set<string>()
@@ -24,7 +25,7 @@ function setUp() {
         counted.push(count)
       },
     },
-    work: {
+    work: work ?? {
       async run(_bytes, begin) {
         await Promise.resolve()
         const work = begin()
@@ -111,6 +112,40 @@ t.test('a large payload is compressed before its commit, a small one is not', as
   t.same(Buffer.from(decompress(large!.compressed!)), Buffer.from(large!.payload))
   t.ok(large!.compressed!.byteLength < large!.payload.byteLength / 4)
   t.equal(small!.compressed, undefined)
+})
+
+/** A hundred kilobytes each. */
+const largePosts = (count: number) =>
+  Array.from({ length: count }, (_, post) =>
+    Array.from({ length: 80 }, (_, event) => ({
+      ...PLAIN,
+      event_id: `${post}-${event}`,
+      event_source_url: LONG_URL,
+    })),
+  ).map((data) => Buffer.from(JSON.stringify({ data })))
+
+t.test('large posts that come together are committed together, up to some bytes', async (t) => {
+  /** How many of the posts were prepared when the first one was committed. */
+  async function preparedBefore(payloads: readonly Buffer[]): Promise<number> {
+    const { take, committed } = setUp(createWork({ now: () => performance.now(), nextTurn: setImmediate }))
+    let prepared = -1
+    committed.push = (batch) => {
+      // A body is freed once it is read.
+      if (prepared < 0) prepared = payloads.filter(({ byteLength }) => byteLength === 0).length
+      return Array.prototype.push.call(committed, batch)
+    }
+    await Promise.allSettled(payloads.map((payload, postId) => take('', { payload, postId })))
+    return prepared
+  }
+
+  t.equal(await preparedBefore(largePosts(4)), 4)
+  const many = await preparedBefore(largePosts(12))
+  t.ok(many >= 5 && many < 12, `${many} of 12`)
+  t.equal(
+    await preparedBefore([...largePosts(3), Buffer.alloc(100_000)]),
+    3,
+    'one that is no JSON holds none up',
+  )
 })
 
 t.test('a clock in doubt refuses no event for its age', async (t) => {
