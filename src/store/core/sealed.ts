@@ -64,6 +64,8 @@ const ZSTD_PARAMS = { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_
  * busy engine some 20 times, and buffers that are larger than they need be make V8 collect all garbage more often.
  */
 const ZSTD_ROOM = 0.3
+/** Of Node's. */
+const LEAST_CHUNK_BYTES = 64
 /** Not UTF-8, and so never the beginning of what was not compressed. */
 const ZSTD_MAGIC = 0xfd2fb528
 
@@ -72,7 +74,7 @@ export const compress: (plain: Uint8Array) => Promise<Uint8Array> = async (plain
   promisify(zstdCompress)(plain, {
     params: ZSTD_PARAMS,
     pledgedSrcSize: plain.byteLength,
-    chunkSize: Math.ceil(ZSTD_ROOM * plain.byteLength),
+    chunkSize: LEAST_CHUNK_BYTES + Math.ceil(ZSTD_ROOM * plain.byteLength),
   })
 
 export function decompress(stored: Uint8Array): Uint8Array {
