@@ -7,6 +7,7 @@
  * where the session is the connection's own, statements have names: the server parses and plans them once, which for a small post is
  * half of its work. `commit` alone knows what was committed.
  */
+import { nextTick } from 'node:process'
 import pg from 'pg'
 import { StoreCannotOpen } from '../../errors.ts'
 import { CommitInDoubt, isConnectionLost, isTimedOut, ofDatabase } from './failures.ts'
@@ -116,12 +117,7 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
       let failure: Error | undefined
       try {
         const result = await work({
-          query: (text, values, isKept = false) =>
-            ofDatabase(
-              isKept && isOwn.get(client)
-                ? client.query({ name: nameOf(text), text, values: values ?? [] })
-                : client.query(text, values),
-            ),
+          query: (text, values, isKept) => ofDatabase(ask(client, text, values, isKept)),
         })
         await ofDatabase(commit(client))
         return result
@@ -143,6 +139,20 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
     end: async () => void (await Promise.all(Array.from(pools.values(), (pool) => pool.end()))),
   }
   return own
+}
+
+const ask = <Row extends pg.QueryResultRow>(
+  client: pg.PoolClient,
+  text: string,
+  values: unknown[] = [],
+  isKept = false,
+): Promise<pg.QueryResult<Row>> => {
+  // What is asked together leaves in one write: each takes as long as all that the driver does for a statement.
+  const { stream } = (client as pg.PoolClient & Pick<pg.Client, 'connection'>).connection
+  stream.cork()
+  nextTick(() => stream.uncork())
+  if (isKept && isOwn.get(client)) return client.query<Row>({ name: nameOf(text), text, values })
+  return client.query<Row>(text, values)
 }
 
 /** `remote_write` and `local` sync this server's disk as well; they differ in what they ask of the standby. */
