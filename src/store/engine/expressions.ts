@@ -11,12 +11,7 @@ import type { ExpressionRequest } from '../../sources/expression-thread.ts'
 import { EXPRESSION_STOPPED, type MappedPost, type Webhook } from '../../sources/source.ts'
 
 /** Rejects with TOO_BUSY or SHUTTING_DOWN where it could not be run: the webhook is to be sent again. */
-export interface Expressions {
-  map(sourceId: string, webhook: Webhook, payload: Uint8Array): Promise<MappedPost>
-  /** What is wrong with an expression; undefined where it can be read. */
-  findFault(expression: string): Promise<string | undefined>
-  close(): Promise<void>
-}
+export type Expressions = ReturnType<typeof createExpressions>
 
 const THREAD = new URL('../../sources/expression-thread.ts', import.meta.url)
 /** CPU time of one webhook, however busy the machine is. */
@@ -25,7 +20,7 @@ const LOOK_MS = 100
 const IDLE_MS = 60_000
 const LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16 }
 
-export function createExpressions({ file = THREAD, mostCpuUs = MOST_CPU_US } = {}): Expressions {
+export function createExpressions({ file = THREAD, mostCpuUs = MOST_CPU_US } = {}) {
   const threads = new Map<string, ReturnType<typeof createThread>>()
   function threadOf(sourceId: string) {
     const thread = threads.get(sourceId) ?? createThread(file, mostCpuUs, () => void threads.delete(sourceId))
@@ -33,17 +28,18 @@ export function createExpressions({ file = THREAD, mostCpuUs = MOST_CPU_US } = {
     return thread
   }
   return {
-    async map(sourceId, { options, headers }, payload) {
+    async map(sourceId: string, { options, headers }: Webhook, payload: Uint8Array): Promise<MappedPost> {
       const answer = await threadOf(`source ${sourceId}`).ask({ webhook: { options, headers }, payload })
       return answer === STOPPED
         ? { status: 'invalid', reason: 'mapping_failed', message: EXPRESSION_STOPPED }
         : (answer as MappedPost)
     },
-    async findFault(expression) {
+    /** What is wrong with an expression; undefined where it can be read. */
+    async findFault(expression: string): Promise<string | undefined> {
       const answer = await threadOf('check').ask({ expression })
       return answer === STOPPED ? 'it took too long' : (answer as string | undefined)
     },
-    async close() {
+    async close(): Promise<void> {
       await Promise.all(Array.from(threads.values(), (thread) => thread.end()))
     },
   }

@@ -10,26 +10,23 @@ import type { Customer, ValidEvent } from '../../events/prepare.ts'
 
 type Taken = Pick<ValidEvent, 'eventName' | 'eventId' | 'customer'>
 
-export interface RecentCustomers {
-  /** The event was taken as the first one of its id. */
-  note(adAccountId: string, event: Taken): void
-  /** Whether the first one of its id was another customer's, as far as both are known by the same kind of identifier. */
-  isOfAnother(adAccountId: string, event: Taken): boolean
-}
-
 const PLACES = 2 ** 17
 const KINDS: readonly Customer['kind'][] = ['em', 'external_id', 'ph']
 
-export function createRecentCustomers(): RecentCustomers {
+export type RecentCustomers = ReturnType<typeof createRecentCustomers>
+
+export function createRecentCustomers() {
   /** Pairs: hash of the id, fingerprint of the customer. */
   const table = new Uint32Array(2 * PLACES)
   return {
-    note(adAccountId, { eventName, eventId, customer }) {
+    /** The event was taken as the first one of its id. */
+    note(adAccountId: string, { eventName, eventId, customer }: Taken): void {
       const { place, check } = hash(adAccountId, eventName, eventId)
       table[2 * place] = check
       table[2 * place + 1] = fingerprint(customer)
     },
-    isOfAnother(adAccountId, { eventName, eventId, customer }) {
+    /** Whether the first one of its id was another customer's, as far as both are known by the same kind of identifier. */
+    isOfAnother(adAccountId: string, { eventName, eventId, customer }: Taken): boolean {
       const { place, check } = hash(adAccountId, eventName, eventId)
       if (table[2 * place] !== check) return false
       const [first, mine] = [table[2 * place + 1]!, fingerprint(customer)]

@@ -23,12 +23,7 @@ export interface OpenedPost {
 /** Yields between steps of bounded work. Throws INVALID_REQUEST. */
 export type OpenPost = (post: Pick<Post, 'payload' | 'isTest'>) => Generator<void, OpenedPost>
 
-export interface Webhooks {
-  /** Rejects with UNAUTHORIZED where its signature is wrong. */
-  open(post: Post, webhook: Webhook): Promise<OpenPost>
-  /** Whatever its signature is. `sourceId`: whose thread evaluates an expression. */
-  map(sourceId: string, webhook: Webhook, payload: Uint8Array): Promise<OpenPost>
-}
+export type Webhooks = ReturnType<typeof createWebhooks>
 
 export function* openBody({
   payload,
@@ -41,9 +36,10 @@ export function* openBody({
 export function createWebhooks(options: {
   readonly work: Work
   readonly expressions: Pick<Expressions, 'map'>
-}): Webhooks {
+}) {
   const { work, expressions } = options
 
+  /** Whatever its signature is. `sourceId`: whose thread evaluates an expression. */
   async function map(sourceId: string, webhook: Webhook, payload: Uint8Array): Promise<OpenPost> {
     const made =
       webhook.options.kind === 'custom' ? await expressions.map(sourceId, webhook, payload) : undefined
@@ -65,7 +61,8 @@ export function createWebhooks(options: {
 
   return {
     map,
-    async open(post, webhook) {
+    /** Rejects with UNAUTHORIZED where its signature is wrong. */
+    async open(post: Post, webhook: Webhook): Promise<OpenPost> {
       await work.run(post.payload.byteLength, () => checkSignature(post, webhook))
       return map(post.source ?? '', webhook, post.payload)
     },

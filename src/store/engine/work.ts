@@ -6,10 +6,7 @@
  * are prepared one after the other, since prepared events take several times the bytes of their post. So one storefront's import
  * does not delay another one's checkouts, nor do these hold up the import.
  */
-export interface Work {
-  /** Rejects as the work throws. */
-  run<T>(bytes: number, steps: () => Generator<void, T>): Promise<T>
-}
+export type Work = ReturnType<typeof createWork>
 
 export interface WorkOptions {
   /** Monotonic milliseconds. */
@@ -33,7 +30,7 @@ const LARGE_SHARE = 1 / 3
 /** Runs until a time or to its end; returns whether it has ended. */
 type Job = (untilMs: number) => boolean
 
-export function createWork({ now, nextTurn }: WorkOptions): Work {
+export function createWork({ now, nextTurn }: WorkOptions) {
   const small: Job[] = []
   const large: Job[] = []
   let isDue = false
@@ -64,9 +61,10 @@ export function createWork({ now, nextTurn }: WorkOptions): Work {
   }
 
   return {
-    run: (bytes, steps) =>
+    /** Rejects as the work throws. */
+    run: <T>(bytes: number, steps: () => Generator<void, T>): Promise<T> =>
       new Promise((resolve, reject) => {
-        let generator: ReturnType<typeof steps> | undefined
+        let generator: Generator<void, T> | undefined
         const job: Job = (untilMs) => {
           try {
             generator ??= steps()
