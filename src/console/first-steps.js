@@ -1,4 +1,4 @@
-/** What a new relay needs, step by step, until each was done once: an account, a key, a test event. */
+/** What a new relay needs, step by step, until each was done once: an account, a key or a source, a test event. */
 import { fill, h } from './dom.js'
 import { ask } from './session.js'
 
@@ -10,9 +10,12 @@ export function createFirstSteps() {
     element,
     /** @param {readonly any[]} accounts */
     async refresh(accounts) {
-      const [{ keys }, { received }] = await Promise.all([ask('GET', '/keys'), ask('GET', '/totals')])
+      const [{ keys }, { sources }, { received }] = await Promise.all(
+        ['/keys', '/sources', '/totals'].map((path) => ask('GET', path)),
+      )
+      const isConnected = keys.length > 0 || sources.length > 0
       const [id = '549755885175'] = accounts.map((account) => account.ad_account_id)
-      element.hidden = accounts.length > 0 && keys.length > 0 && received > 0
+      element.hidden = accounts.length > 0 && isConnected && received > 0
       if (element.hidden) return
       fill(
         element,
@@ -21,10 +24,16 @@ export function createFirstSteps() {
           'ol',
           {},
           step(accounts.length > 0, 'Register an ad account with its conversion token: the button above.'),
-          step(keys.length > 0, h('a', { href: '#/keys' }, 'Make a key'), ' for the storefront.'),
+          step(
+            isConnected,
+            h('a', { href: '#/keys' }, 'Make a key'),
+            ' for a storefront, or ',
+            h('a', { href: '#/sources' }, 'connect a shop'),
+            '.',
+          ),
           step(
             received > 0,
-            'Post a test event with it, to the public port:',
+            'Post a test event with the key, to the public port, or place a test order in the shop:',
             h('pre', { tabindex: 0 }, testPost(id)),
             'Explain, in the menu, shows what Pinterest would get for an event, without sending it.',
           ),

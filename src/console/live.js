@@ -156,6 +156,7 @@ export function createLive(query) {
   function renderNotice({
     cell,
     problem_means: problem,
+    accounts: registered,
     accounts_blocked: blocked,
     blocked: first,
     paused_accounts: paused,
@@ -163,6 +164,7 @@ export function createLive(query) {
     const rest = paused === 0 ? '' : `, but for ${accounts(paused)} that a person paused`
     const where = cell === null ? '' : `${cell}: `
     if (problem) renderBanner('bad', `${where}${problem}`, first)
+    else if (registered === 0) renderBanner('new', `${where}Posts are refused until there is an account. `)
     else if (blocked === 0)
       renderBanner('good', `${where}Posts are taken, and every queue continues by itself${rest}.`)
     else {
@@ -182,7 +184,7 @@ export function createLive(query) {
     Object.assign(banner.dataset, { state: name, shown })
     fill(
       banner,
-      h('p', {}, text),
+      h('p', {}, text, name === 'new' && h('a', { href: '#/accounts' }, 'First steps')),
       blocked.length > 0 && h('ul', {}, ...blocked.map((one) => showBlocked(one, relayMs))),
     )
   }

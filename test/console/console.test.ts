@@ -331,14 +331,31 @@ t.test('a new relay leads through its first steps', async (t) => {
   const stand = await enter(t)
   const { page } = await openPage(t)
   await page.route(/\/totals$/, (route) => route.fulfill({ json: { received: 0 } }))
+  await page.route(/\/live\?/, async (route) => {
+    const answer = (await (await route.fetch()).json()) as object
+    return route.fulfill({ json: { ...answer, accounts: 0 } })
+  })
   await logIn(page, stand)
-  await page.getByRole('link', { name: 'Accounts' }).click()
+  await page.getByRole('link', { name: 'First steps' }).click()
   const steps = page.getByRole('region', { name: 'First steps' })
   await steps.getByText('to do').waitFor()
   t.equal(await steps.getByText('done').count(), 2)
   await steps.getByText(`/v5/ad_accounts/${stand.account}/events?test=true`).waitFor()
   t.same(await violationsOf(page), [])
-  await page.unroute(/\/totals$/)
+  // A shop with webhooks needs no key.
+  await page.route(/:\d+\/keys$/, (route) => route.fulfill({ json: { keys: [] } }))
+  const listSources = (sources: object[]) =>
+    page.route(/:\d+\/sources$/, (route) => route.fulfill({ json: { sources } }))
+  for (const [sources, done] of [
+    [[], 1],
+    [[{ id: 'shop' }], 2],
+  ] as const) {
+    await listSources([...sources])
+    await page.reload()
+    await steps.getByText('to do').first().waitFor()
+    t.equal(await steps.getByText('done').count(), done)
+  }
+  await page.unrouteAll()
   await stand.post({ data: [rawEvent()] })
   await page.getByRole('link', { name: 'Keys' }).click()
   await page.getByRole('link', { name: 'Accounts' }).click()
