@@ -2,7 +2,7 @@
 import type { ErasedAnswer, EventsAnswer } from '../admin/events.ts'
 import { fieldsOf, queryOf, readPages, type Command, type Invocation } from './command.ts'
 import { renderRows, renderTable, type Cell, type Columns } from './table.ts'
-import { misused } from './terminal.ts'
+import { CommandFailed, misused } from './terminal.ts'
 
 type Event = EventsAnswer['events'][number]
 
@@ -81,10 +81,14 @@ async function follow({ admin, options, isJson, terminal }: Invocation): Promise
     throw misused('--follow begins now: leave --since and --until out.')
   }
   const query = queryOf(fieldsOf(options, ['follow']))
+  let left = Number(options['limit'] ?? Infinity)
   for await (const one of admin.follow<Event>(`/events/live${query}`)) {
+    left -= 1
     const cells = Object.values(COLUMNS).map((column) => column(one) ?? '-')
     terminal.print(isJson ? JSON.stringify(one) : cells.join('  '))
   }
+  if (left > 0)
+    throw new CommandFailed('The relay ended the stream: it stops, or a proxy closed the connection.')
 }
 
 async function findEvents(asked: Pick<Invocation, 'admin' | 'options'>) {

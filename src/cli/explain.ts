@@ -40,10 +40,10 @@ function renderEvent(event: ExplainAnswer['events'][number], index: number): str
     event.fields,
     '',
   )
+  const name = [event.event_name, event.event_id].filter(Boolean).join(' ')
+  const why = event.status === 'prepared' ? '' : `${event.status}, ${event.reason}: ${event.message}`
   return [
-    event.status === 'prepared'
-      ? `event ${index}: ${event.event_name} ${event.event_id}`
-      : `event ${index}: ${event.status}, ${event.reason}: ${event.message}`,
+    [`event ${index}`, name, why].filter((part) => part !== '').join(': '),
     ...(fields === '' ? [] : [fields]),
     ...event.warnings.map(({ path, code, message }) => `warning ${path}: ${code}. ${message}`),
     ...(event.json === null ? [] : [event.json]),

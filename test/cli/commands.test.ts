@@ -529,14 +529,14 @@ t.test(
         code: 3,
         stdout: /em +J•••\.•••@e••••••\.com +j•••\.•••@e••••••\.com +[0-9a-f]{12}…/,
       })
-      t.match(explained.stdout, 'event 1: invalid, unknown_action_source')
+      t.match(explained.stdout, /event 1: checkout \S+: invalid, unknown_action_source/)
       t.notMatch(explained.stdout, /jane|roe|94107/i)
     }
     await stand.admin('PUT', `/accounts/${account}`, { bots: 'filter' })
     const bot = rawEvent({ user_data: { em: 'Jane.Roe@example.com', client_user_agent: 'curl/8.5.0' } })
     t.match(await relay(`explain - --account ${account}`, { input: JSON.stringify([bot]) }), {
       code: 3,
-      stdout: /^event 0: filtered, bot_user_agent: /,
+      stdout: /^event 0: checkout \S+: filtered, bot_user_agent: /,
     })
     const typedIn = (environment: Readonly<Record<string, string>>) =>
       relay(`explain events --account ${account}`, { environment: { INIT_CWD: folder, ...environment } })

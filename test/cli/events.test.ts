@@ -66,7 +66,7 @@ t.test('events are followed as they come and change, until the relay ends', asyn
   t.match(await relay('events --follow --since 2026-01-01'), { code: 2, stderr: /--follow begins now/ })
   const endless = relay('events --follow --json')
   await stand.relay.close()
-  t.match(await endless, { code: 0 })
+  t.match(await endless, { code: 1, stderr: /The relay ended the stream/ })
 })
 
 t.test('erase says what is gone, and wants to be sure', async (t) => {
