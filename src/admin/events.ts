@@ -124,7 +124,8 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, set
 
   const following = {
     summary: 'Events as they come and change, as server-sent events, of this process',
-    description: 'Each message is one event as `GET /events` has it. `limit`: the stream ends after so many.',
+    description:
+      'Each message is one event as `GET /events` has it. `limit`: the stream ends after so many. Who reads too slowly misses events.',
     querystring: LiveQuery,
     produces: ['text/event-stream'],
     response: answers({ 200: Type.String() }),
