@@ -98,10 +98,10 @@ export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }
  *     ▲                                ▲ └── the trial fails: open again, for longer
  *     └──────── the trial succeeds ────┘
  *
- * Half-open is derived: open, and `untilMs` has passed. Only the result of a call, here or in another replica (`learn`),
- * and `allowTrial` (an operator changed the token or the pause) change a breaker. While it is open only the trial's result counts: calls that were in
- * flight when it opened say nothing new. Only the canary holds a queue, and the trial of a held queue is a canary
- * (canary.ts).
+ * Half-open is derived: open, and `untilMs` has passed. Only the result of a call, here or in another replica (`learn`), and
+ * `allowTrial` (an operator changed the token or the pause) change a breaker. While it is open only the trial's result
+ * counts: calls that were in flight when it opened say nothing new. Only the canary holds a queue, and the trial of a
+ * held queue is a canary (canary.ts).
  */
 const OPEN_REASONS = [...HOLD_REASONS, 'failing', 'rate_limited'] as const
 export type OpenReason = (typeof OPEN_REASONS)[number]
