@@ -136,8 +136,7 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
     clock,
     metrics,
     waiting: async () => waitingOf(await takeSnapshot(), clock),
-    // Replicas would overwrite each other's.
-    archive: shared === undefined ? vault.statistics : undefined,
+    archive: vault.statistics,
   })
   opened.defer(() => recentStatistics.close())
   const upstream = { settings, userAgent: `pinrelay/${version}` }

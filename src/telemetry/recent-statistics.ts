@@ -1,7 +1,8 @@
 /**
  * The last minutes, hours and days of this process in steps: what the console draws. Kept whether the console is open or not,
  * so that a person who opens it at night sees what preceded an alert. Each step is the difference between two readings of the
- * metrics; accounts are not distinguished. With an archive a restart loses nothing, a crash a quarter of an hour at most.
+ * metrics; accounts are not distinguished. A restart loses nothing, a crash a quarter of an hour at most. Replicas share one archive: who
+ * starts continues with what the last one wrote.
  */
 import { repeat, type Clock } from '../clock.ts'
 import type { Metrics } from './metrics.ts'
@@ -42,7 +43,7 @@ interface StatisticsOptions {
   readonly metrics: Read
   /** What is queued now; a store that does not answer leaves a gap. */
   readonly waiting: () => Promise<Waiting>
-  readonly archive?: StatisticsArchive | undefined
+  readonly archive: StatisticsArchive
 }
 
 export function createRecentStatistics({ clock, metrics, waiting, archive }: StatisticsOptions) {
@@ -50,7 +51,7 @@ export function createRecentStatistics({ clock, metrics, waiting, archive }: Sta
     sample.at >= atS - (RANGES[range].stepMs * RANGES[range].steps) / 1000
   const series = (Object.keys(RANGES) as Range[]).map((range) => ({
     range,
-    kept: (archive?.read(range) ?? []).filter(isIn(range, clock.wallMs() / 1000)),
+    kept: archive.read(range).filter(isIn(range, clock.wallMs() / 1000)),
     before: new Map() as Reading,
     dueMs: clock.monotonicMs() + RANGES[range].stepMs,
   }))
@@ -73,7 +74,7 @@ export function createRecentStatistics({ clock, metrics, waiting, archive }: Sta
     if (!isLast && archiveDueMs > nowMs) return
     archiveDueMs = nowMs + ARCHIVE_EVERY_MS
     // What cannot be written is written with the next.
-    for (const { range, kept } of series) await archive?.write(range, kept).catch(() => {})
+    for (const { range, kept } of series) await archive.write(range, kept).catch(() => {})
   }
 
   return {

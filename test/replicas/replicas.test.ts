@@ -191,6 +191,15 @@ t.test(
   },
 )
 
+t.test('the plots of a replica outlive its restart', async (t) => {
+  const before = await stage.start()
+  t.equal((await before.post({ data: [rawEvent()] })).status, 200)
+  await before.relay.close()
+  const after = await stage.start()
+  const { samples } = (await after.admin('GET', '/live')).body as { samples: { posts: number }[] }
+  t.ok(samples.some(({ posts }) => posts > 0))
+})
+
 t.test('PostgreSQL asks for the secrets that replicas share', async (t) => {
   const { readSettings } = await import('../../src/settings.ts')
   t.throws(() => readSettings({ DATABASE_URL: 'postgres://user:secret@host/db' }), {

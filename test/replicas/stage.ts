@@ -30,6 +30,8 @@ export interface ReplicaStage {
   readonly replicas: readonly Replica[]
   readonly sandbox: Sandbox
   readonly relayKey: string
+  /** One more. */
+  start(): Promise<Replica>
 }
 
 export async function setUpReplicas(
@@ -92,5 +94,5 @@ export async function setUpReplicas(
   const second = await start()
   relayKey = await registerAccounts(first.admin, [ACCOUNT], () => ({ access_token: TOKEN, country: 'US' }))
   await until(async () => (await second.post({ data: [] })).status === 400)
-  return { replicas: [first, second], sandbox, relayKey }
+  return { replicas: [first, second], sandbox, relayKey, start }
 }

@@ -11,12 +11,18 @@ import { createManualClock } from '../support/clock.ts'
 
 const STEP_MS = RANGES['15m'].stepMs
 const NOTHING = async (): Promise<Waiting> => ({ queued: 0, oldestAgeSeconds: undefined })
+const NO_ARCHIVE: StatisticsArchive = { read: () => [], write: async () => {} }
 
 t.test('each step has the counts of its own time', async (t) => {
   const clock = createManualClock()
   let waiting: () => Promise<Waiting> = async () => ({ queued: 3, oldestAgeSeconds: 12 })
   const metrics = createMetrics({ version: 'test' })
-  const recentStatistics = createRecentStatistics({ clock, metrics, waiting: () => waiting() })
+  const recentStatistics = createRecentStatistics({
+    clock,
+    metrics,
+    waiting: () => waiting(),
+    archive: NO_ARCHIVE,
+  })
   metrics.posts.inc({ status: '200' })
   metrics.posts.inc({ status: '429' })
   metrics.postSeconds.observe(0.01)
@@ -58,7 +64,7 @@ t.test('each step has the counts of its own time', async (t) => {
 t.test('each range has steps of its own, as many as it takes', async (t) => {
   const clock = createManualClock()
   const metrics = createMetrics({ version: 'test' })
-  const recentStatistics = createRecentStatistics({ clock, metrics, waiting: NOTHING })
+  const recentStatistics = createRecentStatistics({ clock, metrics, waiting: NOTHING, archive: NO_ARCHIVE })
   metrics.posts.inc({ status: '200' }, 7)
   await clock.advance(200 * STEP_MS)
   t.equal(recentStatistics.samples(0).length, 180)
