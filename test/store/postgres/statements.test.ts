@@ -1,7 +1,7 @@
 /** What the database is asked: as much for many posts, accounts and waiting batches as for few. */
 import pg from 'pg'
 import t from 'tap'
-import { insert } from '../../../src/store/core/sql.ts'
+import { insert, query, type Steps } from '../../../src/store/core/sql.ts'
 import { packArray, type PackedType } from '../../../src/store/postgres/arrays.ts'
 import type { Queryable } from '../../../src/store/postgres/connect.ts'
 import { run } from '../../../src/store/postgres/run.ts'
@@ -114,12 +114,12 @@ t.test('a long queue and many accounts change nothing of it', async (t) => {
 t.test('statements have names only where the session cannot be another one behind a pooler', async (t) => {
   const ground = await layGround(t, server)
   const database = new URL(ground.url).pathname.slice(1)
-  const { query } = pg.Client.prototype
-  t.teardown(() => void (pg.Client.prototype.query = query))
+  const { query: original } = pg.Client.prototype
+  t.teardown(() => void (pg.Client.prototype.query = original))
   let named = 0
   pg.Client.prototype.query = function watched(this: pg.Client, ...values: unknown[]) {
     if (this.database === database && typeof values[0] === 'object') named += 1
-    return Reflect.apply(query, this, values) as never
+    return Reflect.apply(original, this, values) as never
   }
   await commitTo((await ground.open()).store, 1)
   t.ok(named >= 4, `${named} of a commit's statements`)
@@ -130,6 +130,18 @@ t.test('statements have names only where the session cannot be another one behin
   await commitTo((await ground.open()).store, 1)
   t.equal(named, 0)
 })
+
+t.test(
+  'a transaction fails as its first statement that fails, though the next ones were sent already',
+  async (t) => {
+    const client: Queryable = { query: (sql) => Promise.reject(new Error(sql.split(' ')[0])) }
+    function* steps(): Steps<void> {
+      yield* insert('batches', [{ batch_id: 1 }])
+      yield* query('SELECT 1')
+    }
+    await t.rejects(run(client, steps()), { message: 'INSERT' })
+  },
+)
 
 t.test('payloads travel in binary, and not as hexadecimal digits', async (t) => {
   const sent: unknown[][] = []
