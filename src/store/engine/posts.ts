@@ -202,16 +202,20 @@ function* prepare(
 
 /**
  * Large posts are prepared one after the other, and would each have a transaction, a sync of the disk and a call of its own. So they
- * wait for each other: until these are enough bytes, which are some milliseconds' work, or no large post is being prepared.
+ * wait for each other, until these are enough bytes (some milliseconds' work) or no large post is being prepared: not for long, since
+ * others' posts may be huge, or invalid one and all.
  */
 const GATHERED_BYTES = 512 * 1024
+const GATHERING_MS = 50
 
 function createGathering() {
   let expected = 0
   let bytes = 0
   let gathered = Promise.withResolvers<void>()
+  let leaving: NodeJS.Timeout | undefined
 
   function leave(): void {
+    clearTimeout(leaving)
     bytes = 0
     gathered.resolve()
     gathered = Promise.withResolvers()
@@ -231,6 +235,7 @@ function createGathering() {
       const { promise } = gathered
       bytes += more
       if (expected === 0 || bytes >= GATHERED_BYTES) leave()
+      else if (bytes === more) leaving = setTimeout(leave, GATHERING_MS)
       await promise
     },
   }

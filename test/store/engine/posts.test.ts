@@ -1,4 +1,5 @@
 /** What the engine makes of a body, with a store that the test plays. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createPosts, type Post } from '../../../src/store/engine/posts.ts'
 import { createWork, type Work } from '../../../src/store/engine/work.ts'
@@ -125,6 +126,8 @@ const largePosts = (count: number) =>
   ).map((data) => Buffer.from(JSON.stringify({ data })))
 
 t.test('large posts that come together are committed together, up to some bytes', async (t) => {
+  // A machine that stands still for a moment would end the wait.
+  t.intercept(globalThis, 'setTimeout', { value: () => undefined })
   /** How many of the posts were prepared when the first one was committed. */
   async function preparedBefore(payloads: readonly Buffer[]): Promise<number> {
     const { take, committed } = setUp(createWork({ now: () => performance.now(), nextTurn: setImmediate }))
@@ -146,6 +149,21 @@ t.test('large posts that come together are committed together, up to some bytes'
     3,
     'one that is no JSON holds none up',
   )
+})
+
+t.test("others' large posts hold none up, however many of them are invalid", async (t) => {
+  const { take } = setUp(createWork({ now: () => performance.now(), nextTurn: setImmediate }))
+  let isCommitted = false
+  // Before one ends the next one has come.
+  async function sendInvalid(postId: number): Promise<void> {
+    while (!isCommitted) await take('', { payload: Buffer.alloc(4_000_000), postId }).catch(() => undefined)
+  }
+  const others = [2, 3, 4].map(sendInvalid)
+  const [payload] = largePosts(1)
+  const committed = take('', { payload: payload!, postId: 1 }).then(() => (isCommitted = true))
+  t.ok(await Promise.race([committed, sleep(5000, false, { ref: false })]))
+  isCommitted = true
+  await Promise.all([committed, ...others])
 })
 
 t.test('a clock in doubt refuses no event for its age', async (t) => {
