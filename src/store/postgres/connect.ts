@@ -37,7 +37,10 @@ export interface ConnectionOptions {
   readonly statementMs?: number
   /** How long a client may stop within a transaction. */
   readonly stoppedClientMs?: number
-  /** A plan that is kept must suit a table that has grown since: never a scan of the whole. */
+  /**
+   * A plan that is kept must suit a table that has grown since: never a scan of the whole. Where it joins a table to what is given,
+   * it has the keys as a condition as well, or it could read all of a small table's index.
+   */
   readonly keepsPlans?: boolean
   /** Connect also to an only host that takes no writes. */
   readonly isForReads?: boolean

@@ -36,11 +36,13 @@ export const DEDUPE: Dedupe = {
 
   *pendingOf(keys) {
     if (keys.length === 0) return []
-    const rows = yield* query<{ key: string; batch_id: number }>(
-      'SELECT key, batch_id FROM dedupe JOIN batches USING (batch_id) WHERE key = ANY($1::uuid[])',
+    // No join: made for a small table, its plan would read all batches.
+    const rows = yield* query<{ key: string; batch_id: number | null }>(
+      `SELECT key, (SELECT batch_id FROM batches WHERE batches.batch_id = dedupe.batch_id) AS batch_id
+       FROM dedupe WHERE key = ANY($1::uuid[])`,
       [packArray('uuid', keys, (key) => key)],
     )
-    const found = new Map(rows.map(({ key, batch_id: batchId }) => [key, batchId]))
+    const found = new Map(rows.map(({ key, batch_id: batchId }) => [key, batchId ?? undefined]))
     return keys.map((key) => found.get(nameOf(key)))
   },
 
@@ -48,7 +50,7 @@ export const DEDUPE: Dedupe = {
     if (keys.length === 0) return
     yield* query(
       `DELETE FROM dedupe USING unnest($1::uuid[], $2::bigint[]) AS gone (key, batch_id)
-       WHERE dedupe.key = gone.key AND dedupe.batch_id = gone.batch_id`,
+       WHERE dedupe.key = ANY($1) AND dedupe.key = gone.key AND dedupe.batch_id = gone.batch_id`,
       [packArray('uuid', keys, ({ key }) => key), keys.map(({ batchId }) => batchId)],
     )
   },

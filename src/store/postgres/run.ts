@@ -36,6 +36,7 @@ function toStatement(step: Step): [sql: string, values: unknown[]] {
     return [`INSERT INTO ${table} (${names}) ${select} ${step.onConflict}`, values]
   }
   const changed = columns.filter((name) => name !== step.key).map((name) => `${name} = new.${name}`)
-  const where = `${table}.${step.key} = new.${step.key}`
+  const key = `${table}.${step.key}`
+  const where = `${key} = ANY($${columns.indexOf(step.key) + 1}) AND ${key} = new.${step.key}`
   return [`UPDATE ${table} SET ${changed.join(', ')} FROM ${given} WHERE ${where}`, values]
 }

@@ -63,7 +63,8 @@ function createLeases(owner: Pick<Owner, 'id' | 'ids'>, leaseNumber: number): Le
       const rows = yield* query<QueueRow>(
         `UPDATE batches SET owner_id = NULL, lease_number = NULL, attempts = new.attempts, history = new.history
          FROM unnest($2::bigint[], $3::integer[], $4::text[]) AS new (batch_id, attempts, history)
-         WHERE ${MAY_ACKNOWLEDGE} AND batches.batch_id = new.batch_id RETURNING ad_account_id, is_test`,
+         WHERE ${MAY_ACKNOWLEDGE} AND batches.batch_id = ANY($2) AND batches.batch_id = new.batch_id
+         RETURNING ad_account_id, is_test`,
         [
           owner.ids,
           batches.map(({ batchId }) => batchId),

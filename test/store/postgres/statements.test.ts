@@ -7,7 +7,7 @@ import type { Queryable } from '../../../src/store/postgres/connect.ts'
 import { run } from '../../../src/store/postgres/run.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { startPostgres } from '../../support/postgres.ts'
-import { askAll, makeBatch, NOW_MS, NOW_S } from '../batches.ts'
+import { askAll, makeBatch, makeDead, NOW_MS, NOW_S } from '../batches.ts'
 import { layGround, textOf, type PostgresGround } from './ground.ts'
 
 const server = await startPostgres()
@@ -175,4 +175,50 @@ t.test('PostgreSQL reads the arrays that are packed for it', async (t) => {
   }
   const empty = packArray('text', [], () => '')
   t.same(await ground.ask('SELECT cardinality($1::text[]) AS count', [empty]), [{ count: 0 }])
+})
+
+t.test('a plan that is kept since a table was small reads no table as a whole', async (t) => {
+  const ground = await layGround(t, server)
+  const { query } = pg.Client.prototype
+  const database = new URL(ground.url).pathname.slice(1)
+  const texts = new Set<string>()
+  t.teardown(() => void (pg.Client.prototype.query = query))
+  pg.Client.prototype.query = function watched(this: pg.Client, ...values: unknown[]) {
+    if (this.database === database && typeof values[0] === 'object') texts.add(textOf(values[0]))
+    return Reflect.apply(query, this, values) as never
+  }
+  const { store } = await ground.open({ heartbeatMs: 3_600_000, feedPollMs: 3_600_000 })
+  const ids: number[] = []
+  for (let n = 0; n < 8; n++) {
+    const batches = ['a', 'b', 'c'].map((name) => makeBatch([`${name}${n}`, `${name}-${n}`, 'repeated']))
+    const receipts = await Promise.all(batches.map((batch) => store.commit(batch)))
+    ids.push(...receipts.map(({ batch }) => batch!.batchId))
+  }
+  const part = { delivered: [0], acknowledgedAtMs: NOW_MS } as const
+  const dead = [makeDead(1)]
+  await store.acknowledge(ids.slice(1, 3).map((batchId) => ({ batchId, ...part, dead: [] })))
+  await store.acknowledge(ids.slice(3, 5).map((batchId) => ({ batchId, ...part, dead })))
+  await store.acknowledge([{ ...part, batchId: ids[5]!, delivered: 'rest', dead: [] }])
+  await store.release(ids.slice(6).map((batchId) => ({ batchId, attempts: 1, history: [] })))
+  pg.Client.prototype.query = query
+
+  await ground.ask('VACUUM (FULL, ANALYZE) pinrelay.batches, pinrelay.dedupe')
+  const client = new pg.Client({ connectionString: ground.url })
+  await client.connect()
+  t.teardown(() => client.end())
+  await client.query(
+    'SET search_path = pinrelay; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan',
+  )
+  t.ok(texts.size > 10, `${texts.size} statements`)
+  for (const [nth, text] of [...texts].entries()) {
+    const parameters = new Set(text.match(/\$\d+/g)).size
+    const nulls = parameters > 0 ? `(${Array(parameters).fill('NULL').join()})` : ''
+    await client.query(`PREPARE p${nth} AS ${text}`)
+    const { rows } = await client.query<[string]>({
+      text: `EXPLAIN EXECUTE p${nth}${nulls}`,
+      rowMode: 'array',
+    })
+    const plan = rows.flat().join('\n')
+    t.notMatch(plan, /Seq Scan|Index (Only )?Scan .*\n(?! *Index Cond)/, text)
+  }
 })
