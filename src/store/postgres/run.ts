@@ -9,7 +9,10 @@ export async function run<Result>(client: Queryable, steps: Steps<Result>, isKep
   const sent: ReturnType<Queryable['query']>[] = []
   let step = steps.next()
   while (step.done !== true) {
-    sent.push(client.query(...toStatement(step.value), isKept))
+    const asked = client.query(...toStatement(step.value), isKept)
+    // Where a later step throws, nobody waits for it.
+    void asked.catch(() => undefined)
+    sent.push(asked)
     step = steps.next(step.value.kind === 'query' ? (await Promise.all(sent)).at(-1)!.rows : [])
   }
   await Promise.all(sent)

@@ -1,4 +1,5 @@
 /** What the database is asked: as much for many posts, accounts and waiting batches as for few. */
+import { setImmediate } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
 import { insert, query, type Steps } from '../../../src/store/core/sql.ts'
@@ -140,6 +141,12 @@ t.test(
       yield* query('SELECT 1')
     }
     await t.rejects(run(client, steps()), { message: 'INSERT' })
+    function* faulty(): Steps<void> {
+      yield* insert('batches', [{ batch_id: 1 }])
+      throw new RangeError('at fault')
+    }
+    await t.rejects(run(client, faulty()), { message: 'at fault' }, 'and nobody misses the failure before it')
+    await setImmediate()
   },
 )
 
