@@ -229,3 +229,21 @@ t.test('a plan that is kept since a table was small reads no table as a whole', 
     t.notMatch(plan, /Seq Scan|Index (Only )?Scan .*\n(?! *Index Cond)/, text)
   }
 })
+
+t.test('a session that lost its statements fails one group, and no other one uses it', async (t) => {
+  const ground = await layGround(t, server)
+  const { query } = pg.Client.prototype
+  const database = new URL(ground.url).pathname.slice(1)
+  t.teardown(() => void (pg.Client.prototype.query = query))
+  const writers = new Set<pg.Client>()
+  pg.Client.prototype.query = function watched(this: pg.Client, ...values: unknown[]) {
+    if (this.database === database && textOf(values[0]).includes('SET commit_number')) writers.add(this)
+    return Reflect.apply(query, this, values) as never
+  }
+  const { store } = await ground.open()
+  await commitTo(store, 1)
+  // As where a pooler gives another session.
+  for (const writer of writers) await writer.query('DEALLOCATE ALL')
+  await t.rejects(commitTo(store, 1), { code: 'STORE_UNAVAILABLE' })
+  await t.resolves(commitTo(store, 1))
+})

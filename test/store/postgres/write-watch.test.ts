@@ -27,6 +27,7 @@ t.test(
     for (const [error, isPlace, isLost] of [
       [new Error('Connection terminated unexpectedly'), true, true],
       [ofState('57P01'), true, true],
+      [ofState('42P05'), true, true],
       [ofState('40001'), true, false],
       [ofState('23505'), false, false],
       [new TypeError('Converting circular structure to JSON'), false, false],
