@@ -120,7 +120,7 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, set
   })
 
   const followers = createFollowers({ store, clock })
-  app.addHook('preClose', () => followers.end())
+  app.addHook('preClose', async () => followers.end())
 
   const following = {
     summary: 'Events as they come and change, as server-sent events, of this process',
@@ -181,7 +181,7 @@ export function createFollowers({
   const ending = new AbortController()
   /** Undefined while nobody follows, or before the first reading. */
   let position: number | undefined
-  let serving: Promise<void> | undefined
+  let isServing = false
 
   function say(follower: Follower, text: string): void {
     follower.saidAtMs = clock.monotonicMs()
@@ -201,6 +201,7 @@ export function createFollowers({
   }
 
   async function serve(): Promise<void> {
+    isServing = true
     try {
       position = (await store.trailChanges(undefined)).position
       for (const follower of followers) say(follower, GREETING)
@@ -214,29 +215,33 @@ export function createFollowers({
         for (const follower of followers) notify(follower, messages)
       }
     } catch (error) {
-      for (const { stream } of followers) {
-        if (ending.signal.aborted) stream.push(null)
-        else stream.destroy(error as Error)
-      }
+      for (const { stream } of followers) stream.destroy(error as Error)
       followers.clear()
     }
-    position = serving = undefined
+    position = undefined
+    isServing = false
   }
 
   return {
     /** Ends after `limit` events. */
     add(filter: TrailFilter, limit: number): Readable {
       const stream = new Readable({ read() {} })
+      if (ending.signal.aborted) {
+        stream.push(null)
+        return stream
+      }
       const follower = { stream, filter, left: limit, saidAtMs: clock.monotonicMs() }
-      stream.once('close', () => followers.delete(follower))
       followers.add(follower)
+      stream.once('close', () => followers.delete(follower))
       if (position !== undefined) say(follower, GREETING)
-      serving ??= serve()
+      if (!isServing) void serve()
       return stream
     },
-    async end(): Promise<void> {
+    /** At once: a store that hangs must not keep the relay from ending. */
+    end(): void {
       ending.abort()
-      await serving
+      for (const { stream } of followers) stream.push(null)
+      followers.clear()
     },
   }
 }
