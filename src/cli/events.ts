@@ -84,8 +84,8 @@ async function follow({ admin, options, isJson, terminal }: Invocation): Promise
   let left = Number(options['limit'] ?? Infinity)
   for await (const one of admin.follow<Event>(`/events/live${query}`)) {
     left -= 1
-    const cells = Object.values(COLUMNS).map((column) => column(one) ?? '-')
-    terminal.print(isJson ? JSON.stringify(one) : cells.join('  '))
+    const cells = Object.values(COLUMNS).map((column) => column(one))
+    terminal.print(isJson ? JSON.stringify(one) : renderRows([cells]))
   }
   if (left > 0)
     throw new CommandFailed('The relay ended the stream: it stops, or a proxy closed the connection.')

@@ -51,13 +51,13 @@ t.test('events are followed as they come and change, until the relay ends', asyn
   let isDone = false
   void following.finally(() => (isDone = true))
   for (let n = 0; !isDone; n++) {
-    await stand.post({ data: [order(`followed-${n}`, `o-${n}`)] })
+    await stand.post({ data: [order(`followed-${n}`, `o-${n}\u001b]0;title\u0007\n`)] })
     await pause(50)
   }
   const { code, stdout } = await following
   t.equal(code, 0)
   t.equal(stdout.split('\n').length, 2)
-  t.match(stdout, /followed-\d+ {2}o-\d+ {2}delivered/)
+  t.match(stdout, /followed-\d+ {2}o-\d+ \]0;title +delivered/, 'nothing of a sender moves the cursor')
   t.match(await relay('events --outcome lost'), {
     code: 1,
     stderr: /^The relay answered 400: outcome: must be one of queued,delivered,.*,erased$/,
