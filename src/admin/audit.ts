@@ -60,7 +60,7 @@ export async function writeAudit(
 function mayHaveChanged({ method, routeOptions }: FastifyRequest, { statusCode }: FastifyReply): boolean {
   const { url, config } = routeOptions
   if (method === 'GET' || method === 'HEAD' || url === undefined || config.isAudited === false) return false
-  return statusCode < 400 || statusCode >= 500
+  return statusCode >= 500 || (statusCode < 400 && config.isAudited !== 'failed')
 }
 
 function detailsOf({ params }: FastifyRequest, { statusCode }: FastifyReply) {

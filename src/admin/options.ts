@@ -62,7 +62,7 @@ declare module 'fastify' {
     readonly takesSession?: boolean
     /** Anybody may ask. */
     readonly isOpen?: boolean
-    /** False: changes nothing, or writes its own audit entries. */
-    readonly isAudited?: boolean
+    /** False: changes nothing, or writes its own audit entries. `failed`: writes its own where it succeeds. */
+    readonly isAudited?: boolean | 'failed'
   }
 }

@@ -3,6 +3,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { auditChanges } from '../../src/admin/audit.ts'
 import type { AdminOptions } from '../../src/admin/options.ts'
+import { keyRoutes } from '../../src/admin/keys.ts'
 import { StoreUnavailable } from '../../src/errors.ts'
 import type { AuditEntry } from '../../src/store/core/audit.ts'
 import { createManualClock } from '../support/clock.ts'
@@ -37,6 +38,24 @@ t.test('a change is written down before it is answered, also one that failed hal
   ])
 })
 
+t.test('a key that may have been made is written down, too', async (t) => {
+  const actions: unknown[] = []
+  const store = {
+    addAudit: async ({ action, details }: Omit<AuditEntry, 'id'>) =>
+      void actions.push([action, details['status']]),
+  }
+  const vault = {
+    account: () => ({}),
+    createKey: () => Promise.reject(new StoreUnavailable()),
+  }
+  const app = await serve({ store, vault, clock: createManualClock() } as unknown as AdminOptions)
+  t.teardown(() => app.close())
+  const asked = { method: 'POST', url: '/keys' } as const
+  await app.inject({ ...asked, payload: { label: 'shop', ad_account_ids: ['1'] } })
+  await app.inject({ ...asked, payload: {} })
+  t.same(actions, [['POST /keys', 503]])
+})
+
 async function serve(options: AdminOptions) {
   const app = Fastify()
   auditChanges(app, options)
@@ -45,6 +64,7 @@ async function serve(options: AdminOptions) {
     routes.delete('/things/:id', async () => {
       throw new StoreUnavailable()
     })
+    await keyRoutes(routes, options as Parameters<typeof keyRoutes>[1])
   })
   return app
 }
