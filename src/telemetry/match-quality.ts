@@ -36,11 +36,11 @@ export interface Hour {
   readonly counts: Counts
 }
 
-/** Adds to the present hour, and drops those that are too old. */
+/** Adds to the present hour, and drops those that are too old, or too many: after one in the future, where the clock was set. */
 export function countHour(hours: Hour[], hour: number, { events, counts }: EventTally): void {
   let latest = hours.at(-1)
   if (latest?.hour !== hour) hours.push((latest = { hour, events: 0, counts: {} }))
-  while (hours[0]!.hour <= hour - MOST_HOURS) hours.shift()
+  while (hours[0]!.hour <= hour - MOST_HOURS || hours.length > MOST_HOURS) hours.shift()
   latest.events += events
   for (const [word, count] of wordsOf(counts)) addCount(latest.counts, word, count)
 }

@@ -216,3 +216,16 @@ t.test('an hour of yesterday does not count again today', async (t) => {
   streams.note('1', prepared({ em: 'a@example.com' }))
   t.match(streams.quality(24), [{ events: 1, warnings: { length: 0 }, shares: { warned: 0, em: 1 } }])
 })
+
+t.test('an hour of a clock that was set a year ahead is gone a day after it was set back', async (t) => {
+  const { streams, advance } = setUp()
+  advance(365 * 24)
+  streams.note('1', prepared({}))
+  advance(-365 * 24)
+  for (let hour = 0; hour < 24; hour++) {
+    streams.note('1', prepared({}))
+    advance(1)
+  }
+  streams.note('1', prepared({}))
+  t.match(streams.quality(1), [{ events: 1 }])
+})
