@@ -47,8 +47,9 @@ interface StatisticsOptions {
 }
 
 export function createRecentStatistics({ clock, metrics, waiting, archive }: StatisticsOptions) {
+  // What is in the future was counted by a clock that was ahead.
   const isIn = (range: Range, atS: number) => (sample: StatisticsSample) =>
-    sample.at >= atS - (RANGES[range].stepMs * RANGES[range].steps) / 1000
+    sample.at <= atS && sample.at >= atS - (RANGES[range].stepMs * RANGES[range].steps) / 1000
   const series = (Object.keys(RANGES) as Range[]).map((range) => ({
     range,
     kept: archive.read(range).filter(isIn(range, clock.wallMs() / 1000)),

@@ -118,6 +118,18 @@ t.test('a restart continues with what was archived; what is older than its range
   t.equal(clock.pendingTimers(), 0)
 })
 
+t.test('steps of a clock that was ahead are gone once it is set back', async (t) => {
+  const clock = createManualClock()
+  const metrics = createMetrics({ version: 'test' })
+  const recentStatistics = createRecentStatistics({ clock, metrics, waiting: NOTHING, archive: NO_ARCHIVE })
+  clock.setWall(clock.wallMs() + 3_600_000)
+  await clock.advance(2 * STEP_MS)
+  clock.setWall(clock.wallMs() - 3_600_000)
+  await clock.advance(STEP_MS)
+  t.match(recentStatistics.samples(0), [{ at: clock.wallMs() / 1000 }])
+  await recentStatistics.close()
+})
+
 t.test('a percentile is interpolated within its bucket', async (t) => {
   const buckets = [
     [1, 0],
