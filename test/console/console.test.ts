@@ -766,7 +766,7 @@ t.test('every view is accessible, light and wide, dark and narrow, with labels o
   async function check(name: string): Promise<void> {
     for (const { colorScheme, width } of [
       { colorScheme: 'light', width: 1280 },
-      { colorScheme: 'dark', width: 390 },
+      { colorScheme: 'dark', width: 320 },
     ] as const) {
       await page.emulateMedia({ colorScheme })
       await page.setViewportSize({ width, height: 800 })
