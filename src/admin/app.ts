@@ -99,9 +99,10 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
   })
   app.addHook('onResponse', (request, reply, done) => {
     const { method, routeOptions } = request
-    // Changes are logged; a scrape every few seconds is not.
-    if (method !== 'GET') {
-      log.info({ method, route: routeOptions.url, status: reply.statusCode }, 'admin request answered')
+    const { statusCode: status } = reply
+    // Changes are logged; a scrape every few seconds is not, nor what is refused: anybody may send that, without end.
+    if (method !== 'GET' && (status < 400 || status >= 500)) {
+      log.info({ method, route: routeOptions.url, status }, 'admin request answered')
     }
     done()
   })

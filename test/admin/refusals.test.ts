@@ -70,8 +70,14 @@ t.test('a guesser, by token or login, keeps nobody with the right token out', as
   t.equal((await fetch(`${relay.adminUrl}/session`, login(ADMIN_TOKEN))).status, 200)
   const refused = await fetch(`${relay.adminUrl}/session`, login('wrong'))
   t.same([refused.status, refused.headers.get('retry-after')], [429, '1'])
+  t.equal((await fetch(`${relay.adminUrl}/session`, { method: 'POST' })).status, 400)
   const metrics = await (await fetch(`${relay.adminUrl}/metrics`, { headers })).text()
   t.match(metrics, /^pinrelay_admin_refused_total 41$/m)
+  const answered = logLines.filter((line) => line.includes('admin request answered'))
+  t.ok(
+    answered.every((line) => /"status":20\d/.test(line)),
+    'no guess has a line of its own',
+  )
   t.equal(logLines.filter((line) => line.includes('admin requests without the token')).length, 1)
 })
 
