@@ -31,7 +31,8 @@ const ARCHIVE_EVERY_MS = 900_000
 /** Some hundred KiB. */
 export interface StatisticsArchive {
   read(range: Range): readonly StatisticsSample[]
-  write(range: Range, samples: readonly StatisticsSample[]): Promise<void>
+  /** All in one change: after each one every replica reads the vault again. */
+  write(all: readonly { readonly range: Range; readonly kept: readonly StatisticsSample[] }[]): Promise<void>
 }
 
 /** By these labels; `eventCounts` is by outcome. */
@@ -75,7 +76,7 @@ export function createRecentStatistics({ clock, metrics, waiting, archive }: Sta
     if (!isLast && archiveDueMs > nowMs) return
     archiveDueMs = nowMs + ARCHIVE_EVERY_MS
     // What cannot be written is written with the next.
-    for (const { range, kept } of series) await archive.write(range, kept).catch(() => {})
+    await archive.write(series).catch(() => {})
   }
 
   return {

@@ -47,7 +47,8 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions) {
   const reload = () => change(() => [[], undefined])
   const statistics: StatisticsArchive = {
     read: (range) => state().statistics.get(range) ?? [],
-    write: (range, samples) => put(['statistics', range, samples]),
+    write: (all) =>
+      change(() => [all.map(({ range, kept }): Entry => ['statistics', range, kept]), undefined]),
   }
 
   return {

@@ -80,9 +80,13 @@ t.test('a restart continues with what was archived; what is older than its range
   const clock = createManualClock()
   const metrics = createMetrics({ version: 'test' })
   const written = new Map<string, string>()
+  let writes = 0
   const archive: StatisticsArchive = {
     read: (range) => JSON.parse(written.get(range) ?? '[]'),
-    write: async (range, samples) => void written.set(range, JSON.stringify(samples)),
+    async write(all) {
+      writes += 1
+      for (const { range, kept } of all) written.set(range, JSON.stringify(kept))
+    },
   }
   const before = createRecentStatistics({ clock, metrics, waiting: NOTHING, archive })
   metrics.posts.inc({ status: '200' }, 5)
@@ -90,6 +94,7 @@ t.test('a restart continues with what was archived; what is older than its range
   t.equal(written.size, 0)
   await clock.advance(900_000)
   t.strictSame([...written.keys()], ['15m', '6h', '7d'], 'written every quarter of an hour')
+  t.equal(writes, 1, 'in one change')
   await before.close()
   const options = { clock, metrics: createMetrics({ version: 'test' }), waiting: NOTHING, archive }
   const soon = createRecentStatistics(options)
