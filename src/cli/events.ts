@@ -44,8 +44,8 @@ const event: Command = {
     const ask = (by: object) => findEvents({ admin, options: { ...options, limit: EVENTS_OF_AN_ID, ...by } })
     const byId = await ask({ 'event-id': id })
     const byOrder = await ask({ order: id })
-    const all = [...byId.found, ...byOrder.found]
-    const found = [...new Map(all.map((one) => [JSON.stringify(one), one])).values()]
+    const known = new Set(byId.found.map((one) => JSON.stringify(one)))
+    const found = [...byId.found, ...byOrder.found.filter((one) => !known.has(JSON.stringify(one)))]
     const none = byOrder.isOff ? NO_TRAIL : 'no event with this id'
     return {
       answer: { events: found },

@@ -33,6 +33,10 @@ t.test('what happened to order 4711 is shown in a line, and step by step', async
   }
   t.match(await relay('event e-2'), { code: 0, stdout: /outcome +invalid: too_old/ })
   t.match(await relay('event none'), { code: 3, stdout: 'no event with this id' })
+
+  await stand.post({ data: [order('same', 'same'), order('same', 'same'), order('same', 'same')] })
+  while (!(await relay('event same')).stdout.includes('delivered')) await pause(20)
+  t.equal((await relay('event same')).stdout.match(/^outcome/gm)?.length, 3, 'each of them once')
 })
 
 t.test('where the trail is off, no answer looks as if the event had not come', async (t) => {
