@@ -446,6 +446,15 @@ t.test('an event is found by its order, shown with its way, and followed as othe
   t.match(await event.getByRole('link', { name: stand.account }).getAttribute('href'), '#/accounts')
   t.same(await violationsOf(page), [])
 
+  const turning = { order_id: '\u202e4712' }
+  await stand.post({ data: [rawEvent({ event_id: 'turns', custom_data: turning })] })
+  await page.getByLabel('Event id or order id').fill('turns')
+  await page.getByRole('button', { name: 'Find' }).click()
+  const summary = page.getByRole('article', { name: 'checkout turns' }).locator('summary')
+  const order = await summary.getByText('order ').boundingBox()
+  const state = await summary.locator('.state').boundingBox()
+  t.ok(order!.x + order!.width <= state!.x + 1, 'no id turns the text around it')
+
   await page.getByLabel('Event id or order id').fill('dead-1')
   await page.getByRole('button', { name: 'Find' }).click()
   const dead = page.getByRole('article', { name: 'signup dead-1' })
