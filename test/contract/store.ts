@@ -1182,8 +1182,8 @@ function testShares(t: Test, layGround: LayGround): void {
           const invalid = results.filter((one) => one.status === 'rejected')
           for (const { reason } of invalid) t.match(reason, { code: 'STORE_UNAVAILABLE' })
           if (invalid.length === 0) continue
-          const { overShare } = await store.size()
-          if (overShare.includes(adAccountId)) return ids
+          const { isFull, overShare } = await store.size()
+          if (isFull || overShare.includes(adAccountId)) return ids
         }
       }
       const taken = await fill('1', 15_000, 10)

@@ -18,6 +18,8 @@ const TAKEN_AGAIN = 0.75
 /** Of what the store may use, besides the room for posts. */
 export const DEAD_LETTER_PART = 0.1
 const SHARE_OF_FREE = 8
+/** Of the room that is left: what is admitted takes about its bytes, an overhead that is not known before, and more in a log. */
+const ADMITTED_UNMEASURED = 1 / 64
 /** An account counts as over its share a little early: a large post did not fit before. */
 const NEARLY = 7 / 8
 
@@ -33,6 +35,8 @@ export function shareOf(freeBytes: number): number {
 
 export interface Capacity {
   readonly isFull: boolean
+  /** More was admitted since it was measured than may be guessed. */
+  readonly isOutdated: boolean
   /** The engine has measured again: what was admitted is included now. */
   refresh(): void
   /** Takes it out of the room that is left; `queuedBytes`: what its account has queued. */
@@ -50,6 +54,9 @@ export function createCapacity(leftBelow: (part: number) => number): Capacity {
   return {
     get isFull() {
       return isFull
+    },
+    get isOutdated() {
+      return admittedBytes > ADMITTED_UNMEASURED * leftBelow(WATERMARK)
     },
     refresh() {
       admittedBytes = 0

@@ -87,7 +87,8 @@ export function createCapacityCheck(
     /** Refuses what there is no room for, and runs the rest. */
     run(operations: readonly Operation[], run: RunOperations): Outcome[] {
       let isAdmitted = operations.map(admits)
-      if (isAdmitted.includes(false) || performance.now() >= measuredMs + MEASURE_EVERY_MS) {
+      const isOld = capacity.isOutdated || performance.now() >= measuredMs + MEASURE_EVERY_MS
+      if (isOld || isAdmitted.includes(false)) {
         measure()
         isAdmitted = operations.map(admits)
       }
