@@ -2,6 +2,7 @@
  * What the engine does with a post's body: parse, prepare each event, commit the good ones as one batch. The raw body ends
  * here: what leaves are the bytes that Pinterest will get, and for each event what the answer needs.
  */
+import type { Clock } from '../../clock.ts'
 import { ClockInDoubt, SenderLeft } from '../../errors.ts'
 import { isForItsAge, renderWarnings } from '../../events/reasons.ts'
 import {
@@ -15,6 +16,7 @@ import { tallyEvents, type EventTally } from '../../telemetry/tally.ts'
 import { compress, dedupeKey } from '../core/sealed.ts'
 import { createJoin } from '../payload.ts'
 import type { QueueKey, Receipt, Store } from '../store.ts'
+import { createGathering } from './gathering.ts'
 import { createRecentCustomers, type RecentCustomers } from './recent-customers.ts'
 import { openBody, type OpenPost, type Webhooks } from './webhooks.ts'
 import { LARGE_BYTES, type Work } from './work.ts'
@@ -82,6 +84,7 @@ export interface PostsOptions {
   readonly webhooks: Webhooks
   /** Monotonic milliseconds. */
   readonly now: () => number
+  readonly after: Clock['after']
   readonly maxEventAgeMs: number
   readonly hasTrail: boolean
 }
@@ -91,7 +94,7 @@ export function createPosts(options: PostsOptions): Posts {
   /** Ids of posts that were not begun. */
   const waiting = new Set<number>()
   const recentCustomers = createRecentCustomers()
-  const gathering = createGathering()
+  const gathering = createGathering(options.after)
 
   function begin(post: Post, open: OpenPost) {
     if (!waiting.delete(post.postId)) throw new SenderLeft()
@@ -197,47 +200,6 @@ function* prepare(
     invalidCount: judged.filter(({ status }) => status === 'invalid').length,
     keys,
     payload: join.bytes(),
-  }
-}
-
-/**
- * Large posts are prepared one after the other, and would each have a transaction, a sync of the disk and a call of its own. So they
- * wait for each other, until these are enough bytes (some milliseconds' work) or no large post is being prepared: not for long, since
- * others' posts may be huge, or invalid one and all.
- */
-const GATHERED_BYTES = 512 * 1024
-const GATHERING_MS = 50
-
-function createGathering() {
-  let expected = 0
-  let bytes = 0
-  let gathered = Promise.withResolvers<void>()
-  let leaving: NodeJS.Timeout | undefined
-
-  function leave(): void {
-    clearTimeout(leaving)
-    bytes = 0
-    gathered.resolve()
-    gathered = Promise.withResolvers()
-  }
-
-  return {
-    async expect<T>(preparing: Promise<T>): Promise<T> {
-      expected += 1
-      try {
-        return await preparing
-      } finally {
-        expected -= 1
-        if (expected === 0) leave()
-      }
-    },
-    async join(more: number): Promise<void> {
-      const { promise } = gathered
-      bytes += more
-      if (expected === 0 || bytes >= GATHERED_BYTES) leave()
-      else if (bytes === more) leaving = setTimeout(leave, GATHERING_MS)
-      await promise
-    },
   }
 }
 

@@ -9,6 +9,7 @@ import { connectCalls, type Calls } from './calls.ts'
 import type { EngineApi, EngineSettings, FrontApi, OpenedStore, StoreOptions } from './api.ts'
 import { createExplain } from './explain.ts'
 import { createExpressions } from './expressions.ts'
+import { systemClock } from '../../clock.ts'
 import { createPosts } from './posts.ts'
 import { createWebhooks } from './webhooks.ts'
 import { createWork } from './work.ts'
@@ -28,7 +29,15 @@ export function serveEngine(port: MessagePort): void {
     const { maxEventAgeMs, hasTrail } = settings
     const expressions = createExpressions()
     const webhooks = createWebhooks({ work, expressions })
-    const posts = createPosts({ store, work, webhooks, now, maxEventAgeMs, hasTrail })
+    const posts = createPosts({
+      store,
+      work,
+      webhooks,
+      now,
+      after: systemClock.after,
+      maxEventAgeMs,
+      hasTrail,
+    })
     Object.assign(handlers, store, vaultStore, shared)
     Object.assign(handlers, {
       takePost: (post) => posts.take(post),
