@@ -2,7 +2,7 @@
  * What every store promises, as tests that run over any implementation. A ground is a place for one store that can be
  * opened, closed and opened again.
  */
-import { compress, dedupeKeys } from '../../src/store/core/sealed.ts'
+import { createCompressor, dedupeKeys } from '../../src/store/core/sealed.ts'
 import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
 import { splitEvents } from '../../src/store/payload.ts'
@@ -135,7 +135,7 @@ function testCommits(t: Test, layGround: LayGround): void {
     const first = await ground.open({ masterKeys: older })
     const commit = async (ids: readonly string[], eventTimesS: readonly number[] = []) => {
       const batch = makeBatch(ids, { eventTimesS })
-      return first.store.commit({ ...batch, compressed: await compress(batch.payload) })
+      return first.store.commit({ ...batch, compressed: await createCompressor()(batch.payload) })
     }
     const whole = await commit(['a', 'b', 'c', 'd'], [NOW_S, NOW_S, NOW_S, NOW_S - 11])
     t.same(eventsOf(whole.batch!).length, 4)

@@ -13,7 +13,7 @@ import {
 } from '../../events/prepare.ts'
 import type { Webhook } from '../../sources/source.ts'
 import { tallyEvents, type EventTally } from '../../telemetry/tally.ts'
-import { compress, dedupeKey } from '../core/sealed.ts'
+import { createCompressor, dedupeKey } from '../core/sealed.ts'
 import { createJoin } from '../payload.ts'
 import type { QueueKey, Receipt, Store } from '../store.ts'
 import { createGathering } from './gathering.ts'
@@ -95,6 +95,7 @@ export function createPosts(options: PostsOptions): Posts {
   const waiting = new Set<number>()
   const recentCustomers = createRecentCustomers()
   const gathering = createGathering(options.after)
+  const compress = createCompressor()
 
   function begin(post: Post, open: OpenPost) {
     if (!waiting.delete(post.postId)) throw new SenderLeft()

@@ -7,7 +7,7 @@ import { createTotalCounts } from '../../../src/store/core/totals.ts'
 import { expireBatch } from '../../../src/store/core/expire.ts'
 import { listRanges, openBatch } from '../../../src/store/core/lease.ts'
 import { type BatchRow, listPositions } from '../../../src/store/core/rows.ts'
-import { dedupeKey, openDeadLetter } from '../../../src/store/core/sealed.ts'
+import { createCompressor, decompress, dedupeKey, openDeadLetter } from '../../../src/store/core/sealed.ts'
 import { splitEvents } from '../../../src/store/payload.ts'
 import type { Acknowledgement } from '../../../src/store/store.ts'
 import { createSealer } from '../../../src/vault/seal.ts'
@@ -141,4 +141,16 @@ t.test('what is sealed for one queue opens for no other', async (t) => {
   t.match(openBatch(row, sealer), { ...LIVE, batchId: 7, acknowledged: [], history: [] })
   t.equal(openBatch({ ...row, is_test: true }, sealer), undefined)
   t.equal(openBatch({ ...row, ad_account_id: '1' }, sealer), undefined)
+})
+
+t.test('payloads that are compressed at the same time are each a frame of their own', async (t) => {
+  const compress = createCompressor()
+  // The last ones need several chunks, and what is between two chunks.
+  const payloads = [1, 5, 700_000, 700_000, 3_000_000, 7].map((bytes) => randomBytes(bytes))
+  const compressed = await Promise.all(payloads.map(compress))
+  for (const [index, payload] of payloads.entries()) {
+    t.ok(payload.equals(decompress(compressed[index]!)), `${payload.byteLength}`)
+  }
+  const again = Buffer.alloc(100_000, 'again')
+  t.ok(again.equals(decompress(await compress(again))))
 })
