@@ -150,7 +150,7 @@ export function createPosts(options: PostsOptions): Posts {
       // A wrong clock must not make an event invalid: the sender retries the post.
       if (!post.isClockTrusted && prepared.judged.some(isInvalidForItsAge)) throw new ClockInDoubt()
       const receipt = await commit(post, prepared)
-      const judged = warnOfSharedIds(recentCustomers, post, prepared, receipt)
+      const judged = warnOfSharedIds(recentCustomers, prepared, receipt)
       return {
         ...receipt,
         isTest,
@@ -225,19 +225,19 @@ const NOTHING_COMMITTED: Receipt = { batch: undefined, duplicates: [], pendingDu
 /** Test events are never duplicates. */
 function warnOfSharedIds(
   recentCustomers: RecentCustomers,
-  { adAccountId }: Post,
-  { isTest, judged, valid }: PreparedPost,
+  { isTest, judged, valid, keys }: PreparedPost,
   { duplicates }: Receipt,
 ): readonly JudgedEvent[] {
   if (isTest) return judged
-  const repeated = new Set(duplicates)
-  for (const [index, event] of valid.entries()) {
-    if (!repeated.has(index)) recentCustomers.note(adAccountId, event)
+  let repeated = 0
+  for (const [index, { customer }] of valid.entries()) {
+    if (index === duplicates[repeated]) repeated += 1
+    else recentCustomers.note(keys[index]!, customer)
   }
   const shared = new Set<JudgedEvent>(
     duplicates
-      .map((index) => valid[index]!)
-      .filter((event) => recentCustomers.isOfAnother(adAccountId, event)),
+      .filter((index) => recentCustomers.isOfAnother(keys[index]!, valid[index]!.customer))
+      .map((index) => valid[index]!),
   )
   if (shared.size === 0) return judged
   const warning = { path: 'event_id', code: 'event_id_shared' } as const

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { prepareEvent } from '../../../src/events/prepare.ts'
+import { dedupeKey } from '../../../src/store/core/sealed.ts'
 import { createRecentCustomers } from '../../../src/store/engine/recent-customers.ts'
 import { LIVE, PLAIN } from '../../events/raw-events.ts'
 
@@ -7,18 +8,19 @@ const browser = { client_ip_address: '203.0.113.7', client_user_agent: 'Mozilla/
 const anna = { em: 'anna.lind@shop.example' }
 const bea = { em: 'bea.roth@shop.example' }
 
-function event(userData: object, fields: object = {}) {
+function event(userData: object, fields: object = {}, adAccountId = '1') {
   const raw = { ...PLAIN, event_id: 'cached-17', ...fields, user_data: { ...browser, ...userData } }
   const prepared = prepareEvent(raw, LIVE)
   if (prepared.status !== 'prepared') throw new Error(prepared.status)
-  return prepared
+  const { eventName, eventId, customer } = prepared
+  return [dedupeKey(adAccountId, eventName, eventId), customer] as const
 }
 
 /** Whether the second is told as another customer's than the first. */
 function differs(first: object, second: object, fields: object = {}, adAccountId = '1'): boolean {
   const customers = createRecentCustomers()
-  customers.note('1', event(first))
-  return customers.isOfAnother(adAccountId, event(second, fields))
+  customers.note(...event(first))
+  return customers.isOfAnother(...event(second, fields, adAccountId))
 }
 
 t.test('one id with different customers is reported, by what both have', async (t) => {
@@ -46,22 +48,18 @@ t.test(
   'of 150,000 events with ids of their own, more than it has room for, none is reported, and the latest are known',
   async (t) => {
     const customers = createRecentCustomers()
-    const of = (id: number, customer: number) => ({
-      eventName: 'checkout',
-      eventId: `order-${id}`,
-      customer: {
-        kind: 'em',
-        hash: Math.imul(customer, 0x9e3779b1).toString(16).replace('-', '').padStart(7, '0'),
-      } as const,
-    })
+    const of = (id: number, customer: number) => {
+      const hash = Math.imul(customer, 0x9e3779b1).toString(16).replace('-', '').padStart(7, '0')
+      return [dedupeKey('1', 'checkout', `order-${id}`), { kind: 'em', hash } as const] as const
+    }
     let told = 0
     for (let id = 0; id < 150_000; id++) {
-      if (customers.isOfAnother('1', of(id, id))) told += 1
-      customers.note('1', of(id, id))
+      if (customers.isOfAnother(...of(id, id))) told += 1
+      customers.note(...of(id, id))
     }
     t.ok(told === 0, `${told} told`)
     let known = 0
-    for (let id = 140_000; id < 150_000; id++) if (customers.isOfAnother('1', of(id, id + 1))) known += 1
+    for (let id = 140_000; id < 150_000; id++) if (customers.isOfAnother(...of(id, id + 1))) known += 1
     t.ok(known > 9000, `${known} of the last 10,000`)
   },
 )
