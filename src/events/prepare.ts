@@ -19,7 +19,7 @@ import { placeChoices } from './privacy.ts'
 import { unpackEvent } from './lists.ts'
 import { ABSENT, isAbsent, isObject, type RawObject, type Reading, type Rule } from './reading.ts'
 import { createReport, markInvalid, type Report, warn } from './report.ts'
-import { ACTION_SOURCES, type CustomData, type PreparedEvent } from './schema.ts'
+import { ACTION_SOURCES, type CustomData, IDENTIFIERS, type PreparedEvent } from './schema.ts'
 import { trailIdsOf, type TrailIds } from './personal-ids.ts'
 import { type NormalizeContext, readUserData } from './user-data.ts'
 
@@ -50,10 +50,12 @@ export interface ValidEvent extends Known {
   readonly eventName: string
   readonly eventId: string
   readonly eventTimeS: number
-  /** By what Pinterest can identify the customer. */
-  readonly identifiers: Readonly<ReturnType<typeof identifiersOf>>
-  /** Undefined where no identifier belongs to one person alone. */
-  readonly customer: Customer | undefined
+  readonly identifiers: readonly (typeof IDENTIFIERS)[number][]
+  /**
+   * The strongest identifier of which the event has a single one, as a number: its kind in the last two bits, and 28 bits of its hash.
+   * 0 where there is none: two addresses or browsers may be one person's.
+   */
+  readonly customer: number
 }
 
 /** An event of which nothing is sent. */
@@ -68,12 +70,6 @@ export type WithheldEvent =
 
 /** `json` is not read-only: whoever has written it need not keep it. */
 export type Prepared = (ValidEvent & { json: string }) | WithheldEvent
-
-/** The strongest identifier of which the event has a single one; two addresses or browsers may be one person's. */
-export interface Customer {
-  readonly kind: 'em' | 'external_id' | 'ph'
-  readonly hash: string
-}
 
 export function prepareEvent(given: unknown, context: PrepareContext): Prepared {
   const raw = unpackEvent(given)
@@ -125,7 +121,7 @@ export function prepareEvent(given: unknown, context: PrepareContext): Prepared 
     trailIds,
     identifiers: identifiersOf(userData),
     customer: customerOf(userData),
-    warnings,
+    warnings: warnings.length === 0 ? NO_WARNINGS : warnings,
   }
 }
 
@@ -152,23 +148,34 @@ function valueOf<T>(reading: Reading<T>): T | undefined {
   return reading.status === 'read' ? reading.value : undefined
 }
 
-function identifiersOf(userData: PreparedEvent['user_data']) {
+/** All that there are, by the bits of their members: an event has none of its own, which would live until its post is answered. */
+const SETS_OF_IDENTIFIERS = Array.from({ length: 1 << IDENTIFIERS.length }, (_, bits) =>
+  IDENTIFIERS.filter((_, place) => (bits & (1 << place)) > 0),
+)
+
+function identifiersOf(userData: PreparedEvent['user_data']): ValidEvent['identifiers'] {
   const { em, ph, external_id, click_id, client_ip_address, client_user_agent } = userData
-  return {
-    em: em !== undefined,
-    ph: ph !== undefined,
-    external_id: external_id !== undefined,
-    click_id: click_id !== undefined,
-    ip_and_user_agent: client_ip_address !== undefined && client_user_agent !== undefined,
-  }
+  const isBrowser = client_ip_address !== undefined && client_user_agent !== undefined
+  const bits =
+    Number(em !== undefined) |
+    (Number(ph !== undefined) << 1) |
+    (Number(external_id !== undefined) << 2) |
+    (Number(click_id !== undefined) << 3) |
+    (Number(isBrowser) << 4)
+  return SETS_OF_IDENTIFIERS[bits]!
 }
 
-function customerOf({ em, external_id, ph }: PreparedEvent['user_data']): Customer | undefined {
-  if (em !== undefined) return em.length === 1 ? { kind: 'em', hash: em[0]! } : undefined
-  if (external_id?.length === 1) return { kind: 'external_id', hash: external_id[0]! }
-  return ph?.length === 1 ? { kind: 'ph', hash: ph[0]! } : undefined
+function customerOf({ em, external_id, ph }: PreparedEvent['user_data']): number {
+  if (em !== undefined) return em.length === 1 ? numberOf(em[0]!, 1) : 0
+  if (external_id?.length === 1) return numberOf(external_id[0]!, 2)
+  return ph?.length === 1 ? numberOf(ph[0]!, 3) : 0
 }
 
+function numberOf(hash: string, kind: number): number {
+  return Number.parseInt(hash.slice(0, 7), 16) * 4 + kind
+}
+
+const NO_WARNINGS: readonly Warning[] = []
 const NO_IDS = { eventId: undefined, orderId: undefined } as const
 const NOT_AN_OBJECT = { reason: 'not_an_object', path: '', message: 'the event must be an object' } as const
 const HOUR_MS = 3_600_000

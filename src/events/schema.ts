@@ -13,6 +13,8 @@ export type UserData = XStatic<typeof UserDataSchema>
 export type CustomData = XStatic<typeof CustomDataSchema>
 
 export const ACTION_SOURCES = ['app_android', 'app_ios', 'web', 'offline'] as const
+/** By what Pinterest can identify the customer. */
+export const IDENTIFIERS = ['em', 'ph', 'external_id', 'click_id', 'ip_and_user_agent'] as const
 
 /** The relay's own bounds: names and ids go into indexes, logs and dead letters. Pinterest states none. */
 export const MAX_EVENT_NAME_LENGTH = 128

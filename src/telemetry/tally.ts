@@ -2,8 +2,8 @@
 import { looksPersonal } from '../events/personal-ids.ts'
 import type { ValidEvent, WithheldEvent } from '../events/prepare.ts'
 import { type InvalidReason, WARNINGS, type WarningCode } from '../events/reasons.ts'
+import { IDENTIFIERS } from '../events/schema.ts'
 
-const IDENTIFIERS = ['em', 'ph', 'external_id', 'click_id', 'ip_and_user_agent'] as const
 /** All but `filtered` and `invalid` count events to be sent. */
 export const COUNTED = [...IDENTIFIERS, 'late', 'warned', 'filtered', 'invalid'] as const
 export type Counted = (typeof COUNTED)[number]
@@ -40,7 +40,7 @@ export function tallyEvents(prepared: readonly (ValidEvent | WithheldEvent)[]): 
     if (status !== 'prepared') count(status)
     if (status === 'invalid') count(event.reason)
     if (status !== 'prepared') continue
-    for (const name of IDENTIFIERS) if (event.identifiers[name]) count(name)
+    for (const name of event.identifiers) count(name)
     if (warnings.length > 0) count('warned')
     if (warnings.some(({ code }) => code === 'late_event')) count('late')
   }

@@ -6,37 +6,29 @@
  * takes the place of an older one, so a repeat may go unnoticed, but false warnings are one in a billion. In the memory
  * of this process: a hint to the sender, not a record.
  */
-import type { Customer } from '../../events/prepare.ts'
 
 const PLACES = 2 ** 17
-const KINDS: readonly Customer['kind'][] = ['em', 'external_id', 'ph']
 
 export type RecentCustomers = ReturnType<typeof createRecentCustomers>
 
 export function createRecentCustomers() {
-  /** Pairs: a part of the key, fingerprint of the customer. */
+  /** Pairs: a part of the key, and the customer (`ValidEvent.customer`). */
   const table = new Uint32Array(2 * PLACES)
   return {
     /** The event with this dedupe key was taken as the first one of its id. */
-    note(key: Uint8Array, customer: Customer | undefined): void {
+    note(key: Uint8Array, customer: number): void {
       const place = placeOf(key)
       table[place] = checkOf(key)
-      table[place + 1] = fingerprint(customer)
+      table[place + 1] = customer
     },
     /** Whether the first one of its id was another customer's, as far as both are known by the same kind of identifier. */
-    isOfAnother(key: Uint8Array, customer: Customer | undefined): boolean {
+    isOfAnother(key: Uint8Array, customer: number): boolean {
       const place = placeOf(key)
       if (table[place] !== checkOf(key)) return false
-      const [first, mine] = [table[place + 1]!, fingerprint(customer)]
-      return first !== 0 && mine !== 0 && first % 4 === mine % 4 && first !== mine
+      const first = table[place + 1]!
+      return first !== 0 && customer !== 0 && first % 4 === customer % 4 && first !== customer
     },
   }
-}
-
-/** 0 for nobody; the last two bits are the kind. */
-function fingerprint(customer: Customer | undefined): number {
-  if (customer === undefined) return 0
-  return (Number.parseInt(customer.hash.slice(0, 7), 16) * 4 + KINDS.indexOf(customer.kind) + 1) >>> 0
 }
 
 /** Of SHA-256: all bytes are equally random. */
