@@ -3,7 +3,13 @@
  * is and whether it is a test. And the key by which an event is known again.
  */
 import { hash } from 'node:crypto'
-import { constants, createZstdCompress, zstdDecompressSync, type ZstdCompress } from 'node:zlib'
+import {
+  constants,
+  createZstdCompress,
+  zstdCompressSync,
+  zstdDecompressSync,
+  type ZstdCompress,
+} from 'node:zlib'
 import type { SealBinding, Sealer } from '../../vault/seal.ts'
 import type { EventIdentity, QueueKey } from '../store.ts'
 import { nameOfQueue } from './rows.ts'
@@ -60,6 +66,8 @@ export function openCompressed(
 const ZSTD_PARAMS = { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_windowLog]: 17 }
 /** Some payloads' compressed bytes: most need one step of the pool then, of which each waits for the busy engine. */
 const ZSTD_CHUNK_BYTES = 1024 * 1024
+/** Of Node's. */
+const LEAST_CHUNK_BYTES = 64
 /** Not UTF-8, and so never the beginning of what was not compressed. */
 const ZSTD_MAGIC = 0xfd2fb528
 
@@ -85,9 +93,17 @@ export function createCompressor(): (plain: Uint8Array) => Promise<Uint8Array> {
         const compressed = parts.length === 1 ? parts[0]! : Buffer.concat(parts)
         parts = []
         if (error) reject(error)
+        else if (compressed.byteLength === 0) reject(new Error('zstd wrote nothing'))
         else resolve(compressed)
       })
     })
+}
+
+/** 30 µs for ten events: less than the way to the pool and back. */
+export function compressAtOnce(plain: Uint8Array): Uint8Array {
+  // Node's chunk is larger than what comes out.
+  const chunkSize = LEAST_CHUNK_BYTES + Math.ceil(plain.byteLength / 3)
+  return zstdCompressSync(plain, { params: ZSTD_PARAMS, pledgedSrcSize: plain.byteLength, chunkSize })
 }
 
 export function decompress(stored: Uint8Array): Uint8Array {

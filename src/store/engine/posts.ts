@@ -13,7 +13,7 @@ import {
 } from '../../events/prepare.ts'
 import type { Webhook } from '../../sources/source.ts'
 import { tallyEvents, type EventTally } from '../../telemetry/tally.ts'
-import { createCompressor, dedupeKey } from '../core/sealed.ts'
+import { compressAtOnce, createCompressor, dedupeKey } from '../core/sealed.ts'
 import { createJoin } from '../payload.ts'
 import type { QueueKey, Receipt, Store } from '../store.ts'
 import { createGathering } from './gathering.ts'
@@ -89,6 +89,9 @@ export interface PostsOptions {
   readonly hasTrail: boolean
 }
 
+/** Some six events: to set the compressor up takes as long as it saves PostgreSQL in storing fewer. SQLite takes as long either way. */
+const COMPRESSED_FROM_BYTES = 8 * 1024
+
 export function createPosts(options: PostsOptions): Posts {
   const { store, work, webhooks, now, hasTrail } = options
   /** Ids of posts that were not begun. */
@@ -124,7 +127,7 @@ export function createPosts(options: PostsOptions): Posts {
       // A transaction takes as long as its bytes, and small posts wait for it.
       compressed = await compress(payload)
       await gathering.join(payload.byteLength)
-    }
+    } else if (payload.byteLength >= COMPRESSED_FROM_BYTES) compressed = compressAtOnce(payload)
     const counts = { filteredCount, invalidCount }
     const batch = {
       adAccountId,

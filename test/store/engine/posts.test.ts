@@ -106,15 +106,23 @@ t.test('a body is freed once it is read, but not the others of a buffer that it 
   t.equal(shared.buffer.detached, false)
 })
 
-t.test('a large payload is compressed before its commit, a small one is not', async (t) => {
+t.test('the payload of some events is compressed before its commit, one event is not', async (t) => {
   const { take, committed } = setUp()
-  await take(
-    Array.from({ length: 100 }, (_, n) => ({ ...PLAIN, event_id: `${n}`, event_source_url: LONG_URL })),
-  )
-  await take([PLAIN])
-  const [large, small] = committed
-  t.same(Buffer.from(decompress(large!.compressed!)), Buffer.from(large!.payload))
-  t.ok(large!.compressed!.byteLength < large!.payload.byteLength / 4)
+  for (const count of [100, 10, 1]) {
+    await take(
+      Array.from({ length: count }, (_, n) => ({
+        ...PLAIN,
+        event_id: `id-${n}`,
+        event_source_url: LONG_URL,
+      })),
+    )
+  }
+  const small = committed.pop()
+  for (const { payload, compressed } of committed) {
+    t.same(Buffer.from(decompress(compressed!)), Buffer.from(payload))
+    t.ok(compressed!.byteLength < payload.byteLength / 4)
+  }
+  t.equal(committed.length, 2)
   t.equal(small!.compressed, undefined)
 })
 
