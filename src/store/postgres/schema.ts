@@ -14,6 +14,7 @@
 import { StoreTooNew } from '../../errors.ts'
 import { ALL_TABLES } from '../core/tables.ts'
 import type { Queryable } from './connect.ts'
+import { CLAIM_FUNCTION } from './dedupe.ts'
 
 export const SCHEMA_NAME = 'pinrelay'
 
@@ -36,6 +37,7 @@ const TABLES = `
     batch_id bigint NOT NULL,
     seen_at_ms bigint NOT NULL
   );
+  ${CLAIM_FUNCTION};
   ALTER TABLE batches ALTER COLUMN sealed SET STORAGE EXTERNAL;
   ALTER TABLE trail ALTER COLUMN ids SET STORAGE EXTERNAL, ALTER COLUMN entries SET STORAGE EXTERNAL;
   ALTER TABLE dedupe SET (autovacuum_vacuum_scale_factor = 0.02);

@@ -6,12 +6,13 @@ import { createTotalCounts } from '../core/totals.ts'
 import { DEAD_LETTER_PART } from '../core/capacity.ts'
 import { TRAIL_PART } from '../core/trail.ts'
 import type { SharedChange } from '../shared.ts'
-import { DEDUPE } from './dedupe.ts'
 import type { Owner } from './owner.ts'
 
 /** `commitNumber` names it; see `writer.ts`. */
 export function createTransaction(
-  parts: Pick<Transaction, 'sealer' | 'trail' | 'report' | 'nextBatchId'> & { readonly limitBytes: number },
+  parts: Pick<Transaction, 'sealer' | 'trail' | 'dedupe' | 'report' | 'nextBatchId'> & {
+    readonly limitBytes: number
+  },
   owner: Pick<Owner, 'id' | 'ids'>,
   commitNumber: number,
 ): Transaction {
@@ -22,7 +23,6 @@ export function createTransaction(
     limits: { deadLetterBytes: DEAD_LETTER_PART * limitBytes, trailBytes: TRAIL_PART * limitBytes },
     ownerIds: owner.ids,
     leases: createLeases(owner, commitNumber),
-    dedupe: DEDUPE,
     publishQueues: (queues) => publish(owner.id, { kind: 'queues', queues }),
     *tryLock(lock) {
       const [row] = yield* query<{ is_mine: boolean }>('SELECT pg_try_advisory_xact_lock($1) AS is_mine', [

@@ -20,6 +20,7 @@ import type { Operation, OperationKind, Outcome, RequestOf, StoreProblem } from 
 import { toTravelError } from '../engine/operations.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import type { Pool, Queryable } from './connect.ts'
+import { createDedupe } from './dedupe.ts'
 import { CommitInDoubt, isConflict, isConnectionLost, isPlaceAtFault } from './failures.ts'
 import { uniqueQueues, type QueueRow } from '../core/rows.ts'
 import { runChanges } from '../core/run-operations.ts'
@@ -67,7 +68,7 @@ class OwnerDead extends Error {}
 /** Runs one group at a time. Never rejects. */
 export function createWriter(options: WriterOptions): BatcherOptions['run'] {
   const { pool, sealer, owner, trail, limitBytes, report } = options
-  const parts = { sealer, trail: trail.writer, limitBytes, report }
+  const parts = { sealer, trail: trail.writer, dedupe: createDedupe(), limitBytes, report }
   let doubt: Doubt | undefined
   let commitNumber = 0
   /** Of a group in doubt that was committed: its operations are not run again when they are retried. */

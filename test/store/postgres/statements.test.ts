@@ -5,6 +5,7 @@ import t from 'tap'
 import { insert, query, type Steps } from '../../../src/store/core/sql.ts'
 import { packArray, type PackedType } from '../../../src/store/postgres/arrays.ts'
 import type { Queryable } from '../../../src/store/postgres/connect.ts'
+import { createDedupe } from '../../../src/store/postgres/dedupe.ts'
 import { run } from '../../../src/store/postgres/run.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { startPostgres } from '../../support/postgres.ts'
@@ -149,6 +150,20 @@ t.test(
     await setImmediate()
   },
 )
+
+t.test('keys are searched before they are inserted only for a while after a duplicate', (t) => {
+  const dedupe = createDedupe()
+  function expectsNew(fresh: readonly string[] | null): unknown {
+    const steps = dedupe.claim([{ batchId: 1, seenAtMs: NOW_MS, keys: [Buffer.alloc(16)] }])
+    const { value } = steps.next()
+    t.same(steps.next([{ fresh }]).value, [fresh === null ? [] : [0]])
+    return (value as { readonly values: readonly unknown[] }).values.at(-1)
+  }
+  t.equal(expectsNew([]), true)
+  t.same(new Set(Array.from({ length: 16 }, () => expectsNew(null))), new Set([false]))
+  t.equal(expectsNew(null), true)
+  t.end()
+})
 
 t.test('payloads travel in binary, and not as hexadecimal digits', async (t) => {
   const sent: unknown[][] = []
