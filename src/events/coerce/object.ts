@@ -115,15 +115,16 @@ export function readFields(raw: RawObject, report: Report) {
 /** `prefix` is what the object's keys are appended to in paths, such as `custom_data.`. */
 function readObject(raw: RawObject, table: Table, prefix: string, report: Report): Record<string, unknown> {
   const object: Record<string, unknown> = {}
-  let known = 0
+  let left = Object.keys(raw).length
   for (const { key, rule } of table.fields) {
+    if (left === 0) return object
     const given = raw[key]
     if (given === undefined) continue
-    known += 1
+    left -= 1
     const value = rule === undefined ? undefined : readAny(given, rule, prefix, key, report)
     if (value !== undefined) object[key] = value
   }
-  if (Object.keys(raw).length > known) warnOfUnknownKeys(raw, table.keys, prefix, report)
+  if (left > 0) warnOfUnknownKeys(raw, table.keys, prefix, report)
   return object
 }
 
