@@ -5,20 +5,26 @@
 import { dropped, type Normalized, read, UNREADABLE } from '../reading.ts'
 import type { Region } from './field.ts'
 
+/** As it is written, of digits alone; the month as its number. */
 interface CalendarDate {
-  readonly year: number
-  readonly month: number
-  readonly day: number
+  readonly year: string
+  readonly month: string
+  readonly day: string
 }
 
 export function normalizeDateOfBirth(text: string, { dobFormat, nowMs }: Region): Normalized {
   if (text.length > MAX_LENGTH) return UNREADABLE
   const written = text.length <= LONGEST_DATE ? text : text.replace(BASIC_TIME, '$1').replace(TIME, '')
-  const [first, second] = readings(written).filter((date) => isRealDate(date, nowMs))
-  if (first === undefined) return UNREADABLE
-  if (second === undefined || first.day === second.day) return read(render(first))
+  const date = readYearFirst(written) ?? readDayFirst(written) ?? readNamedMonth(written)
+  if (date !== undefined) return isRealDate(date, nowMs) ? read(render(date)) : UNREADABLE
+  const [, one = '', other = '', year = ''] = EITHER_FIRST.exec(written) ?? []
+  const dayFirst = { year, month: other, day: one }
+  const monthFirst = { year, month: one, day: other }
+  if (!isRealDate(dayFirst, nowMs))
+    return isRealDate(monthFirst, nowMs) ? read(render(monthFirst)) : UNREADABLE
+  if (!isRealDate(monthFirst, nowMs) || +one === +other) return read(render(dayFirst))
   if (dobFormat === undefined) return dropped('ambiguous_date')
-  return read(render(dobFormat === 'DMY' ? first : second))
+  return read(render(dobFormat === 'DMY' ? dayFirst : monthFirst))
 }
 
 /** The longest that was seen: `Wednesday, March 07 1990 00:00:00 GMT+0100 (Central European Standard Time)`. */
@@ -27,25 +33,20 @@ const MAX_LENGTH = 100
 const LONGEST_DATE = 10
 const BASIC_TIME = /^(\d{8})T\d{4}.*$/i
 const TIME = /(?:T|\s|,\s?)\d{1,2}:\d{2}(?:[:.,\s].*|Z|[+-].*|[ap]m)?$/i
-type Parts = readonly number[]
-const YMD = ([year = 0, month = 0, day = 0]: Parts): CalendarDate => ({ year, month, day })
-const DMY = ([day = 0, month = 0, year = 0]: Parts): CalendarDate => ({ year, month, day })
-const MDY = ([month = 0, day = 0, year = 0]: Parts): CalendarDate => ({ year, month, day })
-/** What can be read in two ways is read as day-month first. */
-const SHAPES = [
-  [/^(\d{4})(\d{2})(\d{2})$/, [YMD]],
-  [/^(\d{4})(?:-(\d{1,2})-|\/(\d{1,2})\/|\.\s?(\d{1,2})\.\s?)(\d{1,2})\.?$/, [YMD]],
-  [/^(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})\.?$/, [DMY]],
-  [/^(\d{1,2})(?:-(\d{1,2})-|\/(\d{1,2})\/)(\d{4})$/, [DMY, MDY]],
-] as const
+const YEAR_FIRST =
+  /^(\d{4})(?:(?=-\d+-\d|\/\d+\/\d|\.\s?\d+\.)[-/.]\s?(\d{1,2})[-/.]\s?(\d{1,2})\.?|(\d\d)(\d\d))$/
+const DAY_FIRST = /^(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})\.?$/
+const EITHER_FIRST = /^(\d{1,2})(?=-\d+-|\/\d+\/)[-/](\d{1,2})[-/](\d{4})$/
 
-/** Every way to read the date. */
-function readings(text: string): readonly CalendarDate[] {
-  for (const [shape, orders] of SHAPES) {
-    const parts = shape.exec(text)?.slice(1).filter(Boolean).map(Number)
-    if (parts !== undefined) return orders.map((order) => order(parts))
-  }
-  return readNamedMonth(text)
+function readYearFirst(text: string): CalendarDate | undefined {
+  const parts = YEAR_FIRST.exec(text)
+  if (parts === null) return undefined
+  return { year: parts[1]!, month: (parts[2] ?? parts[4])!, day: (parts[3] ?? parts[5])! }
+}
+
+function readDayFirst(text: string): CalendarDate | undefined {
+  const parts = DAY_FIRST.exec(text)
+  return parts === null ? undefined : { year: parts[3]!, month: parts[2]!, day: parts[1]! }
 }
 
 const SEPARATORS = /[\s,./-]+/
@@ -54,14 +55,16 @@ const WEEKDAY = /^(?:mon|tue|wed|thu|fri|sat|sun)(?:[a-z]*day)?$/
 const YEAR = /^\d{4}$/
 const DAY = /^(\d{1,2})(?:st|nd|rd|th)?$/
 /** Also in their first three letters, or four (`Sept`). */
-const MONTHS: ReadonlyMap<string, number> = new Map(
+const MONTHS: ReadonlyMap<string, string> = new Map(
   'january february march april may june july august september october november december'
     .split(' ')
-    .flatMap((name, index) => [name, name.slice(0, 3), name.slice(0, 4)].map((word) => [word, index + 1])),
+    .flatMap((name, index) =>
+      [name, name.slice(0, 3), name.slice(0, 4)].map((word) => [word, String(index + 1)]),
+    ),
 )
 
 /** `March 7, 1990`, `7th of March 1990`, `07-Mar-1990`, `1990 Mar 7`, and JavaScript's own `Wed Mar 07 1990`. */
-function readNamedMonth(text: string): readonly CalendarDate[] {
+function readNamedMonth(text: string): CalendarDate | undefined {
   const words = text
     .toLowerCase()
     .split(SEPARATORS)
@@ -75,18 +78,20 @@ function readNamedMonth(text: string): readonly CalendarDate[] {
       : [three, two, one]
   const month = MONTHS.get(name)
   const day = DAY.exec(date)?.[1]
-  if (month === undefined || day === undefined || !YEAR.test(year) || more.length > 0) return []
-  return [{ year: Number(year), month, day: Number(day) }]
+  if (month === undefined || day === undefined || !YEAR.test(year) || more.length > 0) return undefined
+  return { year, month, day }
 }
 
-function isRealDate({ year, month, day }: CalendarDate, nowMs: number): boolean {
-  if (year < 1900) return false
-  const date = new Date(Date.UTC(year, month - 1, day))
+function isRealDate(date: CalendarDate, nowMs: number): boolean {
+  const year = +date.year
+  const month = +date.month
+  const day = +date.day
+  if (year < 1900 || month < 1 || month > 12 || day < 1 || day > 31) return false
+  const timeMs = Date.UTC(year, month - 1, day)
   // Date.UTC turns 31 February into 3 March.
-  const isInCalendar = date.getUTCMonth() === month - 1 && date.getUTCDate() === day
-  return isInCalendar && date.getTime() <= nowMs
+  return timeMs <= nowMs && (day <= 28 || new Date(timeMs).getUTCDate() === day)
 }
 
 function render({ year, month, day }: CalendarDate): string {
-  return `${year}${String(month).padStart(2, '0')}${String(day).padStart(2, '0')}`
+  return year + month.padStart(2, '0') + day.padStart(2, '0')
 }
