@@ -160,7 +160,8 @@ function applyRule({ normalize, nothing }: FieldRules, text: string, region: Reg
   const composed = toNfc(normalized.value)
   if (composed === undefined || composed === '') return UNREADABLE
   // A rule may uncover a placeholder (`N-A` as a postcode), whose hash would be dropped if it came in again.
-  return nothing.is(composed) ? PLACEHOLDER : { ...normalized, value: composed }
+  if (nothing.is(composed)) return PLACEHOLDER
+  return composed === normalized.value ? normalized : { ...normalized, value: composed }
 }
 
 /** 64 for the local part, the sign, 255 for the domain (RFC 5321). */
@@ -201,9 +202,11 @@ const OTHER_WIDTH = /[\uff00-\uffef\ufe50-\ufe6f]+/g
  * name; an accent alone between letters is read as an apostrophe.
  */
 function normalizeName(text: string): Normalized {
-  const lower = text.toLowerCase().replace(APOSTROPHES, "'")
+  const lower = text.toLowerCase()
   if (PLAIN_NAME.test(lower)) return read(lower)
-  const name = lower.replace(WHITE_SPACE, ' ').replace(DASHES, '-').replace(ACCENTS_BETWEEN_LETTERS, "'")
+  const usual = lower.replace(APOSTROPHES, "'")
+  if (PLAIN_NAME.test(usual)) return read(usual)
+  const name = usual.replace(WHITE_SPACE, ' ').replace(DASHES, '-').replace(ACCENTS_BETWEEN_LETTERS, "'")
   return LETTER.test(name) && !hasEntity(name) ? read(name) : UNREADABLE
 }
 
