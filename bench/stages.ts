@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto'
 import { prepareEvent, type PrepareContext } from '../src/events/prepare.ts'
 import { sha256Hex } from '../src/events/hash.ts'
-import { HASHED_FIELD_NAMES, normalizeField } from '../src/events/normalize/field.ts'
+import { FIELDS, HASHED_FIELD_NAMES, normalizeField } from '../src/events/normalize/field.ts'
 import type { RawObject } from '../src/events/reading.ts'
 import { regionOf } from '../src/events/user-data.ts'
 import { readBody } from '../src/events/body.ts'
@@ -51,7 +51,7 @@ export function measureStages(rounds: number): StageTime[] {
   function normalizeAll(userData: RawObject): string[] {
     return HASHED_FIELD_NAMES.flatMap((field) => {
       const value = userData[field]
-      const spelling = value === undefined ? undefined : normalizeField(field, value, region)
+      const spelling = value === undefined ? undefined : normalizeField(FIELDS[field], value, region)
       return spelling?.status === 'read' ? [spelling.value] : []
     })
   }

@@ -7,7 +7,7 @@ import { decodeEntities } from './normalize/clean-text.ts'
 import { FILTERED, WARNINGS } from './reasons.ts'
 import { sha256Hex } from './hash.ts'
 import { unpackEvent } from './lists.ts'
-import { isHashedField, type NormalizedField, type UserDataField } from './normalize/field.ts'
+import { FIELDS, type NormalizedField, type UserDataField } from './normalize/field.ts'
 import { prepareEvent, type Prepared, type PrepareContext } from './prepare.ts'
 import { isObject, type RawObject } from './reading.ts'
 import { createReport } from './report.ts'
@@ -100,7 +100,7 @@ function explainValue(
       return { ...shown, note: WARNINGS[normalized.code].text }
     case 'read': {
       const { value: text, warning } = normalized
-      const isHashed = isHashedField(field)
+      const { isHashed } = FIELDS[field]
       const note = warning === undefined ? (isHashed ? null : 'Text, not hashed.') : WARNINGS[warning].text
       return { ...shown, normalized: maskValue(text), hash: isHashed ? sha256Hex(text) : null, note }
     }

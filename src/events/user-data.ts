@@ -65,74 +65,80 @@ export function normalizeUserData(
   report: Report,
   observe?: Observe,
 ): Partial<UserData> {
-  const region = regionOf(raw, context)
-  let lettersLeft = LETTERS_PER_EVENT
+  const reader = { region: regionOf(raw, context), report, observe, lettersLeft: LETTERS_PER_EVENT }
   const data: Record<string, string | readonly string[]> = {}
-
-  /** Undefined for what is dropped. */
-  function readValue(field: fields.UserDataField, value: unknown, index: number | undefined) {
-    const letters = typeof value === 'string' ? value.length : 0
-    const normalized = letters > lettersLeft ? TOO_LONG : fields.normalizeField(field, value, region)
-    if (normalized !== TOO_LONG) lettersLeft -= letters
-    const isToNote =
-      normalized.status === 'dropped' || (normalized.status === 'read' && normalized.warning !== undefined)
-    // The path is joined only where it is used.
-    if (isToNote || observe !== undefined) {
-      const path = `user_data.${field}${index === undefined ? '' : `[${index}]`}`
-      if (normalized.status !== 'hashed') noteReading(normalized, path, '', report)
-      observe?.(field, path, value, normalized)
-    }
-    if (normalized.status === 'dropped') return undefined
-    if (normalized.status === 'hashed') return normalized.hash
-    if (!fields.isHashedField(field)) return normalized.value
-    return normalized.hash ?? sha256Hex(normalized.value)
-  }
-
-  function readValues(field: fields.UserDataField, given: unknown): readonly string[] {
-    const value = listOr(given)
-    if (!Array.isArray(value)) {
-      const only = readValue(field, value, undefined)
-      return only === undefined ? [] : [only]
-    }
-    const isHashed = fields.isHashedField(field)
-    // Which of two user agents is the customer's is unknown, so that neither is sent.
-    const isOneTooMany = !isHashed && value.filter((one) => !isAbsent(one)).length > 1
-    if (isOneTooMany || value.length > MAX_VALUES) warn(report, `user_data.${field}`, 'too_many_values')
-    if (isOneTooMany) return []
-    const read: string[] = []
-    for (let index = 0; index < Math.min(value.length, MAX_VALUES); index++) {
-      const text = isAbsent(value[index]) ? undefined : readValue(field, value[index], index)
-      if (text !== undefined) read.push(text)
-    }
-    return read.length > 1 ? [...new Set(read)] : read
-  }
-
-  let known = 0
-  for (const field of fields.HASHED_FIELD_NAMES) {
-    const given = raw[field]
+  let left = Object.keys(raw).length
+  for (const field of FIELDS) {
+    if (left === 0) break
+    const { name, isHashed } = field
+    const given = raw[name]
     if (given === undefined) continue
-    known += 1
-    const hashes = given === null ? NONE : readValues(field, given)
-    if (hashes.length > 0) data[field] = hashes
-  }
-  for (const field of fields.TEXT_FIELD_NAMES) {
-    const given = raw[field]
-    if (given === undefined) continue
-    known += 1
-    const text = given === null ? undefined : readValues(field, given)[0]
-    if (text !== undefined) data[field] = text
+    left -= 1
+    const values = given === null ? NONE : readValues(field, given, reader)
+    if (values.length > 0) data[name] = isHashed ? values : values[0]!
   }
   if (data['click_id'] === undefined) {
     const clickId = clickIdOf(eventSourceUrl)
-    const text = clickId === undefined ? undefined : readValue('click_id', clickId, undefined)
+    const text =
+      clickId === undefined ? undefined : readValue(fields.FIELDS.click_id, clickId, undefined, reader)
     if (text !== undefined) data['click_id'] = text
   }
-  if (Object.keys(raw).length > known) warnOfUnknownKeys(raw, KNOWN_KEYS, 'user_data.', report)
+  if (left > 0) warnOfUnknownKeys(raw, KNOWN_KEYS, 'user_data.', report)
   return data
 }
 
 const NONE: readonly string[] = []
-const KNOWN_KEYS: ReadonlySet<string> = new Set([...fields.HASHED_FIELD_NAMES, ...fields.TEXT_FIELD_NAMES])
+const FIELDS = Object.values(fields.FIELDS)
+const KNOWN_KEYS: ReadonlySet<string> = new Set(Object.keys(fields.FIELDS))
+
+/** What the values of one event have in common. */
+interface Reader {
+  readonly region: fields.Region
+  readonly report: Report
+  readonly observe: Observe | undefined
+  lettersLeft: number
+}
+
+function readValues(field: fields.Field, given: unknown, reader: Reader): readonly string[] {
+  const value = listOr(given)
+  if (!Array.isArray(value)) {
+    const only = readValue(field, value, undefined, reader)
+    return only === undefined ? NONE : [only]
+  }
+  // Which of two user agents is the customer's is unknown, so that neither is sent.
+  const isOneTooMany = !field.isHashed && value.filter((one) => !isAbsent(one)).length > 1
+  if (isOneTooMany || value.length > MAX_VALUES) {
+    warn(reader.report, `user_data.${field.name}`, 'too_many_values')
+  }
+  if (isOneTooMany) return NONE
+  const read: string[] = []
+  for (let index = 0; index < Math.min(value.length, MAX_VALUES); index++) {
+    const text = isAbsent(value[index]) ? undefined : readValue(field, value[index], index, reader)
+    if (text !== undefined) read.push(text)
+  }
+  return read.length > 1 ? [...new Set(read)] : read
+}
+
+/** Undefined for what is dropped. */
+function readValue(field: fields.Field, value: unknown, index: number | undefined, reader: Reader) {
+  const { observe } = reader
+  const letters = typeof value === 'string' ? value.length : 0
+  const isTooLong = letters > reader.lettersLeft
+  const normalized = isTooLong ? TOO_LONG : fields.normalizeField(field, value, reader.region)
+  if (normalized !== TOO_LONG) reader.lettersLeft -= letters
+  const isToNote =
+    normalized.status === 'dropped' || (normalized.status === 'read' && normalized.warning !== undefined)
+  // The path is joined only where it is used.
+  if (isToNote || observe !== undefined) {
+    const path = `user_data.${field.name}${index === undefined ? '' : `[${index}]`}`
+    if (normalized.status !== 'hashed') noteReading(normalized, path, '', reader.report)
+    observe?.(field.name, path, value, normalized)
+  }
+  if (normalized.status === 'dropped') return undefined
+  if (normalized.status === 'hashed') return normalized.hash
+  if (!field.isHashed) return normalized.value
+  return normalized.hash ?? sha256Hex(normalized.value)
+}
 
 /**
  * What `ph`, `zp`, `st` and `db` are read in: the event's own country, also where it came hashed; the first of several that can
@@ -156,7 +162,7 @@ export function regionOf(raw: RawObject, context: NormalizeContext): fields.Regi
 
 /** False if it names one that cannot be read; undefined if it names none. */
 function readCountry(given: unknown, nowhere: fields.Region): string | false | undefined {
-  const normalized = fields.normalizeField('country', given, nowhere)
+  const normalized = fields.normalizeField(fields.FIELDS.country, given, nowhere)
   if (normalized.status === 'read') return normalized.value
   if (normalized.status === 'hashed') return countryOfHash(normalized.hash) ?? false
   return normalized.code === 'placeholder' ? undefined : false

@@ -21,9 +21,9 @@ import { normalizePhone } from './ph.ts'
 import { normalizeState } from './st.ts'
 import { normalizePostcode } from './zp.ts'
 
-export type UserDataField = keyof typeof FIELDS
-export type HashedField = {
-  [Field in UserDataField]: (typeof FIELDS)[Field]['isHashed'] extends true ? Field : never
+export type UserDataField = keyof typeof RULES
+type HashedField = {
+  [Name in UserDataField]: (typeof RULES)[Name]['isHashed'] extends true ? Name : never
 }[UserDataField]
 
 /** What the rules of `ph`, `zp`, `st` and `db` need to know beyond the value itself. */
@@ -42,16 +42,15 @@ export type NormalizedField =
   | { readonly status: 'hashed'; readonly hash: string }
 
 /** Never throws; the answer for a dropped value says why, and does not hold the value. */
-export function normalizeField(field: UserDataField, value: unknown, region: Region): NormalizedField {
-  const rules: FieldRules = FIELDS[field]
-  const { shared } = rules
+export function normalizeField(field: Field, value: unknown, region: Region): NormalizedField {
+  const { shared } = field
   if (shared === undefined || typeof value !== 'string' || value.length > LONGEST_SHARED) {
-    return readValue(rules, value, region)
+    return readValue(field, value, region)
   }
-  const country = field === 'country' ? undefined : region.country
+  const country = field.name === 'country' ? undefined : region.country
   const known = shared.get(value)
   if (known !== undefined && known.country === country) return known.normalized
-  const found = readValue(rules, value, region)
+  const found = readValue(field, value, region)
   const normalized = found.status === 'read' ? { ...found, hash: sha256Hex(found.value) } : found
   if (shared.size >= MAX_SHARED) shared.clear()
   shared.set(value, { country, normalized })
@@ -67,22 +66,22 @@ interface Shared {
 const LONGEST_SHARED = 40
 const MAX_SHARED = 4096
 
-function readValue(rules: FieldRules, value: unknown, region: Region): NormalizedField {
+function readValue(field: Field, value: unknown, region: Region): NormalizedField {
   // Of senders who hash, nearly every value: cleaning it first takes twice as long, and changes nothing.
-  if (rules.isHashed && isSha256(value)) return judgeHash(rules.nothing, value)
+  if (field.isHashed && isSha256(value)) return judgeHash(field.nothing, value)
   const clean = cleanText(value)
   if (clean.status === 'dropped') return clean
-  return (rules.isHashed ? passHash(rules, clean.value) : undefined) ?? applyRule(rules, clean.value, region)
+  return (field.isHashed ? passHash(field, clean.value) : undefined) ?? applyRule(field, clean.value, region)
 }
 
-interface FieldRules {
+interface Rules {
   /** Pure, never throws, gets cleaned text that is not empty. */
   readonly normalize: (text: string, region: Region) => Normalized
   readonly nothing: Nothing
   /** Sent as arrays of hashes; the others as text, where what looks like a hash is an id like any other. */
   readonly isHashed: boolean
   /** Many customers have the same: by what was given, as it came. A name or a number is kept by nobody. */
-  readonly shared?: Map<string, Shared>
+  readonly shared?: Map<string, Shared> | undefined
   /** 32 random bytes, or what MD5 looks like, may be an id. */
   readonly isId?: boolean
 }
@@ -110,7 +109,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const normalizeId = (text: string): Normalized => (isNobodysId(text) ? PLACEHOLDER : read(text))
 
 /** In the order in which they are sent. */
-const FIELDS = {
+const RULES = {
   em: { normalize: normalizeEmail, nothing: NOTHING, isHashed: true },
   ph: { normalize: normalizePhone, nothing: NOTHING, isHashed: true },
   ge: { normalize: normalizeGender, nothing: NOTHING, isHashed: true, shared: new Map() },
@@ -127,20 +126,27 @@ const FIELDS = {
   client_user_agent: { normalize: read<string>, nothing: NOTHING, isHashed: false },
   partner_id: { normalize: read<string>, nothing: NOTHING, isHashed: false },
   click_id: { normalize: normalizeId, nothing: NOTHING, isHashed: false },
-} as const satisfies Record<string, FieldRules>
+} as const satisfies Record<string, Rules>
 
-export function isHashedField(field: UserDataField): field is HashedField {
-  return FIELDS[field].isHashed
+export interface Field extends Rules {
+  readonly name: UserDataField
 }
 
-const FIELD_NAMES = Object.keys(FIELDS) as readonly UserDataField[]
-export const HASHED_FIELD_NAMES = FIELD_NAMES.filter(isHashedField)
-export const TEXT_FIELD_NAMES = FIELD_NAMES.filter((field) => !isHashedField(field))
+/** Of one shape all, as V8 reads them fastest. */
+const fieldOf = (name: UserDataField): Field => ({ name, shared: undefined, isId: false, ...RULES[name] })
+const NAMES = Object.keys(RULES) as readonly UserDataField[]
+export const FIELDS = Object.fromEntries(NAMES.map((name) => [name, fieldOf(name)])) as Readonly<
+  Record<UserDataField, Field>
+>
+
+const isHashedField = (name: UserDataField): name is HashedField => RULES[name].isHashed
+export const HASHED_FIELD_NAMES = NAMES.filter(isHashedField)
+export const TEXT_FIELD_NAMES = NAMES.filter((name) => !isHashedField(name))
 
 const UNPADDED_BASE64 = 43
 
 /** What is to become of a value that looks hashed, or undefined if it does not. */
-function passHash({ nothing, isId }: FieldRules, text: string): NormalizedField | undefined {
+function passHash({ nothing, isId }: Field, text: string): NormalizedField | undefined {
   const hash = recognizeHash(text)
   if (hash === undefined || (hash === null && isId)) return undefined
   if (hash === null) return dropped('wrong_hash')
@@ -153,7 +159,7 @@ function judgeHash(nothing: Nothing, hash: string): NormalizedField {
   return nothing.isHashed(hash) ? PLACEHOLDER : { status: 'hashed', hash }
 }
 
-function applyRule({ normalize, nothing }: FieldRules, text: string, region: Region): Normalized {
+function applyRule({ normalize, nothing }: Field, text: string, region: Region): Normalized {
   if (nothing.is(text)) return PLACEHOLDER
   const normalized = normalize(text, region)
   if (normalized.status === 'dropped' || normalized.value === text) return normalized

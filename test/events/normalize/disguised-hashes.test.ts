@@ -1,9 +1,8 @@
 /** Hashes that do not look like one at first: as clients quote, prefix, encode and print them. */
 import { createHash } from 'node:crypto'
 import t from 'tap'
-import { HASHED_FIELD_NAMES } from '../../../src/events/normalize/field.ts'
+import { FIELDS, HASHED_FIELD_NAMES, normalizeField } from '../../../src/events/normalize/field.ts'
 import fc from '../../support/fast-check.ts'
-import { normalizeField } from '../../../src/events/normalize/field.ts'
 import { checkTable, regionWith, show, type Row } from './table.ts'
 
 const digest = (text: string) => createHash('sha256').update(text)
@@ -42,7 +41,7 @@ t.test('every 32 bytes in Base64 are a hash', async () => {
   fc.assert(
     fc.property(bytes, fc.constantFrom('base64' as const, 'base64url' as const), (array, encoding) => {
       const buffer = Buffer.from(array)
-      const found = show(normalizeField('fn', buffer.toString(encoding), regionWith({})))
+      const found = show(normalizeField(FIELDS.fn, buffer.toString(encoding), regionWith({})))
       return found === `hash ${buffer.toString('hex')}`
     }),
   )

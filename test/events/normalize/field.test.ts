@@ -1,7 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import t from 'tap'
-import { HASHED_FIELD_NAMES, normalizeField, TEXT_FIELD_NAMES } from '../../../src/events/normalize/field.ts'
+import {
+  FIELDS,
+  HASHED_FIELD_NAMES,
+  normalizeField,
+  TEXT_FIELD_NAMES,
+} from '../../../src/events/normalize/field.ts'
 import { checkTable, type Row } from './table.ts'
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
@@ -143,9 +148,9 @@ t.test('the answers do not depend on the locale', async (t) => {
     ['zp', 'SW1I 1II'],
   ] as const
   const script = `
-    const { normalizeField } = await import('./src/events/normalize/field.ts')
+    const { FIELDS, normalizeField } = await import('./src/events/normalize/field.ts')
     const region = { country: undefined, dobFormat: undefined, nowMs: 0 }
-    const normalized = ${JSON.stringify(typed)}.map((pair) => normalizeField(...pair, region))
+    const normalized = ${JSON.stringify(typed)}.map(([name, text]) => normalizeField(FIELDS[name], text, region))
     console.log(JSON.stringify({ locale: Intl.NumberFormat().resolvedOptions().locale, normalized }))`
   const { PATH, NODE_COMPILE_CACHE = '' } = process.env
   const output = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
@@ -157,6 +162,6 @@ t.test('the answers do not depend on the locale', async (t) => {
   const region = { country: undefined, dobFormat: undefined, nowMs: 0 }
   t.strictSame(
     turkish.normalized,
-    typed.map(([field, text]) => normalizeField(field, text, region)),
+    typed.map(([name, text]) => normalizeField(FIELDS[name], text, region)),
   )
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { normalizeField } from '../../../src/events/normalize/field.ts'
+import { FIELDS, normalizeField } from '../../../src/events/normalize/field.ts'
 import { checkTable, regionWith } from './table.ts'
 
 t.test('a number with + is international', async (t) => {
@@ -187,7 +187,11 @@ t.test('numbers that fill in a required field mean nothing', async (t) => {
   } // prettier-ignore
   for (const [country, typed] of Object.entries(rows)) {
     for (const one of typed)
-      t.equal(normalizeField('ph', one, regionWith({ country })).status, 'dropped', `${one} in ${country}`)
+      t.equal(
+        normalizeField(FIELDS.ph, one, regionWith({ country })).status,
+        'dropped',
+        `${one} in ${country}`,
+      )
   }
   checkTable(t, 'ph', [['1111111', '(placeholder)'], ['999999999', '(placeholder)'], ['+1 415 055 2671', '(placeholder)'], ['0001111111', '(placeholder)']]) // prettier-ignore
   // Valid, though they look like it.

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { normalizeField } from '../../../src/events/normalize/field.ts'
+import { FIELDS, normalizeField } from '../../../src/events/normalize/field.ts'
 import { anyText } from '../../support/any-text.ts'
 import fc from '../../support/fast-check.ts'
 import { checkTable, regionWith } from './table.ts'
@@ -119,7 +119,7 @@ t.test('the lists of the United States, Canada and Australia are closed', async 
   ]
   for (const country of ['us', 'pr', 'ca', 'au']) {
     for (const typed of wrong) {
-      const found = normalizeField('st', typed, regionWith({ country }))
+      const found = normalizeField(FIELDS.st, typed, regionWith({ country }))
       t.equal(found.status, 'dropped', `${typed} in ${country}`)
     }
   }
@@ -140,7 +140,7 @@ t.test('whatever is typed, nothing but the country’s own codes comes out', asy
   const typed = fc.oneof(anyText({ maxLength: 4 }), fc.stringMatching(/^[A-Za-z]{1,3}[.-]?[A-Za-z0-9]{0,3}$/))
   fc.assert(
     fc.property(fc.constantFrom('us', 'ca', 'au'), typed, (country, text) => {
-      const found = normalizeField('st', text, regionWith({ country }))
+      const found = normalizeField(FIELDS.st, text, regionWith({ country }))
       return found.status !== 'read' || codes[country]!.test(found.value)
     }),
   )

@@ -1,6 +1,6 @@
 /** Tables of what is typed and what it is normalized as. A dropped value shows as its code in brackets. */
 import type { NormalizedField, Region, UserDataField } from '../../../src/events/normalize/field.ts'
-import { normalizeField } from '../../../src/events/normalize/field.ts'
+import { FIELDS, normalizeField } from '../../../src/events/normalize/field.ts'
 
 export type Row = readonly [typed: unknown, expected: string]
 
@@ -23,7 +23,7 @@ export function checkTable(
   region: Partial<Region> = {},
 ): void {
   for (const [typed, expected] of rows) {
-    const found = show(normalizeField(field, typed, regionWith(region)))
+    const found = show(normalizeField(FIELDS[field], typed, regionWith(region)))
     t.equal(found, expected, `${field} ${JSON.stringify(typed)}`)
   }
 }
