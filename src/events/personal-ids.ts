@@ -5,7 +5,7 @@
  */
 import { sha256Hex } from './hash.ts'
 import { listOr } from './lists.ts'
-import { isObject } from './reading.ts'
+import { isObject, type RawObject } from './reading.ts'
 import { MAX_EVENT_ID_LENGTH } from './schema.ts'
 
 export interface TrailIds {
@@ -25,67 +25,79 @@ const MOST_VALUES = 320
 /** Three groups of digits have three at most, eight groups some twenty. */
 const MOST_RUNS = 32
 
-/** `userData`: as it came. Each event pays for this: some 2 µs, half of them for hashes where the sender hashes. */
+/** `userData`: as it came. Each event pays for this: half a µs, and as much again for each hash of digits in an id. */
 export function trailIdsOf(
   eventId: string | undefined,
   orderId: string | undefined,
   userData: unknown,
 ): TrailIds {
-  const { texts, hashes } = isObject(userData)
-    ? valuesOf(userData, Math.max(eventId?.length ?? 0, orderId?.length ?? 0))
-    : NO_VALUES
+  const event = eventId === undefined || looksPersonal(eventId) ? undefined : eventId
+  const order = orderId === undefined || looksPersonal(orderId) ? undefined : orderId
+  if (!isObject(userData)) return { eventId: event, orderId: order }
+  const eventRuns = event === undefined ? NONE : runsOf(event)
+  const orderRuns = order === undefined ? NONE : runsOf(order)
+  const hasRuns = eventRuns.length + orderRuns.length > 0
+  const values = valuesOf(userData, Math.max(event?.length ?? 0, order?.length ?? 0), hasRuns)
   // Nobody sends so many: comparing them all would take the time of others.
-  if (texts.length + hashes.length > MOST_VALUES) return { eventId: undefined, orderId: undefined }
-  let numbers: readonly string[] | undefined
-  /** Of many an order both ids end with its number. */
-  const cleared: string[] = []
-  const isPersonal = (id: string) => {
-    if (looksPersonal(id) || isAnyIn(texts, id)) return true
-    const runs = runsOf(id)
-    if (runs.length === 0) return false
-    numbers ??= numbersOf(texts)
-    if (numbers.length + hashes.length === 0) return false
-    if (runs.length > MOST_RUNS) return true
-    for (const run of runs) {
-      if (cleared.includes(run)) continue
-      if (isNumberOf(run, numbers) || isHashed(run, hashes)) return true
-      cleared.push(run)
-    }
-    return false
+  if (values === undefined) return { eventId: undefined, orderId: undefined }
+  const isEventKept = event !== undefined && !isPersonal(event, eventRuns, values, NONE)
+  // Of many an order both ids end with its number.
+  const cleared = isEventKept ? eventRuns : NONE
+  const isOrderKept = order !== undefined && !isPersonal(order, orderRuns, values, cleared)
+  return { eventId: isEventKept ? event : undefined, orderId: isOrderKept ? order : undefined }
+}
+
+const NONE: readonly string[] = []
+
+/** `cleared`: runs that are nobody's number. */
+function isPersonal(
+  id: string,
+  runs: readonly string[],
+  { texts, numbers, hashes }: Values,
+  cleared: readonly string[],
+): boolean {
+  if (isAnyIn(texts, id)) return true
+  if (runs.length === 0 || numbers.length + hashes.length === 0) return false
+  if (runs.length > MOST_RUNS) return true
+  for (const run of runs) {
+    if (!cleared.includes(run) && (isNumberOf(run, numbers) || isHashed(run, hashes))) return true
   }
-  const known = (id: string | undefined) => (id === undefined || isPersonal(id) ? undefined : id)
-  return { eventId: known(eventId), orderId: known(orderId) }
+  return false
 }
 
 interface Values {
-  /** Lower-case; those that an id may contain, and phones. */
-  readonly texts: readonly string[]
+  /** Lower-case; those that an id may contain. */
+  readonly texts: string[]
+  /** Digits of values that may be phones. */
+  readonly numbers: string[]
   /** As they came. */
-  readonly hashes: readonly string[]
+  readonly hashes: string[]
 }
 
-const NO_VALUES: Values = { texts: [], hashes: [] }
-
-/** Most values are hashes, or longer than the ids: nothing is done with those. */
-function valuesOf(userData: Readonly<Record<string, unknown>>, longestId: number): Values {
-  const longest = Math.max(longestId, LONGEST_WRITTEN_PHONE)
-  const texts: string[] = []
-  const hashes: string[] = []
-  const add = (value: unknown) => {
-    if (typeof value !== 'string' && typeof value !== 'number') return
-    const text = String(value)
-    const { length } = text
-    if (length === HASH_LENGTH) hashes.push(text)
-    if (length >= SHORTEST_VALUE && length <= longest) texts.push(text.toLowerCase())
-  }
+/** Undefined if they are too many. Most are hashes, or longer than the ids: nothing is done with those. */
+function valuesOf(userData: RawObject, longestId: number, hasRuns: boolean): Values | undefined {
+  const values = { texts: [], numbers: [], hashes: [] }
+  let count = 0
   for (const key in userData) {
     // A customer's number is no personal datum to those who do not know the shop, and some send the order's for it.
     if (key === 'external_id') continue
     const value = listOr(userData[key])
-    if (Array.isArray(value)) for (const one of value) add(one)
-    else add(value)
+    const list: readonly unknown[] = Array.isArray(value) ? value : [value]
+    for (const one of list) note(values, one, longestId, hasRuns)
+    count += list.length
+    if (count > MOST_VALUES) return undefined
   }
-  return { texts, hashes }
+  return values
+}
+
+function note({ texts, numbers, hashes }: Values, value: unknown, longestId: number, hasRuns: boolean): void {
+  if (typeof value !== 'string' && typeof value !== 'number') return
+  const text = String(value)
+  const { length } = text
+  if (length === HASH_LENGTH) hashes.push(text)
+  if (length >= SHORTEST_VALUE && length <= longestId) texts.push(text.toLowerCase())
+  if (!hasRuns || length >= LONGEST_WRITTEN_PHONE || countDigits(text) < SHORTEST_PHONE) return
+  numbers.push(text.replace(NO_DIGITS, ''))
 }
 
 function isAnyIn(texts: readonly string[], id: string): boolean {
@@ -100,37 +112,34 @@ function isAnyIn(texts: readonly string[], id: string): boolean {
  * others may be joined to a number (`2026-415-555-2671-1`). An expression takes five times as long.
  */
 function runsOf(id: string): readonly string[] {
+  if (countDigits(id) < SHORTEST_PHONE) return NONE
   const runs: string[] = []
   /** Each from another group to the last one. */
   let open: string[] = []
   let from = -1
   for (let at = 0; at <= id.length; at++) {
-    const code = id.charCodeAt(at)
+    const code = at < id.length ? id.charCodeAt(at) : 0
     if (isDigit(code)) {
       if (from < 0) from = at
       continue
     }
     if (from >= 0) {
-      const run = id.slice(from, at)
+      const group = id.slice(from, at)
       from = -1
-      open = open.length === 0 ? [run] : [...open.map((before) => before + run), run]
-      for (const one of open) if (one.length >= SHORTEST_PHONE) runs.push(one)
+      for (let index = 0; index < open.length; index++) open[index] += group
+      open.push(group)
+      for (const run of open) if (run.length >= SHORTEST_PHONE) runs.push(run)
       if (runs.length > MOST_RUNS) return runs
     }
-    if (!isBetweenDigits(code)) open = []
+    if (open.length > 0 && !isBetweenDigits(code)) open = []
   }
   return runs
 }
 
-/** Digits of values that may be phones. */
-function numbersOf(texts: readonly string[]): readonly string[] {
-  const numbers: string[] = []
-  for (const text of texts) {
-    if (text.length < SHORTEST_PHONE || text.length >= LONGEST_WRITTEN_PHONE) continue
-    const digits = text.replace(NO_DIGITS, '')
-    if (digits.length >= SHORTEST_PHONE) numbers.push(digits)
-  }
-  return numbers
+function countDigits(text: string): number {
+  let count = 0
+  for (let at = 0; at < text.length; at++) if (isDigit(text.charCodeAt(at))) count += 1
+  return count
 }
 
 const NO_DIGITS = /[^0-9]+/g
