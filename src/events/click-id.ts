@@ -12,7 +12,8 @@ export function clickIdOf(url: string | undefined, base?: string): string | unde
   const { search } = URL.parse(url, base) ?? {}
   const encoded = search === undefined ? undefined : /[?&]epik=([^&]+)/.exec(search)?.[1]
   try {
-    return encoded === undefined ? undefined : decodeURIComponent(encoded)
+    // Nearly all are letters and digits: decoding those takes as long as to find them.
+    return encoded?.includes('%') ? decodeURIComponent(encoded) : encoded
   } catch {
     return undefined
   }
