@@ -217,7 +217,7 @@ function isBot({ action_source, user_data: { client_user_agent } }: PreparedEven
 function readRequired<T>(raw: RawObject, key: string, rule: Rule<T>, report: Report): T | undefined {
   const reading = readOne(raw[key], rule)
   if (reading.status === 'absent') return markInvalid(report, 'missing_field', key, 'is missing')
-  noteReading(reading, key, '', report)
+  noteReading(reading, key, report)
   return valueOf(reading)
 }
 
@@ -267,6 +267,6 @@ function readEventId(raw: RawObject, name: string, customData: CustomData | unde
   const isDerived = own.status === 'absent'
   if (isDerived) warn(report, 'event_id', 'event_id_derived')
   const id = isDerived ? eventId(deriveEventId(name, order!)) : own
-  noteReading(id, 'event_id', '', report)
+  noteReading(id, 'event_id', report)
   return valueOf(id)
 }

@@ -5,7 +5,7 @@
 import { flag } from './coerce/scalars.ts'
 import { listOr, OBJECTS_OF_EVENT } from './lists.ts'
 import { isAbsent, isObject, type RawObject } from './reading.ts'
-import { markInvalid, type Report, safeKey } from './report.ts'
+import { markInvalid, pathOf, type Report, safeKey } from './report.ts'
 
 type Choice = 'opt_out' | 'opt_out_type'
 
@@ -24,14 +24,14 @@ const OF_OTHER_APIS: ReadonlySet<string> = new Set([
 
 const LONGEST_KEY = 40
 
-/** Is the unknown key a choice? Then it is noted, and is not left out as unknown. `path` is where it is. */
-export function noteChoice(key: string, value: unknown, path: string, report: Report): boolean {
+/** Is the unknown key a choice? Then it is noted, and is not left out as unknown. `name`: what of the key can be shown. */
+export function noteChoice(key: string, value: unknown, name: string, report: Report): boolean {
   if (choiceOf(key) !== undefined) {
-    report.misplacedChoice ??= path
+    report.misplacedChoice ??= pathOf(report, name)
     return true
   }
   if (!OF_OTHER_APIS.has(fold(key)) || saysNothing(value)) return false
-  markInvalid(report, 'unreadable_opt_out', path, 'is not read; send opt_out, or opt_out_type of custom_data')
+  markInvalid(report, 'unreadable_opt_out', name, 'is not read; send opt_out, or opt_out_type of custom_data')
   return true
 }
 

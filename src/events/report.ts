@@ -5,28 +5,47 @@
 import type { Invalid, InvalidReason, Warning, WarningCode } from './reasons.ts'
 
 export interface Report {
+  /** Keys and indexes on the way to what is read now. Paths are joined only where they are used. */
+  readonly at: Step[]
   readonly warnings: Warning[]
   invalid: Invalid | undefined
   /** Where a privacy choice is that belongs elsewhere. */
   misplacedChoice: string | undefined
 }
 
+/** Empty for what the other steps lead to. */
+export type Step = string | number
+
 /** A body of unknown keys must not make an answer many times its size. */
 const MAX_WARNINGS = 32
 
 export function createReport(): Report {
-  return { warnings: [], invalid: undefined, misplacedChoice: undefined }
+  return { at: [], warnings: [], invalid: undefined, misplacedChoice: undefined }
 }
 
-export function warn({ warnings }: Report, path: string, code: WarningCode, hint?: string): void {
-  if (warnings.length < MAX_WARNINGS)
+export function warn(report: Report, step: Step, code: WarningCode, hint?: string): void {
+  const { warnings } = report
+  if (warnings.length < MAX_WARNINGS) {
+    const path = pathOf(report, step)
     warnings.push(hint === undefined ? { path, code } : { path, code, hint })
-  else if (warnings.length === MAX_WARNINGS) warnings.push({ path: 'event', code: 'more_warnings' })
+  } else if (warnings.length === MAX_WARNINGS) warnings.push({ path: 'event', code: 'more_warnings' })
 }
 
 /** Only the first reason is kept. Answers undefined, for callers that have nothing else to answer then. */
-export function markInvalid(report: Report, reason: InvalidReason, path: string, rule: string): undefined {
-  report.invalid ??= { reason, path, message: `${path}: ${rule}` }
+export function markInvalid(report: Report, reason: InvalidReason, step: Step, rule: string): undefined {
+  if (report.invalid !== undefined) return
+  const path = pathOf(report, step)
+  report.invalid = { reason, path, message: `${path}: ${rule}` }
+}
+
+/** Such as `custom_data.contents[3].item_price`. */
+export function pathOf({ at }: Report, last: Step): string {
+  let path = ''
+  for (const step of [...at, last]) {
+    if (typeof step === 'number') path += `[${step}]`
+    else if (step !== '') path += path === '' ? step : `.${step}`
+  }
+  return path
 }
 
 /**

@@ -10,7 +10,7 @@ import { listOr } from './lists.ts'
 import { countryOfHash } from './normalize/country.ts'
 import * as fields from './normalize/field.ts'
 import { isAbsent, type RawObject, TOO_LONG } from './reading.ts'
-import { markInvalid, type Report, warn } from './report.ts'
+import { markInvalid, pathOf, type Report, warn } from './report.ts'
 import type { UserData } from './schema.ts'
 import { renderWarnings, type Warning } from './reasons.ts'
 
@@ -67,6 +67,7 @@ export function normalizeUserData(
 ): Partial<UserData> {
   const reader = { region: regionOf(raw, context), report, observe, lettersLeft: LETTERS_PER_EVENT }
   const data: Record<string, string | readonly string[]> = {}
+  report.at.push('user_data')
   let left = Object.keys(raw).length
   for (const field of FIELDS) {
     if (left === 0) break
@@ -83,7 +84,8 @@ export function normalizeUserData(
       clickId === undefined ? undefined : readValue(fields.FIELDS.click_id, clickId, undefined, reader)
     if (text !== undefined) data['click_id'] = text
   }
-  if (left > 0) warnOfUnknownKeys(raw, KNOWN_KEYS, 'user_data.', report)
+  if (left > 0) warnOfUnknownKeys(raw, KNOWN_KEYS, report)
+  report.at.pop()
   return data
 }
 
@@ -108,7 +110,7 @@ function readValues(field: fields.Field, given: unknown, reader: Reader): readon
   // Which of two user agents is the customer's is unknown, so that neither is sent.
   const isOneTooMany = !field.isHashed && value.filter((one) => !isAbsent(one)).length > 1
   if (isOneTooMany || value.length > MAX_VALUES) {
-    warn(reader.report, `user_data.${field.name}`, 'too_many_values')
+    warn(reader.report, field.name, 'too_many_values')
   }
   if (isOneTooMany) return NONE
   const read: string[] = []
@@ -128,11 +130,10 @@ function readValue(field: fields.Field, value: unknown, index: number | undefine
   if (normalized !== TOO_LONG) reader.lettersLeft -= letters
   const isToNote =
     normalized.status === 'dropped' || (normalized.status === 'read' && normalized.warning !== undefined)
-  // The path is joined only where it is used.
   if (isToNote || observe !== undefined) {
-    const path = `user_data.${field.name}${index === undefined ? '' : `[${index}]`}`
-    if (normalized.status !== 'hashed') noteReading(normalized, path, '', reader.report)
-    observe?.(field.name, path, value, normalized)
+    const place = index === undefined ? field.name : `${field.name}[${index}]`
+    if (normalized.status !== 'hashed') noteReading(normalized, place, reader.report)
+    observe?.(field.name, pathOf(reader.report, place), value, normalized)
   }
   if (normalized.status === 'dropped') return undefined
   if (normalized.status === 'hashed') return normalized.hash

@@ -15,7 +15,7 @@ import {
   type Rule,
   WRONG_TYPE,
 } from '../reading.ts'
-import { markInvalid, type Report, safeKey, warn } from '../report.ts'
+import { markInvalid, type Report, safeKey, type Step, warn } from '../report.ts'
 import { EventSchema, type PreparedEvent } from '../schema.ts'
 import { currency } from './currency.ts'
 import * as scalars from './scalars.ts'
@@ -109,11 +109,10 @@ const OTHERS = {
 
 /** Every field of the event but those that are required, which `prepareEvent` reads one by one. */
 export function readFields(raw: RawObject, report: Report) {
-  return readObject(raw, OTHERS, '', report) as Omit<PreparedEvent, (typeof READ_BY_CALLER)[number]>
+  return readObject(raw, OTHERS, report) as Omit<PreparedEvent, (typeof READ_BY_CALLER)[number]>
 }
 
-/** `prefix` is what the object's keys are appended to in paths, such as `custom_data.`. */
-function readObject(raw: RawObject, table: Table, prefix: string, report: Report): Record<string, unknown> {
+function readObject(raw: RawObject, table: Table, report: Report): Record<string, unknown> {
   const object: Record<string, unknown> = {}
   let left = Object.keys(raw).length
   for (const { key, rule } of table.fields) {
@@ -121,51 +120,51 @@ function readObject(raw: RawObject, table: Table, prefix: string, report: Report
     const given = raw[key]
     if (given === undefined) continue
     left -= 1
-    const value = rule === undefined ? undefined : readAny(given, rule, prefix, key, report)
+    const value = rule === undefined ? undefined : readAny(given, rule, key, report)
     if (value !== undefined) object[key] = value
   }
-  if (left > 0) warnOfUnknownKeys(raw, table.keys, prefix, report)
+  if (left > 0) warnOfUnknownKeys(raw, table.keys, report)
   return object
 }
 
-/** Undefined where there is nothing to send. The path comes in two parts: it is seldom needed, and costs a copy. */
-function readAny(value: unknown, rule: AnyRule, prefix: string, key: string, report: Report): unknown {
+/** Undefined where there is nothing to send. */
+function readAny(value: unknown, rule: AnyRule, step: Step, report: Report): unknown {
   if (isAbsent(value)) return undefined
   if (typeof rule === 'function') {
     const reading = rule(value)
-    if (reading.status !== 'read' || reading.warning !== undefined) noteReading(reading, prefix, key, report)
+    if (reading.status !== 'read' || reading.warning !== undefined) noteReading(reading, step, report)
     return reading.status === 'read' ? reading.value : undefined
   }
-  const path = prefix + key
-  return 'fields' in rule
-    ? readNested(value, rule, path, report)
-    : readList(listOr(value), rule, path, report)
+  report.at.push(step)
+  const result = 'fields' in rule ? readNested(value, rule, report) : readList(listOr(value), rule, report)
+  report.at.pop()
+  return result
 }
 
 /** An object below another one. Not an object: dropped. Nothing in it: absent. */
-function readNested(given: unknown, table: Table, path: string, report: Report): unknown {
+function readNested(given: unknown, table: Table, report: Report): unknown {
   if (isBlank(given)) return undefined
   const value = isObject(given) ? given : objectOr(given)
   if (!isObject(value)) {
-    warn(report, path, 'wrong_type')
+    warn(report, '', 'wrong_type')
     if (holdsChoice(value))
-      markInvalid(report, 'unreadable_opt_out', path, 'holds a privacy choice, and is no object')
+      markInvalid(report, 'unreadable_opt_out', '', 'holds a privacy choice, and is no object')
     return undefined
   }
-  const object = readObject(value, table, `${path}.`, report)
+  const object = readObject(value, table, report)
   for (const _ in object) return object
   return undefined
 }
 
-function readList(given: unknown, rule: ListRule, path: string, report: Report): unknown[] | undefined {
+function readList(given: unknown, rule: ListRule, report: Report): unknown[] | undefined {
   const isList = Array.isArray(given)
   const values: readonly unknown[] = isList ? given : [given]
   const list: unknown[] = []
   for (let index = 0; index < values.length; index++) {
-    const item = readAny(values[index], rule.items, isList ? `${path}[${index}]` : path, '', report)
+    const item = readAny(values[index], rule.items, isList ? index : '', report)
     if (item === undefined) continue
     if (list.length === rule.maxItems) {
-      warn(report, path, 'too_many_values')
+      warn(report, '', 'too_many_values')
       break
     }
     list.push(item)
@@ -173,33 +172,28 @@ function readList(given: unknown, rule: ListRule, path: string, report: Report):
   return list.length > 0 ? list : undefined
 }
 
-export function noteReading(reading: Reading<unknown>, prefix: string, key: string, report: Report): void {
+export function noteReading(reading: Reading<unknown>, step: Step, report: Report): void {
   switch (reading.status) {
     case 'absent':
       return
     case 'read':
-      if (reading.warning !== undefined) warn(report, prefix + key, reading.warning, reading.hint)
+      if (reading.warning !== undefined) warn(report, step, reading.warning, reading.hint)
       return
     case 'dropped':
-      warn(report, prefix + key, reading.code)
+      warn(report, step, reading.code)
       return
     case 'invalid':
-      markInvalid(report, reading.reason, prefix + key, reading.rule)
+      markInvalid(report, reading.reason, step, reading.rule)
   }
 }
 
-export function warnOfUnknownKeys(
-  raw: RawObject,
-  known: ReadonlySet<string>,
-  prefix: string,
-  report: Report,
-): void {
-  let lastPath = ''
+export function warnOfUnknownKeys(raw: RawObject, known: ReadonlySet<string>, report: Report): void {
+  let last = ''
   for (const key of Object.keys(raw)) {
     if (known.has(key) || isAbsent(raw[key])) continue
-    const path = prefix + safeKey(key)
+    const name = safeKey(key)
     // Keys without a name that can be shown come in dozens.
-    if (!noteChoice(key, raw[key], path, report) && path !== lastPath) warn(report, path, 'unknown_field')
-    lastPath = path
+    if (!noteChoice(key, raw[key], name, report) && name !== last) warn(report, name, 'unknown_field')
+    last = name
   }
 }
