@@ -145,13 +145,6 @@ t.test(
   },
 )
 
-t.test(
-  "only types come from Fastify's TypeBox package: it loads ajv and a second compiler of schemas",
-  async (t) => {
-    t.notOk(packagesOf(globSync('**/*.ts', { cwd: src })).has('@fastify/type-provider-typebox'))
-  },
-)
-
 /** What these files load that is neither theirs nor Node's. */
 function packagesOf(paths: readonly string[]): Set<string> {
   const imported = paths.flatMap((path) => {

@@ -9,11 +9,11 @@ import type { Account, Grant, Vault } from '../vault/vault.ts'
 import {
   accountStatus,
   AdAccountId,
-  answerOf,
   Failure,
   queueStatus,
   sendOrFilter,
   textOf,
+  type RecordOf,
 } from './answers.ts'
 import type { AdminOptions } from './options.ts'
 
@@ -76,15 +76,16 @@ export const AccountView = Type.Closed({
   queues: Type.Array(QueueView),
 })
 export type AccountAnswer = Static<typeof AccountView>
+type AccountRecord = RecordOf<AccountAnswer>
 
 /** Throws NOT_FOUND. */
-export function showAccount(options: AdminOptions, adAccountId: string): AccountAnswer {
+export function showAccount(options: AdminOptions, adAccountId: string): AccountRecord {
   const { vault, delivery, refresher, tokenWatch, clock } = options
   const account = findAccount(vault, adAccountId)
   const grant = vault.grantOf(adAccountId)
   const nowMs = clock.wallMs()
   const queues = delivery.queues(adAccountId)
-  return answerOf(AccountView, {
+  return {
     ...account,
     country: account.country?.toUpperCase(),
     paused: account.isPaused,
@@ -102,7 +103,7 @@ export function showAccount(options: AdminOptions, adAccountId: string): Account
       .filter((status) => !queues.some((queue) => queue.status === status))
       .map((status) => ({ status, ...STATUSES[status] })),
     queues: queues.map(describeQueue),
-  })
+  }
 }
 
 export function describeQueue(queue: Pick<QueueState, 'isTest' | 'status' | 'nextTryMs' | 'callsInFlight'>) {

@@ -7,8 +7,6 @@ import { AccountView, showAccount, EventNames, findAccount } from './account-vie
 import {
   AccountParams as Params,
   AdAccountId,
-  answerOf,
-  answers,
   camelOf,
   Label,
   NoContent,
@@ -69,7 +67,7 @@ const Copy = Type.Closed(
 export type AccountCopy = Static<typeof Copy>
 /** Of hundreds of sources with long expressions. */
 const COPY_LIMIT_BYTES = 16 * 1024 ** 2
-const AccountNow = answers({ 200: AccountView })
+const AccountNow = { 200: AccountView }
 
 export const accountRoutes: AdminRoutes = async (app, options) => {
   const { vault, granting } = options
@@ -81,7 +79,7 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
       'What is absent stays as it is; null goes back to the default. Held events are sent at once.',
     params: Params,
     body: AccountBody,
-    response: answers({ 200: AccountView, 201: AccountView }),
+    response: { 200: AccountView, 201: AccountView },
   }
   app.put('/accounts/:id', { schema: putting }, async (request, reply) => {
     const { id: adAccountId } = request.params
@@ -107,7 +105,7 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
 
   const listing = {
     summary: 'All accounts: where the token comes from and whether it works, and the state of each queue',
-    response: answers({ 200: Accounts }),
+    response: { 200: Accounts },
   }
   app.get('/accounts', { schema: listing }, async () => ({
     accounts: vault.accounts().map(({ adAccountId }) => show(adAccountId)),
@@ -116,7 +114,7 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
   const reading = { summary: 'One account', params: Params, response: AccountNow }
   app.get('/accounts/:id', { schema: reading }, async (request) => show(request.params.id))
 
-  const removing = { summary: 'Remove an account', params: Params, response: answers({ 204: NoContent }) }
+  const removing = { summary: 'Remove an account', params: Params, response: { 204: NoContent } }
   app.delete('/accounts/:id', { schema: removing }, async (request, reply) => {
     const { id } = request.params
     if (!(await vault.deleteAccount(id))) throw new NoSuch(`account ${id}`)
@@ -132,14 +130,14 @@ export const accountActionRoutes: AdminRoutes = async (app, options) => {
   const verifying = {
     summary: 'Ask Pinterest, with an event that it does not record, whether the token works',
     params: Params,
-    response: answers({ 200: Verification }),
+    response: { 200: Verification },
   }
   app.post('/accounts/:id/verify', { config: { isAudited: false }, schema: verifying }, async (request) => {
     const { adAccountId } = findAccount(vault, request.params.id)
     const verification = await verify(adAccountId)
     // A queue that was held for its token may continue.
     if (verification.works) delivery.accountChanged(adAccountId)
-    return answerOf(Verification, verification)
+    return verification
   })
 
   const minting = {
@@ -169,7 +167,7 @@ export const accountActionRoutes: AdminRoutes = async (app, options) => {
       "A sealed copy of the account for another cell, with its token, its sources and its keys' hashes",
     description: 'It shows nothing, and opens where the same master key is known.',
     params: Params,
-    response: answers({ 200: Copy }),
+    response: { 200: Copy },
   }
   app.get('/accounts/:id/copy', { schema: copying }, async (request) => {
     const { adAccountId } = findAccount(vault, request.params.id)

@@ -39,7 +39,7 @@ export const labelOf = (options: { readonly minLength?: number } = {}) =>
     { maxLength: 200, ...options },
   )
 export const Label = labelOf()
-export const NoContent = Type.Null({ description: 'Done; no body.' })
+export const NoContent = Type.Unsafe<undefined>(Type.Null({ description: 'Done; no body.' }))
 export const Redirect = Type.Null({ description: 'To the page that follows.' })
 
 export const Failure = Type.OrNull(
@@ -72,14 +72,6 @@ export const ErrorAnswer = Type.Closed(
   },
   { description: 'What went wrong.' },
 )
-
-/**
- * A route's answers by status. Opaque to the compiler, which would want handlers to answer mutable lists: a test holds what
- * is sent against the description.
- */
-export function answers(byStatus: Readonly<Record<number, TSchema>>): unknown {
-  return byStatus
-}
 
 type Camel<Name extends string> = Name extends `${infer Head}_${infer Tail}`
   ? `${Head}${Capitalize<Camel<Tail>>}`
@@ -116,16 +108,16 @@ export type RecordOf<Answer> = Answer extends IsoTime
     : Answer extends object
       ? {
           readonly [
-            Name in keyof Answer & string as NonNullable<Answer[Name]> extends IsoTime
-              ? `${Camel<Name>}Ms`
-              : Camel<Name>
+            Name in keyof Answer as NonNullable<Answer[Name]> extends IsoTime
+              ? `${Camel<Name & string>}Ms`
+              : Camel<Name & string>
           ]: RecordOf<Answer[Name]>
         }
       : Answer extends null
         ? null | undefined
         : Answer
 
-/** The fields that the schema names, and no others, whatever else the record holds. */
+/** The fields that the schema names, and no others, whatever else the record holds. The routes' answers are made by it. */
 export function answerOf<Schema extends TSchema>(
   schema: Schema,
   record: RecordOf<Static<Schema>>,
@@ -164,10 +156,6 @@ export function idOfCursor(cursor: string | undefined): { readonly beforeId?: nu
   return cursor === undefined ? {} : { beforeId: Number(cursor) }
 }
 
-export function toCursor(id: number | undefined): string | null {
-  return id === undefined ? null : String(id)
-}
-
 /** `find` is asked for one more than the limit, to know whether there are more. */
 export async function readPage<Item extends { readonly id: number }>(
   { limit: limitText, cursor }: { readonly limit?: string | undefined; readonly cursor?: string | undefined },
@@ -176,5 +164,5 @@ export async function readPage<Item extends { readonly id: number }>(
   const limit = Number(limitText ?? DEFAULT_PAGE)
   const found = await find({ ...idOfCursor(cursor), limit: limit + 1 })
   const page = found.slice(0, limit)
-  return { page, nextCursor: found.length > limit ? toCursor(page.at(-1)?.id) : null }
+  return { page, nextCursor: found.length > limit ? page.at(-1)?.id.toString() : undefined }
 }

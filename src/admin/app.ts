@@ -11,13 +11,12 @@ import Fastify, {
   type FastifySchemaCompiler,
 } from 'fastify'
 import type { FastifySchemaValidationError } from 'fastify/types/schema.js'
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Compile, type Validator, type XSchema } from 'typebox/schema'
-import { Type } from '../type.ts'
+import { Type, type TSchema } from '../type.ts'
 import { NotFound, Unauthorized, WrongHost, codeOf } from '../errors.ts'
 import { bearerOf } from '../ingest/auth.ts'
 import { accountActionRoutes, accountRoutes } from './accounts.ts'
-import { ruleOfPattern } from './answers.ts'
+import { answerOf, ruleOfPattern } from './answers.ts'
 import { auditChanges, auditRoutes } from './audit.ts'
 import { consentRoutes, sendPage, wantsHtml } from './consent.ts'
 import { consoleRoutes } from './console.ts'
@@ -28,7 +27,7 @@ import { insightRoutes, totalsRoutes } from './insight.ts'
 import { keyRoutes } from './keys.ts'
 import { liveRoutes } from './live.ts'
 import { describeRoutes, openapiRoutes } from './openapi.ts'
-import type { AdminOptions, AdminRoutes } from './options.ts'
+import type { AdminOptions, AdminRoutes, AdminTypes } from './options.ts'
 import { createRefusals, GUESS_AGAIN_S } from './refusals.ts'
 import { createSessions, isSame, SESSION_KEY_HEADER, sessionRoutes } from './session.ts'
 import { sourceRoutes } from './sources.ts'
@@ -66,8 +65,13 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
     frameworkErrors: (error, _request, reply) => refuseMalformed(error, reply),
     forceCloseConnections: 'idle',
   })
-    .withTypeProvider<TypeBoxTypeProvider>()
+    .withTypeProvider<AdminTypes>()
     .setValidatorCompiler(compileSchema)
+    .setSerializerCompiler<TSchema>(
+      ({ schema }) =>
+        (record) =>
+          JSON.stringify(answerOf(schema, record)),
+    )
 
   app.setErrorHandler<FastifyError>((error, request, reply) => {
     const { status, message } = explain(error)

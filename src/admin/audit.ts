@@ -5,7 +5,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from '../type.ts'
 import { codeOf } from '../errors.ts'
-import { answerOf, answers, NextCursor, Cursor, PageLimit, readPage } from './answers.ts'
+import { NextCursor, Cursor, PageLimit, readPage } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
 
 const Query = Type.Closed({ limit: Type.Optional(PageLimit), cursor: Type.Optional(Cursor) })
@@ -21,11 +21,11 @@ export const auditRoutes: AdminRoutes = async (app, { store }) => {
   const schema = {
     summary: 'What was changed through this port, newest first',
     querystring: Query,
-    response: answers({ 200: Type.Closed({ entries: Type.Array(Entry), next_cursor: NextCursor }) }),
+    response: { 200: Type.Closed({ entries: Type.Array(Entry), next_cursor: NextCursor }) },
   }
   app.get('/audit', { schema }, async (request) => {
     const { page, nextCursor } = await readPage(request.query, (query) => store.auditTrail(query))
-    return { entries: page.map((entry) => answerOf(Entry, entry)), next_cursor: nextCursor }
+    return { entries: page, nextCursor }
   })
 }
 

@@ -10,7 +10,7 @@ import { Type } from '../type.ts'
 import { ConsentInvalid, InvalidRequest, NoGrant, TokenRefused, Unauthorized } from '../errors.ts'
 import { NO_CLIENT, SCOPE } from '../vault/granting.ts'
 import { findAccount } from './account-view.ts'
-import { AccountParams, AdAccountId, answers, Redirect, textOf } from './answers.ts'
+import { AccountParams, AdAccountId, Redirect, textOf } from './answers.ts'
 import { writeAudit } from './audit.ts'
 import type { AdminRoutes } from './options.ts'
 import { createTickets } from './session.ts'
@@ -36,7 +36,7 @@ export const consentRoutes: AdminRoutes = async (app, options) => {
   const authorizing = {
     summary: "Lead a browser to Pinterest's consent page",
     params: AccountParams,
-    response: answers({ 302: Redirect }),
+    response: { 302: Redirect },
   }
   app.get('/accounts/:id/authorize', { ...open, schema: authorizing }, async (request, reply) => {
     const { id: adAccountId } = request.params
@@ -77,7 +77,7 @@ export const consentRoutes: AdminRoutes = async (app, options) => {
   const returning = {
     summary: 'Where Pinterest leads the browser back to',
     querystring: Callback,
-    response: answers({ 200: Authorized }),
+    response: { 200: Authorized },
   }
   app.get('/oauth/callback', { ...open, schema: returning }, async (request, reply) => {
     const { state = '', code, error } = request.query
@@ -91,7 +91,7 @@ export const consentRoutes: AdminRoutes = async (app, options) => {
     // The audit hook skips a GET.
     const details = { ad_account_id: adAccountId, authorized, status: 200 }
     await writeAudit(options, 'GET /oauth/callback', details)
-    if (!wantsHtml(request)) return { ad_account_id: adAccountId, authorized }
+    if (!wantsHtml(request)) return { adAccountId, authorized }
     const text = `Authorized: ${authorized.join(', ')}. What waited is sent now. POST /accounts/${adAccountId}/conversion-token makes sending independent of refreshes.`
     return sendPage(reply, 200, 'Done', text)
   })

@@ -8,8 +8,6 @@ import { InvalidRequest } from '../errors.ts'
 import type { DeadLetter as StoredDeadLetter, DeadLetterFilter, DeadStatus } from '../store/store.ts'
 import {
   AdAccountId,
-  answerOf,
-  answers,
   EventId,
   filterOf,
   IsTest,
@@ -18,7 +16,6 @@ import {
   idOfCursor,
   PageLimit,
   readPage,
-  toCursor,
 } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
@@ -124,20 +121,20 @@ export const deadLetterRoutes: AdminRoutes = async (app, options) => {
   const listing = {
     summary: 'What Pinterest rejected or what grew too old, newest first',
     querystring: Query,
-    response: answers({ 200: Listed }),
+    response: { 200: Listed },
   }
   app.get('/dead-letters', { schema: listing }, async (request) => {
     const { limit, cursor, ...filter } = request.query
     const { page, nextCursor } = await readPage({ limit, cursor }, (query) =>
       store.deadLetters({ ...filterOf(filter), ...query }),
     )
-    return answerOf(Listed, { deadLetters: page, nextCursor })
+    return { deadLetters: page, nextCursor }
   })
 
   const grouping = {
     summary: 'Dead letters by reason and message, the largest group first',
     querystring: GroupQuery,
-    response: answers({ 200: Groups }),
+    response: { 200: Groups },
   }
   app.get('/dead-letters/groups', { schema: grouping }, async (request) => {
     const { cursor, ...filter } = request.query
@@ -150,26 +147,26 @@ export const deadLetterRoutes: AdminRoutes = async (app, options) => {
       isOver = found.length < GROUP_PAGE
       at = isOver ? {} : { beforeId: found.at(-1)!.id }
     }
-    return answerOf(Groups, {
+    return {
       groups: groupsOf(deadLetters, isTooOld),
       deadLetters: deadLetters.length,
-      nextCursor: toCursor(at.beforeId),
-    })
+      nextCursor: at.beforeId?.toString(),
+    }
   })
 
   const replaying = {
     summary: 'Queue dead letters again, or count what would be queued',
     body: ReplayBody,
-    response: answers({ 200: Replayed }),
+    response: { 200: Replayed },
   }
   app.post('/dead-letters/replay', { config, schema: replaying }, async (request) => {
-    const counts = { replayed: 0, duplicates: 0, too_old: 0 }
+    const counts = { replayed: 0, duplicates: 0, tooOld: 0 }
     const filter = readFilter(request.body)
     const beforeId = await run(request.body, async (step) => {
       if (request.body.dry_run === true) {
         const found = await store.deadLetters({ ...filter, ...step })
         const tooOld = found.filter(isTooOld).length
-        counts.too_old += tooOld
+        counts.tooOld += tooOld
         counts.replayed += found.length - tooOld
         return {
           auditId: undefined,
@@ -186,13 +183,13 @@ export const deadLetterRoutes: AdminRoutes = async (app, options) => {
       for (const queue of done.queues) delivery.wake(queue)
       counts.replayed += done.replayed
       counts.duplicates += done.duplicates
-      counts.too_old += done.tooOld
+      counts.tooOld += done.tooOld
       return { ...done, handled: done.replayed + done.duplicates + done.tooOld }
     })
-    return { ...counts, next_cursor: toCursor(beforeId) }
+    return { ...counts, nextCursor: beforeId?.toString() }
   })
 
-  const purging = { summary: 'Delete dead letters for good', body: Body, response: answers({ 200: Purged }) }
+  const purging = { summary: 'Delete dead letters for good', body: Body, response: { 200: Purged } }
   app.post('/dead-letters/purge', { config, schema: purging }, async (request) => {
     let purged = 0
     const filter = readFilter(request.body)
@@ -201,7 +198,7 @@ export const deadLetterRoutes: AdminRoutes = async (app, options) => {
       purged += done.purged
       return { ...done, handled: done.purged }
     })
-    return { purged, next_cursor: toCursor(beforeId) }
+    return { purged, nextCursor: beforeId?.toString() }
   })
 }
 

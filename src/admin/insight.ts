@@ -5,16 +5,7 @@ import { advise } from '../telemetry/advice.ts'
 import { MOST_HOURS } from '../telemetry/match-quality.ts'
 import { COUNTED, isIdentifier, type Counted } from '../telemetry/tally.ts'
 import { findAccount } from './account-view.ts'
-import {
-  AccountParams,
-  AdAccountId,
-  answerOf,
-  answers,
-  Failure,
-  filterOf,
-  IsTest,
-  textOf,
-} from './answers.ts'
+import { AccountParams, AdAccountId, camelOf, Failure, filterOf, IsTest, textOf } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
 /** By what Pinterest can match an account's events with people, and what to improve first. */
@@ -42,20 +33,19 @@ const Column = Type.Closed({
   label: Type.String(),
   is_bad: Type.Boolean({ description: 'A high share is bad.' }),
 })
-const COLUMNS = COUNTED.map((name) => ({ name, label: LABELS[name], is_bad: !isIdentifier(name) }))
+const COLUMNS = COUNTED.map((name) => ({ name, label: LABELS[name], isBad: !isIdentifier(name) }))
 
-const Counts = Type.Closed({
+const MatchRow = Type.Closed({
   ad_account_id: AdAccountId,
   event_name: Type.String(),
   events: Type.Count,
   top_warnings: Type.Array(Type.Closed({ code: Type.String(), count: Type.Count })),
   top_invalid_reasons: Type.Array(Type.Closed({ reason: Type.String(), count: Type.Count })),
   advice: Type.Array(Type.Closed({ code: Type.String(), message: Type.String() })),
+  shares: Type.Unsafe<Record<Counted, number>>(
+    Type.Record(Type.Enum([...COUNTED]), Type.Number({ minimum: 0, maximum: 1 })),
+  ),
 })
-const Shares = Type.Unsafe<Record<Counted, number>>(
-  Type.Record(Type.Enum([...COUNTED]), Type.Number({ minimum: 0, maximum: 1 })),
-)
-const MatchRow = Type.Closed({ ...Counts.properties, shares: Shares })
 const MatchQuality = Type.Closed({
   hours: Type.Count,
   columns: Type.Array(Column),
@@ -64,10 +54,13 @@ const MatchQuality = Type.Closed({
 export type MatchQualityAnswer = Static<typeof MatchQuality>
 
 /** Fetched once a day, and kept. */
-const Fetched = Type.Closed({ fetched_at: Type.OrNull(Type.Time), last_failure: Failure })
 const Quality = Type.Closed({
   ad_account_id: AdAccountId,
-  pinterest: Type.Closed({ ...Fetched.properties, scores: Type.Array(Score) }),
+  pinterest: Type.Closed({
+    fetched_at: Type.OrNull(Type.Time),
+    last_failure: Failure,
+    scores: Type.Array(Score),
+  }),
 })
 
 /** Whether each account sends as many events of each name as it used to. */
@@ -112,7 +105,7 @@ export const totalsRoutes: AdminRoutes = async (app, { store }) => {
   const schema = {
     summary: 'The totals: received = delivered + rejected + expired + filtered + queued + duplicate',
     querystring: TotalsQuery,
-    response: answers({ 200: Totals }),
+    response: { 200: Totals },
   }
   app.get('/totals', { schema }, async (request) => store.totals(filterOf(request.query)))
 }
@@ -133,51 +126,45 @@ export const insightRoutes: AdminRoutes = async (app, options) => {
   const scoring = {
     summary: "Pinterest's own Event Quality Score, fetched daily",
     params: AccountParams,
-    response: answers({ 200: Quality }),
+    response: { 200: Quality },
   }
   app.get('/accounts/:id/quality', { schema: scoring }, async (request) => {
     const { id: adAccountId } = request.params
     const quality = vault.quality(findAccount(vault, adAccountId).adAccountId)
-    return {
-      ad_account_id: adAccountId,
-      pinterest: {
-        ...answerOf(Fetched, { fetchedAtMs: quality?.fetchedAtMs, lastFailure: quality?.failure }),
-        scores: quality?.scores ?? [],
-      },
-    }
+    const { fetchedAtMs, failure: lastFailure, scores = [] } = quality ?? {}
+    return { adAccountId, pinterest: { fetchedAtMs, lastFailure, scores: scores.map(camelOf) } }
   })
 
   const matching = {
     summary: 'By what Pinterest can match events with people, per event name, and what to improve first',
     querystring: MatchQuery,
-    response: answers({ 200: MatchQuality }),
+    response: { 200: MatchQuality },
   }
   app.get('/match-quality', { schema: matching }, async (request) => {
     const hours = Number(request.query.hours ?? MOST_HOURS)
     const rows = streams
       .quality(hours, request.query.ad_account_id)
       .slice(0, MOST_ROWS)
-      .map((row) => ({
-        ...answerOf(Counts, {
+      .map((row) => {
+        const shares = Object.entries(row.shares).map(([name, share]) => [name, Number(share.toFixed(4))])
+        return {
           ...row,
           topWarnings: row.warnings.slice(0, MOST_WORDS),
           topInvalidReasons: row.invalidReasons.slice(0, MOST_WORDS),
           advice: advise(row),
-        }),
-        shares: Object.fromEntries(
-          Object.entries(row.shares).map(([name, share]) => [name, Number(share.toFixed(4))]),
-        ),
-      }))
+          shares: camelOf(Object.fromEntries(shares) as typeof row.shares),
+        }
+      })
     return { hours, columns: COLUMNS, rows }
   })
 
   const watching = {
     summary: 'Whether each account sends as many events of each name as it used to; drops and surges first',
     querystring: VolumeQuery,
-    response: answers({ 200: Volume }),
+    response: { 200: Volume },
   }
   app.get('/volume', { schema: watching }, async (request) => {
     const { ad_account_id: adAccountId, hours = 24 } = request.query
-    return answerOf(Volume, { volume: streams.volume(Number(hours), adAccountId) })
+    return { volume: streams.volume(Number(hours), adAccountId) }
   })
 }

@@ -1,7 +1,7 @@
 /** Relay keys: made, listed, removed. The key itself is shown in the answer that makes it and never again. */
 import { Type, type Static } from '../type.ts'
 import { InvalidRequest, NoSuch } from '../errors.ts'
-import { AdAccountId, answerOf, answers, labelOf, NoContent } from './answers.ts'
+import { AdAccountId, labelOf, NoContent } from './answers.ts'
 import { writeAudit } from './audit.ts'
 import type { AdminRoutes } from './options.ts'
 
@@ -36,7 +36,7 @@ export type MadeKeyAnswer = Static<typeof MadeKey>
 
 export const keyRoutes: AdminRoutes = async (app, options) => {
   const { vault } = options
-  const making = { summary: 'Make a relay key', body: KeyBody, response: answers({ 201: MadeKey }) }
+  const making = { summary: 'Make a relay key', body: KeyBody, response: { 201: MadeKey } }
   app.post('/keys', { config: { isAudited: 'failed' }, schema: making }, async (request, reply) => {
     const { label, ad_account_ids: adAccountIds } = request.body
     const unknown = adAccountIds.find((id) => vault.account(id) === undefined)
@@ -44,19 +44,15 @@ export const keyRoutes: AdminRoutes = async (app, options) => {
     const { relayKey, ...key } = await vault.createKey({ label, adAccountIds })
     // The path does not name it.
     await writeAudit(options, 'POST /keys', { key_id: key.keyId, status: 201 })
-    return reply.code(201).send(answerOf(MadeKey, { ...key, id: key.keyId, key: relayKey }))
+    return reply.code(201).send({ ...key, id: key.keyId, key: relayKey })
   })
 
-  const listing = { summary: 'All relay keys, without the keys themselves', response: answers({ 200: Keys }) }
-  app.get('/keys', { schema: listing }, async () =>
-    answerOf(Keys, {
-      keys: vault
-        .keys()
-        .map((key) => ({ ...key, id: key.keyId, lastUsedAtMs: vault.keyUsedAtMs(key.keyId) })),
-    }),
-  )
+  const listing = { summary: 'All relay keys, without the keys themselves', response: { 200: Keys } }
+  app.get('/keys', { schema: listing }, async () => ({
+    keys: vault.keys().map((key) => ({ ...key, id: key.keyId, lastUsedAtMs: vault.keyUsedAtMs(key.keyId) })),
+  }))
 
-  const removing = { summary: 'Remove a relay key', params: Params, response: answers({ 204: NoContent }) }
+  const removing = { summary: 'Remove a relay key', params: Params, response: { 204: NoContent } }
   app.delete('/keys/:key_id', { schema: removing }, async (request, reply) => {
     const { key_id: keyId } = request.params
     if (!(await vault.deleteKey(keyId))) throw new NoSuch('key with this id')

@@ -10,7 +10,7 @@ import { waitingOf } from '../store/snapshot.ts'
 import { RANGES, type Range } from '../telemetry/recent-statistics.ts'
 import type { Account } from '../vault/vault.ts'
 import { describeQueue, problemsOf, QueueView } from './account-view.ts'
-import { accountStatus, AdAccountId, answerOf, answers, textOf } from './answers.ts'
+import { accountStatus, AdAccountId, textOf } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
 import { Totals } from './insight.ts'
 
@@ -114,7 +114,7 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
     summary:
       'Recent statistics of this process, accounts that need a person, and the queues that matter most',
     querystring: Query,
-    response: answers({ 200: Live }),
+    response: { 200: Live },
   }
   app.get('/live', { schema }, async (request) => {
     const { since = 0, range = '15m', ad_account_id: id } = request.query
@@ -124,10 +124,10 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
     const queues = queuesNow(delivery.queues(), stored?.backlog ?? []).filter(
       ({ adAccountId }) => vault.account(adAccountId) !== undefined,
     )
-    const problem = readiness.problem()
+    const problem: Problem | undefined = readiness.problem()
     const blocked = findBlocked(options, queues)
     const oldestAge = stored && waitingOf(stored, clock).oldestAgeSeconds
-    return answerOf(Live, {
+    return {
       at,
       cell: options.settings.CELL,
       problem,
@@ -148,7 +148,7 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
         .toSorted(byUrgency)
         .slice(0, QUEUES_SHOWN)
         .map((queue) => queueOf(queue, at)),
-    })
+    }
   })
 
   function queueOf(queue: QueueNow, nowS: number) {

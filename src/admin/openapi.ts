@@ -1,13 +1,12 @@
 /**
  * `GET /openapi.json` describes this port, from the schemas that its routes validate with; `GET /openapi/public.json`
- * the public one. A route appears by being registered after `describeRoutes`, and its answers are described but not shaped:
- * what a handler sends is what a client gets.
+ * the public one. A route appears by being registered after `describeRoutes`.
  */
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import { Type } from '../type.ts'
 import { describePublicPort, serverAt } from '../ingest/describe.ts'
-import { answers, ErrorAnswer } from './answers.ts'
+import { ErrorAnswer } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
 import { SESSION_COOKIE, SESSION_KEY_HEADER } from './session.ts'
 
@@ -19,7 +18,6 @@ export async function describeRoutes(
   app: FastifyInstance,
   { version }: Pick<AdminOptions, 'version'>,
 ): Promise<void> {
-  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer))
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -62,12 +60,12 @@ function operationIdOf(method: string, url: string): string {
 const Document = Type.Record(Type.String(), Type.Unknown(), { description: 'An OpenAPI document.' })
 
 export const openapiRoutes: AdminRoutes = async (app, { version, settings }) => {
-  const own = { summary: 'This description', response: answers({ 200: Document }) }
+  const own = { summary: 'This description', response: { 200: Document } }
   app.get('/openapi.json', { schema: own }, async () => app.swagger() as unknown as Record<string, unknown>)
 
   const publicPort = {
     summary: 'The description of the public port; without the admin token when DOCS_OPEN=true',
-    response: answers({ 200: Document }),
+    response: { 200: Document },
   }
   app.get('/openapi/public.json', { config: { isOpen: settings.DOCS_OPEN }, schema: publicPort }, async () =>
     describePublicPort(version),

@@ -1,5 +1,6 @@
 /** What the routes of the admin port are given. */
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsync, FastifyTypeProvider, RawServerDefault } from 'fastify'
+import type { Static, TSchema } from '../type.ts'
 import type { DeliveryOptions } from '../delivery/options.ts'
 import type { Verify } from '../delivery/verify.ts'
 import type { IngestOptions } from '../ingest/take-post.ts'
@@ -12,6 +13,7 @@ import type { Streams } from '../telemetry/streams.ts'
 import type { Granting } from '../vault/granting.ts'
 import type { Refresher } from '../vault/refresher.ts'
 import type { TokenWatch } from '../vault/token-watch.ts'
+import type { RecordOf } from './answers.ts'
 import type { Refusals } from './refusals.ts'
 import type { createSessions } from './session.ts'
 
@@ -53,8 +55,14 @@ interface RouteOptions extends AdminOptions {
   readonly refusals: Refusals
 }
 
+/** A handler answers with the relay's own record, of which the schema of the answer is sent: see `answerOf`. */
+export interface AdminTypes extends FastifyTypeProvider {
+  readonly validator: this['schema'] extends TSchema ? Static<this['schema']> : unknown
+  readonly serializer: this['schema'] extends TSchema ? RecordOf<Static<this['schema']>> : unknown
+}
+
 /** The routes of a resource: each with its schema, its handler and, in `config`, who may ask and whether it is audited. */
-export type AdminRoutes = FastifyPluginAsyncTypebox<RouteOptions>
+export type AdminRoutes = FastifyPluginAsync<RouteOptions, RawServerDefault, AdminTypes>
 
 declare module 'fastify' {
   interface FastifyContextConfig {

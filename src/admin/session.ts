@@ -9,7 +9,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { Type } from '../type.ts'
 import { Unauthorized } from '../errors.ts'
-import { answers, NoContent } from './answers.ts'
+import { NoContent } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
 export const SESSION_KEY_HEADER = 'x-pinrelay-session-key'
@@ -89,7 +89,7 @@ export const sessionRoutes: AdminRoutes = async (app, options) => {
   const beginning = {
     summary: 'Begin a browser session with the admin token',
     body: Login,
-    response: answers({ 200: Session }),
+    response: { 200: Session },
   }
   app.post('/session', { ...open, schema: beginning }, async (request, reply) => {
     if (!isSame(request.body.admin_token, adminToken)) {
@@ -98,10 +98,10 @@ export const sessionRoutes: AdminRoutes = async (app, options) => {
     }
     const { sessionId, sessionKey } = sessions.begin()
     reply.headers({ 'set-cookie': sessions.cookieOf(sessionId), 'cache-control': 'no-store' })
-    return { session_key: sessionKey, expires_in_seconds: SESSION_LIFE_S }
+    return { sessionKey, expiresInSeconds: SESSION_LIFE_S }
   })
 
-  const ending = { summary: 'End the browser session', response: answers({ 204: NoContent }) }
+  const ending = { summary: 'End the browser session', response: { 204: NoContent } }
   app.delete('/session', { ...open, schema: ending }, async (request, reply) => {
     sessions.end(sessions.find(request.headers.cookie) ?? '')
     return reply.header('set-cookie', sessions.cookieOf(undefined)).code(204).send()

@@ -3,7 +3,7 @@ import { Type, type Static } from '../type.ts'
 import { InvalidRequest, NoSuch } from '../errors.ts'
 import { DEFAULT_EVENTS, EXPRESSION_STOPPED, SOURCE_KINDS } from '../sources/source.ts'
 import type { Source } from '../vault/vault.ts'
-import { AdAccountId, answerOf, answers, NoContent, sendOrFilter } from './answers.ts'
+import { AdAccountId, NoContent, sendOrFilter, type RecordOf } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
 import { Consent, Events, readSettings, SourceBody, SourceId } from './source-settings.ts'
 
@@ -65,7 +65,7 @@ export const sourceRoutes: AdminRoutes = async (app, options) => {
     description: 'What is absent stays as it is; null goes back to the default.',
     params: Params,
     body: SourceBody,
-    response: answers({ 200: SourceView, 201: SourceView }),
+    response: { 200: SourceView, 201: SourceView },
   }
   app.put('/sources/:source_id', { schema: putting }, async (request, reply) => {
     const { source_id: sourceId } = request.params
@@ -88,18 +88,18 @@ export const sourceRoutes: AdminRoutes = async (app, options) => {
     return reply.code(outcome === 'added' ? 201 : 200).send(show(sourceId))
   })
 
-  const listing = { summary: 'All sources, with their last webhooks', response: answers({ 200: Sources }) }
+  const listing = { summary: 'All sources, with their last webhooks', response: { 200: Sources } }
   app.get('/sources', { schema: listing }, async () => ({
     sources: vault.sources().map((source) => showSource(source, options)),
   }))
 
-  const reading = { summary: 'One source', params: Params, response: answers({ 200: SourceView }) }
+  const reading = { summary: 'One source', params: Params, response: { 200: SourceView } }
   app.get('/sources/:source_id', { schema: reading }, async (request) => show(request.params.source_id))
 
   const removing = {
     summary: 'Remove a source: its webhooks get 404 from then on',
     params: Params,
-    response: answers({ 204: NoContent }),
+    response: { 204: NoContent },
   }
   app.delete('/sources/:source_id', { schema: removing }, async (request, reply) => {
     const { source_id: id } = request.params
@@ -141,10 +141,10 @@ function problemsOf(
   return problems
 }
 
-function showSource(source: Source, base: AdminOptions): SourceAnswer {
+function showSource(source: Source, base: AdminOptions): RecordOf<SourceAnswer> {
   const { webhookLog } = base
   const { sourceId, options } = source
-  return answerOf(SourceView, {
+  return {
     ...source,
     ...options,
     id: sourceId,
@@ -154,5 +154,5 @@ function showSource(source: Source, base: AdminOptions): SourceAnswer {
     test: options.isTest,
     problems: problemsOf(source, base),
     webhooks: webhookLog.of(sourceId),
-  })
+  }
 }

@@ -1,7 +1,6 @@
 /** What operators do with the store as a whole: back it up, reseal it, recover what was quarantined. */
 import { Type, type Static } from '../type.ts'
 import { NoSuch, RecoverRunning } from '../errors.ts'
-import { answerOf, answers } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
 const Resealed = Type.Closed({ records: Type.Count, payloads: Type.Count })
@@ -45,7 +44,7 @@ export const storeRoutes: AdminRoutes = async (app, { vault, store, delivery, ba
   /** Reseals the vault first, then the payloads. After the answer, the previous key is no longer needed. Safe to repeat at any time. */
   const resealing = {
     summary: 'Seal again with MASTER_KEY what MASTER_KEY_PREVIOUS sealed',
-    response: answers({ 200: Resealed }),
+    response: { 200: Resealed },
   }
   app.post('/reseal', { schema: resealing }, async () => {
     const records = await vault.reseal()
@@ -55,14 +54,14 @@ export const storeRoutes: AdminRoutes = async (app, { vault, store, delivery, ba
   const backingUp = {
     summary: 'Copy vault and queue into a folder while posts are taken (SQLite)',
     body: BackupBody,
-    response: answers({ 200: BackedUp }),
+    response: { 200: BackedUp },
   }
   app.post(
     '/backup',
     { schema: backingUp },
     async ({ body: { folder, with_master_key: withMasterKey = false } }) => {
       const { files } = await backUp({ folder, withMasterKey })
-      return { files: [...files], with_master_key: withMasterKey }
+      return { files, withMasterKey }
     },
   )
 
@@ -71,7 +70,7 @@ export const storeRoutes: AdminRoutes = async (app, { vault, store, delivery, ba
   const recovering = {
     summary: 'Bring back what can be read of a queue that was quarantined',
     body: RecoverBody,
-    response: answers({ 200: Recovered }),
+    response: { 200: Recovered },
   }
   app.post('/recover', { schema: recovering }, async (request) => {
     if (isRunning) throw new RecoverRunning()
@@ -79,7 +78,7 @@ export const storeRoutes: AdminRoutes = async (app, { vault, store, delivery, ba
     try {
       const report = await recover(request.body.file)
       if (report === undefined) throw new NoSuch('quarantined queue of this name')
-      return answerOf(Recovered, report)
+      return report
     } finally {
       isRunning = false
       // Also after a failure: what was recovered before it can be sent.
