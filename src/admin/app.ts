@@ -62,7 +62,8 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
     logger: false,
     bodyLimit: BODY_LIMIT_BYTES,
     routerOptions: { maxParamLength: 200 },
-    frameworkErrors: (error, _request, reply) => refuseMalformed(error, reply),
+    // A path of no route; Fastify's own answer would quote it.
+    frameworkErrors: (error, _request, reply) => void sendError(error, reply),
     forceCloseConnections: 'idle',
   })
     .withTypeProvider<AdminTypes>()
@@ -80,7 +81,7 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
     if (request.routeOptions.config.takesSession === true && wantsHtml(request)) {
       return sendPage(reply, status, 'That did not work', message)
     }
-    return reply.code(status).send({ code: codeOf(error), message })
+    return sendError(error, reply)
   })
   app.setNotFoundHandler(() => {
     throw new NotFound()
@@ -139,10 +140,9 @@ const compileSchema: FastifySchemaCompiler<XSchema> = ({ schema }) => {
   }
 }
 
-/** A path of no route; Fastify's own answer would quote it. */
-function refuseMalformed(error: FastifyError, reply: FastifyReply): void {
+function sendError(error: FastifyError, reply: FastifyReply): FastifyReply {
   const { status, message } = explain(error)
-  void reply.code(status).send({ code: error.code, message })
+  return reply.code(status).send({ code: codeOf(error), message })
 }
 
 /** A body of unknown keys must not make an answer many times its size. */

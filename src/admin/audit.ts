@@ -2,7 +2,7 @@
  * What operators did: `GET /audit` lists it, and every request that changes something is recorded before it is answered.
  * Never a body: only which route, which account or key, and how it ended.
  */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Type } from '../type.ts'
 import { codeOf } from '../errors.ts'
 import { NextCursor, Cursor, PageLimit, readPage } from './answers.ts'
@@ -30,40 +30,29 @@ export const auditRoutes: AdminRoutes = async (app, { store }) => {
 }
 
 /** Must be called before the routes are registered. */
-export function auditChanges(app: FastifyInstance, options: AuditOptions): void {
-  app.addHook('onSend', async (request, reply) => {
-    if (!mayHaveChanged(request, reply)) return
-    await writeAudit(
-      options,
-      `${request.method} ${request.routeOptions.url ?? ''}`,
-      detailsOf(request, reply),
-    )
+export function auditChanges(
+  app: FastifyInstance,
+  { store, clock, log }: Pick<AdminOptions, 'store' | 'clock' | 'log'>,
+): void {
+  app.decorateRequest('audited', undefined)
+  app.addHook('onSend', async (request, { statusCode: status }) => {
+    if (!mayHaveChanged(request, status)) return
+    const { method, params, routeOptions, audited } = request
+    const { id, key_id, source_id } = params as Readonly<Record<string, string | undefined>>
+    const details = { ad_account_id: id, key_id, source: source_id, status, ...audited }
+    try {
+      await store.addAudit({ atMs: clock.wallMs(), action: `${method} ${routeOptions.url}`, details })
+    } catch (error) {
+      // The change is done: its answer must not be lost as well.
+      log.error({ code: codeOf(error), route: routeOptions.url }, 'audit entry not written')
+    }
   })
 }
 
-type AuditOptions = Pick<AdminOptions, 'store' | 'clock' | 'log'>
-
-/** The change is done: its answer must not be lost as well, so a failure is only logged. */
-export async function writeAudit(
-  { store, clock, log }: AuditOptions,
-  action: string,
-  details: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  try {
-    await store.addAudit({ atMs: clock.wallMs(), action, details })
-  } catch (error) {
-    log.error({ code: codeOf(error), route: action.split(' ').at(-1) }, 'audit entry not written')
-  }
-}
-
 /** What was refused changed nothing; what failed may have. */
-function mayHaveChanged({ method, routeOptions }: FastifyRequest, { statusCode }: FastifyReply): boolean {
+function mayHaveChanged({ method, routeOptions, audited }: FastifyRequest, status: number): boolean {
   const { url, config } = routeOptions
+  if (audited !== undefined) return true
   if (method === 'GET' || method === 'HEAD' || url === undefined || config.isAudited === false) return false
-  return statusCode >= 500 || (statusCode < 400 && config.isAudited !== 'failed')
-}
-
-function detailsOf({ params }: FastifyRequest, { statusCode }: FastifyReply) {
-  const { id, key_id, source_id } = params as Readonly<Record<string, string | undefined>>
-  return { ad_account_id: id, key_id, source: source_id, status: statusCode }
+  return status >= 500 || status < 400
 }

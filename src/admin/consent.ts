@@ -11,7 +11,6 @@ import { ConsentInvalid, InvalidRequest, NoGrant, TokenRefused, Unauthorized } f
 import { NO_CLIENT, SCOPE } from '../vault/granting.ts'
 import { findAccount } from './account-view.ts'
 import { AccountParams, AdAccountId, Redirect, textOf } from './answers.ts'
-import { writeAudit } from './audit.ts'
 import type { AdminRoutes } from './options.ts'
 import { createTickets } from './session.ts'
 
@@ -88,9 +87,7 @@ export const consentRoutes: AdminRoutes = async (app, options) => {
     }
     if (code === undefined) throw new InvalidRequest('code: is missing.')
     const authorized = await granting.useCode(adAccountId, code, redirectUri())
-    // The audit hook skips a GET.
-    const details = { ad_account_id: adAccountId, authorized, status: 200 }
-    await writeAudit(options, 'GET /oauth/callback', details)
+    request.audited = { ad_account_id: adAccountId, authorized }
     if (!wantsHtml(request)) return { adAccountId, authorized }
     const text = `Authorized: ${authorized.join(', ')}. What waited is sent now. POST /accounts/${adAccountId}/conversion-token makes sending independent of refreshes.`
     return sendPage(reply, 200, 'Done', text)

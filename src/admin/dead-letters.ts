@@ -160,45 +160,27 @@ export const deadLetterRoutes: AdminRoutes = async (app, options) => {
     response: { 200: Replayed },
   }
   app.post('/dead-letters/replay', { config, schema: replaying }, async (request) => {
-    const counts = { replayed: 0, duplicates: 0, tooOld: 0 }
     const filter = readFilter(request.body)
-    const beforeId = await run(request.body, async (step) => {
+    return run(request.body, { replayed: 0, duplicates: 0, tooOld: 0 }, async (step) => {
       if (request.body.dry_run === true) {
         const found = await store.deadLetters({ ...filter, ...step })
         const tooOld = found.filter(isTooOld).length
-        counts.tooOld += tooOld
-        counts.replayed += found.length - tooOld
-        return {
-          auditId: undefined,
-          handled: found.length,
-          beforeId: found.length < step.limit ? undefined : found.at(-1)?.id,
-        }
+        const beforeId = found.length < step.limit ? undefined : found.at(-1)?.id
+        return { replayed: found.length - tooOld, duplicates: 0, tooOld, beforeId }
       }
-      const done = await store.replay({
-        ...filter,
-        ...step,
-        oldestEventTimeS: oldestEventTimeS(),
-        nowMs: clock.wallMs(),
-      })
+      const times = { oldestEventTimeS: oldestEventTimeS(), nowMs: clock.wallMs() }
+      const done = await store.replay({ ...filter, ...step, ...times })
       for (const queue of done.queues) delivery.wake(queue)
-      counts.replayed += done.replayed
-      counts.duplicates += done.duplicates
-      counts.tooOld += done.tooOld
-      return { ...done, handled: done.replayed + done.duplicates + done.tooOld }
+      return done
     })
-    return { ...counts, nextCursor: beforeId?.toString() }
   })
 
   const purging = { summary: 'Delete dead letters for good', body: Body, response: { 200: Purged } }
   app.post('/dead-letters/purge', { config, schema: purging }, async (request) => {
-    let purged = 0
     const filter = readFilter(request.body)
-    const beforeId = await run(request.body, async (step) => {
-      const done = await store.purge({ ...filter, ...step, nowMs: clock.wallMs() })
-      purged += done.purged
-      return { ...done, handled: done.purged }
-    })
-    return { purged, nextCursor: beforeId?.toString() }
+    return run(request.body, { purged: 0 }, (step) =>
+      store.purge({ ...filter, ...step, nowMs: clock.wallMs() }),
+    )
   })
 }
 
@@ -208,27 +190,32 @@ interface StepRequest {
   readonly auditId?: number
 }
 
-interface StepAnswer {
+interface StepEnd {
   /** Undefined where nothing was changed. */
-  readonly auditId: number | undefined
+  readonly auditId?: number | undefined
   readonly beforeId: number | undefined
-  readonly handled: number
 }
 
-/** Takes steps until nothing is left or the request's share is done; answers where the next request starts. */
-async function run(
+/** Takes steps until nothing is left or the request's share is done; adds up what they counted. */
+async function run<Name extends string>(
   { cursor, limit = DEFAULT_RUN_DEAD_LETTERS }: Static<typeof Body>,
-  takeStep: (step: StepRequest) => Promise<StepAnswer>,
-): Promise<number | undefined> {
+  none: Readonly<Record<Name, number>>,
+  takeStep: (step: StepRequest) => Promise<Readonly<Record<NoInfer<Name>, number>> & StepEnd>,
+) {
+  const counts: Record<Name, number> = { ...none }
   let left = limit
   let at: Omit<StepRequest, 'limit'> = idOfCursor(cursor)
   for (let steps = 0; left > 0 && steps < RUN_STEPS; steps++) {
-    const { auditId, beforeId, handled } = await takeStep({ ...at, limit: Math.min(left, STEP_DEAD_LETTERS) })
-    if (beforeId === undefined) return undefined
-    left -= handled
+    const done = await takeStep({ ...at, limit: Math.min(left, STEP_DEAD_LETTERS) })
+    for (const name of Object.keys(none) as Name[]) {
+      counts[name] += done[name]
+      left -= done[name]
+    }
+    const { auditId, beforeId } = done
+    if (beforeId === undefined) return { ...counts, nextCursor: undefined }
     at = { ...(auditId !== undefined && { auditId }), beforeId }
   }
-  return at.beforeId
+  return { ...counts, nextCursor: at.beforeId?.toString() }
 }
 
 /** An empty filter must be explicit: a forgotten body must not purge everything. */

@@ -8,7 +8,6 @@ import { findAccount } from './account-view.ts'
 import { AccountParams, AdAccountId, camelOf, Failure, filterOf, IsTest, textOf } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
-/** By what Pinterest can match an account's events with people, and what to improve first. */
 const MatchQuery = Type.Closed({
   ad_account_id: Type.Optional(AdAccountId),
   hours: Type.Optional(textOf('^([1-9]|1\\d|2[0-4])$', 'must be 1 to 24')),
@@ -63,7 +62,6 @@ const Quality = Type.Closed({
   }),
 })
 
-/** Whether each account sends as many events of each name as it used to. */
 const VolumeQuery = Type.Closed({
   ad_account_id: Type.Optional(AdAccountId),
   /** 24 by default. */

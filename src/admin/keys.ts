@@ -2,7 +2,6 @@
 import { Type, type Static } from '../type.ts'
 import { InvalidRequest, NoSuch } from '../errors.ts'
 import { AdAccountId, labelOf, NoContent } from './answers.ts'
-import { writeAudit } from './audit.ts'
 import type { AdminRoutes } from './options.ts'
 
 const KeyBody = Type.Closed(
@@ -34,16 +33,14 @@ const MadeKey = Type.Closed({ ...known, key: Type.String({ description: 'Shown t
 export type KeysAnswer = Static<typeof Keys>
 export type MadeKeyAnswer = Static<typeof MadeKey>
 
-export const keyRoutes: AdminRoutes = async (app, options) => {
-  const { vault } = options
+export const keyRoutes: AdminRoutes = async (app, { vault }) => {
   const making = { summary: 'Make a relay key', body: KeyBody, response: { 201: MadeKey } }
-  app.post('/keys', { config: { isAudited: 'failed' }, schema: making }, async (request, reply) => {
+  app.post('/keys', { schema: making }, async (request, reply) => {
     const { label, ad_account_ids: adAccountIds } = request.body
     const unknown = adAccountIds.find((id) => vault.account(id) === undefined)
     if (unknown !== undefined) throw new InvalidRequest(`ad_account_ids: there is no account ${unknown}.`)
     const { relayKey, ...key } = await vault.createKey({ label, adAccountIds })
-    // The path does not name it.
-    await writeAudit(options, 'POST /keys', { key_id: key.keyId, status: 201 })
+    request.audited = { key_id: key.keyId }
     return reply.code(201).send({ ...key, id: key.keyId, key: relayKey })
   })
 

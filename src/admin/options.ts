@@ -70,7 +70,11 @@ declare module 'fastify' {
     readonly takesSession?: boolean
     /** Anybody may ask. */
     readonly isOpen?: boolean
-    /** False: changes nothing, or writes its own audit entries. `failed`: writes its own where it succeeds. */
-    readonly isAudited?: boolean | 'failed'
+    /** False: changes nothing, or writes its own audit entries. */
+    readonly isAudited?: boolean
+  }
+  interface FastifyRequest {
+    /** What was changed, where the method or the path does not say so. */
+    audited: Readonly<Record<string, unknown>> | undefined
   }
 }
