@@ -1,11 +1,10 @@
 /** What operators see of an account: never a token, only where it comes from and whether it works. */
 import { Type, type Static } from '../type.ts'
 import { STATUSES, type AccountStatus, type QueueState } from '../delivery/queue-status.ts'
-import type { TokenUse } from '../vault/token-watch.ts'
 import { NoSuch } from '../errors.ts'
 import { MAX_EVENT_NAME_LENGTH } from '../events/schema.ts'
 import { TOKEN_KINDS } from '../vault/records.ts'
-import type { Account, Grant, Vault } from '../vault/vault.ts'
+import type { Account, Vault } from '../vault/vault.ts'
 import {
   accountStatus,
   AdAccountId,
@@ -80,7 +79,7 @@ type AccountRecord = RecordOf<AccountAnswer>
 
 /** Throws NOT_FOUND. */
 export function showAccount(options: AdminOptions, adAccountId: string): AccountRecord {
-  const { vault, delivery, refresher, tokenWatch, clock } = options
+  const { vault, delivery, refresher, clock } = options
   const account = findAccount(vault, adAccountId)
   const grant = vault.grantOf(adAccountId)
   const nowMs = clock.wallMs()
@@ -89,11 +88,11 @@ export function showAccount(options: AdminOptions, adAccountId: string): Account
     ...account,
     country: account.country?.toUpperCase(),
     paused: account.isPaused,
-    token: tokenOf(account, grant, tokenWatch.useOf(adAccountId), nowMs),
+    token: tokenOf(account, options, nowMs),
     grant: grant && {
       ...grant,
-      status: grant.refusedAtMs === undefined ? ('valid' as const) : ('reauthorize' as const),
-      adAccountIds: [...vault.accountsOn(grant.grantId)],
+      status: grant.refusedAtMs === undefined ? 'valid' : 'reauthorize',
+      adAccountIds: vault.accountsOn(grant.grantId),
       expiresInSeconds: secondsUntil(grant.expiresAtMs, nowMs),
       refreshExpiresInSeconds: secondsUntil(grant.refreshExpiresAtMs, nowMs),
       nextRefreshInSeconds: secondsUntil(refresher.nextRefreshAtMs(grant.grantId), nowMs),
@@ -108,7 +107,7 @@ export function showAccount(options: AdminOptions, adAccountId: string): Account
 
 export function describeQueue(queue: Pick<QueueState, 'isTest' | 'status' | 'nextTryMs' | 'callsInFlight'>) {
   const { isTest, status, nextTryMs, callsInFlight } = queue
-  const nextTryInSeconds = nextTryMs === undefined ? null : Math.ceil(nextTryMs / 1000)
+  const nextTryInSeconds = nextTryMs && Math.ceil(nextTryMs / 1000)
   return { test: isTest, status, ...STATUSES[status], nextTryInSeconds, callsInFlight }
 }
 
@@ -124,17 +123,21 @@ export function problemsOf(
   ]
 }
 
-function tokenOf(account: Account, grant: Grant | undefined, use: TokenUse, nowMs: number) {
-  const isOauth = account.tokenKind === 'oauth'
-  const setAtMs = isOauth ? grant?.issuedAtMs : account.tokenSetAtMs
-  const hasToken = account.tokenKind !== 'none'
+function tokenOf(
+  { adAccountId, tokenKind: kind, tokenSetAtMs }: Account,
+  { vault, tokenWatch }: AdminOptions,
+  nowMs: number,
+) {
+  const grant = kind === 'oauth' ? vault.grantOf(adAccountId) : undefined
+  const setAtMs = grant?.issuedAtMs ?? tokenSetAtMs
+  const { lastSuccessAtMs, lastFailure } = tokenWatch.useOf(adAccountId)
   return {
-    lastSuccessAtMs: use.lastSuccessAtMs,
-    lastFailure: use.lastFailure,
-    kind: account.tokenKind,
-    last4: (isOauth ? grant?.accessTokenLast4 : account.tokenLast4) || null,
-    ageSeconds: hasToken ? Math.max(0, Math.floor((nowMs - (setAtMs ?? nowMs)) / 1000)) : null,
-    expiresInSeconds: isOauth ? secondsUntil(grant?.expiresAtMs, nowMs) : null,
+    lastSuccessAtMs,
+    lastFailure,
+    kind,
+    last4: vault.tokenOf(adAccountId)?.slice(-4),
+    ageSeconds: kind === 'none' ? null : Math.max(0, Math.floor((nowMs - setAtMs) / 1000)),
+    expiresInSeconds: secondsUntil(grant?.expiresAtMs, nowMs),
   }
 }
 

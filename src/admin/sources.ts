@@ -142,14 +142,14 @@ function problemsOf(
 }
 
 function showSource(source: Source, base: AdminOptions): RecordOf<SourceAnswer> {
-  const { webhookLog } = base
+  const { vault, webhookLog } = base
   const { sourceId, options } = source
   return {
     ...source,
     ...options,
     id: sourceId,
     path: `/sources/${sourceId}`,
-    previousSecret: source.hasPreviousSecret,
+    previousSecret: vault.secretsOf(sourceId)!.length > 1,
     events: { ...DEFAULT_EVENTS[options.kind], ...options.events },
     test: options.isTest,
     problems: problemsOf(source, base),

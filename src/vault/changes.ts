@@ -48,7 +48,6 @@ const STANDARD: AccountSettings = {
 const NO_TOKEN = {
   isPaused: false,
   tokenKind: 'none',
-  tokenLast4: '',
   tokenSetAtMs: 0,
   clientId: undefined,
   grantId: undefined,
@@ -85,7 +84,6 @@ function changeToken(
       const account: Account = {
         ...before.account,
         tokenKind: kind,
-        tokenLast4: accessToken.slice(-4),
         tokenSetAtMs: nowMs,
         // A minted token comes from the grant, which stays for the next one; a given one replaces it.
         grantId: kind === 'conversion' ? before.account.grantId : undefined,
@@ -112,7 +110,7 @@ function changeToken(
 
 /** From now on the account uses the grant's token, and the grant's app asks when consent is needed again. */
 function useGrant({ account }: AccountRecord, { grant: { grantId, clientId } }: GrantRecord): AccountRecord {
-  return { account: { ...account, tokenKind: 'oauth', tokenLast4: '', clientId, grantId }, token: undefined }
+  return { account: { ...account, tokenKind: 'oauth', clientId, grantId }, token: undefined }
 }
 
 /** Gives a new grant to these accounts; those that are gone meanwhile are left out. */
@@ -154,7 +152,7 @@ function toGrant(
 ): GrantRecord {
   const { givenDigest, ...ids } = known
   const unasked = { askedAtMs: undefined, refusedAtMs: undefined, failure: undefined }
-  const grant = { ...ids, accessTokenLast4: accessToken.slice(-4), ...terms, ...unasked }
+  const grant = { ...ids, ...terms, ...unasked }
   return { grant, pair: { accessToken, refreshToken }, givenDigest }
 }
 

@@ -29,8 +29,7 @@ export interface Account {
   readonly postsPerMinute: number | undefined
   readonly isPaused: boolean
   readonly tokenKind: TokenKind
-  /** Of its own token; empty with kinds `oauth` and `none`. */
-  readonly tokenLast4: string
+  /** Of its own token. */
   readonly tokenSetAtMs: number
   /** The app that asks for consent for this account. */
   readonly clientId: string | undefined
@@ -71,7 +70,6 @@ export function preparingOf({ country, dobFormat, bots, eventNames }: Account) {
 export interface Grant extends PairTerms {
   readonly grantId: string
   readonly clientId: string
-  readonly accessTokenLast4: string
   /** A refresh was sent and its answer is not written yet: the refresh token may be used up. */
   readonly askedAtMs: number | undefined
   /** Pinterest refused the refresh token: a person has to consent again. */
@@ -114,8 +112,6 @@ export interface Source {
   readonly bots: Account['bots'] | undefined
   readonly options: SourceOptions
   readonly secretSetAtMs: number
-  /** Whether the secret before the current one is still valid. */
-  readonly hasPreviousSecret: boolean
   readonly createdAtMs: number
 }
 

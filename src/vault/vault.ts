@@ -238,7 +238,6 @@ function keepSources({ state, change, edit }: OpenRecords, now: () => number) {
         const source: Source = {
           ...settings,
           secretSetAtMs: isNew || before === undefined ? now() : before.source.secretSetAtMs,
-          hasPreviousSecret: secrets.length > 1,
           createdAtMs: before?.source.createdAtMs ?? now(),
         }
         const entry = ['source', source.sourceId, { source, secrets }] as const
