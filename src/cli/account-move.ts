@@ -3,7 +3,6 @@
  * and keeps them until the old one has sent all that it has and has made no call for a minute. So no event is lost, and the two
  * never call within the same minute. It can be ended and begun again at any point.
  */
-import type { AccountAnswer } from '../admin/account-view.ts'
 import type { AccountCopy } from '../admin/accounts.ts'
 import type { SourcesAnswer } from '../admin/sources.ts'
 import type { TotalsAnswer } from '../admin/insight.ts'
@@ -39,19 +38,17 @@ export const move: Command = {
       for (const other of others) {
         await demandDrained(other, id)
         await untilQuiet(other.admin, id, terminal)
-        const { sources } = await other.admin.get<SourcesAnswer>('/sources')
-        await removeSources(other.admin, sourcesOf(sources, id))
+        await removeSources(other.admin, await sourcesOf(other.admin, id))
       }
       await to.admin.send('POST', `${path}/resume`)
     } else {
-      const { paused } = await from.admin.get<AccountAnswer>(path)
-      if (paused)
+      if (from.account.paused)
         throw new CommandFailed(`The account is paused in ${from.name}: resume it, so that it can drain.`)
       // A copy that a move left is paused.
       const [known] = await havingAccount([to], id)
-      if (known !== undefined && !(await to.admin.get<AccountAnswer>(path)).paused)
+      if (known?.account.paused === false)
         throw new CommandFailed(`${name} has the account, too, and sends: remove it from one of the two.`)
-      const sources = await copy(from.admin, to.admin, id)
+      const { sources } = await copy(from.admin, to.admin, id)
       const keys = new Set([id, ...sources.map(keyOfSource)])
       terminal.report(`now change placed.conf of every gateway, and reload them:`)
       for (const key of keys) terminal.report(`  ${key} ${name};`)
@@ -62,14 +59,16 @@ export const move: Command = {
   },
 }
 
-/** Answers the ids of its sources. */
-async function copy(from: AdminClient, to: AdminClient, id: string): Promise<readonly string[]> {
-  const { sources } = await from.get<SourcesAnswer>('/sources')
-  await to.send('PUT', `/accounts/${id}/copy`, await from.get<AccountCopy>(`/accounts/${id}/copy`))
-  return sourcesOf(sources, id)
+async function copy(from: AdminClient, to: AdminClient, id: string) {
+  const sources = await sourcesOf(from, id)
+  const copied = await from.get<AccountCopy>(`/accounts/${id}/copy`)
+  await to.send('PUT', `/accounts/${id}/copy`, copied)
+  return { copied, sources }
 }
 
-function sourcesOf(sources: SourcesAnswer['sources'], id: string): readonly string[] {
+/** The ids of its sources. */
+async function sourcesOf(from: AdminClient, id: string): Promise<readonly string[]> {
+  const { sources } = await from.get<SourcesAnswer>('/sources')
   return sources.filter((source) => source.ad_account_id === id).map((source) => source.id)
 }
 
@@ -84,8 +83,7 @@ async function handOver(from: AdminClient, to: AdminClient, id: string, terminal
     const quiet = await untilQuiet(from, id, terminal)
     await from.send('POST', `${path}/pause`)
     // Again: a token may have been refreshed since, or a source or a key added.
-    const copied = await from.get<AccountCopy>(`${path}/copy`)
-    const sources = await copy(from, to, id)
+    const { copied, sources } = await copy(from, to, id)
     await from.send('DELETE', path)
     await terminal.wait(REPLICAS_LEARN_MS)
     if ((await readTotals(from, id)).text === quiet) return removeSources(from, sources)

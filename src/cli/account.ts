@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import type { AccountAnswer } from '../admin/account-view.ts'
 import type { AccountsAnswer, VerificationAnswer } from '../admin/accounts.ts'
 import { move } from './account-move.ts'
-import { Refused, type AdminClient } from './admin-client.ts'
+import { unlessMissing, type AdminClient } from './admin-client.ts'
 import {
   fieldsOf,
   listing,
@@ -77,18 +77,25 @@ function readSettings(options: Invocation['options']): object {
 
 /** Accounts between two lines of progress: a second where Pinterest answers, half a minute where it does not. */
 const REPORT_EVERY = 20
+const GONE: VerificationAnswer = { works: false, status: null, message: 'The account was removed meanwhile.' }
 
 const verify: Command = {
   name: 'account verify',
   words: '[ID]',
   does: 'asks Pinterest with a test event whether the token works; without an id for every account',
-  async run(invocation) {
-    const { positionals, admin } = invocation
-    const [id] = positionals
-    const results =
-      id === undefined
-        ? await verifyEach(invocation)
-        : [{ ad_account_id: id, ...(await verifyOne(admin, id)) }]
+  async run({ positionals: [id], admin, terminal }) {
+    const ids = id === undefined ? await idsOf(admin) : [id]
+    let verified = 0
+    const verify = async (ad_account_id: string) => {
+      const asked = verifyOne(admin, ad_account_id)
+      const verification = await (id === undefined ? unlessMissing(asked) : asked)
+      verified++
+      if (verified % REPORT_EVERY === 0 && verified < ids.length)
+        terminal.report(`${verified} of ${ids.length} verified`)
+      return { ad_account_id, ...(verification ?? GONE) }
+    }
+    // A request per account, a few at once: one for all of them could take longer than fetch waits.
+    const results = await Readable.from(ids).map(verify, { concurrency: 8 }).toArray()
     return {
       answer: id === undefined ? { verifications: results } : results[0],
       text: renderTable(
@@ -100,35 +107,13 @@ const verify: Command = {
   },
 }
 
-/** A request per account, a few at once: one for all of them could take longer than fetch waits. */
-async function verifyEach({
-  admin,
-  terminal,
-}: Invocation): Promise<(VerificationAnswer & { readonly ad_account_id: string })[]> {
+async function idsOf(admin: AdminClient): Promise<readonly string[]> {
   const { accounts } = await admin.get<AccountsAnswer>('/accounts')
-  let verified = 0
-  const verify = async ({ ad_account_id: id }: AccountAnswer) => {
-    const verification = await verifyOrMiss(admin, id)
-    verified++
-    if (verified % REPORT_EVERY === 0 && verified < accounts.length) {
-      terminal.report(`${verified} of ${accounts.length} verified`)
-    }
-    return { ad_account_id: id, ...verification }
-  }
-  return Readable.from(accounts).map(verify, { concurrency: 8 }).toArray()
+  return accounts.map((account) => account.ad_account_id)
 }
 
 export function verifyOne(admin: AdminClient, id: string): Promise<VerificationAnswer> {
   return admin.send('POST', `/accounts/${encodeURIComponent(id)}/verify`)
-}
-
-async function verifyOrMiss(admin: AdminClient, id: string): Promise<VerificationAnswer> {
-  try {
-    return await verifyOne(admin, id)
-  } catch (error) {
-    if (!(error instanceof Refused) || error.status !== 404) throw error
-    return { works: false, status: null, message: 'The account was removed meanwhile.' }
-  }
 }
 
 function change(verb: 'pause' | 'resume', does: string): Command {

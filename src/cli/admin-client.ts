@@ -15,6 +15,16 @@ export class Refused extends CommandFailed {
   }
 }
 
+/** Undefined for what the relay does not have. */
+export async function unlessMissing<Answer>(asked: Promise<Answer>): Promise<Answer | undefined> {
+  try {
+    return await asked
+  } catch (error) {
+    if (error instanceof Refused && error.status === 404) return undefined
+    throw error
+  }
+}
+
 /** Later than every step: no samples are answered. */
 export const LIVE = `/live?since=${10 ** 12 - 1}`
 

@@ -1,8 +1,9 @@
 /** `cells`: which cells there are, whether they take posts, and which one has an account. */
+import type { AccountAnswer } from '../admin/account-view.ts'
 import type { AccountsAnswer } from '../admin/accounts.ts'
 import type { LiveAnswer } from '../admin/live.ts'
 import type { SourcesAnswer } from '../admin/sources.ts'
-import { LIVE, Refused, type AdminClient } from './admin-client.ts'
+import { LIVE, Refused, unlessMissing, type AdminClient } from './admin-client.ts'
 import type { Command } from './command.ts'
 import { renderTable } from './table.ts'
 import { CommandFailed } from './terminal.ts'
@@ -71,21 +72,16 @@ export function findCell(all: readonly Cell[], name: string): Cell {
   return cell
 }
 
-/** The cells that answer and have the account. */
-export async function havingAccount(all: readonly Cell[], adAccountId: string): Promise<readonly Cell[]> {
+/** The cells that answer and have the account, each with it. */
+export async function havingAccount(all: readonly Cell[], adAccountId: string) {
+  const path = `/accounts/${encodeURIComponent(adAccountId)}`
   const found = await Promise.all(
-    all.map(async ({ admin, live }) => {
-      if (live === undefined) return false
-      return admin.get(`/accounts/${encodeURIComponent(adAccountId)}`).then(
-        () => true,
-        (error: unknown) => {
-          if (error instanceof Refused && error.status === 404) return false
-          throw error
-        },
-      )
+    all.map(async (cell) => {
+      const account = cell.live && (await unlessMissing(cell.admin.get<AccountAnswer>(path)))
+      return account === undefined ? [] : [{ ...cell, account }]
     }),
   )
-  return all.filter((_, index) => found[index])
+  return found.flat()
 }
 
 /** What the gateway finds a cell by, and the cell. An account that two cells have is on its way to the one where it is paused. */
