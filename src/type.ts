@@ -64,6 +64,7 @@ export const Type = {
   ...Json,
   Closed: closed,
   Count: Json.Integer({ minimum: 0 }),
+  CountOf: (description: string) => Json.Integer({ minimum: 0, description }),
   OrNull: orNull,
   /** Of a setting. Absent: stays as it is. Null: back to the default. */
   OrDefault: <Schema extends TSchema>(schema: Schema) => Json.Optional(orNull(schema)),

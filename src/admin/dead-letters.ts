@@ -81,7 +81,7 @@ const DeadLetterGroup = Type.Closed({
   message: Type.String(),
   dead_letters: Type.Count,
   accounts: Type.Count,
-  too_old: Type.Integer({ minimum: 0, description: 'Of these, a replay would leave so many.' }),
+  too_old: Type.CountOf('Of these, a replay would leave so many.'),
   newest_died_at: Type.Time,
 })
 const Groups = Type.Closed({

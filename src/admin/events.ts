@@ -65,7 +65,7 @@ const Event = Type.Closed({
 const Found = Type.Closed({
   events: Type.Array(Event),
   next_cursor: NextCursor,
-  trail_hours: Type.Integer({ minimum: 0, description: 'TRAIL_HOURS; 0: there is no event trail.' }),
+  trail_hours: Type.CountOf('TRAIL_HOURS; 0: there is no event trail.'),
 })
 export type EventsAnswer = Static<typeof Found>
 
@@ -80,10 +80,7 @@ const EraseBody = Type.Closed(
 const Erased = Type.Closed({
   queued: Type.Count,
   dead_letters: Type.Count,
-  leased: Type.Integer({
-    minimum: 0,
-    description: 'Being sent, or about to be: left alone. Ask again in a minute, until it is 0.',
-  }),
+  leased: Type.CountOf('Being sent, or about to be: left alone. Ask again in a minute, until it is 0.'),
 })
 export type ErasedAnswer = Static<typeof Erased>
 

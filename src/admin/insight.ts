@@ -73,7 +73,7 @@ const VolumeRow = Type.Closed({
   event_name: Type.String(),
   state: Type.Enum(['learning', 'normal', 'drop', 'surge']),
   since: Type.Time,
-  observed: Type.Integer({ minimum: 0, description: 'Events within `window_minutes`.' }),
+  observed: Type.CountOf('Events within `window_minutes`.'),
   expected: Type.OrNull(Type.Number({ minimum: 0, description: 'Null while learning.' })),
   window_minutes: Type.Count,
   hours: Type.Array(Type.Count, { maxItems: 168, description: 'Events per hour, the latest last.' }),
@@ -89,13 +89,10 @@ export const Totals = Type.Closed({
   delivered: Type.Count,
   rejected: Type.Count,
   expired: Type.Count,
-  filtered: Type.Integer({
-    minimum: 0,
-    description: 'Not sent, as the account wants it, or erased by an operator.',
-  }),
+  filtered: Type.CountOf('Not sent, as the account wants it, or erased by an operator.'),
   queued: Type.Count,
   duplicate: Type.Count,
-  invalid: Type.Integer({ minimum: 0, description: 'By the relay itself; not part of `received`.' }),
+  invalid: Type.CountOf('By the relay itself; not part of `received`.'),
 })
 export type TotalsAnswer = Static<typeof Totals>
 

@@ -35,7 +35,7 @@ const seconds = () => Type.OrNull(Type.Number({ minimum: 0 }))
 const Sample = Type.Closed({
   at: Type.Number({ description: 'When the step ended, in seconds since the epoch.' }),
   posts: Type.Count,
-  turned_away: Type.Integer({ minimum: 0, description: 'Answered with 429 or 5xx.' }),
+  turned_away: Type.CountOf('Answered with 429 or 5xx.'),
   delivered: Type.Count,
   rejected: Type.Count,
   expired: Type.Count,
@@ -89,10 +89,7 @@ const Live = Type.Closed({
     Type.Integer({ description: 'Of the live event that has waited longest.' }),
   ),
   paused_accounts: Type.Count,
-  accounts_blocked: Type.Integer({
-    minimum: 0,
-    description: 'They need a person, and nobody paused them.',
-  }),
+  accounts_blocked: Type.CountOf('They need a person, and nobody paused them.'),
   blocked: Type.Array(BlockedAccount, {
     description:
       'The first of them, the earliest deadline first: from `offline_at` Pinterest counts the oldest live event as offline, at `expires_at` it becomes a dead letter.',
