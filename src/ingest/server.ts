@@ -84,14 +84,15 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
     throw new NotFound()
   })
   function sendError(error: FastifyError, reply: FastifyReply) {
-    const { status, body, retryAfterS } = answerError(error, settings.BODY_LIMIT_BYTES)
+    const [status, code, message] = answerError(error, settings.BODY_LIMIT_BYTES)
     // The post's own log line has the code of any other error.
     if (error.statusCode === undefined || error.statusCode === 500) {
       log.error({ code: codeOf(error), at: placeOf(error) }, 'post failed')
     }
-    if (retryAfterS !== undefined) reply.header('retry-after', retryAfterS)
+    if (status === 503)
+      reply.header('retry-after', error.code === 'CLOCK_IN_DOUBT' ? CLOCK_RETRY_S : UNAVAILABLE_RETRY_S)
     if (status === 401) reply.header('www-authenticate', 'Bearer')
-    return reply.code(status).send(body)
+    return reply.code(status).send({ code, message })
   }
 
   app.addHook('onSend', (_request, reply, payload, done) => {
@@ -157,17 +158,8 @@ function logPost(log: Log, request: FastifyRequest, reply: FastifyReply): void {
   )
 }
 
-/** In Pinterest's form. Messages of errors that are not the relay's own are never passed on: they may quote what was sent. */
-interface ErrorAnswer {
-  readonly status: number
-  readonly body: { readonly code: number; readonly message: string }
-  /** Whole seconds, where a retry makes sense. */
-  readonly retryAfterS: number | undefined
-}
-
-/** Long enough for a restart behind a gateway, short enough for a checkout's queue. */
+/** Whole seconds: long enough for a restart behind a gateway, short enough for a checkout's queue. */
 const UNAVAILABLE_RETRY_S = 5
-
 /** A clock that was set wrong is seldom set right within seconds. */
 const CLOCK_RETRY_S = 60
 
@@ -187,25 +179,20 @@ const CODES: Readonly<Record<string, number>> = {
   SHUTTING_DOWN: unavailable,
 }
 
-function answerError({ code, statusCode = 500, message }: FastifyError, limitBytes: number): ErrorAnswer {
+/** In Pinterest's form. Messages of errors that are not the relay's own are never passed on: they may quote what was sent. */
+function answerError(
+  { code, statusCode = 500, message }: FastifyError,
+  limitBytes: number,
+): readonly [status: number, code: number, message: string] {
   const ownCode = CODES[code]
-  if (ownCode === unavailable) {
-    return refuse(503, ownCode, message, code === 'CLOCK_IN_DOUBT' ? CLOCK_RETRY_S : UNAVAILABLE_RETRY_S)
-  }
-  if (ownCode !== undefined) return refuse(statusCode, ownCode, message)
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
-    return refuse(413, invalid, `The body is over ${limitBytes} bytes.`)
-  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
-    return refuse(415, invalid, 'Content-Type must be application/json in UTF-8.')
-  }
+  if (ownCode !== undefined) return [statusCode, ownCode, message]
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return [413, invalid, `The body is over ${limitBytes} bytes.`]
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return [415, invalid, 'Content-Type must be application/json in UTF-8.']
   // Fastify's own refusals: a body shorter or longer than announced, an empty one, a malformed URL.
   return statusCode >= 400 && statusCode < 500
-    ? refuse(400, invalid, 'The request is malformed.')
-    : refuse(503, unavailable, 'The relay failed; try again.', UNAVAILABLE_RETRY_S)
-}
-
-function refuse(status: number, code: number, message: string, retryAfterS?: number): ErrorAnswer {
-  return { status, body: { code, message }, retryAfterS }
+    ? [400, invalid, 'The request is malformed.']
+    : [503, unavailable, 'The relay failed; try again.']
 }
 
 /** What Node's parser cannot read as HTTP gets an answer of the same form, written by hand: there is no reply object. */
