@@ -1,6 +1,6 @@
 /** Requests to the admin port. A refusal or no answer ends the command, with a line that says why. */
 import { readFileSync } from 'node:fs'
-import { join, parse } from 'node:path'
+import { besideQueue } from '../store/paths.ts'
 import { CommandFailed, EXIT, misused, type Terminal } from './terminal.ts'
 
 export type AdminClient = ReturnType<typeof createAdminClient>
@@ -125,6 +125,5 @@ function findToken(environment: Terminal['environment']): string {
 export function adminTokenFile(environment: Terminal['environment']): string | undefined {
   const database = environment['DATABASE_URL'] ?? DEFAULT_DATABASE
   if (environment['ADMIN_TOKEN'] || !database.startsWith('sqlite:')) return undefined
-  const { dir, name } = parse(database.slice('sqlite:'.length))
-  return join(dir, `${name}.admin-token`)
+  return besideQueue(database.slice('sqlite:'.length), '.admin-token')
 }
