@@ -35,17 +35,7 @@ import { createTokenWatch, reportTokens } from './vault/token-watch.ts'
 import { createSealer } from './vault/seal.ts'
 import { openVault } from './vault/vault.ts'
 
-export interface Relay {
-  /** Without a trailing slash. */
-  readonly publicUrl: string
-  readonly adminUrl: string
-  /** The admin token in force. Never log it. */
-  readonly adminToken: string
-  /** Whether any account was registered when the relay started. */
-  readonly hasAccounts: boolean
-  /** Ends everything in order; answered events that are not delivered yet stay in the store. */
-  close(): Promise<void>
-}
+export type Relay = Awaited<ReturnType<typeof startRelay>>
 
 export interface RelayOptions {
   readonly settings: Settings
@@ -67,7 +57,7 @@ const ANSWERS_PATIENCE_MS = 1000
 /** How long it waits for the last spans to be sent. */
 const TRACES_PATIENCE_MS = 1000
 
-export async function startRelay(options: RelayOptions): Promise<Relay> {
+export async function startRelay(options: RelayOptions) {
   const { settings } = options
   await using opened = new AsyncDisposableStack()
   const base = await openBase(options, opened)
@@ -84,11 +74,15 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   quality.start()
   const parts = opened.move()
   return {
+    /** Both without a trailing slash. */
     publicUrl,
     adminUrl,
+    /** The admin token in force. Never log it. */
     adminToken: base.adminToken,
-    hasAccounts: [...base.vault.accounts()].length > 0,
-    async close() {
+    /** Whether any account was registered when the relay started. */
+    hasAccounts: base.vault.accounts().length > 0,
+    /** Ends everything in order; answered events that are not delivered yet stay in the store. */
+    async close(): Promise<void> {
       // Gateways ask every few seconds, and send posts until they have seen it.
       readiness.announceShutdown()
       await delay(settings.DRAIN_MS)
@@ -178,7 +172,7 @@ function openSending(base: Base, opened: AsyncDisposableStack) {
   })
   // `close` has waited for it by then: once more would pass LONGEST_CLOSE_MS.
   opened.defer(() => refresher.stop(0))
-  const tokenWatch = createTokenWatch({ vault, refresher, now: clock.wallMs, log })
+  const tokenWatch = createTokenWatch({ ...base, refresher })
   const delivery = createDelivery({
     ...base,
     callsInFlight: settings.CALLS_IN_FLIGHT,

@@ -34,7 +34,7 @@ type RefreshResult =
 
 export type Refresher = ReturnType<typeof createRefresher>
 
-interface RefresherOptions {
+export interface RefresherOptions {
   readonly vault: Vault
   readonly oauth: Pick<PinterestOauth, 'refresh'>
   readonly clock: Clock

@@ -33,17 +33,7 @@ export interface SealBinding {
   readonly owner: string
 }
 
-export interface Sealer {
-  seal(plain: Uint8Array, binding: SealBinding): Uint8Array
-  /** Throws CANNOT_OPEN, whatever the reason: it must not help anyone to guess. */
-  open(sealed: Uint8Array, binding: SealBinding): Uint8Array
-  /** Whether the current master key sealed it. */
-  isCurrent(sealed: Uint8Array): boolean
-  /** Names the current master key: 8 hex digits that reveal nothing of it. */
-  readonly keyId: string
-  /** Of every key that opens, the current one first. */
-  readonly keyIds: readonly string[]
-}
+export type Sealer = ReturnType<typeof createSealer>
 
 export const MASTER_KEY_BYTES = 32
 
@@ -63,7 +53,7 @@ const DATA_KEY_INFO = 'pinrelay data key v1'
 const DATA_KEYS_KEPT = 64
 const UINT32 = 0x1_0000_0000
 
-export function createSealer(masterKeys: MasterKeys): Sealer {
+export function createSealer(masterKeys: MasterKeys) {
   const ring = [masterKeys.current, masterKeys.previous].filter((key) => key !== undefined).map(toRingKey)
   const current = ring[0]!
   const salt = randomBytes(SALT_BYTES)
@@ -72,10 +62,12 @@ export function createSealer(masterKeys: MasterKeys): Sealer {
   let sealedCount = 0
 
   return {
+    /** Names the current master key: 8 hex digits that reveal nothing of it. */
     keyId: current.id.toString('hex'),
+    /** Of every key that opens, the current one first. */
     keyIds: ring.map(({ id }) => id.toString('hex')),
 
-    seal(plain, binding) {
+    seal(plain: Uint8Array, binding: SealBinding): Uint8Array {
       // From the pool: a buffer of its own costs a microsecond more per post, to make and to collect.
       const sealed = Buffer.allocUnsafe(HEADER_BYTES + plain.byteLength + TAG_BYTES)
       sealed[0] = VERSION
@@ -91,7 +83,8 @@ export function createSealer(masterKeys: MasterKeys): Sealer {
       return sealed
     },
 
-    open(sealed, binding) {
+    /** Throws CANNOT_OPEN, whatever the reason: it must not help anyone to guess. */
+    open(sealed: Uint8Array, binding: SealBinding): Uint8Array {
       if (sealed.byteLength < HEADER_BYTES + TAG_BYTES || sealed[0] !== VERSION) throw new CannotOpen()
       for (const key of ring) {
         if (!hasKeyId(sealed, key.id)) continue
@@ -101,9 +94,8 @@ export function createSealer(masterKeys: MasterKeys): Sealer {
       throw new CannotOpen()
     },
 
-    isCurrent(sealed) {
-      return sealed[0] === VERSION && hasKeyId(sealed, current.id)
-    },
+    /** Whether the current master key sealed it. */
+    isCurrent: (sealed: Uint8Array) => sealed[0] === VERSION && hasKeyId(sealed, current.id),
   }
 }
 

@@ -3,10 +3,9 @@
  * by a refresh or, for a token of the account's own, by its grant's.
  */
 import { codeOf } from '../errors.ts'
-import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { TokenFailure } from './records.ts'
-import type { Refresher } from './refresher.ts'
+import type { Refresher, RefresherOptions } from './refresher.ts'
 import type { Vault } from './vault.ts'
 
 /** When the token was last accepted and last refused, since this process began. */
@@ -27,15 +26,11 @@ interface TokenRefusal {
   readonly reason: string
 }
 
-interface TokenWatchOptions {
-  readonly vault: Vault
+interface TokenWatchOptions extends Pick<RefresherOptions, 'vault' | 'clock' | 'log'> {
   readonly refresher: Refresher
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
-  readonly log: Log
 }
 
-export function createTokenWatch({ vault, refresher, now, log }: TokenWatchOptions) {
+export function createTokenWatch({ vault, refresher, clock, log }: TokenWatchOptions) {
   const uses = new Map<string, TokenUse>()
   const useOf = (adAccountId: string): TokenUse => uses.get(adAccountId) ?? {}
   const note = (adAccountId: string, use: TokenUse) =>
@@ -51,13 +46,13 @@ export function createTokenWatch({ vault, refresher, now, log }: TokenWatchOptio
   }
 
   return {
-    accepted: (adAccountId: string) => note(adAccountId, { lastSuccessAtMs: now() }),
+    accepted: (adAccountId: string) => note(adAccountId, { lastSuccessAtMs: clock.wallMs() }),
 
     refused(adAccountId: string, { token, status, reason }: TokenRefusal): void {
       const account = vault.account(adAccountId)
       // It was replaced meanwhile: that says nothing of the new one.
       if (account === undefined || vault.tokenOf(adAccountId) !== token) return
-      note(adAccountId, { lastFailure: { atMs: now(), reason } })
+      note(adAccountId, { lastFailure: { atMs: clock.wallMs(), reason } })
       const grant = vault.grantOf(adAccountId)
       if (status !== 401 || grant === undefined) return
       if (account.tokenKind === 'oauth') refresher.accessRefused(grant.grantId)
