@@ -8,13 +8,7 @@ import type { Command } from './command.ts'
 import { renderTable } from './table.ts'
 import { CommandFailed } from './terminal.ts'
 
-export interface Cell {
-  /** The relay's CELL, or its address. */
-  readonly name: string
-  readonly admin: AdminClient
-  /** Undefined: it does not answer. */
-  readonly live: LiveAnswer | undefined
-}
+export type Cell = Awaited<ReturnType<typeof findCells>>[number]
 
 export const cells: Command = {
   name: 'cells',
@@ -52,7 +46,8 @@ export const cells: Command = {
   },
 }
 
-export function findCells(admins: readonly AdminClient[]): Promise<readonly Cell[]> {
+/** `name`: the relay's CELL, or its address. `live`: undefined where it does not answer. */
+export function findCells(admins: readonly AdminClient[]) {
   return Promise.all(
     admins.map(async (admin) => {
       const live = await admin.get<LiveAnswer>(LIVE).catch((error: unknown) => {

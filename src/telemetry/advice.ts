@@ -1,6 +1,6 @@
 /** What to fix first, so that Pinterest can match more of an account's events. Pure; what costs most comes first. */
 import { WARNINGS } from '../events/reasons.ts'
-import type { MatchQualityRow } from './match-quality.ts'
+import type { MatchQuality } from './match-quality.ts'
 
 /** Fewer prove nothing. */
 const ENOUGH_EVENTS = 20
@@ -9,7 +9,7 @@ const NOTABLE = 0.01
 const MANY = 0.05
 
 /** Codes are stable: `fix_invalid:missing_field`, `check_user_agent`, `send_em`, `fix_warning:unreadable`. */
-export function advise({ events, shares, warnings, invalidReasons }: MatchQualityRow) {
+export function advise({ events, shares, warnings, invalidReasons }: MatchQuality) {
   const advice: { readonly code: string; readonly message: string }[] = []
   if (events < ENOUGH_EVENTS) return advice
   const [worst] = invalidReasons

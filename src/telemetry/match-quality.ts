@@ -2,7 +2,6 @@
  * By what Pinterest can match an account's events with people: shares of the events of one name, over the last hours, as they are
  * prepared. The present state, not a history. Kept by streams.ts.
  */
-import type { InvalidReason, WarningCode } from '../events/reasons.ts'
 import {
   addCount,
   COUNTED,
@@ -14,17 +13,7 @@ import {
   type EventTally,
 } from './tally.ts'
 
-export interface MatchQualityRow {
-  readonly adAccountId: string
-  readonly eventName: string
-  /** Invalid ones included. */
-  readonly events: number
-  /** Of 1. `filtered` and `invalid` are shares of all events, the others of those that were taken to be sent. */
-  readonly shares: Readonly<Record<Counted, number>>
-  /** How often each came, the most frequent first. */
-  readonly warnings: readonly { readonly code: WarningCode; readonly count: number }[]
-  readonly invalidReasons: readonly { readonly reason: InvalidReason; readonly count: number }[]
-}
+export type MatchQuality = ReturnType<typeof qualityOf>
 
 export const MOST_HOURS = 24
 export const HOUR_MS = 3_600_000
@@ -46,11 +35,7 @@ export function countHour(hours: Hour[], hour: number, { events, counts }: Event
 }
 
 /** Of the hours after `oldest`. */
-export function qualityOf(
-  { adAccountId, eventName }: Pick<MatchQualityRow, 'adAccountId' | 'eventName'>,
-  hours: readonly Hour[],
-  oldest: number,
-): MatchQualityRow {
+export function qualityOf(hours: readonly Hour[], oldest: number) {
   const sums: Counts = {}
   let events = 0
   for (const one of hours.filter(({ hour }) => hour > oldest)) {
@@ -66,10 +51,11 @@ export function qualityOf(
   ) as Record<Counted, number>
   const words = wordsOf(sums).toSorted(([, one], [, other]) => other - one)
   return {
-    adAccountId,
-    eventName,
+    /** Invalid ones included. */
     events,
+    /** Of 1. `filtered` and `invalid` are shares of all events, the others of those that were taken to be sent. */
     shares,
+    /** How often each came, the most frequent first. */
     warnings: words.flatMap(([word, count]) => (isWarning(word) ? { code: word, count } : [])),
     invalidReasons: words.flatMap(([word, count]) => (isInvalidReason(word) ? { reason: word, count } : [])),
   }

@@ -12,7 +12,7 @@
 import type { Clock } from '../clock.ts'
 import { isKnownEventName } from '../events/event-name.ts'
 import type { Log } from './log.ts'
-import { countHour, HOUR_MS, qualityOf, type Hour, type MatchQualityRow } from './match-quality.ts'
+import { countHour, HOUR_MS, qualityOf, type Hour } from './match-quality.ts'
 import type { Metrics } from './metrics.ts'
 import type { EventTally } from './tally.ts'
 import {
@@ -28,16 +28,6 @@ import {
 
 export type Streams = ReturnType<typeof createStreams>
 
-export interface VolumeRow extends Pick<VolumeJudgement, 'state' | 'observed' | 'expected'> {
-  readonly adAccountId: string
-  readonly eventName: string
-  readonly windowMinutes: number
-  /** When the state began, in milliseconds since the epoch. */
-  readonly sinceMs: number
-  /** Events in each of the last hours that are over, oldest first; fewer where fewer are known. */
-  readonly hours: readonly number[]
-}
-
 interface Stream {
   readonly adAccountId: string
   readonly eventName: string
@@ -47,6 +37,7 @@ interface Stream {
   /** Of its latest event. */
   lastSlot: number
   judgement: VolumeJudgement
+  /** When its state began, since the epoch. */
   sinceMs: number
   /** Those with events, oldest first. */
   readonly hours: Hour[]
@@ -142,14 +133,16 @@ export function createStreams({ clock, log }: { readonly clock: Clock; readonly 
       }
     },
     /** Marked ones first, then those with the most events. `mostHours`: how many are answered of each stream. */
-    volume: (mostHours = 24, adAccountId?: string): readonly VolumeRow[] =>
+    volume: (mostHours = 24, adAccountId?: string) =>
       list(adAccountId)
         .map((stream) => volumeOf(stream, slot, mostHours))
         .toSorted((one, other) => weightOf(other) - weightOf(one)),
     /** Those with the most events first, of the present hour and those before it. */
-    quality: (mostHours: number, adAccountId?: string): readonly MatchQualityRow[] =>
+    quality: (mostHours: number, adAccountId?: string) =>
       list(adAccountId)
-        .map(({ hours, ...names }) => qualityOf(names, hours, hourOf(clock) - mostHours))
+        .map(({ adAccountId, eventName, hours }) => {
+          return { adAccountId, eventName, ...qualityOf(hours, hourOf(clock) - mostHours) }
+        })
         .filter(({ events }) => events > 0)
         .toSorted((one, other) => other.events - one.events),
     forget: (adAccountId: string) => list(adAccountId).forEach(drop),
@@ -170,7 +163,7 @@ function historyOf({ counts, firstSlot }: Stream, slot: number): VolumeHistory {
   }
 }
 
-function volumeOf(stream: Stream, slot: number, mostHours: number): VolumeRow {
+function volumeOf(stream: Stream, slot: number, mostHours: number) {
   const { adAccountId, eventName, sinceMs, counts, judgement } = stream
   const history = historyOf(stream, slot)
   const { state, observed, expected, windowSlots } = judgement
@@ -185,6 +178,7 @@ function volumeOf(stream: Stream, slot: number, mostHours: number): VolumeRow {
     expected,
     windowMinutes: windowSlots * SLOT_MINUTES,
     sinceMs,
+    /** Events in each of the last hours that are over, oldest first; fewer where fewer are known. */
     hours: Array.from({ length: hours }, (_, index) =>
       sumSlots(history, (hours - 1 - index) * HOUR_SLOTS, HOUR_SLOTS),
     ),
@@ -209,7 +203,7 @@ const NOT_JUDGED: VolumeJudgement = {
   windowSlots: HOUR_SLOTS,
 }
 
-function weightOf({ state, hours }: VolumeRow): number {
+function weightOf({ state, hours }: ReturnType<typeof volumeOf>): number {
   const events = hours.reduce((sum, count) => sum + count, 0)
   return isMark(state) ? 1e12 + events : events
 }

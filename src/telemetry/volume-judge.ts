@@ -82,15 +82,10 @@ export function judgeVolume(history: VolumeHistory, before: VolumeJudgement | un
   return compared[0]?.judgement ?? learn(history)
 }
 
-interface Compared {
-  readonly judgement: VolumeJudgement
-  readonly lowest: number
-  readonly highest: number
-  readonly isWholeWeek: boolean
-}
+type Compared = NonNullable<ReturnType<typeof compare>>
 
 /** Undefined where too few days are known. */
-function compare(history: VolumeHistory, windowSlots: number): Compared | undefined {
+function compare(history: VolumeHistory, windowSlots: number) {
   const days: number[] = []
   for (let day = 1; day <= DAYS_COMPARED; day++) {
     if (history.knownSlots < day * DAY_SLOTS + windowSlots) break

@@ -2,7 +2,7 @@ import t from 'tap'
 import { prepareEvent, type PrepareContext } from '../../src/events/prepare.ts'
 import { WARNINGS } from '../../src/events/reasons.ts'
 import { advise } from '../../src/telemetry/advice.ts'
-import type { MatchQualityRow } from '../../src/telemetry/match-quality.ts'
+import type { MatchQuality } from '../../src/telemetry/match-quality.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { createStreams, OTHER } from '../../src/telemetry/streams.ts'
 import { COUNTED, tallyEvents } from '../../src/telemetry/tally.ts'
@@ -141,9 +141,7 @@ t.test(
   },
 )
 
-const GOOD: MatchQualityRow = {
-  adAccountId: '1',
-  eventName: 'checkout',
+const GOOD: MatchQuality = {
   events: 1000,
   shares: {
     em: 1,
@@ -159,7 +157,7 @@ const GOOD: MatchQualityRow = {
   warnings: [],
   invalidReasons: [],
 }
-const codesOf = (row: Partial<MatchQualityRow>) => advise({ ...GOOD, ...row }).map(({ code }) => code)
+const codesOf = (row: Partial<MatchQuality>) => advise({ ...GOOD, ...row }).map(({ code }) => code)
 
 t.test('what costs most comes first, and what is good is left out', async (t) => {
   t.same(codesOf({}), [])
@@ -174,11 +172,11 @@ t.test('what costs most comes first, and what is good is left out', async (t) =>
     filtered: 0.1,
     invalid: 0.3,
   }
-  const warnings = [
+  const warnings: MatchQuality['warnings'] = [
     { code: 'late_event', count: 400 },
     { code: 'unreadable', count: 60 },
     { code: 'unknown_field', count: 49 },
-  ] as const
+  ]
   t.same(codesOf({ shares: bad, warnings, invalidReasons: [{ reason: 'missing_field', count: 300 }] }), [
     'fix_invalid:missing_field',
     'check_user_agent',
