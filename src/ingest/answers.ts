@@ -3,21 +3,7 @@ import type { EventOutcome } from '../delivery/batch.ts'
 import { PINTEREST_CODES } from '../errors.ts'
 import type { PostReceipt } from '../store/engine/posts.ts'
 
-export interface PostAnswer {
-  /** 202, instead of 200, only for `knows202`. */
-  readonly status: 200 | 202 | 422
-  /** JSON. */
-  readonly body: string
-  readonly counts: {
-    readonly events: number
-    readonly invalid: number
-    readonly rejected: number
-    readonly filtered: number
-    readonly duplicates: number
-    /** Events that are committed and not confirmed. */
-    readonly queued: number
-  }
-}
+export type PostAnswer = ReturnType<typeof answerPost>
 
 /** What Pinterest's clients know of an event: only `processed` and `failed` exist for them. */
 export interface EventAnswer {
@@ -34,15 +20,15 @@ export function answerPost(
   receipt: Pick<PostReceipt, 'eventCount' | 'remarks' | 'duplicates' | 'pendingDuplicates'>,
   outcomes: readonly EventOutcome[],
   knows202: boolean,
-): PostAnswer {
+) {
   const { eventCount, remarks, duplicates, pendingDuplicates } = receipt
-  // A duplicate of a queued event is not delivered either.
   const counts = {
     events: eventCount,
     invalid: 0,
     rejected: 0,
     filtered: 0,
     duplicates: 0,
+    // Committed and not confirmed, as is what a duplicate repeats.
     queued: pendingDuplicates,
   }
   let remarked = 0

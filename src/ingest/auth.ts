@@ -4,18 +4,15 @@
  */
 import type { FastifyRequest } from 'fastify'
 import { Forbidden, InvalidRequest, Unauthorized } from '../errors.ts'
-import type { Account, RelayKey, Vault } from '../vault/vault.ts'
+import type { Vault } from '../vault/vault.ts'
 
-export interface Sender {
-  readonly key: RelayKey
-  readonly account: Account
-}
+export type Sender = ReturnType<typeof authenticate>
 
 /** Pinterest's own form of an ad account id. */
 const AD_ACCOUNT_ID = /^\d{1,18}$/
 
 /** Throws UNAUTHORIZED, FORBIDDEN or, for a path that names no account, INVALID_REQUEST. */
-export function authenticate(vault: Vault, request: FastifyRequest, adAccountId: string): Sender {
+export function authenticate(vault: Vault, request: FastifyRequest, adAccountId: string) {
   const relayKey = bearerOf(request.headers.authorization)
   const key = relayKey === undefined ? undefined : vault.authenticate(relayKey)
   if (!key) throw new Unauthorized()
