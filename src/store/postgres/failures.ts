@@ -38,10 +38,13 @@ const CLIENT_STOPPED = '25P03'
  * locks for ever; a transaction that waits for such a lock never reaches a commit in doubt.
  */
 const TIMED_OUT = '55P03|57014'
-/** A statement's name is unknown, or taken already: something on the way gave another session. */
-const OTHER_SESSION = '26000|42P05'
-const LOST = `08|57P|${CLIENT_STOPPED}|${READ_ONLY}|${TIMED_OUT}|${OTHER_SESSION}`
-const AT_PLACE = `08|28|3D|40|53|57|58|XX|25P02|${CLIENT_STOPPED}|${READ_ONLY}|${TIMED_OUT}|${OTHER_SESSION}`
+/**
+ * A statement's name is unknown, or taken already: something on the way gave another session. Or its plan is kept since before
+ * the type of a column changed. A new session knows no statement.
+ */
+const BAD_SESSION = '26000|42P05|0A000'
+const LOST = `08|57P|${CLIENT_STOPPED}|${READ_ONLY}|${TIMED_OUT}|${BAD_SESSION}`
+const AT_PLACE = `08|28|3D|40|53|57|58|XX|25P02|${CLIENT_STOPPED}|${READ_ONLY}|${TIMED_OUT}|${BAD_SESSION}`
 /** What the server lacks, what its system answers, and what the relay itself finds at the begin or the end of a transaction. */
 const STUCK = `53|58|${READ_ONLY}|COMMIT_IN_DOUBT|STORE_CANNOT_OPEN`
 const DISK_FULL = '53100'
