@@ -56,9 +56,13 @@ const QUEUED: EventOutcome = { status: 'queued' }
 
 export function batchOf(leased: LeasedBatch, trace?: PostTrace): { batch: Batch; slice: Slice } {
   const { batchId, adAccountId, isTest, isReplay, eventCount } = leased
-  const outcomes = Array.from({ length: eventCount }, () => QUEUED)
+  const outcomes: EventOutcome[] = []
+  const positions: number[] = []
   const acknowledged = new Set(leased.acknowledged)
-  const positions = Array.from(outcomes.keys()).filter((index) => !acknowledged.has(index))
+  for (let index = 0; index < eventCount; index++) {
+    outcomes.push(QUEUED)
+    if (!acknowledged.has(index)) positions.push(index)
+  }
   const batch: Batch = {
     trace,
     batchId,
