@@ -8,7 +8,7 @@ import { repeat, type Clock } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Settings } from '../settings.ts'
-import type { FrontStore } from './store.ts'
+import type { FrontStore, TrimRequest } from './store.ts'
 
 export interface HousekeepingOptions {
   readonly store: FrontStore
@@ -39,8 +39,7 @@ const EXPIRE_EVERY_MS = 60_000
 const TRIM_EVERY_MS = 10_000
 const LOG_EVERY_MS = 60_000
 const BATCHES_PER_STEP = 100
-const DEAD_LETTERS_PER_STEP = 500
-const TRAIL_ROWS_PER_STEP = 500
+const ROWS_PER_STEP = 500
 
 export function keepHouse(options: HousekeepingOptions): { close(): void } {
   const { clock, log } = options
@@ -78,6 +77,9 @@ function listChores(options: HousekeepingOptions): readonly Chore[] {
     const beforeMs = clock.wallMs() - hours * HOUR_MS
     return isClockTrusted() ? beforeMs : undefined
   }
+
+  const trim = (table: TrimRequest['table'], hours: number) =>
+    store.trim({ table, beforeMs: trustedBeforeMs(hours) ?? 0, limit: ROWS_PER_STEP })
 
   function logDeleted(): void {
     const nowMs = clock.monotonicMs()
@@ -118,8 +120,7 @@ function listChores(options: HousekeepingOptions): readonly Chore[] {
       everyMs: TRIM_EVERY_MS,
       failure: 'store cannot delete dead letters',
       async step() {
-        const diedBeforeMs = trustedBeforeMs(settings.DEAD_LETTER_DAYS * 24) ?? 0
-        const step = await store.trimDeadLetters({ diedBeforeMs, limit: DEAD_LETTERS_PER_STEP })
+        const step = await trim('dead_letters', settings.DEAD_LETTER_DAYS * 24)
         const deleted = step.tooOld + step.overPart
         if (deleted === 0) {
           logDeleted()
@@ -134,9 +135,9 @@ function listChores(options: HousekeepingOptions): readonly Chore[] {
     {
       everyMs: TRIM_EVERY_MS,
       failure: 'store cannot delete old events of the trail',
-      step() {
-        const receivedBeforeMs = trustedBeforeMs(settings.TRAIL_HOURS) ?? 0
-        return store.trimTrail({ receivedBeforeMs, limit: TRAIL_ROWS_PER_STEP })
+      async step() {
+        const { tooOld, overPart } = await trim('trail', settings.TRAIL_HOURS)
+        return tooOld + overPart
       },
     },
   ]

@@ -223,17 +223,17 @@ export interface ExpireRequest {
   readonly nowMs: number
 }
 
-/** Which dead letters have to go, oldest first: those that are too old, and what passes their part of the store. */
 export interface TrimRequest {
-  /** Milliseconds since the epoch. */
-  readonly diedBeforeMs: number
-  /** At most this many are removed. */
+  readonly table: 'dead_letters' | 'trail'
+  /** What died or was received before is too old; milliseconds since the epoch. */
+  readonly beforeMs: number
+  /** At most this many rows are deleted. */
   readonly limit: number
 }
 
 export interface TrimStep {
   readonly tooOld: number
-  /** Deleted to make room for newer ones, including those that the store deleted by itself since the last step. */
+  /** Deleted to make room for newer ones; dead letters that the store deleted by itself since the last step, too. */
   readonly overPart: number
 }
 
@@ -286,8 +286,8 @@ export interface Store extends TrailStore {
   purge(request: PurgeRequest): Promise<PurgeStep>
   /** Makes dead letters, as `too_old`, of waiting live events; answers how many, and 0 when none is left. */
   expire(request: ExpireRequest): Promise<number>
-  /** Deletes dead letters, oldest first, until both counts are 0. The totals keep counting them as what they were. */
-  trimDeadLetters(request: TrimRequest): Promise<TrimStep>
+  /** Deletes the oldest: what is too old, and what passes its part of the store. Dead letters keep counting as what they were. */
+  trim(request: TrimRequest): Promise<TrimStep>
   addAudit(entry: Omit<AuditEntry, 'id'>): Promise<void>
   /** Newest first, those with a smaller id than `beforeId`. */
   auditTrail(query: AuditQuery): Promise<readonly AuditEntry[]>

@@ -87,13 +87,6 @@ export interface TrailPage {
   readonly cursor: string | undefined
 }
 
-export interface TrimTrailRequest {
-  /** What was received before is deleted; milliseconds since the epoch. */
-  readonly receivedBeforeMs: number
-  /** At most this many rows are deleted. */
-  readonly limit: number
-}
-
 /** What was added or has changed since somebody asked last. */
 export interface TrailChanges {
   readonly events: readonly TrailEvent[]
@@ -121,8 +114,6 @@ export interface TrailStore {
   events(query: TrailQuery): Promise<TrailPage>
   /** Of this process alone; without a position, where to begin. What nobody asks for in time is left out. */
   trailChanges(position: number | undefined): Promise<TrailChanges>
-  /** Deletes what is too old, and the oldest while the trail is over its part of the store. Answers how many rows; 0: done. */
-  trimTrail(request: TrimTrailRequest): Promise<number>
   /**
    * Deletes the payloads of events with these ids from the queue and from the dead letters. In the totals an event of the queue
    * counts as filtered then, and is not sent when it is posted again; a dead letter counts as what it was.

@@ -1081,17 +1081,29 @@ function testTrim(t: Test, layGround: LayGround): void {
     const totals = await store.totals({})
     const { deadLetterBytes } = await store.size()
     const left = async () => (await store.deadLetters({ limit: 10 })).map(({ eventId }) => eventId)
-    t.same(await store.trimDeadLetters({ diedBeforeMs: NOW_MS, limit: 10 }), { tooOld: 0, overPart: 0 })
+    t.same(await store.trim({ table: 'dead_letters', beforeMs: NOW_MS, limit: 10 }), {
+      tooOld: 0,
+      overPart: 0,
+    })
     for (const after of [
       ['test', 'third', 'second'],
       ['test', 'third'],
     ]) {
-      t.same(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 2, limit: 1 }), { tooOld: 1, overPart: 0 })
+      t.same(await store.trim({ table: 'dead_letters', beforeMs: NOW_MS + 2, limit: 1 }), {
+        tooOld: 1,
+        overPart: 0,
+      })
       t.same(await left(), after)
     }
     t.ok((await store.size()).deadLetterBytes < deadLetterBytes)
-    t.same(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 2, limit: 2 }), { tooOld: 1, overPart: 0 })
-    t.same(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 2, limit: 2 }), { tooOld: 0, overPart: 0 })
+    t.same(await store.trim({ table: 'dead_letters', beforeMs: NOW_MS + 2, limit: 2 }), {
+      tooOld: 1,
+      overPart: 0,
+    })
+    t.same(await store.trim({ table: 'dead_letters', beforeMs: NOW_MS + 2, limit: 2 }), {
+      tooOld: 0,
+      overPart: 0,
+    })
     t.same(await left(), ['third'])
     t.same(await store.totals({}), totals)
   })
@@ -1112,7 +1124,10 @@ function testTrim(t: Test, layGround: LayGround): void {
     await first.close()
     const { store } = await ground.open()
     t.ok((await store.size()).deadLetterBytes > 0)
-    t.same(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 1, limit: 9 }), { tooOld: 1, overPart: 0 })
+    t.same(await store.trim({ table: 'dead_letters', beforeMs: NOW_MS + 1, limit: 9 }), {
+      tooOld: 1,
+      overPart: 0,
+    })
     const [leased] = await store.lease(askAll())
     t.match(await store.size(), { queuedBytes: leased!.payload.byteLength, deadLetterBytes: 0 })
     await store.acknowledge([
@@ -1150,7 +1165,7 @@ function testTrim(t: Test, layGround: LayGround): void {
     }
     let removed = 0
     for (let step = { tooOld: 0, overPart: -1 }; step.overPart !== 0;) {
-      step = await store.trimDeadLetters({ diedBeforeMs: 0, limit: 7 })
+      step = await store.trim({ table: 'dead_letters', beforeMs: 0, limit: 7 })
       t.equal(step.tooOld, 0)
       removed += step.overPart
     }

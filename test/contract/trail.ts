@@ -353,8 +353,11 @@ function testKept(t: Test, layGround: LayGround): void {
   )
 }
 
-async function trimAll(store: Store, receivedBeforeMs: number): Promise<void> {
-  while ((await store.trimTrail({ receivedBeforeMs, limit: 20 })) > 0);
+async function trimAll(store: Store, beforeMs: number): Promise<void> {
+  for (let deleted = 1; deleted > 0;) {
+    const { tooOld, overPart } = await store.trim({ table: 'trail', beforeMs, limit: 20 })
+    deleted = tooOld + overPart
+  }
 }
 
 function testErasure(t: Test, layGround: LayGround): void {

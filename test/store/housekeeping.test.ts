@@ -17,19 +17,19 @@ function setUp(t: Test) {
   const counts: (number | Error)[] = []
   const told: number[] = []
   const trimRequests: TrimRequest[] = []
-  /** What `trimDeadLetters` answers next; nothing when there is none. */
+  /** What `trim` of dead letters answers next; nothing when there is none. */
   const steps: TrimStep[] = []
   const trimmed: TrimStep[] = []
   const trimmedTrail: number[] = []
-  /** What `trimTrail` answers next. */
+  /** What `trim` of the trail answers next. */
   const rowsLeft: number[] = []
-  const store: Pick<Store, 'trimDedupe' | 'expire' | 'trimDeadLetters' | 'trimTrail'> = {
+  const store: Pick<Store, 'trimDedupe' | 'expire' | 'trim'> = {
     trimDedupe: async (seenBeforeMs) => void forgotten.push(seenBeforeMs),
-    async trimTrail(request) {
-      trimmedTrail.push(request.receivedBeforeMs)
-      return rowsLeft.shift() ?? 0
-    },
-    async trimDeadLetters(request) {
+    async trim(request) {
+      if (request.table === 'trail') {
+        trimmedTrail.push(request.beforeMs)
+        return { tooOld: rowsLeft.shift() ?? 0, overPart: 0 }
+      }
       trimRequests.push(request)
       return steps.shift() ?? { tooOld: 0, overPart: 0 }
     },
@@ -172,7 +172,7 @@ t.test('every ten seconds dead letters that are too old or too many are deleted,
   steps.push(...found)
   await clock.advance(1)
   t.equal(trimRequests.length, 3)
-  t.match(trimRequests[0], { diedBeforeMs: clock.wallMs() - 20_000 })
+  t.match(trimRequests[0], { beforeMs: clock.wallMs() - 20_000 })
   t.same(trimmed, found)
 })
 
@@ -181,7 +181,7 @@ t.test('while the clock is not trusted no dead letter is too old, but they are b
   trust.isClockTrusted = false
   steps.push({ tooOld: 0, overPart: 2 })
   await clock.advance(10_000)
-  t.match(trimRequests, [{ diedBeforeMs: 0 }, { diedBeforeMs: 0 }])
+  t.match(trimRequests, [{ beforeMs: 0 }, { beforeMs: 0 }])
   t.same(trimmed, [{ tooOld: 0, overPart: 2 }])
 })
 

@@ -149,7 +149,7 @@ async function empty({ batches }: Model, { opened, adAccountId }: Real): Promise
   await store.acknowledge(
     ids.map((batchId) => ({ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS })),
   )
-  await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 1, limit: 1000 })
+  await store.trim({ table: 'dead_letters', beforeMs: NOW_MS + 1, limit: 1000 })
   const { queuedBytes, deadLetterBytes } = await store.size()
   assertSame([queuedBytes, deadLetterBytes], [0, 0], 'bytes of an empty store')
 }
@@ -436,7 +436,7 @@ function expireOne(model: Model, batch: ModelBatch, oldestEventTimeS: number): n
 /** All of them died at the same time: they go in the order in which they were written. */
 function trim(isTooOld: boolean, limit: number): Plan {
   return plan(`trim ${limit} of ${isTooOld ? 'all' : 'none'}`, () => ({
-    ask: (store) => store.trimDeadLetters({ diedBeforeMs: NOW_MS + Number(isTooOld), limit }),
+    ask: (store) => store.trim({ table: 'dead_letters', beforeMs: NOW_MS + Number(isTooOld), limit }),
     apply(model, answer) {
       const tooOld = isTooOld ? Math.min(limit, model.deadLetters.length) : 0
       model.deadLetters = model.deadLetters.slice(0, model.deadLetters.length - tooOld)

@@ -12,8 +12,6 @@ import type {
   PurgeStep,
   ReplayRequest,
   ReplayStep,
-  TrimRequest,
-  TrimStep,
 } from '../store.ts'
 import { countInAudit } from './audit.ts'
 import { batchOfStored, commitAll, type GivenBatch } from './commit.ts'
@@ -27,7 +25,6 @@ import {
   unpackHistory,
 } from './rows.ts'
 import { insert, query, type Steps } from './sql.ts'
-import { readBytes } from './totals.ts'
 import type { Transaction } from './transaction.ts'
 import { openDeadLetter } from './sealed.ts'
 import { trailOfStored } from './trail.ts'
@@ -177,46 +174,5 @@ export function* purge(tx: Transaction, request: PurgeRequest): Steps<PurgeStep>
 export function* removeDeadLetters(tx: Transaction, rows: readonly DeadLetterRow[]): Steps<void> {
   if (rows.length === 0) return
   yield* query('DELETE FROM dead_letters WHERE id = ANY($1)', [rows.map(({ id }) => id)])
-  countRemoved(tx, rows)
-}
-
-/** Any number that nobody else locks: "dead letter" in ASCII. */
-export const TRIM_LOCK = 0x6c6574746572
-
-/** One replica at a time: two would both remove rows for the same bytes. */
-export function* trimDeadLetters(tx: Transaction, { diedBeforeMs, limit }: TrimRequest): Steps<TrimStep> {
-  if (!(yield* tx.tryLock(TRIM_LOCK))) return { tooOld: 0, overPart: 0 }
-  const old = yield* query<DeadLetterRow>(
-    // Materialized: a subquery may run once per row, each time with other rows within its LIMIT.
-    `WITH old AS MATERIALIZED (
-       SELECT id FROM dead_letters WHERE died_at_ms < $1 ORDER BY died_at_ms, id LIMIT $2 FOR UPDATE SKIP LOCKED)
-     DELETE FROM dead_letters WHERE id IN (SELECT id FROM old) RETURNING ad_account_id, is_test, size_bytes`,
-    [diedBeforeMs, limit],
-  )
-  countRemoved(tx, old)
-  return { tooOld: old.length, overPart: yield* removeOverPart(tx, limit - old.length) }
-}
-
-/** The oldest, so that the rest keep to their part of the store; answers how many. */
-export function* removeOverPart(tx: Transaction, limit: number): Steps<number> {
-  if (limit === 0) return 0
-  const overBytes =
-    (yield* readBytes()).deadLetterBytes + tx.totals.sum('dead_bytes') - tx.limits.deadLetterBytes
-  if (overBytes <= 0) return 0
-  // Each whose predecessors do not make enough room: oldest first, and no more than needed.
-  const over = yield* query<DeadLetterRow>(
-    `WITH oldest AS MATERIALIZED (
-       SELECT id, died_at_ms, size_bytes FROM dead_letters ORDER BY died_at_ms, id LIMIT $2 FOR UPDATE SKIP LOCKED)
-     DELETE FROM dead_letters WHERE id IN (
-       SELECT id FROM (SELECT id, SUM(size_bytes) OVER (ORDER BY died_at_ms, id) - size_bytes AS before FROM oldest)
-         AS summed
-       WHERE before < $1) RETURNING ad_account_id, is_test, size_bytes`,
-    [overBytes, limit],
-  )
-  countRemoved(tx, over)
-  return over.length
-}
-
-function countRemoved({ totals }: Transaction, rows: readonly DeadLetterRow[]): void {
-  for (const row of rows) totals.count(toQueue(row), { dead_bytes: -row.size_bytes })
+  for (const row of rows) tx.totals.count(toQueue(row), { dead_bytes: -row.size_bytes })
 }

@@ -8,17 +8,18 @@ import type { Sealer } from '../../vault/seal.ts'
 import { acknowledgeAll, releaseAll } from './acknowledge.ts'
 import { addAudit, readAudit } from './audit.ts'
 import { commitAll } from './commit.ts'
-import { purge, replay, searchDeadLetters, trimDeadLetters } from './dead-letters.ts'
+import { purge, replay, searchDeadLetters } from './dead-letters.ts'
 import { erase } from './erase.ts'
 import { expire } from './expire.ts'
 import { lease } from './lease.ts'
 import { reseal } from './reseal.ts'
 import type { Steps } from './sql.ts'
 import { readBacklog, readTotals } from './totals.ts'
-import { readFresh, searchTrailStep, trimTrail } from './trail-rows.ts'
+import { readFresh, searchTrailStep } from './trail-rows.ts'
 import type { TrailTail } from './trail-tail.ts'
 import type { TrailWriter } from './trail.ts'
 import type { Transaction } from './transaction.ts'
+import { trim } from './trim.ts'
 import { nextPosition } from './walk.ts'
 import { probeWrite } from './write-watch.ts'
 
@@ -36,8 +37,7 @@ const CHANGES: { readonly [K in OperationKind]?: Handler<Transaction, K> } = {
   replay,
   purge,
   expire,
-  trimDeadLetters,
-  trimTrail,
+  trim,
   erase,
   reseal,
   *addAudit(_, entry) {

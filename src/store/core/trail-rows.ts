@@ -1,8 +1,6 @@
-/** The rows of the event trail (trail.ts): written at the end of a transaction, searched in bounded steps, trimmed. */
-import type { TrimTrailRequest } from '../trail.ts'
+/** The rows of the event trail (trail.ts): written at the end of a transaction, searched in bounded steps. */
 import { query, type Steps } from './sql.ts'
 import { TRAIL_KEYS } from './tables.ts'
-import { readBytes } from './totals.ts'
 import {
   toTrailStep,
   TRAIL_STEP_BUCKETS,
@@ -13,7 +11,7 @@ import {
   type TrailStepRequest,
 } from './trail-search.ts'
 import type { FreshRows, TrailTail } from './trail-tail.ts'
-import { bucketOf, bytesOfTrailRow, TRAIL_QUEUE, TRAIL_ROW_BYTES, type NewTrailRow } from './trail.ts'
+import { bucketOf, bytesOfTrailRow, TRAIL_QUEUE, type NewTrailRow } from './trail.ts'
 import type { Transaction } from './transaction.ts'
 
 type EndRow = { readonly bucket: number; readonly received_at_ms: number }
@@ -81,33 +79,4 @@ function mayHave(row: NewTrailRow, { marks, ids }: TrailHint): boolean {
     (marks === undefined || (row.marks & marks) > 0) &&
     (ids === undefined || Buffer.from(row.ids).includes(Buffer.from(ids)))
   )
-}
-
-/** Any number that nobody else locks: "trail" in ASCII. */
-const TRIM_LOCK = 0x747261696c
-
-/** The oldest rows: what is too old, and what is over the trail's part. */
-export function* trimTrail(tx: Transaction, { receivedBeforeMs, limit }: TrimTrailRequest): Steps<number> {
-  const { totals } = tx
-  if (!(yield* tx.tryLock(TRIM_LOCK))) return 0
-  yield* tx.closeTrail()
-  const bytes = `(octet_length(ids) + octet_length(entries) + ${TRAIL_ROW_BYTES})`
-  const oldest = yield* query<{ received_at_ms: number; bytes: number }>(
-    `SELECT received_at_ms, ${bytes} AS bytes FROM trail ORDER BY seq LIMIT $1`,
-    [limit],
-  )
-  let overBytes = (yield* readBytes()).trailBytes + totals.sum('trail_bytes') - tx.limits.trailBytes
-  const kept = oldest.findIndex((row) => {
-    if (row.received_at_ms >= receivedBeforeMs && overBytes <= 0) return true
-    overBytes -= row.bytes
-    return false
-  })
-  const count = kept < 0 ? oldest.length : kept
-  if (count === 0) return 0
-  const gone = yield* query<{ bytes: number }>(
-    `DELETE FROM trail WHERE seq IN (SELECT seq FROM trail ORDER BY seq LIMIT $1) RETURNING ${bytes} AS bytes`,
-    [count],
-  )
-  totals.count(TRAIL_QUEUE, { trail_bytes: -gone.reduce((sum, row) => sum + row.bytes, 0) })
-  return gone.length
 }

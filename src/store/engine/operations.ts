@@ -70,8 +70,7 @@ export const PLAIN = [
   'totals',
   'replay',
   'purge',
-  'trimDeadLetters',
-  'trimTrail',
+  'trim',
   'addAudit',
   'auditTrail',
 ] as const satisfies readonly (keyof Store)[]

@@ -13,11 +13,10 @@
  *
  * An answer leaves only after COMMIT. A rollback also undoes changes in memory: leases, counts, the dedupe index, the open trail.
  */
-import { removeOverPart } from '../core/dead-letters.ts'
 import { readFor, runChanges, type Answers } from '../core/run-operations.ts'
 import type { Steps } from '../core/sql.ts'
 import { writeTotals } from '../core/totals.ts'
-import { trimTrail } from '../core/trail-rows.ts'
+import { trim } from '../core/trim.ts'
 import {
   toTravelError,
   type Operation,
@@ -25,7 +24,7 @@ import {
   type Outcome,
   type RequestOf,
 } from '../engine/operations.ts'
-import type { TrimStep } from '../store.ts'
+import type { TrimRequest, TrimStep } from '../store.ts'
 import { createCapacityCheck } from './capacity.ts'
 import { writeBackWal } from './connection.ts'
 import { isDamage, isFull, isNoSpace, isPlaceAtFault } from './failures.ts'
@@ -36,7 +35,7 @@ import type { ReservedSpace } from './reserved-space.ts'
 /** The reserved space is not given up for these. The probe shows whether a commit would be taken. */
 const REFUSABLE: ReadonlySet<OperationKind> = new Set(['commit', 'probeWrite'])
 
-/** Most trail rows that a transaction deletes to make room for newer ones; `trimTrail` deletes the rest. */
+/** Most trail rows that a transaction deletes to make room for newer ones; `trim` deletes the rest. */
 const TRIMMED_ROWS = 32
 /** Most dead letters that a transaction deletes for each that it adds. */
 const REMOVED_PER_DEAD_LETTER = 16
@@ -57,7 +56,7 @@ export function createWriter(tables: QueueTables, options: RunOptions): RunOpera
   const capacityCheck = createCapacityCheck(tables, path, limitBytes)
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')
-  /** Dead letters that were deleted to make room for newer ones, and that no `trimDeadLetters` has reported yet. */
+  /** Dead letters that were deleted to make room for newer ones, and that no `trim` has reported yet. */
   let removed = 0
 
   function* perform(operations: readonly Operation[]): Steps<Answers> {
@@ -87,17 +86,18 @@ export function createWriter(tables: QueueTables, options: RunOptions): RunOpera
     const before = removed
     undo.push(() => void (removed = before))
     for (const operation of operations) {
-      if (operation.kind !== 'trimDeadLetters') continue
+      if (operation.kind !== 'trim' || (operation.request as TrimRequest).table === 'trail') continue
       const step = answers.get(operation) as TrimStep
       answers.set(operation, { ...step, overPart: step.overPart + removed })
       removed = 0
     }
     if (totals.sizes().deadLetterBytes > limits.deadLetterBytes) {
       const added = totals.sum('rejected') + totals.sum('expired')
-      removed += yield* removeOverPart(tables, REMOVED_PER_DEAD_LETTER * Math.max(0, added))
+      const limit = REMOVED_PER_DEAD_LETTER * Math.max(0, added)
+      removed += (yield* trim(tables, { table: 'dead_letters', beforeMs: 0, limit })).overPart
     }
     if (totals.sizes().trailBytes > limits.trailBytes) {
-      yield* trimTrail(tables, { receivedBeforeMs: 0, limit: TRIMMED_ROWS })
+      yield* trim(tables, { table: 'trail', beforeMs: 0, limit: TRIMMED_ROWS })
     }
   }
 

@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
-import { TRIM_LOCK } from '../../../src/store/core/dead-letters.ts'
+import { TRIMMED } from '../../../src/store/core/trim.ts'
 import { createCapacityCheck } from '../../../src/store/postgres/capacity.ts'
 import { until } from '../../support/clock.ts'
 import { startPostgres } from '../../support/postgres.ts'
@@ -84,10 +84,10 @@ t.test(
     await other.connect()
     t.teardown(() => other.end())
     await other.query('BEGIN')
-    await other.query('SELECT pg_advisory_xact_lock($1)', [TRIM_LOCK])
-    t.same(await store.trimDeadLetters({ diedBeforeMs: 0, limit: 9 }), { tooOld: 0, overPart: 0 })
+    await other.query('SELECT pg_advisory_xact_lock($1)', [TRIMMED.dead_letters.lock])
+    t.same(await store.trim({ table: 'dead_letters', beforeMs: 0, limit: 9 }), { tooOld: 0, overPart: 0 })
     await other.query('COMMIT')
-    t.same(await store.trimDeadLetters({ diedBeforeMs: 0, limit: 9 }), { tooOld: 0, overPart: 2 })
+    t.same(await store.trim({ table: 'dead_letters', beforeMs: 0, limit: 9 }), { tooOld: 0, overPart: 2 })
     t.match(await store.deadLetters({ limit: 9 }), [{ eventId: 'c' }])
   },
 )
@@ -102,7 +102,7 @@ t.test('what was purged in the same transaction need not be deleted for room', a
   const [newest] = await store.deadLetters({ limit: 1 })
   const [, step] = await Promise.all([
     store.purge({ ids: [newest!.id], limit: 1, nowMs: NOW_MS }),
-    store.trimDeadLetters({ diedBeforeMs: 0, limit: 9 }),
+    store.trim({ table: 'dead_letters', beforeMs: 0, limit: 9 }),
   ])
   t.same(step, { tooOld: 0, overPart: 0 })
   t.match(await store.deadLetters({ limit: 9 }), [{ eventId: 'a' }])
@@ -119,5 +119,5 @@ t.test('a step of trimming keeps to its limit, whatever plan the server chooses'
   const { batchId } = (await store.commit(makeBatch(ids))).batch!
   const dead = ids.map((_, index) => makeDead(index))
   await store.acknowledge([{ batchId, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
-  t.match(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 1, limit: 2 }), { tooOld: 2 })
+  t.match(await store.trim({ table: 'dead_letters', beforeMs: NOW_MS + 1, limit: 2 }), { tooOld: 2 })
 })

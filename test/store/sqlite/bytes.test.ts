@@ -20,7 +20,7 @@ t.test('the bytes of what is queued and of dead letters are known after a restar
   await first.close()
   const { store } = await ground.open()
   t.match(await store.size(), { queuedBytes, deadLetterBytes })
-  t.match(await store.trimDeadLetters({ diedBeforeMs: NOW_MS + 1, limit: 9 }), { tooOld: 4 })
+  t.match(await store.trim({ table: 'dead_letters', beforeMs: NOW_MS + 1, limit: 9 }), { tooOld: 4 })
   t.match(await store.size(), { deadLetterBytes: 0 })
 })
 
@@ -41,7 +41,7 @@ t.test('the bytes of the event trail are known', async (t) => {
   t.match(await store.size(), { trailBytes: 0 })
   await store.commit(makePost(Array.from({ length: 50 }, (_, n) => `e-${n}`)))
   t.ok((await store.size()).trailBytes > 200)
-  await store.trimTrail({ receivedBeforeMs: NOW_MS + 1, limit: 9 })
+  await store.trim({ table: 'trail', beforeMs: NOW_MS + 1, limit: 9 })
   t.match(await store.size(), { trailBytes: 0 })
 })
 
