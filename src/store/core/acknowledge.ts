@@ -117,20 +117,14 @@ export type PendingBatch = Pick<
 /** An erased event is one that the account did not want sent. */
 type Died = Pick<DeadEvent, 'index'> & { readonly status: DeadEvent['status'] | 'erased' }
 
-export interface Acknowledged<Dead> {
-  /** None: the batch is deleted. */
-  readonly pendingCount: number
-  readonly acknowledged: Uint8Array
-  /** Those of `dead` that were pending. */
-  readonly died: readonly Dead[]
-  readonly counts: Changes
-}
-
-/** Throws a RangeError where the acknowledgement names an event that the batch does not have. */
+/**
+ * What is left of the batch, and those of `dead` that were pending. Throws a RangeError where the acknowledgement names an event that the
+ * batch does not have.
+ */
 export function acknowledgeBatch<Dead extends Died>(
   batch: PendingBatch,
   { delivered, dead }: Pick<Acknowledgement, 'delivered'> & { readonly dead: readonly Dead[] },
-): Acknowledged<Dead> {
+) {
   const { event_count: eventCount, pending_count: pendingBefore } = batch
   const acknowledged =
     batch.acknowledged === null ? makeBitmap(eventCount) : Uint8Array.from(batch.acknowledged)
@@ -144,7 +138,7 @@ export function acknowledgeBatch<Dead extends Died>(
   const countOf = (status: Died['status']) => died.filter((one) => one.status === status).length
   const deliveredCount = delivered === 'rest' ? pendingBefore - died.length : delivered.filter(mark).length
   const pendingCount = pendingBefore - died.length - deliveredCount
-  const counts = {
+  const counts: Changes = {
     delivered: deliveredCount,
     rejected: countOf('rejected'),
     expired: countOf('expired'),
@@ -155,14 +149,8 @@ export function acknowledgeBatch<Dead extends Died>(
   return { pendingCount, acknowledged, died, counts }
 }
 
-export interface NewDeadLetters {
-  readonly rows: readonly NewDeadLetterRow[]
-  /** To be forgotten, so that a corrected event goes through; none of test events. */
-  readonly keys: readonly Uint8Array[]
-}
-
 /**
- * Pinterest's message is sealed with the event: it was scrubbed, but may still say something of a customer. Dead letters are
+ * `keys`: to be forgotten, so that a corrected event goes through; none of test events. Pinterest's message is sealed with the event: it was scrubbed, but may still say something of a customer. Dead letters are
  * rare: only for them the payload is opened and read.
  */
 export function makeDeadLetters(
@@ -170,7 +158,7 @@ export function makeDeadLetters(
   died: readonly DeadEvent[],
   diedAtMs: number,
   sealer: Sealer,
-): NewDeadLetters {
+) {
   if (died.length === 0) return { rows: [], keys: [] }
   const queue = toQueue(batch)
   const texts = splitEvents(decompress(sealer.open(batch.sealed, bindBatch(queue))))

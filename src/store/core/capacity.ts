@@ -33,40 +33,32 @@ export function shareOf(freeBytes: number): number {
   return Math.max(0, NEARLY * SHARE_OF_FREE * freeBytes)
 }
 
-export interface Capacity {
-  readonly isFull: boolean
-  /** More was admitted since it was measured than may be guessed. */
-  readonly isOutdated: boolean
-  /** The engine has measured again: what was admitted is included now. */
-  refresh(): void
-  /** Takes it out of the room that is left; `queuedBytes`: what its account has queued. */
-  admits(bytes: number, queuedBytes: number): boolean
-  /** An account that has more queued is over its share; `Infinity` while all are refused. */
-  share(): number
-}
-
 /** `leftBelow`: bytes that commits may add until this part of the store is used, as last measured. */
-export function createCapacity(leftBelow: (part: number) => number): Capacity {
+export function createCapacity(leftBelow: (part: number) => number) {
   let isFull = false
   let admittedBytes = 0
   const left = () => leftBelow(WATERMARK) - admittedBytes
 
   return {
-    get isFull() {
+    get isFull(): boolean {
       return isFull
     },
-    get isOutdated() {
+    /** More was admitted since it was measured than may be guessed. */
+    get isOutdated(): boolean {
       return admittedBytes > ADMITTED_UNMEASURED * leftBelow(WATERMARK)
     },
-    refresh() {
+    /** The engine has measured again: what was admitted is included now. */
+    refresh(): void {
       admittedBytes = 0
       isFull = leftBelow(isFull ? TAKEN_AGAIN : WATERMARK) < 0
     },
-    admits(bytes, queuedBytes) {
+    /** Takes it out of the room that is left; `queuedBytes`: what its account has queued. */
+    admits(bytes: number, queuedBytes: number): boolean {
       if (isFull || !mayQueue(queuedBytes, bytes, left())) return false
       admittedBytes += bytes
       return true
     },
+    /** An account that has more queued is over its share; `Infinity` while all are refused. */
     share: () => (isFull ? Infinity : shareOf(left())),
   }
 }

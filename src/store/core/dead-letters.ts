@@ -32,12 +32,6 @@ import { trailOfStored } from './trail.ts'
 /** A few milliseconds' walk. */
 export const STEP_ROWS = 5000
 
-export interface DeadLetterRows {
-  readonly rows: readonly DeadLetterRow[]
-  /** Where the next step starts; undefined when nothing is left. */
-  readonly beforeId: number | undefined
-}
-
 export function* addDeadLetters(
   { totals }: Pick<Transaction, 'totals'>,
   made: readonly NewDeadLetterRow[],
@@ -53,11 +47,11 @@ function bytesOf(row: NewDeadLetterRow): number {
   return texts.reduce((sum, text) => sum + Buffer.byteLength(text), row.sealed.byteLength + 256)
 }
 
-/** One step, from new to old. Those of `ids` are found without a walk. */
+/** One step, from new to old; the next one starts at `beforeId`, undefined when nothing is left. Those of `ids` need no walk. */
 export function* findDeadLetters(
   { limit, beforeId = Number.MAX_SAFE_INTEGER, ids, ...filter }: DeadLetterQuery,
   lock: '' | 'FOR UPDATE',
-): Steps<DeadLetterRows> {
+) {
   const [end] =
     ids === undefined
       ? yield* query<{ id: number }>(
@@ -139,13 +133,8 @@ export function* replay(tx: Transaction, request: ReplayRequest): Steps<ReplaySt
   return { auditId, ...counts, tooOld, queues, beforeId }
 }
 
-interface Raised {
-  readonly deadLetter: DeadLetterRow
-  readonly batch: GivenBatch
-}
-
 /** Undefined where no key opens it: it is left where it is. */
-function raise({ sealer, report }: Transaction, row: DeadLetterRow, nowMs: number): Raised | undefined {
+function raise({ sealer, report }: Transaction, row: DeadLetterRow, nowMs: number) {
   const queue = toQueue(row)
   const content = openDeadLetter(sealer, queue, row.sealed)
   if (content === undefined) {
@@ -154,7 +143,7 @@ function raise({ sealer, report }: Transaction, row: DeadLetterRow, nowMs: numbe
   }
   const { event_name: eventName, event_id: eventId, order_id: orderId, event_time_s: eventTimeS } = row
   const history = packHistory([...unpackHistory(row.history), { atMs: nowMs, reason: 'replayed' }])
-  const batch = {
+  const batch: GivenBatch = {
     ...batchOfStored(queue, Buffer.from(content.json), row.first_seen_at_ms),
     seenAtMs: nowMs,
     before: { is_replay: true, attempts: row.attempts, history },

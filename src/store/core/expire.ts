@@ -2,7 +2,7 @@
 import type { Sealer } from '../../vault/seal.ts'
 import { splitEvents } from '../payload.ts'
 import type { ExpireStep } from '../engine/operations.ts'
-import type { Acknowledgement, DeadEvent, ExpireRequest } from '../store.ts'
+import type { DeadEvent, ExpireRequest } from '../store.ts'
 import { acknowledgeAll } from './acknowledge.ts'
 import { openBatch } from './lease.ts'
 import { toQueue, type BatchRow } from './rows.ts'
@@ -60,18 +60,11 @@ export function* expire(tx: Transaction, request: ExpireRequest): Steps<ExpireSt
   return { expired, hasMore: hasMore && !(taken.length === 0 && isFoundAgain) }
 }
 
-export interface Expired {
-  readonly acknowledgement: Acknowledgement
-  /** Of what is left of it; undefined when nothing is. */
-  readonly oldestS: number | undefined
-}
-
-/** Undefined when the batch cannot be read, or has other events than its row counts. */
-export function expireBatch(
-  row: BatchRow,
-  { oldestEventTimeS, nowMs }: ExpireRequest,
-  sealer: Sealer,
-): Expired | undefined {
+/**
+ * Undefined when the batch cannot be read, or has other events than its row counts. `oldestS`: of what is left of it; undefined when
+ * nothing is.
+ */
+export function expireBatch(row: BatchRow, { oldestEventTimeS, nowMs }: ExpireRequest, sealer: Sealer) {
   const batch = openBatch(row, sealer)
   const timesS = batch && readTimes(batch.payload)
   if (timesS === undefined) return undefined

@@ -13,26 +13,22 @@ export type Changes = Partial<Counts>
 
 const ZEROS = Object.fromEntries(COUNTERS.map((name) => [name, 0])) as Counts
 
-/** Gathers what a transaction counts, to be written by one statement at its end, with the rows that it counts. */
-export interface TotalCounts {
-  readonly count: (queue: QueueKey, changes: Changes) => void
-  /** Counted, but not taken yet. */
-  readonly sum: (counter: Counter) => number
-  /** Answers what was counted, and begins again with nothing. */
-  readonly take: () => (readonly [QueueKey, Counts])[]
-}
+export type TotalCounts = ReturnType<typeof createTotalCounts>
 
-export function createTotalCounts(): TotalCounts {
+/** Gathers what a transaction counts, to be written by one statement at its end, with the rows that it counts. */
+export function createTotalCounts() {
   const counted = new Map<string, readonly [QueueKey, Record<Counter, number>]>()
   return {
-    count(queue, changes) {
+    count(this: void, queue: QueueKey, changes: Changes): void {
       const name = nameOfQueue(queue)
       let entry = counted.get(name)
       if (entry === undefined) counted.set(name, (entry = [queue, { ...ZEROS }]))
       for (const counter in changes) entry[1][counter as Counter] += changes[counter as Counter]!
     },
-    sum: (counter) => [...counted.values()].reduce((all, [, counts]) => all + counts[counter], 0),
-    take() {
+    /** Counted, but not taken yet. */
+    sum: (counter: Counter) => [...counted.values()].reduce((all, [, counts]) => all + counts[counter], 0),
+    /** Answers what was counted, and begins again with nothing. */
+    take(this: void): (readonly [QueueKey, Counts])[] {
       const taken = [...counted.values()]
       counted.clear()
       return taken

@@ -9,25 +9,22 @@ const KEPT_ADDITIONS = 2 * KEPT_BATCHES
 /** The latest ones, and those of one post in any case. */
 const MOST_EVENTS = 1000
 
-export interface TrailTail {
-  note(batchIds: ReadonlySet<number>): void
-  /** Each batch once, and where the next poll begins. */
-  since(position: number | undefined): { readonly batchIds: readonly number[]; readonly position: number }
-}
+export type TrailTail = ReturnType<typeof createTrailTail>
 
-export function createTrailTail(): TrailTail {
+export function createTrailTail() {
   /** Of the last transactions, whose positions follow on one another. Noting must be cheap, since nobody may ever ask. */
   const last: number[][] = []
   let kept = 0
   let position = 0
   return {
-    note(batchIds) {
+    note(batchIds: ReadonlySet<number>): void {
       if (batchIds.size === 0) return
       position += 1
       last.push([...batchIds])
       kept += batchIds.size
       while (kept - last[0]!.length >= KEPT_ADDITIONS) kept -= last.shift()!.length
     },
+    /** Each batch once, and where the next poll begins. */
     since(from = position) {
       const fresh = from >= position ? [] : last.slice(from - position).flat()
       // A batch that was added to again is where it was added to last.

@@ -49,26 +49,10 @@ export interface TrailOutcome extends Pick<Acknowledgement, 'batchId' | 'deliver
   })[]
 }
 
-export interface TrailWriter {
-  /** `duplicates`: positions among the prepared events, ascending. */
-  readonly post: (batchId: number, queue: QueueKey, trail: PostTrail, duplicates: readonly number[]) => void
-  readonly outcome: (outcome: TrailOutcome) => void
-  /** Batches that were added to, for those who follow the trail. */
-  readonly touched: Set<number>
-  /** What was added since it was opened, and what it was opened with. */
-  rows(): NewTrailRow[]
-  /** Takes out the rows that have posts. */
-  takePosts(): NewTrailRow[]
-  /** How many events and outcomes these rows have. */
-  size(): number
-  /** The same rows, for `open`. */
-  text(): string
-  /** Begins anew, with these rows or none. */
-  open(text?: string): void
-}
+export type TrailWriter = ReturnType<typeof createTrailWriter>
 
 /** Gathers what one transaction says, or several; nothing more where the trail is off. */
-export function createTrailWriter(isOn: boolean, wallMs: () => number): TrailWriter {
+export function createTrailWriter(isOn: boolean, wallMs: () => number) {
   let rows = new Map<number, Entries>()
   const touched = new Set<number>()
 
@@ -94,15 +78,22 @@ export function createTrailWriter(isOn: boolean, wallMs: () => number): TrailWri
   }
 
   return {
+    /** Batches that were added to, for those who follow the trail. */
     touched,
-    post(batchId, { adAccountId, isTest }, trail, duplicates) {
+    /** `duplicates`: positions among the prepared events, ascending. */
+    post(
+      batchId: number,
+      { adAccountId, isTest }: QueueKey,
+      trail: PostTrail,
+      duplicates: readonly number[],
+    ): void {
       if (!isOn) return
       const { keyId = 0, source = 0, receivedAtMs, events } = trail
       const sender = [adAccountId, isTest ? 1 : 0, keyId, source] as const
       const times = { receivedAtMs, committedAtMs: wallMs() }
       addPost(rowOf(batchId), { place: placeOf(batchId), sender, ...times, events, duplicates })
     },
-    outcome({ batchId, atMs, call, failures, delivered, dead }) {
+    outcome({ batchId, atMs, call, failures, delivered, dead }: TrailOutcome): void {
       if (!isOn || (delivered !== 'rest' && delivered.length + dead.length === 0)) return
       const row = rowOf(batchId)
       if (delivered === 'rest' && dead.length === 0 && failures.length === 0)
@@ -117,12 +108,15 @@ export function createTrailWriter(isOn: boolean, wallMs: () => number): TrailWri
         dead.map((one) => [one.index, one.status, one.reason, one.attempts, packHistory(one.history)]),
       ])
     },
+    /** What was added since it was opened, and what it was opened with. */
     rows: () => Array.from(rows, ([bucket, row]) => toRow(bucket, row)),
-    takePosts() {
+    /** Takes out the rows that have posts. */
+    takePosts(): NewTrailRow[] {
       const taken = [...rows].filter(([, { posts }]) => posts.length > 0)
       for (const [bucket] of taken) rows.delete(bucket)
       return taken.map(([bucket, row]) => toRow(bucket, row))
     },
+    /** How many events and outcomes these rows have. */
     size: () => {
       let size = 0
       for (const { posts, outcomes } of rows.values())
@@ -132,8 +126,10 @@ export function createTrailWriter(isOn: boolean, wallMs: () => number): TrailWri
         )
       return size
     },
+    /** The same rows, for `open`. */
     text: () => (rows.size === 0 ? '' : JSON.stringify([...rows])),
-    open(text = '') {
+    /** Begins anew, with these rows or none. */
+    open(text = ''): void {
       rows = new Map(text === '' ? [] : (JSON.parse(text) as [number, Entries][]))
     },
   }

@@ -14,13 +14,6 @@ import { query, type Steps } from './sql.ts'
 
 export type WriteProblem = 'full' | 'stuck'
 
-export interface WriteWatch {
-  /** Called with the reason of each failed write; most reasons do not matter. */
-  readonly failed: (error: unknown) => void
-  /** Adds to the size what is known of writes. Begins the next probe. */
-  size(readSize: () => Promise<Omit<StoreSize, 'isWritable'>>): Promise<StoreSize>
-}
-
 /** More than the last page of a table may still hold. */
 const PROBE_BYTES = 64 * 1024
 
@@ -37,17 +30,19 @@ export interface WriteWatchOptions {
   readonly probe: () => Promise<void>
 }
 
-export function createWriteWatch({ judge, probe }: WriteWatchOptions): WriteWatch {
+export function createWriteWatch({ judge, probe }: WriteWatchOptions) {
   /** A new object with each failure: a probe says nothing of those that came after its beginning. */
   let last: { readonly problem: WriteProblem } | undefined
   let probing: Promise<void> | undefined
 
   return {
-    failed(error) {
+    /** Called with the reason of each failed write; most reasons do not matter. */
+    failed(this: void, error: unknown): void {
       const problem = judge(codeOf(error))
       if (problem !== undefined) last = { problem }
     },
-    async size(readSize) {
+    /** Adds to the size what is known of writes. Begins the next probe. */
+    async size(readSize: () => Promise<Omit<StoreSize, 'isWritable'>>): Promise<StoreSize> {
       const found = last
       if (found !== undefined) {
         probing ??= probe()

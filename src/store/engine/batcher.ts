@@ -39,11 +39,7 @@ export interface BatcherOptions {
   readonly setTimer?: SetTimer
 }
 
-export interface Batcher {
-  readonly submit: <K extends OperationKind>(kind: K, request: RequestOf<K>) => Promise<AnswerOf<K>>
-  /** Takes nothing more; resolves when all that was taken is answered. */
-  drain(): Promise<void>
-}
+export type Batcher = ReturnType<typeof createBatcher>
 
 interface Entry {
   readonly operation: Operation
@@ -64,7 +60,7 @@ const MAX_PAUSE_MS = 5000
 /** A process that is killed meanwhile sends the events again, as when it is killed during the transaction. */
 const HOLD_MS = 5
 
-export function createBatcher(options: BatcherOptions): Batcher {
+export function createBatcher(options: BatcherOptions) {
   const { run, onGroup, onWriteFailed = () => {}, setTimer = setNodeTimer } = options
   let pending: Entry[] = []
   let isBusy = false
@@ -148,7 +144,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
   }
 
   return {
-    submit<K extends OperationKind>(kind: K, request: RequestOf<K>) {
+    submit<K extends OperationKind>(this: void, kind: K, request: RequestOf<K>): Promise<AnswerOf<K>> {
       if (refusal !== undefined) return Promise.reject<AnswerOf<K>>(refusal)
       return new Promise<AnswerOf<K>>((resolve, reject) => {
         pending.push({ operation: { kind, request }, resolve, reject })
@@ -156,7 +152,8 @@ export function createBatcher(options: BatcherOptions): Batcher {
       })
     },
 
-    async drain() {
+    /** Takes nothing more; resolves when all that was taken is answered. */
+    async drain(): Promise<void> {
       refusal ??= new ShuttingDown()
       const drained = Promise.withResolvers<void>()
       onDrained = drained.resolve

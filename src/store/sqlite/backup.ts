@@ -20,13 +20,6 @@ import { freeBytes } from './reserved-space.ts'
 export const BACKUP_FILES = { queue: 'queue.db', vault: 'vault.db' } as const
 export const BACKUP_KEY_FILE = 'master-key'
 
-export interface Backups {
-  /** Rejects with BACKUP_REFUSED; the folder is then as it was, except that a damaged copy stays. */
-  make(request: BackupRequest): Promise<BackupReport>
-  /** Ends one that runs. */
-  stop(): Promise<void>
-}
-
 /** Left free beside the copy. */
 const SPARE_BYTES = 64 * 1024 ** 2
 /** 25 MB. What is not synced until the last step is synced in it, and the queue's commits wait for that. */
@@ -39,11 +32,12 @@ export function createBackups(
   findQueue: () => DatabaseSync | undefined,
   vaultDb: DatabaseSync,
   masterKey: Uint8Array,
-): Backups {
+) {
   const stopping = new AbortController()
   let running: Promise<BackupReport> | undefined
   return {
-    make(request) {
+    /** Rejects with BACKUP_REFUSED; the folder is then as it was, except that a damaged copy stays. */
+    make(request: BackupRequest): Promise<BackupReport> {
       if (running !== undefined) throw new BackupRefused('A backup is running already.')
       const queueDb = findQueue()
       if (queueDb === undefined) throw new StoreUnavailable()
@@ -51,7 +45,8 @@ export function createBackups(
       running = making.finally(() => (running = undefined))
       return running
     },
-    async stop() {
+    /** Ends one that runs. */
+    async stop(): Promise<void> {
       stopping.abort()
       await running?.catch(() => undefined)
     },

@@ -4,16 +4,7 @@
  *
  * It never takes more than `maxSlots`: then it is full, until keys are removed.
  */
-export interface DedupeIndex {
-  /** No more keys, or no more rows, fit. */
-  isFull(row: number): boolean
-  /** The row that the key may be in. */
-  find(key: Uint8Array): number | undefined
-  /** Nothing must be found for the key, and the index not be full. */
-  add(key: Uint8Array, row: number): void
-  /** Answers whether the key was there under this row. */
-  remove(key: Uint8Array, row: number): boolean
-}
+export type DedupeIndex = ReturnType<typeof createDedupeIndex>
 
 const FREE = 0
 const FIRST_SLOTS = 1 << 12
@@ -23,7 +14,7 @@ const LOAD = 0.8
 const MAX_SLOTS = 1 << 21
 const MOST_ROWS = 0xffff_ffff
 
-export function createDedupeIndex(maxSlots: number = MAX_SLOTS): DedupeIndex {
+export function createDedupeIndex(maxSlots: number = MAX_SLOTS) {
   let slots = Math.min(FIRST_SLOTS, maxSlots)
   /** Three places a slot: the 8 bytes of the key, and the row. */
   let table = new Uint32Array(3 * slots)
@@ -75,16 +66,20 @@ export function createDedupeIndex(maxSlots: number = MAX_SLOTS): DedupeIndex {
   }
 
   return {
-    isFull: (row) => row > MOST_ROWS || size >= Math.floor(LOAD * maxSlots),
-    find(key) {
+    /** No more keys, or no more rows, fit. */
+    isFull: (row: number) => row > MOST_ROWS || size >= Math.floor(LOAD * maxSlots),
+    /** The row that the key may be in. */
+    find(key: Uint8Array): number | undefined {
       const slot = search(key)
       return slot < 0 ? undefined : table[3 * slot + 2]
     },
-    add(key, row) {
+    /** Nothing must be found for the key, and the index not be full. */
+    add(key: Uint8Array, row: number): void {
       if (size + 1 > LOAD * slots) grow()
       put(readHigh(key), readLow(key), row)
     },
-    remove(key, row) {
+    /** Answers whether the key was there under this row. */
+    remove(key: Uint8Array, row: number): boolean {
       const slot = search(key)
       if (slot < 0 || table[3 * slot + 2] !== row) return false
       clear(slot)

@@ -10,24 +10,14 @@ import { TRAIL_QUEUE, type NewTrailRow } from '../core/trail.ts'
 import type { Transaction } from '../core/transaction.ts'
 import type { Run } from './run.ts'
 
-export interface OpenTrail {
-  /** At the end of a transaction. */
-  write(): Steps<void>
-  /** Before rows are deleted. */
-  close(): Steps<void>
-  keep(): void
-  undo(): void
-}
+export type OpenTrail = ReturnType<typeof createOpenTrail>
 
 /** What stays open: as much as a row of `totals` holds without a page more. */
 const OPEN_LENGTH = 850
 const OPEN_EVENTS = 12
 const KEY = [TRAIL_QUEUE.adAccountId, TRAIL_QUEUE.isTest] as const
 
-export function createOpenTrail(
-  { trail, totals }: Pick<Transaction, 'trail' | 'totals'>,
-  run: Run,
-): OpenTrail {
+export function createOpenTrail({ trail, totals }: Pick<Transaction, 'trail' | 'totals'>, run: Run) {
   const [stored] = run(
     query<{ open_trail: string | null }>(
       'SELECT open_trail FROM totals WHERE ad_account_id = $1 AND is_test = $2',
@@ -65,14 +55,16 @@ export function createOpenTrail(
   }
 
   return {
+    /** Before rows are deleted. */
     close,
-    *write() {
+    /** At the end of a transaction. */
+    *write(): Steps<void> {
       if (trail.touched.size === 0 || (yield* stayOpen())) return
       yield* writeTrail({ totals, insertTrail }, trail.takePosts())
       if (!(yield* stayOpen())) yield* close()
     },
     keep: () => void (keptText = text),
-    undo() {
+    undo(): void {
       text = keptText
       trail.open(text)
     },

@@ -6,7 +6,6 @@
  * Only a file's content counts as damage: no wrong key, missing permission, newer schema, other process or full disk. A file
  * without a vault of ours beside it was never this relay's queue, and is not moved.
  */
-import type { DatabaseSync } from 'node:sqlite'
 import type { Sealer } from '../../vault/seal.ts'
 import { addKeyChecks } from '../core/reseal.ts'
 import { toTravelError, type Operation, type Outcome } from '../engine/operations.ts'
@@ -24,12 +23,7 @@ export interface QueueFileOptions
   readonly reservedSpace: ReservedSpace
 }
 
-export interface QueueFile {
-  readonly run: RunOperations
-  /** Undefined while one that was quarantined is not replaced yet. */
-  readonly db: () => DatabaseSync | undefined
-  close(): void
-}
+export type QueueFile = ReturnType<typeof openQueueFile>
 
 /** A disk that damages every file must not be filled with quarantined ones. */
 const PAUSE_MS = 1000
@@ -48,7 +42,7 @@ export function inspectQueue(path: string, sealer: Sealer, isOurs: boolean): 'fo
   }
 }
 
-export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeof inspectQueue>): QueueFile {
+export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeof inspectQueue>) {
   const { path, report } = options
   /** A late acknowledgement of the old file's batch must not hit a new one. */
   let lastBatchId = 0
@@ -112,8 +106,9 @@ export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeo
   current = start()
   return {
     run,
+    /** Undefined while one that was quarantined is not replaced yet. */
     db: () => current?.tables.db,
-    close() {
+    close(): void {
       if (current !== undefined) closeFile(current.tables.db)
     },
   }

@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Sealer } from '../../vault/seal.ts'
 import { packHistory, type BatchRow, type QueueRow } from '../core/rows.ts'
 import { insert, query } from '../core/sql.ts'
-import { createTotalCounts, readBytes, type StoredBytes, type TotalCounts } from '../core/totals.ts'
+import { createTotalCounts, readBytes, type StoredBytes } from '../core/totals.ts'
 import { createTrailTail, type TrailTail } from '../core/trail-tail.ts'
 import { createTrailWriter } from '../core/trail.ts'
 import type { Leases, Transaction } from '../core/transaction.ts'
@@ -31,23 +31,12 @@ export interface QueueTablesOptions {
 export const BATCH_BYTES = 512
 export const EVENT_BYTES = 64
 
-export interface QueueTotals extends TotalCounts {
-  /** Drops what a transaction counted, after its rollback. */
-  forget(): void
-  /** Over all queues, including what is not written yet. */
-  sizes(): StoredBytes
-  /** Approximate bytes of an account's queued batches, as they are written. */
-  queuedBytes(adAccountId: string): number
-  /** Accounts that have more than this queued, as it is written. */
-  accountsAbove(bytes: number): string[]
-}
-
 export interface QueueTables extends Transaction {
   readonly db: DatabaseSync
   readonly run: Run
   readonly tail: TrailTail
   readonly openTrail: OpenTrail
-  readonly totals: QueueTotals
+  readonly totals: ReturnType<typeof createTotals>
   /** What a rollback has to do in memory, the last first. */
   readonly undo: (() => void)[]
   /** Infinite until sqlite/capacity.ts has measured. */
@@ -159,11 +148,12 @@ function createLeases(undo: (() => void)[]): Leases {
 
 const QUEUED = `COALESCE(SUM(bytes + ${BATCH_BYTES} * batches + ${EVENT_BYTES} * queued), 0)`
 
-export function createTotals(run: Run): QueueTotals {
+export function createTotals(run: Run) {
   const counts = createTotalCounts()
   /** Undefined after a rollback, until it is asked for. */
   let written: StoredBytes | undefined
 
+  /** Over all queues, including what is not written yet. */
   function sizes(): StoredBytes {
     written ??= run(readBytes())
     return {
@@ -181,15 +171,18 @@ export function createTotals(run: Run): QueueTotals {
       written = sizes()
       return counts.take()
     },
-    forget() {
+    /** Drops what a transaction counted, after its rollback. */
+    forget(): void {
       written = undefined
       counts.take()
     },
-    queuedBytes(adAccountId) {
+    /** Approximate bytes of an account's queued batches, as they are written. */
+    queuedBytes(adAccountId: string): number {
       const sql = `SELECT ${QUEUED} AS bytes FROM totals WHERE ad_account_id = $1`
       return run(query<{ bytes: number }>(sql, [adAccountId]))[0]!.bytes
     },
-    accountsAbove(bytes) {
+    /** Accounts that have more than this queued, as it is written. */
+    accountsAbove(bytes: number): string[] {
       const sql = `SELECT ad_account_id FROM totals WHERE batches > 0 GROUP BY ad_account_id HAVING ${QUEUED} > $1`
       return run(query<QueueRow>(sql, [bytes])).map((row) => row.ad_account_id)
     },

@@ -19,14 +19,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 
-export interface ReservedSpace {
-  /** The WAL is bounded below it, since it has to find room when it is written back. */
-  readonly sizeBytes: number
-  /** Truncates the file, except for what the next start needs before it can drain. Answers whether there was anything to give up. */
-  giveUp(): boolean
-  /** Makes it again if there is plenty of room; does nothing when it is there. */
-  keep(): void
-}
+export type ReservedSpace = ReturnType<typeof createReservedSpace>
 
 /** As the setting's default: for tests and benchmarks, which open a store without settings. */
 export const RESERVED_BYTES = 24 * 1024 * 1024
@@ -39,7 +32,7 @@ const PLENTY = 3
 const START_BYTES = 256 * 1024
 
 /** Makes the folder. `reservedBytes`: less on a small disk. */
-export function createReservedSpace(path: string, reservedBytes: number): ReservedSpace {
+export function createReservedSpace(path: string, reservedBytes: number) {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const { blocks, bsize } = statfsSync(dirname(path))
   const sizeBytes = Math.min(reservedBytes, Math.floor(blocks * bsize * DISK_SHARE))
@@ -59,12 +52,15 @@ export function createReservedSpace(path: string, reservedBytes: number): Reserv
   }
 
   return {
+    /** The WAL is bounded below it, since it has to find room when it is written back. */
     sizeBytes,
-    giveUp() {
+    /** Truncates the file, except for what the next start needs before it can drain. Answers whether there was anything to give up. */
+    giveUp(): boolean {
       isThere = false
       return shrink(path, Math.min(START_BYTES, sizeBytes / 2))
     },
-    keep() {
+    /** Makes it again if there is plenty of room; does nothing when it is there. */
+    keep(): void {
       if (isThere || freeBytes(dirname(path)) < PLENTY * sizeBytes) return
       try {
         make()
