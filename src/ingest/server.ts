@@ -20,6 +20,8 @@ import type { Sender } from './auth.ts'
 import { routePostEvents } from './post-events.ts'
 import { routeSources } from './sources.ts'
 import { createTakePost, type IngestOptions } from './take-post.ts'
+import { LARGE_BYTES } from '../store/engine/work.ts'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 
 export interface PublicServerOptions extends IngestOptions {
@@ -95,9 +97,9 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
     return reply.code(status).send({ code, message })
   }
 
-  app.addHook('onSend', (_request, reply, payload, done) => {
+  app.addHook('onSend', (request, reply, payload, done) => {
     // Connections end with their next answer, so that none is closed while a post travels on it.
-    if (readiness.isShuttingDown()) reply.header('connection', 'close')
+    if (readiness.isShuttingDown() || isLargeUnread(request.raw)) reply.header('connection', 'close')
     done(null, payload)
   })
   app.addHook('onResponse', (request, reply, done) => {
@@ -129,6 +131,11 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
   routePostEvents(app, options, takePost)
   routeSources(app, options, takePost)
   return app
+}
+
+/** Answered before its body came, which Node would read to its end for the next request on the connection. */
+function isLargeUnread({ complete, headers }: IncomingMessage): boolean {
+  return !complete && ('transfer-encoding' in headers || Number(headers['content-length']) >= LARGE_BYTES)
 }
 
 /** `Prefer: wait=N`: how long such a post takes says nothing of the relay. */

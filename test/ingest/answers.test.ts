@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import t from 'tap'
 import { rawEvent } from '../support/events.ts'
@@ -146,4 +147,29 @@ t.test('no answer shows which accounts exist', async (t) => {
   const there = await post({ data: [rawEvent()] }, { account: '1' })
   const notThere = await post({ data: [rawEvent()] }, { account: '2' })
   t.strictSame([there.status, there.body], [notThere.status, notThere.body])
+})
+
+t.test('what is refused before its large body comes is not read: the connection ends', async (t) => {
+  const { relay, account } = await enter(t)
+  const sizeBytes = 64 * 1024 ** 2
+  for (const length of [`content-length: ${sizeBytes}`, 'transfer-encoding: chunked']) {
+    const socket = connect(Number(new URL(relay.publicUrl).port), '127.0.0.1')
+    socket.on('error', () => undefined)
+    const head = [
+      `POST /v5/ad_accounts/${account}/events HTTP/1.1`,
+      'host: x',
+      'authorization: Bearer prl_unknown',
+      'content-type: application/json',
+      length,
+    ]
+    socket.write(`${head.join('\r\n')}\r\n\r\n`)
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    t.match(String(answer), /^HTTP\/1\.1 401 [^]*\r\nconnection: close\r\n/i, length)
+    const part = Buffer.from(`10000\r\n${' '.repeat(65_536)}\r\n`)
+    while (!socket.destroyed && socket.bytesWritten < sizeBytes) {
+      if (!socket.write(part)) await Promise.race([once(socket, 'drain'), once(socket, 'close')]).catch(() => undefined)
+    }
+    t.ok(socket.bytesWritten < sizeBytes, `${length}, of which ${socket.bytesWritten} were sent`)
+    socket.destroy()
+  }
 })
