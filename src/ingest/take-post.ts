@@ -80,6 +80,7 @@ export function createTakePost(options: IngestOptions) {
     trace: PostTrace | undefined,
   ): Promise<PostReceipt> {
     const { socket } = request.raw
+    request.arrived?.()
     // The raw body leaves this thread.
     request.body = undefined
     if (socket.destroyed) throw new SenderLeft()
@@ -117,7 +118,6 @@ export function createTakePost(options: IngestOptions) {
   }
 
   function beginTrace(request: FastifyRequest, reply: FastifyReply, queue: QueueKey): PostTrace | undefined {
-    request.arrived?.()
     if (tracing === undefined) return undefined
     const { headers } = request
     const route = (request.routeOptions.url ?? '').replaceAll(/:(\w+)/g, '{$1}')
