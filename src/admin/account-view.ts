@@ -105,8 +105,7 @@ export function showAccount(options: AdminOptions, adAccountId: string): Account
   }
 }
 
-export function describeQueue(queue: Pick<QueueState, 'isTest' | 'status' | 'nextTryMs' | 'callsInFlight'>) {
-  const { isTest, status, nextTryMs, callsInFlight } = queue
+export function describeQueue({ isTest, status, nextTryMs, callsInFlight }: QueueState) {
   const nextTryInSeconds = nextTryMs && Math.ceil(nextTryMs / 1000)
   return { test: isTest, status, ...STATUSES[status], nextTryInSeconds, callsInFlight }
 }

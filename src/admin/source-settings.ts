@@ -105,12 +105,12 @@ export function readSettings(body: Body, before: Source | undefined) {
   if (adAccountId === undefined) throw new InvalidRequest('ad_account_id: is required for a new source.')
   return {
     adAccountId,
-    ...changeSettings({ label: before?.label ?? '', bots: before?.bots }, body, STANDARD),
+    ...changeSettings<Pick<Source, 'label' | 'bots'>>(before ?? STANDARD, body, STANDARD),
     options: readOptions(kind, body, before?.options),
   }
 }
 
-const STANDARD: Pick<Source, 'label' | 'bots'> = { label: '', bots: undefined }
+const STANDARD = { label: '', bots: undefined }
 
 function readOptions(kind: SourceKind, body: Body, before: SourceOptions | undefined): SourceOptions {
   const { signature, test: isTest, ...rest } = body
