@@ -139,22 +139,16 @@ const POST: Json = {
   description:
     'Each event is checked, normalized, hashed, stored and delivered on its own. A 2xx means that none is lost.',
   parameters: [
-    inPath('ad_account_id', { type: 'string', pattern: '^\\d+$', maxLength: 18 }),
-    {
-      name: 'test',
-      in: 'query',
-      required: false,
+    parameter('path', 'ad_account_id', { type: 'string', pattern: '^\\d+$', maxLength: 18 }),
+    parameter('query', 'test', {
+      type: 'boolean',
       description: 'true, True or 1: Pinterest checks the events and records nothing.',
-      schema: { type: 'boolean' },
-    },
-    {
-      name: 'Prefer',
-      in: 'header',
-      required: false,
+    }),
+    parameter('header', 'Prefer', {
+      type: 'string',
       description:
         'RFC 7240. `respond-async`: answer once the events are on disk. `wait=N`: wait up to N seconds (30 at most) for the outcome. With either, 202 says that some events still wait.',
-      schema: { type: 'string' },
-    },
+    }),
   ],
   requestBody: {
     required: true,
@@ -204,7 +198,7 @@ const WEBHOOK: Json = {
   description:
     "For Shopify, WooCommerce or any other shop that is registered as a source. Signed over the raw body, in the source's own way. The body is the shop's own.",
   security: [],
-  parameters: [inPath('source_id', { type: 'string', pattern: '^[a-z0-9-]{1,64}$' })],
+  parameters: [parameter('path', 'source_id', { type: 'string', pattern: '^[a-z0-9-]{1,64}$' })],
   requestBody: { required: true, content: json({}, { id: 4711, email: 'customer@example.com' }) },
   responses: {
     200: {
@@ -219,8 +213,8 @@ const WEBHOOK: Json = {
   },
 }
 
-function inPath(name: string, schema: object) {
-  return { name, in: 'path', required: true, schema }
+function parameter(place: 'path' | 'query' | 'header', name: string, { description, ...schema }: Json) {
+  return { name, in: place, required: place === 'path', description, schema }
 }
 
 function health(operationId: string, summary: string, texts: Readonly<Record<number, string>>): Json {

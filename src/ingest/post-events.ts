@@ -79,17 +79,14 @@ function readTest(query: Readonly<Record<string, unknown>>): boolean {
   throw new InvalidRequest('test: must be true or false.')
 }
 
-/** Of the Prefer header (RFC 7240), as far as the relay knows preferences: `respond-async` and `wait=N`. */
-interface Preference {
-  readonly waitMs: number
-  /** What goes into Preference-Applied; undefined when nothing was asked for: then the answer is never 202. */
-  readonly applied: string | undefined
-}
-
 const LONGEST_WAIT_S = 30
 
-/** Unknown and malformed preferences are ignored, as the RFC wants it. The first mention of a preference counts. */
-export function readPrefer(header: string | string[] | undefined, defaultWaitMs: number): Preference {
+/**
+ * Of the Prefer header (RFC 7240), as far as the relay knows preferences: `respond-async` and `wait=N`. Unknown and malformed
+ * ones are ignored, as the RFC wants it; the first mention of a preference counts. `applied`: what goes into
+ * Preference-Applied; undefined when nothing was asked for: then the answer is never 202.
+ */
+export function readPrefer(header: string | string[] | undefined, defaultWaitMs: number) {
   if (header === undefined) return { waitMs: defaultWaitMs, applied: undefined }
   const tokens = (Array.isArray(header) ? header.join(',') : header)
     .split(',')
