@@ -40,7 +40,6 @@ export const move: Command = {
         await untilQuiet(other.admin, id, terminal)
         await removeSources(other.admin, await sourcesOf(other.admin, id))
       }
-      await to.admin.send('POST', `${path}/resume`)
     } else {
       if (from.account.paused)
         throw new CommandFailed(`The account is paused in ${from.name}: resume it, so that it can drain.`)
@@ -53,8 +52,8 @@ export const move: Command = {
       terminal.report(`now change placed.conf of every gateway, and reload them:`)
       for (const key of keys) terminal.report(`  ${key} ${name};`)
       await handOver(from.admin, to.admin, id, terminal)
-      await to.admin.send('POST', `${path}/resume`)
     }
+    await to.admin.send('POST', `${path}/resume`)
     return { answer: { ad_account_id: id, cell: name }, text: `account ${id} is in ${name}` }
   },
 }
