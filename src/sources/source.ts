@@ -108,14 +108,8 @@ export type MappedPost =
   | { readonly status: 'mapped'; readonly payload: Uint8Array }
   | Exclude<Mapped, { status: 'mapped' }>
 
-interface ShopHeaders {
-  readonly signature: string
-  readonly topic: string
-  /** The first that is there. */
-  readonly deliveryId: readonly string[]
-}
-
-const HEADERS: Readonly<Record<Exclude<SourceKind, 'custom'>, ShopHeaders>> = {
+/** `deliveryId`: the first that is there. */
+const HEADERS = {
   shopify: {
     signature: 'x-shopify-hmac-sha256',
     topic: 'x-shopify-topic',
@@ -126,7 +120,7 @@ const HEADERS: Readonly<Record<Exclude<SourceKind, 'custom'>, ShopHeaders>> = {
     topic: 'x-wc-webhook-topic',
     deliveryId: ['x-wc-webhook-delivery-id'],
   },
-}
+} as const
 
 /** Shopify and WooCommerce sign alike. */
 export function signatureOf({ kind, signature }: SourceOptions): Signature {

@@ -15,8 +15,8 @@ export interface EventTally {
   /** Undefined for events without a name that may be repeated. */
   readonly eventName: string | undefined
   /** Invalid ones included. */
-  readonly events: number
-  readonly counts: Readonly<Counts>
+  events: number
+  readonly counts: Counts
 }
 
 /** A high share of these is good, of the others bad. */
@@ -25,10 +25,7 @@ export function isIdentifier(name: Counted): boolean {
 }
 
 export function tallyEvents(prepared: readonly (ValidEvent | WithheldEvent)[]): EventTally[] {
-  const tallies = new Map<
-    string | undefined,
-    { eventName: string | undefined; events: number; counts: Counts }
-  >()
+  const tallies = new Map<string | undefined, EventTally>()
   for (const event of prepared) {
     const { status, warnings } = event
     const eventName = looksPersonal(event.eventName ?? '') ? undefined : event.eventName
