@@ -167,7 +167,8 @@ t.test('what is refused before its large body comes is not read: the connection 
     t.match(String(answer), /^HTTP\/1\.1 401 [^]*\r\nconnection: close\r\n/i, length)
     const part = Buffer.from(`10000\r\n${' '.repeat(65_536)}\r\n`)
     while (!socket.destroyed && socket.bytesWritten < sizeBytes) {
-      if (!socket.write(part)) await Promise.race([once(socket, 'drain'), once(socket, 'close')]).catch(() => undefined)
+      if (!socket.write(part))
+        await Promise.race([once(socket, 'drain'), once(socket, 'close')]).catch(() => undefined)
     }
     t.ok(socket.bytesWritten < sizeBytes, `${length}, of which ${socket.bytesWritten} were sent`)
     socket.destroy()

@@ -19,17 +19,21 @@ export async function run<Result>(client: Queryable, steps: Steps<Result>, isKep
   return step.value
 }
 
-/** Several rows are one statement, too: an array for each column. */
+/** Each array costs the server as much as some rows. */
+const FEW_ROWS = 4
+
+/** Many rows are one statement, too: an array for each column. */
 function toStatement(step: Step): [sql: string, values: unknown[]] {
   if (step.kind === 'query') return [step.text, [...step.values]]
   const { table, rows } = step
   const columns = Object.keys(rows[0]!)
   const names = columns.join(', ')
   const type = (name: string) => COLUMN_TYPES.get(name)!
-  if (step.kind === 'insert' && rows.length === 1) {
-    const places = columns.map((name, index) => `$${index + 1}::${type(name)}`).join(', ')
-    const sql = `INSERT INTO ${table} (${names}) VALUES (${places}) ${step.onConflict}`
-    return [sql, columns.map((name) => rows[0]![name])]
+  if (step.kind === 'insert' && rows.length <= FEW_ROWS) {
+    let place = 0
+    const places = rows.map(() => `(${columns.map((name) => `$${++place}::${type(name)}`).join(', ')})`)
+    const sql = `INSERT INTO ${table} (${names}) VALUES ${places.join(', ')} ${step.onConflict}`
+    return [sql, rows.flatMap((row) => columns.map((name) => row[name]))]
   }
   const types = columns.map((name, index) => `$${index + 1}::${type(name)}[]`)
   const given = `unnest(${types.join(', ')}) WITH ORDINALITY AS new (${names}, nth)`

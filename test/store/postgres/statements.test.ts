@@ -1,7 +1,7 @@
 /** What the database is asked: as much for many posts, accounts and waiting batches as for few. */
 import { setImmediate } from 'node:timers/promises'
 import pg from 'pg'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { insert, query, type Steps } from '../../../src/store/core/sql.ts'
 import { packArray, type PackedType } from '../../../src/store/postgres/arrays.ts'
 import type { Queryable } from '../../../src/store/postgres/connect.ts'
@@ -173,10 +173,11 @@ t.test('payloads travel in binary, and not as hexadecimal digits', async (t) => 
       return { rows: [] } as never
     },
   }
-  const rows = ['a', 'b'].map((text) => ({ batch_id: 1, sealed: Buffer.from(text) }))
+  const rows = ['a', 'b', 'c', 'd', 'e'].map((text) => ({ batch_id: 1, sealed: Buffer.from(text) }))
   await run(client, insert('batches', rows.slice(0, 1)))
   await run(client, insert('batches', rows))
-  const lists = [packArray('bigint', [1, 1], Number), packArray('bytea', rows, ({ sealed }) => sealed)]
+  const ids = rows.map((row) => row.batch_id)
+  const lists = [packArray('bigint', ids, Number), packArray('bytea', rows, ({ sealed }) => sealed)]
   t.same(sent, [[1, Buffer.from('a')], lists])
 })
 
@@ -245,8 +246,8 @@ t.test('a plan that is kept since a table was small reads no table as a whole', 
   }
 })
 
-t.test('a session whose statements are of no use any more fails one group, and is replaced', async (t) => {
-  const ground = await layGround(t, server)
+/** The clients that write the posts of this ground, once they do. */
+function watchWriters(t: Test, ground: PostgresGround): ReadonlySet<pg.Client> {
   const { query } = pg.Client.prototype
   const database = new URL(ground.url).pathname.slice(1)
   t.teardown(() => void (pg.Client.prototype.query = query))
@@ -255,6 +256,33 @@ t.test('a session whose statements are of no use any more fails one group, and i
     if (this.database === database && textOf(values[0]).includes('SET commit_number')) writers.add(this)
     return Reflect.apply(query, this, values) as never
   }
+  return writers
+}
+
+t.test('a statement of every post is planned once', async (t) => {
+  const ground = await layGround(t, server)
+  const writers = watchWriters(t, ground)
+  const { store } = await ground.open()
+  for (let n = 0; n < 10; n++) {
+    const receipts = await commitTo(store, 1 + (n % 3))
+    const whole = { delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS } as const
+    await store.acknowledge(receipts.map(({ batch }) => ({ ...whole, batchId: batch!.batchId })))
+  }
+  const [writer] = writers
+  const { rows } = await writer!.query<{ name: string; custom: number }>(
+    'SELECT name, custom_plans::integer AS custom FROM pg_prepared_statements',
+  )
+  t.ok(rows.length > 4)
+  // So often PostgreSQL plans for the values that it is given, to compare.
+  t.same(
+    rows.filter(({ custom }) => custom > 5),
+    [],
+  )
+})
+
+t.test('a session whose statements are of no use any more fails one group, and is replaced', async (t) => {
+  const ground = await layGround(t, server)
+  const writers = watchWriters(t, ground)
   const { store } = await ground.open()
   /** The second one is a duplicate, whose batch is asked for. */
   const commitTwice = async () => {
