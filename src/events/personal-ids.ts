@@ -96,8 +96,9 @@ function note({ texts, numbers, hashes }: Values, value: unknown, longestId: num
   const { length } = text
   if (length === HASH_LENGTH) hashes.push(text)
   if (length >= SHORTEST_VALUE && length <= longestId) texts.push(text.toLowerCase())
-  if (!hasRuns || length >= LONGEST_WRITTEN_PHONE || countDigits(text) < SHORTEST_PHONE) return
-  numbers.push(text.replace(NO_DIGITS, ''))
+  if (!hasRuns || length >= LONGEST_WRITTEN_PHONE) return
+  const digits = digitsOf(text)
+  if (digits.length >= SHORTEST_PHONE) numbers.push(digits)
 }
 
 function isAnyIn(texts: readonly string[], id: string): boolean {
@@ -112,7 +113,6 @@ function isAnyIn(texts: readonly string[], id: string): boolean {
  * others may be joined to a number (`2026-415-555-2671-1`). An expression takes five times as long.
  */
 function runsOf(id: string): readonly string[] {
-  if (countDigits(id) < SHORTEST_PHONE) return NONE
   const runs: string[] = []
   /** Each from another group to the last one. */
   let open: string[] = []
@@ -136,13 +136,19 @@ function runsOf(id: string): readonly string[] {
   return runs
 }
 
-function countDigits(text: string): number {
-  let count = 0
-  for (let at = 0; at < text.length; at++) if (isDigit(text.charCodeAt(at))) count += 1
-  return count
+function digitsOf(text: string): string {
+  let digits = ''
+  let from = -1
+  for (let at = 0; at < text.length; at++) {
+    if (isDigit(text.charCodeAt(at))) {
+      if (from < 0) from = at
+    } else if (from >= 0) {
+      digits += text.slice(from, at)
+      from = -1
+    }
+  }
+  return from < 0 ? digits : digits + text.slice(from)
 }
-
-const NO_DIGITS = /[^0-9]+/g
 
 function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39
@@ -155,7 +161,9 @@ function isBetweenDigits(code: number): boolean {
 
 /** With or without the code of its country. */
 function isNumberOf(run: string, numbers: readonly string[]): boolean {
-  for (const digits of numbers) if (digits.endsWith(run) || run.includes(digits)) return true
+  for (const digits of numbers) {
+    if (digits.length < run.length ? run.includes(digits) : digits.endsWith(run)) return true
+  }
   return false
 }
 
