@@ -12,7 +12,7 @@ export function cleanText(value: unknown): Normalized {
   const text = typeof value === 'number' ? writeNumber(value) : value
   if (typeof text !== 'string') return WRONG_TYPE
   if (text.length > MAX_LENGTH) return TOO_LONG
-  if (CLEAN.test(text)) return orEmpty(text.trim())
+  if (!TO_CLEAN.test(text)) return orEmpty(text.trim())
   const decoded = decodeEntities(text)
   if (holdsTemplate(decoded)) return PLACEHOLDER
   // A letter was lost on the way: half of a surrogate pair is missing, or U+FFFD is in its place.
@@ -37,7 +37,7 @@ const QUOTED = /^["'`“”„‘’‚«»](.*)["'`“”„‘’«»]$/s
  * Stream-Safe Text Format (UAX #15) finds no use for more in any language.
  */
 export function toNfc(text: string): string | undefined {
-  if (PLAIN_LATIN.test(text)) return text
+  if (!BEYOND_LATIN.test(text)) return text
   return TOO_MANY_MARKS.test(text) ? undefined : text.normalize('NFC')
 }
 
@@ -56,13 +56,14 @@ const TOO_MANY_MARKS = /(?:^|\P{M})\p{M}{31}/u
 const NEXT_LINE = '\u0085'
 
 /**
- * The common case, for which every Unicode step is the identity: most values skip four scans and a copy. Printable ASCII,
- * Latin letters with accents as one character each, and curly apostrophes, as in `María O’Connor`.
+ * What the common case has none of, for which every Unicode step is the identity: most values skip four scans and a copy.
+ * Left are printable ASCII, Latin letters with accents as one character each, and curly apostrophes, as in `María O’Connor`.
+ * Searching for one character takes a quarter less time than matching all.
  */
-const PLAIN_LATIN = /^[\x20-\x7e\u00c0-\u024f\u2018\u2019]*$/
+const BEYOND_LATIN = /[^\x20-\x7e\u00c0-\u024f\u2018\u2019]/
 
-/** The same without `&`, which may begin an entity, and without `%`, `{` and `|`, one of which is in every template. */
-const CLEAN = /^[\x20-\x24\x27-\x7a\x7d\x7e\u00c0-\u024f\u2018\u2019]*$/
+/** The same, and `&`, which may begin an entity, and `%`, `{` and `|`, one of which is in every template. */
+const TO_CLEAN = /[^\x20-\x24\x27-\x7a\x7d\x7e\u00c0-\u024f\u2018\u2019]/
 
 /** A whole number above 2^53 has already lost digits in JSON.parse: it would be somebody else's id. */
 function writeNumber(value: number): string | undefined {
