@@ -4,7 +4,7 @@
  */
 import { type Normalized, read, UNREADABLE } from '../reading.ts'
 import { withoutQuotes } from './clean-text.ts'
-import { foldName } from './fold.ts'
+import { entriesOf, foldName, lettersAndDigits } from './fold.ts'
 import { createRequire } from 'node:module'
 // The codes alone: the package's usual entry reads all of its languages.
 import countries from 'i18n-iso-countries/index.js'
@@ -29,14 +29,11 @@ function readCountry(text: string): string | undefined {
 
 function readCode(lower: string): string | undefined {
   if (NUMERIC.test(lower)) return countryOfCode(lower.padStart(3, '0'))
-  const code = lower.replace(NOT_IN_A_CODE, '')
+  const code = lettersAndDigits(lower)
   if (code === 'uk') return 'gb'
   if (isCountry(code)) return code
   return ASCII_CODE.test(code) ? countryOfCode(code) : undefined
 }
-
-/** As in `U.S.A.`; accents stay, because `Çà` is not Canada. */
-const NOT_IN_A_CODE = /[^\p{L}\p{M}\p{N}]+/gu
 
 const WITH_BRACKET = /^(.+?)\s*[([]([^()[\]]+)[)\]]$/
 const WITH_COMMA = /^([^,]+),\s*([^,]+)$/
@@ -226,12 +223,4 @@ function otherNames(): readonly (readonly [name: string, country: string])[] {
 
 function countriesByLanguage(): readonly (readonly [language: string, countries: readonly string[]])[] {
   return entriesOf(LANGUAGES).map(([language, countries]) => [language, countries.split(' ')])
-}
-
-/** The first word of each entry, and the rest of it. */
-function entriesOf(table: string): readonly (readonly [key: string, value: string])[] {
-  return table.split(';').map((entry) => {
-    const [key = '', ...words] = entry.trim().split(/:?\s+/)
-    return [key, words.join(' ')]
-  })
 }

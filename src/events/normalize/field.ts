@@ -7,6 +7,7 @@ import { dropped, type Normalized, PLACEHOLDER, read, UNREADABLE } from '../read
 import { cleanText, toNfc, hasEntity } from './clean-text.ts'
 import { normalizeCountry } from './country.ts'
 import { normalizeDateOfBirth } from './db.ts'
+import { lettersAndDigits } from './fold.ts'
 import { isSha256, recognizeHash } from './hashed.ts'
 import { normalizeIpAddress } from './ip.ts'
 import {
@@ -216,13 +217,9 @@ function normalizeName(text: string): Normalized {
   return LETTER.test(name) && !hasEntity(name) ? read(name) : UNREADABLE
 }
 
-/**
- * Letters, marks and digits of every script, and nothing else. Lower case comes first, since the form of a Greek sigma depends
- * on the word's end.
- */
 function normalizeCity(text: string): Normalized {
   if (hasEntity(text)) return UNREADABLE
-  const city = text.toLowerCase().replace(NOT_PART_OF_A_CITY, '')
+  const city = lettersAndDigits(text)
   return LETTER.test(city) ? read(city) : UNREADABLE
 }
 
@@ -231,7 +228,6 @@ const LETTER = /^[a-z]|\p{L}/u
 const APOSTROPHES = /[\u2018\u2019\u201B\u02BC]/g
 const ACCENTS_BETWEEN_LETTERS = /(?<=[\p{L}\p{M}])[\u00b4`](?=\p{L})/gu
 const DASHES = /[\p{Pd}\u2212]/gu
-const NOT_PART_OF_A_CITY = /[^\p{L}\p{M}\p{N}]+/gu
 
 /** Most names are Latin words with one space or hyphen between them, on which the replacements would change nothing. */
 const PLAIN_NAME =

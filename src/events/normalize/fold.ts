@@ -1,6 +1,6 @@
 /**
- * Folds a name to a key for lookups, never for hashing: case, accents, punctuation, spaces and symbols are gone, so
- * that `Côte d’Ivoire` finds `cote divoire`.
+ * Tables of names, and the keys by which they are found: folded for lookups, never for hashing. Case, accents, punctuation,
+ * spaces and symbols are gone, so that `Côte d’Ivoire` finds `cote divoire`.
  */
 export function foldName(text: string): string {
   const lower = text.toLowerCase()
@@ -29,4 +29,20 @@ const PLAIN: Readonly<Record<string, string>> = {
   œ: 'oe',
   ð: 'd',
   þ: 'th',
+}
+
+/** Lower case, of letters, marks and digits alone, of every script. Accents stay: `Çà` is not Canada. */
+export function lettersAndDigits(text: string): string {
+  // Lower case comes first, since the form of a Greek sigma depends on the word's end.
+  return text.toLowerCase().replace(NO_LETTER_OR_DIGIT, '')
+}
+
+const NO_LETTER_OR_DIGIT = /[^\p{L}\p{M}\p{N}]+/gu
+
+/** Of each entry, which ends in a semicolon, the first word and the rest. */
+export function entriesOf(table: string): readonly (readonly [key: string, value: string])[] {
+  return table.split(';').map((entry) => {
+    const [key = '', ...words] = entry.trim().split(/:?\s+/)
+    return [key, words.join(' ')]
+  })
 }

@@ -6,7 +6,7 @@
 import { type Normalized, read, UNREADABLE } from '../reading.ts'
 import { isCountry } from './country.ts'
 import type { Region } from './field.ts'
-import { foldName } from './fold.ts'
+import { entriesOf, foldName, lettersAndDigits } from './fold.ts'
 
 export function normalizeState(text: string, region: Region): Normalized {
   const state = text.length > MAX_LENGTH ? undefined : readState(text, listOf(region.country))
@@ -82,10 +82,8 @@ function stateOfLabel(country: string, text: string): string | undefined {
   return state === stateOf(country, foldName(other)) ? state : undefined
 }
 
-const NOT_IN_A_CODE = /[^\p{L}\p{M}\p{N}]+/gu
-
 function codeOf(text: string, country: string | undefined): string | undefined {
-  const code = text.toLowerCase().replace(NOT_IN_A_CODE, '')
+  const code = lettersAndDigits(text)
   return CODE.test(code) && !isShopsNumber(code, country) ? code : undefined
 }
 
@@ -175,11 +173,9 @@ const CLOSED_LISTS: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map([
 ])
 
 function createList(written: string): ReadonlyMap<string, string> {
-  const states = written.split(';').flatMap((entry) => {
-    const [first = '', ...names] = entry.split(',')
-    const [code = '', ...name] = first.trim().split(/\s+/)
-    return [code, name.join(' '), ...names].map((known) => [foldName(known), code] as const)
-  })
+  const states = entriesOf(written).flatMap(([code, names]) =>
+    [code, ...names.split(',')].map((known) => [foldName(known), code] as const),
+  )
   // The codes last: none means another state than its own.
   return new Map([...states, ...states.map(([, code]) => [code, code] as const)])
 }
