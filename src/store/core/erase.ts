@@ -104,7 +104,7 @@ function* eraseInTrail(tx: Transaction, request: Request): Steps<EraseStep> {
   const { nowMs, from, ...filter } = request
   const fromBucket = from.at ?? Number.MAX_SAFE_INTEGER
   // One bucket: it may hold 64,000 events with this id, where a shop gives all its orders the same.
-  const step = { ...hintOf(request), fromBucket, sinceMs: 0, mostBuckets: 1 }
+  const step = { ids: hintOf(request), fromBucket, sinceMs: 0, mostBuckets: 1 }
   const { rows, nextBucket } = yield* searchTrailStep(step, tx.trail.rows())
   const events = [...postsByBucket(rows).values()].flat().flatMap((post) => post.events(request))
   for (const event of events) {

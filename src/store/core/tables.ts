@@ -74,7 +74,6 @@ const QUEUE_TABLES = `
     seq numeric GENERATED ALWAYS AS (bucket * ${TRAIL_KEYS}::numeric + nth * 1e-15) STORED PRIMARY KEY,
     bucket bigint NOT NULL,
     received_at_ms bigint NOT NULL,
-    marks integer NOT NULL,
     ids bytea NOT NULL,
     entries bytea NOT NULL
   );

@@ -45,28 +45,23 @@ export type PackedDead = readonly [
   attempts: number,
   history: PackedHistory,
 ]
-/** A call's batches that were delivered whole: nearly all. */
-export type PackedWhole = readonly [
-  atMs: number,
-  callId: Packed<string>,
-  startedAtMs: number,
-  places: number[],
-]
+/** What a call's answer says of its batches. Nearly all are delivered whole, and share an entry without the rest. */
 export type PackedOutcome = readonly [
   atMs: number,
   callId: Packed<string>,
   startedAtMs: number,
-  place: number,
-  failures: PackedHistory,
-  delivered: readonly number[] | 0,
-  dead: readonly PackedDead[],
+  places: number[],
+  failures?: PackedHistory,
+  /** 0: all but the dead. */
+  delivered?: readonly number[] | 0,
+  dead?: readonly PackedDead[],
 ]
 export interface Entries {
   readonly begunAtMs: number
   readonly senders: PackedSender[]
   readonly eventNames: string[]
   readonly posts: PackedPost[]
-  readonly outcomes: (PackedWhole | PackedOutcome)[]
+  readonly outcomes: PackedOutcome[]
 }
 
 export function createEntries(begunAtMs: number): Entries {
@@ -159,7 +154,7 @@ export function unpackEntries(bytes: Uint8Array): Entries | undefined {
     // A flipped bit can leave JSON of another shape.
     const isWhole =
       posts.every(([, sender, , , events]) => Array.isArray(senders[sender]) && Array.isArray(events)) &&
-      outcomes.every(([, , , places]) => Array.isArray(places) || typeof places === 'number')
+      outcomes.every(([, , , places]) => Array.isArray(places))
     return isWhole ? { begunAtMs, senders, eventNames, posts, outcomes } : undefined
   } catch {
     return undefined

@@ -10,7 +10,6 @@ import {
   type PackedHistory,
   type PackedOutcome,
   type PackedPost,
-  type PackedWhole,
 } from './trail-entries.ts'
 import { BUCKET_BATCHES } from './trail.ts'
 
@@ -73,12 +72,9 @@ interface Known {
 
 /** By their ids, oldest first: of several replicas the rows have another order. */
 function postsOf(bucket: number, read: readonly Entries[]): FoundPost[] {
-  const outcomes = new Map<number, (PackedWhole | PackedOutcome)[]>()
+  const outcomes = new Map<number, PackedOutcome[]>()
   for (const one of read.flatMap((entries) => entries.outcomes)) {
-    const [, , , places] = one
-    for (const place of typeof places === 'number' ? [places] : places) {
-      outcomes.set(place, [...(outcomes.get(place) ?? []), one])
-    }
+    for (const place of one[3]) outcomes.set(place, [...(outcomes.get(place) ?? []), one])
   }
   const posts = read.flatMap((row) =>
     row.posts.map((post): FoundPost => {
@@ -97,7 +93,7 @@ function eventsOfPost(
   bucket: number,
   { begunAtMs, senders, eventNames }: Entries,
   [place, sender, receivedMs, committedMs, events, notes = []]: PackedPost,
-  outcomes: readonly (PackedWhole | PackedOutcome)[],
+  outcomes: readonly PackedOutcome[],
   ids: Pick<TrailFilter, 'eventId' | 'orderId'>,
 ): PlacedEvent[] {
   const [adAccountId, isTest, keyId, source] = senders[sender]!
@@ -154,7 +150,7 @@ function textOr(packed: string | number | null | undefined): string | undefined 
 }
 
 /** The first outcome counts, but what is erased is erased. */
-function follow(known: Known, one: PackedWhole | PackedOutcome, index: number): Known {
+function follow(known: Known, one: PackedOutcome, index: number): Known {
   const [atMs, callId, startedAtMs] = one
   const found = outcomeOf(one, index)
   if (found === undefined || (known.outcome !== 'queued' && found.outcome !== 'erased')) return known
@@ -187,10 +183,8 @@ interface FoundOutcome {
   readonly history: PackedHistory
 }
 
-function outcomeOf(one: PackedWhole | PackedOutcome, index: number): FoundOutcome | undefined {
-  const delivered = { outcome: 'delivered', reason: undefined, attempts: 1, history: [] } as const
-  if (!isPartial(one)) return delivered
-  const [, , , , failures, positions, dead] = one
+function outcomeOf(one: PackedOutcome, index: number): FoundOutcome | undefined {
+  const [, , , , failures = [], positions = 0, dead = []] = one
   const died = dead.find(([position]) => position === index)
   if (died !== undefined) {
     const [, outcome, reason, diedAfter, ownHistory] = died
@@ -198,12 +192,9 @@ function outcomeOf(one: PackedWhole | PackedOutcome, index: number): FoundOutcom
   }
   if (positions !== 0 && !positions.includes(index)) return undefined
   return {
-    ...delivered,
+    outcome: 'delivered',
+    reason: undefined,
     attempts: 1 + failures.filter(([, reason]) => reason !== 'replayed').length,
     history: failures,
   }
-}
-
-function isPartial(one: PackedWhole | PackedOutcome): one is PackedOutcome {
-  return one.length > 4
 }

@@ -5,7 +5,6 @@ import {
   toTrailStep,
   TRAIL_STEP_BUCKETS,
   TRAIL_STEP_ROWS,
-  type TrailHint,
   type TrailRow,
   type TrailStep,
   type TrailStepRequest,
@@ -33,7 +32,7 @@ export function* writeTrail(
 
 /** Scans some thousand rows for buckets that may have what is wanted, and reads those. `open`: rows that are not written yet. */
 export function* searchTrailStep(request: TrailStepRequest, open: readonly NewTrailRow[]): Steps<TrailStep> {
-  const { fromBucket, marks, ids, mostBuckets = TRAIL_STEP_BUCKETS } = request
+  const { fromBucket, ids, mostBuckets = TRAIL_STEP_BUCKETS } = request
   const [lastScanned] = yield* query<EndRow>(
     `SELECT bucket, received_at_ms FROM trail WHERE ${upToBucket('$1')}
      ORDER BY seq DESC LIMIT 1 OFFSET ${TRAIL_STEP_ROWS - 1}`,
@@ -41,15 +40,14 @@ export function* searchTrailStep(request: TrailStepRequest, open: readonly NewTr
   )
   const found = yield* query<EndRow>(
     `SELECT bucket, received_at_ms FROM trail WHERE ${fromBucketOn('$1')} AND ${upToBucket('$2')}
-       AND ($3::integer IS NULL OR marks & $3 <> 0) AND ($4::bytea IS NULL OR position($4 IN ids) > 0)
+       AND ($3::bytea IS NULL OR position($3 IN ids) > 0)
      ORDER BY seq DESC LIMIT ${MOST_FOUND_ROWS}`,
-    [lastScanned?.bucket ?? 0, fromBucket, marks ?? null, ids ?? null],
+    [lastScanned?.bucket ?? 0, fromBucket, ids ?? null],
   )
   const end = found.length < MOST_FOUND_ROWS ? lastScanned : found.at(-1)
   const bottom = end?.bucket ?? 0
-  const opened = open.filter(
-    (row) => row.bucket >= bottom && row.bucket <= fromBucket && mayHave(row, request),
-  )
+  const mayHave = (row: NewTrailRow) => ids === undefined || Buffer.from(row.ids).includes(Buffer.from(ids))
+  const opened = open.filter((row) => row.bucket >= bottom && row.bucket <= fromBucket && mayHave(row))
   const all = new Set([...found, ...opened].map(({ bucket }) => bucket))
   const buckets = [...all].sort((one, other) => other - one).slice(0, mostBuckets)
   const rows = yield* readBuckets(buckets, open)
@@ -72,11 +70,4 @@ function* readBuckets(buckets: readonly number[], open: readonly NewTrailRow[]):
     rows.push(...written, ...open.filter((row) => row.bucket === bucket))
   }
   return rows
-}
-
-function mayHave(row: NewTrailRow, { marks, ids }: TrailHint): boolean {
-  return (
-    (marks === undefined || (row.marks & marks) > 0) &&
-    (ids === undefined || Buffer.from(row.ids).includes(Buffer.from(ids)))
-  )
 }

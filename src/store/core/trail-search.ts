@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TrailEvent, TrailFilter, TrailPage, TrailQuery } from '../trail.ts'
 import { postsInTurns } from './trail-posts.ts'
-import { accountMark, BUCKET_BATCHES, markOf, packId, sourceMark } from './trail.ts'
+import { accountMark, BUCKET_BATCHES, outcomeMark, packIds, sourceMark } from './trail.ts'
 
 export interface TrailRow {
   readonly bucket: number
@@ -26,24 +26,25 @@ const DISORDER_MS = 60_000
 /** A search answers what it has by then. */
 const LONGEST_SEARCH_MS = 2000
 
-/** What a row must have that the bucket of a wanted event has. */
-export interface TrailHint {
-  readonly ids: Uint8Array | undefined
-  readonly marks: number | undefined
-}
-
-export function hintOf({ eventId, orderId, outcome, adAccountId, source }: TrailFilter): TrailHint {
-  const id = eventId ?? orderId
+/** What is among the ids of a row of the bucket that has a wanted event; undefined: not known. */
+export function hintOf({
+  eventId,
+  orderId,
+  outcome,
+  adAccountId,
+  source,
+}: TrailFilter): Uint8Array | undefined {
   // Nearly every row has these two. With an id the outcome may be in another row than the id.
-  if (id === undefined && outcome !== undefined && outcome !== 'queued' && outcome !== 'delivered') {
-    return { ids: undefined, marks: markOf(outcome) }
-  }
+  const isUsual = outcome === 'queued' || outcome === 'delivered'
+  const id = eventId ?? orderId ?? (outcome && !isUsual ? outcomeMark(outcome) : undefined)
   const account = adAccountId && accountMark(adAccountId)
-  const mark = id ?? (source === undefined ? account : sourceMark(source))
-  return { ids: mark === undefined ? undefined : packId(mark), marks: undefined }
+  const hint = id ?? (source === undefined ? account : sourceMark(source))
+  return hint === undefined ? undefined : packIds([hint])
 }
 
-export interface TrailStepRequest extends TrailHint {
+export interface TrailStepRequest {
+  /** See `hintOf`. */
+  readonly ids: Uint8Array | undefined
   /** Buckets up to this one, newest first. */
   readonly fromBucket: number
   readonly sinceMs: number
@@ -80,7 +81,7 @@ export async function searchTrail(
   let [bucket, last] = readCursor(query.cursor)
   let built = 0
   for (;;) {
-    const { rows, nextBucket } = await step({ ...hintOf(query), fromBucket: bucket, sinceMs })
+    const { rows, nextBucket } = await step({ ids: hintOf(query), fromBucket: bucket, sinceMs })
     for (const [own, posts] of await postsInTurns(rows)) {
       const from = own === bucket ? last : LAST
       for (const post of posts.toReversed()) {

@@ -5,11 +5,10 @@
  * outcomes. So a bucket's rows are all that is known of its events, in one place of the table, and a transaction writes one
  * row, seldom more. Per event with random ids, measured: 88 bytes in groups of 30 posts, 11 GB for 130 million events (72 hours, 500
  * per second), and 32 in posts of 100. They are found by a walk, newest first: `ids` has three bytes per id, so that a row is opened only
- * where the id most likely is. `marks` does the same for outcomes.
+ * where the id most likely is, and so for accounts, sources and all outcomes but the usual ones.
  */
 import type { Acknowledgement, DeadEvent, EventIdentity, HistoryEntry, QueueKey } from '../store.ts'
-import type { CallReference, Outcome, PostTrail } from '../trail.ts'
-import { OUTCOMES } from '../trail.ts'
+import type { Outcome, PostTrail } from '../trail.ts'
 import {
   addPost,
   createEntries,
@@ -33,8 +32,6 @@ export interface NewTrailRow {
   readonly bucket: number
   /** The newest post's arrival; 0 of a row that has outcomes alone, which is deleted with its neighbours. */
   readonly received_at_ms: number
-  /** One bit per outcome in it, as `OUTCOMES` has them. */
-  readonly marks: number
   readonly ids: Uint8Array
   readonly entries: Uint8Array
 }
@@ -64,19 +61,6 @@ export function createTrailWriter(isOn: boolean, wallMs: () => number) {
     return row
   }
 
-  /** Batches that one call delivers whole are one entry: nearly all are. */
-  function addWhole(
-    { outcomes }: Entries,
-    place: number,
-    atMs: number,
-    call: CallReference | undefined,
-  ): void {
-    const last = outcomes.at(-1)
-    const [callId, startedAtMs] = call === undefined ? [0 as const, 0] : [call.id, call.startedAtMs]
-    if (last?.length === 4 && last[0] === atMs && last[1] === callId) last[3].push(place)
-    else outcomes.push([atMs, callId, startedAtMs, [place]])
-  }
-
   return {
     /** Batches that were added to, for those who follow the trail. */
     touched,
@@ -95,18 +79,24 @@ export function createTrailWriter(isOn: boolean, wallMs: () => number) {
     },
     outcome({ batchId, atMs, call, failures, delivered, dead }: TrailOutcome): void {
       if (!isOn || (delivered !== 'rest' && delivered.length + dead.length === 0)) return
-      const row = rowOf(batchId)
-      if (delivered === 'rest' && dead.length === 0 && failures.length === 0)
-        return addWhole(row, placeOf(batchId), atMs, call)
-      row.outcomes.push([
-        atMs,
-        call?.id ?? 0,
-        call?.startedAtMs ?? 0,
-        placeOf(batchId),
-        packHistory(failures),
-        delivered === 'rest' ? 0 : delivered,
-        dead.map((one) => [one.index, one.status, one.reason, one.attempts, packHistory(one.history)]),
-      ])
+      const { outcomes } = rowOf(batchId)
+      const place = placeOf(batchId)
+      const [callId, startedAtMs] = call === undefined ? [0 as const, 0] : [call.id, call.startedAtMs]
+      const last = outcomes.at(-1)
+      const isWhole = delivered === 'rest' && dead.length === 0 && failures.length === 0
+      // Batches that one call delivers whole are one entry: nearly all are.
+      if (isWhole && last?.length === 4 && last[0] === atMs && last[1] === callId) last[3].push(place)
+      else if (isWhole) outcomes.push([atMs, callId, startedAtMs, [place]])
+      else
+        outcomes.push([
+          atMs,
+          callId,
+          startedAtMs,
+          [place],
+          packHistory(failures),
+          delivered === 'rest' ? 0 : delivered,
+          dead.map((one) => [one.index, one.status, one.reason, one.attempts, packHistory(one.history)]),
+        ])
     },
     /** What was added since it was opened, and what it was opened with. */
     rows: () => Array.from(rows, ([bucket, row]) => toRow(bucket, row)),
@@ -137,28 +127,25 @@ export function createTrailWriter(isOn: boolean, wallMs: () => number) {
 
 function toRow(bucket: number, row: Entries): NewTrailRow {
   /** Few are there twice. */
-  const ids: number[] = []
-  let [receivedAtMs, marks] = [0, 0]
+  const ids: string[] = []
+  const outcomes = new Set<Outcome>()
+  let receivedAtMs = 0
   for (const [adAccountId, , , source] of row.senders) {
-    ids.push(hashId(accountMark(adAccountId)))
-    if (source !== 0) ids.push(hashId(sourceMark(source)))
+    ids.push(accountMark(adAccountId))
+    if (source !== 0) ids.push(sourceMark(source))
   }
   for (const [, , receivedMs, , events, notes = []] of row.posts) {
     receivedAtMs = Math.max(receivedAtMs, row.begunAtMs + receivedMs)
     for (let at = 0; at < events.length; at += EVENT_SIZE) {
       const [eventId, orderId] = [events[at + 1], events[at + 2]]
-      if (typeof eventId === 'string') ids.push(hashId(eventId))
-      if (typeof orderId === 'string') ids.push(hashId(orderId))
+      if (typeof eventId === 'string') ids.push(eventId)
+      if (typeof orderId === 'string') ids.push(orderId)
     }
-    if (EVENT_SIZE * notes.length < events.length) marks |= markOf('queued')
-    for (const [, outcome] of notes) marks |= markOf(outcome || 'queued')
+    for (const [, outcome] of notes) if (outcome !== 0) outcomes.add(outcome)
   }
-  for (const one of row.outcomes) {
-    const [, , , , , delivered = 0, dead = []] = one
-    if (delivered === 0 || delivered.length > 0) marks |= markOf('delivered')
-    for (const [, status] of dead) marks |= markOf(status)
-  }
-  return { bucket, received_at_ms: receivedAtMs, marks, ids: packIds(ids), entries: packEntries(row) }
+  for (const [, , , , , , dead = []] of row.outcomes) for (const [, status] of dead) outcomes.add(status)
+  for (const outcome of outcomes) ids.push(outcomeMark(outcome))
+  return { bucket, received_at_ms: receivedAtMs, ids: packIds(ids), entries: packEntries(row) }
 }
 
 /** Of an acknowledgement that was taken: `died` are those of its dead that had no outcome yet. */
@@ -199,15 +186,6 @@ function placeOf(batchId: number): number {
   return batchId % BUCKET_BATCHES
 }
 
-const MARKS = Object.fromEntries(OUTCOMES.map((outcome, bit) => [outcome, 1 << bit])) as Record<
-  Outcome,
-  number
->
-
-export function markOf(outcome: Outcome): number {
-  return MARKS[outcome]
-}
-
 export function bytesOfTrailRow({ ids, entries }: Pick<NewTrailRow, 'ids' | 'entries'>): number {
   return TRAIL_ROW_BYTES + ids.byteLength + entries.byteLength
 }
@@ -221,21 +199,18 @@ function hashId(id: string): number {
   return hash
 }
 
-/** Whose posts a row has, and by which source: among the ids, and like none of them. */
+/** Whose posts a row has, by which source, and what became of them: among the ids, and like none of them. */
 export const accountMark = (adAccountId: string) => `account\n${adAccountId}`
 export const sourceMark = (source: string) => `source\n${source}`
+export const outcomeMark = (outcome: Outcome) => `outcome\n${outcome}`
 
 /** A search over five million ids opens about one bucket for nothing: a few milliseconds. */
 const HASH_BYTES = 3
 
-function packIds(hashes: readonly number[]): Uint8Array {
-  const bytes = Buffer.allocUnsafe(HASH_BYTES * hashes.length)
+/** As in `ids` of a row that has these. */
+export function packIds(ids: readonly string[]): Uint8Array {
+  const bytes = Buffer.allocUnsafe(HASH_BYTES * ids.length)
   let at = 0
-  for (const hash of hashes) at = bytes.writeUIntBE(hash & 0xffffff, at, HASH_BYTES)
+  for (const id of ids) at = bytes.writeUIntBE(hashId(id) & 0xffffff, at, HASH_BYTES)
   return bytes
-}
-
-/** As in `ids` of a row with this event. */
-export function packId(id: string): Uint8Array {
-  return packIds([hashId(id)])
 }

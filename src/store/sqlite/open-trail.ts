@@ -73,12 +73,12 @@ export function createOpenTrail({ trail, totals }: Pick<Transaction, 'trail' | '
 
 /** After the bucket's other rows. */
 export function* insertTrail(rows: readonly NewTrailRow[]): Steps<void> {
-  for (const { bucket, received_at_ms: receivedAtMs, marks, ids, entries } of rows)
-    yield* query(INSERT, [bucket, receivedAtMs, marks, ids, entries])
+  for (const { bucket, received_at_ms: receivedAtMs, ids, entries } of rows)
+    yield* query(INSERT, [bucket, receivedAtMs, ids, entries])
 }
 
-const INSERT = `INSERT INTO trail (seq, bucket, received_at_ms, marks, ids, entries)
-  SELECT COALESCE(MAX(seq) + 1, $1 * ${TRAIL_KEYS}), $1, $2, $3, $4, $5 FROM trail
+const INSERT = `INSERT INTO trail (seq, bucket, received_at_ms, ids, entries)
+  SELECT COALESCE(MAX(seq) + 1, $1 * ${TRAIL_KEYS}), $1, $2, $3, $4 FROM trail
   WHERE ${fromBucketOn('$1')} AND ${upToBucket('$1')}`
 
 const SET = `INSERT INTO totals (ad_account_id, is_test, owner_id, ${COUNTERS.join(', ')}, open_trail)
