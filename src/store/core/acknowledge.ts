@@ -20,7 +20,6 @@ import {
 } from './rows.ts'
 import { bindBatch, bindDeadLetter, decompress, dedupeKeys, packDeadLetter, readIdentity } from './sealed.ts'
 import { query, update, type Steps } from './sql.ts'
-import { outcomeOf } from './trail.ts'
 import { MAY_ACKNOWLEDGE, type ForgottenKey, type Transaction } from './transaction.ts'
 
 /**
@@ -57,7 +56,7 @@ export function* acknowledgeAll(tx: Transaction, acknowledgements: readonly Ackn
     const { pendingCount, acknowledged, died, counts } = acknowledgeBatch(row, acknowledgement)
     changed.set(batchId, { batch_id: batchId, pending_count: pendingCount, acknowledged })
     tx.totals.count(toQueue(row), counts)
-    tx.trail.outcome(outcomeOf(acknowledgement, died))
+    tx.trail.outcome({ ...acknowledgement, dead: died })
     const { rows: made, keys } = makeDeadLetters(row, died, acknowledgedAtMs, tx.sealer)
     deadLetters.push(...made)
     forgotten.push(...keys.map((key) => ({ key, batchId })))
@@ -98,7 +97,7 @@ function* acknowledgeWhole(tx: Transaction, whole: readonly Acknowledgement[]): 
     const { pending_count: pending, size_bytes: bytes } = row
     tx.totals.count(toQueue(row), { delivered: pending, queued: -pending, batches: -1, bytes: -bytes })
   }
-  for (const one of whole) if (gone.has(one.batchId)) tx.trail.outcome(outcomeOf(one, []))
+  for (const one of whole) if (gone.has(one.batchId)) tx.trail.outcome(one)
 }
 
 /** Releases each batch once, however often it is named. */

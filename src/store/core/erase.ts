@@ -17,7 +17,6 @@ import { postsByBucket } from './trail-posts.ts'
 import { searchTrailStep } from './trail-rows.ts'
 import { TRAIL_STEP_ROWS, hintOf, isWanted } from './trail-search.ts'
 import type { Transaction } from './transaction.ts'
-import type { TrailOutcome } from './trail.ts'
 import { nextPosition, type WalkStep } from './walk.ts'
 
 type Request = RequestOf<'erase'>
@@ -64,7 +63,7 @@ function* eraseBatches(tx: Transaction, request: Request): Steps<EraseStep> {
     const { event_count } = counted
     changed.push({ batch_id, event_count, pending_count: pendingCount, acknowledged, sealed })
     tx.totals.count(queue, counts)
-    tx.trail.outcome(outcomeOfErased(batch_id, died, request.nowMs))
+    tx.trail.outcome({ batchId: batch_id, delivered: [], dead: died, acknowledgedAtMs: request.nowMs })
     queued += died.length
   }
   yield* writeBatches(tx, changed)
@@ -111,16 +110,13 @@ function* eraseInTrail(tx: Transaction, request: Request): Steps<EraseStep> {
     const { batchId, index, outcome, updatedAtMs } = event
     const isDead = updatedAtMs <= nowMs && (outcome === 'rejected' || outcome === 'expired')
     if (!isDead || index === undefined || !isWanted(event, filter)) continue
-    tx.trail.outcome(outcomeOfErased(batchId, [{ index, ...ERASED }], nowMs))
+    const dead = [{ index, ...ERASED }]
+    tx.trail.outcome({ batchId, delivered: [], dead, acknowledgedAtMs: nowMs })
   }
   return { ...NOTHING_ERASED, next: nextPosition(from, nextBucket, ERASED_IN) }
 }
 
 const ERASED = { status: 'erased', reason: 'erased', attempts: 0, history: [] } as const
-
-function outcomeOfErased(batchId: number, dead: TrailOutcome['dead'], atMs: number): TrailOutcome {
-  return { batchId, atMs, call: undefined, failures: [], delivered: [], dead }
-}
 
 function isMeant(json: string, ofAccount: string, { eventId, orderId, adAccountId }: Request): boolean {
   if (adAccountId !== undefined && adAccountId !== ofAccount) return false

@@ -65,15 +65,23 @@ export function uniqueQueues(rows: readonly QueueRow[]): QueueKey[] {
   return [...new Map(rows.map(toQueue).map((queue) => [nameOfQueue(queue), queue])).values()]
 }
 
+export type HistoryPairs = readonly (readonly [atMs: number, reason: string])[]
+
+export const toPairs = (history: readonly HistoryEntry[]): HistoryPairs =>
+  history.map(({ atMs, reason }) => [atMs, reason])
+
+export const fromPairs = (pairs: HistoryPairs): HistoryEntry[] =>
+  pairs.map(([atMs, reason]) => ({ atMs, reason }))
+
 /** The history of an event or a batch in one column: null while it is empty, as nearly all are. */
 export function packHistory(history: readonly HistoryEntry[]): string | null {
   if (history.length === 0) return null
-  return JSON.stringify(history.slice(-HISTORY_LIMIT).map(({ atMs, reason }) => [atMs, reason]))
+  return JSON.stringify(toPairs(history.slice(-HISTORY_LIMIT)))
 }
 
 export function unpackHistory(packed: string | null): HistoryEntry[] {
   if (packed === null) return []
-  return (JSON.parse(packed) as [atMs: number, reason: string][]).map(([atMs, reason]) => ({ atMs, reason }))
+  return fromPairs(JSON.parse(packed) as HistoryPairs)
 }
 
 /** Which events of a batch are acknowledged: one bit per position. */

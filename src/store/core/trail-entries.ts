@@ -1,14 +1,13 @@
 /** What a row of the event trail holds, as JSON in lists. Each word that many of its events share is there once. */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { looksPersonal } from '../../events/personal-ids.ts'
-import type { HistoryEntry } from '../store.ts'
+import type { HistoryPairs } from './rows.ts'
 import type { Outcome, PostedEvent } from '../trail.ts'
 
 /** A page of SQLite. To set a compressor up takes longer than all the rest of a smaller row. */
 const COMPRESSED_FROM_BYTES = 4096
 
 export type Packed<T> = T | 0
-export type PackedHistory = readonly (readonly [atMs: number, reason: string])[]
 export type PackedSender = readonly [
   adAccountId: string,
   isTest: 0 | 1,
@@ -43,7 +42,7 @@ export type PackedDead = readonly [
   status: Outcome,
   reason: string,
   attempts: number,
-  history: PackedHistory,
+  history: HistoryPairs,
 ]
 /** What a call's answer says of its batches. Nearly all are delivered whole, and share an entry without the rest. */
 export type PackedOutcome = readonly [
@@ -51,7 +50,7 @@ export type PackedOutcome = readonly [
   callId: Packed<string>,
   startedAtMs: number,
   places: number[],
-  failures?: PackedHistory,
+  failures?: HistoryPairs,
   /** 0: all but the dead. */
   delivered?: readonly number[] | 0,
   dead?: readonly PackedDead[],
@@ -116,10 +115,6 @@ function placeOfName({ eventNames }: Entries, name: string | undefined): number 
   if (known >= 0) return known
   // Senders may name events as they like.
   return looksPersonal(name) ? NO_NAME : eventNames.push(name) - 1
-}
-
-export function packHistory(history: readonly HistoryEntry[]): PackedHistory {
-  return history.map(({ atMs, reason }) => [atMs, reason] as const)
 }
 
 /** With zstd's own window and tables most of the time is spent on their memory. */

@@ -1,13 +1,13 @@
 /** Puts the rows of buckets together to posts, and their events when they are asked for. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { HistoryEntry } from '../store.ts'
-import type { Outcome, TrailEvent, TrailFilter } from '../trail.ts'
+import type { TrailEvent, TrailFilter } from '../trail.ts'
+import { fromPairs } from './rows.ts'
 import type { TrailRow } from './trail-search.ts'
 import {
   EVENT_SIZE,
   unpackEntries,
   type Entries,
-  type PackedHistory,
   type PackedOutcome,
   type PackedPost,
 } from './trail-entries.ts'
@@ -61,15 +61,6 @@ export async function postsInTurns(rows: readonly TrailRow[]): Promise<Map<numbe
   }
 }
 
-interface Known {
-  readonly outcome: Outcome
-  readonly reason: string | undefined
-  readonly attempts: number
-  readonly atMs: number
-  readonly callId: string | undefined
-  readonly history: readonly HistoryEntry[]
-}
-
 /** By their ids, oldest first: of several replicas the rows have another order. */
 function postsOf(bucket: number, read: readonly Entries[]): FoundPost[] {
   const outcomes = new Map<number, PackedOutcome[]>()
@@ -108,19 +99,7 @@ function eventsOfPost(
     const index = isStored ? stored++ : undefined
     const [eventId, orderId, ageS] = [events[first + 1], events[first + 2], events[first + 3]]
     if ((ids.eventId ?? eventId) !== eventId || (ids.orderId ?? orderId) !== orderId) continue
-    const known: Known = {
-      outcome: status || 'queued',
-      reason: reason || undefined,
-      attempts: 0,
-      atMs: receivedAtMs,
-      callId: undefined,
-      history: [
-        { atMs: receivedAtMs, reason: reason && isStored ? reason : 'received' },
-        { atMs: receivedAtMs + committedMs, reason: 'committed' },
-      ],
-    }
-    const last = index === undefined ? known : outcomes.reduce((so, one) => follow(so, one, index), known)
-    found.push({
+    const event: PlacedEvent = {
       batchId: bucket * BUCKET_BATCHES + place,
       place: at,
       index,
@@ -130,17 +109,21 @@ function eventsOfPost(
       eventId: textOr(eventId),
       orderId: textOr(orderId),
       eventTimeS: typeof ageS === 'number' ? Math.floor(receivedAtMs / 1000) - ageS : undefined,
-      outcome: last.outcome,
-      reason: last.reason,
+      outcome: status || 'queued',
+      reason: reason || undefined,
       warnings,
-      attempts: last.attempts,
+      attempts: 0,
       receivedAtMs,
-      updatedAtMs: last.atMs,
+      updatedAtMs: receivedAtMs,
       source: source || undefined,
       keyId: keyId || undefined,
-      callId: last.callId,
-      history: last.history,
-    })
+      callId: undefined,
+      history: [
+        { atMs: receivedAtMs, reason: reason && isStored ? reason : 'received' },
+        { atMs: receivedAtMs + committedMs, reason: 'committed' },
+      ],
+    }
+    found.push(outcomes.reduce(follow, event))
   }
   return found
 }
@@ -150,22 +133,23 @@ function textOr(packed: string | number | null | undefined): string | undefined 
 }
 
 /** The first outcome counts, but what is erased is erased. */
-function follow(known: Known, one: PackedOutcome, index: number): Known {
+function follow(event: PlacedEvent, one: PackedOutcome): PlacedEvent {
   const [atMs, callId, startedAtMs] = one
-  const found = outcomeOf(one, index)
-  if (found === undefined || (known.outcome !== 'queued' && found.outcome !== 'erased')) return known
+  const found = outcomeOf(one, event.index)
+  if (found === undefined || (event.outcome !== 'queued' && found.outcome !== 'erased')) return event
   const called = callId === 0 ? [] : [{ atMs: startedAtMs, reason: 'called' }]
-  const failures = found.history.map(([failedAtMs, reason]) => ({ atMs: failedAtMs, reason }))
+  const failures = fromPairs(found.history)
   // A dead letter's history ends with its reason.
   const ends = failures.at(-1)?.atMs === atMs ? failures.slice(0, -1) : failures
   return {
+    ...event,
     outcome: found.outcome,
     // Of what an operator erased the outcome says all.
     reason: found.outcome === 'erased' ? undefined : found.reason,
-    attempts: found.outcome === 'erased' ? known.attempts : found.attempts,
-    atMs,
-    callId: callId || known.callId,
-    history: [...inOrder(known.history, ends), ...called, { atMs, reason: found.outcome }],
+    attempts: found.outcome === 'erased' ? event.attempts : found.attempts,
+    updatedAtMs: atMs,
+    callId: callId || event.callId,
+    history: [...inOrder(event.history, ends), ...called, { atMs, reason: found.outcome }],
   }
 }
 
@@ -176,14 +160,8 @@ function inOrder(known: readonly HistoryEntry[], more: readonly HistoryEntry[]):
   return [...known, ...more.filter((one) => !isKnown(one))].toSorted((a, b) => a.atMs - b.atMs)
 }
 
-interface FoundOutcome {
-  readonly outcome: Outcome
-  readonly reason: string | undefined
-  readonly attempts: number
-  readonly history: PackedHistory
-}
-
-function outcomeOf(one: PackedOutcome, index: number): FoundOutcome | undefined {
+function outcomeOf(one: PackedOutcome, index: number | undefined) {
+  if (index === undefined) return undefined
   const [, , , , failures = [], positions = 0, dead = []] = one
   const died = dead.find(([position]) => position === index)
   if (died !== undefined) {
@@ -192,7 +170,7 @@ function outcomeOf(one: PackedOutcome, index: number): FoundOutcome | undefined 
   }
   if (positions !== 0 && !positions.includes(index)) return undefined
   return {
-    outcome: 'delivered',
+    outcome: 'delivered' as const,
     reason: undefined,
     attempts: 1 + failures.filter(([, reason]) => reason !== 'replayed').length,
     history: failures,

@@ -7,17 +7,11 @@
  * per second), and 32 in posts of 100. They are found by a walk, newest first: `ids` has three bytes per id, so that a row is opened only
  * where the id most likely is, and so for accounts, sources and all outcomes but the usual ones.
  */
-import type { Acknowledgement, DeadEvent, EventIdentity, HistoryEntry, QueueKey } from '../store.ts'
+import type { Acknowledgement, DeadEvent, EventIdentity, QueueKey } from '../store.ts'
 import type { Outcome, PostTrail } from '../trail.ts'
-import {
-  addPost,
-  createEntries,
-  EVENT_SIZE,
-  packEntries,
-  packHistory,
-  type Entries,
-} from './trail-entries.ts'
+import { addPost, createEntries, EVENT_SIZE, packEntries, type Entries } from './trail-entries.ts'
 import { looksPersonal } from '../../events/personal-ids.ts'
+import { toPairs } from './rows.ts'
 
 /** Replicas share a bucket: each of its rows is of one of them. */
 export const BUCKET_BATCHES = 64
@@ -36,11 +30,8 @@ export interface NewTrailRow {
   readonly entries: Uint8Array
 }
 
-/** What a batch's acknowledgement says of its events; positions as in the stored payload. */
-export interface TrailOutcome extends Pick<Acknowledgement, 'batchId' | 'delivered' | 'call'> {
-  readonly atMs: number
-  /** Failed calls before. */
-  readonly failures: readonly HistoryEntry[]
+/** An acknowledgement that was taken: `dead` are those that had no outcome yet. Erasing is one, too. */
+export interface TrailOutcome extends Omit<Acknowledgement, 'dead'> {
   readonly dead: readonly (Pick<DeadEvent, 'index' | 'reason' | 'attempts' | 'history'> & {
     readonly status: DeadEvent['status'] | 'erased'
   })[]
@@ -77,7 +68,7 @@ export function createTrailWriter(isOn: boolean, wallMs: () => number) {
       const times = { receivedAtMs, committedAtMs: wallMs() }
       addPost(rowOf(batchId), { place: placeOf(batchId), sender, ...times, events, duplicates })
     },
-    outcome({ batchId, atMs, call, failures, delivered, dead }: TrailOutcome): void {
+    outcome({ batchId, acknowledgedAtMs: atMs, call, failures = [], delivered, dead }: TrailOutcome): void {
       if (!isOn || (delivered !== 'rest' && delivered.length + dead.length === 0)) return
       const { outcomes } = rowOf(batchId)
       const place = placeOf(batchId)
@@ -93,9 +84,9 @@ export function createTrailWriter(isOn: boolean, wallMs: () => number) {
           callId,
           startedAtMs,
           [place],
-          packHistory(failures),
+          toPairs(failures),
           delivered === 'rest' ? 0 : delivered,
-          dead.map((one) => [one.index, one.status, one.reason, one.attempts, packHistory(one.history)]),
+          dead.map((one) => [one.index, one.status, one.reason, one.attempts, toPairs(one.history)]),
         ])
     },
     /** What was added since it was opened, and what it was opened with. */
@@ -146,14 +137,6 @@ function toRow(bucket: number, row: Entries): NewTrailRow {
   for (const [, , , , , , dead = []] of row.outcomes) for (const [, status] of dead) outcomes.add(status)
   for (const outcome of outcomes) ids.push(outcomeMark(outcome))
   return { bucket, received_at_ms: receivedAtMs, ids: packIds(ids), entries: packEntries(row) }
-}
-
-/** Of an acknowledgement that was taken: `died` are those of its dead that had no outcome yet. */
-export function outcomeOf(
-  { batchId, acknowledgedAtMs: atMs, call, failures = [], delivered }: Acknowledgement,
-  died: readonly DeadEvent[],
-): TrailOutcome {
-  return { batchId, atMs, call, failures, delivered, dead: died }
 }
 
 /** Of events that do not come from a post: `replayed` or `recovered`. */
