@@ -16,16 +16,7 @@ import { toTravelError, type TravelError } from './operations.ts'
 /** The functions that one side offers. */
 export type Api<Names extends string = string> = Record<Names, (...args: never[]) => unknown>
 
-export interface Calls<Theirs extends Api> {
-  call<Name extends keyof Theirs & string>(
-    name: Name,
-    ...args: Parameters<Theirs[Name]>
-  ): Promise<Awaited<ReturnType<Theirs[Name]>>>
-  /** Without an answer. */
-  notify<Name extends keyof Theirs & string>(name: Name, ...args: Parameters<Theirs[Name]>): void
-  /** The other side is gone: everything rejects, now and later. */
-  fail(error: Error): void
-}
+export type Calls<Theirs extends Api> = ReturnType<typeof connectCalls<Theirs>>
 
 interface Call {
   /** Undefined: nobody waits for an answer. */
@@ -50,17 +41,11 @@ interface Message {
   readonly answers: readonly Answer[]
 }
 
-interface Waiting {
-  readonly resolve: (value: never) => void
-  readonly reject: (error: Error) => void
-}
-
 /** `ours` may be filled later, but before anything of it is asked for. */
-export function connectCalls<Theirs extends Api>(
-  port: MessagePort | EngineThread,
-  ours: Partial<Api>,
-): Calls<Theirs> {
-  const waiting = createSlots<Waiting>()
+export function connectCalls<Theirs extends Api>(port: MessagePort | EngineThread, ours: Partial<Api>) {
+  type Name = keyof Theirs & string
+  type AnswerOf<N extends Name> = Awaited<ReturnType<Theirs[N]>>
+  const waiting = createSlots<Pick<PromiseWithResolvers<never>, 'resolve' | 'reject'>>()
   let calls: Call[] = []
   let answers: Answer[] = []
   let failure: Error | undefined
@@ -118,15 +103,17 @@ export function connectCalls<Theirs extends Api>(
   })
 
   return {
-    call: (name, ...args) =>
-      new Promise((resolve, reject) => {
+    call: <N extends Name>(name: N, ...args: Parameters<Theirs[N]>) =>
+      new Promise<AnswerOf<N>>((resolve, reject) => {
         if (failure !== undefined) return reject(failure)
         push({ id: waiting.add({ resolve, reject }), name, args })
       }),
-    notify(name, ...args) {
+    /** Without an answer. */
+    notify<N extends Name>(name: N, ...args: Parameters<Theirs[N]>): void {
       if (failure === undefined) push({ id: undefined, name, args })
     },
-    fail(error) {
+    /** The other side is gone: everything rejects, now and later. */
+    fail(error: Error): void {
       failure = error
       for (const { reject } of waiting) reject(error)
     },

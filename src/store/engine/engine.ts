@@ -13,16 +13,7 @@ import type { GroupReport } from './batcher.ts'
 import { connectCalls, type Api } from './calls.ts'
 import type { StoreProblem } from './operations.ts'
 
-export interface Engine extends Pick<EngineApi, 'takePost' | 'explain' | 'findFault' | 'recover' | 'backUp'> {
-  /** May come too late, and changes nothing then. */
-  withdrawPost(postId: number): void
-  readonly store: FrontStore
-  readonly vaultStore: VaultStore
-  /** With other replicas; undefined where one process owns the store. */
-  readonly shared: Shared | undefined
-  /** Finishes what was asked for. */
-  close(): Promise<void>
-}
+export type Engine = Awaited<ReturnType<typeof openEngine>>
 
 export type EngineThread = EventEmitter & Pick<Worker, 'postMessage' | 'terminate'>
 
@@ -42,7 +33,7 @@ export async function openEngine({
   startThread = () => new Worker(THREAD),
   onProblem,
   onGroup,
-}: EngineOptions): Promise<Engine> {
+}: EngineOptions) {
   const worker = startThread()
   /** A change of the vault is decided here, while the engine holds the lock on its documents. One at a time. */
   let decide: DecideChange
@@ -82,6 +73,18 @@ export async function openEngine({
   isOpen = true
   const calls = names.map((name) => [name, (...args: never[]) => engine.call(name, ...(args as never))])
   const remote = Object.fromEntries(calls) as EngineApi
+  const vaultStore: VaultStore = {
+    ...remote,
+    changeVault(given) {
+      decide = given
+      return engine.call('changeVault')
+    },
+  }
+  /** With other replicas; undefined where one process owns the store. */
+  const shared: Shared | undefined =
+    settings.database.kind === 'sqlite'
+      ? undefined
+      : { ...remote, onChange: (listener) => void listeners.push(listener) }
   async function closeAll(): Promise<void> {
     const closed = engine.call('close')
     isOpen = false
@@ -94,19 +97,12 @@ export async function openEngine({
   }
   return {
     ...remote,
-    withdrawPost: (postId) => engine.notify('withdrawPost', postId),
-    store: remote,
-    vaultStore: {
-      ...remote,
-      changeVault(given) {
-        decide = given
-        return engine.call('changeVault')
-      },
-    },
-    shared:
-      settings.database.kind === 'sqlite'
-        ? undefined
-        : { ...remote, onChange: (listener) => void listeners.push(listener) },
+    /** May come too late, and changes nothing then. */
+    withdrawPost: (postId: number): void => engine.notify('withdrawPost', postId),
+    store: remote as FrontStore,
+    vaultStore,
+    shared,
+    /** Finishes what was asked for. */
     close: () => (closing ??= closeAll()),
   }
 }

@@ -5,7 +5,6 @@
  * A corrupt queue does not stop it: see `queue-file.ts`.
  */
 import { resolve } from 'node:path'
-import type { DatabaseSync } from 'node:sqlite'
 import { StoreUnavailable } from '../../errors.ts'
 import { createSealer, type Sealer } from '../../vault/seal.ts'
 import { addKeyChecks } from '../core/reseal.ts'
@@ -18,9 +17,9 @@ import { createBackups } from './backup.ts'
 import { closeFile, inspectFile, openFile, WAL_BYTES } from './connection.ts'
 import { isNoSpace, translateOpenErrors } from './failures.ts'
 import { findQuarantined } from './quarantine.ts'
-import { inspectQueue, openQueueFile, type QueueFile } from './queue-file.ts'
+import { inspectQueue, openQueueFile } from './queue-file.ts'
 import { recoverFile } from './recover.ts'
-import { createReservedSpace, RESERVED_BYTES, shrink, type ReservedSpace } from './reserved-space.ts'
+import { createReservedSpace, RESERVED_BYTES, shrink } from './reserved-space.ts'
 import { createRunner } from './run.ts'
 import { VAULT_SCHEMA } from './schema.ts'
 import { createVaultStore } from './vault.ts'
@@ -84,16 +83,10 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
   }
 }
 
-interface OpenFiles {
-  readonly queueFile: QueueFile
-  readonly vaultDb: DatabaseSync
-  readonly reservedSpace: ReservedSpace
-}
-
 type OpenOptions = Required<SqliteOptions>
 
 /** The relay has to start on a full disk too, so that the queue can drain. */
-function openFiles(options: OpenOptions, sealer: Sealer): OpenFiles {
+function openFiles(options: OpenOptions, sealer: Sealer) {
   try {
     return tryToOpenFiles(options, sealer)
   } catch (error) {
@@ -103,7 +96,7 @@ function openFiles(options: OpenOptions, sealer: Sealer): OpenFiles {
 }
 
 /** Inspects both files before it changes either. */
-function tryToOpenFiles(options: OpenOptions, sealer: Sealer): OpenFiles {
+function tryToOpenFiles(options: OpenOptions, sealer: Sealer) {
   const { path, reservedBytes, storeLimitBytes: limitBytes, onProblem } = options
   const vaultPath = vaultBeside(path)
   // The vault is small enough to be read as a whole.

@@ -23,8 +23,6 @@ export interface QueueFileOptions
   readonly reservedSpace: ReservedSpace
 }
 
-export type QueueFile = ReturnType<typeof openQueueFile>
-
 /** A disk that damages every file must not be filled with quarantined ones. */
 const PAUSE_MS = 1000
 
