@@ -79,9 +79,13 @@ export function packHistory(history: readonly HistoryEntry[]): string | null {
   return JSON.stringify(toPairs(history.slice(-HISTORY_LIMIT)))
 }
 
+/** Nothing where it was damaged on the disk: what is sealed beside it proves itself. */
 export function unpackHistory(packed: string | null): HistoryEntry[] {
-  if (packed === null) return []
-  return fromPairs(JSON.parse(packed) as HistoryPairs)
+  try {
+    return packed === null ? [] : fromPairs(JSON.parse(packed) as HistoryPairs)
+  } catch {
+    return []
+  }
 }
 
 /** Which events of a batch are acknowledged: one bit per position. */

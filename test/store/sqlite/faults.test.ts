@@ -194,3 +194,34 @@ t.test('a payload that no key opens is reported, kept, and does not stop those b
   t.match(problems, [{ problem: 'batch_unreadable', batchId: broken.batch?.batchId }])
   t.match(await store.backlog(), [{ batches: 2, events: 2 }])
 })
+
+t.test('a history that a bad disk damaged is forgotten, and stops neither a queue nor a list', async (t) => {
+  const ground = await layGround(t)
+  const first = await ground.open()
+  const history = [{ atMs: NOW_MS, reason: 'status_503' }]
+  for (const id of ['a', 'b', 'c']) {
+    const { batchId } = (await first.store.commit(makeBatch([id]))).batch!
+    if (id === 'c') {
+      const dead = [makeDead(0, 'rejected', history)]
+      await first.store.acknowledge([{ batchId, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
+    } else await first.store.release([{ batchId, attempts: 1, history }])
+  }
+  await first.close()
+  for (const damaged of ['[[1,"status_503"', '[[1,"status_503"],null]', '{}']) {
+    const db = new DatabaseSync(ground.path)
+    db.prepare('UPDATE batches SET history = ? WHERE batch_id = (SELECT MIN(batch_id) FROM batches)').run(
+      damaged,
+    )
+    db.prepare('UPDATE dead_letters SET history = ?').run(damaged)
+    db.close()
+    const { store, close } = await ground.open()
+    const leased = await store.lease(askAll())
+    t.same(
+      leased.map((batch) => batch.history),
+      [[], history],
+      damaged,
+    )
+    t.match(await store.deadLetters({ limit: 9 }), [{ history: [] }])
+    await close()
+  }
+})
