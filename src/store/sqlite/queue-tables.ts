@@ -4,12 +4,12 @@ import type { Sealer } from '../../vault/seal.ts'
 import { packHistory, type BatchRow, type QueueRow } from '../core/rows.ts'
 import { insert, query } from '../core/sql.ts'
 import { createTotalCounts, readBytes, type StoredBytes } from '../core/totals.ts'
-import { createTrailTail, type TrailTail } from '../core/trail-tail.ts'
+import { createTrailTail } from '../core/trail-tail.ts'
 import { createTrailWriter } from '../core/trail.ts'
 import type { Leases, Transaction } from '../core/transaction.ts'
 import type { StoreProblem } from '../engine/operations.ts'
 import { createDedupe } from './dedupe.ts'
-import { createOpenTrail, insertTrail, type OpenTrail } from './open-trail.ts'
+import { createOpenTrail, insertTrail } from './open-trail.ts'
 import { createRunner, type Run } from './run.ts'
 
 /** SQLite keeps no owners: every count is this process's. */
@@ -31,26 +31,12 @@ export interface QueueTablesOptions {
 export const BATCH_BYTES = 512
 export const EVENT_BYTES = 64
 
-export interface QueueTables extends Transaction {
-  readonly db: DatabaseSync
-  readonly run: Run
-  readonly tail: TrailTail
-  readonly openTrail: OpenTrail
-  readonly totals: ReturnType<typeof createTotals>
-  /** What a rollback has to do in memory, the last first. */
-  readonly undo: (() => void)[]
-  /** Infinite until sqlite/capacity.ts has measured. */
-  readonly limits: { deadLetterBytes: number; trailBytes: number }
-  /**
-   * Never used before, so that a late acknowledgement cannot hit a stranger: not in this run, nor in an earlier one, nor in a
-   * queue file that this one replaced. Microseconds since the epoch begin each run; none takes a million a second.
-   */
-  readonly nextBatchId: () => number
-}
+export type QueueTables = ReturnType<typeof createQueueTables>
 
-export function createQueueTables(options: QueueTablesOptions): QueueTables {
+export function createQueueTables(options: QueueTablesOptions) {
   const { db, sealer, report } = options
   const run = createRunner(db)
+  /** What a rollback has to do in memory, the last first. */
   const undo: (() => void)[] = []
   const runInVault = createRunner(options.vaultDb)
   const totals = createTotals(run)
@@ -69,10 +55,15 @@ export function createQueueTables(options: QueueTablesOptions): QueueTables {
     openTrail,
     insertTrail,
     closeTrail: () => openTrail.close(),
+    /** Infinite until sqlite/capacity.ts has measured. */
     limits: { deadLetterBytes: Infinity, trailBytes: Infinity },
     undo,
     leases: createLeases(undo),
     dedupe: createDedupe(db, undo),
+    /**
+     * Never used before, so that a late acknowledgement cannot hit a stranger: not in this run, nor in an earlier one, nor in a
+     * queue file that this one replaced. Microseconds since the epoch begin each run; none takes a million a second.
+     */
     nextBatchId: () => ++batchId,
     ownerIds: [OWNER_ID],
     // Nobody else has the file.
@@ -86,7 +77,7 @@ export function createQueueTables(options: QueueTablesOptions): QueueTables {
     *keyIdsInUse() {
       return []
     },
-  }
+  } satisfies Transaction & Record<string, unknown>
 }
 
 /**
