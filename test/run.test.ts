@@ -2,9 +2,15 @@ import { writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import t from 'tap'
 import { formatReports } from './support/format-reports.ts'
-import { runFiles } from './support/run-files.ts'
+import { runFiles, type RunFilesOptions } from './support/run-files.ts'
 
 const ROOT = join(import.meta.dirname, '..')
+
+const run = (files: readonly string[], options: Partial<RunFilesOptions> = {}) =>
+  runFiles(
+    files.map((file) => relative(ROOT, file)),
+    { root: ROOT, environment: {}, silenceSeconds: 60, ...options },
+  )
 
 const FILE = `
 import t from 'tap'
@@ -25,7 +31,7 @@ t.test('passes', async (t) => t.comment('unheard'))
 t.test('what failed is shown with its comments, and the seed that repeats it', async (t) => {
   const file = join(t.testdir(), 'failing.ts')
   writeFileSync(file, FILE)
-  const report = await runFiles([relative(ROOT, file)], { root: ROOT, environment: { TEST_SEED: '77' } })
+  const report = await run([file], { environment: { TEST_SEED: '77' } })
   const text = formatReports([report], { showTimes: false, seed: 77 })
   t.match(text, /✗ outer > inner\n {2}# round 3\n {2}one is two/)
   t.match(text, /✗ a property that fails\n.*\{ seed: 77,.*the reason why/)
@@ -53,8 +59,7 @@ await delay(100)
 t.test('finds open what the file opened', async (t) => t.ok(isOpen))
 `,
     })
-    const files = ['broken.ts', 'first.ts', 'second.ts'].map((name) => relative(ROOT, join(folder, name)))
-    const report = await runFiles(files, { root: ROOT, environment: {} })
+    const report = await run(['broken.ts', 'first.ts', 'second.ts'].map((name) => join(folder, name)))
     t.equal(report.passed, 3)
     t.match(report.failures, [{ details: /broken\.ts begins no test[^]*no server/ }])
     t.equal(report.failures.length, 1)
@@ -69,10 +74,7 @@ t.test('fails', async (t) => t.fail())
 t.test('dies', async () => process.kill(process.pid, 'SIGKILL'))
 `,
   })
-  const { failures } = await runFiles([relative(ROOT, join(folder, 'killed.ts'))], {
-    root: ROOT,
-    environment: {},
-  })
+  const { failures } = await run([join(folder, 'killed.ts')])
   t.match(failures.at(-1)!.name, /killed\.ts ended with SIGKILL/)
 })
 
@@ -87,10 +89,49 @@ t.test('goes wrong later', async () => {
 })
 `,
   })
-  const { failures } = await runFiles([relative(ROOT, join(folder, 'uncaught.ts'))], {
-    root: ROOT,
-    environment: {},
-  })
+  const { failures } = await run([join(folder, 'uncaught.ts')])
   t.match(failures[0]!.name, /goes wrong later/)
   t.match(failures.at(-1)!.details, /nobody catches this[^]*uncaught\.ts:5:/)
+})
+
+t.test('a process that hangs is ended, and what it is in and waits for is shown', async (t) => {
+  const folder = t.testdir({
+    'waits.ts': `
+import { setTimeout as delay } from 'node:timers/promises'
+import t from 'tap'
+t.test('is over', async () => {})
+t.test('outer', async (t) => {
+  await t.test('waits', async () => { for (;;) await delay(5) })
+})
+`,
+    'lives-on.ts': `
+import t from 'tap'
+t.test('is over', async () => {})
+setInterval(() => {}, 1000)
+`,
+    'stopped.ts': `
+import { spawn } from 'node:child_process'
+import { setTimeout as delay } from 'node:timers/promises'
+import t from 'tap'
+t.test('stops the thread, and what it started holds its output', async (t) => {
+  t.pass('it began')
+  await delay(50)
+  spawn('sleep', ['30'], { stdio: 'inherit' })
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+})
+`,
+  })
+  const [waits, livesOn, stopped] = await Promise.all(
+    ['waits.ts', 'lives-on.ts', 'stopped.ts'].map((name) =>
+      run([join(folder, name)], { silenceSeconds: 10 }),
+    ),
+  )
+  t.match(waits!.failures, [
+    { name: 'outer > waits' },
+    { name: /waits\.ts told nothing for 10 s, since "# Subtest: outer"/, details: /waits for .*Timeout/ },
+  ])
+  t.match(livesOn!.failures, [
+    { name: /told nothing for 10 s, since "ok 1 - is over/, details: /waits for .*Timeout/ },
+  ])
+  t.match(stopped!.failures, [{ name: /told nothing for 10 s, since "ok 1 - it began/ }])
 })

@@ -7,6 +7,7 @@
  *     npm run test:long                 test/**\/*.long.ts: the same behaviours with more work
  *     npm test -- --jobs=1              one process at a time
  *     npm test -- --times               what each process took, in seconds of CPU
+ *     TAP_TIMEOUT=20 npm test           a process whose tests tell nothing for so many seconds hangs: it is ended, with the test's name
  *     TEST_SEED=1 npm test              random tests with this seed; what failed prints the seed that it had
  */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
@@ -38,6 +39,10 @@ const GROUPS: readonly (readonly string[])[] = [
 /** Beyond one for each core: most groups wait for browsers, databases and other processes half of their time. */
 const MORE_JOBS = 6
 
+/** Far above what any test takes on a slow machine. */
+const SILENCE_SECONDS = 180
+const LONG_SILENCE_SECONDS = 900
+
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -52,6 +57,9 @@ if (files.length === 0) {
   process.stdout.write('no test file has that name\n0 passed, 0 failed\n')
   process.exit(1)
 }
+const silenceSeconds = Number(
+  process.env['TAP_TIMEOUT'] ?? (options.long ? LONG_SILENCE_SECONDS : SILENCE_SECONDS),
+)
 const reports: Report[] = []
 // The server ends with this process, which a signal alone would not tell; what has failed until then is shown.
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
@@ -122,7 +130,7 @@ async function runAll(
   const waiting = [...groups]
   const work = async () => {
     for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) {
-      const report = await runFiles(group, { root: ROOT, environment })
+      const report = await runFiles(group, { root: ROOT, environment, silenceSeconds })
       reports.push(report)
       process.stdout.write(formatProgress(report, waiting.length))
     }

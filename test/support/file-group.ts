@@ -9,8 +9,11 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 const files = process.argv.slice(2)
-// What it started ends with it, at its `exit`.
-process.once('SIGTERM', () => process.exit(143))
+// What it started ends with it, at its `exit`. Where its tests hang, what it waits for says why.
+process.once('SIGTERM', () => {
+  process.stderr.write(`waits for ${process.getActiveResourcesInfo().join(', ') || 'nothing'}\n`)
+  process.exit(143)
+})
 process.once('exit', () => process.stdout.write(`# CPU seconds: ${cpuSeconds().toFixed(1)}\n`))
 // tap derives the name of the run, and with it the folder of `t.testdir()`, from the script and its arguments: it must
 // differ between groups, and be no longer than a file's name may be.

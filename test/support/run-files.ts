@@ -1,7 +1,8 @@
 /** Runs test files in one child process, and reads the TAP that it prints. */
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { Parser, type Result } from 'tap-parser'
 
 export interface Failure {
@@ -25,40 +26,80 @@ export interface Report {
 export interface RunFilesOptions {
   readonly root: string
   readonly environment: Readonly<Record<string, string>>
+  /** A process whose tests tell nothing for so long hangs: it is ended, and the test that it is in has failed. */
+  readonly silenceSeconds: number
 }
 
-/** tap ends a process that hangs, and names the test. Far above what any group of files takes on a slow machine. */
-const HANG_SECONDS = 900
+/** For the end in order, with what the process started. */
+const END_SECONDS = 5
 /** The threads that collect garbage beside the main one cost a tenth of all CPU, on the cores that other groups use. */
 const NODE_FLAGS = ['--single-threaded-gc']
 const LINES_KEPT = 20
 const COMMENTS_KEPT = 5
+/** A test begins, or it or an assertion of it has ended. */
+const TEST_LINE = /^ *(# Subtest: |(not )?ok \d).*$/gm
+const TOLD_KEPT = 10_000
 const TAPS_OWN_COMMENT = /^# (Subtest: |time=|failed |skip: |todo: )/
 
 export async function runFiles(files: readonly string[], options: RunFilesOptions): Promise<Report> {
-  const { root, environment } = options
+  const { root, environment, silenceSeconds } = options
   const startedAt = performance.now()
   const child = spawn(process.execPath, [...NODE_FLAGS, join('test', 'support', 'file-group.ts'), ...files], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, TAP_TIMEOUT: String(HANG_SECONDS), ...environment },
+    // tap's own limit is for all of a process's tests together.
+    env: { ...process.env, TAP_TIMEOUT: '0', ...environment },
   })
   const end = () => void child.kill('SIGTERM')
   process.once('exit', end)
   const tests = readTests(child.stdout)
+  const silence = endWhenSilent(child, silenceSeconds * 1000)
   let errors = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
   const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
   process.removeListener('exit', end)
+  const silentSince = silence.stop()
   const { passed, failures, skips, cpuSeconds, lastTest } = tests
   // 1 is how tap ends when a test failed; one that is unfinished says nothing of why the process ended.
   const isUnfinished = failures.some(({ details }) => details.includes('test unfinished'))
   const isToldOf = failures.length > 0 && code === 1 && !isUnfinished
   if (!isToldOf && (code !== 0 || passed + skips.length === 0)) {
-    const name = `${files.join(' ')} ended with ${signal ?? code}, after ${lastTest || 'no test'}`
+    const ending =
+      silentSince === undefined
+        ? `ended with ${signal ?? code}, after ${lastTest || 'no test'}`
+        : `told nothing for ${silenceSeconds} s, since "${silentSince}"`
+    const name = `${files.join(' ')} ${ending}`
     failures.push({ name, details: lastLines(errors) })
   }
   return { files, passed, failures, skips, cpuSeconds, seconds: (performance.now() - startedAt) / 1000 }
+}
+
+/** `stop` answers the last that was told, where it had to end the process: the parser is always a line behind. */
+function endWhenSilent(child: ChildProcessByStdio<null, Readable, Readable>, silenceMs: number) {
+  let told = ''
+  let silentSince: string | undefined
+  let ending: NodeJS.Timeout | undefined
+  const timer = setTimeout(() => {
+    silentSince = told.match(TEST_LINE)?.at(-1)?.trim() ?? 'its start'
+    child.kill('SIGTERM')
+    ending = setTimeout(() => {
+      child.kill('SIGKILL')
+      // What it has started may live on, and hold them open.
+      child.stdout.destroy()
+      child.stderr.destroy()
+    }, END_SECONDS * 1000)
+  }, silenceMs)
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    told = (told + text).slice(-TOLD_KEPT)
+    if (silentSince === undefined) timer.refresh()
+  })
+  return {
+    stop() {
+      clearTimeout(timer)
+      clearTimeout(ending)
+      return silentSince
+    },
+  }
 }
 
 /** Collects what the tests report; complete when the stream has ended. */
