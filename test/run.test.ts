@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import t from 'tap'
+import { until } from './support/clock.ts'
 import { formatReports } from './support/format-reports.ts'
 import { runFiles, type RunFilesOptions } from './support/run-files.ts'
 
@@ -134,4 +135,9 @@ t.test('stops the thread, and what it started holds its output', async (t) => {
     { name: /told nothing for 10 s, since "ok 1 - is over/, details: /waits for .*Timeout/ },
   ])
   t.match(stopped!.failures, [{ name: /told nothing for 10 s, since "ok 1 - it began/ }])
+})
+
+t.test('what a test asks for again and again and never comes fails it, with its place', async (t) => {
+  const failure = await until(() => false, 1, 5).catch((error: Error) => error)
+  t.match(failure, { message: 'never came: () => false', stack: /run\.test\.ts/ })
 })

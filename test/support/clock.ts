@@ -54,9 +54,19 @@ export async function runDue(): Promise<void> {
 /** A question to a relay costs a millisecond of CPU. */
 const PACE_MS = 25
 
-/** Asks again and again until it is so, for what nothing tells of; what never comes is ended by the runner. Answers how long it took. */
-export async function until(isTrue: () => boolean | Promise<boolean>, paceMs = PACE_MS): Promise<number> {
+/** Far above what anything takes on a slow machine, and less than what the runner waits for a word of a test. */
+const PATIENCE_MS = 120_000
+
+/** Asks again and again until it is so, for what nothing tells of. Answers how long it took; what never comes rejects. */
+export async function until(
+  isTrue: () => boolean | Promise<boolean>,
+  paceMs = PACE_MS,
+  patienceMs = PATIENCE_MS,
+): Promise<number> {
   const startedMs = performance.now()
-  while (!(await isTrue())) await delay(paceMs)
+  while (!(await isTrue())) {
+    if (performance.now() - startedMs > patienceMs) throw new Error(`never came: ${isTrue.toString()}`)
+    await delay(paceMs)
+  }
   return performance.now() - startedMs
 }

@@ -66,7 +66,8 @@ export async function startOwnPostgres({ isOnDisk = false } = {}): Promise<OwnPo
     let log = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => (log = (log + text).slice(-4000)))
     while (!log.includes('database system is ready to accept connections')) {
-      if (child.exitCode !== null) throw new Error(`PostgreSQL did not start: ${log}`)
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`PostgreSQL did not start: ${log}`)
       await Promise.race([once(child.stderr, 'data'), once(child, 'exit')])
     }
   }

@@ -6,10 +6,10 @@ import { execFile, execFileSync, spawn } from 'node:child_process'
 import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import tap, { type Test } from 'tap'
+import { until } from '../../support/clock.ts'
 import { makeFolder } from '../../support/own-postgres.ts'
 import { debianPostgres, debianPostgresMissing } from '../../support/debian-postgres.ts'
 
@@ -89,11 +89,11 @@ async function startCluster(t: Pick<Test, 'teardown'>): Promise<Cluster> {
       for (const [name, value] of Object.entries(settings)) await ask(`ALTER SYSTEM SET ${name} = '${value}'`)
       await ask('SELECT pg_reload_conf()')
       for (const [name, value] of Object.entries(settings)) {
-        while ((await ask<Record<string, string>>(`SHOW ${name}`))[0]![name] !== value) await delay(10)
+        await until(async () => (await ask<Record<string, string>>(`SHOW ${name}`))[0]![name] === value)
       }
       const standbys = settings['synchronous_standby_names']
       if (standbys !== undefined) {
-        while ((await commitWaits(ask)) !== (standbys !== '')) await delay(10)
+        await until(async () => (await commitWaits(ask)) === (standbys !== ''))
       }
     },
   }

@@ -4,6 +4,7 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import type { SharedChange } from '../../../src/store/shared.ts'
 import { openPostgres, type OpenedPostgres } from '../../../src/store/postgres/open.ts'
+import { until } from '../../support/clock.ts'
 import { askAll, makeBatch, NOW_MS } from '../batches.ts'
 import { pgBouncerMissing, shareCluster, startPgBouncer } from './cluster.ts'
 
@@ -18,15 +19,6 @@ async function open(t: Test, url: string): Promise<OpenedPostgres> {
   const opened = await openPostgres({ url, masterKeys, feedPollMs: 20 })
   t.teardown(() => opened.close())
   return opened
-}
-
-/** The first news of a breaker. */
-function news({ shared }: OpenedPostgres): Promise<SharedChange> {
-  return new Promise((resolve) => {
-    shared.onChange((change) => {
-      if (change.kind === 'breaker') resolve(change)
-    })
-  })
 }
 
 for (const poolMode of ['session', 'transaction'] as const) {
@@ -44,7 +36,8 @@ for (const poolMode of ['session', 'transaction'] as const) {
     await other.end()
 
     const [one, two] = [await open(t, url), await open(t, url)]
-    const told = news(two)
+    const news: SharedChange[] = []
+    two.shared.onChange((change) => news.push(change))
     const { batchId } = (await one.store.commit(makeBatch(['a', 'b']))).batch!
     t.match(await two.store.commit(makeBatch(['a'])), { batch: undefined, pendingDuplicates: 1 })
     await one.store.release([{ batchId, attempts: 0, history: [] }])
@@ -64,8 +57,13 @@ for (const poolMode of ['session', 'transaction'] as const) {
     const granted = (await Promise.all(exchanges)).reduce((sum, [grant]) => sum + grant!.granted, 0)
     t.ok(granted >= tokens.capacity, 'who comes at once waits, and does not fail')
     t.equal((await one.shared.replicas()).length, 2)
-    await one.shared.putBreaker(queue, { status: 'open', reason: 'paused', forMs: undefined })
-    t.match(await told, { kind: 'breaker', queue })
+    const told = () => news.find(({ kind }) => kind === 'breaker')
+    // What the first poll finds was there before.
+    await until(async () => {
+      await one.shared.putBreaker(queue, { status: 'open', reason: 'paused', forMs: undefined })
+      return told() !== undefined
+    })
+    t.match(told(), { kind: 'breaker', queue })
 
     const tables = await cluster.ask<{ schema: string }>(
       `SELECT DISTINCT schemaname::text AS schema FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`,
