@@ -5,9 +5,12 @@
 import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
 import { openPostgres, type OpenedPostgres, type PostgresOptions } from '../../../src/store/postgres/open.ts'
+import type { SharedChange } from '../../../src/store/shared.ts'
 import type { Ground, OpenOptions } from '../../contract/store.ts'
+import { until } from '../../support/clock.ts'
 import type { PostgresServer } from '../../support/postgres.ts'
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
+import { TEST } from '../batches.ts'
 
 export interface PostgresGround extends Ground {
   /** Straight to the database. */
@@ -77,6 +80,25 @@ export async function layGroundOn(server: PostgresServer): Promise<PostgresGroun
       server.giveBackDatabase(url)
     },
   }
+}
+
+/** What the other one changes from now on: what the first poll of a feed finds was there before. */
+export async function followNews(
+  { shared }: Pick<OpenedPostgres, 'shared'>,
+  other: Pick<OpenedPostgres, 'shared'>,
+): Promise<SharedChange[]> {
+  const news: SharedChange[] = []
+  let isFollowed = false
+  const first = { status: 'closed', reason: 'first', forMs: undefined } as const
+  shared.onChange((change) => {
+    if (change.kind === 'breaker' && change.breaker.reason === first.reason) isFollowed = true
+    else news.push(change)
+  })
+  await until(async () => {
+    await other.shared.putBreaker(TEST, first)
+    return isFollowed
+  })
+  return news
 }
 
 /** Of what `pg.Client.query` is asked: a statement with a name is an object. */

@@ -2,11 +2,11 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import type { SharedChange } from '../../../src/store/shared.ts'
 import { openPostgres, type OpenedPostgres } from '../../../src/store/postgres/open.ts'
 import { until } from '../../support/clock.ts'
 import { askAll, makeBatch, NOW_MS } from '../batches.ts'
 import { pgBouncerMissing, shareCluster, startPgBouncer } from './cluster.ts'
+import { followNews } from './ground.ts'
 
 const skip = pgBouncerMissing()
 // Nobody asks for it where all is skipped.
@@ -36,8 +36,7 @@ for (const poolMode of ['session', 'transaction'] as const) {
     await other.end()
 
     const [one, two] = [await open(t, url), await open(t, url)]
-    const news: SharedChange[] = []
-    two.shared.onChange((change) => news.push(change))
+    const news = await followNews(two, one)
     const { batchId } = (await one.store.commit(makeBatch(['a', 'b']))).batch!
     t.match(await two.store.commit(makeBatch(['a'])), { batch: undefined, pendingDuplicates: 1 })
     await one.store.release([{ batchId, attempts: 0, history: [] }])
@@ -57,13 +56,12 @@ for (const poolMode of ['session', 'transaction'] as const) {
     const granted = (await Promise.all(exchanges)).reduce((sum, [grant]) => sum + grant!.granted, 0)
     t.ok(granted >= tokens.capacity, 'who comes at once waits, and does not fail')
     t.equal((await one.shared.replicas()).length, 2)
-    const told = () => news.find(({ kind }) => kind === 'breaker')
-    // What the first poll finds was there before.
-    await until(async () => {
-      await one.shared.putBreaker(queue, { status: 'open', reason: 'paused', forMs: undefined })
-      return told() !== undefined
-    })
-    t.match(told(), { kind: 'breaker', queue })
+    await one.shared.putBreaker(queue, { status: 'open', reason: 'paused', forMs: undefined })
+    await until(() => news.some(({ kind }) => kind === 'breaker'))
+    t.match(
+      news.find(({ kind }) => kind === 'breaker'),
+      { queue },
+    )
 
     const tables = await cluster.ask<{ schema: string }>(
       `SELECT DISTINCT schemaname::text AS schema FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`,

@@ -1,12 +1,11 @@
 /** Several replicas on one database: who wins, who takes over, and what a broken wire leaves behind. */
 import pg from 'pg'
 import t from 'tap'
-import type { SharedChange } from '../../../src/store/shared.ts'
 import { waitingSql } from '../../../src/store/core/lease.ts'
 import { until } from '../../support/clock.ts'
 import { startPostgres, startStoppablePostgres } from '../../support/postgres.ts'
-import { askAll, LIVE, makeDead, makeBatch, NOW_MS, NOW_S, TEST } from '../batches.ts'
-import { layGround, textOf, type PostgresGround } from './ground.ts'
+import { askAll, LIVE, makeDead, makeBatch, NOW_MS, NOW_S } from '../batches.ts'
+import { followNews, layGround, textOf, type PostgresGround } from './ground.ts'
 
 const server = await startPostgres()
 t.teardown(() => server.close())
@@ -137,9 +136,8 @@ t.test('one that was taken for dead continues under a new number', async (t) => 
 t.test('heartbeats keep a replica alive, and takeovers continue while it runs', async (t) => {
   const ground = await layGround(t, server)
   const watching = await ground.open({ ...WATCHFUL, feedPollMs: 20, name: 'watching' })
-  const news: SharedChange[] = []
-  watching.shared.onChange((change) => news.push(change))
   const doomed = await ground.open({ ...STILL, name: 'doomed' })
+  const news = await followNews(watching, doomed)
   const { batchId } = (await doomed.store.commit(makeBatch(['a']))).batch!
   await ground.ask(
     `UPDATE pinrelay.owners SET heartbeat_at = clock_timestamp() - interval '20 seconds' WHERE name = 'doomed'`,
@@ -234,34 +232,23 @@ t.test('the database starts again, and the store continues by itself', async (t)
 t.test('news reach the others', async (t) => {
   const ground = await layGround(t, server)
   const [one, two] = [await ground.open(), await ground.open({ feedPollMs: 50 })]
-  const news: SharedChange[] = []
-  two.shared.onChange((change) => news.push(change))
-  // What the first poll finds was there before.
-  const early = { status: 'open', reason: 'early', forMs: 600_000 } as const
-  await until(async () => {
-    await one.shared.putBreaker(TEST, early)
-    return news.length > 0
-  })
-  news.length = 0
+  const news = await followNews(two, one)
   const { batchId } = (await one.store.commit(makeBatch(['a']))).batch!
   await one.store.release([{ batchId, attempts: 1, history: [] }])
   const breaker = { status: 'open', reason: 'rate_limited', forMs: 600_000 } as const
   await one.shared.putBreaker(LIVE, breaker)
   const document = { kind: 'client', id: 'app', body: Buffer.from('x') }
   await one.vaultStore.changeVault(() => ({ put: [document], remove: [] }))
-  const told = () => news.filter((change) => !(change.kind === 'breaker' && change.queue.isTest))
-  await until(() => told().length === 3)
-  t.same(told(), [
+  await until(() => news.length === 3)
+  t.same(news, [
     { kind: 'queues', queues: [LIVE] },
     { kind: 'breaker', queue: LIVE, breaker },
     { kind: 'vault' },
   ])
-  const shared = (await two.shared.breakers()).find(({ queue }) => !queue.isTest)
+  const [shared] = await two.shared.breakers()
   t.match(shared, { queue: LIVE, breaker: { status: 'open', reason: 'rate_limited' } })
   t.ok(shared!.breaker.forMs! > 0 && shared!.breaker.forMs! <= 600_000)
-  for (const queue of [LIVE, TEST]) {
-    await one.shared.putBreaker(queue, { status: 'closed', reason: '', forMs: undefined })
-  }
+  await one.shared.putBreaker(LIVE, { status: 'closed', reason: '', forMs: undefined })
   t.same(await two.shared.breakers(), [])
 })
 
