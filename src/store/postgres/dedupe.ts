@@ -21,7 +21,7 @@ export const CLAIM_FUNCTION = `
   CREATE FUNCTION claim(keys uuid[], firsts bigint[], batch_ids bigint[], times bigint[], expects_new boolean)
   RETURNS uuid[] LANGUAGE plpgsql AS $$
   DECLARE
-    found uuid[];
+    new_keys uuid[];
   BEGIN
     IF expects_new THEN
       BEGIN
@@ -31,8 +31,8 @@ export const CLAIM_FUNCTION = `
       END;
     END IF;
     WITH fresh AS (${INSERT} ON CONFLICT (key) DO NOTHING RETURNING key)
-    SELECT CASE WHEN count(*) < cardinality(keys) THEN COALESCE(array_agg(key), '{}') END INTO found FROM fresh;
-    RETURN found;
+    SELECT CASE WHEN count(*) < cardinality(keys) THEN COALESCE(array_agg(key), '{}') END INTO new_keys FROM fresh;
+    RETURN new_keys;
   END $$`
 
 /** After a duplicate: where each transaction has one, a try in vain for every 17th costs less than the others saved. */
