@@ -163,6 +163,7 @@ const TOO_LARGE_AROUND = `${WHOLE} must hold at most ${MOST_BYTES} bytes beside 
 /** Reads on to `end`, or to the end of a text that begins before it. Answers the bound that is passed at `scan.at`. */
 function read(body: Uint8Array, scan: Scan, end: number): string | undefined {
   const { opened, keys } = scan
+  const words = wordsOf(body)
   let { at, depth, eventStart, values } = scan
   let broken: string | undefined
   for (; at < end && broken === undefined; at++) {
@@ -171,7 +172,7 @@ function read(body: Uint8Array, scan: Scan, end: number): string | undefined {
     const bracket = byte & ~0x20
     if (byte === QUOTE) {
       const start = at
-      at = findClosingQuote(body, at + 1, Math.min(body.length, at + MOST_BYTES))
+      at = findClosingQuote(body, words, at + 1, Math.min(body.length, at + MOST_BYTES))
       if (depth === 1) scan.name = { start, end: at + 1 }
       else if (depth === EVENTS_DEPTH && eventStart < 0 && opened[depth] === OPEN_ARRAY) {
         broken = endEvent(scan, start, at + 1, 0)
@@ -243,7 +244,7 @@ function pathWithin(body: Uint8Array, start: number, end: number): string {
     const byte = body[at]!
     const bracket = byte & ~0x20
     if (byte === QUOTE) {
-      const closing = findClosingQuote(body, at + 1, end)
+      const closing = findClosingQuote(body, wordsOf(body), at + 1, end)
       text = { start: at, end: closing + 1 }
       at = closing
     } else if (byte === COLON) steps[steps.length - 1] = `.${keyOf(body, text)}`
@@ -264,9 +265,34 @@ function keyOf(body: Uint8Array, { start, end }: Range): string {
   return safeKey(Buffer.from(body.subarray(start + 1, Math.min(end - 1, start + 64))).toString('latin1'))
 }
 
-/** Where the text ends that begins here. A loop of its own: it takes 1.1 instead of 2.3 ms for 0.8 MB. */
-function findClosingQuote(body: Uint8Array, start: number, limit: number): number {
+/** Where the text ends that begins here. Four bytes at once, which halves the time for hashes; `words`: see `wordsOf`. */
+function findClosingQuote(body: Uint8Array, words: Int32Array, start: number, limit: number): number {
+  const skew = body.byteOffset & 3
   let at = start
-  for (let byte = body[at]; at < limit && byte !== QUOTE; byte = body[at]) at += byte === BACKSLASH ? 2 : 1
+  while (at < limit) {
+    if (((at + skew) & 3) === 0) {
+      while (at + 4 <= limit && !holdsEither(words[(at + skew) >> 2]!)) at += 4
+      if (at >= limit) return at
+    }
+    const byte = body[at]
+    if (byte === QUOTE) return at
+    at += byte === BACKSLASH ? 2 : 1
+  }
   return at
+}
+
+/** Is one of four bytes a quote or a backslash? (A byte is zero where subtracting one borrows from its upper bit.) */
+function holdsEither(word: number): boolean {
+  const quotes = word ^ (QUOTE * ONES)
+  const backslashes = word ^ (BACKSLASH * ONES)
+  return ((((quotes - ONES) & ~quotes) | ((backslashes - ONES) & ~backslashes)) & UPPER_BITS) !== 0
+}
+
+const ONES = 0x01010101
+const UPPER_BITS = 0x80808080
+
+/** From the last boundary of four bytes before the body. */
+function wordsOf({ buffer, byteOffset, byteLength }: Uint8Array): Int32Array {
+  const skew = byteOffset & 3
+  return new Int32Array(buffer, byteOffset - skew, (skew + byteLength) >> 2)
 }

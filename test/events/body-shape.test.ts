@@ -44,6 +44,27 @@ function readBoth(body: Buffer): [read: unknown, parsed: unknown] {
   return [read, parsed]
 }
 
+t.test('a text ends at its quote, wherever in memory the body is', async (t) => {
+  const ends = ['', '\\\\', '\\"', '\\\\\\"', '\\u0022', '\u00a2\u0122\u225c', ']}', '#!]^']
+  for (let padding = 0; padding < 9; padding++) {
+    for (const end of ends) {
+      const texts = [
+        `${'x'.repeat(padding)}${end}`,
+        `${end}${'x'.repeat(padding)}`,
+        `xxxx${end}${'y'.repeat(padding)}`,
+      ]
+      const bytes = Buffer.from(`{"data":[${texts.map((text) => `{"${text}":"${text}"}`).join(',')}]}`)
+      for (let offset = 0; offset < 4; offset++) {
+        const body = Buffer.from(new ArrayBuffer(offset + bytes.length), offset)
+        body.set(bytes)
+        const [read, parsed] = readBoth(body)
+        t.ok(parsed !== undefined)
+        t.strictSame(read, parsed, `${offset}: ${bytes.toString()}`)
+      }
+    }
+  }
+})
+
 t.test('event by event, a body reads as JSON.parse reads the whole of it', async (t) => {
   const texts = [
     '{"data":[{"a":1},{"b":[{"c":"]}"}]}]}',
