@@ -44,6 +44,8 @@ export interface ConnectionOptions {
   readonly keepsPlans?: boolean
   /** Connect also to an only host that takes no writes. */
   readonly isForReads?: boolean
+  /** Once aborted, each connection is cut, whatever it waits for, and none is made. */
+  readonly signal?: AbortSignal
 }
 
 const CONNECT_MS = 3000
@@ -62,8 +64,10 @@ types.setTypeParser(pg.types.builtins.INT8, Number)
 
 /** One pool per host: after a failover, idle connections lead to the old host, where a read would be stale. */
 export function createPool(options: ConnectionOptions, size: number): Pool {
-  const { hosts, applicationName, statementMs = STATEMENT_MS } = options
+  const { hosts, applicationName, statementMs = STATEMENT_MS, signal } = options
   const pools = new Map<Target, pg.Pool>()
+  const clients = new Set<pg.PoolClient>()
+  signal?.addEventListener('abort', () => clients.forEach((client) => streamOf(client).destroy()))
 
   function poolOf(target: Target): pg.Pool {
     const known = pools.get(target)
@@ -87,12 +91,16 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
     })
     // A connection that ended is replaced when the next one is needed.
     pool.on('error', () => undefined)
-    pool.on('connect', (client) => client.on('error', () => undefined))
+    pool.on('connect', (client) => {
+      clients.add(client)
+      client.on('error', () => undefined).on('end', () => clients.delete(client))
+    })
     pools.set(target, pool)
     return pool
   }
 
   async function connect(target: Target) {
+    signal?.throwIfAborted()
     const client = await poolOf(target).connect()
     try {
       await begin(client, options)
@@ -151,12 +159,15 @@ const ask = <Row extends pg.QueryResultRow>(
   isKept = false,
 ): Promise<pg.QueryResult<Row>> => {
   // What is asked together leaves in one write: each takes as long as all that the driver does for a statement.
-  const { stream } = (client as pg.PoolClient & Pick<pg.Client, 'connection'>).connection
+  const stream = streamOf(client)
   stream.cork()
   nextTick(() => stream.uncork())
   if (isKept && isOwn.get(client)) return client.query<Row>({ name: nameOf(text), text, values })
   return client.query<Row>(text, values)
 }
+
+const streamOf = (client: pg.PoolClient) =>
+  (client as pg.PoolClient & Pick<pg.Client, 'connection'>).connection.stream
 
 /** `remote_write` and `local` sync this server's disk as well; they differ in what they ask of the standby. */
 const DURABLE: ReadonlySet<string> = new Set(['on', 'remote_apply', 'remote_write', 'local'])

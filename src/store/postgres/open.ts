@@ -53,6 +53,8 @@ const FEED_POLL_MS = 1000
 const POOL_SIZE = 6
 /** Heartbeats, tokens, breakers. */
 const VITAL_POOL_SIZE = 3
+/** How long closing waits for a database that does not answer. LONGEST_CLOSE_MS is the limit of a whole relay. */
+export const CLOSE_MS = 5000
 /** Posts wait no longer for a connection that drops every packet. */
 const COMMIT_STATEMENT_MS = 6000
 
@@ -60,7 +62,8 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   const { url, masterKeys, name = 'pinrelay', heartbeatMs = HEARTBEAT_MS, leaseMs = LEASE_MS } = options
   const { hasTrail, wallMs, storeLimitBytes: limitBytes, onProblem, onGroup } = { ...DEFAULTS, ...options }
   const hosts = createHosts(parseDatabaseUrl(url, 'DATABASE_URL'), 'DATABASE_URL')
-  const connection: ConnectionOptions = { hosts, applicationName: name }
+  const stop = new AbortController()
+  const connection: ConnectionOptions = { hosts, applicationName: name, signal: stop.signal }
   const sealer = createSealer(masterKeys)
   const trail = { writer: createTrailWriter(hasTrail, wallMs), tail: createTrailTail() }
   await using parts = new AsyncDisposableStack()
@@ -116,7 +119,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   }
   const opened = parts.move()
   let closing: Promise<void> | undefined
-  const close = () => (closing ??= opened.disposeAsync())
+  const close = () => (closing ??= closeInTime(opened.disposeAsync(), stop))
   const store = createStore(submit)
   return {
     store: {
@@ -140,6 +143,12 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     },
     close,
   }
+}
+
+/** Connections that are needed for longer are cut: what waits for them is unavailable. */
+async function closeInTime(closed: Promise<void>, stop: AbortController): Promise<void> {
+  const patience = setTimeout(() => stop.abort(new Error('The database did not answer.')), CLOSE_MS)
+  await closed.finally(() => clearTimeout(patience))
 }
 
 async function readBytesUsed(pool: Pool, limitBytes: number) {

@@ -1,8 +1,12 @@
 /** Several replicas on one database: who wins, who takes over, and what a broken wire leaves behind. */
+import { setImmediate as turn } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
 import { waitingSql } from '../../../src/store/core/lease.ts'
+import { STATEMENT_MS } from '../../../src/store/postgres/connect.ts'
+import { CLOSE_MS } from '../../../src/store/postgres/open.ts'
 import { until } from '../../support/clock.ts'
+import { catchDeadlines } from '../../support/deadlines.ts'
 import { startPostgres, startStoppablePostgres } from '../../support/postgres.ts'
 import { askAll, LIVE, makeDead, makeBatch, NOW_MS, NOW_S } from '../batches.ts'
 import { followNews, layGround, textOf, type PostgresGround } from './ground.ts'
@@ -208,6 +212,26 @@ t.test('outcomes outlive an outage; posts are refused at once meanwhile', async 
   await Promise.all([acknowledged, released])
   t.match(await store.totals({}), { received: 2, delivered: 1, queued: 1 })
   t.match(await store.lease(askAll()), [{ batchId: other.batch?.batchId, attempts: 2 }])
+})
+
+t.test('a database that stops answering holds the end up for some seconds only', async (t) => {
+  const ground = await layGround(t, server)
+  const { store, close } = await ground.open({ ...STILL, willCrash: true })
+  await store.commit(makeBatch(['a']))
+  const deadlines = catchDeadlines(t, CLOSE_MS)
+  ground.proxy.stall()
+  const unavailable = { code: 'STORE_UNAVAILABLE' }
+  const read = t.rejects(store.totals({}), unavailable)
+  const committed = t.rejects(store.commit(makeBatch(['b'])), unavailable)
+  // Both are sent.
+  await turn()
+  const closed = close()
+  t.equal(deadlines.count(), 1)
+  const startedMs = performance.now()
+  deadlines.fire()
+  await Promise.all([read, committed, closed])
+  t.ok(performance.now() - startedMs < STATEMENT_MS, 'no statement is waited for')
+  t.equal(await waiting(ground), 0, 'nobody said that its batch is free')
 })
 
 t.test('the database starts again, and the store continues by itself', async (t) => {
