@@ -103,7 +103,6 @@ type Ports = Awaited<ReturnType<typeof openPorts>>
 async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
   const { settings, log, version, clock = systemClock, onFatal } = options
   const masterKeys = await findMasterKeys(settings)
-  const adminToken = await findAdminToken(settings)
   const metrics = createMetrics({ version })
   metrics.collect('logLinesDropped', options.droppedLogLines ?? (() => 0))
   // The SDK is loaded only where there is somewhere to send spans to.
@@ -123,6 +122,8 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
     ...(options.startThread && { startThread: options.startThread }),
   })
   opened.defer(() => engine.close())
+  // Not before: a start that the store refuses must leave nothing behind.
+  const adminToken = await findAdminToken(settings)
   const { store, vaultStore, shared } = engine
   const takeSnapshot = createSnapshots(store, clock)
   const vault = await openVault({ vaultStore, sealer: createSealer(masterKeys), now: clock.wallMs })

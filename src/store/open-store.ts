@@ -59,7 +59,7 @@ export async function findMasterKeys(settings: Settings): Promise<MasterKeys> {
 async function findMasterKeyFile({ database }: Settings): Promise<Uint8Array> {
   if (database.kind === 'postgres') throw new BadSettings('MASTER_KEY must be set')
   const path = masterKeyFile(database.path)
-  if (!existsSync(path) && existsSync(vaultBeside(database.path))) {
+  if (!existsSync(path) && [database.path, vaultBeside(database.path)].some((file) => existsSync(file))) {
     throw new BadSettings(`The master key file ${path} is missing: put it back, or set MASTER_KEY.`)
   }
   return loadOrMakeMasterKey(path)

@@ -3,7 +3,7 @@
  * killed, the second ends in order, the third is told twice to end. A start takes a second of CPU: hence one story.
  */
 import { once } from 'node:events'
-import { readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -124,6 +124,19 @@ await t.test('a start that cannot be says why in one line, and exits with 1', as
     t.equal((await stat(join(first, name))).mode & 0o777, 0o600, `${name} is private`)
   }
   t.match(await readFile(join(first, 'relay.admin-token'), 'utf8'), /^\S{32,}\n?$/)
+  const MASTER_KEY = await readFile(join(first, 'relay.master-key'), 'utf8')
+  const gone = ['relay.vault.db', 'relay.master-key', 'relay.admin-token']
+  for (const name of gone) await rm(join(first, name))
+  t.match(
+    await startInVain({ DATABASE_URL: `sqlite:${first}/relay.db`, ADMIN_TOKEN: '', MASTER_KEY }),
+    /^ended with 1: pinrelay cannot start: The queue [^\n]* not its vault [^\n]*$/,
+    'a queue without its vault',
+  )
+  const left = await readdir(first)
+  t.notOk(
+    gone.some((name) => left.includes(name)),
+    'which leaves no vault and no secret behind',
+  )
 })
 
 await t.test('kill -9 loses nothing that was answered', async (t) => {

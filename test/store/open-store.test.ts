@@ -4,19 +4,20 @@ import t from 'tap'
 import { readSettings } from '../../src/settings.ts'
 import { findMasterKeys } from '../../src/store/open-store.ts'
 
-for (const [queue, vault] of [
+for (const [queue, there] of [
   ['relay.db', 'relay.vault.db'],
   ['relay.sqlite', 'relay.vault.sqlite'],
+  ['relay.db', 'relay.db'],
 ] as const) {
-  t.test(`beside ${queue}: no new master key is made for a vault that is there`, async (t) => {
+  t.test(`store ${queue}: no new master key is made where ${there} is there`, async (t) => {
     const folder = t.testdir()
     const settings = readSettings({ DATABASE_URL: `sqlite:${join(folder, queue)}` })
-    writeFileSync(join(folder, vault), '')
+    writeFileSync(join(folder, there), '')
     await t.rejects(findMasterKeys(settings), {
       code: 'BAD_SETTINGS',
       message: /relay\.master-key is missing/,
     })
-    t.strictSame(readdirSync(folder), [vault])
+    t.strictSame(readdirSync(folder), [there])
   })
 }
 

@@ -4,11 +4,13 @@
  * gone change nothing.
  *
  * Only a file's content counts as damage: no wrong key, missing permission, newer schema, other process or full disk. A file
- * without a vault of ours beside it was never this relay's queue, and is not moved.
+ * without a vault of ours beside it is not moved.
  */
+import { StoreCannotOpen } from '../../errors.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { addKeyChecks } from '../core/reseal.ts'
 import { toTravelError, type Operation, type Outcome } from '../engine/operations.ts'
+import { vaultBeside } from '../paths.ts'
 import { closeFile, closeQuietly, inspectFile, openFile, type OpenFileOptions } from './connection.ts'
 import { isDamage } from './failures.ts'
 import { finishQuarantine, quarantine } from './quarantine.ts'
@@ -27,17 +29,21 @@ export interface QueueFileOptions
 const PAUSE_MS = 1000
 
 /**
- * Reads only. `foreign` where no vault of ours is beside it: then damage is thrown, as is any reason for which the file must
- * not be opened.
+ * Reads only. Throws any reason for which the file must not be opened. Without a vault of ours beside it that is damage, too, and
+ * a queue: the vault is begun first, so it was lost, and none of the queue's accounts would be known.
  */
-export function inspectQueue(path: string, sealer: Sealer, isOurs: boolean): 'foreign' | 'sound' | 'corrupt' {
+export function inspectQueue(path: string, sealer: Sealer, hasVault: boolean): 'new' | 'sound' | 'corrupt' {
   try {
-    inspectFile(path, QUEUE_SCHEMA, sealer, 'head')
-    return isOurs ? 'sound' : 'foreign'
+    const isBegun = inspectFile(path, QUEUE_SCHEMA, sealer, 'head')
+    if (hasVault) return 'sound'
+    if (!isBegun) return 'new'
   } catch (error) {
-    if (isOurs && isDamage(error)) return 'corrupt'
+    if (hasVault && isDamage(error)) return 'corrupt'
     throw error
   }
+  throw new StoreCannotOpen(
+    `The queue ${path} is there, but not its vault ${vaultBeside(path)}: put back the vault of the same store. Nothing was changed.`,
+  )
 }
 
 export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeof inspectQueue>) {
@@ -73,7 +79,7 @@ export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeo
   }
 
   function start() {
-    if (found === 'foreign') return open()
+    if (found === 'new') return open()
     finishQuarantine(path)
     if (found === 'corrupt' || isWalDamaged(`${path}-wal`)) replace()
     try {

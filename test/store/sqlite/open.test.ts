@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
@@ -82,6 +83,37 @@ t.test('a newer schema stops the start and changes nothing', async (t) => {
     await t.rejects(ground.open(), { code: 'STORE_TOO_NEW', message: /schema 99/ })
     untouched()
   }
+})
+
+t.test('a queue without its vault stops the start and changes nothing', async (t) => {
+  const ground = await layGround(t)
+  const opened = await ground.open()
+  await opened.store.commit(makeBatch(['queued']))
+  await opened.close()
+  const elsewhere = join(ground.folder, 'elsewhere')
+  const vaultPath = ground.vaultPath
+  renameSync(vaultPath, elsewhere)
+  const untouched = remember(t, ground.folder)
+  const refused = {
+    code: 'STORE_CANNOT_OPEN',
+    message: /relay\.db is there, but not its vault .*relay\.vault\.db/,
+  }
+  await t.rejects(ground.open(), refused)
+  writeFileSync(vaultPath, '')
+  await t.rejects(ground.open(), refused, 'a vault that was never begun is none')
+  untouched()
+  renameSync(elsewhere, vaultPath)
+  const [queue] = await (await ground.open()).store.backlog()
+  t.match(queue, { events: 1 }, 'with its vault it is all there')
+})
+
+t.test('a first start that was killed between its two files is no obstacle', async (t) => {
+  const ground = await layGround(t)
+  await (await ground.open()).close()
+  writeFileSync(ground.path, '')
+  await (await ground.open()).close()
+  for (const path of [ground.path, ground.vaultPath]) writeFileSync(path, '')
+  await t.resolves(ground.open())
 })
 
 t.test('a file that is no store stops the start and is kept', async (t) => {
