@@ -10,14 +10,15 @@ import { TRAIL_QUEUE, type NewTrailRow } from '../core/trail.ts'
 import type { Transaction } from '../core/transaction.ts'
 import type { Run } from './run.ts'
 
-export type OpenTrail = ReturnType<typeof createOpenTrail>
-
 /** What stays open: as much as a row of `totals` holds without a page more. */
 const OPEN_LENGTH = 850
 const OPEN_EVENTS = 12
 const KEY = [TRAIL_QUEUE.adAccountId, TRAIL_QUEUE.isTest] as const
 
-export function createOpenTrail({ trail, totals }: Pick<Transaction, 'trail' | 'totals'>, run: Run) {
+export function createOpenTrail(
+  { trail, totals, undo }: Pick<Transaction, 'trail' | 'totals'> & { readonly undo: (() => void)[] },
+  run: Run,
+) {
   const [stored] = run(
     query<{ open_trail: string | null }>(
       'SELECT open_trail FROM totals WHERE ad_account_id = $1 AND is_test = $2',
@@ -25,13 +26,12 @@ export function createOpenTrail({ trail, totals }: Pick<Transaction, 'trail' | '
     ),
   )
   let text = stored?.open_trail ?? ''
-  let keptText = text
   try {
     trail.open(text)
     trail.rows()
   } catch {
     // Damaged on the disk: they are lost, and written over.
-    text = keptText = ''
+    text = ''
     trail.open()
   }
 
@@ -63,10 +63,10 @@ export function createOpenTrail({ trail, totals }: Pick<Transaction, 'trail' | '
       yield* writeTrail({ totals, insertTrail }, trail.takePosts())
       if (!(yield* stayOpen())) yield* close()
     },
-    keep: () => void (keptText = text),
-    undo(): void {
-      text = keptText
-      trail.open(text)
+    /** Of a transaction. */
+    begin(): void {
+      const before = text
+      undo.push(() => trail.open((text = before)))
     },
   }
 }

@@ -41,7 +41,7 @@ export function createQueueTables(options: QueueTablesOptions) {
   const runInVault = createRunner(options.vaultDb)
   const totals = createTotals(run)
   const trail = createTrailWriter(options.hasTrail, options.wallMs)
-  const openTrail = createOpenTrail({ trail, totals }, run)
+  const openTrail = createOpenTrail({ trail, totals, undo }, run)
   const [last] = run(query<{ id: number }>('SELECT COALESCE(MAX(batch_id), 0) AS id FROM batches'))
   let batchId = Math.max(last!.id, options.lastBatchId, Math.floor(options.wallMs()) * 1000)
   return {

@@ -103,11 +103,11 @@ export function createWriter(tables: QueueTables, options: RunOptions): RunOpera
 
   function transact(operations: readonly Operation[]): Outcome[] {
     try {
+      openTrail.begin()
       begin.run()
       const answers = run(perform(operations))
       commit.run()
       tail.note(trail.touched)
-      openTrail.keep()
       return operations.map((one) => ({ status: 'done', answer: answers.get(one) }))
     } catch (error) {
       rollBack(tables)
@@ -149,8 +149,7 @@ export function createWriter(tables: QueueTables, options: RunOptions): RunOpera
   return (operations) => capacityCheck.run(operations, runGroup)
 }
 
-function rollBack({ db, openTrail, undo, totals }: QueueTables): void {
-  openTrail.undo()
+function rollBack({ db, undo, totals }: QueueTables): void {
   for (const step of undo.toReversed()) step()
   totals.forget()
   try {
