@@ -33,9 +33,8 @@ export function warn(report: Report, step: Step, code: WarningCode, hint?: strin
 
 /** Only the first reason is kept. Answers undefined, for callers that have nothing else to answer then. */
 export function markInvalid(report: Report, reason: InvalidReason, step: Step, rule: string): undefined {
-  if (report.invalid !== undefined) return
   const path = pathOf(report, step)
-  report.invalid = { reason, path, message: `${path}: ${rule}` }
+  report.invalid ??= { reason, path, message: `${path}: ${rule}` }
 }
 
 /** Such as `custom_data.contents[3].item_price`. */

@@ -18,13 +18,15 @@ export function normalizeDateOfBirth(text: string, { dobFormat, nowMs }: Region)
   const date = readYearFirst(written) ?? readDayFirst(written) ?? readNamedMonth(written)
   if (date !== undefined) return isRealDate(date, nowMs) ? read(render(date)) : UNREADABLE
   const [, one = '', other = '', year = ''] = EITHER_FIRST.exec(written) ?? []
-  const dayFirst = { year, month: other, day: one }
-  const monthFirst = { year, month: one, day: other }
-  if (!isRealDate(dayFirst, nowMs))
-    return isRealDate(monthFirst, nowMs) ? read(render(monthFirst)) : UNREADABLE
-  if (!isRealDate(monthFirst, nowMs) || +one === +other) return read(render(dayFirst))
+  const either = [
+    { year, month: other, day: one },
+    { year, month: one, day: other },
+  ]
+  const [first, second] = either.filter((date) => isRealDate(date, nowMs))
+  if (first === undefined) return UNREADABLE
+  if (second === undefined || +one === +other) return read(render(first))
   if (dobFormat === undefined) return dropped('ambiguous_date')
-  return read(render(dobFormat === 'DMY' ? dayFirst : monthFirst))
+  return read(render(dobFormat === 'DMY' ? first : second))
 }
 
 /** The longest that was seen: `Wednesday, March 07 1990 00:00:00 GMT+0100 (Central European Standard Time)`. */
