@@ -20,7 +20,6 @@ import type { Sender } from './auth.ts'
 import { routePostEvents } from './post-events.ts'
 import { routeSources } from './sources.ts'
 import { createTakePost, type IngestOptions } from './take-post.ts'
-import { LARGE_BYTES } from '../store/engine/work.ts'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 
@@ -99,7 +98,8 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
 
   app.addHook('onSend', (request, reply, payload, done) => {
     // Connections end with their next answer, so that none is closed while a post travels on it.
-    if (readiness.isShuttingDown() || isLargeUnread(request.raw)) reply.header('connection', 'close')
+    if (readiness.isShuttingDown()) reply.header('connection', 'close')
+    if (!request.raw.complete) dropBody(request.raw, settings.BODY_LIMIT_BYTES)
     done(null, payload)
   })
   app.addHook('onResponse', (request, reply, done) => {
@@ -133,9 +133,16 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
   return app
 }
 
-/** Answered before its body came, which Node would read to its end for the next request on the connection. */
-function isLargeUnread({ complete, headers }: IncomingMessage): boolean {
-  return !complete && ('transfer-encoding' in headers || Number(headers['content-length']) >= LARGE_BYTES)
+/**
+ * Of what is answered before its body came: gateways send the body all the same, and pass the answer on when they are done. What
+ * is longer than a post may be ends the connection.
+ */
+function dropBody(request: IncomingMessage, limitBytes: number): void {
+  let leftBytes = limitBytes
+  request.on('data', ({ byteLength }: Buffer) => {
+    leftBytes -= byteLength
+    if (leftBytes < 0) request.destroy()
+  })
 }
 
 /** `Prefer: wait=N`: how long such a post takes says nothing of the relay. */

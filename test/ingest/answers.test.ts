@@ -149,7 +149,7 @@ t.test('no answer shows which accounts exist', async (t) => {
   t.strictSame([there.status, there.body], [notThere.status, notThere.body])
 })
 
-t.test('what is refused before its large body comes is not read: the connection ends', async (t) => {
+t.test('of a body that was refused before it came no more is read than a post may have', async (t) => {
   const { relay, account } = await enter(t)
   const sizeBytes = 64 * 1024 ** 2
   for (const length of [`content-length: ${sizeBytes}`, 'transfer-encoding: chunked']) {
@@ -164,7 +164,7 @@ t.test('what is refused before its large body comes is not read: the connection 
     ]
     socket.write(`${head.join('\r\n')}\r\n\r\n`)
     const [answer] = (await once(socket, 'data')) as [Buffer]
-    t.match(String(answer), /^HTTP\/1\.1 401 [^]*\r\nconnection: close\r\n/i, length)
+    t.match(String(answer), /^HTTP\/1\.1 401 /, length)
     const part = Buffer.from(`10000\r\n${' '.repeat(65_536)}\r\n`)
     while (!socket.destroyed && socket.bytesWritten < sizeBytes) {
       if (!socket.write(part))
