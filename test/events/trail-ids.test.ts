@@ -61,6 +61,8 @@ t.test('so is what the event says of its customer, as it came or hashed', async 
   t.notOk(keeps(`id-${hashed}`, { em: [hashed.toUpperCase()] }))
   const { orderId } = trailIdsOf('id-4155552671', 'order-415-555-2671', { ph: '(415) 555-2671' })
   t.equal(orderId, undefined, 'of both ids')
+  const same = trailIdsOf('id-4155552671', 'order-4155552671', { ph: sha256Hex('4155552671') })
+  t.strictSame(same, { eventId: undefined, orderId: undefined }, 'of both with the same number')
   t.notOk(keeps('x'.repeat(45) + 'Lane Doe', { street: 'x'.repeat(40) + 'lane doe' }), 'long ones, too')
   for (const ln of ['doeling', ['doeling'], '["doeling"]', { 0: 'doeling' }])
     t.notOk(keeps('Jane-Doeling', { ln }), JSON.stringify(ln))
