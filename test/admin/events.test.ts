@@ -192,8 +192,9 @@ t.test('erasing takes what waits and what died, is audited, and leaves the total
   t.match(await find(stand, 'event_id=died'), [{ outcome: 'erased' }])
   const totals = (await admin('GET', `/totals?ad_account_id=${account}`)).body
   t.match(totals, { received: 3, rejected: 1, filtered: 1, queued: 1 })
+  // printf %s waits | sha256sum
   t.match((await admin('GET', '/audit?limit=2')).body, {
-    entries: [{ action: 'erased', details: { event_id: 'waits', queued: 1 } }, { action: 'erase' }],
+    entries: [{ action: 'erased', details: { event_id: 'sha256:7c4a34', queued: 1 } }, { action: 'erase' }],
   })
   const longest = 'i'.repeat(512)
   t.match(await erase({ event_id: longest }), { queued: 0 }, 'as long as an event id may be')
@@ -206,8 +207,6 @@ t.test('erasing takes what waits and what died, is audited, and leaves the total
     true,
   )
   t.match(await find(stand, 'event_id=odd'), [{ outcome: 'erased' }])
-  await erase({ event_id: 'jane@example.com' })
-  t.notMatch(JSON.stringify((await admin('GET', '/audit?limit=5')).body), 'jane')
   t.match(await erase({}), { code: 'INVALID_REQUEST' })
   await admin('POST', `/accounts/${account}/resume`)
   await until(async () => (await find(stand, 'event_id=stays'))[0]?.['outcome'] === 'delivered' || undefined)
