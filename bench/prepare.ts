@@ -18,7 +18,6 @@ const context: PrepareContext = {
   maxEventAgeMs: 168 * 3_600_000,
   isTest: false,
   bots: 'send',
-  hasTrail: true,
 }
 
 const base = {

@@ -34,7 +34,6 @@ export function measureStages(rounds: number): StageTime[] {
     maxEventAgeMs: 168 * 3_600_000,
     isTest: false,
     bots: 'send',
-    hasTrail: true,
   }
   const region = regionOf({}, context)
   const posts = createPosts('raw', EVENTS)

@@ -1,5 +1,5 @@
 /**
- * The ids by which support finds an event: the sender's own, kept in the clear. Some shops send a customer's address or number
+ * The ids by which support finds an event, in the trail and among dead letters: the sender's own, kept in the clear. Some shops send a customer's address or number
  * as an id: what looks like one, or contains the event's customer data, is left out, and the event is not found by it.
  * A number alone may be an order's as well as a phone's: it is left out only where the event itself says that it is one.
  */
@@ -8,9 +8,10 @@ import { listOr } from './lists.ts'
 import { isObject, type RawObject } from './reading.ts'
 import { MAX_EVENT_ID_LENGTH } from './schema.ts'
 
+/** Null where it may be personal, undefined where there is none. */
 export interface TrailIds {
-  readonly eventId: string | undefined
-  readonly orderId: string | undefined
+  readonly eventId: string | null | undefined
+  readonly orderId: string | null | undefined
 }
 
 const SHORTEST_PHONE = 7
@@ -31,21 +32,28 @@ export function trailIdsOf(
   orderId: string | undefined,
   userData: unknown,
 ): TrailIds {
-  const event = eventId === undefined || looksPersonal(eventId) ? undefined : eventId
-  const order = orderId === undefined || looksPersonal(orderId) ? undefined : orderId
+  const event = unlessPersonal(eventId)
+  const order = unlessPersonal(orderId)
   if (!isObject(userData)) return { eventId: event, orderId: order }
-  const eventRuns = event === undefined ? NONE : runsOf(event)
-  const orderRuns = order === undefined ? NONE : runsOf(order)
+  const eventRuns = runsOf(event ?? '')
+  const orderRuns = runsOf(order ?? '')
   const hasRuns = eventRuns.length + orderRuns.length > 0
   const values = valuesOf(userData, Math.max(event?.length ?? 0, order?.length ?? 0), hasRuns)
   // Nobody sends so many: comparing them all would take the time of others.
-  if (values === undefined) return { eventId: undefined, orderId: undefined }
-  const isEventKept = event !== undefined && !isPersonal(event, eventRuns, values, NONE)
+  if (values === undefined) return { eventId: hide(eventId), orderId: hide(orderId) }
+  const isEventKept = event != null && !isPersonal(event, eventRuns, values, NONE)
   // Of many an order both ids end with its number.
   const cleared = isEventKept ? eventRuns : NONE
-  const isOrderKept = order !== undefined && !isPersonal(order, orderRuns, values, cleared)
-  return { eventId: isEventKept ? event : undefined, orderId: isOrderKept ? order : undefined }
+  const isOrderKept = order != null && !isPersonal(order, orderRuns, values, cleared)
+  return { eventId: isEventKept ? event : hide(eventId), orderId: isOrderKept ? order : hide(orderId) }
 }
+
+/** By its shape alone. */
+export function unlessPersonal(id: string | undefined): string | null | undefined {
+  return id !== undefined && looksPersonal(id) ? null : id
+}
+
+const hide = (id: string | undefined) => (id === undefined ? undefined : null)
 
 const NONE: readonly string[] = []
 

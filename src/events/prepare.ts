@@ -31,8 +31,6 @@ export interface PrepareContext extends NormalizeContext {
   readonly isTest: boolean
   /** What the account wants done with events whose user agent is a bot's. */
   readonly bots: 'send' | 'filter'
-  /** Whether `trailIds` are wanted. */
-  readonly hasTrail: boolean
 }
 
 /** What there is of every event. */
@@ -95,9 +93,7 @@ export function prepareEvent(given: unknown, context: PrepareContext): Prepared 
     return { status: 'invalid', ...(report.invalid ?? NOT_AN_OBJECT), warnings, ...readKnown(raw) }
   }
   const { event_name: eventName, event_id: eventId, event_time: eventTimeS, user_data: userData } = event
-  const trailIds = context.hasTrail
-    ? trailIdsOf(eventId, event.custom_data?.order_id, (raw as RawObject)['user_data'])
-    : NO_IDS
+  const trailIds = trailIdsOf(eventId, event.custom_data?.order_id, (raw as RawObject)['user_data'])
   const isFromBot = isBot(event)
   if (isFromBot) warn(report, 'user_data.client_user_agent', 'bot_user_agent')
   if (isFromBot && context.bots === 'filter') {
@@ -176,7 +172,6 @@ function numberOf(hash: string, kind: number): number {
 }
 
 const NO_WARNINGS: readonly Warning[] = []
-const NO_IDS = { eventId: undefined, orderId: undefined } as const
 const NOT_AN_OBJECT = { reason: 'not_an_object', path: '', message: 'the event must be an object' } as const
 const HOUR_MS = 3_600_000
 

@@ -15,7 +15,7 @@
  * a dead letter. A row is deleted only after a final outcome for each of its events. Methods that change something resolve after
  * a synced commit. Times are milliseconds since the epoch and come from the caller.
  */
-
+import type { TrailIds } from '../events/personal-ids.ts'
 import type { AuditEntry, AuditQuery } from './core/audit.ts'
 import type { CallReference, PostTrail, TrailStore } from './trail.ts'
 
@@ -41,8 +41,8 @@ export interface NewBatch extends QueueKey {
   readonly payload: Uint8Array
   /** The same, compressed before the transaction (core/sealed.ts): it is written where no event is a duplicate. */
   readonly compressed?: Uint8Array | undefined
-  /** One entry per event, in the payload's order, with its `event_name` and `event_id`; none where all is only counted. */
-  readonly events: readonly EventIdentity[]
+  /** One entry per event, in the payload's order; none where all is only counted. What is null in `trailIds` no dead letter may show. */
+  readonly events: readonly (EventIdentity & { readonly trailIds?: TrailIds })[]
   /** For dedupe, one per event (core/sealed.ts); none of test events: a developer posts the same one again and again. */
   readonly keys: readonly Uint8Array[]
   /** Events of the same post that the relay found invalid; only counted. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import t from 'tap'
 import { until } from '../support/clock.ts'
 import { rawEvent } from '../support/events.ts'
-import { enter, setUp, type Guest } from '../support/relay.ts'
+import { ACCOUNT, enter, setUp, type Guest } from '../support/relay.ts'
 
 interface DeadLetter {
   readonly id: number
@@ -29,6 +29,29 @@ async function list(
 }
 
 const idsOf = (deadLetters: readonly DeadLetter[]) => deadLetters.map(({ event_id }) => event_id)
+
+t.test(
+  "an id that the event shows to be its customer's is left out, also where there is no event trail",
+  async (t) => {
+    const stand = await setUp(t, { TRAIL_HOURS: '0' })
+    stand.sandbox.faults.set([{ kind: 'failEvents' }])
+    const user_data = { em: 'h@example.com', ph: '(650) 555-0155', fn: 'Herberta', ln: 'Quillfeather' }
+    const event = rawEvent({ event_id: '6505550155', user_data })
+    const custom_data = { ...event.custom_data, order_id: 'Herberta-Quillfeather' }
+    await stand.post({ data: [event, { ...event, event_id: 'named', custom_data }] })
+    stand.sandbox.faults.clear()
+    const { deadLetters } = await list(stand)
+    t.match(deadLetters, [
+      { event_id: 'named', order_id: null },
+      { event_id: null, order_id: null },
+    ])
+    t.match((await list(stand, '?event_id=6505550155')).deadLetters, [{ id: deadLetters[1]!.id }])
+    const filter = { event_id: '6505550155' }
+    t.match((await stand.admin('POST', '/dead-letters/replay', { filter })).body, { replayed: 1 })
+    const isSent = () => stand.sandbox.conversions.counts(ACCOUNT).get('6505550155') === 1
+    t.ok(await until(isSent), 'and is sent with it')
+  },
+)
 
 t.test('a dead letter shows what an operator needs, and nothing else of the event', async (t) => {
   const stand = await enter(t)

@@ -467,13 +467,78 @@ function testErasure(t: Test, layGround: LayGround): void {
       await die(address)
       await die('e-3')
       t.same(await ids(), ['e-3', undefined, 'e-1'])
-      t.match(await store.replay({ ...replaying, eventId: address }), { replayed: 0 }, 'found by no column')
+      t.match(
+        await store.replay({ ...replaying, eventId: 'joe@example.com' }),
+        { replayed: 0 },
+        'by its whole id only',
+      )
+      t.match(await store.purge({ ...replaying, eventId: address }), { purged: 1 })
+      await die(address)
       t.notMatch(JSON.stringify(await store.auditTrail({ limit: 10 })), 'jack')
       t.same(await store.erase({ eventId: address, nowMs: NOW_MS }), { queued: 0, deadLetters: 1, leased: 0 })
       t.same(await ids(), ['e-3', 'e-1'])
       await die(address)
       t.match(await store.replay(replaying), { replayed: 3 })
       t.same((await store.commit(makePost([address]))).duplicates, [0], 'known again by its whole id')
+    },
+  )
+
+  t.test(
+    "what was found to be a customer's when it was posted is no id of a dead letter, whatever becomes of the event",
+    async (t) => {
+      const ground = await layGround(t)
+      const [phone, name] = ['6505550155', 'Herberta-Quillfeather']
+      const found = [
+        { eventId: 'seen', orderId: undefined },
+        { eventId: null, orderId: '4711' },
+        { eventId: 'kept', orderId: null },
+      ]
+      const plain = makePost(['seen', phone, 'kept'])
+      const texts = ['1', '4711', name].map((order_id, index) =>
+        JSON.stringify({
+          event_name: 'checkout',
+          event_time: NOW_S,
+          event_id: plain.events[index]!.eventId,
+          custom_data: { order_id },
+        }),
+      )
+      const events = plain.events.map((event, index) => ({ ...event, trailIds: found[index]! }))
+      const posted = plain.trail!.events.map((event, index) => ({ ...event, trailIds: found[index]! }))
+      const trail = { ...plain.trail!, events: posted }
+      const post = { ...plain, events, trail, payload: Buffer.from(texts.join(',\n')) }
+
+      const first = await ground.open()
+      await first.store.commit(makePost(['seen']))
+      const { batch, duplicates } = await first.store.commit(post)
+      t.same(duplicates, [0], 'positions of the stored events are not those of the posted ones')
+      await first.close()
+      const second = await ground.open()
+      const [again] = (await second.store.lease(askAll())).filter(({ batchId }) => batchId === batch!.batchId)
+      const dead = [makeDead(0), makeDead(1)]
+      const acknowledgement = { batchId: again!.batchId, delivered: [], dead, acknowledgedAtMs: NOW_MS }
+      await second.store.acknowledge([acknowledgement])
+      const shown = [
+        { eventId: 'kept', orderId: undefined },
+        { eventId: undefined, orderId: '4711' },
+      ]
+      t.match(await second.store.deadLetters({ limit: 10 }), shown)
+      t.match(await second.store.deadLetters({ limit: 10, eventId: phone }), [shown[1]])
+      t.match(await second.store.deadLetters({ limit: 10, orderId: name }), [shown[0]])
+      t.same(await second.store.deadLetters({ limit: 10, eventId: name }), [])
+      const step = { limit: 10, nowMs: NOW_MS }
+      t.match(await second.store.replay({ ...step, oldestEventTimeS: 0, eventId: phone }), { replayed: 1 })
+      await second.close()
+
+      const { store } = await ground.open()
+      t.same((await store.commit(post)).duplicates, [0, 1], 'it is known again')
+      t.equal(await store.expire({ ...step, oldestEventTimeS: NOW_S + 1 }), 2)
+      const expired = { limit: 10, status: 'expired', eventId: phone } as const
+      t.match(await store.deadLetters(expired), [{ eventId: undefined, orderId: '4711', reason: 'too_old' }])
+      t.match(await store.purge({ ...step, orderId: name }), { purged: 1 })
+      t.match(await store.erase({ eventId: phone, nowMs: NOW_MS }), { deadLetters: 1 })
+      const kept = [await readTrail(store), await store.auditTrail(step), await store.deadLetters(step)]
+      t.notMatch(JSON.stringify(kept), phone)
+      t.notMatch(JSON.stringify(kept), name)
     },
   )
 

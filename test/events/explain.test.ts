@@ -13,7 +13,6 @@ const CONTEXT: PrepareContext = {
   maxEventAgeMs: 168 * 3_600_000,
   isTest: false,
   bots: 'send',
-  hasTrail: true,
 }
 const sha256 = (text: string) => hash('sha256', text, 'hex')
 

@@ -13,7 +13,6 @@ export const LIVE: PrepareContext = {
   maxEventAgeMs: 168 * HOUR_S * 1000,
   isTest: false,
   bots: 'send',
-  hasTrail: true,
 }
 export const TEST: PrepareContext = { ...LIVE, isTest: true }
 

@@ -60,9 +60,14 @@ t.test('so is what the event says of its customer, as it came or hashed', async 
   t.notOk(keeps('order-4917012345', { ph: sha256Hex('4917012345').toUpperCase() }))
   t.notOk(keeps(`id-${hashed}`, { em: [hashed.toUpperCase()] }))
   const { orderId } = trailIdsOf('id-4155552671', 'order-415-555-2671', { ph: '(415) 555-2671' })
-  t.equal(orderId, undefined, 'of both ids')
+  t.equal(orderId, null, 'of both ids')
   const same = trailIdsOf('id-4155552671', 'order-4155552671', { ph: sha256Hex('4155552671') })
-  t.strictSame(same, { eventId: undefined, orderId: undefined }, 'of both with the same number')
+  t.strictSame(same, { eventId: null, orderId: null }, 'of both with the same number')
+  t.strictSame(
+    trailIdsOf('jane@example.com', undefined, {}),
+    { eventId: null, orderId: undefined },
+    'and only what is there',
+  )
   t.notOk(keeps('x'.repeat(45) + 'Lane Doe', { street: 'x'.repeat(40) + 'lane doe' }), 'long ones, too')
   for (const ln of ['doeling', ['doeling'], '["doeling"]', { 0: 'doeling' }])
     t.notOk(keeps('Jane-Doeling', { ln }), JSON.stringify(ln))
@@ -86,9 +91,6 @@ t.test(
     const event = { ...PLAIN, event_id: 'e-1', custom_data: { order_id: 4711 } }
     const trailIds = { eventId: 'e-1', orderId: '4711' }
     t.match(prepareEvent(event, LIVE), { status: 'prepared', trailIds })
-    t.match(prepareEvent(event, { ...LIVE, hasTrail: false }), {
-      trailIds: { eventId: undefined, orderId: undefined },
-    })
     const invalid = prepareEvent({ ...event, action_source: 'fax' }, LIVE)
     t.match(invalid, { status: 'invalid', trailIds, eventName: 'checkout', eventTimeS: Number })
     t.match(prepareEvent(7, LIVE), {

@@ -223,8 +223,13 @@ t.test('no personal data, token or key in any output, answer, metric or file', a
     await post({ data: [{ ...event(user_data), event_id: `x-${id}`, custom_data }] })
     await post({ data: [{ ...event(user_data), event_id: id, custom_data, action_source: 'fax' }] })
     await post({ data: [{ ...event(user_data), event_id: undefined, custom_data }] })
+    // A dead letter.
+    sandbox.faults.set([{ kind: 'failEvents' }])
+    await post({ data: [{ ...event(user_data), event_id: `dead-${id}`, custom_data }] })
+    sandbox.faults.clear()
   }
   await admin('POST', '/events/erase', { order_id: PERSONAL.em })
+  await admin('POST', '/events/erase', { event_id: '4155550123' })
   // What the sender has for an id is sent as it is.
   sandbox.journal.clear()
   // Malformed bodies, keys and queries.
@@ -267,6 +272,7 @@ t.test('no personal data, token or key in any output, answer, metric or file', a
     '/metrics',
     '/events?limit=1000',
     '/dead-letters?limit=1000',
+    '/audit?limit=1000',
     '/none?q=canary-query',
   ]) {
     await admin('GET', path)

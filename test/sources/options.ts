@@ -18,7 +18,6 @@ export const CONTEXT: PrepareContext = {
   maxEventAgeMs: 6e8,
   isTest: false,
   bots: 'send',
-  hasTrail: true,
 }
 
 export function map(

@@ -17,7 +17,6 @@ const CONTEXT: PrepareContext = {
   maxEventAgeMs: 168 * HOUR_MS,
   isTest: false,
   bots: 'send',
-  hasTrail: true,
 }
 const BROWSER = { client_ip_address: '203.0.113.7', client_user_agent: 'Mozilla/5.0 (X11; Linux x86_64)' }
 

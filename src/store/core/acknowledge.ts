@@ -14,6 +14,7 @@ import {
   makeBitmap,
   type NewDeadLetterRow,
   packHistory,
+  readTrailIds,
   type QueueRow,
   toQueue,
   toStoredText,
@@ -35,7 +36,7 @@ export function* acknowledgeAll(tx: Transaction, acknowledgements: readonly Ackn
   if (others.length === 0) return
   // The payload is read only where an event became a dead letter: rarely.
   const rows = yield* query<BatchRow>(
-    `SELECT batch_id, ad_account_id, is_test, event_count, size_bytes, pending_count, acknowledged, received_at_ms,
+    `SELECT batch_id, ad_account_id, is_test, event_count, size_bytes, pending_count, acknowledged, hidden_ids, received_at_ms,
        CASE WHEN batch_id = ANY($3) THEN sealed END AS sealed
      FROM batches WHERE ${MAY_ACKNOWLEDGE} AND batch_id = ANY($2) ORDER BY batch_id FOR UPDATE`,
     [
@@ -153,7 +154,7 @@ export function acknowledgeBatch<Dead extends Died>(
  * rare: only for them the payload is opened and read.
  */
 export function makeDeadLetters(
-  batch: Pick<BatchRow, 'ad_account_id' | 'is_test' | 'received_at_ms' | 'sealed'>,
+  batch: Pick<BatchRow, 'ad_account_id' | 'is_test' | 'received_at_ms' | 'hidden_ids' | 'sealed'>,
   died: readonly DeadEvent[],
   diedAtMs: number,
   sealer: Sealer,
@@ -163,13 +164,14 @@ export function makeDeadLetters(
   const texts = splitEvents(decompress(sealer.open(batch.sealed, bindBatch(queue))))
   const identities = died.map(({ index }) => readIdentity(texts[index]!))
   const rows = died.map(({ index, status, reason, message, attempts, history }, nth): NewDeadLetterRow => {
-    const { eventName, eventId, orderId, eventTimeS } = identities[nth]!
+    const { eventName, eventTimeS } = identities[nth]!
+    const { eventId, orderId } = readTrailIds(batch.hidden_ids, index, identities[nth]!)
     return {
       ad_account_id: queue.adAccountId,
       is_test: queue.isTest,
       event_name: looksPersonal(eventName) ? '' : toStoredText(eventName),
-      event_id: looksPersonal(eventId) ? '' : toStoredText(eventId),
-      order_id: orderId === '' || looksPersonal(orderId) ? null : toStoredText(orderId),
+      event_id: toStoredText(eventId ?? ''),
+      order_id: orderId === undefined ? null : toStoredText(orderId ?? ''),
       event_time_s: eventTimeS,
       status,
       reason: toStoredText(reason),

@@ -4,12 +4,13 @@
  */
 import type { Sealer } from '../../vault/seal.ts'
 import { omitEvents, splitEvents } from '../payload.ts'
-import type { LeasedBatch, NewBatch, QueueKey, Receipt } from '../store.ts'
+import type { HistoryEntry, LeasedBatch, NewBatch, QueueKey, Receipt } from '../store.ts'
 import type { Changes } from './totals.ts'
 import { toLeased } from './lease.ts'
-import type { BatchRow } from './rows.ts'
+import { packHiddenIds, readTrailIds, type BatchRow } from './rows.ts'
 import { bindBatch, dedupeKeys, readIdentity } from './sealed.ts'
 import type { Steps } from './sql.ts'
+import { trailOfStored } from './trail.ts'
 import type { Transaction } from './transaction.ts'
 
 /** A post's batch, or one of events that were stored before. */
@@ -21,11 +22,28 @@ export interface GivenBatch extends NewBatch {
 
 const NEVER_BEFORE = { is_replay: false, attempts: 0, history: null }
 
-/** A batch of events that were stored before: replayed or recovered. */
-export function batchOfStored(queue: QueueKey, payload: Uint8Array, receivedAtMs: number) {
-  const events = splitEvents(payload).map(readIdentity)
+/** A batch of events that were stored before, without those that are gone. `reason`: `replayed` or `recovered`, `atMs` when. */
+export function batchOfStored(
+  queue: QueueKey,
+  stored: {
+    readonly payload: Uint8Array
+    readonly gone: readonly number[]
+    readonly hiddenIds: Uint8Array | null
+  },
+  receivedAtMs: number,
+  { atMs, reason }: HistoryEntry,
+) {
+  const payload = omitEvents(stored.payload, stored.gone)
+  if (payload === undefined) return undefined
+  const gone = new Set(stored.gone)
+  const events = splitEvents(stored.payload).flatMap((json, index) => {
+    if (gone.has(index)) return []
+    const identity = readIdentity(json)
+    return [{ ...identity, trailIds: readTrailIds(stored.hiddenIds, index, identity) }]
+  })
   const keys = dedupeKeys(queue, events)
-  return { ...queue, payload, events, keys, invalidCount: 0, filteredCount: 0, receivedAtMs }
+  const trail = trailOfStored(events, atMs, reason)
+  return { ...queue, payload, events, keys, invalidCount: 0, filteredCount: 0, receivedAtMs, trail }
 }
 
 export function* commitAll(
@@ -99,6 +117,7 @@ export function planCommit(
     attempts,
     received_at_ms: given.receivedAtMs,
     acknowledged: null,
+    hidden_ids: packHiddenIds(kept),
     history,
     sealed: sealer.seal(
       payload === given.payload ? (given.compressed ?? payload) : payload,

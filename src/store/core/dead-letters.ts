@@ -7,6 +7,7 @@ import type { Sealer } from '../../vault/seal.ts'
 import type { DeadLetterPage } from '../engine/operations.ts'
 import type {
   DeadLetter,
+  DeadLetterFilter,
   DeadLetterQuery,
   PurgeRequest,
   PurgeStep,
@@ -26,8 +27,7 @@ import {
 } from './rows.ts'
 import { insert, query, type Steps } from './sql.ts'
 import type { Transaction } from './transaction.ts'
-import { openDeadLetter } from './sealed.ts'
-import { trailOfStored } from './trail.ts'
+import { openDeadLetter, readIdentity } from './sealed.ts'
 
 /** A few milliseconds' walk. */
 export const STEP_ROWS = 5000
@@ -49,6 +49,7 @@ function bytesOf(row: NewDeadLetterRow): number {
 
 /** One step, from new to old; the next one starts at `beforeId`, undefined when nothing is left. Those of `ids` need no walk. */
 export function* findDeadLetters(
+  sealer: Sealer,
   { limit, beforeId = Number.MAX_SAFE_INTEGER, ids, ...filter }: DeadLetterQuery,
   lock: '' | 'FOR UPDATE',
 ) {
@@ -65,8 +66,8 @@ export function* findDeadLetters(
     'status = $': filter.status,
     'reason = $': filter.reason,
     'event_name = $': filter.eventName,
-    'event_id = $': filter.eventId,
-    'order_id = $': filter.orderId,
+    "event_id IN ($, '')": filter.eventId,
+    "order_id IN ($, '')": filter.orderId,
     'id = ANY($)': ids,
   }).filter(([, value]) => value !== undefined)
   const sql = conditions.map(([condition], index) => `AND ${condition.replace('$', `$$${index + 4}`)}`)
@@ -79,11 +80,22 @@ export function* findDeadLetters(
       ...conditions.map(([, value]) => (typeof value === 'string' ? toStoredText(value) : value)),
     ],
   )
-  return { rows, beforeId: rows.length === limit ? rows.at(-1)?.id : end?.id }
+  const meant = rows.filter((row) => isMeant(row, filter, sealer))
+  return { rows: meant, beforeId: rows.length === limit ? rows.at(-1)?.id : end?.id }
+}
+
+/** An id that may be personal is only in the sealed event. */
+function isMeant(row: DeadLetterRow, { eventId, orderId }: DeadLetterFilter, sealer: Sealer): boolean {
+  const isEventHidden = eventId !== undefined && row.event_id === ''
+  const isOrderHidden = orderId !== undefined && row.order_id === ''
+  if (!isEventHidden && !isOrderHidden) return true
+  const content = openDeadLetter(sealer, toQueue(row), row.sealed)
+  const event = content && readIdentity(content.json)
+  return (!isEventHidden || event?.eventId === eventId) && (!isOrderHidden || event?.orderId === orderId)
 }
 
 export function* searchDeadLetters(sealer: Sealer, request: DeadLetterQuery): Steps<DeadLetterPage> {
-  const { rows, beforeId } = yield* findDeadLetters(request, '')
+  const { rows, beforeId } = yield* findDeadLetters(sealer, request, '')
   return { deadLetters: rows.map((row) => showDeadLetter(row, sealer)), beforeId }
 }
 
@@ -95,7 +107,7 @@ function showDeadLetter(row: DeadLetterRow, sealer: Sealer): DeadLetter {
     eventName: row.event_name,
     eventId: row.event_id || undefined,
     eventTimeS: row.event_time_s,
-    orderId: row.order_id ?? undefined,
+    orderId: row.order_id || undefined,
     status: row.status,
     reason: row.reason,
     message: openDeadLetter(sealer, queue, row.sealed)?.message ?? '',
@@ -112,7 +124,7 @@ function showDeadLetter(row: DeadLetterRow, sealer: Sealer): DeadLetter {
  */
 export function* replay(tx: Transaction, request: ReplayRequest): Steps<ReplayStep> {
   const { oldestEventTimeS, nowMs } = request
-  const { rows, beforeId } = yield* findDeadLetters(request, 'FOR UPDATE')
+  const { rows, beforeId } = yield* findDeadLetters(tx.sealer, request, 'FOR UPDATE')
   const isOld = (row: DeadLetterRow) => !row.is_test && row.event_time_s < oldestEventTimeS
   const raised = rows.filter((row) => !isOld(row)).flatMap((row) => raise(tx, row, nowMs) ?? [])
   const deadLetters = raised.map(({ deadLetter }) => deadLetter)
@@ -141,20 +153,21 @@ function raise({ sealer, report }: Transaction, row: DeadLetterRow, nowMs: numbe
     report({ problem: 'dead_letter_unreadable', queue, deadLetterId: row.id })
     return undefined
   }
-  const { event_name: eventName, event_id: eventId, order_id: orderId, event_time_s: eventTimeS } = row
+  const { event_id: eventId, order_id: orderId } = row
+  const hiddenIds = Uint8Array.of(Number(eventId === '') | (Number(orderId === '') << 1))
+  const stored = { payload: Buffer.from(content.json), gone: [], hiddenIds }
   const history = packHistory([...unpackHistory(row.history), { atMs: nowMs, reason: 'replayed' }])
   const batch: GivenBatch = {
-    ...batchOfStored(queue, Buffer.from(content.json), row.first_seen_at_ms),
+    ...batchOfStored(queue, stored, row.first_seen_at_ms, { atMs: nowMs, reason: 'replayed' })!,
     seenAtMs: nowMs,
     before: { is_replay: true, attempts: row.attempts, history },
-    trail: trailOfStored([{ eventName, eventId, orderId, eventTimeS }], nowMs, 'replayed'),
   }
   return { deadLetter: row, batch }
 }
 
 /** One step of deleting dead letters, including those that no key opens. */
 export function* purge(tx: Transaction, request: PurgeRequest): Steps<PurgeStep> {
-  const { rows, beforeId } = yield* findDeadLetters(request, 'FOR UPDATE')
+  const { rows, beforeId } = yield* findDeadLetters(tx.sealer, request, 'FOR UPDATE')
   yield* removeDeadLetters(tx, rows)
   const auditId = yield* countInAudit('purge', request, { purged: rows.length })
   return { auditId, purged: rows.length, beforeId }

@@ -3,7 +3,6 @@
  * meanwhile, and after it, since an event may become one; the event trail is last. A payload keeps its positions:
  * an erased event becomes `{}`. What is leased is only counted, since a call may be made of it.
  */
-import { looksPersonal } from '../../events/personal-ids.ts'
 import { EVENT_SEPARATOR, splitEvents } from '../payload.ts'
 import type { DeadLetterQuery } from '../store.ts'
 import type { Erased } from '../trail.ts'
@@ -81,15 +80,14 @@ function countAnew(row: BatchRow, eventCount: number): PendingBatch {
 
 function* eraseDeadLetters(tx: Transaction, request: Request): Steps<EraseStep> {
   const { adAccountId, eventId, orderId, from } = request
-  // An id that may be personal has no column.
   const wanted: DeadLetterQuery = {
     limit: STEP_DEAD_LETTERS,
     ...(from.at === undefined ? {} : { beforeId: from.at }),
     ...(adAccountId === undefined ? {} : { adAccountId }),
-    ...(eventId === undefined || looksPersonal(eventId) ? {} : { eventId }),
-    ...(orderId === undefined || looksPersonal(orderId) ? {} : { orderId }),
+    ...(eventId === undefined ? {} : { eventId }),
+    ...(orderId === undefined ? {} : { orderId }),
   }
-  const { rows, beforeId } = yield* findDeadLetters(wanted, 'FOR UPDATE')
+  const { rows, beforeId } = yield* findDeadLetters(tx.sealer, wanted, 'FOR UPDATE')
   const meant = rows.filter((row) => {
     const content = openDeadLetter(tx.sealer, toQueue(row), row.sealed)
     return content !== undefined && isMeant(content.json, row.ad_account_id, request)

@@ -1,5 +1,6 @@
 /** Rows as SQLite and PostgreSQL both have them: columns have the same names. SQLite's booleans are 0 and 1. */
-import { HISTORY_LIMIT, type DeadStatus, type HistoryEntry, type QueueKey } from '../store.ts'
+import { unlessPersonal, type TrailIds } from '../../events/personal-ids.ts'
+import { HISTORY_LIMIT, type DeadStatus, type HistoryEntry, type NewBatch, type QueueKey } from '../store.ts'
 
 export type Flag = boolean | number
 
@@ -21,6 +22,8 @@ export interface BatchRow extends QueueRow {
   readonly received_at_ms: number
   /** One bit per event; null while all are pending. */
   readonly acknowledged: Uint8Array | null
+  /** See `packHiddenIds`. */
+  readonly hidden_ids: Uint8Array | null
   /** See `packHistory`. */
   readonly history: string | null
   readonly sealed: Uint8Array
@@ -30,7 +33,7 @@ export interface NewDeadLetterRow extends QueueRow {
   readonly event_name: string
   /** Empty where it may be personal: the sealed event has it. */
   readonly event_id: string
-  /** Null where there is none, or where it may be personal. */
+  /** The same; null where there is none. */
   readonly order_id: string | null
   readonly event_time_s: number
   readonly status: DeadStatus
@@ -108,4 +111,33 @@ export function listPositions(bitmap: Uint8Array): number[] {
     if ((bitmap[position >> 3]! & (1 << (position & 7))) !== 0) positions.push(position)
   }
   return positions
+}
+
+/**
+ * Which ids of a batch's events may be personal, as it was decided while the values of their customers were known: two bits per event, for its
+ * own id and its order's; null while there is none, as of nearly all batches.
+ */
+export function packHiddenIds(events: NewBatch['events']): Uint8Array | null {
+  let bitmap: Uint8Array | null = null
+  for (let index = 0; index < events.length; index++) {
+    const ids = events[index]!.trailIds
+    if (ids?.eventId !== null && ids?.orderId !== null) continue
+    bitmap ??= makeBitmap(2 * events.length)
+    if (ids.eventId === null) addPosition(bitmap, 2 * index)
+    if (ids.orderId === null) addPosition(bitmap, 2 * index + 1)
+  }
+  return bitmap
+}
+
+/** What may be kept in the clear of an event's ids. A damaged row may have lost its bits: the shape of an id counts, too. */
+export function readTrailIds(
+  hiddenIds: Uint8Array | null,
+  index: number,
+  { eventId, orderId }: { readonly eventId: string; readonly orderId: string },
+): TrailIds {
+  const bits = ((hiddenIds?.[index >> 2] ?? 0) >> (2 * (index & 3))) & 3
+  return {
+    eventId: (bits & 1) === 0 ? unlessPersonal(eventId) : null,
+    orderId: orderId === '' ? undefined : (bits & 2) === 0 ? unlessPersonal(orderId) : null,
+  }
 }

@@ -4,7 +4,7 @@
  *
  * batches       one row per batch, with its sealed payload: nearly all are inserted once and deleted once. `owner_id` is who
  *               leases it, null while it waits, and always in SQLite, whose leases end with the process; `lease_number` the
- *               transaction in which it was leased. `sealed` is the last column, since SQLite reads a row up to the column
+ *               transaction in which it was leased. `hidden_ids` are those that a dead letter must not have in the clear. `sealed` is the last column, since SQLite reads a row up to the column
  *               that is asked for
  * totals        counters per queue and owner: no row is written by two replicas; those of the dead are added to owner 0
  * dead_letters  ids are never given twice, so that a walk from new to old meets no dead letter that died after it began;
@@ -40,6 +40,7 @@ const QUEUE_TABLES = `
     owner_id bigint,
     lease_number bigint,
     acknowledged bytea,
+    hidden_ids bytea,
     history text,
     sealed bytea NOT NULL
   );

@@ -7,10 +7,10 @@
  * per second), and 32 in posts of 100. They are found by a walk, newest first: `ids` has three bytes per id, so that a row is opened only
  * where the id most likely is, and so for accounts, sources and all outcomes but the usual ones.
  */
+import type { TrailIds } from '../../events/personal-ids.ts'
 import type { Acknowledgement, DeadEvent, EventIdentity, QueueKey } from '../store.ts'
 import type { Outcome, PostTrail } from '../trail.ts'
 import { addPost, createEntries, EVENT_SIZE, packEntries, type Entries } from './trail-entries.ts'
-import { looksPersonal } from '../../events/personal-ids.ts'
 import { toPairs } from './rows.ts'
 
 /** Replicas share a bucket: each of its rows is of one of them. */
@@ -141,18 +141,17 @@ function toRow(bucket: number, row: Entries): NewTrailRow {
 
 /** Of events that do not come from a post: `replayed` or `recovered`. */
 export function trailOfStored(
-  events: readonly (EventIdentity & { readonly orderId: string | null })[],
+  events: readonly (EventIdentity & { readonly trailIds: TrailIds })[],
   receivedAtMs: number,
   reason: string,
 ): PostTrail {
-  const known = (id: string | null) => (id === null || id === '' || looksPersonal(id) ? undefined : id)
   return {
     receivedAtMs,
     keyId: undefined,
     source: undefined,
-    events: events.map(({ eventName, eventId, orderId, eventTimeS }) => ({
+    events: events.map(({ eventName, trailIds, eventTimeS }) => ({
       eventName,
-      trailIds: { eventId: known(eventId), orderId: known(orderId) },
+      trailIds,
       eventTimeS,
       status: 'prepared',
       reason,

@@ -5,7 +5,7 @@ import type { Webhook } from '../../sources/source.ts'
 import { openBody, type OpenPost, type Webhooks } from './webhooks.ts'
 import type { Work } from './work.ts'
 
-export interface ExplainRequest extends Omit<PrepareContext, 'maxEventAgeMs' | 'hasTrail'> {
+export interface ExplainRequest extends Omit<PrepareContext, 'maxEventAgeMs'> {
   /** The body as a storefront posts it. */
   readonly payload: Uint8Array
   /** The source, where the body is a webhook of it; its signature is not checked. */
@@ -22,7 +22,7 @@ export interface ExplainOptions {
 /** Answers a JSON list with an entry for each event. Rejects with INVALID_REQUEST. */
 export function createExplain({ work, webhooks, maxEventAgeMs }: ExplainOptions) {
   return async ({ payload, source = '', webhook, ...given }: ExplainRequest) => {
-    const context = { ...given, maxEventAgeMs, hasTrail: false }
+    const context = { ...given, maxEventAgeMs }
     const open = webhook === undefined ? openBody : await webhooks.map(source, webhook, payload)
     // Treated as large: posts come first.
     return work.run(Infinity, () => explainAll(open, payload, context))

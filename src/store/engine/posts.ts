@@ -173,11 +173,11 @@ export function createPosts(options: PostsOptions): Posts {
 function* prepare(
   post: Post,
   open: OpenPost,
-  { maxEventAgeMs, hasTrail }: Pick<PostsOptions, 'maxEventAgeMs' | 'hasTrail'>,
+  { maxEventAgeMs }: Pick<PostsOptions, 'maxEventAgeMs'>,
 ): Generator<void, PreparedPost> {
   const { receivedAtMs, adAccountId, account } = post
   const { events, isTest, withheld } = yield* open(post)
-  const context = { ...account, nowMs: receivedAtMs, maxEventAgeMs, isTest, hasTrail }
+  const context = { ...account, nowMs: receivedAtMs, maxEventAgeMs, isTest }
   const judged: JudgedEvent[] = []
   const valid: ValidEvent[] = []
   const keys: Uint8Array[] = []

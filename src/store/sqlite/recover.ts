@@ -14,14 +14,12 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Sealer } from '../../vault/seal.ts'
 import { type BatchRow, type DeadLetterRow, listPositions, type QueueRow, toQueue } from '../core/rows.ts'
 import { bindBatch, bindDeadLetter, openSealed, type Bind } from '../core/sealed.ts'
-import { trailOfStored } from '../core/trail.ts'
 import { batchOfStored, commitAll } from '../core/commit.ts'
 import { addDeadLetters } from '../core/dead-letters.ts'
 import { query, type Steps } from '../core/sql.ts'
 import type { Transaction } from '../core/transaction.ts'
 import type { Batcher } from '../engine/batcher.ts'
 import type { AnswerOf, RecoverReport, RecoverRequest, RequestOf } from '../engine/operations.ts'
-import { omitEvents } from '../payload.ts'
 import { openViews } from './damaged-file.ts'
 
 /** What goes to the store in one transaction: small, so that commits pass in between. */
@@ -138,17 +136,18 @@ function* read(db: DatabaseSync, sql: string, onError: () => void): Generator<Ro
 
 /** Answers its bytes; undefined when too much of it is lost. */
 function takeBatch(step: RecoverStep, row: Row, sealer: Sealer): number | undefined {
-  const { batch_id: batchId, acknowledged, received_at_ms: receivedAtMs } = row as unknown as BatchRow
-  const content = open(row, bindBatch, sealer)
-  if (content === undefined) return undefined
-  const payload = omitEvents(content, acknowledged instanceof Uint8Array ? listPositions(acknowledged) : [])
-  if (payload === undefined) return 0
+  const { batch_id: batchId, received_at_ms: receivedAtMs } = row as unknown as BatchRow
+  const payload = open(row, bindBatch, sealer)
+  if (payload === undefined) return undefined
+  const gone = listPositions(bytesOrNull(row['acknowledged']) ?? new Uint8Array())
   const queue = toQueue(row as unknown as QueueRow)
   // Ids begin each run with the time, in microseconds.
   const atMs = isCount(receivedAtMs) ? receivedAtMs : Math.floor(batchId / 1000)
-  const batch = batchOfStored(queue, payload, atMs)
-  step.batches.push({ batchId, batch: { ...batch, trail: trailOfStored(batch.events, atMs, 'recovered') } })
-  return payload.byteLength
+  const stored = { payload, gone, hiddenIds: bytesOrNull(row['hidden_ids']) }
+  const batch = batchOfStored(queue, stored, atMs, { atMs, reason: 'recovered' })
+  if (batch === undefined) return 0
+  step.batches.push({ batchId, batch })
+  return batch.payload.byteLength
 }
 
 const TEXTS = ['event_name', 'event_id', 'reason'] as const
@@ -177,6 +176,10 @@ function takeDeadLetter(step: RecoverStep, row: Row, sealer: Sealer): number | u
 function open(row: Row, bind: Bind, sealer: Sealer): Uint8Array | undefined {
   const { sealed, ...queue } = row as unknown as BatchRow
   return sealed instanceof Uint8Array ? openSealed(sealer, sealed, bind(toQueue(queue))) : undefined
+}
+
+function bytesOrNull(value: unknown): Uint8Array | null {
+  return value instanceof Uint8Array ? value : null
 }
 
 function textOrNull(value: unknown): string | null {

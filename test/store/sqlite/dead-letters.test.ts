@@ -1,9 +1,10 @@
 /** What only SQLite's own way of keeping dead letters and batches can get wrong. */
 import { randomBytes } from 'node:crypto'
-import { rmSync } from 'node:fs'
+import { renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
-import { askAll, LIVE, makeDead, makeBatch, NOW_MS, NOW_S } from '../batches.ts'
+import { askAll, LIVE, makeBatch, makeDead, makePost, NOW_MS, NOW_S, readTrail } from '../batches.ts'
 import { layGround } from './ground.ts'
 
 const ALL = { limit: 100, oldestEventTimeS: 0, nowMs: NOW_MS }
@@ -212,4 +213,23 @@ t.test('erasing takes what is meant from a batch with damaged counts, and no oth
     t.match(await store.totals({}), { queued: 0, delivered: 2, filtered: 1 })
     await ground.crash()
   }
+})
+
+t.test("what was found to be a customer's stays so for events that were recovered", async (t) => {
+  const ground = await layGround(t)
+  const post = makePost(['gone', '6505550155', 'kept'])
+  const found = [{ eventId: 'gone' }, { eventId: null }, { eventId: 'kept' }] as const
+  const events = post.events.map((event, n) => ({ ...event, trailIds: { orderId: undefined, ...found[n]! } }))
+  const first = await ground.open()
+  const { batchId } = (await first.store.commit({ ...post, events })).batch!
+  await first.store.acknowledge([{ batchId, delivered: [0], dead: [], acknowledgedAtMs: NOW_MS }])
+  await first.close()
+  const name = 'relay.db.corrupt-20260115T120000Z'
+  renameSync(ground.path, join(ground.folder, name))
+  const { store, recover } = await ground.open()
+  t.match(await recover(name), { events: 2 })
+  t.equal(await store.expire({ oldestEventTimeS: NOW_S + 1, limit: 10, nowMs: NOW_MS }), 2)
+  const dead = await store.deadLetters({ limit: 10 })
+  t.same(new Set(dead.map(({ eventId }) => eventId)), new Set([undefined, 'kept']))
+  t.notMatch(JSON.stringify(await readTrail(store)), '6505550155')
 })

@@ -135,7 +135,7 @@ t.test('whatever is added, forgotten, rolled back and started again: it knows wh
               owners.set(name, { batchId, seenAtMs: nowMs })
               queued.add(batchId)
               db.prepare(
-                `INSERT OR IGNORE INTO batches VALUES (?, '1', 0, 0, 0, 1, 1, 1, 0, 0, NULL, NULL, NULL, NULL, x'00')`,
+                `INSERT OR IGNORE INTO batches VALUES (?, '1', 0, 0, 0, 1, 1, 1, 0, 0, NULL, NULL, NULL, NULL, NULL, x'00')`,
               ).run(batchId)
               break
             }
