@@ -48,7 +48,9 @@ export function renderPages(facts: Facts): ReadonlyMap<string, string> {
     replace(
       'docs/when-paged.md',
       'statuses',
-      renderStatuses(([...HOLD_REASONS, 'reauthorize'] as const).map((name) => [name, STATUSES[name]])),
+      renderStatuses(
+        ([...HOLD_REASONS, 'reauthorize', 'no_account'] as const).map((name) => [name, STATUSES[name]]),
+      ),
     ),
   ])
 }
@@ -59,7 +61,7 @@ function renderStatuses(statuses: readonly (readonly [string, StatusFacts])[]): 
     statuses.map(([name, { means, remedy }]) => [
       `\`${name}\``,
       means,
-      remedy?.replaceAll(/\baccount (resume|set|verify)\b/g, '`relay account $1 ID`') ?? '',
+      remedy?.replaceAll(/\b(account (?:resume|set|verify)|source rm)\b/g, '`relay $1 ID`') ?? '',
     ]),
   )
 }

@@ -118,9 +118,8 @@ export const liveRoutes: AdminRoutes = async (app, options) => {
     const at = clock.wallMs() / 1000
     // The page shows that the store is away, so it must not fail then.
     const stored = await takeSnapshot().catch(() => undefined)
-    const queues = queuesNow(delivery.queues(), stored?.backlog ?? []).filter(
-      ({ adAccountId }) => vault.account(adAccountId) !== undefined,
-    )
+    const isKnown = (adAccountId: string) => vault.account(adAccountId) !== undefined
+    const queues = queuesNow(delivery.queues(), stored?.backlog ?? [], isKnown)
     const problem: Problem | undefined = readiness.problem()
     const blocked = findBlocked(options, queues)
     const oldestAge = stored && waitingOf(stored, clock).oldestAgeSeconds
@@ -170,10 +169,12 @@ function findBlocked(
 ) {
   const byAccount = Map.groupBy(queues, ({ adAccountId }) => adAccountId)
 
-  function show(account: Account) {
-    const { adAccountId, label } = account
+  function show(adAccountId: string, account?: Account) {
     const own = byAccount.get(adAccountId) ?? []
-    const statuses = [...own.map((queue) => queue.status), ...problemsOf(account, options)]
+    const statuses = [
+      ...own.map((queue) => queue.status),
+      ...(account === undefined ? [] : problemsOf(account, options)),
+    ]
     const status = statuses.find((one) => STATUSES[one].urgency === 3)
     if (status === undefined) return []
     const times = own.flatMap(({ isTest, oldestEventTimeS }) => (isTest ? [] : (oldestEventTimeS ?? [])))
@@ -182,28 +183,34 @@ function findBlocked(
       offlineAtMs: oldestMs && oldestMs + 1000 * ON_TIME_S,
       expiresAtMs: oldestMs && oldestMs + options.maxEventAgeMs,
     }
-    return [{ adAccountId, label, status, ...STATUSES[status], ...deadlines }]
+    return [{ adAccountId, label: account?.label ?? '', status, ...STATUSES[status], ...deadlines }]
   }
 
-  return options.vault
-    .accounts()
-    .filter(({ isPaused }) => !isPaused)
-    .flatMap(show)
-    .toSorted((one, other) => (one.expiresAtMs ?? Infinity) - (other.expiresAtMs ?? Infinity))
+  const accounts = options.vault.accounts().filter(({ isPaused }) => !isPaused)
+  const unregistered = [...byAccount.keys()].filter((id) => options.vault.account(id) === undefined)
+  return [
+    ...accounts.flatMap((account) => show(account.adAccountId, account)),
+    ...unregistered.flatMap((id) => show(id)),
+  ].toSorted((one, other) => (one.expiresAtMs ?? Infinity) - (other.expiresAtMs ?? Infinity))
 }
 
 /** Without a backlog where nothing waits. */
 type QueueNow = QueueState & Partial<QueueBacklog>
 
 /** Of a queue that is only in the store: this process has not called for it. */
-const UNKNOWN = { status: 'sending', nextTryMs: undefined, callsInFlight: 0 } as const
+const UNKNOWN = { nextTryMs: undefined, callsInFlight: 0 } as const
 
 /** Each queue that this process knows, and each that has something in the store. */
-function queuesNow(states: readonly QueueState[], backlogs: readonly QueueBacklog[]): QueueNow[] {
+function queuesNow(
+  states: readonly QueueState[],
+  backlogs: readonly QueueBacklog[],
+  isKnown: (adAccountId: string) => boolean,
+): QueueNow[] {
   const queues = new Map<string, QueueNow>()
   for (const part of [...states, ...backlogs]) {
     const name = `${part.adAccountId}/${part.isTest}`
-    queues.set(name, { ...(queues.get(name) ?? UNKNOWN), ...part })
+    const unknown = { ...UNKNOWN, status: isKnown(part.adAccountId) ? 'sending' : 'no_account' } as const
+    queues.set(name, { ...(queues.get(name) ?? unknown), ...part })
   }
   return [...queues.values()]
 }

@@ -119,6 +119,10 @@ function problemsOf(
   { vault, webhookLog }: Pick<AdminOptions, 'vault' | 'webhookLog'>,
 ): string[] {
   const problems: string[] = []
+  if (vault.account(adAccountId) === undefined)
+    problems.push(
+      `its account ${adAccountId} is not registered: its events wait, and grow too old. Register the account, or remove the source`,
+    )
   const others = vault
     .sources()
     .filter(

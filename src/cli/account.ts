@@ -5,6 +5,10 @@
 import { Readable } from 'node:stream'
 import type { AccountAnswer } from '../admin/account-view.ts'
 import type { AccountsAnswer, VerificationAnswer } from '../admin/accounts.ts'
+import type { TotalsAnswer } from '../admin/insight.ts'
+import type { KeysAnswer } from '../admin/keys.ts'
+
+import type { SourcesAnswer } from '../admin/sources.ts'
 import { move } from './account-move.ts'
 import { unlessMissing, type AdminClient } from './admin-client.ts'
 import {
@@ -14,7 +18,6 @@ import {
   parseJson,
   pathOf,
   readSecret,
-  removal,
   textOf,
   type Command,
   type Invocation,
@@ -128,6 +131,46 @@ function change(verb: 'pause' | 'resume', does: string): Command {
   }
 }
 
+const rm: Command = {
+  name: 'account rm',
+  words: 'ID [--yes]',
+  does: 'forgets the account and its token; where events wait for it, or sources or keys name it, says so and wants --yes',
+  async run(invocation) {
+    const { admin, options, positionals } = invocation
+    const [id = ''] = positionals
+    const path = pathOf('account', invocation)
+    await admin.get<AccountAnswer>(path)
+    const left = await findLeft(admin, id)
+    if (left.length > 0 && options['yes'] !== true)
+      throw misused([`account ${id} leaves behind:`, ...left, 'add --yes.'].join('\n'))
+    await admin.send('DELETE', path)
+    return { answer: { left_behind: left }, text: [`account ${id} is removed`, ...left].join('\n') }
+  },
+}
+
+/** What still is for an account when it is gone, a line each. */
+async function findLeft(admin: AdminClient, id: string): Promise<readonly string[]> {
+  const [{ queued }, { sources }, { keys }] = await Promise.all([
+    admin.get<TotalsAnswer>(`/totals?ad_account_id=${id}`),
+    admin.get<SourcesAnswer>('/sources'),
+    admin.get<KeysAnswer>('/keys'),
+  ])
+  return [
+    ...(queued === 0
+      ? []
+      : [`  queued events: ${queued}; they are sent when it is set again, and dead letters once too old`]),
+    ...sources
+      .filter((source) => source.ad_account_id === id)
+      .map(
+        (source) =>
+          `  source ${source.id}: it still takes webhooks, and their events wait; source rm ends that`,
+      ),
+    ...keys
+      .filter((key) => key.ad_account_ids.includes(id))
+      .map((key) => `  key ${key.id} (${key.label}): its posts for this account get 403`),
+  ]
+}
+
 export function lastFailureOf({ token: { last_failure: last } }: AccountAnswer) {
   return last && `${last.reason} at ${last.at}`
 }
@@ -154,9 +197,5 @@ export const accountCommands: readonly Command[] = [
   change('pause', 'stops its calls; posts are still taken'),
   change('resume', 'makes its calls again'),
   move,
-  removal(
-    'account',
-    'ID',
-    'forgets the account and its token; what is queued stays until the account is set again',
-  ),
+  rm,
 ]

@@ -92,6 +92,7 @@ export const sourceCommands: readonly Command[] = [
       topic: ({ webhooks: [last] }) => last?.topic,
       outcome: ({ webhooks: [last] }) => last?.outcome,
       reason: ({ webhooks: [last] }) => last?.reason,
+      problem: ({ problems }) => problems.join('; ') || null,
     },
   ),
   webhooks,

@@ -33,13 +33,14 @@ export const status: Command = {
     )
     const marked = volume.filter(isMarked)
     const paused = accounts.filter((account) => account.paused).length
-    const troubles = findTroubles(accounts)
+    const troubles = findTroubles(accounts, live)
     const overShare = troubles.filter(({ status }) => status === 'over_share').length
-    const inTrouble = new Set(troubles.map(({ account }) => account)).size
-    const needsPerson = troubles.some(({ urgency }) => urgency >= 2)
+    const inTrouble = new Set(troubles.map(({ id }) => id)).size
+    const needsPerson = troubles.some(({ urgency }) => urgency >= 2) || ofSources.length > 0
     return {
       answer: {
         accounts,
+        unregistered_queues: unregisteredOf(live),
         cell: live.cell,
         problem,
         paused_accounts: paused,
@@ -63,22 +64,38 @@ export const status: Command = {
 }
 
 interface Trouble extends Pick<AccountAnswer['problems'][number], 'status' | 'urgency' | 'remedy'> {
-  readonly account: AccountAnswer
+  readonly id: string
+  readonly label: string
+  readonly last?: string | null
   /** Undefined: of the account as a whole. */
   readonly queue?: 'live' | 'test'
   readonly next_try_in_seconds?: number | null
 }
 
 /** Problems of accounts and queues that do not send; what needs a person first. */
-function findTroubles(accounts: readonly AccountAnswer[]): readonly Trouble[] {
-  const troubles = accounts.flatMap((account): readonly Trouble[] => [
-    ...account.problems.map((problem) => ({ ...problem, account })),
-    ...account.queues
-      .filter(({ urgency }) => urgency > 0)
-      .map((queue) => ({ ...queue, account, queue: queue.test ? ('test' as const) : ('live' as const) })),
-  ])
+function findTroubles(accounts: readonly AccountAnswer[], live: LiveAnswer): readonly Trouble[] {
+  const queueOf = ({ test }: { readonly test: boolean }) => (test ? ('test' as const) : ('live' as const))
+  const troubles = accounts.flatMap((account): readonly Trouble[] => {
+    const of = { id: account.ad_account_id, label: account.label, last: lastFailureOf(account) }
+    return [
+      ...account.problems.map((problem) => ({ ...problem, ...of })),
+      ...account.queues
+        .filter(({ urgency }) => urgency > 0)
+        .map((queue) => ({ ...queue, ...of, queue: queueOf(queue) })),
+    ]
+  })
+  const unregistered = unregisteredOf(live).map((queue) => ({
+    ...queue,
+    id: queue.ad_account_id,
+    queue: queueOf(queue),
+  }))
   const needsPerson = ({ urgency }: Trouble) => Number(urgency >= 2)
-  return troubles.toSorted((one, other) => needsPerson(other) - needsPerson(one))
+  return [...unregistered, ...troubles].toSorted((one, other) => needsPerson(other) - needsPerson(one))
+}
+
+/** They are in no account's answer. */
+function unregisteredOf({ queues }: LiveAnswer) {
+  return queues.filter(({ status }) => status === 'no_account')
 }
 
 function renderProblem({ problem, problem_means: means }: LiveAnswer, overShare: number): string {
@@ -90,13 +107,13 @@ function renderProblem({ problem, problem_means: means }: LiveAnswer, overShare:
 function renderTroubles(troubles: readonly Trouble[]): string {
   const table = renderTable(
     {
-      account: ({ account }) => account.ad_account_id,
+      account: 'id',
       queue: 'queue',
       status: 'status',
       'tries again in': (trouble) => renderSeconds(trouble.next_try_in_seconds),
       'what to do': ({ remedy }) => remedy ?? 'wait',
-      label: ({ account }) => account.label,
-      'last failure': ({ account }) => lastFailureOf(account),
+      label: 'label',
+      'last failure': 'last',
     },
     troubles.slice(0, TROUBLES_SHOWN),
     'every queue sends',

@@ -114,7 +114,7 @@ export function createAccounts(query) {
           name: id,
           path: `/accounts/${id}`,
           effect:
-            'Its token is deleted and its posts get 403. Events that wait stay in the store, and continue when it is registered again.',
+            'Its token is deleted and its posts get 403. Events that wait stay in the store, and continue when it is registered again; those of sources that name it wait with them. Too old, they become dead letters.',
           afterwards: load,
         }),
       ),

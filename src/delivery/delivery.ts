@@ -13,7 +13,6 @@ import { orAfter, repeat } from '../clock.ts'
 import type { SharedBreaker } from '../store/shared.ts'
 import type { QueueKey, LeasedBatch } from '../store/store.ts'
 import type { PostTrace } from '../telemetry/tracing.ts'
-import { needsConsent } from '../vault/token-watch.ts'
 import { createAcknowledgements } from './acknowledgements.ts'
 import { createBackground } from './background.ts'
 import { batchOf, loseLease, type EventOutcome } from './batch.ts'
@@ -23,7 +22,7 @@ import type { DeliveryOptions } from './options.ts'
 import { Prefetch } from './prefetch.ts'
 import { Queues, slicesOf, type Queue } from './queue.ts'
 import { stateOf, type QueueState } from './queue-status.ts'
-import { createScheduler, stopOf } from './scheduler.ts'
+import { createScheduler, haltBy, stopOf, type StopConditions } from './scheduler.ts'
 import { createWaitingPosts } from './waiting-posts.ts'
 
 export type Delivery = ReturnType<typeof createDelivery>
@@ -32,13 +31,13 @@ export type Delivery = ReturnType<typeof createDelivery>
 const POLL_EVERY_MS = 60_000
 
 export function createDelivery(options: DeliveryOptions) {
-  const { store, clock, tokenWatch } = options
+  const { store, clock } = options
   const queues = new Queues()
   const ask = (queue: Queue) => scheduler.ask(queue)
-  // Without its account a queue has no token; its events stay for when the account is registered again.
-  const isPaused = ({ key }: Queue) => options.vault.account(key.adAccountId)?.isPaused !== false
+  /** Without its account a queue has no token; its events stay for when the account is registered again, or grow too old. */
+  const haltOf = ({ key }: Queue) => haltBy(options.vault.account(key.adAccountId))
   const waitingPosts = createWaitingPosts(clock)
-  const shared = { ...options, isPaused, waitingPosts, background: createBackground(options), onChange: ask }
+  const shared = { ...options, haltOf, waitingPosts, background: createBackground(options), onChange: ask }
   const prefetch = new Prefetch({ ...shared, beforeRelease: () => acknowledgements.flush() })
   const acknowledgements = createAcknowledgements({ ...shared, prefetch, onCaughtUp: () => scheduler.wake() })
   const { acknowledge, isBehind, isStuck } = acknowledgements
@@ -49,7 +48,7 @@ export function createDelivery(options: DeliveryOptions) {
   options.callLimiter.onRefill((adAccountId) => queues.ofAccount(adAccountId).forEach(ask))
 
   function conditionsOf(queue: Queue) {
-    return { isPaused: isPaused(queue), breakerForAll: breakers.all.breaker, nowMs: clock.monotonicMs() }
+    return { halt: haltOf(queue), breakerForAll: breakers.all.breaker, nowMs: clock.monotonicMs() }
   }
 
   /** Batches of the queue were added in the store, not by `send`. */
@@ -59,18 +58,15 @@ export function createDelivery(options: DeliveryOptions) {
     ask(queue)
   }
 
-  /** No outcome is possible within the wait: the post is answered at once and frees its connection. */
-  function isHopeless(queue: Queue, waitMs: number): boolean {
-    const conditions = conditionsOf(queue)
-    const stop = stopOf(queue, conditions)
-    if (stop === undefined || stop.untilMs <= conditions.nowMs + waitMs) return false
-    return stop.reason === 'paused' || !tokenWatch.isReplacing(queue.key.adAccountId)
-  }
-
   return {
     /** Takes over what waits in the store, now and once a minute. */
     async start(): Promise<void> {
-      const takeOver = async () => (await store.backlog()).forEach(wake)
+      const takeOver = async () => {
+        const backlog = await store.backlog()
+        // Their events expire in the store: nothing of them comes here that would say so.
+        for (const queue of queues) if (haltOf(queue) === 'no_account') queue.hasMoreInStore = false
+        backlog.forEach(wake)
+      }
       await takeOver()
       endPolling = repeat(clock, POLL_EVERY_MS, () => takeOver().catch(() => undefined))
     },
@@ -82,7 +78,8 @@ export function createDelivery(options: DeliveryOptions) {
     async send(leased: LeasedBatch, waitMs: number, trace?: PostTrace): Promise<readonly EventOutcome[]> {
       const queue = queues.of(leased)
       const { batch, slice } = batchOf(leased, trace)
-      const done = waitingPosts.waitFor(batch, isHopeless(queue, waitMs) ? 0 : waitMs)
+      const isHopeless = isStoppedFor(waitMs, queue, conditionsOf(queue), options)
+      const done = waitingPosts.waitFor(batch, isHopeless ? 0 : waitMs)
       prefetch.take(queue, slice)
       ask(queue)
       await done
@@ -111,11 +108,11 @@ export function createDelivery(options: DeliveryOptions) {
         wake(queue.key)
       }
     },
-    /** Of one account, or all. */
+    /** Of one account, or all; without an account only those in which something waits. */
     queues: (adAccountId?: string): readonly QueueState[] =>
-      (adAccountId === undefined ? [...queues] : queues.ofAccount(adAccountId)).map((queue) =>
-        stateOf(queue, conditionsOf(queue), needsConsent(options.vault, queue.key.adAccountId)),
-      ),
+      queues
+        .ofAccount(adAccountId)
+        .flatMap((queue) => stateOf(queue, conditionsOf(queue), options.vault) ?? []),
     callsInFlight: () => caller.inFlight.size,
     isStuck,
     /** No call leaves from now on; resolves when those in flight have ended, or after `patienceMs`. */
@@ -130,4 +127,16 @@ export function createDelivery(options: DeliveryOptions) {
     /** After `stop`, when no call is in flight: writes the last decisions. Queued events stay in the store. */
     close: () => shared.background.close(),
   }
+}
+
+/** No outcome is possible within the wait: the post is answered at once and frees its connection. */
+function isStoppedFor(
+  waitMs: number,
+  queue: Queue,
+  conditions: StopConditions & { readonly nowMs: number },
+  { tokenWatch }: DeliveryOptions,
+): boolean {
+  const stop = stopOf(queue, conditions)
+  if (stop === undefined || stop.untilMs <= conditions.nowMs + waitMs) return false
+  return stop.reason === 'paused' || !tokenWatch.isReplacing(queue.key.adAccountId)
 }

@@ -2,14 +2,15 @@
 import type { CallLimiter } from '../limits/call-limiter.ts'
 import type { PostLimiter } from '../limits/post-limiter.ts'
 import type { QueueKey } from '../store/store.ts'
+import { needsConsent } from '../vault/token-watch.ts'
 import type { OpenReason } from './breakers.ts'
 import type { Delivery } from './delivery.ts'
 import type { DeliveryOptions } from './options.ts'
 import type { Queue } from './queue.ts'
-import { stopOf, type StopConditions } from './scheduler.ts'
+import { stopOf, type Halt, type StopConditions } from './scheduler.ts'
 
 /** Of a queue, the most urgent one that applies. `reauthorize`: the token and the grant that it came from are refused. */
-export type QueueStatus = 'sending' | 'asking' | 'paused' | 'pinterest_down' | 'reauthorize' | OpenReason
+export type QueueStatus = 'sending' | 'asking' | Halt | 'pinterest_down' | 'reauthorize' | OpenReason
 /** Of an account as a whole. */
 export type AccountStatus = QueueStatus | 'over_share' | 'no_token'
 
@@ -23,16 +24,17 @@ export interface QueueState extends QueueKey {
   readonly callsInFlight: number
 }
 
-/** `needsConsent`: the account gets a new token only when a person consents. */
+/** Undefined: its account is not registered, and nothing waits. */
 export function stateOf(
   queue: Queue,
   conditions: StopConditions & { readonly nowMs: number },
-  needsConsent: boolean,
-): QueueState {
+  vault: DeliveryOptions['vault'],
+): QueueState | undefined {
+  if (conditions.halt === 'no_account' && !queue.hasWork) return undefined
   const isAsking = queue.isAsking || queue.isCanaryOut
   const stop = stopOf(queue, conditions) ?? (isAsking ? undefined : restOf(queue))
   const inMs = (stop?.untilMs ?? Infinity) - conditions.nowMs
-  const isRefused = stop?.reason === 'unauthorized' && needsConsent
+  const isRefused = stop?.reason === 'unauthorized' && needsConsent(vault, queue.key.adAccountId)
   return {
     ...queue.key,
     status: isRefused ? 'reauthorize' : (stop?.reason ?? (isAsking ? 'asking' : 'sending')),
@@ -109,6 +111,12 @@ export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
     action: 'verify',
     remedy: 'account verify shows what Pinterest says; correct that in the ad account, or ask Pinterest',
   },
+  no_account: {
+    urgency: 3,
+    means: 'Events wait for an account that is not registered: it was removed, or a source still names it.',
+    action: 'token',
+    remedy: 'account set registers it, and they are sent; source rm ends its webhooks',
+  },
   no_token: {
     urgency: 3,
     means: 'The account has no token yet: its grant needs consent.',
@@ -144,7 +152,7 @@ export function reportQueues(
     delivery
       .queues()
       .map((state) => ({ ...state, urgency: STATUSES[state.status].urgency }))
-      .filter(({ urgency, adAccountId }) => urgency > 0 && vault.account(adAccountId) !== undefined)
+      .filter(({ urgency }) => urgency > 0)
       .toSorted((one, other) => other.urgency - one.urgency)
       .map(({ adAccountId, isTest, status, urgency }) => {
         const queue = isTest ? 'test' : 'live'

@@ -246,7 +246,9 @@ export class Queues {
     return queue
   }
 
-  ofAccount(adAccountId: string): readonly Queue[] {
+  /** Of one account, or all. */
+  ofAccount(adAccountId?: string): readonly Queue[] {
+    if (adAccountId === undefined) return [...this]
     return [this.#live, this.#test].flatMap((queues) => queues.get(adAccountId) ?? [])
   }
 

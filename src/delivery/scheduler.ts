@@ -5,7 +5,7 @@
  * again:
  *
  *   a moment is reached   `untilMs`: the queue's timer
- *   paused                the operator's change (`Delivery.accountChanged`)
+ *   paused, no_account    the operator's change (`Delivery.accountChanged`)
  *   leasing               the end of the lease
  *   canary_out            the end of the canary
  *   no_slot               the end of a call of the queue
@@ -18,6 +18,7 @@
  * leave together in the next.
  */
 import TinyQueue from 'tinyqueue'
+import type { Account } from '../vault/vault.ts'
 import { isHold, type Breaker, type OpenReason, type Breakers } from './breakers.ts'
 import type { Caller } from './call.ts'
 import type { DeliveryOptions } from './options.ts'
@@ -26,8 +27,7 @@ import type { CallInFlight, Queue } from './queue.ts'
 
 export interface Conditions {
   readonly nowMs: number
-  /** By an operator, or because the account is unknown. */
-  readonly isPaused: boolean
+  readonly halt: Halt | undefined
   readonly breakerForAll: Breaker
   readonly inFlight: Iterable<CallInFlight> & { readonly size: number }
   readonly callsInFlight: number
@@ -36,8 +36,16 @@ export interface Conditions {
   readonly isStoreBehind: boolean
 }
 
+/** An operator paused its account, or it is not registered (any more). */
+export type Halt = 'paused' | 'no_account'
+
+export function haltBy(account: Pick<Account, 'isPaused'> | undefined): Halt | undefined {
+  if (account === undefined) return 'no_account'
+  return account.isPaused ? 'paused' : undefined
+}
+
 export interface Stop {
-  readonly reason: 'paused' | 'pinterest_down' | OpenReason
+  readonly reason: Halt | 'pinterest_down' | OpenReason
   /** Monotonic: when it ends; Infinity where time alone does not end it. */
   readonly untilMs: number
 }
@@ -56,8 +64,8 @@ export interface Blocker {
 }
 
 /** What stops the queue, also once a trial may leave. What needs a person goes before what ends by itself. */
-export function stopOf({ breaker }: Queue, { isPaused, breakerForAll }: StopConditions): Stop | undefined {
-  if (isPaused) return { reason: 'paused', untilMs: Infinity }
+export function stopOf({ breaker }: Queue, { halt, breakerForAll }: StopConditions): Stop | undefined {
+  if (halt !== undefined) return { reason: halt, untilMs: Infinity }
   const isDown = breakerForAll.status === 'open'
   const downUntilMs = isDown ? breakerForAll.untilMs : -Infinity
   if (breaker.status === 'open') {
@@ -67,13 +75,13 @@ export function stopOf({ breaker }: Queue, { isPaused, breakerForAll }: StopCond
   return isDown ? { reason: 'pinterest_down', untilMs: downUntilMs } : undefined
 }
 
-export type StopConditions = Pick<Conditions, 'isPaused' | 'breakerForAll'>
+export type StopConditions = Pick<Conditions, 'halt' | 'breakerForAll'>
 
 /** Why no call of the queue may leave; undefined: one may. The call limiter is asked last, by whoever lets it leave. */
 export function blockerOf(queue: Queue, conditions: Conditions): Blocker | undefined {
-  const { nowMs, isPaused, breakerForAll, inFlight } = conditions
+  const { nowMs, halt, breakerForAll, inFlight } = conditions
   const hasSome = queue.hasReady || queue.isAsking || queue.hasMoreInStore || queue.isLeasing
-  if (!isPaused && !hasSome) return { reason: 'nothing_ready', untilMs: queue.restsUntilMs }
+  if (halt === undefined && !hasSome) return { reason: 'nothing_ready', untilMs: queue.restsUntilMs }
   const stop = stopOf(queue, conditions)
   if (stop && stop.untilMs > nowMs) return stop
   if (queue.isCanaryOut) return { reason: 'canary_out', untilMs: Infinity }
@@ -115,7 +123,7 @@ export interface SchedulerOptions extends DeliveryOptions {
   readonly breakers: Breakers
   readonly prefetch: Prefetch
   readonly caller: Caller
-  readonly isPaused: (queue: Queue) => boolean
+  readonly haltOf: (queue: Queue) => Halt | undefined
   readonly isStoreBehind: () => boolean
 }
 
@@ -177,7 +185,7 @@ export function createScheduler(options: SchedulerOptions) {
   function conditionsOf(queue: Queue): Conditions {
     return {
       nowMs: clock.monotonicMs(),
-      isPaused: options.isPaused(queue),
+      halt: options.haltOf(queue),
       breakerForAll: breakers.all.breaker,
       inFlight: caller.inFlight,
       callsInFlight,

@@ -289,7 +289,7 @@ t.test('status of a thousand accounts is a screen, whatever happens to them', as
       '/totals': { received: 4711 },
       '/volume': { volume: [] },
       '/sources': { sources: [] },
-      '/live': { cell: null, ...live },
+      '/live': { cell: null, queues: [], ...live },
     }
     const ADMIN_URL = await listen(
       t,

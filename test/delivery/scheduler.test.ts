@@ -62,7 +62,7 @@ function stage({ events = 1, restsUntilMs, breaker = CLOSED, calls = 0, conditio
   Object.assign(queue, rest)
   const all: Conditions = {
     nowMs: NOW,
-    isPaused: false,
+    halt: undefined,
     breakerForAll: CLOSED,
     inFlight: queue.calls,
     callsInFlight: 2,
@@ -99,8 +99,13 @@ const cases: readonly (readonly [string, Given, Blocker | undefined])[] = [
     { isLeasing: true, events: 0, restsUntilMs: 1300 },
     { reason: 'leasing', untilMs: 1300 },
   ],
-  ['an operator paused it', { conditions: { isPaused: true } }, { reason: 'paused', untilMs: never }],
-  ['paused and empty', { events: 0, conditions: { isPaused: true } }, { reason: 'paused', untilMs: never }],
+  ['an operator paused it', { conditions: { halt: 'paused' } }, { reason: 'paused', untilMs: never }],
+  ['paused and empty', { events: 0, conditions: { halt: 'paused' } }, { reason: 'paused', untilMs: never }],
+  [
+    'its account is not registered',
+    { conditions: { halt: 'no_account' } },
+    { reason: 'no_account', untilMs: never },
+  ],
   ['its breaker is open', { breaker: open('rate_limited', 1001) }, { reason: 'rate_limited', untilMs: 1001 }],
   [
     'its breaker is open, its events are in the store',
