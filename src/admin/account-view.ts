@@ -42,6 +42,17 @@ export const QueueView = Type.Closed({
   ...queueStatus,
   next_try_in_seconds: Type.Seconds,
   calls_in_flight: Type.Count,
+  failed_calls: Type.OrNull(
+    Type.Closed(
+      {
+        count: Type.Count,
+        since: Type.Time,
+        last_at: Type.Time,
+        reason: Type.String({ description: 'How the last one ended: `status_503`, `timeout`.' }),
+      },
+      { description: 'In a row, of this process; null where Pinterest took the last call.' },
+    ),
+  ),
 })
 
 /** As long as a name may be in an event. */
@@ -105,9 +116,9 @@ export function showAccount(options: AdminOptions, adAccountId: string): Account
   }
 }
 
-export function describeQueue({ isTest, status, nextTryMs, callsInFlight }: QueueState) {
+export function describeQueue({ isTest, status, nextTryMs, callsInFlight, failedCalls }: QueueState) {
   const nextTryInSeconds = nextTryMs && Math.ceil(nextTryMs / 1000)
-  return { test: isTest, status, ...STATUSES[status], nextTryInSeconds, callsInFlight }
+  return { test: isTest, status, ...STATUSES[status], nextTryInSeconds, callsInFlight, failedCalls }
 }
 
 export function problemsOf(

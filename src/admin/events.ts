@@ -9,6 +9,7 @@ import { WARNINGS, type WarningCode } from '../events/reasons.ts'
 import { auditedId } from '../store/core/audit.ts'
 import { isCursor, isWanted } from '../store/core/trail-search.ts'
 import { OUTCOMES, type TrailEvent, type TrailFilter, type TrailStore } from '../store/trail.ts'
+import { describeQueue, QueueView } from './account-view.ts'
 import {
   AdAccountId,
   answerOf,
@@ -53,7 +54,7 @@ const Event = Type.Closed({
   reason: Type.OrNull(Type.String({ description: 'A stable word.' })),
   warnings: Type.Array(Type.String({ description: 'A stable word.' })),
   warnings_mean: Type.Array(Type.String({ description: 'The same, for people.' })),
-  attempts: Type.Count,
+  attempts: Type.CountOf('Calls, counted with the outcome: 0 of an event that is queued.'),
   event_time: Type.OrNull(Type.Time),
   received_at: Type.Time,
   updated_at: Type.Time,
@@ -61,6 +62,10 @@ const Event = Type.Closed({
   key_id: Type.OrNull(Type.String()),
   call_id: Type.OrNull(Type.String({ description: 'As the log has it.' })),
   history: Type.Array(Type.Closed({ at: Type.Time, reason: Type.String() })),
+  queue: Type.OrNull({
+    ...QueueView,
+    description: 'While the event is queued: what its queue does now, in the process that answers.',
+  }),
 })
 const Found = Type.Closed({
   events: Type.Array(Event),
@@ -91,7 +96,7 @@ const SIGN_OF_LIFE_MS = 15_000
 const MOST_UNREAD_BYTES = 1024 * 1024
 const GREETING = ': events follow\n\n'
 
-export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, settings }) => {
+export const eventRoutes: AdminRoutes = async (app, { store, delivery, metrics, clock, settings }) => {
   const { TRAIL_HOURS: trailHours } = settings
 
   const finding = {
@@ -112,10 +117,10 @@ export const eventRoutes: AdminRoutes = async (app, { store, metrics, clock, set
       ...(cursor === undefined ? {} : { cursor }),
       limit: Number(limit ?? DEFAULT_PAGE),
     })
-    return { events: events.map(recordOf), nextCursor: next, trailHours }
+    return { events: events.map((event) => describeEvent(event, delivery)), nextCursor: next, trailHours }
   })
 
-  const followers = createFollowers({ store, clock })
+  const followers = createFollowers({ store, delivery, clock })
   app.addHook('preClose', async () => followers.end())
 
   const following = {
@@ -171,9 +176,11 @@ interface Follower {
 /** One reading of the store, and one text of each event, for all who follow: they must not cost the posts their time. */
 export function createFollowers({
   store,
+  delivery,
   clock,
 }: {
   readonly store: Pick<TrailStore, 'trailChanges'>
+  readonly delivery: QueueStates
   readonly clock: AdminOptions['clock']
 }) {
   const followers = new Set<Follower>()
@@ -209,7 +216,8 @@ export function createFollowers({
         const changes = await store.trailChanges(position)
         ;({ position } = changes)
         const messages = changes.events.map(
-          (event) => [event, `data: ${JSON.stringify(answerOf(Event, recordOf(event)))}\n\n`] as const,
+          (event) =>
+            [event, `data: ${JSON.stringify(answerOf(Event, describeEvent(event, delivery)))}\n\n`] as const,
         )
         for (const follower of followers) notify(follower, messages)
       }
@@ -245,13 +253,20 @@ export function createFollowers({
   }
 }
 
-function recordOf({ isTest, eventTimeS, warnings, ...event }: TrailEvent) {
+type QueueStates = Pick<AdminOptions['delivery'], 'queues'>
+
+function describeEvent({ isTest, eventTimeS, warnings, ...event }: TrailEvent, delivery: QueueStates) {
+  const queue =
+    event.outcome === 'queued'
+      ? delivery.queues(event.adAccountId).find((one) => one.isTest === isTest)
+      : undefined
   return {
     ...event,
     test: isTest,
     eventTimeMs: eventTimeS === undefined ? undefined : eventTimeS * 1000,
     warnings,
     warningsMean: warnings.map((code) => WARNINGS[code as WarningCode]?.text ?? code),
+    queue: queue && describeQueue(queue),
   }
 }
 

@@ -198,7 +198,7 @@ function findBlocked(
 type QueueNow = QueueState & Partial<QueueBacklog>
 
 /** Of a queue that is only in the store: this process has not called for it. */
-const UNKNOWN = { nextTryMs: undefined, callsInFlight: 0 } as const
+const UNKNOWN = { nextTryMs: undefined, callsInFlight: 0, failedCalls: undefined } as const
 
 /** Each queue that this process knows, and each that has something in the store. */
 function queuesNow(

@@ -1,7 +1,7 @@
 /** `events`, `event ID`, `erase`: what became of events, as it was or as it comes, and erasing what waits of them. */
 import type { ErasedAnswer, EventsAnswer } from '../admin/events.ts'
 import { fieldsOf, queryOf, readPages, type Command, type Invocation } from './command.ts'
-import { renderRows, renderTable, type Cell, type Columns } from './table.ts'
+import { renderRows, renderSeconds, renderTable, type Cell, type Columns } from './table.ts'
 import { CommandFailed, misused } from './terminal.ts'
 
 type Event = EventsAnswer['events'][number]
@@ -44,8 +44,10 @@ const event: Command = {
     const ask = (by: object) => findEvents({ admin, options: { ...options, limit: EVENTS_OF_AN_ID, ...by } })
     const byId = await ask({ 'event-id': id })
     const byOrder = await ask({ order: id })
-    const known = new Set(byId.found.map((one) => JSON.stringify(one)))
-    const found = [...byId.found, ...byOrder.found.filter((one) => !known.has(JSON.stringify(one)))]
+    // Without what their queues do: that may have changed between the two answers.
+    const nameOf = (one: Event) => JSON.stringify({ ...one, queue: null })
+    const known = new Set(byId.found.map(nameOf))
+    const found = [...byId.found, ...byOrder.found.filter((one) => !known.has(nameOf(one)))]
     const none = byOrder.isOff ? NO_TRAIL : 'no event with this id'
     return {
       answer: { events: found },
@@ -108,5 +110,20 @@ function renderEvent(one: Event): string {
     ['call', one.call_id],
     ...one.warnings.map((code, index) => ['warning', `${code}: ${one.warnings_mean[index]}`]),
     ...one.history.map(({ at, reason }) => [at, reason.replaceAll('_', ' ')]),
+    ...renderQueue(one.queue),
   ])
+}
+
+/** Why the event still waits. */
+function renderQueue(queue: Event['queue']): string[][] {
+  if (queue === null) return []
+  const { status, means, failed_calls: failed, next_try_in_seconds: seconds, remedy } = queue
+  const calls =
+    failed && `${failed.count} since ${failed.since}, the last at ${failed.last_at}: ${failed.reason}`
+  return [
+    ['queue now', `${status}: ${means}`],
+    ...(calls === null ? [] : [['failed calls', calls.replaceAll('_', ' ')]]),
+    ...(seconds === null ? [] : [['next try in', renderSeconds(seconds)]]),
+    ...(remedy === null ? [] : [['what to do', remedy]]),
+  ]
 }

@@ -2,6 +2,7 @@
 import { factList, fill, filterChoice, filterField, filterQueue, h, keyedRows } from './dom.js'
 import { textOf } from './dialogs.js'
 import { count, time } from './format.js'
+import { describeQueue } from './queues.js'
 import { ask, follow } from './session.js'
 
 const PAGE = 50
@@ -13,7 +14,7 @@ const MOST_SHOWN = 500
  *   ad_account_id: string, test: boolean, event_name: string | null, event_id: string | null, order_id: string | null,
  *   outcome: string, reason: string | null, warnings: string[], warnings_mean: string[], attempts: number,
  *   event_time: string | null, received_at: string, updated_at: string, source: string | null, key_id: string | null,
- *   call_id: string | null, history: { at: string, reason: string }[],
+ *   call_id: string | null, history: { at: string, reason: string }[], queue: import('./queues.js').QueueState | null,
  * }} TrailEvent
  * @typedef {{ key: string, event: TrailEvent }} Shown
  */
@@ -265,6 +266,7 @@ function bodyOf(event) {
       ['Event time', time(event.event_time)],
       ['Attempts', count(event.attempts)],
       ['Call', event.call_id ?? '–'],
+      event.queue !== null && ['Queue now', `${event.queue.status}: ${describeQueue(event.queue)}`],
     ]),
     h(
       'ol',

@@ -1,14 +1,12 @@
 /** The table of queues: each with its state, what waits, and what can be done. */
 import { cell, fill, h, keyedRows, row, setText, table } from './dom.js'
-import { count, span, stateOf } from './format.js'
+import { count, span, stateOf, time } from './format.js'
 import { act } from './actions.js'
 import { createMore } from './more.js'
 
 /** @typedef {{ level: number | null, capacity: number }} Bucket */
 /**
- * @typedef {object} Queue
- * @property {string} ad_account_id
- * @property {string} label
+ * @typedef {object} QueueState
  * @property {boolean} test
  * @property {string} status
  * @property {number} urgency
@@ -16,10 +14,16 @@ import { createMore } from './more.js'
  * @property {'retry' | 'resume' | 'token' | 'consent' | 'verify' | null} action
  * @property {number | null} next_try_in_seconds
  * @property {number} calls_in_flight
+ * @property {{ count: number, since: string, last_at: string, reason: string } | null} failed_calls
+ *
+ * @typedef {object} QueueNumbers
+ * @property {string} ad_account_id
+ * @property {string} label
  * @property {number} queued
  * @property {number | null} oldest_age_seconds
  * @property {Bucket} call_limiter
  * @property {Bucket} post_limiter
+ * @typedef {QueueState & QueueNumbers} Queue
  */
 
 /** @param {() => Promise<void>} refresh after an action */
@@ -96,14 +100,13 @@ function createQueueRow(first, refresh) {
       const isAtLimit = queue.urgency === 0 && isNearlyEmpty(queue.post_limiter)
       state.dataset['state'] = isAtLimit ? 'waits' : stateOf(queue.urgency)
       setText(state, isAtLimit ? 'post limit reached' : queue.status)
-      const next = queue.next_try_in_seconds
       setText(
         means,
         isAtLimit
           ? 'Calls leave, but posts over the limit get 429.'
           : queue.urgency === 0
             ? ''
-            : `${queue.means}${next === null ? '' : ` Tries again in ${span(next)}.`}`,
+            : describeQueue(queue),
       )
       setText(waiting, count(queue.queued))
       setText(oldest, span(queue.oldest_age_seconds))
@@ -114,6 +117,18 @@ function createQueueRow(first, refresh) {
       fill(action, act(queue.ad_account_id, queue.action, refresh))
     },
   }
+}
+
+/** @param {QueueState} queue */
+export function describeQueue({ means, next_try_in_seconds: next, failed_calls: failed }) {
+  return [
+    means,
+    next !== null && `Tries again in ${span(next)}.`,
+    failed !== null &&
+      `Failed calls: ${count(failed.count)} since ${time(failed.since)}, the last: ${failed.reason.replaceAll('_', ' ')}.`,
+  ]
+    .filter(Boolean)
+    .join(' ')
 }
 
 /** @param {Queue} queue */

@@ -81,8 +81,9 @@ function isOutdated({ vault }: ConcludeOptions, { queue, token }: CallInFlight):
   return vault.tokenOf(queue.key.adAccountId) !== token
 }
 
+/** What people see of it. */
 function report(
-  { log, metrics }: ConcludeOptions,
+  { log, metrics, clock }: ConcludeOptions,
   { queue, eventCount, asking, reference }: CallInFlight,
   outcome: CallOutcome,
   { action }: CallDecision | CanaryDecision,
@@ -91,6 +92,11 @@ function report(
   const isAnswered = outcome.kind === 'answered'
   metrics.calls.inc({ outcome: isAnswered ? String(outcome.status) : outcome.reason })
   metrics.callSeconds.observe(durationMs / 1000)
+  const lastAtMs = clock.wallMs()
+  const { count, sinceMs } = queue.failedCalls ?? { count: 0, sinceMs: lastAtMs }
+  const failure = isAnswered ? `status_${outcome.status}` : outcome.reason
+  queue.failedCalls =
+    action === 'acknowledge' ? undefined : { count: count + 1, sinceMs, lastAtMs, reason: failure }
   const fields = {
     ad_account_id: queue.key.adAccountId,
     is_test: queue.key.isTest,

@@ -6,7 +6,7 @@ import { needsConsent } from '../vault/token-watch.ts'
 import type { OpenReason } from './breakers.ts'
 import type { Delivery } from './delivery.ts'
 import type { DeliveryOptions } from './options.ts'
-import type { Queue } from './queue.ts'
+import type { FailedCalls, Queue } from './queue.ts'
 import { stopOf, type Halt, type StopConditions } from './scheduler.ts'
 
 /** Of a queue, the most urgent one that applies. `reauthorize`: the token and the grant that it came from are refused. */
@@ -22,6 +22,8 @@ export interface QueueState extends QueueKey {
   /** When the relay tries again by itself: milliseconds from now; undefined where only slots and the call limiter hold it up. */
   readonly nextTryMs: number | undefined
   readonly callsInFlight: number
+  /** Undefined: the last call was taken, or none has ended since the process began. */
+  readonly failedCalls: FailedCalls | undefined
 }
 
 /** Undefined: its account is not registered, and nothing waits. */
@@ -40,6 +42,7 @@ export function stateOf(
     status: isRefused ? 'reauthorize' : (stop?.reason ?? (isAsking ? 'asking' : 'sending')),
     nextTryMs: inMs < Infinity ? Math.max(0, Math.round(inMs)) : undefined,
     callsInFlight: queue.calls.size,
+    failedCalls: queue.failedCalls,
   }
 }
 

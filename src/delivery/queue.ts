@@ -53,6 +53,15 @@ export function slicesOf({ group, asking = [] }: CallInFlight): readonly Slice[]
   return [group, ...asking.map(({ call }) => call.group)].flatMap(membersOf)
 }
 
+/** Those in a row that Pinterest did not take. */
+export interface FailedCalls {
+  readonly count: number
+  readonly sinceMs: number
+  readonly lastAtMs: number
+  /** Of the last one: `status_503`, `timeout`. */
+  readonly reason: string
+}
+
 interface Resting {
   readonly group: Group
   /** Sent as it is; else its slices join the others. */
@@ -90,6 +99,7 @@ export class Queue {
   bytesInMemory = 0
   /** Of the slices that could leave now. */
   eventsReady = 0
+  failedCalls: FailedCalls | undefined
   /** Calls that were answered 429 since the last canary. */
   limitedCalls = 0
   /** Monotonic: the canary was taken after such calls, so that a 429 until then is about a call's events. */

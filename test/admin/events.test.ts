@@ -144,7 +144,7 @@ t.test(
         return { events: from === undefined ? [] : events, position: readings }
       },
     }
-    const followers = createFollowers({ store, clock: systemClock })
+    const followers = createFollowers({ store, delivery: { queues: () => [] }, clock: systemClock })
     const streams = Array.from({ length: 20 }, () => followers.add({}, Infinity))
     const texts = streams.slice(1).map(async (stream) => {
       let bytes = 0
@@ -164,7 +164,7 @@ t.test(
 
 t.test('who follows does not keep the relay from ending where the store hangs', async (t) => {
   const store = { trailChanges: () => new Promise<never>(() => {}) }
-  const followers = createFollowers({ store, clock: systemClock })
+  const followers = createFollowers({ store, delivery: { queues: () => [] }, clock: systemClock })
   const stream = followers.add({}, Infinity)
   followers.end()
   t.same(await stream.toArray(), [])

@@ -39,6 +39,35 @@ t.test('what happened to order 4711 is shown in a line, and step by step', async
   t.equal((await relay('event same')).stdout.match(/^outcome/gm)?.length, 3, 'each of them once')
 })
 
+t.test('of an event that waits it says why, and no more of it once it is delivered', async (t) => {
+  const stand = await enter(t)
+  const relay = createCommandLine(stand)
+  stand.sandbox.faults.set([{ kind: 'status', status: 503, body: {} }])
+  await stand.post({ data: [order('waits', 'waits')] }, { headers: { prefer: 'respond-async' } })
+  let shown = await relay('event waits')
+  // It was in a call that failed, and waits for the next.
+  while (!/next try in/.test(shown.stdout)) shown = await relay('event waits')
+  t.match(
+    shown.stdout,
+    /outcome +queued\n.*committed\nqueue now +failing: Pinterest does not answer.*\nfailed calls +\d+ since \S+Z, the last at \S+Z: status 503\nnext try in +\d+ s$/s,
+  )
+  t.equal(shown.stdout.match(/^outcome/gm)?.length, 1, 'once, found by both ids')
+  stand.sandbox.faults.clear()
+  await stand.admin('POST', `/accounts/${stand.account}/pause`)
+  t.match(
+    (await relay('event waits')).stdout,
+    /queue now +paused: .*\nfailed calls .*\nwhat to do +account resume$/s,
+  )
+  await stand.admin('POST', `/accounts/${stand.account}/resume`)
+  while (!shown.stdout.includes('delivered')) shown = await relay('event waits')
+  t.match(
+    shown.stdout,
+    /status 503\n.*called\n.*delivered$/s,
+    'then its way has the failed calls, and its queue is not shown',
+  )
+  t.match((await stand.admin('GET', '/events?event_id=waits')).body, { events: [{ queue: null }] })
+})
+
 t.test('where the trail is off, no answer looks as if the event had not come', async (t) => {
   const stand = await setUp(t, { TRAIL_HOURS: '0' })
   const relay = createCommandLine(stand)

@@ -446,6 +446,15 @@ t.test('an event is found by its order, shown with its way, and followed as othe
   t.match(await event.getByRole('link', { name: stand.account }).getAttribute('href'), '#/accounts')
   t.same(await violationsOf(page), [])
 
+  await stand.admin('POST', `/accounts/${stand.account}/pause`)
+  await stand.post({ data: [rawEvent({ event_id: 'waits' })] }, { headers: { prefer: 'respond-async' } })
+  await page.getByLabel('Event id or order id').fill('waits')
+  await page.getByRole('button', { name: 'Find' }).click()
+  const waits = page.getByRole('article', { name: 'checkout waits' })
+  await waits.locator('summary').click()
+  await waits.getByText('paused: Paused by an operator. Posts are still taken.').waitFor()
+  await stand.admin('POST', `/accounts/${stand.account}/resume`)
+
   const turning = { order_id: '\u202e4712' }
   await stand.post({ data: [rawEvent({ event_id: 'turns', custom_data: turning })] })
   await page.getByLabel('Event id or order id').fill('turns')

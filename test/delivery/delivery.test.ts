@@ -86,6 +86,25 @@ t.test('what failed in one call comes back in one call', async (t) => {
   t.strictSame(calls[1]?.ids, ['e1', 'e2', 'e3'])
 })
 
+t.test(
+  'failed calls are counted with the time of the first and how the last ended, until one is taken',
+  async (t) => {
+    const { clock, delivery, post, calls } = setStage(t)
+    void post(1, ['a'])
+    await runDue()
+    t.match(delivery.queues(ACCOUNT), [{ failedCalls: undefined }])
+    const sinceMs = clock.wallMs()
+    await calls[0]?.answer(refused(500))
+    await clock.advance(250)
+    await calls[1]?.answer({ kind: 'unanswered', reason: 'timeout' })
+    const failedCalls = { count: 2, sinceMs, lastAtMs: sinceMs + 250, reason: 'timeout' }
+    t.match(delivery.queues(ACCOUNT), [{ failedCalls }])
+    await clock.advance(1000)
+    await calls[2]?.deliver()
+    t.match(delivery.queues(ACCOUNT), [{ status: 'sending', failedCalls: undefined }])
+  },
+)
+
 t.test('one event that makes Pinterest fail does not hold up the others of its call', async (t) => {
   const { clock, post, calls, acknowledged } = setStage(t, { callsInFlight: 1 })
   void post(1, ['first'])
