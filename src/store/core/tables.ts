@@ -4,8 +4,8 @@
  *
  * batches       one row per batch, with its sealed payload: nearly all are inserted once and deleted once. `owner_id` is who
  *               leases it, null while it waits, and always in SQLite, whose leases end with the process; `lease_number` the
- *               transaction in which it was leased. `hidden_ids` are those that a dead letter must not have in the clear. `sealed` is the last column, since SQLite reads a row up to the column
- *               that is asked for
+ *               transaction in which it was leased; `hidden_ids` says which ids no dead letter may have in the clear (rows.ts).
+ *               `sealed` is the last column, since SQLite reads a row up to the column that is asked for
  * totals        counters per queue and owner: no row is written by two replicas; those of the dead are added to owner 0
  * dead_letters  ids are never given twice, so that a walk from new to old meets no dead letter that died after it began;
  *               no index but the id and the time of death: every search is a walk in bounded steps
