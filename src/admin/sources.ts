@@ -2,6 +2,7 @@
 import { Type, type Static } from '../type.ts'
 import { InvalidRequest, NoSuch } from '../errors.ts'
 import { DEFAULT_EVENTS, EXPRESSION_STOPPED, SOURCE_KINDS } from '../sources/source.ts'
+import type { WebhookEntry } from '../ingest/webhook-log.ts'
 import type { Source } from '../vault/vault.ts'
 import { AdAccountId, NoContent, sendOrFilter, type RecordOf } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
@@ -139,10 +140,25 @@ function problemsOf(
       `its event ids are the numbers of orders, as those of ${names}: orders with one number would be taken for duplicates. Set event_id, such as "${sourceId}-{id}"`,
     )
   }
-  const last = webhookLog.of(sourceId).find(({ outcome }) => outcome !== 'refused' && outcome !== 'ping')
-  if (last?.reason === EXPRESSION_STOPPED)
+  const signed = webhookLog.of(sourceId).filter(({ outcome }) => outcome !== 'refused' && outcome !== 'ping')
+  const lost = lostOf(signed)
+  if (signed[0]?.reason === EXPRESSION_STOPPED)
     problems.push(`${EXPRESSION_STOPPED}; its webhooks wait for one another. Change it`)
+  else if (lost.length >= LOST_IN_A_ROW)
+    problems.push(
+      `no event could be made of its last ${lost.length} webhooks, which are lost: ${lost[0]!.reason ?? 'invalid'}`,
+    )
   return problems
+}
+
+/** Fewer may be odd orders; more would be noticed too late in a small shop. */
+const LOST_IN_A_ROW = 3
+
+/** Webhooks that were lost since the last one that was not, the newest first. What is filtered shows neither. */
+function lostOf(signed: readonly WebhookEntry[]): readonly WebhookEntry[] {
+  const counted = signed.filter(({ outcome }) => outcome !== 'filtered')
+  const kept = counted.findIndex(({ isLost }) => !isLost)
+  return counted.slice(0, kept === -1 ? undefined : kept)
 }
 
 function showSource(source: Source, base: AdminOptions): RecordOf<SourceAnswer> {

@@ -42,7 +42,10 @@ export function routeSources(
     scope.addHook('onResponse', (request, _reply, done) => {
       const { source, errorCode } = request
       if (source !== undefined && errorCode !== undefined)
-        note(source, request, 'refused', REFUSED_FOR[errorCode] ?? errorCode.toLowerCase())
+        note(source, request, {
+          outcome: 'refused',
+          reason: REFUSED_FOR[errorCode] ?? errorCode.toLowerCase(),
+        })
       done()
     })
     scope.post<SourceRoute>(
@@ -54,7 +57,7 @@ export function routeSources(
         const headers = headersOf(request)
         if (source !== undefined && isPing(source.options, headers, body)) {
           request.leave?.()
-          note(source, request, 'ping', undefined)
+          note(source, request, { outcome: 'ping', reason: undefined })
           return TAKEN
         }
         const posted = postedBy(options, source ?? NOBODY, headers)
@@ -67,8 +70,7 @@ export function routeSources(
           options.postLimiter.giveBack(request.limited!.key)
           throw error
         })
-        const { outcome, reason } = outcomeOf(receipt)
-        const entry = note(source!, request, outcome, reason, receipt.eventCount)
+        const entry = note(source!, request, outcomeOf(receipt), receipt.eventCount)
         const { batch } = receipt
         if (batch !== undefined) {
           void deliver(batch, settings.ANSWER_WAIT_MS, trace).then((outcomes) => {
@@ -101,8 +103,7 @@ export function routeSources(
   function note(
     { sourceId, options: { kind } }: Source,
     request: FastifyRequest,
-    outcome: string,
-    reason: string | undefined,
+    { outcome, reason, isLost = false }: ReturnType<typeof outcomeOf>,
     events = 0,
   ): WebhookEntry {
     // Anybody may name a topic.
@@ -116,6 +117,7 @@ export function routeSources(
       outcome,
       reason,
       events,
+      isLost,
     })
   }
 }
@@ -145,9 +147,16 @@ function postedBy(
   }
 }
 
-function outcomeOf({ invalidCount, filteredCount, duplicates, remarks }: PostReceipt) {
+function outcomeOf({ batch, invalidCount, filteredCount, duplicates, remarks }: PostReceipt): {
+  readonly outcome: string
+  readonly reason: string | undefined
+  readonly isLost?: boolean
+} {
   const firstOf = (status: string) => remarks.find((remark) => remark.status === status)
-  if (invalidCount > 0) return { outcome: 'invalid', reason: firstOf('invalid')?.error }
+  if (invalidCount > 0) {
+    const isLost = batch === undefined && duplicates.length === 0
+    return { outcome: 'invalid', reason: firstOf('invalid')?.error, isLost }
+  }
   if (filteredCount > 0) return { outcome: 'filtered', reason: firstOf('filtered')?.reason }
   return { outcome: duplicates.length > 0 ? 'duplicate' : 'queued', reason: undefined }
 }

@@ -12,6 +12,8 @@ export interface WebhookEntry {
   /** A stable word, or a sentence that names fields. */
   reason: string | undefined
   readonly events: number
+  /** No event could be made of it: the shop got its 2xx, and nothing was kept. */
+  readonly isLost: boolean
 }
 
 export type WebhookLog = ReturnType<typeof createWebhookLog>

@@ -1,5 +1,6 @@
 /** Webhooks of shops, from their signed bytes to what Pinterest gets. */
 import t, { type Test } from 'tap'
+import { createCommandLine } from '../cli/stage.ts'
 import { readMetrics } from '../support/admin.ts'
 import { until } from '../support/clock.ts'
 import { enter, setUp, type Guest } from '../support/relay.ts'
@@ -325,6 +326,35 @@ t.test('a source says what is wrong with it', async (t) => {
   await guest.admin('PUT', '/sources/hungry', { expression: 'null' })
   t.equal((await sendCustom(guest, 'hungry', '{}')).status, 200)
   t.same(await problemsOf('hungry'), [], 'the last webhook counts')
+})
+
+t.test('a source of whose webhooks no event can be made any more is no secret', async (t) => {
+  const guest = await enter(t)
+  const relay = createCommandLine(guest)
+  const problemsOf = async () => (await guest.admin('GET', '/sources/renamed')).body['problems']
+  const expression = `body.skip ? null : $exists(body.mail) ? {"event_name": "lead", "event_id": body.id, "event_time": $toMillis($now()), "action_source": "web", "user_data": {"em": body.mail}} : $error("x")`
+  await register(t, guest, 'renamed', { ...CUSTOM, expression })
+  const sendOne = async (body: object) => {
+    t.equal(
+      (await sendCustom(guest, 'renamed', JSON.stringify({ id: `r-${++lastId}`, ...body }))).status,
+      200,
+    )
+  }
+  await sendOne({ mail: 'a@b.example' })
+  for (let lost = 0; lost < 2; lost++) {
+    await sendOne({ e_mail: 'a@b.example' })
+    await sendOne({ skip: true })
+  }
+  await send(guest, 'renamed', '{}', {})
+  t.same(await problemsOf(), [], 'two may be odd orders')
+  await sendOne({ e_mail: 'a@b.example' })
+  t.match(await problemsOf(), [
+    /^no event could be made of its last 3 webhooks, which are lost: the expression failed: /,
+  ])
+  t.match(await relay('status'), { code: 3, stdout: /^source renamed: no event could be made of/m })
+  await sendOne({ mail: 'a@b.example' })
+  t.same(await problemsOf(), [])
+  await until(async () => sentOf(guest).length === 2)
 })
 
 t.test('settings that make no sense are refused, by name', async (t) => {
