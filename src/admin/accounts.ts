@@ -1,6 +1,6 @@
 /** Accounts: registered, changed, listed, removed; their tokens verified and minted, their calls paused. */
 import { Type, type Static } from '../type.ts'
-import { InvalidRequest, NoSuch } from '../errors.ts'
+import { InvalidRequest, NoSuch, TokenRefused } from '../errors.ts'
 import { normalizeCountry } from '../events/normalize/country.ts'
 import type { GivenGrant } from '../vault/granting.ts'
 import { AccountView, showAccount, EventNames, findAccount } from './account-view.ts'
@@ -35,6 +35,9 @@ const AccountBody = Type.Closed(
   {
     access_token: Type.Optional(Secret),
     oauth: Type.Optional(Oauth),
+    force: Type.Optional(
+      Type.Boolean({ description: 'Set access_token without asking Pinterest whether it takes it.' }),
+    ),
     label: Type.OrDefault(Label),
     country: Type.OrDefault(
       Type.String({ maxLength: 200, description: 'A code of ISO 3166-1 alpha-2, such as US.' }),
@@ -70,26 +73,27 @@ const COPY_LIMIT_BYTES = 16 * 1024 ** 2
 const AccountNow = { 200: AccountView }
 
 export const accountRoutes: AdminRoutes = async (app, options) => {
-  const { vault, granting } = options
+  const { vault, verify, granting } = options
   const show = (adAccountId: string) => showAccount(options, adAccountId)
 
   const putting = {
     summary: 'Register an account, rotate its token, or change its settings',
     description:
-      'What is absent stays as it is; null goes back to the default. Held events are sent at once.',
+      'What is absent stays as it is; null goes back to the default. Held events are sent at once. A token is replaced only by one that Pinterest does not refuse (TOKEN_REFUSED; nothing is changed then).',
     params: Params,
     body: AccountBody,
     response: { 200: AccountView, 201: AccountView },
   }
   app.put('/accounts/:id', { schema: putting }, async (request, reply) => {
     const { id: adAccountId } = request.params
-    const { access_token: accessToken, oauth, ...given } = request.body
+    const { access_token: accessToken, oauth, force, ...given } = request.body
     const { country } = given
     if (typeof country === 'string') demandCountryCode(country)
     const settings = { ...camelOf(given), adAccountId, country: country?.toLowerCase() ?? country }
     if (oauth !== undefined && accessToken !== undefined) {
       throw new InvalidRequest('oauth: cannot be given together with access_token.')
     }
+    if (accessToken !== undefined && force !== true) await demandUse(adAccountId, accessToken)
     const outcome =
       oauth === undefined
         ? await vault.putAccount({
@@ -102,6 +106,17 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
     }
     return reply.code(outcome === 'added' ? 201 : 200).send(show(adAccountId))
   })
+
+  /** A token that may work is not replaced by one that does not. No answer is no refusal. */
+  async function demandUse(adAccountId: string, accessToken: string): Promise<void> {
+    const known = vault.tokenOf(adAccountId)
+    if (known === undefined || known === accessToken) return
+    const { isRefused, status, message } = await verify(adAccountId, accessToken)
+    if (isRefused)
+      throw new TokenRefused(
+        `access_token: Pinterest refuses it (${status}), so the account keeps the one that ends with ${known.slice(-4)}: ${message}`,
+      )
+  }
 
   const listing = {
     summary: 'All accounts: where the token comes from and whether it works, and the state of each queue',

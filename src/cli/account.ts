@@ -28,11 +28,16 @@ import { misused } from './terminal.ts'
 const set: Command = {
   name: 'account set',
   words:
-    'ID [--oauth|--keep-token] [--no-verify] [--label TEXT] [--country US] [--dob-format DMY|MDY] [--bots send|filter] [--event-names JSON] [--posts-per-minute N]',
-  does: 'registers an account, or rotates its token, which is read from standard input, and asks Pinterest whether it works; with --oauth as JSON {client_id, client_secret, refresh_token}; with --keep-token only the rest is set',
+    'ID [--oauth|--keep-token] [--no-verify|--force] [--label TEXT] [--country US] [--dob-format DMY|MDY] [--bots send|filter] [--event-names JSON] [--posts-per-minute N]',
+  does: 'registers an account, or rotates its token, which is read from standard input, and asks Pinterest whether it works; one that Pinterest refuses replaces none, unless with --force, or --no-verify, which does not ask; with --oauth as JSON {client_id, client_secret, refresh_token}; with --keep-token only the rest is set',
   async run(invocation) {
     const { options, admin } = invocation
-    const body = { ...(await readToken(invocation)), ...readSettings(options) }
+    const isForced = options['force'] === true || options['no-verify'] === true
+    const body = {
+      ...(await readToken(invocation)),
+      ...readSettings(options),
+      ...(isForced && { force: true }),
+    }
     const account = await admin.send<AccountAnswer>('PUT', pathOf('account', invocation), body)
     const { ad_account_id: id, token } = account
     const hasToken = token.kind !== 'none'
@@ -72,7 +77,7 @@ function readSettings(options: Invocation['options']): object {
   if (postsPerMinute !== undefined && !/^\d+$/.test(postsPerMinute))
     throw misused('--posts-per-minute takes a number.')
   return {
-    ...fieldsOf(options, ['oauth', 'keep-token', 'no-verify']),
+    ...fieldsOf(options, ['oauth', 'keep-token', 'no-verify', 'force']),
     ...(names !== undefined && { event_names: parseJson(names, NAMES_COMPLAINT) }),
     ...(postsPerMinute !== undefined && { posts_per_minute: Number(postsPerMinute) }),
   }

@@ -10,7 +10,8 @@ export class Refused extends CommandFailed {
   readonly status: number
 
   constructor(status: number, { code, message = '' }: { readonly code?: string; readonly message?: string }) {
-    super(`The relay answered ${status}: ${message}`, EXIT.refused, code)
+    const exitCode = code === 'TOKEN_REFUSED' ? EXIT.partly : EXIT.refused
+    super(`The relay answered ${status}: ${message}`, exitCode, code)
     this.status = status
   }
 }

@@ -10,7 +10,7 @@ import { STATUSES, type AccountStatus } from '../../src/delivery/queue-status.ts
 import { readMetrics } from '../support/admin.ts'
 import { until } from '../support/clock.ts'
 import { rawEvent } from '../support/events.ts'
-import { ACCOUNT, ADMIN_TOKEN, enter, postHeld, setUp } from '../support/relay.ts'
+import { ACCOUNT, ADMIN_TOKEN, enter, postHeld, setUp, TOKEN } from '../support/relay.ts'
 import { shopifyOrder } from '../support/shop-payloads.ts'
 import { createCommandLine } from './stage.ts'
 
@@ -196,6 +196,37 @@ t.test('a token that does not work ends with 3, and status says who must do what
     needs_person: true,
     totals: { received: 1, queued: 1 },
   })
+})
+
+t.test('a token that works is not replaced by one that Pinterest refuses', async (t) => {
+  const stand = await setUp(t)
+  const relay = createCommandLine(stand)
+  stand.sandbox.tokens.set([{ accessToken: TOKEN }])
+  const endsWith = async () => {
+    const { token } = (await stand.admin('GET', `/accounts/${ACCOUNT}`)).body as { token: { last4: string } }
+    return token.last4
+  }
+  const refused = await relay(`account set ${ACCOUNT} --label new`, { input: 'pina_wrong_1234' })
+  t.match(refused, {
+    code: 3,
+    stdout: '',
+    stderr: new RegExp(
+      `Pinterest refuses it \\(401\\), so the account keeps the one that ends with ${TOKEN.slice(-4)}: `,
+    ),
+  })
+  t.equal(await endsWith(), TOKEN.slice(-4))
+  t.match(await relay(`account set ${ACCOUNT} --keep-token --label new`), { code: 0 })
+  t.match(await relay(`account set ${ACCOUNT} --force`, { input: 'pina_wrong_1234' }), {
+    code: 3,
+    stdout: /is set, its token ends with 1234\nPinterest did not take a test event \(401\)/,
+  })
+  t.match(await relay(`account set ${ACCOUNT}`, { input: TOKEN }), { code: 0 })
+  stand.sandbox.faults.set([{ kind: 'status', status: 503 }])
+  t.match(await relay(`account set ${ACCOUNT}`, { input: 'pina_another_5678' }), {
+    code: 3,
+    stdout: /is set/,
+  })
+  t.equal(await endsWith(), '5678', 'without an answer it is set')
 })
 
 t.test('status ends with 3 while posts are refused, and its first line says why', async (t) => {

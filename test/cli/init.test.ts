@@ -72,9 +72,13 @@ t.test('connects a shop that posts webhooks, and says what to enter there', asyn
 
 t.test('a token that Pinterest refuses gets no key', async (t) => {
   const stand = await setUp(t, {}, { tokens: [] })
-  const { code, stdout } = await createCommandLine(stand)(`init ${ACCOUNT}`, { input: TOKEN })
+  const { code, stdout } = await createCommandLine(stand)('init 549755885195', { input: TOKEN })
   t.equal(code, 3)
   t.match(stdout, /^Account \d+ is registered, but no test event was taken: .*\nRun init again\.$/)
+  t.match(await createCommandLine(stand)(`init ${ACCOUNT}`, { input: TOKEN }), {
+    code: 3,
+    stderr: /so the account keeps the one that ends with/,
+  })
   t.match(await stand.admin('GET', '/keys'), { body: { keys: { length: 1 } } })
 })
 
