@@ -1,7 +1,7 @@
 /** Accounts: registered, changed, listed, removed; their tokens verified and minted, their calls paused. */
 import { Type, type Static } from '../type.ts'
 import { InvalidRequest, NoSuch, TokenRefused } from '../errors.ts'
-import { normalizeCountry } from '../events/normalize/country.ts'
+import { faultOfCode } from '../events/normalize/country.ts'
 import type { GivenGrant } from '../vault/granting.ts'
 import { AccountView, showAccount, EventNames, findAccount } from './account-view.ts'
 import {
@@ -88,7 +88,8 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
     const { id: adAccountId } = request.params
     const { access_token: accessToken, oauth, force, ...given } = request.body
     const { country } = given
-    if (typeof country === 'string') demandCountryCode(country)
+    const fault = typeof country === 'string' ? faultOfCode(country) : undefined
+    if (fault !== undefined) throw new InvalidRequest(`country: ${fault}`)
     const settings = { ...camelOf(given), adAccountId, country: country?.toLowerCase() ?? country }
     if (oauth !== undefined && accessToken !== undefined) {
       throw new InvalidRequest('oauth: cannot be given together with access_token.')
@@ -200,14 +201,6 @@ export const accountActionRoutes: AdminRoutes = async (app, options) => {
     await vault.adoptAccount(id, body.sealed)
     return show(id)
   })
-}
-
-/** Not normalized in silence: a wrong guess would misread phone numbers. */
-function demandCountryCode(country: string): void {
-  const read = normalizeCountry(country)
-  if (read.status === 'read' && country.toLowerCase() === read.value) return
-  const suggestion = read.status === 'read' ? `; did you mean ${read.value.toUpperCase()}?` : '.'
-  throw new InvalidRequest(`country: takes a code of ISO 3166-1 alpha-2, such as US${suggestion}`)
 }
 
 function readGrant(oauth: Static<typeof Oauth>): GivenGrant {

@@ -7,7 +7,7 @@ import { adminTokenFile } from './admin-client.ts'
 import { NO_TOKEN, readSecret, textOf, type Command, type Invocation } from './command.ts'
 import { relayUrl } from './send.ts'
 import { renderSetUp } from './source.ts'
-import { misused } from './terminal.ts'
+import { misused, type Terminal } from './terminal.ts'
 
 const SHOPS = ['shopify', 'woocommerce']
 
@@ -19,15 +19,19 @@ export const init: Command = {
     const { positionals, options, admin, terminal } = invocation
     // Nobody should type a token for a relay that is not there.
     await admin.get('/totals')
-    const id = positionals[0] ?? (await terminal.ask('ad account ID, from Ads Manager: '))
-    if (id === '') throw misused('init takes the ad account ID where nobody can be asked.')
-    const country =
-      textOf(options['country']) ?? (await terminal.ask("the shop's country, such as US (Enter: none): "))
-    const shop =
-      textOf(options['source']) ??
-      (await terminal.ask('the shop: shopify or woocommerce (Enter: a key for your own code): '))
-    if (shop !== '' && !SHOPS.includes(shop))
-      throw misused(`The shop is ${SHOPS.join(' or ')}; any other: docs/custom-sources.md.`)
+    const id = await ask(terminal, positionals[0], 'ad account ID, from Ads Manager: ', faultOfId)
+    const country = await ask(
+      terminal,
+      textOf(options['country']),
+      "the shop's country, such as US (Enter: none): ",
+      faultOfCountry,
+    )
+    const shop = await ask(
+      terminal,
+      textOf(options['source']),
+      'the shop: shopify or woocommerce (Enter: a key, for your own code or any other shop): ',
+      faultOfShop,
+    )
     const given = await readSecret(terminal, "Pinterest's access token (not shown): ", NO_TOKEN)
     const [token, second] = given.split(/\s*\n\s*/)
     const secret =
@@ -64,6 +68,41 @@ export const init: Command = {
   },
 }
 
+/** What was given or is typed, checked before the next question: a person is asked again, a command line is refused. */
+async function ask(
+  terminal: Terminal,
+  given: string | undefined,
+  question: string,
+  faultOf: (text: string) => string | undefined | Promise<string | undefined>,
+): Promise<string> {
+  for (;;) {
+    const text = given ?? (await terminal.ask(question))
+    const fault = await faultOf(text)
+    if (fault === undefined) return text
+    // Nothing is typed where nobody can be asked.
+    if (given !== undefined || text === '') throw misused(fault)
+    terminal.report(fault)
+  }
+}
+
+function faultOfId(id: string): string | undefined {
+  if (id === '') return 'init takes the ad account ID where nobody can be asked.'
+  return /^\d{1,18}$/.test(id) ? undefined : 'The ad account ID is a number, such as 549755885175.'
+}
+
+/** Loaded here alone: its tables take longer than most commands. */
+async function faultOfCountry(country: string): Promise<string | undefined> {
+  if (country === '') return undefined
+  const { faultOfCode } = await import('../events/normalize/country.ts')
+  const fault = faultOfCode(country)
+  return fault && `The country ${fault}`
+}
+
+function faultOfShop(shop: string): string | undefined {
+  if (shop === '' || SHOPS.includes(shop)) return undefined
+  return `The shop is ${SHOPS.join(' or ')}. Any other gets a key here, and an address by relay source set: docs/custom-sources.md.`
+}
+
 async function makeKey({ admin, terminal }: Invocation, id: string, label = 'made by relay init') {
   const { key } = await admin.send<MadeKeyAnswer>('POST', '/keys', { label, ad_account_ids: [id] })
   const url = new URL(`/v5/ad_accounts/${id}/events`, relayUrl(terminal.environment)).href
@@ -76,6 +115,7 @@ async function makeKey({ admin, terminal }: Invocation, id: string, label = 'mad
     curl,
     '',
     `Any client of Pinterest's API works with the base URL ${new URL('/v5', url).href} and this key as its access token.`,
+    'A shop that can only post webhooks gets an address by relay source set: docs/custom-sources.md.',
   ]
   return { answer: { key, url, curl }, lines }
 }

@@ -70,6 +70,21 @@ t.test('connects a shop that posts webhooks, and says what to enter there', asyn
   t.match(await relay('init 1 --source magento', { input: TOKEN }), { code: 2, stderr: /custom-sources/ })
 })
 
+t.test('each answer is checked when it is given, and asked for again', async (t) => {
+  const stand = await enter(t)
+  const relay = createCommandLine(stand)
+  const typed = ['abc', '549755885194', '888', 'UK', 'US', 'magento', '']
+  const asked = await relay('init', { typed, input: TOKEN })
+  t.match(asked, { code: 0, stdout: /^Account 549755885194 works/m })
+  t.match(asked.stdout, /^A shop that can only post webhooks .* docs\/custom-sources\.md/m)
+  t.match(
+    asked.stderr,
+    /^The ad account ID is a number.*\nThe country takes .*\nThe country takes .* did you mean GB\?\nThe shop is shopify or woocommerce\. Any other gets a key/,
+  )
+  t.match(await relay('init abc', { input: TOKEN }), { code: 2, stderr: /is a number/ })
+  t.match(await relay('init 7 --country 888', { input: TOKEN }), { code: 2, stderr: /The country takes/ })
+})
+
 t.test('a token that Pinterest refuses gets no key', async (t) => {
   const stand = await setUp(t, {}, { tokens: [] })
   const { code, stdout } = await createCommandLine(stand)('init 549755885195', { input: TOKEN })

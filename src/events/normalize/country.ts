@@ -15,6 +15,14 @@ export function normalizeCountry(text: string): Normalized {
   return country === undefined ? UNREADABLE : read(country)
 }
 
+/** Of what must be a code; undefined where it is one. Not normalized in silence: a wrong guess would misread phone numbers. */
+export function faultOfCode(country: string): string | undefined {
+  const read = normalizeCountry(country)
+  if (read.status === 'read' && country.toLowerCase() === read.value) return undefined
+  const suggestion = read.status === 'read' ? `; did you mean ${read.value.toUpperCase()}?` : '.'
+  return `takes a code of ISO 3166-1 alpha-2, such as US${suggestion}`
+}
+
 /** Longer than any country's formal name. */
 const MAX_LENGTH = 200
 const NUMERIC = /^\d{1,3}$/
