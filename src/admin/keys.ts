@@ -20,12 +20,15 @@ const known = {
   ad_account_ids: Type.Array(AdAccountId),
   created_at: Type.Time,
 }
-const used = { last_used_at: Type.OrNull(Type.Time) }
+const used = { last_used_at: Type.OrNull(Type.Time), use_known_since: Type.Time }
 const Keys = Type.Closed({
   keys: Type.Array(
     Type.Closed(
       { ...known, ...used },
-      { description: '`last_used_at`: null when not since this process started.' },
+      {
+        description:
+          '`last_used_at`: null when not since `use_known_since`, when this process started. Of several replicas each knows its own posts alone.',
+      },
     ),
   ),
 })
@@ -46,7 +49,12 @@ export const keyRoutes: AdminRoutes = async (app, { vault }) => {
 
   const listing = { summary: 'All relay keys, without the keys themselves', response: { 200: Keys } }
   app.get('/keys', { schema: listing }, async () => ({
-    keys: vault.keys().map((key) => ({ ...key, id: key.keyId, lastUsedAtMs: vault.keyUsedAtMs(key.keyId) })),
+    keys: vault.keys().map((key) => ({
+      ...key,
+      id: key.keyId,
+      lastUsedAtMs: vault.keyUsedAtMs(key.keyId),
+      useKnownSinceMs: vault.keyUseKnownSinceMs,
+    })),
   }))
 
   const removing = { summary: 'Remove a relay key', params: Params, response: { 204: NoContent } }

@@ -68,7 +68,9 @@ const replay: Command = {
     const isDryRun = invocation.options['yes'] !== true
     const total = await runThrough(invocation, '/dead-letters/replay', isDryRun ? { dry_run: true } : {})
     const { replayed = 0, duplicates = 0, too_old: tooOld = 0 } = total
+    const missing = missingOf(invocation.positionals, replayed + duplicates + tooOld)
     return {
+      ...missing,
       answer: { ...total, dry_run: isDryRun },
       text: isDryRun
         ? `${replayed} would be queued again, ${tooOld} are too old and would stay: add --yes`
@@ -84,7 +86,8 @@ const purge: Command = {
   async run(invocation) {
     if (invocation.options['yes'] !== true) throw misused('dead purge deletes for good: add --yes.')
     const answer = await runThrough(invocation, '/dead-letters/purge')
-    return { answer, text: `${answer['purged'] ?? 0} deleted` }
+    const { purged = 0 } = answer
+    return { ...missingOf(invocation.positionals, purged), answer, text: `${purged} deleted` }
   },
 }
 
@@ -111,6 +114,14 @@ async function runThrough(
   }
 }
 
+/** Of ids that were given, some are of no dead letter. */
+function missingOf(positionals: readonly string[], found: number) {
+  const missing = positionals.length === 0 ? 0 : new Set(idsOf(positionals)).size - found
+  return missing > 0 && { note: `of the given ids, no dead letter: ${missing}`, isPartial: true }
+}
+
+const idsOf = (positionals: readonly string[]) => positionals.flatMap((words) => words.split(',')).map(Number)
+
 /** All dead letters only with --all: a forgotten filter must not purge everything. */
 function readWhat(positionals: readonly string[], options: Invocation['options']): object {
   const filter = fieldsOf(options, ['all', 'yes'])
@@ -120,7 +131,7 @@ function readWhat(positionals: readonly string[], options: Invocation['options']
     return { filter }
   }
   if (isFiltered) throw misused('Give ids or a filter, not both.')
-  const ids = positionals.flatMap((words) => words.split(',')).map(Number)
+  const ids = idsOf(positionals)
   if (!ids.every((id) => Number.isSafeInteger(id) && id > 0))
     throw misused('Ids are numbers, as dead list shows them.')
   return { ids }

@@ -16,13 +16,17 @@ const create: Command = {
 
 export const keyCommands: readonly Command[] = [
   create,
-  listing<KeysAnswer['keys'][number]>('key', 'all keys and their accounts, never the keys themselves', {
-    'key id': 'id',
-    'begins with': 'prefix',
-    label: 'label',
-    accounts: ({ ad_account_ids: ids }) => ids.join(' '),
-    made: 'created_at',
-    'last used': 'last_used_at',
-  }),
+  listing<KeysAnswer['keys'][number]>(
+    'key',
+    'all keys and their accounts, never the keys themselves; of several replicas each knows only the posts that it took itself, since its start',
+    {
+      'key id': 'id',
+      'begins with': 'prefix',
+      label: 'label',
+      accounts: ({ ad_account_ids: ids }) => ids.join(' '),
+      made: 'created_at',
+      'last used': ({ last_used_at: at, use_known_since: since }) => at ?? `not since ${since}`,
+    },
+  ),
   removal('key', 'KEY_ID', 'the key is refused from now on'),
 ]

@@ -127,11 +127,15 @@ function parse({ name, words }: Command, args: readonly string[]) {
     // Its texts name options, never what was given for one.
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     if (!code.startsWith('ERR_PARSE_ARGS')) throw error
+    const [, option = 'an option'] = OPTION.exec((error as Error).message) ?? []
     throw misused(
-      `${name}: ${code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? 'an option is unknown' : 'an option lacks its value, or takes none'}; --help shows them.`,
+      `${name}: ${option} ${code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? 'is unknown' : 'lacks its value, or takes none'}; --help shows them.`,
     )
   }
 }
+
+/** What may be shown of an option that is wrong: no token has this form. */
+const OPTION = /^(?:Unknown o|O)ption '(--?[a-z][a-z-]{0,30})[' ]/
 
 function renderUsage(commands: readonly Command[]): string {
   const lines = commands.flatMap(({ name, words, does }) => [

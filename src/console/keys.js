@@ -39,14 +39,17 @@ export function createKeys() {
     fill(body, ...more.take(keys).map(showKey))
   }
 
-  /** @param {{ id: string, prefix: string, label: string, ad_account_ids: string[], created_at: string, last_used_at: string | null }} key */
+  /** @param {{ id: string, prefix: string, label: string, ad_account_ids: string[], created_at: string, last_used_at: string | null, use_known_since: string }} key */
   function showKey(key) {
     return row(
       cell('Label', key.label),
       cell('Begins with', h('div', {}, h('code', {}, `${key.prefix}…`), h('small', {}, `id ${key.id}`))),
       cell('Ad accounts', showAccounts(key.ad_account_ids)),
       cell('Made', time(key.created_at)),
-      cell('Last used', key.last_used_at === null ? 'not since the relay started' : time(key.last_used_at)),
+      cell(
+        'Last used',
+        key.last_used_at === null ? `not since ${time(key.use_known_since)}` : time(key.last_used_at),
+      ),
       cell(
         'Action',
         removal({

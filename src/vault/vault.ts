@@ -178,6 +178,7 @@ const PREFIX = 'prl_'
  */
 function keepKeys({ change, state }: OpenRecords, now: () => number) {
   const usedAtMs = new Map<string, number>()
+  const keyUseKnownSinceMs = now()
   return {
     /** The key that this bearer value is, if it is one. Found by its hash, so that timing reveals nothing of a key. */
     authenticate(relayKey: string): RelayKey | undefined {
@@ -205,6 +206,7 @@ function keepKeys({ change, state }: OpenRecords, now: () => number) {
       ),
     /** When this process was last posted to with the key; undefined: not since it started. */
     keyUsedAtMs: (keyId: string) => usedAtMs.get(keyId),
+    keyUseKnownSinceMs,
     deleteKey: (keyId: string) =>
       change<boolean>(() => {
         const [keyHash] = [...state().key].find(([, key]) => key.keyId === keyId) ?? []

@@ -433,6 +433,9 @@ t.test('keys are made, shown once, listed and removed', async (t) => {
   )
   const listed = await relay('key list')
   t.notOk(listed.stdout.includes(made.stdout))
+  t.match(listed.stdout, /^\S+ +prl_\S+ +till .* 2\d{3}-\S+Z +2\d{3}-\S+Z$/m)
+  t.equal((await relay(`key create ${account} --label unused`)).code, 0)
+  t.match((await relay('key list')).stdout, /^\S+ +prl_\S+ +unused .* not since 2\d{3}-\S+Z$/m)
   const id = /^(\S+) +prl_\S+ +till/m.exec(listed.stdout)?.[1]
   t.match(await relay(`key rm ${id}`), { code: 0 })
   t.equal((await stand.post({ data: [rawEvent()] }, { key: made.stdout })).status, 401)
@@ -508,6 +511,8 @@ t.test(
     t.match(await relay('dead purge --all --yes'), { code: 0, stdout: '2 deleted' })
     t.match(await relay('dead list'), { code: 0, stdout: 'no dead letters' })
     t.match(await relay('dead groups'), { code: 0, stdout: 'no dead letters' })
+    for (const words of ['dead replay 99999', 'dead replay 99999,99999 --yes', 'dead purge 99999 --yes'])
+      t.match(await relay(words), { code: 3, stderr: 'of the given ids, no dead letter: 1' }, words)
     t.match(await relay('dead replay x --all'), { code: 2, stderr: /Ids are numbers/ })
   },
 )
@@ -698,7 +703,15 @@ t.test('help lists every command, its options, the variables and the exit codes'
   }
   t.match(await relay('recover'), { code: 2, stderr: /FILE/ })
   t.match(await relay('reseal everything'), { code: 2, stderr: /takes no words/ })
-  t.match(await relay('dead list --colour red'), { code: 2, stderr: /an option is unknown/ })
+  t.match(await relay('dead list --colour red'), { code: 2, stderr: /^dead list: --colour is unknown; / })
+  t.match(await relay(`status --${SECRET}`), {
+    code: 2,
+    stderr: 'status: an option is unknown; --help shows them.',
+  })
+  t.match(await relay(`account set 1 --token=${SECRET}`), {
+    code: 2,
+    stderr: /^account set: --token is unknown/,
+  })
 })
 
 /** Answers as a relay's admin port might; returns its address. */

@@ -614,7 +614,8 @@ t.test('a thousand accounts are shown in part, and looking again leaves rows and
     route.fulfill({ json: { accounts: ids.map((id) => ({ ad_account_id: id, label: `shop ${id}` })) } }),
   )
   await page.route(/\/keys$/, (route) => {
-    const made = { prefix: 'prl_abcd', label: '', created_at: '2026-01-02T03:04:05.000Z', last_used_at: null }
+    const at = '2026-01-02T03:04:05.000Z'
+    const made = { prefix: 'prl_abcd', label: '', created_at: at, last_used_at: null, use_known_since: at }
     return route.fulfill({ json: { keys: ids.map((id) => ({ ...made, id, ad_account_ids: [id] })) } })
   })
   await page.route(/\/live\?/, async (route) => {
