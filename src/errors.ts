@@ -60,6 +60,11 @@ export const BadSettings = createError('BAD_SETTINGS', '%s')
 export const WrongMasterKey = createError('WRONG_MASTER_KEY', '%s')
 export const StoreInUse = createError('STORE_IN_USE', '%s')
 export const StoreTooNew = createError('STORE_TOO_NEW', '%s')
+/** The setting, and the address. */
+export const PortTaken = createError(
+  'PORT_TAKEN',
+  '%s: another process, perhaps another relay, listens at %s.',
+)
 export const StoreCannotOpen = createError('STORE_CANNOT_OPEN', '%s')
 
 /** A ciphertext that no known master key opens, or that was changed or moved. */

@@ -10,6 +10,7 @@ import { createCallLimiter } from './limits/call-limiter.ts'
 import { createSharedLimits } from './limits/shared-limits.ts'
 import { watchClock } from './clock-watch.ts'
 import { systemClock, type Clock } from './clock.ts'
+import { PortTaken } from './errors.ts'
 import type { Settings } from './settings.ts'
 import { createDelivery } from './delivery/delivery.ts'
 import { reportQueues } from './delivery/queue-status.ts'
@@ -231,8 +232,11 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
   return {
     streams,
     async listen() {
-      adminUrl = await adminApp.listen({ host: settings.ADMIN_HOST, port: settings.ADMIN_PORT })
-      const publicUrl = await publicApp.listen({ host: settings.HOST, port: settings.PORT })
+      const { HOST, PORT, ADMIN_HOST, ADMIN_PORT } = settings
+      adminUrl = await adminApp
+        .listen({ host: ADMIN_HOST, port: ADMIN_PORT })
+        .catch(toPortTaken('ADMIN_PORT'))
+      const publicUrl = await publicApp.listen({ host: HOST, port: PORT }).catch(toPortTaken('PORT'))
       return { adminUrl, publicUrl }
     },
     async stopListening() {
@@ -244,6 +248,11 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
     },
   }
 }
+
+const toPortTaken =
+  (setting: string) => (error: NodeJS.ErrnoException & { address?: string; port?: number }) => {
+    throw error.code === 'EADDRINUSE' ? new PortTaken(setting, `${error.address}:${error.port}`) : error
+  }
 
 /** Registers what is collected at scrape time. */
 function reportMetrics(base: Base, { readiness, delivery }: Sending, { streams }: Ports): void {
