@@ -13,7 +13,7 @@ import Fastify, {
 import type { FastifySchemaValidationError } from 'fastify/types/schema.js'
 import { Compile, type Validator, type XSchema } from 'typebox/schema'
 import { Type, type TSchema } from '../type.ts'
-import { NotFound, Unauthorized, WrongHost, codeOf } from '../errors.ts'
+import { InvalidRequest, NotFound, Unauthorized, WrongHost, codeOf } from '../errors.ts'
 import { bearerOf } from '../ingest/auth.ts'
 import { accountActionRoutes, accountRoutes } from './accounts.ts'
 import { answerOf, ruleOfPattern } from './answers.ts'
@@ -102,6 +102,11 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
     refusals.note(Boolean(authorization))
     throw new Unauthorized()
   })
+  app.addHook('preValidation', (request, _reply, done) => {
+    const { body, routeOptions } = request
+    const isKnown = routeOptions.schema?.body !== undefined || isEmpty(body)
+    done(isKnown ? undefined : new InvalidRequest('body: must be empty here.'))
+  })
   app.addHook('onResponse', (request, reply, done) => {
     const { method, routeOptions } = request
     const { statusCode: status } = reply
@@ -140,9 +145,16 @@ const compileSchema: FastifySchemaCompiler<XSchema> = ({ schema }) => {
   }
 }
 
+/** None, or `{}`, which clients send that always send JSON. */
+function isEmpty(body: unknown): boolean {
+  return body === undefined || body === null || JSON.stringify(body) === '{}'
+}
+
 function sendError(error: FastifyError, reply: FastifyReply): FastifyReply {
   const { status, message } = explain(error)
-  return reply.code(status).send({ code: codeOf(error), message })
+  // Of input that Fastify refuses the code is no other than of what the routes refuse.
+  const isFrameworks = status < 500 && (error.code === undefined || error.code.startsWith('FST_'))
+  return reply.code(status).send({ code: isFrameworks ? 'INVALID_REQUEST' : codeOf(error), message })
 }
 
 /** A body of unknown keys must not make an answer many times its size. */

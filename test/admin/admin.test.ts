@@ -221,3 +221,29 @@ t.test('a refusal says what is wrong, once, and never quotes what was sent', asy
     t.match(await ask('GET', `${path}?order_id=%00`), { status: 200 }, path)
   }
 })
+
+t.test(
+  'input that is refused has one code, whoever refuses it; a body where none is taken is refused',
+  async (t) => {
+    const { admin, account, relay } = await enter(t)
+    const raw = async (body: string, type = 'application/json') => {
+      const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': type }
+      const answer = await fetch(`${relay.adminUrl}/keys`, { method: 'POST', headers, body })
+      return { status: answer.status, body: await answer.json() }
+    }
+    const refused = { status: 400, body: { code: 'INVALID_REQUEST' } }
+    t.match(await admin('GET', '/events?cursor=x'), refused)
+    t.match(await admin('GET', '/dead-letters?cursor=x'), refused)
+    t.match(await admin('GET', '/%zz'), refused)
+    t.match(await raw('{"a'), refused)
+    t.match(await raw(''), refused)
+    t.match(await raw(' '.repeat(70_000)), { status: 413, body: { code: 'INVALID_REQUEST' } })
+    t.match(await raw('{}', 'text/csv'), { status: 415, body: { code: 'INVALID_REQUEST' } })
+    for (const path of ['/reseal', `/accounts/${account}/pause`])
+      t.match(await admin('POST', path, { everything: true }), {
+        ...refused,
+        body: { message: 'body: must be empty here.' },
+      })
+    t.match(await admin('POST', '/reseal', {}), { status: 200 })
+  },
+)
