@@ -2,8 +2,8 @@
  * Event names. Pinterest takes any text and lets advertisers define names of their own. The names that its browser tag, GA4 and
  * Meta have for the same events are mapped, or else they would count as custom events and not be deduplicated against the tag's.
  */
-import { identifier, UNUSABLE_TEXT } from './event-id.ts'
-import { type Reading, read } from './reading.ts'
+import { identifier } from './event-id.ts'
+import { invalid, type Reading, read } from './reading.ts'
 import { MAX_EVENT_NAME_LENGTH } from './schema.ts'
 
 /** In Pinterest's description of its API, and of newer clients. */
@@ -40,8 +40,10 @@ export function isKnownEventName(name: string): boolean {
   return KNOWN.has(name)
 }
 
+const NO_TEXT = invalid('unusable_text', 'must be text')
+
 export function eventName(value: unknown, own?: EventNames): Reading<string> {
-  const reading = typeof value === 'string' ? identifier(value, MAX_EVENT_NAME_LENGTH) : UNUSABLE_TEXT
+  const reading = typeof value === 'string' ? identifier(value, MAX_EVENT_NAME_LENGTH) : NO_TEXT
   if (reading.status !== 'read') return reading
   const name = reading.value
   if (own !== undefined && Object.hasOwn(own, name)) return read(own[name]!)

@@ -226,6 +226,8 @@ t.test('event_name: any text, with a warning if Pinterest does not list it', asy
   for (const value of ['\ud800', 'a\nb', 5, true, {}, 'x'.repeat(129)]) {
     t.match(prepareWith({ event_name: value }), { reason: 'unusable_text', path: 'event_name' })
   }
+  for (const value of [5, ['x'], {}])
+    t.match(prepareWith({ event_name: value }), { message: 'event_name: must be text' })
   t.match(prepareWith({ event_name: ' ' }), { reason: 'missing_field', path: 'event_name' })
 })
 
