@@ -10,7 +10,15 @@ import Fastify, {
   type FastifyRequest,
 } from 'fastify'
 import { randomUUID } from 'node:crypto'
-import { NotFound, PINTEREST_CODES, TooManyPosts, UnsupportedMedia, codeOf, placeOf } from '../errors.ts'
+import {
+  InvalidRequest,
+  NotFound,
+  PINTEREST_CODES,
+  TooManyPosts,
+  UnsupportedMedia,
+  codeOf,
+  placeOf,
+} from '../errors.ts'
 import { rateLimitStore } from '../limits/post-limiter.ts'
 import type { Settings } from '../settings.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -20,7 +28,7 @@ import type { Sender } from './auth.ts'
 import { routePostEvents } from './post-events.ts'
 import { routeSources } from './sources.ts'
 import { createTakePost, type IngestOptions } from './take-post.ts'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 export interface PublicServerOptions extends IngestOptions {
@@ -63,7 +71,14 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
     // A URL that cannot be decoded never reaches a route.
     frameworkErrors: (error, _request, reply) => void sendError(error, reply),
     clientErrorHandler: refuseMalformed,
+    // Node's own answer to a request without one has no body: it is refused below.
+    http: { requireHostHeader: false },
   })
+  app.addHook('onRequest', (request, _reply, done) => {
+    const lacksHost = request.headers.host === undefined && request.raw.httpVersion === '1.1'
+    done(lacksHost ? new InvalidRequest('The header Host is missing.') : undefined)
+  })
+  app.server.on('checkExpectation', refuseExpectation)
   // Each post listens for the end of its connection, and a client may send many before the first answer.
   app.server.on('connection', (socket) => void socket.setMaxListeners(0))
   for (const name of ['sender', 'source', 'limited', 'answer', 'arrived', 'leave', 'errorCode'])
@@ -209,6 +224,14 @@ function answerError(
     : [503, unavailable, 'The relay failed; try again.']
 }
 
+/** As Node does, but with a body in the form of the others. */
+function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
+  const body = { code: PINTEREST_CODES.invalid, message: 'Expect: only 100-continue is known.' }
+  response.writeHead(417, { 'content-type': JSON_TYPE, connection: 'close' }).end(JSON.stringify(body))
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8'
+
 /** What Node's parser cannot read as HTTP gets an answer of the same form, written by hand: there is no reply object. */
 function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
@@ -224,7 +247,7 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
   const body = JSON.stringify({ code: PINTEREST_CODES.invalid, message: `${phrase}.` })
   const head = [
     `HTTP/1.1 ${status} ${phrase}`,
-    'content-type: application/json; charset=utf-8',
+    `content-type: ${JSON_TYPE}`,
     `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',
   ]

@@ -133,6 +133,14 @@ t.test('what is no HTTP gets an answer of the same form', async (t) => {
     t.match(answer, /^HTTP\/1\.1 400 /, text)
     t.match(answer, /\{"code":4196,"message":"Bad Request."\}$/)
   }
+  t.match(
+    await send('POST / HTTP/1.1\r\nconnection: close\r\n\r\n'),
+    /^HTTP\/1\.1 400 [^]*\{"code":4196,"message":"The header Host is missing\."\}$/,
+  )
+  t.match(
+    await send(`${post}expect: foo\r\n\r\n`),
+    /^HTTP\/1\.1 417 [^]*\{"code":4196,"message":"Expect: only 100-continue is known\."\}/,
+  )
 })
 
 t.test('livez and readyz', async (t) => {
