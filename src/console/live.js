@@ -164,7 +164,8 @@ export function createLive(query) {
     const rest = paused === 0 ? '' : `, but for ${accounts(paused)} that a person paused`
     const where = cell === null ? '' : `${cell}: `
     if (problem) renderBanner('bad', `${where}${problem}`, first)
-    else if (registered === 0) renderBanner('new', `${where}Posts are refused until there is an account. `)
+    else if (registered === 0 && blocked === 0)
+      renderBanner('new', `${where}Posts are refused until there is an account. `)
     else if (blocked === 0)
       renderBanner('good', `${where}Posts are taken, and every queue continues by itself${rest}.`)
     else {

@@ -3,7 +3,7 @@ import t from 'tap'
 import { STATUSES } from '../../src/delivery/queue-status.ts'
 import { CHROMIUM, forgetPast, openPage } from '../support/chromium.ts'
 import { rawEvent } from '../support/events.ts'
-import { ADMIN_TOKEN, enter, postHeld, TOKEN } from '../support/relay.ts'
+import { ADMIN_TOKEN, enter, postHeld, setUp, TOKEN } from '../support/relay.ts'
 import { makeUpLive } from './picture.ts'
 import { logIn, makeHistory, sendToSource, SHOP_SECRET, violationsOf } from './stage.ts'
 
@@ -213,6 +213,25 @@ t.test('the live view says what is true: pauses, limits, ages, and figures that 
   await stand.admin('POST', `/accounts/${account}/resume`)
   t.same(problems, [])
 })
+
+t.test(
+  'the banner names an account that was removed while its events wait, also where it was the only one',
+  async (t) => {
+    const stand = await setUp(t)
+    const { page, problems } = await openPage(t)
+    await stand.admin('POST', `/accounts/${stand.account}/pause`)
+    await stand.post({ data: [rawEvent()] }, { headers: { prefer: 'wait=0' } })
+    await stand.admin('DELETE', `/accounts/${stand.account}`)
+    await logIn(page, stand)
+    await page.getByText(/1 account needs a person:/).waitFor()
+    await page.getByText(/: Events wait for an account that is not registered: /).waitFor()
+    await page.getByRole('button', { name: `Give a new token: ${stand.account}` }).click()
+    await page.getByLabel('Access token').fill('pina_another_0123456789')
+    await page.getByRole('button', { name: 'Change', exact: true }).click()
+    await page.getByText('Posts are taken, and every queue').waitFor()
+    t.same(problems, [])
+  },
+)
 
 t.test('plots have a range, show the moment under the pointer, and one account', async (t) => {
   const stand = await enter(t)
