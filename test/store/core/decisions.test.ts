@@ -154,3 +154,14 @@ t.test('payloads that are compressed at the same time are each a frame of their 
   const again = Buffer.alloc(100_000, 'again')
   t.ok(again.equals(decompress(await compress(again))))
 })
+
+t.test('where zstd fails, all that it was given is told so', async (t) => {
+  const compress = createCompressor({ pledgedSrcSize: 10 })
+  const compressed = await Promise.allSettled([100, 700_000, 5].map((bytes) => compress(randomBytes(bytes))))
+  t.same(
+    compressed.map(({ status }) => status),
+    ['rejected', 'rejected', 'rejected'],
+  )
+  await t.rejects(compress(randomBytes(100)), 'and what comes later')
+  t.equal(decompress(await compress(randomBytes(10))).byteLength, 10, 'which another stream takes')
+})
