@@ -57,9 +57,8 @@ if (files.length === 0) {
   process.stdout.write('no test file has that name\n0 passed, 0 failed\n')
   process.exit(1)
 }
-const silenceSeconds = Number(
-  process.env['TAP_TIMEOUT'] ?? (options.long ? LONG_SILENCE_SECONDS : SILENCE_SECONDS),
-)
+const silenceSeconds =
+  Number(process.env['TAP_TIMEOUT']) || (options.long ? LONG_SILENCE_SECONDS : SILENCE_SECONDS)
 const reports: Report[] = []
 // The server ends with this process, which a signal alone would not tell; what has failed until then is shown.
 for (const signal of ['SIGINT', 'SIGTERM'] as const)

@@ -11,15 +11,15 @@
  *
  * `dedupe` is vacuumed early: a query for the oldest rows reads past all that were deleted since.
  */
-import { StoreTooNew } from '../../errors.ts'
+import { StoreCannotOpen, StoreTooNew } from '../../errors.ts'
 import { ALL_TABLES } from '../core/tables.ts'
 import type { Queryable } from './connect.ts'
 import { CLAIM_FUNCTION } from './dedupe.ts'
 
 export const SCHEMA_NAME = 'pinrelay'
 
-/** Raised with every change of the tables: a relay that knows less does not start. */
-const SCHEMA_VERSION = 1
+/** Raised with every change of the tables: a relay that knows others does not start. */
+const SCHEMA_VERSION = 2
 
 const TABLES = `
   CREATE TABLE owners (
@@ -89,7 +89,7 @@ export const TABLES_MS = 10 * 60_000
 
 /**
  * In a transaction, under a lock that replicas which start at the same time wait for. Nothing is changed where the rights are
- * missing or the tables are newer.
+ * missing or the tables are others.
  */
 export async function makeTables(client: Queryable, statementMs: number): Promise<void> {
   await client.query(`SET LOCAL lock_timeout = ${TABLES_MS}`)
@@ -98,6 +98,11 @@ export async function makeTables(client: Queryable, statementMs: number): Promis
   if (before > SCHEMA_VERSION) {
     throw new StoreTooNew(
       `The database has schema ${before}, this relay knows ${SCHEMA_VERSION}: start a newer relay.`,
+    )
+  }
+  if (before > 0 && before < SCHEMA_VERSION) {
+    throw new StoreCannotOpen(
+      `The database was made before 0.1.0, with other tables (schema ${before}): begin with a new one.`,
     )
   }
   if (before === 0) {

@@ -7,7 +7,7 @@
  */
 import { closeSync, existsSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
-import { StoreTooNew, codeOf } from '../../errors.ts'
+import { StoreCannotOpen, StoreTooNew, codeOf } from '../../errors.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { assertCheckOpens, readKeyChecks } from '../core/reseal.ts'
 import { explainOpenError, isDamage, isNoSpace, StoreDamaged, translateOpenErrors } from './failures.ts'
@@ -35,7 +35,7 @@ export interface OpenFileOptions {
 }
 
 /**
- * Throws, before anything is touched, when the file is in use, too new or damaged, or has the check of a master key that the
+ * Throws, before anything is touched, when the file is in use, too new, too old or damaged, or has the check of a master key that the
  * sealer does not have. Reads the `whole` file, or its head. Answers whether there is a store in it: false when there is no file,
  * or one that was never begun.
  */
@@ -51,6 +51,11 @@ export function inspectFile(path: string, schema: Schema, sealer: Sealer, part: 
     }
     if (version > LAST_VERSION || version < 0) throw new StoreDamaged(`schema ${version} was never made`)
     if (version === 0) return false
+    if (version < schema.version) {
+      throw new StoreCannotOpen(
+        `The store ${path} was made before 0.1.0, with other tables (schema ${version}): begin with a new one.`,
+      )
+    }
     assertKeysOpen(db, sealer)
     if (part === 'whole') assertSound(db)
     return true

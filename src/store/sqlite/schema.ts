@@ -6,7 +6,7 @@
  * totals.open_trail   rows of the trail that are not in its table yet (open-trail.ts), of the row without account
  * recovered     what was recovered from which quarantined file
  *
- * Each file has the version of its tables; a relay that knows less does not open it. The index of batches is the order in which
+ * Each file has the version of its tables; a relay that knows others does not open it. The index of batches is the order in which
  * a queue is leased, replays last, and counts what is pending without reading a row.
  */
 import { CHECKED_QUEUE_TABLES, VAULT_TABLES } from '../core/tables.ts'
@@ -26,7 +26,7 @@ const REWRITTEN: readonly (readonly [RegExp, string])[] = [
 const toSqlite = (tables: string) => REWRITTEN.reduce((sql, [from, to]) => sql.replaceAll(from, to), tables)
 
 export const QUEUE_SCHEMA: Schema = {
-  version: 1,
+  version: 2,
   tables: `${toSqlite(CHECKED_QUEUE_TABLES)}
   CREATE INDEX batches_waiting ON batches
     (ad_account_id, is_test, is_replay, oldest_event_time_s, batch_id, pending_count, owner_id);

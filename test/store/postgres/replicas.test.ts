@@ -47,12 +47,15 @@ t.test('a process that is paused while it opens the database opens it all the sa
   t.equal(pauses, 1)
 })
 
-t.test('newer tables are left alone', async (t) => {
+t.test('newer and older tables are left alone', async (t) => {
   const ground = await layGround(t, server)
   await (await ground.open()).close()
-  await ground.ask('UPDATE pinrelay.schema_version SET version = version + 98')
-  t.teardown(() => ground.ask('UPDATE pinrelay.schema_version SET version = version - 98'))
+  const age = (by: number) => ground.ask(`UPDATE pinrelay.schema_version SET version = version + ${by}`)
+  t.teardown(() => age(1))
+  await age(98)
   await t.rejects(ground.open(), { code: 'STORE_TOO_NEW' })
+  await age(-99)
+  await t.rejects(ground.open(), { code: 'STORE_CANNOT_OPEN', message: /schema 1/ })
 })
 
 t.test('a server that may forget what it committed is refused', async (t) => {

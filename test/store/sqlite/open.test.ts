@@ -85,6 +85,17 @@ t.test('a newer schema stops the start and changes nothing', async (t) => {
   }
 })
 
+t.test('a queue of a version before the first release stops the start and changes nothing', async (t) => {
+  const ground = await layGround(t)
+  await (await ground.open()).close()
+  const db = new DatabaseSync(ground.path)
+  db.exec('PRAGMA user_version = 1')
+  db.close()
+  const untouched = remember(t, ground.folder)
+  await t.rejects(ground.open(), { code: 'STORE_CANNOT_OPEN', message: /schema 1/ })
+  untouched()
+})
+
 t.test('a queue without its vault stops the start and changes nothing', async (t) => {
   const ground = await layGround(t)
   const opened = await ground.open()
