@@ -155,7 +155,7 @@ t.test('payloads that are compressed at the same time are each a frame of their 
   t.ok(again.equals(decompress(await compress(again))))
 })
 
-t.test('where zstd fails, all that it was given is told so', async (t) => {
+t.test('where zstd fails, all that it was given is rejected', async (t) => {
   const compress = createCompressor({ pledgedSrcSize: 10 })
   const compressed = await Promise.allSettled([100, 700_000, 5].map((bytes) => compress(randomBytes(bytes))))
   t.same(
