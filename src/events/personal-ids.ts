@@ -1,12 +1,12 @@
 /**
- * The ids by which support finds an event, in the trail and among dead letters: the sender's own, kept in the clear. Some shops send a customer's address or number
- * as an id: what looks like one, or contains the event's customer data, is left out, and the event is not found by it.
+ * The ids by which support finds an event, in the trail and among dead letters: the sender's own, kept in the clear. Some shops send a customer's address, name or
+ * number as an id: what has the shape of one, or repeats the event's customer data, is left out, and the event is not found by it.
  * A number alone may be an order's as well as a phone's: it is left out only where the event itself says that it is one.
  */
 import { sha256Hex } from './hash.ts'
 import { listOr } from './lists.ts'
-import { isObject, type RawObject } from './reading.ts'
-import { MAX_EVENT_ID_LENGTH } from './schema.ts'
+import { isObject } from './reading.ts'
+import { MAX_EVENT_ID_LENGTH, type UserData } from './schema.ts'
 
 /** Null where it may be personal, undefined where there is none. */
 export interface TrailIds {
@@ -20,27 +20,48 @@ const LONGEST_PHONE = 15
 const LONGEST_WRITTEN_PHONE = 40
 /** Shorter values are part of most ids. */
 const SHORTEST_VALUE = 5
+/** What is before the `@`: `order`, `sales` and `shop` are part of many ids. */
+const SHORTEST_LOCAL_PART = 6
 const HASH_LENGTH = 64
 /** Twenty of each field. */
 const MOST_VALUES = 320
+/** Nobody nests customer data deeper. */
+const DEEPEST = 4
 /** Three groups of digits have three at most, eight groups some twenty. */
 const MOST_RUNS = 32
 
-/** `userData`: as it came. Each event pays for this: half a µs, and as much again for each hash of digits in an id. */
+/**
+ * `userData`: as it came. `prepared`: what was made of it, if it was. Each event pays for this: half a µs, another one where an id has
+ * words, and half of one for each hash of digits in an id.
+ */
 export function trailIdsOf(
   eventId: string | undefined,
   orderId: string | undefined,
   userData: unknown,
+  prepared?: Partial<UserData>,
 ): TrailIds {
   const event = unlessPersonal(eventId)
   const order = unlessPersonal(orderId)
   if (!isObject(userData)) return { eventId: event, orderId: order }
   const eventRuns = runsOf(event ?? '')
   const orderRuns = runsOf(order ?? '')
-  const hasRuns = eventRuns.length + orderRuns.length > 0
-  const values = valuesOf(userData, Math.max(event?.length ?? 0, order?.length ?? 0), hasRuns)
+  const values: Values = {
+    longestId: Math.max(event?.length ?? 0, order?.length ?? 0),
+    hasRuns: eventRuns.length + orderRuns.length > 0,
+    hasWords: WORDS.test(event ?? '') || WORDS.test(order ?? ''),
+    prepared,
+    count: 0,
+    texts: [],
+    words: [],
+    numbers: [],
+    hashes: [],
+  }
+  for (const key in userData) {
+    // A customer's number is no personal datum to those who do not know the shop, and some send the order's for it.
+    if (key !== 'external_id') noteAll(values, listOr(userData[key]), DEEPEST)
+  }
   // Nobody sends so many: comparing them all would take the time of others.
-  if (values === undefined) return { eventId: hide(eventId), orderId: hide(orderId) }
+  if (values.count > MOST_VALUES) return { eventId: hide(eventId), orderId: hide(orderId) }
   const isEventKept = event != null && !isPersonal(event, eventRuns, values, NONE)
   // Of many an order both ids end with its number.
   const cleared = isEventKept ? eventRuns : NONE
@@ -61,58 +82,102 @@ const NONE: readonly string[] = []
 function isPersonal(
   id: string,
   runs: readonly string[],
-  { texts, numbers, hashes }: Values,
+  values: Values,
   cleared: readonly string[],
 ): boolean {
-  if (isAnyIn(texts, id)) return true
+  const { texts, words, numbers, hashes } = values
+  const lower = id.toLowerCase()
+  if (isAnyIn(texts, lower) || (words.length > 0 && isAnyIn(words, fold(id)))) return true
+  if (id.length >= HASH_LENGTH && isOwnHash(lower, values)) return true
   if (runs.length === 0 || numbers.length + hashes.length === 0) return false
   if (runs.length > MOST_RUNS) return true
   for (const run of runs) {
-    if (!cleared.includes(run) && (isNumberOf(run, numbers) || isHashed(run, hashes))) return true
+    if (!cleared.includes(run) && (isAnyIn(numbers, run) || isHashed(run, hashes))) return true
   }
   return false
 }
 
+/** What the ids are compared with. */
 interface Values {
+  readonly longestId: number
+  readonly hasRuns: boolean
+  readonly hasWords: boolean
+  readonly prepared: Partial<UserData> | undefined
+  count: number
   /** Lower-case; those that an id may contain. */
   readonly texts: string[]
-  /** Digits of values that may be phones. */
+  /** Folded. */
+  readonly words: string[]
+  /** The last digits of values that may be phones: without the code of a country, or the zero in its place. */
   readonly numbers: string[]
   /** As they came. */
   readonly hashes: string[]
 }
 
-/** Undefined if they are too many. Most are hashes, or longer than the ids: nothing is done with those. */
-function valuesOf(userData: RawObject, longestId: number, hasRuns: boolean): Values | undefined {
-  const values = { texts: [], numbers: [], hashes: [] }
-  let count = 0
-  for (const key in userData) {
-    // A customer's number is no personal datum to those who do not know the shop, and some send the order's for it.
-    if (key === 'external_id') continue
-    const value = listOr(userData[key])
-    const list: readonly unknown[] = Array.isArray(value) ? value : [value]
-    for (const one of list) note(values, one, longestId, hasRuns)
-    count += list.length
-    if (count > MOST_VALUES) return undefined
+function noteAll(values: Values, value: unknown, depth: number): void {
+  if (typeof value === 'string' || typeof value === 'number') return note(values, String(value).trim())
+  if (typeof value !== 'object' || value === null || depth === 0) return
+  for (const one of Array.isArray(value) ? (value as unknown[]) : Object.values(value)) {
+    if (values.count <= MOST_VALUES) noteAll(values, one, depth - 1)
   }
-  return values
 }
 
-function note({ texts, numbers, hashes }: Values, value: unknown, longestId: number, hasRuns: boolean): void {
-  if (typeof value !== 'string' && typeof value !== 'number') return
-  const text = String(value)
+/** Most are hashes, or longer than the ids: nothing is done with those. */
+function note(values: Values, text: string): void {
   const { length } = text
-  if (length === HASH_LENGTH) hashes.push(text)
-  if (length >= SHORTEST_VALUE && length <= longestId) texts.push(text.toLowerCase())
-  if (!hasRuns || length >= LONGEST_WRITTEN_PHONE) return
+  if (length < SHORTEST_VALUE) return
+  values.count++
+  if (length <= values.longestId) values.texts.push(text.toLowerCase())
+  if (length >= HASH_LENGTH) {
+    if (length === HASH_LENGTH) values.hashes.push(text)
+    return
+  }
+  if (values.hasWords && LETTER.test(text)) {
+    const word = fold(wordsOf(text))
+    if (word.length >= SHORTEST_VALUE && word.length <= values.longestId) values.words.push(word)
+  }
+  if (!values.hasRuns || length >= LONGEST_WRITTEN_PHONE) return
   const digits = digitsOf(text)
-  if (digits.length >= SHORTEST_PHONE) numbers.push(digits)
+  if (digits.length >= SHORTEST_PHONE) values.numbers.push(digits.slice(-SHORTEST_PHONE))
 }
 
-function isAnyIn(texts: readonly string[], id: string): boolean {
-  if (texts.length === 0) return false
-  const lower = id.toLowerCase()
-  for (const text of texts) if (text.length <= lower.length && lower.includes(text)) return true
+/** Of an address what is before the `@`, or before `+shop@`, if that alone says who it is. */
+function wordsOf(text: string): string {
+  const end = text.search(/[+@]/)
+  return end < SHORTEST_LOCAL_PART ? text : text.slice(0, end)
+}
+
+/** At least four letters that no hexadecimal number has: nearly all other ids hold no name. */
+const WORDS = /(?:[g-z\u0080-\uffff][^g-z\u0080-\uffff]*){4}/i
+const LETTER = /[a-z\u0080-\uffff]/i
+
+/** `Müller-Lüdenscheidt` and `MUELLER.LUEDENSCHEIDT` are one: letters and digits without marks, and without the e of ae, oe and ue. */
+function fold(text: string): string {
+  const lower = text.toLowerCase()
+  // Half the time.
+  if (ASCII.test(lower)) return lower.replace(/(?<=[aou])e|[^a-z0-9]+/g, '')
+  return lower
+    .replaceAll('ß', 'ss')
+    .normalize('NFKD')
+    .replace(/(?<=[aou])e|[^\p{L}\p{N}]+/gu, '')
+}
+
+const ASCII = /^[\0-\x7f]*$/
+
+/** Whether it is the hash of what came raw. `texts`: all that an id of this length may be the hash of. */
+function isOwnHash(lower: string, { prepared, texts }: Values): boolean {
+  if (!HASH.test(lower)) return false
+  if (prepared === undefined) return isAnyIn(texts.map(sha256Hex), lower)
+  for (const [name, value] of Object.entries(prepared)) {
+    if (name !== 'external_id' && typeof value !== 'string' && isAnyIn(value, lower)) return true
+  }
+  return false
+}
+
+const HASH = /[\da-f]{64}/
+
+function isAnyIn(values: readonly string[], text: string): boolean {
+  for (const value of values) if (value.length <= text.length && text.includes(value)) return true
   return false
 }
 
@@ -144,35 +209,35 @@ function runsOf(id: string): readonly string[] {
   return runs
 }
 
+/** Without those of an extension. */
 function digitsOf(text: string): string {
   let digits = ''
   let from = -1
-  for (let at = 0; at < text.length; at++) {
-    if (isDigit(text.charCodeAt(at))) {
+  for (let at = 0; at <= text.length; at++) {
+    const code = at < text.length ? text.charCodeAt(at) : 0
+    if (isDigit(code)) {
       if (from < 0) from = at
-    } else if (from >= 0) {
-      digits += text.slice(from, at)
-      from = -1
+      continue
     }
+    if (from >= 0) digits += text.slice(from, at)
+    from = -1
+    if (digits.length >= SHORTEST_PHONE && isBeforeExtension(code)) break
   }
-  return from < 0 ? digits : digits + text.slice(from)
+  return digits
+}
+
+/** `x`, `X` (as in `ext.`), `#` or `;`. */
+function isBeforeExtension(code: number): boolean {
+  return (code | 0x20) === 0x78 || code === 0x23 || code === 0x3b
 }
 
 function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39
 }
 
-/** A space, brackets, a hyphen, a dot or a slash. */
+/** A space, brackets, a hyphen, a dot, a slash or an underscore. */
 function isBetweenDigits(code: number): boolean {
-  return code === 0x20 || code === 0x28 || code === 0x29 || (code >= 0x2d && code <= 0x2f)
-}
-
-/** With or without the code of its country. */
-function isNumberOf(run: string, numbers: readonly string[]): boolean {
-  for (const digits of numbers) {
-    if (digits.length < run.length ? run.includes(digits) : digits.endsWith(run)) return true
-  }
-  return false
+  return code === 0x20 || code === 0x28 || code === 0x29 || (code >= 0x2d && code <= 0x2f) || code === 0x5f
 }
 
 function isHashed(run: string, hashes: readonly string[]): boolean {

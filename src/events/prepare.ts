@@ -93,7 +93,7 @@ export function prepareEvent(given: unknown, context: PrepareContext): Prepared 
     return { status: 'invalid', ...(report.invalid ?? NOT_AN_OBJECT), warnings, ...readKnown(raw) }
   }
   const { event_name: eventName, event_id: eventId, event_time: eventTimeS, user_data: userData } = event
-  const trailIds = trailIdsOf(eventId, event.custom_data?.order_id, (raw as RawObject)['user_data'])
+  const trailIds = trailIdsOf(eventId, event.custom_data?.order_id, (raw as RawObject)['user_data'], userData)
   const isFromBot = isBot(event)
   if (isFromBot) warn(report, 'user_data.client_user_agent', 'bot_user_agent')
   if (isFromBot && context.bots === 'filter') {

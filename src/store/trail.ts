@@ -1,6 +1,6 @@
 /**
- * The event trail, as the store's interface has it: what became of each event that was posted, found by its ids. Nothing in
- * it is personal: the ids are the sender's own, and those that may be personal are left out before (events/personal-ids.ts).
+ * The event trail, as the store's interface has it: what became of each event that was posted, found by its ids. Of
+ * customer data nothing is in it: the ids are the sender's own, and those that may be personal are left out before (events/personal-ids.ts).
  */
 import type { WithheldEvent } from '../events/prepare.ts'
 import type { HistoryEntry, QueueKey } from './store.ts'

@@ -77,12 +77,73 @@ t.test('so is what the event says of its customer, as it came or hashed', async 
   t.ok(keeps('4711', 'no object'))
 })
 
-t.test('with more values than anybody sends no id is kept, and none is compared', async (t) => {
-  const numbers = (count: number) => ({
-    ph: JSON.stringify(Array.from({ length: count }, (_, n) => 9_000_000 + n)),
-  })
-  t.ok(keeps('order-1', numbers(320)))
-  t.notOk(keeps('order-1', numbers(321)))
+t.test('so is a number, with or without its country, its trunk zero and its extension', async (t) => {
+  for (const [id, ph] of [
+    ['kunde-4930901820', '030 901820'],
+    ['030901820', '+49 30 901820'],
+    ['03012345', '+49 30 12345'],
+    ['0612345678', '+33 6 12 34 56 78'],
+    ['447911123456', '07911 123456'],
+    ['447911123456', '+44 (0)7911 123456'],
+    ['4155552671', '(415) 555-2671 x9'],
+    ['4155552671', '(415) 555-2671 ext. 12'],
+    ['4155552671', '415 555 2671 #3'],
+    ['4155552671', 'tel:+14155552671;ext=5'],
+    ['415_555_2671', '(415) 555-2671'],
+  ] as const)
+    t.notOk(keeps(id, { ph }), `${id} of ${ph}`)
+  t.notOk(keeps('order-13912345678', { em: 'max13912345678@example.com' }), 'and one in an address')
+})
+
+t.test('so is a name or the first part of an address, in whatever way it is written', async (t) => {
+  for (const [id, userData] of [
+    ['DOELING-1', { ln: ' Doeling ' }],
+    ['Doeling-1', { ln: 'Doe\u200bling' }],
+    ['Van-der-Berg-7', { ln: 'van der Berg' }],
+    ["O'Connor-7", { ln: 'O’Connor' }],
+    ['José-Álvarez-7'.normalize('NFD'), { ln: 'Álvarez'.normalize('NFC') }],
+    ['JoséÁlvarez7', { ln: 'Alvarez' }],
+    ['Müller-Lüdenscheidt-7', { ln: 'mueller-luedenscheidt' }],
+    ['mueller-luedenscheidt-7', { ln: 'Müller-Lüdenscheidt' }],
+    ['Großmann-7', { ln: 'GROSSMANN' }],
+    ['jane.doeling-7', { em: 'jane.doeling@example.com' }],
+    ['jane-doeling-7', { em: ['jane.doeling+shop@example.com'] }],
+    ['victim.zz', { em: 'victim.zz@example.com' }],
+    ['doeling-7', { address: { ln: 'doeling' } }],
+  ] as const) {
+    t.notOk(keeps(id, userData), `${id} of ${JSON.stringify(userData)}`)
+    t.equal(trailIdsOf('e-1', id, userData).orderId, null)
+  }
+  for (const name of ['order', 'info', 'sales', 'shop', 'test'])
+    t.ok(
+      keeps(`${name}-7-webshop`, { em: [`${name}@example.com`, `${name}+7@example.com`] }),
+      `${name}: many ids have such a word`,
+    )
+  t.ok(keeps('webshop-2024-1127-0042', { zp: '12700' }), 'digits of two groups are nobody’s word')
+})
+
+t.test('so is a hash of what came raw, whatever it was normalized to', async (t) => {
+  const of = (id: string, userData: object) =>
+    prepareEvent({ ...PLAIN, event_id: id, user_data: { em: 'jane@example.com', ...userData } }, LIVE)
+      .trailIds.eventId
+  t.equal(of(`id-${sha256Hex('jane@example.com')}`, { em: ' Jane@Example.com' }), null)
+  t.equal(of(sha256Hex('14155552671').toUpperCase(), { ph: '+1 415 555 2671' }), null)
+  t.notOk(
+    keeps(`id-${sha256Hex('jane@example.com')}`, { em: 'Jane@Example.com' }),
+    'also of an invalid event',
+  )
+  const other = sha256Hex('order 4711')
+  t.equal(of(other, {}), other, 'and no other hash')
+  t.equal(of(other, { external_id: 'order 4711' }), other)
+})
+
+t.test('with more values than anybody sends no id is kept', async (t) => {
+  const list = (value: unknown, count: number) => ({ ph: Array.from({ length: count }, () => value) })
+  t.ok(keeps('order-1', list('9000000', 320)))
+  t.notOk(keeps('order-1', list('9000000', 321)))
+  t.notOk(keeps('order-1', { ph: JSON.stringify(list('9000000', 321).ph) }))
+  for (const nothing of [null, {}, 'us', 7])
+    t.ok(keeps('order-1', list(nothing, 400)), `${JSON.stringify(nothing)} is compared with nothing`)
 })
 
 t.test(
