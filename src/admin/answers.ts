@@ -117,7 +117,10 @@ export type RecordOf<Answer> = Answer extends IsoTime
         ? null | undefined
         : Answer
 
-/** The fields that the schema names, and no others, whatever else the record holds. The routes' answers are made by it. */
+/**
+ * The fields that the schema names, and no others, whatever else the record holds; optional ones only where there is a value. The routes' answers are
+ * made by it.
+ */
 export function answerOf<Schema extends TSchema>(
   schema: Schema,
   record: RecordOf<Static<Schema>>,
@@ -130,26 +133,37 @@ interface Described {
   readonly format?: string
   readonly items?: Described
   readonly properties?: Readonly<Record<string, Described>>
+  readonly required?: readonly string[]
+  readonly patternProperties?: Readonly<Record<string, Described>>
 }
 
 function convert(schema: Described, value: unknown): unknown {
   if (value === undefined || value === null) return null
-  const { format, items, properties } = withoutNull(schema)
+  const { format, items, properties, required, patternProperties } = memberFor(schema, value)
   if (format === 'date-time') return new Date(value as number).toISOString()
   if (items !== undefined) return (value as readonly unknown[]).map((item) => convert(items, item))
+  const record = value as Readonly<Record<string, unknown>>
+  const [ofAny] = Object.values(patternProperties ?? {})
+  if (ofAny !== undefined)
+    return Object.fromEntries(Object.entries(record).map(([name, field]) => [name, convert(ofAny, field)]))
   if (properties === undefined) return value
   return Object.fromEntries(
-    Object.entries(properties).map(([name, property]) => {
+    Object.entries(properties).flatMap(([name, property]) => {
       const camel = toCamel(name)
-      const isInstant = withoutNull(property).format === 'date-time'
-      const record = value as Readonly<Record<string, unknown>>
-      return [name, convert(property, record[isInstant ? `${camel}Ms` : camel])]
+      const isInstant = property.format === 'date-time' || property.anyOf?.[0]?.format === 'date-time'
+      const field = record[isInstant ? `${camel}Ms` : camel]
+      const isLeftOut = field === undefined && required?.includes(name) !== true
+      return isLeftOut ? [] : [[name, convert(property, field)]]
     }),
   )
 }
 
-function withoutNull(schema: Described): Described {
-  return schema.anyOf?.[0] ?? schema
+/** Of a union the one that says what an object may have: a record must never pass as it is. */
+function memberFor(schema: Described, value: unknown): Described {
+  if (schema.anyOf === undefined) return schema
+  const members = schema.anyOf.map((member) => memberFor(member, value))
+  const ofObjects = members.find(({ properties, patternProperties }) => properties ?? patternProperties)
+  return (typeof value === 'object' && ofObjects) || members[0]!
 }
 
 export function idOfCursor(cursor: string | undefined): { readonly beforeId?: number } {

@@ -32,6 +32,25 @@ t.test(
   },
 )
 
+t.test('so has each object in a union or in a record of objects', async (t) => {
+  const secret = { accessToken: 'pina_secret' }
+  const A = Type.Closed({ a: Type.String(), b: Type.Optional(Type.String()) })
+  const given = { a: 'x', b: undefined as unknown as string, ...secret }
+  for (const schema of [
+    Type.Union([Type.Enum(['send']), A]),
+    Type.Union([Type.Null(), A]),
+    Type.OrNull(A),
+    Type.OrNull(Type.Union([A, Type.Enum(['send'])])),
+  ])
+    t.strictSame(answerOf(schema, given), { a: 'x' }, JSON.stringify(schema))
+  t.strictSame(answerOf(Type.Union([Type.Enum(['send']), A]), 'send'), 'send')
+  t.strictSame(answerOf(Type.Record(Type.String(), A), { x_y: given }), { x_y: { a: 'x' } })
+  t.strictSame(answerOf(Type.OrNull(Type.Record(Type.String(), Type.OrNull(A))), { x: given, y: null }), {
+    x: { a: 'x' },
+    y: null,
+  })
+})
+
 t.test('an account says its own problems, each with its urgency, meaning and remedy', async (t) => {
   const stand = await enter(t)
   const oauth = { client_id: '1234', client_secret: 'secret-of-the-app' }
