@@ -86,6 +86,8 @@ export const consentRoutes: AdminRoutes = async (app, options) => {
       throw new TokenRefused(`error: consent was not given (${word}).`)
     }
     if (code === undefined) throw new InvalidRequest('code: is missing.')
+    // Before: where it fails, other accounts may have the grant already.
+    request.audited = { ad_account_id: adAccountId }
     const authorized = await granting.useCode(adAccountId, code, redirectUri())
     request.audited = { ad_account_id: adAccountId, authorized }
     if (!wantsHtml(request)) return { adAccountId, authorized }

@@ -3,8 +3,9 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { auditChanges } from '../../src/admin/audit.ts'
 import type { AdminOptions } from '../../src/admin/options.ts'
+import { consentRoutes } from '../../src/admin/consent.ts'
 import { keyRoutes } from '../../src/admin/keys.ts'
-import { StoreUnavailable } from '../../src/errors.ts'
+import { NotFound, StoreUnavailable } from '../../src/errors.ts'
 import type { AuditEntry } from '../../src/store/core/audit.ts'
 import { createManualClock } from '../support/clock.ts'
 
@@ -56,6 +57,25 @@ t.test('a key that may have been made is written down, too', async (t) => {
   t.same(actions, [['POST /keys', 503]])
 })
 
+t.test('a consent that failed is written down: others may have its grant', async (t) => {
+  const entries: unknown[] = []
+  const store = { addAudit: async (entry: Omit<AuditEntry, 'id'>) => void entries.push(entry) }
+  const app = await serve({
+    store,
+    clock: createManualClock(),
+    vault: { account: () => ({ clientId: 'app' }) },
+    sessions: { find: () => 'session' },
+    settings: { PINTEREST_CONSENT_URL: 'https://consent.example/' },
+    publicUrl: () => 'https://relay.example',
+    granting: { useCode: () => Promise.reject(new NotFound()) },
+  } as unknown as AdminOptions)
+  t.teardown(() => app.close())
+  const { headers } = await app.inject({ url: '/accounts/7/authorize' })
+  const state = new URL(String(headers.location)).searchParams.get('state')
+  await app.inject({ url: `/oauth/callback?state=${state}&code=c` })
+  t.match(entries, [{ action: 'GET /oauth/callback', details: { ad_account_id: '7', status: 404 } }])
+})
+
 async function serve(options: AdminOptions) {
   const app = Fastify()
   auditChanges(app, options)
@@ -65,6 +85,7 @@ async function serve(options: AdminOptions) {
       throw new StoreUnavailable()
     })
     await keyRoutes(routes, options as Parameters<typeof keyRoutes>[1])
+    await consentRoutes(routes, options as Parameters<typeof consentRoutes>[1])
   })
   return app
 }
