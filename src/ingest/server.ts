@@ -55,6 +55,8 @@ declare module 'fastify' {
 const KEEP_ALIVE_MS = 75_000
 /** From the first byte of a request to its last: a slow client must not hold a connection for ever. */
 const REQUEST_TIMEOUT_MS = 60_000
+/** How often Node looks for requests that took longer; by default every 30 s. */
+const REQUEST_CHECK_MS = 5000
 
 export async function createPublicServer(options: PublicServerOptions): Promise<FastifyInstance> {
   const { readiness, metrics, log, settings } = options
@@ -72,7 +74,7 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
     frameworkErrors: (error, _request, reply) => void sendError(error, reply),
     clientErrorHandler: refuseMalformed,
     // Node's own answer to a request without one has no body: it is refused below.
-    http: { requireHostHeader: false },
+    http: { requireHostHeader: false, connectionsCheckingInterval: REQUEST_CHECK_MS },
   })
   app.addHook('onRequest', (request, _reply, done) => {
     const lacksHost = request.headers.host === undefined && request.raw.httpVersion === '1.1'
@@ -153,12 +155,16 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
  * is longer than a post may be ends the connection.
  */
 function dropBody(request: IncomingMessage, limitBytes: number): void {
+  answeredEarly.set(request.socket, request)
   let leftBytes = limitBytes
   request.on('data', ({ byteLength }: Buffer) => {
     leftBytes -= byteLength
     if (leftBytes < 0) request.destroy()
   })
 }
+
+/** By connection, the last request that was answered before its body came. */
+const answeredEarly = new WeakMap<Socket, IncomingMessage>()
 
 /** `Prefer: wait=N`: how long such a post takes says nothing of the relay. */
 function choseToWait(reply: FastifyReply): boolean {
@@ -234,7 +240,9 @@ const JSON_TYPE = 'application/json; charset=utf-8'
 
 /** What Node's parser cannot read as HTTP gets an answer of the same form, written by hand: there is no reply object. */
 function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  // A request that was answered while its body still comes must not be answered again.
+  const isAnswered = answeredEarly.get(socket)?.complete === false
+  if (error.code === 'ECONNRESET' || !socket.writable || isAnswered) {
     socket.destroy()
     return
   }

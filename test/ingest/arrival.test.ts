@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { request as open } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { InvalidRequest } from '../../src/errors.ts'
@@ -177,3 +177,28 @@ t.test('a post whose sender leaves while it waits for the engine is withdrawn', 
   post.destroy()
   t.equal(await withdrawn.promise, postId)
 })
+
+t.test(
+  'a body that never ends is answered once, also where it is refused first and times out later',
+  async (t) => {
+    const { app } = await openApp(t)
+    const timedOut = Object.assign(new Error(), { code: 'ERR_HTTP_REQUEST_TIMEOUT' })
+    const answersTo = async (head: string, isAnswered: (text: string) => boolean) => {
+      const connected = once(app.server, 'connection')
+      const client = connect((app.server.address() as AddressInfo).port, '127.0.0.1')
+      const closed = once(client, 'close')
+      let text = ''
+      client.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+      client.write(head)
+      const [socket] = await connected
+      while (!isAnswered(text)) await nextTurn()
+      app.server.emit('clientError', timedOut, socket)
+      await closed
+      return text.match(/HTTP\/1.1 \d+/g)
+    }
+    const head = `POST ${EVENTS} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n`
+    const body = 'content-length: 1000\r\n\r\n{'
+    t.same(await answersTo(head + body, (text) => text.endsWith('}')), ['HTTP/1.1 401'])
+    t.same(await answersTo(head, () => true), ['HTTP/1.1 408'])
+  },
+)
