@@ -94,7 +94,7 @@ const verify: Command = {
   async run({ positionals: [id], admin, terminal }) {
     const ids = id === undefined ? await idsOf(admin) : [id]
     let verified = 0
-    const verify = async (ad_account_id: string) => {
+    const verifyNext = async (ad_account_id: string) => {
       const asked = verifyOne(admin, ad_account_id)
       const verification = await (id === undefined ? unlessMissing(asked) : asked)
       verified++
@@ -103,7 +103,7 @@ const verify: Command = {
       return { ad_account_id, ...(verification ?? GONE) }
     }
     // A request per account, a few at once: one for all of them could take longer than fetch waits.
-    const results = await Readable.from(ids).map(verify, { concurrency: 8 }).toArray()
+    const results = await Readable.from(ids).map(verifyNext, { concurrency: 8 }).toArray()
     return {
       answer: id === undefined ? { verifications: results } : results[0],
       text: renderTable(

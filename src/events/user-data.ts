@@ -69,7 +69,7 @@ export function normalizeUserData(
   const data: Record<string, string | readonly string[]> = {}
   report.at.push('user_data')
   let left = Object.keys(raw).length
-  for (const field of FIELDS) {
+  for (const field of SENT_FIELDS) {
     if (left === 0) break
     const { name, isHashed } = field
     const given = raw[name]
@@ -90,14 +90,15 @@ export function normalizeUserData(
 }
 
 const NONE: readonly string[] = []
-const FIELDS = Object.values(fields.FIELDS)
+const SENT_FIELDS = Object.values(fields.FIELDS)
 const KNOWN_KEYS: ReadonlySet<string> = new Set(Object.keys(fields.FIELDS))
 
-/** What the values of one event have in common. */
+/** What the values of one event are read with. */
 interface Reader {
   readonly region: fields.Region
   readonly report: Report
   readonly observe: Observe | undefined
+  /** Of LETTERS_PER_EVENT; each value that is read takes its own from it. */
   lettersLeft: number
 }
 

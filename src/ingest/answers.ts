@@ -13,8 +13,8 @@ export interface EventAnswer {
 }
 
 /**
- * `outcomes`: of each event of the receipt's batch, in its order. `knows202`: the client asked with `Prefer`; Pinterest's
- * own description has no 202, and some clients read it as an error.
+ * `outcomes`: of each event of the receipt's batch, in its order. 202 only where the client `knows202`, since it asked with
+ * `Prefer`: Pinterest's own description has no 202, and some clients read it as an error.
  */
 export function answerPost(
   receipt: Pick<PostReceipt, 'eventCount' | 'remarks' | 'duplicates' | 'pendingDuplicates'>,
@@ -28,7 +28,7 @@ export function answerPost(
     rejected: 0,
     filtered: 0,
     duplicates: 0,
-    // Committed and not confirmed, as is what a duplicate repeats.
+    // Committed, not confirmed yet. A duplicate counts if the event that it repeats is.
     queued: pendingDuplicates,
   }
   let remarked = 0

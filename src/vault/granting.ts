@@ -5,7 +5,7 @@
  * Throws INVALID_REQUEST, TOKEN_REFUSED, NO_GRANT or PINTEREST_UNAVAILABLE.
  */
 import { Readable } from 'node:stream'
-import { createSequence, orAfter } from '../clock.ts'
+import { createSequence, orAfter, type Clock } from '../clock.ts'
 import { InvalidRequest, NoGrant, NotFound, PinterestUnavailable, TokenRefused } from '../errors.ts'
 import {
   hasScope,
@@ -15,8 +15,8 @@ import {
   type OauthFailure,
   type PinterestOauth,
 } from '../pinterest/oauth.ts'
-import type { Refresher, RefresherOptions } from './refresher.ts'
-import type { AccountChange, TokenChange } from './vault.ts'
+import type { Refresher } from './refresher.ts'
+import type { AccountChange, TokenChange, Vault } from './vault.ts'
 
 /** What an operator gives of a grant. */
 export type GivenGrant =
@@ -33,9 +33,11 @@ type Verify = (
 
 export type Granting = ReturnType<typeof createGranting>
 
-interface GrantingOptions extends Pick<RefresherOptions, 'vault' | 'clock'> {
+interface GrantingOptions {
+  readonly vault: Vault
   readonly oauth: Pick<PinterestOauth, 'exchangeCode' | 'refresh' | 'mintConversionToken'>
   readonly refresher: Refresher
+  readonly clock: Clock
   readonly verify: Verify
 }
 

@@ -3,14 +3,18 @@
  * and kept. One account after the other: nobody waits for it.
  */
 import { codeOf } from '../errors.ts'
-import { repeat } from '../clock.ts'
+import { repeat, type Clock } from '../clock.ts'
+import type { Log } from '../telemetry/log.ts'
 import { hasScope, type PinterestOauth } from '../pinterest/oauth.ts'
 import type { Quality } from './records.ts'
-import type { RefresherOptions } from './refresher.ts'
+import type { Vault } from './vault.ts'
 
-interface QualityOptions extends Pick<RefresherOptions, 'vault' | 'clock' | 'log'> {
+interface QualityOptions {
+  readonly vault: Vault
   readonly oauth: Pick<PinterestOauth, 'qualityScores'>
+  readonly clock: Clock
   readonly random: () => number
+  readonly log: Log
 }
 
 const DAY_MS = 24 * 3600_000

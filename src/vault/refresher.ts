@@ -34,7 +34,7 @@ type RefreshResult =
 
 export type Refresher = ReturnType<typeof createRefresher>
 
-export interface RefresherOptions {
+interface RefresherOptions {
   readonly vault: Vault
   readonly oauth: Pick<PinterestOauth, 'refresh'>
   readonly clock: Clock

@@ -3,9 +3,11 @@
  * by a refresh or, for a token of the account's own, by its grant's.
  */
 import { codeOf } from '../errors.ts'
+import type { Clock } from '../clock.ts'
+import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { TokenFailure } from './records.ts'
-import type { Refresher, RefresherOptions } from './refresher.ts'
+import type { Refresher } from './refresher.ts'
 import type { Vault } from './vault.ts'
 
 /** When the token was last accepted and last refused, since this process began. */
@@ -26,8 +28,11 @@ interface TokenRefusal {
   readonly reason: string
 }
 
-interface TokenWatchOptions extends Pick<RefresherOptions, 'vault' | 'clock' | 'log'> {
+interface TokenWatchOptions {
+  readonly vault: Vault
   readonly refresher: Refresher
+  readonly clock: Clock
+  readonly log: Log
 }
 
 export function createTokenWatch({ vault, refresher, clock, log }: TokenWatchOptions) {

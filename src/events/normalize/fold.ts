@@ -39,7 +39,7 @@ export function lettersAndDigits(text: string): string {
 
 const NO_LETTER_OR_DIGIT = /[^\p{L}\p{M}\p{N}]+/gu
 
-/** Of each entry, which ends in a semicolon, the first word and the rest. */
+/** The first word of each entry, and the rest; entries are separated by semicolons. */
 export function entriesOf(table: string): readonly (readonly [key: string, value: string])[] {
   return table.split(';').map((entry) => {
     const [key = '', ...words] = entry.trim().split(/:?\s+/)
