@@ -9,10 +9,14 @@ import { hash } from 'node:crypto'
 
 export type PostKind = 'hashed' | 'raw'
 
-/** Eight digits, patched into every event. */
-const MARK = '10000000'
-const MARK_BYTES = MARK.length
-let counter = Number(MARK)
+/**
+ * Eight digits each, patched into every event: the order's and the customer's. They differ, since an id with the customer's own
+ * digits in it would not be kept in the event trail.
+ */
+const ORDER = '10000000'
+const CUSTOMER = '70000000'
+const MARK_BYTES = ORDER.length
+let counter = 0
 
 export interface PostTemplate {
   /** A body that was never sent before; valid until the next one is made. */
@@ -22,14 +26,16 @@ export interface PostTemplate {
 export function createPosts(kind: PostKind, eventCount: number): PostTemplate {
   const event = JSON.stringify(makeEvent(kind))
   const body = Buffer.from(`{"data":[${Array.from({ length: eventCount }, () => event).join(',')}]}`)
-  const places = findAll(body, MARK)
-  const perEvent = places.length / eventCount
+  const marks = [ORDER, CUSTOMER].map((mark) => ({ places: findAll(body, mark), from: Number(mark) }))
   return {
     next() {
-      for (let index = 0; index < places.length; index++) {
-        if (index % perEvent === 0) counter += 1
-        writeDigits(body, places[index]!, counter)
+      for (const { places, from } of marks) {
+        const perEvent = places.length / eventCount
+        for (let index = 0; index < places.length; index++) {
+          writeDigits(body, places[index]!, from + counter + Math.floor(index / perEvent))
+        }
       }
+      counter += eventCount
       return body
     },
   }
@@ -53,7 +59,7 @@ function makeEvent(kind: PostKind) {
     event_name: 'checkout',
     action_source: 'web',
     event_time: Math.floor(Date.now() / 1000),
-    event_id: `bench-${process.pid}-${MARK}`,
+    event_id: `bench-${process.pid}-${ORDER}`,
     event_source_url: 'https://shop.example/checkout/thanks?step=3',
     user_data: {
       ...(kind === 'raw' ? RAW : hashAll(RAW)),
@@ -63,7 +69,7 @@ function makeEvent(kind: PostKind) {
     custom_data: {
       currency: 'USD',
       value: '72.39',
-      order_id: `order-${MARK}`,
+      order_id: `order-${ORDER}`,
       num_items: 2,
       content_ids: ['sku-1', 'sku-2'],
       contents: [
@@ -75,7 +81,7 @@ function makeEvent(kind: PostKind) {
 }
 
 const RAW = {
-  em: ` Customer.${MARK}@Example.com `,
+  em: ` Customer.${CUSTOMER}@Example.com `,
   ph: '+1 415 555 2671',
   fn: 'María José',
   ln: 'O’Connor-Núñez',
@@ -83,7 +89,7 @@ const RAW = {
   st: 'California',
   zp: '94107-1234',
   country: 'US',
-  external_id: `cust-${MARK}`,
+  external_id: `cust-${CUSTOMER}`,
 }
 
 /** As Pinterest wants them. The digits that are patched make another hash of it, which is one all the same. */
@@ -91,7 +97,7 @@ function hashAll(fields: Readonly<Record<string, string>>): Record<string, strin
   return Object.fromEntries(
     Object.entries(fields).map(([field, value]) => {
       const hex = hash('sha256', value, 'hex')
-      return [field, [field === 'em' || field === 'external_id' ? MARK + hex.slice(MARK_BYTES) : hex]]
+      return [field, [field === 'em' || field === 'external_id' ? CUSTOMER + hex.slice(MARK_BYTES) : hex]]
     }),
   )
 }
