@@ -1,7 +1,7 @@
 /**
  * Customers of a shop in the United States, each with an address of their own: drawn by a seeded generator, so that every run
  * has the same ones. Cities have customers as their rank (1, 1/2, 1/3 …), and a postcode for every few of them: the relay's
- * cache of places (normalize/field.ts) finds what it would find in a shop, most states and large cities, and few postcodes.
+ * cache of places (normalize/field.ts) finds what it would find in a shop, most states and large cities, and its postcodes would seldom come again.
  */
 export interface Customer {
   /** Seven digits. */

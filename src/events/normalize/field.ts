@@ -81,7 +81,7 @@ interface Rules {
   readonly nothing: Nothing
   /** Sent as arrays of hashes; the others as text, where what looks like a hash is an id like any other. */
   readonly isHashed: boolean
-  /** Many customers have the same: by what was given, as it came. A name or a number is kept by nobody. */
+  /** Many customers have the same: by what was given, as it came. Names, numbers and postcodes seldom come again. */
   readonly shared?: Map<string, Shared> | undefined
   /** 32 random bytes, or what MD5 looks like, may be an id. */
   readonly isId?: boolean
@@ -119,7 +119,7 @@ const RULES = {
   fn: { normalize: normalizeName, nothing: NOTHING_AS_NAME, isHashed: true },
   ct: { normalize: normalizeCity, nothing: NOTHING_AS_NAME, isHashed: true, shared: new Map() },
   st: { normalize: normalizeState, nothing: NOTHING_AS_PLACE, isHashed: true, shared: new Map() },
-  zp: { normalize: normalizePostcode, nothing: NOTHING, isHashed: true, shared: new Map() },
+  zp: { normalize: normalizePostcode, nothing: NOTHING, isHashed: true },
   country: { normalize: normalizeCountry, nothing: NOTHING_AS_PLACE, isHashed: true, shared: new Map() },
   external_id: { normalize: normalizeId, nothing: NOTHING_AS_ID, isHashed: true, isId: true },
   hashed_maids: { normalize: normalizeAdvertisingId, nothing: NOTHING, isHashed: true },
