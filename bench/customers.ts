@@ -1,7 +1,7 @@
 /**
- * Customers of a shop in the United States, each with an address of their own: drawn by a seeded generator, so that every run
- * has the same ones. Cities have customers as their rank (1, 1/2, 1/3 …), and a postcode for every few of them: the relay's
- * cache of places (normalize/field.ts) finds what it would find in a shop, most states and large cities, and its postcodes would seldom come again.
+ * Customers of a shop in the United States, each with a name and an address of their own: drawn by a seeded generator, so that
+ * every run has the same ones. A city of rank n has 1/n as many as the largest, so that the relay's cache of places
+ * (normalize/field.ts) finds what it would find in a shop: the states and the large cities.
  */
 export interface Customer {
   /** Seven digits. */
