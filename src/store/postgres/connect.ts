@@ -7,6 +7,7 @@
  * where the session is the connection's own, statements have names: the server parses and plans them once, which for a small post is
  * half of its work. `commit` alone knows what was committed.
  */
+import { Socket } from 'node:net'
 import { nextTick } from 'node:process'
 import pg from 'pg'
 import { StoreCannotOpen } from '../../errors.ts'
@@ -48,7 +49,7 @@ export interface ConnectionOptions {
   readonly signal?: AbortSignal
 }
 
-const CONNECT_MS = 3000
+export const CONNECT_MS = 3000
 /** How long nothing connects after a failure: a database that is starting must not be flooded with connections. */
 const REST_MS = 250
 const LOCK_MS = 5000
@@ -66,8 +67,6 @@ types.setTypeParser(pg.types.builtins.INT8, Number)
 export function createPool(options: ConnectionOptions, size: number): Pool {
   const { hosts, applicationName, statementMs = STATEMENT_MS, signal } = options
   const pools = new Map<Target, pg.Pool>()
-  const clients = new Set<pg.PoolClient>()
-  signal?.addEventListener('abort', () => clients.forEach((client) => streamOf(client).destroy()))
 
   function poolOf(target: Target): pg.Pool {
     const known = pools.get(target)
@@ -81,6 +80,8 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
       port,
       ssl,
       query_timeout: statementMs + PATIENCE_MS,
+      // Cuts connections that are still being made, too.
+      stream: () => new Socket({ signal }),
       keepAlive: true,
       types,
       // Or each statement would wait for the answer of the one before.
@@ -91,10 +92,7 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
     })
     // A connection that ended is replaced when the next one is needed.
     pool.on('error', () => undefined)
-    pool.on('connect', (client) => {
-      clients.add(client)
-      client.on('error', () => undefined).on('end', () => clients.delete(client))
-    })
+    pool.on('connect', (client) => void client.on('error', () => undefined))
     pools.set(target, pool)
     return pool
   }

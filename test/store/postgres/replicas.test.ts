@@ -3,7 +3,9 @@ import { setImmediate as turn } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
 import { waitingSql } from '../../../src/store/core/lease.ts'
-import { STATEMENT_MS } from '../../../src/store/postgres/connect.ts'
+import { CONNECT_MS, createPool, STATEMENT_MS } from '../../../src/store/postgres/connect.ts'
+import { parseDatabaseUrl } from '../../../src/store/postgres/database-url.ts'
+import { createHosts } from '../../../src/store/postgres/hosts.ts'
 import { CLOSE_MS } from '../../../src/store/postgres/open.ts'
 import { until } from '../../support/clock.ts'
 import { catchDeadlines } from '../../support/deadlines.ts'
@@ -235,6 +237,27 @@ t.test('a database that stops answering holds the end up for some seconds only',
   await Promise.all([read, committed, closed])
   t.ok(performance.now() - startedMs < STATEMENT_MS, 'no statement is waited for')
   t.equal(await waiting(ground), 0, 'nobody said that its batch is free')
+})
+
+t.test('a connection that is being made when all are cut is cut, too', async (t) => {
+  const ground = await layGround(t, server)
+  await ground.open({ ...STILL, willCrash: true })
+  const at = new URL(ground.url)
+  Object.assign(at, { hostname: '127.0.0.1', port: String(ground.proxy.port) })
+  const hosts = createHosts(parseDatabaseUrl(at.href, 'DATABASE_URL'), 'DATABASE_URL')
+  const stop = new AbortController()
+  const pool = createPool({ hosts, applicationName: 'test', signal: stop.signal }, 1)
+  ground.proxy.stall()
+  // The second waits for the first one's connection, the third comes too late.
+  const asked = [pool.query('SELECT 1'), pool.query('SELECT 2')]
+  await turn()
+  const startedMs = performance.now()
+  stop.abort(new Error('The database did not answer.'))
+  asked.push(pool.query('SELECT 3'))
+  const statuses = (await Promise.allSettled(asked)).map(({ status }) => status)
+  t.same(statuses, ['rejected', 'rejected', 'rejected'])
+  await pool.end()
+  t.ok(performance.now() - startedMs < CONNECT_MS, 'no connection is waited for')
 })
 
 t.test('the database starts again, and the store continues by itself', async (t) => {
