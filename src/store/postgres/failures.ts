@@ -27,10 +27,17 @@ export async function ofDatabase<Result>(asked: Promise<Result>): Promise<Result
 /** Where the server gave none, the connection is at fault; empty for an operation's own errors. */
 function sqlStateOf(error: unknown): string {
   if (!(error instanceof Error && known.has(error))) return ''
-  return error instanceof pg.DatabaseError ? codeOf(error) : CONNECTION_FAILURE
+  if (!(error instanceof pg.DatabaseError)) return CONNECTION_FAILURE
+  return error.routine === STALE_PLAN_ROUTINE ? STATEMENT_UNKNOWN : codeOf(error)
 }
 
 const CONNECTION_FAILURE = '08000'
+const STATEMENT_UNKNOWN = '26000'
+/**
+ * A plan is kept since before the type of a column changed: as if the session did not know the statement. Its own code says only that a
+ * feature is not supported, and its text is in the server's language.
+ */
+const STALE_PLAN_ROUTINE = 'RevalidateCachedQuery'
 const READ_ONLY = '25006'
 const CLIENT_STOPPED = '25P03'
 /**
@@ -38,11 +45,8 @@ const CLIENT_STOPPED = '25P03'
  * locks for ever; a transaction that waits for such a lock never reaches a commit in doubt.
  */
 const TIMED_OUT = '55P03|57014'
-/**
- * A statement's name is unknown, or taken already: something on the way gave another session. Or its plan is kept since before
- * the type of a column changed. A new session knows no statement.
- */
-const BAD_SESSION = '26000|42P05|0A000'
+/** A statement's name is unknown, or taken already: something on the way gave another session. A new one knows no statement. */
+const BAD_SESSION = `${STATEMENT_UNKNOWN}|42P05`
 const LOST = `08|57P|${CLIENT_STOPPED}|${READ_ONLY}|${TIMED_OUT}|${BAD_SESSION}`
 const AT_PLACE = `08|28|3D|40|53|57|58|XX|25P02|${CLIENT_STOPPED}|${READ_ONLY}|${TIMED_OUT}|${BAD_SESSION}`
 /** What the server lacks, what its system answers, and what the relay itself finds at the begin or the end of a transaction. */

@@ -23,13 +23,16 @@ t.test('which failures say that the next write fails as well', async (t) => {
 t.test(
   "an error is the database's only where a statement rejected with it, and not the value that it was given",
   async (t) => {
-    const ofState = (code: string) => Object.assign(new pg.DatabaseError('', 0, 'error'), { code })
+    const ofState = (code: string, routine = '') =>
+      Object.assign(new pg.DatabaseError('', 0, 'error'), { code, routine })
     for (const [error, isPlace, isLost] of [
       [new Error('Connection terminated unexpectedly'), true, true],
       [ofState('57P01'), true, true],
       [ofState('42P05'), true, true],
       [ofState('40001'), true, false],
       [ofState('23505'), false, false],
+      [ofState('0A000', 'RevalidateCachedQuery'), true, true],
+      [ofState('0A000', 'transformLockingClause'), false, false],
       [new TypeError('Converting circular structure to JSON'), false, false],
       [new RangeError('Invalid array length'), false, false],
     ] as const) {
