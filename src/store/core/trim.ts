@@ -6,7 +6,7 @@ import { readBytes } from './totals.ts'
 import { TRAIL_QUEUE, TRAIL_ROW_BYTES } from './trail.ts'
 import type { Transaction } from './transaction.ts'
 
-/** `queue` and `bytes`: whose counter has how many bytes of a row. `lock`: any number that nobody else locks, the name in ASCII. */
+/** `queue` and `bytes`: whose counter has how many bytes of a row. `lock`: numbers that nobody else locks. */
 export const TRIMMED = {
   dead_letters: {
     lock: 0x6c6574746572,
@@ -30,31 +30,34 @@ export const TRIMMED = {
   },
 } as const
 
-/** One replica at a time: two would both delete rows for the same bytes. Dead letters that are just replayed are passed over. */
+/**
+ * One replica at a time: two would both delete rows for the same bytes. What is read is not locked, so that nothing is written where
+ * nothing has to go. Dead letters that are just replayed or purged are passed over.
+ */
 export function* trim(tx: Transaction, { table, beforeMs, limit }: TrimRequest): Steps<TrimStep> {
   const { lock, key, order, atMs, queue, bytes, counter, part } = TRIMMED[table]
-  let [tooOld, overPart] = [0, 0]
-  if (!(yield* tx.tryLock(lock))) return { tooOld, overPart }
+  if (!(yield* tx.tryLock(lock))) return { tooOld: 0, overPart: 0 }
   if (table === 'trail') yield* tx.closeTrail()
-  const oldest = yield* query<{ at_ms: number; bytes: number }>(
-    `SELECT ${atMs} AS at_ms, ${bytes} AS bytes FROM ${table} ORDER BY ${order} LIMIT $1 FOR UPDATE SKIP LOCKED`,
+  // As text: keys of the trail have more digits than a number of JavaScript.
+  const oldest = yield* query<{ key: string; at_ms: number; bytes: number }>(
+    `SELECT CAST(${key} AS text) AS key, ${atMs} AS at_ms, ${bytes} AS bytes FROM ${table} ORDER BY ${order} LIMIT $1`,
     [limit],
   )
+  // After the rows: what another replica deletes in between makes this step delete fewer, never more.
   let overBytes = (yield* readBytes())[part] + tx.totals.sum(counter) - tx.limits[part]
-  for (const row of oldest) {
-    if (row.at_ms < beforeMs) tooOld += 1
-    else if (overBytes > 0) overPart += 1
-    else break
+  const kept = oldest.findIndex((row) => {
+    if (row.at_ms >= beforeMs && overBytes <= 0) return true
     overBytes -= row.bytes
-  }
-  if (tooOld + overPart === 0) return { tooOld, overPart }
-  const gone = yield* query<QueueRow & { readonly bytes: number }>(
-    // Materialized: a subquery may run once per row, each time with other rows within its LIMIT.
-    `WITH oldest AS MATERIALIZED (
-       SELECT ${key} AS key FROM ${table} ORDER BY ${order} LIMIT $1 FOR UPDATE SKIP LOCKED)
-     DELETE FROM ${table} WHERE ${key} IN (SELECT key FROM oldest) RETURNING ${queue}, ${bytes} AS bytes`,
-    [tooOld + overPart],
+    return false
+  })
+  const keys = (kept < 0 ? oldest : oldest.slice(0, kept)).map((row) => row.key)
+  if (keys.length === 0) return { tooOld: 0, overPart: 0 }
+  const gone = yield* query<QueueRow & { readonly at_ms: number; readonly bytes: number }>(
+    `DELETE FROM ${table} WHERE ${key} IN (SELECT ${key} FROM ${table} WHERE ${key} = ANY($1) FOR UPDATE SKIP LOCKED)
+     RETURNING ${queue}, ${atMs} AS at_ms, ${bytes} AS bytes`,
+    [keys],
   )
   for (const row of gone) tx.totals.count(toQueue(row), { [counter]: -row.bytes })
-  return { tooOld, overPart }
+  const tooOld = gone.filter((row) => row.at_ms < beforeMs).length
+  return { tooOld, overPart: gone.length - tooOld }
 }

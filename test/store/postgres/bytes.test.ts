@@ -2,12 +2,13 @@
 import { setImmediate } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
+import { TRAIL_ROW_BYTES } from '../../../src/store/core/trail.ts'
 import { TRIMMED } from '../../../src/store/core/trim.ts'
 import { createCapacityCheck } from '../../../src/store/postgres/capacity.ts'
 import { until } from '../../support/clock.ts'
 import { startPostgres } from '../../support/postgres.ts'
-import { makeDead, makeBatch, NOW_MS } from '../batches.ts'
-import { layGround } from './ground.ts'
+import { makeDead, makeBatch, makePost, NOW_MS } from '../batches.ts'
+import { layGround, type PostgresGround } from './ground.ts'
 
 const server = await startPostgres()
 t.teardown(() => server.close())
@@ -92,6 +93,55 @@ t.test(
   },
 )
 
+t.test('a trim writes nothing where nothing has to go, and passes over what others delete', async (t) => {
+  const ground = await layGround(t, server)
+  const { store } = await ground.open({ storeLimitBytes: 20_000 })
+  const ids = ['a', 'b', 'c', 'd']
+  const dead = ids.map((_, index) => ({ ...makeDead(index), message: 'x'.repeat(1000) }))
+  const { batchId } = (await store.commit(makePost(ids))).batch!
+  await store.acknowledge([{ batchId, delivered: [], dead: dead.slice(0, 1), acknowledgedAtMs: NOW_MS }])
+  for (const table of ['dead_letters', 'trail'] as const) {
+    t.same(await store.trim({ table, beforeMs: 1, limit: 9 }), { tooOld: 0, overPart: 0 })
+    const locked = await ground.ask<{ xmax: string }>(`SELECT xmax::text FROM pinrelay.${table}`)
+    t.ok(locked.length > 0 && locked.every(({ xmax }) => xmax === '0'), table)
+  }
+  await store.acknowledge([{ batchId, delivered: [], dead: dead.slice(1), acknowledgedAtMs: NOW_MS }])
+  const purging = new pg.Client(ground.url)
+  await purging.connect()
+  t.teardown(() => purging.end())
+  await purging.query('BEGIN')
+  await purging.query("DELETE FROM pinrelay.dead_letters WHERE event_id IN ('a', 'b')")
+  t.same(await store.trim({ table: 'dead_letters', beforeMs: 0, limit: 9 }), { tooOld: 0, overPart: 1 })
+  await purging.query('ROLLBACK')
+  t.match(await store.size(), await heldBytes(ground))
+  t.match(await store.deadLetters({ limit: 9 }), [{ eventId: 'd' }, { eventId: 'b' }, { eventId: 'a' }])
+})
+
+t.test('bytes stay right where replicas trim, purge, replay and erase at once', async (t) => {
+  const ground = await layGround(t, server)
+  const limits = { storeLimitBytes: 200_000 }
+  const [one, two] = [(await ground.open(limits)).store, (await ground.open(limits)).store]
+  for (let round = 0; round < 5; round++) {
+    const ids = Array.from({ length: 60 }, (_, nth) => `${round}-${nth}`)
+    for (const store of [one, two]) {
+      const { batchId } = (await store.commit(makePost(ids.map((id) => `${store === one}-${id}`)))).batch!
+      const dead = ids.map((_, index) => ({ ...makeDead(index), message: 'x'.repeat(1000) }))
+      await store.acknowledge([{ batchId, delivered: [], dead, acknowledgedAtMs: NOW_MS + round }])
+    }
+    await Promise.all([
+      ...[one, two].flatMap((store) => [
+        store.trim({ table: 'dead_letters', beforeMs: NOW_MS + round, limit: 30 }),
+        store.trim({ table: 'trail', beforeMs: 0, limit: 30 }),
+      ]),
+      one.purge({ limit: 10, nowMs: NOW_MS }),
+      two.replay({ limit: 10, nowMs: NOW_MS, oldestEventTimeS: 0 }),
+      two.erase({ eventId: `true-${round}-30`, nowMs: NOW_MS }),
+      one.trim({ table: 'dead_letters', beforeMs: NOW_MS + round, limit: 30 }),
+    ])
+  }
+  t.match(await one.size(), await heldBytes(ground))
+})
+
 t.test('what was purged in the same transaction need not be deleted for room', async (t) => {
   const ground = await layGround(t, server)
   const { store } = await ground.open({ storeLimitBytes: 20_000 })
@@ -121,3 +171,12 @@ t.test('a step of trimming keeps to its limit, whatever plan the server chooses'
   await store.acknowledge([{ batchId, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
   t.match(await store.trim({ table: 'dead_letters', beforeMs: NOW_MS + 1, limit: 2 }), { tooOld: 2 })
 })
+
+/** As the rows have them. */
+async function heldBytes(ground: PostgresGround): Promise<object> {
+  const [held] = await ground.ask<object>(
+    `SELECT (SELECT SUM(size_bytes) FROM pinrelay.dead_letters)::integer AS "deadLetterBytes",
+       (SELECT SUM(octet_length(ids) + octet_length(entries) + ${TRAIL_ROW_BYTES}) FROM pinrelay.trail)::integer AS "trailBytes"`,
+  )
+  return held!
+}
