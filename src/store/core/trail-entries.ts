@@ -148,10 +148,19 @@ export function unpackEntries(bytes: Uint8Array): Entries | undefined {
     ]
     // A flipped bit can leave JSON of another shape.
     const isWhole =
-      posts.every(([, sender, , , events]) => Array.isArray(senders[sender]) && Array.isArray(events)) &&
-      outcomes.every(([, , , places]) => Array.isArray(places))
+      posts.every(([, sender, , , events, notes = []]) =>
+        areLists([senders[sender], events, ...notes.map((note) => note[3])]),
+      ) &&
+      outcomes.every(([, , , places, failures = [], delivered = 0, dead = []]) => {
+        const histories = [failures, ...dead.map((one) => one[4])]
+        return areLists([places, delivered || [], ...histories, ...histories.flat()])
+      })
     return isWhole ? { begunAtMs, senders, eventNames, posts, outcomes } : undefined
   } catch {
     return undefined
   }
+}
+
+function areLists(values: readonly unknown[]): boolean {
+  return values.every((value) => Array.isArray(value))
 }

@@ -82,6 +82,21 @@ t.test('a row with a flipped bit is read or left out, and never fails the others
     writer.post(batchId, sender, { ...post, events: [postedAs('checkout', batchId)] }, [])
     writer.outcome({ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS })
   }
+  // Of these an entry has all that it can have.
+  const failures = [{ atMs: NOW_MS, reason: 'timeout' }]
+  const died = { status: 'rejected', reason: 'refused', attempts: 1, history: failures } as const
+  const warnings = [{ code: 'unknown_currency', message: '' }]
+  for (const [delivered, index] of [
+    [[0, 1], 2],
+    [[], 0],
+    ['rest', 1],
+  ] as const) {
+    const batchId = SENDERS.length + index
+    const events = [0, 1, 2].map((nth) => ({ ...postedAs('checkout', nth), warnings }))
+    writer.post(batchId, SENDERS[0]!, { ...post, events }, [2])
+    const dead = [{ index, ...died }]
+    writer.outcome({ batchId, delivered, dead, failures, acknowledgedAtMs: NOW_MS })
+  }
   const [row] = writer.rows()
   let left = 0
   for (let bit = 0; bit < row!.entries.byteLength * 8; bit++) {
