@@ -150,8 +150,8 @@ export function acknowledgeBatch<Dead extends Died>(
 }
 
 /**
- * `keys`: to be forgotten, so that a corrected event goes through; none of test events. Pinterest's message is sealed with the event: it was scrubbed, but may still say something of a customer. Dead letters are
- * rare: only for them the payload is opened and read.
+ * Dead letters are rare: only for them the payload is opened and read. Pinterest's message is sealed with the event: it was scrubbed,
+ * but may still say something of a customer. `keys`: to be forgotten, so that a corrected event goes through; none of test events.
  */
 export function makeDeadLetters(
   batch: Pick<BatchRow, 'ad_account_id' | 'is_test' | 'received_at_ms' | 'hidden_ids' | 'sealed'>,
