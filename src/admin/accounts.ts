@@ -105,6 +105,7 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
     if (outcome === 'token_missing') {
       throw new InvalidRequest('access_token: is required for a new account, or oauth.')
     }
+    if (accessToken !== undefined && force === true) request.audited = { force }
     return reply.code(outcome === 'added' ? 201 : 200).send(show(adAccountId))
   })
 
@@ -116,6 +117,11 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
     if (isRefused)
       throw new TokenRefused(
         `access_token: Pinterest refuses it (${status}), so the account keeps the one that ends with ${known.slice(-4)}: ${message}`,
+      )
+    const now = vault.tokenOf(adAccountId)
+    if (now !== known && now !== accessToken)
+      throw new InvalidRequest(
+        'access_token: the token was replaced by another while Pinterest was asked about this one. Nothing is changed.',
       )
   }
 

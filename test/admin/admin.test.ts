@@ -1,7 +1,8 @@
 import t from 'tap'
 import { readMetrics } from '../support/admin.ts'
+import { until } from '../support/clock.ts'
 import { rawEvent } from '../support/events.ts'
-import { ADMIN_TOKEN, enter, postHeld, shareRelay, TOKEN } from '../support/relay.ts'
+import { ADMIN_TOKEN, enter, postHeld, setUp, shareRelay, TOKEN } from '../support/relay.ts'
 
 const enterOpen = shareRelay({ METRICS_OPEN: 'true' })
 
@@ -247,3 +248,14 @@ t.test(
     t.match(await admin('POST', '/reseal', {}), { status: 200 })
   },
 )
+
+t.test('a token that Pinterest is asked about replaces none that was set meanwhile', async (t) => {
+  const { admin, account, sandbox } = await setUp(t, { CALL_TIMEOUT_MS: '1000' })
+  sandbox.faults.set([{ kind: 'hang' }])
+  const put = (body: object) => admin('PUT', `/accounts/${account}`, body)
+  const slow = put({ access_token: 'pina_slow_0001' })
+  await until(() => sandbox.faults.list()[0]!.used === 1)
+  t.match(await put({ access_token: 'pina_newer_0002', force: true }), { status: 200 })
+  t.match(await slow, { status: 400, body: { code: 'INVALID_REQUEST', message: /was replaced by another/ } })
+  t.match(await admin('GET', `/accounts/${account}`), { body: { token: { last4: '0002' } } })
+})

@@ -24,6 +24,7 @@ t.test('whatever changes something is audited, by route and id, and never with i
   const [before] = (await trail(stand)).entries
   const secret = 'pina_second_token_0002'
   await admin('PUT', '/accounts/1', { access_token: secret, label: 'secret-label' })
+  await admin('PUT', '/accounts/1', { access_token: `${secret}_forced`, force: true })
   await admin('POST', '/accounts/1/pause')
   await admin('POST', '/accounts/1/resume')
   const made = (await admin('POST', '/keys', { label: 'secret-label', ad_account_ids: ['1'] })).body
@@ -42,6 +43,7 @@ t.test('whatever changes something is audited, by route and id, and never with i
       ['POST /keys', { key_id: made['id'], status: 201 }],
       ['POST /accounts/:id/resume', { ad_account_id: '1', status: 200 }],
       ['POST /accounts/:id/pause', { ad_account_id: '1', status: 200 }],
+      ['PUT /accounts/:id', { ad_account_id: '1', status: 200, force: true }],
       ['PUT /accounts/:id', { ad_account_id: '1', status: 201 }],
     ],
   )
