@@ -59,14 +59,17 @@ export function fillTemplate(template: string, payload: unknown): string | undef
   return isWhole ? filled : undefined
 }
 
-/** Consent is `true`, 1, or one of them as text. What cannot be read, as of a client without types, withholds it. */
+/** As shops and their forms write it. */
+const GIVEN = ['true', '1', 'yes', 'on']
+
+/** What is none of `GIVEN`, also where it cannot be read, as of a client without types, withholds consent. */
 export function consentIn(payload: unknown, consent: Consent): 'given' | 'withheld' | 'limited' {
   if (consent === 'send') return 'given'
   const { require, limit }: { require?: unknown; limit?: unknown } = consent
   const path = require ?? limit
   const value = typeof path === 'string' ? valueAt(payload, path) : undefined
   const text = value === true ? 'true' : textOf(value)
-  if (text !== undefined && ['true', '1'].includes(text.trim().toLowerCase())) return 'given'
+  if (text !== undefined && GIVEN.includes(text.trim().toLowerCase())) return 'given'
   return path === limit && path !== undefined ? 'limited' : 'withheld'
 }
 

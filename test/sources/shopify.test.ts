@@ -191,7 +191,11 @@ t.test('consent: a field of the payload that must be true', async (t) => {
   t.match(map(order(), 'orders/create', at('note_attributes.marketing_consent', 'filter')), {
     status: 'mapped',
   })
-  for (const value of [false, 'false', 'no', null, undefined, {}, 2]) {
+  for (const value of [true, ' True', 1, 'yes', 'on']) {
+    const giving = order({ buyer_accepts_marketing: value })
+    t.match(map(giving, 'orders/create', at('buyer_accepts_marketing', 'filter')), { status: 'mapped' })
+  }
+  for (const value of [false, 'false', 'no', 'off', null, undefined, {}, 2]) {
     const refusing = order({ buyer_accepts_marketing: value })
     t.match(map(refusing, 'orders/create', at('buyer_accepts_marketing', 'filter')), {
       status: 'filtered',
