@@ -5,10 +5,18 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Type } from '../type.ts'
 import { codeOf } from '../errors.ts'
-import { NextCursor, Cursor, PageLimit, readPage } from './answers.ts'
+import { EventId, NextCursor, Cursor, PageLimit, readPage } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
 
-const Query = Type.Closed({ limit: Type.Optional(PageLimit), cursor: Type.Optional(Cursor) })
+const Query = Type.Closed({
+  limit: Type.Optional(PageLimit),
+  cursor: Type.Optional(Cursor),
+  id: Type.Optional({
+    ...EventId,
+    description:
+      'Of an event or an order: what was erased, replayed or purged by it since the master key was last changed.',
+  }),
+})
 
 const Entry = Type.Closed({
   id: Type.Integer(),
@@ -24,7 +32,10 @@ export const auditRoutes: AdminRoutes = async (app, { store }) => {
     response: { 200: Type.Closed({ entries: Type.Array(Entry), next_cursor: NextCursor }) },
   }
   app.get('/audit', { schema }, async (request) => {
-    const { page, nextCursor } = await readPage(request.query, (query) => store.auditTrail(query))
+    const { id } = request.query
+    const { page, nextCursor } = await readPage(request.query, (query) =>
+      store.auditTrail({ ...query, ...(id !== undefined && { ofId: id }) }),
+    )
     return { entries: page, nextCursor }
   })
 }

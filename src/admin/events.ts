@@ -6,7 +6,6 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Type, type Static } from '../type.ts'
 import { InvalidRequest, NoSuch } from '../errors.ts'
 import { WARNINGS, type WarningCode } from '../events/reasons.ts'
-import { auditedId } from '../store/core/audit.ts'
 import { isCursor, isWanted } from '../store/core/trail-search.ts'
 import { OUTCOMES, type TrailEvent, type TrailFilter, type TrailStore } from '../store/trail.ts'
 import { describeQueue, QueueView } from './account-view.ts'
@@ -152,15 +151,14 @@ export const eventRoutes: AdminRoutes = async (app, { store, delivery, metrics, 
     if (ids.event_id === undefined && ids.order_id === undefined)
       throw new InvalidRequest('event_id, order_id: one of them is required.')
     const nowMs = clock.wallMs()
-    const what = { ...ids, event_id: auditedId(ids.event_id), order_id: auditedId(ids.order_id) }
     // First: an erasure without an entry would be worse than an entry without an erasure.
-    await store.addAudit({ atMs: nowMs, action: 'erase', details: what })
+    await store.addAudit({ atMs: nowMs, action: 'erase', details: ids })
     const erased = await store.erase({ ...camelOf(ids), nowMs })
     metrics.countEvents(ids.ad_account_id ?? 'other', 'filtered', erased.queued)
     await store.addAudit({
       atMs: clock.wallMs(),
       action: 'erased',
-      details: { ...what, ...answerOf(Erased, erased) },
+      details: { ...ids, ...answerOf(Erased, erased) },
     })
     return erased
   })

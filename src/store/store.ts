@@ -288,6 +288,7 @@ export interface Store extends TrailStore {
   expire(request: ExpireRequest): Promise<number>
   /** Deletes the oldest: what is too old, and what passes its part of the store. Dead letters keep counting as what they were. */
   trim(request: TrimRequest): Promise<TrimStep>
+  /** Ids of events and orders (`event_id`, `order_id`) are kept as fingerprints. */
   addAudit(entry: Omit<AuditEntry, 'id'>): Promise<void>
   /** Newest first, those with a smaller id than `beforeId`. */
   auditTrail(query: AuditQuery): Promise<readonly AuditEntry[]>

@@ -12,6 +12,7 @@ import {
   createCipheriv,
   createDecipheriv,
   createHash,
+  createHmac,
   createSecretKey,
   hkdfSync,
   randomBytes,
@@ -49,6 +50,8 @@ const NONCE_BYTES = 12
 const HEADER_BYTES = NONCE_OFFSET + NONCE_BYTES
 const TAG_BYTES = 16
 const DATA_KEY_INFO = 'pinrelay data key v1'
+const FINGERPRINT_KEY_INFO = 'pinrelay fingerprint key v1'
+const FINGERPRINT_DIGITS = 16
 /** One salt per run of the relay: more than these are rarely on one disk. */
 const DATA_KEYS_KEPT = 64
 const UINT32 = 0x1_0000_0000
@@ -57,7 +60,8 @@ export function createSealer(masterKeys: MasterKeys) {
   const ring = [masterKeys.current, masterKeys.previous].filter((key) => key !== undefined).map(toRingKey)
   const current = ring[0]!
   const salt = randomBytes(SALT_BYTES)
-  const dataKey = deriveDataKey(current.masterKey, salt)
+  const dataKey = deriveKey(current.masterKey, salt, DATA_KEY_INFO)
+  const fingerprintKey = deriveKey(current.masterKey, Buffer.alloc(0), FINGERPRINT_KEY_INFO)
   const openingKeys = createKeyCache()
   let sealedCount = 0
 
@@ -94,6 +98,12 @@ export function createSealer(masterKeys: MasterKeys) {
       throw new CannotOpen()
     },
 
+    /** The same of the same text. Unlike a hash of it, nobody without the master key finds the text by trying. */
+    fingerprint(text: string): string {
+      const digest = createHmac('sha256', fingerprintKey).update(text).digest('hex')
+      return `hmac:${digest.slice(0, FINGERPRINT_DIGITS)}`
+    },
+
     /** Whether the current master key sealed it. */
     isCurrent: (sealed: Uint8Array) => sealed[0] === VERSION && hasKeyId(sealed, current.id),
   }
@@ -110,8 +120,8 @@ function toRingKey(key: Uint8Array): RingKey {
   return { masterKey: createSecretKey(key), id }
 }
 
-function deriveDataKey(masterKey: KeyObject, salt: Uint8Array): KeyObject {
-  return createSecretKey(Buffer.from(hkdfSync('sha256', masterKey, salt, DATA_KEY_INFO, MASTER_KEY_BYTES)))
+function deriveKey(masterKey: KeyObject, salt: Uint8Array, info: string): KeyObject {
+  return createSecretKey(Buffer.from(hkdfSync('sha256', masterKey, salt, info, MASTER_KEY_BYTES)))
 }
 
 /** The data keys used last; a damaged or hostile file with a new salt in each value must not fill the memory. */
@@ -120,7 +130,7 @@ function createKeyCache(): (key: RingKey, sealed: Uint8Array) => KeyObject {
   return (key, sealed) => {
     const salt = sealed.subarray(SALT_OFFSET, NONCE_OFFSET)
     const name = key.id.toString('latin1') + Buffer.from(salt).toString('latin1')
-    const dataKey = kept.get(name) ?? deriveDataKey(key.masterKey, salt)
+    const dataKey = kept.get(name) ?? deriveKey(key.masterKey, salt, DATA_KEY_INFO)
     kept.delete(name)
     kept.set(name, dataKey)
     if (kept.size > DATA_KEYS_KEPT) kept.delete(kept.keys().next().value!)

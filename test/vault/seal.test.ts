@@ -22,6 +22,18 @@ t.test('what is sealed opens in its place, with any sealer of the same key', asy
   )
 })
 
+t.test('a fingerprint is the same with any sealer of the same key, and no other', async (t) => {
+  const current = randomBytes(32)
+  const sealer = createSealer({ current })
+  t.match(sealer.fingerprint('4711'), /^hmac:[0-9a-f]{16}$/)
+  t.equal(
+    createSealer({ current, previous: randomBytes(32) }).fingerprint('4711'),
+    sealer.fingerprint('4711'),
+  )
+  t.not(sealer.fingerprint('4712'), sealer.fingerprint('4711'))
+  t.not(createSealer({ current: randomBytes(32) }).fingerprint('4711'), sealer.fingerprint('4711'))
+})
+
 t.test('no flipped bit goes unnoticed', async (t) => {
   const sealer = createSealer({ current: randomBytes(32) })
   const sealed = sealer.seal(Buffer.from('a bearer token'), PLACE)

@@ -2,7 +2,7 @@
  * What operators did, as the audit trail has it. A run over dead letters has one entry: its first step makes it, the later
  * ones, which know its id, add their counts to it. In the step's transaction, so that nothing is done that is not in the trail.
  */
-import { sha256Hex } from '../../events/hash.ts'
+import type { Sealer } from '../../vault/seal.ts'
 import type { DeadLetterFilter, PurgeRequest } from '../store.ts'
 import { query, type Steps } from './sql.ts'
 
@@ -19,6 +19,8 @@ export interface AuditEntry {
 export interface AuditQuery {
   readonly limit: number
   readonly beforeId?: number
+  /** Of an event or an order; only what was done by it, since the master key was last changed. */
+  readonly ofId?: string
 }
 
 interface AuditRow extends Omit<AuditEntry, 'details'> {
@@ -37,6 +39,7 @@ export function* addAudit({ atMs, action, details }: Omit<AuditEntry, 'id'>): St
 
 /** One step of a run over dead letters; answers the id of the run's entry. */
 export function* countInAudit(
+  sealer: Sealer,
   action: 'replay' | 'purge',
   request: PurgeRequest,
   counts: Readonly<Record<string, number>>,
@@ -46,7 +49,8 @@ export function* countInAudit(
     auditId ?? 0,
   ])
   if (auditId === undefined || before === undefined) {
-    return yield* addAudit({ atMs: nowMs, action, details: { filter: auditedFilter(request), ...counts } })
+    const filter = hideIds(sealer, auditedFilter(request))
+    return yield* addAudit({ atMs: nowMs, action, details: { filter, ...counts } })
   }
   const details = JSON.parse(before.details) as AuditEntry['details']
   const sums = Object.entries(counts).map(([name, count]) => [name, Number(details[name]) + count] as const)
@@ -56,7 +60,7 @@ export function* countInAudit(
 }
 
 /** With the admin port's names, and nothing else of the query. */
-function auditedFilter({ ids, ...filter }: DeadLetterFilter): Readonly<Record<string, unknown>> {
+function auditedFilter({ ids, ...filter }: DeadLetterFilter): AuditEntry['details'] {
   return {
     ids,
     ad_account_id: filter.adAccountId,
@@ -64,25 +68,27 @@ function auditedFilter({ ids, ...filter }: DeadLetterFilter): Readonly<Record<st
     status: filter.status,
     reason: filter.reason,
     event_name: filter.eventName,
-    event_id: auditedId(filter.eventId),
-    order_id: auditedId(filter.orderId),
+    event_id: filter.eventId,
+    order_id: filter.orderId,
   }
 }
 
-/**
- * Of an id that operators ask by, which may be a customer's number: who knows the id finds the entry, and nobody finds the id, since some six hundred
- * phone numbers of a country begin alike.
- */
-export function auditedId(id: string | undefined): string | undefined {
-  return id && `sha256:${sha256Hex(id).slice(0, AUDITED_DIGITS)}`
+/** The ids that operators ask by may be a customer's number or name: who knows one finds the entry, nobody finds the id. */
+export function hideIds(sealer: Sealer, details: AuditEntry['details']): AuditEntry['details'] {
+  const hidden = ['event_id', 'order_id'].flatMap((name) => {
+    const id = details[name]
+    return typeof id === 'string' ? [[name, sealer.fingerprint(id)] as const] : []
+  })
+  return { ...details, ...Object.fromEntries(hidden) }
 }
 
-const AUDITED_DIGITS = 6
-
-export function* readAudit({ limit, beforeId = Number.MAX_SAFE_INTEGER }: AuditQuery): Steps<AuditEntry[]> {
+export function* readAudit(
+  sealer: Sealer,
+  { limit, beforeId = Number.MAX_SAFE_INTEGER, ofId }: AuditQuery,
+): Steps<AuditEntry[]> {
   const rows = yield* query<AuditRow>(
-    'SELECT id, at_ms AS "atMs", action, details FROM audit WHERE id < $1 ORDER BY id DESC LIMIT $2',
-    [beforeId, limit],
+    'SELECT id, at_ms AS "atMs", action, details FROM audit WHERE id < $1 AND details LIKE $2 ORDER BY id DESC LIMIT $3',
+    [beforeId, ofId === undefined ? '%' : `%"${sealer.fingerprint(ofId)}"%`, limit],
   )
   return rows.map((row) => ({ ...row, details: JSON.parse(row.details) as AuditEntry['details'] }))
 }

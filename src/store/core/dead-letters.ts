@@ -141,7 +141,7 @@ export function* replay(tx: Transaction, request: ReplayRequest): Steps<ReplaySt
   yield* tx.publishQueues(queues)
   const counts = { replayed: queued.length, duplicates: raised.length - queued.length }
   const tooOld = rows.filter(isOld).length
-  const auditId = yield* countInAudit('replay', request, { ...counts, too_old: tooOld })
+  const auditId = yield* countInAudit(tx.sealer, 'replay', request, { ...counts, too_old: tooOld })
   return { auditId, ...counts, tooOld, queues, beforeId }
 }
 
@@ -169,7 +169,7 @@ function raise({ sealer, report }: Transaction, row: DeadLetterRow, nowMs: numbe
 export function* purge(tx: Transaction, request: PurgeRequest): Steps<PurgeStep> {
   const { rows, beforeId } = yield* findDeadLetters(tx.sealer, request, 'FOR UPDATE')
   yield* removeDeadLetters(tx, rows)
-  const auditId = yield* countInAudit('purge', request, { purged: rows.length })
+  const auditId = yield* countInAudit(tx.sealer, 'purge', request, { purged: rows.length })
   return { auditId, purged: rows.length, beforeId }
 }
 

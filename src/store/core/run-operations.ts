@@ -6,7 +6,7 @@
 import type { AnswerOf, Operation, OperationKind, RequestOf } from '../engine/operations.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { acknowledgeAll, releaseAll } from './acknowledge.ts'
-import { addAudit, readAudit } from './audit.ts'
+import { addAudit, hideIds, readAudit } from './audit.ts'
 import { commitAll } from './commit.ts'
 import { purge, replay, searchDeadLetters } from './dead-letters.ts'
 import { erase } from './erase.ts'
@@ -40,8 +40,8 @@ const CHANGES: { readonly [K in OperationKind]?: Handler<Transaction, K> } = {
   trim,
   erase,
   reseal,
-  *addAudit(_, entry) {
-    yield* addAudit(entry)
+  *addAudit({ sealer }, entry) {
+    yield* addAudit({ ...entry, details: hideIds(sealer, entry.details) })
   },
   *trimDedupe({ dedupe }, { seenBeforeMs, from }) {
     const after = yield* dedupe.trim({ seenBeforeMs, after: from.at ?? 0 })
@@ -62,7 +62,7 @@ const READS: { readonly [K in OperationKind]?: Handler<ReadContext, K> } = {
   backlog: () => readBacklog(),
   totals: (_, filter) => readTotals(filter),
   deadLetters: ({ sealer }, request) => searchDeadLetters(sealer, request),
-  auditTrail: (_, request) => readAudit(request),
+  auditTrail: ({ sealer }, request) => readAudit(sealer, request),
   events: ({ trail }, request) => searchTrailStep(request, trail?.rows() ?? []),
   trailChanges: ({ tail, trail }, position) => readFresh(tail, position, trail?.rows() ?? []),
 }
