@@ -11,7 +11,7 @@ import { createSharedLimits } from './limits/shared-limits.ts'
 import { watchClock } from './clock-watch.ts'
 import { systemClock, type Clock } from './clock.ts'
 import { PortTaken } from './errors.ts'
-import type { Settings } from './settings.ts'
+import { CLOSE_MS, type Settings } from './settings.ts'
 import { createDelivery } from './delivery/delivery.ts'
 import { reportQueues } from './delivery/queue-status.ts'
 import { createVerify } from './delivery/verify.ts'
@@ -51,12 +51,11 @@ export interface RelayOptions {
   readonly droppedLogLines?: () => number
 }
 
-/** How long closing waits for calls in flight. With the two limits below it is part of LONGEST_CLOSE_MS; the rest is for the store. */
-const CALLS_PATIENCE_MS = 5000
-/** How long it then waits for the answers to posts, whose own waits have ended. */
+/**
+ * How long closing waits for the answers to requests that are in (posts' own waits have ended), and then for tokens that are being
+ * granted: together less than CLOSE_MS.store.
+ */
 const ANSWERS_PATIENCE_MS = 1000
-/** How long it waits for the last spans to be sent. */
-const TRACES_PATIENCE_MS = 1000
 
 export async function startRelay(options: RelayOptions) {
   const { settings } = options
@@ -65,6 +64,8 @@ export async function startRelay(options: RelayOptions) {
   const sending = openSending(base, opened)
   const ports = await openPorts(base, sending, opened)
   reportMetrics(base, sending, ports)
+  // Most parts wait for the store when they are closed: so its time begins before the first of them.
+  opened.defer(() => base.engine.endSoon())
 
   const { shared } = base
   const { delivery, refresher, readiness, quality } = sending
@@ -89,7 +90,7 @@ export async function startRelay(options: RelayOptions) {
       await delay(settings.DRAIN_MS)
       await ports.stopListening()
       // Posts that are in are still committed, and answered by Pinterest's word if their call is in flight.
-      await Promise.all([delivery.stop(CALLS_PATIENCE_MS), refresher.stop(CALLS_PATIENCE_MS)])
+      await Promise.all([delivery.stop(CLOSE_MS.calls), refresher.stop(CLOSE_MS.calls)])
       delivery.endWaiting()
       await parts.disposeAsync()
     },
@@ -110,7 +111,7 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
   const endpoint = settings.OTEL_EXPORTER_OTLP_ENDPOINT
   const tracer = endpoint === undefined ? undefined : await import('./telemetry/tracing.ts')
   const tracing = tracer?.createTracing({ ...options, endpoint: endpoint! })
-  opened.defer(() => tracing?.close(TRACES_PATIENCE_MS))
+  opened.defer(() => tracing?.close(CLOSE_MS.spans))
   const engine = await openStore({
     settings,
     masterKeys,
@@ -213,7 +214,8 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
   let closing: Promise<unknown> | undefined
   /** Resolves when every post that is in was answered. */
   const closePublicApp = () => (closing ??= publicApp.close())
-  opened.defer(() => endConnections(publicApp, closePublicApp()))
+  const endPublicApp = () => endConnections(publicApp, closePublicApp())
+  opened.defer(endPublicApp)
   const verify = createVerify({ ...base, ...sending })
   const granting = createGranting({ ...base, ...sending, verify })
   opened.defer(() => granting.ended(ANSWERS_PATIENCE_MS))
@@ -228,7 +230,9 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
     webhookLog,
     publicUrl: () => settings.ADMIN_PUBLIC_URL ?? adminUrl,
   })
-  opened.defer(() => endConnections(adminApp, adminApp.close()))
+  opened.defer(
+    async () => void (await Promise.all([endPublicApp(), endConnections(adminApp, adminApp.close())])),
+  )
   return {
     streams,
     async listen() {

@@ -170,8 +170,19 @@ export const SettingsSchema = Type.Object({
   }),
 })
 
-/** The most that a relay takes to end, after DRAIN_MS: supervisors must give it more. relay.ts has its parts. */
-export const LONGEST_CLOSE_MS = 10_000
+/** How long a relay that ends waits, one after the other. */
+export const CLOSE_MS = {
+  /** For calls in flight. */
+  calls: 5000,
+  /** For the store, and meanwhile for the answers to requests that are in. */
+  store: 2500,
+  /** For the last spans to be sent. */
+  spans: 1000,
+  /** For its own work, on a slow machine. */
+  work: 1500,
+} as const
+/** The most that a relay takes to end, after DRAIN_MS: supervisors must give it more. */
+export const LONGEST_CLOSE_MS = CLOSE_MS.calls + CLOSE_MS.store + CLOSE_MS.spans + CLOSE_MS.work
 
 export interface Settings extends Readonly<Static<typeof SettingsSchema>> {
   /** From DATABASE_URL. */

@@ -20,6 +20,8 @@ export interface StoreOptions {
   readonly wallMs?: () => number
   readonly onProblem?: (problem: StoreProblem) => void
   readonly onGroup?: (report: GroupReport) => void
+  /** Once aborted, no write is retried, and a database that does not answer is not waited for. Closing follows. */
+  readonly signal?: AbortSignal
 }
 
 export const DEFAULTS = {
@@ -28,9 +30,11 @@ export const DEFAULTS = {
   wallMs: Date.now,
   onProblem: () => {},
   onGroup: () => {},
-} satisfies Omit<StoreOptions, 'masterKeys'>
+} satisfies Omit<StoreOptions, 'masterKeys' | 'signal'>
 
-export interface EngineSettings extends Required<Omit<StoreOptions, 'wallMs' | 'onProblem' | 'onGroup'>> {
+export interface EngineSettings extends Required<
+  Omit<StoreOptions, 'wallMs' | 'onProblem' | 'onGroup' | 'signal'>
+> {
   readonly database: Settings['database']
   readonly reservedBytes: number
   readonly maxEventAgeMs: number
@@ -67,6 +71,8 @@ export type EngineApi = FrontStore &
     findFault(expression: string): Promise<string | undefined>
     /** Asks back with `decideChange`. */
     changeVault(): Promise<void>
+    /** The store is closed soon: after so long, what it is asked for is done or unavailable. The first one counts. */
+    endWithin(ms: number): void
   }
 
 export type FrontApi = {

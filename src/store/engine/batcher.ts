@@ -13,7 +13,7 @@
  * committed, so that both share a transaction and its sync: half of the transactions. Reads that go through here come
  * after it.
  *
- * What must not be lost is retried, in order and before anything newer, until it is done or the store closes:
+ * What must not be lost is retried, in order and before anything newer, until it is done or `signal` or `drain` ends it:
  * acknowledgements, releases and counts. Everything else rejects with STORE_UNAVAILABLE and can be asked for again.
  */
 import { setImmediate as runAfterTurn } from 'node:timers'
@@ -35,6 +35,8 @@ export interface BatcherOptions {
   readonly onGroup: (report: GroupReport) => void
   /** A write of a post failed because of the disk or the database. */
   readonly onWriteFailed?: (error: TravelError) => void
+  /** Once aborted, nothing is retried: what waits for that is tried a last time. */
+  readonly signal?: AbortSignal | undefined
   /** By default Node's own, which keeps the process alive until what is held or retried is written. */
   readonly setTimer?: SetTimer
 }
@@ -61,7 +63,7 @@ const MAX_PAUSE_MS = 5000
 const HOLD_MS = 5
 
 export function createBatcher(options: BatcherOptions) {
-  const { run, onGroup, onWriteFailed = () => {}, setTimer = setNodeTimer } = options
+  const { run, onGroup, onWriteFailed = () => {}, signal, setTimer = setNodeTimer } = options
   let pending: Entry[] = []
   let isBusy = false
   let isScheduled = false
@@ -73,6 +75,7 @@ export function createBatcher(options: BatcherOptions) {
   let isLargeNext = false
   let refusal: Error | undefined
   let onDrained = () => {}
+  signal?.addEventListener('abort', flush)
 
   function schedule(): void {
     if (isBusy || isScheduled) return
@@ -137,7 +140,7 @@ export function createBatcher(options: BatcherOptions) {
         return true
       case 'unavailable':
         if (WRITES_OF_POSTS.has(kind)) onWriteFailed(outcome.error)
-        if (RETRIED.has(kind) && refusal === undefined) return false
+        if (RETRIED.has(kind) && refusal === undefined && signal?.aborted !== true) return false
         reject(new StoreUnavailable({ cause: outcome.error }))
         return true
     }

@@ -5,6 +5,7 @@
 import { once, type EventEmitter } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { ShuttingDown, StoreCannotOpen, StoreUnavailable } from '../../errors.ts'
+import { CLOSE_MS } from '../../settings.ts'
 import type { DecideChange, VaultStore } from '../../vault/vault-store.ts'
 import type { Shared, SharedChange } from '../shared.ts'
 import type { FrontStore } from '../store.ts'
@@ -85,7 +86,9 @@ export async function openEngine({
     settings.database.kind === 'sqlite'
       ? undefined
       : { ...remote, onChange: (listener) => void listeners.push(listener) }
+  const endSoon = () => engine.notify('endWithin', CLOSE_MS.store)
   async function closeAll(): Promise<void> {
+    endSoon()
     const closed = engine.call('close')
     isOpen = false
     try {
@@ -102,6 +105,8 @@ export async function openEngine({
     store: remote as FrontStore,
     vaultStore,
     shared,
+    /** From now on the store has CLOSE_MS.store: call it before the first part is closed that may wait for the store. */
+    endSoon,
     /** Finishes what was asked for. */
     close: () => (closing ??= closeAll()),
   }

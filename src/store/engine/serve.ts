@@ -19,7 +19,9 @@ export function serveEngine(port: MessagePort): void {
   const front = connectCalls<FrontApi>(port, handlers)
 
   async function open(settings: EngineSettings): Promise<(keyof EngineApi)[]> {
-    const opened = await openStore(settings, front)
+    const stop = new AbortController()
+    let ending: NodeJS.Timeout | undefined
+    const opened = await openStore(settings, front, stop.signal)
     const { store, vaultStore, shared } = opened
     shared?.onChange((change) => front.notify('sharedChange', change))
     const now = () => performance.now()
@@ -47,6 +49,9 @@ export function serveEngine(port: MessagePort): void {
       changeVault: () => vaultStore.changeVault((fresh) => front.call('decideChange', fresh)),
       recover: (name) => opened.recover(name),
       backUp: (request) => opened.backUp(request),
+      endWithin(ms) {
+        ending ??= setTimeout(() => stop.abort(new Error('The store did not answer.')), ms).unref()
+      },
       async close() {
         await expressions.close()
         await opened.close()
@@ -61,10 +66,15 @@ export function serveEngine(port: MessagePort): void {
 }
 
 /** Loads the code of the used store only. */
-async function openStore(settings: EngineSettings, front: Calls<FrontApi>): Promise<OpenedStore> {
+async function openStore(
+  settings: EngineSettings,
+  front: Calls<FrontApi>,
+  signal: AbortSignal,
+): Promise<OpenedStore> {
   const { database } = settings
   const options: EngineSettings & StoreOptions = {
     ...settings,
+    signal,
     onProblem: (problem) => front.notify('problem', problem),
     onGroup: (report) => front.notify('group', report),
   }

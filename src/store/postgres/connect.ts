@@ -46,7 +46,7 @@ export interface ConnectionOptions {
   /** Connect also to an only host that takes no writes. */
   readonly isForReads?: boolean
   /** Once aborted, each connection is cut, whatever it waits for, and none is made. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 export const CONNECT_MS = 3000

@@ -53,17 +53,15 @@ const FEED_POLL_MS = 1000
 const POOL_SIZE = 6
 /** Heartbeats, tokens, breakers. */
 const VITAL_POOL_SIZE = 3
-/** How long closing waits for a database that does not answer. LONGEST_CLOSE_MS is the limit of a whole relay. */
-export const CLOSE_MS = 5000
 /** Posts wait no longer for a connection that drops every packet. */
 const COMMIT_STATEMENT_MS = 6000
 
 export async function openPostgres(options: PostgresOptions): Promise<OpenedPostgres> {
-  const { url, masterKeys, name = 'pinrelay', heartbeatMs = HEARTBEAT_MS, leaseMs = LEASE_MS } = options
+  const { url, masterKeys, signal, name = 'pinrelay' } = options
+  const { heartbeatMs = HEARTBEAT_MS, leaseMs = LEASE_MS } = options
   const { hasTrail, wallMs, storeLimitBytes: limitBytes, onProblem, onGroup } = { ...DEFAULTS, ...options }
   const hosts = createHosts(parseDatabaseUrl(url, 'DATABASE_URL'), 'DATABASE_URL')
-  const stop = new AbortController()
-  const connection: ConnectionOptions = { hosts, applicationName: name, signal: stop.signal }
+  const connection: ConnectionOptions = { hosts, applicationName: name, signal }
   const sealer = createSealer(masterKeys)
   const trail = { writer: createTrailWriter(hasTrail, wallMs), tail: createTrailTail() }
   await using parts = new AsyncDisposableStack()
@@ -102,7 +100,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     limitBytes,
     report: onProblem,
   })
-  const batcher = createBatcher({ run: writer, onGroup, onWriteFailed: writes.failed })
+  const batcher = createBatcher({ run: writer, onGroup, onWriteFailed: writes.failed, signal })
   parts.defer(() => batcher.drain())
   const {
     close: closeFeed,
@@ -119,7 +117,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
   }
   const opened = parts.move()
   let closing: Promise<void> | undefined
-  const close = () => (closing ??= closeInTime(opened.disposeAsync(), stop))
+  const close = () => (closing ??= opened.disposeAsync())
   const store = createStore(submit)
   return {
     store: {
@@ -143,12 +141,6 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
     },
     close,
   }
-}
-
-/** Connections that are needed for longer are cut: what waits for them is unavailable. */
-async function closeInTime(closed: Promise<void>, stop: AbortController): Promise<void> {
-  const patience = setTimeout(() => stop.abort(new Error('The database did not answer.')), CLOSE_MS)
-  await closed.finally(() => clearTimeout(patience))
 }
 
 async function readBytesUsed(pool: Pool, limitBytes: number) {

@@ -51,6 +51,7 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
     run: async (operations) => queueFile.run(operations),
     onGroup,
     onWriteFailed: writes.failed,
+    signal: options.signal,
   })
   const backups = createBackups(queueFile.db, vaultDb, masterKeys.current)
   let closing: Promise<void> | undefined
@@ -83,7 +84,7 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
   }
 }
 
-type OpenOptions = Required<SqliteOptions>
+type OpenOptions = Required<Omit<SqliteOptions, 'signal'>>
 
 /** The relay has to start on a full disk too, so that the queue can drain. */
 function openFiles(options: OpenOptions, sealer: Sealer) {

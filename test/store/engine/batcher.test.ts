@@ -19,7 +19,7 @@ const UNAVAILABLE: Outcome = {
 }
 const REFUSED: Outcome = { status: 'refused', error: { code: 'RangeError', message: 'no such event' } }
 
-function play({ onWriteFailed, setTimer }: Pick<BatcherOptions, 'onWriteFailed' | 'setTimer'> = {}) {
+function play(options: Pick<BatcherOptions, 'onWriteFailed' | 'setTimer' | 'signal'> = {}) {
   const sent: (readonly Operation[])[] = []
   const reports: GroupReport[] = []
   let conclude: (outcomes: readonly Outcome[]) => void = () => undefined
@@ -29,8 +29,7 @@ function play({ onWriteFailed, setTimer }: Pick<BatcherOptions, 'onWriteFailed' 
       return new Promise((resolve) => void (conclude = resolve))
     },
     onGroup: (report) => reports.push(report),
-    ...(onWriteFailed && { onWriteFailed }),
-    ...(setTimer && { setTimer }),
+    ...options,
   })
   const batcher: Batcher = {
     ...batching,
@@ -242,6 +241,25 @@ t.test('draining finishes what was asked for, tries once, and takes nothing more
   await commitment
   await t.rejects(acknowledged, { code: 'STORE_UNAVAILABLE' })
   await t.resolves(drained)
+})
+
+t.test('once it is aborted nothing is retried, and what waits for that is tried a last time', async (t) => {
+  const stop = new AbortController()
+  const clock = createManualClock()
+  const { batcher, sent, answer } = play({ signal: stop.signal, setTimer: clock.after })
+  const waiting = batcher.submit('release', [])
+  await endOfTurn()
+  await answer(UNAVAILABLE)
+  t.equal(clock.pendingTimers(), 1, 'in its pause')
+  stop.abort()
+  t.equal(sent.length, 2)
+  const late = batcher.submit('acknowledge', acknowledge(1))
+  await answer(UNAVAILABLE)
+  await t.rejects(waiting, { code: 'STORE_UNAVAILABLE' })
+  await clock.advance(100)
+  await answer(UNAVAILABLE)
+  await t.rejects(late, { code: 'STORE_UNAVAILABLE' })
+  t.equal(clock.pendingTimers(), 0)
 })
 
 t.test('large commits leave apart, in turns with what is small', async (t) => {

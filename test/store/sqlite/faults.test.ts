@@ -1,5 +1,5 @@
 /** One fault costs nothing but itself: a full disk, a damaged row, a wrong operation, and what shares a transaction. */
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync, StatementSync } from 'node:sqlite'
 import t from 'tap'
 import type { GroupReport } from '../../../src/store/engine/batcher.ts'
 import { askAll, makeDead, makeBatch, NOW_MS } from '../batches.ts'
@@ -118,6 +118,23 @@ t.test('a dead letter that finds no room does not hold up what frees some', asyn
   t.ok(await totals, 'and what only reads is answered')
   await burial
   t.match(await store.totals({}), { delivered: others.length, rejected: 100, queued: 0 })
+})
+
+t.test('an outcome that cannot be written does not hold up the end', async (t) => {
+  const stop = new AbortController()
+  const { store } = await (await layGround(t)).open({ signal: stop.signal })
+  const { batchId } = (await store.commit(makeBatch(['a']))).batch!
+  // The writer's COMMIT among others.
+  const { run } = StatementSync.prototype
+  StatementSync.prototype.run = () => {
+    throw Object.assign(new Error('disk I/O error'), { errcode: 10 })
+  }
+  t.teardown(() => void (StatementSync.prototype.run = run))
+  const outcome = { batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS } as const
+  const acknowledged = store.acknowledge([outcome])
+  await t.rejects(store.totals({}), { code: 'STORE_UNAVAILABLE' }, 'both were tried')
+  stop.abort()
+  await t.rejects(acknowledged, { code: 'STORE_UNAVAILABLE' })
 })
 
 t.test('a lease beside commits that fail is handed out all the same', async (t) => {
