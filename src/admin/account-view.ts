@@ -48,7 +48,9 @@ export const QueueView = Type.Closed({
         count: Type.Count,
         since: Type.Time,
         last_at: Type.Time,
-        reason: Type.String({ description: 'How the last one ended: `status_503`, `timeout`.' }),
+        reason: Type.String({
+          description: 'How the last one ended: `status_503`, `timeout`, `unreadable_answer`.',
+        }),
       },
       { description: 'In a row, of this process; null where Pinterest took the last call.' },
     ),

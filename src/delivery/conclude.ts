@@ -86,15 +86,18 @@ function report(
   { log, metrics, clock }: ConcludeOptions,
   { queue, eventCount, asking, reference }: CallInFlight,
   outcome: CallOutcome,
-  { action }: CallDecision | CanaryDecision,
+  decision: CallDecision | CanaryDecision,
   durationMs: number,
 ): void {
+  const { action } = decision
   const isAnswered = outcome.kind === 'answered'
   metrics.calls.inc({ outcome: isAnswered ? String(outcome.status) : outcome.reason })
   metrics.callSeconds.observe(durationMs / 1000)
   const lastAtMs = clock.wallMs()
   const { count, sinceMs } = queue.failedCalls ?? { count: 0, sinceMs: lastAtMs }
-  const failure = isAnswered ? `status_${outcome.status}` : outcome.reason
+  const status = isAnswered ? `status_${outcome.status}` : outcome.reason
+  // As the events' histories have it.
+  const failure = decision.action === 'retry' ? decision.reason : status
   queue.failedCalls =
     action === 'acknowledge' ? undefined : { count: count + 1, sinceMs, lastAtMs, reason: failure }
   const fields = {

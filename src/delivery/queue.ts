@@ -58,7 +58,7 @@ export interface FailedCalls {
   readonly count: number
   readonly sinceMs: number
   readonly lastAtMs: number
-  /** Of the last one: `status_503`, `timeout`. */
+  /** Of the last one: `status_503`, `timeout`, `unreadable_answer`. */
   readonly reason: string
 }
 

@@ -100,7 +100,10 @@ t.test(
     const failedCalls = { count: 2, sinceMs, lastAtMs: sinceMs + 250, reason: 'timeout' }
     t.match(delivery.queues(ACCOUNT), [{ failedCalls }])
     await clock.advance(1000)
-    await calls[2]?.deliver()
+    await calls[2]?.answer(refused(200))
+    t.match(delivery.queues(ACCOUNT), [{ failedCalls: { count: 3, reason: 'unreadable_answer' } }])
+    await clock.advance(4000)
+    await calls[3]?.deliver()
     t.match(delivery.queues(ACCOUNT), [{ status: 'sending', failedCalls: undefined }])
   },
 )
