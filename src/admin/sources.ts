@@ -140,9 +140,10 @@ function problemsOf(
       `its event ids are the numbers of orders, as those of ${names}: orders with one number would be taken for duplicates. Set event_id, such as "${sourceId}-{id}"`,
     )
   }
-  const signed = webhookLog.of(sourceId).filter(({ outcome }) => outcome !== 'refused' && outcome !== 'ping')
-  const lost = lostOf(signed)
-  if (signed[0]?.reason === EXPRESSION_STOPPED)
+  const webhooks = webhookLog.of(sourceId)
+  const last = webhooks.find(({ outcome }) => outcome !== 'refused' && outcome !== 'ping')
+  const lost = lostOf(webhooks)
+  if (last?.reason === EXPRESSION_STOPPED)
     problems.push(`${EXPRESSION_STOPPED}; its webhooks wait for one another. Change it`)
   else if (lost.length >= LOST_IN_A_ROW)
     problems.push(
@@ -154,9 +155,9 @@ function problemsOf(
 /** Fewer may be odd orders; more would be noticed too late in a small shop. */
 const LOST_IN_A_ROW = 3
 
-/** Webhooks that were lost since the last one that was not, the newest first. What is filtered shows neither. */
-function lostOf(signed: readonly WebhookEntry[]): readonly WebhookEntry[] {
-  const counted = signed.filter(({ outcome }) => outcome !== 'filtered')
+/** Webhooks that were lost since the last one that was not, the newest first. */
+function lostOf(webhooks: readonly WebhookEntry[]): readonly WebhookEntry[] {
+  const counted = webhooks.filter(({ isLost }) => isLost !== undefined)
   const kept = counted.findIndex(({ isLost }) => !isLost)
   return counted.slice(0, kept === -1 ? undefined : kept)
 }

@@ -45,6 +45,7 @@ export function routeSources(
         note(source, request, {
           outcome: 'refused',
           reason: REFUSED_FOR[errorCode] ?? errorCode.toLowerCase(),
+          isLost: undefined,
         })
       done()
     })
@@ -57,7 +58,7 @@ export function routeSources(
         const headers = headersOf(request)
         if (source !== undefined && isPing(source.options, headers, body)) {
           request.leave?.()
-          note(source, request, { outcome: 'ping', reason: undefined })
+          note(source, request, { outcome: 'ping', reason: undefined, isLost: undefined })
           return TAKEN
         }
         const posted = postedBy(options, source ?? NOBODY, headers)
@@ -70,7 +71,7 @@ export function routeSources(
           options.postLimiter.giveBack(request.limited!.key)
           throw error
         })
-        const entry = note(source!, request, outcomeOf(receipt), receipt.eventCount)
+        const entry = note(source!, request, outcomeOf(source!.options, receipt), receipt.eventCount)
         const { batch } = receipt
         if (batch !== undefined) {
           void deliver(batch, settings.ANSWER_WAIT_MS, trace).then((outcomes) => {
@@ -103,7 +104,7 @@ export function routeSources(
   function note(
     { sourceId, options: { kind } }: Source,
     request: FastifyRequest,
-    { outcome, reason, isLost = false }: ReturnType<typeof outcomeOf>,
+    { outcome, reason, isLost }: Pick<WebhookEntry, 'outcome' | 'reason' | 'isLost'>,
     events = 0,
   ): WebhookEntry {
     // Anybody may name a topic.
@@ -147,18 +148,21 @@ function postedBy(
   }
 }
 
-function outcomeOf({ batch, invalidCount, filteredCount, duplicates, remarks }: PostReceipt): {
-  readonly outcome: string
-  readonly reason: string | undefined
-  readonly isLost?: boolean
-} {
+function outcomeOf(
+  { kind }: Pick<SourceOptions, 'kind'>,
+  { batch, invalidCount, filteredCount, duplicates, remarks }: PostReceipt,
+): Pick<WebhookEntry, 'outcome' | 'reason' | 'isLost'> {
   const firstOf = (status: string) => remarks.find((remark) => remark.status === status)
   if (invalidCount > 0) {
-    const isLost = batch === undefined && duplicates.length === 0
-    return { outcome: 'invalid', reason: firstOf('invalid')?.error, isLost }
+    const { error, reason } = firstOf('invalid') ?? {}
+    const hasNone = batch === undefined && duplicates.length === 0
+    // At a counter, or before a checkout has an address, no customer is known: that is no fault of a shop's webhooks.
+    const isUsual = kind !== 'custom' && reason === 'no_identifier'
+    return { outcome: 'invalid', reason: error, isLost: hasNone && isUsual ? undefined : hasNone }
   }
-  if (filteredCount > 0) return { outcome: 'filtered', reason: firstOf('filtered')?.reason }
-  return { outcome: duplicates.length > 0 ? 'duplicate' : 'queued', reason: undefined }
+  if (filteredCount > 0)
+    return { outcome: 'filtered', reason: firstOf('filtered')?.reason, isLost: undefined }
+  return { outcome: duplicates.length > 0 ? 'duplicate' : 'queued', reason: undefined, isLost: false }
 }
 
 const TAKEN = { status: 'taken' }

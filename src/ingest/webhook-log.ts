@@ -12,8 +12,11 @@ export interface WebhookEntry {
   /** A stable word, or a sentence that names fields. */
   reason: string | undefined
   readonly events: number
-  /** No event could be made of it: the shop got its 2xx, and nothing was kept. */
-  readonly isLost: boolean
+  /**
+   * No event could be made of it: the shop got its 2xx, and nothing was kept. Undefined where it says nothing of the source: it was
+   * filtered, refused or a ping, or its order names no customer.
+   */
+  readonly isLost: boolean | undefined
 }
 
 export type WebhookLog = ReturnType<typeof createWebhookLog>

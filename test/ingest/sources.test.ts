@@ -357,6 +357,23 @@ t.test('a source of whose webhooks no event can be made any more is no secret', 
   await until(async () => sentOf(guest).length === 2)
 })
 
+t.test('orders of a till, which name no customer, are no problem of their source', async (t) => {
+  const guest = await enter(t)
+  await register(t, guest, 'till', { kind: 'shopify' })
+  const nobody = { email: null, contact_email: null, phone: null, customer: null }
+  const places = { billing_address: null, shipping_address: null, landing_site: null }
+  for (let sold = 0; sold < 4; sold++)
+    await sendShopify(guest, 'till', order({ source_name: 'pos', ...nobody, ...places }))
+  t.match((await guest.admin('GET', '/sources/till')).body, {
+    problems: { length: 0 },
+    webhooks: [{ outcome: 'invalid', reason: /^user_data: / }],
+  })
+  for (let lost = 0; lost < 3; lost++) await sendShopify(guest, 'till', '[]')
+  t.match((await guest.admin('GET', '/sources/till')).body['problems'], [
+    /its last 3 webhooks, which are lost/,
+  ])
+})
+
 t.test('settings that make no sense are refused, by name', async (t) => {
   const { admin, account } = await enter(t)
   const good = { kind: 'shopify', ad_account_id: account, secret: SECRET }
