@@ -119,6 +119,8 @@ t.test('so is a name or the first part of an address, in whatever way it is writ
       keeps(`${name}-7-webshop`, { em: [`${name}@example.com`, `${name}+7@example.com`] }),
       `${name}: many ids have such a word`,
     )
+  t.ok(keeps('0b1e-bade-cafe', { ln: 'Bad Ecaf' }), 'a hexadecimal number holds no name')
+  t.notOk(keeps('Torben-7', { fn: 'Tor Ben' }), 'four letters from g to z are a word')
   t.ok(keeps('webshop-2024-1127-0042', { zp: '12700' }), 'digits of two groups are nobody’s word')
 })
 
