@@ -158,7 +158,7 @@ function* perform(tx: Transaction, ownerId: number, operations: readonly Operati
 
 /**
  * Waits for a replica that is declaring this owner dead. Returns `count` new ids of batches: with generate_series() the server would make
- * a new plan each time, since it takes a count that it does not know for a thousand.
+ * a new plan each time, since it estimates 1,000 rows for a count that it does not know.
  */
 async function stamp(
   client: Queryable,
