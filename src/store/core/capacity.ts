@@ -12,7 +12,7 @@
  */
 
 /** Above this part of what the store may use commits are refused, while there is still room to drain. */
-const WATERMARK = 0.8
+export const WATERMARK = 0.8
 /** A full store takes posts again below this part; at the watermark each acknowledgement would admit one post. */
 const TAKEN_AGAIN = 0.75
 /** Of what the store may use, besides the room for posts. */

@@ -8,11 +8,11 @@
  */
 import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { createCapacity, DEAD_LETTER_PART } from '../core/capacity.ts'
+import { createCapacity, DEAD_LETTER_PART, WATERMARK } from '../core/capacity.ts'
 import { TRAIL_PART } from '../core/trail.ts'
 import type { Operation, Outcome, QueueSize, RecoverRequest } from '../engine/operations.ts'
 import type { NewBatch } from '../store.ts'
-import { PAGE_BYTES } from './connection.ts'
+import { PAGE_BYTES, shrinkWal } from './connection.ts'
 import { StoreDamaged } from './failures.ts'
 import { BATCH_BYTES, EVENT_BYTES, type QueueTables } from './queue-tables.ts'
 import { freeBytes } from './reserved-space.ts'
@@ -36,29 +36,43 @@ export function createCapacityCheck(
   const selectPages = db.prepare('PRAGMA page_count')
   const selectFreePages = db.prepare('PRAGMA freelist_count')
   let usedBytes = 0
+  let walBytes = 0
   let diskFreeBytes = 0
   let measuredMs = -Infinity
   const capacity = createCapacity((part) => {
-    const { deadLetterBytes, trailBytes } = totals.sizes()
-    const takenBytes = Math.max(0, usedBytes - deadLetterBytes - trailBytes)
-    const leftOfDisk = (part * (usedBytes + diskFreeBytes) - takenBytes) / DISK_COPIES
-    return Math.min(part * limitBytes - takenBytes, leftOfDisk)
+    const leftOfDisk = (part * (usedBytes + diskFreeBytes) - takenBytes()) / DISK_COPIES
+    return Math.min(part * limitBytes - takenBytes(), leftOfDisk)
   })
 
-  /** Pages in use, and the WAL, which the disk has to hold as well. */
+  function takenBytes(): number {
+    const { deadLetterBytes, trailBytes } = totals.sizes()
+    return Math.max(0, usedBytes - deadLetterBytes - trailBytes)
+  }
+
   function measure(): void {
-    const pages = Number(selectPages.get()!['page_count'])
-    const free = Number(selectFreePages.get()!['freelist_count'])
-    // SQLite trusts its header: a flipped bit in this count would make the store full for ever.
-    if (free < 0 || free >= pages) throw new StoreDamaged('more pages are free than there are')
-    const walBytes = statSync(`${queuePath}-wal`, { throwIfNoEntry: false })?.size ?? 0
-    usedBytes = (pages - free) * PAGE_BYTES + walBytes
-    diskFreeBytes = freeBytes(dirname(queuePath))
+    readSizes()
+    // The WAL keeps the most that it had, a quarter of a small store: that alone must not refuse posts. A full disk drains with it.
+    const isFullForWal = takenBytes() > WATERMARK * limitBytes && diskFreeBytes > 2 * walBytes
+    if (isFullForWal && walBytes > 0 && !db.isTransaction) {
+      shrinkWal(db)
+      readSizes()
+    }
     measuredMs = performance.now()
     capacity.refresh()
     const mayUse = Math.min(limitBytes, usedBytes + diskFreeBytes)
     limits.deadLetterBytes = DEAD_LETTER_PART * mayUse
     limits.trailBytes = TRAIL_PART * mayUse
+  }
+
+  /** Pages in use, and the WAL, which the disk has to hold as well. */
+  function readSizes(): void {
+    const pages = Number(selectPages.get()!['page_count'])
+    const free = Number(selectFreePages.get()!['freelist_count'])
+    // SQLite trusts its header: a flipped bit in this count would make the store full for ever.
+    if (free < 0 || free >= pages) throw new StoreDamaged('more pages are free than there are')
+    walBytes = statSync(`${queuePath}-wal`, { throwIfNoEntry: false })?.size ?? 0
+    usedBytes = (pages - free) * PAGE_BYTES + walBytes
+    diskFreeBytes = freeBytes(dirname(queuePath))
   }
 
   function admits({ kind, request }: Operation): boolean {

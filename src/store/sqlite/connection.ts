@@ -104,14 +104,21 @@ export function closeQuietly(db: DatabaseSync): void {
   }
 }
 
-/** Writes the WAL back and closes the file. On a full disk the WAL stays, and nothing is lost. */
+/** Writes the WAL back and closes the file. */
 export function closeFile(db: DatabaseSync): void {
+  try {
+    shrinkWal(db)
+  } finally {
+    db.close()
+  }
+}
+
+/** On a full disk the WAL stays, and nothing is lost. */
+export function shrinkWal(db: DatabaseSync): void {
   try {
     writeBackWal(db)
   } catch (error) {
     if (!isNoSpace(error)) throw error
-  } finally {
-    db.close()
   }
 }
 

@@ -45,6 +45,21 @@ t.test('the bytes of the event trail are known', async (t) => {
   t.match(await store.size(), { trailBytes: 0 })
 })
 
+t.test('one account alone does not fill a small store, whatever its WAL has grown to', async (t) => {
+  const bytesOf = (adAccountId: string, bytes: number, id: string) =>
+    makeBatch([`${id}-${'x'.repeat(bytes)}`], { adAccountId })
+  for (const most of [3_000, 40_000, 90_000, 150_000, 250_000]) {
+    const { store, close } = await (await layGround(t)).open({ storeLimitBytes: 1024 ** 2 })
+    let serial = 0
+    for (let bytes = most; bytes > 500;) {
+      await store.commit(bytesOf('1', bytes, `${serial++}`)).catch(() => (bytes /= 2))
+    }
+    t.match(await store.size(), { isFull: false }, `${most}`)
+    await t.resolves(store.commit(bytesOf('2', 100, 'other')), `${most}`)
+    await close()
+  }
+})
+
 t.test('dead letters take none of the room that posts have', async (t) => {
   const ground = await layGround(t)
   const storeLimitBytes = 2_000_000
