@@ -1,6 +1,6 @@
 /** Audit: what was changed through the admin port, newest first. */
-import { cell, fill, h, row, table } from './dom.js'
-import { count, time } from './format.js'
+import { cell, fill, h, row, table, timeOf } from './dom.js'
+import { count } from './format.js'
 import { ask } from './session.js'
 
 const PAGE = 50
@@ -48,5 +48,5 @@ function showEntry({ at, action, details }) {
     ([name, value]) =>
       `${name.replaceAll('_', ' ')} ${typeof value === 'string' ? value : JSON.stringify(value)}`,
   )
-  return row(cell('When', time(at)), cell('What', h('code', {}, action)), cell('Details', shown.join(', ')))
+  return row(cell('When', timeOf(at)), cell('What', h('code', {}, action)), cell('Details', shown.join(', ')))
 }

@@ -1,5 +1,5 @@
 /** Dead letters one by one, and in groups of one cause. What they hold is hashes and reasons. */
-import { cell, factList, fill, h, row, table } from './dom.js'
+import { cell, factList, fill, h, row, table, timeOf } from './dom.js'
 import { button } from './actions.js'
 import { count, time } from './format.js'
 
@@ -53,7 +53,7 @@ function showGroup(group, choose) {
     cell('Reason', h('span.state', { 'data-state': colorOf(status) }, reason)),
     cell('Message', h('span.message', {}, message || 'Pinterest gave no reason.')),
     cell('Accounts', count(group.accounts)),
-    cell('Newest', time(group.newest_died_at)),
+    cell('Newest', timeOf(group.newest_died_at)),
     cell(
       'Action',
       button('Choose', `${reason}: ${message}`, () => choose(group)),

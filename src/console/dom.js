@@ -1,5 +1,7 @@
 /** Elements from values. Text always becomes a text node: nothing that came from outside is ever read as markup. */
 
+import { time } from './format.js'
+
 /** @typedef {Node | string | number | null | undefined | false} Child */
 /** @typedef {Record<string, string | number | boolean | null | undefined | ((event: any) => void)>} Properties */
 
@@ -114,6 +116,12 @@ export const row = (...cells) => h('tr', { role: 'row' }, ...cells)
 
 /** @param {string} head what the column is called, for cards @param {...Child} children */
 export const cell = (head, ...children) => h('td', { role: 'cell', 'data-head': head }, ...children)
+
+/** A name or another word of usual length, which a table does not break. @param {string} text */
+export const word = (text) => h('span.word', {}, text)
+
+/** @param {string} at ISO 8601 */
+export const timeOf = (at) => h('time', { datetime: at }, time(at))
 
 /** Terms and what each is; of some there is nothing to say. @param {readonly ([string, Child] | Child)[]} facts */
 export const factList = (facts) =>

@@ -120,7 +120,7 @@ function showEvent(event) {
     {},
     ...event.fields.map((/** @type {any} */ { path, given, normalized, hash, note }) =>
       row(
-        cell('Field', h('code', {}, path)),
+        cell('Field', h('code.word', {}, path)),
         cell('Came as', given),
         cell('Normalized', normalized ?? h('span.quiet', {}, hash === null ? 'dropped' : 'came hashed')),
         cell(sent, hash === null ? (normalized === null ? '–' : 'text') : h('code.hash', {}, hash)),

@@ -1,9 +1,8 @@
 /** Relay keys: what storefronts post with. A key is shown once, when it is made. */
-import { cell, fill, h, row, speak, table } from './dom.js'
+import { cell, fill, h, row, speak, table, timeOf } from './dom.js'
 import { button, removal } from './actions.js'
 import { accountChoice } from './account-field.js'
 import { field, openForm, openNotice, textOf } from './dialogs.js'
-import { time } from './format.js'
 import { createMore } from './more.js'
 import { ask } from './session.js'
 
@@ -45,10 +44,15 @@ export function createKeys() {
       cell('Label', key.label),
       cell('Begins with', h('div', {}, h('code', {}, `${key.prefix}…`), h('small', {}, `id ${key.id}`))),
       cell('Ad accounts', showAccounts(key.ad_account_ids)),
-      cell('Made', time(key.created_at)),
+      cell('Made', timeOf(key.created_at)),
       cell(
         'Last used',
-        key.last_used_at === null ? `not since ${time(key.use_known_since)}` : time(key.last_used_at),
+        h(
+          'span',
+          {},
+          key.last_used_at === null && 'not since ',
+          timeOf(key.last_used_at ?? key.use_known_since),
+        ),
       ),
       cell(
         'Action',

@@ -1,6 +1,6 @@
 /** Match quality: by what Pinterest can match events with people, what to improve first, and whether the volume is as usual. */
 import { accountField } from './account-field.js'
-import { cell, fill, h, keyedRows, row, setText, svg, table } from './dom.js'
+import { cell, fill, h, keyedRows, row, setText, svg, table, word } from './dom.js'
 import { count, percent, span } from './format.js'
 import { createMore } from './more.js'
 import { poll } from './poll.js'
@@ -173,7 +173,7 @@ function createShares({ event_name: name }, columns, account) {
   return {
     element: row(
       cell('Account', account),
-      cell('Event', name),
+      cell('Event', word(name)),
       cell('Events', events),
       ...columns.map(({ label }, index) => cell(label, bars[index]?.element)),
     ),
@@ -226,7 +226,7 @@ function createVolume({ event_name: name }, account) {
   return {
     element: row(
       cell('Account', account),
-      cell('Event', name),
+      cell('Event', word(name)),
       cell('State', stateText),
       cell('Seen', seen, over),
       cell('Expected', usual),

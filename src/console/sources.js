@@ -1,5 +1,5 @@
 /** Sources: shops whose webhooks the relay takes, the address to give to each, and what became of the last ones. */
-import { cell, factList, fill, h, row, speak, table } from './dom.js'
+import { cell, factList, fill, h, row, speak, table, timeOf, word } from './dom.js'
 import { button, removal } from './actions.js'
 import { field, openForm, openNotice, textOf } from './dialogs.js'
 import { count, time } from './format.js'
@@ -171,12 +171,12 @@ function showWebhooks(name, webhooks) {
     body,
     ...webhooks.map(({ at, topic, outcome, reason, events, delivery_id: delivery }) =>
       row(
-        cell('Time', time(at)),
-        cell('Topic', topic ?? '–'),
+        cell('Time', timeOf(at)),
+        cell('Topic', word(topic ?? '–')),
         cell('Delivery', delivery ?? '–'),
         cell('Events', count(events)),
         cell('Outcome', h('span.state', { 'data-state': BAD.has(outcome) ? 'bad' : 'good' }, outcome)),
-        cell('Why', reason ?? '–'),
+        cell('Why', word(reason ?? '–')),
       ),
     ),
   )

@@ -811,6 +811,7 @@ t.test('every view is accessible, light and wide, dark and narrow, with labels o
       t.same(await violationsOf(page), [], `${name} ${colorScheme}`)
       const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
       t.ok(overflow <= 0, `${name} ${colorScheme}: nothing sticks out (${overflow})`)
+      t.same(await page.evaluate(BAD_TABLES), [], `${name} ${colorScheme}: its tables fit`)
       for (const button of await page.getByRole('button', { name: /^Remove/ }).all())
         t.ok((await button.boundingBox())!.height < 50, `${name} ${colorScheme}: its buttons have one line`)
     }
@@ -821,6 +822,7 @@ t.test('every view is accessible, light and wide, dark and narrow, with labels o
   await check('login')
   await logIn(page, stand)
   await sendToSource(stand, 'shop-of-the-tour', 'orders/create', true)
+  await sendToSource(stand, 'shop-of-the-tour', 'checkouts/create', true)
   await sendToSource(stand, 'shop-of-the-tour', 'a/topic', false)
   t.teardown(() => stand.admin('DELETE', '/sources/shop-of-the-tour'))
   for (const [path, ready] of [
@@ -850,6 +852,22 @@ const NAME_OF_FOCUSED = `(() => {
   const element = document.activeElement
   const label = element.id ? document.querySelector('label[for="' + element.id + '"]') : null
   return label?.textContent || element.getAttribute('aria-label') || element.textContent || ''
+})()`
+
+/** Tables wider than what they are in; and where they are tables, not cards: names, states and times on several lines. */
+const BAD_TABLES = `(() => {
+  const rightOf = (element) => element.getBoundingClientRect().right
+  const tables = [...document.querySelectorAll('table')]
+  const words = tables.filter((table) => getComputedStyle(table).display === 'table').flatMap((table) =>
+    [...table.querySelectorAll('.word, .state, time')].filter((word) => {
+      const range = document.createRange()
+      range.selectNodeContents(word)
+      return new Set([...range.getClientRects()].map(({ top }) => top)).size > 1
+    }))
+  return [
+    ...tables.filter((table) => rightOf(table) > rightOf(table.parentElement)).map((table) => table.caption.textContent),
+    ...words.map((word) => word.textContent),
+  ]
 })()`
 
 /** A plot of one sample between gaps: what its axis of values says, and how many dots of the canvas have the line's red. */

@@ -15,7 +15,7 @@ t.test("the README's picture can be taken", async (t) => {
   const stand = await enter(t)
   const { page, problems } = await openPage(t, {
     colorScheme: 'light',
-    viewport: { width: 880, height: 810 },
+    viewport: { width: 1257, height: 1157 },
   })
   const nowSeconds = Date.UTC(2026, 4, 12, 15, 26) / 1000
   await page.route(/\/live\?/, (route) => route.fulfill({ json: makeUpLive(nowSeconds) }))
@@ -25,7 +25,6 @@ t.test("the README's picture can be taken", async (t) => {
     .getByRole('button', { name: /Give a new token/ })
     .waitFor()
   await page.locator('.canvas canvas').nth(3).waitFor()
-  await page.evaluate(`document.documentElement.style.zoom = '0.7'`)
   await page.evaluate(`document.activeElement.blur(); scrollTo(0, 0)`)
   await page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))')
   const picture = await page.screenshot()
