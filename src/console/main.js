@@ -35,13 +35,13 @@ const main = /** @type {HTMLElement} */ (document.getElementById('main'))
 /** @type {View | undefined} */
 let view
 
-/** @param {boolean} isMove the person went there: the focus goes along */
-function show(isMove) {
+/** @param {boolean} isMove the person went there: the focus goes along @param {string} [note] why a login is asked for */
+function show(isMove, note) {
   view?.close()
   view = undefined
   closeDialogs()
   if (!isLoggedIn()) {
-    showLogin()
+    showLogin(note)
     return
   }
   const [path = '', query = ''] = location.hash.replace(/^#\/?/, '').split('?')
@@ -75,10 +75,11 @@ function show(isMove) {
   }
 }
 
-function showLogin() {
+/** @param {string} [note] */
+function showLogin(note) {
   document.title = 'Log in – Pinrelay'
   fill(top)
-  const problem = h('p.problem', { role: 'alert' })
+  const problem = h('p.problem', { role: 'alert' }, note)
   const token = /** @type {HTMLInputElement} */ (
     h('input', { id: 'admin-token', type: 'password', autocomplete: 'current-password', required: true })
   )
@@ -114,9 +115,12 @@ function showLogin() {
   token.focus()
 }
 
-whenLoggedOut(() => {
-  show(false)
-  speak('Logged out.')
+whenLoggedOut((isWanted) => {
+  if (isWanted) {
+    show(false)
+    speak('Logged out.')
+    // Of several requests under way each ends the session: what is typed into the login stays.
+  } else if (view !== undefined) show(false, 'Your session ended; the last request changed nothing.')
 })
 addEventListener('hashchange', () => show(true))
 // Another tab logged in or out.

@@ -15,10 +15,10 @@ export class Refusal extends Error {
   }
 }
 
-/** @type {() => void} */
+/** @type {(isWanted: boolean) => void} */
 let onEnd = () => {}
 
-/** @param {() => void} listener called when the session is over, for whatever reason */
+/** @param {(isWanted: boolean) => void} listener called when the session is over: by `logOut`, or since the relay says so */
 export function whenLoggedOut(listener) {
   onEnd = listener
 }
@@ -33,12 +33,13 @@ export async function logIn(adminToken) {
 
 export async function logOut() {
   await request('DELETE', '/session').catch(() => undefined)
-  endSession()
+  endSession(true)
 }
 
-function endSession() {
+/** @param {boolean} isWanted */
+function endSession(isWanted) {
   localStorage.removeItem(KEY)
-  onEnd()
+  onEnd(isWanted)
 }
 
 /**
@@ -51,7 +52,7 @@ export async function ask(method, path, body) {
   try {
     return await request(method, path, body)
   } catch (error) {
-    if (error instanceof Refusal && error.status === 401) endSession()
+    if (error instanceof Refusal && error.status === 401) endSession(false)
     throw error
   }
 }

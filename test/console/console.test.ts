@@ -568,6 +568,27 @@ t.test('purging asks first, and is stopped by its button or by leaving the page'
   t.same(problems, [])
 })
 
+t.test(
+  'a session that ends under a dialog says so on the login page, and that nothing was changed',
+  async (t) => {
+    const stand = await enter(t)
+    const { page } = await openPage(t)
+    const note = page.getByText('Your session ended; the last request changed nothing.')
+    await logIn(page, stand)
+    await page.getByRole('link', { name: 'Accounts' }).click()
+    await page.getByRole('button', { name: /^Change or rotate/ }).click()
+    await page.getByRole('dialog').getByLabel('Label').fill('typed in vain')
+    await page.context().clearCookies()
+    await page.getByRole('dialog').getByRole('button', { name: 'Change' }).click()
+    await note.waitFor()
+    t.notMatch((await stand.admin('GET', `/accounts/${stand.account}`)).body, { label: 'typed in vain' })
+    await logIn(page, stand)
+    await page.getByRole('button', { name: 'Log out' }).click()
+    await page.getByLabel('Admin token').waitFor()
+    t.equal(await note.count(), 0, 'who logs out knows')
+  },
+)
+
 t.test('explain shows how values are normalized; match quality what to improve', async (t) => {
   const stand = await enter(t)
   const { page, problems } = await openPage(t)
