@@ -1,5 +1,5 @@
 /** Dead letters: filtered, grouped by cause, opened, replayed after a count, purged. */
-import { fill, h, speak } from './dom.js'
+import { fill, h, setText, speak } from './dom.js'
 import { createFilter, nameOf } from './dead-letter-filter.js'
 import { createGroups, showDeadLetter } from './dead-letter-rows.js'
 import { openForm } from './dialogs.js'
@@ -9,6 +9,7 @@ import { ask } from './session.js'
 const PAGE = 50
 /** Dead letters that one request handles: progress is shown after each request. */
 const STEP = 200
+const COUNT_STEP = 10_000
 /** What one request may name. */
 const IDS_AT_ONCE = 1000
 
@@ -26,14 +27,15 @@ export function createDeadLetters(query) {
   const note = h('p.quiet', { role: 'status' })
   const progress = h('div.progress', { role: 'status' })
   const more = h('button', { type: 'button', onclick: () => void loadMore() }, 'Show more')
+  const unapplied = h('span.quiet', { role: 'status' })
   const replayButton = h('button.main', { type: 'button', onclick: () => void openReplay() })
-  const purgeButton = h('button.danger', { type: 'button', onclick: openPurge })
+  const purgeButton = h('button.danger', { type: 'button', onclick: () => void openPurge() })
   const element = h(
     'div',
     {},
     form.element,
     groups.element,
-    h('div.actions', {}, replayButton, purgeButton),
+    h('div.actions', {}, replayButton, purgeButton, unapplied),
     progress,
     note,
     list,
@@ -48,13 +50,14 @@ export function createDeadLetters(query) {
   let filter = form.read()
   /** The page of dead letters that is under way; what comes of an older one is thrown away. @type {object | undefined} */
   let loading
+  let isRunning = false
   let isStopped = false
   let isClosed = false
 
   async function load() {
     chosen.clear()
-    nameButtons()
     fill(list)
+    setButtons()
     cursor = null
     loading = undefined
     const counted = loadGroups()
@@ -89,6 +92,7 @@ export function createDeadLetters(query) {
       )
       cursor = answer.next_cursor
       more.hidden = cursor === null
+      setButtons()
       const shown = list.childElementCount
       fill(
         note,
@@ -111,7 +115,7 @@ export function createDeadLetters(query) {
   function choose(id, isChosen) {
     if (isChosen) chosen.add(id)
     else chosen.delete(id)
-    nameButtons()
+    setButtons()
   }
 
   /** All of one cause, whether they are listed or not. @param {import('./dead-letter-rows.js').Group} group */
@@ -127,7 +131,7 @@ export function createDeadLetters(query) {
         if (deadLetter.message === message) chosen.add(deadLetter.id)
       }
       next = answer.next_cursor
-      nameButtons()
+      setButtons()
     } while (next !== null && !isClosed)
     await loadAnew()
     speak(`${count(chosen.size)} are chosen.`)
@@ -145,9 +149,14 @@ export function createDeadLetters(query) {
     return chosen.size > 0 ? `the ${count(chosen.size)} chosen` : `all ${nameOf(filter)}`
   }
 
-  function nameButtons() {
+  /** They act on what is listed or chosen, so not while the form says something else, or nothing is there. */
+  function setButtons() {
+    const isApplied = chosen.size > 0 || JSON.stringify(form.read()) === JSON.stringify(filter)
+    const disabled = isRunning || !isApplied || (chosen.size === 0 && list.childElementCount === 0)
     fill(replayButton, `Replay ${whatIsMeant()}`)
     fill(purgeButton, `Purge ${whatIsMeant()}`)
+    for (const button of [replayButton, purgeButton]) Object.assign(button, { disabled })
+    setText(unapplied, isApplied ? '' : 'The filter was changed: press Filter first.')
   }
 
   /** One for each request that it takes. @returns {Selection[]} */
@@ -162,20 +171,24 @@ export function createDeadLetters(query) {
     }))
   }
 
+  /** @param {Selection[]} wanted @returns {Promise<Sum | undefined>} what a replay would do, unless it was stopped */
+  async function countFirst(wanted) {
+    const dry = wanted.map((one) => ({ ...one, dry_run: true, limit: COUNT_STEP }))
+    const sum = await inSteps('/dead-letters/replay', dry, {
+      describe: (counted) => `${count(sumOf(counted))} counted.`,
+    })
+    if (sum === undefined || isStopped) return undefined
+    fill(progress)
+    return sum
+  }
+
   async function openReplay() {
     const wanted = selections()
-    const dry = await inSteps(
-      '/dead-letters/replay',
-      wanted.map((one) => ({ ...one, dry_run: true })),
-      {
-        describe: (sum) => `${count(sumOf(sum))} counted.`,
-      },
-    )
+    const dry = await countFirst(wanted)
     if (dry === undefined) return
     const { replayed = 0, too_old: tooOld = 0 } = dry
-    fill(progress)
     openForm({
-      title: `Replay ${count(replayed)} ${replayed === 1 ? 'event' : 'events'}?`,
+      title: `Replay ${eventsOf(replayed)}?`,
       content: [
         h('p', {}, 'They are queued again, and sent after everything else of their queues.'),
         tooOld > 0 ? h('p', {}, `${count(tooOld)} more are too old: they stay.`) : '',
@@ -191,11 +204,14 @@ export function createDeadLetters(query) {
     })
   }
 
-  function openPurge() {
+  async function openPurge() {
     const wanted = selections()
+    const meant = whatIsMeant()
+    const dry = await countFirst(wanted)
+    if (dry === undefined) return
     openForm({
-      title: `Purge ${whatIsMeant()}?`,
-      content: [h('p', {}, 'They are deleted for good. The totals still count them.')],
+      title: `Purge ${eventsOf(sumOf(dry))}?`,
+      content: [h('p', {}, `This deletes ${meant} for good. The totals still count them.`)],
       button: 'Purge',
       isDangerous: true,
       async send() {
@@ -226,8 +242,8 @@ export function createDeadLetters(query) {
     const text = h('span')
     const stop = h('button', { type: 'button', onclick: () => void (isStopped = true) }, 'Stop')
     fill(progress, bar, text, stop)
-    Object.assign(replayButton, { disabled: true })
-    Object.assign(purgeButton, { disabled: true })
+    isRunning = true
+    setButtons()
     /** @type {string | null} */
     let next = null
     let left = requests.length
@@ -235,8 +251,8 @@ export function createDeadLetters(query) {
       for (const wanted of requests) {
         do {
           const { next_cursor, ...counts } = await ask('POST', path, {
-            ...wanted,
             limit: STEP,
+            ...wanted,
             ...(next === null ? {} : { cursor: next }),
           })
           for (const [name, value] of Object.entries(counts)) sum[name] = (sum[name] ?? 0) + Number(value)
@@ -258,12 +274,13 @@ export function createDeadLetters(query) {
       fill(progress, h('p.problem', {}, /** @type {Error} */ (error).message))
       return undefined
     } finally {
-      Object.assign(replayButton, { disabled: false })
-      Object.assign(purgeButton, { disabled: false })
+      isRunning = false
+      setButtons()
     }
   }
 
   more.hidden = true
+  form.element.addEventListener('input', setButtons)
   void load()
   return {
     element,
@@ -272,6 +289,8 @@ export function createDeadLetters(query) {
     },
   }
 }
+
+const eventsOf = (/** @type {number} */ number) => `${count(number)} ${number === 1 ? 'event' : 'events'}`
 
 /** @param {Sum} sum */
 function sumOf(sum) {

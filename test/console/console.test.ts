@@ -415,6 +415,7 @@ t.test('dead letters are filtered, looked into, replayed with progress and purge
   await page.getByLabel('Event name').fill('checkout')
   await page.getByRole('button', { name: 'Filter' }).click()
   await page.getByText('No dead letter.').waitFor()
+  t.equal(await page.getByRole('button', { name: /^(Replay|Purge) all/, disabled: true }).count(), 2)
   await page.getByLabel('Event name').fill('signup')
   await page.getByRole('button', { name: 'Filter' }).click()
   const deadLetter = page.getByRole('article', { name: 'signup dead-3' })
@@ -432,6 +433,9 @@ t.test('dead letters are filtered, looked into, replayed with progress and purge
   await page.getByText('1 queued again').first().waitFor()
   await page.getByText('6 dead letters.').waitFor()
   await page.getByLabel('Event name').fill('typed, but not asked for')
+  await page.getByText('The filter was changed: press Filter first.').waitFor()
+  t.equal(await page.getByRole('button', { name: /^(Replay|Purge) all/, disabled: true }).count(), 2)
+  await page.getByLabel('Event name').fill('signup')
   await page.getByRole('button', { name: "Replay all 'signup' dead letters" }).click()
   await dialog.getByRole('heading', { name: 'Replay 6 events?' }).waitFor()
   await dialog.getByRole('button', { name: 'Replay' }).click()
@@ -538,11 +542,14 @@ t.test('purging asks first, and is stopped by its button or by leaving the page'
   await page.getByLabel('Status').selectOption('rejected')
   await page.getByRole('button', { name: 'Filter' }).click()
   await page.getByRole('button', { name: 'Purge all rejected dead letters' }).click()
-  await dialog.getByRole('heading', { name: 'Purge all rejected dead letters?' }).waitFor()
+  await dialog.getByRole('heading', { name: 'Purge 51 events?' }).waitFor()
+  await dialog.getByText('This deletes all rejected dead letters for good.').waitFor()
   await dialog.getByRole('button', { name: 'Purge' }).click()
   await page.getByText('51 purged.').first().waitFor()
   t.match((await stand.admin('GET', '/dead-letters')).body, { dead_letters: { length: 0 } })
 
+  await makeHistory(stand, 1)
+  await page.getByRole('button', { name: 'Filter' }).click()
   const answers = Array.from({ length: 4 }, () => Promise.withResolvers<void>())
   let asked = 0
   await page.route('**/dead-letters/purge', async (route) => {
