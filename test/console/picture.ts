@@ -11,6 +11,7 @@ const sending = {
   status: 'sending',
   ...STATUSES.sending,
   next_try_in_seconds: null,
+  failed_calls: null,
   post_limiter: FULL,
 }
 
