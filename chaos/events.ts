@@ -20,6 +20,8 @@ export function makeEvent(random: Random, kind: Kind = 'good'): ChaosEvent {
   const eventId = `${kind}-${process.pid}-${counter}`
   // Some are late already: they are sent after the others.
   const ageS = random.chance(0.2) ? random.between(3600, 100_000) : random.between(0, 3000)
+  // Seven digits would be a number of the customer's, and no id that has it is shown.
+  const customer = counter % 1_000_000
   const event = {
     event_name: 'checkout',
     ...(kind !== 'invalid' && { action_source: 'web' }),
@@ -27,7 +29,7 @@ export function makeEvent(random: Random, kind: Kind = 'good'): ChaosEvent {
     event_id: eventId,
     event_source_url: 'https://shop.example/checkout/thanks?step=3',
     user_data: {
-      em: ` Customer.${counter}@Example.com `,
+      em: ` Customer.${customer}@Example.com `,
       ph: '+1 415 555 2671',
       client_ip_address: '203.0.113.7',
       client_user_agent: 'Mozilla/5.0 (X11; Linux x86_64)',
