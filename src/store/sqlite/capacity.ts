@@ -49,11 +49,12 @@ export function createCapacityCheck(
     return Math.max(0, usedBytes - deadLetterBytes - trailBytes)
   }
 
+  /** Not in a transaction, which would keep the WAL as it is. */
   function measure(): void {
     readSizes()
     // The WAL keeps the most that it had, a quarter of a small store: that alone must not refuse posts. A full disk drains with it.
     const isFullForWal = takenBytes() > WATERMARK * limitBytes && diskFreeBytes > 2 * walBytes
-    if (isFullForWal && walBytes > 0 && !db.isTransaction) {
+    if (isFullForWal && walBytes > 0) {
       shrinkWal(db)
       readSizes()
     }
@@ -91,8 +92,8 @@ export function createCapacityCheck(
 
   measure()
   return {
+    /** As measured before the transaction that asks for it. */
     size(): QueueSize {
-      measure()
       const { isFull } = capacity
       const share = capacity.share()
       const overShare = usedBytes <= share ? [] : totals.accountsAbove(share)
@@ -102,7 +103,7 @@ export function createCapacityCheck(
     run(operations: readonly Operation[], run: RunOperations): Outcome[] {
       let isAdmitted = operations.map(admits)
       const isOld = capacity.isOutdated || performance.now() >= measuredMs + MEASURE_EVERY_MS
-      if (isOld || isAdmitted.includes(false)) {
+      if (isOld || isAdmitted.includes(false) || operations.some(({ kind }) => kind === 'size')) {
         measure()
         isAdmitted = operations.map(admits)
       }
