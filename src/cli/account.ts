@@ -7,7 +7,6 @@ import type { AccountAnswer } from '../admin/account-view.ts'
 import type { AccountsAnswer, VerificationAnswer } from '../admin/accounts.ts'
 import type { TotalsAnswer } from '../admin/insight.ts'
 import type { KeysAnswer } from '../admin/keys.ts'
-
 import type { SourcesAnswer } from '../admin/sources.ts'
 import { move } from './account-move.ts'
 import { unlessMissing, type AdminClient } from './admin-client.ts'

@@ -23,6 +23,8 @@ async function setUpStalling(t: Test) {
   const settings = { DATABASE_URL, MASTER_KEY: randomBytes(32).toString('base64') }
   const stand = await setUp(t, settings, {}, { clock })
   const deadlines = catchDeadlines(t, CLOSE_MS.store)
+  // The limits of what it waits for otherwise: they never end.
+  catchDeadlines(t, CONNECT_MS, Infinity)
   const { sandbox } = stand
   const { pick } = sandbox.faults
   const passing = async (isTrue: () => boolean | Promise<boolean>) =>
@@ -49,13 +51,10 @@ async function setUpStalling(t: Test) {
       await passing(() => isCalled)
     },
     async closeInTime(): Promise<void> {
-      const startedMs = performance.now()
       const closed = stand.relay.close()
       await passing(() => deadlines.count() === 1)
       deadlines.fire()
       await closed
-      // The shortest of the limits of what it waits for otherwise.
-      t.ok(performance.now() - startedMs < CONNECT_MS, 'nothing else is waited for')
     },
     async startAgain(): Promise<void> {
       sandbox.faults.pick = pick

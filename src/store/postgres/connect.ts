@@ -92,7 +92,7 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
     })
     // A connection that ended is replaced when the next one is needed.
     pool.on('error', () => undefined)
-    pool.on('connect', (client) => void client.on('error', () => undefined))
+    pool.on('connect', (client) => client.on('error', () => undefined))
     pools.set(target, pool)
     return pool
   }
@@ -157,15 +157,12 @@ const ask = <Row extends pg.QueryResultRow>(
   isKept = false,
 ): Promise<pg.QueryResult<Row>> => {
   // What is asked together leaves in one write: each takes as long as all that the driver does for a statement.
-  const stream = streamOf(client)
+  const { stream } = (client as pg.PoolClient & Pick<pg.Client, 'connection'>).connection
   stream.cork()
   nextTick(() => stream.uncork())
   if (isKept && isOwn.get(client)) return client.query<Row>({ name: nameOf(text), text, values })
   return client.query<Row>(text, values)
 }
-
-const streamOf = (client: pg.PoolClient) =>
-  (client as pg.PoolClient & Pick<pg.Client, 'connection'>).connection.stream
 
 /** `remote_write` and `local` sync this server's disk as well; they differ in what they ask of the standby. */
 const DURABLE: ReadonlySet<string> = new Set(['on', 'remote_apply', 'remote_write', 'local'])

@@ -3,9 +3,10 @@ import { setImmediate as turn } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
 import { waitingSql } from '../../../src/store/core/lease.ts'
-import { CONNECT_MS, createPool, STATEMENT_MS } from '../../../src/store/postgres/connect.ts'
+import { CONNECT_MS, createPool } from '../../../src/store/postgres/connect.ts'
 import { parseDatabaseUrl } from '../../../src/store/postgres/database-url.ts'
 import { createHosts } from '../../../src/store/postgres/hosts.ts'
+import { catchDeadlines } from '../../support/deadlines.ts'
 import { until } from '../../support/clock.ts'
 import { startPostgres, startStoppablePostgres } from '../../support/postgres.ts'
 import { askAll, LIVE, makeDead, makeBatch, NOW_MS, NOW_S } from '../batches.ts'
@@ -223,16 +224,16 @@ t.test('a database that stops answering holds the end up for some seconds only',
   const { store, close } = await ground.open({ ...STILL, willCrash: true, signal: stop.signal })
   await store.commit(makeBatch(['a']))
   ground.proxy.stall()
+  // No limit of a connection or a statement is waited for.
+  catchDeadlines(t, CONNECT_MS, Infinity)
   const unavailable = { code: 'STORE_UNAVAILABLE' }
   const read = t.rejects(store.totals({}), unavailable)
   const committed = t.rejects(store.commit(makeBatch(['b'])), unavailable)
   // Both are sent.
   await turn()
   const closed = close()
-  const startedMs = performance.now()
   stop.abort(new Error('The database did not answer.'))
   await Promise.all([read, committed, closed])
-  t.ok(performance.now() - startedMs < STATEMENT_MS, 'no statement is waited for')
   t.equal(await waiting(ground), 0, 'nobody said that its batch is free')
 })
 
@@ -245,16 +246,16 @@ t.test('a connection that is being made when all are cut is cut, too', async (t)
   const stop = new AbortController()
   const pool = createPool({ hosts, applicationName: 'test', signal: stop.signal }, 1)
   ground.proxy.stall()
+  // No limit of a connection is waited for.
+  catchDeadlines(t, CONNECT_MS, Infinity)
   // The second waits for the first one's connection, the third comes too late.
   const asked = [pool.query('SELECT 1'), pool.query('SELECT 2')]
   await turn()
-  const startedMs = performance.now()
   stop.abort(new Error('The database did not answer.'))
   asked.push(pool.query('SELECT 3'))
   const statuses = (await Promise.allSettled(asked)).map(({ status }) => status)
   t.same(statuses, ['rejected', 'rejected', 'rejected'])
   await pool.end()
-  t.ok(performance.now() - startedMs < CONNECT_MS, 'no connection is waited for')
 })
 
 t.test('the database starts again, and the store continues by itself', async (t) => {
