@@ -7,7 +7,6 @@
  *   writable ──a write fails──> full | stuck ──a probe is committed──> writable
  */
 import { randomBytes } from 'node:crypto'
-import { codeOf } from '../../errors.ts'
 import type { StoreSize } from '../store.ts'
 import { addAudit } from './audit.ts'
 import { query, type Steps } from './sql.ts'
@@ -25,8 +24,8 @@ export function* probeWrite(): Steps<void> {
 }
 
 export interface WriteWatchOptions {
-  /** What an error's code says of the next write. Undefined where it may succeed, or where the size shows the problem. */
-  readonly judge: (code: string) => WriteProblem | undefined
+  /** What an error says of the next write. Undefined where it may succeed, or where the size shows the problem. */
+  readonly judge: (error: unknown) => WriteProblem | undefined
   readonly probe: () => Promise<void>
 }
 
@@ -38,7 +37,7 @@ export function createWriteWatch({ judge, probe }: WriteWatchOptions) {
   return {
     /** Called with the reason of each failed write; most reasons do not matter. */
     failed(this: void, error: unknown): void {
-      const problem = judge(codeOf(error))
+      const problem = judge(error)
       if (problem !== undefined) last = { problem }
     },
     /** Adds to the size what is known of writes. Begins the next probe. */

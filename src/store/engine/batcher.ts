@@ -19,7 +19,7 @@
 import { setImmediate as runAfterTurn } from 'node:timers'
 import type { SetTimer } from '../../clock.ts'
 import { ShuttingDown, StoreUnavailable } from '../../errors.ts'
-import type { AnswerOf, Operation, OperationKind, Outcome, RequestOf, TravelError } from './operations.ts'
+import type { AnswerOf, Operation, OperationKind, Outcome, Outcomes, RequestOf } from './operations.ts'
 import { LARGE_BYTES } from './work.ts'
 
 /** What one transaction carried, for metrics. */
@@ -30,11 +30,11 @@ export interface GroupReport {
 }
 
 export interface BatcherOptions {
-  /** One transaction: an outcome for each operation, in their order. One at a time. Never rejects. */
-  readonly run: (operations: readonly Operation[]) => Promise<readonly Outcome[]>
+  /** One transaction: an outcome for each operation. One at a time. Never rejects. */
+  readonly run: (operations: readonly Operation[]) => Promise<Outcomes>
   readonly onGroup: (report: GroupReport) => void
   /** A write of a post failed because of the disk or the database. */
-  readonly onWriteFailed?: (error: TravelError) => void
+  readonly onWriteFailed?: (error: unknown) => void
   /** Once aborted, nothing is retried: what waits for that is tried a last time. */
   readonly signal?: AbortSignal | undefined
   /** By default Node's own, which keeps the process alive until what is held or retried is written. */
@@ -46,7 +46,7 @@ export type Batcher = ReturnType<typeof createBatcher>
 interface Entry {
   readonly operation: Operation
   readonly resolve: (answer: never) => void
-  readonly reject: (error: Error) => void
+  readonly reject: (error: unknown) => void
 }
 
 const RETRIED: ReadonlySet<OperationKind> = new Set(['acknowledge', 'release', 'countInvalid'])
@@ -115,7 +115,7 @@ export function createBatcher(options: BatcherOptions) {
     const outcomes = await run(operations)
     isBusy = false
     onGroup({ operationCount: entries.length, durationMs: performance.now() - startedMs })
-    const again = entries.filter((entry, index) => !answer(entry, outcomes[index]!))
+    const again = entries.filter((entry) => !answer(entry, outcomes.get(entry.operation)!))
     const isQuiet = pending.length === 0
     // In front: a later acknowledgement of the same batch must not overtake an earlier one.
     pending = [...again, ...pending]
@@ -136,7 +136,7 @@ export function createBatcher(options: BatcherOptions) {
         resolve(outcome.answer as never)
         return true
       case 'refused':
-        reject(Object.assign(new Error(outcome.error.message), { code: outcome.error.code }))
+        reject(outcome.error)
         return true
       case 'unavailable':
         if (WRITES_OF_POSTS.has(kind)) onWriteFailed(outcome.error)

@@ -11,7 +11,6 @@ import type { MessagePort } from 'node:worker_threads'
 import type { EngineThread } from './engine.ts'
 import * as errors from '../../errors.ts'
 import { createSlots } from '../../slots.ts'
-import { toTravelError, type TravelError } from './operations.ts'
 
 /** The functions that one side offers. */
 export type Api<Names extends string = string> = Record<Names, (...args: never[]) => unknown>
@@ -31,7 +30,9 @@ interface Answer {
   readonly error?: ThrownError
 }
 
-interface ThrownError extends TravelError {
+interface ThrownError {
+  readonly code: string
+  readonly message: string
   /** Of errors that the table does not have. */
   readonly stack: string | undefined
 }
@@ -162,9 +163,9 @@ const ERRORS = new Map(
 )
 
 function toThrownError(error: unknown): ThrownError {
-  const travelling = toTravelError(error)
-  const isKnown = ERRORS.has(travelling.code)
-  return { ...travelling, stack: isKnown || !(error instanceof Error) ? undefined : error.stack }
+  const code = errors.codeOf(error)
+  if (!(error instanceof Error)) return { code, message: String(error), stack: undefined }
+  return { code, message: error.message, stack: ERRORS.has(code) ? undefined : error.stack }
 }
 
 function reviveError({ code, message, stack }: ThrownError): Error {

@@ -1,5 +1,4 @@
 /** The operations that the batcher gathers, and that SQLite or PostgreSQL runs in one transaction. */
-import { codeOf } from '../../errors.ts'
 import type { NewDeadLetterRow } from '../core/rows.ts'
 import type { FreshRows } from '../core/trail-tail.ts'
 import type { TrailStep, TrailStepRequest } from '../core/trail-search.ts'
@@ -122,12 +121,18 @@ export interface Operation {
  */
 export type Outcome =
   | { readonly status: 'done'; readonly answer: AnswerOf<OperationKind> }
-  | { readonly status: 'refused'; readonly error: TravelError }
-  | { readonly status: 'unavailable'; readonly error: TravelError }
+  | { readonly status: 'refused' | 'unavailable'; readonly error: unknown }
 
-export interface TravelError {
-  readonly code: string
-  readonly message: string
+export type Outcomes = ReadonlyMap<Operation, Outcome>
+
+/** The same of all of them, unless something better is known. */
+export function failAll(
+  operations: readonly Operation[],
+  status: 'refused' | 'unavailable',
+  error: unknown,
+  better: Outcomes = new Map(),
+): Outcomes {
+  return new Map(operations.map((one) => [one, better.get(one) ?? { status, error }]))
 }
 
 /** Logged for the operator; the store continues, except after `engine_died`. */
@@ -142,7 +147,3 @@ export type StoreProblem =
   | { readonly problem: 'commit_in_doubt' }
   /** Nothing works until the relay starts again. */
   | { readonly problem: 'engine_died'; readonly message: string }
-
-export function toTravelError(error: unknown): TravelError {
-  return { code: codeOf(error), message: error instanceof Error ? error.message : String(error) }
-}

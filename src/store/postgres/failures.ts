@@ -84,11 +84,12 @@ export function allOrUnavailable<Api extends object>(api: Api): Api {
 }
 
 /**
- * What a failure's code says of the next write (core/write-watch.ts): a server with a full disk, with an absent synchronous
+ * What a failure says of the next write (core/write-watch.ts): a server with a full disk, with an absent synchronous
  * standby, that has become read only or no longer syncs. Undefined where the next transaction may succeed, or where reads
  * show that the database is away.
  */
-export function judgeFailure(code: string): WriteProblem | undefined {
+export function judgeFailure(error: unknown): WriteProblem | undefined {
+  const code = codeOf(error)
   if (code === DISK_FULL) return 'full'
   return startsWith(code, STUCK) ? 'stuck' : undefined
 }

@@ -16,8 +16,15 @@
  * When this process dies in doubt, its batches are taken over like all that it leased.
  */
 import type { BatcherOptions } from '../engine/batcher.ts'
-import type { Operation, OperationKind, Outcome, RequestOf, StoreProblem } from '../engine/operations.ts'
-import { toTravelError } from '../engine/operations.ts'
+import {
+  failAll,
+  type Operation,
+  type OperationKind,
+  type Outcome,
+  type Outcomes,
+  type RequestOf,
+  type StoreProblem,
+} from '../engine/operations.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { packArray } from './arrays.ts'
 import type { Pool, Queryable } from './connect.ts'
@@ -49,7 +56,7 @@ export interface WriterOptions {
 interface Doubt {
   readonly ownerId: number
   readonly commitNumber: number
-  readonly outcomes: ReadonlyMap<Operation, Outcome>
+  readonly outcomes: Outcomes
   readonly error: unknown
 }
 
@@ -73,12 +80,12 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
   let doubt: Doubt | undefined
   let commitNumber = 0
   /** Of a group in doubt that was committed: its operations are not run again when they are retried. */
-  let known: Doubt['outcomes'] = new Map()
+  let known: Outcomes = new Map()
 
-  async function transact(operations: readonly Operation[], ownerId: number): Promise<Outcome[]> {
+  async function transact(operations: readonly Operation[], ownerId: number): Promise<Outcomes> {
     commitNumber += 1
-    let outcomes: Outcome[] | undefined
-    async function work(client: Queryable): Promise<Outcome[]> {
+    let outcomes: Outcomes | undefined
+    async function work(client: Queryable): Promise<Outcomes> {
       const batchIds = await stamp(client, ownerId, commitNumber, idsFor(operations))
       trail.writer.open()
       trail.writer.touched.clear()
@@ -94,14 +101,13 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
     } catch (error) {
       if (error instanceof CommitInDoubt) report({ problem: 'commit_in_doubt' })
       if (isConnectionLost(error) && outcomes !== undefined) {
-        const named = operations.map((operation, index) => [operation, outcomes![index]!] as const)
-        doubt = { ownerId, commitNumber, outcomes: new Map(named), error }
+        doubt = { ownerId, commitNumber, outcomes, error }
       }
       throw error
     }
   }
 
-  async function attempt(operations: readonly Operation[]): Promise<Outcome[]> {
+  async function attempt(operations: readonly Operation[]): Promise<Outcomes> {
     for (let conflicts = 0; ; conflicts++) {
       const ownerId = owner.id
       try {
@@ -115,21 +121,20 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
   }
 
   /** Together, or one by one when one of them is at fault. */
-  async function runAll(operations: readonly Operation[]): Promise<Outcome[]> {
-    if (operations.length === 0) return []
+  async function runAll(operations: readonly Operation[]): Promise<Outcomes> {
+    if (operations.length === 0) return new Map()
     try {
       return await attempt(operations)
     } catch (error) {
-      if (isPlaceAtFault(error)) return operations.map(() => failed('unavailable', error))
-      if (operations.length === 1) return [failed('refused', error)]
+      if (isPlaceAtFault(error)) return failAll(operations, 'unavailable', error)
+      if (operations.length === 1) return failAll(operations, 'refused', error)
     }
-    const outcomes: Outcome[] = []
+    const outcomes: (readonly [Operation, Outcome])[] = []
     for (const operation of operations) {
       // A later transaction would overwrite the number by which a doubt is resolved.
       if (doubt === undefined) outcomes.push(...(await runAll([operation])))
-      else outcomes.push(failed('unavailable', doubt.error))
     }
-    return outcomes
+    return failAll(operations, 'unavailable', doubt?.error, new Map(outcomes))
   }
 
   return async (operations) => {
@@ -139,21 +144,20 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
         if (await pool.transact((client) => wasCommitted(client, inDoubt))) known = inDoubt.outcomes
         doubt = undefined
       } catch (error) {
-        return operations.map(() => failed('unavailable', error))
+        return failAll(operations, 'unavailable', error)
       }
     }
     const answered = known
     known = new Map()
-    const fresh = (await runAll(operations.filter((operation) => !answered.has(operation)))).values()
-    return operations.map((operation) => answered.get(operation) ?? fresh.next().value!)
+    return new Map([...answered, ...(await runAll(operations.filter((one) => !answered.has(one))))])
   }
 }
 
-function* perform(tx: Transaction, ownerId: number, operations: readonly Operation[]): Steps<Outcome[]> {
+function* perform(tx: Transaction, ownerId: number, operations: readonly Operation[]): Steps<Outcomes> {
   const answers = yield* runChanges(tx, operations)
   yield* writeTrail(tx, tx.trail.rows())
   yield* writeTotals(tx.totals, ownerId)
-  return operations.map((one) => ({ status: 'done', answer: answers.get(one) }))
+  return new Map(operations.map((one) => [one, { status: 'done', answer: answers.get(one) }]))
 }
 
 /**
@@ -200,8 +204,4 @@ async function wasCommitted(client: Queryable, { ownerId, commitNumber }: Doubt)
   )
   await run(client, publish(null, { kind: 'queues', queues: uniqueQueues(freed.rows) }))
   return true
-}
-
-function failed(status: 'unavailable' | 'refused', error: unknown): Outcome {
-  return { status, error: toTravelError(error) }
 }

@@ -8,9 +8,16 @@
  */
 import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { StoreUnavailable } from '../../errors.ts'
 import { createCapacity, DEAD_LETTER_PART, WATERMARK } from '../core/capacity.ts'
 import { TRAIL_PART } from '../core/trail.ts'
-import type { Operation, Outcome, QueueSize, RecoverRequest } from '../engine/operations.ts'
+import {
+  failAll,
+  type Operation,
+  type Outcomes,
+  type QueueSize,
+  type RecoverRequest,
+} from '../engine/operations.ts'
 import type { NewBatch } from '../store.ts'
 import { PAGE_BYTES, shrinkWal } from './connection.ts'
 import { StoreDamaged } from './failures.ts'
@@ -18,10 +25,6 @@ import { BATCH_BYTES, EVENT_BYTES, type QueueTables } from './queue-tables.ts'
 import { freeBytes } from './reserved-space.ts'
 import type { RunOperations } from './writer.ts'
 
-const REFUSED: Outcome = {
-  status: 'unavailable',
-  error: { code: 'STORE_FULL', message: 'the store is full, or the share of the account' },
-}
 /** In the WAL first, then in the file. */
 const DISK_COPIES = 2
 /** A reading takes up to 100 µs where posts come one at a time. */
@@ -100,15 +103,17 @@ export function createCapacityCheck(
       return { ...totals.sizes(), usedBytes, diskFreeBytes, isFull, overShare }
     },
     /** Refuses what there is no room for, and runs the rest. */
-    run(operations: readonly Operation[], run: RunOperations): Outcome[] {
-      let isAdmitted = operations.map(admits)
+    run(operations: readonly Operation[], run: RunOperations): Outcomes {
+      let admitted = operations.filter(admits)
       const isOld = capacity.isOutdated || performance.now() >= measuredMs + MEASURE_EVERY_MS
-      if (isOld || isAdmitted.includes(false) || operations.some(({ kind }) => kind === 'size')) {
+      if (isOld || admitted.length < operations.length || operations.some(({ kind }) => kind === 'size')) {
         measure()
-        isAdmitted = operations.map(admits)
+        admitted = operations.filter(admits)
       }
-      const outcomes = run(operations.filter((_, index) => isAdmitted[index])).values()
-      return isAdmitted.map((admitted) => (admitted ? outcomes.next().value! : REFUSED))
+      const outcomes = run(admitted)
+      return outcomes.size === operations.length
+        ? outcomes
+        : failAll(operations, 'unavailable', new StoreUnavailable(), outcomes)
     },
   }
 }

@@ -15,7 +15,7 @@ import { createStore } from '../engine/store.ts'
 import { besideQueue, vaultBeside } from '../paths.ts'
 import { createBackups } from './backup.ts'
 import { closeFile, inspectFile, openFile, WAL_BYTES } from './connection.ts'
-import { isNoSpace, translateOpenErrors } from './failures.ts'
+import { isFull, isNoSpace, translateOpenErrors } from './failures.ts'
 import { findQuarantined } from './quarantine.ts'
 import { inspectQueue, openQueueFile } from './queue-file.ts'
 import { recoverFile } from './recover.ts'
@@ -121,10 +121,10 @@ function tryToOpenFiles(options: OpenOptions, sealer: Sealer) {
 }
 
 /**
- * An operation is unavailable because of the disk, its permissions, memory, or a file that cannot be replaced. `STORE_FULL` is
- * the relay's own refusal, perhaps of one account, and shows in the store's size.
+ * An operation is unavailable because of the disk, its permissions, memory, or a file that cannot be replaced. The relay's own
+ * refusal (capacity.ts), perhaps of one account, shows in the store's size.
  */
-function judgeFailure(code: string): WriteProblem | undefined {
-  if (code === 'STORE_FULL') return undefined
-  return code === 'DISK_FULL' ? 'full' : 'stuck'
+function judgeFailure(error: unknown): WriteProblem | undefined {
+  if (error instanceof StoreUnavailable) return undefined
+  return isFull(error) ? 'full' : 'stuck'
 }

@@ -9,7 +9,7 @@
 import { StoreCannotOpen } from '../../errors.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { addKeyChecks } from '../core/reseal.ts'
-import { toTravelError, type Operation, type Outcome } from '../engine/operations.ts'
+import { failAll, type Operation, type Outcomes } from '../engine/operations.ts'
 import { vaultBeside } from '../paths.ts'
 import { closeFile, closeQuietly, inspectFile, openFile, type OpenFileOptions } from './connection.ts'
 import { isDamage } from './failures.ts'
@@ -90,19 +90,19 @@ export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeo
     }
   }
 
-  function run(operations: readonly Operation[]): Outcome[] {
+  function run(operations: readonly Operation[]): Outcomes {
     for (;;) {
       try {
         current ??= openFresh()
         return current.run(operations)
       } catch (error) {
         if (!isDamage(error) || performance.now() - quarantinedAtMs < PAUSE_MS)
-          return failAll(operations, error)
+          return failAll(operations, 'unavailable', error)
       }
       try {
         replace()
       } catch (error) {
-        return failAll(operations, error)
+        return failAll(operations, 'unavailable', error)
       }
     }
   }
@@ -116,8 +116,4 @@ export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeo
       if (current !== undefined) closeFile(current.tables.db)
     },
   }
-}
-
-function failAll(operations: readonly Operation[], error: unknown): Outcome[] {
-  return operations.map(() => ({ status: 'unavailable', error: toTravelError(error) }))
 }

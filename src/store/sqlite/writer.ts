@@ -18,16 +18,16 @@ import type { Steps } from '../core/sql.ts'
 import { writeTotals } from '../core/totals.ts'
 import { trim } from '../core/trim.ts'
 import {
-  toTravelError,
+  failAll,
   type Operation,
   type OperationKind,
-  type Outcome,
+  type Outcomes,
   type RequestOf,
 } from '../engine/operations.ts'
 import type { TrimRequest, TrimStep } from '../store.ts'
 import { createCapacityCheck } from './capacity.ts'
 import { writeBackWal } from './connection.ts'
-import { isDamage, isFull, isNoSpace, isPlaceAtFault } from './failures.ts'
+import { isDamage, isNoSpace, isPlaceAtFault } from './failures.ts'
 import { OWNER_ID, type QueueTables } from './queue-tables.ts'
 import { addRecovered } from './recover.ts'
 import type { ReservedSpace } from './reserved-space.ts'
@@ -47,7 +47,7 @@ export interface RunOptions {
 }
 
 /** Throws, and has changed nothing, when the file is corrupt. */
-export type RunOperations = (operations: readonly Operation[]) => Outcome[]
+export type RunOperations = (operations: readonly Operation[]) => Outcomes
 
 /** Refuses what there is no room for, and runs the rest. */
 export function createWriter(tables: QueueTables, options: RunOptions): RunOperations {
@@ -101,14 +101,14 @@ export function createWriter(tables: QueueTables, options: RunOptions): RunOpera
     }
   }
 
-  function transact(operations: readonly Operation[]): Outcome[] {
+  function transact(operations: readonly Operation[]): Outcomes {
     try {
       openTrail.begin()
       begin.run()
       const answers = run(perform(operations))
       commit.run()
       tail.note(trail.touched)
-      return operations.map((one) => ({ status: 'done', answer: answers.get(one) }))
+      return new Map(operations.map((one) => [one, { status: 'done', answer: answers.get(one) }]))
     } catch (error) {
       rollBack(tables)
       throw error
@@ -118,32 +118,31 @@ export function createWriter(tables: QueueTables, options: RunOptions): RunOpera
     }
   }
 
-  const runOneByOne = (operations: readonly Operation[]) =>
-    operations.flatMap((operation) => runGroup([operation]))
+  const runOneByOne = (operations: readonly Operation[]): Outcomes =>
+    new Map(operations.flatMap((operation) => [...runGroup([operation])]))
 
-  function runGroup(operations: readonly Operation[]): Outcome[] {
-    if (operations.length === 0) return []
+  function runGroup(operations: readonly Operation[]): Outcomes {
+    if (operations.length === 0) return new Map()
     try {
       return transact(operations)
     } catch (error) {
       if (isDamage(error)) throw error
       if (isPlaceAtFault(error)) return runWithoutPlace(operations, error)
       if (operations.length > 1) return runOneByOne(operations)
-      return [{ status: 'refused', error: toTravelError(error) }]
+      return failAll(operations, 'refused', error)
     }
   }
 
-  function runWithoutPlace(operations: readonly Operation[], error: unknown): Outcome[] {
+  function runWithoutPlace(operations: readonly Operation[], error: unknown): Outcomes {
     const others = operations.filter(({ kind }) => !REFUSABLE.has(kind))
     if (others.length < operations.length) {
-      const outcomes = runGroup(others).values()
-      return operations.map(({ kind }) => (REFUSABLE.has(kind) ? toOutcome(error) : outcomes.next().value!))
+      return failAll(operations, 'unavailable', error, runGroup(others))
     }
     if (isNoSpace(error) && reservedSpace.giveUp()) {
       writeBackWal(db)
       return runGroup(operations)
     }
-    return operations.length > 1 ? runOneByOne(operations) : [toOutcome(error)]
+    return operations.length > 1 ? runOneByOne(operations) : failAll(operations, 'unavailable', error)
   }
 
   return (operations) => capacityCheck.run(operations, runGroup)
@@ -158,9 +157,4 @@ function rollBack({ db, undo, totals }: QueueTables): void {
   } catch {
     // The error before it is reported.
   }
-}
-
-function toOutcome(error: unknown): Outcome {
-  const { code, message } = toTravelError(error)
-  return { status: 'unavailable', error: { code: isFull(error) ? 'DISK_FULL' : code, message } }
 }

@@ -14,7 +14,7 @@ const READ = {
 const WELL = { ...READ, isWritable: true }
 const FULL = { ...READ, isFull: true, isWritable: true }
 const STUCK = { ...READ, isWritable: false }
-const judge = (code: string) => (code === 'own fault' ? undefined : (code as WriteProblem))
+const judge = (error: unknown) => (error === 'own fault' ? undefined : (error as WriteProblem))
 
 t.test('it stays until a probe succeeds; one probe at a time, and none while all is well', async (t) => {
   const probes: { resolve: () => void; reject: (error: Error) => void }[] = []
@@ -22,7 +22,7 @@ t.test('it stays until a probe succeeds; one probe at a time, and none while all
     judge,
     probe: () => new Promise<void>((resolve, reject) => probes.push({ resolve, reject })),
   })
-  const failed = (code: string) => watch.failed({ code })
+  const { failed } = watch
   const size = () => watch.size(async () => READ)
   const acknowledged = () => new Promise((resolve) => setImmediate(resolve))
   t.same(await size(), WELL)
