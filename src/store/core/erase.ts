@@ -13,8 +13,7 @@ import { addPosition, listPositions, makeBitmap, toQueue, type BatchRow } from '
 import { bindBatch, openDeadLetter, openSealed, readIdentity } from './sealed.ts'
 import { query, type Steps } from './sql.ts'
 import { postsByBucket } from './trail-posts.ts'
-import { searchTrailStep } from './trail-rows.ts'
-import { TRAIL_STEP_ROWS, hintOf, isWanted } from './trail-search.ts'
+import { isWanted, searchTrailStep } from './trail-search.ts'
 import type { Transaction } from './transaction.ts'
 import { nextPosition, type WalkStep } from './walk.ts'
 
@@ -27,7 +26,7 @@ export const ERASED_IN = [eraseDeadLetters, eraseBatches, eraseDeadLetters, eras
 const NOTHING_ERASED: Erased = { queued: 0, deadLetters: 0, leased: 0 }
 /** Batches that one step opens. */
 const ERASE_STEP_BATCHES = 32
-const STEP_DEAD_LETTERS = TRAIL_STEP_ROWS
+const STEP_DEAD_LETTERS = 2000
 
 export function* erase(tx: Transaction, request: Request): Steps<EraseStep> {
   return yield* ERASED_IN[request.from.table]!(tx, request)
@@ -99,9 +98,8 @@ function* eraseDeadLetters(tx: Transaction, request: Request): Steps<EraseStep> 
 /** Of events that died before the erasure began, whose dead letters are gone now. */
 function* eraseInTrail(tx: Transaction, request: Request): Steps<EraseStep> {
   const { nowMs, from, ...filter } = request
-  const fromBucket = from.at ?? Number.MAX_SAFE_INTEGER
   // One bucket: it may hold 64,000 events with this id, where a shop gives all its orders the same.
-  const step = { ids: hintOf(request), fromBucket, sinceMs: 0, mostBuckets: 1 }
+  const step = { ...filter, fromBucket: from.at ?? Number.MAX_SAFE_INTEGER, mostBuckets: 1 }
   const { rows, nextBucket } = yield* searchTrailStep(step, tx.trail.rows())
   const events = [...postsByBucket(rows).values()].flat().flatMap((post) => post.events(request))
   for (const event of events) {

@@ -3,7 +3,6 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { HistoryEntry } from '../store.ts'
 import type { TrailEvent, TrailFilter } from '../trail.ts'
 import { fromPairs } from './rows.ts'
-import type { TrailRow } from './trail-search.ts'
 import {
   EVENT_SIZE,
   unpackEntries,
@@ -11,7 +10,9 @@ import {
   type PackedOutcome,
   type PackedPost,
 } from './trail-entries.ts'
-import { BUCKET_BATCHES } from './trail.ts'
+import { BUCKET_BATCHES, type NewTrailRow } from './trail.ts'
+
+export type TrailRow = Pick<NewTrailRow, 'bucket' | 'entries'>
 
 /** An event, its place in its post, and where its batch has it: undefined for what was never stored. */
 export interface PlacedEvent extends TrailEvent {

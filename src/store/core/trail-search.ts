@@ -1,21 +1,29 @@
 /**
  * Walks over the trail in bounded steps, so that no search keeps commits waiting. A step scans some thousand rows for
- * buckets that may have what is wanted, and opens those.
+ * buckets that may have what is wanted, and reads those; whoever follows the trail by polling gets what this process added to last.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { TrailEvent, TrailFilter, TrailPage, TrailQuery } from '../trail.ts'
-import { postsInTurns } from './trail-posts.ts'
-import { accountMark, BUCKET_BATCHES, outcomeMark, packIds, sourceMark } from './trail.ts'
-
-export interface TrailRow {
-  readonly bucket: number
-  readonly entries: Uint8Array
-}
+import type { TrailChanges, TrailEvent, TrailFilter, TrailPage, TrailQuery } from '../trail.ts'
+import { query, type Steps } from './sql.ts'
+import { TRAIL_KEYS } from './tables.ts'
+import { postsInTurns, type TrailRow } from './trail-posts.ts'
+import type { TrailTail } from './trail-tail.ts'
+import {
+  accountMark,
+  BUCKET_BATCHES,
+  bucketOf,
+  outcomeMark,
+  packIds,
+  sourceMark,
+  type NewTrailRow,
+} from './trail.ts'
 
 /** A step's rows, so many: a few milliseconds. */
-export const TRAIL_STEP_ROWS = 2000
+const STEP_ROWS = 2000
+/** Rows that a step finds; whole buckets of them are read. */
+const MOST_FOUND_ROWS = 64
 /** Buckets that one step opens. */
-export const TRAIL_STEP_BUCKETS = 8
+const STEP_BUCKETS = 8
 /** Some milliseconds' work. */
 const BUILT_PER_TURN = 500
 /**
@@ -25,30 +33,13 @@ const BUILT_PER_TURN = 500
 const DISORDER_MS = 60_000
 /** A search answers what it has by then. */
 const LONGEST_SEARCH_MS = 2000
+/** Of those that follow: the latest ones, and those of one post in any case. */
+const MOST_FOLLOWED = 1000
 
-/** What is among the ids of a row of the bucket that has a wanted event; undefined: not known. */
-export function hintOf({
-  eventId,
-  orderId,
-  outcome,
-  adAccountId,
-  source,
-}: TrailFilter): Uint8Array | undefined {
-  // Nearly every row has these two. With an id the outcome may be in another row than the id.
-  const isUsual = outcome === 'queued' || outcome === 'delivered'
-  const id = eventId ?? orderId ?? (outcome && !isUsual ? outcomeMark(outcome) : undefined)
-  const account = adAccountId && accountMark(adAccountId)
-  const hint = id ?? (source === undefined ? account : sourceMark(source))
-  return hint === undefined ? undefined : packIds([hint])
-}
-
-export interface TrailStepRequest {
-  /** See `hintOf`. */
-  readonly ids: Uint8Array | undefined
+export interface TrailStepRequest extends TrailFilter {
   /** Buckets up to this one, newest first. */
   readonly fromBucket: number
-  readonly sinceMs: number
-  /** Buckets that it may open; TRAIL_STEP_BUCKETS unless they are read in a transaction. */
+  /** Buckets that it may open. */
   readonly mostBuckets?: number
 }
 
@@ -59,38 +50,98 @@ export interface TrailStep {
   readonly nextBucket: number | undefined
 }
 
-/** `end`: the last row that the step scanned; undefined when it scanned all. */
-export function toTrailStep(
-  buckets: readonly number[],
-  rows: readonly TrailRow[],
-  end: { readonly bucket: number; readonly received_at_ms: number } | undefined,
-  { sinceMs, mostBuckets = TRAIL_STEP_BUCKETS }: Pick<TrailStepRequest, 'sinceMs' | 'mostBuckets'>,
-): TrailStep {
-  if (buckets.length === mostBuckets) return { rows, nextBucket: Math.min(...buckets) - 1 }
+export interface FreshRows extends ReturnType<TrailTail['since']> {
+  /** Of the buckets of these batches. */
+  readonly rows: readonly TrailRow[]
+}
+
+type EndRow = Pick<NewTrailRow, 'bucket' | 'received_at_ms'>
+
+/** Conditions: rows of this bucket and of newer ones, or of older ones. */
+export const fromBucketOn = (bucket: string) => `seq >= ${bucket}::numeric * ${TRAIL_KEYS}`
+export const upToBucket = (bucket: string) => `seq < (${bucket}::numeric + 1) * ${TRAIL_KEYS}`
+const ROWS_OF_BUCKET = `SELECT bucket, entries FROM trail WHERE ${fromBucketOn('$1')} AND ${upToBucket('$1')} ORDER BY seq`
+
+/** `open`: rows that are not written yet. */
+export function* searchTrailStep(request: TrailStepRequest, open: readonly NewTrailRow[]): Steps<TrailStep> {
+  const { fromBucket, sinceMs = 0, mostBuckets = STEP_BUCKETS } = request
+  const hint = hintOf(request)
+  const [lastScanned] = yield* query<EndRow>(
+    `SELECT bucket, received_at_ms FROM trail WHERE ${upToBucket('$1')}
+     ORDER BY seq DESC LIMIT 1 OFFSET ${STEP_ROWS - 1}`,
+    [fromBucket],
+  )
+  const found = yield* query<EndRow>(
+    `SELECT bucket, received_at_ms FROM trail WHERE ${fromBucketOn('$1')} AND ${upToBucket('$2')}
+       AND ($3::bytea IS NULL OR position($3 IN ids) > 0)
+     ORDER BY seq DESC LIMIT ${MOST_FOUND_ROWS}`,
+    [lastScanned?.bucket ?? 0, fromBucket, hint ?? null],
+  )
+  /** The last row that was scanned; undefined when all were. */
+  const end = found.length < MOST_FOUND_ROWS ? lastScanned : found.at(-1)
+  const opened = open.filter(
+    ({ bucket, ids }) =>
+      bucket >= (end?.bucket ?? 0) &&
+      bucket <= fromBucket &&
+      (hint === undefined || Buffer.from(ids).includes(hint)),
+  )
+  const all = new Set([...found, ...opened].map(({ bucket }) => bucket))
+  const buckets = [...all].sort((one, other) => other - one).slice(0, mostBuckets)
+  const rows = yield* readBuckets(buckets, open)
+  if (buckets.length === mostBuckets) return { rows, nextBucket: buckets.at(-1)! - 1 }
   const isPast = end === undefined || (end.received_at_ms > 0 && end.received_at_ms < sinceMs - DISORDER_MS)
   return { rows, nextBucket: isPast ? undefined : end.bucket - 1 }
 }
 
+export function* readFresh(
+  tail: TrailTail,
+  position: number | undefined,
+  open: readonly NewTrailRow[],
+): Steps<FreshRows> {
+  const fresh = tail.since(position)
+  const buckets = [...new Set(fresh.batchIds.map(bucketOf))]
+  return { ...fresh, rows: yield* readBuckets(buckets, open) }
+}
+
+function* readBuckets(buckets: readonly number[], open: readonly NewTrailRow[]): Steps<TrailRow[]> {
+  const rows: TrailRow[] = []
+  for (const bucket of buckets) {
+    const written = yield* query<TrailRow>(ROWS_OF_BUCKET, [bucket])
+    rows.push(...written, ...open.filter((row) => row.bucket === bucket))
+  }
+  return rows
+}
+
+/** What is among the ids of a row of the bucket that has a wanted event; undefined: not known. */
+function hintOf({ eventId, orderId, outcome, adAccountId, source }: TrailFilter): Buffer | undefined {
+  // Nearly every row has these two. With an id the outcome may be in another row than the id.
+  const isUsual = outcome === 'queued' || outcome === 'delivered'
+  const id = eventId ?? orderId ?? (outcome && !isUsual ? outcomeMark(outcome) : undefined)
+  const account = adAccountId && accountMark(adAccountId)
+  const hint = id ?? (source === undefined ? account : sourceMark(source))
+  return hint === undefined ? undefined : packIds([hint])
+}
+
 export async function searchTrail(
-  query: TrailQuery,
+  wanted: TrailQuery,
   step: (request: TrailStepRequest) => Promise<TrailStep>,
 ): Promise<TrailPage> {
   const endMs = performance.now() + LONGEST_SEARCH_MS
-  const { limit, sinceMs = 0 } = query
+  const { limit, cursor, ...filter } = wanted
   const found: TrailEvent[] = []
-  let [bucket, last] = readCursor(query.cursor)
+  let [bucket, last] = readCursor(cursor)
   let built = 0
   for (;;) {
-    const { rows, nextBucket } = await step({ ids: hintOf(query), fromBucket: bucket, sinceMs })
+    const { rows, nextBucket } = await step({ ...filter, fromBucket: bucket })
     for (const [own, posts] of await postsInTurns(rows)) {
       const from = own === bucket ? last : LAST
       for (const post of posts.toReversed()) {
         const first = firstOf(post.batchId)
         if (first > from) continue
-        const events = post.events(query)
+        const events = post.events(filter)
         for (const event of events.toReversed()) {
           const at = first + event.place
-          if (at > from || !isWanted(event, query)) continue
+          if (at > from || !isWanted(event, filter)) continue
           if (found.length === limit) return { events: found, cursor: `${own}.${at}` }
           found.push(event)
         }
@@ -149,4 +200,20 @@ export function isWanted(event: TrailEvent, filter: TrailFilter): boolean {
     event.receivedAtMs >= sinceMs &&
     event.receivedAtMs < untilMs
   )
+}
+
+/** The events of these batches, in their order. */
+export async function showChanges({ batchIds, position, rows }: FreshRows): Promise<TrailChanges> {
+  const found = [...(await postsInTurns(rows)).values()].flat()
+  const posts = Map.groupBy(found, ({ batchId }) => batchId)
+  const events: TrailEvent[][] = []
+  let count = 0
+  for (const batchId of batchIds.toReversed()) {
+    for (const post of posts.get(batchId) ?? []) {
+      count += post.eventCount
+      if (count > MOST_FOLLOWED && events.length > 0) break
+      events.push(post.events({}))
+    }
+  }
+  return { position, events: events.toReversed().flat() }
 }

@@ -1,13 +1,8 @@
 /** What of the trail this process added to last, for those who follow it by polling. */
-import type { TrailChanges, TrailEvent } from '../trail.ts'
-import { postsInTurns } from './trail-posts.ts'
-import type { TrailRow } from './trail-search.ts'
 
 /** What is added beyond this between two polls is left out: nobody reads so fast. Most posts are added to twice. */
 const KEPT_BATCHES = 500
 const KEPT_ADDITIONS = 2 * KEPT_BATCHES
-/** The latest ones, and those of one post in any case. */
-const MOST_EVENTS = 1000
 
 export type TrailTail = ReturnType<typeof createTrailTail>
 
@@ -32,25 +27,4 @@ export function createTrailTail() {
       return { batchIds: batchIds.slice(-KEPT_BATCHES), position }
     },
   }
-}
-
-export interface FreshRows extends ReturnType<TrailTail['since']> {
-  /** Of the buckets of these batches. */
-  readonly rows: readonly TrailRow[]
-}
-
-/** The events of these batches, in their order. */
-export async function showChanges({ batchIds, position, rows }: FreshRows): Promise<TrailChanges> {
-  const found = [...(await postsInTurns(rows)).values()].flat()
-  const posts = Map.groupBy(found, ({ batchId }) => batchId)
-  const events: TrailEvent[][] = []
-  let count = 0
-  for (const batchId of batchIds.toReversed()) {
-    for (const post of posts.get(batchId) ?? []) {
-      count += post.eventCount
-      if (count > MOST_EVENTS && events.length > 0) break
-      events.push(post.events({}))
-    }
-  }
-  return { position, events: events.toReversed().flat() }
 }

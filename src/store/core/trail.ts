@@ -12,6 +12,7 @@ import type { Acknowledgement, DeadEvent, EventIdentity, QueueKey } from '../sto
 import type { Outcome, PostTrail } from '../trail.ts'
 import { addPost, createEntries, EVENT_SIZE, packEntries, type Entries } from './trail-entries.ts'
 import { toPairs } from './rows.ts'
+import type { TotalCounts } from './totals.ts'
 
 /** Replicas share a bucket: each of its rows is of one of them. */
 export const BUCKET_BATCHES = 64
@@ -168,8 +169,10 @@ function placeOf(batchId: number): number {
   return batchId % BUCKET_BATCHES
 }
 
-export function bytesOfTrailRow({ ids, entries }: Pick<NewTrailRow, 'ids' | 'entries'>): number {
-  return TRAIL_ROW_BYTES + ids.byteLength + entries.byteLength
+/** Rows that are written. */
+export function countTrail({ count }: Pick<TotalCounts, 'count'>, rows: readonly NewTrailRow[]): void {
+  for (const { ids, entries } of rows)
+    count(TRAIL_QUEUE, { trail_bytes: TRAIL_ROW_BYTES + ids.byteLength + entries.byteLength })
 }
 
 /** FNV-1a: fast and well distributed is enough. */
@@ -190,7 +193,7 @@ export const outcomeMark = (outcome: Outcome) => `outcome\n${outcome}`
 const HASH_BYTES = 3
 
 /** As in `ids` of a row that has these. */
-export function packIds(ids: readonly string[]): Uint8Array {
+export function packIds(ids: readonly string[]): Buffer {
   const bytes = Buffer.allocUnsafe(HASH_BYTES * ids.length)
   let at = 0
   for (const id of ids) at = bytes.writeUIntBE(hashId(id) & 0xffffff, at, HASH_BYTES)

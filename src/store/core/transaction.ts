@@ -5,7 +5,7 @@ import type { QueueKey, ReleasedBatch } from '../store.ts'
 import type { TotalCounts } from './totals.ts'
 import type { BatchRow } from './rows.ts'
 import type { Steps } from './sql.ts'
-import type { NewTrailRow, TrailWriter } from './trail.ts'
+import type { TrailWriter } from './trail.ts'
 
 export interface Transaction {
   readonly sealer: Sealer
@@ -25,9 +25,7 @@ export interface Transaction {
   publishQueues(queues: readonly QueueKey[]): Steps<void>
   /** Runs the steps where the vault's documents are. */
   inVault<Result>(steps: Steps<Result>): Steps<Result>
-  /** Each of another bucket. */
-  insertTrail(rows: readonly NewTrailRow[]): Steps<void>
-  /** Writes rows of the trail that are gathered elsewhere. */
+  /** Writes all rows of the trail that were gathered. */
   closeTrail(): Steps<void>
   /** Master keys that living replicas seal with. */
   keyIdsInUse(): Steps<readonly string[]>

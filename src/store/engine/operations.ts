@@ -1,7 +1,6 @@
 /** The operations that the batcher gathers, and that SQLite or PostgreSQL runs in one transaction. */
 import type { NewDeadLetterRow } from '../core/rows.ts'
-import type { FreshRows } from '../core/trail-tail.ts'
-import type { TrailStep, TrailStepRequest } from '../core/trail-search.ts'
+import type { FreshRows, TrailStep, TrailStepRequest } from '../core/trail-search.ts'
 import type { Position, WalkStep } from '../core/walk.ts'
 import type {
   DeadLetter,

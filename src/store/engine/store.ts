@@ -1,6 +1,5 @@
 /** The store's interface, made of operations: each method submits one, or takes it in a few steps. */
-import { searchTrail } from '../core/trail-search.ts'
-import { showChanges } from '../core/trail-tail.ts'
+import { searchTrail, showChanges } from '../core/trail-search.ts'
 import { walk } from '../core/walk.ts'
 import type { DeadLetter, Store } from '../store.ts'
 import type { Batcher } from './batcher.ts'

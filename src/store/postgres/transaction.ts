@@ -4,7 +4,7 @@ import { insert, query, type Steps } from '../core/sql.ts'
 import { MAY_ACKNOWLEDGE, type Leases, type Transaction } from '../core/transaction.ts'
 import { createTotalCounts } from '../core/totals.ts'
 import { DEAD_LETTER_PART } from '../core/capacity.ts'
-import { TRAIL_PART } from '../core/trail.ts'
+import { countTrail, TRAIL_PART } from '../core/trail.ts'
 import type { SharedChange } from '../shared.ts'
 import type { Owner } from './owner.ts'
 
@@ -16,10 +16,11 @@ export function createTransaction(
   owner: Pick<Owner, 'id' | 'ids'>,
   commitNumber: number,
 ): Transaction {
-  const { limitBytes } = parts
+  const { limitBytes, trail } = parts
+  const totals = createTotalCounts()
   return {
     ...parts,
-    totals: createTotalCounts(),
+    totals,
     limits: { deadLetterBytes: DEAD_LETTER_PART * limitBytes, trailBytes: TRAIL_PART * limitBytes },
     ownerIds: owner.ids,
     leases: createLeases(owner, commitNumber),
@@ -31,8 +32,12 @@ export function createTransaction(
       return row!.is_mine
     },
     inVault: (steps) => steps,
-    insertTrail: (rows) => insert('trail', rows),
-    *closeTrail() {},
+    *closeTrail() {
+      const rows = trail.rows()
+      yield* insert('trail', rows)
+      countTrail(totals, rows)
+      trail.open()
+    },
     *keyIdsInUse() {
       const rows = yield* query<{ key_id: string }>('SELECT key_id FROM owners WHERE dead_at IS NULL')
       return rows.map((row) => row.key_id)

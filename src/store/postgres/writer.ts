@@ -34,7 +34,6 @@ import { uniqueQueues, type QueueRow } from '../core/rows.ts'
 import { runChanges } from '../core/run-operations.ts'
 import type { Steps } from '../core/sql.ts'
 import { writeTotals } from '../core/totals.ts'
-import { writeTrail } from '../core/trail-rows.ts'
 import type { TrailTail } from '../core/trail-tail.ts'
 import type { TrailWriter } from '../core/trail.ts'
 import type { Transaction } from '../core/transaction.ts'
@@ -155,7 +154,7 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
 
 function* perform(tx: Transaction, ownerId: number, operations: readonly Operation[]): Steps<Outcomes> {
   const answers = yield* runChanges(tx, operations)
-  yield* writeTrail(tx, tx.trail.rows())
+  yield* tx.closeTrail()
   yield* writeTotals(tx.totals, ownerId)
   return new Map(operations.map((one) => [one, { status: 'done', answer: answers.get(one) }]))
 }

@@ -5,8 +5,8 @@
 import { COUNTERS } from '../core/totals.ts'
 import { TRAIL_KEYS } from '../core/tables.ts'
 import { query, type Steps } from '../core/sql.ts'
-import { fromBucketOn, upToBucket, writeTrail } from '../core/trail-rows.ts'
-import { TRAIL_QUEUE, type NewTrailRow } from '../core/trail.ts'
+import { fromBucketOn, upToBucket } from '../core/trail-search.ts'
+import { countTrail, TRAIL_QUEUE, type NewTrailRow } from '../core/trail.ts'
 import type { Transaction } from '../core/transaction.ts'
 import type { Run } from './run.ts'
 
@@ -40,8 +40,15 @@ export function createOpenTrail(
     text = to
   }
 
+  /** After the bucket's other rows. */
+  function* insertRows(rows: readonly NewTrailRow[]): Steps<void> {
+    for (const { bucket, received_at_ms: receivedAtMs, ids, entries } of rows)
+      yield* query(INSERT, [bucket, receivedAtMs, ids, entries])
+    countTrail(totals, rows)
+  }
+
   function* close(): Steps<void> {
-    yield* writeTrail({ totals, insertTrail }, trail.rows())
+    yield* insertRows(trail.rows())
     trail.open()
     yield* set('')
   }
@@ -60,7 +67,7 @@ export function createOpenTrail(
     /** At the end of a transaction. */
     *write(): Steps<void> {
       if (trail.touched.size === 0 || (yield* stayOpen())) return
-      yield* writeTrail({ totals, insertTrail }, trail.takePosts())
+      yield* insertRows(trail.takePosts())
       if (!(yield* stayOpen())) yield* close()
     },
     /** Of a transaction. */
@@ -69,12 +76,6 @@ export function createOpenTrail(
       undo.push(() => trail.open((text = before)))
     },
   }
-}
-
-/** After the bucket's other rows. */
-export function* insertTrail(rows: readonly NewTrailRow[]): Steps<void> {
-  for (const { bucket, received_at_ms: receivedAtMs, ids, entries } of rows)
-    yield* query(INSERT, [bucket, receivedAtMs, ids, entries])
 }
 
 const INSERT = `INSERT INTO trail (seq, bucket, received_at_ms, ids, entries)

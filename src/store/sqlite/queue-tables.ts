@@ -9,7 +9,7 @@ import { createTrailWriter } from '../core/trail.ts'
 import type { Leases, Transaction } from '../core/transaction.ts'
 import type { StoreProblem } from '../engine/operations.ts'
 import { createDedupe } from './dedupe.ts'
-import { createOpenTrail, insertTrail } from './open-trail.ts'
+import { createOpenTrail } from './open-trail.ts'
 import { createRunner, type Run } from './run.ts'
 
 /** SQLite keeps no owners: every count is this process's. */
@@ -53,7 +53,6 @@ export function createQueueTables(options: QueueTablesOptions) {
     tail: createTrailTail(),
     trail,
     openTrail,
-    insertTrail,
     closeTrail: () => openTrail.close(),
     /** Infinite until sqlite/capacity.ts has measured. */
     limits: { deadLetterBytes: Infinity, trailBytes: Infinity },

@@ -4,10 +4,10 @@ import t from 'tap'
 import {
   isCursor,
   searchTrail,
-  toTrailStep,
+  searchTrailStep,
+  showChanges,
   type TrailStepRequest,
 } from '../../../src/store/core/trail-search.ts'
-import { showChanges } from '../../../src/store/core/trail-tail.ts'
 import { createTrailWriter } from '../../../src/store/core/trail.ts'
 import { LIVE, makePost, NOW_MS } from '../batches.ts'
 
@@ -49,8 +49,13 @@ t.test(
 )
 
 t.test('a walk covers the minute before its beginning, since the clocks of replicas differ', async (t) => {
-  const step = (received_at_ms: number) =>
-    toTrailStep([], [], { bucket: 7, received_at_ms }, { sinceMs: NOW_MS }).nextBucket
+  function step(received_at_ms: number): number | undefined {
+    const steps = searchTrailStep({ fromBucket: 9, sinceMs: NOW_MS }, [])
+    steps.next()
+    steps.next([{ bucket: 7, received_at_ms }])
+    const { value } = steps.next([])
+    return value !== undefined && 'nextBucket' in value ? value.nextBucket : NaN
+  }
   t.same([step(NOW_MS), step(NOW_MS - 5000), step(0), step(NOW_MS - 61_000)], [6, 6, 6, undefined])
 })
 

@@ -5,7 +5,6 @@ import t from 'tap'
 import { createSealer } from '../../../src/vault/seal.ts'
 import { erase, ERASED_IN } from '../../../src/store/core/erase.ts'
 import type { Steps } from '../../../src/store/core/sql.ts'
-import { writeTrail } from '../../../src/store/core/trail-rows.ts'
 import { BUCKET_BATCHES } from '../../../src/store/core/trail.ts'
 import type { Position } from '../../../src/store/core/walk.ts'
 import { createQueueTables } from '../../../src/store/sqlite/queue-tables.ts'
@@ -32,7 +31,7 @@ t.test('where all events have the same order id, each step opens one bucket', as
     const { trail } = makePost([`e-${bucket}`], { orderIds: ['none'] })
     tables.trail.post(bucket * BUCKET_BATCHES, LIVE, trail!, [])
   }
-  tables.run(writeTrail(tables, tables.trail.rows()))
+  tables.run(tables.closeTrail())
   const opened: number[] = []
   function* watch<Result>(steps: Steps<Result>): Steps<Result> {
     let step = steps.next()
