@@ -15,7 +15,7 @@
 import { dedupeKeys } from '../src/store/core/sealed.ts'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { openPostgres } from '../src/store/postgres/open.ts'
+import { openPostgres } from '../test/support/stores.ts'
 import type { NewBatch, Store } from '../src/store/store.ts'
 import { startStoppablePostgres, type PostgresServer } from '../test/support/postgres.ts'
 import { joinEvents } from '../test/support/payload.ts'

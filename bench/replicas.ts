@@ -8,7 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { openPostgres } from '../src/store/postgres/open.ts'
+import { openPostgres } from '../test/support/stores.ts'
 import type { QueueKey, Store } from '../src/store/store.ts'
 import {
   startStoppablePostgres,

@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openSqlite } from '../src/store/sqlite/open.ts'
+import { openSqlite } from '../test/support/stores.ts'
 import { makePost } from './batch.ts'
 import { median } from './measure.ts'
 

@@ -9,7 +9,7 @@
 import { dedupeKeys } from '../src/store/core/sealed.ts'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { openPostgres } from '../src/store/postgres/open.ts'
+import { openPostgres } from '../test/support/stores.ts'
 import type { NewBatch, Store } from '../src/store/store.ts'
 import { startPostgres, type PostgresServer } from '../test/support/postgres.ts'
 import { joinEvents } from '../test/support/payload.ts'

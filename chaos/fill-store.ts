@@ -4,7 +4,7 @@
  */
 import { dedupeKeys } from '../src/store/core/sealed.ts'
 import { hash } from 'node:crypto'
-import { openSqlite } from '../src/store/sqlite/open.ts'
+import { openSqlite } from '../test/support/stores.ts'
 import type { EventIdentity, NewBatch } from '../src/store/store.ts'
 import { parseMasterKey } from '../src/vault/master-key.ts'
 import { createRandom } from '../test/support/random.ts'

@@ -249,7 +249,7 @@ function readDatabase(
 ): DatabaseConfig {
   if (url.startsWith('sqlite:')) return { kind: 'sqlite', path: url.slice('sqlite:'.length) }
   try {
-    parseDatabaseUrl(url, 'DATABASE_URL')
+    parseDatabaseUrl(url)
   } catch (error) {
     problems.push((error as Error).message)
   }

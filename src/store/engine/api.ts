@@ -9,35 +9,28 @@ import type { GroupReport } from './batcher.ts'
 import type { Post, PostReceipt } from './posts.ts'
 import type { BackupReport, BackupRequest, RecoverReport, StoreProblem } from './operations.ts'
 
-/** What both stores are opened with. */
-export interface StoreOptions {
+export interface EngineSettings {
+  readonly database: Settings['database']
   readonly masterKeys: MasterKeys
   /** Commits that would bring what is stored near this reject with STORE_UNAVAILABLE. */
-  readonly storeLimitBytes?: number
+  readonly storeLimitBytes: number
+  /** Disk space that SQLite keeps for the day when the disk is full. */
+  readonly reservedBytes: number
   /** Whether the event trail is written. */
-  readonly hasTrail?: boolean
-  /** For the event trail, and for the ids of batches. */
-  readonly wallMs?: () => number
-  readonly onProblem?: (problem: StoreProblem) => void
-  readonly onGroup?: (report: GroupReport) => void
-  /** Once aborted, no write is retried, and a database that does not answer is not waited for. Closing follows. */
-  readonly signal?: AbortSignal
+  readonly hasTrail: boolean
+  readonly maxEventAgeMs: number
 }
 
-export const DEFAULTS = {
-  storeLimitBytes: Infinity,
-  hasTrail: true,
-  wallMs: Date.now,
-  onProblem: () => {},
-  onGroup: () => {},
-} satisfies Omit<StoreOptions, 'masterKeys' | 'signal'>
-
-export interface EngineSettings extends Required<
-  Omit<StoreOptions, 'wallMs' | 'onProblem' | 'onGroup' | 'signal'>
-> {
-  readonly database: Settings['database']
-  readonly reservedBytes: number
-  readonly maxEventAgeMs: number
+/** What both stores are opened with. */
+export interface StoreOptions extends Omit<EngineSettings, 'database' | 'maxEventAgeMs'> {
+  /** For the event trail, and for the ids of batches. */
+  readonly wallMs: () => number
+  readonly onProblem: (problem: StoreProblem) => void
+  readonly onGroup: (report: GroupReport) => void
+  /** See `Shared.onChange`. */
+  readonly onChange: (change: SharedChange) => void
+  /** Once aborted, no write is retried, and a database that does not answer is not waited for. Closing follows. */
+  readonly signal: AbortSignal
 }
 
 /** As the engine's thread has it. */
@@ -45,7 +38,7 @@ export interface OpenedStore {
   readonly store: Store
   readonly vaultStore: VaultStore
   /** With other replicas; undefined where one process owns the store. */
-  readonly shared: Shared | undefined
+  readonly shared: Omit<Shared, 'onChange'> | undefined
   /**
    * Recovers what can still be read of a queue that was quarantined, by its name; undefined when there is none of that
    * name. The file is not changed, and nothing is recovered twice.
@@ -54,7 +47,7 @@ export interface OpenedStore {
   /** Copies the store while posts are taken. Rejects with BACKUP_REFUSED. */
   backUp(request: BackupRequest): Promise<BackupReport>
   /** Finishes what was asked for. */
-  close(): Promise<void>
+  close(this: void): Promise<void>
 }
 
 export type EngineApi = FrontStore &

@@ -4,7 +4,6 @@
  */
 import { setImmediate as runAfterTurn } from 'node:timers'
 import type { MessagePort } from 'node:worker_threads'
-import { BackupRefused } from '../../errors.ts'
 import { connectCalls, type Calls } from './calls.ts'
 import type { EngineApi, EngineSettings, FrontApi, OpenedStore, StoreOptions } from './api.ts'
 import { createExplain } from './explain.ts'
@@ -23,7 +22,6 @@ export function serveEngine(port: MessagePort): void {
     let ending: NodeJS.Timeout | undefined
     const opened = await openStore(settings, front, stop.signal)
     const { store, vaultStore, shared } = opened
-    shared?.onChange((change) => front.notify('sharedChange', change))
     const now = () => performance.now()
     // After the commits of this turn, which are scheduled at its end.
     const nextTurn = (run: () => void) => void runAfterTurn(() => runAfterTurn(run))
@@ -72,30 +70,22 @@ async function openStore(
   signal: AbortSignal,
 ): Promise<OpenedStore> {
   const { database } = settings
-  const options: EngineSettings & StoreOptions = {
+  const options: StoreOptions = {
     ...settings,
+    wallMs: Date.now,
     signal,
     onProblem: (problem) => front.notify('problem', problem),
     onGroup: (report) => front.notify('group', report),
+    onChange: (change) => front.notify('sharedChange', change),
   }
   switch (database.kind) {
     case 'sqlite': {
       const { openSqlite } = await import('../sqlite/open.ts')
-      const sqlite = await openSqlite({ ...options, path: database.path })
-      return { ...sqlite, shared: undefined }
+      return openSqlite(database.path, options)
     }
     case 'postgres': {
       const { openPostgres } = await import('../postgres/open.ts')
-      const postgres = await openPostgres({ ...options, url: database.url })
-      return {
-        ...postgres,
-        recover: async () => undefined,
-        async backUp() {
-          throw new BackupRefused(
-            'The store is PostgreSQL: back it up with its own tools, see docs/postgres.md.',
-          )
-        },
-      }
+      return openPostgres(database.url, options)
     }
   }
 }

@@ -51,18 +51,8 @@ const PARAMETERS: Readonly<Record<string, readonly string[] | undefined>> = {
   tcp_user_timeout: undefined,
 }
 
-/** Throws BAD_SETTINGS. `setting` is where the URL comes from. */
-export function parseDatabaseUrl(url: string, setting: string) {
-  const fail: Fail = (problem) => {
-    throw new BadSettings(`${setting} ${problem}`)
-  }
-  const decode = (text: string): string => {
-    try {
-      return decodeURIComponent(text)
-    } catch {
-      return fail('has a % that is not part of an escape: write it as %25')
-    }
-  }
+/** Throws BAD_SETTINGS. */
+export function parseDatabaseUrl(url: string) {
   const parts = PARTS.exec(url) ?? fail('must be postgres:// and a database')
   const [, user = '', password = '', authority = '', path = '', query = ''] = parts
   const given: Record<string, string> = {}
@@ -89,19 +79,30 @@ export function parseDatabaseUrl(url: string, setting: string) {
   }
   return {
     /** At least one, in the order in which they are tried. */
-    hosts: readHosts(authority, given, decode, fail),
+    hosts: readHosts(authority, given),
     /** As `pg` takes it; without what the URL leaves out. */
     login: Object.fromEntries(Object.entries(login).filter(([, value]) => Boolean(value))) as ClientConfig,
-    sslMode: readSslMode(given, fail),
+    sslMode: readSslMode(given),
     /** Files in PEM, by the parameters that name them. */
     sslFiles: Object.fromEntries(Object.entries(given).filter(([name]) => SSL_FILES.includes(name))),
   }
 }
 
-type Fail = (problem: string) => never
+const fail = (problem: string): never => {
+  throw new BadSettings(`DATABASE_URL ${problem}`)
+}
+
 type Given = Readonly<Record<string, string>>
 
-function readSslMode(given: Given, fail: Fail): SslMode {
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return fail('has a % that is not part of an escape: write it as %25')
+  }
+}
+
+function readSslMode(given: Given): SslMode {
   const mode = (given['sslmode'] ?? ('ssl' in given ? 'require' : 'prefer')) as SslMode
   if (mode === 'verify-ca' && (given['sslrootcert'] ?? 'system') === 'system') {
     // With the public authorities it would trust any server that has a certificate of one.
@@ -116,7 +117,7 @@ function readSslMode(given: Given, fail: Fail): SslMode {
   return mode
 }
 
-function readHosts(authority: string, given: Given, decode: (text: string) => string, fail: Fail): Host[] {
+function readHosts(authority: string, given: Given): Host[] {
   const inAuthority = authority.split(',').map((one) => {
     const [, host = '', port = ''] =
       HOST_AND_PORT.exec(one) ??

@@ -6,10 +6,12 @@
  * seconds, and remembers what it reported. When polls failed for longer than that, everything is reported as changed.
  */
 import { setTimeout as pause } from 'node:timers/promises'
+import type { StoreOptions } from '../engine/api.ts'
 import type { Shared, SharedBreaker, SharedChange } from '../shared.ts'
 import { toQueue, type QueueRow } from '../core/rows.ts'
 import { readBacklog } from '../core/totals.ts'
 import type { Pool } from './connect.ts'
+import type { Timing } from './open.ts'
 import type { Owner } from './owner.ts'
 import { run } from './run.ts'
 import { publish } from './transaction.ts'
@@ -24,10 +26,14 @@ interface BreakerRow extends QueueRow {
   readonly for_ms: number | null
 }
 
-/** `vital`: for breakers. */
-export function createFeed(pool: Pool, vital: Pool, owner: Owner, pollMs: number) {
-  const listeners: ((change: SharedChange) => void)[] = []
-  const report = (change: SharedChange) => listeners.forEach((listener) => listener(change))
+export interface FeedOptions extends Pick<Timing, 'feedPollMs'>, Pick<StoreOptions, 'onChange'> {
+  readonly pool: Pool
+  /** For breakers. */
+  readonly vital: Pool
+  readonly owner: Owner
+}
+
+export function createFeed({ pool, vital, owner, feedPollMs, onChange: report }: FeedOptions) {
   let reported: ReadonlySet<number> = new Set()
   const stop = new AbortController()
   let readAtMs: number | undefined
@@ -90,16 +96,14 @@ export function createFeed(pool: Pool, vital: Pool, owner: Owner, pollMs: number
   async function poll(): Promise<void> {
     while (!stop.signal.aborted) {
       await read().catch(() => undefined)
-      await pause(pollMs, undefined, { signal: stop.signal, ref: false }).catch(() => undefined)
+      await pause(feedPollMs, undefined, { signal: stop.signal, ref: false }).catch(() => undefined)
     }
   }
 
-  owner.onLost(() => report({ kind: 'leases_lost' }))
   const polling = poll()
   return {
     putBreaker,
     breakers,
-    onChange: (listener: (change: SharedChange) => void) => void listeners.push(listener),
     close: async () => {
       stop.abort()
       await polling

@@ -20,8 +20,8 @@ export interface Target extends Host {
 export type Hosts = ReturnType<typeof createHosts>
 
 /** Reads the files that the URL names. */
-export function createHosts(url: DatabaseUrl, setting: string) {
-  const ways = readWays(url, setting)
+export function createHosts(url: DatabaseUrl) {
+  const ways = readWays(url)
   const targets = url.hosts.flatMap((host, index) =>
     (host.host.startsWith('/') ? [false as const] : ways).map((ssl) => ({ ...host, ssl, index })),
   )
@@ -57,7 +57,7 @@ export function createHosts(url: DatabaseUrl, setting: string) {
   }
 }
 
-function readWays({ sslMode, sslFiles }: DatabaseUrl, setting: string): (false | TlsOptions)[] {
+function readWays({ sslMode, sslFiles }: DatabaseUrl): (false | TlsOptions)[] {
   if (sslMode === 'disable') return [false]
   // `system`: Node's authorities, the default.
   const files = Object.entries(sslFiles).filter(([, path]) => path !== 'system')
@@ -69,7 +69,7 @@ function readWays({ sslMode, sslFiles }: DatabaseUrl, setting: string): (false |
     if (sslMode === 'allow') return [false, tls]
     return sslMode === 'prefer' ? [tls, false] : [tls]
   } catch (error) {
-    throw new BadSettings(`${setting}: a file of ${SSL_FILES.join(', ')} cannot be read (${codeOf(error)})`)
+    throw new BadSettings(`DATABASE_URL: a file of ${SSL_FILES.join(', ')} cannot be read (${codeOf(error)})`)
   }
 }
 

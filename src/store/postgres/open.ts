@@ -5,10 +5,16 @@
  * and has then changed nothing. While the database is away, posts get STORE_UNAVAILABLE and outcomes are kept
  * until they can be written; no restart is needed.
  */
-import { BadSettings, StoreCannotOpen, StoreTooNew, StoreUnavailable, WrongMasterKey } from '../../errors.ts'
+import {
+  BackupRefused,
+  BadSettings,
+  StoreCannotOpen,
+  StoreTooNew,
+  StoreUnavailable,
+  WrongMasterKey,
+} from '../../errors.ts'
 import { createSealer } from '../../vault/seal.ts'
-import type { Shared } from '../shared.ts'
-import { DEFAULTS, type OpenedStore, type StoreOptions } from '../engine/api.ts'
+import type { OpenedStore, StoreOptions } from '../engine/api.ts'
 import { createBatcher, type Batcher } from '../engine/batcher.ts'
 import { createStore } from '../engine/store.ts'
 import { readFor } from '../core/run-operations.ts'
@@ -30,38 +36,33 @@ import { registerOwner, type Owner } from './owner.ts'
 import { createVaultStore } from './vault.ts'
 import { createWriter } from './writer.ts'
 
-export interface PostgresOptions extends StoreOptions {
-  readonly url: string
+const TIMING = {
   /** How replicas and `pg_stat_activity` call this process. */
-  readonly name?: string
-  readonly heartbeatMs?: number
+  name: 'pinrelay',
+  heartbeatMs: 2000,
   /** A replica without a heartbeat for this long counts as dead, and others lease what it had leased. */
-  readonly leaseMs?: number
-  readonly feedPollMs?: number
-  /** How long a statement of a group may take, COMMIT included. */
-  readonly commitStatementMs?: number
+  leaseMs: 15_000,
+  feedPollMs: 1000,
+  /** How long a statement of a group may take, COMMIT included: posts wait no longer for a connection that drops every packet. */
+  commitStatementMs: 6000,
 }
+export type Timing = Readonly<typeof TIMING>
 
-export interface OpenedPostgres extends Pick<OpenedStore, 'store' | 'vaultStore' | 'close'> {
-  readonly shared: Shared
-}
-
-const HEARTBEAT_MS = 2000
-const LEASE_MS = 15_000
-const FEED_POLL_MS = 1000
 /** Reads and the vault. */
 const POOL_SIZE = 6
 /** Heartbeats, tokens, breakers. */
 const VITAL_POOL_SIZE = 3
-/** Posts wait no longer for a connection that drops every packet. */
-const COMMIT_STATEMENT_MS = 6000
 
-export async function openPostgres(options: PostgresOptions): Promise<OpenedPostgres> {
-  const { url, masterKeys, signal, name = 'pinrelay' } = options
-  const { heartbeatMs = HEARTBEAT_MS, leaseMs = LEASE_MS } = options
-  const { hasTrail, wallMs, storeLimitBytes: limitBytes, onProblem, onGroup } = { ...DEFAULTS, ...options }
-  const hosts = createHosts(parseDatabaseUrl(url, 'DATABASE_URL'), 'DATABASE_URL')
-  const connection: ConnectionOptions = { hosts, applicationName: name, signal }
+/** Other times, and another name, are for tests. */
+export async function openPostgres(
+  url: string,
+  options: StoreOptions,
+  otherwise: Partial<Timing> = {},
+): Promise<OpenedStore> {
+  const { masterKeys, signal, hasTrail, wallMs, storeLimitBytes: limitBytes, onGroup, onChange } = options
+  const timing = { ...TIMING, ...otherwise }
+  const hosts = createHosts(parseDatabaseUrl(url))
+  const connection: ConnectionOptions = { hosts, applicationName: timing.name, signal }
   const sealer = createSealer(masterKeys)
   const trail = { writer: createTrailWriter(hasTrail, wallMs), tail: createTrailTail() }
   await using parts = new AsyncDisposableStack()
@@ -88,25 +89,21 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
       await run(client, addKeyChecks(sealer, ['queue', 'vault']))
     })
     const { keyId } = sealer
-    return registerOwner({ pool: vital, name, keyId, heartbeatMs, leaseMs, onFailure: writes.failed })
+    const onLost = () => onChange({ kind: 'leases_lost' })
+    return registerOwner({ ...timing, pool: vital, keyId, onFailure: writes.failed, onLost })
   }
   const owner = await explainOpening(() => atSomeHost(hosts, begin))
   parts.defer(() => owner.close().catch(() => undefined))
   const writer = createWriter({
-    pool: open({ statementMs: options.commitStatementMs ?? COMMIT_STATEMENT_MS, keepsPlans: true }, 1),
+    ...options,
+    pool: open({ statementMs: timing.commitStatementMs, keepsPlans: true }, 1),
     sealer,
     owner,
     trail,
-    limitBytes,
-    report: onProblem,
   })
   const batcher = createBatcher({ run: writer, onGroup, onWriteFailed: writes.failed, signal })
   parts.defer(() => batcher.drain())
-  const {
-    close: closeFeed,
-    onChange,
-    ...breakers
-  } = createFeed(pool, vital, owner, options.feedPollMs ?? FEED_POLL_MS)
+  const { close: closeFeed, ...breakers } = createFeed({ ...timing, pool, vital, owner, onChange })
   parts.defer(closeFeed)
 
   const capacityCheck = createCapacityCheck(pool, limitBytes)
@@ -135,9 +132,14 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedPost
         ),
     },
     vaultStore: allOrUnavailable(createVaultStore(pool, owner)),
-    shared: {
-      onChange,
-      ...allOrUnavailable({ ...breakers, exchange: createExchange(vital, owner), replicas: owner.replicas }),
+    shared: allOrUnavailable({
+      ...breakers,
+      exchange: createExchange(vital, owner),
+      replicas: owner.replicas,
+    }),
+    recover: async () => undefined,
+    async backUp() {
+      throw new BackupRefused('The store is PostgreSQL: back it up with its own tools, see docs/postgres.md.')
     },
     close,
   }

@@ -13,15 +13,17 @@
 import { uniqueQueues, type QueueRow } from '../core/rows.ts'
 import { ADD, COUNTERS } from '../core/totals.ts'
 import type { Pool, Queryable } from './connect.ts'
-import type { PostgresOptions } from './open.ts'
+import type { Timing } from './open.ts'
 import { run } from './run.ts'
 import { publish } from './transaction.ts'
 
-interface OwnerOptions extends Required<Pick<PostgresOptions, 'name' | 'heartbeatMs' | 'leaseMs'>> {
+interface OwnerOptions extends Pick<Timing, 'name' | 'heartbeatMs' | 'leaseMs'> {
   readonly pool: Pool
   readonly keyId: string
   /** Called with the reason of a failed heartbeat. */
   readonly onFailure: (error: unknown) => void
+  /** This process got a new number: it has lost every lease. */
+  readonly onLost: () => void
 }
 
 export type Owner = Awaited<ReturnType<typeof registerOwner>>
@@ -32,9 +34,8 @@ const FREED_AT_ONCE = 1000
 const GONE_AFTER_S = 300
 
 export async function registerOwner(options: OwnerOptions) {
-  const { pool, name, keyId, heartbeatMs, leaseMs, onFailure } = options
+  const { pool, name, keyId, heartbeatMs, leaseMs, onFailure, onLost } = options
   const ids: number[] = []
-  const listeners: (() => void)[] = []
   let registering: Promise<void> | undefined
   let beating: Promise<void> | undefined
   /** Start of the heartbeats without a gap; monotonic. */
@@ -54,7 +55,7 @@ export async function registerOwner(options: OwnerOptions) {
   async function registerAgain(deadId: number): Promise<void> {
     if (isClosed || ids.at(-1) !== deadId) return
     registering ??= register()
-      .then(() => listeners.forEach((listener) => listener()))
+      .then(onLost)
       .finally(() => (registering = undefined))
     await registering
   }
@@ -89,8 +90,6 @@ export async function registerOwner(options: OwnerOptions) {
     /** Every number this process had, this one included. */
     ids: ids as readonly number[],
     registerAgain,
-    /** Called when this process gets a new number: it has lost every lease. */
-    onLost: (listener: () => void) => void listeners.push(listener),
     replicas: async (): Promise<readonly string[]> => {
       const { rows } = await pool.query<{ name: string }>(
         `SELECT name FROM owners

@@ -16,6 +16,7 @@
  * When this process dies in doubt, its batches are taken over like all that it leased.
  */
 import type { BatcherOptions } from '../engine/batcher.ts'
+import type { StoreOptions } from '../engine/api.ts'
 import {
   failAll,
   type Operation,
@@ -23,7 +24,6 @@ import {
   type Outcome,
   type Outcomes,
   type RequestOf,
-  type StoreProblem,
 } from '../engine/operations.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { packArray } from './arrays.ts'
@@ -41,15 +41,13 @@ import type { Owner } from './owner.ts'
 import { run } from './run.ts'
 import { createTransaction, publish } from './transaction.ts'
 
-export interface WriterOptions {
+export interface WriterOptions extends Pick<StoreOptions, 'storeLimitBytes' | 'onProblem'> {
   /** Of one connection. */
   readonly pool: Pool
   readonly sealer: Sealer
   readonly owner: Owner
   /** What a transaction says, and for those who follow the trail, what was committed last. */
   readonly trail: { readonly writer: TrailWriter; readonly tail: TrailTail }
-  readonly limitBytes: number
-  readonly report: (problem: StoreProblem) => void
 }
 
 interface Doubt {
@@ -74,7 +72,7 @@ class OwnerDead extends Error {}
 
 /** Runs one group at a time. Never rejects. */
 export function createWriter(options: WriterOptions): BatcherOptions['run'] {
-  const { pool, sealer, owner, trail, limitBytes, report } = options
+  const { pool, sealer, owner, trail, storeLimitBytes: limitBytes, onProblem: report } = options
   const parts = { sealer, trail: trail.writer, dedupe: createDedupe(), limitBytes, report }
   let doubt: Doubt | undefined
   let commitNumber = 0

@@ -9,7 +9,7 @@ import { StoreUnavailable } from '../../errors.ts'
 import { createSealer, type Sealer } from '../../vault/seal.ts'
 import { addKeyChecks } from '../core/reseal.ts'
 import { createWriteWatch, type WriteProblem } from '../core/write-watch.ts'
-import { DEFAULTS, type OpenedStore, type StoreOptions } from '../engine/api.ts'
+import type { OpenedStore, StoreOptions } from '../engine/api.ts'
 import { createBatcher } from '../engine/batcher.ts'
 import { createStore } from '../engine/store.ts'
 import { besideQueue, vaultBeside } from '../paths.ts'
@@ -19,30 +19,17 @@ import { isFull, isNoSpace, translateOpenErrors } from './failures.ts'
 import { findQuarantined } from './quarantine.ts'
 import { inspectQueue, openQueueFile } from './queue-file.ts'
 import { recoverFile } from './recover.ts'
-import { createReservedSpace, RESERVED_BYTES, shrink } from './reserved-space.ts'
+import { createReservedSpace, shrink } from './reserved-space.ts'
 import { createRunner } from './run.ts'
 import { VAULT_SCHEMA } from './schema.ts'
 import { createVaultStore } from './vault.ts'
 
-export interface SqliteOptions extends StoreOptions {
-  /** The queue's file; the vault's and the reserved space are beside it (`relay.vault.db`, `relay.reserved_space`). */
-  readonly path: string
-  /** Disk space that is kept for the day when the disk is full. */
-  readonly reservedBytes?: number
-}
-
-export type OpenedSqlite = Omit<OpenedStore, 'shared'>
-
-export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> {
-  const settings = {
-    ...DEFAULTS,
-    reservedBytes: RESERVED_BYTES,
-    ...options,
-    path: resolve(options.path),
-  }
-  const { masterKeys, onGroup } = settings
+/** `queuePath`: the vault's file and the reserved space are beside it (`relay.vault.db`, `relay.reserved_space`). */
+export async function openSqlite(queuePath: string, options: StoreOptions): Promise<OpenedStore> {
+  const path = resolve(queuePath)
+  const { masterKeys, onGroup, signal } = options
   const sealer = createSealer(masterKeys)
-  const { queueFile, vaultDb, reservedSpace } = openFiles(settings, sealer)
+  const { queueFile, vaultDb, reservedSpace } = openFiles({ ...options, path }, sealer)
   const writes = createWriteWatch({
     judge: judgeFailure,
     probe: () => batcher.submit('probeWrite', undefined),
@@ -51,7 +38,7 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
     run: async (operations) => queueFile.run(operations),
     onGroup,
     onWriteFailed: writes.failed,
-    signal: options.signal,
+    signal,
   })
   const backups = createBackups(queueFile.db, vaultDb, masterKeys.current)
   let closing: Promise<void> | undefined
@@ -75,16 +62,17 @@ export async function openSqlite(options: SqliteOptions): Promise<OpenedSqlite> 
       size: () => writes.size(() => batcher.submit('size', undefined)),
     },
     vaultStore: createVaultStore(vaultDb, reservedSpace),
+    shared: undefined,
     async recover(name) {
-      const path = findQuarantined(settings.path, name)
-      return path === undefined ? undefined : recoverFile(batcher, path, sealer)
+      const found = findQuarantined(path, name)
+      return found === undefined ? undefined : recoverFile(batcher, found, sealer)
     },
     backUp: (request) => backups.make(request),
     close,
   }
 }
 
-type OpenOptions = Required<Omit<SqliteOptions, 'signal'>>
+type OpenOptions = StoreOptions & { readonly path: string }
 
 /** The relay has to start on a full disk too, so that the queue can drain. */
 function openFiles(options: OpenOptions, sealer: Sealer) {
@@ -98,7 +86,7 @@ function openFiles(options: OpenOptions, sealer: Sealer) {
 
 /** Inspects both files before it changes either. */
 function tryToOpenFiles(options: OpenOptions, sealer: Sealer) {
-  const { path, reservedBytes, storeLimitBytes: limitBytes, onProblem } = options
+  const { path, reservedBytes, storeLimitBytes: limitBytes } = options
   const vaultPath = vaultBeside(path)
   // The vault is small enough to be read as a whole.
   const found = inspectQueue(path, sealer, inspectFile(vaultPath, VAULT_SCHEMA, sealer, 'whole'))
@@ -112,7 +100,7 @@ function tryToOpenFiles(options: OpenOptions, sealer: Sealer) {
   try {
     // Small enough to be written back into the reserved space, and no large part of a small store.
     const walBytes = Math.min(WAL_BYTES, reservedSpace.sizeBytes * 0.7, limitBytes / 16)
-    const own = { vaultDb, sealer, limitBytes, walBytes, reservedSpace, report: onProblem }
+    const own = { vaultDb, sealer, limitBytes, walBytes, reservedSpace }
     return { queueFile: openQueueFile({ ...options, ...own }, found), vaultDb, reservedSpace }
   } catch (error) {
     closeFile(vaultDb)

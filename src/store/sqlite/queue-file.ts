@@ -47,7 +47,7 @@ export function inspectQueue(path: string, sealer: Sealer, hasVault: boolean): '
 }
 
 export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeof inspectQueue>) {
-  const { path, report } = options
+  const { path, onProblem } = options
   /** A late acknowledgement of the old file's batch must not hit a new one. */
   let lastBatchId = 0
   let quarantinedAtMs = -Infinity
@@ -61,7 +61,7 @@ export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeo
     if (damaged !== undefined) lastBatchId = damaged.tables.nextBatchId()
     const newPath = quarantine(path, Date.now())
     quarantinedAtMs = performance.now()
-    report({ problem: 'queue_quarantined', path: newPath })
+    onProblem({ problem: 'queue_quarantined', path: newPath })
     if (damaged !== undefined) closeQuietly(damaged.tables.db)
   }
 

@@ -7,7 +7,7 @@ import { createTotalCounts, readBytes, type StoredBytes } from '../core/totals.t
 import { createTrailTail } from '../core/trail-tail.ts'
 import { createTrailWriter } from '../core/trail.ts'
 import type { Leases, Transaction } from '../core/transaction.ts'
-import type { StoreProblem } from '../engine/operations.ts'
+import type { StoreOptions } from '../engine/api.ts'
 import { createDedupe } from './dedupe.ts'
 import { createOpenTrail } from './open-trail.ts'
 import { createRunner, type Run } from './run.ts'
@@ -15,15 +15,11 @@ import { createRunner, type Run } from './run.ts'
 /** SQLite keeps no owners: every count is this process's. */
 export const OWNER_ID = 0
 
-export interface QueueTablesOptions {
+export interface QueueTablesOptions extends Pick<StoreOptions, 'hasTrail' | 'wallMs' | 'onProblem'> {
   readonly db: DatabaseSync
   readonly sealer: Sealer
   /** The last batch id of the queue file that this one replaces. */
   readonly lastBatchId: number
-  readonly report: (problem: StoreProblem) => void
-  /** Whether the event trail is written. */
-  readonly hasTrail: boolean
-  readonly wallMs: () => number
   readonly vaultDb: DatabaseSync
 }
 
@@ -34,7 +30,7 @@ export const EVENT_BYTES = 64
 export type QueueTables = ReturnType<typeof createQueueTables>
 
 export function createQueueTables(options: QueueTablesOptions) {
-  const { db, sealer, report } = options
+  const { db, sealer, onProblem } = options
   const run = createRunner(db)
   /** What a rollback has to do in memory, the last first. */
   const undo: (() => void)[] = []
@@ -48,7 +44,7 @@ export function createQueueTables(options: QueueTablesOptions) {
     db,
     run,
     sealer,
-    report,
+    report: onProblem,
     totals,
     tail: createTrailTail(),
     trail,

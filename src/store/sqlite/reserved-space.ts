@@ -21,8 +21,6 @@ import { dirname } from 'node:path'
 
 export type ReservedSpace = ReturnType<typeof createReservedSpace>
 
-/** As the setting's default: for tests and benchmarks, which open a store without settings. */
-export const RESERVED_BYTES = 24 * 1024 * 1024
 /** No more of the disk than this is reserved. */
 const DISK_SHARE = 1 / 16
 const CHUNK_BYTES = 1024 * 1024

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { openPostgres, type OpenedPostgres, type PostgresOptions } from '../../../src/store/postgres/open.ts'
+import { openPostgres, type OpenedPostgres, type PostgresOptions } from '../../support/stores.ts'
 import type { StoreProblem } from '../../../src/store/engine/operations.ts'
 import { until } from '../../support/clock.ts'
 import { makeCertificate } from '../../support/certificate.ts'

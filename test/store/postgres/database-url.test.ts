@@ -2,7 +2,7 @@
 import t from 'tap'
 import { parseDatabaseUrl } from '../../../src/store/postgres/database-url.ts'
 
-const parse = (url: string) => parseDatabaseUrl(url, 'DATABASE_URL')
+const parse = parseDatabaseUrl
 
 t.test('user, password and database are what was escaped, and a plus sign stays one', async (t) => {
   t.match(parse('postgres://u:a+b%2Bc@h/db').login, { user: 'u', password: 'a+b+c', database: 'db' })

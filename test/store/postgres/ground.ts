@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
-import { openPostgres, type OpenedPostgres, type PostgresOptions } from '../../../src/store/postgres/open.ts'
+import { openPostgres, type OpenedPostgres, type PostgresOptions } from '../../support/stores.ts'
 import type { SharedChange } from '../../../src/store/shared.ts'
 import type { Ground, OpenOptions } from '../../contract/store.ts'
 import { until } from '../../support/clock.ts'

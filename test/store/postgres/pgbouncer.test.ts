@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { openPostgres, type OpenedPostgres } from '../../../src/store/postgres/open.ts'
+import { openPostgres, type OpenedPostgres } from '../../support/stores.ts'
 import { until } from '../../support/clock.ts'
 import { askAll, makeBatch, NOW_MS } from '../batches.ts'
 import { pgBouncerMissing, shareCluster, startPgBouncer } from './cluster.ts'

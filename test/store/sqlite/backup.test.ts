@@ -15,7 +15,7 @@ import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createBackups } from '../../../src/store/sqlite/backup.ts'
 import { restoreBackup } from '../../../src/store/sqlite/restore-backup.ts'
-import { openSqlite, type OpenedSqlite } from '../../../src/store/sqlite/open.ts'
+import { openSqlite, type OpenedStore } from '../../support/stores.ts'
 import { mountSmallDisk } from '../../support/small-disk.ts'
 import { askAll, makeBatch } from '../batches.ts'
 import { openDamaged, overwrite } from './flipped.ts'
@@ -24,7 +24,7 @@ import { makeFolder, RESERVED_BYTES } from './ground.ts'
 const PAGE_BYTES = 4096
 const masterKeys = { current: randomBytes(32) }
 
-async function open(t: Test, path: string): Promise<OpenedSqlite> {
+async function open(t: Test, path: string): Promise<OpenedStore> {
   const opened = await openSqlite({ path, masterKeys, reservedBytes: RESERVED_BYTES })
   t.teardown(() => opened.close().catch(() => undefined))
   return opened
@@ -36,14 +36,14 @@ function largeBatch(name: string) {
   return { ...batch, payload: Buffer.concat([batch.payload, Buffer.alloc(100_000, ' ')]) }
 }
 
-async function fill({ store }: OpenedSqlite, count: number): Promise<void> {
+async function fill({ store }: OpenedStore, count: number): Promise<void> {
   for (let number = 0; number < count; number++) await store.commit(largeBatch(`filled-${number}`))
 }
 
-const backUp = (opened: OpenedSqlite, folder: string) => opened.backUp({ folder, withMasterKey: false })
+const backUp = (opened: OpenedStore, folder: string) => opened.backUp({ folder, withMasterKey: false })
 
 /** The event ids that wait in a store. */
-async function eventsIn(opened: OpenedSqlite): Promise<string[]> {
+async function eventsIn(opened: OpenedStore): Promise<string[]> {
   const batches = await opened.store.lease(askAll())
   return batches.flatMap(({ payload }) =>
     Array.from(

@@ -5,7 +5,7 @@
  *   node committer.ts <path> <master key in base64> <first event number>
  */
 import { writeSync } from 'node:fs'
-import { openSqlite } from '../../../src/store/sqlite/open.ts'
+import { openSqlite } from '../../support/stores.ts'
 import { makePost, NOW_MS } from '../batches.ts'
 
 const [path, masterKey, first] = process.argv.slice(2)

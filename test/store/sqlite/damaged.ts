@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { openSqlite } from '../../../src/store/sqlite/open.ts'
+import { openSqlite } from '../../support/stores.ts'
 import { LIVE, makeDead, makeBatch, NOW_MS, TEST } from '../batches.ts'
 import { createRandom } from '../../support/random.ts'
 import { RESERVED_BYTES } from './ground.ts'

@@ -24,7 +24,7 @@ t.test('where all events have the same order id, each step opens one bucket', as
     lastBatchId: 0,
     hasTrail: true,
     wallMs: () => NOW_MS,
-    report() {},
+    onProblem() {},
   }
   const tables = createQueueTables(options)
   for (let bucket = 0; bucket < BUCKETS; bucket++) {

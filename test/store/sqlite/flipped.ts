@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { basename, join } from 'node:path'
 import type { Test } from 'tap'
 import { splitEvents } from '../../../src/store/payload.ts'
-import { openSqlite, type OpenedSqlite } from '../../../src/store/sqlite/open.ts'
+import { openSqlite, type OpenedStore } from '../../support/stores.ts'
 import type { StoreProblem } from '../../../src/store/engine/operations.ts'
 import { askAll, LIVE, makeBatch, NOW_MS, TEST } from '../batches.ts'
 import { copyStore, createDice, OTHER, type Pattern } from './damaged.ts'
@@ -24,7 +24,7 @@ export function cpuMs(): number {
 /** Not what makes it a newer schema: its last byte cannot be told from one. */
 const VERSION_OFFSET = 63
 
-export interface Opened extends OpenedSqlite {
+export interface Opened extends OpenedStore {
   readonly problems: StoreProblem[]
   /** Paths of what was quarantined. */
   asides(): string[]
@@ -105,7 +105,7 @@ export function testFlipped(t: Test, { pattern, folder, rounds, seed, vaultPages
 }
 
 /** Touches all that an operation may touch; each must be done, now or after the file was replaced. */
-async function useAll({ store, vaultStore }: OpenedSqlite): Promise<string[]> {
+async function useAll({ store, vaultStore }: OpenedStore): Promise<string[]> {
   const ids: string[] = []
   for (const queue of [LIVE, TEST, OTHER]) {
     const batches = await store.lease(askAll(queue))

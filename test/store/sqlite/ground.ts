@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
-import { openSqlite, type OpenedSqlite, type SqliteOptions } from '../../../src/store/sqlite/open.ts'
+import { openSqlite, type OpenedStore, type SqliteOptions } from '../../support/stores.ts'
 import { FRAME_BYTES, HEADER_BYTES, isWalDamaged, readWal } from '../../../src/store/sqlite/wal.ts'
 import type { Ground } from '../../contract/store.ts'
 
@@ -20,7 +20,7 @@ export interface SqliteGround extends Ground {
   readonly folder: string
   readonly path: string
   readonly vaultPath: string
-  open(options?: Partial<SqliteOptions>): Promise<OpenedSqlite>
+  open(options?: Partial<SqliteOptions>): Promise<OpenedStore>
 }
 
 /** Removed when the test ends. Unlike `t.testdir()` it is a folder of its own in every file of a process. */
@@ -56,7 +56,7 @@ export function layGroundIn(firstFolder: string): SqliteGround {
   const masterKeys = { current: randomBytes(32) }
   let folder = firstFolder
   let crashes = 0
-  let open: OpenedSqlite | undefined
+  let open: OpenedStore | undefined
   return {
     get folder() {
       return folder

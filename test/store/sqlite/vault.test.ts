@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { openSqlite } from '../../../src/store/sqlite/open.ts'
+import { openSqlite } from '../../support/stores.ts'
 import { createSealer } from '../../../src/vault/seal.ts'
 import { RESERVED_BYTES } from './ground.ts'
 
