@@ -8,7 +8,7 @@ import { joinEvents } from '../test/support/payload.ts'
 const EVENT_BYTES = 700
 const KEY_ID = randomUUID()
 
-export function makePost(count: number, receivedAtMs: number, hasTrail = true): NewBatch {
+export function makePost(count: number, receivedAtMs: number): NewBatch {
   const eventTimeS = Math.floor(receivedAtMs / 1000)
   const events = Array.from({ length: count }, () => ({
     eventName: 'checkout',
@@ -27,11 +27,9 @@ export function makePost(count: number, receivedAtMs: number, hasTrail = true): 
   return {
     ...queue,
     payload: joinEvents(texts),
-    events,
+    events: posted,
     keys: dedupeKeys(queue, events),
-    invalidCount: 0,
-    filteredCount: 0,
     receivedAtMs,
-    trail: hasTrail ? { receivedAtMs, keyId: KEY_ID, source: undefined, events: posted } : undefined,
+    keyId: KEY_ID,
   }
 }

@@ -18,7 +18,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { openPostgres } from '../test/support/stores.ts'
 import type { NewBatch, Store } from '../src/store/store.ts'
 import { startStoppablePostgres, type PostgresServer } from '../test/support/postgres.ts'
-import { joinEvents } from '../test/support/payload.ts'
+import { joinEvents, postedAs } from '../test/support/payload.ts'
 
 const EVENT_BYTES = 1000
 const EVENTS_PER_S = 500
@@ -147,10 +147,8 @@ function makeBatch(receivedAtMs: number): NewBatch {
   return {
     ...queue,
     payload: joinEvents([text.replace('""', `"${'0'.repeat(EVENT_BYTES - text.length)}"`)]),
-    events,
+    events: events.map(postedAs),
     keys: dedupeKeys(queue, events),
-    invalidCount: 0,
-    filteredCount: 0,
     receivedAtMs,
   }
 }

@@ -21,7 +21,7 @@ import { shoot } from './load.ts'
 import { median } from './measure.ts'
 import { createPosts } from './posts.ts'
 import { renderTable } from './table.ts'
-import { joinEvents } from '../test/support/payload.ts'
+import { joinEvents, postedAs } from '../test/support/payload.ts'
 
 export interface ReplicaRow {
   readonly load: string
@@ -232,10 +232,8 @@ async function commit(store: Store, queue: QueueKey): Promise<number> {
   const { batch } = await store.commit({
     ...queue,
     payload: joinEvents([json]),
-    events,
+    events: events.map(postedAs),
     keys: dedupeKeys(queue, events),
-    invalidCount: 0,
-    filteredCount: 0,
     receivedAtMs: Date.now(),
   })
   return batch!.batchId

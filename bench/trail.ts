@@ -53,7 +53,7 @@ async function measure(
   let calls = 0
   const connection = async () => {
     while (left-- > 0) {
-      const { batchId } = (await opened.store.commit(makePost(eventsPerPost, Date.now(), hasTrail))).batch!
+      const { batchId } = (await opened.store.commit(makePost(eventsPerPost, Date.now()))).batch!
       waiting.push(batchId)
       if (waiting.length >= connections / 4) {
         const call = { id: `call-${++calls}`, startedAtMs: Date.now() }

@@ -12,7 +12,7 @@ import { readFileSync } from 'node:fs'
 import { openPostgres } from '../test/support/stores.ts'
 import type { NewBatch, Store } from '../src/store/store.ts'
 import { startPostgres, type PostgresServer } from '../test/support/postgres.ts'
-import { joinEvents } from '../test/support/payload.ts'
+import { joinEvents, postedAs } from '../test/support/payload.ts'
 
 const EVENT_BYTES = 1000
 /** Posts that wait for their commit at the same time. */
@@ -109,10 +109,8 @@ function makeBatch(eventsPerPost: number): NewBatch {
     payload: joinEvents(
       texts.map((text) => text.replace('""', `"${'0'.repeat(EVENT_BYTES - text.length)}"`)),
     ),
-    events,
+    events: events.map(postedAs),
     keys: dedupeKeys(queue, events),
-    invalidCount: 0,
-    filteredCount: 0,
     receivedAtMs: Date.now(),
   }
 }

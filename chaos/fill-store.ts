@@ -8,7 +8,7 @@ import { openSqlite } from '../test/support/stores.ts'
 import type { EventIdentity, NewBatch } from '../src/store/store.ts'
 import { parseMasterKey } from '../src/vault/master-key.ts'
 import { createRandom } from '../test/support/random.ts'
-import { joinEvents } from '../test/support/payload.ts'
+import { joinEvents, postedAs } from '../test/support/payload.ts'
 
 const [path = '', adAccountId = '', eventsText = '0', seedText = '1'] = process.argv.slice(2)
 const random = createRandom(Number(seedText))
@@ -48,10 +48,8 @@ function makeBatch(size: number, number: number): NewBatch {
     adAccountId,
     isTest: false,
     payload,
-    events,
+    events: events.map(postedAs),
     keys: dedupeKeys({ adAccountId, isTest: false }, events),
-    invalidCount: 0,
-    filteredCount: 0,
     receivedAtMs: Date.now(),
   }
 }

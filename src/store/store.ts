@@ -15,9 +15,8 @@
  * a dead letter. A row is deleted only after a final outcome for each of its events. Methods that change something resolve after
  * a synced commit. Times are milliseconds since the epoch and come from the caller.
  */
-import type { TrailIds } from '../events/personal-ids.ts'
 import type { AuditEntry, AuditQuery } from './core/audit.ts'
-import type { CallReference, PostTrail, TrailStore } from './trail.ts'
+import type { CallReference, PostedEvent, TrailStore } from './trail.ts'
 
 /** An event younger than this is on time: Pinterest counts later ones as offline and cannot deduplicate them. */
 export const ON_TIME_S = 3600
@@ -41,23 +40,23 @@ export interface NewBatch extends QueueKey {
   readonly payload: Uint8Array
   /** The same, compressed before the transaction (core/sealed.ts): it is written where no event is a duplicate. */
   readonly compressed?: Uint8Array | undefined
-  /** One entry per event, in the payload's order; none where all is only counted. What is null in `trailIds` no dead letter may show. */
-  readonly events: readonly (EventIdentity & { readonly trailIds?: TrailIds })[]
-  /** For dedupe, one per event (core/sealed.ts); none of test events: a developer posts the same one again and again. */
+  /** All of the post, in its order; those that are prepared are the payload's, and the others only counted. */
+  readonly events: readonly PostedEvent[]
+  /** For dedupe, one per prepared event (core/sealed.ts); none of test events: a developer posts the same one again and again. */
   readonly keys: readonly Uint8Array[]
-  /** Events of the same post that the relay found invalid; only counted. */
-  readonly invalidCount: number
-  /** Events of the same post that the account does not want sent; only counted, as durably as an event. */
-  readonly filteredCount: number
   readonly receivedAtMs: number
-  /** Undefined where the event trail is off. */
-  readonly trail?: PostTrail | undefined
+  /** The relay key or the source that the post came with. */
+  readonly keyId?: string | undefined
+  readonly source?: string | undefined
 }
+
+/** What is written of a post beside its payload. */
+export type PostOfTrail = QueueKey & Pick<NewBatch, 'events' | 'receivedAtMs' | 'keyId' | 'source'>
 
 export interface Receipt {
   /** The events that were stored, leased to the caller; undefined when every event was a duplicate. */
   readonly batch: LeasedBatch | undefined
-  /** Positions in `NewBatch.events` that were seen before and are not stored. Ascending. */
+  /** Positions among the prepared events that were seen before and are not stored. Ascending. */
   readonly duplicates: readonly number[]
   /** How many of them repeat an event of an earlier batch that is still queued. */
   readonly pendingDuplicates: number
@@ -265,8 +264,8 @@ export interface Store extends TrailStore {
    * too much queued (core/capacity.ts).
    */
   commit(batch: NewBatch): Promise<Receipt>
-  /** For a post of which nothing else is committed. Tried again until it is written; rejects when the store closes first. */
-  countInvalid(post: QueueKey & Pick<NewBatch, 'invalidCount' | 'trail'>): Promise<void>
+  /** For a post whose events are all invalid. Tried again until it is written; rejects when the store closes first. */
+  countInvalid(post: PostOfTrail): Promise<void>
   /** Acknowledging an event twice, or one of a batch that is gone or that another replica leases, changes nothing. */
   acknowledge(acknowledgements: readonly Acknowledgement[]): Promise<void>
   /**

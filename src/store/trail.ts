@@ -17,22 +17,13 @@ export const OUTCOMES = [
 ] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
-/** One event of a post, in the post's order. */
+/** One event of a post. What is null in `trailIds` neither trail nor dead letter may show. */
 export interface PostedEvent extends Pick<WithheldEvent, 'eventName' | 'eventTimeS' | 'trailIds'> {
-  /** `prepared`: one of `NewBatch.events`, in their order. */
+  /** `filtered`: the account does not want it sent; counted as durably as an event that is. */
   readonly status: 'prepared' | 'filtered' | 'invalid'
   /** Why it is filtered or invalid: a stable word. */
   readonly reason?: string | undefined
   readonly warnings: readonly { readonly code: string }[]
-}
-
-/** What the trail keeps of a post. */
-export interface PostTrail {
-  readonly receivedAtMs: number
-  readonly keyId: string | undefined
-  /** The source that the post came through. */
-  readonly source: string | undefined
-  readonly events: readonly PostedEvent[]
 }
 
 /** The call to Pinterest that an outcome comes from. */

@@ -184,7 +184,7 @@ function testCommits(t: Test, layGround: LayGround): void {
     await store.commit(makeBatch(['a']))
     await store.commit(makeBatch(['a', 'b'], { isTest: true }))
     await store.commit(makeBatch(['a'], { adAccountId: '1' }))
-    await store.countInvalid({ ...TEST, invalidCount: 4 })
+    await store.countInvalid(makeBatch([], { isTest: true, invalidCount: 4 }))
     t.same(await store.totals({ adAccountId: '1' }), { ...NO_TOTALS, received: 1, queued: 1 })
     t.same(await store.totals({ ...LIVE }), { ...NO_TOTALS, received: 1, queued: 1 })
     t.same(await store.totals({ isTest: true }), { ...NO_TOTALS, received: 2, queued: 2, invalid: 4 })
@@ -226,8 +226,8 @@ function testDedupe(t: Test, layGround: LayGround): void {
   t.test('events are told apart by account, name and id', async (t) => {
     const { store } = await (await layGround(t)).open()
     const named = (eventName: string, eventId: string, queue = LIVE) => {
-      const events = [{ eventName, eventId, eventTimeS: NOW_S }]
-      return { ...makeBatch([eventId], queue), events, keys: dedupeKeys(queue, events) }
+      const keys = dedupeKeys(queue, [{ eventName, eventId, eventTimeS: NOW_S }])
+      return { ...makeBatch([eventId], queue), keys }
     }
     t.same((await store.commit(named('lead', 'x1'))).duplicates, [])
     t.same((await store.commit(named('leadx', '1'))).duplicates, [])

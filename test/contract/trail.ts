@@ -6,7 +6,7 @@ import { splitEvents } from '../../src/store/payload.ts'
 import { askAll, LIVE, makeDead, makePost, NOW_MS, NOW_S, readTrail } from '../store/batches.ts'
 import type { LayGround } from './store.ts'
 
-const POST = { receivedAtMs: NOW_MS, keyId: 'key-1', source: undefined } as const
+const POST = { ...LIVE, receivedAtMs: NOW_MS, keyId: 'key-1' } as const
 const CALL = { id: 'call-1', startedAtMs: NOW_MS + 20 }
 
 const INVALID: PostedEvent = {
@@ -48,8 +48,6 @@ function testOutcomes(t: Test, layGround: LayGround): void {
     const post = makePost(['a', 'seen', 'b', 'c', 'd'], {
       orderIds: ['4711'],
       beside: [INVALID, FILTERED],
-      filteredCount: 1,
-      invalidCount: 1,
     })
     const batchId = await batchIdOf(store, post)
     t.match(await find(store, { orderId: '4711' }), [
@@ -109,14 +107,10 @@ function testOutcomes(t: Test, layGround: LayGround): void {
       { outcome: 'invalid', reason: 'missing_field', eventName: undefined, warnings: ['late_event'] },
     ])
     await store.countInvalid({
-      ...LIVE,
-      invalidCount: 1,
-      trail: {
-        ...post.trail!,
-        events: [
-          { ...INVALID, eventName: 'jane@example.com', trailIds: { eventId: 'named', orderId: undefined } },
-        ],
-      },
+      ...POST,
+      events: [
+        { ...INVALID, eventName: 'jane@example.com', trailIds: { eventId: 'named', orderId: undefined } },
+      ],
     })
     t.match(await find(store, { eventId: 'named' }), [{ eventName: undefined }])
     t.match(await find(store, { eventId: 'bot' }), [
@@ -138,7 +132,7 @@ function testOutcomes(t: Test, layGround: LayGround): void {
       const batchIds = await Promise.all(ids.map((id) => batchIdOf(store, makePost([id]))))
       const whole = { delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS + 5, call: CALL } as const
       await store.acknowledge(batchIds.map((batchId) => ({ batchId, ...whole })))
-      await store.countInvalid({ ...LIVE, invalidCount: 1, trail: { ...POST, events: [INVALID] } })
+      await store.countInvalid({ ...POST, events: [INVALID] })
       const all = await store.events({ limit: 500 })
       t.same(shown(all.events), [['bad', 'invalid'], ...ids.toReversed().map((id) => [id, 'delivered'])])
       t.match(
@@ -213,10 +207,11 @@ function testSearches(t: Test, layGround: LayGround): void {
     t.equal(await count({ eventId: 'id-' }), 0)
     t.equal(await count({ source: 'shop' }), 0)
     await store.countInvalid({
-      ...LIVE,
+      ...POST,
       adAccountId: '3',
-      invalidCount: 1,
-      trail: { ...POST, receivedAtMs: NOW_MS + 100, source: 'shop', events: [INVALID] },
+      receivedAtMs: NOW_MS + 100,
+      source: 'shop',
+      events: [INVALID],
     })
     t.equal(await count({ source: 'shop' }), 1)
     t.equal(await count({ source: 'shop', outcome: 'invalid', adAccountId: '3' }), 1)
@@ -339,7 +334,7 @@ function testKept(t: Test, layGround: LayGround): void {
       }))
       for (let n = 0; n < 150; n++) {
         const own = events.map((event) => ({ ...event, eventId: `${n}-${event.eventId}-${Math.random()}` }))
-        await store.countInvalid({ ...LIVE, invalidCount: own.length, trail: { ...POST, events: own } })
+        await store.countInvalid({ ...POST, events: own })
         if (n % 25 === 0) await trimAll(store, 0)
       }
       await store.commit(makePost(['last']))
@@ -503,14 +498,12 @@ function testErasure(t: Test, layGround: LayGround): void {
         JSON.stringify({
           event_name: 'checkout',
           event_time: NOW_S,
-          event_id: plain.events[index]!.eventId,
+          event_id: plain.events[index]!.trailIds.eventId,
           custom_data: { order_id },
         }),
       )
       const events = plain.events.map((event, index) => ({ ...event, trailIds: found[index]! }))
-      const posted = plain.trail!.events.map((event, index) => ({ ...event, trailIds: found[index]! }))
-      const trail = { ...plain.trail!, events: posted }
-      const post = { ...plain, events, trail, payload: Buffer.from(texts.join(',\n')) }
+      const post = { ...plain, events, payload: Buffer.from(texts.join(',\n')) }
 
       const first = await ground.open()
       await first.store.commit(makePost(['seen']))

@@ -9,7 +9,7 @@ import type {
 } from '../../src/store/store.ts'
 import { dedupeKeys } from '../../src/store/core/sealed.ts'
 import type { PostedEvent, TrailEvent, TrailFilter } from '../../src/store/trail.ts'
-import { joinEvents } from '../support/payload.ts'
+import { joinEvents, postedAs } from '../support/payload.ts'
 
 export const NOW_MS = 1_700_000_000_000
 export const NOW_S = NOW_MS / 1000
@@ -27,20 +27,30 @@ export interface BatchOptions extends Partial<QueueKey> {
 export function makeBatch(eventIds: readonly string[], options: BatchOptions = {}): NewBatch {
   const eventTimesS = eventIds.map((_, index) => options.eventTimesS?.[index] ?? NOW_S)
   const queue = { adAccountId: options.adAccountId ?? LIVE.adAccountId, isTest: options.isTest ?? false }
-  const events = eventIds.map((eventId, index) => ({
+  const identities = eventIds.map((eventId, index) => ({
     eventName: 'checkout',
     eventId,
     eventTimeS: eventTimesS[index]!,
   }))
+  const { invalidCount = 0, filteredCount = 0 } = options
   return {
     ...queue,
     payload: joinEvents(eventIds.map((eventId, index) => makeEvent(eventId, eventTimesS[index]))),
-    events,
-    keys: dedupeKeys(queue, events),
-    invalidCount: options.invalidCount ?? 0,
-    filteredCount: options.filteredCount ?? 0,
+    events: [
+      ...identities.map(postedAs),
+      ...Array.from({ length: invalidCount }, () => ({ ...WITHHELD, status: 'invalid' as const })),
+      ...Array.from({ length: filteredCount }, () => ({ ...WITHHELD, status: 'filtered' as const })),
+    ],
+    keys: dedupeKeys(queue, identities),
     receivedAtMs: options.receivedAtMs ?? NOW_MS,
   }
+}
+
+const WITHHELD = {
+  eventName: undefined,
+  trailIds: { eventId: undefined, orderId: undefined },
+  eventTimeS: undefined,
+  warnings: [],
 }
 
 /** A post as the engine makes it: these events, and beside them what it found invalid or filtered. */
@@ -51,16 +61,12 @@ export function makePost(
     readonly orderIds?: readonly string[]
   } = {},
 ): NewBatch {
-  const { beside = [], orderIds = [], receivedAtMs = NOW_MS } = options
+  const { beside = [], orderIds = [] } = options
   const batch = makeBatch(eventIds, options)
-  const events = batch.events.map(({ eventName, eventId, eventTimeS }, index): PostedEvent => {
-    const trailIds = { eventId, orderId: orderIds[index] }
-    return { eventName, trailIds, eventTimeS, status: 'prepared', warnings: [] }
+  const events = batch.events.map((event, index): PostedEvent => {
+    return { ...event, trailIds: { ...event.trailIds, orderId: orderIds[index] } }
   })
-  return {
-    ...batch,
-    trail: { receivedAtMs, keyId: 'key-1', source: undefined, events: [...events, ...beside] },
-  }
+  return { ...batch, keyId: 'key-1', events: [...events, ...beside] }
 }
 
 export function makeEvent(eventId: string, eventTimeS = NOW_S): string {

@@ -10,7 +10,6 @@ import { toLeased } from './lease.ts'
 import { packHiddenIds, readTrailIds, type BatchRow } from './rows.ts'
 import { bindBatch, dedupeKeys, readIdentity } from './sealed.ts'
 import type { Steps } from './sql.ts'
-import { trailOfStored } from './trail.ts'
 import type { Transaction } from './transaction.ts'
 
 /** A post's batch, or one of events that were stored before. */
@@ -36,14 +35,16 @@ export function batchOfStored(
   const payload = omitEvents(stored.payload, stored.gone)
   if (payload === undefined) return undefined
   const gone = new Set(stored.gone)
-  const events = splitEvents(stored.payload).flatMap((json, index) => {
-    if (gone.has(index)) return []
-    const identity = readIdentity(json)
-    return [{ ...identity, trailIds: readTrailIds(stored.hiddenIds, index, identity) }]
-  })
-  const keys = dedupeKeys(queue, events)
-  const trail = trailOfStored(events, atMs, reason)
-  return { ...queue, payload, events, keys, invalidCount: 0, filteredCount: 0, receivedAtMs, trail }
+  const identities = splitEvents(stored.payload).map(readIdentity)
+  const events = identities.map((identity, index) => ({
+    ...identity,
+    trailIds: readTrailIds(stored.hiddenIds, index, identity),
+    status: 'prepared' as const,
+    reason,
+    warnings: [],
+  }))
+  const kept = events.filter((_, index) => !gone.has(index))
+  return { ...queue, payload, events: kept, keys: dedupeKeys(queue, kept), receivedAtMs, seenAtMs: atMs }
 }
 
 export function* commitAll(
@@ -64,7 +65,8 @@ export function* commitAll(
     const duplicates = known[nth]!
     const { stored, counts } = planCommit(one, batchId, duplicates, tx.sealer)
     tx.totals.count(one, counts)
-    if (one.trail) tx.trail.post(batchId, one, one.trail, duplicates)
+    const { seenAtMs: receivedAtMs = one.receivedAtMs } = one
+    tx.trail.post(batchId, { ...one, receivedAtMs }, duplicates)
     return { stored, batchId, duplicates, repeated: duplicates.map((index) => one.keys[index]!) }
   })
   yield* tx.leases.insert(
@@ -92,16 +94,14 @@ export function planCommit(
   duplicates: readonly number[],
   sealer: Sealer,
 ): CommitPlan {
-  const { adAccountId, isTest, events, invalidCount, filteredCount } = given
-  const counts = {
-    received: events.length + filteredCount,
-    filtered: filteredCount,
-    duplicate: duplicates.length,
-    invalid: invalidCount,
-  }
+  const { adAccountId, isTest, events } = given
+  const prepared = events.filter(({ status }) => status === 'prepared')
+  const filtered = events.filter(({ status }) => status === 'filtered').length
+  const received = prepared.length + filtered
+  const counts = { received, filtered, duplicate: duplicates.length, invalid: events.length - received }
   const payload = omitEvents(given.payload, duplicates)
   const omitted = new Set(duplicates)
-  const kept = events.filter((_, index) => !omitted.has(index))
+  const kept = prepared.filter((_, index) => !omitted.has(index))
   const count = kept.length
   if (payload === undefined || count === 0) return { stored: undefined, counts }
   const { is_replay, attempts, history } = given.before ?? NEVER_BEFORE
@@ -110,7 +110,7 @@ export function planCommit(
     ad_account_id: adAccountId,
     is_test: isTest,
     is_replay,
-    oldest_event_time_s: Math.min(...kept.map(({ eventTimeS }) => eventTimeS)),
+    oldest_event_time_s: Math.min(...kept.map(({ eventTimeS }) => eventTimeS!)),
     size_bytes: payload.byteLength,
     event_count: count,
     pending_count: count,

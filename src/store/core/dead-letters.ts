@@ -159,7 +159,6 @@ function raise({ sealer, report }: Transaction, row: DeadLetterRow, nowMs: numbe
   const history = packHistory([...unpackHistory(row.history), { atMs: nowMs, reason: 'replayed' }])
   const batch: GivenBatch = {
     ...batchOfStored(queue, stored, row.first_seen_at_ms, { atMs: nowMs, reason: 'replayed' })!,
-    seenAtMs: nowMs,
     before: { is_replay: true, attempts: row.attempts, history },
   }
   return { deadLetter: row, batch }

@@ -1,6 +1,7 @@
 /** Rows as SQLite and PostgreSQL both have them: columns have the same names. SQLite's booleans are 0 and 1. */
 import { unlessPersonal, type TrailIds } from '../../events/personal-ids.ts'
-import { HISTORY_LIMIT, type DeadStatus, type HistoryEntry, type NewBatch, type QueueKey } from '../store.ts'
+import { HISTORY_LIMIT, type DeadStatus, type HistoryEntry, type QueueKey } from '../store.ts'
+import type { PostedEvent } from '../trail.ts'
 
 export type Flag = boolean | number
 
@@ -117,11 +118,11 @@ export function listPositions(bitmap: Uint8Array): number[] {
  * Which ids of a batch's events may be personal, as it was decided while the values of their customers were known: two bits per event, for its
  * own id and its order's; null while there is none, as of nearly all batches.
  */
-export function packHiddenIds(events: NewBatch['events']): Uint8Array | null {
+export function packHiddenIds(events: readonly PostedEvent[]): Uint8Array | null {
   let bitmap: Uint8Array | null = null
   for (let index = 0; index < events.length; index++) {
     const ids = events[index]!.trailIds
-    if (ids?.eventId !== null && ids?.orderId !== null) continue
+    if (ids.eventId !== null && ids.orderId !== null) continue
     bitmap ??= makeBitmap(2 * events.length)
     if (ids.eventId === null) addPosition(bitmap, 2 * index)
     if (ids.orderId === null) addPosition(bitmap, 2 * index + 1)

@@ -30,8 +30,8 @@ type Handler<Context, K extends OperationKind> = (
 
 const CHANGES: { readonly [K in OperationKind]?: Handler<Transaction, K> } = {
   *countInvalid({ totals, trail, nextBatchId }, post) {
-    totals.count(post, { invalid: post.invalidCount })
-    if (post.trail) trail.post(nextBatchId(), post, post.trail, [])
+    totals.count(post, { invalid: post.events.length })
+    trail.post(nextBatchId(), post, [])
   },
   lease,
   replay,

@@ -7,9 +7,8 @@
  * per second), and 32 in posts of 100. They are found by a walk, newest first: `ids` has three bytes per id, so that a row is opened only
  * where the id most likely is, and so for accounts, sources and all outcomes but the usual ones.
  */
-import type { TrailIds } from '../../events/personal-ids.ts'
-import type { Acknowledgement, DeadEvent, EventIdentity, QueueKey } from '../store.ts'
-import type { Outcome, PostTrail } from '../trail.ts'
+import type { Acknowledgement, DeadEvent, PostOfTrail, QueueKey } from '../store.ts'
+import type { Outcome } from '../trail.ts'
 import { addPost, createEntries, EVENT_SIZE, packEntries, type Entries } from './trail-entries.ts'
 import { toPairs } from './rows.ts'
 import type { TotalCounts } from './totals.ts'
@@ -57,14 +56,9 @@ export function createTrailWriter(isOn: boolean, wallMs: () => number) {
     /** Batches that were added to, for those who follow the trail. */
     touched,
     /** `duplicates`: positions among the prepared events, ascending. */
-    post(
-      batchId: number,
-      { adAccountId, isTest }: QueueKey,
-      trail: PostTrail,
-      duplicates: readonly number[],
-    ): void {
+    post(batchId: number, post: PostOfTrail, duplicates: readonly number[]): void {
       if (!isOn) return
-      const { keyId = 0, source = 0, receivedAtMs, events } = trail
+      const { adAccountId, isTest, keyId = 0, source = 0, receivedAtMs, events } = post
       const sender = [adAccountId, isTest ? 1 : 0, keyId, source] as const
       const times = { receivedAtMs, committedAtMs: wallMs() }
       addPost(rowOf(batchId), { place: placeOf(batchId), sender, ...times, events, duplicates })
@@ -138,27 +132,6 @@ function toRow(bucket: number, row: Entries): NewTrailRow {
   for (const [, , , , , , dead = []] of row.outcomes) for (const [, status] of dead) outcomes.add(status)
   for (const outcome of outcomes) ids.push(outcomeMark(outcome))
   return { bucket, received_at_ms: receivedAtMs, ids: packIds(ids), entries: packEntries(row) }
-}
-
-/** Of events that do not come from a post: `replayed` or `recovered`. */
-export function trailOfStored(
-  events: readonly (EventIdentity & { readonly trailIds: TrailIds })[],
-  receivedAtMs: number,
-  reason: string,
-): PostTrail {
-  return {
-    receivedAtMs,
-    keyId: undefined,
-    source: undefined,
-    events: events.map(({ eventName, trailIds, eventTimeS }) => ({
-      eventName,
-      trailIds,
-      eventTimeS,
-      status: 'prepared',
-      reason,
-      warnings: [],
-    })),
-  }
 }
 
 export function bucketOf(batchId: number): number {

@@ -86,14 +86,13 @@ export interface PostsOptions {
   readonly now: () => number
   readonly after: Clock['after']
   readonly maxEventAgeMs: number
-  readonly hasTrail: boolean
 }
 
 /** Some six events: to set the compressor up takes as long as it saves PostgreSQL in storing fewer. SQLite takes as long either way. */
 const COMPRESSED_FROM_BYTES = 8 * 1024
 
 export function createPosts(options: PostsOptions): Posts {
-  const { store, work, webhooks, now, hasTrail } = options
+  const { store, work, webhooks, now } = options
   /** Ids of posts that were not begun. */
   const waiting = new Set<number>()
   const recentCustomers = createRecentCustomers()
@@ -114,12 +113,12 @@ export function createPosts(options: PostsOptions): Posts {
 
   async function commit(
     { adAccountId, receivedAtMs, keyId, source }: Post,
-    { isTest, judged, valid, payload, keys, filteredCount, invalidCount }: PreparedPost,
+    { isTest, judged, payload, keys, invalidCount }: PreparedPost,
   ): Promise<Receipt> {
-    const trail = hasTrail ? { receivedAtMs, keyId, source, events: judged } : undefined
+    const post = { adAccountId, isTest, receivedAtMs, keyId, source, events: judged }
     if (invalidCount === judged.length) {
       // Only a count: it shares the next commit, and the answer does not depend on it.
-      void store.countInvalid({ adAccountId, isTest, invalidCount, trail }).catch(() => undefined)
+      void store.countInvalid(post).catch(() => undefined)
       return NOTHING_COMMITTED
     }
     let compressed: Uint8Array | undefined
@@ -128,19 +127,7 @@ export function createPosts(options: PostsOptions): Posts {
       compressed = await compress(payload)
       await gathering.join(payload.byteLength)
     } else if (payload.byteLength >= COMPRESSED_FROM_BYTES) compressed = compressAtOnce(payload)
-    const counts = { filteredCount, invalidCount }
-    const batch = {
-      adAccountId,
-      isTest,
-      payload,
-      compressed,
-      events: valid,
-      keys,
-      ...counts,
-      receivedAtMs,
-      trail,
-    }
-    return store.commit(batch)
+    return store.commit({ ...post, payload, compressed, keys })
   }
 
   return {

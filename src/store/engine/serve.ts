@@ -26,18 +26,10 @@ export function serveEngine(port: MessagePort): void {
     // After the commits of this turn, which are scheduled at its end.
     const nextTurn = (run: () => void) => void runAfterTurn(() => runAfterTurn(run))
     const work = createWork({ now, nextTurn })
-    const { maxEventAgeMs, hasTrail } = settings
+    const { maxEventAgeMs } = settings
     const expressions = createExpressions()
     const webhooks = createWebhooks({ work, expressions })
-    const posts = createPosts({
-      store,
-      work,
-      webhooks,
-      now,
-      after: systemClock.after,
-      maxEventAgeMs,
-      hasTrail,
-    })
+    const posts = createPosts({ store, work, webhooks, now, after: systemClock.after, maxEventAgeMs })
     Object.assign(handlers, store, vaultStore, shared)
     Object.assign(handlers, {
       takePost: (post) => posts.take(post),

@@ -26,7 +26,7 @@ t.test('posts of many senders in one row keep whose they are, and when they came
     receivedAtMs: NOW_MS - 5 + 2 * nth,
     events: [postedAs('checkout', nth)] as const,
   }))
-  for (const [batchId, post] of posts.entries()) writer.post(batchId, post, post, [])
+  for (const [batchId, post] of posts.entries()) writer.post(batchId, post, [])
   const rows = writer.rows()
   t.equal(rows.length, 1)
   t.equal(rows[0]!.received_at_ms, posts.at(-1)!.receivedAtMs)
@@ -52,8 +52,7 @@ t.test(
     const names = Array.from({ length: 40 }, (_, nth) => `name-${nth}`)
     const given = [...names, 'jane@example.com', undefined, ...names.toReversed()]
     const writer = createTrailWriter(true, () => NOW_MS)
-    const post = { receivedAtMs: NOW_MS, keyId: undefined, source: undefined }
-    writer.post(7, SENDERS[0]!, { ...post, events: given.map(postedAs) }, [])
+    writer.post(7, { ...SENDERS[0]!, receivedAtMs: NOW_MS, events: given.map(postedAs) }, [])
     const events = postsByBucket(writer.rows()).get(0)![0]!.events({})
     t.same(
       events.map(({ eventName }) => eventName),
@@ -66,7 +65,7 @@ t.test('a large row is compressed, a small one is not', async (t) => {
   const bytesOf = (count: number) => {
     const writer = createTrailWriter(true, () => NOW_MS)
     const events = Array.from({ length: count }, (_, nth) => postedAs('checkout', nth))
-    writer.post(7, SENDERS[0]!, { receivedAtMs: NOW_MS, keyId: undefined, source: undefined, events }, [])
+    writer.post(7, { ...SENDERS[0]!, receivedAtMs: NOW_MS, events }, [])
     const [row] = writer.rows()
     t.equal(postsByBucket([row!]).get(0)![0]!.events({}).length, count)
     return row!.entries
@@ -77,9 +76,8 @@ t.test('a large row is compressed, a small one is not', async (t) => {
 
 t.test('a row with a flipped bit is read or left out, and never fails the others', async (t) => {
   const writer = createTrailWriter(true, () => NOW_MS)
-  const post = { receivedAtMs: NOW_MS, keyId: undefined, source: undefined }
   for (const [batchId, sender] of SENDERS.entries()) {
-    writer.post(batchId, sender, { ...post, events: [postedAs('checkout', batchId)] }, [])
+    writer.post(batchId, { ...sender, receivedAtMs: NOW_MS, events: [postedAs('checkout', batchId)] }, [])
     writer.outcome({ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS })
   }
   // Of these an entry has all that it can have.
@@ -93,7 +91,7 @@ t.test('a row with a flipped bit is read or left out, and never fails the others
   ] as const) {
     const batchId = SENDERS.length + index
     const events = [0, 1, 2].map((nth) => ({ ...postedAs('checkout', nth), warnings }))
-    writer.post(batchId, SENDERS[0]!, { ...post, events }, [2])
+    writer.post(batchId, { ...SENDERS[0]!, receivedAtMs: NOW_MS, events }, [2])
     const dead = [{ index, ...died }]
     writer.outcome({ batchId, delivered, dead, failures, acknowledgedAtMs: NOW_MS })
   }

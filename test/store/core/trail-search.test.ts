@@ -9,7 +9,7 @@ import {
   type TrailStepRequest,
 } from '../../../src/store/core/trail-search.ts'
 import { createTrailWriter } from '../../../src/store/core/trail.ts'
-import { LIVE, makePost, NOW_MS } from '../batches.ts'
+import { makePost, NOW_MS } from '../batches.ts'
 
 const POSTS = 8
 const EVENTS = 600
@@ -18,7 +18,7 @@ const EVENTS = 600
 const rows = Array.from({ length: POSTS }, (_, batchId) => {
   const writer = createTrailWriter(true, () => NOW_MS)
   const ids = Array.from({ length: EVENTS }, (_event, n) => `${batchId}-${n}`)
-  writer.post(batchId, LIVE, makePost(ids).trail!, [])
+  writer.post(batchId, makePost(ids), [])
   return writer.rows()[0]!
 })
 

@@ -51,10 +51,8 @@ function commit(bytes: Uint8Array = Buffer.from('{}')) {
   return {
     ...queue,
     payload: bytes,
-    events: [{ eventName: 'n', eventId: 'i', eventTimeS: 1 }],
+    events: [],
     keys: [],
-    invalidCount: 0,
-    filteredCount: 0,
     receivedAtMs: 1,
   }
 }

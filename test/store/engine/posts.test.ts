@@ -14,18 +14,21 @@ const never = () => () => {}
 function setUp(work?: Work, after: (delayMs: number, run: () => void) => () => void = never) {
   const committed: NewBatch[] = []
   const counted: number[] = []
-  const seen = new Set<string>()
+  const seen = new Set<unknown>()
   let steps = 0
   const posts = createPosts({
     store: {
       async commit(batch): Promise<Receipt> {
         committed.push(batch)
-        const duplicates = batch.events.flatMap(({ eventId }, index) => (seen.has(eventId) ? [index] : []))
-        for (const { eventId } of batch.events) seen.add(eventId)
+        const ids = batch.events.flatMap(({ status, trailIds }) =>
+          status === 'prepared' ? [trailIds.eventId] : [],
+        )
+        const duplicates = ids.flatMap((eventId, index) => (seen.has(eventId) ? [index] : []))
+        for (const eventId of ids) seen.add(eventId)
         return { batch: undefined, duplicates, pendingDuplicates: 0 }
       },
-      async countInvalid({ invalidCount: count }) {
-        counted.push(count)
+      async countInvalid({ events }) {
+        counted.push(events.length)
       },
     },
     work: work ?? {
@@ -43,7 +46,6 @@ function setUp(work?: Work, after: (delayMs: number, run: () => void) => () => v
     now: () => 0,
     after,
     maxEventAgeMs: LIVE.maxEventAgeMs,
-    hasTrail: true,
   })
   const take = (data: readonly unknown[] | string, more: Partial<Post> = {}) =>
     posts.take({
@@ -69,7 +71,7 @@ t.test('valid events are committed as one batch; invalid ones are named by their
     remarks: [{ index: 1, error: 'the event must be an object' }],
   })
   t.equal(receipt.remarks.length, 1)
-  t.match(committed, [{ invalidCount: 1, events: [{}, { eventId: 'two' }] }])
+  t.match(committed, [{ events: [{}, { status: 'invalid' }, { trailIds: { eventId: 'two' } }] }])
   t.same(JSON.parse(`[${Buffer.from(committed[0]!.payload).toString()}]`).length, 2)
   t.same(counted, [])
 })

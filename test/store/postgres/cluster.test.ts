@@ -106,7 +106,7 @@ void t.test(
     const tokens = { capacity: 9, refillPerMinute: 9, wanted: 1, holding: 0, unused: 0 }
     const bucket = { kind: 'post_limiter' as const, adAccountId: '1', ...tokens }
     await Promise.all([t.rejects(shared.exchange([bucket]), unavailable), cancelWait()])
-    const acknowledged = store.countInvalid({ ...queue, invalidCount: 3 })
+    const acknowledged = store.countInvalid(makeBatch([], { ...queue, invalidCount: 3 }))
     await cancelWait()
     t.match(await store.size(), { isWritable: false }, 'and it is not ready')
 

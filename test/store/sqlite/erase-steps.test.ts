@@ -9,7 +9,7 @@ import { BUCKET_BATCHES } from '../../../src/store/core/trail.ts'
 import type { Position } from '../../../src/store/core/walk.ts'
 import { createQueueTables } from '../../../src/store/sqlite/queue-tables.ts'
 import { QUEUE_SCHEMA } from '../../../src/store/sqlite/schema.ts'
-import { LIVE, makePost, NOW_MS } from '../batches.ts'
+import { makePost, NOW_MS } from '../batches.ts'
 
 const BUCKETS = 5
 
@@ -28,8 +28,8 @@ t.test('where all events have the same order id, each step opens one bucket', as
   }
   const tables = createQueueTables(options)
   for (let bucket = 0; bucket < BUCKETS; bucket++) {
-    const { trail } = makePost([`e-${bucket}`], { orderIds: ['none'] })
-    tables.trail.post(bucket * BUCKET_BATCHES, LIVE, trail!, [])
+    const post = makePost([`e-${bucket}`], { orderIds: ['none'] })
+    tables.trail.post(bucket * BUCKET_BATCHES, post, [])
   }
   tables.run(tables.closeTrail())
   const opened: number[] = []
