@@ -4,13 +4,12 @@
  * an erased event becomes `{}`. What is leased is only counted, since a call may be made of it.
  */
 import { EVENT_SEPARATOR, splitEvents } from '../payload.ts'
-import type { DeadLetterQuery } from '../store.ts'
 import type { Erased } from '../trail.ts'
 import type { RequestOf } from '../engine/operations.ts'
 import { acknowledgeBatch, writeBatches, type PendingBatch } from './acknowledge.ts'
 import { findDeadLetters, removeDeadLetters } from './dead-letters.ts'
 import { addPosition, listPositions, makeBitmap, toQueue, type BatchRow } from './rows.ts'
-import { bindBatch, openDeadLetter, openSealed, readIdentity } from './sealed.ts'
+import { bindBatch, openSealed, readIdentity } from './sealed.ts'
 import { query, type Steps } from './sql.ts'
 import { postsByBucket } from './trail-posts.ts'
 import { isWanted, searchTrailStep } from './trail-search.ts'
@@ -78,21 +77,11 @@ function countAnew(row: BatchRow, eventCount: number): PendingBatch {
 }
 
 function* eraseDeadLetters(tx: Transaction, request: Request): Steps<EraseStep> {
-  const { adAccountId, eventId, orderId, from } = request
-  const wanted: DeadLetterQuery = {
-    limit: STEP_DEAD_LETTERS,
-    ...(from.at === undefined ? {} : { beforeId: from.at }),
-    ...(adAccountId === undefined ? {} : { adAccountId }),
-    ...(eventId === undefined ? {} : { eventId }),
-    ...(orderId === undefined ? {} : { orderId }),
-  }
+  const { nowMs: _, from, ...filter } = request
+  const wanted = { ...filter, limit: STEP_DEAD_LETTERS, beforeId: from.at ?? Number.MAX_SAFE_INTEGER }
   const { rows, beforeId } = yield* findDeadLetters(tx.sealer, wanted, 'FOR UPDATE')
-  const meant = rows.filter((row) => {
-    const content = openDeadLetter(tx.sealer, toQueue(row), row.sealed)
-    return content !== undefined && isMeant(content.json, row.ad_account_id, request)
-  })
-  yield* removeDeadLetters(tx, meant)
-  return { ...NOTHING_ERASED, deadLetters: meant.length, next: nextPosition(from, beforeId, ERASED_IN) }
+  yield* removeDeadLetters(tx, rows)
+  return { ...NOTHING_ERASED, deadLetters: rows.length, next: nextPosition(from, beforeId, ERASED_IN) }
 }
 
 /** Of events that died before the erasure began, whose dead letters are gone now. */
