@@ -4,7 +4,7 @@
  */
 import type { Sealer } from '../../vault/seal.ts'
 import { omitEvents, splitEvents } from '../payload.ts'
-import type { HistoryEntry, LeasedBatch, NewBatch, QueueKey, Receipt } from '../store.ts'
+import type { HistoryEntry, NewBatch, QueueKey, Receipt } from '../store.ts'
 import type { Changes } from './totals.ts'
 import { toLeased } from './lease.ts'
 import { packHiddenIds, readTrailIds, type BatchRow } from './rows.ts'
@@ -81,24 +81,23 @@ export function* commitAll(
   })
 }
 
-export interface CommitPlan {
-  /** Undefined when every event is a duplicate. */
-  readonly stored: { readonly row: BatchRow; readonly batch: LeasedBatch } | undefined
-  readonly counts: Changes
-}
-
-/** `duplicates`: positions, ascending. */
+/** `duplicates`: positions, ascending. `stored`: undefined when every event is one. */
 export function planCommit(
   given: GivenBatch,
   batchId: number,
   duplicates: readonly number[],
   sealer: Sealer,
-): CommitPlan {
+) {
   const { adAccountId, isTest, events } = given
   const prepared = events.filter(({ status }) => status === 'prepared')
   const filtered = events.filter(({ status }) => status === 'filtered').length
   const received = prepared.length + filtered
-  const counts = { received, filtered, duplicate: duplicates.length, invalid: events.length - received }
+  const counts: Changes = {
+    received,
+    filtered,
+    duplicate: duplicates.length,
+    invalid: events.length - received,
+  }
   const payload = omitEvents(given.payload, duplicates)
   const omitted = new Set(duplicates)
   const kept = prepared.filter((_, index) => !omitted.has(index))

@@ -58,22 +58,15 @@ function* chooseWaiting({ leases }: Transaction, request: LeaseRequest): Steps<n
   return chosen
 }
 
-export function waitingSql({ isReplay }: Pick<LeaseRange, 'isReplay'>): string {
+export function waitingSql({ isReplay }: { readonly isReplay: boolean }): string {
   return `SELECT batch_id, oldest_event_time_s, pending_count, size_bytes FROM batches
     WHERE owner_id IS NULL AND ad_account_id = $1 AND is_test = $2 AND is_replay = ${isReplay}
       AND (oldest_event_time_s, batch_id) > ($3, $4) AND oldest_event_time_s <= $5
     ORDER BY oldest_event_time_s, batch_id LIMIT $6 FOR UPDATE SKIP LOCKED`
 }
 
-export interface LeaseRange {
-  readonly isReplay: boolean
-  /** Event times, in seconds: above the first, up to the second. */
-  readonly aboveS: number
-  readonly uptoS: number
-}
-
-/** In the order of a lease. Within a range the oldest event comes first, then the lower id. */
-export function listRanges(nowMs: number): LeaseRange[] {
+/** Event times, in the order of a lease. Within a range the oldest event comes first, then the lower id. */
+export function listRanges(nowMs: number) {
   const [first, last] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
   const edgeS = Math.floor(nowMs / 1000) - ON_TIME_S
   return [

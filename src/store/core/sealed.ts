@@ -14,12 +14,6 @@ import type { SealBinding, Sealer } from '../../vault/seal.ts'
 import type { EventIdentity, QueueKey } from '../store.ts'
 import { nameOfQueue } from './rows.ts'
 
-export interface DeadLetterContent {
-  readonly message: string
-  /** The event's JSON. */
-  readonly json: string
-}
-
 /** Of SHA-256: two events of one store never share so many. */
 export const DEDUPE_KEY_BYTES = 16
 
@@ -126,12 +120,8 @@ export function packDeadLetter(message: string, json: string): Uint8Array {
   return Buffer.from(`${message.replaceAll('\n', ' ')}\n${json}`)
 }
 
-/** Undefined when no key opens it. */
-export function openDeadLetter(
-  sealer: Sealer,
-  queue: QueueKey,
-  sealed: Uint8Array,
-): DeadLetterContent | undefined {
+/** Its message, and the event's JSON; undefined when no key opens it. */
+export function openDeadLetter(sealer: Sealer, queue: QueueKey, sealed: Uint8Array) {
   const content = openSealed(sealer, sealed, bindDeadLetter(queue))
   if (content === undefined) return undefined
   const text = Buffer.from(content).toString('utf8')
@@ -139,13 +129,11 @@ export function openDeadLetter(
   return { message: text.slice(0, end), json: text.slice(end + 1) }
 }
 
-export interface StoredIdentity extends EventIdentity {
-  /** Empty where there is none. */
-  readonly orderId: string
-}
-
-/** The relay wrote this JSON itself; a wrong field would be its own fault and must not stop an acknowledgement. */
-export function readIdentity(json: string): StoredIdentity {
+/**
+ * The relay wrote this JSON itself; a wrong field would be its own fault and must not stop an acknowledgement. `orderId`: empty where
+ * there is none.
+ */
+export function readIdentity(json: string) {
   const event = JSON.parse(json) as Readonly<Record<string, unknown>>
   const timeS = event['event_time']
   return {

@@ -22,17 +22,11 @@ export interface DeadLetterPage {
 /** Without what core/write-watch.ts adds. */
 export type QueueSize = Omit<StoreSize, 'isWritable'>
 
-export interface RecoveredBatch {
-  /** In the file that it comes from. */
-  readonly batchId: number
-  readonly batch: NewBatch
-}
-
 export interface RecoverRequest {
   /** The name of the file that was quarantined. */
   readonly file: string
-  readonly batches: readonly RecoveredBatch[]
-  /** Their rows in that file: with their ids there. */
+  /** With their ids in that file. */
+  readonly batches: readonly { readonly batchId: number; readonly batch: NewBatch }[]
   readonly deadLetters: readonly (NewDeadLetterRow & { readonly id: number })[]
 }
 

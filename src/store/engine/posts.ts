@@ -68,16 +68,6 @@ export interface PostReceipt extends Receipt {
   readonly prepareMs: number
 }
 
-export interface Posts {
-  /**
-   * Rejects with INVALID_REQUEST, UNAUTHORIZED, CLOCK_IN_DOUBT, SENDER_LEFT or STORE_UNAVAILABLE; nothing was counted then, and
-   * nothing taken (but see `Store.commit`).
-   */
-  take(post: Post): Promise<PostReceipt>
-  /** Its sender has disconnected and will retry: if it was not begun, it never is. */
-  withdraw(postId: number): void
-}
-
 export interface PostsOptions {
   readonly store: Pick<Store, 'commit' | 'countInvalid'>
   readonly work: Work
@@ -91,7 +81,7 @@ export interface PostsOptions {
 /** Some six events: to set the compressor up takes as long as it saves PostgreSQL in storing fewer. SQLite takes as long either way. */
 const COMPRESSED_FROM_BYTES = 8 * 1024
 
-export function createPosts(options: PostsOptions): Posts {
+export function createPosts(options: PostsOptions) {
   const { store, work, webhooks, now } = options
   /** Ids of posts that were not begun. */
   const waiting = new Set<number>()
@@ -131,7 +121,11 @@ export function createPosts(options: PostsOptions): Posts {
   }
 
   return {
-    async take(post) {
+    /**
+     * Rejects with INVALID_REQUEST, UNAUTHORIZED, CLOCK_IN_DOUBT, SENDER_LEFT or STORE_UNAVAILABLE; nothing was counted then, and
+     * nothing taken (but see `Store.commit`).
+     */
+    async take(post: Post): Promise<PostReceipt> {
       const startedMs = now()
       waiting.add(post.postId)
       const prepared = await prepareInTurn(post).finally(() => waiting.delete(post.postId))
@@ -152,16 +146,13 @@ export function createPosts(options: PostsOptions): Posts {
         prepareMs,
       }
     },
-    withdraw: (postId) => void waiting.delete(postId),
+    /** Its sender has disconnected and will retry: if it was not begun, it never is. */
+    withdraw: (postId: number) => void waiting.delete(postId),
   }
 }
 
 /** Does all that takes time in proportion to the events, so that little is left for the transaction, which other posts wait for. */
-function* prepare(
-  post: Post,
-  open: OpenPost,
-  { maxEventAgeMs }: Pick<PostsOptions, 'maxEventAgeMs'>,
-): Generator<void, PreparedPost> {
+function* prepare(post: Post, open: OpenPost, { maxEventAgeMs }: Pick<PostsOptions, 'maxEventAgeMs'>) {
   const { receivedAtMs, adAccountId, account } = post
   const { events, isTest, withheld } = yield* open(post)
   const context = { ...account, nowMs: receivedAtMs, maxEventAgeMs, isTest }
@@ -194,16 +185,8 @@ function* prepare(
   }
 }
 
-interface PreparedPost {
-  readonly isTest: boolean
-  /** All events, in the order of the post. */
-  readonly judged: readonly JudgedEvent[]
-  readonly valid: readonly ValidEvent[]
-  readonly invalidCount: number
-  readonly filteredCount: number
-  readonly keys: readonly Uint8Array[]
-  readonly payload: Uint8Array
-}
+/** `judged`: all events, in the order of the post. */
+type PreparedPost = ReturnType<typeof prepare> extends Generator<void, infer Result> ? Result : never
 
 /** At once: until garbage is collected, bodies that were read add up to tens of megabytes. A part of a shared buffer stays. */
 function free({ buffer, byteLength }: Uint8Array): void {
