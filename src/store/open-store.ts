@@ -94,5 +94,9 @@ const PROBLEMS: Readonly<Record<StoreProblem['problem'], readonly [reason: strin
     'commit_in_doubt',
     'a commit was not confirmed, posts are refused until one is: is the synchronous standby away?',
   ],
+  commits_lost: [
+    'commits_lost',
+    'the database lacks what it confirmed, events that were answered may be lost: was a standby promoted that was behind?',
+  ],
   engine_died: ['engine_died', 'the store is gone, the relay must be started again'],
 }

@@ -138,5 +138,7 @@ export type StoreProblem =
   | { readonly problem: 'queue_quarantined'; readonly path: string }
   /** PostgreSQL did not confirm a commit, most likely since its synchronous standby is away: posts are refused. */
   | { readonly problem: 'commit_in_doubt' }
+  /** PostgreSQL has lost what it confirmed: a standby was promoted that lacked it. */
+  | { readonly problem: 'commits_lost' }
   /** Nothing works until the relay starts again. */
   | { readonly problem: 'engine_died'; readonly message: string }

@@ -11,6 +11,8 @@
  * Replicas report absolute values, so a retry is idempotent. Errors only under-admit: a grant whose answer was lost is never
  * used.
  *
+ * A standby that is promoted may lack the last grants. So the calls' bucket begins empty where another start of a server wrote it last.
+ *
  * The arithmetic is that of src/limits/bucket.ts. Rows are locked in sorted order, so that replicas that exchange for many
  * accounts at once do not deadlock.
  */
@@ -55,8 +57,10 @@ async function exchange(
     names,
   )
   // Read after the lock, which the exchange may have waited for.
-  const { rows } = await client.query<{ level: number; at_ms: number; now_ms: number } & Held>(
-    `SELECT level, at_ms, ${NOW_MS} AS now_ms, held.*
+  const { rows } = await client.query<
+    { level: number; at_ms: number; is_other: boolean; now_ms: number } & Held
+  >(
+    `SELECT level, at_ms, server <> pg_postmaster_start_time() AS is_other, ${NOW_MS} AS now_ms, held.*
      FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (kind, ad_account_id, nth)
      JOIN buckets USING (kind, ad_account_id)
      CROSS JOIN LATERAL (
@@ -67,11 +71,12 @@ async function exchange(
     [...names, ownerId],
   )
   const exchanged = requests.map((request, index) => {
-    const { level, at_ms: atMs, now_ms: nowMs, ...held } = rows[index]!
-    return exchangeOne({ level, atMs }, held, request, nowMs)
+    const { level, at_ms: atMs, is_other: isOther, now_ms: nowMs, ...held } = rows[index]!
+    const bucket = isOther && request.kind === 'call_limiter' ? { level: 0, atMs: nowMs } : { level, atMs }
+    return exchangeOne(bucket, held, request, nowMs)
   })
   await client.query(
-    `UPDATE buckets SET level = new.level, at_ms = new.at_ms
+    `UPDATE buckets SET level = new.level, at_ms = new.at_ms, server = pg_postmaster_start_time()
      FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS new (kind, account, level, at_ms)
      WHERE buckets.kind = new.kind AND ad_account_id = new.account`,
     [...names, exchanged.map(({ level }) => level), exchanged.map(({ atMs }) => atMs)],

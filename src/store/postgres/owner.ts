@@ -8,7 +8,8 @@
  *
  * The number is the fencing number. A batch that a dead owner leases waits again; what the dead one says of it afterwards
  * counts only as long as nobody else leases it. Its tokens stay counted until it is gone: a suspended process
- * may continue. The counters of dead owners are merged into row 0.
+ * may continue. The counters of dead owners are merged into row 0. Who finds that the server has lost its last commits takes a new
+ * number, too.
  */
 import { uniqueQueues, type QueueRow } from '../core/rows.ts'
 import { ADD, COUNTERS } from '../core/totals.ts'
@@ -32,32 +33,53 @@ export type Owner = Awaited<ReturnType<typeof registerOwner>>
 const FREED_AT_ONCE = 1000
 /** A suspended process may still use its tokens. */
 const GONE_AFTER_S = 300
+/** "batch" in ASCII. */
+const BATCH_IDS_LOCK = 0x6261746368
+/**
+ * After a failover to a standby that lacked the last commits their ids would be given again, and outcomes of what was lost be
+ * taken for those of newer batches. More than any standby lags behind.
+ */
+const LOST_IDS = 1e7
 
 export async function registerOwner(options: OwnerOptions) {
   const { pool, name, keyId, heartbeatMs, leaseMs, onFailure, onLost } = options
   const ids: number[] = []
-  let registering: Promise<void> | undefined
+  let registering: ReturnType<typeof registerAgain> | undefined
   let beating: Promise<void> | undefined
   /** Start of the heartbeats without a gap; monotonic. */
   let steadySinceMs = performance.now()
   let beatAtMs = -Infinity
   let isClosed = false
 
-  async function register(): Promise<void> {
-    const { rows } = await pool.query<{ owner_id: number }>(
+  async function register(client: Queryable): Promise<number> {
+    const { rows } = await client.query<{ owner_id: number }>(
       'INSERT INTO owners (name, key_id) VALUES ($1, $2) RETURNING owner_id',
       [name, keyId],
     )
-    ids.push(rows[0]!.owner_id)
+    return rows[0]!.owner_id
   }
 
-  /** Takes a new number. Once for each death: a second one would get no heartbeats, and its leases would be taken over. */
-  async function registerAgain(deadId: number): Promise<void> {
-    if (isClosed || ids.at(-1) !== deadId) return
-    registering ??= register()
-      .then(onLost)
+  /**
+   * Takes a new number. Once for each death: a second one would get no heartbeats, and its leases would be taken over. Where the old one is
+   * alive, the server has lost commits: what is in memory is still to be sent, since the store may have lost it.
+   */
+  async function registerAgain(oldId: number): Promise<'dead' | 'commits_lost'> {
+    if (isClosed || ids.at(-1) !== oldId) return 'dead'
+    registering ??= pool
+      .transact(async (client) => {
+        const old = await client.query('SELECT FROM owners WHERE owner_id = $1 AND dead_at IS NULL', [oldId])
+        // Two at once could set it back.
+        await client.query('SELECT pg_advisory_xact_lock($1)', [BATCH_IDS_LOCK])
+        await client.query(`SELECT setval('batch_ids', nextval('batch_ids') + ${LOST_IDS})`)
+        return { id: await register(client), isAlive: old.rowCount === 1 }
+      })
+      .then(({ id, isAlive }) => {
+        ids.push(id)
+        if (!isAlive) onLost()
+        return isAlive ? ('commits_lost' as const) : ('dead' as const)
+      })
       .finally(() => (registering = undefined))
-    await registering
+    return registering
   }
 
   async function beat(): Promise<void> {
@@ -74,7 +96,7 @@ export async function registerOwner(options: OwnerOptions) {
     await takeOver(pool)
   }
 
-  await register()
+  ids.push(await pool.transact(register))
   await beat()
   const timer = setInterval(() => {
     beating ??= beat()

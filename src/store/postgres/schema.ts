@@ -6,7 +6,8 @@
  * dedupe        live events that were delivered or are queued, by 16 bytes of SHA-256: as a `uuid` they are compared at once, and
  *               not as bytes of any length
  * vault_version is raised with each change of the documents
- * buckets       levels in 1/60,000 of a token; `bucket_grants`: tokens handed out, neither used nor given back
+ * buckets       levels in 1/60,000 of a token, and since when the server runs that wrote them; `bucket_grants`: tokens handed out, neither
+ *               used nor given back
  * feed          what changed, for the other replicas; rows of the last minutes only
  *
  * `dedupe` is vacuumed early: a query for the oldest rows reads past all that were deleted since.
@@ -19,7 +20,7 @@ import { CLAIM_FUNCTION } from './dedupe.ts'
 export const SCHEMA_NAME = 'pinrelay'
 
 /** Raised with every change of the tables: a relay that knows others does not start. */
-const SCHEMA_VERSION = 2
+const SCHEMA_VERSION = 3
 
 const TABLES = `
   CREATE TABLE owners (
@@ -57,6 +58,7 @@ const TABLES = `
     ad_account_id text NOT NULL,
     level bigint NOT NULL,
     at_ms bigint NOT NULL,
+    server timestamptz NOT NULL DEFAULT pg_postmaster_start_time(),
     PRIMARY KEY (kind, ad_account_id)
   ) WITH (fillfactor = 50);
   CREATE TABLE bucket_grants (

@@ -67,7 +67,7 @@ const OF_EVERY_POST: ReadonlySet<OperationKind> = new Set([
   'countInvalid',
 ])
 
-/** This process was declared dead. */
+/** This process was declared dead, or the server has lost what this process committed last. */
 class OwnerDead extends Error {}
 
 /** Runs one group at a time. Never rejects. */
@@ -76,6 +76,8 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
   const parts = { sealer, trail: trail.writer, dedupe: createDedupe(), limitBytes, report }
   let doubt: Doubt | undefined
   let commitNumber = 0
+  /** By the last answer. A new owner's is 0. */
+  let committed = { ownerId: 0, commitNumber: 0 }
   /** Of a group in doubt that was committed: its operations are not run again when they are retried. */
   let known: Outcomes = new Map()
 
@@ -83,7 +85,8 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
     commitNumber += 1
     let outcomes: Outcomes | undefined
     async function work(client: Queryable): Promise<Outcomes> {
-      const batchIds = await stamp(client, ownerId, commitNumber, idsFor(operations))
+      const before = committed.ownerId === ownerId ? committed.commitNumber : 0
+      const batchIds = await stamp(client, ownerId, [before, commitNumber], idsFor(operations))
       trail.writer.open()
       trail.writer.touched.clear()
       const nextBatchId = () => batchIds.shift()!
@@ -93,6 +96,7 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
     }
     try {
       const done = await pool.transact(work)
+      committed = { ownerId, commitNumber }
       trail.tail.note(trail.writer.touched)
       return done
     } catch (error) {
@@ -111,8 +115,9 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
         return await transact(operations, ownerId)
       } catch (error) {
         if (conflicts >= CONFLICTS_BORNE) throw error
-        if (error instanceof OwnerDead) await owner.registerAgain(ownerId)
-        else if (!isConflict(error)) throw error
+        if (!(error instanceof OwnerDead || isConflict(error))) throw error
+        if (error instanceof OwnerDead && (await owner.registerAgain(ownerId)) === 'commits_lost')
+          report({ problem: 'commits_lost' })
       }
     }
   }
@@ -138,7 +143,10 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
     const inDoubt = doubt
     if (inDoubt !== undefined) {
       try {
-        if (await pool.transact((client) => wasCommitted(client, inDoubt))) known = inDoubt.outcomes
+        if (await pool.transact((client) => wasCommitted(client, inDoubt))) {
+          known = inDoubt.outcomes
+          committed = inDoubt
+        }
         doubt = undefined
       } catch (error) {
         return failAll(operations, 'unavailable', error)
@@ -164,13 +172,13 @@ function* perform(tx: Transaction, ownerId: number, operations: readonly Operati
 async function stamp(
   client: Queryable,
   ownerId: number,
-  commitNumber: number,
+  [before, commitNumber]: readonly [number, number],
   count: number,
 ): Promise<number[]> {
   const { rows } = await client.query<{ ids: number[] }>(
-    `UPDATE owners SET commit_number = $2, heartbeat_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL
+    `UPDATE owners SET commit_number = $2, heartbeat_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL AND commit_number = $4
      RETURNING ARRAY(SELECT nextval('batch_ids')::float8 FROM unnest($3::boolean[])) AS ids`,
-    [ownerId, commitNumber, packArray('boolean', Array<boolean>(count).fill(true), (one) => one)],
+    [ownerId, commitNumber, packArray('boolean', Array<boolean>(count).fill(true), (one) => one), before],
     true,
   )
   if (rows[0] === undefined) throw new OwnerDead()

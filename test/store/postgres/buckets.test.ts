@@ -185,3 +185,17 @@ t.test('tokens of a dead replica stay counted for minutes, and are then there ag
   ])
   t.equal(later!.granted, 10)
 })
+
+t.test('after a failover calls begin with an empty bucket: the last grants may be lost', async (t) => {
+  const ground = await layGround(t, server)
+  const { shared } = await ground.open()
+  const requests = [ask({ wanted: 1 }), ask({ kind: 'post_limiter', wanted: 1 })]
+  await shared.exchange(requests)
+  const fill = (also = '') => ground.ask(`UPDATE pinrelay.buckets SET level = 600000 ${also}`)
+  await fill()
+  t.match(await shared.exchange(requests), [{ granted: 1 }, { granted: 1 }])
+  await fill(", server = server - interval '1 day'")
+  t.match(await shared.exchange(requests), [{ granted: 0 }, { granted: 1 }])
+  await fill()
+  t.match(await shared.exchange(requests), [{ granted: 1 }, { granted: 1 }], 'once')
+})

@@ -56,7 +56,7 @@ t.test('newer and older tables are left alone', async (t) => {
   await age(98)
   await t.rejects(ground.open(), { code: 'STORE_TOO_NEW' })
   await age(-99)
-  await t.rejects(ground.open(), { code: 'STORE_CANNOT_OPEN', message: /schema 1/ })
+  await t.rejects(ground.open(), { code: 'STORE_CANNOT_OPEN', message: /schema 2/ })
 })
 
 t.test('a server that may forget what it committed is refused', async (t) => {
@@ -139,6 +139,42 @@ t.test('one that was taken for dead continues under a new number', async (t) => 
     { delivered: 1, queued: 1 },
     'nobody has taken it over: its outcome counts',
   )
+})
+
+t.test('outcomes of batches that a failover has lost are not those of newer ones', async (t) => {
+  const ground = await layGround(t, server)
+  const problems: string[] = []
+  const one = await ground.open({ ...STILL, onProblem: ({ problem }) => void problems.push(problem) })
+  const { batchId } = (await one.store.commit(makeBatch(['lost']))).batch!
+  const kept = (await one.store.commit(makeBatch(['kept']))).batch!
+  // As on a standby that lacked the last two commits.
+  await ground.ask('DELETE FROM pinrelay.batches WHERE batch_id = $1', [batchId])
+  await ground.ask('UPDATE pinrelay.owners SET commit_number = 0')
+  await ground.ask("SELECT setval('pinrelay.batch_ids', $1, false)", [batchId])
+  let isTold = false
+  one.shared.onChange(({ kind }) => (isTold ||= kind === 'leases_lost'))
+  const after = (await one.store.commit(makeBatch(['after']))).batch!
+  t.same(problems, ['commits_lost'])
+  t.notOk(isTold, 'what is in memory may be lost in the store: it is still sent')
+  await one.store.acknowledge([...whole(batchId), ...whole(kept.batchId)])
+  const left = await ground.ask('SELECT batch_id FROM pinrelay.batches')
+  t.same(left, [{ batch_id: String(after.batchId) }], 'what it has, it may acknowledge')
+})
+
+t.test('a change is news though an id is given again after a failover', async (t) => {
+  const ground = await layGround(t, server)
+  const [one, two] = [await ground.open(), await ground.open({ feedPollMs: 20 })]
+  const news = await followNews(two, one)
+  const publish = () =>
+    ground.ask(
+      `INSERT INTO pinrelay.feed (id, change) OVERRIDING SYSTEM VALUE VALUES (-1, '{"kind":"vault"}')
+       ON CONFLICT (id) DO UPDATE SET at = clock_timestamp()`,
+    )
+  await publish()
+  await until(() => news.length === 1)
+  await publish()
+  await until(() => news.length === 2)
+  t.same(news, [{ kind: 'vault' }, { kind: 'vault' }])
 })
 
 t.test('heartbeats keep a replica alive, and takeovers continue while it runs', async (t) => {
