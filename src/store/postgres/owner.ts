@@ -120,7 +120,7 @@ export async function registerOwner(options: OwnerOptions) {
       )
       return rows.map((row) => row.name)
     },
-    /** Its leased batches wait again. */
+    /** Its leased batches wait again. Its tokens are used up: no call is in flight any more. */
     async close(): Promise<void> {
       isClosed = true
       clearInterval(timer)
@@ -129,6 +129,7 @@ export async function registerOwner(options: OwnerOptions) {
         'UPDATE owners SET dead_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL',
         [ids.at(-1)],
       )
+      await pool.query('DELETE FROM bucket_grants WHERE owner_id = ANY($1)', [ids])
       await takeOver(pool)
     },
   }

@@ -166,9 +166,9 @@ t.test('many replicas ask for many accounts at once, and together get no more th
 
 t.test('tokens of a dead replica stay counted for minutes, and are then there again', async (t) => {
   const ground = await layGround(t, server)
-  const doomed = await ground.open({ name: 'doomed' })
+  const doomed = await ground.open({ name: 'doomed', willCrash: true })
   await doomed.shared.exchange([ask({ kind: 'post_limiter', wanted: 8, refillPerMinute: 60_000 })])
-  await doomed.close()
+  await ground.crash()
   const first = await ground.open()
   const [soon] = await first.shared.exchange([
     ask({ kind: 'post_limiter', wanted: 10, refillPerMinute: 60_000 }),
@@ -184,6 +184,16 @@ t.test('tokens of a dead replica stay counted for minutes, and are then there ag
     ask({ kind: 'post_limiter', wanted: 10, refillPerMinute: 60_000 }),
   ])
   t.equal(later!.granted, 10)
+})
+
+t.test('a replica that ended in order leaves no tokens counted', async (t) => {
+  const ground = await layGround(t, server)
+  const [one, two] = [await ground.open(), await ground.open()]
+  await one.shared.exchange([ask({ kind: 'post_limiter', wanted: 8, refillPerMinute: 60_000 })])
+  await one.close()
+  await ground.ask('SELECT pg_sleep(0.02)')
+  const request = ask({ kind: 'post_limiter', wanted: 10, refillPerMinute: 60_000 })
+  t.match(await two.shared.exchange([request]), [{ granted: 10 }])
 })
 
 t.test('after a failover calls begin with an empty bucket: the last grants may be lost', async (t) => {
