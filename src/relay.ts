@@ -9,14 +9,15 @@ import { createPostLimiter } from './limits/post-limiter.ts'
 import { createCallLimiter } from './limits/call-limiter.ts'
 import { createSharedLimits } from './limits/shared-limits.ts'
 import { watchClock } from './clock-watch.ts'
-import { systemClock, type Clock } from './clock.ts'
+import { orAfter, systemClock, type Clock } from './clock.ts'
 import { PortTaken } from './errors.ts'
 import { CLOSE_MS, type Settings } from './settings.ts'
 import { createDelivery } from './delivery/delivery.ts'
 import { reportQueues } from './delivery/queue-status.ts'
 import { createVerify } from './delivery/verify.ts'
+import { createAdmission } from './ingest/admission.ts'
 import { createReadiness } from './ingest/health.ts'
-import { createPublicServer } from './ingest/server.ts'
+import { createPublicServer, stopListening } from './ingest/server.ts'
 import { createWebhookLog } from './ingest/webhook-log.ts'
 import { createRecentStatistics } from './telemetry/recent-statistics.ts'
 import { createStreams, reportVolume } from './telemetry/streams.ts'
@@ -90,7 +91,11 @@ export async function startRelay(options: RelayOptions) {
       await delay(settings.DRAIN_MS)
       await ports.stopListening()
       // Posts that are in are still committed, and answered by Pinterest's word if their call is in flight.
-      await Promise.all([delivery.stop(CLOSE_MS.calls), refresher.stop(CLOSE_MS.calls)])
+      await Promise.all([
+        delivery.stop(CLOSE_MS.calls),
+        refresher.stop(CLOSE_MS.calls),
+        orAfter(base.clock, CLOSE_MS.calls, ports.postsTaken()),
+      ])
       delivery.endWaiting()
       await parts.disposeAsync()
     },
@@ -210,11 +215,10 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
     for (const part of [postLimiter, sending.tokenWatch, streams]) part.forget(adAccountId)
   })
   const webhookLog = createWebhookLog()
-  const publicApp = await createPublicServer({ ...base, ...sending, streams, webhookLog })
-  let closing: Promise<unknown> | undefined
-  /** Resolves when every post that is in was answered. */
-  const closePublicApp = () => (closing ??= publicApp.close())
-  const endPublicApp = () => endConnections(publicApp, closePublicApp())
+  const admission = createAdmission(settings.BODY_LIMIT_BYTES, clock)
+  const publicApp = await createPublicServer({ ...base, ...sending, streams, webhookLog, admission })
+  let closing: Promise<void> | undefined
+  const endPublicApp = () => (closing ??= endConnections(publicApp))
   opened.defer(endPublicApp)
   const verify = createVerify({ ...base, ...sending })
   const granting = createGranting({ ...base, ...sending, verify })
@@ -230,9 +234,7 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
     webhookLog,
     publicUrl: () => settings.ADMIN_PUBLIC_URL ?? adminUrl,
   })
-  opened.defer(
-    async () => void (await Promise.all([endPublicApp(), endConnections(adminApp, adminApp.close())])),
-  )
+  opened.defer(async () => void (await Promise.all([endPublicApp(), endConnections(adminApp)])))
   return {
     streams,
     async listen() {
@@ -243,13 +245,9 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
       const publicUrl = await publicApp.listen({ host: HOST, port: PORT }).catch(toPortTaken('PORT'))
       return { adminUrl, publicUrl }
     },
-    async stopListening() {
-      // Closing resets connections that were not accepted yet: so right after the loop has accepted those that wait. Gateways
-      // send the few posts that are still reset unread to another relay.
-      await setImmediate()
-      publicApp.server.close()
-      void closePublicApp()
-    },
+    stopListening: () => stopListening(publicApp, clock),
+    /** Resolves when no post is arriving or on its way into the store. */
+    postsTaken: () => admission.emptied(),
   }
 }
 
@@ -278,10 +276,12 @@ function reportMetrics(base: Base, { readiness, delivery }: Sending, { streams }
 }
 
 /** Waits for posts that are being answered. A closing server has no time limit for connections that never finish a post. */
-async function endConnections(app: FastifyInstance, answered: Promise<unknown>): Promise<void> {
+async function endConnections(app: FastifyInstance): Promise<void> {
   const patience = setTimeout(() => app.server.closeAllConnections(), ANSWERS_PATIENCE_MS)
   try {
-    await answered
+    // What has arrived on idle connections is read first: closing would reset it.
+    await setImmediate()
+    await app.close()
   } finally {
     clearTimeout(patience)
   }

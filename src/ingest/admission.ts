@@ -25,10 +25,14 @@ interface Waiting {
   readonly enter: () => void
 }
 
+export type Admission = ReturnType<typeof createAdmission>
+
 export function createAdmission(bodyLimitBytes: number, { after }: Pick<Clock, 'after'>) {
   const small = createSpace(SMALL_BODIES * bodyLimitBytes, SMALL_BODIES_OF_ONE * bodyLimitBytes)
   const large = createSpace(LARGE_BODIES * bodyLimitBytes, LARGE_BODIES_OF_ONE * bodyLimitBytes)
   const line = new Set<Waiting>()
+  let inside = 0
+  let onEmptied = () => {}
 
   /** In order of arrival, but no account waits for another that has its share. */
   function admitWaiting(): void {
@@ -66,8 +70,17 @@ export function createAdmission(bodyLimitBytes: number, { after }: Pick<Clock, '
       const isWaiting = line.delete(waiting)
       if (isInside) large.release(adAccountId, sizeBytes)
       if (isInside || isWaiting) admitWaiting()
-      isInside = false
     }
+  }
+
+  function enterSmall(
+    adAccountId: string,
+    sizeBytes: number,
+    onEntered: (error?: Error) => void,
+  ): () => void {
+    const isInside = small.take(adAccountId, sizeBytes)
+    onEntered(isInside ? undefined : new TooBusy())
+    return () => isInside && small.release(adAccountId, sizeBytes)
   }
 
   return {
@@ -83,13 +96,20 @@ export function createAdmission(bodyLimitBytes: number, { after }: Pick<Clock, '
       // Without a length (chunked) it may become as large as is allowed. Over the limit it is refused unread.
       const announced = Number(headers['content-length'] ?? bodyLimitBytes)
       const sizeBytes = announced <= bodyLimitBytes ? announced : 0
-      if (sizeBytes >= LARGE_BYTES) return enterLarge(adAccountId, sizeBytes, onEntered)
-      let isInside = small.take(adAccountId, sizeBytes)
-      onEntered(isInside ? undefined : new TooBusy())
+      const leave = (sizeBytes >= LARGE_BYTES ? enterLarge : enterSmall)(adAccountId, sizeBytes, onEntered)
+      let isOver = false
+      inside += 1
       return () => {
-        if (isInside) small.release(adAccountId, sizeBytes)
-        isInside = false
+        if (isOver) return
+        isOver = true
+        leave()
+        inside -= 1
+        if (inside === 0) onEmptied()
       }
+    },
+    /** Resolves once no post is inside, or waits to be. */
+    async emptied(): Promise<void> {
+      while (inside > 0) await new Promise<void>((resolve) => (onEmptied = resolve))
     },
   }
 }

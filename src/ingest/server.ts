@@ -10,6 +10,8 @@ import Fastify, {
   type FastifyRequest,
 } from 'fastify'
 import { randomUUID } from 'node:crypto'
+import { setImmediate as endOfTurn } from 'node:timers/promises'
+import type { Clock } from '../clock.ts'
 import {
   InvalidRequest,
   NotFound,
@@ -29,7 +31,7 @@ import { routePostEvents } from './post-events.ts'
 import { routeSources } from './sources.ts'
 import { createTakePost, type IngestOptions } from './take-post.ts'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { Server as NetServer, type Socket } from 'node:net'
 
 export interface PublicServerOptions extends IngestOptions {
   readonly log: Log
@@ -114,9 +116,10 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
   }
 
   app.addHook('onSend', (request, reply, payload, done) => {
-    // Connections end with their next answer, so that none is closed while a post travels on it.
-    if (readiness.isShuttingDown()) reply.header('connection', 'close')
+    // A connection ends with its next answer, so that none is closed while a post travels on it; not while a body
+    // still comes: its sender would get a reset instead of the answer.
     if (!request.raw.complete) dropBody(request.raw, settings.BODY_LIMIT_BYTES)
+    else if (readiness.isShuttingDown()) reply.header('connection', 'close')
     done(null, payload)
   })
   app.addHook('onResponse', (request, reply, done) => {
@@ -148,6 +151,26 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
   routePostEvents(app, options, takePost)
   routeSources(app, options, takePost)
   return app
+}
+
+/** Connections may come faster than they are accepted. */
+const LAST_CONNECTIONS_MS = 500
+
+/**
+ * Closes the port. Open connections stay: posts come on them until their next answer, which ends them. Closing resets
+ * connections that were not accepted yet, and the loop accepts one a turn: so right after a turn without one. Gateways send
+ * the few posts that are still reset unread to another relay.
+ */
+export async function stopListening({ server }: FastifyInstance, clock: Clock): Promise<void> {
+  let wasAccepted = true
+  server.on('connection', () => (wasAccepted = true))
+  const untilMs = clock.monotonicMs() + LAST_CONNECTIONS_MS
+  while (wasAccepted && clock.monotonicMs() < untilMs) {
+    wasAccepted = false
+    await endOfTurn()
+  }
+  // Not its own `close`, which ends idle connections first: a post that has arrived on one would be reset.
+  NetServer.prototype.close.call(server)
 }
 
 /**

@@ -17,7 +17,7 @@ import type { Streams } from '../telemetry/streams.ts'
 import { isInvalidReason, isWarning, wordsOf } from '../telemetry/tally.ts'
 import type { PostTrace, Tracing } from '../telemetry/tracing.ts'
 import type { Vault } from '../vault/vault.ts'
-import { createAdmission, createArrivals } from './admission.ts'
+import { createArrivals, type Admission } from './admission.ts'
 import type { Readiness } from './health.ts'
 import type { WebhookLog } from './webhook-log.ts'
 
@@ -28,6 +28,7 @@ export interface IngestOptions {
   readonly engine: Pick<Engine, 'takePost' | 'withdrawPost'>
   readonly delivery: Delivery
   readonly postLimiter: PostLimiter
+  readonly admission: Admission
   readonly webhookLog: WebhookLog
   readonly metrics: Metrics
   readonly streams: Pick<Streams, 'note'>
@@ -44,9 +45,8 @@ type Posted = Omit<Post, 'payload' | 'postId' | 'receivedAtMs' | 'isClockTrusted
 export type TakePost = ReturnType<typeof createTakePost>
 
 export function createTakePost(options: IngestOptions) {
-  const { readiness, engine, delivery, metrics, tracing, clock, settings } = options
+  const { readiness, engine, delivery, admission, metrics, tracing, clock } = options
   const arrivals = createArrivals(clock)
-  const admission = createAdmission(settings.BODY_LIMIT_BYTES, clock)
   let lastPostId = 0
 
   function endStage(stage: 'prepare' | 'commit', durationMs: number, trace: PostTrace | undefined): void {

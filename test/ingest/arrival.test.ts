@@ -5,7 +5,12 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { InvalidRequest } from '../../src/errors.ts'
 import { createPostLimiter, type PostLimiter } from '../../src/limits/post-limiter.ts'
-import { createArrivals, LOWEST_BYTES_PER_S, type Arriving } from '../../src/ingest/admission.ts'
+import {
+  createAdmission,
+  createArrivals,
+  LOWEST_BYTES_PER_S,
+  type Arriving,
+} from '../../src/ingest/admission.ts'
 import type { IngestOptions } from '../../src/ingest/take-post.ts'
 import { createPublicServer, type PublicServerOptions } from '../../src/ingest/server.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
@@ -73,6 +78,8 @@ const NOT_JSON: IngestOptions['engine'] = {
   withdrawPost: () => undefined,
 }
 
+const BODY_LIMIT_BYTES = 8192
+
 async function openApp(t: Test, postsPerMinute = 0, postLimiter?: PostLimiter, engine = NOT_JSON) {
   const clock = createManualClock()
   const account = { adAccountId: '1', tokenKind: 'fixed', postsPerMinute, eventNames: {} }
@@ -85,13 +92,14 @@ async function openApp(t: Test, postsPerMinute = 0, postLimiter?: PostLimiter, e
       problem: () => undefined,
       onStall: () => () => undefined,
     },
+    admission: createAdmission(BODY_LIMIT_BYTES, clock),
     metrics: createMetrics({ version: 'test' }),
     tracing: undefined,
     log: { info: () => undefined, error: () => undefined },
     engine,
     isClockTrusted: () => true,
     clock,
-    settings: { POSTS_PER_MINUTE: 0, ANSWER_WAIT_MS: 0, BODY_LIMIT_BYTES: 8192, TRUST_PROXY: [] },
+    settings: { POSTS_PER_MINUTE: 0, ANSWER_WAIT_MS: 0, BODY_LIMIT_BYTES, TRUST_PROXY: [] },
   } as unknown as PublicServerOptions)
   await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(() => app.close())

@@ -3,6 +3,9 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import t from 'tap'
 import { Agent, request } from 'undici'
+import { CLOSE_MS } from '../../src/settings.ts'
+import { until } from '../support/clock.ts'
+import { catchDeadlines } from '../support/deadlines.ts'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, setUp, type Stand } from '../support/relay.ts'
 
@@ -53,19 +56,18 @@ t.test('while it drains it is unready, takes posts, and asks for new connections
 
 t.test('a post that is in when the port closes is taken and answered', async (t) => {
   const stand = await setUp(t)
-  const body = JSON.stringify({ data: [rawEvent({ event_id: 'slow' })] })
-  const headers = [
-    `authorization: Bearer ${stand.relayKey}`,
-    'content-type: application/json',
-    `content-length: ${Buffer.byteLength(body)}`,
-  ]
+  const post = rawPost(stand, 'slow')
   const socket = await open(stand)
-  socket.write(head('POST', PATH, headers) + body.slice(0, 10))
+  socket.write(post.slice(0, -10))
   // So that the relay has seen it begin.
   await fetch(`${stand.relay.publicUrl}/livez`)
+  const postPatience = catchDeadlines(t, CLOSE_MS.calls)
+  const idlePatience = catchDeadlines(t, 1000)
   const closed = stand.relay.close()
   while (await accepts(stand)) continue
-  socket.write(body.slice(10))
+  await until(() => postPatience.count() > 0)
+  idlePatience.fire()
+  socket.write(post.slice(-10))
   const [answer] = (await once(socket, 'data')) as [Buffer]
   t.match(String(answer), /^HTTP\/1\.1 20[02] [^]*\r\nconnection: close\r\n/i)
   await closed
@@ -86,8 +88,62 @@ t.test('a post whose call is in flight gets the outcome, and its connection ends
   await closed
 })
 
-async function open({ relay }: Stand): Promise<Socket> {
-  const socket = connect(Number(new URL(relay.publicUrl).port), '127.0.0.1')
+t.test('connections that wait to be accepted when the relay ends are served', async (t) => {
+  const stand = await setUp(t)
+  // Nothing accepts while this runs; then the loop accepts one a turn.
+  const sockets = Array.from({ length: 20 }, () => connect(portOf(stand), '127.0.0.1'))
+  const answers = sockets.map(async (socket, n) => {
+    socket.write(rawPost(stand, `waiting-${n}`))
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    return String(answer).slice(9, 12)
+  })
+  const closed = stand.relay.close()
+  t.strictSame(new Set(await Promise.all(answers)), new Set(['202']))
+  await closed
+})
+
+t.test('open connections are served while a call is waited for, and end with an answer', async (t) => {
+  const stand = await setUp(t)
+  const socket = await open(stand)
+  socket.write(head('GET', '/livez'))
+  await once(socket, 'data')
+  const exchange = async (text: string) => {
+    socket.write(text)
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    return String(answer)
+  }
+  stand.sandbox.faults.add({ kind: 'hang' })
+  const waiting = stand.post({ data: [rawEvent()] })
+  await stand.sandbox.until(() => stand.sandbox.faults.list()[0]?.used === 1)
+  const closed = stand.relay.close()
+  while (await accepts(stand)) continue
+  const refused = rawPost({ relayKey: 'prl_unknown' }, 'refused')
+  // A sender that still sends would get a reset instead of the answer, were its connection closed.
+  t.match(await exchange(refused.slice(0, -10)), /^HTTP\/1\.1 401 [^]*\r\nconnection: keep-alive\r\n/i)
+  socket.write(refused.slice(-10))
+  const last = exchange(rawPost(stand, 'last'))
+  t.match(await last, /^HTTP\/1\.1 202 [^]*\r\nconnection: close\r\n/i)
+  await stand.sandbox.close()
+  await Promise.all([closed, waiting])
+})
+
+function rawPost({ relayKey }: Pick<Stand, 'relayKey'>, eventId: string): string {
+  const body = JSON.stringify({ data: [rawEvent({ event_id: eventId })] })
+  const headers = [
+    `authorization: Bearer ${relayKey}`,
+    'content-type: application/json',
+    'prefer: respond-async',
+    `content-length: ${Buffer.byteLength(body)}`,
+  ]
+  return head('POST', PATH, headers) + body
+}
+
+function portOf({ relay }: Stand): number {
+  return Number(new URL(relay.publicUrl).port)
+}
+
+async function open(stand: Stand): Promise<Socket> {
+  const socket = connect(portOf(stand), '127.0.0.1')
   await once(socket, 'connect')
   return socket
 }
