@@ -13,7 +13,7 @@ export interface Unanswered {
   readonly kind: 'unanswered'
   /** `ECONNREFUSED`: nobody listened, so nothing can have been taken. */
   readonly code: string
-  /** The connection had carried an answer before, or had been open for a while: the relay had accepted it. */
+  /** The connection had carried an answer before, or had been open for long: the relay had accepted it. */
   readonly wasAccepted: boolean
 }
 
@@ -40,8 +40,8 @@ export interface PostOptions {
   readonly pauseMs?: number
 }
 
-/** A connection that waits to be accepted while the listener closes is reset by the kernel, unread; not so later. */
-const ACCEPTED_AFTER_MS = 500
+/** A connection that waits to be accepted when the listener closes is reset by the kernel, unread. The loop accepts one a turn. */
+const ACCEPTED_AFTER_MS = 1000
 const TIMEOUT_MS = 45_000
 
 export function createAgent(): Agent {
@@ -51,6 +51,7 @@ export function createAgent(): Agent {
 export function post(options: PostOptions): Promise<Answered | Unanswered> {
   const { port, agent, relayKey, adAccountId, body, prefer, pauseMs = 0 } = options
   const startedMs = performance.now()
+  let connectedMs = Infinity
   return new Promise((resolve) => {
     const path = `/v5/ad_accounts/${adAccountId}/events`
     const headers = {
@@ -69,9 +70,10 @@ export function post(options: PostOptions): Promise<Answered | Unanswered> {
       timeout: TIMEOUT_MS,
     })
     const fail = (error: Error & { code?: string }) => {
-      const wasAccepted = request.reusedSocket || performance.now() - startedMs > ACCEPTED_AFTER_MS
+      const wasAccepted = request.reusedSocket || performance.now() - connectedMs > ACCEPTED_AFTER_MS
       resolve({ kind: 'unanswered', code: error.code ?? error.message, wasAccepted })
     }
+    request.on('socket', (socket) => socket.once('connect', () => (connectedMs = performance.now())))
     request.on('error', fail)
     request.on('timeout', () => request.destroy(Object.assign(new Error('timeout'), { code: 'TIMEOUT' })))
     request.on('response', (response) => {
