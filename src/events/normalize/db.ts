@@ -14,7 +14,8 @@ interface CalendarDate {
 
 export function normalizeDateOfBirth(text: string, { dobFormat, nowMs }: Region): Normalized {
   if (text.length > MAX_LENGTH) return UNREADABLE
-  const written = text.length <= LONGEST_DATE ? text : text.replace(BASIC_TIME, '$1').replace(TIME, '')
+  const plain = PLAIN_DATE.test(text) ? text : withPlainSeparators(text)
+  const written = plain.length <= LONGEST_DATE ? plain : plain.replace(BASIC_TIME, '$1').replace(TIME, '')
   const date = readYearFirst(written) ?? readDayFirst(written) ?? readNamedMonth(written)
   if (date !== undefined) return isRealDate(date, nowMs) ? read(render(date)) : UNREADABLE
   const [, one = '', other = '', year = ''] = EITHER_FIRST.exec(written) ?? []
@@ -33,12 +34,26 @@ export function normalizeDateOfBirth(text: string, { dobFormat, nowMs }: Region)
 const MAX_LENGTH = 100
 /** Of digits, without a time behind it. */
 const LONGEST_DATE = 10
+/** The common case. */
+const PLAIN_DATE = /^[\d./-]+$/
 const BASIC_TIME = /^(\d{8})T\d{4}.*$/i
 const TIME = /(?:T|\s|,\s?)\d{1,2}:\d{2}(?:[:.,\s].*|Z|[+-].*|[ap]m)?$/i
 const YEAR_FIRST =
   /^(\d{4})(?:(?=-\d+-\d|\/\d+\/\d|\.\s?\d+\.)[-/.]\s?(\d{1,2})[-/.]\s?(\d{1,2})\.?|(\d\d)(\d\d))$/
 const DAY_FIRST = /^(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})\.?$/
 const EITHER_FIRST = /^(\d{1,2})(?=-\d+-|\/\d+\/)[-/](\d{1,2})[-/](\d{4})$/
+
+/**
+ * `13 / 03 / 1990`, as masks of forms show it, other dashes, full width, and `1990年3月7日` in Japan, China and Korea. Not the digits of
+ * other scripts: those are often of another calendar.
+ */
+function withPlainSeparators(text: string): string {
+  return text
+    .normalize('NFKC')
+    .replace(/[\p{Pd}\u2212]/gu, '-')
+    .replace(/ ([/-]) /g, '$1')
+    .replace(/^(\d{4})[年년] ?(\d{1,2})[月월] ?(\d{1,2})[日일]/, '$1-$2-$3')
+}
 
 function readYearFirst(text: string): CalendarDate | undefined {
   const parts = YEAR_FIRST.exec(text)

@@ -212,7 +212,11 @@ function normalizeName(text: string): Normalized {
   if (PLAIN_NAME.test(lower)) return read(lower)
   const usual = lower.replace(APOSTROPHES, "'")
   if (PLAIN_NAME.test(usual)) return read(usual)
-  const name = usual.replace(WHITE_SPACE, ' ').replace(DASHES, '-').replace(ACCENTS_BETWEEN_LETTERS, "'")
+  const name = usual
+    .replace(SLASHES_OF_PHP, '')
+    .replace(WHITE_SPACE, ' ')
+    .replace(DASHES, '-')
+    .replace(ACCENTS_BETWEEN_LETTERS, "'")
   return LETTER.test(name) && !hasEntity(name) ? read(name) : UNREADABLE
 }
 
@@ -225,6 +229,8 @@ function normalizeCity(text: string): Normalized {
 const LETTER = /^[a-z]|\p{L}/u
 /** Curly ones and U+02BC, which Ukrainian and Breton keyboards write. */
 const APOSTROPHES = /[\u2018\u2019\u201B\u02BC]/g
+/** `O\'Connor`: WordPress adds one to each quote of what a form sends. */
+const SLASHES_OF_PHP = /\\(?=['"\\])/g
 const ACCENTS_BETWEEN_LETTERS = /(?<=[\p{L}\p{M}])[\u00b4`](?=\p{L})/gu
 const DASHES = /[\p{Pd}\u2212]/gu
 

@@ -40,6 +40,9 @@ const PLACEHOLDERS =
   )
 const EVERY_PLACEHOLDER: ReadonlySet<string> = new Set(PLACEHOLDERS)
 
+/** What else programs hash without a check; of JSON, too. */
+const HASHED_UNCHECKED = ['', ' ', '\n', '""', '[]', '{}', '0', 'NaN', '[object Object]']
+
 /** With which a template begins, or a placeholder in quotes or brackets. */
 const MARKS = '"\'`“”„‘’‚«»(<[{$#*%'
 
@@ -80,7 +83,7 @@ function createNothing(placeholders: readonly string[]): Nothing {
   const beginnings = new Set(
     [...MARKS.split(''), ...words].flatMap((one) => [one.charCodeAt(0), one.toUpperCase().charCodeAt(0)]),
   )
-  const hashes = new Set([ZERO_HASH, ...['', ' ', 'NaN', '[object Object]', ...variants].map(sha256Hex)])
+  const hashes = new Set([ZERO_HASH, ...[...HASHED_UNCHECKED, ...variants].map(sha256Hex)])
   // Nearly every hash begins otherwise: to look one up whole takes as long as to see that it is one.
   const hashBeginnings = new Set([...hashes].map(beginningOf))
   return {

@@ -13,7 +13,7 @@ export function normalizePhone(text: string, region: Region): Normalized {
   if (dialled === undefined) return UNREADABLE
   const { digits, hasPlus } = dialled
   const country = numberingCountry(region.country)
-  const number = hasPlus ? international(digits) : withoutPlus(digits, country)
+  const number = hasPlus ? fromAbroad(digits) : withoutPlus(digits, country)
   if (number !== undefined) return isFiller(number) ? PLACEHOLDER : read(number)
   return hasPlus || country !== undefined ? UNREADABLE : withoutCountry(digits)
 }
@@ -56,6 +56,7 @@ const EXTENSION = /[x#~]|ext|;\s?[a-z]|int|доб/iu
 
 /** `1-800-FLOWERS`: letters in place of digits. After seven digits they are a remark (`… home`). */
 const VANITY = /^(?:\d[^\p{L}\d]*){1,6}\p{L}{3}/u
+const LETTER = /\p{L}/u
 
 /** The digits of a typed number, without extension, and whether a `+` precedes the first. */
 function readDialled(typed: string): Dialled | undefined {
@@ -72,14 +73,26 @@ function readDialled(typed: string): Dialled | undefined {
   const number = end === -1 ? rest : rest.slice(0, end)
   const digits = number.replace(NOT_DIGITS, '')
   if (digits.length > MAX_DIGITS || VANITY.test(number)) return undefined
+  // Digits behind letters: an extension in words, another number, or a typing error (`0171 l234567`).
+  const letter = number.search(LETTER)
+  if (letter !== -1 && /\d/.test(number.slice(letter))) return undefined
   return { digits, hasPlus: plain.slice(0, start).includes('+') }
 }
 
 function withoutPlus(digits: string, country: CountryCode | undefined): string | undefined {
-  const abroad = digits.startsWith('00') ? international(digits.slice(2)) : undefined
+  const abroad = digits.startsWith('00') ? fromAbroad(digits.slice(2)) : undefined
   if (abroad !== undefined || country === undefined) return abroad
-  return withOwnCallingCode(digits, country) ?? national(digits, country)
+  const dialled = country === 'MX' ? digits.replace(FORMERLY_IN_MEXICO, '') : digits
+  return withOwnCallingCode(dialled, country) ?? national(dialled, country)
 }
+
+function fromAbroad(digits: string): string | undefined {
+  return international(digits.replace(FORMERLY_TO_MEXICO, '52'))
+}
+
+/** Until 2019 mobile numbers were dialled so, and WhatsApp still writes them so; libphonenumber forgot them since. */
+const FORMERLY_TO_MEXICO = /^521(?=\d{10}$)/
+const FORMERLY_IN_MEXICO = /^(?:521|01|04[45])(?=\d{10}$)/
 
 /** Whether the calling code is missing is unknown: the hash may match, and the storefront gets a warning. */
 function withoutCountry(digits: string): Normalized {

@@ -21,6 +21,22 @@ t.test('a date that begins with the year is read as it is written', async (t) =>
   ])
 })
 
+t.test(
+  'full width, other dashes, spaces around the separators and the words of East Asia are read',
+  async (t) => {
+    checkTable(t, 'db', [
+      ['１９９０－０３－０７', '19900307'],
+      ['1990‑03–07', '19900307'],
+      ['1990 / 03 / 07', '19900307'],
+      ['31 / 03 / 1990', '19900331'],
+      ['07 / 03 / 1990', '(ambiguous_date)'],
+      ['1990年3月7日', '19900307'],
+      ['1990년 3월 7일', '19900307'],
+      ['1990年3月', '(unreadable)'],
+    ])
+  },
+)
+
 t.test('day and month with dots is day-month, whatever the account writes', async (t) => {
   for (const dobFormat of [undefined, 'DMY', 'MDY'] as const) {
     checkTable(

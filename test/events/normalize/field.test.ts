@@ -66,6 +66,16 @@ t.test('a hash of nothing is dropped', async (t) => {
   ])
 })
 
+t.test('so are hashes of what a program writes for nothing', async (t) => {
+  for (const field of HASHED_FIELD_NAMES) {
+    checkTable(
+      t,
+      field,
+      ['\n', '""', '[]', '{}', '0'].map((nothing): Row => [sha256(nothing), '(placeholder)']),
+    )
+  }
+})
+
 t.test('the hash of a name that only looks like nothing passes', async (t) => {
   for (const field of ['fn', 'ln', 'ct'] as const) {
     const hash = sha256('null')

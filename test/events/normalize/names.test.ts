@@ -39,6 +39,8 @@ const rows: readonly Row[] = [
   ['O`Neil', "o'neil"],
   ['D´Ávila', "d'ávila"],
   ['`Anna`', '`anna`'],
+  ["O\\'Neil", "o'neil"],
+  ["D\\\\\\'Angelo", "d'angelo"],
   ['Ana ´', 'ana ´'],
   ['O&#8217;Neil', "o'neil"],
   ['Zo&euml;', 'zoë'],

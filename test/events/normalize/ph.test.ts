@@ -157,6 +157,36 @@ t.test('a remark behind the number goes, vanity numbers are dropped', async (t) 
   checkTable(t, 'ph', [['0180 5 BLUMEN 1', '(unreadable)']], { country: 'de' })
 })
 
+t.test('digits behind letters are no part of the number, so that it is dropped', async (t) => {
+  for (const typed of [
+    '030 1234567 Durchwahl 12',
+    '030 1234567 App. 12',
+    '0171 l234567',
+    '030 12345 oder 030 12346',
+  ])
+    checkTable(t, 'ph', [[typed, '(unreadable)']], { country: 'de' })
+  checkTable(t, 'ph', [['(021) 5555 6666 转 12', '(unreadable)']], { country: 'cn' })
+})
+
+t.test('mobile numbers of Mexico are read as they were dialled until 2019, too', async (t) => {
+  const former = [
+    '+52 1 55 1234 5678',
+    '0052 1 55 1234 5678',
+    '5215512345678',
+    '044 55 1234 5678',
+    '01 55 1234 5678',
+  ]
+  checkTable(
+    t,
+    'ph',
+    former.map((typed) => [typed, '525512345678'] as const),
+    { country: 'mx' },
+  )
+  checkTable(t, 'ph', [['+5215512345678', '525512345678']], { country: 'us' })
+  // Of the United States, without its `+`.
+  checkTable(t, 'ph', [['1 415 555 2671', '(unreadable)']], { country: 'mx' })
+})
+
 t.test('without a country the digits are sent with a warning', async (t) => {
   checkTable(t, 'ph', [
     ['(415) 555-2671', '4155552671 (phone_without_country)'],
