@@ -14,7 +14,6 @@ const EVENTS_PER_POST = 1000
  * between steps of bounded work. Throws INVALID_REQUEST.
  */
 export function* readBody(body: Buffer): Generator<void, () => Iterable<unknown>> {
-  if (!isUtf8(body)) throw new InvalidRequest('The body is not valid UTF-8.')
   const ranges = yield* findEvents(body)
   const envelope = parse(textAround(body, ranges))
   if (typeof envelope !== 'object' || envelope === null || Array.isArray(envelope)) {
@@ -44,27 +43,29 @@ function textAround(body: Buffer, ranges: readonly Range[]): string {
   return text + body.toString('utf8', from)
 }
 
-function* parseEach(
-  body: Buffer,
-  ranges: readonly Range[],
-  data: readonly unknown[],
-): Generator<unknown, void> {
-  for (const one of data) {
+function* parseEach(body: Buffer, ranges: readonly Range[], data: readonly unknown[]): Generator {
+  const isText = isUtf8(body)
+  for (const [index, one] of data.entries()) {
     if (!Array.isArray(one)) yield one
     else {
       const { start, end } = ranges[one[0] as number]!
-      yield parse(body.toString('utf8', start, end))
+      if (!isText && !isUtf8(body.subarray(start, end))) throw refused(index, 'is not valid UTF-8.')
+      yield parse(body.toString('utf8', start, end), index)
     }
   }
+  if (!isText) throw refused(undefined, 'is not valid UTF-8.')
 }
 
-function parse(text: string): unknown {
+function parse(text: string, index?: number): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw new InvalidRequest('The body is not JSON.')
+    throw refused(index, 'is not JSON.')
   }
 }
+
+const refused = (index: number | undefined, rule: string) =>
+  new InvalidRequest(`${index === undefined ? WHOLE : `data[${index}]:`} ${rule}`)
 
 /**
  * Finds where each event of a post begins and ends, without building anything, and bounds what is parsed at once: one event,

@@ -100,7 +100,7 @@ t.test('what cannot be read is refused before anything is answered', async (t) =
   const event = JSON.stringify(rawEvent())
   const keys = Array.from({ length: 1001 }, (_, n) => `"k${n}":1`).join(',')
   const rows: [data: string, message: string][] = [
-    [`${event},{"a":}`, 'The body is not JSON.'],
+    [`${event},{"a":}`, 'data[1]: is not JSON.'],
     [`${event},{"user_data":{${keys}}}`, 'data[1].user_data: must hold at most 1000 keys.'],
   ]
   for (const [data, message] of rows) {

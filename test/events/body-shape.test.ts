@@ -141,6 +141,20 @@ t.test('what is refused is named by its place and rule, and never by what it hol
   t.equal(problemOf(`{"data":[${`[${'0,'.repeat(19_900)}0],`.repeat(50)}0]}`), undefined, 'at the bound')
 })
 
+t.test('an event that is no JSON or no UTF-8 is named by its place', async (t) => {
+  const rows: [body: string | Buffer, message: string][] = [
+    ['{"data":[{},{"value":NaN,"em":"jane@example.com"}]}', 'data[1]: is not JSON.'],
+    ['{"data":{"0":{},"7":{"a":}}}', 'data[1]: is not JSON.'],
+    ['{"x":[{}],"data":[{},5,{"a":"\n"}]}', 'data[2]: is not JSON.'],
+    ['{"data":[{}],"x":NaN}', 'The body is not JSON.'],
+    [Buffer.from('{"x":[{}],"data":[{},{"fn":"Jos\xe9"}]}', 'latin1'), 'data[1]: is not valid UTF-8.'],
+    [Buffer.from('{"x":"Jos\xe9","data":[{}]}', 'latin1'), 'The body is not valid UTF-8.'],
+    [Buffer.from('{"data":[{},"Jos\xe9"]}', 'latin1'), 'data[1]: is not valid UTF-8.'],
+  ]
+  for (const [body, message] of rows)
+    t.throws(() => [...finish(readBody(Buffer.from(body))).result()], { code: 'INVALID_REQUEST', message })
+})
+
 t.test('what is within a text is no structure', async (t) => {
   t.equal(problemOf(JSON.stringify({ data: ['['.repeat(100), '\\"[['.repeat(50)] })), undefined)
   t.equal(problemOf(`["${'\\\\'.repeat(40)}", [1]]`), undefined)
