@@ -5,6 +5,7 @@
  */
 import { sha256Hex } from './hash.ts'
 import { listOr } from './lists.ts'
+import { foldName } from './normalize/fold.ts'
 import { isObject } from './reading.ts'
 import { MAX_EVENT_ID_LENGTH, type UserData } from './schema.ts'
 
@@ -18,8 +19,10 @@ const SHORTEST_PHONE = 7
 const LONGEST_PHONE = 15
 /** With what people write between its digits. */
 const LONGEST_WRITTEN_PHONE = 40
-/** Shorter values are part of most ids. */
+/** Shorter values are part of most ids; of names also those from three letters on that are a word of the id. */
 const SHORTEST_VALUE = 5
+const SHORTEST_NAME = 3
+const MOST_SHORT_NAMES = 20
 /** What is before the `@`: `order`, `sales` and `shop` are part of many ids. */
 const SHORTEST_LOCAL_PART = 6
 const HASH_LENGTH = 64
@@ -53,12 +56,16 @@ export function trailIdsOf(
     count: 0,
     texts: [],
     words: [],
+    shortNames: [],
     numbers: [],
     hashes: [],
   }
   for (const key in userData) {
     // A customer's number is no personal datum to those who do not know the shop, and some send the order's for it.
-    if (key !== 'external_id') noteAll(values, listOr(userData[key]), DEEPEST)
+    if (key === 'external_id') continue
+    const value = listOr(userData[key])
+    if (key === 'fn' || key === 'ln') noteShortNames(values, value)
+    noteAll(values, value, DEEPEST)
   }
   // Nobody sends so many: comparing them all would take the time of others.
   if (values.count > MOST_VALUES) return { eventId: hide(eventId), orderId: hide(orderId) }
@@ -85,9 +92,10 @@ function isPersonal(
   values: Values,
   cleared: readonly string[],
 ): boolean {
-  const { texts, words, numbers, hashes } = values
+  const { texts, words, shortNames, numbers, hashes } = values
   const lower = id.toLowerCase()
   if (isAnyIn(texts, lower) || (words.length > 0 && isAnyIn(words, fold(id)))) return true
+  if (shortNames.length > 0 && isWordOf(id, lower, shortNames)) return true
   if (id.length >= HASH_LENGTH && isOwnHash(lower, values)) return true
   if (runs.length === 0 || numbers.length + hashes.length === 0) return false
   if (runs.length > MOST_RUNS) return true
@@ -108,6 +116,7 @@ interface Values {
   readonly texts: string[]
   /** Folded. */
   readonly words: string[]
+  readonly shortNames: string[]
   /** The last digits of values that may be phones: without the code of a country, or the zero in its place. */
   readonly numbers: string[]
   /** As they came. */
@@ -141,6 +150,24 @@ function note(values: Values, text: string): void {
   if (digits.length >= SHORTEST_PHONE) values.numbers.push(digits.slice(-SHORTEST_PHONE))
 }
 
+function noteShortNames({ shortNames }: Values, value: unknown): void {
+  for (const name of Array.isArray(value) ? (value as unknown[]) : [value]) {
+    const { length } = typeof name === 'string' ? name.trim() : ''
+    if (length < SHORTEST_NAME || length >= SHORTEST_VALUE || shortNames.length >= MOST_SHORT_NAMES) continue
+    const word = fold(name as string)
+    if (word.length > 1) shortNames.push(word)
+  }
+}
+
+function isWordOf(id: string, lower: string, names: readonly string[]): boolean {
+  // Splitting takes ten times as long.
+  if (ASCII.test(lower) && !names.some((name) => lower.includes(name.slice(0, 2)))) return false
+  return id.split(BETWEEN_WORDS).some((word) => names.includes(fold(word)))
+}
+
+/** Also in `JaneDoe`. */
+const BETWEEN_WORDS = /[^\p{L}\p{M}]+|(?<=\p{Ll})(?=\p{Lu})/u
+
 /** Of an address what is before the `@`, or before `+shop@`, if that alone says who it is. */
 function wordsOf(text: string): string {
   const end = text.search(/[+@]/)
@@ -164,10 +191,7 @@ function fold(text: string): string {
   const lower = text.toLowerCase()
   // Half the time.
   if (ASCII.test(lower)) return lower.replace(/(?<=[aou])e|[^a-z0-9]+/g, '')
-  return lower
-    .replaceAll('ß', 'ss')
-    .normalize('NFKD')
-    .replace(/(?<=[aou])e|[^\p{L}\p{N}]+/gu, '')
+  return foldName(lower).replace(/(?<=[aou])e/g, '')
 }
 
 const ASCII = /^[\0-\x7f]*$/

@@ -106,6 +106,16 @@ t.test('so is a name or the first part of an address, in whatever way it is writ
     ['Müller-Lüdenscheidt-7', { ln: 'mueller-luedenscheidt' }],
     ['mueller-luedenscheidt-7', { ln: 'Müller-Lüdenscheidt' }],
     ['Großmann-7', { ln: 'GROSSMANN' }],
+    ['Soerensen-7', { ln: 'Sørensen' }],
+    ['Sørensen-7', { ln: 'SORENSEN' }],
+    ['kjaergaard-7', { ln: 'Kjærgård'.replace('å', 'aa') }],
+    ['Wlodarski-7', { ln: 'Włodarski' }],
+    ['Jane-Doe-7', { ln: 'Doe' }],
+    ['jane_doe_7', { fn: [' Jane '] }],
+    ['7JaneDoe', { ln: 'doe' }],
+    ['bjørn7', { fn: 'Bjørn' }],
+    ['bjoern.7', { fn: 'Bjorn' }],
+    ['lea-7', { fn: 'Léa' }],
     ['jane.doeling-7', { em: 'jane.doeling@example.com' }],
     ['jane-doeling-7', { em: ['jane.doeling+shop@example.com'] }],
     ['victim.zz', { em: 'victim.zz@example.com' }],
@@ -119,6 +129,9 @@ t.test('so is a name or the first part of an address, in whatever way it is writ
       keeps(`${name}-7-webshop`, { em: [`${name}@example.com`, `${name}+7@example.com`] }),
       `${name}: many ids have such a word`,
     )
+  t.ok(keeps('leather-7', { fn: 'Lea' }), 'a short name is a word of its own')
+  t.ok(keeps('order-us-de-7', { ln: 'De', country: 'US', st: 'ord' }), 'and has three letters')
+  t.ok(keeps('order--7', { fn: '...' }), 'and some at all')
   t.ok(keeps('0b1e-bade-cafe', { ln: 'Bad Ecaf' }), 'a hexadecimal number holds no name')
   t.notOk(keeps('Torben-7', { fn: 'Tor Ben' }), 'four letters from g to z are a word')
   t.ok(keeps('webshop-2024-1127-0042', { zp: '12700' }), 'digits of two groups are nobody’s word')
