@@ -22,14 +22,14 @@ const HEADER_BYTES = 20
 const LENGTH_BYTES = 4
 const NULL_LENGTH = -1
 
-/** One value of each row. */
+/** One value of each row; undefined is null, as to the driver. */
 export function packArray<Row>(type: PackedType, rows: readonly Row[], pick: (row: Row) => unknown): Buffer {
   const [number, sizeOfValue, writeValue] = TYPES[type] as readonly [
     number,
     (value: unknown) => number,
     (to: Buffer, value: unknown, at: number) => unknown,
   ]
-  const values = rows.map(pick)
+  const values = rows.map((row) => pick(row) ?? null)
   const sizes = values.map((value) => (value === null ? NULL_LENGTH : sizeOfValue(value)))
   const packed = Buffer.allocUnsafe(
     sizes.reduce((sum, size) => sum + LENGTH_BYTES + Math.max(0, size), HEADER_BYTES),

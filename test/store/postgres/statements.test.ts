@@ -194,6 +194,10 @@ t.test('PostgreSQL reads the arrays that are packed for it', async (t) => {
     const packed = packArray(type as PackedType, values as readonly unknown[], (value) => value)
     t.same(await ground.ask(`SELECT $1::${type}[]::text AS text`, [packed]), [{ text }], type)
   }
+  for (const type of Object.keys(lists)) {
+    const absent = packArray(type as PackedType, [0], () => undefined)
+    t.same(await ground.ask(`SELECT $1::${type}[]::text AS text`, [absent]), [{ text: '{NULL}' }], type)
+  }
   const empty = packArray('text', [], () => '')
   t.same(await ground.ask('SELECT cardinality($1::text[]) AS count', [empty]), [{ count: 0 }])
 })
