@@ -6,7 +6,7 @@
 import { text } from './coerce/scalars.ts'
 import { holdsTemplate } from './normalize/clean-text.ts'
 import { isTemplate, NOTHING_AS_ID } from './normalize/nothing.ts'
-import { ABSENT, invalid, PLACEHOLDER, read, type Reading } from './reading.ts'
+import { ABSENT, invalid, OUT_OF_RANGE, PLACEHOLDER, read, type Reading } from './reading.ts'
 import { MAX_EVENT_ID_LENGTH } from './schema.ts'
 
 /** Absent if it means nothing, as PHP's `false` does. */
@@ -31,6 +31,7 @@ export function deriveEventId(eventName: string, orderId: string): string {
 }
 
 export const UNUSABLE_TEXT = invalid('unusable_text', 'must be well-formed text without control characters')
+const LOST_DIGITS = invalid('unusable_text', 'must be text, since a number beyond 2^53 loses digits in JSON')
 // oxlint-disable-next-line no-control-regex -- it matches control characters
 const CONTROL = /[\u0000-\u001f\u007f]/
 
@@ -38,6 +39,7 @@ const CONTROL = /[\u0000-\u001f\u007f]/
 export function identifier(value: unknown, maxLength: number): Reading<string> {
   const reading = text(value)
   if (reading.status === 'absent') return reading
+  if (reading === OUT_OF_RANGE) return LOST_DIGITS
   if (reading.status !== 'read' || CONTROL.test(reading.value)) return UNUSABLE_TEXT
   if (reading.value.length > maxLength) {
     return invalid('unusable_text', `must be at most ${maxLength} characters long`)

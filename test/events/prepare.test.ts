@@ -200,7 +200,11 @@ t.test('event_id: text or a safe number; derived from the order if missing', asy
     [{ event_id: 'x'.repeat(513) }, { reason: 'unusable_text', path: 'event_id' }],
     [
       { event_id: 2 ** 53, custom_data: { order_id: 1 } },
-      { reason: 'unusable_text', path: 'event_id' },
+      {
+        reason: 'unusable_text',
+        path: 'event_id',
+        message: 'event_id: must be text, since a number beyond 2^53 loses digits in JSON',
+      },
     ],
     [{ event_id: 'a\u0000' }, { reason: 'unusable_text', path: 'event_id' }],
     [{ event_id: '\ud800' }, { reason: 'unusable_text', path: 'event_id' }],
