@@ -317,6 +317,26 @@ t.test('blank numbers say nothing', async (t) => {
   }
 })
 
+t.test('an e-mail address in the query of the page is left out, and nothing else of it', async (t) => {
+  const page = 'https://shop.example/@brand/thanks'
+  for (const [query, kept] of [
+    ['?email=jane%40example.com&step=3', '?email=&step=3'],
+    ['?step=3&email=jane@example.com', '?step=3&email='],
+    ['?jane@example.com', '?'],
+    ['?jane@example.com=1&a=2', '?&a=2'],
+    ['?a=1#user=jane@example.com', '?a=1#user='],
+    ['?next=https%3A%2F%2Fshop.example%2F%3Fe%3Djane%2540example.com&a=1', '?next=&a=1'],
+    ['?e=jane@example.com&amp;a=1', '?e=&a=1'],
+  ] as const)
+    t.same(at('event_source_url', page + query), {
+      value: page + kept,
+      warnings: ['event_source_url: email_in_url'],
+    })
+  t.equal(at('event_source_url', `${page}${'?'.repeat(10_000)}e=jane@example.com`).value, page)
+  for (const query of ['', '?q=@brand', '?q=a@b', '?epik=dj0abc&x=1.5', '?q=%40brand.x', '?a=1&b'])
+    t.same(at('event_source_url', page + query), { value: page + query, warnings: [] })
+})
+
 t.test(
   'HTML entities are decoded in names, searches and the address of the page, and not in ids',
   async (t) => {

@@ -21,11 +21,11 @@ import { currency } from './currency.ts'
 import * as scalars from './scalars.ts'
 import { time } from './time.ts'
 
-const { count, decodedText, demanded, isBlank } = scalars
+const { count, decodedText, demanded, isBlank, pageAddress } = scalars
 
 /** By path. Every other field's rule follows from its schema. */
 const OWN_RULES: Readonly<Record<string, Rule<unknown>>> = {
-  event_source_url: decodedText,
+  event_source_url: pageAddress,
   // Leaving out what cannot be read could undo the choice.
   opt_out: demanded(scalars.flag, 'unreadable_opt_out', 'true or false'),
   'custom_data.opt_out_type': demanded(scalars.text, 'unreadable_opt_out', 'text such as LDP'),

@@ -82,6 +82,29 @@ export function decodedText(value: unknown): Reading<string> {
     : reading
 }
 
+/** Of a page: links and forms of shops put the customer's e-mail address into the query, and Pinterest must get none raw. */
+export function pageAddress(value: unknown): Reading<string> {
+  const reading = decodedText(value)
+  if (reading.status !== 'read' || !AT.test(reading.value)) return reading
+  const url = reading.value
+  // A longer query is no page's, and goes as a whole.
+  const [page = '', ...parameters] =
+    url.length > LONGEST_SEARCHED ? url.split(/[?&#;]/, 1) : url.split(/(?<=[?&#;])/)
+  const kept = page + parameters.map(withoutEmail).join('')
+  return kept === url ? reading : { ...read(kept), warning: 'email_in_url' }
+}
+
+const LONGEST_SEARCHED = 8192
+const AT = /@|%(?:25)*40/
+
+/** `email=jane%40example.com&` is `email=&`. */
+function withoutEmail(parameter: string): string {
+  const at = parameter.search(AT)
+  const start = at < 0 ? 0 : parameter.lastIndexOf('=', at) + 1
+  if (at <= start || !parameter.includes('.', at)) return parameter
+  return parameter.slice(0, start) + (/[?&#;]$/.exec(parameter)?.[0] ?? '')
+}
+
 function numberAsText(value: number): Reading<string> {
   if (!Number.isFinite(value)) return WRONG_TYPE
   const plain = Math.abs(value) > Number.MAX_SAFE_INTEGER ? undefined : writePlain(value)
