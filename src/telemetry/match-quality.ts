@@ -3,45 +3,37 @@
  * prepared. The present state, not a history. Kept by streams.ts.
  */
 import {
-  addCount,
+  addCounts,
   COUNTED,
   isInvalidReason,
   isWarning,
   wordsOf,
   type Counted,
   type Counts,
-  type EventTally,
 } from './tally.ts'
 
 export type MatchQuality = ReturnType<typeof qualityOf>
 
 export const MOST_HOURS = 24
-export const HOUR_MS = 3_600_000
 
+/** What was counted in an hour of the process. */
 export interface Hour {
-  /** Since the epoch. */
   readonly hour: number
-  events: number
   readonly counts: Counts
 }
 
-/** Adds to the present hour, and drops those that are too old, or too many: after one in the future, where the clock was set. */
-export function countHour(hours: Hour[], hour: number, { events, counts }: EventTally): void {
+/** Adds to the present hour, and keeps those of a day. */
+export function countHour(hours: Hour[], hour: number, counts: Counts): void {
   let latest = hours.at(-1)
-  if (latest?.hour !== hour) hours.push((latest = { hour, events: 0, counts: {} }))
-  while (hours[0]!.hour <= hour - MOST_HOURS || hours.length > MOST_HOURS) hours.shift()
-  latest.events += events
-  for (const [word, count] of wordsOf(counts)) addCount(latest.counts, word, count)
+  if (latest?.hour !== hour) hours.push((latest = { hour, counts: {} }))
+  if (hours.length > MOST_HOURS) hours.shift()
+  addCounts(latest.counts, counts)
 }
 
-/** Of the hours after `oldest`. */
-export function qualityOf(hours: readonly Hour[], oldest: number) {
+/** `events`: of these hours. */
+export function qualityOf(hours: readonly Hour[], events: number) {
   const sums: Counts = {}
-  let events = 0
-  for (const one of hours.filter(({ hour }) => hour > oldest)) {
-    events += one.events
-    for (const [word, count] of wordsOf(one.counts)) addCount(sums, word, count)
-  }
+  for (const { counts } of hours) addCounts(sums, counts)
   const sent = events - (sums.invalid ?? 0) - (sums.filtered ?? 0)
   const shares = Object.fromEntries(
     COUNTED.map((name) => {

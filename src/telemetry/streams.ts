@@ -3,8 +3,8 @@
  * as each quarter ends (volume-judge.ts), and what match-quality.ts makes shares of. A storefront whose plugin broke reports
  * nothing; a sudden drop is how it is noticed.
  *
- * Invalid events count, too. In memory, since the start of the process: after a restart it learns anew. Slots follow the
- * monotonic clock, so that setting the wall clock makes no drop. A stream takes three KiB, and 150 bytes for each of the last 24 hours
+ * Invalid events count, too. In memory, since the start of the process: after a restart it learns anew. Slots and hours follow the
+ * monotonic clock, so that setting the wall clock changes nothing. A stream takes three KiB, and 150 bytes for each of the last 24 hours
  * with events. Event names may be a storefront's own text, so their number is bounded: some names an account are distinguished, and
  * some thousand streams in all. Names that Pinterest does not know take no more than half of them. Those that were silent for eight
  * days make room, and one line in the log says when there is none.
@@ -12,7 +12,7 @@
 import type { Clock } from '../clock.ts'
 import { isKnownEventName } from '../events/event-name.ts'
 import type { Log } from './log.ts'
-import { countHour, HOUR_MS, qualityOf, type Hour } from './match-quality.ts'
+import { countHour, qualityOf, type Hour } from './match-quality.ts'
 import type { Metrics } from './metrics.ts'
 import type { EventTally } from './tally.ts'
 import {
@@ -22,7 +22,6 @@ import {
   judgeVolume,
   SLOT_MINUTES,
   sumSlots,
-  type VolumeHistory,
   type VolumeJudgement,
 } from './volume-judge.ts'
 
@@ -31,11 +30,10 @@ export type Streams = ReturnType<typeof createStreams>
 interface Stream {
   readonly adAccountId: string
   readonly eventName: string
-  /** A ring; `slot % HISTORY_SLOTS` is its place. */
+  /** By slot: the one that is being filled, then those before it. */
   readonly counts: Uint32Array
-  readonly firstSlot: number
-  /** Of its latest event. */
-  lastSlot: number
+  /** That have ended since its first event. */
+  knownSlots: number
   judgement: VolumeJudgement
   /** When its state began, since the epoch. */
   sinceMs: number
@@ -54,8 +52,7 @@ export function createStreams({ clock, log }: { readonly clock: Clock; readonly 
   const accounts = new Map<string, Map<string, Stream>>()
   let count = 0
   let isLogged = false
-  /** The one that is being filled. */
-  let slot = 0
+  let endedSlots = 0
   let cancel = clock.after(SLOT_MS, turn)
 
   /** Undefined when there is no room for one more. */
@@ -71,8 +68,7 @@ export function createStreams({ clock, log }: { readonly clock: Clock; readonly 
       adAccountId,
       eventName: name,
       counts: new Uint32Array(HISTORY_SLOTS),
-      firstSlot: slot,
-      lastSlot: slot,
+      knownSlots: 0,
       judgement: NOT_JUDGED,
       sinceMs: clock.wallMs(),
       hours: [],
@@ -96,20 +92,21 @@ export function createStreams({ clock, log }: { readonly clock: Clock; readonly 
   /** Ends all slots that are over: a busy loop or a sleeping machine may have missed some. */
   function turn(): void {
     const now = Math.floor((clock.monotonicMs() - startedMs) / SLOT_MS)
-    while (slot < now) {
-      slot += 1
+    for (; endedSlots < now; endedSlots++) {
       for (const stream of list()) {
-        stream.counts[slot % HISTORY_SLOTS] = 0
-        if (slot - stream.lastSlot >= HISTORY_SLOTS) drop(stream)
+        stream.counts.copyWithin(1, 0)
+        stream.counts[0] = 0
+        stream.knownSlots += 1
+        if (stream.counts.every((count) => count === 0)) drop(stream)
         else judge(stream)
       }
     }
-    cancel = clock.after(startedMs + (slot + 1) * SLOT_MS - clock.monotonicMs(), turn)
+    cancel = clock.after(startedMs + (now + 1) * SLOT_MS - clock.monotonicMs(), turn)
   }
 
   function judge(stream: Stream): void {
-    const { adAccountId, eventName, judgement: before } = stream
-    stream.judgement = judgeVolume(historyOf(stream, slot), before)
+    const { adAccountId, eventName, counts, knownSlots, judgement: before } = stream
+    stream.judgement = judgeVolume(counts.subarray(1, 1 + knownSlots), before)
     const { state } = stream.judgement
     if (state === before.state) return
     stream.sinceMs = clock.wallMs()
@@ -124,9 +121,8 @@ export function createStreams({ clock, log }: { readonly clock: Clock; readonly 
     note(adAccountId: string, tally: EventTally): void {
       const stream = streamOf(adAccountId, tally.eventName)
       if (stream !== undefined) {
-        stream.counts[slot % HISTORY_SLOTS]! += tally.events
-        stream.lastSlot = slot
-        countHour(stream.hours, hourOf(clock), tally)
+        stream.counts[0]! += tally.events
+        countHour(stream.hours, Math.floor(endedSlots / HOUR_SLOTS), tally.counts)
       } else if (!isLogged) {
         isLogged = true
         log.warn({ ad_account_id: adAccountId, reason: 'too_many_streams' }, 'events are not watched')
@@ -135,14 +131,12 @@ export function createStreams({ clock, log }: { readonly clock: Clock; readonly 
     /** Marked ones first, then those with the most events. `mostHours`: how many are answered of each stream. */
     volume: (mostHours = 24, adAccountId?: string) =>
       list(adAccountId)
-        .map((stream) => volumeOf(stream, slot, mostHours))
+        .map((stream) => volumeOf(stream, mostHours))
         .toSorted((one, other) => weightOf(other) - weightOf(one)),
     /** Those with the most events first, of the present hour and those before it. */
     quality: (mostHours: number, adAccountId?: string) =>
       list(adAccountId)
-        .map(({ adAccountId, eventName, hours }) => {
-          return { adAccountId, eventName, ...qualityOf(hours, hourOf(clock) - mostHours) }
-        })
+        .map((stream) => qualityIn(stream, endedSlots, mostHours))
         .filter(({ events }) => events > 0)
         .toSorted((one, other) => other.events - one.events),
     forget: (adAccountId: string) => list(adAccountId).forEach(drop),
@@ -150,37 +144,29 @@ export function createStreams({ clock, log }: { readonly clock: Clock; readonly 
   }
 }
 
-function hourOf({ wallMs }: Clock): number {
-  return Math.floor(wallMs() / HOUR_MS)
+function qualityIn({ adAccountId, eventName, counts, hours }: Stream, endedSlots: number, mostHours: number) {
+  const firstHour = Math.floor(endedSlots / HOUR_SLOTS) + 1 - mostHours
+  const events = sumSlots(counts, 0, endedSlots + 1 - firstHour * HOUR_SLOTS)
+  const some = hours.filter(({ hour }) => hour >= firstHour)
+  return { adAccountId, eventName, ...qualityOf(some, events) }
 }
 
-function historyOf({ counts, firstSlot }: Stream, slot: number): VolumeHistory {
-  return {
-    // The slot that is being filled takes the place of the oldest.
-    knownSlots: Math.min(slot - firstSlot, HISTORY_SLOTS - 1),
-    countOf: (slotsAgo) =>
-      slotsAgo < slot - firstSlot ? counts[(slot - 1 - slotsAgo + HISTORY_SLOTS) % HISTORY_SLOTS]! : 0,
-  }
-}
-
-function volumeOf(stream: Stream, slot: number, mostHours: number) {
-  const { adAccountId, eventName, sinceMs, counts, judgement } = stream
-  const history = historyOf(stream, slot)
+function volumeOf(stream: Stream, mostHours: number) {
+  const { adAccountId, eventName, sinceMs, counts, knownSlots, judgement } = stream
   const { state, observed, expected, windowSlots } = judgement
-  const hours = Math.min(mostHours, Math.floor(history.knownSlots / HOUR_SLOTS))
-  // While learning, too, what came since is seen: the slot that is being filled counts.
-  const sinceThen = counts[slot % HISTORY_SLOTS]! + sumSlots(history, 0, HOUR_SLOTS - 1)
+  const hours = Math.min(mostHours, Math.floor(knownSlots / HOUR_SLOTS))
   return {
     adAccountId,
     eventName,
     state,
-    observed: state === 'learning' ? sinceThen : observed,
+    // While learning, too, what came since is seen: the slot that is being filled counts.
+    observed: state === 'learning' ? sumSlots(counts, 0, HOUR_SLOTS) : observed,
     expected,
     windowMinutes: windowSlots * SLOT_MINUTES,
     sinceMs,
     /** Events in each of the last hours that are over, oldest first; fewer where fewer are known. */
     hours: Array.from({ length: hours }, (_, index) =>
-      sumSlots(history, (hours - 1 - index) * HOUR_SLOTS, HOUR_SLOTS),
+      sumSlots(counts, 1 + (hours - 1 - index) * HOUR_SLOTS, HOUR_SLOTS),
     ),
   }
 }

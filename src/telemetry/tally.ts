@@ -32,7 +32,8 @@ export function tallyEvents(prepared: readonly (ValidEvent | WithheldEvent)[]): 
     let tally = tallies.get(eventName)
     if (tally === undefined) tallies.set(eventName, (tally = { eventName, events: 0, counts: {} }))
     tally.events += 1
-    const count = (word: keyof Counts) => addCount(tally.counts, word, 1)
+    const { counts } = tally
+    const count = (word: keyof Counts) => void (counts[word] = (counts[word] ?? 0) + 1)
     for (const { code } of warnings) count(code)
     if (status !== 'prepared') count(status)
     if (status === 'invalid') count(event.reason)
@@ -44,8 +45,8 @@ export function tallyEvents(prepared: readonly (ValidEvent | WithheldEvent)[]): 
   return [...tallies.values()]
 }
 
-export function addCount(counts: Counts, word: keyof Counts, count: number): void {
-  counts[word] = (counts[word] ?? 0) + count
+export function addCounts(sums: Counts, counts: Readonly<Counts>): void {
+  for (const [word, count] of wordsOf(counts)) sums[word] = (sums[word] ?? 0) + count
 }
 
 export function wordsOf(counts: Readonly<Counts>): (readonly [word: keyof Counts, count: number])[] {

@@ -33,12 +33,8 @@ export interface VolumeJudgement {
   readonly windowSlots: number
 }
 
-export interface VolumeHistory {
-  /** Events in the slot that ended so many slots ago; 0: the one that ended last. */
-  readonly countOf: (slotsAgo: number) => number
-  /** How many slots are known at all. */
-  readonly knownSlots: number
-}
+/** Events in each slot that is known, the one that ended last first. */
+export type VolumeHistory = Uint32Array
 
 export const SLOT_MINUTES = 15
 export const DAY_SLOTS = (24 * 60) / SLOT_MINUTES
@@ -88,7 +84,7 @@ type Compared = NonNullable<ReturnType<typeof compare>>
 function compare(history: VolumeHistory, windowSlots: number) {
   const days: number[] = []
   for (let day = 1; day <= DAYS_COMPARED; day++) {
-    if (history.knownSlots < day * DAY_SLOTS + windowSlots) break
+    if (history.length < day * DAY_SLOTS + windowSlots) break
     days.push(sumSlots(history, day * DAY_SLOTS, windowSlots))
   }
   if (days.length < DAYS_TO_KNOW) return undefined
@@ -129,7 +125,7 @@ function learn(history: VolumeHistory): VolumeJudgement {
   const hoursBefore = [1, 2, 3].map((hour) => sumSlots(history, hour * HOUR_SLOTS, HOUR_SLOTS))
   const isSilent =
     observed === 0 &&
-    history.knownSlots >= 4 * HOUR_SLOTS &&
+    history.length >= 4 * HOUR_SLOTS &&
     hoursBefore.every((count) => count >= SILENCE_AFTER_EVENTS)
   return {
     state: isSilent ? 'drop' : 'learning',
@@ -139,10 +135,8 @@ function learn(history: VolumeHistory): VolumeJudgement {
   }
 }
 
-export function sumSlots({ countOf }: VolumeHistory, fromSlotsAgo: number, slots: number): number {
-  let total = 0
-  for (let slot = fromSlotsAgo; slot < fromSlotsAgo + slots; slot++) total += countOf(slot)
-  return total
+export function sumSlots(counts: Uint32Array, from: number, slots: number): number {
+  return counts.subarray(from, from + slots).reduce((sum, count) => sum + count, 0)
 }
 
 function median(sorted: readonly number[]): number {

@@ -45,15 +45,9 @@ export function run(meanOf: (slot: number) => number, slots: number, seed = 1): 
   const states: VolumeState[] = []
   let marks = 0
   for (let slot = 0; slot < slots; slot++) {
-    counts.push(poisson(meanOf(slot), random))
+    counts.unshift(poisson(meanOf(slot), random))
     const before = judgement?.state
-    judgement = judgeVolume(
-      {
-        knownSlots: Math.min(counts.length, HISTORY_SLOTS),
-        countOf: (ago) => counts[counts.length - 1 - ago] ?? 0,
-      },
-      judgement,
-    )
+    judgement = judgeVolume(Uint32Array.from(counts.slice(0, HISTORY_SLOTS)), judgement)
     states.push(judgement.state)
     const isMark = judgement.state === 'drop' || judgement.state === 'surge'
     if (isMark && before !== judgement.state) marks += 1
