@@ -5,15 +5,12 @@ import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { text } from 'node:stream/consumers'
 import { Writable } from 'node:stream'
+import packageJson from '../package.json' with { type: 'json' }
 import { misused, type Terminal } from './cli/terminal.ts'
 import { runCommandLine } from './cli/run.ts'
 
-const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as {
-  version: string
-}
-
 const terminal: Terminal = {
-  version,
+  version: packageJson.version,
   environment: process.env,
   print: (line) => void process.stdout.write(`${line}\n`),
   report: (line) => void process.stderr.write(`${line}\n`),

@@ -2,8 +2,8 @@
  * Starts a relay from the environment and ends it on SIGTERM or SIGINT: with 0 when all ended in order, at once on a
  * second signal. A start that fails says why in one line and exits with 1.
  */
-import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import packageJson from '../package.json' with { type: 'json' }
 import { codeOf, placeOf } from './errors.ts'
 import { systemClock } from './clock.ts'
 import { LONGEST_CLOSE_MS, readSettings } from './settings.ts'
@@ -12,9 +12,7 @@ import { createLog } from './telemetry/log.ts'
 import { startRelay } from './relay.ts'
 import { guideOf, renderGuide } from './start-guide.ts'
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-  version: string
-}
+const { version } = packageJson
 const output = openStandardOutput(systemClock)
 
 /** A log that nobody reads must not delay the exit. */

@@ -53,7 +53,7 @@ const src = join(root, 'src')
 /** Of types, too. Paths are from `src`. */
 const imports: readonly Import[] = globSync('**/*.ts', { cwd: src }).flatMap((from) => {
   const text = readFileSync(join(src, from), 'utf8')
-  const named = text.matchAll(/^(?:import|export)\b[^'";]*? from '(\.[^']+)'|\bimport\('(\.[^']+)'\)/gm)
+  const named = text.matchAll(/^(?:import|export)\b[^'";]*? from '(\.[^']+\.ts)'|\bimport\('(\.[^']+)'\)/gm)
   return Array.from(named, ([, fixed, late]) => ({ from, to: join(dirname(from), (fixed ?? late)!) }))
 })
 
@@ -64,7 +64,7 @@ function loadedFrom(entry: string): Set<string> {
     if (loaded.has(path)) return
     loaded.add(path)
     const text = readFileSync(join(src, path), 'utf8')
-    for (const [, names, to] of text.matchAll(/^(?:import|export)\b([^'";]*?) from '(\.[^']+)'/gm)) {
+    for (const [, names, to] of text.matchAll(/^(?:import|export)\b([^'";]*?) from '(\.[^']+\.ts)'/gm)) {
       const isType = /^ type\b/.test(names!) || /^ \{\s*(type [^,}]+,?\s*)+\}$/.test(names!)
       if (!isType) load(join(dirname(path), to!))
     }
