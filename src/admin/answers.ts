@@ -32,13 +32,11 @@ export const IsTest = Type.Optional(Type.Enum(['true', 'false']))
 /** Of an event, or of an order, which may hold any character. */
 export const EventId = Type.String({ minLength: 1, maxLength: MAX_EVENT_ID_LENGTH })
 /** People read it beside others: nothing in it may turn the direction of the text around it. */
-export const labelOf = (options: { readonly minLength?: number } = {}) =>
-  textOf(
-    '^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]*$',
-    'must not hold control characters, marks of text direction or halves of characters',
-    { maxLength: 200, ...options },
-  )
-export const Label = labelOf()
+export const Label = textOf(
+  '^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]*$',
+  'must not hold control characters, marks of text direction or halves of characters',
+  { maxLength: 200 },
+)
 export const NoContent = Type.Unsafe<undefined>(Type.Null({ description: 'Done; no body.' }))
 export const Redirect = Type.Null({ description: 'To the page that follows.' })
 

@@ -1,12 +1,12 @@
 /** Relay keys: made, listed, removed. The key itself is shown in the answer that makes it and never again. */
 import { Type, type Static } from '../type.ts'
 import { InvalidRequest, NoSuch } from '../errors.ts'
-import { AdAccountId, labelOf, NoContent } from './answers.ts'
+import { AdAccountId, Label, NoContent } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
 const KeyBody = Type.Closed(
   {
-    label: labelOf({ minLength: 1 }),
+    label: { ...Label, minLength: 1 },
     ad_account_ids: Type.Array(AdAccountId, { minItems: 1, maxItems: 1000 }),
   },
   { examples: [{ label: 'My shop', ad_account_ids: ['549755885175'] }] },

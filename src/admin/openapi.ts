@@ -49,10 +49,7 @@ export async function describeRoutes(
 
 /** `PUT /accounts/:id` is `putAccountsById`. */
 function operationIdOf(method: string, url: string): string {
-  const words = url.split(/[/.]/).flatMap((part) => {
-    const [, parameter] = /^:(.+)$/.exec(part) ?? []
-    return (parameter === undefined ? part : `by_${parameter}`).split(/[-_]/)
-  })
+  const words = url.replaceAll(':', 'by_').split(/[/._-]/)
   const capitals = words.map((word) => word.charAt(0).toUpperCase() + word.slice(1))
   return method.toLowerCase() + capitals.join('')
 }

@@ -1,20 +1,9 @@
 /** Asks Pinterest whether an account's token works, with a canary. Takes a call limiter token like any other call. */
 import type { CallOutcome } from '../pinterest/outcome.ts'
 import { createScrub } from '../pinterest/scrub.ts'
+import type { Verify } from '../vault/granting.ts'
 import { canaryCall, decideCanary } from './canary.ts'
 import type { DeliveryOptions } from './options.ts'
-
-export interface Verification {
-  readonly works: boolean
-  /** Pinterest refused the token itself, for this account or altogether. */
-  readonly isRefused: boolean
-  /** Pinterest's HTTP status; null without an answer. */
-  readonly status: number | null
-  readonly message: string
-}
-
-/** `candidate`: a token to try instead of the one in use. */
-export type Verify = (adAccountId: string, candidate?: string) => Promise<Verification>
 
 export type VerifyOptions = Pick<
   DeliveryOptions,

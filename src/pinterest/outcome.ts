@@ -44,9 +44,3 @@ export interface Unanswered {
     | 'too_large'
     | 'other'
 }
-
-export interface Pinterest {
-  sendEvents(call: EventsCall): Promise<CallOutcome>
-  /** Ends all connections; calls still in flight resolve as unanswered. */
-  close(): Promise<void>
-}

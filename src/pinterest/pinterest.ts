@@ -4,7 +4,7 @@
  */
 import type { Settings } from '../settings.ts'
 import { asObject, parseJson, createUpstream, type Exchanged, type UpstreamOptions } from './upstream.ts'
-import type { CallOutcome, EventResult, EventsCall, Pinterest } from './outcome.ts'
+import type { CallOutcome, EventResult, EventsCall } from './outcome.ts'
 
 export interface PinterestOptions extends UpstreamOptions {
   readonly settings: UpstreamOptions['settings'] & Pick<Settings, 'CALLS_IN_FLIGHT_TOTAL'>
@@ -13,7 +13,9 @@ export interface PinterestOptions extends UpstreamOptions {
 /** 1,000 events with a long warning each stay far below this; more is not an answer worth holding in memory. */
 const ANSWER_LIMIT_BYTES = 4 * 1024 * 1024
 
-export function createPinterest(options: PinterestOptions): Pinterest {
+export type Pinterest = ReturnType<typeof createPinterest>
+
+export function createPinterest(options: PinterestOptions) {
   const upstream = createUpstream(options, {
     answerBytes: ANSWER_LIMIT_BYTES,
     connections: options.settings.CALLS_IN_FLIGHT_TOTAL,

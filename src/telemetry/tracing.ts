@@ -8,7 +8,6 @@
  * of a customer.
  */
 import type { IncomingHttpHeaders } from 'node:http'
-import { setTimeout as delay } from 'node:timers/promises'
 import {
   defaultTextMapGetter,
   ROOT_CONTEXT,
@@ -22,6 +21,7 @@ import { ExportResultCode, W3CTraceContextPropagator } from '@opentelemetry/core
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import { BasicTracerProvider, BatchSpanProcessor, type SpanExporter } from '@opentelemetry/sdk-trace-base'
+import { orAfter, systemClock } from '../clock.ts'
 import type { Log } from './log.ts'
 
 export interface TracingOptions {
@@ -101,10 +101,9 @@ export function createTracing({ endpoint, settings, version, log }: TracingOptio
 
     /** Sends what is left, within `patienceMs`. */
     async close(patienceMs: number): Promise<void> {
-      const ended = new AbortController()
       // A collector that is away rejects, which was logged before.
       const closed = provider.shutdown().catch(() => undefined)
-      await Promise.race([closed, delay(patienceMs, undefined, ended)]).finally(() => ended.abort())
+      await orAfter(systemClock, patienceMs, closed)
     },
   }
 }

@@ -25,11 +25,17 @@ export type GivenGrant =
   | { readonly kind: 'client'; readonly client: ClientCredentials }
   | { readonly kind: 'shared'; readonly adAccountId: string }
 
-/** Whether Pinterest takes a token for an account; without an answer it is neither. */
-type Verify = (
-  adAccountId: string,
-  accessToken: string,
-) => Promise<{ readonly works: boolean; readonly isRefused: boolean; readonly message: string }>
+/** Whether Pinterest takes a token for an account: the one in use, or a `candidate`. */
+export type Verify = (adAccountId: string, candidate?: string) => Promise<Verification>
+
+export interface Verification {
+  readonly works: boolean
+  /** Pinterest refused the token itself, for this account or altogether. */
+  readonly isRefused: boolean
+  /** Pinterest's HTTP status; null without an answer. */
+  readonly status: number | null
+  readonly message: string
+}
 
 export type Granting = ReturnType<typeof createGranting>
 
