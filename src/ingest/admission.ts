@@ -45,44 +45,6 @@ export function createAdmission(bodyLimitBytes: number, { after }: Pick<Clock, '
     }
   }
 
-  function enterLarge(
-    adAccountId: string,
-    sizeBytes: number,
-    onEntered: (error?: Error) => void,
-  ): () => void {
-    let isInside = false
-    const waiting: Waiting = { adAccountId, sizeBytes, enter: () => leaveLine(true) }
-    const stopWaiting = after(LONGEST_WAIT_MS, () => {
-      leaveLine(false)
-      // The next one may be smaller.
-      admitWaiting()
-    })
-    function leaveLine(isAdmitted: boolean): void {
-      isInside = isAdmitted
-      stopWaiting()
-      line.delete(waiting)
-      onEntered(isAdmitted ? undefined : new TooBusy())
-    }
-    line.add(waiting)
-    admitWaiting()
-    return () => {
-      stopWaiting()
-      const isWaiting = line.delete(waiting)
-      if (isInside) large.release(adAccountId, sizeBytes)
-      if (isInside || isWaiting) admitWaiting()
-    }
-  }
-
-  function enterSmall(
-    adAccountId: string,
-    sizeBytes: number,
-    onEntered: (error?: Error) => void,
-  ): () => void {
-    const isInside = small.take(adAccountId, sizeBytes)
-    onEntered(isInside ? undefined : new TooBusy())
-    return () => isInside && small.release(adAccountId, sizeBytes)
-  }
-
   return {
     /**
      * Calls back when the post's body may be read, or with TOO_BUSY; a large body may wait first. The returned function
@@ -96,13 +58,34 @@ export function createAdmission(bodyLimitBytes: number, { after }: Pick<Clock, '
       // Without a length (chunked) it may become as large as is allowed. Over the limit it is refused unread.
       const announced = Number(headers['content-length'] ?? bodyLimitBytes)
       const sizeBytes = announced <= bodyLimitBytes ? announced : 0
-      const leave = (sizeBytes >= LARGE_BYTES ? enterLarge : enterSmall)(adAccountId, sizeBytes, onEntered)
+      const isLarge = sizeBytes >= LARGE_BYTES
+      let isInside = false
+      let stopWaiting = () => {}
+      const waiting: Waiting = { adAccountId, sizeBytes, enter: () => endWait(true) }
+      function endWait(isAdmitted: boolean): void {
+        isInside = isAdmitted
+        stopWaiting()
+        line.delete(waiting)
+        onEntered(isAdmitted ? undefined : new TooBusy())
+      }
+      if (isLarge) {
+        stopWaiting = after(LONGEST_WAIT_MS, () => {
+          endWait(false)
+          // The next one may be smaller.
+          admitWaiting()
+        })
+        line.add(waiting)
+        admitWaiting()
+      } else endWait(small.take(adAccountId, sizeBytes))
       let isOver = false
       inside += 1
       return () => {
         if (isOver) return
         isOver = true
-        leave()
+        stopWaiting()
+        const isWaiting = line.delete(waiting)
+        if (isInside) (isLarge ? large : small).release(adAccountId, sizeBytes)
+        if (isLarge && (isInside || isWaiting)) admitWaiting()
         inside -= 1
         if (inside === 0) onEmptied()
       }
