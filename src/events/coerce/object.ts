@@ -76,11 +76,15 @@ interface Schema {
   readonly maximum?: number
 }
 
-function ruleOf(schema: Schema, path: string): AnyRule {
+/** Required, and read one by one by `prepareEvent`. */
+const READ_BY_CALLER = ['event_name', 'action_source', 'event_time', 'event_id', 'user_data'] as const
+
+function ruleOf(schema: Schema, path: string): AnyRule | undefined {
+  if (READ_BY_CALLER.some((name) => name === path)) return undefined
   if (OWN_RULES[path] !== undefined) return OWN_RULES[path]
   if (schema.properties !== undefined) return tableOf(schema.properties, `${path}.`)
   if (schema.items !== undefined) {
-    return { items: ruleOf(schema.items, path), maxItems: schema.maxItems ?? Infinity }
+    return { items: ruleOf(schema.items, path)!, maxItems: schema.maxItems ?? Infinity }
   }
   if (schema.enum !== undefined) return scalars.oneOf(schema.enum)
   if (schema.type === 'boolean') return scalars.flag
@@ -98,18 +102,10 @@ function tableOf(properties: Readonly<Record<string, Schema>>, prefix: string): 
 }
 
 const EVENT = tableOf(EventSchema.properties, '')
-const READ_BY_CALLER = ['event_name', 'action_source', 'event_time', 'event_id', 'user_data'] as const
-const OTHERS = {
-  ...EVENT,
-  fields: EVENT.fields.map(({ key, rule }) => ({
-    key,
-    rule: READ_BY_CALLER.some((name) => name === key) ? undefined : rule,
-  })),
-}
 
-/** Every field of the event but those that are required, which `prepareEvent` reads one by one. */
+/** Every field of the event but those that the caller reads. */
 export function readFields(raw: RawObject, report: Report) {
-  return readObject(raw, OTHERS, report) as Omit<PreparedEvent, (typeof READ_BY_CALLER)[number]>
+  return readObject(raw, EVENT, report) as Omit<PreparedEvent, (typeof READ_BY_CALLER)[number]>
 }
 
 function readObject(raw: RawObject, table: Table, report: Report): Record<string, unknown> {
