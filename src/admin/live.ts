@@ -8,7 +8,6 @@ import type { Readiness } from '../ingest/health.ts'
 import { ON_TIME_S, type QueueBacklog } from '../store/store.ts'
 import { waitingOf } from '../store/snapshot.ts'
 import { RANGES, type Range } from '../telemetry/recent-statistics.ts'
-import type { Account } from '../vault/vault.ts'
 import { describeQueue, problemsOf, QueueView } from './account-view.ts'
 import { accountStatus, AdAccountId, textOf } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
@@ -167,31 +166,27 @@ function findBlocked(
   options: Pick<AdminOptions, 'vault' | 'readiness' | 'maxEventAgeMs'>,
   queues: readonly QueueNow[],
 ) {
+  const { vault, maxEventAgeMs } = options
   const byAccount = Map.groupBy(queues, ({ adAccountId }) => adAccountId)
-
-  function show(adAccountId: string, account?: Account) {
-    const own = byAccount.get(adAccountId) ?? []
-    const statuses = [
-      ...own.map((queue) => queue.status),
-      ...(account === undefined ? [] : problemsOf(account, options)),
-    ]
-    const status = statuses.find((one) => STATUSES[one].urgency === 3)
-    if (status === undefined) return []
-    const times = own.flatMap(({ isTest, oldestEventTimeS }) => (isTest ? [] : (oldestEventTimeS ?? [])))
-    const oldestMs = times.length === 0 ? undefined : 1000 * Math.min(...times)
-    const deadlines = {
-      offlineAtMs: oldestMs && oldestMs + 1000 * ON_TIME_S,
-      expiresAtMs: oldestMs && oldestMs + options.maxEventAgeMs,
-    }
-    return [{ adAccountId, label: account?.label ?? '', status, ...STATUSES[status], ...deadlines }]
-  }
-
-  const accounts = options.vault.accounts().filter(({ isPaused }) => !isPaused)
-  const unregistered = [...byAccount.keys()].filter((id) => options.vault.account(id) === undefined)
-  return [
-    ...accounts.flatMap((account) => show(account.adAccountId, account)),
-    ...unregistered.flatMap((id) => show(id)),
-  ].toSorted((one, other) => (one.expiresAtMs ?? Infinity) - (other.expiresAtMs ?? Infinity))
+  // Also those that are not registered.
+  const ids = new Set([...vault.accounts().map(({ adAccountId }) => adAccountId), ...byAccount.keys()])
+  return [...ids]
+    .flatMap((adAccountId) => {
+      const account = vault.account(adAccountId)
+      const own = byAccount.get(adAccountId) ?? []
+      const problems = account === undefined ? [] : problemsOf(account, options)
+      const statuses = [...own.map((queue) => queue.status), ...problems]
+      const status = statuses.find((one) => STATUSES[one].urgency === 3)
+      if (status === undefined || account?.isPaused === true) return []
+      const times = own.flatMap(({ isTest, oldestEventTimeS }) => (isTest ? [] : (oldestEventTimeS ?? [])))
+      const oldestMs = times.length === 0 ? undefined : 1000 * Math.min(...times)
+      const deadlines = {
+        offlineAtMs: oldestMs && oldestMs + 1000 * ON_TIME_S,
+        expiresAtMs: oldestMs && oldestMs + maxEventAgeMs,
+      }
+      return [{ adAccountId, label: account?.label ?? '', status, ...STATUSES[status], ...deadlines }]
+    })
+    .toSorted((one, other) => (one.expiresAtMs ?? Infinity) - (other.expiresAtMs ?? Infinity))
 }
 
 /** Without a backlog where nothing waits. */
