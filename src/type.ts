@@ -2,18 +2,18 @@
  * JSON schemas with TypeBox's names and types: a package of 300 modules, which took a fifth of a start to load. What checks values
  * is TypeBox's own, `typebox/schema`. Only the kinds that are used; a test compares each with TypeBox's.
  */
-import type { TProperties, TSchema, Type as TypeBox } from 'typebox'
+import type { TOptional, TProperties, TSchema, Type as TypeBox } from 'typebox'
 
-export type { Static, TSchema, TSchemaOptions } from 'typebox'
+export type { Static, TProperties, TSchema, TSchemaOptions } from 'typebox'
 
 interface Schema {
   readonly [keyword: string]: unknown
 }
 
-const optionals = new WeakSet<Schema>()
+const marked = new WeakSet<Schema>()
 
 function object(properties: Readonly<Record<string, Schema>>, options?: Schema): Schema {
-  const required = Object.keys(properties).filter((name) => !optionals.has(properties[name]!))
+  const required = Object.keys(properties).filter((name) => !marked.has(properties[name]!))
   return { type: 'object', ...(required.length > 0 && { required }), properties, ...options }
 }
 
@@ -26,7 +26,7 @@ function record(names: Schema, value: Schema, options?: Schema): Schema {
 
 function optional(schema: Schema): Schema {
   const copy = { ...schema }
-  optionals.add(copy)
+  marked.add(copy)
   return copy
 }
 
@@ -53,6 +53,12 @@ function closed<Fields extends TProperties>(fields: Fields, options: object = {}
   return Json.Object(fields, { additionalProperties: false, ...options })
 }
 
+/** Each of them. */
+function optionals<Fields extends TProperties>(fields: Fields) {
+  const all = Object.entries(fields).map(([name, schema]) => [name, Json.Optional(schema)])
+  return Object.fromEntries(all) as { [Name in keyof Fields]: TOptional<Fields[Name]> }
+}
+
 const orNull = <Schema extends TSchema>(schema: Schema) => Json.Union([schema, Json.Null()])
 
 declare const isTime: unique symbol
@@ -65,6 +71,7 @@ export const Type = {
   Closed: closed,
   Count: Json.Integer({ minimum: 0 }),
   CountOf: (description: string) => Json.Integer({ minimum: 0, description }),
+  Optionals: optionals,
   OrNull: orNull,
   /** Of a setting. Absent: stays as it is. Null: back to the default. */
   OrDefault: <Schema extends TSchema>(schema: Schema) => Json.Optional(orNull(schema)),

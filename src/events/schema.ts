@@ -3,14 +3,13 @@
  * key or one wrong type with a 400 for the whole call, so nothing else may leave the relay.
  *
  * Facts from release 5.23.0 of Pinterest's OpenAPI description; tighter where the relay itself sees to more (hashes,
- * decimals, no empty lists, no nulls). `coerce/object.ts` reads events by it. Plain JSON Schema: the engine loads
- * this file, and typebox would cost its thread 300 modules.
+ * decimals, no empty lists, no nulls). `coerce/object.ts` reads events by it.
  */
-import type { XStatic } from 'typebox/schema'
+import { Type, type Static, type TProperties } from '../type.ts'
 
-export type PreparedEvent = XStatic<typeof EventSchema>
-export type UserData = XStatic<typeof UserDataSchema>
-export type CustomData = XStatic<typeof CustomDataSchema>
+export type PreparedEvent = Static<typeof EventSchema>
+export type UserData = Static<typeof UserDataSchema>
+export type CustomData = Static<typeof CustomDataSchema>
 
 export const ACTION_SOURCES = ['app_android', 'app_ios', 'web', 'offline'] as const
 /** By what Pinterest can identify the customer. */
@@ -24,24 +23,15 @@ export const MAX_EVENT_ID_LENGTH = 512
 const DECIMAL = '^-?[0-9]+(\\.[0-9]+)?$'
 const SHA256 = '^[0-9a-f]{64}$'
 
-/** What `more` demands of the values together is no part of the type. */
-const closed = <const Properties>(properties: Properties, more: object = {}) =>
-  ({ type: 'object', properties, additionalProperties: false, ...more }) as const
-const flag = { type: 'boolean' } as const
-const text = (maxLength?: number) =>
-  ({ type: 'string', ...(maxLength !== undefined && { maxLength }) }) as const
-const decimal = { type: 'string', pattern: DECIMAL } as const
+const closed = <Fields extends TProperties>(fields: Fields, more: object = {}) =>
+  Type.Closed(Type.Optionals(fields), more)
+const text = (maxLength?: number) => Type.String(maxLength === undefined ? {} : { maxLength })
+const decimal = Type.String({ pattern: DECIMAL })
 const integer = (minimum = Number.MIN_SAFE_INTEGER, maximum = Number.MAX_SAFE_INTEGER) =>
-  ({ type: 'integer', minimum, maximum }) as const
-const texts = (maxItems?: number) =>
-  ({
-    type: 'array',
-    items: { type: 'string' },
-    minItems: 1,
-    ...(maxItems !== undefined && { maxItems }),
-  }) as const
-const hashes = { type: 'array', items: { type: 'string', pattern: SHA256 }, minItems: 1 } as const
-const wordsOf = (words: string) => ({ enum: words.split(' ') })
+  Type.Integer({ minimum, maximum })
+const texts = (more: object = {}) => Type.Array(Type.String(), { minItems: 1, ...more })
+const hashes = Type.Array(Type.String({ pattern: SHA256 }), { minItems: 1 })
+const wordsOf = (words: string) => Type.Enum(words.split(' '))
 
 /** One of `em`, `hashed_maids` or the pair of address and user agent is required. */
 export const UserDataSchema = closed(
@@ -82,12 +72,12 @@ const ContentSchema = closed({
 })
 
 const CustomDataSchema = closed({
-  currency: { type: 'string', pattern: '^[A-Z]{3}$' },
+  currency: Type.String({ pattern: '^[A-Z]{3}$' }),
   value: decimal,
   num_items: integer(),
   order_id: text(),
   content_ids: texts(),
-  contents: { type: 'array', items: ContentSchema, minItems: 1 },
+  contents: Type.Array(ContentSchema, { minItems: 1 }),
   content_name: text(),
   content_category: text(),
   content_brand: text(),
@@ -121,7 +111,7 @@ export const DeviceInfoSchema = closed({
   external_storage_size: integer(0, 1_048_576),
   form_factor: wordsOf('desktop laptop cellphone tablet smartwatch tv vr console other'),
   kernel_version: text(100),
-  languages: texts(100),
+  languages: texts({ maxItems: 100 }),
   locale: text(35),
   model: text(100),
   network_type: wordsOf('wifi cellular_2g cellular_3g cellular_4g cellular_5g cellular_6g ethernet unknown'),
@@ -139,18 +129,18 @@ export const DeviceInfoSchema = closed({
   type: text(100),
 })
 
-export const EventSchema = {
-  ...closed({
-    event_name: { type: 'string', minLength: 1, maxLength: MAX_EVENT_NAME_LENGTH },
-    action_source: { enum: ACTION_SOURCES },
-    event_time: integer(0),
-    event_id: { type: 'string', minLength: 1, maxLength: MAX_EVENT_ID_LENGTH },
-    user_data: UserDataSchema,
+export const EventSchema = Type.Closed({
+  event_name: Type.String({ minLength: 1, maxLength: MAX_EVENT_NAME_LENGTH }),
+  action_source: Type.Enum(ACTION_SOURCES),
+  event_time: integer(0),
+  event_id: Type.String({ minLength: 1, maxLength: MAX_EVENT_ID_LENGTH }),
+  user_data: UserDataSchema,
+  ...Type.Optionals({
     custom_data: CustomDataSchema,
     app_info: AppInfoSchema,
     device_info: DeviceInfoSchema,
     event_source_url: text(),
-    opt_out: flag,
+    opt_out: Type.Boolean(),
     partner_name: text(),
     app_id: text(),
     app_name: text(),
@@ -160,8 +150,7 @@ export const EventSchema = {
     device_model: text(),
     device_type: text(),
     os_version: text(),
-    wifi: flag,
+    wifi: Type.Boolean(),
     language: text(),
   }),
-  required: ['event_name', 'action_source', 'event_time', 'event_id', 'user_data'],
-} as const
+})
