@@ -10,6 +10,24 @@ interface Schema {
   readonly [keyword: string]: unknown
 }
 
+/** Those keywords of a schema by which the relay itself walks through a value. */
+export interface Described {
+  /** Absent beside `enum`. */
+  readonly type?: string
+  readonly enum?: readonly string[]
+  readonly anyOf?: readonly Described[]
+  readonly properties?: Readonly<Record<string, Described>>
+  readonly patternProperties?: Readonly<Record<string, Described>>
+  readonly required?: readonly string[] | undefined
+  readonly items?: Described
+  readonly maxItems?: number
+  readonly format?: string
+  readonly pattern?: string
+  readonly maxLength?: number
+  readonly minimum?: number
+  readonly maximum?: number
+}
+
 const marked = new WeakSet<Schema>()
 
 function object(properties: Readonly<Record<string, Schema>>, options?: Schema): Schema {

@@ -1,5 +1,12 @@
 /** Parts that the schemas of several answers share, and how an answer is made from the relay's own records. */
-import { Type, type IsoTime, type Static, type TSchema, type TSchemaOptions } from '../type.ts'
+import {
+  Type,
+  type Described,
+  type IsoTime,
+  type Static,
+  type TSchema,
+  type TSchemaOptions,
+} from '../type.ts'
 import { MAX_EVENT_ID_LENGTH } from '../events/schema.ts'
 import { ACTIONS, STATUSES, type AccountStatus, type QueueStatus } from '../delivery/queue-status.ts'
 
@@ -124,15 +131,6 @@ export function answerOf<Schema extends TSchema>(
   record: RecordOf<Static<Schema>>,
 ): Static<Schema> {
   return convert(schema, record) as Static<Schema>
-}
-
-interface Described {
-  readonly anyOf?: readonly Described[]
-  readonly format?: string
-  readonly items?: Described
-  readonly properties?: Readonly<Record<string, Described>>
-  readonly required?: readonly string[]
-  readonly patternProperties?: Readonly<Record<string, Described>>
 }
 
 function convert(schema: Described, value: unknown): unknown {

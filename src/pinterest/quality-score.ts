@@ -2,7 +2,7 @@
  * Pinterest's Event Quality Score as it answers it. Source: `conversion_eqs/list` in Pinterest's OpenAPI description 5.23.0.
  */
 import { Check } from 'typebox/schema'
-import { Type, type Static } from '../type.ts'
+import { Type, type Described, type Static } from '../type.ts'
 
 const Issue = Type.Object({
   id: Type.String({ maxLength: 200 }),
@@ -38,13 +38,6 @@ export type QualityScore = Static<typeof Score>
 export function readScores(body: unknown): readonly QualityScore[] | undefined {
   const known = withoutUnknown(Scores, body)
   return Check(Scores, known) ? known : undefined
-}
-
-interface Described {
-  readonly type?: unknown
-  readonly items?: Described
-  readonly properties?: Readonly<Record<string, Described>>
-  readonly patternProperties?: Readonly<Record<string, Described>>
 }
 
 function withoutUnknown({ items, properties, patternProperties }: Described, value: unknown): unknown {

@@ -17,6 +17,7 @@ import {
 } from '../reading.ts'
 import { markInvalid, type Report, safeKey, type Step, warn } from '../report.ts'
 import { EventSchema, type PreparedEvent } from '../schema.ts'
+import type { Described } from '../../type.ts'
 import { currency } from './currency.ts'
 import * as scalars from './scalars.ts'
 import { time } from './time.ts'
@@ -61,25 +62,10 @@ interface Table {
 
 type AnyRule = Rule<unknown> | ListRule | Table
 
-/** The keywords of `schema.ts` that are read here. */
-interface Schema {
-  readonly properties?: Readonly<Record<string, Schema>>
-  readonly items?: Schema
-  readonly maxItems?: number
-  readonly enum?: readonly string[]
-  /** Absent beside `enum`. */
-  readonly type?: string
-  /** Of decimals. */
-  readonly pattern?: string
-  readonly maxLength?: number
-  readonly minimum?: number
-  readonly maximum?: number
-}
-
 /** Required, and read one by one by `prepareEvent`. */
 const READ_BY_CALLER = ['event_name', 'action_source', 'event_time', 'event_id', 'user_data'] as const
 
-function ruleOf(schema: Schema, path: string): AnyRule | undefined {
+function ruleOf(schema: Described, path: string): AnyRule | undefined {
   if (READ_BY_CALLER.some((name) => name === path)) return undefined
   if (OWN_RULES[path] !== undefined) return OWN_RULES[path]
   if (schema.properties !== undefined) return tableOf(schema.properties, `${path}.`)
@@ -93,7 +79,7 @@ function ruleOf(schema: Schema, path: string): AnyRule | undefined {
   return schema.maxLength === undefined ? scalars.text : scalars.textUpTo(schema.maxLength)
 }
 
-function tableOf(properties: Readonly<Record<string, Schema>>, prefix: string): Table {
+function tableOf(properties: Readonly<Record<string, Described>>, prefix: string): Table {
   const fields = Object.entries(properties).map(([key, schema]) => ({
     key,
     rule: ruleOf(schema, prefix + key),
