@@ -2,15 +2,17 @@
 import type { EventOutcome } from '../delivery/batch.ts'
 import { PINTEREST_CODES } from '../errors.ts'
 import type { PostReceipt } from '../store/engine/posts.ts'
+import { Type, type Static } from '../type.ts'
 
 export type PostAnswer = ReturnType<typeof answerPost>
 
 /** What Pinterest's clients know of an event: only `processed` and `failed` exist for them. */
-export interface EventAnswer {
-  readonly status: 'processed' | 'failed'
-  readonly error_message: string
-  readonly warning_message: string
-}
+export const EventAnswerSchema = Type.Closed({
+  status: Type.Unsafe<'processed' | 'failed'>({ type: 'string', enum: ['processed', 'failed'] }),
+  error_message: Type.String(),
+  warning_message: Type.String({ description: "The relay's own warnings join Pinterest's." }),
+})
+export type EventAnswer = Readonly<Static<typeof EventAnswerSchema>>
 
 /**
  * `outcomes`: of each event of the receipt's batch, in its order. 202 only where the client `knows202`, since it asked with
@@ -69,7 +71,7 @@ export function answerPost(
 }
 
 const NO_REMARK = { status: 'prepared', error: '', warnings: '' } as const
-const QUEUED_WARNING = 'queued by the relay, not yet confirmed by Pinterest'
+export const QUEUED_WARNING = 'queued by the relay, not yet confirmed by Pinterest'
 
 function answerEvent(outcome: EventOutcome, warnings: string): EventAnswer {
   switch (outcome.status) {
@@ -88,7 +90,7 @@ function answerEvent(outcome: EventOutcome, warnings: string): EventAnswer {
 }
 
 /** A delivered event without warnings. */
-const PROCESSED: EventAnswer = { status: 'processed', error_message: '', warning_message: '' }
+export const PROCESSED: EventAnswer = { status: 'processed', error_message: '', warning_message: '' }
 const PROCESSED_TEXT = JSON.stringify(PROCESSED)
 
 function processed(message: string, warnings: string): EventAnswer {

@@ -5,6 +5,7 @@
 import { Type } from '../type.ts'
 import { EventSchema } from '../events/schema.ts'
 import { PINTEREST_CODES } from '../errors.ts'
+import { EventAnswerSchema, PROCESSED, QUEUED_WARNING } from './answers.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -57,15 +58,10 @@ function eventAsPosted(): Json {
 
 const ref = (name: 'Event' | 'Answer' | 'Error') => Type.Unsafe({ $ref: `#/components/schemas/${name}` })
 
-const EVENT_ANSWER = Type.Closed({
-  status: Type.Unsafe({ type: 'string', enum: ['processed', 'failed'] }),
-  error_message: Type.String(),
-  warning_message: Type.String({ description: "The relay's own warnings join Pinterest's." }),
-})
 const ANSWER = Type.Closed({
   num_events_received: Type.Integer(),
   num_events_processed: Type.Integer(),
-  events: Type.Array(EVENT_ANSWER, { description: 'One entry per event, in the order of the post.' }),
+  events: Type.Array(EventAnswerSchema, { description: 'One entry per event, in the order of the post.' }),
 })
 const ERROR = Type.Closed({ code: Type.Integer(), message: Type.String() })
 const PARTLY = Type.Closed({
@@ -115,12 +111,8 @@ export const EXAMPLE_EVENT = {
   },
   custom_data: { currency: 'USD', value: '72.39', order_id: '4711' },
 }
-const PROCESSED = { status: 'processed', error_message: '', warning_message: '' }
 const TAKEN = { num_events_received: 1, num_events_processed: 1, events: [PROCESSED] }
-const WAITS = {
-  ...PROCESSED,
-  warning_message: 'queued by the relay, not yet confirmed by Pinterest',
-}
+const WAITS = { ...PROCESSED, warning_message: QUEUED_WARNING }
 const MISSING = { ...PROCESSED, status: 'failed', error_message: 'action_source: is required' }
 
 /** Answers that posts of storefronts and webhooks of shops have in common. */
