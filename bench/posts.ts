@@ -6,6 +6,7 @@
  * ones it takes none that a proxy passes on as they are.
  */
 import { hash } from 'node:crypto'
+import { threadId } from 'node:worker_threads'
 
 export type PostKind = 'hashed' | 'raw'
 
@@ -59,7 +60,8 @@ function makeEvent(kind: PostKind) {
     event_name: 'checkout',
     action_source: 'web',
     event_time: Math.floor(Date.now() / 1000),
-    event_id: `bench-${process.pid}-${ORDER}`,
+    // Each thread counts from the beginning.
+    event_id: `bench-${process.pid}-${threadId}-${ORDER}`,
     event_source_url: 'https://shop.example/checkout/thanks?step=3',
     user_data: {
       ...(kind === 'raw' ? RAW : hashAll(RAW)),
