@@ -41,22 +41,24 @@ export function createCapacityCheck(
   let usedBytes = 0
   let walBytes = 0
   let diskFreeBytes = 0
+  /** The same for all commits of a transaction. */
+  let takenBytes = 0
   let measuredMs = -Infinity
   const capacity = createCapacity((part) => {
-    const leftOfDisk = (part * (usedBytes + diskFreeBytes) - takenBytes()) / DISK_COPIES
-    return Math.min(part * limitBytes - takenBytes(), leftOfDisk)
+    const leftOfDisk = (part * (usedBytes + diskFreeBytes) - takenBytes) / DISK_COPIES
+    return Math.min(part * limitBytes - takenBytes, leftOfDisk)
   })
 
-  function takenBytes(): number {
+  function countTaken(): void {
     const { deadLetterBytes, trailBytes } = totals.sizes()
-    return Math.max(0, usedBytes - deadLetterBytes - trailBytes)
+    takenBytes = Math.max(0, usedBytes - deadLetterBytes - trailBytes)
   }
 
   /** Not in a transaction, which would keep the WAL as it is. */
   function measure(): void {
     readSizes()
     // The WAL keeps the most that it had, a quarter of a small store: that alone must not refuse posts. A full disk drains with it.
-    const isFullForWal = takenBytes() > WATERMARK * limitBytes && diskFreeBytes > 2 * walBytes
+    const isFullForWal = takenBytes > WATERMARK * limitBytes && diskFreeBytes > 2 * walBytes
     if (isFullForWal && walBytes > 0) {
       shrinkWal(db)
       readSizes()
@@ -77,6 +79,7 @@ export function createCapacityCheck(
     walBytes = statSync(`${queuePath}-wal`, { throwIfNoEntry: false })?.size ?? 0
     usedBytes = (pages - free) * PAGE_BYTES + walBytes
     diskFreeBytes = freeBytes(dirname(queuePath))
+    countTaken()
   }
 
   function admits({ kind, request }: Operation): boolean {
@@ -104,6 +107,7 @@ export function createCapacityCheck(
     },
     /** Refuses what there is no room for, and runs the rest. */
     run(operations: readonly Operation[], run: RunOperations): Outcomes {
+      countTaken()
       let admitted = operations.filter(admits)
       const isOld = capacity.isOutdated || performance.now() >= measuredMs + MEASURE_EVERY_MS
       if (isOld || admitted.length < operations.length || operations.some(({ kind }) => kind === 'size')) {
