@@ -67,9 +67,9 @@ export function createSealer(masterKeys: MasterKeys) {
 
   return {
     /** Names the current master key: 8 hex digits that reveal nothing of it. */
-    keyId: current.id.toString('hex'),
+    keyId: current.name,
     /** Of every key that opens, the current one first. */
-    keyIds: ring.map(({ id }) => id.toString('hex')),
+    keyIds: ring.map(({ name }) => name),
 
     seal(plain: Uint8Array, binding: SealBinding): Uint8Array {
       // From the pool: a buffer of its own costs a microsecond more per post, to make and to collect.
@@ -79,7 +79,7 @@ export function createSealer(masterKeys: MasterKeys) {
       sealed.set(salt, SALT_OFFSET)
       writeNonce(sealed, sealedCount++)
       const cipher = createCipheriv('aes-256-gcm', dataKey, sealed.subarray(NONCE_OFFSET, HEADER_BYTES))
-      cipher.setAAD(additionalData(current.id, binding))
+      cipher.setAAD(additionalData(current, binding))
       // GCM is a stream: `update` gives back all of it, `final` nothing.
       sealed.set(cipher.update(plain), HEADER_BYTES)
       cipher.final()
@@ -92,7 +92,7 @@ export function createSealer(masterKeys: MasterKeys) {
       if (sealed.byteLength < HEADER_BYTES + TAG_BYTES || sealed[0] !== VERSION) throw new CannotOpen()
       for (const key of ring) {
         if (!hasKeyId(sealed, key.id)) continue
-        const plain = tryOpen(sealed, openingKeys(key, sealed), additionalData(key.id, binding))
+        const plain = tryOpen(sealed, openingKeys(key, sealed), additionalData(key, binding))
         if (plain !== undefined) return plain
       }
       throw new CannotOpen()
@@ -112,12 +112,14 @@ export function createSealer(masterKeys: MasterKeys) {
 interface RingKey {
   readonly masterKey: KeyObject
   readonly id: Buffer
+  /** The id in hex digits. */
+  readonly name: string
 }
 
 function toRingKey(key: Uint8Array): RingKey {
   if (key.byteLength !== MASTER_KEY_BYTES) throw new RangeError('A master key must be 32 bytes.')
   const id = createHash('sha256').update(key).digest().subarray(0, KEY_ID_BYTES)
-  return { masterKey: createSecretKey(key), id }
+  return { masterKey: createSecretKey(key), id, name: id.toString('hex') }
 }
 
 function deriveKey(masterKey: KeyObject, salt: Uint8Array, info: string): KeyObject {
@@ -146,8 +148,8 @@ function writeNonce(sealed: Buffer, count: number): void {
 }
 
 /** The purpose's length goes first, so that no two bindings give the same bytes. */
-function additionalData(keyId: Buffer, { purpose, owner }: SealBinding): Buffer {
-  return Buffer.from(`${VERSION}:${keyId.toString('hex')}:${purpose.length}:${purpose}:${owner}`, 'utf8')
+function additionalData({ name }: RingKey, { purpose, owner }: SealBinding): Buffer {
+  return Buffer.from(`${VERSION}:${name}:${purpose.length}:${purpose}:${owner}`, 'utf8')
 }
 
 function hasKeyId(sealed: Uint8Array, id: Buffer): boolean {
