@@ -207,12 +207,12 @@ function warnOfSharedIds(
     if (index === duplicates[repeated]) repeated += 1
     else recentCustomers.note(keys[index]!, customer)
   }
+  if (duplicates.length === 0) return judged
   const shared = new Set<JudgedEvent>(
     duplicates
       .filter((index) => recentCustomers.isOfAnother(keys[index]!, valid[index]!.customer))
       .map((index) => valid[index]!),
   )
-  if (shared.size === 0) return judged
   const warning = { path: 'event_id', code: 'event_id_shared' } as const
   return judged.map((event) =>
     shared.has(event) ? { ...event, warnings: [...event.warnings, warning] } : event,
