@@ -3,7 +3,7 @@
  * Never a body: only which route, which account or key, and how it ended.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { Type } from '../type.ts'
+import { Type, type Static } from '../type.ts'
 import { codeOf } from '../errors.ts'
 import { EventId, NextCursor, Cursor, PageLimit, readPage } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
@@ -25,11 +25,14 @@ const Entry = Type.Closed({
   details: Type.Record(Type.String(), Type.Unknown()),
 })
 
+const Entries = Type.Closed({ entries: Type.Array(Entry), next_cursor: NextCursor })
+export type AuditAnswer = Static<typeof Entries>
+
 export const auditRoutes: AdminRoutes = async (app, { store }) => {
   const schema = {
     summary: 'What was changed through this port, newest first',
     querystring: Query,
-    response: { 200: Type.Closed({ entries: Type.Array(Entry), next_cursor: NextCursor }) },
+    response: { 200: Entries },
   }
   app.get('/audit', { schema }, async (request) => {
     const { id } = request.query

@@ -22,7 +22,7 @@ import {
   type Invocation,
 } from './command.ts'
 import { renderSeconds, renderTable } from './table.ts'
-import { misused } from './terminal.ts'
+import { CommandFailed, misused } from './terminal.ts'
 
 const set: Command = {
   name: 'account set',
@@ -37,7 +37,13 @@ const set: Command = {
       ...readSettings(options),
       ...(isForced && { force: true }),
     }
-    const account = await admin.send<AccountAnswer>('PUT', pathOf('account', invocation), body)
+    const account = await admin
+      .send<AccountAnswer>('PUT', pathOf('account', invocation), body)
+      .catch((error: unknown) => {
+        const isRefused =
+          error instanceof CommandFailed && error.code === 'TOKEN_REFUSED' && 'access_token' in body
+        throw isRefused ? new CommandFailed(`${error.message}\n${FORCE}`, error.exitCode, error.code) : error
+      })
     const { ad_account_id: id, token } = account
     const hasToken = token.kind !== 'none'
     const isAsked = hasToken && options['keep-token'] !== true && options['no-verify'] !== true
@@ -48,16 +54,21 @@ const set: Command = {
       text: [
         `account ${id} is set${hasToken ? `, its token ends with ${token.last4}` : ''}`,
         ...(hasToken ? [] : [`nothing is sent before somebody consents at ${consentUrl}`]),
-        ...(verification === null ? [] : [renderVerification(verification)]),
+        ...(verification === null ? [] : [renderVerification(id, verification)]),
       ].join('\n'),
       isPartial: verification?.works === false,
     }
   },
 }
 
-function renderVerification({ works, status, message }: VerificationAnswer): string {
+const FORCE = 'With --force the new one replaces it all the same.'
+
+function renderVerification(id: string, { works, status, message }: VerificationAnswer): string {
   if (works) return 'Pinterest took a test event: the token works'
-  return `Pinterest did not take a test event${status === null ? '' : ` (${status})`}: ${message}`
+  return [
+    `Pinterest did not take a test event${status === null ? '' : ` (${status})`}: ${message}`,
+    `relay account verify ${id} asks again; relay account set ${id} takes another token`,
+  ].join('\n')
 }
 
 async function readToken({ options, terminal }: Invocation): Promise<object> {

@@ -38,6 +38,9 @@ export function addressesOf(environment: Terminal['environment']): readonly stri
 }
 
 export function createAdminClient({ environment }: Pick<Terminal, 'environment'>, url: string) {
+  if (!/^https?:/.test(url) || !URL.canParse(url))
+    throw misused('ADMIN_URL must be an address such as http://127.0.0.1:8081.')
+
   async function request(method: string, path: string, body?: object | string): Promise<Response> {
     const authorization = `Bearer ${findToken(environment)}`
     const type = body === undefined ? {} : { 'content-type': 'application/json' }
@@ -47,7 +50,15 @@ export function createAdminClient({ environment }: Pick<Terminal, 'environment'>
       body: typeof body === 'object' ? JSON.stringify(body) : (body ?? null),
     }).catch(failed)
     if (response.ok) return response
-    throw new Refused(response.status, await readAnswer(response))
+    const answer: { readonly code?: string | number; readonly message?: string } = await readAnswer(response)
+    const { code, message } = answer
+    // Those of the public port are Pinterest's.
+    if (typeof code === 'number') throw new CommandFailed(notAdminPort(url))
+    const place = adminTokenFile(environment) ?? 'ADMIN_TOKEN'
+    throw new Refused(response.status, {
+      ...(code !== undefined && { code }),
+      message: response.status === 401 ? `It has another admin token than ${place}.` : (message ?? ''),
+    })
   }
 
   const readAnswer = async (response: Response) => parseAnswer(await response.text().catch(failed), url)
@@ -104,9 +115,11 @@ function parseAnswer(text: string, url: string): object {
   try {
     return JSON.parse(text) as object
   } catch {
-    throw new CommandFailed(`What answers at ${url} is not the relay's admin port.`)
+    throw new CommandFailed(notAdminPort(url))
   }
 }
+
+const notAdminPort = (url: string) => `What answers at ${url} is not the relay's admin port: see ADMIN_URL.`
 
 /** ADMIN_TOKEN, or what the relay made and keeps beside its store. */
 function findToken(environment: Terminal['environment']): string {

@@ -64,6 +64,14 @@ export function queryOf(fields: Readonly<Record<string, string | boolean | numbe
   return texts.length === 0 ? '' : `?${new URLSearchParams(texts).toString()}`
 }
 
+/** What a status says that a person has to do, with the commands as they are typed. */
+export function remedyFor(adAccountId: string, remedy: string): string {
+  return remedy
+    .replaceAll(/\b(account (?:resume|set|verify))\b/g, `relay $1 ${adAccountId}`)
+    .replaceAll('{id}', adAccountId)
+    .replaceAll(/\bsource rm\b/g, 'relay source rm ID')
+}
+
 type Family = 'account' | 'key' | 'source'
 
 /** The route of what the first argument names. */

@@ -1,6 +1,6 @@
 /** `dead …`: dead letters, listed, queued again, deleted. */
 import type { DeadLetterGroupsAnswer, DeadLettersAnswer } from '../admin/dead-letters.ts'
-import { fieldsOf, queryOf, readPages, type Command, type Invocation } from './command.ts'
+import { fieldsOf, queryOf, readPages, type Command, type Invocation, type Result } from './command.ts'
 import { renderTable } from './table.ts'
 import { misused } from './terminal.ts'
 
@@ -81,14 +81,25 @@ const replay: Command = {
 
 const purge: Command = {
   name: 'dead purge',
-  words: `IDS|--all ${FILTER} --yes`,
-  does: 'deletes dead letters for good',
+  words: `IDS|--all ${FILTER} [--yes]`,
+  does: 'deletes dead letters for good; without --yes only says how many',
   async run(invocation) {
-    if (invocation.options['yes'] !== true) throw misused('dead purge deletes for good: add --yes.')
+    if (invocation.options['yes'] !== true) return countPurge(invocation)
     const answer = await runThrough(invocation, '/dead-letters/purge')
     const { purged = 0 } = answer
     return { ...missingOf(invocation.positionals, purged), answer, text: `${purged} deleted` }
   },
+}
+
+/** A replay counts all of them, and changes as little. */
+async function countPurge(invocation: Invocation): Promise<Result> {
+  const counted = await runThrough(invocation, '/dead-letters/replay', { dry_run: true })
+  const purged = (counted['replayed'] ?? 0) + (counted['too_old'] ?? 0)
+  return {
+    ...missingOf(invocation.positionals, purged),
+    answer: { purged, dry_run: true },
+    text: `${purged} would be deleted for good: add --yes`,
+  }
 }
 
 export const deadCommands: readonly Command[] = [list, groups, replay, purge]

@@ -1,12 +1,15 @@
 /** `events`, `event ID`, `erase`: what became of events, as it was or as it comes, and erasing what waits of them. */
 import type { ErasedAnswer, EventsAnswer } from '../admin/events.ts'
-import { fieldsOf, queryOf, readPages, type Command, type Invocation } from './command.ts'
+import type { DeadLettersAnswer } from '../admin/dead-letters.ts'
+import { fieldsOf, queryOf, readPages, remedyFor, type Command, type Invocation } from './command.ts'
 import { renderRows, renderSeconds, renderTable, type Cell, type Columns } from './table.ts'
 import { CommandFailed, misused } from './terminal.ts'
 
 type Event = EventsAnswer['events'][number]
 
 const EVENTS_OF_AN_ID = '1000'
+const NO_EVENT =
+  'no event with this id: it did not come, is older than TRAIL_HOURS, or its id looked like customer data and was left out'
 const NO_TRAIL = 'there is no event trail: TRAIL_HOURS is 0'
 
 const accountOf = ({ ad_account_id: id, test }: Event) => (test ? `${id} (test)` : id)
@@ -48,10 +51,13 @@ const event: Command = {
     const nameOf = (one: Event) => JSON.stringify({ ...one, queue: null })
     const known = new Set(byId.found.map(nameOf))
     const found = [...byId.found, ...byOrder.found.filter((one) => !known.has(nameOf(one)))]
-    const none = byOrder.isOff ? NO_TRAIL : 'no event with this id'
+    const deadLetters = found.some(isDead) ? await findDeadLetters(admin, id!) : []
+    const text = found
+      .map((one) => renderRows([...rowsOf(one), ...renderDeath(one, deadLetters)]))
+      .join('\n\n')
     return {
       answer: { events: found },
-      text: found.map(renderEvent).join('\n\n') || none,
+      text: text || (byOrder.isOff ? NO_TRAIL : NO_EVENT),
       isPartial: found.length === 0,
     }
   },
@@ -83,6 +89,7 @@ async function follow({ admin, options, isJson, terminal }: Invocation): Promise
     throw misused('--follow begins now: leave --since and --until out.')
   }
   const query = queryOf(fieldsOf(options, ['follow']))
+  terminal.report('following; Ctrl-C ends it')
   let left = Number(options['limit'] ?? Infinity)
   for await (const one of admin.follow<Event>(`/events/live${query}`)) {
     left -= 1
@@ -98,8 +105,33 @@ async function findEvents(asked: Pick<Invocation, 'admin' | 'options'>) {
   return { ...pages, isOff: pages.last.trail_hours === 0 }
 }
 
-function renderEvent(one: Event): string {
-  return renderRows([
+const isDead = ({ outcome }: Event) => outcome === 'rejected' || outcome === 'expired'
+
+type DeadLetter = DeadLettersAnswer['dead_letters'][number]
+
+async function findDeadLetters(admin: Invocation['admin'], id: string): Promise<readonly DeadLetter[]> {
+  const ask = async (by: object) => {
+    const path = `/dead-letters${queryOf({ ...by, limit: EVENTS_OF_AN_ID })}`
+    return (await admin.get<DeadLettersAnswer>(path)).dead_letters
+  }
+  return [...(await ask({ event_id: id })), ...(await ask({ order_id: id }))]
+}
+
+/** What Pinterest said, which the trail does not have; nothing where the dead letter is gone. */
+function renderDeath(one: Event, deadLetters: readonly DeadLetter[]): string[][] {
+  const deadLetter = deadLetters.find(
+    ({ ad_account_id: account, event_name: name, died_at: diedAt }) =>
+      isDead(one) && account === one.ad_account_id && name === one.event_name && diedAt === one.updated_at,
+  )
+  if (deadLetter === undefined) return []
+  return [
+    ['dead letter', `${deadLetter.id}: ${deadLetter.message}`],
+    ['what to do', `repair the cause, then relay dead replay ${deadLetter.id} --yes`],
+  ]
+}
+
+function rowsOf(one: Event): Cell[][] {
+  return [
     ['event', one.event_name],
     ['event id', one.event_id],
     ['order', one.order_id],
@@ -110,12 +142,12 @@ function renderEvent(one: Event): string {
     ['call', one.call_id],
     ...one.warnings.map((code, index) => ['warning', `${code}: ${one.warnings_mean[index]}`]),
     ...one.history.map(({ at, reason }) => [at, reason.replaceAll('_', ' ')]),
-    ...renderQueue(one.queue),
-  ])
+    ...renderQueue(one),
+  ]
 }
 
 /** Why the event still waits. */
-function renderQueue(queue: Event['queue']): string[][] {
+function renderQueue({ queue, ad_account_id: id }: Event): string[][] {
   if (queue === null) return []
   const { status, means, failed_calls: failed, next_try_in_seconds: seconds, remedy } = queue
   const calls =
@@ -124,6 +156,6 @@ function renderQueue(queue: Event['queue']): string[][] {
     ['queue now', `${status}: ${means}`],
     ...(calls === null ? [] : [['failed calls', calls.replaceAll('_', ' ')]]),
     ...(seconds === null ? [] : [['next try in', renderSeconds(seconds)]]),
-    ...(remedy === null ? [] : [['what to do', remedy]]),
+    ...(remedy === null ? [] : [['what to do', remedyFor(id, remedy)]]),
   ]
 }

@@ -86,7 +86,8 @@ async function ask(
 }
 
 function faultOfId(id: string): string | undefined {
-  if (id === '') return 'init takes the ad account ID where nobody can be asked.'
+  if (id === '')
+    return 'Nobody can be asked here: init takes the ad account ID, and the token on standard input.'
   return /^\d{1,18}$/.test(id) ? undefined : 'The ad account ID is a number, such as 549755885175.'
 }
 

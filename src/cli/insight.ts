@@ -6,6 +6,8 @@ import { renderTable, type Columns } from './table.ts'
 type Volume = VolumeAnswer['volume'][number]
 type Quality = MatchQualityAnswer['rows'][number]
 
+const NONE = 'no live events since the relay started'
+
 export const quality: Command = {
   name: 'quality',
   words: '[--account ID] [--hours N]',
@@ -25,7 +27,7 @@ export const quality: Command = {
     const advice = answer.rows.flatMap(({ ad_account_id, event_name, advice: own }) =>
       own.map(({ message }) => `${ad_account_id} ${event_name}: ${message}`),
     )
-    const table = renderTable(columns, answer.rows, 'no live events yet')
+    const table = renderTable(columns, answer.rows, NONE)
     return { answer, text: [table, ...(advice.length === 0 ? [] : ['', ...advice])].join('\n') }
   },
 }
@@ -54,5 +56,5 @@ export function renderVolume(rows: readonly Volume[]): string {
     expected: ({ expected }) => (expected === null ? 'not known yet' : Math.round(expected)),
     within: ({ window_minutes: minutes }) => `${minutes / 60} h`,
   }
-  return renderTable(columns, rows, 'no live events yet')
+  return renderTable(columns, rows, NONE)
 }

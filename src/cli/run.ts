@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { accountCommands } from './account.ts'
 import { addressesOf, createAdminClient } from './admin-client.ts'
+import { audit } from './audit.ts'
 import { cells, findCell, findCells } from './cells.ts'
 import type { Command, Options } from './command.ts'
 import { deadCommands } from './dead.ts'
@@ -31,6 +32,7 @@ export const COMMANDS: readonly Command[] = [
   ...eventCommands,
   ...deadCommands,
   ...storeCommands,
+  audit,
   settings,
 ]
 
@@ -101,7 +103,7 @@ function checkCount({ name, words }: Command, count: number): void {
   if (first === '[ID]' || first.includes('|--')) return
   const isWanted = /^[A-Z]/.test(first)
   if (count !== Number(isWanted))
-    throw misused(`${name} takes ${isWanted ? `one word, ${first}` : 'no words'} behind it.${hint}`)
+    throw misused(`${name} takes ${isWanted ? `one argument, ${first}` : 'no arguments'}.${hint}`)
 }
 
 function parse({ name, words }: Command, args: readonly string[]) {
@@ -137,10 +139,23 @@ function parse({ name, words }: Command, args: readonly string[]) {
 /** What may be shown of an option that is wrong: no token has this form. */
 const OPTION = /^(?:Unknown o|O)ption '(--?[a-z][a-z-]{0,30})[' ]/
 
+const USAGE_COLUMNS = 100
+
+/** Lines of at most USAGE_COLUMNS, broken at spaces that are not within brackets. */
+function wrap(text: string, indent: string, next = indent): string[] {
+  const lines = [indent]
+  for (const word of text.match(/(?:\[[^\]]*\]|\S)+/g) ?? []) {
+    const line = lines.at(-1)!
+    if (line.trim() !== '' && line.length + 1 + word.length > USAGE_COLUMNS) lines.push(next + word)
+    else lines[lines.length - 1] = line.trim() === '' ? line + word : `${line} ${word}`
+  }
+  return lines
+}
+
 function renderUsage(commands: readonly Command[]): string {
   const lines = commands.flatMap(({ name, words, does }) => [
-    `  ${`${name} ${words}`.trimEnd()}`,
-    `      ${does}`,
+    ...wrap(`${name} ${words}`.trimEnd(), '  ', '    '),
+    ...wrap(does, '      '),
   ])
   return `usage: relay COMMAND [--json] [--cell NAME], relay --version
 

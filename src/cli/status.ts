@@ -7,7 +7,7 @@ import type { SourcesAnswer } from '../admin/sources.ts'
 import type { TotalsAnswer } from '../admin/insight.ts'
 import { lastFailureOf } from './account.ts'
 import { LIVE } from './admin-client.ts'
-import type { Command } from './command.ts'
+import { remedyFor, type Command } from './command.ts'
 import { isMarked, renderVolume } from './insight.ts'
 import { renderSeconds, renderTable } from './table.ts'
 
@@ -111,7 +111,7 @@ function renderTroubles(troubles: readonly Trouble[]): string {
       queue: 'queue',
       status: 'status',
       'tries again in': (trouble) => renderSeconds(trouble.next_try_in_seconds),
-      'what to do': ({ remedy }) => remedy ?? 'wait',
+      'what to do': ({ id, remedy }) => (remedy === null ? 'wait' : remedyFor(id, remedy)),
       label: 'label',
       'last failure': 'last',
     },

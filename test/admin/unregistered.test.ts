@@ -51,7 +51,10 @@ t.test(
     await sendOrder(t, stand, new Date())
 
     const status = await relay('status')
-    t.match(status, { code: 3, stdout: /^549755885175 +live +no_account +- +account set registers it/m })
+    t.match(status, {
+      code: 3,
+      stdout: /^549755885175 +live +no_account +- +relay account set \d+ registers it/m,
+    })
     t.match(status.stdout, /\naccounts: 0, paused: 0, in trouble: 1\n/)
     t.match(status.stdout, /^source shop: its account 549755885175 is not registered: /m)
     t.match((await relay('source list')).stdout, /its account 549755885175 is not registered/)

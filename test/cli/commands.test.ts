@@ -190,7 +190,10 @@ t.test('a token that does not work ends with 3, and status says who must do what
   await relay(`account rm ${OTHER}`)
   await postHeld(stand, 'unauthorized')
   const status = await relay('status')
-  t.match(status, { code: 3, stdout: /549755885175 +live +unauthorized .* account verify shows why/ })
+  t.match(status, {
+    code: 3,
+    stdout: /549755885175 +live +unauthorized .* relay account verify 549755885175 shows why/,
+  })
   t.match(status.stdout, /RECEIVED +DELIVERED[^\n]+INVALID\n +1 +0 /)
   t.match(JSON.parse((await relay('status --json')).stdout), {
     needs_person: true,
@@ -211,14 +214,16 @@ t.test('a token that works is not replaced by one that Pinterest refuses', async
     code: 3,
     stdout: '',
     stderr: new RegExp(
-      `Pinterest refuses it \\(401\\), so the account keeps the one that ends with ${TOKEN.slice(-4)}: `,
+      `Pinterest refuses it \\(401\\), so the account keeps the one that ends with ${TOKEN.slice(-4)}: .*\nWith --force the new one`,
     ),
   })
   t.equal(await endsWith(), TOKEN.slice(-4))
   t.match(await relay(`account set ${ACCOUNT} --keep-token --label new`), { code: 0 })
   t.match(await relay(`account set ${ACCOUNT} --force`, { input: 'pina_wrong_1234' }), {
     code: 3,
-    stdout: /is set, its token ends with 1234\nPinterest did not take a test event \(401\)/,
+    stdout: new RegExp(
+      `is set, its token ends with 1234\nPinterest did not take a test event \\(401\\): .*\nrelay account verify ${ACCOUNT} asks again; relay account set ${ACCOUNT} takes another token$`,
+    ),
   })
   t.match(await relay(`account set ${ACCOUNT}`, { input: TOKEN }), { code: 0 })
   stand.sandbox.faults.set([{ kind: 'status', status: 503 }])
@@ -288,7 +293,7 @@ t.test('status shows accounts in trouble that have no queue', async (t) => {
   const { code, stdout } = await relay('status')
   t.equal(code, 3)
   t.match(stdout, /^posts are taken\naccounts: 3, paused: 1, in trouble: 2\n/)
-  t.match(stdout, /549755885176 +- +paused +- +account resume +shop/)
+  t.match(stdout, /549755885176 +- +paused +- +relay account resume 549755885176 +shop/)
   t.match(stdout, /7 +- +no_token +- +consent at/)
   t.notMatch(stdout, account)
   t.notMatch(stdout, 'every queue sends')
@@ -487,7 +492,11 @@ t.test(
       dead_letters: { id: number }[]
     }
     t.equal(deadLetters.dead_letters.length, 6)
-    t.match(await relay('dead purge --all'), { code: 2, stderr: /--yes/ })
+    t.match(await relay('dead purge --all'), {
+      code: 0,
+      stdout: '6 would be deleted for good: add --yes',
+    })
+    t.match(await relay('dead purge'), { code: 2, stderr: /ids, a filter, or --all/ })
     t.match(await relay('dead replay'), { code: 2, stderr: /ids, a filter, or --all/ })
     t.match(await relay(`dead purge ${deadLetters.dead_letters[0]!.id} --yes`), {
       code: 0,
@@ -511,7 +520,12 @@ t.test(
     t.match(await relay('dead purge --all --yes'), { code: 0, stdout: '2 deleted' })
     t.match(await relay('dead list'), { code: 0, stdout: 'no dead letters' })
     t.match(await relay('dead groups'), { code: 0, stdout: 'no dead letters' })
-    for (const words of ['dead replay 99999', 'dead replay 99999,99999 --yes', 'dead purge 99999 --yes'])
+    for (const words of [
+      'dead replay 99999',
+      'dead replay 99999,99999 --yes',
+      'dead purge 99999',
+      'dead purge 99999 --yes',
+    ])
       t.match(await relay(words), { code: 3, stderr: 'of the given ids, no dead letter: 1' }, words)
     t.match(await relay('dead replay x --all'), { code: 2, stderr: /Ids are numbers/ })
   },
@@ -623,13 +637,27 @@ t.test('reseal says what it did; wrong tokens and wrong addresses are reported',
     stderr: '',
   })
   const invalid = await relay('reseal', { environment: { ADMIN_TOKEN: 'not the admin token' } })
-  t.match(invalid, { code: 1, stdout: '', stderr: /^The relay answered 401/ })
+  t.match(invalid, {
+    code: 1,
+    stdout: '',
+    stderr: 'The relay answered 401: It has another admin token than ADMIN_TOKEN.',
+  })
   t.notMatch(invalid.stderr, 'not the admin token')
   t.match(await relay('status', { environment: { ADMIN_URL: 'http://127.0.0.1:1' } }), {
     code: 1,
     stderr: /^Nothing answers at http:\/\/127.0.0.1:1/,
   })
-  t.match(await relay('status', { environment: { ADMIN_URL: stand.sandbox.origin } }), { code: 1 })
+  for (const other of [stand.sandbox.origin, stand.relay.publicUrl])
+    t.match(await relay('status', { environment: { ADMIN_URL: other } }), {
+      code: 1,
+      stderr: `What answers at ${other} is not the relay's admin port: see ADMIN_URL.`,
+    })
+  for (const url of ['127.0.0.1:8081', 'localhost:8081', 'http://', ''])
+    t.match(
+      await relay('status', { environment: { ADMIN_URL: url } }),
+      { code: 2, stderr: 'ADMIN_URL must be an address such as http://127.0.0.1:8081.' },
+      url,
+    )
 })
 
 t.test('a relay that takes too long is told apart from one that is not there', async (t) => {
@@ -683,6 +711,12 @@ t.test('help lists every command, its options, the variables and the exit codes'
   ]) {
     t.match(help.stdout, text)
   }
+  t.strictSame(
+    help.stdout.split('\n').filter((line) => line.length > 120),
+    [],
+    'its lines fit a terminal',
+  )
+  t.match(help.stdout, /^ {2}account set ID .*\n {4}\S/m)
   t.match(await relay(''), { code: 2, stderr: /^usage: relay COMMAND/ })
   t.match(await relay('account'), {
     code: 2,
@@ -695,14 +729,17 @@ t.test('help lists every command, its options, the variables and the exit codes'
   t.match(await relay('--version'), { code: 0, stdout: 'pinrelay 1.2.3' })
   t.match(await relay('account set --help'), {
     code: 0,
-    stdout: /ID \[--oauth\|--keep-token\] .*--dob-format/,
+    stdout: /ID \[--oauth\|--keep-token\] .*--dob-format DMY\|MDY\]/s,
   })
   for (const command of ['send', 'explain']) {
     const usage = await relay(`${command} --help`)
-    t.match(usage.stdout, 'a JSON list of events, or one event a line; - is standard input')
+    t.match(
+      usage.stdout.replaceAll(/\s+/g, ' '),
+      'a JSON list of events, or one event a line; - is standard input',
+    )
   }
   t.match(await relay('recover'), { code: 2, stderr: /FILE/ })
-  t.match(await relay('reseal everything'), { code: 2, stderr: /takes no words/ })
+  t.match(await relay('reseal everything'), { code: 2, stderr: /takes no arguments/ })
   t.match(await relay('dead list --colour red'), { code: 2, stderr: /^dead list: --colour is unknown; / })
   t.match(await relay(`status --${SECRET}`), {
     code: 2,

@@ -32,7 +32,10 @@ t.test('what happened to order 4711 is shown in a line, and step by step', async
     t.match(stdout, /Z +received\n.*Z +committed\n.*Z +called\n.*Z +delivered$/s, id)
   }
   t.match(await relay('event e-2'), { code: 0, stdout: /outcome +invalid: too_old/ })
-  t.match(await relay('event none'), { code: 3, stdout: 'no event with this id' })
+  t.match(await relay('event none'), {
+    code: 3,
+    stdout: /^no event with this id: it did not come, is older than TRAIL_HOURS, or/,
+  })
 
   await stand.post({ data: [order('same', 'same'), order('same', 'same'), order('same', 'same')] })
   while (!(await relay('event same')).stdout.includes('delivered')) await pause(20)
@@ -56,7 +59,10 @@ t.test('of an event that waits it says why, and no more of it once it is deliver
   await stand.admin('POST', `/accounts/${stand.account}/pause`)
   t.match(
     (await relay('event waits')).stdout,
-    /queue now +paused: .*\nfailed calls .*\nwhat to do +account resume$/s,
+    new RegExp(
+      `queue now +paused: .*\nfailed calls .*\nwhat to do +relay account resume ${stand.account}$`,
+      's',
+    ),
   )
   await stand.admin('POST', `/accounts/${stand.account}/resume`)
   while (!shown.stdout.includes('delivered')) shown = await relay('event waits')
@@ -66,6 +72,26 @@ t.test('of an event that waits it says why, and no more of it once it is deliver
     'then its way has the failed calls, and its queue is not shown',
   )
   t.match((await stand.admin('GET', '/events?event_id=waits')).body, { events: [{ queue: null }] })
+})
+
+t.test('of an event that Pinterest rejected it says why, and what to do', async (t) => {
+  const stand = await enter(t)
+  const relay = createCommandLine(stand)
+  stand.sandbox.faults.set([{ kind: 'failEvents', eventIds: ['bad'], message: 'no such currency' }])
+  await stand.post({ data: [order('bad', 'o-bad')] })
+  const { dead_letters: letters } = JSON.parse((await relay('dead list --event-id bad --json')).stdout) as {
+    dead_letters: { id: number }[]
+  }
+  const [{ id } = { id: 0 }] = letters
+  for (const asked of ['bad', 'o-bad'])
+    t.match(
+      (await relay(`event ${asked}`)).stdout,
+      new RegExp(
+        `rejected\ndead letter +${id}: no such currency\nwhat to do +repair the cause, then relay dead replay ${id} --yes$`,
+      ),
+    )
+  await relay(`dead purge ${id} --yes`)
+  t.match((await relay('event bad')).stdout, /rejected$/, 'nothing of a dead letter that is gone')
 })
 
 t.test('where the trail is off, no answer looks as if the event had not come', async (t) => {
@@ -87,8 +113,9 @@ t.test('events are followed as they come and change, until the relay ends', asyn
     await stand.post({ data: [order(`followed-${n}`, `o-${n}\u001b]0;title\u0007\n`)] })
     await pause(50)
   }
-  const { code, stdout } = await following
+  const { code, stdout, stderr } = await following
   t.equal(code, 0)
+  t.equal(stderr, 'following; Ctrl-C ends it')
   t.equal(stdout.split('\n').length, 2)
   t.match(stdout, /followed-\d+ {2}o-\d+ \]0;title +delivered/, 'nothing of a sender moves the cursor')
   t.match(await relay('events --outcome lost'), {
