@@ -8,6 +8,7 @@ import Fastify, {
   type FastifyError,
   type FastifyInstance,
   type FastifyReply,
+  type FastifyRequest,
   type FastifySchemaCompiler,
 } from 'fastify'
 import type { FastifySchemaValidationError } from 'fastify/types/schema.js'
@@ -65,6 +66,8 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
     // A path of no route; Fastify's own answer would quote it.
     frameworkErrors: (error, _request, reply) => void sendError(error, reply),
     forceCloseConnections: 'idle',
+    // Node's own answer to a request without one has no body: it is refused below.
+    http: { requireHostHeader: false },
   })
     .withTypeProvider<AdminTypes>()
     .setValidatorCompiler(compileSchema)
@@ -89,15 +92,20 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
 
   const refusals = createRefusals(options)
   const isKnownHost = createHostCheck(options.settings)
+  /** Asked again while a stream is followed: a session ends. */
+  const isAllowed = ({ headers }: FastifyRequest) => {
+    if (isSame(bearerOf(headers.authorization) ?? '', adminToken)) return true
+    const sessionKey = headers[SESSION_KEY_HEADER]
+    return typeof sessionKey === 'string' && sessions.opens(headers.cookie, sessionKey)
+  }
 
   app.addHook('onRequest', async (request) => {
-    if (!isKnownHost(request.headers.host)) throw new WrongHost()
+    const { host, authorization } = request.headers
+    if (host === undefined && request.raw.httpVersion === '1.1')
+      throw new InvalidRequest('The header Host is missing.')
+    if (!isKnownHost(host)) throw new WrongHost()
     const { takesSession, isOpen } = request.routeOptions.config
-    if (takesSession === true || isOpen === true) return
-    const { authorization } = request.headers
-    if (isSame(bearerOf(authorization) ?? '', adminToken)) return
-    const sessionKey = request.headers[SESSION_KEY_HEADER]
-    if (typeof sessionKey === 'string' && sessions.opens(request.headers.cookie, sessionKey)) return
+    if (takesSession === true || isOpen === true || isAllowed(request)) return
     // The key of an ended session is no guess: pages send it until the next login.
     refusals.note(Boolean(authorization))
     throw new Unauthorized()
@@ -126,7 +134,7 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
         const querystring = route.schema?.hide === true ? {} : { querystring: Type.Closed({}) }
         route.schema = { ...querystring, ...route.schema, tags: [tag] }
       })
-      await routes(tagged, { ...options, sessions, refusals })
+      await routes(tagged, { ...options, sessions, refusals, isAllowed })
     }
     // Of a plugin without a name Fastify searches the cache of all modules for one: a millisecond each.
     await app.register(Object.assign(plugin, { [Symbol.for('fastify.display-name')]: tag }))

@@ -95,8 +95,9 @@ const SIGN_OF_LIFE_MS = 15_000
 const MOST_UNREAD_BYTES = 1024 * 1024
 const GREETING = ': events follow\n\n'
 
-export const eventRoutes: AdminRoutes = async (app, { store, delivery, metrics, clock, settings }) => {
-  const { TRAIL_HOURS: trailHours } = settings
+export const eventRoutes: AdminRoutes = async (app, options) => {
+  const { store, delivery, metrics, clock, isAllowed } = options
+  const { TRAIL_HOURS: trailHours } = options.settings
 
   const finding = {
     summary: 'What became of events, newest first',
@@ -136,7 +137,7 @@ export const eventRoutes: AdminRoutes = async (app, { store, delivery, metrics, 
     reply.header('content-type', 'text/event-stream; charset=utf-8').header('cache-control', 'no-store')
     // A proxy must not buffer the stream.
     reply.header('x-accel-buffering', 'no')
-    const stream = followers.add(filterOf(filter), Number(limit))
+    const stream = followers.add(filterOf(filter), Number(limit), () => isAllowed(request))
     request.raw.once('close', () => stream.destroy())
     return reply.send(stream)
   })
@@ -167,6 +168,7 @@ export const eventRoutes: AdminRoutes = async (app, { store, delivery, metrics, 
 interface Follower {
   readonly stream: Readable
   readonly filter: TrailFilter
+  readonly isAllowed: () => boolean
   left: number
   saidAtMs: number
 }
@@ -193,15 +195,22 @@ export function createFollowers({
   }
 
   function notify(follower: Follower, messages: readonly (readonly [TrailEvent, string])[]): void {
-    const { stream, filter, left, saidAtMs } = follower
+    const { stream, filter, isAllowed, left, saidAtMs } = follower
+    if (!isAllowed()) {
+      end(follower)
+      return
+    }
     const wanted = messages.filter(([event]) => isWanted(event, filter)).slice(0, left)
     if (wanted.length > 0 && stream.readableLength < MOST_UNREAD_BYTES) {
       follower.left -= wanted.length
       say(follower, wanted.map(([, text]) => text).join(''))
     } else if (clock.monotonicMs() - saidAtMs > SIGN_OF_LIFE_MS) say(follower, ': no event\n\n')
-    if (follower.left > 0) return
+    if (follower.left <= 0) end(follower)
+  }
+
+  function end(follower: Follower): void {
     followers.delete(follower)
-    stream.push(null)
+    follower.stream.push(null)
   }
 
   async function serve(): Promise<void> {
@@ -228,14 +237,14 @@ export function createFollowers({
   }
 
   return {
-    /** Ends after `limit` events. */
-    add(filter: TrailFilter, limit: number): Readable {
+    /** Ends after `limit` events, and when its session does. */
+    add(filter: TrailFilter, limit: number, isAllowed = () => true): Readable {
       const stream = new Readable({ read() {} })
       if (ending.signal.aborted) {
         stream.push(null)
         return stream
       }
-      const follower = { stream, filter, left: limit, saidAtMs: clock.monotonicMs() }
+      const follower = { stream, filter, isAllowed, left: limit, saidAtMs: clock.monotonicMs() }
       followers.add(follower)
       stream.once('close', () => followers.delete(follower))
       if (position !== undefined) say(follower, GREETING)

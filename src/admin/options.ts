@@ -1,5 +1,5 @@
 /** What the routes of the admin port are given. */
-import type { FastifyPluginAsync, FastifyTypeProvider, RawServerDefault } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest, FastifyTypeProvider, RawServerDefault } from 'fastify'
 import type { Static, TSchema } from '../type.ts'
 import type { DeliveryOptions } from '../delivery/options.ts'
 import type { IngestOptions } from '../ingest/take-post.ts'
@@ -52,6 +52,8 @@ export interface AdminOptions
 interface RouteOptions extends AdminOptions {
   readonly sessions: ReturnType<typeof createSessions>
   readonly refusals: Refusals
+  /** By the admin token, or by a session that has not ended. */
+  readonly isAllowed: (request: FastifyRequest) => boolean
 }
 
 /** A handler answers with the relay's own record, of which the schema of the answer is sent: see `answerOf`. */

@@ -1,7 +1,7 @@
 /** What a person can do about an account, as buttons; the same on every view. */
 import { h, speak } from './dom.js'
 import { field, openForm, openNotice, textOf } from './dialogs.js'
-import { ask, isLoggedIn } from './session.js'
+import { ask, isLoggedIn, Refusal } from './session.js'
 
 /**
  * @param {string} adAccountId
@@ -113,6 +113,7 @@ export function removal({ name, path, effect, afterwards, what = name }) {
  */
 export function openAccountForm(adAccountId, known, afterwards) {
   const isNew = adAccountId === undefined
+  const forcing = createForcing()
   openForm({
     title: isNew ? 'Register an account' : `Change ${adAccountId}`,
     content: [
@@ -151,15 +152,13 @@ export function openAccountForm(adAccountId, known, afterwards) {
         },
         'Empty: the default. 0: no limit.',
       ),
+      forcing.element,
     ],
     button: isNew ? 'Register' : 'Change',
     async send(fields) {
       const text = (/** @type {string} */ name) => textOf(fields, name)
       const id = adAccountId ?? text('id')
-      const account = await ask('PUT', `/accounts/${id}`, {
-        ...readSettings(text, isNew),
-        ...readToken(text),
-      })
+      const account = await forcing.put(id, { ...readSettings(text, isNew), ...readToken(text) })
       speak(`${id} is ${isNew ? 'registered' : 'changed'}.`)
       await afterwards()
       askForConsent(id, account.token)
@@ -169,19 +168,45 @@ export function openAccountForm(adAccountId, known, afterwards) {
 
 /** Only the token: the settings of the account stay as they are. @param {string} id @param {() => Promise<void>} afterwards */
 function openTokenForm(id, afterwards) {
+  const forcing = createForcing()
   openForm({
     title: `Give ${id} a new token`,
-    content: tokenFields(TOKEN_HINT),
+    content: [...tokenFields(TOKEN_HINT), forcing.element],
     button: 'Change',
     async send(fields) {
       const token = readToken((name) => textOf(fields, name))
       if (Object.keys(token).length === 0) throw new Error('Give an access token, or fill in OAuth.')
-      const account = await ask('PUT', `/accounts/${id}`, token)
+      const account = await forcing.put(id, token)
       speak(`${id} has a new token.`)
       await afterwards()
       askForConsent(id, account.token)
     },
   })
+}
+
+/** After Pinterest refused a token: a person may set it all the same. */
+function createForcing() {
+  const box = /** @type {HTMLInputElement} */ (h('input', { id: 'field-force', type: 'checkbox' }))
+  const element = h(
+    'p',
+    { hidden: true },
+    box,
+    ' ',
+    h('label', { for: 'field-force' }, 'Set it all the same'),
+  )
+  return {
+    element,
+    /** @param {string} id @param {object} account @returns {Promise<any>} */
+    async put(id, account) {
+      try {
+        return await ask('PUT', `/accounts/${id}`, { ...account, ...(box.checked && { force: true }) })
+      } catch (error) {
+        if (error instanceof Refusal && error.code === 'TOKEN_REFUSED' && 'access_token' in account)
+          element.hidden = false
+        throw error
+      }
+    },
+  }
 }
 
 const TOKEN_HINT = 'A conversion token. Or leave it empty and fill in the app below.'

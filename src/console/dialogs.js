@@ -1,5 +1,19 @@
 /** Questions that the page asks: native dialogs, which keep the focus and close with Escape. */
 import { fill, h } from './dom.js'
+import { isLoggedIn, logIn } from './session.js'
+
+/** How each form asks for the admin token. @type {WeakMap<Element, (onGivenUp: () => void) => void>} */
+const askers = new WeakMap()
+
+/**
+ * Asks in the form that is open, so that what was typed there is not lost with the session. False where none is open.
+ * @param {() => void} onGivenUp when the form was left without a login
+ */
+export function askForToken(onGivenUp) {
+  const ask = askers.get([...document.querySelectorAll('dialog')].at(-1) ?? document.body)
+  ask?.(onGivenUp)
+  return ask !== undefined
+}
 
 /**
  * A form in a dialog. `send` gets its fields; what it throws is shown, and the dialog stays.
@@ -12,6 +26,11 @@ import { fill, h } from './dom.js'
  */
 export function openForm({ title, content, button, isDangerous = false, send }) {
   const problem = h('p.problem', { role: 'alert' })
+  const token = field('Admin token', {
+    name: 'admin_token',
+    type: 'password',
+    autocomplete: 'current-password',
+  })
   const submit = h(isDangerous ? 'button.danger' : 'button.main', { type: 'submit' }, button)
   const form = /** @type {HTMLFormElement} */ (
     h(
@@ -24,14 +43,33 @@ export function openForm({ title, content, button, isDangerous = false, send }) 
     )
   )
   const dialog = openDialog(form)
+  askers.set(dialog, (onGivenUp) => {
+    if (token.isConnected) return
+    problem.after(token)
+    fill(problem, 'Your session ended; nothing was changed. Continue with the admin token.')
+    token.querySelector('input')?.focus()
+    dialog.addEventListener('close', () => {
+      if (!isLoggedIn()) onGivenUp()
+    })
+  })
+
+  /** @param {FormData} fields */
+  async function logInAndSend(fields) {
+    if (token.isConnected && !isLoggedIn()) await logIn(textOf(fields, 'admin_token'))
+    token.remove()
+    await send(fields)
+  }
+
   form.addEventListener('submit', (event) => {
     event.preventDefault()
     fill(problem)
     Object.assign(submit, { disabled: true })
-    send(new FormData(form)).then(
+    const wasAsked = token.isConnected
+    logInAndSend(new FormData(form)).then(
       () => end(dialog),
       (/** @type {Error} */ error) => {
-        fill(problem, error.message)
+        // Otherwise the form says what happened.
+        if (wasAsked || !token.isConnected) fill(problem, error.message)
         Object.assign(submit, { disabled: false })
       },
     )

@@ -1,6 +1,6 @@
 /** The page's frame: login, navigation by the address's fragment, and which view is shown. */
 import { fill, h, speak } from './dom.js'
-import { closeDialogs } from './dialogs.js'
+import { askForToken, closeDialogs } from './dialogs.js'
 import { isLoggedIn, logIn, logOut, whenLoggedOut } from './session.js'
 import { createAccounts } from './accounts.js'
 import { createEvents } from './events.js'
@@ -95,8 +95,7 @@ function showLogin(note) {
             // Back does not lead to a login that would go there again.
             else location.replace(path)
           },
-          (/** @type {Error & { status?: number }} */ error) =>
-            fill(problem, error.status === 401 ? 'That is not the admin token.' : error.message),
+          (/** @type {Error} */ error) => fill(problem, error.message),
         )
       },
     },
@@ -115,14 +114,17 @@ function showLogin(note) {
   token.focus()
 }
 
+const loseSession = () => show(false, 'Your session ended; the last request changed nothing.')
 whenLoggedOut((isWanted) => {
   if (isWanted) {
     show(false)
     speak('Logged out.')
     // Of several requests under way each ends the session: what is typed into the login stays.
-  } else if (view !== undefined) show(false, 'Your session ended; the last request changed nothing.')
+  } else if (view !== undefined && !askForToken(loseSession)) loseSession()
 })
 addEventListener('hashchange', () => show(true))
 // Another tab logged in or out.
-addEventListener('storage', () => show(false))
+addEventListener('storage', () => {
+  if (view === undefined || !isLoggedIn()) show(false)
+})
 show(false)

@@ -6,12 +6,13 @@
 const LONGEST_LOOK_MS = 10_000
 const KEY = 'pinrelay-session-key'
 
-/** An answer that was no success; `message` is the relay's own. */
+/** An answer that was no success; `message` is the relay's own, and `code` its word for programs. */
 export class Refusal extends Error {
-  /** @param {number} status @param {string} message */
-  constructor(status, message) {
+  /** @param {number} status @param {string} message @param {string} [code] */
+  constructor(status, message, code) {
     super(message)
     this.status = status
+    this.code = code
   }
 }
 
@@ -27,7 +28,11 @@ export const isLoggedIn = () => localStorage.getItem(KEY) !== null
 
 /** @param {string} adminToken */
 export async function logIn(adminToken) {
-  const { session_key: sessionKey } = await request('POST', '/session', { admin_token: adminToken })
+  const { session_key: sessionKey } = await request('POST', '/session', { admin_token: adminToken }).catch(
+    (/** @type {Refusal} */ error) => {
+      throw error.status === 401 ? new Refusal(401, 'That is not the admin token.') : error
+    },
+  )
   localStorage.setItem(KEY, sessionKey)
 }
 
@@ -110,6 +115,6 @@ async function send(method, path, body, signal) {
     throw new Refusal(0, 'The relay does not answer.')
   })
   if (response.ok) return response
-  const { message = `Status ${response.status}.` } = await response.json().catch(() => ({}))
-  throw new Refusal(response.status, message)
+  const { message = `Status ${response.status}.`, code } = await response.json().catch(() => ({}))
+  throw new Refusal(response.status, message, code)
 }

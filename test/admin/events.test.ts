@@ -115,6 +115,25 @@ t.test('who follows the trail is sent events as they come and change, until the 
   await reading
 })
 
+t.test('a stream that a browser follows ends with its session', async (t) => {
+  const stand = await enter(t)
+  const url = stand.relay.adminUrl
+  const login = await fetch(`${url}/session`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ admin_token: ADMIN_TOKEN }),
+  })
+  const { session_key: key } = (await login.json()) as { session_key: string }
+  const headers = {
+    cookie: login.headers.getSetCookie()[0]!.split(';')[0]!,
+    'x-pinrelay-session-key': key,
+  }
+  const reader = (await fetch(`${url}/events/live`, { headers })).body!.getReader()
+  t.notOk((await reader.read()).done, 'while the session goes on')
+  await fetch(`${url}/session`, { method: 'DELETE', headers })
+  while (!(await reader.read()).done);
+})
+
 t.test(
   'all who follow share one reading, and who does not read is left out of what is too much',
   async (t) => {

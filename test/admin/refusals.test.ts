@@ -1,4 +1,6 @@
 import { request } from 'node:http'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { createHostCheck } from '../../src/admin/app.ts'
 import { createRefusals } from '../../src/admin/refusals.ts'
@@ -79,6 +81,16 @@ t.test('a guesser, by token or login, keeps nobody with the right token out', as
     'no guess has a line of its own',
   )
   t.equal(logLines.filter((line) => line.includes('admin requests without the token')).length, 1)
+})
+
+t.test('a request without a Host is answered with what it lacks', async (t) => {
+  const { relay } = await setUp(t)
+  const socket = connect(Number(new URL(relay.adminUrl).port), '127.0.0.1')
+  socket.end('GET /livez HTTP/1.1\r\nconnection: close\r\n\r\n')
+  t.match(
+    await text(socket),
+    /^HTTP\/1\.1 400 [^]*\{"code":"INVALID_REQUEST","message":"The header Host is missing\."\}$/,
+  )
 })
 
 t.test(

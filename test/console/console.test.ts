@@ -50,6 +50,13 @@ t.test('accounts and keys are looked after from the page', async (t) => {
 
   await card.getByRole('button', { name: /^Change or rotate/ }).click()
   await dialog.getByLabel('Access token').fill('pina_rotated_0123456789_abcd')
+  stand.sandbox.faults.set([
+    { kind: 'status', status: 401, body: { code: 2, message: 'Authentication failed.' } },
+  ])
+  await dialog.getByRole('button', { name: 'Change' }).click()
+  await dialog.getByText(/Pinterest refuses it \(401\), so the account keeps the one/).waitFor()
+  t.match((await stand.admin('GET', '/accounts/42')).body, { token: { last4: '6789' } })
+  await dialog.getByLabel('Set it all the same').check()
   await dialog.getByLabel('Dates of birth').selectOption('DMY')
   await dialog.getByLabel('Events of bots').selectOption('filter')
   await dialog.getByRole('button', { name: 'Change' }).click()
@@ -59,6 +66,7 @@ t.test('accounts and keys are looked after from the page', async (t) => {
     dob_format: 'DMY',
     bots: 'filter',
   })
+  stand.sandbox.faults.clear()
 
   await page.getByRole('link', { name: 'Keys' }).click()
   await page.getByRole('button', { name: 'Make a key' }).click()
@@ -576,19 +584,38 @@ t.test('purging asks first, and is stopped by its button or by leaving the page'
 })
 
 t.test(
-  'a session that ends under a dialog says so on the login page, and that nothing was changed',
+  'a session that ends under a dialog asks for the token in it, and what was typed there is kept',
   async (t) => {
     const stand = await enter(t)
     const { page } = await openPage(t)
     const note = page.getByText('Your session ended; the last request changed nothing.')
+    const dialog = page.getByRole('dialog')
+    const labelOf = async () =>
+      ((await stand.admin('GET', `/accounts/${stand.account}`)).body as { label: string }).label
     await logIn(page, stand)
     await page.getByRole('link', { name: 'Accounts' }).click()
     await page.getByRole('button', { name: /^Change or rotate/ }).click()
-    await page.getByRole('dialog').getByLabel('Label').fill('typed in vain')
+    await dialog.getByLabel('Label').fill('typed once')
     await page.context().clearCookies()
-    await page.getByRole('dialog').getByRole('button', { name: 'Change' }).click()
+    await dialog.getByRole('button', { name: 'Change' }).click()
+    await dialog.getByText('Your session ended; nothing was changed.').waitFor()
+    t.not(await labelOf(), 'typed once')
+    await page.keyboard.type('not the token')
+    await page.keyboard.press('Enter')
+    await dialog.getByText('That is not the admin token.').waitFor()
+    await dialog.getByLabel('Admin token').fill(ADMIN_TOKEN)
+    await page.keyboard.press('Enter')
+    await dialog.waitFor({ state: 'detached' })
+    t.equal(await labelOf(), 'typed once')
+
+    await page.getByRole('button', { name: /^Change or rotate/ }).click()
+    await dialog.getByLabel('Label').fill('typed in vain')
+    await page.context().clearCookies()
+    await dialog.getByRole('button', { name: 'Change' }).click()
+    await dialog.getByLabel('Admin token').waitFor()
+    await page.keyboard.press('Escape')
     await note.waitFor()
-    t.notMatch((await stand.admin('GET', `/accounts/${stand.account}`)).body, { label: 'typed in vain' })
+    t.equal(await labelOf(), 'typed once')
     await logIn(page, stand)
     await page.getByRole('button', { name: 'Log out' }).click()
     await page.getByLabel('Admin token').waitFor()
