@@ -63,8 +63,10 @@ export const StoreTooNew = createError('STORE_TOO_NEW', '%s')
 /** The setting, and the address. */
 export const PortTaken = createError(
   'PORT_TAKEN',
-  '%s: another process, perhaps another relay, listens at %s.',
+  '%s: another process, perhaps another relay, listens at %s. Stop it, or set another port.',
 )
+/** The settings, the address, and the system's word. */
+export const CannotListen = createError('CANNOT_LISTEN', '%s: this machine cannot listen at %s (%s).')
 export const StoreCannotOpen = createError('STORE_CANNOT_OPEN', '%s')
 
 /** A ciphertext that no known master key opens, or that was changed or moved. */

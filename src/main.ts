@@ -84,9 +84,7 @@ try {
 
 /** The relay's own errors are written for people; of others only what cannot hold a secret is shown. */
 function describe(error: unknown): string {
-  if (error instanceof Error && 'statusCode' in error) return error.message
-  const { address, port } = (error ?? {}) as { address?: string; port?: number }
-  return port === undefined ? codeOf(error) : `${codeOf(error)} at ${address}:${port}`
+  return error instanceof Error && 'statusCode' in error ? error.message : codeOf(error)
 }
 
 function leave(code: number): never {

@@ -10,7 +10,7 @@ import { createCallLimiter } from './limits/call-limiter.ts'
 import { createSharedLimits } from './limits/shared-limits.ts'
 import { watchClock } from './clock-watch.ts'
 import { orAfter, systemClock, type Clock } from './clock.ts'
-import { PortTaken } from './errors.ts'
+import { CannotListen, codeOf, PortTaken } from './errors.ts'
 import { CLOSE_MS, type Settings } from './settings.ts'
 import { createDelivery } from './delivery/delivery.ts'
 import { reportQueues } from './delivery/queue-status.ts'
@@ -239,10 +239,8 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
     streams,
     async listen() {
       const { HOST, PORT, ADMIN_HOST, ADMIN_PORT } = settings
-      adminUrl = await adminApp
-        .listen({ host: ADMIN_HOST, port: ADMIN_PORT })
-        .catch(toPortTaken('ADMIN_PORT'))
-      const publicUrl = await publicApp.listen({ host: HOST, port: PORT }).catch(toPortTaken('PORT'))
+      adminUrl = await listen(adminApp, 'ADMIN_', ADMIN_HOST, ADMIN_PORT)
+      const publicUrl = await listen(publicApp, '', HOST, PORT)
       return { adminUrl, publicUrl }
     },
     stopListening: () => stopListening(publicApp, clock),
@@ -251,10 +249,15 @@ async function openPorts(base: Base, sending: Sending, opened: AsyncDisposableSt
   }
 }
 
-const toPortTaken =
-  (setting: string) => (error: NodeJS.ErrnoException & { address?: string; port?: number }) => {
-    throw error.code === 'EADDRINUSE' ? new PortTaken(setting, `${error.address}:${error.port}`) : error
-  }
+/** `prefix`: of the settings' names. */
+function listen(app: FastifyInstance, prefix: string, host: string, port: number): Promise<string> {
+  return app.listen({ host, port }).catch((error: unknown) => {
+    const at = `${host.includes(':') ? `[${host}]` : host}:${port}`
+    throw codeOf(error) === 'EADDRINUSE'
+      ? new PortTaken(`${prefix}PORT`, at)
+      : new CannotListen(`${prefix}HOST, ${prefix}PORT`, at, codeOf(error))
+  })
+}
 
 /** Registers what is collected at scrape time. */
 function reportMetrics(base: Base, { readiness, delivery }: Sending, { streams }: Ports): void {
