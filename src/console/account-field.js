@@ -35,7 +35,7 @@ export function accountField(label, properties, onChange) {
       return /** @type {any[]} */ (accounts)
     },
     // The view's own requests say what is wrong.
-    () => [],
+    () => undefined,
   )
   return { element, input, loaded, value: () => input.value.trim() }
 }

@@ -175,7 +175,7 @@ export function createEvents(query) {
     )
     try {
       await Promise.all(streams)
-      if (!mine.signal.aborted) fill(note, 'The relay ended the stream: choose it again.')
+      if (!mine.signal.aborted) fill(note, 'The relay ended the stream: tick the box again.')
     } catch (error) {
       if (!mine.signal.aborted) fill(note, /** @type {Error} */ (error).message)
     }

@@ -69,6 +69,7 @@ export function createExplain() {
 
   async function chooseAccount() {
     const accounts = await loaded
+    if (accounts === undefined) return
     if (accounts.length === 1 && account.value === '') account.value = accounts[0].ad_account_id
     if (accounts.length === 0)
       fill(problem, 'Register an account first: its country decides how numbers are read.')

@@ -23,7 +23,10 @@ export function createFirstSteps() {
         h(
           'ol',
           {},
-          step(accounts.length > 0, 'Register an ad account with its conversion token: the button above.'),
+          step(
+            accounts.length > 0,
+            'Register an ad account with its conversion token: the button above. Ads Manager makes the token: Conversions, Conversions API, Set up API, Generate new token.',
+          ),
           step(
             isConnected,
             h('a', { href: '#/keys' }, 'Make a key'),

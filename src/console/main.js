@@ -59,7 +59,16 @@ function show(isMove, note) {
       'nav',
       { 'aria-label': 'Views' },
       ...VIEWS.map(({ path: target, title }) =>
-        h('a', { href: `#/${target}`, 'aria-current': target === found.path ? 'page' : undefined }, title),
+        h(
+          'a',
+          {
+            href: `#/${target}`,
+            'aria-current': target === found.path ? 'page' : undefined,
+            // The address does not change then: shown anew.
+            onclick: () => location.hash === `#/${target}` && show(true),
+          },
+          title,
+        ),
       ),
     ),
     h('a', { href: '/docs' }, 'API'),

@@ -14,7 +14,7 @@ export function createMore(which, refresh) {
     most += MORE
     refresh()
   })
-  const element = h('div.actions', {}, note, more)
+  const element = h('div.actions', { hidden: true }, note, more)
   return {
     element,
     /** @template Row @param {readonly Row[]} rows @returns {readonly Row[]} */

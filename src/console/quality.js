@@ -77,7 +77,7 @@ export function createQuality(query) {
   async function refresh() {
     const mine = ++asked
     try {
-      const accounts = await account.loaded
+      const accounts = (await account.loaded) ?? []
       labels = new Map(accounts.map(({ ad_account_id: id, label }) => [id, label]))
       const id = account.value()
       const parameters = new URLSearchParams({

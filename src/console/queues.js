@@ -82,7 +82,7 @@ function createQueueRow(first, refresh) {
         'div',
         {},
         h('a', { href: `#/accounts?id=${first.ad_account_id}` }, name),
-        h('small', {}, first.ad_account_id),
+        first.label !== '' && h('small', {}, first.ad_account_id),
       ),
     ),
     cell('Queue', first.test ? 'test' : 'live'),

@@ -390,6 +390,26 @@ t.test('a new relay leads through its first steps', async (t) => {
   await steps.waitFor({ state: 'hidden' })
 })
 
+t.test('while the relay is away a view says so and nothing else; its menu entry asks again', async (t) => {
+  const stand = await enter(t)
+  const { page } = await openPage(t)
+  await logIn(page, stand)
+  await page.route(/:\d+\/(keys|accounts)$/, (route) => route.abort())
+  await page.getByRole('link', { name: 'Explain' }).click()
+  await page.getByRole('link', { name: 'Keys' }).click()
+  await page.getByText('The relay does not answer.').waitFor()
+  t.equal(await page.getByRole('button', { name: 'Show 100 more' }).count(), 0)
+  const asked = page.waitForEvent('requestfailed')
+  await page.getByRole('link', { name: 'Explain' }).click()
+  await asked
+  t.equal(await page.getByText('Register an account first').count(), 0)
+  await page.getByRole('link', { name: 'Keys' }).click()
+  await page.getByText('The relay does not answer.').waitFor()
+  await page.unrouteAll()
+  await page.getByRole('link', { name: 'Keys' }).click()
+  await page.getByText('prl_').first().waitFor()
+})
+
 t.test('dead letters of one cause are chosen together', async (t) => {
   const stand = await enter(t)
   const { page, problems } = await openPage(t)
