@@ -109,8 +109,9 @@ t.test('every compose command names files, profiles, services and relay commands
       }
       const [verb, ...rest] = words
       const names = rest.filter((word) => !word.startsWith('-'))
-      t.ok(['up', 'exec', 'run', 'cp', 'ps'].includes(verb!), command)
-      if (verb === 'up') for (const name of names) t.ok(Object.hasOwn(services, name), command)
+      t.ok(['up', 'exec', 'run', 'cp', 'ps', 'logs'].includes(verb!), command)
+      if (verb === 'up' || verb === 'logs')
+        for (const name of names) t.ok(Object.hasOwn(services, name), command)
       if (verb === 'cp') {
         const [service] = names.find((name) => name.includes(':'))?.split(':') ?? ['']
         t.ok(Object.hasOwn(services, service!), command)
