@@ -70,12 +70,16 @@ const erase: Command = {
   async run({ options, admin }) {
     const fields = fieldsOf(options, ['yes'])
     if (!('order_id' in fields) && !('event_id' in fields)) throw misused('Give --order or --event-id.')
-    if (options['yes'] !== true) throw misused('erase deletes for good: add --yes.')
+    if (options['yes'] !== true)
+      throw misused('erase deletes for good. relay event ID shows what the id is of; then add --yes.')
     const answer = await admin.send<ErasedAnswer>('POST', '/events/erase', fields)
     const { queued, dead_letters: deadLetters, leased } = answer
     return {
       answer,
-      text: `${queued} queued events and ${deadLetters} dead letters are erased`,
+      text:
+        queued + deadLetters + leased === 0
+          ? 'nothing waits of it: relay event ID shows what became of it'
+          : `erased: ${queued} queued, ${deadLetters} dead letters`,
       note: leased > 0 && `${leased} are being sent and were left alone: run this again in a minute`,
       isPartial: leased > 0,
     }

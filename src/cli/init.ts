@@ -61,6 +61,7 @@ export const init: Command = {
       text: [
         `Account ${id} works: Pinterest took a test event.`,
         ...lines,
+        'relay status shows whether all is well, relay event ID what became of an event.',
         '',
         `Console: ${console}, with the token in ${adminTokenFile(environment) ?? 'ADMIN_TOKEN'}`,
       ].join('\n'),

@@ -192,7 +192,7 @@ function createForcing() {
     { hidden: true },
     box,
     ' ',
-    h('label', { for: 'field-force' }, 'Set it all the same'),
+    h('label', { for: 'field-force' }, 'Set the refused token all the same'),
   )
   return {
     element,

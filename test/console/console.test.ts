@@ -56,7 +56,7 @@ t.test('accounts and keys are looked after from the page', async (t) => {
   await dialog.getByRole('button', { name: 'Change' }).click()
   await dialog.getByText(/Pinterest refuses it \(401\), so the account keeps the one/).waitFor()
   t.match((await stand.admin('GET', '/accounts/42')).body, { token: { last4: '6789' } })
-  await dialog.getByLabel('Set it all the same').check()
+  await dialog.getByLabel('Set the refused token all the same').check()
   await dialog.getByLabel('Dates of birth').selectOption('DMY')
   await dialog.getByLabel('Events of bots').selectOption('filter')
   await dialog.getByRole('button', { name: 'Change' }).click()
