@@ -158,19 +158,25 @@ const LAST_CONNECTIONS_MS = 500
 
 /**
  * Closes the port. Open connections stay: posts come on them until their next answer, which ends them. Closing resets
- * connections that were not accepted yet, and the loop accepts one a turn: so right after a turn without one. Gateways send
- * the few posts that are still reset unread to another relay.
+ * connections that were not accepted yet, and the loop accepts one a turn: so right after a turn without one. The last ones
+ * are read afterwards, since an answer brings the next connection of its client. Gateways send the few posts that are
+ * still reset unread to another relay.
  */
 export async function stopListening({ server }: FastifyInstance, clock: Clock): Promise<void> {
-  let wasAccepted = true
-  server.on('connection', () => (wasAccepted = true))
+  const last: Socket[] = []
+  server.on('connection', (socket) => last.push(socket))
+  Object.assign(server, { pauseOnConnect: true })
   const untilMs = clock.monotonicMs() + LAST_CONNECTIONS_MS
-  while (wasAccepted && clock.monotonicMs() < untilMs) {
-    wasAccepted = false
+  let known = -1
+  while (known < last.length && clock.monotonicMs() < untilMs) {
+    known = last.length
     await endOfTurn()
   }
   // Not its own `close`, which ends idle connections first: a post that has arrived on one would be reset.
   NetServer.prototype.close.call(server)
+  for (const socket of last) socket.resume()
+  // What has arrived is in from now on.
+  await endOfTurn()
 }
 
 /**
