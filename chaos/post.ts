@@ -73,7 +73,9 @@ export function post(options: PostOptions): Promise<Answered | Unanswered> {
       const wasAccepted = request.reusedSocket || performance.now() - connectedMs > ACCEPTED_AFTER_MS
       resolve({ kind: 'unanswered', code: error.code ?? error.message, wasAccepted })
     }
-    request.on('socket', (socket) => socket.once('connect', () => (connectedMs = performance.now())))
+    request.on('socket', (socket) => {
+      if (socket.connecting) socket.once('connect', () => (connectedMs = performance.now()))
+    })
     request.on('error', fail)
     request.on('timeout', () => request.destroy(Object.assign(new Error('timeout'), { code: 'TIMEOUT' })))
     request.on('response', (response) => {
