@@ -82,13 +82,16 @@ export function createPinterestOauth({ now, ...options }: PinterestOauthOptions)
     form: Readonly<Record<string, string>>,
     usedRefreshToken?: string,
   ): Promise<Granted<IssuedPair>> {
+    const credentials = basic(client)
     const headers = {
-      authorization: basic(client),
+      authorization: `Basic ${credentials}`,
       'content-type': 'application/x-www-form-urlencoded',
     }
     const body = new URLSearchParams({ ...form, ...CONTINUOUS_REFRESH }).toString()
     const request = { method: 'POST', path: '/oauth/token', headers, body } as const
-    return ask(request, [client.clientSecret, secret], (answer) => readPair(answer, usedRefreshToken, now()))
+    return ask(request, [client.clientSecret, credentials, secret], (answer) =>
+      readPair(answer, usedRefreshToken, now()),
+    )
   }
 
   return {
@@ -191,5 +194,5 @@ function lifeIn(value: unknown): number | undefined {
 
 /** As Pinterest's own examples do it: joined as they are. Its ids and secrets need no encoding. */
 function basic({ clientId, clientSecret }: ClientCredentials): string {
-  return `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`
+  return Buffer.from(`${clientId}:${clientSecret}`).toString('base64')
 }

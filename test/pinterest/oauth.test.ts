@@ -42,6 +42,12 @@ t.test('Pinterest may keep the same refresh token, but has to give one for a cod
   })
 })
 
+t.test('a refusal that quotes the header of the request does not give the secret away', async (t) => {
+  const credentials = Buffer.from(`${CLIENT.clientId}:${CLIENT.clientSecret}`).toString('base64')
+  const oauth = await answering(t, 400, { code: 1, message: `refused: Basic ${credentials}` })
+  t.match(await oauth.refresh(CLIENT, 'the-token-0123', ''), { message: 'refused: Basic [removed]' })
+})
+
 t.test('what a refusal quotes of the request is removed from it', async (t) => {
   const message = 'no: the-secret-of-the-app, the-token-0123 and the-code-0123'
   const oauth = await answering(t, 400, { code: 1, message })
