@@ -48,6 +48,8 @@ interface RefresherOptions {
 const REFRESH_AT = 4 / 5
 /** So that a hundred grants of one afternoon are not refreshed in one minute. */
 const JITTER = 1 / 50
+/** Pinterest's tokens live for weeks. One that says seconds must not be asked for in a loop. */
+const SHORTEST_LIFE_MS = 60_000
 const FIRST_RETRY_MS = 5000
 const LONGEST_RETRY_MS = 15 * 60_000
 /** A refusal needs a person, but may have been Pinterest's own mistake: it is retried hourly. */
@@ -67,7 +69,7 @@ function planRefresh(grant: Grant, nowMs: number): { readonly dueAtMs: number; r
   // In [0, 1): the same in every replica and at every check.
   const share = Number.parseInt(sha256Hex(grantId).slice(0, 8), 16) / 2 ** 32
   if (failure === undefined && askedAtMs === undefined) {
-    const lifeMs = expiresAtMs - issuedAtMs
+    const lifeMs = Math.max(SHORTEST_LIFE_MS, expiresAtMs - issuedAtMs)
     return { dueAtMs: issuedAtMs + lifeMs * (REFRESH_AT - JITTER * share), isByAge: true }
   }
   const failedAtMs = failure?.atMs ?? -Infinity

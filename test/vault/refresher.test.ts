@@ -1,6 +1,6 @@
 import t from 'tap'
 import { runDue } from '../support/clock.ts'
-import { addGrant, createMemoryStore, DAY_MS, setStage } from './stage.ts'
+import { addGrant, createMemoryStore, DAY_MS, pair, setStage } from './stage.ts'
 
 const REFUSED = { kind: 'refused', status: 400, message: 'The grant was revoked' } as const
 const DOWN = { kind: 'failed', reason: 'status_503', isAnswerLost: true } as const
@@ -23,6 +23,19 @@ t.test('a grant is refreshed at four fifths of its life, and again at four fifth
   await clock.advance(DAY_MS)
   t.match(asked[1], { refreshToken: 'pinr_refresh_2' })
   t.equal(vault.grant(grantId)?.askedAtMs !== undefined, true)
+})
+
+t.test('a token that lives for seconds is not refreshed in a loop', async (t) => {
+  const { vault, clock, refresher, asked } = await setStage()
+  await addGrant(vault, clock, ['1'])
+  refresher.check()
+  await clock.advance(24 * DAY_MS)
+  const nowMs = clock.wallMs()
+  await asked[0]!.answer({ kind: 'granted', value: { ...pair(2, nowMs), expiresAtMs: nowMs + 1 } })
+  await clock.advance(40_000)
+  t.equal(asked.length, 1)
+  await clock.advance(10_000)
+  t.equal(asked.length, 2)
 })
 
 t.test('however many accounts and queues ask, one refresh token is used once', async (t) => {
