@@ -4,6 +4,7 @@
  * | outcome | decision |
  * |---|---|
  * | 2xx or 422 with one result per event | acknowledge: delivered or rejected, event by event |
+ * | 2xx without, which counts all events as processed | acknowledge: all delivered |
  * | 400, 413, or 422 without usable results | bisect: one event of the call is refused |
  * | 401, 403, 3xx, 404, 405 and every other status | ask: the canary shows whether the account is refused, or an event |
  * | 429 | pause: not an attempt; the canary is sent when it comes again and again |
@@ -29,12 +30,17 @@ export type CallDecision =
   | { readonly action: 'pause'; readonly delayMs: number | undefined }
   | { readonly action: 'retry'; readonly reason: string }
 
+const PROCESSED: EventResult = { status: 'processed', errorMessage: '', warningMessage: '' }
+
 /** `nowMs` since the epoch: a Retry-After may be a date. */
 export function decide(outcome: CallOutcome, eventCount: number, nowMs: number): CallDecision {
   if (outcome.kind === 'unanswered') return { action: 'retry', reason: outcome.reason }
   const { status, results, message } = outcome
   const isUsable = results !== undefined && results.length === eventCount
   if ((isSuccess(status) || status === 422) && isUsable) return { action: 'acknowledge', results }
+  // A retry would record again what was taken: after an hour Pinterest no longer finds the duplicates.
+  if (isSuccess(status) && outcome.processedCount === eventCount)
+    return { action: 'acknowledge', results: Array.from({ length: eventCount }, () => PROCESSED) }
   if (isSuccess(status)) return { action: 'retry', reason: 'unreadable_answer' }
   if (status === 429) return { action: 'pause', delayMs: readRetryAfter(outcome.retryAfter, nowMs) }
   if (status === 408 || status >= 500) return { action: 'retry', reason: `status_${status}` }

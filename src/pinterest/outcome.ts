@@ -27,6 +27,8 @@ export type CallOutcome =
       readonly retryAfter: string | undefined
       /** Per-event results, if the body had them in a form that can be read; their number is not checked. */
       readonly results: readonly EventResult[] | undefined
+      /** How many events it says were processed, if it does. */
+      readonly processedCount: number | undefined
     }
   | Unanswered
 

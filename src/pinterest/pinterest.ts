@@ -34,12 +34,14 @@ export function createPinterest(options: PinterestOptions) {
 
 function readAnswer({ text, ...answered }: Extract<Exchanged, { kind: 'answered' }>): CallOutcome {
   const body = asObject(parseJson(text))
+  const { num_events_processed: count } = body ?? {}
   return {
     ...answered,
     code: typeof body?.code === 'number' ? body.code : undefined,
     message: typeof body?.message === 'string' ? body.message : '',
     // A 200 carries the results itself, a 422 in its `details`.
     results: readResults(body) ?? readResults(asObject(body?.details)),
+    processedCount: typeof count === 'number' ? count : undefined,
   }
 }
 

@@ -12,7 +12,15 @@ import { createManualClock } from '../support/clock.ts'
 const RETRY: CallDecision = { action: 'retry', reason: 'status_503' }
 
 function answered(status: number, code?: number): CallOutcome {
-  return { kind: 'answered', status, code, message: '', retryAfter: undefined, results: undefined }
+  return {
+    kind: 'answered',
+    status,
+    code,
+    message: '',
+    retryAfter: undefined,
+    results: undefined,
+    processedCount: undefined,
+  }
 }
 
 function setStage() {

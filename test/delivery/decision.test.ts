@@ -10,7 +10,13 @@ function answered(
   status: number,
   rest: Partial<Extract<CallOutcome, { kind: 'answered' }>> = {},
 ): CallOutcome {
-  const blank = { code: undefined, message: '', retryAfter: undefined, results: undefined }
+  const blank = {
+    code: undefined,
+    message: '',
+    retryAfter: undefined,
+    results: undefined,
+    processedCount: undefined,
+  }
   return { kind: 'answered', status, ...blank, ...rest }
 }
 
@@ -36,6 +42,21 @@ const rows: [string, CallOutcome, CallDecision][] = [
     { action: 'retry', reason: 'unreadable_answer' },
   ],
   ['200 without results', answered(200), { action: 'retry', reason: 'unreadable_answer' }],
+  [
+    '200 without results that counts all as processed',
+    answered(200, { processedCount: 2 }),
+    { action: 'acknowledge', results: [done, done] },
+  ],
+  [
+    '200 with too few results that does not',
+    answered(200, { results: [done], processedCount: 1 }),
+    { action: 'retry', reason: 'unreadable_answer' },
+  ],
+  [
+    '422 without results, whatever it counts',
+    answered(422, { processedCount: 2 }),
+    { action: 'bisect', reason: 'refused_422', message: '' },
+  ],
   [
     '422 with too many results',
     answered(422, { results: [done, done, done] }),

@@ -247,5 +247,6 @@ export function refused(status: number, rest: { code?: number; retryAfter?: stri
     message: 'because',
     retryAfter: rest.retryAfter,
     results: undefined,
+    processedCount: undefined,
   }
 }

@@ -61,7 +61,13 @@ function setStage(t: Test, queues: number, bend: (clock: ManualClock) => Clock =
     vault: vault as Vault,
     pinterest: {
       async sendEvents({ adAccountId, body }) {
-        const refused = { kind: 'answered', message: '', retryAfter: '2', results: undefined } as const
+        const refused = {
+          kind: 'answered',
+          message: '',
+          retryAfter: '2',
+          results: undefined,
+          processedCount: undefined,
+        } as const
         if (refusal.isOn) return { ...refused, status: 429, code: 8 }
         if (refusal.isDown) return { ...refused, status: 503, code: 4197 }
         delivered.add(adAccountId)
@@ -71,7 +77,7 @@ function setStage(t: Test, queues: number, bend: (clock: ManualClock) => Clock =
           errorMessage: '',
           warningMessage: '',
         }))
-        return { kind: 'answered', status: 200, code: undefined, message: '', retryAfter: undefined, results }
+        return { ...refused, status: 200, code: undefined, results }
       },
       close: async () => {},
     },

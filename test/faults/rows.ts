@@ -159,11 +159,23 @@ export const lateAnswerRows: readonly Row[] = [
   { name: 'hang after recording', rule: { kind: 'hang', isRecorded: true }, says: 'timeout' },
 ]
 
+/** Pinterest recorded the two events of the call, and says so, without a list. */
+export const countedRow: Row = {
+  name: '200 that only counts',
+  rule: {
+    kind: 'status',
+    status: 200,
+    body: { num_events_received: 2, num_events_processed: 2 },
+    isRecorded: true,
+  },
+}
+
 export const ROWS: readonly Row[] = [
   ...lastingRows,
   ...lostAnswerRows,
   ...refusalRows,
   ...believedRows,
   hangRow,
+  countedRow,
   ...lateAnswerRows,
 ]

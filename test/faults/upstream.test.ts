@@ -11,6 +11,7 @@ import { ACCOUNT, setUp, TOKEN, type Stand } from '../support/relay.ts'
 import { totalsOf, queueOf, deadLettersOf, until, untilDrained, untilQueueIs } from './observe.ts'
 import {
   believedRows,
+  countedRow,
   hangRow,
   lastingRows,
   lateAnswerRows,
@@ -99,6 +100,18 @@ t.test('an answer that is lost: the call is made again, and only its events are 
   await eachRow(t, lostAnswerRows, playLost)
   await t.test('the neighbour lost nothing', neighbourIsWell)
 })
+
+t.test(
+  'a 200 that only counts all events as processed: they are delivered, and not sent again',
+  async (t) => {
+    const account = accountOf(countedRow)
+    stand.sandbox.faults.add({ ...countedRow.rule, adAccountId: account })
+    const { status, headers } = await post(account, ['a', 'b'], PATIENT)
+    t.strictSame([status, headers.get('relay-queued')], [200, null])
+    lift(stand, account)
+    t.strictSame(recorded(stand, account), { a: 1, b: 1 })
+  },
+)
 
 t.test(
   'events that are rejected: 422 says which, they are dead letters, and the others arrive',
