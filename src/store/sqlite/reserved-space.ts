@@ -6,17 +6,7 @@
  * again.
  */
 import { randomBytes } from 'node:crypto'
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-  statSync,
-  truncateSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, mkdirSync, openSync, statfsSync, statSync, truncateSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 export type ReservedSpace = ReturnType<typeof createReservedSpace>
@@ -34,28 +24,29 @@ export function createReservedSpace(path: string, reservedBytes: number) {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const { blocks, bsize } = statfsSync(dirname(path))
   const sizeBytes = Math.min(reservedBytes, Math.floor(blocks * bsize * DISK_SHARE))
-  // From a process that died while it made one.
-  rmSync(`${path}.new`, { force: true })
   let isThere = sizeOf(path) >= sizeBytes
 
   function make(): void {
-    const file = openSync(`${path}.new`, 'w', 0o600)
+    const file = openSync(path, 'a', 0o600)
     try {
       const chunk = randomBytes(Math.min(CHUNK_BYTES, sizeBytes))
-      for (let left = sizeBytes; left > 0;) left -= writeSync(file, chunk, 0, Math.min(left, chunk.length))
+      for (let left = sizeBytes - sizeOf(path); left > 0;)
+        left -= writeSync(file, chunk, 0, Math.min(left, chunk.length))
     } finally {
       closeSync(file)
     }
-    renameSync(`${path}.new`, path)
   }
+
+  /** Except for what the next start needs before it can drain. */
+  const giveBack = () => shrink(path, Math.min(START_BYTES, sizeBytes / 2))
 
   return {
     /** The WAL is bounded below it, since it has to find room when it is written back. */
     sizeBytes,
-    /** Truncates the file, except for what the next start needs before it can drain. Answers whether there was anything to give up. */
+    /** Answers whether there was anything to give up. */
     giveUp(): boolean {
       isThere = false
-      return shrink(path, Math.min(START_BYTES, sizeBytes / 2))
+      return giveBack()
     },
     /** Makes it again if there is plenty of room; does nothing when it is there. */
     keep(): void {
@@ -65,7 +56,7 @@ export function createReservedSpace(path: string, reservedBytes: number) {
         isThere = true
       } catch {
         // Others may have taken the space: it is retried.
-        rmSync(`${path}.new`, { force: true })
+        giveBack()
       }
     },
   }
