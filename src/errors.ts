@@ -72,6 +72,11 @@ export const StoreCannotOpen = createError('STORE_CANNOT_OPEN', '%s')
 /** A ciphertext that no known master key opens, or that was changed or moved. */
 export const CannotOpen = createError('CANNOT_OPEN', 'A sealed value cannot be opened.')
 
+/** Whether it is one of these, whose text says what is wrong. */
+export function isOfTable(error: unknown): error is Error {
+  return error instanceof createError.FastifyError
+}
+
 /** What is safe to say of an error: its code, never its message (which may quote what it failed on). */
 export function codeOf(error: unknown): string {
   if (typeof error === 'object' && error !== null) {

@@ -5,14 +5,7 @@
  * and has then changed nothing. While the database is away, posts get STORE_UNAVAILABLE and outcomes are kept
  * until they can be written; no restart is needed.
  */
-import {
-  BackupRefused,
-  BadSettings,
-  StoreCannotOpen,
-  StoreTooNew,
-  StoreUnavailable,
-  WrongMasterKey,
-} from '../../errors.ts'
+import { BackupRefused, isOfTable, StoreCannotOpen, StoreUnavailable } from '../../errors.ts'
 import { createSealer } from '../../vault/seal.ts'
 import type { OpenedStore, StoreOptions } from '../engine/api.ts'
 import { createBatcher, type Batcher } from '../engine/batcher.ts'
@@ -167,17 +160,13 @@ async function atSomeHost<Result>({ count }: Hosts, begin: () => Promise<Result>
   }
 }
 
-const OPENING_ERRORS = [BadSettings, StoreTooNew, WrongMasterKey, StoreCannotOpen]
-
 async function explainOpening<Result>(opening: () => Promise<Result>): Promise<Result> {
   try {
     return await opening()
   } catch (error) {
-    if (OPENING_ERRORS.some((OpeningError) => error instanceof OpeningError)) throw error
-    const reason = reasonOf(error)
-    throw new StoreCannotOpen(`The database cannot be opened (${reason}); nothing was changed.`, {
-      cause: error,
-    })
+    if (isOfTable(error)) throw error
+    const message = `The database cannot be opened (${reasonOf(error)}); nothing was changed.`
+    throw new StoreCannotOpen(message, { cause: error })
   }
 }
 

@@ -1,7 +1,7 @@
 /** What SQLite's errors mean: the operation, the place or the file's content is at fault; and the messages for a failed start. */
 import { accessSync, constants } from 'node:fs'
 import { dirname } from 'node:path'
-import { StoreCannotOpen, StoreInUse, StoreTooNew, WrongMasterKey } from '../../errors.ts'
+import { isOfTable, StoreCannotOpen, StoreInUse } from '../../errors.ts'
 
 export function isPlaceAtFault(error: unknown): boolean {
   return PLACE_ERRORS.has(primaryCodeOf(error)) || isDamage(error)
@@ -58,9 +58,6 @@ const NO_SPACE_CODES: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
 /** The disk, the file or the machine is at fault, not the statement. */
 const PLACE_ERRORS = new Set([...Object.values(PLACE), SQLITE_BUSY, SQLITE_READONLY, SQLITE_FULL])
 
-/** Errors that already say what is wrong. */
-const OPENING_ERRORS = [StoreTooNew, WrongMasterKey, StoreInUse, StoreCannotOpen]
-
 export function translateOpenErrors<T>(path: string, opening: () => T): T {
   try {
     return opening()
@@ -93,7 +90,7 @@ function mayWrite(path: string): boolean {
 }
 
 function explain(path: string, error: unknown): unknown {
-  if (OPENING_ERRORS.some((OpeningError) => error instanceof OpeningError)) return error
+  if (isOfTable(error)) return error
   if (primaryCodeOf(error) === SQLITE_BUSY) {
     return new StoreInUse(`The store ${path} is in use by another process.`, { cause: error })
   }
