@@ -138,7 +138,6 @@ export function* replay(tx: Transaction, request: ReplayRequest): Steps<ReplaySt
   )
   const queued = deadLetters.filter((_, nth) => receipts[nth]!.batch !== undefined)
   const queues = uniqueQueues(queued)
-  yield* tx.publishQueues(queues)
   const counts = { replayed: queued.length, duplicates: raised.length - queued.length }
   const tooOld = rows.filter(isOld).length
   const auditId = yield* countInAudit(tx.sealer, 'replay', request, { ...counts, too_old: tooOld })

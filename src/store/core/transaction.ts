@@ -1,7 +1,7 @@
 /** What the operations of one transaction share, and what SQLite (queue-tables.ts) and PostgreSQL (transaction.ts) do each in its own way. */
 import type { Sealer } from '../../vault/seal.ts'
 import type { StoreProblem } from '../engine/operations.ts'
-import type { QueueKey, ReleasedBatch } from '../store.ts'
+import type { ReleasedBatch } from '../store.ts'
 import type { TotalCounts } from './totals.ts'
 import type { BatchRow } from './rows.ts'
 import type { Steps } from './sql.ts'
@@ -21,8 +21,6 @@ export interface Transaction {
   readonly dedupe: Dedupe
   /** False where another replica has it: then this one does nothing. Until the end of the transaction. */
   tryLock(lock: number): Steps<boolean>
-  /** For the other replicas: there is more to lease. */
-  publishQueues(queues: readonly QueueKey[]): Steps<void>
   /** Runs the steps where the vault's documents are. */
   inVault<Result>(steps: Steps<Result>): Steps<Result>
   /** Writes all rows of the trail that were gathered. */
@@ -34,6 +32,7 @@ export interface Transaction {
 /** A batch that no lease holds has `owner_id` null, and is not held: PostgreSQL keeps leases in the rows, SQLite in memory. */
 export interface Leases {
   isHeld(batchId: number): boolean
+  /** Other replicas learn of what waits, and of what is released. */
   insert(rows: readonly BatchRow[], state: 'leased' | 'waiting'): Steps<void>
   /** Answers the rows, in any order. */
   take(batchIds: readonly number[]): Steps<BatchRow[]>

@@ -24,7 +24,6 @@ export function createTransaction(
     limits: { deadLetterBytes: DEAD_LETTER_PART * limitBytes, trailBytes: TRAIL_PART * limitBytes },
     ownerIds: owner.ids,
     leases: createLeases(owner, commitNumber),
-    publishQueues: (queues) => publish(owner.id, { kind: 'queues', queues }),
     *tryLock(lock) {
       const [row] = yield* query<{ is_mine: boolean }>('SELECT pg_try_advisory_xact_lock($1) AS is_mine', [
         lock,
@@ -52,11 +51,12 @@ function createLeases(owner: Pick<Owner, 'id' | 'ids'>, leaseNumber: number): Le
   return {
     isHeld: () => false,
     end() {},
-    insert: (rows, state) =>
-      insert(
-        'batches',
-        rows.map((row) => ({ ...row, ...(state === 'leased' ? LEASED : WAITING) })),
-      ),
+    *insert(rows, state) {
+      const isLeased = state === 'leased'
+      const all = rows.map((row) => ({ ...row, ...(isLeased ? LEASED : WAITING) }))
+      yield* insert('batches', all)
+      if (!isLeased) yield* publish(owner.id, { kind: 'queues', queues: uniqueQueues(rows) })
+    },
     *take(batchIds) {
       if (batchIds.length === 0) return []
       return yield* query<BatchRow>(

@@ -65,7 +65,6 @@ export function createQueueTables(options: QueueTablesOptions) {
     *tryLock() {
       return true
     },
-    *publishQueues() {},
     *inVault(steps) {
       return runInVault(steps)
     },
