@@ -2,7 +2,8 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { looksPersonal } from '../../events/personal-ids.ts'
 import type { HistoryPairs } from './rows.ts'
-import type { Outcome, PostedEvent } from '../trail.ts'
+import type { PostOfTrail } from '../store.ts'
+import type { Outcome } from '../trail.ts'
 
 /** A page of SQLite. To set a compressor up takes longer than all the rest of a smaller row. */
 const COMPRESSED_FROM_BYTES = 4096
@@ -67,18 +68,16 @@ export function createEntries(begunAtMs: number): Entries {
   return { begunAtMs, senders: [], eventNames: [], posts: [], outcomes: [] }
 }
 
-export interface NewPost {
-  readonly place: number
-  readonly sender: PackedSender
-  readonly receivedAtMs: number
-  readonly committedAtMs: number
-  readonly events: readonly PostedEvent[]
-  /** Positions among the prepared events, ascending. */
-  readonly duplicates: readonly number[]
-}
-
-export function addPost(entries: Entries, post: NewPost): void {
-  const { place, sender, receivedAtMs, committedAtMs, duplicates } = post
+/** `duplicates`: positions among the prepared events, ascending. */
+export function addPost(
+  entries: Entries,
+  place: number,
+  post: PostOfTrail,
+  duplicates: readonly number[],
+  committedAtMs: number,
+): void {
+  const { adAccountId, isTest, keyId = 0, source = 0, receivedAtMs } = post
+  const sender = placeOfSender(entries, [adAccountId, isTest ? 1 : 0, keyId, source])
   const receivedS = Math.floor(receivedAtMs / 1000)
   const events: Packed<string | number | null>[] = []
   const notes: PackedNote[] = []
@@ -97,7 +96,7 @@ export function addPost(entries: Entries, post: NewPost): void {
     events.push(placeOfName(entries, eventName), trailIds.eventId ?? 0, trailIds.orderId ?? 0, ageS)
   }
   const times = [receivedAtMs - entries.begunAtMs, committedAtMs - receivedAtMs] as const
-  const packed = [place, placeOfSender(entries, sender), ...times, events] as const
+  const packed = [place, sender, ...times, events] as const
   entries.posts.push(notes.length === 0 ? packed : [...packed, notes])
 }
 

@@ -57,11 +57,7 @@ export function createTrailWriter(isOn: boolean, wallMs: () => number) {
     touched,
     /** `duplicates`: positions among the prepared events, ascending. */
     post(batchId: number, post: PostOfTrail, duplicates: readonly number[]): void {
-      if (!isOn) return
-      const { adAccountId, isTest, keyId = 0, source = 0, receivedAtMs, events } = post
-      const sender = [adAccountId, isTest ? 1 : 0, keyId, source] as const
-      const times = { receivedAtMs, committedAtMs: wallMs() }
-      addPost(rowOf(batchId), { place: placeOf(batchId), sender, ...times, events, duplicates })
+      if (isOn) addPost(rowOf(batchId), placeOf(batchId), post, duplicates, wallMs())
     },
     outcome({ batchId, acknowledgedAtMs: atMs, call, failures = [], delivered, dead }: TrailOutcome): void {
       if (!isOn || (delivered !== 'rest' && delivered.length + dead.length === 0)) return
